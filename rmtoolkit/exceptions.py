@@ -1,0 +1,188 @@
+"""Errors and warnings that say what was found, what was expected and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_QUOTE_CHARACTERS = 80
+
+
+def quote(text: object) -> str:
+    """Show foreign text in a message: one line, bounded, control characters escaped.
+
+    Parameters
+    ----------
+    text
+        Anything that came from a file, a label or a server.
+
+    Returns
+    -------
+    str
+        The text in quotes, cut after 80 characters.
+
+    Examples
+    --------
+    >>> quote("a" * 100)[-4:]
+    "aa…'"
+    >>> print(quote("two\\nlines"))
+    'two\\nlines'
+    """
+    if isinstance(text, bytes):
+        text = text[: 4 * _QUOTE_CHARACTERS].decode("utf-8", "replace")
+    cut = str(text)
+    cut = cut if len(cut) <= _QUOTE_CHARACTERS else cut[:_QUOTE_CHARACTERS] + "…"
+    return ascii(cut) if not cut.isprintable() else repr(cut)
+
+
+class RmtoolkitError(ValueError):
+    """Base of every error that rmtoolkit raises on purpose.
+
+    Examples
+    --------
+    >>> raise RmtoolkitError("no memory column")
+    Traceback (most recent call last):
+    rmtoolkit.exceptions.RmtoolkitError: no memory column
+    """
+
+
+class ReadError(RmtoolkitError):
+    """A file could not be read as what it claims to be.
+
+    Examples
+    --------
+    >>> str(ReadError.at("top.log", found="<html>", expected="kubectl top rows", line=3))
+    "Could not read 'top.log', line 3: found '<html>', expected kubectl top rows."
+    """
+
+    @classmethod
+    def at(
+        cls,
+        path: object,
+        *,
+        found: object,
+        expected: str,
+        line: int | None = None,
+        hint: str | None = None,
+    ) -> ReadError:
+        """Build the one message a reader of a bad file sees.
+
+        Parameters
+        ----------
+        path
+            File (or other source) that was read.
+        found
+            What stood there: quoted and cut.
+        expected
+            What should have stood there, as the end of a sentence.
+        line
+            1-based line number; None where lines mean nothing.
+        hint
+            One sentence that says what to do next.
+
+        Returns
+        -------
+        ReadError
+            The error, ready to raise.
+
+        Examples
+        --------
+        >>> print(ReadError.at("a.json", found="", expected="JSON", hint="Export it again."))
+        Could not read 'a.json': found '', expected JSON. Export it again.
+        """
+        place = quote(path) + (f", line {line}" if line is not None else "")
+        msg = f"Could not read {place}: found {quote(found)}, expected {expected}."
+        return cls(f"{msg} {hint}" if hint else msg)
+
+
+class ColumnError(RmtoolkitError):
+    """A frame lacks a column that is needed, or holds the wrong type in one.
+
+    Examples
+    --------
+    >>> print(ColumnError.missing("time", ["tiem", "rss_bytes"]))
+    The frame has no column 'time'. It has: tiem, rss_bytes. Hint: did you mean 'tiem'?
+    """
+
+    @classmethod
+    def missing(cls, wanted: str, available: Iterable[str]) -> ColumnError:
+        """Say which column is missing, which exist, and the nearest name.
+
+        Parameters
+        ----------
+        wanted
+            Name that was looked for.
+        available
+            Names that exist.
+
+        Returns
+        -------
+        ColumnError
+            The error, ready to raise.
+
+        Examples
+        --------
+        >>> print(ColumnError.missing("x", []))
+        The frame has no column 'x'. It has: no columns.
+        """
+        import difflib  # noqa: PLC0415 - only needed on this path
+
+        names = list(available)
+        msg = f"The frame has no column {wanted!r}. It has: {', '.join(names) or 'no columns'}."
+        close = difflib.get_close_matches(wanted, names, n=1)
+        return cls(f"{msg} Hint: did you mean {close[0]!r}?" if close else msg)
+
+
+class UnknownWorkloadError(RmtoolkitError):
+    """No workload of that name is in the recording.
+
+    Examples
+    --------
+    >>> print(UnknownWorkloadError.named("apii", ["api", "web"]))
+    No workload 'apii'. There are: api, web. Hint: did you mean 'api'?
+    """
+
+    @classmethod
+    def named(cls, wanted: str, available: Iterable[str]) -> UnknownWorkloadError:
+        """Say which workload is missing and which exist.
+
+        Parameters
+        ----------
+        wanted
+            Name that was looked for.
+        available
+            Names that exist; the first twenty are shown.
+
+        Returns
+        -------
+        UnknownWorkloadError
+            The error, ready to raise.
+
+        Examples
+        --------
+        >>> print(UnknownWorkloadError.named("x", ["api"]))
+        No workload 'x'. There are: api.
+        """
+        import difflib  # noqa: PLC0415 - only needed on this path
+
+        names = list(available)
+        shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")  # noqa: PLR2004
+        close = difflib.get_close_matches(wanted, names, n=1)
+        msg = f"No workload {quote(wanted)}. There are: {shown or 'none'}."
+        return cls(f"{msg} Hint: did you mean {close[0]!r}?" if close else msg)
+
+
+class RmtoolkitWarning(UserWarning):
+    """Something was left out, assumed or doubtful; the rest was used.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as seen:
+    ...     warnings.simplefilter("always")
+    ...     warnings.warn("3 rows left out", RmtoolkitWarning, stacklevel=1)
+    >>> seen[0].category.__name__
+    'RmtoolkitWarning'
+    """

@@ -1,0 +1,125 @@
+"""Columns, types and units of the frames that a Recording holds: the only place that knows them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+TIME: Final = pl.Datetime("ms", "UTC")
+
+#: Columns that together say which container a row speaks of.
+IDENTITY: Final = ("cluster", "namespace", "workload", "pod", "pod_uid", "container")
+
+#: One row per container instance: one container of one pod. Null means unknown.
+CONTAINERS: Final = pl.Schema(
+    {
+        "container_id": pl.UInt32(),
+        "cluster": pl.String(),
+        "node": pl.String(),
+        "namespace": pl.String(),
+        "workload": pl.String(),
+        "workload_kind": pl.String(),
+        "pod": pl.String(),
+        "pod_uid": pl.String(),
+        "container": pl.String(),
+        "version": pl.String(),
+        "limit_bytes": pl.Int64(),
+        "request_bytes": pl.Int64(),
+        "limit_known": pl.Boolean(),
+        "quantum_bytes": pl.Int64(),
+        "cadence_seconds": pl.Float64(),
+        "workload_inferred": pl.Boolean(),
+        "source": pl.String(),
+    },
+)
+
+#: Memory gauges in bytes. A process or container holds this much at the instant of the row.
+BYTE_SIGNALS: Final = (
+    "usage_bytes",
+    "working_set_bytes",
+    "anon_bytes",
+    "file_bytes",
+    "inactive_file_bytes",
+    "shmem_bytes",
+    "kernel_bytes",
+    "swap_bytes",
+    "peak_bytes",
+    "rss_bytes",
+    "allocated_bytes",
+    "active_bytes",
+    "resident_bytes",
+    "mapped_bytes",
+    "retained_bytes",
+    "metadata_bytes",
+    "free_bytes",
+)
+
+#: Counters that only fall when the process restarts.
+COUNTERS: Final = ("psi_some_seconds", "psi_full_seconds", "work_total")
+
+#: One row per container and scrape. Null means: not sampled at that instant.
+SAMPLES: Final = pl.Schema(
+    {"container_id": pl.UInt32(), "time": TIME}
+    | {name: pl.Int64() for name in BYTE_SIGNALS}
+    | {
+        "threads": pl.Int64(),
+        "psi_some_seconds": pl.Float64(),
+        "psi_full_seconds": pl.Float64(),
+        "work_total": pl.Float64(),
+        "load": pl.Float64(),
+    },
+)
+
+SIGNALS: Final = tuple(name for name in SAMPLES if name not in ("container_id", "time"))
+
+#: Signals that follow the memory of the whole container or process, the one nearest the limit first.
+FOOTPRINTS: Final = ("working_set_bytes", "usage_bytes", "rss_bytes", "anon_bytes")
+
+EVENT_KINDS: Final = (
+    "start",
+    "end",
+    "oom_kill",
+    "node_oom",
+    "evicted",
+    "error",
+    "release",
+    "limit",
+    "request",
+    "gap",
+)
+
+#: One row per event. `value_bytes` is the new limit or request; `detail` is a version or a reason.
+EVENTS: Final = pl.Schema(
+    {
+        "container_id": pl.UInt32(),
+        "time": TIME,
+        "kind": pl.String(),
+        "value_bytes": pl.Int64(),
+        "detail": pl.String(),
+    },
+)
+
+#: The kernel reports "no limit" as a number near 2**63; anything this large is no real amount.
+ABSURD_BYTES: Final = 1 << 62
+
+
+def empty(schema: pl.Schema) -> pl.DataFrame:
+    """Make a frame of no rows in one of the schemas above.
+
+    Parameters
+    ----------
+    schema
+        `CONTAINERS`, `SAMPLES` or `EVENTS`.
+
+    Returns
+    -------
+    polars.DataFrame
+        No rows, all columns.
+
+    Examples
+    --------
+    >>> empty(EVENTS).shape
+    (0, 5)
+    """
+    return pl.DataFrame(schema=schema)

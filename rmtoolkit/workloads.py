@@ -1,0 +1,71 @@
+"""From a pod's name to the workload that owns it, for sources without owner data."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import polars as pl
+
+# Kubernetes draws random suffixes from this alphabet: no vowels and no 0, 1, 3, so no words appear.
+_SAFE: Final = "[bcdfghjklmnpqrstvwxz2456789]"
+
+# Order matters: the longest form first. Sources: apimachinery rand.SafeEncodeString, controller naming.
+_FORMS: Final = (
+    ("CronJob", rf"^(?P<workload>.+)-[0-9]{{8,11}}-{_SAFE}{{5}}$"),
+    ("Deployment", rf"^(?P<workload>.+)-{_SAFE}{{6,10}}-{_SAFE}{{5}}$"),
+    ("StatefulSet", r"^(?P<workload>.+)-[0-9]{1,4}$"),
+    # One suffix is a DaemonSet or a Job: the name alone cannot tell them apart.
+    (None, rf"^(?P<workload>.+)-{_SAFE}{{5}}$"),
+)
+
+
+def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
+    """Infer workload and kind from pod names.
+
+    Parameters
+    ----------
+    pod
+        Pod names.
+    pattern
+        A regular expression of your own with a group named ``workload``; it goes first, and a pod that
+        it does not match is read by the Kubernetes suffix alphabet.
+
+    Returns
+    -------
+    polars.Expr
+        A struct of ``workload`` (the whole pod name when no form fits) and ``workload_kind`` (null
+        when the name does not tell). An inferred name is a guess: mark it as such.
+
+    Raises
+    ------
+    ValueError
+        The pattern is not a regular expression with a group named ``workload``.
+
+    Examples
+    --------
+    >>> frame = pl.DataFrame({"pod": ["api-7d4b9c8f6d-m8rtz", "db-0", "nightly-29384756-xk2lp", "solo"]})
+    >>> frame.select(infer(pl.col("pod")).alias("owner")).unnest("owner").rows()
+    [('api', 'Deployment'), ('db', 'StatefulSet'), ('nightly', 'CronJob'), ('solo', None)]
+    """
+    workload = pl.lit(None, dtype=pl.String)
+    kind = pl.lit(None, dtype=pl.String)
+    if pattern is not None:
+        try:
+            groups = re.compile(pattern).groupindex
+        except re.error as error:
+            msg = f"The workload pattern {pattern!r} is no regular expression: {error}."
+            raise ValueError(msg) from error
+        if "workload" not in groups:
+            msg = f"The workload pattern {pattern!r} needs a group (?P<workload>…)."
+            raise ValueError(msg)
+        workload = pod.str.extract(pattern, groups["workload"])
+    own = workload
+    for name, form in _FORMS:
+        found = pod.str.extract(form, 1)
+        kind = pl.coalesce(
+            kind,
+            pl.when(own.is_null() & workload.is_null() & found.is_not_null()).then(pl.lit(name, dtype=pl.String)),
+        )
+        workload = pl.coalesce(workload, found)
+    return pl.struct(workload=pl.coalesce(workload, pod), workload_kind=kind)
