@@ -1,0 +1,67 @@
+# rmtoolkit: `make demo` shows it, `make test` checks it. Both make .venv first. Needs Python 3.11 or later and make.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+STAMP := .venv/.installed
+PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
+CHECKED := rmtoolkit tests data/lab
+
+.PHONY: help install demo test check notebooks bench
+
+help: ## List what make can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make .venv with every extra, as requirements.lock says (make does this by itself when needed)
+
+demo: $(STAMP) ## Judge the sample recordings: a table here, a page in out/demo.html
+	@$(BIN)/rmtoolkit demo
+
+test: check ## check, then every test; says what was skipped and how to switch it on
+	@echo "tests"
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
+
+check: $(STAMP) ## Lint, formatting, types and the examples in the docstrings
+	@echo "ruff check";  $(BIN)/ruff check --quiet .
+	@echo "ruff format"; $(BIN)/ruff format --check --quiet .
+	@echo "mypy";        $(BIN)/mypy --no-error-summary $(CHECKED)
+	@echo "pyright";     $(BIN)/pyright --warnings $(CHECKED) > .venv/pyright.log || { cat .venv/pyright.log; exit 1; }
+	@echo "doctests";    $(BIN)/python -m pytest --doctest-modules rmtoolkit -q -n 2 -p no:randomly
+
+notebooks: $(STAMP) ## Open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab notebooks
+
+bench: $(STAMP) ## Run and print every benchmark
+	@for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done
+
+# uv when there is one that runs, else venv and pip. A shim that points nowhere counts as missing: each is tried.
+$(STAMP): pyproject.toml requirements.lock
+	@python=; \
+	for name in $(PYTHONS); do \
+	  if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' > /dev/null 2>&1; then python=$$name; break; fi; \
+	done; \
+	uv=; if uv --version > /dev/null 2>&1; then uv=yes; fi; \
+	if [ -z "$$python" ] && [ -z "$$uv" ]; then \
+	  echo "No Python 3.11 or later was found. Looked for: $(PYTHONS)." >&2; \
+	  echo "python3 is: $$(python3 --version 2>&1 | head -n 1)" >&2; \
+	  echo "Install Python 3.11 or later (or uv) and run make again." >&2; \
+	  exit 1; \
+	fi; \
+	if ! $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' > /dev/null 2>&1 || \
+	   { [ -z "$$uv" ] && ! $(BIN)/python -c 'import pip' > /dev/null 2>&1; }; then \
+	  echo "Making .venv with $${python:-a Python that uv brings}"; \
+	  if [ -n "$$uv" ]; then \
+	    uv venv --quiet --clear --python "$${python:->=3.11}" .venv || exit 1; \
+	  elif ! $$python -m venv --clear .venv; then \
+	    rm -rf .venv; \
+	    echo "$$python could not make a virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; \
+	    exit 1; \
+	  fi; \
+	fi; \
+	echo "Installing the $$(grep -c '^[a-z]' requirements.lock) packages of requirements.lock into .venv"; \
+	if [ -n "$$uv" ]; then \
+	  uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
+	else \
+	  PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock && \
+	  PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .; \
+	fi && touch $@
