@@ -132,6 +132,8 @@ class Report:
         Files, commands or addresses that were read, without secrets.
     asked
         The request in words; empty where a file was simply read.
+    found
+        Kinds of facts that the source reports even when nothing happened: ``restarts``, ``limits``.
     missing
         What was looked for and not found.
     left_out
@@ -151,6 +153,7 @@ class Report:
 
     sources: tuple[str, ...] = ()
     asked: str = ""
+    found: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     partial: tuple[str, ...] = ()
@@ -205,6 +208,7 @@ class Report:
         return Report(
             sources=both(self.sources, other.sources),
             asked="; ".join(dict.fromkeys(text for text in (self.asked, other.asked) if text)),
+            found=both(self.found, other.found),
             missing=both(self.missing, other.missing),
             left_out=counts,
             partial=both(self.partial, other.partial),
@@ -346,6 +350,7 @@ class Recording:
                 pl.concat(found, how="diagonal_relaxed"),
                 Report(
                     sources=(source,),
+                    found=("restarts",) if "restarts_total" in table.columns else (),
                     warnings=(
                         *(f"column {old!r} was read as {new!r}" for old, new in renamed.items()),
                         *((f"columns not used: {', '.join(map(quote, ignored))}",) if ignored else ()),

@@ -1,0 +1,1 @@
+"""From samples to verdicts: lives, envelopes, competing models, signals, words."""

@@ -1,0 +1,158 @@
+"""The five questions that are asked of every workload."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from rmtoolkit.text import configured, memory, number
+
+if TYPE_CHECKING:
+    from rmtoolkit.analysis.pooling import Pool
+    from rmtoolkit.recording import Recording
+
+QUESTIONS: Final = (
+    "Does memory stabilise after startup?",
+    "Are caches bounded?",
+    "Are thread counts controlled?",
+    "Is the limit too close to average usage?",
+    "Is reserved memory mistaken for used memory?",
+)
+
+CHECKLIST: Final = pl.Schema(
+    {
+        "cluster": pl.String(),
+        "namespace": pl.String(),
+        "workload": pl.String(),
+        "container": pl.String(),
+        "question": pl.String(),
+        "answer": pl.String(),
+        "reading": pl.String(),
+        "because": pl.String(),
+    },
+)
+#: An average above this share of the limit leaves too little room for a burst.
+_CLOSE: Final = 0.8
+#: Memory kept or reclaimable above this share of the footprint is easily taken for used.
+_RESERVED: Final = 0.3
+
+Answer = tuple[str, str, str]
+
+
+def checklist(recording: Recording | pl.DataFrame) -> pl.DataFrame:
+    """Ask the five questions of every workload.
+
+    Parameters
+    ----------
+    recording
+        A recording, or any frame that can become one.
+
+    Returns
+    -------
+    polars.DataFrame
+        Five rows per workload container: `cluster` … `container`, `question`, `answer` (``yes``, ``no``,
+        ``unknown``), `reading` (``fine``, ``concern``, ``unknown``: a yes is good news for some questions and
+        bad news for others) and `because`, the evidence in words.
+
+    Examples
+    --------
+    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})
+    >>> checklist(table).select("answer", "reading").rows()[0]
+    ('yes', 'fine')
+    """
+    from rmtoolkit.analysis.verdict import judge  # noqa: PLC0415 - verdict asks this module for the answers
+
+    return judge(recording).checklist
+
+
+def answer(row: dict[str, Any], pool: Pool, recording: Recording) -> pl.DataFrame:
+    """Answer the five questions for one workload.
+
+    Parameters
+    ----------
+    row
+        Its verdict.
+    pool
+        The lives behind it.
+    recording
+        Where they come from.
+
+    Returns
+    -------
+    polars.DataFrame
+        Five rows, in the schema `CHECKLIST`.
+
+    Examples
+    --------
+    >>> QUESTIONS[0]
+    'Does memory stabilise after startup?'
+    """
+    del recording
+    answers = (_stabilises(row, pool), _bounded(row, pool), _threads(pool), _close(row, pool), _reserved(pool))
+    place = [row[name] for name in ("cluster", "namespace", "workload", "container")]
+    return pl.DataFrame(
+        [(*place, question, *found) for question, found in zip(QUESTIONS, answers, strict=True)],
+        schema=CHECKLIST,
+        orient="row",
+    )
+
+
+def _stabilises(row: dict[str, Any], pool: Pool) -> Answer:
+    if pool.main is None or pool.main.signal is None:
+        return "unknown", "unknown", "too few samples"
+    if row["verdict"] == "leak":
+        return "no", "concern", "it keeps growing"
+    if row["verdict"] == "inconclusive":
+        return "unknown", "unknown", "still rising, or not seen long enough"
+    return "yes", "fine", f"settled at {memory(row['settled_bytes'])}"
+
+
+def _bounded(row: dict[str, Any], pool: Pool) -> Answer:
+    main = pool.main
+    if main is None or main.signal is None:
+        return "unknown", "unknown", "too few samples"
+    heap = main.readings.get("allocated_bytes")
+    if heap is not None:
+        if row["verdict"] == "leak" and row["cause"] == "heap":
+            return "no", "concern", f"live heap at {memory(heap['end_level'])} and growing"
+        if heap["bounded"] > 0.5:
+            return "yes", "fine", f"live heap flat at {memory(heap['end_level'])}"
+    elif row["verdict"] == "not_leak" and row["pattern"] != "page_cache":
+        return "yes", "fine", "nothing grows without bound"
+    elif row["verdict"] == "leak":
+        return "unknown", "concern", "something grows without bound; no live-heap gauge says what"
+    return "unknown", "unknown", "the live heap is not exported" if heap is None else "the live heap still rises"
+
+
+def _threads(pool: Pool) -> Answer:
+    threads = pool.main.readings.get("threads") if pool.main is not None else None
+    if threads is None:
+        return "unknown", "unknown", "threads not exported"
+    if pool.main is not None and pool.main.notes.get("threads_grow"):
+        return "no", "concern", f"{number(threads['first_level'])} → {number(threads['end_level'])} threads"
+    return "yes", "fine", f"{number(threads['end_level'])} threads, flat"
+
+
+def _close(row: dict[str, Any], pool: Pool) -> Answer:
+    limit, settled = row["limit_bytes"], row["settled_bytes"]
+    if limit is None:
+        return ("no", "fine", "no limit is set") if row["limit_known"] else ("unknown", "unknown", "limit not exported")
+    if not settled or pool.main is None:
+        return "unknown", "unknown", "too few samples"
+    share = settled / limit
+    text = f"average use is {number(100 * share, 2)} % of {configured(limit)}"
+    return ("yes", "concern", text) if share > _CLOSE else ("no", "fine", text)
+
+
+def _reserved(pool: Pool) -> Answer:
+    shares = pool.main.notes.get("shares", {}) if pool.main is not None else {}
+    if not shares:
+        return "unknown", "unknown", "no allocator or cgroup detail exported"
+    kept, cache = shares.get("kept", 0.0), shares.get("cache", 0.0)
+    if kept + cache > _RESERVED:
+        word = "kept by the allocator" if kept >= cache else "page cache"
+        return "yes", "concern", f"{number(100 * max(kept, cache), 2)} % of the working set is {word}, not used"
+    if "kept" not in shares:
+        return "unknown", "unknown", "allocator gauges not exported"
+    return "no", "fine", f"{number(100 * (1 - kept - cache), 2)} % of the working set is in use"

@@ -1,0 +1,159 @@
+"""Reduce every signal of every life to a few dozen bins, so that all lives can be fitted at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+#: Bins of a life, the finest first. A signal with too few samples for one width takes the next.
+WIDTHS: Final = (96, 48, 24)
+#: Samples that a width needs: two a bin, and at the end one.
+_NEEDED: Final = (192, 72, 20)
+#: Fewer samples than this say nothing about a trend.
+MINIMUM_SAMPLES: Final = _NEEDED[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Signals in equal bins of their life's time: a row per life and signal.
+
+    Attributes
+    ----------
+    rows
+        `life_row` (row of the lives table), `signal`, `samples`, `filled` (share of bins with a sample).
+    mean, low, high
+        Bytes; rows x bins. Bins without a sample are interpolated.
+
+    Examples
+    --------
+    >>> Envelope(pl.DataFrame(), *(np.zeros((0, 24)),) * 3).bins
+    24
+    """
+
+    rows: pl.DataFrame
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    @property
+    def bins(self) -> int:
+        """Bins of a life."""
+        return self.mean.shape[1]
+
+
+def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]) -> list[Envelope]:
+    """Bin the signals of all lives in one pass.
+
+    Parameters
+    ----------
+    samples
+        With `life_row`, `time` and the signals.
+    lives
+        With `start` and `end`; its row number is the `life_row`.
+    signals
+        Columns to bin.
+
+    Returns
+    -------
+    list of Envelope
+        One for each width that has rows. A signal with fewer than 20 samples in a life is in none.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    >>> times = [start + dt.timedelta(minutes=minute) for minute in range(240)]
+    >>> samples = pl.DataFrame({"life_row": [0] * 240, "time": times, "rss_bytes": range(240)})
+    >>> lives = pl.DataFrame({"start": [times[0]], "end": [times[-1]]})
+    >>> found, = envelopes(samples, lives, ["rss_bytes"])
+    >>> found.mean.shape, found.low[0, :2].tolist(), found.high[0, -1:].tolist()
+    ((1, 96), [0.0, 3.0], [239.0])
+    """
+    finest = WIDTHS[0]
+    spans = lives.with_row_index("life_row").select(
+        pl.col("life_row").cast(samples.schema["life_row"]),
+        first=pl.col("start").to_physical(),
+        span=(pl.col("end") - pl.col("start")).dt.total_milliseconds().clip(1),
+    )
+    binned = (
+        samples.lazy()
+        .select("life_row", "time", *signals)
+        .join(spans.lazy(), on="life_row", how="inner")
+        .with_columns(
+            bin=((pl.col("time").dt.cast_time_unit("ms").to_physical() - pl.col("first")) * finest // pl.col("span"))
+            .clip(0, finest - 1)
+            .cast(pl.Int32),
+        )
+        .group_by("life_row", "bin")
+        .agg(
+            *(pl.col(name).sum().cast(pl.Float64).alias(f"{name}:sum") for name in signals),
+            *(pl.col(name).min().cast(pl.Float64).alias(f"{name}:low") for name in signals),
+            *(pl.col(name).max().cast(pl.Float64).alias(f"{name}:high") for name in signals),
+            *(pl.col(name).count().alias(f"{name}:count") for name in signals),
+        )
+        .collect()
+    )
+    place = (binned["life_row"].to_numpy(), binned["bin"].to_numpy())
+    found: dict[int, list[tuple[pl.DataFrame, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]] = {}
+    for name in signals:
+        grids = {
+            part: _scatter(binned[f"{name}:{part}"].to_numpy(), place, (lives.height, finest), empty)
+            for part, empty in (("sum", 0.0), ("low", np.inf), ("high", -np.inf), ("count", 0.0))
+        }
+        counts = grids["count"].sum(axis=1)
+        for position, width in enumerate(WIDTHS):
+            upper = _NEEDED[position - 1] if position else np.inf
+            chosen = np.flatnonzero((counts >= _NEEDED[position]) & (counts < upper))
+            if not len(chosen):
+                continue
+            shape = (len(chosen), width, finest // width)
+            count = grids["count"][chosen].reshape(shape).sum(axis=2)
+            filled = count > 0
+            low = np.where(filled, grids["low"][chosen].reshape(shape).min(axis=2), np.nan)
+            high = np.where(filled, grids["high"][chosen].reshape(shape).max(axis=2), np.nan)
+            with np.errstate(invalid="ignore"):
+                mean = grids["sum"][chosen].reshape(shape).sum(axis=2) / np.where(filled, count, np.nan)
+            rows = pl.DataFrame(
+                {
+                    "life_row": chosen.astype(np.uint32),
+                    "signal": np.full(len(chosen), name),
+                    "samples": counts[chosen].astype(np.int64),
+                    "filled": filled.mean(axis=1),
+                },
+            )
+            found.setdefault(width, []).append((rows, _bridge(mean), _bridge(low), _bridge(high)))
+    return [
+        Envelope(
+            pl.concat([part[0] for part in parts]),
+            *(np.concatenate([part[index] for part in parts]) for index in (1, 2, 3)),  # type: ignore[misc]
+        )
+        for parts in found.values()
+    ]
+
+
+def _scatter(
+    values: NDArray[np.float64],
+    place: tuple[NDArray[np.uint32], NDArray[np.int32]],
+    shape: tuple[int, int],
+    empty: float,
+) -> NDArray[np.float64]:
+    grid = np.full(shape, empty)
+    grid[place] = np.where(np.isnan(values), empty, values)
+    return grid
+
+
+def _bridge(grid: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Interpolate the bins without a sample; the model fit counts them as missing by `filled`."""
+    index = np.arange(grid.shape[1])
+    for row in np.flatnonzero(np.isnan(grid).any(axis=1)):
+        known = ~np.isnan(grid[row])
+        grid[row] = np.interp(index, index[known], grid[row, known])
+    return grid

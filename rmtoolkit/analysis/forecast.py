@@ -1,0 +1,260 @@
+"""From growth to the limit: how long, how likely within a week, and the band that a chart shows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from rmtoolkit.schema import TIME
+
+if TYPE_CHECKING:
+    from rmtoolkit.analysis.opinion import Opinion
+
+WEEK_HOURS: Final = 168.0
+#: Width of an 80 % interval in standard errors, each side.
+QUANTILE: Final = 1.2816
+#: Beyond this many windows like the one seen, a straight line says nothing any more.
+_HORIZON_WINDOWS: Final = 200.0
+#: Points of the forecast that a chart gets.
+_POINTS: Final = 20
+#: The slope of a real process is never known better than this share.
+_SLOPE_DOUBT: Final = 0.06
+
+FORECAST: Final = pl.Schema(
+    {
+        "container_id": pl.UInt32(),
+        "time": TIME,
+        "low_bytes": pl.Float64(),
+        "mid_bytes": pl.Float64(),
+        "high_bytes": pl.Float64(),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """When a container reaches its limit.
+
+    Attributes
+    ----------
+    outlook
+        ``bounded``, ``reaches`` or ``unknown``.
+    hours, low, high
+        Hours from the last sample to the limit with an 80 % interval; None unless it reaches. An open
+        upper end is None.
+    oom_probability
+        Chance of at least one OOM kill in the next seven days; None where there is no limit to hit.
+
+    Examples
+    --------
+    >>> Outlook("bounded", None, None, None, 0.01).outlook
+    'bounded'
+    """
+
+    outlook: str
+    hours: float | None
+    low: float | None
+    high: float | None
+    oom_probability: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Growth of the memory that counts against the limit.
+
+    Attributes
+    ----------
+    per_day, error_per_day
+        Bytes per day and their standard error.
+    level_bytes
+        What the kernel cannot take back, at the end of the life: the highest of its last samples.
+    spread_bytes
+        Standard deviation around the fit.
+
+    Examples
+    --------
+    >>> Growth(0.0, 0.0, 1.0, 0.0).per_day
+    0.0
+    """
+
+    per_day: float
+    error_per_day: float
+    level_bytes: float
+    spread_bytes: float
+
+
+def growth_against_limit(opinion: Opinion) -> Growth | None:
+    """Pick the signal whose growth fills the limit.
+
+    Parameters
+    ----------
+    opinion
+        The life that runs.
+
+    Returns
+    -------
+    Growth or None
+        Of anonymous memory plus what else cannot be reclaimed where it is known, else of the footprint.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.opinion import Opinion
+    >>> growth_against_limit(Opinion({}, {}, None)) is None
+    True
+    """
+    whole = opinion.readings.get("footprint_bytes")
+    if whole is None:
+        return None
+    row = opinion.readings.get("anon_bytes", whole)
+    level = row["top"]
+    for part in ("shmem_bytes", "kernel_bytes"):
+        if row is not whole and part in opinion.readings:
+            level += opinion.readings[part]["end_level"]
+    if row["growth_per_day"] is None:
+        return None
+    return Growth(row["growth_per_day"], row["growth_error_per_day"], level, row["noise"] or 0.0)
+
+
+def look_ahead(
+    opinion: Opinion,
+    growth: Growth | None,
+    *,
+    growing: float,
+    limit_bytes: int | None,
+    limit_known: bool,
+    kills: int,
+    watched_hours: float,
+) -> Outlook:
+    """Say when the limit is reached, if it is.
+
+    Parameters
+    ----------
+    opinion
+        The life that runs.
+    growth
+        Of the memory that counts against the limit.
+    growing
+        Probability that this growth goes on.
+    limit_bytes
+        The limit; None is none, or unknown.
+    limit_known
+        Whether None means that there is none.
+    kills
+        OOM kills seen.
+    watched_hours
+        How long all lives together were watched.
+
+    Returns
+    -------
+    Outlook
+        The time is that of the straight line; the chance adds kills seen before and peaks near the limit.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.opinion import Opinion
+    >>> look_ahead(
+    ...     Opinion({}, {}, None), None, growing=0.0, limit_bytes=None, limit_known=True, kills=0, watched_hours=1.0
+    ... ).outlook
+    'bounded'
+    """
+    if limit_bytes is None:
+        rises = growing > 0.5
+        return Outlook("unknown" if rises or not limit_known else "bounded", None, None, None, None)
+    repeated = 1 - math.exp(-kills / max(watched_hours, 1e-6) * WEEK_HOURS) if kills else 0.0
+    if growth is None:
+        return Outlook("unknown", None, None, None, repeated if kills else None)
+    room = limit_bytes - growth.level_bytes
+    near = _peak_risk(opinion, limit_bytes, growth)
+    window = max(opinion.duration_seconds / 3600, 1e-6)
+    if growing <= 0.5 or growth.per_day <= 0:
+        outlook = "bounded" if growing < 0.5 else "unknown"
+        return Outlook(outlook, None, None, None, _either(repeated, near))
+    doubt = math.hypot(growth.error_per_day, _SLOPE_DOUBT * growth.per_day)
+    hours = max(room, 0.0) / growth.per_day * 24
+    fast, slow = growth.per_day + QUANTILE * doubt, growth.per_day - QUANTILE * doubt
+    wobble = QUANTILE * growth.spread_bytes
+    low = max(room - wobble, 0.0) / fast * 24
+    high = (max(room, 0.0) + wobble) / slow * 24 if slow > 0 else None
+    if hours > _HORIZON_WINDOWS * window and hours > 52 * WEEK_HOURS:
+        return Outlook("bounded", None, None, None, _either(repeated, near))
+    needed = room / (WEEK_HOURS / 24)
+    by_then = _normal((growth.per_day - needed) / max(doubt, 1e-9))
+    return Outlook("reaches", hours, low, high, _either(repeated, near, growing * by_then))
+
+
+def _normal(z: float) -> float:
+    return 0.5 * (1 + math.erf(z / math.sqrt(2)))
+
+
+def _either(*chances: float) -> float:
+    none = 1.0
+    for chance in chances:
+        none *= 1 - min(max(chance, 0.0), 0.999)
+    return 1 - none
+
+
+def _peak_risk(opinion: Opinion, limit_bytes: int, growth: Growth) -> float:
+    """Chance that a peak like those seen passes the limit: a peak's distance in spreads of the peaks."""
+    whole = opinion.readings.get("footprint_bytes")
+    if whole is None:
+        return 0.0
+    reclaimable = max(whole["top"] - growth.level_bytes, 0.0)
+    peak = max(whole["early_peak"], whole["late_peak"]) - reclaimable
+    spread = max(0.03 * peak, growth.spread_bytes)
+    # A Gumbel tail with the peak seen as the typical one of a week (rule of succession at the limit itself).
+    return 1 - math.exp(-math.exp(-(limit_bytes - peak) / spread)) if limit_bytes > peak else 0.63
+
+
+def paths(container_id: int, opinion: Opinion, growth: Growth | None, outlook: Outlook, *, growing: float) -> pl.DataFrame:
+    """Draw the forecast of the footprint from the last sample on.
+
+    Parameters
+    ----------
+    container_id
+        The instance that the chart shows.
+    opinion
+        Its running life.
+    growth
+        Of the memory that counts against the limit.
+    outlook
+        As `look_ahead` says.
+    growing
+        Probability that the growth goes on.
+
+    Returns
+    -------
+    polars.DataFrame
+        `container_id`, `time`, `low_bytes`, `mid_bytes`, `high_bytes` (80 % band); no rows when unknown.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.opinion import Opinion
+    >>> paths(0, Opinion({}, {}, None), None, Outlook("unknown", None, None, None, None), growing=0.0).height
+    0
+    """
+    whole = opinion.readings.get("footprint_bytes")
+    if whole is None or growth is None or outlook.outlook == "unknown":
+        return pl.DataFrame(schema=FORECAST)
+    window = opinion.duration_seconds / 3600
+    ahead = 0.3 * window
+    if outlook.hours is not None:
+        ahead = min(max(1.15 * (outlook.high or outlook.hours), ahead), 1.0 * window)
+    rate = growth.per_day if growing > 0.5 else 0.0
+    doubt = math.hypot(growth.error_per_day, _SLOPE_DOUBT * growth.per_day) if growing > 0.5 else 0.0
+    start = opinion.life["end"].timestamp() * 1000
+    hours = [ahead * step / _POINTS for step in range(_POINTS + 1)]
+    level = whole["end_level"]
+    spread = whole["noise"] or 0.0
+    return pl.DataFrame(
+        {
+            "container_id": [container_id] * len(hours),
+            "time": [round(start + hour * 3_600_000) for hour in hours],
+            "low_bytes": [max(level + (rate - QUANTILE * doubt) * hour / 24 - QUANTILE * spread, 0.0) for hour in hours],
+            "mid_bytes": [level + rate * hour / 24 for hour in hours],
+            "high_bytes": [level + (rate + QUANTILE * doubt) * hour / 24 + QUANTILE * spread for hour in hours],
+        },
+        schema_overrides={"container_id": pl.UInt32, "time": pl.Int64},
+    ).with_columns(pl.col("time").cast(TIME))

@@ -1,0 +1,604 @@
+"""Let bounded and growing shapes compete for every life at once.
+
+Each shape is a small family of straight least-squares problems on the bins of a life's time, 0 to 1. Their
+bases are made once for a width and an autocorrelation; fitting all lives is then one matrix product. Residuals
+are a first-order autoregression whose strength is chosen for each row, so that a wandering level is no trend
+and a clean line is one. Shapes are weighed by BIC; the members of a family share its prior.
+
+References
+----------
+Schwarz, Estimating the dimension of a model, Annals of Statistics 1978 (BIC); Prais and Winsten, Trend
+estimators and serial correlation, Cowles Commission 1954 (whitening); Hoeting et al., Bayesian model
+averaging, Statistical Science 1999.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+#: What a shape says about the time after the window.
+BOUNDED: Final = 0
+GROWING: Final = 1
+UNRESOLVED: Final = 2
+
+FAMILIES: Final = (
+    "constant",
+    "step",
+    "two_steps",
+    "saturating",
+    "two_saturating",
+    "saturating_step",
+    "log",
+    "ramp_end",
+    "periodic",
+    "half_wave",
+    "linear",
+    "two_slopes",
+    "saturating_linear",
+    "saturating_hinge",
+    "step_linear",
+    "step_hinge",
+    "two_steps_linear",
+    "periodic_linear",
+)
+_CODE: Final = {name: code for code, name in enumerate(FAMILIES)}
+GROWTH_FAMILIES: Final = FAMILIES[10:]
+
+#: Growth that a window must show before it matters: a share of the level ...
+MATERIAL_SHARE: Final = 0.02
+#: ... or enough to reach the limit within this many windows like the one seen.
+MATERIAL_WINDOWS: Final = 20.0
+#: A growth phase shorter than this share of the window is too young to judge.
+YOUNG: Final = 0.2
+#: A second slope below this share of the first is deceleration, not a leak at a constant rate.
+DECELERATION: Final = 0.45
+#: Differences below this share of the level are never evidence: no meter and no page is finer.
+NOISE_SHARE: Final = 0.0015
+#: Rows projected at once: bounds the memory of the projections.
+_CHUNK_ROWS: Final = 1500
+_HARMONICS: Final = 2
+_FEWEST_CYCLES: Final = 1.75
+#: Of these large families every n-th member is enough to choose an autocorrelation.
+_SPARSE: Final = {
+    "two_steps": 6,
+    "two_steps_linear": 6,
+    "two_saturating": 8,
+    "saturating_step": 6,
+    "saturating_hinge": 6,
+    "step_linear": 2,
+    "step_hinge": 4,
+    "two_slopes": 2,
+    "ramp_end": 3,
+    "saturating": 3,
+    "periodic": 2,
+    "periodic_linear": 2,
+}
+#: Autocorrelations, bin to bin, that compete; the last is nearly a random walk.
+RHOS: Final = (0.0, 0.35, 0.6, 0.78, 0.9, 0.96)
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """All shapes for one number of bins.
+
+    Attributes
+    ----------
+    time
+        Bin centres, 0 to 1.
+    columns
+        Orthonormal bases side by side, each orthogonal to the constant: bins x columns.
+    first, count
+        Where the columns of each shape begin and how many there are (0 for the constant).
+    family
+        Index into `FAMILIES`.
+    scale
+        Projection on the last column times this = coefficient of the shape's last term.
+    lead, mix
+        Of the last but one term: its scale, and the share of the last coefficient to take off.
+    onset
+        Where the last term begins, 0 to 1.
+    shape
+        The time constant or the number of cycles, where a family has one.
+    prior
+        Log prior: families are equal, the members of a family share.
+    design, triangle, offset
+        Of each shape: its terms as they are (bins x terms), the triangle that turns projections into
+        coefficients, and what each term takes from the constant.
+
+    Examples
+    --------
+    >>> bank(24).columns.shape[0]
+    24
+    """
+
+    time: Array
+    columns: Array
+    first: NDArray[np.int64]
+    count: NDArray[np.int64]
+    family: NDArray[np.int64]
+    scale: Array
+    lead: Array
+    mix: Array
+    onset: Array
+    shape: Array
+    prior: Array
+    design: tuple[Array, ...]
+    triangle: tuple[Array, ...]
+    offset: tuple[Array, ...]
+
+
+def _terms(u: Array) -> Iterator[tuple[str, list[Array], float, float]]:
+    """Give every member of every family: name, terms beside the constant, onset, shape."""
+    bins = len(u)
+    fine = np.linspace(0.06, 0.96, 24 if bins >= 48 else 16)
+    coarse = np.linspace(0.08, 0.92, 13)
+    taus = np.geomspace(0.012, 2.5, 36)
+    fast = taus[taus < 0.34][::2]
+
+    def step(c: float) -> Array:
+        return (u > c).astype(float)
+
+    def hinge(c: float) -> Array:
+        return np.maximum(u - c, 0)
+
+    yield "constant", [], 0, 0
+    yield "linear", [u], 0, 0
+    # A step falls between two bins: a coarser grid would leave its edge as an outlier.
+    for c in np.arange(3, bins - 2) / bins:
+        yield "step", [step(c)], c, 0
+        yield "step_linear", [step(c), u], 0, c
+        yield "step_hinge", [step(c), hinge(c)], c, 0
+    for c in fine:
+        yield "ramp_end", [np.minimum(u, c)], c, 0
+        yield "two_slopes", [np.minimum(u, c), hinge(c)], c, 0
+    for index, c in enumerate(coarse):
+        for d in coarse[index + 1 :]:
+            yield "two_steps", [step(c), step(d)], d, c
+            yield "two_steps_linear", [step(c), step(d), u], 0, c
+    for tau in taus:
+        yield "saturating", [np.exp(-u / tau)], 0, tau
+    for tau in taus[::3]:
+        for slower in taus[1::3]:
+            if slower > 2.5 * tau:
+                yield "two_saturating", [np.exp(-u / tau), np.exp(-u / slower)], 0, slower
+    for tau in fast:
+        yield "saturating_linear", [np.exp(-u / tau), u], 0, tau
+        for c in coarse:
+            yield "saturating_step", [np.exp(-u / tau), step(c)], c, tau
+            yield "saturating_hinge", [np.exp(-u / tau), hinge(c)], c, tau
+    for c in np.geomspace(0.004, 1.0, 12):
+        yield "log", [np.log1p(u / c)], 0, c
+    for cycles in np.arange(_FEWEST_CYCLES, min(16, bins / 6) + 0.01, 0.25):
+        waves = [
+            wave(2 * np.pi * cycles * order * u) for order in range(1, _HARMONICS + 1) for wave in (np.sin, np.cos)
+        ]
+        yield "periodic", waves, 0, cycles
+        yield "periodic_linear", [*waves, u], 0, cycles
+    for cycles in np.geomspace(0.25, _FEWEST_CYCLES, 12):
+        yield "half_wave", [np.sin(2 * np.pi * cycles * u), np.cos(2 * np.pi * cycles * u)], 0, cycles
+
+
+def whiten(rows: Array, rho: float) -> Array:
+    """Take a first-order autocorrelation out of rows.
+
+    Parameters
+    ----------
+    rows
+        Values, rows x bins.
+    rho
+        Autocorrelation from bin to bin.
+
+    Returns
+    -------
+    numpy.ndarray
+        Rows of the same shape, whose residuals are independent if `rho` is right.
+
+    Examples
+    --------
+    >>> whiten(np.array([[1.0, 2.0, 3.0]]), 0.0).tolist()
+    [[1.0, 2.0, 3.0]]
+    """
+    white = rows.astype(float)
+    white[:, 1:] -= rho * rows[:, :-1]
+    white[:, 0] *= np.sqrt(1 - rho**2)
+    return white
+
+
+@lru_cache(maxsize=48)
+def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
+    """Make the bases of all shapes for a width; made once, then kept.
+
+    Parameters
+    ----------
+    bins
+        Bins of a life.
+    rho
+        Autocorrelation of the residuals from bin to bin; the bases are whitened by it.
+    sparse
+        Only the few shapes that the choice of an autocorrelation needs.
+
+    Returns
+    -------
+    Bank
+        All shapes.
+
+    Examples
+    --------
+    >>> bool(np.allclose(bank(24).columns.sum(axis=0), 0))
+    True
+    """
+    u = (np.arange(bins) + 0.5) / bins
+    constant = whiten(np.ones((1, bins)), rho)[0]
+    length = np.sqrt((constant**2).sum())
+    constant /= length
+    columns: list[Array] = []
+    first, count, family, scale, lead, mix, onset, shape, designs, triangles, offsets = ([] for _ in range(11))
+    seen: dict[str, int] = {}
+    for name, terms, begins, value in _terms(u):
+        seen[name] = seen.get(name, -1) + 1
+        if sparse and seen[name] % _SPARSE.get(name, 1):
+            continue
+        first.append(sum(block.shape[1] for block in columns))
+        count.append(len(terms))
+        family.append(_CODE[name])
+        onset.append(begins)
+        shape.append(value)
+        designs.append(np.array(terms).T.reshape(bins, len(terms)))
+        if not terms:
+            scale.append(0.0)
+            lead.append(0.0)
+            mix.append(0.0)
+            triangles.append(np.zeros((0, 0)))
+            offsets.append(np.zeros(0))
+            continue
+        design = whiten(np.array(terms), rho).T
+        q, r = np.linalg.qr(design - np.outer(constant, constant @ design))
+        columns.append(q)
+        triangles.append(r)
+        offsets.append(constant @ design / length)
+        scale.append(1 / r[-1, -1])
+        lead.append(1 / r[-2, -2] if len(terms) > 1 else 0.0)
+        mix.append(r[-2, -1] if len(terms) > 1 else 0.0)
+    codes = np.array(family)
+    members = np.bincount(codes, minlength=len(FAMILIES))
+    return Bank(
+        time=u,
+        columns=np.concatenate(columns, axis=1),
+        first=np.array(first),
+        count=np.array(count),
+        family=codes,
+        scale=np.array(scale),
+        lead=np.array(lead),
+        mix=np.array(mix),
+        onset=np.array(onset, dtype=float),
+        shape=np.array(shape, dtype=float),
+        prior=-np.log(members[codes]),
+        design=tuple(designs),
+        triangle=tuple(triangles),
+        offset=tuple(offsets),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What the competition says about each row; all arrays have one entry a row.
+
+    Attributes
+    ----------
+    growing, bounded, unresolved
+        Probabilities of the three kinds; they sum to 1.
+    best
+        Member of the bank with most weight; `family` is the family with most weight.
+    families
+        Weight of each family: rows x families.
+    growth, growth_error
+        Slope at the window's end in bytes per window, and its standard error.
+    onset
+        Where the growth begins, 0 to 1 (of the best growing shape).
+    noise
+        Standard deviation of the residuals around the best shape, bytes.
+    rho
+        Their autocorrelation from bin to bin.
+    floor
+        Smallest growth per window that would be found nine times in ten, bytes.
+    fitted
+        The best shape's curve, bytes: rows x bins.
+
+    Examples
+    --------
+    >>> line = np.linspace(100.0, 200.0, 24)[None, :]
+    >>> found = compete(line, level=np.array([100.0]), headroom=np.array([np.inf]))
+    >>> bool(found.growing[0] > 0.9), FAMILIES[found.family[0]]
+    (True, 'linear')
+    """
+
+    growing: Array
+    bounded: Array
+    unresolved: Array
+    best: NDArray[np.int64]
+    family: NDArray[np.int64]
+    families: Array
+    growth: Array
+    growth_error: Array
+    onset: Array
+    noise: Array
+    rho: Array
+    floor: Array
+    fitted: Array
+
+
+def compete(
+    values: Array,
+    *,
+    level: Array,
+    headroom: Array,
+    filled: Array | None = None,
+    grain: Array | None = None,
+    day_cycles: Array | None = None,
+) -> Fit:
+    """Fit every shape to every row and weigh them.
+
+    Parameters
+    ----------
+    values
+        Bytes, rows x bins.
+    level
+        Typical level of each row, bytes: the measure of what is material.
+    headroom
+        Bytes from the row's end to its limit; infinite where there is none or it is unknown.
+    filled
+        Share of bins that have a sample; 1 when left out.
+    grain
+        Resolution of the meter in bytes (1 MiB for `kubectl top`); 0 when left out.
+    day_cycles
+        Days that the row's window spans: half a day's wave competes only where a day is near the
+        window. Left out, it never does.
+
+    Returns
+    -------
+    Fit
+        The probabilities sum to 1 in each row. A probability of growth near 1 says that no bounded shape
+        explains the window as well as growth that still goes on at its end; one signal alone cannot
+        prove a leak, so weigh it with the evidence level.
+
+    Examples
+    --------
+    >>> flat = 100 + np.sin(np.arange(48) * 2.4)[None, :]
+    >>> bool(compete(flat, level=np.array([100.0]), headroom=np.array([50.0])).bounded[0] > 0.9)
+    True
+    """
+    rows = len(values)
+    given = (
+        level,
+        headroom,
+        np.ones(rows) if filled is None else filled,
+        np.zeros(rows) if day_cycles is None else day_cycles,
+    )
+    meter = np.sqrt((NOISE_SHARE * np.abs(level)) ** 2 + (0 if grain is None else grain**2 / 12))
+    rho = _choose_rho(values, meter, given[3])
+    found: Fit | None = None
+    for choice in np.unique(rho):
+        mine = np.flatnonzero(rho == choice)
+        for low in range(0, len(mine), _CHUNK_ROWS):
+            cut = mine[low : low + _CHUNK_ROWS]
+            part = _compete(values[cut], float(choice), meter[cut], *(column[cut] for column in given))
+            if found is None:
+                found = Fit(
+                    *(
+                        np.zeros((rows, *array.shape[1:]), array.dtype)
+                        for array in (getattr(part, name) for name in Fit.__dataclass_fields__)
+                    ),
+                )
+            for name in Fit.__dataclass_fields__:
+                getattr(found, name)[cut] = getattr(part, name)
+    return found if found is not None else _compete(values, 0.0, meter, *given)
+
+
+def _project(values: Array, shapes: Bank, rho: float) -> tuple[Array, Array, Array]:
+    """Project rows on all bases: the projections, the residual sums of squares, and the means."""
+    white = whiten(values, rho)
+    constant = whiten(np.ones((1, values.shape[1])), rho)[0]
+    mean = white @ constant / (constant @ constant)
+    white -= np.outer(mean, constant)
+    projection = white @ shapes.columns
+    has = shapes.count > 0
+    explained = np.zeros((len(values), len(shapes.count)))
+    explained[:, has] = np.add.reduceat(projection**2, shapes.first[has], axis=1)
+    return projection, np.maximum((white**2).sum(axis=1, keepdims=True) - explained, 0), mean
+
+
+def _choose_rho(values: Array, meter: Array, day_cycles: Array) -> Array:
+    """Choose for each row the autocorrelation under which its best shape is likeliest."""
+    bins = values.shape[1]
+    best = np.full(len(values), np.inf)
+    chosen = np.zeros(len(values))
+    for rho in RHOS:
+        shapes = bank(bins, rho, sparse=True)
+        _, residual, _ = _project(values, shapes, rho)
+        floor = (meter**2 * (1 + rho**2))[:, None]
+        cost = bins * np.log(residual / bins + floor) - np.log(1 - rho**2) + np.log(bins) * shapes.count
+        evidence = np.where(_possible(shapes, day_cycles), shapes.prior - cost / 2, -np.inf)
+        top = evidence.max(axis=1)
+        cost = -top - np.log(np.exp(evidence - top[:, None]).sum(axis=1))
+        better = cost < best
+        chosen[better] = rho
+        best = np.minimum(best, cost)
+    return chosen
+
+
+def _compete(
+    values: Array,
+    rho: float,
+    meter: Array,
+    level: Array,
+    headroom: Array,
+    filled: Array,
+    day_cycles: Array,
+) -> Fit:
+    bins = values.shape[1]
+    shapes = bank(bins, rho)
+    projection, residual, mean = _project(values, shapes, rho)
+    effective = np.maximum(filled * bins, 8)
+    floor = meter**2 * (1 + rho**2)
+    possible = _possible(shapes, day_cycles)
+    spread = np.maximum(residual / bins, floor[:, None])
+    score = effective[:, None] * np.log(spread) + np.log(effective)[:, None] * shapes.count
+    evidence = np.where(possible, shapes.prior - score / 2, -np.inf)
+    evidence -= evidence.max(axis=1, keepdims=True)
+    weight = np.exp(evidence)
+    weight /= weight.sum(axis=1, keepdims=True)
+    best = weight.argmax(axis=1)
+    innovation = np.sqrt(spread[np.arange(len(values)), best])
+    noise = innovation / np.sqrt(1 - rho**2)
+
+    has = shapes.count > 0
+    coefficient = projection[:, np.where(has, shapes.first + shapes.count - 1, 0)] * shapes.scale
+    kind = _kinds(shapes, projection, coefficient, level, headroom, noise)
+    chance = [np.where(kind == value, weight, 0).sum(axis=1) for value in (BOUNDED, GROWING, UNRESOLVED)]
+    fitted = _curves(shapes, projection, mean, best)
+    growth, error, onset = _tail(
+        shapes, weight, kind, coefficient, innovation, rho, values - fitted, fitted, best
+    )
+    families = np.zeros((len(values), len(FAMILIES)))
+    for code in range(len(FAMILIES)):
+        families[:, code] = weight[:, shapes.family == code].sum(axis=1)
+    line = abs(shapes.scale[_CODE["linear"]]) if shapes.family[1] == _CODE["linear"] else 0.0
+    detectable = (np.sqrt(6 + np.log(effective)) + 1.2816) * innovation * line
+    material = np.minimum(MATERIAL_SHARE * np.abs(level), np.maximum(headroom, 0) / MATERIAL_WINDOWS)
+    return Fit(
+        growing=chance[GROWING],
+        bounded=chance[BOUNDED],
+        unresolved=chance[UNRESOLVED],
+        best=best,
+        family=families.argmax(axis=1),
+        families=families,
+        growth=growth,
+        growth_error=error,
+        onset=onset,
+        noise=noise,
+        rho=np.full(len(values), rho),
+        floor=np.maximum(detectable, material),
+        fitted=fitted,
+    )
+
+
+def _possible(shapes: Bank, day_cycles: Array) -> NDArray[np.bool_]:
+    """Half a wave is a rival only where a day is its period: nothing else in service life is."""
+    half = shapes.family == _CODE["half_wave"]
+    # A quarter more or less than a day: the grid of periods is that coarse.
+    near = np.abs(np.log(np.maximum(day_cycles[:, None], 1e-9) / np.maximum(shapes.shape, 1e-9))) < 0.12  # noqa: PLR2004
+    return ~half | near
+
+
+def _curves(shapes: Bank, projection: Array, mean: Array, member: NDArray[np.int64]) -> Array:
+    """Draw the curve of one member for each row, in bytes."""
+    curves = np.repeat(mean[:, None], len(shapes.time), axis=1)
+    for index in np.unique(member):
+        if shapes.count[index]:
+            rows = np.flatnonzero(member == index)
+            cut = slice(shapes.first[index], shapes.first[index] + shapes.count[index])
+            coefficients = np.linalg.solve(shapes.triangle[index], projection[rows, cut].T)
+            curves[rows] += ((shapes.design[index] - shapes.offset[index]) @ coefficients).T
+    return curves
+
+
+def _kinds(
+    shapes: Bank,
+    projection: Array,
+    coefficient: Array,
+    level: Array,
+    headroom: Array,
+    noise: Array,
+) -> NDArray[np.int8]:
+    """Decide for each row and shape what it says about the time after the window."""
+    size = np.maximum(np.abs(level), 1)[:, None]
+    material = MATERIAL_SHARE * size
+    reach = np.maximum(headroom, 0)[:, None]
+    kind = np.zeros(coefficient.shape, dtype=np.int8)
+
+    def members(*names: str) -> NDArray[np.int64]:
+        return np.flatnonzero(np.isin(shapes.family, [_CODE[name] for name in names]))
+
+    grows = members(*GROWTH_FAMILIES)
+    slope = coefficient[:, grows]
+    phase = 1 - shapes.onset[grows]
+    rise = slope * phase
+    matters = ((rise > material) | (slope * MATERIAL_WINDOWS > reach)) & (rise > noise[:, None]) & (slope > 0)
+    young = phase < YOUNG
+    kind[:, grows] = np.where(matters, np.where(young, UNRESOLVED, GROWING), BOUNDED)
+
+    two = members("two_slopes")
+    late = coefficient[:, two]
+    position = shapes.first[two]
+    early = (projection[:, position] - shapes.mix[two] * late) * shapes.lead[two]
+    slowing = (early > 0) & (late < DECELERATION * early) & (kind[:, two] == GROWING)
+    kind[:, two] = np.where(slowing, UNRESOLVED, kind[:, two])
+
+    rising = members("saturating", "two_saturating")
+    # The term falls from 1, so a rise has a negative coefficient; what is still to come is its rest.
+    to_come = -coefficient[:, rising] * np.exp(-1 / shapes.shape[rising])
+    kind[:, rising] = np.where(to_come > material, UNRESOLVED, BOUNDED)
+
+    logs = members("log")
+    c = shapes.shape[logs]
+    next_window = coefficient[:, logs] * (np.log1p(2 / c) - np.log1p(1 / c))
+    kind[:, logs] = np.where(next_window > material, UNRESOLVED, BOUNDED)
+
+    ends = members("ramp_end", "step", "two_steps", "saturating_step")
+    is_ramp = shapes.family[ends] == _CODE["ramp_end"]
+    jump = coefficient[:, ends] * np.where(is_ramp, shapes.onset[ends], 1)
+    fresh = shapes.onset[ends] > np.where(is_ramp, 0.85, 0.9)
+    kind[:, ends] = np.where(fresh & (jump > material), UNRESOLVED, BOUNDED)
+
+    half = members("half_wave")
+    amplitude = np.abs(coefficient[:, half])
+    kind[:, half] = np.where(amplitude > material, UNRESOLVED, BOUNDED)
+    return kind
+
+
+def _tail(
+    shapes: Bank,
+    weight: Array,
+    kind: NDArray[np.int8],
+    coefficient: Array,
+    innovation: Array,
+    rho: float,
+    left: Array,
+    fitted: Array,
+    best: NDArray[np.int64],
+) -> tuple[Array, Array, Array]:
+    """Slope at the end: of the growing shapes where they win, else of the best shape and what it leaves."""
+    grows = np.where(kind == GROWING, weight, 0)
+    share = grows.sum(axis=1)
+    safe = np.where(share > 0, share, 1)
+    error = innovation[:, None] * np.abs(shapes.scale)
+    mean = (grows * coefficient).sum(axis=1) / safe
+    square = (grows * (coefficient**2 + error**2)).sum(axis=1) / safe
+    onset = (grows * shapes.onset).sum(axis=1) / safe
+
+    later = shapes.time > 0.5  # noqa: PLR2004
+    axis = shapes.time[later] - shapes.time[later].mean()
+    rest = left[:, later] @ axis / (axis**2).sum()
+    white = whiten(np.array([axis, np.ones(len(axis))]), rho)
+    white[0] -= white[1] * (white[0] @ white[1]) / (white[1] @ white[1])
+    rest_error = innovation / np.sqrt((white[0] ** 2).sum())
+    last = max(2, len(shapes.time) // 8)
+    wave = np.isin(shapes.family[best], [_CODE["periodic"], _CODE["half_wave"]])
+    curve = np.where(wave, 0, (fitted[:, -1] - fitted[:, -1 - last]) / (shapes.time[-1] - shapes.time[-1 - last]))
+    use = share > 0.5  # noqa: PLR2004
+    return (
+        np.where(use, mean, curve + rest),
+        np.where(use, np.sqrt(np.maximum(square - mean**2, 0)), rest_error),
+        np.where(use, onset, 0),
+    )

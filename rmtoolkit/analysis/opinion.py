@@ -1,0 +1,263 @@
+"""One life at a time: which signal speaks, what it says, which layer of memory explains it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rmtoolkit.analysis.models import MATERIAL_SHARE
+from rmtoolkit.analysis.shapes import TEETH
+from rmtoolkit.analysis.signals import JUDGED
+
+Row = dict[str, Any]
+
+#: A layer names the pattern when it is at least this share of the footprint at the window's end.
+_NAMING_SHARE: Final = 0.25
+#: A peak this far above the settled level is a spike.
+SPIKE_RATIO: Final = 1.25
+#: The lowest part of a tooth as a share of its top: below it the fall may as well be a restart.
+_RESTART_LIKE: Final = 0.35
+#: Flat within this share of the limit is flat because it cannot grow.
+_AT_LIMIT: Final = 0.955
+#: Growth of the floor must be at least this share of the growth of the mean.
+_FLOOR_FOLLOWS: Final = 0.35
+#: A footprint counts as bounded beside a growing one when the growth in question is smaller than this share.
+_PERIODIC: Final = 0.5
+
+
+@dataclass(slots=True)
+class Opinion:
+    """What one life says.
+
+    Attributes
+    ----------
+    life
+        Row of the lives table, with `life_row`.
+    readings
+        Row of the readings by signal.
+    signal
+        The signal it is judged by; None when there are too few samples.
+    growing, bounded, unresolved
+        Probabilities, they sum to 1.
+    pattern, also, cause
+        What the memory at the end of the life is mostly made of, if it is not a leak.
+    notes
+        Facts found on the way, by key, for the words.
+
+    Examples
+    --------
+    >>> Opinion({}, {}, None).unresolved
+    1.0
+    """
+
+    life: Row
+    readings: dict[str, Row]
+    signal: str | None
+    growing: float = 0.0
+    bounded: float = 0.0
+    unresolved: float = 1.0
+    pattern: str = "insufficient_data"
+    also: list[str] = field(default_factory=list)
+    cause: str | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def level(self, signal: str, at: str = "end_level") -> float | None:
+        """Level of a signal in bytes at a place of the life; None where it was not measured."""
+        row = self.readings.get(signal)
+        return None if row is None else row[at]
+
+    @property
+    def duration_seconds(self) -> float:
+        """From the first to the last sample."""
+        return float((self.life["end"] - self.life["start"]).total_seconds())
+
+
+def form(life: Row, readings: dict[str, Row], *, restarts_known: bool) -> Opinion:
+    """Form an opinion on one life.
+
+    Parameters
+    ----------
+    life
+        Row of the lives table.
+    readings
+        Its readings by signal.
+    restarts_known
+        Whether the source reports restarts; without, a deep fall may be one.
+
+    Returns
+    -------
+    Opinion
+        Growing near 1 says leak, bounded near 1 says none; the pattern holds where it is not a leak.
+
+    Examples
+    --------
+    >>> form({}, {}, restarts_known=True).pattern
+    'insufficient_data'
+    """
+    signal = next((name for name in JUDGED if name in readings), None)
+    opinion = Opinion(life, readings, signal)
+    if signal is None:
+        return opinion
+    row = readings[signal]
+    opinion.growing, opinion.bounded, opinion.unresolved = row["growing"], row["bounded"], row["unresolved"]
+    _hold_to_floor(opinion, row)
+    _doubt_teeth(opinion, row, restarts_known=restarts_known)
+    _explain(opinion, row)
+    return opinion
+
+
+def _shift(opinion: Opinion, share: float) -> None:
+    moved = share * opinion.growing
+    opinion.growing -= moved
+    opinion.unresolved += moved
+
+
+def _hold_to_floor(opinion: Opinion, row: Row) -> None:
+    """A leak lifts the floor too; where only the tops rise, the traffic does."""
+    if row["teeth"] < TEETH and row["mean_rise"] > 0 and row["low_rise"] < _FLOOR_FOLLOWS * row["mean_rise"]:
+        opinion.notes["floor_stays"] = True
+        _shift(opinion, 0.8)
+
+
+def _doubt_teeth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
+    """Without restart data, deep teeth may be kills: a hidden leak, not a sawtooth."""
+    if restarts_known or row["teeth"] < 2 or row["trough"] > _RESTART_LIKE:
+        return
+    opinion.notes["restarts_unknown"] = True
+    opinion.unresolved += opinion.bounded
+    opinion.bounded = 0.0
+
+
+def _explain(opinion: Opinion, row: Row) -> None:
+    footprint = opinion.level("footprint_bytes") or opinion.level(opinion.signal or "") or 0.0
+    layers = _layers(opinion)
+    _name_growth_elsewhere(opinion, layers, footprint)
+    if opinion.pattern == "insufficient_data":
+        opinion.pattern, opinion.cause = _name_shape(opinion, row)
+    _name_layers(opinion, layers, footprint)
+    opinion.also = [name for name in dict.fromkeys(opinion.also) if name != opinion.pattern]
+
+
+def _layers(opinion: Opinion) -> dict[str, tuple[float, float]]:
+    """Bytes at the end, and growth since the early part, of what lies between the signals."""
+
+    def between(upper: str, lower: str) -> tuple[float, float] | None:
+        high, low = opinion.readings.get(upper), opinion.readings.get(lower)
+        if high is None or low is None:
+            return None
+        end = high["end_level"] - low["end_level"]
+        return end, end - (high["early_level"] - low["early_level"])
+
+    anonymous = "anon_bytes" if "anon_bytes" in opinion.readings else "rss_bytes"
+    found = {
+        "slack": between("active_bytes", "allocated_bytes"),
+        "kept": between("resident_bytes", "active_bytes") or between("resident_bytes", "allocated_bytes"),
+        "outside": between(anonymous, "resident_bytes"),
+        "cache": between("working_set_bytes", "anon_bytes"),
+    }
+    if "free_bytes" in opinion.readings:
+        free = opinion.readings["free_bytes"]
+        found["kept"] = (free["end_level"], free["end_level"] - free["early_level"])
+        if "allocated_bytes" in opinion.readings and anonymous in opinion.readings:
+            above = between(anonymous, "allocated_bytes")
+            if above is not None:
+                found["outside"] = (above[0] - found["kept"][0], above[1] - found["kept"][1])
+    if found["cache"] is not None and "shmem_bytes" in opinion.readings:
+        shared = opinion.readings["shmem_bytes"]
+        found["shmem"] = (shared["end_level"], shared["end_level"] - shared["early_level"])
+        found["cache"] = (found["cache"][0] - found["shmem"][0], found["cache"][1] - found["shmem"][1])
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _name_growth_elsewhere(opinion: Opinion, layers: dict[str, tuple[float, float]], footprint: float) -> None:
+    """The judged signal is bounded, but the footprint grows: say which layer does."""
+    whole = opinion.readings.get("footprint_bytes")
+    upper = next((name for name in ("anon_bytes", "rss_bytes") if name in opinion.readings), None)
+    candidates = [whole, opinion.readings.get(upper) if upper else None]
+    grows = max((row["growing"] + row["unresolved"] for row in candidates if row is not None), default=0.0)
+    threads = opinion.readings.get("threads")
+    threads_grow = threads is not None and threads["growing"] + threads["unresolved"] > 0.5 and threads["mean_rise"] >= 3
+    opinion.notes["threads_grow"] = threads_grow
+    if opinion.bounded < 0.5 or grows < 0.5 or not layers:
+        return
+    name, (_, growth) = max(layers.items(), key=lambda item: item[1][1])
+    if growth < MATERIAL_SHARE * footprint:
+        return
+    opinion.notes["growing_layer"] = name
+    if name == "kept":
+        opinion.pattern, opinion.cause = "retention", "allocator"
+    elif name == "slack":
+        opinion.pattern, opinion.cause = "fragmentation", "allocator"
+    elif name == "cache":
+        opinion.pattern, opinion.cause = "page_cache", "page_cache"
+    elif threads_grow:
+        opinion.pattern, opinion.cause = "thread_growth", "thread_stacks"
+        opinion.growing, opinion.bounded = max(opinion.growing, threads["growing"] if threads else 0.0), 0.0
+        opinion.unresolved = 1 - opinion.growing
+    else:
+        opinion.pattern, opinion.cause = "unexplained_growth", "outside_allocator"
+        opinion.unresolved, opinion.bounded, opinion.growing = 0.9, 0.1, 0.0
+
+
+def _name_layers(opinion: Opinion, layers: dict[str, tuple[float, float]], footprint: float) -> None:
+    """A layer that is much of the footprint at the end is named, and comes first where it is most of it."""
+    if footprint <= 0:
+        return
+    shares = {name: end / footprint for name, (end, _) in layers.items()}
+    opinion.notes["shares"] = shares
+    kept = shares.get("kept", 0.0)
+    if kept >= _NAMING_SHARE and opinion.pattern != "retention":
+        previous = opinion.pattern
+        if opinion.pattern in ("plateau", "startup_spike", "burst", "warm_up", "step", "sawtooth", "periodic"):
+            opinion.pattern, opinion.cause = "retention", "allocator"
+            if previous != "plateau":
+                opinion.also.append(previous)
+        else:
+            opinion.also.append("retention")
+    if shares.get("slack", 0.0) >= _NAMING_SHARE and opinion.pattern in ("plateau", "warm_up", "step", "startup_spike"):
+        if opinion.pattern != "plateau":
+            opinion.also.append(opinion.pattern)
+        opinion.pattern, opinion.cause = "fragmentation", "allocator"
+    cache = shares.get("cache", 0.0)
+    if cache >= 0.5 and opinion.pattern in ("plateau", "warm_up", "step", "burst", "at_limit", "periodic", "sawtooth"):
+        if opinion.pattern not in ("plateau", "at_limit"):
+            opinion.also.append(opinion.pattern)
+        opinion.pattern, opinion.cause = "page_cache", "page_cache"
+    elif cache >= _NAMING_SHARE:
+        opinion.also.append("page_cache")
+    if opinion.notes.get("threads_grow") and opinion.pattern != "thread_growth":
+        opinion.also.append("thread_growth")
+
+
+def _name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
+    """Name the shape of a bounded life, the most specific first."""
+    settled = max(row["settled"], 1.0)
+    limit = opinion.life["limit_bytes"]
+    whole = opinion.readings.get("footprint_bytes", row)
+    startup = whole["early_peak"] / max(whole["settled"], 1.0) >= SPIKE_RATIO or row["early_peak"] / settled >= SPIKE_RATIO
+    spread = row["late_peak"] / settled
+    if startup and row["teeth"] < TEETH:
+        opinion.notes["startup"] = True
+    anon = opinion.level("anon_bytes")
+    if limit and whole["end_level"] >= _AT_LIMIT * limit and (anon is None or anon >= 0.85 * limit):
+        return "at_limit", None
+    if row["unresolved"] + row["growing"] > 0.5 and opinion.bounded < 0.5:
+        return "unexplained_growth", None
+    if row["load_share"] > 0:
+        return "periodic", "traffic"
+    if row["teeth"] >= TEETH:
+        return "sawtooth", None
+    if row["periodic"] > _PERIODIC:
+        return "periodic", "traffic"
+    if startup:
+        return "startup_spike", "startup"
+    if spread >= SPIKE_RATIO and row["high_share"] <= 0.3 and row["top"] < settled * (1 + 0.5 * (spread - 1)):
+        return "burst", "traffic"
+    family = row["bounded_family"]
+    abrupt = abs(row["jump"]) >= 0.08 * settled and row["jump_at"] > 0.08
+    if abrupt and (family in ("step", "two_steps", "saturating_step") or abs(row["jump"]) >= 0.6 * abs(row["rise"])):
+        return "step", "release" if opinion.notes.get("released") else None
+    rise = row["settled"] - min(row["start_level"], row["first_level"])
+    if rise >= 0.1 * settled and family in ("saturating", "two_saturating", "ramp_end", "log", "saturating_step"):
+        return "warm_up", "startup"
+    return "plateau", None

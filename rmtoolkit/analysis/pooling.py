@@ -1,0 +1,226 @@
+"""Put lives together into instances, and instances into workloads: one weak trend repeated is a strong one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rmtoolkit.analysis.opinion import Opinion
+
+#: No single life is surer than this, however long.
+_MOST: Final = 0.985
+#: Lives that repeat the same shape repeat the same mistake: each counts this much of an independent one.
+_INDEPENDENCE: Final = 0.7
+#: A life much shorter than the longest one says little about what comes after it.
+_SHORT: Final = 0.3
+#: Slopes agree when they differ by less than this share of their mean.
+_AGREEING: Final = 0.6
+_MASKED_LIVES: Final = 3
+
+
+@dataclass(slots=True)
+class Pool:
+    """What several lives say together.
+
+    Attributes
+    ----------
+    opinions
+        The lives that count, of the running version.
+    growing, bounded, unresolved
+        Probabilities, they sum to 1.
+    main
+        The life that stands for all of them.
+    masked
+        True when growth in life after life ends in kills or restarts.
+    fixed_version
+        The running version, when it no longer grows and an older one did.
+    notes
+        Facts for the words.
+
+    Examples
+    --------
+    >>> Pool([], 0.0, 0.0, 1.0, None).masked
+    False
+    """
+
+    opinions: list[Opinion]
+    growing: float
+    bounded: float
+    unresolved: float
+    main: Opinion | None
+    masked: bool = False
+    fixed_version: str | None = None
+    notes: dict[str, float | int | str] = field(default_factory=dict)
+
+
+def _logit(value: float) -> float:
+    clipped = min(max(value, 1 - _MOST), _MOST)
+    return math.log(clipped / (1 - clipped))
+
+
+def _chance(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-log_odds))
+
+
+def pool_lives(opinions: Sequence[Opinion]) -> Pool:
+    """Pool the lives of one container instance.
+
+    Parameters
+    ----------
+    opinions
+        Its lives, the oldest first.
+
+    Returns
+    -------
+    Pool
+        One answer for the instance.
+
+    Examples
+    --------
+    >>> pool_lives([]).unresolved
+    1.0
+    """
+    usable = [opinion for opinion in opinions if opinion.signal is not None]
+    if not usable:
+        return Pool(list(opinions), 0.0, 0.0, 1.0, opinions[-1] if opinions else None)
+    current, older = _running_version(usable)
+    pool = _combine(current)
+    _unmask(pool, current)
+    if older and pool.bounded > 0.6:
+        before = _combine(older)
+        _unmask(before, older)
+        if before.growing > 0.7:
+            pool.fixed_version = str(current[-1].life["version"])
+    return pool
+
+
+def _running_version(opinions: list[Opinion]) -> tuple[list[Opinion], list[Opinion]]:
+    """Split off the lives of older versions, when the running one has been seen long enough to judge."""
+    running = opinions[-1].life["version"]
+    current = [opinion for opinion in opinions if opinion.life["version"] == running]
+    older = [opinion for opinion in opinions if opinion.life["version"] != running]
+    longest = max(opinion.duration_seconds for opinion in opinions)
+    if older and max(opinion.duration_seconds for opinion in current) < _SHORT * longest:
+        return opinions, []
+    return current, older
+
+
+def _combine(opinions: Sequence[Opinion]) -> Pool:
+    longest = max(opinion.duration_seconds for opinion in opinions)
+    weights = [
+        1.0 if opinion.duration_seconds >= longest else _INDEPENDENCE * opinion.duration_seconds / max(longest, 1e-9)
+        for opinion in opinions
+    ]
+    for index, opinion in enumerate(opinions):
+        if opinion.duration_seconds < _SHORT * longest:
+            weights[index] = 0.0
+    grows = sum(weight * _logit(opinion.growing) for weight, opinion in zip(weights, opinions, strict=True))
+    bound = sum(weight * _logit(opinion.bounded) for weight, opinion in zip(weights, opinions, strict=True))
+    if len(opinions) == 1:
+        only = opinions[0]
+        chances = (only.growing, only.bounded, only.unresolved)
+    else:
+        growing, bounded = _chance(grows), _chance(bound)
+        unresolved = max(0.0, 1 - growing - bounded)
+        total = growing + bounded + unresolved
+        chances = (growing / total, bounded / total, unresolved / total)
+    main = max(opinions, key=lambda opinion: (opinion.duration_seconds >= 0.6 * longest, opinion.life["start"]))
+    return Pool(list(opinions), *chances, main)
+
+
+def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
+    """See a leak that restarts keep hiding: the same growth in every life, ended by kills."""
+    rising = []
+    for opinion in opinions:
+        row = opinion.readings[opinion.signal or ""]
+        if opinion.growing + opinion.unresolved > 0.5 and row["mean_rise"] > 0 and row["growth_per_day"] > 0:
+            rising.append(opinion)
+    ended = [opinion for opinion in opinions if opinion.life["ended"] != "running"]
+    kills = [opinion for opinion in ended if opinion.life["ended"] == "oom_kill"]
+    pool.notes["lives_rising"] = len(rising)
+    pool.notes["lives_judged"] = len(opinions)
+    pool.notes["kills"] = len(kills)
+    if len(rising) < _MASKED_LIVES or len(rising) < 0.7 * len(opinions) or not ended:
+        return
+    slopes = np.array([opinion.readings[opinion.signal or ""]["growth_per_day"] for opinion in rising])
+    spread = float(np.median(np.abs(slopes - np.median(slopes))) * 1.4826 / max(float(np.median(slopes)), 1e-9))
+    if spread > _AGREEING:
+        return
+    typical = float(np.median([opinion.growing for opinion in rising]))
+    if typical < 0.15:
+        # The same deceleration in every life is a warm-up that restarts keep interrupting.
+        return
+    pool.masked = True
+    gain = 1 - (1 - typical) ** (_INDEPENDENCE * len(rising))
+    pool.growing = max(pool.growing, gain)
+    rest = pool.bounded + pool.unresolved
+    scale = (1 - pool.growing) / rest if rest > 0 else 0.0
+    pool.bounded, pool.unresolved = pool.bounded * scale, pool.unresolved * scale
+
+
+def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
+    """Pool the instances (pods) of one workload container.
+
+    Parameters
+    ----------
+    pools
+        One for each instance.
+
+    Returns
+    -------
+    tuple of (Pool, int, int)
+        One answer for the workload, how many instances grow, and how many could be judged.
+
+    Examples
+    --------
+    >>> pool_instances([Pool([], 0.0, 0.0, 1.0, None)])[1:]
+    (0, 0)
+    """
+    judged = [pool for pool in pools if pool.main is not None and pool.main.signal is not None]
+    if not judged:
+        return pools[0], 0, 0
+    starts = [pool.main.life["start"] for pool in judged if pool.main is not None]
+    newest = judged[starts.index(max(starts))]
+    version = newest.main.life["version"] if newest.main is not None else None
+    longest = max(_duration(pool) for pool in judged)
+    running = [pool for pool in judged if pool.main is not None and pool.main.life["version"] == version]
+    older = [pool for pool in judged if pool not in running]
+    if older and max(_duration(pool) for pool in running) < _SHORT * longest:
+        running, older = judged, []
+    growing = [pool for pool in running if pool.growing > 0.5]
+    if len(running) == 1:
+        answer = running[0]
+    else:
+        odds = [_logit(pool.growing) for pool in running]
+        # The best of n looks better than it is; several that agree are better than they look.
+        best = max(odds) - 0.5 * math.log(len(running))
+        together = _INDEPENDENCE * sum(odds) / math.sqrt(len(odds))
+        chance = _chance(max(best, together)) if growing else _chance(together if together > 0 else max(odds))
+        worst = min((pool for pool in running if _duration(pool) >= _SHORT * longest), key=lambda pool: pool.bounded)
+        bounded = min(worst.bounded, 1 - chance)
+        main = max(running, key=lambda pool: (pool.growing > 0.5, pool.growing if growing else _duration(pool)))
+        if not growing and worst.bounded < 0.5:
+            main = worst
+        answer = Pool(
+            [opinion for pool in running for opinion in pool.opinions],
+            chance,
+            bounded,
+            max(0.0, 1 - chance - bounded),
+            main.main,
+            masked=main.masked,
+            fixed_version=main.fixed_version,
+            notes=dict(main.notes),
+        )
+    if older and answer.bounded > 0.6 and max(pool.growing for pool in older) > 0.7 and version is not None:
+        answer.fixed_version = str(version)
+    return answer, len(growing), len(running)
+
+
+def _duration(pool: Pool) -> float:
+    return max((opinion.duration_seconds for opinion in pool.opinions), default=0.0)

@@ -1,0 +1,176 @@
+"""Describe what bins look like: teeth and their floors, spikes, bursts, abrupt steps; for all rows at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from rmtoolkit.analysis.lives import STARTUP_SHARE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rmtoolkit.analysis.envelope import Envelope
+
+    Array = NDArray[np.float64]
+
+#: A fall of this share of the range, within two bins, is a release ...
+RELEASE_SHARE: Final = 0.3
+#: ... and this many of them make a sawtooth.
+TEETH: Final = 4
+#: A range below this share of the level is noise, not teeth.
+_SMALL_RANGE: Final = 0.06
+#: Spikes this many deviations above their neighbours do not take part in a trend.
+_SPIKE_DEVIATIONS: Final = 4.0
+_NEIGHBOURS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """Descriptors, one entry a row.
+
+    Attributes
+    ----------
+    teeth
+        Releases: abrupt falls of a good part of the range.
+    trough
+        Median of the floors between releases over the median of the tops before them; 1 without teeth.
+    floor
+        Rows x bins: the floors of the teeth, interpolated; without teeth the mean, spikes clipped.
+    start_level, settled, end_level
+        Bytes: first bin, median of the later half, median of the last eighth.
+    early_peak, late_peak
+        Highest sample within the start-up share of the window, and after it.
+    high_share
+        Share of bins after the start-up that reach half way from the settled level to the late peak.
+    jump, jump_at
+        Largest change of level between two neighbouring bins that lasts, and where (0 to 1).
+    rise
+        Settled level minus the level after the first bin.
+
+    Examples
+    --------
+    >>> Shapes.__dataclass_fields__["teeth"].type
+    'NDArray[np.int64]'
+    """
+
+    teeth: NDArray[np.int64]
+    trough: Array
+    floor: Array
+    start_level: Array
+    settled: Array
+    end_level: Array
+    early_peak: Array
+    late_peak: Array
+    high_share: Array
+    jump: Array
+    jump_at: Array
+    rise: Array
+
+
+def describe(envelope: Envelope) -> Shapes:
+    """Describe every row of an envelope.
+
+    Parameters
+    ----------
+    envelope
+        Rows of bins.
+
+    Returns
+    -------
+    Shapes
+        One entry a row.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from rmtoolkit.analysis.envelope import Envelope
+    >>> saw = np.tile(np.linspace(100, 200, 8), 12)[None, :]
+    >>> describe(Envelope(pl.DataFrame(), saw, saw, saw)).teeth.tolist()
+    [11]
+    """
+    mean, low, high = envelope.mean, envelope.low, envelope.high
+    bins = envelope.bins
+    lead = max(1, round(STARTUP_SHARE * bins))
+    settled = np.median(mean[:, bins // 2 :], axis=1)
+    late_peak = high[:, lead:].max(axis=1)
+    half_way = (settled + (late_peak - settled) / 2)[:, None]
+    clipped = _without_spikes(mean)
+    teeth, trough, floor = _teeth(mean, low, clipped, lead)
+    steps = _lasting_changes(clipped)
+    at = np.abs(steps).argmax(axis=1)
+    return Shapes(
+        teeth=teeth,
+        trough=trough,
+        floor=floor,
+        start_level=mean[:, 0],
+        settled=settled,
+        end_level=np.median(mean[:, -max(2, bins // 8) :], axis=1),
+        early_peak=high[:, :lead].max(axis=1),
+        late_peak=late_peak,
+        high_share=(high[:, lead:] >= half_way).mean(axis=1),
+        jump=np.take_along_axis(steps, at[:, None], axis=1)[:, 0],
+        jump_at=(at + 1) / bins,
+        rise=settled - mean[:, min(1, bins - 1)],
+    )
+
+
+def _without_spikes(mean: Array) -> Array:
+    """Clip upward spikes that their neighbours do not share: they are bursts, not a trend."""
+    padded = np.pad(mean, ((0, 0), (_NEIGHBOURS, _NEIGHBOURS)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEIGHBOURS + 1, axis=1)
+    middle = np.median(windows, axis=2)
+    spread = 1.4826 * np.median(np.abs(mean - middle), axis=1, keepdims=True)
+    return np.minimum(mean, middle + _SPIKE_DEVIATIONS * spread + 0.02 * np.abs(middle))
+
+
+def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[np.int64], Array, Array]:
+    """Find releases; where there are enough, draw the floor through the troughs after them."""
+    body = mean[:, lead:]
+    span = np.quantile(body, 0.97, axis=1) - np.quantile(body, 0.03, axis=1)
+    # A trend adds to the range but makes no teeth: take it off before teeth are measured.
+    trend = np.abs(np.median(body[:, -body.shape[1] // 4 :], axis=1) - np.median(body[:, : body.shape[1] // 4], axis=1))
+    span = np.maximum(span - trend, 0.25 * span)
+    falls = np.zeros_like(mean)
+    falls[:, 1:] = mean[:, :-1] - mean[:, 1:]
+    falls[:, 2:] = np.maximum(falls[:, 2:], mean[:, :-2] - mean[:, 2:])
+    release = falls > np.maximum(RELEASE_SHARE * span, _SMALL_RANGE * np.median(mean, axis=1))[:, None]
+    release[:, :lead] = False
+    # A fall that takes two bins is one release.
+    begins = release & ~np.pad(release, ((0, 0), (1, 0)))[:, :-1]
+    count = begins.sum(axis=1)
+    floor = clipped.copy()
+    trough = np.ones(len(mean))
+    index = np.arange(mean.shape[1])
+    for row in np.flatnonzero(count >= TEETH):
+        starts = np.flatnonzero(begins[row])
+        ends = np.append(starts[1:], mean.shape[1])
+        places, floors, tops = [], [], []
+        for start, end in zip(starts, ends, strict=True):
+            # The last tooth may be cut by the window before its floor is known.
+            if end - start < 2 and end == mean.shape[1]:  # noqa: PLR2004
+                continue
+            place = start + int(low[row, start : min(end, start + 3)].argmin())
+            places.append(place)
+            floors.append(low[row, place])
+            tops.append(mean[row, max(0, start - 2) : start].max())
+        floor[row] = np.interp(index, places, floors)
+        trough[row] = np.median(floors) / max(float(np.median(tops)), 1.0)
+    return count, trough, floor
+
+
+def _lasting_changes(values: Array) -> Array:
+    """Change of level across each boundary between bins, between the medians of three bins on each side."""
+    width = 3
+    windows = np.lib.stride_tricks.sliding_window_view(values, width, axis=1)
+    middle = np.median(windows, axis=2)
+    changes = np.zeros((len(values), values.shape[1] - 1))
+    wide = middle[:, width:] - middle[:, :-width]
+    edge = values[:, 1:] - values[:, :-1]
+    inner = slice(width - 1, width - 1 + wide.shape[1])
+    # Abrupt means: most of the lasting change happens at this very boundary, or the next.
+    near = np.maximum(np.abs(edge), np.maximum(np.abs(np.roll(edge, 1, axis=1)), np.abs(np.roll(edge, -1, axis=1))))
+    changes[:, inner] = np.where(near[:, inner] > 0.6 * np.abs(wide), wide, 0)  # noqa: PLR2004
+    return changes

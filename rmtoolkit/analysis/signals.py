@@ -1,0 +1,334 @@
+"""Read every signal of every life: its levels, its shape, and the models that compete to explain it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from rmtoolkit.analysis import models, shapes
+from rmtoolkit.analysis.envelope import Envelope, envelopes
+from rmtoolkit.schema import ABSURD_BYTES, TIME
+
+if TYPE_CHECKING:
+
+    from numpy.typing import NDArray
+
+    from rmtoolkit.analysis.lives import Lifetimes
+    from rmtoolkit.recording import Recording
+
+    Array = NDArray[np.float64]
+
+#: Signals that a verdict can rest on, the most telling first.
+JUDGED: Final = ("allocated_bytes", "anon_bytes", "rss_bytes", "working_set_bytes", "usage_bytes")
+#: Signals whose growth is looked at as well.
+_FITTED: Final = (*JUDGED, "footprint_bytes", "active_bytes", "resident_bytes", "shmem_bytes", "threads")
+#: Signals of which only the levels are read.
+_LEVELS: Final = ("file_bytes", "kernel_bytes", "free_bytes", "load", "work_total", "psi_some_seconds")
+#: Memory that follows the load at least this well is explained by it.
+_LOAD_EXPLAINS: Final = 0.5
+_DAY_SECONDS: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Everything read off the signals.
+
+    Attributes
+    ----------
+    table
+        A row per life and signal: `life_row`, `signal`, `samples`, `filled`, the scalars of `models.Fit`
+        and `shapes.Shapes`, `growth` and its error per day, `bins`, and `row` in the list of curves.
+    curves
+        For each row of the table: the fitted curve in bytes.
+
+    Examples
+    --------
+    >>> Readings(pl.DataFrame(), ()).curves
+    ()
+    """
+
+    table: pl.DataFrame
+    curves: tuple[Array, ...]
+
+
+def read(cut: Lifetimes, recording: Recording, rejected: pl.DataFrame) -> Readings:
+    """Read all signals of all lives.
+
+    Parameters
+    ----------
+    cut
+        The lives and their samples.
+    recording
+        Where they come from.
+    rejected
+        `container_id` and `signal` that `validate` does not accept as evidence.
+
+    Returns
+    -------
+    Readings
+        A signal with fewer than 20 samples in a life has no row.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.lives import split
+    >>> from rmtoolkit.recording import as_recording
+    >>> recording = as_recording(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": range(1000, 1100)}))
+    >>> nothing = pl.DataFrame(schema={"container_id": pl.UInt32, "signal": pl.String})
+    >>> read(split(recording), recording, nothing).table["signal"].to_list()
+    ['rss_bytes', 'footprint_bytes']
+    """
+    samples = cut.samples
+    for name in rejected["signal"].unique().to_list():
+        if name in samples.columns:
+            bad = rejected.filter(pl.col("signal") == name)["container_id"].implode()
+            samples = samples.with_columns(
+                pl.when(~pl.col("container_id").is_in(bad)).then(pl.col(name)).alias(name),
+            )
+    wanted = [name for name in (*_FITTED, *_LEVELS) if samples[name].count()]
+    lives = cut.table.with_row_index("life_row").join(
+        recording.containers.select("container_id", "quantum_bytes"),
+        on="container_id",
+        how="left",
+        maintain_order="left",
+    )
+    tables: list[pl.DataFrame] = []
+    curves: list[Array] = []
+    for envelope in envelopes(samples, cut.table, wanted):
+        table, fitted = _read_width(envelope, lives, len(curves))
+        tables.append(table)
+        curves.extend(fitted)
+    if not tables:
+        return Readings(_read_width(Envelope(_no_rows(), *(np.zeros((0, 24)),) * 3), lives, 0)[0], ())
+    order = {name: position for position, name in enumerate(wanted)}
+    table = pl.concat(tables).sort("life_row", pl.col("signal").replace_strict(order, return_dtype=pl.Int64))
+    return Readings(table, tuple(curves))
+
+
+def _no_rows() -> pl.DataFrame:
+    return pl.DataFrame(
+        schema={"life_row": pl.UInt32, "signal": pl.String, "samples": pl.Int64, "filled": pl.Float64},
+    )
+
+
+def _read_width(envelope: Envelope, lives: pl.DataFrame, offset: int) -> tuple[pl.DataFrame, list[Array]]:
+    rows = envelope.rows.join(
+        lives.select(
+            "life_row",
+            "limit_bytes",
+            "quantum_bytes",
+            span_seconds=(pl.col("end") - pl.col("start")).dt.total_milliseconds() / 1000,
+        ),
+        on="life_row",
+        how="left",
+        maintain_order="left",
+    )
+    shape = shapes.describe(envelope)
+    signal = rows["signal"].to_numpy()
+    span = rows["span_seconds"].to_numpy()
+    fitted = np.isin(signal, _FITTED)
+    values, load_share = _without_load(envelope, rows, shape.floor)
+    few_teeth = shape.teeth >= shapes.TEETH
+    filled = np.where(few_teeth, np.minimum(rows["filled"].to_numpy(), shape.teeth / envelope.bins), rows["filled"].to_numpy())
+    fit = models.compete(
+        values[fitted],
+        level=shape.settled[fitted],
+        headroom=_headroom(envelope, rows, signal)[fitted],
+        filled=filled[fitted],
+        grain=rows["quantum_bytes"].fill_null(0).to_numpy().astype(float)[fitted],
+        day_cycles=span[fitted] / _DAY_SECONDS,
+    )
+    per_day = _DAY_SECONDS / np.maximum(span, 1e-3)
+    place = np.flatnonzero(fitted)
+
+    def spread(column: Array) -> pl.Series:
+        whole = np.full(len(rows), np.nan)
+        whole[place] = column
+        return pl.Series(whole, nan_to_null=True)
+
+    family = np.full(len(rows), "none", dtype=object)
+    family[place] = [models.FAMILIES[code] for code in fit.family]
+    growing_part = np.isin(models.FAMILIES, models.GROWTH_FAMILIES)
+    periodic = np.isin(models.FAMILIES, ("periodic", "periodic_linear"))
+    low_rise = _rise(envelope.low)[place]
+    mean_rise = _rise(envelope.mean)[place]
+    table = rows.drop("limit_bytes", "quantum_bytes").with_columns(
+        bins=pl.lit(envelope.bins),
+        growing=spread(fit.growing),
+        bounded=spread(fit.bounded),
+        unresolved=spread(fit.unresolved),
+        family=pl.Series(family, dtype=pl.String),
+        bounded_family=pl.Series(_names(fit.families, ~growing_part, family, place), dtype=pl.String),
+        periodic=spread(fit.families[:, periodic].sum(axis=1)),
+        growth_per_day=spread(fit.growth * per_day[place]),
+        growth_error_per_day=spread(fit.growth_error * per_day[place]),
+        floor_per_day=spread(fit.floor * per_day[place]),
+        onset=spread(fit.onset),
+        noise=spread(fit.noise),
+        rho=spread(fit.rho),
+        low_rise=spread(low_rise),
+        mean_rise=spread(mean_rise),
+        load_share=pl.Series(load_share),
+        first_level=pl.Series(np.median(envelope.mean[:, : max(2, envelope.bins // 8)], axis=1)),
+        early_level=pl.Series(_level_at(envelope.mean, 0.2)),
+        middle_level=pl.Series(_level_at(envelope.mean, 0.5)),
+        top=pl.Series(envelope.high[:, -max(2, envelope.bins // 8) :].max(axis=1)),
+        **{
+            name: pl.Series(getattr(shape, name))
+            for name in shape.__dataclass_fields__
+            if name != "floor"
+        },
+    )
+    curve_row = np.full(len(rows), -1)
+    curve_row[place] = offset + np.arange(len(place))
+    return table.with_columns(curve=pl.Series(curve_row)), list(fit.fitted)
+
+
+def _names(families: Array, allowed: NDArray[np.bool_], family: NDArray[np.object_], place: NDArray[np.int64]) -> NDArray[np.object_]:
+    """The likeliest family among the allowed ones."""
+    names = np.full(len(family), "none", dtype=object)
+    masked = np.where(allowed, families, -1)
+    names[place] = [models.FAMILIES[code] for code in masked.argmax(axis=1)] if len(place) else []
+    return names
+
+
+def _level_at(mean: Array, share: float) -> Array:
+    """Median of an eighth of the bins around a place in the window."""
+    bins = mean.shape[1]
+    width = max(2, bins // 8)
+    first = min(max(0, round(share * bins) - width // 2), bins - width)
+    return np.median(mean[:, first : first + width], axis=1)
+
+
+def _rise(values: Array) -> Array:
+    """Rise from the early part, after the start-up, to the end."""
+    return _level_at(values, 1.0) - _level_at(values, 0.25)
+
+
+def _headroom(envelope: Envelope, rows: pl.DataFrame, signal: NDArray[np.object_]) -> Array:
+    """Bytes from the footprint's end to the limit, for all signals of a life; infinite without a limit."""
+    top = np.median(envelope.high[:, -max(2, envelope.bins // 8) :], axis=1)
+    own = pl.DataFrame({"life_row": rows["life_row"], "top": top}).filter(pl.Series(signal == "footprint_bytes"))
+    joined = rows.join(own, on="life_row", how="left", maintain_order="left")
+    limit = joined["limit_bytes"].fill_null(ABSURD_BYTES).to_numpy().astype(float)
+    end = joined["top"].fill_null(0).to_numpy()
+    return np.where(limit >= ABSURD_BYTES, np.inf, np.maximum(limit - end, 0))
+
+
+def _without_load(envelope: Envelope, rows: pl.DataFrame, values: Array) -> tuple[Array, Array]:
+    """Take out what follows the load, where a load was recorded; say how much that was."""
+    share = np.zeros(len(rows))
+    signal = rows["signal"].to_numpy()
+    life = rows["life_row"].to_numpy()
+    loads: dict[int, Array] = {}
+    for row in np.flatnonzero(signal == "work_total"):
+        loads[int(life[row])] = np.maximum(np.gradient(envelope.mean[row]), 0)
+    for row in np.flatnonzero(signal == "load"):
+        loads[int(life[row])] = envelope.mean[row]
+    if not loads:
+        return values, share
+    values = values.copy()
+    u = np.linspace(-0.5, 0.5, envelope.bins)
+    for row in np.flatnonzero(np.isin(signal, _FITTED)):
+        load = loads.get(int(life[row]))
+        if load is None or np.ptp(load) <= 0.1 * max(abs(float(np.median(load))), 1e-12):
+            continue
+        best, kept = 0.0, None
+        for smoothing in (0.0, 0.5, 0.8):
+            felt = _smooth(load, smoothing)
+            felt = (felt - felt.mean()) / max(float(felt.std()), 1e-12)
+            with_trend = np.column_stack([np.ones_like(u), u, felt])
+            base = with_trend[:, :2] if abs(float(np.corrcoef(felt, u)[0, 1])) < 0.85 else with_trend[:, :1]
+            full = np.column_stack([base, felt])
+            y = values[row]
+            before = y - base @ np.linalg.lstsq(base, y, rcond=None)[0]
+            coefficients = np.linalg.lstsq(full, y, rcond=None)[0]
+            after = y - full @ coefficients
+            explained = 1 - (after**2).sum() / max((before**2).sum(), 1e-12)
+            # Without room for a trend of its own, the load must explain nearly everything.
+            needed = _LOAD_EXPLAINS if base.shape[1] > 1 else 0.9
+            if coefficients[-1] > 0 and explained > max(best, needed):
+                best, kept = float(explained), y - coefficients[-1] * felt
+        if kept is not None:
+            values[row], share[row] = kept, best
+    return values, share
+
+
+def _smooth(load: Array, keep: float) -> Array:
+    """Exponential moving average: memory follows the load with a delay."""
+    if not keep:
+        return load
+    felt = np.empty_like(load)
+    felt[0] = load[0]
+    for index in range(1, len(load)):
+        felt[index] = keep * felt[index - 1] + (1 - keep) * load[index]
+    return felt
+
+
+def fits(cut: Lifetimes, readings: Readings, judged: pl.DataFrame) -> pl.DataFrame:
+    """Lay out the fit of the judged signal of every life.
+
+    Parameters
+    ----------
+    cut
+        The lives.
+    readings
+        What was read off their signals.
+    judged
+        `life_row` and `signal`: the signal that each life is judged by.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per judged life, as `rm.fits` documents it.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.verdict import judge
+    >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})).fits["model"].to_list()
+    ['constant']
+    """
+    lives = cut.table.with_row_index("life_row")
+    joined = (
+        judged.select("life_row", "signal")
+        .join(readings.table, on=["life_row", "signal"], how="inner", maintain_order="left")
+        .join(lives, on="life_row", how="left", maintain_order="left")
+    )
+    quantile = 1.2816
+    return joined.select(
+        "container_id",
+        "life",
+        "signal",
+        model="family",
+        growth_start=_at(pl.col("onset").fill_null(0.0)),
+        growth_end="end",
+        growth_bytes_per_day="growth_per_day",
+        growth_low_bytes_per_day=pl.col("growth_per_day") - quantile * pl.col("growth_error_per_day"),
+        growth_high_bytes_per_day=pl.col("growth_per_day") + quantile * pl.col("growth_error_per_day"),
+        detection_floor_bytes_per_day="floor_per_day",
+        fitted=pl.Series(
+            [
+                _curve(readings.curves[row], start, end)
+                for row, start, end in joined.select("curve", "start", "end").iter_rows()
+            ],
+            dtype=pl.List(pl.Struct({"time": TIME, "value_bytes": pl.Float64})),
+        ),
+    )
+
+
+def _at(share: pl.Expr) -> pl.Expr:
+    span = (pl.col("end") - pl.col("start")).dt.total_milliseconds()
+    return pl.col("start") + pl.duration(milliseconds=(span * share).cast(pl.Int64))
+
+
+def _curve(values: Array, start: object, end: object) -> list[dict[str, object]]:
+    """At most 48 points of the curve, ends included."""
+    begin, stop = (moment.timestamp() * 1000 for moment in (start, end))  # type: ignore[attr-defined]
+    chosen = np.unique(np.linspace(0, len(values) - 1, min(48, len(values))).round().astype(int))
+    times = begin + (chosen + 0.5) / len(values) * (stop - begin)
+    moments = pl.Series(times.round().astype(np.int64)).cast(TIME).to_list()
+    return [{"time": moment, "value_bytes": float(values[index])} for moment, index in zip(moments, chosen, strict=True)]
+
+
