@@ -191,7 +191,13 @@ def configured_mi(bytes_: int) -> str:
     return f"{whole:,}" if not rest else f"{bytes_ / MI:,.2f}".rstrip("0").rstrip(".")
 
 
-def peak_against_limit(peak_bytes: float | None, limit_bytes: int | None, *, unit: bool = True) -> str:
+def peak_against_limit(
+    peak_bytes: float | None,
+    limit_bytes: int | None,
+    *,
+    known: bool = True,
+    unit: bool = True,
+) -> str:
     """Write a peak beside the limit it must stay under.
 
     Parameters
@@ -200,6 +206,8 @@ def peak_against_limit(peak_bytes: float | None, limit_bytes: int | None, *, uni
         Largest working set; None is unknown.
     limit_bytes
         The limit at the window's end; None is none, or unknown.
+    known
+        Whether None means that there is none.
     unit
         False where the column's head names Mi.
 
@@ -212,10 +220,13 @@ def peak_against_limit(peak_bytes: float | None, limit_bytes: int | None, *, uni
     --------
     >>> peak_against_limit(825.3 * MI, 1 << 30), peak_against_limit(118 * MI, None, unit=False)
     ('825 / 1,024 Mi', '118 / none')
+    >>> peak_against_limit(118 * MI, None)
+    '118 Mi / none'
     """
     peak = UNKNOWN if peak_bytes is None else number(peak_bytes / MI)
-    limit = "none" if limit_bytes is None else configured_mi(limit_bytes)
-    return f"{peak} / {limit}" + (" Mi" if unit else "")
+    if limit_bytes is None:
+        return f"{peak}{' Mi' if unit and peak_bytes is not None else ''} / {'none' if known else UNKNOWN}"
+    return f"{peak} / {configured_mi(limit_bytes)}{' Mi' if unit else ''}"
 
 
 def rate(bytes_per_day: float | None, *, sign: bool = False, digits: int = 3) -> str:
@@ -350,7 +361,7 @@ def hours_range(low: float | None, high: float | None) -> str:
     return f"{first[0]}–{last[0]} {last[1]}" if first[1] == last[1] else f"{' '.join(first)}–{' '.join(last)}"
 
 
-def time_to_limit(outlook: str | None, value: float | None, limit_bytes: int | None) -> str:
+def time_to_limit(outlook: str | None, value: float | None, limit_bytes: int | None, *, known: bool = True) -> str:
     """Write how long until the limit is reached.
 
     Parameters
@@ -361,6 +372,8 @@ def time_to_limit(outlook: str | None, value: float | None, limit_bytes: int | N
         Hours; null unless it reaches.
     limit_bytes
         The limit; None when there is none or it is unknown.
+    known
+        Whether None means that there is none.
 
     Returns
     -------
@@ -373,9 +386,9 @@ def time_to_limit(outlook: str | None, value: float | None, limit_bytes: int | N
     ('61 h', 'not reached', 'no limit')
     """
     if outlook == "reaches" and value is not None:
-        return hours(value)
+        return hours(value) if value > 0 else "reached"
     if limit_bytes is None:
-        return "no limit"
+        return "no limit" if known else "limit unknown"
     return "not reached" if outlook == "bounded" else UNKNOWN
 
 

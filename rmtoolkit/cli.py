@@ -1,0 +1,217 @@
+"""The command line: parse, call the public functions, print. Exit status 0 done, 1 findings, 2 bad input."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.recording import Recording
+
+DONE: Final = 0
+FINDINGS: Final = 1
+BAD_INPUT: Final = 2
+
+_SOURCE_HELP: Final = (
+    "a file, a folder or a glob: saved Prometheus answers, kubectl top logs, jemalloc statistics, Parquet"
+)
+_FAIL_HELP: Final = (
+    "exit with status 1 if a workload leaks (leak), or if one reaches its limit or has more than a 5 %% chance of "
+    "an OOM kill within 7 days (oom); may be given twice"
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments
+        Words of the command line; None takes those of the process.
+
+    Returns
+    -------
+    int
+        The exit status: 0 done, 1 findings that ``--fail-on`` asked for, 2 bad input or usage.
+
+    Examples
+    --------
+    >>> main(["classify"])
+    Traceback (most recent call last):
+    SystemExit: 2
+    """
+    options = _parser().parse_args(arguments)
+    from rmtoolkit.exceptions import RmtoolkitError
+
+    try:
+        with warnings.catch_warnings():
+            _show_warnings_as_lines()
+            return int(options.run(options))
+    except RmtoolkitError as error:
+        return _fail(str(error))
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader has seen enough (| head). Python would complain once more when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return DONE
+        return _fail(_what_the_system_said(error))
+    except KeyboardInterrupt:
+        return _fail("stopped.", status=130)
+    except Exception as error:
+        if os.environ.get("RMTOOLKIT_TRACEBACK"):
+            raise
+        # Not 1: a script must never take a fault of ours for a leak.
+        found = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        return _fail(f"internal error, {found} (a bug; RMTOOLKIT_TRACEBACK=1 shows where)")
+
+
+def _fail(message: str, status: int = BAD_INPUT) -> int:
+    from rmtoolkit.text import printable
+
+    print(f"rmtoolkit: {printable(' '.join(message.split()))}", file=sys.stderr)
+    return status
+
+
+def _what_the_system_said(error: OSError) -> str:
+    from rmtoolkit.exceptions import quote
+
+    place = f" {quote(error.filename)}" if error.filename is not None else ""
+    return f"Could not read or write{place}: {(error.strerror or str(error)).lower()}."
+
+
+def _show_warnings_as_lines() -> None:
+    from rmtoolkit.exceptions import RmtoolkitWarning
+
+    def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        if issubclass(category, RmtoolkitWarning):
+            _fail(f"warning: {message}")
+
+    warnings.simplefilter("always", RmtoolkitWarning)
+    warnings.showwarning = show
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what was wrong in one line."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(_fail(f"{message}. See: {self.prog} --help"))
+
+
+class _Version(argparse.Action):
+    """Look the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        import rmtoolkit
+
+        print(f"rmtoolkit {rmtoolkit.__version__}")
+        parser.exit()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="rmtoolkit",
+        description="Does a Rust service leak, why is its memory high, and when does it reach its limit?",
+        epilog="Exit status: 0 done, 1 findings that --fail-on asked for, 2 bad input or usage.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+
+    classify = commands.add_parser("classify", help="print a verdict for every workload", allow_abbrev=False)
+    _add_sources(classify)
+    classify.add_argument(
+        "--by",
+        choices=("workload", "instance"),
+        default="workload",
+        help="a row per workload (default), or per pod and container",
+    )
+    classify.add_argument("-o", "--output", metavar="FILE", help="also write the verdicts: .parquet, .csv or .json")
+    classify.add_argument("--no-color", action="store_true", help="no colour, on a terminal too (like NO_COLOR=1)")
+    classify.set_defaults(run=_classify)
+
+    report = commands.add_parser("report", help="write one self-contained HTML page", allow_abbrev=False)
+    _add_sources(report)
+    report.add_argument("-o", "--output", metavar="FILE", required=True, help="the page to write, such as week.html")
+    report.add_argument("--title", help="stands at the top of the page")
+    report.set_defaults(run=_report)
+
+    demo = commands.add_parser("demo", help="judge the sample recordings in data/samples", allow_abbrev=False)
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _add_sources(command: argparse.ArgumentParser) -> None:
+    command.add_argument("sources", nargs="+", metavar="SOURCE", help=_SOURCE_HELP)
+    command.add_argument("--fail-on", action="append", choices=("leak", "oom"), default=[], help=_FAIL_HELP)
+
+
+def _classify(options: argparse.Namespace) -> int:
+    from rmtoolkit.analysis.verdict import judge
+    from rmtoolkit.views import tables, terminal
+
+    if options.output:
+        tables.check_format(options.output)
+    judgement = judge(_read(options.sources))
+    sys.stdout.write(
+        terminal.table(
+            judgement,
+            source=" ".join(options.sources),
+            by=options.by,
+            colour=terminal.wants_colour(sys.stdout) and not options.no_color,
+            unicode=terminal.has_unicode(sys.stdout),
+        ),
+    )
+    if options.output:
+        print(f"Verdicts: {tables.write(tables.columns(judgement, options.by), options.output)}")
+    return _status(judgement, options.fail_on)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from rmtoolkit.analysis.verdict import judge
+    from rmtoolkit.views import report
+
+    judgement = judge(_read(options.sources))
+    print(f"Report: {report.write(judgement, options.output, title=options.title)}")
+    return _status(judgement, options.fail_on)
+
+
+def _demo(_: argparse.Namespace) -> int:
+    from rmtoolkit.demo import run
+
+    run()
+    return DONE
+
+
+def _read(sources: Sequence[str]) -> Recording:
+    import rmtoolkit as rm
+
+    def read() -> Iterator[Recording]:
+        for source in sources:
+            if source.startswith(("http://", "https://")):
+                from rmtoolkit.exceptions import RmtoolkitError
+
+                msg = "Could not read a URL: servers are not read yet. Save the query_range answer to a file first."
+                raise RmtoolkitError(msg)
+            yield rm.read(Path(source) if Path(source).exists() else source)
+
+    return rm.concat(read())
+
+
+def _status(judgement: Judgement, fail_on: Sequence[str]) -> int:
+    from rmtoolkit.views.summary import counts
+
+    counted = counts(judgement.verdicts)
+    leaks = "leak" in fail_on and counted.leak > 0
+    kills = "oom" in fail_on and (counted.reaching > 0 or bool(counted.above_target))
+    return FINDINGS if leaks or kills else DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

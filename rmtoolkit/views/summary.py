@@ -1,0 +1,281 @@
+"""What all verdicts together say: order, names, counts and the sentence that stands first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from rmtoolkit import text
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
+    from rmtoolkit.recording import Recording
+
+ORDER: Final = ("leak", "inconclusive", "not_leak")
+
+#: A week: the horizon of the chance of an OOM kill.
+HORIZON_HOURS: Final = 168
+#: The chance of an OOM kill in that week above which a workload is named.
+TARGET: Final = 0.05
+
+
+def worst_first(verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Order verdicts for a reader: leaks, then what cannot be decided, then the rest.
+
+    Parameters
+    ----------
+    verdicts
+        Rows as `rm.classify` gives them.
+
+    Returns
+    -------
+    polars.DataFrame
+        The same rows; within a verdict the soonest at its limit first, then the likeliest OOM kill, then
+        the peak nearest the limit, then by name.
+
+    Examples
+    --------
+    >>> frame = pl.DataFrame({
+    ...     "verdict": ["not_leak", "leak", "leak"], "hours_to_limit": [None, None, 3.0],
+    ...     "oom_probability_7d": [None, None, None], "peak_bytes": [1, 1, 1], "limit_bytes": [2, 2, 2],
+    ...     "cluster": None, "namespace": None, "workload": ["a", "b", "c"], "container": None,
+    ... }, schema_overrides={"oom_probability_7d": pl.Float64})
+    >>> worst_first(frame)["workload"].to_list()
+    ['c', 'b', 'a']
+    """
+    rank = pl.col("verdict").replace_strict({name: at for at, name in enumerate(ORDER)}, default=len(ORDER))
+    names = [name for name in ("cluster", "namespace", "workload", "container", "pod") if name in verdicts.columns]
+    keys = [
+        rank,
+        pl.col("hours_to_limit"),
+        -pl.col("oom_probability_7d"),
+        -(pl.col("peak_bytes") / pl.col("limit_bytes")),
+        *names,
+    ]
+    return verdicts.sort(keys, nulls_last=True, maintain_order=True)
+
+
+def names(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Name each row as shortly as tells it from the others.
+
+    Parameters
+    ----------
+    rows
+        Verdicts as dicts.
+
+    Returns
+    -------
+    list of str
+        ``namespace/workload``, with container, pod or cluster only where needed. One line each, printable.
+
+    Examples
+    --------
+    >>> row = {"cluster": None, "namespace": "shop", "workload": "api"}
+    >>> names([row | {"container": "app"}, row | {"container": "proxy"}, row | {"workload": "db", "container": "db"}])
+    ['shop/api/app', 'shop/api/proxy', 'shop/db']
+    """
+    found: list[str | None] = [None] * len(rows)
+    for parts in _FORMS:
+        written = ["/".join(text.printable(row[part]) for part in parts if row.get(part) is not None) for row in rows]
+        times = Counter(written)
+        found = [
+            name or (form if times[form] == 1 or parts is _FORMS[-1] else None)
+            for name, form in zip(found, written, strict=True)
+        ]
+    return [name or text.NOT_APPLICABLE for name in found]
+
+
+_FORMS: Final = (
+    ("namespace", "workload"),
+    ("namespace", "workload", "container"),
+    ("namespace", "workload", "pod", "container"),
+    ("cluster", "namespace", "workload", "container"),
+    ("cluster", "namespace", "workload", "pod", "container"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many workloads got which verdict.
+
+    Attributes
+    ----------
+    total, leak, inconclusive, not_leak
+        Workload containers.
+    soon
+        Leaks that reach their limit within seven days.
+    reaching
+        Workloads that reach it within seven days, whatever the verdict.
+    above_target
+        Workloads whose chance of an OOM kill in seven days is above 5 %; None when no chance is known.
+
+    Examples
+    --------
+    >>> Counts(6, 2, 1, 3, 1, 1, None).sentence
+    '2 of 6 workloads leak. 1 reaches its limit within 7 days.'
+    """
+
+    total: int
+    leak: int
+    inconclusive: int
+    not_leak: int
+    soon: int
+    reaching: int
+    above_target: int | None
+
+    @property
+    def sentence(self) -> str:
+        """The answer for all of them."""
+        if not self.total:
+            return "There is no workload to judge."
+        if self.leak:
+            first = f"{self.leak:,} of {text.count(self.total, 'workload')} {'leaks' if self.leak == 1 else 'leak'}."
+            if self.soon == 0:
+                return f"{first} None reaches its limit within 7 days."
+            if self.leak == self.soon == 1:
+                return f"{first} It reaches its limit within 7 days."
+            return f"{first} {self.soon:,} {'reaches its' if self.soon == 1 else 'reach their'} limit within 7 days."
+        if self.inconclusive == self.total:
+            return f"None of {text.count(self.total, 'workload')} can be decided yet."
+        first = f"No leak found in {text.count(self.total, 'workload')}."
+        return f"{first} {self.inconclusive:,} cannot be decided yet." if self.inconclusive else first
+
+
+def counts(verdicts: pl.DataFrame) -> Counts:
+    """Count verdicts.
+
+    Parameters
+    ----------
+    verdicts
+        Rows as `rm.classify` gives them.
+
+    Returns
+    -------
+    Counts
+        What the sentence and the tiles need.
+
+    Examples
+    --------
+    >>> frame = pl.DataFrame({"verdict": ["leak"], "hours_to_limit": [61.0], "oom_probability_7d": [0.97]})
+    >>> counts(frame)
+    Counts(total=1, leak=1, inconclusive=0, not_leak=0, soon=1, reaching=1, above_target=1)
+    """
+    by_verdict = {name: verdicts.filter(pl.col("verdict") == name).height for name in ORDER}
+    reaching = verdicts.filter(pl.col("hours_to_limit") <= HORIZON_HOURS)
+    soon = reaching.filter(pl.col("verdict") == "leak").height
+    known = verdicts["oom_probability_7d"].drop_nulls()
+    above = int((known > TARGET).sum()) if known.len() else None
+    return Counts(
+        verdicts.height,
+        by_verdict["leak"],
+        by_verdict["inconclusive"],
+        by_verdict["not_leak"],
+        soon,
+        reaching.height,
+        above,
+    )
+
+
+def growth(row: dict[str, Any]) -> str:
+    """Write a row's growth, or that there is none to be seen.
+
+    Parameters
+    ----------
+    row
+        A verdict.
+
+    Returns
+    -------
+    str
+        A signed rate; ``none``; or ``unknown`` where nothing could be fitted.
+
+    Examples
+    --------
+    >>> growth({"verdict": "not_leak", "growth_bytes_per_day": -0.4e6, "growth_low_bytes_per_day": -2e6,
+    ...         "detection_floor_bytes_per_day": 4e6})
+    'none'
+    """
+    if row["growth_bytes_per_day"] is None:
+        return "none" if row["verdict"] == "not_leak" else text.UNKNOWN
+    return text.rate(row["growth_bytes_per_day"], sign=True) if is_growing(row) else "none"
+
+
+def is_growing(row: dict[str, Any]) -> bool:
+    """Tell whether a row's growth is to be named; a leak's always is.
+
+    Parameters
+    ----------
+    row
+        A verdict.
+
+    Returns
+    -------
+    bool
+        See `rmtoolkit.text.grows`.
+
+    Examples
+    --------
+    >>> is_growing({"verdict": "leak", "growth_bytes_per_day": 1.0})
+    True
+    """
+    if row["verdict"] == "leak":
+        return row["growth_bytes_per_day"] is not None
+    return text.grows(
+        row["growth_bytes_per_day"],
+        row["growth_low_bytes_per_day"],
+        row["detection_floor_bytes_per_day"],
+    )
+
+
+def extent(recording: Recording) -> tuple[dt.datetime, dt.datetime] | None:
+    """Find the first and the last sample.
+
+    Parameters
+    ----------
+    recording
+        The recording.
+
+    Returns
+    -------
+    tuple of datetime, or None
+        In UTC; None when there is no sample.
+
+    Examples
+    --------
+    >>> from rmtoolkit.recording import Recording
+    >>> recording = Recording.from_frame(pl.DataFrame({"time": [0, 60], "rss_bytes": [1, 2]}))
+    >>> [time.minute for time in extent(recording)]
+    [0, 1]
+    """
+    first, last = recording.samples.select(first=pl.col("time").min(), last=pl.col("time").max()).row(0)
+    return None if first is None else (first, last)
+
+
+def coverage(recording: Recording) -> float | None:
+    """Compare samples that are there with those that were due, over all containers.
+
+    Parameters
+    ----------
+    recording
+        The recording.
+
+    Returns
+    -------
+    float or None
+        0 to 1; None when no container has two samples.
+
+    Examples
+    --------
+    >>> from rmtoolkit.recording import Recording
+    >>> coverage(Recording.from_frame(pl.DataFrame({"time": [0, 60, 120], "rss_bytes": [1, 2, 3]})))
+    1.0
+    """
+    known = recording.completeness().filter(pl.col("coverage").is_not_null())
+    expected = int(known["expected"].sum())
+    present = int(known.select(pl.min_horizontal("samples", "expected").sum()).item())
+    return present / expected if expected else None

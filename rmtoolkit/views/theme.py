@@ -1,0 +1,125 @@
+"""The tokens of the visual language: charts, HTML and the terminal read this module and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Colours on white. Every text colour has at least 4.5:1 on `surface`, every control 3:1.
+LIGHT: Final[Mapping[str, str]] = {
+    "surface": "#FFFFFF",
+    "panel": "#F5F7F9",
+    "line": "#D5DAE1",
+    "control": "#7A8594",
+    "ink": "#15202B",
+    "ink-2": "#465260",
+    "ink-3": "#5C6877",
+    "accent": "#0A5AA8",
+    "leak": "#B3390C",
+    "ok": "#0A6A5C",
+    "unsure": "#64479A",
+    "on-badge": "#FFFFFF",
+    "live": "#174A86",
+    "slack": "#4C85C2",
+    "kept": "#A3C8E8",
+    "outside": "#D8AE62",
+    "cache": "#D3D8DE",
+    # The area under a line that no allocator splits into layers: it belongs to none of them.
+    "whole": "#C8DEF1",
+}
+
+#: The same tokens on a dark surface.
+DARK: Final[Mapping[str, str]] = {
+    "surface": "#12171C",
+    "panel": "#1A2127",
+    "line": "#333D47",
+    "control": "#76828F",
+    "ink": "#E9EDF2",
+    "ink-2": "#B6C0CB",
+    "ink-3": "#98A4B1",
+    "accent": "#84BDF3",
+    "leak": "#FF9D70",
+    "ok": "#5FCBB4",
+    "unsure": "#C6ACEC",
+    "on-badge": "#12171C",
+    "live": "#7DBBF7",
+    "slack": "#4483C1",
+    "kept": "#2A5484",
+    "outside": "#937538",
+    "cache": "#414B56",
+    "whole": "#1F3A58",
+}
+
+FAMILY: Final = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+CODE_FAMILY: Final = "ui-monospace, Menlo, Consolas, monospace"
+
+#: Terminal styles of the verdict tokens: SGR parameters. Colour only on the verdict.
+SGR: Final[Mapping[str, str]] = {"leak": "1;31", "ok": "1;36", "unsure": "1;35", "bold": "1", "dim": "2"}
+
+
+def variables(tokens: Mapping[str, str]) -> str:
+    """Write tokens as CSS custom properties.
+
+    Parameters
+    ----------
+    tokens
+        `LIGHT` or `DARK`.
+
+    Returns
+    -------
+    str
+        Declarations ``--rm-NAME:VALUE`` for one rule.
+
+    Examples
+    --------
+    >>> variables({"ink": "#15202B"})
+    '--rm-ink:#15202B'
+    """
+    return ";".join(f"--rm-{name}:{value}" for name, value in tokens.items())
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of a colour, as WCAG 2 defines it.
+
+    Parameters
+    ----------
+    colour
+        ``#RRGGBB``.
+
+    Returns
+    -------
+    float
+        0 for black, 1 for white.
+
+    Examples
+    --------
+    >>> luminance("#FFFFFF")
+    1.0
+    """
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]  # noqa: PLR2004
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two colours, as WCAG 2 defines it.
+
+    Parameters
+    ----------
+    one, other
+        ``#RRGGBB``.
+
+    Returns
+    -------
+    float
+        1 for the same colour, 21 for black on white; text needs 4.5, controls 3.
+
+    Examples
+    --------
+    >>> contrast("#000000", "#FFFFFF")
+    21.0
+    """
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
