@@ -20,7 +20,6 @@ _SHAPES = {
     "saturating_step": "A warm-up and a step",
     "log": "A curve that slows down but has no bound",
     "ramp_end": "A ramp that ends",
-    "periodic": "A cycle around one level",
     "half_wave": "A part of a daily cycle",
     "linear": "A straight rise",
     "two_slopes": "A rise in two stages",
@@ -29,7 +28,6 @@ _SHAPES = {
     "step_linear": "A step and a straight rise",
     "step_hinge": "A step, then a straight rise",
     "two_steps_linear": "Two steps and a straight rise",
-    "periodic_linear": "A cycle around a straight rise",
 }
 
 

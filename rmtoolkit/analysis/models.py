@@ -41,7 +41,6 @@ FAMILIES: Final = (
     "saturating_step",
     "log",
     "ramp_end",
-    "periodic",
     "half_wave",
     "linear",
     "two_slopes",
@@ -50,10 +49,9 @@ FAMILIES: Final = (
     "step_linear",
     "step_hinge",
     "two_steps_linear",
-    "periodic_linear",
 )
 _CODE: Final = {name: code for code, name in enumerate(FAMILIES)}
-GROWTH_FAMILIES: Final = FAMILIES[10:]
+GROWTH_FAMILIES: Final = FAMILIES[9:]
 
 #: Growth that a window must show before it matters: a share of the level ...
 MATERIAL_SHARE: Final = 0.02
@@ -65,10 +63,11 @@ YOUNG: Final = 0.2
 DECELERATION: Final = 0.45
 #: Differences below this share of the level are never evidence: no meter and no page is finer.
 NOISE_SHARE: Final = 0.0015
+#: Terms nearer than this to each other count as one.
+_SAME: Final = 1e-7
 #: Rows projected at once: bounds the memory of the projections.
 _CHUNK_ROWS: Final = 1500
-_HARMONICS: Final = 2
-_FEWEST_CYCLES: Final = 1.75
+_MOST_CYCLES: Final = 1.75
 #: Of these large families every n-th member is enough to choose an autocorrelation.
 _SPARSE: Final = {
     "two_steps": 6,
@@ -81,8 +80,6 @@ _SPARSE: Final = {
     "two_slopes": 2,
     "ramp_end": 3,
     "saturating": 3,
-    "periodic": 2,
-    "periodic_linear": 2,
 }
 #: Autocorrelations, bin to bin, that compete; the last is nearly a random walk.
 RHOS: Final = (0.0, 0.35, 0.6, 0.78, 0.9, 0.96)
@@ -112,9 +109,9 @@ class Bank:
         The time constant or the number of cycles, where a family has one.
     prior
         Log prior: families are equal, the members of a family share.
-    design, triangle, offset
-        Of each shape: its terms as they are (bins x terms), the triangle that turns projections into
-        coefficients, and what each term takes from the constant.
+    design, triangle
+        Of each shape: its terms less what they share with the constant (bins x terms), and the triangle
+        that turns projections into coefficients.
 
     Examples
     --------
@@ -135,7 +132,6 @@ class Bank:
     prior: Array
     design: tuple[Array, ...]
     triangle: tuple[Array, ...]
-    offset: tuple[Array, ...]
 
 
 def _terms(u: Array) -> Iterator[tuple[str, list[Array], float, float]]:
@@ -179,13 +175,7 @@ def _terms(u: Array) -> Iterator[tuple[str, list[Array], float, float]]:
             yield "saturating_hinge", [np.exp(-u / tau), hinge(c)], c, tau
     for c in np.geomspace(0.004, 1.0, 12):
         yield "log", [np.log1p(u / c)], 0, c
-    for cycles in np.arange(_FEWEST_CYCLES, min(16, bins / 6) + 0.01, 0.25):
-        waves = [
-            wave(2 * np.pi * cycles * order * u) for order in range(1, _HARMONICS + 1) for wave in (np.sin, np.cos)
-        ]
-        yield "periodic", waves, 0, cycles
-        yield "periodic_linear", [*waves, u], 0, cycles
-    for cycles in np.geomspace(0.25, _FEWEST_CYCLES, 12):
+    for cycles in np.geomspace(0.25, _MOST_CYCLES, 12):
         yield "half_wave", [np.sin(2 * np.pi * cycles * u), np.cos(2 * np.pi * cycles * u)], 0, cycles
 
 
@@ -242,51 +232,36 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
     constant = whiten(np.ones((1, bins)), rho)[0]
     length = np.sqrt((constant**2).sum())
     constant /= length
-    columns: list[Array] = []
-    first, count, family, scale, lead, mix, onset, shape, designs, triangles, offsets = ([] for _ in range(11))
+    members: list[tuple[str, float, float, Array, Array, Array]] = []
     seen: dict[str, int] = {}
     for name, terms, begins, value in _terms(u):
         seen[name] = seen.get(name, -1) + 1
         if sparse and seen[name] % _SPARSE.get(name, 1):
             continue
-        first.append(sum(block.shape[1] for block in columns))
-        count.append(len(terms))
-        family.append(_CODE[name])
-        onset.append(begins)
-        shape.append(value)
-        designs.append(np.array(terms).T.reshape(bins, len(terms)))
-        if not terms:
-            scale.append(0.0)
-            lead.append(0.0)
-            mix.append(0.0)
-            triangles.append(np.zeros((0, 0)))
-            offsets.append(np.zeros(0))
+        design = np.array(terms).reshape(len(terms), bins)
+        white = whiten(design, rho).T
+        q, r = np.linalg.qr(white - np.outer(constant, constant @ white))
+        # On few bins two terms can be the same: such a member says nothing new.
+        if len(terms) and np.abs(np.diag(r)).min() < _SAME * np.abs(np.diag(r)).max():
             continue
-        design = whiten(np.array(terms), rho).T
-        q, r = np.linalg.qr(design - np.outer(constant, constant @ design))
-        columns.append(q)
-        triangles.append(r)
-        offsets.append(constant @ design / length)
-        scale.append(1 / r[-1, -1])
-        lead.append(1 / r[-2, -2] if len(terms) > 1 else 0.0)
-        mix.append(r[-2, -1] if len(terms) > 1 else 0.0)
-    codes = np.array(family)
-    members = np.bincount(codes, minlength=len(FAMILIES))
+        members.append((name, begins, value, design.T - constant @ white / length, q, r))
+    count = np.array([member[5].shape[0] for member in members])
+    codes = np.array([_CODE[member[0]] for member in members])
+    last = [member[5] for member in members]
     return Bank(
         time=u,
-        columns=np.concatenate(columns, axis=1),
-        first=np.array(first),
-        count=np.array(count),
+        columns=np.concatenate([member[4] for member in members], axis=1),
+        first=np.cumsum(count) - count,
+        count=count,
         family=codes,
-        scale=np.array(scale),
-        lead=np.array(lead),
-        mix=np.array(mix),
-        onset=np.array(onset, dtype=float),
-        shape=np.array(shape, dtype=float),
-        prior=-np.log(members[codes]),
-        design=tuple(designs),
-        triangle=tuple(triangles),
-        offset=tuple(offsets),
+        scale=np.array([1 / r[-1, -1] if len(r) else 0.0 for r in last]),
+        lead=np.array([1 / r[-2, -2] if len(r) > 1 else 0.0 for r in last]),
+        mix=np.array([r[-2, -1] if len(r) > 1 else 0.0 for r in last]),
+        onset=np.array([member[1] for member in members], dtype=float),
+        shape=np.array([member[2] for member in members], dtype=float),
+        prior=-np.log(np.bincount(codes)[codes]),
+        design=tuple(member[3] for member in members),
+        triangle=tuple(last),
     )
 
 
@@ -314,6 +289,8 @@ class Fit:
         Smallest growth per window that would be found nine times in ten, bytes.
     fitted
         The best shape's curve, bytes: rows x bins.
+    cost
+        Minus log evidence of all shapes together: the lower, the better the values are explained.
 
     Examples
     --------
@@ -336,6 +313,7 @@ class Fit:
     rho: Array
     floor: Array
     fitted: Array
+    cost: Array
 
 
 def compete(
@@ -386,13 +364,13 @@ def compete(
         np.zeros(rows) if day_cycles is None else day_cycles,
     )
     meter = np.sqrt((NOISE_SHARE * np.abs(level)) ** 2 + (0 if grain is None else grain**2 / 12))
-    rho = _choose_rho(values, meter, given[3])
+    rho, cost = _choose_rho(values, meter, given[3])
     found: Fit | None = None
     for choice in np.unique(rho):
         mine = np.flatnonzero(rho == choice)
         for low in range(0, len(mine), _CHUNK_ROWS):
             cut = mine[low : low + _CHUNK_ROWS]
-            part = _compete(values[cut], float(choice), meter[cut], *(column[cut] for column in given))
+            part = _compete(values[cut], float(choice), cost[cut], meter[cut], *(column[cut] for column in given))
             if found is None:
                 found = Fit(
                     *(
@@ -402,7 +380,7 @@ def compete(
                 )
             for name in Fit.__dataclass_fields__:
                 getattr(found, name)[cut] = getattr(part, name)
-    return found if found is not None else _compete(values, 0.0, meter, *given)
+    return found if found is not None else _compete(values, 0.0, cost, meter, *given)
 
 
 def _project(values: Array, shapes: Bank, rho: float) -> tuple[Array, Array, Array]:
@@ -418,7 +396,7 @@ def _project(values: Array, shapes: Bank, rho: float) -> tuple[Array, Array, Arr
     return projection, np.maximum((white**2).sum(axis=1, keepdims=True) - explained, 0), mean
 
 
-def _choose_rho(values: Array, meter: Array, day_cycles: Array) -> Array:
+def _choose_rho(values: Array, meter: Array, day_cycles: Array) -> tuple[Array, Array]:
     """Choose for each row the autocorrelation under which its best shape is likeliest."""
     bins = values.shape[1]
     best = np.full(len(values), np.inf)
@@ -434,12 +412,13 @@ def _choose_rho(values: Array, meter: Array, day_cycles: Array) -> Array:
         better = cost < best
         chosen[better] = rho
         best = np.minimum(best, cost)
-    return chosen
+    return chosen, best
 
 
 def _compete(
     values: Array,
     rho: float,
+    cost: Array,
     meter: Array,
     level: Array,
     headroom: Array,
@@ -490,6 +469,7 @@ def _compete(
         rho=np.full(len(values), rho),
         floor=np.maximum(detectable, material),
         fitted=fitted,
+        cost=cost,
     )
 
 
@@ -509,7 +489,7 @@ def _curves(shapes: Bank, projection: Array, mean: Array, member: NDArray[np.int
             rows = np.flatnonzero(member == index)
             cut = slice(shapes.first[index], shapes.first[index] + shapes.count[index])
             coefficients = np.linalg.solve(shapes.triangle[index], projection[rows, cut].T)
-            curves[rows] += ((shapes.design[index] - shapes.offset[index]) @ coefficients).T
+            curves[rows] += (shapes.design[index] @ coefficients).T
     return curves
 
 
@@ -594,7 +574,7 @@ def _tail(
     white[0] -= white[1] * (white[0] @ white[1]) / (white[1] @ white[1])
     rest_error = innovation / np.sqrt((white[0] ** 2).sum())
     last = max(2, len(shapes.time) // 8)
-    wave = np.isin(shapes.family[best], [_CODE["periodic"], _CODE["half_wave"]])
+    wave = shapes.family[best] == _CODE["half_wave"]
     curve = np.where(wave, 0, (fitted[:, -1] - fitted[:, -1 - last]) / (shapes.time[-1] - shapes.time[-1 - last]))
     use = share > 0.5  # noqa: PLR2004
     return (

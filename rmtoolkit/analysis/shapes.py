@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 RELEASE_SHARE: Final = 0.3
 #: ... and this many of them make a sawtooth.
 TEETH: Final = 4
+#: How much faster teeth fall than they rise.
+_SHARP: Final = 1.5
 #: A range below this share of the level is noise, not teeth.
 _SMALL_RANGE: Final = 0.06
 #: Spikes this many deviations above their neighbours do not take part in a trend.
@@ -89,7 +91,7 @@ def describe(envelope: Envelope) -> Shapes:
     >>> from rmtoolkit.analysis.envelope import Envelope
     >>> saw = np.tile(np.linspace(100, 200, 8), 12)[None, :]
     >>> describe(Envelope(pl.DataFrame(), saw, saw, saw)).teeth.tolist()
-    [11]
+    [10]
     """
     mean, low, high = envelope.mean, envelope.low, envelope.high
     bins = envelope.bins
@@ -136,7 +138,12 @@ def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[
     falls = np.zeros_like(mean)
     falls[:, 1:] = mean[:, :-1] - mean[:, 1:]
     falls[:, 2:] = np.maximum(falls[:, 2:], mean[:, :-2] - mean[:, 2:])
-    release = falls > np.maximum(RELEASE_SHARE * span, _SMALL_RANGE * np.median(mean, axis=1))[:, None]
+    rises = np.zeros_like(mean)
+    rises[:, 1:] = mean[:, 1:] - mean[:, :-1]
+    rises[:, 2:] = np.maximum(rises[:, 2:], mean[:, 2:] - mean[:, :-2])
+    # Teeth fall faster than they rise; a wave or a burst does not.
+    sharp = np.quantile(falls[:, lead:], 0.98, axis=1) > _SHARP * np.quantile(rises[:, lead:], 0.98, axis=1)
+    release = sharp[:, None] & (falls > np.maximum(RELEASE_SHARE * span, _SMALL_RANGE * np.median(mean, axis=1))[:, None])
     release[:, :lead] = False
     # A fall that takes two bins is one release.
     begins = release & ~np.pad(release, ((0, 0), (1, 0)))[:, :-1]

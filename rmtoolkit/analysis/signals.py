@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
-from rmtoolkit.analysis import models, shapes
+from rmtoolkit.analysis import models, season, shapes
 from rmtoolkit.analysis.envelope import Envelope, envelopes
 from rmtoolkit.schema import ABSURD_BYTES, TIME
 
@@ -30,6 +31,8 @@ _LEVELS: Final = ("file_bytes", "kernel_bytes", "free_bytes", "load", "work_tota
 #: Memory that follows the load at least this well is explained by it.
 _LOAD_EXPLAINS: Final = 0.5
 _DAY_SECONDS: Final = 86_400
+#: From this many teeth on, their floors are fitted as finely as short lives are.
+_MANY_TEETH: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +132,15 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, offset: int) -> tuple[p
     signal = rows["signal"].to_numpy()
     span = rows["span_seconds"].to_numpy()
     fitted = np.isin(signal, _FITTED)
-    values, load_share = _without_load(envelope, rows, shape.floor)
-    few_teeth = shape.teeth >= shapes.TEETH
-    filled = np.where(few_teeth, np.minimum(rows["filled"].to_numpy(), shape.teeth / envelope.bins), rows["filled"].to_numpy())
-    fit = models.compete(
-        values[fitted],
-        level=shape.settled[fitted],
-        headroom=_headroom(envelope, rows, signal)[fitted],
-        filled=filled[fitted],
-        grain=rows["quantum_bytes"].fill_null(0).to_numpy().astype(float)[fitted],
-        day_cycles=span[fitted] / _DAY_SECONDS,
-    )
+    values, load_share = _without_load(envelope, rows, shape.floor.copy())
+    given = {
+        "level": shape.settled,
+        "headroom": _headroom(envelope, rows, signal),
+        "filled": rows["filled"].to_numpy(),
+        "grain": rows["quantum_bytes"].fill_null(0).to_numpy().astype(float),
+        "day_cycles": span / _DAY_SECONDS,
+    }
+    fit, periodic = _fit(values, given, fitted, shape.teeth)
     per_day = _DAY_SECONDS / np.maximum(span, 1e-3)
     place = np.flatnonzero(fitted)
 
@@ -151,7 +152,6 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, offset: int) -> tuple[p
     family = np.full(len(rows), "none", dtype=object)
     family[place] = [models.FAMILIES[code] for code in fit.family]
     growing_part = np.isin(models.FAMILIES, models.GROWTH_FAMILIES)
-    periodic = np.isin(models.FAMILIES, ("periodic", "periodic_linear"))
     low_rise = _rise(envelope.low)[place]
     mean_rise = _rise(envelope.mean)[place]
     table = rows.drop("limit_bytes", "quantum_bytes").with_columns(
@@ -161,7 +161,7 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, offset: int) -> tuple[p
         unresolved=spread(fit.unresolved),
         family=pl.Series(family, dtype=pl.String),
         bounded_family=pl.Series(_names(fit.families, ~growing_part, family, place), dtype=pl.String),
-        periodic=spread(fit.families[:, periodic].sum(axis=1)),
+        periodic=pl.Series(periodic),
         growth_per_day=spread(fit.growth * per_day[place]),
         growth_error_per_day=spread(fit.growth_error * per_day[place]),
         floor_per_day=spread(fit.floor * per_day[place]),
@@ -184,6 +184,48 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, offset: int) -> tuple[p
     curve_row = np.full(len(rows), -1)
     curve_row[place] = offset + np.arange(len(place))
     return table.with_columns(curve=pl.Series(curve_row)), list(fit.fitted)
+
+
+def _fit(
+    values: Array,
+    given: dict[str, Array],
+    fitted: NDArray[np.bool_],
+    teeth: NDArray[np.int64],
+) -> tuple[models.Fit, Array]:
+    """Fit the rows that are to be fitted: floors of teeth on fewer bins, cycles taken out where that explains more."""
+    place = np.flatnonzero(fitted)
+    fit = models.compete(values[place], **{name: column[place] for name, column in given.items()})
+    periodic = np.zeros(len(values))
+    names = models.Fit.__dataclass_fields__
+
+    def replace(rows: NDArray[np.int64], better: models.Fit) -> None:
+        where = np.searchsorted(place, rows)
+        for name in names:
+            getattr(fit, name)[where] = getattr(better, name)
+
+    few = shapes.TEETH
+    bins = values.shape[1]
+    for low, high, width in ((few, _MANY_TEETH, 12), (_MANY_TEETH, bins, 24)):
+        rows = np.flatnonzero(fitted & (teeth >= low) & (teeth < high))
+        if len(rows) and width < bins:
+            thin = values[rows][:, (np.arange(width) * bins + bins // 2) // width]
+            known = {name: column[rows] for name, column in given.items()}
+            known["filled"] = np.minimum(known["filled"], teeth[rows] / width)
+            found = models.compete(thin, **known)
+            curves = np.array([np.interp(np.linspace(0, 1, bins), np.linspace(0, 1, width), line) for line in found.fitted])
+            replace(rows, dataclasses.replace(found, fitted=curves))
+    rows = np.flatnonzero(fitted & (teeth < few))
+    meter = models.NOISE_SHARE * np.abs(given["level"][rows])
+    rest, share = season.remove(values[rows], meter)
+    rows, rest, share = rows[share > 0], rest[share > 0], share[share > 0]
+    if len(rows):
+        found = models.compete(rest, **{name: column[rows] for name, column in given.items()})
+        # A cycle costs as many parameters as it has waves; a bend that looks like one is no cycle.
+        gain = fit.cost[np.searchsorted(place, rows)] - found.cost
+        wins = gain > season.PARAMETERS / 2 * np.log(bins)
+        replace(rows[wins], models.Fit(*(getattr(found, name)[wins] for name in names)))
+        periodic[rows[wins]] = share[wins]
+    return fit, periodic
 
 
 def _names(families: Array, allowed: NDArray[np.bool_], family: NDArray[np.object_], place: NDArray[np.int64]) -> NDArray[np.object_]:

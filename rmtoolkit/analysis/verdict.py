@@ -481,7 +481,6 @@ _GROWS_WITH: Final = {
     "step_linear": "step",
     "step_hinge": "step",
     "two_steps_linear": "step",
-    "periodic_linear": "periodic",
 }
 
 
@@ -498,6 +497,8 @@ def _pattern(pool: Pool, verdict: str) -> tuple[str, list[str], str | None]:
             also.append("sawtooth")
         elif row["family"] in _GROWS_WITH:
             also.append(_GROWS_WITH[row["family"]])
+        if row["periodic"] > 0:
+            also.append("periodic")
         if main.notes.get("startup"):
             also.append("startup_spike")
         cause = "heap" if main.signal == "allocated_bytes" else None
