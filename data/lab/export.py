@@ -1,0 +1,408 @@
+"""Turn a recorded run into the files a user of Prometheus, kubectl or jemalloc has.
+
+Usage: ``python data/lab/export.py FOLDER RUN FORMAT TARGET [--time-scale 60]``, where FOLDER is what
+``record.py`` left. Formats: ``prometheus`` (TARGET is a folder, a file per metric), ``prometheus_one_file``,
+``kubectl_top``, ``jemalloc_text``, ``jemalloc_json``, ``openmetrics`` (for ``promtool tsdb
+create-blocks-from openmetrics``) and ``parquet`` (the package's own).
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+import recorded
+from rmtoolkit.recording import Recording, Report, normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from recorded import Recorded
+
+_CADVISOR = {
+    "container_memory_working_set_bytes": "working_set_bytes",
+    "container_memory_rss": "anon_bytes",
+    "container_memory_cache": "file_bytes",
+    "container_memory_usage_bytes": "usage_bytes",
+    "container_memory_swap": "swap_bytes",
+    "container_memory_max_usage_bytes": "peak_bytes",
+    "container_memory_kernel_usage": "kernel_bytes",
+    "container_memory_total_inactive_file_bytes": "inactive_file_bytes",
+    "container_memory_failcnt": "failcnt",
+    "container_pressure_memory_waiting_seconds_total": "psi_some_seconds",
+    "container_pressure_memory_stalled_seconds_total": "psi_full_seconds",
+}
+_PROCESS = {"process_resident_memory_bytes": "rss_bytes", "process_threads": "threads"}
+_JEMALLOC = {
+    f"jemalloc_{name}_bytes": f"{name}_bytes"
+    for name in ("allocated", "active", "resident", "mapped", "retained", "metadata")
+}
+_COUNTERS = ("_total", "_failcnt")
+_OOM_EXIT = "OOMKilled"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One Prometheus series: a name, labels, and samples at Unix seconds."""
+
+    name: str
+    labels: dict[str, str]
+    times: list[int]
+    values: list[float | int]
+
+
+def series(run: Recorded) -> list[Series]:
+    """List what the exporters of a cluster would have said about a run.
+
+    Parameters
+    ----------
+    run
+        The run.
+
+    Returns
+    -------
+    list of Series
+        cAdvisor, kube-state-metrics, the process collector, and jemalloc gauges where the service has them.
+    """
+    found: list[Series] = []
+    for container in run.containers:
+        rows = run.frame.filter(pl.col("container") == container["index"], pl.col("scraped"))
+        found += _per_life(run, container, rows)
+        found += _state(run, container, rows)
+    return found
+
+
+def _per_life(run: Recorded, container: dict[str, Any], rows: pl.DataFrame) -> Iterator[Series]:
+    pod = {"namespace": container["namespace"], "pod": container["pod"], "container": container["container"]}
+    begins = [event["time"] for event in container["events"] if event["kind"] == "start"]
+    target = {
+        **pod,
+        "instance": f"10.1.{run.plan['seed'] % 250}.{container['index'] + 10}:9464",
+        "job": container["workload"],
+    }
+    for (life,), part in rows.group_by(["life"], maintain_order=True):
+        name = run.digest(container["pod_uid"], life)
+        cadvisor = {
+            **pod,
+            "id": f"/kubepods/burstable/pod{container['pod_uid']}/{name}",
+            "image": _image(run, container),
+            "name": name,
+            "node": run.node,
+            "job": "kubelet",
+            "metrics_path": "/metrics/cadvisor",
+        }
+        for metric, column in _CADVISOR.items():
+            yield from _column(metric, cadvisor, part, column)
+        begin = int(begins[life])
+        yield Series("container_start_time_seconds", cadvisor, part["unix"].to_list(), [begin] * part.height)
+        for metric, column in _PROCESS.items():
+            yield from _column(metric, target, part, column)
+        if run.plan["allocator"].startswith("jemalloc"):
+            for metric, column in _JEMALLOC.items():
+                yield from _column(metric, target, part, column)
+        yield from _column("http_requests_total", target, part, "work_total")
+
+
+def _column(metric: str, labels: dict[str, str], part: pl.DataFrame, column: str) -> Iterator[Series]:
+    kept = part.select("unix", column).drop_nulls()
+    if kept.height:
+        yield Series(metric, labels, kept["unix"].to_list(), kept[column].to_list())
+
+
+def _image(run: Recorded, container: dict[str, Any]) -> str:
+    return f"registry.example/{container['workload']}:{run.version(container)}"
+
+
+def _state(run: Recorded, container: dict[str, Any], rows: pl.DataFrame) -> Iterator[Series]:
+    """What kube-state-metrics says: it goes on while the container is down."""
+    pod = {"namespace": container["namespace"], "pod": container["pod"]}
+    place = {**pod, "container": container["container"]}
+    first = int(container["events"][0]["time"])
+    stopped = [event["time"] for event in container["events"] if event["kind"] == "end"]
+    last = int(min([run.end, *stopped]))
+    gaps = [(run.start + a * run.time_scale, run.start + b * run.time_scale) for a, b in run.plan["gaps"]]
+    times = [
+        time
+        for time in range(run.start, last, run.time_scale)
+        if time >= first and not any(a <= time < b for a, b in gaps)
+    ]
+    if not times or rows.is_empty():
+        return
+    ends = [event for event in container["events"] if event["kind"] in ("oom_kill", "error")]
+    starts = [event["time"] for event in container["events"] if event["kind"] == "start"][1:]
+
+    def steady(metric: str, labels: dict[str, str], value: float) -> Series:
+        return Series(metric, labels, times, [value] * len(times))
+
+    for kind, value in (("limits", run.plan["limit_bytes"]), ("requests", run.plan["request_bytes"])):
+        if value is not None:
+            labels = {**place, "node": run.node, "resource": "memory", "unit": "byte"}
+            yield steady(f"kube_pod_container_resource_{kind}", labels, value)
+    restarts = [sum(start <= time for start in starts) for time in times]
+    yield Series("kube_pod_container_status_restarts_total", place, times, restarts)
+    for reason in (_OOM_EXIT, "Error"):
+        kinds = [("oom_kill" if reason == _OOM_EXIT else "error") == event["kind"] for event in ends]
+        said = [time for time in times if _latest(time, ends, kinds)]
+        labels = {**place, "reason": reason}
+        if said:
+            yield Series("kube_pod_container_status_last_terminated_reason", labels, said, [1] * len(said))
+    image = {"image": _image(run, container), "image_id": f"sha256:{run.digest('image', container['version'])}"}
+    yield steady("kube_pod_container_info", {**place, **image}, 1)
+    owner = {"owner_kind": "ReplicaSet", "owner_name": container["replica_set"], "owner_is_controller": "true"}
+    yield steady("kube_pod_owner", {**pod, **owner}, 1)
+    deployment = {"owner_kind": "Deployment", "owner_name": container["workload"], "owner_is_controller": "true"}
+    labels = {"namespace": container["namespace"], "replicaset": container["replica_set"], **deployment}
+    if container["replica"] == 0:
+        yield steady("kube_replicaset_owner", labels, 1)
+
+
+def _latest(time: int, ends: list[dict[str, Any]], kinds: list[bool]) -> bool:
+    """Whether the last end before a time was of the kind marked true."""
+    before = [kind for event, kind in zip(ends, kinds, strict=True) if event["time"] <= time]
+    return bool(before) and before[-1]
+
+
+def _number(value: float) -> str:
+    """Write a value as Prometheus does."""
+    return str(value) if isinstance(value, int) or value != int(value) else str(int(value))
+
+
+def _matrix(found: Iterable[Series], *, every: int = 1) -> dict[str, Any]:
+    result = [
+        {
+            "metric": {"__name__": one.name, **one.labels},
+            "values": [[time, _number(value)] for time, value in zip(one.times, one.values, strict=True)][::every],
+        }
+        for one in found
+    ]
+    return {"status": "success", "data": {"resultType": "matrix", "result": result}}
+
+
+def _vector(found: Iterable[Series]) -> dict[str, Any]:
+    result = [
+        {"metric": {"__name__": one.name, **one.labels}, "value": [one.times[-1], _number(one.values[-1])]}
+        for one in found
+    ]
+    return {"status": "success", "data": {"resultType": "vector", "result": result}}
+
+
+#: Facts that do not change: people ask for them once, with an instant query.
+_INSTANT = (
+    "kube_pod_container_resource_limits",
+    "kube_pod_container_resource_requests",
+    "kube_pod_container_info",
+    "kube_pod_owner",
+    "kube_replicaset_owner",
+)
+#: What a person who looks for a leak would export.
+USUAL = (
+    "container_memory_working_set_bytes",
+    "container_memory_rss",
+    "container_memory_cache",
+    "container_start_time_seconds",
+    "kube_pod_container_status_restarts_total",
+    "kube_pod_container_status_last_terminated_reason",
+    *_INSTANT,
+    "process_resident_memory_bytes",
+    "process_threads",
+    "jemalloc_allocated_bytes",
+    "jemalloc_active_bytes",
+    "jemalloc_resident_bytes",
+    "jemalloc_retained_bytes",
+)
+#: Changes rarely, so that it may be asked for with a larger step.
+_COARSE = ("container_start_time_seconds", "kube_pod_container_status_restarts_total", "process_threads")
+
+
+def prometheus(run: Recorded, folder: Path, *, metrics: Iterable[str] = USUAL, every: int = 1) -> None:
+    """Write a query answer per metric into a folder.
+
+    Parameters
+    ----------
+    run
+        The run.
+    folder
+        Target; made when missing.
+    metrics
+        Which metrics.
+    every
+        Step of the queries in scrapes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    found = series(run)
+    for metric in metrics:
+        part = [one for one in found if one.name == metric]
+        if part:
+            steady = metric in _COARSE and all(len(set(one.values)) == 1 for one in part)
+            answer = _vector(part) if metric in _INSTANT else _matrix(part, every=every * (10 if steady else 1))
+            _write(folder / f"{metric}.json", json.dumps(answer, separators=(",", ":")))
+
+
+def prometheus_one_file(run: Recorded, target: Path, *, metrics: Iterable[str] = USUAL, every: int = 1) -> None:
+    """Write one answer with several metrics, as a query with ``{__name__=~"…"}`` gives it."""
+    wanted = set(metrics) - {"kube_pod_container_resource_requests", "process_threads"}
+    found = [one for one in series(run) if one.name in wanted]
+    changing = [one for one in found if one.name not in _INSTANT and one.name not in _COARSE]
+    steady = [one for one in found if one not in changing]
+    answer = _matrix(changing, every=every)
+    # One answer has one step; the steady series are cut to the ends of theirs to save space.
+    answer["data"]["result"] += _matrix(_ends(steady))["data"]["result"]
+    _write(target, json.dumps(answer, separators=(",", ":")))
+
+
+def _ends(found: Iterable[Series]) -> Iterator[Series]:
+    """Thin series to the samples where they change, begin and end."""
+    for one in found:
+        last = len(one.values) - 1
+        at = [i for i in range(last + 1) if i in (0, last) or one.values[i] != one.values[i - 1]]
+        yield Series(one.name, one.labels, [one.times[i] for i in at], [one.values[i] for i in at])
+
+
+def openmetrics(run: Recorded, target: Path, *, metrics: Iterable[str] | None = None) -> None:
+    """Write OpenMetrics text with timestamps, one family after the other."""
+    wanted = None if metrics is None else set(metrics)
+    lines: list[str] = []
+    family = ""
+    for one in sorted(series(run), key=lambda one: one.name):
+        if wanted is not None and one.name not in wanted:
+            continue
+        if one.name != family:
+            family = one.name
+            kind = "counter" if family.endswith("_total") else "gauge"
+            lines.append(f"# TYPE {family.removesuffix('_total') if kind == 'counter' else family} {kind}")
+        labels = ",".join(f'{key}="{_escape(value)}"' for key, value in one.labels.items())
+        lines += [f"{one.name}{{{labels}}} {_number(v)} {t}" for t, v in zip(one.times, one.values, strict=True)]
+    _write(target, "\n".join([*lines, "# EOF", ""]))
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def kubectl_top(run: Recorded, target: Path, *, every: int = 1) -> None:
+    """Write the log of a loop over ``date`` and ``kubectl top pod --containers``.
+
+    Memory is the working set in whole Mi, rounded down, as kubectl prints it. CPU was not recorded and is
+    always ``1m``.
+    """
+    rows = run.frame.filter(pl.col("scraped"), pl.col("second") % every == 0)
+    lines: list[str] = []
+    for (unix,), part in rows.sort("second", "container").group_by(["unix"], maintain_order=True):
+        stamp = dt.datetime.fromtimestamp(unix, dt.UTC)
+        lines.append(f"{stamp:%a %b} {stamp.day:2} {stamp:%H:%M:%S} UTC {stamp.year}")
+        table = [("POD", "NAME", "CPU(cores)", "MEMORY(bytes)")]
+        for index, working_set in part.select("container", "working_set_bytes").rows():
+            container = next(one for one in run.containers if one["index"] == index)
+            table.append((container["pod"], container["container"], "1m", f"{working_set >> 20}Mi"))
+        widths = [max(map(len, column)) + 3 for column in zip(*table, strict=True)]
+        lines += ["".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
+    _write(target, "\n".join([*lines, ""]))
+
+
+def jemalloc_log(run: Recorded, source: Path, target: Path) -> None:
+    """Date the statistics that the service printed: a line with the time, then what jemalloc wrote."""
+
+    def date(match: re.Match[str]) -> str:
+        unix = run.start + int(match[1]) * run.time_scale
+        return dt.datetime.fromtimestamp(unix, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    _write(target, re.sub(r"^# second (\d+)$", date, source.read_text(), flags=re.MULTILINE))
+
+
+def recording(run: Recorded) -> Recording:
+    """Make the package's own Recording of a run.
+
+    Returns
+    -------
+    Recording
+        One recorded second is one scrape; nothing of the truth is in it.
+    """
+    plan = run.plan
+    containers = pl.DataFrame(
+        [
+            {
+                "container_id": one["index"],
+                "node": run.node,
+                "namespace": one["namespace"],
+                "workload": one["workload"],
+                "workload_kind": "Deployment",
+                "pod": one["pod"],
+                "pod_uid": one["pod_uid"],
+                "container": one["container"],
+                "version": run.version(one),
+                "limit_bytes": plan["limit_bytes"],
+                "request_bytes": plan["request_bytes"],
+                "limit_known": True,
+                "workload_inferred": False,
+                "source": "lab",
+            }
+            for one in run.containers
+        ],
+    )
+    samples = run.frame.filter(pl.col("scraped")).select(
+        pl.col("container").alias("container_id"),
+        (pl.col("unix") * 1000).cast(pl.Datetime("ms", "UTC")).alias("time"),
+        *recorded.SIGNALS,
+    )
+    return normalise(containers, samples, _events(run), Report(sources=(plan["run"],)))
+
+
+def _events(run: Recorded) -> pl.DataFrame:
+    rows = []
+    for one in run.containers:
+        for event in one["events"]:
+            rows.append((one["index"], event["time"], event["kind"], None, event["detail"]))
+        if one["version"] > 1:
+            rows.append((one["index"], one["events"][0]["time"], "release", None, run.version(one)))
+        for begin, end in run.plan["gaps"]:
+            span = f"{(end - begin) * run.time_scale} s"
+            rows.append((one["index"], run.start + begin * run.time_scale, "gap", None, span))
+    schema = {"container_id": pl.UInt32, "time": pl.Float64, "kind": pl.String, "value_bytes": pl.Int64, "detail": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row").filter(pl.col("time") <= run.end)
+
+
+def _write(target: Path, text: str) -> None:
+    part = target.with_name(f".{target.name}.part")
+    part.write_text(text)
+    part.replace(target)
+
+
+def export(run: Recorded, form: str, target: Path, *, log: Path | None = None, every: int = 1) -> None:
+    """Write a run in one of the formats; see the module for their names."""
+    writers: dict[str, Callable[[], object]] = {
+        "prometheus": lambda: prometheus(run, target, every=every),
+        "prometheus_one_file": lambda: prometheus_one_file(run, target, every=every),
+        "openmetrics": lambda: openmetrics(run, target),
+        "kubectl_top": lambda: kubectl_top(run, target, every=every),
+        "jemalloc_text": lambda: jemalloc_log(run, log, target),
+        "jemalloc_json": lambda: jemalloc_log(run, log, target),
+        "parquet": lambda: recording(run).write(target),
+    }
+    if form not in writers:
+        msg = f"no format is called {form!r}; there are {', '.join(writers)}"
+        raise ValueError(msg)
+    writers[form]()
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("run")
+    parser.add_argument("format")
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--time-scale", type=int, default=1, help="seconds that one recorded second stands for")
+    given = parser.parse_args()
+    run = recorded.read(given.folder, given.run, time_scale=given.time_scale)
+    export(run, given.format, given.target, log=given.folder / f"{given.run}.log")
+
+
+if __name__ == "__main__":
+    main()

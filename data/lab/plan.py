@@ -1,0 +1,153 @@
+"""Draw the plan of the corpus: every run with its parameters and its intended truth.
+
+Usage: ``python data/lab/plan.py [--seed N] > plan.jsonl``. The same seed gives the same plan.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import names
+from record import Run
+from shapes import MIB, SHAPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shapes import Draft
+
+SEED = 20_261_125
+SHORTEST_SECONDS, LONGEST_SECONDS = 200, 900
+#: How long a leak may go on after its window until it meets its limit, in windows and in seconds.
+AFTER_WINDOWS, AFTER_SECONDS = 3, 1100
+
+#: Allocator, settings, weight. The first is Debian's default; services on jemalloc differ in their decay.
+_ALLOCATORS: tuple[tuple[str, dict[str, str], int], ...] = (
+    ("glibc", {}, 36),
+    ("glibc", {"MALLOC_ARENA_MAX": "2"}, 4),
+    ("jemalloc", {}, 16),
+    ("jemalloc", {"MALLOC_CONF": "background_thread:true"}, 12),
+    ("jemalloc", {"MALLOC_CONF": "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:2000"}, 6),
+    ("jemalloc", {"MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0"}, 4),
+    ("jemalloc", {"MALLOC_CONF": "dirty_decay_ms:30000"}, 4),
+    ("mimalloc", {}, 12),
+    ("jemalloc_static", {"MALLOC_CONF": "background_thread:true"}, 4),
+    ("jemalloc_static", {}, 4),
+)
+
+
+def _limit(random: Random, draft: Draft, window: int) -> tuple[int | None, int]:
+    """Draw a limit, and how long the run may go on after its window."""
+    if draft.limit_bytes is not None:
+        if not draft.leak:
+            return int(draft.limit_bytes), 0
+        life = (draft.limit_bytes - draft.level_bytes) / draft.rate_bytes_per_second + window
+        return int(draft.limit_bytes), int(1.5 * life) + 60
+    if not draft.leak:
+        if random.random() < 0.05:
+            return None, 0
+        factor = random.choice((random.uniform(1.08, 1.25), random.uniform(1.25, 1.8), random.uniform(1.8, 3.5)))
+        return int(draft.peak_bytes * factor + 6 * MIB), 0
+    left = random.uniform(0.15, 2.2) * window
+    generous = random.random() < 0.3 or draft.rate_bytes_per_second * window < 0.05 * draft.level_bytes
+    if generous:
+        return int(draft.peak_bytes * random.uniform(1.8, 4) + 6 * MIB), 0
+    limit = max(draft.level_bytes + draft.rate_bytes_per_second * left, draft.peak_bytes + 3 * MIB)
+    left = (limit - draft.level_bytes) / draft.rate_bytes_per_second
+    return int(limit), int(min(1.5 * left + 60, AFTER_WINDOWS * window, AFTER_SECONDS))
+
+
+def _gaps(random: Random, window: int) -> list[list[int]]:
+    if random.random() > 0.15:
+        return []
+    gaps = []
+    for _ in range(random.choice((1, 1, 2))):
+        start = random.randint(int(window * 0.1), int(window * 0.85))
+        gaps.append([start, start + random.randint(3, max(4, int(window * 0.08)))])
+    return gaps
+
+
+def draw(shape: str, part: str, index: int, seed: int, taken: set[tuple[str, str]]) -> Run:
+    """Draw one run.
+
+    Parameters
+    ----------
+    shape, part, index
+        Which it is: shape, ``dev`` or ``sealed``, and its number there.
+    seed
+        Of the plan.
+    taken
+        Namespaces and workloads in use; the new ones are added.
+
+    Returns
+    -------
+    record.Run
+        With the intended truth in its label.
+    """
+    random = Random(f"{seed}/{part}/{shape}/{index}")
+    window = int(SHORTEST_SECONDS * (LONGEST_SECONDS / SHORTEST_SECONDS) ** random.random())
+    draft = SHAPES[shape].draw(random, window)
+    limit, after = _limit(random, draft, window)
+    allocator, environment, _ = random.choices(_ALLOCATORS, [weight for *_, weight in _ALLOCATORS])[0]
+    more: dict[str, Any] = {"allocator": allocator, "environment": {} if "allocator" in draft.run else environment}
+    more |= draft.run
+    leaking_replica = more.pop("leaking_replica", None)
+    run_seed = random.randrange(1 << 30)
+    while (labels := names.draw(run_seed)) and (labels.namespace, labels.workload) in taken:
+        run_seed += 1
+    taken.add((labels.namespace, labels.workload))
+    label = {
+        "part": part,
+        "shape": shape,
+        "leak": draft.leak,
+        "decidable": not draft.undecidable,
+        "reason": draft.undecidable,
+        "pattern": draft.pattern,
+        "cause": draft.cause,
+        "needs": draft.needs,
+        "onset_seconds": draft.onset_seconds,
+        "rate_bytes_per_second": draft.rate_bytes_per_second and round(draft.rate_bytes_per_second),
+        "level_bytes": round(draft.level_bytes),
+        "peak_bytes": round(draft.peak_bytes),
+    }
+    if leaking_replica is not None:
+        label["leaking_replica"] = leaking_replica
+    return Run(
+        run=f"{part[0]}{random.getrandbits(32):08x}",
+        seed=run_seed,
+        components=draft.components,
+        limit_bytes=limit,
+        request_bytes=int(draft.level_bytes * random.uniform(0.5, 1.1)) // MIB * MIB or MIB,
+        window_seconds=window,
+        after_seconds=after,
+        gaps=_gaps(random, window),
+        label=label,
+        **({"back_off_scale": round(random.choice((1 / 60, 1 / 15, 0.5)), 4)} | more),
+    )
+
+
+def plan(seed: int = SEED) -> Iterator[Run]:
+    """Draw all runs, the longest first, so that the recording ends with short ones."""
+    taken: set[tuple[str, str]] = set()
+    runs = [
+        draw(name, part, index, seed, taken)
+        for name, shape in SHAPES.items()
+        for part, count in (("dev", shape.dev), ("sealed", shape.sealed))
+        for index in range(count)
+    ]
+    yield from sorted(runs, key=lambda run: -(run.window_seconds + run.after_seconds))
+
+
+def main() -> None:
+    """Print the plan."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=SEED)
+    for run in plan(parser.parse_args().seed):
+        print(json.dumps({name: getattr(run, name) for name in Run.__slots__}))
+
+
+if __name__ == "__main__":
+    main()
