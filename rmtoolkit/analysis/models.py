@@ -363,7 +363,7 @@ def compete(
         np.ones(rows) if filled is None else filled,
         np.zeros(rows) if day_cycles is None else day_cycles,
     )
-    meter = np.sqrt((NOISE_SHARE * np.abs(level)) ** 2 + (0 if grain is None else grain**2 / 12))
+    meter = np.sqrt((NOISE_SHARE * np.abs(level)) ** 2 + (0 if grain is None else grain**2 / 12) + 1.0)
     rho, cost = _choose_rho(values, meter, given[3])
     found: Fit | None = None
     for choice in np.unique(rho):

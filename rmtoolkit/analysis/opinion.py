@@ -17,10 +17,18 @@ _NAMING_SHARE: Final = 0.25
 SPIKE_RATIO: Final = 1.25
 #: The lowest part of a tooth as a share of its top: below it the fall may as well be a restart.
 _RESTART_LIKE: Final = 0.35
+#: ... and a startup spike if it stands this far above every later peak.
+_ABOVE_LATER: Final = 1.1
 #: Flat within this share of the limit is flat because it cannot grow.
 _AT_LIMIT: Final = 0.955
 #: Growth of the floor must be at least this share of the growth of the mean.
 _FLOOR_FOLLOWS: Final = 0.35
+#: Growth whose last third rises less than this share of the mean has ended ...
+_ENDED: Final = 0.2
+#: ... or slows down.
+_SLOWING: Final = 0.42
+#: A rise that begins late must go this far beyond the range of what was before it.
+_EXCURSION: Final = 2.0
 #: A footprint counts as bounded beside a growing one when the growth in question is smaller than this share.
 _PERIODIC: Final = 0.5
 
@@ -100,16 +108,37 @@ def form(life: Row, readings: dict[str, Row], *, restarts_known: bool) -> Opinio
         return opinion
     row = readings[signal]
     opinion.growing, opinion.bounded, opinion.unresolved = row["growing"], row["bounded"], row["unresolved"]
+    _hold_to_end(opinion, row)
     _hold_to_floor(opinion, row)
     _doubt_teeth(opinion, row, restarts_known=restarts_known)
     _explain(opinion, row)
     return opinion
 
 
-def _shift(opinion: Opinion, share: float) -> None:
+def _shift(opinion: Opinion, share: float, *, bounded: float = 0.0) -> None:
+    """Take a share off the growth: it was not seen to go on; `bounded` of it was seen to end."""
     moved = share * opinion.growing
     opinion.growing -= moved
-    opinion.unresolved += moved
+    opinion.bounded += bounded * moved
+    opinion.unresolved += (1 - bounded) * moved
+
+
+def _hold_to_end(opinion: Opinion, row: Row) -> None:
+    """A leak still grows at the end, and goes beyond what the memory did before."""
+    if row["teeth"] >= TEETH:
+        return
+    if row["last_third"] < _ENDED:
+        opinion.notes["ended"] = True
+        _shift(opinion, 0.9, bounded=0.8)
+    elif row["last_third"] < _SLOWING:
+        opinion.notes["slowing"] = True
+        _shift(opinion, 0.8)
+    elif row["tail"] is not None and row["tail"] < _ENDED:
+        opinion.notes["slowing"] = True
+        _shift(opinion, 0.7)
+    if row["excursion"] < _EXCURSION:
+        opinion.notes["within_range"] = True
+        _shift(opinion, 0.7)
 
 
 def _hold_to_floor(opinion: Opinion, row: Row) -> None:
@@ -229,12 +258,18 @@ def _name_layers(opinion: Opinion, layers: dict[str, tuple[float, float]], footp
         opinion.also.append("thread_growth")
 
 
+def _spikes_early(row: Row) -> bool:
+    """Whether the start needs clearly more than running does, and more than any later peak."""
+    early: float = row["early_peak"]
+    return early >= SPIKE_RATIO * max(row["settled"], 1.0) and early >= _ABOVE_LATER * row["late_peak"]
+
+
 def _name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
     """Name the shape of a bounded life, the most specific first."""
     settled = max(row["settled"], 1.0)
     limit = opinion.life["limit_bytes"]
     whole = opinion.readings.get("footprint_bytes", row)
-    startup = whole["early_peak"] / max(whole["settled"], 1.0) >= SPIKE_RATIO or row["early_peak"] / settled >= SPIKE_RATIO
+    startup = _spikes_early(whole) or _spikes_early(row)
     spread = row["late_peak"] / settled
     if startup and row["teeth"] < TEETH:
         opinion.notes["startup"] = True

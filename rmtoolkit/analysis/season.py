@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 #: Fewer cycles than this are no cycle but a bend.
-_FEWEST_CYCLES: Final = 1.9
+_FEWEST_CYCLES: Final = 2.4
 _STEP_CYCLES: Final = 0.06
 #: Bins that one cycle needs at least.
 _BINS_A_CYCLE: Final = 4

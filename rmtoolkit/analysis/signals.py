@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit.analysis import models, season, shapes
+from rmtoolkit.analysis import models, persistence, season, shapes
 from rmtoolkit.analysis.envelope import Envelope, envelopes
 from rmtoolkit.schema import ABSURD_BYTES, TIME
 
@@ -141,6 +141,7 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, offset: int) -> tuple[p
         "day_cycles": span / _DAY_SECONDS,
     }
     fit, periodic = _fit(values, given, fitted, shape.teeth)
+    lasting = persistence.check(values[fitted], fit.onset, fit.growth)
     per_day = _DAY_SECONDS / np.maximum(span, 1e-3)
     place = np.flatnonzero(fitted)
 
@@ -165,6 +166,9 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, offset: int) -> tuple[p
         growth_per_day=spread(fit.growth * per_day[place]),
         growth_error_per_day=spread(fit.growth_error * per_day[place]),
         floor_per_day=spread(fit.floor * per_day[place]),
+        last_third=spread(lasting.last_third),
+        tail=spread(lasting.tail),
+        excursion=spread(lasting.excursion),
         onset=spread(fit.onset),
         noise=spread(fit.noise),
         rho=spread(fit.rho),
@@ -192,7 +196,10 @@ def _fit(
     fitted: NDArray[np.bool_],
     teeth: NDArray[np.int64],
 ) -> tuple[models.Fit, Array]:
-    """Fit the rows that are to be fitted: floors of teeth on fewer bins, cycles taken out where that explains more."""
+    """Fit the rows that are to be fitted: floors of teeth on fewer bins, cycles taken out where that explains more.
+
+    Cycles are taken out of `values` in place.
+    """
     place = np.flatnonzero(fitted)
     fit = models.compete(values[place], **{name: column[place] for name, column in given.items()})
     periodic = np.zeros(len(values))
@@ -225,6 +232,7 @@ def _fit(
         wins = gain > season.PARAMETERS / 2 * np.log(bins)
         replace(rows[wins], models.Fit(*(getattr(found, name)[wins] for name in names)))
         periodic[rows[wins]] = share[wins]
+        values[rows[wins]] = rest[wins]
     return fit, periodic
 
 

@@ -13,7 +13,7 @@ from rmtoolkit.analysis.opinion import Opinion, form
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import TIME
-from rmtoolkit.validate import validate
+from rmtoolkit.validation import validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
