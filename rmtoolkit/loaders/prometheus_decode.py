@@ -1,0 +1,242 @@
+"""From the raw JSON of samples to arrays of times and values, without a Python object per sample."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
+
+import numpy as np
+from msgspec import UNSET
+
+from rmtoolkit.loaders.prometheus_answers import parse_answers
+from rmtoolkit.loaders.prometheus_numbers import MOST_MILLISECONDS, Numbers, read_exports, read_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+_Number = TypeVar("_Number", np.int64, np.float64)
+_Waiting: TypeAlias = "tuple[int, *tuple[bytes | memoryview, ...]]"
+
+#: Text that is turned into numbers at once: enough for speed, little beside the answer itself.
+_BATCH_BYTES: Final = 16 << 20
+#: Below this the start of numba costs more than it saves, unless it runs already.
+_NUMBA_BYTES: Final = 48 << 20
+_NUMBA_BYTES_RUNNING: Final = 1 << 18
+
+HISTOGRAMS: Final = "native histogram series (they hold no memory gauge)"
+NO_SAMPLES: Final = "series without samples"
+NO_TIMES: Final = "samples with an impossible time"
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Series and their samples, in one stretch of the arrays a series.
+
+    Attributes
+    ----------
+    labels
+        Labels of each series, as the server sent them.
+    sources
+        The file or address each series comes from.
+    counts
+        Samples of each series.
+    times
+        Milliseconds since 1970, UTC, of all samples, series after series.
+    values
+        The samples; NaN and ±Inf as sent.
+    warnings, partial, left_out
+        What the reader of the report should know.
+    """
+
+    labels: list[dict[str, str]]
+    sources: list[str]
+    counts: NDArray[np.int64]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+    warnings: list[str]
+    partial: list[str]
+    left_out: Counter[str]
+
+
+@dataclass(slots=True)
+class Decoder:
+    """Takes answers one after another and gives all their samples at the end.
+
+    Examples
+    --------
+    >>> decoder = Decoder()
+    >>> decoder.add(b'[{"metric": {"pod": "db-0"}, "values": [[1.5, "2"], [3, "+Inf"]]}]', "a.json")
+    1
+    >>> decoded = decoder.finish()
+    >>> decoded.times.tolist(), decoded.values.tolist()
+    ([1500, 3000], [2.0, inf])
+    """
+
+    fast: bool | None = None
+    warnings: list[str] = field(default_factory=list)
+    partial: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    _labels: list[dict[str, str]] = field(default_factory=list)
+    _sources: list[str] = field(default_factory=list)
+    _pairs: list[_Waiting] = field(default_factory=list)
+    _exports: list[_Waiting] = field(default_factory=list)
+    _waiting_bytes: int = 0
+    _blocks: list[_Block] = field(default_factory=list)
+
+    def add(self, content: bytes, source: str) -> int:
+        """Take the text of an answer, or of several.
+
+        Parameters
+        ----------
+        content
+            As `parse_answers` takes it.
+        source
+            File or address, for messages and for the report.
+
+        Returns
+        -------
+        int
+            How many series it held.
+
+        Raises
+        ------
+        ReadError
+            There was nothing to read in it.
+
+        Examples
+        --------
+        >>> Decoder().add(b'{"status": "success", "data": {"resultType": "vector", "result": []}}', "a.json")
+        0
+        """
+        answers = parse_answers(content, source)
+        self.warnings += answers.warnings
+        self.partial += answers.partial
+        self.left_out.update(answers.left_out)
+        self.left_out.update({f"answers that are {what}": count for what, count in Counter(answers.refused).items()})
+        matrices: list[tuple[int, memoryview]] = []
+        for series in answers.series:
+            index = len(self._labels)
+            if series.values is not UNSET and series.timestamps is not UNSET:
+                self._wait(self._exports, index, memoryview(series.values), memoryview(series.timestamps))
+            elif series.values is not UNSET:
+                matrices.append((index, memoryview(series.values)))
+            elif series.value is not UNSET:
+                self._wait(self._pairs, index, b"[%b]" % bytes(series.value))
+            else:
+                is_histogram = series.histogram is not UNSET or series.histograms is not UNSET
+                self.left_out[HISTOGRAMS if is_histogram else NO_SAMPLES] += 1
+                continue
+            self._labels.append(series.metric)
+            self._sources.append(source)
+        if self._runs_fast(sum(view.nbytes for _, view in matrices)):
+            matrices = self._add_fast(content, matrices)
+        for index, view in matrices:
+            self._wait(self._pairs, index, view)
+        return len(answers.series)
+
+    def finish(self) -> Decoded:
+        """Give what was taken.
+
+        Returns
+        -------
+        Decoded
+            Series without a single sample are counted, not listed.
+
+        Examples
+        --------
+        >>> Decoder().finish().labels
+        []
+        """
+        self._flush()
+        blocks = [block for block in self._blocks if len(block.series)]
+        order = _joined([block.series for block in blocks], np.int64)
+        counts = _joined([block.numbers.counts for block in blocks], np.int64)
+        times = _joined([block.numbers.times for block in blocks], np.int64)
+        values = _joined([block.numbers.values for block in blocks], np.float64)
+        if len(times) and (times.min() < 0 or times.max() >= MOST_MILLISECONDS):
+            good = (times >= 0) & (times < MOST_MILLISECONDS)
+            self.left_out[NO_TIMES] += int(len(times) - good.sum())
+            owner = np.repeat(np.arange(len(counts)), counts)
+            counts = np.bincount(owner[good], minlength=len(counts)).astype(np.int64)
+            times, values = times[good], values[good]
+        kept = counts > 0
+        if not kept.all():
+            self.left_out[NO_SAMPLES] += int(len(kept) - kept.sum())
+            order, counts = order[kept], counts[kept]
+        return Decoded(
+            [self._labels[index] for index in order.tolist()],
+            [self._sources[index] for index in order.tolist()],
+            counts,
+            times,
+            values,
+            self.warnings,
+            self.partial,
+            +self.left_out,
+        )
+
+    def _runs_fast(self, size: int) -> bool:
+        if self.fast is not None:
+            return self.fast
+        least = _NUMBA_BYTES_RUNNING if "rmtoolkit.loaders.prometheus_numba" in sys.modules else _NUMBA_BYTES
+        return size >= least and find_spec("numba") is not None
+
+    def _add_fast(self, content: bytes, matrices: list[tuple[int, memoryview]]) -> list[tuple[int, memoryview]]:
+        """Read what the compiled parser reads exactly; give the rest back."""
+        from rmtoolkit.loaders.prometheus_numba import parse_matrices  # noqa: PLC0415 - an extra, slow to import
+
+        first = _address(content)
+        starts = np.array([_address(view) for _, view in matrices], np.int64) - first
+        ends = starts + np.array([view.nbytes for _, view in matrices], np.int64)
+        if not len(starts) or starts.min() < 0 or ends.max() > len(content):
+            # The content was decoded from another encoding first: these are views of that copy.
+            return matrices
+        counts, times, values = parse_matrices(content, starts, ends)
+        read = counts >= 0
+        indices = np.array([index for index, _ in matrices], np.int64)
+        self._blocks.append(_Block(indices[read], Numbers(counts[read], times, values)))
+        return [matrices[place] for place in np.flatnonzero(~read)]
+
+    def _wait(self, queue: list[_Waiting], index: int, *texts: bytes | memoryview) -> None:
+        if any(_is_empty(text) for text in texts):
+            self.left_out[NO_SAMPLES] += 1
+            return
+        queue.append((index, *texts))
+        self._waiting_bytes += sum(map(len, texts))
+        if self._waiting_bytes >= _BATCH_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Turn the text that waits into numbers."""
+        if self._pairs:
+            indices, texts = zip(*self._pairs, strict=True)
+            self._blocks.append(_Block(np.array(indices, np.int64), read_pairs(texts, self.left_out)))
+        if self._exports:
+            indices, values, times = zip(*self._exports, strict=True)
+            numbers = read_exports([bytes(text) for text in values], [bytes(text) for text in times], self.left_out)
+            self._blocks.append(_Block(np.array(indices, np.int64), numbers))
+        self._pairs, self._exports, self._waiting_bytes = [], [], 0
+
+
+class _Block(NamedTuple):
+    series: NDArray[np.int64]
+    numbers: Numbers
+
+
+def _joined(parts: Sequence[NDArray[_Number]], dtype: type[_Number]) -> NDArray[_Number]:
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, dtype)
+
+
+def _address(buffer: bytes | memoryview) -> int:
+    return int(np.frombuffer(buffer, np.uint8).__array_interface__["data"][0])
+
+
+def _is_empty(text: bytes | memoryview) -> bool:
+    return len(text) < 16 and not bytes(text).strip(b"[] \t\r\n")  # noqa: PLR2004 - no sample and some blanks
