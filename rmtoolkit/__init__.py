@@ -9,15 +9,39 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from rmtoolkit.recording import Recording, concat, read_recording
+    from rmtoolkit.analysis.checklist import checklist
+    from rmtoolkit.analysis.explain import explain, Explanation
+    from rmtoolkit.analysis.lives import lives
+    from rmtoolkit.analysis.verdict import classify, fits, judge, Judgement
+    from rmtoolkit.recording import concat, read_recording, Recording
 
 _HOMES: Final = {
-    "Recording": "rmtoolkit.recording",
+    "checklist": "rmtoolkit.analysis.checklist",
+    "classify": "rmtoolkit.analysis.verdict",
     "concat": "rmtoolkit.recording",
+    "explain": "rmtoolkit.analysis.explain",
+    "Explanation": "rmtoolkit.analysis.explain",
+    "fits": "rmtoolkit.analysis.verdict",
+    "judge": "rmtoolkit.analysis.verdict",
+    "Judgement": "rmtoolkit.analysis.verdict",
+    "lives": "rmtoolkit.analysis.lives",
     "read_recording": "rmtoolkit.recording",
+    "Recording": "rmtoolkit.recording",
 }
 
-__all__ = ["Recording", "concat", "read_recording"]
+__all__ = [
+    "checklist",
+    "classify",
+    "concat",
+    "explain",
+    "Explanation",
+    "fits",
+    "judge",
+    "Judgement",
+    "lives",
+    "read_recording",
+    "Recording",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name

@@ -191,6 +191,11 @@ def _layers(opinion: Opinion) -> dict[str, tuple[float, float]]:
             above = between(anonymous, "allocated_bytes")
             if above is not None:
                 found["outside"] = (above[0] - found["kept"][0], above[1] - found["kept"][1])
+    if found["kept"] is None and "allocated_bytes" in opinion.readings:
+        heap, above = opinion.readings["allocated_bytes"], between(anonymous, "allocated_bytes")
+        # The heap was once this much larger, and the pages are still there: the allocator keeps them.
+        if above is not None and heap["early_peak"] - heap["settled"] >= 0.5 * above[0]:
+            found["kept"] = above
     if found["cache"] is not None and "shmem_bytes" in opinion.readings:
         shared = opinion.readings["shmem_bytes"]
         found["shmem"] = (shared["end_level"], shared["end_level"] - shared["early_level"])
