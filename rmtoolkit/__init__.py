@@ -26,6 +26,7 @@ _HOMES: Final = {
     "Judgement": "rmtoolkit.analysis.verdict",
     "lives": "rmtoolkit.analysis.lives",
     "read_recording": "rmtoolkit.recording",
+    "validate": "rmtoolkit.validation",
     "Recording": "rmtoolkit.recording",
 }
 
