@@ -23,6 +23,7 @@ pub struct Leak {
     after: u64,
     until: u64,
     from_version: u64,
+    last_version: u64,
     replica: Option<u64>,
     owed: f64,
     list: Vec<Vec<u8>>,
@@ -36,7 +37,8 @@ impl Leak {
     ///
     /// Kinds: `vec`, `box`, `rc`, `channel`, `map`. With `every` the bytes go at once, every N
     /// seconds, as a nightly job loses them. `after` and `until` count from the start of the
-    /// process; `from_version` waits for a release; `replica` names the only one that leaks.
+    /// process; `from_version` waits for a release, `last_version` ends with one; `replica` names
+    /// the only one that leaks.
     pub fn new(given: &mut Parameters) -> Self {
         let replica = given.float("replica", -1.0);
         Self {
@@ -48,6 +50,7 @@ impl Leak {
             after: given.whole("after", 0),
             until: given.whole("until", u64::MAX),
             from_version: given.whole("from_version", 1),
+            last_version: given.whole("last_version", u64::MAX),
             replica: (replica >= 0.0).then_some(replica as u64),
             owed: 0.0,
             list: Vec::new(),
@@ -86,7 +89,7 @@ impl Leak {
     fn due(&self, now: &Tick) -> bool {
         now.age >= self.after
             && now.age < self.until
-            && now.version >= self.from_version
+            && (self.from_version..=self.last_version).contains(&now.version)
             && self.replica.is_none_or(|only| only == now.replica)
             && now.age % self.every == self.every - 1
     }

@@ -1,0 +1,146 @@
+"""Make the corpus of the recorded plan: recordings, truth, labels, and a picture of every run.
+
+Usage: ``python data/lab/corpus.py out/corpus/raw data/corpus``. `overrides.csv` in the target (run, name of a
+label, value, reason) holds what was changed after somebody looked at the pictures.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import export
+import recorded
+import sheet
+from judge import Label, judge, measure
+from rmtoolkit.recording import Report, normalise
+
+PARTS = ("dev", "sealed")
+_TRUTH = ("live_bytes", "dead_bytes", "outside_bytes", "outside_dead_bytes")
+
+
+def _verdict(label: Label) -> str:
+    """Name the right verdict; alternatives where bytes alone cannot tell."""
+    if label.decidable:
+        return "leak" if label.leak else "not_leak"
+    return "inconclusive"
+
+
+def label_run(folder: Path, run: str, overrides: dict[str, list[tuple[str, str, str]]]) -> tuple[recorded.Recorded, dict[str, Any]]:
+    """Read a run and write its row of the labels table."""
+    whole = recorded.read(folder, run, shown_seconds=1 << 20)
+    shown = recorded.read(folder, run)
+    plan = shown.plan
+    facts = measure(shown, whole)
+    has_gauges = bool(shown.frame["allocated_bytes"].count())
+    label = judge(plan["label"], facts, has_gauges=has_gauges)
+    for name, value, why in overrides.get(run, []):
+        label.change(why, **{name: value == "True" if name in ("leak", "decidable") else value})
+    first = shown.containers[0]
+    row = {
+        "run": run,
+        "part": plan["label"]["part"],
+        "shape": plan["label"]["shape"],
+        "namespace": first["namespace"],
+        "workload": first["workload"],
+        "container": first["container"],
+        "pods": len(shown.containers),
+        "seed": plan["seed"],
+        "allocator": plan["allocator"],
+        "settings": " ".join(f"{key}={value}" for key, value in plan["environment"].items()),
+        "allocator_numbers": has_gauges,
+        "window_seconds": plan["window_seconds"],
+        "leak": label.leak,
+        "decidable": label.decidable,
+        "reason": label.reason,
+        "verdict": _verdict(label),
+        "pattern": label.pattern,
+        "cause": label.cause,
+        "needs": label.needs,
+        "onset_seconds": facts.onset,
+        "lost_bytes": facts.lost,
+        "lost_bytes_per_second": round(facts.rate),
+        "level_bytes": round(facts.level),
+        "peak_bytes": round(facts.peak),
+        "limit_bytes": plan["limit_bytes"],
+        "lives": facts.lives,
+        "oom_kills": facts.kills,
+        "seconds_to_limit": facts.seconds_to_limit if facts.lost else None,
+        "watched_seconds": facts.watched_seconds,
+        "intended_leak": plan["label"]["leak"],
+        "intended_decidable": plan["label"]["decidable"],
+        "intended_pattern": plan["label"]["pattern"],
+        "relabelled": bool(label.relabel_reason),
+        "relabel_reason": label.relabel_reason,
+        "components": " ".join(plan["components"]),
+        "plan": json.dumps({key: plan[key] for key in ("replicas", "releases", "gaps", "back_off_scale", "after_seconds")}),
+    }
+    return shown, row
+
+
+def truth(run: recorded.Recorded) -> pl.DataFrame:
+    """List what the program counted: a row per pod and second, scraped or not."""
+    first = run.containers[0]
+    pods = pl.DataFrame({"container": [one["index"] for one in run.containers], "pod": [one["pod"] for one in run.containers]})
+    return (
+        run.frame.join(pods.with_columns(pl.col("container").cast(pl.UInt32)), on="container")
+        .select(
+            pl.lit(run.plan["run"]).alias("run"),
+            pl.lit(first["namespace"]).alias("namespace"),
+            pl.lit(first["workload"]).alias("workload"),
+            "pod",
+            (pl.col("unix") * 1000).cast(pl.Datetime("ms", "UTC")).alias("time"),
+            pl.col("second").cast(pl.Int32),
+            *_TRUTH,
+        )
+        .drop_nulls("live_bytes")
+        .sort("pod", "time")
+    )
+
+
+def _stack(runs: list[recorded.Recorded], target: Path) -> None:
+    """Write all runs of a part as one recording."""
+    parts = [export.recording(run) for run in runs]
+    offset, containers, samples, events = 0, [], [], []
+    for part in parts:
+        shift = pl.col("container_id") + offset
+        containers.append(part.containers.with_columns(shift.cast(pl.UInt32)))
+        samples.append(part.samples.with_columns(shift.cast(pl.UInt32)))
+        events.append(part.events.with_columns(shift.cast(pl.UInt32)))
+        offset += part.containers.height
+    report = Report(sources=("the lab of rmtoolkit",))
+    normalise(pl.concat(containers), pl.concat(samples), pl.concat(events), report).write(target)
+
+
+def _overrides(path: Path) -> dict[str, list[tuple[str, str, str]]]:
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    if path.exists():
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                found.setdefault(row["run"], []).append((row["name"], row["value"], row["reason"]))
+    return found
+
+
+def main() -> None:
+    """Make everything for both parts."""
+    folder, target = Path(sys.argv[1]), Path(sys.argv[2])
+    overrides = _overrides(target / "overrides.csv")
+    for part in PARTS:
+        finished = sorted(path.stem for path in folder.glob(f"{part[0]}*.parquet"))
+        made = [label_run(folder, run, overrides) for run in finished]
+        made.sort(key=lambda pair: (pair[1]["shape"], pair[1]["run"]))
+        runs, rows = [run for run, _ in made], [row for _, row in made]
+        _stack(runs, target / f"{part}.parquet")
+        pl.concat([truth(run) for run in runs]).write_parquet(target / f"{part}_truth.parquet", compression="zstd", compression_level=19)
+        pl.DataFrame(rows, infer_schema_length=None).write_csv(target / f"{part}_labels.csv")
+        sheet.write(runs, rows, folder.parent / f"{part}_sheet.html")
+        print(f"{part}: {len(rows)} runs, {sum(row['relabelled'] for row in rows)} relabelled")
+
+
+if __name__ == "__main__":
+    main()
