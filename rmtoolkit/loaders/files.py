@@ -1,0 +1,232 @@
+"""Files as readers meet them: compressed, cut off, in an old encoding."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import warnings
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
+
+if TYPE_CHECKING:
+    import os
+
+#: A file may unpack to this much, whatever its size.
+_ALWAYS_BYTES: Final = 256 << 20
+#: Beyond that it may unpack to this many times its size, and never to more than the last number.
+_RATIO: Final = 200
+_NEVER_BYTES: Final = 4 << 30
+
+_GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_CHUNK: Final = 1 << 20
+_MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_BINARY_SHARE: Final = 0.05
+#: Tab, line feed, form feed, carriage return and escape are what terminals and editors write.
+_CONTROL: Final = bytes(set(range(32)) - {9, 10, 12, 13, 27})
+
+
+def warn(message: str) -> None:
+    """Warn at the line outside this package that asked for the reading.
+
+    Parameters
+    ----------
+    message
+        What was left out or assumed.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as seen:
+    ...     warnings.simplefilter("always")
+    ...     warn("3 lines left out")
+    >>> str(seen[0].message)
+    '3 lines left out'
+    """
+    level, frame = 1, sys._getframe(1)  # noqa: SLF001 - the only way before Python 3.12's skip_file_prefixes
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "rmtoolkit":
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, RmtoolkitWarning, stacklevel=level + 1)
+
+
+def modified(path: str | os.PathLike[str]) -> dt.datetime:
+    """Tell when a file was last written.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    datetime.datetime
+        In UTC, to the millisecond.
+
+    Examples
+    --------
+    >>> modified(__file__).tzinfo
+    datetime.timezone.utc
+    """
+    milliseconds = Path(path).stat().st_mtime_ns // 1_000_000
+    return dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
+
+
+def read_bytes(path: str | os.PathLike[str], *, expected: str, first: int | None = None) -> tuple[bytes, tuple[str, ...]]:
+    """Read a file, unpacked if it is gzip or zstd.
+
+    Parameters
+    ----------
+    path
+        The file.
+    expected
+        What should be in it, for the message.
+    first
+        Stop after about this many unpacked bytes.
+
+    Returns
+    -------
+    tuple of (bytes, tuple of str)
+        The content, and what a reader of the report should know: a packed file that is cut off gives
+        what could be unpacked.
+
+    Raises
+    ------
+    ReadError
+        It is empty, a folder, or unpacks to an absurd amount.
+
+    Examples
+    --------
+    >>> import gzip, tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     _ = Path(file.name).write_bytes(gzip.compress(b"a line"))
+    ...     read_bytes(file.name, expected="a log")
+    (b'a line', ())
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise ReadError.at(path, found="a folder", expected=expected, hint="rm.read reads the files of a folder.")
+    with file.open("rb") as stream:
+        magic = stream.read(4)
+        stream.seek(0)
+        packed = magic.startswith(_GZIP) or magic == _ZSTD
+        data = stream.read() if packed or first is None else stream.read(first)
+    if not data:
+        raise ReadError.at(path, found="an empty file", expected=expected)
+    if not packed:
+        return data, ()
+    size = min(max(_ALWAYS_BYTES, _RATIO * len(data)), _NEVER_BYTES)
+    unpack = _gunzip if magic.startswith(_GZIP) else _unzstd
+    unpacked, whole = unpack(data, size + 1 if first is None else min(first, size + 1))
+    if len(unpacked) > size:
+        raise ReadError.at(
+            path,
+            found=f"{len(data):,} bytes that unpack to more than {size:,}",
+            expected=expected,
+            hint="Unpack it yourself if you trust it.",
+        )
+    if not unpacked:
+        raise ReadError.at(path, found="a packed file that is empty or cut off at once", expected=expected)
+    if whole or (first is not None and len(unpacked) >= first):
+        return unpacked, ()
+    return unpacked, ("the packed file is cut off or damaged; what could be unpacked was read",)
+
+
+def _gunzip(data: bytes, size: int) -> tuple[bytes, bool]:
+    """Unpack members one after another, up to `size`; say whether the last one was whole."""
+    parts: list[bytes] = []
+    total = 0
+    rest = data
+    while rest and total < size:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            while rest and not member.eof and total < size:
+                part = member.decompress(rest, min(size - total, 16 * _CHUNK))
+                rest = member.unconsumed_tail or member.unused_data
+                parts.append(part)
+                total += len(part)
+        except zlib.error:
+            return b"".join(parts), False
+        if not member.eof:
+            return b"".join(parts), False
+        rest = rest.lstrip(b"\0")
+    return b"".join(parts), True
+
+
+def _unzstd(data: bytes, size: int) -> tuple[bytes, bool]:
+    """Unpack frames up to `size`; say whether the last one was whole."""
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and only this path needs it
+
+    parts: list[bytes] = []
+    total = 0
+    try:
+        with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+            while total < size:
+                part = stream.read(min(_CHUNK, size - total))
+                if not part:
+                    break
+                parts.append(part)
+                total += len(part)
+    except (OSError, pa.ArrowException):
+        return b"".join(parts), False
+    return b"".join(parts), True
+
+
+def as_text(data: bytes, path: str | os.PathLike[str], *, expected: str) -> tuple[str, tuple[str, ...]]:
+    """Decode a text file.
+
+    Parameters
+    ----------
+    data
+        Its content.
+    path
+        The file, for the message.
+    expected
+        What should be in it, for the message.
+
+    Returns
+    -------
+    tuple of (str, tuple of str)
+        The text with line feeds only, and what a reader of the report should know.
+
+    Raises
+    ------
+    ReadError
+        It is binary, or a web page.
+
+    Examples
+    --------
+    >>> as_text(b"M\\xe4rz", "a.log", expected="a log")
+    ('März', ('not UTF-8; read as Latin-1',))
+    >>> as_text(b"a\\0" * 9, "a.log", expected="a log")
+    Traceback (most recent call last):
+    rmtoolkit.exceptions.ReadError: Could not read 'a.log': found 'binary data', expected a log.
+    """
+    notes: tuple[str, ...] = ()
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    if encoding != "utf-16":
+        head = data[:_CHUNK]
+        if b"\0" in head or len(head) - len(head.translate(None, _CONTROL)) > _BINARY_SHARE * len(head):
+            raise ReadError.at(path, found="binary data", expected=expected)
+    try:
+        text = data.decode(encoding or "utf-8")
+    except UnicodeDecodeError as error:
+        if encoding is not None or error.reason == "unexpected end of data":
+            text = data.decode(encoding or "utf-8", "replace")
+            notes = ("the last character is cut off",)
+        else:
+            text = data.decode("latin-1")
+            notes = ("not UTF-8; read as Latin-1",)
+    if text.lstrip()[:15].lower().startswith(("<!doctype html", "<html")):
+        raise ReadError.at(
+            path,
+            found="a web page (HTML)",
+            expected=expected,
+            line=1,
+            hint="A login page in front of the server looks like this: sign in and export again.",
+        )
+    if not text.strip():
+        raise ReadError.at(path, found="only blanks", expected=expected)
+    return text.replace("\r\n", "\n").replace("\r", "\n"), notes
