@@ -1,0 +1,100 @@
+"""`kubectl top pod`: logs of its tables, CSV made of them, and the JSON behind it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from rmtoolkit.loaders import files
+from rmtoolkit.loaders.container_logs import unwrap
+from rmtoolkit.loaders.kubectl_csv import looks_like_csv, read_csv
+from rmtoolkit.loaders.kubectl_json import read_json
+from rmtoolkit.loaders.kubectl_log import put_together
+from rmtoolkit.loaders.kubectl_table import read_table
+from rmtoolkit.loaders.timeline import Asked
+
+if TYPE_CHECKING:
+    import datetime as dt
+    import os
+
+    from rmtoolkit.recording import Recording
+
+_JSON: Final = re.compile(r'"(?:Pod|Node)Metrics(?:List)?"|"metrics\.k8s\.io/')
+_EXPECTED: Final = "the output of kubectl top pod"
+
+
+def read_kubectl_top(
+    path: str | os.PathLike[str],
+    *,
+    time: str | dt.datetime | None = None,
+    interval: str | dt.timedelta | None = None,
+    timezone: str | dt.tzinfo | None = None,
+    namespace: str | None = None,
+    containers: bool | None = None,
+    workload_pattern: str | None = None,
+) -> Recording:
+    """Read a log of ``kubectl top pod``.
+
+    Parameters
+    ----------
+    path
+        A text file, also packed with gzip or zstd: tables of any kubectl version and any of its flags,
+        one or many, with or without headers and time stamps, errors among them; CSV made of them with
+        awk; or JSON of ``metrics.k8s.io`` (``kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods``),
+        one answer or many.
+    time
+        When a single snapshot without a time stamp was taken, or the first of several; the day on which
+        a log of clock times starts. Without a zone it is in `timezone`, else in UTC.
+    interval
+        Time between two snapshots that have no time stamps: ``"15s"`` or a timedelta.
+    timezone
+        Zone of time stamps that do not say theirs: ``"Europe/Berlin"``, ``"UTC"``, ``"+01:00"``.
+    namespace
+        Namespace of rows that do not name theirs.
+    containers
+        What two names without a header are: pod and container (True, ``--containers``), or namespace
+        and pod (False, ``-A``).
+    workload_pattern
+        Regular expression with a group ``workload`` that reads the owner from a pod's name.
+
+    Returns
+    -------
+    Recording
+        `working_set_bytes` per container, or per pod (`container` null) where the log has only pods, and
+        `swap_bytes` where it has them. Tables print whole MiB, rounded down: `quantum_bytes` is 1048576,
+        and a slow leak looks like stairs. JSON is exact: `quantum_bytes` is null. A scrape that failed is
+        a `gap` event. The report says where the times come from and what was left out.
+
+    Raises
+    ------
+    ReadError
+        There are no rows; or they cannot be read safely (cut off, drawn by ``watch``, open to two
+        readings); or their times are not known and nothing was said about them.
+    OSError
+        There is no such file.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> log = pathlib.Path(tempfile.mkdtemp(), "top.log")
+    >>> _ = log.write_text("Tue Nov 24 22:51:07 UTC 2026\\nNAME   CPU(cores)   MEMORY(bytes)\\ndb-0   3m   345Mi\\n")
+    >>> recording = read_kubectl_top(log, namespace="shop")
+    >>> recording.samples["working_set_bytes"].item() // 2**20, recording.containers["workload"].item()
+    (345, 'db')
+    """
+    data, notes = files.read_bytes(path, expected=_EXPECTED)
+    text, more = files.as_text(data, path, expected=_EXPECTED)
+    if _JSON.search(text):
+        log = read_json(text, path)
+    else:
+        wrapped = unwrap(text)
+        lines = text.split("\n") if wrapped is None else [f"{stamp} {line}" if stamp else line for stamp, line in wrapped]
+        log = read_csv(lines, path, containers=containers) if looks_like_csv(lines) else read_table(lines, path, containers=containers)
+    asked = Asked(path, files.modified(path), time, interval, timezone)
+    return put_together(
+        log,
+        asked,
+        notes=(*notes, *more),
+        namespace=namespace,
+        workload_pattern=workload_pattern,
+    )

@@ -1,0 +1,327 @@
+"""Say of every line of a `kubectl top` log what it is."""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import polars as pl
+
+from rmtoolkit.exceptions import ReadError
+from rmtoolkit.loaders.kubectl_log import MEBIBYTE, quantity
+from rmtoolkit.loaders.stamps import Kind, Stamp, find
+
+if TYPE_CHECKING:
+    import os
+
+
+class Line(IntEnum):
+    """What a line is."""
+
+    BLANK = 0
+    ROW = 1
+    NODE = 2
+    SUM = 3
+    HEADER = 4
+    STAMP = 5
+    FAILURE = 6
+    EMPTY = 7
+    CUT = 8
+    RULE = 9
+    OTHER = 10
+
+
+class Layout(IntEnum):
+    """Which names stand before the numbers."""
+
+    POD = 1
+    NAMESPACE_POD = 2
+    POD_CONTAINER = 3
+    ALL = 4
+    NODE = 5
+
+
+_LAYOUTS: Final = {
+    ("NAME",): Layout.POD,
+    ("NAMESPACE", "NAME"): Layout.NAMESPACE_POD,
+    ("POD", "NAME"): Layout.POD_CONTAINER,
+    ("NAMESPACE", "POD", "NAME"): Layout.ALL,
+}
+_CELLS: Final = {Layout.POD: 1, Layout.NAMESPACE_POD: 2, Layout.POD_CONTAINER: 2, Layout.ALL: 3, Layout.NODE: 1}
+
+# kubectl prints CPU in m and memory in Mi, whatever the size: any other unit means that a cell is cut.
+_ROW: Final = (
+    r"^(?:(?P<left>.*\S)\s+|\s*)(?P<cpu>[0-9]+m|<unknown>)\s+(?:(?P<memory>[0-9]{1,12})Mi|<unknown>)"
+    r"(?:\s+(?:(?P<swap>[0-9]{1,12})Mi|<unknown>))?$"
+)
+_WINDOW_ROW: Final = r"^(?P<left>.*\S)\s+[0-9]+[num]?\s+(?P<memory>[0-9]{1,18}(?:[KMGTPE]i|[kMGTPEm])?)\s+[0-9][0-9.hmnsuµ]*s$"
+_NODE_ROW: Final = (
+    r"\s(?:[0-9]+m|<unknown>)\s+(?:[0-9]+%|<unknown>)\s+(?:[0-9]+Mi|<unknown>)\s+(?:[0-9]+%|<unknown>)(?:\s|$)"
+)
+# Names have only a-z, 0-9, dot and dash; so what stands before them ends with the last other character.
+_NAMES: Final = (
+    r"^(?:(?P<own>.*[^a-z0-9.\s-]\S*(?:\s+(?:19|20)[0-9]{2})?|[0-9]{10,19}(?:[.,][0-9]+)?"
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[-_][0-9]{2}[-.]?[0-9]{2}[-.]?[0-9]{2})?|20[0-9]{6}[-_]?[0-9]{6})\s+)?"
+    r"(?P<names>[a-z0-9][a-z0-9.\s-]*)$"
+)
+_LAST_THREE: Final = r"(?:^|\s)(?:(?:(?P<a>\S+)\s+)?(?P<b>\S+)\s+)?(?P<c>\S+)$"
+
+_FAILURE: Final = re.compile(
+    r"(?:^|[\s|>\]])((?:error: |Error from server|Error: |Unable to connect to the server|The connection to the server"
+    r"|You must be logged in|Unauthorized|couldn't get |dial tcp|net/http: |command terminated|Command '?kubectl"
+    r"|(?:\S+: )?(?:line \d+: )?kubectl: |E\d{4} \d\d:\d\d:\d\d).*)",
+)
+_EMPTY: Final = re.compile(r"(?:^|\s)(No resources found.*)")
+_RULE: Final = re.compile(r"(?:^|.*\s)_{4,}(?:\s+_{4,})*")
+_COLOURS: Final = re.compile(
+    r"\x1b(?:\[[0-9;]*m|\[\?[0-9;]*[hl]|\[[0-3]?[JK]|\[H|\][^\x07\x1b]*(?:\x07|\x1b\\)|\([AB]|[=>])",
+)
+_WATCH_TITLE: Final = re.compile(r"Every [\d.,]+m?s: ")
+_KLOG: Final = r"^E[0-9]{4} "
+_WORD: Final = re.compile(r"\w+")
+_BEFORE_NAMES: Final = re.compile(_NAMES)
+_NAME_COLUMNS: Final = ("NAMESPACE", "POD", "NAME")
+_WORDS_BESIDE_A_STAMP: Final = 3
+_DETAIL_CHARACTERS: Final = 200
+_NARROWEST: Final = 20
+
+EXPECTED: Final = "rows of kubectl top pod"
+USE_RAW: Final = "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods gives exact bytes with time stamps."
+
+
+class _Meaning(NamedTuple):
+    """What a line that is no row says."""
+
+    said: Line
+    layout: Layout | None = None
+    extra: int | None = None
+    said_own: str | None = None
+    detail: str | None = None
+    window: bool = False
+
+
+_MEANINGS: Final = pl.Schema(
+    {
+        "said": pl.Int8(),
+        "layout": pl.Int8(),
+        "extra": pl.Int64(),
+        "said_own": pl.String(),
+        "detail": pl.String(),
+        "window": pl.Boolean(),
+    },
+)
+
+
+def without_colours(lines: list[str], path: str | os.PathLike[str]) -> list[str]:
+    """Strip colours and clear-screen; refuse a recording in which only changed cells are drawn."""
+    cleaned = []
+    for number, line in enumerate(lines, 1):
+        if "\x1b" not in line:
+            cleaned.append(line)
+            continue
+        plain = _COLOURS.sub("", line)
+        if "\x1b" in plain:
+            raise ReadError.at(
+                path,
+                found="codes that draw on a terminal screen",
+                expected="lines of text",
+                line=number,
+                hint=f"A recording of watch draws only what changed. Use a loop that appends, or better: {USE_RAW}",
+            )
+        cleaned.append(plain)
+    return cleaned
+
+
+def classify(lines: list[str], numbers: list[int], stamps: dict[str, Stamp]) -> pl.DataFrame:
+    """Say of every line what it is."""
+    frame = pl.DataFrame({"number": numbers, "raw": lines}, schema={"number": pl.Int64, "raw": pl.String})
+    frame = frame.with_columns(text=pl.col("raw").str.strip_chars_end())
+    frame = frame.with_columns(pl.col("text").str.extract_groups(_ROW).struct.unnest())
+    frame = frame.with_columns(
+        kind=pl.when(pl.col("text").str.contains(_NODE_ROW))
+        .then(int(Line.NODE))
+        .when(pl.col("cpu").is_not_null())
+        .then(pl.when(pl.col("left").is_null()).then(int(Line.SUM)).otherwise(int(Line.ROW)))
+        .cast(pl.Int8),
+    )
+    texts = frame.filter(pl.col("kind").is_null())["text"].unique(maintain_order=True)
+    meanings = [_meaning(text, stamps) for text in texts]
+    said = pl.DataFrame(meanings, schema=_MEANINGS, orient="row").with_columns(text=texts)
+    frame = frame.join(said, on="text", how="left", maintain_order="left")
+    frame = frame.with_columns(kind=pl.coalesce("kind", "said"))
+    if said["window"].any():
+        frame = _with_window_rows(frame)
+    else:
+        frame = frame.with_columns(memory_bytes=pl.col("memory").cast(pl.Int64) * MEBIBYTE, exact=pl.lit(value=False))
+    frame = frame.with_columns(
+        pl.col("left").str.extract_groups(_NAMES).struct.unnest(),
+        kind=pl.when((pl.col("kind") == Line.ROW) & (pl.col("kind").shift() == Line.RULE))
+        .then(int(Line.SUM))
+        .otherwise("kind")
+        .cast(pl.Int8),
+        swap_bytes=pl.col("swap").cast(pl.Int64) * MEBIBYTE,
+    )
+    frame = frame.with_columns(pl.col("names").str.extract_groups(_LAST_THREE).struct.unnest())
+    frame = frame.with_columns(
+        own=pl.coalesce("own", "said_own"),
+        cells=pl.col("names").str.count_matches(r"\S+").cast(pl.Int64) - pl.col("extra").forward_fill().fill_null(0),
+        layout=pl.col("layout").forward_fill(),
+        table=(pl.col("kind") != Line.ROW).cum_sum().cast(pl.Int64),
+    )
+    return _without_strays(frame)
+
+
+def _without_strays(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows in a node's table are nodes; rows with other cells than their header are no rows."""
+    row = pl.col("kind") == Line.ROW
+    node = pl.col("kind") == Line.NODE
+    block = (~row & ~node).cum_sum()
+    # A node that the node list does not know has no % cells, and nodes come sorted: it stands among others.
+    among = (node.cum_sum().over(block) > 0) & (node.cum_sum(reverse=True).over(block) > 0)
+    fits = pl.when(pl.col("layout").is_null()).then(pl.col("cells").is_between(1, 3)).otherwise(
+        pl.col("cells") == pl.col("layout").replace_strict(_CELLS, return_dtype=pl.Int64),
+    )
+    return frame.with_columns(
+        kind=pl.when(row & ((pl.col("layout") == Layout.NODE) | (pl.col("layout").is_null() & among)))
+        .then(int(Line.NODE))
+        .when(row & ~fits.fill_null(value=False))
+        .then(int(Line.OTHER))
+        .otherwise("kind")
+        .cast(pl.Int8),
+    )
+
+
+def _with_window_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    """Read the rows of `kubectl get pods.metrics.k8s.io`, whose memory is exact."""
+    found = frame.select(pl.col("text").str.extract_groups(_WINDOW_ROW).struct.unnest())
+    is_row = found["memory"].is_not_null()
+    exact = pl.Series([quantity(text) if text else None for text in found["memory"]], dtype=pl.Int64)
+    return frame.with_columns(
+        left=pl.when(is_row).then(found["left"]).otherwise("left"),
+        kind=pl.when(is_row).then(int(Line.ROW)).otherwise("kind").cast(pl.Int8),
+        memory_bytes=pl.when(is_row).then(exact).otherwise(pl.col("memory").cast(pl.Int64) * MEBIBYTE),
+        exact=is_row,
+    )
+
+
+def _meaning(text: str, stamps: dict[str, Stamp]) -> _Meaning:
+    """Say what a line that is no row says."""
+    if not text:
+        return _Meaning(Line.BLANK)
+    if "NAME" in text or "POD" in text:
+        header = _header(text)
+        if header is not None:
+            return header
+    if "____" in text and _RULE.fullmatch(text):
+        return _Meaning(Line.RULE)
+    if failed := failure(text):
+        line = Line.EMPTY if failed[1] else Line.FAILURE
+        return _Meaning(line, said_own=text[: text.index(failed[0])] or None, detail=failed[0])
+    stamp = find(text)
+    while stamp is not None:
+        stamps.setdefault(text, stamp[0])
+        words = _WORD.findall(stamp[1])
+        most = 0 if stamp[0].kind == Kind.CLOCK else _WORDS_BESIDE_A_STAMP
+        if _WATCH_TITLE.match(text) or (len(words) <= most and not any(map(str.isdigit, "".join(words)))):
+            return _Meaning(Line.STAMP, said_own=text)
+        # A collector may have put its own stamp before the line that `date` wrote.
+        stamp = find(stamp[1])
+    return _Meaning(Line.OTHER)
+
+
+def failure(text: str) -> tuple[str, bool] | None:
+    """Find the message of a scrape that failed or found nothing.
+
+    Parameters
+    ----------
+    text
+        A line.
+
+    Returns
+    -------
+    tuple of (str, bool), or None
+        The message, and whether it says that there are no pods.
+
+    Examples
+    --------
+    >>> failure("22:51:29 error: Metrics API not available")
+    ('error: Metrics API not available', False)
+    """
+    found = _FAILURE.search(text) or _EMPTY.search(text)
+    return (found[1].strip()[:_DETAIL_CHARACTERS], found[1].startswith("No resources")) if found else None
+
+
+def _header(text: str) -> _Meaning | None:
+    """Read a header: which names stand before the numbers, and what stands before the header."""
+    words = text.split()
+    start = next((index for index, word in enumerate(words) if word in _NAME_COLUMNS), None)
+    if start is None:
+        return None
+    stop = next((index for index, word in enumerate(words) if index > start and word not in _NAME_COLUMNS), len(words))
+    rest = words[stop:]
+    if not rest:
+        return _Meaning(Line.CUT) if start == 0 or find(text) else None
+    layout = _LAYOUTS.get(tuple(words[start:stop]))
+    if layout is None or not rest[0].startswith("CPU"):
+        return None
+    if len(rest) == 1 or not rest[1].startswith(("MEMORY", "CPU")):
+        return _Meaning(Line.CUT)
+    before = _BEFORE_NAMES.match(" ".join([*words[:start], "x"]))
+    own, names = (before[1], before[2]) if before else (None, "x")
+    if rest[1].startswith("CPU"):
+        layout = Layout.NODE
+    return _Meaning(Line.HEADER, layout, len(names.split()) - 1, own, window="WINDOW" in rest)
+
+
+def looks_folded(frame: pl.DataFrame) -> bool:
+    """Tell whether rows go on from the line before them: kubectl never indents a row.
+
+    Parameters
+    ----------
+    frame
+        From `classify`.
+
+    Returns
+    -------
+    bool
+        A row is indented, or follows a line of the full width that has no numbers.
+
+    Examples
+    --------
+    >>> lines = ["tiny                ", "   tiny   0m   0Mi"]
+    >>> looks_folded(classify(lines, [1, 2], {}))
+    True
+    """
+    lengths = frame["raw"].str.len_chars()
+    width = max(lengths.to_list(), default=0)
+    indented = pl.col("raw").str.contains(r"^\s")
+    full = (pl.col("raw").str.len_chars().shift() == width) & pl.lit(width >= _NARROWEST)
+    goes_on = (pl.col("kind") == Line.ROW) & (pl.col("kind").shift() == Line.OTHER) & (indented | full)
+    return bool(frame.select(goes_on.any()).item())
+
+
+def unfolded(lines: list[str], frame: pl.DataFrame, path: str | os.PathLike[str], stamps: dict[str, Stamp]) -> pl.DataFrame:
+    """Put lines together that were broken at a fixed width; refuse where that does not give whole rows."""
+    width = max(map(len, lines))
+    whole: list[str] = []
+    numbers: list[int] = []
+    for number, line in enumerate(lines, 1):
+        if whole and len(lines[number - 2]) == width:
+            whole[-1] += line
+        else:
+            whole.append(line)
+            numbers.append(number)
+    again = classify(whole, numbers, stamps)
+    strays = [int(frame["kind"].is_in([Line.OTHER, Line.CUT]).sum()) for frame in (frame, again)]
+    rows = int((again["kind"] == Line.ROW).sum())
+    if again["kind"].is_in([Line.CUT]).any() or looks_folded(again) or not rows or strays[1] >= strays[0]:
+        bad = frame.filter(pl.col("kind").is_in([Line.CUT, Line.OTHER])).row(0, named=True)
+        raise ReadError.at(
+            path,
+            found=bad["text"],
+            expected=f"{EXPECTED} with their numbers",
+            line=bad["number"],
+            hint=f"The lines are cut off or folded (cut -c, fold, a narrow terminal). Log them whole, or better: {USE_RAW}",
+        )
+    return again
