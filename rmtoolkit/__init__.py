@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.checklist import checklist
-    from rmtoolkit.analysis.explain import explain, Explanation
+    from rmtoolkit.analysis.explain import Explanation, explain
     from rmtoolkit.analysis.lives import lives
-    from rmtoolkit.analysis.verdict import classify, fits, judge, Judgement
-    from rmtoolkit.recording import concat, read_recording, Recording
+    from rmtoolkit.analysis.verdict import Judgement, classify, fits, judge
+    from rmtoolkit.recording import Recording, concat, read_recording
+    from rmtoolkit.validation import validate
 
 _HOMES: Final = {
     "checklist": "rmtoolkit.analysis.checklist",
@@ -26,22 +27,23 @@ _HOMES: Final = {
     "Judgement": "rmtoolkit.analysis.verdict",
     "lives": "rmtoolkit.analysis.lives",
     "read_recording": "rmtoolkit.recording",
-    "validate": "rmtoolkit.validation",
     "Recording": "rmtoolkit.recording",
+    "validate": "rmtoolkit.validation",
 }
 
 __all__ = [
+    "Explanation",
+    "Judgement",
+    "Recording",
     "checklist",
     "classify",
     "concat",
     "explain",
-    "Explanation",
     "fits",
     "judge",
-    "Judgement",
     "lives",
     "read_recording",
-    "Recording",
+    "validate",
 ]
 
 
