@@ -2,8 +2,8 @@
 
 Usage: ``python data/lab/export.py FOLDER RUN FORMAT TARGET [--time-scale 60]``, where FOLDER is what
 ``record.py`` left. Formats: ``prometheus`` (TARGET is a folder, a file per metric), ``prometheus_one_file``,
-``kubectl_top``, ``jemalloc_text``, ``jemalloc_json``, ``openmetrics`` (for ``promtool tsdb
-create-blocks-from openmetrics``) and ``parquet`` (the package's own).
+``kubectl_top`` and ``kubectl_top_all`` (with ``-A``), ``jemalloc_text``, ``jemalloc_json``, ``openmetrics`` (for
+``promtool tsdb create-blocks-from openmetrics``) and ``parquet`` (the package's own).
 """
 
 from __future__ import annotations
@@ -286,8 +286,8 @@ def _escape(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-def kubectl_top(run: Recorded, target: Path, *, every: int = 1) -> None:
-    """Write the log of a loop over ``date`` and ``kubectl top pod --containers``.
+def kubectl_top(run: Recorded, target: Path, *, every: int = 1, all_namespaces: bool = False) -> None:
+    """Write the log of a loop over ``date`` and ``kubectl top pod --containers``, with or without ``-A``.
 
     Memory is the working set in whole Mi, rounded down, as kubectl prints it. CPU was not recorded and is
     always ``1m``.
@@ -297,10 +297,13 @@ def kubectl_top(run: Recorded, target: Path, *, every: int = 1) -> None:
     for (unix,), part in rows.sort("second", "container").group_by(["unix"], maintain_order=True):
         stamp = dt.datetime.fromtimestamp(unix, dt.UTC)
         lines.append(f"{stamp:%a %b} {stamp.day:2} {stamp:%H:%M:%S} UTC {stamp.year}")
-        table = [("POD", "NAME", "CPU(cores)", "MEMORY(bytes)")]
+        table = [("NAMESPACE", "POD", "NAME", "CPU(cores)", "MEMORY(bytes)")]
         for index, working_set in part.select("container", "working_set_bytes").rows():
             container = next(one for one in run.containers if one["index"] == index)
-            table.append((container["pod"], container["container"], "1m", f"{working_set >> 20}Mi"))
+            memory = f"{working_set >> 20}Mi"
+            table.append((container["namespace"], container["pod"], container["container"], "1m", memory))
+        if not all_namespaces:
+            table = [row[1:] for row in table]
         widths = [max(map(len, column)) + 3 for column in zip(*table, strict=True)]
         lines += ["".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
     _write(target, "\n".join([*lines, ""]))
@@ -381,6 +384,7 @@ def export(run: Recorded, form: str, target: Path, *, log: Path | None = None, e
         "prometheus_one_file": lambda: prometheus_one_file(run, target, every=every),
         "openmetrics": lambda: openmetrics(run, target),
         "kubectl_top": lambda: kubectl_top(run, target, every=every),
+        "kubectl_top_all": lambda: kubectl_top(run, target, every=every, all_namespaces=True),
         "jemalloc_text": lambda: jemalloc_log(run, log, target),
         "jemalloc_json": lambda: jemalloc_log(run, log, target),
         "parquet": lambda: recording(run).write(target),

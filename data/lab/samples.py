@@ -21,6 +21,7 @@ _SUFFIX = {
     "prometheus": "",
     "prometheus_one_file": ".json",
     "kubectl_top": ".top.log",
+    "kubectl_top_all": ".top.log",
     "jemalloc_text": ".stats.log",
     "jemalloc_json": ".stats.log",
 }
