@@ -80,7 +80,7 @@ def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]
     finest = WIDTHS[0]
     spans = lives.with_row_index("life_row").select(
         pl.col("life_row").cast(samples.schema["life_row"]),
-        first=pl.col("start").to_physical(),
+        first=pl.col("start").dt.cast_time_unit("ms").to_physical(),
         span=(pl.col("end") - pl.col("start")).dt.total_milliseconds().clip(1),
     )
     binned = (

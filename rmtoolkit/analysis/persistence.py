@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Part of the window at its end that must still grow.
 _TAIL: Final = 0.125
+#: A prediction below this many noises cannot be checked.
+_CLEAR: Final = 2.5
 #: Where a tenth of the bins make this share of the rise, it comes in jumps.
 _JUMPS: Final = 0.6
 
@@ -25,7 +27,7 @@ class Persistence:
     Attributes
     ----------
     last_third
-        Rise in the last third of the growth phase over the mean rise of its thirds; 1 is steady growth.
+        Slope in the last third of the growth phase over the slope of the whole phase; 1 is steady growth.
     tail
         Rise in the last eighth of the window over what the slope predicts for it; null (NaN) where the
         prediction is within the noise, or where growth comes in jumps that may fall beside the tail.
@@ -69,28 +71,30 @@ def check(values: Array, onset: Array, growth: Array) -> Persistence:
     """
     bins = values.shape[1]
     width = max(2, bins // 24)
-    begin = np.clip(onset, 0.02, 0.9)
-    marks = [_around(values, begin + (1 - begin) * part / 3, width) for part in range(4)]
-    whole = marks[3] - marks[0]
-    third = marks[3] - marks[2]
-    mean = np.where(np.abs(whole) > 0, whole / 3, 1)
+    begin = np.clip(onset, 0.0, 0.9)
+    levels, places = zip(*(_around(values, begin + (1 - begin) * part / 3, width) for part in range(4)), strict=True)
+    whole = (levels[3] - levels[0]) / (places[3] - places[0])
+    third = (levels[3] - levels[2]) / (places[3] - places[2])
     steps = np.abs(np.diff(values, axis=1))
     top = np.sort(steps, axis=1)[:, -max(1, bins // 10) :].sum(axis=1)
     jumpy = top > _JUMPS * steps.sum(axis=1)
-    predicted = growth * _TAIL
-    noise = 1.4826 * np.median(np.abs(np.diff(values, axis=1)), axis=1)
-    rise = marks[3] - _around(values, np.full(len(values), 1 - _TAIL), width)
-    tail = np.where((predicted > 2.5 * noise) & ~jumpy, rise / np.where(predicted > 0, predicted, 1), np.nan)
-    return Persistence(np.where(whole > 0, third / mean, 0.0), tail, _excursion(values, onset, marks[3]))
+    before, place = _around(values, np.full(len(values), 1 - _TAIL - 1.5 * width / bins), width)
+    predicted = growth * (places[3] - place)
+    noise = 1.4826 * np.median(steps, axis=1)
+    tail = np.where(
+        (predicted > _CLEAR * noise) & ~jumpy,
+        (levels[3] - before) / np.where(predicted > 0, predicted, 1),
+        np.nan,
+    )
+    return Persistence(np.where(whole > 0, third / np.where(whole > 0, whole, 1), 0.0), tail, _excursion(values, onset, levels[3]))
 
 
-def _around(values: Array, place: Array, width: int) -> Array:
-    """Median of a few bins that end at, or lie around, a place of the window."""
+def _around(values: Array, place: Array, width: int) -> tuple[Array, Array]:
+    """Median of a few bins around a place of the window, and the middle of the bins that were taken."""
     bins = values.shape[1]
     first = np.clip(np.round(place * bins).astype(int) - width, 0, bins - 2 * width)
-    first = np.where(place >= 1, bins - 2 * width, first)
     index = first[:, None] + np.arange(2 * width)[None, :]
-    return np.median(np.take_along_axis(values, index, axis=1), axis=1)
+    return np.median(np.take_along_axis(values, index, axis=1), axis=1), (first + width) / bins
 
 
 def _excursion(values: Array, onset: Array, end: Array) -> Array:

@@ -11,7 +11,7 @@ import polars as pl
 
 from rmtoolkit.analysis import models, persistence, season, shapes
 from rmtoolkit.analysis.envelope import Envelope, envelopes
-from rmtoolkit.schema import ABSURD_BYTES, TIME
+from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME
 
 if TYPE_CHECKING:
 
@@ -91,6 +91,10 @@ def read(cut: Lifetimes, recording: Recording, rejected: pl.DataFrame) -> Readin
                 pl.when(~pl.col("container_id").is_in(bad)).then(pl.col(name)).alias(name),
             )
     wanted = [name for name in (*_FITTED, *_LEVELS) if samples[name].count()]
+    # The footprint is mostly one of the signals: read it once, under both names.
+    whole = next((name for name in FOOTPRINTS if samples[name].equals(samples["footprint_bytes"])), "footprint_bytes")
+    if whole != "footprint_bytes" and "footprint_bytes" in wanted:
+        wanted.remove("footprint_bytes")
     lives = cut.table.with_row_index("life_row").join(
         recording.containers.select("container_id", "quantum_bytes"),
         on="container_id",
@@ -100,12 +104,14 @@ def read(cut: Lifetimes, recording: Recording, rejected: pl.DataFrame) -> Readin
     tables: list[pl.DataFrame] = []
     curves: list[Array] = []
     for envelope in envelopes(samples, cut.table, wanted):
-        table, fitted = _read_width(envelope, lives, len(curves))
+        table, fitted = _read_width(envelope, lives, whole, len(curves))
         tables.append(table)
         curves.extend(fitted)
     if not tables:
-        return Readings(_read_width(Envelope(_no_rows(), *(np.zeros((0, 24)),) * 3), lives, 0)[0], ())
-    order = {name: position for position, name in enumerate(wanted)}
+        return Readings(_read_width(Envelope(_no_rows(), *(np.zeros((0, 24)),) * 3), lives, whole, 0)[0], ())
+    if whole != "footprint_bytes":
+        tables += [part.filter(pl.col("signal") == whole).with_columns(signal=pl.lit("footprint_bytes")) for part in tables]
+    order = {name: position for position, name in enumerate((*wanted, "footprint_bytes"))}
     table = pl.concat(tables).sort("life_row", pl.col("signal").replace_strict(order, return_dtype=pl.Int64))
     return Readings(table, tuple(curves))
 
@@ -116,7 +122,12 @@ def _no_rows() -> pl.DataFrame:
     )
 
 
-def _read_width(envelope: Envelope, lives: pl.DataFrame, offset: int) -> tuple[pl.DataFrame, list[Array]]:
+def _read_width(
+    envelope: Envelope,
+    lives: pl.DataFrame,
+    whole: str,
+    offset: int,
+) -> tuple[pl.DataFrame, list[Array]]:
     rows = envelope.rows.join(
         lives.select(
             "life_row",
@@ -135,7 +146,7 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, offset: int) -> tuple[p
     values, load_share = _without_load(envelope, rows, shape.floor.copy())
     given = {
         "level": shape.settled,
-        "headroom": _headroom(envelope, rows, signal),
+        "headroom": _headroom(envelope, rows, whole),
         "filled": rows["filled"].to_numpy(),
         "grain": rows["quantum_bytes"].fill_null(0).to_numpy().astype(float),
         "day_cycles": span / _DAY_SECONDS,
@@ -257,10 +268,10 @@ def _rise(values: Array) -> Array:
     return _level_at(values, 1.0) - _level_at(values, 0.25)
 
 
-def _headroom(envelope: Envelope, rows: pl.DataFrame, signal: NDArray[np.object_]) -> Array:
+def _headroom(envelope: Envelope, rows: pl.DataFrame, whole: str) -> Array:
     """Bytes from the footprint's end to the limit, for all signals of a life; infinite without a limit."""
     top = np.median(envelope.high[:, -max(2, envelope.bins // 8) :], axis=1)
-    own = pl.DataFrame({"life_row": rows["life_row"], "top": top}).filter(pl.Series(signal == "footprint_bytes"))
+    own = pl.DataFrame({"life_row": rows["life_row"], "top": top}).filter(rows["signal"] == whole)
     joined = rows.join(own, on="life_row", how="left", maintain_order="left")
     limit = joined["limit_bytes"].fill_null(ABSURD_BYTES).to_numpy().astype(float)
     end = joined["top"].fill_null(0).to_numpy()
