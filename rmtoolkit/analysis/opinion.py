@@ -31,6 +31,12 @@ _SLOWING: Final = 0.42
 _EXCURSION: Final = 2.0
 #: A footprint counts as bounded beside a growing one when the growth in question is smaller than this share.
 _PERIODIC: Final = 0.5
+#: Growth of the live heap below this share of the growth around it is a side show.
+_SMALL_PART: Final = 0.1
+#: A cycle is worth naming when it moves the level by this share.
+_SWING: Final = 0.08
+#: A peak this far above the settled level, after the start, is a burst.
+_BURST_RATIO: Final = 1.15
 
 
 @dataclass(slots=True)
@@ -108,6 +114,7 @@ def form(life: Row, readings: dict[str, Row], *, restarts_known: bool) -> Opinio
         return opinion
     row = readings[signal]
     opinion.growing, opinion.bounded, opinion.unresolved = row["growing"], row["bounded"], row["unresolved"]
+    _weigh_heap(opinion, row)
     _hold_to_end(opinion, row)
     _hold_to_floor(opinion, row)
     _doubt_teeth(opinion, row, restarts_known=restarts_known)
@@ -139,6 +146,18 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
     if row["excursion"] < _EXCURSION:
         opinion.notes["within_range"] = True
         _shift(opinion, 0.7)
+
+
+def _weigh_heap(opinion: Opinion, row: Row) -> None:
+    """A live heap that grows a little while the memory around it grows a lot is not what fills the limit."""
+    whole = opinion.readings.get("anon_bytes") or opinion.readings.get("rss_bytes")
+    if row["signal"] != "allocated_bytes" or whole is None:
+        return
+    small = row["mean_rise"] < _SMALL_PART * whole["mean_rise"]
+    if small and row["mean_rise"] < 2 * MATERIAL_SHARE * whole["settled"]:
+        opinion.notes["heap_grows_little"] = True
+        opinion.bounded += 0.9 * (opinion.growing + opinion.unresolved)
+        opinion.growing, opinion.unresolved = 0.1 * opinion.growing, 0.1 * opinion.unresolved
 
 
 def _hold_to_floor(opinion: Opinion, row: Row) -> None:
@@ -283,21 +302,22 @@ def _name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
         return "at_limit", None
     if row["unresolved"] + row["growing"] > 0.5 and opinion.bounded < 0.5:
         return "unexplained_growth", None
-    if row["load_share"] > 0:
+    swings = row["swing"] >= _SWING * settled
+    if row["load_share"] > 0 and swings:
         return "periodic", "traffic"
     if row["teeth"] >= TEETH:
         return "sawtooth", None
-    if row["periodic"] > _PERIODIC:
+    if row["periodic"] > _PERIODIC and swings:
         return "periodic", "traffic"
     if startup:
         return "startup_spike", "startup"
-    if spread >= SPIKE_RATIO and row["high_share"] <= 0.3 and row["top"] < settled * (1 + 0.5 * (spread - 1)):
+    if spread >= _BURST_RATIO and row["high_share"] <= 0.3 and row["top"] < settled * (1 + 0.5 * (spread - 1)):
         return "burst", "traffic"
     family = row["bounded_family"]
     abrupt = abs(row["jump"]) >= 0.08 * settled and row["jump_at"] > 0.08
     if abrupt and (family in ("step", "two_steps", "saturating_step") or abs(row["jump"]) >= 0.6 * abs(row["rise"])):
         return "step", "release" if opinion.notes.get("released") else None
-    rise = row["settled"] - min(row["start_level"], row["first_level"])
+    rise = row["settled"] - row["begun"]
     if rise >= 0.1 * settled and family in ("saturating", "two_saturating", "ramp_end", "log", "saturating_step"):
         return "warm_up", "startup"
     return "plateau", None

@@ -40,6 +40,8 @@ class Pool:
         True when growth in life after life ends in kills or restarts.
     fixed_version
         The running version, when it no longer grows and an older one did.
+    moved_bytes
+        Settled level of the running version less that of the one before; None where one is unknown.
     notes
         Facts for the words.
 
@@ -56,6 +58,7 @@ class Pool:
     main: Opinion | None
     masked: bool = False
     fixed_version: str | None = None
+    moved_bytes: float | None = None
     notes: dict[str, float | int | str] = field(default_factory=dict)
 
 
@@ -92,12 +95,23 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     current, older = _running_version(usable)
     pool = _combine(current)
     _unmask(pool, current)
+    if older:
+        pool.moved_bytes = _moved(current, older)
     if older and pool.bounded > 0.6:
         before = _combine(older)
         _unmask(before, older)
         if before.growing > 0.7:
             pool.fixed_version = str(current[-1].life["version"])
     return pool
+
+
+def _moved(current: Sequence[Opinion], older: Sequence[Opinion]) -> float | None:
+    """Settled level now less settled level before, both as the median over their lives."""
+    levels = [
+        [opinion.readings[opinion.signal]["settled"] for opinion in part if opinion.signal is not None]
+        for part in (current, older)
+    ]
+    return float(np.median(levels[0]) - np.median(levels[1])) if all(levels) else None
 
 
 def _running_version(opinions: list[Opinion]) -> tuple[list[Opinion], list[Opinion]]:
@@ -216,6 +230,11 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
             masked=main.masked,
             fixed_version=main.fixed_version,
             notes=dict(main.notes),
+        )
+    if older:
+        answer.moved_bytes = _moved(
+            [opinion for pool in running for opinion in pool.opinions],
+            [opinion for pool in older for opinion in pool.opinions],
         )
     if older and answer.bounded > 0.6 and max(pool.growing for pool in older) > 0.7 and version is not None:
         answer.fixed_version = str(version)

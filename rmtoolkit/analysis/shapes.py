@@ -49,6 +49,11 @@ class Shapes:
         Share of bins after the start-up that reach half way from the settled level to the late peak.
     jump, jump_at
         Largest change of level between two neighbouring bins that lasts, and where (0 to 1).
+    swing
+        Range of the bins after the start-up, without the highest and lowest 3 %.
+    begun
+        Level shortly after the start, at a twentieth of the window: the very first samples of a process say
+        little.
     rise
         Settled level minus the level after the first bin.
 
@@ -69,6 +74,8 @@ class Shapes:
     high_share: Array
     jump: Array
     jump_at: Array
+    swing: Array
+    begun: Array
     rise: Array
 
 
@@ -115,6 +122,8 @@ def describe(envelope: Envelope) -> Shapes:
         high_share=(high[:, lead:] >= half_way).mean(axis=1),
         jump=np.take_along_axis(steps, at[:, None], axis=1)[:, 0],
         jump_at=(at + 1) / bins,
+        swing=np.quantile(mean[:, lead:], 0.97, axis=1) - np.quantile(mean[:, lead:], 0.03, axis=1),
+        begun=np.median(mean[:, bins // 24 : bins // 24 + max(2, bins // 32)], axis=1),
         rise=settled - mean[:, min(1, bins - 1)],
     )
 

@@ -145,7 +145,7 @@ def _read_width(
     fitted = np.isin(signal, _FITTED)
     values, load_share = _without_load(envelope, rows, shape.floor.copy())
     given = {
-        "level": shape.settled,
+        "level": _measure(rows, shape.settled),
         "headroom": _headroom(envelope, rows, whole),
         "filled": rows["filled"].to_numpy(),
         "grain": rows["quantum_bytes"].fill_null(0).to_numpy().astype(float),
@@ -266,6 +266,20 @@ def _level_at(mean: Array, share: float) -> Array:
 def _rise(values: Array) -> Array:
     """Rise from the early part, after the start-up, to the end."""
     return _level_at(values, 1.0) - _level_at(values, 0.25)
+
+
+def _measure(rows: pl.DataFrame, settled: Array) -> Array:
+    """Level that growth is measured against: of the whole process, however small the signal itself is."""
+    table = rows.select("life_row", "signal", settled=pl.Series(settled))
+    size = settled.copy()
+    found = np.zeros(len(rows), dtype=bool)
+    for name in ("anon_bytes", "rss_bytes", "working_set_bytes", "usage_bytes"):
+        own = table.filter(pl.col("signal") == name).select("life_row", pl.col("settled").alias("whole"))
+        whole = table.join(own, on="life_row", how="left", maintain_order="left")["whole"].to_numpy()
+        use = ~found & ~np.isnan(whole) & (table["signal"] != "threads").to_numpy()
+        size[use] = np.maximum(settled[use], whole[use])
+        found |= use
+    return size
 
 
 def _headroom(envelope: Envelope, rows: pl.DataFrame, whole: str) -> Array:

@@ -475,6 +475,8 @@ def _evidence_level(pool: Pool, facts: _Facts, containers: list[int]) -> int:
     return 2 if known or "restarts" in facts.recording.report.found else 1
 
 
+#: A release that moves the level by this share is a step.
+_MOVED_SHARE: Final = 0.08
 _GROWS_WITH: Final = {
     "saturating_linear": "warm_up",
     "saturating_hinge": "warm_up",
@@ -511,6 +513,12 @@ def _pattern(pool: Pool, verdict: str) -> tuple[str, list[str], str | None]:
         pattern = "unexplained_growth"
     if verdict == "not_leak" and pattern == "unexplained_growth":
         pattern = "plateau"
+    moved = pool.moved_bytes
+    if verdict == "not_leak" and moved is not None and abs(moved) > _MOVED_SHARE * row["settled"]:
+        if pattern == "plateau":
+            pattern, cause = "step", "release"
+        else:
+            also.append("step")
     if verdict == "not_leak" and main.notes.get("startup") and pattern != "startup_spike":
         also.append("startup_spike")
     return pattern, [name for name in dict.fromkeys(also) if name != pattern], cause
