@@ -156,6 +156,10 @@ def _near(samples: pl.DataFrame, signal: str, *, largest: bool) -> pl.DataFrame:
 
 
 def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) -> pl.DataFrame:
+    # Most orders hold at every instant, and then no neighbour needs a look.
+    too_large = pl.col(order.low) > pl.col(order.high) * (1 + order.share) + order.slack_bytes
+    doubtful = samples.lazy().filter(pl.col(order.low).is_not_null(), pl.col(order.high).is_null() | too_large)
+    samples = samples.lazy().join(doubtful.select("container_id").unique(), on="container_id", how="semi").collect()
     lows = _near(samples, order.low, largest=False)
     highs = _near(samples, order.high, largest=True)
     pairs = (

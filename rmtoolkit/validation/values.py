@@ -26,6 +26,8 @@ _SOME: Final = 10
 #: Shares of the runs of equal values that have the usual length, or stand alone.
 _ALIKE: Final = 0.8
 _SINGLE: Final = 0.2
+#: A signal that changes from row to row this often is not repeated.
+_CHANGES: Final = 0.7
 
 _NO_TIME: Final = pl.lit(None, dtype=FOUND["first"])
 _NOT_ABOUT: Final = pl.lit(None, dtype=pl.String)
@@ -123,13 +125,19 @@ def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
         changed = pl.any_horizontal(
             pl.col(column).ne_missing(pl.col(column).shift()) for column in ("container_id", "value")
         )
-        # The window cuts the first and the last run.
-        inner = pl.col("times").slice(1, pl.max_horizontal(pl.len(), pl.lit(2)) - 2)
-        yield (
+        rows = (
             recording.samples.lazy()
             .select("container_id", "time", value=name)
             .drop_nulls("value")
-            .with_columns(run=changed.cum_sum())
+            .join(exact.lazy(), on="container_id", how="semi")
+            .with_columns(changed=changed)
+        )
+        often = rows.group_by("container_id").agg(share=pl.col("changed").mean()).filter(pl.col("share") < _CHANGES)
+        # The window cuts the first and the last run.
+        inner = pl.col("times").slice(1, pl.max_horizontal(pl.len(), pl.lit(2)) - 2)
+        yield (
+            rows.join(often, on="container_id", how="semi")
+            .with_columns(run=pl.col("changed").cum_sum())
             .group_by("run", maintain_order=True)
             .agg(
                 pl.col("container_id").first(),
@@ -158,7 +166,6 @@ def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
                 & (pl.col("alike") > _ALIKE)
                 & (pl.col("single") < _SINGLE),
             )
-            .join(exact.lazy(), on="container_id", how="semi")
             .collect()
         )
 

@@ -1,0 +1,29 @@
+"""In CI nothing may be skipped: there a skip is a failure, so that a missing tool cannot hide a broken test."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+def pytest_report_header() -> list[str]:
+    """Name the versions that most often explain a difference."""
+    from importlib.metadata import version
+
+    return [", ".join(f"{name} {version(name)}" for name in ("polars", "pandas", "numpy", "altair", "hypothesis"))]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure in CI."""
+    report = yield
+    if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and in CI nothing may be: {reason}"
+    return report

@@ -1,0 +1,358 @@
+"""`rm.validate`: each check finds what cannot be true, and stays silent about what can."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rmtoolkit as rm
+from rmtoolkit.schema import BYTE_SIGNALS
+from rmtoolkit.validation import FINDINGS
+
+MI = 1 << 20
+
+
+def recorded(rows: int = 40, step: int = 15, **signals: Any) -> rm.Recording:
+    """Make a recording of one container; a single value stands for all rows."""
+    columns = {name: value if isinstance(value, list | range) else [value] * rows for name, value in signals.items()}
+    return rm.Recording.from_frame(
+        pl.DataFrame({"time": range(0, rows * step, step), "pod": ["db-0"] * rows, **columns})
+    )
+
+
+def wave(base: int, swing: int, rows: int = 40) -> list[int]:
+    """Bytes that move up and down without ever repeating a value."""
+    return [int((base + swing * np.sin(row / 3)) * MI) + 4096 * row for row in range(rows)]
+
+
+def keys(recording: rm.Recording | pl.DataFrame) -> set[tuple[str, str]]:
+    """What was found, as pairs of check and signal."""
+    found = rm.validate(recording)
+    return {(row["check"], row["signal"]) for row in found.iter_rows(named=True)}
+
+
+def rejected(recording: rm.Recording) -> set[str]:
+    """Signals that are not to be used."""
+    return set(rm.validate(recording).filter("rejected")["signal"])
+
+
+def test_a_healthy_service_has_no_findings() -> None:
+    """Layers in order, moving gauges and a binary limit give an empty frame with the full schema."""
+    heap = wave(60, 5)
+    recording = recorded(
+        allocated_bytes=heap,
+        active_bytes=[value + 2 * MI for value in heap],
+        resident_bytes=[value + 9 * MI for value in heap],
+        mapped_bytes=[value + 30 * MI for value in heap],
+        rss_bytes=[value + 8 * MI for value in heap],
+        working_set_bytes=[value + 12 * MI for value in heap],
+        usage_bytes=[value + 20 * MI for value in heap],
+        anon_bytes=[value + 7 * MI for value in heap],
+        peak_bytes=[value + 20 * MI for value in np.maximum.accumulate(heap).tolist()],
+        work_total=[float(row) for row in range(40)],
+        limit_bytes=512 * MI,
+    )
+    found = rm.validate(recording)
+    assert found.is_empty()
+    assert found.schema == FINDINGS
+
+
+ORDERS = [
+    pytest.param("allocated_bytes", "active_bytes", {"allocated_bytes", "active_bytes"}, id="allocated-active"),
+    pytest.param("active_bytes", "resident_bytes", {"active_bytes", "resident_bytes"}, id="active-resident"),
+    pytest.param("allocated_bytes", "resident_bytes", {"allocated_bytes", "resident_bytes"}, id="allocated-resident"),
+    pytest.param("active_bytes", "mapped_bytes", {"active_bytes", "mapped_bytes"}, id="active-mapped"),
+    pytest.param("working_set_bytes", "usage_bytes", {"working_set_bytes", "usage_bytes"}, id="working-set-usage"),
+    pytest.param("anon_bytes", "usage_bytes", {"anon_bytes", "usage_bytes"}, id="anon-usage"),
+    pytest.param("usage_bytes", "peak_bytes", {"peak_bytes"}, id="usage-peak"),
+]
+
+
+@pytest.mark.parametrize(("low", "high", "blamed"), ORDERS)
+def test_a_part_larger_than_the_whole_is_found(low: str, high: str, blamed: set[str]) -> None:
+    """A layer that is larger than the one that holds it condemns the signals that may be wrong."""
+    check = f"{low.removesuffix('_bytes')}_above_{high.removesuffix('_bytes')}"
+    upside_down = recorded(rss_bytes=900 * MI, **{low: wave(300, 5), high: wave(200, 5)})
+    assert {(check, name) for name in blamed} <= keys(upside_down)
+    assert blamed <= rejected(upside_down)
+    upright = recorded(rss_bytes=900 * MI, **{low: wave(200, 5), high: wave(300, 5)})
+    assert not {found for found in keys(upright) if found[0] == check}
+
+
+@pytest.mark.parametrize(("low", "high", "blamed"), ORDERS)
+def test_one_scrape_of_skew_is_allowed(low: str, high: str, blamed: set[str]) -> None:
+    """A part read one scrape after its whole, while both grow fast, is no broken order."""
+    whole = [(100 + 20 * row) * MI for row in range(40)]
+    late = [*whole[1:], whole[-1]]
+    assert not {name for check, name in keys(recorded(**{low: late, high: whole})) if "_above_" in check} & blamed
+
+
+def test_the_missing_layer_is_not_named_twice() -> None:
+    """Allocated above resident is only said where active, the layer between them, is not measured."""
+    found = keys(recorded(allocated_bytes=wave(300, 5), active_bytes=wave(320, 5), resident_bytes=wave(200, 5)))
+    assert {check for check, _ in found} == {"active_above_resident"}
+
+
+def test_signals_from_different_instants_are_compared() -> None:
+    """Two exporters never share an instant; their signals are compared with the nearest reading."""
+    rows = [{"time": 15 * row, "working_set_bytes": 900 * MI + row} for row in range(20)]
+    rows += [{"time": 15 * row + 7, "usage_bytes": 300 * MI + row} for row in range(20)]
+    found = rm.validate(pl.DataFrame(rows))
+    assert found["check"].unique().to_list() == ["working_set_above_usage"]
+    assert found["count"].to_list() == [20, 20]
+
+
+def test_signals_hours_apart_are_not_compared() -> None:
+    """A usage from hours ago says nothing about the working set of now."""
+    rows = [{"time": 15 * row, "usage_bytes": 300 * MI + row} for row in range(20)]
+    rows += [{"time": 90_000 + 15 * row, "working_set_bytes": 900 * MI + row} for row in range(20)]
+    assert keys(rm.Recording.from_frame(pl.DataFrame(rows))) == set()
+
+
+def test_containers_are_judged_apart() -> None:
+    """The fault of one container says nothing about its neighbour, whichever comes first."""
+    good = recorded(working_set_bytes=wave(200, 5), usage_bytes=wave(300, 5)).frame()
+    bad = recorded(working_set_bytes=wave(300, 5), usage_bytes=wave(200, 5)).frame()
+    named = [frame.with_columns(pod=pl.lit(pod)) for frame, pod in ((good, "a-0"), (bad, "b-0"), (good, "c-0"))]
+    found = rm.validate(pl.concat(named))
+    assert found["pod"].unique().to_list() == ["b-0"]
+    assert found["count"].to_list() == [40, 40]
+
+
+def test_a_rare_slip_is_listed_but_not_rejected() -> None:
+    """A few impossible samples among many are said, and the signal is still used."""
+    whole = wave(300, 5, rows=200)
+    part = [value - 50 * MI for value in whole]
+    part[100:104] = [value + 200 * MI for value in part[100:104]]
+    found = rm.validate(recorded(rows=200, working_set_bytes=part, usage_bytes=whole))
+    assert found["rejected"].to_list() == [False, False]
+    assert found["count"].to_list() == [2, 2]
+    assert found["first"][0].timestamp() == 101 * 15
+    assert found["last"][0].timestamp() == 102 * 15
+    assert found["detail"][0].startswith("Working set was above usage in 2 of 200 samples")
+
+
+@pytest.mark.parametrize("signal", ["allocated_bytes", "resident_bytes"])
+def test_an_allocator_cannot_hold_far_more_than_the_process_has(signal: str) -> None:
+    """A gauge far above RSS is a bad exporter, or memory never touched: no evidence of use either way."""
+    found = recorded(rss_bytes=wave(100, 5), **{signal: wave(400, 5)})
+    assert ("allocator_above_footprint", signal) in keys(found)
+    assert signal in rejected(found)
+
+
+def test_memory_never_touched_and_swap_may_exceed_rss() -> None:
+    """Untouched metadata and pages in swap put an honest gauge above RSS."""
+    untouched = recorded(rss_bytes=wave(100, 5), resident_bytes=wave(110, 5))
+    swapped = recorded(rss_bytes=wave(100, 5), resident_bytes=wave(400, 5), swap_bytes=wave(310, 5))
+    assert keys(untouched) == keys(swapped) == set()
+
+
+def test_usage_above_the_limit_condemns_the_limit() -> None:
+    """A container cannot use twice its limit: the limit on record is not the one in force."""
+    found = recorded(usage_bytes=wave(400, 5), limit_bytes=200 * MI)
+    assert ("usage_above_limit", "limit_bytes") in keys(found)
+    assert rejected(found) == {"limit_bytes"}
+    assert keys(recorded(usage_bytes=wave(190, 5), limit_bytes=200 * MI)) == set()
+
+
+def test_each_sample_is_held_against_the_limit_of_its_time() -> None:
+    """A limit lowered later says nothing about the usage before."""
+    usage = wave(400, 5)[:20] + wave(100, 5)[20:]
+    assert keys(recorded(usage_bytes=usage, limit_bytes=[512 * MI] * 20 + [128 * MI] * 20)) == set()
+
+
+def test_a_gauge_nobody_refreshes_is_stale() -> None:
+    """An allocator gauge that stands still while RSS doubles is rejected, and the figures are said."""
+    recording = recorded(rss_bytes=[(50 + row) * MI for row in range(40)], allocated_bytes=7 * MI, active_bytes=8 * MI)
+    found = rm.validate(recording)
+    assert keys(recording) == {("stale_allocator", "allocated_bytes"), ("stale_allocator", "active_bytes")}
+    assert found["rejected"].to_list() == [True, True]
+    assert found.filter(signal="allocated_bytes")["detail"].item() == (
+        "Live heap did not change in 40 of 40 samples, while the memory of the process moved between 50 Mi and 89 Mi."
+    )
+
+
+@pytest.mark.parametrize(
+    "signals",
+    [
+        pytest.param({"allocated_bytes": 7 * MI, "rss_bytes": wave(50, 1)}, id="nothing-moves"),
+        pytest.param(
+            {"allocated_bytes": 7 * MI, "resident_bytes": wave(40, 9), "rss_bytes": wave(50, 9)}, id="another-moves"
+        ),
+        pytest.param({"allocated_bytes": wave(30, 2), "rss_bytes": wave(50, 30)}, id="it-moves"),
+    ],
+)
+def test_an_honest_gauge_is_not_stale(signals: dict[str, Any]) -> None:
+    """A gauge may stand still when nothing moves, or when its neighbours show that it is refreshed."""
+    assert not {check for check, _ in keys(recorded(**signals)) if check == "stale_allocator"}
+
+
+def test_a_gauge_that_went_stale_half_way_is_rejected_from_half_on() -> None:
+    """Stale in most samples rejects the signal; stale in a quarter of them is only listed."""
+    rss = [(50 + row) * MI for row in range(100)]
+    live = wave(20, 3, rows=100)
+    mostly = recorded(rows=100, rss_bytes=rss, allocated_bytes=live[:40] + [live[40]] * 60)
+    hardly = recorded(rows=100, rss_bytes=rss, allocated_bytes=live[:75] + [live[75]] * 25)
+    assert rejected(mostly) == {"allocated_bytes"}
+    assert keys(hardly) == {("stale_allocator", "allocated_bytes")}
+    assert rejected(hardly) == set()
+
+
+def test_a_gauge_added_to_itself_is_no_leak() -> None:
+    """An exporter that increments by the value instead of setting it makes a gauge that passes all memory."""
+    true = wave(40, 5)
+    recording = recorded(rss_bytes=wave(60, 5), allocated_bytes=np.cumsum(true).tolist())
+    assert ("self_incrementing", "allocated_bytes") in keys(recording)
+    assert rejected(recording) == {"allocated_bytes"}
+
+
+def test_restarts_of_a_gauge_added_to_itself_do_not_hide_it() -> None:
+    """The sum starts anew with the process; that is a restart, no fall."""
+    sums = np.cumsum(wave(40, 5, rows=20)).tolist() * 2
+    assert ("self_incrementing", "allocated_bytes") in keys(recorded(rss_bytes=wave(60, 5), allocated_bytes=sums))
+
+
+def test_a_real_leak_is_not_taken_for_a_gauge_added_to_itself() -> None:
+    """A heap that grows within RSS is believed, even where each step is as large as the start."""
+    heap = [(row + 1) * MI for row in range(40)]
+    beside = recorded(allocated_bytes=heap, rss_bytes=[value + 9 * MI for value in heap])
+    alone = recorded(allocated_bytes=heap)
+    with_metadata = recorded(allocated_bytes=heap, metadata_bytes=[2 * MI + 64 * row for row in range(40)])
+    assert keys(beside) == keys(alone) == keys(with_metadata) == set()
+
+
+def test_without_rss_all_gauges_rising_by_their_own_size_give_it_away() -> None:
+    """No leak makes an allocator's metadata double, treble and so on with its heap."""
+    recording = recorded(
+        allocated_bytes=np.cumsum(wave(40, 5)).tolist(),
+        metadata_bytes=np.cumsum(wave(4, 1)).tolist(),
+    )
+    assert rejected(recording) == {"allocated_bytes", "metadata_bytes"}
+
+
+@pytest.mark.parametrize(
+    ("signals", "found"),
+    [
+        pytest.param({"rss_bytes": (1 << 50)}, ("absurd_value", "rss_bytes"), id="a-pebibyte"),
+        pytest.param({"rss_bytes": 9 * MI, "threads": 1 << 30}, ("absurd_value", "threads"), id="threads"),
+        pytest.param(
+            {"rss_bytes": 9 * MI, "limit_bytes": 512}, ("absurd_value", "limit_bytes"), id="limit-of-512-bytes"
+        ),
+        pytest.param(
+            {"rss_bytes": 9 * MI, "request_bytes": 0}, ("absurd_value", "request_bytes"), id="request-of-nothing"
+        ),
+    ],
+)
+def test_absurd_amounts_are_rejected(signals: dict[str, Any], found: tuple[str, str]) -> None:
+    """What no machine has and nothing can run in is no evidence."""
+    recording = recorded(**signals)
+    assert found in keys(recording)
+    assert rejected(recording) == {found[1]}
+
+
+def test_a_footprint_of_a_few_bytes_is_a_question_of_units() -> None:
+    """A process of 312 bytes is a process of 312 MiB in the wrong unit: said, not rejected."""
+    recording = recorded(rss_bytes=range(300, 340))
+    assert keys(recording) == {("tiny_value", "rss_bytes")}
+    assert rejected(recording) == set()
+    assert keys(recorded(rss_bytes=[0, *wave(50, 5)[1:]])) == set()
+
+
+def test_whole_megabytes_make_one_ask_for_mebibytes() -> None:
+    """Values and limits that are whole MB, where Kubernetes counts in MiB, are said and still used."""
+    values = recorded(working_set_bytes=[(100 + row % 7) * 1_000_000 for row in range(40)])
+    limit = recorded(working_set_bytes=wave(100, 5), limit_bytes=512_000_000)
+    assert keys(values) == {("decimal_units", "working_set_bytes")}
+    assert keys(limit) == {("decimal_units", "limit_bytes")}
+    assert rejected(values) == rejected(limit) == set()
+    assert "488.28 Mi" in rm.validate(limit)["detail"].item()
+
+
+@pytest.mark.parametrize(
+    "signals",
+    [
+        pytest.param({"working_set_bytes": [(100 + row % 7) * MI for row in range(40)]}, id="whole-mebibytes"),
+        pytest.param({"working_set_bytes": wave(100, 5), "limit_bytes": 1000 * MI}, id="limit-of-1000-Mi"),
+        pytest.param({"working_set_bytes": wave(100, 5), "limit_bytes": 16_384_000_000}, id="whole-in-both"),
+    ],
+)
+def test_whole_mebibytes_are_no_question(signals: dict[str, Any]) -> None:
+    """Amounts that are whole in MiB were meant that way."""
+    assert keys(recorded(**signals)) == set()
+
+
+def test_values_stored_more_often_than_read_are_told() -> None:
+    """Each value three times means a third of the measurements; the signal is still good."""
+    thrice = [value for value in wave(100, 20) for _ in range(3)]
+    recording = recorded(rows=120, working_set_bytes=thrice)
+    assert keys(recording) == {("repeated_values", "working_set_bytes")}
+    assert rejected(recording) == set()
+    assert "about 3 times" in rm.validate(recording)["detail"].item()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param([100 * MI] * 40, id="constant"),
+        pytest.param([value for row, value in enumerate(wave(100, 20)) for _ in range(1 + 5 * (row % 2))], id="uneven"),
+        pytest.param(wave(100, 20), id="always-new"),
+    ],
+)
+def test_values_that_merely_stand_still_are_not_repeated(values: list[int]) -> None:
+    """A plateau and an idle hour are not a slow scrape."""
+    assert keys(recorded(rows=len(values), working_set_bytes=values)) == set()
+
+
+def test_kubectl_values_are_not_repeated() -> None:
+    """Whole MiB stand still by rounding, which says nothing about how often they are read."""
+    recording = recorded(rows=120, working_set_bytes=[(100 + row // 3) * MI for row in range(120)], quantum_bytes=MI)
+    assert keys(recording) == set()
+
+
+@pytest.mark.parametrize(
+    ("after", "refused"),
+    [pytest.param(35.0, True, id="by-a-part"), pytest.param(1.0, False, id="to-nothing")],
+)
+def test_a_counter_that_falls_without_a_restart_is_told(after: float, refused: bool) -> None:  # noqa: FBT001
+    """Down by a part is no counter at all; down to nothing is a restart nobody recorded."""
+    work = [float(row) for row in range(40)]
+    work[39:] = [after]
+    recording = recorded(rss_bytes=wave(100, 5), work_total=work)
+    assert keys(recording) == {("counter_fell", "work_total")}
+    assert rejected(recording) == ({"work_total"} if refused else set())
+
+
+def test_a_counter_may_fall_at_a_restart() -> None:
+    """A restart on record explains the fall."""
+    work = [float(row % 20) for row in range(40)]
+    assert keys(recorded(rss_bytes=wave(100, 5), work_total=work, restarts_total=[0] * 20 + [1] * 20)) == set()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"time": st.integers(0, 3_000), "pod": st.sampled_from(["a-0", "b-0"])},
+            optional={
+                name: st.integers(0, 1 << 40) for name in (*BYTE_SIGNALS[:4], "allocated_bytes", "resident_bytes")
+            },
+        ),
+        min_size=1,
+        max_size=60,
+    ),
+)
+def test_validate_never_raises_and_counts_are_sound(rows: list[dict[str, Any]]) -> None:
+    """Whatever the numbers, the answer has the schema, and no count exceeds the samples."""
+    frame = pl.DataFrame(rows, schema_overrides={"usage_bytes": pl.Int64}).with_columns(rss_bytes=pl.lit(5 * MI))
+    recording = rm.Recording.from_frame(frame)
+    found = rm.validate(recording)
+    assert found.schema == FINDINGS
+    assert found["detail"].null_count() == 0
+    assert (found["count"] <= recording.samples.height).all()
+    assert found.is_unique().all()
+    assert rm.validate(recording).equals(found)
