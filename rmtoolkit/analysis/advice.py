@@ -231,11 +231,11 @@ def reason(situation: Situation) -> str:
     >>> from rmtoolkit.analysis.verdict import judge
     >>> import polars as pl
     >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})).verdicts["reason"].item()
-    'The RSS is flat over 1.6 h; growth above 75 Mi/day would have shown.'
+    'The RSS is flat over 1.6 h; growth above 15 Mi/day would have shown.'
     """
     row, main, pool = situation.row, situation.main, situation.pool
     if main is None or main.signal is None:
-        return "At least 20 samples of one life are needed to see a trend."
+        return "At least 24 samples of one life are needed to see a trend."
     signal = SIGNAL_WORDS.get(main.signal, main.signal)
     span = hours(main.duration_seconds / 3600)
     floor = rate(row["detection_floor_bytes_per_day"], digits=2)
@@ -347,7 +347,7 @@ def next_step(situation: Situation) -> str:
 def _what_would_settle(situation: Situation) -> str:
     row, main = situation.row, situation.main
     if main is None or main.signal is None:
-        return "Record for longer: at least 20 samples of one life, better 200."
+        return "Record for longer: at least 24 samples of one life, better 200."
     if main.notes.get("restarts_unknown"):
         return "Export the restart counter (kube_pod_container_status_restarts_total) and look again."
     if row["pattern"] == "at_limit":

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Bins of a life, the finest first. A signal with too few samples for one width takes the next.
-WIDTHS: Final = (96, 48, 24)
+WIDTHS: Final = (96, 48, 24, 12)
 #: Samples that a width needs: two a bin, and at the end one.
-_NEEDED: Final = (192, 72, 20)
+_NEEDED: Final = (192, 72, 24, 10)
 #: Fewer samples than this say nothing about a trend.
 MINIMUM_SAMPLES: Final = _NEEDED[-1]
 
@@ -64,7 +64,7 @@ def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]
     Returns
     -------
     list of Envelope
-        One for each width that has rows. A signal with fewer than 20 samples in a life is in none.
+        One for each width that has rows. A signal with fewer than 10 samples in a life is in none.
 
     Examples
     --------

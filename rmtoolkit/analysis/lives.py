@@ -169,7 +169,28 @@ def _cuts(recording: Recording, samples: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("step").dt.total_milliseconds() > 3000 * pl.col("cadence_seconds"))
         .select("container_id", "time")
     )
-    return pl.concat([known.select("container_id", "time"), resets, silent]).unique().sort("container_id", "time")
+    known = known.select("container_id", "time")
+    seen = _apart(pl.concat([resets, silent]).unique(), known, cadence, reach)
+    return pl.concat([known, seen]).unique().sort("container_id", "time")
+
+
+def _apart(seen: pl.DataFrame, known: pl.DataFrame, cadence: pl.DataFrame, reach: pl.Expr) -> pl.DataFrame:
+    """Keep what is not just another sign of a known restart."""
+    if not seen.height or not known.height:
+        return seen
+    near = (
+        seen.sort("time")
+        .join_asof(
+            known.select("container_id", "time", known_time=pl.col("time")).sort("time"),
+            on="time",
+            by="container_id",
+            strategy="nearest",
+            check_sortedness=False,
+        )
+        .join(cadence, on="container_id", how="left")
+    )
+    distance = (pl.col("known_time") - pl.col("time")).dt.total_milliseconds().abs() / 1000
+    return near.filter(pl.col("known_time").is_null() | (distance > reach)).select("container_id", "time")
 
 
 def _numbered(samples: pl.DataFrame, cuts: pl.DataFrame) -> pl.DataFrame:

@@ -21,6 +21,9 @@ _RESTART_LIKE: Final = 0.35
 _ABOVE_LATER: Final = 1.1
 #: Flat within this share of the limit is flat because it cannot grow.
 _AT_LIMIT: Final = 0.955
+#: A life with fewer samples than this decides nothing alone; several of them may.
+_FEW_SAMPLES: Final = 24
+_FEW_SHARE: Final = 0.6
 #: Growth of the floor must be at least this share of the growth of the mean.
 _FLOOR_FOLLOWS: Final = 0.35
 #: Growth whose last third rises less than this share of the mean has ended ...
@@ -114,6 +117,9 @@ def form(life: Row, readings: dict[str, Row], *, restarts_known: bool) -> Opinio
         return opinion
     row = readings[signal]
     opinion.growing, opinion.bounded, opinion.unresolved = row["growing"], row["bounded"], row["unresolved"]
+    if row["samples"] < _FEW_SAMPLES:
+        opinion.growing, opinion.bounded = _FEW_SHARE * opinion.growing, _FEW_SHARE * opinion.bounded
+        opinion.unresolved = 1 - opinion.growing - opinion.bounded
     _weigh_heap(opinion, row)
     _hold_to_end(opinion, row)
     _hold_to_floor(opinion, row)

@@ -72,7 +72,7 @@ def read(cut: Lifetimes, recording: Recording, rejected: pl.DataFrame) -> Readin
     Returns
     -------
     Readings
-        A signal with fewer than 20 samples in a life has no row.
+        A signal with fewer than 10 samples in a life has no row.
 
     Examples
     --------

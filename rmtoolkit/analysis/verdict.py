@@ -203,7 +203,7 @@ def fits(recording: Recording | pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        A row per life with at least 20 samples: `container_id`, `life`, `signal` judged, `model` (the
+        A row per life with at least 10 samples: `container_id`, `life`, `signal` judged, `model` (the
         likeliest shape), `growth_start`, `growth_end`, `growth_bytes_per_day` at the life's end with its 80 %
         interval, `detection_floor_bytes_per_day`, and `fitted`: times and values of the curve.
 
