@@ -88,8 +88,10 @@ def read_kubectl_top(
         log = read_json(text, path)
     else:
         wrapped = unwrap(text)
-        lines = text.split("\n") if wrapped is None else [f"{stamp} {line}" if stamp else line for stamp, line in wrapped]
-        log = read_csv(lines, path, containers=containers) if looks_like_csv(lines) else read_table(lines, path, containers=containers)
+        if wrapped is not None:
+            text = "\n".join(f"{stamp} {line}" if stamp else line for stamp, line in wrapped)
+        read = read_csv if looks_like_csv(text) else read_table
+        log = read(text, path, containers=containers)
     asked = Asked(path, files.modified(path), time, interval, timezone)
     return put_together(
         log,

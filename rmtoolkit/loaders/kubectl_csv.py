@@ -34,17 +34,18 @@ _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 _WHOLE_MEBIBYTES: Final = re.compile(r"\d+(?:Mi)?")
 _OTHER_UNIT: Final = r"[0-9](?:[KGTPE]i|[kMGTPEm])(?: |$)"
 _LOOK_AT: Final = 20
+_LOOK_AT_CHARACTERS: Final = 100_000
 _FEWEST_CELLS: Final = 3
 _MOST_MEBIBYTES: Final = 1 << 22
 _EXPECTED: Final = "a time, a pod and an amount of memory in each line"
 
 
-def looks_like_csv(lines: list[str]) -> bool:
+def looks_like_csv(text: str) -> bool:
     """Tell whether lines are CSV made of `kubectl top`.
 
     Parameters
     ----------
-    lines
+    text
         The file.
 
     Returns
@@ -54,29 +55,22 @@ def looks_like_csv(lines: list[str]) -> bool:
 
     Examples
     --------
-    >>> looks_like_csv(["2026-11-24T22:51:36Z,db-0,33m,430Mi"]), looks_like_csv(["db-0   33m   430Mi"])
+    >>> looks_like_csv("2026-11-24T22:51:36Z,db-0,33m,430Mi"), looks_like_csv("db-0   33m   430Mi")
     (True, False)
     """
-    return _delimiter(lines) is not None
+    return _delimiter(_head(text)) is not None
 
 
-def _head(lines: list[str]) -> list[str]:
-    head: list[str] = []
-    for line in lines:
-        if line.strip():
-            head.append(line)
-        if len(head) == _LOOK_AT:
-            break
-    return head
+def _head(text: str) -> list[str]:
+    return [line for line in text[:_LOOK_AT_CHARACTERS].split("\n", 5 * _LOOK_AT) if line.strip()][:_LOOK_AT]
 
 
 def _split(line: str, delimiter: str) -> list[str]:
     return [cell.strip("\"' \t") for cell in line.strip().split(delimiter)]
 
 
-def _delimiter(lines: list[str]) -> str | None:
+def _delimiter(head: list[str]) -> str | None:
     """Find the delimiter of which most lines make sense."""
-    head = _head(lines)
     for delimiter in _DELIMITERS:
         good = sum(bool(_by_header(cells) or _by_shape(cells)) for cells in (_split(line, delimiter) for line in head))
         if good > len(head) / 2:
@@ -118,12 +112,12 @@ def _by_shape(cells: list[str]) -> dict[str, int]:
     return roles | dict(zip(names, left, strict=True))
 
 
-def read_csv(lines: list[str], path: str | os.PathLike[str], *, containers: bool | None) -> Log:
+def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None) -> Log:
     """Read CSV made of `kubectl top`.
 
     Parameters
     ----------
-    lines
+    text
         The file.
     path
         The file, for messages.
@@ -143,12 +137,13 @@ def read_csv(lines: list[str], path: str | os.PathLike[str], *, containers: bool
 
     Examples
     --------
-    >>> log = read_csv(["time,pod,memory", "2026-11-24T22:51:36Z,db-0,430"], "a.csv", containers=None)
+    >>> log = read_csv("time,pod,memory\\n2026-11-24T22:51:36Z,db-0,430", "a.csv", containers=None)
     >>> log.rows["memory_bytes"].item() // 2**20
     430
     """
-    delimiter = _delimiter(lines) or ","
-    cells = [_split(line, delimiter) for line in _head(lines)]
+    head = _head(text)
+    delimiter = _delimiter(head) or ","
+    cells = [_split(line, delimiter) for line in head]
     width = Counter(map(len, cells)).most_common(1)[0][0]
     roles = next((roles for row in cells if (roles := _by_header(row))), {}) or next(
         (roles for row in cells if len(row) == width and (roles := _by_shape(row))),
@@ -156,7 +151,7 @@ def read_csv(lines: list[str], path: str | os.PathLike[str], *, containers: bool
     )
     split = pl.col("text").str.split(delimiter)
     frame = (
-        pl.DataFrame({"text": lines}, schema={"text": pl.String})
+        pl.DataFrame({"text": pl.Series([text], dtype=pl.String).str.split("\n").explode()})
         .with_row_index("number", offset=1)
         .with_columns(number=pl.col("number").cast(pl.Int64), text=pl.col("text").str.strip_chars())
         .filter(pl.col("text") != "")
@@ -182,7 +177,7 @@ def read_csv(lines: list[str], path: str | os.PathLike[str], *, containers: bool
     rows = rows.with_columns(memory_bytes="bytes", table=pl.lit(0))
     return Log(
         rows.select((pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name) for name, dtype in ROWS.items()),
-        pl.DataFrame([(number, None, text, empty) for number, text, empty in failures], schema=FAILURES, orient="row"),
+        pl.DataFrame([(number, None, None, text, empty) for number, text, empty in failures], schema=FAILURES, orient="row"),
         stamps=stamps,
         quantum_bytes=MEBIBYTE if rows["floored"].all() else None,
         left_out={"lines that are no rows of kubectl top": len(strays)} if strays else {},

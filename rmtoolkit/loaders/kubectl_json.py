@@ -26,7 +26,7 @@ class _Found:
     """What has been read so far."""
 
     rows: list[tuple[Any, ...]] = field(default_factory=list)
-    failures: list[tuple[int, int | None, str, bool]] = field(default_factory=list)
+    failures: list[tuple[int, int | None, None, str, bool]] = field(default_factory=list)
     stamps: list[tuple[Stamp, str]] = field(default_factory=list)
     places: dict[str, int | None] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
@@ -101,7 +101,7 @@ def read_json(text: str, path: str | os.PathLike[str]) -> Log:
     if not found.rows:
         line, what = found.first_left_out or (1, "metrics of nodes" if found.left_out else "a list without pods")
         if found.failures:
-            line, what = found.failures[0][0], found.failures[0][2]
+            line, what = found.failures[0][0], found.failures[0][3]
         hint = "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods prints them."
         raise ReadError.at(path, found=what, expected=_EXPECTED, line=line, hint=hint)
     return Log(
@@ -124,7 +124,7 @@ def _between(text: str, line: int, found: _Found) -> None:
         if place is not None:
             found.last_stamp = place
         if failed:
-            found.failures.append((number, place if place is not None else found.last_stamp, *failed))
+            found.failures.append((number, place if place is not None else found.last_stamp, None, *failed))
         elif place is None and find(stripped) is None:
             found.leave_out("lines that are no JSON", number, stripped)
 
@@ -134,7 +134,7 @@ def _document(document: Any, line: int, table: int, found: _Found) -> None:  # n
     if not isinstance(document, dict):
         return
     if document.get("kind") == "Status":
-        found.failures.append((line, found.last_stamp, str(document.get("message", "Status"))[:200], False))
+        found.failures.append((line, found.last_stamp, None, str(document.get("message", "Status"))[:200], False))
         return
     items = document.get("items")
     for item in items if isinstance(items, list) else [document]:
@@ -162,7 +162,7 @@ def _pod(item: dict[str, Any], line: int, table: int, found: _Found) -> None:
         if memory is None or pod is None:
             found.leave_out("containers without a name or a readable amount of memory", line, repr(container)[:100])
             continue
-        row = (line, table, place, _text(metadata.get("namespace")), pod, _text(container.get("name")), memory, swap)
+        row = (line, table, place, None, _text(metadata.get("namespace")), pod, _text(container.get("name")), memory, swap)
         found.rows.append(row)
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders.kubectl_log import MEBIBYTE, quantity
+from rmtoolkit.loaders.stamp_columns import shaped
 from rmtoolkit.loaders.stamps import Kind, Stamp, find
 
 if TYPE_CHECKING:
@@ -78,7 +79,6 @@ _COLOURS: Final = re.compile(
     r"\x1b(?:\[[0-9;]*m|\[\?[0-9;]*[hl]|\[[0-3]?[JK]|\[H|\][^\x07\x1b]*(?:\x07|\x1b\\)|\([AB]|[=>])",
 )
 _WATCH_TITLE: Final = re.compile(r"Every [\d.,]+m?s: ")
-_KLOG: Final = r"^E[0-9]{4} "
 _WORD: Final = re.compile(r"\w+")
 _BEFORE_NAMES: Final = re.compile(_NAMES)
 _NAME_COLUMNS: Final = ("NAMESPACE", "POD", "NAME")
@@ -97,7 +97,6 @@ class _Meaning(NamedTuple):
     layout: Layout | None = None
     extra: int | None = None
     said_own: str | None = None
-    detail: str | None = None
     window: bool = False
 
 
@@ -107,36 +106,76 @@ _MEANINGS: Final = pl.Schema(
         "layout": pl.Int8(),
         "extra": pl.Int64(),
         "said_own": pl.String(),
-        "detail": pl.String(),
         "window": pl.Boolean(),
     },
 )
 
 
-def without_colours(lines: list[str], path: str | os.PathLike[str]) -> list[str]:
-    """Strip colours and clear-screen; refuse a recording in which only changed cells are drawn."""
-    cleaned = []
-    for number, line in enumerate(lines, 1):
-        if "\x1b" not in line:
-            cleaned.append(line)
-            continue
-        plain = _COLOURS.sub("", line)
-        if "\x1b" in plain:
-            raise ReadError.at(
-                path,
-                found="codes that draw on a terminal screen",
-                expected="lines of text",
-                line=number,
-                hint=f"A recording of watch draws only what changed. Use a loop that appends, or better: {USE_RAW}",
-            )
-        cleaned.append(plain)
-    return cleaned
+def split_lines(text: str, path: str | os.PathLike[str]) -> pl.Series:
+    """Split a log into lines without colours; refuse a recording in which only changed cells are drawn.
+
+    Parameters
+    ----------
+    text
+        The log.
+    path
+        The file, for the message.
+
+    Returns
+    -------
+    polars.Series
+        A string per line.
+
+    Raises
+    ------
+    ReadError
+        It is drawn with cursor movements, as `watch` does.
+
+    Examples
+    --------
+    >>> split_lines("a\\n\\x1b[1mb\\x1b[0m", "a.log").to_list()
+    ['a', 'b']
+    """
+    plain = _COLOURS.sub("", text) if "\x1b" in text else text
+    if "\x1b" in plain:
+        raise ReadError.at(
+            path,
+            found="codes that draw on a terminal screen",
+            expected="lines of text",
+            line=plain.count("\n", 0, plain.index("\x1b")) + 1,
+            hint=f"A recording of watch draws only what changed. Use a loop that appends, or better: {USE_RAW}",
+        )
+    return pl.Series([plain], dtype=pl.String).str.split("\n").explode()
 
 
-def classify(lines: list[str], numbers: list[int], stamps: dict[str, Stamp]) -> pl.DataFrame:
-    """Say of every line what it is."""
-    frame = pl.DataFrame({"number": numbers, "raw": lines}, schema={"number": pl.Int64, "raw": pl.String})
-    frame = frame.with_columns(text=pl.col("raw").str.strip_chars_end())
+def classify(lines: pl.Series, stamps: dict[str, Stamp], numbers: list[int] | None = None) -> pl.DataFrame:
+    """Say of every line what it is.
+
+    Parameters
+    ----------
+    lines
+        The log.
+    stamps
+        Filled with the time stamps of lines that are nothing else, by shape.
+    numbers
+        Line numbers, where they do not simply count on.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per line: `number`, `raw`, `text`, `kind` (a `Line`), `layout` (a `Layout`, null without a
+        header), `cells` (how many names), `a` `b` `c` (the last three words before the numbers), `own`
+        and `of_day` (its time stamp, see `stamp_columns.shaped`), `memory_bytes`, `swap_bytes`, `exact`,
+        `table` (counts runs of rows).
+
+    Examples
+    --------
+    >>> classify(pl.Series(["NAME   CPU(cores)   MEMORY(bytes)", "db-0   1m   2Mi"]), {})["kind"].to_list()
+    [4, 1]
+    """
+    frame = pl.DataFrame({"raw": lines})
+    frame = frame.with_row_index("number", 1) if numbers is None else frame.with_columns(number=pl.Series(numbers))
+    frame = frame.with_columns(pl.col("number").cast(pl.Int64), text=pl.col("raw").str.strip_chars())
     frame = frame.with_columns(pl.col("text").str.extract_groups(_ROW).struct.unnest())
     frame = frame.with_columns(
         kind=pl.when(pl.col("text").str.contains(_NODE_ROW))
@@ -144,12 +183,13 @@ def classify(lines: list[str], numbers: list[int], stamps: dict[str, Stamp]) -> 
         .when(pl.col("cpu").is_not_null())
         .then(pl.when(pl.col("left").is_null()).then(int(Line.SUM)).otherwise(int(Line.ROW)))
         .cast(pl.Int8),
-    )
-    texts = frame.filter(pl.col("kind").is_null())["text"].unique(maintain_order=True)
-    meanings = [_meaning(text, stamps) for text in texts]
-    said = pl.DataFrame(meanings, schema=_MEANINGS, orient="row").with_columns(text=texts)
-    frame = frame.join(said, on="text", how="left", maintain_order="left")
-    frame = frame.with_columns(kind=pl.coalesce("kind", "said"))
+    ).drop("cpu")
+    rest = frame.filter(pl.col("kind").is_null()).select("number", shaped(pl.col("text")).struct.unnest())
+    shapes = rest["shape"].unique(maintain_order=True)
+    said = pl.DataFrame([_meaning(text, stamps) for text in shapes], schema=_MEANINGS, orient="row")
+    rest = rest.join(said.with_columns(shape=shapes), on="shape", how="left", maintain_order="left").drop("shape")
+    frame = frame.join(rest, on="number", how="left", maintain_order="left")
+    frame = frame.with_columns(kind=pl.coalesce("kind", "said")).drop("said")
     if said["window"].any():
         frame = _with_window_rows(frame)
     else:
@@ -161,29 +201,35 @@ def classify(lines: list[str], numbers: list[int], stamps: dict[str, Stamp]) -> 
         .otherwise("kind")
         .cast(pl.Int8),
         swap_bytes=pl.col("swap").cast(pl.Int64) * MEBIBYTE,
-    )
-    frame = frame.with_columns(pl.col("names").str.extract_groups(_LAST_THREE).struct.unnest())
+    ).drop("left", "memory", "swap")
+    own = shaped(pl.col("own"))
     frame = frame.with_columns(
-        own=pl.coalesce("own", "said_own"),
+        pl.col("names").str.extract_groups(_LAST_THREE).struct.unnest(),
+        own=pl.coalesce(own.struct.field("shape"), "said_own"),
+        of_day=pl.coalesce(own.struct.field("of_day"), "of_day"),
         cells=pl.col("names").str.count_matches(r"\S+").cast(pl.Int64) - pl.col("extra").forward_fill().fill_null(0),
         layout=pl.col("layout").forward_fill(),
         table=(pl.col("kind") != Line.ROW).cum_sum().cast(pl.Int64),
     )
-    return _without_strays(frame)
+    return _without_strays(frame.drop("names", "said_own", "extra", "window"))
 
 
 def _without_strays(frame: pl.DataFrame) -> pl.DataFrame:
     """Rows in a node's table are nodes; rows with other cells than their header are no rows."""
-    row = pl.col("kind") == Line.ROW
-    node = pl.col("kind") == Line.NODE
-    block = (~row & ~node).cum_sum()
-    # A node that the node list does not know has no % cells, and nodes come sorted: it stands among others.
-    among = (node.cum_sum().over(block) > 0) & (node.cum_sum(reverse=True).over(block) > 0)
-    fits = pl.when(pl.col("layout").is_null()).then(pl.col("cells").is_between(1, 3)).otherwise(
-        pl.col("cells") == pl.col("layout").replace_strict(_CELLS, return_dtype=pl.Int64),
+    row, node = pl.col("kind") == Line.ROW, pl.col("kind") == Line.NODE
+    is_node = pl.col("layout") == Layout.NODE
+    if frame["kind"].is_in([Line.NODE]).any() and frame["layout"].has_nulls():
+        # A node that the node list does not know has no % cells, and nodes come sorted: it stands among others.
+        block = (~row & ~node).cum_sum()
+        among = (node.cum_sum().over(block) > 0) & (node.cum_sum(reverse=True).over(block) > 0)
+        is_node = pl.coalesce(is_node, among)
+    fits = (
+        pl.when(pl.col("layout").is_null())
+        .then(pl.col("cells").is_between(1, 3))
+        .otherwise(pl.col("cells") == pl.col("layout").replace_strict(_CELLS, return_dtype=pl.Int64))
     )
     return frame.with_columns(
-        kind=pl.when(row & ((pl.col("layout") == Layout.NODE) | (pl.col("layout").is_null() & among)))
+        kind=pl.when(row & is_node.fill_null(value=False))
         .then(int(Line.NODE))
         .when(row & ~fits.fill_null(value=False))
         .then(int(Line.OTHER))
@@ -217,7 +263,7 @@ def _meaning(text: str, stamps: dict[str, Stamp]) -> _Meaning:
         return _Meaning(Line.RULE)
     if failed := failure(text):
         line = Line.EMPTY if failed[1] else Line.FAILURE
-        return _Meaning(line, said_own=text[: text.index(failed[0])] or None, detail=failed[0])
+        return _Meaning(line, said_own=text[: text.index(failed[0])] or None)
     stamp = find(text)
     while stamp is not None:
         stamps.setdefault(text, stamp[0])
@@ -289,8 +335,7 @@ def looks_folded(frame: pl.DataFrame) -> bool:
 
     Examples
     --------
-    >>> lines = ["tiny                ", "   tiny   0m   0Mi"]
-    >>> looks_folded(classify(lines, [1, 2], {}))
+    >>> looks_folded(classify(pl.Series(["tiny                ", "   tiny   0m   0Mi"]), {}))
     True
     """
     lengths = frame["raw"].str.len_chars()
@@ -301,27 +346,58 @@ def looks_folded(frame: pl.DataFrame) -> bool:
     return bool(frame.select(goes_on.any()).item())
 
 
-def unfolded(lines: list[str], frame: pl.DataFrame, path: str | os.PathLike[str], stamps: dict[str, Stamp]) -> pl.DataFrame:
-    """Put lines together that were broken at a fixed width; refuse where that does not give whole rows."""
-    width = max(map(len, lines))
+def unfolded(lines: pl.Series, frame: pl.DataFrame, path: str | os.PathLike[str], stamps: dict[str, Stamp]) -> pl.DataFrame:
+    """Put lines together that were broken at a fixed width.
+
+    Parameters
+    ----------
+    lines
+        The log.
+    frame
+        What `classify` made of it.
+    path
+        The file, for the message.
+    stamps
+        As in `classify`.
+
+    Returns
+    -------
+    polars.DataFrame
+        As from `classify`.
+
+    Raises
+    ------
+    ReadError
+        That does not give whole rows.
+
+    Examples
+    --------
+    >>> lines = pl.Series(["tiny                ", "   tiny   0m   0Mi"])
+    >>> unfolded(lines, classify(lines, {}), "a.log", {})["b", "c"].rows()
+    [('tiny', 'tiny')]
+    """
+    width = int(lines.str.len_chars().max() or 0)  # type: ignore[arg-type]
     whole: list[str] = []
     numbers: list[int] = []
+    full = False
     for number, line in enumerate(lines, 1):
-        if whole and len(lines[number - 2]) == width:
+        if full:
             whole[-1] += line
         else:
             whole.append(line)
             numbers.append(number)
-    again = classify(whole, numbers, stamps)
-    strays = [int(frame["kind"].is_in([Line.OTHER, Line.CUT]).sum()) for frame in (frame, again)]
-    rows = int((again["kind"] == Line.ROW).sum())
-    if again["kind"].is_in([Line.CUT]).any() or looks_folded(again) or not rows or strays[1] >= strays[0]:
-        bad = frame.filter(pl.col("kind").is_in([Line.CUT, Line.OTHER])).row(0, named=True)
+        full = len(line) == width
+    again = classify(pl.Series(whole, dtype=pl.String), stamps, numbers)
+    bad = pl.col("kind").is_in([Line.OTHER, Line.CUT])
+    fewer = again.filter(bad).height < frame.filter(bad).height
+    is_cut = again["kind"].is_in([Line.CUT]).any() or looks_folded(again)
+    if is_cut or not fewer or not again["kind"].is_in([Line.ROW]).any():
+        first = frame.filter(bad).row(0, named=True)
         raise ReadError.at(
             path,
-            found=bad["text"],
+            found=first["text"],
             expected=f"{EXPECTED} with their numbers",
-            line=bad["number"],
+            line=first["number"],
             hint=f"The lines are cut off or folded (cut -c, fold, a narrow terminal). Log them whole, or better: {USE_RAW}",
         )
     return again

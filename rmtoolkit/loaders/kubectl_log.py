@@ -27,6 +27,7 @@ ROWS: Final = pl.Schema(
         "number": pl.Int64(),
         "table": pl.Int64(),
         "stamp": pl.Int64(),
+        "of_day": pl.Int64(),
         "namespace": pl.String(),
         "pod": pl.String(),
         "container": pl.String(),
@@ -34,8 +35,8 @@ ROWS: Final = pl.Schema(
         "swap_bytes": pl.Int64(),
     },
 )
-FAILURES: Final = pl.Schema({"number": pl.Int64(), "stamp": pl.Int64(), "detail": pl.String(), "empty": pl.Boolean()})
-MARKS: Final = pl.Schema({"number": pl.Int64(), "stamp": pl.Int64()})
+MARKS: Final = pl.Schema({"number": pl.Int64(), "stamp": pl.Int64(), "of_day": pl.Int64()})
+FAILURES: Final = pl.Schema({**MARKS, "detail": pl.String(), "empty": pl.Boolean()})
 
 _SECOND_MS: Final = 1000
 _SERVED_AGAIN: Final = "samples that metrics-server served again"
@@ -140,13 +141,14 @@ class Log:
     ----------
     rows
         A row per pod or container and snapshot. `number` is the line, `table` counts runs of rows,
-        `stamp` is an index into `stamps`, null where the row has no stamp of its own.
+        `stamp` is an index into `stamps`, null where the row has no stamp of its own; it is moved on by
+        `of_day` milliseconds.
     failures
         A row per scrape that gave an error, or (`empty`) found no pods.
     marks
         A row per line that is a time stamp.
     stamps
-        Time stamps and how they were written.
+        Time stamps, each with a line in which it stands.
     quantum_bytes
         Memory was rounded down to a multiple of this; None = exact.
     left_out
@@ -300,14 +302,16 @@ def _says(ids: pl.Series, log: Log) -> tuple[int, bool]:
 
 
 def _instants(some: pl.DataFrame, log: Log, asked: timeline.Asked) -> tuple[list[int], str]:
-    first = some["number"][0], log.stamps[some["stamp"][0]][1]
-    return timeline.instants([log.stamps[index][0] for index in some["stamp"]], first, asked)
+    stamps = [stamp for stamp, _ in log.stamps]
+    places = zip(some["stamp"], some["of_day"], strict=True)
+    read = [stamps[index] if of_day is None else stamps[index].at(of_day) for index, of_day in places]
+    return timeline.instants(read, (some["number"][0], log.stamps[some["stamp"][0]][1]), asked)
 
 
 def _by_own_stamps(rows: pl.DataFrame, log: Log, asked: timeline.Asked) -> tuple[pl.DataFrame, pl.DataFrame, str]:
     """Take the stamp at the head of each line."""
-    both = pl.concat([rows.select("number", "stamp"), log.failures.select("number", "stamp")])
-    both = both.filter(pl.col("stamp").is_not_null()).sort("number").filter(pl.col("stamp").rle_id().diff().fill_null(1) > 0)
+    both = pl.concat([rows.select(*MARKS), log.failures.select(*MARKS)]).filter(pl.col("stamp").is_not_null()).sort("number")
+    both = both.filter(pl.struct("stamp", "of_day").rle_id().diff().fill_null(1) > 0)
     times, axis = _instants(both, log, asked)
     heads = both.select("number", time=pl.Series(times, dtype=pl.Int64))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from rmtoolkit.exceptions import ReadError
-from rmtoolkit.loaders.kubectl_lines import EXPECTED, Layout, Line, classify, looks_folded, unfolded, without_colours
+from rmtoolkit.loaders.kubectl_lines import EXPECTED, Layout, Line, classify, failure, looks_folded, split_lines, unfolded
 from rmtoolkit.loaders.kubectl_log import FAILURES, MARKS, MEBIBYTE, ROWS, Log, two_names
 from rmtoolkit.loaders.stamps import Stamp, find
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 _KLOG: Final = r"^E[0-9]{4} "
 
 
-def read_table(lines: list[str], path: str | os.PathLike[str], *, containers: bool | None) -> Log:
+def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | None) -> Log:
     """Read a log of `kubectl top` tables.
 
     Parameters
     ----------
-    lines
+    text
         The log.
     path
         The file, for messages.
@@ -42,14 +42,14 @@ def read_table(lines: list[str], path: str | os.PathLike[str], *, containers: bo
 
     Examples
     --------
-    >>> log = read_table(["NAME   CPU(cores)   MEMORY(bytes)", "db-0   1m   20Mi"], "a.log", containers=None)
+    >>> log = read_table("NAME   CPU(cores)   MEMORY(bytes)\\ndb-0   1m   20Mi", "a.log", containers=None)
     >>> log.rows.select("pod", "memory_bytes").rows()
     [('db-0', 20971520)]
     """
     notes: tuple[str, ...] = ()
     stamps: dict[str, Stamp] = {}
-    lines = without_colours(lines, path)
-    frame = classify(lines, list(range(1, len(lines) + 1)), stamps)
+    lines = split_lines(text, path)
+    frame = classify(lines, stamps)
     if frame["kind"].is_in([Line.CUT]).any() or looks_folded(frame):
         frame = unfolded(lines, frame, path, stamps)
         notes = ("lines folded at a fixed width were put together again",)
@@ -69,6 +69,8 @@ def read_table(lines: list[str], path: str | os.PathLike[str], *, containers: bo
     failures = frame.with_columns(empty=pl.col("kind") == Line.EMPTY).filter(
         pl.col("empty") | ((pl.col("kind") == Line.FAILURE) & ~logged),
     )
+    messages = [(failure(line) or (line, False))[0] for line in failures["text"]]
+    failures = failures.with_columns(detail=pl.Series(messages, dtype=pl.String))
 
     def stamped(some: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
         placed = some.join(places, on="own", how="left", maintain_order="left")
@@ -129,16 +131,16 @@ def _named(
 
 
 def _stamped(frame: pl.DataFrame, stamps: dict[str, Stamp]) -> tuple[list[tuple[Stamp, str]], pl.DataFrame]:
-    """Read every time stamp once; say where each is in the list."""
+    """Read every kind of time stamp once; say where each is in the list."""
     timed = pl.col("kind").is_in([Line.ROW, Line.STAMP, Line.FAILURE, Line.EMPTY])
-    said = frame.filter(pl.col("own").is_not_null() & timed)["own"].unique(maintain_order=True)
+    said = frame.filter(pl.col("own").is_not_null() & timed).unique("own", keep="first", maintain_order=True)
     known: list[tuple[Stamp, str]] = []
     places: list[int | None] = []
-    for text in said:
-        stamp = stamps.get(text)
-        if stamp is None and (found := find(text)):
+    for shape, line in said.select("own", "text").iter_rows():
+        stamp = stamps.get(shape)
+        if stamp is None and (found := find(shape)):
             stamp = found[0]
         places.append(None if stamp is None else len(known))
         if stamp is not None:
-            known.append((stamp, text.strip()))
-    return known, pl.DataFrame({"own": said, "stamp": places}, schema={"own": pl.String, "stamp": pl.Int64})
+            known.append((stamp, line))
+    return known, pl.DataFrame({"own": said["own"], "stamp": places}, schema={"own": pl.String, "stamp": pl.Int64})

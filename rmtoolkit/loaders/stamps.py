@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
-import functools
 import re
 import unicodedata
 from enum import IntEnum
@@ -46,6 +45,30 @@ class Stamp(NamedTuple):
     order: str = ""
     other: int = -1
     zone: str = ""
+
+    def at(self, of_day: int) -> Stamp:
+        """Move a stamp of midnight on.
+
+        Parameters
+        ----------
+        of_day
+            Milliseconds since midnight.
+
+        Returns
+        -------
+        Stamp
+            The same day at that time.
+
+        Examples
+        --------
+        >>> Stamp(Kind.DATED, 86_400_000, utc=True).at(1000).milliseconds
+        86401000
+        """
+        milliseconds = self.milliseconds + of_day
+        if self.kind == Kind.CLOCK:
+            milliseconds %= _DAY_MS
+        other = self.other + of_day if self.other >= 0 else -1
+        return Stamp(self.kind, milliseconds, self.utc, self.order, other, self.zone)
 
 
 #: Month names and their short forms in the languages of glibc, folded; names that mean two months are not here.
@@ -253,7 +276,6 @@ def _clock(text: str, found: re.Match[str]) -> tuple[int | None, str, str]:
     return (of_day if of_day >= 0 else None), (zone[1] if zone else ""), rest
 
 
-@functools.lru_cache(maxsize=1024)
 def _date(text: str) -> tuple[Stamp, str]:
     """Take a date out of the text: the stamp of its midnight, negative where there is no such day."""
     if found := _YEAR_FIRST.search(text):

@@ -186,16 +186,21 @@ def _with_years(stamps: Sequence[Stamp], asked: Asked) -> tuple[list[int], str]:
             before = stamp.milliseconds
         turns.append(turn)
 
+    shifts: dict[tuple[int, int], int] = {}
+
     def in_year(index: int, year: int) -> int:
         stamp = stamps[index]
         if stamp.kind == Kind.DATED:
             return stamp.milliseconds
-        moment = _EPOCH + dt.timedelta(milliseconds=stamp.milliseconds)
-        try:
-            moment = moment.replace(year=year + turns[index])
-        except ValueError:  # 29 February in a year that has none
-            moment = moment.replace(year=year + turns[index], month=3, day=1)
-        return round((moment - _EPOCH).total_seconds() * 1000)
+        key = stamp.milliseconds // _DAY_MS, year + turns[index]
+        if key not in shifts:
+            day = _EPOCH + dt.timedelta(days=key[0])
+            try:
+                moved = day.replace(year=key[1])
+            except ValueError:  # 29 February in a year that has none
+                moved = day.replace(year=key[1], month=3, day=1)
+            shifts[key] = (moved - day).days * _DAY_MS
+        return stamp.milliseconds + shifts[key]
 
     start = asked.start()
     if start is not None:
