@@ -47,7 +47,7 @@ def escape(text: object) -> Markup:
     return Markup(html.escape(_FORBIDDEN.sub("\ufffd", str(text))))
 
 
-def el(name: str, *children: object, **attributes: object) -> Markup:
+def el(name: str, /, *children: object, **attributes: object) -> Markup:
     """Write one element.
 
     Parameters

@@ -30,6 +30,7 @@ class Judgement:
     instances: pl.DataFrame
     checklist: pl.DataFrame
     forecast: pl.DataFrame
+    findings: pl.DataFrame
 
 
 VERDICTS = pl.Schema(
@@ -543,6 +544,10 @@ def build() -> Judgement:
         instances,
         _checklist(verdicts),
         _forecast(verdicts, recording),
+        pl.DataFrame(
+            {"container_id": [2], "signal": ["rss_bytes"], "message": [HOSTILE], "rejected": [True]},
+            schema_overrides={"container_id": pl.UInt32},
+        ),
     )
 
 

@@ -1,0 +1,94 @@
+"""The report: one self-contained HTML page that needs no network, no server and no script."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from rmtoolkit.views.report.page import page
+from rmtoolkit.views.tables import replacing
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    import polars as pl
+
+    from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.recording import Recording
+
+__all__ = ["page", "report", "write"]
+
+
+def report(recording: Recording | pl.DataFrame, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
+    """Judge a recording and write what was found as one HTML page.
+
+    Parameters
+    ----------
+    recording
+        A recording, or any frame that can become one.
+    path
+        The page to write; an existing one is replaced whole.
+    title
+        Stands at the top of the page.
+
+    Returns
+    -------
+    pathlib.Path
+        The page. It opens in any browser, light or dark, wide or narrow, and prints; it asks for nothing
+        from anywhere.
+
+    Raises
+    ------
+    RmtoolkitError
+        There are no samples, or no such folder.
+
+    Examples
+    --------
+    >>> import polars as pl, tempfile
+    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     "api does not leak" in report(table, f"{folder}/week.html").read_text(encoding="utf-8")
+    True
+    """
+    from rmtoolkit.analysis.verdict import judge  # noqa: PLC0415 - who has a judgement needs no analysis
+
+    return write(judge(recording), path, title=title)
+
+
+def write(judgement: Judgement, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
+    """Write a judgement that is there already as one HTML page.
+
+    Parameters
+    ----------
+    judgement
+        What `judge` found.
+    path
+        The page to write; an existing one is replaced whole.
+    title
+        Stands at the top of the page.
+
+    Returns
+    -------
+    pathlib.Path
+        The page.
+
+    Raises
+    ------
+    RmtoolkitError
+        There is no such folder.
+
+    Examples
+    --------
+    >>> import polars as pl, tempfile
+    >>> from rmtoolkit.analysis.verdict import judge
+    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(judge(table), f"{folder}/week.html").name
+    'week.html'
+    """
+    from pathlib import Path  # noqa: PLC0415 - only needed here
+
+    with replacing(path) as part:
+        part.write_text(page(judgement, title=title, written=dt.datetime.now(dt.UTC)), encoding="utf-8")
+    return Path(path)

@@ -1,0 +1,368 @@
+"""One workload's card: the answer, the chart, the evidence, the five questions."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from rmtoolkit import text
+from rmtoolkit.views import svg, timeline_svg
+from rmtoolkit.views.markup import Markup, el, join
+from rmtoolkit.views.summary import TARGET, is_growing
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from rmtoolkit.views.timeline import Timeline
+
+#: What each level of evidence rests on.
+LEVELS: Final = {
+    1: "one resident series",
+    2: "restarts, limits or versions as well",
+    3: "work or sibling pods as well",
+    4: "live-heap gauge",
+    5: "heap profile",
+}
+_SHOWN_LIVES: Final = 30
+_SHOWN_PODS: Final = 50
+
+
+def card(
+    row: dict[str, Any],
+    *,
+    name: str,
+    ident: str,
+    timeline: Timeline | None,
+    checklist: pl.DataFrame,
+    lives: pl.DataFrame,
+    instances: pl.DataFrame,
+    about: dict[str, Any],
+) -> Markup:
+    """Write the card of one workload.
+
+    Parameters
+    ----------
+    row
+        The verdict, as a dict.
+    name
+        How the workload is called on the page.
+    ident
+        A word for ids inside the chart, unlike that of any other card.
+    timeline
+        What the chart draws; None when there is nothing to draw.
+    checklist, lives, instances
+        Rows of this workload: answers, lifetimes of the container shown, pods.
+    about
+        The container shown, as a row of the recording's containers.
+
+    Returns
+    -------
+    Markup
+        Everything below the row in the table, without its id.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from rmtoolkit.analysis.verdict import judge
+    >>> found = judge(pl.DataFrame({"time": range(0, 6000, 60), "workload": "a<b", "rss_bytes": [50 << 20] * 100}))
+    >>> row, about = found.verdicts.row(0, named=True), found.recording.containers.row(0, named=True)
+    >>> written = card(row, name="a<b", ident="c0", timeline=None, checklist=found.checklist, lives=found.lives,
+    ...     instances=found.instances, about=about)
+    >>> "a<b" in written, "a&lt;b does not leak" in written
+    (False, True)
+    """
+    return join(
+        el("div", _answer(row, name), _facts(row), class_="answer"),
+        _chart(row, name, ident, timeline, about),
+        el("div", _evidence(row, ident), _questions(checklist, ident), class_="halves"),
+        _pods(instances),
+        _lives(lives),
+    )
+
+
+def _answer(row: dict[str, Any], name: str) -> Markup:
+    mark = text.VERDICTS[row["verdict"]]
+    words = [*([text.count(row["pods"], "pod")] if row["pods"] else []), *_pattern(row)]
+    return el(
+        "div",
+        el("span", svg.mark(mark.shape), mark.badge, class_="badge"),
+        el("span", ", ".join([name, *words]), class_="who"),
+        el("h3", text.printable(row["headline"])),
+        el("p", text.printable(row["reason"]), class_="reason"),
+        el("p", el("b", "Next:"), " ", _with_code(row["next_step"] or "Nothing to do."), class_="next"),
+    )
+
+
+def _pattern(row: dict[str, Any]) -> list[str]:
+    words = [row["pattern"].replace("_", " ")] if row["pattern"] else []
+    words += [f"also {other.replace('_', ' ')}" for other in row["also"] or []]
+    if row["cause"]:
+        words.append(f"cause: {row['cause'].replace('_', ' ')}")
+    if row["workload_inferred"]:
+        words.append("name inferred from the pod")
+    return words
+
+
+def _with_code(sentence: str) -> Markup:
+    """Show what stands between backticks as code."""
+    parts = re.split(r"`([^`]+)`", text.printable(sentence))
+    return join(*(el("code", part) if at % 2 else part for at, part in enumerate(parts)))
+
+
+def _facts(row: dict[str, Any]) -> Markup:
+    """Always the same four in the same places."""
+    return el("dl", _time(row), _risk(row), _confidence(row), _growth(row), class_="facts")
+
+
+def _fact(label: str, value: str, drawn: Markup | None, note: str) -> Markup:
+    return el(
+        "div",
+        el("dt", label),
+        el("dd", value, class_="fact"),
+        el("dd", drawn, note, class_="note") if drawn or note else None,
+    )
+
+
+def _time(row: dict[str, Any]) -> Markup:
+    value = text.time_to_limit(
+        row["limit_outlook"],
+        row["hours_to_limit"],
+        row["limit_bytes"],
+        known=row["limit_known"],
+    )
+    span = text.hours_range(row["hours_to_limit_low"], row["hours_to_limit_high"])
+    if row["limit_outlook"] == "reaches" and span:
+        note = f"80 % interval {span}"
+    elif row["limit_outlook"] == "bounded":
+        note = (
+            f"bounded: settled at {text.memory(row['settled_bytes'])}"
+            if row["settled_bytes"] is not None
+            else "bounded"
+        )
+    else:
+        note = ""
+    return _fact("Time to limit", value, None, note)
+
+
+def _risk(row: dict[str, Any]) -> Markup:
+    value = row["oom_probability_7d"]
+    if value is None:
+        why = "there is no limit to exceed" if row["limit_bytes"] is None and row["limit_known"] else ""
+        return _fact("OOM kill, 7 days", text.UNKNOWN if not why else text.NOT_APPLICABLE, None, why)
+    side = "above" if value > TARGET else "within"
+    return _fact("OOM kill, 7 days", text.chance(value), svg.risk_bar(value), f"{side} the {text.share(TARGET)} target")
+
+
+def _confidence(row: dict[str, Any]) -> Markup:
+    level, leak = row["evidence_level"], row["leak_probability"]
+    if row["verdict"] == "inconclusive":
+        label, value = "Chance of a leak", text.chance(leak)
+    else:
+        label, value = "Confidence", text.chance(leak if row["verdict"] == "leak" or leak is None else 1 - leak)
+    if level is None:
+        return _fact(label, value, None, "")
+    return _fact(label, value, svg.boxes(level), f"evidence level {level} of 5: {LEVELS.get(level, '')}")
+
+
+def _growth(row: dict[str, Any]) -> Markup:
+    signal = text.SIGNAL_WORDS.get(row["signal"] or "", "memory")
+    growth = row["growth_bytes_per_day"]
+    if growth is None:
+        value = "none" if row["verdict"] == "not_leak" else text.UNKNOWN
+    else:
+        value = text.rate(growth, digits=2) if is_growing(row) else "none"
+    span = text.rate_range(row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"])
+    if span and value == "none" and growth is not None:
+        span = f"{text.rate(growth)} ({span})"
+    floor = row["detection_floor_bytes_per_day"]
+    notes = [*([span] if span else []), *([f"smallest detectable here {text.rate(floor, digits=2)}"] if floor else [])]
+    return _fact(f"Growth of {signal}", value, None, ", ".join(notes))
+
+
+def _chart(row: dict[str, Any], name: str, ident: str, timeline: Timeline | None, about: dict[str, Any]) -> Markup:
+    pod = text.printable(about["pod"] or about["container"] or name)
+    if timeline is None:
+        return el("p", "There is no memory sample to draw.", class_="note")
+    title = "Memory by layer" if len(timeline.layers) > 1 else "Memory"
+    note = f"{pod}, time in UTC" + (", band = 80 % interval" if timeline.forecast is not None else "")
+    return el(
+        "div",
+        el(
+            "h4",
+            f"{title}, one pod" if row["pods"] and row["pods"] > 1 else title,
+            " ",
+            el("span", note, class_="note"),
+        ),
+        el(
+            "div",
+            timeline_svg.draw(timeline, row, ident, f"{name} ({pod})"),
+            class_="scroll",
+            tabindex=0,
+            role="group",
+            aria_label=f"Chart of {name}, scrolls sideways",
+        ),
+        class_="chart",
+    )
+
+
+def _evidence(row: dict[str, Any], ident: str) -> Markup:
+    rows = [
+        el(
+            "tr",
+            el("td", _marked(text.EVIDENCE[item["says"]]), role="cell"),
+            el("td", text.printable(item["text"]), role="cell"),
+            el(
+                "td",
+                text.printable(item["value"] or ""),
+                role="cell",
+                class_="n" if _is_short(item["value"]) else "value",
+            ),
+            el("td", svg.dots(item["weight"]) if item["weight"] else "none", role="cell", class_="n weight"),
+        )
+        for item in row["evidence"] or []
+    ]
+    head = el(
+        "tr",
+        el("th", "Says", scope="col"),
+        el("th", "Evidence", scope="col"),
+        el("th", "Value", scope="col", class_="n"),
+        el("th", "Weight", scope="col", class_="n weight"),
+    )
+    body = el("table", el("thead", head), el("tbody", *rows), class_="evidence", aria_labelledby=f"{ident}-e")
+    nothing = el("p", "No evidence: too few samples.", class_="note")
+    return el("section", el("h4", "Evidence", id=f"{ident}-e"), body if rows else nothing)
+
+
+def _is_short(value: str | None) -> bool:
+    return len(value or "") <= _SHORT
+
+
+_SHORT: Final = 24
+
+
+def _marked(mark: text.Mark) -> Markup:
+    return el("span", svg.mark(mark.shape), mark.word, class_=f"marked {mark.token}")
+
+
+def _questions(checklist: pl.DataFrame, ident: str) -> Markup:
+    rows = [
+        el(
+            "tr",
+            el("td", item["question"], el("span", text.printable(item["because"] or ""), class_="small"), role="cell"),
+            el("td", el("b", item["answer"].capitalize()), role="cell"),
+            el("td", _marked(text.READINGS[item["reading"]]), role="cell"),
+        )
+        for item in checklist.iter_rows(named=True)
+    ]
+    head = el(
+        "tr",
+        el("th", "Question, and because", scope="col"),
+        el("th", "Answer", scope="col"),
+        el("th", "Reading", scope="col"),
+    )
+    return el(
+        "section",
+        el("h4", "The five questions", id=f"{ident}-q"),
+        el("table", el("thead", head), el("tbody", *rows), class_="questions", aria_labelledby=f"{ident}-q"),
+    )
+
+
+def _table(heads: list[tuple[str, str]], rows: list[list[object]]) -> Markup:
+    """Write a plain table; heads are (text, class)."""
+    return el(
+        "div",
+        el(
+            "table",
+            el("thead", el("tr", *(el("th", head, scope="col", class_=kind or None) for head, kind in heads))),
+            el(
+                "tbody",
+                *(
+                    el("tr", *(el("td", cell, class_=kind or None) for cell, (_, kind) in zip(row, heads, strict=True)))
+                    for row in rows
+                ),
+            ),
+        ),
+        class_="wide",
+        tabindex=0,
+        role="group",
+    )
+
+
+def _lives(lives: pl.DataFrame) -> Markup | None:
+    """The lifetimes behind the chart: its data as a table."""
+    if not lives.height:
+        return None
+    kills = int((lives["ended"] == "oom_kill").sum())
+    summary = f"{lives.height:,}, " + (
+        f"{kills:,} of them ended in an OOM kill" if kills else "none ended in an OOM kill"
+    )
+    shown = lives.sort("life", descending=True).head(_SHOWN_LIVES)
+    seconds = (lives["end"].max() - lives["start"].min()).total_seconds() < 3600  # type: ignore[operator, union-attr]  # noqa: PLR2004
+    rows: list[list[object]] = [
+        [
+            life["life"] + 1,
+            text.moment(life["start"], seconds=seconds) + ("" if life["start_seen"] else " or earlier"),
+            text.hours((life["end"] - life["start"]).total_seconds() / 3600),
+            life["ended"].replace("_", " ").replace("oom", "OOM"),
+            text.printable(life["version"]),
+            text.NOT_APPLICABLE if life["limit_bytes"] is None else text.configured(life["limit_bytes"]),
+            _amount(life["startup_peak_bytes"]),
+            _amount(life["settled_bytes"]),
+            _amount(life["peak_bytes"]),
+            text.share(life["coverage"]),
+        ]
+        for life in shown.iter_rows(named=True)
+    ]
+    heads = [
+        ("Life", ""),
+        ("Start, UTC", ""),
+        ("Length", "n"),
+        ("Ended", ""),
+        ("Version", ""),
+        ("Limit", "n"),
+        ("Startup peak", "n"),
+        ("Settled", "n"),
+        ("Peak", "n"),
+        ("Coverage", "n"),
+    ]
+    more = f"The newest {_SHOWN_LIVES} of {lives.height:,}." if lives.height > _SHOWN_LIVES else None
+    return el(
+        "details",
+        el("summary", "Lifetimes ", el("span", summary, class_="note")),
+        el("p", more, class_="note") if more else None,
+        _table(heads, rows),
+    )
+
+
+def _amount(value: int | None) -> str:
+    return text.NOT_APPLICABLE if value is None else text.memory(value)
+
+
+def _pods(instances: pl.DataFrame) -> Markup | None:
+    """Every pod with its own verdict, where there are several."""
+    if instances.height < 2:  # noqa: PLR2004
+        return None
+    shown = instances.head(_SHOWN_PODS)
+    rows: list[list[object]] = [
+        [
+            text.printable(pod["pod"]),
+            _marked(text.VERDICTS[pod["verdict"]]),
+            text.rate(pod["growth_bytes_per_day"], sign=True) if is_growing(pod) else "none",
+            _amount(pod["peak_bytes"]),
+            f"{pod['lives']:,}",
+            text.share(pod["coverage"]),
+        ]
+        for pod in shown.iter_rows(named=True)
+    ]
+    heads = [("Pod", ""), ("Verdict", ""), ("Growth", "n"), ("Peak", "n"), ("Lives", "n"), ("Coverage", "n")]
+    counted = ", ".join(
+        f"{amount} {text.VERDICTS[name].word.lower()}"
+        for name, amount in instances["verdict"].value_counts(sort=True).rows()
+    )
+    more = f"The first {_SHOWN_PODS} of {instances.height:,}." if instances.height > _SHOWN_PODS else None
+    return el(
+        "details",
+        el("summary", "Pods ", el("span", counted, class_="note")),
+        el("p", more, class_="note") if more else None,
+        _table(heads, rows),
+    )

@@ -1,0 +1,174 @@
+"""The strip under a chart: what happened to the container, and where data is missing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Final
+
+from rmtoolkit import text
+from rmtoolkit.views.layout import Box, Labels, text_box
+from rmtoolkit.views.markup import Markup, el, join
+from rmtoolkit.views.svg import cross
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import ArrayLike, NDArray
+    import numpy as np
+
+    from rmtoolkit.views.timeline import Event, Timeline
+
+HEIGHT: Final = 24
+
+#: Events nearer than this many px are one mark: a kill and the restart after it.
+_NEAR: Final = 5
+#: The most telling event gives a mark its shape and gets its label first.
+_RANK: Final = ("oom_kill", "release", "limit", "node_oom", "evicted", "error", "end", "restart", "start")
+_SQUARES: Final = ("release", "limit")
+
+
+def draw(
+    timeline: Timeline,
+    scale: Callable[[ArrayLike], NDArray[np.float64]],
+    sides: tuple[float, float],
+    top: float,
+    hatch: str,
+    *,
+    days: bool,
+) -> Markup:
+    """Draw events and gaps.
+
+    Parameters
+    ----------
+    timeline
+        What is drawn.
+    scale
+        From ms since 1970 to px.
+    sides
+        Left and right end in px.
+    top
+        Upper edge in px.
+    hatch
+        Id of the pattern for missing data.
+    days
+        Whether times need their day.
+
+    Returns
+    -------
+    Markup
+        Marks, the most telling ones labelled; the rest say what they are when pointed at.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rmtoolkit.views.timeline import Curve, Event, Timeline
+    >>> nothing = Curve("", "", ())
+    >>> kill = Event(5, "oom_kill", "OOM kill")
+    >>> one = Timeline(0, 9, 9, True, nothing, None, (), (), (), (kill,), (), (), "", None)
+    >>> "OOM kill 00:00" in draw(one, lambda time: 10.0 * np.asarray(time), (0, 500), 0, "h", days=False)
+    True
+    """
+    left, right = sides
+    middle = top + HEIGHT / 2
+    drawn = [el("rect", x=left, y=top, width=right - left, height=HEIGHT, class_="panel")]
+    labels = Labels(Box(left, top, right, top + HEIGHT))
+    gaps = [(float(scale(first)), float(scale(last)), last - first) for first, last in timeline.gaps]
+    for first, last, _ in gaps:
+        wide = max(last - first, 2.0)
+        drawn.append(el("rect", x=f"{first:.1f}", y=top, width=f"{wide:.1f}", height=HEIGHT, fill=f"url(#{hatch})"))
+        labels.take(Box(first, top, first + wide, top + HEIGHT))
+    marks = _marks(timeline, scale)
+    for x, events in marks:
+        labels.take(Box(x - 6, top, x + 6, top + HEIGHT))
+        drawn.append(_mark(x, top, middle, events))
+    for x, written, kind in _labels(marks, days=days):
+        places = [(x + 10, middle + 4, "start"), (x - 10, middle + 4, "end")]
+        bold = kind == "oom_kill"
+        found = labels.first_free([text_box(*place[:2], written, place[2], bold=bold) for place in places])
+        if found is not None:
+            drawn.append(_label(*places[found], written, "alarm on-panel" if bold else "on-panel"))
+    for first, last, span in gaps:
+        written = f"no data {text.hours(span / 3_600_000)}"
+        places = [(max(last, first + 2) + 5, middle + 4, "start"), (first - 5, middle + 4, "end")]
+        found = labels.first_free([text_box(*place[:2], written, place[2]) for place in places])
+        if found is not None:
+            drawn.append(_label(*places[found], written, "note on-panel"))
+    if not marks and not gaps:
+        drawn.append(_label(left + 8, middle + 4, "start", "no restart, kill, release or gap seen", "note on-panel"))
+    return join(*drawn)
+
+
+def _label(x: float, y: float, anchor: str, written: str, kind: str) -> Markup:
+    return el(
+        "text",
+        written,
+        x=f"{x:.1f}",
+        y=f"{y:.1f}",
+        class_=kind,
+        text_anchor=None if anchor == "start" else anchor,
+    )
+
+
+def _marks(timeline: Timeline, scale: Callable[[ArrayLike], NDArray[np.float64]]) -> list[tuple[float, list[Event]]]:
+    """Gather events that would lie on each other; the most telling stands first."""
+    found: list[tuple[float, list[Event]]] = []
+    for event in timeline.events:
+        x = float(scale(event.time))
+        if found and x - found[-1][0] < _NEAR:
+            found[-1][1].append(event)
+        else:
+            found.append((x, [event]))
+    for _, events in found:
+        events.sort(key=lambda event: _RANK.index(event.kind))
+    return found
+
+
+def _mark(x: float, top: float, middle: float, events: list[Event]) -> Markup:
+    kind = events[0].kind
+    if kind == "oom_kill":
+        shape = cross(round(x, 1), middle, 3.5)
+    elif kind in _SQUARES:
+        shape = el("rect", x=f"{x - 3.5:.1f}", y=middle - 3.5, width=7, height=7, class_="event")
+    else:
+        shape = el("circle", cx=f"{x:.1f}", cy=middle, r=3.5, class_="event")
+    told = "; ".join(f"{event.words} {_moment(event.time, days=True)} UTC" for event in events)
+    tick = el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=top - 5, y2=top, class_="tick")
+    return el("g", el("title", told), tick, shape)
+
+
+def _labels(marks: list[tuple[float, list[Event]]], *, days: bool) -> list[tuple[float, str, str]]:
+    """Words for marks, by rank; a row of the same event is counted once, at its last mark."""
+    found: list[tuple[int, float, str, str]] = []
+    row: list[tuple[float, list[Event]]] = []
+    for at, (x, events) in enumerate(marks):
+        row.append((x, events))
+        following = marks[at + 1] if at + 1 < len(marks) else None
+        kind = events[0].kind
+        own = _words(events, days=days)
+        if following and following[1][0].kind == kind and following[0] - x < text_box(0, 0, own).right + _ROOM:
+            continue
+        words = own
+        if len(row) > 1:
+            words = f"{len(row):,} × {events[0].words}, last {_moment(events[0].time, days=days)}"
+            if kind in _SQUARES:
+                words = f"{text.count(len(row), kind)}, last {events[0].words.removeprefix(kind).strip()}"
+        found.append((_RANK.index(kind), x, words, kind))
+        row = []
+    return [(x, words, kind) for _, x, words, kind in sorted(found, key=lambda label: (label[0], -label[1]))]
+
+
+_ROOM: Final = 24
+
+
+def _words(events: list[Event], *, days: bool) -> str:
+    first = events[0]
+    others = {event.kind for event in events[1:]}
+    words = first.words
+    if first.kind == "release" and others & {"restart", "start"}:
+        words += ", restart"
+    return f"{words} {_moment(first.time, days=days)}"
+
+
+def _moment(time: int, *, days: bool) -> str:
+    stamp = dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC)
+    return f"{text.day(stamp).split()[0]} {text.clock(stamp)}" if days else text.clock(stamp)

@@ -1,0 +1,371 @@
+"""Small static charts as inline SVG: marks, sparks, bullets, bars of risk. Colours come from the page's theme."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from rmtoolkit import text
+from rmtoolkit.views.markup import Markup, el, join
+from rmtoolkit.views.summary import TARGET
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rmtoolkit.views.timeline import Timeline
+
+SPARK_WIDTH: Final = 132
+SPARK_HEIGHT: Final = 26
+_RISK_WIDTH: Final = 200
+_BULLET_WIDTH: Final = 96
+
+_SHAPES: Final = {
+    "▲": "M6 1.2 11.4 10.8H.6Z",
+    "●": "M6 1.2a4.8 4.8 0 1 0 .01 0Z",
+    "◆": "M6 .4 11.6 6 6 11.6.4 6Z",
+}
+
+
+def path(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
+    """Write a line through points as short as tenths of a px allow.
+
+    Parameters
+    ----------
+    x, y
+        Points in px.
+
+    Returns
+    -------
+    str
+        Path data: a move and relative steps; points that do not move are left out.
+
+    Examples
+    --------
+    >>> path(np.array([0.0, 10.0, 10.02, 20.5]), np.array([5.0, 5.0, 5.01, 4.0]))
+    'M0 5l10 0 10.5-1'
+    """
+    points = np.rint(np.stack([x, y], axis=1) * 10).astype(np.int64)
+    steps = np.diff(points, axis=0)
+    steps = steps[(steps != 0).any(axis=1)]
+    words = [_tenths(int(value)) for step in steps for value in step]
+    tail = "".join(word if at == 0 or word[0] == "-" else f" {word}" for at, word in enumerate(words))
+    return f"M{_tenths(int(points[0, 0]))} {_tenths(int(points[0, 1]))}" + (f"l{tail}" if tail else "")
+
+
+def _tenths(value: int) -> str:
+    whole, rest = divmod(abs(value), 10)
+    return ("-" if value < 0 else "") + (f"{whole}.{rest}" if rest else str(whole))
+
+
+def mark(shape: str, *, size: int = 12) -> Markup:
+    """Draw one of the marks ▲ ● ◆ in the colour of the text around it.
+
+    Parameters
+    ----------
+    shape
+        The mark.
+    size
+        Width and height in px.
+
+    Returns
+    -------
+    Markup
+        Hidden from screen readers: the word stands beside it.
+
+    Examples
+    --------
+    >>> mark("▲").startswith("<svg")
+    True
+    """
+    return el(
+        "svg",
+        el("path", d=_SHAPES[shape], fill="currentColor"),
+        class_="mark",
+        width=size,
+        height=size,
+        viewBox="0 0 12 12",
+        aria_hidden="true",
+    )
+
+
+def spark(timeline: Timeline, start: int, end: int) -> Markup:
+    """Draw the memory of a container in the size of a word.
+
+    Parameters
+    ----------
+    timeline
+        What `rmtoolkit.views.timeline.prepare` collected.
+    start, end
+        The stretch of time that the width stands for, ms since 1970. A short history starts where it starts.
+
+    Returns
+    -------
+    Markup
+        From 0 to the larger of limit and peak, so that height means closeness to the limit.
+
+    Examples
+    --------
+    >>> from rmtoolkit.views.timeline import Curve, Timeline
+    >>> line = Curve("RSS", "ink", ((np.array([0, 9]), np.array([1.0, 2.0]) * text.MI),))
+    >>> empty = Timeline(0, 9, 9, True, line, None, (), (), (), (), (), (), "", None)
+    >>> 'aria-label="RSS, last 2 Mi, peak 2 Mi, no limit"' in spark(empty, 0, 9)
+    True
+    """
+    limit = timeline.limits[-1][2] if timeline.limits else None
+    top = max(limit or 0, timeline.line.peak_bytes, 1.0) * 1.04
+    width, base = SPARK_WIDTH - 5, SPARK_HEIGHT - 1
+
+    def across(time: NDArray[np.int64]) -> NDArray[np.float64]:
+        return 1 + (time - start) * (width - 1) / max(end - start, 1)
+
+    def down(value: NDArray[np.float64]) -> NDArray[np.float64]:
+        return base - value / top * (base - 2)
+
+    drawn: list[Markup] = []
+    lines: list[str] = []
+    for times, values in timeline.line.pieces:
+        x, y = across(times), down(values)
+        line = path(x, y)
+        drawn.append(el("path", d=f"{line}V{base}H{_tenths(round(float(x[0]) * 10))}Z", class_="whole"))
+        lines.append(line)
+    drawn.append(el("path", d="".join(lines), class_="spark"))
+    if limit is not None:
+        y = float(down(np.array([float(limit)]))[0])
+        drawn.append(el("line", x1=1, x2=SPARK_WIDTH, y1=f"{y:.1f}", y2=f"{y:.1f}", class_="spark-limit"))
+    kills = [event for event in timeline.events if event.kind == "oom_kill"]
+    for event in kills:
+        value = float(timeline.limit_at(event.time) or timeline.line.peak_bytes)
+        drawn.append(cross(float(across(np.array([event.time]))[0]), float(down(np.array([value]))[0]), 3))
+    if timeline.line.pieces:
+        times, values = timeline.line.pieces[-1]
+        x, y = across(times[-1:]), down(values[-1:])
+        drawn.append(el("circle", cx=f"{float(x[0]):.1f}", cy=f"{float(y[0]):.1f}", r=2.2, class_="ink"))
+    words = [
+        timeline.line.name,
+        f"last {text.memory(timeline.line.last_bytes)}",
+        f"peak {text.memory(timeline.line.peak_bytes)}",
+        f"limit {text.configured(limit)}" if limit is not None else "no limit",
+    ]
+    if kills:
+        words.append(text.count(len(kills), "OOM kill"))
+    return el(
+        "svg",
+        *drawn,
+        class_="rm-chart",
+        width=SPARK_WIDTH,
+        height=SPARK_HEIGHT,
+        viewBox=f"0 0 {SPARK_WIDTH} {SPARK_HEIGHT}",
+        role="img",
+        aria_label=", ".join(words),
+    )
+
+
+def cross(x: float, y: float, arm: float) -> Markup:
+    """Draw the mark of an OOM kill.
+
+    Parameters
+    ----------
+    x, y
+        Its middle in px.
+    arm
+        Half its width.
+
+    Returns
+    -------
+    Markup
+        Two strokes.
+
+    Examples
+    --------
+    >>> cross(5, 5, 3)
+    '<path d="M2 2l6 6m0-6l-6 6" class="kill"/>'
+    """
+    size = f"{2 * arm:g}"
+    return el("path", d=f"M{x - arm:g} {y - arm:g}l{size} {size}m0-{size}l-{size} {size}", class_="kill")
+
+
+def bullet(peak_bytes: int, limit_bytes: int) -> Markup:
+    """Draw a peak against its limit.
+
+    Parameters
+    ----------
+    peak_bytes, limit_bytes
+        The two amounts.
+
+    Returns
+    -------
+    Markup
+        A bar that turns to the colour of alarm when the peak reaches the limit.
+
+    Examples
+    --------
+    >>> 'class="alarm"' in bullet(512, 512), 'class="alarm"' in bullet(256, 512)
+    (True, False)
+    """
+    reached = peak_bytes >= limit_bytes
+    full = _BULLET_WIDTH - 6
+    width = round(full * min(peak_bytes / max(limit_bytes, 1), 1))
+    return el(
+        "svg",
+        el("rect", x=0, y=3, width=full, height=8, class_="empty"),
+        el("rect", x=0, y=3, width=width, height=8, class_="alarm" if reached else "slack"),
+        el("rect", x=full - 1, y=0, width=2, height=14, class_="ink"),
+        class_="rm-chart bullet",
+        width=_BULLET_WIDTH,
+        height=14,
+        viewBox=f"0 0 {_BULLET_WIDTH} 14",
+        aria_hidden="true",
+    )
+
+
+def risk_bar(probability: float) -> Markup:
+    """Draw a chance of an OOM kill against the target.
+
+    Parameters
+    ----------
+    probability
+        0 to 1.
+
+    Returns
+    -------
+    Markup
+        A bar on a square-root scale, so that 5 % is readable, with a tick at the target.
+
+    Examples
+    --------
+    >>> 'aria-label="97 %, target at most 5 %"' in risk_bar(0.97)
+    True
+    """
+    width = round(_RISK_WIDTH * min(max(probability, 0), 1) ** 0.5)
+    tick = round(_RISK_WIDTH * TARGET**0.5)
+    return el(
+        "svg",
+        el("rect", x=0, y=5, width=_RISK_WIDTH, height=6, class_="empty"),
+        el("rect", x=0, y=5, width=width, height=6, class_="alarm" if probability > TARGET else "ink-2"),
+        el("rect", x=tick - 1, y=0, width=2, height=16, class_="ink"),
+        class_="rm-chart",
+        width=_RISK_WIDTH,
+        height=16,
+        viewBox=f"0 0 {_RISK_WIDTH} 16",
+        role="img",
+        aria_label=f"{text.chance(probability)}, target at most {text.share(TARGET)}",
+    )
+
+
+def boxes(level: int) -> Markup:
+    """Draw an evidence level as five boxes.
+
+    Parameters
+    ----------
+    level
+        1 to 5.
+
+    Returns
+    -------
+    Markup
+        Filled up to the level.
+
+    Examples
+    --------
+    >>> boxes(4).count('class="ink-2"')
+    4
+    """
+    return el(
+        "svg",
+        *(
+            el("rect", x=0.5 + 21 * at, y=1.5, width=18, height=9, rx=1, class_="ink-2" if at < level else "hollow")
+            for at in range(5)
+        ),
+        class_="rm-chart",
+        width=104,
+        height=12,
+        viewBox="0 0 104 12",
+        role="img",
+        aria_label=f"evidence level {level} of 5",
+    )
+
+
+def dots(weight: int) -> Markup:
+    """Draw the weight of evidence as three dots.
+
+    Parameters
+    ----------
+    weight
+        0 to 3.
+
+    Returns
+    -------
+    Markup
+        Filled up to the weight.
+
+    Examples
+    --------
+    >>> dots(2).count('class="hollow"')
+    1
+    """
+    return el(
+        "svg",
+        *(el("circle", cx=5 + 11 * at, cy=6, r=3.8, class_="ink-2" if at < weight else "hollow") for at in range(3)),
+        class_="rm-chart",
+        width=33,
+        height=12,
+        viewBox="0 0 33 12",
+        role="img",
+        aria_label=f"weight {weight} of 3",
+    )
+
+
+#: Rules for everything drawn here; selectors stay under one class, so nothing leaks into a notebook.
+STYLE: Final = Markup(
+    ".rm-chart{font:12px/1.4 var(--rm-family);font-variant-numeric:tabular-nums;overflow:visible}"
+    ".rm-chart text{fill:var(--rm-ink-2);paint-order:stroke;stroke:var(--rm-surface);stroke-width:4px;"
+    "stroke-linejoin:round}"
+    ".rm-chart text.strong{fill:var(--rm-ink);font-weight:600}.rm-chart text.plain{fill:var(--rm-ink)}"
+    ".rm-chart text.note{fill:var(--rm-ink-3)}.rm-chart text.alarm{fill:var(--rm-leak);font-weight:600}"
+    ".rm-chart text.on-live{fill:var(--rm-on-badge);stroke:none;font-weight:600}"
+    ".rm-chart text.on-panel{stroke:var(--rm-panel)}"
+    + "".join(f".rm-chart .{name}{{fill:var(--rm-{name})}}" for name in ("slack", "kept", "outside", "cache", "whole"))
+    + ".rm-chart .live{fill:var(--rm-live)}.rm-chart .ink{fill:var(--rm-ink)}.rm-chart .ink-2{fill:var(--rm-ink-2)}"
+    ".rm-chart .empty{fill:var(--rm-line)}.rm-chart rect.alarm{fill:var(--rm-leak)}"
+    ".rm-chart .hollow{fill:none;stroke:var(--rm-control)}.rm-chart .area{stroke:var(--rm-surface);stroke-width:.75}"
+    ".rm-chart .spark{fill:none;stroke:var(--rm-ink);stroke-width:1.2;stroke-linejoin:round}"
+    ".rm-chart .spark-limit{stroke:var(--rm-ink);stroke-width:1;stroke-dasharray:2 2}"
+    ".rm-chart .kill{fill:none;stroke:var(--rm-leak);stroke-width:2}"
+    ".rm-chart .line{fill:none;stroke:var(--rm-ink);stroke-width:1.6;stroke-linejoin:round}"
+    ".rm-chart .second{fill:none;stroke:var(--rm-ink-2);stroke-width:1;stroke-linejoin:round}"
+    ".rm-chart .halo{fill:none;stroke:var(--rm-surface);stroke-width:4}.rm-chart .thin{stroke-width:3;opacity:.75}"
+    ".rm-chart .fit{fill:none;stroke:var(--rm-ink);stroke-width:1.6;stroke-dasharray:6 4}"
+    ".rm-chart .limit{stroke:var(--rm-ink);stroke-width:2}"
+    ".rm-chart .request{stroke:var(--rm-ink-2);stroke-width:1.2;stroke-dasharray:2 3}"
+    ".rm-chart .now{stroke:var(--rm-ink-3);stroke-width:1}.rm-chart .axis{stroke:var(--rm-control);stroke-width:1}"
+    ".rm-chart .ahead{fill:none;stroke-width:2;stroke-dasharray:6 4}"
+    ".rm-chart .stretch{stroke-width:7;opacity:.4}"
+    ".rm-chart .reaches{stroke:var(--rm-leak)}.rm-chart .bounded{stroke:var(--rm-ink-2)}"
+    ".rm-chart .diamond{fill:var(--rm-surface);stroke:var(--rm-leak);stroke-width:1.6}"
+    ".rm-chart .event{fill:var(--rm-panel);stroke:var(--rm-ink-2);stroke-width:1.6}"
+    ".rm-chart .from-leak{stop-color:var(--rm-leak)}.rm-chart .from-ink{stop-color:var(--rm-ink-2)}"
+    ".rm-chart .panel{fill:var(--rm-panel)}.rm-chart .hatch{stroke:var(--rm-ink-3);stroke-width:1}"
+    ".rm-chart .tick{stroke:var(--rm-ink-2);stroke-width:1.2;stroke-dasharray:2 2}",
+)
+
+
+def definitions(*children: Markup) -> Markup:
+    """Wrap gradients and patterns that a chart refers to.
+
+    Parameters
+    ----------
+    *children
+        Elements with ids of their own.
+
+    Returns
+    -------
+    Markup
+        A ``defs`` element.
+
+    Examples
+    --------
+    >>> definitions()
+    '<defs></defs>'
+    """
+    return el("defs", join(*children))
