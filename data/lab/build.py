@@ -43,5 +43,5 @@ def build(folder: Path, *, jemalloc_archive: Path | None = None) -> Path:
     if jemalloc_archive:
         # Only what malloc and mallctl need: the archive's C++ operators would want libstdc++.
         command += ["-C", f"link-args=-Wl,-u,malloc -Wl,-u,mallctl {jemalloc_archive} -lm"]
-    subprocess.run([*command, "-o", str(target), str(PROGRAMS / "service.rs")], check=True)  # noqa: S603
+    subprocess.run([*command, "-o", str(target), str(PROGRAMS / "service.rs")], check=True)
     return target

@@ -21,13 +21,13 @@ class Layout:
     version
         1 or 2; 0 when there is none that we may write to.
     memory
-        Folder in which the lab makes its cgroups.
+        Folder in which the lab makes its cgroups; means nothing with version 0.
     pressure
         Folder of the unified hierarchy beside version 1, which has the pressure files; null without.
     """
 
     version: int
-    memory: Path | None = None
+    memory: Path = Path()
     pressure: Path | None = None
 
     def __str__(self) -> str:
@@ -77,9 +77,12 @@ def _unified(root: Path) -> Path | None:
 
 def remove(layout: Layout) -> None:
     """Remove the lab's own folders once they are empty."""
-    for home in {layout.memory, layout.pressure} - {None}:
+    if not layout.version:
+        return
+    for home in (layout.memory, layout.pressure):
         with contextlib.suppress(OSError):
-            home.rmdir()
+            if home:
+                home.rmdir()
 
 
 #: What `Cgroup.read` returns, in this order.
@@ -123,7 +126,7 @@ class Cgroup:
         self._layout = layout
         self.folder = layout.memory / name
         self._folders = [self.folder]
-        self.folder.mkdir(exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         if layout.pressure and layout.pressure != layout.memory:
             self._folders.append(layout.pressure / name)
             self._folders[1].mkdir(exist_ok=True)
@@ -170,14 +173,14 @@ class Cgroup:
             In the order of `SIGNALS`; None where this kernel does not say.
         """
         stat = _pairs(self._text("stat"))
-        usage = self._whole("usage")
+        usage = self._whole("usage") or 0
         if self._layout.version == 1:
             anon, file, inactive, shmem, swap = (stat.get(key) for key in _V1_KEYS)
             kernel, failures = self._whole("kernel"), self._whole("failures")
         else:
             anon, file, inactive, shmem, kernel = (stat.get(key) for key in _V2_KEYS)
             swap, failures = self._whole("swap"), _pairs(self._text("events")).get("max")
-        working_set = max(0, usage - inactive)
+        working_set = max(0, usage - (inactive or 0))
         some, full = _pressure(self._text("pressure"))
         return usage, working_set, anon, file, inactive, shmem, kernel, swap, self._whole("peak"), failures, some, full
 

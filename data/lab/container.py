@@ -74,6 +74,34 @@ class Event:
     detail: str | None = None
 
 
+@dataclass(slots=True)
+class _Life:
+    """One process of a container, from its start to its end."""
+
+    process: subprocess.Popen[bytes]
+    output: int
+    status: int
+    started: float
+    kills: int
+    pending: bytes = b""
+    truth: tuple[int | None, ...] | None = None
+
+    def read_truth(self) -> None:
+        """Take what the service has written; the last whole line counts."""
+        with contextlib.suppress(BlockingIOError):
+            self.pending += os.read(self.output, 65536)
+        *lines, self.pending = self.pending.split(b"\n")
+        if lines:
+            values = (int(word) for word in lines[-1].split())
+            self.truth = tuple(None if value == -1 else value for value in values)
+
+    def close(self) -> None:
+        """Close the files of a process that has ended."""
+        if self.process.stdout:
+            self.process.stdout.close()
+        os.close(self.status)
+
+
 class Container:
     """A container that is started, measured each second, and restarted when it dies."""
 
@@ -91,13 +119,8 @@ class Container:
         self._environment = dict(environment)
         self._cgroup = cgroups.Cgroup(layout, name, limit_bytes) if layout.version else None
         self._back_off = back_off
-        self._process: subprocess.Popen[bytes] | None = None
-        self._status = -1
-        self._pending = b""
-        self._truth: tuple[int, ...] | None = None
-        self._started = 0.0
+        self._life: _Life | None = None
         self._start_at = 0.0
-        self._kills = 0
         self.events: list[Event] = []
         self.restarts = 0
 
@@ -108,18 +131,16 @@ class Container:
         # `env` sets the preload after that, so that the shell does not run with it.
         script = 'for file in $RMLAB_JOIN; do echo $$ > "$file" || exit 125; done; unset RMLAB_JOIN; exec "$@"'
         settings = [f"{key}={value}" for key, value in self._environment.items()]
-        self._process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             ["/bin/sh", "-c", script, "sh", "/usr/bin/env", *settings, *self._command],
             stdout=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             env={"PATH": "/usr/bin:/bin", "RMLAB_JOIN": " ".join(joins)},
         )
-        os.set_blocking(self._process.stdout.fileno(), False)
-        self._status = os.open(f"/proc/{self._process.pid}/status", os.O_RDONLY)
-        self._pending = b""
-        self._truth = None
-        self._started = now
-        self._kills = self._cgroup.oom_kills() if self._cgroup else 0
+        output = process.stdout.fileno() if process.stdout else -1
+        os.set_blocking(output, False)
+        status = os.open(f"/proc/{process.pid}/status", os.O_RDONLY)
+        self._life = _Life(process, output, status, now, self._oom_kills())
         self.events.append(Event(now, "start"))
 
     def step(self, now: float) -> tuple[int | float | None, ...] | None:
@@ -135,55 +156,48 @@ class Container:
         tuple or None
             In the order of `ROW`; None while there is no process.
         """
-        if self._process is None:
-            if now < self._start_at:
-                return None
-            if self._cgroup:
-                self._cgroup.reset()
-            self.restarts += 1
-            self.start(now)
+        life = self._life
+        if life is None:
+            if now >= self._start_at:
+                if self._cgroup:
+                    self._cgroup.reset()
+                self.restarts += 1
+                self.start(now)
             return None
-        if self._process.poll() is not None:
-            self._ended(now)
+        if life.process.poll() is not None:
+            self._ended(life, now)
             return None
-        self._read_truth()
-        process = _status(self._status)
+        life.read_truth()
+        process = _status(life.status)
         if process is None:
             return None
         measured = self._cgroup.read() if self._cgroup else (None,) * len(cgroups.SIGNALS)
-        return (*measured, *process, *(self._truth or (None,) * len(TRUTH)))
+        return (*measured, *process, *(life.truth or (None,) * len(TRUTH)))
 
-    def _ended(self, now: float) -> None:
-        status = self._process.returncode
-        killed = bool(self._cgroup) and self._cgroup.oom_kills() > self._kills
-        self._release()
-        self.events.append(Event(now, "oom_kill") if killed else Event(now, "error", f"exit status {status}"))
-        self._start_at = now + self._back_off.next(now - self._started)
+    def _oom_kills(self) -> int:
+        return self._cgroup.oom_kills() if self._cgroup else 0
 
-    def _read_truth(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._pending += os.read(self._process.stdout.fileno(), 65536)
-        *lines, self._pending = self._pending.split(b"\n")
-        if lines:
-            values = tuple(int(word) for word in lines[-1].split())
-            self._truth = tuple(None if value == -1 else value for value in values)
-
-    def _release(self) -> None:
-        self._process.stdout.close()
-        os.close(self._status)
-        self._process = None
+    def _ended(self, life: _Life, now: float) -> None:
+        killed = self._oom_kills() > life.kills
+        status = f"exit status {life.process.returncode}"
+        life.close()
+        self._life = None
+        self.events.append(Event(now, "oom_kill") if killed else Event(now, "error", status))
+        self._start_at = now + self._back_off.next(now - life.started)
 
     def stop(self, now: float) -> None:
         """End the process, if there is one, as a rollout does."""
-        if self._process is None:
+        life = self._life
+        if life is None:
             return
-        self._process.terminate()
+        life.process.terminate()
         try:
-            self._process.wait(_STOP_SECONDS)
+            life.process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._release()
+            life.process.kill()
+            life.process.wait()
+        life.close()
+        self._life = None
         self.events.append(Event(now, "end"))
         self._start_at = float("inf")
 

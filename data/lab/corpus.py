@@ -12,12 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 import export
+import polars as pl
 import recorded
 import sheet
-from judge import Label, judge, measure
+from judge import Label, judge
+from measure import measure
+
 from rmtoolkit.recording import Report, normalise
 
 PARTS = ("dev", "sealed")
@@ -31,7 +32,9 @@ def _verdict(label: Label) -> str:
     return "inconclusive"
 
 
-def label_run(folder: Path, run: str, overrides: dict[str, list[tuple[str, str, str]]]) -> tuple[recorded.Recorded, dict[str, Any]]:
+def label_run(
+    folder: Path, run: str, overrides: dict[str, list[tuple[str, str, str]]]
+) -> tuple[recorded.Recorded, dict[str, Any]]:
     """Read a run and write its row of the labels table."""
     whole = recorded.read(folder, run, shown_seconds=1 << 20)
     shown = recorded.read(folder, run)
@@ -78,7 +81,9 @@ def label_run(folder: Path, run: str, overrides: dict[str, list[tuple[str, str, 
         "relabelled": bool(label.relabel_reason),
         "relabel_reason": label.relabel_reason,
         "components": " ".join(plan["components"]),
-        "plan": json.dumps({key: plan[key] for key in ("replicas", "releases", "gaps", "back_off_scale", "after_seconds")}),
+        "plan": json.dumps(
+            {key: plan[key] for key in ("replicas", "releases", "gaps", "back_off_scale", "after_seconds")}
+        ),
     }
     return shown, row
 
@@ -86,7 +91,9 @@ def label_run(folder: Path, run: str, overrides: dict[str, list[tuple[str, str, 
 def truth(run: recorded.Recorded) -> pl.DataFrame:
     """List what the program counted: a row per pod and second, scraped or not."""
     first = run.containers[0]
-    pods = pl.DataFrame({"container": [one["index"] for one in run.containers], "pod": [one["pod"] for one in run.containers]})
+    pods = pl.DataFrame(
+        {"container": [one["index"] for one in run.containers], "pod": [one["pod"] for one in run.containers]}
+    )
     return (
         run.frame.join(pods.with_columns(pl.col("container").cast(pl.UInt32)), on="container")
         .select(
@@ -136,7 +143,9 @@ def main() -> None:
         made.sort(key=lambda pair: (pair[1]["shape"], pair[1]["run"]))
         runs, rows = [run for run, _ in made], [row for _, row in made]
         _stack(runs, target / f"{part}.parquet")
-        pl.concat([truth(run) for run in runs]).write_parquet(target / f"{part}_truth.parquet", compression="zstd", compression_level=19)
+        pl.concat([truth(run) for run in runs]).write_parquet(
+            target / f"{part}_truth.parquet", compression="zstd", compression_level=19
+        )
         pl.DataFrame(rows, infer_schema_length=None).write_csv(target / f"{part}_labels.csv")
         sheet.write(runs, rows, folder.parent / f"{part}_sheet.html")
         print(f"{part}: {len(rows)} runs, {sum(row['relabelled'] for row in rows)} relabelled")

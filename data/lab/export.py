@@ -12,13 +12,13 @@ import argparse
 import datetime as dt
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-
 import recorded
+from series import Series, series
+
 from rmtoolkit.recording import Recording, Report, normalise
 
 if TYPE_CHECKING:
@@ -26,158 +26,20 @@ if TYPE_CHECKING:
 
     from recorded import Recorded
 
-_CADVISOR = {
-    "container_memory_working_set_bytes": "working_set_bytes",
-    "container_memory_rss": "anon_bytes",
-    "container_memory_cache": "file_bytes",
-    "container_memory_usage_bytes": "usage_bytes",
-    "container_memory_swap": "swap_bytes",
-    "container_memory_max_usage_bytes": "peak_bytes",
-    "container_memory_kernel_usage": "kernel_bytes",
-    "container_memory_total_inactive_file_bytes": "inactive_file_bytes",
-    "container_memory_failcnt": "failcnt",
-    "container_pressure_memory_waiting_seconds_total": "psi_some_seconds",
-    "container_pressure_memory_stalled_seconds_total": "psi_full_seconds",
-}
-_PROCESS = {"process_resident_memory_bytes": "rss_bytes", "process_threads": "threads"}
-_JEMALLOC = {
-    f"jemalloc_{name}_bytes": f"{name}_bytes"
-    for name in ("allocated", "active", "resident", "mapped", "retained", "metadata")
-}
-_COUNTERS = ("_total", "_failcnt")
-_OOM_EXIT = "OOMKilled"
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One Prometheus series: a name, labels, and samples at Unix seconds."""
-
-    name: str
-    labels: dict[str, str]
-    times: list[int]
-    values: list[float | int]
-
-
-def series(run: Recorded) -> list[Series]:
-    """List what the exporters of a cluster would have said about a run.
-
-    Parameters
-    ----------
-    run
-        The run.
-
-    Returns
-    -------
-    list of Series
-        cAdvisor, kube-state-metrics, the process collector, and jemalloc gauges where the service has them.
-    """
-    found: list[Series] = []
-    for container in run.containers:
-        rows = run.frame.filter(pl.col("container") == container["index"], pl.col("scraped"))
-        found += _per_life(run, container, rows)
-        found += _state(run, container, rows)
-    return found
-
-
-def _per_life(run: Recorded, container: dict[str, Any], rows: pl.DataFrame) -> Iterator[Series]:
-    pod = {"namespace": container["namespace"], "pod": container["pod"], "container": container["container"]}
-    begins = [event["time"] for event in container["events"] if event["kind"] == "start"]
-    target = {
-        **pod,
-        "instance": f"10.1.{run.plan['seed'] % 250}.{container['index'] + 10}:9464",
-        "job": container["workload"],
-    }
-    for (life,), part in rows.group_by(["life"], maintain_order=True):
-        name = run.digest(container["pod_uid"], life)
-        cadvisor = {
-            **pod,
-            "id": f"/kubepods/burstable/pod{container['pod_uid']}/{name}",
-            "image": _image(run, container),
-            "name": name,
-            "node": run.node,
-            "job": "kubelet",
-            "metrics_path": "/metrics/cadvisor",
-        }
-        for metric, column in _CADVISOR.items():
-            yield from _column(metric, cadvisor, part, column)
-        begin = int(begins[life])
-        yield Series("container_start_time_seconds", cadvisor, part["unix"].to_list(), [begin] * part.height)
-        for metric, column in _PROCESS.items():
-            yield from _column(metric, target, part, column)
-        if run.plan["allocator"].startswith("jemalloc"):
-            for metric, column in _JEMALLOC.items():
-                yield from _column(metric, target, part, column)
-        yield from _column("http_requests_total", target, part, "work_total")
-
-
-def _column(metric: str, labels: dict[str, str], part: pl.DataFrame, column: str) -> Iterator[Series]:
-    kept = part.select("unix", column).drop_nulls()
-    if kept.height:
-        yield Series(metric, labels, kept["unix"].to_list(), kept[column].to_list())
-
-
-def _image(run: Recorded, container: dict[str, Any]) -> str:
-    return f"registry.example/{container['workload']}:{run.version(container)}"
-
-
-def _state(run: Recorded, container: dict[str, Any], rows: pl.DataFrame) -> Iterator[Series]:
-    """What kube-state-metrics says: it goes on while the container is down."""
-    pod = {"namespace": container["namespace"], "pod": container["pod"]}
-    place = {**pod, "container": container["container"]}
-    first = int(container["events"][0]["time"])
-    stopped = [event["time"] for event in container["events"] if event["kind"] == "end"]
-    last = int(min([run.end, *stopped]))
-    gaps = [(run.start + a * run.time_scale, run.start + b * run.time_scale) for a, b in run.plan["gaps"]]
-    times = [
-        time
-        for time in range(run.start, last, run.time_scale)
-        if time >= first and not any(a <= time < b for a, b in gaps)
-    ]
-    if not times or rows.is_empty():
-        return
-    ends = [event for event in container["events"] if event["kind"] in ("oom_kill", "error")]
-    starts = [event["time"] for event in container["events"] if event["kind"] == "start"][1:]
-
-    def steady(metric: str, labels: dict[str, str], value: float) -> Series:
-        return Series(metric, labels, times, [value] * len(times))
-
-    for kind, value in (("limits", run.plan["limit_bytes"]), ("requests", run.plan["request_bytes"])):
-        if value is not None:
-            labels = {**place, "node": run.node, "resource": "memory", "unit": "byte"}
-            yield steady(f"kube_pod_container_resource_{kind}", labels, value)
-    restarts = [sum(start <= time for start in starts) for time in times]
-    yield Series("kube_pod_container_status_restarts_total", place, times, restarts)
-    for reason in (_OOM_EXIT, "Error"):
-        kinds = [("oom_kill" if reason == _OOM_EXIT else "error") == event["kind"] for event in ends]
-        said = [time for time in times if _latest(time, ends, kinds)]
-        labels = {**place, "reason": reason}
-        if said:
-            yield Series("kube_pod_container_status_last_terminated_reason", labels, said, [1] * len(said))
-    image = {"image": _image(run, container), "image_id": f"sha256:{run.digest('image', container['version'])}"}
-    yield steady("kube_pod_container_info", {**place, **image}, 1)
-    owner = {"owner_kind": "ReplicaSet", "owner_name": container["replica_set"], "owner_is_controller": "true"}
-    yield steady("kube_pod_owner", {**pod, **owner}, 1)
-    deployment = {"owner_kind": "Deployment", "owner_name": container["workload"], "owner_is_controller": "true"}
-    labels = {"namespace": container["namespace"], "replicaset": container["replica_set"], **deployment}
-    if container["replica"] == 0:
-        yield steady("kube_replicaset_owner", labels, 1)
-
-
-def _latest(time: int, ends: list[dict[str, Any]], kinds: list[bool]) -> bool:
-    """Whether the last end before a time was of the kind marked true."""
-    before = [kind for event, kind in zip(ends, kinds, strict=True) if event["time"] <= time]
-    return bool(before) and before[-1]
-
 
 def _number(value: float) -> str:
     """Write a value as Prometheus does."""
     return str(value) if isinstance(value, int) or value != int(value) else str(int(value))
 
 
+def _metric(one: Series) -> dict[str, str]:
+    return {"__name__": one.name} | one.labels
+
+
 def _matrix(found: Iterable[Series], *, every: int = 1) -> dict[str, Any]:
     result = [
         {
-            "metric": {"__name__": one.name, **one.labels},
+            "metric": _metric(one),
             "values": [[time, _number(value)] for time, value in zip(one.times, one.values, strict=True)][::every],
         }
         for one in found
@@ -186,10 +48,7 @@ def _matrix(found: Iterable[Series], *, every: int = 1) -> dict[str, Any]:
 
 
 def _vector(found: Iterable[Series]) -> dict[str, Any]:
-    result = [
-        {"metric": {"__name__": one.name, **one.labels}, "value": [one.times[-1], _number(one.values[-1])]}
-        for one in found
-    ]
+    result = [{"metric": _metric(one), "value": [one.times[-1], _number(one.values[-1])]} for one in found]
     return {"status": "success", "data": {"resultType": "vector", "result": result}}
 
 
@@ -302,10 +161,10 @@ def kubectl_top(run: Recorded, target: Path, *, every: int = 1, all_namespaces: 
             container = next(one for one in run.containers if one["index"] == index)
             memory = f"{working_set >> 20}Mi"
             table.append((container["namespace"], container["pod"], container["container"], "1m", memory))
-        if not all_namespaces:
-            table = [row[1:] for row in table]
-        widths = [max(map(len, column)) + 3 for column in zip(*table, strict=True)]
-        lines += ["".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
+        columns = [*zip(*table, strict=True)][0 if all_namespaces else 1 :]
+        widths = [max(map(len, column)) + 3 for column in columns]
+        printed = zip(*columns, strict=True)
+        lines += ["".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in printed]
     _write(target, "\n".join([*lines, ""]))
 
 
@@ -358,16 +217,21 @@ def recording(run: Recorded) -> Recording:
 
 
 def _events(run: Recorded) -> pl.DataFrame:
-    rows = []
+    rows: list[tuple[int, float, str, None, str | None]] = []
     for one in run.containers:
-        for event in one["events"]:
-            rows.append((one["index"], event["time"], event["kind"], None, event["detail"]))
+        rows += [(one["index"], event["time"], event["kind"], None, event["detail"]) for event in one["events"]]
         if one["version"] > 1:
             rows.append((one["index"], one["events"][0]["time"], "release", None, run.version(one)))
         for begin, end in run.plan["gaps"]:
             span = f"{(end - begin) * run.time_scale} s"
             rows.append((one["index"], run.start + begin * run.time_scale, "gap", None, span))
-    schema = {"container_id": pl.UInt32, "time": pl.Float64, "kind": pl.String, "value_bytes": pl.Int64, "detail": pl.String}
+    schema = {
+        "container_id": pl.UInt32,
+        "time": pl.Float64,
+        "kind": pl.String,
+        "value_bytes": pl.Int64,
+        "detail": pl.String,
+    }
     return pl.DataFrame(rows, schema=schema, orient="row").filter(pl.col("time") <= run.end)
 
 
@@ -377,7 +241,7 @@ def _write(target: Path, text: str) -> None:
     part.replace(target)
 
 
-def export(run: Recorded, form: str, target: Path, *, log: Path | None = None, every: int = 1) -> None:
+def export(run: Recorded, form: str, target: Path, *, log: Path = Path("/dev/null"), every: int = 1) -> None:
     """Write a run in one of the formats; see the module for their names."""
     writers: dict[str, Callable[[], object]] = {
         "prometheus": lambda: prometheus(run, target, every=every),

@@ -11,13 +11,14 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import names
+from drafts import MIB
 from record import Run
-from shapes import MIB, SHAPES
+from shapes import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shapes import Draft
+    from drafts import Draft
 
 SEED = 20_261_125
 SHORTEST_SECONDS, LONGEST_SECONDS = 200, 900
@@ -41,10 +42,11 @@ _ALLOCATORS: tuple[tuple[str, dict[str, str], int], ...] = (
 
 def _limit(random: Random, draft: Draft, window: int) -> tuple[int | None, int]:
     """Draw a limit, and how long the run may go on after its window."""
+    rate = draft.rate_bytes_per_second or 1.0
     if draft.limit_bytes is not None:
         if not draft.leak:
             return int(draft.limit_bytes), 0
-        life = (draft.limit_bytes - draft.level_bytes) / draft.rate_bytes_per_second + window
+        life = (draft.limit_bytes - draft.level_bytes) / rate + window
         return int(draft.limit_bytes), int(1.5 * life) + 60
     if not draft.leak:
         if random.random() < 0.05:
@@ -52,11 +54,11 @@ def _limit(random: Random, draft: Draft, window: int) -> tuple[int | None, int]:
         factor = random.choice((random.uniform(1.08, 1.25), random.uniform(1.25, 1.8), random.uniform(1.8, 3.5)))
         return int(draft.peak_bytes * factor + 6 * MIB), 0
     left = random.uniform(0.15, 2.2) * window
-    generous = random.random() < 0.3 or draft.rate_bytes_per_second * window < 0.05 * draft.level_bytes
+    generous = random.random() < 0.3 or rate * window < 0.05 * draft.level_bytes
     if generous:
         return int(draft.peak_bytes * random.uniform(1.8, 4) + 6 * MIB), 0
-    limit = max(draft.level_bytes + draft.rate_bytes_per_second * left, draft.peak_bytes + 3 * MIB)
-    left = (limit - draft.level_bytes) / draft.rate_bytes_per_second
+    limit = max(draft.level_bytes + rate * left, draft.peak_bytes + 3 * MIB)
+    left = (limit - draft.level_bytes) / rate
     return int(limit), int(min(1.5 * left + 60, AFTER_WINDOWS * window, AFTER_SECONDS))
 
 
@@ -68,6 +70,11 @@ def _gaps(random: Random, window: int) -> list[list[int]]:
         start = random.randint(int(window * 0.1), int(window * 0.85))
         gaps.append([start, start + random.randint(3, max(4, int(window * 0.08)))])
     return gaps
+
+
+def _place(seed: int) -> tuple[str, str]:
+    labels = names.draw(seed)
+    return labels.namespace, labels.workload
 
 
 def draw(shape: str, part: str, index: int, seed: int, taken: set[tuple[str, str]]) -> Run:
@@ -96,9 +103,9 @@ def draw(shape: str, part: str, index: int, seed: int, taken: set[tuple[str, str
     more |= draft.run
     leaking_replica = more.pop("leaking_replica", None)
     run_seed = random.randrange(1 << 30)
-    while (labels := names.draw(run_seed)) and (labels.namespace, labels.workload) in taken:
+    while _place(run_seed) in taken:
         run_seed += 1
-    taken.add((labels.namespace, labels.workload))
+    taken.add(_place(run_seed))
     label = {
         "part": part,
         "shape": shape,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import signal
 import sys
@@ -23,11 +22,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import polars as pl
-
 import build
 import cgroups
 import names
+import polars as pl
 from container import ROW, BackOff, Container, find_library
 
 #: Samples are taken this far into each second, when the services have done their work and sleep.
@@ -37,10 +35,9 @@ STARTS_PER_SECOND = 4
 #: A rollout replaces one replica after the other, so many seconds apart.
 ROLLOUT_SECONDS = 3
 
-_INTEGERS = {name: pl.Int64 for name in ROW if not name.startswith("psi_")}
 SCHEMA = pl.Schema(
-    {"container": pl.UInt32, "time": pl.Datetime("ms", "UTC"), "scraped": pl.Boolean}
-    | {name: _INTEGERS.get(name, pl.Float64) for name in ROW},
+    {"container": pl.UInt32(), "time": pl.Datetime("ms", "UTC"), "scraped": pl.Boolean()}
+    | {name: pl.Float64() if name.startswith("psi_") else pl.Int64() for name in ROW},
 )
 
 
@@ -184,7 +181,9 @@ class Recording:
         second = int(now - self.epoch)
         while self._releases and self._releases[0][1] <= second:
             version, at = self._releases.popleft()
-            self._rollout.extend((at + replica * ROLLOUT_SECONDS, replica, version) for replica in range(self.run.replicas))
+            self._rollout.extend(
+                (at + replica * ROLLOUT_SECONDS, replica, version) for replica in range(self.run.replicas)
+            )
         while self._rollout and self._rollout[0][0] <= second:
             _, replica, version = self._rollout.popleft()
             for pod in self._pods:
@@ -252,11 +251,12 @@ class Recording:
             ],
         }
         target = self._out / f"{self.run.run}.parquet"
-        frame.write_parquet(f"{target}.part", compression="zstd")
+        frame_part = self._out / f"{self.run.run}.parquet.part"
+        frame.write_parquet(frame_part, compression="zstd")
         part = self._out / f"{self.run.run}.json.part"
         part.write_text(json.dumps(about, indent=1))
         part.replace(self._out / f"{self.run.run}.json")
-        os.replace(f"{target}.part", target)
+        frame_part.replace(target)
 
 
 def _program(allocator: str, out: Path) -> Path:
@@ -280,7 +280,9 @@ def record(plan: list[Run], out: Path, *, jobs: int = 64) -> None:
     pending = deque(run for run in plan if not (out / f"{run.run}.parquet").exists())
     layout = cgroups.find()
     if not layout.version:
-        print("No memory cgroup can be made here: only processes are recorded, and no limit kills them.", file=sys.stderr)
+        print(
+            "No memory cgroup can be made here: only processes are recorded, and no limit kills them.", file=sys.stderr
+        )
     # Compiled before the first second is recorded: a compiler would hold everything up.
     programs = {allocator: _program(allocator, out) for allocator in {run.allocator for run in pending}}
     active: list[Recording] = []

@@ -99,8 +99,9 @@ def read(folder: Path, run: str, *, time_scale: int = 1, shown_seconds: int | No
         The end of the window is the true end of the recording, so that times lie in the past.
     """
     about = json.loads((folder / f"{run}.json").read_text())
-    epoch, plan = about["epoch"], about["plan"]
-    shown = shown_seconds or plan["window_seconds"]
+    epoch: int = about["epoch"]
+    plan = about["plan"]
+    shown: int = shown_seconds or plan["window_seconds"]
     end = (epoch + shown) // time_scale * time_scale
     start = end - shown * time_scale
 
@@ -120,6 +121,8 @@ def read(folder: Path, run: str, *, time_scale: int = 1, shown_seconds: int | No
         .sort("container", "second")
     )
     starts = [[event["time"] for event in container["events"] if event["kind"] == "start"] for container in containers]
-    life = [sum(begin <= unix for begin in starts[index]) - 1 for index, unix in frame.select("container", "unix").rows()]
+    life = [
+        sum(begin <= unix for begin in starts[index]) - 1 for index, unix in frame.select("container", "unix").rows()
+    ]
     frame = frame.with_columns(life=pl.Series(life, dtype=pl.Int64).clip(0))
     return Recorded(plan, [c for c in containers if c["events"]], frame, time_scale, start, end)

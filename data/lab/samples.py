@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-
 import recorded
 from export import export
 
@@ -66,9 +65,7 @@ def make(folder: Path, line: dict[str, Any], target: Path) -> dict[str, Any]:
         Its row of the truth table; rates are in the time of the cluster.
     """
     label = line["label"]
-    run = recorded.read(
-        folder, line["run"], time_scale=label["time_scale"], shown_seconds=label.get("shown_seconds")
-    )
+    run = recorded.read(folder, line["run"], time_scale=label["time_scale"], shown_seconds=label.get("shown_seconds"))
     first = run.containers[0]
     name = first["workload"] + _SUFFIX[label["export"]]
     where = target / name
@@ -105,7 +102,15 @@ def table(rows: list[dict[str, Any]]) -> str:
         lost = "nothing" if not row["lost_bytes"] else f"{row['lost_bytes_per_hour'] / 2**20:,.2f} MiB per hour"
         peak = f"{row['peak_bytes'] >> 20} of {row['limit_bytes'] >> 20} MiB"
         cause = row["cause"].rstrip("|").replace("|", " or ") + (" or none" if row["cause"].endswith("|") else "")
-        cells = (f"`{row['sample']}`", row["verdict"], row["pattern"].replace("|", " or "), cause, lost, peak, row["oom_kills"])
+        cells = (
+            f"`{row['sample']}`",
+            row["verdict"],
+            row["pattern"].replace("|", " or "),
+            cause,
+            lost,
+            peak,
+            row["oom_kills"],
+        )
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 

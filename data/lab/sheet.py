@@ -24,16 +24,23 @@ _LINES = (
 )
 
 
+def _marks(run: Recorded) -> list[tuple[float, str]]:
+    """List times and colours of what ended a container."""
+    colours = {"oom_kill": "#c8402f", "error": "#e0a030", "end": "#999"}
+    events = [event for one in run.containers for event in one["events"]]
+    return [(event["time"], colours[event["kind"]]) for event in events if event["kind"] in colours]
+
+
 def panel(run: Recorded, row: dict[str, Any]) -> str:
     """Draw one run as an SVG group of `WIDTH` by `HEIGHT`."""
-    window = run.plan["window_seconds"]
+    window: int = run.plan["window_seconds"]
     frame = run.frame.filter(pl.col("scraped")).with_columns(
         live=pl.col("live_bytes") + pl.col("outside_bytes"),
         dead=pl.col("dead_bytes") + pl.col("outside_dead_bytes"),
     )
     limit = run.plan["limit_bytes"]
-    top = float(frame["working_set_bytes"].max() or 1) * 1.12
-    if limit and limit < 1.6 * top:
+    top = max(frame["working_set_bytes"].to_list(), default=1.0) * 1.12
+    if limit and limit < 1.6 * top:  # a far limit would press the curves flat
         top = max(top, limit * 1.04)
 
     def x(second: float) -> float:
@@ -42,11 +49,12 @@ def panel(run: Recorded, row: dict[str, Any]) -> str:
     def y(value: float) -> float:
         return HEIGHT - _BOTTOM - value / top * (HEIGHT - _TOP - _BOTTOM)
 
+    frame_colour = "#e0a030" if row["relabelled"] else "#ddd"
     colour = "#c8402f" if row["leak"] else "#3a9a5b"
     first = f"{row['run']} {row['shape']} {row['allocator']}"
     second = f"{row['verdict']} · {row['pattern'].split('|')[0]} · {row['cause'].split('|')[0]}"
     parts = [
-        f'<rect x="1" y="1" width="{WIDTH - 2}" height="{HEIGHT - 2}" fill="white" stroke="{"#e0a030" if row["relabelled"] else "#ddd"}"/>',
+        f'<rect x="1" y="1" width="{WIDTH - 2}" height="{HEIGHT - 2}" fill="white" stroke="{frame_colour}"/>',
         f'<text x="5" y="13">{html.escape(first)}</text>',
         f'<text x="5" y="26" fill="{colour}">{html.escape(second)}</text>',
         f'<text x="5" y="{HEIGHT - 3}" fill="#777">0 to {top / 2**20:.0f} MiB, {window} s</text>',
@@ -60,12 +68,9 @@ def panel(run: Recorded, row: dict[str, Any]) -> str:
             text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in points.gather_every(step).rows())
             if text:
                 parts.append(f'<polyline points="{text}" fill="none" stroke="{stroke}" stroke-width="{width}"/>')
-    for one in run.containers:
-        for event in one["events"]:
-            if event["kind"] in ("oom_kill", "error", "end"):
-                at = x((event["time"] - run.start) / run.time_scale)
-                mark = {"oom_kill": "#c8402f", "error": "#e0a030", "end": "#999"}[event["kind"]]
-                parts.append(f'<path d="M{at:.1f} {_TOP}V{HEIGHT - _BOTTOM}" stroke="{mark}" stroke-dasharray="1 2"/>')
+    for time, colour in _marks(run):
+        at = x((time - run.start) / run.time_scale)
+        parts.append(f'<path d="M{at:.1f} {_TOP}V{HEIGHT - _BOTTOM}" stroke="{colour}" stroke-dasharray="1 2"/>')
     return "".join(parts)
 
 
@@ -77,7 +82,9 @@ def svg(runs: list[Recorded], rows: list[dict[str, Any]]) -> str:
         for at, (run, row) in enumerate(zip(runs, rows, strict=True))
     ]
     size = f'width="{PER_ROW * WIDTH}" height="{height}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">{"".join(cells)}</svg>'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">{"".join(cells)}</svg>'
+    )
 
 
 def write(runs: list[Recorded], rows: list[dict[str, Any]], target: Path) -> None:

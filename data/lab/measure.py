@@ -1,0 +1,155 @@
+"""Measure what a recorded run shows and what its program counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    from recorded import Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was measured in the window; bytes, recorded seconds.
+
+    Attributes
+    ----------
+    level, peak
+        Working set: median of the last tenth, and the highest sample.
+    early
+        Median working set of the second tenth of the window.
+    live, live_early
+        Bytes in use inside the program, heap and outside, at the same places.
+    lost
+        Bytes lost by the container that lost most, summed over its lives.
+    onset
+        Second at which it began to lose; null when it lost nothing.
+    rate
+        Bytes lost per second from the onset on.
+    noise
+        Spread of the working set around a straight line from the onset on.
+    swing
+        From the 5th to the 98th percentile of the working set, after the first fifth of the window.
+    settled_at
+        Part of the window after which the bytes in use stay within 5 % of their last level.
+    seen
+        Growth of the working set from the onset to the window's end, as the line through it.
+    file_growth
+        Growth of the page cache.
+    kills, lives
+        OOM kills and lives in the window, all containers.
+    longest_life
+        Part of the window that the longest life covers.
+    seconds_to_limit
+        From the window's end to the next OOM kill; null when there was none.
+    watched_seconds
+        How long the run went on after its window.
+    """
+
+    level: float
+    peak: float
+    early: float
+    live: float
+    live_early: float
+    lost: int
+    onset: int | None
+    rate: float
+    noise: float
+    swing: float
+    settled_at: float
+    seen: float
+    file_growth: float
+    kills: int
+    lives: int
+    longest_life: float
+    seconds_to_limit: int | None
+    watched_seconds: int
+
+
+def _within(frame: pl.DataFrame, column: str, low: float, high: float, window: int) -> float:
+    """Take the median over a part of the window."""
+    part = frame.filter(pl.col("second").is_between(low * window, high * window))[column].drop_nulls()
+    return float(np.median(part.to_numpy())) if part.len() else 0.0
+
+
+def _line(second: pl.Series, value: pl.Series) -> tuple[float, float]:
+    """Fit a line; returns its rise over the span and the spread around it."""
+    if second.len() < 3:
+        return 0.0, 0.0
+    x, y = second.to_numpy().astype(float), value.to_numpy().astype(float)
+    slope, level = np.polyfit(x - x.mean(), y, 1)
+    rest = y - level - slope * (x - x.mean())
+    return float(slope * (x[-1] - x[0])), float(1.48 * np.median(np.abs(rest - np.median(rest))))
+
+
+def _most(column: pl.Series) -> float:
+    """Take the largest value; 0 of none."""
+    return float(column.drop_nulls().to_numpy().max()) if column.drop_nulls().len() else 0.0
+
+
+def measure(shown: Recorded, whole: Recorded) -> Facts:
+    """Measure a run.
+
+    Parameters
+    ----------
+    shown
+        The run cut to its window.
+    whole
+        The same run with what went on after the window.
+    """
+    window = shown.plan["window_seconds"]
+    frame = shown.frame.with_columns(
+        dead=pl.col("dead_bytes") + pl.col("outside_dead_bytes"),
+        inside=pl.col("live_bytes") + pl.col("outside_bytes"),
+    )
+    grown = (
+        frame.drop_nulls("dead")
+        .group_by("container", "life", maintain_order=True)
+        .agg(lost=pl.col("dead").last() - pl.col("dead").first())
+        .group_by("container", maintain_order=True)
+        .agg(pl.col("lost").sum())
+        .sort("lost", maintain_order=True)
+    )
+    loser, lost = (grown["container"][-1], int(grown["lost"][-1])) if grown.height else (0, 0)
+    focus = (
+        frame.filter(pl.col("container") == loser)
+        if lost
+        else frame.filter(pl.col("container") == frame["container"].max())
+    )
+    losing = focus.filter(pl.col("dead") > 0)
+    onset = int(losing["second"][0]) if lost and losing.height else None
+    tail = focus.filter(pl.col("second") >= (onset or 0), pl.col("life") == focus["life"].max())
+    seen, noise = _line(tail["second"], tail["working_set_bytes"])
+    settled = focus.filter(pl.col("second") >= 0.2 * window)["working_set_bytes"].cast(pl.Float64)
+    live = _within(focus, "inside", 0.9, 1.0, window)
+    moving = focus.filter((pl.col("inside").rolling_median(9) - live).abs() > 0.05 * live)
+    events = [event for one in shown.containers for event in one["events"]]
+    kills = [event for one in whole.containers for event in one["events"] if event["kind"] == "oom_kill"]
+    end = shown.plan["window_seconds"]
+    after = [int(event["time"] - whole.start) - end for event in kills if event["time"] - whole.start > end]
+    spans = focus.group_by("container", "life").len()["len"]
+    span = max(window - (onset or 0), 1)
+    return Facts(
+        level=_within(focus, "working_set_bytes", 0.9, 1.0, window),
+        peak=_most(frame["working_set_bytes"]),
+        early=_within(focus, "working_set_bytes", 0.1, 0.2, window),
+        live=live,
+        live_early=_within(focus, "inside", 0.1, 0.2, window),
+        lost=lost,
+        onset=onset,
+        rate=lost / span if onset is not None else 0.0,
+        noise=noise,
+        swing=float((settled.quantile(0.98) or 0) - (settled.quantile(0.05) or 0)),
+        settled_at=_most(moving["second"]) / window,
+        seen=seen,
+        file_growth=_within(focus, "file_bytes", 0.9, 1.0, window) - _within(focus, "file_bytes", 0.0, 0.1, window),
+        kills=sum(event["kind"] == "oom_kill" for event in events),
+        lives=sum(event["kind"] == "start" for event in events),
+        longest_life=_most(spans) / window,
+        seconds_to_limit=min(after, default=None),
+        watched_seconds=int(_most(whole.frame["second"])) - end,
+    )
