@@ -134,6 +134,8 @@ def _open_headline(situation: Situation, subject: str) -> str:
     row = situation.row
     main = situation.main
     if row["pattern"] == "insufficient_data" or main is None:
+        if situation.pool.notes.get("kills", 0):
+            return f"{subject} cannot be decided yet: an OOM kill ends every life before a trend can show."
         return f"{subject} cannot be decided yet: there are too few samples."
     if row["pattern"] == "at_limit":
         return f"{subject} cannot be decided yet: it lies flat at its limit, where growth would not show."
@@ -235,6 +237,9 @@ def reason(situation: Situation) -> str:
     """
     row, main, pool = situation.row, situation.main, situation.pool
     if main is None or main.signal is None:
+        if kills := int(pool.notes.get("kills", 0)):
+            longest = max((opinion.duration_seconds for opinion in pool.opinions), default=0.0)
+            return f"{kills} lives ended in an OOM kill, the longest after {hours(longest / 3600)}."
         return "At least 24 samples of one life are needed to see a trend."
     signal = SIGNAL_WORDS.get(main.signal, main.signal)
     span = hours(main.duration_seconds / 3600)
@@ -346,6 +351,8 @@ def next_step(situation: Situation) -> str:
 
 def _what_would_settle(situation: Situation) -> str:
     row, main = situation.row, situation.main
+    if (main is None or main.signal is None) and situation.pool.notes.get("kills", 0):
+        return "Raise the limit once by half: if a life then settles, the start needed the memory; if it is killed later, it leaks."
     if main is None or main.signal is None:
         return "Record for longer: at least 24 samples of one life, better 200."
     if main.notes.get("restarts_unknown"):

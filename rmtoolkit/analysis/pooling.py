@@ -91,7 +91,9 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     """
     usable = [opinion for opinion in opinions if opinion.signal is not None]
     if not usable:
-        return Pool(list(opinions), 0.0, 0.0, 1.0, opinions[-1] if opinions else None)
+        pool = Pool(list(opinions), 0.0, 0.0, 1.0, opinions[-1] if opinions else None)
+        pool.notes["kills"] = sum(opinion.life["ended"] == "oom_kill" for opinion in opinions)
+        return pool
     current, older = _running_version(usable)
     pool = _combine(current)
     _unmask(pool, current)
