@@ -18,10 +18,12 @@ import recorded
 import sheet
 from judge import Label, judge
 from measure import measure
+from shapes import SHAPES
 
 from rmtoolkit.recording import Report, normalise
 
 PARTS = ("dev", "sealed")
+_BEGIN, _END = "<!-- counts: made by data/lab/corpus.py -->", "<!-- end of the counts -->"
 _TRUTH = ("live_bytes", "dead_bytes", "outside_bytes", "outside_dead_bytes")
 
 
@@ -73,7 +75,7 @@ def label_run(
         "limit_bytes": plan["limit_bytes"],
         "lives": facts.lives,
         "oom_kills": facts.kills,
-        "seconds_to_limit": facts.seconds_to_limit if facts.lost else None,
+        "seconds_to_limit": facts.seconds_to_limit if label.leak else None,
         "watched_seconds": facts.watched_seconds,
         "intended_leak": plan["label"]["leak"],
         "intended_decidable": plan["label"]["decidable"],
@@ -124,6 +126,18 @@ def _stack(runs: list[recorded.Recorded], target: Path) -> None:
     normalise(pl.concat(containers), pl.concat(samples), pl.concat(events), report).write(target)
 
 
+def counts(rows: list[dict[str, Any]]) -> str:
+    """Write the runs per shape as a Markdown table."""
+    head = "| shape | dev | sealed | leaks | decidable | relabelled |\n|---|---|---|---|---|---|"
+    lines = []
+    for shape in [*SHAPES, "all"]:
+        mine = [row for row in rows if shape in (row["shape"], "all")]
+        parts = [sum(row["part"] == part for row in mine) for part in PARTS]
+        marks = [sum(row[name] for row in mine) for name in ("leak", "decidable", "relabelled")]
+        lines.append(f"| {shape} | " + " | ".join(map(str, parts + marks)) + " |")
+    return "\n".join([head, *lines])
+
+
 def _overrides(path: Path) -> dict[str, list[tuple[str, str, str]]]:
     found: dict[str, list[tuple[str, str, str]]] = {}
     if path.exists():
@@ -137,6 +151,7 @@ def main() -> None:
     """Make everything for both parts."""
     folder, target = Path(sys.argv[1]), Path(sys.argv[2])
     overrides = _overrides(target / "overrides.csv")
+    everything: list[dict[str, Any]] = []
     for part in PARTS:
         finished = sorted(path.stem for path in folder.glob(f"{part[0]}*.parquet"))
         made = [label_run(folder, run, overrides) for run in finished]
@@ -148,7 +163,11 @@ def main() -> None:
         )
         pl.DataFrame(rows, infer_schema_length=None).write_csv(target / f"{part}_labels.csv")
         sheet.write(runs, rows, folder.parent / f"{part}_sheet.html")
+        everything += rows
         print(f"{part}: {len(rows)} runs, {sum(row['relabelled'] for row in rows)} relabelled")
+    readme = target / "README.md"
+    before, _, rest = readme.read_text().partition(_BEGIN)
+    readme.write_text(f"{before}{_BEGIN}\n{counts(everything)}\n{_END}{rest.partition(_END)[2]}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from measure import Facts
 
 #: Growth below this part of the level does not matter; below so many noise widths it cannot be seen.
-MATTERS, VISIBLE = 0.03, 3.0
+MATTERS, VISIBLE = 0.03, 2.0
 #: Fewer samples than this after the onset cannot carry a verdict, nor can less of the window.
 FEWEST_SAMPLES, LEAST_OF_WINDOW = 60, 0.2
 
@@ -59,29 +59,30 @@ def judge(intended: dict[str, Any], facts: Facts, *, has_gauges: bool) -> Label:
     return label
 
 
+def _why_undecidable(facts: Facts) -> str:
+    """Say why a leak cannot be called from its window; empty when it can."""
+    masked_by_kills = facts.kills >= 3 and facts.lost / facts.lives >= MATTERS * facts.level
+    seen_seconds = facts.window - (facts.onset or 0)
+    if facts.kills >= 3 and not masked_by_kills:
+        return "no life is long enough"
+    if seen_seconds < max(FEWEST_SAMPLES, LEAST_OF_WINDOW * facts.window):
+        return "too little of the window after the onset"
+    if facts.lost < MATTERS * facts.level:
+        return "growth below what matters"
+    if facts.lost < VISIBLE * facts.noise and not masked_by_kills:
+        return "growth within the noise"
+    return ""
+
+
 def _judge_leak(label: Label, intended: dict[str, Any], facts: Facts, *, has_gauges: bool) -> None:
     if facts.lost <= 0:
-        label.change(
-            "nothing was lost in the window", leak=False, decidable=False, pattern="plateau", reason="nothing to see"
-        )
+        why = "nothing was lost in the window"
+        label.change(why, leak=False, decidable=False, pattern="plateau", reason=why)
         return
-    if intended["shape"] == "late_leak":
-        return
-    window = facts.lost / facts.rate + (facts.onset or 0)
-    after_onset = window - (facts.onset or 0)
-    too_few = after_onset < max(FEWEST_SAMPLES, LEAST_OF_WINDOW * window)
-    small = facts.lost < MATTERS * facts.level
-    hidden = facts.lost < VISIBLE * facts.noise and facts.kills < 3
-    if label.decidable and (too_few or small or hidden):
-        why = (
-            "too little of the window after the onset"
-            if too_few
-            else "growth below what matters"
-            if small
-            else "growth within the noise"
-        )
+    why = _why_undecidable(facts)
+    if label.decidable and why:
         label.change(why, decidable=False, reason=why)
-    elif intended["shape"] == "faint_leak" and not small and not hidden:
+    elif not why and intended["shape"] == "faint_leak":
         label.change("the growth is large enough to be seen", decidable=True, reason="", pattern="leak")
     if intended["shape"] == "spike_then_leak" and label.decidable:
         masked = facts.seen < 0.4 * facts.lost and facts.level - facts.live > 0.5 * facts.lost

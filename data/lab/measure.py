@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
     from recorded import Recorded
+
+BINS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,26 +20,29 @@ class Facts:
 
     Attributes
     ----------
+    window
+        How long it is.
     level, peak
-        Working set: median of the last tenth, and the highest sample.
+        Working set: median of the last tenth of the samples, and the highest.
     early
-        Median working set of the second tenth of the window.
+        Median working set of the second tenth of the samples.
     live, live_early
         Bytes in use inside the program, heap and outside, at the same places.
     lost
-        Bytes lost by the container that lost most, summed over its lives.
+        Bytes lost by the container of the last release that lost most, summed over its lives.
     onset
         Second at which it began to lose; null when it lost nothing.
     rate
         Bytes lost per second from the onset on.
     noise
-        Spread of the working set around a straight line from the onset on.
+        Spread of the working set's floor around a straight line from the onset on; the floor is the minimum
+        of each of `BINS` parts, so that bursts and teeth are not noise.
     swing
         From the 5th to the 98th percentile of the working set, after the first fifth of the window.
     settled_at
         Part of the window after which the bytes in use stay within 5 % of their last level.
     seen
-        Growth of the working set from the onset to the window's end, as the line through it.
+        Growth of the working set's floor from the onset to the window's end, as the line through it.
     file_growth
         Growth of the page cache.
     kills, lives
@@ -50,6 +55,7 @@ class Facts:
         How long the run went on after its window.
     """
 
+    window: int
     level: float
     peak: float
     early: float
@@ -70,20 +76,22 @@ class Facts:
     watched_seconds: int
 
 
-def _within(frame: pl.DataFrame, column: str, low: float, high: float, window: int) -> float:
-    """Take the median over a part of the window."""
-    part = frame.filter(pl.col("second").is_between(low * window, high * window))[column].drop_nulls()
-    return float(np.median(part.to_numpy())) if part.len() else 0.0
+def _within(frame: pl.DataFrame, column: str, low: float, high: float) -> float:
+    """Take the median over a part of the samples: a container that is down has none."""
+    values = frame[column].drop_nulls().to_numpy()
+    part = values[int(low * len(values)) : max(int(high * len(values)), 1)]
+    return float(np.median(part)) if len(part) else 0.0
 
 
-def _line(second: pl.Series, value: pl.Series) -> tuple[float, float]:
-    """Fit a line; returns its rise over the span and the spread around it."""
-    if second.len() < 3:
+def _floor_line(values: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Fit a line to the floor of a series; returns its rise over the series and the spread around it."""
+    if len(values) < 2 * BINS:
         return 0.0, 0.0
-    x, y = second.to_numpy().astype(float), value.to_numpy().astype(float)
-    slope, level = np.polyfit(x - x.mean(), y, 1)
-    rest = y - level - slope * (x - x.mean())
-    return float(slope * (x[-1] - x[0])), float(1.48 * np.median(np.abs(rest - np.median(rest))))
+    floor = np.array([part.min() for part in np.array_split(values.astype(float), BINS)])
+    place = np.arange(BINS) - (BINS - 1) / 2
+    slope, level = np.polyfit(place, floor, 1)
+    rest = floor - level - slope * place
+    return float(slope * BINS), float(1.48 * np.median(np.abs(rest - np.median(rest))))
 
 
 def _most(column: pl.Series) -> float:
@@ -106,26 +114,27 @@ def measure(shown: Recorded, whole: Recorded) -> Facts:
         dead=pl.col("dead_bytes") + pl.col("outside_dead_bytes"),
         inside=pl.col("live_bytes") + pl.col("outside_bytes"),
     )
+    # A leak that a release has ended is none: only the pods of the last release are looked at.
+    last = max(one["version"] for one in shown.containers)
+    current = frame.filter(
+        pl.col("container").is_in([one["index"] for one in shown.containers if one["version"] == last])
+    )
     grown = (
-        frame.drop_nulls("dead")
+        current.drop_nulls("dead")
         .group_by("container", "life", maintain_order=True)
         .agg(lost=pl.col("dead").last() - pl.col("dead").first())
         .group_by("container", maintain_order=True)
         .agg(pl.col("lost").sum())
-        .sort("lost", maintain_order=True)
+        .sort("lost", "container")
     )
     loser, lost = (grown["container"][-1], int(grown["lost"][-1])) if grown.height else (0, 0)
-    focus = (
-        frame.filter(pl.col("container") == loser)
-        if lost
-        else frame.filter(pl.col("container") == frame["container"].max())
-    )
+    focus = current.filter(pl.col("container") == loser)
     losing = focus.filter(pl.col("dead") > 0)
     onset = int(losing["second"][0]) if lost and losing.height else None
     tail = focus.filter(pl.col("second") >= (onset or 0), pl.col("life") == focus["life"].max())
-    seen, noise = _line(tail["second"], tail["working_set_bytes"])
+    seen, noise = _floor_line(tail["working_set_bytes"].to_numpy())
     settled = focus.filter(pl.col("second") >= 0.2 * window)["working_set_bytes"].cast(pl.Float64)
-    live = _within(focus, "inside", 0.9, 1.0, window)
+    live = _within(focus, "inside", 0.9, 1.0)
     moving = focus.filter((pl.col("inside").rolling_median(9) - live).abs() > 0.05 * live)
     events = [event for one in shown.containers for event in one["events"]]
     kills = [event for one in whole.containers for event in one["events"] if event["kind"] == "oom_kill"]
@@ -134,11 +143,12 @@ def measure(shown: Recorded, whole: Recorded) -> Facts:
     spans = focus.group_by("container", "life").len()["len"]
     span = max(window - (onset or 0), 1)
     return Facts(
-        level=_within(focus, "working_set_bytes", 0.9, 1.0, window),
+        window=window,
+        level=_within(focus, "working_set_bytes", 0.9, 1.0),
         peak=_most(frame["working_set_bytes"]),
-        early=_within(focus, "working_set_bytes", 0.1, 0.2, window),
+        early=_within(focus, "working_set_bytes", 0.1, 0.2),
         live=live,
-        live_early=_within(focus, "inside", 0.1, 0.2, window),
+        live_early=_within(focus, "inside", 0.1, 0.2),
         lost=lost,
         onset=onset,
         rate=lost / span if onset is not None else 0.0,
@@ -146,7 +156,7 @@ def measure(shown: Recorded, whole: Recorded) -> Facts:
         swing=float((settled.quantile(0.98) or 0) - (settled.quantile(0.05) or 0)),
         settled_at=_most(moving["second"]) / window,
         seen=seen,
-        file_growth=_within(focus, "file_bytes", 0.9, 1.0, window) - _within(focus, "file_bytes", 0.0, 0.1, window),
+        file_growth=_within(focus, "file_bytes", 0.9, 1.0) - _within(focus, "file_bytes", 0.0, 0.1),
         kills=sum(event["kind"] == "oom_kill" for event in events),
         lives=sum(event["kind"] == "start" for event in events),
         longest_life=_most(spans) / window,
