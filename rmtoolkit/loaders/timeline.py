@@ -311,11 +311,14 @@ def spaced(count: int, asked: Asked, *, found: str) -> tuple[list[int], str]:
     step = parse_duration(asked.interval) if asked.interval is not None else dt.timedelta(0)
     step_ms = step / dt.timedelta(milliseconds=1)
     if start is not None:
-        origin, anchor = _wall(start), f"the first at {start:%Y-%m-%d %H:%M:%S} UTC as asked"
+        origin, anchor = _wall(start), f"{start:%Y-%m-%d %H:%M:%S} UTC as asked"
     else:
         origin = _wall(asked.modified) - round(step_ms * (count - 1))
-        anchor = f"the last when the file was last written ({asked.modified:%Y-%m-%d %H:%M:%S} UTC)"
-    says = f"assumed: no time in the file; {anchor}" + (f", {step} apart" if count > 1 else "")
+        anchor = f"when the file was last written ({asked.modified:%Y-%m-%d %H:%M:%S} UTC)"
+    says = f"assumed: no time in the file; taken as {anchor}"
+    if count > 1:
+        which = "first" if start is not None else "last"
+        says = f"assumed: no time in the file; the {which} snapshot taken as {anchor}, the others {step} apart"
     return [origin + round(step_ms * index) for index in range(count)], says
 
 

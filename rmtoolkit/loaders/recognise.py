@@ -1,0 +1,136 @@
+"""Tell by its content what a file is."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from rmtoolkit.exceptions import ReadError
+from rmtoolkit.loaders import files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Form(StrEnum):
+    """What can be read, in the words of messages; the rest is named and skipped."""
+
+    PROMETHEUS = "a Prometheus answer"
+    KUBECTL = "kubectl top output"
+    JEMALLOC = "jemalloc statistics"
+    RECORDING = "a recording"
+    PARQUET = "a table in Parquet"
+    CSV = "a table in CSV"
+    HEAP = "a heap profile"
+    OTHER = "no recording"
+    BROKEN = "broken"
+
+
+UNDERSTOOD: Final = (
+    "saved Prometheus answers (JSON), output of kubectl top pod (tables, CSV, JSON), jemalloc statistics (text, JSON), "
+    "recordings and tables in Parquet, or CSV with a time and a memory column; also packed with gzip or zstd"
+)
+
+_HEAD: Final = 1 << 18
+_DATA_ENDINGS: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".log", ".csv", ".gz", ".zst")
+
+_JEMALLOC: Final = re.compile(
+    rb'\{\s*\\?"jemalloc\\?"\s*:|_{3} Begin jemalloc statistics _{3}|\bAllocated: \d+, active: \d+',
+)
+_KUBECTL_JSON: Final = re.compile(rb'"(?:Pod|Node)Metrics(?:List)?"|"metrics\.k8s\.io/')
+_KUBECTL: Final = re.compile(
+    rb"\bCPU(?:\(cores\))?\s+(?:CPU\S+\s+)?MEMORY\b"
+    rb"|(?:^|\n)(?:[^\n]*\S)?[ \t]+\d+m[ \t]+\d+Mi(?:[ \t]+(?:\d+Mi|<unknown>))?[ \t]*\r?(?:\n|$)"
+    rb"|Every [\d.]+s: kubectl top ",
+)
+_PROMETHEUS: Final = re.compile(
+    rb'"resultType"\s*:|"status"\s*:\s*"(?:success|error)"|"metric"\s*:\s*\{[^{}]*\}\s*,\s*"values?"\s*:',
+)
+_HEAP: Final = re.compile(
+    rb"(?:v [0-9a-f]+(?: [0-9a-f]+)?\n|heap_v2/|heap profile:|--- symbol|desc: [^\n]*\ncmd: |\{\s*\"dhatFileVersion\")",
+)
+
+
+def recognise(path: Path) -> tuple[Form, str]:
+    """Tell what a file is.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    tuple of (Form, str)
+        The form, and where it is none that can be read, why.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "misleading.json")
+    >>> _ = file.write_text("NAME   CPU(cores)   MEMORY(bytes)\\ndb-0   1m   20Mi\\n")
+    >>> recognise(file)[0].value
+    'kubectl top output'
+    """
+    with path.open("rb") as stream:
+        magic = stream.read(4)
+    if magic == b"PAR1":
+        return _parquet(path)
+    named = path.name.lower().endswith(_DATA_ENDINGS)
+    try:
+        head, _ = files.read_bytes(path, expected="a recording", first=_HEAD)
+        if _HEAP.match(head):
+            return Form.HEAP, "a heap profile"
+        text, _ = files.as_text(head, path, expected="a recording")
+    except ReadError as error:
+        # A file without data that is called like one with data was meant to hold some.
+        why = str(error).partition(": found ")[2].partition(", expected")[0].strip("'\"")
+        empty = why in ("an empty file", "only blanks")
+        return (Form.BROKEN, str(error)) if named or empty else (Form.OTHER, why)
+    form = _of_text(text.encode("utf-8", "replace"), text)
+    if form is None and len(head) >= _HEAD:
+        whole, _ = files.read_bytes(path, expected="a recording")
+        form = next((form for form, mark in ((Form.JEMALLOC, _JEMALLOC), (Form.KUBECTL, _KUBECTL)) if mark.search(whole)), None)
+    if form is not None:
+        return form, ""
+    return Form.OTHER, "other JSON" if text.lstrip()[:1] in ("{", "[") else "other text"
+
+
+def _of_text(data: bytes, text: str) -> Form | None:
+    """Tell what the first part of a text file is."""
+    from rmtoolkit.loaders.kubectl_csv import looks_like_csv  # noqa: PLC0415 - seldom gets so far
+    from rmtoolkit.loaders.kubectl_lines import failure  # noqa: PLC0415
+
+    for form, mark in ((Form.KUBECTL, _KUBECTL_JSON), (Form.JEMALLOC, _JEMALLOC), (Form.PROMETHEUS, _PROMETHEUS)):
+        if mark.search(data):
+            return form
+    if _has_columns(text):
+        return Form.CSV
+    if _KUBECTL.search(data) or looks_like_csv(text) or failure(text.lstrip().split("\n", 1)[0]):
+        return Form.KUBECTL
+    return None
+
+
+def _has_columns(text: str) -> bool:
+    """Tell whether the first line names a time and a memory column."""
+    from rmtoolkit.loaders.table_files import columns_of  # noqa: PLC0415
+
+    return columns_of(text) is not None
+
+
+def _parquet(path: Path) -> tuple[Form, str]:
+    """Tell our own Parquet files from others."""
+    import polars as pl  # noqa: PLC0415
+
+    try:
+        metadata = pl.read_parquet_metadata(path)
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        return Form.BROKEN, str(ReadError.at(path, found=first, expected="a whole Parquet file"))
+    return (Form.RECORDING if "rmtoolkit.recording" in metadata else Form.PARQUET), ""

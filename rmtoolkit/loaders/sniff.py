@@ -1,0 +1,196 @@
+"""`rm.read`: any file, folder or glob, by what is in it."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import inspect
+import os
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
+from rmtoolkit.loaders import files
+from rmtoolkit.loaders.recognise import UNDERSTOOD, Form, recognise
+from rmtoolkit.recording import Recording, Report, concat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+_READERS: Final = {
+    Form.PROMETHEUS: ("rmtoolkit.loaders.prometheus", "read_prometheus"),
+    Form.KUBECTL: ("rmtoolkit.loaders.kubectl", "read_kubectl_top"),
+    Form.JEMALLOC: ("rmtoolkit.loaders.jemalloc", "read_jemalloc_stats"),
+    Form.RECORDING: ("rmtoolkit.recording", "read_recording"),
+    Form.PARQUET: ("rmtoolkit.loaders.table_files", "read_table"),
+    Form.CSV: ("rmtoolkit.loaders.table_files", "read_table"),
+}
+_NAMES_SHOWN: Final = 10
+
+
+def read(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], **options: Any) -> Recording:  # noqa: ANN401 - passed on
+    """Read whatever holds a recording.
+
+    Parameters
+    ----------
+    path
+        A file, a folder (to its bottom, without hidden files), a glob, or several of them. What a file is
+        is told by its content: saved Prometheus answers, output of ``kubectl top pod``, jemalloc
+        statistics, a recording that `Recording.write` stored, or a table (Parquet, CSV) with a time and a
+        memory column; each also packed with gzip or zstd.
+    **options
+        Passed to those readers that take them: see `read_prometheus`, `read_kubectl_top` and
+        `read_jemalloc_stats`.
+
+    Returns
+    -------
+    Recording
+        Everything as one. The report names the files that hold no recording (documents, pictures, heap
+        profiles); a file that looks like a source and cannot be read is left out with a warning.
+
+    Raises
+    ------
+    ReadError
+        Nothing could be read.
+    RmtoolkitError
+        No reader takes such an option.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "README.md").write_text("About these.")
+    >>> _ = (folder / "top.log").write_text("2026-11-24T22:51:07Z\\nNAME   CPU(cores)   MEMORY(bytes)\\ndb-0   3m   345Mi\\n")
+    >>> recording = read(folder)
+    >>> recording, recording.report.notes()
+    (<Recording: 1 container, 1 samples, 2026-11-24 22:51 to 2026-11-24 22:51 UTC>, ('skipped, no recording: README.md',))
+    """
+    _check_options(options)
+    found = _files(path)
+    forms: dict[Form, list[Path]] = {}
+    skipped: list[tuple[Path, str]] = []
+    failed: list[tuple[Path, Exception]] = []
+    for file in found:
+        try:
+            form, why = recognise(file)
+        except OSError as error:
+            failed.append((file, error))
+            continue
+        if form is Form.BROKEN:
+            failed.append((file, ReadError(why)))
+        elif form in _READERS:
+            forms.setdefault(form, []).append(file)
+        else:
+            skipped.append((file, why))
+    parts: list[Recording] = []
+    used: set[str] = set()
+    for form, paths in forms.items():
+        reader = _reader(form)
+        wanted = {name: value for name, value in options.items() if name in _parameters(form)}
+        used |= set(wanted)
+        # Prometheus answers explain each other: the owners of one file's pods stand in another.
+        for source in [paths] if form is Form.PROMETHEUS else paths:
+            try:
+                parts.append(reader(source if not isinstance(source, list) or len(source) > 1 else source[0], **wanted))
+            except (ReadError, OSError) as error:
+                failed += [(file, error) for file in (source if isinstance(source, list) else [source])]
+    if not parts:
+        raise _nothing(path, skipped, failed)
+    recording = concat(parts)
+    notes = []
+    if skipped:
+        notes.append(f"skipped, no recording: {_named([file.name for file, _ in skipped])}")
+    if failed:
+        first = _cause(failed[0][1])
+        files.warn(f"{len(failed):,} of {len(found):,} files could not be read: {first}")
+        notes.append(f"could not be read: {_named([file.name for file, _ in failed])}; the first: {first}")
+    idle = sorted(set(options) - used)
+    if idle:
+        notes.append(f"options without a use here: {', '.join(idle)}")
+    left_out = {"files that could not be read": len(failed)} if failed else {}
+    extra = Report(left_out=left_out, warnings=tuple(notes), time_axis=recording.report.time_axis)
+    return replace(recording, report=recording.report.joined(extra))
+
+
+def _reader(form: Form) -> Callable[..., Recording]:
+    module, name = _READERS[form]
+    reader: Callable[..., Recording] = getattr(import_module(module), name)
+    return reader
+
+
+def _parameters(form: Form) -> list[str]:
+    """List the options that a reader takes."""
+    parameters = inspect.signature(_reader(form)).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+
+
+def _check_options(options: Mapping[str, object]) -> None:
+    """Refuse an option that no reader takes: it is misspelt."""
+    if not options:
+        return
+    known = sorted({name for form in _READERS for name in _parameters(form)})
+    for name in options:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            msg = f"No reader takes an option {quote(name)}. There are: {', '.join(known)}."
+            raise RmtoolkitError(f"{msg} Hint: did you mean {close[0]!r}?" if close else msg)
+
+
+def _files(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Find the files that a path, a folder, a glob or several of them mean, each once."""
+    found: dict[Path, None] = {}
+    given = [path] if isinstance(path, str | os.PathLike) else list(path)
+    for item in given:
+        here = Path(item)
+        try:
+            if here.is_dir():
+                inside = sorted(file for file in here.rglob("*") if file.is_file())
+                shown = [file for file in inside if not any(part.startswith(".") for part in file.relative_to(here).parts)]
+            elif here.exists():
+                shown = [here]
+            else:
+                shown = sorted(file for file in map(Path, glob.iglob(str(item), recursive=True)) if file.is_file())  # noqa: PTH207
+        except (OSError, ValueError):
+            shown = []
+        if not shown:
+            what = "a folder without files" if _is_folder(here) else "no such file or folder"
+            raise ReadError.at(item, found=what, expected=UNDERSTOOD)
+        found.update(dict.fromkeys(shown))
+    if not found:
+        raise ReadError.at("", found="an empty list", expected=UNDERSTOOD)
+    return list(found)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _nothing(
+    path: object,
+    skipped: Sequence[tuple[Path, str]],
+    failed: Sequence[tuple[Path, Exception]],
+) -> Exception:
+    """Choose the one error that says most."""
+    if len(failed) == 1:
+        return failed[0][1]
+    if failed:
+        return ReadError(f"None of {len(failed):,} files could be read; the first: {_cause(failed[0][1])}")
+    if len(skipped) == 1:
+        return ReadError.at(skipped[0][0], found=skipped[0][1], expected=UNDERSTOOD)
+    return ReadError.at(path, found=f"{len(skipped):,} files that hold no recording", expected=UNDERSTOOD)
+
+
+def _cause(error: Exception) -> str:
+    return str(error) if isinstance(error, RmtoolkitError) else f"{type(error).__name__}: {error}"
+
+
+def _named(names: Sequence[str]) -> str:
+    """List some names."""
+    shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:_NAMES_SHOWN])
+    more = len(names) - _NAMES_SHOWN
+    return f"{shown} and {more:,} more" if more > 0 else shown
