@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.explain import Explanation, explain
     from rmtoolkit.analysis.lives import lives
     from rmtoolkit.analysis.verdict import Judgement, classify, fits, judge
+    from rmtoolkit.loaders.prometheus import read_prometheus
     from rmtoolkit.recording import Recording, concat, read_recording
     from rmtoolkit.validation import validate
 
@@ -26,6 +27,7 @@ _HOMES: Final = {
     "judge": "rmtoolkit.analysis.verdict",
     "Judgement": "rmtoolkit.analysis.verdict",
     "lives": "rmtoolkit.analysis.lives",
+    "read_prometheus": "rmtoolkit.loaders.prometheus",
     "read_recording": "rmtoolkit.recording",
     "Recording": "rmtoolkit.recording",
     "validate": "rmtoolkit.validation",
@@ -42,6 +44,7 @@ __all__ = [
     "fits",
     "judge",
     "lives",
+    "read_prometheus",
     "read_recording",
     "validate",
 ]

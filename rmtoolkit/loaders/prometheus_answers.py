@@ -28,7 +28,6 @@ _MOST_UNREADABLE: Final = 1000
 
 TRUNCATED: Final = "series at the end of cut-off files"
 UNREADABLE: Final = "stretches of text that are no JSON"
-REFUSED: Final = "answers without series (errors, scalars, lists)"
 NOT_UTF8: Final = "files with bytes that are not UTF-8 (shown as �)"
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from msgspec import UNSET
 
+from rmtoolkit.exceptions import quote
 from rmtoolkit.loaders.prometheus_answers import parse_answers
 from rmtoolkit.loaders.prometheus_numbers import MOST_MILLISECONDS, Numbers, read_exports, read_pairs
 
@@ -89,7 +90,7 @@ class Decoder:
     _waiting_bytes: int = 0
     _blocks: list[_Block] = field(default_factory=list)
 
-    def add(self, content: bytes, source: str) -> int:
+    def add(self, content: bytes, source: str, name: str | None = None) -> int:
         """Take the text of an answer, or of several.
 
         Parameters
@@ -98,6 +99,8 @@ class Decoder:
             As `parse_answers` takes it.
         source
             File or address, for messages and for the report.
+        name
+            The metric of series that have no ``__name__``.
 
         Returns
         -------
@@ -118,7 +121,7 @@ class Decoder:
         self.warnings += answers.warnings
         self.partial += answers.partial
         self.left_out.update(answers.left_out)
-        self.left_out.update({f"answers that are {what}": count for what, count in Counter(answers.refused).items()})
+        self.partial += [f"{quote(source)}: found {what}" for what in dict.fromkeys(answers.refused)]
         matrices: list[tuple[int, memoryview]] = []
         for series in answers.series:
             index = len(self._labels)
@@ -132,6 +135,8 @@ class Decoder:
                 is_histogram = series.histogram is not UNSET or series.histograms is not UNSET
                 self.left_out[HISTOGRAMS if is_histogram else NO_SAMPLES] += 1
                 continue
+            if name is not None and "__name__" not in series.metric:
+                series.metric["__name__"] = name
             self._labels.append(series.metric)
             self._sources.append(source)
         if self._runs_fast(sum(view.nbytes for _, view in matrices)):

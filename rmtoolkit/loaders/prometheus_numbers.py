@@ -20,7 +20,7 @@ MOST_MILLISECONDS: Final = 1 << 42
 NO_SERIES_FORM: Final = "series whose samples are not pairs of time and value"
 NO_NUMBERS: Final = "values that are no numbers"
 
-_PAIR: Final = {"seconds": pl.Float64(), "value": pl.Float64()}
+_LINE: Final = {"nothing": pl.String(), "seconds": pl.Float64(), "value": pl.Float64()}
 _BLANKS: Final = (b" ", b"\n", b"\t", b"\r")
 
 
@@ -74,12 +74,13 @@ def _read_compact(texts: Sequence[bytes | memoryview]) -> Numbers | None:
         joined = b"],[".join([text[2:-2] for text in texts])
     counts = np.array([bytes(text).count(b"],[") for text in texts], np.int64) + 1
     rows = int(counts.sum())
-    lines = joined.replace(b'"],[', b"\n").replace(b'"', b"")
-    # Two quotes a sample, one of which went with the line's end: any other number means another form.
-    if len(lines) != len(joined) - 3 * (rows - 1) - (rows + 1) or b"\\" in joined:
+    # One pass leaves ",1.5,2],3,4": a line ends at "]", and the next begins with the comma between samples.
+    lines = b"," + joined.translate(None, b'"[')
+    # Two quotes a sample and a bracket between two: any other number means another form.
+    if len(joined) + 1 - len(lines) != 3 * rows - 1 or b"\\" in joined:
         return None
     try:
-        frame = pl.read_csv(lines, has_header=False, schema=_PAIR, quote_char=None)
+        frame = pl.read_csv(lines, has_header=False, schema=_LINE, columns=[1, 2], quote_char=None, eol_char="]")
     except pl.exceptions.PolarsError:
         return None
     if frame.height != rows or frame["seconds"].null_count() or frame["value"].null_count():

@@ -1,0 +1,349 @@
+"""Restarts, reasons, limits and start times of a container, told as events: each thing that happened once."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: What kube-state-metrics learns through the API server may be this late.
+_LATE: Final = 90_000
+#: Start times of one start differ by less than this between two who tell them.
+_SAME_START: Final = 60_000
+#: The same start told twice by one source differs by rounding only.
+_ROUNDING: Final = 2_000
+#: Two reports of one kill are at most this far apart: a lookback and a scrape.
+_SAME_KILL: Final = 360_000
+#: 2001: an earlier start time is no time.
+_FIRST_START: Final = 1_000_000_000_000
+
+#: How far before a start its reason may have been told, when no earlier start is known.
+_AN_HOUR: Final = 3_600_000
+
+_KIND_OF: Final = {"OOMKilled": "oom_kill", "Completed": "end", "Evicted": "evicted"}
+
+
+class Run(NamedTuple):
+    """A value that stayed the same for a while.
+
+    Attributes
+    ----------
+    value
+        The value.
+    first, last
+        First and last sample with it, milliseconds.
+    before
+        The sample before the first; None at the beginning of the data.
+    fact
+        A reason, where the metric carries one.
+    """
+
+    value: float
+    first: int
+    last: int
+    before: int | None
+    fact: str | None = None
+
+
+class Event(NamedTuple):
+    """What happened, in the words of `rmtoolkit.schema.EVENTS`.
+
+    Attributes
+    ----------
+    time
+        Milliseconds since 1970.
+    kind
+        One of `rmtoolkit.schema.EVENT_KINDS`.
+    value_bytes
+        The new limit or request; the limit in force at an OOM kill.
+    detail
+        A reason.
+    """
+
+    time: int
+    kind: str
+    value_bytes: int | None = None
+    detail: str | None = None
+
+
+class Seen(NamedTuple):
+    """What is known of one container.
+
+    Attributes
+    ----------
+    runs
+        For each role its runs, in time.
+    first, last
+        First and last memory sample, milliseconds; None without any.
+    replaced
+        `(before, begin)` of each container that took the place of another: the old one's last sample and
+        the new one's first.
+    """
+
+    runs: Mapping[str, Sequence[Run]]
+    first: int | None
+    last: int | None
+    replaced: Sequence[tuple[int, int]] = ()
+
+
+class _Restart(NamedTuple):
+    after: int
+    until: int
+    number: int
+
+
+class _Start(NamedTuple):
+    time: int
+    exact: bool
+    #: A life is known to have been there before.
+    follows: bool = False
+    detail: str | None = None
+
+
+def events_of(seen: Seen) -> list[Event]:
+    """Tell what happened to a container.
+
+    Parameters
+    ----------
+    seen
+        What is known of it.
+
+    Returns
+    -------
+    list of Event
+        A `start` for every start whose time is known or whose restart was counted; before it `oom_kill`, `error`,
+        `end`, `evicted` or `node_oom` where the reason is known; `limit` and `request` where they changed.
+
+    Notes
+    -----
+    ``last_terminated_reason`` stays for as long as the container lives, so it is never counted: it only says
+    how the life before a restart ended.
+
+    Examples
+    --------
+    >>> runs = {
+    ...     "restarts_total": [Run(0, 0, 600_000, None), Run(1, 630_000, 900_000, 600_000)],
+    ...     "last_terminated_reason": [Run(1, 630_000, 900_000, None, "OOMKilled")],
+    ...     "limit_bytes": [Run(2**20, 0, 900_000, None)],
+    ... }
+    >>> for event in events_of(Seen(runs, 0, 900_000)):
+    ...     print(event.time, event.kind, event.value_bytes, event.detail)
+    630000 oom_kill 1048576 OOMKilled
+    630000 start None restart counted
+    """
+    starts = _starts(seen)
+    found = [Event(start.time, "start", None, start.detail) for start in starts]
+    found += _ends(seen, starts)
+    found += _kills_without_restart(seen, found)
+    found += _changes(seen.runs.get("limit_bytes", ()), "limit")
+    found += _changes(seen.runs.get("request_bytes", ()), "request")
+    return sorted(found, key=lambda event: (event.time, event.kind))
+
+
+def limit_at(runs: Sequence[Run], time: int) -> int | None:
+    """Tell the limit in force.
+
+    Parameters
+    ----------
+    runs
+        Runs of ``limit_bytes``.
+    time
+        Milliseconds.
+
+    Returns
+    -------
+    int or None
+        Bytes. None when none was set (the value is 0), or nothing is known.
+
+    Examples
+    --------
+    >>> limit_at([Run(10, 100, 200, None), Run(20, 300, 400, 200)], 250)
+    10
+    """
+    value = next((run.value for run in reversed(runs) if run.first <= time), runs[0].value if runs else 0)
+    return int(value) or None
+
+
+def _starts(seen: Seen) -> list[_Start]:
+    """Put together what start times, restart counters and replaced containers say."""
+    starts = [_Start(time, exact=True) for time in _told_starts(seen)]
+    _add_counted(starts, _restarts(seen.runs.get("restarts_total", ())))
+    _add_replaced(starts, seen.replaced)
+    if not starts and seen.first is not None:
+        pod = [round(run.value * 1000) for run in seen.runs.get("pod_start_seconds", ()) if run.value > 0]
+        near = [time for time in pod if seen.first - _SAME_KILL <= time <= seen.first]
+        starts += [_Start(time, exact=False, detail="the pod's start") for time in near[:1]]
+    return sorted(starts, key=lambda start: start.time)
+
+
+def _add_counted(starts: list[_Start], restarts: Sequence[_Restart]) -> None:
+    """Match each counted restart with a start that somebody told; add those that nobody told."""
+    taken: set[int] = set()
+    for restart in restarts:
+        near = [
+            index
+            for index, start in enumerate(starts)
+            if index not in taken and restart.after - _LATE < start.time <= restart.until + _ROUNDING
+        ][-restart.number :]
+        taken.update(near)
+        for index in near:
+            starts[index] = starts[index]._replace(follows=True)
+        missing = restart.number - len(near)
+        if missing:
+            detail = "restart counted" if missing == 1 else f"{missing} restarts counted at once"
+            taken.add(len(starts))
+            starts.append(_Start(restart.until, exact=False, follows=True, detail=detail))
+
+
+def _add_replaced(starts: list[_Start], replaced: Sequence[tuple[int, int]]) -> None:
+    """Match each container that took the place of another with a start; add those without one."""
+    taken: set[int] = set()
+    for before, begin in replaced:
+        near = [
+            index
+            for index, start in enumerate(starts)
+            if index not in taken and before - _LATE < start.time <= begin + _LATE
+        ]
+        index = min(near, key=lambda index: abs(starts[index].time - begin), default=None)
+        if index is None:
+            index = len(starts)
+            starts.append(_Start(begin, exact=False, detail="another container of the same name"))
+        elif not starts[index].exact:
+            # The counter may be seen later than the new container's first sample.
+            starts[index] = starts[index]._replace(time=min(begin, starts[index].time))
+        taken.add(index)
+        starts[index] = starts[index]._replace(follows=True)
+
+
+def _told_starts(seen: Seen) -> list[int]:
+    """Start times that somebody told, each once."""
+
+    def told(role: str) -> list[int]:
+        times: list[int] = []
+        for run in seen.runs.get(role, ()):
+            time = round(run.value * 1000)
+            if time < _FIRST_START or time > run.last + _SAME_START:
+                continue
+            if not any(abs(time - other) <= _ROUNDING for other in times):
+                times.append(time)
+        return times
+
+    times = told("start_time_seconds")
+    times += [time for time in told("started_seconds") if not any(abs(time - other) <= _SAME_START for other in times)]
+    # A process may begin long after its container: its start counts only where nobody tells the container's.
+    return sorted(times or told("process_start_seconds"))
+
+
+def _restarts(runs: Sequence[Run]) -> list[_Restart]:
+    """Where the restart counter rose; a fall means that the pod was made anew under the same name."""
+    return [
+        _Restart(before.last, after.first, max(1, round(after.value - before.value)))
+        for before, after in pairwise(runs)
+        if after.value != before.value
+    ]
+
+
+def _ends(seen: Seen, starts: Sequence[_Start]) -> list[Event]:
+    """How each life ended that was followed by another, and the last one where that is known."""
+    found: list[Event] = []
+    for number, start in enumerate(starts):
+        was_alive = seen.first is not None and seen.first < start.time - _ROUNDING
+        if number == 0 and not start.follows and not was_alive:
+            continue
+        since = starts[number - 1].time if number else start.time - _AN_HOUR
+        said = _reason(seen, since, start.time, is_last=number == len(starts) - 1)
+        if said is not None:
+            found.append(_end(seen, *said))
+    final = starts[-1].time if starts else (seen.first if seen.first is not None else 0)
+    return found + _final_end(seen, final)
+
+
+def _final_end(seen: Seen, started: int) -> list[Event]:
+    """How the last life ended, when the container was not started again."""
+    stopped = [
+        run
+        for role in ("terminated_reason", "pod_reason")
+        for run in seen.runs.get(role, ())
+        if run.value > 0 and run.fact and run.first > started
+    ]
+    if not stopped or seen.first is None or seen.last is None:
+        return []
+    run = min(stopped, key=lambda run: run.first)
+    if seen.first > run.first or seen.last > run.first + _SAME_KILL:
+        return []
+    evicted = any(other.fact == "Evicted" and other.first <= run.first + _SAME_KILL for other in stopped)
+    # Told in the first answer of all, it may have happened long before: right after the last sample.
+    time = run.first if run.before is not None else min(run.first, seen.last)
+    return [_end(seen, time, "Evicted" if evicted else str(run.fact), run.first)]
+
+
+def _reason(seen: Seen, since: int, start: int, *, is_last: bool) -> tuple[int, str, int] | None:
+    """Why the life before a start ended: when, the reason, and the instant at which it was told."""
+    while_down = [
+        run
+        for run in seen.runs.get("terminated_reason", ())
+        if run.value > 0 and run.fact and since < run.first <= start + _LATE
+    ]
+    told = [run for run in seen.runs.get("last_terminated_reason", ()) if run.value > 0 and run.fact]
+    # The reason stays: the first one told after the last start is about the life before it.
+    until = seen.last + _SAME_KILL if is_last and seen.last is not None else start + _SAME_KILL
+    current = [run for run in told if run.first <= start + _LATE and run.last >= start]
+    later = [run for run in told if start < run.first <= until]
+    if current:
+        # Of two that overlap (a lookback), the one that came last is the new one.
+        run = max(current, key=lambda run: run.first)
+    elif later:
+        run = min(later, key=lambda run: run.first)
+    elif while_down:
+        run = while_down[-1]
+    else:
+        return None
+    told_at = max(run.first, start)
+    stamps = [
+        round(stamp.value * 1000)
+        for stamp in seen.runs.get("last_terminated_timestamp", ())
+        if stamp.first <= told_at + _LATE and stamp.last >= start
+    ]
+    exact = [time for time in stamps if since < time <= start + _LATE]
+    time = exact[-1] if exact else while_down[-1].first if while_down else start
+    return min(time, start), str(run.fact), told_at
+
+
+def _end(seen: Seen, time: int, reason: str, instant: int) -> Event:
+    kind = _KIND_OF.get(reason, "error")
+    codes = [run for run in seen.runs.get("last_terminated_exitcode", ()) if run.first <= instant + _LATE]
+    current = [run for run in codes if run.last >= instant]
+    code = f", exit code {int(max(current, key=lambda run: run.first).value)}" if current else ""
+    limits = seen.runs.get("limit_bytes", ())
+    limit = limit_at(limits, time)
+    if kind == "oom_kill" and limits and limit is None:
+        # Without a limit of its own, a container can only be killed because the node ran out.
+        kind = "node_oom"
+    return Event(time, kind, limit if kind == "oom_kill" else None, f"{reason}{code}")
+
+
+def _kills_without_restart(seen: Seen, found: Sequence[Event]) -> list[Event]:
+    """Kills that cAdvisor counted and no reason tells: of a process that was not the container's first."""
+    kills: list[Event] = []
+    runs = seen.runs.get("oom_events_total", ())
+    for before, after in pairwise(runs):
+        told = [event.time for event in found if event.kind in ("oom_kill", "node_oom")]
+        rose = after.value > before.value
+        if rose and not any(before.last - _SAME_KILL <= time <= after.first + _SAME_KILL for time in told):
+            limit = limit_at(seen.runs.get("limit_bytes", ()), after.first)
+            detail = f"{round(after.value - before.value)} counted by cAdvisor"
+            kills.append(Event(after.first, "oom_kill", limit, detail))
+    return kills
+
+
+def _changes(runs: Sequence[Run], kind: str) -> list[Event]:
+    """Every change, and before the first one what it changed from."""
+    changes = [after for before, after in pairwise(runs) if after.value != before.value]
+    if not changes:
+        return []
+    return [
+        Event(run.first, kind, int(run.value) or None, None if run.value else f"no {kind}")
+        for run in (runs[0], *changes)
+    ]
