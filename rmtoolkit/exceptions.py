@@ -11,7 +11,7 @@ _QUOTE_CHARACTERS = 80
 
 
 def quote(text: object) -> str:
-    """Show foreign text in a message: one line, bounded, control characters escaped.
+    r"""Show foreign text in a message: one line, bounded, control characters escaped.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def quote(text: object) -> str:
     --------
     >>> quote("a" * 100)[-4:]
     "aa…'"
-    >>> print(quote("two\\nlines"))
-    'two\\nlines'
+    >>> print(quote("two\nlines"))
+    'two\nlines'
     """
     if isinstance(text, bytes):
         text = text[: 4 * _QUOTE_CHARACTERS].decode("utf-8", "replace")
@@ -133,6 +133,31 @@ class ColumnError(RmtoolkitError):
         msg = f"The frame has no column {wanted!r}. It has: {', '.join(names) or 'no columns'}."
         close = difflib.get_close_matches(wanted, names, n=1)
         return cls(f"{msg} Hint: did you mean {close[0]!r}?" if close else msg)
+
+    @classmethod
+    def mistyped(cls, name: str, *, found: object, expected: str) -> ColumnError:
+        """Say which column holds the wrong type.
+
+        Parameters
+        ----------
+        name
+            The column.
+        found
+            Its type.
+        expected
+            What it should hold, as the end of a sentence.
+
+        Returns
+        -------
+        ColumnError
+            The error, ready to raise.
+
+        Examples
+        --------
+        >>> print(ColumnError.mistyped("rss_bytes", found="String", expected="a number"))
+        The column 'rss_bytes' holds String, expected a number.
+        """
+        return cls(f"The column {name!r} holds {found}, expected {expected}.")
 
 
 class UnknownWorkloadError(RmtoolkitError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from rmtoolkit import workloads
+from rmtoolkit.exceptions import ColumnError
 from rmtoolkit.schema import (
     ABSURD_BYTES,
     BYTE_SIGNALS,
@@ -55,15 +56,20 @@ def as_time(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     Parameters
     ----------
     column
-        Datetimes (naive ones are UTC), dates, or numbers: seconds since 1970, or milliseconds where the
-        number is too large for seconds.
+        Datetimes (naive ones are UTC), dates, ISO 8601 strings, or numbers: seconds since 1970, or
+        milliseconds, microseconds or nanoseconds where the number is too large for anything else.
     dtype
         The column's type.
 
     Returns
     -------
     polars.Expr
-        Datetime in milliseconds, UTC.
+        Datetime in milliseconds, UTC; null where there is nothing to be read.
+
+    Raises
+    ------
+    ColumnError
+        Times cannot be read from columns of this type.
 
     Examples
     --------
@@ -76,11 +82,20 @@ def as_time(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if dtype == pl.Date:
         return column.cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
     if dtype.is_numeric():
-        # 1e11 seconds is the year 5138 and 1e11 milliseconds is 1973: no real stamp is ambiguous.
+        # In none of these units does a stamp between 1973 and 5138 pass for one in another.
         number = column.cast(pl.Float64)
-        milliseconds = pl.when(number.abs() < 1e11).then(number * 1000).otherwise(number).round()  # noqa: PLR2004
-        return pl.when(milliseconds.is_finite()).then(milliseconds).cast(pl.Int64).cast(TIME)
-    return column.str.to_datetime(time_unit="ms", time_zone="UTC", strict=False)
+        milliseconds = pl.lit(None, dtype=pl.Float64)
+        for below, factor in ((1e20, 1e-6), (1e17, 1e-3), (1e14, 1.0), (1e11, 1e3)):
+            milliseconds = pl.when(number.abs() < below).then(number * factor).otherwise(milliseconds)
+        return milliseconds.round().cast(pl.Int64).cast(TIME)
+    if dtype == pl.String:
+        # Polars infers one form from the first value; ISO 8601 with offsets of its own may follow.
+        forms = (f"%F{sep}%T%.f{zone}" for sep in "T " for zone in ("%#z", ""))
+        return pl.coalesce(
+            column.str.to_datetime(time_unit="ms", time_zone="UTC", strict=False),
+            *(column.str.to_datetime(form, time_unit="ms", time_zone="UTC", strict=False) for form in forms),
+        )
+    raise ColumnError.mistyped(name="time", found=dtype, expected="datetimes, seconds or milliseconds since 1970")
 
 
 def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
@@ -94,7 +109,7 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     Returns
     -------
     tuple of (polars.DataFrame, dict)
-        The samples in their schema, and what was left out, by reason.
+        `container_id`, `time` and the same signals in the types of their schema, and what was left out, by reason.
 
     Examples
     --------
@@ -104,36 +119,45 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     ([1000000], {'values that were NaN or infinite': 1, 'rows without any value': 1})
     """
     present = [name for name in SIGNALS if name in samples.columns]
-    frame = samples.with_columns(time=as_time(pl.col("time"), samples.schema["time"]))
-    left_out: dict[str, int] = {}
-    checks: dict[str, pl.Expr] = {}
-    for name in present:
-        column = pl.col(name)
-        is_float = samples.schema[name].is_float()
-        finite = column.is_finite() if is_float else pl.lit(value=True)
-        real = finite & (column >= 0)
-        if name in BYTE_SIGNALS:
-            real &= column < ABSURD_BYTES
-        value = column.round() if is_float and SAMPLES[name] == pl.Int64 else column
-        checks[name] = pl.when(real).then(value).cast(SAMPLES[name])
-        left_out_here = frame.select(
-            infinite=(~finite).sum() if is_float else pl.lit(0),
-            unreal=(finite & ~real).sum(),
-        ).row(0)
-        for reason, count in zip(
-            ("values that were NaN or infinite", "values that were negative or absurd"),
-            left_out_here,
-            strict=True,
-        ):
-            left_out[reason] = left_out.get(reason, 0) + int(count or 0)
-    frame = frame.with_columns(**checks)
-    before = frame.height
-    frame = frame.filter(pl.col("time").is_not_null())
-    left_out["rows without a readable time"] = before - frame.height
-    before = frame.height
-    frame = frame.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in present)) if present else frame.clear()
-    left_out["rows without any value"] = before - frame.height
-    return conform(frame, SAMPLES), {reason: count for reason, count in left_out.items() if count}
+    frame = samples.select("container_id", *present, time=as_time(pl.col("time"), samples.schema["time"]))
+    finite = {name: _finite(name, frame) for name in present}
+    real = {name: finite[name] & (pl.col(name) >= 0) for name in present}
+    real |= {name: real[name] & (pl.col(name) < ABSURD_BYTES) for name in present if name in BYTE_SIGNALS}
+    counts = frame.select(
+        *((~finite[name]).sum().alias(f"{name} infinite") for name in present),
+        *((finite[name] & ~real[name]).sum().alias(f"{name} unreal") for name in present),
+        timeless=pl.col("time").is_null().sum(),
+    ).row(0, named=True)
+    left_out = {
+        reason: sum(counts[f"{name} {word}"] for name in present)
+        for reason, word in (
+            ("values that were NaN or infinite", "infinite"),
+            ("values that were negative or absurd", "unreal"),
+        )
+    }
+    frame = frame.with_columns(
+        _as_signal(name, frame, pl.when(real[name]).then(pl.col(name)) if unsound else pl.col(name))
+        for name in present
+        if (unsound := counts[f"{name} infinite"] + counts[f"{name} unreal"]) or frame.schema[name] != SAMPLES[name]
+    )
+    if counts["timeless"]:
+        left_out["rows without a readable time"] = counts["timeless"]
+        frame = frame.filter(pl.col("time").is_not_null())
+    valued = frame.select(pl.any_horizontal(pl.lit(value=False), *(pl.col(name).is_not_null() for name in present)))
+    empty_rows = int((~valued.to_series()).sum())
+    if empty_rows:
+        left_out["rows without any value"] = empty_rows
+        frame = frame.filter(valued.to_series())
+    return frame, {reason: count for reason, count in left_out.items() if count}
+
+
+def _finite(name: str, frame: pl.DataFrame) -> pl.Expr:
+    return pl.col(name).is_finite() if frame.schema[name].is_float() else pl.lit(value=True)
+
+
+def _as_signal(name: str, frame: pl.DataFrame, value: pl.Expr) -> pl.Expr:
+    whole = value.round() if frame.schema[name].is_float() and SAMPLES[name] == pl.Int64 else value
+    return whole.cast(SAMPLES[name]).alias(name)
 
 
 def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
@@ -142,12 +166,13 @@ def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     Parameters
     ----------
     samples
-        In the `SAMPLES` schema.
+        `container_id`, `time` and any signals of the `SAMPLES` schema.
 
     Returns
     -------
     tuple of (polars.DataFrame, int)
-        Sorted samples without duplicates, and how many rows repeated an instant with the same signals.
+        The samples in their schema, sorted and without duplicates, and how many values were given twice for one
+        instant.
 
     Examples
     --------
@@ -155,27 +180,28 @@ def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     >>> order_samples(frame)[1]
     1
     """
-    step = pl.struct("container_id", "time")
-    key = samples.select("container_id", pl.col("time").to_physical().alias("ms"))
-    rises = key.select(
-        (
-            (pl.col("container_id").diff().cast(pl.Int64) > 0)
-            | ((pl.col("container_id").diff() == 0) & (pl.col("ms").diff() > 0))
-        ).all(),
-    ).item()
-    if samples.height < 2 or rises:  # noqa: PLR2004
-        return samples, 0
-    samples = samples.sort("container_id", "time", maintain_order=True)
-    repeated = samples.select(step.is_duplicated().any()).item()
-    if not repeated:
-        return samples, 0
-    # A union of sources has several rows per instant with different signals: only a value said twice is a double.
-    values = samples.select(pl.sum_horizontal(pl.col(name).is_not_null().sum() for name in SIGNALS)).item()
-    merged = samples.group_by("container_id", "time", maintain_order=True).agg(
-        pl.col(name).drop_nulls().last() for name in SIGNALS
+    same = pl.col("container_id") == pl.col("container_id").shift()
+    rises = (pl.col("container_id") > pl.col("container_id").shift()) | (same & (pl.col("time").diff() >= 0))
+    if not samples.select(rises.all()).item():
+        samples = samples.sort("container_id", "time", maintain_order=True)
+    again = same & (pl.col("time") == pl.col("time").shift())
+    doubled = samples.select(again=again.fill_null(value=False)).with_columns(
+        repeated=pl.col("again") | pl.col("again").shift(-1, fill_value=False),
     )
-    kept = merged.select(pl.sum_horizontal(pl.col(name).is_not_null().sum() for name in SIGNALS)).item()
-    return merged, int(values - kept)
+    if not doubled["again"].any():
+        return conform(samples, SAMPLES), 0
+    # Two sources may give different signals for one instant: only a value said twice is a double.
+    present = [name for name in SIGNALS if name in samples.columns]
+    twice = samples.filter(doubled["repeated"])
+    merged = twice.group_by("container_id", "time", maintain_order=True).agg(
+        pl.col(name).last(ignore_nulls=True) for name in present
+    )
+    values, kept = (
+        frame.select(pl.sum_horizontal(pl.lit(0), *(pl.col(name).count() for name in present))).item()
+        for frame in (twice, merged)
+    )
+    samples = pl.concat([samples.filter(~doubled["repeated"]), merged.select(samples.columns)])
+    return conform(samples.sort("container_id", "time"), SAMPLES), int(values - kept)
 
 
 def key_containers(containers: pl.DataFrame, workload_pattern: str | None) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -209,27 +235,17 @@ def key_containers(containers: pl.DataFrame, workload_pattern: str | None) -> tu
         workload_kind=pl.when(unknown)
         .then(pl.coalesce("workload_kind", pl.col("inferred").struct.field("workload_kind")))
         .otherwise("workload_kind"),
-        workload_inferred=pl.coalesce(pl.when(guessed).then(pl.lit(value=True)), "workload_inferred", pl.lit(value=False)),
+        workload_inferred=guessed | pl.col("workload_inferred").fill_null(value=False),
     )
-    # One source knows the uid or the owner, another does not: they still speak of the same pod.
-    place = ("cluster", "namespace", "pod", "container")
-    named = pl.col("pod").is_not_null()
-    only_uid = pl.col("pod_uid").drop_nulls().unique()
-    frame = frame.with_columns(
-        pod_uid=pl.when(named & pl.col("pod_uid").is_null())
-        .then(pl.when(only_uid.len().over(place) == 1).then(pl.col("pod_uid").drop_nulls().first().over(place)))
-        .otherwise("pod_uid"),
-        workload=pl.when(named)
-        .then(pl.col("workload").sort_by("workload_inferred").drop_nulls().first().over(place))
-        .otherwise("workload"),
-    )
+    frame = _fill_in(frame)
+    latest = ("limit_bytes", "request_bytes", "version")
     merged = (
         frame.sort("workload_inferred", "old_id", maintain_order=True)
         .group_by(IDENTITY, maintain_order=True)
         .agg(
             "old_id",
             *(
-                pl.col(name).drop_nulls().last() if name in ("limit_bytes", "request_bytes", "version") else pl.col(name).drop_nulls().first()
+                pl.col(name).last(ignore_nulls=True) if name in latest else pl.col(name).first(ignore_nulls=True)
                 for name in CONTAINERS
                 if name not in (*IDENTITY, "container_id", "limit_known", "workload_inferred")
             ),
@@ -241,6 +257,43 @@ def key_containers(containers: pl.DataFrame, workload_pattern: str | None) -> tu
     )
     mapping = merged.select("old_id", "container_id").explode("old_id")
     return conform(merged, CONTAINERS), mapping
+
+
+def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
+    """Give a pod what only another source says of it: cluster, namespace, uid, owner."""
+    named = pl.col("pod").is_not_null()
+    for name, place in (
+        ("namespace", ["pod", "container"]),
+        ("cluster", ["namespace", "pod", "container"]),
+        ("pod_uid", ["cluster", "namespace", "pod", "container"]),
+    ):
+        # Several known values are several pods of one name: then the one without stays on its own.
+        known = frame.filter(named & pl.col(name).is_not_null()).select(*place, name).unique()
+        known = known.filter(pl.len().over(place) == 1).rename({name: "known"})
+        frame = (
+            frame.join(known, on=place, how="left", nulls_equal=True, maintain_order="left")
+            .with_columns(pl.when(named).then(pl.coalesce(name, "known")).otherwise(name).alias(name))
+            .drop("known")
+        )
+    place = ["cluster", "namespace", "pod", "container"]
+    owner = (
+        frame.filter(named & pl.col("workload").is_not_null())
+        .sort("workload_inferred", maintain_order=True)
+        .unique(place, keep="first", maintain_order=True)
+        .select(*place, owner="workload", guess="workload_inferred")
+    )
+    owned = pl.col("owner").is_not_null() & named
+    return (
+        frame.join(owner, on=place, how="left", nulls_equal=True, maintain_order="left")
+        .with_columns(
+            workload=pl.when(owned).then("owner").otherwise("workload"),
+            # The kind that was guessed with another owner does not belong to this one.
+            workload_kind=pl.when(owned & (pl.col("owner") != pl.col("workload")) & pl.col("workload_inferred"))
+            .then(None)
+            .otherwise("workload_kind"),
+        )
+        .drop("owner", "guess")
+    )
 
 
 def tidy_events(events: pl.DataFrame) -> pl.DataFrame:
@@ -301,4 +354,3 @@ def cadences(samples: pl.DataFrame) -> pl.DataFrame:
         pl.when(pl.col(f"{name}_n") == most).then(pl.col(name)) for name in (*FOOTPRINTS, "allocated_bytes")
     )
     return grouped.select("container_id", cadence_seconds=chosen / 1000)
-

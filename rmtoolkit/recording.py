@@ -4,217 +4,35 @@ from __future__ import annotations
 
 import datetime as dt
 import html
-import json
-import os
-import re
-import tempfile
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 from rmtoolkit import normalise as _normalise
-from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote
-from rmtoolkit.schema import (
-    CONTAINERS,
-    EVENT_KINDS,
-    EVENTS,
-    FOOTPRINTS,
-    IDENTITY,
-    SAMPLES,
-    SIGNALS,
-    TIME,
-    empty,
-)
+from rmtoolkit import storage, tables
+from rmtoolkit.exceptions import ColumnError, RmtoolkitError
+from rmtoolkit.provenance import Report
+from rmtoolkit.schema import CONTAINERS, EVENTS, FOOTPRINTS, IDENTITY, SAMPLES, SIGNALS, empty
+from rmtoolkit.times import parse_duration, parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    import os
+    from collections.abc import Iterable
+    from pathlib import Path
 
     import pandas as pd
 
-_METADATA_KEY: Final = "rmtoolkit.recording"
-
-#: Other names under which people bring the same columns. What is renamed is said in the report.
-_ALIASES: Final = {
-    "timestamp": "time",
-    "timestamp_s": "time",
-    "ts": "time",
-    "datetime": "time",
-    "series_id": "workload",
-    "deployment": "workload",
-    "memory_bytes": "working_set_bytes",
-    "working_set": "working_set_bytes",
-    "rss": "rss_bytes",
-    "restarts": "restarts_total",
-}
-
-_DURATION: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d|w)")
-_UNIT_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-
-def parse_duration(value: str | dt.timedelta) -> dt.timedelta:
-    """Read a duration such as ``"7d"``, ``"1h30m"`` or a timedelta.
-
-    Parameters
-    ----------
-    value
-        Numbers with ms, s, m, h, d or w, without spaces; or a timedelta.
-
-    Returns
-    -------
-    datetime.timedelta
-        The duration.
-
-    Raises
-    ------
-    RmtoolkitError
-        It is no duration, or it is not above zero.
-
-    Examples
-    --------
-    >>> parse_duration("1h30m")
-    datetime.timedelta(seconds=5400)
-    """
-    if isinstance(value, dt.timedelta):
-        duration = value
-    else:
-        parts = list(_DURATION.finditer(value))
-        if "".join(part[0] for part in parts) != value or not parts:
-            msg = f"{quote(value)} is no duration. Write it like '7d', '36h' or '1h30m'."
-            raise RmtoolkitError(msg)
-        duration = dt.timedelta(seconds=sum(float(part["number"]) * _UNIT_SECONDS[part["unit"]] for part in parts))
-    if duration <= dt.timedelta(0):
-        msg = f"A duration must be above zero, got {value!r}."
-        raise RmtoolkitError(msg)
-    return duration
-
-
-def parse_time(value: str | dt.datetime) -> dt.datetime:
-    """Read an instant; without a zone it is UTC.
-
-    Parameters
-    ----------
-    value
-        A datetime or an ISO 8601 string.
-
-    Returns
-    -------
-    datetime.datetime
-        In UTC.
-
-    Raises
-    ------
-    RmtoolkitError
-        It is no instant.
-
-    Examples
-    --------
-    >>> parse_time("2026-11-23T03:05").isoformat()
-    '2026-11-23T03:05:00+00:00'
-    """
-    if isinstance(value, str):
-        try:
-            value = dt.datetime.fromisoformat(value)
-        except ValueError as error:
-            msg = f"{quote(value)} is no time. Write it like '2026-11-23T03:05' (UTC) or '2026-11-23T03:05+01:00'."
-            raise RmtoolkitError(msg) from error
-    return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a loader was asked, what it found and what it did not use.
-
-    Attributes
-    ----------
-    sources
-        Files, commands or addresses that were read, without secrets.
-    asked
-        The request in words; empty where a file was simply read.
-    found
-        Kinds of facts that the source reports even when nothing happened: ``restarts``, ``limits``.
-    missing
-        What was looked for and not found.
-    left_out
-        How many values or rows were not used, by reason.
-    partial
-        What is incomplete although it was loaded.
-    warnings
-        Everything else the reader should know.
-    time_axis
-        Where the times come from.
-
-    Examples
-    --------
-    >>> Report(sources=("a.json",), left_out={"NaN": 2}).notes()
-    ('left out: 2 NaN',)
-    """
-
-    sources: tuple[str, ...] = ()
-    asked: str = ""
-    found: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    left_out: Mapping[str, int] = field(default_factory=dict)
-    partial: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    time_axis: str = "as recorded, UTC"
-
-    def notes(self) -> tuple[str, ...]:
-        """Put everything a reader should know in lines.
-
-        Returns
-        -------
-        tuple of str
-            Empty when everything was found and used.
-
-        Examples
-        --------
-        >>> Report(missing=("limits",)).notes()
-        ('missing: limits',)
-        """
-        return (
-            *(f"partial: {line}" for line in self.partial),
-            *(f"missing: {line}" for line in self.missing),
-            *(f"left out: {count:,} {reason}" for reason, count in self.left_out.items()),
-            *self.warnings,
-        )
-
-    def joined(self, other: Report) -> Report:
-        """Add another report to this one.
-
-        Parameters
-        ----------
-        other
-            The report of what is added.
-
-        Returns
-        -------
-        Report
-            Both; counts are summed, lines are kept once.
-
-        Examples
-        --------
-        >>> Report(left_out={"NaN": 1}).joined(Report(left_out={"NaN": 2})).left_out
-        {'NaN': 3}
-        """
-        counts = dict(self.left_out)
-        for reason, count in other.left_out.items():
-            counts[reason] = counts.get(reason, 0) + count
-
-        def both(mine: tuple[str, ...], theirs: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(dict.fromkeys(mine + theirs))
-
-        return Report(
-            sources=both(self.sources, other.sources),
-            asked="; ".join(dict.fromkeys(text for text in (self.asked, other.asked) if text)),
-            found=both(self.found, other.found),
-            missing=both(self.missing, other.missing),
-            left_out=counts,
-            partial=both(self.partial, other.partial),
-            warnings=both(self.warnings, other.warnings),
-            time_axis="; ".join(dict.fromkeys((self.time_axis, other.time_axis))),
-        )
+__all__ = [
+    "Recording",
+    "Report",
+    "as_recording",
+    "concat",
+    "normalise",
+    "parse_duration",
+    "parse_time",
+    "read_recording",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,15 +88,14 @@ class Recording:
                 )
                 raise RmtoolkitError(msg)
 
-    @classmethod
+    @staticmethod
     def from_frame(
-        cls,
         frame: pl.DataFrame | pl.LazyFrame | pd.DataFrame,
         *,
         events: pl.DataFrame | pd.DataFrame | None = None,
         workload_pattern: str | None = None,
         source: str = "frame",
-    ) -> Self:
+    ) -> Recording:
         """Make a recording of any table with a time and at least one memory column.
 
         Parameters
@@ -313,55 +130,7 @@ class Recording:
         >>> Recording.from_frame(table).samples["rss_bytes"].to_list()
         [1500000]
         """
-        table, renamed = _to_polars(frame)
-        signals = [name for name in SIGNALS if name in table.columns]
-        if "time" not in table.columns:
-            raise ColumnError.missing("time", table.columns)
-        if not any(name.endswith("_bytes") for name in signals):
-            raise ColumnError.missing("working_set_bytes", table.columns)
-        known = {"time", *signals, *CONTAINERS, "restarts_total", "oom_kills_total"}
-        ignored = [name for name in table.columns if name not in known]
-        identity = [name for name in (*IDENTITY, "node", "workload_kind") if name in table.columns]
-        table = table.with_columns(
-            pl.col(name).cast(pl.String) for name in [*identity, *(["version"] if "version" in table.columns else [])]
-        )
-        key = pl.struct(identity) if identity else pl.lit(0)
-        table = table.with_columns(
-            time=_normalise.as_time(pl.col("time"), table.schema["time"]),
-            container_id=key.rank("dense").cast(pl.UInt32),
-        ).sort("container_id", "time", maintain_order=True)
-        last = [
-            pl.col(name).drop_nulls().last()
-            for name in (*CONTAINERS,)
-            if name in table.columns and name not in ("container_id", "source", "cadence_seconds", *identity)
-        ]
-        containers = table.group_by("container_id", maintain_order=True).agg(
-            *(pl.col(name).first() for name in identity),
-            *last,
-            source=pl.lit(source),
-        )
-        found = [_changes(table)]
-        if events is not None:
-            found.append(_identified(_to_polars(events)[0], containers, identity))
-        return cls(
-            *normalise(
-                containers,
-                table.select("container_id", "time", *signals),
-                pl.concat(found, how="diagonal_relaxed"),
-                Report(
-                    sources=(source,),
-                    found=("restarts",) if "restarts_total" in table.columns else (),
-                    warnings=(
-                        *(f"column {old!r} was read as {new!r}" for old, new in renamed.items()),
-                        *((f"columns not used: {', '.join(map(quote, ignored))}",) if ignored else ()),
-                    ),
-                ),
-                workload_pattern=workload_pattern,
-            )._parts(),
-        )
-
-    def _parts(self) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, Report]:
-        return self.containers, self.samples, self.events, self.report
+        return normalise(*tables.take_apart(frame, events, source), workload_pattern=workload_pattern)
 
     def frame(self) -> pl.DataFrame:
         """Join identity and limits onto the samples, for free exploration.
@@ -561,27 +330,7 @@ class Recording:
         ...     read_recording(recording.write(f"{folder}/a.parquet")) == recording
         True
         """
-        target = Path(path)
-        table = self.samples.join(
-            self.containers.select("container_id", "cluster", "namespace", "workload", "pod", "container"),
-            on="container_id",
-            how="left",
-            maintain_order="left",
-        )
-        kept = {
-            "containers": self.containers.write_json(),
-            "events": self.events.with_columns(pl.col("time").to_physical()).write_json(),
-            "report": json.dumps(_report_as_json(self.report)),
-        }
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        os.close(handle)
-        try:
-            table.write_parquet(temporary, compression="zstd", metadata={_METADATA_KEY: json.dumps(kept)})
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(target)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-        return target
+        return storage.write_recording(self, path)
 
     def __eq__(self, other: object) -> bool:
         """Two recordings are equal when their frames and reports are."""
@@ -610,9 +359,12 @@ class Recording:
     def _repr_html_(self) -> str:
         """Show at a glance what is inside, how complete it is and what was left out."""
         rows = self.containers.join(self.completeness(), on="container_id", how="left", maintain_order="left")
-        signals = ", ".join(name.removesuffix("_bytes").replace("_", " ") for name in SIGNALS if self.samples[name].count())
+        signals = ", ".join(
+            name.removesuffix("_bytes").replace("_", " ") for name in SIGNALS if self.samples[name].count()
+        )
         kinds = ", ".join(
-            f"{count} {kind.replace('_', ' ')}" for kind, count in self.events["kind"].value_counts(sort=True).iter_rows()
+            f"{count} {kind.replace('_', ' ')}"
+            for kind, count in self.events["kind"].value_counts(sort=True).iter_rows()
         )
         shown = rows.head(_SHOWN_CONTAINERS)
         body = "".join(_container_row(row) for row in shown.iter_rows(named=True))
@@ -645,72 +397,6 @@ def _container_row(row: dict[str, Any]) -> str:
     instance = " / ".join(row[part] or "–" for part in ("pod", "container"))
     cells = (html.escape(name), html.escape(instance), limit, cadence, f"{row['samples'] or 0:,}", coverage)
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-
-
-def _report_as_json(report: Report) -> dict[str, Any]:
-    return {name: getattr(report, name) for name in Report.__dataclass_fields__}
-
-
-def _to_polars(frame: Any) -> tuple[pl.DataFrame, dict[str, str]]:  # noqa: ANN401 - any kind of table
-    if isinstance(frame, pl.LazyFrame):
-        frame = frame.collect()
-    if not isinstance(frame, pl.DataFrame):
-        if not hasattr(frame, "columns") or not hasattr(frame, "index"):
-            msg = f"Expected a Recording or a polars or pandas frame, got {type(frame).__name__}."
-            raise RmtoolkitError(msg)
-        if getattr(frame.index, "name", None) is not None or type(frame.index).__name__ == "DatetimeIndex":
-            frame = frame.rename_axis(frame.index.name or "time").reset_index()
-        frame = pl.from_pandas(frame)
-    renamed = {old: new for old, new in _ALIASES.items() if old in frame.columns and new not in frame.columns}
-    # Two aliases of one column: the first one wins, the second stays and is reported as unused.
-    renamed = {old: new for index, (old, new) in enumerate(renamed.items()) if new not in list(renamed.values())[:index]}
-    return frame.rename(renamed), renamed
-
-
-def _changes(table: pl.DataFrame) -> pl.DataFrame:
-    """Turn columns that change from row to row into events."""
-    found = [empty(EVENTS)]
-    for column, kind in (("limit_bytes", "limit"), ("request_bytes", "request")):
-        if column in table.columns:
-            rows = table.filter(pl.col(column).is_not_null()).with_columns(
-                before=pl.col(column).shift().over("container_id"),
-            )
-            changed = rows.filter(pl.col("before").is_not_null() & (pl.col("before") != pl.col(column)))
-            found.append(changed.select("container_id", "time", kind=pl.lit(kind), value_bytes=pl.col(column)))
-    if "version" in table.columns:
-        rows = table.filter(pl.col("version").is_not_null()).with_columns(
-            before=pl.col("version").shift().over("container_id"),
-        )
-        changed = rows.filter(pl.col("before").is_not_null() & (pl.col("before") != pl.col("version")))
-        found.append(changed.select("container_id", "time", kind=pl.lit("release"), detail=pl.col("version")))
-    for column, kind in (("restarts_total", "start"), ("oom_kills_total", "oom_kill")):
-        if column in table.columns:
-            rows = table.filter(pl.col(column).is_not_null()).with_columns(step=pl.col(column).diff().over("container_id"))
-            rose = rows.filter(pl.col("step") > 0)
-            found.append(rose.select("container_id", "time", kind=pl.lit(kind)))
-    return pl.concat(found, how="diagonal_relaxed")
-
-
-def _identified(events: pl.DataFrame, containers: pl.DataFrame, identity: list[str]) -> pl.DataFrame:
-    """Give events that name their container the id of that container."""
-    for name in ("time", "kind"):
-        if name not in events.columns:
-            raise ColumnError.missing(name, events.columns)
-    unknown = events.filter(~pl.col("kind").is_in(EVENT_KINDS))["kind"].unique().to_list()
-    if unknown:
-        msg = f"Unknown event kinds: {', '.join(map(quote, unknown))}. Known: {', '.join(EVENT_KINDS)}."
-        raise RmtoolkitError(msg)
-    on = [name for name in identity if name in events.columns]
-    events = events.with_columns(pl.col(name).cast(pl.String) for name in on)
-    events = events.with_columns(time=_normalise.as_time(pl.col("time"), events.schema["time"]))
-    ids = containers.select("container_id", *on)
-    joined = events.drop("container_id", strict=False).join(ids, on=on, how="inner") if on else events.join(ids, how="cross")
-    return joined.select(
-        "container_id",
-        "time",
-        "kind",
-        *(name for name in ("value_bytes", "detail") if name in joined.columns),
-    )
 
 
 def normalise(
@@ -758,8 +444,6 @@ def normalise(
 
     def rekey(rows: pl.DataFrame) -> pl.DataFrame:
         rows = rows.with_columns(pl.col("container_id").cast(pl.UInt32))
-        if mapping["old_id"].equals(mapping["container_id"]):
-            return rows.filter(pl.col("container_id").is_in(mapping["old_id"].implode()))
         joined = rows.join(mapping, left_on="container_id", right_on="old_id", how="inner", maintain_order="left")
         return joined.drop("container_id").rename({"container_id_right": "container_id"})
 
@@ -817,23 +501,16 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         total += int(part.containers["container_id"].max() or 0) + 1  # type: ignore[arg-type]
 
     def stack(name: str) -> pl.DataFrame:
+        frames: list[pl.DataFrame] = [getattr(part, name) for part in parts]
         return pl.concat(
-            getattr(part, name).with_columns(pl.col("container_id") + pl.lit(shift, dtype=pl.UInt32))
-            for part, shift in zip(parts, shifts, strict=True)
+            frame.with_columns(pl.col("container_id") + pl.lit(shift, dtype=pl.UInt32))
+            for frame, shift in zip(frames, shifts, strict=True)
         )
 
     report = parts[0].report
     for part in parts[1:]:
         report = report.joined(part.report)
-    containers = stack("containers").with_columns(
-        # An inferred owner must not stand in the way of the same pod with a known one.
-        workload=pl.when("workload_inferred").then(None).otherwise("workload"),
-        inferred=pl.col("workload"),
-    )
-    containers = containers.with_columns(
-        workload=pl.when(pl.col("pod").is_null()).then("inferred").otherwise("workload"),
-    ).drop("inferred")
-    return normalise(containers, stack("samples"), stack("events"), report)
+    return normalise(stack("containers"), stack("samples"), stack("events"), report)
 
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:
@@ -862,27 +539,7 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     ...     print(read_recording(Recording.from_frame(table).write(f"{folder}/a.parquet")))
     <Recording: 1 container, 1 samples, 1970-01-01 00:00 to 1970-01-01 00:00 UTC>
     """
-    expected = "a recording in Parquet"
-    try:
-        metadata = pl.read_parquet_metadata(path)
-        if _METADATA_KEY not in metadata:
-            raise ReadError.at(path, found="another Parquet file", expected=expected, hint="Use rm.read for any table.")
-        kept = json.loads(metadata[_METADATA_KEY])
-        samples = pl.read_parquet(path, columns=list(SAMPLES))
-        report = json.loads(kept["report"])
-        containers = pl.read_json(kept["containers"].encode(), schema=CONTAINERS)
-        events = pl.read_json(kept["events"].encode(), schema={**EVENTS, "time": pl.Int64()})
-    except (pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError) as error:
-        if isinstance(error, ReadError | FileNotFoundError):
-            raise
-        found = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ReadError.at(path, found=found, expected=expected) from error
-    return Recording(
-        containers,
-        samples,
-        events.with_columns(pl.col("time").cast(TIME)),
-        Report(**{name: tuple(value) if isinstance(value, list) else value for name, value in report.items()}),
-    )
+    return Recording(*storage.read_parts(path))
 
 
 def as_recording(data: Any) -> Recording:  # noqa: ANN401 - any kind of table

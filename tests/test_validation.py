@@ -243,7 +243,7 @@ def test_without_rss_all_gauges_rising_by_their_own_size_give_it_away() -> None:
             {"rss_bytes": 9 * MI, "limit_bytes": 512}, ("absurd_value", "limit_bytes"), id="limit-of-512-bytes"
         ),
         pytest.param(
-            {"rss_bytes": 9 * MI, "request_bytes": 0}, ("absurd_value", "request_bytes"), id="request-of-nothing"
+            {"rss_bytes": 9 * MI, "request_bytes": 64}, ("absurd_value", "request_bytes"), id="request-of-64-bytes"
         ),
     ],
 )

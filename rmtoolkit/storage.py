@@ -1,0 +1,116 @@
+"""One recording in one Parquet file."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from rmtoolkit.exceptions import ReadError, RmtoolkitError
+from rmtoolkit.provenance import Report
+from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, TIME
+
+if TYPE_CHECKING:
+    from rmtoolkit.recording import Recording
+
+_METADATA_KEY: Final = "rmtoolkit.recording"
+
+
+def write_recording(recording: Recording, path: str | os.PathLike[str]) -> Path:
+    """Store a recording: its samples as a tidy table, the rest in the file's metadata.
+
+    Parameters
+    ----------
+    recording
+        What to store.
+    path
+        File to write; an existing one is replaced whole, at once.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Examples
+    --------
+    >>> from rmtoolkit.recording import as_recording
+    >>> recording = as_recording(pl.DataFrame({"time": [0], "pod": ["db-0"], "rss_bytes": [9]}))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pl.read_parquet(write_recording(recording, f"{folder}/a.parquet"))["pod"].to_list()
+    ['db-0']
+    """
+    target = Path(path)
+    table = recording.samples.join(
+        recording.containers.select("container_id", "cluster", "namespace", "workload", "pod", "container"),
+        on="container_id",
+        how="left",
+        maintain_order="left",
+    )
+    kept = {
+        "containers": recording.containers.write_json(),
+        "events": recording.events.with_columns(pl.col("time").to_physical()).write_json(),
+        "report": json.dumps(asdict(recording.report)),
+    }
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    os.close(handle)
+    try:
+        table.write_parquet(temporary, compression="zstd", metadata={_METADATA_KEY: json.dumps(kept)})
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return target
+
+
+def read_parts(path: str | os.PathLike[str]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, Report]:
+    """Read what `write_recording` stored.
+
+    Parameters
+    ----------
+    path
+        The Parquet file.
+
+    Returns
+    -------
+    tuple of (polars.DataFrame, polars.DataFrame, polars.DataFrame, Report)
+        Containers, samples, events and report.
+
+    Raises
+    ------
+    ReadError
+        The file is no Parquet file, or not one of ours.
+
+    Examples
+    --------
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     read_parts(file.name)
+    Traceback (most recent call last):
+    rmtoolkit.exceptions.ReadError: ...
+    """
+    expected = "a recording in Parquet"
+    file = Path(path)
+    try:
+        metadata = pl.read_parquet_metadata(file)
+        if _METADATA_KEY not in metadata:
+            raise ReadError.at(path, found="another Parquet file", expected=expected, hint="Use rm.read for any table.")
+        kept = json.loads(metadata[_METADATA_KEY])
+        samples = pl.read_parquet(file, columns=SAMPLES.names()).cast(SAMPLES)
+        containers = pl.read_json(kept["containers"].encode(), schema=CONTAINERS)
+        events = pl.read_json(kept["events"].encode(), schema={**EVENTS, "time": pl.Int64()})
+        report = _as_report(json.loads(kept["report"]))
+    except (FileNotFoundError, RmtoolkitError):
+        raise
+    except (pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        found = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ReadError.at(path, found=found, expected=expected) from error
+    return containers, samples, events.with_columns(pl.col("time").cast(TIME)), report
+
+
+def _as_report(kept: dict[str, Any]) -> Report:
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
+    return Report(**fields)
