@@ -154,10 +154,10 @@ def _add_sources(command: argparse.ArgumentParser) -> None:
 
 def _classify(options: argparse.Namespace) -> int:
     from rmtoolkit.analysis.verdict import judge
-    from rmtoolkit.views import tables, terminal
+    from rmtoolkit.views import exports, terminal
 
     if options.output:
-        tables.check_format(options.output)
+        exports.check_format(options.output)
     judgement = judge(_read(options.sources))
     sys.stdout.write(
         terminal.table(
@@ -169,7 +169,7 @@ def _classify(options: argparse.Namespace) -> int:
         ),
     )
     if options.output:
-        print(f"Verdicts: {tables.write(tables.columns(judgement, options.by), options.output)}")
+        print(f"Verdicts: {exports.write(exports.columns(judgement, options.by), options.output)}")
     return _status(judgement, options.fail_on)
 
 

@@ -32,7 +32,10 @@ _WIDTHS: Final = (
     (12.0, "%mMWw@…"),
 )
 _WIDTH_OF: Final = {letter: width for width, letters in _WIDTHS for letter in letters}
+_LETTER: Final = 7.6
 _BOLD: Final = 1.1
+#: From this code point on most letters are as wide as high.
+_EAST_ASIAN: Final = 0x2E80
 
 
 class Box(NamedTuple):
@@ -94,7 +97,7 @@ def text_width(written: str, *, size: float = 12, bold: bool = False) -> float:
     >>> text_width("limit 512 Mi") < text_width("LIMIT 512 MI") < 110
     True
     """
-    width = sum(_WIDTH_OF.get(letter, 7.6 if ord(letter) < 0x2E80 else 12.5) for letter in written)
+    width = sum(_WIDTH_OF.get(letter, _LETTER if ord(letter) < _EAST_ASIAN else 12.5) for letter in written)
     return width * size / 12 * (_BOLD if bold else 1)
 
 
@@ -293,7 +296,7 @@ def time_ticks(start: int, end: int, width: float, *, apart: float = 78) -> list
     per_px = max(end - start, 1) / width
     step = next((step for step in _TIME_STEPS if step / per_px >= apart), _TIME_STEPS[-1])
     # Weeks begin on Monday; 1 January 1970 was a Thursday.
-    origin = 4 * _DAY if step >= 7 * _DAY else 0  # noqa: PLR2004
+    origin = 4 * _DAY if step >= 7 * _DAY else 0
     first = -(-(start - origin) // step) * step + origin
     return [(time, _tick(time, step)) for time in range(first, end + 1, step)]
 

@@ -13,10 +13,11 @@ from rmtoolkit.views.svg import cross
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import ArrayLike, NDArray
     import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
-    from rmtoolkit.views.timeline import Event, Timeline
+    from rmtoolkit.views.happened import Event
+    from rmtoolkit.views.timeline import Timeline
 
 HEIGHT: Final = 24
 
@@ -61,7 +62,8 @@ def draw(
     Examples
     --------
     >>> import numpy as np
-    >>> from rmtoolkit.views.timeline import Curve, Event, Timeline
+    >>> from rmtoolkit.views.happened import Event
+    >>> from rmtoolkit.views.timeline import Curve, Timeline
     >>> nothing = Curve("", "", ())
     >>> kill = Event(5, "oom_kill", "OOM kill")
     >>> one = Timeline(0, 9, 9, True, nothing, None, (), (), (), (kill,), (), (), "", None)

@@ -107,8 +107,8 @@ class Counts:
     ----------
     total, leak, inconclusive, not_leak
         Workload containers.
-    soon
-        Leaks that reach their limit within seven days.
+    soon, unknown
+        Leaks that reach their limit within seven days, and leaks of which that is not known.
     reaching
         Workloads that reach it within seven days, whatever the verdict.
     above_target
@@ -116,7 +116,7 @@ class Counts:
 
     Examples
     --------
-    >>> Counts(6, 2, 1, 3, 1, 1, None).sentence
+    >>> Counts(6, 2, 1, 3, 1, 0, 1, None).sentence
     '2 of 6 workloads leak. 1 reaches its limit within 7 days.'
     """
 
@@ -125,6 +125,7 @@ class Counts:
     inconclusive: int
     not_leak: int
     soon: int
+    unknown: int
     reaching: int
     above_target: int | None
 
@@ -134,16 +135,21 @@ class Counts:
         if not self.total:
             return "There is no workload to judge."
         if self.leak:
-            first = f"{self.leak:,} of {text.count(self.total, 'workload')} {'leaks' if self.leak == 1 else 'leak'}."
-            if self.soon == 0:
-                return f"{first} None reaches its limit within 7 days."
-            if self.leak == self.soon == 1:
-                return f"{first} It reaches its limit within 7 days."
-            return f"{first} {self.soon:,} {'reaches its' if self.soon == 1 else 'reach their'} limit within 7 days."
+            verb = "leaks" if self.leak == 1 else "leak"
+            return f"{self.leak:,} of {text.count(self.total, 'workload')} {verb}. {self._when()}"
         if self.inconclusive == self.total:
             return f"None of {text.count(self.total, 'workload')} can be decided yet."
         first = f"No leak found in {text.count(self.total, 'workload')}."
         return f"{first} {self.inconclusive:,} cannot be decided yet." if self.inconclusive else first
+
+    def _when(self) -> str:
+        if self.soon:
+            who = "It" if self.leak == 1 else f"{self.soon:,}"
+            reach = "reaches its" if self.soon == 1 else "reach their"
+            return f"{who} {reach} limit within 7 days."
+        if self.unknown:
+            return f"When {'it' if self.leak == 1 else 'they'} would reach a limit is not known."
+        return f"{'It does not reach its' if self.leak == 1 else 'None reaches its'} limit within 7 days."
 
 
 def counts(verdicts: pl.DataFrame) -> Counts:
@@ -163,11 +169,12 @@ def counts(verdicts: pl.DataFrame) -> Counts:
     --------
     >>> frame = pl.DataFrame({"verdict": ["leak"], "hours_to_limit": [61.0], "oom_probability_7d": [0.97]})
     >>> counts(frame)
-    Counts(total=1, leak=1, inconclusive=0, not_leak=0, soon=1, reaching=1, above_target=1)
+    Counts(total=1, leak=1, inconclusive=0, not_leak=0, soon=1, unknown=0, reaching=1, above_target=1)
     """
     by_verdict = {name: verdicts.filter(pl.col("verdict") == name).height for name in ORDER}
     reaching = verdicts.filter(pl.col("hours_to_limit") <= HORIZON_HOURS)
     soon = reaching.filter(pl.col("verdict") == "leak").height
+    unknown = verdicts.filter((pl.col("verdict") == "leak") & pl.col("hours_to_limit").is_null()).height
     known = verdicts["oom_probability_7d"].drop_nulls()
     above = int((known > TARGET).sum()) if known.len() else None
     return Counts(
@@ -176,6 +183,7 @@ def counts(verdicts: pl.DataFrame) -> Counts:
         by_verdict["inconclusive"],
         by_verdict["not_leak"],
         soon,
+        unknown,
         reaching.height,
         above,
     )

@@ -131,8 +131,8 @@ def spark(timeline: Timeline, start: int, end: int) -> Markup:
         lines.append(line)
     drawn.append(el("path", d="".join(lines), class_="spark"))
     if limit is not None:
-        y = float(down(np.array([float(limit)]))[0])
-        drawn.append(el("line", x1=1, x2=SPARK_WIDTH, y1=f"{y:.1f}", y2=f"{y:.1f}", class_="spark-limit"))
+        rule = f"{float(down(np.array([float(limit)]))[0]):.1f}"
+        drawn.append(el("line", x1=1, x2=SPARK_WIDTH, y1=rule, y2=rule, class_="spark-limit"))
     kills = [event for event in timeline.events if event.kind == "oom_kill"]
     for event in kills:
         value = float(timeline.limit_at(event.time) or timeline.line.peak_bytes)

@@ -78,7 +78,7 @@ def has_unicode(stream: IO[str]) -> bool:
     False
     """
     try:
-        "▲◆●–−·…→".encode(stream.encoding or "utf-8")
+        "▲◆●–−·…→".encode(getattr(stream, "encoding", None) or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return False
     return True
@@ -118,7 +118,8 @@ def table(
     >>> from rmtoolkit.recording import Recording
     >>> import polars as pl
     >>> recording = Recording.from_frame(pl.DataFrame({"time": [0], "rss_bytes": [1]})).filter(workload="none")
-    >>> nothing = pl.DataFrame(schema={"verdict": pl.String, "hours_to_limit": pl.Float64, "oom_probability_7d": pl.Float64})
+    >>> columns = {"verdict": pl.String, "hours_to_limit": pl.Float64, "oom_probability_7d": pl.Float64}
+    >>> nothing = pl.DataFrame(schema=columns)
     >>> print(table(SimpleNamespace(recording=recording, verdicts=nothing)), end="")
     There is no workload to judge.
     """
@@ -239,10 +240,8 @@ def _figures(row: dict[str, Any]) -> tuple[str, ...]:
 def _closing(rows: pl.DataFrame) -> list[str]:
     signals = [text.SIGNAL_WORDS.get(name, name) for name in rows["signal"].drop_nulls().unique(maintain_order=True)]
     order = [word for word in text.SIGNAL_WORDS.values() if word in signals]
-    of = " or ".join(order) if len(order) < 3 else f"{', '.join(order[:-1])} or {order[-1]}"  # noqa: PLR2004
-    return [
-        "",
-        *textwrap.wrap(
-            f"Growth is of {of or 'the footprint'}, whichever says most. Intervals: -o verdicts.json", WIDTH
-        ),
-    ]
+    if len(order) > 1:
+        of = f"{', '.join(order[:-1])} or {order[-1]}, whichever says most of a workload"
+    else:
+        of = order[0] if order else "memory"
+    return ["", *textwrap.wrap(f"Growth is of {of}. Intervals: -o verdicts.json", WIDTH)]

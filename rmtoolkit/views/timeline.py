@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +10,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit.schema import BYTE_SIGNALS, FOOTPRINTS
+from rmtoolkit.views.happened import Event, happened, ms, steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,30 +83,6 @@ class Layer:
 
     edge: Curve
     last_bytes: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened to the container.
-
-    Attributes
-    ----------
-    time
-        ms since 1970.
-    kind
-        As in `rmtoolkit.schema.EVENT_KINDS`, or ``restart``.
-    words
-        How it is called, without the time.
-
-    Examples
-    --------
-    >>> Event(0, "oom_kill", "OOM kill").words
-    'OOM kill'
-    """
-
-    time: int
-    kind: str
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,11 +227,11 @@ def prepare(judgement: Judgement, row: dict[str, Any], *, bins: int = 420) -> Ti
     if not known or not lives.height:
         return None
     about = judgement.recording.containers.filter(mine).row(0, named=True)
-    start, now = (_ms(value) for value in (lives["start"].min(), lives["end"].max()))
+    start, now = (ms(value) for value in (lives["start"].min(), lives["end"].max()))
     cutter = _Cutter(samples, lives, start, max(now, start + 1), bins)
     line = cutter.curve(pl.col(known[0]), text.SIGNAL_WORDS[known[0]], "ink")
     second = "rss_bytes" if known[0] != "rss_bytes" and "rss_bytes" in known else None
-    events = _events(judgement.recording.events.filter(mine), lives, start, now)
+    events = happened(judgement.recording.events.filter(mine), lives, start, now)
     forecast = _forecast(judgement.forecast.filter(mine), row, now)
     until = now + _ahead(forecast, max(now - start, 60_000))
     fits = judgement.fits.filter(mine)
@@ -265,16 +241,16 @@ def prepare(judgement: Judgement, row: dict[str, Any], *, bins: int = 420) -> Ti
         start=start,
         now=now,
         until=until,
-        current=newest is None or _ms(newest) - now <= 2 * step_ms,
+        current=newest is None or ms(newest) - now <= 2 * step_ms,
         line=line,
         rss=cutter.curve(pl.col(second), "RSS", "ink-3") if second else None,
         layers=_layers(cutter, known),
-        limits=_steps(judgement.recording.events.filter(mine), "limit", about, lives, (start, until)),
-        requests=_steps(judgement.recording.events.filter(mine), "request", about, lives, (start, until)),
+        limits=steps(judgement.recording.events.filter(mine), "limit", about, lives, (start, until)),
+        requests=steps(judgement.recording.events.filter(mine), "request", about, lives, (start, until)),
         events=events,
         gaps=cutter.gaps(known[0]),
         fits=_fits(fits),
-        fit_name=next((text.SIGNAL_WORDS.get(name, name) for name in fits["signal"]), "") if fits.height else "",
+        fit_name=text.SIGNAL_WORDS.get(str(fits["signal"][0]), "") if fits.height else "",
         forecast=forecast,
     )
 
@@ -284,13 +260,13 @@ class _Cutter:
 
     def __init__(self, samples: pl.DataFrame, lives: pl.DataFrame, start: int, now: int, bins: int) -> None:
         self.samples = samples
-        self.edges = [(_ms(first), _ms(last)) for first, last in lives.select("start", "end").iter_rows()]
+        self.edges = [(ms(first), ms(last)) for first, last in lives.select("start", "end").iter_rows()]
         self.start = start
         self.now = now
         self.bins = bins
 
     def _runs(self, value: pl.Expr) -> tuple[Piece, NDArray[np.int64]]:
-        """Times and values that are there, and where each unbroken run of them begins."""
+        """Find times and values that are there, and where each unbroken run of them begins."""
         found = self.samples.select(time=pl.col("time").to_physical(), value=value.cast(pl.Float64)).drop_nulls()
         times, values = found["time"].to_numpy(), found["value"].to_numpy()
         life = np.full(len(times), -1)
@@ -442,81 +418,6 @@ def _fits(rows: pl.DataFrame) -> tuple[Piece, ...]:
     for row in rows.iter_rows(named=True):
         points = row["fitted"] or []
         if len(points) > 1 and row["signal"] in BYTE_SIGNALS:
-            times = np.array([_ms(point["time"]) for point in points], dtype=np.int64)
+            times = np.array([ms(point["time"]) for point in points], dtype=np.int64)
             found.append((times, np.array([point["value_bytes"] for point in points], dtype=np.float64)))
     return tuple(found)
-
-
-def _steps(
-    events: pl.DataFrame,
-    kind: str,
-    about: dict[str, Any],
-    lives: pl.DataFrame,
-    span: tuple[int, int],
-) -> tuple[tuple[int, int, int], ...]:
-    """Stretches of one limit or request; a change is a step, and what is unknown is not drawn."""
-    start, until = span
-    changes = events.filter(pl.col("kind") == kind).select(pl.col("time").to_physical(), "value_bytes").rows()
-    if not changes:
-        value = about[f"{kind}_bytes"]
-        return ((start, until, value),) if value is not None else ()
-    first = lives["limit_bytes"][0] if kind == "limit" and changes[0][0] > start else None
-    stretches = [(start, first), *changes]
-    ends = [max(time, start) for time, _ in changes] + [until]
-    return tuple(
-        (max(begin, start), end, value)
-        for (begin, value), end in zip(stretches, ends, strict=True)
-        if value is not None and end > max(begin, start)
-    )
-
-
-_WORDS: Final = {
-    "oom_kill": "OOM kill",
-    "node_oom": "node OOM",
-    "evicted": "evicted",
-    "error": "error",
-    "start": "start",
-    "end": "end",
-    "restart": "restart",
-}
-#: Events that explain why a new life begins.
-_CUTS: Final = ("oom_kill", "node_oom", "evicted", "error", "end", "start", "release")
-
-
-def _events(events: pl.DataFrame, lives: pl.DataFrame, start: int, now: int) -> tuple[Event, ...]:
-    found: list[Event] = []
-    limit: int | None = lives["limit_bytes"][0]
-    for row in events.select(pl.col("time").to_physical(), "kind", "value_bytes", "detail").iter_rows(named=True):
-        kind, detail = row["kind"], row["detail"]
-        if kind == "limit":
-            before, limit = limit, row["value_bytes"]
-            words = f"limit {text.configured(limit)}"
-            if before is not None and limit is not None:
-                if before == limit:
-                    continue
-                words = f"limit {text.configured_mi(before)} → {text.configured(limit)}"
-        elif kind == "release":
-            words = f"release {text.printable(detail)}" if detail else "release"
-        elif kind == "error" and detail:
-            words = f"error {text.printable(detail)}"[:40]
-        elif kind in _WORDS:
-            words = "restart" if kind == "start" and row["time"] > start else _WORDS[kind]
-        else:
-            continue
-        found.append(Event(row["time"], kind, words))
-    rows = lives.select("start", "end").rows()
-    for (_, before), (begin, _) in zip(rows, rows[1:], strict=False):
-        known = any(event.kind in _CUTS and _ms(before) - 1000 <= event.time <= _ms(begin) + 1000 for event in found)
-        if not known:
-            found.append(Event(_ms(begin), "restart", "restart"))
-    slack = (now - start) // 100
-    inside = [event for event in found if start - slack <= event.time <= now + slack]
-    placed = (Event(min(max(event.time, start), now), event.kind, event.words) for event in inside)
-    return tuple(sorted(placed, key=lambda event: (event.time, event.kind)))
-
-
-def _ms(value: object) -> int:
-    if not isinstance(value, dt.datetime):
-        msg = f"expected a time, got {type(value).__name__}"
-        raise TypeError(msg)
-    return round(value.timestamp() * 1000)

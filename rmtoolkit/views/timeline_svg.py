@@ -9,91 +9,20 @@ import numpy as np
 
 from rmtoolkit import text
 from rmtoolkit.views import layout, strip
+from rmtoolkit.views.canvas import BASE, HEIGHT, LEFT, RIGHT, STRIP, TOP, WIDTH, Canvas, text_element
+from rmtoolkit.views.forecast import draw_forecast
 from rmtoolkit.views.layout import Box, text_box
 from rmtoolkit.views.markup import Markup, el, join
 from rmtoolkit.views.summary import is_growing
 from rmtoolkit.views.svg import cross, definitions, path
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
     from rmtoolkit.views.timeline import Piece, Timeline
 
-WIDTH: Final = 1080
-_LEFT: Final = 58
-_RIGHT: Final = WIDTH - 8
-_TOP: Final = 24
-_BASE: Final = 262
-_STRIP: Final = 290
-HEIGHT: Final = _STRIP + strip.HEIGHT + 2
-
-#: A limit more than this many times above everything else would flatten the curve: it is named at the top instead.
-_FAR_LIMIT: Final = 4
 #: A layer thinner than this share of the axis gets no label.
 _THIN: Final = 0.004
 #: A live heap at least this high in px carries the fit's label.
 _ROOM_ON_LIVE: Final = 34
-
-
-class _Chart:
-    """Scales, and the labels that were placed so far."""
-
-    def __init__(self, timeline: Timeline, row: dict[str, Any], ident: str) -> None:
-        self.t = timeline
-        self.row = row
-        self.ident = ident
-        shown = [value for _, _, value in timeline.limits]
-        content = timeline.peak_bytes
-        self.far_limit = bool(shown) and min(shown) > _FAR_LIMIT * content
-        if timeline.forecast is not None:
-            inside = timeline.forecast.mid[timeline.forecast.times <= timeline.until]
-            ceiling = max(shown, default=0) if shown and not self.far_limit else 1.6 * content
-            content = max(content, min(float(np.nanmax(inside, initial=0.0)), ceiling))
-        requests = [value for _, _, value in timeline.requests if value <= 2 * content]
-        top = max(1.1 * content, *(1.08 * value for value in requests), 1.0)
-        if shown and not self.far_limit:
-            top = max(top, *(1.15 * value for value in shown))
-        self.top = top
-        self.labels = layout.Labels(Box(_LEFT, 0, WIDTH, _BASE))
-        self.days = timeline.until - timeline.start > 36 * 3_600_000  # noqa: PLR2004 - hours from which days are named
-        self.seconds = timeline.until - timeline.start < 15 * 60_000  # noqa: PLR2004 - minutes below which they matter
-
-    def x(self, time: ArrayLike) -> NDArray[np.float64]:
-        share = (np.asarray(time, dtype=np.float64) - self.t.start) / max(self.t.until - self.t.start, 1)
-        return _LEFT + share * (_RIGHT - _LEFT)
-
-    def y(self, value: ArrayLike) -> NDArray[np.float64]:
-        return _BASE - np.asarray(value, dtype=np.float64) / self.top * (_BASE - _TOP)
-
-    def px(self, time: float) -> float:
-        return float(self.x(time))
-
-    def py(self, value: float) -> float:
-        return float(self.y(value))
-
-    def label(self, candidates: list[tuple[float, float, str]], written: str, kind: str) -> Markup | None:
-        """Write a label at the first place (x, y, anchor) that is free."""
-        bold = kind in ("strong", "alarm", "on-live")
-        found = self.labels.first_free([text_box(x, y, written, anchor, bold=bold) for x, y, anchor in candidates])
-        if found is None:
-            return None
-        x, y, anchor = candidates[found]
-        return _text(x, y, written, kind, anchor)
-
-    def moment(self, time: int) -> str:
-        stamp = dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC)
-        return text.moment(stamp, seconds=self.seconds)
-
-
-def _text(x: float, y: float, written: str, kind: str, anchor: str = "start") -> Markup:
-    return el(
-        "text",
-        written,
-        x=f"{x:.1f}",
-        y=f"{y:.1f}",
-        class_=kind or None,
-        text_anchor=None if anchor == "start" else anchor,
-    )
 
 
 def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Markup:
@@ -125,12 +54,12 @@ def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Mark
     >>> drawn.startswith("<svg"), "http" in drawn
     (True, False)
     """
-    chart = _Chart(timeline, row, ident)
+    chart = Canvas(timeline, row, ident)
     # Labels are placed by importance, so that the less important gives way; drawing follows its own order.
     now = _now(chart)
     rules = _rules(chart)
     kills = _kills(chart)
-    ahead, ahead_labels = _ahead(chart)
+    ahead, ahead_label = draw_forecast(chart)
     names = _layer_names(chart)
     fits, fit_label = _fits(chart)
     line, line_label = _lines(chart)
@@ -149,8 +78,8 @@ def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Mark
         *kills,
         _x_axis(chart),
         *names,
-        *(label for label in (*ahead_labels, fit_label, *line_label) if label is not None),
-        strip.draw(timeline, chart.x, (_LEFT, _RIGHT), _STRIP, f"{ident}-h", days=chart.days),
+        *(label for label in (ahead_label, fit_label, *line_label) if label is not None),
+        strip.draw(timeline, chart.x, (LEFT, RIGHT), STRIP, f"{ident}-h", days=chart.days),
         class_="rm-chart timeline",
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
@@ -186,7 +115,8 @@ def describe(timeline: Timeline, row: dict[str, Any]) -> str:
     line = timeline.line
     parts = [
         text.period(start, now),
-        f"{line.name[:1].upper()}{line.name[1:]} {text.memory(line.last_bytes)} at the end, peak {text.memory(line.peak_bytes)}",
+        f"{line.name[:1].upper()}{line.name[1:]} {text.memory(line.last_bytes)} at the end, "
+        f"peak {text.memory(line.peak_bytes)}",
     ]
     if len(timeline.layers) > 1:
         layers = [f"{layer.edge.name} {text.memory(layer.last_bytes)}" for layer in timeline.layers]
@@ -212,7 +142,7 @@ def describe(timeline: Timeline, row: dict[str, Any]) -> str:
 _TOLD_EVENTS: Final = 8
 
 
-def _definitions(chart: _Chart) -> Markup:
+def _definitions(chart: Canvas) -> Markup:
     reaches = chart.t.forecast is not None and chart.t.forecast.outlook == "reaches"
     stops = (
         el("stop", offset=offset, stop_opacity=opacity, class_="from-leak" if reaches else "from-ink")
@@ -222,7 +152,7 @@ def _definitions(chart: _Chart) -> Markup:
         el("linearGradient", *stops, id=f"{chart.ident}-g", x1=0, x2=1, y1=0, y2=0),
         el(
             "clipPath",
-            el("rect", x=_LEFT, y=_TOP - 4, width=_RIGHT - _LEFT, height=_BASE - _TOP + 4),
+            el("rect", x=LEFT, y=TOP - 4, width=RIGHT - LEFT, height=BASE - TOP + 4),
             id=f"{chart.ident}-c",
         ),
         el(
@@ -237,26 +167,29 @@ def _definitions(chart: _Chart) -> Markup:
     )
 
 
-def _y_axis(chart: _Chart) -> Markup:
+def _y_axis(chart: Canvas) -> Markup:
     values, labels = layout.memory_ticks(chart.top)
     return join(
-        *(_text(_LEFT - 7, chart.py(value) + 4, label, "", "end") for value, label in zip(values, labels, strict=True)),
+        *(
+            text_element(LEFT - 7, chart.py(value) + 4, label, "", "end")
+            for value, label in zip(values, labels, strict=True)
+        ),
     )
 
 
-def _x_axis(chart: _Chart) -> Markup:
-    ticks = layout.time_ticks(chart.t.start, chart.t.until, _RIGHT - _LEFT)
-    drawn = [el("line", x1=_LEFT, x2=_RIGHT, y1=_BASE, y2=_BASE, class_="axis")]
+def _x_axis(chart: Canvas) -> Markup:
+    ticks = layout.time_ticks(chart.t.start, chart.t.until, RIGHT - LEFT)
+    drawn = [el("line", x1=LEFT, x2=RIGHT, y1=BASE, y2=BASE, class_="axis")]
     for time, label in ticks:
         x = chart.px(time)
-        drawn.append(el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=_BASE, y2=_BASE + 4, class_="axis"))
+        drawn.append(el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=BASE, y2=BASE + 4, class_="axis"))
         half = layout.text_width(label) / 2
         if x + half <= WIDTH:
-            drawn.append(_text(x, _BASE + 17, label, "", "middle"))
+            drawn.append(text_element(x, BASE + 17, label, "", "middle"))
     return join(*drawn)
 
 
-def _layers(chart: _Chart) -> list[Markup]:
+def _layers(chart: Canvas) -> list[Markup]:
     """Areas from the top layer down: each covers what lies below its edge."""
     drawn = []
     for layer in reversed(chart.t.layers):
@@ -265,30 +198,30 @@ def _layers(chart: _Chart) -> list[Markup]:
             x = chart.x(times)
             if len(times) == 1:
                 continue
-            shapes.append(f"{path(x, chart.y(values))}V{_BASE}H{float(x[0]):.1f}Z")
+            shapes.append(f"{path(x, chart.y(values))}V{BASE}H{float(x[0]):.1f}Z")
         if shapes:
             drawn.append(el("path", d="".join(shapes), class_=f"area {layer.edge.token}"))
     return drawn
 
 
-def _polyline(chart: _Chart, pieces: tuple[Piece, ...]) -> str:
+def _polyline(chart: Canvas, pieces: tuple[Piece, ...]) -> str:
     return "".join(path(chart.x(times), chart.y(values)) for times, values in pieces)
 
 
-def _now(chart: _Chart) -> list[Markup]:
+def _now(chart: Canvas) -> list[Markup]:
     x = chart.px(chart.t.now)
     word = "now" if chart.t.current else "last sample"
     label = chart.label([(x - 6, 11, "end"), (x + 6, 11, "start")], f"{word}, {chart.moment(chart.t.now)}", "")
-    rule = el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=2, y2=_BASE, class_="now")
+    rule = el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=2, y2=BASE, class_="now")
     return [rule, *([label] if label else [])]
 
 
-def _rules(chart: _Chart) -> list[Markup]:
+def _rules(chart: Canvas) -> list[Markup]:
     drawn: list[Markup] = []
     if chart.far_limit:
         value = chart.t.limits[-1][2]
         written = f"limit {text.configured(value)}, above this scale"
-        label = chart.label([(_LEFT + 4, 11, "start")], written, "strong")
+        label = chart.label([(LEFT + 4, 11, "start")], written, "strong")
         return [label] if label else []
     for start, end, value in chart.t.limits:
         left, right, y = chart.px(start), chart.px(end), chart.py(value)
@@ -305,20 +238,20 @@ def _rules(chart: _Chart) -> list[Markup]:
         drawn += [label for label in [chart.label(places, f"limit {text.configured(value)}", "strong")] if label]
     for start, end, value in chart.t.requests:
         y = chart.py(value)
-        if y < _TOP:
+        if y < TOP:
             continue
         line = {"x1": f"{chart.px(start):.1f}", "x2": f"{chart.px(end):.1f}", "y1": f"{y:.1f}", "y2": f"{y:.1f}"}
         drawn.append(el("line", class_="request", **line))
         places = [
             (chart.px(start) + 4, y - 6, "start"),
             (chart.px(start) + 4, y + 15, "start"),
-            (_RIGHT - 4, y - 6, "end"),
+            (RIGHT - 4, y - 6, "end"),
         ]
         drawn += [label for label in [chart.label(places, f"request {text.configured(value)}", "")] if label]
     return drawn
 
 
-def _kills(chart: _Chart) -> list[Markup]:
+def _kills(chart: Canvas) -> list[Markup]:
     drawn = []
     for event in chart.t.events:
         if event.kind != "oom_kill":
@@ -341,73 +274,7 @@ def _before(pieces: tuple[Piece, ...], time: int) -> float:
     return found
 
 
-def _ahead(chart: _Chart) -> tuple[list[Markup], list[Markup | None]]:
-    """Forecast: band, dashed middle, the limit it reaches, and its label."""
-    ahead = chart.t.forecast
-    if ahead is None:
-        return [], []
-    limit = chart.t.limits[-1][2] if chart.t.limits else None
-    ceiling = float(limit) if limit is not None and ahead.outlook == "reaches" and not chart.far_limit else np.inf
-    times, mid = _until(ahead.times, ahead.mid, min(chart.t.until, ahead.hit or chart.t.until))
-    drawn: list[Markup] = []
-    if not np.isnan(ahead.low).any() and not np.isnan(ahead.high).any():
-        low_times, low = _until(ahead.times, ahead.low, chart.t.until)
-        high_times, high = _until(ahead.times, ahead.high, chart.t.until)
-        x = np.concatenate([chart.x(high_times), chart.x(low_times)[::-1]])
-        y = chart.y(np.minimum(np.concatenate([high, low[::-1]]), ceiling))
-        band = el("path", d=path(x, y) + "Z", fill=f"url(#{chart.ident}-g)")
-        drawn.append(el("g", band, clip_path=f"url(#{chart.ident}-c)"))
-    middle = el("path", d=path(chart.x(times), chart.y(np.minimum(mid, ceiling))), class_=f"ahead {ahead.outlook}")
-    drawn.append(el("g", middle, clip_path=f"url(#{chart.ident}-c)"))
-    if ahead.outlook == "reaches":
-        more, label = _hit(chart, limit)
-        return [*drawn, *more], [label]
-    low, high = float(np.nanmin(ahead.low[-1:], initial=np.inf)), float(np.nanmax(ahead.high[-1:], initial=-np.inf))
-    interval = (
-        f" ({text.number(low / text.MI)}–{text.number(high / text.MI)})" if np.isfinite([low, high]).all() else ""
-    )
-    written = f"expected {text.memory(float(ahead.mid[-1]))}{interval}"
-    x = chart.px(chart.t.now) + 10
-    edge = chart.py(min(max(float(ahead.mid.max()), high), chart.top))
-    places = [(x, edge - 7, "start"), (x, edge - 22, "start"), (x, chart.py(float(ahead.mid[-1])) + 16, "start")]
-    return drawn, [chart.label(places, written, "strong")]
-
-
-def _until(times: NDArray[np.int64], values: NDArray[np.float64], end: int) -> Piece:
-    """Cut a curve at an instant, with a point there."""
-    kept = times < end
-    last = float(np.interp(end, times, values))
-    return np.append(times[kept], min(end, int(times[-1]))), np.append(values[kept], last)
-
-
-def _hit(chart: _Chart, limit: int | None) -> tuple[list[Markup], Markup | None]:
-    ahead = chart.t.forecast
-    if ahead is None or ahead.hit is None or limit is None:
-        return [], None
-    span = text.hours_range(chart.row["hours_to_limit_low"], chart.row["hours_to_limit_high"])
-    hours = chart.row["hours_to_limit"]
-    written = f"reaches the limit in {text.hours(hours)}" if hours > 0 else "has reached the limit"
-    written += f" ({span})" if span and hours > 0 else ""
-    y = chart.py(limit) if not chart.far_limit else _TOP
-    if ahead.hit > chart.t.until or chart.far_limit:
-        return [], chart.label(
-            [(_RIGHT, y - 9, "end"), (_RIGHT, y + 18, "end"), (_RIGHT, 11, "end")], f"{written} →", "alarm"
-        )
-    left = chart.px(max(ahead.hit_low if ahead.hit_low is not None else ahead.hit, chart.t.now))
-    right = chart.px(min(ahead.hit_high if ahead.hit_high is not None else chart.t.until, chart.t.until))
-    x = chart.px(ahead.hit)
-    drawn = [
-        el("line", x1=f"{left:.1f}", x2=f"{right:.1f}", y1=f"{y:.1f}", y2=f"{y:.1f}", class_="stretch reaches"),
-        el("path", d=f"M{x:.1f} {y - 4.5:.1f}l4.5 4.5-4.5 4.5-4.5-4.5Z", class_="diamond"),
-    ]
-    half = layout.text_width(written, bold=True) / 2
-    middle = min(max(x, chart.px(chart.t.now) + half + 8), _RIGHT - half)
-    return drawn, chart.label(
-        [(middle, y - 13, "middle"), (middle, y + 24, "middle"), (_RIGHT, y - 27, "end")], written, "alarm"
-    )
-
-
-def _layer_names(chart: _Chart) -> list[Markup]:
+def _layer_names(chart: Canvas) -> list[Markup]:
     """Names of layers with their last values, right of now, at the height of the layer."""
     under = 0.0
     found: list[tuple[float, str, str, str]] = []
@@ -420,7 +287,7 @@ def _layer_names(chart: _Chart) -> list[Markup]:
             continue
         written = f"{layer.edge.name} {text.memory(layer.last_bytes)}"
         kind = ""
-        if layer.edge.token == "live":
+        if layer is chart.t.layers[0] and layer.edge.name == text.SIGNAL_WORDS["allocated_bytes"]:
             kind = "strong"
             if chart.row["signal"] == "allocated_bytes" and chart.row["growth_bytes_per_day"] is not None:
                 written += (
@@ -428,8 +295,8 @@ def _layer_names(chart: _Chart) -> list[Markup]:
                 )
         found.append((middle, written, layer.edge.token, kind))
     found.reverse()  # from the top down, as y grows
-    low = min(chart.py(under) + 16, _BASE - 15 * len(found))
-    places = layout.spread([y + 4 for y, *_ in found], 15, max(low, _TOP + 12), _BASE - 4)
+    low = min(chart.py(under) + 16, BASE - 15 * len(found))
+    places = layout.spread([y + 4 for y, *_ in found], 15, max(low, TOP + 12), BASE - 4)
     x = chart.px(chart.t.now) + 10
     drawn = []
     for y, (_, written, token, kind) in zip(places, found, strict=True):
@@ -437,13 +304,13 @@ def _layer_names(chart: _Chart) -> list[Markup]:
         drawn.append(
             join(
                 el("rect", x=f"{x:.1f}", y=f"{y - 9:.1f}", width=10, height=10, class_=token),
-                _text(x + 15, y, written, kind),
+                text_element(x + 15, y, written, kind),
             )
         )
     return drawn
 
 
-def _fits(chart: _Chart) -> tuple[list[Markup], Markup | None]:
+def _fits(chart: Canvas) -> tuple[list[Markup], Markup | None]:
     if not chart.t.fits:
         return [], None
     line = _polyline(chart, chart.t.fits)
@@ -453,27 +320,25 @@ def _fits(chart: _Chart) -> tuple[list[Markup], Markup | None]:
     written = f"fit on {chart.t.fit_name}: {growth}"
     half = layout.text_width(written, bold=True) / 2
     on_live = chart.t.fit_name == text.SIGNAL_WORDS["allocated_bytes"]
+    live = chart.t.layers[0].edge.pieces if on_live and chart.t.layers else ()
     inside: list[tuple[float, float, str]] = []
     outside: list[tuple[float, float, str]] = []
     for times, values in sorted(chart.t.fits, key=lambda piece: int(piece[0][0] - piece[0][-1])):
         first, last = chart.px(times[0]) + half + 6, chart.px(times[-1]) - half - 6
         if first > last:
-            first = last = max(_LEFT + half, (first + last) / 2)
+            first = last = max(LEFT + half, (first + last) / 2)
         for share in (0.5, 0.35, 0.65, 0.15, 0.85, 0.0, 1.0):
             x = first + share * (last - first)
             near = np.interp([x - half, x, x + half], chart.x(times), chart.y(values))
-            covered = on_live and any(
-                chart.px(seen[0]) <= x - half and x + half <= chart.px(seen[-1])
-                for seen, _ in chart.t.layers[0].edge.pieces
-            )
-            if covered and _BASE - near.max() > _ROOM_ON_LIVE:
+            covered = any(chart.px(seen[0]) <= x - half and x + half <= chart.px(seen[-1]) for seen, _ in live)
+            if covered and BASE - near.max() > _ROOM_ON_LIVE:
                 inside.append((x, float(near.max()) + 18, "middle"))
             outside += [(x, float(near.min()) - 9, "middle"), (x, float(near.max()) + 19, "middle")]
     label = chart.label(inside, written, "on-live") if inside else None
     return drawn, label or chart.label(outside, written, "strong")
 
 
-def _lines(chart: _Chart) -> tuple[list[Markup], list[Markup | None]]:
+def _lines(chart: Canvas) -> tuple[list[Markup], list[Markup | None]]:
     line = chart.t.line
     drawn = [el("path", d=_polyline(chart, line.pieces), class_="line")]
     labels: list[Markup | None] = []
@@ -489,18 +354,18 @@ def _lines(chart: _Chart) -> tuple[list[Markup], list[Markup | None]]:
     return drawn, labels
 
 
-def _middle_y(chart: _Chart, pieces: tuple[Piece, ...]) -> float:
+def _middle_y(chart: Canvas, pieces: tuple[Piece, ...]) -> float:
     return float(np.median(np.concatenate([chart.y(values) for _, values in pieces])))
 
 
-def _name_line(chart: _Chart, pieces: tuple[Piece, ...], name: str, kind: str) -> Markup | None:
+def _name_line(chart: Canvas, pieces: tuple[Piece, ...], name: str, kind: str) -> Markup | None:
     """Put a line's name just above it, where there is room."""
     half = layout.text_width(name) / 2
     x = np.concatenate([chart.x(times) for times, _ in pieces])
     y = np.concatenate([chart.y(values) for _, values in pieces])
     places = []
     for share in (0.78, 0.6, 0.45, 0.9, 0.3, 0.15, 0.06, 0.97):
-        middle = _LEFT + half + share * (chart.px(chart.t.now) - _LEFT - 2 * half)
+        middle = LEFT + half + share * (chart.px(chart.t.now) - LEFT - 2 * half)
         under = y[(x >= middle - half - 2) & (x <= middle + half + 2)]
         if len(under):
             places.append((middle, float(under.min()) - 7, "middle"))

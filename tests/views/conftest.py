@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from rmtoolkit.analysis.checklist import QUESTIONS
+from rmtoolkit.analysis.verdict import _FOR_VIEWS, VERDICTS, Judgement
 from rmtoolkit.recording import Recording, Report, concat
 from rmtoolkit.schema import TIME
+from rmtoolkit.validation import FINDINGS
 
 MI = 1 << 20
 END = dt.datetime(2026, 11, 23, 3, 5, tzinfo=dt.UTC)
@@ -19,77 +21,7 @@ START = END - dt.timedelta(days=7)
 HOSTILE = '"><script>alert(1)</script>\x1b[31m<!--'
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The frames that views read, as `rmtoolkit.analysis.verdict.judge` makes them."""
-
-    recording: Recording
-    lives: pl.DataFrame
-    fits: pl.DataFrame
-    verdicts: pl.DataFrame
-    instances: pl.DataFrame
-    checklist: pl.DataFrame
-    forecast: pl.DataFrame
-    findings: pl.DataFrame
-
-
-VERDICTS = pl.Schema(
-    {
-        **dict.fromkeys(("cluster", "namespace", "workload", "container"), pl.String),
-        "pods": pl.UInt32,
-        "verdict": pl.String,
-        "leak_probability": pl.Float64,
-        "pattern": pl.String,
-        "also": pl.List(pl.String),
-        "cause": pl.String,
-        "signal": pl.String,
-        "evidence_level": pl.Int64,
-        **dict.fromkeys(
-            (
-                "growth_bytes_per_day",
-                "growth_low_bytes_per_day",
-                "growth_high_bytes_per_day",
-                "detection_floor_bytes_per_day",
-            ),
-            pl.Float64,
-        ),
-        "limit_outlook": pl.String,
-        **dict.fromkeys(
-            ("hours_to_limit", "hours_to_limit_low", "hours_to_limit_high", "oom_probability_7d"),
-            pl.Float64,
-        ),
-        **dict.fromkeys(("startup_peak_bytes", "settled_bytes", "peak_bytes", "limit_bytes"), pl.Int64),
-        "coverage": pl.Float64,
-        "explanation": pl.String,
-        "next_step": pl.String,
-        "evidence": pl.List(
-            pl.Struct(
-                {
-                    "says": pl.String,
-                    "text": pl.String,
-                    "value": pl.String,
-                    "weight": pl.Int64,
-                    "signal": pl.String,
-                    "start": TIME,
-                    "end": TIME,
-                },
-            ),
-        ),
-        "headline": pl.String,
-        "reason": pl.String,
-        "container_id": pl.UInt32,
-        "workload_inferred": pl.Boolean,
-        "limit_known": pl.Boolean,
-    },
-)
-
-QUESTIONS = (
-    "Does memory stabilise after startup?",
-    "Are caches bounded?",
-    "Are thread counts controlled?",
-    "Is the limit too close to average usage?",
-    "Is reserved memory being confused with used memory?",
-)
+SCHEMA = VERDICTS | _FOR_VIEWS
 
 
 def times(minutes: int = 10) -> list[dt.datetime]:
@@ -245,7 +177,7 @@ def _verdicts(recording: Recording) -> pl.DataFrame:
             if name.endswith("_mi_per_day"):
                 rest[name.replace("_mi_per_day", "_bytes_per_day")] = rest.pop(name) * MI
         rest["explanation"] = f"{rest['headline']} {rest['reason']}"
-        return dict.fromkeys(VERDICTS) | known | {"verdict": verdict} | rest
+        return dict.fromkeys(SCHEMA) | known | {"verdict": verdict} | rest
 
     rows = [
         row(
@@ -272,7 +204,7 @@ def _verdicts(recording: Recording) -> pl.DataFrame:
             coverage=0.993,
             headline="ledger-api leaks 58 Mi/day and reaches its 512 Mi limit in about 61 hours.",
             reason="The live heap grows at the same rate in all 9 lives, on all 3 pods and both versions.",
-            next_step="Take a heap profile of one pod for 30 minutes: `rmtoolkit heap ledger-api.heap` names the call site.",
+            next_step="Take a heap profile of one pod: `rmtoolkit heap ledger-api.heap` names the call site.",
             evidence=_evidence(
                 ("for", "Live heap grows in every life", "58 Mi/day (52–64)", 3),
                 ("against", "Growth is slower at night", "41 against 69 Mi/day", 1),
@@ -398,7 +330,7 @@ def _verdicts(recording: Recording) -> pl.DataFrame:
             workload_inferred=True,
         ),
     ]
-    return pl.DataFrame(rows, schema=VERDICTS)
+    return pl.DataFrame(rows, schema=SCHEMA)
 
 
 def _lives(recording: Recording) -> pl.DataFrame:
@@ -432,19 +364,25 @@ def _lives(recording: Recording) -> pl.DataFrame:
                     "coverage": 1.0,
                     "startup_peak_bytes": footprint.head(10).max(),
                     "startup_seconds": 60.0,
-                    "settled_bytes": int(footprint.median() or 0),
+                    "settled_bytes": int(footprint.sort()[footprint.len() // 2]),
                     "peak_bytes": footprint.max(),
                     "peak_time": part["time"][footprint.arg_max() or 0],
                     "last_bytes": footprint[-1],
                 },
             )
-    types = {"container_id": pl.UInt32, "life": pl.UInt32, "start": TIME, "end": TIME, "peak_time": TIME}
+    types: dict[str, Any] = {
+        "container_id": pl.UInt32,
+        "life": pl.UInt32,
+        "start": TIME,
+        "end": TIME,
+        "peak_time": TIME,
+    }
     return pl.DataFrame(rows, schema_overrides=types)
 
 
 def _fits(lives: pl.DataFrame, verdicts: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     """A straight line from the first to the last value of each life of what grows."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for verdict in verdicts.filter(pl.col("verdict") == "leak").iter_rows(named=True):
         for life in lives.filter(pl.col("container_id") == verdict["container_id"]).iter_rows(named=True):
             part = recording.samples.filter(
@@ -471,7 +409,7 @@ def _fits(lives: pl.DataFrame, verdicts: pl.DataFrame, recording: Recording) -> 
                     "fitted": curve,
                 },
             )
-    types = {
+    types: dict[str, Any] = {
         "container_id": pl.UInt32,
         "life": pl.UInt32,
         "growth_start": TIME,
@@ -482,7 +420,7 @@ def _fits(lives: pl.DataFrame, verdicts: pl.DataFrame, recording: Recording) -> 
 
 
 def _forecast(verdicts: pl.DataFrame, recording: Recording) -> pl.DataFrame:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for verdict in verdicts.filter(pl.col("limit_outlook") != "unknown").iter_rows(named=True):
         last = recording.samples.filter(pl.col("container_id") == verdict["container_id"])[
             "working_set_bytes"
@@ -545,8 +483,11 @@ def build() -> Judgement:
         _checklist(verdicts),
         _forecast(verdicts, recording),
         pl.DataFrame(
-            {"container_id": [2], "signal": ["rss_bytes"], "message": [HOSTILE], "rejected": [True]},
-            schema_overrides={"container_id": pl.UInt32},
+            [
+                dict.fromkeys(FINDINGS)
+                | {"container_id": 2, "check": "order", "signal": "rss_bytes", "detail": HOSTILE, "rejected": True}
+            ],
+            schema=FINDINGS,
         ),
     )
 

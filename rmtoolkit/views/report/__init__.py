@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from rmtoolkit.views.exports import replacing
 from rmtoolkit.views.report.page import page
-from rmtoolkit.views.tables import replacing
 
 if TYPE_CHECKING:
     import os

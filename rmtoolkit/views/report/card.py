@@ -110,7 +110,7 @@ def _with_code(sentence: str) -> Markup:
 
 
 def _facts(row: dict[str, Any]) -> Markup:
-    """Always the same four in the same places."""
+    """Write the same four facts, always in the same places."""
     return el("dl", _time(row), _risk(row), _confidence(row), _growth(row), class_="facts")
 
 
@@ -289,7 +289,7 @@ def _table(heads: list[tuple[str, str]], rows: list[list[object]]) -> Markup:
 
 
 def _lives(lives: pl.DataFrame) -> Markup | None:
-    """The lifetimes behind the chart: its data as a table."""
+    """List the lifetimes behind the chart: its data as a table."""
     if not lives.height:
         return None
     kills = int((lives["ended"] == "oom_kill").sum())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +19,7 @@ from rmtoolkit.views.report.style import SCRIPT, STYLE
 from rmtoolkit.views.summary import TARGET
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable
 
     from rmtoolkit.analysis.verdict import Judgement

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SHOWN_SOURCES: Final = 12
 _SHOWN_FINDINGS: Final = 40
+_OPEN_FINDINGS: Final = 6
 #: Workloads with less of their samples than this are named.
 _COMPLETE: Final = 0.95
 
@@ -45,6 +46,7 @@ def quality(judgement: Judgement, names: list[str], rows: list[dict[str, Any]]) 
     recording = judgement.recording
     report = recording.report
     complete = text.share(summary.coverage(recording))
+    containers = text.count(recording.containers.height, "container")
     few = [
         f"{name} {text.share(row['coverage'])}"
         for name, row in zip(names, rows, strict=True)
@@ -56,7 +58,7 @@ def quality(judgement: Judgement, names: list[str], rows: list[dict[str, Any]]) 
     entries: list[tuple[str, object]] = [
         (
             "Coverage",
-            f"{complete}, {recording.samples.height:,} samples of {text.count(recording.containers.height, 'container')}",
+            f"{complete}, {recording.samples.height:,} samples of {containers}",
         ),
         ("Least complete", ", ".join(few)),
         ("Names inferred from pods", ", ".join(inferred)),
@@ -80,31 +82,29 @@ def quality(judgement: Judgement, names: list[str], rows: list[dict[str, Any]]) 
 
 
 def _findings(judgement: Judgement) -> Markup | None:
-    """What cannot be true in the data, as `validate` found it."""
+    """List what cannot be true in the data, as `validate` found it."""
     findings = judgement.findings
     if not findings.height:
         return None
-    who = judgement.recording.containers.select("container_id", "namespace", "workload", "pod")
-    table = findings.join(who, on="container_id", how="left", maintain_order="left")
     rows = [
         el(
             "tr",
             el("th", _name(row), scope="row"),
             el("td", text.SIGNAL_WORDS.get(row["signal"] or "", text.printable(row["signal"]))),
-            el("td", text.printable(row["message"])),
+            el("td", text.printable(row["detail"])),
             el("td", "not used" if row["rejected"] else "used"),
         )
-        for row in table.head(_SHOWN_FINDINGS).iter_rows(named=True)
+        for row in findings.head(_SHOWN_FINDINGS).iter_rows(named=True)
     ]
     heads = ("Workload", "Signal", "What cannot be right", "As evidence")
-    more = table.height - _SHOWN_FINDINGS
+    more = findings.height - _SHOWN_FINDINGS
     rejected = findings.filter(pl.col("rejected")).height
     return el(
         "details",
         el(
             "summary",
             "Doubtful values ",
-            el("span", f"{table.height:,}, {rejected:,} not used as evidence", class_="note"),
+            el("span", f"{findings.height:,}, {rejected:,} not used as evidence", class_="note"),
         ),
         el(
             "table",
@@ -112,7 +112,7 @@ def _findings(judgement: Judgement) -> Markup | None:
             el("tbody", *rows),
         ),
         el("p", f"and {more:,} more", class_="note") if more > 0 else None,
-        open=True,
+        open=findings.height <= _OPEN_FINDINGS,
     )
 
 

@@ -81,7 +81,8 @@ background:var(--rm-verdict);color:var(--rm-on-badge);font-weight:600;line-heigh
 .rm h3{margin:10px 0 6px;font-size:22px;line-height:1.25;font-weight:600;color:var(--rm-ink);overflow-wrap:anywhere;
 text-wrap:pretty}
 .rm .reason{margin:0;font-size:16px;max-width:68ch;overflow-wrap:anywhere}
-.rm p.next{margin:12px 0 0;border-left:3px solid var(--rm-accent);padding:2px 0 2px 12px;max-width:72ch;color:var(--rm-ink);
+.rm p.next{margin:12px 0 0;border-left:3px solid var(--rm-accent);padding:2px 0 2px 12px;max-width:72ch;
+color:var(--rm-ink);
 overflow-wrap:anywhere}
 .rm p.next b{color:var(--rm-accent)}
 .rm code{font:13px/1.45 var(--rm-code);background:var(--rm-panel);border:1px solid var(--rm-line);border-radius:4px;
@@ -112,7 +113,8 @@ padding:1px 5px;-webkit-box-decoration-break:clone;box-decoration-break:clone}
 """
 
 _NARROW: Final = """
-@media (max-width:1000px){.rm .answer{grid-template-columns:minmax(0,1fr)}.rm .halves{grid-template-columns:minmax(0,1fr)}
+@media (max-width:1000px){.rm .answer{grid-template-columns:minmax(0,1fr)}
+.rm .halves{grid-template-columns:minmax(0,1fr)}
 .rm .facts{grid-template-columns:repeat(4,1fr);margin-top:8px;border-top:1px solid var(--rm-line)}
 .rm .facts div{border-bottom:0}}
 @media (max-width:820px){.rm .facts{grid-template-columns:1fr 1fr}
@@ -128,7 +130,8 @@ _NARROW: Final = """
 .rm .workloads>tbody>.row>td{display:flex;justify-content:space-between;gap:16px;align-items:baseline;border:0;
 padding:3px 0;text-align:right;white-space:normal}
 .rm .workloads>tbody>.row>td::before{content:attr(data-label);flex:none;color:var(--rm-ink-2)}
-.rm .workloads>tbody>.row>td:last-child{padding-bottom:10px}.rm .workloads>tbody>tr{border-bottom:1px solid var(--rm-line)}
+.rm .workloads>tbody>.row>td:last-child{padding-bottom:10px}
+.rm .workloads>tbody>tr{border-bottom:1px solid var(--rm-line)}
 .rm .workloads>tbody>.unfolded{border:0}.rm .short{-webkit-line-clamp:3}
 .rm .card{padding:12px;margin:8px 0 16px}.rm h3{font-size:20px}.rm .who{display:block;margin-top:6px}
 .rm .chart h4 .note{display:block;margin:0}.rm .data dl{grid-template-columns:minmax(0,1fr)}
@@ -147,7 +150,7 @@ content-visibility:visible!important}}
 .rm a{{color:inherit;text-decoration:none}}}}
 """
 
-STYLE: Final = Markup("".join((_BASE, _PAGE, _ROWS, _CARD, CHARTS, _NARROW, _PRINT)).replace("\n", ""))
+STYLE: Final = Markup(f"{_BASE}{_PAGE}{_ROWS}{_CARD}{CHARTS}{_NARROW}{_PRINT}".replace("\n", ""))
 
 #: Without it every card is open and every link still works. It folds cards away, opens the one that an
 #: address names, and starts a chart that must scroll with "now" near its left edge.
@@ -189,7 +192,11 @@ for (const link of links) {
 }
 if (links.length) {
   all.parentElement.hidden = false;
-  all.addEventListener("click", () => { const on = all.textContent === "Open all"; for (const link of links) open(link, on); label(); });
+  all.addEventListener("click", () => {
+    const on = all.textContent === "Open all";
+    for (const link of links) open(link, on);
+    label();
+  });
   label();
   addEventListener("hashchange", follow);
   follow();

@@ -1,0 +1,62 @@
+"""The demo: judge the sample recordings of this repository, print the table, write the page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+SAMPLES: Final = "data/samples"
+PAGE: Final = "out/demo.html"
+
+
+def run(folder: Path | None = None, target: Path | None = None) -> Path:
+    """Read the samples, print a verdict for each and write one page about all of them.
+
+    Parameters
+    ----------
+    folder
+        Where the samples are; None finds ``data/samples`` here or beside the package.
+    target
+        The page to write; None is ``out/demo.html`` beside ``data``.
+
+    Returns
+    -------
+    pathlib.Path
+        The page. Nothing is started and nothing is asked of any server.
+
+    Raises
+    ------
+    RmtoolkitError
+        There are no samples: they come with the repository, not with the package.
+
+    Examples
+    --------
+    >>> run(Path("nowhere"))
+    Traceback (most recent call last):
+    rmtoolkit.exceptions.RmtoolkitError: There are no samples in 'nowhere'. They come with a clone of the repository.
+    """
+    import rmtoolkit as rm  # noqa: PLC0415 - the command line imports this module for its help
+    from rmtoolkit.exceptions import RmtoolkitError, quote  # noqa: PLC0415
+    from rmtoolkit.views import report, terminal  # noqa: PLC0415
+
+    root = next((root for root in (Path(), Path(__file__).parents[1]) if (root / SAMPLES).is_dir()), Path())
+    folder = root / SAMPLES if folder is None else folder
+    target = root / PAGE if target is None else target
+    if not folder.is_dir():
+        msg = f"There are no samples in {quote(folder)}. They come with a clone of the repository."
+        raise RmtoolkitError(msg)
+    recording = rm.read(folder)
+    judgement = rm.judge(recording)
+    sys.stdout.write(
+        terminal.table(
+            judgement,
+            source=str(folder),
+            colour=terminal.wants_colour(sys.stdout),
+            unicode=terminal.has_unicode(sys.stdout),
+        ),
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = report.write(judgement, target, title="rmtoolkit demo")
+    sys.stdout.write(f"Report: {path}\n")
+    return path

@@ -1,0 +1,135 @@
+"""The ground a chart is drawn on: scales, margins, and labels that find their place."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from rmtoolkit import text
+from rmtoolkit.views import layout, strip
+from rmtoolkit.views.layout import Box, text_box
+from rmtoolkit.views.markup import Markup, el
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from rmtoolkit.views.timeline import Timeline
+
+WIDTH: Final = 1080
+LEFT: Final = 58
+RIGHT: Final = WIDTH - 8
+TOP: Final = 24
+BASE: Final = 262
+STRIP: Final = 290
+HEIGHT: Final = STRIP + strip.HEIGHT + 2
+
+#: A limit more than this many times above everything else would flatten the curve: it is named at the top instead.
+FAR_LIMIT: Final = 4
+
+
+class Canvas:
+    """Scales of one chart, and the labels that were placed so far.
+
+    Parameters
+    ----------
+    timeline
+        What is drawn.
+    row
+        The verdict, as a dict.
+    ident
+        Ids inside the chart begin with it.
+
+    Examples
+    --------
+    >>> from rmtoolkit.views.timeline import Curve, Timeline
+    >>> canvas = Canvas(Timeline(0, 50, 100, True, Curve("", "", ()), None, (), (), (), (), (), (), "", None), {}, "c0")
+    >>> canvas.px(0), canvas.px(100), canvas.py(0)
+    (58.0, 1072.0, 262.0)
+    """
+
+    def __init__(self, timeline: Timeline, row: dict[str, Any], ident: str) -> None:
+        self.t = timeline
+        self.row = row
+        self.ident = ident
+        shown = [value for _, _, value in timeline.limits]
+        content = timeline.peak_bytes
+        self.far_limit = bool(shown) and min(shown) > FAR_LIMIT * content
+        if timeline.forecast is not None:
+            inside = timeline.forecast.mid[timeline.forecast.times <= timeline.until]
+            ceiling = max(shown, default=0) if shown and not self.far_limit else 1.6 * content
+            content = max(content, min(float(np.nanmax(inside, initial=0.0)), ceiling))
+        requests = [value for _, _, value in timeline.requests if value <= 2 * content]
+        top = max(1.1 * content, *(1.08 * value for value in requests), 1.0)
+        if shown and not self.far_limit:
+            top = max(top, *(1.15 * value for value in shown))
+        self.top = top
+        self.labels = layout.Labels(Box(LEFT, 0, WIDTH, BASE))
+        self.days = timeline.until - timeline.start > 36 * 3_600_000
+        self.seconds = timeline.until - timeline.start < 15 * 60_000
+
+    def x(self, time: ArrayLike) -> NDArray[np.float64]:
+        """Turn ms since 1970 into px."""
+        share = (np.asarray(time, dtype=np.float64) - self.t.start) / max(self.t.until - self.t.start, 1)
+        return LEFT + share * (RIGHT - LEFT)
+
+    def y(self, value: ArrayLike) -> NDArray[np.float64]:
+        """Turn bytes into px."""
+        return BASE - np.asarray(value, dtype=np.float64) / self.top * (BASE - TOP)
+
+    def px(self, time: float) -> float:
+        """Turn one instant into px."""
+        return float(self.x(time))
+
+    def py(self, value: float) -> float:
+        """Turn one amount into px."""
+        return float(self.y(value))
+
+    def label(self, candidates: list[tuple[float, float, str]], written: str, kind: str) -> Markup | None:
+        """Write a label at the first place (x, y, anchor) that is free."""
+        bold = kind in ("strong", "alarm", "on-live")
+        found = self.labels.first_free([text_box(x, y, written, anchor, bold=bold) for x, y, anchor in candidates])
+        if found is None:
+            return None
+        x, y, anchor = candidates[found]
+        return text_element(x, y, written, kind, anchor)
+
+    def moment(self, time: int) -> str:
+        """Write an instant, with seconds where the chart spans minutes."""
+        stamp = dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC)
+        return text.moment(stamp, seconds=self.seconds)
+
+
+def text_element(x: float, y: float, written: str, kind: str, anchor: str = "start") -> Markup:
+    """Write a text on a chart.
+
+    Parameters
+    ----------
+    x, y
+        Anchor point in px.
+    written
+        The text.
+    kind
+        Its class in `rmtoolkit.views.svg.STYLE`; may be empty.
+    anchor
+        ``start``, ``middle`` or ``end``.
+
+    Returns
+    -------
+    Markup
+        A ``text`` element.
+
+    Examples
+    --------
+    >>> text_element(1, 2, "a < b", "strong")
+    '<text x="1.0" y="2.0" class="strong">a &lt; b</text>'
+    """
+    return el(
+        "text",
+        written,
+        x=f"{x:.1f}",
+        y=f"{y:.1f}",
+        class_=kind or None,
+        text_anchor=None if anchor == "start" else anchor,
+    )

@@ -1,0 +1,179 @@
+"""What happened to a container: events in words, and limits as stretches."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+import polars as pl
+
+from rmtoolkit import text
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to the container.
+
+    Attributes
+    ----------
+    time
+        ms since 1970.
+    kind
+        As in `rmtoolkit.schema.EVENT_KINDS`, or ``restart``.
+    words
+        How it is called, without the time.
+
+    Examples
+    --------
+    >>> Event(0, "oom_kill", "OOM kill").words
+    'OOM kill'
+    """
+
+    time: int
+    kind: str
+    words: str
+
+
+def steps(
+    events: pl.DataFrame,
+    kind: str,
+    about: dict[str, Any],
+    lives: pl.DataFrame,
+    span: tuple[int, int],
+) -> tuple[tuple[int, int, int], ...]:
+    """Cut a limit or a request into stretches of one value.
+
+    Parameters
+    ----------
+    events, lives
+        Of one container; `events` hold its changes, `lives` the limit it began with.
+    kind
+        ``limit`` or ``request``.
+    about
+        The container's row: its values at the end.
+    span
+        First and last ms since 1970.
+
+    Returns
+    -------
+    tuple of (int, int, int)
+        Start, end and bytes. What is unknown or not set has no stretch.
+
+    Examples
+    --------
+    >>> from rmtoolkit.schema import EVENTS, empty
+    >>> steps(empty(EVENTS), "limit", {"limit_bytes": 512}, pl.DataFrame(), (0, 9))
+    ((0, 9, 512),)
+    """
+    start, until = span
+    changes = events.filter(pl.col("kind") == kind).select(pl.col("time").to_physical(), "value_bytes").rows()
+    if not changes:
+        value = about[f"{kind}_bytes"]
+        return ((start, until, value),) if value is not None else ()
+    first = lives["limit_bytes"][0] if kind == "limit" and changes[0][0] > start else None
+    stretches = [(start, first), *changes]
+    ends = [max(time, start) for time, _ in changes] + [until]
+    return tuple(
+        (max(begin, start), end, value)
+        for (begin, value), end in zip(stretches, ends, strict=True)
+        if value is not None and end > max(begin, start)
+    )
+
+
+_WORDS: Final = {
+    "oom_kill": "OOM kill",
+    "node_oom": "node OOM",
+    "evicted": "evicted",
+    "error": "error",
+    "start": "start",
+    "end": "end",
+    "restart": "restart",
+}
+#: Events that explain why a new life begins.
+_CUTS: Final = ("oom_kill", "node_oom", "evicted", "error", "end", "start", "release")
+
+
+def happened(events: pl.DataFrame, lives: pl.DataFrame, start: int, now: int) -> tuple[Event, ...]:
+    """List what happened, restarts that no event names among them.
+
+    Parameters
+    ----------
+    events, lives
+        Of one container.
+    start, now
+        First and last sample, ms since 1970.
+
+    Returns
+    -------
+    tuple of Event
+        In order of time.
+
+    Examples
+    --------
+    >>> from rmtoolkit.schema import EVENTS, empty
+    >>> import datetime as dt
+    >>> at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    >>> two = pl.DataFrame({"start": [at, at], "end": [at, at], "limit_bytes": [None, None]})
+    >>> [event.kind for event in happened(empty(EVENTS), two, ms(at), ms(at))]
+    ['restart']
+    """
+    found: list[Event] = []
+    limit: int | None = lives["limit_bytes"][0]
+    for row in events.select(pl.col("time").to_physical(), "kind", "value_bytes", "detail").iter_rows(named=True):
+        kind, detail = row["kind"], row["detail"]
+        if kind == "limit":
+            before, limit = limit, row["value_bytes"]
+            words = f"limit {text.configured(limit)}"
+            if before is not None and limit is not None:
+                if before == limit:
+                    continue
+                words = f"limit {text.configured_mi(before)} → {text.configured(limit)}"
+        elif kind == "release":
+            words = f"release {text.printable(detail)}" if detail else "release"
+        elif kind == "error" and detail:
+            words = f"error {text.printable(detail)}"[:40]
+        elif kind in _WORDS:
+            words = "restart" if kind == "start" and row["time"] > start else _WORDS[kind]
+        else:
+            continue
+        found.append(Event(row["time"], kind, words))
+    rows = lives.select("start", "end").rows()
+    for (_, before), (begin, _) in pairwise(rows):
+        known = any(event.kind in _CUTS and ms(before) - 1000 <= event.time <= ms(begin) + 1000 for event in found)
+        if not known:
+            found.append(Event(ms(begin), "restart", "restart"))
+    slack = (now - start) // 100
+    inside = [event for event in found if start - slack <= event.time <= now + slack]
+    placed = (Event(min(max(event.time, start), now), event.kind, event.words) for event in inside)
+    return tuple(sorted(placed, key=lambda event: (event.time, event.kind)))
+
+
+def ms(value: object) -> int:
+    """Turn a time of a frame into ms since 1970.
+
+    Parameters
+    ----------
+    value
+        An aware datetime.
+
+    Returns
+    -------
+    int
+        Milliseconds.
+
+    Raises
+    ------
+    TypeError
+        It is no datetime.
+
+    Examples
+    --------
+    >>> ms(dt.datetime(1970, 1, 1, 0, 1, tzinfo=dt.UTC))
+    60000
+    """
+    if not isinstance(value, dt.datetime):
+        msg = f"expected a time, got {type(value).__name__}"
+        raise TypeError(msg)
+    return round(value.timestamp() * 1000)

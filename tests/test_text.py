@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rmtoolkit import text
+from rmtoolkit.text import GI, MI
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0, "0 Mi"),
+        (300, "0.293 Ki"),
+        (0.5 * MI, "0.5 Mi"),
+        (512 * MI, "512 Mi"),
+        (2873 * MI, "2,870 Mi"),
+        (9.99 * GI, "10,200 Mi"),
+        (10 * GI, "10 GiB"),
+        (-3.25 * MI, "−3.25 Mi"),
+        (None, "unknown"),
+    ],
+    ids=str,
+)
+def test_measured_memory(value: float, written: str) -> None:
+    """Measured amounts have three significant digits and the unit of their size."""
+    assert text.memory(value) == written
+
+
+@given(st.floats(min_value=1, max_value=1e15))
+def test_numbers_have_three_significant_digits(value: float) -> None:
+    """No number shows more than three digits that mean something, and it is near what was measured."""
+    shown = text.number(value).replace(",", "")
+    assert len(shown.replace(".", "").strip("0")) <= 3
+    assert float(shown) == pytest.approx(value, rel=0.006)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (1 / 3600, "1 s"),
+        (59 / 3600, "59 s"),
+        (0.5, "30 min"),
+        (1, "1 h"),
+        (9.46, "9.5 h"),
+        (71, "71 h"),
+        (72, "3 d"),
+        (2400, "100 d"),
+        (None, "unknown"),
+    ],
+    ids=str,
+)
+def test_spans(value: float, written: str) -> None:
+    """Hours below 72, days from there on, minutes and seconds for short recordings."""
+    assert text.hours(value) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0.0, "<0.1 %"), (0.0004, "<0.1 %"), (0.0123, "1.2 %"), (0.5, "50 %"), (0.99, "99 %"), (1.0, ">99 %")],
+    ids=str,
+)
+def test_chances_are_never_certain(value: float, written: str) -> None:
+    """A probability never reads 0 % or 100 %."""
+    assert text.chance(value) == written
+
+
+@given(st.floats(min_value=0, max_value=1))
+def test_only_what_is_complete_reads_100(value: float) -> None:
+    """A share is rounded down."""
+    assert (text.share(value) == "100 %") == (value > 1 - 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("outlook", "hours", "limit", "known", "written"),
+    [
+        ("reaches", 61.0, 512, True, "61 h"),
+        ("reaches", 0.0, 512, True, "reached"),
+        ("bounded", None, 512, True, "not reached"),
+        ("unknown", None, 512, True, "unknown"),
+        ("bounded", None, None, True, "no limit"),
+        ("bounded", None, None, False, "limit unknown"),
+    ],
+)
+def test_time_to_limit(outlook: str, hours: float | None, limit: int | None, known: bool, written: str) -> None:
+    """No limit, an unknown limit and an unknown time are three different answers."""
+    assert text.time_to_limit(outlook, hours, limit, known=known) == written
+
+
+def test_growth_below_the_floor_is_none() -> None:
+    """Growth that the data could not have shown is not named, and neither is one whose interval holds zero."""
+    assert text.grows(5.0, 4.0, 3.0)
+    assert not text.grows(5.0, 4.0, 6.0)
+    assert not text.grows(5.0, -1.0, 3.0)
+    assert not text.grows(None, None, None)
+
+
+def test_times_are_utc_in_any_zone() -> None:
+    """A time in another zone is shown in UTC."""
+    there = dt.datetime(2026, 11, 25, 1, 30, tzinfo=dt.timezone(dt.timedelta(hours=3)))
+    assert text.moment(there) == "Tue 24 Nov 22:30"
+
+
+@given(st.text())
+def test_foreign_text_becomes_one_printable_line(found: str) -> None:
+    """Nothing from outside can move the cursor, change colours or break a line."""
+    shown = text.printable(found)
+    assert shown.isprintable()
+    assert len(shown) == len(found)

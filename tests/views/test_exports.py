@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.views import exports
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rmtoolkit.analysis.verdict import Judgement
+
+
+HOSTILE = ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(1)", "\tx", "\rx", "plain"]
+
+
+def test_csv_runs_nothing_in_a_spreadsheet(tmp_path: Path) -> None:
+    """Text that a spreadsheet would take for a formula gets an apostrophe; numbers stay numbers."""
+    frame = pl.DataFrame({"workload": HOSTILE, "growth_bytes_per_day": [-1.5] * len(HOSTILE)})
+    exports.write(frame, tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["workload"][0] for row in rows] == ["'"] * 6 + ["p"]
+    assert {row["growth_bytes_per_day"] for row in rows} == {"-1.5"}
+
+
+@given(st.lists(st.text(), min_size=1))
+def test_no_cell_begins_a_formula(texts: list[str]) -> None:
+    """Whatever the text, no cell begins with a character that starts a formula."""
+    safe = exports.for_spreadsheets(pl.DataFrame({"a": texts, "b": [[text] for text in texts]}))
+    assert not any(str(value).startswith(tuple("=+-@\t\r")) for row in safe.iter_rows() for value in row)
+
+
+def test_parquet_keeps_everything(fleet: Judgement, tmp_path: Path) -> None:
+    """What is read back from Parquet is what classify returns, evidence and all."""
+    verdicts = exports.columns(fleet, "workload")
+    exports.write(verdicts, tmp_path / "v.parquet")
+    assert pl.read_parquet(tmp_path / "v.parquet").equals(verdicts)
+    assert "evidence" in verdicts.columns
+    assert "headline" not in verdicts.columns
+
+
+def test_json_is_an_array_of_objects(fleet: Judgement, tmp_path: Path) -> None:
+    """JSON holds one object a workload with its evidence; unknown is null."""
+    exports.write(exports.columns(fleet, "workload"), tmp_path / "v.json")
+    rows = json.loads((tmp_path / "v.json").read_text())
+    assert [row["workload"] for row in rows][:2] == ["ledger-api", "indexer"]
+    assert rows[0]["evidence"][0]["says"] == "for"
+    assert rows[2]["hours_to_limit"] is None
+
+
+def test_instances_have_pod_and_lives(fleet: Judgement) -> None:
+    """By instance the columns are those of classify with pod and lives."""
+    columns = exports.columns(fleet, "instance").columns
+    assert columns[:5] == ["cluster", "namespace", "workload", "pod", "container"]
+    assert columns[-1] == "lives"
+
+
+@pytest.mark.parametrize("name", ["verdicts.xlsx", "verdicts", "parquet"])
+def test_other_formats_are_refused(fleet: Judgement, tmp_path: Path, name: str) -> None:
+    """The error names the formats that exist, and nothing is written."""
+    with pytest.raises(RmtoolkitError, match=r"must end in \.parquet, \.csv or \.json"):
+        exports.write(fleet.verdicts, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    """When writing breaks off, the old file stays whole and no part is left behind."""
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), exports.replacing(target) as part:  # noqa: PT012 - the write is what fails
+        part.write_text("half of the n")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(("name", "found"), [("missing/a.csv", "no folder"), ("", "is a folder")])
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, name: str, found: str) -> None:
+    """A missing folder and a folder in place of a file are said before anything is done."""
+    with pytest.raises(RmtoolkitError, match=found), exports.replacing(tmp_path / name):
+        pass

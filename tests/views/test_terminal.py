@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from rmtoolkit.views import terminal
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from rmtoolkit.analysis.verdict import Judgement
+
+
+def test_the_table(fleet: Judgement) -> None:
+    """One aligned block for each workload: figures, why, next step; the worst first."""
+    lines = terminal.table(fleet, source="data/samples").splitlines()
+    assert lines[0] == "2 of 7 workloads leak. 1 reaches its limit within 7 days."
+    assert lines[1].startswith(
+        "data/samples: 7 workloads, 7 containers, 16 Nov 03:05 to 23 Nov 2026 03:05 UTC, coverage 9"
+    )
+    assert lines[3:11] == [
+        "VERDICT           WORKLOAD                     GROWTH      PEAK / LIMIT  TIME TO LIMIT  OOM KILL 7 D",
+        "pattern, cause    why, next step",
+        "",
+        "▲ LEAK            payments/ledger-api    +58.2 Mi/day      512 / 512 Mi           61 h          97 %",
+        "leak              The live heap grows at the same rate in all 9 lives, on all 3 pods and both",
+        "heap              versions.",
+        "                  Next: take a heap profile of one pod: `rmtoolkit heap ledger-api.heap` names the",
+        "                  call site.",
+    ]
+    assert (
+        "◆ INCONCLUSIVE    mail/renderer            +44 Mi/day      702 / 768 Mi        unknown          18 %" in lines
+    )
+    assert (
+        "● NOT A LEAK      edge/router                    none      524 / 768 Mi    not reached        <0.1 %" in lines
+    )
+
+
+def test_figures_are_aligned(fleet: Judgement) -> None:
+    """All rows of figures end in the same column."""
+    lines = terminal.table(fleet).splitlines()
+    heads = next(line for line in lines if line.startswith("VERDICT"))
+    rows = [line for line in lines if re.search(r"(%|unknown)$", line) and "coverage" not in line and ":" not in line]
+    assert len(rows) == 7
+    assert {len(line) for line in rows} == {len(heads)}
+
+
+def test_no_line_is_longer_than_the_table(fleet: Judgement) -> None:
+    """Nothing wraps in a terminal of 100 columns but a name that is longer than its column."""
+    long = [line for line in terminal.table(fleet).splitlines() if len(line) > terminal.WIDTH]
+    assert long == []
+
+
+def test_a_hostile_name_cannot_drive_the_terminal(fleet: Judgement) -> None:
+    """Escape sequences in labels are shown, not sent."""
+    assert "\x1b" not in terminal.table(fleet)
+    assert "[31m" in terminal.table(fleet)
+
+
+def test_colour_adds_no_meaning(fleet: Judgement) -> None:
+    """Without its colour the coloured table is the plain one."""
+    coloured = terminal.table(fleet, colour=True)
+    assert "\x1b[1;31m▲ LEAK\x1b[0m" in coloured
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == terminal.table(fleet)
+
+
+def test_ascii_has_marks_of_its_own(fleet: Judgement) -> None:
+    """Where the encoding has no Unicode, marks and figures are plain ASCII."""
+    plain = terminal.table(fleet, unicode=False)
+    assert plain.isascii()
+    assert all(mark in plain for mark in ("[!] LEAK", "[?] INCONCLUSIVE", "[ok] NOT A LEAK"))
+
+
+def test_by_instance_names_pods(fleet: Judgement) -> None:
+    """By instance there is a block per pod, named where the workload has several."""
+    router = fleet.instances.filter(workload="router")
+    two = replace(fleet, instances=pl.concat([router, router.with_columns(pod=pl.lit("router-1"))]))
+    written = terminal.table(two, by="instance")
+    assert "edge/router/router-0/app" in written
+    assert "edge/router/router-1/app" in written
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment", "wanted"),
+    [
+        (_Terminal(), {"TERM": "xterm"}, True),
+        (_Terminal(), {"TERM": "xterm", "NO_COLOR": "1"}, False),
+        (_Terminal(), {"TERM": "xterm", "NO_COLOR": ""}, True),
+        (_Terminal(), {"TERM": "dumb"}, False),
+        (io.StringIO(), {"TERM": "xterm"}, False),
+    ],
+    ids=["terminal", "NO_COLOR", "empty NO_COLOR", "dumb terminal", "pipe"],
+)
+def test_colour_only_where_it_belongs(
+    monkeypatch: pytest.MonkeyPatch, stream: IO[str], environment: dict[str, str], wanted: bool
+) -> None:
+    """Colour goes to terminals only, and NO_COLOR takes it away."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert terminal.wants_colour(stream) is wanted
+
+
+@pytest.mark.parametrize(
+    ("encoding", "wanted"),
+    [("utf-8", True), ("ascii", False), ("latin-1", False), ("cp1252", False)],
+)
+def test_marks_only_where_they_exist(encoding: str, wanted: bool) -> None:
+    """An encoding that lacks one of the marks gets none of them."""
+    assert terminal.has_unicode(io.TextIOWrapper(io.BytesIO(), encoding=encoding)) is wanted

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rmtoolkit.views import svg, theme
+from rmtoolkit.views.report.style import STYLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+THEMES = [pytest.param(theme.LIGHT, id="light"), pytest.param(theme.DARK, id="dark")]
+TEXT = ("ink", "ink-2", "ink-3", "accent", "leak", "ok", "unsure")
+
+
+def test_themes_have_the_same_tokens() -> None:
+    """A token that exists in light exists in dark."""
+    assert list(theme.LIGHT) == list(theme.DARK)
+
+
+@pytest.mark.parametrize("tokens", THEMES)
+@pytest.mark.parametrize("name", TEXT)
+def test_text_is_readable(tokens: Mapping[str, str], name: str) -> None:
+    """Every colour that text takes has at least 4.5:1 on the surface and on panels."""
+    assert theme.contrast(tokens[name], tokens["surface"]) >= 4.5
+    assert theme.contrast(tokens[name], tokens["panel"]) >= 4.5
+
+
+@pytest.mark.parametrize("tokens", THEMES)
+@pytest.mark.parametrize("name", ["leak", "ok", "unsure", "accent", "live"])
+def test_badges_are_readable(tokens: Mapping[str, str], name: str) -> None:
+    """Text on a badge and on the live layer has at least 4.5:1."""
+    assert theme.contrast(tokens["on-badge"], tokens[name]) >= 4.5
+
+
+@pytest.mark.parametrize("tokens", THEMES)
+def test_controls_are_visible(tokens: Mapping[str, str]) -> None:
+    """Borders of controls and axes have at least 3:1."""
+    assert theme.contrast(tokens["control"], tokens["surface"]) >= 3
+
+
+def test_every_colour_comes_from_the_tokens() -> None:
+    """The style sheet names no colour of its own outside the token declarations and the black of print."""
+    known = {value.upper() for value in (*theme.LIGHT.values(), *theme.DARK.values(), "#000000", "#333333")}
+    assert {found.upper() for found in re.findall(r"#[0-9A-Fa-f]{6}\b", STYLE)} <= known
+
+
+def test_every_variable_is_declared() -> None:
+    """No rule refers to a custom property that nothing sets."""
+    used = set(re.findall(r"var\((--[\w-]+)\)", STYLE))
+    declared = set(re.findall(r"(--[\w-]+):", STYLE))
+    assert used <= declared
+
+
+def test_chart_rules_stay_under_one_class() -> None:
+    """Rules of charts cannot leak into a notebook that shows one."""
+    selectors = [part for rule in re.findall(r"([^{}]+)\{", svg.STYLE) for part in rule.split(",")]
+    assert all(selector.strip().startswith(".rm-chart") for selector in selectors)
