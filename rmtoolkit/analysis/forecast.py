@@ -115,6 +115,9 @@ def growth_against_limit(opinion: Opinion) -> Growth | None:
             level += opinion.readings[part]["end_level"]
     if row["growth_per_day"] is None:
         return None
+    if opinion.notes.get("growing_layer") == "shmem":
+        shared = opinion.readings["shmem_bytes"]
+        return Growth(shared["growth_per_day"], shared["growth_error_per_day"], level, shared["noise"] or 0.0)
     return Growth(row["growth_per_day"], row["growth_error_per_day"], level, row["noise"] or 0.0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rmtoolkit.analysis.models import MATERIAL_SHARE
+from rmtoolkit.analysis.models import MATERIAL_SHARE, YOUNG
 from rmtoolkit.analysis.shapes import TEETH
 from rmtoolkit.analysis.signals import JUDGED
 
@@ -24,12 +24,22 @@ _AT_LIMIT: Final = 0.955
 #: A life with fewer samples than this decides nothing alone; several of them may.
 _FEW_SAMPLES: Final = 24
 _FEW_SHARE: Final = 0.6
+#: With pressure, memory.high may hold it this much lower.
+_AT_HIGH: Final = 0.7
+#: Stalled for more than this share of the time is pressure.
+_PRESSURE: Final = 0.02
 #: Growth of the floor must be at least this share of the growth of the mean.
 _FLOOR_FOLLOWS: Final = 0.35
 #: Growth whose last third rises less than this share of the mean has ended ...
 _ENDED: Final = 0.2
+#: ... as has growth of whose expected rise the last quarter brings less than this ...
+_ENDED_QUARTER: Final = 0.12
 #: ... or slows down.
 _SLOWING: Final = 0.42
+#: Floors of teeth rise when most pairs of them do.
+_FLOORS_RISE: Final = 0.6
+#: A fall that takes back this much of the rise before it may come again.
+_TAKES_BACK: Final = 0.5
 #: A rise that begins late must go this far beyond the range of what was before it.
 _EXCURSION: Final = 2.0
 #: A footprint counts as bounded beside a growing one when the growth in question is smaller than this share.
@@ -125,6 +135,7 @@ def form(life: Row, readings: dict[str, Row], *, restarts_known: bool) -> Opinio
     _hold_to_floor(opinion, row)
     _doubt_teeth(opinion, row, restarts_known=restarts_known)
     _explain(opinion, row)
+    _doubt_rest(opinion)
     return opinion
 
 
@@ -139,8 +150,11 @@ def _shift(opinion: Opinion, share: float, *, bounded: float = 0.0) -> None:
 def _hold_to_end(opinion: Opinion, row: Row) -> None:
     """A leak still grows at the end, and goes beyond what the memory did before."""
     if row["teeth"] >= TEETH:
+        if row["floor_trend"] < _FLOORS_RISE:
+            opinion.notes["floor_stays"] = True
+            _shift(opinion, 0.9, bounded=0.8)
         return
-    if row["last_third"] < _ENDED:
+    if row["last_third"] < _ENDED or (row["quarter"] is not None and row["quarter"] < _ENDED_QUARTER):
         opinion.notes["ended"] = True
         _shift(opinion, 0.9, bounded=0.8)
     elif row["last_third"] < _SLOWING:
@@ -149,6 +163,9 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
     elif row["tail"] is not None and row["tail"] < _ENDED:
         opinion.notes["slowing"] = True
         _shift(opinion, 0.7)
+    if row["begun_at"] > 1 - YOUNG * 0.95:
+        opinion.notes["young"] = True
+        _shift(opinion, 0.8)
     if row["excursion"] < _EXCURSION:
         opinion.notes["within_range"] = True
         _shift(opinion, 0.7)
@@ -175,11 +192,38 @@ def _hold_to_floor(opinion: Opinion, row: Row) -> None:
 
 def _doubt_teeth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
     """Without restart data, deep teeth may be kills: a hidden leak, not a sawtooth."""
-    if restarts_known or row["teeth"] < 2 or row["trough"] > _RESTART_LIKE:
+    if 0 < row["teeth"] < TEETH and row["repeats"] >= _TAKES_BACK and row["periodic"] <= 0:
+        # Too few teeth to know the floor: neither growth nor its absence was seen.
+        opinion.notes["few_teeth"] = True
+        opinion.growing, opinion.bounded = 0.2 * opinion.growing, 0.2 * opinion.bounded
+        opinion.unresolved = 1 - opinion.growing - opinion.bounded
+        return
+    if restarts_known or row["teeth"] < TEETH or row["trough"] > _RESTART_LIKE:
         return
     opinion.notes["restarts_unknown"] = True
     opinion.unresolved += opinion.bounded
     opinion.bounded = 0.0
+
+
+def _doubt_rest(opinion: Opinion) -> None:
+    """Rest that was forced, or that nothing disturbed, is no sign of health."""
+    if opinion.pattern == "at_limit" and opinion.signal != "allocated_bytes":
+        opinion.unresolved += 0.9 * opinion.bounded
+        opinion.bounded *= 0.1
+    work = opinion.readings.get("work_total")
+    if work is not None and work["end_level"] - work["first_level"] <= 0:
+        opinion.notes["idle"] = True
+        opinion.unresolved += 0.9 * opinion.bounded
+        opinion.bounded *= 0.1
+
+
+def _pressed(opinion: Opinion) -> bool:
+    """Whether the kernel held the container back for a good part of the time."""
+    pressure = opinion.readings.get("psi_some_seconds")
+    if pressure is None or opinion.duration_seconds <= 0:
+        return False
+    stalled = pressure["end_level"] - pressure["middle_level"]
+    return bool(stalled > _PRESSURE * opinion.duration_seconds / 2)
 
 
 def _explain(opinion: Opinion, row: Row) -> None:
@@ -237,7 +281,13 @@ def _name_growth_elsewhere(opinion: Opinion, layers: dict[str, tuple[float, floa
     threads = opinion.readings.get("threads")
     threads_grow = threads is not None and threads["growing"] + threads["unresolved"] > 0.5 and threads["mean_rise"] >= 3
     opinion.notes["threads_grow"] = threads_grow
-    if opinion.bounded < 0.5 or grows < 0.5 or not layers:
+    if opinion.bounded < 0.5 or grows < 0.5:
+        return
+    if not layers:
+        if opinion.signal == "allocated_bytes" and whole is not None:
+            # Nothing says where the pages above the live heap are: the allocator is the likeliest place.
+            opinion.notes["growing_layer"] = "kept"
+            opinion.pattern, opinion.cause = "retention", "allocator"
         return
     name, (_, growth) = max(layers.items(), key=lambda item: item[1][1])
     if growth < MATERIAL_SHARE * footprint:
@@ -304,7 +354,8 @@ def _name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
     if startup and row["teeth"] < TEETH:
         opinion.notes["startup"] = True
     anon = opinion.level("anon_bytes")
-    if limit and whole["end_level"] >= _AT_LIMIT * limit and (anon is None or anon >= 0.85 * limit):
+    share = _AT_LIMIT if not _pressed(opinion) else _AT_HIGH
+    if limit and whole["end_level"] >= share * limit and (anon is None or anon >= 0.9 * share * limit):
         return "at_limit", None
     if row["unresolved"] + row["growing"] > 0.5 and opinion.bounded < 0.5:
         return "unexplained_growth", None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _TAIL: Final = 0.125
 #: A prediction below this many noises cannot be checked.
 _CLEAR: Final = 2.5
+_JUMP_DEVIATIONS: Final = 8.0
 #: Where a tenth of the bins make this share of the rise, it comes in jumps.
 _JUMPS: Final = 0.6
 
@@ -31,18 +32,24 @@ class Persistence:
     tail
         Rise in the last eighth of the window over what the slope predicts for it; null (NaN) where the
         prediction is within the noise, or where growth comes in jumps that may fall beside the tail.
+    quarter
+        The same as `tail` for the last quarter.
+    begun
+        Where a quarter of the rise is reached for good, 0 to 1.
     excursion
         Rise since the onset over the range of the values before it; infinite without a time before.
 
     Examples
     --------
-    >>> Persistence(*(np.zeros(1),) * 3).tail.tolist()
+    >>> Persistence(*(np.zeros(1),) * 5).tail.tolist()
     [0.0]
     """
 
     last_third: Array
     tail: Array
+    quarter: Array
     excursion: Array
+    begun: Array
 
 
 def check(values: Array, onset: Array, growth: Array) -> Persistence:
@@ -72,6 +79,8 @@ def check(values: Array, onset: Array, growth: Array) -> Persistence:
     bins = values.shape[1]
     width = max(2, bins // 24)
     begin = np.clip(onset, 0.0, 0.9)
+    # The first mark stands behind the onset: a step there is not part of the growth.
+    begin = begin + np.where(begin > 0, 1.1 * width / bins, 0)
     levels, places = zip(*(_around(values, begin + (1 - begin) * part / 3, width) for part in range(4)), strict=True)
     whole = (levels[3] - levels[0]) / (places[3] - places[0])
     third = (levels[3] - levels[2]) / (places[3] - places[2])
@@ -86,7 +95,21 @@ def check(values: Array, onset: Array, growth: Array) -> Persistence:
         (levels[3] - before) / np.where(predicted > 0, predicted, 1),
         np.nan,
     )
-    return Persistence(np.where(whole > 0, third / np.where(whole > 0, whole, 1), 0.0), tail, _excursion(values, onset, levels[3]))
+    early, early_place = _around(values, np.full(len(values), 1 - 2 * _TAIL - 1.5 * width / bins), width)
+    expected = growth * (places[3] - early_place)
+    quarter = np.where(
+        (expected > _CLEAR * noise) & ~jumpy,
+        (levels[3] - early) / np.where(expected > 0, expected, 1),
+        np.nan,
+    )
+    rise = levels[3] - levels[0]
+    return Persistence(
+        last_third=np.where(whole > 0, third / np.where(whole > 0, whole, 1), 0.0),
+        tail=tail,
+        quarter=quarter,
+        excursion=_excursion(values, onset, rise),
+        begun=_begun(values, levels[0], levels[3]),
+    )
 
 
 def _around(values: Array, place: Array, width: int) -> tuple[Array, Array]:
@@ -97,15 +120,25 @@ def _around(values: Array, place: Array, width: int) -> tuple[Array, Array]:
     return np.median(np.take_along_axis(values, index, axis=1), axis=1), (first + width) / bins
 
 
-def _excursion(values: Array, onset: Array, end: Array) -> Array:
+def _excursion(values: Array, onset: Array, rise: Array) -> Array:
     """How far the rise since the onset goes beyond what the values did before it."""
     bins = values.shape[1]
     found = np.full(len(values), np.inf)
     lead = bins // 10
     for row in np.flatnonzero(onset > 0.15):  # noqa: PLR2004
-        until = int(onset[row] * bins)
-        before = values[row, lead:until]
+        before = values[row, lead : int(onset[row] * bins)]
         if len(before) >= bins // 12:
-            span = np.quantile(before, 0.95) - np.quantile(before, 0.05)
-            found[row] = (end[row] - np.median(before[-max(2, bins // 24) :])) / max(span, 1.0)
+            # A step inside the time before is no wandering: only what is left between its jumps counts.
+            steps = np.diff(before)
+            jumps = np.abs(steps) > _JUMP_DEVIATIONS * 1.4826 * np.median(np.abs(steps)) + 0.3 * np.abs(rise[row])
+            level = before - np.concatenate([[0.0], np.cumsum(np.where(jumps, steps, 0.0))])
+            span = np.quantile(level, 0.95) - np.quantile(level, 0.05)
+            found[row] = rise[row] / max(float(span), 1.0)
     return found
+
+
+def _begun(values: Array, first: Array, last: Array) -> Array:
+    """Where the values pass a quarter of their rise for the last time."""
+    bins = values.shape[1]
+    below = values < (first + 0.25 * (last - first))[:, None]
+    return np.where(below.any(axis=1), (bins - below[:, ::-1].argmax(axis=1)) / bins, 0.0)

@@ -19,6 +19,10 @@ _MOST: Final = 0.985
 _INDEPENDENCE: Final = 0.7
 #: A life much shorter than the longest one says little about what comes after it.
 _SHORT: Final = 0.3
+#: What a life says counts this much when it ended in a burst.
+_JUMPED: Final = 0.15
+#: A release that leaves the level within this share changed nothing.
+_SAME_LEVEL: Final = 0.08
 #: Slopes agree when they differ by less than this share of their mean.
 _AGREEING: Final = 0.6
 _MASKED_LIVES: Final = 3
@@ -94,17 +98,31 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
         pool = Pool(list(opinions), 0.0, 0.0, 1.0, opinions[-1] if opinions else None)
         pool.notes["kills"] = sum(opinion.life["ended"] == "oom_kill" for opinion in opinions)
         return pool
-    current, older = _running_version(usable)
+    current, older, short = _running_version(usable)
     pool = _combine(current)
     _unmask(pool, current)
-    if older:
-        pool.moved_bytes = _moved(current, older)
-    if older and pool.bounded > 0.6:
-        before = _combine(older)
-        _unmask(before, older)
-        if before.growing > 0.7:
-            pool.fixed_version = str(current[-1].life["version"])
+    if not older:
+        return pool
+    pool.moved_bytes = _moved(current, older)
+    before = _combine(older)
+    _unmask(before, older)
+    if short:
+        _wait_for_release(pool, before, str(current[-1].life["version"]))
+    elif pool.bounded > 0.6 and before.growing > 0.7:
+        pool.fixed_version = str(current[-1].life["version"])
     return pool
+
+
+def _wait_for_release(pool: Pool, before: Pool, version: str) -> None:
+    """A release that was seen too shortly neither proves nor disproves what came before it."""
+    main = before.main
+    settled = main.readings[main.signal]["settled"] if main is not None and main.signal is not None else 0.0
+    same = pool.moved_bytes is not None and abs(pool.moved_bytes) <= _SAME_LEVEL * settled
+    if before.bounded > 0.6 and same:
+        pool.growing, pool.bounded, pool.unresolved, pool.main = before.growing, before.bounded, before.unresolved, main
+        return
+    pool.notes["young_version"] = version
+    pool.growing, pool.bounded, pool.unresolved = 0.1, 0.1, 0.8
 
 
 def _moved(current: Sequence[Opinion], older: Sequence[Opinion]) -> float | None:
@@ -116,15 +134,15 @@ def _moved(current: Sequence[Opinion], older: Sequence[Opinion]) -> float | None
     return float(np.median(levels[0]) - np.median(levels[1])) if all(levels) else None
 
 
-def _running_version(opinions: list[Opinion]) -> tuple[list[Opinion], list[Opinion]]:
-    """Split off the lives of older versions, when the running one has been seen long enough to judge."""
+def _running_version(opinions: list[Opinion]) -> tuple[list[Opinion], list[Opinion], bool]:
+    """Split off the lives of older versions; say whether the running one was seen too shortly to judge."""
     running = opinions[-1].life["version"]
     current = [opinion for opinion in opinions if opinion.life["version"] == running]
     older = [opinion for opinion in opinions if opinion.life["version"] != running]
     longest = max(opinion.duration_seconds for opinion in opinions)
     if older and max(opinion.duration_seconds for opinion in current) < _SHORT * longest:
-        return opinions, []
-    return current, older
+        return current, older, True
+    return current, older, False
 
 
 def _combine(opinions: Sequence[Opinion]) -> Pool:
@@ -136,6 +154,8 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
     for index, opinion in enumerate(opinions):
         if opinion.duration_seconds < _SHORT * longest:
             weights[index] = 0.0
+        elif opinion.life["ended"] != "running" and _ends_in_jump(opinion) and index < len(opinions) - 1:
+            weights[index] *= _JUMPED
     grows = sum(weight * _logit(opinion.growing) for weight, opinion in zip(weights, opinions, strict=True))
     bound = sum(weight * _logit(opinion.bounded) for weight, opinion in zip(weights, opinions, strict=True))
     if len(opinions) == 1:
@@ -148,6 +168,12 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
         chances = (growing / total, bounded / total, unresolved / total)
     main = max(opinions, key=lambda opinion: (opinion.duration_seconds >= 0.6 * longest, opinion.life["start"]))
     return Pool(list(opinions), *chances, main)
+
+
+def _ends_in_jump(opinion: Opinion) -> bool:
+    """Whether a life ends in a burst that its end cut off: it says nothing about the lives after it."""
+    row = opinion.readings[opinion.signal or ""]
+    return bool(opinion.growing < 0.2 and row["top"] > 1.2 * row["settled"] and row["middle_level"] < 1.1 * row["first_level"])
 
 
 def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
@@ -215,7 +241,7 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     else:
         odds = [_logit(pool.growing) for pool in running]
         # The best of n looks better than it is; several that agree are better than they look.
-        best = max(odds) - 0.5 * math.log(len(running))
+        best = max(odds) - 0.3 * math.log(len(running))
         together = _INDEPENDENCE * sum(odds) / math.sqrt(len(odds))
         chance = _chance(max(best, together)) if growing else _chance(together if together > 0 else max(odds))
         worst = min((pool for pool in running if _duration(pool) >= _SHORT * longest), key=lambda pool: pool.bounded)

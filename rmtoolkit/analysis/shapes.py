@@ -39,6 +39,10 @@ class Shapes:
         Releases: abrupt falls of a good part of the range.
     trough
         Median of the floors between releases over the median of the tops before them; 1 without teeth.
+    floor_trend
+        Kendall's tau of the floors over time: 1 is a steady rise; 0 without teeth.
+    repeats
+        With one to three releases: how much of the rise before the last one it took back; 0 otherwise.
     floor
         Rows x bins: the floors of the teeth, interpolated; without teeth the mean, spikes clipped.
     start_level, settled, end_level
@@ -65,6 +69,8 @@ class Shapes:
 
     teeth: NDArray[np.int64]
     trough: Array
+    floor_trend: Array
+    repeats: Array
     floor: Array
     start_level: Array
     settled: Array
@@ -107,12 +113,14 @@ def describe(envelope: Envelope) -> Shapes:
     late_peak = high[:, lead:].max(axis=1)
     half_way = (settled + (late_peak - settled) / 2)[:, None]
     clipped = _without_spikes(mean)
-    teeth, trough, floor = _teeth(mean, low, clipped, lead)
+    teeth, trough, trend, repeats, floor = _teeth(mean, low, clipped, lead)
     steps = _lasting_changes(clipped)
     at = np.abs(steps).argmax(axis=1)
     return Shapes(
         teeth=teeth,
         trough=trough,
+        floor_trend=trend,
+        repeats=repeats,
         floor=floor,
         start_level=mean[:, 0],
         settled=settled,
@@ -137,7 +145,7 @@ def _without_spikes(mean: Array) -> Array:
     return np.minimum(mean, middle + _SPIKE_DEVIATIONS * spread + 0.02 * np.abs(middle))
 
 
-def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[np.int64], Array, Array]:
+def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[np.int64], Array, Array, Array, Array]:
     """Find releases; where there are enough, draw the floor through the troughs after them."""
     body = mean[:, lead:]
     span = np.quantile(body, 0.97, axis=1) - np.quantile(body, 0.03, axis=1)
@@ -159,6 +167,7 @@ def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[
     count = begins.sum(axis=1)
     floor = clipped.copy()
     trough = np.ones(len(mean))
+    tau = np.zeros(len(mean))
     index = np.arange(mean.shape[1])
     for row in np.flatnonzero(count >= TEETH):
         starts = np.flatnonzero(begins[row])
@@ -174,7 +183,22 @@ def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[
             tops.append(mean[row, max(0, start - 2) : start].max())
         floor[row] = np.interp(index, places, floors)
         trough[row] = np.median(floors) / max(float(np.median(tops)), 1.0)
-    return count, trough, floor
+        signs = np.sign(np.subtract.outer(floors, floors))
+        tau[row] = np.tril(signs, -1).sum() / max(len(floors) * (len(floors) - 1) / 2, 1)
+    repeats = np.zeros(len(mean))
+    for row in np.flatnonzero((count >= 1) & (count < TEETH)):
+        repeats[row] = _taken_back(mean[row], np.flatnonzero(begins[row]))
+    return count, trough, tau, repeats, floor
+
+
+def _taken_back(values: Array, starts: NDArray[np.int64]) -> float:
+    """Share of the rise before the last release that it took back."""
+    last = int(starts[-1])
+    first = int(starts[-2]) if len(starts) > 1 else 0
+    top = float(values[max(first, last - 2) : last].max(initial=values[last]))
+    bottom = float(values[last : last + 3].min())
+    rise = top - float(values[first : max(last - 1, first + 1)].min())
+    return (top - bottom) / rise if rise > 0 else 0.0
 
 
 def _lasting_changes(values: Array) -> Array:

@@ -179,6 +179,8 @@ def _read_width(
         floor_per_day=spread(fit.floor * per_day[place]),
         last_third=spread(lasting.last_third),
         tail=spread(lasting.tail),
+        quarter=spread(lasting.quarter),
+        begun_at=spread(lasting.begun),
         excursion=spread(lasting.excursion),
         onset=spread(fit.onset),
         noise=spread(fit.noise),

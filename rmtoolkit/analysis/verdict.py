@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: Growth at least this probable is called a leak ...
 LEAK_FROM: Final = 0.75
 #: ... and an end of growth at least this probable is called none. Between them lies `inconclusive`.
-CLEAN_FROM: Final = 0.65
+CLEAN_FROM: Final = 0.6
 #: How much of what cannot be told apart counts as a leak in the probability.
 _UNRESOLVED_LEAKS: Final = 0.35
 #: No evidence of a level can make a verdict surer than this: one curve can suggest, never prove.
@@ -457,10 +457,14 @@ def _growth_columns(pool: Pool, reading: dict[str, Any] | None) -> dict[str, flo
 
 def _goes_on(pool: Pool, verdict: str) -> float:
     """Probability that the memory that counts against the limit keeps growing, leak or not."""
-    if verdict == "leak" or pool.main is None:
+    main = pool.main
+    if verdict == "leak" or main is None or "growing_layer" not in main.notes:
         return pool.growing
-    whole = [pool.main.readings[name]["growing"] for name in ("anon_bytes", "footprint_bytes") if name in pool.main.readings]
-    return max([value for value in whole[:1] if value is not None], default=pool.growing)
+    if main.notes["growing_layer"] == "cache":
+        return 0.0
+    name = "shmem_bytes" if main.notes["growing_layer"] == "shmem" else "anon_bytes"
+    row = main.readings.get(name) or main.readings.get("rss_bytes") or main.readings["footprint_bytes"]
+    return float(row["growing"] or 0.0)
 
 
 def _evidence_level(pool: Pool, facts: _Facts, containers: list[int]) -> int:
