@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.explain import Explanation, explain
     from rmtoolkit.analysis.lives import lives
     from rmtoolkit.analysis.verdict import Judgement, classify, fits, judge
+    from rmtoolkit.loaders.jemalloc import read_jemalloc_stats
+    from rmtoolkit.loaders.kubectl import read_kubectl_top
     from rmtoolkit.loaders.prometheus import read_prometheus
+    from rmtoolkit.loaders.sniff import read
     from rmtoolkit.recording import Recording, concat, read_recording
     from rmtoolkit.validation import validate
 
@@ -27,6 +30,9 @@ _HOMES: Final = {
     "judge": "rmtoolkit.analysis.verdict",
     "Judgement": "rmtoolkit.analysis.verdict",
     "lives": "rmtoolkit.analysis.lives",
+    "read": "rmtoolkit.loaders.sniff",
+    "read_jemalloc_stats": "rmtoolkit.loaders.jemalloc",
+    "read_kubectl_top": "rmtoolkit.loaders.kubectl",
     "read_prometheus": "rmtoolkit.loaders.prometheus",
     "read_recording": "rmtoolkit.recording",
     "Recording": "rmtoolkit.recording",
@@ -44,6 +50,9 @@ __all__ = [
     "fits",
     "judge",
     "lives",
+    "read",
+    "read_jemalloc_stats",
+    "read_kubectl_top",
     "read_prometheus",
     "read_recording",
     "validate",

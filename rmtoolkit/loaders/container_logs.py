@@ -18,7 +18,7 @@ _MOST: Final = 0.8
 
 
 def unwrap(text: str) -> list[tuple[str, str]] | None:
-    """Split a container's log into time stamps and what the program wrote.
+    r"""Split a container's log into time stamps and what the program wrote.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ def unwrap(text: str) -> list[tuple[str, str]] | None:
 
     Examples
     --------
-    >>> unwrap("2026-11-24T10:00:00.0Z stderr P Allo\\n2026-11-24T10:00:00.1Z stderr F cated: 1")
+    >>> unwrap("2026-11-24T10:00:00.0Z stderr P Allo\n2026-11-24T10:00:00.1Z stderr F cated: 1")
     [('2026-11-24T10:00:00.0Z', 'Allocated: 1')]
-    >>> unwrap('{"log": "Allocated: 1\\\\n", "stream": "stderr", "time": "2026-11-24T10:00:00Z"}')
+    >>> unwrap('{"log": "Allocated: 1\\n", "stream": "stderr", "time": "2026-11-24T10:00:00Z"}')
     [('2026-11-24T10:00:00Z', 'Allocated: 1')]
     >>> unwrap("Allocated: 1") is None
     True
@@ -71,7 +71,9 @@ def _json(line: str) -> tuple[str, str, str, bool] | None:
         return None
     fields = entry.get("fields")
     inner = fields if isinstance(fields, dict) else {}
-    message = next((value for key in _MESSAGES for value in (entry.get(key), inner.get(key)) if isinstance(value, str)), None)
+    message = next(
+        (value for key in _MESSAGES for value in (entry.get(key), inner.get(key)) if isinstance(value, str)), None
+    )
     if message is None:
         return None
     stamp = next((value for key in _TIMES if isinstance(value := entry.get(key), str)), "")

@@ -74,7 +74,9 @@ def modified(path: str | os.PathLike[str]) -> dt.datetime:
     return dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
 
 
-def read_bytes(path: str | os.PathLike[str], *, expected: str, first: int | None = None) -> tuple[bytes, tuple[str, ...]]:
+def read_bytes(
+    path: str | os.PathLike[str], *, expected: str, first: int | None = None
+) -> tuple[bytes, tuple[str, ...]]:
     """Read a file, unpacked if it is gzip or zstd.
 
     Parameters
@@ -175,7 +177,7 @@ def _unzstd(data: bytes, size: int) -> tuple[bytes, bool]:
 
 
 def as_text(data: bytes, path: str | os.PathLike[str], *, expected: str) -> tuple[str, tuple[str, ...]]:
-    """Decode a text file.
+    r"""Decode a text file.
 
     Parameters
     ----------
@@ -198,9 +200,9 @@ def as_text(data: bytes, path: str | os.PathLike[str], *, expected: str) -> tupl
 
     Examples
     --------
-    >>> as_text(b"M\\xe4rz", "a.log", expected="a log")
+    >>> as_text(b"M\xe4rz", "a.log", expected="a log")
     ('März', ('not UTF-8; read as Latin-1',))
-    >>> as_text(b"a\\0" * 9, "a.log", expected="a log")
+    >>> as_text(b"a\0" * 9, "a.log", expected="a log")
     Traceback (most recent call last):
     rmtoolkit.exceptions.ReadError: Could not read 'a.log': found 'binary data', expected a log.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,20 @@ if TYPE_CHECKING:
 
 _EXPECTED: Final = "statistics that jemalloc's malloc_stats_print wrote"
 #: Endings that say what a file is, not whose.
-_ENDINGS: Final = (".gz", ".zst", ".log", ".txt", ".json", ".jsonl", ".out", ".err", ".stderr", ".stats", ".jemalloc", ".raw")
+_ENDINGS: Final = (
+    ".gz",
+    ".zst",
+    ".log",
+    ".txt",
+    ".json",
+    ".jsonl",
+    ".out",
+    ".err",
+    ".stderr",
+    ".stats",
+    ".jemalloc",
+    ".raw",
+)
 _NS_PER_MS: Final = 1_000_000
 
 
@@ -34,7 +48,7 @@ def read_jemalloc_stats(
     container: str | None = None,
     workload: str | None = None,
 ) -> Recording:
-    """Read what jemalloc's ``malloc_stats_print`` wrote, as text or JSON.
+    r"""Read what jemalloc's ``malloc_stats_print`` wrote, as text or JSON.
 
     Parameters
     ----------
@@ -79,7 +93,7 @@ def read_jemalloc_stats(
     --------
     >>> import pathlib, tempfile
     >>> log = pathlib.Path(tempfile.mkdtemp(), "api.stats.log")
-    >>> _ = log.write_text("2026-11-24T22:51:07Z\\nAllocated: 1165784, active: 1261568, resident: 21889024\\n")
+    >>> _ = log.write_text("2026-11-24T22:51:07Z\nAllocated: 1165784, active: 1261568, resident: 21889024\n")
     >>> recording = read_jemalloc_stats(log)
     >>> recording.containers["workload"].item(), recording.samples["allocated_bytes"].item()
     ('api', 1165784)
@@ -133,8 +147,15 @@ def read_jemalloc_stats(
             schema_overrides={name: pl.String() for name in ("namespace", "pod", "container", "workload")},
         ),
         pl.DataFrame(
-            [(0, time_ms, *(totals.get(name) for name in TOTALS)) for time_ms, totals in zip(times, (d.totals() for d in good), strict=True)],
-            schema={"container_id": pl.UInt32(), "time": pl.Int64(), **{f"{name}_bytes": pl.Int64() for name in TOTALS}},
+            [
+                (0, time_ms, *(totals.get(name) for name in TOTALS))
+                for time_ms, totals in zip(times, (d.totals() for d in good), strict=True)
+            ],
+            schema={
+                "container_id": pl.UInt32(),
+                "time": pl.Int64(),
+                **{f"{name}_bytes": pl.Int64() for name in TOTALS},
+            },
             orient="row",
         ).with_columns(pl.col("time").cast(pl.Datetime("ms", "UTC"))),
         _starts(times, uptimes),
@@ -153,7 +174,9 @@ def _name(path: str | os.PathLike[str]) -> str:
     """Take from a file's name what says what it is, and keep whose it is."""
     name = Path(path).name
     while True:
-        ending = next((ending for ending in _ENDINGS if name.lower().endswith(ending) and len(name) > len(ending)), None)
+        ending = next(
+            (ending for ending in _ENDINGS if name.lower().endswith(ending) and len(name) > len(ending)), None
+        )
         if ending is None:
             return name
         name = name[: -len(ending)]
@@ -166,19 +189,23 @@ def _untimed(documents: Sequence[Document], asked: timeline.Asked) -> tuple[list
     if asked.interval is not None or len(documents) == 1 or len(ages) < len(documents):
         return timeline.spaced(len(documents), asked, found="documents")
     offsets, restarts = [0], 0
-    for before, age in zip(ages, ages[1:], strict=False):
+    for before, age in pairwise(ages):
         restarts += age < before
         offsets.append(offsets[-1] + (age - before if age >= before else age))
     start = asked.start()
     (anchor,), says = timeline.spaced(1, asked, found="documents")
     origin = anchor if start is not None else anchor - offsets[-1]
     axis = f"{says}, the others by the age of the process that jemalloc tells (uptime)"
-    return [origin + offset for offset in offsets], axis + ("; the time between two processes is not known" if restarts else "")
+    return [origin + offset for offset in offsets], axis + (
+        "; the time between two processes is not known" if restarts else ""
+    )
 
 
 def _starts(times: Sequence[int], uptimes: Sequence[int | None]) -> pl.DataFrame | None:
     """Tell when each process began: a document says how old it is."""
-    known = sorted((time, uptime // _NS_PER_MS) for time, uptime in zip(times, uptimes, strict=True) if uptime is not None)
+    known = sorted(
+        (time, uptime // _NS_PER_MS) for time, uptime in zip(times, uptimes, strict=True) if uptime is not None
+    )
     found, before = [], None
     for time, age in known:
         if before is None or age < before:
@@ -186,5 +213,9 @@ def _starts(times: Sequence[int], uptimes: Sequence[int | None]) -> pl.DataFrame
         before = age
     if not found:
         return None
-    frame = pl.DataFrame(found, schema={"container_id": pl.UInt32(), "time": pl.Int64(), "kind": pl.String(), "detail": pl.String()}, orient="row")
+    frame = pl.DataFrame(
+        found,
+        schema={"container_id": pl.UInt32(), "time": pl.Int64(), "kind": pl.String(), "detail": pl.String()},
+        orient="row",
+    )
     return frame.with_columns(pl.col("time").cast(pl.Datetime("ms", "UTC")))

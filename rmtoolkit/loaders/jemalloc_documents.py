@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 TOTALS: Final = ("allocated", "active", "metadata", "resident", "mapped", "retained")
 
 _START: Final = re.compile(
-    r'(?P<json>\{\s*"jemalloc"\s*:)|(?P<begin>_{3} Begin jemalloc statistics _{3})|(?P<totals>\bAllocated: \d+, active: \d+)',
+    r'(?P<json>\{\s*"jemalloc"\s*:)|(?P<begin>_{3} Begin jemalloc statistics _{3})'
+    r"|(?P<totals>\bAllocated: \d+, active: \d+)",
 )
 _TOTALS_LINE: Final = re.compile(r"\bAllocated: \d+, active: \d+[^\n]*")
 _END: Final = re.compile(r"-{3} End jemalloc statistics -{3}")
@@ -103,7 +104,7 @@ def _is_amount(value: object) -> bool:
 
 
 def parse_documents(text: str) -> list[Document]:
-    """Find every document in a text.
+    r"""Find every document in a text.
 
     Parameters
     ----------
@@ -119,7 +120,7 @@ def parse_documents(text: str) -> list[Document]:
 
     Examples
     --------
-    >>> text = 'ready\\n{"jemalloc":{"stats":{"allocated":1}}}{"jemalloc":{"stats":{"allocated":2}}}done'
+    >>> text = 'ready\n{"jemalloc":{"stats":{"allocated":1}}}{"jemalloc":{"stats":{"allocated":2}}}done'
     >>> [(document.line, document.totals()) for document in parse_documents(text)]
     [(2, {'allocated': 1}), (2, {'allocated': 2})]
     """
@@ -208,10 +209,9 @@ def _text(text: str, start: int, *, opened: bool) -> tuple[dict[str, Any], int, 
     closing = _END.search(text, start)
     following = next((found for found in _START.finditer(text, start + 1) if not found["totals"]), None)
     whole = closing is not None and (following is None or closing.start() < following.start())
+    end = following.start() if following else len(text)
     if whole and closing is not None:
         end = closing.end()
-    else:
-        end = following.start() if following else len(text)
     body = text[start:end]
     totals = _TOTALS_LINE.search(body)
     data: dict[str, Any] = {"stats": _pairs(totals[0]) if totals else {}, "stats.arenas": {}}

@@ -33,7 +33,7 @@ def read_kubectl_top(
     containers: bool | None = None,
     workload_pattern: str | None = None,
 ) -> Recording:
-    """Read a log of ``kubectl top pod``.
+    r"""Read a log of ``kubectl top pod``.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def read_kubectl_top(
     --------
     >>> import pathlib, tempfile
     >>> log = pathlib.Path(tempfile.mkdtemp(), "top.log")
-    >>> _ = log.write_text("Tue Nov 24 22:51:07 UTC 2026\\nNAME   CPU(cores)   MEMORY(bytes)\\ndb-0   3m   345Mi\\n")
+    >>> _ = log.write_text("Tue Nov 24 22:51:07 UTC 2026\nNAME   CPU(cores)   MEMORY(bytes)\ndb-0   3m   345Mi\n")
     >>> recording = read_kubectl_top(log, namespace="shop")
     >>> recording.samples["working_set_bytes"].item() // 2**20, recording.containers["workload"].item()
     (345, 'db')

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from rmtoolkit.exceptions import ReadError
+from rmtoolkit.loaders.kubectl_cells import MEBIBYTE, quantity, two_names
 from rmtoolkit.loaders.kubectl_lines import failure
-from rmtoolkit.loaders.kubectl_log import FAILURES, MEBIBYTE, ROWS, Log, quantity, two_names
+from rmtoolkit.loaders.kubectl_log import FAILURES, ROWS, Log
 from rmtoolkit.loaders.stamps import Stamp, find
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
 
 _DELIMITERS: Final = ",;\t|"
 _ROLES: Final = {
@@ -113,7 +113,7 @@ def _by_shape(cells: list[str]) -> dict[str, int]:
 
 
 def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None) -> Log:
-    """Read CSV made of `kubectl top`.
+    r"""Read CSV made of `kubectl top`.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None
 
     Examples
     --------
-    >>> log = read_csv("time,pod,memory\\n2026-11-24T22:51:36Z,db-0,430", "a.csv", containers=None)
+    >>> log = read_csv("time,pod,memory\n2026-11-24T22:51:36Z,db-0,430", "a.csv", containers=None)
     >>> log.rows["memory_bytes"].item() // 2**20
     430
     """
@@ -155,14 +155,21 @@ def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None
         .with_row_index("number", offset=1)
         .with_columns(number=pl.col("number").cast(pl.Int64), text=pl.col("text").str.strip_chars())
         .filter(pl.col("text") != "")
-        .with_columns(split.list.get(index, null_on_oob=True).str.strip_chars("\"' \t").alias(role) for role, index in roles.items())
+        .with_columns(
+            split.list.get(index, null_on_oob=True).str.strip_chars("\"' \t").alias(role)
+            for role, index in roles.items()
+        )
         .with_columns(whole=split.list.len() == width)
     )
     amount = "memory_bytes" if "memory_bytes" in roles else "memory"
     read = _amounts(frame, amount, path)
     frame = frame.join(read, on=amount, how="left", maintain_order="left")
     pod = "pod" if "pod" in roles else "two"
-    is_row = pl.col("whole") & pl.col("bytes").is_not_null() & pl.col(pod).str.contains(rf"^{_NAME.pattern}$").fill_null(value=False)
+    is_row = (
+        pl.col("whole")
+        & pl.col("bytes").is_not_null()
+        & pl.col(pod).str.contains(rf"^{_NAME.pattern}$").fill_null(value=False)
+    )
     rows = frame.filter(is_row)
     if rows.is_empty():
         first = frame.row(0, named=True)
@@ -176,8 +183,13 @@ def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None
     # Without blank lines or headers between them, snapshots are told apart by pods that come again.
     rows = rows.with_columns(memory_bytes="bytes", table=pl.lit(0))
     return Log(
-        rows.select((pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name) for name, dtype in ROWS.items()),
-        pl.DataFrame([(number, None, None, text, empty) for number, text, empty in failures], schema=FAILURES, orient="row"),
+        rows.select(
+            (pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name)
+            for name, dtype in ROWS.items()
+        ),
+        pl.DataFrame(
+            [(number, None, None, text, empty) for number, text, empty in failures], schema=FAILURES, orient="row"
+        ),
         stamps=stamps,
         quantum_bytes=MEBIBYTE if rows["floored"].all() else None,
         left_out={"lines that are no rows of kubectl top": len(strays)} if strays else {},
@@ -216,7 +228,9 @@ def _amounts(frame: pl.DataFrame, column: str, path: str | os.PathLike[str]) -> 
     return pl.DataFrame(read, schema=schema, orient="row")
 
 
-def _named(rows: pl.DataFrame, path: str | os.PathLike[str], *, containers: bool | None) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def _named(
+    rows: pl.DataFrame, path: str | os.PathLike[str], *, containers: bool | None
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Say which of two names is which."""
     if "one" not in rows.columns:
         return rows, ()
@@ -241,7 +255,11 @@ def _others(rest: pl.DataFrame, delimiter: str) -> tuple[list[tuple[int, str, bo
 
 def _stamps(rows: pl.DataFrame) -> tuple[list[tuple[Stamp, str]], pl.DataFrame]:
     """Read every different time stamp once."""
-    texts = rows["time"].drop_nulls().unique(maintain_order=True) if "time" in rows.columns else pl.Series([], dtype=pl.String)
+    texts = (
+        rows["time"].drop_nulls().unique(maintain_order=True)
+        if "time" in rows.columns
+        else pl.Series([], dtype=pl.String)
+    )
     stamps: list[tuple[Stamp, str]] = []
     places: dict[str, int | None] = {}
     for text in texts:
@@ -249,4 +267,6 @@ def _stamps(rows: pl.DataFrame) -> tuple[list[tuple[Stamp, str]], pl.DataFrame]:
         places[text] = len(stamps) if found else None
         if found:
             stamps.append((found[0], text))
-    return stamps, pl.DataFrame({"time": list(places), "stamp": list(places.values())}, schema={"time": pl.String, "stamp": pl.Int64})
+    return stamps, pl.DataFrame(
+        {"time": list(places), "stamp": list(places.values())}, schema={"time": pl.String, "stamp": pl.Int64}
+    )

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit.exceptions import ReadError
+from rmtoolkit.loaders.kubectl_cells import quantity
 from rmtoolkit.loaders.kubectl_lines import failure
-from rmtoolkit.loaders.kubectl_log import FAILURES, ROWS, Log, quantity
+from rmtoolkit.loaders.kubectl_log import FAILURES, ROWS, Log
 from rmtoolkit.loaders.stamps import Kind, Stamp, find
 
 if TYPE_CHECKING:
@@ -145,7 +146,9 @@ def _document(document: Any, line: int, table: int, found: _Found) -> None:  # n
         elif "usage" in item:
             found.leave_out("rows of nodes, which are no containers", line, "")
         else:
-            found.leave_out("items that are no pod metrics", line, str(item.get("kind", "an item without a kind"))[:100])
+            found.leave_out(
+                "items that are no pod metrics", line, str(item.get("kind", "an item without a kind"))[:100]
+            )
 
 
 def _pod(item: dict[str, Any], line: int, table: int, found: _Found) -> None:
@@ -162,7 +165,17 @@ def _pod(item: dict[str, Any], line: int, table: int, found: _Found) -> None:
         if memory is None or pod is None:
             found.leave_out("containers without a name or a readable amount of memory", line, repr(container)[:100])
             continue
-        row = (line, table, place, None, _text(metadata.get("namespace")), pod, _text(container.get("name")), memory, swap)
+        row = (
+            line,
+            table,
+            place,
+            None,
+            _text(metadata.get("namespace")),
+            pod,
+            _text(container.get("name")),
+            memory,
+            swap,
+        )
         found.rows.append(row)
 
 

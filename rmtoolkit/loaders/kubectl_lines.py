@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from rmtoolkit.exceptions import ReadError
-from rmtoolkit.loaders.kubectl_log import MEBIBYTE, quantity
+from rmtoolkit.loaders.kubectl_cells import MEBIBYTE, quantity
 from rmtoolkit.loaders.stamp_columns import shaped
 from rmtoolkit.loaders.stamps import Kind, Stamp, find
 
@@ -56,7 +56,9 @@ _ROW: Final = (
     r"^(?:(?P<left>.*\S)\s+|\s*)(?P<cpu>[0-9]+m|<unknown>)\s+(?:(?P<memory>[0-9]{1,12})Mi|<unknown>)"
     r"(?:\s+(?:(?P<swap>[0-9]{1,12})Mi|<unknown>))?$"
 )
-_WINDOW_ROW: Final = r"^(?P<left>.*\S)\s+[0-9]+[num]?\s+(?P<memory>[0-9]{1,18}(?:[KMGTPE]i|[kMGTPEm])?)\s+[0-9][0-9.hmnsuµ]*s$"
+_WINDOW_ROW: Final = (
+    r"^(?P<left>.*\S)\s+[0-9]+[num]?\s+(?P<memory>[0-9]{1,18}(?:[KMGTPE]i|[kMGTPEm])?)\s+[0-9][0-9.hmnsuµ]*s$"
+)
 _NODE_ROW: Final = (
     r"\s(?:[0-9]+m|<unknown>)\s+(?:[0-9]+%|<unknown>)\s+(?:[0-9]+Mi|<unknown>)\s+(?:[0-9]+%|<unknown>)(?:\s|$)"
 )
@@ -112,7 +114,7 @@ _MEANINGS: Final = pl.Schema(
 
 
 def split_lines(text: str, path: str | os.PathLike[str]) -> pl.Series:
-    """Split a log into lines without colours; refuse a recording in which only changed cells are drawn.
+    r"""Split a log into lines without colours; refuse a recording in which only changed cells are drawn.
 
     Parameters
     ----------
@@ -133,7 +135,7 @@ def split_lines(text: str, path: str | os.PathLike[str]) -> pl.Series:
 
     Examples
     --------
-    >>> split_lines("a\\n\\x1b[1mb\\x1b[0m", "a.log").to_list()
+    >>> split_lines("a\n\x1b[1mb\x1b[0m", "a.log").to_list()
     ['a', 'b']
     """
     plain = _COLOURS.sub("", text) if "\x1b" in text else text
@@ -346,7 +348,9 @@ def looks_folded(frame: pl.DataFrame) -> bool:
     return bool(frame.select(goes_on.any()).item())
 
 
-def unfolded(lines: pl.Series, frame: pl.DataFrame, path: str | os.PathLike[str], stamps: dict[str, Stamp]) -> pl.DataFrame:
+def unfolded(
+    lines: pl.Series, frame: pl.DataFrame, path: str | os.PathLike[str], stamps: dict[str, Stamp]
+) -> pl.DataFrame:
     """Put lines together that were broken at a fixed width.
 
     Parameters
@@ -398,6 +402,6 @@ def unfolded(lines: pl.Series, frame: pl.DataFrame, path: str | os.PathLike[str]
             found=first["text"],
             expected=f"{EXPECTED} with their numbers",
             line=first["number"],
-            hint=f"The lines are cut off or folded (cut -c, fold, a narrow terminal). Log them whole, or better: {USE_RAW}",
+            hint=f"They are cut off or folded (cut -c, fold, a narrow terminal). Log whole lines, or better: {USE_RAW}",
         )
     return again

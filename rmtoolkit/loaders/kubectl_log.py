@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
@@ -15,12 +13,9 @@ from rmtoolkit.loaders.files import warn
 from rmtoolkit.recording import Recording, Report, normalise
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
 
     from rmtoolkit.loaders.stamps import Stamp
-
-MEBIBYTE: Final = 1 << 20
 
 ROWS: Final = pl.Schema(
     {
@@ -40,97 +35,6 @@ FAILURES: Final = pl.Schema({**MARKS, "detail": pl.String(), "empty": pl.Boolean
 
 _SECOND_MS: Final = 1000
 _SERVED_AGAIN: Final = "samples that metrics-server served again"
-
-
-_QUANTITY: Final = re.compile(r"(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE]([+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i))?")
-_DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-#: Names that Kubernetes gave: a Deployment's pod ends with the hash of its template and five random letters.
-_GENERATED: Final = r"-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$"
-
-
-def quantity(text: str) -> int | None:
-    """Read an amount of memory as Kubernetes writes it.
-
-    Parameters
-    ----------
-    text
-        A number with a unit such as Ki, M, m, or an exponent, or none: bytes.
-
-    Returns
-    -------
-    int or None
-        Whole bytes, rounded down; None when it is no amount, or more than fits.
-
-    Examples
-    --------
-    >>> quantity("183500Ki"), quantity("3G"), quantity("1500m"), quantity("12e3"), quantity("lots")
-    (187904000, 3000000000, 1, 12000, None)
-    """
-    found = _QUANTITY.fullmatch(text)
-    if found is None:
-        return None
-    number, exponent, unit = found.groups()
-    amount = Decimal(number)
-    if exponent:
-        amount = amount.scaleb(int(exponent))
-    elif unit and unit.endswith("i"):
-        amount *= 1024 ** ("KMGTPE".index(unit[0]) + 1)
-    elif unit:
-        amount = amount.scaleb(_DECIMAL[unit])
-    whole = int(amount)
-    return whole if whole < 1 << 63 else None
-
-
-def two_names(
-    one: pl.Series,
-    two: pl.Series,
-    first: tuple[int, str],
-    path: str | os.PathLike[str],
-    *,
-    containers: bool | None,
-) -> tuple[bool, str]:
-    """Decide whether two names without a header are pod and container, or namespace and pod.
-
-    Parameters
-    ----------
-    one, two
-        The first and the second name of all such rows.
-    first
-        Line number and text of the first of them, for the message.
-    path
-        The file, for the message.
-    containers
-        The user's answer; None leaves it to the names.
-
-    Returns
-    -------
-    tuple of (bool, str)
-        True for pod and container, and a note for the report.
-
-    Raises
-    ------
-    ReadError
-        The names do not tell.
-
-    Examples
-    --------
-    >>> pods, names = pl.Series(["api-7d9f8b6c5d-x2x7k"]), pl.Series(["api"])
-    >>> two_names(pods, names, (1, ""), "a.log", containers=None)[0]
-    True
-    """
-    if containers is not None:
-        return containers, f"no header: two names were read as {'pod and container' if containers else 'namespace and pod'}, as asked"
-    generated = one.str.contains(_GENERATED).any(), two.str.contains(_GENERATED).any()
-    if generated[0] == generated[1]:
-        raise ReadError.at(
-            path,
-            found=first[1].strip(),
-            expected="a header, or names that tell pod and container from namespace and pod",
-            line=first[0],
-            hint="Say which it is: containers=True (kubectl top pod --containers) or containers=False (kubectl top pod -A).",
-        )
-    read = "pod and container" if generated[0] else "namespace and pod"
-    return bool(generated[0]), f"no header: two names were read as {read}, because of the hashes in the pods' names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +136,11 @@ def put_together(
         quantum_bytes=pl.lit(log.quantum_bytes, dtype=pl.Int64),
         source=pl.lit("kubectl top"),
     )
-    partial = [
-        f"{some.height:,} scrape{'' if some.height == 1 else 's'} {what} (line {some['number'][0]}: {quote(some['detail'][0])})"
-        for some, what in ((failures.filter(~pl.col("empty")), "failed"), (failures.filter("empty"), "found no pods"))
-        if some.height
-    ]
+    partial = []
+    for some, what in ((failures.filter(~pl.col("empty")), "failed"), (failures.filter("empty"), "found no pods")):
+        if some.height:
+            first = f"line {some['number'][0]}: {quote(some['detail'][0])}"
+            partial.append(f"{some.height:,} scrape{'' if some.height == 1 else 's'} {what} ({first})")
     report = Report(
         sources=(str(asked.path),),
         left_out=left_out,
@@ -262,8 +166,16 @@ def put_together(
 def _unused(axis: str, asked: timeline.Asked) -> tuple[str, ...]:
     """Name the options that had nothing to do, so that nobody relies on them."""
     return (
-        *(("interval= was not needed: the log has time stamps",) if asked.interval and not axis.startswith("assumed") else ()),
-        *(("time= was not needed: the log has time stamps",) if asked.time and axis.startswith("as recorded, ") else ()),
+        *(
+            ("interval= was not needed: the log has time stamps",)
+            if asked.interval and not axis.startswith("assumed")
+            else ()
+        ),
+        *(
+            ("time= was not needed: the log has time stamps",)
+            if asked.time and axis.startswith("as recorded, ")
+            else ()
+        ),
     )
 
 
@@ -288,7 +200,7 @@ def _timed(rows: pl.DataFrame, log: Log, asked: timeline.Asked) -> tuple[pl.Data
     # `date` may stand before or after the table: after, when a table comes first and a stamp last.
     last_row = rows["number"].max()
     after = rows["number"][0] < marks["number"][0] and isinstance(last_row, int) and last_row < marks["number"][-1]
-    strategy = "forward" if after else "backward"
+    strategy: Literal["forward", "backward"] = "forward" if after else "backward"
     return (
         rows.join_asof(marked, on="number", strategy=strategy),
         log.failures.join_asof(marked, on="number", strategy=strategy),
@@ -310,7 +222,11 @@ def _instants(some: pl.DataFrame, log: Log, asked: timeline.Asked) -> tuple[list
 
 def _by_own_stamps(rows: pl.DataFrame, log: Log, asked: timeline.Asked) -> tuple[pl.DataFrame, pl.DataFrame, str]:
     """Take the stamp at the head of each line."""
-    both = pl.concat([rows.select(*MARKS), log.failures.select(*MARKS)]).filter(pl.col("stamp").is_not_null()).sort("number")
+    both = (
+        pl.concat([rows.select(*MARKS), log.failures.select(*MARKS)])
+        .filter(pl.col("stamp").is_not_null())
+        .sort("number")
+    )
     both = both.filter(pl.struct("stamp", "of_day").rle_id().diff().fill_null(1) > 0)
     times, axis = _instants(both, log, asked)
     heads = both.select("number", time=pl.Series(times, dtype=pl.Int64))
@@ -371,15 +287,18 @@ def _ticks(rows: pl.DataFrame, failures: pl.DataFrame) -> tuple[list[int], list[
     table_ticks, failure_ticks = [0] * len(tables), [0] * failures.height
     steps = [(number, index, False) for index, number in enumerate(starts)]
     steps += [(number, index, True) for index, number in enumerate(failures["number"])]
-    tick, seen = -1, None
+    tick = -1
+    seen: set[int] = set()
+    is_new = True
     for _, index, failed in sorted(steps):
-        if failed or seen is None or seen & tables[index]:
+        if failed or is_new or seen & tables[index]:
             tick, seen = tick + 1, set()
+        is_new = failed
         if failed:
-            failure_ticks[index], seen = tick, None
+            failure_ticks[index] = tick
         else:
             table_ticks[index] = tick
-            seen = (seen or set()) | tables[index]
+            seen |= tables[index]
     return [table_ticks[table] for table in of_row], failure_ticks
 
 
@@ -395,14 +314,21 @@ def _gaps(rows: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame | None:
         .agg(pl.col("time", "detail").first(), count=pl.len())
         .with_columns(
             kind=pl.lit("gap"),
-            detail=pl.format("scrape failed: {}{}", "detail", pl.when(pl.col("count") > 1).then(pl.format(" ({} in a row)", "count")).otherwise(pl.lit(""))),
+            detail=pl.format(
+                "scrape failed: {}{}",
+                "detail",
+                pl.when(pl.col("count") > 1).then(pl.format(" ({} in a row)", "count")).otherwise(pl.lit("")),
+            ),
         )
     )
     times = rows["time"]
     near = pl.concat(
         [
             beside.with_columns(near=times.gather(beside["place"] - before))
-            for before, beside in ((1, runs.filter(pl.col("place") > 0)), (0, runs.filter(pl.col("place") < rows.height)))
+            for before, beside in (
+                (1, runs.filter(pl.col("place") > 0)),
+                (0, runs.filter(pl.col("place") < rows.height)),
+            )
         ],
     )
     return (

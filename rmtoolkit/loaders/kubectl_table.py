@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from rmtoolkit.exceptions import ReadError
-from rmtoolkit.loaders.kubectl_lines import EXPECTED, Layout, Line, classify, failure, looks_folded, split_lines, unfolded
-from rmtoolkit.loaders.kubectl_log import FAILURES, MARKS, MEBIBYTE, ROWS, Log, two_names
+from rmtoolkit.loaders.kubectl_cells import MEBIBYTE, two_names
+from rmtoolkit.loaders.kubectl_lines import (
+    EXPECTED,
+    Layout,
+    Line,
+    classify,
+    failure,
+    looks_folded,
+    split_lines,
+    unfolded,
+)
+from rmtoolkit.loaders.kubectl_log import FAILURES, MARKS, ROWS, Log
 from rmtoolkit.loaders.stamps import Stamp, find
 
 if TYPE_CHECKING:
@@ -18,7 +28,7 @@ _KLOG: Final = r"^E[0-9]{4} "
 
 
 def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | None) -> Log:
-    """Read a log of `kubectl top` tables.
+    r"""Read a log of `kubectl top` tables.
 
     Parameters
     ----------
@@ -42,7 +52,7 @@ def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | No
 
     Examples
     --------
-    >>> log = read_table("NAME   CPU(cores)   MEMORY(bytes)\\ndb-0   1m   20Mi", "a.log", containers=None)
+    >>> log = read_table("NAME   CPU(cores)   MEMORY(bytes)\ndb-0   1m   20Mi", "a.log", containers=None)
     >>> log.rows.select("pod", "memory_bytes").rows()
     [('db-0', 20971520)]
     """

@@ -53,7 +53,7 @@ _HEAP: Final = re.compile(
 
 
 def recognise(path: Path) -> tuple[Form, str]:
-    """Tell what a file is.
+    r"""Tell what a file is.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def recognise(path: Path) -> tuple[Form, str]:
     --------
     >>> import pathlib, tempfile
     >>> file = pathlib.Path(tempfile.mkdtemp(), "misleading.json")
-    >>> _ = file.write_text("NAME   CPU(cores)   MEMORY(bytes)\\ndb-0   1m   20Mi\\n")
+    >>> _ = file.write_text("NAME   CPU(cores)   MEMORY(bytes)\ndb-0   1m   20Mi\n")
     >>> recognise(file)[0].value
     'kubectl top output'
     """
@@ -96,7 +96,9 @@ def recognise(path: Path) -> tuple[Form, str]:
     form = _of_text(text.encode("utf-8", "replace"), text)
     if form is None and len(head) >= _HEAD:
         whole, _ = files.read_bytes(path, expected="a recording")
-        form = next((form for form, mark in ((Form.JEMALLOC, _JEMALLOC), (Form.KUBECTL, _KUBECTL)) if mark.search(whole)), None)
+        form = next(
+            (form for form, mark in ((Form.JEMALLOC, _JEMALLOC), (Form.KUBECTL, _KUBECTL)) if mark.search(whole)), None
+        )
     if form is not None:
         return form, ""
     return Form.OTHER, "other JSON" if text.lstrip()[:1] in ("{", "[") else "other text"

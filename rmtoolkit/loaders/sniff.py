@@ -9,7 +9,7 @@ import os
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.loaders import files
@@ -18,6 +18,8 @@ from rmtoolkit.recording import Recording, Report, concat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+PathLike: TypeAlias = str | os.PathLike[str]
 
 _READERS: Final = {
     Form.PROMETHEUS: ("rmtoolkit.loaders.prometheus", "read_prometheus"),
@@ -30,8 +32,8 @@ _READERS: Final = {
 _NAMES_SHOWN: Final = 10
 
 
-def read(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], **options: Any) -> Recording:  # noqa: ANN401 - passed on
-    """Read whatever holds a recording.
+def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # noqa: ANN401 - passed on
+    r"""Read whatever holds a recording.
 
     Parameters
     ----------
@@ -62,46 +64,24 @@ def read(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], **opti
     >>> import pathlib, tempfile
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> _ = (folder / "README.md").write_text("About these.")
-    >>> _ = (folder / "top.log").write_text("2026-11-24T22:51:07Z\\nNAME   CPU(cores)   MEMORY(bytes)\\ndb-0   3m   345Mi\\n")
+    >>> _ = (folder / "top.log").write_text("2026-11-24T22:51:07Z\nNAME CPU(cores) MEMORY(bytes)\ndb-0 3m 9Mi\n")
     >>> recording = read(folder)
-    >>> recording, recording.report.notes()
-    (<Recording: 1 container, 1 samples, 2026-11-24 22:51 to 2026-11-24 22:51 UTC>, ('skipped, no recording: README.md',))
+    >>> recording
+    <Recording: 1 container, 1 samples, 2026-11-24 22:51 to 2026-11-24 22:51 UTC>
+    >>> recording.report.notes()
+    ('skipped, no recording: README.md',)
     """
     _check_options(options)
     found = _files(path)
-    forms: dict[Form, list[Path]] = {}
-    skipped: list[tuple[Path, str]] = []
-    failed: list[tuple[Path, Exception]] = []
-    for file in found:
-        try:
-            form, why = recognise(file)
-        except OSError as error:
-            failed.append((file, error))
-            continue
-        if form is Form.BROKEN:
-            failed.append((file, ReadError(why)))
-        elif form in _READERS:
-            forms.setdefault(form, []).append(file)
-        else:
-            skipped.append((file, why))
-    parts: list[Recording] = []
-    used: set[str] = set()
-    for form, paths in forms.items():
-        reader = _reader(form)
-        wanted = {name: value for name, value in options.items() if name in _parameters(form)}
-        used |= set(wanted)
-        # Prometheus answers explain each other: the owners of one file's pods stand in another.
-        for source in [paths] if form is Form.PROMETHEUS else paths:
-            try:
-                parts.append(reader(source if not isinstance(source, list) or len(source) > 1 else source[0], **wanted))
-            except (ReadError, OSError) as error:
-                failed += [(file, error) for file in (source if isinstance(source, list) else [source])]
+    sorted_out = _sort_out(found)
+    parts, used = _read_all(sorted_out, options)
     if not parts:
-        raise _nothing(path, skipped, failed)
+        raise _nothing(path, sorted_out)
     recording = concat(parts)
     notes = []
-    if skipped:
-        notes.append(f"skipped, no recording: {_named([file.name for file, _ in skipped])}")
+    if sorted_out.skipped:
+        notes.append(f"skipped, no recording: {_named([file.name for file, _ in sorted_out.skipped])}")
+    failed = sorted_out.failed
     if failed:
         first = _cause(failed[0][1])
         files.warn(f"{len(failed):,} of {len(found):,} files could not be read: {first}")
@@ -112,6 +92,50 @@ def read(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], **opti
     left_out = {"files that could not be read": len(failed)} if failed else {}
     extra = Report(left_out=left_out, warnings=tuple(notes), time_axis=recording.report.time_axis)
     return replace(recording, report=recording.report.joined(extra))
+
+
+class _SortedOut(NamedTuple):
+    """Files by what they are; those that hold no recording; those that should and cannot be read."""
+
+    forms: dict[Form, list[Path]]
+    skipped: list[tuple[Path, str]]
+    failed: list[tuple[Path, Exception]]
+
+
+def _sort_out(found: Sequence[Path]) -> _SortedOut:
+    result = _SortedOut({}, [], [])
+    for file in found:
+        try:
+            form, why = recognise(file)
+        except (ReadError, OSError) as error:
+            result.failed.append((file, error))
+            continue
+        if form is Form.BROKEN:
+            error = ReadError(why)
+            result.failed.append((file, error))
+        elif form in _READERS:
+            result.forms.setdefault(form, []).append(file)
+        else:
+            result.skipped.append((file, why))
+    return result
+
+
+def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[list[Recording], set[str]]:
+    """Read format by format; add to the failures; say which options had a use."""
+    parts: list[Recording] = []
+    used: set[str] = set()
+    for form, paths in sorted_out.forms.items():
+        reader = _reader(form)
+        wanted = {name: value for name, value in options.items() if name in _parameters(form)}
+        used |= set(wanted)
+        # Prometheus answers explain each other: the owners of one file's pods stand in another.
+        groups = [paths] if form is Form.PROMETHEUS else [[file] for file in paths]
+        for group in groups:
+            try:
+                parts.append(reader(group[0] if len(group) == 1 else group, **wanted))
+            except (ReadError, OSError) as error:
+                sorted_out.failed.extend((file, error) for file in group)
+    return parts, used
 
 
 def _reader(form: Form) -> Callable[..., Recording]:
@@ -138,48 +162,46 @@ def _check_options(options: Mapping[str, object]) -> None:
             raise RmtoolkitError(f"{msg} Hint: did you mean {close[0]!r}?" if close else msg)
 
 
-def _files(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
+def _files(path: PathLike | Iterable[PathLike]) -> list[Path]:
     """Find the files that a path, a folder, a glob or several of them mean, each once."""
     found: dict[Path, None] = {}
     given = [path] if isinstance(path, str | os.PathLike) else list(path)
     for item in given:
         here = Path(item)
+        is_folder = False
         try:
-            if here.is_dir():
-                inside = sorted(file for file in here.rglob("*") if file.is_file())
-                shown = [file for file in inside if not any(part.startswith(".") for part in file.relative_to(here).parts)]
-            elif here.exists():
-                shown = [here]
-            else:
-                shown = sorted(file for file in map(Path, glob.iglob(str(item), recursive=True)) if file.is_file())  # noqa: PTH207
+            is_folder = here.is_dir()
+            shown = _inside(here) if is_folder else [here] if here.exists() else _globbed(str(item))
         except (OSError, ValueError):
             shown = []
         if not shown:
-            what = "a folder without files" if _is_folder(here) else "no such file or folder"
+            what = "a folder without files" if is_folder else "no such file or folder"
             raise ReadError.at(item, found=what, expected=UNDERSTOOD)
         found.update(dict.fromkeys(shown))
     if not found:
-        raise ReadError.at("", found="an empty list", expected=UNDERSTOOD)
+        msg = f"Nothing to read: the list of files is empty. Understood are {UNDERSTOOD}."
+        raise ReadError(msg)
     return list(found)
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
+def _inside(folder: Path) -> list[Path]:
+    """List the files of a folder without hidden ones."""
+    files_below = sorted(file for file in folder.rglob("*") if file.is_file())
+    return [file for file in files_below if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
 
 
-def _nothing(
-    path: object,
-    skipped: Sequence[tuple[Path, str]],
-    failed: Sequence[tuple[Path, Exception]],
-) -> Exception:
+def _globbed(pattern: str) -> list[Path]:
+    return sorted(file for file in map(Path, glob.iglob(pattern, recursive=True)) if file.is_file())  # noqa: PTH207
+
+
+def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
     """Choose the one error that says most."""
-    if len(failed) == 1:
+    failed, skipped = sorted_out.failed, sorted_out.skipped
+    if len({id(error) for _, error in failed}) == 1:
         return failed[0][1]
     if failed:
-        return ReadError(f"None of {len(failed):,} files could be read; the first: {_cause(failed[0][1])}")
+        msg = f"None of {len(failed):,} files could be read; the first: {_cause(failed[0][1])}"
+        return ReadError(msg)
     if len(skipped) == 1:
         return ReadError.at(skipped[0][0], found=skipped[0][1], expected=UNDERSTOOD)
     return ReadError.at(path, found=f"{len(skipped):,} files that hold no recording", expected=UNDERSTOOD)

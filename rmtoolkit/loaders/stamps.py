@@ -73,31 +73,34 @@ class Stamp(NamedTuple):
 
 #: Month names and their short forms in the languages of glibc, folded; names that mean two months are not here.
 _MONTH_NAMES: Final = (
-    "jan january januar janv janvier ene enero janeiro gen gener gennaio januari sty stycznia styczen led ledna leden "
-    "tammi tammikuu jaan jaanuar ian ianuarie яну януари янв января январь січ січня oca ocak ιαν ιανουαριου",
-    "feb february februar fevr fevrier febrero fev fevereiro febbraio febrer februari lut lutego luty uno unora unor "
-    "helmi helmikuu veebr veebruar febr februarie фев февр февруари февраля февраль лют лютого sub subat φεβ φεβρουαριου",
-    "mar march marz mars marzo marco marc mrt maart marca marzec bre brezna brezen marec mart marts maalis maaliskuu "
-    "marcius martie мар март марта бер березня μαρ μαρτιου maret",
-    "apr april avr avril abr abril aprile kwi kwietnia kwiecien dub dubna duben huhti huhtikuu aprill aprilie апр април "
-    "апреля апрель кві квітня nis nisan απρ απριλιου",
-    "may mai mayo maio mag maig maggio mei maj maja kve kvetna kveten touko toukokuu majus май мая трав травня mayıs "
-    "mayis μαι μαιου",
-    "jun june juni juin junio junho juny giu giugno cze czerwca czerwiec cvn cen cervna cerven junij kesa kesakuu juuni "
-    "junius iun iunie юни июн июня июнь чер червня haz haziran ιουν ιουνιου",
-    "jul july juli juil juillet julio julho juliol lug luglio lipca lipiec cvc cec cervence cervenec julij heina heinakuu "
-    "juuli julius iul iulie юли июл июля июль лип липня tem temmuz ιουλ ιουλιου",
+    "jan january januar janv janvier ene enero janeiro gen gener gennaio januari sty stycznia styczen led ledna "
+    "leden tammi tammikuu jaan jaanuar ian ianuarie яну януари янв января январь січ січня oca ocak ιαν "
+    "ιανουαριου",
+    "feb february februar fevr fevrier febrero fev fevereiro febbraio febrer februari lut lutego luty uno unora "
+    "unor helmi helmikuu veebr veebruar febr februarie фев февр февруари февраля февраль лют лютого sub subat φεβ "
+    "φεβρουαριου",
+    "mar march marz mars marzo marco marc mrt maart marca marzec bre brezna brezen marec mart marts maalis "
+    "maaliskuu marcius martie мар март марта бер березня μαρ μαρτιου maret",
+    "apr april avr avril abr abril aprile kwi kwietnia kwiecien dub dubna duben huhti huhtikuu aprill aprilie апр "
+    "април апреля апрель кві квітня nis nisan απρ απριλιου",
+    "may mai mayo maio mag maig maggio mei maj maja kve kvetna kveten touko toukokuu majus май мая трав травня "
+    "mayıs mayis μαι μαιου",
+    "jun june juni juin junio junho juny giu giugno cze czerwca czerwiec cvn cen cervna cerven junij kesa kesakuu "
+    "juuni junius iun iunie юни июн июня июнь чер червня haz haziran ιουν ιουνιου",
+    "jul july juli juil juillet julio julho juliol lug luglio lipca lipiec cvc cec cervence cervenec julij heina "
+    "heinakuu juuli julius iul iulie юли июл июля июль лип липня tem temmuz ιουλ ιουλιου",
     "aug august aout ago ag agost agosto augustus sie sierpnia sierpien srpna srpen avg avgust augusti elo elokuu "
     "augusztus авг август августа сер серпня agu agustos agustus αυγ αυγουστου",
-    "sep september sept septembre septiembre set setembro setembre settembre wrz wrzesnia wrzesien zar zari syys syyskuu "
-    "szept szeptember septembrie сеп септември сен сент сентября сентябрь вер вересня eyl eylul σεπ σεπτεμβριου",
-    "oct october okt oktober octobre octubre out outubro ott ottobre paz pazdziernika pazdziernik rij rijna rijen loka "
-    "lokakuu oktoober octombrie окт октомври октября октябрь жов жовтня eki ekim οκτ οκτωβριου",
-    "nov november novembre noviembre novembro listopadu listopada marras marraskuu noiembrie ное ноември ноя нояб ноября "
-    "ноябрь лис листопада kas kasım kasim νοε νοεμβριου",
-    "dec december dez dezember decembre des desembre dic diciembre dezembro dicembre gru grudnia grudzien pro prosince "
-    "prosinec desember joulu joulukuu dets detsember decembrie дек декември декабря декабрь гру грудня ara aralık aralik "
-    "δεκ δεκεμβριου",
+    "sep september sept septembre septiembre set setembro setembre settembre wrz wrzesnia wrzesien zar zari syys "
+    "syyskuu szept szeptember septembrie сеп септември сен сент сентября сентябрь вер вересня eyl eylul σεπ "
+    "σεπτεμβριου",
+    "oct october okt oktober octobre octubre out outubro ott ottobre paz pazdziernika pazdziernik rij rijna rijen "
+    "loka lokakuu oktoober octombrie окт октомври октября октябрь жов жовтня eki ekim οκτ οκτωβριου",
+    "nov november novembre noviembre novembro listopadu listopada marras marraskuu noiembrie ное ноември ноя нояб "
+    "ноября ноябрь лис листопада kas kasım kasim νοε νοεμβριου",
+    "dec december dez dezember decembre des desembre dic diciembre dezembro dicembre gru grudnia grudzien pro "
+    "prosince prosinec desember joulu joulukuu dets detsember decembrie дек декември декабря декабрь гру грудня "
+    "ara aralık aralik δεκ δεκεμβριου",
 )
 
 #: Minutes east of Greenwich for the zone names that mean one offset in the whole tz database since 2022.
@@ -290,7 +293,9 @@ def _date(text: str) -> tuple[Stamp, str]:
         if found[2] == "." or day_first == month_first:
             return Stamp(Kind.DATED, day_first, utc=False), rest
         if day_first < 0 or month_first < 0:
-            return Stamp(Kind.DATED, max(day_first, month_first), utc=False, order="dm" if month_first < 0 else "md"), rest
+            return Stamp(
+                Kind.DATED, max(day_first, month_first), utc=False, order="dm" if month_first < 0 else "md"
+            ), rest
         return Stamp(Kind.DATED, day_first, utc=False, order="?", other=month_first), rest
     return _named_date(text) or (Stamp(Kind.CLOCK, 0, utc=False), text)
 
@@ -306,7 +311,11 @@ def _named_date(text: str) -> tuple[Stamp, str] | None:
         year = _YEAR.search(rest)
         if year:
             rest = _blank(rest, year)
-        near = (day for day in _DAY.finditer(rest) if -_NEAR <= day.start() - word.end() <= _NEAR or 0 <= word.start() - day.end() <= _NEAR)
+        near = (
+            day
+            for day in _DAY.finditer(rest)
+            if -_NEAR <= day.start() - word.end() <= _NEAR or 0 <= word.start() - day.end() <= _NEAR
+        )
         day = next((day for day in near if 1 <= int(day[1]) <= _DAYS), None)
         if day is None:
             continue

@@ -25,7 +25,7 @@ _MEMORIES: Final = (*(name for name in SIGNALS if name.endswith("_bytes")), "mem
 
 
 def columns_of(text: str) -> tuple[str, list[str]] | None:
-    """Read the first line of a text as the header of a table.
+    r"""Read the first line of a text as the header of a table.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ def columns_of(text: str) -> tuple[str, list[str]] | None:
 
     Examples
     --------
-    >>> columns_of("time;pod;rss_bytes\\n")
+    >>> columns_of("time;pod;rss_bytes\n")
     (';', ['time', 'pod', 'rss_bytes'])
-    >>> columns_of("sample,verdict,limit_bytes\\n") is None
+    >>> columns_of("sample,verdict,limit_bytes\n") is None
     True
     """
     header = text.lstrip().split("\n", 1)[0]
@@ -53,7 +53,7 @@ def columns_of(text: str) -> tuple[str, list[str]] | None:
 
 
 def read_table(path: str | os.PathLike[str], *, workload_pattern: str | None = None) -> Recording:
-    """Read CSV or Parquet with a time and a memory column.
+    r"""Read CSV or Parquet with a time and a memory column.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def read_table(path: str | os.PathLike[str], *, workload_pattern: str | None = N
     --------
     >>> import pathlib, tempfile
     >>> file = pathlib.Path(tempfile.mkdtemp(), "api.csv")
-    >>> _ = file.write_text("time,pod,rss_bytes\\n2026-11-24T22:51:07Z,db-0,5\\n2026-11-24T22:52:07Z,db-0,lots\\n")
+    >>> _ = file.write_text("time,pod,rss_bytes\n2026-11-24T22:51:07Z,db-0,5\n2026-11-24T22:52:07Z,db-0,lots\n")
     >>> recording = read_table(file)
     >>> recording.samples["rss_bytes"].to_list(), dict(recording.report.left_out)
     ([5], {'values that are no numbers': 1, 'rows without any value': 1})
@@ -102,7 +102,9 @@ def read_table(path: str | os.PathLike[str], *, workload_pattern: str | None = N
         first = (str(error) or type(error).__name__).splitlines()[0]
         raise ReadError.at(path, found=first, expected=_EXPECTED) from error
     report = recording.report
-    extra = Report(left_out={"values that are no numbers": lost} if lost else {}, warnings=notes, time_axis=report.time_axis)
+    extra = Report(
+        left_out={"values that are no numbers": lost} if lost else {}, warnings=notes, time_axis=report.time_axis
+    )
     report = extra.joined(report)
     if report.left_out:
         lines = ", ".join(f"{count:,} {reason}" for reason, count in report.left_out.items())

@@ -213,7 +213,9 @@ def _with_years(stamps: Sequence[Stamp], asked: Asked) -> tuple[list[int], str]:
         year = asked.modified.year + 1 - turns[last]
         while in_year(last, year) > latest:
             year -= 1
-        says = f"as recorded; the year is that before the file was last written ({asked.modified:%Y-%m-%d %H:%M} UTC), UTC"
+        says = (
+            f"as recorded; the year is that before the file was last written ({asked.modified:%Y-%m-%d %H:%M} UTC), UTC"
+        )
     return [in_year(index, year) for index in range(len(stamps))], says
 
 
