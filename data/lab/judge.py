@@ -125,6 +125,14 @@ def _moving(label: Label, facts: Facts) -> None:
         label.change("hardly visible in the working set", pattern=f"{label.pattern}|plateau|retention")
 
 
+def _half_a_wave(label: Label, facts: Facts) -> None:
+    if facts.follows > 0.8:
+        label.change("the load explains it", decidable=True, reason="", needs="load", cause="traffic|")
+    elif facts.level - facts.early < 0.04 * facts.level:
+        pattern = f"{label.pattern}|plateau"
+        label.change("hardly visible in the working set", decidable=True, reason="", needs="", pattern=pattern)
+
+
 def _fragments(label: Label, facts: Facts) -> None:
     flat = abs(facts.live - facts.live_early) < 0.1 * facts.live_early
     if facts.level - facts.early < 0.15 * facts.early:
@@ -179,6 +187,8 @@ _CHECKS: dict[str, Callable[[Label, Facts], None]] = {
     "rare_spikes": _moving,
     "bursty_traffic": _moving,
     "reload_copy": _moving,
+    "rising_half_day": _half_a_wave,
+    "endless_ramp": _half_a_wave,
     "fragmenting": _fragments,
     "page_cache": _page_cache,
     "page_cache_full": _page_cache,

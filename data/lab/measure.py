@@ -11,7 +11,8 @@ import polars as pl
 if TYPE_CHECKING:
     from recorded import Recorded
 
-BINS = 16
+#: The floor of a series is looked at in so many parts: few suit a handful of teeth, many a short onset.
+BINS = (5, 8, 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,18 @@ class Facts:
     rate
         Bytes lost per second from the onset on.
     noise
-        Spread of the working set's floor around a straight line from the onset on; the floor is the minimum
-        of each of `BINS` parts, so that bursts and teeth are not noise.
+        Spread of the working set's floor around a straight line, in the longest life; the floor is the minimum
+        of each part, so that bursts and teeth are not noise, and the smallest spread over `BINS` counts.
     swing
         From the 5th to the 98th percentile of the working set, after the first fifth of the window.
     settled_at
         Part of the window after which the bytes in use stay within 5 % of their last level.
     seen
-        Growth of the working set's floor from the onset to the window's end, as the line through it.
+        Growth of the working set's floor in the longest life, from the onset on, as the line through it.
     file_growth
         Growth of the page cache.
+    follows
+        Correlation of the working set with the load, both averaged over 15 samples.
     kills, lives
         OOM kills and lives in the window, all containers.
     longest_life
@@ -69,6 +72,7 @@ class Facts:
     settled_at: float
     seen: float
     file_growth: float
+    follows: float
     kills: int
     lives: int
     longest_life: float
@@ -85,13 +89,24 @@ def _within(frame: pl.DataFrame, column: str, low: float, high: float) -> float:
 
 def _floor_line(values: np.ndarray[Any, Any]) -> tuple[float, float]:
     """Fit a line to the floor of a series; returns its rise over the series and the spread around it."""
-    if len(values) < 2 * BINS:
-        return 0.0, 0.0
-    floor = np.array([part.min() for part in np.array_split(values.astype(float), BINS)])
-    place = np.arange(BINS) - (BINS - 1) / 2
-    slope, level = np.polyfit(place, floor, 1)
-    rest = floor - level - slope * place
-    return float(slope * BINS), float(1.48 * np.median(np.abs(rest - np.median(rest))))
+    fits = [(0.0, 0.0)]
+    for bins in BINS:
+        if len(values) < 2 * bins:
+            continue
+        floor = np.array([part.min() for part in np.array_split(values.astype(float), bins)])
+        place = np.arange(bins) - (bins - 1) / 2
+        slope, level = np.polyfit(place, floor, 1)
+        rest = floor - level - slope * place
+        fits.append((float(slope * bins), float(1.48 * np.median(np.abs(rest - np.median(rest))))))
+    return min(fits[1:] or fits, key=lambda fit: fit[1])
+
+
+def _follows(frame: pl.DataFrame) -> float:
+    """Correlate the working set with the load."""
+    smooth = frame.drop_nulls("load").select(pl.col("load", "working_set_bytes").rolling_mean(15)).drop_nulls()
+    if smooth.height < 30:
+        return 0.0
+    return float(np.nan_to_num(np.corrcoef(smooth["load"].to_numpy(), smooth["working_set_bytes"].to_numpy())[0, 1]))
 
 
 def _most(column: pl.Series) -> float:
@@ -131,7 +146,9 @@ def measure(shown: Recorded, whole: Recorded) -> Facts:
     focus = current.filter(pl.col("container") == loser)
     losing = focus.filter(pl.col("dead") > 0)
     onset = int(losing["second"][0]) if lost and losing.height else None
-    tail = focus.filter(pl.col("second") >= (onset or 0), pl.col("life") == focus["life"].max())
+    after = focus.filter(pl.col("second") >= (onset or 0))
+    longest = after.group_by("life").len().sort("len", "life")["life"][-1] if after.height else 0
+    tail = after.filter(pl.col("life") == longest)
     seen, noise = _floor_line(tail["working_set_bytes"].to_numpy())
     settled = focus.filter(pl.col("second") >= 0.2 * window)["working_set_bytes"].cast(pl.Float64)
     live = _within(focus, "inside", 0.9, 1.0)
@@ -139,7 +156,7 @@ def measure(shown: Recorded, whole: Recorded) -> Facts:
     events = [event for one in shown.containers for event in one["events"]]
     kills = [event for one in whole.containers for event in one["events"] if event["kind"] == "oom_kill"]
     end = shown.plan["window_seconds"]
-    after = [int(event["time"] - whole.start) - end for event in kills if event["time"] - whole.start > end]
+    later = [int(event["time"] - whole.start) - end for event in kills if event["time"] - whole.start > end]
     spans = focus.group_by("container", "life").len()["len"]
     span = max(window - (onset or 0), 1)
     return Facts(
@@ -157,9 +174,10 @@ def measure(shown: Recorded, whole: Recorded) -> Facts:
         settled_at=_most(moving["second"]) / window,
         seen=seen,
         file_growth=_within(focus, "file_bytes", 0.9, 1.0) - _within(focus, "file_bytes", 0.0, 0.1),
+        follows=_follows(focus),
         kills=sum(event["kind"] == "oom_kill" for event in events),
         lives=sum(event["kind"] == "start" for event in events),
         longest_life=_most(spans) / window,
-        seconds_to_limit=min(after, default=None),
+        seconds_to_limit=min(later, default=None),
         watched_seconds=int(_most(whole.frame["second"])) - end,
     )
