@@ -162,10 +162,10 @@ def _identify(table: pl.DataFrame, identity: list[str]) -> tuple[pl.DataFrame, p
     if not identity:
         containers = pl.DataFrame({"container_id": [0]}, schema={"container_id": pl.UInt32})
         return table.with_columns(container_id=pl.lit(0, dtype=pl.UInt32)), containers
-    changed = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in identity)
-    first = pl.int_range(pl.len()) == 0
-    run = table.select(run=(changed | first).cum_sum() - 1).to_series()
-    heads = table.filter(changed | first).select(identity)
+    differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in identity)
+    starts = table.select(differs | (pl.int_range(pl.len()) == 0)).to_series()
+    heads = table.select(identity).filter(starts)
+    run = starts.cum_sum() - 1
     containers = heads.unique(maintain_order=True).with_row_index("container_id")
     ids = heads.join(containers, on=identity, how="left", nulls_equal=True, maintain_order="left")["container_id"]
     return table.with_columns(container_id=ids.gather(run)), containers
