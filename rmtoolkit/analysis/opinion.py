@@ -36,10 +36,16 @@ _ENDED: Final = 0.2
 _ENDED_QUARTER: Final = 0.12
 #: ... or slows down.
 _SLOWING: Final = 0.42
+#: A tail below this share of what was expected stands still.
+_STOPPED: Final = 0.1
+#: A tail above this multiple of it is where all the growth is.
+_ALL_AT_THE_END: Final = 2.2
 #: Floors of teeth rise when most pairs of them do.
 _FLOORS_RISE: Final = 0.6
 #: A fall that takes back this much of the rise before it may come again.
 _TAKES_BACK: Final = 0.5
+#: A fall much larger than the rise before it is a change of level, not a tooth.
+_TAKES_MORE: Final = 1.8
 #: A rise that begins late must go this far beyond the range of what was before it.
 _EXCURSION: Final = 2.0
 #: A footprint counts as bounded beside a growing one when the growth in question is smaller than this share.
@@ -158,17 +164,18 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
         opinion.notes["ended"] = True
         _shift(opinion, 0.9, bounded=0.8)
     elif row["last_third"] < _SLOWING:
-        opinion.notes["slowing"] = True
-        _shift(opinion, 0.8)
+        stopped = row["tail"] is not None and row["tail"] < _STOPPED
+        opinion.notes["ended" if stopped else "slowing"] = True
+        _shift(opinion, 0.9 if stopped else 0.8, bounded=0.75 if stopped else 0.0)
     elif row["tail"] is not None and row["tail"] < _ENDED:
         opinion.notes["slowing"] = True
         _shift(opinion, 0.7)
-    if row["begun_at"] > 1 - YOUNG * 0.95:
+    if row["begun_at"] > 1 - YOUNG * 0.95 or (row["tail"] or 0.0) > _ALL_AT_THE_END:
         opinion.notes["young"] = True
         _shift(opinion, 0.8)
     if row["excursion"] < _EXCURSION:
         opinion.notes["within_range"] = True
-        _shift(opinion, 0.7)
+        _shift(opinion, 0.8, bounded=0.7 if row["excursion"] < 1 else 0.0)
 
 
 def _weigh_heap(opinion: Opinion, row: Row) -> None:
@@ -192,7 +199,7 @@ def _hold_to_floor(opinion: Opinion, row: Row) -> None:
 
 def _doubt_teeth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
     """Without restart data, deep teeth may be kills: a hidden leak, not a sawtooth."""
-    if 0 < row["teeth"] < TEETH and row["repeats"] >= _TAKES_BACK and row["periodic"] <= 0:
+    if 0 < row["teeth"] < TEETH and _TAKES_BACK <= row["repeats"] <= _TAKES_MORE:
         # Too few teeth to know the floor: neither growth nor its absence was seen.
         opinion.notes["few_teeth"] = True
         opinion.growing, opinion.bounded = 0.2 * opinion.growing, 0.2 * opinion.bounded
@@ -265,6 +272,10 @@ def _layers(opinion: Opinion) -> dict[str, tuple[float, float]]:
         # The heap was once this much larger, and the pages are still there: the allocator keeps them.
         if above is not None and heap["early_peak"] - heap["settled"] >= 0.5 * above[0]:
             found["kept"] = above
+    if found["kept"] is None and found["outside"] is None and "allocated_bytes" in opinion.readings:
+        # Nothing says where the pages above the live heap are: the allocator is the likeliest place.
+        found["kept"] = between(anonymous, "allocated_bytes") or between("footprint_bytes", "allocated_bytes")
+        opinion.notes["kept_known"] = False
     if found["cache"] is not None and "shmem_bytes" in opinion.readings:
         shared = opinion.readings["shmem_bytes"]
         found["shmem"] = (shared["end_level"], shared["end_level"] - shared["early_level"])
@@ -284,10 +295,6 @@ def _name_growth_elsewhere(opinion: Opinion, layers: dict[str, tuple[float, floa
     if opinion.bounded < 0.5 or grows < 0.5:
         return
     if not layers:
-        if opinion.signal == "allocated_bytes" and whole is not None:
-            # Nothing says where the pages above the live heap are: the allocator is the likeliest place.
-            opinion.notes["growing_layer"] = "kept"
-            opinion.pattern, opinion.cause = "retention", "allocator"
         return
     name, (_, growth) = max(layers.items(), key=lambda item: item[1][1])
     if growth < MATERIAL_SHARE * footprint:
@@ -314,7 +321,7 @@ def _name_layers(opinion: Opinion, layers: dict[str, tuple[float, float]], footp
         return
     shares = {name: end / footprint for name, (end, _) in layers.items()}
     opinion.notes["shares"] = shares
-    kept = shares.get("kept", 0.0)
+    kept = shares.get("kept", 0.0) if opinion.notes.get("kept_known", True) else 0.0
     if kept >= _NAMING_SHARE and opinion.pattern != "retention":
         previous = opinion.pattern
         if opinion.pattern in ("plateau", "startup_spike", "burst", "warm_up", "step", "sawtooth", "periodic"):
@@ -371,7 +378,7 @@ def _name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
     if spread >= _BURST_RATIO and row["high_share"] <= 0.3 and row["top"] < settled * (1 + 0.5 * (spread - 1)):
         return "burst", "traffic"
     family = row["bounded_family"]
-    abrupt = abs(row["jump"]) >= 0.08 * settled and row["jump_at"] > 0.08
+    abrupt = abs(row["jump"]) >= max(0.08 * settled, 0.5 * row["swing"]) and row["jump_at"] > 0.08
     if abrupt and (family in ("step", "two_steps", "saturating_step") or abs(row["jump"]) >= 0.6 * abs(row["rise"])):
         return "step", "release" if opinion.notes.get("released") else None
     rise = row["settled"] - row["begun"]

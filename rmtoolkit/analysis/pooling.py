@@ -106,7 +106,11 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     pool.moved_bytes = _moved(current, older)
     before = _combine(older)
     _unmask(before, older)
-    if short:
+    if short and len({opinion.life["version"] for opinion in older if opinion.growing > 0.2}) > 1 and before.growing > 0.7:
+        # Releases did not end it before: one more, just begun, is no reason to think it did.
+        pool.growing, pool.bounded, pool.unresolved = before.growing, before.bounded, before.unresolved
+        pool.main, pool.masked = before.main, before.masked
+    elif short:
         _wait_for_release(pool, before, str(current[-1].life["version"]))
     elif pool.bounded > 0.6 and before.growing > 0.7:
         pool.fixed_version = str(current[-1].life["version"])
@@ -173,7 +177,8 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
 def _ends_in_jump(opinion: Opinion) -> bool:
     """Whether a life ends in a burst that its end cut off: it says nothing about the lives after it."""
     row = opinion.readings[opinion.signal or ""]
-    return bool(opinion.growing < 0.2 and row["top"] > 1.2 * row["settled"] and row["middle_level"] < 1.1 * row["first_level"])
+    level = row["middle_level"]
+    return bool(opinion.growing < 0.2 and row["top"] > 1.1 * level and level < 1.1 * row["early_level"])
 
 
 def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
