@@ -111,8 +111,7 @@ def _sort_out(found: Sequence[Path]) -> _SortedOut:
             result.failed.append((file, error))
             continue
         if form is Form.BROKEN:
-            error = ReadError(why)
-            result.failed.append((file, error))
+            result.failed.append((file, ReadError(why)))
         elif form in _READERS:
             result.forms.setdefault(form, []).append(file)
         else:
