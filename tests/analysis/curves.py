@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit.recording import concat, Recording
+from rmtoolkit.recording import Recording, concat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +70,7 @@ def hours(length: float, cadence_seconds: float) -> Array:
 
 def saturate(t: Array, tau: float) -> Array:
     """0 at time 0, 1 for ever after, by an exponential with time constant `tau`."""
-    return 1 - np.exp(-np.maximum(t, 0) / tau)
+    return np.asarray(1 - np.exp(-np.maximum(t, 0) / tau), dtype=np.float64)
 
 
 def ramp(t: Array, begin: float, end: float) -> Array:
@@ -99,6 +99,7 @@ def record(
     signals: Mapping[str, Array],
     *,
     pod: str = "api-0",
+    workload: str = "api",
     events: Sequence[tuple[float, str, str | None]] = (),
     **columns: Any,
 ) -> Recording:
@@ -107,7 +108,7 @@ def record(
     frame = pl.DataFrame(
         {"time": milliseconds, **{name: np.maximum(values, 0) for name, values in signals.items()}},
     ).with_columns(
-        pl.lit("api").alias("workload"),
+        pl.lit(workload).alias("workload"),
         pl.lit(pod).alias("pod"),
         *(
             pl.Series(name, value) if isinstance(value, np.ndarray | list) else pl.lit(value).alias(name)

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tests.analysis.curves import (
-    ar1,
     CLEAN,
-    day,
-    footprint,
     GI,
-    hours,
     LEAK,
     MB,
     MI,
     NO_LEAK,
     OPEN,
+    Trace,
+    ar1,
+    day,
+    footprint,
+    hours,
     ramp,
     record,
     saturate,
     small_noise,
     together,
-    Trace,
 )
 
 if TYPE_CHECKING:
@@ -262,11 +262,8 @@ def runs(variant: str, seed: int) -> Trace:
     t = hours(50 / 60, 1)
     second = t >= 10 / 60
     age = np.where(second, t - 10 / 60, t)
-    if variant == "same":
-        curve = 30 + 48 * saturate(age, 0.02)
-    else:
-        curve = 30 + 48 * age / (10 / 60)
-    work = 10 * np.where(second, age, age) * 3600
+    curve = 30 + 48 * (saturate(age, 0.02) if variant == "same" else age / (10 / 60))
+    work = 10 * age * 3600
     recording = footprint(t, curve * MB, rng, restarts=False, work_total=work, restarts_total=second.astype(int))
     return Trace(recording, CLEAN, SETTLED) if variant == "same" else Trace(recording, LEAK, IS_LEAK)
 

@@ -12,7 +12,7 @@ from rmtoolkit.analysis.verdict import classify, judge
 from rmtoolkit.recording import Recording
 from rmtoolkit.validation import validate
 from tests.analysis import layers, traces
-from tests.analysis.curves import BEGIN, footprint, GI, hours, MI, saturate
+from tests.analysis.curves import BEGIN, GI, MI, footprint, hours, saturate
 
 if TYPE_CHECKING:
     from tests.analysis.curves import Array, Trace

@@ -5,26 +5,28 @@ Every function draws a trace from a variant and a seed. Lives, pods and layers o
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tests.analysis.curves import (
-    ar1,
     CLEAN,
-    day,
-    footprint,
     GI,
-    hours,
     LEAK,
     MB,
     MI,
     NO_LEAK,
     OPEN,
+    Trace,
+    ar1,
+    day,
+    footprint,
+    hours,
     ramp,
     record,
     saturate,
     saw,
     small_noise,
-    Trace,
 )
 
 SETTLED = frozenset({"warm_up", "plateau"})
@@ -238,9 +240,9 @@ def step(variant: str, seed: int) -> Trace:
     rng = np.random.default_rng(1500 + seed)
     t = hours(24, 30)
     at = rng.uniform(10, 15) if variant.startswith("middle") else 24 * rng.uniform(0.953, 0.965)
-    curve = (260 + 90 * (t > at)) * MI
+    curve = (260.0 + 90.0 * (t > at)) * MI
     versioned = variant.endswith("versioned")
-    more = {"version": ["1.4.0" if moment <= at else "1.5.0" for moment in t]} if versioned else {}
+    more: dict[str, Any] = {"version": ["1.4.0" if moment <= at else "1.5.0" for moment in t]} if versioned else {}
     recording = footprint(t, curve, rng, limit=700 * MI, **more)
     if variant.startswith("fresh"):
         return Trace(recording, OPEN)
@@ -254,7 +256,9 @@ def staircase(variant: str, seed: int) -> Trace:
     t = hours(240, 300)
     nights = np.arange(10) * 24 + 2 + rng.uniform(-0.3, 0.3, 10)
     rises = np.full(10, 12.0) if variant == "constant" else 60 * 0.45 ** np.arange(10)
-    curve = 200 + sum(rise * ramp(t, night, night + 0.4) for night, rise in zip(nights, rises, strict=True))
+    curve = 200 + np.sum(
+        [rise * ramp(t, night, night + 0.4) for night, rise in zip(nights, rises, strict=True)], axis=0
+    )
     recording = footprint(t, curve * MI, rng, limit=GI)
     if variant == "constant":
         return Trace(recording, LEAK, frozenset({"leak"}))

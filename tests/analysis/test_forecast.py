@@ -1,0 +1,158 @@
+"""Hours to the limit, the chance of a kill, and the band of a chart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from rmtoolkit.analysis.forecast import FORECAST, Growth, Outlook, look_ahead, paths
+from rmtoolkit.analysis.opinion import Opinion
+from rmtoolkit.analysis.verdict import classify, judge
+from tests.analysis.curves import BEGIN, MI, footprint, hours, together, when
+
+
+def life(top: float = 300.0, *, late_peak: float | None = None, early_peak: float | None = None) -> Opinion:
+    """A day of a footprint with the given levels in MiB."""
+    reading = {
+        "top": top * MI,
+        "end_level": top * MI,
+        "late_peak": (late_peak or top) * MI,
+        "early_peak": (early_peak or top) * MI,
+        "noise": 1.0 * MI,
+    }
+    return Opinion(
+        {"start": when(0), "end": when(24), "limit_bytes": 1024 * MI}, {"footprint_bytes": reading}, "rss_bytes"
+    )
+
+
+def ahead(opinion: Opinion, growth: Growth | None, **changed: Any) -> Outlook:
+    """Look ahead with a limit of 1024 MiB and no kills."""
+    given = {"growing": 0.9, "limit_bytes": 1024 * MI, "limit_known": True, "kills": 0, "watched_hours": 24.0} | changed
+    return look_ahead(opinion, growth, **given)
+
+
+STEADY = Growth(240.0 * MI, 2.0 * MI, 300.0 * MI, 1.0 * MI)
+
+
+def test_hours_are_those_of_the_line() -> None:
+    """724 MiB of room at 10 MiB an hour are 72.4 hours, within their interval."""
+    found = ahead(life(), STEADY)
+    assert found.outlook == "reaches"
+    assert found.hours == pytest.approx(72.4)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 72.4 < found.high
+    assert found.oom_probability is not None
+    assert found.oom_probability > 0.85
+
+
+def test_no_limit_is_never_reached() -> None:
+    """Without a limit, flat memory is bounded and growing memory unknown; a limit nobody knows is unknown."""
+    assert ahead(life(), STEADY, growing=0.1, limit_bytes=None).outlook == "bounded"
+    assert ahead(life(), STEADY, limit_bytes=None).outlook == "unknown"
+    assert ahead(life(), STEADY, growing=0.1, limit_bytes=None, limit_known=False).outlook == "unknown"
+
+
+def test_no_growth_is_bounded() -> None:
+    """Memory that does not grow, or falls, has no hours."""
+    still = ahead(life(), STEADY, growing=0.1)
+    assert (still.outlook, still.hours, still.low, still.high) == ("bounded", None, None, None)
+    assert still.oom_probability == pytest.approx(0, abs=1e-3)
+    assert ahead(life(), Growth(-5.0 * MI, MI, 300.0 * MI, MI)).hours is None
+
+
+def test_past_the_limit() -> None:
+    """Memory at its limit has reached it: zero hours, never negative."""
+    found = ahead(life(1024), Growth(240.0 * MI, 2.0 * MI, 1030.0 * MI, MI))
+    assert found.hours == 0
+    assert found.low == 0
+
+
+def test_kills_seen_before_come_again() -> None:
+    """A kill every eight hours is nearly sure to come within a week; one in four months is not."""
+    often = ahead(life(), None, kills=3).oom_probability
+    seldom = ahead(life(), None, kills=1, watched_hours=24 * 120.0).oom_probability
+    assert often is not None
+    assert often > 0.99
+    assert seldom == pytest.approx(1 - np.exp(-7 / 120), rel=0.01)
+
+
+def test_peaks_near_the_limit_are_a_risk() -> None:
+    """A peak at 99 % of the limit may pass it next time; one at half of it will not."""
+    near = ahead(life(300, early_peak=1014), Growth(0.0, MI, 300.0 * MI, MI), growing=0.0).oom_probability
+    far = ahead(life(300, early_peak=500), Growth(0.0, MI, 300.0 * MI, MI), growing=0.0).oom_probability
+    assert near is not None
+    assert far is not None
+    assert near > 0.2
+    assert far < 0.001
+
+
+def test_open_upper_end() -> None:
+    """Where the slope's interval touches zero, nobody knows the latest time."""
+    found = ahead(life(), Growth(24.0 * MI, 24.0 * MI, 300.0 * MI, MI))
+    assert found.low is not None
+    assert found.high is None
+
+
+def test_band_of_the_chart() -> None:
+    """The band starts at the last sample, is in order, and its middle is the line."""
+    outlook = ahead(life(), STEADY)
+    frame = paths(7, life(), STEADY, outlook, growing=0.9)
+    assert frame.schema == FORECAST
+    assert frame["container_id"].unique().to_list() == [7]
+    assert frame["time"].is_sorted()
+    assert frame["time"][0] == when(24)
+    assert frame.height <= 24
+    assert frame.select(
+        ((pl.col("low_bytes") <= pl.col("mid_bytes")) & (pl.col("mid_bytes") <= pl.col("high_bytes"))).all()
+    ).item()
+    span = (frame["time"][-1] - frame["time"][0]).total_seconds() / 3600
+    assert frame["mid_bytes"][-1] - frame["mid_bytes"][0] == pytest.approx(10 * MI * span)
+
+
+def test_no_band_when_nothing_is_known() -> None:
+    """An unknown outlook draws nothing."""
+    assert paths(0, life(), STEADY, Outlook("unknown", None, None, None, None), growing=0.9).height == 0
+
+
+@pytest.mark.parametrize("cadence", [15, 60, 300], ids="cadence{}s".format)
+@pytest.mark.parametrize("rate", [4.0, 9.0], ids="rate{}".format)
+def test_hours_of_a_clean_leak(cadence: float, rate: float) -> None:
+    """A clean leak's hours are right within a tenth."""
+    t = hours(24, cadence)
+    recording = footprint(t, (200 + rate * t) * MI, np.random.default_rng(11), limit=800 * MI)
+    row = classify(recording).row(0, named=True)
+    assert row["verdict"] == "leak"
+    assert row["hours_to_limit"] == pytest.approx((600 - rate * 24) / rate, rel=0.1)
+
+
+def test_interval_covers_the_truth_as_often_as_it_says() -> None:
+    """Over sixty noisy leaks the 80 % interval holds the true hours in 70 to 95 % of them."""
+    t = hours(24, 60)
+    parts, truth = [], {}
+    for seed in range(60):
+        rng = np.random.default_rng(8000 + seed)
+        rate = rng.uniform(2, 8)
+        name = f"w{seed}"
+        parts.append(footprint(t, (250 + rate * t) * MI, rng, limit=900 * MI, workload=name, pod=f"{name}-0"))
+        truth[name] = (650 - rate * 24) / rate
+    rows = classify(together(parts)).filter(pl.col("hours_to_limit").is_not_null())
+    reached = rows.height
+    assert reached >= 55
+    inside = sum(
+        low <= truth[name] <= (np.inf if high is None else high)
+        for name, low, high in rows.select("workload", "hours_to_limit_low", "hours_to_limit_high").iter_rows()
+    )
+    assert 0.7 <= inside / reached <= 0.95, f"{inside} of {reached}"
+
+
+def test_forecast_of_a_recording() -> None:
+    """The judgement's forecast begins where the recording ends."""
+    t = hours(24, 60)
+    judgement = judge(footprint(t, (200 + 9 * t) * MI, np.random.default_rng(1), limit=800 * MI))
+    assert judgement.forecast.schema == FORECAST
+    assert judgement.forecast["time"].min() == when(24)
+    assert when(0) == BEGIN

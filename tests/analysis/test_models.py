@@ -1,0 +1,197 @@
+"""The competition of shapes, against numbers that can be worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rmtoolkit.analysis.models import FAMILIES, RHOS, Fit, bank, compete, whiten
+from tests.analysis.curves import MI, ar1, saturate
+
+BINS = 96
+U = (np.arange(BINS) + 0.5) / BINS
+
+
+def fit(curve: np.ndarray, sigma: float = 0.3, seed: int = 0, **given: Any) -> Fit:
+    """Compete on one row, in MiB, with a little white noise."""
+    values = curve + np.random.default_rng(seed).normal(0, sigma, len(curve))
+    level = given.pop("level", float(np.median(curve)))
+    return compete(
+        values[None, :] * MI,
+        level=np.array([level * MI]),
+        headroom=np.array([given.pop("headroom", np.inf)]),
+        **{name: np.array([value]) for name, value in given.items()},
+    )
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.6, 0.9], ids="rho{}".format)
+def test_whitening_undoes_an_autoregression(rho: float) -> None:
+    """Whitened first-order noise is the shocks that it was made of."""
+    rng = np.random.default_rng(7)
+    shocks = rng.normal(0, 1, 5000)
+    values = np.empty(5000)
+    values[0] = shocks[0] / np.sqrt(1 - rho**2)
+    for index in range(1, 5000):
+        values[index] = rho * values[index - 1] + shocks[index]
+    assert np.allclose(whiten(values[None, :], rho)[0], shocks)
+
+
+@pytest.mark.parametrize("rho", RHOS, ids="rho{}".format)
+@pytest.mark.parametrize("bins", [24, 48, 96], ids="bins{}".format)
+def test_bases_are_orthonormal(bins: int, rho: float) -> None:
+    """The columns of each shape are orthonormal and free of the constant."""
+    shapes = bank(bins, rho)
+    constant = whiten(np.ones((1, bins)), rho)[0]
+    assert np.abs(constant @ shapes.columns).max() < 1e-8
+    for first, count in zip(shapes.first.tolist(), shapes.count.tolist(), strict=True):
+        block = shapes.columns[:, first : first + count]
+        assert np.allclose(block.T @ block, np.eye(count), atol=1e-8)
+
+
+def test_every_family_has_members() -> None:
+    """No family is lost for want of bins, and the priors of a family's members sum to its one vote."""
+    shapes = bank(BINS)
+    for code in range(len(FAMILIES)):
+        assert np.exp(shapes.prior[shapes.family == code]).sum() == pytest.approx(1)
+
+
+def test_line_gives_back_its_slope() -> None:
+    """A pure line has its own slope, no error to speak of, and its own curve."""
+    line = 100 + 60 * U
+    found = fit(line, sigma=0)
+    assert FAMILIES[found.family[0]] == "linear"
+    assert found.growing[0] > 0.95
+    assert found.growth[0] == pytest.approx(60 * MI, rel=0.002)
+    assert np.allclose(found.fitted[0], line * MI, rtol=1e-3)
+    assert found.onset[0] < 0.05
+
+
+@pytest.mark.parametrize("sigma", [0.5, 2.0], ids="sigma{}".format)
+def test_slope_lies_in_its_interval(sigma: float) -> None:
+    """Over forty noisy lines the true slope lies in the 80 % interval about four times in five."""
+    inside = 0
+    for seed in range(40):
+        found = fit(100 + 60 * U, sigma, seed)
+        inside += bool(abs(found.growth[0] - 60 * MI) < 1.2816 * found.growth_error[0])
+    assert 24 <= inside <= 40
+
+
+def test_weighted_slope_equals_generalised_least_squares() -> None:
+    """With one autocorrelation the slope of the line is the textbook estimate."""
+    rng = np.random.default_rng(3)
+    y = 100 + 60 * U + ar1(rng, BINS, 2, 0.6)
+    rho = 0.6
+    shapes = bank(BINS, rho)
+    line = int(np.flatnonzero(shapes.family == FAMILIES.index("linear"))[0])
+    covariance = rho ** np.abs(np.subtract.outer(np.arange(BINS), np.arange(BINS)))
+    inverse = np.linalg.inv(covariance)
+    x = np.column_stack([np.ones(BINS), U])
+    expected = np.linalg.solve(x.T @ inverse @ x, x.T @ inverse @ y)[1]
+    projection = whiten(y[None, :], rho)[0] @ shapes.columns[:, shapes.first[line]]
+    assert projection * shapes.scale[line] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("curve", "kind"),
+    [
+        pytest.param(100 + 0 * U, "bounded", id="constant"),
+        pytest.param(100 + 30 * (U > 0.5), "bounded", id="step"),
+        pytest.param(100 + 60 * saturate(U, 0.12), "bounded", id="warm_up"),
+        pytest.param(100 + 60 * np.minimum(U, 0.4), "bounded", id="ramp_that_ended"),
+        pytest.param(100 + 60 * saturate(U, 0.9), "unresolved", id="one_time_constant"),
+        pytest.param(100 + 20 * np.log1p(U / 0.05), "unresolved", id="logarithm"),
+        pytest.param(100 + 60 * np.maximum(U - 0.5, 0), "growing", id="rest_then_growth"),
+        pytest.param(100 + 40 * saturate(U, 0.05) + 40 * np.maximum(U - 0.45, 0), "growing", id="warm_up_rest_growth"),
+        pytest.param(100 - 40 * (U > 0.4) + 30 * np.maximum(U - 0.4, 0), "growing", id="drop_then_growth"),
+        pytest.param(100 - 40 * U, "bounded", id="decline"),
+    ],
+)
+def test_kind_of_a_clear_shape(curve: np.ndarray, kind: str) -> None:
+    """Each clear shape is told by what it says about the time after the window, and its curve is found."""
+    found = fit(curve)
+    assert getattr(found, kind)[0] > 0.8, {
+        name: float(getattr(found, name)[0]) for name in ("growing", "bounded", "unresolved")
+    }
+    assert np.median(np.abs(found.fitted[0] - curve * MI)) < MI
+
+
+@pytest.mark.parametrize(
+    ("curve", "family"),
+    [(100 + 0 * U, "constant"), (100 + 60 * U, "linear"), (100 + 30 * (U > 0.5), "step")],
+    ids=["constant", "linear", "step"],
+)
+def test_family_of_the_plainest_shapes(curve: np.ndarray, family: str) -> None:
+    """What one word describes is called by it, not by a richer word for the same curve."""
+    named = [FAMILIES[fit(curve, seed=seed).family[0]] for seed in range(10)]
+    assert named.count(family) >= 8, named
+
+
+@pytest.mark.parametrize("onset", [0.3, 0.5, 0.65], ids="onset{}".format)
+def test_onset_of_growth(onset: float) -> None:
+    """Growth after a rest is dated to a few hundredths of the window."""
+    assert fit(100 + 60 * np.maximum(U - onset, 0)).onset[0] == pytest.approx(onset, abs=0.06)
+
+
+def test_probabilities_sum_to_one() -> None:
+    """The three kinds, and all families, share one probability."""
+    rng = np.random.default_rng(5)
+    values = np.abs(100 * MI + 5 * MI * rng.normal(0, 1, (30, BINS)).cumsum(axis=1))
+    found = compete(values, level=np.full(30, 100.0 * MI), headroom=np.full(30, np.inf))
+    assert np.allclose(found.growing + found.bounded + found.unresolved, 1)
+    assert np.allclose(found.families.sum(axis=1), 1)
+
+
+def test_a_row_does_not_depend_on_its_neighbours() -> None:
+    """Rows judged together get what each gets alone."""
+    rng = np.random.default_rng(6)
+    values = np.stack([100 + 60 * U, 100 + 0 * U, 100 + 60 * saturate(U, 0.2)]) * MI + rng.normal(0, MI, (3, BINS))
+    level = np.median(values, axis=1)
+    together = compete(values, level=level, headroom=np.full(3, np.inf))
+    for row in range(3):
+        alone = compete(values[[row]], level=level[[row]], headroom=np.array([np.inf]))
+        assert alone.growing[0] == pytest.approx(together.growing[row])
+        assert alone.growth[0] == pytest.approx(together.growth[row])
+
+
+def test_scale_does_not_matter() -> None:
+    """The same picture a thousand times larger gets the same answer."""
+    small, large = fit(100 + 20 * U, 1.0), fit(1000 * (100 + 20 * U), 1000.0)
+    assert large.growing[0] == pytest.approx(small.growing[0], abs=0.01)
+    assert large.growth[0] == pytest.approx(1000 * small.growth[0], rel=1e-3)
+
+
+def test_half_a_wave_competes_only_where_a_day_is_near() -> None:
+    """Half a cosine is open where the window is half a day, and not where it is ten minutes."""
+    curve = 300 - 40 * np.cos(np.pi * U)
+    assert fit(curve, day_cycles=0.5).unresolved[0] > 0.6
+    assert FAMILIES[fit(curve, day_cycles=0.007).family[0]] != "half_wave"
+
+
+def test_growth_below_what_matters_is_bounded() -> None:
+    """A rise of under two percent matters to nobody, unless the limit is as near."""
+    curve = 100 + 1.9 * U
+    assert fit(curve, 0.02).growing[0] < 0.1
+    assert fit(curve, 0.02, headroom=4.0 * MI).growing[0] > 0.4
+
+
+def test_a_coarse_meter_is_no_evidence() -> None:
+    """One count of a coarse meter is no step and no growth."""
+    curve = 100 + 1.0 * (U > 0.7)
+    found = fit(curve, 0, grain=float(MI))
+    assert found.bounded[0] > 0.9
+
+
+def test_floor_falls_with_the_noise() -> None:
+    """The less noise, the smaller the growth that would have been found; never below what matters."""
+    floors = [fit(100 + 0 * U, sigma).floor[0] for sigma in (0.2, 1.0, 4.0)]
+    assert floors == sorted(floors)
+    assert floors[0] >= 0.02 * 100 * MI
+
+
+def test_no_rows() -> None:
+    """Nothing to fit is no error."""
+    found = compete(np.zeros((0, BINS)), level=np.zeros(0), headroom=np.zeros(0))
+    assert found.growing.shape == (0,)
+    assert found.fitted.shape == (0, BINS)

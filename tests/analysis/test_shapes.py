@@ -1,0 +1,92 @@
+"""Teeth, floors, spikes and steps are described as an eye sees them."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from rmtoolkit.analysis.envelope import Envelope
+from rmtoolkit.analysis.shapes import Shapes, describe
+from tests.analysis.curves import saw
+
+BINS = 96
+U = (np.arange(BINS) + 0.5) / BINS
+
+
+def shape(curve: np.ndarray, low: np.ndarray | None = None, high: np.ndarray | None = None) -> Shapes:
+    """Describe one row."""
+    mean = curve[None, :]
+    return describe(
+        Envelope(pl.DataFrame(), mean, mean if low is None else low[None, :], mean if high is None else high[None, :])
+    )
+
+
+@pytest.mark.parametrize("teeth", [5, 8, 12], ids="teeth{}".format)
+def test_teeth_are_counted(teeth: int) -> None:
+    """Each abrupt fall after the start-up is one release."""
+    found = shape(100 + 60 * saw(U, 1 / teeth))
+    assert teeth * 0.8 - 1 <= found.teeth[0] <= teeth
+
+
+@pytest.mark.parametrize("rise", [0.0, 50.0], ids="rise{}".format)
+def test_floor_runs_through_the_troughs(rise: float) -> None:
+    """The floor of teeth is what they stand on, flat or rising."""
+    stands_on = 100 + rise * U
+    found = shape(stands_on + 60 * saw(U, 0.1))
+    slope = np.polyfit(U[20:], found.floor[0, 20:], 1)[0]
+    assert slope == pytest.approx(rise, abs=8)
+    assert np.abs(found.floor[0] - stands_on).max() < 20
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        pytest.param(100 + 0 * U, id="flat"),
+        pytest.param(100 + 60 * U, id="line"),
+        pytest.param(100 + 40 * np.sin(2 * np.pi * 7 * U), id="wave"),
+        pytest.param(100 + 40 * (np.abs(U - 0.5) < 0.05), id="burst"),
+    ],
+)
+def test_what_is_no_tooth(curve: np.ndarray) -> None:
+    """Flat lines, trends, waves and a single burst have no teeth."""
+    assert shape(curve).teeth[0] < 4
+
+
+def test_trough_is_the_depth_of_the_teeth() -> None:
+    """The trough compares floors with tops."""
+    assert shape(30 + 70 * saw(U, 0.125)).trough[0] == pytest.approx(0.35, abs=0.08)
+    assert shape(100 + 0 * U).trough[0] == 1
+
+
+def test_a_spike_is_clipped_from_the_trend() -> None:
+    """A spike of two bins leaves the floor alone and stands in the late peak."""
+    curve = 100 + 80.0 * (np.abs(U - 0.6) < 0.01)
+    found = shape(curve)
+    assert found.floor.max() < 115
+    assert found.late_peak[0] == 180
+    assert found.high_share[0] < 0.05
+
+
+@pytest.mark.parametrize("at", [0.25, 0.5, 0.75], ids="at{}".format)
+def test_step_is_found_where_it_is(at: float) -> None:
+    """The largest lasting change has the step's size and place."""
+    found = shape(100 + 40 * (at < U))
+    assert found.jump[0] == pytest.approx(40)
+    assert found.jump_at[0] == pytest.approx(at, abs=0.03)
+
+
+def test_a_ramp_is_no_jump() -> None:
+    """A smooth rise has no abrupt change of its size."""
+    assert abs(shape(100 + 60 * U).jump[0]) < 5
+
+
+def test_levels() -> None:
+    """Start, settled and end levels, and the peaks of both parts."""
+    curve = 100 + 300 * np.exp(-U / 0.02)
+    found = shape(curve)
+    assert found.start_level[0] == pytest.approx(curve[0])
+    assert found.settled[0] == pytest.approx(100, abs=0.1)
+    assert found.end_level[0] == pytest.approx(100, abs=0.1)
+    assert found.early_peak[0] == curve.max()
+    assert found.late_peak[0] < 102

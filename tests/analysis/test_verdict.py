@@ -1,0 +1,460 @@
+"""The verdict: its frames, its invariances, its honesty, and the recordings that must not break it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+import pytest
+
+from rmtoolkit.analysis.checklist import CHECKLIST
+from rmtoolkit.analysis.forecast import FORECAST
+from rmtoolkit.analysis.verdict import SUREST, classify, fits, judge
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.recording import Recording
+from tests.analysis.curves import BEGIN, GI, MI, ar1, footprint, hours, record, saturate, saw, small_noise, together
+
+if TYPE_CHECKING:
+    from tests.analysis.curves import Array
+
+TIME: Final = pl.Datetime("ms", "UTC")
+EVIDENCE: Final = pl.List(
+    pl.Struct(
+        {
+            "says": pl.String,
+            "text": pl.String,
+            "value": pl.String,
+            "weight": pl.Int64,
+            "signal": pl.String,
+            "start": TIME,
+            "end": TIME,
+        },
+    ),
+)
+#: DESIGN section 4, in its order.
+COLUMNS: Final = {
+    "cluster": pl.String,
+    "namespace": pl.String,
+    "workload": pl.String,
+    "container": pl.String,
+    "pods": pl.Int64,
+    "verdict": pl.String,
+    "leak_probability": pl.Float64,
+    "pattern": pl.String,
+    "also": pl.List(pl.String),
+    "cause": pl.String,
+    "signal": pl.String,
+    "evidence_level": pl.Int64,
+    "growth_bytes_per_day": pl.Float64,
+    "growth_low_bytes_per_day": pl.Float64,
+    "growth_high_bytes_per_day": pl.Float64,
+    "detection_floor_bytes_per_day": pl.Float64,
+    "limit_outlook": pl.String,
+    "hours_to_limit": pl.Float64,
+    "hours_to_limit_low": pl.Float64,
+    "hours_to_limit_high": pl.Float64,
+    "oom_probability_7d": pl.Float64,
+    "startup_peak_bytes": pl.Int64,
+    "settled_bytes": pl.Int64,
+    "peak_bytes": pl.Int64,
+    "limit_bytes": pl.Int64,
+    "coverage": pl.Float64,
+    "explanation": pl.String,
+    "next_step": pl.String,
+    "evidence": EVIDENCE,
+}
+FITS: Final = {
+    "container_id": pl.UInt32,
+    "life": pl.UInt32,
+    "signal": pl.String,
+    "model": pl.String,
+    "growth_start": TIME,
+    "growth_end": TIME,
+    "growth_bytes_per_day": pl.Float64,
+    "growth_low_bytes_per_day": pl.Float64,
+    "growth_high_bytes_per_day": pl.Float64,
+    "detection_floor_bytes_per_day": pl.Float64,
+    "fitted": pl.List(pl.Struct({"time": TIME, "value_bytes": pl.Float64})),
+}
+PATTERNS: Final = {
+    "startup_spike", "plateau", "leak", "warm_up", "step", "periodic", "sawtooth", "burst", "retention",
+    "fragmentation", "page_cache", "thread_growth", "at_limit", "unexplained_growth", "insufficient_data",
+}  # fmt: skip
+CAUSES: Final = {
+    None, "heap", "thread_stacks", "outside_allocator", "allocator", "page_cache", "startup", "traffic", "release",
+}  # fmt: skip
+T: Final = hours(24, 30)
+#: Shapes of a day that leave no doubt, in MiB, and the answer to each.
+CLEAR: Final = {
+    "leak": (200 + 6 * T, "leak"),
+    "plateau": (200 + 0 * T, "not_leak"),
+    "warm_up": (100 + 120 * saturate(T, 1.5), "not_leak"),
+    "rest_then_leak": (200 + 9 * np.maximum(T - 9, 0), "leak"),
+    "teeth": (150 + 60 * saw(T, 2.1), "not_leak"),
+}
+
+
+def clear(shape: str, seed: int = 1) -> Recording:
+    """A day of a clear shape."""
+    return footprint(T, CLEAR[shape][0] * MI, np.random.default_rng(seed), limit=GI)
+
+
+def row_of(recording: Recording | pl.DataFrame) -> dict[str, Any]:
+    """The only row of verdicts."""
+    rows = classify(recording).rows(named=True)
+    assert len(rows) == 1
+    return rows[0]
+
+
+def table_of(recording: Recording) -> pl.DataFrame:
+    """The samples as a user would hand them in."""
+    return recording.frame().select("pod", "time", "limit_bytes", "working_set_bytes").with_columns(restarts_total=0)
+
+
+# Frames
+
+
+@pytest.mark.parametrize("samples", [2881, 3], ids=["a_day", "three_samples"])
+def test_columns_of_classify(samples: int) -> None:
+    """The columns, their order and their types are the design's, with much data or hardly any."""
+    found = classify(record(T[:samples], {"rss_bytes": np.full(samples, 200.0 * MI)}))
+    assert list(found.columns) == list(COLUMNS)
+    assert dict(found.schema) == COLUMNS
+
+
+def test_columns_by_instance() -> None:
+    """By instance: a row per pod, with `pod` instead of `pods`, and `lives` pooled into it."""
+    pods = [clear("plateau"), footprint(T, CLEAR["leak"][0] * MI, np.random.default_rng(2), pod="api-1", limit=GI)]
+    found = classify(together(pods), by="instance")
+    assert set(found.columns) == (set(COLUMNS) - {"pods"}) | {"pod", "lives"} or set(found.columns) == set(COLUMNS) | {
+        "pod",
+        "lives",
+    }
+    assert found.schema["lives"] == pl.Int64
+    assert found.sort("pod").select("pod", "verdict", "lives").rows() == [
+        ("api-0", "not_leak", 1),
+        ("api-1", "leak", 1),
+    ]
+
+
+def test_columns_of_fits() -> None:
+    """A fit a life, with a curve of at most 64 points between the life's first and last sample."""
+    found = fits(clear("leak"))
+    assert dict(found.schema) == FITS
+    points = found["fitted"].item()
+    assert 2 <= len(points) <= 64
+    assert points[0]["time"] >= BEGIN
+    assert points[-1]["time"] <= BEGIN + dt.timedelta(hours=24)
+    assert points[-1]["value_bytes"] == pytest.approx(344 * MI, rel=0.02)
+    assert found["growth_bytes_per_day"].item() == pytest.approx(144 * MI, rel=0.1)
+
+
+def test_frames_of_a_judgement() -> None:
+    """Views get every frame in its schema: verdicts and instances begin with the same columns."""
+    judgement = judge(
+        together([clear("plateau"), footprint(T, CLEAR["leak"][0] * MI, np.random.default_rng(2), pod="web-1")])
+    )
+    assert list(judgement.verdicts.columns)[: len(COLUMNS)] == list(COLUMNS)
+    assert {"headline", "reason", "container_id", "workload_inferred"} <= set(judgement.verdicts.columns)
+    assert {"pod", "lives"} <= set(judgement.instances.columns)
+    assert judgement.checklist.schema == CHECKLIST
+    assert judgement.forecast.schema == FORECAST
+    assert judgement.checklist.height == 5 * judgement.verdicts.height
+    joined = judgement.verdicts.select((pl.col("headline") + " " + pl.col("reason") == pl.col("explanation")).all())
+    assert joined.item()
+    assert judgement.verdicts["container_id"].is_in(judgement.recording.containers["container_id"].implode()).all()
+
+
+@pytest.mark.parametrize("shape", CLEAR)
+def test_words_are_those_of_the_design(shape: str) -> None:
+    """Verdict, pattern, cause and outlook come from the design's lists, and hours only where the limit is reached."""
+    row = row_of(clear(shape))
+    assert row["verdict"] == CLEAR[shape][1]
+    assert row["pattern"] in PATTERNS
+    assert set(row["also"]) <= PATTERNS - {row["pattern"]}
+    assert row["cause"] in CAUSES
+    assert row["limit_outlook"] in {"bounded", "reaches", "unknown"}
+    assert (row["hours_to_limit"] is not None) == (row["limit_outlook"] == "reaches")
+    assert row["growth_low_bytes_per_day"] <= row["growth_bytes_per_day"] <= row["growth_high_bytes_per_day"]
+    for item in row["evidence"]:
+        assert item["says"] in {"for", "against", "not_measured"}
+        assert 0 <= item["weight"] <= 3
+        assert item["value"]
+
+
+def test_leaks_come_first() -> None:
+    """Rows are sorted by urgency: leaks, then what is open, then the rest."""
+    frames = [
+        table_of(clear(shape)).with_columns(workload=pl.lit(shape), pod=pl.lit(shape))
+        for shape in ("plateau", "leak", "warm_up", "rest_then_leak")
+    ]
+    said = classify(pl.concat(frames))["verdict"].to_list()
+    assert said == ["leak", "leak", "not_leak", "not_leak"]
+
+
+def test_wrong_arguments() -> None:
+    """A misspelt `by` and an empty recording are errors in one sentence."""
+    with pytest.raises(RmtoolkitError, match="by must be 'workload' or 'instance'"):
+        classify(clear("plateau"), by="pod")  # type: ignore[arg-type]
+    empty = Recording.from_frame(table_of(clear("plateau")).head(0))
+    with pytest.raises(RmtoolkitError, match="no samples"):
+        classify(empty)
+
+
+def test_never_summed_over_pods() -> None:
+    """Pods of one workload make one row; two workloads make two."""
+    pods = [footprint(T, (200 + 0 * T) * MI, np.random.default_rng(n), pod=f"api-{n}") for n in range(3)]
+    row = row_of(together(pods))
+    assert row["pods"] == 3
+    assert row["settled_bytes"] == pytest.approx(200 * MI, rel=0.02)
+
+
+# The same answer
+
+
+@pytest.mark.parametrize("shape", CLEAR)
+@pytest.mark.parametrize(
+    "change",
+    [
+        "seconds",
+        "next_year",
+        "milliseconds_off",
+        "doubled",
+        "shuffled",
+        "thinned",
+        "dropped",
+        "whole_mebibytes",
+        "reversed",
+    ],
+)
+def test_the_same_answer(shape: str, change: str) -> None:
+    """Time's unit and origin, doubled, unordered, thinned, lost and rounded rows do not change a clear answer."""
+    table = table_of(clear(shape))
+    rng = np.random.default_rng(12)
+    match change:
+        case "seconds":
+            table = table.with_columns(pl.col("time").dt.epoch("s"))
+        case "next_year":
+            table = table.with_columns(pl.col("time") + dt.timedelta(days=365, hours=7))
+        case "milliseconds_off":
+            table = table.with_columns(
+                pl.col("time") + pl.Series(rng.integers(0, 900, table.height)).cast(pl.Duration("ms"))
+            )
+        case "doubled":
+            table = pl.concat([table, table.sample(fraction=0.5, seed=3)])
+        case "shuffled":
+            table = table.sample(fraction=1, shuffle=True, seed=3)
+        case "thinned":
+            table = table.gather_every(4)
+        case "dropped":
+            table = table.filter(pl.Series(rng.random(table.height) > 0.2))
+        case "whole_mebibytes":
+            table = table.with_columns(
+                (pl.col("working_set_bytes") / MI).ceil().cast(pl.Int64) * MI,
+                quantum_bytes=pl.lit(MI),
+            )
+        case "reversed":
+            table = table.reverse()
+    before, after = row_of(table_of(clear(shape))), row_of(table)
+    assert before["verdict"] == CLEAR[shape][1]
+    assert after["verdict"] == before["verdict"], after["explanation"]
+
+
+@pytest.mark.parametrize("shape", CLEAR)
+@pytest.mark.parametrize("cadence", [0.2, 1, 300], ids="cadence{}s".format)
+def test_time_scale_does_not_matter(shape: str, cadence: float) -> None:
+    """Ten minutes, 48 minutes and ten days of the same picture get the same answer, but for daily waves."""
+    table = table_of(clear(shape))
+    start = table["time"].min()
+    assert isinstance(start, dt.datetime)
+    scaled = table.with_columns(time=start + (pl.col("time") - start) * (cadence / 30))
+    assert row_of(scaled)["verdict"] == CLEAR[shape][1]
+
+
+@pytest.mark.parametrize("shape", CLEAR)
+def test_size_does_not_matter(shape: str) -> None:
+    """The same picture twenty times larger gets the same answer and twenty times the growth."""
+    table = table_of(clear(shape))
+    large = table.with_columns(pl.col("working_set_bytes", "limit_bytes") * 20)
+    small_row, large_row = row_of(table), row_of(large)
+    assert large_row["verdict"] == small_row["verdict"]
+    assert large_row["growth_bytes_per_day"] == pytest.approx(20 * small_row["growth_bytes_per_day"], rel=0.02, abs=MI)
+
+
+def test_one_workload_does_not_change_another() -> None:
+    """A workload judged among others gets the verdict that it gets alone."""
+    frames = [table_of(clear(shape, 5)).with_columns(workload=pl.lit(shape), pod=pl.lit(shape)) for shape in CLEAR]
+    together_rows = {row["workload"]: row for row in classify(pl.concat(frames)).rows(named=True)}
+    for frame, shape in zip(frames, CLEAR, strict=True):
+        alone = row_of(frame)
+        assert alone["verdict"] == together_rows[shape]["verdict"]
+        assert alone["leak_probability"] == pytest.approx(together_rows[shape]["leak_probability"])
+
+
+# Honesty
+
+
+def by_seed(curves: dict[int, Array], t: Array) -> dict[int, dict[str, Any]]:
+    """The verdicts on many curves, judged at once as so many workloads."""
+    names = {f"w{seed}": seed for seed in curves}
+    parts = [
+        record(t, {"rss_bytes": curve}, workload=f"w{seed}", pod=f"w{seed}-0", restarts_total=0)
+        for seed, curve in curves.items()
+    ]
+    return {names[row["workload"]]: row for row in classify(together(parts)).rows(named=True)}
+
+
+def wandering(seed: int, t: Array, strongest: float) -> Array:
+    """A flat level in bytes with correlated noise of 0.5 to 2 %."""
+    rng = np.random.default_rng(6000 + seed)
+    level = rng.uniform(60, 900) * MI
+    return level + ar1(rng, len(t), level * rng.uniform(0.005, 0.02), rng.uniform(0.5, strongest))
+
+
+def test_growth_above_the_floor_is_found() -> None:
+    """Growth at 1.3 times the floor that its flat twin prints is at least not cleared, 9 times in 10."""
+    t = hours(24, 60)
+    flat = {seed: wandering(seed, t, 0.95) for seed in range(40)}
+    floors = {seed: row["detection_floor_bytes_per_day"] for seed, row in by_seed(flat, t).items()}
+    found = by_seed({seed: curve + 1.3 * floors[seed] * t / 24 for seed, curve in flat.items()}, t)
+    cleared = [seed for seed, row in found.items() if row["verdict"] == "not_leak"]
+    assert len(cleared) <= 4, cleared
+
+
+def test_flat_noise_is_no_leak() -> None:
+    """Of sixty flat series with correlated noise at most one is called a leak, and few are left open."""
+    t = hours(24, 60)
+    said = [row["verdict"] for row in by_seed({seed: wandering(seed, t, 0.97) for seed in range(100, 160)}, t).values()]
+    assert said.count("leak") <= 1, said
+    assert said.count("inconclusive") <= 6, said
+
+
+def levels(level: int) -> Recording:
+    """A clear leak, with the evidence of each level."""
+    rng = np.random.default_rng(21)
+    curve = (200 + 6 * T) * MI
+    rss = curve + small_noise(rng, curve)
+    match level:
+        case 1:
+            return record(T, {"rss_bytes": rss})
+        case 2:
+            return record(T, {"rss_bytes": rss}, restarts_total=0, limit_bytes=GI)
+        case 3:
+            return record(T, {"rss_bytes": rss, "work_total": 1000 * T}, restarts_total=0, limit_bytes=GI)
+    return record(T, {"rss_bytes": rss + 9 * MI, "allocated_bytes": rss - 9 * MI}, restarts_total=0, limit_bytes=GI)
+
+
+@pytest.mark.parametrize("level", [1, 2, 3, 4], ids="level{}".format)
+def test_evidence_level_caps_the_probability(level: int) -> None:
+    """One curve can suggest, never prove: the probability stays under its level's cap."""
+    row = row_of(levels(level))
+    assert row["evidence_level"] == level
+    assert row["verdict"] == "leak"
+    assert row["leak_probability"] <= SUREST[level] < 1
+    assert row["leak_probability"] > 0.75
+
+
+def test_replicas_are_evidence() -> None:
+    """Sibling pods raise the evidence to level 3."""
+    pods = [
+        footprint(T, (200 + 0 * T) * MI, np.random.default_rng(n), pod=f"api-{n}", restarts=False) for n in range(2)
+    ]
+    assert row_of(together(pods))["evidence_level"] == 3
+
+
+def test_flat_live_heap_overrules_the_shape() -> None:
+    """RSS that rises over a flat live heap is never called a leak."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        heap = np.full(len(T), 200.0 * MI) + small_noise(rng, np.full(len(T), 200.0 * MI))
+        resident = heap + (20 + 8 * T) * MI
+        signals = {"allocated_bytes": heap, "resident_bytes": resident, "rss_bytes": resident + 9 * MI}
+        assert row_of(record(T, signals, limit_bytes=GI))["verdict"] != "leak"
+
+
+@pytest.mark.parametrize("shape", ["warming", "random"])
+def test_inconclusive_says_what_would_settle_it(shape: str) -> None:
+    """An open verdict has a reason and a next step that is to be done."""
+    rng = np.random.default_rng(4)
+    curve = (
+        150 + 200 * saturate(T / 24, 1.0) if shape == "warming" else 200 * (1 + np.cumsum(rng.normal(0, 0.004, len(T))))
+    )
+    row = row_of(record(T, {"rss_bytes": curve * MI}))
+    if row["verdict"] == "inconclusive":
+        assert row["explanation"]
+        assert row["next_step"] != "Nothing to do."
+    else:
+        assert shape == "random"
+
+
+# What must not break it
+
+
+def degenerate() -> dict[str, dict[str, list[Any]]]:
+    """Frames at the edge of sense, by name."""
+    minutes = [60 * minute for minute in range(200)]
+    return {
+        "one_sample": {"time": [0], "rss_bytes": [5 * MI]},
+        "two_samples": {"time": [0, 60], "rss_bytes": [5 * MI, 6 * MI]},
+        "nine_samples": {"time": minutes[:9], "rss_bytes": [5 * MI] * 9},
+        "constant": {"time": minutes, "rss_bytes": [5 * MI] * 200},
+        "zeros": {"time": minutes, "rss_bytes": [0] * 200},
+        "one_byte": {"time": minutes, "rss_bytes": [1] * 200},
+        "huge": {"time": minutes, "rss_bytes": [(1 << 61) + value for value in range(200)]},
+        "zero_then_much": {"time": minutes, "rss_bytes": [0] * 100 + [5 * GI] * 100},
+        "one_spike": {"time": minutes, "rss_bytes": [5 * MI] * 150 + [900 * GI] + [5 * MI] * 49},
+        "one_instant": {"time": [0] * 200, "rss_bytes": list(range(200))},
+        "two_instants": {"time": [0] * 100 + [1] * 100, "rss_bytes": list(range(200))},
+        "nanoseconds_apart": {"time": [moment / 1e6 for moment in range(200)], "rss_bytes": [5 * MI] * 200},
+        "years_apart": {"time": [moment * 400_000 for moment in range(200)], "rss_bytes": [5 * MI] * 200},
+        "some_null": {"time": minutes, "rss_bytes": [None, 5 * MI] * 100},
+        "one_signal_null": {"time": minutes, "rss_bytes": [5 * MI] * 200, "allocated_bytes": [None] * 200},
+        "counters_only_once": {"time": minutes, "rss_bytes": [5 * MI] * 200, "work_total": [1.0] + [None] * 199},
+        "threads_zero": {"time": minutes, "rss_bytes": [5 * MI] * 200, "threads": [0] * 200},
+        "load_zero": {"time": minutes, "rss_bytes": [5 * MI] * 200, "load": [0.0] * 200},
+        "limit_of_one": {"time": minutes, "rss_bytes": [5 * MI] * 200, "limit_bytes": [1] * 200},
+        "limit_of_zero": {"time": minutes, "rss_bytes": [5 * MI] * 200, "limit_bytes": [0] * 200},
+        "restart_each_sample": {"time": minutes, "rss_bytes": [5 * MI] * 200, "restarts_total": list(range(200))},
+        "nan_and_infinity": {"time": minutes, "rss_bytes": [float("nan"), float("inf"), 5e6, 6e6] * 50},
+        "falling": {"time": minutes, "rss_bytes": [(400 - value) * MI for value in range(200)]},
+        "limit_null": {"time": minutes, "rss_bytes": [5 * MI] * 200, "limit_bytes": [None] * 200},
+    }
+
+
+@pytest.mark.parametrize("name", degenerate())
+def test_degenerate_recordings_are_judged(name: str) -> None:
+    """Whatever the numbers, there is a row, in the design's words, without a NaN and without an error."""
+    judgement = judge(pl.DataFrame(degenerate()[name]))
+    (row,) = judgement.verdicts.rows(named=True)
+    assert row["verdict"] in {"leak", "not_leak", "inconclusive"}
+    assert row["pattern"] in PATTERNS
+    assert 0 <= row["leak_probability"] <= 1
+    for column, value in row.items():
+        assert not isinstance(value, float) or np.isfinite(value), (column, value)
+    assert row["explanation"]
+    assert "nan" not in row["explanation"].lower().replace("nano", "")
+    assert row["next_step"]
+    assert judgement.checklist.height == 5
+
+
+@pytest.mark.parametrize("name", ["one_sample", "two_samples", "nine_samples"])
+def test_too_few_samples_are_inconclusive(name: str) -> None:
+    """A few samples decide nothing, and the answer says so."""
+    row = row_of(pl.DataFrame(degenerate()[name]))
+    assert (row["verdict"], row["pattern"], row["limit_outlook"]) == ("inconclusive", "insufficient_data", "unknown")
+    assert row["hours_to_limit"] is None
+    assert row["growth_bytes_per_day"] is None
+
+
+@pytest.mark.parametrize("name", ["constant", "falling", "load_zero", "some_null", "limit_null"])
+def test_flat_and_falling_recordings_are_no_leak(name: str) -> None:
+    """A constant and a decline are never a leak."""
+    assert row_of(pl.DataFrame(degenerate()[name]))["verdict"] != "leak"
+
+
+def test_unnamed_container_is_judged() -> None:
+    """A frame without any name gets a row whose names are null."""
+    row = row_of(pl.DataFrame({"time": range(0, 12_000, 60), "rss_bytes": [50 * MI] * 200}))
+    assert (row["workload"], row["pods"], row["verdict"]) == (None, 1, "not_leak")
