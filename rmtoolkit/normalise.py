@@ -79,6 +79,8 @@ def as_time(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         stamped = column.dt.replace_time_zone("UTC") if dtype.time_zone is None else column.dt.convert_time_zone("UTC")
         return stamped.dt.cast_time_unit("ms")
+    if dtype == pl.Null:
+        return column.cast(TIME)
     if dtype == pl.Date:
         return column.cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
     if dtype.is_numeric():

@@ -126,9 +126,8 @@ def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
     named = [name for name in frame.index.names if name is not None and name not in frame.columns]
     if named:
         frame = frame.reset_index(named)
-    frame.columns = frame.columns.map(str)
     try:
-        return pl.from_pandas(frame)
+        return pl.from_pandas(frame.set_axis(frame.columns.map(str), axis=1))
     except (TypeError, ValueError) as error:
         msg = f"The pandas frame cannot be read: {error}. Hint: give each column one type."
         raise ColumnError(msg) from error

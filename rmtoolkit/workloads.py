@@ -7,6 +7,8 @@ from typing import Final
 
 import polars as pl
 
+from rmtoolkit.exceptions import RmtoolkitError, quote
+
 # Kubernetes draws random suffixes from this alphabet: no vowels and no 0, 1, 3, so no words appear.
 _SAFE: Final = "[bcdfghjklmnpqrstvwxz2456789]"
 
@@ -39,7 +41,7 @@ def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
 
     Raises
     ------
-    ValueError
+    RmtoolkitError
         The pattern is not a regular expression with a group named ``workload``.
 
     Examples
@@ -51,15 +53,7 @@ def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
     workload = pl.lit(None, dtype=pl.String)
     kind = pl.lit(None, dtype=pl.String)
     if pattern is not None:
-        try:
-            groups = re.compile(pattern).groupindex
-        except re.error as error:
-            msg = f"The workload pattern {pattern!r} is no regular expression: {error}."
-            raise ValueError(msg) from error
-        if "workload" not in groups:
-            msg = f"The workload pattern {pattern!r} needs a group (?P<workload>…)."
-            raise ValueError(msg)
-        workload = pod.str.extract(pattern, groups["workload"])
+        workload = pod.str.extract(pattern, _owner_group(pattern))
     own = workload
     for name, form in _FORMS:
         found = pod.str.extract(form, 1)
@@ -69,3 +63,20 @@ def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
         )
         workload = pl.coalesce(workload, found)
     return pl.struct(workload=pl.coalesce(workload, pod), workload_kind=kind)
+
+
+def _owner_group(pattern: str) -> int:
+    """Find the group named ``workload`` in a user's pattern, or say what is wrong with it."""
+    try:
+        groups = re.compile(pattern).groupindex
+        # Polars has an engine of its own, without look-around and back references.
+        pl.Series([""]).str.extract(pattern)
+    except (re.error, pl.exceptions.ComputeError) as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        reason = next((line for line in lines if line.startswith("error: ")), lines[0]).removeprefix("error: ")
+        msg = f"The workload pattern {quote(pattern)} is no regular expression for pod names: {reason}."
+        raise RmtoolkitError(msg) from error
+    if "workload" not in groups:
+        msg = f"The workload pattern {quote(pattern)} needs a group (?P<workload>…)."
+        raise RmtoolkitError(msg)
+    return groups["workload"]

@@ -317,7 +317,7 @@ def test_kubectl_values_are_not_repeated() -> None:
     ("after", "refused"),
     [pytest.param(35.0, True, id="by-a-part"), pytest.param(1.0, False, id="to-nothing")],
 )
-def test_a_counter_that_falls_without_a_restart_is_told(after: float, refused: bool) -> None:  # noqa: FBT001
+def test_a_counter_that_falls_without_a_restart_is_told(after: float, refused: bool) -> None:
     """Down by a part is no counter at all; down to nothing is a restart nobody recorded."""
     work = [float(row) for row in range(40)]
     work[39:] = [after]

@@ -1,0 +1,333 @@
+"""Any table with a time and a memory column becomes a recording, whatever it is called and made of."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import ColumnError, RmtoolkitError
+from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES
+
+FIRST = dt.datetime(2026, 11, 23, 3, 5, tzinfo=dt.UTC)
+SECONDS = int(FIRST.timestamp())
+
+
+def read(**columns: Any) -> rm.Recording:
+    """Read a frame of these columns."""
+    return rm.Recording.from_frame(pl.DataFrame(columns))
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param(pl.Series([SECONDS, SECONDS + 60]), id="seconds"),
+        pytest.param(pl.Series([SECONDS + 0.0, SECONDS + 60.0]), id="float-seconds"),
+        pytest.param(pl.Series([SECONDS * 1_000, SECONDS * 1_000 + 60_000]), id="milliseconds"),
+        pytest.param(pl.Series([SECONDS * 10**6, (SECONDS + 60) * 10**6]), id="microseconds"),
+        pytest.param(pl.Series([SECONDS * 10**9, (SECONDS + 60) * 10**9]), id="nanoseconds"),
+        pytest.param(pl.Series([SECONDS, SECONDS + 60], dtype=pl.UInt64), id="unsigned"),
+        pytest.param(pl.Series([FIRST.replace(tzinfo=None), dt.datetime(2026, 11, 23, 3, 6)]), id="naive"),  # noqa: DTZ001
+        pytest.param(
+            pl.Series([FIRST, FIRST + dt.timedelta(minutes=1)]).dt.convert_time_zone("Asia/Kathmandu"),
+            id="zoned",
+        ),
+        pytest.param(pl.Series([FIRST, FIRST + dt.timedelta(minutes=1)]).dt.cast_time_unit("ns"), id="nano-datetimes"),
+        pytest.param(pl.Series(["2026-11-23T03:05:00Z", "2026-11-23T03:06:00Z"]), id="iso"),
+        pytest.param(pl.Series(["2026-11-23 03:05:00", "2026-11-23 03:06:00"]), id="iso-with-a-space"),
+        pytest.param(pl.Series(["2026-11-23T04:05:00+01:00", "2026-11-23T03:06:00Z"]), id="iso-with-offsets"),
+    ],
+)
+def test_every_usual_form_of_time_is_the_same_instant(times: pl.Series) -> None:
+    """Seconds, finer units, naive and zoned datetimes and ISO strings all mean the same two minutes."""
+    recording = read(time=times, rss_bytes=[1, 2])
+    assert recording.samples["time"].to_list() == [FIRST, FIRST + dt.timedelta(minutes=1)]
+    assert recording.samples.schema["time"] == pl.Datetime("ms", "UTC")
+
+
+def test_dates_are_midnights() -> None:
+    """A table with a row per day is a table with a row per midnight, UTC."""
+    assert read(time=[dt.date(2026, 11, 23)], rss_bytes=[1]).samples["time"].item().isoformat() == (
+        "2026-11-23T00:00:00+00:00"
+    )
+
+
+@pytest.mark.parametrize(
+    ("times", "match"),
+    [
+        pytest.param(["soon", "later"], "no time that can be read, but 'soon'", id="words"),
+        pytest.param([None, None], "no time that can be read, but nulls", id="nulls"),
+        pytest.param([dt.timedelta(1)] * 2, "'time' holds Duration", id="durations"),
+        pytest.param([True, False], "'time' holds Boolean", id="booleans"),
+    ],
+)
+def test_a_time_nobody_can_read_is_an_error(times: list[Any], match: str) -> None:
+    """The message says what stood there."""
+    with pytest.raises(ColumnError, match=match):
+        read(time=times, rss_bytes=[1, 2])
+
+
+def test_some_unreadable_times_are_counted() -> None:
+    """The rows with a time are used, the others are counted in the report."""
+    recording = read(time=["2026-11-23T03:05:00Z", "soon", None], rss_bytes=[1, 2, 3])
+    assert recording.samples["rss_bytes"].to_list() == [1]
+    assert recording.report.left_out == {"rows without a readable time": 2}
+
+
+@pytest.mark.parametrize(
+    ("columns", "match"),
+    [
+        pytest.param({"tiem": [0], "rss_bytes": [1]}, "no column 'time'.*Hint: did you mean 'tiem'", id="time"),
+        pytest.param({"time": [0], "working_set_byte": [1]}, "Hint: did you mean 'working_set_byte'", id="memory"),
+        pytest.param(
+            {"time": [0], "threads": [1]}, "no column 'working_set_bytes'.*It has: time, threads", id="threads"
+        ),
+        pytest.param({"time": [0], "rss_bytes": ["57Mi"]}, "'rss_bytes' holds String, expected a number", id="text"),
+        pytest.param({"time": [0], "rss_bytes": [1], "limit_bytes": ["1Gi"]}, "'limit_bytes' holds String", id="limit"),
+    ],
+)
+def test_a_frame_that_cannot_be_a_recording_says_why(columns: dict[str, Any], match: str) -> None:
+    """The missing column, what there is, and the nearest name; or the type that was found."""
+    with pytest.raises(ColumnError, match=match):
+        read(**columns)
+
+
+@pytest.mark.parametrize(
+    "thing", [[1, 2], "rss_bytes", {"time": [0]}, None, 7], ids=["list", "text", "dict", "none", "number"]
+)
+def test_what_is_no_table_is_refused(thing: Any) -> None:
+    """The type that was given is named."""
+    with pytest.raises(RmtoolkitError, match=type(thing).__name__):
+        rm.validate(thing)
+
+
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "time": st.integers(1_700_000_000, 1_700_000_300),
+            "pod": st.sampled_from(["api-7d4b9c8f6d-m8rtz", "db-0", "solo"]),
+            "rss_bytes": st.one_of(st.none(), st.integers(0, 1 << 40)),
+            "load": st.one_of(st.none(), st.floats(0, 1e6)),
+        },
+    ),
+    min_size=1,
+    max_size=30,
+    unique_by=lambda row: (row["time"], row["pod"]),
+)
+WIDE = {"time": pl.Int64, "pod": pl.String, "rss_bytes": pl.Int64, "load": pl.Float64}
+
+
+@settings(deadline=None)
+@given(ROWS)
+def test_polars_lazy_and_pandas_frames_agree(rows: list[dict[str, Any]]) -> None:
+    """The same table gives the same recording, whoever holds it."""
+    frame = pl.DataFrame(rows, schema=WIDE)
+    expected = rm.Recording.from_frame(frame)
+    assert rm.Recording.from_frame(frame.lazy()) == expected
+    assert rm.Recording.from_frame(frame.to_pandas()) == expected
+    assert rm.Recording.from_frame(frame.to_pandas(use_pyarrow_extension_array=True)) == expected
+    indexed = frame.to_pandas().assign(time=lambda table: pd.to_datetime(table["time"], unit="s")).set_index("time")
+    assert rm.Recording.from_frame(indexed).samples.equals(expected.samples)
+
+
+def test_a_datetime_index_without_a_name_is_the_time() -> None:
+    """The usual pandas frame, indexed by time, needs nothing."""
+    index = pd.date_range("2026-11-23 03:05", periods=2, freq="1min", tz="Europe/Berlin")
+    recording = rm.Recording.from_frame(pd.DataFrame({"rss_bytes": [1.0, np.nan]}, index=index))
+    assert recording.samples["time"].item() == FIRST - dt.timedelta(hours=1)
+
+
+def test_an_index_of_several_levels_gives_its_columns() -> None:
+    """What a pandas group-by leaves behind is a table like any other."""
+    index = pd.MultiIndex.from_tuples([("db-0", SECONDS), ("db-1", SECONDS)], names=["pod", "time"])
+    recording = rm.Recording.from_frame(pd.DataFrame({"rss_bytes": [1, 2]}, index=index))
+    assert recording.containers["pod"].to_list() == ["db-0", "db-1"]
+
+
+def test_an_index_that_is_also_a_column_is_no_obstacle() -> None:
+    """A time that stands twice is read once, and the caller's frame stays as it was."""
+    frame = pd.DataFrame({"time": [SECONDS], "rss_bytes": [1], 7: [0]}).set_index("time", drop=False)
+    recording = rm.Recording.from_frame(frame)
+    assert recording.samples.height == 1
+    assert list(frame.columns) == ["time", "rss_bytes", 7]
+
+
+def test_mixed_pandas_columns_are_refused_with_a_hint() -> None:
+    """A column of numbers and words is an error of ours."""
+    with pytest.raises(ColumnError, match=r"one type|holds"):
+        rm.Recording.from_frame(pd.DataFrame({"time": [0, 60], "rss_bytes": [1, "two"]}))
+
+
+def test_other_names_are_read_and_reported() -> None:
+    """Common names are taken for ours, what is not used is named, and nothing is dropped in silence."""
+    recording = read(timestamp_s=[SECONDS], series_id=["api"], memory_bytes=[5], timestamp=[SECONDS], colour=["red"])
+    assert recording.frame().select("workload", "working_set_bytes").row(0) == ("api", 5)
+    notes = "\n".join(recording.report.notes())
+    assert "column 'memory_bytes' was read as 'working_set_bytes'" in notes
+    assert "columns not used: 'timestamp_s', 'colour'" in notes
+
+
+def test_a_frame_without_identity_is_one_container() -> None:
+    """A lone series is the memory of one nameless container."""
+    recording = read(time=[0, 60], rss_bytes=[1, 2])
+    assert recording.containers.height == 1
+    assert recording.containers["workload"].to_list() == [None]
+    assert recording.containers["workload_inferred"].to_list() == [False]
+
+
+@pytest.mark.parametrize("rows", [0, 1], ids=["no-rows", "one-row"])
+def test_small_frames_have_the_full_schemas(rows: int) -> None:
+    """No row and one row are recordings too."""
+    recording = read(time=[0][:rows], pod=["db-0"][:rows], rss_bytes=[1][:rows], limit_bytes=[9][:rows])
+    assert recording.samples.schema == SAMPLES
+    assert recording.containers.schema == CONTAINERS
+    assert recording.events.schema == EVENTS
+    assert recording.containers.height == rows
+
+
+def test_null_names_are_names_too() -> None:
+    """Rows without a pod are a container of their own, not lost and not mixed with others."""
+    recording = read(time=[0, 0, 60], namespace=["a", "a", None], pod=[None, "db-0", None], rss_bytes=[1, 2, 3])
+    assert recording.samples.height == 3
+    assert recording.containers.select("namespace", "pod").rows() == [("a", "db-0"), ("a", None), (None, None)]
+
+
+@pytest.mark.parametrize(
+    "dtype", [pl.Int8, pl.UInt32, pl.UInt64, pl.Int128, pl.Float32, pl.Float64, pl.Decimal(20, 2)], ids=str
+)
+def test_numbers_of_any_type_become_int64(dtype: pl.DataType) -> None:
+    """Unsigned and wide numbers do not widen the frames."""
+    recording = read(time=[0], rss_bytes=pl.Series([100], dtype=dtype), limit_bytes=pl.Series([100], dtype=dtype))
+    assert recording.samples["rss_bytes"].to_list() == [100]
+    assert recording.containers["limit_bytes"].to_list() == [100]
+    assert recording.samples.schema == SAMPLES
+
+
+@pytest.mark.parametrize(
+    ("limits", "limit", "known"),
+    [
+        pytest.param([512, 512], 512, True, id="constant"),
+        pytest.param([None, 512], 512, True, id="once"),
+        pytest.param([None, None], None, False, id="never"),
+        pytest.param([float("nan"), float("nan")], None, False, id="nan-is-unknown"),
+        pytest.param([512, None], 512, True, id="null-later-is-unknown"),
+        pytest.param([0, 0], None, True, id="zero-is-none-set"),
+        pytest.param([-1, -1], None, True, id="minus-one-is-none-set"),
+        pytest.param([9223372036854771712] * 2, None, True, id="cgroup-v1-without-a-limit"),
+        pytest.param([float("inf")] * 2, None, True, id="infinity"),
+        pytest.param([512, 0], None, True, id="limit-removed"),
+    ],
+)
+def test_a_limit_is_known_none_or_unknown(limits: list[Any], limit: int | None, known: bool) -> None:
+    """ "No limit" and "limit unknown" are different things, however a source writes them."""
+    recording = read(time=[0, 60], rss_bytes=[1, 2], limit_bytes=pl.Series(limits))
+    assert recording.containers.select("limit_bytes", "limit_known").row(0) == (limit, known)
+
+
+def test_a_limit_known_to_be_none_is_taken_as_said() -> None:
+    """A column `limit_known` beside an empty limit says that none is set."""
+    recording = read(time=[0], rss_bytes=[1], limit_bytes=[None], limit_known=[True])
+    assert recording.containers["limit_known"].to_list() == [True]
+
+
+def test_changes_from_row_to_row_become_events() -> None:
+    """Limits, requests, versions, restarts and kills that change are events; the first limit is kept as well."""
+    recording = read(
+        time=[0, 60, 120, 180],
+        rss_bytes=[1, 2, 3, 4],
+        limit_bytes=[512, 512, 1024, 1024],
+        request_bytes=[256, 128, 128, 128],
+        version=["1.0", "1.0", None, "1.1"],
+        restarts_total=[3, 3, 4, 4],
+        oom_kills_total=[0, 0, 1, 1],
+    )
+    found = [(row[1].timestamp(), *row[2:]) for row in recording.events.iter_rows()]
+    assert found == [
+        (0, "limit", 512, None),
+        (0, "request", 256, None),
+        (60, "request", 128, None),
+        (120, "limit", 1024, None),
+        (120, "oom_kill", None, None),
+        (120, "start", None, None),
+        (180, "release", None, "1.1"),
+    ]
+    assert recording.containers.select("limit_bytes", "request_bytes", "version").row(0) == (1024, 128, "1.1")
+    assert recording.report.found == ("restarts",)
+
+
+def test_nothing_that_stays_the_same_is_an_event() -> None:
+    """A constant limit in every row is a fact about the container, no event."""
+    constant = read(time=[0, 60], rss_bytes=[1, 2], limit_bytes=[512, 512], version=["1"] * 2, restarts_total=[7, 7])
+    assert constant.events.is_empty()
+
+
+def test_two_containers_do_not_change_into_each_other() -> None:
+    """The limit of the next container is no change of this one's."""
+    recording = read(
+        time=[0, 60, 0, 60],
+        pod=["a-0", "a-0", "b-0", "b-0"],
+        rss_bytes=[1] * 4,
+        limit_bytes=[512, 512, 1024, 1024],
+        version=["1", "1", "2", "2"],
+        restarts_total=[0, 0, 5, 5],
+    )
+    assert recording.events.is_empty()
+
+
+def test_changes_follow_time_and_not_the_order_of_rows() -> None:
+    """A table in any order has the same events and the same limit at its end."""
+    frame = pl.DataFrame({"time": [0, 60, 120], "rss_bytes": [1, 2, 3], "limit_bytes": [512, 512, 1024]})
+    assert rm.Recording.from_frame(frame.reverse()) == rm.Recording.from_frame(frame)
+
+
+def test_events_find_their_container_by_name() -> None:
+    """Events name their container by the identity columns they share with the frame, nulls included."""
+    namespaces = [None, "w", "x"]
+    frame = pl.DataFrame({"time": [0] * 3, "namespace": namespaces, "pod": ["db-0"] * 3, "rss_bytes": [1, 2, 3]})
+    events = pl.DataFrame({"time": [5, 6, 7], "namespace": [None, "x", "y"], "pod": ["db-0"] * 3, "kind": ["end"] * 3})
+    recording = rm.Recording.from_frame(frame, events=events)
+    named = recording.events.join(recording.containers, on="container_id").select("namespace", "time")
+    assert [(space, time.timestamp()) for space, time in named.sort("time").rows()] == [(None, 5), ("x", 6)]
+    assert recording.report.left_out == {"events of containers that are not in the frame": 1}
+
+
+def test_events_may_come_from_pandas() -> None:
+    """A pandas frame of events is as good as one of polars."""
+    events = pd.DataFrame({"time": pd.to_datetime([SECONDS], unit="s"), "kind": ["release"], "detail": ["1.1"]})
+    recording = rm.Recording.from_frame(pl.DataFrame({"time": [SECONDS], "rss_bytes": [1]}), events=events)
+    assert recording.events.select("time", "kind", "detail").row(0) == (FIRST, "release", "1.1")
+
+
+@pytest.mark.parametrize(
+    ("events", "match"),
+    [
+        pytest.param({"time": [0], "kind": ["explosion"]}, "Unknown event kinds: 'explosion'. Known: start", id="kind"),
+        pytest.param({"kind": ["start"]}, "no column 'time'", id="no-time"),
+        pytest.param({"time": [0]}, "no column 'kind'", id="no-kind"),
+    ],
+)
+def test_events_nobody_knows_are_refused(events: dict[str, Any], match: str) -> None:
+    """The kinds that exist are listed."""
+    frame = pl.DataFrame({"time": [0], "rss_bytes": [1]})
+    with pytest.raises(RmtoolkitError, match=match):
+        rm.Recording.from_frame(frame, events=pl.DataFrame(events))
+
+
+def test_the_users_pattern_names_the_workload() -> None:
+    """A pattern of one's own decides, and the result is marked as inferred."""
+    frame = pl.DataFrame({"time": [0], "pod": ["shop_cart.7"], "rss_bytes": [1]})
+    recording = rm.Recording.from_frame(frame, workload_pattern=r"_(?P<workload>\w+)\.")
+    assert recording.containers.select("workload", "workload_inferred").row(0) == ("cart", True)
+
+
+def test_a_numeric_or_categorical_name_is_a_name() -> None:
+    """Names come out as text, whatever type they came in."""
+    recording = read(time=[0, 0], pod=pl.Series(["a", "b"], dtype=pl.Categorical), namespace=[1, 2], rss_bytes=[1, 2])
+    assert recording.containers.select("namespace", "pod").rows() == [("1", "a"), ("2", "b")]

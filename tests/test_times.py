@@ -1,0 +1,94 @@
+"""Durations and instants as people write them."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.times import parse_duration, parse_time
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        pytest.param("7d", 604_800, id="days"),
+        pytest.param("1h30m", 5_400, id="two-parts"),
+        pytest.param("2w", 1_209_600, id="weeks"),
+        pytest.param("1.5h", 5_400, id="fraction"),
+        pytest.param("250ms", 0.25, id="milliseconds"),
+        pytest.param("90s", 90, id="seconds"),
+    ],
+)
+def test_durations_are_read(text: str, seconds: float) -> None:
+    """Each unit counts what it says."""
+    assert parse_duration(text) == dt.timedelta(seconds=seconds)
+
+
+def test_a_timedelta_is_a_duration() -> None:
+    """A timedelta comes back as it is."""
+    assert parse_duration(dt.timedelta(minutes=3)) == dt.timedelta(minutes=3)
+
+
+@pytest.mark.parametrize("text", ["", "7", "d", "7 d", "7D", "-7d", "7d!", "1h 30m", "٧d", "7days", "1e3s"])
+def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
+    """The message quotes what was given and shows how to write it."""
+    with pytest.raises(RmtoolkitError, match=r"is no duration\. Write it like '7d'"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("value", ["0s", "0d", dt.timedelta(0), dt.timedelta(seconds=-1)], ids=str)
+def test_a_duration_is_above_zero(value: str | dt.timedelta) -> None:
+    """No time at all is no duration."""
+    with pytest.raises(RmtoolkitError, match="above zero"):
+        parse_duration(value)
+
+
+def test_an_endless_duration_is_refused() -> None:
+    """A number that no calendar holds is an error of ours, not an OverflowError."""
+    with pytest.raises(RmtoolkitError, match="longer than any recording"):
+        parse_duration("999999999999d")
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_duration_or_a_clear_error(text: str) -> None:
+    """Nothing but RmtoolkitError ever leaves the reader of durations."""
+    try:
+        outcome = str(parse_duration(text) > dt.timedelta(0))
+    except RmtoolkitError as error:
+        outcome = str(error)
+    assert outcome == "True" or outcome.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param("2026-11-23T03:05", "2026-11-23T03:05:00+00:00", id="naive-is-utc"),
+        pytest.param("2026-11-23", "2026-11-23T00:00:00+00:00", id="a-day"),
+        pytest.param("2026-11-23T03:05+01:00", "2026-11-23T02:05:00+00:00", id="with-offset"),
+        pytest.param("2026-11-23T03:05Z", "2026-11-23T03:05:00+00:00", id="zulu"),
+        pytest.param(dt.datetime(2026, 11, 23, 3, 5), "2026-11-23T03:05:00+00:00", id="datetime"),  # noqa: DTZ001
+    ],
+)
+def test_instants_are_read(value: str | dt.datetime, expected: str) -> None:
+    """Every instant comes out in UTC."""
+    assert parse_time(value).isoformat() == expected
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_an_instant_or_a_clear_error(text: str) -> None:
+    """Nothing but RmtoolkitError ever leaves the reader of instants."""
+    try:
+        outcome = str(parse_time(text).tzinfo)
+    except RmtoolkitError as error:
+        outcome = str(error)
+    assert outcome == "UTC" or "is no time" in outcome
+
+
+def test_an_instant_before_the_calendar_is_refused() -> None:
+    """An offset that leads out of the calendar is an error of ours."""
+    with pytest.raises(RmtoolkitError, match="is no time"):
+        parse_time("0001-01-01T00:00+10:00")
