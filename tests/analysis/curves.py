@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Array = NDArray[np.float64]
+    Array = NDArray[Any]
 
 MI: Final = 1 << 20
 GI: Final = 1 << 30
@@ -70,7 +70,7 @@ def hours(length: float, cadence_seconds: float) -> Array:
 
 def saturate(t: Array, tau: float) -> Array:
     """0 at time 0, 1 for ever after, by an exponential with time constant `tau`."""
-    return np.asarray(1 - np.exp(-np.maximum(t, 0) / tau), dtype=np.float64)
+    return 1 - np.exp(-np.maximum(t, 0) / tau)
 
 
 def ramp(t: Array, begin: float, end: float) -> Array:

@@ -5,7 +5,7 @@ Every function draws a trace from a variant and a seed. Traces of one signal in 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -231,7 +231,7 @@ def idle(variant: str, seed: int) -> Trace:
     rng = np.random.default_rng(2900 + seed)
     t = hours(10, 60)
     calls = np.full(len(t), 81_000.0)
-    more = {"work_total": calls} if variant == "counter" else {"work_total": calls, "load": 0.0 * t}
+    more: dict[str, Any] = {"work_total": calls} if variant == "counter" else {"work_total": calls, "load": 0.0 * t}
     return Trace(footprint(t, np.full(len(t), 210.0 * MI), rng, limit=GI, **more), OPEN)
 
 
@@ -248,7 +248,7 @@ def overlap(variant: str, seed: int) -> Trace:
     counted = (t >= at + 30 / 3600) if variant == "counter_late" else (t >= at)
     jitter = small_noise(rng, curve)
     signals = {"working_set_bytes": ((curve + jitter) * MI)[~missing]}
-    more = (
+    more: dict[str, Any] = (
         {"restarts_total": counted.astype(int)[~missing]}
         if variant == "counter_late"
         else {"events": [(at, "start", None)]}

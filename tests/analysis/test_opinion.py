@@ -74,7 +74,7 @@ def test_probabilities_stay_probabilities() -> None:
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["restarts_known", "restarts_unknown"])
-def test_deep_teeth_are_doubted_without_restart_data(known: bool) -> None:  # noqa: FBT001
+def test_deep_teeth_are_doubted_without_restart_data(known: bool) -> None:
     """Deep falls are a sawtooth where restarts would have been reported, and open where not."""
     found = opinion({"working_set_bytes": 60 + 340 * saw(T, 3.1)}, restarts_known=known)
     assert (found.bounded > 0.5) == known
