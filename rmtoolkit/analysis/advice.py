@@ -141,6 +141,8 @@ def _open_headline(situation: Situation, subject: str) -> str:
         return f"{subject} cannot be decided yet: it lies flat at its limit, where growth would not show."
     if main.notes.get("restarts_unknown"):
         return f"{subject} cannot be decided yet: the falls may be restarts that hide a leak, or a sawtooth."
+    if main.notes.get("growing_layer") == "shmem":
+        return f"{subject} cannot be decided yet: files in memory (tmpfs, shared memory) grow, the rest does not."
     if row["cause"] == "outside_allocator":
         return f"{subject} cannot be decided yet: memory outside the allocator grows while the live heap does not."
     reading = main.readings[main.signal or ""]
@@ -290,6 +292,8 @@ def _why_open(situation: Situation, signal: str, span: str) -> str:
         return f"The {signal} holds within 5 % of the limit over {span}; what it would need is hidden."
     if main.notes.get("restarts_unknown"):
         return f"The {signal} falls to its first level several times and the source reports no restarts."
+    if main.notes.get("growing_layer") == "shmem":
+        return f"Over {span} the {signal} is flat, and what grows counts against the limit and cannot be reclaimed."
     if row["cause"] == "outside_allocator":
         return f"Over {span} the live heap is flat, and the growth lies outside the allocator: mappings, C code or stacks."
     lives = int(situation.pool.notes.get("lives_judged", 1))
@@ -359,6 +363,8 @@ def _what_would_settle(situation: Situation) -> str:
         return "Export the restart counter (kube_pod_container_status_restarts_total) and look again."
     if row["pattern"] == "at_limit":
         return "Raise the limit once by a quarter and watch whether the memory follows."
+    if main.notes.get("growing_layer") == "shmem":
+        return "List the largest files on the container's tmpfs mounts and in /dev/shm: they name the writer."
     if row["cause"] == "outside_allocator":
         return "Compare /proc/PID/smaps an hour apart: the mapping that grew names the owner."
     wait = main.duration_seconds / 3600 * 2

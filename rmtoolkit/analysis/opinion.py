@@ -36,6 +36,10 @@ _ENDED: Final = 0.2
 _ENDED_QUARTER: Final = 0.12
 #: ... or slows down.
 _SLOWING: Final = 0.42
+#: Growth whose end is this near to what was expected is steady ...
+_STEADY: Final = 0.8
+#: ... and tips the scales where growth is this likely already.
+_LEANING: Final = 0.3
 #: A tail below this share of what was expected stands still.
 _STOPPED: Final = 0.1
 #: A tail above this multiple of it is where all the growth is.
@@ -54,6 +58,8 @@ _PERIODIC: Final = 0.5
 _SMALL_PART: Final = 0.1
 #: A cycle is worth naming when it moves the level by this share.
 _SWING: Final = 0.08
+#: Samples that range this far inside every bin rise and fall faster than the bins can show.
+_FLUTTER: Final = 0.2
 #: A peak this far above the settled level, after the start, is a burst.
 _BURST_RATIO: Final = 1.15
 
@@ -160,6 +166,9 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
             opinion.notes["floor_stays"] = True
             _shift(opinion, 0.9, bounded=0.8)
         return
+    if row["excursion"] < _EXCURSION:
+        opinion.notes["within_range"] = True
+        _shift(opinion, 0.8, bounded=0.7 if row["excursion"] < 1 else 0.0)
     if row["last_third"] < _ENDED or (row["quarter"] is not None and row["quarter"] < _ENDED_QUARTER):
         opinion.notes["ended"] = True
         _shift(opinion, 0.9, bounded=0.8)
@@ -170,12 +179,13 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
     elif row["tail"] is not None and row["tail"] < _ENDED:
         opinion.notes["slowing"] = True
         _shift(opinion, 0.7)
+    elif row["last_third"] > _STEADY and (row["tail"] or 1.0) > _STEADY and opinion.growing > _LEANING:
+        # Models that slow down fit too, but nothing slowed down.
+        moved = 0.6 * opinion.unresolved
+        opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
     if row["begun_at"] > 1 - YOUNG * 0.95 or (row["tail"] or 0.0) > _ALL_AT_THE_END:
         opinion.notes["young"] = True
         _shift(opinion, 0.8)
-    if row["excursion"] < _EXCURSION:
-        opinion.notes["within_range"] = True
-        _shift(opinion, 0.8, bounded=0.7 if row["excursion"] < 1 else 0.0)
 
 
 def _weigh_heap(opinion: Opinion, row: Row) -> None:
@@ -375,8 +385,10 @@ def _name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
         return "periodic", "traffic"
     if startup:
         return "startup_spike", "startup"
-    if spread >= _BURST_RATIO and row["high_share"] <= 0.3 and row["top"] < settled * (1 + 0.5 * (spread - 1)):
-        return "burst", "traffic"
+    if spread >= _BURST_RATIO and row["high_share"] <= 0.3 and row["end_level"] < settled * (1 + 0.3 * (spread - 1)):
+        return ("sawtooth", None) if row["bursts"] >= TEETH else ("burst", "traffic")
+    if row["flutter"] >= _FLUTTER * settled:
+        return "sawtooth", None
     family = row["bounded_family"]
     abrupt = abs(row["jump"]) >= max(0.08 * settled, 0.5 * row["swing"]) and row["jump_at"] > 0.08
     if abrupt and (family in ("step", "two_steps", "saturating_step") or abs(row["jump"]) >= 0.6 * abs(row["rise"])):

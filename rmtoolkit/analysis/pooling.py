@@ -160,6 +160,9 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
             weights[index] = 0.0
         elif opinion.life["ended"] != "running" and _ends_in_jump(opinion) and index < len(opinions) - 1:
             weights[index] *= _JUMPED
+    whole = max(sum(weights), 1e-9)
+    if whole < 1:
+        weights = [weight / whole for weight in weights]
     grows = sum(weight * _logit(opinion.growing) for weight, opinion in zip(weights, opinions, strict=True))
     bound = sum(weight * _logit(opinion.bounded) for weight, opinion in zip(weights, opinions, strict=True))
     if len(opinions) == 1:

@@ -51,6 +51,10 @@ class Shapes:
         Highest sample within the start-up share of the window, and after it.
     high_share
         Share of bins after the start-up that reach half way from the settled level to the late peak.
+    flutter
+        Median range of the samples inside a bin.
+    bursts
+        How many separate times the highest samples do that.
     jump, jump_at
         Largest change of level between two neighbouring bins that lasts, and where (0 to 1).
     swing
@@ -78,6 +82,8 @@ class Shapes:
     early_peak: Array
     late_peak: Array
     high_share: Array
+    flutter: Array
+    bursts: NDArray[np.int64]
     jump: Array
     jump_at: Array
     swing: Array
@@ -112,6 +118,7 @@ def describe(envelope: Envelope) -> Shapes:
     settled = np.median(mean[:, bins // 2 :], axis=1)
     late_peak = high[:, lead:].max(axis=1)
     half_way = (settled + (late_peak - settled) / 2)[:, None]
+    above = high[:, lead:] >= half_way
     clipped = _without_spikes(mean)
     teeth, trough, trend, repeats, floor = _teeth(mean, low, clipped, lead)
     steps = _lasting_changes(clipped)
@@ -127,7 +134,9 @@ def describe(envelope: Envelope) -> Shapes:
         end_level=np.median(mean[:, -max(2, bins // 8) :], axis=1),
         early_peak=high[:, :lead].max(axis=1),
         late_peak=late_peak,
-        high_share=(high[:, lead:] >= half_way).mean(axis=1),
+        high_share=above.mean(axis=1),
+        flutter=np.median(high - low, axis=1),
+        bursts=(above & ~np.pad(above, ((0, 0), (1, 0)))[:, :-1]).sum(axis=1),
         jump=np.take_along_axis(steps, at[:, None], axis=1)[:, 0],
         jump_at=(at + 1) / bins,
         swing=np.quantile(mean[:, lead:], 0.97, axis=1) - np.quantile(mean[:, lead:], 0.03, axis=1),
@@ -197,8 +206,11 @@ def _taken_back(values: Array, starts: NDArray[np.int64]) -> float:
     first = int(starts[-2]) if len(starts) > 1 else 0
     top = float(values[max(first, last - 2) : last].max(initial=values[last]))
     bottom = float(values[last : last + 3].min())
-    rise = top - float(values[first : max(last - 1, first + 1)].min())
-    return (top - bottom) / rise if rise > 0 else 0.0
+    before = values[first : max(last - 1, first + 1)]
+    rise = top - float(before.min())
+    # A tooth rises slowly: its middle lies between bottom and top. A burst lies at the bottom until it comes.
+    slow = float(np.median(before)) > bottom + 0.2 * (top - bottom)
+    return (top - bottom) / rise if rise > 0 and slow else 0.0
 
 
 def _lasting_changes(values: Array) -> Array:
