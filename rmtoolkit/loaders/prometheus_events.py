@@ -175,7 +175,12 @@ def _starts(seen: Seen) -> list[_Start]:
         pod = [round(run.value * 1000) for run in seen.runs.get("pod_start_seconds", ()) if run.value > 0]
         near = [time for time in pod if seen.first - _SAME_KILL <= time <= seen.first]
         starts += [_Start(time, exact=False, detail="the pod's start") for time in near[:1]]
-    return sorted(starts, key=lambda start: start.time)
+    starts.sort(key=lambda start: start.time)
+    begun = seen.first
+    if starts and begun is not None and not starts[0].follows and begun < starts[0].time <= begun + _LATE:
+        # Nothing can be sampled before it starts: the clocks of the node and of the server differ.
+        starts[0] = starts[0]._replace(time=begun)
+    return starts
 
 
 def _add_counted(starts: list[_Start], restarts: Sequence[_Restart]) -> None:
@@ -210,8 +215,8 @@ def _add_replaced(starts: list[_Start], replaced: Sequence[tuple[int, int]]) -> 
         if index is None:
             index = len(starts)
             starts.append(_Start(begin, exact=False, detail="another container of the same name"))
-        elif not starts[index].exact:
-            # The counter may be seen later than the new container's first sample.
+        else:
+            # A counter is seen later than the new container's first sample; and clocks differ.
             starts[index] = starts[index]._replace(time=min(begin, starts[index].time))
         taken.add(index)
         starts[index] = starts[index]._replace(follows=True)
@@ -274,8 +279,8 @@ def _final_end(seen: Seen, started: int) -> list[Event]:
     if seen.first > run.first or seen.last > run.first + _SAME_KILL:
         return []
     evicted = any(other.fact == "Evicted" and other.first <= run.first + _SAME_KILL for other in stopped)
-    # Told in the first answer of all, it may have happened long before: right after the last sample.
-    time = run.first if run.before is not None else min(run.first, seen.last)
+    # Told long after the last sample, as by an instant query, it had happened right after it.
+    time = run.first if run.first <= seen.last + _SAME_KILL else seen.last
     return [_end(seen, time, "Evicted" if evicted else str(run.fact), run.first)]
 
 
@@ -300,15 +305,17 @@ def _reason(seen: Seen, since: int, start: int, *, is_last: bool) -> tuple[int, 
         run = while_down[-1]
     else:
         return None
-    told_at = max(run.first, start)
     stamps = [
         round(stamp.value * 1000)
         for stamp in seen.runs.get("last_terminated_timestamp", ())
-        if stamp.first <= told_at + _LATE and stamp.last >= start
+        if stamp.first <= max(run.first, start) + _LATE and stamp.last >= start
     ]
     exact = [time for time in stamps if since < time <= start + _LATE]
-    time = exact[-1] if exact else while_down[-1].first if while_down else start
-    return min(time, start), str(run.fact), told_at
+    down = [run.first for run in while_down]
+    # Killed between its last sample and the start of its successor; the curve ends at the former.
+    gone = [before for before, begin in seen.replaced if since < before <= start <= begin + _ROUNDING]
+    time = next((times[-1] for times in (exact, down, gone[:1]) if times), start)
+    return min(time, start), str(run.fact), max(run.first, start)
 
 
 def _end(seen: Seen, time: int, reason: str, instant: int) -> Event:

@@ -113,7 +113,7 @@ def fill_gaps(base: Rows, extra: Rows) -> NDArray[np.bool_]:
     -------
     numpy.ndarray
         A mask over `extra`: true where `base` has no sample for more than two of its usual intervals
-        (before its first and after its last sample, when `extra` goes on for that long).
+        (also before its first and after its last sample).
 
     Examples
     --------
@@ -128,19 +128,19 @@ def fill_gaps(base: Rows, extra: Rows) -> NDArray[np.bool_]:
         return np.zeros(0, bool)
     origin = min(int(base.times.min()), int(extra.times.min()))
     span = max(int(base.times.max()), int(extra.times.max())) - origin + 1
-    at = np.searchsorted(_line(base, origin, span), _line(extra, origin, span), side="right")
+    base_line, line = _line(base, origin, span), _line(extra, origin, span)
+    at = np.searchsorted(base_line, line, side="right")
     before, after = np.maximum(at - 1, 0), np.minimum(at, len(base.key) - 1)
     keys, starts = np.unique(extra.key, return_index=True)
     ends = np.append(starts[1:], len(extra.key)) - 1
     place = np.searchsorted(keys, extra.key)
     interval = _intervals(base, extra, keys)[place]
-    previous = np.where(
-        (at > 0) & (base.key[before] == extra.key), base.times[before], extra.times[starts][place] - interval
-    )
-    following = np.where(
-        (at < len(base.key)) & (base.key[after] == extra.key), base.times[after], extra.times[ends][place] + interval
-    )
-    return (following - previous > _GAP_INTERVALS * interval) & (extra.times > previous)
+    previous = np.where((at > 0) & (base.key[before] == extra.key), base.times[before], extra.times[starts][place])
+    is_inside = (at < len(base.key)) & (base.key[after] == extra.key)
+    following = np.where(is_inside, base.times[after], extra.times[ends][place])
+    is_gap: NDArray[np.bool_] = following - previous > _GAP_INTERVALS * interval
+    is_twice: NDArray[np.bool_] = (at > 0) & (base_line[before] == line)
+    return is_gap & ~is_twice
 
 
 def _line(rows: Rows, origin: int, span: int) -> NDArray[np.int64]:

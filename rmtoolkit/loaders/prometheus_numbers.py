@@ -80,7 +80,7 @@ def _read_compact(texts: Sequence[bytes | memoryview]) -> Numbers | None:
     if len(joined) + 1 - len(lines) != 3 * rows - 1 or b"\\" in joined:
         return None
     try:
-        frame = pl.read_csv(lines, has_header=False, schema=_LINE, columns=[1, 2], quote_char=None, eol_char="]")
+        frame = pl.read_csv(lines, has_header=False, schema=_LINE, quote_char=None, eol_char="]")
     except pl.exceptions.PolarsError:
         return None
     if frame.height != rows or frame["seconds"].null_count() or frame["value"].null_count():

@@ -114,10 +114,10 @@ def _of_one(images: Sequence[Image], slack: int) -> list[Release]:
     found: list[Release] = []
     newest: str | None = None
     for image in ordered:
-        running = image.first <= until.get(image.version, -1) + slack
-        if not running:
+        last = until.get(image.version)
+        if last is None or image.first > last + slack:
             if image.first > begun + slack and image.version != newest:
                 found.append(Release(image.container, image.first, image.version))
             newest = image.version
-        until[image.version] = max(until.get(image.version, -1), image.last)
+        until[image.version] = image.last if last is None else max(last, image.last)
     return found

@@ -1,0 +1,208 @@
+"""Samples of saved answers, exact to the bit, by either parser."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rmtoolkit.loaders.prometheus_decode import HISTOGRAMS, NO_SAMPLES, NO_TIMES, Decoded, Decoder
+from rmtoolkit.loaders.prometheus_numbers import NO_NUMBERS, NO_SERIES_FORM, read_exports, read_pairs
+
+FAST = [pytest.param(False, id="csv"), pytest.param(True, id="numba")]
+
+
+def go(value: float) -> str:
+    """Write a double as Go's strconv.FormatFloat(v, 'f', -1, 64) does in Prometheus' JSON API."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    if value != 0 and not 1e-6 <= abs(value) < 1e21:
+        mantissa, exponent = f"{value:e}".split("e")
+        shortest = next(text for text in (f"{value:.{digits}e}" for digits in range(18)) if float(text) == value)
+        mantissa, exponent = shortest.split("e")
+        return f"{mantissa}e{int(exponent):+03d}"
+    return np.format_float_positional(value, trim="-")
+
+
+def decode(content: bytes | list[dict[str, Any]], *, fast: bool) -> Decoded:
+    if not isinstance(content, bytes):
+        content = json.dumps(content, separators=(",", ":")).encode()
+    decoder = Decoder(fast=fast)
+    decoder.add(content, "a.json")
+    return decoder.finish()
+
+
+def bits(values: Any) -> list[str]:
+    return ["nan" if math.isnan(value) else struct.pack(">d", value).hex() for value in values]
+
+
+@pytest.mark.parametrize("fast", FAST)
+@given(
+    samples=st.lists(
+        st.tuples(
+            st.integers(0, 4_000_000_000_000),
+            st.one_of(
+                st.floats(),
+                st.integers(0, 2**63).map(float),
+                st.decimals(0, 10**9, places=6).map(float),
+            ),
+        ),
+        min_size=1,
+        max_size=30,
+    ),
+)
+def test_doubles_and_times_survive(*, fast: bool, samples: list[tuple[int, float]]) -> None:
+    """Every double, written as Prometheus writes it, and every millisecond comes back as it was."""
+    values = [[time / 1000 if time % 1000 else time // 1000, go(value)] for time, value in samples]
+    decoded = decode([{"metric": {"a": "b"}, "values": values}], fast=fast)
+    assert decoded.times.tolist() == [time for time, _ in samples]
+    assert bits(decoded.values) == bits(value for _, value in samples)
+
+
+_TEXT = st.one_of(
+    st.from_regex(rb"[+-]?[0-9]{1,25}(\.[0-9]{1,25})?(e[+-]?[0-9]{1,3})?", fullmatch=True).map(bytes.decode),
+    st.sampled_from(
+        ["NaN", "+Inf", "-Inf", "Inf", "-0", "0.0", "1.", ".5", "", "nan", "Infinity", "1_0", "x", "1e", "--1"]
+    ),
+)
+
+
+@given(st.lists(st.lists(st.tuples(st.floats(0, 4e9).map(lambda time: round(time, 4)), _TEXT), min_size=1, max_size=5)))
+def test_both_parsers_agree(series: list[list[tuple[float, str]]]) -> None:
+    """With numba and without, any number in any notation is the same, to the bit."""
+    content = [{"metric": {"a": str(index)}, "values": pairs} for index, pairs in enumerate(series)]
+    parts = []
+    for fast in (False, True):
+        found = decode(content, fast=fast)
+        starts = np.cumsum(found.counts) - found.counts
+        of_series = {}
+        for index, labels in enumerate(found.labels):
+            stretch = slice(starts[index], starts[index] + found.counts[index])
+            of_series[labels["a"]] = (found.times[stretch].tolist(), bits(found.values[stretch]))
+        parts.append((of_series, +found.left_out))
+    assert parts[0] == parts[1]
+
+
+@pytest.mark.parametrize("fast", FAST)
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")], ids=["compact", "json.dumps"])
+@pytest.mark.parametrize("indent", [None, 2], ids=["line", "pretty"])
+def test_layout_of_the_json_does_not_matter(*, fast: bool, separators: tuple[str, str], indent: int | None) -> None:
+    """What prometheus-api-client's users save with json.dump, or jq prints, is read like the original."""
+    content = [{"metric": {"a": "b"}, "values": [[1.5, "2"], [3, "4.25"]]}, {"metric": {}, "values": [[5, "6"]]}]
+    decoded = decode(json.dumps(content, separators=separators, indent=indent).encode(), fast=fast)
+    assert decoded.counts.tolist() == [2, 1]
+    assert decoded.times.tolist() == [1500, 3000, 5000]
+    assert decoded.values.tolist() == [2.0, 4.25, 6.0]
+
+
+@pytest.mark.parametrize("fast", FAST)
+def test_numbers_that_are_no_strings_or_nothing(*, fast: bool) -> None:
+    """Plain numbers are values, null is NaN and counted, and so is text."""
+    decoded = decode([{"metric": {}, "values": [[1, 2.5], [2, None], [3, "soon"], [4, "5"]]}], fast=fast)
+    assert bits(decoded.values) == bits([2.5, math.nan, math.nan, 5.0])
+    assert decoded.left_out == {NO_NUMBERS: 2}
+
+
+@pytest.mark.parametrize("fast", FAST)
+@pytest.mark.parametrize(
+    "values",
+    [
+        '[[1,"2],[3,4"]]',
+        '[[1,"2\\u0022,[3"]]',
+        '[["1","2"]]',
+        '[[1,"2",3]]',
+        "[1,2]",
+        '"[[1,2]]"',
+        "{}",
+        '[[1,"2"],[]]',
+    ],
+)
+def test_hostile_values_make_no_samples(*, fast: bool, values: str) -> None:
+    """Brackets, quotes and commas inside a value never become samples of their own."""
+    content = b'[{"metric":{},"values":[[9,"1"]]},{"metric":{"a":"b"},"values":%s}]' % values.encode()
+    decoded = decode(content, fast=fast)
+    sampled = dict(zip([one.get("a") for one in decoded.labels], decoded.counts.tolist(), strict=True))
+    assert sampled[None] == 1
+    assert sampled.get("b", 0) <= 1
+    assert sum(decoded.left_out.values()) >= 1
+
+
+def test_vector() -> None:
+    """A vector has one sample a series."""
+    decoded = decode([{"metric": {"a": str(index)}, "value": [index, "7"]} for index in range(3)], fast=False)
+    assert decoded.times.tolist() == [0, 1000, 2000]
+
+
+def test_series_without_samples_are_counted() -> None:
+    """Empty series and native histograms are no error."""
+    content: list[dict[str, Any]] = [
+        {"metric": {"a": "1"}, "values": []},
+        {"metric": {"a": "2"}, "values": []},
+        {"metric": {"a": "3"}},
+        {"metric": {"a": "4"}, "histograms": [[1, {"count": "9"}]]},
+        {"metric": {"a": "5"}, "histogram": [1, {"count": "9"}]},
+        {"metric": {"a": "6"}, "values": [[1, "2"]], "histograms": []},
+    ]
+    decoded = decode(content, fast=False)
+    assert [one["a"] for one in decoded.labels] == ["6"]
+    assert decoded.left_out == {NO_SAMPLES: 3, HISTOGRAMS: 2}
+
+
+@pytest.mark.parametrize("fast", FAST)
+@pytest.mark.parametrize("time", ["-1", "1e300", "99999999999999", "4398046512"])
+def test_impossible_times_are_left_out(*, fast: bool, time: str) -> None:
+    """Before 1970 and after 2109 nothing was recorded."""
+    decoded = decode(b'[{"metric":{},"values":[[%s,"1"],[2,"3"]]}]' % time.encode(), fast=fast)
+    assert (decoded.times.tolist(), decoded.values.tolist()) == ([2000], [3.0])
+    assert decoded.left_out == {NO_TIMES: 1}
+
+
+def test_export_lines() -> None:
+    """VictoriaMetrics' export has plain arrays, null at the end of a life and quoted infinities."""
+    numbers = read_exports([b'[1,2.5,"Infinity",null]', b"[7]"], [b"[1000,2000,3000,4000]", b"[5]"], Counter())
+    assert numbers.counts.tolist() == [3, 1]
+    assert numbers.times.tolist() == [1000, 2000, 3000, 5]
+    assert numbers.values.tolist() == [1.0, 2.5, math.inf, 7.0]
+
+
+def test_one_odd_export_line_spoils_no_other() -> None:
+    """A line whose arrays differ in length is left out alone."""
+    left_out: Counter[str] = Counter()
+    numbers = read_exports([b"[1,2]", b"[3]", b'["x"]'], [b"[1000]", b"[2000]", b"[3000]"], left_out)
+    assert (numbers.counts.tolist(), numbers.values.tolist()) == ([0, 1, 0], [3.0])
+    assert left_out == {NO_SERIES_FORM: 2}
+
+
+def test_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the text is cut into batches, the samples are the same."""
+    content = [{"metric": {"a": str(index)}, "values": [[index, str(index)], [index + 1, "7"]]} for index in range(40)]
+    whole = decode(content, fast=False)
+    monkeypatch.setattr("rmtoolkit.loaders.prometheus_decode._BATCH_BYTES", 50)
+    pieces = decode(content, fast=False)
+    assert whole.labels == pieces.labels
+    assert whole.times.tolist() == pieces.times.tolist()
+    assert whole.values.tolist() == pieces.values.tolist()
+
+
+@settings(max_examples=50)
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=4))
+def test_rubbish_between_samples(texts: list[bytes]) -> None:
+    """Whatever stands where pairs should be, a series is read, or counted; nothing is raised."""
+    valid = []
+    for text in texts:
+        try:
+            json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        valid.append(text)
+    numbers = read_pairs([*valid, b'[[1,"2"]]'], Counter())
+    assert numbers.values[-1] == 2.0

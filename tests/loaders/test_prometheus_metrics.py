@@ -1,0 +1,114 @@
+"""Which metric means what."""
+
+from __future__ import annotations
+
+import pytest
+
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.loaders.prometheus_metrics import check_overrides, is_known, meaning_of
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("container_memory_working_set_bytes", "working_set_bytes"),
+        ("container_memory_usage_bytes", "usage_bytes"),
+        ("container_memory_rss", "anon_bytes"),
+        ("container_memory_cache", "file_bytes"),
+        ("container_memory_total_inactive_file_bytes", "inactive_file_bytes"),
+        ("container_memory_swap", "swap_bytes"),
+        ("container_memory_kernel_usage", "kernel_bytes"),
+        ("container_memory_max_usage_bytes", "peak_bytes"),
+        ("container_pressure_memory_waiting_seconds_total", "psi_some_seconds"),
+        ("container_pressure_memory_stalled_seconds_total", "psi_full_seconds"),
+        ("container_threads", "threads"),
+        ("node_namespace_pod_container:container_memory_rss", "anon_bytes"),
+        ("kube_pod_container_resource_limits_memory_bytes", "limit_bytes"),
+        ("kube_pod_init_container_status_restarts_total", "restarts_total"),
+        ("process_resident_memory_bytes", "rss_bytes"),
+        ("process_num_threads", "threads"),
+    ],
+)
+def test_known_names(name: str, role: str) -> None:
+    """Names of cAdvisor, the kubelet, kube-state-metrics and process collectors are known by heart."""
+    meaning = meaning_of(name, {}, {})
+    assert meaning is not None
+    assert meaning.role == role
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("jemalloc_allocated_bytes", "allocated_bytes"),
+        ("jemalloc_bytes_resident", "resident_bytes"),
+        ("jemalloc_active", "active_bytes"),
+        ("reth_jemalloc_resident", "resident_bytes"),
+        ("greptime_sys_jemalloc_allocated", "allocated_bytes"),
+        ("sys_jemalloc_resident_bytes", "resident_bytes"),
+        ("apollo_router_jemalloc_mapped", "mapped_bytes"),
+        ("jemalloc_total_allocated_bytes", "allocated_bytes"),
+        ("app_jemalloc_stats_metadata", "metadata_bytes"),
+        ("memory_retained_bytes", "retained_bytes"),
+    ],
+)
+def test_allocator_gauges_by_pattern(name: str, role: str) -> None:
+    """The gauges of jemalloc have no standard name; every family seen in the wild is found."""
+    meaning = meaning_of(name, {}, {})
+    assert meaning is not None
+    assert (meaning.role, meaning.family) == (role, "app")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "jemalloc_prof_active",
+        "jemalloc_arena_0_allocated",
+        "jemalloc_arenas_active",
+        "jemalloc_bins_allocated",
+        "jemalloc_tcache_allocated",
+        "jemalloc_active_threads",
+        "jemalloc_epoch",
+        "app_allocated_bytes",
+        "container_cpu_usage_seconds_total",
+        "up",
+    ],
+)
+def test_parts_and_strangers_are_no_totals(name: str) -> None:
+    """Numbers of single arenas, bins or caches, and anything else, are not taken for the process's memory."""
+    assert meaning_of(name, {}, {}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "role"),
+    [
+        ("tikv_allocator_stats", {"type": "allocated"}, "allocated_bytes"),
+        ("tikv_allocator_stats", {"type": "dirty"}, None),
+        ("jemalloc_memstats_bytes", {"stat": "stats.retained"}, "retained_bytes"),
+        ("jemalloc_memory_bytes", {"kind": "resident"}, "resident_bytes"),
+        ("kube_pod_container_resource_limits", {"resource": "memory"}, "limit_bytes"),
+        ("kube_pod_container_resource_limits", {"resource": "cpu"}, None),
+    ],
+)
+def test_kind_in_a_label(name: str, labels: dict[str, str], role: str | None) -> None:
+    """Where one metric holds several kinds, the label tells."""
+    meaning = meaning_of(name, labels, {})
+    assert (meaning.role if meaning else None) == role
+
+
+def test_the_user_knows_better() -> None:
+    """What the user says goes before what is known."""
+    overrides = check_overrides({"container_memory_rss": "rss_bytes", "heap": "allocated_bytes"})
+    known, new = (meaning_of(name, {}, overrides) for name in overrides)
+    assert known is not None
+    assert (known.role, known.family) == ("rss_bytes", "cgroup")
+    assert new is not None
+    assert (new.role, new.family) == ("allocated_bytes", "app")
+    assert is_known("heap", overrides)
+
+
+def test_unknown_signals_are_refused() -> None:
+    """A misspelt signal is an error that says which ones there are."""
+    with pytest.raises(RmtoolkitError, match="did you mean 'allocated_bytes'"):
+        check_overrides({"heap": "alocated_bytes"})
+    with pytest.raises(RmtoolkitError, match=r"There are: usage_bytes, working_set_bytes"):
+        check_overrides({"heap": "42"})

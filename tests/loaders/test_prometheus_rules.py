@@ -1,0 +1,396 @@
+"""Rules by which series become containers, and several series one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rmtoolkit.loaders.prometheus_gaps import Rows, fill_gaps
+from rmtoolkit.loaders.prometheus_merge import OLD_LIFE, OTHER_JOB, OTHER_LABELS, OTHER_METRIC, REPLICA
+from rmtoolkit.loaders.prometheus_places import POD_LEVEL
+from rmtoolkit.loaders.prometheus_series import NO_CONTAINER, PAUSE
+from rmtoolkit.loaders.prometheus_tidy import TWICE
+
+if TYPE_CHECKING:
+    from conftest import Prom
+
+WORKING_SET = "container_memory_working_set_bytes"
+UID = "12345678-1234-1234-1234-123456789abc"
+
+
+def test_pod_cgroups_and_pause_containers(prom: Prom) -> None:
+    """Rows of whole pods, of pause containers and of other cgroups do not double the containers'."""
+    pod = {"namespace": "shop", "pod": "api-0"}
+    recording = prom.read(
+        prom.series(WORKING_SET, [10, 11], labels=pod, container="api", id="/kubepods/pod1/a"),
+        prom.series(WORKING_SET, [1, 1], labels=pod, container="POD", id="/kubepods/pod1/p"),
+        prom.series(WORKING_SET, [11, 12], labels=pod, id="/kubepods/pod1"),
+        prom.series(WORKING_SET, [11, 12], labels=pod, container="", id="/kubepods/pod1", image="x"),
+        prom.series(WORKING_SET, [99, 99], id="/"),
+        prom.series(WORKING_SET, [99, 99], id="/system.slice/ssh.service"),
+    )
+    assert recording.containers["container"].to_list() == ["api"]
+    assert recording.samples["working_set_bytes"].to_list() == [10, 11]
+    assert dict(recording.report.left_out) == {PAUSE: 1, NO_CONTAINER: 2, POD_LEVEL: 2}
+
+
+def test_whole_pods_where_there_is_nothing_else(prom: Prom) -> None:
+    """Without series of containers the pod's own are used, under its only container, and the report says so."""
+    recording = prom.read(
+        prom.series(WORKING_SET, [11, 12], namespace="shop", pod="api-0", id="/kubepods/pod1"),
+        prom.series(
+            "kube_pod_container_resource_limits",
+            [512, 512],
+            namespace="shop",
+            pod="api-0",
+            container="api",
+            resource="memory",
+        ),
+        prom.series("pod_memory_working_set_bytes", [7, 8], namespace="shop", pod="db-0"),
+    )
+    assert recording.containers.select("pod", "container", "limit_bytes").rows() == [
+        ("api-0", "api", 512),
+        ("db-0", None, None),
+    ]
+    assert recording.samples["working_set_bytes"].to_list() == [11, 12, 7, 8]
+    assert any("2 pods without series of containers" in line for line in recording.report.warnings)
+
+
+def test_two_jobs_for_one_container(prom: Prom) -> None:
+    """The same container scraped by two jobs is one: the job with more samples, its gaps filled by the other."""
+    recording = prom.read(
+        prom.series(WORKING_SET, [1, 2, 3, None, None, None, 7, 8], labels=prom.pod(), job="kubelet"),
+        prom.series(WORKING_SET, [11, 12, 13, 14], at=67, labels=prom.pod(), job="cadvisor"),
+    )
+    assert prom.seconds(recording) == [0, 30, 60, 67, 97, 127, 157, 180, 210]
+    assert recording.samples["working_set_bytes"].to_list() == [1, 2, 3, 11, 12, 13, 14, 7, 8]
+    assert recording.report.left_out == {}
+
+
+def test_the_kubelets_own_metrics_beside_cadvisors(prom: Prom) -> None:
+    """The kubelet's resource metrics have the same name as cAdvisor's and fewer labels: they are not added."""
+    recording = prom.read(
+        prom.series(WORKING_SET, [1, 2, 3], labels=prom.pod(), metrics_path="/metrics/cadvisor", id="/a", image="x:1"),
+        prom.series(WORKING_SET, [1, 2, 3, 4], at=5, labels=prom.pod(), metrics_path="/metrics/resource"),
+    )
+    assert prom.seconds(recording) == [0, 30, 60]
+    assert recording.report.left_out == {OTHER_JOB: 4}
+
+
+def test_recording_rules_beside_their_source(prom: Prom) -> None:
+    """A recording rule that repeats a metric is used only where the metric itself is missing."""
+    rule = f"node_namespace_pod_container:{WORKING_SET}"
+    recording = prom.read(
+        prom.series(WORKING_SET, [1, 2, 3], labels=prom.pod()),
+        prom.series(rule, [1, 2, 3, 4], at=10, labels=prom.pod()),
+        prom.series(rule, [5], labels=prom.pod(pod="db-0", container="db")),
+    )
+    assert recording.samples["working_set_bytes"].to_list() == [1, 2, 3, 5]
+    assert recording.report.left_out == {OTHER_METRIC: 4}
+
+
+@pytest.mark.parametrize("label", ["prometheus_replica", "replica", "__replica__", "prometheus"])
+def test_replicas_are_never_interleaved(prom: Prom, label: str) -> None:
+    """Of two Prometheus replicas the longer is used; the other only fills gaps of more than two intervals."""
+    recording = prom.read(
+        prom.series(WORKING_SET, [1, 2, None, 4, None, None, None, 8, 9], step=15, labels=prom.pod(**{label: "a"})),
+        prom.series(WORKING_SET, [21, 22, 23, 24], at=52, step=15, labels=prom.pod(**{label: "b"})),
+    )
+    assert prom.seconds(recording) == [0, 15, 45, 52, 67, 82, 97, 105, 120]
+    longer = prom.read(
+        prom.series(WORKING_SET, [1, 2, 3, 4], step=15, labels=prom.pod(**{label: "a"})),
+        prom.series(WORKING_SET, [21, 22, 23, 24, 25, 26], at=7, step=15, labels=prom.pod(**{label: "b"})),
+    )
+    assert longer.samples["working_set_bytes"].to_list() == [21, 22, 23, 24, 25, 26]
+    assert longer.report.left_out == {REPLICA: 4}
+
+
+def test_one_replica_for_all_signals(prom: Prom) -> None:
+    """Signals of one container come from one replica, so that they share their instants."""
+    series = [
+        prom.series(name, values, at=at, labels=prom.pod(), prometheus_replica=replica)
+        for name, counts in ((WORKING_SET, (4, 5)), ("container_memory_rss", (5, 3)))
+        for replica, at, count in zip("ab", (0, 7), counts, strict=True)
+        for values in [list(range(count))]
+    ]
+    recording = prom.read(*series)
+    both = recording.samples.drop_nulls(["working_set_bytes", "anon_bytes"])
+    assert prom.seconds(recording)[:4] == [0, 30, 60, 90]
+    assert both.height == 4
+
+
+def test_restart_without_stale_markers(prom: Prom) -> None:
+    """The old container's last value lingers for five minutes: the new container wins from its start on."""
+    old, new = (prom.pod(id=f"/kubepods/pod{UID}/{name}") for name in ("aaa", "bbb"))
+    recording = prom.read(
+        prom.series(WORKING_SET, [500] * 20, labels=old),
+        prom.series(WORKING_SET, [100] * 20, at=10 * 30, labels=new),
+        prom.series("container_memory_rss", [400] * 20, labels=old),
+        prom.series("container_memory_rss", [90] * 20, at=10 * 30, labels=new),
+    )
+    assert recording.containers.height == 1
+    assert recording.containers["pod_uid"].to_list() == [UID]
+    assert recording.samples["working_set_bytes"].to_list() == [500] * 10 + [100] * 20
+    assert recording.samples["anon_bytes"].to_list() == [400] * 10 + [90] * 20
+    assert recording.report.left_out == {OLD_LIFE: 20}
+    assert prom.events(recording) == [(300, "start", None, "another container of the same name")]
+
+
+def test_restart_with_two_replicas_and_a_start_time(prom: Prom) -> None:
+    """Replicas, restarts and start times together still give one series."""
+    series = []
+    for replica, shift in (("a", 0), ("b", 7)):
+        for name, at, value, start in (("aaa", 0, 500, -1000), ("bbb", 300, 100, 290)):
+            labels = prom.pod(id=f"/{name}", prometheus_replica=replica)
+            series += [
+                prom.series(WORKING_SET, [value] * 20, at=at + shift, labels=labels),
+                prom.series("container_start_time_seconds", [prom.t0 + start] * 20, at=at + shift, labels=labels),
+            ]
+    recording = prom.read(*series)
+    assert recording.samples["working_set_bytes"].to_list() == [500] * 10 + [100] * 20
+    assert prom.seconds(recording) == [30 * number for number in range(30)]
+    assert prom.events(recording) == [(-1000, "start", None, None), (290, "start", None, None)]
+
+
+def test_two_containers_that_live_side_by_side(prom: Prom) -> None:
+    """Two ids that overlap for longer than a lookback are no restart: the longer one is used."""
+    recording = prom.read(
+        prom.series(WORKING_SET, [5] * 100, labels=prom.pod(id="/a")),
+        prom.series(WORKING_SET, [6] * 90, at=155, labels=prom.pod(id="/b")),
+    )
+    assert recording.samples["working_set_bytes"].unique().to_list() == [5]
+    assert recording.events.height == 0
+
+
+def test_honor_labels_false(prom: Prom) -> None:
+    """What kube-state-metrics says of a pod wins over the labels of kube-state-metrics' own pod."""
+    target = {"namespace": "monitoring", "pod": "ksm-0", "container": "ksm", "job": "ksm"}
+    about = {"exported_namespace": "shop", "exported_pod": "api-0"}
+    recording = prom.read(
+        prom.series(WORKING_SET, [1, 2], namespace="shop", pod="api-0", container="api"),
+        prom.series(
+            "kube_pod_container_resource_limits",
+            [64],
+            labels=target | about,
+            exported_container="api",
+            resource="memory",
+        ),
+        prom.series("kube_pod_info", [1], labels=target | about, exported_node="n1"),
+        prom.series(
+            "kube_replicaset_owner",
+            [1],
+            labels=target,
+            exported_namespace="shop",
+            replicaset="r",
+            owner_kind="Deployment",
+            owner_name="api",
+        ),
+        prom.series("kube_pod_owner", [1], labels=target | about, owner_kind="ReplicaSet", owner_name="r"),
+    )
+    columns = recording.containers.select("namespace", "workload", "pod", "container", "limit_bytes", "node")
+    assert columns.rows() == [("shop", "api", "api-0", "api", 64, "n1")]
+
+
+@pytest.mark.parametrize(
+    ("containers", "job", "expected"),
+    [
+        pytest.param(["api"], "metrics", [("api", True)], id="the only container"),
+        pytest.param(["api", "proxy"], "shop/api", [("api", True), ("proxy", False)], id="called like the job"),
+        pytest.param(
+            ["api", "proxy"],
+            "metrics",
+            [("api", False), ("proxy", False), (None, True)],
+            id="cannot be told",
+        ),
+    ],
+)
+def test_exporters_without_a_container(
+    prom: Prom,
+    containers: list[str],
+    job: str,
+    expected: list[tuple[str | None, bool]],
+) -> None:
+    """A process's own metrics are joined to its container where that is certain, else they are a row of their own."""
+    recording = prom.read(
+        *(prom.series(WORKING_SET, [1], labels=prom.pod(container=name)) for name in containers),
+        prom.series("process_resident_memory_bytes", [7], namespace="shop", pod=prom.pod()["pod"], job=job),
+    )
+    joined = recording.samples.join(recording.containers, on="container_id", maintain_order="left")
+    assert [(name, rss == 7) for name, rss in joined.select("container", "rss_bytes").iter_rows()] == expected
+
+
+def test_exporters_known_by_address_only(prom: Prom) -> None:
+    """An exporter outside Kubernetes is its address, and its workload is its job; a pod's address names the pod."""
+    recording = prom.read(
+        prom.series("reth_jemalloc_allocated", [5], instance="10.0.0.9:9001", job="reth"),
+        prom.series("process_resident_memory_bytes", [9], instance="10.0.0.9:9001", job="reth"),
+        prom.series("process_resident_memory_bytes", [3], instance="10.0.0.5:80", job="api"),
+        prom.series("kube_pod_info", [1], namespace="shop", pod="api-0", pod_ip="10.0.0.5"),
+    )
+    columns = recording.containers.select("namespace", "workload", "pod", "workload_inferred")
+    assert columns.rows() == [("shop", "api", "api-0", True), (None, "reth", "10.0.0.9:9001", True)]
+    assert recording.samples.select("rss_bytes", "allocated_bytes").rows() == [(3, None), (9, 5)]
+    assert "metric 'reth_jemalloc_allocated' was read as allocated_bytes" in recording.report.warnings
+
+
+def test_docker_without_kubernetes(prom: Prom) -> None:
+    """Beside plain Docker, cAdvisor names containers by `name`; compose tells the workload."""
+    recording = prom.read(
+        prom.series(WORKING_SET, [1], labels={"id": "/docker/a", "name": "shop_api_1", "image": "api:2"}),
+        prom.series(
+            WORKING_SET,
+            [2],
+            labels={"id": "/docker/b", "name": "shop_db_1", "container_label_com_docker_compose_service": "db"},
+        ),
+    )
+    columns = recording.containers.select("workload", "container", "version", "workload_inferred")
+    assert columns.rows() == [("db", "shop_db_1", None, False), ("shop_api_1", "shop_api_1", "2", True)]
+
+
+@pytest.mark.parametrize(
+    ("owner", "more", "expected"),
+    [
+        pytest.param(("ReplicaSet", "api-7d4b9c8f6d"), {}, ("api", "Deployment", True), id="hash"),
+        pytest.param(
+            ("ReplicaSet", "odd"),
+            {"name": "kube_replicaset_owner", "replicaset": "odd", "owner_kind": "Rollout", "owner_name": "api"},
+            ("api", "Rollout", False),
+            id="rollout",
+        ),
+        pytest.param(("Job", "nightly-29384756"), {}, ("nightly", "CronJob", True), id="cron job"),
+        pytest.param(
+            ("Job", "j"),
+            {"name": "kube_job_owner", "job_name": "j", "owner_kind": "CronJob", "owner_name": "nightly"},
+            ("nightly", "CronJob", False),
+            id="job owner",
+        ),
+        pytest.param(("StatefulSet", "db"), {}, ("db", "StatefulSet", False), id="stateful set"),
+        pytest.param(("", ""), {}, ("api-0", "Pod", False), id="bare pod"),
+        pytest.param(("<none>", "<none>"), {}, ("api-0", "Pod", False), id="bare pod before 2.8"),
+        pytest.param(("Node", "n1"), {}, ("api-0", "StaticPod", False), id="static pod"),
+        pytest.param(
+            ("ReplicaSet", "x"),
+            {
+                "name": "namespace_workload_pod:kube_pod_owner:relabel",
+                "pod": "api-0",
+                "workload": "api",
+                "workload_type": "deployment",
+            },
+            ("api", "Deployment", False),
+            id="recorded",
+        ),
+    ],
+)
+def test_owners(prom: Prom, owner: tuple[str, str], more: dict[str, str], expected: tuple[str, str, bool]) -> None:
+    """The workload is the owner's owner where that is known, else read from the owner's name and marked so."""
+    extra = [prom.series(more.pop("name"), [1], namespace="shop", labels=more)] if more else []
+    recording = prom.read(
+        prom.series(WORKING_SET, [1], labels=prom.pod(pod="api-0")),
+        prom.series("kube_pod_owner", [1], namespace="shop", pod="api-0", owner_kind=owner[0], owner_name=owner[1]),
+        *extra,
+    )
+    assert recording.containers.select("workload", "workload_kind", "workload_inferred").row(0) == expected
+
+
+def test_pods_made_anew_under_the_same_name(prom: Prom) -> None:
+    """Two pods of one name are two rows when every series says which it means, else one row with a restart."""
+    old, new = ("11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222")
+    series = [
+        prom.series(WORKING_SET, [1, 2], labels=prom.pod(pod="db-0", id=f"/pod{old}/a")),
+        prom.series(WORKING_SET, [3, 4], at=600, labels=prom.pod(pod="db-0", id=f"/pod{new}/b")),
+    ]
+    assert prom.read(*series).containers["pod_uid"].to_list() == [old, new]
+    one = prom.read(*series, prom.series("process_resident_memory_bytes", [9], namespace="shop", pod="db-0"))
+    assert one.containers["pod_uid"].to_list() == [None]
+    assert one.events["kind"].to_list() == ["start"]
+
+
+def test_gaps_in_identity_are_filled_from_others(prom: Prom) -> None:
+    """Cluster, namespace and uid that one series tells hold for all series of the pod."""
+    recording = prom.read(
+        prom.series(WORKING_SET, [1], labels=prom.pod(cluster="eu", id=f"/kubepods/pod{UID.replace('-', '_')}/a")),
+        prom.series("process_resident_memory_bytes", [2], pod=prom.pod()["pod"]),
+        prom.series("kube_pod_container_status_restarts_total", [0], labels=prom.pod()),
+    )
+    assert recording.containers.select("cluster", "namespace", "pod_uid").rows() == [("eu", "shop", UID)]
+    assert recording.samples.select("working_set_bytes", "rss_bytes").rows() == [(1, 2)]
+
+
+def test_counters_of_several_label_sets_are_summed(prom: Prom) -> None:
+    """Requests of all status codes together; a code that appears late began at zero, a fall is a restart."""
+    recording = prom.read(
+        prom.series("http_requests_total", [100, 110, 3, 5], labels=prom.pod(), code="200"),
+        prom.series("http_requests_total", [1, 2], at=60, labels=prom.pod(), code="500"),
+        metrics={"http_requests_total": "work_total"},
+    )
+    assert recording.samples["work_total"].to_list() == [100, 110, 114, 117]
+
+
+def test_one_counter_stays_as_it_is(prom: Prom) -> None:
+    """A single counter keeps its fall: it shows a restart."""
+    recording = prom.read(
+        prom.series("http_requests_total", [100, 110, 3], labels=prom.pod()),
+        metrics={"http_requests_total": "work_total"},
+    )
+    assert recording.samples["work_total"].to_list() == [100, 110, 3]
+
+
+def test_other_label_sets_of_a_gauge_are_not_summed(prom: Prom) -> None:
+    """Two gauges of one name, job and container contradict each other: the longer one is used and it is said."""
+    recording = prom.read(
+        prom.series("heap", [1, 2, 3], labels=prom.pod(), part="a"),
+        prom.series("heap", [7, 8], labels=prom.pod(), part="b"),
+        metrics={"heap": "allocated_bytes"},
+    )
+    assert recording.samples["allocated_bytes"].to_list() == [1, 2, 3]
+    assert recording.report.left_out == {OTHER_LABELS: 2}
+
+
+def test_signals_with_different_instants_share_the_frame(prom: Prom) -> None:
+    """Where a signal was not sampled stands null, not the value before."""
+    recording = prom.read(
+        prom.series(WORKING_SET, [1, 2, 3], labels=prom.pod()),
+        prom.series("process_resident_memory_bytes", [8, 9], step=60, at=30, labels=prom.pod()),
+        prom.series("process_threads", [4, 4, 4], labels=prom.pod()),
+    )
+    assert prom.seconds(recording) == [0, 30, 60, 90]
+    columns = recording.samples.select("working_set_bytes", "rss_bytes", "threads")
+    assert columns.rows() == [(1, None, 4), (2, 8, 4), (3, None, 4), (None, 9, None)]
+
+
+def test_series_in_pieces(prom: Prom) -> None:
+    """Chunks, repeated edges and disorder give one series; a repeated instant keeps its last value."""
+    pieces = [([5, 6], 60), ([1, 2, 3], 0), ([3, 4, 9], 60)]
+    recording = prom.read(*(prom.series(WORKING_SET, values, at=at, labels=prom.pod()) for values, at in pieces))
+    assert prom.seconds(recording) == [0, 30, 60, 90, 120]
+    assert recording.samples["working_set_bytes"].to_list() == [1, 2, 3, 4, 9]
+    assert recording.report.left_out == {TWICE: 3}
+
+
+def test_lookback_repeats_stay(prom: Prom) -> None:
+    """Repeats of the last value over a gap are left as they are: nobody can tell them from real samples."""
+    recording = prom.read(prom.series(WORKING_SET, [19] * 12 + [30], labels=prom.pod()))
+    assert recording.samples["working_set_bytes"].to_list() == [19] * 12 + [30]
+
+
+@given(
+    st.sets(st.integers(0, 60), min_size=3).map(sorted),
+    st.sets(st.integers(0, 60), min_size=1).map(sorted),
+)
+def test_filling_never_interleaves(base: list[int], extra: list[int]) -> None:
+    """No sample is put between two that follow each other within two intervals."""
+
+    def rows(times: list[int]) -> Rows:
+        zero = np.zeros(len(times), np.int64)
+        return Rows(zero, zero, np.array(times, np.int64), np.zeros(len(times)))
+
+    kept = fill_gaps(rows(base), rows(extra))
+    interval = int(np.median(np.diff(base)))
+    for time in np.array(extra)[kept]:
+        before = [other for other in base if other <= time]
+        after = [other for other in base if other >= time]
+        assert not before or not after or after[0] - before[-1] > 2 * interval
