@@ -447,7 +447,10 @@ def normalise(
         joined = rows.join(mapping, left_on="container_id", right_on="old_id", how="inner", maintain_order="left")
         return joined.drop("container_id").rename({"container_id_right": "container_id"})
 
-    rows, left_out = _normalise.clean_samples(rekey(samples))
+    keyed = rekey(samples)
+    rows, left_out = _normalise.clean_samples(keyed)
+    if strangers := samples.height - keyed.height:
+        left_out["rows of no known container"] = strangers
     rows, doubles = _normalise.order_samples(rows)
     if doubles:
         left_out["values given twice for one instant"] = doubles

@@ -1,4 +1,4 @@
-"""In CI nothing may be skipped: there a skip is a failure, so that a missing tool cannot hide a broken test."""
+"""Settings for all tests. In CI nothing may be skipped: there a skip is a failure, so that a missing tool cannot hide a broken test."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+
+# Two shared cores: no deadline, and few examples here; `--hypothesis-profile=thorough` looks for longer.
+settings.register_profile("quick", max_examples=30, deadline=None)
+settings.register_profile("thorough", max_examples=1_000, deadline=None)
+settings.load_profile("quick")
 
 
 def pytest_report_header() -> list[str]:

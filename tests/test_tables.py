@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
@@ -124,7 +124,6 @@ ROWS = st.lists(
 WIDE = {"time": pl.Int64, "pod": pl.String, "rss_bytes": pl.Int64, "load": pl.Float64}
 
 
-@settings(deadline=None)
 @given(ROWS)
 def test_polars_lazy_and_pandas_frames_agree(rows: list[dict[str, Any]]) -> None:
     """The same table gives the same recording, whoever holds it."""

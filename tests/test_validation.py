@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
@@ -332,7 +332,6 @@ def test_a_counter_may_fall_at_a_restart() -> None:
     assert keys(recorded(rss_bytes=wave(100, 5), work_total=work, restarts_total=[0] * 20 + [1] * 20)) == set()
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     st.lists(
         st.fixed_dictionaries(
