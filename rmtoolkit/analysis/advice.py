@@ -161,7 +161,8 @@ def _not_leak_clause(situation: Situation) -> str:
     footprint = _footprint(situation)
     shares = main.notes.get("shares", {})
     if pattern == "retention":
-        kept = memory(shares.get("kept", 0.0) * (footprint or 0.0))
+        share = shares.get("slack" if main.notes.get("kept_as_gaps") else "kept", 0.0)
+        kept = memory(share * (footprint or 0.0))
         startup = " startup" if "startup_spike" in row["also"] else ""
         used = f"it uses {memory(heap)} and " if heap is not None else "it "
         return f"{used}keeps {kept} of freed{startup} memory"

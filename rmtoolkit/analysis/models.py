@@ -61,6 +61,8 @@ MATERIAL_WINDOWS: Final = 20.0
 YOUNG: Final = 0.2
 #: A second slope below this share of the first is deceleration, not a leak at a constant rate.
 DECELERATION: Final = 0.45
+#: A bend before this share of the window belongs to the start.
+EARLY_BEND: Final = 0.3
 #: Differences below this share of the level are never evidence: no meter and no page is finer.
 NOISE_SHARE: Final = 0.0015
 #: Terms nearer than this to each other count as one.
@@ -522,7 +524,9 @@ def _kinds(
     late = coefficient[:, two]
     position = shapes.first[two]
     early = (projection[:, position] - shapes.mix[two] * late) * shapes.lead[two]
-    slowing = (early > 0) & (late < DECELERATION * early) & (kind[:, two] == GROWING)
+    # A bend near the start is a warm-up that is over; one later on is a slow-down that may go on.
+    late_bend = shapes.onset[two] > EARLY_BEND
+    slowing = (early > 0) & (late < DECELERATION * early) & late_bend & (kind[:, two] == GROWING)
     kind[:, two] = np.where(slowing, UNRESOLVED, kind[:, two])
 
     rising = members("saturating", "two_saturating")

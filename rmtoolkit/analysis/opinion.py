@@ -343,7 +343,11 @@ def _name_layers(opinion: Opinion, layers: dict[str, tuple[float, float]], footp
     if shares.get("slack", 0.0) >= _NAMING_SHARE and opinion.pattern in ("plateau", "warm_up", "step", "startup_spike"):
         if opinion.pattern != "plateau":
             opinion.also.append(opinion.pattern)
-        opinion.pattern, opinion.cause = "fragmentation", "allocator"
+        # Gaps that the startup left are pages it keeps; gaps that come while running are fragmentation.
+        heap = opinion.readings.get("allocated_bytes")
+        name = "retention" if heap is not None and _spikes_early(heap) else "fragmentation"
+        opinion.pattern, opinion.cause = name, "allocator"
+        opinion.notes["kept_as_gaps"] = name == "retention"
     cache = shares.get("cache", 0.0)
     if cache >= 0.5 and opinion.pattern in ("plateau", "warm_up", "step", "burst", "at_limit", "periodic", "sawtooth"):
         if opinion.pattern not in ("plateau", "at_limit"):
