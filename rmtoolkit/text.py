@@ -332,7 +332,7 @@ def hours(value: float | None) -> str:
         return f"{number(value * 60, 2)} min"
     if value < _DAYS_FROM_HOURS:
         return f"{number(value, 2)} h"
-    return f"{number(value / 24)} d"
+    return f"{number(value / 24, 2 if value < 240 else 3)} d"  # noqa: PLR2004 - ten days: one decimal throughout
 
 
 def hours_range(low: float | None, high: float | None) -> str:
@@ -351,7 +351,7 @@ def hours_range(low: float | None, high: float | None) -> str:
     Examples
     --------
     >>> hours_range(54, 69), hours_range(60, 100), hours_range(60, None)
-    ('54–69 h', '60 h–4.17 d', 'from 60 h')
+    ('54–69 h', '60 h–4.2 d', 'from 60 h')
     """
     if low is None:
         return ""
@@ -563,7 +563,7 @@ def count(amount: int, word: str, plural: str | None = None) -> str:
 
 
 def printable(text: object) -> str:
-    """Make foreign text safe for one line of a terminal or an attribute.
+    r"""Make foreign text safe for one line of a terminal or an attribute.
 
     Parameters
     ----------
@@ -577,7 +577,7 @@ def printable(text: object) -> str:
 
     Examples
     --------
-    >>> printable("api\\x1b[31m\\nevil")
+    >>> printable("api\x1b[31m\nevil")
     'api·[31m·evil'
     """
     if text is None:

@@ -26,7 +26,7 @@ STRIP: Final = 290
 HEIGHT: Final = STRIP + strip.HEIGHT + 2
 
 #: A limit more than this many times above everything else would flatten the curve: it is named at the top instead.
-FAR_LIMIT: Final = 4
+FAR_LIMIT: Final = 3
 
 
 class Canvas:

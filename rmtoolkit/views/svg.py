@@ -19,6 +19,8 @@ SPARK_WIDTH: Final = 132
 SPARK_HEIGHT: Final = 26
 _RISK_WIDTH: Final = 200
 _BULLET_WIDTH: Final = 96
+#: A sample seldom meets the very byte at which the kernel kills.
+_AS_GOOD_AS: Final = 0.995
 
 _SHAPES: Final = {
     "▲": "M6 1.2 11.4 10.8H.6Z",
@@ -203,7 +205,7 @@ def bullet(peak_bytes: int, limit_bytes: int) -> Markup:
     >>> 'class="alarm"' in bullet(512, 512), 'class="alarm"' in bullet(256, 512)
     (True, False)
     """
-    reached = peak_bytes >= limit_bytes
+    reached = peak_bytes >= _AS_GOOD_AS * limit_bytes
     full = _BULLET_WIDTH - 6
     width = round(full * min(peak_bytes / max(limit_bytes, 1), 1))
     return el(
@@ -334,8 +336,9 @@ STYLE: Final = Markup(
     ".rm-chart .kill{fill:none;stroke:var(--rm-leak);stroke-width:2}"
     ".rm-chart .line{fill:none;stroke:var(--rm-ink);stroke-width:1.6;stroke-linejoin:round}"
     ".rm-chart .second{fill:none;stroke:var(--rm-ink-2);stroke-width:1;stroke-linejoin:round}"
-    ".rm-chart .halo{fill:none;stroke:var(--rm-surface);stroke-width:4}.rm-chart .thin{stroke-width:3;opacity:.75}"
+    ".rm-chart .halo{fill:none;stroke:var(--rm-surface);stroke-width:4}"
     ".rm-chart .fit{fill:none;stroke:var(--rm-ink);stroke-width:1.6;stroke-dasharray:6 4}"
+    ".rm-chart .bare{stroke-width:2.8}"
     ".rm-chart .limit{stroke:var(--rm-ink);stroke-width:2}"
     ".rm-chart .request{stroke:var(--rm-ink-2);stroke-width:1.2;stroke-dasharray:2 3}"
     ".rm-chart .now{stroke:var(--rm-ink-3);stroke-width:1}.rm-chart .axis{stroke:var(--rm-control);stroke-width:1}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -57,7 +58,7 @@ def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Mark
     chart = Canvas(timeline, row, ident)
     # Labels are placed by importance, so that the less important gives way; drawing follows its own order.
     now = _now(chart)
-    rules = _rules(chart)
+    rules = [*_limits(chart), *_requests(chart)]
     kills = _kills(chart)
     ahead, ahead_label = draw_forecast(chart)
     names = _layer_names(chart)
@@ -213,42 +214,44 @@ def _now(chart: Canvas) -> list[Markup]:
     word = "now" if chart.t.current else "last sample"
     label = chart.label([(x - 6, 11, "end"), (x + 6, 11, "start")], f"{word}, {chart.moment(chart.t.now)}", "")
     rule = el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=2, y2=BASE, class_="now")
-    return [rule, *([label] if label else [])]
+    return [rule, *_some(label)]
 
 
-def _rules(chart: Canvas) -> list[Markup]:
-    drawn: list[Markup] = []
+def _limits(chart: Canvas) -> list[Markup]:
     if chart.far_limit:
-        value = chart.t.limits[-1][2]
-        written = f"limit {text.configured(value)}, above this scale"
-        label = chart.label([(LEFT + 4, 11, "start")], written, "strong")
-        return [label] if label else []
+        written = f"limit {text.configured(chart.t.limits[-1][2])}, above this scale"
+        return _some(chart.label([(LEFT + 4, 11, "start")], written, "strong"))
+    drawn: list[Markup] = []
     for start, end, value in chart.t.limits:
         left, right, y = chart.px(start), chart.px(end), chart.py(value)
         drawn.append(el("line", x1=f"{left:.1f}", x2=f"{right:.1f}", y1=f"{y:.1f}", y2=f"{y:.1f}", class_="limit"))
         chart.labels.take(Box(left, y - 1, right, y + 1))
-    for (_, end, value), (_, _, after) in zip(chart.t.limits, chart.t.limits[1:], strict=False):
-        x = f"{chart.px(end):.1f}"
-        drawn.append(el("line", x1=x, x2=x, y1=f"{chart.py(value):.1f}", y2=f"{chart.py(after):.1f}", class_="limit"))
+    for (_, end, value), (_, _, after) in pairwise(chart.t.limits):
+        turn = f"{chart.px(end):.1f}"
+        drawn.append(
+            el("line", x1=turn, x2=turn, y1=f"{chart.py(value):.1f}", y2=f"{chart.py(after):.1f}", class_="limit")
+        )
     for start, _, value in chart.t.limits:
-        places = [
-            (chart.px(start) + 4, chart.py(value) - 7, "start"),
-            (chart.px(start) + 4, chart.py(value) + 15, "start"),
-        ]
-        drawn += [label for label in [chart.label(places, f"limit {text.configured(value)}", "strong")] if label]
+        x, y = chart.px(start) + 4, chart.py(value)
+        places = [(x, y - 7, "start"), (x, y + 15, "start")]
+        drawn += _some(chart.label(places, f"limit {text.configured(value)}", "strong"))
+    return drawn
+
+
+def _requests(chart: Canvas) -> list[Markup]:
+    drawn: list[Markup] = []
     for start, end, value in chart.t.requests:
-        y = chart.py(value)
+        left, right, y = chart.px(start), chart.px(end), chart.py(value)
         if y < TOP:
             continue
-        line = {"x1": f"{chart.px(start):.1f}", "x2": f"{chart.px(end):.1f}", "y1": f"{y:.1f}", "y2": f"{y:.1f}"}
-        drawn.append(el("line", class_="request", **line))
-        places = [
-            (chart.px(start) + 4, y - 6, "start"),
-            (chart.px(start) + 4, y + 15, "start"),
-            (RIGHT - 4, y - 6, "end"),
-        ]
-        drawn += [label for label in [chart.label(places, f"request {text.configured(value)}", "")] if label]
+        drawn.append(el("line", x1=f"{left:.1f}", x2=f"{right:.1f}", y1=f"{y:.1f}", y2=f"{y:.1f}", class_="request"))
+        places = [(left + 4, y - 6, "start"), (left + 4, y + 15, "start"), (RIGHT - 4, y - 6, "end")]
+        drawn += _some(chart.label(places, f"request {text.configured(value)}", ""))
     return drawn
+
+
+def _some(label: Markup | None) -> list[Markup]:
+    return [] if label is None else [label]
 
 
 def _kills(chart: Canvas) -> list[Markup]:
@@ -295,7 +298,10 @@ def _layer_names(chart: Canvas) -> list[Markup]:
                 )
         found.append((middle, written, layer.edge.token, kind))
     found.reverse()  # from the top down, as y grows
-    low = min(chart.py(under) + 16, BASE - 15 * len(found))
+    edge = chart.py(under)
+    if chart.t.forecast is not None:
+        edge = max(edge, chart.py(float(chart.t.forecast.mid[0])))
+    low = min(edge + 16, BASE - 15 * len(found))
     places = layout.spread([y + 4 for y, *_ in found], 15, max(low, TOP + 12), BASE - 4)
     x = chart.px(chart.t.now) + 10
     drawn = []
@@ -314,8 +320,11 @@ def _fits(chart: Canvas) -> tuple[list[Markup], Markup | None]:
     if not chart.t.fits:
         return [], None
     line = _polyline(chart, chart.t.fits)
-    halo = "halo thin" if chart.t.fit_name == chart.t.line.name else "halo"
-    drawn = [el("path", d=line, class_=halo), el("path", d=line, class_="fit")]
+    # On a dark layer a halo lifts the fit off; on a light one it would cut the measured line, so it is thick instead.
+    if chart.t.fit_name == text.SIGNAL_WORDS["allocated_bytes"]:
+        drawn = [el("path", d=line, class_="halo"), el("path", d=line, class_="fit")]
+    else:
+        drawn = [el("path", d=line, class_="fit bare")]
     growth = text.rate(chart.row["growth_bytes_per_day"], sign=True, digits=2) if is_growing(chart.row) else "no growth"
     written = f"fit on {chart.t.fit_name}: {growth}"
     half = layout.text_width(written, bold=True) / 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import statistics
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote as percent
@@ -31,6 +32,8 @@ _SECTIONS: Final = (
     ("inconclusive", "Not decidable yet", "the next measurement is named for each", 1),
     ("not_leak", "Not a leak", "highest chance of an OOM kill first", 1),
 )
+#: Histories share one window when it is at most this many times the usual one.
+_SIDE_BY_SIDE: Final = 2.5
 _WEEK_MS: Final = 7 * 86_400_000
 
 
@@ -216,7 +219,7 @@ def _window(judgement: Judgement, entries: list[Entry]) -> tuple[str, tuple[int,
     if not spans or extent is None:
         return "History, to limit", None
     first, last = (round(time.timestamp() * 1000) for time in extent)
-    if last - first > 3 * max(spans):
+    if last - first > _SIDE_BY_SIDE * statistics.median(spans):
         return "History, to limit", None
     first = max(first, last - _WEEK_MS)
     return f"{text.hours((last - first) / 3_600_000).replace(' d', ' days')}, to limit", (first, last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -53,7 +54,7 @@ def quality(judgement: Judgement, names: list[str], rows: list[dict[str, Any]]) 
         if row["coverage"] is not None and row["coverage"] < _COMPLETE
     ]
     inferred = [name for name, row in zip(names, rows, strict=True) if row["workload_inferred"]]
-    sources = [text.printable(source) for source in report.sources]
+    sources = _sources(report.sources)
     more = f" and {len(sources) - _SHOWN_SOURCES:,} more" if len(sources) > _SHOWN_SOURCES else ""
     entries: list[tuple[str, object]] = [
         (
@@ -68,7 +69,7 @@ def quality(judgement: Judgement, names: list[str], rows: list[dict[str, Any]]) 
     notes = [text.printable(note) for note in report.notes()]
     entries.append(
         (
-            "Not used or not found",
+            "Not used, not found, assumed",
             el("ul", *(el("li", note) for note in notes), class_="plain") if notes else "nothing",
         ),
     )
@@ -79,6 +80,17 @@ def quality(judgement: Judgement, names: list[str], rows: list[dict[str, Any]]) 
         _findings(judgement),
         class_="data",
     )
+
+
+def _sources(found: tuple[str, ...]) -> list[str]:
+    """Name what was read; many files of one folder count as the folder."""
+    if len(found) <= _SHOWN_SOURCES:
+        return [text.printable(source) for source in found]
+    folders = Counter(source.rpartition("/")[0] or source for source in found)
+    return [
+        text.printable(folder) + (f" ({text.count(amount, 'file')})" if amount > 1 else "")
+        for folder, amount in folders.items()
+    ]
 
 
 def _findings(judgement: Judgement) -> Markup | None:

@@ -135,7 +135,8 @@ padding:3px 0;text-align:right;white-space:normal}
 .rm .workloads>tbody>.unfolded{border:0}.rm .short{-webkit-line-clamp:3}
 .rm .card{padding:12px;margin:8px 0 16px}.rm h3{font-size:20px}.rm .who{display:block;margin-top:6px}
 .rm .chart h4 .note{display:block;margin:0}.rm .data dl{grid-template-columns:minmax(0,1fr)}
-.rm .evidence .weight{display:none}}
+.rm .evidence .weight{display:none}
+.rm .evidence .n{white-space:normal}.rm .evidence td:nth-child(3){max-width:34vw}}
 """
 
 _PRINT: Final = f"""
@@ -177,8 +178,9 @@ const follow = () => {
     links.find(link => decodeURIComponent(link.dataset.card) === decodeURIComponent(name));
   if (found) { open(found, true); label(); document.getElementById(found.dataset.card).scrollIntoView(); }
 };
-for (const link of links) {
-  open(link, link.dataset.open === "1");
+const narrow = matchMedia("(max-width:640px)").matches;
+for (const [at, link] of links.entries()) {
+  open(link, link.dataset.open === "1" && !(narrow && at));
   link.setAttribute("role", "button");
   link.addEventListener("click", event => {
     const on = link.getAttribute("aria-expanded") !== "true";
