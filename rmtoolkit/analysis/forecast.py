@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -119,6 +119,39 @@ def growth_against_limit(opinion: Opinion) -> Growth | None:
         shared = opinion.readings["shmem_bytes"]
         return Growth(shared["growth_per_day"], shared["growth_error_per_day"], level, shared["noise"] or 0.0)
     return Growth(row["growth_per_day"], row["growth_error_per_day"], level, row["noise"] or 0.0)
+
+
+def from_now(growth: Growth | None, main: Opinion, last: Opinion) -> Growth | None:
+    """Start the forecast where the container is now, which may be a younger life than the one judged.
+
+    Parameters
+    ----------
+    growth
+        As the judged life shows it.
+    main
+        The judged life.
+    last
+        The youngest life of the same container.
+
+    Returns
+    -------
+    Growth or None
+        The same growth, from the level of the youngest life; from a new start when that was killed.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.opinion import Opinion
+    >>> from_now(None, Opinion({}, {}, None), Opinion({}, {}, None)) is None
+    True
+    """
+    if growth is None or (last is main and last.life["ended"] == "running"):
+        return growth
+    whole = main.readings["footprint_bytes"]
+    beside = max(whole["top"] - growth.level_bytes, 0.0)
+    if last.life["ended"] == "running" and last.life["last_bytes"] is not None:
+        return replace(growth, level_bytes=max(last.life["last_bytes"] - beside, 0.0))
+    begun = max(whole["begun"] - beside, 0.0)
+    return replace(growth, level_bytes=begun)
 
 
 def look_ahead(

@@ -254,7 +254,7 @@ def judge(recording: Recording | pl.DataFrame, heap: object | None = None) -> Ju
     rejected = findings.filter(pl.col("rejected")).select("container_id", "signal").unique()
     readings = signals.read(cut, recording, rejected)
     opinions = _opinions(cut.table, readings.table, recording)
-    facts = _Facts(recording, cut.table, findings)
+    facts = _Facts(recording, cut.table, findings, opinions)
     pools = {container: pooling.pool_lives(found) for container, found in opinions.items()}
     judged = [
         (opinion.life["life_row"], opinion.signal)
@@ -323,7 +323,14 @@ def _opinions(table: pl.DataFrame, readings: pl.DataFrame, recording: Recording)
 class _Facts:
     """Look-ups shared by all rows."""
 
-    def __init__(self, recording: Recording, table: pl.DataFrame, findings: pl.DataFrame) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        table: pl.DataFrame,
+        findings: pl.DataFrame,
+        opinions: dict[int, list[Opinion]],
+    ) -> None:
+        self.opinions = opinions
         self.recording = recording
         self.findings = findings
         self.about = {row["container_id"]: row for row in recording.containers.iter_rows(named=True)}
@@ -373,6 +380,8 @@ def _row(
     probability = min(max(pool.growing + _UNRESOLVED_LEAKS * pool.unresolved, 1 - surest), surest)
     limit = main.life["limit_bytes"] if main is not None and main.life else about["limit_bytes"]
     growth = forecast.growth_against_limit(main) if main is not None else None
+    if main is not None and main.life:
+        growth = forecast.from_now(growth, main, facts.opinions[shown][-1])
     goes_on = _goes_on(pool, verdict)
     outlook = forecast.Outlook("unknown", None, None, None, None)
     path = pl.DataFrame(schema=forecast.FORECAST)
