@@ -239,7 +239,9 @@ class Recording:
                 msg = "Give either start or last, not both."
                 raise RmtoolkitError(msg)
             stop = high if high is not None else self.samples["time"].max()
-            low = stop - parse_duration(last) if isinstance(stop, dt.datetime) else None
+            length = parse_duration(last)
+            # Longer than the calendar reaches back is as long as there is anything.
+            low = stop - length if isinstance(stop, dt.datetime) and length < stop - _EARLIEST else None
         if low is not None and high is not None and high < low:
             msg = f"The window ends ({high.isoformat()}) before it starts ({low.isoformat()})."
             raise RmtoolkitError(msg)
@@ -253,19 +255,8 @@ class Recording:
         ]
         samples = self.samples.filter(*inside) if inside else self.samples
         kept = self.containers.filter(pl.col("container_id").is_in(samples["container_id"].unique().implode()))
-        before = self.events.filter(pl.col("time") <= high) if high is not None else self.events
-        for kind in ("limit", "request"):
-            column = f"{kind}_bytes"
-            then = (
-                before.filter(pl.col("kind") == kind)
-                .group_by("container_id", maintain_order=True)
-                .agg(pl.col("value_bytes").last().alias("then"), pl.lit(value=True).alias("changed"))
-            )
-            kept = (
-                kept.join(then, on="container_id", how="left", maintain_order="left")
-                .with_columns(pl.when("changed").then("then").otherwise(column).alias(column))
-                .drop("then", "changed")
-            )
+        if high is not None:
+            kept = _settings_at(kept, self.events, high)
         ids = kept["container_id"].implode()
         events = self.events.filter(*inside, pl.col("container_id").is_in(ids))
         return replace(self, containers=kept, samples=samples, events=events)
@@ -382,6 +373,29 @@ class Recording:
         )
 
 
+def _settings_at(containers: pl.DataFrame, events: pl.DataFrame, end: dt.datetime) -> pl.DataFrame:
+    """Give containers the limits and requests they had at an instant."""
+    for kind in ("limit", "request"):
+        column = f"{kind}_bytes"
+        changes = events.filter(pl.col("kind") == kind)
+        then = (
+            changes.filter(pl.col("time") <= end)
+            .group_by("container_id", maintain_order=True)
+            .agg(pl.col("value_bytes").last().alias("then"), pl.lit(value=True).alias("set"))
+        )
+        later = changes.filter(pl.col("time") > end).select("container_id", later=pl.lit(value=True)).unique()
+        containers = containers.join(then, on="container_id", how="left", maintain_order="left")
+        containers = containers.join(later, on="container_id", how="left", maintain_order="left")
+        # What was set only later says nothing about what held before.
+        unknown = pl.col("set").is_null() & pl.col("later").is_not_null()
+        containers = containers.with_columns(
+            pl.when(pl.col("set") | unknown).then("then").otherwise(column).alias(column),
+            *([(pl.col("limit_known") & ~unknown).alias("limit_known")] if kind == "limit" else []),
+        ).drop("then", "set", "later")
+    return containers
+
+
+_EARLIEST: Final = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 _SHOWN_CONTAINERS: Final = 20
 
 
@@ -497,23 +511,29 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         raise RmtoolkitError(msg)
     if len(parts) == 1:
         return parts[0]
-    shifts: list[int] = []
+    # Provisional ids rise with the end of the recordings: of two limits the later one counts.
+    shifts: dict[int, int] = {}
     total = 0
-    for part in parts:
-        shifts.append(total)
-        total += int(part.containers["container_id"].max() or 0) + 1  # type: ignore[arg-type]
+    for index in sorted(range(len(parts)), key=lambda index: _end(parts[index])):
+        shifts[index] = total
+        total += parts[index].containers.select(pl.col("container_id").max().fill_null(0).cast(pl.Int64)).item() + 1
 
     def stack(name: str) -> pl.DataFrame:
         frames: list[pl.DataFrame] = [getattr(part, name) for part in parts]
         return pl.concat(
-            frame.with_columns(pl.col("container_id") + pl.lit(shift, dtype=pl.UInt32))
-            for frame, shift in zip(frames, shifts, strict=True)
+            frame.with_columns(pl.col("container_id") + pl.lit(shifts[index], dtype=pl.UInt32))
+            for index, frame in enumerate(frames)
         )
 
     report = parts[0].report
     for part in parts[1:]:
         report = report.joined(part.report)
     return normalise(stack("containers"), stack("samples"), stack("events"), report)
+
+
+def _end(recording: Recording) -> dt.datetime:
+    last = recording.samples["time"].max()
+    return last if isinstance(last, dt.datetime) else _EARLIEST
 
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:

@@ -1,4 +1,7 @@
-"""Settings for all tests. In CI nothing may be skipped: there a skip is a failure, so that a missing tool cannot hide a broken test."""
+"""Settings for all tests.
+
+In CI nothing may be skipped: there a skip is a failure, so that a missing tool cannot hide a broken test.
+"""
 
 from __future__ import annotations
 

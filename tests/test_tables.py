@@ -225,7 +225,7 @@ def test_numbers_of_any_type_become_int64(dtype: pl.DataType) -> None:
     ],
 )
 def test_a_limit_is_known_none_or_unknown(limits: list[Any], limit: int | None, known: bool) -> None:
-    """ "No limit" and "limit unknown" are different things, however a source writes them."""
+    """That none is set and that it is unknown are different things, however a source writes them."""
     recording = read(time=[0, 60], rss_bytes=[1, 2], limit_bytes=pl.Series(limits))
     assert recording.containers.select("limit_bytes", "limit_known").row(0) == (limit, known)
 

@@ -1,0 +1,516 @@
+"""The Recording: its laws, what it shows, and what it refuses."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError
+from rmtoolkit.recording import Report, as_recording
+from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, SIGNALS, empty
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+START = 1_700_000_000
+PODS = ("api-7d4b9c8f6d-m8rtz", "db-0", "solo")
+
+
+def instant(second: int) -> dt.datetime:
+    """An instant so many seconds after the start."""
+    return dt.datetime.fromtimestamp(START + second, dt.UTC)
+
+
+@st.composite
+def recordings(draw: st.DrawFn, signals: tuple[str, ...] = ("rss_bytes", "allocated_bytes")) -> rm.Recording:
+    """Small recordings of up to three pods, with limits that change, restarts and odd values."""
+    rows = draw(
+        st.lists(
+            st.fixed_dictionaries(
+                {
+                    "time": st.integers(START, START + 20),
+                    "pod": st.sampled_from(PODS),
+                    "limit_bytes": st.sampled_from([None, 1 << 29, 1 << 30]),
+                    "restarts_total": st.sampled_from([None, 0, 1, 2]),
+                    **{name: st.one_of(st.none(), st.integers(0, 1 << 40)) for name in signals},
+                },
+            ),
+            min_size=1,
+            max_size=20,
+        ),
+    )
+    whole = dict.fromkeys(("time", "limit_bytes", "restarts_total", *signals), pl.Int64)
+    return rm.Recording.from_frame(pl.DataFrame(rows, schema_overrides=whole))
+
+
+def kept(recording: rm.Recording) -> list[tuple[Any, ...]]:
+    """Samples as rows that name their pod, whatever the ids are."""
+    joined = recording.samples.join(recording.containers.select("container_id", "pod"), on="container_id")
+    return joined.select("pod", "time", "rss_bytes", "allocated_bytes").sort(pl.all()).rows()
+
+
+@given(recordings())
+def test_a_recording_is_sorted_and_has_no_doubles(recording: rm.Recording) -> None:
+    """Nothing downstream has to sort or dedupe again."""
+    keys = recording.samples.select("container_id", "time").rows()
+    assert keys == sorted(set(keys))
+    assert recording.containers["container_id"].to_list() == list(range(recording.containers.height))
+    times = recording.events.select("container_id", "time").rows()
+    assert times == sorted(times)
+    assert recording.samples.select(
+        pl.any_horizontal(pl.col(name).is_not_null() for name in SIGNALS).all(),
+    ).item()
+
+
+@given(recordings())
+def test_parquet_gives_the_same_recording_back(
+    tmp_path_factory: pytest.TempPathFactory, recording: rm.Recording
+) -> None:
+    """Samples, containers, events and report all survive, types included."""
+    path = recording.write(tmp_path_factory.mktemp("written") / "a.parquet")
+    again = rm.read_recording(path)
+    assert again == recording
+    assert again.samples.schema == SAMPLES
+    assert [file.name for file in path.parent.iterdir()] == ["a.parquet"]
+
+
+@given(recordings(), st.integers(-5, 25), st.integers(-5, 25))
+def test_a_window_keeps_what_lies_inside(recording: rm.Recording, one: int, other: int) -> None:
+    """Both ends included, nothing else, and windows of windows are windows."""
+    first, last = sorted((one, other))
+    window = recording.window(instant(first), instant(last))
+    expected = recording.samples.filter(pl.col("time").is_between(instant(first), instant(last)))
+    assert window.samples.equals(expected)
+    assert set(window.containers["container_id"]) == set(expected["container_id"])
+    assert window.events["time"].is_between(instant(first), instant(last)).all()
+    assert window.window(instant(first), instant(last)) == window
+    assert recording.window(instant(first)).window(None, instant(last)).samples.equals(expected)
+
+
+@given(recordings())
+def test_an_open_window_is_the_whole(recording: rm.Recording) -> None:
+    """No bounds keep every container that has samples."""
+    assert recording.window().samples.equals(recording.samples)
+    assert (
+        recording.window()
+        .events.filter(
+            ~pl.col("container_id").is_in(recording.samples["container_id"].implode()),
+        )
+        .is_empty()
+    )
+
+
+@given(recordings(), st.sampled_from(["api", "db", "solo", "none"]))
+def test_filters_split_a_recording(recording: rm.Recording, workload: str) -> None:
+    """What a filter keeps and what its opposite keeps are together the whole."""
+    inside = recording.filter(workload=workload)
+    outside = recording.filter(pl.col("workload") != workload)
+    assert set(inside.containers["workload"]) <= {workload}
+    for name in ("containers", "samples", "events"):
+        whole = getattr(recording, name)
+        parts = pl.concat([getattr(inside, name), getattr(outside, name)])
+        assert parts.sort("container_id", maintain_order=True).equals(whole)
+
+
+@given(recordings())
+def test_a_recording_put_to_itself_is_itself(recording: rm.Recording) -> None:
+    """Nothing is doubled; only the report counts what came twice."""
+    twice = rm.concat([recording, recording])
+    assert twice.samples.equals(recording.samples)
+    assert twice.containers.equals(recording.containers)
+    assert twice.events.equals(recording.events)
+
+
+@given(recordings(), st.integers(0, 20))
+def test_two_windows_put_together_are_the_whole(recording: rm.Recording, cut: int) -> None:
+    """A recording pulled in two pieces is the recording pulled at once."""
+    pieces = [recording.window(None, instant(cut)), recording.window(instant(cut + 1), None)]
+    assert kept(rm.concat(pieces)) == kept(recording)
+
+
+@given(recordings(("rss_bytes",)), recordings(("allocated_bytes",)))
+def test_concat_of_different_signals_does_not_depend_on_order(one: rm.Recording, other: rm.Recording) -> None:
+    """Where no value is said twice, either may come first."""
+    first, second = rm.concat([one, other]), rm.concat([other, one])
+    assert first.samples.equals(second.samples)
+    for name in ("rss_bytes", "allocated_bytes"):
+        assert first.samples[name].count() == one.samples[name].count() + other.samples[name].count()
+
+
+@given(recordings(), recordings(), recordings())
+def test_concat_is_associative(one: rm.Recording, two: rm.Recording, three: rm.Recording) -> None:
+    """It does not matter which pieces are put together first."""
+    assert kept(rm.concat([rm.concat([one, two]), three])) == kept(rm.concat([one, rm.concat([two, three])]))
+
+
+def test_where_two_recordings_differ_the_later_wins_and_it_is_counted() -> None:
+    """The report says how many values were given twice."""
+    one, two = (
+        rm.Recording.from_frame(pl.DataFrame({"time": [0, 60], "pod": ["db-0"] * 2, "rss_bytes": values}))
+        for values in ([1, 2], [3, None])
+    )
+    both = rm.concat([one, two])
+    assert both.samples["rss_bytes"].to_list() == [3, 2]
+    assert both.report.left_out == {"rows without any value": 1, "values given twice for one instant": 1}
+
+
+def test_kubectl_and_prometheus_speak_of_one_pod() -> None:
+    """A log without uid and owner joins the export that has them; each signal keeps its own instants."""
+    name = {"namespace": ["shop"] * 2, "pod": [PODS[0]] * 2, "container": ["app"] * 2}
+    kubectl = rm.Recording.from_frame(
+        pl.DataFrame(
+            {"time": [0, 60], **name, "working_set_bytes": [1 << 20, 2 << 20], "quantum_bytes": [1 << 20] * 2}
+        ),
+        source="kubectl top",
+    )
+    prometheus = rm.Recording.from_frame(
+        pl.DataFrame(
+            {
+                "time": [5, 60],
+                **name,
+                "pod_uid": ["u1"] * 2,
+                "workload": ["checkout"] * 2,
+                "allocated_bytes": [7, 8],
+                "limit_bytes": [1 << 30] * 2,
+            },
+        ),
+        source="prometheus",
+    )
+    for parts in ([kubectl, prometheus], [prometheus, kubectl]):
+        both = rm.concat(parts)
+        assert both.containers.select(
+            "workload", "workload_inferred", "pod_uid", "limit_bytes", "limit_known"
+        ).rows() == [
+            ("checkout", False, "u1", 1 << 30, True),
+        ]
+        assert both.samples.select("working_set_bytes", "allocated_bytes").rows() == [
+            (1 << 20, None),
+            (None, 7),
+            (2 << 20, 8),
+        ]
+        assert set(both.report.sources) == {"kubectl top", "prometheus"}
+
+
+def test_an_owner_read_by_the_users_pattern_survives_concat() -> None:
+    """Putting recordings together does not infer again what was inferred with a pattern."""
+    frame = pl.DataFrame({"time": [0], "pod": ["shop_cart.7"], "rss_bytes": [1]})
+    parts = [
+        rm.Recording.from_frame(frame.with_columns(pl.col("time") + shift), workload_pattern=r"_(?P<workload>\w+)\.")
+        for shift in (0, 60)
+    ]
+    assert rm.concat(parts).containers.select("workload", "workload_inferred").rows() == [("cart", True)]
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["in-order", "turned"])
+def test_the_later_limit_counts_whatever_the_order(turned: bool) -> None:
+    """Last week's recording put after this week's does not bring last week's limit back."""
+    weeks = [
+        rm.Recording.from_frame(
+            pl.DataFrame({"time": [time], "pod": ["db-0"], "rss_bytes": [1], "limit_bytes": [limit]})
+        )
+        for time, limit in ((START, 1 << 29), (START + 604_800, 1 << 30))
+    ]
+    assert rm.concat(weeks[::-1] if turned else weeks).containers["limit_bytes"].to_list() == [1 << 30]
+
+
+def test_concat_of_nothing_is_an_error() -> None:
+    """There is no empty recording to stand for it."""
+    with pytest.raises(RmtoolkitError, match="no recording"):
+        rm.concat([])
+
+
+LIMITS = pl.DataFrame(
+    {
+        "time": [START, START + 10, START + 20],
+        "pod": ["db-0"] * 3,
+        "rss_bytes": [1, 2, 3],
+        "limit_bytes": [1 << 28, 1 << 29, 1 << 30],
+    },
+)
+
+
+@pytest.mark.parametrize(("end", "limit"), [(5, 1 << 28), (10, 1 << 29), (15, 1 << 29), (20, 1 << 30)], ids=str)
+def test_a_window_has_the_limit_of_its_end(end: int, limit: int) -> None:
+    """A limit raised later is not the limit of the week before."""
+    window = rm.Recording.from_frame(LIMITS).window(None, instant(end))
+    assert window.containers["limit_bytes"].to_list() == [limit]
+
+
+def test_a_limit_set_after_the_window_is_not_known_in_it() -> None:
+    """Where only the later change is on record, the window's limit is unknown, not the later one."""
+    recording = rm.Recording.from_frame(
+        LIMITS.drop("limit_bytes").with_columns(limit_bytes=pl.lit(1 << 30)),
+        events=pl.DataFrame({"time": [START + 15], "kind": ["limit"], "value_bytes": [1 << 30]}),
+    )
+    window = recording.window(None, instant(10))
+    assert window.containers.select("limit_bytes", "limit_known").row(0) == (None, False)
+    assert recording.window().containers.select("limit_bytes", "limit_known").row(0) == (1 << 30, True)
+
+
+def test_the_last_stretch_ends_with_the_last_sample() -> None:
+    """`last` counts back from the last sample, or from the given end."""
+    recording = rm.Recording.from_frame(LIMITS)
+    assert recording.window(last="10s").samples["rss_bytes"].to_list() == [2, 3]
+    assert recording.window(last=dt.timedelta(seconds=10), end=instant(10)).samples["rss_bytes"].to_list() == [1, 2]
+    assert recording.window(last="9999w").samples.height == 3
+    assert recording.window(last="200000w").samples.height == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        pytest.param({"start": "2026-01-02", "end": "2026-01-01"}, "ends .* before it starts", id="backwards"),
+        pytest.param({"start": "2026-01-02", "last": "1d"}, "either start or last", id="both"),
+        pytest.param({"last": "a while"}, "is no duration", id="no-duration"),
+        pytest.param({"end": "tomorrow"}, "is no time", id="no-time"),
+    ],
+)
+def test_windows_that_make_no_sense_are_refused(options: dict[str, str], match: str) -> None:
+    """The message says what is wrong with the window."""
+    with pytest.raises(RmtoolkitError, match=match):
+        rm.Recording.from_frame(LIMITS).window(**options)
+
+
+def test_a_window_of_nothing_is_an_empty_recording() -> None:
+    """An hour without samples has no containers, and every view of it still works."""
+    nothing = rm.Recording.from_frame(LIMITS).window("2020-01-01", "2020-01-02")
+    assert repr(nothing) == "<Recording: 0 containers, 0 samples>"
+    assert nothing.frame().is_empty()
+    assert nothing.completeness().is_empty()
+    assert "0 containers" in nothing._repr_html_()
+    assert nothing.window(last="1d").samples.is_empty()
+    assert rm.validate(nothing).is_empty()
+    assert rm.concat([nothing, nothing]).samples.schema == SAMPLES
+
+
+def test_filter_takes_values_lists_and_expressions() -> None:
+    """All conditions hold at once."""
+    frame = pl.DataFrame({"time": [0] * 3, "namespace": ["a", "a", "b"], "pod": PODS, "rss_bytes": [1, 2, 3]})
+    recording = rm.Recording.from_frame(frame)
+    assert recording.filter(namespace="a", workload=["db", "solo"]).containers["pod"].to_list() == ["db-0"]
+    assert recording.filter(pl.col("pod").str.starts_with("s"), namespace="b").containers["pod"].to_list() == ["solo"]
+    assert recording.filter() == recording
+    assert recording.filter(container_id=0).containers.height == 1
+
+
+def test_a_filter_on_no_column_suggests_one() -> None:
+    """The nearest column is named."""
+    with pytest.raises(ColumnError, match="did you mean 'workload'"):
+        rm.Recording.from_frame(LIMITS).filter(workloads="db")
+
+
+def test_the_joined_frame_is_tidy() -> None:
+    """Identity, limits, time and every signal that has a value; one row per sample."""
+    recording = rm.Recording.from_frame(LIMITS)
+    frame = recording.frame()
+    assert frame.height == 3
+    assert frame.columns[-2:] == ["time", "rss_bytes"]
+    assert frame["limit_bytes"].unique().to_list() == [1 << 30]
+
+
+def test_completeness_counts_the_scrapes_that_were_due() -> None:
+    """Three of four minutes is three quarters; one sample says nothing."""
+    frame = pl.DataFrame(
+        {"time": [0, 60, 120, 240, 0], "pod": ["a-0"] * 4 + ["b-0"], "rss_bytes": [1] * 5, "load": [1.0] * 5},
+    )
+    found = rm.Recording.from_frame(frame).completeness()
+    assert found.select("samples", "expected", "coverage").rows() == [(4, 5, 0.8), (1, None, None)]
+
+
+def test_the_repr_says_what_is_inside() -> None:
+    """One line: containers, samples, and from when to when in UTC."""
+    assert repr(rm.Recording.from_frame(LIMITS)) == (
+        "<Recording: 1 container, 3 samples, 2023-11-14 22:13 to 2023-11-14 22:13 UTC>"
+    )
+
+
+class _Tags(HTMLParser):
+    """Collect tags and text, and check that tags close in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert not [name for name, _ in attrs if name.startswith("on")]
+        self.tags.add(tag)
+        if tag != "br":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_notebook_shows_what_is_there_and_what_is_not() -> None:
+    """Signals, events, limits, coverage, and everything that was left out."""
+    frame = LIMITS.with_columns(rss_bytes=pl.Series([1.0, float("nan"), 3.0]), colour=pl.lit("red"))
+    page = _Tags()
+    page.feed(rm.Recording.from_frame(frame)._repr_html_())
+    assert page.open == []
+    for text in (
+        "1 container",
+        "signals: rss",
+        "3 limit",
+        "1,024",
+        "columns not used: 'colour'",
+        "1 values that were NaN",
+    ):
+        assert text in page.text
+
+
+def test_the_notebook_escapes_hostile_names() -> None:
+    """A pod called like a script is shown, not run."""
+    evil = '<script>alert(1)</script><img src=x onerror="alert(2)">'
+    frame = pl.DataFrame({"time": [0], "pod": [evil], "namespace": [evil], "rss_bytes": [1], evil: [0]})
+    page = _Tags()
+    page.feed(rm.Recording.from_frame(frame)._repr_html_())
+    assert page.tags <= {"div", "p", "b", "br", "table", "thead", "tbody", "tr", "th", "td", "ul", "li"}
+    assert evil in page.text
+
+
+def test_a_large_fleet_is_not_all_shown() -> None:
+    """Twenty containers and a count of the others."""
+    frame = pl.DataFrame({"time": [0] * 2_000, "pod": [f"db-{n}" for n in range(2_000)], "rss_bytes": [1] * 2_000})
+    text = rm.Recording.from_frame(frame)._repr_html_()
+    assert text.count("<tr>") == 21
+    assert "and 1,980 more containers" in text
+
+
+def test_a_recording_checks_its_schemas() -> None:
+    """A frame that was put together by hand is refused with what differs and how to do it."""
+    frames: dict[str, Any] = {"containers": empty(CONTAINERS), "samples": empty(SAMPLES), "events": empty(EVENTS)}
+    assert rm.Recording(**frames).samples.is_empty()
+    wrong = frames | {"samples": empty(SAMPLES).with_columns(pl.col("rss_bytes").cast(pl.UInt64), extra=pl.lit(1))}
+    with pytest.raises(RmtoolkitError, match=r"rss_bytes is UInt64, not Int64; extra is unknown.*from_frame"):
+        rm.Recording(**wrong)
+    turned = frames | {"events": empty(EVENTS).select(reversed(EVENTS.names()))}
+    with pytest.raises(RmtoolkitError, match=r"events frame .* the order differs"):
+        rm.Recording(**turned)
+
+
+def test_a_recording_equals_only_a_recording() -> None:
+    """Frames and reports decide; it has no hash, since frames have none."""
+    recording = rm.Recording.from_frame(LIMITS)
+    assert recording == rm.Recording.from_frame(LIMITS)
+    assert recording != rm.Recording.from_frame(LIMITS, source="elsewhere")
+    assert recording != "a recording"
+    with pytest.raises(TypeError):
+        hash(recording)
+
+
+def test_every_function_takes_a_recording_or_a_frame() -> None:
+    """The recording itself comes back untouched."""
+    recording = rm.Recording.from_frame(LIMITS)
+    assert as_recording(recording) is recording
+    assert as_recording(LIMITS) == recording
+    assert as_recording(LIMITS.lazy()) == recording
+    assert as_recording(LIMITS.to_pandas()) == recording
+
+
+def test_a_written_recording_is_a_tidy_table_for_others(tmp_path: Path) -> None:
+    """Any Parquet reader sees names, times and signals."""
+    path = rm.Recording.from_frame(LIMITS).write(tmp_path / "a.parquet")
+    table = pl.read_parquet(path)
+    assert table.select("workload", "pod", "rss_bytes").row(0) == ("db", "db-0", 1)
+
+
+def test_writing_replaces_the_file_whole(tmp_path: Path) -> None:
+    """The old file is there until the new one is; a failed write leaves nothing behind."""
+    path = tmp_path / "a.parquet"
+    path.write_text("old")
+    rm.Recording.from_frame(LIMITS).write(path)
+    assert rm.read_recording(path).samples.height == 3
+    with pytest.raises(OSError, match="missing"):
+        rm.Recording.from_frame(LIMITS).write(tmp_path / "missing" / "a.parquet")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.parquet"]
+
+
+def _foreign(path: Path) -> None:
+    pl.DataFrame({"a": [1]}).write_parquet(path)
+
+
+def _broken_metadata(path: Path) -> None:
+    pl.DataFrame({"a": [1]}).write_parquet(path, metadata={"rmtoolkit.recording": '{"containers": 3}'})
+
+
+def _no_object(path: Path) -> None:
+    pl.DataFrame({"a": [1]}).write_parquet(path, metadata={"rmtoolkit.recording": "[]"})
+
+
+def _of_the_future(path: Path) -> None:
+    rm.Recording.from_frame(LIMITS).write(path)
+    kept = json.loads(pl.read_parquet_metadata(path)["rmtoolkit.recording"])
+    kept["report"] = json.dumps({"colour": "red"})
+    pl.read_parquet(path).write_parquet(path, metadata={"rmtoolkit.recording": json.dumps(kept)})
+
+
+def _truncated(path: Path) -> None:
+    rm.Recording.from_frame(LIMITS).write(path)
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        pytest.param(lambda path: path.write_bytes(b""), "expected a recording in Parquet", id="empty"),
+        pytest.param(lambda path: path.write_bytes(b"<html>login"), "expected a recording in Parquet", id="html"),
+        pytest.param(
+            lambda path: path.write_bytes(b"PAR1" + bytes(200)), "expected a recording in Parquet", id="zeros"
+        ),
+        pytest.param(_truncated, "expected a recording in Parquet", id="truncated"),
+        pytest.param(_foreign, "found 'another Parquet file'.*Use rm.read", id="another"),
+        pytest.param(_broken_metadata, "expected a recording in Parquet", id="broken-metadata"),
+        pytest.param(_no_object, "expected a recording in Parquet", id="no-object"),
+        pytest.param(_of_the_future, "expected a recording in Parquet", id="of-the-future"),
+        pytest.param(lambda path: path.mkdir(), "expected a recording in Parquet", id="a-folder"),
+    ],
+)
+def test_what_is_no_recording_is_refused(tmp_path: Path, make: Any, match: str) -> None:
+    """One line that names the file, what was found and what was expected."""
+    path = tmp_path / "a.parquet"
+    make(path)
+    with pytest.raises(ReadError, match=match) as caught:
+        rm.read_recording(path)
+    assert "a.parquet" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_not_there(tmp_path: Path) -> None:
+    """The usual error says so."""
+    with pytest.raises(FileNotFoundError):
+        rm.read_recording(tmp_path / "a.parquet")
+
+
+def test_reports_join_without_repeating_themselves() -> None:
+    """Counts are summed, lines are kept once and in order."""
+    one = Report(sources=("a",), asked="x", missing=("limits",), left_out={"NaN": 1}, partial=("cut",), warnings=("w",))
+    two = Report(sources=("b", "a"), asked="x", missing=("limits", "uid"), left_out={"NaN": 2, "odd": 1})
+    assert one.joined(two) == Report(
+        sources=("a", "b"),
+        asked="x",
+        missing=("limits", "uid"),
+        left_out={"NaN": 3, "odd": 1},
+        partial=("cut",),
+        warnings=("w",),
+    )
+    assert one.joined(two).notes() == (
+        "partial: cut",
+        "missing: limits",
+        "missing: uid",
+        "left out: 3 NaN",
+        "left out: 1 odd",
+        "w",
+    )
