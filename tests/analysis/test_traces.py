@@ -174,7 +174,7 @@ def test_trace_16_staircase(variant: str, seed: int) -> None:
 @seeds
 @variants("one_tau", "log")
 def test_trace_17_unfinished_growth(variant: str, seed: int) -> None:
-    """Growth that slows down but has not ended is open, and the answer says how long to wait."""
+    """Growth that slows down but has not ended is open, never bounded, and the answer says how long to wait."""
     row = check(traces.unfinished(variant, seed))
     assert "Wait until" in row["next_step"]
 

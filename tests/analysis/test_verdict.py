@@ -389,6 +389,20 @@ def test_inconclusive_says_what_would_settle_it(shape: str) -> None:
         assert shape == "random"
 
 
+@pytest.mark.parametrize("seed", range(6), ids="seed{}".format)
+def test_growth_over_a_flat_heap_keeps_its_risk(seed: int) -> None:
+    """Whatever the shape competition doubts, 400 MiB an hour towards a limit four hours away is no small risk."""
+    t = hours(4, 30)
+    rng = np.random.default_rng(9000 + seed)
+    heap = 300 * MI * (1 + ar1(rng, len(t), 0.006, 0.8))
+    above = (60 + 400 * t) * MI * (1 + ar1(rng, len(t), 0.006, 0.8))
+    signals = {"allocated_bytes": heap, "anon_bytes": heap + above, "working_set_bytes": heap + above + 20 * MI}
+    row = row_of(record(t, signals, limit_bytes=int(3.6 * GI), restarts_total=0))
+    assert row["verdict"] != "leak"
+    assert row["limit_outlook"] != "bounded"
+    assert row["oom_probability_7d"] > 0.3
+
+
 # What must not break it
 
 

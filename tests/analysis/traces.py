@@ -271,7 +271,7 @@ def unfinished(variant: str, seed: int) -> Trace:
     t = hours(12, 60)
     u = t / 12
     curve = 150 + 200 * saturate(u, rng.uniform(0.85, 1.1)) if variant == "one_tau" else 150 + 45 * np.log1p(u / 0.06)
-    return Trace(footprint(t, curve * MI, rng), OPEN)
+    return Trace(footprint(t, curve * MI, rng, limit=GI), OPEN, outlooks=frozenset({"unknown", "reaches"}))
 
 
 def warm_up_flat_then_leak(variant: str, seed: int) -> Trace:
