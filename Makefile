@@ -6,10 +6,10 @@ STAMP := .venv/.installed
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
 CHECKED := rmtoolkit tests data/lab
 
-.PHONY: help install demo test check notebooks bench
+.PHONY: help install demo test check notebooks bench bench-leaks
 
 help: ## List what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Make .venv with every extra, as requirements.lock says (make does this by itself when needed)
 
@@ -32,6 +32,9 @@ notebooks: $(STAMP) ## Open the notebooks in JupyterLab
 
 bench: $(STAMP) ## Run and print every benchmark
 	@for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done
+
+bench-leaks: $(STAMP) ## Score the verdicts, and the rules that others use, on the dev part of the corpus
+	@$(BIN)/python tests/benchmarks/leak_or_not.py --part dev
 
 # uv when there is one that runs, else venv and pip. A shim that points nowhere counts as missing: each is tried.
 $(STAMP): pyproject.toml requirements.lock
