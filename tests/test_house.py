@@ -1,0 +1,211 @@
+"""Rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+import rmtoolkit as rm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PACKAGE: Final = sorted((ROOT / "rmtoolkit").rglob("*.py"))
+TESTS: Final = sorted(path for path in (ROOT / "tests").rglob("test_*.py"))
+NOTEBOOKS: Final = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+#: What each part of the package may import. What stands nowhere is core: the recording and what it is made of.
+LAYERS: Final = {
+    "core": {"core"},
+    "validation": {"core", "validation"},
+    "loaders": {"core", "loaders"},
+    "analysis": {"core", "validation", "analysis"},
+    "views": {"core", "validation", "analysis", "views"},
+    "demo": {"core", "validation", "loaders", "analysis", "views"},
+    "cli": {"core", "validation", "loaders", "analysis", "views", "demo"},
+}
+#: Slow to import, and used by few.
+HEAVY: Final = {"altair", "IPython", "ipywidgets", "numba", "pandas", "prometheus_api_client", "pyarrow", "requests"}
+#: Not for the layers that compute.
+PICTURES: Final = {"altair", "IPython", "ipywidgets", "vl_convert"}
+
+
+def short(path: Path) -> str:
+    """The path as people say it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def layer(module: str) -> str:
+    """The layer that a module of the package belongs to."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in LAYERS else "core"
+
+
+def imports(path: Path) -> Iterator[str]:
+    """All modules that a file imports, wherever the import stands."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            yield from (f"{module}.{alias.name}" if module == "rmtoolkit" else module for alias in node.names)
+
+
+@pytest.mark.parametrize("path", TESTS, ids=short)
+def test_every_test_says_in_a_sentence_what_it_shows(path: Path) -> None:
+    """Each test function has a docstring that begins with one sentence."""
+    silent = [
+        node.name
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test")
+        and not re.match(r"[A-Z0-9`\"'].*[.?]$", (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " "))
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=short)
+def test_every_public_function_has_an_example(path: Path) -> None:
+    """What others call is shown at work, in a doctest that runs."""
+    tree = ast.parse(path.read_text("utf-8"))
+    public = (ast.FunctionDef, ast.AsyncFunctionDef)
+    bare = [
+        node.name
+        for node in tree.body
+        if isinstance(node, public) and not node.name.startswith("_") and ">>>" not in (ast.get_docstring(node) or "")
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize("name", rm.__all__)
+def test_every_public_name_can_be_imported_and_is_documented(name: str) -> None:
+    """The list of public names is the truth, and each has an example."""
+    assert ">>>" in (getattr(rm, name).__doc__ or "")
+    assert name in dir(rm)
+
+
+@pytest.mark.parametrize("path", [path for path in PACKAGE if path != ROOT / "rmtoolkit" / "__init__.py"], ids=short)
+def test_imports_never_go_back(path: Path) -> None:
+    """Loaders, recording, analysis, views, command line: each layer knows only those before it.
+
+    The package's own ``__init__`` is left out: the front door names every room.
+    """
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    allowed = LAYERS[layer(module)]
+    back = {name for name in imports(path) if name.split(".")[0] == "rmtoolkit" and layer(name) not in allowed}
+    assert back == set()
+
+
+@pytest.mark.parametrize("path", [path for path in PACKAGE if "views" not in path.parts], ids=short)
+def test_what_computes_draws_nothing(path: Path) -> None:
+    """Charts and widgets are the business of the views."""
+    assert {name.split(".")[0] for name in imports(path)} & PICTURES == set()
+
+
+def test_importing_the_package_loads_nothing_slow() -> None:
+    """`import rmtoolkit` is free, and no module loads what only some of its functions need."""
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in PACKAGE
+        # The accelerator is imported only where numba is there.
+        if path.name != "__main__.py" and not path.stem.endswith("_numba")
+    ]
+    code = (
+        "import sys, importlib, rmtoolkit\n"
+        f"assert not {HEAVY | {'polars', 'numpy'}!r} & set(sys.modules), 'import rmtoolkit'\n"
+        f"for name in {modules!r}:\n"
+        "    importlib.import_module(name)\n"
+        f"    slow = {HEAVY!r} & set(sys.modules)\n"
+        "    assert not slow, (name, slow)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_name_that_is_not_public_is_no_attribute() -> None:
+    """A slip of the finger gets Python's usual answer; the version is there."""
+    with pytest.raises(AttributeError, match="no attribute 'clasify'"):
+        rm.clasify  # noqa: B018
+    assert re.fullmatch(r"\d+\.\d+\.\d+", rm.__version__)
+
+
+def plain(requirement: str) -> str:
+    """The name in a requirement, as indexes write it."""
+    found = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert found, requirement
+    return re.sub(r"[-_.]+", "-", found[0]).lower()
+
+
+def test_the_lock_is_complete_and_names_no_place() -> None:
+    """Every dependency of every extra and group is pinned with hashes, and no address stands in the lock."""
+    lock = (ROOT / "requirements.lock").read_text("utf-8")
+    assert not re.search(r"://| @ |index|pypi|mirror", lock.replace("importlib", ""))
+    blocks = re.split(r"^(?=[a-z0-9-]+==)", lock, flags=re.MULTILINE)[1:]
+    pins = {block.split("==")[0] for block in blocks}
+    assert [block.split("==")[0] for block in blocks if "--hash=sha256:" not in block] == []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    wanted = [
+        *project["build-system"]["requires"],
+        *project["project"]["dependencies"],
+        *(name for extra in project["project"]["optional-dependencies"].values() for name in extra),
+        *project["dependency-groups"]["dev"],
+    ]
+    assert sorted({plain(requirement) for requirement in wanted} - pins) == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=short)
+def test_notebooks_are_stored_without_outputs(path: Path) -> None:
+    """Outputs are made by whoever runs the notebook; stored ones go stale and may hold secrets."""
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["source"] for cell in code if cell["outputs"] or cell["execution_count"] is not None] == []
+
+
+def stored_files() -> list[Path]:
+    """All files of the project, without what git ignores."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - git is on PATH
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+    ).stdout
+    return [path for name in listed.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def test_no_file_names_a_place_on_somebodys_machine() -> None:
+    """Paths of a developer's machine and addresses of package indexes are of no use to others."""
+    places = re.compile(rb"(?<![\w.])/(work|root|Users)/|/home/(?!user|app)\w|py" + rb"pi\.org|python" + rb"hosted")
+    found = {short(path): match[0] for path in stored_files() if (match := places.search(path.read_bytes()))}
+    assert found == {}
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=short)
+def test_a_file_can_be_read_at_a_sitting(path: Path) -> None:
+    """No module grows beyond what one person reads in one go."""
+    assert len(path.read_text("utf-8").splitlines()) <= 600
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_documents_name_only_what_exists(document: str) -> None:
+    """Every make target, file and public name that a document mentions is there."""
+    text = (ROOT / document).read_text("utf-8")
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert sorted(set(re.findall(r"`make ([a-z]+)", text)) - targets) == []
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    assert sorted(link for link in links if not (ROOT / link).exists()) == []
+    assert sorted(set(re.findall(r"\brm\.([A-Za-z_]+)\(", text)) - set(rm.__all__)) == []
+
+
+def test_the_changelog_has_a_place_for_what_comes_next() -> None:
+    """The first section is what is not released yet."""
+    sections = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert sections[0] == "[Unreleased]"
