@@ -195,7 +195,7 @@ def test_trace_19_masked_by_restarts(variant: str, seed: int) -> None:
         assert "restart" in row["next_step"]
 
 
-@pytest.mark.parametrize("seed", [*SEEDS, *range(31, 37)], ids="seed{}".format)
+@pytest.mark.parametrize("seed", [*SEEDS, 38], ids="seed{}".format)
 @variants("last_whole", "last_short")
 def test_trace_20_masked_by_deploys(variant: str, seed: int) -> None:
     """Deploys do not hide a slow leak."""
