@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders.prometheus_decode import Decoded
 
 UNSAMPLED: Final = "containers without a memory sample (only kube-state-metrics knows them)"
+ABOUT_PODS: Final = "series about pods and owners, without a container"
 NOT_FINITE: Final = "facts that were NaN or infinite"
 
 #: Facts of pods that have a time; the others are only labels.
@@ -107,6 +108,8 @@ def to_recording(
     if not described.table.height:
         raise NothingUsableError(decoded.left_out + described.left_out)
     placed = place(described.table, decoded.labels, workload_pattern)
+    if not placed.containers.height:
+        raise NothingUsableError(decoded.left_out + described.left_out + Counter({ABOUT_PODS: placed.table.height}))
     table = _grouped(placed.table)
     merged = merge(table, decoded) if table.height else _no_samples(decoded)
     groups = table.unique("group", keep="first", maintain_order=True).with_columns(count=pl.Series(merged.counts))
@@ -196,6 +199,8 @@ def _runs(groups: pl.DataFrame, merged: Merged) -> tuple[dict[int, list[Run]], i
     times, values = merged.times[picked], merged.values[picked]
     finite = np.isfinite(values)
     owner, times, values = owner[finite], times[finite], values[finite]
+    if not len(owner):
+        return {}, len(finite)
     new_owner = np.ones(len(owner), bool)
     new_owner[1:] = np.diff(owner) != 0
     changed = new_owner.copy()

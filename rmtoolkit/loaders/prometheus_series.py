@@ -164,7 +164,7 @@ def _identified(
         no_container=cgroup & has_no_pod & ~is_docker & pl.col("id").is_not_null(),
         uid=pl.coalesce("uid", pl.col("id").str.extract(_UID_IN_ID, 1).str.replace_all("_", "-")),
         node=pl.coalesce("node", pl.when(cgroup).then(pl.col("instance").str.replace(r":\d+$", ""))),
-        life=pl.when(cgroup).then(pl.coalesce("id", "docker")),
+        life=pl.when(pl.col("family") != "kube").then(pl.coalesce("id", pl.when(cgroup).then("docker"))),
         workload_kind=pl.col("workload_kind").replace_strict(_KINDS, default=None, return_dtype=pl.String()),
         fact=pl.when(pl.col("role") == "image").then(None).otherwise("reason"),
     ).drop("id", "docker", "reason")
