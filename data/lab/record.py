@@ -320,8 +320,9 @@ def main() -> None:
     plan = [Run.parse(line) for line in given.plan.read_text().splitlines() if line.strip()]
     if given.only:
         plan = [run for run in plan if run.run in given.only]
-    # A polite kill cleans up as Ctrl-C does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Both a polite kill and Ctrl-C end here, so that everything is cleaned up without a traceback.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
     record(plan, given.out, jobs=given.jobs)
 
 

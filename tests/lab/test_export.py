@@ -37,6 +37,21 @@ def test_prometheus_folder_has_the_measured_values(raw: Path, tmp_path: Path) ->
     assert max(times) - min(times) == 11 * 60
 
 
+@pytest.mark.parametrize("form", ["prometheus", "prometheus_one_file"])
+def test_package_reads_back_what_was_exported(raw: Path, tmp_path: Path, form: str) -> None:
+    """A Prometheus export gives the same samples, limit and OOM kill as the run itself."""
+    import export
+    import recorded
+
+    run = export.recording(recorded.read(raw, "r1", time_scale=60))
+    name = "out.json" if form == "prometheus_one_file" else "out"
+    back = rm.read(exported(raw, form, tmp_path / name))
+    signals = ["container_id", "time", "working_set_bytes", "anon_bytes", "rss_bytes", "allocated_bytes"]
+    assert back.samples.select(signals).equals(run.samples.select(signals))
+    assert back.containers["limit_bytes"].to_list() == run.containers["limit_bytes"].to_list()
+    assert back.events.filter(pl.col("kind") == "oom_kill").height == 1
+
+
 def test_kube_state_metrics_count_the_restart(raw: Path, tmp_path: Path) -> None:
     """The restart and its reason are told by the metrics that survive a kill."""
     found = answers(exported(raw, "prometheus", tmp_path / "out"))

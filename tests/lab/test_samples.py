@@ -8,7 +8,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
+
+import rmtoolkit as rm
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 TRUTH = list(csv.DictReader((SAMPLES / "truth.csv").open(newline="")))
@@ -88,6 +91,18 @@ def test_labels_are_those_of_the_plan() -> None:
 def test_all_samples_are_small() -> None:
     """All samples together stay under 6 MB."""
     assert sum(path.stat().st_size for path in SAMPLES.rglob("*") if path.is_file()) < 6_000_000
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=row["sample"]) for row in TRUTH])
+def test_package_reads_every_sample(row: dict[str, str]) -> None:
+    """The package finds the workload, the time axis and the limit that are in the file."""
+    recording = rm.read(SAMPLES / row["sample"])
+    assert set(recording.containers["workload"]) == {row["workload"]}
+    span = recording.samples.select((pl.col("time").max() - pl.col("time").min()).dt.total_seconds()).item()
+    assert span == pytest.approx(int(row["seconds_recorded"]) * int(row["time_scale"]), rel=0.04)
+    if row["format"].startswith("prometheus"):
+        assert set(recording.containers["limit_bytes"]) == {int(row["limit_bytes"])}
+        assert recording.samples["working_set_bytes"].max() == int(row["peak_bytes"])
 
 
 def series(sample: str) -> list[dict[str, Any]]:
