@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rmtoolkit.views.timeline import Timeline
 
 WIDTH: Final = 1080
-LEFT: Final = 58
+LEFT: Final = 66
 RIGHT: Final = WIDTH - 8
 TOP: Final = 24
 BASE: Final = 262
@@ -46,7 +46,7 @@ class Canvas:
     >>> from rmtoolkit.views.timeline import Curve, Timeline
     >>> canvas = Canvas(Timeline(0, 50, 100, True, Curve("", "", ()), None, (), (), (), (), (), (), "", None), {}, "c0")
     >>> canvas.px(0), canvas.px(100), canvas.py(0)
-    (58.0, 1072.0, 262.0)
+    (66.0, 1072.0, 262.0)
     """
 
     def __init__(self, timeline: Timeline, row: dict[str, Any], ident: str) -> None:

@@ -40,15 +40,14 @@ def steps(
     events: pl.DataFrame,
     kind: str,
     about: dict[str, Any],
-    lives: pl.DataFrame,
     span: tuple[int, int],
 ) -> tuple[tuple[int, int, int], ...]:
     """Cut a limit or a request into stretches of one value.
 
     Parameters
     ----------
-    events, lives
-        Of one container; `events` hold its changes, `lives` the limit it began with.
+    events
+        Of one container; they hold its changes.
     kind
         ``limit`` or ``request``.
     about
@@ -64,7 +63,7 @@ def steps(
     Examples
     --------
     >>> from rmtoolkit.schema import EVENTS, empty
-    >>> steps(empty(EVENTS), "limit", {"limit_bytes": 512}, pl.DataFrame(), (0, 9))
+    >>> steps(empty(EVENTS), "limit", {"limit_bytes": 512}, (0, 9))
     ((0, 9, 512),)
     """
     start, until = span
@@ -72,8 +71,8 @@ def steps(
     if not changes:
         value = about[f"{kind}_bytes"]
         return ((start, until, value),) if value is not None else ()
-    first = lives["limit_bytes"][0] if kind == "limit" and changes[0][0] > start else None
-    stretches = [(start, first), *changes]
+    # What held before the first change is unknown.
+    stretches = [(start, None), *changes]
     ends = [max(time, start) for time, _ in changes] + [until]
     return tuple(
         (max(begin, start), end, value)
@@ -95,7 +94,7 @@ _WORDS: Final = {
 _CUTS: Final = ("oom_kill", "node_oom", "evicted", "error", "end", "start", "release")
 
 
-def happened(events: pl.DataFrame, lives: pl.DataFrame, start: int, now: int) -> tuple[Event, ...]:
+def happened(events: pl.DataFrame, lives: pl.DataFrame, start: int, now: int, reach: int) -> tuple[Event, ...]:
     """List what happened, restarts that no event names among them.
 
     Parameters
@@ -104,6 +103,8 @@ def happened(events: pl.DataFrame, lives: pl.DataFrame, start: int, now: int) ->
         Of one container.
     start, now
         First and last sample, ms since 1970.
+    reach
+        How far from the change of lives, in ms, the event may lie that explains it.
 
     Returns
     -------
@@ -116,19 +117,19 @@ def happened(events: pl.DataFrame, lives: pl.DataFrame, start: int, now: int) ->
     >>> import datetime as dt
     >>> at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     >>> two = pl.DataFrame({"start": [at, at], "end": [at, at], "limit_bytes": [None, None]})
-    >>> [event.kind for event in happened(empty(EVENTS), two, ms(at), ms(at))]
+    >>> [event.kind for event in happened(empty(EVENTS), two, ms(at), ms(at), 0)]
     ['restart']
     """
     found: list[Event] = []
-    limit: int | None = lives["limit_bytes"][0]
+    limit: int | None = None
     for row in events.select(pl.col("time").to_physical(), "kind", "value_bytes", "detail").iter_rows(named=True):
         kind, detail = row["kind"], row["detail"]
         if kind == "limit":
             before, limit = limit, row["value_bytes"]
             words = f"limit {text.configured(limit)}"
+            if before == limit or (before is None and row["time"] <= start):
+                continue
             if before is not None and limit is not None:
-                if before == limit:
-                    continue
                 words = f"limit {text.configured_mi(before)} → {text.configured(limit)}"
         elif kind == "release":
             words = f"release {text.printable(detail)}" if detail else "release"
@@ -141,7 +142,7 @@ def happened(events: pl.DataFrame, lives: pl.DataFrame, start: int, now: int) ->
         found.append(Event(row["time"], kind, words))
     rows = lives.select("start", "end").rows()
     for (_, before), (begin, _) in pairwise(rows):
-        known = any(event.kind in _CUTS and ms(before) - 1000 <= event.time <= ms(begin) + 1000 for event in found)
+        known = any(event.kind in _CUTS and ms(before) - reach <= event.time <= ms(begin) + reach for event in found)
         if not known:
             found.append(Event(ms(begin), "restart", "restart"))
     slack = (now - start) // 100

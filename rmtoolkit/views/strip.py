@@ -83,12 +83,13 @@ def draw(
     for x, events in marks:
         labels.take(Box(x - 6, top, x + 6, top + HEIGHT))
         drawn.append(_mark(x, top, middle, events))
-    for x, written, kind in _labels(marks, days=days):
-        places = [(x + 10, middle + 4, "start"), (x - 10, middle + 4, "end")]
+    for x, variants, kind in _labels(marks, days=days):
         bold = kind == "oom_kill"
-        found = labels.first_free([text_box(*place[:2], written, place[2], bold=bold) for place in places])
+        tried = [(x + side, anchor, words) for words in variants for side, anchor in ((10, "start"), (-10, "end"))]
+        found = labels.first_free([text_box(at, middle + 4, words, anchor, bold=bold) for at, anchor, words in tried])
         if found is not None:
-            drawn.append(_label(*places[found], written, "alarm on-panel" if bold else "on-panel"))
+            at, anchor, words = tried[found]
+            drawn.append(_label(at, middle + 4, anchor, words, "alarm on-panel" if bold else "on-panel"))
     for first, last, span in gaps:
         written = f"no data {text.hours(span / 3_600_000)}"
         places = [(max(last, first + 2) + 5, middle + 4, "start"), (first - 5, middle + 4, "end")]
@@ -138,25 +139,30 @@ def _mark(x: float, top: float, middle: float, events: list[Event]) -> Markup:
     return el("g", el("title", told), tick, shape)
 
 
-def _labels(marks: list[tuple[float, list[Event]]], *, days: bool) -> list[tuple[float, str, str]]:
-    """Words for marks, by rank; a row of the same event is counted once, at its last mark."""
-    found: list[tuple[int, float, str, str]] = []
-    row: list[tuple[float, list[Event]]] = []
-    for at, (x, events) in enumerate(marks):
-        row.append((x, events))
-        following = marks[at + 1] if at + 1 < len(marks) else None
-        kind = events[0].kind
-        own = _words(events, days=days)
-        if following and following[1][0].kind == kind and following[0] - x < text_box(0, 0, own).right + _ROOM:
-            continue
-        words = own
-        if len(row) > 1:
-            words = f"{len(row):,} × {events[0].words}, last {_moment(events[0].time, days=days)}"
-            if kind in _SQUARES:
-                words = f"{text.count(len(row), kind)}, last {events[0].words.removeprefix(kind).strip()}"
-        found.append((_RANK.index(kind), x, words, kind))
-        row = []
+def _labels(marks: list[tuple[float, list[Event]]], *, days: bool) -> list[tuple[float, list[str], str]]:
+    """Words for marks, by rank, each from long to short; a row of one kind is counted once, at its last mark."""
+    found: list[tuple[int, float, list[str], str]] = []
+    for rank, kind in enumerate(_RANK):
+        mine = [(x, events) for x, events in marks if events[0].kind == kind]
+        row: list[Event] = []
+        for at, (x, events) in enumerate(mine):
+            row += [event for event in events if event.kind == kind]
+            own = _words(events, days=days)
+            if at + 1 < len(mine) and mine[at + 1][0] - x < text_box(0, 0, own).right + _ROOM:
+                continue
+            found.append((rank, x, _variants(row, own, days=days), kind))
+            row = []
     return [(x, words, kind) for _, x, words, kind in sorted(found, key=lambda label: (label[0], -label[1]))]
+
+
+def _variants(row: list[Event], own: str, *, days: bool) -> list[str]:
+    last = row[-1]
+    if len(row) == 1:
+        return [own, f"{last.words} {_moment(last.time, days=False)}", last.words]
+    if last.kind in _SQUARES:
+        return [f"{text.count(len(row), last.kind)}, last {last.words.removeprefix(last.kind).strip()}"]
+    times = f"{len(row):,} × {last.words}"
+    return [f"{times}, last {_moment(last.time, days=days)}", times]
 
 
 _ROOM: Final = 24

@@ -23,6 +23,9 @@ LINES: Final = (*FOOTPRINTS, "resident_bytes", "allocated_bytes")
 #: A step longer than this many usual steps is a gap.
 _GAP_STEPS: Final = 3.5
 
+#: A restart is seen in the samples up to this many steps away from the event that tells of it.
+_REACH_STEPS: Final = 10
+
 #: Parts of the chart's width that the future gets, as a share of the past: least and most.
 _LEAST_AHEAD: Final = 0.36
 _MOST_AHEAD: Final = 0.8
@@ -231,12 +234,12 @@ def prepare(judgement: Judgement, row: dict[str, Any], *, bins: int = 420) -> Ti
     cutter = _Cutter(samples, lives, start, max(now, start + 1), bins)
     line = cutter.curve(pl.col(known[0]), text.SIGNAL_WORDS[known[0]], "ink")
     second = "rss_bytes" if known[0] != "rss_bytes" and "rss_bytes" in known else None
-    events = happened(judgement.recording.events.filter(mine), lives, start, now)
+    step_ms = round(1000 * (about["cadence_seconds"] or 60))
+    events = happened(judgement.recording.events.filter(mine), lives, start, now, _REACH_STEPS * step_ms)
     forecast = _forecast(judgement.forecast.filter(mine), row, now)
     until = now + _ahead(forecast, max(now - start, 60_000))
     fits = judgement.fits.filter(mine)
     newest = judgement.recording.samples["time"].max()
-    step_ms = 1000 * (about["cadence_seconds"] or 60)
     return Timeline(
         start=start,
         now=now,
@@ -245,8 +248,8 @@ def prepare(judgement: Judgement, row: dict[str, Any], *, bins: int = 420) -> Ti
         line=line,
         rss=cutter.curve(pl.col(second), "RSS", "ink-3") if second else None,
         layers=_layers(cutter, known),
-        limits=steps(judgement.recording.events.filter(mine), "limit", about, lives, (start, until)),
-        requests=steps(judgement.recording.events.filter(mine), "request", about, lives, (start, until)),
+        limits=steps(judgement.recording.events.filter(mine), "limit", about, (start, until)),
+        requests=steps(judgement.recording.events.filter(mine), "request", about, (start, until)),
         events=events,
         gaps=cutter.gaps(known[0]),
         fits=_fits(fits),

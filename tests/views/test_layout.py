@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ MI = 1 << 20
 def test_labels_are_spread(wanted: list[float]) -> None:
     """Labels keep their order, their distance and, where there is room, their bounds."""
     placed = layout.spread(wanted, 15, 0, 200)
-    assert all(second - first >= 15 - 1e-6 for first, second in zip(placed, placed[1:], strict=False))
+    assert all(second - first >= 15 - 1e-6 for first, second in pairwise(placed))
     assert placed[0] >= -1e-6
     assert placed[-1] <= 200 + 1e-6
 
@@ -52,7 +54,7 @@ def test_time_ticks_keep_apart(start: int, span: int) -> None:
     """Whatever the span, labels stand at least 78 px apart and inside the axis."""
     ticks = [time for time, _ in layout.time_ticks(start, start + span, 1000)]
     assert all(start <= time <= start + span for time in ticks)
-    assert all((second - first) * 1000 / span >= 78 for first, second in zip(ticks, ticks[1:], strict=False))
+    assert all((second - first) * 1000 / span >= 78 for first, second in pairwise(ticks))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from rmtoolkit import cli
+from rmtoolkit.recording import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[1]
+MI = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of a service that does nothing."""
+    return _stored(tmp_path_factory.mktemp("calm") / "calm.parquet", "calm", lambda _: 50 * MI)
+
+
+@pytest.fixture(scope="module")
+def leaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of a service that leaks towards its limit."""
+    return _stored(tmp_path_factory.mktemp("leaking") / "leaking.parquet", "leaking", lambda at: 50 * MI + at * MI // 8)
+
+
+def _stored(path: Path, workload: str, size: Callable[[int], int]) -> Path:
+    frame = pl.DataFrame(
+        {
+            "time": range(0, 60 * 400, 60),
+            "namespace": "shop",
+            "workload": workload,
+            "pod": f"{workload}-0",
+            "working_set_bytes": [size(at) for at in range(400)],
+            "limit_bytes": 128 * MI,
+        },
+    )
+    return Recording.from_frame(frame).write(path)
+
+
+def test_classify_prints_a_table(calm: Path, leaking: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Several sources make one table, the worst first; a pipe gets no colour."""
+    assert cli.main(["classify", str(calm), str(leaking)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("1 of 2 workloads leaks. It reaches its limit within 7 days.\n")
+    assert printed.index("shop/leaking") < printed.index("shop/calm")
+    assert "\x1b" not in printed
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "json"])
+def test_classify_writes_verdicts(
+    leaking: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    """`-o` writes the same verdicts in the format that the name asks for, and says where."""
+    target = tmp_path / f"verdicts.{ending}"
+    assert cli.main(["classify", str(leaking), "-o", str(target)]) == 0
+    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
+        "parquet": pl.read_parquet,
+        "csv": pl.read_csv,
+        "json": lambda path: pl.DataFrame(json.loads(path.read_text())),
+    }
+    assert readers[ending](target).select("workload", "verdict").rows() == [("leaking", "leak")]
+    assert f"Verdicts: {target}" in capsys.readouterr().out
+
+
+def test_classify_by_instance(leaking: Path, tmp_path: Path) -> None:
+    """`--by instance` has a row per pod."""
+    target = tmp_path / "verdicts.json"
+    assert cli.main(["classify", str(leaking), "--by", "instance", "-o", str(target)]) == 0
+    assert [row["pod"] for row in json.loads(target.read_text())] == ["leaking-0"]
+
+
+def test_report_writes_a_page(leaking: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`report` writes the page and says where."""
+    target = tmp_path / "week.html"
+    assert cli.main(["report", str(leaking), "-o", str(target), "--title", "Week 48"]) == 0
+    assert capsys.readouterr().out == f"Report: {target}\n"
+    assert "Week 48" in target.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [([], 0), (["--fail-on", "leak"], 1), (["--fail-on", "oom"], 1), (["--fail-on", "oom", "--fail-on", "leak"], 1)],
+    ids=["no wish", "leak", "oom", "both"],
+)
+def test_findings_fail_only_when_asked(
+    leaking: Path, words: list[str], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A leak towards the limit is status 1 for those who ask, 0 for all others."""
+    assert cli.main(["classify", str(leaking), *words]) == status
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["leak", "oom"])
+def test_a_calm_service_fails_nothing(calm: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing found is status 0, whatever was asked."""
+    assert cli.main(["classify", str(calm), "--fail-on", kind]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["classify", "no-such-file"], "no-such-file"),
+        (["classify", "https://prometheus/"], "servers are not read yet"),
+        (["classify", "{empty}"], "empty"),
+        (["classify", "{page}"], "page.json"),
+        (["classify", "{calm}", "-o", "verdicts.xlsx"], "must end in .parquet, .csv or .json"),
+        (["report", "{calm}", "-o", "no/such/folder/week.html"], "no folder"),
+        (["report", "{calm}"], "-o"),
+        (["classify"], "SOURCE"),
+        (["classify", "{calm}", "--by", "pod"], "--by"),
+        (["frobnicate"], "frobnicate"),
+        ([], "COMMAND"),
+    ],
+    ids=lambda value: " ".join(value) or "nothing" if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_line(
+    calm: Path,
+    tmp_path: Path,
+    words: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Bad input and bad usage are status 2 and one line on stderr, never a traceback."""
+    (tmp_path / "empty.json").write_bytes(b"")
+    (tmp_path / "page.json").write_text("<html><body>Sign in</body></html>")
+    places = {"calm": calm, "empty": tmp_path / "empty.json", "page": tmp_path / "page.json"}
+    try:
+        status = cli.main([word.format(**places) for word in words])
+    except SystemExit as end:
+        status = int(end.code or 0)
+    captured = capsys.readouterr()
+    assert status == 2
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("rmtoolkit: ")
+    assert message in captured.err
+
+
+def test_a_fault_of_ours_is_no_finding(
+    calm: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unexpected error is status 2 and one line: a script must not take it for a leak."""
+    monkeypatch.delenv("RMTOOLKIT_TRACEBACK", raising=False)
+    monkeypatch.setattr("rmtoolkit.cli._read", lambda _: 1 / 0)
+    assert cli.main(["classify", str(calm), "--fail-on", "leak"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "ZeroDivisionError" in error
+
+
+def test_warnings_are_lines(calm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was left out is said on stderr, a line each, and the rest is used."""
+    broken = tmp_path / "both"
+    broken.mkdir()
+    (broken / "calm.parquet").write_bytes(calm.read_bytes())
+    (broken / "empty.json").write_bytes(b"")
+    assert cli.main(["classify", str(broken)]) == 0
+    captured = capsys.readouterr()
+    assert "shop/calm" in captured.out
+    assert captured.err.startswith("rmtoolkit: warning: ")
+    assert captured.err.count("\n") == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(calm: Path) -> None:
+    """`| head` ends the pipe early: no complaint."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "rmtoolkit.cli", "classify", str(calm)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_ascii_terminals_get_ascii(calm: Path) -> None:
+    """Where the encoding has no marks, the table is plain ASCII."""
+    found = subprocess.run(
+        [sys.executable, "-m", "rmtoolkit.cli", "classify", str(calm)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        check=True,
+    )
+    assert "[ok] NOT A LEAK" in found.stdout
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both say what they should and end well; the help names every command."""
+    for words in (["--version"], ["--help"]):
+        with pytest.raises(SystemExit, match="0"):
+            cli.main(words)
+    printed = capsys.readouterr().out
+    assert printed.startswith("rmtoolkit 0.")
+    assert all(command in printed for command in ("classify", "report", "demo"))
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`rmtoolkit --help` stays fast because it loads neither polars nor anything as large."""
+    found = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "rmtoolkit.cli", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in found.stderr.splitlines()}
+    assert not loaded & {"polars", "numpy", "pandas", "pyarrow", "altair", "ipywidgets"}

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from rmtoolkit import demo
+from rmtoolkit.exceptions import RmtoolkitError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the demo writes."""
+    return demo.run(ROOT / demo.SAMPLES, tmp_path_factory.mktemp("demo") / "out" / "demo.html").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_every_sample_has_a_card(shown: str) -> None:
+    """The page shows each sample that the README's table names."""
+    with (ROOT / demo.SAMPLES / "truth.csv").open(newline="", encoding="utf-8") as file:
+        names = [row["workload"] for row in csv.DictReader(file)]
+    assert len(names) >= 10
+    assert [name for name in names if f"{name} " not in shown] == []
+
+
+def test_missing_samples_are_named(tmp_path: Path) -> None:
+    """Outside a clone the demo says what it lacks."""
+    with pytest.raises(RmtoolkitError, match="clone of the repository"):
+        demo.run(tmp_path / "nowhere")

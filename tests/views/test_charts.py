@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import polars as pl
+import pytest
+
+from rmtoolkit.views import canvas, svg, timeline, timeline_svg
+from rmtoolkit.views.layout import text_box
+
+if TYPE_CHECKING:
+    from rmtoolkit.analysis.verdict import Judgement
+
+
+WORKLOADS = ["ledger-api", "indexer", "renderer", "recommender", "query-gateway", "router"]
+
+
+def _row(fleet: Judgement, workload: str) -> dict[str, Any]:
+    return next(row for row in fleet.verdicts.iter_rows(named=True) if row["workload"] == workload)
+
+
+def _draw(fleet: Judgement, workload: str, **changes: object) -> str:
+    row = _row(fleet, workload) | changes
+    found = timeline.prepare(fleet, row)
+    assert found is not None
+    return timeline_svg.draw(found, row, "c1", workload)
+
+
+def _texts(drawn: str) -> list[str]:
+    return [element.text or "" for element in ET.fromstring(drawn).iter("text")]  # noqa: S314 - our own output
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_charts_are_well_formed_and_closed(fleet: Judgement, workload: str) -> None:
+    """A chart is XML, refers to nothing outside itself, and keeps its ids to itself."""
+    drawn = _draw(fleet, workload)
+    root = ET.fromstring(drawn)  # noqa: S314 - our own output
+    assert root.get("role") == "img"
+    assert "://" not in drawn
+    ids = {element.get("id") for element in root.iter() if element.get("id")}
+    assert all((name or "").startswith("c1-") for name in ids)
+    assert set(re.findall(r"url\(#([\w-]+)\)", drawn)) <= ids
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_labels_do_not_overlap(fleet: Judgement, workload: str) -> None:
+    """No text lies on another text, and none leaves the picture."""
+    root = ET.fromstring(_draw(fleet, workload))  # noqa: S314 - our own output
+    boxes = []
+    for element in root.iter("text"):
+        bold = (element.get("class") or "").split(" ")[0] in ("strong", "alarm", "on-live")
+        place = float(element.get("x") or 0), float(element.get("y") or 0)
+        boxes.append(
+            (element.text, text_box(*place, element.text or "", element.get("text-anchor") or "start", bold=bold))
+        )
+    assert [(one, other) for (one, a), (other, b) in combinations(boxes, 2) if a.overlaps(b)] == []
+    outside = [text for text, box in boxes if box.left < -2 or box.right > canvas.WIDTH + 4]
+    assert outside == []
+
+
+def test_a_leak_shows_all_that_explains_it(fleet: Judgement) -> None:
+    """Limit, request, now, kill, release, gap, fit, forecast and layers are labelled on the chart."""
+    texts = _texts(_draw(fleet, "ledger-api"))
+    for label in (
+        "limit 512 Mi",
+        "request 384 Mi",
+        "now, Mon 23 Nov 03:05",
+        "working set",
+        "fit on live heap: +58 Mi/day",
+        "reaches the limit in 61 h (54–69 h)",
+        "OOM kill 23:35",
+        "release 2.14.1 Fri 10:05",
+        "no data 1.5 h",
+        "live heap 245 Mi +58.2 Mi/day",
+    ):
+        assert label in texts
+
+
+def test_a_bounded_memory_shows_its_level(fleet: Judgement) -> None:
+    """Retention: layers with their values, a flat live heap and the level that is expected."""
+    texts = _texts(_draw(fleet, "query-gateway"))
+    assert "live heap 197 Mi flat" in texts
+    assert "kept pages 503 Mi" in texts
+    assert "expected 794 Mi (787–801)" in texts
+
+
+def test_a_far_limit_does_not_flatten_the_curve(fleet: Judgement) -> None:
+    """A limit many times above the curve is named at the top, and the scale is the curve's."""
+    far = replace(fleet.recording, containers=fleet.recording.containers.with_columns(limit_bytes=pl.lit(64 << 30)))
+    texts = _texts(_draw(replace(fleet, recording=far), "router"))
+    assert "limit 65,536 Mi, above this scale" in texts
+    assert "512 Mi" in texts
+
+
+def test_an_end_of_recording_that_is_not_now_says_so(fleet: Judgement) -> None:
+    """A container whose samples end before the others' has a last sample, not a now."""
+    samples = fleet.recording.samples
+    row = _row(fleet, "router")
+    end = samples["time"].max()
+    early = samples.filter(
+        (pl.col("container_id") != row["container_id"]) | (pl.col("time") < end - pl.duration(hours=12))
+    )
+    lives = fleet.lives.with_columns(
+        end=pl.when(pl.col("container_id") == row["container_id"])
+        .then(pl.col("end") - pl.duration(hours=12))
+        .otherwise("end"),
+    )
+    shown = replace(fleet, recording=replace(fleet.recording, samples=early), lives=lives)
+    assert any(text.startswith("last sample, ") for text in _texts(_draw(shown, "router")))
+
+
+def test_kills_stand_at_the_limit(fleet: Judgement) -> None:
+    """Every OOM kill is a cross on the plot at the limit in force, and one on the strip."""
+    drawn = _draw(fleet, "recommender")
+    assert drawn.count('class="kill"') == 2 * 3
+
+
+def test_many_kills_are_counted(fleet: Judgement) -> None:
+    """Where marks stand too close for their words, the last one tells how many there are."""
+    row = _row(fleet, "recommender")
+    first = fleet.recording.events.filter(
+        (pl.col("container_id") == row["container_id"]) & (pl.col("kind") == "oom_kill")
+    )
+    many = pl.concat([first.head(1).with_columns(time=pl.col("time") + pl.duration(hours=at)) for at in range(40)])
+    shown = replace(fleet, recording=replace(fleet.recording, events=many))
+    assert any(text.startswith("40 × OOM kill") for text in _texts(_draw(shown, "recommender")))
+
+
+def test_descriptions_give_the_figures(fleet: Judgement) -> None:
+    """Who cannot see the chart hears its figures."""
+    drawn = _draw(fleet, "ledger-api")
+    description = next(ET.fromstring(drawn).iter("desc")).text or ""  # noqa: S314 - our own output
+    for figure in (
+        "peak 511 Mi",
+        "live heap 245 Mi",
+        "Limit 512 Mi",
+        "OOM kill Wed 18 Nov 23:35",
+        "+58.2 Mi/day",
+        "in 61 h",
+    ):
+        assert figure in description
+
+
+def test_hostile_names_stay_text(fleet: Judgement) -> None:
+    """A label that looks like markup is text in title, description and labels."""
+    hostile = '"><script>alert(1)</script>'
+    row = _row(fleet, "ledger-api")
+    found = timeline.prepare(fleet, row)
+    assert found is not None
+    events = tuple(replace(event, words=hostile) for event in found.events)
+    drawn = timeline_svg.draw(replace(found, events=events), row, "c1", hostile)
+    root = ET.fromstring(drawn)  # noqa: S314 - our own output
+    assert not list(root.iter("script"))
+    assert any(hostile in (element.text or "") for element in root.iter("text"))
+
+
+def test_sparks_start_at_zero_and_keep_kills(fleet: Judgement) -> None:
+    """A spark is small, closed, says its figures, and marks kills."""
+    found = timeline.prepare(fleet, _row(fleet, "recommender"), bins=60)
+    assert found is not None
+    drawn = svg.spark(found, found.start, found.now)
+    assert len(drawn) < 4000
+    assert "limit 512 Mi, 3 OOM kills" in drawn
+    assert drawn.count('class="kill"') == 3
+
+
+@pytest.mark.parametrize(("share", "width"), [(0.0, 0), (0.01, 20), (0.25, 100), (1.0, 200)])
+def test_risk_is_on_a_square_root_scale(share: float, width: int) -> None:
+    """5 % is readable, and 0 and 1 have their places."""
+    assert f'y="5" width="{width}"' in svg.risk_bar(share)

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.views import report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rmtoolkit.analysis.verdict import Judgement
+
+
+HOSTILE = '"><script>alert(1)</script>'
+
+
+class _Page(HTMLParser):
+    """Elements with their attributes, the text, and whether every element was closed."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def written(fleet: Judgement) -> str:
+    """The fleet's page."""
+    return report.page(fleet)
+
+
+@pytest.fixture(scope="module")
+def parsed(written: str) -> _Page:
+    """The fleet's page, parsed."""
+    return _Page(written)
+
+
+def test_every_element_is_closed(parsed: _Page) -> None:
+    """The page is well nested to its end."""
+    assert parsed.open == []
+
+
+def test_the_answer_comes_first(parsed: _Page) -> None:
+    """Headline and where to start stand before any table."""
+    shown = parsed.text[parsed.text.index("Memory report, cluster") :]
+    order = [
+        "2 of 7 workloads leak. 1 reaches its limit within 7 days.",
+        "4 workloads exceed the 5 % OOM target.",
+        "Start with payments/ledger-api: 61 h to its limit, and a higher limit does not cure it.",
+        "above the OOM target",
+        "Leaks",
+        "ledger-api leaks 58 Mi/day and reaches its 512 Mi limit in about 61 hours.",
+        "Says",
+        "The five questions",
+        "Not decidable yet",
+        "Not a leak",
+        "Data quality",
+    ]
+    places = [shown.index(words) for words in order]
+    assert places == sorted(places)
+
+
+def test_every_workload_has_a_card(fleet: Judgement, parsed: _Page) -> None:
+    """Row, card, chart, evidence and five answers for each workload; the row's link leads to the card."""
+    ids = {attributes.get("id") for _, attributes in parsed.elements}
+    links = [attributes for attributes in parsed.all("a") if attributes.get("data-card")]
+    assert len(links) == fleet.verdicts.height
+    assert {link["href"] for link in links} == {f"#{link['data-card']}" for link in links}
+    assert {link["data-card"] for link in links} <= ids
+    assert "payments/ledger-api/app" in ids
+    charts = [attributes for attributes in parsed.all("svg") if "timeline" in (attributes.get("class") or "")]
+    assert len(charts) == fleet.verdicts.height
+    assert parsed.text.count("Are caches bounded?") == fleet.verdicts.height
+
+
+def test_ids_are_unique(parsed: _Page) -> None:
+    """Two charts in one page share no gradient, no clip, no pattern."""
+    ids = [attributes["id"] for _, attributes in parsed.elements if attributes.get("id")]
+    assert len(ids) == len(set(ids))
+
+
+def test_it_asks_for_nothing(written: str, parsed: _Page) -> None:
+    """No address, no import, nothing that a browser would fetch; and the page forbids it besides."""
+    assert "://" not in written
+    assert "@import" not in written
+    assert not [attributes for _, attributes in parsed.elements if "src" in attributes]
+    assert not parsed.all("link")
+    assert all((attributes.get("href") or "#").startswith("#") for attributes in parsed.all("a"))
+    policy = next(attributes["content"] for attributes in parsed.all("meta") if "http-equiv" in attributes) or ""
+    assert policy.startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize("name", ["style", "script"])
+def test_the_policy_allows_its_own_parts_only(written: str, name: str) -> None:
+    """The hash in the policy is that of the one style and the one script in the page."""
+    found = re.findall(rf"<{name}>(.*?)</{name}>", written, re.DOTALL)
+    assert len(found) == 1
+    digest = base64.b64encode(hashlib.sha256(found[0].encode()).digest()).decode()
+    assert f"{name}-src &#x27;sha256-{digest}&#x27;" in written
+
+
+def test_hostile_labels_are_text(written: str, parsed: _Page) -> None:
+    """A workload that is named like markup is shown, not run."""
+    assert HOSTILE in parsed.text
+    assert "<script>alert" not in written
+    assert "\x1b" not in written
+
+
+def test_headings_and_tables_are_in_order(parsed: _Page) -> None:
+    """Headings go down one level at a time; every table head has a scope."""
+    levels = [int(tag[1]) for tag, _ in parsed.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert all(attributes.get("scope") in ("col", "row") for attributes in parsed.all("th"))
+
+
+def test_images_have_a_name(parsed: _Page) -> None:
+    """Every picture either says what it shows or is hidden from screen readers."""
+    for attributes in parsed.all("svg"):
+        named = attributes.get("aria-label") or attributes.get("aria-labelledby")
+        assert attributes.get("aria-hidden") == "true" or (attributes.get("role") == "img" and named)
+
+
+def test_the_same_judgement_gives_the_same_bytes(fleet: Judgement, written: str) -> None:
+    """Only the line that says when it was written differs from one day to the next."""
+    assert report.page(fleet) == written
+    dated = [report.page(fleet, written=dt.datetime(2026, 11, day, tzinfo=dt.UTC)) for day in (24, 25)]
+    assert dated[0] != dated[1]
+    assert dated[0].replace("Tue 24 Nov 2026", "Wed 25 Nov 2026") == dated[1]
+
+
+def test_data_quality_is_told(parsed: _Page) -> None:
+    """Coverage, what was left out and what was doubted are on the page."""
+    shown = parsed.text[parsed.text.rindex("Data quality") :]
+    assert "Coverage99." in shown
+    assert "left out: 3 values that were NaN or infinite" in shown
+    assert "missing: jemalloc gauges for mail/renderer" in shown
+    assert "not used" in shown
+
+
+def test_a_quiet_fleet_has_nothing_to_do(fleet: Judgement) -> None:
+    """Without leak, doubt or risk the page says so."""
+    calm = fleet.verdicts.filter(workload="router")
+    page = _Page(report.page(replace(fleet, verdicts=calm)))
+    assert "No leak found in 1 workload." in page.text
+    assert "Nothing to do." in page.text
+
+
+def test_the_title_is_the_readers(fleet: Judgement) -> None:
+    """A title given is shown, escaped."""
+    page = _Page(report.page(fleet, title="Week <48>"))
+    assert "Week <48>" in page.text
+
+
+def test_a_page_is_written_whole(tmp_path: Path) -> None:
+    """`rm.report` judges and writes one file, and nothing else."""
+    frame = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
+    path = report.report(frame, tmp_path / "week.html")
+    assert path.read_text(encoding="utf-8").endswith("</html>\n")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_missing_folder_is_named(tmp_path: Path, fleet: Judgement) -> None:
+    """The error says which folder is missing."""
+    with pytest.raises(RmtoolkitError, match="there is no folder"):
+        report.write(fleet, tmp_path / "no" / "week.html")

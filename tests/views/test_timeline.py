@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rmtoolkit.analysis.verdict import Judgement, judge
+from rmtoolkit.recording import Recording
+from rmtoolkit.views import timeline
+
+if TYPE_CHECKING:
+    from rmtoolkit.views.timeline import Timeline
+
+MI = 1 << 20
+START = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
+
+
+def _of(fleet: Judgement, workload: str) -> Timeline:
+    row = next(row for row in fleet.verdicts.iter_rows(named=True) if row["workload"] == workload)
+    found = timeline.prepare(fleet, row)
+    assert found is not None
+    return found
+
+
+def _minutes(count: int) -> list[dt.datetime]:
+    return [START + dt.timedelta(minutes=at) for at in range(count)]
+
+
+def _prepare(frame: pl.DataFrame, events: pl.DataFrame | None = None) -> Timeline:
+    judgement = judge(Recording.from_frame(frame, events=events))
+    found = timeline.prepare(judgement, judgement.verdicts.row(0, named=True))
+    assert found is not None
+    return found
+
+
+def test_lives_are_never_joined(fleet: Judgement) -> None:
+    """Every piece of every curve lies inside one life."""
+    found = _of(fleet, "ledger-api")
+    lives = fleet.lives.filter(pl.col("container_id") == fleet.verdicts["container_id"][0])
+    spans = [(start.timestamp() * 1000, end.timestamp() * 1000) for start, end in lives.select("start", "end").rows()]
+    curves = [found.line, *(layer.edge for layer in found.layers)]
+    for times, _ in (piece for curve in curves for piece in curve.pieces):
+        assert any(first <= times[0] and times[-1] <= last for first, last in spans)
+
+
+def test_a_gap_stays_empty_and_is_told(fleet: Judgement) -> None:
+    """No piece crosses a stretch without samples, and the stretch is listed."""
+    found = _of(fleet, "ledger-api")
+    assert len(found.gaps) == 1
+    first, last = found.gaps[0]
+    assert 1.3 < (last - first) / 3_600_000 < 1.7
+    assert not any(times[0] <= first and times[-1] >= last for times, _ in found.line.pieces)
+
+
+@given(st.lists(st.integers(0, 1000), min_size=4, max_size=400), st.integers(1, 20))
+def test_peaks_survive(values: list[int], bins: int) -> None:
+    """However coarse the steps, both extremes and both ends are kept, and no value is invented."""
+    times = np.arange(len(values), dtype=np.int64) * 1000
+    numbers = np.array(values, dtype=np.float64)
+    kept_times, kept = timeline.thin(times, numbers, 0, int(times[-1]), bins)
+    assert kept.max() == numbers.max()
+    assert kept.min() == numbers.min()
+    assert (kept_times[0], kept_times[-1]) == (times[0], times[-1])
+    assert all(values[int(time) // 1000] == value for time, value in zip(kept_times, kept, strict=True))
+    assert len(kept) <= 2 * bins + 4 or len(kept) == len(values)
+
+
+def test_layers_lie_on_each_other(fleet: Judgement) -> None:
+    """From the bottom: live heap, slack, kept pages, outside, page cache; thicknesses add up to the usage."""
+    found = _of(fleet, "ledger-api")
+    assert [layer.edge.token for layer in found.layers] == ["live", "slack", "kept", "outside", "cache"]
+    usage = fleet.recording.samples.filter(pl.col("container_id") == fleet.verdicts["container_id"][0])["usage_bytes"]
+    assert sum(layer.last_bytes or 0 for layer in found.layers) == pytest.approx(usage.drop_nulls()[-1])
+
+
+def test_a_layer_never_falls_below_the_one_under_it() -> None:
+    """Where a gauge claims less than the one inside it, its layer is empty, not negative."""
+    frame = pl.DataFrame(
+        {"time": _minutes(60), "allocated_bytes": 100 * MI, "resident_bytes": 90 * MI, "working_set_bytes": 120 * MI},
+    )
+    live, kept, cache = _prepare(frame).layers
+    assert (live.last_bytes, kept.last_bytes, cache.last_bytes) == (100 * MI, 0, 20 * MI)
+    assert kept.edge.peak_bytes == 100 * MI
+
+
+def test_glibc_keeps_free_chunks() -> None:
+    """Without active and resident, kept pages are what the allocator calls free."""
+    frame = pl.DataFrame(
+        {"time": _minutes(60), "allocated_bytes": 50 * MI, "free_bytes": 30 * MI, "rss_bytes": 90 * MI}
+    )
+    assert [(layer.edge.token, layer.last_bytes) for layer in _prepare(frame).layers] == [
+        ("live", 50 * MI),
+        ("kept", 30 * MI),
+        ("outside", 10 * MI),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "name", "layers"),
+    [
+        (["rss_bytes"], "RSS", ["RSS"]),
+        (["working_set_bytes", "rss_bytes"], "working set", ["working set"]),
+        (["working_set_bytes", "anon_bytes"], "working set", ["anonymous memory", "page cache, kernel"]),
+        (["allocated_bytes"], "live heap", ["live heap"]),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, list) else "",
+)
+def test_the_chart_follows_what_is_there(columns: list[str], name: str, layers: list[str]) -> None:
+    """The line is the signal nearest the limit; layers are named only where they were measured."""
+    found = _prepare(pl.DataFrame({"time": _minutes(60)} | dict.fromkeys(columns, 64 * MI)))
+    assert found.line.name == name
+    assert [layer.edge.name for layer in found.layers] == layers
+
+
+def test_a_changed_limit_is_a_step() -> None:
+    """A limit that was raised is two stretches, and the change is an event with both amounts."""
+    limits = [768 * MI] * 30 + [1024 * MI] * 30
+    found = _prepare(pl.DataFrame({"time": _minutes(60), "rss_bytes": 100 * MI, "limit_bytes": limits}))
+    assert [value // MI for _, _, value in found.limits] == [768, 1024]
+    assert found.limits[0][1] == found.limits[1][0]
+    assert [event.words for event in found.events] == ["limit 768 → 1,024 Mi"]
+
+
+def test_an_unknown_limit_is_not_drawn() -> None:
+    """No limit known means no rule, not a rule at zero."""
+    assert _prepare(pl.DataFrame({"time": _minutes(60), "rss_bytes": 100 * MI})).limits == ()
+
+
+def test_a_restart_without_an_event_is_told() -> None:
+    """A life that begins for no known reason gets a mark."""
+    work = [10 * at for at in range(60)] * 2
+    found = _prepare(pl.DataFrame({"time": _minutes(120), "rss_bytes": 100 * MI, "work_total": work}))
+    assert [event.kind for event in found.events] == ["restart"]
+
+
+def test_events_are_in_order_and_named(fleet: Judgement) -> None:
+    """Kills, restarts and releases keep their order and say what they are."""
+    assert [event.words for event in _of(fleet, "ledger-api").events] == ["OOM kill", "restart", "release 2.14.1"]
+
+
+def test_the_future_fits_the_forecast(fleet: Judgement) -> None:
+    """The axis reaches past the whole interval of the time to the limit, and always leaves room for labels."""
+    reaching, bounded = _of(fleet, "ledger-api"), _of(fleet, "router")
+    assert reaching.forecast is not None
+    assert reaching.forecast.hit_high is not None
+    assert reaching.until > reaching.forecast.hit_high
+    assert bounded.until - bounded.now >= 0.3 * (bounded.now - bounded.start)
+
+
+def test_an_unknown_outlook_has_no_forecast(fleet: Judgement) -> None:
+    """Where nothing can be said nothing is drawn."""
+    assert _of(fleet, "renderer").forecast is None
+
+
+def test_a_container_without_memory_has_no_chart(fleet: Judgement) -> None:
+    """Only threads were sampled: there is nothing to draw, and no error."""
+    samples = fleet.recording.samples
+    nothing = samples.with_columns(
+        pl.lit(None, dtype=pl.Int64).alias(name) for name in samples.columns if name.endswith("_bytes")
+    )
+    bare = replace(fleet, recording=replace(fleet.recording, samples=nothing))
+    assert timeline.prepare(bare, bare.verdicts.row(0, named=True)) is None
+
+
+def test_a_single_sample_can_be_drawn() -> None:
+    """One sample is a point in time with an axis around it."""
+    found = _prepare(pl.DataFrame({"time": [START], "rss_bytes": [MI]}))
+    assert found.until > found.now == found.start
