@@ -16,7 +16,7 @@ font:14px/1.45 var(--rm-family);font-variant-numeric:tabular-nums;-webkit-text-s
 """
 
 _PAGE: Final = """
-.rm *{box-sizing:border-box}
+.rm *{box-sizing:border-box}.rm .tools[hidden]{display:none}
 .rm main{max-width:1200px;margin:0 auto;padding:24px 24px 48px}
 .rm a{color:var(--rm-accent);text-underline-offset:3px}
 .rm :focus-visible{outline:2px solid var(--rm-accent);outline-offset:2px;border-radius:4px}
@@ -61,8 +61,8 @@ _ROWS: Final = """
 .rm .workloads>tbody>tr>th{font-size:13px;color:var(--rm-ink);border-bottom:1px solid var(--rm-line);
 padding:7px 8px 7px 0;vertical-align:middle;overflow-wrap:anywhere}
 .rm .workloads>tbody>tr>th a{color:var(--rm-ink);text-decoration-color:var(--rm-accent)}
-.rm .workloads>tbody>tr>th a::before{content:"▾";display:inline-block;width:14px;color:var(--rm-ink-2)}
-.rm .workloads>tbody>tr>th a[aria-expanded=false]::before{content:"▸"}
+.rm .workloads>tbody>tr>th a::before{content:"▾";content:"▾" / "";display:inline-block;width:14px;color:var(--rm-ink-2)}
+.rm .workloads>tbody>tr>th a[aria-expanded=false]::before{content:"▸";content:"▸" / ""}
 .rm .workloads>tbody>tr>th .small{padding-left:14px}
 .rm .short{display:-webkit-box;-webkit-line-clamp:2;-webkit-box-orient:vertical;overflow:hidden}
 .rm .workloads .bullet{display:block;margin:3px 0 0 auto}
@@ -143,7 +143,7 @@ _PRINT: Final = f"""
 @page{{size:A4 landscape;margin:12mm}}
 @media print{{.rm{{{theme.variables({**theme.LIGHT, "ink": "#000000", "ink-2": "#000000", "ink-3": "#333333"})};
 color-scheme:light;print-color-adjust:exact;-webkit-print-color-adjust:exact}}
-.rm main{{max-width:none;padding:0}}.rm .tools{{display:none}}.rm [hidden]{{display:block!important;
+.rm main{{max-width:none;padding:0}}.rm .tools{{display:none}}.rm .fold[hidden]{{display:block!important;
 content-visibility:visible!important}}
 .rm .badge{{background:none;color:var(--rm-verdict);outline:1.5px solid var(--rm-verdict)}}
 .rm .card,.rm .row,.rm .tiles li{{break-inside:avoid}}.rm thead{{display:table-header-group}}
