@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EACH = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+
+
+def _read(path: Path) -> nbformat.NotebookNode:
+    document: nbformat.NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    return document
+
+
+def test_there_are_notebooks() -> None:
+    """The folder that the other tests look at is not empty."""
+    assert "triage" in [path.stem for path in NOTEBOOKS]
+
+
+@EACH
+def test_notebooks_run(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every cell runs, in a copy elsewhere that sees nothing but the samples, and shows something."""
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    shutil.copy(notebook, folder)
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    document = _read(folder / notebook.name)
+    NotebookClient(
+        document, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    outputs = [output for cell in document.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert any("text/html" in output.get("data", {}) for output in outputs)
+    assert [output for output in outputs if output.output_type == "stream" and output.name == "stderr"] == []
+    assert [path.name for path in folder.iterdir()] == [notebook.name]
+
+
+@EACH
+def test_notebooks_are_stored_without_outputs(notebook: Path) -> None:
+    """A stored notebook holds no output, no count and no trace of who ran it."""
+    document = _read(notebook)
+    nbformat.validate(document)
+    code = [cell for cell in document.cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+    assert set(document.metadata) <= {"kernelspec", "language_info"}
+
+
+@EACH
+def test_notebooks_open_with_what_they_answer(notebook: Path) -> None:
+    """The first cell is a heading that asks the question, and the text says where the data comes from."""
+    first = _read(notebook).cells[0]
+    assert first.cell_type == "markdown"
+    assert first.source.startswith("# ")
+    assert "?" in first.source.splitlines()[0]
+    assert "../data/samples" in first.source
+
+
+@EACH
+def test_notebooks_use_no_output_widget(notebook: Path) -> None:
+    """Output widgets hang in Voilà, so no notebook has one."""
+    assert "Output(" not in notebook.read_text(encoding="utf-8")
