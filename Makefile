@@ -25,7 +25,7 @@ check: $(STAMP) ## Lint, formatting, types and the examples in the docstrings
 	@echo "ruff format"; $(BIN)/ruff format --check --quiet .
 	@echo "mypy";        $(BIN)/mypy --no-error-summary $(CHECKED)
 	@echo "pyright";     $(BIN)/pyright --warnings $(CHECKED) > .venv/pyright.log || { cat .venv/pyright.log; exit 1; }
-	@echo "doctests";    $(BIN)/python -m pytest --doctest-modules rmtoolkit -q -n 2 -p no:randomly
+	@echo "doctests";    $(BIN)/python -m pytest --doctest-modules --doctest-glob=README.md rmtoolkit README.md -q -n 2 -p no:randomly
 
 notebooks: $(STAMP) ## Open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
