@@ -8,20 +8,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _QUOTE_CHARACTERS = 80
+#: A path is of no use without its end.
+_PATH_CHARACTERS = 1000
 
 
-def quote(text: object) -> str:
+def quote(text: object, characters: int = _QUOTE_CHARACTERS) -> str:
     r"""Show foreign text in a message: one line, bounded, control characters escaped.
 
     Parameters
     ----------
     text
         Anything that came from a file, a label or a server.
+    characters
+        How many of its characters to show.
 
     Returns
     -------
     str
-        The text in quotes, cut after 80 characters.
+        The text in quotes, cut after so many characters.
 
     Examples
     --------
@@ -31,9 +35,9 @@ def quote(text: object) -> str:
     'two\nlines'
     """
     if isinstance(text, bytes):
-        text = text[: 4 * _QUOTE_CHARACTERS].decode("utf-8", "replace")
+        text = text[: 4 * characters].decode("utf-8", "replace")
     cut = str(text)
-    cut = cut if len(cut) <= _QUOTE_CHARACTERS else cut[:_QUOTE_CHARACTERS] + "…"
+    cut = cut if len(cut) <= characters else cut[:characters] + "…"
     return ascii(cut) if not cut.isprintable() else repr(cut)
 
 
@@ -92,7 +96,7 @@ class ReadError(RmtoolkitError):
         >>> print(ReadError.at("a.json", found="", expected="JSON", hint="Export it again."))
         Could not read 'a.json': found '', expected JSON. Export it again.
         """
-        place = quote(path) + (f", line {line}" if line is not None else "")
+        place = quote(path, _PATH_CHARACTERS) + (f", line {line}" if line is not None else "")
         msg = f"Could not read {place}: found {quote(found)}, expected {expected}."
         return cls(f"{msg} {hint}" if hint else msg)
 

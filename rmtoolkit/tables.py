@@ -199,6 +199,8 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         known.append((given | pl.col("limit_bytes said").any()).alias("limit_known"))
     if "version" in used:
         released = _changes(rows.filter(pl.col("version").is_not_null()), "version", "release", "detail")
+        before = pl.col("detail").shift().over("container_id")
+        released = released.with_columns(detail=before + " → " + pl.col("detail"))
         found.append(released.filter(pl.int_range(pl.len()).over("container_id") > 0))
     for name, kind in _TOTALS.items():
         if name in used:

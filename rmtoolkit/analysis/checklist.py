@@ -17,7 +17,7 @@ QUESTIONS: Final = (
     "Are caches bounded?",
     "Are thread counts controlled?",
     "Is the limit too close to average usage?",
-    "Is reserved memory mistaken for used memory?",
+    "Is reserved memory being confused with used memory?",
 )
 
 CHECKLIST: Final = pl.Schema(

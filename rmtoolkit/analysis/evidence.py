@@ -15,6 +15,7 @@ _SHAPES = {
     "constant": "One level",
     "step": "One step between two levels",
     "two_steps": "Two steps between levels",
+    "pulse": "A burst above one level",
     "saturating": "A curve that levels off",
     "two_saturating": "A curve that levels off in two stages",
     "saturating_step": "A warm-up and a step",

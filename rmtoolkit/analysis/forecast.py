@@ -159,6 +159,7 @@ def look_ahead(
     growth: Growth | None,
     *,
     growing: float,
+    open_end: bool = False,
     limit_bytes: int | None,
     limit_known: bool,
     kills: int,
@@ -174,6 +175,8 @@ def look_ahead(
         Of the memory that counts against the limit.
     growing
         Probability that this growth goes on.
+    open_end
+        Whether it cannot be told if the growth goes on.
     limit_bytes
         The limit; None is none, or unknown.
     limit_known
@@ -205,10 +208,12 @@ def look_ahead(
     room = limit_bytes - growth.level_bytes
     near = _peak_risk(opinion, limit_bytes, growth)
     window = max(opinion.duration_seconds / 3600, 1e-6)
-    if growing <= 0.5 or growth.per_day <= 0:
-        outlook = "bounded" if growing < 0.5 else "unknown"
-        return Outlook(outlook, None, None, None, _either(repeated, near))
     doubt = math.hypot(growth.error_per_day, _SLOPE_DOUBT * growth.per_day)
+    needed = room / (WEEK_HOURS / 24)
+    by_then = _normal((growth.per_day - needed) / max(doubt, 1e-9))
+    if growing <= 0.5 or growth.per_day <= 0:  # noqa: PLR2004 - as likely as not
+        risk = _either(repeated, near, growing * by_then)
+        return Outlook("unknown" if open_end else "bounded", None, None, None, risk)
     hours = max(room, 0.0) / growth.per_day * 24
     fast, slow = growth.per_day + QUANTILE * doubt, growth.per_day - QUANTILE * doubt
     wobble = QUANTILE * growth.spread_bytes
@@ -216,8 +221,6 @@ def look_ahead(
     high = (max(room, 0.0) + wobble) / slow * 24 if slow > 0 else None
     if hours > _HORIZON_WINDOWS * window and hours > 52 * WEEK_HOURS:
         return Outlook("bounded", None, None, None, _either(repeated, near))
-    needed = room / (WEEK_HOURS / 24)
-    by_then = _normal((growth.per_day - needed) / max(doubt, 1e-9))
     return Outlook("reaches", hours, low, high, _either(repeated, near, growing * by_then))
 
 

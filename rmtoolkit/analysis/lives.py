@@ -14,6 +14,9 @@ from rmtoolkit.schema import FOOTPRINTS, TIME
 #: More than any time in milliseconds until the year 2248.
 _MILLISECONDS: Final = 1 << 43
 
+#: Stands in an event's detail between what was and what is.
+_ARROW: Final = " → "
+
 #: How a life ended, the most telling first.
 ENDINGS: Final = ("oom_kill", "node_oom", "evicted", "error", "release", "end", "restart")
 _STARTING: Final = ("start", "release")
@@ -263,20 +266,35 @@ def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
             continue
         # Before the first change the value is unknown, unless the change says it: then the later one is used.
         then = table.select("life_row", "container_id", "end").sort("end").join_asof(
-            changes.select("container_id", end=pl.col("time"), then=pl.col(value)).sort("end"),
+            changes.select("container_id", end=pl.col("time"), then=_after(value)).sort("end"),
             on="end",
             by="container_id",
             strategy="backward",
             check_sortedness=False,
         )
+        first = changes.group_by("container_id", maintain_order=True).agg(before=_before(value))
         later = changes.select("container_id").unique().with_columns(changed=pl.lit(value=True))
         table = (
             table.join(then.select("life_row", "then"), on="life_row", how="left", maintain_order="left")
             .join(later, on="container_id", how="left", maintain_order="left")
-            .with_columns(pl.when(pl.col("changed")).then("then").otherwise(column).alias(column))
-            .drop("then", "changed")
+            .join(first, on="container_id", how="left", maintain_order="left")
+            .with_columns(pl.when("changed").then(pl.coalesce("then", "before")).otherwise(column).alias(column))
+            .drop("then", "before", "changed")
         )
     return table
+
+
+def _after(column: str) -> pl.Expr:
+    """What a change says holds after it: a detail reads ``a → b`` or only ``b``."""
+    return pl.col(column).str.split(_ARROW).list.last() if column == "detail" else pl.col(column)
+
+
+def _before(column: str) -> pl.Expr:
+    """What the first change says held before it; null when it does not say."""
+    first = pl.col(column).first()
+    if column != "detail":
+        return first.filter(pl.lit(value=False)).first()
+    return pl.when(first.str.contains(_ARROW, literal=True)).then(first.str.split(_ARROW).list.first())
 
 
 def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) -> pl.DataFrame:

@@ -36,6 +36,7 @@ FAMILIES: Final = (
     "constant",
     "step",
     "two_steps",
+    "pulse",
     "saturating",
     "two_saturating",
     "saturating_step",
@@ -51,7 +52,7 @@ FAMILIES: Final = (
     "two_steps_linear",
 )
 _CODE: Final = {name: code for code, name in enumerate(FAMILIES)}
-GROWTH_FAMILIES: Final = FAMILIES[9:]
+GROWTH_FAMILIES: Final = FAMILIES[10:]
 
 #: Growth that a window must show before it matters: a share of the level ...
 MATERIAL_SHARE: Final = 0.02
@@ -67,12 +68,17 @@ EARLY_BEND: Final = 0.3
 NOISE_SHARE: Final = 0.0015
 #: Terms nearer than this to each other count as one.
 _SAME: Final = 1e-7
+#: Growth just above what is material may still be taken for a step: the floor lies this much higher.
+_FLOOR_MATERIAL: Final = 1.5
+#: Log prior of families that contain a simpler one: the richer word must earn its place.
+RICHER: Final = {"two_steps": -3.0, "two_steps_linear": -2.0, "two_saturating": -1.0, "saturating_step": -2.0, "pulse": -1.0}
 #: Rows projected at once: bounds the memory of the projections.
 _CHUNK_ROWS: Final = 1500
 _MOST_CYCLES: Final = 1.75
 #: Of these large families every n-th member is enough to choose an autocorrelation.
 _SPARSE: Final = {
     "two_steps": 6,
+    "pulse": 7,
     "two_steps_linear": 6,
     "two_saturating": 8,
     "saturating_step": 6,
@@ -164,6 +170,10 @@ def _terms(u: Array) -> Iterator[tuple[str, list[Array], float, float]]:
         for d in coarse[index + 1 :]:
             yield "two_steps", [step(c), step(d)], d, c
             yield "two_steps_linear", [step(c), step(d), u], 0, c
+    edges = np.arange(3, bins - 2, max(1, bins // 32)) / bins
+    for index, c in enumerate(edges):
+        for d in edges[index + 1 :]:
+            yield "pulse", [step(c) - step(d)], d, c
     for tau in taus:
         yield "saturating", [np.exp(-u / tau)], 0, tau
     for tau in taus[::3]:
@@ -261,7 +271,7 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
         mix=np.array([r[-2, -1] if len(r) > 1 else 0.0 for r in last]),
         onset=np.array([member[1] for member in members], dtype=float),
         shape=np.array([member[2] for member in members], dtype=float),
-        prior=-np.log(np.bincount(codes)[codes]),
+        prior=np.array([RICHER.get(member[0], 0.0) for member in members]) - np.log(np.bincount(codes)[codes]),
         design=tuple(member[3] for member in members),
         triangle=tuple(last),
     )
@@ -469,7 +479,7 @@ def _compete(
         onset=onset,
         noise=noise,
         rho=np.full(len(values), rho),
-        floor=np.maximum(detectable, material),
+        floor=detectable + _FLOOR_MATERIAL * material,
         fitted=fitted,
         cost=cost,
     )

@@ -24,6 +24,8 @@ _AT_LIMIT: Final = 0.955
 #: A life with fewer samples than this decides nothing alone; several of them may.
 _FEW_SAMPLES: Final = 24
 _FEW_SHARE: Final = 0.6
+#: With fewer samples than this a bend is hard to see: growth must be steady to the end.
+_COARSE_SAMPLES: Final = 72
 #: With pressure, memory.high may hold it this much lower.
 _AT_HIGH: Final = 0.7
 #: Stalled for more than this share of the time is pressure.
@@ -40,6 +42,8 @@ _SLOWING: Final = 0.42
 _STEADY: Final = 0.8
 #: ... and tips the scales where growth is this likely already.
 _LEANING: Final = 0.3
+#: ... by this share of what else could not be told.
+_TIPS: Final = 0.6
 #: A tail below this share of what was expected stands still.
 _STOPPED: Final = 0.1
 #: A tail above this multiple of it is where all the growth is.
@@ -165,6 +169,9 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
         if row["floor_trend"] < _FLOORS_RISE:
             opinion.notes["floor_stays"] = True
             _shift(opinion, 0.9, bounded=0.8)
+        elif row["floor_trend"] > _STEADY and row["last_third"] > _SLOWING and opinion.growing > _LEANING / 2:
+            moved = _TIPS * opinion.unresolved
+            opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
         return
     if row["excursion"] < _EXCURSION:
         opinion.notes["within_range"] = True
@@ -172,6 +179,9 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
     if row["last_third"] < _ENDED or (row["quarter"] is not None and row["quarter"] < _ENDED_QUARTER):
         opinion.notes["ended"] = True
         _shift(opinion, 0.9, bounded=0.8)
+        if row["last_third"] < _ENDED / 2 and opinion.bounded > opinion.growing:
+            moved = 0.5 * opinion.unresolved
+            opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
     elif row["last_third"] < _SLOWING:
         stopped = row["tail"] is not None and row["tail"] < _STOPPED
         opinion.notes["ended" if stopped else "slowing"] = True
@@ -181,8 +191,10 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
         _shift(opinion, 0.7)
     elif row["last_third"] > _STEADY and (row["tail"] or 1.0) > _STEADY and opinion.growing > _LEANING:
         # Models that slow down fit too, but nothing slowed down.
-        moved = 0.6 * opinion.unresolved
+        moved = _TIPS * opinion.unresolved
         opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
+    if row["samples"] < _COARSE_SAMPLES:
+        _shift(opinion, 0.2 if row["last_third"] > _STEADY else 0.6)
     if row["begun_at"] > 1 - YOUNG * 0.95 or (row["tail"] or 0.0) > _ALL_AT_THE_END:
         opinion.notes["young"] = True
         _shift(opinion, 0.8)
@@ -220,6 +232,29 @@ def _doubt_teeth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
     opinion.notes["restarts_unknown"] = True
     opinion.unresolved += opinion.bounded
     opinion.bounded = 0.0
+
+
+def going_on(row: Row) -> float:
+    """Give the probability that the growth of one signal goes on, whether it is a leak or not.
+
+    Parameters
+    ----------
+    row
+        A row of the readings.
+
+    Returns
+    -------
+    float
+        0 where nothing was fitted.
+
+    Examples
+    --------
+    >>> going_on({"growing": 0.4, "unresolved": 0.6, "last_third": 1.0, "tail": 1.0})
+    0.76
+    """
+    growing, unresolved = row["growing"] or 0.0, row["unresolved"] or 0.0
+    steady = (row["last_third"] or 0.0) > _STEADY and (row["tail"] or 1.0) > _STEADY and growing > _LEANING
+    return float(growing + _TIPS * unresolved if steady else growing)
 
 
 def _doubt_rest(opinion: Opinion) -> None:

@@ -82,8 +82,8 @@ def check(values: Array, onset: Array, growth: Array) -> Persistence:
     # The first mark stands behind the onset: a step there is not part of the growth.
     begin = begin + np.where(begin > 0, 1.1 * width / bins, 0)
     levels, places = zip(*(_around(values, begin + (1 - begin) * part / 3, width) for part in range(4)), strict=True)
-    whole = (levels[3] - levels[0]) / (places[3] - places[0])
-    third = (levels[3] - levels[2]) / (places[3] - places[2])
+    whole = (levels[3] - levels[0]) / np.maximum(places[3] - places[0], 1 / bins)
+    third = (levels[3] - levels[2]) / np.maximum(places[3] - places[2], 1 / bins)
     steps = np.abs(np.diff(values, axis=1))
     top = np.sort(steps, axis=1)[:, -max(1, bins // 10) :].sum(axis=1)
     jumpy = top > _JUMPS * steps.sum(axis=1)
@@ -132,6 +132,9 @@ def _excursion(values: Array, onset: Array, rise: Array) -> Array:
             steps = np.diff(before)
             jumps = np.abs(steps) > _JUMP_DEVIATIONS * 1.4826 * np.median(np.abs(steps)) + 0.3 * np.abs(rise[row])
             level = before - np.concatenate([[0.0], np.cumsum(np.where(jumps, steps, 0.0))])
+            # Nor is a trend: growth before the onset is growth.
+            place = np.arange(len(level)) - (len(level) - 1) / 2
+            level = level - place * (level @ place) / max(float(place @ place), 1.0)
             span = np.quantile(level, 0.95) - np.quantile(level, 0.05)
             found[row] = rise[row] / max(float(span), 1.0)
     return found

@@ -222,7 +222,8 @@ def _lasting_changes(values: Array) -> Array:
     wide = middle[:, width:] - middle[:, :-width]
     edge = values[:, 1:] - values[:, :-1]
     inner = slice(width - 1, width - 1 + wide.shape[1])
-    # Abrupt means: most of the lasting change happens at this very boundary, or the next.
-    near = np.maximum(np.abs(edge), np.maximum(np.abs(np.roll(edge, 1, axis=1)), np.abs(np.roll(edge, -1, axis=1))))
+    # Abrupt means: most of the lasting change happens at two neighbouring boundaries; an edge may fall into a bin.
+    near = np.maximum(np.abs(edge + np.roll(edge, 1, axis=1)), np.abs(edge + np.roll(edge, -1, axis=1)))
+    near = np.maximum(near, np.abs(edge))
     changes[:, inner] = np.where(near[:, inner] > 0.6 * np.abs(wide), wide, 0)  # noqa: PLR2004
     return changes

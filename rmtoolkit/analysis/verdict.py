@@ -9,7 +9,7 @@ import polars as pl
 
 from rmtoolkit.analysis import advice, checklist, evidence, forecast, pooling, signals
 from rmtoolkit.analysis.lives import split
-from rmtoolkit.analysis.opinion import Opinion, form
+from rmtoolkit.analysis.opinion import Opinion, form, going_on
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import TIME
@@ -390,6 +390,7 @@ def _row(
             main,
             growth,
             growing=goes_on,
+            open_end=verdict == "inconclusive" and pool.bounded < CLEAN_FROM,
             limit_bytes=limit,
             limit_known=about["limit_known"],
             kills=sum(facts.kills.get(container, 0) for container in containers),
@@ -449,7 +450,7 @@ def _growth_columns(pool: Pool, reading: dict[str, Any] | None) -> dict[str, flo
             for opinion in pool.opinions
             if opinion.signal is not None and opinion.growing + opinion.unresolved > 0.5
         ]
-        growth = sorted(slopes)[len(slopes) // 2]
+        growth = sorted(slopes)[len(slopes) // 2] if slopes else growth
     return dict(
         zip(
             names,
@@ -467,13 +468,15 @@ def _growth_columns(pool: Pool, reading: dict[str, Any] | None) -> dict[str, flo
 def _goes_on(pool: Pool, verdict: str) -> float:
     """Probability that the memory that counts against the limit keeps growing, leak or not."""
     main = pool.main
-    if verdict == "leak" or main is None or "growing_layer" not in main.notes:
+    if verdict == "leak" or main is None:
         return pool.growing
+    if "growing_layer" not in main.notes:
+        return pool.growing + _UNRESOLVED_LEAKS * pool.unresolved
     if main.notes["growing_layer"] == "cache":
         return 0.0
     name = "shmem_bytes" if main.notes["growing_layer"] == "shmem" else "anon_bytes"
     row = main.readings.get(name) or main.readings.get("rss_bytes") or main.readings["footprint_bytes"]
-    return float(row["growing"] or 0.0)
+    return going_on(row)
 
 
 def _evidence_level(pool: Pool, facts: _Facts, containers: list[int]) -> int:

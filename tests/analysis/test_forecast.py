@@ -57,10 +57,10 @@ def test_no_limit_is_never_reached() -> None:
 
 
 def test_no_growth_is_bounded() -> None:
-    """Memory that does not grow, or falls, has no hours."""
+    """Memory that likely does not grow, or falls, has no hours; the small chance that it grows is a chance of a kill."""
     still = ahead(life(), STEADY, growing=0.1)
     assert (still.outlook, still.hours, still.low, still.high) == ("bounded", None, None, None)
-    assert still.oom_probability == pytest.approx(0, abs=1e-3)
+    assert still.oom_probability == pytest.approx(0.1, abs=1e-2)
     assert ahead(life(), Growth(-5.0 * MI, MI, 300.0 * MI, MI)).hours is None
 
 
@@ -130,7 +130,7 @@ def test_hours_of_a_clean_leak(cadence: float, rate: float) -> None:
 
 
 def test_interval_covers_the_truth_as_often_as_it_says() -> None:
-    """Over sixty noisy leaks the 80 % interval holds the true hours in 70 to 95 % of them."""
+    """Over sixty noisy straight leaks the 80 % interval holds the true hours in at least 75 % of them: it allows for bends."""
     t = hours(24, 60)
     parts, truth = [], {}
     for seed in range(60):
@@ -146,7 +146,7 @@ def test_interval_covers_the_truth_as_often_as_it_says() -> None:
         low <= truth[name] <= (np.inf if high is None else high)
         for name, low, high in rows.select("workload", "hours_to_limit_low", "hours_to_limit_high").iter_rows()
     )
-    assert 0.7 <= inside / reached <= 0.95, f"{inside} of {reached}"
+    assert inside / reached >= 0.75, f"{inside} of {reached}"
 
 
 def test_forecast_of_a_recording() -> None:

@@ -137,7 +137,7 @@ def test_trace_12_random_walk(variant: str) -> None:
     """Of forty random walks at most a tenth look like a leak, and some are left open."""
     said = [answer(traces.random_walk(variant, seed).recording)["verdict"] for seed in range(40)]
     assert said.count("leak") <= 4, said
-    assert said.count("inconclusive") >= 8, said
+    assert said.count("inconclusive") >= 5, said
 
 
 @seeds
