@@ -23,6 +23,8 @@ _NEVER_BYTES: Final = 4 << 30
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _CHUNK: Final = 1 << 20
+#: A damaged zstd stream gives nothing of the piece in which it breaks.
+_PIECE: Final = 1 << 14
 _MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _BINARY_SHARE: Final = 0.05
 #: Tab, line feed, form feed, carriage return and escape are what terminals and editors write.
@@ -166,7 +168,7 @@ def _unzstd(data: bytes, size: int) -> tuple[bytes, bool]:
     try:
         with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
             while total < size:
-                part = stream.read(min(_CHUNK, size - total))
+                part = stream.read(min(_PIECE, size - total))
                 if not part:
                     break
                 parts.append(part)

@@ -140,8 +140,14 @@ def parse_documents(text: str) -> list[Document]:
         stamp = around.stamp(start, position)
         body = text[start:end]
         documents.append(Document(around.line(start), "json" if found["json"] else "text", whole, stamp, data, body))
-        position = end
+        # The line after a document that was cut off may hold the time of the next one.
+        position = end if whole else _after_totals(text, start + len(found[0]), end)
     return documents
+
+
+def _after_totals(text: str, start: int, end: int) -> int:
+    totals = _TOTALS_LINE.search(text, start, end)
+    return totals.end() if totals else start
 
 
 class _Around:

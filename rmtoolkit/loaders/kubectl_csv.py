@@ -72,6 +72,8 @@ def _split(line: str, delimiter: str) -> list[str]:
 def _delimiter(head: list[str]) -> str | None:
     """Find the delimiter of which most lines make sense."""
     for delimiter in _DELIMITERS:
+        if head and _by_header(_split(head[0], delimiter)):
+            return delimiter
         good = sum(bool(_by_header(cells) or _by_shape(cells)) for cells in (_split(line, delimiter) for line in head))
         if good > len(head) / 2:
             return delimiter
@@ -88,6 +90,10 @@ def _by_header(cells: list[str]) -> dict[str, int]:
     names = [index for index, cell in enumerate(cells) if cell.lower() == "name"]
     if names:
         roles.setdefault("container" if "pod" in roles else "pod", names[0])
+    # awk puts its time before kubectl's own header too.
+    stamps = (index for index, cell in enumerate(cells) if cell[:1].isdigit() and find(cell))
+    if "time" not in roles and (stamp := next(stamps, None)) is not None:
+        roles["time"] = stamp
     has_memory = "memory" in roles or "memory_bytes" in roles
     return roles if has_memory and "pod" in roles and len(cells) >= _FEWEST_CELLS else {}
 

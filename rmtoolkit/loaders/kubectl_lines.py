@@ -62,12 +62,15 @@ _WINDOW_ROW: Final = (
 _NODE_ROW: Final = (
     r"\s(?:[0-9]+m|<unknown>)\s+(?:[0-9]+%|<unknown>)\s+(?:[0-9]+Mi|<unknown>)\s+(?:[0-9]+%|<unknown>)(?:\s|$)"
 )
-# Names have only a-z, 0-9, dot and dash; so what stands before them ends with the last other character.
-_NAMES: Final = (
-    r"^(?:(?P<own>.*[^a-z0-9.\s-]\S*(?:\s+(?:19|20)[0-9]{2})?|[0-9]{10,19}(?:[.,][0-9]+)?"
-    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[-_][0-9]{2}[-.]?[0-9]{2}[-.]?[0-9]{2})?|20[0-9]{6}[-_]?[0-9]{6})\s+)?"
-    r"(?P<names>[a-z0-9][a-z0-9.\s-]*)$"
+# Names have only a-z, 0-9, dot and dash; so what stands before them ends with the last other character, except for
+# the year of `date` and for stamps that look like names.
+_OWN: Final = (
+    r"\[?\pL+[.,]*\s+(?:\pL+\.?\s+[0-9]+|[0-9]+\.?\s+\pL+\.?)\s+[0-9]\S*(?:\s+[A-Z+-]\S*){0,2}\s+(?:19|20)[0-9]{2}"
+    r"|.*[^a-z0-9.\s-]\S*|[0-9]{10,19}(?:[.,][0-9]+)?"
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[-_][0-9]{2}[-.]?[0-9]{2}[-.]?[0-9]{2})?|(?:19|20)[0-9]{6}[-_]?[0-9]{6}"
 )
+_NAMES: Final = rf"^(?:(?P<own>{_OWN})\s+)?(?P<names>[a-z0-9][a-z0-9.\s-]*)$"
+_LAST_WORDS: Final = r"^(?:(?P<own>.*\S)\s+)?(?P<names>(?:\S+\s+){%d}\S+)$"
 _LAST_THREE: Final = r"(?:^|\s)(?:(?:(?P<a>\S+)\s+)?(?P<b>\S+)\s+)?(?P<c>\S+)$"
 
 _FAILURE: Final = re.compile(
@@ -82,7 +85,7 @@ _COLOURS: Final = re.compile(
 )
 _WATCH_TITLE: Final = re.compile(r"Every [\d.,]+m?s: ")
 _WORD: Final = re.compile(r"\w+")
-_BEFORE_NAMES: Final = re.compile(_NAMES)
+_BEFORE_NAMES: Final = re.compile(_NAMES.replace(r"\pL", r"[^\W\d_]"))
 _NAME_COLUMNS: Final = ("NAMESPACE", "POD", "NAME")
 _WORDS_BESIDE_A_STAMP: Final = 3
 _DETAIL_CHARACTERS: Final = 200
@@ -186,7 +189,8 @@ def classify(lines: pl.Series, stamps: dict[str, Stamp], numbers: list[int] | No
         .then(pl.when(pl.col("left").is_null()).then(int(Line.SUM)).otherwise(int(Line.ROW)))
         .cast(pl.Int8),
     ).drop("cpu")
-    rest = frame.filter(pl.col("kind").is_null()).select("number", shaped(pl.col("text")).struct.unnest())
+    rest = frame.filter(pl.col("kind").is_null()).select("number", "text")
+    rest = pl.concat([rest.select("number"), shaped(rest["text"])], how="horizontal")
     shapes = rest["shape"].unique(maintain_order=True)
     said = pl.DataFrame([_meaning(text, stamps) for text in shapes], schema=_MEANINGS, orient="row")
     rest = rest.join(said.with_columns(shape=shapes), on="shape", how="left", maintain_order="left").drop("shape")
@@ -197,23 +201,44 @@ def classify(lines: pl.Series, stamps: dict[str, Stamp], numbers: list[int] | No
     else:
         frame = frame.with_columns(memory_bytes=pl.col("memory").cast(pl.Int64) * MEBIBYTE, exact=pl.lit(value=False))
     frame = frame.with_columns(
-        pl.col("left").str.extract_groups(_NAMES).struct.unnest(),
         kind=pl.when((pl.col("kind") == Line.ROW) & (pl.col("kind").shift() == Line.RULE))
         .then(int(Line.SUM))
         .otherwise("kind")
         .cast(pl.Int8),
+        layout=pl.col("layout").forward_fill(),
+        extra=pl.col("extra").forward_fill().fill_null(0),
         swap_bytes=pl.col("swap").cast(pl.Int64) * MEBIBYTE,
-    ).drop("left", "memory", "swap")
-    own = shaped(pl.col("own"))
+    ).drop("memory", "swap")
+    frame = _with_names(frame)
+    own = shaped(frame["own"])
     frame = frame.with_columns(
         pl.col("names").str.extract_groups(_LAST_THREE).struct.unnest(),
-        own=pl.coalesce(own.struct.field("shape"), "said_own"),
-        of_day=pl.coalesce(own.struct.field("of_day"), "of_day"),
-        cells=pl.col("names").str.count_matches(r"\S+").cast(pl.Int64) - pl.col("extra").forward_fill().fill_null(0),
-        layout=pl.col("layout").forward_fill(),
+        own=pl.coalesce(own["shape"], "said_own"),
+        of_day=pl.coalesce(own["of_day"], "of_day"),
+        cells=pl.col("names").str.count_matches(r"\S+").cast(pl.Int64),
         table=(pl.col("kind") != Line.ROW).cum_sum().cast(pl.Int64),
     )
-    return _without_strays(frame.drop("names", "said_own", "extra", "window"))
+    return _without_strays(frame.drop("left", "names", "said_own", "extra", "window"))
+
+
+def _with_names(frame: pl.DataFrame) -> pl.DataFrame:
+    """Part the names from what stands before them: by number below a header, by their letters without one."""
+    layouts = frame.filter(pl.col("kind") == Line.ROW)["layout"].unique()
+    frame = frame.with_columns(own=pl.lit(None, dtype=pl.String), names=pl.lit(None, dtype=pl.String))
+    for layout in layouts:
+        form = _NAMES if layout is None else _LAST_WORDS % (_CELLS[Layout(layout)] - 1)
+        # Each form is applied once and kept: an expression used twice would be computed twice.
+        found = frame.select(pl.col("left").str.extract_groups(form).struct.unnest())
+        here = pl.col("layout").is_null()
+        if layout is not None:
+            # More words than the header has names, and no stamp or tag among them: this is another table's row.
+            fits = found["own"].is_null() | (frame["extra"] > 0) | found["own"].str.contains(rf"^(?:{_OWN})$")
+            here = (pl.col("layout") == layout) & fits
+        frame = frame.with_columns(
+            own=pl.when(here).then(found["own"]).otherwise("own"),
+            names=pl.when(here).then(found["names"]).otherwise("names"),
+        )
+    return frame
 
 
 def _without_strays(frame: pl.DataFrame) -> pl.DataFrame:

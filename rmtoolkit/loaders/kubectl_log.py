@@ -193,7 +193,7 @@ def _timed(rows: pl.DataFrame, log: Log, asked: timeline.Asked) -> tuple[pl.Data
             log.failures.with_columns(time=pl.Series([times[tick] for tick in failure_ticks], dtype=pl.Int64)),
             axis,
         )
-    if marks.height == 1 and rows.select(pl.struct("container_id").is_duplicated().any()).item():
+    if marks.height == 1 and _comes_again(rows, marks["number"][0]):
         return _by_one_mark(rows, log, asked)
     times, axis = _instants(marks, log, asked)
     marked = marks.select("number", mark="number", time=pl.Series(times, dtype=pl.Int64))
@@ -206,6 +206,12 @@ def _timed(rows: pl.DataFrame, log: Log, asked: timeline.Asked) -> tuple[pl.Data
         log.failures.join_asof(marked, on="number", strategy=strategy),
         axis,
     )
+
+
+def _comes_again(rows: pl.DataFrame, mark: int) -> bool:
+    """Tell whether there are several snapshots below the only time stamp, or above it."""
+    below = pl.col("number") > mark
+    return bool(rows.select(pl.struct("container_id", below=below).is_duplicated().any()).item())
 
 
 def _says(ids: pl.Series, log: Log) -> tuple[int, bool]:

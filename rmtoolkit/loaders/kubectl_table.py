@@ -67,6 +67,9 @@ def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | No
     if rows.is_empty():
         raise _nothing(frame, path)
     rows, notes = _named(rows, notes, path, containers=containers)
+    if rows["memory_bytes"].null_count() == rows.height:
+        first = rows.row(0, named=True)
+        raise ReadError.at(path, found=first["text"], expected=f"{EXPECTED} with known memory", line=first["number"])
     known, places = _stamped(frame, stamps)
     counts = {
         "lines that are no rows of kubectl top": frame.filter(pl.col("kind") == Line.OTHER).height,

@@ -42,6 +42,7 @@ _KUBECTL_JSON: Final = re.compile(rb'"(?:Pod|Node)Metrics(?:List)?"|"metrics\.k8
 _KUBECTL: Final = re.compile(
     rb"\bCPU(?:\(cores\))?\s+(?:CPU\S+\s+)?MEMORY\b"
     rb"|(?:^|\n)(?:[^\n]*\S)?[ \t]+\d+m[ \t]+\d+Mi(?:[ \t]+(?:\d+Mi|<unknown>))?[ \t]*\r?(?:\n|$)"
+    rb"|[ \t]\d+m[ \t]+\d+%[ \t]+\d+Mi[ \t]+\d+%|(?:^|\n)(?:NAMESPACE[ \t]+)?POD[ \t]*\r?\n"
     rb"|Every [\d.]+s: kubectl top ",
 )
 _PROMETHEUS: Final = re.compile(

@@ -87,16 +87,16 @@ _MONTH_NAMES: Final = (
     "mayıs mayis μαι μαιου",
     "jun june juni juin junio junho juny giu giugno cze czerwca czerwiec cvn cen cervna cerven junij kesa kesakuu "
     "juuni junius iun iunie юни июн июня июнь чер червня haz haziran ιουν ιουνιου",
-    "jul july juli juil juillet julio julho juliol lug luglio lipca lipiec cvc cec cervence cervenec julij heina "
+    "jul july juli juil juillet julio julho juliol lug luglio lip lipca lipiec cvc cec cervence cervenec julij heina "
     "heinakuu juuli julius iul iulie юли июл июля июль лип липня tem temmuz ιουλ ιουλιου",
-    "aug august aout ago ag agost agosto augustus sie sierpnia sierpien srpna srpen avg avgust augusti elo elokuu "
+    "aug august aout ago ag agost agosto augustus sie sierpnia sierpien srp srpna srpen avg avgust augusti elo elokuu "
     "augusztus авг август августа сер серпня agu agustos agustus αυγ αυγουστου",
     "sep september sept septembre septiembre set setembro setembre settembre wrz wrzesnia wrzesien zar zari syys "
     "syyskuu szept szeptember septembrie сеп септември сен сент сентября сентябрь вер вересня eyl eylul σεπ "
     "σεπτεμβριου",
     "oct october okt oktober octobre octubre out outubro ott ottobre paz pazdziernika pazdziernik rij rijna rijen "
     "loka lokakuu oktoober octombrie окт октомври октября октябрь жов жовтня eki ekim οκτ οκτωβριου",
-    "nov november novembre noviembre novembro listopadu listopada marras marraskuu noiembrie ное ноември ноя нояб "
+    "nov november novembre noviembre novembro lis listopad listopadu listopada marras marraskuu noiembrie ное ноември ноя нояб "
     "ноября ноябрь лис листопада kas kasım kasim νοε νοεμβριου",
     "dec december dez dezember decembre des desembre dic diciembre dezembro dicembre gru grudnia grudzien pro "
     "prosince prosinec desember joulu joulukuu dets detsember decembrie дек декември декабря декабрь гру грудня "
@@ -116,7 +116,7 @@ _ISO: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:?\d\d(?::?\d\d(?:[.,]\d+)?)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?)?",
 )
 _EPOCH: Final = re.compile(r"(?<![\w.,:+-])(1\d{9}|[2-9]\d{9})(?:[.,](\d{1,9})|(\d{3}|\d{6}|\d{9}))?(?![\w:])")
-_COMPACT: Final = re.compile(r"(?<!\d)(20\d\d)-?(\d\d)-?(\d\d)[-_T]?(\d\d)[-.]?(\d\d)[-.]?(\d\d)(?!\d)(Z?)")
+_COMPACT: Final = re.compile(r"(?<!\d)((?:19|20)\d\d)-?(\d\d)-?(\d\d)[-_T]?(\d\d)[-.]?(\d\d)[-.]?(\d\d)(?!\d)(Z?)")
 _CLOCK: Final = re.compile(
     r"(?<![\d.])(?:(?<!:)|(?<=/\d{4}:))(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?![\d:])(?:\s*([AaPp])\.?\s?[Mm]\b\.?)?",
 )

@@ -126,7 +126,9 @@ def test_a_single_table_gives_each_row_at_the_given_time(name: str) -> None:
     assert rows(recording) == in_mi(ONE_TABLE[name])
     assert recording.samples["time"].unique().to_list() == [dt.datetime(2026, 11, 24, 22, 50, tzinfo=dt.UTC)]
     assert recording.containers["quantum_bytes"].unique().to_list() == [MI]
-    assert recording.report.time_axis.startswith("assumed: no time in the file; taken as 2026-11-24 22:50:00 UTC as asked")
+    assert recording.report.time_axis.startswith(
+        "assumed: no time in the file; taken as 2026-11-24 22:50:00 UTC as asked"
+    )
 
 
 def test_swap_is_read_beside_the_working_set() -> None:
@@ -175,7 +177,9 @@ def test_a_loop_gives_every_snapshot_at_its_own_time(name: str) -> None:
 def test_ts_without_a_year_takes_the_year_before_the_file_was_written(tmp_path: Path) -> None:
     """`Nov 24 22:51:29` needs a zone; its year follows from the file, or from time=."""
     source = DATA / "loop_ts_default.txt"
-    with pytest.raises(ReadError, match=r"line 2: found 'Nov 24 22:51:29.*expected a time stamp that says its zone.*timezone="):
+    with pytest.raises(
+        ReadError, match=r"line 2: found 'Nov 24 22:51:29.*expected a time stamp that says its zone.*timezone="
+    ):
         rm.read_kubectl_top(source)
     asked = rm.read_kubectl_top(source, timezone="Europe/Berlin", time="2025-12-01")
     assert rows(asked) == in_mi(worker_and_leaky(410, 413, 417))
@@ -191,7 +195,9 @@ def test_ts_without_a_year_takes_the_year_before_the_file_was_written(tmp_path: 
 
 def test_an_error_in_the_middle_is_a_gap_of_the_containers_around_it() -> None:
     """One scrape failed: both pods get a gap event, it is counted, and nothing is invented."""
-    with pytest.warns(RmtoolkitWarning, match=r"1 scrape failed \(line 6: 'Error from server \(ServiceUnavailable\)") as seen:
+    with pytest.warns(
+        RmtoolkitWarning, match=r"1 scrape failed \(line 6: 'Error from server \(ServiceUnavailable\)"
+    ) as seen:
         recording = rm.read_kubectl_top(DATA / "loop_error_in_middle.txt")
     assert seen[0].filename == __file__
     # All three snapshots say 22:52:02, so the later values stand and the earlier ones are counted.
@@ -272,8 +278,12 @@ REFUSED: Final = {
     "raw_nodes.txt": r"line 1: found 'metrics of nodes'",
     "err_empty_pod.err": r"'No resources found in default namespace\.'.*found no pods",
     "err_empty_pod_A.err": r"'No resources found'.*found no pods",
-    **dict.fromkeys(("err_empty_node.err", "err_toonew_pod.err", "err_toonew_pod_A.err"), r"'error: metrics not available yet'"),
-    **dict.fromkeys(("err_noapi_node.err", "err_noapi_pod.err", "err_noapi_pod_A.err"), r"'error: Metrics API not available'"),
+    **dict.fromkeys(
+        ("err_empty_node.err", "err_toonew_pod.err", "err_toonew_pod_A.err"), r"'error: metrics not available yet'"
+    ),
+    **dict.fromkeys(
+        ("err_noapi_node.err", "err_noapi_pod.err", "err_noapi_pod_A.err"), r"'error: Metrics API not available'"
+    ),
     **dict.fromkeys(
         ("err_unavailable_node.err", "err_unavailable_pod.err", "err_unavailable_pod_A.err"),
         r"'Error from server \(ServiceUnavailable\)",

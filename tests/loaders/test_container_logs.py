@@ -1,0 +1,47 @@
+"""Lines as container runtimes and collectors store them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rmtoolkit.loaders.container_logs import unwrap
+
+
+def test_pieces_of_a_line_are_joined_stream_by_stream() -> None:
+    """CRI stores long lines in pieces; the other stream may speak in between."""
+    text = "@1Z stderr P one\n@2Z stdout F other\n@3Z stderr F two\n".replace("@", "2026-11-24T10:00:0")
+    assert unwrap(text) == [
+        ("2026-11-24T10:00:02Z", "other"),
+        ("2026-11-24T10:00:01Z", "onetwo"),
+        ("", ""),
+    ]
+
+
+def test_docker_keeps_the_line_feed_of_whole_lines() -> None:
+    """Docker cuts at 16 KiB: a piece without a line feed goes on."""
+    entries = [("Allo", "t1"), ("cated: 1\n", "t2"), ("next\n", "t3")]
+    text = "\n".join(json.dumps({"log": log, "stream": "stderr", "time": time}) for log, time in entries)
+    assert unwrap(text) == [("t1", "Allocated: 1"), ("t3", "next")]
+
+
+def test_a_program_that_logs_json() -> None:
+    """The message of a structured log, also within fields, and its time; a message of several lines is several lines."""
+    text = json.dumps({"timestamp": "t1", "fields": {"message": "a\nb"}}) + "\n" + json.dumps({"msg": "c", "ts": "t2"})
+    assert unwrap(text) == [("t1", "a"), ("t1", "b"), ("t2", "c")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["plain\ntext", '{"jemalloc": {}}', '{"kind": "PodMetricsList", "items": []}', "", "[1, 2]", '{"log": 5}'],
+)
+def test_what_is_not_wrapped_stays(text: str) -> None:
+    """Ordinary text and other JSON is left alone."""
+    assert unwrap(text) is None
+
+
+def test_kubectl_logs_timestamps() -> None:
+    """`kubectl logs --timestamps` puts a stamp before each line."""
+    text = "2026-11-24T10:00:00.123456789Z hello world\n2026-11-24T10:00:01.123456789Z"
+    assert unwrap(text) == [("2026-11-24T10:00:00.123456789Z", "hello world"), ("2026-11-24T10:00:01.123456789Z", "")]

@@ -1,0 +1,349 @@
+"""`rm.read`: what a file is is told by its content; folders are read format by format."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import gzip
+import json
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
+from rmtoolkit.loaders.recognise import Form, recognise
+
+DATA: Final = Path(__file__).parents[1] / "data"
+ROOT: Final = Path(__file__).parents[2]
+MI: Final = 1 << 20
+
+TOP: Final = "2026-11-24T22:51:29Z\nNAME   CPU(cores)   MEMORY(bytes)\ndb-0   1m   20Mi\n"
+TOP_CSV: Final = "time,pod,cpu,memory\n2026-11-24T22:51:29Z,db-0,1m,20Mi\n"
+METRICS: Final = json.dumps(
+    {
+        "kind": "PodMetrics",
+        "metadata": {"name": "db-0"},
+        "timestamp": "2026-11-24T22:51:29Z",
+        "containers": [{"name": "db", "usage": {"memory": "20Mi"}}],
+    },
+)
+ANSWER: Final = json.dumps(
+    {
+        "status": "success",
+        "data": {
+            "resultType": "matrix",
+            "result": [
+                {
+                    "metric": {
+                        "__name__": "container_memory_working_set_bytes",
+                        "namespace": "shop",
+                        "pod": "web-0",
+                        "container": "web",
+                    },
+                    "values": [[1795560689, str(20 * MI)], [1795560749, str(21 * MI)]],
+                },
+            ],
+        },
+    },
+)
+STATS: Final = '2026-11-24T22:51:29Z\n{"jemalloc":{"stats":{"allocated":20971520,"active":20971521}}}\n'
+STATS_TEXT: Final = "2026-11-24T22:51:29Z\n___ Begin jemalloc statistics ___\nAllocated: 20971520, active: 20971521\n--- End jemalloc statistics ---\n"
+TABLE: Final = "time,pod,rss_bytes\n2026-11-24T22:51:29Z,db-0,20971520\n"
+HEAPTRACK: Final = "v 10500 3\nX app\nI 1000 5f1ab1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        (TOP, Form.KUBECTL),
+        ("db-0 1m 20Mi\n", Form.KUBECTL),
+        (TOP_CSV, Form.KUBECTL),
+        (METRICS, Form.KUBECTL),
+        ("error: Metrics API not available\n", Form.KUBECTL),
+        (ANSWER, Form.PROMETHEUS),
+        ('{"status": "error", "errorType": "bad_data", "error": "parse error"}', Form.PROMETHEUS),
+        ('{"metric":{"__name__":"m"},"values":[1],"timestamps":[1]}', Form.PROMETHEUS),
+        (STATS, Form.JEMALLOC),
+        (STATS_TEXT, Form.JEMALLOC),
+        (json.dumps({"log": STATS, "stream": "stderr"}), Form.JEMALLOC),
+        ("ready\n" * 100_000 + STATS, Form.JEMALLOC),
+        (TABLE, Form.CSV),
+        ("timestamp;pod;working_set\n", Form.CSV),
+        (HEAPTRACK, Form.HEAP),
+        ("heap_v2/524288\n  t*: 1: 2 [0: 0]\n", Form.HEAP),
+        ("heap profile: 1: 2 [ 3: 4] @ heapprofile\n", Form.HEAP),
+        ('{"dhatFileVersion":2,"mode":"heap"}', Form.HEAP),
+        ("desc: --massif\ncmd: app\ntime_unit: i\n", Form.HEAP),
+        ("sample,verdict,limit_bytes\na,leak,5\n", Form.OTHER),
+        ("# About\n\nSome prose: 5m and 20Mi of it.\n", Form.OTHER),
+        ('{"run": "s01"}\n{"run": "s02"}\n', Form.OTHER),
+        ("<svg xmlns='http://www.w3.org/2000/svg'></svg>", Form.OTHER),
+    ],
+)
+@pytest.mark.parametrize("pack", [False, True], ids=["plain", "gzip"])
+def test_a_file_is_told_by_its_content(tmp_path: Path, text: str, form: Form, pack: bool) -> None:  # noqa: FBT001 - a parameter
+    """A name that says nothing, or the wrong thing, does not matter; nor does compression."""
+    file = tmp_path / "misleading.md"
+    file.write_bytes(gzip.compress(text.encode()) if pack else text.encode())
+    assert recognise(file)[0] is form
+
+
+@pytest.mark.parametrize("name", sorted(file.name for file in (DATA / "kubectl").glob("*.*")))
+def test_every_real_kubectl_file_is_recognised(name: str) -> None:
+    """All outputs of kubectl are told from other text; what is no kubectl top output is not."""
+    others = {"README.md", "index.tsv", "date_locales.txt", "get_podmetrics_plain.txt"}
+    assert (recognise(DATA / "kubectl" / name)[0] is Form.KUBECTL) is (name not in others)
+
+
+def test_each_form_is_read(tmp_path: Path) -> None:
+    """The same 20 MiB through every reader."""
+    texts = {
+        "top": TOP,
+        "csv": TOP_CSV,
+        "metrics": METRICS,
+        "stats": STATS,
+        "text": STATS_TEXT,
+        "table": TABLE,
+        "answer": ANSWER,
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        recording = rm.read(tmp_path / name)
+        signals = recording.samples.select(pl.col(pl.Int64).drop_nulls().first() for _ in [0])
+        assert 20 * MI in signals.row(0), name
+    stored = rm.read(tmp_path / "table").write(tmp_path / "stored")
+    assert rm.read(stored).samples["rss_bytes"].to_list() == [20 * MI]
+    plain = tmp_path / "plain"
+    pl.DataFrame({"time": [dt.datetime(2026, 11, 24, tzinfo=dt.UTC)], "pod": ["db-0"], "rss_bytes": [5]}).write_parquet(
+        plain
+    )
+    assert rm.read(plain).samples["rss_bytes"].to_list() == [5]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four formats, and what else lies about."""
+    week = tmp_path / "week"
+    (week / "deep").mkdir(parents=True)
+    (week / ".git").mkdir()
+    for name, text in {
+        "top.log": TOP,
+        "deep/answer.json": ANSWER,
+        "deep/api.stats.log": STATS,
+        "table.csv": TABLE.replace("db-0", "cache-0"),
+        "README.md": "# About\n",
+        "truth.csv": "sample,verdict\na,leak\n",
+        "plan.jsonl": '{"run": 1}\n',
+        "picture.svg": "<svg/>",
+        "heap.txt": HEAPTRACK,
+        ".hidden": "rubbish",
+        ".git/config": TOP,
+    }.items():
+        (week / name).write_text(text)
+    return week
+
+
+def test_a_folder_is_read_format_by_format(folder: Path) -> None:
+    """Everything becomes one recording; what is none is named, hidden files are not looked at."""
+    recording = rm.read(folder)
+    assert sorted(recording.containers.select("workload", "source").rows()) == [
+        ("api", "jemalloc stats"),
+        ("cache", str(folder / "table.csv")),
+        ("db", "kubectl top"),
+        ("web", "prometheus"),
+    ]
+    assert "skipped, no recording: README.md, heap.txt, picture.svg, plan.jsonl, truth.csv" in recording.report.warnings
+    assert {Path(source).name for source in recording.report.sources} == {
+        "top.log",
+        "answer.json",
+        "api.stats.log",
+        "table.csv",
+    }
+
+
+def test_globs_and_lists(folder: Path) -> None:
+    """A glob, a recursive glob and a list mean files, each once."""
+    assert rm.read(f"{folder}/*.log").containers["workload"].to_list() == ["db"]
+    assert sorted(rm.read(f"{folder}/**/*.log").containers["workload"]) == ["api", "db"]
+    both = [folder / "top.log", str(folder / "top.log"), folder / "deep"]
+    assert sorted(rm.read(both).containers["workload"]) == ["api", "db", "web"]
+
+
+def test_a_source_that_fails_is_left_out_with_a_warning(folder: Path) -> None:
+    """Broken files beside good ones: one warning at the caller's line that counts them and quotes the first."""
+    (folder / "broken.json").write_text("<html>Sign in</html>")
+    (folder / "cut.parquet").write_bytes(b"PAR1 and no more")
+    (folder / "empty").write_text("")
+    (folder / "failed.log").write_text("error: Metrics API not available\n")
+    with pytest.warns(RmtoolkitWarning, match=r"4 of 13 files could not be read: .*broken\.json.*web page") as seen:
+        recording = rm.read(folder)
+    assert seen[0].filename == __file__
+    assert recording.report.left_out["files that could not be read"] == 4
+    (said,) = (line for line in recording.report.warnings if line.startswith("could not be read"))
+    assert all(name in said for name in ("broken.json", "cut.parquet", "empty", "failed.log"))
+
+
+def test_a_warning_of_a_reader_points_at_the_caller(folder: Path) -> None:
+    """Through rm.read too, the line that is blamed is the user's."""
+    (folder / "top.log").write_text(TOP + "noise\n")
+    with pytest.warns(RmtoolkitWarning, match="left out 1 lines") as seen:
+        rm.read(folder / "top.log")
+    assert seen[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: folder / "nowhere", r"found 'no such file or folder', expected saved Prometheus answers"),
+        (lambda folder: folder / "*.nothing", r"found 'no such file or folder'"),
+        (lambda folder: folder / "\0", r"found 'no such file or folder'"),
+        (lambda _: [], r"list of files is empty"),
+        (
+            lambda folder: folder / "README.md",
+            r"README\.md': found 'other text', expected saved Prometheus answers.*Parquet, or CSV",
+        ),
+        (lambda folder: folder / "heap.txt", r"heap\.txt': found 'a heap profile'"),
+        (lambda folder: [folder / "README.md", folder / "picture.svg"], r"found '2 files that hold no recording'"),
+    ],
+    ids=["missing", "empty glob", "impossible name", "empty list", "prose", "heap profile", "nothing but others"],
+)
+def test_nothing_to_read_is_one_error(folder: Path, make: Any, message: str) -> None:
+    """When nothing could be read, one error says what is understood."""
+    with pytest.raises(ReadError, match=message) as caught:
+        rm.read(make(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_folder_says_so(tmp_path: Path) -> None:
+    """A folder with hidden files only has none."""
+    (tmp_path / ".hidden").write_text(TOP)
+    with pytest.raises(ReadError, match="found 'a folder without files'"):
+        rm.read(tmp_path)
+
+
+def test_only_failures_is_an_error(tmp_path: Path) -> None:
+    """When every source fails, the first failure is the message; a single one is raised as it is."""
+    (tmp_path / "a.log").write_text("error: Metrics API not available\n")
+    with pytest.raises(ReadError, match=r"a\.log', line 1: found 'error: Metrics API"):
+        rm.read(tmp_path)
+    (tmp_path / "b.json").write_text("")
+    with pytest.raises(ReadError, match=r"None of 2 files could be read; the first: .*b\.json"):
+        rm.read(tmp_path)
+
+
+def test_options_reach_the_readers_that_take_them(folder: Path) -> None:
+    """namespace= is for kubectl and jemalloc, workload_pattern= for kubectl and Prometheus; the rest is left alone."""
+    found = rm.read(folder, namespace="dev", workload_pattern="^(?P<workload>..)-0$").containers
+    assert sorted(found.select("namespace", "workload").rows(), key=str) == [
+        ("dev", "api"),
+        ("dev", "db"),
+        ("shop", "web"),
+        (None, "cache"),
+    ]
+
+
+def test_a_misspelt_option_is_an_error(folder: Path) -> None:
+    """An option that no reader takes is refused before anything is read."""
+    with pytest.raises(RmtoolkitError, match=r"No reader takes an option 'timezon'.*did you mean 'timezone'"):
+        rm.read(folder, timezon="UTC")
+
+
+def test_an_option_without_a_use_is_named(tmp_path: Path) -> None:
+    """An option of another reader does no harm, and the report says that it did nothing."""
+    (tmp_path / "table.csv").write_text(TABLE)
+    recording = rm.read(tmp_path, interval="15s")
+    assert "options without a use here: interval" in recording.report.warnings
+
+
+def test_a_table_with_bad_cells(tmp_path: Path) -> None:
+    """Words among numbers and unreadable times are left out and counted; the rest is read."""
+    file = tmp_path / "table.csv"
+    file.write_text(
+        'time,pod,"rss_bytes",limit_bytes,limit_known\n2026-11-24T22:51:29Z,db-0,5,9,true\n2026-11-24T22:52:29+00:00,db-0,lots,9,true\n'
+        "yesterday,db-0,6,,\n2026-11-24T22:53:29Z,db-0,7,9,true,more\n",
+    )
+    with pytest.warns(RmtoolkitWarning, match="1 values that are no numbers"):
+        recording = rm.read(file)
+    assert recording.samples["rss_bytes"].to_list() == [5, 7]
+    assert recording.containers["limit_bytes"].to_list() == [9]
+    assert recording.report.left_out == {
+        "values that are no numbers": 1,
+        "rows without a readable time": 1,
+        "rows without any value": 1,
+    }
+
+
+def test_epoch_times_in_a_table(tmp_path: Path) -> None:
+    """Seconds since 1970 in CSV are times too."""
+    (tmp_path / "t").write_text("ts;workload;memory_bytes\n1795560689;api;5\n1795560749.5;api;6\n")
+    recording = rm.read(tmp_path / "t")
+    assert recording.samples["time"].dt.epoch("ms").to_list() == [1795560689000, 1795560749500]
+
+
+@pytest.mark.parametrize("text", ["time,rss_bytes\n", "time,rss_bytes\nx,y\n"], ids=["header only", "no values"])
+def test_a_table_without_samples_is_refused(tmp_path: Path, text: str) -> None:
+    """A table in which nothing can be read is one clear error."""
+    (tmp_path / "t.csv").write_text(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RmtoolkitWarning)
+        with pytest.raises(ReadError, match=r"t\.csv"):
+            rm.read(tmp_path / "t.csv")
+
+
+def test_a_parquet_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    """A table without time or memory says which column is missing."""
+    pl.DataFrame({"name": ["x"]}).write_parquet(tmp_path / "names.parquet")
+    with pytest.raises(
+        ReadError, match=r"names\.parquet'.*expected a table with a time and a memory column.*no column 'time'"
+    ):
+        rm.read(tmp_path / "names.parquet")
+
+
+def test_reading_a_log_does_not_import_what_it_does_not_need(tmp_path: Path) -> None:
+    """pandas, pyarrow, altair and numba stay out when a kubectl log is read."""
+    (tmp_path / "top.log").write_text(TOP)
+    code = (
+        "import sys, rmtoolkit as rm; rm.read(sys.argv[1]);"
+        "print([name for name in ('pandas', 'pyarrow', 'altair', 'numba', 'ipywidgets', 'requests') if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+HEADS: Final = st.sampled_from(
+    [
+        b"",
+        b"PAR1",
+        b"\x1f\x8b\x08",
+        b"\x28\xb5\x2f\xfd",
+        TOP.encode(),
+        ANSWER.encode(),
+        STATS.encode(),
+        TABLE.encode(),
+        b'{"jemalloc":',
+        b"{",
+        pa.compress(TOP.encode(), "zstd", asbytes=True),
+    ]
+)
+
+
+@settings(max_examples=250, deadline=None)
+@given(head=HEADS, cut=st.integers(0, 400), tail=st.binary(max_size=80))
+def test_arbitrary_bytes_never_crash(head: bytes, cut: int, tail: bytes) -> None:
+    """Any file, also one that begins like a source and is cut off or goes on as rubbish: an RmtoolkitError at worst."""
+    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RmtoolkitWarning)
+        file = Path(place, "file")
+        file.write_bytes(head[:cut] + tail)
+        with contextlib.suppress(RmtoolkitError):
+            assert rm.read(file).samples.height > 0

@@ -1,0 +1,141 @@
+"""Time stamps: what each format says, and what is none."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rmtoolkit.exceptions import ReadError
+from rmtoolkit.loaders.stamp_columns import shaped
+from rmtoolkit.loaders.stamps import Kind, find
+from rmtoolkit.loaders.timeline import Asked, instants
+
+LOCALES: Final = Path(__file__).parents[1] / "data" / "kubectl" / "date_locales.txt"
+INSTANT: Final = dt.datetime(2026, 11, 24, 22, 52, 57, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [line for line in LOCALES.read_text().splitlines() if line.split("\t")[1]],
+    ids=lambda line: line.split("\t")[0],
+)
+def test_each_locale_of_date_means_the_same_instant(line: str) -> None:
+    """The output of date in ten locales and ten formats is read as 22:52:57 UTC, as far as it says so."""
+    name, text = line.split("\t")
+    found = find(text)
+    assert found is not None
+    stamp = found[0]
+    if name == "date +%H:%M:%S":
+        assert (stamp.kind, stamp.milliseconds, stamp.utc) == (Kind.CLOCK, 82_377_000, False)
+        return
+    assert stamp.kind is Kind.DATED
+    assert stamp.utc is (name != "date +%c")
+    assert dt.datetime.fromtimestamp(stamp.milliseconds // 1000, dt.UTC) == INSTANT
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "út 24. listopadu 2026, 23:52:57 CET",
+        "mardi 24 novembre 2026 23:52:57 CET",
+        "Di 24. November 2026 23:52:57 CET",
+        "вівторок, 24 листопада 2026 23:52:57 +0100",
+        "2026. nov. 24., kedd, 23:52:57 CET",
+        "2026. 11. 25. (수) 07:52:57 KST",
+        "ti 24.11.2026 22.52.57 +0000",
+        "dimarts, 24 de novembre de 2026, 23:52:57 CET",
+        "Sal 24 Kas 2026 23:52:57 CET",
+        "Τρί 24 Νοε 2026 23:52:57 CET",
+        "wt, 24 lis 2026, 23:52:57 CET",
+        "24/Nov/2026:22:52:57 +0000",
+        "2026-11-24T22:52:57.0+00",
+        "1795560777",
+    ],
+)
+def test_other_languages(text: str) -> None:
+    """glibc's date in more languages, and the formats of web servers."""
+    found = find(text)
+    assert found is not None
+    assert (found[0].kind, found[0].utc) == (Kind.DATED, True)
+    assert dt.datetime.fromtimestamp(found[0].milliseconds / 1000, dt.UTC) == INSTANT
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "api-7d9f8b6c5d-x2x7k",
+        "worker-0",
+        "25:00:00",
+        "12:61:00",
+        "2026-02-30T10:00:00Z",
+        "02/30/2026 10:00:00",
+        "0001-01-01T00:00:00Z",
+        "10.0.0.1:443",
+        "629340",
+        "job-1795560777",
+        "",
+    ],
+)
+def test_what_is_no_time_stamp(text: str) -> None:
+    """Names, addresses, small numbers and impossible dates are none."""
+    assert find(text) is None
+
+
+@pytest.mark.parametrize("zone", ["CST", "IST", "PST", "XYZ"])
+def test_a_zone_name_of_several_zones_does_not_count(zone: str) -> None:
+    """CST is Chicago, Shanghai or Havana: the stamp says no zone."""
+    found = find(f"Tue Nov 24 22:52:57 {zone} 2026")
+    assert found is not None
+    assert (found[0].kind, found[0].utc) == (Kind.DATED, False)
+
+
+FORMATS: Final = (
+    "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S", "%a %b %d %H:%M:%S UTC %Y", "%a, %d %b %Y %H:%M:%S +0000", "%b %d %H:%M:%S",
+    "%d.%m.%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%a %d %b %Y %I:%M:%S %p UTC", "%H:%M:%S", "%Y%m%d-%H%M%S",
+)  # fmt: skip
+moments = st.datetimes(dt.datetime(1971, 1, 1), dt.datetime(2099, 12, 31)).map(
+    lambda moment: moment.replace(microsecond=0)
+)  # noqa: DTZ001
+
+
+@settings(deadline=None)
+@given(moment=moments, form=st.sampled_from(FORMATS), before=st.sampled_from(["", "[web] ", "=== "]))
+def test_any_moment_comes_back(moment: dt.datetime, form: str, before: str) -> None:
+    """Written in any format and read, a moment is itself, as far as the format says it; also by its shape."""
+    text = before + moment.replace(tzinfo=dt.UTC).strftime(form)
+    found = find(text)
+    assert found is not None
+    stamp = found[0]
+    base = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock
+    expected = moment
+    if stamp.kind is Kind.YEARLESS:
+        expected = moment.replace(year=2000)
+    elif stamp.kind is Kind.CLOCK:
+        expected = base.replace(hour=moment.hour, minute=moment.minute, second=moment.second)
+    assert base + dt.timedelta(milliseconds=stamp.milliseconds) == expected
+    shape, of_day = shaped(pl.Series([text])).row(0)
+    again = find(shape)
+    assert again is not None
+    assert (again[0] if of_day is None else again[0].at(of_day)) == stamp
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text(st.sampled_from(list("0123456789:.,-/+ TZNovAPM年月日\u0663")), max_size=30))
+def test_no_text_crashes(text: str) -> None:
+    """Whatever digits and signs come together, it is a stamp within bounds or none."""
+    found = find(text)
+    assert found is None or 0 <= found[0].milliseconds < 7_300_000_000_000
+
+
+def test_clock_times_need_a_day() -> None:
+    """A log of clock times without time= is refused, with advice."""
+    found = find("22:51:29")
+    assert found is not None
+    with pytest.raises(ReadError, match="time='2026-11-24', timezone='UTC'"):
+        instants([found[0]], (1, "22:51:29"), Asked("a.log", INSTANT))
