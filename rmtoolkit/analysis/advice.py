@@ -269,7 +269,7 @@ def _why_leak(situation: Situation, signal: str, span: str) -> str:
     parts = []
     if row["cause"] == "thread_stacks" and main is not None:
         threads = main.readings["threads"]
-        parts.append(f"The threads rise from {number(threads['first_level'])} to {number(threads['end_level'])} and the memory with them")
+        parts.append(f"The threads rise from {threads['first_level']:.0f} to {threads['end_level']:.0f} and the memory with them")
     elif "sawtooth" in row["also"]:
         parts.append(f"The floor of the {signal} rises after every fall over {span}")
     elif pool.masked:

@@ -130,8 +130,8 @@ def _threads(pool: Pool) -> Answer:
     if threads is None:
         return "unknown", "unknown", "threads not exported"
     if pool.main is not None and pool.main.notes.get("threads_grow"):
-        return "no", "concern", f"{number(threads['first_level'])} → {number(threads['end_level'])} threads"
-    return "yes", "fine", f"{number(threads['end_level'])} threads, flat"
+        return "no", "concern", f"{threads['first_level']:.0f} → {threads['end_level']:.0f} threads"
+    return "yes", "fine", f"{threads['end_level']:.0f} threads, flat"
 
 
 def _close(row: dict[str, Any], pool: Pool) -> Answer:

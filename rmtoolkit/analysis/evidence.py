@@ -146,7 +146,7 @@ def _layers(main: Opinion) -> list[dict[str, Any]]:
             found.append(_row(main, "against", text, f"{memory(shares[layer] * footprint)} of {memory(footprint)}", 2, "footprint_bytes"))
     threads = main.readings.get("threads")
     if threads is not None and main.notes.get("threads_grow"):
-        change = f"{number(threads['first_level'])} → {number(threads['end_level'])}"
+        change = f"{threads['first_level']:.0f} → {threads['end_level']:.0f}"
         found.append(_row(main, "for", "The number of threads keeps rising", change, 2, "threads"))
     return found
 
