@@ -42,9 +42,7 @@ def test_quote_cuts_long_text() -> None:
 def test_a_read_error_names_file_line_found_and_expected() -> None:
     """All four are in one sentence; the hint follows."""
     error = ReadError.at("top.log", found="<html>", expected="kubectl top rows", line=3, hint="Log in first.")
-    assert str(error) == (
-        "Could not read 'top.log', line 3: found '<html>', expected kubectl top rows. Log in first."
-    )
+    assert str(error) == ("Could not read 'top.log', line 3: found '<html>', expected kubectl top rows. Log in first.")
 
 
 def test_a_hostile_file_name_stays_on_one_line() -> None:

@@ -393,7 +393,9 @@ def test_a_recording_checks_its_schemas() -> None:
     """A frame that was put together by hand is refused with what differs and how to do it."""
     frames: dict[str, Any] = {"containers": empty(CONTAINERS), "samples": empty(SAMPLES), "events": empty(EVENTS)}
     assert rm.Recording(**frames).samples.is_empty()
-    wrong: dict[str, Any] = frames | {"samples": empty(SAMPLES).with_columns(pl.col("rss_bytes").cast(pl.UInt64), extra=pl.lit(1))}
+    wrong: dict[str, Any] = frames | {
+        "samples": empty(SAMPLES).with_columns(pl.col("rss_bytes").cast(pl.UInt64), extra=pl.lit(1))
+    }
     with pytest.raises(RmtoolkitError, match=r"rss_bytes is UInt64, not Int64; extra is unknown.*from_frame"):
         rm.Recording(**wrong)
     turned: dict[str, Any] = frames | {"events": empty(EVENTS).select(reversed(EVENTS.names()))}
