@@ -87,17 +87,17 @@ _MONTH_NAMES: Final = (
     "mayıs mayis μαι μαιου",
     "jun june juni juin junio junho juny giu giugno cze czerwca czerwiec cvn cen cervna cerven junij kesa kesakuu "
     "juuni junius iun iunie юни июн июня июнь чер червня haz haziran ιουν ιουνιου",
-    "jul july juli juil juillet julio julho juliol lug luglio lip lipca lipiec cvc cec cervence cervenec julij heina "
-    "heinakuu juuli julius iul iulie юли июл июля июль лип липня tem temmuz ιουλ ιουλιου",
-    "aug august aout ago ag agost agosto augustus sie sierpnia sierpien srp srpna srpen avg avgust augusti elo elokuu "
-    "augusztus авг август августа сер серпня agu agustos agustus αυγ αυγουστου",
+    "jul july juli juil juillet julio julho juliol lug luglio lip lipca lipiec cvc cec cervence cervenec julij "
+    "heina heinakuu juuli julius iul iulie юли июл июля июль лип липня tem temmuz ιουλ ιουλιου",
+    "aug august aout ago ag agost agosto augustus sie sierpnia sierpien srp srpna srpen avg avgust augusti elo "
+    "elokuu augusztus авг август августа сер серпня agu agustos agustus αυγ αυγουστου",
     "sep september sept septembre septiembre set setembro setembre settembre wrz wrzesnia wrzesien zar zari syys "
     "syyskuu szept szeptember septembrie сеп септември сен сент сентября сентябрь вер вересня eyl eylul σεπ "
     "σεπτεμβριου",
     "oct october okt oktober octobre octubre out outubro ott ottobre paz pazdziernika pazdziernik rij rijna rijen "
     "loka lokakuu oktoober octombrie окт октомври октября октябрь жов жовтня eki ekim οκτ οκτωβριου",
-    "nov november novembre noviembre novembro lis listopad listopadu listopada marras marraskuu noiembrie ное ноември ноя нояб "
-    "ноября ноябрь лис листопада kas kasım kasim νοε νοεμβριου",
+    "nov november novembre noviembre novembro lis listopad listopadu listopada marras marraskuu noiembrie ное "
+    "ноември ноя нояб ноября ноябрь лис листопада kas kasım kasim νοε νοεμβριου",
     "dec december dez dezember decembre des desembre dic diciembre dezembro dicembre gru grudnia grudzien pro "
     "prosince prosinec desember joulu joulukuu dets detsember decembrie дек декември декабря декабрь гру грудня "
     "ara aralık aralik δεκ δεκεμβριου",

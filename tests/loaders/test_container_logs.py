@@ -27,7 +27,7 @@ def test_docker_keeps_the_line_feed_of_whole_lines() -> None:
 
 
 def test_a_program_that_logs_json() -> None:
-    """The message of a structured log, also within fields, and its time; a message of several lines is several lines."""
+    """The message of a structured log, also within fields, and its time; several lines stay several lines."""
     text = json.dumps({"timestamp": "t1", "fields": {"message": "a\nb"}}) + "\n" + json.dumps({"msg": "c", "ts": "t2"})
     assert unwrap(text) == [("t1", "a"), ("t1", "b"), ("t2", "c")]
 

@@ -37,7 +37,7 @@ INTERVAL: Final = (
 SERVICE: Final = (20681264, 20815872, 4518704, 46166016, 56410112, 85147648)
 
 
-def totals(recording: rm.Recording) -> list[tuple[int, ...]]:
+def totals(recording: rm.Recording) -> list[tuple[int | None, ...]]:
     """The six totals of every sample."""
     return recording.samples.select(f"{name}_bytes" for name in TOTALS).rows()
 
@@ -131,37 +131,49 @@ def test_parsed_documents_keep_what_later_readers_need() -> None:
     assert merged.data["stats.arenas"]["merged"]["resident"] == SERVICE[3]
 
 
+def after_a_date(body: str, second: int) -> str:
+    return f"2026-11-24T22:51:{second}Z\n{body}\n"
+
+
+def further_after_a_date(body: str, second: int) -> str:
+    return f"Tue Nov 24 22:51:{second} UTC 2026\nserved 5 requests\n{body}\n"
+
+
+def in_a_log_line(body: str, second: int) -> str:
+    return f"2026-11-24T22:51:{second}.5Z INFO svc: {body}\n"
+
+
+def as_cri(body: str, second: int) -> str:
+    return "".join(f"2026-11-24T22:51:{second}.1Z stderr F {line}\n" for line in body.split("\n"))
+
+
+def as_docker(body: str, second: int) -> str:
+    time = f"2026-11-24T22:51:{second}Z"
+    entries = ({"log": f"{line}\n", "stream": "stderr", "time": time} for line in body.split("\n"))
+    return "".join(json.dumps(entry) + "\n" for entry in entries)
+
+
+def as_a_json_log(body: str, second: int) -> str:
+    return json.dumps({"timestamp": f"2026-11-24T22:51:{second}Z", "fields": {"message": body}}) + "\n"
+
+
+def with_timestamps(body: str, second: int) -> str:
+    return "".join(f"2026-11-24T22:51:{second}.123456789Z {line}\n" for line in body.split("\n"))
+
+
 @pytest.mark.parametrize("text", [False, True], ids=["JSON", "text"])
 @pytest.mark.parametrize(
-    ("wrap", "second"),
-    [
-        (lambda body, second: f"2026-11-24T22:51:{second}Z\n{body}\n", "29"),
-        (lambda body, second: f"Tue Nov 24 22:51:{second} UTC 2026\nserved 5 requests\n{body}\n", "29"),
-        (lambda body, second: f"2026-11-24T22:51:{second}.5Z INFO svc: {body}\n", "29"),
-        (lambda body, second: "".join(f"2026-11-24T22:51:{second}.1Z stderr F {line}\n" for line in body.split("\n")), "29"),
-        (
-            lambda body, second: "".join(
-                json.dumps({"log": f"{line}\n", "stream": "stderr", "time": f"2026-11-24T22:51:{second}Z"}) + "\n"
-                for line in body.split("\n")
-            ),
-            "29",
-        ),
-        (
-            lambda body, second: json.dumps({"timestamp": f"2026-11-24T22:51:{second}Z", "fields": {"message": body}}) + "\n",
-            "29",
-        ),
-        (lambda body, second: "".join(f"2026-11-24T22:51:{second}.123456789Z {line}\n" for line in body.split("\n")), "29"),
-    ],
-    ids=["date line", "date line further up", "log line", "CRI", "Docker", "a program's JSON log", "kubectl logs --timestamps"],
-)  # fmt: skip
+    "wrap",
+    [after_a_date, further_after_a_date, in_a_log_line, as_cri, as_docker, as_a_json_log, with_timestamps],
+    ids=lambda wrap: wrap.__name__,
+)
 def test_a_log_dates_its_documents(
     read: Callable[..., rm.Recording],
-    wrap: Callable[[str, str], str],
-    second: str,
-    text: bool,  # noqa: FBT001 - a parameter of the test
+    wrap: Callable[[str, int], str],
+    text: bool,
 ) -> None:
     """The stamp of the log is the time of the document, whoever wrote it."""
-    recording = read(wrap(document(1000, text=text), second) + wrap(document(2000, text=text), "59"))
+    recording = read(wrap(document(1000, text=text), 29) + wrap(document(2000, text=text), 59))
     assert clocks(recording) == ["22:51:29", "22:51:59"]
     assert recording.samples["allocated_bytes"].to_list() == [1000, 2000]
     assert recording.samples["retained_bytes"].to_list() == [1005, 2005]
@@ -171,7 +183,8 @@ def test_a_log_dates_its_documents(
 def test_a_line_in_pieces_is_one_document(read: Callable[..., rm.Recording]) -> None:
     """A runtime cuts long lines: the pieces of a JSON document are put together."""
     body = document(1000)
-    log = f"2026-11-24T22:51:29Z stderr P {body[:40]}\n2026-11-24T22:51:29Z stdout F ready\n2026-11-24T22:51:30Z stderr F {body[40:]}\n"
+    pieces = ("29Z stderr P " + body[:40], "29Z stdout F ready", "30Z stderr F " + body[40:])
+    log = "\n".join(f"2026-11-24T22:51:{piece}" for piece in pieces)
     recording = read(log)
     assert (clocks(recording), recording.samples["allocated_bytes"].to_list()) == (["22:51:29"], [1000])
 
@@ -183,7 +196,7 @@ def test_bare_totals_of_a_filtered_log(read: Callable[..., rm.Recording]) -> Non
 
 
 def test_the_age_of_the_process_spaces_documents(read: Callable[..., rm.Recording]) -> None:
-    """Without stamps, uptime gives a relative axis that ends when the file was written; a younger process is a new one."""
+    """Without stamps, uptime gives an axis that ends when the file was written; a younger process is a new one."""
     ages = (10, 40, 100, 5, 35)
     recording = read("".join(document(index + 1, age) for index, age in enumerate(ages)))
     offsets = [(WRITTEN - time).total_seconds() for time in recording.samples["time"]]
@@ -280,7 +293,7 @@ sizes = st.lists(st.integers(0, (1 << 62) - 6), min_size=1, max_size=5)
 
 @settings(max_examples=60, deadline=None)
 @given(sizes=sizes, text=st.booleans(), between=st.sampled_from(["", "\n", "done 5\n", "{} [] \n"]))
-def test_any_amounts_come_back(sizes: list[int], text: bool, between: str) -> None:  # noqa: FBT001 - a parameter of the test
+def test_any_amounts_come_back(sizes: list[int], text: bool, between: str) -> None:
     """Documents of any size in any number come back exactly, whatever stands between them."""
     log = "".join(document(size, text=text) + between for size in sizes)
     assert [found.totals()["allocated"] for found in parse_documents(log)] == sizes
@@ -288,11 +301,24 @@ def test_any_amounts_come_back(sizes: list[int], text: bool, between: str) -> No
 
 PIECES: Final = st.sampled_from(
     [
-        document(5), document(6, 3), document(7, text=True), document(8, 4, text=True), document(9)[:50], document(9, text=True)[:60],
-        "2026-11-24T22:51:29Z\n", "2026-11-24T22:51:30Z stderr F ", "\n", "noise ", '{"log": "', "arenas[0]:\n", "uptime: 5\n",
-        "22:51:29\n", "11/12/2026 10:00:00\n", '{"jemalloc":{"stats":{"allocated":-1,"active":1e3,"resident":true}}}',
+        document(5),
+        document(6, 3),
+        document(7, text=True),
+        document(8, 4, text=True),
+        document(9)[:50],
+        document(9, text=True)[:60],
+        "2026-11-24T22:51:29Z\n",
+        "2026-11-24T22:51:30Z stderr F ",
+        "\n",
+        "noise ",
+        '{"log": "',
+        "arenas[0]:\n",
+        "uptime: 5\n",
+        "22:51:29\n",
+        "11/12/2026 10:00:00\n",
+        '{"jemalloc":{"stats":{"allocated":-1,"active":1e3,"resident":true}}}',
     ],
-)  # fmt: skip
+)
 
 
 @settings(max_examples=200, deadline=None)

@@ -30,7 +30,7 @@ LOG: Final = "2026-11-24T22:51:29Z\nNAME   CPU(cores)   MEMORY(bytes)\ndb-0   1m
         (b"NAME   CPU(cores)   MEMORY(bytes)\n", "line 1: found 'NAME.*There is a header and no row"),
         (b"2026-11-24T22:51:29Z\n", "found 'nothing but time stamps'"),
         (b"lorem\nipsum\n", "line 1: found 'lorem', expected rows of kubectl top pod"),
-        (b"db-0 1m <unknown>\n", "line 1: found 'db-0 1m <unknown>', expected rows of kubectl top pod with known memory"),
+        (b"db-0 1m <unknown>\n", "line 1: found 'db-0 1m <unknown>', expected rows .* with known memory"),
         (b'{"kind": "PodMetricsList", "items": [', "line 1: found .*PodMetricsList"),
         (b'{"kind": "PodMetricsList", "items": []}', "found 'a list without pods'"),
         (b'{"kind": "PodMetrics", "containers": [{"name": "c"}], "metadata": {"name": "p"}}', "line 1: found"),
@@ -40,8 +40,8 @@ LOG: Final = "2026-11-24T22:51:29Z\nNAME   CPU(cores)   MEMORY(bytes)\ndb-0   1m
         (b"\x28\xb5\x2f\xfd rubbish", "found 'a packed file that is empty or cut off at once'"),
     ],
     ids=[
-        "empty", "blank", "login page", "binary", "header only", "stamps only", "other text", "unknown only", "cut JSON",
-        "empty list", "no usage", "deep list", "deep object", "cut gzip", "broken zstd",
+        "empty", "blank", "login page", "binary", "header only", "stamps only", "other text", "unknown only",
+        "cut JSON", "empty list", "no usage", "deep list", "deep object", "cut gzip", "broken zstd",
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_gives_one_line(tmp_path: Path, data: bytes, message: str) -> None:
@@ -68,7 +68,7 @@ def test_noise_is_left_out_and_counted(tmp_path: Path) -> None:
     log.write_text(LOG + "Session terminated, killing shell...\nshop db-1 1m 5Mi\ndb-2 1m 5\ndb-3 1m 6Mi\n")
     with pytest.warns(
         RmtoolkitWarning,
-        match=r"top\.log': left out 3 lines that are no rows of kubectl top \(line 4: 'Session terminated, killing shell\.\.\.'\)",
+        match=r"top\.log': left out 3 lines that are no rows of kubectl top \(line 4: 'Session terminated, ki",
     ) as seen:
         recording = rm.read_kubectl_top(log)
     assert len(seen) == 1

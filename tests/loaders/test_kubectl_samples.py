@@ -23,6 +23,8 @@ API: Final = "api-7d9f8b6c5d-x2x7k"
 COREDNS: Final = "coredns-5d78c9869d-8zq6v"
 LEAKY: Final = "leaky-66f9c6b9b8-q5w2z"
 
+UNAVAILABLE: Final = "Error from server (ServiceUnavailable): the server is currently unable to handle the request"
+
 Row = tuple[str | None, str, str | None, int]
 
 
@@ -141,7 +143,7 @@ def test_swap_is_read_beside_the_working_set() -> None:
 
 
 def worker_and_leaky(*leaky: int) -> list[Row]:
-    return [(None, LEAKY, None, amount) for amount in leaky] + [(None, "worker-0", None, 2872)] * len(leaky)
+    return [row for amount in leaky for row in ((None, LEAKY, None, amount), (None, "worker-0", None, 2872))]
 
 
 LOOPS: Final[dict[str, tuple[list[Row], list[str]]]] = {
@@ -209,7 +211,7 @@ def test_an_error_in_the_middle_is_a_gap_of_the_containers_around_it() -> None:
             pod,
             "gap",
             "22:52:02",
-            "scrape failed: Error from server (ServiceUnavailable): the server is currently unable to handle the request",
+            f"scrape failed: {UNAVAILABLE}",
         )
         for pod in (LEAKY, "worker-0")
     ]

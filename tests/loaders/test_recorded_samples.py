@@ -17,7 +17,7 @@ MI: Final = 1 << 20
 
 @pytest.mark.parametrize("truth", TRUTH, ids=lambda truth: truth["sample"])
 def test_a_sample_reads_to_its_truth(truth: dict[str, str]) -> None:
-    """Workload, length, peak, limit and kills are those of the run, as far as the format can tell; nothing is left out."""
+    """Workload, length, peak, limit and kills are those of the run, as far as the format can tell them."""
     recording = rm.read(SAMPLES / truth["sample"])
     peak = int(truth["peak_bytes"])
     assert recording.containers["workload"].unique().to_list() == [truth["workload"]]

@@ -57,7 +57,10 @@ ANSWER: Final = json.dumps(
     },
 )
 STATS: Final = '2026-11-24T22:51:29Z\n{"jemalloc":{"stats":{"allocated":20971520,"active":20971521}}}\n'
-STATS_TEXT: Final = "2026-11-24T22:51:29Z\n___ Begin jemalloc statistics ___\nAllocated: 20971520, active: 20971521\n--- End jemalloc statistics ---\n"
+STATS_TEXT: Final = (
+    "2026-11-24T22:51:29Z\n___ Begin jemalloc statistics ___\nAllocated: 20971520, active: 20971521\n"
+    "--- End jemalloc statistics ---\n"
+)
 TABLE: Final = "time,pod,rss_bytes\n2026-11-24T22:51:29Z,db-0,20971520\n"
 HEAPTRACK: Final = "v 10500 3\nX app\nI 1000 5f1ab1\n"
 
@@ -91,7 +94,7 @@ HEAPTRACK: Final = "v 10500 3\nX app\nI 1000 5f1ab1\n"
     ],
 )
 @pytest.mark.parametrize("pack", [False, True], ids=["plain", "gzip"])
-def test_a_file_is_told_by_its_content(tmp_path: Path, text: str, form: Form, pack: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_file_is_told_by_its_content(tmp_path: Path, text: str, form: Form, pack: bool) -> None:
     """A name that says nothing, or the wrong thing, does not matter; nor does compression."""
     file = tmp_path / "misleading.md"
     file.write_bytes(gzip.compress(text.encode()) if pack else text.encode())
@@ -175,7 +178,7 @@ def test_globs_and_lists(folder: Path) -> None:
     """A glob, a recursive glob and a list mean files, each once."""
     assert rm.read(f"{folder}/*.log").containers["workload"].to_list() == ["db"]
     assert sorted(rm.read(f"{folder}/**/*.log").containers["workload"]) == ["api", "db"]
-    both = [folder / "top.log", str(folder / "top.log"), folder / "deep"]
+    both: list[str | Path] = [folder / "top.log", str(folder / "top.log"), folder / "deep"]
     assert sorted(rm.read(both).containers["workload"]) == ["api", "db", "web"]
 
 
@@ -314,7 +317,8 @@ def test_reading_a_log_does_not_import_what_it_does_not_need(tmp_path: Path) -> 
     (tmp_path / "top.log").write_text(TOP)
     code = (
         "import sys, rmtoolkit as rm; rm.read(sys.argv[1]);"
-        "print([name for name in ('pandas', 'pyarrow', 'altair', 'numba', 'ipywidgets', 'requests') if name in sys.modules])"
+        "heavy = ('pandas', 'pyarrow', 'altair', 'numba', 'ipywidgets', 'requests');"
+        "print([name for name in heavy if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

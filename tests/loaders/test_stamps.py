@@ -59,7 +59,7 @@ def test_each_locale_of_date_means_the_same_instant(line: str) -> None:
     ],
 )
 def test_other_languages(text: str) -> None:
-    """glibc's date in more languages, and the formats of web servers."""
+    """The date of glibc in more languages, and the formats of web servers."""
     found = find(text)
     assert found is not None
     assert (found[0].kind, found[0].utc) == (Kind.DATED, True)
@@ -96,12 +96,13 @@ def test_a_zone_name_of_several_zones_does_not_count(zone: str) -> None:
 
 
 FORMATS: Final = (
-    "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S", "%a %b %d %H:%M:%S UTC %Y", "%a, %d %b %Y %H:%M:%S +0000", "%b %d %H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S", "%a %b %d %H:%M:%S UTC %Y", "%a, %d %b %Y %H:%M:%S +0000",
+    "%b %d %H:%M:%S",
     "%d.%m.%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%a %d %b %Y %I:%M:%S %p UTC", "%H:%M:%S", "%Y%m%d-%H%M%S",
 )  # fmt: skip
-moments = st.datetimes(dt.datetime(1971, 1, 1), dt.datetime(2099, 12, 31)).map(
-    lambda moment: moment.replace(microsecond=0)
-)  # noqa: DTZ001
+moments = st.datetimes(dt.datetime(1971, 1, 1), dt.datetime(2099, 12, 31)).map(  # noqa: DTZ001 - wall clocks
+    lambda moment: moment.replace(microsecond=0),
+)
 
 
 @settings(deadline=None)
