@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit import workloads
@@ -182,6 +183,8 @@ def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     >>> order_samples(frame)[1]
     1
     """
+    if _is_ordered(samples):
+        return conform(samples, SAMPLES), 0
     same = pl.col("container_id") == pl.col("container_id").shift()
     rises = (pl.col("container_id") > pl.col("container_id").shift()) | (same & (pl.col("time").diff() >= 0))
     if not samples.select(rises.all()).item():
@@ -204,6 +207,16 @@ def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     )
     samples = pl.concat([samples.filter(~doubled["repeated"]), merged.select(samples.columns)])
     return conform(samples.sort("container_id", "time"), SAMPLES), int(values - kept)
+
+
+def _is_ordered(samples: pl.DataFrame) -> bool:
+    """Whether every row is later than the one before it, or of a later container."""
+    ids, times = samples["container_id"], samples["time"]
+    if ids.null_count() or times.null_count():
+        return False
+    container, time = ids.to_numpy(), times.to_physical().to_numpy()
+    same = container[1:] == container[:-1]
+    return bool(((container[1:] > container[:-1]) | (same & (time[1:] > time[:-1]))).all())
 
 
 def key_containers(containers: pl.DataFrame, workload_pattern: str | None) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -345,14 +358,29 @@ def cadences(samples: pl.DataFrame) -> pl.DataFrame:
     >>> cadences(conform(pl.DataFrame(rows), SAMPLES)).rows()
     [(0, 15.0)]
     """
-    steps = [
-        pl.col("time").filter(pl.col(name).is_not_null()).diff().dt.total_milliseconds().median().alias(name)
-        for name in (*FOOTPRINTS, "allocated_bytes")
-    ]
-    counts = [pl.col(name).count().alias(f"{name}_n") for name in (*FOOTPRINTS, "allocated_bytes")]
-    grouped = samples.group_by("container_id", maintain_order=True).agg(*steps, *counts)
-    most = pl.max_horizontal(f"{name}_n" for name in (*FOOTPRINTS, "allocated_bytes"))
-    chosen = pl.coalesce(
-        pl.when(pl.col(f"{name}_n") == most).then(pl.col(name)) for name in (*FOOTPRINTS, "allocated_bytes")
+    sampled = [name for name in (*FOOTPRINTS, "allocated_bytes") if samples[name].null_count() < samples.height]
+    if not sampled:
+        return pl.DataFrame(schema={"container_id": pl.UInt32(), "cadence_seconds": pl.Float64()})
+    found = pl.concat(_usual_steps(samples.select("container_id", "time", name).drop_nulls(name)) for name in sampled)
+    return (
+        found.sort("container_id", "samples", descending=[False, True], maintain_order=True)
+        .unique("container_id", keep="first", maintain_order=True)
+        .select("container_id", cadence_seconds=pl.col("step") / 1000)
     )
-    return grouped.select("container_id", cadence_seconds=chosen / 1000)
+
+
+def _usual_steps(samples: pl.DataFrame) -> pl.DataFrame:
+    """Tell the median time between two samples of each container, in milliseconds."""
+    container, time = samples["container_id"].to_numpy(), samples["time"].to_physical().to_numpy()
+    starts = np.append(0, np.flatnonzero(container[1:] != container[:-1]) + 1)
+    counts = np.diff(np.append(starts, len(container)))
+    steps = np.append(np.diff(time), 0)
+    # The step into the next container is none: it becomes a repeat of the one before.
+    ends = starts + counts - 1
+    steps[ends] = steps[np.maximum(ends - 1, starts)]
+    low, high = np.minimum.reduceat(steps, starts), np.maximum.reduceat(steps, starts)
+    median = low.astype(np.float64)
+    for index in np.flatnonzero((low != high) & (counts > 1)):
+        median[index] = np.median(steps[starts[index] : ends[index]])
+    frame = pl.DataFrame({"container_id": container[starts], "step": median, "samples": counts})
+    return frame.with_columns(pl.when(pl.col("samples") > 1).then("step"))

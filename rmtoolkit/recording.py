@@ -456,8 +456,13 @@ def normalise(
     frame, mapping = _normalise.key_containers(containers, workload_pattern)
     mapping = mapping.with_columns(pl.col("old_id").cast(pl.UInt32), pl.col("container_id").cast(pl.UInt32))
 
+    unchanged = mapping["old_id"].equals(mapping["container_id"])
+
     def rekey(rows: pl.DataFrame) -> pl.DataFrame:
         rows = rows.with_columns(pl.col("container_id").cast(pl.UInt32))
+        last = rows["container_id"].max()
+        if unchanged and rows["container_id"].null_count() == 0 and (last is None or int(last) < mapping.height):  # type: ignore[arg-type]
+            return rows
         joined = rows.join(mapping, left_on="container_id", right_on="old_id", how="inner", maintain_order="left")
         return joined.drop("container_id").rename({"container_id_right": "container_id"})
 
