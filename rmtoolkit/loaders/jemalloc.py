@@ -86,8 +86,8 @@ def read_jemalloc_stats(
     Notes
     -----
     ``stats_interval`` writes a document every so many bytes allocated, not every so many seconds: give
-    `interval` only when a timer wrote them. Documents printed with the option ``J`` alone, or with none,
-    tell the age of the process; those with ``Jmdablxe`` do not.
+    `interval` only when a timer wrote them. ``stats_interval_opts:Jgmdblxeh`` makes short documents that tell
+    the age of the process; with ``a`` among the letters (``Jmdablxe``) they do not.
 
     Examples
     --------
