@@ -24,6 +24,8 @@ from rmtoolkit.schema import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
 
 def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Select the schema's columns, cast to its types; a column that is not there becomes null.
@@ -359,20 +361,32 @@ def cadences(samples: pl.DataFrame) -> pl.DataFrame:
     [(0, 15.0)]
     """
     sampled = [name for name in (*FOOTPRINTS, "allocated_bytes") if samples[name].null_count() < samples.height]
-    if not sampled:
-        return pl.DataFrame(schema={"container_id": pl.UInt32(), "cadence_seconds": pl.Float64()})
-    found = pl.concat(_usual_steps(samples.select("container_id", "time", name).drop_nulls(name)) for name in sampled)
+    container = samples["container_id"].to_numpy()
+    none = pl.DataFrame({"container_id": container[_starts(container)]}).select(
+        "container_id",
+        step=pl.lit(None, dtype=pl.Float64),
+        samples=pl.lit(0, dtype=pl.Int64),
+    )
+    found = (_usual_steps(samples.select("container_id", "time", name).drop_nulls(name)) for name in sampled)
     return (
-        found.sort("container_id", "samples", descending=[False, True], maintain_order=True)
+        pl.concat([*found, none])
+        .sort("container_id", "samples", descending=[False, True], maintain_order=True)
         .unique("container_id", keep="first", maintain_order=True)
         .select("container_id", cadence_seconds=pl.col("step") / 1000)
     )
 
 
+def _starts(container: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Where the rows of each container begin."""
+    changed = np.ones(len(container), bool)
+    changed[1:] = container[1:] != container[:-1]
+    return np.flatnonzero(changed)
+
+
 def _usual_steps(samples: pl.DataFrame) -> pl.DataFrame:
     """Tell the median time between two samples of each container, in milliseconds."""
     container, time = samples["container_id"].to_numpy(), samples["time"].to_physical().to_numpy()
-    starts = np.append(0, np.flatnonzero(container[1:] != container[:-1]) + 1)
+    starts = _starts(container)
     counts = np.diff(np.append(starts, len(container)))
     steps = np.append(np.diff(time), 0)
     # The step into the next container is none: it becomes a repeat of the one before.
