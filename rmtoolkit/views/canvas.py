@@ -43,7 +43,8 @@ class Canvas:
 
     Examples
     --------
-    >>> from rmtoolkit.views.timeline import Curve, Timeline
+    >>> from rmtoolkit.views.curves import Curve
+    >>> from rmtoolkit.views.timeline import Timeline
     >>> canvas = Canvas(Timeline(0, 50, 100, True, Curve("", "", ()), None, (), (), (), (), (), (), "", None), {}, "c0")
     >>> canvas.px(0), canvas.px(100), canvas.py(0)
     (66.0, 1072.0, 262.0)

@@ -16,7 +16,8 @@ from rmtoolkit.views.svg import path
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rmtoolkit.views.timeline import Forecast, Piece
+    from rmtoolkit.views.curves import Piece
+    from rmtoolkit.views.timeline import Forecast
 
 
 def draw_forecast(chart: Canvas) -> tuple[list[Markup], Markup | None]:
@@ -34,7 +35,8 @@ def draw_forecast(chart: Canvas) -> tuple[list[Markup], Markup | None]:
 
     Examples
     --------
-    >>> from rmtoolkit.views.timeline import Curve, Timeline
+    >>> from rmtoolkit.views.curves import Curve
+    >>> from rmtoolkit.views.timeline import Timeline
     >>> nothing = Timeline(0, 9, 9, True, Curve("", "", ()), None, (), (), (), (), (), (), "", None)
     >>> draw_forecast(Canvas(nothing, {}, "c0"))
     ([], None)

@@ -63,7 +63,8 @@ def draw(
     --------
     >>> import numpy as np
     >>> from rmtoolkit.views.happened import Event
-    >>> from rmtoolkit.views.timeline import Curve, Timeline
+    >>> from rmtoolkit.views.curves import Curve
+    >>> from rmtoolkit.views.timeline import Timeline
     >>> nothing = Curve("", "", ())
     >>> kill = Event(5, "oom_kill", "OOM kill")
     >>> one = Timeline(0, 9, 9, True, nothing, None, (), (), (), (kill,), (), (), "", None)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from rmtoolkit import text
+from rmtoolkit.views.curves import thin
 from rmtoolkit.views.markup import Markup, el, join
 from rmtoolkit.views.summary import TARGET
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 SPARK_WIDTH: Final = 132
 SPARK_HEIGHT: Final = 26
+_SPARK_BINS: Final = 80
 _RISK_WIDTH: Final = 200
 _BULLET_WIDTH: Final = 96
 #: A sample seldom meets the very byte at which the kernel kills.
@@ -50,11 +53,11 @@ def path(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
     points = np.rint(np.stack([x, y], axis=1) * 10).astype(np.int64)
     steps = np.diff(points, axis=0)
     steps = steps[(steps != 0).any(axis=1)]
-    words = [_tenths(int(value)) for step in steps for value in step]
-    tail = "".join(word if at == 0 or word[0] == "-" else f" {word}" for at, word in enumerate(words))
+    tail = " ".join(map(_tenths, steps.ravel().tolist())).replace(" -", "-")
     return f"M{_tenths(int(points[0, 0]))} {_tenths(int(points[0, 1]))}" + (f"l{tail}" if tail else "")
 
 
+@lru_cache(maxsize=1 << 14)
 def _tenths(value: int) -> str:
     whole, rest = divmod(abs(value), 10)
     return ("-" if value < 0 else "") + (f"{whole}.{rest}" if rest else str(whole))
@@ -97,7 +100,7 @@ def spark(timeline: Timeline, start: int, end: int) -> Markup:
     Parameters
     ----------
     timeline
-        What `rmtoolkit.views.timeline.prepare` collected.
+        What `rmtoolkit.views.timeline.Timelines` collected.
     start, end
         The stretch of time that the width stands for, ms since 1970. A short history starts where it starts.
 
@@ -108,7 +111,8 @@ def spark(timeline: Timeline, start: int, end: int) -> Markup:
 
     Examples
     --------
-    >>> from rmtoolkit.views.timeline import Curve, Timeline
+    >>> from rmtoolkit.views.curves import Curve
+    >>> from rmtoolkit.views.timeline import Timeline
     >>> line = Curve("RSS", "ink", ((np.array([0, 9]), np.array([1.0, 2.0]) * text.MI),))
     >>> empty = Timeline(0, 9, 9, True, line, None, (), (), (), (), (), (), "", None)
     >>> 'aria-label="RSS, last 2 Mi, peak 2 Mi, no limit"' in spark(empty, 0, 9)
@@ -127,6 +131,7 @@ def spark(timeline: Timeline, start: int, end: int) -> Markup:
     drawn: list[Markup] = []
     lines: list[str] = []
     for times, values in timeline.line.pieces:
+        times, values = thin(times, values, start, end, _SPARK_BINS)  # noqa: PLW2901 - a spark needs fewer points
         x, y = across(times), down(values)
         line = path(x, y)
         drawn.append(el("path", d=f"{line}V{base}H{_tenths(round(float(x[0]) * 10))}Z", class_="whole"))

@@ -18,7 +18,8 @@ from rmtoolkit.views.summary import is_growing
 from rmtoolkit.views.svg import cross, definitions, path
 
 if TYPE_CHECKING:
-    from rmtoolkit.views.timeline import Piece, Timeline
+    from rmtoolkit.views.curves import Piece
+    from rmtoolkit.views.timeline import Timeline
 
 #: A layer thinner than this share of the axis gets no label.
 _THIN: Final = 0.004
@@ -32,7 +33,7 @@ def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Mark
     Parameters
     ----------
     timeline
-        What `rmtoolkit.views.timeline.prepare` collected.
+        What `rmtoolkit.views.timeline.Timelines` collected.
     row
         The verdict, as a dict.
     ident
@@ -47,7 +48,8 @@ def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Mark
 
     Examples
     --------
-    >>> from rmtoolkit.views.timeline import Curve, Layer, Timeline
+    >>> from rmtoolkit.views.curves import Curve, Layer
+    >>> from rmtoolkit.views.timeline import Timeline
     >>> line = Curve("RSS", "ink", ((np.array([0, 60_000]), np.array([1e6, 2e6])),))
     >>> one = Timeline(0, 60_000, 80_000, True, line, None, (Layer(line, 2e6),), (), (), (), (), (), "", None)
     >>> row = {"verdict": "not_leak", "growth_bytes_per_day": None, "signal": None}
@@ -57,13 +59,15 @@ def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Mark
     """
     chart = Canvas(timeline, row, ident)
     # Labels are placed by importance, so that the less important gives way; drawing follows its own order.
-    now = _now(chart)
-    rules = [*_limits(chart), *_requests(chart)]
+    now, now_label = _now(chart)
+    limits, limit_labels = _limits(chart)
+    requests, request_labels = _requests(chart)
     kills = _kills(chart)
     ahead, ahead_label = draw_forecast(chart)
     names = _layer_names(chart)
     fits, fit_label = _fits(chart)
-    line, line_label = _lines(chart)
+    line, line_labels = _lines(chart)
+    labels = [now_label, *limit_labels, *request_labels, ahead_label, fit_label, *line_labels]
     return el(
         "svg",
         el("title", f"Memory of {name}", id=f"{ident}-t"),
@@ -71,7 +75,8 @@ def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Mark
         _definitions(chart),
         _y_axis(chart),
         *_layers(chart),
-        *rules,
+        *requests,
+        *limits,
         *line,
         *fits,
         *ahead,
@@ -79,7 +84,7 @@ def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Mark
         *kills,
         _x_axis(chart),
         *names,
-        *(label for label in (ahead_label, fit_label, *line_label) if label is not None),
+        *(label for label in labels if label is not None),
         strip.draw(timeline, chart.x, (LEFT, RIGHT), STRIP, f"{ident}-h", days=chart.days),
         class_="rm-chart timeline",
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
@@ -106,7 +111,8 @@ def describe(timeline: Timeline, row: dict[str, Any]) -> str:
 
     Examples
     --------
-    >>> from rmtoolkit.views.timeline import Curve, Timeline
+    >>> from rmtoolkit.views.curves import Curve
+    >>> from rmtoolkit.views.timeline import Timeline
     >>> line = Curve("RSS", "ink", ((np.array([0, 60_000]), np.array([1e6, 2e6])),))
     >>> one = Timeline(0, 60_000, 80_000, True, line, None, (), (), (), (), (), (), "", None)
     >>> describe(one, {"limit_outlook": "unknown"})
@@ -209,18 +215,18 @@ def _polyline(chart: Canvas, pieces: tuple[Piece, ...]) -> str:
     return "".join(path(chart.x(times), chart.y(values)) for times, values in pieces)
 
 
-def _now(chart: Canvas) -> list[Markup]:
+def _now(chart: Canvas) -> tuple[list[Markup], Markup | None]:
     x = chart.px(chart.t.now)
     word = "now" if chart.t.current else "last sample"
     label = chart.label([(x - 6, 11, "end"), (x + 6, 11, "start")], f"{word}, {chart.moment(chart.t.now)}", "")
     rule = el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=2, y2=BASE, class_="now")
-    return [rule, *_some(label)]
+    return [rule], label
 
 
-def _limits(chart: Canvas) -> list[Markup]:
+def _limits(chart: Canvas) -> tuple[list[Markup], list[Markup | None]]:
     if chart.far_limit:
         written = f"limit {text.configured(chart.t.limits[-1][2])}, above this scale"
-        return _some(chart.label([(LEFT + 4, 11, "start")], written, "strong"))
+        return [], [chart.label([(LEFT + 4, 11, "start")], written, "strong")]
     drawn: list[Markup] = []
     for start, end, value in chart.t.limits:
         left, right, y = chart.px(start), chart.px(end), chart.py(value)
@@ -228,30 +234,27 @@ def _limits(chart: Canvas) -> list[Markup]:
         chart.labels.take(Box(left, y - 1, right, y + 1))
     for (_, end, value), (_, _, after) in pairwise(chart.t.limits):
         turn = f"{chart.px(end):.1f}"
-        drawn.append(
-            el("line", x1=turn, x2=turn, y1=f"{chart.py(value):.1f}", y2=f"{chart.py(after):.1f}", class_="limit")
-        )
+        steep = {"y1": f"{chart.py(value):.1f}", "y2": f"{chart.py(after):.1f}"}
+        drawn.append(el("line", x1=turn, x2=turn, class_="limit", **steep))
+    labels = []
     for start, _, value in chart.t.limits:
         x, y = chart.px(start) + 4, chart.py(value)
         places = [(x, y - 7, "start"), (x, y + 15, "start")]
-        drawn += _some(chart.label(places, f"limit {text.configured(value)}", "strong"))
-    return drawn
+        labels.append(chart.label(places, f"limit {text.configured(value)}", "strong"))
+    return drawn, labels
 
 
-def _requests(chart: Canvas) -> list[Markup]:
+def _requests(chart: Canvas) -> tuple[list[Markup], list[Markup | None]]:
     drawn: list[Markup] = []
+    labels: list[Markup | None] = []
     for start, end, value in chart.t.requests:
         left, right, y = chart.px(start), chart.px(end), chart.py(value)
         if y < TOP:
             continue
         drawn.append(el("line", x1=f"{left:.1f}", x2=f"{right:.1f}", y1=f"{y:.1f}", y2=f"{y:.1f}", class_="request"))
         places = [(left + 4, y - 6, "start"), (left + 4, y + 15, "start"), (RIGHT - 4, y - 6, "end")]
-        drawn += _some(chart.label(places, f"request {text.configured(value)}", ""))
-    return drawn
-
-
-def _some(label: Markup | None) -> list[Markup]:
-    return [] if label is None else [label]
+        labels.append(chart.label(places, f"request {text.configured(value)}", ""))
+    return drawn, labels
 
 
 def _kills(chart: Canvas) -> list[Markup]:
@@ -281,7 +284,7 @@ def _layer_names(chart: Canvas) -> list[Markup]:
     """Names of layers with their last values, right of now, at the height of the layer."""
     under = 0.0
     found: list[tuple[float, str, str, str]] = []
-    for layer in chart.t.layers:
+    for at, layer in enumerate(chart.t.layers):
         last = layer.edge.last_bytes
         if last is None or layer.last_bytes is None:
             continue
@@ -290,7 +293,7 @@ def _layer_names(chart: Canvas) -> list[Markup]:
             continue
         written = f"{layer.edge.name} {text.memory(layer.last_bytes)}"
         kind = ""
-        if layer is chart.t.layers[0] and layer.edge.name == text.SIGNAL_WORDS["allocated_bytes"]:
+        if at == 0 and layer.edge.name == text.SIGNAL_WORDS["allocated_bytes"]:
             kind = "strong"
             if chart.row["signal"] == "allocated_bytes" and chart.row["growth_bytes_per_day"] is not None:
                 written += (

@@ -25,7 +25,7 @@ def _row(fleet: Judgement, workload: str) -> dict[str, Any]:
 
 def _draw(fleet: Judgement, workload: str, **changes: object) -> str:
     row = _row(fleet, workload) | changes
-    found = timeline.prepare(fleet, row)
+    found = timeline.Timelines(fleet).of(row)
     assert found is not None
     return timeline_svg.draw(found, row, "c1", workload)
 
@@ -149,7 +149,7 @@ def test_hostile_names_stay_text(fleet: Judgement) -> None:
     """A label that looks like markup is text in title, description and labels."""
     hostile = '"><script>alert(1)</script>'
     row = _row(fleet, "ledger-api")
-    found = timeline.prepare(fleet, row)
+    found = timeline.Timelines(fleet).of(row)
     assert found is not None
     events = tuple(replace(event, words=hostile) for event in found.events)
     drawn = timeline_svg.draw(replace(found, events=events), row, "c1", hostile)
@@ -160,7 +160,7 @@ def test_hostile_names_stay_text(fleet: Judgement) -> None:
 
 def test_sparks_start_at_zero_and_keep_kills(fleet: Judgement) -> None:
     """A spark is small, closed, says its figures, and marks kills."""
-    found = timeline.prepare(fleet, _row(fleet, "recommender"), bins=60)
+    found = timeline.Timelines(fleet, bins=60).of(_row(fleet, "recommender"))
     assert found is not None
     drawn = svg.spark(found, found.start, found.now)
     assert len(drawn) < 4000

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rmtoolkit.analysis.verdict import Judgement, judge
 from rmtoolkit.recording import Recording
-from rmtoolkit.views import timeline
+from rmtoolkit.views import curves, timeline
 
 if TYPE_CHECKING:
     from rmtoolkit.views.timeline import Timeline
@@ -23,7 +23,7 @@ START = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
 
 def _of(fleet: Judgement, workload: str) -> Timeline:
     row = next(row for row in fleet.verdicts.iter_rows(named=True) if row["workload"] == workload)
-    found = timeline.prepare(fleet, row)
+    found = timeline.Timelines(fleet).of(row)
     assert found is not None
     return found
 
@@ -34,7 +34,7 @@ def _minutes(count: int) -> list[dt.datetime]:
 
 def _prepare(frame: pl.DataFrame, events: pl.DataFrame | None = None) -> Timeline:
     judgement = judge(Recording.from_frame(frame, events=events))
-    found = timeline.prepare(judgement, judgement.verdicts.row(0, named=True))
+    found = timeline.Timelines(judgement).of(judgement.verdicts.row(0, named=True))
     assert found is not None
     return found
 
@@ -63,7 +63,7 @@ def test_peaks_survive(values: list[int], bins: int) -> None:
     """However coarse the steps, both extremes and both ends are kept, and no value is invented."""
     times = np.arange(len(values), dtype=np.int64) * 1000
     numbers = np.array(values, dtype=np.float64)
-    kept_times, kept = timeline.thin(times, numbers, 0, int(times[-1]), bins)
+    kept_times, kept = curves.thin(times, numbers, 0, int(times[-1]), bins)
     assert kept.max() == numbers.max()
     assert kept.min() == numbers.min()
     assert (kept_times[0], kept_times[-1]) == (times[0], times[-1])
@@ -165,7 +165,7 @@ def test_a_container_without_memory_has_no_chart(fleet: Judgement) -> None:
         pl.lit(None, dtype=pl.Int64).alias(name) for name in samples.columns if name.endswith("_bytes")
     )
     bare = replace(fleet, recording=replace(fleet.recording, samples=nothing))
-    assert timeline.prepare(bare, bare.verdicts.row(0, named=True)) is None
+    assert timeline.Timelines(bare).of(bare.verdicts.row(0, named=True)) is None
 
 
 def test_a_single_sample_can_be_drawn() -> None:

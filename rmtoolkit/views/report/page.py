@@ -68,9 +68,12 @@ def page(judgement: Judgement, *, title: str | None = None, written: dt.datetime
     names = summary.names(rows)
     anchors = _anchors(rows)
     counted = summary.counts(judgement.verdicts)
-    drawn = [timeline.prepare(judgement, row) for row in rows]
+    timelines = timeline.Timelines(judgement)
+    drawn = [timelines.of(row) for row in rows]
     heading = title or "Memory report"
+    groups = _Groups(judgement)
     entries = list(zip(rows, names, anchors, drawn, strict=True))
+    window = _window(judgement, entries)
     body = el(
         "body",
         el(
@@ -80,7 +83,7 @@ def page(judgement: Judgement, *, title: str | None = None, written: dt.datetime
             _start(entries, counted),
             _tiles(judgement, counted),
             el("div", el("button", "Open all", type="button", id="all"), class_="tools", hidden=True),
-            *(_section(judgement, entries, *section) for section in _SECTIONS),
+            *(_section(groups, entries, window, *section) for section in _SECTIONS),
             quality(judgement, names, rows),
             _footer(written),
         ),
@@ -226,12 +229,18 @@ def _window(judgement: Judgement, entries: list[Entry]) -> tuple[str, tuple[int,
 
 
 def _section(
-    judgement: Judgement, entries: list[Entry], verdict: str, heading: str, order: str, opened: int
+    groups: _Groups,
+    entries: list[Entry],
+    sparks: tuple[str, tuple[int, int] | None],
+    verdict: str,
+    heading: str,
+    order: str,
+    opened: int,
 ) -> Markup | None:
     mine = [(at, entry) for at, entry in enumerate(entries) if entry[0]["verdict"] == verdict]
     if not mine:
         return None
-    spark_head, window = _window(judgement, entries)
+    spark_head, window = sparks
     heads = (
         ("Workload", "name", ""),
         (spark_head, "spark", ""),
@@ -249,7 +258,7 @@ def _section(
         rows.append(
             _row(row, name, anchor, _spark(drawn, window), tuple(head for head, *_ in heads), is_open=place < opened)
         )
-        inside = _card(judgement, row, name, f"c{at}", drawn)
+        inside = groups.card(row, name, f"c{at}", drawn)
         mark = text.VERDICTS[verdict]
         fold = el("div", el("article", inside, class_=f"card {mark.token}"), id=anchor, class_="fold")
         rows.append(el("tr", el("td", fold, colspan=len(heads), role="cell"), class_="unfolded", role="row"))
@@ -330,27 +339,37 @@ def _growth(row: dict[str, Any]) -> Markup | str:
     interval = None
     if low is not None and high is not None:
         between = " to " if low < 0 else "–"
-        interval = el(
-            "span", f"{text.number(low / text.MI, 2)}{between}{text.number(high / text.MI, 2)}", class_="small"
-        )
+        interval = el("span", f"{text.number(low / text.MI)}{between}{text.number(high / text.MI)}", class_="small")
     return el("span", f"+{text.number(row['growth_bytes_per_day'] / text.MI)}", interval)
 
 
-def _card(judgement: Judgement, row: dict[str, Any], name: str, ident: str, drawn: Timeline | None) -> Markup:
-    same = pl.all_horizontal(
-        pl.col(part).eq_missing(pl.lit(row[part])) for part in ("cluster", "namespace", "workload", "container")
-    )
-    shown = pl.col("container_id") == row["container_id"]
-    return card(
-        row,
-        name=name,
-        ident=ident,
-        timeline=drawn,
-        checklist=judgement.checklist.filter(same),
-        lives=judgement.lives.filter(shown),
-        instances=judgement.instances.filter(same),
-        about=judgement.recording.containers.filter(shown).row(0, named=True),
-    )
+class _Groups:
+    """Frames of a judgement, cut once by what a card asks for."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        self.about = {row["container_id"]: row for row in judgement.recording.containers.iter_rows(named=True)}
+        self.lives = judgement.lives.partition_by("container_id", as_dict=True)
+        self.checklist = judgement.checklist.partition_by(_WORKLOAD, as_dict=True)
+        self.instances = judgement.instances.partition_by(_WORKLOAD, as_dict=True)
+        self.nothing = (judgement.lives.clear(), judgement.checklist.clear(), judgement.instances.clear())
+
+    def card(self, row: dict[str, Any], name: str, ident: str, drawn: Timeline | None) -> Markup:
+        """Write the card of one workload."""
+        no_lives, no_answers, no_instances = self.nothing
+        same = tuple(row[part] for part in _WORKLOAD)
+        return card(
+            row,
+            name=name,
+            ident=ident,
+            timeline=drawn,
+            checklist=self.checklist.get(same, no_answers),
+            lives=self.lives.get((row["container_id"],), no_lives),
+            instances=self.instances.get(same, no_instances),
+            about=self.about[row["container_id"]],
+        )
+
+
+_WORKLOAD: Final = ("cluster", "namespace", "workload", "container")
 
 
 def _footer(written: dt.datetime | None) -> Markup:
