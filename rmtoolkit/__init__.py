@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders.sniff import read
     from rmtoolkit.recording import Recording, concat, read_recording
     from rmtoolkit.validation import validate
+    from rmtoolkit.views.report import report
 
 _HOMES: Final = {
     "checklist": "rmtoolkit.analysis.checklist",
@@ -36,6 +37,7 @@ _HOMES: Final = {
     "read_prometheus": "rmtoolkit.loaders.prometheus",
     "read_recording": "rmtoolkit.recording",
     "Recording": "rmtoolkit.recording",
+    "report": "rmtoolkit.views.report",
     "validate": "rmtoolkit.validation",
 }
 
@@ -55,6 +57,7 @@ __all__ = [
     "read_kubectl_top",
     "read_prometheus",
     "read_recording",
+    "report",
     "validate",
 ]
 
