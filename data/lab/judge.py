@@ -84,6 +84,8 @@ def _judge_leak(label: Label, intended: dict[str, Any], facts: Facts, *, has_gau
         label.change(why, decidable=False, reason=why)
     elif not why and intended["shape"] == "faint_leak":
         label.change("the growth is large enough to be seen", decidable=True, reason="", pattern="leak")
+    if intended["shape"] == "cached_leak":
+        label.pattern = "leak|page_cache"  # the cache is the larger part of the memory
     if intended["shape"] == "spike_then_leak" and label.decidable:
         masked = facts.seen < 0.4 * facts.lost and facts.level - facts.live > 0.5 * facts.lost
         if masked and not has_gauges:
@@ -107,7 +109,7 @@ def _startup(label: Label, facts: Facts) -> None:
 
 
 def _bounded(label: Label, facts: Facts) -> None:
-    if facts.settled_at > 0.7:
+    if facts.late_growth > 0.05 * facts.live:
         why = "still filling when the window ends"
         pattern = f"{label.pattern}|insufficient_data|unexplained_growth"
         label.change(why, decidable=False, reason=why, pattern=pattern)
@@ -129,8 +131,9 @@ def _half_a_wave(label: Label, facts: Facts) -> None:
     if facts.follows > 0.8:
         label.change("the load explains it", decidable=True, reason="", needs="load", cause="traffic|")
     elif facts.level - facts.early < 0.04 * facts.level:
-        pattern = f"{label.pattern}|plateau"
-        label.change("hardly visible in the working set", decidable=True, reason="", needs="", pattern=pattern)
+        label.change("hardly visible in the working set", decidable=True, reason="", needs="")
+    if label.decidable and facts.level - facts.early < 0.1 * facts.level:
+        label.pattern += "|plateau"
 
 
 def _fragments(label: Label, facts: Facts) -> None:
@@ -201,6 +204,16 @@ _CHECKS: dict[str, Callable[[Label, Facts], None]] = {
 _KILLED = ("startup_too_big", "burst_too_big")
 
 
+def _widen(label: Label, facts: Facts) -> None:
+    """Allow for what the allocator adds to any shape: pages that it keeps, and a slow rise to that state."""
+    if not label.decidable or "retention" in label.pattern:
+        return
+    rises = facts.level - facts.early > 0.04 * facts.level
+    flat = abs(facts.live - facts.live_early) < 0.03 * facts.live_early
+    if facts.level - facts.live > 0.25 * facts.level or (rises and flat):
+        label.pattern += "|retention|warm_up" if rises and "warm_up" not in label.pattern else "|retention"
+
+
 def _judge_steady(label: Label, intended: dict[str, Any], facts: Facts) -> None:
     shape = intended["shape"]
     if facts.lost > 0.01 * facts.level and shape != "fixed_leak":
@@ -208,6 +221,7 @@ def _judge_steady(label: Label, intended: dict[str, Any], facts: Facts) -> None:
         return
     if shape in _CHECKS:
         _CHECKS[shape](label, facts)
+    _widen(label, facts)
     if facts.kills and shape not in _KILLED:
         label.change("killed by its limit without a leak", needs="restarts")
         if facts.longest_life < 0.3 and label.decidable:

@@ -42,6 +42,8 @@ class Facts:
         From the 5th to the 98th percentile of the working set, after the first fifth of the window.
     settled_at
         Part of the window after which the bytes in use stay within 5 % of their last level.
+    late_growth
+        Growth of the bytes in use from the third to the last fifth of the window.
     seen
         Growth of the working set's floor in the longest life, from the onset on, as the line through it.
     file_growth
@@ -70,6 +72,7 @@ class Facts:
     noise: float
     swing: float
     settled_at: float
+    late_growth: float
     seen: float
     file_growth: float
     follows: float
@@ -146,7 +149,8 @@ def measure(shown: Recorded, whole: Recorded) -> Facts:
     focus = current.filter(pl.col("container") == loser)
     losing = focus.filter(pl.col("dead") > 0)
     onset = int(losing["second"][0]) if lost and losing.height else None
-    after = focus.filter(pl.col("second") >= (onset or 0))
+    # A start-up that passes is no noise of what comes after it.
+    after = focus.filter(pl.col("second") >= max(onset or 0, 0.15 * window))
     longest = after.group_by("life").len().sort("len", "life")["life"][-1] if after.height else 0
     tail = after.filter(pl.col("life") == longest)
     seen, noise = _floor_line(tail["working_set_bytes"].to_numpy())
@@ -172,6 +176,7 @@ def measure(shown: Recorded, whole: Recorded) -> Facts:
         noise=noise,
         swing=float((settled.quantile(0.98) or 0) - (settled.quantile(0.05) or 0)),
         settled_at=_most(moving["second"]) / window,
+        late_growth=_within(focus, "inside", 0.8, 1.0) - _within(focus, "inside", 0.4, 0.6),
         seen=seen,
         file_growth=_within(focus, "file_bytes", 0.9, 1.0) - _within(focus, "file_bytes", 0.0, 0.1),
         follows=_follows(focus),

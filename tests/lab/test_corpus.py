@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import rmtoolkit as rm
+
+CORPUS = Path(__file__).parents[2] / "data" / "corpus"
+PARTS = ("dev", "sealed")
+PLAN = {run["run"]: run for run in map(json.loads, (CORPUS / "plan.jsonl").read_text().splitlines())}
+
+
+def labels(part: str) -> pl.DataFrame:
+    return pl.read_csv(CORPUS / f"{part}_labels.csv", infer_schema_length=None)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_run_of_the_plan_is_there(part: str) -> None:
+    """Nothing was dropped: each planned run has a label and a recording."""
+    table = labels(part)
+    assert set(table["run"]) == {run for run, line in PLAN.items() if line["label"]["part"] == part}
+    kept = rm.read_recording(CORPUS / f"{part}.parquet")
+    places = set(table.select("namespace", "workload").iter_rows())
+    assert set(kept.containers.select("namespace", "workload").iter_rows()) == places
+    assert len(places) == table.height
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_recordings_hold_no_truth(part: str) -> None:
+    """What a classifier reads has neither the counts of the program nor a name that tells."""
+    columns = pl.read_parquet_schema(CORPUS / f"{part}.parquet")
+    assert not {name for name in columns if "live" in name or "dead" in name or "outside" in name}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_labels_agree_with_themselves(part: str) -> None:
+    """Verdicts follow from leak and decidable; every change of the plan's label has a reason."""
+    table = labels(part)
+    right = (
+        pl.when(~pl.col("decidable"))
+        .then(pl.lit("inconclusive"))
+        .when(pl.col("leak"))
+        .then(pl.lit("leak"))
+        .otherwise(pl.lit("not_leak"))
+    )
+    assert table.filter(pl.col("verdict") != right).is_empty()
+    assert table.filter(~pl.col("decidable") & pl.col("reason").is_null()).is_empty()
+    changed = (pl.col("leak") != pl.col("intended_leak")) | (pl.col("decidable") != pl.col("intended_decidable"))
+    assert table.filter(changed & pl.col("relabel_reason").is_null()).is_empty()
+    assert table.filter(pl.col("leak") & (pl.col("lost_bytes") <= 0)).is_empty()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_truth_joins_to_the_labels(part: str) -> None:
+    """The program's own counts are there for every workload, and show the loss that the label states."""
+    truth = pl.read_parquet(CORPUS / f"{part}_truth.parquet")
+    table = labels(part)
+    assert set(truth["run"]) == set(table["run"])
+    dead = truth.group_by("run").agg(dead=(pl.col("dead_bytes") + pl.col("outside_dead_bytes")).max())
+    losing = table.filter("leak").join(dead, on="run")
+    assert losing.filter(pl.col("dead") <= 0).is_empty()
+
+
+def test_sealed_is_large_and_has_shapes_of_its_own() -> None:
+    """The sealed part has at least 160 runs, and shapes that nobody could tune for."""
+    dev, sealed = (labels(part) for part in PARTS)
+    assert sealed.height >= 160
+    assert dev.height + sealed.height >= 320
+    assert len(set(sealed["shape"]) - set(dev["shape"])) >= 5
+    assert not set(dev["seed"]) & set(sealed["seed"])
+
+
+def test_readme_counts_the_runs() -> None:
+    """The table in the README is the one that the labels give."""
+    import corpus
+
+    rows = [row for part in PARTS for row in labels(part).iter_rows(named=True)]
+    assert corpus.counts(rows) in (CORPUS / "README.md").read_text()
+
+
+def test_plan_can_be_drawn_again() -> None:
+    """The committed plan is what plan.py draws."""
+    import plan
+    import record
+
+    drawn = [{name: getattr(run, name) for name in record.Run.__slots__} for run in plan.plan()]
+    assert [json.loads(json.dumps(run)) for run in drawn] == list(PLAN.values())
+
+
+def test_corpus_is_small() -> None:
+    """The corpus stays under 20 MB."""
+    assert sum(path.stat().st_size for path in CORPUS.iterdir()) < 20_000_000
