@@ -255,7 +255,7 @@ def test_changes_from_row_to_row_become_events() -> None:
         (120, "limit", 1024, None),
         (120, "oom_kill", None, None),
         (120, "start", None, None),
-        (180, "release", None, "1.1"),
+        (180, "release", None, "1.0 → 1.1"),
     ]
     assert recording.containers.select("limit_bytes", "request_bytes", "version").row(0) == (1024, 128, "1.1")
     assert recording.report.found == ("restarts",)
