@@ -55,7 +55,8 @@ def judge(intended: dict[str, Any], facts: Facts, *, has_gauges: bool) -> Label:
     if intended["leak"]:
         _judge_leak(label, intended, facts, has_gauges=has_gauges)
     else:
-        _judge_steady(label, intended, facts)
+        _judge_steady(label, intended, facts, has_gauges=has_gauges)
+    label.pattern = "|".join(dict.fromkeys(label.pattern.split("|")))
     return label
 
 
@@ -87,7 +88,7 @@ def _judge_leak(label: Label, intended: dict[str, Any], facts: Facts, *, has_gau
     if intended["shape"] == "cached_leak":
         label.pattern = "leak|page_cache"  # the cache is the larger part of the memory
     if intended["shape"] == "spike_then_leak" and label.decidable:
-        masked = facts.seen < 0.4 * facts.lost and facts.level - facts.live > 0.5 * facts.lost
+        masked = facts.seen < 0.4 * facts.lost and facts.kept > 0.5 * facts.lost
         if masked and not has_gauges:
             why = "freed pages hide the growth and the allocator says nothing"
             label.change(why, decidable=False, reason=why, pattern="retention|startup_spike|plateau|leak")
@@ -100,7 +101,7 @@ def _judge_leak(label: Label, intended: dict[str, Any], facts: Facts, *, has_gau
 
 
 def _startup(label: Label, facts: Facts) -> None:
-    if facts.level - facts.live > 0.3 * facts.level:
+    if facts.kept > 0.3 * facts.level:
         label.pattern, label.cause = "retention|startup_spike", "allocator|startup"
     elif facts.peak > 1.3 * facts.level:
         label.pattern, label.cause, label.needs = "startup_spike", "startup", ""
@@ -152,12 +153,12 @@ def _page_cache(label: Label, facts: Facts) -> None:
 
 
 def _burst_retained(label: Label, facts: Facts) -> None:
-    if facts.level - facts.live <= 0.25 * facts.level:
+    if facts.kept <= 0.25 * facts.level:
         label.change("the pages were returned", pattern="burst", cause="traffic|heap|allocator|", needs="")
 
 
 def _burst_returned(label: Label, facts: Facts) -> None:
-    if facts.level - facts.live > 0.25 * facts.level:
+    if facts.kept > 0.25 * facts.level:
         label.change("the pages were kept", pattern="retention|step|burst", cause="allocator|", needs="allocator")
 
 
@@ -204,24 +205,27 @@ _CHECKS: dict[str, Callable[[Label, Facts], None]] = {
 _KILLED = ("startup_too_big", "burst_too_big")
 
 
-def _widen(label: Label, facts: Facts) -> None:
+def _widen(label: Label, facts: Facts, *, has_gauges: bool) -> None:
     """Allow for what the allocator adds to any shape: pages that it keeps, and a slow rise to that state."""
-    if not label.decidable or "retention" in label.pattern:
+    if not label.decidable:
         return
     rises = facts.level - facts.early > 0.04 * facts.level
     flat = abs(facts.live - facts.live_early) < 0.03 * facts.live_early
-    if facts.level - facts.live > 0.25 * facts.level or (rises and flat):
-        label.pattern += "|retention|warm_up" if rises and "warm_up" not in label.pattern else "|retention"
+    if facts.kept > 0.25 * facts.level or (rises and flat):
+        label.pattern += "|retention"
+        # Without the allocator's word the rise can only be named by its shape.
+        if rises or not has_gauges:
+            label.pattern += "|warm_up" if has_gauges else "|warm_up|step|plateau"
 
 
-def _judge_steady(label: Label, intended: dict[str, Any], facts: Facts) -> None:
+def _judge_steady(label: Label, intended: dict[str, Any], facts: Facts, *, has_gauges: bool) -> None:
     shape = intended["shape"]
     if facts.lost > 0.01 * facts.level and shape != "fixed_leak":
         label.change("memory was lost", leak=True, pattern="leak")
         return
     if shape in _CHECKS:
         _CHECKS[shape](label, facts)
-    _widen(label, facts)
+    _widen(label, facts, has_gauges=has_gauges)
     if facts.kills and shape not in _KILLED:
         label.change("killed by its limit without a leak", needs="restarts")
         if facts.longest_life < 0.3 and label.decidable:

@@ -29,6 +29,8 @@ class Facts:
         Median working set of the second tenth of the samples.
     live, live_early
         Bytes in use inside the program, heap and outside, at the same places.
+    kept
+        Anonymous memory that is not in use: what the allocator keeps, at the window's end.
     lost
         Bytes lost by the container of the last release that lost most, summed over its lives.
     onset
@@ -66,6 +68,7 @@ class Facts:
     early: float
     live: float
     live_early: float
+    kept: float
     lost: int
     onset: int | None
     rate: float
@@ -170,6 +173,7 @@ def measure(shown: Recorded, whole: Recorded) -> Facts:
         early=_within(focus, "working_set_bytes", 0.1, 0.2),
         live=live,
         live_early=_within(focus, "inside", 0.1, 0.2),
+        kept=max(0.0, _within(focus, "anon_bytes", 0.9, 1.0) - live),
         lost=lost,
         onset=onset,
         rate=lost / span if onset is not None else 0.0,
