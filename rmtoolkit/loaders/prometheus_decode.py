@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from msgspec import UNSET
 
-from rmtoolkit.exceptions import quote
-from rmtoolkit.loaders.prometheus_answers import parse_answers
+from rmtoolkit.exceptions import ReadError, quote
+from rmtoolkit.loaders.prometheus_answers import TRUNCATED, UNREADABLE, parse_answers
 from rmtoolkit.loaders.prometheus_numbers import MOST_MILLISECONDS, Numbers, read_exports, read_pairs
+from rmtoolkit.loaders.prometheus_tidy import stack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from rmtoolkit.loaders.prometheus_answers import Answers, Series
+    from rmtoolkit.loaders.prometheus_numba import Cut
 
 _Number = TypeVar("_Number", np.int64, np.float64)
 _Waiting: TypeAlias = "tuple[int, *tuple[bytes | memoryview, ...]]"
@@ -90,7 +93,7 @@ class Decoder:
     _waiting_bytes: int = 0
     _blocks: list[_Block] = field(default_factory=list)
 
-    def add(self, content: bytes, source: str, name: str | None = None) -> int:
+    def add(self, content: bytes | memoryview, source: str, name: str | None = None) -> int:
         """Take the text of an answer, or of several.
 
         Parameters
@@ -117,18 +120,21 @@ class Decoder:
         >>> Decoder().add(b'{"status": "success", "data": {"resultType": "vector", "result": []}}', "a.json")
         0
         """
-        answers = parse_answers(content, source)
+        cut, answers = self._cut(content, source)
         self.warnings += answers.warnings
         self.partial += answers.partial
         self.left_out.update(answers.left_out)
         self.partial += [f"{quote(source)}: found {what}" for what in dict.fromkeys(answers.refused)]
-        matrices: list[tuple[int, memoryview]] = []
+        already: list[tuple[int, int]] = []
         for series in answers.series:
             index = len(self._labels)
-            if series.values is not UNSET and series.timestamps is not UNSET:
+            number = _number_of(series, cut)
+            if number is not None:
+                already.append((index, number))
+            elif series.values is not UNSET and series.timestamps is not UNSET:
                 self._wait(self._exports, index, memoryview(series.values), memoryview(series.timestamps))
             elif series.values is not UNSET:
-                matrices.append((index, memoryview(series.values)))
+                self._wait(self._pairs, index, memoryview(series.values))
             elif series.value is not UNSET:
                 self._wait(self._pairs, index, b"[%b]" % bytes(series.value))
             else:
@@ -139,10 +145,11 @@ class Decoder:
                 series.metric["__name__"] = name
             self._labels.append(series.metric)
             self._sources.append(source)
-        if self._runs_fast(sum(view.nbytes for _, view in matrices)):
-            matrices = self._add_fast(content, matrices)
-        for index, view in matrices:
-            self._wait(self._pairs, index, view)
+        if cut is not None and already:
+            indices, numbers = (np.array(column, np.int64) for column in zip(*already, strict=True))
+            starts, counts = cut.starts[numbers], cut.counts[numbers]
+            read = Numbers(counts, stack(cut.times, starts, counts), stack(cut.values, starts, counts))
+            self._blocks.append(_Block(indices, read))
         return len(answers.series)
 
     def finish(self) -> Decoded:
@@ -185,27 +192,23 @@ class Decoder:
             +self.left_out,
         )
 
-    def _runs_fast(self, size: int) -> bool:
-        if self.fast is not None:
-            return self.fast
+    def _cut(self, content: bytes | memoryview, source: str) -> tuple[Cut | None, Answers]:
+        """Split an answer into series; where numba runs, most samples are read before."""
         least = _NUMBA_BYTES_RUNNING if "rmtoolkit.loaders.prometheus_numba" in sys.modules else _NUMBA_BYTES
-        return size >= least and find_spec("numba") is not None
+        fast = len(content) >= least and find_spec("numba") is not None if self.fast is None else self.fast
+        if fast:
+            from rmtoolkit.loaders.prometheus_numba import cut_matrices  # noqa: PLC0415 - an extra, slow to import
 
-    def _add_fast(self, content: bytes, matrices: list[tuple[int, memoryview]]) -> list[tuple[int, memoryview]]:
-        """Read what the compiled parser reads exactly; give the rest back."""
-        from rmtoolkit.loaders.prometheus_numba import parse_matrices  # noqa: PLC0415 - an extra, slow to import
-
-        first = _address(content)
-        starts = np.array([_address(view) for _, view in matrices], np.int64) - first
-        ends = starts + np.array([view.nbytes for _, view in matrices], np.int64)
-        if not len(starts) or starts.min() < 0 or ends.max() > len(content):
-            # The content was decoded from another encoding first: these are views of that copy.
-            return matrices
-        counts, times, values = parse_matrices(content, starts, ends)
-        read = counts >= 0
-        indices = np.array([index for index, _ in matrices], np.int64)
-        self._blocks.append(_Block(indices[read], Numbers(counts[read], times, values)))
-        return [matrices[place] for place in np.flatnonzero(~read)]
+            cut = cut_matrices(content)
+            try:
+                answers = parse_answers(cut.rest, source)
+            except ReadError:
+                pass
+            else:
+                if not answers.left_out[TRUNCATED] and not answers.left_out[UNREADABLE]:
+                    return cut, answers
+        # Of a damaged answer the places have to be right.
+        return None, parse_answers(content, source)
 
     def _wait(self, queue: list[_Waiting], index: int, *texts: bytes | memoryview) -> None:
         if any(_is_empty(text) for text in texts):
@@ -239,8 +242,12 @@ def _joined(parts: Sequence[NDArray[_Number]], dtype: type[_Number]) -> NDArray[
     return np.concatenate(parts) if parts else np.empty(0, dtype)
 
 
-def _address(buffer: bytes | memoryview) -> int:
-    return int(np.frombuffer(buffer, np.uint8).__array_interface__["data"][0])
+def _number_of(series: Series, cut: Cut | None) -> int | None:
+    """Which of the samples that were read before belong to a series."""
+    if cut is None or series.values is UNSET:
+        return None
+    text = bytes(memoryview(series.values)[: len(cut.mark) + 22])
+    return int(text[len(cut.mark) + 1 : -1]) if text[1:].startswith(cut.mark) else None
 
 
 def _is_empty(text: bytes | memoryview) -> bool:

@@ -73,7 +73,15 @@ def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:
 
     Examples
     --------
-    See `tests/loaders/test_prometheus_merge.py`.
+    >>> from rmtoolkit.loaders.prometheus_decode import Decoder
+    >>> decoder = Decoder()
+    >>> for values in (b'[0,"1"],[30,"2"],[60,"3"]', b'[7,"1"],[37,"2"]'):
+    ...     _ = decoder.add(b'[{"metric": {"of": "%d"}, "values": [%b]}]' % (len(values), values), "a.json")
+    >>> columns = {"series": [0, 1], "group": 0, "entity": 0, "role": "rss_bytes", "name": "rss", "rank": 0}
+    >>> table = pl.DataFrame({**columns, "life": None, "replica": ["a", "b"], "source": ""})
+    >>> made = merge(table.with_columns(pl.col("life").cast(pl.String)), decoder.finish())
+    >>> made.times.tolist(), dict(made.left_out) == {REPLICA: 2}
+    ([0, 30000, 60000], True)
     """
     starts = np.cumsum(decoded.counts) - decoded.counts
     series = table["series"].to_numpy()

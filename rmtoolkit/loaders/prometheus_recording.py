@@ -118,6 +118,8 @@ def to_recording(
     images = _images(placed.table, decoded)
     seen = _seen(placed.containers, groups, runs, spans, merged.lives)
     kept = placed.containers.with_row_index("entity")
+    told = {name for name, (roles, _) in _SOUGHT.items() if placed.table["role"].is_in(roles).any()}
+    told |= {"versions"} if images else set()
     left_out = decoded.left_out + described.left_out + placed.left_out + merged.left_out
     left_out[NOT_FINITE] = not_finite
     if samples.height:
@@ -132,19 +134,13 @@ def to_recording(
                 left_out=dict(+left_out),
                 partial=tuple(dict.fromkeys(decoded.partial)),
                 warnings=tuple(dict.fromkeys([*decoded.warnings, *described.warnings, *placed.warnings])),
-                found=tuple(name for name, (roles, _) in _SOUGHT.items() if _has(placed.table, roles)),
-                missing=tuple(
-                    f"{name} ({metric})" for name, (roles, metric) in _SOUGHT.items() if not _has(placed.table, roles)
-                ),
+                found=tuple(name for name in _SOUGHT if name in told),
+                missing=tuple(f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told),
                 time_axis=report.time_axis,
             ),
         ),
         workload_pattern=workload_pattern,
     )
-
-
-def _has(table: pl.DataFrame, roles: Sequence[str]) -> bool:
-    return bool(table["role"].is_in(roles).any())
 
 
 def _grouped(table: pl.DataFrame) -> pl.DataFrame:
@@ -173,7 +169,7 @@ def _samples(groups: pl.DataFrame, merged: Merged) -> tuple[pl.DataFrame, dict[i
         group = rows["group"].to_numpy()
         # Groups are sorted by role: a role is one stretch of the arrays.
         stretch = slice(int(starts[group[0]]), int(ends[group[-1]]))
-        entity = rows["entity"].to_numpy()
+        entity = rows["entity"].to_numpy().astype(np.uint32)
         signals[role] = Signal(
             np.repeat(entity, merged.counts[group]),
             merged.times[stretch],
@@ -194,7 +190,8 @@ def _runs(groups: pl.DataFrame, merged: Merged) -> tuple[dict[int, list[Run]], i
     chosen = facts["group"].to_numpy()
     ends = np.cumsum(merged.counts)
     # Only the facts: they are few, the signals are many.
-    picked = np.concatenate([np.arange(ends[group] - merged.counts[group], ends[group]) for group in chosen])
+    stretches = zip((ends - merged.counts)[chosen].tolist(), ends[chosen].tolist(), strict=True)
+    picked = np.concatenate([np.arange(start, end) for start, end in stretches])
     owner = np.repeat(chosen, merged.counts[chosen])
     times, values = merged.times[picked], merged.values[picked]
     finite = np.isfinite(values)
@@ -299,7 +296,8 @@ def _events(
     rows: list[tuple[int, int, str, int | None, str | None]] = []
     ran: list[Image] = []
     for entity, *workload in kept.select("entity", "cluster", "namespace", "workload_guess", "container").iter_rows():
-        rows += [(entity, *event) for event in events_of(seen[entity])]
+        found = events_of(seen[entity])
+        rows.extend((entity, event.time, event.kind, event.value_bytes, event.detail) for event in found)
         for number, (version, first, last) in enumerate(images.get(entity, ())):
             # A new pod's version is told a little later than its memory: both began together.
             begun = seen[entity].first if number == 0 else None

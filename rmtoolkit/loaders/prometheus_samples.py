@@ -28,7 +28,7 @@ class Signal(NamedTuple):
         The samples.
     """
 
-    container: NDArray[np.int64]
+    container: NDArray[np.uint32]
     times: NDArray[np.int64]
     values: NDArray[np.float64]
 
@@ -48,7 +48,7 @@ def side_by_side(signals: Mapping[str, Signal]) -> pl.DataFrame:
 
     Examples
     --------
-    >>> signal = lambda times: Signal(np.zeros(len(times), np.int64), np.array(times), np.array(times, float))
+    >>> signal = lambda times: Signal(np.zeros(len(times), np.uint32), np.array(times), np.array(times, float))
     >>> side_by_side({"rss_bytes": signal([1000]), "threads": signal([1000, 2000])}).rows()[1][2:]
     (None, 2000)
     """
@@ -61,7 +61,7 @@ def side_by_side(signals: Mapping[str, Signal]) -> pl.DataFrame:
         return pl.DataFrame({**_instants(frame.container, frame.times), **columns})
     origin = min(int(part.times.min()) for part in parts if len(part.times))
     span = max(int(part.times.max()) for part in parts if len(part.times)) - origin + 1
-    lines = {name: part.container * span + (part.times - origin) for name, part in signals.items()}
+    lines = {name: part.container.astype(np.int64) * span + (part.times - origin) for name, part in signals.items()}
     union = np.unique(np.concatenate(list(lines.values())))
     columns = {}
     for name, part in signals.items():
@@ -75,16 +75,16 @@ def side_by_side(signals: Mapping[str, Signal]) -> pl.DataFrame:
         there[place] = True
         both = pl.DataFrame({"value": _column(name, values), "there": there})
         columns[name] = both.select(pl.when("there").then("value"))["value"]
-    return pl.DataFrame({**_instants(union // span, union % span + origin), **columns})
+    return pl.DataFrame({**_instants((union // span).astype(np.uint32), union % span + origin), **columns})
 
 
 def _same_instants(one: Signal, other: Signal) -> bool:
     return np.array_equal(one.times, other.times) and np.array_equal(one.container, other.container)
 
 
-def _instants(container: NDArray[np.int64], times: NDArray[np.int64]) -> dict[str, pl.Series]:
+def _instants(container: NDArray[np.uint32], times: NDArray[np.int64]) -> dict[str, pl.Series]:
     return {
-        "container_id": pl.Series(container.astype(np.uint32)),
+        "container_id": pl.Series(container),
         "time": pl.Series(times).cast(TIME),
     }
 
@@ -92,5 +92,6 @@ def _instants(container: NDArray[np.int64], times: NDArray[np.int64]) -> dict[st
 def _column(name: str, values: NDArray[np.float64]) -> pl.Series:
     """Whole numbers where the schema wants them and all are real; else leave it to `normalise`, which counts."""
     if SAMPLES[name] == pl.Int64 and len(values) and values.min() >= 0 and values.max() < ABSURD_BYTES:
-        return pl.Series(np.rint(values).astype(np.int64))
+        whole = values.astype(np.int64)
+        return pl.Series(whole if np.array_equal(whole, values) else np.rint(values).astype(np.int64))
     return pl.Series(values)

@@ -1,0 +1,118 @@
+"""A saved answer of twelve labels a series, read into a Recording, against prometheus-api-client's frame.
+
+Run: ``python tests/benchmarks/bench_prometheus.py``. Targets: 20 times as fast, 80 times with numba; memory
+that grows with the samples only.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import rmtoolkit as rm
+from rmtoolkit.loaders import prometheus_decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+POINTS = 10_080
+SERIES = 200
+REPEATS = 5
+
+
+def answer(series: int) -> bytes:
+    """A week of a working set at one minute, as `query_range` writes it."""
+    draw = random.Random(1).randrange  # noqa: S311 - numbers, no secrets
+    found = []
+    for number in range(series):
+        labels = {
+            "__name__": "container_memory_working_set_bytes",
+            "container": "app",
+            "endpoint": "https-metrics",
+            "id": f"/kubepods/burstable/pod{number:08x}-1111-2222-3333-444444444444/{number:064x}",
+            "image": f"registry.example/shop/api:{number % 7}",
+            "instance": f"10.0.0.{number % 200}:10250",
+            "job": "kubelet",
+            "metrics_path": "/metrics/cadvisor",
+            "name": f"{number:064x}",
+            "namespace": f"ns{number % 20}",
+            "node": f"node-{number % 200}",
+            "pod": f"api-7d4b9c8f6d-{number:05d}",
+        }
+        value = 300_000_000
+        pairs = []
+        for minute in range(POINTS):
+            value += draw(-40_960, 40_960)
+            pairs.append(f'[{1_795_000_000 + 60 * minute},"{value}"]')
+        found.append(f'{{"metric":{json.dumps(labels, separators=(",", ":"))},"values":[{",".join(pairs)}]}}')
+    return f'{{"status":"success","data":{{"resultType":"matrix","result":[{",".join(found)}]}}}}'.encode()
+
+
+def best(task: Callable[[], object], repeats: int) -> float:
+    """The shortest of several runs, in seconds: the others were disturbed."""
+    times = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        task()
+        times.append(time.perf_counter() - begun)
+    return min(times)
+
+
+def their_frame(file: Path) -> object:
+    """What a notebook does with prometheus-api-client and a saved answer."""
+    from prometheus_api_client import MetricRangeDataFrame
+
+    return MetricRangeDataFrame(json.loads(file.read_bytes())["data"]["result"])
+
+
+def peak_bytes(file: Path) -> int:
+    """Peak resident memory of a fresh process that reads the file."""
+    script = (
+        "import pathlib, sys, rmtoolkit as rm; rm.read_prometheus(sys.argv[1]); "
+        "print(pathlib.Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0])"
+    )
+    return 1024 * int(subprocess.check_output([sys.executable, "-c", script, str(file)]))
+
+
+def main() -> None:
+    """Print what was measured."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "answer.json")
+        file.write_bytes(answer(SERIES))
+        samples = SERIES * POINTS
+        megabytes = file.stat().st_size / 1e6
+        print(f"{SERIES} series x {POINTS:,} samples, {megabytes:.0f} MB; best of {REPEATS}, theirs of 2")
+        theirs = best(lambda: their_frame(file), 2)
+        print(f"  {'MetricRangeDataFrame':32} {theirs:8.3f} s  {samples / theirs / 1e6:6.2f} M samples/s")
+        for name, least, target in (("read_prometheus", 1 << 62, 20), ("read_prometheus, with numba", 0, 80)):
+            with mock.patch.multiple(prometheus_decode, _NUMBA_BYTES=least, _NUMBA_BYTES_RUNNING=least):
+                rm.read_prometheus(file)  # compiles, or finds what was compiled before
+                ours = best(lambda: rm.read_prometheus(file), REPEATS)
+            ratio = theirs / ours
+            said = "reached" if ratio >= target else "MISSED"
+            print(
+                f"  {name:32} {ours:8.3f} s  {samples / ours / 1e6:6.2f} M samples/s  "
+                f"{ratio:6.1f} x  (target {target}: {said})",
+            )
+        before = None
+        for series in (SERIES // 2, SERIES, 2 * SERIES):
+            file.write_bytes(answer(series))
+            peak = peak_bytes(file)
+            grown = (
+                ""
+                if before is None
+                else f", {(peak - before[1]) / (series - before[0]) / POINTS:.0f} bytes a sample more"
+            )
+            print(f"  peak memory of {series * POINTS / 1e6:.1f} M samples: {peak / 1e6:.0f} MB{grown}")
+            before = (series, peak)
+
+
+if __name__ == "__main__":
+    main()
