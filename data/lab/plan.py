@@ -72,6 +72,11 @@ def _gaps(random: Random, window: int) -> list[list[int]]:
     return gaps
 
 
+def _with_back_off(random: Random, more: dict[str, Any]) -> dict[str, Any]:
+    """Add a scale of the kubelet's back-off, unless the shape has its own."""
+    return {"back_off_scale": round(random.choice((1 / 60, 1 / 15, 0.5)), 4)} | more
+
+
 def _place(seed: int) -> tuple[str, str]:
     labels = names.draw(seed)
     return labels.namespace, labels.workload
@@ -132,7 +137,7 @@ def draw(shape: str, part: str, index: int, seed: int, taken: set[tuple[str, str
         after_seconds=after,
         gaps=_gaps(random, window),
         label=label,
-        **({"back_off_scale": round(random.choice((1 / 60, 1 / 15, 0.5)), 4)} | more),
+        **_with_back_off(random, more),
     )
 
 

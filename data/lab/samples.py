@@ -24,7 +24,7 @@ _SUFFIX = {
     "jemalloc_text": ".stats.log",
     "jemalloc_json": ".stats.log",
 }
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     "sample",
     "format",
     "namespace",

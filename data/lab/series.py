@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from recorded import Recorded
 
@@ -39,8 +39,8 @@ class Series:
 
     name: str
     labels: dict[str, str]
-    times: list[int]
-    values: list[float | int]
+    times: Sequence[int]
+    values: Sequence[float]
 
 
 def series(run: Recorded) -> list[Series]:
