@@ -367,7 +367,11 @@ def cadences(samples: pl.DataFrame) -> pl.DataFrame:
         step=pl.lit(None, dtype=pl.Float64),
         samples=pl.lit(0, dtype=pl.Int64),
     )
-    found = (_usual_steps(samples.select("container_id", "time", name).drop_nulls(name)) for name in sampled)
+    instants = samples.select("container_id", "time")
+    found = (
+        _usual_steps(instants.filter(samples[name].is_not_null()) if samples[name].null_count() else instants)
+        for name in sampled
+    )
     return (
         pl.concat([*found, none])
         .sort("container_id", "samples", descending=[False, True], maintain_order=True)
@@ -387,14 +391,18 @@ def _usual_steps(samples: pl.DataFrame) -> pl.DataFrame:
     """Tell the median time between two samples of each container, in milliseconds."""
     container, time = samples["container_id"].to_numpy(), samples["time"].to_physical().to_numpy()
     starts = _starts(container)
-    counts = np.diff(np.append(starts, len(container)))
-    steps = np.append(np.diff(time), 0)
-    # The step into the next container is none: it becomes a repeat of the one before.
-    ends = starts + counts - 1
-    steps[ends] = steps[np.maximum(ends - 1, starts)]
-    low, high = np.minimum.reduceat(steps, starts), np.maximum.reduceat(steps, starts)
-    median = low.astype(np.float64)
-    for index in np.flatnonzero((low != high) & (counts > 1)):
-        median[index] = np.median(steps[starts[index] : ends[index]])
+    ends = np.append(starts[1:], len(container)) - 1
+    steps = time[1:] - time[:-1]
+    median = np.zeros(len(starts))
+    several = np.flatnonzero(ends > starts)
+    if len(several):
+        # Stretches of the steps within a container, and between them the steps into the next one, left out.
+        bounds = np.column_stack([starts[several], ends[several]]).ravel()
+        bounds = bounds[: len(bounds) - (bounds[-1] == len(steps))]
+        low, high = (extreme.reduceat(steps, bounds)[::2] for extreme in (np.minimum, np.maximum))
+        median[several] = low
+        for index in several[low != high]:
+            median[index] = np.median(steps[starts[index] : ends[index]])
+    counts = ends - starts + 1
     frame = pl.DataFrame({"container_id": container[starts], "step": median, "samples": counts})
     return frame.with_columns(pl.when(pl.col("samples") > 1).then("step"))
