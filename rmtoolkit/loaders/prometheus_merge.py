@@ -54,6 +54,9 @@ class Merged(NamedTuple):
     left_out: Counter[str]
 
 
+NO_LIVES: Final = pl.DataFrame(schema={"entity": pl.Int64(), "begin": pl.Int64(), "before": pl.Int64()})
+
+
 def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:
     """Make one series of each group.
 
@@ -86,12 +89,12 @@ def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:
     starts = np.cumsum(decoded.counts) - decoded.counts
     series = table["series"].to_numpy()
     group = table["group"].to_numpy()
-    lives, table = _lives(_ranked(table, decoded, starts))
     alone = np.bincount(group)[group] == 1
     if alone.all():
         times = stack(decoded.times, starts[series], decoded.counts[series])
         values = stack(decoded.values, starts[series], decoded.counts[series])
-        return Merged(decoded.counts[series], times, values, lives, Counter())
+        return Merged(decoded.counts[series], times, values, NO_LIVES, Counter())
+    lives, table = _lives(_ranked(table, decoded, starts))
     several = table.filter(~alone)
     rows = _rows(several, decoded, starts)
     summed, rows = _summed(several, rows)
@@ -169,12 +172,11 @@ def _lives(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         cut=pl.Series(cut, dtype=pl.Int64),
         parallel=pl.Series(parallel, dtype=pl.Boolean),
     )
-    schema = {"entity": table.schema["entity"], "begin": pl.Int64(), "before": pl.Int64()}
     marked = table.join(marks, on=["entity", "life"], how="left", maintain_order="left").with_columns(
         pl.col("cut").fill_null(_NEVER),
         life=pl.when(pl.col("parallel").fill_null(value=False)).then(None).otherwise("life"),
     )
-    return pl.DataFrame(changes, schema=schema), marked
+    return pl.DataFrame(changes, schema=NO_LIVES.schema), marked
 
 
 def _rows(table: pl.DataFrame, decoded: Decoded, starts: NDArray[np.int64]) -> Rows:

@@ -111,14 +111,15 @@ def to_recording(
     if not placed.containers.height:
         raise NothingUsableError(decoded.left_out + described.left_out + Counter({ABOUT_PODS: placed.table.height}))
     table = _grouped(placed.table)
-    merged = merge(table, decoded) if table.height else _no_samples(decoded)
+    merged = merge(table, decoded)
     groups = table.unique("group", keep="first", maintain_order=True).with_columns(count=pl.Series(merged.counts))
     samples, spans = _samples(groups.filter(pl.col("count") > 0), merged)
     runs, not_finite = _runs(groups, merged)
     images = _images(placed.table, decoded)
     seen = _seen(placed.containers, groups, runs, spans, merged.lives)
     kept = placed.containers.with_row_index("entity")
-    told = {name for name, (roles, _) in _SOUGHT.items() if placed.table["role"].is_in(roles).any()}
+    present = set(placed.table["role"].unique())
+    told = {name for name, (roles, _) in _SOUGHT.items() if not present.isdisjoint(roles)}
     told |= {"versions"} if images else set()
     left_out = decoded.left_out + described.left_out + placed.left_out + merged.left_out
     left_out[NOT_FINITE] = not_finite
@@ -151,26 +152,18 @@ def _grouped(table: pl.DataFrame) -> pl.DataFrame:
     return ordered.with_columns(group=pl.struct(key).rle_id().cast(pl.Int64))
 
 
-def _no_samples(decoded: Decoded) -> Merged:
-    nothing = pl.DataFrame(schema={"entity": pl.Int64(), "begin": pl.Int64(), "before": pl.Int64()})
-    return Merged(decoded.counts[:0], decoded.times[:0], decoded.values[:0], nothing, Counter())
-
-
 def _samples(groups: pl.DataFrame, merged: Merged) -> tuple[pl.DataFrame, dict[int, tuple[int, int]]]:
     """Make the frame of samples, and tell each container's first and last."""
     ends = np.cumsum(merged.counts)
     starts = ends - merged.counts
     signals: dict[str, Signal] = {}
     spans: dict[int, tuple[int, int]] = {}
-    for role in SIGNALS:
-        rows = groups.filter(pl.col("role") == role)
-        if not rows.height:
-            continue
+    for (role,), rows in groups.filter(pl.col("role").is_in(SIGNALS)).group_by("role", maintain_order=True):
         group = rows["group"].to_numpy()
         # Groups are sorted by role: a role is one stretch of the arrays.
         stretch = slice(int(starts[group[0]]), int(ends[group[-1]]))
         entity = rows["entity"].to_numpy().astype(np.uint32)
-        signals[role] = Signal(
+        signals[str(role)] = Signal(
             np.repeat(entity, merged.counts[group]),
             merged.times[stretch],
             merged.values[stretch],
