@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
 CHECKED := rmtoolkit tests data/lab
 
-.PHONY: help install demo test check notebooks bench bench-leaks
+.PHONY: help install demo test check notebooks bench bench-leaks corpus
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,13 @@ bench: $(STAMP) ## Run and print every benchmark
 
 bench-leaks: $(STAMP) ## Score the verdicts, and the rules that others use, on the dev part of the corpus
 	@$(BIN)/python tests/benchmarks/leak_or_not.py --part dev
+
+corpus: $(STAMP) ## Record the corpus anew (root, Linux, rustc; about an hour; goes on where it stopped) into out/corpus
+	@mkdir -p out/corpus/raw out/corpus/new
+	@$(BIN)/python data/lab/plan.py > out/corpus/plan.jsonl
+	@$(BIN)/python data/lab/record.py out/corpus/plan.jsonl --out out/corpus/raw --jobs 80
+	@cp data/corpus/overrides.csv out/corpus/new/
+	@$(BIN)/python data/lab/corpus.py out/corpus/raw out/corpus/new
 
 # uv when there is one that runs, else venv and pip. A shim that points nowhere counts as missing: each is tried.
 $(STAMP): pyproject.toml requirements.lock
