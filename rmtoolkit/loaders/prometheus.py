@@ -9,7 +9,7 @@ from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders.files import warn
 from rmtoolkit.loaders.prometheus_answers import NOT_UTF8, TRUNCATED, UNREADABLE
 from rmtoolkit.loaders.prometheus_decode import NO_TIMES, Decoder
-from rmtoolkit.loaders.prometheus_files import find_files, read_content, without_compression
+from rmtoolkit.loaders.prometheus_files import find_files, without_compression
 from rmtoolkit.loaders.prometheus_metrics import check_overrides, is_known
 from rmtoolkit.loaders.prometheus_numbers import NO_NUMBERS, NO_SERIES_FORM
 from rmtoolkit.loaders.prometheus_recording import NothingUsableError, to_recording
@@ -128,12 +128,9 @@ def _decode(files: list[Path], decoder: Decoder, overrides: Mapping[str, str]) -
         stem = _METRIC.match(without_compression(file.name))
         name = stem[0] if stem and is_known(stem[0], overrides) else None
         try:
-            content, notes = read_content(file)
-            decoder.add(content, str(file), name=name)
+            decoder.add_file(file, name)
         except ReadError as error:
             unread[file] = error
-        else:
-            decoder.partial += [f"{quote(file)}: {note}" for note in notes]
     if len(unread) == len(files):
         first = next(iter(unread.values()))
         if len(files) == 1:

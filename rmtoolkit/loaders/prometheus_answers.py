@@ -98,7 +98,7 @@ class Answers:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def parse_answers(content: bytes | memoryview, source: object) -> Answers:
+def parse_answers(content: bytes, source: object) -> Answers:
     """Split text into answers and series without looking at a single sample.
 
     Parameters
@@ -125,19 +125,19 @@ def parse_answers(content: bytes | memoryview, source: object) -> Answers:
     {'pod': 'db-0'}
     """
     for mark, encoding in _MARKS:
-        if content[: len(mark)] == mark:
-            content = bytes(content).decode(encoding, "replace").encode()
+        if content.startswith(mark):
+            content = content.decode(encoding, "replace").encode()
     if _skip_space(content, 0) == len(content):
         raise ReadError.at(source, found="an empty file" if not content else "only blanks", expected=EXPECTED)
     try:
         return _documents(content, source)
     except UnicodeDecodeError:
-        answers = _documents(bytes(content).decode("utf-8", "replace").encode(), source)
+        answers = _documents(content.decode("utf-8", "replace").encode(), source)
         answers.left_out[NOT_UTF8] += 1
         return answers
 
 
-def _documents(content: bytes | memoryview, source: object) -> Answers:
+def _documents(content: bytes, source: object) -> Answers:
     answers = Answers()
     view = memoryview(content)
     place = _skip_space(content, 0)
@@ -166,7 +166,7 @@ def _documents(content: bytes | memoryview, source: object) -> Answers:
     return answers
 
 
-def _skip_space(content: bytes | memoryview, place: int) -> int:
+def _skip_space(content: bytes, place: int) -> int:
     found = _SPACE.match(content, place)
     return found.end() if found else place
 
@@ -288,7 +288,7 @@ def _salvage(view: memoryview, answers: Answers) -> bool:
 
 
 def _nothing_read(
-    content: bytes | memoryview,
+    content: bytes,
     source: object,
     answers: Answers,
     trouble: tuple[int, str] | None,
@@ -303,7 +303,7 @@ def _nothing_read(
         msg = f"Could not read {quote(source)}: found {what}; expected a matrix or a vector of series. {hint}"
         raise ReadError(msg)
     at, said = trouble or (0, "no JSON")
-    head = bytes(content[:4096]).lstrip()
+    head = content[:4096].lstrip()
     if head[:1] == b"<":
         hint = "A login or error page looks like this: sign in and save the answer again."
     elif b"\0" in head:
@@ -316,6 +316,6 @@ def _nothing_read(
         hint = "Save the answer of /api/v1/query_range or /api/v1/query."
     is_json = head[:1] in (b"{", b"[")
     place = at if is_json else _skip_space(content, 0)
-    shown = bytes(content[max(0, min(place, len(content) - 40)) :][:80]) if is_json else head[:80]
-    line = bytes(content[:place]).count(b"\n") + 1
+    shown = content[max(0, min(place, len(content) - 40)) :][:80] if is_json else head[:80]
+    line = content.count(b"\n", 0, place) + 1
     raise ReadError.at(source, found=shown, expected=EXPECTED, line=line, hint=hint)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
@@ -13,11 +15,13 @@ from msgspec import UNSET
 
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders.prometheus_answers import TRUNCATED, UNREADABLE, parse_answers
+from rmtoolkit.loaders.prometheus_files import plain_size, read_content
 from rmtoolkit.loaders.prometheus_numbers import MOST_MILLISECONDS, Numbers, read_exports, read_pairs
 from rmtoolkit.loaders.prometheus_tidy import stack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -93,7 +97,7 @@ class Decoder:
     _waiting_bytes: int = 0
     _blocks: list[_Block] = field(default_factory=list)
 
-    def add(self, content: bytes | memoryview, source: str, name: str | None = None) -> int:
+    def add(self, content: bytes, source: str, name: str | None = None) -> int:
         """Take the text of an answer, or of several.
 
         Parameters
@@ -120,7 +124,52 @@ class Decoder:
         >>> Decoder().add(b'{"status": "success", "data": {"resultType": "vector", "result": []}}', "a.json")
         0
         """
-        cut, answers = self._cut(content, source)
+        found = self._cut(io.BytesIO(content), len(content), source)
+        cut, answers = found or (None, parse_answers(content, source))
+        return self._take(answers, cut, source, name)
+
+    def add_file(self, path: Path, name: str | None = None) -> int:
+        """Take a file; a large one is not held in memory where numba reads it.
+
+        Parameters
+        ----------
+        path
+            The file, perhaps compressed.
+        name
+            The metric of series that have no ``__name__``.
+
+        Returns
+        -------
+        int
+            How many series it held.
+
+        Raises
+        ------
+        ReadError
+            There was nothing to read in it.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder, "a.json")
+        ...     _ = file.write_text('[{"metric": {}, "value": [1, "2"]}]')
+        ...     Decoder().add_file(file)
+        1
+        """
+        size = plain_size(path)
+        if self._runs_fast(size):
+            # What cannot be read is told by the ordinary way.
+            with suppress(OSError), path.open("rb", buffering=0) as stream:
+                found = self._cut(stream, size, str(path))
+                if found is not None:
+                    return self._take(found[1], found[0], str(path), name)
+        content, notes = read_content(path)
+        count = self.add(content, str(path), name)
+        self.partial += [f"{quote(path)}: {note}" for note in notes]
+        return count
+
+    def _take(self, answers: Answers, cut: Cut | None, source: str, name: str | None) -> int:
         self.warnings += answers.warnings
         self.partial += answers.partial
         self.left_out.update(answers.left_out)
@@ -192,23 +241,27 @@ class Decoder:
             +self.left_out,
         )
 
-    def _cut(self, content: bytes | memoryview, source: str) -> tuple[Cut | None, Answers]:
-        """Split an answer into series; where numba runs, most samples are read before."""
+    def _runs_fast(self, size: int) -> bool:
+        if self.fast is not None:
+            return self.fast and size > 0
         least = _NUMBA_BYTES_RUNNING if "rmtoolkit.loaders.prometheus_numba" in sys.modules else _NUMBA_BYTES
-        fast = len(content) >= least and find_spec("numba") is not None if self.fast is None else self.fast
-        if fast:
-            from rmtoolkit.loaders.prometheus_numba import cut_matrices  # noqa: PLC0415 - an extra, slow to import
+        return size >= least and find_spec("numba") is not None
 
-            cut = cut_matrices(content)
-            try:
-                answers = parse_answers(cut.rest, source)
-            except ReadError:
-                pass
-            else:
-                if not answers.left_out[TRUNCATED] and not answers.left_out[UNREADABLE]:
-                    return cut, answers
+    def _cut(self, stream: io.BytesIO | io.FileIO, size: int, source: str) -> tuple[Cut, Answers] | None:
+        """Read most samples first, where that pays; None where it does not, or the answer is damaged."""
+        if not self._runs_fast(size):
+            return None
+        from rmtoolkit.loaders.prometheus_numba import cut_matrices  # noqa: PLC0415 - an extra, slow to import
+
+        cut = cut_matrices(stream.readinto, size)
+        if cut is None:
+            return None
+        try:
+            answers = parse_answers(cut.rest, source)
+        except ReadError:
+            return None
         # Of a damaged answer the places have to be right.
-        return None, parse_answers(content, source)
+        return None if answers.left_out[TRUNCATED] or answers.left_out[UNREADABLE] else (cut, answers)
 
     def _wait(self, queue: list[_Waiting], index: int, *texts: bytes | memoryview) -> None:
         if any(_is_empty(text) for text in texts):

@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-import numpy as np
-
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders.files import read_bytes
 
@@ -18,7 +16,6 @@ PathLike: TypeAlias = str | os.PathLike[str]
 
 EXPECTED: Final = "a saved Prometheus answer (JSON)"
 
-_LARGE_BYTES: Final = 1 << 20
 _PACKED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _NAMES: Final = (".json", ".jsonl", ".ndjson")
 _COMPRESSED: Final = (".gz", ".zst", ".zstd")
@@ -127,7 +124,7 @@ def without_compression(name: str) -> str:
     return name
 
 
-def read_content(path: Path) -> tuple[bytes | memoryview, tuple[str, ...]]:
+def read_content(path: Path) -> tuple[bytes, tuple[str, ...]]:
     """Read a file whole, decompressed when it is gzip or zstd.
 
     Parameters
@@ -137,7 +134,7 @@ def read_content(path: Path) -> tuple[bytes | memoryview, tuple[str, ...]]:
 
     Returns
     -------
-    tuple of (bytes or memoryview, tuple of str)
+    tuple of (bytes, tuple of str)
         The content, and what is wrong with a compressed file whose beginning could still be read.
 
     Raises
@@ -154,20 +151,34 @@ def read_content(path: Path) -> tuple[bytes | memoryview, tuple[str, ...]]:
     (b'{}', ())
     """
     try:
-        with path.open("rb", buffering=0) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            # Some forms, and everything small, go the way of all readers.
-            if size < _LARGE_BYTES or stream.read(4).startswith(_PACKED):
-                return read_bytes(path, expected=EXPECTED)
-            stream.seek(0)
-            # Numpy asks for large pages, which halves the time.
-            view = np.empty(size, np.uint8).data
-            filled = 0
-            while filled < size and (count := stream.readinto(view[filled:])):
-                filled += count
-            return view[:filled], ()
+        return read_bytes(path, expected=EXPECTED)
     except OSError as error:
         raise ReadError.at(path, found=error.strerror or str(error), expected=EXPECTED) from error
+
+
+def plain_size(path: Path) -> int:
+    """Tell how large a file is that can be read as it is.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    int
+        Bytes; 0 when it is compressed, or cannot be opened.
+
+    Examples
+    --------
+    >>> plain_size(Path("nowhere"))
+    0
+    """
+    try:
+        with path.open("rb") as stream:
+            return 0 if stream.read(4).startswith(_PACKED) else path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _is(path: Path, question: Callable[[Path], bool]) -> bool:

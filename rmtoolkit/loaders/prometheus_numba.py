@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_VALUES: Final = re.compile(rb'"values"\s*:\s*(?=\[)')
+_VALUES: Final = re.compile(rb'"values"\s{0,8}:\s{0,8}\[')
+#: What the pattern matches is shorter than this.
+_LONGEST_MATCH: Final = 32
 #: No sample that is read here takes more bytes than this, so none is read beyond the end.
 _MARGIN: Final = 256
+#: Bytes that are looked at together: they fit into a processor's cache.
+_CHUNK: Final = 1 << 20
 #: The shortest sample, [0,"1"] with its comma.
 _SHORTEST: Final = 8
 
@@ -28,9 +32,13 @@ _MOST_INTEGER_DIGITS: Final = 18
 _MOST_DECIMAL_DIGITS: Final = 15
 _MOST_BLANKS: Final = 64
 
+#: How reading a series ended: at its end, at the limit, at something that needs more care.
+_DONE, _MORE, _ODD = 0, 1, 2
+
 _NAN, _INF = np.float64("nan"), np.float64("inf")
 _POWERS: Final = 10.0 ** np.arange(16)
 _ZERO, _NINE, _SPACE, _QUOTE, _PLUS, _COMMA, _MINUS, _POINT, _OPEN, _CLOSE = b'09 "+,-.[]'
+_LINE, _TAB, _RETURN = b"\n\t\r"
 _UPPER_N, _LOWER_A, _UPPER_I, _LOWER_N, _LOWER_F = b"NaInf"
 
 # Unsigned indices spare the check for negative ones: a third of the time.
@@ -72,6 +80,10 @@ def _number(word: Any) -> Any:  # noqa: ANN401 - an unsigned word
     return np.int64((word & _QUADS) * _BY_EIGHTS >> _S32)
 
 
+def _is_blank(character: Any) -> Any:  # noqa: ANN401 - a byte
+    return character in (_SPACE, _LINE, _TAB, _RETURN)
+
+
 def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:  # noqa: ANN401 - numba's own
     try:
         compiled: Callable[..., Any] = numba.njit(nogil=True, cache=True, **options)(function)
@@ -83,6 +95,7 @@ def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]
 _load = _compile(_eight, inline="always")
 _all_digits = _compile(_are_digits, inline="always")
 _joined = _compile(_number, inline="always")
+_blank = _compile(_is_blank, inline="always")
 
 
 def _parse(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one pass over bytes, compiled as a whole
@@ -91,26 +104,26 @@ def _parse(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one pass over bytes, comp
     limit: int,
     times: NDArray[np.int64],
     values: NDArray[np.float64],
+    begun: int,
     filled: int,
-) -> tuple[int, int]:
-    """Read ``[[seconds,"value"],…]``; give the place behind it, or -1 (not exact here) or -2 (beyond the limit)."""
-    begun = filled
-    place = np.uintp(start) + _1
+) -> tuple[Any, int, int]:
+    """Read ``[seconds,"value"],…]`` up to the limit; give the place, the samples so far, and how it ended."""
+    place = np.uintp(start)
     end = np.uintp(limit)
     while True:
         # Blanks are few; a page of them is no answer of a server.
         blanks = 0
-        while text[place] <= _SPACE and blanks < _MOST_BLANKS:
+        while text[place] <= _SPACE and blanks < _MOST_BLANKS and _blank(text[place]):
             place += _1
             blanks += 1
         if place >= end:
-            return -2, begun
+            return np.int64(place), filled, _MORE
         if text[place] == _CLOSE and filled == begun:
-            return np.int64(place + _1), filled  # type: ignore[return-value] # numba makes it an int
+            return np.int64(place + _1), filled, _DONE
         if text[place] != _OPEN:
-            return -1, begun
+            return np.int64(place), filled, _ODD
         place += _1
-        while text[place] <= _SPACE and blanks < _MOST_BLANKS:
+        while text[place] <= _SPACE and blanks < _MOST_BLANKS and _blank(text[place]):
             place += _1
             blanks += 1
         # Seconds with up to three decimals, as whole milliseconds.
@@ -126,7 +139,7 @@ def _parse(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one pass over bytes, comp
             digits += 1
             place += _1
         if digits == 0 or digits > _MOST_TIME_DIGITS:
-            return -1, begun
+            return np.int64(place), filled, _ODD
         if text[place] == _POINT:
             place += _1
             decimals = 0
@@ -135,22 +148,22 @@ def _parse(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one pass over bytes, comp
                 decimals += 1
                 place += _1
             if decimals == 0 or decimals > _MOST_TIME_DECIMALS:
-                return -1, begun
+                return np.int64(place), filled, _ODD
             for _ in range(_MOST_TIME_DECIMALS - decimals):
                 time *= 10
         else:
             time *= 1000
-        while text[place] <= _SPACE and blanks < _MOST_BLANKS:
+        while text[place] <= _SPACE and blanks < _MOST_BLANKS and _blank(text[place]):
             place += _1
             blanks += 1
         if text[place] != _COMMA:
-            return -1, begun
+            return np.int64(place), filled, _ODD
         place += _1
-        while text[place] <= _SPACE and blanks < _MOST_BLANKS:
+        while text[place] <= _SPACE and blanks < _MOST_BLANKS and _blank(text[place]):
             place += _1
             blanks += 1
         if text[place] != _QUOTE:
-            return -1, begun
+            return np.int64(place), filled, _ODD
         place += _1
         # The value, in its string.
         negative = text[place] == _MINUS
@@ -169,14 +182,14 @@ def _parse(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one pass over bytes, comp
             place += _1
         value = np.float64(mantissa)
         if digits > _MOST_INTEGER_DIGITS:
-            return -1, begun
+            return np.int64(place), filled, _ODD
         if digits == 0:
             if text[place] == _UPPER_N and text[place + _1] == _LOWER_A and text[place + _2] == _UPPER_N:
                 value = _NAN
             elif text[place] == _UPPER_I and text[place + _1] == _LOWER_N and text[place + _2] == _LOWER_F:
                 value = _INF
             else:
-                return -1, begun
+                return np.int64(place), filled, _ODD
             place += _3
         elif text[place] == _POINT:
             place += _1
@@ -187,30 +200,30 @@ def _parse(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one pass over bytes, comp
                 decimals += 1
                 place += _1
             if decimals == 0 or digits > _MOST_DECIMAL_DIGITS:
-                return -1, begun
+                return np.int64(place), filled, _ODD
             value = mantissa / _POWERS[decimals]
         if text[place] != _QUOTE:
-            return -1, begun
+            return np.int64(place), filled, _ODD
         place += _1
-        while text[place] <= _SPACE and blanks < _MOST_BLANKS:
+        while text[place] <= _SPACE and blanks < _MOST_BLANKS and _blank(text[place]):
             place += _1
             blanks += 1
         if text[place] != _CLOSE:
-            return -1, begun
+            return np.int64(place), filled, _ODD
         place += _1
         times[filled] = time
         values[filled] = -value if negative else value
         filled += 1
-        while text[place] <= _SPACE and blanks < _MOST_BLANKS:
+        while text[place] <= _SPACE and blanks < _MOST_BLANKS and _blank(text[place]):
             place += _1
             blanks += 1
         if text[place] == _CLOSE:
-            return np.int64(place + _1), filled  # type: ignore[return-value] # numba makes it an int
+            return np.int64(place + _1), filled, _DONE
         if text[place] != _COMMA:
-            return -1, begun
+            return np.int64(place), filled, _ODD
         place += _1
         if text[place] == _CLOSE:
-            return -1, begun
+            return np.int64(place), filled, _ODD
 
 
 _parse_compiled: Final = _compile(_parse)
@@ -239,46 +252,76 @@ class Cut(NamedTuple):
     values: NDArray[np.float64]
 
 
-def cut_matrices(content: bytes | memoryview) -> Cut:
+def cut_matrices(read: Callable[[memoryview], int | None], size: int) -> Cut | None:
     """Read the samples of every matrix in an answer, and take them out of it.
 
     Parameters
     ----------
-    content
-        Perhaps JSON. What is not exactly a list of pairs, or holds numbers that need more care, stays in it.
+    read
+        Fills a piece of memory with what follows, and says with how many bytes; with none at the end.
+    size
+        How many bytes will come; more are not read.
 
     Returns
     -------
-    Cut
-        The samples, and what is left.
+    Cut or None
+        The samples, and what is left: the text where it is not exactly a list of pairs, or holds numbers that need
+        more care. None when that shows too late: then the answer has to be read from its beginning otherwise.
 
     Examples
     --------
-    >>> cut = cut_matrices(b'[{"metric":{},"values":[[1.5,"2"],[3,"NaN"]]}]')
+    >>> import io
+    >>> answer = b'[{"metric":{},"values":[[1.5,"2"],[3,"NaN"]]}]'
+    >>> cut = cut_matrices(io.BytesIO(answer).readinto, len(answer))
     >>> cut.times.tolist(), cut.values.tolist(), cut.rest.replace(cut.mark, b"")
     ([1500, 3000], [2.0, nan], b'[{"metric":{},"values":"0"}]')
     """
-    text = np.frombuffer(content, np.uint8)
+    text = np.zeros(_CHUNK + _MARGIN, np.uint8)
+    view = text.data
     # Pages that are never written cost nothing.
-    times = np.empty(len(text) // _SHORTEST + 1, np.int64)
+    times = np.empty(size // _SHORTEST + 1, np.int64)
     values = np.empty(len(times), np.float64)
     mark = secrets.token_hex(16).encode()
     pieces: list[bytes] = []
     ends = [0]
-    written = place = 0
-    while found := _VALUES.search(content, place):
-        begin = found.end()
-        end, filled = _parse_compiled(text, begin, len(text) - _MARGIN, times, values, ends[-1])
-        if end == -2:  # noqa: PLR2004 - the last series of all
-            tail = np.frombuffer(bytes(content[begin:]) + bytes(2 * _MARGIN), np.uint8)
-            end, filled = _parse_compiled(tail, 0, len(tail) - _MARGIN, times, values, ends[-1])
-            end += begin if end >= 0 else 0
-        place = max(begin, end)
-        if end >= 0:
-            pieces += [bytes(content[written:begin]), b'"%b%d"' % (mark, len(ends) - 1)]
-            written = end
-            ends.append(filled)
-    pieces.append(bytes(content[written:]))
+    kept = filled = 0
+    begin: int | None = None  # where the series begins that is being read; -1 when that was in a chunk before
+    while True:
+        came = read(view[kept : min(_CHUNK, kept + size)]) or 0 if size else 0
+        size = size - came if came else 0
+        end = kept + came
+        text[end : end + _MARGIN] = 0
+        written = place = 0
+        while True:
+            if begin is None:
+                found = _VALUES.search(view[:end], place)
+                if found is None:
+                    break
+                begin = place = found.end()
+                filled = ends[-1]
+            limit = max(end - _MARGIN, 0) if size else end
+            place, filled, how = _parse_compiled(text, place, limit, times, values, ends[-1], filled)
+            if how == _MORE and size:
+                break
+            if how == _DONE:
+                pieces += [bytes(view[written : max(begin - 1, written)]), b'"%b%d"' % (mark, len(ends) - 1)]
+                ends.append(filled)
+                written = place
+            elif begin < 0:
+                return None
+            else:
+                place = begin
+            begin = None
+        if begin is None:
+            place = max(written, place, end - _LONGEST_MATCH if size else end)
+            pieces.append(bytes(view[written:place]))
+        else:
+            pieces.append(bytes(view[written : max(begin - 1, written)]))
+            begin = -1
+        if not size:
+            break
+        kept = end - place
+        view[:kept] = bytes(view[place:end])
     starts = np.array(ends[:-1], np.int64)
     counts = np.array(ends[1:], np.int64) - starts
     return Cut(b"".join(pieces), mark, starts, counts, times[: ends[-1]], values[: ends[-1]])

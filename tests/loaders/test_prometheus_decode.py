@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 import math
 import struct
 from collections import Counter
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rmtoolkit.loaders import prometheus_numba
 from rmtoolkit.loaders.prometheus_decode import HISTOGRAMS, NO_SAMPLES, NO_TIMES, Decoded, Decoder
 from rmtoolkit.loaders.prometheus_numbers import NO_NUMBERS, NO_SERIES_FORM, read_exports, read_pairs
 
@@ -134,6 +138,58 @@ def test_hostile_values_make_no_samples(*, fast: bool, values: str) -> None:
     assert sampled[None] == 1
     assert sampled.get("b", 0) <= 1
     assert sum(decoded.left_out.values()) >= 1
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(
+                st.sampled_from(["1", "22.5", "-3", "NaN", "123456789012", "0.12345678901234567", "x"]), max_size=40
+            ),
+            st.sampled_from(["values", "value", "other"]),
+            st.text(max_size=5),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    st.integers(300, 900),
+    st.lists(st.integers(1, 400), min_size=1, max_size=5),
+    st.sampled_from([None, 1, 9]),
+)
+def test_pieces_of_a_file_do_not_show(
+    series: list[tuple[list[str], str, str]],
+    chunk: int,
+    reads: list[int],
+    indent: int | None,
+) -> None:
+    """However a file comes in pieces, the compiled parser gives what the other one gives, or leaves it to that."""
+    result = [
+        {"metric": {"a": f"{index}", "x": text}, key: [[index + number, value] for number, value in enumerate(values)]}
+        for index, (values, key, text) in enumerate(series)
+    ]
+    content = json.dumps(
+        {"status": "success", "data": {"resultType": "matrix", "result": result}}, indent=indent
+    ).encode()
+    stream = io.BytesIO(content)
+    sizes = itertools.cycle(reads)
+
+    def read(view: memoryview) -> int:
+        return stream.readinto(view[: next(sizes)])
+
+    with mock.patch.object(prometheus_numba, "_CHUNK", chunk):
+        cut = prometheus_numba.cut_matrices(read, len(content))
+    if cut is None:
+        return
+    whole: Any = json.loads(cut.rest)
+    for one, (values, key, _) in zip(whole["data"]["result"], series, strict=True):
+        if key == "values" and isinstance(one["values"], str):
+            number = int(one["values"].removeprefix(cut.mark.decode()))
+            stretch = slice(cut.starts[number], cut.starts[number] + cut.counts[number])
+            first = int(one["metric"]["a"])
+            assert cut.times[stretch].tolist() == [1000 * (first + number) for number in range(len(values))]
+            assert bits(cut.values[stretch]) == bits(map(float, values))
+        else:
+            assert [value for _, value in one[key]] == values
 
 
 def test_vector() -> None:
