@@ -236,7 +236,7 @@ def reason(situation: Situation) -> str:
     >>> from rmtoolkit.analysis.verdict import judge
     >>> import polars as pl
     >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})).verdicts["reason"].item()
-    'The RSS is flat over 1.6 h; growth above 15 Mi/day would have shown.'
+    'The RSS is flat over 1.6 h; growth above 25 Mi/day would have shown.'
     """
     row, main, pool = situation.row, situation.main, situation.pool
     if main is None or main.signal is None:
@@ -269,7 +269,8 @@ def _why_leak(situation: Situation, signal: str, span: str) -> str:
     parts = []
     if row["cause"] == "thread_stacks" and main is not None:
         threads = main.readings["threads"]
-        parts.append(f"The threads rise from {threads['first_level']:.0f} to {threads['end_level']:.0f} and the memory with them")
+        first, last = threads["first_level"], threads["end_level"]
+        parts.append(f"The threads rise from {first:.0f} to {last:.0f} and the memory with them")
     elif "sawtooth" in row["also"]:
         parts.append(f"The floor of the {signal} rises after every fall over {span}")
     elif pool.masked:
@@ -296,7 +297,8 @@ def _why_open(situation: Situation, signal: str, span: str) -> str:
     if main.notes.get("growing_layer") == "shmem":
         return f"Over {span} the {signal} is flat, and what grows counts against the limit and cannot be reclaimed."
     if row["cause"] == "outside_allocator":
-        return f"Over {span} the live heap is flat, and the growth lies outside the allocator: mappings, C code or stacks."
+        where = "outside the allocator: mappings, C code or stacks"
+        return f"Over {span} the live heap is flat, and the growth lies {where}."
     lives = int(situation.pool.notes.get("lives_judged", 1))
     counted = "one life" if lives <= 1 else f"{lives} lives"
     gauge = "" if main.signal == "allocated_bytes" else ", no live-heap gauge"
@@ -330,10 +332,15 @@ def next_step(situation: Situation) -> str:
     row, main = situation.row, situation.main
     if row["verdict"] == "leak":
         if row["cause"] == "thread_stacks":
-            return "Find the threads that are never joined: compare thread names in /proc/PID/task/*/comm an hour apart."
+            return (
+                "Find the threads that are never joined: compare thread names in /proc/PID/task/*/comm an hour apart."
+            )
         if row["cause"] == "heap":
             return "Take heap profiles half an hour apart on one pod and compare them: what grew names the code."
-        return "Export the allocator's live-heap gauge (jemalloc stats.allocated): it tells a leak in the heap from memory outside it."
+        return (
+            "Export the allocator's live-heap gauge (jemalloc stats.allocated): "
+            "it tells a leak in the heap from memory outside it."
+        )
     if row["verdict"] == "inconclusive":
         return _what_would_settle(situation)
     if row["pattern"] == "retention":
@@ -350,14 +357,18 @@ def next_step(situation: Situation) -> str:
     limit, peak = row["limit_bytes"], row["peak_bytes"]
     if limit and peak and peak > 0.9 * limit:
         which = "The startup peak" if row["pattern"] == "startup_spike" else "The peak"
-        return f"{which} of {memory(peak)} is {number(100 * peak / limit)} % of the limit: raise the limit or spread the work."
+        share = number(100 * peak / limit)
+        return f"{which} of {memory(peak)} is {share} % of the limit: raise the limit or spread the work."
     return "Nothing to do."
 
 
 def _what_would_settle(situation: Situation) -> str:
     row, main = situation.row, situation.main
     if (main is None or main.signal is None) and situation.pool.notes.get("kills", 0):
-        return "Raise the limit once by half: if a life then settles, the start needed the memory; if it is killed later, it leaks."
+        return (
+            "Raise the limit once by half: if a life then settles, the start needed the memory; "
+            "if it is killed later, it leaks."
+        )
     if main is None or main.signal is None:
         return "Record for longer: at least 24 samples of one life, better 200."
     if main.notes.get("restarts_unknown"):

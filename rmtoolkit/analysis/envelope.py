@@ -46,7 +46,7 @@ class Envelope:
     @property
     def bins(self) -> int:
         """Bins of a life."""
-        return self.mean.shape[1]
+        return int(self.mean.shape[1])
 
 
 def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]) -> list[Envelope]:
@@ -133,7 +133,7 @@ def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]
     return [
         Envelope(
             pl.concat([part[0] for part in parts]),
-            *(np.concatenate([part[index] for part in parts]) for index in (1, 2, 3)),  # type: ignore[misc]
+            *(np.concatenate([part[index] for part in parts]) for index in (1, 2, 3)),
         )
         for parts in found.values()
     ]

@@ -57,12 +57,21 @@ def rows(situation: Situation) -> list[dict[str, Any]]:
     main = situation.main
     if main is None or main.signal is None:
         return []
-    found = [*_trend(situation, main), *_lives(situation), *_layers(main), *_doubts(situation), *_missing(situation, main)]
+    found = [
+        *_trend(situation, main),
+        *_lives(situation),
+        *_layers(main),
+        *_doubts(situation),
+        *_missing(situation, main),
+    ]
     order = {"for": 0, "against": 1, "not_measured": 2}
     leak = situation.row["verdict"] == "leak"
     return sorted(
         found,
-        key=lambda row: (order[row["says"]] if leak or row["says"] == "not_measured" else 1 - order[row["says"]], -row["weight"]),
+        key=lambda row: (
+            order[row["says"]] if leak or row["says"] == "not_measured" else 1 - order[row["says"]],
+            -row["weight"],
+        ),
     )
 
 
@@ -85,7 +94,15 @@ def _trend(situation: Situation, main: Opinion) -> list[dict[str, Any]]:
     strength = max(reading["growing"], reading["bounded"], reading["unresolved"])
     weight = 3 if strength > 0.95 else 2 if strength > 0.8 else 1
     says = "for" if grows or reading["unresolved"] > 0.5 else "against"
-    found = [_row(main, says, f"{_SHAPES[reading['family']]} explains the {signal} best", f"weight {number(100 * strength, 2)} %", weight)]
+    found = [
+        _row(
+            main,
+            says,
+            f"{_SHAPES[reading['family']]} explains the {signal} best",
+            f"weight {number(100 * strength, 2)} %",
+            weight,
+        )
+    ]
     row = situation.row
     low, high = row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"]
     if low is not None:
@@ -94,10 +111,22 @@ def _trend(situation: Situation, main: Opinion) -> list[dict[str, Any]]:
         if low > 0 and grows:
             found.append(_row(main, "for", f"The {signal} still grows at the end of the window", value, weight))
         else:
-            text = f"The {signal} does not grow at the end of the window" if low <= 0 else f"The {signal} grows too little to matter"
+            text = (
+                f"The {signal} does not grow at the end of the window"
+                if low <= 0
+                else f"The {signal} grows too little to matter"
+            )
             found.append(_row(main, "against", text, value, weight))
     if reading["load_share"] > 0:
-        found.append(_row(main, "against", "The memory follows the load", f"{number(100 * reading['load_share'], 2)} % of its changes", 2))
+        found.append(
+            _row(
+                main,
+                "against",
+                "The memory follows the load",
+                f"{number(100 * reading['load_share'], 2)} % of its changes",
+                2,
+            )
+        )
     if main.notes.get("floor_stays"):
         found.append(_row(main, "against", "Only the peaks rise, the floor stays", memory(reading["low_rise"]), 2))
     return found
@@ -111,7 +140,9 @@ def _lives(situation: Situation) -> list[dict[str, Any]]:
     rising, judged = int(pool.notes.get("lives_rising", 0)), int(pool.notes.get("lives_judged", 0))
     if judged > 1:
         says = "for" if rising > judged / 2 else "against"
-        found.append(_row(main, says, "Lives in which the memory keeps rising", f"{rising} of {judged}", 3 if judged > 2 else 2))
+        found.append(
+            _row(main, says, "Lives in which the memory keeps rising", f"{rising} of {judged}", 3 if judged > 2 else 2)
+        )
     if situation.judged > 1:
         says = "for" if situation.growing else "against"
         found.append(_row(main, says, "Pods that grow", f"{situation.growing} of {situation.judged}", 2))
@@ -132,7 +163,9 @@ def _layers(main: Opinion) -> list[dict[str, Any]]:
         found.append(_row(main, "against", "The live heap holds its level", change, 3, "allocated_bytes"))
         if heap["early_peak"] > 1.25 * heap["settled"]:
             change = f"{memory(heap['early_peak'])} → {memory(heap['settled'])}"
-            found.append(_row(main, "against", "The live heap returns to its level after startup", change, 3, "allocated_bytes"))
+            found.append(
+                _row(main, "against", "The live heap returns to its level after startup", change, 3, "allocated_bytes")
+            )
     shares = main.notes.get("shares", {})
     footprint = whole["end_level"] if whole is not None else 0.0
     words = {
@@ -143,7 +176,16 @@ def _layers(main: Opinion) -> list[dict[str, Any]]:
     }
     for layer, text in words.items():
         if shares.get(layer, 0.0) >= 0.2:
-            found.append(_row(main, "against", text, f"{memory(shares[layer] * footprint)} of {memory(footprint)}", 2, "footprint_bytes"))
+            found.append(
+                _row(
+                    main,
+                    "against",
+                    text,
+                    f"{memory(shares[layer] * footprint)} of {memory(footprint)}",
+                    2,
+                    "footprint_bytes",
+                )
+            )
     threads = main.readings.get("threads")
     if threads is not None and main.notes.get("threads_grow"):
         change = f"{threads['first_level']:.0f} → {threads['end_level']:.0f}"
@@ -161,8 +203,10 @@ def _doubts(situation: Situation) -> list[dict[str, Any]]:
     coverage = situation.row["coverage"]
     if coverage is not None and coverage < 0.9:
         found.append(_row(main, "not_measured", "Samples are missing", f"{number(100 * (1 - coverage), 2)} %", 1))
-    for finding in situation.findings.filter(situation.findings["rejected"]).iter_rows(named=True):
-        found.append(_row(main, "not_measured", finding["detail"][:160], "not used", 0, finding["signal"]))
+    found.extend(
+        _row(main, "not_measured", finding["detail"][:160], "not used", 0, finding["signal"])
+        for finding in situation.findings.filter(situation.findings["rejected"]).iter_rows(named=True)
+    )
     return found
 
 
@@ -175,5 +219,7 @@ def _missing(situation: Situation, main: Opinion) -> list[dict[str, Any]]:
     if situation.row["limit_bytes"] is None and not situation.row["limit_known"]:
         found.append(_row(main, "not_measured", "The memory limit", "not exported", 0))
     if main.duration_seconds and situation.row["evidence_level"] < 2:
-        found.append(_row(main, "not_measured", "Restarts", f"{hours(main.duration_seconds / 3600)} seen as one life", 0))
+        found.append(
+            _row(main, "not_measured", "Restarts", f"{hours(main.duration_seconds / 3600)} seen as one life", 0)
+        )
     return found

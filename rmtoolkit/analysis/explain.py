@@ -6,7 +6,7 @@ import html
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
+import polars as pl  # noqa: TC002 - the examples use it
 
 from rmtoolkit.exceptions import ColumnError, UnknownWorkloadError
 
@@ -34,7 +34,7 @@ class Explanation:
     def headline(self) -> str:
         """The verdict in one sentence."""
         text: str = self.row["explanation"]
-        return text.split(". ")[0].removesuffix(".") + "."
+        return text.split(". ", maxsplit=1)[0].removesuffix(".") + "."
 
     def to_dict(self) -> dict[str, Any]:
         """Give the row as a plain dict.

@@ -211,7 +211,7 @@ def look_ahead(
     doubt = math.hypot(growth.error_per_day, _SLOPE_DOUBT * growth.per_day)
     needed = room / (WEEK_HOURS / 24)
     by_then = _normal((growth.per_day - needed) / max(doubt, 1e-9))
-    if growing <= 0.5 or growth.per_day <= 0:  # noqa: PLR2004 - as likely as not
+    if growing <= 0.5 or growth.per_day <= 0:
         risk = _either(repeated, near, growing * by_then)
         return Outlook("unknown" if open_end else "bounded", None, None, None, risk)
     hours = max(room, 0.0) / growth.per_day * 24
@@ -247,7 +247,9 @@ def _peak_risk(opinion: Opinion, limit_bytes: int, growth: Growth) -> float:
     return 1 - math.exp(-math.exp(-(limit_bytes - peak) / spread)) if limit_bytes > peak else 0.63
 
 
-def paths(container_id: int, opinion: Opinion, growth: Growth | None, outlook: Outlook, *, growing: float) -> pl.DataFrame:
+def paths(
+    container_id: int, opinion: Opinion, growth: Growth | None, outlook: Outlook, *, growing: float
+) -> pl.DataFrame:
     """Draw the forecast of the footprint from the last sample on.
 
     Parameters
@@ -291,7 +293,9 @@ def paths(container_id: int, opinion: Opinion, growth: Growth | None, outlook: O
         {
             "container_id": [container_id] * len(hours),
             "time": [round(start + hour * 3_600_000) for hour in hours],
-            "low_bytes": [max(level + (rate - QUANTILE * doubt) * hour / 24 - QUANTILE * spread, 0.0) for hour in hours],
+            "low_bytes": [
+                max(level + (rate - QUANTILE * doubt) * hour / 24 - QUANTILE * spread, 0.0) for hour in hours
+            ],
             "mid_bytes": [level + rate * hour / 24 for hour in hours],
             "high_bytes": [level + (rate + QUANTILE * doubt) * hour / 24 + QUANTILE * spread for hour in hours],
         },

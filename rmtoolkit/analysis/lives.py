@@ -115,7 +115,9 @@ def split(recording: Recording) -> Lifetimes:
         how="left",
         maintain_order="left",
     ).drop("cut")
-    table = rows.drop("cut").with_columns(life=pl.col("life_row").rank("dense").over("container_id").cast(pl.UInt32) - 1)
+    table = rows.drop("cut").with_columns(
+        life=pl.col("life_row").rank("dense").over("container_id").cast(pl.UInt32) - 1
+    )
     table = _endings(table, recording)
     table = _in_force(table, recording)
     return Lifetimes(_measured(table, samples, recording), samples)
@@ -145,7 +147,9 @@ def _cuts(recording: Recording, samples: pl.DataFrame) -> pl.DataFrame:
     falls = present.filter(pl.col("fall") > _FALL)
     cadence = recording.containers.select("container_id", "cadence_seconds")
     # The scrape that shows a restart is not the one that counts it: the fall nearby is where it happened.
-    reach = pl.max_horizontal(3 * pl.col("cadence_seconds"), pl.min_horizontal(_LINGER_SECONDS, 10 * pl.col("cadence_seconds")))
+    reach = pl.max_horizontal(
+        3 * pl.col("cadence_seconds"), pl.min_horizontal(_LINGER_SECONDS, 10 * pl.col("cadence_seconds"))
+    )
     if falls.height and known.height:
         near = (
             known.sort("time")
@@ -217,7 +221,9 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
         event_time=pl.col("time"),
         rank=pl.col("kind").replace_strict(rank, return_dtype=pl.Int64),
     )
-    step = recording.containers.select("container_id", slack=pl.duration(milliseconds=3000 * pl.col("cadence_seconds").fill_null(0)))
+    step = recording.containers.select(
+        "container_id", slack=pl.duration(milliseconds=3000 * pl.col("cadence_seconds").fill_null(0))
+    )
     found = (
         table.join(events, on="container_id", how="inner")
         .join(step, on="container_id", how="left")
@@ -234,7 +240,9 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     seen = (
         table.join(starts, on="container_id", how="inner")
         .join(step, on="container_id", how="left")
-        .filter((pl.col("begun") - pl.col("start")).dt.total_milliseconds().abs() <= pl.col("slack").dt.total_milliseconds())
+        .filter(
+            (pl.col("begun") - pl.col("start")).dt.total_milliseconds().abs() <= pl.col("slack").dt.total_milliseconds()
+        )
         .select(pl.col("life_row").unique())
         .with_columns(begun=pl.lit(value=True))
     )
@@ -265,12 +273,16 @@ def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
         if not changes.height:
             continue
         # Before the first change the value is unknown, unless the change says it: then the later one is used.
-        then = table.select("life_row", "container_id", "end").sort("end").join_asof(
-            changes.select("container_id", end=pl.col("time"), then=_after(value)).sort("end"),
-            on="end",
-            by="container_id",
-            strategy="backward",
-            check_sortedness=False,
+        then = (
+            table.select("life_row", "container_id", "end")
+            .sort("end")
+            .join_asof(
+                changes.select("container_id", end=pl.col("time"), then=_after(value)).sort("end"),
+                on="end",
+                by="container_id",
+                strategy="backward",
+                check_sortedness=False,
+            )
         )
         first = changes.group_by("container_id", maintain_order=True).agg(before=_before(value))
         later = changes.select("container_id").unique().with_columns(changed=pl.lit(value=True))
@@ -301,11 +313,15 @@ def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) 
     """Add counts, coverage, and the levels of the footprint."""
     value = pl.col("footprint_bytes")
     spans = table.select("life_row", "start", "end", "start_seen")
-    inside = samples.select("life_row", "time", "footprint_bytes").filter(value.is_not_null()).join(
-        spans,
-        on="life_row",
-        how="left",
-        maintain_order="left",
+    inside = (
+        samples.select("life_row", "time", "footprint_bytes")
+        .filter(value.is_not_null())
+        .join(
+            spans,
+            on="life_row",
+            how="left",
+            maintain_order="left",
+        )
     )
     span = (pl.col("end") - pl.col("start")).dt.total_milliseconds()
     age = (pl.col("time") - pl.col("start")).dt.total_milliseconds()
@@ -324,7 +340,9 @@ def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) 
         .agg(startup_seconds=(age.max() / 1000))
     )
     cadence = recording.containers.select("container_id", "cadence_seconds")
-    expected = ((pl.col("end") - pl.col("start")).dt.total_milliseconds() / 1000 / pl.col("cadence_seconds")).round() + 1
+    expected = (
+        (pl.col("end") - pl.col("start")).dt.total_milliseconds() / 1000 / pl.col("cadence_seconds")
+    ).round() + 1
     whole = (pl.col("end") - pl.col("start")).dt.total_milliseconds() / 1000
     return (
         table.join(stats, on="life_row", how="left", maintain_order="left")

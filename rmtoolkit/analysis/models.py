@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -71,7 +71,13 @@ _SAME: Final = 1e-7
 #: Growth just above what is material may still be taken for a step: the floor lies this much higher.
 _FLOOR_MATERIAL: Final = 1.5
 #: Log prior of families that contain a simpler one: the richer word must earn its place.
-RICHER: Final = {"two_steps": -3.0, "two_steps_linear": -2.0, "two_saturating": -1.0, "saturating_step": -2.0, "pulse": -1.0}
+RICHER: Final = {
+    "two_steps": -3.0,
+    "two_steps_linear": -2.0,
+    "two_saturating": -1.0,
+    "saturating_step": -2.0,
+    "pulse": -1.0,
+}
 #: Rows projected at once: bounds the memory of the projections.
 _CHUNK_ROWS: Final = 1500
 _MOST_CYCLES: Final = 1.75
@@ -384,12 +390,11 @@ def compete(
             cut = mine[low : low + _CHUNK_ROWS]
             part = _compete(values[cut], float(choice), cost[cut], meter[cut], *(column[cut] for column in given))
             if found is None:
-                found = Fit(
-                    *(
-                        np.zeros((rows, *array.shape[1:]), array.dtype)
-                        for array in (getattr(part, name) for name in Fit.__dataclass_fields__)
-                    ),
-                )
+                parts = {name: getattr(part, name) for name in Fit.__dataclass_fields__}
+                blank: dict[str, Any] = {
+                    name: np.zeros((rows, *array.shape[1:]), array.dtype) for name, array in parts.items()
+                }
+                found = Fit(**blank)
             for name in Fit.__dataclass_fields__:
                 getattr(found, name)[cut] = getattr(part, name)
     return found if found is not None else _compete(values, 0.0, cost, meter, *given)
@@ -458,9 +463,7 @@ def _compete(
     kind = _kinds(shapes, projection, coefficient, level, headroom, noise)
     chance = [np.where(kind == value, weight, 0).sum(axis=1) for value in (BOUNDED, GROWING, UNRESOLVED)]
     fitted = _curves(shapes, projection, mean, best)
-    growth, error, onset = _tail(
-        shapes, weight, kind, coefficient, innovation, rho, values - fitted, fitted, best
-    )
+    growth, error, onset = _tail(shapes, weight, kind, coefficient, innovation, rho, values - fitted, fitted, best)
     families = np.zeros((len(values), len(FAMILIES)))
     for code in range(len(FAMILIES)):
         families[:, code] = weight[:, shapes.family == code].sum(axis=1)
@@ -489,8 +492,9 @@ def _possible(shapes: Bank, day_cycles: Array) -> NDArray[np.bool_]:
     """Half a wave is a rival only where a day is its period: nothing else in service life is."""
     half = shapes.family == _CODE["half_wave"]
     # A quarter more or less than a day: the grid of periods is that coarse.
-    near = np.abs(np.log(np.maximum(day_cycles[:, None], 1e-9) / np.maximum(shapes.shape, 1e-9))) < 0.12  # noqa: PLR2004
-    return ~half | near
+    near = np.abs(np.log(np.maximum(day_cycles[:, None], 1e-9) / np.maximum(shapes.shape, 1e-9))) < 0.12
+    possible: NDArray[np.bool_] = ~half | near
+    return possible
 
 
 def _curves(shapes: Bank, projection: Array, mean: Array, member: NDArray[np.int64]) -> Array:
@@ -581,7 +585,7 @@ def _tail(
     square = (grows * (coefficient**2 + error**2)).sum(axis=1) / safe
     onset = (grows * shapes.onset).sum(axis=1) / safe
 
-    later = shapes.time > 0.5  # noqa: PLR2004
+    later = shapes.time > 0.5
     axis = shapes.time[later] - shapes.time[later].mean()
     rest = left[:, later] @ axis / (axis**2).sum()
     white = whiten(np.array([axis, np.ones(len(axis))]), rho)
@@ -590,7 +594,7 @@ def _tail(
     last = max(2, len(shapes.time) // 8)
     wave = shapes.family[best] == _CODE["half_wave"]
     curve = np.where(wave, 0, (fitted[:, -1] - fitted[:, -1 - last]) / (shapes.time[-1] - shapes.time[-1 - last]))
-    use = share > 0.5  # noqa: PLR2004
+    use = share > 0.5
     return (
         np.where(use, mean, curve + rest),
         np.where(use, np.sqrt(np.maximum(square - mean**2, 0)), rest_error),

@@ -307,11 +307,12 @@ def _layers(opinion: Opinion) -> dict[str, tuple[float, float]]:
     }
     if "free_bytes" in opinion.readings:
         free = opinion.readings["free_bytes"]
-        found["kept"] = (free["end_level"], free["end_level"] - free["early_level"])
+        kept = (free["end_level"], free["end_level"] - free["early_level"])
+        found["kept"] = kept
         if "allocated_bytes" in opinion.readings and anonymous in opinion.readings:
             above = between(anonymous, "allocated_bytes")
             if above is not None:
-                found["outside"] = (above[0] - found["kept"][0], above[1] - found["kept"][1])
+                found["outside"] = (above[0] - kept[0], above[1] - kept[1])
     if found["kept"] is None and "allocated_bytes" in opinion.readings:
         heap, above = opinion.readings["allocated_bytes"], between(anonymous, "allocated_bytes")
         # The heap was once this much larger, and the pages are still there: the allocator keeps them.
@@ -321,10 +322,12 @@ def _layers(opinion: Opinion) -> dict[str, tuple[float, float]]:
         # Nothing says where the pages above the live heap are: the allocator is the likeliest place.
         found["kept"] = between(anonymous, "allocated_bytes") or between("footprint_bytes", "allocated_bytes")
         opinion.notes["kept_known"] = False
-    if found["cache"] is not None and "shmem_bytes" in opinion.readings:
-        shared = opinion.readings["shmem_bytes"]
-        found["shmem"] = (shared["end_level"], shared["end_level"] - shared["early_level"])
-        found["cache"] = (found["cache"][0] - found["shmem"][0], found["cache"][1] - found["shmem"][1])
+    cache = found["cache"]
+    if cache is not None and "shmem_bytes" in opinion.readings:
+        reading = opinion.readings["shmem_bytes"]
+        shared = (reading["end_level"], reading["end_level"] - reading["early_level"])
+        found["shmem"] = shared
+        found["cache"] = (cache[0] - shared[0], cache[1] - shared[1])
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -335,7 +338,9 @@ def _name_growth_elsewhere(opinion: Opinion, layers: dict[str, tuple[float, floa
     candidates = [whole, opinion.readings.get(upper) if upper else None]
     grows = max((row["growing"] + row["unresolved"] for row in candidates if row is not None), default=0.0)
     threads = opinion.readings.get("threads")
-    threads_grow = threads is not None and threads["growing"] + threads["unresolved"] > 0.5 and threads["mean_rise"] >= 3
+    threads_grow = (
+        threads is not None and threads["growing"] + threads["unresolved"] > 0.5 and threads["mean_rise"] >= 3
+    )
     opinion.notes["threads_grow"] = threads_grow
     if opinion.bounded < 0.5 or grows < 0.5:
         return
@@ -396,8 +401,8 @@ def _name_layers(opinion: Opinion, layers: dict[str, tuple[float, float]], footp
 
 def _spikes_early(row: Row) -> bool:
     """Whether the start needs clearly more than running does, and more than any later peak."""
-    early: float = row["early_peak"]
-    return early >= SPIKE_RATIO * max(row["settled"], 1.0) and early >= _ABOVE_LATER * row["late_peak"]
+    late: float = row["late_peak"]
+    return bool(row["early_peak"] >= max(SPIKE_RATIO * max(row["settled"], 1.0), _ABOVE_LATER * late))
 
 
 def _name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:

@@ -125,7 +125,7 @@ def _excursion(values: Array, onset: Array, rise: Array) -> Array:
     bins = values.shape[1]
     found = np.full(len(values), np.inf)
     lead = bins // 10
-    for row in np.flatnonzero(onset > 0.15):  # noqa: PLR2004
+    for row in np.flatnonzero(onset > 0.15):
         before = values[row, lead : int(onset[row] * bins)]
         if len(before) >= bins // 12:
             # A step inside the time before is no wandering: only what is left between its jumps counts.

@@ -106,7 +106,11 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     pool.moved_bytes = _moved(current, older)
     before = _combine(older)
     _unmask(before, older)
-    if short and len({opinion.life["version"] for opinion in older if opinion.growing > 0.2}) > 1 and before.growing > 0.7:
+    if (
+        short
+        and len({opinion.life["version"] for opinion in older if opinion.growing > 0.2}) > 1
+        and before.growing > 0.7
+    ):
         # Releases did not end it before: one more, just begun, is no reason to think it did.
         pool.growing, pool.bounded, pool.unresolved = before.growing, before.bounded, before.unresolved
         pool.main, pool.masked = before.main, before.masked

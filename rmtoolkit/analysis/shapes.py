@@ -169,7 +169,9 @@ def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[
     rises[:, 2:] = np.maximum(rises[:, 2:], mean[:, 2:] - mean[:, :-2])
     # Teeth fall faster than they rise; a wave or a burst does not.
     sharp = np.quantile(falls[:, lead:], 0.98, axis=1) > _SHARP * np.quantile(rises[:, lead:], 0.98, axis=1)
-    release = sharp[:, None] & (falls > np.maximum(RELEASE_SHARE * span, _SMALL_RANGE * np.median(mean, axis=1))[:, None])
+    release = sharp[:, None] & (
+        falls > np.maximum(RELEASE_SHARE * span, _SMALL_RANGE * np.median(mean, axis=1))[:, None]
+    )
     release[:, :lead] = False
     # A fall that takes two bins is one release.
     begins = release & ~np.pad(release, ((0, 0), (1, 0)))[:, :-1]
@@ -184,7 +186,7 @@ def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[
         places, floors, tops = [], [], []
         for start, end in zip(starts, ends, strict=True):
             # The last tooth may be cut by the window before its floor is known.
-            if end - start < 2 and end == mean.shape[1]:  # noqa: PLR2004
+            if end - start < 2 and end == mean.shape[1]:
                 continue
             place = start + int(low[row, start : min(end, start + 3)].argmin())
             places.append(place)
@@ -225,5 +227,5 @@ def _lasting_changes(values: Array) -> Array:
     # Abrupt means: most of the lasting change happens at two neighbouring boundaries; an edge may fall into a bin.
     near = np.maximum(np.abs(edge + np.roll(edge, 1, axis=1)), np.abs(edge + np.roll(edge, -1, axis=1)))
     near = np.maximum(near, np.abs(edge))
-    changes[:, inner] = np.where(near[:, inner] > 0.6 * np.abs(wide), wide, 0)  # noqa: PLR2004
+    changes[:, inner] = np.where(near[:, inner] > 0.6 * np.abs(wide), wide, 0)
     return changes

@@ -14,7 +14,6 @@ from rmtoolkit.analysis.envelope import Envelope, envelopes
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME
 
 if TYPE_CHECKING:
-
     from numpy.typing import NDArray
 
     from rmtoolkit.analysis.lives import Lifetimes
@@ -110,7 +109,9 @@ def read(cut: Lifetimes, recording: Recording, rejected: pl.DataFrame) -> Readin
     if not tables:
         return Readings(_read_width(Envelope(_no_rows(), *(np.zeros((0, 24)),) * 3), lives, whole, 0)[0], ())
     if whole != "footprint_bytes":
-        tables += [part.filter(pl.col("signal") == whole).with_columns(signal=pl.lit("footprint_bytes")) for part in tables]
+        tables += [
+            part.filter(pl.col("signal") == whole).with_columns(signal=pl.lit("footprint_bytes")) for part in tables
+        ]
     order = {name: position for position, name in enumerate((*wanted, "footprint_bytes"))}
     table = pl.concat(tables).sort("life_row", pl.col("signal").replace_strict(order, return_dtype=pl.Int64))
     return Readings(table, tuple(curves))
@@ -192,11 +193,7 @@ def _read_width(
         early_level=pl.Series(_level_at(envelope.mean, 0.2)),
         middle_level=pl.Series(_level_at(envelope.mean, 0.5)),
         top=pl.Series(envelope.high[:, -max(2, envelope.bins // 8) :].max(axis=1)),
-        **{
-            name: pl.Series(getattr(shape, name))
-            for name in shape.__dataclass_fields__
-            if name != "floor"
-        },
+        **{name: pl.Series(getattr(shape, name)) for name in shape.__dataclass_fields__ if name != "floor"},
     )
     curve_row = np.full(len(rows), -1)
     curve_row[place] = offset + np.arange(len(place))
@@ -232,7 +229,9 @@ def _fit(
             known = {name: column[rows] for name, column in given.items()}
             known["filled"] = np.minimum(known["filled"], teeth[rows] / width)
             found = models.compete(thin, **known)
-            curves = np.array([np.interp(np.linspace(0, 1, bins), np.linspace(0, 1, width), line) for line in found.fitted])
+            curves = np.array(
+                [np.interp(np.linspace(0, 1, bins), np.linspace(0, 1, width), line) for line in found.fitted]
+            )
             replace(rows, dataclasses.replace(found, fitted=curves))
     rows = np.flatnonzero(fitted & (teeth < few))
     meter = models.NOISE_SHARE * np.abs(given["level"][rows])
@@ -249,7 +248,9 @@ def _fit(
     return fit, periodic
 
 
-def _names(families: Array, allowed: NDArray[np.bool_], family: NDArray[np.object_], place: NDArray[np.int64]) -> NDArray[np.object_]:
+def _names(
+    families: Array, allowed: NDArray[np.bool_], family: NDArray[np.object_], place: NDArray[np.int64]
+) -> NDArray[np.object_]:
     """The likeliest family among the allowed ones."""
     names = np.full(len(family), "none", dtype=object)
     masked = np.where(allowed, families, -1)
@@ -406,6 +407,6 @@ def _curve(values: Array, start: object, end: object) -> list[dict[str, object]]
     chosen = np.unique(np.linspace(0, len(values) - 1, min(48, len(values))).round().astype(int))
     times = begin + (chosen + 0.5) / len(values) * (stop - begin)
     moments = pl.Series(times.round().astype(np.int64)).cast(TIME).to_list()
-    return [{"time": moment, "value_bytes": float(values[index])} for moment, index in zip(moments, chosen, strict=True)]
-
-
+    return [
+        {"time": moment, "value_bytes": float(values[index])} for moment, index in zip(moments, chosen, strict=True)
+    ]

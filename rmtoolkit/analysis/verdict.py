@@ -132,7 +132,11 @@ class Judgement:
         """Count the verdicts."""
         counts = self.verdicts["verdict"].value_counts(sort=True).iter_rows()
         count = self.verdicts.height
-        return f"<Judgement: {count} workload{'' if count == 1 else 's'}: " + ", ".join(f"{n} {v}" for v, n in counts) + ">"
+        return (
+            f"<Judgement: {count} workload{'' if count == 1 else 's'}: "
+            + ", ".join(f"{n} {v}" for v, n in counts)
+            + ">"
+        )
 
 
 def classify(

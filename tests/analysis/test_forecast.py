@@ -57,7 +57,7 @@ def test_no_limit_is_never_reached() -> None:
 
 
 def test_no_growth_is_bounded() -> None:
-    """Memory that likely does not grow, or falls, has no hours; the small chance that it grows is a chance of a kill."""
+    """Memory that likely does not grow, or falls, has no hours; a small chance of growth is a chance of a kill."""
     still = ahead(life(), STEADY, growing=0.1)
     assert (still.outlook, still.hours, still.low, still.high) == ("bounded", None, None, None)
     assert still.oom_probability == pytest.approx(0.1, abs=1e-2)
@@ -130,7 +130,7 @@ def test_hours_of_a_clean_leak(cadence: float, rate: float) -> None:
 
 
 def test_interval_covers_the_truth_as_often_as_it_says() -> None:
-    """Over sixty noisy straight leaks the 80 % interval holds the true hours in at least 75 % of them: it allows for bends."""
+    """The 80 % interval holds the true hours in at least 75 % of sixty noisy straight leaks: it allows for bends."""
     t = hours(24, 60)
     parts, truth = [], {}
     for seed in range(60):

@@ -21,7 +21,7 @@ from rmtoolkit.schema import SIGNALS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Prom
+    from tests.loaders.conftest import Prom
 
 DATA = Path(__file__).parents[1] / "data" / "prometheus"
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"

@@ -12,7 +12,7 @@ from rmtoolkit.loaders.prometheus_events import Run, Seen, events_of
 from rmtoolkit.loaders.prometheus_versions import Image, releases, version_of
 
 if TYPE_CHECKING:
-    from conftest import Prom
+    from tests.loaders.conftest import Prom
 
 WORKING_SET = "container_memory_working_set_bytes"
 RESTARTS = "kube_pod_container_status_restarts_total"

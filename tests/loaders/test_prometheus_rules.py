@@ -16,7 +16,7 @@ from rmtoolkit.loaders.prometheus_series import NO_CONTAINER, PAUSE
 from rmtoolkit.loaders.prometheus_tidy import TWICE
 
 if TYPE_CHECKING:
-    from conftest import Prom
+    from tests.loaders.conftest import Prom
 
 WORKING_SET = "container_memory_working_set_bytes"
 UID = "12345678-1234-1234-1234-123456789abc"
