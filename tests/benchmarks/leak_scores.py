@@ -293,7 +293,8 @@ def _times(leaks: pl.DataFrame) -> dict[str, Figure]:
     )
     killed = called.filter(pl.col("seconds_to_limit").is_not_null())
     bounded = killed.filter(pl.col("low").is_not_null())
-    inside = bounded.filter(pl.col("seconds_to_limit").is_between("low", "high"))
+    # The time of a kill is rounded down to the second.
+    inside = bounded.filter(pl.col("seconds_to_limit").is_between(pl.col("low") - 1, "high"))
     alive = called.filter(pl.col("seconds_to_limit").is_null(), pl.col("low").is_not_null())
     # A kill within the first second is known to the second only.
     truth = killed["seconds_to_limit"].cast(pl.Float64).to_numpy().clip(min=1)
