@@ -9,10 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.checklist import checklist
     from rmtoolkit.analysis.explain import Explanation, explain
     from rmtoolkit.analysis.lives import lives
-    from rmtoolkit.analysis.verdict import Judgement, classify, fits, judge
+    from rmtoolkit.analysis.verdict import Judgement, checklist, classify, fits, judge
     from rmtoolkit.loaders.jemalloc import read_jemalloc_stats
     from rmtoolkit.loaders.kubectl import read_kubectl_top
     from rmtoolkit.loaders.prometheus import read_prometheus
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from rmtoolkit.views.report import report
 
 _HOMES: Final = {
-    "checklist": "rmtoolkit.analysis.checklist",
+    "checklist": "rmtoolkit.analysis.verdict",
     "classify": "rmtoolkit.analysis.verdict",
     "concat": "rmtoolkit.recording",
     "explain": "rmtoolkit.analysis.explain",

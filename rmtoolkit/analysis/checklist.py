@@ -10,8 +10,8 @@ from rmtoolkit.text import configured, memory, number
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.pooling import Pool
-    from rmtoolkit.recording import Recording
 
+#: In the order in which they are asked.
 QUESTIONS: Final = (
     "Does memory stabilise after startup?",
     "Are caches bounded?",
@@ -40,33 +40,7 @@ _RESERVED: Final = 0.3
 Answer = tuple[str, str, str]
 
 
-def checklist(recording: Recording | pl.DataFrame) -> pl.DataFrame:
-    """Ask the five questions of every workload.
-
-    Parameters
-    ----------
-    recording
-        A recording, or any frame that can become one.
-
-    Returns
-    -------
-    polars.DataFrame
-        Five rows per workload container: `cluster` … `container`, `question`, `answer` (``yes``, ``no``,
-        ``unknown``), `reading` (``fine``, ``concern``, ``unknown``: a yes is good news for some questions and
-        bad news for others) and `because`, the evidence in words.
-
-    Examples
-    --------
-    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})
-    >>> checklist(table).select("answer", "reading").rows()[0]
-    ('yes', 'fine')
-    """
-    from rmtoolkit.analysis.verdict import judge  # noqa: PLC0415 - verdict asks this module for the answers
-
-    return judge(recording).checklist
-
-
-def answer(row: dict[str, Any], pool: Pool, recording: Recording) -> pl.DataFrame:
+def answers(row: dict[str, Any], pool: Pool) -> pl.DataFrame:
     """Answer the five questions for one workload.
 
     Parameters
@@ -75,8 +49,6 @@ def answer(row: dict[str, Any], pool: Pool, recording: Recording) -> pl.DataFram
         Its verdict.
     pool
         The lives behind it.
-    recording
-        Where they come from.
 
     Returns
     -------
@@ -85,14 +57,16 @@ def answer(row: dict[str, Any], pool: Pool, recording: Recording) -> pl.DataFram
 
     Examples
     --------
-    >>> QUESTIONS[0]
-    'Does memory stabilise after startup?'
+    >>> from rmtoolkit.analysis.pooling import Pool
+    >>> place = dict.fromkeys(("cluster", "namespace", "workload", "container"))
+    >>> row = {**place, "limit_bytes": None, "limit_known": True, "settled_bytes": None}
+    >>> answers(row, Pool([], 0.0, 0.0, 1.0, None))["answer"].to_list()
+    ['unknown', 'unknown', 'unknown', 'no', 'unknown']
     """
-    del recording
-    answers = (_stabilises(row, pool), _bounded(row, pool), _threads(pool), _close(row, pool), _reserved(pool))
+    found = (_stabilises(row, pool), _bounded(row, pool), _threads(pool), _close(row, pool), _reserved(pool))
     place = [row[name] for name in ("cluster", "namespace", "workload", "container")]
     return pl.DataFrame(
-        [(*place, question, *found) for question, found in zip(QUESTIONS, answers, strict=True)],
+        [(*place, question, *answer) for question, answer in zip(QUESTIONS, found, strict=True)],
         schema=CHECKLIST,
         orient="row",
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rmtoolkit.analysis.models import GROWTH_FAMILIES
+from rmtoolkit.analysis.bank import GROWTH_FAMILIES
 from rmtoolkit.text import SIGNAL_WORDS, hours, memory, number, rate, rate_range
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.advice import Situation
     from rmtoolkit.analysis.opinion import Opinion
+    from rmtoolkit.analysis.situation import Situation
 
 _SHAPES = {
     "constant": "One level",

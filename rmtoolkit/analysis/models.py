@@ -1,9 +1,7 @@
 """Let bounded and growing shapes compete for every life at once.
 
-Each shape is a small family of straight least-squares problems on the bins of a life's time, 0 to 1. Their
-bases are made once for a width and an autocorrelation; fitting all lives is then one matrix product. Residuals
-are a first-order autoregression whose strength is chosen for each row, so that a wandering level is no trend
-and a clean line is one. Shapes are weighed by BIC; the members of a family share its prior.
+Residuals are a first-order autoregression whose strength is chosen for each row, so that a wandering level is
+no trend and a clean line is one. Shapes are weighed by BIC; the members of a family share its prior.
 
 References
 ----------
@@ -15,14 +13,13 @@ averaging, Statistical Science 1999.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from rmtoolkit.analysis.bank import CODE, FAMILIES, GROWTH_FAMILIES, RHOS, Bank, bank, whiten
 
+if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
@@ -31,29 +28,6 @@ if TYPE_CHECKING:
 BOUNDED: Final = 0
 GROWING: Final = 1
 UNRESOLVED: Final = 2
-
-FAMILIES: Final = (
-    "constant",
-    "step",
-    "two_steps",
-    "pulse",
-    "saturating",
-    "two_saturating",
-    "saturating_step",
-    "log",
-    "ramp_end",
-    "half_wave",
-    "linear",
-    "two_slopes",
-    "saturating_linear",
-    "saturating_hinge",
-    "step_linear",
-    "step_hinge",
-    "two_steps_linear",
-)
-_CODE: Final = {name: code for code, name in enumerate(FAMILIES)}
-GROWTH_FAMILIES: Final = FAMILIES[10:]
-
 #: Growth that a window must show before it matters: a share of the level ...
 MATERIAL_SHARE: Final = 0.02
 #: ... or enough to reach the limit within this many windows like the one seen.
@@ -66,221 +40,10 @@ DECELERATION: Final = 0.45
 EARLY_BEND: Final = 0.3
 #: Differences below this share of the level are never evidence: no meter and no page is finer.
 NOISE_SHARE: Final = 0.0015
-#: Terms nearer than this to each other count as one.
-_SAME: Final = 1e-7
 #: Growth just above what is material may still be taken for a step: the floor lies this much higher.
 _FLOOR_MATERIAL: Final = 1.5
-#: Log prior of families that contain a simpler one: the richer word must earn its place.
-RICHER: Final = {
-    "two_steps": -3.0,
-    "two_steps_linear": -2.0,
-    "two_saturating": -1.0,
-    "saturating_step": -2.0,
-    "pulse": -1.0,
-}
 #: Rows projected at once: bounds the memory of the projections.
 _CHUNK_ROWS: Final = 1500
-_MOST_CYCLES: Final = 1.75
-#: Of these large families every n-th member is enough to choose an autocorrelation.
-_SPARSE: Final = {
-    "two_steps": 6,
-    "pulse": 7,
-    "two_steps_linear": 6,
-    "two_saturating": 8,
-    "saturating_step": 6,
-    "saturating_hinge": 6,
-    "step_linear": 2,
-    "step_hinge": 4,
-    "two_slopes": 2,
-    "ramp_end": 3,
-    "saturating": 3,
-}
-#: Autocorrelations, bin to bin, that compete; the last is nearly a random walk.
-RHOS: Final = (0.0, 0.35, 0.6, 0.78, 0.9, 0.96)
-
-
-@dataclass(frozen=True, slots=True)
-class Bank:
-    """All shapes for one number of bins.
-
-    Attributes
-    ----------
-    time
-        Bin centres, 0 to 1.
-    columns
-        Orthonormal bases side by side, each orthogonal to the constant: bins x columns.
-    first, count
-        Where the columns of each shape begin and how many there are (0 for the constant).
-    family
-        Index into `FAMILIES`.
-    scale
-        Projection on the last column times this = coefficient of the shape's last term.
-    lead, mix
-        Of the last but one term: its scale, and the share of the last coefficient to take off.
-    onset
-        Where the last term begins, 0 to 1.
-    shape
-        The time constant or the number of cycles, where a family has one.
-    prior
-        Log prior: families are equal, the members of a family share.
-    design, triangle
-        Of each shape: its terms less what they share with the constant (bins x terms), and the triangle
-        that turns projections into coefficients.
-
-    Examples
-    --------
-    >>> bank(24).columns.shape[0]
-    24
-    """
-
-    time: Array
-    columns: Array
-    first: NDArray[np.int64]
-    count: NDArray[np.int64]
-    family: NDArray[np.int64]
-    scale: Array
-    lead: Array
-    mix: Array
-    onset: Array
-    shape: Array
-    prior: Array
-    design: tuple[Array, ...]
-    triangle: tuple[Array, ...]
-
-
-def _terms(u: Array) -> Iterator[tuple[str, list[Array], float, float]]:
-    """Give every member of every family: name, terms beside the constant, onset, shape."""
-    bins = len(u)
-    fine = np.linspace(0.06, 0.96, 24 if bins >= 48 else 16)
-    coarse = np.linspace(0.08, 0.92, 13)
-    taus = np.geomspace(0.012, 2.5, 36)
-    fast = taus[taus < 0.34][::2]
-
-    def step(c: float) -> Array:
-        return (u > c).astype(float)
-
-    def hinge(c: float) -> Array:
-        return np.maximum(u - c, 0)
-
-    yield "constant", [], 0, 0
-    yield "linear", [u], 0, 0
-    # A step falls between two bins: a coarser grid would leave its edge as an outlier.
-    for c in np.arange(3, bins - 2) / bins:
-        yield "step", [step(c)], c, 0
-        yield "step_linear", [step(c), u], 0, c
-        yield "step_hinge", [step(c), hinge(c)], c, 0
-    for c in fine:
-        yield "ramp_end", [np.minimum(u, c)], c, 0
-        yield "two_slopes", [np.minimum(u, c), hinge(c)], c, 0
-    for index, c in enumerate(coarse):
-        for d in coarse[index + 1 :]:
-            yield "two_steps", [step(c), step(d)], d, c
-            yield "two_steps_linear", [step(c), step(d), u], 0, c
-    edges = np.arange(3, bins - 2, max(1, bins // 32)) / bins
-    for index, c in enumerate(edges):
-        for d in edges[index + 1 :]:
-            yield "pulse", [step(c) - step(d)], d, c
-    for tau in taus:
-        yield "saturating", [np.exp(-u / tau)], 0, tau
-    for tau in taus[::3]:
-        for slower in taus[1::3]:
-            if slower > 2.5 * tau:
-                yield "two_saturating", [np.exp(-u / tau), np.exp(-u / slower)], 0, slower
-    for tau in fast:
-        yield "saturating_linear", [np.exp(-u / tau), u], 0, tau
-        for c in coarse:
-            yield "saturating_step", [np.exp(-u / tau), step(c)], c, tau
-            yield "saturating_hinge", [np.exp(-u / tau), hinge(c)], c, tau
-    for c in np.geomspace(0.004, 1.0, 12):
-        yield "log", [np.log1p(u / c)], 0, c
-    for cycles in np.geomspace(0.25, _MOST_CYCLES, 12):
-        yield "half_wave", [np.sin(2 * np.pi * cycles * u), np.cos(2 * np.pi * cycles * u)], 0, cycles
-
-
-def whiten(rows: Array, rho: float) -> Array:
-    """Take a first-order autocorrelation out of rows.
-
-    Parameters
-    ----------
-    rows
-        Values, rows x bins.
-    rho
-        Autocorrelation from bin to bin.
-
-    Returns
-    -------
-    numpy.ndarray
-        Rows of the same shape, whose residuals are independent if `rho` is right.
-
-    Examples
-    --------
-    >>> whiten(np.array([[1.0, 2.0, 3.0]]), 0.0).tolist()
-    [[1.0, 2.0, 3.0]]
-    """
-    white = rows.astype(float)
-    white[:, 1:] -= rho * rows[:, :-1]
-    white[:, 0] *= np.sqrt(1 - rho**2)
-    return white
-
-
-@lru_cache(maxsize=48)
-def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
-    """Make the bases of all shapes for a width; made once, then kept.
-
-    Parameters
-    ----------
-    bins
-        Bins of a life.
-    rho
-        Autocorrelation of the residuals from bin to bin; the bases are whitened by it.
-    sparse
-        Only the few shapes that the choice of an autocorrelation needs.
-
-    Returns
-    -------
-    Bank
-        All shapes.
-
-    Examples
-    --------
-    >>> bool(np.allclose(bank(24).columns.sum(axis=0), 0))
-    True
-    """
-    u = (np.arange(bins) + 0.5) / bins
-    constant = whiten(np.ones((1, bins)), rho)[0]
-    length = np.sqrt((constant**2).sum())
-    constant /= length
-    members: list[tuple[str, float, float, Array, Array, Array]] = []
-    seen: dict[str, int] = {}
-    for name, terms, begins, value in _terms(u):
-        seen[name] = seen.get(name, -1) + 1
-        if sparse and seen[name] % _SPARSE.get(name, 1):
-            continue
-        design = np.array(terms).reshape(len(terms), bins)
-        white = whiten(design, rho).T
-        q, r = np.linalg.qr(white - np.outer(constant, constant @ white))
-        # On few bins two terms can be the same: such a member says nothing new.
-        if len(terms) and np.abs(np.diag(r)).min() < _SAME * np.abs(np.diag(r)).max():
-            continue
-        members.append((name, begins, value, design.T - constant @ white / length, q, r))
-    count = np.array([member[5].shape[0] for member in members])
-    codes = np.array([_CODE[member[0]] for member in members])
-    last = [member[5] for member in members]
-    return Bank(
-        time=u,
-        columns=np.concatenate([member[4] for member in members], axis=1),
-        first=np.cumsum(count) - count,
-        count=count,
-        family=codes,
-        scale=np.array([1 / r[-1, -1] if len(r) else 0.0 for r in last]),
-        lead=np.array([1 / r[-2, -2] if len(r) > 1 else 0.0 for r in last]),
-        mix=np.array([r[-2, -1] if len(r) > 1 else 0.0 for r in last]),
-        onset=np.array([member[1] for member in members], dtype=float),
-        shape=np.array([member[2] for member in members], dtype=float),
-        prior=np.array([RICHER.get(member[0], 0.0) for member in members]) - np.log(np.bincount(codes)[codes]),
-        design=tuple(member[3] for member in members),
-        triangle=tuple(last),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,21 +146,21 @@ def compete(
     )
     meter = np.sqrt((NOISE_SHARE * np.abs(level)) ** 2 + (0 if grain is None else grain**2 / 12) + 1.0)
     rho, cost = _choose_rho(values, meter, given[3])
-    found: Fit | None = None
+    parts: list[tuple[NDArray[np.int64], Fit]] = []
     for choice in np.unique(rho):
         mine = np.flatnonzero(rho == choice)
         for low in range(0, len(mine), _CHUNK_ROWS):
             cut = mine[low : low + _CHUNK_ROWS]
             part = _compete(values[cut], float(choice), cost[cut], meter[cut], *(column[cut] for column in given))
-            if found is None:
-                parts = {name: getattr(part, name) for name in Fit.__dataclass_fields__}
-                blank: dict[str, Any] = {
-                    name: np.zeros((rows, *array.shape[1:]), array.dtype) for name, array in parts.items()
-                }
-                found = Fit(**blank)
-            for name in Fit.__dataclass_fields__:
-                getattr(found, name)[cut] = getattr(part, name)
-    return found if found is not None else _compete(values, 0.0, cost, meter, *given)
+            parts.append((cut, part))
+    if not parts:
+        return _compete(values, 0.0, cost, meter, *given)
+    order = np.argsort(np.concatenate([cut for cut, _ in parts]))
+    return Fit(
+        **{
+            name: np.concatenate([getattr(part, name) for _, part in parts])[order] for name in Fit.__dataclass_fields__
+        },
+    )
 
 
 def _project(values: Array, shapes: Bank, rho: float) -> tuple[Array, Array, Array]:
@@ -467,7 +230,7 @@ def _compete(
     families = np.zeros((len(values), len(FAMILIES)))
     for code in range(len(FAMILIES)):
         families[:, code] = weight[:, shapes.family == code].sum(axis=1)
-    line = abs(shapes.scale[_CODE["linear"]]) if shapes.family[1] == _CODE["linear"] else 0.0
+    line = abs(shapes.scale[CODE["linear"]]) if shapes.family[1] == CODE["linear"] else 0.0
     detectable = (np.sqrt(6 + np.log(effective)) + 1.2816) * innovation * line
     material = np.minimum(MATERIAL_SHARE * np.abs(level), np.maximum(headroom, 0) / MATERIAL_WINDOWS)
     return Fit(
@@ -490,7 +253,7 @@ def _compete(
 
 def _possible(shapes: Bank, day_cycles: Array) -> NDArray[np.bool_]:
     """Half a wave is a rival only where a day is its period: nothing else in service life is."""
-    half = shapes.family == _CODE["half_wave"]
+    half = shapes.family == CODE["half_wave"]
     # A quarter more or less than a day: the grid of periods is that coarse.
     near = np.abs(np.log(np.maximum(day_cycles[:, None], 1e-9) / np.maximum(shapes.shape, 1e-9))) < 0.12
     possible: NDArray[np.bool_] = ~half | near
@@ -524,7 +287,7 @@ def _kinds(
     kind = np.zeros(coefficient.shape, dtype=np.int8)
 
     def members(*names: str) -> NDArray[np.int64]:
-        return np.flatnonzero(np.isin(shapes.family, [_CODE[name] for name in names]))
+        return np.flatnonzero(np.isin(shapes.family, [CODE[name] for name in names]))
 
     grows = members(*GROWTH_FAMILIES)
     slope = coefficient[:, grows]
@@ -554,7 +317,7 @@ def _kinds(
     kind[:, logs] = np.where(next_window > material, UNRESOLVED, BOUNDED)
 
     ends = members("ramp_end", "step", "two_steps", "saturating_step")
-    is_ramp = shapes.family[ends] == _CODE["ramp_end"]
+    is_ramp = shapes.family[ends] == CODE["ramp_end"]
     jump = coefficient[:, ends] * np.where(is_ramp, shapes.onset[ends], 1)
     fresh = shapes.onset[ends] > np.where(is_ramp, 0.85, 0.9)
     kind[:, ends] = np.where(fresh & (jump > material), UNRESOLVED, BOUNDED)
@@ -592,7 +355,7 @@ def _tail(
     white[0] -= white[1] * (white[0] @ white[1]) / (white[1] @ white[1])
     rest_error = innovation / np.sqrt((white[0] ** 2).sum())
     last = max(2, len(shapes.time) // 8)
-    wave = shapes.family[best] == _CODE["half_wave"]
+    wave = shapes.family[best] == CODE["half_wave"]
     curve = np.where(wave, 0, (fitted[:, -1] - fitted[:, -1 - last]) / (shapes.time[-1] - shapes.time[-1 - last]))
     use = share > 0.5
     return (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit.analysis import models, persistence, season, shapes
+from rmtoolkit.analysis import bank, models, persistence, season, shapes
 from rmtoolkit.analysis.envelope import Envelope, envelopes
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME
 
@@ -163,8 +163,8 @@ def _read_width(
         return pl.Series(whole, nan_to_null=True)
 
     family = np.full(len(rows), "none", dtype=object)
-    family[place] = [models.FAMILIES[code] for code in fit.family]
-    growing_part = np.isin(models.FAMILIES, models.GROWTH_FAMILIES)
+    family[place] = [bank.FAMILIES[code] for code in fit.family]
+    growing_part = np.isin(bank.FAMILIES, bank.GROWTH_FAMILIES)
     low_rise = _rise(envelope.low)[place]
     mean_rise = _rise(envelope.mean)[place]
     table = rows.drop("limit_bytes", "quantum_bytes").with_columns(
@@ -254,7 +254,7 @@ def _names(
     """The likeliest family among the allowed ones."""
     names = np.full(len(family), "none", dtype=object)
     masked = np.where(allowed, families, -1)
-    names[place] = [models.FAMILIES[code] for code in masked.argmax(axis=1)] if len(place) else []
+    names[place] = [bank.FAMILIES[code] for code in masked.argmax(axis=1)] if len(place) else []
     return names
 
 

@@ -120,7 +120,7 @@ def columns(judgement: Judgement, by: str) -> pl.DataFrame:
     >>> columns(found, "instance").columns[:5]
     ['cluster', 'namespace', 'workload', 'pod', 'container']
     """
-    from rmtoolkit.analysis.verdict import VERDICTS  # noqa: PLC0415 - analysis is imported by whoever has a judgement
+    from rmtoolkit.analysis.columns import VERDICTS  # noqa: PLC0415 - analysis is imported by whoever has a judgement
 
     if by == "workload":
         return judgement.verdicts.select(*VERDICTS)

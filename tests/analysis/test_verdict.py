@@ -11,7 +11,8 @@ import pytest
 
 from rmtoolkit.analysis.checklist import CHECKLIST
 from rmtoolkit.analysis.forecast import FORECAST
-from rmtoolkit.analysis.verdict import SUREST, classify, fits, judge
+from rmtoolkit.analysis.rows import SUREST
+from rmtoolkit.analysis.verdict import classify, fits, judge
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.recording import Recording
 from tests.analysis.curves import BEGIN, GI, MI, ar1, footprint, hours, record, saturate, saw, small_noise, together

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from rmtoolkit.analysis.checklist import QUESTIONS
-from rmtoolkit.analysis.verdict import _FOR_VIEWS, VERDICTS, Judgement
+from rmtoolkit.analysis.columns import FOR_VIEWS, VERDICTS
+from rmtoolkit.analysis.verdict import Judgement
 from rmtoolkit.recording import Recording, Report, concat
 from rmtoolkit.schema import TIME
 from rmtoolkit.validation import FINDINGS
@@ -21,7 +22,7 @@ START = END - dt.timedelta(days=7)
 HOSTILE = '"><script>alert(1)</script>\x1b[31m<!--'
 
 
-SCHEMA = VERDICTS | _FOR_VIEWS
+SCHEMA = VERDICTS | FOR_VIEWS
 
 
 def times(minutes: int = 10) -> list[dt.datetime]:

@@ -1,4 +1,4 @@
-"""One life's opinion: the signal that speaks, and the layer that explains it."""
+"""One life: the signal that speaks, and the layer that explains it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import polars as pl
 import pytest
 
 from rmtoolkit.analysis.lives import split
-from rmtoolkit.analysis.opinion import Opinion, form
+from rmtoolkit.analysis.one_life import form
 from rmtoolkit.analysis.signals import read
 from tests.analysis.curves import MI, hours, record, saturate, saw, small_noise
 
 if TYPE_CHECKING:
+    from rmtoolkit.analysis.opinion import Opinion
     from rmtoolkit.recording import Recording
 
 T = hours(24, 60)

@@ -1,0 +1,185 @@
+"""The layers of memory between the signals of one life: which of them grows, which of them is large."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rmtoolkit.analysis.models import MATERIAL_SHARE
+from rmtoolkit.analysis.naming import spikes_early
+
+if TYPE_CHECKING:
+    from rmtoolkit.analysis.opinion import Opinion
+
+#: Bytes at the end of a life, and growth since its early part.
+Layer = tuple[float, float]
+Layers = dict[str, Layer]
+
+#: A layer names the pattern when it is at least this share of the footprint at the window's end.
+_NAMING_SHARE: Final = 0.25
+
+
+def layers_of(opinion: Opinion) -> Layers:
+    """Tell apart what lies between the signals of a life.
+
+    Parameters
+    ----------
+    opinion
+        The life.
+
+    Returns
+    -------
+    dict of str to (float, float)
+        Bytes at the end, and growth since the early part, of each layer that was measured: `slack` (gaps between
+        live blocks), `kept` (freed pages that the allocator keeps), `outside` (of the allocator), `cache`, `shmem`.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.opinion import Opinion
+    >>> heap, rss = {"end_level": 5.0, "early_level": 5.0}, {"end_level": 9.0, "early_level": 6.0}
+    >>> layers_of(Opinion({}, {"active_bytes": rss, "allocated_bytes": heap}, "allocated_bytes"))["slack"]
+    (4.0, 3.0)
+    """
+
+    def between(upper: str, lower: str) -> Layer | None:
+        high, low = opinion.readings.get(upper), opinion.readings.get(lower)
+        if high is None or low is None:
+            return None
+        end = high["end_level"] - low["end_level"]
+        return end, end - (high["early_level"] - low["early_level"])
+
+    anonymous = "anon_bytes" if "anon_bytes" in opinion.readings else "rss_bytes"
+    found = {
+        "slack": between("active_bytes", "allocated_bytes"),
+        "kept": between("resident_bytes", "active_bytes") or between("resident_bytes", "allocated_bytes"),
+        "outside": between(anonymous, "resident_bytes"),
+        "cache": between("working_set_bytes", "anon_bytes"),
+    }
+    if "free_bytes" in opinion.readings:
+        free = opinion.readings["free_bytes"]
+        kept = (free["end_level"], free["end_level"] - free["early_level"])
+        found["kept"] = kept
+        if "allocated_bytes" in opinion.readings and anonymous in opinion.readings:
+            above = between(anonymous, "allocated_bytes")
+            if above is not None:
+                found["outside"] = (above[0] - kept[0], above[1] - kept[1])
+    if found["kept"] is None and "allocated_bytes" in opinion.readings:
+        heap, above = opinion.readings["allocated_bytes"], between(anonymous, "allocated_bytes")
+        # The heap was once this much larger, and the pages are still there: the allocator keeps them.
+        if above is not None and heap["early_peak"] - heap["settled"] >= 0.5 * above[0]:
+            found["kept"] = above
+    if found["kept"] is None and found["outside"] is None and "allocated_bytes" in opinion.readings:
+        # Nothing says where the pages above the live heap are: the allocator is the likeliest place.
+        found["kept"] = between(anonymous, "allocated_bytes") or between("footprint_bytes", "allocated_bytes")
+        opinion.notes["kept_known"] = False
+    cache = found["cache"]
+    if cache is not None and "shmem_bytes" in opinion.readings:
+        reading = opinion.readings["shmem_bytes"]
+        shared = (reading["end_level"], reading["end_level"] - reading["early_level"])
+        found["shmem"] = shared
+        found["cache"] = (cache[0] - shared[0], cache[1] - shared[1])
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> None:
+    """Name, in place, the layer that grows where the judged signal is bounded but the footprint is not.
+
+    Parameters
+    ----------
+    opinion
+        The life.
+    layers
+        As `layers_of` tells them apart.
+    footprint
+        Bytes at the end.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.opinion import Opinion
+    >>> rising = {"growing": 1.0, "unresolved": 0.0}
+    >>> found = Opinion({}, {"footprint_bytes": rising}, "allocated_bytes", bounded=1.0, unresolved=0.0)
+    >>> name_growing_layer(found, {"kept": (50.0, 40.0)}, 100.0)
+    >>> found.pattern
+    'retention'
+    """
+    whole = opinion.readings.get("footprint_bytes")
+    upper = next((name for name in ("anon_bytes", "rss_bytes") if name in opinion.readings), None)
+    candidates = [whole, opinion.readings.get(upper) if upper else None]
+    grows = max((row["growing"] + row["unresolved"] for row in candidates if row is not None), default=0.0)
+    threads = opinion.readings.get("threads")
+    threads_grow = (
+        threads is not None and threads["growing"] + threads["unresolved"] > 0.5 and threads["mean_rise"] >= 3
+    )
+    opinion.notes["threads_grow"] = threads_grow
+    if opinion.bounded < 0.5 or grows < 0.5:
+        return
+    if not layers:
+        return
+    name, (_, growth) = max(layers.items(), key=lambda item: item[1][1])
+    if growth < MATERIAL_SHARE * footprint:
+        return
+    opinion.notes["growing_layer"] = name
+    if name == "kept":
+        opinion.pattern, opinion.cause = "retention", "allocator"
+    elif name == "slack":
+        opinion.pattern, opinion.cause = "fragmentation", "allocator"
+    elif name == "cache":
+        opinion.pattern, opinion.cause = "page_cache", "page_cache"
+    elif threads_grow:
+        opinion.pattern, opinion.cause = "thread_growth", "thread_stacks"
+        opinion.growing, opinion.bounded = max(opinion.growing, threads["growing"] if threads else 0.0), 0.0
+        opinion.unresolved = 1 - opinion.growing
+    else:
+        opinion.pattern, opinion.cause = "unexplained_growth", "outside_allocator"
+        opinion.unresolved, opinion.bounded, opinion.growing = 0.9, 0.1, 0.0
+
+
+def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> None:
+    """Name, in place, the layers that are much of the footprint at the end; first where they are most of it.
+
+    Parameters
+    ----------
+    opinion
+        The life, with the name of its shape.
+    layers
+        As `layers_of` tells them apart.
+    footprint
+        Bytes at the end.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.opinion import Opinion
+    >>> found = Opinion({}, {}, "anon_bytes", bounded=1.0, unresolved=0.0, pattern="plateau")
+    >>> name_large_layers(found, {"cache": (60.0, 0.0)}, 100.0)
+    >>> found.pattern
+    'page_cache'
+    """
+    if footprint <= 0:
+        return
+    shares = {name: end / footprint for name, (end, _) in layers.items()}
+    opinion.notes["shares"] = shares
+    kept = shares.get("kept", 0.0) if opinion.notes.get("kept_known", True) else 0.0
+    if kept >= _NAMING_SHARE and opinion.pattern != "retention":
+        previous = opinion.pattern
+        if opinion.pattern in ("plateau", "startup_spike", "burst", "warm_up", "step", "sawtooth", "periodic"):
+            opinion.pattern, opinion.cause = "retention", "allocator"
+            if previous != "plateau":
+                opinion.also.append(previous)
+        else:
+            opinion.also.append("retention")
+    if shares.get("slack", 0.0) >= _NAMING_SHARE and opinion.pattern in ("plateau", "warm_up", "step", "startup_spike"):
+        if opinion.pattern != "plateau":
+            opinion.also.append(opinion.pattern)
+        # Gaps that the startup left are pages it keeps; gaps that come while running are fragmentation.
+        heap = opinion.readings.get("allocated_bytes")
+        name = "retention" if heap is not None and spikes_early(heap) else "fragmentation"
+        opinion.pattern, opinion.cause = name, "allocator"
+        opinion.notes["kept_as_gaps"] = name == "retention"
+    cache = shares.get("cache", 0.0)
+    if cache >= 0.5 and opinion.pattern in ("plateau", "warm_up", "step", "burst", "at_limit", "periodic", "sawtooth"):
+        if opinion.pattern not in ("plateau", "at_limit"):
+            opinion.also.append(opinion.pattern)
+        opinion.pattern, opinion.cause = "page_cache", "page_cache"
+    elif cache >= _NAMING_SHARE:
+        opinion.also.append("page_cache")
+    if opinion.notes.get("threads_grow") and opinion.pattern != "thread_growth":
+        opinion.also.append("thread_growth")

@@ -1,0 +1,86 @@
+"""Name the pattern and the cause of a workload, from its verdict and the life that stands for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from rmtoolkit.analysis.opinion import Opinion
+    from rmtoolkit.analysis.pooling import Pool
+
+#: A release that moves the level by this share is a step.
+_MOVED_SHARE: Final = 0.08
+_GROWS_WITH: Final = {
+    "saturating_linear": "warm_up",
+    "saturating_hinge": "warm_up",
+    "step_linear": "step",
+    "step_hinge": "step",
+    "two_steps_linear": "step",
+}
+
+
+def name_pattern(pool: Pool, verdict: str) -> tuple[str, list[str], str | None]:
+    """Name what explains most of the memory at the end of the window.
+
+    Parameters
+    ----------
+    pool
+        The lives of the workload.
+    verdict
+        ``leak``, ``not_leak`` or ``inconclusive``.
+
+    Returns
+    -------
+    tuple of (str, list of str, str or None)
+        The pattern, the other patterns that were seen, and the cause where it is known.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.pooling import Pool
+    >>> name_pattern(Pool([], 0.0, 0.0, 1.0, None), "inconclusive")
+    ('insufficient_data', [], None)
+    """
+    main = pool.main
+    if main is None or main.signal is None:
+        return "insufficient_data", [], None
+    also = list(main.also)
+    row = main.readings[main.signal]
+    if verdict == "leak":
+        if main.notes.get("threads_grow") and (main.pattern == "thread_growth" or _threads_explain(main)):
+            return "thread_growth", [name for name in also if name != "thread_growth"], "thread_stacks"
+        if row["teeth"] >= 4:
+            also.append("sawtooth")
+        elif row["family"] in _GROWS_WITH:
+            also.append(_GROWS_WITH[row["family"]])
+        if row["periodic"] > 0:
+            also.append("periodic")
+        if main.notes.get("startup"):
+            also.append("startup_spike")
+        cause = "heap" if main.signal == "allocated_bytes" else None
+        skipped = ("leak", "plateau", "thread_growth", "unexplained_growth")
+        return "leak", [name for name in dict.fromkeys(also) if name not in skipped], cause
+    pattern, cause = main.pattern, main.cause
+    if verdict == "inconclusive" and pattern not in ("at_limit", "insufficient_data"):
+        if pattern != "unexplained_growth":
+            also.insert(0, pattern)
+        pattern = "unexplained_growth"
+    if verdict == "not_leak" and pattern == "unexplained_growth":
+        pattern = "plateau"
+    moved = pool.moved_bytes
+    if verdict == "not_leak" and moved is not None and abs(moved) > _MOVED_SHARE * row["settled"]:
+        if pattern == "plateau":
+            pattern, cause = "step", "release"
+        else:
+            also.append("step")
+    if verdict == "not_leak" and main.notes.get("startup") and pattern != "startup_spike":
+        also.append("startup_spike")
+    return pattern, [name for name in dict.fromkeys(also) if name != pattern], cause
+
+
+def _threads_explain(main: Opinion) -> bool:
+    """Whether the growth lies outside the live heap, where stacks are."""
+    heap = main.readings.get("allocated_bytes")
+    whole = main.readings.get("anon_bytes") or main.readings.get("rss_bytes") or main.readings.get("footprint_bytes")
+    if heap is None or whole is None:
+        return True
+    return bool(heap["mean_rise"] < 0.5 * whole["mean_rise"])

@@ -1,0 +1,97 @@
+"""The reason of a verdict: one sentence that says what was seen, and where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rmtoolkit.text import SIGNAL_WORDS, hours, rate
+
+if TYPE_CHECKING:
+    from rmtoolkit.analysis.situation import Situation
+
+
+def reason(situation: Situation) -> str:
+    """Say why, in one sentence.
+
+    Parameters
+    ----------
+    situation
+        What is known.
+
+    Returns
+    -------
+    str
+        What the judged signal does, in how many lives or pods, and what was held against it.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.verdict import judge
+    >>> import polars as pl
+    >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})).verdicts["reason"].item()
+    'The RSS is flat over 1.6 h; growth above 25 Mi/day would have shown.'
+    """
+    row, main, pool = situation.row, situation.main, situation.pool
+    if main is None or main.signal is None:
+        if kills := int(pool.notes.get("kills", 0)):
+            longest = max((opinion.duration_seconds for opinion in pool.opinions), default=0.0)
+            return f"{kills} lives ended in an OOM kill, the longest after {hours(longest / 3600)}."
+        return "At least 24 samples of one life are needed to see a trend."
+    signal = SIGNAL_WORDS.get(main.signal, main.signal)
+    span = hours(main.duration_seconds / 3600)
+    floor = rate(row["detection_floor_bytes_per_day"], digits=2)
+    if row["verdict"] == "leak":
+        return _why_leak(situation, signal, span)
+    if row["verdict"] == "inconclusive":
+        return _why_open(situation, signal, span)
+    if row["pattern"] in ("retention", "fragmentation", "page_cache") and main.notes.get("growing_layer"):
+        return f"The {signal} is flat over {span} while the memory around it grows by itself."
+    lives = int(pool.notes.get("lives_judged", 1))
+    where = f"over {span}" if lives <= 1 else f"in {lives} lives, the last over {span}"
+    if situation.judged > 1:
+        where = f"on {situation.judged} pods over {span}"
+    verb = "has a flat floor" if row["pattern"] in ("sawtooth", "periodic", "burst") else "is flat"
+    if row["pattern"] in ("warm_up", "startup_spike", "step"):
+        verb = "levels off"
+    return f"The {signal} {verb} {where}; growth above {floor} would have shown."
+
+
+def _why_leak(situation: Situation, signal: str, span: str) -> str:
+    row, main, pool = situation.row, situation.main, situation.pool
+    rising, lives = int(pool.notes.get("lives_rising", 1)), int(pool.notes.get("lives_judged", 1))
+    parts = []
+    if row["cause"] == "thread_stacks" and main is not None:
+        threads = main.readings["threads"]
+        first, last = threads["first_level"], threads["end_level"]
+        parts.append(f"The threads rise from {first:.0f} to {last:.0f} and the memory with them")
+    elif "sawtooth" in row["also"]:
+        parts.append(f"The floor of the {signal} rises after every fall over {span}")
+    elif pool.masked:
+        parts.append(f"The {signal} grows at the same rate in {rising} of {lives} lives")
+    else:
+        parts.append(f"The {signal} grows at a steady rate over {span}")
+    if situation.judged > 1:
+        parts.append(f"on {situation.growing} of {situation.judged} pods")
+    text = " ".join(parts)
+    kills = int(pool.notes.get("kills", 0))
+    if kills:
+        text += f", and {kills} {'life' if kills == 1 else 'lives'} ended in an OOM kill"
+    return text + "."
+
+
+def _why_open(situation: Situation, signal: str, span: str) -> str:
+    row, main = situation.row, situation.main
+    if main is None:
+        return ""
+    if row["pattern"] == "at_limit":
+        return f"The {signal} holds within 5 % of the limit over {span}; what it would need is hidden."
+    if main.notes.get("restarts_unknown"):
+        return f"The {signal} falls to its first level several times and the source reports no restarts."
+    if main.notes.get("growing_layer") == "shmem":
+        return f"Over {span} the {signal} is flat, and what grows counts against the limit and cannot be reclaimed."
+    if row["cause"] == "outside_allocator":
+        where = "outside the allocator: mappings, C code or stacks"
+        return f"Over {span} the live heap is flat, and the growth lies {where}."
+    lives = int(situation.pool.notes.get("lives_judged", 1))
+    counted = "one life" if lives <= 1 else f"{lives} lives"
+    gauge = "" if main.signal == "allocated_bytes" else ", no live-heap gauge"
+    return f"{span} of data, {counted}{gauge}: the {signal} rises, but not long or steadily enough to tell."

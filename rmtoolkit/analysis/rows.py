@@ -1,0 +1,182 @@
+"""Build the row of a verdict: for a workload, or for one instance of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from rmtoolkit.analysis import evidence, forecast
+from rmtoolkit.analysis.columns import WORKLOAD
+from rmtoolkit.analysis.doubts import going_on
+from rmtoolkit.analysis.headline import headline
+from rmtoolkit.analysis.next_step import next_step
+from rmtoolkit.analysis.pattern import name_pattern
+from rmtoolkit.analysis.reason import reason
+from rmtoolkit.analysis.situation import Situation
+
+if TYPE_CHECKING:
+    from rmtoolkit.analysis.facts import Facts
+    from rmtoolkit.analysis.pooling import Pool
+
+#: Growth at least this probable is called a leak ...
+LEAK_FROM: Final = 0.75
+#: ... and an end of growth at least this probable is called none. Between them lies `inconclusive`.
+CLEAN_FROM: Final = 0.6
+#: How much of what cannot be told apart counts as a leak in the probability.
+_UNRESOLVED_LEAKS: Final = 0.35
+#: No evidence of a level can make a verdict surer than this: one curve can suggest, never prove.
+SUREST: Final = {1: 0.9, 2: 0.93, 3: 0.95, 4: 0.98, 5: 0.995}
+
+
+def verdict_row(
+    pool: Pool,
+    facts: Facts,
+    containers: list[int],
+    *,
+    growing: int,
+    judged: int,
+) -> tuple[dict[str, Any], pl.DataFrame]:
+    """Build one row of verdicts, and the forecast that belongs to it.
+
+    Parameters
+    ----------
+    pool
+        What the lives of these containers say together.
+    facts
+        Look-ups about the containers.
+    containers
+        Those of the workload, or one of them.
+    growing, judged
+        Instances that grow, and instances that could be judged.
+
+    Returns
+    -------
+    tuple of (dict, polars.DataFrame)
+        The columns of `columns.VERDICTS` and `columns.FOR_VIEWS`, and rows in the schema `forecast.FORECAST`.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.verdict import judge
+    >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})).verdicts["pattern"].item()
+    'plateau'
+    """
+    main = pool.main
+    shown = main.life["container_id"] if main is not None and main.life else containers[0]
+    about = facts.about[shown]
+    level = _evidence_level(pool, facts, containers)
+    verdict = "leak" if pool.growing >= LEAK_FROM else "not_leak" if pool.bounded >= CLEAN_FROM else "inconclusive"
+    pattern, also, cause = name_pattern(pool, verdict)
+    surest = SUREST[level]
+    probability = min(max(pool.growing + _UNRESOLVED_LEAKS * pool.unresolved, 1 - surest), surest)
+    limit = main.life["limit_bytes"] if main is not None and main.life else about["limit_bytes"]
+    growth = forecast.growth_against_limit(main) if main is not None else None
+    if main is not None and main.life:
+        growth = forecast.from_now(growth, main, facts.opinions[shown][-1])
+    goes_on = _goes_on(pool, verdict)
+    outlook = forecast.Outlook("unknown", None, None, None, None)
+    path = pl.DataFrame(schema=forecast.FORECAST)
+    if main is not None and main.life:
+        outlook = forecast.look_ahead(
+            main,
+            growth,
+            growing=goes_on,
+            open_end=verdict == "inconclusive" and pool.bounded < CLEAN_FROM,
+            limit_bytes=limit,
+            limit_known=about["limit_known"],
+            kills=sum(facts.kills.get(container, 0) for container in containers),
+            watched_hours=sum(facts.lives[c]["hours"] for c in containers if c in facts.lives),
+        )
+        path = forecast.paths(shown, main, growth, outlook, growing=goes_on)
+    reading = main.readings.get(main.signal or "") if main is not None else None
+    samples = sum(facts.counts[c][0] or 0 for c in containers if c in facts.counts)
+    expected = sum(facts.counts[c][1] or facts.counts[c][0] or 0 for c in containers if c in facts.counts)
+    row: dict[str, Any] = {
+        **{name: about[name] for name in WORKLOAD},
+        "pods": len({facts.about[container]["pod"] or container for container in containers}),
+        "verdict": verdict,
+        "leak_probability": probability,
+        "pattern": pattern,
+        "also": also,
+        "cause": cause,
+        "signal": main.signal if main is not None else None,
+        "evidence_level": level,
+        **_growth_columns(pool, reading),
+        "limit_outlook": outlook.outlook,
+        "hours_to_limit": outlook.hours,
+        "hours_to_limit_low": outlook.low,
+        "hours_to_limit_high": outlook.high,
+        "oom_probability_7d": outlook.oom_probability,
+        "startup_peak_bytes": facts.maximum(containers, "startup_peak_bytes"),
+        "settled_bytes": main.life.get("settled_bytes") if main is not None else None,
+        "peak_bytes": facts.maximum(containers, "peak_bytes"),
+        "limit_bytes": limit,
+        "coverage": samples / expected if expected else None,
+        "container_id": shown,
+        "workload_inferred": about["workload_inferred"],
+        "limit_known": about["limit_known"],
+    }
+    situation = Situation(row, pool, growing, judged, facts.findings.filter(pl.col("container_id") == shown))
+    row["evidence"] = evidence.rows(situation)
+    row["headline"] = headline(situation)
+    row["reason"] = reason(situation)
+    row["explanation"] = f"{row['headline']} {row['reason']}"
+    row["next_step"] = next_step(situation)
+    return row, path
+
+
+def _growth_columns(pool: Pool, reading: dict[str, Any] | None) -> dict[str, float | None]:
+    names = (
+        "growth_bytes_per_day",
+        "growth_low_bytes_per_day",
+        "growth_high_bytes_per_day",
+        "detection_floor_bytes_per_day",
+    )
+    if reading is None or reading["growth_per_day"] is None:
+        return dict.fromkeys(names)
+    growth, error = reading["growth_per_day"], reading["growth_error_per_day"]
+    if pool.masked:
+        slopes = [
+            opinion.readings[opinion.signal]["growth_per_day"]
+            for opinion in pool.opinions
+            if opinion.signal is not None and opinion.growing + opinion.unresolved > 0.5
+        ]
+        growth = sorted(slopes)[len(slopes) // 2] if slopes else growth
+    return dict(
+        zip(
+            names,
+            (
+                growth,
+                growth - forecast.QUANTILE * error,
+                growth + forecast.QUANTILE * error,
+                reading["floor_per_day"],
+            ),
+            strict=True,
+        ),
+    )
+
+
+def _goes_on(pool: Pool, verdict: str) -> float:
+    """Probability that the memory that counts against the limit keeps growing, leak or not."""
+    main = pool.main
+    if verdict == "leak" or main is None:
+        return pool.growing
+    if "growing_layer" not in main.notes:
+        return pool.growing + _UNRESOLVED_LEAKS * pool.unresolved
+    if main.notes["growing_layer"] == "cache":
+        return 0.0
+    name = "shmem_bytes" if main.notes["growing_layer"] == "shmem" else "anon_bytes"
+    row = main.readings.get(name) or main.readings.get("rss_bytes") or main.readings["footprint_bytes"]
+    return going_on(row)
+
+
+def _evidence_level(pool: Pool, facts: Facts, containers: list[int]) -> int:
+    main = pool.main
+    if main is None:
+        return 1
+    if main.signal == "allocated_bytes":
+        return 4
+    if "work_total" in main.readings or "load" in main.readings or len(containers) > 1:
+        return 3
+    known = main.life.get("limit_bytes") is not None or any(container in facts.with_events for container in containers)
+    return 2 if known or "restarts" in facts.recording.report.found else 1
