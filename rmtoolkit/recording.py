@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import html
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 from rmtoolkit import normalise as _normalise
-from rmtoolkit import storage, tables
+from rmtoolkit import overview, storage, tables
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError
 from rmtoolkit.provenance import Report
 from rmtoolkit.schema import CONTAINERS, EVENTS, FOOTPRINTS, IDENTITY, SAMPLES, SIGNALS, empty
@@ -349,28 +348,7 @@ class Recording:
 
     def _repr_html_(self) -> str:
         """Show at a glance what is inside, how complete it is and what was left out."""
-        rows = self.containers.join(self.completeness(), on="container_id", how="left", maintain_order="left")
-        signals = ", ".join(
-            name.removesuffix("_bytes").replace("_", " ") for name in SIGNALS if self.samples[name].count()
-        )
-        kinds = ", ".join(
-            f"{count} {kind.replace('_', ' ')}"
-            for kind, count in self.events["kind"].value_counts(sort=True).iter_rows()
-        )
-        shown = rows.head(_SHOWN_CONTAINERS)
-        body = "".join(_container_row(row) for row in shown.iter_rows(named=True))
-        more = rows.height - shown.height
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.report.notes())
-        return (
-            '<div class="rm-recording" style="font:14px/1.45 system-ui,sans-serif">'
-            f"<p><b>{html.escape(repr(self)[12:-1])}</b><br>signals: {html.escape(signals) or 'none'}"
-            f"<br>events: {html.escape(kinds) or 'none'}</p>"
-            "<table><thead><tr><th>workload</th><th>pod / container</th><th>limit, Mi</th><th>every, s</th>"
-            f"<th>samples</th><th>coverage, %</th></tr></thead><tbody>{body}</tbody></table>"
-            + (f"<p>and {more:,} more containers</p>" if more > 0 else "")
-            + (f"<p>Not used or not found:</p><ul>{notes}</ul>" if notes else "<p>Nothing was left out.</p>")
-            + "</div>"
-        )
+        return overview.as_html(self)
 
 
 def _settings_at(containers: pl.DataFrame, events: pl.DataFrame, end: dt.datetime) -> pl.DataFrame:
@@ -396,21 +374,6 @@ def _settings_at(containers: pl.DataFrame, events: pl.DataFrame, end: dt.datetim
 
 
 _EARLIEST: Final = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
-_SHOWN_CONTAINERS: Final = 20
-
-
-def _container_row(row: dict[str, Any]) -> str:
-    if row["limit_bytes"] is not None:
-        limit = f"{row['limit_bytes'] / 2**20:,.0f}"
-    else:
-        limit = "none" if row["limit_known"] else "unknown"
-    cadence = "unknown" if row["cadence_seconds"] is None else f"{row['cadence_seconds']:g}"
-    coverage = "unknown" if row["coverage"] is None else f"{100 * row['coverage']:.1f}"
-    name = "/".join(row[part] or "–" for part in ("namespace", "workload"))
-    name += " (inferred)" if row["workload_inferred"] else ""
-    instance = " / ".join(row[part] or "–" for part in ("pod", "container"))
-    cells = (html.escape(name), html.escape(instance), limit, cadence, f"{row['samples'] or 0:,}", coverage)
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def normalise(

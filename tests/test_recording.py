@@ -362,9 +362,9 @@ def test_the_notebook_shows_what_is_there_and_what_is_not() -> None:
     assert page.open == []
     for text in (
         "1 container",
-        "signals: rss",
-        "3 limit",
-        "1,024",
+        "signals: RSS",
+        "3 × limit",
+        "1,024 Mi",
         "columns not used: 'colour'",
         "1 values that were NaN",
     ):

@@ -1,0 +1,92 @@
+"""A recording at a glance, for a notebook."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any, Final
+
+from rmtoolkit import text
+from rmtoolkit.schema import SIGNALS
+
+if TYPE_CHECKING:
+    from rmtoolkit.recording import Recording
+
+_SHOWN_CONTAINERS: Final = 20
+_HEADS: Final = ("workload", "pod / container", "limit", "every", "samples", "coverage")
+_LEFT: Final = 2
+_STYLE: Final = "padding:2px 10px;text-align:"
+
+
+def as_html(recording: Recording) -> str:
+    """Show what is in a recording, how complete it is and what was left out.
+
+    Parameters
+    ----------
+    recording
+        Its first twenty containers are listed.
+
+    Returns
+    -------
+    str
+        A fragment of HTML; all names are escaped.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from rmtoolkit.recording import as_recording
+    >>> shown = as_html(as_recording(pl.DataFrame({"time": [0], "pod": ["<b>"], "rss_bytes": [9]})))
+    >>> "&lt;b&gt;" in shown, "Nothing was left out." in shown
+    (True, True)
+    """
+    rows = recording.containers.join(
+        recording.completeness(),
+        on="container_id",
+        how="left",
+        maintain_order="left",
+    )
+    signals = ", ".join(_words(name) for name in SIGNALS if recording.samples[name].count())
+    kinds = recording.events["kind"].value_counts(sort=True, name="times")
+    events = ", ".join(
+        f"{times:,} × {_words(kind)}" for kind, times in kinds.sort("times", "kind").reverse().iter_rows()
+    )
+    shown = rows.head(_SHOWN_CONTAINERS)
+    more = rows.height - shown.height
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in recording.report.notes())
+    return (
+        '<div class="rm-recording" style="font:14px/1.45 system-ui,sans-serif">'
+        f"<p><b>{html.escape(repr(recording)[12:-1])}</b><br>signals: {html.escape(signals) or 'none'}"
+        f"<br>events: {html.escape(events) or 'none'}</p>"
+        f"<table><thead>{_line('th', _HEADS)}</thead>"
+        f"<tbody>{''.join(_line('td', _cells(row)) for row in shown.iter_rows(named=True))}</tbody></table>"
+        + (f"<p>and {text.count(more, 'more container')}</p>" if more > 0 else "")
+        + (f"<p>Good to know:</p><ul>{notes}</ul>" if notes else "<p>Nothing was left out.</p>")
+        + "</div>"
+    )
+
+
+def _words(name: str) -> str:
+    return text.SIGNAL_WORDS.get(name, name.removesuffix("_bytes").replace("_", " "))
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    name = "/".join(part for part in (row["namespace"], row["workload"]) if part) or text.NOT_APPLICABLE
+    return (
+        name + (" (inferred)" if row["workload_inferred"] else ""),
+        " / ".join(row[part] or text.NOT_APPLICABLE for part in ("pod", "container")),
+        text.configured(row["limit_bytes"], known=row["limit_known"]),
+        text.UNKNOWN if row["cadence_seconds"] is None else f"{row['cadence_seconds']:g} s",
+        f"{row['samples'] or 0:,}",
+        text.share(row["coverage"]),
+    )
+
+
+def _line(tag: str, cells: tuple[str, ...]) -> str:
+    sides = ("left" if index < _LEFT else "right" for index in range(len(cells)))
+    return (
+        "<tr>"
+        + "".join(
+            f'<{tag} style="{_STYLE}{side}">{html.escape(cell)}</{tag}>'
+            for side, cell in zip(sides, cells, strict=True)
+        )
+        + "</tr>"
+    )
