@@ -8,6 +8,15 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from rmtoolkit.analysis.parameters import (
+    LINGER_SCRAPES,
+    LINGER_SCRAPES_SURE,
+    LINGER_SECONDS,
+    NEW_PROCESS_FALL,
+    SETTLED_BAND,
+    SILENT_SCRAPES,
+    STARTUP_SHARE,
+)
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS, TIME
 
@@ -21,14 +30,9 @@ _ARROW: Final = " → "
 ENDINGS: Final = ("oom_kill", "node_oom", "evicted", "error", "release", "end", "restart")
 _STARTING: Final = ("start", "release")
 _ENDING: Final = ("oom_kill", "node_oom", "evicted", "error", "end")
-#: A footprint that falls by more than this share from one sample to the next looks like a new process.
-_FALL: Final = 0.3
-#: A killed process is still shown for minutes: this far from the event, the fall in the curve is believed.
-_LINGER_SECONDS: Final = 300
-#: The start-up part of a life, as a share of it.
-STARTUP_SHARE: Final = 0.15
-#: A life is settled where it stays in this band around its settled level, as a share of that level.
-_SETTLED_BAND: Final = 0.1
+#: A stretch without samples that is this share of all that was watched, and this many scrapes, parts two lives.
+_LONG_GAP: Final = 0.2
+_GAP_SCRAPES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ def lives(recording: Recording | pl.DataFrame) -> pl.DataFrame:
         A row per lifetime with at least one sample, sorted by container and time: `container_id`, `life`
         (0 is the oldest), `start` and `end` (first and last sample, UTC), `start_seen` (false: it was
         already running), `ended` (how: `oom_kill`, `node_oom`, `evicted`, `error`, `release`, `end`,
-        `restart` when the reason is unknown, `running` when it has not), `version`, `limit_bytes` in
+        `restart` when the reason is unknown, `gap` when a long stretch without samples hides it, `running` when it
+        has not), `version`, `limit_bytes` in
         force, `samples`, `coverage`, and of the footprint (working set, else the nearest signal there
         is): `startup_peak_bytes` (highest in the first 15 % of a life whose start was seen, else null),
         `startup_seconds` (until it stays within 10 % of the settled level; null when it never does),
@@ -144,11 +149,12 @@ def _cuts(recording: Recording, samples: pl.DataFrame) -> pl.DataFrame:
         fall=1 - pl.col("footprint_bytes") / before,
         step=pl.col("time").diff().over("container_id"),
     )
-    falls = present.filter(pl.col("fall") > _FALL)
+    falls = present.filter(pl.col("fall") > NEW_PROCESS_FALL)
     cadence = recording.containers.select("container_id", "cadence_seconds")
     # The scrape that shows a restart is not the one that counts it: the fall nearby is where it happened.
     reach = pl.max_horizontal(
-        3 * pl.col("cadence_seconds"), pl.min_horizontal(_LINGER_SECONDS, 10 * pl.col("cadence_seconds"))
+        LINGER_SCRAPES_SURE * pl.col("cadence_seconds"),
+        pl.min_horizontal(LINGER_SECONDS, LINGER_SCRAPES * pl.col("cadence_seconds")),
     )
     if falls.height and known.height:
         near = (
@@ -173,12 +179,25 @@ def _cuts(recording: Recording, samples: pl.DataFrame) -> pl.DataFrame:
     ).select("container_id", "time")
     silent = (
         falls.join(cadence, on="container_id", how="left")
-        .filter(pl.col("step").dt.total_milliseconds() > 3000 * pl.col("cadence_seconds"))
+        .filter(pl.col("step").dt.total_milliseconds() > 1000 * SILENT_SCRAPES * pl.col("cadence_seconds"))
         .select("container_id", "time")
     )
+    silent = pl.concat([silent, _unseen(present, cadence)])
     known = known.select("container_id", "time")
     seen = _apart(pl.concat([resets, silent]).unique(), known, cadence, reach)
     return pl.concat([known, seen]).unique().sort("container_id", "time")
+
+
+def _unseen(present: pl.DataFrame, cadence: pl.DataFrame) -> pl.DataFrame:
+    """Ends of long stretches without samples: what happened in them is not known, so no trend spans them."""
+    span = (pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds().over("container_id")
+    step = pl.col("step").dt.total_milliseconds()
+    return (
+        present.with_columns(span=span)
+        .join(cadence, on="container_id", how="left")
+        .filter((step > _LONG_GAP * pl.col("span")) & (step > _GAP_SCRAPES * 1000 * pl.col("cadence_seconds")))
+        .select("container_id", "time")
+    )
 
 
 def _apart(seen: pl.DataFrame, known: pl.DataFrame, cadence: pl.DataFrame, reach: pl.Expr) -> pl.DataFrame:
@@ -222,7 +241,7 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
         rank=pl.col("kind").replace_strict(rank, return_dtype=pl.Int64),
     )
     step = recording.containers.select(
-        "container_id", slack=pl.duration(milliseconds=3000 * pl.col("cadence_seconds").fill_null(0))
+        "container_id", slack=pl.duration(milliseconds=1000 * SILENT_SCRAPES * pl.col("cadence_seconds").fill_null(0))
     )
     found = (
         table.join(events, on="container_id", how="inner")
@@ -249,14 +268,22 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     return (
         table.join(found, on="life_row", how="left", maintain_order="left")
         .join(seen, on="life_row", how="left", maintain_order="left")
+        .join(step, on="container_id", how="left", maintain_order="left")
         .with_columns(
             ended=pl.coalesce(
                 "ended",
-                pl.when(pl.col("next_start").is_not_null()).then(pl.lit("restart")).otherwise(pl.lit("running")),
+                pl.when(pl.col("next_start").is_null())
+                .then(pl.lit("running"))
+                .when(pl.col("next_start") - pl.col("end") > _GAP_SCRAPES / 3 * pl.col("slack"))
+                .then(pl.lit("gap"))
+                .otherwise(pl.lit("restart")),
             ),
-            start_seen=pl.col("begun").fill_null(value=False) | (pl.col("life") > 0),
         )
-        .drop("begun", "next_start")
+        .with_columns(
+            start_seen=pl.col("begun").fill_null(value=False)
+            | (pl.col("ended").shift().over("container_id") != "gap").fill_null(value=False),
+        )
+        .drop("begun", "next_start", "slack")
     )
 
 
@@ -335,7 +362,7 @@ def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) 
     )
     outside = (
         inside.join(stats.select("life_row", "settled_bytes"), on="life_row", how="left", maintain_order="left")
-        .filter((value - pl.col("settled_bytes")).abs() > _SETTLED_BAND * pl.col("settled_bytes"))
+        .filter((value - pl.col("settled_bytes")).abs() > SETTLED_BAND * pl.col("settled_bytes"))
         .group_by("life_row", maintain_order=True)
         .agg(startup_seconds=(age.max() / 1000))
     )

@@ -140,9 +140,11 @@ def happened(events: pl.DataFrame, lives: pl.DataFrame, start: int, now: int, re
         else:
             continue
         found.append(Event(row["time"], kind, words))
-    rows = lives.select("start", "end").rows()
-    for (_, before), (begin, _) in pairwise(rows):
-        known = any(event.kind in _CUTS and ms(before) - reach <= event.time <= ms(begin) + reach for event in found)
+    hidden = lives["ended"] == "gap" if "ended" in lives.columns else [False] * lives.height
+    rows = zip(lives["start"], lives["end"], hidden, strict=True)
+    for (_, before, unseen), (begin, _, _) in pairwise(rows):
+        # What happened in a long stretch without samples is not known: the strip shows the gap itself.
+        known = unseen or any(event.kind in _CUTS and ms(before) - reach <= event.time <= ms(begin) + reach for event in found)
         if not known:
             found.append(Event(ms(begin), "restart", "restart"))
     slack = (now - start) // 100
