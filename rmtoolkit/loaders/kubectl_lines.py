@@ -76,7 +76,7 @@ _LAST_THREE: Final = r"(?:^|\s)(?:(?:(?P<a>\S+)\s+)?(?P<b>\S+)\s+)?(?P<c>\S+)$"
 _FAILURE: Final = re.compile(
     r"(?:^|[\s|>\]])((?:error: |Error from server|Error: |Unable to connect to the server|The connection to the server"
     r"|You must be logged in|Unauthorized|couldn't get |dial tcp|net/http: |command terminated|Command '?kubectl"
-    r"|(?:\S+: )?(?:line \d+: )?kubectl: |E\d{4} \d\d:\d\d:\d\d).*)",
+    r"|(?:\S{1,100}: )?(?:line \d+: )?kubectl: |E\d{4} \d\d:\d\d:\d\d).*)",
 )
 _EMPTY: Final = re.compile(r"(?:^|\s)(No resources found.*)")
 _RULE: Final = re.compile(r"(?:^|.*\s)_{4,}(?:\s+_{4,})*")

@@ -27,6 +27,7 @@ _SALVAGE_TRIES: Final = 4
 _MOST_UNREADABLE: Final = 1000
 
 TRUNCATED: Final = "series at the end of cut-off files"
+LOGS: Final = "a log answer of Loki (lines of text), not metrics"
 UNREADABLE: Final = "stretches of text that are no JSON"
 NOT_UTF8: Final = "files with bytes that are not UTF-8 (shown as �)"
 
@@ -222,6 +223,9 @@ def _take(document: list[Series] | _Document, answers: Answers) -> None:
         answers.series += document
         answers.documents += 1
         return
+    if document.data is not UNSET and document.data.kind == "streams":
+        answers.refused.append(LOGS)
+        return
     if document.status == "error" or document.error:
         answers.refused.append(f"the error answer {quote(document.error_type)}: {_line(document.error)}")
         return
@@ -262,6 +266,8 @@ def _refuse(view: memoryview, said: str, answers: Answers) -> None:
             kind = bytes(msgspec.json.decode(data, type=dict[str, Raw]).get("resultType", Raw(b"null")))
             if kind in (b'"scalar"', b'"string"'):
                 what = f"a {kind.decode()[1:-1]}, which has no series"
+            elif kind == b'"streams"':
+                what = LOGS
             elif kind == b"null":
                 what = "an answer about the server, not about metrics"
     except (msgspec.MsgspecError, UnicodeDecodeError):

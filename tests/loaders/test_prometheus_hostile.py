@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -231,3 +232,29 @@ def test_broken_documents_in_a_row_cost_no_more_than_their_length(size: int) -> 
     good = json.dumps([{"metric": {"__name__": WORKING_SET, "pod": "a-0"}, "value": [1, "2"]}]).encode()
     recording = read(b"\n".join([b'{"a":[', good, *[b'{"a":['] * size]))
     assert recording.samples.height == 1
+
+
+@pytest.mark.parametrize("reader", [rm.read, rm.read_prometheus], ids=["read", "read_prometheus"])
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [("[", "]"), ('{"a":', "}"), ('[{"metric":{},"values":[', "]}]")],
+    ids=["lists", "objects", "series"],
+)
+def test_deep_nesting_fails_at_once(tmp_path: Path, reader: Any, opening: str, closing: str) -> None:
+    """Half a megabyte of brackets is refused in well under a second."""
+    depth = 200_000 // len(opening)
+    file = tmp_path / "deep.json"
+    file.write_text(opening * depth + closing * depth)
+    started = time.process_time()
+    with pytest.raises(RmtoolkitError, match=r"deep\.json"):
+        reader(file)
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize("found", [[], [{"stream": {"app": "api"}, "values": [["1795000000000000000", "ready"]]}]])
+def test_a_log_answer_of_loki(tmp_path: Path, found: list[dict[str, Any]]) -> None:
+    """Lines of a log are no metrics, and the message says that this is what they are."""
+    file = tmp_path / "logs.json"
+    file.write_text(json.dumps({"status": "success", "data": {"resultType": "streams", "result": found, "stats": {}}}))
+    with pytest.raises(RmtoolkitError, match=r"found a log answer of Loki.*not metrics"):
+        rm.read(file)
