@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from rmtoolkit.analysis.parameters import RICHER
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -47,14 +49,6 @@ GROWTH_FAMILIES: Final = FAMILIES[10:]
 RHOS: Final = (0.0, 0.35, 0.6, 0.78, 0.9, 0.96)
 #: Terms nearer than this to each other count as one.
 _SAME: Final = 1e-7
-#: Log prior of families that contain a simpler one: the richer word must earn its place.
-RICHER: Final = {
-    "two_steps": -3.0,
-    "two_steps_linear": -2.0,
-    "two_saturating": -1.0,
-    "saturating_step": -2.0,
-    "pulse": -1.0,
-}
 _MOST_CYCLES: Final = 1.75
 #: Of these large families every n-th member is enough to choose an autocorrelation.
 _SPARSE: Final = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from rmtoolkit.analysis.parameters import CLOSE_TO_LIMIT, LIKELY, RESERVED_SHARE
 from rmtoolkit.text import configured, memory, number
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ CHECKLIST: Final = pl.Schema(
         "because": pl.String(),
     },
 )
-#: An average above this share of the limit leaves too little room for a burst.
-_CLOSE: Final = 0.8
-#: Memory kept or reclaimable above this share of the footprint is easily taken for used.
-_RESERVED: Final = 0.3
 
 Answer = tuple[str, str, str]
 
@@ -90,7 +87,7 @@ def _bounded(row: dict[str, Any], pool: Pool) -> Answer:
     if heap is not None:
         if row["verdict"] == "leak" and row["cause"] == "heap":
             return "no", "concern", f"live heap at {memory(heap['end_level'])} and growing"
-        if heap["bounded"] > 0.5:
+        if heap["bounded"] > LIKELY:
             return "yes", "fine", f"live heap flat at {memory(heap['end_level'])}"
     elif row["verdict"] == "not_leak" and row["pattern"] != "page_cache":
         return "yes", "fine", "nothing grows without bound"
@@ -116,7 +113,7 @@ def _close(row: dict[str, Any], pool: Pool) -> Answer:
         return "unknown", "unknown", "too few samples"
     share = settled / limit
     text = f"average use is {number(100 * share, 2)} % of {configured(limit)}"
-    return ("yes", "concern", text) if share > _CLOSE else ("no", "fine", text)
+    return ("yes", "concern", text) if share > CLOSE_TO_LIMIT else ("no", "fine", text)
 
 
 def _reserved(pool: Pool) -> Answer:
@@ -124,7 +121,7 @@ def _reserved(pool: Pool) -> Answer:
     if not shares:
         return "unknown", "unknown", "no allocator or cgroup detail exported"
     kept, cache = shares.get("kept", 0.0), shares.get("cache", 0.0)
-    if kept + cache > _RESERVED:
+    if kept + cache > RESERVED_SHARE:
         word = "kept by the allocator" if kept >= cache else "page cache"
         return "yes", "concern", f"{number(100 * max(kept, cache), 2)} % of the working set is {word}, not used"
     if "kept" not in shares:

@@ -2,49 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from rmtoolkit.analysis.models import MATERIAL_SHARE, YOUNG
-from rmtoolkit.analysis.shapes import TEETH
+from rmtoolkit.analysis.parameters import (
+    ALL_AT_THE_END,
+    COARSE,
+    COARSE_SAMPLES,
+    COARSE_STEADY,
+    ENDED,
+    ENDED_QUARTER,
+    EXCURSION,
+    FEW_SAMPLES,
+    FEW_SHARE,
+    FEW_TEETH_SHARE,
+    FLOOR_FOLLOWS,
+    FLOOR_STAYS,
+    FLOORS_RISE,
+    FLOORS_STAY,
+    FORCED_REST,
+    GROWTH_ENDED,
+    GROWTH_SLOWS,
+    GROWTH_STOPPED,
+    GROWTH_YOUNG,
+    INSIDE_RANGE,
+    LEANING,
+    MATERIAL_SHARE,
+    NO_EXCURSION,
+    RESTART_LIKE,
+    RESTS,
+    SIDE_SHOW,
+    SLOWING,
+    SMALL_MATERIAL,
+    SMALL_PART,
+    STEADY,
+    STOPPED,
+    TAIL_SLOWS,
+    TAKES_BACK,
+    TAKES_MORE,
+    TEETH,
+    TIPS,
+    WITHIN_RANGE,
+    YOUNG,
+    YOUNG_SEEN,
+    Doubt,
+)
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Opinion, Row
-
-#: The lowest part of a tooth as a share of its top: below it the fall may as well be a restart.
-_RESTART_LIKE: Final = 0.35
-#: A life with fewer samples than this decides nothing alone; several of them may.
-_FEW_SAMPLES: Final = 24
-_FEW_SHARE: Final = 0.6
-#: With fewer samples than this a bend is hard to see: growth must be steady to the end.
-_COARSE_SAMPLES: Final = 72
-#: Growth of the floor must be at least this share of the growth of the mean.
-_FLOOR_FOLLOWS: Final = 0.35
-#: Growth whose last third rises less than this share of the mean has ended ...
-_ENDED: Final = 0.2
-#: ... as has growth of whose expected rise the last quarter brings less than this ...
-_ENDED_QUARTER: Final = 0.12
-#: ... or slows down.
-_SLOWING: Final = 0.42
-#: Growth whose end is this near to what was expected is steady ...
-_STEADY: Final = 0.8
-#: ... and tips the scales where growth is this likely already.
-_LEANING: Final = 0.3
-#: ... by this share of what else could not be told.
-_TIPS: Final = 0.6
-#: A tail below this share of what was expected stands still.
-_STOPPED: Final = 0.1
-#: A tail above this multiple of it is where all the growth is.
-_ALL_AT_THE_END: Final = 2.2
-#: Floors of teeth rise when most pairs of them do.
-_FLOORS_RISE: Final = 0.6
-#: A fall that takes back this much of the rise before it may come again.
-_TAKES_BACK: Final = 0.5
-#: A fall much larger than the rise before it is a change of level, not a tooth.
-_TAKES_MORE: Final = 1.8
-#: A rise that begins late must go this far beyond the range of what was before it.
-_EXCURSION: Final = 2.0
-#: Growth of the live heap below this share of the growth around it is a side show.
-_SMALL_PART: Final = 0.1
 
 
 def doubt_growth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
@@ -69,8 +73,8 @@ def doubt_growth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
     >>> few.growing < 1
     True
     """
-    if row["samples"] < _FEW_SAMPLES:
-        opinion.growing, opinion.bounded = _FEW_SHARE * opinion.growing, _FEW_SHARE * opinion.bounded
+    if row["samples"] < FEW_SAMPLES:
+        opinion.growing, opinion.bounded = FEW_SHARE * opinion.growing, FEW_SHARE * opinion.bounded
         opinion.unresolved = 1 - opinion.growing - opinion.bounded
     _weigh_heap(opinion, row)
     _hold_to_end(opinion, row)
@@ -83,66 +87,66 @@ def _weigh_heap(opinion: Opinion, row: Row) -> None:
     whole = opinion.readings.get("anon_bytes") or opinion.readings.get("rss_bytes")
     if row["signal"] != "allocated_bytes" or whole is None:
         return
-    small = row["mean_rise"] < _SMALL_PART * whole["mean_rise"]
-    if small and row["mean_rise"] < 2 * MATERIAL_SHARE * whole["settled"]:
+    small = row["mean_rise"] < SMALL_PART * whole["mean_rise"]
+    if small and row["mean_rise"] < SMALL_MATERIAL * MATERIAL_SHARE * whole["settled"]:
         opinion.notes["heap_grows_little"] = True
-        opinion.bounded += 0.9 * (opinion.growing + opinion.unresolved)
-        opinion.growing, opinion.unresolved = 0.1 * opinion.growing, 0.1 * opinion.unresolved
+        opinion.bounded += SIDE_SHOW * (opinion.growing + opinion.unresolved)
+        opinion.growing, opinion.unresolved = (1 - SIDE_SHOW) * opinion.growing, (1 - SIDE_SHOW) * opinion.unresolved
 
 
 def _hold_to_end(opinion: Opinion, row: Row) -> None:
     """A leak still grows at the end, and goes beyond what the memory did before."""
     if row["teeth"] >= TEETH:
-        if row["floor_trend"] < _FLOORS_RISE:
+        if row["floor_trend"] < FLOORS_RISE:
             opinion.notes["floor_stays"] = True
-            _shift(opinion, 0.9, bounded=0.8)
-        elif row["floor_trend"] > _STEADY and row["last_third"] > _SLOWING and opinion.growing > _LEANING / 2:
-            moved = _TIPS * opinion.unresolved
+            _shift(opinion, FLOORS_STAY)
+        elif row["floor_trend"] > STEADY and row["last_third"] > SLOWING and opinion.growing > LEANING / 2:
+            moved = TIPS * opinion.unresolved
             opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
         return
-    if row["excursion"] < _EXCURSION:
+    if row["excursion"] < EXCURSION:
         opinion.notes["within_range"] = True
-        _shift(opinion, 0.8, bounded=0.7 if row["excursion"] < 1 else 0.0)
-    if row["last_third"] < _ENDED or (row["quarter"] is not None and row["quarter"] < _ENDED_QUARTER):
+        _shift(opinion, INSIDE_RANGE if row["excursion"] < NO_EXCURSION else WITHIN_RANGE)
+    if row["last_third"] < ENDED or (row["quarter"] is not None and row["quarter"] < ENDED_QUARTER):
         opinion.notes["ended"] = True
-        _shift(opinion, 0.9, bounded=0.8)
-        if row["last_third"] < _ENDED / 2 and opinion.bounded > opinion.growing:
-            moved = 0.5 * opinion.unresolved
+        _shift(opinion, GROWTH_ENDED)
+        if row["last_third"] < ENDED / 2 and opinion.bounded > opinion.growing:
+            moved = RESTS * opinion.unresolved
             opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
-    elif row["last_third"] < _SLOWING:
-        stopped = row["tail"] is not None and row["tail"] < _STOPPED
+    elif row["last_third"] < SLOWING:
+        stopped = row["tail"] is not None and row["tail"] < STOPPED
         opinion.notes["ended" if stopped else "slowing"] = True
-        _shift(opinion, 0.9 if stopped else 0.8, bounded=0.75 if stopped else 0.0)
-    elif row["tail"] is not None and row["tail"] < _ENDED:
+        _shift(opinion, GROWTH_STOPPED if stopped else GROWTH_SLOWS)
+    elif row["tail"] is not None and row["tail"] < ENDED:
         opinion.notes["slowing"] = True
-        _shift(opinion, 0.7)
-    elif row["last_third"] > _STEADY and (row["tail"] or 1.0) > _STEADY and opinion.growing > _LEANING:
+        _shift(opinion, TAIL_SLOWS)
+    elif row["last_third"] > STEADY and (row["tail"] or 1.0) > STEADY and opinion.growing > LEANING:
         # Models that slow down fit too, but nothing slowed down.
-        moved = _TIPS * opinion.unresolved
+        moved = TIPS * opinion.unresolved
         opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
-    if row["samples"] < _COARSE_SAMPLES:
-        _shift(opinion, 0.2 if row["last_third"] > _STEADY else 0.6)
-    if row["begun_at"] > 1 - YOUNG * 0.95 or (row["tail"] or 0.0) > _ALL_AT_THE_END:
+    if row["samples"] < COARSE_SAMPLES:
+        _shift(opinion, COARSE_STEADY if row["last_third"] > STEADY else COARSE)
+    if row["begun_at"] > 1 - YOUNG_SEEN * YOUNG or (row["tail"] or 0.0) > ALL_AT_THE_END:
         opinion.notes["young"] = True
-        _shift(opinion, 0.8)
+        _shift(opinion, GROWTH_YOUNG)
 
 
 def _hold_to_floor(opinion: Opinion, row: Row) -> None:
     """A leak lifts the floor too; where only the tops rise, the traffic does."""
-    if row["teeth"] < TEETH and row["mean_rise"] > 0 and row["low_rise"] < _FLOOR_FOLLOWS * row["mean_rise"]:
+    if row["teeth"] < TEETH and row["mean_rise"] > 0 and row["low_rise"] < FLOOR_FOLLOWS * row["mean_rise"]:
         opinion.notes["floor_stays"] = True
-        _shift(opinion, 0.8)
+        _shift(opinion, FLOOR_STAYS)
 
 
 def _doubt_teeth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
     """Without restart data, deep teeth may be kills: a hidden leak, not a sawtooth."""
-    if 0 < row["teeth"] < TEETH and _TAKES_BACK <= row["repeats"] <= _TAKES_MORE:
+    if 0 < row["teeth"] < TEETH and TAKES_BACK <= row["repeats"] <= TAKES_MORE:
         # Too few teeth to know the floor: neither growth nor its absence was seen.
         opinion.notes["few_teeth"] = True
-        opinion.growing, opinion.bounded = 0.2 * opinion.growing, 0.2 * opinion.bounded
+        opinion.growing, opinion.bounded = FEW_TEETH_SHARE * opinion.growing, FEW_TEETH_SHARE * opinion.bounded
         opinion.unresolved = 1 - opinion.growing - opinion.bounded
         return
-    if restarts_known or row["teeth"] < TEETH or row["trough"] > _RESTART_LIKE:
+    if restarts_known or row["teeth"] < TEETH or row["trough"] > RESTART_LIKE:
         return
     opinion.notes["restarts_unknown"] = True
     opinion.unresolved += opinion.bounded
@@ -166,13 +170,17 @@ def doubt_rest(opinion: Opinion) -> None:
     0.9
     """
     if opinion.pattern == "at_limit" and opinion.signal != "allocated_bytes":
-        opinion.unresolved += 0.9 * opinion.bounded
-        opinion.bounded *= 0.1
+        _reopen(opinion)
     work = opinion.readings.get("work_total")
     if work is not None and work["end_level"] - work["first_level"] <= 0:
         opinion.notes["idle"] = True
-        opinion.unresolved += 0.9 * opinion.bounded
-        opinion.bounded *= 0.1
+        _reopen(opinion)
+
+
+def _reopen(opinion: Opinion) -> None:
+    """Take back most of the rest: it cannot be told."""
+    opinion.unresolved += FORCED_REST * opinion.bounded
+    opinion.bounded *= 1 - FORCED_REST
 
 
 def going_on(row: Row) -> float:
@@ -194,13 +202,13 @@ def going_on(row: Row) -> float:
     0.76
     """
     growing, unresolved = row["growing"] or 0.0, row["unresolved"] or 0.0
-    steady = (row["last_third"] or 0.0) > _STEADY and (row["tail"] or 1.0) > _STEADY and growing > _LEANING
-    return float(growing + _TIPS * unresolved if steady else growing)
+    steady = (row["last_third"] or 0.0) > STEADY and (row["tail"] or 1.0) > STEADY and growing > LEANING
+    return float(growing + TIPS * unresolved if steady else growing)
 
 
-def _shift(opinion: Opinion, share: float, *, bounded: float = 0.0) -> None:
-    """Take a share off the growth: it was not seen to go on; `bounded` of it was seen to end."""
-    moved = share * opinion.growing
+def _shift(opinion: Opinion, doubt: Doubt) -> None:
+    """Take a share off the growth that was not seen to go on."""
+    moved = doubt.taken * opinion.growing
     opinion.growing -= moved
-    opinion.bounded += bounded * moved
-    opinion.unresolved += (1 - bounded) * moved
+    opinion.bounded += doubt.ended * moved
+    opinion.unresolved += (1 - doubt.ended) * moved

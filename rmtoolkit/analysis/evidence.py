@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rmtoolkit.analysis.bank import GROWTH_FAMILIES
+from rmtoolkit.analysis.parameters import COVERED, GOOD, LAYER_SHOWN, LIKELY, SPIKE_RATIO, STRONG
 from rmtoolkit.text import SIGNAL_WORDS, hours, memory, number, rate, rate_range
 
 if TYPE_CHECKING:
@@ -90,10 +91,10 @@ def _row(main: Opinion, says: str, text: str, value: str, weight: int, signal: s
 def _trend(situation: Situation, main: Opinion) -> list[dict[str, Any]]:
     reading = main.readings[main.signal or ""]
     signal = SIGNAL_WORDS.get(main.signal or "", main.signal)
-    grows = reading["family"] in GROWTH_FAMILIES and reading["growing"] > 0.5
+    grows = reading["family"] in GROWTH_FAMILIES and reading["growing"] > LIKELY
     strength = max(reading["growing"], reading["bounded"], reading["unresolved"])
-    weight = 3 if strength > 0.95 else 2 if strength > 0.8 else 1
-    says = "for" if grows or reading["unresolved"] > 0.5 else "against"
+    weight = 3 if strength > STRONG else 2 if strength > GOOD else 1
+    says = "for" if grows or reading["unresolved"] > LIKELY else "against"
     found = [
         _row(
             main,
@@ -158,10 +159,10 @@ def _layers(main: Opinion) -> list[dict[str, Any]]:
     found = []
     heap = main.readings.get("allocated_bytes")
     whole = main.readings.get("footprint_bytes")
-    if heap is not None and whole is not None and heap["bounded"] > 0.5:
+    if heap is not None and whole is not None and heap["bounded"] > LIKELY:
         change = f"{memory(heap['early_level'])} → {memory(heap['end_level'])}"
         found.append(_row(main, "against", "The live heap holds its level", change, 3, "allocated_bytes"))
-        if heap["early_peak"] > 1.25 * heap["settled"]:
+        if heap["early_peak"] > SPIKE_RATIO * heap["settled"]:
             change = f"{memory(heap['early_peak'])} → {memory(heap['settled'])}"
             found.append(
                 _row(main, "against", "The live heap returns to its level after startup", change, 3, "allocated_bytes")
@@ -175,7 +176,7 @@ def _layers(main: Opinion) -> list[dict[str, Any]]:
         "cache": "Page cache and kernel memory",
     }
     for layer, text in words.items():
-        if shares.get(layer, 0.0) >= 0.2:
+        if shares.get(layer, 0.0) >= LAYER_SHOWN:
             found.append(
                 _row(
                     main,
@@ -201,7 +202,7 @@ def _doubts(situation: Situation) -> list[dict[str, Any]]:
     if main.notes.get("restarts_unknown"):
         found.append(_row(main, "for", "Deep falls may be restarts that the source does not report", "unknown", 2))
     coverage = situation.row["coverage"]
-    if coverage is not None and coverage < 0.9:
+    if coverage is not None and coverage < COVERED:
         found.append(_row(main, "not_measured", "Samples are missing", f"{number(100 * (1 - coverage), 2)} %", 1))
     found.extend(
         _row(main, "not_measured", finding["detail"][:160], "not used", 0, finding["signal"])

@@ -8,20 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from rmtoolkit.analysis.parameters import HORIZON_WEEKS, HORIZON_WINDOWS, LIKELY, PEAK_SPREAD, QUANTILE, SLOPE_DOUBT
 from rmtoolkit.schema import TIME
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Opinion
 
 WEEK_HOURS: Final = 168.0
-#: Width of an 80 % interval in standard errors, each side.
-QUANTILE: Final = 1.2816
-#: Beyond this many windows like the one seen, a straight line says nothing any more.
-_HORIZON_WINDOWS: Final = 200.0
 #: Points of the forecast that a chart gets.
 _POINTS: Final = 20
-#: The slope of a real process is never known better than this share.
-_SLOPE_DOUBT: Final = 0.06
 
 FORECAST: Final = pl.Schema(
     {
@@ -200,7 +195,7 @@ def look_ahead(
     'bounded'
     """
     if limit_bytes is None:
-        rises = growing > 0.5
+        rises = growing > LIKELY
         return Outlook("unknown" if rises or not limit_known else "bounded", None, None, None, None)
     repeated = 1 - math.exp(-kills / max(watched_hours, 1e-6) * WEEK_HOURS) if kills else 0.0
     if growth is None:
@@ -208,10 +203,10 @@ def look_ahead(
     room = limit_bytes - growth.level_bytes
     near = _peak_risk(opinion, limit_bytes, growth)
     window = max(opinion.duration_seconds / 3600, 1e-6)
-    doubt = math.hypot(growth.error_per_day, _SLOPE_DOUBT * growth.per_day)
+    doubt = math.hypot(growth.error_per_day, SLOPE_DOUBT * growth.per_day)
     needed = room / (WEEK_HOURS / 24)
     by_then = _normal((growth.per_day - needed) / max(doubt, 1e-9))
-    if growing <= 0.5 or growth.per_day <= 0:
+    if growing <= LIKELY or growth.per_day <= 0:
         risk = _either(repeated, near, growing * by_then)
         return Outlook("unknown" if open_end else "bounded", None, None, None, risk)
     hours = max(room, 0.0) / growth.per_day * 24
@@ -219,7 +214,7 @@ def look_ahead(
     wobble = QUANTILE * growth.spread_bytes
     low = max(room - wobble, 0.0) / fast * 24
     high = (max(room, 0.0) + wobble) / slow * 24 if slow > 0 else None
-    if hours > _HORIZON_WINDOWS * window and hours > 52 * WEEK_HOURS:
+    if hours > HORIZON_WINDOWS * window and hours > HORIZON_WEEKS * WEEK_HOURS:
         return Outlook("bounded", None, None, None, _either(repeated, near))
     return Outlook("reaches", hours, low, high, _either(repeated, near, growing * by_then))
 
@@ -242,7 +237,7 @@ def _peak_risk(opinion: Opinion, limit_bytes: int, growth: Growth) -> float:
         return 0.0
     reclaimable = max(whole["top"] - growth.level_bytes, 0.0)
     peak = max(whole["early_peak"], whole["late_peak"]) - reclaimable
-    spread = max(0.03 * peak, growth.spread_bytes)
+    spread = max(PEAK_SPREAD * peak, growth.spread_bytes)
     # A Gumbel tail with the peak seen as the typical one of a week (rule of succession at the limit itself).
     return 1 - math.exp(-math.exp(-(limit_bytes - peak) / spread)) if limit_bytes > peak else 0.63
 
@@ -283,8 +278,8 @@ def paths(
     ahead = 0.3 * window
     if outlook.hours is not None:
         ahead = min(max(1.15 * (outlook.high or outlook.hours), ahead), 1.0 * window)
-    rate = growth.per_day if growing > 0.5 else 0.0
-    doubt = math.hypot(growth.error_per_day, _SLOPE_DOUBT * growth.per_day) if growing > 0.5 else 0.0
+    rate = growth.per_day if growing > LIKELY else 0.0
+    doubt = math.hypot(growth.error_per_day, SLOPE_DOUBT * growth.per_day) if growing > LIKELY else 0.0
     start = opinion.life["end"].timestamp() * 1000
     hours = [ahead * step / _POINTS for step in range(_POINTS + 1)]
     level = whole["end_level"]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rmtoolkit.analysis.parameters import FAR_HOURS, LIKELY
 from rmtoolkit.text import configured, hours, memory, rate
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Opinion
     from rmtoolkit.analysis.situation import Situation
 
-#: What a limit further away than this is worth saying in a headline.
-_FAR_HOURS: Final = 90 * 24
 _HORIZON_WORDS: Final = "90 days"
 
 
@@ -54,7 +53,7 @@ def _leak_headline(situation: Situation, subject: str) -> str:
     begin = f"{subject} {what} {growth}"
     if row["limit_outlook"] == "reaches" and row["hours_to_limit"] is not None:
         limit = configured(row["limit_bytes"])
-        if row["hours_to_limit"] > _FAR_HOURS:
+        if row["hours_to_limit"] > FAR_HOURS:
             return f"{begin}; its {limit} limit is more than {_HORIZON_WORDS} away."
         if row["hours_to_limit"] <= 0:
             return f"{begin} and has reached its {limit} limit."
@@ -80,7 +79,7 @@ def _open_headline(situation: Situation, subject: str) -> str:
     if row["cause"] == "outside_allocator":
         return f"{subject} cannot be decided yet: memory outside the allocator grows while the live heap does not."
     reading = main.readings[main.signal or ""]
-    if situation.pool.unresolved > 0.5 and reading["mean_rise"] > 0:
+    if situation.pool.unresolved > LIKELY and reading["mean_rise"] > 0:
         return f"{subject} cannot be decided yet: a warm-up and a leak fit what was seen equally well."
     return f"{subject} cannot be decided yet: growth and rest fit what was seen equally well."
 

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit.analysis.models import MATERIAL_SHARE
 from rmtoolkit.analysis.naming import spikes_early
+from rmtoolkit.analysis.parameters import (
+    LIKELY,
+    MATERIAL_SHARE,
+    MOST_SHARE,
+    NAMING_SHARE,
+    ONCE_USED,
+    OUTSIDE_BOUNDED,
+    THREADS_RISE,
+)
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Opinion
@@ -14,8 +22,12 @@ if TYPE_CHECKING:
 Layer = tuple[float, float]
 Layers = dict[str, Layer]
 
-#: A layer names the pattern when it is at least this share of the footprint at the window's end.
-_NAMING_SHARE: Final = 0.25
+#: Shapes that page cache gives the working set by itself.
+_MADE_BY_CACHE: Final = ("plateau", "warm_up", "step", "burst", "at_limit", "periodic", "sawtooth")
+#: Shapes that kept pages explain better ...
+_MADE_BY_KEPT: Final = ("plateau", "startup_spike", "burst", "warm_up", "step", "sawtooth", "periodic")
+#: ... and shapes that gaps between live blocks do.
+_MADE_BY_GAPS: Final = ("plateau", "warm_up", "step", "startup_spike")
 
 
 def layers_of(opinion: Opinion) -> Layers:
@@ -65,7 +77,7 @@ def layers_of(opinion: Opinion) -> Layers:
     if found["kept"] is None and "allocated_bytes" in opinion.readings:
         heap, above = opinion.readings["allocated_bytes"], between(anonymous, "allocated_bytes")
         # The heap was once this much larger, and the pages are still there: the allocator keeps them.
-        if above is not None and heap["early_peak"] - heap["settled"] >= 0.5 * above[0]:
+        if above is not None and heap["early_peak"] - heap["settled"] >= ONCE_USED * above[0]:
             found["kept"] = above
     if found["kept"] is None and found["outside"] is None and "allocated_bytes" in opinion.readings:
         # Nothing says where the pages above the live heap are: the allocator is the likeliest place.
@@ -107,10 +119,12 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
     grows = max((row["growing"] + row["unresolved"] for row in candidates if row is not None), default=0.0)
     threads = opinion.readings.get("threads")
     threads_grow = (
-        threads is not None and threads["growing"] + threads["unresolved"] > 0.5 and threads["mean_rise"] >= 3
+        threads is not None
+        and threads["growing"] + threads["unresolved"] > LIKELY
+        and threads["mean_rise"] >= THREADS_RISE
     )
     opinion.notes["threads_grow"] = threads_grow
-    if opinion.bounded < 0.5 or grows < 0.5:
+    if opinion.bounded < LIKELY or grows < LIKELY:
         return
     if not layers:
         return
@@ -130,7 +144,7 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
         opinion.unresolved = 1 - opinion.growing
     else:
         opinion.pattern, opinion.cause = "unexplained_growth", "outside_allocator"
-        opinion.unresolved, opinion.bounded, opinion.growing = 0.9, 0.1, 0.0
+        opinion.unresolved, opinion.bounded, opinion.growing = 1 - OUTSIDE_BOUNDED, OUTSIDE_BOUNDED, 0.0
 
 
 def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> None:
@@ -158,15 +172,15 @@ def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> Non
     shares = {name: end / footprint for name, (end, _) in layers.items()}
     opinion.notes["shares"] = shares
     kept = shares.get("kept", 0.0) if opinion.notes.get("kept_known", True) else 0.0
-    if kept >= _NAMING_SHARE and opinion.pattern != "retention":
+    if kept >= NAMING_SHARE and opinion.pattern != "retention":
         previous = opinion.pattern
-        if opinion.pattern in ("plateau", "startup_spike", "burst", "warm_up", "step", "sawtooth", "periodic"):
+        if opinion.pattern in _MADE_BY_KEPT:
             opinion.pattern, opinion.cause = "retention", "allocator"
             if previous != "plateau":
                 opinion.also.append(previous)
         else:
             opinion.also.append("retention")
-    if shares.get("slack", 0.0) >= _NAMING_SHARE and opinion.pattern in ("plateau", "warm_up", "step", "startup_spike"):
+    if shares.get("slack", 0.0) >= NAMING_SHARE and opinion.pattern in _MADE_BY_GAPS:
         if opinion.pattern != "plateau":
             opinion.also.append(opinion.pattern)
         # Gaps that the startup left are pages it keeps; gaps that come while running are fragmentation.
@@ -175,11 +189,11 @@ def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> Non
         opinion.pattern, opinion.cause = name, "allocator"
         opinion.notes["kept_as_gaps"] = name == "retention"
     cache = shares.get("cache", 0.0)
-    if cache >= 0.5 and opinion.pattern in ("plateau", "warm_up", "step", "burst", "at_limit", "periodic", "sawtooth"):
+    if cache >= MOST_SHARE and opinion.pattern in _MADE_BY_CACHE:
         if opinion.pattern not in ("plateau", "at_limit"):
             opinion.also.append(opinion.pattern)
         opinion.pattern, opinion.cause = "page_cache", "page_cache"
-    elif cache >= _NAMING_SHARE:
+    elif cache >= NAMING_SHARE:
         opinion.also.append("page_cache")
     if opinion.notes.get("threads_grow") and opinion.pattern != "thread_growth":
         opinion.also.append("thread_growth")

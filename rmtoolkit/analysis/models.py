@@ -18,6 +18,21 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from rmtoolkit.analysis.bank import CODE, FAMILIES, GROWTH_FAMILIES, RHOS, Bank, bank, whiten
+from rmtoolkit.analysis.parameters import (
+    DECELERATION,
+    EARLY_BEND,
+    FLOOR_EVIDENCE,
+    FLOOR_MATERIAL,
+    FRESH_RAMP,
+    FRESH_STEP,
+    LIKELY,
+    MATERIAL_SHARE,
+    MATERIAL_WINDOWS,
+    NEAR_A_DAY,
+    NOISE_SHARE,
+    QUANTILE,
+    YOUNG,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,20 +43,6 @@ if TYPE_CHECKING:
 BOUNDED: Final = 0
 GROWING: Final = 1
 UNRESOLVED: Final = 2
-#: Growth that a window must show before it matters: a share of the level ...
-MATERIAL_SHARE: Final = 0.02
-#: ... or enough to reach the limit within this many windows like the one seen.
-MATERIAL_WINDOWS: Final = 20.0
-#: A growth phase shorter than this share of the window is too young to judge.
-YOUNG: Final = 0.2
-#: A second slope below this share of the first is deceleration, not a leak at a constant rate.
-DECELERATION: Final = 0.45
-#: A bend before this share of the window belongs to the start.
-EARLY_BEND: Final = 0.3
-#: Differences below this share of the level are never evidence: no meter and no page is finer.
-NOISE_SHARE: Final = 0.0015
-#: Growth just above what is material may still be taken for a step: the floor lies this much higher.
-_FLOOR_MATERIAL: Final = 1.5
 #: Rows projected at once: bounds the memory of the projections.
 _CHUNK_ROWS: Final = 1500
 
@@ -231,7 +232,7 @@ def _compete(
     for code in range(len(FAMILIES)):
         families[:, code] = weight[:, shapes.family == code].sum(axis=1)
     line = abs(shapes.scale[CODE["linear"]]) if shapes.family[1] == CODE["linear"] else 0.0
-    detectable = (np.sqrt(6 + np.log(effective)) + 1.2816) * innovation * line
+    detectable = (np.sqrt(FLOOR_EVIDENCE + np.log(effective)) + QUANTILE) * innovation * line
     material = np.minimum(MATERIAL_SHARE * np.abs(level), np.maximum(headroom, 0) / MATERIAL_WINDOWS)
     return Fit(
         growing=chance[GROWING],
@@ -245,7 +246,7 @@ def _compete(
         onset=onset,
         noise=noise,
         rho=np.full(len(values), rho),
-        floor=detectable + _FLOOR_MATERIAL * material,
+        floor=detectable + FLOOR_MATERIAL * material,
         fitted=fitted,
         cost=cost,
     )
@@ -254,8 +255,7 @@ def _compete(
 def _possible(shapes: Bank, day_cycles: Array) -> NDArray[np.bool_]:
     """Half a wave is a rival only where a day is its period: nothing else in service life is."""
     half = shapes.family == CODE["half_wave"]
-    # A quarter more or less than a day: the grid of periods is that coarse.
-    near = np.abs(np.log(np.maximum(day_cycles[:, None], 1e-9) / np.maximum(shapes.shape, 1e-9))) < 0.12
+    near = np.abs(np.log(np.maximum(day_cycles[:, None], 1e-9) / np.maximum(shapes.shape, 1e-9))) < NEAR_A_DAY
     possible: NDArray[np.bool_] = ~half | near
     return possible
 
@@ -319,7 +319,7 @@ def _kinds(
     ends = members("ramp_end", "step", "two_steps", "saturating_step")
     is_ramp = shapes.family[ends] == CODE["ramp_end"]
     jump = coefficient[:, ends] * np.where(is_ramp, shapes.onset[ends], 1)
-    fresh = shapes.onset[ends] > np.where(is_ramp, 0.85, 0.9)
+    fresh = shapes.onset[ends] > np.where(is_ramp, FRESH_RAMP, FRESH_STEP)
     kind[:, ends] = np.where(fresh & (jump > material), UNRESOLVED, BOUNDED)
 
     half = members("half_wave")
@@ -357,7 +357,7 @@ def _tail(
     last = max(2, len(shapes.time) // 8)
     wave = shapes.family[best] == CODE["half_wave"]
     curve = np.where(wave, 0, (fitted[:, -1] - fitted[:, -1 - last]) / (shapes.time[-1] - shapes.time[-1 - last]))
-    use = share > 0.5
+    use = share > LIKELY
     return (
         np.where(use, mean, curve + rest),
         np.where(use, np.sqrt(np.maximum(square - mean**2, 0)), rest_error),

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit.analysis.shapes import TEETH
+from rmtoolkit.analysis.parameters import (
+    ABOVE_LATER,
+    AT_HIGH,
+    AT_LIMIT,
+    AT_LIMIT_ANON,
+    BURST_OVER,
+    BURST_RATIO,
+    BURST_SHARE,
+    FLUTTER,
+    LIKELY,
+    PERIODIC,
+    PRESSURE,
+    SPIKE_RATIO,
+    STEP_AFTER,
+    STEP_OF_RISE,
+    STEP_OF_SWING,
+    STEP_SHARE,
+    SWING,
+    TEETH,
+    WARM_UP_RISE,
+)
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Opinion, Row
 
-#: A peak this far above the settled level is a spike.
-SPIKE_RATIO: Final = 1.25
-#: ... and a startup spike if it stands this far above every later peak.
-_ABOVE_LATER: Final = 1.1
-#: Flat within this share of the limit is flat because it cannot grow.
-_AT_LIMIT: Final = 0.955
-#: With pressure, memory.high may hold it this much lower.
-_AT_HIGH: Final = 0.7
-#: Stalled for more than this share of the time is pressure.
-_PRESSURE: Final = 0.02
-#: A footprint counts as bounded beside a growing one when the growth in question is smaller than this share.
-_PERIODIC: Final = 0.5
-#: A cycle is worth naming when it moves the level by this share.
-_SWING: Final = 0.08
-#: Samples that range this far inside every bin rise and fall faster than the bins can show.
-_FLUTTER: Final = 0.2
-#: A peak this far above the settled level, after the start, is a burst.
-_BURST_RATIO: Final = 1.15
+#: Shapes with a step in them, and shapes that rise less and less.
+_STEPPED: Final = ("step", "two_steps", "saturating_step")
+_SLOWING_DOWN: Final = ("saturating", "two_saturating", "ramp_end", "log", "saturating_step")
 
 
 def name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
@@ -59,30 +64,31 @@ def name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
     if startup and row["teeth"] < TEETH:
         opinion.notes["startup"] = True
     anon = opinion.level("anon_bytes")
-    share = _AT_LIMIT if not _pressed(opinion) else _AT_HIGH
-    if limit and whole["end_level"] >= share * limit and (anon is None or anon >= 0.9 * share * limit):
+    share = AT_LIMIT if not _pressed(opinion) else AT_HIGH
+    if limit and whole["end_level"] >= share * limit and (anon is None or anon >= AT_LIMIT_ANON * share * limit):
         return "at_limit", None
-    if row["unresolved"] + row["growing"] > 0.5 and opinion.bounded < 0.5:
+    if row["unresolved"] + row["growing"] > LIKELY and opinion.bounded < LIKELY:
         return "unexplained_growth", None
-    swings = row["swing"] >= _SWING * settled
+    swings = row["swing"] >= SWING * settled
     if row["load_share"] > 0 and swings:
         return "periodic", "traffic"
     if row["teeth"] >= TEETH:
         return "sawtooth", None
-    if row["periodic"] > _PERIODIC and swings:
+    if row["periodic"] > PERIODIC and swings:
         return "periodic", "traffic"
     if startup:
         return "startup_spike", "startup"
-    if spread >= _BURST_RATIO and row["high_share"] <= 0.3 and row["end_level"] < settled * (1 + 0.3 * (spread - 1)):
+    over = row["end_level"] < settled * (1 + BURST_OVER * (spread - 1))
+    if spread >= BURST_RATIO and row["high_share"] <= BURST_SHARE and over:
         return ("sawtooth", None) if row["bursts"] >= TEETH else ("burst", "traffic")
-    if row["flutter"] >= _FLUTTER * settled:
+    if row["flutter"] >= FLUTTER * settled:
         return "sawtooth", None
     family = row["bounded_family"]
-    abrupt = abs(row["jump"]) >= max(0.08 * settled, 0.5 * row["swing"]) and row["jump_at"] > 0.08
-    if abrupt and (family in ("step", "two_steps", "saturating_step") or abs(row["jump"]) >= 0.6 * abs(row["rise"])):
+    abrupt = abs(row["jump"]) >= max(STEP_SHARE * settled, STEP_OF_SWING * row["swing"]) and row["jump_at"] > STEP_AFTER
+    if abrupt and (family in _STEPPED or abs(row["jump"]) >= STEP_OF_RISE * abs(row["rise"])):
         return "step", "release" if opinion.notes.get("released") else None
     rise = row["settled"] - row["begun"]
-    if rise >= 0.1 * settled and family in ("saturating", "two_saturating", "ramp_end", "log", "saturating_step"):
+    if rise >= WARM_UP_RISE * settled and family in _SLOWING_DOWN:
         return "warm_up", "startup"
     return "plateau", None
 
@@ -106,7 +112,7 @@ def spikes_early(row: Row) -> bool:
     True
     """
     late: float = row["late_peak"]
-    return bool(row["early_peak"] >= max(SPIKE_RATIO * max(row["settled"], 1.0), _ABOVE_LATER * late))
+    return bool(row["early_peak"] >= max(SPIKE_RATIO * max(row["settled"], 1.0), ABOVE_LATER * late))
 
 
 def _pressed(opinion: Opinion) -> bool:
@@ -115,4 +121,4 @@ def _pressed(opinion: Opinion) -> bool:
     if pressure is None or opinion.duration_seconds <= 0:
         return False
     stalled = pressure["end_level"] - pressure["middle_level"]
-    return bool(stalled > _PRESSURE * opinion.duration_seconds / 2)
+    return bool(stalled > PRESSURE * opinion.duration_seconds / 2)

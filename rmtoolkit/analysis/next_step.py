@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
+from rmtoolkit.analysis.parameters import PEAK_NEAR_LIMIT
 from rmtoolkit.text import hours, memory, number
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def next_step(situation: Situation) -> str:
     if row["pattern"] == "page_cache":
         return "Nothing to do: watch anonymous memory, not the working set."
     limit, peak = row["limit_bytes"], row["peak_bytes"]
-    if limit and peak and peak > 0.9 * limit:
+    if limit and peak and peak > PEAK_NEAR_LIMIT * limit:
         which = "The startup peak" if row["pattern"] == "startup_spike" else "The peak"
         share = number(100 * peak / limit)
         return f"{which} of {memory(peak)} is {share} % of the limit: raise the limit or spread the work."

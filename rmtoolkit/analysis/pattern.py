@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rmtoolkit.analysis.parameters import MOVED_SHARE, TEETH
+
 if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Opinion
     from rmtoolkit.analysis.pooling import Pool
 
-#: A release that moves the level by this share is a step.
-_MOVED_SHARE: Final = 0.08
 _GROWS_WITH: Final = {
     "saturating_linear": "warm_up",
     "saturating_hinge": "warm_up",
@@ -48,7 +48,7 @@ def name_pattern(pool: Pool, verdict: str) -> tuple[str, list[str], str | None]:
     if verdict == "leak":
         if main.notes.get("threads_grow") and (main.pattern == "thread_growth" or _threads_explain(main)):
             return "thread_growth", [name for name in also if name != "thread_growth"], "thread_stacks"
-        if row["teeth"] >= 4:
+        if row["teeth"] >= TEETH:
             also.append("sawtooth")
         elif row["family"] in _GROWS_WITH:
             also.append(_GROWS_WITH[row["family"]])
@@ -67,7 +67,7 @@ def name_pattern(pool: Pool, verdict: str) -> tuple[str, list[str], str | None]:
     if verdict == "not_leak" and pattern == "unexplained_growth":
         pattern = "plateau"
     moved = pool.moved_bytes
-    if verdict == "not_leak" and moved is not None and abs(moved) > _MOVED_SHARE * row["settled"]:
+    if verdict == "not_leak" and moved is not None and abs(moved) > MOVED_SHARE * row["settled"]:
         if pattern == "plateau":
             pattern, cause = "step", "release"
         else:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from rmtoolkit.analysis.parameters import (
+    BEGUN_SHARE,
+    CLEAR_DEVIATIONS,
+    DEVIATIONS_PER_MAD,
+    JUMP_DEVIATIONS,
+    JUMP_SHARE,
+    JUMPY,
+    LATE_ONSET,
+    TAIL,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
-
-#: Part of the window at its end that must still grow.
-_TAIL: Final = 0.125
-#: A prediction below this many noises cannot be checked.
-_CLEAR: Final = 2.5
-_JUMP_DEVIATIONS: Final = 8.0
-#: Where a tenth of the bins make this share of the rise, it comes in jumps.
-_JUMPS: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +89,19 @@ def check(values: Array, onset: Array, growth: Array) -> Persistence:
     third = (levels[3] - levels[2]) / np.maximum(places[3] - places[2], 1 / bins)
     steps = np.abs(np.diff(values, axis=1))
     top = np.sort(steps, axis=1)[:, -max(1, bins // 10) :].sum(axis=1)
-    jumpy = top > _JUMPS * steps.sum(axis=1)
-    before, place = _around(values, np.full(len(values), 1 - _TAIL - 1.5 * width / bins), width)
+    jumpy = top > JUMPY * steps.sum(axis=1)
+    before, place = _around(values, np.full(len(values), 1 - TAIL - 1.5 * width / bins), width)
     predicted = growth * (places[3] - place)
-    noise = 1.4826 * np.median(steps, axis=1)
+    noise = DEVIATIONS_PER_MAD * np.median(steps, axis=1)
     tail = np.where(
-        (predicted > _CLEAR * noise) & ~jumpy,
+        (predicted > CLEAR_DEVIATIONS * noise) & ~jumpy,
         (levels[3] - before) / np.where(predicted > 0, predicted, 1),
         np.nan,
     )
-    early, early_place = _around(values, np.full(len(values), 1 - 2 * _TAIL - 1.5 * width / bins), width)
+    early, early_place = _around(values, np.full(len(values), 1 - 2 * TAIL - 1.5 * width / bins), width)
     expected = growth * (places[3] - early_place)
     quarter = np.where(
-        (expected > _CLEAR * noise) & ~jumpy,
+        (expected > CLEAR_DEVIATIONS * noise) & ~jumpy,
         (levels[3] - early) / np.where(expected > 0, expected, 1),
         np.nan,
     )
@@ -125,12 +128,13 @@ def _excursion(values: Array, onset: Array, rise: Array) -> Array:
     bins = values.shape[1]
     found = np.full(len(values), np.inf)
     lead = bins // 10
-    for row in np.flatnonzero(onset > 0.15):
+    for row in np.flatnonzero(onset > LATE_ONSET):
         before = values[row, lead : int(onset[row] * bins)]
         if len(before) >= bins // 12:
             # A step inside the time before is no wandering: only what is left between its jumps counts.
             steps = np.diff(before)
-            jumps = np.abs(steps) > _JUMP_DEVIATIONS * 1.4826 * np.median(np.abs(steps)) + 0.3 * np.abs(rise[row])
+            deviation = DEVIATIONS_PER_MAD * np.median(np.abs(steps))
+            jumps = np.abs(steps) > JUMP_DEVIATIONS * deviation + JUMP_SHARE * np.abs(rise[row])
             level = before - np.concatenate([[0.0], np.cumsum(np.where(jumps, steps, 0.0))])
             # Nor is a trend: growth before the onset is growth.
             place = np.arange(len(level)) - (len(level) - 1) / 2
@@ -143,5 +147,5 @@ def _excursion(values: Array, onset: Array, rise: Array) -> Array:
 def _begun(values: Array, first: Array, last: Array) -> Array:
     """Where the values pass a quarter of their rise for the last time."""
     bins = values.shape[1]
-    below = values < (first + 0.25 * (last - first))[:, None]
+    below = values < (first + BEGUN_SHARE * (last - first))[:, None]
     return np.where(below.any(axis=1), (bins - below[:, ::-1].argmax(axis=1)) / bins, 0.0)

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from rmtoolkit.analysis.parameters import (
+    AGREEING,
+    BEST_OF_MANY,
+    CLEAN_FROM,
+    DEVIATIONS_PER_MAD,
+    HARDLY_GROWS,
+    INDEPENDENCE,
+    JUMP_RATIO,
+    JUMPED,
+    LEAKED_BEFORE,
+    LIKELY,
+    MASKED_GROWING,
+    MASKED_LIVES,
+    MASKED_SHARE,
+    MOST_SURE,
+    SAME_LEVEL,
+    SHORT,
+    STANDS_FOR_ALL,
+    YOUNG_RELEASE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rmtoolkit.analysis.opinion import Opinion
-
-#: No single life is surer than this, however long.
-_MOST: Final = 0.985
-#: Lives that repeat the same shape repeat the same mistake: each counts this much of an independent one.
-_INDEPENDENCE: Final = 0.7
-#: A life much shorter than the longest one says little about what comes after it.
-_SHORT: Final = 0.3
-#: What a life says counts this much when it ended in a burst.
-_JUMPED: Final = 0.15
-#: A release that leaves the level within this share changed nothing.
-_SAME_LEVEL: Final = 0.08
-#: Slopes agree when they differ by less than this share of their mean.
-_AGREEING: Final = 0.6
-_MASKED_LIVES: Final = 3
 
 
 @dataclass(slots=True)
@@ -67,7 +74,7 @@ class Pool:
 
 
 def _logit(value: float) -> float:
-    clipped = min(max(value, 1 - _MOST), _MOST)
+    clipped = min(max(value, 1 - MOST_SURE), MOST_SURE)
     return math.log(clipped / (1 - clipped))
 
 
@@ -108,15 +115,15 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     _unmask(before, older)
     if (
         short
-        and len({opinion.life["version"] for opinion in older if opinion.growing > 0.2}) > 1
-        and before.growing > 0.7
+        and len({opinion.life["version"] for opinion in older if opinion.growing > HARDLY_GROWS}) > 1
+        and before.growing > LEAKED_BEFORE
     ):
         # Releases did not end it before: one more, just begun, is no reason to think it did.
         pool.growing, pool.bounded, pool.unresolved = before.growing, before.bounded, before.unresolved
         pool.main, pool.masked = before.main, before.masked
     elif short:
         _wait_for_release(pool, before, str(current[-1].life["version"]))
-    elif pool.bounded > 0.6 and before.growing > 0.7:
+    elif pool.bounded > CLEAN_FROM and before.growing > LEAKED_BEFORE:
         pool.fixed_version = str(current[-1].life["version"])
     return pool
 
@@ -125,12 +132,12 @@ def _wait_for_release(pool: Pool, before: Pool, version: str) -> None:
     """A release that was seen too shortly neither proves nor disproves what came before it."""
     main = before.main
     settled = main.readings[main.signal]["settled"] if main is not None and main.signal is not None else 0.0
-    same = pool.moved_bytes is not None and abs(pool.moved_bytes) <= _SAME_LEVEL * settled
-    if before.bounded > 0.6 and same:
+    same = pool.moved_bytes is not None and abs(pool.moved_bytes) <= SAME_LEVEL * settled
+    if before.bounded > CLEAN_FROM and same:
         pool.growing, pool.bounded, pool.unresolved, pool.main = before.growing, before.bounded, before.unresolved, main
         return
     pool.notes["young_version"] = version
-    pool.growing, pool.bounded, pool.unresolved = 0.1, 0.1, 0.8
+    pool.growing, pool.bounded, pool.unresolved = YOUNG_RELEASE, YOUNG_RELEASE, 1 - 2 * YOUNG_RELEASE
 
 
 def _moved(current: Sequence[Opinion], older: Sequence[Opinion]) -> float | None:
@@ -148,7 +155,7 @@ def _running_version(opinions: list[Opinion]) -> tuple[list[Opinion], list[Opini
     current = [opinion for opinion in opinions if opinion.life["version"] == running]
     older = [opinion for opinion in opinions if opinion.life["version"] != running]
     longest = max(opinion.duration_seconds for opinion in opinions)
-    if older and max(opinion.duration_seconds for opinion in current) < _SHORT * longest:
+    if older and max(opinion.duration_seconds for opinion in current) < SHORT * longest:
         return current, older, True
     return current, older, False
 
@@ -156,14 +163,14 @@ def _running_version(opinions: list[Opinion]) -> tuple[list[Opinion], list[Opini
 def _combine(opinions: Sequence[Opinion]) -> Pool:
     longest = max(opinion.duration_seconds for opinion in opinions)
     weights = [
-        1.0 if opinion.duration_seconds >= longest else _INDEPENDENCE * opinion.duration_seconds / max(longest, 1e-9)
+        1.0 if opinion.duration_seconds >= longest else INDEPENDENCE * opinion.duration_seconds / max(longest, 1e-9)
         for opinion in opinions
     ]
     for index, opinion in enumerate(opinions):
-        if opinion.duration_seconds < _SHORT * longest:
+        if opinion.duration_seconds < SHORT * longest:
             weights[index] = 0.0
         elif opinion.life["ended"] != "running" and _ends_in_jump(opinion) and index < len(opinions) - 1:
-            weights[index] *= _JUMPED
+            weights[index] *= JUMPED
     whole = max(sum(weights), 1e-9)
     if whole < 1:
         weights = [weight / whole for weight in weights]
@@ -177,7 +184,9 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
         unresolved = max(0.0, 1 - growing - bounded)
         total = growing + bounded + unresolved
         chances = (growing / total, bounded / total, unresolved / total)
-    main = max(opinions, key=lambda opinion: (opinion.duration_seconds >= 0.6 * longest, opinion.life["start"]))
+    main = max(
+        opinions, key=lambda opinion: (opinion.duration_seconds >= STANDS_FOR_ALL * longest, opinion.life["start"])
+    )
     return Pool(list(opinions), *chances, main)
 
 
@@ -185,7 +194,9 @@ def _ends_in_jump(opinion: Opinion) -> bool:
     """Whether a life ends in a burst that its end cut off: it says nothing about the lives after it."""
     row = opinion.readings[opinion.signal or ""]
     level = row["middle_level"]
-    return bool(opinion.growing < 0.2 and row["top"] > 1.1 * level and level < 1.1 * row["early_level"])
+    return bool(
+        opinion.growing < HARDLY_GROWS and row["top"] > JUMP_RATIO * level and level < JUMP_RATIO * row["early_level"]
+    )
 
 
 def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
@@ -193,25 +204,27 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     rising = []
     for opinion in opinions:
         row = opinion.readings[opinion.signal or ""]
-        if opinion.growing + opinion.unresolved > 0.5 and row["mean_rise"] > 0 and row["growth_per_day"] > 0:
+        if opinion.growing + opinion.unresolved > LIKELY and row["mean_rise"] > 0 and row["growth_per_day"] > 0:
             rising.append(opinion)
     ended = [opinion for opinion in opinions if opinion.life["ended"] != "running"]
     kills = [opinion for opinion in ended if opinion.life["ended"] == "oom_kill"]
     pool.notes["lives_rising"] = len(rising)
     pool.notes["lives_judged"] = len(opinions)
     pool.notes["kills"] = len(kills)
-    if len(rising) < _MASKED_LIVES or len(rising) < 0.7 * len(opinions) or not ended:
+    if len(rising) < MASKED_LIVES or len(rising) < MASKED_SHARE * len(opinions) or not ended:
         return
     slopes = np.array([opinion.readings[opinion.signal or ""]["growth_per_day"] for opinion in rising])
-    spread = float(np.median(np.abs(slopes - np.median(slopes))) * 1.4826 / max(float(np.median(slopes)), 1e-9))
-    if spread > _AGREEING:
+    spread = float(
+        np.median(np.abs(slopes - np.median(slopes))) * DEVIATIONS_PER_MAD / max(float(np.median(slopes)), 1e-9)
+    )
+    if spread > AGREEING:
         return
     typical = float(np.median([opinion.growing for opinion in rising]))
-    if typical < 0.15:
+    if typical < MASKED_GROWING:
         # The same deceleration in every life is a warm-up that restarts keep interrupting.
         return
     pool.masked = True
-    gain = 1 - (1 - typical) ** (_INDEPENDENCE * len(rising))
+    gain = 1 - (1 - typical) ** (INDEPENDENCE * len(rising))
     pool.growing = max(pool.growing, gain)
     rest = pool.bounded + pool.unresolved
     scale = (1 - pool.growing) / rest if rest > 0 else 0.0
@@ -245,21 +258,21 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     longest = max(_duration(pool) for pool in judged)
     running = [pool for pool in judged if pool.main is not None and pool.main.life["version"] == version]
     older = [pool for pool in judged if pool not in running]
-    if older and max(_duration(pool) for pool in running) < _SHORT * longest:
+    if older and max(_duration(pool) for pool in running) < SHORT * longest:
         running, older = judged, []
-    growing = [pool for pool in running if pool.growing > 0.5]
+    growing = [pool for pool in running if pool.growing > LIKELY]
     if len(running) == 1:
         answer = running[0]
     else:
         odds = [_logit(pool.growing) for pool in running]
         # The best of n looks better than it is; several that agree are better than they look.
-        best = max(odds) - 0.3 * math.log(len(running))
-        together = _INDEPENDENCE * sum(odds) / math.sqrt(len(odds))
+        best = max(odds) - BEST_OF_MANY * math.log(len(running))
+        together = INDEPENDENCE * sum(odds) / math.sqrt(len(odds))
         chance = _chance(max(best, together)) if growing else _chance(together if together > 0 else max(odds))
-        worst = min((pool for pool in running if _duration(pool) >= _SHORT * longest), key=lambda pool: pool.bounded)
+        worst = min((pool for pool in running if _duration(pool) >= SHORT * longest), key=lambda pool: pool.bounded)
         bounded = min(worst.bounded, 1 - chance)
-        main = max(running, key=lambda pool: (pool.growing > 0.5, pool.growing if growing else _duration(pool)))
-        if not growing and worst.bounded < 0.5:
+        main = max(running, key=lambda pool: (pool.growing > LIKELY, pool.growing if growing else _duration(pool)))
+        if not growing and worst.bounded < LIKELY:
             main = worst
         answer = Pool(
             [opinion for pool in running for opinion in pool.opinions],
@@ -276,7 +289,12 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
             [opinion for pool in running for opinion in pool.opinions],
             [opinion for pool in older for opinion in pool.opinions],
         )
-    if older and answer.bounded > 0.6 and max(pool.growing for pool in older) > 0.7 and version is not None:
+    if (
+        older
+        and answer.bounded > CLEAN_FROM
+        and max(pool.growing for pool in older) > LEAKED_BEFORE
+        and version is not None
+    ):
         answer.fixed_version = str(version)
     return answer, len(growing), len(running)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -11,6 +11,7 @@ from rmtoolkit.analysis.columns import WORKLOAD
 from rmtoolkit.analysis.doubts import going_on
 from rmtoolkit.analysis.headline import headline
 from rmtoolkit.analysis.next_step import next_step
+from rmtoolkit.analysis.parameters import CLEAN_FROM, LEAK_FROM, LIKELY, QUANTILE, SUREST, UNRESOLVED_LEAKS
 from rmtoolkit.analysis.pattern import name_pattern
 from rmtoolkit.analysis.reason import reason
 from rmtoolkit.analysis.situation import Situation
@@ -18,15 +19,6 @@ from rmtoolkit.analysis.situation import Situation
 if TYPE_CHECKING:
     from rmtoolkit.analysis.facts import Facts
     from rmtoolkit.analysis.pooling import Pool
-
-#: Growth at least this probable is called a leak ...
-LEAK_FROM: Final = 0.75
-#: ... and an end of growth at least this probable is called none. Between them lies `inconclusive`.
-CLEAN_FROM: Final = 0.6
-#: How much of what cannot be told apart counts as a leak in the probability.
-_UNRESOLVED_LEAKS: Final = 0.35
-#: No evidence of a level can make a verdict surer than this: one curve can suggest, never prove.
-SUREST: Final = {1: 0.9, 2: 0.93, 3: 0.95, 4: 0.98, 5: 0.995}
 
 
 def verdict_row(
@@ -68,7 +60,7 @@ def verdict_row(
     verdict = "leak" if pool.growing >= LEAK_FROM else "not_leak" if pool.bounded >= CLEAN_FROM else "inconclusive"
     pattern, also, cause = name_pattern(pool, verdict)
     surest = SUREST[level]
-    probability = min(max(pool.growing + _UNRESOLVED_LEAKS * pool.unresolved, 1 - surest), surest)
+    probability = min(max(pool.growing + UNRESOLVED_LEAKS * pool.unresolved, 1 - surest), surest)
     limit = main.life["limit_bytes"] if main is not None and main.life else about["limit_bytes"]
     growth = forecast.growth_against_limit(main) if main is not None else None
     if main is not None and main.life:
@@ -139,7 +131,7 @@ def _growth_columns(pool: Pool, reading: dict[str, Any] | None) -> dict[str, flo
         slopes = [
             opinion.readings[opinion.signal]["growth_per_day"]
             for opinion in pool.opinions
-            if opinion.signal is not None and opinion.growing + opinion.unresolved > 0.5
+            if opinion.signal is not None and opinion.growing + opinion.unresolved > LIKELY
         ]
         growth = sorted(slopes)[len(slopes) // 2] if slopes else growth
     return dict(
@@ -147,8 +139,8 @@ def _growth_columns(pool: Pool, reading: dict[str, Any] | None) -> dict[str, flo
             names,
             (
                 growth,
-                growth - forecast.QUANTILE * error,
-                growth + forecast.QUANTILE * error,
+                growth - QUANTILE * error,
+                growth + QUANTILE * error,
                 reading["floor_per_day"],
             ),
             strict=True,
@@ -162,7 +154,7 @@ def _goes_on(pool: Pool, verdict: str) -> float:
     if verdict == "leak" or main is None:
         return pool.growing
     if "growing_layer" not in main.notes:
-        return pool.growing + _UNRESOLVED_LEAKS * pool.unresolved
+        return pool.growing + UNRESOLVED_LEAKS * pool.unresolved
     if main.notes["growing_layer"] == "cache":
         return 0.0
     name = "shmem_bytes" if main.notes["growing_layer"] == "shmem" else "anon_bytes"

@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from rmtoolkit.analysis.parameters import CYCLE_EXPLAINS, FEWEST_CYCLES
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
 
-#: Fewer cycles than this are no cycle but a bend.
-_FEWEST_CYCLES: Final = 2.4
 _STEP_CYCLES: Final = 0.06
 #: Bins that one cycle needs at least.
 _BINS_A_CYCLE: Final = 4
 _HARMONICS: Final = 2
 #: Slow waves that belong to the trend and not to the season.
 _SLOW_WAVES: Final = 3
-#: A cycle must explain this share of what the trend leaves.
-EXPLAINS: Final = 0.5
 #: Parameters that a cycle takes: two waves for each harmonic, and its length.
 PARAMETERS: Final = 2 * _HARMONICS + 1
 _CHUNK_ROWS: Final = 2000
@@ -35,7 +33,7 @@ def _waves(bins: int) -> tuple[Array, Array, list[tuple[Array, Array]]]:
     trend = np.linalg.qr(np.column_stack(slow))[0]
     stacked: list[Array] = []
     solvers: list[tuple[Array, Array]] = []
-    for cycles in np.arange(_FEWEST_CYCLES, bins / _BINS_A_CYCLE, _STEP_CYCLES):
+    for cycles in np.arange(FEWEST_CYCLES, bins / _BINS_A_CYCLE, _STEP_CYCLES):
         orders = [order for order in range(1, _HARMONICS + 1) if cycles * order < bins / 2.5]
         waves = np.column_stack(
             [wave(2 * np.pi * cycles * order * u) for order in orders for wave in (np.sin, np.cos)],
@@ -91,7 +89,7 @@ def remove(values: Array, meter: Array) -> tuple[Array, Array]:
         best = power.argmax(axis=1)
         total = (left**2).sum(axis=1)
         found = power.max(axis=1) / np.maximum(total, 1e-12)
-        strong = (found >= EXPLAINS) & (power.max(axis=1) / bins > (2 * meter[cut]) ** 2)
+        strong = (found >= CYCLE_EXPLAINS) & (power.max(axis=1) / bins > (2 * meter[cut]) ** 2)
         for index in np.unique(best[strong]):
             rows = np.flatnonzero(strong & (best == index))
             shape, inverse = solvers[index]

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from rmtoolkit.analysis.lives import STARTUP_SHARE
+from rmtoolkit.analysis.parameters import (
+    ABRUPT,
+    DEVIATIONS_PER_MAD,
+    RELEASE_SHARE,
+    SHARP,
+    SLOW_RISE,
+    SMALL_RANGE,
+    SPIKE_DEVIATIONS,
+    SPIKE_SHARE,
+    STARTUP_SHARE,
+    TEETH,
+    TEETH_IN_RANGE,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,16 +28,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-#: A fall of this share of the range, within two bins, is a release ...
-RELEASE_SHARE: Final = 0.3
-#: ... and this many of them make a sawtooth.
-TEETH: Final = 4
-#: How much faster teeth fall than they rise.
-_SHARP: Final = 1.5
-#: A range below this share of the level is noise, not teeth.
-_SMALL_RANGE: Final = 0.06
-#: Spikes this many deviations above their neighbours do not take part in a trend.
-_SPIKE_DEVIATIONS: Final = 4.0
 _NEIGHBOURS: Final = 5
 
 
@@ -150,8 +152,8 @@ def _without_spikes(mean: Array) -> Array:
     padded = np.pad(mean, ((0, 0), (_NEIGHBOURS, _NEIGHBOURS)), mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEIGHBOURS + 1, axis=1)
     middle = np.median(windows, axis=2)
-    spread = 1.4826 * np.median(np.abs(mean - middle), axis=1, keepdims=True)
-    return np.minimum(mean, middle + _SPIKE_DEVIATIONS * spread + 0.02 * np.abs(middle))
+    spread = DEVIATIONS_PER_MAD * np.median(np.abs(mean - middle), axis=1, keepdims=True)
+    return np.minimum(mean, middle + SPIKE_DEVIATIONS * spread + SPIKE_SHARE * np.abs(middle))
 
 
 def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[np.int64], Array, Array, Array, Array]:
@@ -160,7 +162,7 @@ def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[
     span = np.quantile(body, 0.97, axis=1) - np.quantile(body, 0.03, axis=1)
     # A trend adds to the range but makes no teeth: take it off before teeth are measured.
     trend = np.abs(np.median(body[:, -body.shape[1] // 4 :], axis=1) - np.median(body[:, : body.shape[1] // 4], axis=1))
-    span = np.maximum(span - trend, 0.25 * span)
+    span = np.maximum(span - trend, TEETH_IN_RANGE * span)
     falls = np.zeros_like(mean)
     falls[:, 1:] = mean[:, :-1] - mean[:, 1:]
     falls[:, 2:] = np.maximum(falls[:, 2:], mean[:, :-2] - mean[:, 2:])
@@ -168,9 +170,9 @@ def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[
     rises[:, 1:] = mean[:, 1:] - mean[:, :-1]
     rises[:, 2:] = np.maximum(rises[:, 2:], mean[:, 2:] - mean[:, :-2])
     # Teeth fall faster than they rise; a wave or a burst does not.
-    sharp = np.quantile(falls[:, lead:], 0.98, axis=1) > _SHARP * np.quantile(rises[:, lead:], 0.98, axis=1)
+    sharp = np.quantile(falls[:, lead:], 0.98, axis=1) > SHARP * np.quantile(rises[:, lead:], 0.98, axis=1)
     release = sharp[:, None] & (
-        falls > np.maximum(RELEASE_SHARE * span, _SMALL_RANGE * np.median(mean, axis=1))[:, None]
+        falls > np.maximum(RELEASE_SHARE * span, SMALL_RANGE * np.median(mean, axis=1))[:, None]
     )
     release[:, :lead] = False
     # A fall that takes two bins is one release.
@@ -211,7 +213,7 @@ def _taken_back(values: Array, starts: NDArray[np.int64]) -> float:
     before = values[first : max(last - 1, first + 1)]
     rise = top - float(before.min())
     # A tooth rises slowly: its middle lies between bottom and top. A burst lies at the bottom until it comes.
-    slow = float(np.median(before)) > bottom + 0.2 * (top - bottom)
+    slow = float(np.median(before)) > bottom + SLOW_RISE * (top - bottom)
     return (top - bottom) / rise if rise > 0 and slow else 0.0
 
 
@@ -227,5 +229,5 @@ def _lasting_changes(values: Array) -> Array:
     # Abrupt means: most of the lasting change happens at two neighbouring boundaries; an edge may fall into a bin.
     near = np.maximum(np.abs(edge + np.roll(edge, 1, axis=1)), np.abs(edge + np.roll(edge, -1, axis=1)))
     near = np.maximum(near, np.abs(edge))
-    changes[:, inner] = np.where(near[:, inner] > 0.6 * np.abs(wide), wide, 0)
+    changes[:, inner] = np.where(near[:, inner] > ABRUPT * np.abs(wide), wide, 0)
     return changes

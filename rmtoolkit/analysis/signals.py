@@ -11,6 +11,16 @@ import polars as pl
 
 from rmtoolkit.analysis import bank, models, persistence, season, shapes
 from rmtoolkit.analysis.envelope import Envelope, envelopes
+from rmtoolkit.analysis.parameters import (
+    LOAD_EXPLAINS,
+    LOAD_EXPLAINS_ALONE,
+    LOAD_TRENDS,
+    LOAD_VARIES,
+    MANY_TEETH,
+    NOISE_SHARE,
+    QUANTILE,
+    TEETH,
+)
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME
 
 if TYPE_CHECKING:
@@ -27,11 +37,7 @@ JUDGED: Final = ("allocated_bytes", "anon_bytes", "rss_bytes", "working_set_byte
 _FITTED: Final = (*JUDGED, "footprint_bytes", "active_bytes", "resident_bytes", "shmem_bytes", "threads")
 #: Signals of which only the levels are read.
 _LEVELS: Final = ("file_bytes", "kernel_bytes", "free_bytes", "load", "work_total", "psi_some_seconds")
-#: Memory that follows the load at least this well is explained by it.
-_LOAD_EXPLAINS: Final = 0.5
 _DAY_SECONDS: Final = 86_400
-#: From this many teeth on, their floors are fitted as finely as short lives are.
-_MANY_TEETH: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +226,9 @@ def _fit(
         for name in names:
             getattr(fit, name)[where] = getattr(better, name)
 
-    few = shapes.TEETH
+    few = TEETH
     bins = values.shape[1]
-    for low, high, width in ((few, _MANY_TEETH, 12), (_MANY_TEETH, bins, 24)):
+    for low, high, width in ((few, MANY_TEETH, 12), (MANY_TEETH, bins, 24)):
         rows = np.flatnonzero(fitted & (teeth >= low) & (teeth < high))
         if len(rows) and width < bins:
             thin = values[rows][:, (np.arange(width) * bins + bins // 2) // width]
@@ -234,7 +240,7 @@ def _fit(
             )
             replace(rows, dataclasses.replace(found, fitted=curves))
     rows = np.flatnonzero(fitted & (teeth < few))
-    meter = models.NOISE_SHARE * np.abs(given["level"][rows])
+    meter = NOISE_SHARE * np.abs(given["level"][rows])
     rest, share = season.remove(values[rows], meter)
     rows, rest, share = rows[share > 0], rest[share > 0], share[share > 0]
     if len(rows):
@@ -311,14 +317,14 @@ def _without_load(envelope: Envelope, rows: pl.DataFrame, values: Array) -> tupl
     u = np.linspace(-0.5, 0.5, envelope.bins)
     for row in np.flatnonzero(np.isin(signal, _FITTED)):
         load = loads.get(int(life[row]))
-        if load is None or np.ptp(load) <= 0.1 * max(abs(float(np.median(load))), 1e-12):
+        if load is None or np.ptp(load) <= LOAD_VARIES * max(abs(float(np.median(load))), 1e-12):
             continue
         best, kept = 0.0, None
         for smoothing in (0.0, 0.5, 0.8):
             felt = _smooth(load, smoothing)
             felt = (felt - felt.mean()) / max(float(felt.std()), 1e-12)
             with_trend = np.column_stack([np.ones_like(u), u, felt])
-            base = with_trend[:, :2] if abs(float(np.corrcoef(felt, u)[0, 1])) < 0.85 else with_trend[:, :1]
+            base = with_trend[:, :2] if abs(float(np.corrcoef(felt, u)[0, 1])) < LOAD_TRENDS else with_trend[:, :1]
             full = np.column_stack([base, felt])
             y = values[row]
             before = y - base @ np.linalg.lstsq(base, y, rcond=None)[0]
@@ -326,7 +332,7 @@ def _without_load(envelope: Envelope, rows: pl.DataFrame, values: Array) -> tupl
             after = y - full @ coefficients
             explained = 1 - (after**2).sum() / max((before**2).sum(), 1e-12)
             # Without room for a trend of its own, the load must explain nearly everything.
-            needed = _LOAD_EXPLAINS if base.shape[1] > 1 else 0.9
+            needed = LOAD_EXPLAINS if base.shape[1] > 1 else LOAD_EXPLAINS_ALONE
             if coefficients[-1] > 0 and explained > max(best, needed):
                 best, kept = float(explained), y - coefficients[-1] * felt
         if kept is not None:
@@ -374,7 +380,6 @@ def fits(cut: Lifetimes, readings: Readings, judged: pl.DataFrame) -> pl.DataFra
         .join(readings.table, on=["life_row", "signal"], how="inner", maintain_order="left")
         .join(lives, on="life_row", how="left", maintain_order="left")
     )
-    quantile = 1.2816
     return joined.select(
         "container_id",
         "life",
@@ -383,8 +388,8 @@ def fits(cut: Lifetimes, readings: Readings, judged: pl.DataFrame) -> pl.DataFra
         growth_start=_at(pl.col("onset").fill_null(0.0)),
         growth_end="end",
         growth_bytes_per_day="growth_per_day",
-        growth_low_bytes_per_day=pl.col("growth_per_day") - quantile * pl.col("growth_error_per_day"),
-        growth_high_bytes_per_day=pl.col("growth_per_day") + quantile * pl.col("growth_error_per_day"),
+        growth_low_bytes_per_day=pl.col("growth_per_day") - QUANTILE * pl.col("growth_error_per_day"),
+        growth_high_bytes_per_day=pl.col("growth_per_day") + QUANTILE * pl.col("growth_error_per_day"),
         detection_floor_bytes_per_day="floor_per_day",
         fitted=pl.Series(
             [

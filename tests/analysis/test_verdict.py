@@ -11,7 +11,7 @@ import pytest
 
 from rmtoolkit.analysis.checklist import CHECKLIST
 from rmtoolkit.analysis.forecast import FORECAST
-from rmtoolkit.analysis.rows import SUREST
+from rmtoolkit.analysis.parameters import SUREST
 from rmtoolkit.analysis.verdict import classify, fits, judge
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.recording import Recording
