@@ -92,7 +92,7 @@ def _bounded(row: dict[str, Any], pool: Pool) -> Answer:
     elif row["verdict"] == "not_leak" and row["pattern"] != "page_cache":
         return "yes", "fine", "nothing grows without bound"
     elif row["verdict"] == "leak":
-        return "unknown", "concern", "something grows without bound; no live-heap gauge says what"
+        return "unknown", "unknown", "something grows without bound; no live-heap gauge says what"
     return "unknown", "unknown", "the live heap is not exported" if heap is None else "the live heap still rises"
 
 
@@ -111,6 +111,10 @@ def _close(row: dict[str, Any], pool: Pool) -> Answer:
         return ("no", "fine", "no limit is set") if row["limit_known"] else ("unknown", "unknown", "limit not exported")
     if not settled or pool.main is None:
         return "unknown", "unknown", "too few samples"
+    kills = int(pool.notes.get("kills", 0))
+    if kills:
+        lives = "life" if kills == 1 else "lives"
+        return "yes", "concern", f"{kills} {lives} ended in an OOM kill at {configured(limit)}"
     share = settled / limit
     text = f"average use is {number(100 * share, 2)} % of {configured(limit)}"
     return ("yes", "concern", text) if share > CLOSE_TO_LIMIT else ("no", "fine", text)

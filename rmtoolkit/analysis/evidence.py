@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Opinion
     from rmtoolkit.analysis.situation import Situation
 
+#: What was seen of growth that a model found, by the note it left.
+_ENDS = {
+    "floor_stays": "Only the tops rise: the floor stays",
+    "ended": "What rose stands still in the last third of the window",
+    "slowing": "The rise slows down towards the end of the window",
+    "within_range": "The rise goes no further than the memory wandered before",
+}
+
 _SHAPES = {
     "constant": "One level",
     "step": "One step between two levels",
@@ -109,15 +117,15 @@ def _trend(situation: Situation, main: Opinion) -> list[dict[str, Any]]:
     if low is not None:
         interval = rate_range(low, high)
         value = f"{rate(row['growth_bytes_per_day'])} ({interval})"
-        if low > 0 and grows:
+        lasting = next((text for note, text in _ENDS.items() if main.notes.get(note)), None)
+        if low > 0 and grows and lasting is None:
             found.append(_row(main, "for", f"The {signal} still grows at the end of the window", value, weight))
+        elif lasting is not None:
+            found.append(_row(main, "against", lasting, value, 2))
+        elif reading["unresolved"] > reading["bounded"]:
+            found.append(_row(main, "for", f"The {signal} still rises, though less and less", value, 1))
         else:
-            text = (
-                f"The {signal} does not grow at the end of the window"
-                if low <= 0
-                else f"The {signal} grows too little to matter"
-            )
-            found.append(_row(main, "against", text, value, weight))
+            found.append(_row(main, "against", f"The {signal} does not grow at the end of the window", value, weight))
     if reading["load_share"] > 0:
         found.append(
             _row(
@@ -128,8 +136,6 @@ def _trend(situation: Situation, main: Opinion) -> list[dict[str, Any]]:
                 2,
             )
         )
-    if main.notes.get("floor_stays"):
-        found.append(_row(main, "against", "Only the peaks rise, the floor stays", memory(reading["low_rise"]), 2))
     return found
 
 

@@ -70,6 +70,10 @@ class Explanation:
         lines += [f"  {marks[item['says']]:<13} {item['text']}: {item['value']}" for item in self.row["evidence"] or []]
         return "\n".join([*lines, f"Next: {self.row['next_step']}"])
 
+    def __str__(self) -> str:
+        """Give the summary in plain text."""
+        return self.summary()
+
     def __repr__(self) -> str:
         """Say the verdict in one line."""
         return f"<Explanation: {self.row['verdict']}: {self.headline}>"

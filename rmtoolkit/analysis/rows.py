@@ -93,7 +93,7 @@ def verdict_row(
         "cause": cause,
         "signal": main.signal if main is not None else None,
         "evidence_level": level,
-        **_growth_columns(pool, reading),
+        **_growth_columns(pool, reading, verdict),
         "limit_outlook": outlook.outlook,
         "hours_to_limit": outlook.hours,
         "hours_to_limit_low": outlook.low,
@@ -117,7 +117,7 @@ def verdict_row(
     return row, path
 
 
-def _growth_columns(pool: Pool, reading: dict[str, Any] | None) -> dict[str, float | None]:
+def _growth_columns(pool: Pool, reading: dict[str, Any] | None, verdict: str) -> dict[str, float | None]:
     names = (
         "growth_bytes_per_day",
         "growth_low_bytes_per_day",
@@ -127,6 +127,9 @@ def _growth_columns(pool: Pool, reading: dict[str, Any] | None) -> dict[str, flo
     if reading is None or reading["growth_per_day"] is None:
         return dict.fromkeys(names)
     growth, error = reading["growth_per_day"], reading["growth_error_per_day"]
+    if verdict == "not_leak" and reading["growing"] > pool.growing:
+        # A line fitted growth that was then seen to end: the interval must hold both.
+        error = max(error, abs(growth) / QUANTILE)
     if pool.masked:
         slopes = [
             opinion.readings[opinion.signal]["growth_per_day"]
