@@ -176,7 +176,9 @@ def _classify(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from rmtoolkit.analysis.verdict import judge
     from rmtoolkit.views import report
+    from rmtoolkit.writing import check_target
 
+    check_target(options.output, report.ENDINGS)
     judgement = judge(_read(options.sources))
     print(f"Report: {report.write(judgement, options.output, title=options.title)}")
     return _status(judgement, options.fail_on)

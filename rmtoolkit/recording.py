@@ -304,13 +304,18 @@ class Recording:
         Parameters
         ----------
         path
-            File to write; an existing one is replaced whole, at once.
+            File to write, ending in .parquet; an existing one is replaced whole, at once.
 
         Returns
         -------
         pathlib.Path
             The file. `rm.read_recording` gives the same recording back; any Parquet reader sees a tidy
             table of identity, time and signals.
+
+        Raises
+        ------
+        RmtoolkitError
+            The name ends in something else, there is no such folder, or the disk is full.
 
         Examples
         --------

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,10 +13,14 @@ import polars as pl
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
 from rmtoolkit.provenance import Report
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, TIME
+from rmtoolkit.writing import check_target, replacing
 
 if TYPE_CHECKING:
+    import os
+
     from rmtoolkit.recording import Recording
 
+ENDINGS: Final = (".parquet",)
 _METADATA_KEY: Final = "rmtoolkit.recording"
 
 
@@ -29,22 +32,28 @@ def write_recording(recording: Recording, path: str | os.PathLike[str]) -> Path:
     recording
         What to store.
     path
-        File to write; an existing one is replaced whole, at once.
+        File to write, ending in .parquet; an existing one is replaced whole, at once.
 
     Returns
     -------
     pathlib.Path
         The file.
 
+    Raises
+    ------
+    RmtoolkitError
+        The name ends in something else, there is no such folder, or the disk is full.
+
     Examples
     --------
     >>> from rmtoolkit.recording import as_recording
     >>> recording = as_recording(pl.DataFrame({"time": [0], "pod": ["db-0"], "rss_bytes": [9]}))
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     pl.read_parquet(write_recording(recording, f"{folder}/a.parquet"))["pod"].to_list()
     ['db-0']
     """
-    target = Path(path)
+    check_target(path, ENDINGS)
     table = recording.samples.join(
         recording.containers.select("container_id", "cluster", "namespace", "workload", "pod", "container"),
         on="container_id",
@@ -56,15 +65,12 @@ def write_recording(recording: Recording, path: str | os.PathLike[str]) -> Path:
         "events": recording.events.with_columns(pl.col("time").to_physical()).write_json(),
         "report": json.dumps(asdict(recording.report)),
     }
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    os.close(handle)
-    try:
-        table.write_parquet(temporary, compression="zstd", metadata={_METADATA_KEY: json.dumps(kept)})
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    return target
+    # Made in memory: polars reports a full disk as a broken file.
+    made = io.BytesIO()
+    table.write_parquet(made, compression="zstd", metadata={_METADATA_KEY: json.dumps(kept)})
+    with replacing(path, ENDINGS) as part:
+        part.write_bytes(made.getbuffer())
+    return Path(path)
 
 
 def read_parts(path: str | os.PathLike[str]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, Report]:
@@ -87,6 +93,7 @@ def read_parts(path: str | os.PathLike[str]) -> tuple[pl.DataFrame, pl.DataFrame
 
     Examples
     --------
+    >>> import tempfile
     >>> with tempfile.NamedTemporaryFile() as file:
     ...     read_parts(file.name)
     Traceback (most recent call last):

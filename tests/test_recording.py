@@ -435,7 +435,7 @@ def test_writing_replaces_the_file_whole(tmp_path: Path) -> None:
     path.write_text("old")
     rm.Recording.from_frame(LIMITS).write(path)
     assert rm.read_recording(path).samples.height == 3
-    with pytest.raises(OSError, match="missing"):
+    with pytest.raises(RmtoolkitError, match=r"there is no folder .*missing"):
         rm.Recording.from_frame(LIMITS).write(tmp_path / "missing" / "a.parquet")
     assert [file.name for file in tmp_path.iterdir()] == ["a.parquet"]
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from contextlib import contextmanager
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit.exceptions import RmtoolkitError, quote
+from rmtoolkit.writing import check_target, replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import os
 
     from rmtoolkit.analysis.verdict import Judgement
 
@@ -23,53 +21,8 @@ FORMATS: Final = (".parquet", ".csv", ".json")
 _FORMULA: Final = r"^[=+\-@\t\r]"
 
 
-@contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Write a file under another name and rename it when it is whole.
-
-    Parameters
-    ----------
-    path
-        The file to make; an existing one stays as it is until the new one is complete.
-
-    Yields
-    ------
-    pathlib.Path
-        The file to write to, in the same folder.
-
-    Raises
-    ------
-    RmtoolkitError
-        There is no such folder, or the path is a folder.
-
-    Examples
-    --------
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with replacing(f"{folder}/a.txt") as part:
-    ...         _ = part.write_text("whole")
-    ...     os.listdir(folder)
-    ['a.txt']
-    """
-    target = Path(path)
-    if target.is_dir():
-        msg = f"Could not write {quote(path)}: it is a folder. Name a file in it."
-        raise RmtoolkitError(msg)
-    if not target.parent.is_dir():
-        msg = f"Could not write {quote(path)}: there is no folder {quote(target.parent)}. Make it first."
-        raise RmtoolkitError(msg)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    os.close(handle)
-    part = Path(name)
-    try:
-        yield part
-        part.chmod(0o644)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def check_format(path: str | os.PathLike[str]) -> str:
-    """Tell from a file's name how to write it.
+    """Tell from a file's name how to write it, and whether it can be written at all.
 
     Parameters
     ----------
@@ -84,17 +37,18 @@ def check_format(path: str | os.PathLike[str]) -> str:
     Raises
     ------
     RmtoolkitError
-        The name ends in something else.
+        The name ends in something else, or nothing can be written there.
 
     Examples
     --------
     >>> check_format("verdicts.JSON")
     '.json'
     """
+    check_target(path, FORMATS)
     ending = Path(path).suffix.lower()
     if ending not in FORMATS:
-        msg = f"Could not write {quote(path)}: the name must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
-        raise RmtoolkitError(msg)
+        # A pipe or a device without a format in its name: text that every program reads.
+        return ".json"
     return ending
 
 
@@ -151,19 +105,23 @@ def write(verdicts: pl.DataFrame, path: str | os.PathLike[str]) -> Path:
     Examples
     --------
     >>> frame = pl.DataFrame({"workload": ["=HYPERLINK(0)"], "growth_bytes_per_day": [-1.5]})
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     print(write(frame, f"{folder}/a.csv").read_text(), end="")
     workload,growth_bytes_per_day
     '=HYPERLINK(0),-1.5
     """
     ending = check_format(path)
-    with replacing(path) as part:
-        if ending == ".parquet":
-            verdicts.write_parquet(part)
-        elif ending == ".csv":
-            for_spreadsheets(verdicts).write_csv(part)
-        else:
-            verdicts.write_json(part)
+    # Made in memory: what polars writes to a full disk itself is lost without a word, or with a riddle.
+    made = io.BytesIO()
+    if ending == ".parquet":
+        verdicts.write_parquet(made)
+    elif ending == ".csv":
+        for_spreadsheets(verdicts).write_csv(made)
+    else:
+        verdicts.write_json(made)
+    with replacing(path, FORMATS) as part:
+        part.write_bytes(made.getbuffer())
     return Path(path)
 
 

@@ -124,7 +124,7 @@ def test_each_form_is_read(tmp_path: Path) -> None:
         recording = rm.read(tmp_path / name)
         signals = recording.samples.select(pl.col(pl.Int64).drop_nulls().first() for _ in [0])
         assert 20 * MI in signals.row(0), name
-    stored = rm.read(tmp_path / "table").write(tmp_path / "stored")
+    stored = rm.read(tmp_path / "table").write(tmp_path / "stored.parquet").rename(tmp_path / "stored")
     assert rm.read(stored).samples["rss_bytes"].to_list() == [20 * MI]
     plain = tmp_path / "plain"
     pl.DataFrame({"time": [dt.datetime(2026, 11, 24, tzinfo=dt.UTC)], "pod": ["db-0"], "rss_bytes": [5]}).write_parquet(

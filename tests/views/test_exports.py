@@ -69,21 +69,3 @@ def test_other_formats_are_refused(fleet: Judgement, tmp_path: Path, name: str) 
     with pytest.raises(RmtoolkitError, match=r"must end in \.parquet, \.csv or \.json"):
         exports.write(fleet.verdicts, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    """When writing breaks off, the old file stays whole and no part is left behind."""
-    target = tmp_path / "a.txt"
-    target.write_text("old")
-    with pytest.raises(RuntimeError), exports.replacing(target) as part:  # noqa: PT012 - the write is what fails
-        part.write_text("half of the n")
-        raise RuntimeError
-    assert target.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-@pytest.mark.parametrize(("name", "found"), [("missing/a.csv", "no folder"), ("", "is a folder")])
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, name: str, found: str) -> None:
-    """A missing folder and a folder in place of a file are said before anything is done."""
-    with pytest.raises(RmtoolkitError, match=found), exports.replacing(tmp_path / name):
-        pass

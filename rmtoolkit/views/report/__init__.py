@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from rmtoolkit.views.exports import replacing
 from rmtoolkit.views.report.page import page
+from rmtoolkit.writing import check_target, replacing
 
 if TYPE_CHECKING:
     import os
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.verdict import Judgement
     from rmtoolkit.recording import Recording
 
-__all__ = ["page", "report", "write"]
+__all__ = ["ENDINGS", "page", "report", "write"]
+
+#: How the name of a page may end.
+ENDINGS: Final = (".html", ".htm")
 
 
 def report(recording: Recording | pl.DataFrame, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
@@ -28,7 +31,7 @@ def report(recording: Recording | pl.DataFrame, path: str | os.PathLike[str], *,
     recording
         A recording, or any frame that can become one.
     path
-        The page to write; an existing one is replaced whole.
+        The page to write, such as week.html; an existing one is replaced whole.
     title
         Stands at the top of the page.
 
@@ -41,7 +44,7 @@ def report(recording: Recording | pl.DataFrame, path: str | os.PathLike[str], *,
     Raises
     ------
     RmtoolkitError
-        There are no samples, or no such folder.
+        There are no samples, no such folder, or the name does not end in .html.
 
     Examples
     --------
@@ -53,6 +56,7 @@ def report(recording: Recording | pl.DataFrame, path: str | os.PathLike[str], *,
     """
     from rmtoolkit.analysis.verdict import judge  # noqa: PLC0415 - who has a judgement needs no analysis
 
+    check_target(path, ENDINGS)
     return write(judge(recording), path, title=title)
 
 
@@ -64,7 +68,7 @@ def write(judgement: Judgement, path: str | os.PathLike[str], *, title: str | No
     judgement
         What `judge` found.
     path
-        The page to write; an existing one is replaced whole.
+        The page to write, such as week.html; an existing one is replaced whole.
     title
         Stands at the top of the page.
 
@@ -76,7 +80,7 @@ def write(judgement: Judgement, path: str | os.PathLike[str], *, title: str | No
     Raises
     ------
     RmtoolkitError
-        There is no such folder.
+        There is no such folder, the name does not end in .html, or the disk is full.
 
     Examples
     --------
@@ -89,6 +93,6 @@ def write(judgement: Judgement, path: str | os.PathLike[str], *, title: str | No
     """
     from pathlib import Path  # noqa: PLC0415 - only needed here
 
-    with replacing(path) as part:
+    with replacing(path, ENDINGS) as part:
         part.write_text(page(judgement, title=title, written=dt.datetime.now(dt.UTC)), encoding="utf-8")
     return Path(path)
