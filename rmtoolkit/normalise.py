@@ -190,7 +190,7 @@ def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     same = pl.col("container_id") == pl.col("container_id").shift()
     rises = (pl.col("container_id") > pl.col("container_id").shift()) | (same & (pl.col("time").diff() >= 0))
     if not samples.select(rises.all()).item():
-        samples = samples.sort("container_id", "time", maintain_order=True)
+        samples = _sort(samples)
     again = same & (pl.col("time") == pl.col("time").shift())
     doubled = samples.select(again=again.fill_null(value=False)).with_columns(
         repeated=pl.col("again") | pl.col("again").shift(-1, fill_value=False),
@@ -208,7 +208,18 @@ def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         for frame in (twice, merged)
     )
     samples = pl.concat([samples.filter(~doubled["repeated"]), merged.select(samples.columns)])
-    return conform(samples.sort("container_id", "time"), SAMPLES), int(values - kept)
+    return conform(_sort(samples), SAMPLES), int(values - kept)
+
+
+def _sort(samples: pl.DataFrame) -> pl.DataFrame:
+    """Sort by container and time, rows of one instant as they came."""
+    time = pl.col("time").to_physical()
+    first, last, most = samples.select(time.min(), time.max().alias("last"), pl.col("container_id").max()).row(0)
+    span = last - first + 1
+    if (most + 1) * span >= 1 << 63:
+        return samples.sort("container_id", "time", maintain_order=True)
+    # One whole number sorts several times faster than two columns.
+    return samples.sort(pl.col("container_id").cast(pl.Int64) * span + (time - first), maintain_order=True)
 
 
 def _is_ordered(samples: pl.DataFrame) -> bool:

@@ -124,6 +124,15 @@ def test_ordering_twice_changes_nothing(rows: list[tuple[int, int, int | None, i
     assert doubles == 0
 
 
+def test_ids_and_times_as_far_apart_as_they_can_be_are_sorted() -> None:
+    """Where container and time do not fit in one number, they are still in order."""
+    far = pl.DataFrame(
+        {"container_id": [4_000_000_000, 1, 4_000_000_000], "time": [1e14, 0.0, -1e13], "rss_bytes": [3, 1, 2]},
+        schema_overrides={"container_id": pl.UInt32},
+    )
+    assert order_samples(clean_samples(far)[0])[0]["rss_bytes"].to_list() == [1, 2, 3]
+
+
 SEEN = pl.DataFrame(
     {
         "container_id": [3, 8],
