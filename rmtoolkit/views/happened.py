@@ -144,7 +144,9 @@ def happened(events: pl.DataFrame, lives: pl.DataFrame, start: int, now: int, re
     rows = zip(lives["start"], lives["end"], hidden, strict=True)
     for (_, before, unseen), (begin, _, _) in pairwise(rows):
         # What happened in a long stretch without samples is not known: the strip shows the gap itself.
-        known = unseen or any(event.kind in _CUTS and ms(before) - reach <= event.time <= ms(begin) + reach for event in found)
+        known = unseen or any(
+            event.kind in _CUTS and ms(before) - reach <= event.time <= ms(begin) + reach for event in found
+        )
         if not known:
             found.append(Event(ms(begin), "restart", "restart"))
     slack = (now - start) // 100
