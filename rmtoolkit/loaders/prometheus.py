@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders.files import warn
-from rmtoolkit.loaders.prometheus_answers import NOT_UTF8, TRUNCATED, UNREADABLE
+from rmtoolkit.loaders.prometheus_answers import NO_SERIES, NOT_UTF8, ODD_LABELS, TRUNCATED, UNREADABLE
 from rmtoolkit.loaders.prometheus_decode import NO_TIMES, Decoder
 from rmtoolkit.loaders.prometheus_files import find_files, without_compression
 from rmtoolkit.loaders.prometheus_metrics import check_overrides, is_known
-from rmtoolkit.loaders.prometheus_numbers import NO_NUMBERS, NO_SERIES_FORM
+from rmtoolkit.loaders.prometheus_numbers import NO_NUMBERS, NO_PAIR, NO_SERIES_FORM
 from rmtoolkit.loaders.prometheus_recording import NothingUsableError, to_recording
-from rmtoolkit.loaders.prometheus_series import NO_NAME
+from rmtoolkit.loaders.prometheus_series import NO_NAME, NO_USE
 from rmtoolkit.recording import Report
 
 if TYPE_CHECKING:
@@ -26,7 +26,18 @@ if TYPE_CHECKING:
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _PASSED_OVER: Final = "files of the folder that are no JSON by their name"
 _UNREAD: Final = "files that could not be read"
-_DAMAGE: Final = (_UNREAD, TRUNCATED, UNREADABLE, NOT_UTF8, NO_SERIES_FORM, NO_NUMBERS, NO_TIMES)
+_DAMAGE: Final = (
+    _UNREAD,
+    TRUNCATED,
+    UNREADABLE,
+    NOT_UTF8,
+    ODD_LABELS,
+    NO_SERIES,
+    NO_SERIES_FORM,
+    NO_PAIR,
+    NO_NUMBERS,
+    NO_TIMES,
+)
 _SHOWN: Final = 4
 
 
@@ -153,4 +164,6 @@ def _nothing_usable(files: list[Path], error: NothingUsableError) -> ReadError:
         )
     if not counts:
         return ReadError(f"{msg} The query matched nothing: check its labels and its time.")
+    if not any(reason.startswith(NO_USE) for reason in counts):
+        return ReadError(msg)
     return ReadError(f"{msg} If one of these metrics is memory, say so: metrics={{'its_name': 'rss_bytes'}}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -29,6 +29,8 @@ _MOST_UNREADABLE: Final = 1000
 TRUNCATED: Final = "series at the end of cut-off files"
 LOGS: Final = "a log answer of Loki (lines of text), not metrics"
 UNREADABLE: Final = "stretches of text that are no JSON"
+ODD_LABELS: Final = "labels whose value is no text"
+NO_SERIES: Final = "series of another form"
 NOT_UTF8: Final = "files with bytes that are not UTF-8 (shown as �)"
 
 
@@ -182,14 +184,16 @@ def _document(view: memoryview, answers: Answers) -> int:
         document = _decode(view)
     except msgspec.ValidationError as error:
         length = _length(view)
-        _refuse(view[:length], str(error), answers)
+        if not _one_by_one(view[:length], answers):
+            _refuse(view[:length], str(error), answers)
         return length
     except msgspec.DecodeError as error:
         length = _trailing(error)
         try:
             document = _decode(view[:length])
         except msgspec.ValidationError as other:
-            _refuse(view[:length], str(other), answers)
+            if not _one_by_one(view[:length], answers):
+                _refuse(view[:length], str(other), answers)
             return length
     _take(document, answers)
     return length
@@ -244,6 +248,58 @@ def _take(document: list[Series] | _Document, answers: Answers) -> None:
         answers.refused.append("a JSON object without series")
         return
     answers.documents += 1
+
+
+def _one_by_one(view: memoryview, answers: Answers) -> bool:
+    """Read the series of an answer in which one has another form; tell whether any could be read."""
+    try:
+        if view[0] == _LIST:
+            document: list[Series] | _Document = _good_series(view, answers)
+        else:
+            parts = msgspec.json.decode(view, type=dict[str, Raw])
+            outer = parts
+            if "data" in parts:
+                outer = msgspec.json.decode(parts["data"], type=dict[str, Raw])
+            alone = "result" not in outer
+            series = _good_series(b"[%b]" % bytes(view) if alone else outer.pop("result"), answers)
+            if outer is not parts:
+                parts["data"] = Raw(msgspec.json.encode(outer))
+            document = series if alone else msgspec.json.decode(msgspec.json.encode(parts), type=_Document)
+            if isinstance(document, _Document):
+                document.result = series
+                document.data = UNSET
+        if not document or (isinstance(document, _Document) and not document.result):
+            return False
+    except msgspec.MsgspecError:
+        return False
+    _take(document, answers)
+    return True
+
+
+def _good_series(text: bytes | memoryview | Raw, answers: Answers) -> list[Series]:
+    """Read each series by itself; count those of another form, and labels that are no text."""
+    found: list[Series] = []
+    wrong, odd = 0, 0
+    for one in msgspec.json.decode(text, type=list[Raw]):
+        try:
+            found.append(msgspec.json.decode(one, type=Series))
+            continue
+        except msgspec.ValidationError:
+            pass
+        try:
+            parts = msgspec.json.decode(one, type=dict[str, Raw])
+            metric = msgspec.json.decode(parts["metric"], type=dict[str, Any])
+            labels = {name: value for name, value in metric.items() if isinstance(value, str)}
+            # A number is what somebody forgot to quote; anything else says nothing.
+            numbers = {name: str(value) for name, value in metric.items() if type(value) in (int, float)}
+            parts["metric"] = Raw(msgspec.json.encode(labels | numbers))
+            found.append(msgspec.json.decode(msgspec.json.encode(parts), type=Series))
+            odd += len(metric) - len(labels)
+        except (msgspec.MsgspecError, KeyError):
+            wrong += 1
+    if found:
+        answers.left_out.update({ODD_LABELS: odd, NO_SERIES: wrong})
+    return found
 
 
 def _line(text: str) -> str:

@@ -16,7 +16,7 @@ from msgspec import UNSET
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders.prometheus_answers import TRUNCATED, UNREADABLE, parse_answers
 from rmtoolkit.loaders.prometheus_files import plain_size, read_content
-from rmtoolkit.loaders.prometheus_numbers import MOST_MILLISECONDS, Numbers, read_exports, read_pairs
+from rmtoolkit.loaders.prometheus_numbers import MOST_MILLISECONDS, NO_SERIES_FORM, Numbers, read_exports, read_pairs
 from rmtoolkit.loaders.prometheus_tidy import stack
 
 if TYPE_CHECKING:
@@ -220,6 +220,9 @@ class Decoder:
         counts = _joined([block.numbers.counts for block in blocks], np.int64)
         times = _joined([block.numbers.times for block in blocks], np.int64)
         values = _joined([block.numbers.values for block in blocks], np.float64)
+        # A series of another form is counted as that already, and one without a possible time by its samples.
+        silent = int((counts == 0).sum()) - self.left_out[NO_SERIES_FORM]
+        self.left_out[NO_SAMPLES] += silent
         if len(times) and (times.min() < 0 or times.max() >= MOST_MILLISECONDS):
             good = (times >= 0) & (times < MOST_MILLISECONDS)
             self.left_out[NO_TIMES] += int(len(times) - good.sum())
@@ -228,7 +231,6 @@ class Decoder:
             times, values = times[good], values[good]
         kept = counts > 0
         if not kept.all():
-            self.left_out[NO_SAMPLES] += int(len(kept) - kept.sum())
             order, counts = order[kept], counts[kept]
         return Decoded(
             [self._labels[index] for index in order.tolist()],

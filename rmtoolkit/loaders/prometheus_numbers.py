@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 MOST_MILLISECONDS: Final = 1 << 42
 
 NO_SERIES_FORM: Final = "series whose samples are not pairs of time and value"
+NO_PAIR: Final = "samples that are not a pair of time and value"
 NO_NUMBERS: Final = "values that are no numbers"
 
 _LINE: Final = {"nothing": pl.String(), "seconds": pl.Float64(), "value": pl.Float64()}
 _BLANKS: Final = (b" ", b"\n", b"\t", b"\r")
+
+
+_Pair: TypeAlias = tuple[float, float | str | None]
 
 
 class Numbers(NamedTuple):
@@ -55,7 +60,8 @@ def read_pairs(texts: Sequence[bytes | memoryview], left_out: Counter[str]) -> N
     Returns
     -------
     Numbers
-        All samples; a value that is no number is NaN, a series of another form has no samples.
+        All samples; a value that is no number is NaN, what is no pair is
+        left out; a series of another form has no samples.
 
     Examples
     --------
@@ -91,15 +97,29 @@ def _read_compact(texts: Sequence[bytes | memoryview]) -> Numbers | None:
 def _read_odd(text: bytes | memoryview, left_out: Counter[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Read a series sample by sample: escapes, plain numbers, nulls, rubbish."""
     try:
-        pairs = msgspec.json.decode(text, type=list[tuple[float, float | str | None]])
+        pairs = msgspec.json.decode(text, type=list[_Pair])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        left_out[NO_SERIES_FORM] += 1
-        return np.empty(0, np.int64), np.empty(0)
+        pairs = _good_pairs(text, left_out)
     values = [_number(value) for _, value in pairs]
     if None in values:
         left_out[NO_NUMBERS] += values.count(None)
     times = _milliseconds(np.array([time for time, _ in pairs], np.float64))
     return times, np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+def _good_pairs(text: bytes | memoryview, left_out: Counter[str]) -> list[_Pair]:
+    """Read the pairs of a series that holds something else as well; count the rest, or the series if none is good."""
+    pairs: list[_Pair] = []
+    with suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        samples = msgspec.json.decode(text, type=list[msgspec.Raw])
+        for sample in samples:
+            with suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+                pairs.append(msgspec.json.decode(sample, type=_Pair))
+        if pairs:
+            left_out[NO_PAIR] += len(samples) - len(pairs)
+    if not pairs:
+        left_out[NO_SERIES_FORM] += 1
+    return pairs
 
 
 def _number(value: float | str | None) -> float | None:
@@ -155,7 +175,7 @@ def read_exports(values: Sequence[bytes], timestamps: Sequence[bytes], left_out:
         return together
     parts: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
     for value, timestamp in zip(values, timestamps, strict=True):
-        alone = _read_arrays([value], [timestamp])
+        alone = _read_arrays([value], [timestamp]) or _read_odd_arrays(value, timestamp, left_out)
         if alone is None:
             left_out[NO_SERIES_FORM] += 1
         parts.append((np.empty(0, np.int64), np.empty(0)) if alone is None else (alone.times, alone.values))
@@ -180,6 +200,27 @@ def _read_arrays(values: Sequence[bytes], timestamps: Sequence[bytes]) -> Number
         counts = np.bincount(owner[known.to_numpy()], minlength=len(counts)).astype(np.int64)
         found, times = found.filter(known), times.filter(known)
     return Numbers(counts, times.to_numpy(), found.to_numpy())
+
+
+def _read_odd_arrays(value: bytes, timestamp: bytes, left_out: Counter[str]) -> Numbers | None:
+    """Read what is good of two arrays of one length; None when that is nothing."""
+    try:
+        values = msgspec.json.decode(value, type=list[msgspec.Raw])
+        times = msgspec.json.decode(timestamp, type=list[msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None
+    if len(values) != len(times):
+        return None
+    good: list[Numbers] = []
+    for one, time in zip(values, times, strict=True):
+        alone = _read_arrays([b"[%b]" % bytes(one)], [b"[%b]" % bytes(time)])
+        if alone is not None:
+            good.append(alone)
+    if not any(numbers.counts.sum() for numbers in good):
+        return None
+    left_out[NO_PAIR] += len(values) - len(good)
+    columns = [np.concatenate([getattr(numbers, name) for numbers in good]) for name in ("times", "values")]
+    return Numbers(np.array([len(columns[0])], np.int64), *columns)
 
 
 def _column(texts: Sequence[bytes], dtype: pl.DataType) -> pl.Series:

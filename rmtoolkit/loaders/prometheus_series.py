@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 NO_NAME: Final = "series without a metric name"
+NO_USE: Final = "series of metrics without a use here"
 PAUSE: Final = 'series of pause containers (container="POD")'
 NO_CONTAINER: Final = "series of nodes, slices and other cgroups that are no container"
 _SHOWN_NAMES: Final = 8
@@ -93,7 +94,7 @@ def describe(labels: Sequence[Mapping[str, str]], overrides: Mapping[str, str]) 
     if unknown:
         names = [quote(name) for name, _ in unknown.most_common(_SHOWN_NAMES)]
         more = f" and {len(unknown) - _SHOWN_NAMES} more" if len(unknown) > _SHOWN_NAMES else ""
-        left_out[f"series of metrics without a use here ({', '.join(names)}{more})"] = unknown.total()
+        left_out[f"{NO_USE} ({', '.join(names)}{more})"] = unknown.total()
     table = _identified([labels[index] for index, *_ in meanings], meanings)
     pause = (pl.col("family") == "cgroup") & (pl.col("container") == "POD")
     nowhere = (pl.col("family") == "cgroup") & pl.col("no_container")

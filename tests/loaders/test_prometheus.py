@@ -288,9 +288,9 @@ CONTENT = {
         r"line 2: .*damaged at byte 66: Inp",
     ),
     "damaged": (b'{"status":"success",\n"data":,}', r"line 2: found '.*damaged at byte 28"),
-    "labels of numbers": (
-        b'[{"metric":{"a":1},"values":[[1,"2"]]}]',
-        r"Expected `str`, got `int` - at `\$\[0\]\.metric",
+    "labels in a list": (
+        b'[{"metric":[1],"values":[[1,"2"]]}]',
+        r"Expected `object`, got `array` - at `\$\[0\]\.metric",
     ),
     "deep": (b"[" * 100_000, "maximum recursion depth"),
     "another object": (b'{"kind":"PodMetricsList","items":[]}', "found a JSON object without series"),
@@ -439,3 +439,21 @@ def test_shipped_samples(path: Path) -> None:
     assert recording.report.left_out == {}
     assert recording.containers["limit_known"].all()
     assert not recording.containers["workload_inferred"].any()
+
+
+def test_damaged_samples_are_not_taken_for_an_unknown_metric(prom: Prom) -> None:
+    """When no pair of a known metric can be read, the error counts the series once and gives no false hint."""
+    series = prom.series(WORKING_SET, [1], labels=prom.pod()) | {"values": [None, [1]]}
+    with pytest.raises(ReadError, match="1 series whose samples are not pairs") as caught:
+        prom.read(series)
+    assert "If one of these metrics" not in str(caught.value)
+    assert "without samples" not in str(caught.value)
+
+
+def test_a_malformed_pair_is_warned_of(prom: Prom) -> None:
+    """The rest of the series is loaded, and the warning counts what was not."""
+    series = prom.series(WORKING_SET, [1, 2], labels=prom.pod())
+    series["values"].insert(1, None)
+    with pytest.warns(RmtoolkitWarning, match="1 samples? that (are|is) not a pair"):
+        recording = prom.read(series)
+    assert recording.samples["working_set_bytes"].to_list() == [1, 2]

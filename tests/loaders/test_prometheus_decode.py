@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmtoolkit.loaders import prometheus_numba
+from rmtoolkit.loaders.prometheus_answers import NO_SERIES, ODD_LABELS
 from rmtoolkit.loaders.prometheus_decode import HISTOGRAMS, NO_SAMPLES, NO_TIMES, Decoded, Decoder
-from rmtoolkit.loaders.prometheus_numbers import NO_NUMBERS, NO_SERIES_FORM, read_exports, read_pairs
+from rmtoolkit.loaders.prometheus_numbers import NO_NUMBERS, NO_PAIR, NO_SERIES_FORM, read_exports, read_pairs
 
 FAST = [pytest.param(False, id="csv"), pytest.param(True, id="numba")]
 
@@ -262,3 +263,46 @@ def test_rubbish_between_samples(texts: list[bytes]) -> None:
         valid.append(text)
     numbers = read_pairs([*valid, b'[[1,"2"]]'], Counter())
     assert numbers.values[-1] == 2.0
+
+
+@pytest.mark.parametrize("fast", FAST)
+@pytest.mark.parametrize("wrong", ["null", "[1]", '["2","5"]', "{}", '[1,"2",3]', "7"])
+def test_one_malformed_pair_costs_itself_only(*, fast: bool, wrong: str) -> None:
+    """The other samples of the series, and the other series, are read; the pair is counted once."""
+    text = '[{"metric":{"a":"1"},"values":[[1,"2"],WRONG,[3,"4"]]},{"metric":{"a":"2"},"values":[[5,"6"]]}]'
+    decoded = decode(text.replace("WRONG", wrong).encode(), fast=fast)
+    samples = sorted(zip(decoded.times.tolist(), decoded.values.tolist(), strict=True))
+    assert samples == [(1000, 2.0), (3000, 4.0), (5000, 6.0)]
+    assert decoded.left_out == {NO_PAIR: 1}
+
+
+@pytest.mark.parametrize("fast", FAST)
+@pytest.mark.parametrize("values", ["[null]", "[[1]]", '"none"', "7"])
+def test_a_series_of_another_form_is_counted_once(*, fast: bool, values: str) -> None:
+    """It is not a series without samples as well."""
+    text = '[{"metric":{"a":"1"},"values":WRONG},{"metric":{"a":"2"},"values":[[5,"6"]]}]'
+    decoded = decode(text.replace("WRONG", values).encode(), fast=fast)
+    assert decoded.times.tolist() == [5000]
+    assert decoded.left_out == {NO_SERIES_FORM: 1}
+
+
+def test_one_malformed_value_of_an_export_costs_itself_only() -> None:
+    """The same in lines of VictoriaMetrics' export."""
+    left_out: Counter[str] = Counter()
+    numbers = read_exports([b'[1,"x",3,null]'], [b"[1000,2000,3000,4000]"], left_out)
+    assert (numbers.times.tolist(), numbers.values.tolist()) == ([1000, 3000], [1.0, 3.0])
+    assert left_out == {NO_PAIR: 1}
+
+
+@pytest.mark.parametrize("fast", FAST)
+@pytest.mark.parametrize("form", ["IT", '{"result":IT}', '{"status":"success","data":{"result":IT}}'])
+def test_an_odd_label_rejects_no_answer(*, fast: bool, form: str) -> None:
+    """A number is taken as its text, a null as no label; what is no series is counted."""
+    series = (
+        '[{"metric":{"pod":"a","shard":5,"zone":null},"values":[[1,"2"]]},7,'
+        '{"metric":[],"values":[[1,"2"]]},{"metric":{"pod":"b"},"values":[[3,"4"]]}]'
+    )
+    decoded = decode(form.replace("IT", series).encode(), fast=fast)
+    assert decoded.labels == [{"pod": "a", "shard": "5"}, {"pod": "b"}]
+    assert decoded.values.tolist() == [2.0, 4.0]
+    assert decoded.left_out == {ODD_LABELS: 2, NO_SERIES: 2}
