@@ -70,17 +70,17 @@ def name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
     if row["unresolved"] + row["growing"] > LIKELY and opinion.bounded < LIKELY:
         return "unexplained_growth", None
     swings = row["swing"] >= SWING * settled
-    bursts = spread >= BURST_RATIO and row["high_share"] <= BURST_SHARE
+    over = row["end_level"] < settled * (1 + BURST_OVER * (spread - 1))
+    bursts = spread >= BURST_RATIO and row["high_share"] <= BURST_SHARE and over
     if row["load_share"] > 0 and swings:
-        return "burst" if bursts else "periodic", "traffic"
+        return "periodic", "traffic"
     if row["teeth"] >= TEETH:
         return "sawtooth", None
     if row["periodic"] > PERIODIC and swings:
         return "periodic", "traffic"
     if startup:
         return "startup_spike", "startup"
-    over = row["end_level"] < settled * (1 + BURST_OVER * (spread - 1))
-    if bursts and over:
+    if bursts:
         return ("sawtooth", None) if row["bursts"] >= TEETH else ("burst", "traffic")
     if row["flutter"] >= FLUTTER * settled:
         return "sawtooth", None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +15,7 @@ from rmtoolkit.analysis.facts import Facts
 from rmtoolkit.analysis.lives import split
 from rmtoolkit.analysis.one_life import form
 from rmtoolkit.analysis.rows import verdict_row
-from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.validation import validate
 
@@ -212,6 +213,7 @@ def judge(recording: Recording | pl.DataFrame, heap: object | None = None) -> Ju
         msg = "The recording has no samples: there is nothing to judge."
         raise RmtoolkitError(msg)
     findings = validate(recording)
+    _warn_of_units(findings)
     cut = split(recording)
     rejected = findings.filter(pl.col("rejected")).select("container_id", "signal").unique()
     readings = signals.read(cut, recording, rejected)
@@ -253,6 +255,16 @@ def judge(recording: Recording | pl.DataFrame, heap: object | None = None) -> Ju
         forecast=pl.concat(paths),
         findings=findings,
     )
+
+
+def _warn_of_units(findings: pl.DataFrame) -> None:
+    """Say it aloud when amounts look like another unit: the shape stands, every amount is wrong."""
+    tiny = findings.filter(pl.col("check") == "tiny_value").unique("container_id", maintain_order=True)
+    if tiny.height:
+        more = f" ({tiny.height} containers)" if tiny.height > 1 else ""
+        warnings.warn(
+            f"{tiny['detail'][0]}{more} Give bytes; else every amount is wrong.", RmtoolkitWarning, stacklevel=4
+        )
 
 
 def _by_urgency(verdicts: pl.DataFrame) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from rmtoolkit.analysis.checklist import CHECKLIST
 from rmtoolkit.analysis.forecast import FORECAST
 from rmtoolkit.analysis.parameters import SUREST
 from rmtoolkit.analysis.verdict import classify, fits, judge
-from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.recording import Recording
 from tests.analysis.curves import BEGIN, GI, MI, ar1, footprint, hours, record, saturate, saw, small_noise, together
 
@@ -438,6 +438,7 @@ def degenerate() -> dict[str, dict[str, list[Any]]]:
     }
 
 
+@pytest.mark.filterwarnings("ignore:.*less than any process needs")
 @pytest.mark.parametrize("name", degenerate())
 def test_degenerate_recordings_are_judged(name: str) -> None:
     """Whatever the numbers, there is a row, in the design's words, without a NaN and without an error."""
@@ -473,3 +474,10 @@ def test_unnamed_container_is_judged() -> None:
     """A frame without any name gets a row whose names are null."""
     row = row_of(pl.DataFrame({"time": range(0, 12_000, 60), "rss_bytes": [50 * MI] * 200}))
     assert (row["workload"], row["pods"], row["verdict"]) == (None, 1, "not_leak")
+
+
+def test_amounts_that_are_no_bytes_are_told() -> None:
+    """MiB given as bytes are judged by their shape, and a warning asks for bytes."""
+    table = pl.DataFrame({"time": range(0, 12_000, 60), "rss_bytes": [200 + step // 3 for step in range(200)]})
+    with pytest.warns(RmtoolkitWarning, match="is its unit MiB"):
+        assert classify(table)["verdict"].item() == "leak"
