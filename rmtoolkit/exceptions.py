@@ -134,9 +134,41 @@ class ColumnError(RmtoolkitError):
         import difflib  # noqa: PLC0415 - only needed on this path
 
         names = list(available)
-        msg = f"The frame has no column {wanted!r}. It has: {', '.join(names) or 'no columns'}."
+        msg = f"The frame has no column {wanted!r}. It has: {_listed(names)}."
         close = difflib.get_close_matches(wanted, names, n=1)
         return cls(f"{msg} Hint: did you mean {close[0]!r}?" if close else msg)
+
+    @classmethod
+    def no_memory(cls, available: Iterable[str], known: Iterable[str]) -> ColumnError:
+        """Say that no column holds memory, which would do, and the nearest name.
+
+        Parameters
+        ----------
+        available
+            Columns that exist.
+        known
+            Names of columns that hold memory.
+
+        Returns
+        -------
+        ColumnError
+            The error, ready to raise.
+
+        Examples
+        --------
+        >>> print(ColumnError.no_memory(["time", "rss_byte"], ["rss_bytes", "anon_bytes"]))
+        The frame has no memory column. One of these would do: rss_bytes, anon_bytes. It has: time, rss_byte. Hint: \
+rename 'rss_byte' to 'rss_bytes'?
+        """
+        import difflib  # noqa: PLC0415 - only needed on this path
+
+        names, wanted = list(available), list(known)
+        msg = f"The frame has no memory column. One of these would do: {', '.join(wanted)}. It has: {_listed(names)}."
+        for name in names:
+            close = difflib.get_close_matches(name, wanted, n=1)
+            if close:
+                return cls(f"{msg} Hint: rename {quote(name)} to {close[0]!r}?")
+        return cls(msg)
 
     @classmethod
     def mistyped(cls, name: str, *, found: object, expected: str) -> ColumnError:
@@ -164,8 +196,17 @@ class ColumnError(RmtoolkitError):
         return cls(f"The column {name!r} holds {found}, expected {expected}.")
 
 
+def _listed(names: list[str]) -> str:
+    """Foreign names as they are, unless one would break the line."""
+    return ", ".join(map(_plain, names)) or "no columns"
+
+
+def _plain(name: str) -> str:
+    return name if name.isprintable() and len(name) <= _QUOTE_CHARACTERS else quote(name)
+
+
 class UnknownWorkloadError(RmtoolkitError):
-    """No workload of that name is in the recording.
+    """No workload (or namespace, pod …) of that name is in the recording.
 
     Examples
     --------
@@ -174,7 +215,7 @@ class UnknownWorkloadError(RmtoolkitError):
     """
 
     @classmethod
-    def named(cls, wanted: str, available: Iterable[str]) -> UnknownWorkloadError:
+    def named(cls, wanted: object, available: Iterable[str], *, kind: str = "workload") -> UnknownWorkloadError:
         """Say which workload is missing and which exist.
 
         Parameters
@@ -183,6 +224,8 @@ class UnknownWorkloadError(RmtoolkitError):
             Name that was looked for.
         available
             Names that exist; the first twenty are shown.
+        kind
+            What was looked for.
 
         Returns
         -------
@@ -197,10 +240,11 @@ class UnknownWorkloadError(RmtoolkitError):
         import difflib  # noqa: PLC0415 - only needed on this path
 
         names = list(available)
-        shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")  # noqa: PLR2004
-        close = difflib.get_close_matches(wanted, names, n=1)
-        msg = f"No workload {quote(wanted)}. There are: {shown or 'none'}."
-        return cls(f"{msg} Hint: did you mean {close[0]!r}?" if close else msg)
+        shown = ", ".join(map(_plain, names[:20]))
+        shown += f" and {len(names) - 20} more" if len(names) > 20 else ""  # noqa: PLR2004
+        close = difflib.get_close_matches(str(wanted), names, n=1)
+        msg = f"No {kind} {quote(wanted)}. There are: {shown or 'none'}."
+        return cls(f"{msg} Hint: did you mean {quote(close[0])}?" if close else msg)
 
 
 class RmtoolkitWarning(UserWarning):

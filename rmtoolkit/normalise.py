@@ -165,7 +165,7 @@ def _as_signal(name: str, frame: pl.DataFrame, value: pl.Expr) -> pl.Expr:
     return whole.cast(SAMPLES[name]).alias(name)
 
 
-def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int, int]:
     """Sort by container and time; one row per instant, a later value wins over an earlier one.
 
     Parameters
@@ -175,18 +175,18 @@ def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 
     Returns
     -------
-    tuple of (polars.DataFrame, int)
-        The samples in their schema, sorted and without duplicates, and how many values were given twice for one
-        instant.
+    tuple of (polars.DataFrame, int, int)
+        The samples in their schema, sorted and without duplicates; how many values were given twice for one
+        instant; how many were left out because a later one for their instant differs.
 
     Examples
     --------
     >>> frame = conform(pl.DataFrame({"container_id": [0, 0], "time": [0, 0], "rss_bytes": [1, 1]}), SAMPLES)
-    >>> order_samples(frame)[1]
-    1
+    >>> order_samples(frame)[1:]
+    (1, 0)
     """
     if _is_ordered(samples):
-        return conform(samples, SAMPLES), 0
+        return conform(samples, SAMPLES), 0, 0
     same = pl.col("container_id") == pl.col("container_id").shift()
     rises = (pl.col("container_id") > pl.col("container_id").shift()) | (same & (pl.col("time").diff() >= 0))
     if not samples.select(rises.all()).item():
@@ -196,19 +196,22 @@ def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         repeated=pl.col("again") | pl.col("again").shift(-1, fill_value=False),
     )
     if not doubled["again"].any():
-        return conform(samples, SAMPLES), 0
+        return conform(samples, SAMPLES), 0, 0
     # Two sources may give different signals for one instant: only a value said twice is a double.
     present = [name for name in SIGNALS if name in samples.columns]
     twice = samples.filter(doubled["repeated"])
-    merged = twice.group_by("container_id", "time", maintain_order=True).agg(
-        pl.col(name).last(ignore_nulls=True) for name in present
-    )
-    values, kept = (
+    groups = twice.group_by("container_id", "time", maintain_order=True)
+    merged = groups.agg(pl.col(name).last(ignore_nulls=True) for name in present)
+    differing = groups.agg((pl.col(name) != pl.col(name).last(ignore_nulls=True)).sum() for name in present)
+    given, kept = (
         frame.select(pl.sum_horizontal(pl.lit(0), *(pl.col(name).count() for name in present))).item()
         for frame in (twice, merged)
     )
+    contradictions = int(
+        differing.select(pl.sum_horizontal(pl.lit(0), *(pl.col(name).sum() for name in present))).item()
+    )
     samples = pl.concat([samples.filter(~doubled["repeated"]), merged.select(samples.columns)])
-    return conform(_sort(samples), SAMPLES), int(values - kept)
+    return conform(_sort(samples), SAMPLES), int(given - kept) - contradictions, contradictions
 
 
 def _sort(samples: pl.DataFrame) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import polars as pl
 
 from rmtoolkit import normalise as _normalise
 from rmtoolkit import overview, storage, tables
-from rmtoolkit.exceptions import ColumnError, RmtoolkitError
+from rmtoolkit.exceptions import ColumnError, RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.provenance import Report
 from rmtoolkit.schema import CONTAINERS, EVENTS, FOOTPRINTS, IDENTITY, SAMPLES, SIGNALS, empty
 from rmtoolkit.times import parse_duration, parse_time
@@ -156,7 +156,7 @@ class Recording:
             maintain_order="left",
         ).select(*about, "time", *sampled)
 
-    def filter(self, *predicates: pl.Expr, **equal: str | int | Iterable[str]) -> Recording:
+    def filter(self, *predicates: pl.Expr, **equal: str | int | Iterable[str] | None) -> Recording:
         """Keep some containers.
 
         Parameters
@@ -164,7 +164,7 @@ class Recording:
         *predicates
             Expressions over the columns of `containers`.
         **equal
-            Column and the value, or the values, that it must have: ``namespace="shop"``.
+            Column and the value, or the values, that it must have: ``namespace="shop"``; None is unknown.
 
         Returns
         -------
@@ -175,6 +175,8 @@ class Recording:
         ------
         ColumnError
             No such column.
+        UnknownWorkloadError
+            No container has this cluster, namespace, workload, pod or container name. Expressions may find nothing.
 
         Examples
         --------
@@ -183,13 +185,22 @@ class Recording:
         >>> Recording.from_frame(table).filter(workload="db").containers["pod"].to_list()
         ['db-0']
         """
-        conditions = list(predicates)
+        kept = self.containers
         for name, wanted in equal.items():
             if name not in CONTAINERS:
                 raise ColumnError.missing(name, CONTAINERS)
-            values = [wanted] if isinstance(wanted, str | int) else list(wanted)
-            conditions.append(pl.col(name).is_in(values))
-        kept = self.containers.filter(*conditions) if conditions else self.containers
+            values = [wanted] if wanted is None or isinstance(wanted, str | int) else list(wanted)
+            if name in _NAMES:
+                there = self.containers[name].unique().sort()
+                unknown = next((value for value in values if value not in there.to_list()), None)
+                if unknown is not None:
+                    raise UnknownWorkloadError.named(unknown, there.drop_nulls(), kind=name)
+            kept = kept.filter(pl.col(name).is_in(values, nulls_equal=True))
+        if kept.is_empty() and not equal.keys().isdisjoint(_NAMES):
+            asked = ", ".join(f"{name}={quote(wanted)}" for name, wanted in equal.items())
+            msg = f"No container has all of {asked}. Each of these names exists, but not together."
+            raise UnknownWorkloadError(msg)
+        kept = kept.filter(*predicates) if predicates else kept
         ids = kept["container_id"].implode()
         return replace(
             self,
@@ -378,6 +389,8 @@ def _settings_at(containers: pl.DataFrame, events: pl.DataFrame, end: dt.datetim
     return containers
 
 
+#: Names that people mistype.
+_NAMES: Final = ("cluster", "namespace", "workload", "pod", "container")
 _EARLIEST: Final = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 
 
@@ -438,9 +451,11 @@ def normalise(
     rows, left_out = _normalise.clean_samples(keyed)
     if strangers := samples.height - keyed.height:
         left_out["rows of no known container"] = strangers
-    rows, doubles = _normalise.order_samples(rows)
-    if doubles:
-        left_out["values given twice for one instant"] = doubles
+    rows, copies, contradictions = _normalise.order_samples(rows)
+    if copies:
+        left_out["values given twice for one instant"] = copies
+    if contradictions:
+        left_out["values that contradict each other at one instant; the later one was used"] = contradictions
     found = _normalise.tidy_events(rekey(events)) if events is not None and events.height else empty(EVENTS)
     measured = _normalise.cadences(rows)
     frame = (

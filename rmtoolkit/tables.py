@@ -9,7 +9,7 @@ import polars as pl
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote
 from rmtoolkit.normalise import as_time
 from rmtoolkit.provenance import Report
-from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENT_KINDS, EVENTS, IDENTITY, SIGNALS, empty
+from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, EVENT_KINDS, EVENTS, IDENTITY, SIGNALS, empty
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +29,8 @@ _ALIASES: Final = {
     "rss": "rss_bytes",
     "restarts": "restarts_total",
 }
+#: A written time that names its zone, or a number.
+_ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
 #: Columns that hold the same for a whole container, or change seldom; their changes become events.
 _SETTINGS: Final = ("limit_bytes", "request_bytes")
 _TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
@@ -77,6 +79,7 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
     ignored = [name for name in table.columns if name not in known]
     identity: list[str] = [name for name in (*IDENTITY, "node", "workload_kind") if name in table.columns]
     texts = [name for name in (*identity, "version") if name in table.columns]
+    time_axis = _time_axis(table["time"])
     table = table.with_columns(
         *(pl.col(name).cast(pl.String) for name in texts),
         time=_readable_time(table),
@@ -101,6 +104,7 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
             *(f"column {old!r} was read as {new!r}" for old, new in renamed.items()),
             *((f"columns not used: {', '.join(map(quote, ignored))}",) if ignored else ()),
         ),
+        time_axis=time_axis,
     )
     samples = table.select("container_id", "time", *signals)
     return Parts(containers, samples, pl.concat(found, how="diagonal_relaxed"), report)
@@ -139,7 +143,7 @@ def _check_columns(table: pl.DataFrame) -> list[str]:
     if "time" not in table.columns:
         raise ColumnError.missing(wanted="time", available=table.columns)
     if not any(name.endswith("_bytes") for name in signals):
-        raise ColumnError.missing(wanted="working_set_bytes", available=table.columns)
+        raise ColumnError.no_memory(available=table.columns, known=BYTE_SIGNALS)
     for name in (*signals, *_SETTINGS, *_TOTALS):
         dtype = table.schema.get(name)
         if dtype is not None and not dtype.is_numeric() and dtype != pl.Null:
@@ -154,6 +158,14 @@ def _readable_time(table: pl.DataFrame) -> pl.Series:
         msg = f"The column 'time' holds no time that can be read, but {quote(stated[0]) if stated.len() else 'nulls'}."
         raise ColumnError(msg)
     return time
+
+
+def _time_axis(time: pl.Series) -> str:
+    """Say where the times come from; a number counts from 1970 and needs no zone."""
+    naive = (isinstance(time.dtype, pl.Datetime) and time.dtype.time_zone is None) or time.dtype == pl.Date
+    if time.dtype == pl.String:
+        naive = bool((~time.str.contains(_ZONED)).any())
+    return "as recorded, without a time zone: UTC was assumed" if naive else Report().time_axis
 
 
 def _identify(table: pl.DataFrame, identity: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:

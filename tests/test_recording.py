@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
-from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError
+from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.recording import Report, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, SIGNALS, empty
 
@@ -111,6 +111,10 @@ def test_an_open_window_is_the_whole(recording: rm.Recording) -> None:
 @given(recordings(), st.sampled_from(["api", "db", "solo", "none"]))
 def test_filters_split_a_recording(recording: rm.Recording, workload: str) -> None:
     """What a filter keeps and what its opposite keeps are together the whole."""
+    if workload not in recording.containers["workload"]:
+        with pytest.raises(UnknownWorkloadError):
+            recording.filter(workload=workload)
+        return
     inside = recording.filter(workload=workload)
     outside = recording.filter(pl.col("workload") != workload)
     assert set(inside.containers["workload"]) <= {workload}
@@ -152,14 +156,79 @@ def test_concat_is_associative(one: rm.Recording, two: rm.Recording, three: rm.R
 
 
 def test_where_two_recordings_differ_the_later_wins_and_it_is_counted() -> None:
-    """The report says how many values were given twice."""
+    """The report tells values that contradict each other from exact copies."""
     one, two = (
         rm.Recording.from_frame(pl.DataFrame({"time": [0, 60], "pod": ["db-0"] * 2, "rss_bytes": values}))
         for values in ([1, 2], [3, None])
     )
     both = rm.concat([one, two])
     assert both.samples["rss_bytes"].to_list() == [3, 2]
-    assert both.report.left_out == {"rows without any value": 1, "values given twice for one instant": 1}
+    assert both.report.left_out == {
+        "rows without any value": 1,
+        "values that contradict each other at one instant; the later one was used": 1,
+    }
+
+
+def test_copies_and_contradictions_are_counted_apart() -> None:
+    """Of three values for an instant one stands, a copy of it is a copy, and what differs contradicts it."""
+    table = pl.DataFrame(
+        {"time": [0, 0, 0, 60], "rss_bytes": [1, 2, 2, 3], "anon_bytes": [1, 1, None, 1], "threads": [None, None, 4, 4]}
+    )
+    recording = rm.Recording.from_frame(table)
+    assert recording.samples.select("rss_bytes", "anon_bytes", "threads").rows() == [(2, 1, 4), (3, 1, 4)]
+    assert recording.report.left_out == {
+        "values given twice for one instant": 2,
+        "values that contradict each other at one instant; the later one was used": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("times", "assumed"),
+    [
+        ([dt.datetime(2026, 1, 1)], True),  # noqa: DTZ001 - a naive time is what is tested
+        ([dt.date(2026, 1, 1)], True),
+        (["2026-01-01T00:00:00"], True),
+        (["2026-01-01T00:00:00Z", "2026-01-01T00:00:00"], True),
+        (["2026-01-01"], True),
+        ([dt.datetime(2026, 1, 1, tzinfo=dt.UTC)], False),
+        (["2026-01-01T00:00:00Z", "2026-01-01 00:00:00.5+01:00"], False),
+        ([0], False),
+    ],
+    ids=["datetime", "date", "text", "text, one of two", "text, day", "aware", "text with zones", "number"],
+)
+def test_an_assumed_zone_is_said(times: list[object], assumed: bool) -> None:
+    """Times without a zone are taken as UTC, and the report says so; others need no such word."""
+    frame = pl.DataFrame({"time": times, "rss_bytes": [1] * len(times)})
+    assert ("UTC was assumed" in rm.Recording.from_frame(frame).report.time_axis) is assumed
+
+
+def test_a_table_without_memory_hears_what_would_do() -> None:
+    """The error lists the memory columns that are known, those that exist, and the nearest name."""
+    with pytest.raises(ColumnError, match=r"One of these would do: .*rss_bytes.*It has: time, rss_byte\.") as caught:
+        rm.Recording.from_frame(pl.DataFrame({"time": [0], "rss_byte": [1]}))
+    assert "working_set_bytes" in str(caught.value)
+    assert str(caught.value).endswith("Hint: rename 'rss_byte' to 'rss_bytes'?")
+
+
+@pytest.mark.parametrize("name", ["cluster", "namespace", "workload", "pod", "container"])
+def test_a_name_that_no_container_has_is_an_error(name: str) -> None:
+    """A mistyped name is said with those that exist; an expression may find nothing."""
+    recording = rm.Recording.from_frame(
+        pl.DataFrame(
+            {"time": [0], "rss_bytes": [1]}
+            | {column: ["shop"] for column in ("cluster", "namespace", "workload", "pod", "container")}
+        )
+    )
+    with pytest.raises(UnknownWorkloadError, match=f"No {name} 'shp'\\. There are: shop\\. Hint: did you mean 'shop'"):
+        recording.filter(**{name: ["shop", "shp"]})
+    assert recording.filter(pl.col(name) == "shp").containers.height == 0
+    assert recording.filter(**{name: "shop"}) == recording
+
+
+def test_an_unknown_name_can_be_asked_for() -> None:
+    """None finds the containers whose namespace is not known."""
+    recording = rm.Recording.from_frame(pl.DataFrame({"time": [0], "pod": ["db-0"], "rss_bytes": [1]}))
+    assert recording.filter(namespace=None, workload="db") == recording
 
 
 def test_kubectl_and_prometheus_speak_of_one_pod() -> None:
@@ -299,6 +368,8 @@ def test_filter_takes_values_lists_and_expressions() -> None:
     assert recording.filter(pl.col("pod").str.starts_with("s"), namespace="b").containers["pod"].to_list() == ["solo"]
     assert recording.filter() == recording
     assert recording.filter(container_id=0).containers.height == 1
+    with pytest.raises(UnknownWorkloadError, match=r"namespace='a', workload='solo'.*not together"):
+        recording.filter(namespace="a", workload="solo")
 
 
 def test_a_filter_on_no_column_suggests_one() -> None:

@@ -117,7 +117,7 @@ def table(
     >>> from types import SimpleNamespace
     >>> from rmtoolkit.recording import Recording
     >>> import polars as pl
-    >>> recording = Recording.from_frame(pl.DataFrame({"time": [0], "rss_bytes": [1]})).filter(workload="none")
+    >>> recording = Recording.from_frame(pl.DataFrame({"time": [0], "rss_bytes": [1]})).filter(pl.lit(value=False))
     >>> columns = {"verdict": pl.String, "hours_to_limit": pl.Float64, "oom_probability_7d": pl.Float64}
     >>> nothing = pl.DataFrame(schema=columns)
     >>> print(table(SimpleNamespace(recording=recording, verdicts=nothing)), end="")

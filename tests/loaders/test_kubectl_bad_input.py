@@ -96,7 +96,9 @@ def test_duplicates_and_disorder_are_put_in_order(tmp_path: Path) -> None:
     recording = rm.read_kubectl_top(log)
     assert recording.samples["working_set_bytes"].to_list() == [1 * MI, 3 * MI]
     assert recording.samples["time"].is_sorted()
-    assert recording.report.left_out == {"values given twice for one instant": 1}
+    assert recording.report.left_out == {
+        "values that contradict each other at one instant; the later one was used": 1,
+    }
 
 
 @pytest.mark.parametrize("form", ["gzip", "zstd"])
@@ -120,7 +122,7 @@ def test_a_packed_log_that_is_cut_off_gives_its_head(tmp_path: Path, form: str) 
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that unpacks to an absurd amount is not unpacked to its end."""
     monkeypatch.setattr(files, "_ALWAYS_BYTES", 1000)
-    monkeypatch.setattr(files, "_RATIO", 10)
+    monkeypatch.setattr(files, "_GZIP_RATIO", 10)
     log = tmp_path / "top.log.gz"
     log.write_bytes(gzip.compress(LOG.encode() * 10_000))
     with pytest.raises(ReadError, match=r"bytes that unpack to more than .*Unpack it yourself if you trust it"):
