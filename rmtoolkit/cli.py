@@ -6,11 +6,10 @@ import argparse
 import os
 import sys
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from rmtoolkit.analysis.verdict import Judgement
     from rmtoolkit.recording import Recording
@@ -193,17 +192,13 @@ def _demo(_: argparse.Namespace) -> int:
 
 def _read(sources: Sequence[str]) -> Recording:
     import rmtoolkit as rm
+    from rmtoolkit.exceptions import RmtoolkitError
 
-    def read() -> Iterator[Recording]:
-        for source in sources:
-            if source.startswith(("http://", "https://")):
-                from rmtoolkit.exceptions import RmtoolkitError
-
-                msg = "Could not read a URL: servers are not read yet. Save the query_range answer to a file first."
-                raise RmtoolkitError(msg)
-            yield rm.read(Path(source) if Path(source).exists() else source)
-
-    return rm.concat(read())
+    if any(source.startswith(("http://", "https://")) for source in sources):
+        msg = "Could not read a URL: servers are not read yet. Save the query_range answer to a file first."
+        raise RmtoolkitError(msg)
+    # All at once: what cannot be read is left out as long as something else can.
+    return rm.read(sources)
 
 
 def _status(judgement: Judgement, fail_on: Sequence[str]) -> int:

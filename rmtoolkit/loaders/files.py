@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
+from rmtoolkit.exceptions import ReadError, RmtoolkitWarning, quote
 
 if TYPE_CHECKING:
     import os
@@ -57,6 +57,30 @@ def warn(message: str) -> None:
         frame = frame.f_back
         level += 1
     warnings.warn(message, RmtoolkitWarning, stacklevel=level + 1)
+
+
+def unreadable(path: str | os.PathLike[str], error: OSError) -> ReadError:
+    """Say in the words of people why a file cannot be opened.
+
+    Parameters
+    ----------
+    path
+        The file.
+    error
+        What the system said.
+
+    Returns
+    -------
+    ReadError
+        The error, ready to raise.
+
+    Examples
+    --------
+    >>> print(unreadable("a.json", PermissionError(13, "Permission denied")))
+    'a.json' cannot be read: permission denied.
+    """
+    why = (error.strerror or str(error)).lower()
+    return ReadError(f"{quote(path, 1000)} cannot be read: {why}.")
 
 
 def modified(path: str | os.PathLike[str]) -> dt.datetime:

@@ -11,6 +11,7 @@ import polars as pl
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import files, timeline
 from rmtoolkit.loaders.jemalloc_documents import TOTALS, Document, parse_documents
+from rmtoolkit.loaders.left_out import counted
 from rmtoolkit.recording import Recording, Report, normalise
 
 if TYPE_CHECKING:
@@ -128,7 +129,8 @@ def read_jemalloc_stats(
     partial = (f"{cut:,} document{'' if cut == 1 else 's'} cut off after the totals",) if cut else ()
     if left_out or cut:
         files.warn(
-            f"{quote(path)}: {'; '.join([*(f'left out {n:,} {what}' for what, n in left_out.items()), *partial])}. "
+            f"{quote(path)}: "
+            f"{'; '.join([*(f'left out {counted(n, what)}' for what, n in left_out.items()), *partial])}. "
             "The rest was read.",
         )
     inferred = workload is None and pod is None

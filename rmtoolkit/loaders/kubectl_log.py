@@ -10,6 +10,7 @@ import polars as pl
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import timeline
 from rmtoolkit.loaders.files import warn
+from rmtoolkit.loaders.left_out import counted
 from rmtoolkit.recording import Recording, Report, normalise
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def put_together(
         warnings=(*notes, *log.notes, *_unused(axis, asked)),
         time_axis=axis,
     )
-    lost = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if reason != _SERVED_AGAIN)
+    lost = ", ".join(counted(count, reason) for reason, count in left_out.items() if reason != _SERVED_AGAIN)
     if lost and log.first_left_out:
         lost += f" (line {log.first_left_out[0]}: {quote(log.first_left_out[1])})"
     complaints = [*([f"left out {lost}"] if lost else []), *partial]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders.files import warn
-from rmtoolkit.loaders.prometheus_answers import NO_SERIES, NOT_UTF8, ODD_LABELS, TRUNCATED, UNREADABLE
+from rmtoolkit.loaders.left_out import check_samples, counted
+from rmtoolkit.loaders.prometheus_answers import NO_SERIES, NOT_UTF8, ODD_LABELS, TRUNCATED
 from rmtoolkit.loaders.prometheus_decode import NO_TIMES, Decoder
 from rmtoolkit.loaders.prometheus_files import find_files, without_compression
 from rmtoolkit.loaders.prometheus_metrics import check_overrides, is_known
@@ -29,7 +30,6 @@ _UNREAD: Final = "files that could not be read"
 _DAMAGE: Final = (
     _UNREAD,
     TRUNCATED,
-    UNREADABLE,
     NOT_UTF8,
     ODD_LABELS,
     NO_SERIES,
@@ -117,14 +117,16 @@ def read_prometheus(
         recording = to_recording(decoded, metrics=overrides, workload_pattern=workload_pattern, report=report)
     except NothingUsableError as error:
         raise _nothing_usable(files, error) from error
+    check_samples(recording, quote(files[0]) + (f" and {len(files) - 1:,} more" if len(files) > 1 else ""))
     _warn_of(recording.report)
     return recording
 
 
 def _warn_of(report: Report) -> None:
     """Warn once of what was damaged, refused or incomplete."""
+    # What was no JSON is said with its file, in `partial`.
     damage = [
-        *(f"{count:,} {reason}" for reason, count in report.left_out.items() if reason in _DAMAGE),
+        *(counted(count, reason) for reason, count in report.left_out.items() if reason in _DAMAGE),
         *report.partial,
     ]
     if damage:

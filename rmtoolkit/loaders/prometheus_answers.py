@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from rmtoolkit.exceptions import ReadError, quote
+from rmtoolkit.loaders.left_out import counted
 from rmtoolkit.loaders.prometheus_files import EXPECTED
 
 _SPACE: Final = re.compile(rb"\s*")
@@ -164,6 +165,9 @@ def _documents(content: bytes, source: object) -> Answers:
                 answers.left_out[UNREADABLE] += 1
             place = end
         place = _skip_space(content, place)
+    if answers.left_out[UNREADABLE] and trouble:
+        what = counted(answers.left_out[UNREADABLE], UNREADABLE)
+        answers.partial.append(f"{quote(source)} holds {what} (first trouble at byte {trouble[0]:,})")
     if not answers.documents:
         _nothing_read(content, source, answers, trouble)
     return answers

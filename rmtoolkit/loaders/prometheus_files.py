@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from rmtoolkit.exceptions import ReadError
-from rmtoolkit.loaders.files import read_bytes
+from rmtoolkit.loaders.files import read_bytes, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -153,7 +153,7 @@ def read_content(path: Path) -> tuple[bytes, tuple[str, ...]]:
     try:
         return read_bytes(path, expected=EXPECTED)
     except OSError as error:
-        raise ReadError.at(path, found=error.strerror or str(error), expected=EXPECTED) from error
+        raise unreadable(path, error) from error
 
 
 def plain_size(path: Path) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.loaders.left_out import counted
 from rmtoolkit.loaders.prometheus_events import Run, Seen, events_of
 from rmtoolkit.loaders.prometheus_merge import LOOKBACK_MILLISECONDS, Merged, merge
 from rmtoolkit.loaders.prometheus_metrics import FACTS, POD_ROLES
@@ -61,7 +62,7 @@ class NothingUsableError(RmtoolkitError):
 
     def __init__(self, left_out: Mapping[str, int]) -> None:
         self.left_out = dict(left_out)
-        super().__init__("; ".join(f"{count:,} {reason}" for reason, count in self.left_out.items()) or "no series")
+        super().__init__("; ".join(counted(count, reason) for reason, count in self.left_out.items()) or "no series")
 
 
 def to_recording(

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.loaders import files
+from rmtoolkit.loaders.left_out import check_samples, warn_of_values
 from rmtoolkit.loaders.recognise import UNDERSTOOD, Form, recognise
 from rmtoolkit.recording import Recording, Report, concat
+from rmtoolkit.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,6 +32,7 @@ _READERS: Final = {
     Form.CSV: ("rmtoolkit.loaders.table_files", "read_table"),
 }
 _NAMES_SHOWN: Final = 10
+_WARNED: Final = 5
 
 
 def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # noqa: ANN401 - passed on
@@ -72,7 +75,7 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     ('skipped, no recording: README.md',)
     """
     _check_options(options)
-    found = _files(path)
+    found, given = _files(path)
     sorted_out = _sort_out(found)
     parts, used = _read_all(sorted_out, options)
     if not parts:
@@ -81,16 +84,22 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     notes = []
     if sorted_out.skipped:
         notes.append(f"skipped, no recording: {_named([file.name for file, _ in sorted_out.skipped])}")
+    foreign = [file.name for file, _ in sorted_out.skipped if file in given]
+    if foreign:
+        holds = "source holds" if len(foreign) == 1 else "sources hold"
+        files.warn(f"{len(foreign):,} {holds} no recording: {_named(foreign, _WARNED)}")
     failed = sorted_out.failed
     if failed:
         first = _cause(failed[0][1])
-        files.warn(f"{len(failed):,} of {len(found):,} files could not be read: {first}")
+        names = _named([file.name for file, _ in failed], _WARNED)
+        files.warn(f"{len(failed):,} of {count(len(found), 'file')} could not be read: {names}; the first: {first}")
         notes.append(f"could not be read: {_named([file.name for file, _ in failed])}; the first: {first}")
     idle = sorted(set(options) - used)
     if idle:
         notes.append(f"options without a use here: {', '.join(idle)}")
     left_out = {"files that could not be read": len(failed)} if failed else {}
     extra = Report(left_out=left_out, warnings=tuple(notes), time_axis=recording.report.time_axis)
+    warn_of_values(recording)
     return replace(recording, report=recording.report.joined(extra))
 
 
@@ -107,8 +116,11 @@ def _sort_out(found: Sequence[Path]) -> _SortedOut:
     for file in found:
         try:
             form, why = recognise(file)
-        except (ReadError, OSError) as error:
+        except ReadError as error:
             result.failed.append((file, error))
+            continue
+        except OSError as error:
+            result.failed.append((file, files.unreadable(file, error)))
             continue
         if form is Form.BROKEN:
             result.failed.append((file, ReadError(why)))
@@ -131,9 +143,12 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
         groups = [paths] if form is Form.PROMETHEUS else [[file] for file in paths]
         for group in groups:
             try:
-                parts.append(reader(group[0] if len(group) == 1 else group, **wanted))
+                part = reader(group[0] if len(group) == 1 else group, **wanted)
+                check_samples(part, quote(group[0]) + (f" and {len(group) - 1:,} more" if len(group) > 1 else ""))
+                parts.append(part)
             except (ReadError, OSError) as error:
-                sorted_out.failed.extend((file, error) for file in group)
+                cause = files.unreadable(group[0], error) if isinstance(error, OSError) else error
+                sorted_out.failed.extend((file, cause) for file in group)
     return parts, used
 
 
@@ -161,16 +176,22 @@ def _check_options(options: Mapping[str, object]) -> None:
             raise RmtoolkitError(f"{msg} Hint: did you mean {close[0]!r}?" if close else msg)
 
 
-def _files(path: PathLike | Iterable[PathLike]) -> list[Path]:
-    """Find the files that a path, a folder, a glob or several of them mean, each once."""
+def _files(path: PathLike | Iterable[PathLike]) -> tuple[list[Path], set[Path]]:
+    """Find the files that a path, a folder, a glob or several of them mean, each once; and those meant by name."""
     found: dict[Path, None] = {}
+    by_name: set[Path] = set()
     given = [path] if isinstance(path, str | os.PathLike) else list(path)
     for item in given:
         here = Path(item)
         is_folder = False
         try:
             is_folder = here.is_dir()
-            shown = _inside(here) if is_folder else [here] if here.exists() else _globbed(str(item))
+            if is_folder:
+                shown = _inside(here)
+            else:
+                named = [here] if here.exists() else _globbed(str(item))
+                by_name.update(file for file in named if not file.is_dir())
+                shown = [file for match in named for file in (_inside(match) if match.is_dir() else [match])]
         except (OSError, ValueError):
             shown = []
         if not shown:
@@ -180,7 +201,7 @@ def _files(path: PathLike | Iterable[PathLike]) -> list[Path]:
     if not found:
         msg = f"Nothing to read: the list of files is empty. Understood are {UNDERSTOOD}."
         raise ReadError(msg)
-    return list(found)
+    return list(found), by_name
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -190,7 +211,9 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _globbed(pattern: str) -> list[Path]:
-    return sorted(file for file in map(Path, glob.iglob(pattern, recursive=True)) if file.is_file())  # noqa: PTH207
+    """List what matches, folders too: a recording may be one."""
+    matches = sorted(set(map(Path, glob.iglob(pattern, recursive=True))))  # noqa: PTH207
+    return [match for match in matches if match.is_file() or match.is_dir()]
 
 
 def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
@@ -207,11 +230,11 @@ def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
 
 
 def _cause(error: Exception) -> str:
-    return str(error) if isinstance(error, RmtoolkitError) else f"{type(error).__name__}: {error}"
+    return str(error)
 
 
-def _named(names: Sequence[str]) -> str:
+def _named(names: Sequence[str], most: int = _NAMES_SHOWN) -> str:
     """List some names."""
-    shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:_NAMES_SHOWN])
-    more = len(names) - _NAMES_SHOWN
+    shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:most])
+    more = len(names) - most
     return f"{shown} and {more:,} more" if more > 0 else shown

@@ -10,6 +10,7 @@ import polars as pl
 
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote
 from rmtoolkit.loaders import files
+from rmtoolkit.loaders.left_out import check_samples
 from rmtoolkit.recording import Recording, Report
 from rmtoolkit.schema import CONTAINERS, SIGNALS
 
@@ -105,12 +106,11 @@ def read_table(path: str | os.PathLike[str], *, workload_pattern: str | None = N
         left_out={"values that are no numbers": lost} if lost else {}, warnings=notes, time_axis=report.time_axis
     )
     report = extra.joined(report)
-    if report.left_out:
-        lines = ", ".join(f"{count:,} {reason}" for reason, count in report.left_out.items())
-        files.warn(f"{quote(path)}: left out {lines}. The rest was read.")
+    recording = replace(recording, report=report)
+    check_samples(recording, quote(path))
     if recording.samples.is_empty():
         raise ReadError.at(path, found="no row with a time and an amount of memory", expected=_EXPECTED)
-    return replace(recording, report=report)
+    return recording
 
 
 def _csv(text: str, delimiter: str, columns: list[str]) -> pl.DataFrame:

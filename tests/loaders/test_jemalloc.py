@@ -241,7 +241,7 @@ def test_numbers_of_the_program_are_no_time_stamps(read: Callable[..., rm.Record
 
 def test_documents_without_a_stamp_among_others_are_counted(read: Callable[..., rm.Recording]) -> None:
     """One date line before two documents dates the first; the second is left out, not guessed."""
-    with pytest.warns(RmtoolkitWarning, match="left out 1 documents without a time stamp") as seen:
+    with pytest.warns(RmtoolkitWarning, match="left out 1 document without a time stamp") as seen:
         recording = read(f"2026-11-24T22:51:29Z\n{document(1)}{document(2)}")
     assert seen[0].filename == __file__
     assert recording.samples["allocated_bytes"].to_list() == [1]
@@ -263,7 +263,7 @@ def test_a_document_cut_off_after_its_totals_still_counts(read: Callable[..., rm
 def test_a_document_cut_off_before_its_totals_is_left_out(read: Callable[..., rm.Recording]) -> None:
     """Without totals there is nothing to read in it."""
     log = f"2026-11-24T22:51:29Z\n{document(1)}\n2026-11-24T22:52:29Z\n{document(2)[:40]}"
-    with pytest.warns(RmtoolkitWarning, match="left out 1 documents without totals"):
+    with pytest.warns(RmtoolkitWarning, match="left out 1 document without totals"):
         assert read(log).samples.height == 1
 
 

@@ -142,7 +142,7 @@ def test_a_stamp_after_the_table_is_recognised(read: Callable[..., rm.Recording]
 def test_a_log_cut_at_its_head_loses_only_the_first_table(read: Callable[..., rm.Recording]) -> None:
     """Rows before the first stamp have no time: counted, the rest is read."""
     log = f"{ROW}{SECOND}\n{HEADER}{ROW}"
-    with pytest.warns(RmtoolkitWarning, match="left out 1 rows before the first time stamp"):
+    with pytest.warns(RmtoolkitWarning, match="left out 1 row before the first time stamp"):
         recording = read(log)
     assert [time for time, *_ in samples(recording)] == ["2026-11-24T22:51:29"]
 
@@ -402,7 +402,7 @@ def test_csv_with_errors_and_headers_in_the_middle(read: Callable[..., rm.Record
         f"{SECOND},db-0,3m,20Mi\n2026-11-24T22:52:29Z,Error,from,server\n2026-11-24T22:53:29Z,NAME,CPU(cores),MEMORY(bytes)\n"
         "2026-11-24T22:53:29Z,db-0,3m,21Mi\nwhat,is,this\n"
     )
-    with pytest.warns(RmtoolkitWarning, match=r"left out 1 lines.*line 5: 'what,is,this'.*1 scrape failed"):
+    with pytest.warns(RmtoolkitWarning, match=r"left out 1 line .*line 5: 'what,is,this'.*1 scrape failed"):
         recording = read(log)
     assert [amount for *_, amount in samples(recording)] == [20, 21]
 
@@ -465,7 +465,7 @@ def test_json_without_a_timestamp_uses_the_creation_time(read: Callable[..., rm.
 def test_a_cut_off_json_document_is_counted(read: Callable[..., rm.Recording]) -> None:
     """The last answer is cut off: the others are read."""
     text = json.dumps(listed(metrics("db-0", SECOND, "1Mi"))) + "\n"
-    with pytest.warns(RmtoolkitWarning, match="left out 1 documents that are cut off or damaged"):
+    with pytest.warns(RmtoolkitWarning, match="left out 1 document that is cut off or damaged"):
         assert samples(read(text + text[:90])) == [("2026-11-24T22:51:29", "db-0", 1)]
 
 

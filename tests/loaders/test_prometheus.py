@@ -82,7 +82,7 @@ def test_forms(prom: Prom, form: str) -> None:
     )
     file = prom.save(FORMS[form](answer))
     if form == "headers before":
-        with pytest.warns(RmtoolkitWarning, match="1 stretches of text that are no JSON"):
+        with pytest.warns(RmtoolkitWarning, match="1 stretch of text that is no JSON"):
             recording = rm.read_prometheus(file)
     else:
         recording = rm.read_prometheus(file)

@@ -199,7 +199,7 @@ def test_a_source_that_fails_is_left_out_with_a_warning(folder: Path) -> None:
 def test_a_warning_of_a_reader_points_at_the_caller(folder: Path) -> None:
     """Through rm.read too, the line that is blamed is the user's."""
     (folder / "top.log").write_text(TOP + "noise\n")
-    with pytest.warns(RmtoolkitWarning, match="left out 1 lines") as seen:
+    with pytest.warns(RmtoolkitWarning, match="left out 1 line ") as seen:
         rm.read(folder / "top.log")
     assert seen[0].filename == __file__
 
@@ -275,7 +275,7 @@ def test_a_table_with_bad_cells(tmp_path: Path) -> None:
         'time,pod,"rss_bytes",limit_bytes,limit_known\n2026-11-24T22:51:29Z,db-0,5,9,true\n2026-11-24T22:52:29+00:00,db-0,lots,9,true\n'
         "yesterday,db-0,6,,\n2026-11-24T22:53:29Z,db-0,7,9,true,more\n",
     )
-    with pytest.warns(RmtoolkitWarning, match="1 values that are no numbers"):
+    with pytest.warns(RmtoolkitWarning, match="1 value that is no numbers?"):
         recording = rm.read(file)
     assert recording.samples["rss_bytes"].to_list() == [5, 7]
     assert recording.containers["limit_bytes"].to_list() == [9]
@@ -351,3 +351,66 @@ def test_arbitrary_bytes_never_crash(head: bytes, cut: int, tail: bytes) -> None
         file.write_bytes(head[:cut] + tail)
         with contextlib.suppress(RmtoolkitError):
             assert rm.read(file).samples.height > 0
+
+
+def test_a_glob_finds_folders(folder: Path) -> None:
+    """What a glob or a list means is read to its bottom; what holds no recording is named in a warning."""
+    with pytest.warns(RmtoolkitWarning, match=r"4 sources hold no recording: .*README\.md") as seen:
+        recording = rm.read(f"{folder}/[!h]*")
+    assert len(seen) == 1
+    assert sorted(recording.containers["workload"]) == ["api", "cache", "db", "web"]
+    assert any(note.startswith("skipped, no recording: README.md") for note in recording.report.warnings)
+
+
+def test_a_bad_source_among_several_is_a_warning(tmp_path: Path) -> None:
+    """The good ones are read; the bad ones are counted and named, five of them at most."""
+    bad = [tmp_path / f"bad{number}.json" for number in range(7)]
+    for file in bad:
+        file.write_text("<html>")
+    good = tmp_path / "top.log"
+    good.write_text(TOP)
+    names = r"bad0\.json, .*bad4\.json and 2 more"
+    with pytest.warns(RmtoolkitWarning, match=f"7 of 8 files could not be read: {names}"):
+        assert rm.read([*bad, good]).containers["workload"].to_list() == ["db"]
+    with pytest.raises(ReadError, match="None of 7 files"):
+        rm.read(bad)
+
+
+def test_a_file_that_may_not_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says what the system said, in words."""
+    file = tmp_path / "top.log"
+    file.write_text(TOP)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    for reader in (rm.read, rm.read_prometheus):
+        with pytest.raises(ReadError, match=r"top\.log' cannot be read: permission denied\.$"):
+            reader(file)
+
+
+def _answer(values: list[str]) -> str:
+    answer = json.loads(ANSWER)
+    pairs = [[1795560689 + 60 * number, value] for number, value in enumerate(values)]
+    answer["data"]["result"][0]["values"] = pairs
+    return json.dumps(answer)
+
+
+def test_left_out_values_are_said_once_a_read(tmp_path: Path) -> None:
+    """A noticeable share of lost values is one warning with counts and reasons; a small one stands in the report."""
+    (tmp_path / "a.json").write_text(_answer(["5", "NaN", "+Inf", "-1"]))
+    (tmp_path / "t.csv").write_text(TABLE)
+    with pytest.warns(RmtoolkitWarning, match="2 values that were NaN or infinite, 1 value that was negative") as seen:
+        rm.read(tmp_path)
+    assert len(seen) == 1
+    (tmp_path / "a.json").write_text(_answer(["5"] * 400 + ["NaN"]))
+    assert rm.read(tmp_path).report.left_out["values that were NaN or infinite"] == 1
+
+
+@pytest.mark.parametrize(("value", "reason"), [("NaN", "NaN or infinite"), ("9e30", "absurd"), ("-5", "negative")])
+def test_when_nothing_is_left_the_error_says_why(tmp_path: Path, value: str, reason: str) -> None:
+    """It names the file, the counts and the reasons."""
+    (tmp_path / "a.json").write_text(_answer([value, value]))
+    with pytest.raises(ReadError, match=rf"a\.json': no sample is left. Left out: 2 values that were .*{reason}"):
+        rm.read(tmp_path / "a.json")
