@@ -1,1 +1,14 @@
-"""From samples to verdicts: lives, envelopes, competing models, signals, words."""
+"""From samples to verdicts.
+
+In the order of the work, each file importing only from those before it:
+
+* `parameters`: every number that was chosen; `columns`: what a verdict has to say.
+* `lives` cuts the samples into lifetimes, `envelope` reduces each to a few dozen bins.
+* `shapes`, `load`, `season`, `bank`, `models`, `fitting` and `persistence` describe and fit all bins at once;
+  `signals` puts what they found into one table of readings.
+* `opinion`, `doubts`, `naming`, `layers` and `one_life` judge one life; `pooling` puts lives, pods and versions
+  together.
+* `pattern`, `forecast`, `situation`, `evidence`, `headline`, `reason`, `next_step`, `checklist`, `facts` and `rows`
+  say it.
+* `verdict` is the door: `judge`, `classify`, `fits`, `checklist`; `explain` shows one row of what it returns.
+"""

@@ -89,7 +89,6 @@ def _weigh_heap(opinion: Opinion, row: Row) -> None:
         return
     small = row["mean_rise"] < SMALL_PART * whole["mean_rise"]
     if small and row["mean_rise"] < SMALL_MATERIAL * MATERIAL_SHARE * whole["settled"]:
-        opinion.notes["heap_grows_little"] = True
         opinion.bounded += SIDE_SHOW * (opinion.growing + opinion.unresolved)
         opinion.growing, opinion.unresolved = (1 - SIDE_SHOW) * opinion.growing, (1 - SIDE_SHOW) * opinion.unresolved
 
@@ -127,7 +126,6 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
     if row["samples"] < COARSE_SAMPLES:
         _shift(opinion, COARSE_STEADY if row["last_third"] > STEADY else COARSE)
     if row["begun_at"] > 1 - YOUNG_SEEN * YOUNG or (row["tail"] or 0.0) > ALL_AT_THE_END:
-        opinion.notes["young"] = True
         _shift(opinion, GROWTH_YOUNG)
 
 
@@ -142,7 +140,6 @@ def _doubt_teeth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
     """Without restart data, deep teeth may be kills: a hidden leak, not a sawtooth."""
     if 0 < row["teeth"] < TEETH and TAKES_BACK <= row["repeats"] <= TAKES_MORE:
         # Too few teeth to know the floor: neither growth nor its absence was seen.
-        opinion.notes["few_teeth"] = True
         opinion.growing, opinion.bounded = FEW_TEETH_SHARE * opinion.growing, FEW_TEETH_SHARE * opinion.bounded
         opinion.unresolved = 1 - opinion.growing - opinion.bounded
         return
@@ -173,7 +170,6 @@ def doubt_rest(opinion: Opinion) -> None:
         _reopen(opinion)
     work = opinion.readings.get("work_total")
     if work is not None and work["end_level"] - work["first_level"] <= 0:
-        opinion.notes["idle"] = True
         _reopen(opinion)
 
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit.analysis.parameters import HORIZON_WEEKS, HORIZON_WINDOWS, LIKELY, PEAK_SPREAD, QUANTILE, SLOPE_DOUBT
+from rmtoolkit.analysis.parameters import (
+    HORIZON_WEEKS,
+    HORIZON_WINDOWS,
+    LIKELY,
+    PEAK_PASSED,
+    PEAK_SPREAD,
+    QUANTILE,
+    SLOPE_DOUBT,
+)
 from rmtoolkit.schema import TIME
 
 if TYPE_CHECKING:
@@ -239,7 +247,7 @@ def _peak_risk(opinion: Opinion, limit_bytes: int, growth: Growth) -> float:
     peak = max(whole["early_peak"], whole["late_peak"]) - reclaimable
     spread = max(PEAK_SPREAD * peak, growth.spread_bytes)
     # A Gumbel tail with the peak seen as the typical one of a week (rule of succession at the limit itself).
-    return 1 - math.exp(-math.exp(-(limit_bytes - peak) / spread)) if limit_bytes > peak else 0.63
+    return 1 - math.exp(-math.exp(-(limit_bytes - peak) / spread)) if limit_bytes > peak else PEAK_PASSED
 
 
 def paths(

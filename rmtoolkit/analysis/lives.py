@@ -9,9 +9,11 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit.analysis.parameters import (
+    GAP_SCRAPES,
     LINGER_SCRAPES,
     LINGER_SCRAPES_SURE,
     LINGER_SECONDS,
+    LONG_GAP,
     NEW_PROCESS_FALL,
     SETTLED_BAND,
     SILENT_SCRAPES,
@@ -30,9 +32,6 @@ _ARROW: Final = " → "
 ENDINGS: Final = ("oom_kill", "node_oom", "evicted", "error", "release", "end", "restart")
 _STARTING: Final = ("start", "release")
 _ENDING: Final = ("oom_kill", "node_oom", "evicted", "error", "end")
-#: A stretch without samples that is this share of all that was watched, and this many scrapes, parts two lives.
-_LONG_GAP: Final = 0.2
-_GAP_SCRAPES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,19 +156,10 @@ def _cuts(recording: Recording, samples: pl.DataFrame) -> pl.DataFrame:
         pl.min_horizontal(LINGER_SECONDS, LINGER_SCRAPES * pl.col("cadence_seconds")),
     )
     if falls.height and known.height:
-        near = (
-            known.sort("time")
-            .join_asof(
-                falls.select("container_id", "time", fall_time=pl.col("time")).sort("time"),
-                on="time",
-                by="container_id",
-                strategy="nearest",
-                check_sortedness=False,
-            )
-            .join(cadence, on="container_id", how="left")
+        known = _nearest(known, falls, cadence).select(
+            "container_id",
+            time=pl.when(pl.col("apart_seconds") <= reach).then("nearest").otherwise("time"),
         )
-        apart = (pl.col("fall_time") - pl.col("time")).dt.total_milliseconds().abs() / 1000
-        known = near.select("container_id", time=pl.when(apart <= reach).then("fall_time").otherwise("time"))
     # A counter that falls is a new process; so is a deep fall across a stretch without samples.
     resets = samples.filter(
         pl.any_horizontal(
@@ -195,7 +185,7 @@ def _unseen(present: pl.DataFrame, cadence: pl.DataFrame) -> pl.DataFrame:
     return (
         present.with_columns(span=span)
         .join(cadence, on="container_id", how="left")
-        .filter((step > _LONG_GAP * pl.col("span")) & (step > _GAP_SCRAPES * 1000 * pl.col("cadence_seconds")))
+        .filter((step > LONG_GAP * pl.col("span")) & (step > GAP_SCRAPES * 1000 * pl.col("cadence_seconds")))
         .select("container_id", "time")
     )
 
@@ -204,19 +194,25 @@ def _apart(seen: pl.DataFrame, known: pl.DataFrame, cadence: pl.DataFrame, reach
     """Keep what is not just another sign of a known restart."""
     if not seen.height or not known.height:
         return seen
-    near = (
-        seen.sort("time")
+    far = pl.col("nearest").is_null() | (pl.col("apart_seconds") > reach)
+    return _nearest(seen, known, cadence).filter(far).select("container_id", "time")
+
+
+def _nearest(times: pl.DataFrame, marks: pl.DataFrame, cadence: pl.DataFrame) -> pl.DataFrame:
+    """Find for each time the nearest mark of its container, and how far apart the two are."""
+    apart = (pl.col("nearest") - pl.col("time")).dt.total_milliseconds().abs() / 1000
+    return (
+        times.sort("time")
         .join_asof(
-            known.select("container_id", "time", known_time=pl.col("time")).sort("time"),
+            marks.select("container_id", "time", nearest=pl.col("time")).sort("time"),
             on="time",
             by="container_id",
             strategy="nearest",
             check_sortedness=False,
         )
         .join(cadence, on="container_id", how="left")
+        .with_columns(apart_seconds=apart)
     )
-    distance = (pl.col("known_time") - pl.col("time")).dt.total_milliseconds().abs() / 1000
-    return near.filter(pl.col("known_time").is_null() | (distance > reach)).select("container_id", "time")
 
 
 def _numbered(samples: pl.DataFrame, cuts: pl.DataFrame) -> pl.DataFrame:
@@ -274,7 +270,7 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
                 "ended",
                 pl.when(pl.col("next_start").is_null())
                 .then(pl.lit("running"))
-                .when(pl.col("next_start") - pl.col("end") > _GAP_SCRAPES / 3 * pl.col("slack"))
+                .when(pl.col("next_start") - pl.col("end") > GAP_SCRAPES / SILENT_SCRAPES * pl.col("slack"))
                 .then(pl.lit("gap"))
                 .otherwise(pl.lit("restart")),
             ),

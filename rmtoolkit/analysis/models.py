@@ -65,8 +65,6 @@ class Fit:
         Where the growth begins, 0 to 1 (of the best growing shape).
     noise
         Standard deviation of the residuals around the best shape, bytes.
-    rho
-        Their autocorrelation from bin to bin.
     floor
         Smallest growth per window that would be found nine times in ten, bytes.
     fitted
@@ -92,7 +90,6 @@ class Fit:
     growth_error: Array
     onset: Array
     noise: Array
-    rho: Array
     floor: Array
     fitted: Array
     cost: Array
@@ -245,7 +242,6 @@ def _compete(
         growth_error=error,
         onset=onset,
         noise=noise,
-        rho=np.full(len(values), rho),
         floor=detectable + FLOOR_MATERIAL * material,
         fitted=fitted,
         cost=cost,

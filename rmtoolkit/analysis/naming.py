@@ -87,7 +87,7 @@ def name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
     family = row["bounded_family"]
     abrupt = abs(row["jump"]) >= max(STEP_SHARE * settled, STEP_OF_SWING * row["swing"]) and row["jump_at"] > STEP_AFTER
     if abrupt and (family in _STEPPED or abs(row["jump"]) >= STEP_OF_RISE * abs(row["rise"])):
-        return "step", "release" if opinion.notes.get("released") else None
+        return "step", None
     rise = row["settled"] - row["begun"]
     if rise >= WARM_UP_RISE * settled and family in _SLOWING_DOWN:
         return "warm_up", "startup"

@@ -79,6 +79,9 @@ LINGER_SCRAPES: Final = 10
 LINGER_SECONDS: Final = 300
 #: Scrapes without a sample after which a deep fall is a restart, and the slack for an event beside a life's ends.
 SILENT_SCRAPES: Final = 3
+#: A stretch without samples that is this share of all that was watched, and this many scrapes, parts two lives.
+LONG_GAP: Final = 0.2
+GAP_SCRAPES: Final = 20
 #: Share of a life that is its start-up.
 STARTUP_SHARE: Final = 0.15
 #: A life is settled where it stays within this share of its settled level.
@@ -223,6 +226,8 @@ MOST_SHARE: Final = 0.5
 ONCE_USED: Final = 0.5
 #: Threads by which their number must rise.
 THREADS_RISE: Final = 3
+#: Threads explain growth where the live heap shows less than this share of it.
+THREADS_EXPLAIN: Final = 0.5
 #: Probability of rest that is left where memory grows outside the allocator; the others cannot be told.
 OUTSIDE_BOUNDED: Final = 0.1
 
@@ -308,6 +313,8 @@ HORIZON_WINDOWS: Final = 200.0
 HORIZON_WEEKS: Final = 52
 #: Share of a peak by which peaks spread at least from week to week.
 PEAK_SPREAD: Final = 0.03
+#: Chance of a kill in a week where a peak has passed the limit: that of one that comes once a week on average.
+PEAK_PASSED: Final = 0.63
 
 # --- The words and the checklist --------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit.analysis.parameters import MOVED_SHARE, TEETH
+from rmtoolkit.analysis.parameters import MOVED_SHARE, TEETH, THREADS_EXPLAIN
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Opinion
@@ -83,4 +83,4 @@ def _threads_explain(main: Opinion) -> bool:
     whole = main.readings.get("anon_bytes") or main.readings.get("rss_bytes") or main.readings.get("footprint_bytes")
     if heap is None or whole is None:
         return True
-    return bool(heap["mean_rise"] < 0.5 * whole["mean_rise"])
+    return bool(heap["mean_rise"] < THREADS_EXPLAIN * whole["mean_rise"])

@@ -122,13 +122,13 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
         pool.growing, pool.bounded, pool.unresolved = before.growing, before.bounded, before.unresolved
         pool.main, pool.masked = before.main, before.masked
     elif short:
-        _wait_for_release(pool, before, str(current[-1].life["version"]))
+        _wait_for_release(pool, before)
     elif pool.bounded > CLEAN_FROM and before.growing > LEAKED_BEFORE:
         pool.fixed_version = str(current[-1].life["version"])
     return pool
 
 
-def _wait_for_release(pool: Pool, before: Pool, version: str) -> None:
+def _wait_for_release(pool: Pool, before: Pool) -> None:
     """A release that was seen too shortly neither proves nor disproves what came before it."""
     main = before.main
     settled = main.readings[main.signal]["settled"] if main is not None and main.signal is not None else 0.0
@@ -136,7 +136,6 @@ def _wait_for_release(pool: Pool, before: Pool, version: str) -> None:
     if before.bounded > CLEAN_FROM and same:
         pool.growing, pool.bounded, pool.unresolved, pool.main = before.growing, before.bounded, before.unresolved, main
         return
-    pool.notes["young_version"] = version
     pool.growing, pool.bounded, pool.unresolved = YOUNG_RELEASE, YOUNG_RELEASE, 1 - 2 * YOUNG_RELEASE
 
 

@@ -47,8 +47,8 @@ class Shapes:
         With one to three releases: how much of the rise before the last one it took back; 0 otherwise.
     floor
         Rows x bins: the floors of the teeth, interpolated; without teeth the mean, spikes clipped.
-    start_level, settled, end_level
-        Bytes: first bin, median of the later half, median of the last eighth.
+    settled, end_level
+        Bytes: median of the later half, median of the last eighth.
     early_peak, late_peak
         Highest sample within the start-up share of the window, and after it.
     high_share
@@ -78,7 +78,6 @@ class Shapes:
     floor_trend: Array
     repeats: Array
     floor: Array
-    start_level: Array
     settled: Array
     end_level: Array
     early_peak: Array
@@ -131,7 +130,6 @@ def describe(envelope: Envelope) -> Shapes:
         floor_trend=trend,
         repeats=repeats,
         floor=floor,
-        start_level=mean[:, 0],
         settled=settled,
         end_level=np.median(mean[:, -max(2, bins // 8) :], axis=1),
         early_peak=high[:, :lead].max(axis=1),
@@ -141,10 +139,15 @@ def describe(envelope: Envelope) -> Shapes:
         bursts=(above & ~np.pad(above, ((0, 0), (1, 0)))[:, :-1]).sum(axis=1),
         jump=np.take_along_axis(steps, at[:, None], axis=1)[:, 0],
         jump_at=(at + 1) / bins,
-        swing=np.quantile(mean[:, lead:], 0.97, axis=1) - np.quantile(mean[:, lead:], 0.03, axis=1),
+        swing=_range(mean[:, lead:]),
         begun=np.median(mean[:, bins // 24 : bins // 24 + max(2, bins // 32)], axis=1),
         rise=settled - mean[:, min(1, bins - 1)],
     )
+
+
+def _range(values: Array) -> Array:
+    """Range without the highest and lowest 3 %."""
+    return np.quantile(values, 0.97, axis=1) - np.quantile(values, 0.03, axis=1)
 
 
 def _without_spikes(mean: Array) -> Array:
@@ -159,7 +162,7 @@ def _without_spikes(mean: Array) -> Array:
 def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[np.int64], Array, Array, Array, Array]:
     """Find releases; where there are enough, draw the floor through the troughs after them."""
     body = mean[:, lead:]
-    span = np.quantile(body, 0.97, axis=1) - np.quantile(body, 0.03, axis=1)
+    span = _range(body)
     # A trend adds to the range but makes no teeth: take it off before teeth are measured.
     trend = np.abs(np.median(body[:, -body.shape[1] // 4 :], axis=1) - np.median(body[:, : body.shape[1] // 4], axis=1))
     span = np.maximum(span - trend, TEETH_IN_RANGE * span)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
-from rmtoolkit.analysis import bank, models, persistence, season, shapes
+from rmtoolkit.analysis import bank, persistence, shapes
 from rmtoolkit.analysis.envelope import Envelope, envelopes
-from rmtoolkit.analysis.parameters import (
-    LOAD_EXPLAINS,
-    LOAD_EXPLAINS_ALONE,
-    LOAD_TRENDS,
-    LOAD_VARIES,
-    MANY_TEETH,
-    NOISE_SHARE,
-    QUANTILE,
-    TEETH,
-)
+from rmtoolkit.analysis.fitting import fit_rows
+from rmtoolkit.analysis.load import without_load
+from rmtoolkit.analysis.parameters import QUANTILE
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME
 
 if TYPE_CHECKING:
@@ -38,6 +30,9 @@ _FITTED: Final = (*JUDGED, "footprint_bytes", "active_bytes", "resident_bytes", 
 #: Signals of which only the levels are read.
 _LEVELS: Final = ("file_bytes", "kernel_bytes", "free_bytes", "load", "work_total", "psi_some_seconds")
 _DAY_SECONDS: Final = 86_400
+#: Places in the window, 0 to 1: the early part, and where the start-up is surely over.
+_EARLY: Final = 0.2
+_AFTER_START: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +43,7 @@ class Readings:
     ----------
     table
         A row per life and signal: `life_row`, `signal`, `samples`, `filled`, the scalars of `models.Fit`
-        and `shapes.Shapes`, `growth` and its error per day, `bins`, and `row` in the list of curves.
+        and `shapes.Shapes`, growth and its error per day, and `curve`, its place among the curves.
     curves
         For each row of the table: the fitted curve in bytes.
 
@@ -150,7 +145,7 @@ def _read_width(
     signal = rows["signal"].to_numpy()
     span = rows["span_seconds"].to_numpy()
     fitted = np.isin(signal, _FITTED)
-    values, load_share = _without_load(envelope, rows, shape.floor.copy())
+    values, load_share = without_load(envelope, rows, shape.floor, fitted)
     given = {
         "level": _measure(rows, shape.settled),
         "headroom": _headroom(envelope, rows, whole),
@@ -158,7 +153,7 @@ def _read_width(
         "grain": rows["quantum_bytes"].fill_null(0).to_numpy().astype(float),
         "day_cycles": span / _DAY_SECONDS,
     }
-    fit, periodic = _fit(values, given, fitted, shape.teeth)
+    values, fit, periodic = fit_rows(values, given, fitted, shape.teeth)
     lasting = persistence.check(values[fitted], fit.onset, fit.growth)
     per_day = _DAY_SECONDS / np.maximum(span, 1e-3)
     place = np.flatnonzero(fitted)
@@ -174,7 +169,6 @@ def _read_width(
     low_rise = _rise(envelope.low)[place]
     mean_rise = _rise(envelope.mean)[place]
     table = rows.drop("limit_bytes", "quantum_bytes").with_columns(
-        bins=pl.lit(envelope.bins),
         growing=spread(fit.growing),
         bounded=spread(fit.bounded),
         unresolved=spread(fit.unresolved),
@@ -191,12 +185,11 @@ def _read_width(
         excursion=spread(lasting.excursion),
         onset=spread(fit.onset),
         noise=spread(fit.noise),
-        rho=spread(fit.rho),
         low_rise=spread(low_rise),
         mean_rise=spread(mean_rise),
         load_share=pl.Series(load_share),
         first_level=pl.Series(np.median(envelope.mean[:, : max(2, envelope.bins // 8)], axis=1)),
-        early_level=pl.Series(_level_at(envelope.mean, 0.2)),
+        early_level=pl.Series(_level_at(envelope.mean, _EARLY)),
         middle_level=pl.Series(_level_at(envelope.mean, 0.5)),
         top=pl.Series(envelope.high[:, -max(2, envelope.bins // 8) :].max(axis=1)),
         **{name: pl.Series(getattr(shape, name)) for name in shape.__dataclass_fields__ if name != "floor"},
@@ -204,54 +197,6 @@ def _read_width(
     curve_row = np.full(len(rows), -1)
     curve_row[place] = offset + np.arange(len(place))
     return table.with_columns(curve=pl.Series(curve_row)), list(fit.fitted)
-
-
-def _fit(
-    values: Array,
-    given: dict[str, Array],
-    fitted: NDArray[np.bool_],
-    teeth: NDArray[np.int64],
-) -> tuple[models.Fit, Array]:
-    """Fit the rows that are to be fitted: floors of teeth on fewer bins, cycles taken out where that explains more.
-
-    Cycles are taken out of `values` in place.
-    """
-    place = np.flatnonzero(fitted)
-    fit = models.compete(values[place], **{name: column[place] for name, column in given.items()})
-    periodic = np.zeros(len(values))
-    names = models.Fit.__dataclass_fields__
-
-    def replace(rows: NDArray[np.int64], better: models.Fit) -> None:
-        where = np.searchsorted(place, rows)
-        for name in names:
-            getattr(fit, name)[where] = getattr(better, name)
-
-    few = TEETH
-    bins = values.shape[1]
-    for low, high, width in ((few, MANY_TEETH, 12), (MANY_TEETH, bins, 24)):
-        rows = np.flatnonzero(fitted & (teeth >= low) & (teeth < high))
-        if len(rows) and width < bins:
-            thin = values[rows][:, (np.arange(width) * bins + bins // 2) // width]
-            known = {name: column[rows] for name, column in given.items()}
-            known["filled"] = np.minimum(known["filled"], teeth[rows] / width)
-            found = models.compete(thin, **known)
-            curves = np.array(
-                [np.interp(np.linspace(0, 1, bins), np.linspace(0, 1, width), line) for line in found.fitted]
-            )
-            replace(rows, dataclasses.replace(found, fitted=curves))
-    rows = np.flatnonzero(fitted & (teeth < few))
-    meter = NOISE_SHARE * np.abs(given["level"][rows])
-    rest, share = season.remove(values[rows], meter)
-    rows, rest, share = rows[share > 0], rest[share > 0], share[share > 0]
-    if len(rows):
-        found = models.compete(rest, **{name: column[rows] for name, column in given.items()})
-        # A cycle costs as many parameters as it has waves; a bend that looks like one is no cycle.
-        gain = fit.cost[np.searchsorted(place, rows)] - found.cost
-        wins = gain > season.PARAMETERS / 2 * np.log(bins)
-        replace(rows[wins], models.Fit(*(getattr(found, name)[wins] for name in names)))
-        periodic[rows[wins]] = share[wins]
-        values[rows[wins]] = rest[wins]
-    return fit, periodic
 
 
 def _names(
@@ -274,7 +219,7 @@ def _level_at(mean: Array, share: float) -> Array:
 
 def _rise(values: Array) -> Array:
     """Rise from the early part, after the start-up, to the end."""
-    return _level_at(values, 1.0) - _level_at(values, 0.25)
+    return _level_at(values, 1.0) - _level_at(values, _AFTER_START)
 
 
 def _measure(rows: pl.DataFrame, settled: Array) -> Array:
@@ -299,56 +244,6 @@ def _headroom(envelope: Envelope, rows: pl.DataFrame, whole: str) -> Array:
     limit = joined["limit_bytes"].fill_null(ABSURD_BYTES).to_numpy().astype(float)
     end = joined["top"].fill_null(0).to_numpy()
     return np.where(limit >= ABSURD_BYTES, np.inf, np.maximum(limit - end, 0))
-
-
-def _without_load(envelope: Envelope, rows: pl.DataFrame, values: Array) -> tuple[Array, Array]:
-    """Take out what follows the load, where a load was recorded; say how much that was."""
-    share = np.zeros(len(rows))
-    signal = rows["signal"].to_numpy()
-    life = rows["life_row"].to_numpy()
-    loads: dict[int, Array] = {}
-    for row in np.flatnonzero(signal == "work_total"):
-        loads[int(life[row])] = np.maximum(np.gradient(envelope.mean[row]), 0)
-    for row in np.flatnonzero(signal == "load"):
-        loads[int(life[row])] = envelope.mean[row]
-    if not loads:
-        return values, share
-    values = values.copy()
-    u = np.linspace(-0.5, 0.5, envelope.bins)
-    for row in np.flatnonzero(np.isin(signal, _FITTED)):
-        load = loads.get(int(life[row]))
-        if load is None or np.ptp(load) <= LOAD_VARIES * max(abs(float(np.median(load))), 1e-12):
-            continue
-        best, kept = 0.0, None
-        for smoothing in (0.0, 0.5, 0.8):
-            felt = _smooth(load, smoothing)
-            felt = (felt - felt.mean()) / max(float(felt.std()), 1e-12)
-            with_trend = np.column_stack([np.ones_like(u), u, felt])
-            base = with_trend[:, :2] if abs(float(np.corrcoef(felt, u)[0, 1])) < LOAD_TRENDS else with_trend[:, :1]
-            full = np.column_stack([base, felt])
-            y = values[row]
-            before = y - base @ np.linalg.lstsq(base, y, rcond=None)[0]
-            coefficients = np.linalg.lstsq(full, y, rcond=None)[0]
-            after = y - full @ coefficients
-            explained = 1 - (after**2).sum() / max((before**2).sum(), 1e-12)
-            # Without room for a trend of its own, the load must explain nearly everything.
-            needed = LOAD_EXPLAINS if base.shape[1] > 1 else LOAD_EXPLAINS_ALONE
-            if coefficients[-1] > 0 and explained > max(best, needed):
-                best, kept = float(explained), y - coefficients[-1] * felt
-        if kept is not None:
-            values[row], share[row] = kept, best
-    return values, share
-
-
-def _smooth(load: Array, keep: float) -> Array:
-    """Exponential moving average: memory follows the load with a delay."""
-    if not keep:
-        return load
-    felt = np.empty_like(load)
-    felt[0] = load[0]
-    for index in range(1, len(load)):
-        felt[index] = keep * felt[index - 1] + (1 - keep) * load[index]
-    return felt
 
 
 def fits(cut: Lifetimes, readings: Readings, judged: pl.DataFrame) -> pl.DataFrame:
