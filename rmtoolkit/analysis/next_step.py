@@ -5,14 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit.analysis.parameters import PEAK_NEAR_LIMIT
+from rmtoolkit.analysis.parameters import PEAK_NEAR_LIMIT, RISKY
 from rmtoolkit.text import hours, memory, number, rate
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.situation import Situation
 
-#: A chance of an OOM kill within a week above this is worth another look.
-_RISKY: Final = 0.05
 #: What a decay setting looks like; the prefix is needed by the tikv-jemallocator crate's default build.
 _DECAY: Final = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0"
 
@@ -67,7 +65,7 @@ def next_step(situation: Situation) -> str:
         which = "The startup peak" if row["pattern"] == "startup_spike" else "The peak"
         share = number(100 * peak / limit)
         return f"{which} of {memory(peak)} is {share} % of the limit: raise the limit or spread the work."
-    if main is not None and (row["oom_probability_7d"] or 0.0) > _RISKY:
+    if main is not None and (row["oom_probability_7d"] or 0.0) > RISKY:
         floor = rate(row["detection_floor_bytes_per_day"], digits=2)
         return f"Watch it for longer: in {hours(main.duration_seconds / 3600)} growth below {floor} cannot be seen."
     return "Nothing to do."

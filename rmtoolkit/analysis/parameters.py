@@ -322,6 +322,8 @@ PEAK_PASSED: Final = 0.63
 FAR_HOURS: Final = 90 * 24
 #: Share of the limit above which a peak leaves something to do.
 PEAK_NEAR_LIMIT: Final = 0.9
+#: Chance of an OOM kill within a week above which it is worth to watch on.
+RISKY: Final = 0.05
 #: Share of the limit above which an average leaves too little room for a burst.
 CLOSE_TO_LIMIT: Final = 0.8
 #: Share of the footprint above which kept or reclaimable memory is easily taken for used.
