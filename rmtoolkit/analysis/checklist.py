@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit.analysis.parameters import CLOSE_TO_LIMIT, LIKELY, RESERVED_SHARE
-from rmtoolkit.text import configured, memory, number
+from rmtoolkit.text import configured, count, memory, number
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.pooling import Pool
@@ -101,8 +101,8 @@ def _threads(pool: Pool) -> Answer:
     if threads is None:
         return "unknown", "unknown", "threads not exported"
     if pool.main is not None and pool.main.notes.get("threads_grow"):
-        return "no", "concern", f"{threads['first_level']:.0f} → {threads['end_level']:.0f} threads"
-    return "yes", "fine", f"{threads['end_level']:.0f} threads, flat"
+        return "no", "concern", f"{threads['first_level']:.0f} → {count(round(threads['end_level']), 'thread')}"
+    return "yes", "fine", f"{count(round(threads['end_level']), 'thread')}, flat"
 
 
 def _close(row: dict[str, Any], pool: Pool) -> Answer:

@@ -87,6 +87,26 @@ class Canvas:
         """Turn one amount into px."""
         return float(self.y(value))
 
+    def clear(
+        self, candidates: list[tuple[float, float, str]], written: str, *, bold: bool = False
+    ) -> list[tuple[float, float, str]]:
+        """Keep the places (x, y, anchor) where a text would cover no curve."""
+        return [
+            place for place in candidates if not self._on_a_curve(text_box(*place[:2], written, place[2], bold=bold))
+        ]
+
+    def _on_a_curve(self, box: Box) -> bool:
+        curves = (*self.t.line.pieces, *(self.t.rss.pieces if self.t.rss is not None else ()), *self.t.fits)
+        for times, values in curves:
+            x, y = self.x(times), self.y(values)
+            left, right = max(box.left, float(x[0])), min(box.right, float(x[-1]))
+            if left > right:
+                continue
+            under = np.concatenate([np.interp([left, right], x, y), y[(x >= left) & (x <= right)]])
+            if under.min() < box.bottom and under.max() > box.top:
+                return True
+        return False
+
     def label(self, candidates: list[tuple[float, float, str]], written: str, kind: str) -> Markup | None:
         """Write a label at the first place (x, y, anchor) that is free."""
         bold = kind in ("strong", "alarm", "on-live")

@@ -83,7 +83,7 @@ def draw(
     marks = _marks(timeline, scale)
     for x, events in marks:
         labels.take(Box(x - 6, top, x + 6, top + HEIGHT))
-        drawn.append(_mark(x, top, middle, events))
+        drawn.append(_mark(x, middle, events))
     for x, variants, kind in _labels(marks, days=days):
         bold = kind == "oom_kill"
         tried = [(x + side, anchor, words) for words in variants for side, anchor in ((10, "start"), (-10, "end"))]
@@ -127,7 +127,7 @@ def _marks(timeline: Timeline, scale: Callable[[ArrayLike], NDArray[np.float64]]
     return found
 
 
-def _mark(x: float, top: float, middle: float, events: list[Event]) -> Markup:
+def _mark(x: float, middle: float, events: list[Event]) -> Markup:
     kind = events[0].kind
     if kind == "oom_kill":
         shape = cross(round(x, 1), middle, 3.5)
@@ -136,8 +136,7 @@ def _mark(x: float, top: float, middle: float, events: list[Event]) -> Markup:
     else:
         shape = el("circle", cx=f"{x:.1f}", cy=middle, r=3.5, class_="event")
     told = "; ".join(f"{event.words} {_moment(event.time, days=True)} UTC" for event in events)
-    tick = el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=top - 5, y2=top, class_="tick")
-    return el("g", el("title", told), tick, shape)
+    return el("g", el("title", told), shape)
 
 
 def _labels(marks: list[tuple[float, list[Event]]], *, days: bool) -> list[tuple[float, list[str], str]]:

@@ -354,7 +354,6 @@ STYLE: Final = Markup(
     ".rm-chart .event{fill:var(--rm-panel);stroke:var(--rm-ink-2);stroke-width:1.6}"
     ".rm-chart .from-leak{stop-color:var(--rm-leak)}.rm-chart .from-ink{stop-color:var(--rm-ink-2)}"
     ".rm-chart .panel{fill:var(--rm-panel)}.rm-chart .hatch{stroke:var(--rm-ink-3);stroke-width:1}"
-    ".rm-chart .tick{stroke:var(--rm-ink-2);stroke-width:1.2;stroke-dasharray:2 2}",
 )
 
 

@@ -252,8 +252,11 @@ def _requests(chart: Canvas) -> tuple[list[Markup], list[Markup | None]]:
         if y < TOP:
             continue
         drawn.append(el("line", x1=f"{left:.1f}", x2=f"{right:.1f}", y1=f"{y:.1f}", y2=f"{y:.1f}", class_="request"))
-        places = [(left + 4, y - 6, "start"), (left + 4, y + 15, "start"), (RIGHT - 4, y - 6, "end")]
-        labels.append(chart.label(places, f"request {text.configured(value)}", ""))
+        written = f"request {text.configured(value)}"
+        along = np.arange(left + 4, max(min(right, chart.px(chart.t.now)) - layout.text_width(written), left + 5), 12)
+        places = [(float(x), y + side, "start") for x in along for side in (-6, 15)] + [(RIGHT - 4, y - 6, "end")]
+        labels.append(chart.label(chart.clear(places, written) or places, written, ""))
+        chart.labels.take(Box(left, y - 1, right, y + 1))
     return drawn, labels
 
 
@@ -328,7 +331,7 @@ def _fits(chart: Canvas) -> tuple[list[Markup], Markup | None]:
         drawn = [el("path", d=line, class_="halo"), el("path", d=line, class_="fit")]
     else:
         drawn = [el("path", d=line, class_="fit bare")]
-    growth = text.rate(chart.row["growth_bytes_per_day"], sign=True, digits=2) if is_growing(chart.row) else "no growth"
+    growth = text.rate(chart.row["growth_bytes_per_day"], sign=True) if is_growing(chart.row) else "no growth"
     written = f"fit on {chart.t.fit_name}: {growth}"
     half = layout.text_width(written, bold=True) / 2
     on_live = chart.t.fit_name == text.SIGNAL_WORDS["allocated_bytes"]
@@ -346,8 +349,11 @@ def _fits(chart: Canvas) -> tuple[list[Markup], Markup | None]:
             if covered and BASE - near.max() > _ROOM_ON_LIVE:
                 inside.append((x, float(near.max()) + 18, "middle"))
             outside += [(x, float(near.min()) - 9, "middle"), (x, float(near.max()) + 19, "middle")]
+    # Where spikes of the measured line stand in the way, the label goes above or below them.
+    outside += [(x, y + far, "middle") for x, y, _ in outside for far in (-20, 20, -40, 40)]
     label = chart.label(inside, written, "on-live") if inside else None
-    return drawn, label or chart.label(outside, written, "strong")
+    free = chart.clear(outside, written, bold=True)
+    return drawn, label or chart.label(free, written, "strong") or chart.label(outside, written, "strong")
 
 
 def _lines(chart: Canvas) -> tuple[list[Markup], list[Markup | None]]:
@@ -381,4 +387,4 @@ def _name_line(chart: Canvas, pieces: tuple[Piece, ...], name: str, kind: str) -
         under = y[(x >= middle - half - 2) & (x <= middle + half + 2)]
         if len(under):
             places.append((middle, float(under.min()) - 7, "middle"))
-    return chart.label(places, name, kind)
+    return chart.label([*places, *((x, y - 13, anchor) for x, y, anchor in places)], name, kind)

@@ -81,6 +81,12 @@ def test_stabilises(rate: float, answer: str, reading: str) -> None:
     assert found[QUESTIONS[0]][:2] == (answer, reading)
 
 
+def test_one_thread_is_no_threads() -> None:
+    """One is written in the singular."""
+    alone = answers(layered(rss_bytes=FLAT, threads=np.full(len(T), 1.0)))
+    assert alone[QUESTIONS[2]][2] == "1 thread, flat"
+
+
 def test_threads() -> None:
     """Threads are controlled when flat, not when they rise, and unknown when nobody counts them."""
     steady = answers(layered(rss_bytes=FLAT, threads=np.full(len(T), 24.0)))

@@ -6,16 +6,19 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import polars as pl
 import pytest
 
 from rmtoolkit.views import canvas, svg, timeline, timeline_svg
+from rmtoolkit.views.curves import Curve, Layer
 from rmtoolkit.views.layout import text_box
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.verdict import Judgement
 
 
+MI = 1 << 20
 WORKLOADS = ["ledger-api", "indexer", "renderer", "recommender", "query-gateway", "router"]
 
 
@@ -70,7 +73,7 @@ def test_a_leak_shows_all_that_explains_it(fleet: Judgement) -> None:
         "request 384 Mi",
         "now, Mon 23 Nov 03:05",
         "working set",
-        "fit on live heap: +58 Mi/day",
+        "fit on live heap: +58.2 Mi/day",
         "reaches the limit in 61 h (54–69 h)",
         "OOM kill 23:35",
         "release 2.14.1 Fri 10:05",
@@ -172,3 +175,50 @@ def test_sparks_start_at_zero_and_keep_kills(fleet: Judgement) -> None:
 def test_risk_is_on_a_square_root_scale(share: float, width: int) -> None:
     """5 % is readable, and 0 and 1 have their places."""
     assert f'y="5" width="{width}"' in svg.risk_bar(share)
+
+
+def _sawtooth(spikes: bool) -> timeline.Timeline:
+    """Memory that rises through its request, or stands below it under spikes, with a fit on it."""
+    at = np.arange(0, 960) * 1000
+    values = np.where(at % 60_000 > 50_000, 115.0, 95.0) if spikes else 35 + (at % 192_000) / 2000
+    pieces = ((at, values * MI),)
+    line = Curve("working set", "ink", pieces)
+    fit = ((at[[0, -1]], np.array([95.0, 95.0]) * MI),) if spikes else pieces
+    requests = ((0, int(at[-1]), (128 if spikes else 64) * MI),)
+    now = int(at[-1])
+    layer = Layer(line, float(values[-1] * MI))
+    return timeline.Timeline(
+        0, now, now + 300_000, now > 0, line, None, (layer,), (), requests, (), (), fit, "anonymous memory", None
+    )
+
+
+@pytest.mark.parametrize("spikes", [True, False], ids=["fit under spikes", "request on a rise"])
+def test_labels_cover_no_curve(spikes: bool) -> None:
+    """The fit's label and that of the request stand where no measured line runs through them."""
+    shown = _sawtooth(spikes)
+    row = {"verdict": "not_leak", "signal": "anon_bytes", "limit_outlook": "unknown"} | dict.fromkeys(
+        (
+            "growth_bytes_per_day",
+            "growth_low_bytes_per_day",
+            "detection_floor_bytes_per_day",
+            "hours_to_limit",
+        )
+    )
+    root = ET.fromstring(timeline_svg.draw(shown, row, "c1", "shop/api"))  # noqa: S314 - our own output
+    scales = canvas.Canvas(shown, row, "c1")
+    x, y = scales.x(shown.line.pieces[0][0]), scales.y(shown.line.pieces[0][1])
+    checked = 0
+    for element in root.iter("text"):
+        written = element.text or ""
+        if written.startswith("fit on" if spikes else "request"):
+            place = float(element.get("x") or 0), float(element.get("y") or 0)
+            box = text_box(*place, written, element.get("text-anchor") or "start", bold=spikes)
+            inside = (x > box.left) & (x < box.right) & (y > box.top) & (y < box.bottom)
+            assert not inside.any()
+            checked += 1
+    assert checked == 1
+
+
+def test_nothing_hangs_over_the_strip(fleet: Judgement) -> None:
+    """Marks lie on the strip: nothing of them stands above its edge."""
+    assert 'class="tick"' not in _draw(fleet, "ledger-api")

@@ -103,6 +103,23 @@ def test_every_workload_has_a_card(fleet: Judgement, parsed: _Page) -> None:
     assert parsed.text.count("Are caches bounded?") == fleet.verdicts.height
 
 
+def test_a_growth_has_the_same_digits_everywhere(fleet: Judgement) -> None:
+    """103 Mi/day is 103 in row, fact and chart."""
+    changed = pl.when(pl.col("workload") == "ledger-api").then(103.4 * (1 << 20)).otherwise("growth_bytes_per_day")
+    shown = _Page(report.page(replace(fleet, verdicts=fleet.verdicts.with_columns(growth_bytes_per_day=changed))))
+    assert "+103 Mi/day" in shown.text
+    assert "100 Mi/day" not in shown.text
+
+
+def test_patterns_that_are_not_named_are_counted(fleet: Judgement) -> None:
+    """The tile names three patterns and says of how many workloads it does not."""
+    calm = fleet.verdicts.filter(workload="router")
+    names = ["plateau", "plateau", "cache", "daily_wave", "startup", "sawtooth"]
+    several = pl.concat([calm.with_columns(pattern=pl.lit(name)) for name in names])
+    shown = _Page(report.page(replace(fleet, verdicts=several)))
+    assert "2 plateau, 1 cache, 1 daily wave and 2 more" in shown.text
+
+
 def test_ids_are_unique(parsed: _Page) -> None:
     """Two charts in one page share no gradient, no clip, no pattern."""
     ids = [attributes["id"] for _, attributes in parsed.elements if attributes.get("id")]

@@ -170,7 +170,7 @@ def _growth(row: dict[str, Any]) -> Markup:
     if growth is None:
         value = "none" if row["verdict"] == "not_leak" else text.UNKNOWN
     else:
-        value = text.rate(growth, digits=2) if is_growing(row) else "none"
+        value = text.rate(growth) if is_growing(row) else "none"
     span = text.rate_range(row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"])
     if span and value == "none" and growth is not None:
         span = f"{text.rate(growth)} ({span})"

@@ -34,6 +34,8 @@ _SECTIONS: Final = (
 )
 #: Histories share one window when it is at most this many times the usual one.
 _SIDE_BY_SIDE: Final = 2.5
+#: The tile of workloads that do not leak names this many patterns.
+_SHOWN_PATTERNS: Final = 3
 _WEEK_MS: Final = 7 * 86_400_000
 
 
@@ -157,7 +159,7 @@ def _start(entries: list[Entry], counted: summary.Counts) -> Markup | None:
     if row["verdict"] == "leak" and row["limit_outlook"] == "reaches" and row["hours_to_limit"]:
         why = f"{text.hours(row['hours_to_limit'])} to its limit, and a higher limit does not cure it."
     elif row["verdict"] == "leak":
-        why = f"it leaks {text.rate(row['growth_bytes_per_day'], digits=2)}, and a higher limit does not cure it."
+        why = f"it leaks {text.rate(row['growth_bytes_per_day'])}, and a higher limit does not cure it."
     elif counted.above_target:
         why = f"{text.chance(row['oom_probability_7d'])} chance of an OOM kill in the next 7 days."
     elif row["verdict"] == "inconclusive":
@@ -176,9 +178,10 @@ def _tiles(judgement: Judgement, counted: summary.Counts) -> Markup:
         name.replace("_", " ")
         for name in judgement.verdicts.filter(pl.col("verdict") == "not_leak")["pattern"].drop_nulls()
     )
-    common = ", ".join(
-        f"{amount} {name}" for name, amount in sorted(patterns.items(), key=lambda item: (-item[1], item[0]))[:3]
-    )
+    ranked = sorted(patterns.items(), key=lambda item: (-item[1], item[0]))
+    common = ", ".join(f"{amount} {name}" for name, amount in ranked[:_SHOWN_PATTERNS])
+    if more := sum(amount for _, amount in ranked[_SHOWN_PATTERNS:]):
+        common += f" and {more:,} more"
     above = text.UNKNOWN if counted.above_target is None else f"{counted.above_target:,}"
     soon = f"{counted.soon:,} {'reaches its' if counted.soon == 1 else 'reach their'} limit within 7 days"
     containers = judgement.recording.containers.height
