@@ -79,9 +79,9 @@ def _fail(message: str, status: int = BAD_INPUT) -> int:
 
 
 def _what_the_system_said(error: OSError) -> str:
-    from rmtoolkit.exceptions import quote
+    from rmtoolkit.exceptions import quote_path
 
-    place = f" {quote(error.filename)}" if error.filename is not None else ""
+    place = f" {quote_path(error.filename)}" if error.filename is not None else ""
     return f"Could not read or write{place}: {(error.strerror or str(error)).lower()}."
 
 

@@ -37,14 +37,14 @@ def run(folder: Path | None = None, target: Path | None = None) -> Path:
     rmtoolkit.exceptions.RmtoolkitError: There are no samples in 'nowhere'. They come with a clone of the repository.
     """
     import rmtoolkit as rm  # noqa: PLC0415 - the command line imports this module for its help
-    from rmtoolkit.exceptions import RmtoolkitError, quote  # noqa: PLC0415
+    from rmtoolkit.exceptions import RmtoolkitError, quote_path  # noqa: PLC0415
     from rmtoolkit.views import report, terminal  # noqa: PLC0415
 
     root = next((root for root in (Path(), Path(__file__).parents[1]) if (root / SAMPLES).is_dir()), Path())
     folder = root / SAMPLES if folder is None else folder
     target = root / PAGE if target is None else target
     if not folder.is_dir():
-        msg = f"There are no samples in {quote(folder)}. They come with a clone of the repository."
+        msg = f"There are no samples in {quote_path(folder)}. They come with a clone of the repository."
         raise RmtoolkitError(msg)
     recording = rm.read(folder)
     judgement = rm.judge(recording)

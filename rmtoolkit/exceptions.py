@@ -41,6 +41,27 @@ def quote(text: object, characters: int = _QUOTE_CHARACTERS) -> str:
     return ascii(cut) if not cut.isprintable() else repr(cut)
 
 
+def quote_path(path: object) -> str:
+    """Show a file's place in a message: whole, since what is cut off may be its name.
+
+    Parameters
+    ----------
+    path
+        A path, or another source.
+
+    Returns
+    -------
+    str
+        In quotes, on one line; only what no system allows as a path is cut.
+
+    Examples
+    --------
+    >>> quote_path("exports/" * 20 + "week.json")[-10:]
+    "week.json'"
+    """
+    return quote(path, _PATH_CHARACTERS)
+
+
 class RmtoolkitError(ValueError):
     """Base of every error that rmtoolkit raises on purpose.
 
@@ -96,7 +117,7 @@ class ReadError(RmtoolkitError):
         >>> print(ReadError.at("a.json", found="", expected="JSON", hint="Export it again."))
         Could not read 'a.json': found '', expected JSON. Export it again.
         """
-        place = quote(path, _PATH_CHARACTERS) + (f", line {line}" if line is not None else "")
+        place = quote_path(path) + (f", line {line}" if line is not None else "")
         msg = f"Could not read {place}: found {quote(found)}, expected {expected}."
         return cls(f"{msg} {hint}" if hint else msg)
 

@@ -12,12 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from rmtoolkit.exceptions import RmtoolkitError, quote
+from rmtoolkit.exceptions import RmtoolkitError, quote_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_PATH_CHARACTERS: Final = 1000
 _HINTS: Final = {
     errno.ENOSPC: "Free some space or write somewhere else.",
     errno.EDQUOT: "Free some space or write somewhere else.",
@@ -68,7 +67,7 @@ def check_target(path: str | os.PathLike[str], endings: Sequence[str] = ()) -> N
         allowed = " or ".join(filter(None, (", ".join(endings[:-1]), endings[-1])))
         raise _refused(path, f"the name must end in {allowed}.")
     if not is_folder:
-        raise _refused(path, f"there is no folder {quote(folder, _PATH_CHARACTERS)}. Make it first.")
+        raise _refused(path, f"there is no folder {quote_path(folder)}. Make it first.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise _failed(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
@@ -160,7 +159,7 @@ def _open_stream(path: str | os.PathLike[str], found: os.stat_result) -> BinaryI
 
 
 def _refused(path: str | os.PathLike[str], why: str) -> RmtoolkitError:
-    return RmtoolkitError(f"Could not write {quote(path, _PATH_CHARACTERS)}: {why}")
+    return RmtoolkitError(f"Could not write {quote_path(path)}: {why}")
 
 
 def _failed(path: str | os.PathLike[str], error: OSError | ValueError) -> RmtoolkitError:

@@ -45,6 +45,12 @@ def test_a_read_error_names_file_line_found_and_expected() -> None:
     assert str(error) == ("Could not read 'top.log', line 3: found '<html>', expected kubectl top rows. Log in first.")
 
 
+def test_a_long_path_keeps_the_name_of_its_file() -> None:
+    """What stands at the end of a path is what the reader looks for."""
+    error = ReadError.at("exports/2026/november/" * 20 + "week.json", found="", expected="JSON")
+    assert "/week.json': found ''" in str(error)
+
+
 def test_a_hostile_file_name_stays_on_one_line() -> None:
     """A name with a line break cannot forge a second message."""
     assert "\n" not in str(ReadError.at("a\nDone.", found="\x00", expected="JSON"))

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from rmtoolkit.exceptions import ReadError, RmtoolkitWarning, quote
+from rmtoolkit.exceptions import ReadError, RmtoolkitWarning, quote_path
 
 if TYPE_CHECKING:
     import os
@@ -80,7 +80,7 @@ def unreadable(path: str | os.PathLike[str], error: OSError) -> ReadError:
     'a.json' cannot be read: permission denied.
     """
     why = (error.strerror or str(error)).lower()
-    return ReadError(f"{quote(path, 1000)} cannot be read: {why}.")
+    return ReadError(f"{quote_path(path)} cannot be read: {why}.")
 
 
 def modified(path: str | os.PathLike[str]) -> dt.datetime:

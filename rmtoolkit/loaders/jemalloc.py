@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit.exceptions import ReadError, quote
+from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.loaders import files, timeline
 from rmtoolkit.loaders.jemalloc_documents import TOTALS, Document, parse_documents
 from rmtoolkit.loaders.left_out import counted
@@ -129,7 +129,7 @@ def read_jemalloc_stats(
     partial = (f"{cut:,} document{'' if cut == 1 else 's'} cut off after the totals",) if cut else ()
     if left_out or cut:
         files.warn(
-            f"{quote(path)}: "
+            f"{quote_path(path)}: "
             f"{'; '.join([*(f'left out {counted(n, what)}' for what, n in left_out.items()), *partial])}. "
             "The rest was read.",
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
-from rmtoolkit.exceptions import ReadError, quote
+from rmtoolkit.exceptions import ReadError, quote, quote_path
 from rmtoolkit.loaders import timeline
 from rmtoolkit.loaders.files import warn
 from rmtoolkit.loaders.left_out import counted
@@ -154,7 +154,7 @@ def put_together(
         lost += f" (line {log.first_left_out[0]}: {quote(log.first_left_out[1])})"
     complaints = [*([f"left out {lost}"] if lost else []), *partial]
     if complaints:
-        warn(f"{quote(asked.path)}: {'; '.join(complaints)}. The rest was read.")
+        warn(f"{quote_path(asked.path)}: {'; '.join(complaints)}. The rest was read.")
     return normalise(
         containers,
         rows.select("container_id", "time", working_set_bytes="memory_bytes", swap_bytes="swap_bytes"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit.exceptions import ReadError, quote
+from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.loaders.files import warn
 from rmtoolkit.schema import SIGNALS
 
@@ -109,4 +109,6 @@ def warn_of_values(recording: Recording) -> None:
     if lines:
         sources = recording.report.sources
         more = "" if len(sources) == 1 else f" and {len(sources) - 1:,} more"
-        warn(f"{quote(sources[0])}{more}: left out {', '.join(lines)}. The rest was read." if sources else lines[0])
+        warn(
+            f"{quote_path(sources[0])}{more}: left out {', '.join(lines)}. The rest was read." if sources else lines[0]
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit.exceptions import ReadError, quote
+from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.loaders.files import warn
 from rmtoolkit.loaders.left_out import check_samples, counted
 from rmtoolkit.loaders.prometheus_answers import NO_SERIES, NOT_UTF8, ODD_LABELS, TRUNCATED
@@ -117,7 +117,7 @@ def read_prometheus(
         recording = to_recording(decoded, metrics=overrides, workload_pattern=workload_pattern, report=report)
     except NothingUsableError as error:
         raise _nothing_usable(files, error) from error
-    check_samples(recording, quote(files[0]) + (f" and {len(files) - 1:,} more" if len(files) > 1 else ""))
+    check_samples(recording, quote_path(files[0]) + (f" and {len(files) - 1:,} more" if len(files) > 1 else ""))
     _warn_of(recording.report)
     return recording
 
@@ -154,7 +154,7 @@ def _decode(files: list[Path], decoder: Decoder, overrides: Mapping[str, str]) -
 
 
 def _nothing_usable(files: list[Path], error: NothingUsableError) -> ReadError:
-    place = quote(files[0]) if len(files) == 1 else f"any of {len(files)} files ({quote(files[0])} …)"
+    place = quote_path(files[0]) if len(files) == 1 else f"any of {len(files)} files ({quote_path(files[0])} …)"
     counts = dict(error.left_out)
     msg = f"Found nothing about memory in {place}: {error}."
     if NO_NAME in counts:

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from rmtoolkit.exceptions import ReadError, quote
+from rmtoolkit.exceptions import ReadError, quote, quote_path
 from rmtoolkit.loaders.left_out import counted
 from rmtoolkit.loaders.prometheus_files import EXPECTED
 
@@ -159,7 +159,7 @@ def _documents(content: bytes, source: object) -> Answers:
             if _salvage(view[place:end], answers):
                 answers.left_out[TRUNCATED] += 1
                 answers.partial.append(
-                    f"{quote(source)} is cut off or damaged at byte {at:,}; the series before were read"
+                    f"{quote_path(source)} is cut off or damaged at byte {at:,}; the series before were read"
                 )
             else:
                 answers.left_out[UNREADABLE] += 1
@@ -167,7 +167,7 @@ def _documents(content: bytes, source: object) -> Answers:
         place = _skip_space(content, place)
     if answers.left_out[UNREADABLE] and trouble:
         what = counted(answers.left_out[UNREADABLE], UNREADABLE)
-        answers.partial.append(f"{quote(source)} holds {what} (first trouble at byte {trouble[0]:,})")
+        answers.partial.append(f"{quote_path(source)} holds {what} (first trouble at byte {trouble[0]:,})")
     if not answers.documents:
         _nothing_read(content, source, answers, trouble)
     return answers
@@ -366,7 +366,7 @@ def _nothing_read(
             if what.startswith("the error answer")
             else "Save the answer to a query for a metric, such as container_memory_working_set_bytes[1d]."
         )
-        msg = f"Could not read {quote(source)}: found {what}; expected a matrix or a vector of series. {hint}"
+        msg = f"Could not read {quote_path(source)}: found {what}; expected a matrix or a vector of series. {hint}"
         raise ReadError(msg)
     at, said = trouble or (0, "no JSON")
     head = content[:4096].lstrip()

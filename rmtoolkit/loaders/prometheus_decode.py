@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from msgspec import UNSET
 
-from rmtoolkit.exceptions import ReadError, quote
+from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.loaders.prometheus_answers import TRUNCATED, UNREADABLE, parse_answers
 from rmtoolkit.loaders.prometheus_files import plain_size, read_content
 from rmtoolkit.loaders.prometheus_numbers import MOST_MILLISECONDS, NO_SERIES_FORM, Numbers, read_exports, read_pairs
@@ -166,14 +166,14 @@ class Decoder:
                     return self._take(found[1], found[0], str(path), name)
         content, notes = read_content(path)
         count = self.add(content, str(path), name)
-        self.partial += [f"{quote(path)}: {note}" for note in notes]
+        self.partial += [f"{quote_path(path)}: {note}" for note in notes]
         return count
 
     def _take(self, answers: Answers, cut: Cut | None, source: str, name: str | None) -> int:
         self.warnings += answers.warnings
         self.partial += answers.partial
         self.left_out.update(answers.left_out)
-        self.partial += [f"{quote(source)}: found {what}" for what in dict.fromkeys(answers.refused)]
+        self.partial += [f"{quote_path(source)}: found {what}" for what in dict.fromkeys(answers.refused)]
         already: list[tuple[int, int]] = []
         for series in answers.series:
             index = len(self._labels)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote
+from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote_path
 from rmtoolkit.loaders import files
 from rmtoolkit.loaders.left_out import check_samples
 from rmtoolkit.recording import Recording, Report
@@ -107,7 +107,7 @@ def read_table(path: str | os.PathLike[str], *, workload_pattern: str | None = N
     )
     report = extra.joined(report)
     recording = replace(recording, report=report)
-    check_samples(recording, quote(path))
+    check_samples(recording, quote_path(path))
     if recording.samples.is_empty():
         raise ReadError.at(path, found="no row with a time and an amount of memory", expected=_EXPECTED)
     return recording
