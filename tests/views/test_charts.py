@@ -180,7 +180,7 @@ def test_risk_is_on_a_square_root_scale(share: float, width: int) -> None:
 def _sawtooth(spikes: bool) -> timeline.Timeline:
     """Memory that rises through its request, or stands below it under spikes, with a fit on it."""
     at = np.arange(0, 960) * 1000
-    values = np.where(at % 60_000 > 50_000, 115.0, 95.0) if spikes else 35 + (at % 192_000) / 2000
+    values = 95 + np.maximum(at % 60_000 - 50_000, 0) / 500 if spikes else 35 + (at % 192_000) / 2000
     pieces = ((at, values * MI),)
     line = Curve("working set", "ink", pieces)
     fit = ((at[[0, -1]], np.array([95.0, 95.0]) * MI),) if spikes else pieces

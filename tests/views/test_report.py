@@ -120,6 +120,16 @@ def test_patterns_that_are_not_named_are_counted(fleet: Judgement) -> None:
     assert "2 plateau, 1 cache, 1 daily wave and 2 more" in shown.text
 
 
+def test_an_endless_name_is_whole_in_a_title(fleet: Judgement) -> None:
+    """Row and card show the ends of a label of 5,000 characters, and all of it when pointed at."""
+    name = f"begin{'x' * 5000}end"
+    row = fleet.verdicts.filter(workload="router").with_columns(workload=pl.lit(name))
+    shown = _Page(report.page(replace(fleet, verdicts=row)))
+    titles = [attributes.get("title") or "" for tag, attributes in shown.elements if tag in ("a", "span")]
+    assert sum(title.endswith(name) for title in titles) == 2
+    assert re.search(r"beginx{50,80}…x{50,80}end", shown.text)
+
+
 def test_ids_are_unique(parsed: _Page) -> None:
     """Two charts in one page share no gradient, no clip, no pattern."""
     ids = [attributes["id"] for _, attributes in parsed.elements if attributes.get("id")]

@@ -51,9 +51,21 @@ def test_figures_are_aligned(fleet: Judgement) -> None:
 
 
 def test_no_line_is_longer_than_the_table(fleet: Judgement) -> None:
-    """Nothing wraps in a terminal of 100 columns but a name that is longer than its column."""
+    """Nothing wraps in a terminal of 100 columns."""
     long = [line for line in terminal.table(fleet).splitlines() if len(line) > terminal.WIDTH]
     assert long == []
+
+
+def test_an_endless_name_is_cut_in_its_middle(fleet: Judgement) -> None:
+    """A label of 5,000 characters takes no more than a line; its beginning and its end can be read."""
+    name = f"begin{'x' * 5000}end"
+    row = fleet.verdicts.filter(workload="router").with_columns(
+        workload=pl.lit(name), reason=pl.lit(f"The pods of {name} are flat.")
+    )
+    written = terminal.table(replace(fleet, verdicts=row))
+    assert max(map(len, written.splitlines())) <= terminal.WIDTH
+    assert re.search(r"edge/beginx+…x+end\n", written)
+    assert re.search(r"beginx+…x+end\n.*are flat", written)
 
 
 def test_a_hostile_name_cannot_drive_the_terminal(fleet: Judgement) -> None:

@@ -23,6 +23,8 @@ LEVELS: Final = {
     4: "live-heap gauge",
     5: "heap profile",
 }
+#: A longer name is cut, and whole in the title of its element.
+SHOWN_NAME: Final = 160
 _SHOWN_LIVES: Final = 30
 _SHOWN_PODS: Final = 50
 
@@ -86,7 +88,12 @@ def _answer(row: dict[str, Any], name: str) -> Markup:
     return el(
         "div",
         el("span", svg.mark(mark.shape), mark.badge, class_="badge"),
-        el("span", ", ".join([name, *words]), class_="who"),
+        el(
+            "span",
+            ", ".join([text.shortened(name, SHOWN_NAME), *words]),
+            class_="who",
+            title=name if len(name) > SHOWN_NAME else None,
+        ),
         el("h3", text.printable(row["headline"])),
         el("p", text.printable(row["reason"]), class_="reason"),
         el("p", el("b", "Next:"), " ", _with_code(row["next_step"] or "Nothing to do."), class_="next"),

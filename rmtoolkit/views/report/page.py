@@ -14,7 +14,7 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit.views import summary, svg, timeline
 from rmtoolkit.views.markup import Markup, el
-from rmtoolkit.views.report.card import card
+from rmtoolkit.views.report.card import SHOWN_NAME, card
 from rmtoolkit.views.report.quality import quality
 from rmtoolkit.views.report.style import SCRIPT, STYLE
 from rmtoolkit.views.summary import TARGET
@@ -166,7 +166,17 @@ def _start(entries: list[Entry], counted: summary.Counts) -> Markup | None:
         why = f"{_first_sentence(row['next_step'])}"
     else:
         return el("p", "Nothing to do.", class_="start")
-    return el("p", "Start with ", el("a", name, href=f"#{anchor}"), f": {why}", class_="start")
+    return el(
+        "p",
+        "Start with ",
+        el("a", text.shortened(name, SHOWN_NAME), href=f"#{anchor}", title=_whole(name)),
+        f": {why}",
+        class_="start",
+    )
+
+
+def _whole(name: str) -> str | None:
+    return name if len(name) > SHOWN_NAME else None
 
 
 def _first_sentence(words: str | None) -> str:
@@ -304,7 +314,10 @@ def _row(
     is_open: bool,
 ) -> Markup:
     space, _, own = name.rpartition("/")
-    link = el("a", own, href=f"#{anchor}", data_card=anchor, data_open=int(is_open))
+    shown = text.shortened(own, SHOWN_NAME)
+    whole = name if shown != own or len(space) > SHOWN_NAME else None
+    link = el("a", shown, href=f"#{anchor}", data_card=anchor, data_open=int(is_open), title=whole)
+    space = text.shortened(space, SHOWN_NAME)
     soon = row["hours_to_limit"] is not None and row["hours_to_limit"] <= summary.HORIZON_HOURS
     risky = (row["oom_probability_7d"] or 0) > TARGET
     time = text.time_to_limit(row["limit_outlook"], row["hours_to_limit"], row["limit_bytes"], known=row["limit_known"])
