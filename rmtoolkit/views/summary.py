@@ -99,6 +99,32 @@ _FORMS: Final = (
 )
 
 
+def shortened(name: str, characters: int) -> str:
+    """Cut a name in its middle: its beginning says whose it is, its end tells it from others.
+
+    Parameters
+    ----------
+    name
+        Any text.
+    characters
+        How long it may be, at least 3.
+
+    Returns
+    -------
+    str
+        The text, or its two ends around an ellipsis.
+
+    Examples
+    --------
+    >>> shortened("payments/ledger-api-canary", 15), shortened("edge/router", 15)
+    ('payment…-canary', 'edge/router')
+    """
+    if len(name) <= characters:
+        return name
+    tail = (characters - 1) // 2
+    return f"{name[: characters - 1 - tail]}…{name[-tail:]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """How many workloads got which verdict.

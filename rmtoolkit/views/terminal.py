@@ -204,7 +204,7 @@ def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
         column = _first_column(row, pen)
         verdict = pen.style(text.VERDICTS[row["verdict"]].token, column[0]) + " " * (first - len(column[0]))
         # A name longer than its column keeps a line to itself, because cut names cannot be copied; but no name more.
-        name = text.shortened(name, WIDTH - first - 1)  # noqa: PLW2901 - shown from here on
+        name = summary.shortened(name, WIDTH - first - 1)  # noqa: PLW2901 - shown from here on
         spaces = " " * (room - len(name)) if len(name) <= room else "\n" + " " * (first + 1 + room)
         lines += ["", f"{verdict} {pen.style('bold', name)}{spaces}{numbers(cells)}"]
         why = [pen.style("dim", part) for part in _wrapped(row["reason"] or row["explanation"], first)]
@@ -217,7 +217,7 @@ def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
 
 def _wrapped(sentence: str, first: int) -> list[str]:
     width = WIDTH - first - 1
-    words = (text.shortened(word, width) for word in text.printable(sentence).split(" "))
+    words = (summary.shortened(word, width) for word in text.printable(sentence).split(" "))
     return textwrap.wrap(" ".join(words), width, break_on_hyphens=False) if sentence else []
 
 

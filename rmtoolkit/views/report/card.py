@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rmtoolkit import text
 from rmtoolkit.views import svg, timeline_svg
 from rmtoolkit.views.markup import Markup, el, join
-from rmtoolkit.views.summary import TARGET, is_growing
+from rmtoolkit.views.summary import TARGET, is_growing, shortened
 
 if TYPE_CHECKING:
     import polars as pl
@@ -90,7 +90,7 @@ def _answer(row: dict[str, Any], name: str) -> Markup:
         el("span", svg.mark(mark.shape), mark.badge, class_="badge"),
         el(
             "span",
-            ", ".join([text.shortened(name, SHOWN_NAME), *words]),
+            ", ".join([shortened(name, SHOWN_NAME), *words]),
             class_="who",
             title=name if len(name) > SHOWN_NAME else None,
         ),

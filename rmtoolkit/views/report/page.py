@@ -169,7 +169,7 @@ def _start(entries: list[Entry], counted: summary.Counts) -> Markup | None:
     return el(
         "p",
         "Start with ",
-        el("a", text.shortened(name, SHOWN_NAME), href=f"#{anchor}", title=_whole(name)),
+        el("a", summary.shortened(name, SHOWN_NAME), href=f"#{anchor}", title=_whole(name)),
         f": {why}",
         class_="start",
     )
@@ -314,10 +314,10 @@ def _row(
     is_open: bool,
 ) -> Markup:
     space, _, own = name.rpartition("/")
-    shown = text.shortened(own, SHOWN_NAME)
+    shown = summary.shortened(own, SHOWN_NAME)
     whole = name if shown != own or len(space) > SHOWN_NAME else None
     link = el("a", shown, href=f"#{anchor}", data_card=anchor, data_open=int(is_open), title=whole)
-    space = text.shortened(space, SHOWN_NAME)
+    space = summary.shortened(space, SHOWN_NAME)
     soon = row["hours_to_limit"] is not None and row["hours_to_limit"] <= summary.HORIZON_HOURS
     risky = (row["oom_probability_7d"] or 0) > TARGET
     time = text.time_to_limit(row["limit_outlook"], row["hours_to_limit"], row["limit_bytes"], known=row["limit_known"])
