@@ -120,7 +120,7 @@ def _trend(situation: Situation, main: Opinion) -> list[dict[str, Any]]:
         lasting = next((text for note, text in _ENDS.items() if main.notes.get(note)), None)
         if low > 0 and grows and lasting is None:
             found.append(_row(main, "for", f"The {signal} still grows at the end of the window", value, weight))
-        elif lasting is not None:
+        elif lasting is not None and grows:
             found.append(_row(main, "against", lasting, value, 2))
         elif reading["unresolved"] > reading["bounded"]:
             found.append(_row(main, "for", f"The {signal} still rises, though less and less", value, 1))

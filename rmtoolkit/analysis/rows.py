@@ -129,7 +129,7 @@ def _growth_columns(pool: Pool, reading: dict[str, Any] | None, verdict: str) ->
     growth, error = reading["growth_per_day"], reading["growth_error_per_day"]
     if verdict == "not_leak" and reading["growing"] > pool.growing:
         # A line fitted growth that was then seen to end: the interval must hold both.
-        error = max(error, abs(growth) / QUANTILE)
+        error = max(error, 1.2 * abs(growth) / QUANTILE)
     if pool.masked:
         slopes = [
             opinion.readings[opinion.signal]["growth_per_day"]
