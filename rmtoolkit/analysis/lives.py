@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,9 @@ from rmtoolkit.analysis.parameters import (
 )
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS, TIME
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: More than any time in milliseconds until the year 2248.
 _MILLISECONDS: Final = 1 << 43
@@ -55,7 +58,7 @@ class Lifetimes:
     samples: pl.DataFrame
 
 
-def lives(recording: Recording | pl.DataFrame) -> pl.DataFrame:
+def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:
     """List the lifetimes of every container.
 
     Parameters

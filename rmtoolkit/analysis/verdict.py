@@ -20,6 +20,8 @@ from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.validation import validate
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from rmtoolkit.analysis.opinion import Opinion
 
 
@@ -74,7 +76,7 @@ class Judgement:
 
 
 def classify(
-    recording: Recording | pl.DataFrame,
+    recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
     heap: object | None = None,
     *,
     by: Literal["workload", "instance"] = "workload",
@@ -130,7 +132,7 @@ def classify(
     return judgement.instances.select("cluster", "namespace", "workload", "pod", *list(VERDICTS)[3:], "lives")
 
 
-def fits(recording: Recording | pl.DataFrame) -> pl.DataFrame:
+def fits(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:
     """Show the fit behind the verdict of every life.
 
     Parameters
@@ -154,7 +156,7 @@ def fits(recording: Recording | pl.DataFrame) -> pl.DataFrame:
     return judge(recording).fits
 
 
-def checklist(recording: Recording | pl.DataFrame) -> pl.DataFrame:
+def checklist(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:
     """Ask the five questions of every workload.
 
     Parameters
@@ -179,7 +181,7 @@ def checklist(recording: Recording | pl.DataFrame) -> pl.DataFrame:
     return judge(recording).checklist
 
 
-def judge(recording: Recording | pl.DataFrame, heap: object | None = None) -> Judgement:
+def judge(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame, heap: object | None = None) -> Judgement:
     """Judge everything in a recording once, for tables, charts and reports alike.
 
     Parameters

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import os
     from pathlib import Path
 
+    import pandas as pd
     import polars as pl
 
     from rmtoolkit.analysis.verdict import Judgement
@@ -23,7 +24,12 @@ __all__ = ["ENDINGS", "page", "report", "write"]
 ENDINGS: Final = (".html", ".htm")
 
 
-def report(recording: Recording | pl.DataFrame, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
+def report(
+    recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
+    path: str | os.PathLike[str],
+    *,
+    title: str | None = None,
+) -> Path:
     """Judge a recording and write what was found as one HTML page.
 
     Parameters
