@@ -198,7 +198,7 @@ def going_on(row: Row) -> float:
     0.76
     """
     growing, unresolved = row["growing"] or 0.0, row["unresolved"] or 0.0
-    steady = (row["last_third"] or 0.0) > STEADY and (row["tail"] or 1.0) > STEADY and growing > LEANING
+    steady = (row["last_third"] or 0.0) > STEADY and (row["tail"] or 1.0) > STEADY
     return float(growing + TIPS * unresolved if steady else growing)
 
 

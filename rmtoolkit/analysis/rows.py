@@ -18,6 +18,7 @@ from rmtoolkit.analysis.situation import Situation
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.facts import Facts
+    from rmtoolkit.analysis.opinion import Opinion, Row
     from rmtoolkit.analysis.pooling import Pool
 
 
@@ -73,7 +74,7 @@ def verdict_row(
             main,
             growth,
             growing=goes_on,
-            open_end=verdict == "inconclusive" and pool.bounded < CLEAN_FROM,
+            open_end=_open_end(pool, verdict),
             limit_bytes=limit,
             limit_known=about["limit_known"],
             kills=sum(facts.kills.get(container, 0) for container in containers),
@@ -158,11 +159,25 @@ def _goes_on(pool: Pool, verdict: str) -> float:
         return pool.growing
     if "growing_layer" not in main.notes:
         return pool.growing + UNRESOLVED_LEAKS * pool.unresolved
-    if main.notes["growing_layer"] == "cache":
-        return 0.0
-    name = "shmem_bytes" if main.notes["growing_layer"] == "shmem" else "anon_bytes"
-    row = main.readings.get(name) or main.readings.get("rss_bytes") or main.readings["footprint_bytes"]
-    return going_on(row)
+    row = _growing_beside(main)
+    return going_on(row) if row is not None else 0.0
+
+
+def _growing_beside(main: Opinion) -> Row | None:
+    """Readings of what grows although the judged signal does not; None where the kernel can take it back."""
+    layer = main.notes.get("growing_layer")
+    if layer is None or layer == "cache":
+        return None
+    name = "shmem_bytes" if layer == "shmem" else "anon_bytes"
+    return main.readings.get(name) or main.readings.get("rss_bytes") or main.readings["footprint_bytes"]
+
+
+def _open_end(pool: Pool, verdict: str) -> bool:
+    """Whether it cannot be told if the memory that counts against the limit stays below it."""
+    if verdict == "inconclusive":
+        return pool.bounded < CLEAN_FROM
+    row = _growing_beside(pool.main) if pool.main is not None else None
+    return verdict == "not_leak" and row is not None and row["growing"] + row["unresolved"] > LIKELY
 
 
 def _evidence_level(pool: Pool, facts: Facts, containers: list[int]) -> int:
