@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
-#: Everything of the lab lives below this one folder.
-NAME = "rmlab"
+#: Everything of one recorder lives below this folder: two of them side by side do not meet.
+NAME = f"rmlab-{os.getpid()}"
 
 
 @dataclass(frozen=True, slots=True)
