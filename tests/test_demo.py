@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import rmtoolkit as rm
 from rmtoolkit import demo
 from rmtoolkit.exceptions import RmtoolkitError
 
@@ -25,6 +26,21 @@ def test_every_sample_has_a_card(shown: str) -> None:
         names = [row["workload"] for row in csv.DictReader(file)]
     assert len(names) >= 10
     assert [name for name in names if f"{name} " not in shown] == []
+
+
+def test_every_verdict_is_the_truth() -> None:
+    """The engine says of every sample what was counted inside its program, and names a pattern that fits."""
+    with (ROOT / demo.SAMPLES / "truth.csv").open(newline="", encoding="utf-8") as file:
+        truth = {row["workload"]: row for row in csv.DictReader(file)}
+    verdicts = rm.classify(rm.read(ROOT / demo.SAMPLES))
+    said = {row["workload"]: row for row in verdicts.iter_rows(named=True)}
+    assert said.keys() == truth.keys()
+    wrong = [
+        (name, row["verdict"], row["pattern"], truth[name]["verdict"], truth[name]["pattern"])
+        for name, row in said.items()
+        if row["verdict"] != truth[name]["verdict"] or row["pattern"] not in truth[name]["pattern"].split("|")
+    ]
+    assert wrong == []
 
 
 def test_missing_samples_are_named(tmp_path: Path) -> None:
