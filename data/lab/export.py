@@ -20,6 +20,7 @@ import recorded
 from series import Series, series
 
 from rmtoolkit.recording import Recording, Report, normalise
+from rmtoolkit.schema import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -211,7 +212,7 @@ def recording(run: Recorded) -> Recording:
     samples = run.frame.filter(pl.col("scraped")).select(
         pl.col("container").alias("container_id"),
         (pl.col("unix") * 1000).cast(pl.Datetime("ms", "UTC")).alias("time"),
-        *recorded.SIGNALS,
+        *SIGNALS,
     )
     return normalise(containers, samples, _events(run), Report(sources=(plan["run"],)))
 

@@ -12,32 +12,6 @@ import polars as pl
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Signals of a `rmtoolkit.Recording` that the recorder measures.
-SIGNALS = (
-    "usage_bytes",
-    "working_set_bytes",
-    "anon_bytes",
-    "file_bytes",
-    "inactive_file_bytes",
-    "shmem_bytes",
-    "kernel_bytes",
-    "swap_bytes",
-    "peak_bytes",
-    "rss_bytes",
-    "threads",
-    "allocated_bytes",
-    "active_bytes",
-    "resident_bytes",
-    "mapped_bytes",
-    "retained_bytes",
-    "metadata_bytes",
-    "free_bytes",
-    "psi_some_seconds",
-    "psi_full_seconds",
-    "work_total",
-    "load",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
