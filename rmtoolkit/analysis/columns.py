@@ -8,7 +8,8 @@ import polars as pl
 
 from rmtoolkit.schema import TIME
 
-#: A piece of evidence: what it says (``for``, ``against``, ``not_measured``), and the window it rests on.
+#: A piece of evidence: what it says (``for``, ``against``, ``not_measured``) in words, and the window it rests on;
+#: then the same for programs: which statistic, its value with an 80 % interval where it has one, and its unit.
 EVIDENCE: Final = pl.List(
     pl.Struct(
         {
@@ -19,6 +20,11 @@ EVIDENCE: Final = pl.List(
             "signal": pl.String,
             "start": TIME,
             "end": TIME,
+            "statistic": pl.String,
+            "estimate": pl.Float64,
+            "low": pl.Float64,
+            "high": pl.Float64,
+            "unit": pl.String,
         },
     ),
 )
@@ -46,6 +52,8 @@ VERDICTS: Final = pl.Schema(
         "hours_to_limit_low": pl.Float64(),
         "hours_to_limit_high": pl.Float64(),
         "oom_probability_7d": pl.Float64(),
+        "oom_probability_24h": pl.Float64(),
+        "oom_probability_30d": pl.Float64(),
         "startup_peak_bytes": pl.Int64(),
         "settled_bytes": pl.Int64(),
         "peak_bytes": pl.Int64(),

@@ -1,4 +1,4 @@
-"""From growth to the limit: how long, how likely within a week, and the band that a chart shows."""
+"""From growth to the limit: how long, how likely, and the band that a chart shows."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from rmtoolkit.analysis.chances import ENDLESS, UNKNOWN, WEEK_HOURS, Chances, Exposure, chances, peaks_per_week
 from rmtoolkit.analysis.parameters import (
     HORIZON_WEEKS,
     HORIZON_WINDOWS,
     LIKELY,
-    PEAK_PASSED,
     PEAK_SPREAD,
     QUANTILE,
     SLOPE_DOUBT,
@@ -22,7 +22,6 @@ from rmtoolkit.schema import TIME
 if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Opinion
 
-WEEK_HOURS: Final = 168.0
 #: Points of the forecast that a chart gets.
 _POINTS: Final = 20
 
@@ -48,12 +47,14 @@ class Outlook:
     hours, low, high
         Hours from the last sample to the limit with an 80 % interval; None unless it reaches. An open
         upper end is None.
-    oom_probability
-        Chance of at least one OOM kill in the next seven days; None where there is no limit to hit.
+    chances
+        Of at least one OOM kill in the next day, week and month.
+    capped
+        Whether restarts end a life before it is at the limit.
 
     Examples
     --------
-    >>> Outlook("bounded", None, None, None, 0.01).outlook
+    >>> Outlook("bounded", None, None, None, UNKNOWN).outlook
     'bounded'
     """
 
@@ -61,7 +62,8 @@ class Outlook:
     hours: float | None
     low: float | None
     high: float | None
-    oom_probability: float | None
+    chances: Chances
+    capped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ def look_ahead(
     limit_known: bool,
     kills: int,
     watched_hours: float,
+    lasts: Exposure = ENDLESS,
 ) -> Outlook:
     """Say when the limit is reached, if it is.
 
@@ -188,11 +191,14 @@ def look_ahead(
         OOM kills seen.
     watched_hours
         How long all lives together were watched.
+    lasts
+        How long a life lasts when memory does not end it.
 
     Returns
     -------
     Outlook
-        The time is that of the straight line; the chance adds kills seen before and peaks near the limit.
+        The time is that of the straight line, as if nothing restarted the container. The chances add kills seen
+        before and peaks near the limit, and know that a restart ends growth.
 
     Examples
     --------
@@ -204,18 +210,27 @@ def look_ahead(
     """
     if limit_bytes is None:
         rises = growing > LIKELY
-        return Outlook("unknown" if rises or not limit_known else "bounded", None, None, None, None)
-    repeated = 1 - math.exp(-kills / max(watched_hours, 1e-6) * WEEK_HOURS) if kills else 0.0
+        return Outlook("unknown" if rises or not limit_known else "bounded", None, None, None, UNKNOWN)
+    repeated = kills / max(watched_hours, 1e-6)
     if growth is None:
-        return Outlook("unknown", None, None, None, repeated if kills else None)
+        seen = chances(kills_per_hour=repeated, peaks_per_week=0.0) if kills else UNKNOWN
+        return Outlook("unknown", None, None, None, seen)
     room = limit_bytes - growth.level_bytes
-    near = _peak_risk(opinion, limit_bytes, growth)
+    peaks = _peaks(opinion, limit_bytes, growth)
     window = max(opinion.duration_seconds / 3600, 1e-6)
     doubt = math.hypot(growth.error_per_day, SLOPE_DOUBT * growth.per_day)
-    needed = room / (WEEK_HOURS / 24)
-    by_then = _normal((growth.per_day - needed) / max(doubt, 1e-9))
+    risk = chances(
+        kills_per_hour=repeated,
+        peaks_per_week=peaks,
+        growing=growing,
+        per_day=growth.per_day,
+        doubt=doubt,
+        spread=growth.spread_bytes,
+        room=room,
+        fresh_room=limit_bytes - _begun(opinion, growth),
+        lasts=lasts,
+    )
     if growing <= LIKELY or growth.per_day <= 0:
-        risk = _either(repeated, near, growing * by_then)
         return Outlook("unknown" if open_end else "bounded", None, None, None, risk)
     hours = max(room, 0.0) / growth.per_day * 24
     fast, slow = growth.per_day + QUANTILE * doubt, growth.per_day - QUANTILE * doubt
@@ -223,31 +238,25 @@ def look_ahead(
     low = max(room - wobble, 0.0) / fast * 24
     high = (max(room, 0.0) + wobble) / slow * 24 if slow > 0 else None
     if hours > HORIZON_WINDOWS * window and hours > HORIZON_WEEKS * WEEK_HOURS:
-        return Outlook("bounded", None, None, None, _either(repeated, near))
-    return Outlook("reaches", hours, low, high, _either(repeated, near, growing * by_then))
+        return Outlook("bounded", None, None, None, chances(kills_per_hour=repeated, peaks_per_week=peaks))
+    return Outlook("reaches", hours, low, high, risk, capped=hours > lasts.left_hours)
 
 
-def _normal(z: float) -> float:
-    return 0.5 * (1 + math.erf(z / math.sqrt(2)))
+def _begun(opinion: Opinion, growth: Growth) -> float:
+    """Level after a restart of what counts against the limit; never above where it is now."""
+    whole = opinion.readings["footprint_bytes"]
+    beside = max(whole["top"] - growth.level_bytes, 0.0)
+    return min(max(whole.get("begun", whole["top"]) - beside, 0.0), growth.level_bytes)
 
 
-def _either(*chances: float) -> float:
-    none = 1.0
-    for chance in chances:
-        none *= 1 - min(max(chance, 0.0), 0.999)
-    return 1 - none
-
-
-def _peak_risk(opinion: Opinion, limit_bytes: int, growth: Growth) -> float:
-    """Chance that a peak like those seen passes the limit: a peak's distance in spreads of the peaks."""
+def _peaks(opinion: Opinion, limit_bytes: int, growth: Growth) -> float:
+    """How often a week a peak like those seen passes the limit."""
     whole = opinion.readings.get("footprint_bytes")
     if whole is None:
         return 0.0
     reclaimable = max(whole["top"] - growth.level_bytes, 0.0)
     peak = max(whole["early_peak"], whole["late_peak"]) - reclaimable
-    spread = max(PEAK_SPREAD * peak, growth.spread_bytes)
-    # A Gumbel tail with the peak seen as the typical one of a week (rule of succession at the limit itself).
-    return 1 - math.exp(-math.exp(-(limit_bytes - peak) / spread)) if limit_bytes > peak else PEAK_PASSED
+    return peaks_per_week(peak, limit_bytes, max(PEAK_SPREAD * peak, growth.spread_bytes))
 
 
 def paths(
@@ -276,7 +285,7 @@ def paths(
     Examples
     --------
     >>> from rmtoolkit.analysis.opinion import Opinion
-    >>> paths(0, Opinion({}, {}, None), None, Outlook("unknown", None, None, None, None), growing=0.0).height
+    >>> paths(0, Opinion({}, {}, None), None, Outlook("unknown", None, None, None, UNKNOWN), growing=0.0).height
     0
     """
     whole = opinion.readings.get("footprint_bytes")

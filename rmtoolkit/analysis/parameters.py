@@ -315,6 +315,8 @@ HORIZON_WEEKS: Final = 52
 PEAK_SPREAD: Final = 0.03
 #: Chance of a kill in a week where a peak has passed the limit: that of one that comes once a week on average.
 PEAK_PASSED: Final = 0.63
+#: Lives that must have ended otherwise than by an OOM kill before restarts are taken to cap a life's length.
+RESTARTS_CAP: Final = 3
 
 # --- The words and the checklist --------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from rmtoolkit.analysis import evidence, forecast
+from rmtoolkit.analysis.chances import ENDLESS, UNKNOWN, exposure
 from rmtoolkit.analysis.columns import WORKLOAD
 from rmtoolkit.analysis.doubts import going_on
 from rmtoolkit.analysis.headline import headline
@@ -67,9 +68,14 @@ def verdict_row(
     if main is not None and main.life:
         growth = forecast.from_now(growth, main, facts.opinions[shown][-1])
     goes_on = _goes_on(pool, verdict)
-    outlook = forecast.Outlook("unknown", None, None, None, None)
+    outlook, lasts = forecast.Outlook("unknown", None, None, None, UNKNOWN), ENDLESS
     path = pl.DataFrame(schema=forecast.FORECAST)
     if main is not None and main.life:
+        lasts = exposure(
+            (opinion.life, facts.about[container]["cadence_seconds"])
+            for container in containers
+            for opinion in facts.opinions[container]
+        )
         outlook = forecast.look_ahead(
             main,
             growth,
@@ -79,6 +85,7 @@ def verdict_row(
             limit_known=about["limit_known"],
             kills=sum(facts.kills.get(container, 0) for container in containers),
             watched_hours=sum(facts.lives[c]["hours"] for c in containers if c in facts.lives),
+            lasts=lasts,
         )
         path = forecast.paths(shown, main, growth, outlook, growing=goes_on)
     reading = main.readings.get(main.signal or "") if main is not None else None
@@ -99,7 +106,9 @@ def verdict_row(
         "hours_to_limit": outlook.hours,
         "hours_to_limit_low": outlook.low,
         "hours_to_limit_high": outlook.high,
-        "oom_probability_7d": outlook.oom_probability,
+        "oom_probability_7d": outlook.chances.week,
+        "oom_probability_24h": outlook.chances.day,
+        "oom_probability_30d": outlook.chances.month,
         "startup_peak_bytes": facts.maximum(containers, "startup_peak_bytes"),
         "settled_bytes": main.life.get("settled_bytes") if main is not None else None,
         "peak_bytes": facts.maximum(containers, "peak_bytes"),

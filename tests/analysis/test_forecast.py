@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from rmtoolkit.analysis.chances import UNKNOWN
 from rmtoolkit.analysis.forecast import FORECAST, Growth, Outlook, look_ahead, paths
 from rmtoolkit.analysis.opinion import Opinion
 from rmtoolkit.analysis.verdict import classify, judge
@@ -22,6 +23,7 @@ def life(top: float = 300.0, *, late_peak: float | None = None, early_peak: floa
         "late_peak": (late_peak or top) * MI,
         "early_peak": (early_peak or top) * MI,
         "noise": 1.0 * MI,
+        "begun": top * MI,
     }
     return Opinion(
         {"start": when(0), "end": when(24), "limit_bytes": 1024 * MI}, {"footprint_bytes": reading}, "rss_bytes"
@@ -45,8 +47,8 @@ def test_hours_are_those_of_the_line() -> None:
     assert found.low is not None
     assert found.high is not None
     assert found.low < 72.4 < found.high
-    assert found.oom_probability is not None
-    assert found.oom_probability > 0.85
+    assert found.chances.week is not None
+    assert found.chances.week > 0.85
 
 
 def test_no_limit_is_never_reached() -> None:
@@ -60,7 +62,7 @@ def test_no_growth_is_bounded() -> None:
     """Memory that likely does not grow, or falls, has no hours; a small chance of growth is a chance of a kill."""
     still = ahead(life(), STEADY, growing=0.1)
     assert (still.outlook, still.hours, still.low, still.high) == ("bounded", None, None, None)
-    assert still.oom_probability == pytest.approx(0.1, abs=1e-2)
+    assert still.chances.week == pytest.approx(0.1, abs=1e-2)
     assert ahead(life(), Growth(-5.0 * MI, MI, 300.0 * MI, MI)).hours is None
 
 
@@ -73,8 +75,8 @@ def test_past_the_limit() -> None:
 
 def test_kills_seen_before_come_again() -> None:
     """A kill every eight hours is nearly sure to come within a week; one in four months is not."""
-    often = ahead(life(), None, kills=3).oom_probability
-    seldom = ahead(life(), None, kills=1, watched_hours=24 * 120.0).oom_probability
+    often = ahead(life(), None, kills=3).chances.week
+    seldom = ahead(life(), None, kills=1, watched_hours=24 * 120.0).chances.week
     assert often is not None
     assert often > 0.99
     assert seldom == pytest.approx(1 - np.exp(-7 / 120), rel=0.01)
@@ -82,8 +84,8 @@ def test_kills_seen_before_come_again() -> None:
 
 def test_peaks_near_the_limit_are_a_risk() -> None:
     """A peak at 99 % of the limit may pass it next time; one at half of it will not."""
-    near = ahead(life(300, early_peak=1014), Growth(0.0, MI, 300.0 * MI, MI), growing=0.0).oom_probability
-    far = ahead(life(300, early_peak=500), Growth(0.0, MI, 300.0 * MI, MI), growing=0.0).oom_probability
+    near = ahead(life(300, early_peak=1014), Growth(0.0, MI, 300.0 * MI, MI), growing=0.0).chances.week
+    far = ahead(life(300, early_peak=500), Growth(0.0, MI, 300.0 * MI, MI), growing=0.0).chances.week
     assert near is not None
     assert far is not None
     assert near > 0.2
@@ -115,7 +117,7 @@ def test_band_of_the_chart() -> None:
 
 def test_no_band_when_nothing_is_known() -> None:
     """An unknown outlook draws nothing."""
-    assert paths(0, life(), STEADY, Outlook("unknown", None, None, None, None), growing=0.9).height == 0
+    assert paths(0, life(), STEADY, Outlook("unknown", None, None, None, UNKNOWN), growing=0.9).height == 0
 
 
 @pytest.mark.parametrize("cadence", [15, 60, 300], ids="cadence{}s".format)

@@ -32,10 +32,15 @@ EVIDENCE: Final = pl.List(
             "signal": pl.String,
             "start": TIME,
             "end": TIME,
+            "statistic": pl.String,
+            "estimate": pl.Float64,
+            "low": pl.Float64,
+            "high": pl.Float64,
+            "unit": pl.String,
         },
     ),
 )
-#: DESIGN section 4, in its order.
+#: The columns of `classify`, in their order.
 COLUMNS: Final = {
     "cluster": pl.String,
     "namespace": pl.String,
@@ -58,6 +63,8 @@ COLUMNS: Final = {
     "hours_to_limit_low": pl.Float64,
     "hours_to_limit_high": pl.Float64,
     "oom_probability_7d": pl.Float64,
+    "oom_probability_24h": pl.Float64,
+    "oom_probability_30d": pl.Float64,
     "startup_peak_bytes": pl.Int64,
     "settled_bytes": pl.Int64,
     "peak_bytes": pl.Int64,
