@@ -29,9 +29,10 @@ LAYERS: Final = {
     "validation": {"core", "validation"},
     "loaders": {"core", "loaders"},
     "analysis": {"core", "validation", "analysis"},
-    "views": {"core", "validation", "analysis", "views"},
-    "demo": {"core", "validation", "loaders", "analysis", "views"},
-    "cli": {"core", "validation", "loaders", "analysis", "views", "demo"},
+    "limits": {"core", "validation", "analysis", "limits"},
+    "views": {"core", "validation", "analysis", "limits", "views"},
+    "demo": {"core", "validation", "loaders", "analysis", "limits", "views"},
+    "cli": {"core", "validation", "loaders", "analysis", "limits", "views", "demo"},
 }
 #: Slow to import, and used by few.
 HEAVY: Final = {"altair", "IPython", "ipywidgets", "numba", "pandas", "prometheus_api_client", "pyarrow", "requests"}

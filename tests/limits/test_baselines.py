@@ -1,0 +1,223 @@
+"""What other tools recommend: held against worked examples that the real programs gave."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.limits.baselines import (
+    autopilot_memory,
+    castai_memory,
+    crane_memory,
+    krr_memory,
+    kubecost_memory,
+    max_plus,
+    vpa_memory,
+)
+
+ORACLE: Final[dict[str, list[dict[str, Any]]]] = json.loads(
+    (Path(__file__).parent.parent / "data" / "limits" / "oracle.json").read_text("utf-8")
+)
+MIB: Final = 2**20
+START: Final = 1_700_000_000
+VPA: Final = [case for case in ORACLE["vpa"] if "pods" in case]
+
+
+def series(seconds: Any, value: Any, pod: str = "api-0", **more: Any) -> pl.DataFrame:
+    """One container's samples."""
+    labels = {"namespace": "shop", "workload": "api", "pod": pod, "container": "api"} | more
+    return pl.DataFrame({"time": list(seconds), "working_set_bytes": value}).with_columns(
+        pl.lit(what).alias(name) for name, what in labels.items()
+    )
+
+
+def limit(frame: pl.DataFrame) -> int | None:
+    """The one recommended limit."""
+    value: int | None = frame["recommended_limit_bytes"].item()
+    return value
+
+
+@pytest.mark.parametrize("case", VPA, ids=lambda case: case["name"])
+def test_vpa_agrees_to_the_byte(case: dict[str, Any]) -> None:
+    """Lower, target and upper are those of the real recommender."""
+    frames, kills, cpu = [], [], {}
+    for number, pod in enumerate(case["pods"]):
+        name = f"api-{number:02}"
+        first, last, step = pod["cpu_samples"]
+        cpu[name] = list(range(first, last + 1, step))
+        for container in range(case["containers_in_pod"]):
+            frames += [
+                series(range(a, b + 1, c), v, name, container=f"c{container}", request_bytes=pod["request_bytes"])
+                for a, b, c, v in pod["working_set"]
+            ]
+            kills += [
+                {"time": kill["time"], "kind": "oom_kill", "pod": name, "container": f"c{container}"}
+                for kill in pod["oom"]
+            ]
+    recording = rm.Recording.from_frame(pl.concat(frames), events=pl.DataFrame(kills) if kills else None)
+    answer = vpa_memory(recording, cpu_times=cpu).row(0, named=True)
+    assert {name: answer[f"{name}_bytes"] for name in case["expected"]} == case["expected"]
+
+
+def test_vpa_follows_a_leak_up() -> None:
+    """A line of 100 MiB a day raises the target with it, in silence."""
+    (case,) = (case for case in ORACLE["vpa"] if "pods" not in case)
+    minutes = range(START, START + 8 * 86_400, 60)
+    table = series(minutes, [int(300 * MIB + 100 * MIB * (time - START) / 86_400) for time in minutes])
+    answer = vpa_memory(table).row(0, named=True)
+    assert {name: answer[f"{name}_bytes"] for name in case["expected"]} == case["expected"]
+
+
+def test_vpa_forgets_a_peak_day_after_three_days_and_keeps_it_before() -> None:
+    """The worked numbers for one high day among days of 500 MB."""
+    answers = {}
+    for ago in (1, 3):
+        minutes = range(START, START + 8 * 86_400, 60)
+        high = START + (7 - ago) * 86_400
+        values = [900_000_000 if high <= time < high + 300 else 500_000_000 for time in minutes]
+        answers[ago] = round(vpa_memory(series(minutes, values))["target_bytes"].item() / MIB, 1)
+    assert answers == {1: 990.6, 3: 560.6}
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pl.DataFrame({"time": [START, START + 43_200]}),
+        pl.DataFrame({"time": [START, START + 43_200]}).to_pandas(),
+        [START, START + 43_200],
+        {"api-0": [START, START + 43_200]},
+    ],
+    ids=["polars", "pandas", "list", "by pod"],
+)
+def test_cpu_times_may_come_in_any_shape(times: Any) -> None:
+    """Two samples are next to no confidence, however they are given."""
+    few = vpa_memory(series(range(START, START + 86_400, 60), 400 * MIB), cpu_times=times).row(0, named=True)
+    assert few["target_bytes"] == 511_772_986
+    assert few["upper_bytes"] == int(511_772_986 * (1 + 1 / (2 / 1440)))
+
+
+def test_cpu_times_that_are_no_times_are_refused() -> None:
+    """A frame without a time column is named, not guessed at."""
+    with pytest.raises(RmtoolkitError, match="time"):
+        vpa_memory(series([START], MIB), cpu_times=pl.DataFrame({"when": [1]}))
+
+
+def test_vpa_of_a_workload_whose_footprint_is_unknown_is_null() -> None:
+    """An allocator's gauge is no footprint: unknown is null, never the floor of 250 MiB."""
+    heap = series([START], [5 * MIB], workload="heap").rename({"working_set_bytes": "allocated_bytes"})
+    both = pl.concat([heap, series([START], [400 * MIB])], how="diagonal")
+    answers = {row["workload"]: row["target_bytes"] for row in vpa_memory(both).iter_rows(named=True)}
+    assert answers["heap"] is None
+    assert answers["api"] == 511_772_986
+
+
+def quarters(seconds: int) -> range:
+    """One scrape every 15 seconds; the start is a multiple of 75."""
+    return range(1_700_000_025, 1_700_000_025 + seconds, 15)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds", "expected"),
+    [(412_345_678, 172_800, 475_004_928), (20 * MIB, 172_800, 104_857_600), (400 * MIB, 7201, None)],
+    ids=["flat", "below the floor", "two hours"],
+)
+def test_krr_gives_what_the_real_program_gives(value: int, seconds: int, expected: int | None) -> None:
+    """Flat series: 15 % more in whole MiB, at least 100 MiB, and nothing below 100 points."""
+    assert limit(krr_memory(series(quarters(seconds), value))) == expected
+
+
+@pytest.mark.parametrize(("use", "expected"), [(True, 671_088_640), (False, 482_344_960)], ids=["asked", "default"])
+def test_krr_knows_of_kills_only_when_asked(*, use: bool, expected: int) -> None:
+    """Without the option it recommends less than the limit that has just killed."""
+    table = series(quarters(172_800), 400 * MIB, limit_bytes=512 * MIB)
+    table = table.with_columns(oom_kills_total=(pl.int_range(pl.len()) > 100).cast(pl.Int64))
+    assert limit(krr_memory(table, use_oom=use)) == expected
+
+
+@pytest.mark.parametrize(("offset", "expected"), [(0, 690), (15, 230), (30, 230), (45, 230), (60, 690)])
+def test_krr_sees_a_short_spike_or_does_not(offset: int, expected: int) -> None:
+    """Thirty seconds are seen when a multiple of 75 seconds falls into them."""
+    begin = 1_700_000_025 + 75 * 500 + offset
+    values = [600 * MIB if begin <= time < begin + 30 else 200 * MIB for time in quarters(172_800)]
+    assert limit(krr_memory(series(quarters(172_800), values))) == expected * MIB
+
+
+def test_krr_takes_the_highest_pod() -> None:
+    """Two pods are not averaged, and their points are added."""
+    times = quarters(172_800)
+    both = pl.concat([series(times, 300 * MIB), series(times, 350 * MIB, "api-1")])
+    assert limit(krr_memory(both)) == 422_576_128
+    assert krr_memory(both)["points"].item() == 2 * 172_800 // 75
+
+
+def test_krr_follows_a_leak_over_a_week() -> None:
+    """300 MiB and 100 MiB a day for seven days: 1,150 MiB."""
+    times = quarters(7 * 86_400 + 1)
+    values = [int(300 * MIB + 100 * MIB * (time - times[0]) / 86_400) for time in times]
+    assert limit(krr_memory(series(times, values))) == 1150 * MIB
+
+
+def test_max_plus_is_exact() -> None:
+    """Percent are taken in whole numbers: 200 and 15 % is 230, and not one byte more."""
+    assert limit(max_plus(series([START, START + 60], [100, 200]), 15)) == 230
+    assert limit(max_plus(series([START], [1000]), 0)) == 1000
+    assert limit(max_plus(series([START], [1000]), 12.5)) == 1125
+    with pytest.raises(RmtoolkitError, match="above -100"):
+        max_plus(series([START], [1000]), -100)
+
+
+def test_crane_does_not_see_what_lasts_less_than_a_hundredth_of_the_week() -> None:
+    """An hour at 2 GiB in a week at 200 MiB is lost in the percentile; a day is not."""
+    minutes = range(START, START + 7 * 86_400, 60)
+
+    def with_high(seconds: int) -> int:
+        values = [2048 * MIB if 86_400 * 6 <= t - START < 86_400 * 6 + seconds else 200 * MIB for t in minutes]
+        amount: int = crane_memory(series(minutes, values))["recommended_request_bytes"].item()
+        return amount
+
+    assert with_high(300) == 345 * MIB
+    assert with_high(86_400) == 115 * 2100 * MIB // 100
+
+
+def test_crane_is_raised_by_an_oom_kill() -> None:
+    """A fifth or 100 MiB above the limit that killed, whichever is more."""
+    table = series(range(START, START + 86_400, 60), 200 * MIB, limit_bytes=300 * MIB)
+    table = table.with_columns(oom_kills_total=(pl.int_range(pl.len()) > 100).cast(pl.Int64))
+    assert crane_memory(table)["recommended_request_bytes"].item() == 400 * MIB
+
+
+def test_autopilot_weighs_peaks_by_their_size() -> None:
+    """A twentieth of the time at four times the level holds a sixth of the weight: above the 98th percentile."""
+    minutes = range(START, START + 5 * 3600, 60)
+    values = [400 * MIB if time >= START + 5 * 3600 - 900 else 100 * MIB for time in minutes]
+    assert limit(autopilot_memory(series(minutes, values))) == 460 * MIB
+
+
+def test_kubecost_and_castai_scale_the_peak() -> None:
+    """70 % target utilisation, and 10 % with a limit of one and a half."""
+    table = series([START, START + 60], [350, 700])
+    assert kubecost_memory(table)["recommended_request_bytes"].item() == 1000
+    assert castai_memory(table).select("recommended_request_bytes", "recommended_limit_bytes").row(0) == (770, 1155)
+
+
+def test_castai_looks_back_five_days() -> None:
+    """An older peak counts for Kubecost, not for CAST AI."""
+    hours = range(START, START + 10 * 86_400, 3600)
+    table = series(hours, [900 if time < START + 86_400 else 100 for time in hours])
+    assert castai_memory(table)["recommended_request_bytes"].item() == 110
+    assert kubecost_memory(table)["recommended_request_bytes"].item() == 1286
+
+
+def test_every_rule_answers_for_every_workload() -> None:
+    """A row per workload container, in the same order, whatever the rule."""
+    table = pl.concat(
+        [series(range(START, START + 600, 60), 5 * MIB, workload=name, pod=f"{name}-0") for name in ("b", "a", "c")]
+    )
+    for rule in (vpa_memory, krr_memory, crane_memory, autopilot_memory, kubecost_memory, castai_memory):
+        assert rule(table)["workload"].to_list() == ["a", "b", "c"]
