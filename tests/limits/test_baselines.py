@@ -110,7 +110,7 @@ def test_cpu_times_that_are_no_times_are_refused() -> None:
 
 def test_vpa_of_a_workload_whose_footprint_is_unknown_is_null() -> None:
     """An allocator's gauge is no footprint: unknown is null, never the floor of 250 MiB."""
-    heap = series([START], [5 * MIB], workload="heap").rename({"working_set_bytes": "allocated_bytes"})
+    heap = series([START], [5 * MIB], "heap-0", workload="heap").rename({"working_set_bytes": "allocated_bytes"})
     both = pl.concat([heap, series([START], [400 * MIB])], how="diagonal")
     answers = {row["workload"]: row["target_bytes"] for row in vpa_memory(both).iter_rows(named=True)}
     assert answers["heap"] is None
