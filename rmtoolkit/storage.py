@@ -60,17 +60,39 @@ def write_recording(recording: Recording, path: str | os.PathLike[str]) -> Path:
         how="left",
         maintain_order="left",
     )
+    # Made in memory: polars reports a full disk as a broken file.
+    made = io.BytesIO()
+    table.write_parquet(made, compression="zstd", metadata=metadata_of(recording))
+    with replacing(path, ENDINGS) as part:
+        part.write_bytes(made.getbuffer())
+    return Path(path)
+
+
+def metadata_of(recording: Recording) -> dict[str, str]:
+    """Put everything but the samples into the form in which it is stored beside them.
+
+    Parameters
+    ----------
+    recording
+        Its containers, events and report are stored.
+
+    Returns
+    -------
+    dict
+        Metadata of the Parquet file.
+
+    Examples
+    --------
+    >>> from rmtoolkit.recording import as_recording
+    >>> list(metadata_of(as_recording(pl.DataFrame({"time": [0], "rss_bytes": [9]}))))
+    ['rmtoolkit.recording']
+    """
     kept = {
         "containers": recording.containers.write_json(),
         "events": recording.events.with_columns(pl.col("time").to_physical()).write_json(),
         "report": json.dumps(asdict(recording.report)),
     }
-    # Made in memory: polars reports a full disk as a broken file.
-    made = io.BytesIO()
-    table.write_parquet(made, compression="zstd", metadata={_METADATA_KEY: json.dumps(kept)})
-    with replacing(path, ENDINGS) as part:
-        part.write_bytes(made.getbuffer())
-    return Path(path)
+    return {_METADATA_KEY: json.dumps(kept)}
 
 
 def read_parts(path: str | os.PathLike[str]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, Report]:

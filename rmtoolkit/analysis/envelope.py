@@ -21,6 +21,10 @@ _NEEDED: Final = (192, 72, 24, 10)
 MINIMUM_SAMPLES: Final = _NEEDED[-1]
 
 
+#: More than any life lasts, in milliseconds.
+_MILLISECONDS: Final = 1 << 43
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """Signals in equal bins of their life's time: a row per life and signal.
@@ -55,7 +59,7 @@ def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]
     Parameters
     ----------
     samples
-        With `life_row`, `time` and the signals.
+        With `life_row`, `time` and the signals, sorted by life and time.
     lives
         With `start` and `end`; its row number is the `life_row`.
     signals
@@ -78,36 +82,10 @@ def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]
     ((1, 96), [0.0, 3.0], [239.0])
     """
     finest = WIDTHS[0]
-    spans = lives.with_row_index("life_row").select(
-        pl.col("life_row").cast(samples.schema["life_row"]),
-        first=pl.col("start").dt.cast_time_unit("ms").to_physical(),
-        span=(pl.col("end") - pl.col("start")).dt.total_milliseconds().clip(1),
-    )
-    binned = (
-        samples.lazy()
-        .select("life_row", "time", *signals)
-        .join(spans.lazy(), on="life_row", how="inner")
-        .with_columns(
-            bin=((pl.col("time").dt.cast_time_unit("ms").to_physical() - pl.col("first")) * finest // pl.col("span"))
-            .clip(0, finest - 1)
-            .cast(pl.Int32),
-        )
-        .group_by("life_row", "bin")
-        .agg(
-            *(pl.col(name).sum().cast(pl.Float64).alias(f"{name}:sum") for name in signals),
-            *(pl.col(name).min().cast(pl.Float64).alias(f"{name}:low") for name in signals),
-            *(pl.col(name).max().cast(pl.Float64).alias(f"{name}:high") for name in signals),
-            *(pl.col(name).count().alias(f"{name}:count") for name in signals),
-        )
-        .collect()
-    )
-    place = (binned["life_row"].to_numpy(), binned["bin"].to_numpy())
+    bins = _bins(samples, lives, finest)
     found: dict[int, list[tuple[pl.DataFrame, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]] = {}
     for name in signals:
-        grids = {
-            part: _scatter(binned[f"{name}:{part}"].to_numpy(), place, (lives.height, finest), empty)
-            for part, empty in (("sum", 0.0), ("low", np.inf), ("high", -np.inf), ("count", 0.0))
-        }
+        grids = _reduce(samples[name], bins, (lives.height, finest))
         counts = grids["count"].sum(axis=1)
         for position, width in enumerate(WIDTHS):
             upper = _NEEDED[position - 1] if position else np.inf
@@ -139,15 +117,68 @@ def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]
     ]
 
 
-def _scatter(
-    values: NDArray[np.float64],
-    place: tuple[NDArray[np.uint32], NDArray[np.int32]],
-    shape: tuple[int, int],
-    empty: float,
-) -> NDArray[np.float64]:
-    grid = np.full(shape, empty)
-    grid[place] = np.where(np.isnan(values), empty, values)
-    return grid
+@dataclass(frozen=True, slots=True)
+class _Bins:
+    """Stretches of samples that fall into one bin: their first rows, their lengths, and their place in the grid."""
+
+    first: NDArray[np.int64]
+    length: NDArray[np.int64]
+    place: NDArray[np.int64]
+
+
+def _bins(samples: pl.DataFrame, lives: pl.DataFrame, finest: int) -> _Bins:
+    """Find where each bin of each life begins; samples are sorted, so that bins are stretches of rows."""
+    row = samples["life_row"].to_numpy()
+    time = samples["time"].dt.cast_time_unit("ms").to_physical().to_numpy()
+    begin = np.flatnonzero(np.concatenate([np.ones(min(1, len(row)), dtype=bool), row[1:] != row[:-1]]))
+    life = row[begin].astype(np.int64)
+    start, span = (
+        lives.select(
+            first=pl.col("start").dt.cast_time_unit("ms").to_physical(),
+            span=(pl.col("end") - pl.col("start")).dt.total_milliseconds().clip(1),
+        )
+        .to_numpy()[life]
+        .T
+    )
+    # A sample is in bin k or later when (time - start) * bins // span >= k, in whole numbers.
+    edge = start[:, None] - -(span[:, None] * np.arange(finest)) // finest
+    offset = np.arange(len(life))[:, None] * _MILLISECONDS
+    length = np.diff(begin, append=len(row))
+    # Counted from the life's own start, times stay below the offset; one search then finds all edges.
+    key = (time - np.repeat(start, length)) + np.repeat(offset[:, 0], length)
+    edges = np.searchsorted(key, (edge - start[:, None] + offset).ravel())
+    edges[::finest] = begin
+    length = np.diff(edges, append=len(row))
+    place = (life[:, None] * finest + np.arange(finest)).ravel()
+    kept = length > 0
+    return _Bins(edges[kept], length[kept], place[kept])
+
+
+def _reduce(column: pl.Series, bins: _Bins, shape: tuple[int, int]) -> dict[str, NDArray[np.float64]]:
+    """Sum, count and extremes of a signal in each bin; bins without a value keep what changes nothing."""
+    grids = {
+        part: np.full(shape, empty)
+        for part, empty in (("sum", 0.0), ("low", np.inf), ("high", -np.inf), ("count", 0.0))
+    }
+    if column.null_count() == len(column):
+        return grids
+    if column.null_count():
+        count = np.add.reduceat(column.is_not_null().to_numpy(), bins.first, dtype=np.int64)
+        # Whatever stands for null must change nothing in a bin that has a value.
+        sums, lows, highs = (column.fill_null(value).to_numpy() for value in (0, column.max(), column.min()))
+    else:
+        count = bins.length
+        sums = lows = highs = column.to_numpy()
+    parts = {
+        "sum": np.add.reduceat(sums, bins.first),
+        "low": np.minimum.reduceat(lows, bins.first),
+        "high": np.maximum.reduceat(highs, bins.first),
+        "count": count,
+    }
+    filled = count > 0
+    for part, values in parts.items():
+        grids[part].reshape(-1)[bins.place[filled]] = values[filled]
+    return grids
 
 
 def _bridge(grid: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -24,9 +24,13 @@ from rmtoolkit.schema import FOOTPRINTS, TIME
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 #: More than any time in milliseconds until the year 2248.
 _MILLISECONDS: Final = 1 << 43
+
+#: True where a row follows another one of its container; null in the first row.
+_SAME: Final = pl.col("container_id") == pl.col("container_id").shift()
 
 #: Stands in an event's detail between what was and what is.
 _ARROW: Final = " → "
@@ -107,34 +111,37 @@ def split(recording: Recording) -> Lifetimes:
     >>> split(as_recording(table)).samples["life_row"].unique().to_list()
     [0]
     """
-    samples = recording.samples.with_columns(
-        footprint_bytes=pl.coalesce(_whole(name) for name in (*FOOTPRINTS, "allocated_bytes")),
-    )
-    samples = _numbered(samples, _cuts(recording, samples))
-    rows = (
-        samples.group_by("container_id", "cut", maintain_order=True)
-        .agg(start=pl.col("time").first(), end=pl.col("time").last())
-        .with_row_index("life_row")
-    )
-    samples = samples.join(
-        rows.select("container_id", "cut", "life_row"),
-        on=["container_id", "cut"],
-        how="left",
-        maintain_order="left",
-    ).drop("cut")
-    table = rows.drop("cut").with_columns(
-        life=pl.col("life_row").rank("dense").over("container_id").cast(pl.UInt32) - 1
-    )
+    samples = recording.samples.with_columns(footprint_bytes=_footprint(recording.samples))
+    starts = _starts(samples, _cuts(recording, samples))
+    lengths = np.diff(starts, append=samples.height)
+    number = np.arange(len(starts), dtype=np.uint32)
+    samples = samples.with_columns(life_row=pl.Series(np.repeat(number, lengths)))
+    table = pl.DataFrame(
+        {
+            "life_row": number,
+            "container_id": samples["container_id"].gather(starts),
+            "start": samples["time"].gather(starts),
+            "end": samples["time"].gather(starts + lengths - 1),
+        },
+    ).with_columns(life=pl.col("life_row").rank("dense").over("container_id").cast(pl.UInt32) - 1)
     table = _endings(table, recording)
     table = _in_force(table, recording)
     return Lifetimes(_measured(table, samples, recording), samples)
 
 
-def _whole(name: str) -> pl.Expr:
-    """A signal for the containers that mostly have it, so that one life is never a mix of two."""
-    sampled = pl.col(name).count().over("container_id")
-    most = pl.max_horizontal(pl.col(other).count().over("container_id") for other in FOOTPRINTS)
-    return pl.when(sampled * 2 > most).then(pl.col(name))
+def _footprint(samples: pl.DataFrame) -> pl.Expr:
+    """The signal each container mostly has, so that one life is never a mix of two."""
+    names = [name for name in (*FOOTPRINTS, "allocated_bytes") if samples[name].null_count() < samples.height]
+    if not names:
+        return pl.lit(None, dtype=pl.Int64)
+    if not samples[names[0]].null_count():
+        return pl.col(names[0])
+    most = pl.max_horizontal(pl.lit(0), *(pl.col(name).count() for name in names if name in FOOTPRINTS))
+    mostly = samples.group_by("container_id").agg((pl.col(name).count() * 2 > most).alias(name) for name in names)
+    return pl.coalesce(
+        pl.when(pl.col("container_id").is_in(mostly.filter(name)["container_id"].implode())).then(pl.col(name))
+        for name in names
+    )
 
 
 def _cuts(recording: Recording, samples: pl.DataFrame) -> pl.DataFrame:
@@ -144,15 +151,21 @@ def _cuts(recording: Recording, samples: pl.DataFrame) -> pl.DataFrame:
         "container_id",
         time=pl.when(pl.col("kind").is_in(_ENDING)).then(pl.col("time") + tick).otherwise(pl.col("time")),
     )
-    before = pl.col("footprint_bytes").shift().over("container_id")
-    present = samples.filter(pl.col("footprint_bytes").is_not_null()).select(
-        "container_id",
-        "time",
-        fall=1 - pl.col("footprint_bytes") / before,
-        step=pl.col("time").diff().over("container_id"),
-    )
-    falls = present.filter(pl.col("fall") > NEW_PROCESS_FALL)
     cadence = recording.containers.select("container_id", "cadence_seconds")
+    present = samples.lazy().select("container_id", "time", "footprint_bytes")
+    if samples["footprint_bytes"].null_count():
+        present = present.filter(pl.col("footprint_bytes").is_not_null())
+    long = GAP_SCRAPES * 1000 * (cadence["cadence_seconds"].min() or 0.0)  # type: ignore[operator]
+    # Of all samples few follow a fall or a long step: only these are looked at.
+    marked = (
+        present.with_columns(
+            fall=pl.when(_SAME).then(1 - pl.col("footprint_bytes") / pl.col("footprint_bytes").shift()),
+            step=pl.when(_SAME).then(pl.col("time").diff()),
+        )
+        .filter((pl.col("fall") > NEW_PROCESS_FALL) | (pl.col("step").dt.total_milliseconds() > long))
+        .collect()
+    )
+    falls = marked.filter(pl.col("fall") > NEW_PROCESS_FALL)
     # The scrape that shows a restart is not the one that counts it: the fall nearby is where it happened.
     reach = pl.max_horizontal(
         LINGER_SCRAPES_SURE * pl.col("cadence_seconds"),
@@ -163,32 +176,50 @@ def _cuts(recording: Recording, samples: pl.DataFrame) -> pl.DataFrame:
             "container_id",
             time=pl.when(pl.col("apart_seconds") <= reach).then("nearest").otherwise("time"),
         )
-    # A counter that falls is a new process; so is a deep fall across a stretch without samples.
-    resets = samples.filter(
-        pl.any_horizontal(
-            pl.col(name) < pl.col(name).forward_fill().shift().over("container_id")
-            for name in ("work_total", "psi_some_seconds")
-        ),
-    ).select("container_id", "time")
+    # A deep fall across a stretch without samples is a new process too.
     silent = (
         falls.join(cadence, on="container_id", how="left")
         .filter(pl.col("step").dt.total_milliseconds() > 1000 * SILENT_SCRAPES * pl.col("cadence_seconds"))
         .select("container_id", "time")
     )
-    silent = pl.concat([silent, _unseen(present, cadence)])
     known = known.select("container_id", "time")
-    seen = _apart(pl.concat([resets, silent]).unique(), known, cadence, reach)
+    found = pl.concat([_resets(samples), silent, _unseen(marked, present, cadence)]).unique()
+    seen = _apart(found, known, cadence, reach)
     return pl.concat([known, seen]).unique().sort("container_id", "time")
 
 
-def _unseen(present: pl.DataFrame, cadence: pl.DataFrame) -> pl.DataFrame:
+def _resets(samples: pl.DataFrame) -> pl.DataFrame:
+    """Samples at which a counter has fallen: it counts a new process."""
+    before = {
+        name: pl.col(name).forward_fill().shift().over("container_id")
+        if samples[name].null_count()
+        else pl.when(_SAME).then(pl.col(name).shift())
+        for name in ("work_total", "psi_some_seconds")
+        if samples[name].null_count() < samples.height
+    }
+    if not before:
+        return samples.select("container_id", "time").clear()
+    fallen = pl.any_horizontal(pl.col(name) < value for name, value in before.items())
+    return samples.lazy().filter(fallen).select("container_id", "time").collect()
+
+
+def _unseen(marked: pl.DataFrame, present: pl.LazyFrame, cadence: pl.DataFrame) -> pl.DataFrame:
     """Ends of long stretches without samples: what happened in them is not known, so no trend spans them."""
-    span = (pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds().over("container_id")
     step = pl.col("step").dt.total_milliseconds()
+    gaps = marked.join(cadence, on="container_id", how="left").filter(
+        step > GAP_SCRAPES * 1000 * pl.col("cadence_seconds")
+    )
+    if not gaps.height:
+        return gaps.select("container_id", "time")
+    spans = (
+        present.filter(pl.col("container_id").is_in(gaps["container_id"].unique().implode()))
+        .group_by("container_id")
+        .agg(span=(pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds())
+        .collect()
+    )
     return (
-        present.with_columns(span=span)
-        .join(cadence, on="container_id", how="left")
-        .filter((step > LONG_GAP * pl.col("span")) & (step > GAP_SCRAPES * 1000 * pl.col("cadence_seconds")))
+        gaps.join(spans, on="container_id", how="left")
+        .filter(step > LONG_GAP * pl.col("span"))
         .select("container_id", "time")
     )
 
@@ -218,15 +249,17 @@ def _nearest(times: pl.DataFrame, marks: pl.DataFrame, cadence: pl.DataFrame) ->
     )
 
 
-def _numbered(samples: pl.DataFrame, cuts: pl.DataFrame) -> pl.DataFrame:
-    """Number each sample by the cuts before it; stretches without samples vanish by themselves."""
+def _starts(samples: pl.DataFrame, cuts: pl.DataFrame) -> NDArray[np.int64]:
+    """Rows at which a life begins: the first of each container, and the first from each cut on."""
+    container = samples["container_id"].to_numpy()
+    changes = np.flatnonzero(container[1:] != container[:-1]) + 1
+    starts = np.concatenate([np.zeros(min(1, len(container)), dtype=np.int64), changes])
     if not cuts.height:
-        return samples.with_columns(cut=pl.lit(0, dtype=pl.Int64))
-    # One number for container and time keeps the order, so that one search numbers all samples.
+        return starts
+    # One number for container and time keeps the order, so that one search finds all cuts.
     mark = pl.col("container_id").cast(pl.Int64) * _MILLISECONDS + pl.col("time").to_physical()
-    marks = cuts.select(mark.alias("mark"))["mark"].to_numpy()
-    before = samples.select(mark.alias("mark"))["mark"].to_numpy()
-    return samples.with_columns(cut=pl.Series(np.searchsorted(marks, before, side="right")))
+    rows = np.searchsorted(samples.select(mark).to_series().to_numpy(), cuts.select(mark).to_series().to_numpy())
+    return np.unique(np.concatenate([starts, rows[rows < len(container)]]))
 
 
 def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
@@ -337,34 +370,7 @@ def _before(column: str) -> pl.Expr:
 
 def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     """Add counts, coverage, and the levels of the footprint."""
-    value = pl.col("footprint_bytes")
-    spans = table.select("life_row", "start", "end", "start_seen")
-    inside = (
-        samples.select("life_row", "time", "footprint_bytes")
-        .filter(value.is_not_null())
-        .join(
-            spans,
-            on="life_row",
-            how="left",
-            maintain_order="left",
-        )
-    )
-    span = (pl.col("end") - pl.col("start")).dt.total_milliseconds()
-    age = (pl.col("time") - pl.col("start")).dt.total_milliseconds()
-    stats = inside.group_by("life_row", maintain_order=True).agg(
-        samples=pl.len().cast(pl.Int64),
-        startup_peak_bytes=value.filter(pl.col("start_seen") & (age <= STARTUP_SHARE * span)).max(),
-        settled_bytes=value.filter(2 * age >= span).median().cast(pl.Int64),
-        peak_bytes=value.max(),
-        peak_time=pl.col("time").filter(value == value.max()).first(),
-        last_bytes=value.last(),
-    )
-    outside = (
-        inside.join(stats.select("life_row", "settled_bytes"), on="life_row", how="left", maintain_order="left")
-        .filter((value - pl.col("settled_bytes")).abs() > SETTLED_BAND * pl.col("settled_bytes"))
-        .group_by("life_row", maintain_order=True)
-        .agg(startup_seconds=(age.max() / 1000))
-    )
+    stats = _levels(table, samples)
     cadence = recording.containers.select("container_id", "cadence_seconds")
     expected = (
         (pl.col("end") - pl.col("start")).dt.total_milliseconds() / 1000 / pl.col("cadence_seconds")
@@ -372,7 +378,6 @@ def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) 
     whole = (pl.col("end") - pl.col("start")).dt.total_milliseconds() / 1000
     return (
         table.join(stats, on="life_row", how="left", maintain_order="left")
-        .join(outside, on="life_row", how="left", maintain_order="left")
         .join(cadence, on="container_id", how="left", maintain_order="left")
         .with_columns(
             coverage=(pl.col("samples") / expected).clip(0, 1),
@@ -398,4 +403,56 @@ def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) 
             "peak_time",
             "last_bytes",
         )
+    )
+
+
+def _levels(table: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
+    """Measure the footprint of each life that has one."""
+    inside = samples.select("life_row", "time", value="footprint_bytes")
+    if inside["value"].null_count():
+        inside = inside.filter(pl.col("value").is_not_null())
+    row = inside["life_row"].to_numpy()
+    first = np.flatnonzero(np.concatenate([np.ones(min(1, len(row)), dtype=bool), row[1:] != row[:-1]]))
+    length = np.diff(first, append=len(row))
+    chosen = table[row[first]]
+    start = chosen["start"].to_physical().to_numpy()
+    span = chosen["end"].to_physical().to_numpy() - start
+    value, time = inside["value"].to_numpy(), inside["time"].to_physical().to_numpy()
+    settled = (
+        inside.lazy()
+        .filter(pl.Series(time >= np.repeat(start + (span + 1) // 2, length)))
+        .group_by("life_row")
+        .agg(settled_bytes=pl.col("value").median().cast(pl.Int64))
+        .collect()
+    )
+    peak = np.maximum.reduceat(value, first) if len(first) else value
+    tops = np.flatnonzero(value == np.repeat(peak, length))
+    stats = pl.DataFrame(
+        {
+            "life_row": row[first],
+            "samples": length,
+            "peak_bytes": peak,
+            "peak_time": inside["time"].gather(tops[np.searchsorted(tops, first)]),
+            "last_bytes": value[first + length - 1],
+        },
+        schema_overrides={"samples": pl.Int64},
+    ).join(settled, on="life_row", how="left", maintain_order="left")
+    begun = chosen.filter("start_seen").select("life_row", "start", "end").join(settled, on="life_row", how="left")
+    return stats.join(_startup(inside, begun), on="life_row", how="left", maintain_order="left")
+
+
+def _startup(inside: pl.DataFrame, begun: pl.DataFrame) -> pl.DataFrame:
+    """Measure the first part of the lives that were seen to begin: its peak, and when it was over."""
+    span = (pl.col("end") - pl.col("start")).dt.total_milliseconds()
+    age = (pl.col("time") - pl.col("start")).dt.total_milliseconds()
+    away = (pl.col("value") - pl.col("settled_bytes")).abs() > SETTLED_BAND * pl.col("settled_bytes")
+    return (
+        inside.lazy()
+        .join(begun.lazy(), on="life_row", how="inner")
+        .group_by("life_row")
+        .agg(
+            startup_peak_bytes=pl.col("value").filter(age <= STARTUP_SHARE * span).max(),
+            startup_seconds=age.filter(away).max() / 1000,
+        )
+        .collect()
     )

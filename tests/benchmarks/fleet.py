@@ -1,0 +1,121 @@
+"""A made fleet in one stored recording, written in small parts: for measuring speed, never for judging verdicts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from rmtoolkit.recording import Recording
+from rmtoolkit.schema import SAMPLES
+from rmtoolkit.storage import metadata_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+MI: Final = 1 << 20
+PAGE: Final = 4096
+CADENCE_MS: Final = 60_000
+#: Lives made at once.
+_PART: Final = 50
+
+
+def write(path: Path, lives: int, samples_each: int, *, replicas: int = 1) -> Path:
+    """Write a recording of containers with one life each, sorted, with three signals.
+
+    Parameters
+    ----------
+    path
+        The Parquet file to write.
+    lives
+        Containers.
+    samples_each
+        Samples of each, a minute apart.
+    replicas
+        Pods of a workload.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+    """
+    width = len(str(lives))
+    pods = pl.DataFrame({"number": range(lives)}).select(
+        time=pl.lit(0),
+        cluster=pl.lit("bench"),
+        namespace=pl.lit("fleet"),
+        workload=pl.format("svc-{}", (pl.col("number") // replicas).cast(pl.String).str.zfill(width)),
+        pod=pl.format("svc-{}", pl.col("number").cast(pl.String).str.zfill(width)),
+        container=pl.lit("app"),
+        limit_bytes=pl.lit(1024 * MI),
+        working_set_bytes=pl.lit(1),
+    )
+    empty = Recording.from_frame(pods)
+    containers = empty.containers.with_columns(cadence_seconds=pl.lit(CADENCE_MS / 1000))
+    schema = SAMPLES
+    names = containers.select("container_id", "cluster", "namespace", "workload", "pod", "container")
+
+    def parts(*_: object) -> Iterator[pl.DataFrame]:
+        for low in range(0, lives, _PART):
+            yield _part(np.arange(low, min(low + _PART, lives)), samples_each)
+
+    table = register_io_source(parts, schema=schema, is_pure=True)
+    table.join(names.lazy(), on="container_id", how="left", maintain_order="left").sink_parquet(
+        path, compression="zstd", metadata=metadata_of(Recording(containers, empty.samples.clear(), empty.events))
+    )
+    return path
+
+
+def _part(numbers: NDArray[np.int64], samples_each: int) -> pl.DataFrame:
+    whole, heap = zip(*(_life(int(number), samples_each) for number in numbers), strict=True)
+    memory = np.concatenate(whole)
+    frame = pl.DataFrame(
+        {
+            "container_id": np.repeat(numbers.astype(np.uint32), samples_each),
+            "time": np.tile(1_790_000_000_000 + CADENCE_MS * np.arange(samples_each), len(numbers)),
+            "working_set_bytes": _pages(memory + 20 * MI),
+            "rss_bytes": _pages(memory),
+            "allocated_bytes": np.concatenate(heap).astype(np.int64),
+        },
+    )
+    return frame.select(
+        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in SAMPLES.items()
+    )
+
+
+def _pages(memory: Array) -> NDArray[np.int64]:
+    return (memory // PAGE).astype(np.int64) * PAGE
+
+
+def _life(number: int, samples: int) -> tuple[Array, Array]:
+    """Memory and live heap of one life: eight shapes, each with a size and noise of its own."""
+    random = np.random.default_rng(number)
+    u = np.arange(samples) / samples
+    size = random.uniform(50, 400)
+    noise = random.normal(0, size / 200, samples)
+    heap: Array
+    match number % 8:
+        case 0 | 1:
+            heap = np.full(samples, size)
+        case 2:
+            heap = size * (1 + random.uniform(0.1, 1.0) * u)
+        case 3:
+            heap = size * (1.3 - 0.5 * np.exp(-u / random.uniform(0.02, 0.1)))
+        case 4:
+            heap = size * (1 + 0.3 * np.sin(2 * np.pi * (7 * u + random.uniform())))
+        case 5:
+            heap = size * (1 + 0.4 * (random.uniform(5, 30) * u % 1))
+        case 6:
+            heap = size * (1 + 0.3 * (u > random.uniform(0.2, 0.8)))
+        case _:
+            heap = size + 0 * u
+            return (heap * (1.6 - 0.5 * np.exp(-u / 0.1)) + noise) * MI, (heap + noise) * MI
+    return (heap * 1.1 + 12 + noise) * MI, (heap + noise) * MI
