@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_PASSED_OVER: Final = "files of the folder that are no JSON by their name"
+_PASSED_OVER: Final = "files of the folder that are neither JSON by their name nor a remote read"
 _UNREAD: Final = "files that could not be read"
 _DAMAGE: Final = (
     _UNREAD,
@@ -54,8 +54,9 @@ def read_prometheus(
     path
         A file, a folder, a glob, or several of them. A file holds one or more answers of
         ``/api/v1/query_range`` or ``/api/v1/query`` (one metric or several; best is a range such as
-        ``container_memory_working_set_bytes[7d]``, which gives the samples as they were scraped), or lines of
-        VictoriaMetrics' ``/api/v1/export``. It may be compressed with gzip or zstd. Series without a
+        ``container_memory_working_set_bytes[7d]``, which gives the samples as they were scraped), lines of
+        VictoriaMetrics' ``/api/v1/export``, or the body of an answer to a remote read (``/api/v1/read``, streamed
+        or not). It may be compressed with gzip or zstd. Series without a
         ``__name__`` are named by their file, when it is called like a metric.
     metrics
         What metrics mean that are not known: metric name to signal, for example

@@ -18,6 +18,7 @@ from rmtoolkit.loaders.prometheus_answers import TRUNCATED, UNREADABLE, parse_an
 from rmtoolkit.loaders.prometheus_files import plain_size, read_content
 from rmtoolkit.loaders.prometheus_numbers import MOST_MILLISECONDS, NO_SERIES_FORM, Numbers, read_exports, read_pairs
 from rmtoolkit.loaders.prometheus_tidy import stack
+from rmtoolkit.loaders.remote_read import damage_of, is_remote_read, read_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,8 @@ _BATCH_BYTES: Final = 16 << 20
 #: Below this the start of numba costs more than it saves, unless it runs already.
 _NUMBA_BYTES: Final = 48 << 20
 _NUMBA_BYTES_RUNNING: Final = 1 << 18
+#: Enough of a file to tell whether it is the answer to a remote read.
+_HEAD_BYTES: Final = 1 << 10
 
 HISTOGRAMS: Final = "native histogram series (they hold no memory gauge)"
 NO_SAMPLES: Final = "series without samples"
@@ -57,7 +60,7 @@ class Decoded:
     times
         Milliseconds since 1970, UTC, of all samples, series after series.
     values
-        The samples; NaN and ±Inf as sent.
+        The samples; NaN and ±Inf as sent; `prometheus_numbers.STALE_BITS` where a series ended.
     warnings, partial, left_out
         What the reader of the report should know.
     """
@@ -103,7 +106,7 @@ class Decoder:
         Parameters
         ----------
         content
-            As `parse_answers` takes it.
+            As `parse_answers` takes it, or the body of a remote read.
         source
             File or address, for messages and for the report.
         name
@@ -124,9 +127,61 @@ class Decoder:
         >>> Decoder().add(b'{"status": "success", "data": {"resultType": "vector", "result": []}}', "a.json")
         0
         """
+        if is_remote_read(content[:_HEAD_BYTES]):
+            return self.add_remote_read(content, source, name=name)
         found = self._cut(io.BytesIO(content), len(content), source)
         cut, answers = found or (None, parse_answers(content, source))
         return self._take(answers, cut, source, name)
+
+    def add_remote_read(
+        self,
+        content: bytes,
+        source: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        name: str | None = None,
+    ) -> int:
+        """Take the answer to a remote read.
+
+        Parameters
+        ----------
+        content
+            Its body.
+        source
+            File or address, for messages and for the report.
+        start, end
+            Milliseconds since 1970, both included: whole chunks are answered, what is outside is left away.
+        name
+            The metric of series that have no ``__name__``.
+
+        Returns
+        -------
+        int
+            How many series it held.
+
+        Raises
+        ------
+        ReadError
+            There was nothing to read in it.
+
+        Examples
+        --------
+        >>> Decoder().add_remote_read(b"", "http://127.0.0.1:9090")
+        0
+        """
+        read = read_answer(content, source, start=start, end=end, fast=self.fast)
+        self.left_out.update(read.left_out + Counter({HISTOGRAMS: read.histograms, NO_SAMPLES: read.silent}))
+        self.partial += damage_of(read, source)
+        first = len(self._labels)
+        for labels in read.labels:
+            if name is not None:
+                labels.setdefault("__name__", name)
+        self._labels += read.labels
+        self._sources += [source] * len(read.labels)
+        indices = np.arange(first, len(self._labels), dtype=np.int64)
+        self._blocks.append(_Block(indices, Numbers(read.counts, read.times, read.values)))
+        return len(read.labels) + read.histograms + read.silent
 
     def add_file(self, path: Path, name: str | None = None) -> int:
         """Take a file; a large one is not held in memory where numba reads it.
@@ -161,7 +216,9 @@ class Decoder:
         if self._runs_fast(size):
             # What cannot be read is told by the ordinary way.
             with suppress(OSError), path.open("rb", buffering=0) as stream:
-                found = self._cut(stream, size, str(path))
+                binary = is_remote_read(stream.read(_HEAD_BYTES) or b"")
+                stream.seek(0)
+                found = None if binary else self._cut(stream, size, str(path))
                 if found is not None:
                     return self._take(found[1], found[0], str(path), name)
         content, notes = read_content(path)

@@ -22,6 +22,8 @@ _FIRST_START: Final = 1_000_000_000_000
 #: How far before a start its reason may have been told, when no earlier start is known.
 _AN_HOUR: Final = 3_600_000
 
+#: The server stores a marker where a series ends.
+VANISHED: Final = "no longer there"
 _KIND_OF: Final = {"OOMKilled": "oom_kill", "Completed": "end", "Evicted": "evicted"}
 
 
@@ -80,12 +82,15 @@ class Seen(NamedTuple):
     replaced
         `(before, begin)` of each container that took the place of another: the old one's last sample and
         the new one's first.
+    ended
+        When the server saw that it was no longer there; None when it did not.
     """
 
     runs: Mapping[str, Sequence[Run]]
     first: int | None
     last: int | None
     replaced: Sequence[tuple[int, int]] = ()
+    ended: int | None = None
 
 
 class _Restart(NamedTuple):
@@ -273,11 +278,14 @@ def _final_end(seen: Seen, started: int) -> list[Event]:
         for run in seen.runs.get(role, ())
         if run.value > 0 and run.fact and run.first > started
     ]
-    if not stopped or seen.first is None or seen.last is None:
+    if seen.first is None or seen.last is None:
         return []
+    vanished = [Event(seen.ended, "end", None, VANISHED)] if seen.ended is not None and seen.ended > started else []
+    if not stopped:
+        return vanished
     run = min(stopped, key=lambda run: run.first)
     if seen.first > run.first or seen.last > run.first + _SAME_KILL:
-        return []
+        return vanished
     evicted = any(other.fact == "Evicted" and other.first <= run.first + _SAME_KILL for other in stopped)
     # Told long after the last sample, as by an instant query, it had happened right after it.
     time = run.first if run.first <= seen.last + _SAME_KILL else seen.last

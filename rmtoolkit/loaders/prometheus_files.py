@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders.files import read_bytes, unreadable
+from rmtoolkit.loaders.remote_read import is_remote_read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,6 +18,7 @@ PathLike: TypeAlias = str | os.PathLike[str]
 EXPECTED: Final = "a saved Prometheus answer (JSON)"
 
 _PACKED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+_HEAD_BYTES: Final = 1 << 10
 _NAMES: Final = (".json", ".jsonl", ".ndjson")
 _COMPRESSED: Final = (".gz", ".zst", ".zstd")
 
@@ -28,7 +30,8 @@ def find_files(path: PathLike | Iterable[PathLike]) -> tuple[list[Path], int]:
     ----------
     path
         A file, a folder (searched to the bottom for names that end in ``.json``, ``.jsonl`` or ``.ndjson``,
-        also with ``.gz`` or ``.zst``; for every file when there is no such name), a glob, or several.
+        also with ``.gz`` or ``.zst``, and for answers to a remote read under any name; for every file when there
+        is none of these), a glob, or several.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def find_files(path: PathLike | Iterable[PathLike]) -> tuple[list[Path], int]:
         here = Path(item)
         if _is(here, Path.is_dir):
             inside = sorted(file for file in here.rglob("*") if file.is_file() and not file.name.startswith("."))
-            named = [file for file in inside if is_answer_name(file.name)]
+            named = [file for file in inside if is_answer_name(file.name) or _is_remote_read(file)]
             passed_over += len(inside) - len(named) if named else 0
             files = named or inside
             if not files:
@@ -179,6 +182,14 @@ def plain_size(path: Path) -> int:
             return 0 if stream.read(4).startswith(_PACKED) else path.stat().st_size
     except OSError:
         return 0
+
+
+def _is_remote_read(file: Path) -> bool:
+    """Tell by its beginning whether a file is the answer to a remote read."""
+    try:
+        return is_remote_read(read_bytes(file, expected=EXPECTED, first=_HEAD_BYTES)[0][:_HEAD_BYTES])
+    except (OSError, ReadError):
+        return False
 
 
 def _is(path: Path, question: Callable[[Path], bool]) -> bool:

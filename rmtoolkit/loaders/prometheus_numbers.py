@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 #: 2109. A later time, or one before 1970, is damage.
 MOST_MILLISECONDS: Final = 1 << 42
+#: What Prometheus stores where a series ended: no number, and not the NaN that arithmetic gives.
+STALE_BITS: Final = np.uint64(0x7FF0000000000002)
+STALE: Final = np.array([STALE_BITS]).view(np.float64)[0]
 
 NO_SERIES_FORM: Final = "series whose samples are not pairs of time and value"
 NO_PAIR: Final = "samples that are not a pair of time and value"
@@ -155,20 +158,20 @@ def read_exports(values: Sequence[bytes], timestamps: Sequence[bytes], left_out:
     Parameters
     ----------
     values, timestamps
-        Valid JSON, one of each a series, none of them empty. A null marks the end of a series' life.
+        Valid JSON, one of each a series, none of them empty. A null stands where a series ended.
     left_out
         Takes the counts of what could not be used.
 
     Returns
     -------
     Numbers
-        All samples but the nulls; a series of another form has no samples.
+        All samples, a null as `STALE`; a series of another form has no samples.
 
     Examples
     --------
     >>> from collections import Counter
     >>> read_exports([b"[1,null]"], [b"[1000,2000]"], Counter())
-    Numbers(counts=array([1]), times=array([1000]), values=array([1.]))
+    Numbers(counts=array([2]), times=array([1000, 2000]), values=array([ 1., nan]))
     """
     together = _read_arrays(values, timestamps)
     if together is not None:
@@ -195,10 +198,10 @@ def _read_arrays(values: Sequence[bytes], timestamps: Sequence[bytes]) -> Number
         return None
     times = times.set(~times.is_between(0, MOST_MILLISECONDS - 1), -1)
     if found.null_count():
-        owner = np.repeat(np.arange(len(counts)), counts)
-        known = found.is_not_null()
-        counts = np.bincount(owner[known.to_numpy()], minlength=len(counts)).astype(np.int64)
-        found, times = found.filter(known), times.filter(known)
+        ended = found.is_null().to_numpy()
+        numbers = found.to_numpy().copy()
+        numbers[ended] = STALE
+        return Numbers(counts, times.to_numpy(), numbers)
     return Numbers(counts, times.to_numpy(), found.to_numpy())
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders.left_out import counted
+from rmtoolkit.loaders.prometheus_ends import ends_of, without_markers
 from rmtoolkit.loaders.prometheus_events import Run, Seen, events_of
 from rmtoolkit.loaders.prometheus_merge import LOOKBACK_MILLISECONDS, Merged, merge
 from rmtoolkit.loaders.prometheus_metrics import FACTS, POD_ROLES
@@ -104,7 +105,7 @@ def to_recording(
     >>> to_recording(decoder.finish(), metrics={}, workload_pattern=None, report=Report()).samples["anon_bytes"].item()
     9
     """
-    decoded = tidy(decoded)
+    decoded, markers = without_markers(tidy(decoded))
     described = describe(decoded.labels, metrics)
     if not described.table.height:
         raise NothingUsableError(decoded.left_out + described.left_out)
@@ -118,6 +119,8 @@ def to_recording(
     runs, not_finite = _runs(groups, merged)
     images = _images(placed.table, decoded)
     seen = _seen(placed.containers, groups, runs, spans, merged.lives)
+    for entity, time in ends_of(placed.table, decoded, markers, spans).items():
+        seen[entity] = seen[entity]._replace(ended=time)
     kept = placed.containers.with_row_index("entity")
     present = set(placed.table["role"].unique())
     told = {name for name, (roles, _) in _SOUGHT.items() if not present.isdisjoint(roles)}

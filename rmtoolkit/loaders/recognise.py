@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import files
+from rmtoolkit.loaders.remote_read import is_remote_read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,11 +29,13 @@ class Form(StrEnum):
 
 
 UNDERSTOOD: Final = (
-    "saved Prometheus answers (JSON), output of kubectl top pod (tables, CSV, JSON), jemalloc statistics (text, JSON), "
-    "recordings and tables in Parquet, or CSV with a time and a memory column; also packed with gzip or zstd"
+    "saved Prometheus answers (JSON, remote read), output of kubectl top pod (tables, CSV, JSON), "
+    "jemalloc statistics (text, JSON), recordings and tables in Parquet, or CSV with a time and a memory column; "
+    "also packed with gzip or zstd"
 )
 
 _HEAD: Final = 1 << 18
+_REMOTE_READ_HEAD: Final = 1 << 10
 _DATA_ENDINGS: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".log", ".csv", ".gz", ".zst")
 
 _JEMALLOC: Final = re.compile(
@@ -88,6 +91,8 @@ def recognise(path: Path) -> tuple[Form, str]:
         head, _ = files.read_bytes(path, expected="a recording", first=_HEAD)
         if _HEAP.match(head):
             return Form.HEAP, "a heap profile"
+        if is_remote_read(head[:_REMOTE_READ_HEAD]):
+            return Form.PROMETHEUS, ""
         text, _ = files.as_text(head, path, expected="a recording")
     except ReadError as error:
         # A file without data that is called like one with data was meant to hold some.

@@ -109,7 +109,9 @@ def test_paths(prom: Prom) -> None:
     found = [rm.read_prometheus(path) for path in (folder, str(folder / "**" / "*.json*"), several)]
     for recording in found:
         assert recording.samples.select("working_set_bytes", "anon_bytes").rows() == [(1, 2)]
-    assert dict(found[0].report.left_out) == {"files of the folder that are no JSON by their name": 1}
+    assert dict(found[0].report.left_out) == {
+        "files of the folder that are neither JSON by their name nor a remote read": 1
+    }
     assert found[0].report.sources == (str(one), str(two))
 
 
@@ -264,7 +266,7 @@ BAD = {
     "vm112_scalar.json": "The series do not say which metric they are",
     "prom253_native_histogram_vector.json": r"1 native histogram series",
     "vm112_export_native.txt": "It is binary; save the answer",
-    "prom253_remote_read_streamed_t_restart.bin": "It is binary; save the answer",
+    "prom253_remote_read_streamed_t_restart.bin": r"2 series of metrics without a use here \('t_restart'\)",
 }
 
 

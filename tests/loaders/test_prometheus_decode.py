@@ -19,7 +19,14 @@ from hypothesis import strategies as st
 from rmtoolkit.loaders import prometheus_numba
 from rmtoolkit.loaders.prometheus_answers import NO_SERIES, ODD_LABELS
 from rmtoolkit.loaders.prometheus_decode import HISTOGRAMS, NO_SAMPLES, NO_TIMES, Decoded, Decoder
-from rmtoolkit.loaders.prometheus_numbers import NO_NUMBERS, NO_PAIR, NO_SERIES_FORM, read_exports, read_pairs
+from rmtoolkit.loaders.prometheus_numbers import (
+    NO_NUMBERS,
+    NO_PAIR,
+    NO_SERIES_FORM,
+    STALE_BITS,
+    read_exports,
+    read_pairs,
+)
 
 FAST = [pytest.param(False, id="csv"), pytest.param(True, id="numba")]
 
@@ -224,11 +231,13 @@ def test_impossible_times_are_left_out(*, fast: bool, time: str) -> None:
 
 
 def test_export_lines() -> None:
-    """VictoriaMetrics' export has plain arrays, null at the end of a life and quoted infinities."""
+    """VictoriaMetrics' export has plain arrays, null where a series ended and quoted infinities."""
     numbers = read_exports([b'[1,2.5,"Infinity",null]', b"[7]"], [b"[1000,2000,3000,4000]", b"[5]"], Counter())
-    assert numbers.counts.tolist() == [3, 1]
-    assert numbers.times.tolist() == [1000, 2000, 3000, 5]
-    assert numbers.values.tolist() == [1.0, 2.5, math.inf, 7.0]
+    assert numbers.counts.tolist() == [4, 1]
+    assert numbers.times.tolist() == [1000, 2000, 3000, 4000, 5]
+    ended = numbers.values.view(np.uint64) == STALE_BITS
+    assert ended.tolist() == [False, False, False, True, False]
+    assert numbers.values[~ended].tolist() == [1.0, 2.5, math.inf, 7.0]
 
 
 def test_one_odd_export_line_spoils_no_other() -> None:
@@ -290,7 +299,9 @@ def test_one_malformed_value_of_an_export_costs_itself_only() -> None:
     """The same in lines of VictoriaMetrics' export."""
     left_out: Counter[str] = Counter()
     numbers = read_exports([b'[1,"x",3,null]'], [b"[1000,2000,3000,4000]"], left_out)
-    assert (numbers.times.tolist(), numbers.values.tolist()) == ([1000, 3000], [1.0, 3.0])
+    assert numbers.times.tolist() == [1000, 3000, 4000]
+    assert numbers.values[:2].tolist() == [1.0, 3.0]
+    assert numbers.values.view(np.uint64)[2] == STALE_BITS
     assert left_out == {NO_PAIR: 1}
 
 
