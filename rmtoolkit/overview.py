@@ -5,8 +5,10 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Any, Final
 
+import polars as pl
+
 from rmtoolkit import text
-from rmtoolkit.schema import SIGNALS
+from rmtoolkit.schema import FOOTPRINTS, SIGNALS
 
 if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
@@ -15,6 +17,47 @@ _SHOWN_CONTAINERS: Final = 20
 _HEADS: Final = ("workload", "pod / container", "limit", "every", "samples", "coverage")
 _LEFT: Final = 2
 _STYLE: Final = "padding:2px 10px;text-align:"
+
+
+def completeness(recording: Recording) -> pl.DataFrame:
+    """Compare the samples that are there with those that were due.
+
+    Parameters
+    ----------
+    recording
+        The recording.
+
+    Returns
+    -------
+    polars.DataFrame
+        As `Recording.completeness` documents it.
+
+    Examples
+    --------
+    >>> from rmtoolkit.recording import as_recording
+    >>> completeness(as_recording(pl.DataFrame({"time": [0, 60], "rss_bytes": [1, 2]})))["samples"].to_list()
+    [2]
+    """
+    footprint = pl.any_horizontal(pl.col(name).is_not_null() for name in (*FOOTPRINTS, "allocated_bytes"))
+    counted = (
+        recording.samples.group_by("container_id", maintain_order=True)
+        .agg(
+            samples=footprint.sum().cast(pl.Int64),
+            first=pl.col("time").filter(footprint).min(),
+            last=pl.col("time").filter(footprint).max(),
+        )
+        .join(recording.containers.select("container_id", "cadence_seconds"), on="container_id", how="left")
+    )
+    span = (pl.col("last") - pl.col("first")).dt.total_milliseconds() / 1000
+    expected = (span / pl.col("cadence_seconds")).round().cast(pl.Int64) + 1
+    return counted.with_columns(expected=expected).select(
+        "container_id",
+        "samples",
+        "first",
+        "last",
+        "expected",
+        coverage=(pl.col("samples") / pl.col("expected")).clip(0, 1),
+    )
 
 
 def as_html(recording: Recording) -> str:

@@ -12,7 +12,8 @@ from rmtoolkit import normalise as _normalise
 from rmtoolkit import overview, storage, tables
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.provenance import Report
-from rmtoolkit.schema import CONTAINERS, EVENTS, FOOTPRINTS, IDENTITY, SAMPLES, SIGNALS, empty
+from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
+from rmtoolkit.settings import settings_at
 from rmtoolkit.times import parse_duration, parse_time
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Recording:
         A row per event, in `rmtoolkit.schema.EVENTS`.
     report
         What was asked, found, missing and left out.
+    stored
+        Where the samples of a large file are until somebody asks for `samples`; None otherwise.
 
     Raises
     ------
@@ -65,6 +68,7 @@ class Recording:
     samples: pl.DataFrame
     events: pl.DataFrame = field(default_factory=lambda: empty(EVENTS))
     report: Report = field(default_factory=Report)
+    stored: storage.Stored | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the schemas once, so that nothing downstream has to."""
@@ -86,6 +90,17 @@ class Recording:
                     "Hint: build it with rm.Recording.from_frame."
                 )
                 raise RmtoolkitError(msg)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """Read the samples of a large file when they are first asked for: until then they are not set."""
+            if name != "samples" or self.stored is None:
+                raise AttributeError(name, name=name, obj=self)
+            samples = self.stored.collect(self.stored.scan())
+            object.__setattr__(self, "samples", samples)
+            object.__setattr__(self, "stored", None)
+            return samples
 
     @staticmethod
     def from_frame(
@@ -205,7 +220,7 @@ class Recording:
         return replace(
             self,
             containers=kept,
-            samples=self.samples.filter(pl.col("container_id").is_in(ids)),
+            samples=self._samples_where(pl.col("container_id").is_in(ids)),
             events=self.events.filter(pl.col("container_id").is_in(ids)),
         )
 
@@ -248,10 +263,11 @@ class Recording:
             if low is not None:
                 msg = "Give either start or last, not both."
                 raise RmtoolkitError(msg)
-            stop = high if high is not None else self.samples["time"].max()
+            times = self.times()
+            stop = high if high is not None else times[1] if times is not None else None
             length = parse_duration(last)
             # Longer than the calendar reaches back is as long as there is anything.
-            low = stop - length if isinstance(stop, dt.datetime) and length < stop - _EARLIEST else None
+            low = stop - length if stop is not None and length < stop - _EARLIEST else None
         if low is not None and high is not None and high < low:
             msg = f"The window ends ({high.isoformat()}) before it starts ({low.isoformat()})."
             raise RmtoolkitError(msg)
@@ -263,13 +279,42 @@ class Recording:
             )
             if condition is not None
         ]
-        samples = self.samples.filter(*inside) if inside else self.samples
+        samples = self._samples_where(*inside) if inside else self.samples
         kept = self.containers.filter(pl.col("container_id").is_in(samples["container_id"].unique().implode()))
         if high is not None:
-            kept = _settings_at(kept, self.events, high)
+            kept = settings_at(kept, self.events, high)
         ids = kept["container_id"].implode()
         events = self.events.filter(*inside, pl.col("container_id").is_in(ids))
         return replace(self, containers=kept, samples=samples, events=events)
+
+    @property
+    def height(self) -> int:
+        """How many samples there are, read or not."""
+        return self.samples.height if self.stored is None else self.stored.rows
+
+    def times(self) -> tuple[dt.datetime, dt.datetime] | None:
+        """Find the first and the last sample.
+
+        Returns
+        -------
+        tuple of datetime, or None
+            In UTC; None when there is no sample.
+
+        Examples
+        --------
+        >>> import polars as pl
+        >>> [time.minute for time in Recording.from_frame(pl.DataFrame({"time": [0, 60], "rss_bytes": [1, 2]})).times()]
+        [0, 1]
+        """
+        samples = self.samples.lazy() if self.stored is None else self.stored.scan()
+        first, last = samples.select(first=pl.col("time").min(), last=pl.col("time").max()).collect().row(0)
+        return None if first is None else (first, last)
+
+    def _samples_where(self, *predicates: pl.Expr) -> pl.DataFrame:
+        """Keep some samples; of a large file only these are read."""
+        if self.stored is None:
+            return self.samples.filter(*predicates)
+        return self.stored.collect(self.stored.scan().filter(*predicates))
 
     def completeness(self) -> pl.DataFrame:
         """Compare the samples that are there with those that were due.
@@ -288,26 +333,7 @@ class Recording:
         >>> Recording.from_frame(table).completeness()["coverage"].round(2).to_list()
         [0.67]
         """
-        footprint = pl.any_horizontal(pl.col(name).is_not_null() for name in (*FOOTPRINTS, "allocated_bytes"))
-        counted = (
-            self.samples.group_by("container_id", maintain_order=True)
-            .agg(
-                samples=footprint.sum().cast(pl.Int64),
-                first=pl.col("time").filter(footprint).min(),
-                last=pl.col("time").filter(footprint).max(),
-            )
-            .join(self.containers.select("container_id", "cadence_seconds"), on="container_id", how="left")
-        )
-        span = (pl.col("last") - pl.col("first")).dt.total_milliseconds() / 1000
-        expected = (span / pl.col("cadence_seconds")).round().cast(pl.Int64) + 1
-        return counted.with_columns(expected=expected).select(
-            "container_id",
-            "samples",
-            "first",
-            "last",
-            "expected",
-            coverage=(pl.col("samples") / pl.col("expected")).clip(0, 1),
-        )
+        return overview.completeness(self)
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Store the recording in one Parquet file.
@@ -356,9 +382,10 @@ class Recording:
     def __repr__(self) -> str:
         """Say in one line what is inside."""
         count = self.containers.height
-        text = f"{count:,} container{'' if count == 1 else 's'}, {self.samples.height:,} samples"
-        if self.samples.height:
-            first, last = self.samples.select(first=pl.col("time").min(), last=pl.col("time").max()).row(0)
+        text = f"{count:,} container{'' if count == 1 else 's'}, {self.height:,} samples"
+        times = self.times()
+        if times is not None:
+            first, last = times
             text += f", {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
         return f"<Recording: {text}>"
 
@@ -367,28 +394,8 @@ class Recording:
         return overview.as_html(self)
 
 
-def _settings_at(containers: pl.DataFrame, events: pl.DataFrame, end: dt.datetime) -> pl.DataFrame:
-    """Give containers the limits and requests they had at an instant."""
-    for kind in ("limit", "request"):
-        column = f"{kind}_bytes"
-        changes = events.filter(pl.col("kind") == kind)
-        then = (
-            changes.filter(pl.col("time") <= end)
-            .group_by("container_id", maintain_order=True)
-            .agg(pl.col("value_bytes").last().alias("then"), pl.lit(value=True).alias("set"))
-        )
-        later = changes.filter(pl.col("time") > end).select("container_id", later=pl.lit(value=True)).unique()
-        containers = containers.join(then, on="container_id", how="left", maintain_order="left")
-        containers = containers.join(later, on="container_id", how="left", maintain_order="left")
-        # What was set only later says nothing about what held before.
-        unknown = pl.col("set").is_null() & pl.col("later").is_not_null()
-        containers = containers.with_columns(
-            pl.when(pl.col("set") | unknown).then("then").otherwise(column).alias(column),
-            *([(pl.col("limit_known") & ~unknown).alias("limit_known")] if kind == "limit" else []),
-        ).drop("then", "set", "later")
-    return containers
-
-
+#: More samples than this stay in their file until they are asked for.
+LARGE_ROWS: Final = 4_000_000
 #: Names that people mistype.
 _NAMES: Final = ("cluster", "namespace", "workload", "pod", "container")
 _EARLIEST: Final = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
@@ -535,7 +542,8 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     Returns
     -------
     Recording
-        What was stored.
+        What was stored. The samples of a large file stay in it until they are asked for; what works part by
+        part, as `classify` does, never has them all in memory.
 
     Raises
     ------
@@ -550,7 +558,13 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     ...     print(read_recording(Recording.from_frame(table).write(f"{folder}/a.parquet")))
     <Recording: 1 container, 1 samples, 1970-01-01 00:00 to 1970-01-01 00:00 UTC>
     """
-    return Recording(*storage.read_parts(path))
+    containers, stored, events, report = storage.open_parts(path)
+    if stored.rows <= LARGE_ROWS:
+        return Recording(containers, stored.collect(stored.scan()), events, report)
+    recording = Recording(containers, empty(SAMPLES), events, report)
+    object.__delattr__(recording, "samples")
+    object.__setattr__(recording, "stored", stored)
+    return recording
 
 
 def as_recording(data: Any) -> Recording:  # noqa: ANN401 - any kind of table

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
+from rmtoolkit.normalise import conform
 from rmtoolkit.provenance import Report
-from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, TIME
+from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, SIGNALS, TIME
 from rmtoolkit.writing import check_target, replacing
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator, Sequence
 
     from rmtoolkit.recording import Recording
 
 ENDINGS: Final = (".parquet",)
 _METADATA_KEY: Final = "rmtoolkit.recording"
+_EXPECTED: Final = "a recording in Parquet"
 
 
 def write_recording(recording: Recording, path: str | os.PathLike[str]) -> Path:
@@ -62,19 +66,40 @@ def write_recording(recording: Recording, path: str | os.PathLike[str]) -> Path:
     )
     # Made in memory: polars reports a full disk as a broken file.
     made = io.BytesIO()
-    table.write_parquet(made, compression="zstd", metadata=metadata_of(recording))
+    counts = recording.containers.join(
+        recording.samples.group_by("container_id").len("rows"), on="container_id", how="left", maintain_order="left"
+    )["rows"].fill_null(0)
+    metadata = metadata_of(
+        recording.containers,
+        recording.events,
+        recording.report,
+        rows=counts.to_list(),
+        signals=[name for name in SIGNALS if recording.samples[name].null_count() < recording.samples.height],
+    )
+    table.write_parquet(made, compression="zstd", metadata=metadata)
     with replacing(path, ENDINGS) as part:
         part.write_bytes(made.getbuffer())
     return Path(path)
 
 
-def metadata_of(recording: Recording) -> dict[str, str]:
+def metadata_of(
+    containers: pl.DataFrame,
+    events: pl.DataFrame,
+    report: Report,
+    *,
+    rows: Sequence[int],
+    signals: Sequence[str],
+) -> dict[str, str]:
     """Put everything but the samples into the form in which it is stored beside them.
 
     Parameters
     ----------
-    recording
-        Its containers, events and report are stored.
+    containers, events, report
+        As in the recording.
+    rows
+        Samples of each container, in the order of `containers`, in which they are stored as well.
+    signals
+        Those that have a value anywhere.
 
     Returns
     -------
@@ -83,20 +108,108 @@ def metadata_of(recording: Recording) -> dict[str, str]:
 
     Examples
     --------
-    >>> from rmtoolkit.recording import as_recording
-    >>> list(metadata_of(as_recording(pl.DataFrame({"time": [0], "rss_bytes": [9]}))))
+    >>> from rmtoolkit.schema import empty
+    >>> list(metadata_of(empty(CONTAINERS), empty(EVENTS), Report(), rows=[], signals=[]))
     ['rmtoolkit.recording']
     """
     kept = {
-        "containers": recording.containers.write_json(),
-        "events": recording.events.with_columns(pl.col("time").to_physical()).write_json(),
-        "report": json.dumps(asdict(recording.report)),
+        "containers": containers.write_json(),
+        "events": events.with_columns(pl.col("time").to_physical()).write_json(),
+        "report": json.dumps(asdict(report)),
+        "rows": list(rows),
+        "signals": list(signals),
     }
     return {_METADATA_KEY: json.dumps(kept)}
 
 
-def read_parts(path: str | os.PathLike[str]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, Report]:
-    """Read what `write_recording` stored.
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Samples in a file, read when they are asked for and only as far as they are.
+
+    Attributes
+    ----------
+    path
+        The Parquet file.
+    rows
+        How many samples it has.
+    signals
+        Those that have a value anywhere; the others are not read.
+    counts
+        Samples of each container, in the order of the containers; None in files that do not say.
+    stamp
+        Size and time of change when the file was opened: another file of that name is not read.
+
+    Examples
+    --------
+    >>> Stored.__slots__
+    ('path', 'rows', 'signals', 'counts', 'stamp')
+    """
+
+    path: Path
+    rows: int
+    signals: tuple[str, ...]
+    counts: tuple[int, ...] | None
+    stamp: tuple[int, int]
+
+    def scan(self) -> pl.LazyFrame:
+        """Give the columns that have values, unread.
+
+        Returns
+        -------
+        polars.LazyFrame
+            `container_id`, `time` and signals, in the types of the schema.
+        """
+        names = ["container_id", "time", *self.signals]
+        return pl.scan_parquet(self.path).select(pl.col(name).cast(SAMPLES[name]) for name in names)
+
+    def collect(self, samples: pl.LazyFrame) -> pl.DataFrame:
+        """Read what was made of `scan`.
+
+        Parameters
+        ----------
+        samples
+            A frame with the columns of `scan`.
+
+        Returns
+        -------
+        polars.DataFrame
+            In the schema `SAMPLES`.
+
+        Raises
+        ------
+        ReadError
+            The file is broken, or not the one any more that was opened.
+        """
+        with _reading(self.path):
+            if _stamp(self.path) != self.stamp:
+                raise ReadError.at(
+                    self.path,
+                    found="a file that was changed after it was opened",
+                    expected="the one that was opened",
+                    hint="Read it again.",
+                )
+            return conform(samples.collect(), SAMPLES)
+
+
+@contextmanager
+def _reading(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Say in one error of ours what is wrong with a file."""
+    try:
+        yield
+    except (FileNotFoundError, RmtoolkitError):
+        raise
+    except (pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        found = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ReadError.at(path, found=found, expected=_EXPECTED) from error
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    now = path.stat()
+    return now.st_size, now.st_mtime_ns
+
+
+def open_parts(path: str | os.PathLike[str]) -> tuple[pl.DataFrame, Stored, pl.DataFrame, Report]:
+    """Read what `write_recording` stored, but not yet the samples.
 
     Parameters
     ----------
@@ -105,8 +218,8 @@ def read_parts(path: str | os.PathLike[str]) -> tuple[pl.DataFrame, pl.DataFrame
 
     Returns
     -------
-    tuple of (polars.DataFrame, polars.DataFrame, polars.DataFrame, Report)
-        Containers, samples, events and report.
+    tuple of (polars.DataFrame, Stored, polars.DataFrame, Report)
+        Containers, samples still in the file, events and report.
 
     Raises
     ------
@@ -117,27 +230,28 @@ def read_parts(path: str | os.PathLike[str]) -> tuple[pl.DataFrame, pl.DataFrame
     --------
     >>> import tempfile
     >>> with tempfile.NamedTemporaryFile() as file:
-    ...     read_parts(file.name)
+    ...     open_parts(file.name)
     Traceback (most recent call last):
     rmtoolkit.exceptions.ReadError: ...
     """
-    expected = "a recording in Parquet"
     file = Path(path)
-    try:
+    with _reading(path):
+        stamp = _stamp(file)
         metadata = pl.read_parquet_metadata(file)
         if _METADATA_KEY not in metadata:
-            raise ReadError.at(path, found="another Parquet file", expected=expected, hint="Use rm.read for any table.")
+            raise ReadError.at(
+                path, found="another Parquet file", expected=_EXPECTED, hint="Use rm.read for any table."
+            )
         kept = json.loads(metadata[_METADATA_KEY])
-        samples = pl.read_parquet(file, columns=SAMPLES.names()).cast(SAMPLES)
         containers = pl.read_json(kept["containers"].encode(), schema=CONTAINERS)
         events = pl.read_json(kept["events"].encode(), schema={**EVENTS, "time": pl.Int64()})
         report = _as_report(json.loads(kept["report"]))
-    except (FileNotFoundError, RmtoolkitError):
-        raise
-    except (pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        found = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ReadError.at(path, found=found, expected=expected) from error
-    return containers, samples, events.with_columns(pl.col("time").cast(TIME)), report
+        rows = pl.scan_parquet(file).select(pl.len()).collect().item()
+        counts = kept.get("rows")
+        known = isinstance(counts, list) and len(counts) == containers.height and sum(counts) == rows
+        signals = tuple(name for name in SIGNALS if name in kept.get("signals", SIGNALS))
+    stored = Stored(file, rows, signals, tuple(counts) if known else None, stamp)
+    return containers, stored, events.with_columns(pl.col("time").cast(TIME)), report
 
 
 def _as_report(kept: dict[str, Any]) -> Report:

@@ -37,7 +37,7 @@ CHECKLIST: Final = pl.Schema(
 Answer = tuple[str, str, str]
 
 
-def answers(row: dict[str, Any], pool: Pool) -> pl.DataFrame:
+def answers(row: dict[str, Any], pool: Pool) -> list[tuple[str, ...]]:
     """Answer the five questions for one workload.
 
     Parameters
@@ -49,24 +49,20 @@ def answers(row: dict[str, Any], pool: Pool) -> pl.DataFrame:
 
     Returns
     -------
-    polars.DataFrame
-        Five rows, in the schema `CHECKLIST`.
+    list of tuple
+        Five rows for a frame of the schema `CHECKLIST`.
 
     Examples
     --------
     >>> from rmtoolkit.analysis.pooling import Pool
     >>> place = dict.fromkeys(("cluster", "namespace", "workload", "container"))
     >>> row = {**place, "limit_bytes": None, "limit_known": True, "settled_bytes": None}
-    >>> answers(row, Pool([], 0.0, 0.0, 1.0, None))["answer"].to_list()
+    >>> [line[5] for line in answers(row, Pool([], 0.0, 0.0, 1.0, None))]
     ['unknown', 'unknown', 'unknown', 'no', 'unknown']
     """
     found = (_stabilises(row, pool), _bounded(row, pool), _threads(pool), _close(row, pool), _reserved(pool))
     place = [row[name] for name in ("cluster", "namespace", "workload", "container")]
-    return pl.DataFrame(
-        [(*place, question, *answer) for question, answer in zip(QUESTIONS, found, strict=True)],
-        schema=CHECKLIST,
-        orient="row",
-    )
+    return [(*place, question, *answer) for question, answer in zip(QUESTIONS, found, strict=True)]
 
 
 def _stabilises(row: dict[str, Any], pool: Pool) -> Answer:

@@ -212,7 +212,8 @@ def _doubts(situation: Situation) -> list[dict[str, Any]]:
         found.append(_row(main, "not_measured", "Samples are missing", f"{number(100 * (1 - coverage), 2)} %", 1))
     found.extend(
         _row(main, "not_measured", finding["detail"][:160], "not used", 0, finding["signal"])
-        for finding in situation.findings.filter(situation.findings["rejected"]).iter_rows(named=True)
+        for finding in situation.findings
+        if finding["rejected"]
     )
     return found
 

@@ -11,7 +11,7 @@ from rmtoolkit.analysis.columns import WORKLOAD
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rmtoolkit.analysis.opinion import Opinion
+    from rmtoolkit.analysis.opinion import Opinion, Row
     from rmtoolkit.recording import Recording
 
 
@@ -20,8 +20,10 @@ class Facts:
 
     Attributes
     ----------
-    recording, findings
-        What is judged, and what `validate` found in it.
+    recording
+        What is judged.
+    findings
+        What `validate` found, a row each, by container.
     opinions
         Opinions on the lives of each container, the oldest first.
     about
@@ -41,14 +43,17 @@ class Facts:
         recording: Recording,
         table: pl.DataFrame,
         findings: pl.DataFrame,
+        completeness: pl.DataFrame,
         opinions: dict[int, list[Opinion]],
     ) -> None:
         self.opinions = opinions
         self.recording = recording
-        self.findings = findings
+        self.findings: dict[int, list[Row]] = {}
+        for row in findings.iter_rows(named=True):
+            self.findings.setdefault(row["container_id"], []).append(row)
         self.about = {row["container_id"]: row for row in recording.containers.iter_rows(named=True)}
-        per = recording.completeness()
-        self.counts = {row["container_id"]: (row["samples"], row["expected"]) for row in per.iter_rows(named=True)}
+        counts = completeness.select("container_id", "samples", "expected").iter_rows()
+        self.counts = {container: (samples, expected) for container, samples, expected in counts}
         lives = table.group_by("container_id", maintain_order=True).agg(
             pl.col("startup_peak_bytes").max(),
             pl.col("peak_bytes").max(),

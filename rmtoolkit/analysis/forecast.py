@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit.analysis.chances import ENDLESS, UNKNOWN, WEEK_HOURS, Chances, Exposure, chances, peaks_per_week
@@ -20,6 +21,8 @@ from rmtoolkit.analysis.parameters import (
 from rmtoolkit.schema import TIME
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rmtoolkit.analysis.opinion import Opinion
 
 #: Points of the forecast that a chart gets.
@@ -259,57 +262,81 @@ def _peaks(opinion: Opinion, limit_bytes: int, growth: Growth) -> float:
     return peaks_per_week(peak, limit_bytes, max(PEAK_SPREAD * peak, growth.spread_bytes))
 
 
-def paths(
-    container_id: int, opinion: Opinion, growth: Growth | None, outlook: Outlook, *, growing: float
-) -> pl.DataFrame:
-    """Draw the forecast of the footprint from the last sample on.
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What the forecast of one workload is drawn from.
 
-    Parameters
+    Attributes
     ----------
     container_id
         The instance that the chart shows.
     opinion
         Its running life.
     growth
-        Of the memory that counts against the limit.
+        Of the memory that counts against the limit; None when unknown.
     outlook
         As `look_ahead` says.
     growing
         Probability that the growth goes on.
 
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.opinion import Opinion
+    >>> Course(0, Opinion({}, {}, None), None, Outlook("unknown", None, None, None, UNKNOWN), 0.0).growing
+    0.0
+    """
+
+    container_id: int
+    opinion: Opinion
+    growth: Growth | None
+    outlook: Outlook
+    growing: float
+
+
+def paths(courses: Iterable[Course]) -> pl.DataFrame:
+    """Draw the forecasts of the footprint from the last sample on.
+
+    Parameters
+    ----------
+    courses
+        One for each workload.
+
     Returns
     -------
     polars.DataFrame
-        `container_id`, `time`, `low_bytes`, `mid_bytes`, `high_bytes` (80 % band); no rows when unknown.
+        `container_id`, `time`, `low_bytes`, `mid_bytes`, `high_bytes` (80 % band); no rows where unknown.
 
     Examples
     --------
     >>> from rmtoolkit.analysis.opinion import Opinion
-    >>> paths(0, Opinion({}, {}, None), None, Outlook("unknown", None, None, None, UNKNOWN), growing=0.0).height
+    >>> paths([Course(0, Opinion({}, {}, None), None, Outlook("unknown", None, None, None, UNKNOWN), 0.0)]).height
     0
     """
+    known = [line for course in courses if (line := _line(course)) is not None]
+    container, start, ahead, level, rate, doubt, spread = np.array(known, dtype=float).reshape(-1, 7).T[:, :, None]
+    hours = ahead * np.arange(_POINTS + 1) / _POINTS
+    columns = {
+        "container_id": np.broadcast_to(container, hours.shape).astype(np.uint32),
+        "time": np.rint(start + hours * 3_600_000).astype(np.int64),
+        "low_bytes": np.maximum(level + (rate - QUANTILE * doubt) * hours / 24 - QUANTILE * spread, 0.0),
+        "mid_bytes": level + rate * hours / 24,
+        "high_bytes": level + (rate + QUANTILE * doubt) * hours / 24 + QUANTILE * spread,
+    }
+    return pl.DataFrame({name: column.ravel() for name, column in columns.items()}).cast(FORECAST)
+
+
+def _line(course: Course) -> tuple[float, ...] | None:
+    """Where a forecast starts, how far it reaches, and how fast it rises."""
+    opinion, growth, outlook = course.opinion, course.growth, course.outlook
     whole = opinion.readings.get("footprint_bytes")
     if whole is None or growth is None or outlook.outlook == "unknown":
-        return pl.DataFrame(schema=FORECAST)
+        return None
     window = opinion.duration_seconds / 3600
     ahead = 0.3 * window
     if outlook.hours is not None:
         ahead = min(max(1.15 * (outlook.high or outlook.hours), ahead), 1.0 * window)
-    rate = growth.per_day if growing > LIKELY else 0.0
-    doubt = math.hypot(growth.error_per_day, SLOPE_DOUBT * growth.per_day) if growing > LIKELY else 0.0
+    goes_on = course.growing > LIKELY
+    rate = growth.per_day if goes_on else 0.0
+    doubt = math.hypot(growth.error_per_day, SLOPE_DOUBT * growth.per_day) if goes_on else 0.0
     start = opinion.life["end"].timestamp() * 1000
-    hours = [ahead * step / _POINTS for step in range(_POINTS + 1)]
-    level = whole["end_level"]
-    spread = whole["noise"] or 0.0
-    return pl.DataFrame(
-        {
-            "container_id": [container_id] * len(hours),
-            "time": [round(start + hour * 3_600_000) for hour in hours],
-            "low_bytes": [
-                max(level + (rate - QUANTILE * doubt) * hour / 24 - QUANTILE * spread, 0.0) for hour in hours
-            ],
-            "mid_bytes": [level + rate * hour / 24 for hour in hours],
-            "high_bytes": [level + (rate + QUANTILE * doubt) * hour / 24 + QUANTILE * spread for hour in hours],
-        },
-        schema_overrides={"container_id": pl.UInt32, "time": pl.Int64},
-    ).with_columns(pl.col("time").cast(TIME))
+    return course.container_id, start, ahead, whole["end_level"], rate, doubt, whole["noise"] or 0.0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from rmtoolkit.analysis import evidence, forecast
 from rmtoolkit.analysis.chances import ENDLESS, UNKNOWN, exposure
 from rmtoolkit.analysis.columns import WORKLOAD
@@ -30,8 +28,8 @@ def verdict_row(
     *,
     growing: int,
     judged: int,
-) -> tuple[dict[str, Any], pl.DataFrame]:
-    """Build one row of verdicts, and the forecast that belongs to it.
+) -> tuple[dict[str, Any], forecast.Course | None]:
+    """Build one row of verdicts, and what its forecast is drawn from.
 
     Parameters
     ----------
@@ -46,11 +44,12 @@ def verdict_row(
 
     Returns
     -------
-    tuple of (dict, polars.DataFrame)
-        The columns of `columns.VERDICTS` and `columns.FOR_VIEWS`, and rows in the schema `forecast.FORECAST`.
+    tuple of (dict, Course or None)
+        The columns of `columns.VERDICTS` and `columns.FOR_VIEWS`; no course where nothing could be judged.
 
     Examples
     --------
+    >>> import polars as pl
     >>> from rmtoolkit.analysis.verdict import judge
     >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})).verdicts["pattern"].item()
     'plateau'
@@ -69,7 +68,7 @@ def verdict_row(
         growth = forecast.from_now(growth, main, facts.opinions[shown][-1])
     goes_on = _goes_on(pool, verdict)
     outlook, lasts = forecast.Outlook("unknown", None, None, None, UNKNOWN), ENDLESS
-    path = pl.DataFrame(schema=forecast.FORECAST)
+    course: forecast.Course | None = None
     if main is not None and main.life:
         lasts = exposure(
             (opinion.life, facts.about[container]["cadence_seconds"])
@@ -87,7 +86,7 @@ def verdict_row(
             watched_hours=sum(facts.lives[c]["hours"] for c in containers if c in facts.lives),
             lasts=lasts,
         )
-        path = forecast.paths(shown, main, growth, outlook, growing=goes_on)
+        course = forecast.Course(shown, main, growth, outlook, goes_on)
     reading = main.readings.get(main.signal or "") if main is not None else None
     samples = sum(facts.counts[c][0] or 0 for c in containers if c in facts.counts)
     expected = sum(facts.counts[c][1] or facts.counts[c][0] or 0 for c in containers if c in facts.counts)
@@ -118,13 +117,13 @@ def verdict_row(
         "workload_inferred": about["workload_inferred"],
         "limit_known": about["limit_known"],
     }
-    situation = Situation(row, pool, growing, judged, facts.findings.filter(pl.col("container_id") == shown))
+    situation = Situation(row, pool, growing, judged, facts.findings.get(shown, []))
     row["evidence"] = evidence.rows(situation)
     row["headline"] = headline(situation)
     row["reason"] = reason(situation)
     row["explanation"] = f"{row['headline']} {row['reason']}"
     row["next_step"] = next_step(situation)
-    return row, path
+    return row, course
 
 
 def _growth_columns(pool: Pool, reading: dict[str, Any] | None, verdict: str) -> dict[str, float | None]:

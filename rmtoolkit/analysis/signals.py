@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -16,6 +17,8 @@ from rmtoolkit.analysis.parameters import QUANTILE
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from rmtoolkit.analysis.lives import Lifetimes
@@ -246,13 +249,13 @@ def _headroom(envelope: Envelope, rows: pl.DataFrame, whole: str) -> Array:
     return np.where(limit >= ABSURD_BYTES, np.inf, np.maximum(limit - end, 0))
 
 
-def fits(cut: Lifetimes, readings: Readings, judged: pl.DataFrame) -> pl.DataFrame:
+def fits(lives: pl.DataFrame, readings: Readings, judged: pl.DataFrame) -> pl.DataFrame:
     """Lay out the fit of the judged signal of every life.
 
     Parameters
     ----------
-    cut
-        The lives.
+    lives
+        The table of lives.
     readings
         What was read off their signals.
     judged
@@ -269,11 +272,11 @@ def fits(cut: Lifetimes, readings: Readings, judged: pl.DataFrame) -> pl.DataFra
     >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})).fits["model"].to_list()
     ['constant']
     """
-    lives = cut.table.with_row_index("life_row")
+    numbered = lives.with_row_index("life_row")
     joined = (
         judged.select("life_row", "signal")
         .join(readings.table, on=["life_row", "signal"], how="inner", maintain_order="left")
-        .join(lives, on="life_row", how="left", maintain_order="left")
+        .join(numbered, on="life_row", how="left", maintain_order="left")
     )
     return joined.select(
         "container_id",
@@ -286,13 +289,7 @@ def fits(cut: Lifetimes, readings: Readings, judged: pl.DataFrame) -> pl.DataFra
         growth_low_bytes_per_day=pl.col("growth_per_day") - QUANTILE * pl.col("growth_error_per_day"),
         growth_high_bytes_per_day=pl.col("growth_per_day") + QUANTILE * pl.col("growth_error_per_day"),
         detection_floor_bytes_per_day="floor_per_day",
-        fitted=pl.Series(
-            [
-                _curve(readings.curves[row], start, end)
-                for row, start, end in joined.select("curve", "start", "end").iter_rows()
-            ],
-            dtype=pl.List(pl.Struct({"time": TIME, "value_bytes": pl.Float64})),
-        ),
+        fitted=_curves(joined, readings.curves),
     )
 
 
@@ -301,12 +298,25 @@ def _at(share: pl.Expr) -> pl.Expr:
     return pl.col("start") + pl.duration(milliseconds=(span * share).cast(pl.Int64))
 
 
-def _curve(values: Array, start: object, end: object) -> list[dict[str, object]]:
-    """At most 48 points of the curve, ends included."""
-    begin, stop = (moment.timestamp() * 1000 for moment in (start, end))  # type: ignore[attr-defined]
-    chosen = np.unique(np.linspace(0, len(values) - 1, min(48, len(values))).round().astype(int))
-    times = begin + (chosen + 0.5) / len(values) * (stop - begin)
-    moments = pl.Series(times.round().astype(np.int64)).cast(TIME).to_list()
-    return [
-        {"time": moment, "value_bytes": float(values[index])} for moment, index in zip(moments, chosen, strict=True)
-    ]
+def _curves(rows: pl.DataFrame, curves: Sequence[Array]) -> pl.Series:
+    """At most 48 points of each curve, ends included."""
+    begin, end = (rows[name].to_physical().to_numpy() for name in ("start", "end"))
+    chosen = [_points(len(curves[curve])) for curve in rows["curve"]]
+    count = [len(points) for points in chosen]
+    whole = np.repeat([len(curves[curve]) for curve in rows["curve"]], count)
+    share = (np.concatenate([*chosen, np.zeros(0)]) + 0.5) / np.maximum(whole, 1)
+    points = pl.DataFrame(
+        {
+            "row": np.repeat(np.arange(len(count)), count),
+            "time": (np.repeat(begin, count) + share * np.repeat(end - begin, count)).round().astype(np.int64),
+            "value_bytes": np.concatenate(
+                [np.zeros(0), *(curves[curve][points] for curve, points in zip(rows["curve"], chosen, strict=True))],
+            ),
+        },
+    ).with_columns(pl.col("time").cast(TIME))
+    return points.group_by("row", maintain_order=True).agg(pl.struct("time", "value_bytes").alias("fitted"))["fitted"]
+
+
+@lru_cache
+def _points(bins: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, bins - 1, min(48, bins)).round().astype(np.int64))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import polars as pl
+    from collections.abc import Sequence
 
-    from rmtoolkit.analysis.opinion import Opinion
+    from rmtoolkit.analysis.opinion import Opinion, Row
     from rmtoolkit.analysis.pooling import Pool
 
 
@@ -25,7 +25,7 @@ class Situation:
     growing, judged
         Instances that grow, and instances that could be judged.
     findings
-        What `validate` found about the instance that is shown.
+        What `validate` found about the instance that is shown, a row each.
 
     Examples
     --------
@@ -37,7 +37,7 @@ class Situation:
     pool: Pool
     growing: int
     judged: int
-    findings: pl.DataFrame
+    findings: Sequence[Row]
 
     @property
     def main(self) -> Opinion | None:

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import polars as pl
 
-from rmtoolkit.analysis import pooling, signals
-from rmtoolkit.analysis.checklist import answers
-from rmtoolkit.analysis.columns import FOR_VIEWS, INSTANCE, VERDICTS, WORKLOAD
-from rmtoolkit.analysis.facts import Facts
-from rmtoolkit.analysis.lives import split
-from rmtoolkit.analysis.one_life import form
-from rmtoolkit.analysis.rows import verdict_row
+from rmtoolkit.analysis.block import everything, instances, read, verdicts, weigh
+from rmtoolkit.analysis.columns import VERDICTS, WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
+from rmtoolkit.parts import parts
 from rmtoolkit.recording import Recording, as_recording
-from rmtoolkit.validation import validate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
-    from rmtoolkit.analysis.opinion import Opinion
+    from rmtoolkit.analysis.block import Weighed
+
+Gathered = TypeVar("Gathered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +125,13 @@ def classify(
     if by not in ("workload", "instance"):
         msg = f"by must be 'workload' or 'instance', got {by!r}."
         raise RmtoolkitError(msg)
-    judgement = judge(recording, heap)
+    frame = verdicts if by == "workload" else instances
+    _, found = _weighed(recording, heap, lambda block: (frame(block), block.read.findings))
+    _warn_of_units(pl.concat([findings for _, findings in found]))
+    rows = pl.concat([rows for rows, _ in found])
     if by == "workload":
-        return judgement.verdicts.select(*VERDICTS)
-    return judgement.instances.select("cluster", "namespace", "workload", "pod", *list(VERDICTS)[3:], "lives")
+        return _by_urgency(rows).select(*VERDICTS)
+    return rows.select("cluster", "namespace", "workload", "pod", *list(VERDICTS)[3:], "lives")
 
 
 def fits(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:
@@ -207,56 +209,30 @@ def judge(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame, hea
     >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})).verdicts["pattern"].to_list()
     ['plateau']
     """
+    recording, found = _weighed(recording, heap, everything)
+    frames = {name: pl.concat([part[name] for part in found]) for name in found[0]}
+    _warn_of_units(frames["findings"])
+    frames["verdicts"] = _by_urgency(frames["verdicts"])
+    return Judgement(recording=recording, **frames)
+
+
+def _weighed(
+    data: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
+    heap: object | None,
+    gather: Callable[[Weighed], Gathered],
+) -> tuple[Recording, list[Gathered]]:
+    """Judge part by part, so that a large recording needs no more memory than one of its parts."""
     if heap is not None:
         msg = "Heap profiles are not read yet; call it without heap=."
         raise RmtoolkitError(msg)
-    recording = as_recording(recording)
-    if not recording.samples.height:
+    recording = as_recording(data)
+    if not recording.height:
         msg = "The recording has no samples: there is nothing to judge."
         raise RmtoolkitError(msg)
-    findings = validate(recording)
-    _warn_of_units(findings)
-    cut = split(recording)
-    rejected = findings.filter(pl.col("rejected")).select("container_id", "signal").unique()
-    readings = signals.read(cut, recording, rejected)
-    opinions = _opinions(cut.table, readings.table, recording)
-    facts = Facts(recording, cut.table, findings, opinions)
-    pools = {container: pooling.pool_lives(found) for container, found in opinions.items()}
-    judged = [
-        (opinion.life["life_row"], opinion.signal)
-        for found in opinions.values()
-        for opinion in found
-        if opinion.signal is not None
-    ]
-    judged_frame = pl.DataFrame(judged, schema={"life_row": pl.UInt32, "signal": pl.String}, orient="row")
-    rows: list[dict[str, Any]] = []
-    instance_rows: list[dict[str, Any]] = []
-    checklists: list[pl.DataFrame] = []
-    paths: list[pl.DataFrame] = []
-    for containers in facts.workloads():
-        members = [pools[container] for container in containers]
-        pool, growing, seen = pooling.pool_instances(members)
-        row, path = verdict_row(pool, facts, containers, growing=growing, judged=seen)
-        rows.append(row)
-        paths.append(path)
-        checklists.append(answers(row, pool))
-        for container in containers:
-            single, _ = verdict_row(pools[container], facts, [container], growing=0, judged=1)
-            instance_rows.append(
-                single | {"pod": facts.about[container]["pod"], "lives": len(opinions[container])},
-            )
-    schema = VERDICTS | FOR_VIEWS
-    verdicts = _by_urgency(pl.DataFrame(rows, schema=schema, orient="row"))
-    return Judgement(
-        recording=recording,
-        lives=cut.table,
-        fits=signals.fits(cut, readings, judged_frame),
-        verdicts=verdicts,
-        instances=pl.DataFrame(instance_rows, schema=schema | INSTANCE, orient="row"),
-        checklist=pl.concat(checklists),
-        forecast=pl.concat(paths),
-        findings=findings,
+    restarts_known = "restarts" in recording.report.found or bool(
+        recording.events["kind"].is_in(["start", "end", "oom_kill", "error"]).any(),
     )
+    return recording, [gather(weigh(read(part), restarts_known=restarts_known)) for part in parts(recording)]
 
 
 def _warn_of_units(findings: pl.DataFrame) -> None:
@@ -265,7 +241,7 @@ def _warn_of_units(findings: pl.DataFrame) -> None:
     if tiny.height:
         more = f" ({tiny.height} containers)" if tiny.height > 1 else ""
         warnings.warn(
-            f"{tiny['detail'][0]}{more} Give bytes; else every amount is wrong.", RmtoolkitWarning, stacklevel=4
+            f"{tiny['detail'][0]}{more} Give bytes; else every amount is wrong.", RmtoolkitWarning, stacklevel=3
         )
 
 
@@ -280,17 +256,3 @@ def _by_urgency(verdicts: pl.DataFrame) -> pl.DataFrame:
         nulls_last=True,
         maintain_order=True,
     )
-
-
-def _opinions(table: pl.DataFrame, readings: pl.DataFrame, recording: Recording) -> dict[int, list[Opinion]]:
-    by_life: dict[int, dict[str, dict[str, Any]]] = {}
-    for row in readings.iter_rows(named=True):
-        by_life.setdefault(row["life_row"], {})[row["signal"]] = row
-    restarts_known = "restarts" in recording.report.found or bool(
-        recording.events["kind"].is_in(["start", "end", "oom_kill", "error"]).any(),
-    )
-    found: dict[int, list[Opinion]] = {container: [] for container in recording.containers["container_id"]}
-    for life in table.with_row_index("life_row").iter_rows(named=True):
-        opinion = form(life, by_life.get(life["life_row"], {}), restarts_known=restarts_known)
-        found[life["container_id"]].append(opinion)
-    return found

@@ -286,8 +286,7 @@ def extent(recording: Recording) -> tuple[dt.datetime, dt.datetime] | None:
     >>> [time.minute for time in extent(recording)]
     [0, 1]
     """
-    first, last = recording.samples.select(first=pl.col("time").min(), last=pl.col("time").max()).row(0)
-    return None if first is None else (first, last)
+    return recording.times()
 
 
 def coverage(recording: Recording) -> float | None:

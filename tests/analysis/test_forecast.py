@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from rmtoolkit.analysis.chances import UNKNOWN
-from rmtoolkit.analysis.forecast import FORECAST, Growth, Outlook, look_ahead, paths
+from rmtoolkit.analysis.forecast import FORECAST, Course, Growth, Outlook, look_ahead, paths
 from rmtoolkit.analysis.opinion import Opinion
 from rmtoolkit.analysis.verdict import classify, judge
 from tests.analysis.curves import BEGIN, MI, footprint, hours, together, when
@@ -102,7 +102,7 @@ def test_open_upper_end() -> None:
 def test_band_of_the_chart() -> None:
     """The band starts at the last sample, is in order, and its middle is the line."""
     outlook = ahead(life(), STEADY)
-    frame = paths(7, life(), STEADY, outlook, growing=0.9)
+    frame = paths([Course(7, life(), STEADY, outlook, 0.9)])
     assert frame.schema == FORECAST
     assert frame["container_id"].unique().to_list() == [7]
     assert frame["time"].is_sorted()
@@ -117,7 +117,7 @@ def test_band_of_the_chart() -> None:
 
 def test_no_band_when_nothing_is_known() -> None:
     """An unknown outlook draws nothing."""
-    assert paths(0, life(), STEADY, Outlook("unknown", None, None, None, UNKNOWN), growing=0.9).height == 0
+    assert paths([Course(0, life(), STEADY, Outlook("unknown", None, None, None, UNKNOWN), 0.9)]).height == 0
 
 
 @pytest.mark.parametrize("cadence", [15, 60, 300], ids="cadence{}s".format)

@@ -66,9 +66,16 @@ def write(path: Path, lives: int, samples_each: int, *, replicas: int = 1) -> Pa
         for low in range(0, lives, _PART):
             yield _part(np.arange(low, min(low + _PART, lives)), samples_each)
 
+    metadata = metadata_of(
+        containers,
+        empty.events,
+        empty.report,
+        rows=[samples_each] * lives,
+        signals=["working_set_bytes", "rss_bytes", "allocated_bytes"],
+    )
     table = register_io_source(parts, schema=schema, is_pure=True)
     table.join(names.lazy(), on="container_id", how="left", maintain_order="left").sink_parquet(
-        path, compression="zstd", metadata=metadata_of(Recording(containers, empty.samples.clear(), empty.events))
+        path, compression="zstd", metadata=metadata
     )
     return path
 
@@ -99,9 +106,8 @@ def _life(number: int, samples: int) -> tuple[Array, Array]:
     """Memory and live heap of one life: eight shapes, each with a size and noise of its own."""
     random = np.random.default_rng(number)
     u = np.arange(samples) / samples
-    size = random.uniform(50, 400)
+    size: float = random.uniform(50, 400)
     noise = random.normal(0, size / 200, samples)
-    heap: Array
     match number % 8:
         case 0 | 1:
             heap = np.full(samples, size)
@@ -116,6 +122,6 @@ def _life(number: int, samples: int) -> tuple[Array, Array]:
         case 6:
             heap = size * (1 + 0.3 * (u > random.uniform(0.2, 0.8)))
         case _:
-            heap = size + 0 * u
+            heap = np.full(samples, size)
             return (heap * (1.6 - 0.5 * np.exp(-u / 0.1)) + noise) * MI, (heap + noise) * MI
     return (heap * 1.1 + 12 + noise) * MI, (heap + noise) * MI
