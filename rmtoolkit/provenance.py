@@ -31,6 +31,10 @@ class Report:
         Everything else the reader should know.
     time_axis
         Where the times come from.
+    nodes
+        Memory that pods may use on each node, in bytes (allocatable), where the source tells it.
+    quotas
+        Memory that the pods of a namespace may have together, in bytes: ``namespace/quota limits.memory``.
 
     Examples
     --------
@@ -46,6 +50,8 @@ class Report:
     partial: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     time_axis: str = "as recorded, UTC"
+    nodes: Mapping[str, int] = field(default_factory=dict)
+    quotas: Mapping[str, int] = field(default_factory=dict)
 
     def notes(self) -> tuple[str, ...]:
         """Put everything a reader should know in lines.
@@ -101,4 +107,6 @@ class Report:
             partial=both(self.partial, other.partial),
             warnings=both(self.warnings, other.warnings),
             time_axis="; ".join(dict.fromkeys((self.time_axis, other.time_axis))),
+            nodes={**self.nodes, **other.nodes},
+            quotas={**self.quotas, **other.quotas},
         )

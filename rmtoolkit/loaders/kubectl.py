@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.loaders import files
 from rmtoolkit.loaders.container_logs import unwrap
 from rmtoolkit.loaders.kubectl_csv import looks_like_csv, read_csv
-from rmtoolkit.loaders.kubectl_json import read_json
+from rmtoolkit.loaders.kubectl_json import read_documents
 from rmtoolkit.loaders.kubectl_log import put_together
 from rmtoolkit.loaders.kubectl_table import read_table
+from rmtoolkit.loaders.kubernetes import read_objects
+from rmtoolkit.loaders.kubernetes_documents import METRICS
+from rmtoolkit.loaders.kubernetes_join import joined
+from rmtoolkit.loaders.kubernetes_objects import Objects
 from rmtoolkit.loaders.timeline import Asked
+from rmtoolkit.recording import concat
 
 if TYPE_CHECKING:
     import datetime as dt
-    import os
+    from collections.abc import Iterable
 
+    from rmtoolkit.loaders.kubectl_log import Log
     from rmtoolkit.recording import Recording
 
-_JSON: Final = re.compile(r'"(?:Pod|Node)Metrics(?:List)?"|"metrics\.k8s\.io/')
+_DOCUMENTS: Final = re.compile(METRICS)
 _EXPECTED: Final = "the output of kubectl top pod"
 
 
 def read_kubectl_top(
     path: str | os.PathLike[str],
     *,
+    pods: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
     time: str | dt.datetime | None = None,
     interval: str | dt.timedelta | None = None,
     timezone: str | dt.tzinfo | None = None,
@@ -40,8 +49,11 @@ def read_kubectl_top(
     path
         A text file, also packed with gzip or zstd: tables of any kubectl version and any of its flags,
         one or many, with or without headers and time stamps, errors among them; CSV made of them with
-        awk; or JSON of ``metrics.k8s.io`` (``kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods``),
-        one answer or many.
+        awk; JSON or YAML of ``metrics.k8s.io`` (``kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods``),
+        one answer or many; or what ``rmtoolkit record --kubectl`` wrote.
+    pods
+        Dumps of ``kubectl get pods,replicasets,nodes -o json`` (or yaml), one or several over time: limits,
+        requests, owners, versions, restarts with reason and time. `rm.read` finds them by itself.
     time
         When a single snapshot without a time stamp was taken, or the first of several; the day on which
         a log of clock times starts. Without a zone it is in `timezone`, else in UTC.
@@ -84,19 +96,32 @@ def read_kubectl_top(
     """
     data, notes = files.read_bytes(path, expected=_EXPECTED)
     text, more = files.as_text(data, path, expected=_EXPECTED)
-    if _JSON.search(text):
-        log = read_json(text, path)
+    asked = Asked(path, files.modified(path), time, interval, timezone)
+    recordings: list[Recording] = []
+    logs: list[tuple[Log, str | None]] = []
+    if _DOCUMENTS.search(text):
+        documents = read_documents(text, path)
+        if documents.log is not None:
+            logs.append((documents.log, namespace))
+        if documents.tables:
+            log = read_table(documents.tables, path, containers=True)
+            objects = Objects() if logs else documents.objects
+            logs.append((replace(log, objects=objects), documents.namespace or namespace))
     else:
         wrapped = unwrap(text)
         if wrapped is not None:
             text = "\n".join(f"{stamp} {line}" if stamp else line for stamp, line in wrapped)
         read = read_csv if looks_like_csv(text) else read_table
-        log = read(text, path, containers=containers)
-    asked = Asked(path, files.modified(path), time, interval, timezone)
-    return put_together(
-        log,
-        asked,
-        notes=(*notes, *more),
-        namespace=namespace,
-        workload_pattern=workload_pattern,
-    )
+        logs.append((read(text, path, containers=containers), namespace))
+    for log, place in logs:
+        recordings.append(
+            put_together(log, asked, notes=(*notes, *more), namespace=place, workload_pattern=workload_pattern)
+        )
+    recording = concat(recordings)
+    dumps = [pods] if isinstance(pods, str | os.PathLike) else list(pods)
+    if not dumps:
+        return recording
+    objects, failed = read_objects(dumps)
+    if failed:
+        raise failed[0][1]
+    return joined(recording, objects)

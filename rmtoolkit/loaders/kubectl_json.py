@@ -1,9 +1,7 @@
-"""The JSON of `metrics.k8s.io`: one answer, or many in one file with whatever stands between them."""
+"""The JSON and YAML of `metrics.k8s.io`: one answer, or many in one file with whatever stands between them."""
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,13 +11,22 @@ from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders.kubectl_cells import quantity
 from rmtoolkit.loaders.kubectl_lines import failure
 from rmtoolkit.loaders.kubectl_log import FAILURES, ROWS, Log
+from rmtoolkit.loaders.kubernetes_documents import parts
+from rmtoolkit.loaders.kubernetes_objects import KINDS, Objects, items
 from rmtoolkit.loaders.stamps import Kind, Stamp, find
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
 _EXPECTED: Final = "PodMetrics from metrics.k8s.io"
-_NEXT_DOCUMENT: Final = re.compile(r"\n(?=\{)")
+_RAW: Final = "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods prints them."
+_BESIDE: Final = (
+    "These are read beside memory samples: rm.read(['top.log', 'pods.json']), with kubectl top pod --containers or "
+    "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods as the log."
+)
+_SHOWN: Final = 100
+_MESSAGE: Final = 200
 
 
 @dataclass(slots=True)
@@ -33,6 +40,9 @@ class _Found:
     left_out: dict[str, int] = field(default_factory=dict)
     first_left_out: tuple[int, str] | None = None
     last_stamp: int | None = None
+    objects: Objects = field(default_factory=Objects)
+    tables: list[str] = field(default_factory=list)
+    namespace: str | None = None
 
     def place(self, text: object) -> int | None:
         """Find a time stamp that says everything in the list of stamps; None where there is none."""
@@ -46,25 +56,53 @@ class _Found:
                 self.stamps.append((found[0], text))
         return self.places[text]
 
+    def now(self) -> int | None:
+        """Tell the last instant that was told, in milliseconds."""
+        return None if self.last_stamp is None else self.stamps[self.last_stamp][0].milliseconds
+
     def leave_out(self, reason: str, line: int, text: str) -> None:
         self.left_out[reason] = self.left_out.get(reason, 0) + 1
         if self.first_left_out is None and "node" not in reason:
             self.first_left_out = (line, text)
 
 
-def read_json(text: str, path: str | os.PathLike[str]) -> Log:
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What stands in a file of documents.
+
+    Attributes
+    ----------
+    log
+        Metrics, failures and objects; None where there are no metrics.
+    tables
+        Tables of `kubectl top` with their time stamps, as `rmtoolkit record --kubectl` keeps them where the
+        server gives nothing better; empty where there are none.
+    namespace
+        Namespace of the rows of these tables.
+    objects
+        Pods and other objects.
+    """
+
+    log: Log | None
+    tables: str
+    namespace: str | None
+    objects: Objects
+
+
+def read_documents(text: str, path: str | os.PathLike[str]) -> Documents:
     """Read answers of ``kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods`` and their like.
 
     Parameters
     ----------
     text
-        PodMetricsList, PodMetrics, List, one or many, one per line or not, with error lines between.
+        PodMetricsList, PodMetrics, List, one or many, one per line or not, JSON or YAML, with error lines and
+        other objects between.
     path
         The file, for messages.
 
     Returns
     -------
-    Log
+    Documents
         Rows with exact bytes and the time stamps of metrics-server.
 
     Raises
@@ -76,107 +114,114 @@ def read_json(text: str, path: str | os.PathLike[str]) -> Log:
     --------
     >>> answer = '''{"kind": "PodMetrics", "metadata": {"name": "db-0", "namespace": "shop"},
     ... "timestamp": "2026-11-24T22:50:51Z", "containers": [{"name": "db", "usage": {"memory": "512Ki"}}]}'''
-    >>> read_json(answer, "a.json").rows.select("pod", "container", "memory_bytes").rows()
+    >>> read_documents(answer, "a.json").log.rows.select("pod", "container", "memory_bytes").rows()
     [('db-0', 'db', 524288)]
     """
     found = _Found()
-    decoder = json.JSONDecoder()
-    position, line, table = 0, 1, 0
-    while position < len(text):
-        start = text.find("{", position)
-        stop = start if start >= 0 else len(text)
-        _between(text[position:stop], line, found)
-        line += text.count("\n", position, stop)
-        if start < 0:
-            break
-        try:
-            document, position = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            found.leave_out("documents that are cut off or damaged", line, text[start : start + 100])
-            after = _NEXT_DOCUMENT.search(text, start)
-            position = after.end() if after else len(text)
+    for table, part in enumerate(parts(text)):
+        if part.damaged:
+            found.leave_out("documents that are cut off or damaged", part.line, part.text)
+        elif part.content is None:
+            _between(part.text, part.line, found)
         else:
-            _document(document, line, table, found)
-        line += text.count("\n", start, position)
-        table += 1
-    if not found.rows:
+            _document(part.content, part.line, table, found)
+    found.objects.settle()
+    if not found.rows and not found.tables:
         line, what = found.first_left_out or (1, "metrics of nodes" if found.left_out else "a list without pods")
         if found.failures:
             line, what = found.failures[0][0], found.failures[0][3]
-        hint = "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods prints them."
-        raise ReadError.at(path, found=what, expected=_EXPECTED, line=line, hint=hint)
-    return Log(
+        if found.objects:
+            raise ReadError.at(path, found="Kubernetes objects without metrics", expected=_EXPECTED, hint=_BESIDE)
+        raise ReadError.at(path, found=what, expected=_EXPECTED, line=line, hint=_RAW)
+    log = Log(
         pl.DataFrame(found.rows, schema=ROWS, orient="row"),
         pl.DataFrame(found.failures, schema=FAILURES, orient="row"),
         stamps=found.stamps,
         left_out=found.left_out,
         first_left_out=found.first_left_out,
+        objects=found.objects,
     )
+    return Documents(log if found.rows else None, "\n".join(found.tables), found.namespace, found.objects)
 
 
 def _between(text: str, line: int, found: _Found) -> None:
-    """Read what stands between two documents: errors, dates, or the commas of a list."""
-    for number, part in enumerate(text.split("\n"), line):
-        stripped = part.strip(" \t[],")
-        if not stripped:
-            continue
-        failed = failure(stripped)
-        place = found.place(stripped)
-        if place is not None:
-            found.last_stamp = place
-        if failed:
-            found.failures.append((number, place if place is not None else found.last_stamp, None, *failed))
-        elif place is None and find(stripped) is None:
-            found.leave_out("lines that are no JSON", number, stripped)
+    """Read what stands between two documents: errors and dates."""
+    failed = failure(text)
+    place = found.place(text)
+    if place is not None:
+        found.last_stamp = place
+    if failed:
+        found.failures.append((line, place if place is not None else found.last_stamp, None, *failed))
+    elif place is None and find(text) is None:
+        found.leave_out("lines that are no JSON", line, text)
 
 
 def _document(document: Any, line: int, table: int, found: _Found) -> None:  # noqa: ANN401 - any JSON
     """Read one answer of the server."""
     if not isinstance(document, dict):
         return
-    if document.get("kind") == "Status":
-        found.failures.append((line, found.last_stamp, None, str(document.get("message", "Status"))[:200], False))
+    if isinstance(document.get("kubectl"), str):
+        _recorded(document, line, table, found)
         return
-    items = document.get("items")
-    for item in items if isinstance(items, list) else [document]:
+    if document.get("kind") == "Status":
+        found.failures.append((line, found.last_stamp, None, str(document.get("message", "Status"))[:_MESSAGE], False))
+        return
+    listed = document.get("items")
+    for item in listed if isinstance(listed, list) else ():
         if not isinstance(item, dict):
-            found.leave_out("items that are no pod metrics", line, repr(item)[:100])
-        elif isinstance(item.get("containers"), list) and item.get("kind", "PodMetrics") == "PodMetrics":
+            found.leave_out("items that are no pod metrics", line, repr(item)[:_SHOWN])
+    _items(document, line, table, found)
+
+
+def _items(document: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
+    """Sort objects into metrics of pods, other objects that are of use, and the rest."""
+    for kind, item, gone in items(document):
+        if isinstance(item.get("containers"), list) and kind in ("", "PodMetrics"):
             _pod(item, line, table, found)
+        elif kind in KINDS:
+            found.objects.take(kind, item, found.now(), gone=gone)
         elif "usage" in item:
             found.leave_out("rows of nodes, which are no containers", line, "")
+        elif kind:
+            found.leave_out("objects of kinds that say nothing about memory", line, kind[:_SHOWN])
         else:
-            found.leave_out(
-                "items that are no pod metrics", line, str(item.get("kind", "an item without a kind"))[:100]
-            )
+            found.leave_out("items that are no pod metrics", line, "an item without a kind")
 
 
-def _pod(item: dict[str, Any], line: int, table: int, found: _Found) -> None:
+def _recorded(document: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
+    """Read a line of `rmtoolkit record --kubectl`: when it was, and what kubectl said."""
+    place = found.place(document.get("time"))
+    found.last_stamp = place if place is not None else found.last_stamp
+    answer, error = document.get("answer"), document.get("error")
+    if isinstance(answer, str):
+        found.tables.append(f"{document.get('time')}\n{answer}")
+        found.namespace = found.namespace or _text(document.get("namespace"))
+    elif isinstance(answer, dict) and "kubectl" not in answer:
+        _document(answer, line, table, found)
+    elif isinstance(error, str):
+        found.failures.append((line, found.last_stamp, None, error[:_MESSAGE], False))
+
+
+def _pod(item: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
     """Read the containers of one pod."""
     metadata = item.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     place = found.place(item.get("timestamp"))
     if place is None:
         place = found.place(metadata.get("creationTimestamp"))
+    if place is None:
+        place = found.last_stamp
+    now = found.now()
+    if place is not None and (now is None or found.stamps[place][0].milliseconds > now):
+        found.last_stamp = place
+    pod, namespace = _text(metadata.get("name")), _text(metadata.get("namespace"))
     for container in item["containers"]:
         usage = container.get("usage") if isinstance(container, dict) else None
         memory, swap = (_bytes(usage.get(name)) if isinstance(usage, dict) else None for name in ("memory", "swap"))
-        pod = _text(metadata.get("name"))
         if memory is None or pod is None:
-            found.leave_out("containers without a name or a readable amount of memory", line, repr(container)[:100])
+            found.leave_out("containers without a name or a readable amount of memory", line, repr(container)[:_SHOWN])
             continue
-        row = (
-            line,
-            table,
-            place,
-            None,
-            _text(metadata.get("namespace")),
-            pod,
-            _text(container.get("name")),
-            memory,
-            swap,
-        )
-        found.rows.append(row)
+        found.rows.append((line, table, place, None, namespace, pod, _text(container.get("name")), memory, swap))
 
 
 def _text(value: object) -> str | None:

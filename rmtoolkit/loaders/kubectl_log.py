@@ -10,6 +10,8 @@ import polars as pl
 from rmtoolkit.exceptions import ReadError, quote, quote_path
 from rmtoolkit.loaders import timeline
 from rmtoolkit.loaders.files import warn
+from rmtoolkit.loaders.kubernetes_join import SOURCE, WITHOUT_OBJECTS, joined
+from rmtoolkit.loaders.kubernetes_objects import Objects
 from rmtoolkit.loaders.left_out import counted
 from rmtoolkit.recording import Recording, Report, normalise
 
@@ -62,6 +64,8 @@ class Log:
         Line number and text of the first line that could not be used.
     notes
         What else a reader should know.
+    objects
+        Pods and other Kubernetes objects that stand in it too.
     """
 
     rows: pl.DataFrame
@@ -72,6 +76,7 @@ class Log:
     left_out: Mapping[str, int] = field(default_factory=dict)
     first_left_out: tuple[int, str] | None = None
     notes: tuple[str, ...] = ()
+    objects: Objects = field(default_factory=Objects)
 
 
 def put_together(
@@ -135,7 +140,7 @@ def put_together(
         "pod",
         "container",
         quantum_bytes=pl.lit(log.quantum_bytes, dtype=pl.Int64),
-        source=pl.lit("kubectl top"),
+        source=pl.lit(SOURCE),
     )
     partial = []
     for some, what in ((failures.filter(~pl.col("empty")), "failed"), (failures.filter("empty"), "found no pods")):
@@ -144,6 +149,7 @@ def put_together(
             partial.append(f"{some.height:,} scrape{'' if some.height == 1 else 's'} {what} ({first})")
     report = Report(
         sources=(str(asked.path),),
+        missing=(WITHOUT_OBJECTS,),
         left_out=left_out,
         partial=tuple(partial),
         warnings=(*notes, *log.notes, *_unused(axis, asked)),
@@ -155,13 +161,14 @@ def put_together(
     complaints = [*([f"left out {lost}"] if lost else []), *partial]
     if complaints:
         warn(f"{quote_path(asked.path)}: {'; '.join(complaints)}. The rest was read.")
-    return normalise(
+    recording = normalise(
         containers,
         rows.select("container_id", "time", working_set_bytes="memory_bytes", swap_bytes="swap_bytes"),
         _gaps(rows, failures),
         report,
         workload_pattern=workload_pattern,
     )
+    return joined(recording, log.objects)
 
 
 def _unused(axis: str, asked: timeline.Asked) -> tuple[str, ...]:

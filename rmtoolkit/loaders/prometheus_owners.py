@@ -17,8 +17,8 @@ _CRON_JOB: Final = re.compile(r"(?P<name>.+)-\d{8,11}")
 #: "No owner" was ``<none>`` before kube-state-metrics 2.8, and is an empty label since.
 _NONE: Final = ("", "<none>")
 
-_Key = tuple[str | None, str | None, str]
-_Owner = tuple[str, str]
+Pod = tuple[str | None, str | None, str]
+Owner = tuple[str, str]
 
 
 def owners(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataFrame:
@@ -46,8 +46,8 @@ def owners(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataF
     [('api', 'Deployment', True)]
     """
     rows = table.filter(pl.col("role").is_in(["pod_owner", "pod_info", "replicaset_owner", "job_owner"]))
-    of_pod: dict[_Key, tuple[bool, _Owner]] = {}
-    of_owner: dict[tuple[str, _Key], _Owner] = {}
+    of_pod: dict[Pod, tuple[bool, Owner]] = {}
+    of_owner: dict[tuple[str, Pod], Owner] = {}
     for series, role, cluster, namespace, pod in rows.select(
         "series", "role", "cluster", "namespace", "pod"
     ).iter_rows():
@@ -65,7 +65,7 @@ def owners(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataF
             key = (cluster, namespace, pod)
             if key not in of_pod or controls >= of_pod[key][0]:
                 of_pod[key] = (controls, owner)
-    found = [(*key, *_top(key, owner, of_owner)) for key, (_, owner) in of_pod.items()]
+    found = [(*key, *top_owner(key, owner, of_owner)) for key, (_, owner) in of_pod.items()]
     schema = {
         "cluster": pl.String(),
         "namespace": pl.String(),
@@ -77,8 +77,29 @@ def owners(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataF
     return pl.DataFrame(found, schema=schema, orient="row")
 
 
-def _top(pod: _Key, owner: _Owner, of_owner: Mapping[tuple[str, _Key], _Owner]) -> tuple[str, str, bool]:
-    """Go from a pod's owner to the workload that people know."""
+def top_owner(pod: Pod, owner: Owner, of_owner: Mapping[tuple[str, Pod], Owner]) -> tuple[str, str, bool]:
+    """Go from a pod's owner to the workload that people know.
+
+    Parameters
+    ----------
+    pod
+        Cluster, namespace and name.
+    owner
+        Kind and name of what controls the pod; an empty name is nothing.
+    of_owner
+        What controls a ReplicaSet or a Job: by its kind, and cluster, namespace and name.
+
+    Returns
+    -------
+    tuple of (str, str, bool)
+        Name and kind of the workload, and whether they had to be read from the owner's name.
+
+    Examples
+    --------
+    >>> job = ("Job", "nightly-29384756")
+    >>> top_owner((None, "shop", "nightly-29384756-xk2lp"), job, {(job[0], (None, "shop", job[1])): ("CronJob", "n")})
+    ('n', 'CronJob', False)
+    """
     kind, name = owner
     if name in _NONE:
         return pod[2], "Pod", False

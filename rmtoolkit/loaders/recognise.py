@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import files
+from rmtoolkit.loaders.kubernetes_documents import METRICS
 from rmtoolkit.loaders.remote_read import is_remote_read
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class Form(StrEnum):
 
     PROMETHEUS = "a Prometheus answer"
     KUBECTL = "kubectl top output"
+    OBJECTS = "Kubernetes objects"
     JEMALLOC = "jemalloc statistics"
     RECORDING = "a recording"
     PARQUET = "a table in Parquet"
@@ -29,9 +31,9 @@ class Form(StrEnum):
 
 
 UNDERSTOOD: Final = (
-    "saved Prometheus answers (JSON, remote read), output of kubectl top pod (tables, CSV, JSON), "
-    "jemalloc statistics (text, JSON), recordings and tables in Parquet, or CSV with a time and a memory column; "
-    "also packed with gzip or zstd"
+    "saved Prometheus answers (JSON, remote read), output of kubectl top pod (tables, CSV, JSON, YAML) and of kubectl "
+    "get pods -o json beside it, jemalloc statistics (text, JSON), recordings and tables in Parquet, or CSV with a "
+    "time and a memory column; also packed with gzip or zstd"
 )
 
 _HEAD: Final = 1 << 18
@@ -41,7 +43,14 @@ _DATA_ENDINGS: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".log", ".csv"
 _JEMALLOC: Final = re.compile(
     rb'\{\s*\\?"jemalloc\\?"\s*:|_{3} Begin jemalloc statistics _{3}|\bAllocated: \d+, active: \d+',
 )
-_KUBECTL_JSON: Final = re.compile(rb'"(?:Pod|Node)Metrics(?:List)?"|"metrics\.k8s\.io/')
+_METRICS: Final = re.compile(METRICS.encode())
+_KINDS: Final = (
+    rb"(?:Pod|ReplicaSet|Deployment|StatefulSet|DaemonSet|Job|CronJob|ReplicationController|Node|ResourceQuota|Event)"
+    rb"(?:List)?"
+)
+#: What the API shows has a uid or a revision; the manifests that people write have neither.
+_OBJECTS: Final = re.compile(rb'"kind"\s*:\s*"%b"|(?:^|\n)(?:- |  )?kind: %b\b' % (_KINDS, _KINDS))
+_LIVE: Final = re.compile(rb'"uid"\s*:|\n\s+uid: |"resourceVersion"\s*:|\n\s+resourceVersion: ')
 _KUBECTL: Final = re.compile(
     rb"\bCPU(?:\(cores\))?\s+(?:CPU\S+\s+)?MEMORY\b"
     rb"|(?:^|\n)(?:[^\n]*\S)?[ \t]+\d+m[ \t]+\d+Mi(?:[ \t]+(?:\d+Mi|<unknown>))?[ \t]*\r?(?:\n|$)"
@@ -100,11 +109,12 @@ def recognise(path: Path) -> tuple[Form, str]:
         empty = why in ("an empty file", "only blanks")
         return (Form.BROKEN, str(error)) if named or empty else (Form.OTHER, why)
     form = _of_text(text.encode("utf-8", "replace"), text)
-    if form is None and len(head) >= _HEAD:
+    if form in (None, Form.OBJECTS) and len(head) >= _HEAD:
         whole, _ = files.read_bytes(path, expected="a recording")
-        form = next(
-            (form for form, mark in ((Form.JEMALLOC, _JEMALLOC), (Form.KUBECTL, _KUBECTL)) if mark.search(whole)), None
-        )
+        marks = ((Form.JEMALLOC, _JEMALLOC), (Form.KUBECTL, _METRICS), (Form.KUBECTL, _KUBECTL))
+        # Metrics may stand behind the objects; a table does not.
+        later = next((later for later, mark in marks[: 2 if form else 3] if mark.search(whole)), None)
+        form = later or form
     if form is not None:
         return form, ""
     return Form.OTHER, "other JSON" if text.lstrip()[:1] in ("{", "[") else "other text"
@@ -115,9 +125,11 @@ def _of_text(data: bytes, text: str) -> Form | None:
     from rmtoolkit.loaders.kubectl_csv import looks_like_csv  # noqa: PLC0415 - seldom gets so far
     from rmtoolkit.loaders.kubectl_lines import failure  # noqa: PLC0415
 
-    for form, mark in ((Form.KUBECTL, _KUBECTL_JSON), (Form.JEMALLOC, _JEMALLOC), (Form.PROMETHEUS, _PROMETHEUS)):
+    for form, mark in ((Form.KUBECTL, _METRICS), (Form.JEMALLOC, _JEMALLOC), (Form.PROMETHEUS, _PROMETHEUS)):
         if mark.search(data):
             return form
+    if _OBJECTS.search(data) and _LIVE.search(data):
+        return Form.OBJECTS
     if _has_columns(text):
         return Form.CSV
     if _KUBECTL.search(data) or looks_like_csv(text) or failure(text.lstrip().split("\n", 1)[0]):

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.loaders import files
+from rmtoolkit.loaders.kubernetes import read_objects
+from rmtoolkit.loaders.kubernetes_join import joined
 from rmtoolkit.loaders.left_out import check_samples, warn_of_values
 from rmtoolkit.loaders.recognise import UNDERSTOOD, Form, recognise
 from rmtoolkit.recording import Recording, Report, concat
@@ -20,6 +22,8 @@ from rmtoolkit.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from rmtoolkit.loaders.kubernetes_objects import Objects
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -42,7 +46,8 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     ----------
     path
         A file, a folder (to its bottom, without hidden files), a glob, or several of them. What a file is
-        is told by its content: saved Prometheus answers, output of ``kubectl top pod``, jemalloc
+        is told by its content: saved Prometheus answers, output of ``kubectl top pod``, dumps of
+        ``kubectl get pods,replicasets,nodes -o json`` that supply its limits, owners and restarts, jemalloc
         statistics, a recording that `Recording.write` stored, or a table (Parquet, CSV) with a time and a
         memory column; each also packed with gzip or zstd.
     **options
@@ -71,16 +76,20 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     >>> recording = read(folder)
     >>> recording
     <Recording: 1 container, 1 samples, 2026-11-24 22:51 to 2026-11-24 22:51 UTC>
-    >>> recording.report.notes()
-    ('skipped, no recording: README.md',)
+    >>> recording.report.notes()[-1]
+    'skipped, no recording: README.md'
     """
     _check_options(options)
     found, given = _files(path)
     sorted_out = _sort_out(found)
     parts, used = _read_all(sorted_out, options)
+    dumps = sorted_out.forms.get(Form.OBJECTS, [])
+    objects = _read_objects(sorted_out) if dumps and parts else None
     if not parts:
         raise _nothing(path, sorted_out)
     recording = concat(parts)
+    if objects:
+        recording = joined(recording, objects)
     notes = []
     if sorted_out.skipped:
         notes.append(f"skipped, no recording: {_named([file.name for file, _ in sorted_out.skipped])}")
@@ -124,7 +133,7 @@ def _sort_out(found: Sequence[Path]) -> _SortedOut:
             continue
         if form is Form.BROKEN:
             result.failed.append((file, ReadError(why)))
-        elif form in _READERS:
+        elif form in _READERS or form is Form.OBJECTS:
             result.forms.setdefault(form, []).append(file)
         else:
             result.skipped.append((file, why))
@@ -136,6 +145,8 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
     parts: list[Recording] = []
     used: set[str] = set()
     for form, paths in sorted_out.forms.items():
+        if form is Form.OBJECTS:
+            continue
         reader = _reader(form)
         wanted = {name: value for name, value in options.items() if name in _parameters(form)}
         used |= set(wanted)
@@ -150,6 +161,13 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
                 cause = files.unreadable(group[0], error) if isinstance(error, OSError) else error
                 sorted_out.failed.extend((file, cause) for file in group)
     return parts, used
+
+
+def _read_objects(sorted_out: _SortedOut) -> Objects:
+    """Read what explains the samples; add to the failures."""
+    objects, failed = read_objects(sorted_out.forms[Form.OBJECTS])
+    sorted_out.failed.extend(failed)
+    return objects
 
 
 def _reader(form: Form) -> Callable[..., Recording]:
@@ -219,6 +237,11 @@ def _globbed(pattern: str) -> list[Path]:
 def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
     """Choose the one error that says most."""
     failed, skipped = sorted_out.failed, sorted_out.skipped
+    dumps = sorted_out.forms.get(Form.OBJECTS, [])
+    if dumps and not failed:
+        hint = "Read them together with the output of kubectl top pod --containers, or use rmtoolkit record --kubectl."
+        expected = f"memory samples beside them: {UNDERSTOOD}"
+        return ReadError.at(dumps[0], found=str(Form.OBJECTS), expected=expected, hint=hint)
     if len({id(error) for _, error in failed}) == 1:
         return failed[0][1]
     if failed:
