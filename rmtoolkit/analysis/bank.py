@@ -31,7 +31,9 @@ FAMILIES: Final = (
     "two_saturating",
     "saturating_step",
     "log",
+    "power",
     "ramp_end",
+    "ramp",
     "half_wave",
     "linear",
     "two_slopes",
@@ -44,7 +46,7 @@ FAMILIES: Final = (
 #: Index of each family in `FAMILIES`.
 CODE: Final = {name: code for code, name in enumerate(FAMILIES)}
 #: Families that grow without an end.
-GROWTH_FAMILIES: Final = FAMILIES[10:]
+GROWTH_FAMILIES: Final = FAMILIES[FAMILIES.index("linear") :]
 #: Autocorrelations, bin to bin, that compete; the last is nearly a random walk.
 RHOS: Final = (0.0, 0.35, 0.6, 0.78, 0.9, 0.96)
 #: Terms nearer than this to each other count as one.
@@ -62,6 +64,7 @@ _SPARSE: Final = {
     "step_hinge": 4,
     "two_slopes": 2,
     "ramp_end": 3,
+    "ramp": 4,
     "saturating": 3,
 }
 
@@ -143,6 +146,7 @@ def _terms(u: Array) -> Iterator[tuple[str, list[Array], float, float]]:
         for d in coarse[index + 1 :]:
             yield "two_steps", [step(c), step(d)], d, c
             yield "two_steps_linear", [step(c), step(d), u], 0, c
+            yield "ramp", [np.clip((u - c) / (d - c), 0, 1)], d, c
     edges = np.arange(3, bins - 2, max(1, bins // 32)) / bins
     for index, c in enumerate(edges):
         for d in edges[index + 1 :]:
@@ -160,6 +164,9 @@ def _terms(u: Array) -> Iterator[tuple[str, list[Array], float, float]]:
             yield "saturating_hinge", [np.exp(-u / tau), hinge(c)], c, tau
     for c in np.geomspace(0.004, 1.0, 12):
         yield "log", [np.log1p(u / c)], 0, c
+    # Distinct keys among repeating ones grow by a power of the time (Heaps' law): ever slower, without an end.
+    for exponent in np.arange(0.3, 0.81, 0.05):
+        yield "power", [u**exponent], 0, exponent
     for cycles in np.geomspace(0.25, _MOST_CYCLES, 12):
         yield "half_wave", [np.sin(2 * np.pi * cycles * u), np.cos(2 * np.pi * cycles * u)], 0, cycles
 

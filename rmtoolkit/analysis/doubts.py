@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 from rmtoolkit.analysis.parameters import (
     ALL_AT_THE_END,
+    AS_HIGH,
+    BENT,
+    BURSTS_BEFORE,
     COARSE,
     COARSE_SAMPLES,
     COARSE_STEADY,
     ENDED,
     ENDED_QUARTER,
     EXCURSION,
+    FAINT_ERRORS,
+    FAINT_FROM,
     FEW_SAMPLES,
     FEW_SHARE,
     FEW_TEETH_SHARE,
@@ -26,10 +31,12 @@ from rmtoolkit.analysis.parameters import (
     GROWTH_YOUNG,
     INSIDE_RANGE,
     LEANING,
+    LIKELY,
     MATERIAL_SHARE,
     NO_EXCURSION,
     RESTART_LIKE,
     RESTS,
+    SIDE_BY,
     SIDE_SHOW,
     SLOWING,
     SMALL_MATERIAL,
@@ -67,7 +74,7 @@ def doubt_growth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
     --------
     >>> from rmtoolkit.analysis.opinion import Opinion
     >>> few = Opinion({}, {}, "rss_bytes", growing=1.0, unresolved=0.0)
-    >>> steady = {"excursion": 9.0, "last_third": 1.0, "tail": 1.0, "quarter": 1.0, "begun_at": 0.2}
+    >>> steady = {"excursion": 9, "last_third": 1, "tail": 1, "quarter": 1, "begun_at": 0.2, "curved": 0, "fresh": 0}
     >>> row = {"signal": "rss_bytes", "samples": 20, "teeth": 0, "mean_rise": 1.0, "low_rise": 1.0, **steady}
     >>> doubt_growth(few, row, restarts_known=True)
     >>> few.growing < 1
@@ -80,6 +87,7 @@ def doubt_growth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
     _hold_to_end(opinion, row)
     _hold_to_floor(opinion, row)
     _doubt_teeth(opinion, row, restarts_known=restarts_known)
+    _doubt_faint(opinion, row)
 
 
 def _weigh_heap(opinion: Opinion, row: Row) -> None:
@@ -88,6 +96,8 @@ def _weigh_heap(opinion: Opinion, row: Row) -> None:
     if row["signal"] != "allocated_bytes" or whole is None:
         return
     small = row["mean_rise"] < SMALL_PART * whole["mean_rise"]
+    if whole["mean_rise"] < MATERIAL_SHARE * whole["settled"]:
+        return
     if small and row["mean_rise"] < SMALL_MATERIAL * MATERIAL_SHARE * whole["settled"]:
         opinion.bounded += SIDE_SHOW * (opinion.growing + opinion.unresolved)
         opinion.growing, opinion.unresolved = (1 - SIDE_SHOW) * opinion.growing, (1 - SIDE_SHOW) * opinion.unresolved
@@ -103,10 +113,16 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
             moved = TIPS * opinion.unresolved
             opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
         return
+    if row["fresh"] and row["bursts"] > BURSTS_BEFORE:
+        # Bursts as high came before, and went: one more is no news.
+        again = row["tail_top"] - row["settled"] <= AS_HIGH * (row["earlier_top"] - row["settled"])
+        moved = FORCED_REST * row["fresh"] if again else 0.0
+        opinion.bounded, opinion.unresolved = opinion.bounded + moved, max(opinion.unresolved - moved, 0.0)
     if row["excursion"] < EXCURSION:
         opinion.notes["within_range"] = True
         _shift(opinion, INSIDE_RANGE if row["excursion"] < NO_EXCURSION else WITHIN_RANGE)
-    if row["last_third"] < ENDED or (row["quarter"] is not None and row["quarter"] < ENDED_QUARTER):
+    quarter = row["quarter"]
+    if row["last_third"] < ENDED or (quarter is not None and quarter < ENDED_QUARTER):
         opinion.notes["ended"] = True
         _shift(opinion, GROWTH_ENDED)
         if row["last_third"] < ENDED / 2 and opinion.bounded > opinion.growing:
@@ -115,11 +131,19 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
     elif row["last_third"] < SLOWING:
         stopped = row["tail"] is not None and row["tail"] < STOPPED
         opinion.notes["ended" if stopped else "slowing"] = True
-        _shift(opinion, GROWTH_STOPPED if stopped else GROWTH_SLOWS)
+        _shift(opinion, GROWTH_STOPPED if stopped or opinion.bounded > opinion.growing else GROWTH_SLOWS)
     elif row["tail"] is not None and row["tail"] < ENDED:
         opinion.notes["slowing"] = True
         _shift(opinion, TAIL_SLOWS)
-    elif row["last_third"] > STEADY and (row["tail"] or 1.0) > STEADY and opinion.growing > LEANING:
+    elif row["curved"] > LIKELY and row["straight"] < BENT:
+        opinion.notes["slowing"] = True
+        _shift(opinion, GROWTH_SLOWS)
+    elif (
+        row["last_third"] > STEADY
+        and (row["tail"] or 1.0) > STEADY
+        and opinion.growing > LEANING
+        and (row["curved"] < LIKELY or row["straight"] > STEADY)
+    ):
         # Models that slow down fit too, but nothing slowed down.
         moved = TIPS * opinion.unresolved
         opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
@@ -148,6 +172,20 @@ def _doubt_teeth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
     opinion.notes["restarts_unknown"] = True
     opinion.unresolved += opinion.bounded
     opinion.bounded = 0.0
+
+
+def _doubt_faint(opinion: Opinion, row: Row) -> None:
+    """Growth that is seen but too small to matter may go on: only a longer window tells."""
+    faint = min(row.get("faint") or 0.0, opinion.bounded)
+    if faint < FAINT_FROM or row["teeth"] >= TEETH or row["last_third"] < SLOWING:
+        return
+    whole = opinion.readings.get("footprint_bytes", row)
+    if whole["mean_rise"] > SIDE_BY * max(row["mean_rise"], 0.0):
+        # What grows most is around it, and has a name of its own.
+        return
+    if row["growth_per_day"] > FAINT_ERRORS * row["growth_error_per_day"]:
+        opinion.notes["faint"] = True
+        opinion.bounded, opinion.unresolved = opinion.bounded - faint, opinion.unresolved + faint
 
 
 def doubt_rest(opinion: Opinion) -> None:

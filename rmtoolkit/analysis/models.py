@@ -21,6 +21,7 @@ from rmtoolkit.analysis.bank import CODE, FAMILIES, GROWTH_FAMILIES, RHOS, Bank,
 from rmtoolkit.analysis.parameters import (
     DECELERATION,
     EARLY_BEND,
+    FAINT_SHARE,
     FLOOR_EVIDENCE,
     FLOOR_MATERIAL,
     FRESH_RAMP,
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
 BOUNDED: Final = 0
 GROWING: Final = 1
 UNRESOLVED: Final = 2
+#: Growth that is too small to matter: counted as bounded, and told apart.
+FAINT: Final = 3
+#: Growth or a rise that has only just begun: counted as unresolved, and told apart.
+FRESH: Final = 4
 #: Rows projected at once: bounds the memory of the projections.
 _CHUNK_ROWS: Final = 1500
 
@@ -55,6 +60,10 @@ class Fit:
     ----------
     growing, bounded, unresolved
         Probabilities of the three kinds; they sum to 1.
+    faint
+        Probability, within `bounded`, of growth that is too small to matter in this window.
+    fresh
+        Probability, within `unresolved`, of a rise that has only just begun.
     best
         Member of the bank with most weight; `family` is the family with most weight.
     families
@@ -83,6 +92,8 @@ class Fit:
     growing: Array
     bounded: Array
     unresolved: Array
+    faint: Array
+    fresh: Array
     best: NDArray[np.int64]
     family: NDArray[np.int64]
     families: Array
@@ -222,19 +233,21 @@ def _compete(
     has = shapes.count > 0
     coefficient = projection[:, np.where(has, shapes.first + shapes.count - 1, 0)] * shapes.scale
     kind = _kinds(shapes, projection, coefficient, level, headroom, noise)
-    chance = [np.where(kind == value, weight, 0).sum(axis=1) for value in (BOUNDED, GROWING, UNRESOLVED)]
+    chance = [np.where(kind == value, weight, 0).sum(axis=1) for value in (BOUNDED, GROWING, UNRESOLVED, FAINT, FRESH)]
     fitted = _curves(shapes, projection, mean, best)
     growth, error, onset = _tail(shapes, weight, kind, coefficient, innovation, rho, values - fitted, fitted, best)
     families = np.zeros((len(values), len(FAMILIES)))
     for code in range(len(FAMILIES)):
         families[:, code] = weight[:, shapes.family == code].sum(axis=1)
-    line = abs(shapes.scale[CODE["linear"]]) if shapes.family[1] == CODE["linear"] else 0.0
+    line = float(np.abs(shapes.scale[shapes.family == CODE["linear"]]).max(initial=0.0))
     detectable = (np.sqrt(FLOOR_EVIDENCE + np.log(effective)) + QUANTILE) * innovation * line
     material = np.minimum(MATERIAL_SHARE * np.abs(level), np.maximum(headroom, 0) / MATERIAL_WINDOWS)
     return Fit(
         growing=chance[GROWING],
-        bounded=chance[BOUNDED],
-        unresolved=chance[UNRESOLVED],
+        bounded=chance[BOUNDED] + chance[FAINT],
+        unresolved=chance[UNRESOLVED] + chance[FRESH],
+        faint=chance[FAINT],
+        fresh=chance[FRESH],
         best=best,
         family=families.argmax(axis=1),
         families=families,
@@ -279,7 +292,9 @@ def _kinds(
     """Decide for each row and shape what it says about the time after the window."""
     size = np.maximum(np.abs(level), 1)[:, None]
     material = MATERIAL_SHARE * size
+    seen = FAINT_SHARE * size
     reach = np.maximum(headroom, 0)[:, None]
+    counts = np.minimum(material, reach / MATERIAL_WINDOWS)
     kind = np.zeros(coefficient.shape, dtype=np.int8)
 
     def members(*names: str) -> NDArray[np.int64]:
@@ -291,7 +306,9 @@ def _kinds(
     rise = slope * phase
     matters = ((rise > material) | (slope * MATERIAL_WINDOWS > reach)) & (rise > noise[:, None]) & (slope > 0)
     young = phase < YOUNG
-    kind[:, grows] = np.where(matters, np.where(young, UNRESOLVED, GROWING), BOUNDED)
+    # Too little to matter yet, but seen: only a longer window tells what comes of it.
+    faint = (rise > seen) & (rise > noise[:, None]) & ~matters
+    kind[:, grows] = np.where(matters, np.where(young, FRESH, GROWING), np.where(faint, FAINT, BOUNDED))
 
     two = members("two_slopes")
     late = coefficient[:, two]
@@ -310,13 +327,18 @@ def _kinds(
     logs = members("log")
     c = shapes.shape[logs]
     next_window = coefficient[:, logs] * (np.log1p(2 / c) - np.log1p(1 / c))
-    kind[:, logs] = np.where(next_window > material, UNRESOLVED, BOUNDED)
+    kind[:, logs] = np.where(next_window > counts, UNRESOLVED, np.where(next_window > seen, FAINT, BOUNDED))
 
-    ends = members("ramp_end", "step", "two_steps", "saturating_step")
-    is_ramp = shapes.family[ends] == CODE["ramp_end"]
-    jump = coefficient[:, ends] * np.where(is_ramp, shapes.onset[ends], 1)
+    powers = members("power")
+    still = coefficient[:, powers] * (2.0 ** shapes.shape[powers] - 1)
+    kind[:, powers] = np.where(still > counts, UNRESOLVED, np.where(still > seen, FAINT, BOUNDED))
+
+    ends = members("ramp_end", "ramp", "step", "two_steps", "saturating_step")
+    from_start = shapes.family[ends] == CODE["ramp_end"]
+    is_ramp = from_start | (shapes.family[ends] == CODE["ramp"])
+    jump = coefficient[:, ends] * np.where(from_start, shapes.onset[ends], 1)
     fresh = shapes.onset[ends] > np.where(is_ramp, FRESH_RAMP, FRESH_STEP)
-    kind[:, ends] = np.where(fresh & (jump > material), UNRESOLVED, BOUNDED)
+    kind[:, ends] = np.where(fresh & (jump > material), FRESH, BOUNDED)
 
     half = members("half_wave")
     amplitude = np.abs(coefficient[:, half])

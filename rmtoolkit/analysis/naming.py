@@ -9,11 +9,15 @@ from rmtoolkit.analysis.parameters import (
     AT_HIGH,
     AT_LIMIT,
     AT_LIMIT_ANON,
+    AT_LIMIT_RISE,
+    BURST_ABOVE,
     BURST_OVER,
     BURST_RATIO,
     BURST_SHARE,
+    BURSTS_SHARE,
     FLUTTER,
     LIKELY,
+    LOAD_EXPLAINS_ALONE,
     PERIODIC,
     PRESSURE,
     SPIKE_RATIO,
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
 #: Shapes with a step in them, and shapes that rise less and less.
 _STEPPED: Final = ("step", "two_steps", "saturating_step")
-_SLOWING_DOWN: Final = ("saturating", "two_saturating", "ramp_end", "log", "saturating_step")
+_SLOWING_DOWN: Final = ("saturating", "two_saturating", "ramp_end", "ramp", "log", "power", "saturating_step")
 
 
 def name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
@@ -65,14 +69,29 @@ def name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
         opinion.notes["startup"] = True
     anon = opinion.level("anon_bytes")
     share = AT_LIMIT if not _pressed(opinion) else AT_HIGH
-    if limit and whole["end_level"] >= share * limit and (anon is None or anon >= AT_LIMIT_ANON * share * limit):
+    still = opinion.life.get("ended") != "oom_kill" and _still(whole, limit)
+    if (
+        limit
+        and still
+        and whole["end_level"] >= share * limit
+        and (anon is None or anon >= AT_LIMIT_ANON * share * limit)
+    ):
         return "at_limit", None
     if row["unresolved"] + row["growing"] > LIKELY and opinion.bounded < LIKELY:
         return "unexplained_growth", None
     swings = row["swing"] >= SWING * settled
     over = row["end_level"] < settled * (1 + BURST_OVER * (spread - 1))
-    bursts = spread >= BURST_RATIO and row["high_share"] <= BURST_SHARE and over
-    if row["load_share"] > 0 and swings:
+    above = row["late_peak"] - row["settled"]
+    from_rest = above >= BURST_ABOVE * row["depth"]
+    again = from_rest and row["bursts"] >= TEETH
+    rare = row["high_share"] <= (BURSTS_SHARE if again else BURST_SHARE)
+    bursts = spread >= BURST_RATIO and rare and over and (row["bursts"] > 1 or row["begun"] < settled + above / 2)
+    if row["teeth"] >= TEETH and row["load_share"] < LOAD_EXPLAINS_ALONE:
+        return "sawtooth", None
+    follows = row["load_share"] > 0 and swings and whole["swing"] >= SWING * max(whole["settled"], 1.0)
+    if follows and bursts and from_rest:
+        return "burst", "traffic"
+    if follows:
         return "periodic", "traffic"
     if row["teeth"] >= TEETH:
         return "sawtooth", None
@@ -81,7 +100,7 @@ def name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
     if startup:
         return "startup_spike", "startup"
     if bursts:
-        return ("sawtooth", None) if row["bursts"] >= TEETH else ("burst", "traffic")
+        return ("sawtooth", None) if row["bursts"] >= TEETH and not from_rest else ("burst", "traffic")
     if row["flutter"] >= FLUTTER * settled:
         return "sawtooth", None
     family = row["bounded_family"]
@@ -114,6 +133,13 @@ def spikes_early(row: Row) -> bool:
     """
     late: float = row["late_peak"]
     return bool(row["early_peak"] >= max(SPIKE_RATIO * max(row["settled"], 1.0), ABOVE_LATER * late))
+
+
+def _still(whole: Row, limit: float | None) -> bool:
+    """Whether the footprint was near its end level already in the middle of the window."""
+    return limit is None or bool(
+        whole["end_level"] - whole.get("middle_level", whole["end_level"]) <= AT_LIMIT_RISE * limit
+    )
 
 
 def _pressed(opinion: Opinion) -> bool:

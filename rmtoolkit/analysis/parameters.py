@@ -37,6 +37,11 @@ SUREST: Final = {1: 0.9, 2: 0.93, 3: 0.95, 4: 0.98, 5: 0.995}
 MATERIAL_SHARE: Final = 0.02
 #: ... or enough to reach the limit within this many windows like the one seen.
 MATERIAL_WINDOWS: Final = 20.0
+#: Growth smaller than that, but above this share of the level and seen, leaves the verdict open.
+FAINT_SHARE: Final = 0.004
+#: ... where it is at least this probable, and its slope this many times its standard error.
+FAINT_FROM: Final = 0.5
+FAINT_ERRORS: Final = 3.0
 #: Share of the level below which differences are never evidence: no meter and no page is finer.
 NOISE_SHARE: Final = 0.0015
 #: The detection floor in multiples of what is material: growth just above that may still be taken for a step.
@@ -53,6 +58,8 @@ RICHER: Final = {
     "two_saturating": -1.0,
     "saturating_step": -2.0,
     "pulse": -1.0,
+    "ramp": -1.0,
+    "power": -1.0,
 }
 #: Share of the window below which a growth phase is too young to judge.
 YOUNG: Final = 0.2
@@ -97,6 +104,9 @@ TEETH: Final = 4
 MANY_TEETH: Final = 16
 #: Ratio of the falls of teeth to their rises.
 SHARP: Final = 1.5
+#: Teeth are faster than the bins where samples inside a bin range this share of everything, and of the level.
+FAST_OF_RANGE: Final = 0.5
+FAST_OF_LEVEL: Final = 0.1
 #: Share of the level below which a range is noise, not teeth.
 SMALL_RANGE: Final = 0.06
 #: Share of the range that is left for the teeth at least when the trend is taken off.
@@ -132,6 +142,10 @@ TAIL: Final = 0.125
 CLEAR_DEVIATIONS: Final = 2.5
 #: Growth comes in jumps where a tenth of the bins make this share of the movement.
 JUMPY: Final = 0.6
+#: A start-up is over by this share of the window.
+STARTUP_OVER: Final = 0.2
+#: Growth beside a part that slows down is bent where its later half is slower than this share of its earlier one.
+BENT: Final = 0.65
 #: Before an onset later than this share of the window there is something to compare a rise with.
 LATE_ONSET: Final = 0.15
 #: A jump before the onset, in deviations of the steps, plus this share of the rise: it is no wandering.
@@ -213,6 +227,11 @@ SMALL_PART: Final = 0.1
 SMALL_MATERIAL: Final = 2.0
 #: ... and then this share of its growth is rest.
 SIDE_SHOW: Final = 0.9
+#: A rise that has only just begun is one more burst after so many, if it is at most this many times as high.
+BURSTS_BEFORE: Final = 2
+AS_HIGH: Final = 1.15
+#: Where the footprint rises this many times as much as the live heap, faint growth of the heap is not the story.
+SIDE_BY: Final = 3.0
 #: Share of the rest that cannot be told where the limit or idleness forced it.
 FORCED_REST: Final = 0.9
 
@@ -243,8 +262,10 @@ AT_LIMIT: Final = 0.955
 AT_HIGH: Final = 0.7
 #: ... pressure is being stalled for this share of the time; ...
 PRESSURE: Final = 0.02
-#: ... and this share of that level must be anonymous.
+#: ... this share of that level must be anonymous, ...
 AT_LIMIT_ANON: Final = 0.9
+#: ... and it has come there by at most this share of the limit since the middle of the window.
+AT_LIMIT_RISE: Final = 0.05
 #: Share of the settled level that a cycle must move.
 SWING: Final = 0.08
 #: Share of the movement that a cycle must be.
@@ -253,6 +274,10 @@ PERIODIC: Final = 0.5
 BURST_RATIO: Final = 1.15
 #: ... if at most this share of the bins is that high ...
 BURST_SHARE: Final = 0.3
+#: ... or this share where they come again and again, ...
+BURSTS_SHARE: Final = 0.45
+#: ... it lies this much further above the settled level than anything lies below it, ...
+BURST_ABOVE: Final = 2.5
 #: ... and the end is back within this share of the burst.
 BURST_OVER: Final = 0.3
 #: Share of the level that samples range inside every bin where they rise and fall faster than bins can show.
@@ -260,7 +285,7 @@ FLUTTER: Final = 0.2
 #: A step moves the level by this share of it ...
 STEP_SHARE: Final = 0.08
 #: ... and by this share of the range, ...
-STEP_OF_SWING: Final = 0.5
+STEP_OF_SWING: Final = 0.35
 #: ... after this share of the window; ...
 STEP_AFTER: Final = 0.08
 #: ... where no stepped shape won, by this share of the whole rise.

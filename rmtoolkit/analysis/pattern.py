@@ -60,7 +60,8 @@ def name_pattern(pool: Pool, verdict: str) -> tuple[str, list[str], str | None]:
         skipped = ("leak", "plateau", "thread_growth", "unexplained_growth")
         return "leak", [name for name in dict.fromkeys(also) if name not in skipped], cause
     pattern, cause = main.pattern, main.cause
-    if verdict == "inconclusive" and pattern not in ("at_limit", "insufficient_data"):
+    faint = bool(main.notes.get("faint")) and pattern == "plateau"
+    if verdict == "inconclusive" and pattern not in ("at_limit", "insufficient_data") and not faint:
         if pattern != "unexplained_growth":
             also.insert(0, pattern)
         pattern = "unexplained_growth"

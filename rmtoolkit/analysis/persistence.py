@@ -15,6 +15,8 @@ from rmtoolkit.analysis.parameters import (
     JUMP_SHARE,
     JUMPY,
     LATE_ONSET,
+    LIKELY,
+    STARTUP_OVER,
     TAIL,
 )
 
@@ -39,12 +41,14 @@ class Persistence:
         The same as `tail` for the last quarter.
     begun
         Where a quarter of the rise is reached for good, 0 to 1.
+    straight
+        Slope in the later half of the growth, after a start-up, over the slope in its earlier half.
     excursion
         Rise since the onset over the range of the values before it; infinite without a time before.
 
     Examples
     --------
-    >>> Persistence(*(np.zeros(1),) * 5).tail.tolist()
+    >>> Persistence(*(np.zeros(1),) * 6).tail.tolist()
     [0.0]
     """
 
@@ -52,10 +56,11 @@ class Persistence:
     tail: Array
     quarter: Array
     excursion: Array
+    straight: Array
     begun: Array
 
 
-def check(values: Array, onset: Array, growth: Array) -> Persistence:
+def check(values: Array, onset: Array, growth: Array, growing: Array) -> Persistence:
     """Compare what the end of each row does with the growth that was found in it.
 
     Parameters
@@ -66,6 +71,8 @@ def check(values: Array, onset: Array, growth: Array) -> Persistence:
         Where the growth begins, 0 to 1.
     growth
         Its slope in bytes per window.
+    growing
+        Its probability.
 
     Returns
     -------
@@ -75,7 +82,7 @@ def check(values: Array, onset: Array, growth: Array) -> Persistence:
     Examples
     --------
     >>> line = np.linspace(0.0, 96.0, 96)[None, :]
-    >>> found = check(line, np.array([0.0]), np.array([96.0]))
+    >>> found = check(line, np.array([0.0]), np.array([96.0]), np.array([1.0]))
     >>> found.last_third.round(1).tolist(), found.tail.round(1).tolist()
     ([1.0], [1.0])
     """
@@ -87,6 +94,8 @@ def check(values: Array, onset: Array, growth: Array) -> Persistence:
     levels, places = zip(*(_around(values, begin + (1 - begin) * part / 3, width) for part in range(4)), strict=True)
     whole = (levels[3] - levels[0]) / np.maximum(places[3] - places[0], 1 / bins)
     third = (levels[3] - levels[2]) / np.maximum(places[3] - places[2], 1 / bins)
+    # Beside a step or a warm-up the slope that the models found is that of the growth, the whole rise is not.
+    slope = np.where((growing > LIKELY) & (growth > 0), np.minimum(whole, growth), whole)
     steps = np.abs(np.diff(values, axis=1))
     top = np.sort(steps, axis=1)[:, -max(1, bins // 10) :].sum(axis=1)
     jumpy = top > JUMPY * steps.sum(axis=1)
@@ -106,11 +115,18 @@ def check(values: Array, onset: Array, growth: Array) -> Persistence:
         np.nan,
     )
     rise = levels[3] - levels[0]
+    start = np.clip(np.maximum(onset, STARTUP_OVER), 0.0, 0.9)
+    (low, middle), (low_at, middle_at) = zip(
+        *(_around(values, start + (1 - start) * part / 2, width) for part in range(2)), strict=True
+    )
+    former = (middle - low) / np.maximum(middle_at - low_at, 1 / bins)
+    latter = (levels[3] - middle) / np.maximum(places[3] - middle_at, 1 / bins)
     return Persistence(
-        last_third=np.where(whole > 0, third / np.where(whole > 0, whole, 1), 0.0),
+        last_third=np.where(slope > 0, third / np.where(slope > 0, slope, 1), 0.0),
         tail=tail,
         quarter=quarter,
         excursion=_excursion(values, onset, rise),
+        straight=np.where(former > 0, latter / np.where(former > 0, former, 1), np.inf),
         begun=_begun(values, levels[0], levels[3]),
     )
 

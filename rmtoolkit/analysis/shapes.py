@@ -10,6 +10,8 @@ import numpy as np
 from rmtoolkit.analysis.parameters import (
     ABRUPT,
     DEVIATIONS_PER_MAD,
+    FAST_OF_LEVEL,
+    FAST_OF_RANGE,
     RELEASE_SHARE,
     SHARP,
     SLOW_RISE,
@@ -19,6 +21,7 @@ from rmtoolkit.analysis.parameters import (
     STARTUP_SHARE,
     TEETH,
     TEETH_IN_RANGE,
+    YOUNG,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +60,10 @@ class Shapes:
         Median range of the samples inside a bin.
     bursts
         How many separate times the highest samples do that.
+    depth
+        How far the bins after the start-up go below the settled level, without the lowest 3 %.
+    earlier_top, tail_top
+        Highest bin after the start-up and before the last share `YOUNG` of the window, and in it.
     jump, jump_at
         Largest change of level between two neighbouring bins that lasts, and where (0 to 1).
     swing
@@ -85,6 +92,9 @@ class Shapes:
     high_share: Array
     flutter: Array
     bursts: NDArray[np.int64]
+    depth: Array
+    earlier_top: Array
+    tail_top: Array
     jump: Array
     jump_at: Array
     swing: Array
@@ -116,12 +126,17 @@ def describe(envelope: Envelope) -> Shapes:
     mean, low, high = envelope.mean, envelope.low, envelope.high
     bins = envelope.bins
     lead = max(1, round(STARTUP_SHARE * bins))
+    tail = min(round((1 - YOUNG) * bins), bins - 1)
     settled = np.median(mean[:, bins // 2 :], axis=1)
     late_peak = high[:, lead:].max(axis=1)
     half_way = (settled + (late_peak - settled) / 2)[:, None]
     above = high[:, lead:] >= half_way
     clipped = _without_spikes(mean)
-    teeth, trough, trend, repeats, floor = _teeth(mean, low, clipped, lead)
+    flutter = np.median(high - low, axis=1)
+    everything = np.quantile(high[:, lead:], 0.9, axis=1) - np.quantile(low[:, lead:], 0.1, axis=1)
+    fast = flutter > np.maximum(FAST_OF_RANGE * everything, FAST_OF_LEVEL * np.abs(settled))
+    teeth, trough, trend, repeats, floor = _teeth(mean, low, clipped, lead, ~fast)
+    floor[fast] = low[fast]
     steps = _lasting_changes(clipped)
     at = np.abs(steps).argmax(axis=1)
     return Shapes(
@@ -135,8 +150,11 @@ def describe(envelope: Envelope) -> Shapes:
         early_peak=high[:, :lead].max(axis=1),
         late_peak=late_peak,
         high_share=above.mean(axis=1),
-        flutter=np.median(high - low, axis=1),
+        flutter=flutter,
         bursts=(above & ~np.pad(above, ((0, 0), (1, 0)))[:, :-1]).sum(axis=1),
+        depth=settled - np.quantile(mean[:, lead:], 0.03, axis=1),
+        earlier_top=mean[:, lead:tail].max(axis=1),
+        tail_top=mean[:, tail:].max(axis=1),
         jump=np.take_along_axis(steps, at[:, None], axis=1)[:, 0],
         jump_at=(at + 1) / bins,
         swing=_range(mean[:, lead:]),
@@ -151,16 +169,18 @@ def _range(values: Array) -> Array:
 
 
 def _without_spikes(mean: Array) -> Array:
-    """Clip upward spikes that their neighbours do not share: they are bursts, not a trend."""
+    """Take out upward spikes that their neighbours do not share: they are bursts, not a trend."""
     padded = np.pad(mean, ((0, 0), (_NEIGHBOURS, _NEIGHBOURS)), mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEIGHBOURS + 1, axis=1)
     middle = np.median(windows, axis=2)
     spread = DEVIATIONS_PER_MAD * np.median(np.abs(mean - middle), axis=1, keepdims=True)
-    return np.minimum(mean, middle + SPIKE_DEVIATIONS * spread + SPIKE_SHARE * np.abs(middle))
+    return np.where(mean > middle + SPIKE_DEVIATIONS * spread + SPIKE_SHARE * np.abs(middle), middle, mean)
 
 
-def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[np.int64], Array, Array, Array, Array]:
-    """Find releases; where there are enough, draw the floor through the troughs after them."""
+def _teeth(
+    mean: Array, low: Array, clipped: Array, lead: int, resolved: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], Array, Array, Array, Array]:
+    """Find releases where bins resolve them; where there are enough, draw the floor through the troughs after them."""
     body = mean[:, lead:]
     span = _range(body)
     # A trend adds to the range but makes no teeth: take it off before teeth are measured.
@@ -172,12 +192,16 @@ def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[
     rises = np.zeros_like(mean)
     rises[:, 1:] = mean[:, 1:] - mean[:, :-1]
     rises[:, 2:] = np.maximum(rises[:, 2:], mean[:, 2:] - mean[:, :-2])
-    # Teeth fall faster than they rise; a wave or a burst does not.
-    sharp = np.quantile(falls[:, lead:], 0.98, axis=1) > SHARP * np.quantile(rises[:, lead:], 0.98, axis=1)
+    # Teeth fall faster than they rise, from bin to bin or over two of them; a wave or a burst does not.
+    steps = np.diff(mean[:, lead - 1 :], axis=1)
+    sharp = (np.quantile(falls[:, lead:], 0.98, axis=1) > SHARP * np.quantile(rises[:, lead:], 0.98, axis=1)) | (
+        np.quantile(-steps, 0.98, axis=1) > SHARP * np.quantile(steps, 0.98, axis=1)
+    )
     release = sharp[:, None] & (
         falls > np.maximum(RELEASE_SHARE * span, SMALL_RANGE * np.median(mean, axis=1))[:, None]
     )
     release[:, :lead] = False
+    release[~resolved] = False
     # A fall that takes two bins is one release.
     begins = release & ~np.pad(release, ((0, 0), (1, 0)))[:, :-1]
     count = begins.sum(axis=1)
@@ -197,7 +221,7 @@ def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[
             places.append(place)
             floors.append(low[row, place])
             tops.append(mean[row, max(0, start - 2) : start].max())
-        floor[row] = np.interp(index, places, floors)
+        floor[row] = _through(index, np.array(places), np.array(floors))
         trough[row] = np.median(floors) / max(float(np.median(tops)), 1.0)
         signs = np.sign(np.subtract.outer(floors, floors))
         tau[row] = np.tril(signs, -1).sum() / max(len(floors) * (len(floors) - 1) / 2, 1)
@@ -205,6 +229,22 @@ def _teeth(mean: Array, low: Array, clipped: Array, lead: int) -> tuple[NDArray[
     for row in np.flatnonzero((count >= 1) & (count < TEETH)):
         repeats[row] = _taken_back(mean[row], np.flatnonzero(begins[row]))
     return count, trough, tau, repeats, floor
+
+
+def _through(index: NDArray[np.int64], places: NDArray[np.int64], floors: Array) -> Array:
+    """Floors between the troughs, and beyond the first and the last of them as those nearest to them go on.
+
+    Flat ends would turn every rising floor into a ramp that has ended.
+    """
+    line = np.interp(index, places, floors)
+    half = max(3, (len(places) + 1) // 2)
+    for near, outside in ((slice(None, half), index < places[0]), (slice(-half, None), index > places[-1])):
+        x, y = places[near], floors[near]
+        first, second = np.triu_indices(len(x), 1)
+        slope = float(np.median((y[second] - y[first]) / (x[second] - x[first])))
+        edge = 0 if near.start is None else -1
+        line[outside] = floors[edge] + slope * (index[outside] - places[edge])
+    return line
 
 
 def _taken_back(values: Array, starts: NDArray[np.int64]) -> float:

@@ -32,6 +32,8 @@ JUDGED: Final = ("allocated_bytes", "anon_bytes", "rss_bytes", "working_set_byte
 _FITTED: Final = (*JUDGED, "footprint_bytes", "active_bytes", "resident_bytes", "shmem_bytes", "threads")
 #: Signals of which only the levels are read.
 _LEVELS: Final = ("file_bytes", "kernel_bytes", "free_bytes", "load", "work_total", "psi_some_seconds")
+#: Growing families with a part that slows down.
+_CURVED: Final = [bank.CODE["saturating_linear"], bank.CODE["saturating_hinge"]]
 _DAY_SECONDS: Final = 86_400
 #: Places in the window, 0 to 1: the early part, and where the start-up is surely over.
 _EARLY: Final = 0.2
@@ -157,7 +159,7 @@ def _read_width(
         "day_cycles": span / _DAY_SECONDS,
     }
     values, fit, periodic = fit_rows(values, given, fitted, shape.teeth)
-    lasting = persistence.check(values[fitted], fit.onset, fit.growth)
+    lasting = persistence.check(values[fitted], fit.onset, fit.growth, fit.growing)
     per_day = _DAY_SECONDS / np.maximum(span, 1e-3)
     place = np.flatnonzero(fitted)
 
@@ -175,6 +177,8 @@ def _read_width(
         growing=spread(fit.growing),
         bounded=spread(fit.bounded),
         unresolved=spread(fit.unresolved),
+        faint=spread(fit.faint),
+        fresh=spread(fit.fresh),
         family=pl.Series(family, dtype=pl.String),
         bounded_family=pl.Series(_names(fit.families, ~growing_part, family, place), dtype=pl.String),
         periodic=pl.Series(periodic),
@@ -186,6 +190,8 @@ def _read_width(
         quarter=spread(lasting.quarter),
         begun_at=spread(lasting.begun),
         excursion=spread(lasting.excursion),
+        straight=spread(lasting.straight),
+        curved=spread(fit.families[:, _CURVED].sum(axis=1)),
         onset=spread(fit.onset),
         noise=spread(fit.noise),
         low_rise=spread(low_rise),
