@@ -56,7 +56,7 @@ BYTE_SIGNALS: Final = (
 )
 
 #: Counters that only fall when the process restarts.
-COUNTERS: Final = ("psi_some_seconds", "psi_full_seconds", "work_total")
+COUNTERS: Final = ("psi_some_seconds", "psi_full_seconds", "refaults_total", "work_total")
 
 #: One row per container and scrape. Null means: not sampled at that instant.
 SAMPLES: Final = pl.Schema(
@@ -66,6 +66,7 @@ SAMPLES: Final = pl.Schema(
         "threads": pl.Int64(),
         "psi_some_seconds": pl.Float64(),
         "psi_full_seconds": pl.Float64(),
+        "refaults_total": pl.Float64(),
         "work_total": pl.Float64(),
         "load": pl.Float64(),
     },

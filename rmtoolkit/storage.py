@@ -249,7 +249,9 @@ def open_parts(path: str | os.PathLike[str]) -> tuple[pl.DataFrame, Stored, pl.D
         rows = pl.scan_parquet(file).select(pl.len()).collect().item()
         counts = kept.get("rows")
         known = isinstance(counts, list) and len(counts) == containers.height and sum(counts) == rows
-        signals = tuple(name for name in SIGNALS if name in kept.get("signals", SIGNALS))
+        # A signal that the version which wrote the file did not know was not sampled.
+        there = pl.read_parquet_schema(file)
+        signals = tuple(name for name in SIGNALS if name in kept.get("signals", SIGNALS) and name in there)
     stored = Stored(file, rows, signals, tuple(counts) if known else None, stamp)
     return containers, stored, events.with_columns(pl.col("time").cast(TIME)), report
 

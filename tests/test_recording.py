@@ -587,3 +587,13 @@ def test_reports_join_without_repeating_themselves() -> None:
         "left out: 1 odd",
         "w",
     )
+
+
+def test_a_recording_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """A signal that the writer did not know yet is unknown; the rest is there."""
+    path = rm.Recording.from_frame(LIMITS).write(tmp_path / "a.parquet")
+    metadata = {"rmtoolkit.recording": pl.read_parquet_metadata(path)["rmtoolkit.recording"]}
+    pl.read_parquet(path).drop("refaults_total").write_parquet(path, metadata=metadata)
+    samples = rm.read_recording(path).samples
+    assert samples["rss_bytes"].to_list() == [1, 2, 3]
+    assert samples["refaults_total"].null_count() == 3

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rmtoolkit.analysis.held import peaks_at_limit, pressure
 from rmtoolkit.analysis.parameters import (
     ABOVE_LATER,
     AT_HIGH,
     AT_LIMIT,
     AT_LIMIT_ANON,
     AT_LIMIT_RISE,
+    AT_PEAK,
     BURST_ABOVE,
     BURST_OVER,
     BURST_RATIO,
@@ -19,7 +21,6 @@ from rmtoolkit.analysis.parameters import (
     LIKELY,
     LOAD_EXPLAINS_ALONE,
     PERIODIC,
-    PRESSURE,
     SPIKE_RATIO,
     STEP_AFTER,
     STEP_OF_RISE,
@@ -68,7 +69,9 @@ def name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
     if startup and row["teeth"] < TEETH:
         opinion.notes["startup"] = True
     anon = opinion.level("anon_bytes")
-    share = AT_LIMIT if not _pressed(opinion) else AT_HIGH
+    share = AT_LIMIT
+    if limit and AT_HIGH * limit <= whole["end_level"] < AT_LIMIT * limit:
+        share = min(AT_HIGH if pressure(opinion) else AT_LIMIT, AT_PEAK if peaks_at_limit(opinion) else AT_LIMIT)
     still = opinion.life.get("ended") != "oom_kill" and _still(whole, limit)
     if (
         limit
@@ -140,12 +143,3 @@ def _still(whole: Row, limit: float | None) -> bool:
     return limit is None or bool(
         whole["end_level"] - whole.get("middle_level", whole["end_level"]) <= AT_LIMIT_RISE * limit
     )
-
-
-def _pressed(opinion: Opinion) -> bool:
-    """Whether the kernel held the container back for a good part of the time."""
-    pressure = opinion.readings.get("psi_some_seconds")
-    if pressure is None or opinion.duration_seconds <= 0:
-        return False
-    stalled = pressure["end_level"] - pressure["middle_level"]
-    return bool(stalled > PRESSURE * opinion.duration_seconds / 2)

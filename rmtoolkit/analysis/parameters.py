@@ -245,6 +245,9 @@ MOST_SHARE: Final = 0.5
 ONCE_USED: Final = 0.5
 #: Threads by which their number must rise.
 THREADS_RISE: Final = 3
+#: A thread can have touched this many bytes of its stack at least, and at most: the default of glibc and musl.
+STACK_LEAST: Final = 4 << 10
+STACK_MOST: Final = 8 << 20
 #: Threads explain growth where the live heap shows less than this share of it.
 THREADS_EXPLAIN: Final = 0.5
 #: Probability of rest that is left where memory grows outside the allocator; the others cannot be told.
@@ -262,6 +265,11 @@ AT_LIMIT: Final = 0.955
 AT_HIGH: Final = 0.7
 #: ... pressure is being stalled for this share of the time; ...
 PRESSURE: Final = 0.02
+#: ... or reading dropped pages again, as much as the whole footprint, this often an hour; ...
+REFAULTS: Final = 1.0
+#: ... or this share of the limit where the kernel's own peak is at it, whatever the samples saw; ...
+AT_PEAK: Final = 0.9
+PEAK_AT_LIMIT: Final = 0.995
 #: ... this share of that level must be anonymous, ...
 AT_LIMIT_ANON: Final = 0.9
 #: ... and it has come there by at most this share of the limit since the middle of the window.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit.analysis.parameters import MOVED_SHARE, TEETH, THREADS_EXPLAIN
+from rmtoolkit.analysis.parameters import MOVED_SHARE, STACK_LEAST, STACK_MOST, TEETH, THREADS_EXPLAIN
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.opinion import Opinion
+    from rmtoolkit.analysis.opinion import Opinion, Row
     from rmtoolkit.analysis.pooling import Pool
 
 _GROWS_WITH: Final = {
@@ -78,10 +78,43 @@ def name_pattern(pool: Pool, verdict: str) -> tuple[str, list[str], str | None]:
     return pattern, [name for name in dict.fromkeys(also) if name != pattern], cause
 
 
-def _threads_explain(main: Opinion) -> bool:
-    """Whether the growth lies outside the live heap, where stacks are."""
+def stack_of_a_thread(main: Opinion) -> float | None:
+    """Divide the growth outside the live heap by the threads that came with it.
+
+    Parameters
+    ----------
+    main
+        A life.
+
+    Returns
+    -------
+    float or None
+        Bytes a thread; None where threads were not measured or did not rise.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.opinion import Opinion
+    >>> life = Opinion({}, {"rss_bytes": {"mean_rise": 1e6}, "threads": {"mean_rise": 10.0}}, "rss_bytes")
+    >>> stack_of_a_thread(life)
+    100000.0
+    """
+    whole, threads = _whole(main), main.readings.get("threads")
+    if whole is None or threads is None or threads["mean_rise"] <= 0:
+        return None
     heap = main.readings.get("allocated_bytes")
-    whole = main.readings.get("anon_bytes") or main.readings.get("rss_bytes") or main.readings.get("footprint_bytes")
+    outside = whole["mean_rise"] - (max(heap["mean_rise"], 0.0) if heap is not None else 0.0)
+    return float(outside / threads["mean_rise"])
+
+
+def _whole(main: Opinion) -> Row | None:
+    return main.readings.get("anon_bytes") or main.readings.get("rss_bytes") or main.readings.get("footprint_bytes")
+
+
+def _threads_explain(main: Opinion) -> bool:
+    """Whether the growth lies outside the live heap, where stacks are, and is as much as stacks can be."""
+    heap, whole, stack = main.readings.get("allocated_bytes"), _whole(main), stack_of_a_thread(main)
+    if stack is not None and not STACK_LEAST <= stack <= STACK_MOST:
+        return False
     if heap is None or whole is None:
         return True
     return bool(heap["mean_rise"] < THREADS_EXPLAIN * whole["mean_rise"])

@@ -31,7 +31,17 @@ JUDGED: Final = ("allocated_bytes", "anon_bytes", "rss_bytes", "working_set_byte
 #: Signals whose growth is looked at as well.
 _FITTED: Final = (*JUDGED, "footprint_bytes", "active_bytes", "resident_bytes", "shmem_bytes", "threads")
 #: Signals of which only the levels are read.
-_LEVELS: Final = ("file_bytes", "kernel_bytes", "free_bytes", "load", "work_total", "psi_some_seconds")
+_LEVELS: Final = (
+    "file_bytes",
+    "kernel_bytes",
+    "free_bytes",
+    "peak_bytes",
+    "load",
+    "work_total",
+    "psi_some_seconds",
+    "psi_full_seconds",
+    "refaults_total",
+)
 #: Growing families with a part that slows down.
 _CURVED: Final = [bank.CODE["saturating_linear"], bank.CODE["saturating_hinge"]]
 _DAY_SECONDS: Final = 86_400

@@ -53,6 +53,10 @@ _CGROUP: Final = {
     "container_memory_max_usage_bytes": ("peak_bytes", 0),
     "container_pressure_memory_waiting_seconds_total": ("psi_some_seconds", 0),
     "container_pressure_memory_stalled_seconds_total": ("psi_full_seconds", 0),
+    # Pages that were dropped and had to be read again: memory is short, though it stands still.
+    "container_memory_workingset_refault_file_total": ("refaults_total", 0),
+    "container_memory_workingset_refault_anon_total": ("refaults_total", 1),
+    "container_memory_failures_total": ("refaults_total", 2),
     "container_threads": ("threads", 0),
     "container_start_time_seconds": ("start_time_seconds", 0),
     "container_oom_events_total": ("oom_events_total", 0),
@@ -102,6 +106,9 @@ _KNOWN: Final = {
     for family, table in (("cgroup", _CGROUP), ("kube", _KUBE), ("app", _APP))
     for name, (role, rank) in table.items()
 }
+
+#: Which of the page faults that cAdvisor counts go to the disk; its other series count every first touch of a page.
+_MAJOR_FAULTS: Final = {"failure_type": "pgmajfault", "scope": "container"}
 
 #: Facts about a pod or its owner, not about one of its containers.
 POD_ROLES: Final = ("pod_owner", "pod_info", "pod_start_seconds", "pod_reason", "pod_workload")
@@ -207,7 +214,8 @@ def meaning_of(name: str, labels: Mapping[str, str], overrides: Mapping[str, str
     known = _KNOWN.get(name)
     if known is not None:
         is_memory = labels.get("resource", "memory") == "memory"
-        return known if is_memory else None
+        is_refault = all(labels.get(label, value) == value for label, value in _MAJOR_FAULTS.items())
+        return known if is_memory and (is_refault or name != "container_memory_failures_total") else None
     kind = _allocator_kind(name, labels)
     return Meaning(f"{kind}_bytes", "app") if kind else None
 

@@ -15,7 +15,7 @@ from rmtoolkit.analysis.verdict import classify
 from tests.analysis.curves import GI, MI, footprint, hours, record, small_noise, when
 
 COLUMNS = ("oom_probability_24h", "oom_probability_7d", "oom_probability_30d")
-LEAK = {"kills_per_hour": 0.0, "peaks_per_week": 0.0, "growing": 1.0, "per_day": 24.0 * MI, "doubt": 2.0 * MI}
+LEAK: dict[str, Any] = {"kills_per_hour": 0.0, "peaks_per_week": 0.0, "growing": 1.0, "per_day": 24.0 * MI, "doubt": 2.0 * MI}
 
 
 def life(start: float, end: float, ended: str = "release", peak: int = 300) -> dict[str, Any]:
@@ -109,7 +109,9 @@ def test_exposure_of_daily_releases() -> None:
     """Five days that each ended in a release: a life lasts a day and a fifth at most."""
     lives = [(life(24 * n, 24 * n + 24), 60.0) for n in range(5)]
     found = exposure([*lives, (life(120, 130, "running"), 60.0)])
-    assert found == Exposure(pytest.approx(10), pytest.approx(28.8), 5)
+    assert found.age_hours == pytest.approx(10)
+    assert found.longest_hours == pytest.approx(28.8)
+    assert found.ended == 5
 
 
 @pytest.mark.parametrize(
