@@ -8,7 +8,9 @@ In the order of the work, each file importing only from those before it:
   `signals` puts what they found into one table of readings.
 * `opinion`, `doubts`, `naming`, `layers` and `one_life` judge one life; `pooling` puts lives, pods and versions
   together.
-* `pattern`, `forecast`, `situation`, `evidence`, `headline`, `reason`, `next_step`, `checklist`, `facts` and `rows`
-  say it.
-* `verdict` is the door: `judge`, `classify`, `fits`, `checklist`; `explain` shows one row of what it returns.
+* `pattern`, `chances`, `forecast`, `situation`, `settle`, `evidence`, `headline`, `reason`, `checklist`, `facts` and
+  `rows` say it; `piece` is a row of evidence.
+* `advice` (with `hint`, `advice_leak`, `advice_open`, `settings`) reads what to do off a row of verdicts, `promql` how
+  to see the same in Grafana.
+* `verdict` is the door: `judge`, `classify`, `fits`, `checklist`.
 """

@@ -22,8 +22,8 @@ class Facts:
     ----------
     recording
         What is judged.
-    findings
-        What `validate` found, a row each, by container.
+    rejected
+        Signal and sentence of what `validate` does not accept as evidence, by container.
     opinions
         Opinions on the lives of each container, the oldest first.
     about
@@ -48,9 +48,9 @@ class Facts:
     ) -> None:
         self.opinions = opinions
         self.recording = recording
-        self.findings: dict[int, list[Row]] = {}
-        for row in findings.iter_rows(named=True):
-            self.findings.setdefault(row["container_id"], []).append(row)
+        self.rejected: dict[int, list[tuple[str, str]]] = {}
+        for found in findings.filter(pl.col("rejected")).iter_rows(named=True):
+            self.rejected.setdefault(found["container_id"], []).append((found["signal"], found["detail"]))
         self.about = {row["container_id"]: row for row in recording.containers.iter_rows(named=True)}
         counts = completeness.select("container_id", "samples", "expected").iter_rows()
         self.counts = {container: (samples, expected) for container, samples, expected in counts}

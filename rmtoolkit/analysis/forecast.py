@@ -249,7 +249,7 @@ def _begun(opinion: Opinion, growth: Growth) -> float:
     """Level after a restart of what counts against the limit; never above where it is now."""
     whole = opinion.readings["footprint_bytes"]
     beside = max(whole["top"] - growth.level_bytes, 0.0)
-    return min(max(whole.get("begun", whole["top"]) - beside, 0.0), growth.level_bytes)
+    return float(min(max(whole.get("begun", whole["top"]) - beside, 0.0), growth.level_bytes))
 
 
 def _peaks(opinion: Opinion, limit_bytes: int, growth: Growth) -> float:

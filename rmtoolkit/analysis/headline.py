@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.analysis.parameters import FAR_HOURS, LIKELY
-from rmtoolkit.text import configured, hours, memory, rate
+from rmtoolkit.analysis.settle import open_question
+from rmtoolkit.text import configured, hours, memory, printable, rate
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Opinion
     from rmtoolkit.analysis.situation import Situation
 
 _HORIZON_WORDS: Final = "90 days"
+#: Why it cannot be decided yet, by the question that is open.
+_OPEN: Final = {
+    "idle": "it rested, and a leak for each request would not show at rest",
+    "young_release": "its last release has not run for long enough",
+    "few_teeth": "it rose and fell too few times to know its floor",
+    "half_wave": "a daily cycle and a leak fit what was seen equally well",
+    "young": "a rise has only begun",
+}
 
 
 def headline(situation: Situation) -> str:
@@ -42,7 +51,7 @@ def headline(situation: Situation) -> str:
     if row["verdict"] == "inconclusive":
         return _open_headline(situation, subject)
     if situation.pool.fixed_version is not None:
-        return f"{subject} no longer leaks: version {situation.pool.fixed_version} fixed it."
+        return f"{subject} no longer leaks: version {printable(situation.pool.fixed_version)[:40]} fixed it."
     return f"{subject} does not leak: {_not_leak_clause(situation)}."
 
 
@@ -50,11 +59,14 @@ def _leak_headline(situation: Situation, subject: str) -> str:
     row = situation.row
     growth = rate(row["growth_bytes_per_day"])
     what = "leaks thread stacks," if row["cause"] == "thread_stacks" else "leaks"
-    begin = f"{subject} {what} {growth}"
+    since = situation.pool.since_version
+    begin = f"{subject} {what} {growth}" + (f" since version {printable(since)[:40]}" if since is not None else "")
     if row["limit_outlook"] == "reaches" and row["hours_to_limit"] is not None:
         limit = configured(row["limit_bytes"])
         if row["hours_to_limit"] > FAR_HOURS:
             return f"{begin}; its {limit} limit is more than {_HORIZON_WORDS} away."
+        if situation.capped:
+            return f"{begin}; restarts end every life before its {limit} limit, {hours(row['hours_to_limit'])} away."
         if row["hours_to_limit"] <= 0:
             return f"{begin} and has reached its {limit} limit."
         return f"{begin} and reaches its {limit} limit in about {hours(row['hours_to_limit'])}."
@@ -78,6 +90,9 @@ def _open_headline(situation: Situation, subject: str) -> str:
         return f"{subject} cannot be decided yet: files in memory (tmpfs, shared memory) grow, the rest does not."
     if row["cause"] == "outside_allocator":
         return f"{subject} cannot be decided yet: memory outside the allocator grows while the live heap does not."
+    kind = open_question(situation).kind
+    if kind in _OPEN:
+        return f"{subject} cannot be decided yet: {_OPEN[kind]}."
     reading = main.readings[main.signal or ""]
     if situation.pool.unresolved > LIKELY and reading["mean_rise"] > 0:
         return f"{subject} cannot be decided yet: a warm-up and a leak fit what was seen equally well."

@@ -368,5 +368,7 @@ STRONG: Final = 0.95
 GOOD: Final = 0.8
 #: Share of the footprint from which on a layer is evidence.
 LAYER_SHOWN: Final = 0.2
+#: Threads from which on their number is worth a look though it does not rise.
+MANY_THREADS: Final = 64
 #: Coverage below which missing samples are mentioned.
 COVERED: Final = 0.9

@@ -51,6 +51,10 @@ class Pool:
         True when growth in life after life ends in kills or restarts.
     fixed_version
         The running version, when it no longer grows and an older one did.
+    since_version
+        The running version, when it grows and the lives of older versions were flat.
+    before_version
+        The version before the running one, where it is known.
     moved_bytes
         Settled level of the running version less that of the one before; None where one is unknown.
     notes
@@ -69,6 +73,8 @@ class Pool:
     main: Opinion | None
     masked: bool = False
     fixed_version: str | None = None
+    since_version: str | None = None
+    before_version: str | None = None
     moved_bytes: float | None = None
     notes: dict[str, float | int | str] = field(default_factory=dict)
 
@@ -124,8 +130,17 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     elif short:
         _wait_for_release(pool, before)
     elif pool.bounded > CLEAN_FROM and before.growing > LEAKED_BEFORE:
-        pool.fixed_version = str(current[-1].life["version"])
+        pool.fixed_version = _version(current)
+    elif pool.growing > LEAKED_BEFORE and before.bounded > CLEAN_FROM:
+        pool.since_version = _version(current)
+    pool.before_version = _version(older)
     return pool
+
+
+def _version(opinions: Sequence[Opinion]) -> str | None:
+    """Version of the youngest of some lives; None where it is unknown."""
+    version = max(opinions, key=lambda opinion: opinion.life["start"]).life["version"]
+    return None if version is None else str(version)
 
 
 def _wait_for_release(pool: Pool, before: Pool) -> None:
@@ -137,6 +152,8 @@ def _wait_for_release(pool: Pool, before: Pool) -> None:
         pool.growing, pool.bounded, pool.unresolved, pool.main = before.growing, before.bounded, before.unresolved, main
         return
     pool.growing, pool.bounded, pool.unresolved = YOUNG_RELEASE, YOUNG_RELEASE, 1 - 2 * YOUNG_RELEASE
+    pool.notes["young_release"] = 1
+    pool.notes["longest_before_seconds"] = max(opinion.duration_seconds for opinion in before.opinions)
 
 
 def _moved(current: Sequence[Opinion], older: Sequence[Opinion]) -> float | None:
@@ -281,6 +298,8 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
             main.main,
             masked=main.masked,
             fixed_version=main.fixed_version,
+            since_version=main.since_version,
+            before_version=main.before_version,
             notes=dict(main.notes),
         )
     if older:
@@ -295,6 +314,15 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         and version is not None
     ):
         answer.fixed_version = str(version)
+    if (
+        older
+        and answer.growing > LEAKED_BEFORE
+        and min(pool.bounded for pool in older) > CLEAN_FROM
+        and version is not None
+    ):
+        answer.since_version = str(version)
+    if older and answer.before_version is None:
+        answer.before_version = _version([opinion for pool in older for opinion in pool.opinions])
     return answer, len(growing), len(running)
 
 

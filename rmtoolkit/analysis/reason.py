@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rmtoolkit.text import SIGNAL_WORDS, hours, rate
+from rmtoolkit.analysis.held import pressure
+from rmtoolkit.analysis.settle import open_question
+from rmtoolkit.text import SIGNAL_WORDS, hours, printable, rate
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.situation import Situation
@@ -35,16 +37,18 @@ def reason(situation: Situation) -> str:
         if kills := int(pool.notes.get("kills", 0)):
             longest = max((opinion.duration_seconds for opinion in pool.opinions), default=0.0)
             return f"{kills} lives ended in an OOM kill, the longest after {hours(longest / 3600)}."
-        return "At least 24 samples of one life are needed to see a trend."
+        why = open_question(situation).why
+        return why[:1].upper() + why[1:] + "."
     signal = SIGNAL_WORDS.get(main.signal, main.signal)
     span = hours(main.duration_seconds / 3600)
     floor = rate(row["detection_floor_bytes_per_day"], digits=2)
     if row["verdict"] == "leak":
-        return _why_leak(situation, signal, span)
+        return f"{_why_leak(situation, signal, span)}; growth above {floor} shows here."
     if row["verdict"] == "inconclusive":
         return _why_open(situation, signal, span)
     if row["pattern"] in ("retention", "fragmentation", "page_cache") and main.notes.get("growing_layer"):
-        return f"The {signal} is flat over {span} while the memory around it grows by itself."
+        around = f"The {signal} is flat over {span} while the memory around it grows by itself"
+        return f"{around}; growth of it above {floor} would have shown."
     lives = int(pool.notes.get("lives_judged", 1))
     where = f"over {span}" if lives <= 1 else f"in {lives} lives, the last over {span}"
     if situation.judged > 1:
@@ -70,28 +74,41 @@ def _why_leak(situation: Situation, signal: str, span: str) -> str:
     else:
         parts.append(f"The {signal} grows at a steady rate over {span}")
     if situation.judged > 1:
-        parts.append(f"on {situation.growing} of {situation.judged} pods")
+        parts.append(_on_pods(situation))
     text = " ".join(parts)
     kills = int(pool.notes.get("kills", 0))
     if kills:
         text += f", and {kills} {'life' if kills == 1 else 'lives'} ended in an OOM kill"
-    return text + "."
+    longest = situation.lasts.longest_hours
+    if situation.capped and longest is not None:
+        text += f"; restarts begin it anew, and no life is expected to last longer than {hours(longest)}"
+    return text
+
+
+def _on_pods(situation: Situation) -> str:
+    if situation.growing == situation.judged:
+        return f"on all {situation.judged} pods"
+    named = f", {printable(situation.pod)[:80]}" if situation.growing == 1 and situation.pod is not None else ""
+    return f"on {situation.growing} of {situation.judged} pods{named}"
 
 
 def _why_open(situation: Situation, signal: str, span: str) -> str:
     row, main = situation.row, situation.main
     if main is None:
         return ""
-    if row["pattern"] == "at_limit":
-        return f"The {signal} holds within 5 % of the limit over {span}; what it would need is hidden."
-    if main.notes.get("restarts_unknown"):
+    question = open_question(situation)
+    if question.kind == "at_limit":
+        held = " under memory pressure" if pressure(main) else ""
+        return f"The {signal} lies flat near the limit{held} over {span}; {question.why}."
+    if question.kind == "restarts_unknown":
         return f"The {signal} falls to its first level several times and the source reports no restarts."
-    if main.notes.get("growing_layer") == "shmem":
+    if question.kind == "shmem":
         return f"Over {span} the {signal} is flat, and what grows counts against the limit and cannot be reclaimed."
-    if row["cause"] == "outside_allocator":
+    if question.kind == "outside":
         where = "outside the allocator: mappings, C code or stacks"
         return f"Over {span} the live heap is flat, and the growth lies {where}."
     lives = int(situation.pool.notes.get("lives_judged", 1))
     counted = "one life" if lives <= 1 else f"{lives} lives"
     gauge = "" if main.signal == "allocated_bytes" else ", no live-heap gauge"
-    return f"{span} of data, {counted}{gauge}: the {signal} rises, but not long or steadily enough to tell."
+    floor = rate(row["detection_floor_bytes_per_day"], digits=2)
+    return f"{span} of {signal}, {counted}{gauge}: {question.why}. The smallest growth that shows here is {floor}."

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rmtoolkit.analysis import evidence, forecast
+from rmtoolkit.analysis.advice import next_step
 from rmtoolkit.analysis.chances import ENDLESS, UNKNOWN, exposure
 from rmtoolkit.analysis.columns import WORKLOAD
 from rmtoolkit.analysis.doubts import going_on
 from rmtoolkit.analysis.headline import headline
-from rmtoolkit.analysis.next_step import next_step
 from rmtoolkit.analysis.parameters import CLEAN_FROM, LEAK_FROM, LIKELY, QUANTILE, SUREST, UNRESOLVED_LEAKS
 from rmtoolkit.analysis.pattern import name_pattern
 from rmtoolkit.analysis.reason import reason
@@ -117,12 +117,21 @@ def verdict_row(
         "workload_inferred": about["workload_inferred"],
         "limit_known": about["limit_known"],
     }
-    situation = Situation(row, pool, growing, judged, facts.findings.get(shown, []))
+    situation = Situation(
+        row,
+        pool,
+        growing,
+        judged,
+        rejected=facts.rejected.get(shown, []),
+        pod=about["pod"],
+        lasts=lasts,
+        capped=outlook.capped,
+    )
     row["evidence"] = evidence.rows(situation)
     row["headline"] = headline(situation)
     row["reason"] = reason(situation)
     row["explanation"] = f"{row['headline']} {row['reason']}"
-    row["next_step"] = next_step(situation)
+    row["next_step"] = next_step(row)
     return row, course
 
 

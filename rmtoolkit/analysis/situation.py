@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from rmtoolkit.analysis.chances import ENDLESS, Exposure
 
-    from rmtoolkit.analysis.opinion import Opinion, Row
+if TYPE_CHECKING:
+    from rmtoolkit.analysis.opinion import Opinion
     from rmtoolkit.analysis.pooling import Pool
 
 
@@ -24,20 +24,30 @@ class Situation:
         The pooled lives behind it.
     growing, judged
         Instances that grow, and instances that could be judged.
-    findings
-        What `validate` found about the instance that is shown, a row each.
+    rejected
+        Signal and sentence of what `validate` does not accept as evidence, about the instance that is shown.
+    pod
+        The pod that is shown: the one that grows most, if any does.
+    lasts
+        How long a life lasts when memory does not end it.
+    capped
+        Whether restarts end a life before it is at the limit.
 
     Examples
     --------
-    >>> Situation.__slots__
-    ('row', 'pool', 'growing', 'judged', 'findings')
+    >>> from rmtoolkit.analysis.pooling import Pool
+    >>> Situation({}, Pool([], 0.0, 0.0, 1.0, None), 0, 0).footprint is None
+    True
     """
 
     row: dict[str, Any]
     pool: Pool
     growing: int
     judged: int
-    findings: Sequence[Row]
+    rejected: list[tuple[str, str]] = field(default_factory=list)
+    pod: str | None = None
+    lasts: Exposure = ENDLESS
+    capped: bool = False
 
     @property
     def main(self) -> Opinion | None:

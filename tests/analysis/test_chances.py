@@ -15,7 +15,13 @@ from rmtoolkit.analysis.verdict import classify
 from tests.analysis.curves import GI, MI, footprint, hours, record, small_noise, when
 
 COLUMNS = ("oom_probability_24h", "oom_probability_7d", "oom_probability_30d")
-LEAK: dict[str, Any] = {"kills_per_hour": 0.0, "peaks_per_week": 0.0, "growing": 1.0, "per_day": 24.0 * MI, "doubt": 2.0 * MI}
+LEAK: dict[str, Any] = {
+    "kills_per_hour": 0.0,
+    "peaks_per_week": 0.0,
+    "growing": 1.0,
+    "per_day": 24.0 * MI,
+    "doubt": 2.0 * MI,
+}
 
 
 def life(start: float, end: float, ended: str = "release", peak: int = 300) -> dict[str, Any]:
