@@ -11,7 +11,7 @@ from rmtoolkit.analysis.columns import WORKLOAD
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rmtoolkit.analysis.opinion import Opinion, Row
+    from rmtoolkit.analysis.opinion import Opinion
     from rmtoolkit.recording import Recording
 
 
