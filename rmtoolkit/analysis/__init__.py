@@ -6,7 +6,7 @@ In the order of the work, each file importing only from those before it:
 * `lives` cuts the samples into lifetimes, `envelope` reduces each to a few dozen bins.
 * `shapes`, `load`, `season`, `bank`, `models`, `fitting` and `persistence` describe and fit all bins at once;
   `signals` puts what they found into one table of readings.
-* `opinion`, `doubts`, `naming`, `layers` and `one_life` judge one life; `pooling` puts lives, pods and versions
+* `opinion`, `doubts`, `held`, `naming`, `layers` and `one_life` judge one life; `pooling` puts lives, pods and versions
   together.
 * `pattern`, `chances`, `forecast`, `situation`, `settle`, `evidence`, `headline`, `reason`, `checklist`, `facts` and
   `rows` say it; `piece` is a row of evidence.
