@@ -13,7 +13,7 @@ UNKNOWN: Final = "unknown"
 NOT_APPLICABLE: Final = "–"
 
 #: A container's memory reads in Mi below this and in GiB from it on.
-_GIB_FROM: Final = 10 * GI
+GIB_FROM: Final = 10 * GI
 #: Hours below this many, days from it on.
 _DAYS_FROM_HOURS: Final = 72
 
@@ -117,7 +117,7 @@ def number(value: float, digits: int = 3) -> str:
 
 def _scaled(bytes_: float) -> tuple[float, str]:
     size = abs(bytes_)
-    if size >= _GIB_FROM:
+    if size >= GIB_FROM:
         return bytes_ / GI, "GiB"
     if size < MI / 10 and bytes_:
         return bytes_ / 1024, "Ki"
@@ -146,31 +146,6 @@ def memory(bytes_: float | None) -> str:
         return UNKNOWN
     value, unit = _scaled(bytes_)
     return f"{number(value)} {unit}"
-
-
-def small_memory(bytes_: float, *, like: float | None = None) -> str:
-    """Write an amount that may be smaller than a page, such as growth for each request.
-
-    Parameters
-    ----------
-    bytes_
-        Bytes.
-    like
-        An amount whose unit is used and not written again.
-
-    Returns
-    -------
-    str
-        Three significant digits: bytes below a tenth of a Ki, Ki below a tenth of a Mi, else Mi.
-
-    Examples
-    --------
-    >>> small_memory(12.34), small_memory(1946.0), small_memory(1900.0, like=1946.0), small_memory(3 * MI)
-    ('12.3 B', '1.9 Ki', '1.86', '3 Mi')
-    """
-    size = abs(bytes_ if like is None else like)
-    factor, unit = (1, "B") if size < 1024 / 10 else (1024, "Ki") if size < MI / 10 else (MI, "Mi")
-    return number(bytes_ / factor) + (f" {unit}" if like is None else "")
 
 
 def configured(bytes_: int | None, *, known: bool = True) -> str:
@@ -307,37 +282,9 @@ def rate_range(low: float | None, high: float | None) -> str:
     """
     if low is None or high is None:
         return ""
-    unit = GI if max(abs(low), abs(high)) >= _GIB_FROM else MI
+    unit = GI if max(abs(low), abs(high)) >= GIB_FROM else MI
     between = " to " if low < 0 else "–"
     return f"{number(low / unit)}{between}{number(high / unit)}"
-
-
-def rate_with_range(growth: float | None, low: float | None, high: float | None) -> str:
-    """Write a growth and its interval in one unit.
-
-    Parameters
-    ----------
-    growth, low, high
-        Bytes per day; None is unknown.
-
-    Returns
-    -------
-    str
-        The growth, and its interval in brackets where that is known.
-
-    Examples
-    --------
-    >>> rate_with_range(58 * MI, 52 * MI, 64 * MI), rate_with_range(-20_000, -9 * MI, 8 * MI)
-    ('58 Mi/day (52–64)', '−0.0191 Mi/day (−9 to 8)')
-    """
-    if growth is None or low is None or high is None:
-        return rate(growth)
-    size = max(abs(growth), abs(low), abs(high))
-    factor, unit = (GI, "GiB") if size >= _GIB_FROM else (MI, "Mi") if size >= MI / 10 else (1024, "Ki")
-    if size < 1024 / 10:
-        factor, unit = 1, "B"
-    between = " to " if low < 0 else "–"
-    return f"{number(growth / factor)} {unit}/day ({number(low / factor)}{between}{number(high / factor)})"
 
 
 def grows(growth: float | None, low: float | None, floor: float | None) -> bool:

@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from rmtoolkit.analysis.hint import Advice
-from rmtoolkit.text import MI, hours, memory, number, printable, rate, small_memory
+from rmtoolkit.intervals import small_memory
+from rmtoolkit.text import MI, hours, memory, number, printable, rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

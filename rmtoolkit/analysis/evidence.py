@@ -9,7 +9,8 @@ from rmtoolkit.analysis.evidence_layers import held_down, layers, threads, work
 from rmtoolkit.analysis.parameters import COVERED, GOOD, LIKELY, STRONG
 from rmtoolkit.analysis.piece import piece
 from rmtoolkit.analysis.settle import open_question
-from rmtoolkit.text import SIGNAL_WORDS, count, hours, number, printable, rate_with_range
+from rmtoolkit.intervals import rate_with_range
+from rmtoolkit.text import SIGNAL_WORDS, count, hours, number, printable
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Opinion

@@ -9,7 +9,8 @@ from rmtoolkit.analysis.naming import spikes_early
 from rmtoolkit.analysis.parameters import LAYER_SHOWN, LIKELY, MANY_THREADS, STACK_LEAST, STACK_MOST
 from rmtoolkit.analysis.pattern import stack_of_a_thread
 from rmtoolkit.analysis.piece import piece
-from rmtoolkit.text import configured, memory, number, share, small_memory
+from rmtoolkit.intervals import small_memory
+from rmtoolkit.text import configured, memory, number, share
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Opinion
