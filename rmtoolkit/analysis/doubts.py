@@ -22,6 +22,8 @@ from rmtoolkit.analysis.parameters import (
     FEW_TEETH_SHARE,
     FLOOR_FOLLOWS,
     FLOOR_STAYS,
+    FLOORS_CLIMB,
+    FLOORS_OPEN,
     FLOORS_RISE,
     FLOORS_STAY,
     FORCED_REST,
@@ -112,6 +114,9 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
         elif row["floor_trend"] > STEADY and row["last_third"] > SLOWING and opinion.growing > LEANING / 2:
             moved = TIPS * opinion.unresolved
             opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
+        elif row["floor_trend"] > STEADY and row["low_rise"] > FLOORS_CLIMB * MATERIAL_SHARE * row["settled"]:
+            moved = FLOORS_OPEN * opinion.bounded
+            opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
         return
     if row["fresh"] and row["bursts"] > BURSTS_BEFORE:
         # Bursts as high came before, and went: one more is no news.

@@ -318,6 +318,9 @@ def _kinds(
     late_bend = shapes.onset[two] > EARLY_BEND
     slowing = (early > 0) & (late < DECELERATION * early) & late_bend & (kind[:, two] == GROWING)
     kind[:, two] = np.where(slowing, UNRESOLVED, kind[:, two])
+    # A late bend in growth that went on since the start makes it no younger.
+    going_on = (early * shapes.onset[two] > material) & (late > DECELERATION * early) & (kind[:, two] == FRESH)
+    kind[:, two] = np.where(going_on, GROWING, kind[:, two])
 
     rising = members("saturating", "two_saturating")
     # The term falls from 1, so a rise has a negative coefficient; what is still to come is its rest.

@@ -37,6 +37,8 @@ SUREST: Final = {1: 0.9, 2: 0.93, 3: 0.95, 4: 0.98, 5: 0.995}
 MATERIAL_SHARE: Final = 0.02
 #: ... or enough to reach the limit within this many windows like the one seen.
 MATERIAL_WINDOWS: Final = 20.0
+#: Largest grain that is read off a curve, bytes: memory comes in pages, and no page in use is larger than that.
+LARGEST_GRAIN: Final = 2 << 20
 #: Growth smaller than that, but above this share of the level and seen, leaves the verdict open.
 FAINT_SHARE: Final = 0.004
 #: ... where it is at least this probable, and its slope this many times its standard error.
@@ -142,10 +144,12 @@ TAIL: Final = 0.125
 CLEAR_DEVIATIONS: Final = 2.5
 #: Growth comes in jumps where a tenth of the bins make this share of the movement.
 JUMPY: Final = 0.6
+#: What stands for the slope of a last third that cannot be checked: neither steady nor slowing.
+UNCHECKED: Final = 0.6
 #: A start-up is over by this share of the window.
 STARTUP_OVER: Final = 0.2
 #: Growth beside a part that slows down is bent where its later half is slower than this share of its earlier one.
-BENT: Final = 0.65
+BENT: Final = 0.76
 #: Before an onset later than this share of the window there is something to compare a rise with.
 LATE_ONSET: Final = 0.15
 #: A jump before the onset, in deviations of the steps, plus this share of the rise: it is no wandering.
@@ -214,6 +218,9 @@ FLOOR_STAYS: Final = Doubt(0.8)
 #: Kendall's tau of the floors of teeth from which on they rise.
 FLOORS_RISE: Final = 0.6
 FLOORS_STAY: Final = Doubt(0.9, ended=0.8)
+#: Floors of teeth that rise by this many times what is material, so steadily, are not at rest: this share is open.
+FLOORS_CLIMB: Final = 2.0
+FLOORS_OPEN: Final = 0.7
 #: With too few teeth to know the floor, a fall that takes back this share of the rise before it may come again ...
 TAKES_BACK: Final = 0.5
 #: ... and one above this share is a change of level: else the probabilities count only so much.

@@ -18,6 +18,7 @@ from rmtoolkit.analysis.parameters import (
     LIKELY,
     STARTUP_OVER,
     TAIL,
+    UNCHECKED,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Persistence:
     begun: Array
 
 
-def check(values: Array, onset: Array, growth: Array, growing: Array) -> Persistence:
+def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Array) -> Persistence:
     """Compare what the end of each row does with the growth that was found in it.
 
     Parameters
@@ -73,6 +74,8 @@ def check(values: Array, onset: Array, growth: Array, growing: Array) -> Persist
         Its slope in bytes per window.
     growing
         Its probability.
+    grain
+        Steps that the memory moves in, bytes: what is expected to be less than two of them cannot be checked.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def check(values: Array, onset: Array, growth: Array, growing: Array) -> Persist
     Examples
     --------
     >>> line = np.linspace(0.0, 96.0, 96)[None, :]
-    >>> found = check(line, np.array([0.0]), np.array([96.0]), np.array([1.0]))
+    >>> found = check(line, np.array([0.0]), np.array([96.0]), np.array([1.0]), np.array([0.0]))
     >>> found.last_third.round(1).tolist(), found.tail.round(1).tolist()
     ([1.0], [1.0])
     """
@@ -101,7 +104,7 @@ def check(values: Array, onset: Array, growth: Array, growing: Array) -> Persist
     jumpy = top > JUMPY * steps.sum(axis=1)
     before, place = _around(values, np.full(len(values), 1 - TAIL - 1.5 * width / bins), width)
     predicted = growth * (places[3] - place)
-    noise = DEVIATIONS_PER_MAD * np.median(steps, axis=1)
+    noise = np.maximum(DEVIATIONS_PER_MAD * np.median(steps, axis=1), grain)
     tail = np.where(
         (predicted > CLEAR_DEVIATIONS * noise) & ~jumpy,
         (levels[3] - before) / np.where(predicted > 0, predicted, 1),
@@ -122,7 +125,11 @@ def check(values: Array, onset: Array, growth: Array, growing: Array) -> Persist
     former = (middle - low) / np.maximum(middle_at - low_at, 1 / bins)
     latter = (levels[3] - middle) / np.maximum(places[3] - middle_at, 1 / bins)
     return Persistence(
-        last_third=np.where(slope > 0, third / np.where(slope > 0, slope, 1), 0.0),
+        last_third=np.where(
+            (slope > 0) & (slope * (1 - begin) / 3 < 2 * grain) & (third < slope),
+            UNCHECKED,
+            np.where(slope > 0, third / np.where(slope > 0, slope, 1), 0.0),
+        ),
         tail=tail,
         quarter=quarter,
         excursion=_excursion(values, onset, rise),

@@ -217,7 +217,10 @@ def _teeth(
             # The last tooth may be cut by the window before its floor is known.
             if end - start < 2 and end == mean.shape[1]:
                 continue
-            place = start + int(low[row, start : min(end, start + 3)].argmin())
+            # The trough may lie at the very end of the bin before, whose mean is still high.
+            place = start - 1 + int(low[row, start - 1 : min(end, start + 3)].argmin())
+            if places and place <= places[-1]:
+                continue
             places.append(place)
             floors.append(low[row, place])
             tops.append(mean[row, max(0, start - 2) : start].max())

@@ -13,7 +13,7 @@ from rmtoolkit.analysis import bank, persistence, shapes
 from rmtoolkit.analysis.envelope import Envelope, envelopes
 from rmtoolkit.analysis.fitting import fit_rows
 from rmtoolkit.analysis.load import without_load
-from rmtoolkit.analysis.parameters import QUANTILE
+from rmtoolkit.analysis.parameters import LARGEST_GRAIN, QUANTILE
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME
 
 if TYPE_CHECKING:
@@ -165,11 +165,11 @@ def _read_width(
         "level": _measure(rows, shape.settled),
         "headroom": _headroom(envelope, rows, whole),
         "filled": rows["filled"].to_numpy(),
-        "grain": rows["quantum_bytes"].fill_null(0).to_numpy().astype(float),
+        "grain": np.maximum(rows["quantum_bytes"].fill_null(0).to_numpy().astype(float), _grain(envelope)),
         "day_cycles": span / _DAY_SECONDS,
     }
     values, fit, periodic = fit_rows(values, given, fitted, shape.teeth)
-    lasting = persistence.check(values[fitted], fit.onset, fit.growth, fit.growing)
+    lasting = persistence.check(values[fitted], fit.onset, fit.growth, fit.growing, given["grain"][fitted])
     per_day = _DAY_SECONDS / np.maximum(span, 1e-3)
     place = np.flatnonzero(fitted)
 
@@ -253,6 +253,13 @@ def _measure(rows: pl.DataFrame, settled: Array) -> Array:
         size[use] = np.maximum(settled[use], whole[use])
         found |= use
     return size
+
+
+def _grain(envelope: Envelope) -> Array:
+    """Smallest difference between lowest samples of neighbouring bins, where all that fits in pages moves in it."""
+    steps = np.abs(np.diff(envelope.low, axis=1))
+    smallest = np.where(steps > 0, steps, np.inf).min(axis=1, initial=np.inf)
+    return np.where(smallest <= LARGEST_GRAIN, smallest, 0.0)
 
 
 def _headroom(envelope: Envelope, rows: pl.DataFrame, whole: str) -> Array:

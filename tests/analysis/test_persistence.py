@@ -13,7 +13,7 @@ U = (np.arange(BINS) + 0.5) / BINS
 
 def one(curve: np.ndarray, onset: float = 0.0, growth: float = 60.0) -> tuple[float, float, float]:
     """Last third, tail and excursion of one row."""
-    found = check(curve[None, :], np.array([onset]), np.array([growth]), np.array([1.0]))
+    found = check(curve[None, :], np.array([onset]), np.array([growth]), np.array([1.0]), np.array([0.0]))
     return float(found.last_third[0]), float(found.tail[0]), float(found.excursion[0])
 
 
