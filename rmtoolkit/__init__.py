@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.explain import Explanation, explain
     from rmtoolkit.analysis.lives import lives
     from rmtoolkit.analysis.verdict import Judgement, checklist, classify, fits, judge
+    from rmtoolkit.heap.heaptrack import read_heaptrack
+    from rmtoolkit.heap.profile import HeapProfile
     from rmtoolkit.loaders.jemalloc import read_jemalloc_stats
     from rmtoolkit.loaders.kubectl import read_kubectl_top
     from rmtoolkit.loaders.prometheus import read_prometheus
@@ -28,9 +30,11 @@ _HOMES: Final = {
     "Explanation": "rmtoolkit.analysis.explain",
     "fits": "rmtoolkit.analysis.verdict",
     "judge": "rmtoolkit.analysis.verdict",
+    "HeapProfile": "rmtoolkit.heap.profile",
     "Judgement": "rmtoolkit.analysis.verdict",
     "lives": "rmtoolkit.analysis.lives",
     "read": "rmtoolkit.loaders.sniff",
+    "read_heaptrack": "rmtoolkit.heap.heaptrack",
     "read_jemalloc_stats": "rmtoolkit.loaders.jemalloc",
     "read_kubectl_top": "rmtoolkit.loaders.kubectl",
     "read_prometheus": "rmtoolkit.loaders.prometheus",
@@ -42,6 +46,7 @@ _HOMES: Final = {
 
 __all__ = [
     "Explanation",
+    "HeapProfile",
     "Judgement",
     "Recording",
     "checklist",
@@ -52,6 +57,7 @@ __all__ = [
     "judge",
     "lives",
     "read",
+    "read_heaptrack",
     "read_jemalloc_stats",
     "read_kubectl_top",
     "read_prometheus",

@@ -28,11 +28,12 @@ LAYERS: Final = {
     "core": {"core"},
     "validation": {"core", "validation"},
     "loaders": {"core", "loaders"},
-    "analysis": {"core", "validation", "analysis"},
+    "heap": {"core", "loaders", "heap"},
+    "analysis": {"core", "validation", "heap", "analysis"},
     "limits": {"core", "validation", "analysis", "limits"},
-    "views": {"core", "validation", "analysis", "limits", "views"},
+    "views": {"core", "validation", "heap", "analysis", "limits", "views"},
     "demo": {"core", "validation", "loaders", "analysis", "limits", "views"},
-    "cli": {"core", "validation", "loaders", "analysis", "limits", "views", "demo"},
+    "cli": {"core", "validation", "loaders", "heap", "analysis", "limits", "views", "demo"},
 }
 #: Slow to import, and used by few.
 HEAVY: Final = {"altair", "IPython", "ipywidgets", "numba", "pandas", "prometheus_api_client", "pyarrow", "requests"}

@@ -1,0 +1,1 @@
+"""Heap profiles: files that name the code which holds the memory."""

@@ -1,0 +1,398 @@
+"""heaptrack recordings as heap profiles."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from rmtoolkit.exceptions import ReadError, quote_path
+from rmtoolkit.heap import heaptrack_events, heaptrack_stacks
+from rmtoolkit.heap.blocks import MARGIN, Blocks, ahead
+from rmtoolkit.heap.heaptrack_account import Account, NumpyTally, Tally
+from rmtoolkit.heap.heaptrack_raw import Addresses, RawEvents
+from rmtoolkit.heap.heaptrack_tables import DAMAGED, INDEXED, Tables
+from rmtoolkit.heap.own_code import crates
+from rmtoolkit.heap.profile import GROWTH, SIZES, STACKS, TIMELINE, HeapProfile, HeapSummary
+from rmtoolkit.loaders import files
+from rmtoolkit.loaders.left_out import counted
+from rmtoolkit.provenance import Report
+from rmtoolkit.text import memory
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    Integers = NDArray[np.int64]
+
+EXPECTED: Final = "a heaptrack recording"
+#: Packed bytes from which on the start of numba costs less than it saves, and where it runs already.
+_NUMBA_BYTES: Final = 24 << 20
+_NUMBA_BYTES_RUNNING: Final = 1 << 16
+#: What is looked at together: for numpy it should fit into a processor's cache.
+_BLOCK_BYTES: Final = 1 << 18
+_COMPILED_BLOCK_BYTES: Final = 1 << 21
+#: Enough of the beginning to tell what follows.
+_HEAD_BYTES: Final = 1 << 16
+#: libheaptrack brings libstdc++ along, which sets this aside for errors.
+_POOL_BYTES: Final = 73_728
+#: Resident memory beyond this times the peak of the heap, and this much more, is no overhead of the recorder.
+_BLIND_RATIO: Final = 2
+_BLIND_BYTES: Final = 64 << 20
+_FEW_ALLOCATIONS: Final = 1000
+
+BEYOND: Final = "events that name an entry which is not there"
+UNMATCHED: Final = "frees of what was not allocated in the recording"
+LATE: Final = "time stamps that go back"
+
+
+@dataclass(slots=True)
+class _Found:
+    """A file that was read to its end."""
+
+    blocks: Blocks
+    tables: Tables
+    account: Account
+    tally: Tally
+    sizes: Integers
+    traces: Integers
+    exact: bool
+
+
+def read_heaptrack(path: str | os.PathLike[str], *, suppressions: Iterable[str] = ()) -> HeapProfile:
+    r"""Read a recording of heaptrack.
+
+    Parameters
+    ----------
+    path
+        What ``heaptrack`` or ``heaptrack --record-only`` wrote, of any version so far, packed with zstd or gzip or
+        not at all.
+    suppressions
+        More patterns of what may stay live until the end, as LeakSanitizer writes them (``leak:init_*``). Those
+        that heaptrack itself knows and those that the program brings along always count.
+
+    Returns
+    -------
+    HeapProfile
+        With a timeline and the growth of every stack. A file that is cut off or damaged gives its good part, and
+        says so. Of a file that was not interpreted (``--record-only``) functions are named by module and offset,
+        and temporary allocations are counted exactly; else their number is an upper bound.
+
+    Raises
+    ------
+    ReadError
+        It is no recording of heaptrack, or nothing can be read of it.
+    OSError
+        There is no such file.
+
+    Notes
+    -----
+    Large files are read faster where numba is installed (the extra ``fast``); the numbers are the same.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "heaptrack.api.7.txt")
+    >>> lines = ["v 10500 3", "X ./api", "s 4 /api", "s b api::insert", "i 7f00 1 2", "t 1 0", "a 10 1"]
+    >>> _ = file.write_text("\n".join([*lines, "+ 0", "c a", "+ 0"]))
+    >>> heap = read_heaptrack(file)
+    >>> heap
+    <HeapProfile: heaptrack, 1 stack, peak 0.0312 Ki, live at the end 0.0312 Ki>
+    >>> heap.stack(1)["function"].to_list(), heap.summary.allocations
+    (['api::insert'], 2)
+    """
+    found = _read(path)
+    if found.tally.counts.any() or found.tables.command is not None or found.account.rows:
+        return _profile(found, suppressions)
+    hint = None if found.blocks.damage is None else f"Nothing of it can be unpacked: {found.blocks.damage}."
+    raise ReadError.at(path, found="no allocation at all", expected=EXPECTED, hint=hint)
+
+
+def _tools(packed_bytes: int) -> tuple[Callable[[memoryview], heaptrack_events.Events], Tally, int]:
+    """Choose the compiled readers where they pay; and how much to look at together."""
+    name = "rmtoolkit.heap.heaptrack_numba"
+    least = _NUMBA_BYTES_RUNNING if name in sys.modules else _NUMBA_BYTES
+    if packed_bytes >= least and find_spec("numba") is not None:
+        from rmtoolkit.heap import heaptrack_numba  # noqa: PLC0415 - an extra, slow to import
+
+        return heaptrack_numba.decode, heaptrack_numba.NumbaTally(), _COMPILED_BLOCK_BYTES
+    return heaptrack_events.decode, NumpyTally(), _BLOCK_BYTES
+
+
+class _Part(NamedTuple):
+    """A block in numbers; of a raw file with the entries known by then."""
+
+    keys: Integers
+    temporary: Integers | None
+    lines: list[bytes]
+    before: list[int]
+    unmatched: int
+    infos: tuple[Integers, Integers] | None
+
+
+def _parts(blocks: Blocks, tables: Tables, decode: Callable[[memoryview], heaptrack_events.Events]) -> Iterator[_Part]:
+    """Read block after block, without a thought for what it means."""
+    addresses: Addresses | None = None
+    for block in blocks:
+        if tables.form is None:
+            addresses = _begin(tables, bytes(block[MARGIN : MARGIN + _HEAD_BYTES]))
+        events = decode(block) if addresses is None else addresses.decode(block)
+        places = zip(events.starts.tolist(), events.ends.tolist(), strict=True)
+        lines = [bytes(block[start:end]) for start, end in places]
+        if isinstance(events, RawEvents):
+            infos = addresses.infos() if addresses is not None else None
+            yield _Part(events.keys, events.temporary, lines, events.before.tolist(), events.unmatched, infos)
+        else:
+            yield _Part(events.keys, None, lines, events.before.tolist(), 0, None)
+
+
+def _read(path: str | os.PathLike[str]) -> _Found:
+    """Go through the file once."""
+    blocks = Blocks(path, expected=EXPECTED)
+    decode, tally, blocks.block_bytes = _tools(blocks.packed_bytes)
+    tables = Tables(blocks.path)
+    account = Account(tally, blocks.packed_bytes)
+    sizes = traces = np.zeros(0, np.int64)
+    exact = False
+    for part in ahead(_parts(blocks, tables, decode)):
+        marks = tables.take(part.lines, part.before)
+        exact = part.infos is not None
+        sizes, traces = tables.infos() if part.infos is None else part.infos
+        most = len(tables.traces()[0])
+        if 2 * (len(sizes) + 1) != len(tally.counts):
+            # A last entry takes what names no entry.
+            tally.grow(np.append(sizes, 0), np.append(np.where(traces <= most, traces, 0), 0), most + 1)
+        keys = part.keys
+        if len(keys) and int(keys.max()) >= 2 * len(sizes):
+            beyond = keys >= 2 * len(sizes)
+            tables.left_out[BEYOND] += int(beyond.sum())
+            keys = np.where(beyond, 2 * len(sizes) + (keys & 1), keys)
+        tables.left_out[UNMATCHED] += part.unmatched
+        account.add(keys, marks, part.temporary)
+    account.finish()
+    return _Found(blocks, tables, account, tally, sizes, traces, exact)
+
+
+def _begin(tables: Tables, head: bytes) -> Addresses | None:
+    """Learn from the first lines which form it is; one with addresses gets a memory for them."""
+    lines = head.split(b"\n")
+    good = sum(line[1:2] == b" " and line[:1] in b"vXIsitacRxmSA+-" for line in lines)
+    if 2 * good < len(lines) - 1:
+        raise ReadError.at(tables.path, found=lines[0], expected=EXPECTED, line=1)
+    tables.first_line(lines[0])
+    if tables.form == 0 and any(line.startswith(b"a ") for line in lines):
+        # The first line is gone, and what follows is newer than files without one.
+        strings = [line[2:].partition(b" ") for line in lines if line.startswith(b"s ")]
+        sized = all(_is_hex(length) and int(length, 16) == len(rest) for length, _, rest in strings[:100])
+        tables.form = 3 if sized and strings else 2
+        tables.left_out[DAMAGED] += 1
+    is_raw = any(line.startswith((b"x ", b"m ")) for line in lines[:100])
+    return Addresses() if is_raw or (tables.form or 0) < INDEXED else None
+
+
+def _is_hex(word: bytes) -> bool:
+    return 0 < len(word) <= 8 and all(character in b"0123456789abcdef" for character in word)
+
+
+def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
+    """Put everything together."""
+    tables, account = found.tables, found.account
+    counts = found.tally.counts.reshape(-1, 2)[: len(found.sizes)]
+    at_peak = found.tally.at_peak().reshape(-1, 2)[: len(found.sizes)]
+    stacks, frames, cut = _stacks(found, counts, at_peak)
+    stacks = _suppress(stacks, frames, [*heaptrack_stacks.SUPPRESSIONS, *tables.suppressions, *_patterns(suppressions)])
+    suppressed = int(stacks.filter("suppressed")["live_bytes"].sum())
+    kept = stacks.filter(~pl.col("suppressed"))
+    last = account.rows[-1].ms if account.rows else None
+    summary = HeapSummary(
+        format="heaptrack",
+        command=tables.command,
+        allocations=int(counts[:, 0].sum()),
+        allocated_bytes=int(stacks["allocated_bytes"].sum()),
+        temporary=int(found.tally.temporaries[: len(found.sizes)].sum()),
+        temporary_exact=found.exact,
+        live_at_end_bytes=int(kept["live_bytes"].sum()),
+        live_at_end_blocks=int(kept["live_blocks"].sum()),
+        suppressed_bytes=suppressed,
+        peak_bytes=account.peak,
+        peak_time_seconds=account.peak_ms / 1000 if account.rows else None,
+        rss_peak_bytes=account.rss_pages * tables.page_bytes if account.rss_pages else None,
+        # The last stamp falls into its millisecond; heaptrack_print counts that one too.
+        runtime_seconds=None if last is None else (last + 1) / 1000,
+    )
+    report = _report(found, summary, stacks, frames, cut)
+    rows = account.rows
+    return HeapProfile(
+        summary,
+        stacks,
+        frames,
+        pl.DataFrame(
+            {
+                "time_seconds": [row.ms / 1000 for row in rows],
+                "live_bytes": [row.live for row in rows],
+                "peak_bytes": [row.most for row in rows],
+                "rss_bytes": [row.rss * tables.page_bytes if row.rss >= 0 else None for row in rows],
+                "events": [row.events for row in rows],
+            },
+            schema=TIMELINE,
+        ),
+        _growth(account),
+        _sizes(found.sizes, counts),
+        report,
+    )
+
+
+def _patterns(suppressions: Iterable[str]) -> list[str]:
+    given = [suppressions] if isinstance(suppressions, str) else list(suppressions)
+    return [pattern.strip().removeprefix("leak:") for pattern in given]
+
+
+def _stacks(found: _Found, counts: Integers, at_peak: Integers) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """Sum entries up per trace, and name the frames of those that allocated."""
+    tables = found.tables
+    pointers, parents = tables.traces()
+    size = len(pointers) + 1
+    traces = np.where(found.traces <= len(pointers), found.traces, 0)
+
+    def per_trace(values: Integers) -> Integers:
+        total = np.zeros(size, np.int64)
+        np.add.at(total, traces, values)
+        return total
+
+    live, peak = counts[:, 0] - counts[:, 1], at_peak[:, 0] - at_peak[:, 1]
+    columns = {
+        "allocations": per_trace(counts[:, 0]),
+        "allocated_bytes": per_trace(counts[:, 0] * found.sizes),
+        "temporary": per_trace(found.tally.temporaries[: len(found.sizes)]),
+        "live_bytes": per_trace(live * found.sizes),
+        "live_blocks": per_trace(live),
+        "peak_bytes": per_trace(peak * found.sizes),
+        "peak_blocks": per_trace(peak),
+    }
+    used = np.flatnonzero(columns["allocations"])
+    rows, steps, cut = heaptrack_stacks.walk(used, pointers, parents)
+    table = heaptrack_stacks.FrameTable()
+    if tables.raw:
+        addresses, steps = np.unique(steps, return_inverse=True)
+        frames = heaptrack_stacks.frames_of_addresses(tables, addresses, table)
+        steps = steps + 1
+    else:
+        frames = heaptrack_stacks.frames_of_pointers(tables, table)
+    rows, numbers = heaptrack_stacks.expand(rows, steps, frames)
+    stacks = pl.DataFrame({"stack_id": used, **{name: values[used] for name, values in columns.items()}})
+    stacks = stacks.with_columns(heaptrack_stacks.as_lists(rows, numbers, len(used)), suppressed=pl.lit(value=False))
+    return stacks.select(STACKS.names()).cast(STACKS), table.frame(), cut
+
+
+def _suppress(stacks: pl.DataFrame, frames: pl.DataFrame, patterns: list[str]) -> pl.DataFrame:
+    named = heaptrack_stacks.matches(patterns, frames)
+    if not len(named):
+        return stacks
+    hit = pl.col("frames").list.eval(pl.element().is_in(named.tolist())).list.any()
+    return stacks.with_columns(suppressed=hit.fill_null(value=False))
+
+
+def _growth(account: Account) -> pl.DataFrame:
+    """Turn changes into what each stack holds."""
+    steps = account.steps
+    counts = [len(nets.traces) for *_, nets in steps]
+    if not sum(counts):
+        return pl.DataFrame(schema=GROWTH)
+    frame = pl.DataFrame(
+        {
+            "stack_id": np.concatenate([nets.traces for *_, nets in steps]),
+            "time_seconds": np.repeat([ms / 1000 for _, ms, _ in steps], counts),
+            "events": np.repeat([events for events, *_ in steps], counts),
+            "live_bytes": np.concatenate([nets.size for *_, nets in steps]),
+            "live_blocks": np.concatenate([nets.blocks for *_, nets in steps]),
+        },
+    )
+    frame = frame.filter(pl.col("stack_id") > 0).sort("stack_id", maintain_order=True)
+    return frame.with_columns(pl.col("live_bytes", "live_blocks").cum_sum().over("stack_id")).cast(GROWTH)
+
+
+def _sizes(sizes: Integers, counts: Integers) -> pl.DataFrame:
+    frame = pl.DataFrame(
+        {"size_bytes": sizes, "allocations": counts[:, 0], "live_blocks": counts[:, 0] - counts[:, 1]}, schema=SIZES
+    )
+    frame = frame.group_by("size_bytes").agg(pl.col("allocations", "live_blocks").sum())
+    return frame.filter(pl.col("allocations") > 0).sort("size_bytes")
+
+
+def _report(
+    found: _Found,
+    summary: HeapSummary,
+    stacks: pl.DataFrame,
+    frames: pl.DataFrame,
+    cut: int,
+) -> Report:
+    """Say what is missing, and warn where the numbers mislead."""
+    tables, blocks = found.tables, found.blocks
+    left_out = dict(tables.left_out)
+    if found.account.late_stamps:
+        left_out[LATE] = found.account.late_stamps
+    if blocks.long_lines:
+        left_out["endless lines"] = blocks.long_lines
+    left_out = {reason: number for reason, number in left_out.items() if number}
+    partial = []
+    if blocks.damage is not None:
+        partial.append(f"{blocks.damage}; the totals are those of the part that could be read")
+    for name, have in (("strings", len(tables.strings)), ("ips", len(tables.pointers))):
+        if tables.claims.get(name, have) != have:
+            partial.append(f"{have:,} of {tables.claims[name]:,} {name} are there, so names may be wrong")
+    if cut:
+        partial.append(f"stacks are cut after {cut:,} frames")
+    notes = _blind(summary, stacks, frames)
+    loud = [*partial, *(f"left out {counted(number, reason)}" for reason, number in left_out.items()), *notes]
+    if loud:
+        files.warn(f"{quote_path(blocks.path)}: {'; '.join(loud)}.")
+    if tables.attached:
+        notes.append("heaptrack was attached to a running program: what it held before is not in these numbers")
+    if tables.raw:
+        notes.append("not interpreted, so functions have no names (heaptrack --interpret names them)")
+    if _has_pool(stacks, frames):
+        notes.append(f"{memory(_POOL_BYTES)} are libstdc++'s reserve for errors, which heaptrack brought along")
+    return Report(
+        sources=(str(blocks.path),),
+        left_out=left_out,
+        partial=tuple(partial),
+        warnings=tuple(notes),
+        time_axis="seconds since the start of the program",
+    )
+
+
+def _blind(summary: HeapSummary, stacks: pl.DataFrame, frames: pl.DataFrame) -> list[str]:
+    """Find out whether the program's own allocator was out of sight."""
+    notes = []
+    peak, rss = summary.peak_bytes or 0, summary.rss_peak_bytes or 0
+    if rss > _BLIND_RATIO * peak + _BLIND_BYTES:
+        notes.append(
+            f"at most {memory(peak)} of heap were seen while {memory(rss)} were resident: an allocator that is linked "
+            "statically (jemalloc, mimalloc), memory maps or thread stacks are not in this profile",
+        )
+    elif (summary.allocations or 0) < _FEW_ALLOCATIONS and _only_foreign(stacks, frames):
+        notes.append(
+            "no Rust code was seen to allocate: the allocator is linked statically (jemalloc, mimalloc), so heaptrack "
+            "could not see it; build with the system's allocator to record",
+        )
+    return notes
+
+
+def _only_foreign(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:
+    """Tell whether a Rust program's allocations all come from libraries of the system."""
+    if not any(crates(name) for name in frames.filter(pl.col("origin") == "std")["function"].drop_nulls()):
+        return False
+    leaves = stacks.select(pl.col("frames").list.first().alias("frame_id")).join(frames, on="frame_id")
+    return (leaves["origin"] == "system").all()
+
+
+def _has_pool(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:
+    pool = stacks.filter(pl.col("allocated_bytes") == _POOL_BYTES, pl.col("allocations") == 1)
+    leaves = pool.select(pl.col("frames").list.first().alias("frame_id")).join(frames, on="frame_id")
+    return leaves["module"].str.contains("libstdc++", literal=True).any()

@@ -1,0 +1,272 @@
+"""The heap profile: what every reader of one returns."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import polars as pl
+
+from rmtoolkit.exceptions import RmtoolkitError, quote
+from rmtoolkit.provenance import Report
+from rmtoolkit.text import UNKNOWN, count, memory, number
+
+#: One row per stack that allocated. Null means that the format does not say.
+STACKS: Final = pl.Schema(
+    {
+        "stack_id": pl.UInt32(),
+        "allocations": pl.Int64(),
+        "allocated_bytes": pl.Int64(),
+        "temporary": pl.Int64(),
+        "live_bytes": pl.Int64(),
+        "live_blocks": pl.Int64(),
+        "peak_bytes": pl.Int64(),
+        "peak_blocks": pl.Int64(),
+        "suppressed": pl.Boolean(),
+        "frames": pl.List(pl.UInt32()),
+    },
+)
+
+#: One row per place in the code. `origin` says whose code it is: own, dependency, std or system.
+FRAMES: Final = pl.Schema(
+    {
+        "frame_id": pl.UInt32(),
+        "function": pl.String(),
+        "file": pl.String(),
+        "line": pl.Int64(),
+        "module": pl.String(),
+        "origin": pl.String(),
+    },
+)
+
+#: One row per moment. `peak_bytes` is the most that was live since the row before.
+TIMELINE: Final = pl.Schema(
+    {
+        "time_seconds": pl.Float64(),
+        "live_bytes": pl.Int64(),
+        "peak_bytes": pl.Int64(),
+        "rss_bytes": pl.Int64(),
+        "events": pl.Int64(),
+    },
+)
+
+#: One row per stack and step in which what it holds changed; `events` counts allocations and frees of all stacks.
+GROWTH: Final = pl.Schema(
+    {
+        "stack_id": pl.UInt32(),
+        "time_seconds": pl.Float64(),
+        "events": pl.Int64(),
+        "live_bytes": pl.Int64(),
+        "live_blocks": pl.Int64(),
+    },
+)
+
+#: One row per size of a block as it was asked for.
+SIZES: Final = pl.Schema({"size_bytes": pl.Int64(), "allocations": pl.Int64(), "live_blocks": pl.Int64()})
+
+
+@dataclass(frozen=True, slots=True)
+class HeapSummary:
+    """The totals of a profile; None is unknown.
+
+    Attributes
+    ----------
+    format
+        What wrote it: ``heaptrack``, ``pprof``, ``jeprof``, ``gperftools``, ``dhat`` or ``massif``.
+    command
+        The program, as the file names it.
+    allocations
+        Calls that allocated; a realloc counts as one.
+    allocated_bytes
+        Bytes of all of them.
+    temporary
+        Allocations that were freed before anything else happened.
+    temporary_exact
+        Whether `temporary` was counted by address; if not, it is an upper bound, counted by size and stack as
+        heaptrack_print does.
+    live_at_end_bytes, live_at_end_blocks
+        What was not freed when the recording ended. That alone is no leak: a program that is killed, or ends without
+        freeing its caches, has live memory too.
+    suppressed_bytes
+        What else was live at the end, on stacks that a suppression names.
+    peak_bytes, peak_time_seconds
+        The most that was live at any time, and when, since the start.
+    rss_peak_bytes
+        The largest resident memory, the recorder's own included.
+    runtime_seconds
+        Length of the recording.
+    sampled
+        Whether the numbers are estimates from a sample of all allocations.
+
+    Examples
+    --------
+    >>> HeapSummary(format="dhat", peak_bytes=1 << 20).temporary_exact is None
+    True
+    """
+
+    format: str
+    command: str | None = None
+    allocations: int | None = None
+    allocated_bytes: int | None = None
+    temporary: int | None = None
+    temporary_exact: bool | None = None
+    live_at_end_bytes: int | None = None
+    live_at_end_blocks: int | None = None
+    suppressed_bytes: int | None = None
+    peak_bytes: int | None = None
+    peak_time_seconds: float | None = None
+    rss_peak_bytes: int | None = None
+    runtime_seconds: float | None = None
+    sampled: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the totals as a plain dict.
+
+        Returns
+        -------
+        dict
+            By the names above.
+
+        Examples
+        --------
+        >>> HeapSummary(format="dhat").to_dict()["format"]
+        'dhat'
+        """
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Put the totals in words.
+
+        Returns
+        -------
+        list of tuple of (str, str)
+            What, and how much.
+
+        Examples
+        --------
+        >>> HeapSummary(format="dhat", peak_bytes=1 << 20).lines()[0]
+        ('peak', '1 Mi')
+        """
+        about = "about " if self.sampled else ""
+        rows = [
+            (
+                "peak",
+                about
+                + memory(self.peak_bytes)
+                + ("" if self.peak_time_seconds is None else f" after {number(self.peak_time_seconds)} s"),
+                self.peak_bytes,
+            ),
+            (
+                "live at the end",
+                about
+                + memory(self.live_at_end_bytes)
+                + ("" if self.live_at_end_blocks is None else f" in {count(self.live_at_end_blocks, 'block')}"),
+                self.live_at_end_bytes,
+            ),
+            ("suppressed", memory(self.suppressed_bytes), self.suppressed_bytes or None),
+            ("resident at most", f"{memory(self.rss_peak_bytes)}, with the recorder", self.rss_peak_bytes),
+            ("allocations", f"{about}{self.allocations or 0:,}", self.allocations),
+            (
+                "temporary",
+                f"{'' if self.temporary_exact else 'at most '}{self.temporary or 0:,}",
+                self.temporary,
+            ),
+            ("recorded", f"{number(self.runtime_seconds or 0)} s", self.runtime_seconds),
+        ]
+        return [(what, text) for what, text, value in rows if value is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class HeapProfile:
+    """What code allocated, what it holds, and how that went over time.
+
+    Attributes
+    ----------
+    summary
+        The totals.
+    stacks
+        One row per stack, see `STACKS`: `live_bytes` at the end, `peak_bytes` at the moment of the whole program's
+        peak. `frames` lists its `frame_id`, the allocating function first, with inlined functions in their places.
+    frames
+        One row per place in the code, see `FRAMES`: names demangled, `origin` own, dependency, std or system.
+    timeline
+        One row per moment, see `TIMELINE`; empty where a format knows no time.
+    growth
+        What each stack held over time, see `GROWTH`; empty where a format knows no time.
+    sizes
+        One row per size of a block, see `SIZES`; empty where a format does not say.
+    report
+        What was read, and what a reader should know.
+
+    Examples
+    --------
+    >>> heap = HeapProfile(HeapSummary(format="dhat", peak_bytes=3 << 20, live_at_end_bytes=1 << 20))
+    >>> heap
+    <HeapProfile: dhat, 0 stacks, peak 3 Mi, live at the end 1 Mi>
+    """
+
+    summary: HeapSummary
+    stacks: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STACKS))
+    frames: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FRAMES))
+    timeline: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=TIMELINE))
+    growth: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=GROWTH))
+    sizes: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SIZES))
+    report: Report = field(default_factory=Report)
+
+    def stack(self, stack_id: int) -> pl.DataFrame:
+        """Give the frames of one stack.
+
+        Parameters
+        ----------
+        stack_id
+            From `stacks`.
+
+        Returns
+        -------
+        polars.DataFrame
+            Columns of `FRAMES`, the allocating function first.
+
+        Raises
+        ------
+        RmtoolkitError
+            There is no such stack.
+
+        Examples
+        --------
+        >>> HeapProfile(HeapSummary(format="dhat")).stack(7)
+        Traceback (most recent call last):
+        rmtoolkit.exceptions.RmtoolkitError: No stack 7. There are 0 stacks; stacks["stack_id"] names them.
+        """
+        row = self.stacks.filter(pl.col("stack_id") == stack_id)
+        if row.height != 1:
+            there = count(self.stacks.height, "stack")
+            msg = f'No stack {quote(stack_id).strip(chr(39))}. There are {there}; stacks["stack_id"] names them.'
+            raise RmtoolkitError(msg)
+        order = row.select(pl.col("frames").explode(empty_as_null=False).alias("frame_id"))
+        return order.join(self.frames, on="frame_id", how="left", maintain_order="left")
+
+    def __repr__(self) -> str:
+        """Say what it is in one line."""
+        summary = self.summary
+        stacks = count(self.stacks.height, "stack")
+        peak, live = (
+            ("about " if summary.sampled and amount is not None else "") + memory(amount)
+            for amount in (summary.peak_bytes, summary.live_at_end_bytes)
+        )
+        return f"<HeapProfile: {summary.format}, {stacks}, peak {peak}, live at the end {live}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th scope='row' style='text-align:left'>{html.escape(what)}</th>"
+            f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
+            for what, value in self.summary.lines()
+        )
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.report.notes())
+        return (
+            '<div class="rm-heap" style="font:14px/1.45 system-ui,sans-serif;max-width:60em">'
+            f"<p><b>Heap profile</b> ({html.escape(self.summary.format)}) of "
+            f"{html.escape(self.summary.command or UNKNOWN)}</p><table><tbody>{rows}</tbody></table>"
+            + (f"<ul>{notes}</ul>" if notes else "")
+            + "</div>"
+        )
