@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders.jemalloc import read_jemalloc_stats
     from rmtoolkit.loaders.kubectl import read_kubectl_top
     from rmtoolkit.loaders.prometheus import read_prometheus
+    from rmtoolkit.loaders.prometheus_live import Prometheus
     from rmtoolkit.loaders.sniff import read
     from rmtoolkit.recording import Recording, concat, read_recording
     from rmtoolkit.validation import validate
@@ -33,6 +34,7 @@ _HOMES: Final = {
     "HeapProfile": "rmtoolkit.heap.profile",
     "Judgement": "rmtoolkit.analysis.verdict",
     "lives": "rmtoolkit.analysis.lives",
+    "Prometheus": "rmtoolkit.loaders.prometheus_live",
     "read": "rmtoolkit.loaders.sniff",
     "read_heaptrack": "rmtoolkit.heap.heaptrack",
     "read_jemalloc_stats": "rmtoolkit.loaders.jemalloc",
@@ -48,6 +50,7 @@ __all__ = [
     "Explanation",
     "HeapProfile",
     "Judgement",
+    "Prometheus",
     "Recording",
     "checklist",
     "classify",

@@ -101,7 +101,8 @@ _APP: Final = {
     "process_start_time_seconds": ("process_start_seconds", 0),
 }
 
-_KNOWN: Final = {
+#: All metrics that are known by their whole name.
+KNOWN: Final = {
     name: Meaning(role, family, rank)
     for family, table in (("cgroup", _CGROUP), ("kube", _KUBE), ("app", _APP))
     for name, (role, rank) in table.items()
@@ -145,6 +146,10 @@ _ALLOCATOR: Final = re.compile(
 _NO_TOTAL: Final = re.compile(r"(?:arenas?|threads?|tcache|bins?|extents?|small|large|huge|prof|opt|merged)(?:_|\b|\d)")
 #: `tikv_allocator_stats{type="allocated"}`, `jemalloc_memstats_bytes{stat="allocated"}`.
 _BY_LABEL: Final = re.compile(r".*(?:allocator|jemalloc).*stats?(?:_bytes)?|(?:.*[_:])?jemalloc(?:_memory)?_bytes")
+#: What a server is asked for (RE2); which of these are meant is then told by their whole name.
+ALLOCATOR_NAMES: Final = (
+    ".*jemalloc.*|.*allocator.*stats?(_bytes)?|memory_(allocated|active|resident|retained|metadata)_bytes"
+)
 _KIND_LABELS: Final = ("type", "stat", "kind", "name", "state")
 
 
@@ -209,9 +214,9 @@ def meaning_of(name: str, labels: Mapping[str, str], overrides: Mapping[str, str
     True
     """
     if name in overrides:
-        family = _KNOWN[name].family if name in _KNOWN else ("cgroup" if name.startswith("container_") else "app")
+        family = KNOWN[name].family if name in KNOWN else ("cgroup" if name.startswith("container_") else "app")
         return Meaning(overrides[name], family, -1)
-    known = _KNOWN.get(name)
+    known = KNOWN.get(name)
     if known is not None:
         is_memory = labels.get("resource", "memory") == "memory"
         is_refault = all(labels.get(label, value) == value for label, value in _MAJOR_FAULTS.items())
@@ -241,7 +246,7 @@ def is_known(name: str, overrides: Mapping[str, str]) -> bool:
     (True, False, True)
     """
     return (
-        name in overrides or name in _KNOWN or _ALLOCATOR.fullmatch(name) is not None or bool(_BY_LABEL.fullmatch(name))
+        name in overrides or name in KNOWN or _ALLOCATOR.fullmatch(name) is not None or bool(_BY_LABEL.fullmatch(name))
     )
 
 
@@ -265,7 +270,7 @@ def is_guess(name: str, overrides: Mapping[str, str]) -> bool:
     >>> is_guess("reth_jemalloc_resident", {}), is_guess("container_memory_rss", {})
     (True, False)
     """
-    return name not in _KNOWN and name not in overrides
+    return name not in KNOWN and name not in overrides
 
 
 def _allocator_kind(name: str, labels: Mapping[str, str]) -> str | None:

@@ -1,0 +1,302 @@
+"""What a server knows about containers, asked with one query: which metrics, how many series, how often scraped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from rmtoolkit.loaders.prometheus_metrics import ALLOCATOR_NAMES, KNOWN, OWNER_ROLES, meaning_of
+from rmtoolkit.loaders.prometheus_raw import ask
+from rmtoolkit.loaders.promql import Matcher, Selector, exactly, literal, one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rmtoolkit.loaders.prometheus_client import Client
+    from rmtoolkit.loaders.prometheus_decode import Decoded
+
+#: The window is looked at in that many instants.
+_INSTANTS: Final = 8
+#: How often something is scraped is counted over this long.
+_COUNTED_SECONDS: Final = 1200
+#: Assumed where nothing tells; rather too often than too seldom.
+_INTERVAL_SECONDS: Final = 15.0
+#: Kubernetes cuts the owner's name in a pod's name after 58 characters, hash and all.
+_OWNER_CHARACTERS: Final = 45
+#: More pods than that are asked for without listing them.
+_MOST_LISTED: Final = 500
+
+_CONTAINER_LEVEL: Final = "container"
+_POD_LEVEL: Final = "pod"
+
+
+class _Style(NamedTuple):
+    """How labels are called: as usual, renamed by a scrape without honor_labels, and before Kubernetes 1.16."""
+
+    namespace: str
+    pod: str
+    container: str
+
+
+_STYLES: Final = (
+    _Style("namespace", "pod", "container"),
+    _Style("exported_namespace", "exported_pod", "exported_container"),
+    _Style("namespace", "pod_name", "container_name"),
+)
+
+#: Of these one tells how often its family is scraped.
+_TELLTALES: Final = {
+    "cgroup": "container_memory_working_set_bytes",
+    "kube": "kube_pod_container_info",
+    "owner": "kube_replicaset_owner",
+    "app": "process_resident_memory_bytes",
+}
+
+
+class Wanted(NamedTuple):
+    """Which containers are asked for; nothing means all.
+
+    Attributes
+    ----------
+    namespaces, workloads, pods
+        Names.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    workloads: tuple[str, ...] = ()
+    pods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """Series that are asked for together: of one family, found by the same labels.
+
+    Attributes
+    ----------
+    family
+        ``cgroup``, ``kube``, ``owner`` or ``app``.
+    level
+        ``container``, or ``pod`` for rows of whole pods.
+    style
+        Number of the way in which labels are called.
+    names
+        The condition on the metric.
+    matchers
+        All other conditions.
+    counts
+        Found metrics, and the most series that each had at one instant.
+    interval_seconds
+        How often they are scraped.
+    """
+
+    family: str
+    level: str
+    style: int
+    names: Matcher
+    matchers: tuple[Matcher, ...]
+    counts: Mapping[str, int] = field(default_factory=dict)
+    interval_seconds: float = _INTERVAL_SECONDS
+
+    @property
+    def pod_label(self) -> str:
+        """The label that names the pod."""
+        return _STYLES[self.style].pod
+
+    def selector(self, names: Sequence[str], *more: Matcher) -> Selector:
+        """Select some of its metrics.
+
+        Parameters
+        ----------
+        names
+            Metrics.
+        *more
+            Further conditions.
+
+        Returns
+        -------
+        Selector
+            To be sent to the server.
+        """
+        return Selector(tuple(names), (*self.matchers, *more))
+
+
+def discover(
+    client: Client,
+    wanted: Wanted,
+    overrides: Mapping[str, str],
+    start_seconds: int,
+    end_seconds: int,
+) -> list[Leg]:
+    """Find what a server has, with one request.
+
+    Parameters
+    ----------
+    client
+        The connection.
+    wanted
+        Which containers.
+    overrides
+        What the user says that metrics mean.
+    start_seconds, end_seconds
+        The window.
+
+    Returns
+    -------
+    list of Leg
+        Those with series, and their metrics that have a meaning.
+
+    Examples
+    --------
+    >>> discover.__name__
+    'discover'
+    """
+    legs = list(legs_of(wanted, overrides))
+    step = max(60, (end_seconds - start_seconds) // _INSTANTS)
+    first = max(start_seconds, end_seconds - step * (_INSTANTS - 1))
+    first = end_seconds - (end_seconds - first) // step * step
+    query = " or ".join([*(part for number, leg in enumerate(legs) for part in _parts(number, leg)), _lone(legs)])
+    times = {"start": str(first), "end": str(end_seconds), "step": str(step)}
+    # Own labels are read here, before they are taken away.
+    decoded = ask(client, "/api/v1/query_range", {"query": query, **times}, keep_own=True)
+    return _found(legs, decoded, overrides)
+
+
+def legs_of(wanted: Wanted, overrides: Mapping[str, str]) -> Iterator[Leg]:
+    """Say in which ways containers may be found.
+
+    Parameters
+    ----------
+    wanted
+        Which containers.
+    overrides
+        What the user says that metrics mean.
+
+    Yields
+    ------
+    Leg
+        None of them looked at yet.
+
+    Examples
+    --------
+    >>> sorted({leg.family for leg in legs_of(Wanted(namespaces=("shop",)), {})})
+    ['app', 'cgroup', 'kube', 'owner']
+    """
+    own = {name: meaning_of(name, {}, overrides) for name in overrides}
+    cgroup = [*_names("cgroup"), *(name for name, one in own.items() if one is not None and one.family == "cgroup")]
+    kube = [*_names("kube"), *(name for name, one in own.items() if one is not None and one.family == "kube")]
+    app = [*_names("app"), *(name for name, one in own.items() if one is not None and one.family == "app")]
+    owner = [name for name in kube if KNOWN.get(name) and KNOWN[name].role in OWNER_ROLES]
+    kube = [name for name in kube if name not in owner]
+    app_names = Matcher("__name__", "=~", "|".join([*map(exactly, dict.fromkeys(app)), ALLOCATOR_NAMES]))
+    is_filtered = any(wanted)
+    memory = Matcher("resource", "=~", "memory|")
+    for number, style in enumerate(_STYLES):
+        conditions = tuple(_conditions(wanted, style))
+        inside = (Matcher(style.container, "!=", ""), Matcher(style.container, "!=", "POD"))
+        whole = (Matcher(style.container, "=", ""), Matcher(style.pod, "!=", ""))
+        yield Leg("cgroup", _CONTAINER_LEVEL, number, one_of("__name__", cgroup), (*conditions, *inside))
+        if number == 0:
+            yield Leg("cgroup", _POD_LEVEL, number, one_of("__name__", cgroup), (*conditions, *whole))
+        # Without conditions, labels do not have to be told apart: what is there is found the first time.
+        if number == 0 or (number == 1 and is_filtered):
+            yield Leg("kube", _CONTAINER_LEVEL, number, one_of("__name__", kube), (*conditions, memory))
+            of_namespace = tuple(_conditions(Wanted(wanted.namespaces), style))
+            yield Leg("owner", _CONTAINER_LEVEL, number, one_of("__name__", owner), of_namespace)
+            yield Leg("app", _CONTAINER_LEVEL, number, app_names, conditions)
+    if not wanted.namespaces and not wanted.pods:
+        docker = (Matcher("name", "!=", ""), Matcher("container", "=", ""), Matcher("pod", "=", ""))
+        yield Leg("cgroup", _CONTAINER_LEVEL, 0, one_of("__name__", cgroup), docker)
+        if wanted.workloads:
+            alone = (one_of("job", wanted.workloads), Matcher("pod", "=", ""), Matcher("exported_pod", "=", ""))
+            yield Leg("app", _CONTAINER_LEVEL, 0, app_names, alone)
+
+
+def _names(family: str) -> list[str]:
+    return [name for name, meaning in KNOWN.items() if meaning.family == family]
+
+
+def _conditions(wanted: Wanted, style: _Style) -> Iterator[Matcher]:
+    if wanted.namespaces:
+        yield one_of(style.namespace, wanted.namespaces)
+    if wanted.pods:
+        yield one_of(style.pod, wanted.pods)
+    if wanted.workloads:
+        # Pods are called after their owner, and the owner's own tables are read afterwards.
+        starts = "|".join(f"{exactly(name[:_OWNER_CHARACTERS])}.*" for name in wanted.workloads)
+        yield Matcher(style.pod, "=~", starts)
+
+
+def _selected(leg: Leg) -> str:
+    conditions = (leg.names, *leg.matchers)
+    return "{" + ",".join(f"{label}{sign}{literal(value)}" for label, sign, value in conditions) + "}"
+
+
+def _parts(number: int, leg: Leg) -> Iterator[str]:
+    """Count the series of each metric; and how often one of them was scraped."""
+    counted = f'label_replace(count by (__name__) ({_selected(leg)}), "rmtoolkit_name", "$1", "__name__", "(.*)")'
+    yield f'label_replace({counted}, "rmtoolkit_leg", "{number}", "", "")'
+    telltale = Selector((_TELLTALES[leg.family],), leg.matchers).promql()
+    often = f"quantile(0.9, count_over_time({telltale}[{_COUNTED_SECONDS}s]))"
+    yield f'label_replace({often}, "rmtoolkit_leg", "{number} often", "", "")'
+
+
+def _lone(legs: Sequence[Leg]) -> str:
+    """Name the pods of which only the whole is known."""
+    name = _TELLTALES["cgroup"]
+    levels = {leg.level: leg.matchers for leg in reversed(legs) if leg.family == "cgroup" and leg.style == 0}
+    whole, inside = (
+        f"group by (namespace, pod) ({Selector((name,), levels[level]).promql()})"
+        for level in (_POD_LEVEL, _CONTAINER_LEVEL)
+    )
+    return f'label_replace({whole} unless {inside}, "rmtoolkit_leg", "lone", "", "")'
+
+
+def _found(legs: Sequence[Leg], decoded: Decoded, overrides: Mapping[str, str]) -> list[Leg]:
+    counts: dict[int, dict[str, int]] = {}
+    often: dict[int, float] = {}
+    lone: set[str] = set()
+    at = 0
+    for labels, number in zip(decoded.labels, decoded.counts.tolist(), strict=True):
+        values, at = decoded.values[at : at + number], at + number
+        place, _, kind = labels.get("rmtoolkit_leg", "").partition(" ")
+        if place == "lone":
+            lone.add(labels.get("pod", ""))
+        elif kind:
+            often[int(place)] = float(values.max())
+        else:
+            counts.setdefault(int(place), {})[labels.get("rmtoolkit_name", "")] = int(values.max())
+    found: list[Leg] = []
+    for number, leg in enumerate(legs):
+        meant = _best({name: size for name, size in counts.get(number, {}).items() if _is_meant(name, overrides)})
+        matchers = leg.matchers
+        if leg.level == _POD_LEVEL:
+            if not lone:
+                continue
+            if len(lone) <= _MOST_LISTED:
+                matchers = (*matchers, one_of("pod", sorted(lone)))
+                meant = {name: min(size, len(lone)) for name, size in meant.items()}
+        if meant:
+            times = often.get(number, 0.0)
+            interval = _COUNTED_SECONDS / times if times > 1 else min(_others(often), default=_INTERVAL_SECONDS)
+            found.append(Leg(leg.family, leg.level, leg.style, leg.names, matchers, meant, interval))
+    return found
+
+
+def _others(often: Mapping[int, float]) -> Iterator[float]:
+    return (_COUNTED_SECONDS / times for times in often.values() if times > 1)
+
+
+def _is_meant(name: str, overrides: Mapping[str, str]) -> bool:
+    return meaning_of(name, {"type": "allocated"}, overrides) is not None
+
+
+def _best(counts: Mapping[str, int]) -> dict[str, int]:
+    """Leave out metrics that say what a better one says of as many."""
+    kept: dict[str, int] = {}
+    covered: dict[str, int] = {}
+    for name, size in sorted(counts.items(), key=lambda item: KNOWN[item[0]].rank if item[0] in KNOWN else -1):
+        role = KNOWN[name].role if name in KNOWN else name
+        if size > covered.get(role, 0):
+            kept[name] = size
+            covered[role] = max(size, covered.get(role, 0))
+    return kept
