@@ -40,6 +40,9 @@ def parts(recording: Recording, rows: int = PART_ROWS) -> Iterator[Recording]:
     >>> [part.containers["pod"].to_list() for part in parts(Recording.from_frame(table), rows=1)]
     [['a-0'], ['b-0']]
     """
+    if not recording.containers.height:
+        yield recording
+        return
     counts = _counts(recording)
     ends = np.cumsum(counts)
     begin = 0

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from rmtoolkit import text
+from rmtoolkit.parts import parts
 from rmtoolkit.recording import as_recording
-from rmtoolkit.validation import gauges, orders, values
+from rmtoolkit.validation import gauges, orders, screen, values
 from rmtoolkit.validation.found import FINDINGS, FOUND
 
 if TYPE_CHECKING:
@@ -54,7 +55,16 @@ def validate(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) 
     usage_bytes True Working set was above usage in 3 of 3 samples, at worst 900 Mi against 300 Mi.
     working_set_bytes True Working set was above usage in 3 of 3 samples, at worst 900 Mi against 300 Mi.
     """
-    recording = as_recording(recording)
+    return pl.concat([_check(part) for part in parts(as_recording(recording))])
+
+
+def _check(recording: Recording) -> pl.DataFrame:
+    """Make every check of the containers that one of them might object to."""
+    suspects = screen.suspects(recording)
+    if not len(suspects):
+        return pl.DataFrame(schema=FINDINGS)
+    if len(suspects) < recording.containers.height:
+        recording = recording.filter(pl.col("container_id").is_in(suspects.implode()))
     samples = orders.with_references(recording)
     found = [
         *orders.check(samples, recording),

@@ -9,7 +9,7 @@ import polars as pl
 from rmtoolkit.validation.found import ABOVE_BYTES, ABOVE_SHARE, MI, nothing
 
 #: Gauges of one allocator; they are refreshed together.
-_ALLOCATOR: Final = (
+ALLOCATOR: Final = (
     "allocated_bytes",
     "active_bytes",
     "resident_bytes",
@@ -19,7 +19,7 @@ _ALLOCATOR: Final = (
     "free_bytes",
 )
 #: Unchanged for this many samples, with this much movement beside it: nobody refreshes the gauge.
-_STALE_SAMPLES: Final = 20
+STALE_SAMPLES: Final = 20
 _STALE_MOVE_BYTES: Final = 8 * MI
 _STALE_MOVE_SHARE: Final = 0.1
 #: Rises that make a habit.
@@ -48,16 +48,16 @@ def stale(samples: pl.DataFrame) -> pl.DataFrame:
     >>> stale(with_references(as_recording(rows))).select("signal", "count", "rejected").row(0)
     ('allocated_bytes', 40, True)
     """
-    changed = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in ("container_id", *_ALLOCATOR))
+    changed = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in ("container_id", *ALLOCATOR))
     runs = (
         samples.lazy()
-        .select("container_id", "time", *_ALLOCATOR)
-        .filter(pl.any_horizontal(pl.col(name).is_not_null() for name in _ALLOCATOR))
+        .select("container_id", "time", *ALLOCATOR)
+        .filter(pl.any_horizontal(pl.col(name).is_not_null() for name in ALLOCATOR))
         .with_columns(run=changed.cum_sum())
-        .filter(pl.len().over("run") >= _STALE_SAMPLES)
+        .filter(pl.len().over("run") >= STALE_SAMPLES)
         .group_by("run")
         .agg(
-            *(pl.col(name).first() for name in ("container_id", "time", *_ALLOCATOR)),
+            *(pl.col(name).first() for name in ("container_id", "time", *ALLOCATOR)),
             end=pl.col("time").last(),
             samples=pl.len(),
         )
@@ -80,7 +80,7 @@ def stale(samples: pl.DataFrame) -> pl.DataFrame:
         .agg(low=pl.col("moving").min(), high=pl.col("moving").max())
     )
     enough = pl.max_horizontal(pl.col("high") * _STALE_MOVE_SHARE, pl.lit(_STALE_MOVE_BYTES))
-    total = samples.group_by("container_id").agg(pl.col(name).count().alias(f"{name}_n") for name in _ALLOCATOR)
+    total = samples.group_by("container_id").agg(pl.col(name).count().alias(f"{name}_n") for name in ALLOCATOR)
     still = (
         runs.join(moved.filter(pl.col("high") - pl.col("low") >= enough), on="run")
         .join(total, on="container_id")
@@ -101,7 +101,7 @@ def stale(samples: pl.DataFrame) -> pl.DataFrame:
             about=pl.lit(None, dtype=pl.String),
             rejected=pl.col("samples").sum() >= pl.col(f"{name}_n").first() / 2,
         )
-        for name in _ALLOCATOR
+        for name in ALLOCATOR
     )
 
 
@@ -131,7 +131,7 @@ def self_incrementing(samples: pl.DataFrame) -> pl.DataFrame:
     >>> self_incrementing(with_references(as_recording(rows)))["signal"].to_list()
     ['allocated_bytes']
     """
-    found = [_rises(samples, name) for name in _ALLOCATOR if samples[name].count()]
+    found = [_rises(samples, name) for name in ALLOCATOR if samples[name].count()]
     if not found:
         return nothing()
     beside = samples.group_by("container_id").agg(

@@ -26,12 +26,17 @@ class _Order(NamedTuple):
     blamed: tuple[str, ...]
 
 
+#: Signals for all memory of a process, and for what the limit is compared with, the best first.
+FOOTPRINT: Final = ("rss_bytes", "usage_bytes", "working_set_bytes", "anon_bytes")
+FULLNESS: Final = ("usage_bytes", "working_set_bytes")
+
+
 def _layers(low: str, high: str, slack_bytes: int = MI, share: float = 0.02) -> _Order:
     words = (name.removesuffix("_bytes") for name in (low, high))
     return _Order("_above_".join(words), low, high, share, slack_bytes, (low, high))
 
 
-_ORDERS: Final = (
+ORDERS: Final = (
     _layers("allocated_bytes", "active_bytes"),
     _layers("active_bytes", "resident_bytes"),
     _layers("allocated_bytes", "resident_bytes"),
@@ -71,9 +76,9 @@ def check(samples: pl.DataFrame, recording: Recording) -> Iterator[pl.DataFrame]
     >>> [found["check"][0] for found in check(with_references(recording), recording) if found.height]
     ['working_set_above_usage']
     """
-    has = {name: samples[name].count() > 0 for order in _ORDERS for name in (order.low, order.high)}
+    has = {name: samples[name].count() > 0 for order in ORDERS for name in (order.low, order.high)}
     layered: set[int] = set()
-    for order in _ORDERS:
+    for order in ORDERS:
         if not (has[order.low] and has[order.high]):
             continue
         found = _out_of_order(samples, recording, order)
@@ -118,10 +123,9 @@ def with_references(recording: Recording) -> pl.DataFrame:
         return chosen
 
     samples = samples.with_columns(
-        footprint=first_of("rss_bytes", "usage_bytes", "working_set_bytes", "anon_bytes")
-        + pl.col("swap_bytes").fill_null(0),
+        footprint=first_of(*FOOTPRINT) + pl.col("swap_bytes").fill_null(0),
         moving=first_of("rss_bytes", "anon_bytes", "working_set_bytes", "usage_bytes"),
-        fullness=first_of("usage_bytes", "working_set_bytes"),
+        fullness=first_of(*FULLNESS),
     )
     changes = recording.events.filter(pl.col("kind") == "limit").select("container_id", "time", limit="value_bytes")
     if changes.height:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
 #: No machine has this much memory, no kernel this many threads; no container runs in so little.
-_ABSURD_BYTES: Final = 1 << 46
-_ABSURD_THREADS: Final = 1 << 22
-_LEAST_LIMIT_BYTES: Final = MI
-_LEAST_FOOTPRINT_BYTES: Final = 64 << 10
-_DECIMAL: Final = 1_000_000
+ABSURD_BYTES: Final = 1 << 46
+ABSURD_THREADS: Final = 1 << 22
+LEAST_LIMIT_BYTES: Final = MI
+LEAST_FOOTPRINT_BYTES: Final = 64 << 10
+DECIMAL: Final = 1_000_000
 #: Values that are needed before a habit is called one.
 _FEW: Final = 5
 _SOME: Final = 10
@@ -27,7 +27,7 @@ _SOME: Final = 10
 _ALIKE: Final = 0.8
 _SINGLE: Final = 0.2
 #: A signal that changes from row to row this often is not repeated.
-_CHANGES: Final = 0.7
+CHANGES: Final = 0.7
 
 _NO_TIME: Final = pl.lit(None, dtype=FOUND["first"])
 _NOT_ABOUT: Final = pl.lit(None, dtype=pl.String)
@@ -55,13 +55,13 @@ def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
     """
     samples = recording.samples
     for name in BYTE_SIGNALS:
-        yield _values(samples, name, "absurd_value", pl.col(name) >= _ABSURD_BYTES)
-    yield _values(samples, "threads", "absurd_value", pl.col("threads") > _ABSURD_THREADS)
+        yield _values(samples, name, "absurd_value", pl.col(name) >= ABSURD_BYTES)
+    yield _values(samples, "threads", "absurd_value", pl.col("threads") > ABSURD_THREADS)
     for name in ("limit_bytes", "request_bytes"):
-        wrong = (pl.col(name) < _LEAST_LIMIT_BYTES) | (pl.col(name) >= _ABSURD_BYTES)
+        wrong = (pl.col(name) < LEAST_LIMIT_BYTES) | (pl.col(name) >= ABSURD_BYTES)
         yield _setting(recording, name, "absurd_value", wrong, rejected=True)
     for name in FOOTPRINTS:
-        tiny = _values(samples, name, "tiny_value", pl.col(name) < _LEAST_FOOTPRINT_BYTES)
+        tiny = _values(samples, name, "tiny_value", pl.col(name) < LEAST_FOOTPRINT_BYTES)
         yield tiny.filter(pl.col("count") == pl.col("compared")).with_columns(rejected=pl.lit(value=False))
 
 
@@ -86,15 +86,32 @@ def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
     ['limit_bytes']
     """
     for name in FOOTPRINTS:
-        found = _values(recording.samples, name, "decimal_units", _whole_megabytes(name))
+        found = _values(recording.samples, name, "decimal_units", whole_megabytes(name))
         every = (pl.col("count") >= _FEW) & (pl.col("count") == pl.col("compared")) & (pl.col("low") < pl.col("high"))
         yield found.filter(every).with_columns(rejected=pl.lit(value=False))
     for name in ("limit_bytes", "request_bytes"):
-        yield _setting(recording, name, "decimal_units", _whole_megabytes(name), rejected=False)
+        yield _setting(recording, name, "decimal_units", whole_megabytes(name), rejected=False)
 
 
-def _whole_megabytes(name: str) -> pl.Expr:
-    return (pl.col(name) > 0) & (pl.col(name) % _DECIMAL == 0) & (pl.col(name) % MI != 0)
+def whole_megabytes(name: str) -> pl.Expr:
+    """Tell whole numbers of MB from others.
+
+    Parameters
+    ----------
+    name
+        A column of bytes.
+
+    Returns
+    -------
+    polars.Expr
+        True for a multiple of a million that is none of 2**20.
+
+    Examples
+    --------
+    >>> pl.DataFrame({"rss_bytes": [5_000_000, 5 * MI]}).select(whole_megabytes("rss_bytes")).to_series().to_list()
+    [True, False]
+    """
+    return (pl.col(name) > 0) & (pl.col(name) % DECIMAL == 0) & (pl.col(name) % MI != 0)
 
 
 def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
@@ -132,7 +149,7 @@ def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
             .join(exact.lazy(), on="container_id", how="semi")
             .with_columns(changed=changed)
         )
-        often = rows.group_by("container_id").agg(share=pl.col("changed").mean()).filter(pl.col("share") < _CHANGES)
+        often = rows.group_by("container_id").agg(share=pl.col("changed").mean()).filter(pl.col("share") < CHANGES)
         # The window cuts the first and the last run.
         inner = pl.col("times").slice(1, pl.max_horizontal(pl.len(), pl.lit(2)) - 2)
         yield (
