@@ -1,0 +1,138 @@
+"""What a workload's past says of its next week: how high it was, how much that moves, and whether it climbs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    import numpy.typing as npt
+
+    Numbers = npt.NDArray[np.float64]
+
+#: A history is cut into so many blocks; the highest value of each is what counts.
+BLOCKS: Final = 14
+#: Blocks that must hold a value before anything is said about how much they move.
+_ENOUGH: Final = 8
+#: A climb of the blocks counts when it is so many times its own error, and so large over the history.
+_CLEAR: Final = 4.0
+_MATERIAL: Final = 0.02
+#: Added to the movement before the root is taken: a workload that never moved may still move by some percent.
+_RESTLESS: Final = 0.01
+_DEVIATIONS_PER_MAD: Final = 1.4826
+
+
+def block_peaks(used: pl.DataFrame, start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
+    """Reduce a stretch of usage to the highest value of each of its blocks, over all pods.
+
+    Parameters
+    ----------
+    used
+        As `rmtoolkit.limits.usage.usage` gives it.
+    start, end
+        The stretch: from `start` on, before `end`. It is cut into `BLOCKS` blocks of equal length.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per workload and block with a value: `workload_row`, `block` (0 is the oldest), `peak_bytes`.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> begin = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    >>> table = pl.DataFrame(
+    ...     {"workload_row": [0, 0], "time": [begin, begin + dt.timedelta(hours=13)], "used_bytes": [5, 6]},
+    ...     schema_overrides={"workload_row": pl.UInt32},
+    ... )
+    >>> block_peaks(table, begin, begin + dt.timedelta(hours=14)).rows()
+    [(0, 0, 5), (0, 13, 6)]
+    """
+    length = (end - start).total_seconds() * 1000 / BLOCKS
+    block = ((pl.col("time") - start).dt.total_milliseconds() / length).floor().cast(pl.Int32)
+    return (
+        used.lazy()
+        .filter((pl.col("time") >= start) & (pl.col("time") < end))
+        .group_by("workload_row", block.alias("block"))
+        .agg(peak_bytes=pl.col("used_bytes").max())
+        .collect()
+        .sort("workload_row", "block")
+    )
+
+
+def describe(peaks: pl.DataFrame, *, ahead: float = 1.0) -> pl.DataFrame:
+    """Say of every workload where its next peak is expected, and how far from there it may be.
+
+    Parameters
+    ----------
+    peaks
+        As `block_peaks` gives it.
+    ahead
+        How far ahead, in lengths of the history; a climb is never drawn on for longer than it was seen.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per workload: `workload_row`, `peak_bytes` (highest value), `base_bytes` (that, or where a clear climb
+        leads to), `spread` (what a margin is measured in, no unit: larger where peaks differ more from block to block),
+        `climbing` Boolean, `blocks` (how many had a value; fewer than 8 say
+        nothing about movement, and `spread` is null).
+
+    Examples
+    --------
+    >>> flat = pl.DataFrame({"workload_row": 0, "block": range(14), "peak_bytes": [100] * 14})
+    >>> describe(flat).select("base_bytes", pl.col("spread").round(3), "climbing").rows()
+    [(100.0, 0.1, False)]
+    """
+    if not peaks.height:
+        return pl.DataFrame(schema=_DESCRIBED)
+    number = peaks["workload_row"].rle_id().to_numpy()
+    rows = peaks["workload_row"].unique(maintain_order=True)
+    levels = np.full((rows.len(), BLOCKS), np.nan)
+    levels[number, peaks["block"].to_numpy()] = np.log(np.maximum(peaks["peak_bytes"].to_numpy(), 1))
+    seen = np.isfinite(levels).sum(axis=1)
+    slope = _theil_sen(levels)
+    residual = levels - slope[:, None] * np.arange(BLOCKS)
+    residual -= np.nanmedian(residual, axis=1, keepdims=True)
+    error = _DEVIATIONS_PER_MAD * np.nanmedian(np.abs(residual), axis=1) * np.sqrt(12 / BLOCKS) / BLOCKS
+    climbing = (seen >= _ENOUGH) & (slope > _CLEAR * error) & (slope * BLOCKS > _MATERIAL)
+    climb = np.where(climbing, slope * BLOCKS * min(ahead, 1.0), 0.0)
+    moved = np.where(climbing, np.nanstd(residual, axis=1), np.nanstd(levels, axis=1))
+    spread = np.where(seen >= _ENOUGH, np.sqrt(_RESTLESS + moved), np.nan)
+    highest = peaks.group_by("workload_row", maintain_order=True).agg(pl.col("peak_bytes").max())["peak_bytes"]
+    return pl.DataFrame(
+        {
+            "workload_row": rows,
+            "peak_bytes": highest,
+            "base_bytes": highest.to_numpy() * np.exp(climb),
+            "spread": spread,
+            "climbing": climbing,
+            "blocks": seen,
+        },
+        schema=_DESCRIBED,
+    ).with_columns(pl.col("spread").fill_nan(None))
+
+
+_DESCRIBED: Final = pl.Schema(
+    {
+        "workload_row": pl.UInt32(),
+        "peak_bytes": pl.Int64(),
+        "base_bytes": pl.Float64(),
+        "spread": pl.Float64(),
+        "climbing": pl.Boolean(),
+        "blocks": pl.Int64(),
+    }
+)
+
+
+def _theil_sen(levels: Numbers) -> Numbers:
+    """Find the median of the slopes of all pairs, per row; missing blocks take no part."""
+    first, second = np.triu_indices(BLOCKS, 1)
+    slopes = (levels[:, second] - levels[:, first]) / (second - first)
+    # A row with a single block has no pair: its slope is 0.
+    slopes[~np.isfinite(slopes).any(axis=1)] = 0.0
+    return np.asarray(np.nanmedian(slopes, axis=1))

@@ -1,0 +1,360 @@
+"""Safety margins: how far above its past a workload's next week went, learnt from many pairs of past and next week."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+
+from rmtoolkit.exceptions import ReadError, RmtoolkitError
+from rmtoolkit.limits.history import block_peaks, describe
+from rmtoolkit.limits.usage import kills, usage, workloads
+from rmtoolkit.parts import parts
+from rmtoolkit.recording import as_recording
+from rmtoolkit.writing import check_target, replacing
+
+if TYPE_CHECKING:
+    import os
+
+    import numpy.typing as npt
+
+    from rmtoolkit.limits.usage import AnyRecording
+
+    Numbers = npt.NDArray[np.float64]
+
+HORIZON: Final = dt.timedelta(days=7)
+#: Lengths of history that margins are learnt for: a short one says less, so its margins are larger.
+HISTORIES: Final = tuple(
+    dt.timedelta(**length)
+    for length in ({"hours": 1}, {"hours": 6}, {"days": 1}, {"days": 3}, {"days": 7}, {"days": 14}, {"days": 28})
+)
+#: Kinds of past that margins are kept apart for.
+CLASSES: Final = ("settled", "climbing")
+
+_FORMAT: Final = "rmtoolkit margins 1"
+_ENDINGS: Final = (".json",)
+#: A week counts when a workload was seen in most of its blocks.
+_MOST: Final = 10
+#: Scores kept per table; more would say nothing more about a chance of 1 in 1000.
+_KEPT: Final = 2000
+#: Pairs below which the tables of both kinds of past are put together.
+_FEW: Final = 20
+_CENSORED: Final = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """How far next weeks went above what came before.
+
+    Attributes
+    ----------
+    origin
+        Where the pairs come from, in words: said in every answer that uses them.
+    tables
+        A row per length of history and kind of past: `history_seconds`, `kind` (`settled` or `climbing`), `pairs` (how
+        many were learnt from), `scores` (List of Float64, ascending: log of next week's peak over the expected one,
+        in units of the workload's own spread; a next week that ended in OOM kills counts as higher than anything).
+
+    Examples
+    --------
+    >>> Margins.shipped()
+    <Margins: shipped with rmtoolkit, learnt from generated fleets, ...>
+    """
+
+    origin: str
+    tables: pl.DataFrame
+
+    def __repr__(self) -> str:
+        """Say where they come from and how many pairs there are."""
+        return f"<Margins: {self.origin}, {int(self.tables['pairs'].sum())} pairs of a past and a next week>"
+
+    def scores(self, history_seconds: float, *, climbing: bool) -> Numbers:
+        """Choose the scores that fit a workload.
+
+        Parameters
+        ----------
+        history_seconds
+            How long its past is; the table of the longest history that is no longer is used.
+        climbing
+            Whether its peaks climb clearly.
+
+        Returns
+        -------
+        numpy.ndarray
+            Ascending; empty when no table is for so short a history.
+
+        Examples
+        --------
+        >>> len(Margins.shipped().scores(60, climbing=False))
+        0
+        """
+        fitting = self.tables.filter(pl.col("history_seconds") <= history_seconds * 1.02)
+        fitting = fitting.filter(pl.col("history_seconds") == pl.col("history_seconds").max())
+        kind = fitting.filter(pl.col("kind") == CLASSES[climbing])
+        chosen = kind if kind["pairs"].sum() >= _FEW else fitting
+        return np.sort(chosen["scores"].explode().drop_nulls().to_numpy())
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the margins into a small JSON file.
+
+        Parameters
+        ----------
+        path
+            Ending in .json; an existing file is replaced whole, at once.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        RmtoolkitError
+            The name ends in something else, there is no such folder, or the disk is full.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Margins.load(Margins.shipped().save(f"{folder}/margins.json")) == Margins.shipped()
+        True
+        """
+        check_target(path, _ENDINGS)
+        tables = [
+            {**row, "scores": [float(f"{score:.4g}") for score in row["scores"]]}
+            for row in self.tables.iter_rows(named=True)
+        ]
+        with replacing(path, _ENDINGS) as part:
+            part.write_text(json.dumps({"format": _FORMAT, "origin": self.origin, "tables": tables}), "utf-8")
+        return Path(path)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Margins:
+        """Read margins that `save` wrote.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Returns
+        -------
+        Margins
+            The same margins.
+
+        Raises
+        ------
+        ReadError
+            It is no such file.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Margins.load(Margins.shipped().save(f"{folder}/margins.json")).origin == Margins.shipped().origin
+        True
+        """
+        try:
+            return _parse(json.loads(Path(path).read_text("utf-8")))
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+            found = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ReadError.at(path, found=found, expected="margins that Margins.save wrote") from error
+
+    @staticmethod
+    def shipped() -> Margins:
+        """Give the margins that come with the package.
+
+        Returns
+        -------
+        Margins
+            Learnt from generated fleets: right in kind, but not from your services. Learn your own with
+            `rmtoolkit.learn_margins` as soon as there are some weeks of history.
+
+        Examples
+        --------
+        >>> "generated fleets" in Margins.shipped().origin
+        True
+        """
+        return _parse(json.loads(files("rmtoolkit.limits").joinpath("margins.json").read_text("utf-8")))
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the numbers."""
+        return isinstance(other, Margins) and self.origin == other.origin and self.tables.equals(other.tables)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+_TABLES: Final = pl.Schema(
+    {"history_seconds": pl.Float64(), "kind": pl.String(), "pairs": pl.Int64(), "scores": pl.List(pl.Float64())}
+)
+
+
+def _parse(content: Any) -> Margins:  # noqa: ANN401 - whatever a file holds
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        msg = "another format"
+        raise ValueError(msg)
+    tables = pl.DataFrame(content["tables"], schema=_TABLES)
+    if tables.filter(~pl.col("kind").is_in(CLASSES)).height:
+        msg = "an unknown kind of past"
+        raise ValueError(msg)
+    return Margins(str(content["origin"]), tables)
+
+
+def as_margins(margins: Margins | str | os.PathLike[str] | None) -> Margins:
+    """Take margins as people give them.
+
+    Parameters
+    ----------
+    margins
+        Margins, the file they were saved in, or None for the shipped ones.
+
+    Returns
+    -------
+    Margins
+        The margins.
+
+    Examples
+    --------
+    >>> as_margins(None) == Margins.shipped()
+    True
+    """
+    if isinstance(margins, Margins):
+        return margins
+    return Margins.shipped() if margins is None else Margins.load(margins)
+
+
+def learn_margins(recording: AnyRecording) -> Margins:
+    """Learn safety margins from weeks of history: how far did next weeks go above what came before?
+
+    Parameters
+    ----------
+    recording
+        Three weeks or more of many workloads; what leaks may be in it. Every week but the first is once the next week
+        of what lies before it.
+
+    Returns
+    -------
+    Margins
+        To give to `limit_risk`, `recommend_limits` and `backtest`, and to save in a small file.
+
+    Raises
+    ------
+    RmtoolkitError
+        The history is shorter than eight days, or no workload was seen in two weeks that follow each other.
+
+    Notes
+    -----
+    The score of a pair is the log of the next week's peak over the expected one, divided by a spread that comes from
+    how much the workload's peaks differ; a limit for a chance is a quantile of the scores (conformal prediction, V.
+    Vovk et al., "Algorithmic Learning in a Random World", 2005). With n pairs no chance below 1 / (n + 1) is claimed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> hours = np.arange(0, 21 * 86_400, 3600)
+    >>> frames = [
+    ...     pl.DataFrame({"time": hours, "workload": f"w{n}", "rss_bytes": (1e8 + 1e6 * rng.normal(size=504)).astype(int)})
+    ...     for n in range(3)
+    ... ]
+    >>> learn_margins(pl.concat(frames)).tables.filter(pl.col("history_seconds") == 14 * 86_400)["pairs"].sum()
+    3
+    """
+    recording = as_recording(recording)
+    span = recording.times()
+    if span is None or span[1] - span[0] < HORIZON + dt.timedelta(days=1) - dt.timedelta(hours=1):
+        length = "none" if span is None else f"{(span[1] - span[0]).total_seconds() / 86_400:.1f} days"
+        msg = f"Margins need eight days of history or more, found {length}. Hint: the shipped ones are used by default."
+        raise RmtoolkitError(msg)
+    found = [pairs(part, span[1]) for part in parts(recording)]
+    scored = pl.concat([frame for frame in found if frame.height] or [pl.DataFrame(schema=_PAIRS)])
+    if not scored.height:
+        msg = "No workload was seen in most of a week and of what lies before it: there is nothing to learn from."
+        raise RmtoolkitError(msg)
+    number = sum(workloads(part).height for part in (recording,)) if recording.stored is None else recording.containers.height
+    days = (span[1] - span[0]).total_seconds() / 86_400
+    origin = f"learnt from {number} workloads over {days:.0f} days until {span[1]:%Y-%m-%d}"
+    return Margins(origin, _tables(scored))
+
+
+_PAIRS: Final = pl.Schema({"history_seconds": pl.Float64(), "kind": pl.String(), "score": pl.Float64()})
+
+
+def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
+    """Score every pair of a past and the week after it.
+
+    Parameters
+    ----------
+    recording
+        A recording, or a part of one.
+    end
+        Where the last week ends: the others end a whole number of weeks before.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per workload, week and length of history: `history_seconds`, `kind`, `score`.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> table = pl.DataFrame({"time": range(0, 15 * 86_400, 3600), "rss_bytes": 100})
+    >>> pairs(table, dt.datetime(1970, 1, 16, tzinfo=dt.UTC)).filter(pl.col("history_seconds") == 7 * 86_400)["score"].to_list()
+    [0.0]
+    """
+    recording = as_recording(recording)
+    used, killed = usage(recording), kills(recording)
+    if not used.height:
+        return pl.DataFrame(schema=_PAIRS)
+    first = used["time"].min()
+    found = []
+    stop = end + dt.timedelta(milliseconds=1)
+    while isinstance(first, dt.datetime) and stop - HORIZON > first:
+        begin = stop - HORIZON
+        after = block_peaks(used, begin, stop).group_by("workload_row").agg(
+            next_bytes=pl.col("peak_bytes").max(), next_blocks=pl.len()
+        )
+        after = after.filter(pl.col("next_blocks") >= _MOST).join(_killed(killed, begin, stop), on="workload_row", how="left")
+        for history in HISTORIES:
+            if begin - history < first - history * 0.02:
+                break
+            before = describe(block_peaks(used, begin - history, begin), ahead=HORIZON / history)
+            both = before.filter(pl.col("spread").is_not_null()).join(after, on="workload_row")
+            found.append(
+                both.select(
+                    history_seconds=pl.lit(history.total_seconds()),
+                    kind=pl.when("climbing").then(pl.lit(CLASSES[1])).otherwise(pl.lit(CLASSES[0])),
+                    score=pl.when(pl.col("killed").fill_null(value=False))
+                    .then(_CENSORED)
+                    .otherwise((pl.col("next_bytes") / pl.col("base_bytes")).log() / pl.col("spread")),
+                )
+            )
+        stop = begin
+    return pl.concat(found) if found else pl.DataFrame(schema=_PAIRS)
+
+
+def _killed(killed: pl.DataFrame, begin: dt.datetime, stop: dt.datetime) -> pl.DataFrame:
+    """Workloads with an OOM kill of their own in a week: what they needed is not known, only that it was more."""
+    inside = killed.filter((pl.col("time") >= begin) & (pl.col("time") < stop))
+    return inside.select("workload_row").unique().with_columns(killed=pl.lit(value=True))
+
+
+def _tables(scored: pl.DataFrame) -> pl.DataFrame:
+    """Sort the scores into tables, and thin out what is more than is needed."""
+    rows = []
+    for (history, kind), group in scored.group_by(["history_seconds", "kind"], maintain_order=True):
+        scores = np.sort(group["score"].to_numpy())
+        count = scores.size
+        if count > _KEPT:
+            # As many scores from the same places of the distribution, the highest among them.
+            scores = scores[np.ceil(np.arange(1, _KEPT + 1) * count / _KEPT).astype(int) - 1]
+        rows.append({"history_seconds": history, "kind": kind, "pairs": count, "scores": scores.tolist()})
+    return pl.DataFrame(rows, schema=_TABLES).sort("history_seconds", "kind")
