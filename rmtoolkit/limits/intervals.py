@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: All intervals of the package are 80 % intervals.
 _TAIL: Final = 0.1
@@ -43,7 +46,7 @@ def clopper_pearson(count: int, total: int) -> tuple[float, float]:
     return low, high
 
 
-def _solve(rising, wanted: float) -> float:  # type: ignore[no-untyped-def]  # noqa: ANN001 - a function of a share
+def _solve(rising: Callable[[float], float], wanted: float) -> float:
     """Find where a rising function of a share has a value."""
     low, high = 0.0, 1.0
     for _ in range(_STEPS):

@@ -21,6 +21,7 @@ from rmtoolkit.writing import check_target, replacing
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     import numpy.typing as npt
 
@@ -46,6 +47,8 @@ _KEPT: Final = 2000
 #: Pairs below which the tables of both kinds of past are put together.
 _FEW: Final = 20
 _CENSORED: Final = 1e9
+#: A history that lacks a fiftieth of a length is taken as that long.
+_NEARLY: Final = 1.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Margins:
         >>> len(Margins.shipped().scores(60, climbing=False))
         0
         """
-        fitting = self.tables.filter(pl.col("history_seconds") <= history_seconds * 1.02)
+        fitting = self.tables.filter(pl.col("history_seconds") <= history_seconds * _NEARLY)
         fitting = fitting.filter(pl.col("history_seconds") == pl.col("history_seconds").max())
         kind = fitting.filter(pl.col("kind") == CLASSES[climbing])
         chosen = kind if kind["pairs"].sum() >= _FEW else fitting
@@ -208,6 +211,37 @@ def _parse(content: Any) -> Margins:  # noqa: ANN401 - whatever a file holds
     return Margins(str(content["origin"]), tables)
 
 
+def lookup(margins: Margins) -> Callable[[float | None, bool | None], Numbers]:
+    """Prepare `Margins.scores` for many workloads.
+
+    Parameters
+    ----------
+    margins
+        The margins.
+
+    Returns
+    -------
+    callable
+        Takes the length of a history in seconds and whether it climbs; None is as good as no history.
+
+    Examples
+    --------
+    >>> lookup(Margins.shipped())(None, None).size
+    0
+    """
+    lengths = np.unique(margins.tables["history_seconds"].to_numpy())
+    known: dict[tuple[int, bool], Numbers] = {}
+
+    def scores(history_seconds: float | None, climbing: bool | None) -> Numbers:  # noqa: FBT001 - two columns of a row
+        length = history_seconds or 0.0
+        key = (int(np.searchsorted(lengths, length * _NEARLY, side="right")), bool(climbing))
+        if key not in known:
+            known[key] = margins.scores(length, climbing=key[1])
+        return known[key]
+
+    return scores
+
+
 def as_margins(margins: Margins | str | os.PathLike[str] | None) -> Margins:
     """Take margins as people give them.
 
@@ -262,8 +296,8 @@ def learn_margins(recording: AnyRecording) -> Margins:
     >>> rng = np.random.default_rng(1)
     >>> hours = np.arange(0, 21 * 86_400, 3600)
     >>> frames = [
-    ...     pl.DataFrame({"time": hours, "workload": f"w{n}", "rss_bytes": (1e8 + 1e6 * rng.normal(size=504)).astype(int)})
-    ...     for n in range(3)
+    ...     pl.DataFrame({"time": hours, "workload": name, "rss_bytes": (1e8 + 1e6 * rng.normal(size=504)).astype(int)})
+    ...     for name in "abc"
     ... ]
     >>> learn_margins(pl.concat(frames)).tables.filter(pl.col("history_seconds") == 14 * 86_400)["pairs"].sum()
     3
@@ -279,10 +313,10 @@ def learn_margins(recording: AnyRecording) -> Margins:
     if not scored.height:
         msg = "No workload was seen in most of a week and of what lies before it: there is nothing to learn from."
         raise RmtoolkitError(msg)
-    number = sum(workloads(part).height for part in (recording,)) if recording.stored is None else recording.containers.height
+    number = workloads(recording).height
     days = (span[1] - span[0]).total_seconds() / 86_400
     origin = f"learnt from {number} workloads over {days:.0f} days until {span[1]:%Y-%m-%d}"
-    return Margins(origin, _tables(scored))
+    return Margins(origin, tables_of(scored))
 
 
 _PAIRS: Final = pl.Schema({"history_seconds": pl.Float64(), "kind": pl.String(), "score": pl.Float64()})
@@ -307,7 +341,8 @@ def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
     --------
     >>> import datetime as dt
     >>> table = pl.DataFrame({"time": range(0, 15 * 86_400, 3600), "rss_bytes": 100})
-    >>> pairs(table, dt.datetime(1970, 1, 16, tzinfo=dt.UTC)).filter(pl.col("history_seconds") == 7 * 86_400)["score"].to_list()
+    >>> scored = pairs(table, dt.datetime(1970, 1, 16, tzinfo=dt.UTC))
+    >>> scored.filter(pl.col("history_seconds") == 7 * 86_400)["score"].to_list()
     [0.0]
     """
     recording = as_recording(recording)
@@ -319,12 +354,16 @@ def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
     stop = end + dt.timedelta(milliseconds=1)
     while isinstance(first, dt.datetime) and stop - HORIZON > first:
         begin = stop - HORIZON
-        after = block_peaks(used, begin, stop).group_by("workload_row").agg(
-            next_bytes=pl.col("peak_bytes").max(), next_blocks=pl.len()
+        after = (
+            block_peaks(used, begin, stop)
+            .group_by("workload_row")
+            .agg(next_bytes=pl.col("peak_bytes").max(), next_blocks=pl.len())
         )
-        after = after.filter(pl.col("next_blocks") >= _MOST).join(_killed(killed, begin, stop), on="workload_row", how="left")
+        after = after.filter(pl.col("next_blocks") >= _MOST).join(
+            _killed(killed, begin, stop), on="workload_row", how="left"
+        )
         for history in HISTORIES:
-            if begin - history < first - history * 0.02:
+            if begin - history < first - history * (_NEARLY - 1):
                 break
             before = describe(block_peaks(used, begin - history, begin), ahead=HORIZON / history)
             both = before.filter(pl.col("spread").is_not_null()).join(after, on="workload_row")
@@ -347,8 +386,25 @@ def _killed(killed: pl.DataFrame, begin: dt.datetime, stop: dt.datetime) -> pl.D
     return inside.select("workload_row").unique().with_columns(killed=pl.lit(value=True))
 
 
-def _tables(scored: pl.DataFrame) -> pl.DataFrame:
-    """Sort the scores into tables, and thin out what is more than is needed."""
+def tables_of(scored: pl.DataFrame) -> pl.DataFrame:
+    """Sort scores into tables, and thin out what is more than is needed.
+
+    Parameters
+    ----------
+    scored
+        As `pairs` gives it.
+
+    Returns
+    -------
+    polars.DataFrame
+        As in `Margins.tables`.
+
+    Examples
+    --------
+    >>> scored = pl.DataFrame({"history_seconds": 3600.0, "kind": "settled", "score": [2.0, 1.0]})
+    >>> tables_of(scored).select("pairs", "scores").rows()
+    [(2, [1.0, 2.0])]
+    """
     rows = []
     for (history, kind), group in scored.group_by(["history_seconds", "kind"], maintain_order=True):
         scores = np.sort(group["score"].to_numpy())

@@ -1,6 +1,6 @@
-"""Fleets of made-up services, by two generators that have nothing in common but the kinds of service.
+"""Fleets of made-up services, by three generators that have nothing in common but the kinds of service.
 
-One is to learn from, the other to test on. Each workload is a few pods with lives, in bytes of working set.
+Two are to learn from, the third to test on. Each workload is a few pods with lives, in bytes of working set.
 """
 
 from __future__ import annotations
@@ -78,9 +78,11 @@ def ages(size: int, starts: npt.NDArray[np.int64], before: int) -> npt.NDArray[n
 def workload(kind: str, generator: str, seed: int, days: int, step: int = 60) -> list[Pod]:
     """Make the pods of one workload.
 
-    `generator` is ``calm`` (Gaussian noise, Poisson bursts, exponential shapes) or ``wild`` (heavy tails, weekends,
-    clustered bursts of Pareto heights, power-law shapes).
+    `generator` is ``calm`` (Gaussian noise, Poisson bursts, exponential shapes), ``wild`` (heavy tails, weekends,
+    clustered bursts of Pareto heights, power-law shapes) or ``field`` (another program altogether, see there).
     """
+    if generator == "field":
+        return field_workload(kind, seed, days, step)
     rng = np.random.default_rng([seed, KINDS.index(kind), generator == "wild"])
     size = days * DAY // step
     wild = generator == "wild"
@@ -123,7 +125,9 @@ def workload(kind: str, generator: str, seed: int, days: int, step: int = 60) ->
         base += wave * daily
         base += slope * days_old
         if kind == "warm_up":
-            base += warm_height * (1 - np.exp(-days_old / tau) if not wild else (days_old / (days_old + tau)) ** 0.7 - 1)
+            base += warm_height * (
+                1 - np.exp(-days_old / tau) if not wild else (days_old / (days_old + tau)) ** 0.7 - 1
+            )
         for start in starts:
             height = spike * (1 + jitter * (rng.standard_normal() if not wild else abs(rng.standard_t(4))))
             length = int(8 * spike_steps) + 2
@@ -151,6 +155,69 @@ def workload(kind: str, generator: str, seed: int, days: int, step: int = 60) ->
             base *= hot_ratio
         base *= 1 + rough * noise(rng, size, rho, generator)
         pods.append(Pod(np.maximum(base * level, MIB), starts))
+    return pods
+
+
+def field_workload(kind: str, seed: int, days: int, step: int = 60) -> list[Pod]:
+    """Make the pods of one workload in the third way: memory is what requests in flight, caches and releases make it.
+
+    Requests arrive by a daily curve with two humps on workdays; each holds memory for a while. A cache fills with what
+    was asked for. Releases happen in office hours, and bring a new baseline; nodes are drained at random.
+    """
+    rng = np.random.default_rng([77, seed, KINDS.index(kind)])
+    size = days * DAY // step
+    hour = (np.arange(size) * step / 3600 + rng.uniform(-3, 3)) % 24
+    weekday = (np.arange(size) * step // DAY + int(rng.integers(7))) % 7
+    humps = np.exp(-((hour - 11) ** 2) / 8) + 0.8 * np.exp(-((hour - 16) ** 2) / 10)
+    demand = 0.3 + humps * np.where(weekday >= 5, rng.uniform(0.3, 1), 1.0)
+    knots = np.arange(0, size + 600, 600)
+    demand *= np.exp(0.1 * np.interp(np.arange(size), knots, rng.standard_normal(knots.size)))
+    baseline = rng.gamma(2, 120) * MIB + 20 * MIB
+    replicas = int(rng.integers(1, 5))
+    follows = {"diurnal": rng.uniform(0.2, 0.7), "burst": 0.1}.get(kind, rng.uniform(0, 0.08))
+    office = np.flatnonzero((hour > 9) & (hour < 17) & (weekday < 5))
+    a_week = {"releases": rng.uniform(1, 4), "restarts": rng.uniform(3, 10), "startup": rng.uniform(1, 5)}.get(
+        kind, 0.4
+    )
+    released = (
+        np.sort(rng.choice(office, rng.poisson(a_week * days / 7), replace=False)) if office.size else np.zeros(0, int)
+    )
+    steps = np.exp(rng.normal(0, 0.04 if kind == "releases" else 0.003, released.size + 1))
+    overshoot = rng.uniform(0.3, 1.0) if kind == "startup" else rng.choice([0.0, 0.05, 0.4], p=[0.6, 0.3, 0.1])
+    ramp = max(int(rng.uniform(20, 600) / step), 1)
+    pods = []
+    weights = np.ones(replicas)
+    if kind == "hot_replica":
+        weights[int(rng.integers(replicas))] = rng.uniform(1.5, 3.5)
+    for pod in range(replicas):
+        drained = np.sort(rng.choice(size, rng.poisson(0.15 * days / 7), replace=False))
+        starts = np.unique(np.concatenate([released, drained])).astype(np.int64)
+        age_days = ages(size, starts, int(rng.uniform(0.3, 12) * DAY / step)) * step / DAY
+        level = 1 + follows * demand * weights[pod]
+        level += rng.uniform(0.001, 0.02) * noise(rng, size, 0.9, "calm")
+        if kind == "growth":
+            level *= (1 + rng.uniform(0.01, 0.1)) ** (np.arange(size) * step / (7 * DAY))
+        if kind == "leak":
+            level += rng.uniform(0.01, 0.15) * age_days
+        if kind == "warm_up":
+            filled = np.floor(6 * (1 - 2.0 ** (-age_days / rng.uniform(0.2, 2)))) / 6
+            level += rng.uniform(0.3, 1.0) * filled
+        if kind == "burst":
+            chance = rng.uniform(0.5, 5) / (DAY / step) * demand / demand.mean()
+            for at in np.flatnonzero(rng.random(size) < chance):
+                length = max(int(rng.gamma(2, 300) / step), 1)
+                stop = min(at + length, size)
+                level[at:stop] += rng.gamma(6, 0.08) * np.hanning(2 * length)[: stop - at]
+        if kind == "batch":
+            period = int(rng.choice([3600, 6 * 3600, DAY]) / step)
+            within = (np.arange(size) % period) / period
+            level += rng.uniform(0.1, 0.5) * np.where(within < 0.3, within / 0.3, 0.0)
+        for start in starts:
+            length = min(3 * ramp, size - int(start))
+            shape = np.minimum(np.arange(length) / ramp, 1) * np.where(np.arange(length) < 2 * ramp, 1.0, 0.3)
+            level[start : start + length] += overshoot * rng.lognormal(0, 0.06) * shape
+        level *= np.cumprod(steps)[np.searchsorted(released, np.arange(size), side="right")]
+        pods.append(Pod(np.maximum(baseline * level * (weights[pod] if kind == "hot_replica" else 1), MIB), starts))
     return pods
 
 

@@ -1,0 +1,412 @@
+"""Would the recommended limits have held? Weeks of the past, each judged by what came before it, beside every rival."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from rmtoolkit.analysis.columns import WORKLOAD
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.limits import baselines
+from rmtoolkit.limits.intervals import mcnemar, wilson
+from rmtoolkit.limits.margins import HORIZON, Margins, as_margins, pairs, tables_of
+from rmtoolkit.limits.need import needs
+from rmtoolkit.limits.recommend import limits_at
+from rmtoolkit.limits.usage import usage, workloads
+from rmtoolkit.parts import parts
+from rmtoolkit.recording import as_recording
+from rmtoolkit.times import parse_duration
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from rmtoolkit.limits.usage import AnyRecording
+    from rmtoolkit.recording import Recording
+
+#: Our own limits at these chances.
+PROMISED: Final = (0.2, 0.1, 0.05, 0.02)
+#: The rule that every other has to beat: the peak and so many percent.
+FAMILY: Final = (3, 5, 8, 10, 12, 15, 20, 25, 30, 40, 50)
+#: The rivals, each at its default point; what a tool gives as request is taken as the limit where it gives none.
+RIVALS: Final[dict[str, tuple[Callable[[AnyRecording], pl.DataFrame], str]]] = {
+    "KRR": (baselines.krr_memory, "recommended_limit_bytes"),
+    "VPA target": (baselines.vpa_memory, "target_bytes"),
+    "VPA upper": (baselines.vpa_memory, "upper_bytes"),
+    "Crane": (baselines.crane_memory, "recommended_request_bytes"),
+    "Autopilot": (baselines.autopilot_memory, "recommended_limit_bytes"),
+    "Kubecost": (baselines.kubecost_memory, "recommended_request_bytes"),
+    "CAST AI": (baselines.castai_memory, "recommended_limit_bytes"),
+}
+#: Pairs from the past below which the margins that were given are used.
+_ENOUGH_PAIRS: Final = 30
+
+WEEKS: Final = pl.Schema(
+    {
+        "cluster": pl.String(),
+        "namespace": pl.String(),
+        "workload": pl.String(),
+        "container": pl.String(),
+        "week": pl.Datetime("ms", "UTC"),
+        "arm": pl.String(),
+        "growing": pl.Boolean(),
+        "limit_bytes": pl.Int64(),
+        "needed_bytes": pl.Int64(),
+        "oom": pl.Boolean(),
+        "slack": pl.Float64(),
+        "pods": pl.Int64(),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """How limits would have done in past weeks.
+
+    Attributes
+    ----------
+    weeks
+        A row per workload container, week and rule: the limit that the rule gave from what came before, what the week
+        needed, whether that was more (`oom`), and the share of the limit that stayed unused on average (`slack`).
+        `limit_bytes` is null where a rule gave none. Growing workloads are in it, and in nothing else.
+    arms
+        A row per rule over the weeks for which every rule gave a limit, the growing ones left out: `arm`, `weeks`,
+        `oom_weeks`, `oom_share` with its 95 % interval (Wilson), `slack`, `reserved_gib`, `churn` (median change of the
+        limit from week to week, as a share; null with one week each), and against ours at 5 %: `only_ours`,
+        `only_theirs` (weeks with an OOM kill under one of the two only), `p_value` (McNemar, exact),
+        `slack_difference` (theirs less ours) with `slack_p_value` (paired over workloads).
+    calibration
+        A row per promised chance: `promised`, `weeks`, `oom_weeks`, `observed`, `low`, `high` (95 %, Wilson).
+    growing
+        Workload weeks that were growing: `weeks`, and `violations`, which got a higher limit all the same.
+
+    Examples
+    --------
+    >>> Backtest.__slots__
+    ('weeks', 'arms', 'calibration', 'growing')
+    """
+
+    weeks: pl.DataFrame
+    arms: pl.DataFrame
+    calibration: pl.DataFrame
+    growing: pl.DataFrame
+
+    def __repr__(self) -> str:
+        """Say how ours did at 5 %."""
+        ours = self.arms.filter(pl.col("arm") == _name(0.05))
+        if not ours.height:
+            return f"<Backtest: {self.weeks.height} rows, no week in which every rule gave a limit>"
+        row = ours.row(0, named=True)
+        return (
+            f"<Backtest: {row['weeks']} workload weeks, at 5 %: {100 * row['oom_share']:.1f} % with an OOM kill, "
+            f"{100 * row['slack']:.1f} % slack>"
+        )
+
+    def dominated_by(self) -> list[str]:
+        """List the rules of the kind peak and so many percent that are better than ours at 5 % in both respects.
+
+        Returns
+        -------
+        list of str
+            Those with fewer OOM weeks and less slack; or as many of the one and less of the other.
+
+        Examples
+        --------
+        >>> Backtest.dominated_by.__name__
+        'dominated_by'
+        """
+        ours = self.arms.filter(pl.col("arm") == _name(0.05)).row(0, named=True)
+        better = (pl.col("oom_weeks") <= ours["oom_weeks"]) & (pl.col("slack") <= ours["slack"])
+        strictly = (pl.col("oom_weeks") < ours["oom_weeks"]) | (pl.col("slack") < ours["slack"])
+        found: list[str] = self.arms.filter(pl.col("arm").str.starts_with("max"), better, strictly)["arm"].to_list()
+        return found
+
+
+def backtest(
+    recording: AnyRecording,
+    *,
+    history: str | dt.timedelta = "14d",
+    margins: Margins | str | os.PathLike[str] | None = None,
+    promised: Sequence[float] = PROMISED,
+) -> Backtest:
+    """Let every rule set limits from the past, and count the weeks in which they would have killed.
+
+    Parameters
+    ----------
+    recording
+        Your own history: as long as `history` and a week more, at the least.
+    history
+        What a rule sees before each week.
+    margins
+        For our own limits. None: learnt from the weeks before each test week, and the shipped ones where there are too
+        few of them. Given margins must not come from the weeks that are tested.
+    promised
+        Chances of an OOM kill that our limits are set for.
+
+    Returns
+    -------
+    Backtest
+        Weeks, rules, calibration and growing workloads.
+
+    Raises
+    ------
+    RmtoolkitError
+        The recording is too short.
+
+    Notes
+    -----
+    A week has an OOM kill when any pod went above the limit. What the process would have done after it is not in the
+    record, so kills are not counted. Peaks between two scrapes are missing for all alike.
+
+    Examples
+    --------
+    >>> table = pl.DataFrame({"time": range(0, 22 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
+    >>> backtest(table).arms.filter(pl.col("arm") == "KRR")["weeks"].to_list()
+    [1]
+    """
+    recording = as_recording(recording)
+    length = parse_duration(history)
+    span = recording.times()
+    origins = [] if span is None else _origins(*span, length)
+    if not origins:
+        msg = f"A backtest needs {(length + HORIZON).days} days: what a rule sees, and a week to test it on."
+        raise RmtoolkitError(msg)
+    found = []
+    for origin in origins:
+        learnt = _margins_before(recording, origin, margins)
+        found += [weeks_of(part, origin, length, learnt, promised) for part in parts(recording)]
+    return summarise(pl.concat(found), promised)
+
+
+def _origins(first: dt.datetime, last: dt.datetime, history: dt.timedelta) -> list[dt.datetime]:
+    """Weeks from the end back, as far as there is enough before them."""
+    origins = []
+    origin = last + dt.timedelta(milliseconds=1) - HORIZON
+    while origin - history >= first - history * 0.02:
+        origins.append(origin)
+        origin -= HORIZON
+    return origins[::-1]
+
+
+def _margins_before(
+    recording: Recording, origin: dt.datetime, margins: Margins | str | os.PathLike[str] | None
+) -> Margins:
+    """Learn from the weeks that lie before, if nothing else is wanted."""
+    if margins is None:
+        scored = pl.concat([pairs(part, origin - dt.timedelta(milliseconds=1)) for part in parts(recording)])
+        if scored.height >= _ENOUGH_PAIRS:
+            return Margins(f"learnt from the weeks before {origin:%Y-%m-%d}", tables_of(scored))
+    return as_margins(margins)
+
+
+def weeks_of(
+    recording: AnyRecording,
+    origin: dt.datetime,
+    history: dt.timedelta,
+    margins: Margins,
+    promised: Sequence[float] = PROMISED,
+) -> pl.DataFrame:
+    """Score one week of a recording, or of a part of one.
+
+    Parameters
+    ----------
+    recording
+        What lies before the week, and the week.
+    origin
+        Where the week begins.
+    history
+        What the rules see before it.
+    margins, promised
+        As in `backtest`.
+
+    Returns
+    -------
+    polars.DataFrame
+        As `Backtest.weeks`.
+
+    Examples
+    --------
+    >>> table = pl.DataFrame({"time": range(0, 22 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
+    >>> begin = dt.datetime(1970, 1, 15, tzinfo=dt.UTC)
+    >>> weeks_of(table, begin, dt.timedelta(days=14), Margins.shipped())["week"].unique().to_list() == [begin]
+    True
+    """
+    recording = as_recording(recording)
+    tick = dt.timedelta(milliseconds=1)
+    before = recording.window(start=origin - history, end=origin - tick)
+    after = recording.window(start=origin, end=origin + HORIZON - tick)
+    if not before.height or not after.height:
+        return pl.DataFrame(schema=WEEKS)
+    used = (
+        usage(after)
+        .group_by("workload_row")
+        .agg(needed_bytes=pl.col("used_bytes").max(), mean_bytes=pl.col("used_bytes").mean())
+    )
+    week = workloads(after).join(used, on="workload_row").select(*WORKLOAD, "needed_bytes", "mean_bytes")
+    arms: dict[str, pl.DataFrame] = {}
+    known = needs(before)
+    for chance in promised:
+        arms[_name(chance)] = limits_at(known, chance, margins)
+    for name, (rule, column) in RIVALS.items():
+        arms[name] = rule(before).select(*WORKLOAD, limit_bytes=column)
+    for percent in FAMILY:
+        arms[f"max + {percent} %"] = baselines.max_plus(before, percent).select(
+            *WORKLOAD, limit_bytes="recommended_limit_bytes"
+        )
+    arms["hindsight"] = week.select(*WORKLOAD, limit_bytes="needed_bytes")
+    whole = week.join(known.select(*WORKLOAD, "growing", "pods"), on=WORKLOAD, nulls_equal=True)
+    rows = [
+        whole.join(limits, on=WORKLOAD, nulls_equal=True, how="left").with_columns(arm=pl.lit(name))
+        for name, limits in arms.items()
+    ]
+    return (
+        pl.concat(rows)
+        .with_columns(
+            week=pl.lit(origin).cast(WEEKS["week"]),
+            oom=pl.col("needed_bytes") > pl.col("limit_bytes"),
+            slack=1 - pl.col("mean_bytes") / pl.col("limit_bytes"),
+        )
+        .select(WEEKS.names())
+        .cast(WEEKS)
+    )
+
+
+def _name(chance: float) -> str:
+    return f"rmtoolkit {100 * chance:g} %"
+
+
+def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED) -> Backtest:
+    """Put scored weeks into tables.
+
+    Parameters
+    ----------
+    weeks
+        As `weeks_of` gives it, of any number of parts and weeks.
+    promised
+        The chances that our limits were set for.
+
+    Returns
+    -------
+    Backtest
+        The tables.
+
+    Examples
+    --------
+    >>> summarise(pl.DataFrame(schema=WEEKS)).arms.height
+    0
+    """
+    key = [*WORKLOAD, "week"]
+    settled = weeks.filter(~pl.col("growing"))
+    common = settled.filter(pl.col("limit_bytes").is_not_null().all().over(key))
+    reference = common.filter(pl.col("arm") == _name(_REFERENCE))
+    arms = [_arm(name, rows, reference) for (name,), rows in common.group_by(["arm"], maintain_order=True)]
+    calibration = []
+    for chance in promised:
+        rows = settled.filter((pl.col("arm") == _name(chance)) & pl.col("limit_bytes").is_not_null())
+        killed = int(rows["oom"].sum())
+        low, high = wilson(killed, rows.height)
+        calibration.append(
+            {
+                "promised": chance,
+                "weeks": rows.height,
+                "oom_weeks": killed,
+                "observed": killed / rows.height if rows.height else None,
+                "low": low,
+                "high": high,
+            }
+        )
+    ours = weeks.filter(pl.col("growing") & pl.col("arm").str.starts_with("rmtoolkit"))
+    growing = pl.DataFrame(
+        {
+            "weeks": [ours.select(key).unique().height],
+            "violations": [ours["limit_bytes"].is_not_null().sum()],
+        }
+    )
+    return Backtest(weeks, pl.DataFrame(arms, schema=_ARMS), pl.DataFrame(calibration, schema=_CALIBRATION), growing)
+
+
+_REFERENCE: Final = 0.05
+_ARMS: Final = pl.Schema(
+    {
+        "arm": pl.String(),
+        "weeks": pl.Int64(),
+        "oom_weeks": pl.Int64(),
+        "oom_share": pl.Float64(),
+        "oom_low": pl.Float64(),
+        "oom_high": pl.Float64(),
+        "slack": pl.Float64(),
+        "reserved_gib": pl.Float64(),
+        "churn": pl.Float64(),
+        "only_ours": pl.Int64(),
+        "only_theirs": pl.Int64(),
+        "p_value": pl.Float64(),
+        "slack_difference": pl.Float64(),
+        "slack_p_value": pl.Float64(),
+    }
+)
+_CALIBRATION: Final = pl.Schema(
+    {
+        "promised": pl.Float64(),
+        "weeks": pl.Int64(),
+        "oom_weeks": pl.Int64(),
+        "observed": pl.Float64(),
+        "low": pl.Float64(),
+        "high": pl.Float64(),
+    }
+)
+
+
+def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> dict[str, Any]:
+    """Score one rule, and compare it with ours."""
+    killed = int(rows["oom"].sum())
+    low, high = wilson(killed, rows.height)
+    both = reference.join(rows, on=[*WORKLOAD, "week"], nulls_equal=True, suffix="_theirs")
+    only_ours = int((both["oom"] & ~both["oom_theirs"]).sum())
+    only_theirs = int((~both["oom"] & both["oom_theirs"]).sum())
+    by_workload = (
+        both.group_by(WORKLOAD)
+        .agg(difference=(pl.col("slack_theirs") - pl.col("slack")).mean())["difference"]
+        .to_numpy()
+    )
+    return {
+        "arm": name,
+        "weeks": rows.height,
+        "oom_weeks": killed,
+        "oom_share": killed / rows.height,
+        "oom_low": low,
+        "oom_high": high,
+        "slack": rows["slack"].mean(),
+        "reserved_gib": float((rows["limit_bytes"] * rows["pods"]).sum()) / 2**30 / max(rows["week"].n_unique(), 1),
+        "churn": _churn(rows),
+        "only_ours": only_ours,
+        "only_theirs": only_theirs,
+        "p_value": mcnemar(only_ours, only_theirs),
+        "slack_difference": float(by_workload.mean()) if by_workload.size else None,
+        "slack_p_value": _paired(by_workload),
+    }
+
+
+def _churn(rows: pl.DataFrame) -> float | None:
+    """How much a limit changes from week to week."""
+    limit = pl.col("limit_bytes")
+    change = (limit / limit.shift().over(WORKLOAD)).log().abs()
+    changed = rows.sort(*WORKLOAD, "week").select(change=change)["change"].drop_nulls()
+    middle = changed.median()
+    return math.expm1(middle) if isinstance(middle, float) else None
+
+
+def _paired(differences: npt.NDArray[np.float64]) -> float | None:
+    """Test whether the mean of paired differences is zero, by the normal approximation over workloads."""
+    if differences.size < 2:  # noqa: PLR2004 - a deviation needs two
+        return None
+    error = float(differences.std(ddof=1)) / math.sqrt(differences.size)
+    if error == 0:
+        return 1.0 if differences.mean() == 0 else 0.0
+    return math.erfc(abs(float(differences.mean())) / error / math.sqrt(2))

@@ -1,0 +1,213 @@
+"""Recommended limits in the forms in which they are applied: Kubernetes patches and kubectl lines."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+from rmtoolkit.text import printable
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_MIB: Final = 2**20
+#: Kinds that a strategic merge patch can be for, by the name a recording has for them.
+_KINDS: Final = {
+    "deployment": ("Deployment", "apps/v1"),
+    "statefulset": ("StatefulSet", "apps/v1"),
+    "daemonset": ("DaemonSet", "apps/v1"),
+}
+_LONGEST: Final = 253
+#: What the API server takes as a name; anything else is not written as one.
+_NAME: Final = set("abcdefghijklmnopqrstuvwxyz0123456789-.")
+
+
+def quantity(bytes_: int) -> str:
+    """Write an amount of memory as Kubernetes does.
+
+    Parameters
+    ----------
+    bytes_
+        Bytes.
+
+    Returns
+    -------
+    str
+        In whole Mi, rounded up.
+
+    Examples
+    --------
+    >>> quantity(100 * 2**20 + 1)
+    '101Mi'
+    """
+    return f"{-(-bytes_ // _MIB)}Mi"
+
+
+def patches_yaml(limits: pl.DataFrame) -> str:
+    r"""Write the recommended limits as strategic merge patches, one YAML document per workload.
+
+    Parameters
+    ----------
+    limits
+        As `recommend_limits` gives it; only rows with a recommended limit, and with names that Kubernetes allows, are
+        written. A column `workload_kind` says the kind; without one a Deployment is assumed, and the comment says so.
+
+    Returns
+    -------
+    str
+        YAML; each document has the reason as a comment and can be given to ``kubectl patch --patch-file``. A last
+        comment counts what was left out.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> row = {"namespace": "shop", "workload": "api", "container": "api", "recommended_limit_bytes": 2**28}
+    >>> print(patches_yaml(pl.DataFrame([row | {"recommended_request_bytes": 2**27, "reason": "Peak\n200 Mi."}])))
+    # Peak·200 Mi.
+    # The kind was not known: a Deployment was assumed.
+    apiVersion: apps/v1
+    kind: Deployment
+    metadata:
+      name: api
+      namespace: shop
+    spec:
+      template:
+        spec:
+          containers:
+            - name: api
+              resources:
+                requests:
+                  memory: 128Mi
+                limits:
+                  memory: 256Mi
+    <BLANKLINE>
+    """
+    documents: list[str] = []
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    left_out = 0
+    for row in limits.iter_rows(named=True):
+        names = (row.get("namespace") or "default", row.get("workload") or "", row.get("container") or "")
+        if row.get("recommended_limit_bytes") is None or not all(map(_is_name, names)):
+            left_out += 1
+            continue
+        groups.setdefault((row.get("workload_kind") or "", *names[:2]), []).append(row)
+    for (kind, namespace, workload), rows in groups.items():
+        documents.append(_document(kind, namespace, workload, rows))
+    text = "---\n".join(documents)
+    if left_out:
+        text += f"# {left_out} left out: no plain limit is recommended, or the name is none that Kubernetes allows.\n"
+    return text
+
+
+def _is_name(text: str) -> bool:
+    """Tell whether Kubernetes would take it as a name."""
+    return 0 < len(text) <= _LONGEST and set(text) <= _NAME and text[0].isalnum() and text[-1].isalnum()
+
+
+def _scalar(text: str) -> str:
+    """Write a name so that YAML takes it for a string: 1e3, true and null are names too."""
+    plain = text[0].isalpha() and text not in {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+    return text if plain else json.dumps(text)
+
+
+def _document(kind: str, namespace: str, workload: str, rows: list[dict[str, Any]]) -> str:
+    name, version = _KINDS.get(kind.lower(), _KINDS["deployment"])
+    lines = [f"# {printable(row.get('reason') or 'No reason was given.')}" for row in rows]
+    if kind.lower() not in _KINDS:
+        known = "not known" if not kind else "another"
+        lines.append(f"# The kind was {known}: a Deployment was assumed.")
+    lines += [
+        f"apiVersion: {version}",
+        f"kind: {name}",
+        "metadata:",
+        f"  name: {_scalar(workload)}",
+        f"  namespace: {_scalar(namespace)}",
+        "spec:",
+        "  template:",
+        "    spec:",
+        "      containers:",
+    ]
+    for row in rows:
+        lines += [f"        - name: {_scalar(row['container'])}", "          resources:"]
+        if row.get("recommended_request_bytes") is not None:
+            lines += ["            requests:", f"              memory: {quantity(row['recommended_request_bytes'])}"]
+        lines += ["            limits:", f"              memory: {quantity(row['recommended_limit_bytes'])}"]
+    return "\n".join(lines) + "\n"
+
+
+def kubectl_lines(limits: pl.DataFrame) -> list[str]:
+    """Write the recommended limits as `kubectl set resources` lines.
+
+    Parameters
+    ----------
+    limits
+        As `recommend_limits` gives it.
+
+    Returns
+    -------
+    list of str
+        A line for each row with a recommended limit, quoted for a shell.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> row = {"namespace": "shop", "workload": "api", "container": "api", "recommended_limit_bytes": 2**28}
+    >>> kubectl_lines(pl.DataFrame([row]))
+    ['kubectl --namespace shop set resources deployment/api --containers=api --limits=memory=256Mi']
+    """
+    lines = []
+    for row in limits.iter_rows(named=True):
+        if row.get("recommended_limit_bytes") is None:
+            continue
+        kind = (row.get("workload_kind") or "Deployment").lower()
+        words = ["kubectl", "--namespace", row.get("namespace") or "default", "set", "resources"]
+        words.append(f"{kind if kind in _KINDS else 'deployment'}/{row.get('workload') or ''}")
+        words.append(f"--containers={row.get('container') or ''}")
+        if row.get("recommended_request_bytes") is not None:
+            words.append(f"--requests=memory={quantity(row['recommended_request_bytes'])}")
+        words.append(f"--limits=memory={quantity(row['recommended_limit_bytes'])}")
+        lines.append(shlex.join(words))
+    return lines
+
+
+def resize_lines(limits: pl.DataFrame, pods: pl.DataFrame) -> list[str]:
+    """Write lines that resize running pods in place, without a restart (Kubernetes 1.33 or later).
+
+    Parameters
+    ----------
+    limits
+        As `recommend_limits` gives it.
+    pods
+        Containers of a recording (`recording.containers`): which pods run.
+
+    Returns
+    -------
+    list of str
+        A line for each pod and container with a recommended limit, quoted for a shell.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> row = {"namespace": "shop", "workload": "api", "container": "api", "recommended_limit_bytes": 2**28}
+    >>> pod = {"namespace": "shop", "workload": "api", "container": "api", "pod": "api-0"}
+    >>> print(resize_lines(pl.DataFrame([row]), pl.DataFrame([pod]))[0][:64])
+    kubectl --namespace shop patch pod api-0 --subresource resize --
+    """
+    wanted = {
+        (row.get("namespace"), row.get("workload"), row.get("container")): row
+        for row in limits.iter_rows(named=True)
+        if row.get("recommended_limit_bytes") is not None
+    }
+    lines = []
+    for pod in pods.iter_rows(named=True):
+        row = wanted.get((pod["namespace"], pod["workload"], pod["container"]))
+        if row is None or not pod["pod"]:
+            continue
+        resources: dict[str, dict[str, str]] = {"limits": {"memory": quantity(row["recommended_limit_bytes"])}}
+        if row.get("recommended_request_bytes") is not None:
+            resources["requests"] = {"memory": quantity(row["recommended_request_bytes"])}
+        patch = {"spec": {"containers": [{"name": pod["container"], "resources": resources}]}}
+        words = ["kubectl", "--namespace", pod["namespace"] or "default", "patch", "pod", pod["pod"]]
+        lines.append(shlex.join([*words, "--subresource", "resize", "--patch", json.dumps(patch)]))
+    return lines
