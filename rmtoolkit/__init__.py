@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.verdict import Judgement, checklist, classify, fits, judge
     from rmtoolkit.heap.heaptrack import read_heaptrack
     from rmtoolkit.heap.profile import HeapProfile
+    from rmtoolkit.limits.backtest import Backtest, backtest
+    from rmtoolkit.limits.margins import Margins, learn_margins
+    from rmtoolkit.limits.recommend import recommend_limits
+    from rmtoolkit.limits.replay import replay
+    from rmtoolkit.limits.risk import limit_risk
+    from rmtoolkit.limits.what_if import WhatIf, what_if
     from rmtoolkit.loaders.jemalloc import read_jemalloc_stats
     from rmtoolkit.loaders.kubectl import read_kubectl_top
     from rmtoolkit.loaders.prometheus import read_prometheus
@@ -23,17 +29,23 @@ if TYPE_CHECKING:
     from rmtoolkit.validation import validate
     from rmtoolkit.views.report import report
 
+
 _HOMES: Final = {
+    "Backtest": "rmtoolkit.limits.backtest",
+    "backtest": "rmtoolkit.limits.backtest",
     "checklist": "rmtoolkit.analysis.verdict",
     "classify": "rmtoolkit.analysis.verdict",
     "concat": "rmtoolkit.recording",
     "explain": "rmtoolkit.analysis.explain",
     "Explanation": "rmtoolkit.analysis.explain",
     "fits": "rmtoolkit.analysis.verdict",
-    "judge": "rmtoolkit.analysis.verdict",
     "HeapProfile": "rmtoolkit.heap.profile",
+    "judge": "rmtoolkit.analysis.verdict",
     "Judgement": "rmtoolkit.analysis.verdict",
+    "learn_margins": "rmtoolkit.limits.margins",
+    "limit_risk": "rmtoolkit.limits.risk",
     "lives": "rmtoolkit.analysis.lives",
+    "Margins": "rmtoolkit.limits.margins",
     "Prometheus": "rmtoolkit.loaders.prometheus_live",
     "read": "rmtoolkit.loaders.sniff",
     "read_heaptrack": "rmtoolkit.heap.heaptrack",
@@ -41,23 +53,33 @@ _HOMES: Final = {
     "read_kubectl_top": "rmtoolkit.loaders.kubectl",
     "read_prometheus": "rmtoolkit.loaders.prometheus",
     "read_recording": "rmtoolkit.recording",
+    "recommend_limits": "rmtoolkit.limits.recommend",
     "Recording": "rmtoolkit.recording",
+    "replay": "rmtoolkit.limits.replay",
     "report": "rmtoolkit.views.report",
     "validate": "rmtoolkit.validation",
+    "what_if": "rmtoolkit.limits.what_if",
+    "WhatIf": "rmtoolkit.limits.what_if",
 }
 
 __all__ = [
+    "Backtest",
     "Explanation",
     "HeapProfile",
     "Judgement",
+    "Margins",
     "Prometheus",
     "Recording",
+    "WhatIf",
+    "backtest",
     "checklist",
     "classify",
     "concat",
     "explain",
     "fits",
     "judge",
+    "learn_margins",
+    "limit_risk",
     "lives",
     "read",
     "read_heaptrack",
@@ -65,8 +87,11 @@ __all__ = [
     "read_kubectl_top",
     "read_prometheus",
     "read_recording",
+    "recommend_limits",
+    "replay",
     "report",
     "validate",
+    "what_if",
 ]
 
 

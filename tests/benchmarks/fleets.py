@@ -75,7 +75,7 @@ def ages(size: int, starts: npt.NDArray[np.int64], before: int) -> npt.NDArray[n
     return index - last
 
 
-def workload(kind: str, generator: str, seed: int, days: int, step: int = 60) -> list[Pod]:
+def workload(kind: str, generator: str, seed: int, days: int, step: int = 60) -> list[Pod]:  # noqa: C901, PLR0915 - one story, told once
     """Make the pods of one workload.
 
     `generator` is ``calm`` (Gaussian noise, Poisson bursts, exponential shapes), ``wild`` (heavy tails, weekends,
