@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.replay import replay
     from rmtoolkit.limits.risk import limit_risk
     from rmtoolkit.limits.what_if import WhatIf, what_if
+    from rmtoolkit.loaders.docker import read_docker_stats
     from rmtoolkit.loaders.jemalloc import read_jemalloc_stats
     from rmtoolkit.loaders.kubectl import read_kubectl_top
+    from rmtoolkit.loaders.procfs_files import read_procfs
     from rmtoolkit.loaders.prometheus import read_prometheus
     from rmtoolkit.loaders.prometheus_live import Prometheus
+    from rmtoolkit.loaders.record import record
     from rmtoolkit.loaders.sniff import read
     from rmtoolkit.recording import Recording, concat, read_recording
     from rmtoolkit.validation import validate
@@ -49,11 +52,14 @@ _HOMES: Final = {
     "Prometheus": "rmtoolkit.loaders.prometheus_live",
     "read": "rmtoolkit.loaders.sniff",
     "read_heaptrack": "rmtoolkit.heap.heaptrack",
+    "read_docker_stats": "rmtoolkit.loaders.docker",
     "read_jemalloc_stats": "rmtoolkit.loaders.jemalloc",
     "read_kubectl_top": "rmtoolkit.loaders.kubectl",
+    "read_procfs": "rmtoolkit.loaders.procfs_files",
     "read_prometheus": "rmtoolkit.loaders.prometheus",
     "read_recording": "rmtoolkit.recording",
     "recommend_limits": "rmtoolkit.limits.recommend",
+    "record": "rmtoolkit.loaders.record",
     "Recording": "rmtoolkit.recording",
     "replay": "rmtoolkit.limits.replay",
     "report": "rmtoolkit.views.report",
@@ -82,12 +88,15 @@ __all__ = [
     "limit_risk",
     "lives",
     "read",
+    "read_docker_stats",
     "read_heaptrack",
     "read_jemalloc_stats",
     "read_kubectl_top",
+    "read_procfs",
     "read_prometheus",
     "read_recording",
     "recommend_limits",
+    "record",
     "replay",
     "report",
     "validate",

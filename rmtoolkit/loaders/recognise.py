@@ -22,6 +22,8 @@ class Form(StrEnum):
     KUBECTL = "kubectl top output"
     OBJECTS = "Kubernetes objects"
     JEMALLOC = "jemalloc statistics"
+    DOCKER = "Docker output"
+    PROCFS = "memory files of Linux"
     RECORDING = "a recording"
     PARQUET = "a table in Parquet"
     CSV = "a table in CSV"
@@ -32,8 +34,9 @@ class Form(StrEnum):
 
 UNDERSTOOD: Final = (
     "saved Prometheus answers (JSON, remote read), output of kubectl top pod (tables, CSV, JSON, YAML) and of kubectl "
-    "get pods -o json beside it, jemalloc statistics (text, JSON), recordings and tables in Parquet, or CSV with a "
-    "time and a memory column; also packed with gzip or zstd"
+    "get pods -o json beside it, docker stats, inspect and events, jemalloc statistics (text, JSON), smaps_rollup, status "
+    "and cgroup files of Linux, recordings and tables in Parquet, or CSV with a time and a memory column; also packed "
+    "with gzip or zstd"
 )
 
 _HEAD: Final = 1 << 18
@@ -60,9 +63,32 @@ _KUBECTL: Final = re.compile(
 _PROMETHEUS: Final = re.compile(
     rb'"resultType"\s*:|"status"\s*:\s*"(?:success|error)"|"metric"\s*:\s*\{[^{}]*\}\s*,\s*"values?"\s*:',
 )
+#: A pair of sizes without a blank in them is written by Docker; progress bars have one.
+_DOCKER: Final = re.compile(
+    rb'\bMEM USAGE ?/ ?LIMIT\b|"[Mm]em_?[Uu]sage"\s*:\s*"|"memory_stats"\s*:\s*\{|"HostConfig"\s*:\s*\{'
+    rb'|"Action"\s*:\s*"[^"]+"\s*,\s*"Actor"\s*:|"status"\s*:\s*"(?:start|die|oom)"\s*,\s*"id"\s*:\s*"[0-9a-f]{64}"'
+    rb"|\S container \w+ [0-9a-f]{64} \(|(?:^|\n)[^\n]*(?<![\w.])[\d.]+[KMG]?i?B ?/ ?[\d.]+[KMG]i?B(?![\w/])",
+)
+_PROCFS: Final = re.compile(
+    rb"(?:^|\n)[^\n]{0,80}?\b(?:VmRSS|RssAnon|Rss|Pss):[ \t]+\d+ kB[ \t\r]*(?:\n|$)"
+    rb"|==> \S*(?:memory\.[a-z]|smaps_rollup)\S* <=="
+    rb"|(?:^|\n)(?:\S*memory\.stat:)?(?:total_)?(?:anon|rss|inactive_file) \d+[ \t\r]*(?:\n|$)"
+    rb"|(?:^|\n)(?:\S*/)?memory\.(?:current|usage_in_bytes):\d+",
+)
 _HEAP: Final = re.compile(
     rb"(?:v [0-9a-f]+(?: [0-9a-f]+)?\n|heap_v2/|heap profile:|--- symbol|desc: [^\n]*\ncmd: |\{\s*\"dhatFileVersion\")",
 )
+
+
+#: Files of a cgroup whose content alone does not say what it is.
+_LONE_NUMBERS: Final = frozenset(
+    (
+        *("memory.current", "memory.max", "memory.peak", "memory.swap.current", "memory.events", "memory.pressure"),
+        *("memory.usage_in_bytes", "memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"),
+        "memory.kmem.usage_in_bytes",
+    ),
+)
+_NUMBER: Final = re.compile(r"\s*(?:\d+|max|(?:[a-z_]+ \d+\s+)+|(?:(?:some|full) avg10=[^\n]*\s*)+)\s*")
 
 
 def recognise(path: Path) -> tuple[Form, str]:
@@ -108,6 +134,8 @@ def recognise(path: Path) -> tuple[Form, str]:
         why = str(error).partition(": found ")[2].partition(", expected")[0].strip("'\"")
         empty = why in ("an empty file", "only blanks")
         return (Form.BROKEN, str(error)) if named or empty else (Form.OTHER, why)
+    if path.name in _LONE_NUMBERS and _NUMBER.fullmatch(text):
+        return Form.PROCFS, ""
     form = _of_text(text.encode("utf-8", "replace"), text)
     if form in (None, Form.OBJECTS) and len(head) >= _HEAD:
         whole, _ = files.read_bytes(path, expected="a recording")
@@ -132,6 +160,9 @@ def _of_text(data: bytes, text: str) -> Form | None:
         return Form.OBJECTS
     if _has_columns(text):
         return Form.CSV
+    for form, mark in ((Form.DOCKER, _DOCKER), (Form.PROCFS, _PROCFS)):
+        if mark.search(data):
+            return form
     if _KUBECTL.search(data) or looks_like_csv(text) or failure(text.lstrip().split("\n", 1)[0]):
         return Form.KUBECTL
     return None

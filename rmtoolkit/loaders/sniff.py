@@ -31,10 +31,13 @@ _READERS: Final = {
     Form.PROMETHEUS: ("rmtoolkit.loaders.prometheus", "read_prometheus"),
     Form.KUBECTL: ("rmtoolkit.loaders.kubectl", "read_kubectl_top"),
     Form.JEMALLOC: ("rmtoolkit.loaders.jemalloc", "read_jemalloc_stats"),
+    Form.DOCKER: ("rmtoolkit.loaders.docker", "read_docker_stats"),
+    Form.PROCFS: ("rmtoolkit.loaders.procfs_files", "read_procfs"),
     Form.RECORDING: ("rmtoolkit.recording", "read_recording"),
     Form.PARQUET: ("rmtoolkit.loaders.table_files", "read_table"),
     Form.CSV: ("rmtoolkit.loaders.table_files", "read_table"),
 }
+_TOGETHER: Final = (Form.PROMETHEUS, Form.DOCKER, Form.PROCFS)
 _NAMES_SHOWN: Final = 10
 _WARNED: Final = 5
 
@@ -48,8 +51,9 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
         A file, a folder (to its bottom, without hidden files), a glob, or several of them. What a file is
         is told by its content: saved Prometheus answers, output of ``kubectl top pod``, dumps of
         ``kubectl get pods,replicasets,nodes -o json`` that supply its limits, owners and restarts, jemalloc
-        statistics, a recording that `Recording.write` stored, or a table (Parquet, CSV) with a time and a
-        memory column; each also packed with gzip or zstd.
+        statistics, what Docker or Linux say (see `read_docker_stats` and `read_procfs`), a recording that
+        `Recording.write` stored, or a table (Parquet, CSV) with a time and a memory column; each also packed
+        with gzip or zstd.
     **options
         Passed to those readers that take them: see `read_prometheus`, `read_kubectl_top` and
         `read_jemalloc_stats`.
@@ -150,8 +154,8 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
         reader = _reader(form)
         wanted = {name: value for name, value in options.items() if name in _parameters(form)}
         used |= set(wanted)
-        # Prometheus answers explain each other: the owners of one file's pods stand in another.
-        groups = [paths] if form is Form.PROMETHEUS else [[file] for file in paths]
+        # Some files explain each other: the owners of one file's pods, or a container's limit, stand in another.
+        groups = [paths] if form in _TOGETHER else [[file] for file in paths]
         for group in groups:
             try:
                 part = reader(group[0] if len(group) == 1 else group, **wanted)
