@@ -34,8 +34,8 @@ class Form(StrEnum):
 
 UNDERSTOOD: Final = (
     "saved Prometheus answers (JSON, remote read), output of kubectl top pod (tables, CSV, JSON, YAML) and of kubectl "
-    "get pods -o json beside it, docker stats, inspect and events, jemalloc statistics (text, JSON), smaps_rollup, status "
-    "and cgroup files of Linux, recordings and tables in Parquet, or CSV with a time and a memory column; also packed "
+    "get pods -o json beside it, docker stats, inspect and events, jemalloc statistics (text, JSON), smaps_rollup, "
+    "status and cgroup files of Linux, recordings and tables in Parquet, or CSV with a time and a memory column; also packed "
     "with gzip or zstd"
 )
 
@@ -67,7 +67,7 @@ _PROMETHEUS: Final = re.compile(
 _DOCKER: Final = re.compile(
     rb'\bMEM USAGE ?/ ?LIMIT\b|"[Mm]em_?[Uu]sage"\s*:\s*"|"memory_stats"\s*:\s*\{|"HostConfig"\s*:\s*\{'
     rb'|"Action"\s*:\s*"[^"]+"\s*,\s*"Actor"\s*:|"status"\s*:\s*"(?:start|die|oom)"\s*,\s*"id"\s*:\s*"[0-9a-f]{64}"'
-    rb"|\S container \w+ [0-9a-f]{64} \(|(?:^|\n)[^\n]*(?<![\w.])[\d.]+[KMG]?i?B ?/ ?[\d.]+[KMG]i?B(?![\w/])",
+    rb"|\S container \w+ [0-9a-f]{64} \(|(?<![\w.])[\d.]+[KMG]?i?B ?/ ?[\d.]+[KMG]i?B(?![\w/])",
 )
 _PROCFS: Final = re.compile(
     rb"(?:^|\n)[^\n]{0,80}?\b(?:VmRSS|RssAnon|Rss|Pss):[ \t]+\d+ kB[ \t\r]*(?:\n|$)"
@@ -134,9 +134,8 @@ def recognise(path: Path) -> tuple[Form, str]:
         why = str(error).partition(": found ")[2].partition(", expected")[0].strip("'\"")
         empty = why in ("an empty file", "only blanks")
         return (Form.BROKEN, str(error)) if named or empty else (Form.OTHER, why)
-    if path.name in _LONE_NUMBERS and _NUMBER.fullmatch(text):
-        return Form.PROCFS, ""
-    form = _of_text(text.encode("utf-8", "replace"), text)
+    lone = path.name in _LONE_NUMBERS and _NUMBER.fullmatch(text)
+    form = Form.PROCFS if lone else _of_text(text.encode("utf-8", "replace"), text)
     if form in (None, Form.OBJECTS) and len(head) >= _HEAD:
         whole, _ = files.read_bytes(path, expected="a recording")
         marks = ((Form.JEMALLOC, _JEMALLOC), (Form.KUBECTL, _METRICS), (Form.KUBECTL, _KUBECTL))
