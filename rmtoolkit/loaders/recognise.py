@@ -35,8 +35,8 @@ class Form(StrEnum):
 UNDERSTOOD: Final = (
     "saved Prometheus answers (JSON, remote read), output of kubectl top pod (tables, CSV, JSON, YAML) and of kubectl "
     "get pods -o json beside it, docker stats, inspect and events, jemalloc statistics (text, JSON), smaps_rollup, "
-    "status and cgroup files of Linux, recordings and tables in Parquet, or CSV with a time and a memory column; also packed "
-    "with gzip or zstd"
+    "status and cgroup files of Linux, recordings and tables in Parquet, or CSV with a time and a memory column; also "
+    "packed with gzip or zstd"
 )
 
 _HEAD: Final = 1 << 18
