@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.explain import Explanation, explain
     from rmtoolkit.analysis.lives import lives
     from rmtoolkit.analysis.verdict import Judgement, checklist, classify, fits, judge
     from rmtoolkit.heap.heaptrack import read_heaptrack
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders.sniff import read
     from rmtoolkit.recording import Recording, concat, read_recording
     from rmtoolkit.validation import validate
+    from rmtoolkit.views.explanation import Explanation, explain
     from rmtoolkit.views.report import report
 
 
@@ -39,8 +39,8 @@ _HOMES: Final = {
     "checklist": "rmtoolkit.analysis.verdict",
     "classify": "rmtoolkit.analysis.verdict",
     "concat": "rmtoolkit.recording",
-    "explain": "rmtoolkit.analysis.explain",
-    "Explanation": "rmtoolkit.analysis.explain",
+    "explain": "rmtoolkit.views.explanation",
+    "Explanation": "rmtoolkit.views.explanation",
     "fits": "rmtoolkit.analysis.verdict",
     "HeapProfile": "rmtoolkit.heap.profile",
     "judge": "rmtoolkit.analysis.verdict",

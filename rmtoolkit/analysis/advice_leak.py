@@ -115,7 +115,7 @@ def _usual_suspects(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]
     each = evidence.get("growth_per_work")
     of = f", {small_memory(each['estimate'])} for each unit of work" if each is not None else ""
     yield Advice(
-        "Bound every cache and map by weight, not by hope",
+        "Bound every cache and map, by weight where values differ in size",
         setting="moka::sync::Cache::builder().weigher(|_, v| v.len() as u32).max_capacity(64 << 20).build(), "
         "or lru::LruCache::new(NonZeroUsize::new(10_000).unwrap())",
         expected=f"if a cache is the cause, growth of {growth}{of} ends at its bound",

@@ -34,7 +34,7 @@ def open_verdict(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
 
     Examples
     --------
-    >>> row = {"limit_bytes": 100 * MI, "limit_known": True, "peak_bytes": 99 * MI}
+    >>> row = {"limit_bytes": 100 * MI}
     >>> next(open_verdict(row, {"open_at_limit": {}})).setting
     'resources.limits.memory: 132Mi'
     """
@@ -65,7 +65,7 @@ def open_verdict(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
         yield _wait(piece, kind, gauge="no_live_heap" in evidence)
     elif kind == "too_few":
         yield Advice("Record for longer: at least 24 samples of one life, better 200", because="open_too_few")
-    yield from _missing(row, evidence, kind)
+    yield from _missing(evidence, kind)
 
 
 def _wait(piece: dict[str, Any], kind: str, *, gauge: bool) -> Advice:
@@ -114,7 +114,7 @@ def _outside() -> Iterator[Advice]:
     )
 
 
-def _missing(row: dict[str, Any], evidence: Evidence, kind: str) -> Iterator[Advice]:
+def _missing(evidence: Evidence, kind: str) -> Iterator[Advice]:
     """Signals that the source does not give, and that would settle it sooner."""
     if "no_live_heap" in evidence and kind not in ("too_few", "killed"):
         yield Advice(
@@ -137,7 +137,7 @@ def _missing(row: dict[str, Any], evidence: Evidence, kind: str) -> Iterator[Adv
             expected="evidence level 3",
             because="no_work",
         )
-    if row["limit_bytes"] is None and not row["limit_known"]:
+    if "no_limit" in evidence:
         yield Advice(
             "Add the limit: without it nothing can be said about time or kills",
             setting="kube_pod_container_resource_limits",

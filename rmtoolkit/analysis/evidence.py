@@ -75,6 +75,8 @@ def rows(situation: Situation) -> list[Piece]:
     if main is None or not main.life:
         return []
     found = _settling(situation, main)
+    if situation.row["limit_bytes"] is None and not situation.row["limit_known"]:
+        found.append(piece(main, "not_measured", "The memory limit", "not exported", 0, "no_limit"))
     if main.signal is not None:
         found += [
             *_trend(situation, main),
@@ -230,8 +232,6 @@ def _missing(situation: Situation, main: Opinion) -> list[Piece]:
         found.append(piece(main, "not_measured", "The live heap of the allocator", shown, 0, "no_live_heap"))
     if "load" not in main.readings and "work_total" not in main.readings:
         found.append(piece(main, "not_measured", "Requests or other work", "not exported", 0, "no_work"))
-    if situation.row["limit_bytes"] is None and not situation.row["limit_known"]:
-        found.append(piece(main, "not_measured", "The memory limit", "not exported", 0, "no_limit"))
     if main.duration_seconds and situation.row["evidence_level"] < 2:
         shown = f"{hours(main.duration_seconds / 3600)} seen as one life"
         found.append(piece(main, "not_measured", "Restarts", shown, 0, "no_restarts"))

@@ -111,4 +111,4 @@ def _why_open(situation: Situation, signal: str, span: str) -> str:
     counted = "one life" if lives <= 1 else f"{lives} lives"
     gauge = "" if main.signal == "allocated_bytes" else ", no live-heap gauge"
     floor = rate(row["detection_floor_bytes_per_day"], digits=2)
-    return f"{span} of {signal}, {counted}{gauge}: {question.why}. The smallest growth that shows here is {floor}."
+    return f"{span} of {signal}, {counted}{gauge}: {question.why}; growth above {floor} would show."

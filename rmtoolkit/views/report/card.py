@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit.intervals import rate_with_range
 from rmtoolkit.views import svg, timeline_svg
 from rmtoolkit.views.markup import Markup, el, join
-from rmtoolkit.views.summary import TARGET, is_growing, shortened
+from rmtoolkit.views.parts import facts, marked, pattern_words, with_code
+from rmtoolkit.views.summary import is_growing, shortened
 
 if TYPE_CHECKING:
     import polars as pl
 
     from rmtoolkit.views.timeline import Timeline
 
-#: What each level of evidence rests on.
-LEVELS: Final = {
-    1: "one resident series",
-    2: "restarts, limits or versions as well",
-    3: "work or sibling pods as well",
-    4: "live-heap gauge",
-    5: "heap profile",
-}
 #: A longer name is cut, and whole in the title of its element.
 SHOWN_NAME: Final = 160
 _SHOWN_LIVES: Final = 30
@@ -75,7 +66,7 @@ def card(
     (False, True)
     """
     return join(
-        el("div", _answer(row, name), _facts(row), class_="answer"),
+        el("div", _answer(row, name), facts(row), class_="answer"),
         _chart(row, name, ident, timeline, about),
         el("div", _evidence(row, ident), _questions(checklist, ident), class_="halves"),
         _pods(instances),
@@ -85,7 +76,7 @@ def card(
 
 def _answer(row: dict[str, Any], name: str) -> Markup:
     mark = text.VERDICTS[row["verdict"]]
-    words = [*([text.count(row["pods"], "pod")] if row["pods"] else []), *_pattern(row)]
+    words = [*([text.count(row["pods"], "pod")] if row["pods"] else []), *pattern_words(row)]
     return el(
         "div",
         el("span", svg.mark(mark.shape), mark.badge, class_="badge"),
@@ -97,94 +88,8 @@ def _answer(row: dict[str, Any], name: str) -> Markup:
         ),
         el("h3", text.printable(row["headline"])),
         el("p", text.printable(row["reason"]), class_="reason"),
-        el("p", el("b", "Next:"), " ", _with_code(row["next_step"] or "Nothing to do."), class_="next"),
+        el("p", el("b", "Next:"), " ", with_code(row["next_step"] or "Nothing to do."), class_="next"),
     )
-
-
-def _pattern(row: dict[str, Any]) -> list[str]:
-    words = [row["pattern"].replace("_", " ")] if row["pattern"] else []
-    words += [f"also {other.replace('_', ' ')}" for other in row["also"] or []]
-    if row["cause"]:
-        words.append(f"cause: {row['cause'].replace('_', ' ')}")
-    if row["workload_inferred"]:
-        words.append("name inferred from the pod")
-    return words
-
-
-def _with_code(sentence: str) -> Markup:
-    """Show what stands between backticks as code."""
-    parts = re.split(r"`([^`]+)`", text.printable(sentence))
-    return join(*(el("code", part) if at % 2 else part for at, part in enumerate(parts)))
-
-
-def _facts(row: dict[str, Any]) -> Markup:
-    """Write the same four facts, always in the same places."""
-    return el("dl", _time(row), _risk(row), _confidence(row), _growth(row), class_="facts")
-
-
-def _fact(label: str, value: str, drawn: Markup | None, note: str) -> Markup:
-    return el(
-        "div",
-        el("dt", label),
-        el("dd", value, class_="fact"),
-        el("dd", drawn, note, class_="note") if drawn or note else None,
-    )
-
-
-def _time(row: dict[str, Any]) -> Markup:
-    value = text.time_to_limit(
-        row["limit_outlook"],
-        row["hours_to_limit"],
-        row["limit_bytes"],
-        known=row["limit_known"],
-    )
-    span = text.hours_range(row["hours_to_limit_low"], row["hours_to_limit_high"])
-    if row["limit_outlook"] == "reaches" and span:
-        note = f"80 % interval {span}"
-    elif row["limit_outlook"] == "bounded":
-        note = (
-            f"bounded: settled at {text.memory(row['settled_bytes'])}"
-            if row["settled_bytes"] is not None
-            else "bounded"
-        )
-    else:
-        note = ""
-    return _fact("Time to limit", value, None, note)
-
-
-def _risk(row: dict[str, Any]) -> Markup:
-    value = row["oom_probability_7d"]
-    if value is None:
-        why = "there is no limit to exceed" if row["limit_bytes"] is None and row["limit_known"] else ""
-        return _fact("OOM kill, 7 days", text.UNKNOWN if not why else text.NOT_APPLICABLE, None, why)
-    side = "above" if value > TARGET else "within"
-    return _fact("OOM kill, 7 days", text.chance(value), svg.risk_bar(value), f"{side} the {text.share(TARGET)} target")
-
-
-def _confidence(row: dict[str, Any]) -> Markup:
-    level, leak = row["evidence_level"], row["leak_probability"]
-    if row["verdict"] == "inconclusive":
-        label, value = "Chance of a leak", text.chance(leak)
-    else:
-        label, value = "Confidence", text.chance(leak if row["verdict"] == "leak" or leak is None else 1 - leak)
-    if level is None:
-        return _fact(label, value, None, "")
-    return _fact(label, value, svg.boxes(level), f"evidence level {level} of 5: {LEVELS.get(level, '')}")
-
-
-def _growth(row: dict[str, Any]) -> Markup:
-    signal = text.SIGNAL_WORDS.get(row["signal"] or "", "memory")
-    growth = row["growth_bytes_per_day"]
-    if growth is None:
-        value = "none" if row["verdict"] == "not_leak" else text.UNKNOWN
-    else:
-        value = text.rate(growth) if is_growing(row) else "none"
-    span = text.rate_range(row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"])
-    if span and value == "none" and growth is not None:
-        span = rate_with_range(growth, row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"])
-    floor = row["detection_floor_bytes_per_day"]
-    notes = [*([span] if span else []), *([f"smallest detectable here {text.rate(floor, digits=2)}"] if floor else [])]
-    return _fact(f"Growth of {signal}", value, None, ", ".join(notes))
 
 
 def _chart(row: dict[str, Any], name: str, ident: str, timeline: Timeline | None, about: dict[str, Any]) -> Markup:
@@ -217,7 +122,7 @@ def _evidence(row: dict[str, Any], ident: str) -> Markup:
     rows = [
         el(
             "tr",
-            el("td", _marked(text.EVIDENCE[item["says"]]), role="cell"),
+            el("td", marked(text.EVIDENCE[item["says"]]), role="cell"),
             el("td", text.printable(item["text"]), role="cell"),
             el(
                 "td",
@@ -248,17 +153,13 @@ def _is_short(value: str | None) -> bool:
 _SHORT: Final = 24
 
 
-def _marked(mark: text.Mark) -> Markup:
-    return el("span", svg.mark(mark.shape), mark.word, class_=f"marked {mark.token}")
-
-
 def _questions(checklist: pl.DataFrame, ident: str) -> Markup:
     rows = [
         el(
             "tr",
             el("td", item["question"], el("span", text.printable(item["because"] or ""), class_="small"), role="cell"),
             el("td", el("b", item["answer"].capitalize()), role="cell"),
-            el("td", _marked(text.READINGS[item["reading"]]), role="cell"),
+            el("td", marked(text.READINGS[item["reading"]]), role="cell"),
         )
         for item in checklist.iter_rows(named=True)
     ]
@@ -354,7 +255,7 @@ def _pods(instances: pl.DataFrame) -> Markup | None:
     rows: list[list[object]] = [
         [
             text.printable(pod["pod"]),
-            _marked(text.VERDICTS[pod["verdict"]]),
+            marked(text.VERDICTS[pod["verdict"]]),
             text.rate(pod["growth_bytes_per_day"], sign=True) if is_growing(pod) else "none",
             _amount(pod["peak_bytes"]),
             f"{pod['lives']:,}",

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.explain import Explanation, explain
 from rmtoolkit.analysis.verdict import classify
 from rmtoolkit.exceptions import ColumnError, UnknownWorkloadError
+from rmtoolkit.views.explanation import Explanation, explain
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours
 
 T = hours(24, 60)

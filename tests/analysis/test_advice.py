@@ -1,0 +1,163 @@
+"""Advice fits the cause, names exact settings, and uses this recording's figures."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.analysis import advice
+from rmtoolkit.analysis.hint import Advice
+from tests.analysis.curves import GI, MI, hours, record, small_noise
+from tests.analysis.verdicts import row_of
+
+SAMPLES = Path(__file__).parents[2] / "data" / "samples"
+T = hours(24, 60)
+
+
+@cache
+def verdicts() -> dict[str, dict[str, Any]]:
+    """Verdicts on the recorded samples."""
+    return {row["workload"]: row for row in rm.classify(rm.read(SAMPLES)).iter_rows(named=True)}
+
+
+def given(row: dict[str, Any]) -> str:
+    """All advice on a verdict, in one text."""
+    return "\n".join(found.sentence for found in advice.advise(row))
+
+
+@pytest.mark.parametrize(
+    ("workload", "words"),
+    [
+        pytest.param(
+            "noble-newt",
+            [
+                "_RJEM_MALLOC_CONF=background_thread:true,dirty_decay_ms:",
+                "212 Mi",
+                "MALLOC_CONF",
+                "narenas",
+                "LazyLock",
+            ],
+            id="jemalloc_keeps_pages",
+        ),
+        pytest.param("opal-vole", ["gaps", "178 Mi", "thp:never", "AnonHugePages"], id="fragmentation"),
+        pytest.param(
+            "mellow-jackdaw",
+            ["prof:true", "jeprof", "moka", "lru::LruCache", "num_alive_tasks", "tokio-console", "label", "768Mi"],
+            id="heap_leak",
+        ),
+        pytest.param("tidy-grouse", ["stats::allocated", "heaptrack --pid", "dhat"], id="leak_without_a_gauge"),
+        pytest.param(
+            "amber-newt",
+            ["/proc/PID/task/*/comm", "max_blocking_threads", "RUST_MIN_STACK", "each thread costs 0.171 Mi"],
+            id="threads",
+        ),
+        pytest.param("vivid-vole", ["only that pod"], id="one_pod_of_two"),
+        pytest.param("plain-heron", ["Stream", "Semaphore", "151 Mi"], id="burst"),
+        pytest.param("opal-egret", ["resources.limits.memory: 400Mi", "LazyLock", "269 Mi"], id="startup"),
+        pytest.param("young-badger", ["Nothing to do", "159 Mi"], id="page_cache"),
+        pytest.param("rapid-grouse", ["Wait until", "stats::allocated", "work_total"], id="open"),
+    ],
+)
+def test_advice_on_a_recorded_sample(workload: str, words: list[str]) -> None:
+    """Each sample's cause gets its own settings, with the amounts of the sample."""
+    text = given(verdicts()[workload])
+    missing = [word for word in words if word not in text]
+    assert missing == [], text
+
+
+@pytest.mark.parametrize(
+    ("workload", "words"),
+    [
+        pytest.param("young-raven", ["MALLOC", "Wait", "limit"], id="a_cycle_needs_nothing"),
+        pytest.param("young-badger", ["MALLOC", "Raise the limit"], id="page_cache_needs_no_allocator"),
+        pytest.param("amber-newt", ["moka", "malloc_trim"], id="threads_are_no_cache"),
+        pytest.param("mellow-jackdaw", ["malloc_trim", "MIMALLOC"], id="a_leak_is_no_retention"),
+        pytest.param("noble-newt", ["MIMALLOC", "MALLOC_ARENA_MAX", "heaptrack"], id="jemalloc_is_known"),
+    ],
+)
+def test_advice_that_the_evidence_does_not_support(workload: str, words: list[str]) -> None:
+    """What belongs to another cause or another allocator is not advised."""
+    text = given(verdicts()[workload])
+    assert [word for word in words if word in text] == []
+
+
+def test_next_step_is_the_first_piece() -> None:
+    """The column `next_step` and the frame of advice begin alike, for every sample."""
+    for row in verdicts().values():
+        first = next(advice.advise(row))
+        assert row["next_step"] == first.sentence
+        assert advice.frame(row)["text"][0] == first.text
+        assert advice.frame(row).schema == advice.ADVICE
+
+
+def test_advice_on_a_stored_verdict_is_the_same(tmp_path: Path) -> None:
+    """Advice is read off the row: stored as Parquet and read again, it does not change."""
+    frame = rm.classify(rm.read(SAMPLES / "noble-newt"))
+    frame.write_parquet(tmp_path / "verdicts.parquet")
+    again = pl.read_parquet(tmp_path / "verdicts.parquet")
+    assert given(again.row(0, named=True)) == given(frame.row(0, named=True))
+
+
+def test_glibc_gets_its_own_settings() -> None:
+    """Pages that glibc keeps (fordblks) are returned by its variables, not jemalloc's."""
+    rng = np.random.default_rng(1)
+    heap = np.where(T < 1, 400.0, 100.0) * MI
+    free = 410 * MI - heap
+    signals = {
+        "allocated_bytes": heap + small_noise(rng, heap) / 4,
+        "free_bytes": free,
+        "anon_bytes": heap + free + 20 * MI,
+        "working_set_bytes": heap + free + 30 * MI,
+    }
+    row = row_of(record(T, signals, limit_bytes=GI, restarts_total=0))
+    assert row["pattern"] == "retention"
+    assert "MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=" in row["next_step"]
+    assert "malloc_trim" in row["next_step"]
+    assert "RJEM" not in given(row)
+
+
+def test_an_unknown_allocator_gets_all_of_them() -> None:
+    """Where nothing says which allocator keeps the pages, the advice names each, musl's too."""
+    rng = np.random.default_rng(1)
+    heap = np.where(T < 2, 400.0, 100.0) * MI
+    above = np.full(len(T), 430.0) * MI
+    signals = {"allocated_bytes": heap + small_noise(rng, heap) / 4, "rss_bytes": above + small_noise(rng, above) / 9}
+    row = row_of(record(T, signals, limit_bytes=GI, restarts_total=0))
+    assert row["pattern"] == "retention"
+    for word in ("_RJEM_MALLOC_CONF", "MALLOC_ARENA_MAX", "MIMALLOC_PURGE_DELAY", "musl"):
+        assert word in given(row)
+
+
+def test_many_threads_beside_retention() -> None:
+    """With more threads than a quota can run, worker threads and arenas are set by the quota."""
+    row = dict(verdicts()["noble-newt"])
+    many = {"statistic": "threads_many", "estimate": 96.0, "says": "against", "text": "", "value": "96"}
+    row["evidence"] = [*row["evidence"], many]
+    assert "TOKIO_WORKER_THREADS" in given(row)
+    assert "96 threads now" in given(row)
+
+
+def test_a_higher_limit_buys_days() -> None:
+    """A leak's higher limit is said to buy time: half of 512 Mi more at 50.8 Mi a day are five days."""
+    row = verdicts()["mellow-jackdaw"]
+    last = list(advice.advise(row))[-1]
+    assert "not a cure" in last.text
+    assert last.expected == "12.4 d to the limit instead of 7.4 d"
+
+
+def test_sentence() -> None:
+    """Action, setting as code, effect; one full stop each."""
+    assert Advice("Do it.").sentence == "Do it."
+    assert Advice("Do it: now", setting="A=1").sentence == "Do it: now. `A=1`."
+
+
+def test_advice_without_evidence() -> None:
+    """A verdict that came through a CSV has no evidence: advice says less, and does not fail."""
+    for row in verdicts().values():
+        assert given(row | {"evidence": None})
