@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders.docker import read_docker_stats
     from rmtoolkit.loaders.jemalloc import read_jemalloc_stats
     from rmtoolkit.loaders.kubectl import read_kubectl_top
+    from rmtoolkit.loaders.kubectl_record import record_kubectl
     from rmtoolkit.loaders.procfs_files import read_procfs
     from rmtoolkit.loaders.prometheus import read_prometheus
     from rmtoolkit.loaders.prometheus_live import Prometheus
@@ -60,6 +61,7 @@ _HOMES: Final = {
     "read_recording": "rmtoolkit.recording",
     "recommend_limits": "rmtoolkit.limits.recommend",
     "record": "rmtoolkit.loaders.record",
+    "record_kubectl": "rmtoolkit.loaders.kubectl_record",
     "Recording": "rmtoolkit.recording",
     "replay": "rmtoolkit.limits.replay",
     "report": "rmtoolkit.views.report",
@@ -97,6 +99,7 @@ __all__ = [
     "read_recording",
     "recommend_limits",
     "record",
+    "record_kubectl",
     "replay",
     "report",
     "validate",

@@ -8,6 +8,8 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Final
 
+from rmtoolkit import recording_command
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -140,6 +142,10 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("-o", "--output", metavar="FILE", required=True, help="the page to write, such as week.html")
     report.add_argument("--title", help="stands at the top of the page")
     report.set_defaults(run=_report)
+
+    record = commands.add_parser("record", help="sample what runs now into a file", allow_abbrev=False)
+    recording_command.add_arguments(record)
+    record.set_defaults(run=recording_command.run)
 
     demo = commands.add_parser("demo", help="judge the sample recordings in data/samples", allow_abbrev=False)
     demo.set_defaults(run=_demo)

@@ -33,7 +33,8 @@ LAYERS: Final = {
     "limits": {"core", "validation", "analysis", "limits"},
     "views": {"core", "validation", "heap", "analysis", "limits", "views"},
     "demo": {"core", "validation", "loaders", "analysis", "limits", "views"},
-    "cli": {"core", "validation", "loaders", "heap", "analysis", "limits", "views", "demo"},
+    "recording_command": {"core", "loaders", "recording_command"},
+    "cli": {"core", "validation", "loaders", "heap", "analysis", "limits", "views", "demo", "recording_command"},
 }
 #: Slow to import, and used by few.
 HEAVY: Final = {"altair", "IPython", "ipywidgets", "numba", "pandas", "prometheus_api_client", "pyarrow", "requests"}

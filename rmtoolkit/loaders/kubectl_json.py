@@ -43,6 +43,7 @@ class _Found:
     objects: Objects = field(default_factory=Objects)
     tables: list[str] = field(default_factory=list)
     namespace: str | None = None
+    notes: list[str] = field(default_factory=list)
 
     def place(self, text: object) -> int | None:
         """Find a time stamp that says everything in the list of stamps; None where there is none."""
@@ -139,6 +140,7 @@ def read_documents(text: str, path: str | os.PathLike[str]) -> Documents:
         stamps=found.stamps,
         left_out=found.left_out,
         first_left_out=found.first_left_out,
+        notes=tuple(dict.fromkeys(found.notes)),
         objects=found.objects,
     )
     return Documents(log if found.rows else None, "\n".join(found.tables), found.namespace, found.objects)
@@ -198,6 +200,8 @@ def _recorded(document: Mapping[str, Any], line: int, table: int, found: _Found)
         found.namespace = found.namespace or _text(document.get("namespace"))
     elif isinstance(answer, dict) and "kubectl" not in answer:
         _document(answer, line, table, found)
+    elif isinstance(document.get("without"), str):
+        found.notes.append(f"without {document['kubectl'][:_SHOWN]}: {document['without'][:_MESSAGE]}")
     elif isinstance(error, str):
         found.failures.append((line, found.last_stamp, None, error[:_MESSAGE], False))
 
