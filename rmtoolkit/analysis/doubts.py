@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from rmtoolkit.analysis.parameters import (
     ALL_AT_THE_END,
     AS_HIGH,
-    BENT,
     BURSTS_BEFORE,
     COARSE,
     COARSE_SAMPLES,
@@ -45,6 +45,10 @@ from rmtoolkit.analysis.parameters import (
     SMALL_PART,
     STEADY,
     STOPPED,
+    STRAIGHT,
+    STRAIGHT_MOST,
+    STRAIGHT_NOISE,
+    STRAIGHT_ODDS,
     TAIL_SLOWS,
     TAKES_BACK,
     TAKES_MORE,
@@ -76,7 +80,7 @@ def doubt_growth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
     --------
     >>> from rmtoolkit.analysis.opinion import Opinion
     >>> few = Opinion({}, {}, "rss_bytes", growing=1.0, unresolved=0.0)
-    >>> steady = {"excursion": 9, "last_third": 1, "tail": 1, "quarter": 1, "begun_at": 0.2, "curved": 0, "fresh": 0}
+    >>> steady = {"excursion": 9, "last_third": 1, "tail": 1, "quarter": 1, "begun_at": 0.2, "stepped": 1, "fresh": 0}
     >>> row = {"signal": "rss_bytes", "samples": 20, "teeth": 0, "mean_rise": 1.0, "low_rise": 1.0, **steady}
     >>> doubt_growth(few, row, restarts_known=True)
     >>> few.growing < 1
@@ -123,6 +127,8 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
         again = row["tail_top"] - row["settled"] <= AS_HIGH * (row["earlier_top"] - row["settled"])
         moved = FORCED_REST * row["fresh"] if again else 0.0
         opinion.bounded, opinion.unresolved = opinion.bounded + moved, max(opinion.unresolved - moved, 0.0)
+    if row["stepped"] < LIKELY:
+        _weigh_bend(opinion, row)
     if row["excursion"] < EXCURSION:
         opinion.notes["within_range"] = True
         _shift(opinion, INSIDE_RANGE if row["excursion"] < NO_EXCURSION else WITHIN_RANGE)
@@ -140,22 +146,29 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
     elif row["tail"] is not None and row["tail"] < ENDED:
         opinion.notes["slowing"] = True
         _shift(opinion, TAIL_SLOWS)
-    elif row["curved"] > LIKELY and row["straight"] < BENT:
-        opinion.notes["slowing"] = True
-        _shift(opinion, GROWTH_SLOWS)
-    elif (
-        row["last_third"] > STEADY
-        and (row["tail"] or 1.0) > STEADY
-        and opinion.growing > LEANING
-        and (row["curved"] < LIKELY or row["straight"] > STEADY)
-    ):
-        # Models that slow down fit too, but nothing slowed down.
-        moved = TIPS * opinion.unresolved
+    elif row["last_third"] > STEADY and (row["tail"] or 1.0) > STEADY and opinion.growing > LEANING:
+        # Models that slow down or have just ended fit too, but nothing slowed down.
+        moved = TIPS * (opinion.unresolved if row["stepped"] > LIKELY else min(row["fresh"], opinion.unresolved))
         opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
     if row["samples"] < COARSE_SAMPLES:
         _shift(opinion, COARSE_STEADY if row["last_third"] > STEADY else COARSE)
     if row["begun_at"] > 1 - YOUNG_SEEN * YOUNG or (row["tail"] or 0.0) > ALL_AT_THE_END:
         _shift(opinion, GROWTH_YOUNG)
+
+
+def _weigh_bend(opinion: Opinion, row: Row) -> None:
+    """Growth that is as fast in its later half as in its earlier one is no warm-up; slower, it may be one."""
+    slowing = opinion.unresolved - min(row["fresh"], opinion.unresolved)
+    going = opinion.growing + slowing
+    if row["last_third"] < ENDED or going <= 0 or not math.isfinite(row["straight"] or math.inf):
+        return
+    steep = STRAIGHT_ODDS / (1 + (row["bend_noise"] / STRAIGHT_NOISE) ** 2)
+    shift = min(max(steep * (row["straight"] - STRAIGHT), -STRAIGHT_MOST), STRAIGHT_MOST)
+    for_growth = opinion.growing * math.exp(shift)
+    growing = going * for_growth / max(for_growth + slowing, 1e-12)
+    if growing < opinion.growing / 2:
+        opinion.notes["slowing"] = True
+    opinion.growing, opinion.unresolved = growing, opinion.unresolved + opinion.growing - growing
 
 
 def _hold_to_floor(opinion: Opinion, row: Row) -> None:

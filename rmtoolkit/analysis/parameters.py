@@ -148,8 +148,13 @@ JUMPY: Final = 0.6
 UNCHECKED: Final = 0.6
 #: A start-up is over by this share of the window.
 STARTUP_OVER: Final = 0.2
-#: Growth beside a part that slows down is bent where its later half is slower than this share of its earlier one.
-BENT: Final = 0.76
+#: Growth and its slowing down are equally likely where the later half of the growth is this share as fast as the
+#: earlier half; log odds for each unit above it, and their limit. From 1600 simulated curves of eight kinds.
+STRAIGHT: Final = 0.84
+STRAIGHT_ODDS: Final = 14.0
+STRAIGHT_MOST: Final = 4.0
+#: Noise, as a share of what half of the growth brings, at which that comparison is worth half.
+STRAIGHT_NOISE: Final = 0.15
 #: Before an onset later than this share of the window there is something to compare a rise with.
 LATE_ONSET: Final = 0.15
 #: A jump before the onset, in deviations of the steps, plus this share of the rise: it is no wandering.

@@ -44,12 +44,14 @@ class Persistence:
         Where a quarter of the rise is reached for good, 0 to 1.
     straight
         Slope in the later half of the growth, after a start-up, over the slope in its earlier half.
+    bend_noise
+        Noise as a share of what each half would bring at the same speed.
     excursion
         Rise since the onset over the range of the values before it; infinite without a time before.
 
     Examples
     --------
-    >>> Persistence(*(np.zeros(1),) * 6).tail.tolist()
+    >>> Persistence(*(np.zeros(1),) * 7).tail.tolist()
     [0.0]
     """
 
@@ -58,6 +60,7 @@ class Persistence:
     quarter: Array
     excursion: Array
     straight: Array
+    bend_noise: Array
     begun: Array
 
 
@@ -98,7 +101,7 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     whole = (levels[3] - levels[0]) / np.maximum(places[3] - places[0], 1 / bins)
     third = (levels[3] - levels[2]) / np.maximum(places[3] - places[2], 1 / bins)
     # Beside a step or a warm-up the slope that the models found is that of the growth, the whole rise is not.
-    slope = np.where((growing > LIKELY) & (growth > 0), np.minimum(whole, growth), whole)
+    slope = np.where((growing > LIKELY) & (growth > 0), np.where(whole > 0, np.minimum(whole, growth), growth), whole)
     steps = np.abs(np.diff(values, axis=1))
     top = np.sort(steps, axis=1)[:, -max(1, bins // 10) :].sum(axis=1)
     jumpy = top > JUMPY * steps.sum(axis=1)
@@ -124,16 +127,19 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     )
     former = (middle - low) / np.maximum(middle_at - low_at, 1 / bins)
     latter = (levels[3] - middle) / np.maximum(places[3] - middle_at, 1 / bins)
+    # Where growth comes in jumps, whether the last of them has come yet makes the difference of one.
+    wobble = np.where(jumpy, top / max(1, bins // 10), noise / np.sqrt(width))
     return Persistence(
         last_third=np.where(
             (slope > 0) & (slope * (1 - begin) / 3 < 2 * grain) & (third < slope),
             UNCHECKED,
-            np.where(slope > 0, third / np.where(slope > 0, slope, 1), 0.0),
+            np.where(slope > 0, np.where(whole > 0, third, np.maximum(third, 0)) / np.where(slope > 0, slope, 1), 0.0),
         ),
         tail=tail,
         quarter=quarter,
         excursion=_excursion(values, onset, rise),
         straight=np.where(former > 0, latter / np.where(former > 0, former, 1), np.inf),
+        bend_noise=np.where(levels[3] > low, wobble / np.maximum((levels[3] - low) / 2, 1e-9), np.inf),
         begun=_begun(values, levels[0], levels[3]),
     )
 

@@ -63,7 +63,7 @@ class Shapes:
     depth
         How far the bins after the start-up go below the settled level, without the lowest 3 %.
     earlier_top, tail_top
-        Highest bin after the start-up and before the last share `YOUNG` of the window, and in it.
+        Highest sample after the start-up and before the last share `YOUNG` of the window, and in it.
     jump, jump_at
         Largest change of level between two neighbouring bins that lasts, and where (0 to 1).
     swing
@@ -153,8 +153,8 @@ def describe(envelope: Envelope) -> Shapes:
         flutter=flutter,
         bursts=(above & ~np.pad(above, ((0, 0), (1, 0)))[:, :-1]).sum(axis=1),
         depth=settled - np.quantile(mean[:, lead:], 0.03, axis=1),
-        earlier_top=mean[:, lead:tail].max(axis=1),
-        tail_top=mean[:, tail:].max(axis=1),
+        earlier_top=high[:, lead:tail].max(axis=1),
+        tail_top=high[:, tail:].max(axis=1),
         jump=np.take_along_axis(steps, at[:, None], axis=1)[:, 0],
         jump_at=(at + 1) / bins,
         swing=_range(mean[:, lead:]),
@@ -212,7 +212,8 @@ def _teeth(
     for row in np.flatnonzero(count >= TEETH):
         starts = np.flatnonzero(begins[row])
         ends = np.append(starts[1:], mean.shape[1])
-        places, floors, tops = [], [], []
+        places: list[int] = []
+        floors, tops = [], []
         for start, end in zip(starts, ends, strict=True):
             # The last tooth may be cut by the window before its floor is known.
             if end - start < 2 and end == mean.shape[1]:

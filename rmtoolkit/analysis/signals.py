@@ -42,8 +42,8 @@ _LEVELS: Final = (
     "psi_full_seconds",
     "refaults_total",
 )
-#: Growing families with a part that slows down.
-_CURVED: Final = [bank.CODE["saturating_linear"], bank.CODE["saturating_hinge"]]
+#: Families with a step: what comes before and after it says nothing about a bend.
+_STEPPED: Final = [code for name, code in bank.CODE.items() if "step" in name or name == "pulse"]
 _DAY_SECONDS: Final = 86_400
 #: Places in the window, 0 to 1: the early part, and where the start-up is surely over.
 _EARLY: Final = 0.2
@@ -201,7 +201,8 @@ def _read_width(
         begun_at=spread(lasting.begun),
         excursion=spread(lasting.excursion),
         straight=spread(lasting.straight),
-        curved=spread(fit.families[:, _CURVED].sum(axis=1)),
+        bend_noise=spread(lasting.bend_noise),
+        stepped=spread(fit.families[:, _STEPPED].sum(axis=1)),
         onset=spread(fit.onset),
         noise=spread(fit.noise),
         low_rise=spread(low_rise),
