@@ -7,12 +7,12 @@ import datetime as dt
 from pathlib import Path
 
 import polars as pl
-from fleets import KINDS, fleet, frame
 from tqdm import tqdm
 
 from rmtoolkit.limits.backtest import Backtest, summarise, weeks_of
 from rmtoolkit.limits.margins import HORIZON, Margins, as_margins, pairs, tables_of
 from rmtoolkit.recording import Recording, as_recording
+from tests.benchmarks.limit_fleets import KINDS, fleet, frame
 
 HISTORY = dt.timedelta(days=14)
 

@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 
 import polars as pl
-from fleets import DAY, fleet, frame
 from tqdm import tqdm
 
 from rmtoolkit.limits.margins import Margins, pairs, tables_of
 from rmtoolkit.recording import as_recording
+from tests.benchmarks.limit_fleets import DAY, fleet, frame
 
 TARGET = Path(__file__).resolve().parents[2] / "rmtoolkit" / "limits" / "margins.json"
 

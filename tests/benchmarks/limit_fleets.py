@@ -72,7 +72,8 @@ def ages(size: int, starts: npt.NDArray[np.int64], before: int) -> npt.NDArray[n
     last = np.full(size, -before)
     for start in starts:
         last[start:] = start
-    return index - last
+    age: npt.NDArray[np.int64] = index - last
+    return age
 
 
 def workload(kind: str, generator: str, seed: int, days: int, step: int = 60) -> list[Pod]:  # noqa: C901, PLR0915 - one story, told once
@@ -88,9 +89,8 @@ def workload(kind: str, generator: str, seed: int, days: int, step: int = 60) ->
     wild = generator == "wild"
     level = float(np.exp(rng.normal(np.log(300), 0.8))) * MIB
     replicas = int(rng.integers(1, 5))
-    a_week = {"restarts": rng.uniform(4, 14), "releases": rng.uniform(1, 3), "startup": rng.uniform(1, 6)}.get(
-        kind, rng.choice([0.0, 0.5, 1.5])
-    )
+    often = {"restarts": rng.uniform(4, 14), "releases": rng.uniform(1, 3), "startup": rng.uniform(1, 6)}
+    a_week = float(often.get(kind, float(rng.choice([0.0, 0.5, 1.5]))))
     together = rng.random() < 0.5
     shared = lives(rng, size, step, a_week)
     rough = float(np.exp(rng.uniform(np.log(0.002), np.log(0.03))))
@@ -149,8 +149,8 @@ def workload(kind: str, generator: str, seed: int, days: int, step: int = 60) ->
         if kind == "batch":
             base += batch_height * (((clock + phase * pod) % batch_period) / batch_period)
         if kind == "releases":
-            number = np.searchsorted(starts, np.arange(size), side="right")
-            base *= release_levels[np.minimum(number, 63)]
+            release = np.searchsorted(starts, np.arange(size), side="right")
+            base *= release_levels[np.minimum(release, 63)]
         if pod == hot:
             base *= hot_ratio
         base *= 1 + rough * noise(rng, size, rho, generator)
@@ -204,7 +204,7 @@ def field_workload(kind: str, seed: int, days: int, step: int = 60) -> list[Pod]
             level += rng.uniform(0.3, 1.0) * filled
         if kind == "burst":
             chance = rng.uniform(0.5, 5) / (DAY / step) * demand / demand.mean()
-            for at in np.flatnonzero(rng.random(size) < chance):
+            for at in np.flatnonzero(rng.random(size) < chance).tolist():
                 length = max(int(rng.gamma(2, 300) / step), 1)
                 stop = min(at + length, size)
                 level[at:stop] += rng.gamma(6, 0.08) * np.hanning(2 * length)[: stop - at]
