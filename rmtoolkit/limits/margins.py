@@ -46,6 +46,8 @@ _MOST: Final = 10
 _KEPT: Final = 2000
 #: Pairs below which the tables of both kinds of past are put together.
 _FEW: Final = 20
+#: Pairs that are enough to leave the tables of shorter histories alone.
+_PLENTY: Final = 100
 _CENSORED: Final = 1e9
 #: A history that lacks a fiftieth of a length is taken as that long.
 _NEARLY: Final = 1.02
@@ -83,7 +85,8 @@ class Margins:
         Parameters
         ----------
         history_seconds
-            How long its past is; the table of the longest history that is no longer is used.
+            How long its past is; the table of the longest history that is no longer is used, if it has enough pairs:
+            a shorter one with more pairs errs on the safe side.
         climbing
             Whether its peaks climb clearly.
 
@@ -98,7 +101,11 @@ class Margins:
         0
         """
         fitting = self.tables.filter(pl.col("history_seconds") <= history_seconds * _NEARLY)
-        fitting = fitting.filter(pl.col("history_seconds") == pl.col("history_seconds").max())
+        counted = (
+            fitting.group_by("history_seconds").agg(pl.col("pairs").sum()).sort("history_seconds", descending=True)
+        )
+        plenty = counted.filter(pl.col("pairs") >= min(_PLENTY, counted["pairs"].max() or 0))
+        fitting = fitting.filter(pl.col("history_seconds") == pl.lit(plenty["history_seconds"].first()))
         kind = fitting.filter(pl.col("kind") == CLASSES[climbing])
         chosen = kind if kind["pairs"].sum() >= _FEW else fitting
         return np.sort(chosen["scores"].explode().drop_nulls().to_numpy())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from rmtoolkit.analysis.lives import split
+from rmtoolkit.analysis.parameters import SETTLED_BAND, STARTUP_SHARE
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS
@@ -320,14 +321,23 @@ _KEPT: Final = ("resident_bytes", "active_bytes", "free_bytes")
 def _startups(recording: Recording) -> pl.DataFrame:
     """Give what each sample of a startup that was seen holds above the settled level; 0 elsewhere."""
     cut = split(recording)
-    spans = cut.table.with_row_index("life_row").select(
-        "life_row", "start", "start_seen", "startup_seconds", "settled_bytes"
+    spans = cut.table.with_row_index("life_row").select("life_row", "start", "end", "start_seen", "settled_bytes")
+    known = cut.samples.join(spans, on="life_row", how="left", maintain_order="left")
+    value = pl.col("footprint_bytes")
+    early = (pl.col("time") - pl.col("start")) <= STARTUP_SHARE * (pl.col("end") - pl.col("start"))
+    tops = (
+        known.filter(pl.col("start_seen") & early & value.is_not_null())
+        .group_by("life_row", maintain_order=True)
+        .agg(top=pl.col("time").get(value.arg_max()))
     )
-    age = (pl.col("time") - pl.col("start")).dt.total_milliseconds() / 1000
-    early = pl.col("start_seen") & (age <= pl.col("startup_seconds"))
-    excess = (pl.col("footprint_bytes") - pl.col("settled_bytes")).clip(0)
-    return cut.samples.join(spans, on="life_row", how="left", maintain_order="left").select(
-        "container_id", "time", "life_row", excess=pl.when(early).then(excess).otherwise(0).fill_null(0)
+    known = known.join(tops, on="life_row", how="left", maintain_order="left")
+    # Startup is over when, after its highest point, the settled level is reached for the first time.
+    low = (pl.col("time") > pl.col("top")) & (value <= (1 + SETTLED_BAND) * pl.col("settled_bytes"))
+    over = known.filter(low).group_by("life_row", maintain_order=True).agg(over=pl.col("time").min())
+    starting = pl.col("time") < pl.col("over")
+    excess = (value - pl.col("settled_bytes")).clip(0)
+    return known.join(over, on="life_row", how="left", maintain_order="left").select(
+        "container_id", "time", "life_row", excess=pl.when(starting).then(excess).otherwise(0).fill_null(0)
     )
 
 

@@ -1,0 +1,117 @@
+"""Margins: what they are learnt from, and that they survive being saved."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import ReadError, RmtoolkitError
+from rmtoolkit.limits.margins import Margins, pairs, tables_of
+from tests.limits.conftest import DAY, MIB, START, samples, steady
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_five_weeks_give_three_pairs_a_workload_after_two_weeks(fleet: rm.Recording) -> None:
+    """The last three weeks each have two weeks before them."""
+    margins = rm.learn_margins(fleet)
+    two_weeks = margins.tables.filter(pl.col("history_seconds") == 14 * DAY)
+    assert two_weeks["pairs"].sum() == 3 * 40
+
+
+def test_a_pair_is_scored_by_how_far_the_next_week_went() -> None:
+    """A week that goes as high again scores 0; one that goes 10 % higher scores the log of that over the spread."""
+    values = np.full(21 * 24, 100.0 * MIB)
+    values[14 * 24 + 50] *= 1.1
+    end = dt.datetime.fromtimestamp(START + 21 * DAY - 3600, dt.UTC)
+    scored = pairs(samples(values), end).filter(pl.col("history_seconds") == 7 * DAY).sort("score")
+    assert scored["score"].to_list() == pytest.approx([0.0, np.log(1.1) / np.sqrt(0.01)], abs=1e-6)
+
+
+def test_a_next_week_with_an_oom_kill_counts_as_higher_than_anything() -> None:
+    """What a killed week needed is not known: no limit may be said to have held."""
+    table = samples(steady(21), limit_bytes=256 * MIB)
+    kill = pl.DataFrame([{"time": START + 20 * DAY, "kind": "oom_kill", "pod": "api-0"}])
+    recording = rm.Recording.from_frame(table, events=kill)
+    scored = pairs(recording, dt.datetime.fromtimestamp(START + 21 * DAY - 3600, dt.UTC))
+    last = scored.filter(pl.col("history_seconds") == 14 * DAY)["score"].to_list()
+    assert last == [1e9]
+
+
+def test_an_eviction_or_a_node_oom_says_nothing_about_a_limit() -> None:
+    """Only the cgroup's own kill censors a week."""
+    for kind in ("evicted", "node_oom"):
+        events = pl.DataFrame([{"time": START + 20 * DAY, "kind": kind, "pod": "api-0"}])
+        recording = rm.Recording.from_frame(samples(steady(21)), events=events)
+        scored = pairs(recording, dt.datetime.fromtimestamp(START + 21 * DAY - 3600, dt.UTC))
+        assert (scored["score"] < 1e3).all(), kind
+
+
+def test_saved_margins_are_the_same_margins(fleet: rm.Recording, tmp_path: Path) -> None:
+    """Four digits of every score, and who they come from, survive."""
+    margins = rm.learn_margins(fleet)
+    again = rm.Margins.load(margins.save(tmp_path / "margins.json"))
+    assert again.origin == margins.origin
+    one, two = (m.tables.explode("scores")["scores"].to_numpy() for m in (margins, again))
+    assert np.allclose(one, two, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"format": "rmtoolkit margins 1"}', '{"format": "else", "origin": "", "tables": []}'],
+    ids=["empty", "a list", "an object", "no tables", "another format"],
+)
+def test_what_are_no_margins_is_refused_by_name(tmp_path: Path, content: str) -> None:
+    """One clear error with the file's name."""
+    path = tmp_path / "margins.json"
+    path.write_text(content)
+    with pytest.raises(ReadError, match=r"margins\.json"):
+        Margins.load(path)
+
+
+def test_unknown_kinds_of_past_are_refused(tmp_path: Path) -> None:
+    """A file from somewhere else is not half used."""
+    table = {"history_seconds": 3600.0, "kind": "odd", "pairs": 1, "scores": [0.1]}
+    path = tmp_path / "margins.json"
+    path.write_text(json.dumps({"format": "rmtoolkit margins 1", "origin": "x", "tables": [table]}))
+    with pytest.raises(ReadError, match="kind"):
+        Margins.load(path)
+
+
+def test_a_week_is_too_little_to_learn_from() -> None:
+    """The error says how much there is, and that there are shipped margins."""
+    with pytest.raises(RmtoolkitError, match=r"found 2\.0 days.*shipped"):
+        rm.learn_margins(samples(steady(2)))
+
+
+def test_the_shipped_margins_name_themselves() -> None:
+    """Nobody shall take them for his own."""
+    shipped = Margins.shipped()
+    assert "generated fleets" in shipped.origin
+    assert "not from your services" in shipped.origin
+    assert shipped.scores(14 * DAY, climbing=False).size >= 1000
+
+
+def test_a_longer_history_needs_smaller_margins() -> None:
+    """An hour says less of a week than two weeks do."""
+    shipped = Margins.shipped()
+    high = [float(np.quantile(shipped.scores(seconds, climbing=False), 0.95)) for seconds in (3600, DAY, 14 * DAY)]
+    assert high == sorted(high, reverse=True)
+
+
+def test_thinning_keeps_the_shape_and_the_highest() -> None:
+    """Two thousand scores stand for more."""
+    scores = np.random.default_rng(3).standard_normal(20_000)
+    scored = pl.DataFrame({"history_seconds": 3600.0, "kind": "settled", "score": scores})
+    row = tables_of(scored).row(0, named=True)
+    assert row["pairs"] == 20_000
+    assert len(row["scores"]) == 2000
+    assert row["scores"][-1] == scores.max()
+    assert np.quantile(row["scores"], 0.95) == pytest.approx(np.quantile(scores, 0.95), abs=0.01)

@@ -1,0 +1,133 @@
+"""Recommended requests and limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import RmtoolkitError
+from tests.limits.conftest import DAY, MIB, START, samples, steady
+
+
+def only(frame: pl.DataFrame) -> dict[str, object]:
+    """The one row."""
+    assert frame.height == 1
+    return frame.row(0, named=True)
+
+
+def test_a_settled_service_gets_a_little_above_its_peak() -> None:
+    """Less than KRR's 15 %, never below the peak, in whole MiB, and the request below the limit."""
+    row = only(rm.recommend_limits(samples(steady(14), limit_bytes=1024 * MIB)))
+    assert row["action"] == "lower"
+    assert row["peak_bytes"] < row["recommended_limit_bytes"] < row["krr_limit_bytes"]  # type: ignore[operator]
+    assert row["recommended_limit_bytes"] % MIB == 0  # type: ignore[operator]
+    assert row["recommended_request_bytes"] <= row["recommended_limit_bytes"]  # type: ignore[operator]
+    assert row["oom_probability"] <= 0.05  # type: ignore[operator]
+
+
+def test_the_smaller_the_chance_the_higher_the_limit(fleet: rm.Recording) -> None:
+    """For every workload."""
+    limits = [rm.recommend_limits(fleet, chance)["recommended_limit_bytes"].to_numpy() for chance in (0.2, 0.1, 0.05)]
+    assert (limits[0] <= limits[1]).all()
+    assert (limits[1] <= limits[2]).all()
+
+
+def test_nothing_at_or_below_a_limit_that_killed_is_recommended() -> None:
+    """Killed at 512 MiB with a recorded peak of 210: the true need was above 512."""
+    table = samples(steady(14), limit_bytes=512 * MIB)
+    kill = pl.DataFrame([{"time": START + 10 * DAY, "kind": "oom_kill", "pod": "api-0"}])
+    row = only(rm.recommend_limits(rm.Recording.from_frame(table, events=kill)))
+    assert row["recommended_limit_bytes"] > 512 * MIB  # type: ignore[operator]
+    assert row["action"] == "raise"
+    assert "OOM killed at 512 Mi" in str(row["reason"])
+
+
+def test_a_kill_of_an_older_version_does_not_count() -> None:
+    """A release may have fixed what was needed."""
+    table = samples(steady(28), limit_bytes=512 * MIB).with_columns(
+        version=pl.when(pl.int_range(pl.len()) < 14 * 24).then(pl.lit("1.0")).otherwise(pl.lit("1.1"))
+    )
+    kill = pl.DataFrame([{"time": START + 5 * DAY, "kind": "oom_kill", "pod": "api-0"}])
+    row = only(rm.recommend_limits(rm.Recording.from_frame(table, events=kill)))
+    assert row["kills"] == 0
+    assert row["recommended_limit_bytes"] < 512 * MIB  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("kind", ["node_oom", "evicted"])
+def test_a_node_that_ran_out_says_nothing_about_the_limit(kind: str) -> None:
+    """Neither raises the limit."""
+    events = pl.DataFrame([{"time": START + 10 * DAY, "kind": kind, "pod": "api-0"}])
+    recording = rm.Recording.from_frame(samples(steady(14), limit_bytes=512 * MIB), events=events)
+    assert only(rm.recommend_limits(recording))["recommended_limit_bytes"] < 300 * MIB  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("per_day", [5, 20, 60])
+def test_a_leak_gets_no_plain_higher_limit(per_day: int) -> None:
+    """It gets the number of days that a higher limit would buy, with an interval that holds the truth."""
+    values = steady(14, 200, rough=0.002) + np.linspace(0, 14 * per_day * MIB, 14 * 24)
+    row = only(rm.recommend_limits(samples(values, limit_bytes=2048 * MIB)))
+    assert row["action"] == "fix"
+    assert row["recommended_limit_bytes"] is None
+    assert row["raise_to_bytes"] == 3072 * MIB
+    assert row["buys_days_low"] <= 1024 / per_day * 1.02  # type: ignore[operator]
+    assert row["buys_days_high"] >= 1024 / per_day * 0.98  # type: ignore[operator]
+    assert "buys" in str(row["reason"])
+
+
+def test_the_hot_pod_is_named() -> None:
+    """One of three pods at twice the level of the others sets the limit, and is shown."""
+    frames = [samples(steady(14, level, seed=level), pod=f"api-{level}") for level in (200, 210, 400)]
+    row = only(rm.recommend_limits(pl.concat(frames)))
+    assert row["peak_pod"] == row["hot_pod"] == "api-400"
+    assert row["hot_ratio"] == pytest.approx(400 / 210, rel=0.05)
+    assert "times as high as the median pod" in str(row["reason"])
+
+
+def test_costs_are_those_of_the_request_times_the_pods() -> None:
+    """Two pods with 1 GiB requested at 1 per GiB and hour."""
+    frames = [samples(steady(14), pod=pod, request_bytes=1024 * MIB, limit_bytes=1024 * MIB) for pod in ("a", "b")]
+    row = only(rm.recommend_limits(pl.concat(frames), price_per_gib_hour=1.0))
+    assert row["reserved_now_bytes"] == 2048 * MIB
+    assert row["cost_now_per_month"] == pytest.approx(2 * 730.5)
+    assert row["cost_then_per_month"] == pytest.approx(
+        2 * row["recommended_request_bytes"] / 2**30 * 730.5  # type: ignore[operator]
+    )
+    assert row["qos_now"] == "Guaranteed"
+    assert only(rm.recommend_limits(frames[0]))["cost_now_per_month"] is None
+
+
+def test_retention_has_two_numbers() -> None:
+    """As it is, and once the allocator gives back what it keeps."""
+    values = steady(14, 400, rough=0.002)
+    gauges = {"allocated_bytes": 0.4, "active_bytes": 0.45, "resident_bytes": 0.95}
+    table = samples(values).with_columns(
+        (pl.col("working_set_bytes") * share).cast(pl.Int64).alias(name) for name, share in gauges.items()
+    )
+    row = only(rm.recommend_limits(table))
+    assert row["purged_limit_bytes"] < 0.65 * row["recommended_limit_bytes"]  # type: ignore[operator]
+    assert "gives kept pages back" in str(row["reason"])
+
+
+def test_too_small_a_chance_is_refused_with_what_would_help(fleet: rm.Recording) -> None:
+    """A hundred pairs cannot tell 1 in 10,000."""
+    limits = rm.recommend_limits(fleet, 0.0001, rm.learn_margins(fleet))
+    assert limits["recommended_limit_bytes"].is_null().all()
+    assert (limits["action"] == "wait").all()
+    assert limits["reason"].str.contains("cannot certify").all()
+
+
+@pytest.mark.parametrize("chance", [0, 1, -0.1, 5])
+def test_a_chance_is_between_none_and_certain(chance: float) -> None:
+    """5 is not 5 %."""
+    with pytest.raises(RmtoolkitError, match="between 0 and 1"):
+        rm.recommend_limits(samples(steady(14)), chance)
+
+
+def test_a_stored_recording_is_recommended_part_by_part_with_the_same_result(
+    fleet: rm.Recording, tmp_path: object
+) -> None:
+    """What is read lazily from a file gives the rows of what is in memory."""
+    path = fleet.write(f"{tmp_path}/fleet.parquet")
+    assert rm.recommend_limits(rm.read_recording(path)).equals(rm.recommend_limits(fleet))

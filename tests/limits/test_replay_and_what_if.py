@@ -1,0 +1,106 @@
+"""What a limit would have done in the past, and what memory would have been."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import RmtoolkitError
+from tests.limits.conftest import MIB, samples, steady
+
+
+def spiky() -> pl.DataFrame:
+    """A process that restarts after a day, with a startup spike, and one more peak later."""
+    values = np.full(2 * 1440, 200.0 * MIB)
+    values[1440] = 50 * MIB
+    values[1441:1445] = 400 * MIB
+    values[2000:2010] = 300 * MIB
+    return samples(values, step=60).with_columns(restarts_total=(pl.int_range(pl.len()) >= 1440).cast(pl.Int64))
+
+
+def test_each_stretch_above_the_limit_is_one_kill_and_startup_is_apart() -> None:
+    """Two kills at 250 MiB: one in startup, one later; one at 350."""
+    kills = rm.replay(spiky(), 250 * MIB)
+    assert kills.select("phase", "used_bytes").rows() == [("startup", 400 * MIB), ("running", 300 * MIB)]
+    assert rm.replay(spiky(), 350 * MIB)["phase"].to_list() == ["startup"]
+    assert rm.replay(spiky(), 400 * MIB).height == 0
+
+
+def test_a_flapping_peak_is_one_kill() -> None:
+    """Below the limit for less than ten minutes is still the same episode."""
+    values = np.full(600, 200.0 * MIB)
+    values[100:130:3] = 300 * MIB
+    assert rm.replay(samples(values, step=60), 250 * MIB).height == 1
+
+
+def test_limits_may_differ_by_container() -> None:
+    """A workload without a limit in the frame is not replayed."""
+    both = pl.concat([samples(steady(1), workload="a", pod="a"), samples(steady(1), workload="b", pod="b")])
+    kills = rm.replay(both, pl.DataFrame({"workload": ["b"], "limit_bytes": [10 * MIB]}))
+    assert kills["workload"].unique().to_list() == ["b"]
+
+
+def test_a_limit_of_nothing_is_refused() -> None:
+    """Zero is no limit."""
+    with pytest.raises(RmtoolkitError, match="above zero"):
+        rm.replay(spiky(), 0)
+
+
+def test_a_startup_of_half_the_height() -> None:
+    """400 over 200 becomes 300 over 200; what comes later stays."""
+    changed = rm.what_if(spiky(), startup_scale=0.5)
+    values = changed.recording.samples["working_set_bytes"].to_numpy() / MIB
+    assert values[1441:1445].tolist() == [300] * 4
+    assert values[2005] == 300
+    assert "0.5 times" in changed.assumptions[0]
+
+
+def test_a_startup_spread_over_time_is_lower_and_longer() -> None:
+    """Delayed initialisation: the peak falls, and the later peak stays."""
+    changed = rm.what_if(spiky(), startup_spread_seconds=1200)
+    values = changed.recording.samples["working_set_bytes"].to_numpy() / MIB
+    assert 200 < values[1441:1460].max() < 260
+    assert values[2005] == 300
+    assert rm.replay(changed.recording, 320 * MIB).height == 0
+
+
+def test_changes_add_up_and_each_says_what_it_assumes() -> None:
+    """Twice the traffic and fewer threads."""
+    table = samples(steady(2)).with_columns(threads=pl.lit(64))
+    changed = rm.what_if(table, traffic=2, threads=4)
+    assert len(changed.assumptions) == 2
+    assert repr(changed).startswith("<WhatIf: 2 changes")
+
+
+def test_less_than_nothing_is_refused() -> None:
+    """A negative factor, and an allocator that is not there."""
+    with pytest.raises(RmtoolkitError, match="traffic"):
+        rm.what_if(spiky(), traffic=-1)
+    with pytest.raises(RmtoolkitError, match="allocator statistics"):
+        rm.what_if(spiky(), purge=True)
+    with pytest.raises(RmtoolkitError, match="threads"):
+        rm.what_if(spiky(), threads=3)
+
+
+def test_glibc_gives_back_its_free_chunks() -> None:
+    """Fordblks is what malloc_trim could return."""
+    table = samples(np.full(10, 100.0 * MIB)).with_columns(free_bytes=pl.lit(30 * MIB))
+    changed = rm.what_if(table, purge=True)
+    assert changed.recording.samples["working_set_bytes"].unique().to_list() == [70 * MIB]
+    assert "malloc_trim" in changed.assumptions[0]
+
+
+def test_nothing_asked_is_nothing_changed() -> None:
+    """The same samples, and no assumption."""
+    recording = rm.Recording.from_frame(spiky())
+    changed = rm.what_if(recording)
+    assert changed.recording is recording
+    assert changed.assumptions == ()
+
+
+def test_a_day_of_memory_never_falls_below_zero() -> None:
+    """Whatever is taken away."""
+    table = samples(np.full(24, 1.0 * MIB)).with_columns(threads=pl.lit(1000))
+    assert rm.what_if(table, threads=0).recording.samples["working_set_bytes"].min() == 0

@@ -1,0 +1,91 @@
+"""The chance that a limit kills."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.limits.intervals import clopper_pearson, mcnemar, wilson
+from tests.limits.conftest import DAY, MIB, START, samples, steady
+
+
+def test_a_higher_limit_never_has_a_higher_chance(fleet: rm.Recording) -> None:
+    """The curve falls, from nearly certain below the peak to what the pairs can tell."""
+    risk = rm.limit_risk(fleet.filter(workload="w07"), [n * 10 * MIB for n in range(5, 60)])
+    chances = risk["oom_probability"].to_numpy()
+    assert (np.diff(chances) <= 0).all()
+    assert chances[0] > 0.9
+    assert chances[-1] < 0.01
+
+
+def test_the_interval_holds_the_chance_and_the_pairs_are_counted(fleet: rm.Recording) -> None:
+    """Each number comes with how sure it is and what it rests on."""
+    margins = rm.learn_margins(fleet)
+    risk = rm.limit_risk(fleet, [150 * MIB, 400 * MIB], margins)
+    assert (risk["oom_probability_low"] <= risk["oom_probability"]).all()
+    assert (risk["oom_probability"] <= risk["oom_probability_high"]).all()
+    assert (risk["pairs"] >= 80).all()
+    assert risk["margins"].str.starts_with("learnt from 40 workloads").all()
+
+
+def test_no_chance_below_what_the_pairs_can_tell_is_claimed(fleet: rm.Recording) -> None:
+    """Far above everything the chance is 1 in n + 1, and said not to be certified."""
+    margins = rm.learn_margins(fleet)
+    row = rm.limit_risk(fleet.filter(workload="w07"), 100_000 * MIB, margins).row(0, named=True)
+    assert row["oom_probability"] == pytest.approx(1 / (row["pairs"] + 1))
+    assert row["oom_probability"] == row["smallest_probability"]
+    assert not row["certified"]
+
+
+def test_a_limit_that_killed_is_no_good() -> None:
+    """At or below it the chance is at least a half, and the reason says why."""
+    table = samples(steady(14), limit_bytes=256 * MIB)
+    kill = pl.DataFrame([{"time": START + 10 * DAY, "kind": "oom_kill", "pod": "api-0"}])
+    recording = rm.Recording.from_frame(table, events=kill)
+    risk = rm.limit_risk(recording, [256 * MIB, 600 * MIB])
+    assert risk["oom_probability"][0] >= 0.5
+    assert "OOM killed" in risk["because"][0]
+    assert risk["oom_probability"][1] < 0.1
+
+
+def test_growth_that_reaches_the_limit_within_a_week_is_certain_to_kill() -> None:
+    """A leak of 20 MiB a day: 50 MiB above it is gone in a week, 500 MiB is not."""
+    values = steady(14, 200, rough=0.002) + np.linspace(0, 14 * 20 * MIB, 14 * 24)
+    risk = rm.limit_risk(samples(values), [540 * MIB, 1000 * MIB])
+    assert risk["growing"].all()
+    assert risk["oom_probability"][0] > 0.95
+    assert risk["oom_probability"][1] < 0.05
+
+
+def test_limits_may_differ_by_workload(fleet: rm.Recording) -> None:
+    """A frame of limits is matched by the names that it has."""
+    wanted = pl.DataFrame({"workload": ["w01", "w02"], "limit_bytes": [200 * MIB, 300 * MIB]})
+    risk = rm.limit_risk(fleet, wanted)
+    assert risk.select("workload", "limit_bytes").rows() == [("w01", 200 * MIB), ("w02", 300 * MIB)]
+
+
+@pytest.mark.parametrize("limits", [[], [0], [-5], pl.DataFrame({"workload": ["a"]})], ids=["none", "0", "-5", "frame"])
+def test_no_limit_and_no_sense_are_refused(fleet: rm.Recording, limits: object) -> None:
+    """One clear error, and nothing computed."""
+    with pytest.raises(RmtoolkitError, match="limit"):
+        rm.limit_risk(fleet, limits)  # type: ignore[arg-type]
+
+
+def test_a_minute_of_history_says_nothing_about_a_week() -> None:
+    """Null, and the reason; never a made-up chance."""
+    row = rm.limit_risk(samples(steady(1)[:2], step=30), 500 * MIB).row(0, named=True)
+    assert row["oom_probability"] is None
+    assert "too short" in row["because"]
+
+
+def test_the_intervals_are_those_of_the_books() -> None:
+    """Clopper-Pearson, Wilson and McNemar against published values."""
+    # 0 of 10 at 80 %: 1 - 0.1 ** (1 / 10).
+    assert clopper_pearson(0, 10) == pytest.approx((0.0, 1 - 0.1**0.1), abs=1e-9)
+    assert clopper_pearson(10, 10) == pytest.approx((0.1**0.1, 1.0), abs=1e-9)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
+    assert mcnemar(0, 5) == pytest.approx(0.0625)
+    assert mcnemar(0, 0) == 1.0
