@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit.schema import FOOTPRINTS, SIGNALS
+from rmtoolkit.stretches import begins
 
 if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
@@ -38,14 +40,28 @@ def completeness(recording: Recording) -> pl.DataFrame:
     >>> completeness(as_recording(pl.DataFrame({"time": [0, 60], "rss_bytes": [1, 2]})))["samples"].to_list()
     [2]
     """
-    footprint = pl.any_horizontal(pl.col(name).is_not_null() for name in (*FOOTPRINTS, "allocated_bytes"))
+    samples = recording.samples
+    present = samples.select("container_id", "time")
+    names = (*FOOTPRINTS, "allocated_bytes")
+    if all(samples[name].null_count() for name in names):
+        present = present.filter(samples.select(pl.any_horizontal(pl.col(names).is_not_null())).to_series())
+    first = begins(present["container_id"])
+    length = np.diff(first, append=present.height)
+    found = pl.DataFrame(
+        {
+            "container_id": present["container_id"].gather(first),
+            "samples": length,
+            "first": present["time"].gather(first),
+            "last": present["time"].gather(first + length - 1),
+        },
+        schema_overrides={"samples": pl.Int64},
+    )
+    ids = samples["container_id"]
     counted = (
-        recording.samples.group_by("container_id", maintain_order=True)
-        .agg(
-            samples=footprint.sum().cast(pl.Int64),
-            first=pl.col("time").filter(footprint).min(),
-            last=pl.col("time").filter(footprint).max(),
-        )
+        ids.gather(begins(ids))
+        .to_frame()
+        .join(found, on="container_id", how="left", maintain_order="left")
+        .with_columns(pl.col("samples").fill_null(0))
         .join(recording.containers.select("container_id", "cadence_seconds"), on="container_id", how="left")
     )
     span = (pl.col("last") - pl.col("first")).dt.total_milliseconds() / 1000

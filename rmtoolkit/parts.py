@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
-from rmtoolkit.exceptions import ReadError
 from rmtoolkit.recording import Recording
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ PART_ROWS: Final = 2_000_000
 
 
 def parts(recording: Recording, rows: int = PART_ROWS) -> Iterator[Recording]:
-    """Cut a recording into parts, without ever holding more samples of a stored one than a part has.
+    """Cut a recording into parts, without reading the samples of a stored one.
 
     Parameters
     ----------
@@ -32,7 +32,8 @@ def parts(recording: Recording, rows: int = PART_ROWS) -> Iterator[Recording]:
     Yields
     ------
     Recording
-        Containers that follow each other, with their samples and events; no workload stands in two parts.
+        Containers that follow each other, with their samples and events; no workload stands in two parts. Samples
+        of a stored recording are read when the part is asked for them.
 
     Examples
     --------
@@ -52,9 +53,15 @@ def parts(recording: Recording, rows: int = PART_ROWS) -> Iterator[Recording]:
             return
         containers = recording.containers[begin:end]
         low = int(ends[begin - 1]) if begin else 0
-        samples = _slice(recording, low, int(ends[end - 1]) - low, containers)
+        length = int(ends[end - 1]) - low
         events = recording.events.filter(pl.col("container_id").is_in(containers["container_id"].implode()))
-        yield Recording(containers, samples, events, recording.report)
+        if recording.stored is None:
+            yield Recording(containers, recording.samples.slice(low, length), events, recording.report)
+        else:
+            mine = dataclasses.replace(
+                recording.stored, first=low, rows=length, counts=tuple(map(int, counts[begin:end]))
+            )
+            yield Recording.waiting(containers, mine, events, recording.report)
         begin = end
 
 
@@ -80,18 +87,3 @@ def _bounds(containers: pl.DataFrame, ends: NDArray[np.int64], rows: int) -> Ite
         if ends[end - 1] - begun >= rows or end == len(number):
             yield int(end)
             begun = ends[end - 1]
-
-
-def _slice(recording: Recording, low: int, length: int, containers: pl.DataFrame) -> pl.DataFrame:
-    """Take rows that follow each other, and see that they are those of these containers."""
-    if recording.stored is None:
-        return recording.samples.slice(low, length)
-    samples = recording.stored.collect(recording.stored.scan().slice(low, length))
-    there = samples["container_id"]
-    if samples.height and not (there.is_sorted() and there[[0, -1]].is_in(containers["container_id"].implode()).all()):
-        raise ReadError.at(
-            recording.stored.path,
-            found="samples in another order than that of the containers",
-            expected="sorted samples",
-        )
-    return samples

@@ -12,9 +12,9 @@ from rmtoolkit import normalise as _normalise
 from rmtoolkit import overview, storage, tables
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.provenance import Report
-from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
+from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, differing, empty
 from rmtoolkit.settings import settings_at
-from rmtoolkit.times import parse_duration, parse_time
+from rmtoolkit.times import parse_duration, parse_time, window_bounds
 
 if TYPE_CHECKING:
     import os
@@ -77,19 +77,34 @@ class Recording:
             ("samples", self.samples, SAMPLES),
             ("events", self.events, EVENTS),
         ):
-            if frame.schema != schema:
-                differing = [
-                    f"{column} is {frame.schema.get(column, 'missing')}, not {dtype}"
-                    for column, dtype in schema.items()
-                    if frame.schema.get(column) != dtype
-                ]
-                extra = [column for column in frame.columns if column not in schema]
+            fault = differing(frame.schema, schema)
+            if fault:
                 msg = (
-                    f"The {name} frame has not the schema of a Recording: "
-                    f"{'; '.join(differing + [f'{column} is unknown' for column in extra]) or 'the order differs'}. "
+                    f"The {name} frame has not the schema of a Recording: {fault}. "
                     "Hint: build it with rm.Recording.from_frame."
                 )
                 raise RmtoolkitError(msg)
+
+    @staticmethod
+    def waiting(containers: pl.DataFrame, stored: storage.Stored, events: pl.DataFrame, report: Report) -> Recording:
+        """Make a recording whose samples are read when they are first asked for.
+
+        Parameters
+        ----------
+        containers, events, report
+            As in any recording.
+        stored
+            Where its samples are.
+
+        Returns
+        -------
+        Recording
+            With `stored` set until `samples` is read.
+        """
+        recording = Recording(containers, empty(SAMPLES), events, report)
+        object.__delattr__(recording, "samples")
+        object.__setattr__(recording, "stored", stored)
+        return recording
 
     if not TYPE_CHECKING:
 
@@ -257,20 +272,8 @@ class Recording:
         >>> Recording.from_frame(table).window(last="1m").samples["rss_bytes"].to_list()
         [2, 3]
         """
-        low = parse_time(start) if start is not None else None
-        high = parse_time(end) if end is not None else None
-        if last is not None:
-            if low is not None:
-                msg = "Give either start or last, not both."
-                raise RmtoolkitError(msg)
-            times = self.times()
-            stop = high if high is not None else times[1] if times is not None else None
-            length = parse_duration(last)
-            # Longer than the calendar reaches back is as long as there is anything.
-            low = stop - length if stop is not None and length < stop - _EARLIEST else None
-        if low is not None and high is not None and high < low:
-            msg = f"The window ends ({high.isoformat()}) before it starts ({low.isoformat()})."
-            raise RmtoolkitError(msg)
+        times = self.times()
+        low, high = window_bounds(start, end, last, newest=times[1] if times is not None else None)
         inside = [
             condition
             for condition in (
@@ -561,10 +564,7 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     containers, stored, events, report = storage.open_parts(path)
     if stored.rows <= LARGE_ROWS:
         return Recording(containers, stored.collect(stored.scan()), events, report)
-    recording = Recording(containers, empty(SAMPLES), events, report)
-    object.__delattr__(recording, "samples")
-    object.__setattr__(recording, "stored", stored)
-    return recording
+    return Recording.waiting(containers, stored, events, report)
 
 
 def as_recording(data: Any) -> Recording:  # noqa: ANN401 - any kind of table

@@ -124,3 +124,34 @@ def empty(schema: pl.Schema) -> pl.DataFrame:
     (0, 5)
     """
     return pl.DataFrame(schema=schema)
+
+
+def differing(found: pl.Schema, wanted: pl.Schema) -> str:
+    """Say in what a schema differs from the one it should be.
+
+    Parameters
+    ----------
+    found
+        Of a frame.
+    wanted
+        `CONTAINERS`, `SAMPLES` or `EVENTS`.
+
+    Returns
+    -------
+    str
+        Empty when they are the same.
+
+    Examples
+    --------
+    >>> differing(pl.Schema({"time": pl.Int64()}), pl.Schema({"time": TIME}))
+    "time is Int64, not Datetime(time_unit='ms', time_zone='UTC')"
+    """
+    if found == wanted:
+        return ""
+    wrong = [
+        f"{column} is {found.get(column, 'missing')}, not {dtype}"
+        for column, dtype in wanted.items()
+        if found.get(column) != dtype
+    ]
+    unknown = [f"{column} is unknown" for column in found if column not in wanted]
+    return "; ".join(wrong + unknown) or "the order differs"

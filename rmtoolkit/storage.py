@@ -138,11 +138,13 @@ class Stored:
         Samples of each container, in the order of the containers; None in files that do not say.
     stamp
         Size and time of change when the file was opened: another file of that name is not read.
+    first
+        Row of the file at which these samples begin.
 
     Examples
     --------
     >>> Stored.__slots__
-    ('path', 'rows', 'signals', 'counts', 'stamp')
+    ('path', 'rows', 'signals', 'counts', 'stamp', 'first')
     """
 
     path: Path
@@ -150,6 +152,7 @@ class Stored:
     signals: tuple[str, ...]
     counts: tuple[int, ...] | None
     stamp: tuple[int, int]
+    first: int = 0
 
     def scan(self) -> pl.LazyFrame:
         """Give the columns that have values, unread.
@@ -160,7 +163,8 @@ class Stored:
             `container_id`, `time` and signals, in the types of the schema.
         """
         names = ["container_id", "time", *self.signals]
-        return pl.scan_parquet(self.path).select(pl.col(name).cast(SAMPLES[name]) for name in names)
+        rows = pl.scan_parquet(self.path).slice(self.first, self.rows)
+        return rows.select(pl.col(name).cast(SAMPLES[name]) for name in names)
 
     def collect(self, samples: pl.LazyFrame) -> pl.DataFrame:
         """Read what was made of `scan`.
@@ -188,7 +192,10 @@ class Stored:
                     expected="the one that was opened",
                     hint="Read it again.",
                 )
-            return conform(samples.collect(), SAMPLES)
+            found = conform(samples.collect(), SAMPLES)
+        if not found["container_id"].is_sorted():
+            raise ReadError.at(self.path, found="samples in no order", expected="samples sorted by container and time")
+        return found
 
 
 @contextmanager

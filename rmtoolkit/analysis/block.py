@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -33,7 +33,7 @@ class Read:
     Attributes
     ----------
     recording
-        The block.
+        The block, without its samples.
     lives
         A row per lifetime.
     readings
@@ -79,7 +79,10 @@ def read(recording: Recording) -> Read:
     findings = validate(recording)
     cut = split(recording)
     rejected = findings.filter(pl.col("rejected")).select("container_id", "signal").unique()
-    return Read(recording, cut.table, signals.read(cut, recording, rejected), findings, recording.completeness())
+    readings = signals.read(cut, recording, rejected)
+    return Read(
+        replace(recording, samples=recording.samples.clear()), cut.table, readings, findings, recording.completeness()
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from rmtoolkit.stretches import begins
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -128,10 +130,9 @@ class _Bins:
 
 def _bins(samples: pl.DataFrame, lives: pl.DataFrame, finest: int) -> _Bins:
     """Find where each bin of each life begins; samples are sorted, so that bins are stretches of rows."""
-    row = samples["life_row"].to_numpy()
     time = samples["time"].dt.cast_time_unit("ms").to_physical().to_numpy()
-    begin = np.flatnonzero(np.concatenate([np.ones(min(1, len(row)), dtype=bool), row[1:] != row[:-1]]))
-    life = row[begin].astype(np.int64)
+    begin = begins(samples["life_row"])
+    life = samples["life_row"].gather(begin).to_numpy().astype(np.int64)
     start, span = (
         lives.select(
             first=pl.col("start").dt.cast_time_unit("ms").to_physical(),
@@ -143,12 +144,12 @@ def _bins(samples: pl.DataFrame, lives: pl.DataFrame, finest: int) -> _Bins:
     # A sample is in bin k or later when (time - start) * bins // span >= k, in whole numbers.
     edge = start[:, None] - -(span[:, None] * np.arange(finest)) // finest
     offset = np.arange(len(life))[:, None] * _MILLISECONDS
-    length = np.diff(begin, append=len(row))
+    length = np.diff(begin, append=samples.height)
     # Counted from the life's own start, times stay below the offset; one search then finds all edges.
     key = (time - np.repeat(start, length)) + np.repeat(offset[:, 0], length)
     edges = np.searchsorted(key, (edge - start[:, None] + offset).ravel())
     edges[::finest] = begin
-    length = np.diff(edges, append=len(row))
+    length = np.diff(edges, append=samples.height)
     place = (life[:, None] * finest + np.arange(finest)).ravel()
     kept = length > 0
     return _Bins(edges[kept], length[kept], place[kept])

@@ -21,6 +21,7 @@ from rmtoolkit.analysis.parameters import (
 )
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS, TIME
+from rmtoolkit.stretches import begins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -251,15 +252,13 @@ def _nearest(times: pl.DataFrame, marks: pl.DataFrame, cadence: pl.DataFrame) ->
 
 def _starts(samples: pl.DataFrame, cuts: pl.DataFrame) -> NDArray[np.int64]:
     """Rows at which a life begins: the first of each container, and the first from each cut on."""
-    container = samples["container_id"].to_numpy()
-    changes = np.flatnonzero(container[1:] != container[:-1]) + 1
-    starts = np.concatenate([np.zeros(min(1, len(container)), dtype=np.int64), changes])
+    starts = begins(samples["container_id"])
     if not cuts.height:
         return starts
     # One number for container and time keeps the order, so that one search finds all cuts.
     mark = pl.col("container_id").cast(pl.Int64) * _MILLISECONDS + pl.col("time").to_physical()
     rows = np.searchsorted(samples.select(mark).to_series().to_numpy(), cuts.select(mark).to_series().to_numpy())
-    return np.unique(np.concatenate([starts, rows[rows < len(container)]]))
+    return np.unique(np.concatenate([starts, rows[rows < samples.height]]))
 
 
 def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
@@ -411,10 +410,10 @@ def _levels(table: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
     inside = samples.select("life_row", "time", value="footprint_bytes")
     if inside["value"].null_count():
         inside = inside.filter(pl.col("value").is_not_null())
-    row = inside["life_row"].to_numpy()
-    first = np.flatnonzero(np.concatenate([np.ones(min(1, len(row)), dtype=bool), row[1:] != row[:-1]]))
-    length = np.diff(first, append=len(row))
-    chosen = table[row[first]]
+    first = begins(inside["life_row"])
+    length = np.diff(first, append=inside.height)
+    row = inside["life_row"].gather(first)
+    chosen = table[row]
     start = chosen["start"].to_physical().to_numpy()
     span = chosen["end"].to_physical().to_numpy() - start
     value, time = inside["value"].to_numpy(), inside["time"].to_physical().to_numpy()
@@ -429,7 +428,7 @@ def _levels(table: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
     tops = np.flatnonzero(value == np.repeat(peak, length))
     stats = pl.DataFrame(
         {
-            "life_row": row[first],
+            "life_row": row,
             "samples": length,
             "peak_bytes": peak,
             "peak_time": inside["time"].gather(tops[np.searchsorted(tops, first)]),

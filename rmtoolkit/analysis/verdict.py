@@ -10,6 +10,7 @@ import polars as pl
 
 from rmtoolkit.analysis.block import everything, instances, read, verdicts, weigh
 from rmtoolkit.analysis.columns import VERDICTS, WORKLOAD
+from rmtoolkit.analysis.threads import in_parallel
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.parts import parts
 from rmtoolkit.recording import Recording, as_recording
@@ -232,7 +233,8 @@ def _weighed(
     restarts_known = "restarts" in recording.report.found or bool(
         recording.events["kind"].is_in(["start", "end", "oom_kill", "error"]).any(),
     )
-    return recording, [gather(weigh(read(part), restarts_known=restarts_known)) for part in parts(recording)]
+    found = in_parallel(read, parts(recording))
+    return recording, [gather(weigh(part, restarts_known=restarts_known)) for part in found]
 
 
 def _warn_of_units(findings: pl.DataFrame) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, SIGNALS
+from rmtoolkit.stretches import begins
 from rmtoolkit.validation import gauges, orders, values
 
 if TYPE_CHECKING:
@@ -85,8 +86,7 @@ class _Columns:
 
     @staticmethod
     def of(samples: pl.DataFrame) -> _Columns:
-        container = samples["container_id"].to_numpy()
-        first = np.flatnonzero(np.concatenate([[True], container[1:] != container[:-1]]))
+        first = begins(samples["container_id"])
         signals: dict[str, Numbers] = {}
         there: dict[str, Flags] = {}
         gaps: dict[str, Flags] = {}
@@ -100,7 +100,7 @@ class _Columns:
                 there[name] = np.logical_or.reduceat(known, first)
                 gaps[name] = there[name] & ~np.logical_and.reduceat(known, first)
             signals[name] = column.fill_null(0).to_numpy()
-        length = np.diff(first, append=len(container))
+        length = np.diff(first, append=samples.height)
         return _Columns(samples["container_id"].gather(first), first, length, signals, there, gaps)
 
     def none(self) -> Flags:
