@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from rmtoolkit.analysis.lives import lives
     from rmtoolkit.analysis.verdict import Judgement, checklist, classify, fits, judge
+    from rmtoolkit.heap.dhat import read_dhat
+    from rmtoolkit.heap.diff import diff
     from rmtoolkit.heap.heaptrack import read_heaptrack
+    from rmtoolkit.heap.jeprof import read_jeprof
+    from rmtoolkit.heap.massif import read_massif
+    from rmtoolkit.heap.pprof import read_pprof
     from rmtoolkit.heap.profile import HeapProfile
+    from rmtoolkit.heap.sniff import read_heap
+    from rmtoolkit.heap.suspects import suspects
     from rmtoolkit.limits.backtest import Backtest, backtest
     from rmtoolkit.limits.margins import Margins, learn_margins
     from rmtoolkit.limits.recommend import recommend_limits
@@ -40,6 +47,7 @@ _HOMES: Final = {
     "checklist": "rmtoolkit.analysis.verdict",
     "classify": "rmtoolkit.analysis.verdict",
     "concat": "rmtoolkit.recording",
+    "diff": "rmtoolkit.heap.diff",
     "explain": "rmtoolkit.views.explanation",
     "Explanation": "rmtoolkit.views.explanation",
     "fits": "rmtoolkit.analysis.verdict",
@@ -52,10 +60,15 @@ _HOMES: Final = {
     "Margins": "rmtoolkit.limits.margins",
     "Prometheus": "rmtoolkit.loaders.prometheus_live",
     "read": "rmtoolkit.loaders.sniff",
-    "read_heaptrack": "rmtoolkit.heap.heaptrack",
+    "read_dhat": "rmtoolkit.heap.dhat",
     "read_docker_stats": "rmtoolkit.loaders.docker",
+    "read_heap": "rmtoolkit.heap.sniff",
+    "read_heaptrack": "rmtoolkit.heap.heaptrack",
     "read_jemalloc_stats": "rmtoolkit.loaders.jemalloc",
+    "read_jeprof": "rmtoolkit.heap.jeprof",
     "read_kubectl_top": "rmtoolkit.loaders.kubectl",
+    "read_massif": "rmtoolkit.heap.massif",
+    "read_pprof": "rmtoolkit.heap.pprof",
     "read_procfs": "rmtoolkit.loaders.procfs_files",
     "read_prometheus": "rmtoolkit.loaders.prometheus",
     "read_recording": "rmtoolkit.recording",
@@ -65,6 +78,7 @@ _HOMES: Final = {
     "Recording": "rmtoolkit.recording",
     "replay": "rmtoolkit.limits.replay",
     "report": "rmtoolkit.views.report",
+    "suspects": "rmtoolkit.heap.suspects",
     "validate": "rmtoolkit.validation",
     "what_if": "rmtoolkit.limits.what_if",
     "WhatIf": "rmtoolkit.limits.what_if",
@@ -83,6 +97,7 @@ __all__ = [
     "checklist",
     "classify",
     "concat",
+    "diff",
     "explain",
     "fits",
     "judge",
@@ -90,10 +105,15 @@ __all__ = [
     "limit_risk",
     "lives",
     "read",
+    "read_dhat",
     "read_docker_stats",
+    "read_heap",
     "read_heaptrack",
     "read_jemalloc_stats",
+    "read_jeprof",
     "read_kubectl_top",
+    "read_massif",
+    "read_pprof",
     "read_procfs",
     "read_prometheus",
     "read_recording",
@@ -102,6 +122,7 @@ __all__ = [
     "record_kubectl",
     "replay",
     "report",
+    "suspects",
     "validate",
     "what_if",
 ]

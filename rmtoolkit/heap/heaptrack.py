@@ -13,6 +13,7 @@ import polars as pl
 from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.heap import heaptrack_events, heaptrack_stacks
 from rmtoolkit.heap.blocks import MARGIN, Blocks, ahead
+from rmtoolkit.heap.frames import FrameTable, as_lists
 from rmtoolkit.heap.heaptrack_account import Account, NumpyTally, Tally
 from rmtoolkit.heap.heaptrack_raw import Addresses, RawEvents
 from rmtoolkit.heap.heaptrack_tables import DAMAGED, INDEXED, Tables
@@ -277,7 +278,7 @@ def _stacks(found: _Found, counts: Integers, at_peak: Integers) -> tuple[pl.Data
     }
     used = np.flatnonzero(columns["allocations"])
     rows, steps, cut = heaptrack_stacks.walk(used, pointers, parents)
-    table = heaptrack_stacks.FrameTable()
+    table = FrameTable()
     if tables.raw:
         addresses, steps = np.unique(steps, return_inverse=True)
         frames = heaptrack_stacks.frames_of_addresses(tables, addresses, table)
@@ -286,7 +287,7 @@ def _stacks(found: _Found, counts: Integers, at_peak: Integers) -> tuple[pl.Data
         frames = heaptrack_stacks.frames_of_pointers(tables, table)
     rows, numbers = heaptrack_stacks.expand(rows, steps, frames)
     stacks = pl.DataFrame({"stack_id": used, **{name: values[used] for name, values in columns.items()}})
-    stacks = stacks.with_columns(heaptrack_stacks.as_lists(rows, numbers, len(used)), suppressed=pl.lit(value=False))
+    stacks = stacks.with_columns(as_lists(rows, numbers, len(used)), suppressed=pl.lit(value=False))
     return stacks.select(STACKS.names()).cast(STACKS), table.frame(), cut
 
 

@@ -8,17 +8,16 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 
-from rmtoolkit.heap.own_code import origin
-from rmtoolkit.heap.profile import FRAMES
 from rmtoolkit.heap.rust_names import demangle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import polars as pl
     from numpy.typing import NDArray
 
+    from rmtoolkit.heap.frames import FrameTable
     from rmtoolkit.heap.heaptrack_tables import Tables
 
     Integers = NDArray[np.int64]
@@ -35,36 +34,6 @@ SUPPRESSIONS: Final = (
 )
 #: Stacks are cut, at the end where the program begins, when all together have more entries than this.
 _MOST_ENTRIES: Final = 8 << 20
-
-_Frame = tuple[str | None, str | None, int | None, str | None]
-
-
-class FrameTable:
-    """Gives each place in the code a number, once.
-
-    Examples
-    --------
-    >>> table = FrameTable()
-    >>> table.number("main", "main.rs", 3, "/app/a"), table.number("main", "main.rs", 3, "/app/a")
-    (0, 0)
-    >>> table.frame()["origin"].to_list()
-    ['own']
-    """
-
-    def __init__(self) -> None:
-        self._numbers: dict[_Frame, int] = {}
-
-    def number(self, function: str | None, file: str | None, line: int | None, module: str | None) -> int:
-        """Give the number of a place."""
-        return self._numbers.setdefault((function, file, line, module), len(self._numbers))
-
-    def frame(self) -> pl.DataFrame:
-        """Give all places, see `rmtoolkit.heap.profile.FRAMES`."""
-        rows = [
-            (number, function, file, line, module, origin(function, file, module))
-            for (function, file, line, module), number in self._numbers.items()
-        ]
-        return pl.DataFrame(rows, schema=FRAMES, orient="row")
 
 
 def frames_of_pointers(tables: Tables, table: FrameTable) -> list[tuple[int, ...]]:
@@ -84,6 +53,7 @@ def frames_of_pointers(tables: Tables, table: FrameTable) -> list[tuple[int, ...
 
     Examples
     --------
+    >>> from rmtoolkit.heap.frames import FrameTable
     >>> from rmtoolkit.heap.heaptrack_tables import Tables
     >>> tables = Tables("a", strings=[b"/app/a", b"inner", b"a.rs", b"outer"], pointers=[(9, 1, 2, 3, 7, 4, 3, 8)])
     >>> table = FrameTable()
@@ -128,6 +98,7 @@ def frames_of_addresses(tables: Tables, addresses: Integers, table: FrameTable) 
 
     Examples
     --------
+    >>> from rmtoolkit.heap.frames import FrameTable
     >>> from rmtoolkit.heap.heaptrack_tables import Tables
     >>> table = FrameTable()
     >>> _ = frames_of_addresses(Tables("a", modules=[(16, 64, b"/app/a", 0)]), np.array([32]), table)
@@ -189,35 +160,6 @@ def walk(traces: Integers, pointers: Integers, parents: Integers) -> tuple[Integ
     )
 
 
-def as_lists(rows: Integers, values: Integers, count: int) -> pl.Series:
-    """Put the values of each row in a list.
-
-    Parameters
-    ----------
-    rows
-        Which row each value belongs to, ascending.
-    values
-        The values.
-    count
-        How many rows there are.
-
-    Returns
-    -------
-    polars.Series
-        Lists of numbers.
-
-    Examples
-    --------
-    >>> as_lists(np.array([0, 0, 2]), np.array([5, 6, 7]), 3).to_list()
-    [[5, 6], [], [7]]
-    """
-    flat = pl.DataFrame({"row": rows, "frames": values.astype(np.uint32)}, schema_overrides={"row": pl.Int64()})
-    lists = flat.group_by("row", maintain_order=True).agg("frames")
-    every = pl.DataFrame({"row": np.arange(count)}, schema={"row": pl.Int64()})
-    joined = every.join(lists, on="row", how="left", maintain_order="left")["frames"]
-    return joined.fill_null(pl.Series([[]], dtype=pl.List(pl.UInt32)))
-
-
 def expand(rows: Integers, pointers: Integers, frames: Sequence[tuple[int, ...]]) -> tuple[Integers, Integers]:
     """Put the frames of each pointer in its place.
 
@@ -264,6 +206,7 @@ def matches(patterns: Iterable[str], frames: pl.DataFrame) -> Integers:
 
     Examples
     --------
+    >>> from rmtoolkit.heap.frames import FrameTable
     >>> table = FrameTable()
     >>> numbers = [table.number(name, None, None, None) for name in ("leak_me", "other", "mother")]
     >>> matches(["leak_*", "^oth"], table.frame())

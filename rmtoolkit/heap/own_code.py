@@ -155,14 +155,15 @@ def origin(function: str | None, file: str | None, module: str | None) -> str | 
     """
     if module is not None and _SYSTEM_MODULE.search(module):
         return SYSTEM
-    if file:
+    names = crates(function or "")
+    # A file without its folder says nothing where the name does: there is a main.rs in every crate.
+    if file and not (names and "/" not in file):
         path = file.replace("\\", "/")
         if _STD_FILE.search(path):
             return STD
         if _DEPENDENCY_FILE.search(path):
             return DEPENDENCY
         return SYSTEM if _SYSTEM_FILE.search(path) else OWN
-    names = crates(function or "")
     if not names:
         return SYSTEM if function is not None and _RUNTIME.match(function) else None
     foreign = [name for name in names if name in STD_CRATES or name in DEPENDENCIES]
