@@ -26,6 +26,31 @@ ADVICE: Final = pl.Schema(
 )
 
 
+#: By the check that rejected a gauge: what to do, and how.
+_MENDING: Final = {
+    "rejected_stale_allocator": (
+        "Mend the exporter: jemalloc's figures stand still until its epoch is advanced",
+        "tikv_jemalloc_ctl::epoch::advance() before each read",
+    ),
+    "rejected_self_incrementing": (
+        "Mend the exporter: it adds the value to the gauge at each scrape instead of setting it",
+        "gauge.set(value), not gauge.increment(value)",
+    ),
+    **{
+        f"rejected_{check}": (
+            "Mend the exporter: figures of one allocator are to be read together, in bytes, after one epoch",
+            "tikv_jemalloc_ctl::epoch::advance() once, then allocated, active, resident",
+        )
+        for check in (
+            "allocated_above_active",
+            "active_above_resident",
+            "allocated_above_resident",
+            "allocator_above_footprint",
+        )
+    },
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """A row of verdicts and its evidence by statistic."""
@@ -69,6 +94,10 @@ def advise(row: dict[str, Any]) -> Iterator[Advice]:
 
 def _all(seen: _Seen) -> Iterator[Advice]:
     verdict = seen.row["verdict"]
+    # A broken gauge comes first where the working one would say more; else after what there is to do.
+    needed = verdict != "not_leak" and "no_live_heap" in seen.evidence
+    if needed:
+        yield from _mend(seen)
     if verdict == "leak":
         yield from advice_leak.leak(seen.row, seen.evidence)
     elif verdict == "inconclusive":
@@ -77,14 +106,15 @@ def _all(seen: _Seen) -> Iterator[Advice]:
         yield from _not_leak(seen)
     if verdict != "leak" and "shmem" in seen.evidence and "open_shmem" not in seen.evidence:
         yield advice_open.files_in_memory(seen.amount("shmem"))
-    if "rejected" in seen.evidence:
-        broken = seen.evidence["rejected"]
-        yield Advice(
-            "Mend the exporter: jemalloc's figures move only with its epoch, and a gauge is set, not added to",
-            setting="tikv_jemalloc_ctl::epoch::advance() before each read, gauge.set(value) after it",
-            expected=f"the live heap becomes evidence again ({broken['text'].rstrip('.')})",
-            because="rejected",
-        )
+    if not needed:
+        yield from _mend(seen)
+
+
+def _mend(seen: _Seen) -> Iterator[Advice]:
+    """Exporters that are broken, the way to mend each."""
+    for check, (text, setting) in _MENDING.items():
+        if check in seen.evidence:
+            yield Advice(text, setting=setting, expected="the live heap becomes evidence (level 4)", because=check)
 
 
 def _not_leak(seen: _Seen) -> Iterator[Advice]:
@@ -167,6 +197,13 @@ def _room(seen: _Seen) -> Iterator[Advice]:
             setting=f"resources.limits.memory: {math.ceil(settled / CLOSE_TO_LIMIT / (16 * MI)) * 16}Mi",
             expected=f"ordinary use is then {number(100 * CLOSE_TO_LIMIT)} % of the limit or less",
             because="settled",
+        )
+    elif "oom_kills" in seen.evidence:
+        yield Advice(
+            "Find the burst that kills: it comes and goes between two samples",
+            setting="container_memory_max_usage_bytes, or memory.peak in the cgroup; a scrape interval of 5 s",
+            expected=f"a peak at the limit, beside {memory(settled)} of ordinary use",
+            because="oom_kills",
         )
     elif (row["oom_probability_7d"] or 0.0) > RISKY and (watched := seen.evidence.get("growth")) is not None:
         span = (watched["end"] - watched["start"]).total_seconds() / 3600

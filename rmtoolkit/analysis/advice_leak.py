@@ -43,7 +43,8 @@ def leak(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
         yield _profile(evidence)
         yield from _usual_suspects(row, evidence)
     else:
-        yield _export_gauge()
+        if not any(name.startswith("rejected_") for name in evidence):
+            yield _export_gauge()
         yield Advice(
             "Or trace allocations of the running process, half an hour at least, and read what was not freed",
             setting="heaptrack --pid $(pidof SERVICE); heaptrack_print --print-leaks heaptrack.SERVICE.PID.zst",

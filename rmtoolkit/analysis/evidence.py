@@ -217,16 +217,18 @@ def _doubts(situation: Situation, main: Opinion) -> list[Piece]:
         found.append(
             piece(main, "not_measured", "Samples are missing", shown, 1, "coverage", estimate=coverage, unit="share")
         )
-    found.extend(
-        piece(main, "not_measured", detail[:160], "not used", 0, "rejected", signal=signal)
-        for signal, detail in situation.rejected
-    )
+    said: set[str] = set()
+    for check, signal, detail in situation.rejected:
+        # What is wrong between two signals is said of both; once is enough.
+        if detail not in said:
+            found.append(piece(main, "not_measured", detail[:160], "not used", 0, f"rejected_{check}", signal=signal))
+        said.add(detail)
     return found
 
 
 def _missing(situation: Situation, main: Opinion) -> list[Piece]:
     found = []
-    rejected = {signal for signal, _ in situation.rejected}
+    rejected = {signal for _, signal, _ in situation.rejected}
     if "allocated_bytes" not in main.readings:
         shown = "not exported" if "allocated_bytes" not in rejected else "its exporter is broken"
         found.append(piece(main, "not_measured", "The live heap of the allocator", shown, 0, "no_live_heap"))

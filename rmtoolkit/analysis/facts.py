@@ -23,7 +23,7 @@ class Facts:
     recording
         What is judged.
     rejected
-        Signal and sentence of what `validate` does not accept as evidence, by container.
+        Check, signal and sentence of what `validate` does not accept as evidence, by container.
     opinions
         Opinions on the lives of each container, the oldest first.
     about
@@ -48,9 +48,11 @@ class Facts:
     ) -> None:
         self.opinions = opinions
         self.recording = recording
-        self.rejected: dict[int, list[tuple[str, str]]] = {}
+        self.rejected: dict[int, list[tuple[str, str, str]]] = {}
         for found in findings.filter(pl.col("rejected")).iter_rows(named=True):
-            self.rejected.setdefault(found["container_id"], []).append((found["signal"], found["detail"]))
+            self.rejected.setdefault(found["container_id"], []).append(
+                (found["check"], found["signal"], found["detail"])
+            )
         self.about = {row["container_id"]: row for row in recording.containers.iter_rows(named=True)}
         counts = completeness.select("container_id", "samples", "expected").iter_rows()
         self.counts = {container: (samples, expected) for container, samples, expected in counts}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rmtoolkit.analysis.held import pressure
 from rmtoolkit.analysis.settle import open_question
-from rmtoolkit.text import SIGNAL_WORDS, hours, printable, rate
+from rmtoolkit.text import SIGNAL_WORDS, count, hours, printable, rate
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.situation import Situation
@@ -56,7 +56,9 @@ def reason(situation: Situation) -> str:
     verb = "has a flat floor" if row["pattern"] in ("sawtooth", "periodic", "burst") else "is flat"
     if row["pattern"] in ("warm_up", "startup_spike", "step"):
         verb = "levels off"
-    return f"The {signal} {verb} {where}; growth above {floor} would have shown."
+    kills = int(pool.notes.get("kills", 0))
+    killed = f", though {count(kills, 'life', 'lives')} ended in an OOM kill" if kills else ""
+    return f"The {signal} {verb} {where}{killed}; growth above {floor} would have shown."
 
 
 def _why_leak(situation: Situation, signal: str, span: str) -> str:

@@ -104,7 +104,7 @@ def open_question(situation: Situation) -> Open:
     if situation.row["cause"] == "outside_allocator":
         return Open("outside", "what grows lies outside the allocator: mappings, C code or stacks", None)
     work = main.readings.get("work_total")
-    if work is not None and work["end_level"] <= work["first_level"] and row["mean_rise"] <= 0:
+    if work is not None and work["end_level"] <= work["first_level"] and row["bounded"] > LIKELY:
         return Open("idle", "no work was done meanwhile, so a leak for each request would not show", None)
     if pool.notes.get("young_release"):
         return _young_release(situation, main)
@@ -122,7 +122,7 @@ def _shape(situation: Situation, main: Opinion, row: Row) -> Open:
     if half_wave and span < FEWEST_CYCLES * _DAY_HOURS * 3600:
         why = f"it may be a part of a daily cycle, and {number(FEWEST_CYCLES)} days are needed to know one"
         return Open("half_wave", why, start + dt.timedelta(hours=FEWEST_CYCLES * _DAY_HOURS))
-    rises = row["mean_rise"] > 0
+    rises = row["mean_rise"] > 0 and row["bounded"] < LIKELY
     if rises and row["begun_at"] > 1 - YOUNG_SEEN * YOUNG:
         why = "the rise has only begun"
         return Open("young", why, _at(start, row["begun_at"] * span / (1 - YOUNG), span))

@@ -25,7 +25,7 @@ class Situation:
     growing, judged
         Instances that grow, and instances that could be judged.
     rejected
-        Signal and sentence of what `validate` does not accept as evidence, about the instance that is shown.
+        Check, signal and sentence of what `validate` does not accept as evidence, about the instance that is shown.
     pod
         The pod that is shown: the one that grows most, if any does.
     lasts
@@ -44,7 +44,7 @@ class Situation:
     pool: Pool
     growing: int
     judged: int
-    rejected: list[tuple[str, str]] = field(default_factory=list)
+    rejected: list[tuple[str, str, str]] = field(default_factory=list)
     pod: str | None = None
     lasts: Exposure = ENDLESS
     capped: bool = False

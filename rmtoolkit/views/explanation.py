@@ -176,7 +176,7 @@ def _risk_words(row: dict[str, Any]) -> str | None:
 def _seen(item: dict[str, Any]) -> str:
     """Signal and window of a piece of evidence."""
     signal = text.SIGNAL_WORDS.get(item.get("signal") or "", item.get("signal"))
-    if item["says"] == "not_measured" and item.get("statistic") != "rejected":
+    if item["says"] == "not_measured" and not (item.get("statistic") or "").startswith("rejected"):
         return ""
     if item.get("start") is None or item.get("end") is None:
         return signal or ""

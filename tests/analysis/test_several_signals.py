@@ -1,0 +1,230 @@
+"""What several signals say together: pressure, work, stacks, files in memory, layers, broken exporters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from rmtoolkit.analysis.held import peaks_at_limit, pressure
+from rmtoolkit.analysis.opinion import Opinion
+from tests.analysis.curves import GI, MI, hours, record, small_noise, when
+from tests.analysis.verdicts import row_of
+
+if TYPE_CHECKING:
+    from tests.analysis.curves import Array
+
+T = hours(24, 60)
+FLAT = np.ones(len(T))
+
+
+def noisy(values: Array, seed: int) -> Array:
+    """A curve with half a percent of noise."""
+    return values + small_noise(np.random.default_rng(seed), values)
+
+
+def judged(signals: dict[str, Array], limit: int = GI, **more: Any) -> dict[str, Any]:
+    """The verdict on a day of these signals, and its evidence by statistic under "by"."""
+    if "events" not in more:
+        more["restarts_total"] = 0
+    row = row_of(record(T, signals, limit_bytes=limit, **more))
+    return row | {"by": {item["statistic"]: item for item in row["evidence"]}}
+
+
+# Held down
+
+
+def held(share: float) -> dict[str, Array]:
+    """Memory that rises to a share of its limit of 1 GiB within half a day and stays there."""
+    level = np.minimum(share * GI * (0.5 + T / 12), share * GI)
+    return {"working_set_bytes": noisy(level, 1), "anon_bytes": 0.97 * noisy(level, 2)}
+
+
+@pytest.mark.parametrize(
+    ("name", "share", "counter"),
+    [
+        pytest.param("psi_some_seconds", 0.8, 360 * T, id="pressure_some"),
+        pytest.param("psi_full_seconds", 0.8, 180 * T, id="pressure_full"),
+        pytest.param("refaults_total", 0.8, 1_000_000 * T, id="refaults"),
+        pytest.param("peak_bytes", 0.92, GI * FLAT, id="peak"),
+    ],
+)
+def test_a_level_that_is_held_down_is_not_clean(name: str, share: float, counter: Array) -> None:
+    """Below the limit a flat line is rest; with pressure, refaults or a peak at the limit it hides what it needs."""
+    assert judged(held(share))["verdict"] == "not_leak"
+    row = judged(held(share) | {name: counter})
+    assert (row["verdict"], row["pattern"], row["limit_outlook"]) == ("inconclusive", "at_limit", "unknown")
+    assert {"at_limit", "peak_at_limit" if name == "peak_bytes" else name} <= row["by"].keys()
+    assert "flat" in row["explanation"]
+    assert "Raise the limit once by a quarter" in row["next_step"]
+    assert "1280Mi" in row["next_step"]
+
+
+def test_a_little_pressure_holds_nothing_down() -> None:
+    """Half a percent of stalls is ordinary."""
+    assert judged(held(0.8) | {"psi_some_seconds": 18 * T})["verdict"] == "not_leak"
+
+
+def test_a_live_heap_says_that_the_limit_does_not_hide_growth() -> None:
+    """Flat at the limit with a flat live heap is no hidden leak: the heap is not held down."""
+    row = judged(held(0.98) | {"allocated_bytes": noisy(400 * MI * FLAT, 4), "psi_some_seconds": 360 * T})
+    assert row["verdict"] == "not_leak"
+
+
+def test_pressure_needs_a_duration() -> None:
+    """A life of one instant has no pressure, and without a limit there is no peak at it."""
+    instant = Opinion({"start": when(0), "end": when(0), "limit_bytes": None}, {"peak_bytes": {"end_level": 1.0}}, None)
+    assert pressure(instant) == {}
+    assert not peaks_at_limit(instant)
+
+
+# Work
+
+
+def test_growth_for_each_unit_of_work() -> None:
+    """A leak of 2 kB a request is named as such, with an interval that holds it."""
+    work = np.cumsum(300 * (1 + 0.3 * np.sin(T)))
+    row = judged({"rss_bytes": noisy(200 * MI + 2000 * work, 3), "work_total": work}, limit=4 * GI)
+    assert row["verdict"] == "leak"
+    found = row["by"]["growth_per_work"]
+    assert (found["says"], found["unit"]) == ("for", "bytes/unit")
+    assert found["low"] <= found["estimate"] <= found["high"]
+    assert found["estimate"] == pytest.approx(2000, rel=0.1)
+    assert "Ki" in found["value"]
+
+
+def test_traffic_explains_growth_that_vanishes_per_unit() -> None:
+    """Memory that grows with the rate of requests is traffic, not a leak."""
+    rate = 300 * (1 + T / 8)
+    row = judged({"rss_bytes": noisy(200 * MI + 60_000 * rate, 3), "work_total": np.cumsum(rate)})
+    assert (row["verdict"], row["cause"]) == ("not_leak", "traffic")
+    assert row["by"]["follows_load"]["says"] == "against"
+    assert row["by"]["growth_per_work"]["says"] == "against"
+
+
+def test_rest_without_work_is_open() -> None:
+    """Nothing was asked of it: that it rested says nothing about a leak for each request."""
+    row = judged({"rss_bytes": noisy(200 * MI * FLAT, 3), "work_total": 500 * FLAT})
+    assert row["verdict"] == "inconclusive"
+    assert "no work was done" in row["explanation"]
+    assert "traffic" in row["next_step"]
+
+
+# Threads
+
+
+def test_threads_times_stack_explain_growth() -> None:
+    """240 threads of 200 Ki are what the memory grew by: stacks, at that size."""
+    threads = np.floor(20 + 10 * T)
+    row = judged({"anon_bytes": noisy(100 * MI + threads * 200 * 1024, 2), "threads": threads})
+    assert (row["verdict"], row["pattern"], row["cause"]) == ("leak", "thread_growth", "thread_stacks")
+    found = row["by"]["stack_of_a_thread"]
+    assert found["estimate"] == pytest.approx(200 * 1024, rel=0.1)
+    assert found["unit"] == "bytes/thread"
+
+
+@pytest.mark.parametrize("each", [95 * MI, 512], ids=["too_much", "too_little"])
+def test_threads_that_cannot_explain_growth(each: int) -> None:
+    """No thread touches 95 MiB of stack, and none so little that a page is more: threads rise beside the leak."""
+    threads = np.floor(20 + T / 4)
+    grown = each * (threads - 20) if each > MI else 480 * MI * T / 24
+    threads = threads if each > MI else np.floor(20 + 40_000 * T)
+    row = judged({"anon_bytes": noisy(100 * MI + grown, 2), "threads": threads}, limit=8 * GI)
+    assert row["verdict"] == "leak"
+    assert row["cause"] != "thread_stacks"
+    assert "stack_of_a_thread" not in row["by"]
+    assert "threads_rise" in row["by"]
+
+
+# Layers
+
+
+def test_files_in_memory_count_and_are_named() -> None:
+    """What grows on tmpfs is memory that nothing reclaims, and is called what it is."""
+    files = (20 + 10 * T) * MI
+    signals = {
+        "working_set_bytes": noisy(200 * MI + files, 1),
+        "anon_bytes": noisy(200 * MI * FLAT, 2),
+        "shmem_bytes": files,
+    }
+    row = judged(signals)
+    assert row["verdict"] == "inconclusive"
+    assert "tmpfs" in row["explanation"]
+    assert row["limit_outlook"] == "reaches"
+    assert row["by"]["shmem"]["says"] == "for"
+    assert row["next_step"].startswith("List the largest files")
+
+
+def test_large_files_in_memory_that_stay() -> None:
+    """Files that stay are no leak, but a part of the memory that is named, with what to do."""
+    signals = {
+        "working_set_bytes": noisy(300 * MI * FLAT, 1),
+        "anon_bytes": noisy(200 * MI * FLAT, 2),
+        "shmem_bytes": 90 * MI * FLAT,
+    }
+    row = judged(signals)
+    assert row["verdict"] == "not_leak"
+    assert row["by"]["shmem"]["value"] == "90 Mi of 300 Mi"
+
+
+def test_rss_over_a_flat_allocator_is_outside_it() -> None:
+    """RSS that rises over flat resident pages is outside the allocator."""
+    signals = {
+        "rss_bytes": noisy((300 + 8 * T) * MI, 5),
+        "resident_bytes": noisy(280 * MI * FLAT, 7),
+        "allocated_bytes": noisy(250 * MI * FLAT, 6),
+    }
+    row = judged(signals)
+    assert row["verdict"] != "leak"
+    assert row["cause"] == "outside_allocator"
+    assert row["by"]["outside"]["says"] == "for"
+    assert "smaps" in row["next_step"]
+
+
+def test_working_set_over_flat_anonymous_memory_is_page_cache() -> None:
+    """The working set counts page cache that the kernel can take back."""
+    signals = {"working_set_bytes": noisy((210 + 15 * T) * MI, 5), "anon_bytes": noisy(200 * MI * FLAT, 7)}
+    row = judged(signals)
+    assert (row["verdict"], row["cause"]) == ("not_leak", "page_cache")
+    assert row["by"]["cache"]["says"] == "against"
+
+
+# Events of the node
+
+
+def test_the_node_says_nothing_about_the_limit() -> None:
+    """A node OOM and an eviction leave the chance of a kill where it was; the cgroup's own kills do not."""
+    signals = {"working_set_bytes": noisy(300 * MI * FLAT, 5)}
+    calm = judged(signals)
+    node = judged(signals, events=[(6.0, "node_oom", None), (12.0, "evicted", None)])
+    own = judged(signals, events=[(6.0, "oom_kill", None), (12.0, "oom_kill", None)])
+    assert node["verdict"] == "not_leak"
+    assert node["oom_probability_7d"] == pytest.approx(calm["oom_probability_7d"], abs=1e-3)
+    assert node["by"]["node_events"]["weight"] == 0
+    assert own["oom_probability_7d"] > 0.9
+    assert "OOM kill" in own["explanation"]
+    assert "between two samples" in own["next_step"]
+
+
+# Broken exporters
+
+BROKEN = {
+    "stale": {"allocated_bytes": 250 * MI * FLAT, "resident_bytes": 280 * MI * FLAT},
+    "incremented": {"allocated_bytes": np.cumsum(20 * MI * FLAT)},
+    "impossible_order": {"allocated_bytes": noisy(250 * MI * FLAT, 6), "active_bytes": noisy(150 * MI * FLAT, 8)},
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_exporters_are_named_and_not_used(name: str) -> None:
+    """A gauge that cannot be true is no evidence; it is named once, with how to mend it."""
+    row = judged({"rss_bytes": noisy((300 + 8 * T) * MI, 5)} | BROKEN[name])
+    assert row["signal"] == "rss_bytes"
+    assert row["verdict"] == "leak"
+    assert row["evidence_level"] < 4
+    assert row["next_step"].startswith("Mend the exporter")
+    assert row["by"]["no_live_heap"]["value"] == "its exporter is broken"
+    rejected = [item["text"] for item in row["evidence"] if item["statistic"].startswith("rejected_")]
+    assert rejected
+    assert len(set(rejected)) == len(rejected)
