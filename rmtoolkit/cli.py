@@ -21,8 +21,23 @@ FINDINGS: Final = 1
 BAD_INPUT: Final = 2
 
 _SOURCE_HELP: Final = (
-    "a file, a folder or a glob: saved Prometheus answers, kubectl top logs, jemalloc statistics, Parquet"
+    "a file, a folder or a glob: saved Prometheus answers, kubectl top logs, jemalloc statistics, Parquet; "
+    "or the address of a Prometheus server (http://…)"
 )
+#: What is asked of a server, and only of a server.
+_SERVER_OPTIONS: Final = {
+    "last": ("DURATION", "how long before the end to begin, such as 36h; default 7d"),
+    "start": ("TIME", "first instant, such as 2026-11-23T03:05 (UTC)"),
+    "end": ("TIME", "last instant; default now"),
+    "namespace": ("NAME", "only this namespace; may be given several times"),
+    "workload": ("NAME", "only this workload; may be given several times"),
+    "pod": ("NAME", "only this pod; may be given several times"),
+    "step": ("DURATION", "the highest value of every step, such as 1h, instead of all samples: for whole fleets"),
+    "token_file": ("FILE", "holds the token to sign with; or set RMTOOLKIT_TOKEN, or RMTOOLKIT_USERNAME and _PASSWORD"),
+    "tenant": ("NAME", "sent as X-Scope-OrgID; or set RMTOOLKIT_TENANT"),
+    "ca_file": ("FILE", "certificates of your own authority; or set RMTOOLKIT_CA_FILE"),
+}
+_SEVERAL: Final = ("namespace", "workload", "pod")
 _FAIL_HELP: Final = (
     "exit with status 1 if a workload leaks (leak), or if one reaches its limit or has more than a 5 %% chance of "
     "an OOM kill within 7 days (oom); may be given twice"
@@ -155,6 +170,10 @@ def _parser() -> argparse.ArgumentParser:
 def _add_sources(command: argparse.ArgumentParser) -> None:
     command.add_argument("sources", nargs="+", metavar="SOURCE", help=_SOURCE_HELP)
     command.add_argument("--fail-on", action="append", choices=("leak", "oom"), default=[], help=_FAIL_HELP)
+    server = command.add_argument_group("of a server (http://…)")
+    for name, (shown, text) in _SERVER_OPTIONS.items():
+        action = "append" if name in _SEVERAL else "store"
+        server.add_argument(f"--{name.replace('_', '-')}", metavar=shown, help=text, action=action)
 
 
 def _classify(options: argparse.Namespace) -> int:
@@ -163,11 +182,11 @@ def _classify(options: argparse.Namespace) -> int:
 
     if options.output:
         exports.check_format(options.output)
-    judgement = judge(_read(options.sources))
+    judgement = judge(_read(options))
     sys.stdout.write(
         terminal.table(
             judgement,
-            source=" ".join(options.sources),
+            source=_shown(options.sources),
             by=options.by,
             colour=terminal.wants_colour(sys.stdout) and not options.no_color,
             unicode=terminal.has_unicode(sys.stdout),
@@ -184,7 +203,7 @@ def _report(options: argparse.Namespace) -> int:
     from rmtoolkit.writing import check_target
 
     check_target(options.output, report.ENDINGS)
-    judgement = judge(_read(options.sources))
+    judgement = judge(_read(options))
     print(f"Report: {report.write(judgement, options.output, title=options.title)}")
     return _status(judgement, options.fail_on)
 
@@ -196,15 +215,24 @@ def _demo(_: argparse.Namespace) -> int:
     return DONE
 
 
-def _read(sources: Sequence[str]) -> Recording:
+def _read(options: argparse.Namespace) -> Recording:
     import rmtoolkit as rm
     from rmtoolkit.exceptions import RmtoolkitError
+    from rmtoolkit.loaders.prometheus_url import is_url
 
-    if any(source.startswith(("http://", "https://")) for source in sources):
-        msg = "Could not read a URL: servers are not read yet. Save the query_range answer to a file first."
+    asked = {name: getattr(options, name) for name in _SERVER_OPTIONS if getattr(options, name) is not None}
+    if asked and not any(map(is_url, options.sources)):
+        msg = f"--{next(iter(asked)).replace('_', '-')} is for servers, and no SOURCE begins with http:// or https://."
         raise RmtoolkitError(msg)
     # All at once: what cannot be read is left out as long as something else can.
-    return rm.read(sources)
+    return rm.read(options.sources, **asked)
+
+
+def _shown(sources: Sequence[str]) -> str:
+    """Name the sources, without the credentials that an address may hold."""
+    from rmtoolkit.loaders.prometheus_url import is_url, shown_url
+
+    return " ".join(shown_url(source) if is_url(source) else source for source in sources)
 
 
 def _status(judgement: Judgement, fail_on: Sequence[str]) -> int:

@@ -110,7 +110,8 @@ def test_a_calm_service_fails_nothing(calm: Path, kind: str, capsys: pytest.Capt
     ("words", "message"),
     [
         (["classify", "no-such-file"], "no-such-file"),
-        (["classify", "https://prometheus/"], "servers are not read yet"),
+        (["classify", "http://127.0.0.1:1/", "--last", "7 days"], "is no duration"),
+        (["classify", "nowhere.json", "--last", "7d"], "--last is for servers"),
         (["classify", "{empty}"], "empty"),
         (["classify", "{page}"], "page.json"),
         (["classify", "{calm}", "-o", "verdicts.xlsx"], "must end in .parquet, .csv or .json"),

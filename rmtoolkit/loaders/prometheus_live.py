@@ -18,7 +18,7 @@ from rmtoolkit.loaders.prometheus_fetch import Fetcher
 from rmtoolkit.loaders.prometheus_metrics import check_overrides, meaning_of
 from rmtoolkit.loaders.prometheus_nothing import nothing_found
 from rmtoolkit.loaders.prometheus_plan import Ask, Part, is_counter, plan
-from rmtoolkit.loaders.prometheus_raw import between, raw_by_json, together
+from rmtoolkit.loaders.prometheus_raw import between, raw_by_json, together, warm_up
 from rmtoolkit.loaders.prometheus_recording import NothingUsableError, to_recording
 from rmtoolkit.recording import Recording, Report
 from rmtoolkit.times import parse_duration, parse_time
@@ -204,7 +204,7 @@ class Prometheus:
         Notes
         -----
         One query finds out what the server has and how much that is; what it would take is then cut by time into
-        requests of at most 1.5 million samples and 11,000 steps, a few of which are under way at once. When the
+        requests of at most 1.2 million samples and 11,000 steps, a few of which are under way at once. When the
         server finds one too large, it is halved. Limits, owners, restarts and versions are looked at 336 times in
         the window, and exactly for the pods in which something changed.
 
@@ -225,14 +225,14 @@ class Prometheus:
             raise nothing_found(client, wanted, overrides, window.after, window.until)
         with Fetcher(client, self._raw, self._parallel, progress=progress) as fetcher:
             parts = [part for leg in signals for part in _plan(leg, overrides, window, step_seconds, self._parallel)]
-            samples = fetcher.fetch(parts)
+            warm_up(sum(part.samples for part in parts))
+            found = fetcher.fetch(parts)
             facts = fetch_facts(fetcher, legs, overrides, window.after, window.until)
             halved = fetcher.halved
-        first, final = window.start_ms, window.end_ms
-        decoded = together(
-            [*(samples if step_seconds else [between(part, first, final) for part in samples]), *facts.parts]
-        )
-        del samples
+        if not step_seconds:
+            found = [between(part, window.start_ms, window.end_ms) for part in found]
+        found += facts.parts
+        facts.parts.clear()
         report = Report(
             sources=(client.address.url,),
             asked=_asked(window, wanted, step_seconds),
@@ -244,7 +244,10 @@ class Prometheus:
             time_axis=f"ends of steps of {step_seconds} s, UTC" if step_seconds else "as scraped, UTC",
         )
         try:
-            recording = to_recording(decoded, metrics=overrides, workload_pattern=workload_pattern, report=report)
+            # Nothing but the reading itself holds the samples, so that each step can let go of what it had before.
+            recording = to_recording(
+                together(found), metrics=overrides, workload_pattern=workload_pattern, report=report
+            )
         except NothingUsableError as error:
             raise nothing_found(client, wanted, overrides, window.after, window.until) from error
         recording = _chosen(recording, wanted)

@@ -12,8 +12,8 @@ from rmtoolkit.schema import COUNTERS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-#: Samples in one answer: some 45 MB of JSON.
-BUDGET: Final = 1_500_000
+#: Samples in one answer: some 35 MB of JSON.
+BUDGET: Final = 1_200_000
 #: So small an answer is not worth another request.
 _SMALL: Final = 250_000
 #: Samples that the server reads for one answer; Prometheus stops at 50 million.
@@ -51,12 +51,15 @@ class Part(NamedTuple):
         Since 1970.
     step_seconds
         0 for raw samples; else points lie at `until_seconds` and every step before it.
+    samples
+        How many it is expected to bring.
     """
 
     asks: tuple[Ask, ...]
     after_seconds: int
     until_seconds: int
     step_seconds: int = 0
+    samples: int = 0
 
     def promql(self) -> str:
         """Write the query of `query_range`.
@@ -182,7 +185,7 @@ def plan(
     >>> asks = [Ask(Selector(("container_memory_rss",)), "raw")]
     >>> parts = plan(asks, 0, 604_800, samples_per_second=500 / 60, series=500)
     >>> [part.until_seconds for part in parts]
-    [151200, 302400, 453600, 604800]
+    [120960, 241920, 362880, 483840, 604800]
     """
     length = until_seconds - after_seconds
     raw = samples_per_second * length

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 #: `after_seconds` and not later than `until_seconds` (whole seconds since 1970). Raises `TooMuchError` to be asked
 #: for less, `ServerError` when nothing helps.
 RawFetch: TypeAlias = Callable[[Client, Selector, int, int], Decoded]
+
+#: Below this the start of numba costs more than it saves.
+_NUMBA_SAMPLES: Final = 2_000_000
 
 #: Labels of our own queries; no answer keeps them.
 OWN_LABELS: Final = ("rmtoolkit_leg", "rmtoolkit_name")
@@ -112,6 +116,23 @@ def _own_names(labels: dict[str, str]) -> dict[str, str]:
     return kept if name is None else {"__name__": name, **kept}
 
 
+def warm_up(samples: int) -> None:
+    """Load the accelerator, where there is one, when a pull is large enough for it to pay.
+
+    Parameters
+    ----------
+    samples
+        How many will come.
+
+    Examples
+    --------
+    >>> warm_up(1000)
+    """
+    if samples >= _NUMBA_SAMPLES and find_spec("numba") is not None:
+        # Loaded here, before several threads would do it at once; `Decoder` uses it where it is there.
+        import rmtoolkit.loaders.prometheus_numba  # noqa: F401, PLC0415
+
+
 def between(decoded: Decoded, first: int, last: int) -> Decoded:
     """Keep the samples of a stretch of time.
 
@@ -183,34 +204,65 @@ def where(decoded: Decoded, chosen: Sequence[bool]) -> Decoded:
     return _kept(replace(decoded, times=decoded.times[good], values=decoded.values[good]), series)
 
 
-def together(parts: Sequence[Decoded]) -> Decoded:
-    """Put answers together.
+def together(parts: list[Decoded]) -> Decoded:
+    """Put answers together, each series in one stretch.
 
     Parameters
     ----------
     parts
-        Any number; the same series may be in several.
+        Any number; the same series may be in several, whose order is kept. Emptied, so that no sample is held twice
+        for longer than needed.
 
     Returns
     -------
     Decoded
-        All of them, one after another.
+        All of them.
 
     Examples
     --------
-    >>> together([]).labels
-    []
+    >>> parts = []
+    >>> for values in (b'[1,"7"]', b'[2,"8"]'):
+    ...     decoder = Decoder()
+    ...     _ = decoder.add(b'[{"metric": {"pod": "a"}, "values": [%b]}]' % values, "a.json")
+    ...     parts.append(decoder.finish())
+    >>> together(parts).values.tolist(), parts
+    ([7.0, 8.0], [])
     """
     if len(parts) == 1:
-        return parts[0]
-    empty = Decoder().finish()
-    return Decoded(
-        [labels for part in parts for labels in part.labels],
-        [source for part in parts for source in part.sources],
-        np.concatenate([empty.counts, *(part.counts for part in parts)]),
-        np.concatenate([empty.times, *(part.times for part in parts)]),
-        np.concatenate([empty.values, *(part.values for part in parts)]),
-        [line for part in parts for line in part.warnings],
-        [line for part in parts for line in part.partial],
-        sum((part.left_out for part in parts), Counter()),
+        return parts.pop()
+    numbers: dict[frozenset[tuple[str, str]], int] = {}
+    places = [
+        np.array([numbers.setdefault(frozenset(one.items()), len(numbers)) for one in part.labels], np.int64)
+        for part in parts
+    ]
+    counts = np.zeros(len(numbers), np.int64)
+    for part, place in zip(parts, places, strict=True):
+        np.add.at(counts, place, part.counts)
+    free = np.cumsum(counts) - counts
+    whole = Decoded(
+        [{} for _ in numbers],
+        [""] * len(numbers),
+        counts,
+        np.empty(int(counts.sum()), np.int64),
+        np.empty(int(counts.sum()), np.float64),
+        [],
+        [],
+        Counter(),
     )
+    places.reverse()
+    parts.reverse()
+    while parts:
+        part, place = parts.pop(), places.pop()
+        starts = (np.cumsum(part.counts) - part.counts).tolist()
+        for labels, source, number, start, count in zip(
+            part.labels, part.sources, place.tolist(), starts, part.counts.tolist(), strict=True
+        ):
+            whole.labels[number], whole.sources[number] = labels, source
+            begin = free[number]
+            whole.times[begin : begin + count] = part.times[start : start + count]
+            whole.values[begin : begin + count] = part.values[start : start + count]
+            free[number] += count
+        whole.warnings.extend(part.warnings)
+        whole.partial.extend(part.partial)
+        whole.left_out.update(part.left_out)
+    return whole

@@ -16,6 +16,7 @@ from rmtoolkit.loaders import files
 from rmtoolkit.loaders.kubernetes import read_objects
 from rmtoolkit.loaders.kubernetes_join import joined
 from rmtoolkit.loaders.left_out import check_samples, warn_of_values
+from rmtoolkit.loaders.prometheus_url import is_url, read_url
 from rmtoolkit.loaders.recognise import UNDERSTOOD, Form, recognise
 from rmtoolkit.recording import Recording, Report, concat
 from rmtoolkit.text import count
@@ -48,15 +49,16 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     Parameters
     ----------
     path
-        A file, a folder (to its bottom, without hidden files), a glob, or several of them. What a file is
+        A file, a folder (to its bottom, without hidden files), a glob, the address of a Prometheus server
+        (``http://…``), or several of them. What a file is
         is told by its content: saved Prometheus answers, output of ``kubectl top pod``, dumps of
         ``kubectl get pods,replicasets,nodes -o json`` that supply its limits, owners and restarts, jemalloc
         statistics, what Docker or Linux say (see `read_docker_stats` and `read_procfs`), a recording that
         `Recording.write` stored, or a table (Parquet, CSV) with a time and a memory column; each also packed
         with gzip or zstd.
     **options
-        Passed to those readers that take them: see `read_prometheus`, `read_kubectl_top` and
-        `read_jemalloc_stats`.
+        Passed to those readers that take them: see `Prometheus.recording` (``last="7d"``, ``namespace=``),
+        `read_prometheus`, `read_kubectl_top` and `read_jemalloc_stats`.
 
     Returns
     -------
@@ -84,7 +86,11 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     'skipped, no recording: README.md'
     """
     _check_options(options)
-    found, given = _files(path)
+    named = [path] if isinstance(path, str | os.PathLike) else list(path)
+    urls = [item for item in named if is_url(item)]
+    if urls:
+        return _live(urls, [item for item in named if not is_url(item)], options)
+    found, given = _files(named)
     sorted_out = _sort_out(found)
     parts, used = _read_all(sorted_out, options)
     dumps = sorted_out.forms.get(Form.OBJECTS, [])
@@ -114,6 +120,16 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     extra = Report(left_out=left_out, warnings=tuple(notes), time_axis=recording.report.time_axis)
     warn_of_values(recording)
     return replace(recording, report=recording.report.joined(extra))
+
+
+def _live(urls: Sequence[object], others: Sequence[PathLike], options: Mapping[str, object]) -> Recording:
+    """Read servers, and files beside them."""
+    from_servers = {name: value for name, value in options.items() if name in _options_of(read_url)}
+    parts = [read_url(str(url), **from_servers) for url in urls]  # type: ignore[arg-type] # passed on
+    if others:
+        from_files = {name: value for name, value in options.items() if name in _known_of_files()}
+        parts.append(read(others, **from_files))
+    return concat(parts)
 
 
 class _SortedOut(NamedTuple):
@@ -182,15 +198,23 @@ def _reader(form: Form) -> Callable[..., Recording]:
 
 def _parameters(form: Form) -> list[str]:
     """List the options that a reader takes."""
-    parameters = inspect.signature(_reader(form)).parameters.values()
+    return _options_of(_reader(form))
+
+
+def _options_of(reader: Callable[..., Recording]) -> list[str]:
+    parameters = inspect.signature(reader).parameters.values()
     return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+
+
+def _known_of_files() -> set[str]:
+    return {name for form in _READERS for name in _parameters(form)}
 
 
 def _check_options(options: Mapping[str, object]) -> None:
     """Refuse an option that no reader takes: it is misspelt."""
     if not options:
         return
-    known = sorted({name for form in _READERS for name in _parameters(form)})
+    known = sorted(_known_of_files() | set(_options_of(read_url)))
     for name in options:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)

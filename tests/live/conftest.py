@@ -1,0 +1,39 @@
+"""One real Prometheus for each process of the tests."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import rmtoolkit as rm
+from tests.live.history import END, history
+from tests.live.servers import T0, Prometheus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.live.proxy import Proxy
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A Prometheus that holds the history of `tests.live.history`."""
+    if shutil.which("prometheus") is None or shutil.which("promtool") is None:
+        pytest.skip("needs Debian's package prometheus: apt install prometheus")
+    with Prometheus(tmp_path_factory.mktemp("prometheus"), history()) as started:
+        yield started
+
+
+def instant(seconds: float) -> dt.datetime:
+    """Seconds since 1970 as a time."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def pull(server: Prometheus | Proxy, *, options: dict[str, Any] | None = None, **asked: Any) -> rm.Recording:
+    """The whole history, or what is asked of it."""
+    window = {"start": instant(T0), "end": instant(END + 7)} | asked
+    with rm.Prometheus(server.url, **{"backoff_seconds": 0.001, "timeout_seconds": 20, **(options or {})}) as source:
+        return source.recording(**window)
