@@ -1,10 +1,11 @@
-"""What a server knows about containers, asked with one query: which metrics, how many series, how often scraped."""
+"""What a server knows about containers, asked with two queries: which metrics, how many series, how often scraped."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from rmtoolkit.loaders.prometheus_faults import TooMuchError
 from rmtoolkit.loaders.prometheus_metrics import ALLOCATOR_NAMES, KNOWN, OWNER_ROLES, meaning_of
 from rmtoolkit.loaders.prometheus_raw import ask
 from rmtoolkit.loaders.promql import Matcher, Selector, exactly, literal, one_of
@@ -83,8 +84,10 @@ class Leg:
         The condition on the metric.
     matchers
         All other conditions.
+    listed
+        Metrics that are known by their whole name.
     counts
-        Found metrics, and the most series that each had at one instant.
+        Metrics to be asked for, and the most series that each was seen to have.
     interval_seconds
         How often they are scraped.
     """
@@ -94,6 +97,7 @@ class Leg:
     style: int
     names: Matcher
     matchers: tuple[Matcher, ...]
+    listed: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     interval_seconds: float = _INTERVAL_SECONDS
 
@@ -127,7 +131,7 @@ def discover(
     start_seconds: int,
     end_seconds: int,
 ) -> list[Leg]:
-    """Find what a server has, with one request.
+    """Find what a server has, with two requests.
 
     Parameters
     ----------
@@ -152,13 +156,23 @@ def discover(
     """
     legs = list(legs_of(wanted, overrides))
     step = max(60, (end_seconds - start_seconds) // _INSTANTS)
-    first = max(start_seconds, end_seconds - step * (_INSTANTS - 1))
-    first = end_seconds - (end_seconds - first) // step * step
-    query = " or ".join([*(part for number, leg in enumerate(legs) for part in _parts(number, leg)), _lone(legs)])
+    first = end_seconds - step * min(_INSTANTS - 1, (end_seconds - start_seconds) // step)
     times = {"start": str(first), "end": str(end_seconds), "step": str(step)}
+    looks = " or ".join([*(part for number, leg in enumerate(legs) for part in _looks(number, leg)), _lone(legs)])
     # Own labels are read here, before they are taken away.
-    decoded = ask(client, "/api/v1/query_range", {"query": query, **times}, keep_own=True)
-    return _found(legs, decoded, overrides)
+    seen = _seen(ask(client, "/api/v1/query_range", {"query": looks, **times}, keep_own=True))
+    # What lives between two looks is missed by them. Of the known metrics all names are asked for anyway.
+    unsure = [(number, leg) for number, leg in enumerate(legs) if leg.family == "app" or number not in seen.counts]
+    closer = " or ".join(_counted(number, f"last_over_time({_selected(leg)}[{step}s])") for number, leg in unsure)
+    try:
+        more = _seen(ask(client, "/api/v1/query_range", {"query": closer, **times}, keep_own=True)).counts
+    except TooMuchError:
+        more = {}
+    for number, counts in more.items():
+        for name, size in counts.items():
+            there = seen.counts.setdefault(number, {})
+            there[name] = max(size, there.get(name, 0))
+    return _found(legs, seen, overrides)
 
 
 def legs_of(wanted: Wanted, overrides: Mapping[str, str]) -> Iterator[Leg]:
@@ -181,38 +195,42 @@ def legs_of(wanted: Wanted, overrides: Mapping[str, str]) -> Iterator[Leg]:
     >>> sorted({leg.family for leg in legs_of(Wanted(namespaces=("shop",)), {})})
     ['app', 'cgroup', 'kube', 'owner']
     """
-    own = {name: meaning_of(name, {}, overrides) for name in overrides}
-    cgroup = [*_names("cgroup"), *(name for name, one in own.items() if one is not None and one.family == "cgroup")]
-    kube = [*_names("kube"), *(name for name, one in own.items() if one is not None and one.family == "kube")]
-    app = [*_names("app"), *(name for name, one in own.items() if one is not None and one.family == "app")]
-    owner = [name for name in kube if KNOWN.get(name) and KNOWN[name].role in OWNER_ROLES]
-    kube = [name for name in kube if name not in owner]
-    app_names = Matcher("__name__", "=~", "|".join([*map(exactly, dict.fromkeys(app)), ALLOCATOR_NAMES]))
+    cgroup, kube, app = (_names(family, overrides) for family in ("cgroup", "kube", "app"))
+    owner = tuple(name for name in kube if name in KNOWN and KNOWN[name].role in OWNER_ROLES)
+    kube = tuple(name for name in kube if name not in owner)
+    app_names = Matcher("__name__", "=~", "|".join([*map(exactly, app), ALLOCATOR_NAMES]))
     is_filtered = any(wanted)
     memory = Matcher("resource", "=~", "memory|")
     for number, style in enumerate(_STYLES):
         conditions = tuple(_conditions(wanted, style))
         inside = (Matcher(style.container, "!=", ""), Matcher(style.container, "!=", "POD"))
         whole = (Matcher(style.container, "=", ""), Matcher(style.pod, "!=", ""))
-        yield Leg("cgroup", _CONTAINER_LEVEL, number, one_of("__name__", cgroup), (*conditions, *inside))
+        yield Leg("cgroup", _CONTAINER_LEVEL, number, one_of("__name__", cgroup), (*conditions, *inside), cgroup)
         if number == 0:
-            yield Leg("cgroup", _POD_LEVEL, number, one_of("__name__", cgroup), (*conditions, *whole))
+            yield Leg("cgroup", _POD_LEVEL, number, one_of("__name__", cgroup), (*conditions, *whole), cgroup)
         # Without conditions, labels do not have to be told apart: what is there is found the first time.
         if number == 0 or (number == 1 and is_filtered):
-            yield Leg("kube", _CONTAINER_LEVEL, number, one_of("__name__", kube), (*conditions, memory))
+            yield Leg("kube", _CONTAINER_LEVEL, number, one_of("__name__", kube), (*conditions, memory), kube)
             of_namespace = tuple(_conditions(Wanted(wanted.namespaces), style))
-            yield Leg("owner", _CONTAINER_LEVEL, number, one_of("__name__", owner), of_namespace)
+            yield Leg("owner", _CONTAINER_LEVEL, number, one_of("__name__", owner), of_namespace, owner)
             yield Leg("app", _CONTAINER_LEVEL, number, app_names, conditions)
     if not wanted.namespaces and not wanted.pods:
-        docker = (Matcher("name", "!=", ""), Matcher("container", "=", ""), Matcher("pod", "=", ""))
-        yield Leg("cgroup", _CONTAINER_LEVEL, 0, one_of("__name__", cgroup), docker)
+        # The names that Compose and Swarm give hold that of the service.
+        held = "|".join(f".*{exactly(name)}.*" for name in wanted.workloads)
+        named = Matcher("name", "=~", held) if held else Matcher("name", "!=", "")
+        docker = (named, Matcher("container", "=", ""), Matcher("pod", "=", ""))
+        yield Leg("cgroup", _CONTAINER_LEVEL, 0, one_of("__name__", cgroup), docker, cgroup)
         if wanted.workloads:
             alone = (one_of("job", wanted.workloads), Matcher("pod", "=", ""), Matcher("exported_pod", "=", ""))
             yield Leg("app", _CONTAINER_LEVEL, 0, app_names, alone)
 
 
-def _names(family: str) -> list[str]:
-    return [name for name, meaning in KNOWN.items() if meaning.family == family]
+def _names(family: str, overrides: Mapping[str, str]) -> tuple[str, ...]:
+    known = [name for name, meaning in KNOWN.items() if meaning.family == family]
+    own = {name: meaning_of(name, {}, overrides) for name in overrides}
+    return tuple(
+        dict.fromkeys([*known, *(name for name, one in own.items() if one is not None and one.family == family)])
+    )
 
 
 def _conditions(wanted: Wanted, style: _Style) -> Iterator[Matcher]:
@@ -231,13 +249,17 @@ def _selected(leg: Leg) -> str:
     return "{" + ",".join(f"{label}{sign}{literal(value)}" for label, sign, value in conditions) + "}"
 
 
-def _parts(number: int, leg: Leg) -> Iterator[str]:
+def _looks(number: int, leg: Leg) -> Iterator[str]:
     """Count the series of each metric; and how often one of them was scraped."""
-    counted = f'label_replace(count by (__name__) ({_selected(leg)}), "rmtoolkit_name", "$1", "__name__", "(.*)")'
-    yield f'label_replace({counted}, "rmtoolkit_leg", "{number}", "", "")'
+    yield _counted(number, _selected(leg))
     telltale = Selector((_TELLTALES[leg.family],), leg.matchers).promql()
     often = f"quantile(0.9, count_over_time({telltale}[{_COUNTED_SECONDS}s]))"
     yield f'label_replace({often}, "rmtoolkit_leg", "{number} often", "", "")'
+
+
+def _counted(number: int, series: str) -> str:
+    named = f'label_replace(count by (__name__) ({series}), "rmtoolkit_name", "$1", "__name__", "(.*)")'
+    return f'label_replace({named}, "rmtoolkit_leg", "{number}", "", "")'
 
 
 def _lone(legs: Sequence[Leg]) -> str:
@@ -251,34 +273,47 @@ def _lone(legs: Sequence[Leg]) -> str:
     return f'label_replace({whole} unless {inside}, "rmtoolkit_leg", "lone", "", "")'
 
 
-def _found(legs: Sequence[Leg], decoded: Decoded, overrides: Mapping[str, str]) -> list[Leg]:
-    counts: dict[int, dict[str, int]] = {}
-    often: dict[int, float] = {}
-    lone: set[str] = set()
+class _Seen(NamedTuple):
+    """The most series of each metric of a leg; samples of one series in a while; pods known only as a whole."""
+
+    counts: dict[int, dict[str, int]]
+    often: dict[int, float]
+    lone: set[str]
+
+
+def _seen(decoded: Decoded) -> _Seen:
+    seen = _Seen({}, {}, set())
     at = 0
     for labels, number in zip(decoded.labels, decoded.counts.tolist(), strict=True):
         values, at = decoded.values[at : at + number], at + number
         place, _, kind = labels.get("rmtoolkit_leg", "").partition(" ")
         if place == "lone":
-            lone.add(labels.get("pod", ""))
+            seen.lone.add(labels.get("pod", ""))
         elif kind:
-            often[int(place)] = float(values.max())
+            seen.often[int(place)] = float(values.max())
         else:
-            counts.setdefault(int(place), {})[labels.get("rmtoolkit_name", "")] = int(values.max())
+            seen.counts.setdefault(int(place), {})[labels.get("rmtoolkit_name", "")] = int(values.max())
+    return seen
+
+
+def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> list[Leg]:
     found: list[Leg] = []
     for number, leg in enumerate(legs):
-        meant = _best({name: size for name, size in counts.get(number, {}).items() if _is_meant(name, overrides)})
+        counts = seen.counts.get(number, {})
+        meant = _best({name: size for name, size in counts.items() if _is_meant(name, overrides)})
         matchers = leg.matchers
         if leg.level == _POD_LEVEL:
-            if not lone:
+            if not seen.lone:
                 continue
-            if len(lone) <= _MOST_LISTED:
-                matchers = (*matchers, one_of("pod", sorted(lone)))
-                meant = {name: min(size, len(lone)) for name, size in meant.items()}
+            if len(seen.lone) <= _MOST_LISTED:
+                matchers = (*matchers, one_of("pod", sorted(seen.lone)))
+                meant = {name: min(size, len(seen.lone)) for name, size in meant.items()}
         if meant:
-            times = often.get(number, 0.0)
-            interval = _COUNTED_SECONDS / times if times > 1 else min(_others(often), default=_INTERVAL_SECONDS)
-            found.append(Leg(leg.family, leg.level, leg.style, leg.names, matchers, meant, interval))
+            if leg.family != "app":
+                meant |= dict.fromkeys([name for name in leg.listed if name not in counts], 0)
+            times = seen.often.get(number, 0.0)
+            interval = _COUNTED_SECONDS / times if times > 1 else min(_others(seen.often), default=_INTERVAL_SECONDS)
+            found.append(Leg(leg.family, leg.level, leg.style, leg.names, matchers, leg.listed, meant, interval))
     return found
 
 

@@ -67,7 +67,7 @@ def nothing_found(
             owner = workloads.infer(pl.col("pod")).struct.field("workload").alias("workload")
             found = frame.select(owner)["workload"].drop_nulls().unique().sort()
             return UnknownWorkloadError.named(wanted.workloads[0], found)
-    first, last = (dt.datetime.fromtimestamp(time, dt.UTC) for time in (after_seconds, until_seconds))
+    first, last = (dt.datetime.fromtimestamp(time, dt.UTC) for time in (after_seconds + 1, until_seconds))
     when = f"between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC"
     metrics = _labels(client, 'count by (job) ({__name__=~".+"})', until_seconds - 60, until_seconds, label="job")
     if not metrics:

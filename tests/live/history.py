@@ -31,6 +31,7 @@ def history() -> list[str]:
         *_whole_pods(),
         *_docker(),
         *_odd_names(),
+        *_brief(),
     ]
 
 
@@ -86,7 +87,9 @@ def _shop() -> list[str]:
         made += lines("kube_pod_container_resource_limits", known | memory, ((at, 128 * MIB) for at in grid()))
         made += lines("kube_pod_container_resource_requests", known | memory, ((at, 64 * MIB) for at in grid()))
         made += lines(
-            "kube_pod_container_resource_limits", known | {"resource": "cpu", "unit": "core"}, ((at, 2) for at in grid())
+            "kube_pod_container_resource_limits",
+            known | {"resource": "cpu", "unit": "core"},
+            ((at, 2) for at in grid()),
         )
         made += lines(
             "kube_pod_container_status_restarts_total",
@@ -105,7 +108,9 @@ def _shop() -> list[str]:
         for kind, base in (("allocated", 70), ("resident", 90)):
             made += lines(f"shop_jemalloc_{kind}_bytes", own, ((time, base * MIB) for time in grid(offset=4.25)))
         made += lines("shop_jemalloc_arena_allocated_bytes", own, ((time, MIB) for time in grid()))
-        made += lines("shop_requests_total", own, ((time, 10 * number) for number, time in enumerate(grid(offset=4.25))))
+        made += lines(
+            "shop_requests_total", own, ((time, 10 * number) for number, time in enumerate(grid(offset=4.25)))
+        )
     above = {"owner_kind": "Deployment", "owner_name": "api", "owner_is_controller": "true"}
     labels = {"namespace": "shop", "replicaset": "api-7d4b9c8f6d", **_KUBE, **above}
     return made + lines("kube_replicaset_owner", labels, ((time, 1) for time in grid()))
@@ -155,3 +160,11 @@ def _docker() -> list[str]:
 def _odd_names() -> list[str]:
     labels = of("odd-0", "odd", ODD)
     return lines("container_memory_working_set_bytes", labels, ((time, 22 * MIB) for time in grid()))
+
+
+def _brief() -> list[str]:
+    """A job that begins and ends between two instants at which the window is looked at."""
+    labels = of("nightly-29384756-xk2lp", "nightly", "brief")
+    own = {name: labels[name] for name in ("namespace", "pod", "container")} | {"job": "nightly"}
+    made = lines("container_memory_working_set_bytes", labels, ((time, 11 * MIB) for time in grid(62, 72)))
+    return made + lines("nightly_jemalloc_allocated", own, ((time, 9 * MIB) for time in grid(62, 72)))

@@ -1,0 +1,194 @@
+"""Networks break: what arrives in the end is whole, and nothing arrives twice."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.loaders.prometheus_faults import ServerError, TooMuchError
+from tests.live.conftest import instant, pull
+from tests.live.history import END
+from tests.live.proxy import FAULTS, Proxy, Seen, at_random
+from tests.live.servers import T0, Prometheus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SECRET = "s3cr3t-w0rd-that-nobody-sees"  # noqa: S105 - looked for, not used
+_PULLS = 200
+_FAULTS = 1_000
+_OPTIONS = {"backoff_seconds": 0.0005, "retries": 40, "timeout_seconds": 20.0}
+
+
+def test_a_thousand_faults_over_two_hundred_pulls_change_nothing(
+    server: Prometheus,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Refusals, resets, cut and slow answers at random: each pull is what it would be without; no secret leaks."""
+    caplog.set_level(logging.DEBUG)
+    wanted = [{"namespace": "shop"}, {"pod": "ha-0"}, {"namespace": "restart"}, {"namespace": "exact", "step": "5m"}]
+    whole = [pull(server, **asked) for asked in wanted]
+    begun = time.monotonic()
+    faults: Counter[str] = Counter()
+    texts: list[str] = []
+    for number in range(_PULLS):
+        with Proxy(server.url, at_random(0.55, number), packed=number % 3 == 0) as proxy:
+            source = rm.Prometheus(f"{proxy.url}/?key={_SECRET}", token=_SECRET, **_OPTIONS)
+            with source:
+                found = source.recording(start=instant(T0), end=instant(END + 7), **wanted[number % 4])
+            faults += proxy.faults
+        expected = whole[number % 4]
+        assert found.samples.equals(expected.samples)
+        assert found.events.equals(expected.events)
+        assert found.report.left_out == expected.report.left_out
+        assert found.report.partial == ()
+        texts += [repr(source), repr(found), repr(found.report), repr(source._client), repr(source._client.auth)]
+    assert faults.total() >= _FAULTS
+    assert set(faults) == set(FAULTS)
+    assert time.monotonic() - begun < 300
+    found.write(tmp_path / "kept.parquet")
+    texts += [record.getMessage() for record in caplog.records]
+    assert [text for text in texts if _SECRET in text] == []
+    assert _SECRET.encode() not in (tmp_path / "kept.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_one_fault_that_stays_is_one_clear_error(
+    server: Prometheus, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What does not pass is told with the server's words, within a bounded time, without the token."""
+    caplog.set_level(logging.DEBUG)
+    with Proxy(server.url, lambda _: fault) as proxy:
+        source = rm.Prometheus(proxy.url, token=_SECRET, backoff_seconds=0.001, retries=2)
+        if fault == "slow":
+            # Slow but whole is only slow.
+            assert source.recording(start=instant(T0), end=instant(END), pod="ha-0").samples.height
+            return
+        with pytest.raises(ServerError) as caught:
+            source.recording(start=instant(T0), end=instant(END))
+    assert proxy.url in str(caught.value)
+    if fault.isdigit():
+        assert f"HTTP {fault}: upstream is tired" in str(caught.value)
+    assert _SECRET not in str(caught.value) + caplog.text
+    assert caught.value.__context__ is None
+
+
+def test_a_server_that_trickles_is_given_up(server: Prometheus) -> None:
+    """Bytes that keep coming, but far too slowly, do not hold a pull forever."""
+    release = threading.Event()
+
+    def never(_: Seen) -> None:
+        release.wait(10)
+
+    with Proxy(server.url, never) as proxy:
+        begun = time.monotonic()
+        source = rm.Prometheus(proxy.url, timeout_seconds=0.2, backoff_seconds=0.001, retries=3)
+        with pytest.raises(TooMuchError, match=r"it was silent for 0\.2 s"):
+            source.recording(start=instant(T0), end=instant(END))
+        assert time.monotonic() - begun < 8
+        release.set()
+
+
+def test_the_wait_that_a_server_asks_for_is_kept(server: Prometheus) -> None:
+    """Retry-After goes before our own pace."""
+    times: list[float] = []
+
+    def first_time(_: Seen) -> tuple[int, dict[str, str], bytes] | None:
+        times.append(time.monotonic())
+        return (429, {"Retry-After": "1"}, b"slow down") if len(times) == 1 else None
+
+    with Proxy(server.url, answer=first_time) as proxy:
+        pull(proxy, pod="ha-0")
+    assert times[1] - times[0] >= 0.99
+
+
+def test_a_server_that_asks_for_an_hour_is_not_waited_for(server: Prometheus) -> None:
+    """A pull does not sleep for an hour: it says what the server said."""
+    hour = (503, {"Retry-After": "3600"}, b'{"status":"error","errorType":"unavailable","error":"compacting"}')
+    with Proxy(server.url, answer=lambda _: hour) as proxy, pytest.raises(ServerError, match="HTTP 503: compacting"):
+        pull(proxy, pod="ha-0")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (422, b'{"status":"error","errorType":"execution","error":"query processing would load too many samples"}'),
+        (503, b'{"status":"error","errorType":"timeout","error":"query timed out in expression evaluation"}'),
+        (413, b"request entity too large"),
+    ],
+    ids=["422", "503 timeout", "413"],
+)
+def test_what_is_too_much_is_asked_for_in_halves(server: Prometheus, status: int, body: bytes) -> None:
+    """A server that bears half an hour at once gets requests of half an hour; the recording is the same."""
+    refused: list[str] = []
+
+    def too_much(seen: Seen) -> tuple[int, dict[str, str], bytes] | None:
+        text = seen.body.decode()
+        seconds = text.rpartition("%5B")[2].partition("s%5D")[0]
+        if seen.path.endswith("/query") and seconds.isdigit() and int(seconds) > 1800:
+            refused.append(seconds)
+            return status, {"Content-Type": "application/json"}, body
+        return None
+
+    whole = pull(server, namespace="shop")
+    with Proxy(server.url, answer=too_much) as proxy:
+        cut = pull(proxy, namespace="shop")
+    assert refused
+    assert cut.samples.equals(whole.samples)
+    assert cut.events.equals(whole.events)
+    assert "found" in " ".join(cut.report.warnings)
+    assert "too large; they were halved" in " ".join(cut.report.warnings)
+
+
+def test_a_real_server_with_a_small_budget_is_asked_for_less(
+    server: Prometheus, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Prometheus itself refuses to load more than 3,000 samples: all of them arrive, in smaller requests."""
+    from tests.live.history import history
+
+    folder = tmp_path_factory.mktemp("small")
+    lines = [line for line in history() if 'namespace="shop"' in line]
+    with Prometheus(folder, lines, "--query.max-samples=3000") as small:
+        assert pull(small, namespace="shop").samples.equals(pull(server, namespace="shop").samples)
+
+
+def test_facts_that_fail_are_said_and_the_samples_stay(server: Prometheus) -> None:
+    """A server that does not give limits and owners still gives memory: the report and a warning tell of it."""
+
+    def no_facts(seen: Seen) -> tuple[int, dict[str, str], bytes] | None:
+        refused = b'{"status":"error","errorType":"bad_data","error":"not for you"}'
+        about_facts = b"kube_pod_container_info" in seen.body and b"count+by" not in seen.body
+        return (400, {}, refused) if about_facts else None
+
+    with (
+        Proxy(server.url, answer=no_facts) as proxy,
+        pytest.warns(rm.exceptions.RmtoolkitWarning, match="limits, owners, restarts and versions are missing"),
+    ):
+        recording = pull(proxy, namespace="shop")
+    assert recording.samples.height
+    assert "not for you" in " ".join(recording.report.partial)
+
+
+def test_two_pulls_at_once_do_not_disturb_each_other(server: Prometheus) -> None:
+    """One source serves several threads."""
+    whole = pull(server, namespace="shop")
+    source = rm.Prometheus(server.url)
+    found: list[rm.Recording] = []
+
+    def one() -> None:
+        found.append(source.recording(start=instant(T0), end=instant(END + 7), namespace="shop"))
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(found) == 4
+    assert all(one.samples.equals(whole.samples) for one in found)
