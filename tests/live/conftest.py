@@ -34,6 +34,6 @@ def instant(seconds: float) -> dt.datetime:
 
 def pull(server: Prometheus | Proxy, *, options: dict[str, Any] | None = None, **asked: Any) -> rm.Recording:
     """The whole history, or what is asked of it."""
-    window = {"start": instant(T0), "end": instant(END + 7)} | asked
+    window: dict[str, Any] = {"start": instant(T0), "end": instant(END + 7)} | asked
     with rm.Prometheus(server.url, **{"backoff_seconds": 0.001, "timeout_seconds": 20, **(options or {})}) as source:
         return source.recording(**window)

@@ -49,7 +49,7 @@ class Proxy:
         proxy = self
 
         class Handler(_Handler):
-            of = proxy
+            of: Proxy = proxy
 
         self._server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -77,7 +77,7 @@ def at_random(share: float, seed: int) -> Callable[[Seen], str | None]:
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
-    def handle_error(self, *_: object) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of clients that have gone: the tests look at what they got."""
 
 
@@ -144,5 +144,5 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's shape
         """Keep the test's output clean."""

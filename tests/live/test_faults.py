@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _SECRET = "s3cr3t-w0rd-that-nobody-sees"  # noqa: S105 - looked for, not used
 _PULLS = 200
 _FAULTS = 1_000
-_OPTIONS = {"backoff_seconds": 0.0005, "retries": 40, "timeout_seconds": 20.0}
+_OPTIONS: dict[str, Any] = {"backoff_seconds": 0.0005, "retries": 40, "timeout_seconds": 20.0}
 
 
 def test_a_thousand_faults_over_two_hundred_pulls_change_nothing(
@@ -33,8 +33,14 @@ def test_a_thousand_faults_over_two_hundred_pulls_change_nothing(
 ) -> None:
     """Refusals, resets, cut and slow answers at random: each pull is what it would be without; no secret leaks."""
     caplog.set_level(logging.DEBUG)
-    wanted = [{"namespace": "shop"}, {"pod": "ha-0"}, {"namespace": "restart"}, {"namespace": "exact", "step": "5m"}]
+    wanted: list[dict[str, Any]] = [
+        {"namespace": "shop"},
+        {"pod": "ha-0"},
+        {"namespace": "restart"},
+        {"namespace": "exact", "step": "5m"},
+    ]
     whole = [pull(server, **asked) for asked in wanted]
+    found = whole[0]
     begun = time.monotonic()
     faults: Counter[str] = Counter()
     texts: list[str] = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import urllib.parse
+import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,8 +73,6 @@ def test_an_odd_workload_finds_nothing_instead_of_everything(server: Prometheus)
 
 
 def _ask(server: Prometheus, query: str) -> bytes:
-    import urllib.request
-
     data = urllib.parse.urlencode({"query": query, "time": END}).encode()
     with urllib.request.urlopen(f"{server.url}/api/v1/query", data, timeout=60) as answer:  # noqa: S310
         body: bytes = answer.read()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
@@ -119,11 +119,11 @@ def test_a_name_that_would_break_a_query_is_only_a_name(server: Prometheus) -> N
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_a_name_that_does_not_exist_is_answered_with_those_that_do(
-    server: Prometheus, asked: dict[str, str], said: str
+    server: Prometheus, asked: dict[str, Any], said: str
 ) -> None:
     """Nothing found is no empty recording but a hint."""
     with pytest.raises(UnknownWorkloadError, match=said):
-        pull(server, options=None, **asked)
+        pull(server, **asked)
 
 
 def test_a_window_without_samples_is_said(server: Prometheus) -> None:
