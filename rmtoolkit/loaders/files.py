@@ -141,7 +141,8 @@ def read_bytes(
     file = Path(path)
     if file.is_dir():
         raise ReadError.at(path, found="a folder", expected=expected, hint="rm.read reads the files of a folder.")
-    with file.open("rb") as stream:
+    # A buffer would hold the beginning, and a large file would be copied once more to put it before the rest.
+    with file.open("rb", buffering=0) as stream:
         magic = stream.read(4)
         stream.seek(0)
         if not magic:

@@ -6,8 +6,9 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numba
 import numpy as np
+
+from rmtoolkit.loaders.common_numba import compile_, load_little
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,35 +38,19 @@ _DONE, _MORE, _ODD = 0, 1, 2
 
 _NAN, _INF = np.float64("nan"), np.float64("inf")
 _POWERS: Final = 10.0 ** np.arange(16)
+_TO_MILLISECONDS: Final = np.array([1000, 100, 10, 1])
 _ZERO, _NINE, _SPACE, _QUOTE, _PLUS, _COMMA, _MINUS, _POINT, _OPEN, _CLOSE = b'09 "+,-.[]'
 _LINE, _TAB, _RETURN = b"\n\t\r"
 _UPPER_N, _LOWER_A, _UPPER_I, _LOWER_N, _LOWER_F = b"NaInf"
 
 # Unsigned indices spare the check for negative ones: a third of the time.
-_I = [np.uintp(number) for number in range(9)]
-_1, _2, _3, _4, _5, _6, _7, _8 = _I[1:]
-_SHIFTS = [np.uint64(8 * number) for number in range(8)]
-_S8, _S16, _S24, _S32, _S40, _S48, _S56 = _SHIFTS[1:]
-_S4: Final = np.uint64(4)
+_1, _2, _3, _8 = (np.uintp(number) for number in (1, 2, 3, 8))
+_S4, _S8, _S16, _S32 = (np.uint64(number) for number in (4, 8, 16, 32))
 _HIGH: Final = np.uint64(0xF0F0F0F0F0F0F0F0)
 _SIXES: Final = np.uint64(0x0606060606060606)
 _THREES: Final = np.uint64(0x3333333333333333)
 _LOW, _PAIRS, _QUADS = (np.uint64(mask) for mask in (0x0F0F0F0F0F0F0F0F, 0x00FF00FF00FF00FF, 0x0000FFFF0000FFFF))
 _BY_PAIRS, _BY_QUADS, _BY_EIGHTS = (np.uint64(factor) for factor in (2561, 6553601, 42949672960001))
-
-
-def _eight(text: NDArray[np.uint8], place: Any) -> Any:  # noqa: ANN401 - an unsigned index, an unsigned word
-    """Load eight bytes as one word; the compiler makes a single load of it."""
-    return (
-        np.uint64(text[place])
-        | np.uint64(text[place + _1]) << _S8
-        | np.uint64(text[place + _2]) << _S16
-        | np.uint64(text[place + _3]) << _S24
-        | np.uint64(text[place + _4]) << _S32
-        | np.uint64(text[place + _5]) << _S40
-        | np.uint64(text[place + _6]) << _S48
-        | np.uint64(text[place + _7]) << _S56
-    )
 
 
 def _are_digits(word: Any) -> Any:  # noqa: ANN401 - an unsigned word
@@ -84,18 +69,9 @@ def _is_blank(character: Any) -> Any:  # noqa: ANN401 - a byte
     return character in (_SPACE, _LINE, _TAB, _RETURN)
 
 
-def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:  # noqa: ANN401 - numba's own
-    try:
-        compiled: Callable[..., Any] = numba.njit(nogil=True, cache=True, **options)(function)
-    except RuntimeError:  # no folder to keep the compiled code in
-        compiled = numba.njit(nogil=True, **options)(function)
-    return compiled
-
-
-_load = _compile(_eight, inline="always")
-_all_digits = _compile(_are_digits, inline="always")
-_joined = _compile(_number, inline="always")
-_blank = _compile(_is_blank, inline="always")
+_all_digits = compile_(_are_digits, inline="always")
+_joined = compile_(_number, inline="always")
+_blank = compile_(_is_blank, inline="always")
 
 
 def _parse(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one pass over bytes, compiled as a whole
@@ -126,82 +102,60 @@ def _parse(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one pass over bytes, comp
         while text[place] <= _SPACE and blanks < _MOST_BLANKS and _blank(text[place]):
             place += _1
             blanks += 1
-        # Seconds with up to three decimals, as whole milliseconds.
-        time = np.int64(0)
-        digits = 0
-        word = _load(text, place)
-        if _all_digits(word):
-            time = _joined(word)
-            digits = 8
-            place += _8
-        while _ZERO <= text[place] <= _NINE and digits <= _MOST_TIME_DIGITS:
-            time = time * 10 + (text[place] - _ZERO)
-            digits += 1
-            place += _1
-        if digits == 0 or digits > _MOST_TIME_DIGITS:
-            return np.int64(place), filled, _ODD
-        if text[place] == _POINT:
-            place += _1
-            decimals = 0
-            while _ZERO <= text[place] <= _NINE and decimals <= _MOST_TIME_DECIMALS:
-                time = time * 10 + (text[place] - _ZERO)
-                decimals += 1
-                place += _1
-            if decimals == 0 or decimals > _MOST_TIME_DECIMALS:
-                return np.int64(place), filled, _ODD
-            for _ in range(_MOST_TIME_DECIMALS - decimals):
-                time *= 10
-        else:
-            time *= 1000
-        while text[place] <= _SPACE and blanks < _MOST_BLANKS and _blank(text[place]):
-            place += _1
-            blanks += 1
-        if text[place] != _COMMA:
-            return np.int64(place), filled, _ODD
-        place += _1
-        while text[place] <= _SPACE and blanks < _MOST_BLANKS and _blank(text[place]):
-            place += _1
-            blanks += 1
-        if text[place] != _QUOTE:
-            return np.int64(place), filled, _ODD
-        place += _1
-        # The value, in its string.
-        negative = text[place] == _MINUS
-        if negative or text[place] == _PLUS:
-            place += _1
-        mantissa = np.int64(0)
-        digits = 0
-        word = _load(text, place)
-        if _all_digits(word):
-            mantissa = _joined(word)
-            digits = 8
-            place += _8
-        while _ZERO <= text[place] <= _NINE and digits <= _MOST_INTEGER_DIGITS:
-            mantissa = mantissa * 10 + (text[place] - _ZERO)
-            digits += 1
-            place += _1
-        value = np.float64(mantissa)
-        if digits > _MOST_INTEGER_DIGITS:
-            return np.int64(place), filled, _ODD
-        if digits == 0:
-            if text[place] == _UPPER_N and text[place + _1] == _LOWER_A and text[place + _2] == _UPPER_N:
-                value = _NAN
-            elif text[place] == _UPPER_I and text[place + _1] == _LOWER_N and text[place + _2] == _LOWER_F:
-                value = _INF
-            else:
-                return np.int64(place), filled, _ODD
-            place += _3
-        elif text[place] == _POINT:
-            place += _1
-            decimals = 0
-            while _ZERO <= text[place] <= _NINE and digits <= _MOST_DECIMAL_DIGITS:
-                mantissa = mantissa * 10 + (text[place] - _ZERO)
+        negative = False
+        # The two numbers of a sample: seconds, and in a string the value.
+        for part in range(2):
+            number = np.int64(0)
+            digits = decimals = 0
+            word = load_little(text, place)
+            if _all_digits(word):
+                number = _joined(word)
+                digits = 8
+                place += _8
+            while _ZERO <= text[place] <= _NINE and digits <= _MOST_INTEGER_DIGITS:
+                number = number * 10 + (text[place] - _ZERO)
                 digits += 1
-                decimals += 1
                 place += _1
-            if decimals == 0 or digits > _MOST_DECIMAL_DIGITS:
+            if digits > _MOST_INTEGER_DIGITS:
                 return np.int64(place), filled, _ODD
-            value = mantissa / _POWERS[decimals]
+            if digits and text[place] == _POINT:
+                place += _1
+                while _ZERO <= text[place] <= _NINE and digits + decimals <= _MOST_DECIMAL_DIGITS:
+                    number = number * 10 + (text[place] - _ZERO)
+                    decimals += 1
+                    place += _1
+                if decimals == 0 or digits + decimals > _MOST_DECIMAL_DIGITS:
+                    return np.int64(place), filled, _ODD
+            if part:
+                value = number / _POWERS[decimals]
+                if digits == 0:
+                    if text[place] == _UPPER_N and text[place + _1] == _LOWER_A and text[place + _2] == _UPPER_N:
+                        value = _NAN
+                    elif text[place] == _UPPER_I and text[place + _1] == _LOWER_N and text[place + _2] == _LOWER_F:
+                        value = _INF
+                    else:
+                        return np.int64(place), filled, _ODD
+                    place += _3
+                values[filled] = -value if negative else value
+                break
+            if digits == 0 or digits > _MOST_TIME_DIGITS or decimals > _MOST_TIME_DECIMALS:
+                return np.int64(place), filled, _ODD
+            times[filled] = number * _TO_MILLISECONDS[decimals]
+            while text[place] <= _SPACE and blanks < _MOST_BLANKS and _blank(text[place]):
+                place += _1
+                blanks += 1
+            if text[place] != _COMMA:
+                return np.int64(place), filled, _ODD
+            place += _1
+            while text[place] <= _SPACE and blanks < _MOST_BLANKS and _blank(text[place]):
+                place += _1
+                blanks += 1
+            if text[place] != _QUOTE:
+                return np.int64(place), filled, _ODD
+            place += _1
+            negative = text[place] == _MINUS
+            if negative or text[place] == _PLUS:
+                place += _1
         if text[place] != _QUOTE:
             return np.int64(place), filled, _ODD
         place += _1
@@ -211,8 +165,6 @@ def _parse(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one pass over bytes, comp
         if text[place] != _CLOSE:
             return np.int64(place), filled, _ODD
         place += _1
-        times[filled] = time
-        values[filled] = -value if negative else value
         filled += 1
         while text[place] <= _SPACE and blanks < _MOST_BLANKS and _blank(text[place]):
             place += _1
@@ -226,7 +178,7 @@ def _parse(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one pass over bytes, comp
             return np.int64(place), filled, _ODD
 
 
-_parse_compiled: Final = _compile(_parse)
+_parse_compiled: Final = compile_(_parse)
 
 
 class Cut(NamedTuple):
