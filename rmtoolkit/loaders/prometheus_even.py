@@ -86,8 +86,10 @@ def _alike(
     # The last sample of all has another mark behind it.
     height = len(rows)
     wrong = [
-        np.flatnonzero(column != column[0])
-        for column in (rows[: height - (is_last and place == marks[-1]), place] for place in marks)
+        np.flatnonzero(column != first)
+        for column, first in (
+            (rows[: height - (is_last and place == marks[-1]), place], rows[0, place]) for place in marks
+        )
     ]
     # Below "0" the difference wraps around and is large.
     wrong += [np.flatnonzero(table.max(axis=1) > _NINE) for table in digits if table.max() > _NINE]
