@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.profile import HeapProfile
     from rmtoolkit.heap.sniff import read_heap
     from rmtoolkit.heap.suspects import suspects
+    from rmtoolkit.lake import Lake
     from rmtoolkit.limits.backtest import Backtest, backtest
     from rmtoolkit.limits.margins import Margins, learn_margins
     from rmtoolkit.limits.recommend import recommend_limits
@@ -54,6 +55,7 @@ _HOMES: Final = {
     "HeapProfile": "rmtoolkit.heap.profile",
     "judge": "rmtoolkit.analysis.verdict",
     "Judgement": "rmtoolkit.analysis.verdict",
+    "Lake": "rmtoolkit.lake",
     "learn_margins": "rmtoolkit.limits.margins",
     "limit_risk": "rmtoolkit.limits.risk",
     "lives": "rmtoolkit.analysis.lives",
@@ -89,6 +91,7 @@ __all__ = [
     "Explanation",
     "HeapProfile",
     "Judgement",
+    "Lake",
     "Margins",
     "Prometheus",
     "Recording",

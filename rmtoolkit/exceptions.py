@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -280,3 +282,26 @@ class RmtoolkitWarning(UserWarning):
     >>> seen[0].category.__name__
     'RmtoolkitWarning'
     """
+
+
+def warn(message: str) -> None:
+    """Warn at the line outside this package that asked for what was done.
+
+    Parameters
+    ----------
+    message
+        What was left out or assumed.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as seen:
+    ...     warnings.simplefilter("always")
+    ...     warn("3 lines left out")
+    >>> str(seen[0].message)
+    '3 lines left out'
+    """
+    level, frame = 1, sys._getframe(1)  # noqa: SLF001 - the only way before Python 3.12's skip_file_prefixes
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "rmtoolkit":
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, RmtoolkitWarning, stacklevel=level + 1)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-import sys
-import warnings
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from rmtoolkit.exceptions import ReadError, RmtoolkitWarning, quote_path
+from rmtoolkit import exceptions
+from rmtoolkit.exceptions import ReadError, quote_path
 
 if TYPE_CHECKING:
     import os
@@ -46,17 +45,14 @@ def warn(message: str) -> None:
 
     Examples
     --------
+    >>> import warnings
     >>> with warnings.catch_warnings(record=True) as seen:
     ...     warnings.simplefilter("always")
     ...     warn("3 lines left out")
     >>> str(seen[0].message)
     '3 lines left out'
     """
-    level, frame = 1, sys._getframe(1)  # noqa: SLF001 - the only way before Python 3.12's skip_file_prefixes
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "rmtoolkit":
-        frame = frame.f_back
-        level += 1
-    warnings.warn(message, RmtoolkitWarning, stacklevel=level + 1)
+    exceptions.warn(message)
 
 
 def unreadable(path: str | os.PathLike[str], error: OSError) -> ReadError:

@@ -23,6 +23,7 @@ _V1: Final = {
     "inactive_file_bytes": "inactive_file",
     "shmem_bytes": "shmem",
     "swap_bytes": "swap",
+    "refaults_total": "workingset_refault_file",
 }
 _V2: Final = {
     "anon_bytes": "anon",
@@ -30,6 +31,7 @@ _V2: Final = {
     "inactive_file_bytes": "inactive_file",
     "shmem_bytes": "shmem",
     "kernel_bytes": "kernel",
+    "refaults_total": "workingset_refault_file",
 }
 #: What `kernel` adds up where the kernel (before Linux 5.18) does not.
 _KERNEL_PARTS: Final = ("kernel_stack", "pagetables", "sec_pagetables", "percpu", "slab", "vmalloc")
@@ -173,9 +175,9 @@ def parse_memory_stat(text: str) -> dict[str, int]:
     Returns
     -------
     dict
-        `anon_bytes`, `file_bytes`, `inactive_file_bytes`, `shmem_bytes`, `kernel_bytes` (version 2),
-        `swap_bytes` and `limit_bytes` (version 1, the smallest of the cgroup and those above it; missing where
-        there is none). Groups below are included.
+        `anon_bytes`, `file_bytes`, `inactive_file_bytes`, `shmem_bytes`, `kernel_bytes` (version 2), `swap_bytes`,
+        `refaults_total` (pages of files that were dropped and read again) and `limit_bytes` (version 1, the smallest
+        of the cgroup and those above it; missing where there is none). Groups below are included.
 
     Examples
     --------

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.exceptions import ReadError
+from rmtoolkit.lake import is_lake
 from rmtoolkit.loaders import files
 from rmtoolkit.loaders.kubernetes_documents import METRICS
 from rmtoolkit.loaders.remote_read import is_remote_read
@@ -25,6 +26,7 @@ class Form(StrEnum):
     DOCKER = "Docker output"
     PROCFS = "memory files of Linux"
     RECORDING = "a recording"
+    LAKE = "a lake"
     PARQUET = "a table in Parquet"
     CSV = "a table in CSV"
     HEAP = "a heap profile"
@@ -117,10 +119,15 @@ def recognise(path: Path) -> tuple[Form, str]:
     >>> recognise(file)[0].value
     'kubectl top output'
     """
+    if is_lake(path):
+        return Form.LAKE, ""
     with path.open("rb") as stream:
         magic = stream.read(4)
-    if magic == b"PAR1":
-        return _parquet(path)
+    return _parquet(path) if magic == b"PAR1" else _no_parquet(path)
+
+
+def _no_parquet(path: Path) -> tuple[Form, str]:
+    """Tell what a text or a packed file is."""
     named = path.name.lower().endswith(_DATA_ENDINGS)
     try:
         head, _ = files.read_bytes(path, expected="a recording", first=_HEAD)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
+from rmtoolkit.lake import is_lake
 from rmtoolkit.loaders import files
 from rmtoolkit.loaders.kubernetes import read_objects
 from rmtoolkit.loaders.kubernetes_join import joined
@@ -34,6 +35,7 @@ _READERS: Final = {
     Form.JEMALLOC: ("rmtoolkit.loaders.jemalloc", "read_jemalloc_stats"),
     Form.DOCKER: ("rmtoolkit.loaders.docker", "read_docker_stats"),
     Form.PROCFS: ("rmtoolkit.loaders.procfs_files", "read_procfs"),
+    Form.LAKE: ("rmtoolkit.lake", "read_lake"),
     Form.RECORDING: ("rmtoolkit.recording", "read_recording"),
     Form.PARQUET: ("rmtoolkit.loaders.table_files", "read_table"),
     Form.CSV: ("rmtoolkit.loaders.table_files", "read_table"),
@@ -54,7 +56,7 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
         is told by its content: saved Prometheus answers, output of ``kubectl top pod``, dumps of
         ``kubectl get pods,replicasets,nodes -o json`` that supply its limits, owners and restarts, jemalloc
         statistics, what Docker or Linux say (see `read_docker_stats` and `read_procfs`), a recording that
-        `Recording.write` stored, or a table (Parquet, CSV) with a time and a memory column; each also packed
+        `Recording.write` stored, a lake, or a table (Parquet, CSV) with a time and a memory column; each also packed
         with gzip or zstd.
     **options
         Passed to those readers that take them: see `Prometheus.recording` (``last="7d"``, ``namespace=``),
@@ -237,7 +239,11 @@ def _files(path: PathLike | Iterable[PathLike]) -> tuple[list[Path], set[Path]]:
             else:
                 named = [here] if here.exists() else _globbed(str(item))
                 by_name.update(file for file in named if not file.is_dir())
-                shown = [file for match in named for file in (_inside(match) if match.is_dir() else [match])]
+                shown = [
+                    file
+                    for match in named
+                    for file in (_inside(match) if match.is_dir() and not is_lake(match) else [match])
+                ]
         except (OSError, ValueError):
             shown = []
         if not shown:
@@ -251,7 +257,9 @@ def _files(path: PathLike | Iterable[PathLike]) -> tuple[list[Path], set[Path]]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """List the files of a folder without hidden ones."""
+    """List the files of a folder without hidden ones; a lake is one, and so is what is no folder."""
+    if not folder.is_dir() or is_lake(folder):
+        return [folder]
     files_below = sorted(file for file in folder.rglob("*") if file.is_file())
     return [file for file in files_below if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
 

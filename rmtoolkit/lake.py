@@ -1,0 +1,482 @@
+"""A lake: recordings of a fleet kept in many small files, appended to again and again, read by filter."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from rmtoolkit import lake_files, storage
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
+from rmtoolkit.parts import parts
+from rmtoolkit.recording import Recording, as_recording, concat
+from rmtoolkit.schema import EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
+from rmtoolkit.settings import settings_at
+from rmtoolkit.times import parse_duration, parse_time
+from rmtoolkit.writing import replacing
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import pandas as pd
+
+#: Raised when an older version could not read what this one writes.
+FORMAT: Final = 1
+MARKER: Final = "rmtoolkit-lake.json"
+_LOCK: Final = ".lock"
+_BUCKETS: Final = 64
+_MOST_BUCKETS: Final = 1000
+
+
+class Lake:
+    """Recordings of a fleet in a folder, as ``bucket=NNN/DATE.parquet``.
+
+    A workload is in one bucket, told by a hash of its cluster, namespace and name; a file has what one bucket's
+    containers did on one day (UTC), sorted by container and time, with their events.
+
+    Parameters
+    ----------
+    path
+        The folder. The first append makes it.
+    buckets
+        How many buckets a new lake has; an existing one keeps its number. More make smaller files.
+
+    Raises
+    ------
+    RmtoolkitError
+        The number of buckets is none between 1 and 1000.
+
+    Notes
+    -----
+    Files are written under another name, synced and renamed: whatever kills an append, each file is whole and appending
+    the same again finishes it. Appends wait for each other; readers never wait. A container is who its cluster,
+    namespace, pod, pod uid and name say; its `container_id` is given anew in each recording that is read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> lake = Lake(tempfile.mkdtemp())
+    >>> table = pl.DataFrame({"time": [0, 60], "pod": ["db-0"] * 2, "rss_bytes": [10, 20]})
+    >>> lake.append(table), lake.append(table)
+    (1, 0)
+    >>> lake.recording(workload="db")
+    <Recording: 1 container, 2 samples, 1970-01-01 00:00 to 1970-01-01 00:01 UTC>
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, buckets: int = _BUCKETS) -> None:
+        if not 1 <= buckets <= _MOST_BUCKETS:
+            msg = f"A lake has 1 to {_MOST_BUCKETS} buckets, got {buckets}."
+            raise RmtoolkitError(msg)
+        self.path = Path(path)
+        self._new_buckets = buckets
+
+    def __repr__(self) -> str:
+        return f"<Lake: {quote_path(self.path)}>"
+
+    def append(
+        self,
+        data: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
+        *,
+        events_from: dt.datetime | None = None,
+    ) -> int:
+        """Add a recording.
+
+        Parameters
+        ----------
+        data
+            A recording, or a frame that can become one.
+        events_from
+            From then on the recording knows all events of its containers: those that the lake has are replaced. For
+            pulls that overlap. None keeps all.
+
+        Returns
+        -------
+        int
+            How many files changed: 0 when everything was there already. Samples at the same instant are joined
+            signal by signal; where two differ, the new one counts.
+
+        Raises
+        ------
+        ReadError
+            A file that would have to change is damaged; nothing in it is lost.
+        RmtoolkitError
+            The folder holds something else, or cannot be written to.
+        """
+        recording = as_recording(data)
+        with self._locked() as buckets:
+            changed = 0
+            for part in parts(recording):
+                changed += self._append(part, buckets, events_from)
+        return changed
+
+    def _append(self, recording: Recording, buckets: int, events_from: dt.datetime | None) -> int:
+        names = recording.containers.select("cluster", "namespace", "workload").iter_rows()
+        numbers = [
+            lake_files.bucket_of(cluster, namespace, workload, buckets) for cluster, namespace, workload in names
+        ]
+        homes = recording.containers.select("container_id", bucket=pl.Series(numbers, dtype=pl.Int64))
+
+        def placed(frame: pl.DataFrame) -> dict[tuple[int, dt.date], pl.DataFrame]:
+            keyed = frame.join(homes, on="container_id", maintain_order="left").with_columns(
+                date=pl.col("time").dt.date()
+            )
+            split = keyed.partition_by("bucket", "date", as_dict=True, include_key=False, maintain_order=True)
+            return {(int(bucket), date): rows for (bucket, date), rows in split.items()}
+
+        samples, events = placed(recording.samples), placed(recording.events)
+        changed = 0
+        for bucket, date in sorted({*samples, *events}):
+            rows = samples.get((bucket, date), empty(SAMPLES)).select(*SAMPLES)
+            told = events.get((bucket, date), empty(EVENTS)).select(*EVENTS)
+            ids = pl.concat([rows["container_id"], told["container_id"]]).unique().implode()
+            containers = recording.containers.filter(pl.col("container_id").is_in(ids))
+            end = dt.datetime.combine(date, dt.time.max, dt.UTC)
+            containers = settings_at(containers, recording.events, end)
+            new = lake_files.cut(recording, containers, rows, told)
+            changed += self._write(lake_files.file_of(self.path, bucket, date), new, events_from)
+        return changed
+
+    def _write(self, file: Path, new: Recording, events_from: dt.datetime | None) -> bool:
+        try:
+            old = lake_files.read_partition(file)
+        except FileNotFoundError:
+            file.parent.mkdir(exist_ok=True)
+            lake_files.write_partition(file, new)
+            return True
+        whole = lake_files.merged(old, new, events_from)
+        if all(
+            mine.equals(theirs)
+            for mine, theirs in (
+                (whole.containers, old.containers),
+                (whole.samples, old.samples),
+                (whole.events, old.events),
+            )
+        ):
+            return False
+        lake_files.write_partition(file, whole)
+        return True
+
+    def recording(
+        self,
+        *predicates: pl.Expr,
+        start: str | dt.datetime | None = None,
+        end: str | dt.datetime | None = None,
+        last: str | dt.timedelta | None = None,
+        **equal: str | int | Iterable[str] | None,
+    ) -> Recording:
+        """Read what is asked for; only the files that may have it are opened.
+
+        Parameters
+        ----------
+        *predicates, **equal
+            Containers to keep, as for `Recording.filter`: ``namespace="shop"``.
+        start, end, last
+            Stretch of time to keep, as for `Recording.window`.
+
+        Returns
+        -------
+        Recording
+            Everything as one. A limit or request that changed between two appends, so that neither saw the change, is
+            an event. Damaged files are left out with a warning that names the first, and counted in the report.
+
+        Raises
+        ------
+        ReadError
+            There is no lake, it is of a later version, it is empty, or every file is damaged.
+        UnknownWorkloadError, ColumnError
+            As for `Recording.filter`.
+        """
+        files = self._within(start, end, last)
+        heads, failed = _opened(files)
+        if not heads:
+            raise failed[0] if failed else self._empty()
+        everybody = pl.concat([containers for _, containers in heads])
+        wanted = Recording(everybody, empty(SAMPLES)).filter(**equal).containers if equal else everybody
+        names = wanted.select(*IDENTITY).unique()
+        found: list[Recording] = []
+        for file, containers in heads:
+            if not containers.join(names, on=IDENTITY, how="semi", nulls_equal=True).height:
+                continue
+            try:
+                whole = lake_files.read_partition(file)
+            except (ReadError, OSError) as error:
+                failed.append(_as_read_error(file, error))
+                continue
+            found.append(_kept(whole, names, start, end))
+        if not found:
+            raise failed[0] if failed else self._empty()
+        recording = _together(found)
+        if failed:
+            warn(f"{len(failed):,} of {len(files):,} files of {self!r} could not be read; the first: {failed[0]}")
+            lost = {"files that could not be read": len(failed)}
+            recording = _with_left_out(recording, lost)
+        if start is not None or end is not None or last is not None:
+            recording = recording.window(start, end, last=last)
+        return recording.filter(*predicates, **equal) if predicates or equal else recording
+
+    def partitions(self) -> pl.DataFrame:
+        """List the files.
+
+        Returns
+        -------
+        polars.DataFrame
+            A row per file, sorted by bucket and day: `bucket`, `date` (UTC), `path`, `bytes` (its size), `samples` and
+            `containers`; both are null in a file that is damaged.
+
+        Raises
+        ------
+        ReadError
+            There is no lake, or it is of a later version.
+        """
+        rows = []
+        for file in self.files():
+            bucket, date = lake_files.place_of(file) or (0, dt.date.min)
+            row: dict[str, Any] = {"bucket": bucket, "date": date, "path": str(file), "bytes": file.stat().st_size}
+            with suppress(ReadError, OSError):
+                containers, stored, _, _ = storage.open_parts(file)
+                row |= {"samples": stored.rows, "containers": containers.height}
+            rows.append(row)
+        schema = {
+            "bucket": pl.Int64(),
+            "date": pl.Date(),
+            "path": pl.String(),
+            "bytes": pl.Int64(),
+            "samples": pl.Int64(),
+            "containers": pl.Int64(),
+        }
+        return pl.DataFrame(rows, schema=schema)
+
+    def scan(self) -> pl.LazyFrame:
+        """Give all samples as one lazy table, for questions of your own.
+
+        Returns
+        -------
+        polars.LazyFrame
+            The identity columns, `time` and every signal; `bucket` and `date` prune files when they are filtered by.
+            Unlike `recording`, this does not check what was written.
+
+        Raises
+        ------
+        ReadError
+            There is no lake, it is of a later version, or it is empty.
+        """
+        files = self.files()
+        if not files:
+            raise self._empty()
+        frames = []
+        for file in files:
+            bucket, date = lake_files.place_of(file) or (0, dt.date.min)
+            there = pl.read_parquet_schema(file)
+            columns = [pl.col(name) if name in there else pl.lit(None, SAMPLES[name]).alias(name) for name in SIGNALS]
+            place = (pl.lit(bucket).alias("bucket"), pl.lit(date).alias("date"))
+            frames.append(pl.scan_parquet(file).select(*place, *IDENTITY, "time", *columns))
+        return pl.concat(frames)
+
+    def files(self) -> list[Path]:
+        """List the paths of the files, sorted by bucket and day.
+
+        Returns
+        -------
+        list of pathlib.Path
+            Empty when nothing was appended yet.
+
+        Raises
+        ------
+        ReadError
+            There is no lake, or it is of a later version.
+        """
+        _check(self.path)
+        found = [file for file in self.path.glob("bucket=*/*.parquet") if lake_files.place_of(file)]
+        return sorted(found, key=lambda file: lake_files.place_of(file) or ())
+
+    def _within(
+        self, start: str | dt.datetime | None, end: str | dt.datetime | None, last: str | dt.timedelta | None
+    ) -> list[Path]:
+        """List the files of the days that are asked for."""
+        dated = [(date, file) for file in self.files() for _, date in [lake_files.place_of(file) or (0, dt.date.min)]]
+        high = parse_time(end).date() if end is not None else dt.date.max
+        low = parse_time(start).date() if start is not None else dt.date.min
+        if last is not None:
+            # Counted from the last sample, if no end is given: the last day that has one.
+            length = parse_duration(last)
+            newest = parse_time(end).date() if end is not None else _newest(dated)
+            days = length.days + 1
+            low = max(low, newest - dt.timedelta(days=days)) if newest.toordinal() > days else low
+        return [file for date, file in dated if low <= date <= high]
+
+    def _empty(self) -> ReadError:
+        return ReadError.at(self.path, found="a lake without any file of that time", expected="something in it")
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        """Wait until nobody else appends; make the lake if there is none; tell its number of buckets."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with (self.path / _LOCK).open("ab") as lock:
+                _lock(lock.fileno())
+                marker = self.path / MARKER
+                if not marker.exists():
+                    _refuse_foreign(self.path)
+                    with replacing(marker) as part:
+                        part.write_text(json.dumps({"format": FORMAT, "buckets": self._new_buckets}) + "\n")
+                    lake_files.sync_folder(self.path)
+                buckets = _check(self.path)
+                lake_files.clear_leftovers(self.path)
+                yield buckets
+        except RmtoolkitError:
+            raise
+        except OSError as error:
+            msg = f"Could not write to the lake {quote_path(self.path)}: {(error.strerror or str(error)).lower()}."
+            raise RmtoolkitError(msg) from error
+
+
+def is_lake(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a folder is a lake.
+
+    Parameters
+    ----------
+    path
+        Any path.
+
+    Returns
+    -------
+    bool
+        It has the marker of a lake.
+
+    Examples
+    --------
+    >>> is_lake("/no/such")
+    False
+    """
+    try:
+        return (Path(path) / MARKER).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def read_lake(path: str | os.PathLike[str]) -> Recording:
+    """Read a whole lake.
+
+    Parameters
+    ----------
+    path
+        Its folder.
+
+    Returns
+    -------
+    Recording
+        As `Lake.recording` without a filter.
+
+    Raises
+    ------
+    ReadError
+        There is no lake, it is of a later version, it is empty, or every file is damaged.
+
+    Examples
+    --------
+    >>> read_lake("/no/such")
+    Traceback (most recent call last):
+    rmtoolkit.exceptions.ReadError: Could not read '/no/such': found 'no lake', expected ...
+    """
+    return Lake(path).recording()
+
+
+def _check(path: Path) -> int:
+    """Read the marker: how many buckets, and that this version can read it."""
+    marker = path / MARKER
+    expected = f"a folder with {MARKER}"
+    try:
+        told = json.loads(marker.read_text("utf-8"))
+        version, buckets = int(told["format"]), int(told["buckets"])
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ReadError.at(path, found="no lake", expected=expected) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ReadError.at(marker, found="a marker that cannot be read", expected=expected) from error
+    if version > FORMAT:
+        hint = "Update rmtoolkit."
+        raise ReadError.at(marker, found=f"format {version}", expected=f"format {FORMAT} or earlier", hint=hint)
+    return buckets
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Make no lake in a folder of other things."""
+    others = sorted(
+        file.name for file in path.iterdir() if file.name != _LOCK and not file.name.startswith(".rmtoolkit-")
+    )
+    if others:
+        (path / _LOCK).unlink(missing_ok=True)
+        msg = f"Could not make a lake of {quote_path(path)}: the folder holds other things. Name a new or empty one."
+        raise RmtoolkitError(msg)
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        import fcntl  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _newest(dated: Sequence[tuple[dt.date, Path]]) -> dt.date:
+    for date in sorted({date for date, _ in dated}, reverse=True):
+        for file in (file for day, file in dated if day == date):
+            with suppress(ReadError, OSError):
+                if storage.open_parts(file)[1].rows:
+                    return date
+    return dt.date.max
+
+
+def _opened(files: Sequence[Path]) -> tuple[list[tuple[Path, pl.DataFrame]], list[ReadError]]:
+    """Read who is in each file."""
+    heads: list[tuple[Path, pl.DataFrame]] = []
+    failed: list[ReadError] = []
+    for file in files:
+        try:
+            heads.append((file, storage.open_parts(file)[0]))
+        except (ReadError, OSError) as error:
+            failed.append(_as_read_error(file, error))
+    return heads, failed
+
+
+def _as_read_error(file: Path, error: ReadError | OSError) -> ReadError:
+    if isinstance(error, ReadError):
+        return error
+    return ReadError.at(file, found=(error.strerror or str(error)).lower(), expected="a partition of a lake")
+
+
+def _kept(
+    whole: Recording, names: pl.DataFrame, start: str | dt.datetime | None, end: str | dt.datetime | None
+) -> Recording:
+    """Keep of a file what is asked for, so that the rest can be let go."""
+    containers = whole.containers.join(names, on=IDENTITY, how="semi", nulls_equal=True, maintain_order="left")
+    inside = [pl.lit(value=True)]
+    if start is not None:
+        inside.append(pl.col("time") >= parse_time(start))
+    if end is not None:
+        inside.append(pl.col("time") <= parse_time(end))
+    if containers.height == whole.containers.height and len(inside) == 1:
+        return whole
+    ours = pl.col("container_id").is_in(containers["container_id"].implode())
+    # Changes of settings after the end say what held before.
+    return Recording(containers, whole.samples.filter(ours, *inside), whole.events.filter(ours), whole.report)
+
+
+def _together(found: Sequence[Recording]) -> Recording:
+    """Make one recording of partitions, in the order of time."""
+    reports = lake_files.joined(part.report for part in found)
+    bare = [Recording(part.containers, part.samples, part.events) for part in found]
+    whole = concat(bare)
+    changes = lake_files.settings_changes(bare, whole)
+    events = pl.concat([whole.events, changes]).unique(maintain_order=True).sort("container_id", "time", "kind")
+    return Recording(whole.containers, whole.samples, events, reports)
+
+
+def _with_left_out(recording: Recording, counts: dict[str, int]) -> Recording:
+    report = replace(recording.report, left_out={**recording.report.left_out, **counts})
+    return Recording(recording.containers, recording.samples, recording.events, report)

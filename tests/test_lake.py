@@ -1,0 +1,410 @@
+"""The lake: nothing is lost, nothing is doubled, whatever happens to whoever appends."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import rmtoolkit as rm
+from rmtoolkit import lake as lake_module
+from rmtoolkit import lake_files
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning, UnknownWorkloadError
+from rmtoolkit.schema import IDENTITY, SIGNALS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DAY: Final = 86_400
+START: Final = 1_795_564_800  # 2026-11-25T00:00:00Z
+ROOT: Final = Path(__file__).parent.parent
+
+
+def fleet(times: Iterable[int], workloads: Iterable[str] = ("api", "web", "db"), **more: Any) -> rm.Recording:
+    """Samples of some workloads, two pods each."""
+    rows = [
+        {
+            "time": START + time,
+            "namespace": "shop",
+            "workload": workload,
+            "pod": f"{workload}-{number}",
+            "pod_uid": f"{workload}-uid-{number}",
+            "container": "main",
+            "working_set_bytes": 1_000_000 * (number + 1) + time,
+            **more,
+        }
+        for workload in workloads
+        for number in range(2)
+        for time in times
+    ]
+    return rm.Recording.from_frame(pl.DataFrame(rows))
+
+
+def content(recording: rm.Recording) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Samples and events by who they are of."""
+    names = recording.containers.select("container_id", *IDENTITY)
+
+    def named(frame: pl.DataFrame) -> pl.DataFrame:
+        joined = frame.join(names, on="container_id").drop("container_id")
+        return joined.sort([*IDENTITY, *(name for name in ("time", "kind", "detail") if name in joined.columns)])
+
+    return named(recording.samples), named(recording.events)
+
+
+def same(one: rm.Recording, other: rm.Recording) -> bool:
+    """Whether two recordings say the same of the same containers."""
+    return all(mine.equals(theirs) for mine, theirs in zip(content(one), content(other), strict=True))
+
+
+def state(folder: Path) -> dict[str, bytes]:
+    """All files of a lake."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file() and file.name != ".lock"
+    }
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> rm.Lake:
+    """A lake that nothing is in yet."""
+    return rm.Lake(tmp_path / "lake")
+
+
+def test_what_goes_in_comes_out(lake: rm.Lake) -> None:
+    """Samples, containers and events are those that were appended, over midnight too."""
+    recording = fleet(range(0, 2 * DAY, 3600))
+    assert lake.append(recording) == lake.partitions().height
+    assert same(lake.recording(), recording)
+    assert lake.recording().containers.equals(recording.containers)
+
+
+def test_files_are_by_bucket_and_day_and_sorted(lake: rm.Lake) -> None:
+    """A workload is in one bucket; each file is a recording in itself, sorted by container and time."""
+    lake.append(fleet(range(0, 3 * DAY, 3600)))
+    found = lake.partitions()
+    assert found["date"].unique().len() == 3
+    assert found["samples"].sum() == 3 * 2 * 72
+    buckets: dict[str, set[int]] = {}
+    for file in lake.files():
+        part = rm.read_recording(file)
+        keys = part.samples.select("container_id", "time")
+        assert keys.equals(keys.unique().sort("container_id", "time"))
+        for workload in part.containers["workload"]:
+            buckets.setdefault(workload, set()).add(int(file.parent.name[-3:]))
+    assert all(len(numbers) == 1 for numbers in buckets.values())
+    assert buckets["api"] == {lake_files.bucket_of(None, "shop", "api", 64)}
+
+
+def test_appending_the_same_again_changes_nothing(lake: rm.Lake) -> None:
+    """Not a byte of any file."""
+    recording = fleet(range(0, DAY, 600), limit_bytes=1 << 30)
+    lake.append(recording)
+    before = state(lake.path)
+    assert lake.append(recording) == 0
+    assert state(lake.path) == before
+
+
+def test_overlapping_stretches_become_one(lake: rm.Lake) -> None:
+    """Whatever the order, overlapping appends give what one append of all gives."""
+    for start, end in ((0, 50), (40, 90), (20, 60), (80, 120)):
+        lake.append(fleet(range(start * 600, end * 600, 600)))
+    assert same(lake.recording(), fleet(range(0, 120 * 600, 600)))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8)
+@given(cuts=st.lists(st.tuples(st.integers(0, 99), st.integers(1, 60)), min_size=1, max_size=5))
+def test_any_cuts_in_any_order_lose_and_double_nothing(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[tuple[int, int]]
+) -> None:
+    """The union of what was appended is what is read."""
+    lake = rm.Lake(tmp_path_factory.mktemp("lake") / "lake", buckets=2)
+    times: set[int] = set()
+    for start, length in cuts:
+        stretch = range(start * 1800, (start + length) * 1800, 1800)
+        times.update(stretch)
+        lake.append(fleet(stretch, ["api"]))
+    assert same(lake.recording(), fleet(sorted(times), ["api"]))
+
+
+def test_signals_of_two_sources_share_their_instants(lake: rm.Lake) -> None:
+    """A second source adds its signal to the rows that are there."""
+    lake.append(fleet([0, 60], ["api"]))
+    lake.append(fleet([0, 60], ["api"], working_set_bytes=None, allocated_bytes=7))
+    row = lake.recording().samples.row(0, named=True)
+    assert (row["working_set_bytes"], row["allocated_bytes"]) == (1_000_000, 7)
+    assert lake.recording().samples.height == 4
+
+
+def test_a_later_value_for_one_instant_wins(lake: rm.Lake) -> None:
+    """A correction replaces what was there."""
+    lake.append(fleet([0], ["api"]))
+    assert lake.append(fleet([0], ["api"], working_set_bytes=5)) == 1
+    assert lake.recording().samples["working_set_bytes"].to_list() == [5, 5]
+
+
+def test_filters_open_only_what_they_need(lake: rm.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names and times choose files; the rest is not read."""
+    lake.append(fleet(range(0, 5 * DAY, 3600)))
+    opened: list[Path] = []
+    real = lake_files.read_partition
+
+    def spy(file: Path) -> rm.Recording:
+        opened.append(file)
+        return real(file)
+
+    monkeypatch.setattr(lake_files, "read_partition", spy)
+    recording = lake.recording(workload="api", start="2026-11-26T12:00", end="2026-11-27T06:00")
+    assert len(opened) == 2
+    assert same(recording, fleet(range(0, 5 * DAY, 3600), ["api"]).window("2026-11-26T12:00", "2026-11-27T06:00"))
+    opened.clear()
+    assert lake.recording(pl.col("pod") == "db-1", last="2h").samples.height == 3
+    assert len({file.stem for file in opened}) <= 2
+
+
+def test_a_name_that_is_not_there_is_said(lake: rm.Lake) -> None:
+    """As for a recording, with the names that are."""
+    lake.append(fleet([0]))
+    with pytest.raises(UnknownWorkloadError, match=r"No workload 'apii'. There are: api, db, web. Hint: did you mean"):
+        lake.recording(workload="apii")
+
+
+def test_a_limit_that_changed_between_two_appends_is_an_event(lake: rm.Lake) -> None:
+    """On another day or on the same: what neither append saw, the lake does."""
+    for start, limit in ((0, 5), (3 * 3600, 7), (DAY, 9), (2 * DAY, 9)):
+        lake.append(fleet(range(start, start + 7200, 600), ["api"], limit_bytes=limit))
+    events = lake.recording(pod="api-0").events
+    seconds = [
+        (time.timestamp() - START, kind, value)
+        for time, kind, value in events.select("time", "kind", "value_bytes").rows()
+    ]
+    assert seconds == [(0, "limit", 5), (3 * 3600, "limit", 7), (DAY, "limit", 9)]
+    assert lake.recording().containers["limit_bytes"].unique().to_list() == [9]
+    assert rm.Lake(lake.path).recording(end="2026-11-25T02:00", pod="api-0").containers["limit_bytes"].item() == 5
+
+
+def test_events_that_a_later_pull_knows_better_are_replaced(lake: rm.Lake) -> None:
+    """From the given instant on, the new recording's events count alone, for its containers only."""
+
+    def told(workload: str, *events: tuple[int, str]) -> rm.Recording:
+        rows = [{"time": START + at, "kind": kind, "namespace": "shop", "workload": workload, "pod": f"{workload}-0",
+                 "pod_uid": f"{workload}-uid-0", "container": "main"} for at, kind in events]  # fmt: skip
+        table = fleet(range(0, 3000, 600), [workload]).frame()
+        return rm.Recording.from_frame(table, events=pl.DataFrame(rows))
+
+    for workload in ("api", "db"):
+        lake.append(told(workload, (100, "start"), (900, "start")))
+    lake.append(told("api", (905, "start")), events_from=dt.datetime.fromtimestamp(START + 500, dt.UTC))
+    events = lake.recording().events.join(lake.recording().containers, on="container_id")
+    found = [(workload, int(time.timestamp()) - START) for workload, time in events.select("workload", "time").rows()]
+    assert sorted(found) == [("api", 100), ("api", 905), ("db", 100), ("db", 900)]
+
+
+def test_reports_of_many_files_are_not_added_up(lake: rm.Lake) -> None:
+    """What was left out once stands once in the report of what is read."""
+    table = (
+        fleet(range(0, 3 * DAY, 3600))
+        .frame()
+        .vstack(fleet([60]).frame().with_columns(working_set_bytes=pl.lit(-1, pl.Int64())))
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rmtoolkit.exceptions.warnings.warn", lambda *_, **__: None)
+        recording = rm.Recording.from_frame(table)
+    assert recording.report.left_out["values that were negative or absurd"] == 6
+    lake.append(recording)
+    assert lake.recording().report.left_out["values that were negative or absurd"] == 6
+
+
+def test_scan_is_one_lazy_table(lake: rm.Lake) -> None:
+    """Questions of one's own go to all samples at once, without reading what is not asked for."""
+    lake.append(fleet(range(0, DAY, 600)))
+    top = lake.scan().filter(pl.col("workload") == "api").group_by("pod").agg(pl.col("working_set_bytes").max())
+    assert top.sort("pod").collect().rows() == [("api-0", 1_085_800), ("api-1", 2_085_800)]
+    assert set(SIGNALS) <= set(lake.scan().collect_schema().names())
+
+
+def test_a_lake_is_a_source_like_any_other(lake: rm.Lake, tmp_path: Path) -> None:
+    """`rm.read` and the command line take its folder, and a glob that finds it."""
+    lake.append(fleet(range(0, DAY, 600)))
+    assert same(rm.read(lake.path), lake.recording())
+    assert same(rm.read(str(tmp_path / "la*")), lake.recording())
+    done = subprocess.run(
+        [sys.executable, "-m", "rmtoolkit.cli", "classify", str(lake.path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "shop/api" in done.stdout
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "flip"])
+def test_a_damaged_file_is_named_and_the_rest_is_read(lake: rm.Lake, damage: str) -> None:
+    """Reading warns and counts; appending to it refuses, so that nothing is written over."""
+    lake.append(fleet(range(0, 2 * DAY, 600)))
+    file = lake.files()[0]
+    data = bytearray(file.read_bytes())
+    if damage == "cut":
+        data = data[: len(data) // 2]
+    elif damage == "flip":
+        data[len(data) // 10] ^= 0xFF
+    else:
+        data = bytearray(b"" if damage == "empty" else b"no parquet")
+    file.write_bytes(data)
+    lost = rm.Lake(lake.path)
+    with pytest.warns(RmtoolkitWarning, match=rf"1 of \d files of .* could not be read; the first: .*{file.name}"):
+        recording = lost.recording()
+    assert recording.report.left_out["files that could not be read"] == 1
+    assert 0 < recording.samples.height < 6 * 288
+    with pytest.raises(ReadError, match=file.name):
+        lake.append(fleet(range(0, 2 * DAY, 300)))
+    assert file.read_bytes() == bytes(data)
+
+
+def test_values_that_were_changed_in_a_file_do_not_pass(lake: rm.Lake) -> None:
+    """A file that can be read and holds other samples than were written is damaged."""
+    lake.append(fleet(range(0, DAY, 600), ["api"]))
+    file = lake.files()[0]
+    metadata = pl.read_parquet_metadata(file)
+    changed = pl.read_parquet(file).with_columns(pl.col("working_set_bytes") + 1)
+    changed.write_parquet(file, metadata={key: value for key, value in metadata.items() if key.startswith("rmtoolkit")})
+    with pytest.raises(ReadError, match="other samples than were written"):
+        lake.recording()
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        (None, "no lake"),
+        ("{", "a marker that cannot be read"),
+        ('{"format": 99, "buckets": 4}', r"format 99.*Update rmtoolkit"),
+    ],
+)
+def test_what_is_no_lake_is_refused(tmp_path: Path, marker: str | None, message: str) -> None:
+    """Without a marker, with a broken one, or one of the future, one clear error says so."""
+    if marker is not None:
+        (tmp_path / lake_module.MARKER).write_text(marker)
+    with pytest.raises(ReadError, match=message):
+        rm.Lake(tmp_path).recording()
+
+
+def test_a_lake_is_not_made_among_other_things(tmp_path: Path) -> None:
+    """A folder with anything in it stays as it is."""
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(RmtoolkitError, match="the folder holds other things"):
+        rm.Lake(tmp_path).append(fleet([0]))
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_an_empty_lake_says_so(lake: rm.Lake) -> None:
+    """Nothing of that time is an error that names the lake."""
+    lake.append(fleet([0]))
+    with pytest.raises(ReadError, match="without any file of that time"):
+        lake.recording(start="2027-01-01")
+    with pytest.raises(RmtoolkitError, match="1 to 1000 buckets"):
+        rm.Lake(lake.path, buckets=0)
+
+
+def test_the_number_of_buckets_stays(lake: rm.Lake) -> None:
+    """An existing lake keeps its own, whatever is asked for later."""
+    rm.Lake(lake.path, buckets=3).append(fleet([0]))
+    rm.Lake(lake.path, buckets=50).append(fleet([60]))
+    assert json.loads((lake.path / lake_module.MARKER).read_text())["buckets"] == 3
+    assert lake.partitions()["bucket"].max() == max(lake.partitions()["bucket"].to_list())
+    assert set(lake.partitions()["bucket"].to_list()) <= {0, 1, 2}
+
+
+APPEND: Final = """
+import sys
+sys.path.insert(0, {root!r})
+sys.path.insert(0, {tests!r})
+from test_lake import fleet
+import rmtoolkit as rm
+times = range({start}, {end}, 600)
+print("ready", flush=True)
+rm.Lake({path!r}, buckets=8).append(fleet(times, [f"w{{n}}" for n in range(8)]))
+"""
+
+
+def appender(path: Path, start: int, end: int) -> subprocess.Popen[str]:
+    """A process that appends."""
+    code = APPEND.format(root=str(ROOT), tests=str(ROOT / "tests"), path=str(path), start=start, end=end)
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def test_killed_at_any_instant_and_run_again_it_is_whole(lake: rm.Lake) -> None:
+    """SIGKILL at random points leaves files that are whole; running it again gives everything, once."""
+    chance = random.Random(20261125)  # noqa: S311 - any instant will do
+    everything = fleet(range(0, 4 * DAY, 600), [f"w{number}" for number in range(8)])
+    for _ in range(4):
+        with appender(lake.path, 0, 4 * DAY) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(chance.uniform(0, 0.6))
+            process.send_signal(signal.SIGKILL)
+        if lake_module.is_lake(lake.path) and lake.files():
+            part = content(lake.recording())[0]
+            assert part.join(content(everything)[0], on=part.columns, how="anti", nulls_equal=True).is_empty()
+    lake.append(everything)
+    assert same(lake.recording(), everything)
+    assert list(lake.path.rglob(".rmtoolkit-*")) == []
+
+
+def test_appends_side_by_side_wait_for_each_other(lake: rm.Lake) -> None:
+    """Three processes that append overlapping stretches to the same files lose nothing of each other."""
+    with appender(lake.path, 0, 2 * DAY) as one, appender(lake.path, DAY, 3 * DAY) as two:
+        for process in (one, two):
+            process.wait(60)
+    assert (one.returncode, two.returncode) == (0, 0)
+    assert same(lake.recording(), fleet(range(0, 3 * DAY, 600), [f"w{number}" for number in range(8)]))
+
+
+def test_reading_while_somebody_appends_sees_whole_files(lake: rm.Lake) -> None:
+    """A reader beside an appender never meets half a file."""
+    lake.append(fleet(range(0, DAY, 600), [f"w{number}" for number in range(8)]))
+    with appender(lake.path, 0, 4 * DAY) as process:
+        while process.poll() is None:
+            assert lake.recording().samples.height >= 16 * 144
+    assert lake.recording().samples.height == 4 * 16 * 144
+
+
+def test_a_folder_that_cannot_be_written_to_is_said(lake: rm.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's answer comes as one sentence."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(RmtoolkitError, match=r"Could not write to the lake .*: permission denied"):
+        lake.append(fleet([0]))
+
+
+def test_a_lake_moves_as_a_folder(lake: rm.Lake, tmp_path: Path) -> None:
+    """Nothing in it knows where it is."""
+    lake.append(fleet(range(0, DAY, 3600)))
+    shutil.move(lake.path, tmp_path / "elsewhere")
+    assert same(rm.Lake(tmp_path / "elsewhere").recording(), fleet(range(0, DAY, 3600)))
+    assert os.fspath(lake.path).encode() not in b"".join(state(tmp_path / "elsewhere").values())
+
+
+def test_hostile_names_are_only_names(lake: rm.Lake) -> None:
+    """Paths, quotes, line breaks and lone surrogates in labels neither leave the folder nor break a file."""
+    names = ["../../etc", 'a"b', "a\nb", "bucket=000", "日本", ""]
+    recording = fleet([0, 60], names)
+    lake.append(recording)
+    assert same(lake.recording(), recording)
+    assert all(file.is_relative_to(lake.path) for file in lake.files())
