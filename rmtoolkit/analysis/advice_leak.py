@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rmtoolkit.analysis.hint import Advice
 from rmtoolkit.intervals import small_memory
-from rmtoolkit.text import MI, hours, memory, number, printable, rate
+from rmtoolkit.text import MI, hours, memory, printable, rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +161,7 @@ def _time(row: dict[str, Any]) -> Iterator[Advice]:
     more = math.ceil(limit / 2 / (16 * MI)) * 16 * MI
     yield Advice(
         "If it must live until the cure, raise the limit: this buys time, not a cure",
-        setting=f"resources.limits.memory: {number((limit + more) / MI, 9).replace(',', '')}Mi",
+        setting=f"resources.limits.memory: {math.ceil((limit + more) / MI)}Mi",
         expected=f"{hours(left + more / growth * 24)} to the limit instead of {hours(left)}",
         because="hours_to_limit",
     )

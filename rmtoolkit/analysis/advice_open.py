@@ -89,8 +89,8 @@ def _raise(row: dict[str, Any], share: int, expected: str) -> Advice:
     if not limit:
         return Advice(text, expected=expected, because="oom_kills")
     more = math.ceil(limit / share / (16 * MI)) * 16 * MI
-    size = f"{(limit + more) // MI}Mi" if not (limit + more) % MI else f"{limit + more}"
-    return Advice(text, setting=f"resources.limits.memory: {size}", expected=expected, because="limit_bytes")
+    size = math.ceil((limit + more) / MI)
+    return Advice(text, setting=f"resources.limits.memory: {size}Mi", expected=expected, because="limit_bytes")
 
 
 def _outside() -> Iterator[Advice]:

@@ -227,8 +227,8 @@ def work(situation: Situation, main: Opinion) -> list[Piece]:
     >>> import polars as pl
     >>> rows = {"time": range(0, 12_000, 60), "rss_bytes": range(100_000_000, 140_000_000, 200_000)}
     >>> found = judge(pl.DataFrame(rows).with_columns(work_total=100 * pl.int_range(200))).verdicts["evidence"][0]
-    >>> [row["value"] for row in found if row["statistic"] == "growth_per_work"]
-    ['1.95 Ki (1.95–1.96)']
+    >>> [round(row["estimate"], -2) for row in found if row["statistic"] == "growth_per_work"]
+    [2000.0]
     """
     row = main.readings[main.signal or ""]
     found: list[Piece] = []

@@ -116,7 +116,9 @@ def _shape(situation: Situation, main: Opinion, row: Row) -> Open:
     start, span = main.life["start"], main.duration_seconds
     if 0 < row["teeth"] < TEETH:
         period = span / (row["teeth"] + 0.5)
-        why = f"it rose and fell only {row['teeth']:.0f} times, and {TEETH} falls are needed to know its floor"
+        falls = round(row["teeth"])
+        seen = "once" if falls == 1 else f"{falls} times"
+        why = f"it fell back only {seen}, and {TEETH} falls are needed to know its floor"
         return Open("few_teeth", why, _at(start, (TEETH + 0.5) * period, span))
     half_wave = "half_wave" in (row["family"], row["bounded_family"]) and row["unresolved"] > LIKELY
     if half_wave and span < FEWEST_CYCLES * _DAY_HOURS * 3600:
@@ -124,8 +126,9 @@ def _shape(situation: Situation, main: Opinion, row: Row) -> Open:
         return Open("half_wave", why, start + dt.timedelta(hours=FEWEST_CYCLES * _DAY_HOURS))
     rises = row["mean_rise"] > 0 and row["bounded"] < LIKELY
     if rises and row["begun_at"] > 1 - YOUNG_SEEN * YOUNG:
-        why = "the rise has only begun"
-        return Open("young", why, _at(start, row["begun_at"] * span / (1 - YOUNG), span))
+        # Twice the share that a growth phase must fill: a burst has gone away by then.
+        why = "the rise began in the last fifth of what was seen"
+        return Open("young", why, _at(start, row["begun_at"] * span / (1 - 2 * YOUNG), span))
     if rises and row["excursion"] < EXCURSION:
         why = "the rise goes no further than the memory wandered before"
         grown = (1 - row["onset"]) * span
@@ -145,7 +148,7 @@ def _shape(situation: Situation, main: Opinion, row: Row) -> Open:
             f"it grows by {rate(growth, digits=2)}, and growth below {rate(floor, digits=2)} cannot be told from noise"
         )
         return Open("faint", why, _at(start, span * (floor / growth) ** (2 / 3), span))
-    why = "growth and rest fit equally well"
+    why = "it neither rises nor rests clearly enough"
     if rises:
         slows = row["family"] in _SLOWING_DOWN or main.notes.get("slowing")
         why = "the rise slows down, and may end or go on" if slows else "it rises, but not steadily enough to tell"

@@ -154,15 +154,16 @@ def open_row(t: Array, curve: Array, seed: int = 4, **more: Any) -> dict[str, An
     """An open verdict on one RSS curve in MiB; restarts are known."""
     given: dict[str, Any] = {"restarts_total": 0, "limit_bytes": GI} | more
     given = {name: value for name, value in given.items() if value is not None}
-    row = row_of(record(t, {"rss_bytes": noisy(curve, seed)}, **given))
+    row: dict[str, Any] = row_of(record(t, {"rss_bytes": noisy(curve, seed)}, **given))
     assert row["verdict"] == "inconclusive", row["explanation"]
     return row
 
 
 def question(row: dict[str, Any]) -> dict[str, Any]:
     """The piece of evidence that says what keeps it open."""
-    (found,) = [item for item in row["evidence"] if item["statistic"].startswith("open_")]
-    return found
+    found: list[dict[str, Any]] = [item for item in row["evidence"] if item["statistic"].startswith("open_")]
+    assert len(found) == 1
+    return found[0]
 
 
 def test_a_warm_up_cut_short_says_until_when_to_wait() -> None:

@@ -90,3 +90,99 @@ def test_html_of_each_verdict(verdict: str) -> None:
     row = {"verdict": verdict, "explanation": "a. b.", "next_step": "c", "evidence": None, "evidence_level": 1}
     page = Explanation(row)._repr_html_()
     assert {"leak": "▲ LEAK", "not_leak": "● NOT A LEAK", "inconclusive": "◆ INCONCLUSIVE"}[verdict] in page
+
+
+HOSTILE = '"><script>alert(1)</script>\x1b[31m<!--\n{{x}}'
+
+
+def hostile() -> Explanation:
+    """A leak with attacks in every label and version."""
+    rng = np.random.default_rng(1)
+    frame = footprint(T, (200 + 5 * T) * MI, rng, limit=GI).frame().select("time", "working_set_bytes")
+    names = dict.fromkeys(("cluster", "namespace", "workload", "pod", "container", "version"), HOSTILE)
+    verdicts = classify(frame.with_columns(**{name: pl.lit(value) for name, value in names.items()}, restarts_total=0))
+    return explain(verdicts, HOSTILE)
+
+
+def test_hostile_labels_stay_text() -> None:
+    """Attacks in labels reach neither the page's markup nor the terminal: names, queries and advice are escaped."""
+    found = hostile()
+    page = found._repr_html_()
+    assert "<script" not in page
+    assert "<!--" not in page
+    assert "\x1b" not in page
+    assert "&lt;script&gt;" in page
+    assert "\x1b" not in found.summary()
+    assert "\x1b" not in repr(found)
+
+
+def test_the_page_has_everything_and_loads_nothing() -> None:
+    """Answer, facts, evidence with window and interval, advice with settings, queries; and no address, no script."""
+    found = explain(classify(footprint(T, (200 + 5 * T) * MI, np.random.default_rng(1), limit=GI)), "api")
+    page = found._repr_html_()
+    for part in (
+        "Time to limit",
+        "within 24 h",
+        "within 30 days",
+        "Evidence",
+        "What else to do",
+        "The same in Grafana",
+    ):
+        assert part in page
+    assert "working set, 16 Nov" in page
+    assert "container_memory_working_set_bytes" in page
+    assert "moka" in page
+    assert not any(word in page for word in ("<script", "http:", "https:", "url(", " id=", "@import"))
+
+
+def test_the_page_follows_the_notebooks_theme() -> None:
+    """Light and dark tokens for notebooks that say their theme, and for those that leave it to the system."""
+    page = explain(SHOP, "shop/web")._repr_html_()
+    for rule in ("[data-jp-theme-light=true]", "[data-jp-theme-light=false]", "prefers-color-scheme:dark"):
+        assert rule in page
+    rules = page.split("<style>")[1].split("</style>")[0].replace("@media", "\n@media")
+    selectors = [part.split("{")[0] for part in rules.split("}") if "{" in part and not part.strip().startswith("@")]
+    loose = [name for name in ",".join(selectors).split(",") if name.strip() and ".rm" not in name]
+    assert loose == [], "a rule without the package's class leaks into the notebook"
+
+
+def test_frames_of_an_explanation() -> None:
+    """Evidence, advice and queries are frames too, with their columns, also where there is nothing in them."""
+    found = explain(classify(footprint(T, (200 + 5 * T) * MI, np.random.default_rng(1), limit=GI)), "api")
+    assert {"says", "statistic", "estimate", "low", "high", "unit", "signal", "start", "end"} <= set(
+        found.evidence.columns
+    )
+    growth = found.evidence.filter(statistic="growth").row(0, named=True)
+    assert growth["low"] <= growth["estimate"] <= growth["high"]
+    assert growth["unit"] == "bytes/day"
+    assert found.advice.columns == ["text", "setting", "expected", "because", "until"]
+    assert found.queries.columns == ["shows", "promql"]
+    assert Explanation(found.row | {"evidence": None}).evidence.height == 0
+
+
+def test_verdicts_by_instance() -> None:
+    """Of verdicts by instance, a pod is found by its name, and asked for exactly."""
+    recording = footprint(T, (200 + 5 * T) * MI, np.random.default_rng(1), limit=GI, namespace="shop", container="app")
+    found = explain(classify(recording, by="instance"), "api-0")
+    assert 'pod="api-0"' in found.queries["promql"][0]
+    assert "api-0" in found._repr_html_()
+
+
+def test_floor_and_horizons_in_the_summary() -> None:
+    """The plain text says the smallest growth that would be found and the chance of a kill for all horizons."""
+    text = explain(classify(footprint(T, (200 + 5 * T) * MI, np.random.default_rng(1), limit=GI)), "api").summary()
+    assert "nine times in ten" in text
+    assert "within 24 h, " in text
+    assert " within 30 days." in text
+
+
+def test_a_verdict_of_an_earlier_version() -> None:
+    """A stored frame without the newer columns and keys is explained, in its own words."""
+    row = explain(SHOP, "shop/web").row
+    evidence = [
+        {"says": "for", "text": "RSS rises", "value": "1 Mi", "weight": 1, "signal": None, "start": None, "end": None}
+    ]
+    old = {name: value for name, value in row.items() if name not in ("oom_probability_24h", "oom_probability_30d")}
+    found = Explanation(old | {"evidence": evidence, "next_step": "Do this."})
+    assert "Do this." in found._repr_html_()
+    assert "RSS rises" in found.summary()
