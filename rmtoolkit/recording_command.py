@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -67,15 +71,29 @@ def run(options: argparse.Namespace) -> int:
     from rmtoolkit.loaders.kubectl_record import record_kubectl
     from rmtoolkit.text import count
 
-    recording = record_kubectl(
-        options.output,
-        namespace=options.namespace,
-        all_namespaces=options.all_namespaces,
-        context=options.context,
-        interval=options.interval,
-        duration=options.duration,
-    )
+    with _stopped_by_kill():
+        recording = record_kubectl(
+            options.output,
+            namespace=options.namespace,
+            all_namespaces=options.all_namespaces,
+            context=options.context,
+            interval=options.interval,
+            duration=options.duration,
+        )
     containers, samples = recording.containers.height, recording.samples.height
     print(f"Recorded: {options.output} ({count(samples, 'sample')} of {count(containers, 'container')})")
     sys.stdout.flush()
     return 0
+
+
+@contextmanager
+def _stopped_by_kill() -> Iterator[None]:
+    """Take a polite kill, as of systemd or `timeout`, for Ctrl-C: the recording ends, and is whole."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -63,7 +63,15 @@ class Facts:
         )
         self.lives = {row["container_id"]: row for row in lives.iter_rows(named=True)}
         self.with_events = set(recording.events["container_id"].unique().to_list())
-        kills = recording.events.filter(pl.col("kind") == "oom_kill").group_by("container_id").len()
+        watched = table.group_by("container_id").agg(since=pl.col("start").min())
+        # A status tells of kills before the first sample too: they are no part of what was watched.
+        kills = (
+            recording.events.filter(pl.col("kind") == "oom_kill")
+            .join(watched, on="container_id", how="inner")
+            .filter(pl.col("time") >= pl.col("since"))
+            .group_by("container_id")
+            .len()
+        )
         self.kills = dict(kills.iter_rows())
 
     def workloads(self) -> Iterable[list[int]]:

@@ -14,7 +14,7 @@ from rmtoolkit.loaders.kubectl_json import read_documents
 from rmtoolkit.loaders.kubectl_log import put_together
 from rmtoolkit.loaders.kubectl_table import read_table
 from rmtoolkit.loaders.kubernetes import read_objects
-from rmtoolkit.loaders.kubernetes_documents import METRICS
+from rmtoolkit.loaders.kubernetes_documents import METRICS, METRICS_WORDS
 from rmtoolkit.loaders.kubernetes_join import joined
 from rmtoolkit.loaders.kubernetes_objects import Objects
 from rmtoolkit.loaders.timeline import Asked
@@ -99,7 +99,7 @@ def read_kubectl_top(
     asked = Asked(path, files.modified(path), time, interval, timezone)
     recordings: list[Recording] = []
     logs: list[tuple[Log, str | None]] = []
-    if _DOCUMENTS.search(text):
+    if any(word in text for word in METRICS_WORDS) and _DOCUMENTS.search(text):
         documents = read_documents(text, path)
         if documents.log is not None:
             logs.append((documents.log, namespace))

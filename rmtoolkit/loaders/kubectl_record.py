@@ -100,6 +100,9 @@ def record_kubectl(
         msg = f"Could not record: {why}."
         raise RmtoolkitError(msg)
     check_target(target, ENDINGS)
+    if target.exists() and not target.is_file():
+        msg = f"Could not write {quote_path(target)}: it is no file. Name one."
+        raise RmtoolkitError(msg)
     lines = target.with_name(f"{target.name}.jsonl") if target.suffix.lower() == ".parquet" else target
     client = Kubectl.find(kubectl, context, kubeconfig)
     with _appending(lines) as stream:
@@ -156,7 +159,7 @@ def _appending(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("ab+", buffering=0) as stream:
             size = stream.seek(0, os.SEEK_END)
-            if size and path.is_file():
+            if size:
                 stream.seek(0)
                 if not _OURS.match(stream.read(200)):
                     msg = f"Could not write {quote_path(path)}: it holds something else. Choose another name."
@@ -171,5 +174,5 @@ def _appending(path: Path) -> Iterator[BinaryIO]:
         msg = f"Could not write {quote_path(path)}: {why}. What was recorded before is in it."
         raise RmtoolkitError(msg) from error
     finally:
-        if path.is_file() and not path.stat().st_size:
+        if path.exists() and not path.stat().st_size:
             path.unlink()

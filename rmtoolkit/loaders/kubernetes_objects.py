@@ -296,20 +296,20 @@ def items(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any],
     >>> [kind for kind, _, _ in items({"kind": "PodList", "items": [{}, {"kind": "Pod"}]})]
     ['Pod', 'Pod']
     """
+    watched, event = document.get("object"), _text(document, "type")
+    gone = event == "DELETED"
+    if isinstance(watched, dict) and event is not None:
+        if event == "BOOKMARK":
+            return
+        document = watched
     kind = _text(document, "kind") or ""
-    watched = document.get("object")
-    if isinstance(watched, dict) and isinstance(document.get("type"), str):
-        if document["type"] != "BOOKMARK":
-            for inner, item, _ in items(watched):
-                yield inner, item, document["type"] == "DELETED"
-        return
     found = document.get("items")
     if not isinstance(found, list):
-        yield kind, document, False
+        yield kind, document, gone
         return
     for item in found:
         if isinstance(item, dict):
-            yield _text(item, "kind") or kind.removesuffix("List"), item, False
+            yield _text(item, "kind") or kind.removesuffix("List"), item, gone
 
 
 def pod_of(item: Mapping[str, Any], seen: int | None, *, gone: bool = False) -> PodSeen:

@@ -97,7 +97,7 @@ def _part(value: Any, names: Mapping[str, Any] | None) -> Any:  # noqa: ANN401 -
     if names is None:
         return value
     if isinstance(value, list):
-        return [_part(one, names) for one in value]
+        return [_part(one, names) for one in value if isinstance(one, dict)]
     if not isinstance(value, dict):
         return None
     return {name: _part(value[name], inner) for name, inner in names.items() if name in value}

@@ -440,6 +440,44 @@ def test_manifests_are_no_dumps(tmp_path: Path) -> None:
     assert recording.report.notes()[-1] == "skipped, no recording: deploy.yaml, pod.yaml"
 
 
+def test_a_kill_before_the_first_sample_is_known_and_not_counted_as_watched(tmp_path: Path) -> None:
+    """The status tells of a kill last week; half an hour of samples without one is no rate of kills."""
+    killed = status(restarts=1, last=ended(-9999, -9000), state=running(-8999))
+    dump = listed(pod(API, container(limit="300Mi"), statuses=(killed,), created=-9999))
+    recording = rm.read(save(tmp_path, top(FLAT), dump))
+    assert "oom_kill" in recording.events["kind"].to_list()
+    chance = rm.classify(recording)["oom_probability_7d"].item()
+    without = rm.read(save(tmp_path, top(FLAT), listed(pod(API, container(limit="300Mi"), created=-9999))))
+    assert chance == rm.classify(without)["oom_probability_7d"].item()
+
+
+def test_whole_mebibytes_do_not_hide_a_slow_leak_nor_make_one(tmp_path: Path) -> None:
+    """A leak of 72 MiB a day and a flat line that flickers by one MiB, both as `kubectl top` rounds them."""
+    flicker = [0.1, 0.7, 0.4, 0.9, 0.2, 0.6]
+    leak = [int(200 + 0.05 * minute + flicker[minute % 6] / 2) for minute in range(600)]
+    flat = [int(200.5 + flicker[minute * minute % 7 % 6]) for minute in range(600)]
+    assert len(set(flat)) == 2
+    dump = listed(
+        pod(API, container(limit="300Mi"), statuses=(status(state=running(-1000)),), created=-1001),
+        pod(
+            "db-0",
+            container("db", limit="300Mi"),
+            statuses=(status("db", state=running(-1000)),),
+            owner=("StatefulSet", "db"),
+            uid="uid-2",
+            created=-1001,
+        ),
+    )
+    recording = rm.read(save(tmp_path, top({(API, "api"): leak, ("db-0", "db"): flat}), dump))
+    leaking, steady = rm.classify(recording).sort("workload").iter_rows(named=True)
+    assert (leaking["verdict"], leaking["limit_outlook"]) == ("leak", "reaches")
+    assert leaking["growth_bytes_per_day"] == pytest.approx(72 * MI, rel=0.1)
+    assert steady["verdict"] == "not_leak"
+    limits = rm.recommend_limits(recording).sort("workload")["recommended_limit_bytes"].to_list()
+    assert limits[0] is None
+    assert limits[1] >= 201 * MI
+
+
 def test_containers_without_a_pod_in_the_dump_are_counted(tmp_path: Path) -> None:
     """A dump of another moment covers only some; the report says how many, and which pods were not sampled."""
     log = top({(API, "api"): [1] * 3, ("web-0", "web"): [1] * 3})

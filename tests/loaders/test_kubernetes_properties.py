@@ -20,6 +20,7 @@ import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.loaders.kubernetes import read_objects
 from rmtoolkit.loaders.kubernetes_documents import parts
+from rmtoolkit.loaders.kubernetes_trim import trimmed
 from tests.loaders.kubernetes import API, at, container, ended, listed, owned, pod, running, status, top
 
 OBJECTS: Final = [
@@ -174,6 +175,17 @@ def test_a_bomb_is_refused_at_once(tmp_path: Path, bomb: str) -> None:
     assert not objects
     assert len(failed) == 1
     assert isinstance(failed[0][1], ReadError)
+
+
+@pytest.mark.parametrize("depth", [300, 900, 100_000])
+def test_events_in_events_and_lists_in_lists_are_not_followed(depth: int) -> None:
+    """Nesting that no server makes: left out or refused, by the reader as by the recorder."""
+    event = '{"type": "ADDED", "object": ' * depth + '{"kind": "Pod"}' + "}" * depth
+    assert read(f'{{"kind": "Pod", "uid": ""}}\n{event}', top({(API, "api"): [100]})).samples.height == 1
+    nested: Any = []
+    for _ in range(depth):
+        nested = [nested]
+    assert trimmed("Pod", {"spec": {"containers": nested}}) == {"kind": "Pod", "spec": {"containers": []}}
 
 
 def test_documents_without_separators_are_all_read() -> None:
