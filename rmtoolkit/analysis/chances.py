@@ -12,6 +12,7 @@ from rmtoolkit.analysis.parameters import (
     PEAK_NEAR_LIMIT,
     PEAK_PASSED,
     RESTARTS_CAP,
+    SHORT,
 )
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Exposure:
     longest_hours
         What a life hardly exceeds; None where restarts are too few to tell.
     ended
-        Lives that ended otherwise than by an OOM kill.
+        How often lives ended otherwise than by an OOM kill; all pods of a rollout are one time.
 
     Examples
     --------
@@ -89,7 +90,7 @@ def exposure(lives: Iterable[tuple[dict[str, Any], float | None]]) -> Exposure:
     Returns
     -------
     Exposure
-        The longest of n ended lives, and 1/n of it more: the estimate of the maximum that n draws allow. Lives
+        The longest ended life, and 1/n of it more where lives ended n times: what n draws say of a maximum. Lives
         that ended near the limit do not count, since a restart without a reason may hide a kill there.
 
     Examples
@@ -112,16 +113,31 @@ def exposure(lives: Iterable[tuple[dict[str, Any], float | None]]) -> Exposure:
         (_hours(life) for life, _ in known if life["start"] == newest and life["ended"] == "running"),
         default=0.0,
     )
-    ended: list[float] = []
+    ended: list[dict[str, Any]] = []
     for life, cadence in known:
         silent = (last - life["end"]).total_seconds() > max(LINGER_SECONDS, LINGER_SCRAPES * (cadence or 0.0))
         over = life["ended"] not in ("running", "gap", "oom_kill") or (life["ended"] == "running" and silent)
         limit, peak = life["limit_bytes"], life["peak_bytes"]
         if over and not (limit and peak and peak > PEAK_NEAR_LIMIT * limit):
-            ended.append(_hours(life))
-    if len(ended) < RESTARTS_CAP:
-        return Exposure(age, None, len(ended))
-    return Exposure(age, max(ended) * (1 + 1 / len(ended)), len(ended))
+            ended.append(life)
+    longest = max((_hours(life) for life in ended), default=0.0)
+    times = _endings(ended, longest)
+    if times < RESTARTS_CAP:
+        return Exposure(age, None, times)
+    return Exposure(age, longest * (1 + 1 / times), times)
+
+
+def _endings(lives: list[dict[str, Any]], longest_hours: float) -> int:
+    """Count how often something ended lives: all pods of a rollout end together, and a false start is no life."""
+    times = 0
+    last: dt.datetime | None = None
+    for life in sorted(lives, key=lambda life: life["end"]):
+        if _hours(life) < SHORT * longest_hours:
+            continue
+        if last is None or (life["end"] - last).total_seconds() / 3600 > SHORT * longest_hours:
+            times += 1
+            last = life["end"]
+    return times
 
 
 def _hours(life: dict[str, Any]) -> float:

@@ -127,6 +127,8 @@ def test_exposure_of_daily_releases() -> None:
         pytest.param([life(8 * n, 8 * n + 8, "restart", peak=1000) for n in range(5)], id="perhaps_killed"),
         pytest.param([life(8 * n, 8 * n + 8, "gap") for n in range(5)], id="not_seen"),
         pytest.param([life(0, 8), life(8, 16)], id="too_few"),
+        pytest.param([life(0, 8), life(0, 8.1), life(0, 8.2), life(0, 8.3)], id="one_rollout"),
+        pytest.param([life(0, 8), life(8, 16), life(16, 16.01), life(17, 17.01)], id="false_starts"),
     ],
 )
 def test_what_is_no_cap(lives: list[dict[str, Any]]) -> None:

@@ -21,6 +21,8 @@ from rmtoolkit.loaders.prometheus_metrics import check_overrides, is_known, mean
         ("container_memory_max_usage_bytes", "peak_bytes"),
         ("container_pressure_memory_waiting_seconds_total", "psi_some_seconds"),
         ("container_pressure_memory_stalled_seconds_total", "psi_full_seconds"),
+        ("container_memory_workingset_refault_file_total", "refaults_total"),
+        ("container_memory_workingset_refault_anon_total", "refaults_total"),
         ("container_threads", "threads"),
         ("node_namespace_pod_container:container_memory_rss", "anon_bytes"),
         ("kube_pod_container_resource_limits_memory_bytes", "limit_bytes"),
@@ -112,3 +114,18 @@ def test_unknown_signals_are_refused() -> None:
         check_overrides({"heap": "alocated_bytes"})
     with pytest.raises(RmtoolkitError, match=r"There are: usage_bytes, working_set_bytes"):
         check_overrides({"heap": "42"})
+
+
+@pytest.mark.parametrize(
+    ("labels", "known"),
+    [
+        ({"failure_type": "pgmajfault", "scope": "container"}, True),
+        ({"failure_type": "pgfault", "scope": "container"}, False),
+        ({"failure_type": "pgmajfault", "scope": "hierarchy"}, False),
+    ],
+    ids=["major", "minor", "hierarchy"],
+)
+def test_only_major_faults_of_the_container_are_refaults(labels: dict[str, str], *, known: bool) -> None:
+    """A first touch of a page is no sign of pressure, and the sum over a hierarchy would count twice."""
+    meaning = meaning_of("container_memory_failures_total", labels, {})
+    assert (meaning is not None and meaning.role == "refaults_total") == known
