@@ -360,6 +360,8 @@ class Client:
                 data=data if data is not None else (parameters if method == "POST" else None),
                 headers={**self.headers, **headers},
                 auth=self.auth,
+                # Said here: else an authority that the environment names would go before it.
+                verify=session.verify,
                 timeout=(min(_CONNECT_SECONDS, self.patience.timeout_seconds), self.patience.timeout_seconds),
                 allow_redirects=False,
                 stream=True,
