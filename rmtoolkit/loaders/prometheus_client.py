@@ -131,11 +131,11 @@ class Client:
         if user is not None:
             self.secrets.add(word, b64encode(f"{user}:{word or ''}".encode()).decode())
         bearer = Bearer(self.secrets, token=token, file=token_file) if token or token_file is not None else None
-        given = [one for one in (auth, bearer, (user, word or "") if user is not None else None) if one is not None]
+        given = [one for one in (auth, bearer, _basic(user, word) if user is not None else None) if one is not None]
         if len(given) > 1:
             msg = "Say who asks in one way: a user and password, or token, or token_file, or auth."
             raise ServerError(msg)
-        self.auth = given[0] if given else None
+        self.auth: Any = given[0] if given else None
         self.headers = dict(headers or {}) | ({"X-Scope-OrgID": tenant} if tenant is not None else {})
         self.secrets.add(*(value for name, value in self.headers.items() if name.lower() not in _HARMLESS))
         self.secrets.add(_word(auth[1] if isinstance(auth, tuple) else getattr(auth, "password", None)))
@@ -414,6 +414,11 @@ _WEB_PAGE: Final = (
     "That is no Prometheus: a login page looks like this (token=, username=), or the path is wrong "
     "(Grafana's own address is not that of its data source)."
 )
+
+
+def _basic(user: str, word: str | None) -> tuple[bytes, bytes]:
+    """Give user and password as UTF-8: as text, requests takes Latin-1 only."""
+    return user.encode(), (word or "").encode()
 
 
 def _word(value: object) -> str | None:

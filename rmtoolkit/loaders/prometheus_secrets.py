@@ -135,8 +135,12 @@ class Address:
         except (ValueError, AttributeError):
             parts, port = urlsplit(""), None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            msg = f"{shown(secrets.mask(str(url)).partition('?')[0])} is no address of a server. Write it like \
-'http://prometheus:9090' or 'https://host/prometheus'."
+            # Whatever stands before the last @ may be a password, and what follows a ? a token.
+            before, at, host = str(url).partition("?")[0].rpartition("@")
+            scheme = re.match(r"\w+://", before)
+            named = f"{scheme[0] if scheme else ''}{MASK}@{host}" if at else host
+            msg = f"{shown(named)} is no address of a server. Write it like 'http://prometheus:9090' or \
+'https://host/prometheus'."
             raise RmtoolkitError(msg)
         self.user = unquote(parts.username) if parts.username is not None else None
         self.password = unquote(parts.password) if parts.password is not None else None

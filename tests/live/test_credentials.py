@@ -52,12 +52,17 @@ class Signed:
             "Authorization",
             "Basic " + base64.b64encode(f"me:{_WORD}".encode()).decode(),
         ),
+        (
+            {"username": "mé", "password": _WORD + "€"},
+            "Authorization",
+            "Basic " + base64.b64encode(f"mé:{_WORD}€".encode()).decode(),
+        ),
         ({"token": _WORD}, "Authorization", f"Bearer {_WORD}"),
         ({"token": lambda: _WORD}, "Authorization", f"Bearer {_WORD}"),
         ({"tenant": "team-a"}, "X-Scope-OrgID", "team-a"),
         ({"headers": {"X-Api-Key": _WORD}}, "X-Api-Key", _WORD),
     ],
-    ids=["basic", "token", "function", "tenant", "header"],
+    ids=["basic", "unicode", "token", "function", "tenant", "header"],
 )
 def test_every_way_to_say_who_asks(
     server: Prometheus, options: dict[str, Any], name: str, value: str, caplog: pytest.LogCaptureFixture

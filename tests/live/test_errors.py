@@ -65,6 +65,14 @@ def test_what_is_no_address_is_said_at_once(url: str) -> None:
         rm.Prometheus(url)
 
 
+@pytest.mark.parametrize("url", ["http://me:pa55/w0rd@host", "me:pa55@prometheus:9090", "http:/host/?token=pa55"])
+def test_an_address_that_is_none_keeps_its_secrets(url: str) -> None:
+    """A slip of the finger in an address does not show the password in it."""
+    with pytest.raises(RmtoolkitError, match="is no address of a server") as caught:
+        rm.Prometheus(url)
+    assert "pa55" not in str(caught.value)
+
+
 def test_a_server_without_memory_of_containers_names_its_jobs(tmp_path: Path) -> None:
     """The metrics that were expected, and what is scraped instead."""
     from tests.live.servers import lines
