@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit.stretches import begins
+from rmtoolkit.stretches import begins, search
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +21,6 @@ WIDTHS: Final = (96, 48, 24, 12)
 _NEEDED: Final = (192, 72, 24, 10)
 #: Fewer samples than this say nothing about a trend.
 MINIMUM_SAMPLES: Final = _NEEDED[-1]
-
-
-#: More than any life lasts, in milliseconds.
-_MILLISECONDS: Final = 1 << 43
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +139,9 @@ def _bins(samples: pl.DataFrame, lives: pl.DataFrame, finest: int) -> _Bins:
     )
     # A sample is in bin k or later when (time - start) * bins // span >= k, in whole numbers.
     edge = start[:, None] - -(span[:, None] * np.arange(finest)) // finest
-    offset = np.arange(len(life))[:, None] * _MILLISECONDS
-    length = np.diff(begin, append=samples.height)
-    # Counted from the life's own start, times stay below the offset; one search then finds all edges.
-    key = (time - np.repeat(start, length)) + np.repeat(offset[:, 0], length)
-    edges = np.searchsorted(key, (edge - start[:, None] + offset).ravel())
-    edges[::finest] = begin
+    edges = search(time, begin, np.diff(begin, append=samples.height), edge)
+    edges[:, 0] = begin
+    edges = edges.ravel()
     length = np.diff(edges, append=samples.height)
     place = (life[:, None] * finest + np.arange(finest)).ravel()
     kept = length > 0

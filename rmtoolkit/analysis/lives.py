@@ -21,7 +21,7 @@ from rmtoolkit.analysis.parameters import (
 )
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS, TIME
-from rmtoolkit.stretches import begins
+from rmtoolkit.stretches import begins, search
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -417,27 +417,33 @@ def _levels(table: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
     start = chosen["start"].to_physical().to_numpy()
     span = chosen["end"].to_physical().to_numpy() - start
     value, time = inside["value"].to_numpy(), inside["time"].to_physical().to_numpy()
-    settled = (
-        inside.lazy()
-        .filter(pl.Series(time >= np.repeat(start + (span + 1) // 2, length)))
-        .group_by("life_row")
-        .agg(settled_bytes=pl.col("value").median().cast(pl.Int64))
-        .collect()
-    )
-    peak = np.maximum.reduceat(value, first) if len(first) else value
-    tops = np.flatnonzero(value == np.repeat(peak, length))
+    later = search(time, first, length, (start + (span + 1) // 2)[:, None])[:, 0]
+    bounds = list(zip(first.tolist(), later.tolist(), (first + length).tolist(), strict=True))
+    tops = np.array([low + value[low:high].argmax() for low, _, high in bounds], dtype=np.int64)
     stats = pl.DataFrame(
         {
             "life_row": row,
             "samples": length,
-            "peak_bytes": peak,
-            "peak_time": inside["time"].gather(tops[np.searchsorted(tops, first)]),
+            "settled_bytes": [_median(value[middle:high]) for _, middle, high in bounds],
+            "peak_bytes": value[tops],
+            "peak_time": inside["time"].gather(tops),
             "last_bytes": value[first + length - 1],
         },
-        schema_overrides={"samples": pl.Int64},
-    ).join(settled, on="life_row", how="left", maintain_order="left")
-    begun = chosen.filter("start_seen").select("life_row", "start", "end").join(settled, on="life_row", how="left")
+        schema_overrides={"samples": pl.Int64, "settled_bytes": pl.Int64},
+    )
+    begun = chosen.filter("start_seen").join(stats.select("life_row", "settled_bytes"), on="life_row", how="left")
     return stats.join(_startup(inside, begun), on="life_row", how="left", maintain_order="left")
+
+
+def _median(values: NDArray[np.int64]) -> int | None:
+    """Find the middle of whole numbers, several times faster than numpy's own for short stretches."""
+    half = len(values) // 2
+    if not len(values):
+        return None
+    if len(values) % 2:
+        return int(np.partition(values, half)[half])
+    middle = np.partition(values, (half - 1, half))
+    return int((int(middle[half - 1]) + int(middle[half])) / 2)
 
 
 def _startup(inside: pl.DataFrame, begun: pl.DataFrame) -> pl.DataFrame:
