@@ -5,12 +5,18 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+
+    from rmtoolkit.loaders.record import Recorder
+    from rmtoolkit.recording import Recording
+
+_SHOWN_EVERY_SECONDS: Final = 0.5
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -29,20 +35,34 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     >>> parser.parse_args(["--kubectl", "-A", "-o", "week.jsonl"]).output
     'week.jsonl'
     """
-    what = command.add_mutually_exclusive_group(required=True)
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--pid", type=int, metavar="N", help="record this process of this machine, with its children")
+    what.add_argument("--cgroup", metavar="PATH", help="record this cgroup of this machine: a container or a service")
     what.add_argument("--kubectl", action="store_true", help="record the containers of a cluster through kubectl")
+    command.add_argument(
+        "command",
+        nargs="*",
+        metavar="-- COMMAND",
+        help="start this program and record it, with its children; its arguments follow",
+    )
     where = command.add_mutually_exclusive_group()
     where.add_argument("-n", "--namespace", metavar="NAME", help="of this namespace; without it, that of the context")
     where.add_argument("-A", "--all-namespaces", action="store_true", help="of all namespaces")
     command.add_argument("--context", metavar="NAME", help="the cluster: a context of kubectl's configuration")
-    command.add_argument("--interval", metavar="TIME", default="15s", help="time between two samples (default 15s)")
-    command.add_argument("--duration", metavar="TIME", help="stop after so long, such as 1h; without it, on Ctrl-C")
+    command.add_argument("--name", help="stands for workload and container of what runs on this machine")
+    command.add_argument("--interval", metavar="TIME", help="time between two samples (1s; of a cluster 15s)")
+    command.add_argument(
+        "--duration",
+        metavar="TIME",
+        help="stop after so long, such as 1h; without it, when what is recorded has ended, or on Ctrl-C",
+    )
     command.add_argument(
         "-o",
         "--output",
         metavar="FILE",
         required=True,
-        help="the file: .jsonl, to which a line per answer is added, or .parquet, made of them at the end",
+        help="the file: .parquet, which can be read while it is recorded; or of a cluster .jsonl, to which a line per "
+        "answer is added, or .parquet, made of them at the end",
     )
 
 
@@ -68,32 +88,96 @@ def run(options: argparse.Namespace) -> int:
     Traceback (most recent call last):
     rmtoolkit.exceptions.RmtoolkitError: Could not write 'week.txt': the name must end in .jsonl, .ndjson, ...
     """
-    from rmtoolkit.loaders.kubectl_record import record_kubectl
-    from rmtoolkit.text import count
-
+    _check(options)
     with _stopped_by_kill():
-        recording = record_kubectl(
-            options.output,
-            namespace=options.namespace,
-            all_namespaces=options.all_namespaces,
-            context=options.context,
-            interval=options.interval,
-            duration=options.duration,
-        )
+        recording = _of_cluster(options) if options.kubectl else _of_this_machine(options)
+    from rmtoolkit.text import count, printable
+
     containers, samples = recording.containers.height, recording.samples.height
-    print(f"Recorded: {options.output} ({count(samples, 'sample')} of {count(containers, 'container')})")
-    sys.stdout.flush()
+    line = f"Recorded: {options.output} ({count(samples, 'sample')} of {count(containers, 'container')})"
+    if not options.kubectl and recording.events.height:
+        last = recording.events.row(-1, named=True)
+        line += f", {printable(last['kind'])}" + (f": {printable(last['detail'])}" if last["detail"] else "")
+    # What a program prints is its own: ours goes beside it.
+    print(line, file=sys.stderr if options.command else sys.stdout, flush=True)
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    from rmtoolkit.exceptions import RmtoolkitError
+
+    given = [options.pid is not None, options.cgroup is not None, options.kubectl, bool(options.command)]
+    if sum(given) != 1:
+        msg = "Say what to record: one of --pid N, --cgroup PATH, --kubectl, or -- COMMAND."
+        raise RmtoolkitError(msg)
+    ours = {"--name": options.name}
+    theirs = {"-n": options.namespace, "-A": options.all_namespaces or None, "--context": options.context}
+    wrong = next((name for name, value in (ours if options.kubectl else theirs).items() if value is not None), None)
+    if wrong is not None:
+        msg = f"{wrong} is {'not ' if options.kubectl else ''}for --kubectl."
+        raise RmtoolkitError(msg)
+
+
+def _of_cluster(options: argparse.Namespace) -> Recording:
+    from rmtoolkit.loaders.kubectl_record import record_kubectl
+
+    return record_kubectl(
+        options.output,
+        namespace=options.namespace,
+        all_namespaces=options.all_namespaces,
+        context=options.context,
+        interval=options.interval or "15s",
+        duration=options.duration,
+    )
+
+
+def _of_this_machine(options: argparse.Namespace) -> Recording:
+    from rmtoolkit.loaders.record import Recorder
+    from rmtoolkit.times import parse_duration
+
+    recorder = Recorder(
+        pid=options.pid,
+        command=options.command or None,
+        cgroup=options.cgroup,
+        interval_seconds=parse_duration(options.interval or "1s").total_seconds(),
+        duration_seconds=parse_duration(options.duration).total_seconds() if options.duration else None,
+        name=options.name,
+        path=options.output,
+    )
+    with suppress(KeyboardInterrupt):
+        _watch(recorder)
+    return recorder.recording()
+
+
+def _watch(recorder: Recorder) -> None:
+    """Record to the end; on a terminal, say how it goes."""
+    from rmtoolkit.text import memory
+
+    shows = sys.stderr.isatty()
+    began, shown, peak = time.monotonic(), 0.0, 0
+    for number, sample in enumerate(recorder.samples(), start=1):
+        now = time.monotonic()
+        footprint = sample.get("working_set_bytes", sample.get("rss_bytes", 0))
+        peak = max(peak, footprint)
+        if shows and now - shown >= _SHOWN_EVERY_SECONDS:
+            shown = now
+            minutes, seconds = divmod(int(now - began), 60)
+            text = f"{minutes:3}:{seconds:02}  {number:,} samples  {memory(footprint)}, peak {memory(peak)}"
+            print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+    if shows:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 @contextmanager
 def _stopped_by_kill() -> Iterator[None]:
-    """Take a polite kill, as of systemd or `timeout`, for Ctrl-C: the recording ends, and is whole."""
+    """Take a polite kill, as of systemd or `timeout`, and a closed terminal for Ctrl-C: the recording is whole."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

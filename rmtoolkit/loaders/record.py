@@ -187,7 +187,8 @@ class Recorder:
         """
         start = time.monotonic()
         end = start + self._duration if self._duration is not None else float("inf")
-        written, cost = start, 0.0
+        # The first sample is written at once: whatever happens then, there is a file.
+        written, cost = float("-inf"), 0.0
         tick = 0
         try:
             while True:
@@ -326,7 +327,7 @@ class Recorder:
                 child.terminate()
                 try:
                     child.wait(_STOP_SECONDS)
-                except subprocess.TimeoutExpired:
+                except (subprocess.TimeoutExpired, KeyboardInterrupt):
                     child.kill()
                     child.wait()
                 self._event("end", time.time(), None, "stopped by the recorder")
