@@ -218,7 +218,9 @@ def _room(seen: _Seen) -> Iterator[Advice]:
 def _peaks(seen: _Seen) -> Iterator[Advice]:
     """Needs that come and go: a startup, a burst."""
     row = seen.row
-    settled = row["settled_bytes"]
+    settled, peak, limit = row["settled_bytes"], row["peak_bytes"], row["limit_bytes"]
+    if row["pattern"] == "burst" and limit and peak and peak < CLOSE_TO_LIMIT * limit:
+        return
     if "startup_spike" in (row["pattern"], *row["also"]) and row["startup_peak_bytes"] and settled:
         above = row["startup_peak_bytes"] - settled
         if above > 0:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from rmtoolkit.analysis.hint import Advice
+from rmtoolkit.analysis.settings import UNPREFIXED
 from rmtoolkit.intervals import small_memory
 from rmtoolkit.text import MI, hours, memory, printable, rate
 
@@ -47,8 +48,9 @@ def leak(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
             yield _export_gauge()
         yield Advice(
             "Or trace allocations of the running process, half an hour at least, and read what was not freed",
-            setting="heaptrack --pid $(pidof SERVICE); heaptrack_print --print-leaks heaptrack.SERVICE.PID.zst",
-            expected="the call stacks that hold most; with dhat-rs the same in a test (dhat::Profiler::new_heap())",
+            setting="heaptrack --pid $(pidof SERVICE)",
+            expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow; with dhat-rs the same in a test "
+            "(dhat::Profiler::new_heap())",
             because="no_live_heap",
         )
         yield from _usual_suspects(row, evidence)
@@ -88,15 +90,15 @@ def _profile(evidence: Evidence) -> Advice:
     if kept is not None and kept["signal"] == "free_bytes":
         return Advice(
             "Take a heap profile of one pod for half an hour: what was not freed names the code",
-            setting="heaptrack --pid $(pidof SERVICE); heaptrack_print --print-leaks heaptrack.SERVICE.PID.zst",
-            expected="the call stacks that hold most",
+            setting="heaptrack --pid $(pidof SERVICE)",
+            expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow",
             because="heap",
         )
     return Advice(
-        "Take heap profiles half an hour apart on one pod and compare them: what grew names the code (jemalloc built "
-        "with profiling; MALLOC_CONF where it is not prefixed)",
+        "Take heap profiles half an hour apart on one pod and compare them: what grew names the code",
         setting="_RJEM_MALLOC_CONF=prof:true,lg_prof_interval:32,prof_prefix:/tmp/heap",
-        expected="a dump for every 4 GiB allocated; jeprof --text --base=FIRST SERVICE LAST lists what grew",
+        expected=f"a dump for every 4 GiB allocated, if built with profiling ({UNPREFIXED}); "
+        "rm.diff(rm.read_heap(FIRST), rm.read_heap(LAST)) lists what grew",
         because="heap",
     )
 

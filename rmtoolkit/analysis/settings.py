@@ -11,6 +11,7 @@ _DECAY: Final = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0"
 
 #: tikv-jemallocator prefixes its symbols and variables by default; Debian's and preloaded libraries do not.
 _CONF: Final = "_RJEM_MALLOC_CONF"
+UNPREFIXED: Final = "an unprefixed jemalloc reads MALLOC_CONF"
 
 
 def jemalloc_decay(back: str, keep: str | None) -> Advice:
@@ -32,12 +33,12 @@ def jemalloc_decay(back: str, keep: str | None) -> Advice:
     Examples
     --------
     >>> jemalloc_decay("about 90 Mi less", None).expected
-    'about 90 Mi less within seconds of a burst, also when idle'
+    'about 90 Mi less within seconds of a burst, also when idle (an unprefixed jemalloc reads MALLOC_CONF)'
     """
     return Advice(
-        "Let the allocator return freed pages (the name in tikv-jemallocator; MALLOC_CONF where it is not prefixed)",
+        "Let the allocator return freed pages",
         setting=f"{_CONF}={_DECAY}",
-        expected=f"{back} within seconds of a burst, also when idle" + (f". {keep}" if keep else ""),
+        expected=f"{back} within seconds of a burst, also when idle ({UNPREFIXED})" + (f". {keep}" if keep else ""),
         because="kept",
     )
 

@@ -48,7 +48,16 @@ def given(row: dict[str, Any]) -> str:
         pytest.param("opal-vole", ["gaps", "178 Mi", "thp:never", "AnonHugePages"], id="fragmentation"),
         pytest.param(
             "mellow-jackdaw",
-            ["prof:true", "jeprof", "moka", "lru::LruCache", "num_alive_tasks", "tokio-console", "label", "768Mi"],
+            [
+                "prof:true",
+                "rm.diff(rm.read_heap",
+                "moka",
+                "lru::LruCache",
+                "num_alive_tasks",
+                "tokio-console",
+                "label",
+                "768Mi",
+            ],
             id="heap_leak",
         ),
         pytest.param("tidy-grouse", ["stats::allocated", "heaptrack --pid", "dhat"], id="leak_without_a_gauge"),
