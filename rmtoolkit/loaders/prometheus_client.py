@@ -14,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 from rmtoolkit.exceptions import quote
 from rmtoolkit.loaders.prometheus_faults import (
     DamagedError,
+    EndlessError,
     FinalError,
     PassingError,
     ServerError,
@@ -213,6 +214,7 @@ class Client:
         method: str | None = None,
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        pieces: bool = False,
     ) -> _Read:
         """Make a request, again where that may help, and read its answer.
 
@@ -226,6 +228,8 @@ class Client:
             Makes something of the body; raises `DamagedError` to have it sent again.
         method, data, headers
             For endpoints of another kind: a body of bytes, sent with just this method.
+        pieces
+            The answer consists of pieces, so that one which is cut off may look whole: it has to say its length.
 
         Returns
         -------
@@ -236,13 +240,15 @@ class Client:
         ------
         TooMuchError
             A smaller request may do.
+        EndlessError
+            The answer had to say its length, and did not.
         ServerError
             Anything else that keeps failing; with the server's own words.
         """
         slow = 0
         for attempt in range(self.patience.retries + 1):
             try:
-                return read(self._answer(path, parameters, method, data, headers or {}))
+                return read(self._answer(path, parameters, method, data, headers or {}, pieces=pieces))
             except (DamagedError, PassingError, FinalError) as error:
                 trouble = error
             # Outside of `except`: what the HTTP library said may name secrets, and goes no further.
@@ -297,6 +303,8 @@ class Client:
         method: str | None,
         data: bytes | None,
         headers: Mapping[str, str],
+        *,
+        pieces: bool,
     ) -> bytes:
         used = method or self._learnt.method
         answer = self._followed(used, self.address.of(path), parameters, data, headers)
@@ -307,8 +315,11 @@ class Client:
         self._learnt.reached = True
         if answer.status != _OK:
             self._refuse(answer)
+        if pieces and not {"content-length", "transfer-encoding"} & {name.lower() for name in answer.headers}:
+            raise FinalError(EndlessError(self.fault("an answer came without its length"), _OK))
         head = answer.body[:512].lstrip()
-        if head[:1] == b"<":
+        # A frame of a remote read may begin with any byte.
+        if head[:1] == b"<" and (data is None or head[:2].lower() in (b"<!", b"<h")):
             raise FinalError(ServerError(self.fault("it answered with a web page", _WEB_PAGE), _OK))
         if data is None and b'"status":"error"' in head.replace(b" ", b""):
             self._refuse(answer)

@@ -36,6 +36,10 @@ class TooMuchError(ServerError):
     """The server refused a request, or did not finish it, because of its size: a smaller one may do."""
 
 
+class EndlessError(ServerError):
+    """An answer came without its length, so that nobody can tell whether it is whole."""
+
+
 class DamagedError(Exception):
     """What reads an answer says that it is damaged: it is asked for again."""
 
