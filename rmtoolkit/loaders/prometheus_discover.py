@@ -27,6 +27,7 @@ _OWNER_CHARACTERS: Final = 45
 #: More pods than that are asked for without listing them.
 _MOST_LISTED: Final = 500
 
+_PATH: Final = "/api/v1/query_range"
 _CONTAINER_LEVEL: Final = "container"
 _POD_LEVEL: Final = "pod"
 
@@ -159,13 +160,17 @@ def discover(
     first = end_seconds - step * min(_INSTANTS - 1, (end_seconds - start_seconds) // step)
     times = {"start": str(first), "end": str(end_seconds), "step": str(step)}
     looks = " or ".join([*(part for number, leg in enumerate(legs) for part in _looks(number, leg)), _lone(legs)])
-    # Own labels are read here, before they are taken away.
-    seen = _seen(ask(client, "/api/v1/query_range", {"query": looks, **times}, keep_own=True))
+    try:
+        seen = _seen(ask(client, _PATH, {"query": looks, **times}, keep_own=True))
+    except TooMuchError:
+        # One look instead of several: less exact, but no plan needs more.
+        times["start"] = times["end"]
+        seen = _seen(ask(client, _PATH, {"query": looks, **times}, keep_own=True))
     # What lives between two looks is missed by them. Of the known metrics all names are asked for anyway.
     unsure = [(number, leg) for number, leg in enumerate(legs) if leg.family == "app" or number not in seen.counts]
     closer = " or ".join(_counted(number, f"last_over_time({_selected(leg)}[{step}s])") for number, leg in unsure)
     try:
-        more = _seen(ask(client, "/api/v1/query_range", {"query": closer, **times}, keep_own=True)).counts
+        more = _seen(ask(client, _PATH, {"query": closer, **times}, keep_own=True)).counts
     except TooMuchError:
         more = {}
     for number, counts in more.items():

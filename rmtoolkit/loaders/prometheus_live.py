@@ -15,6 +15,7 @@ from rmtoolkit.loaders.prometheus_bulk import BulkFetch
 from rmtoolkit.loaders.prometheus_client import Client, Patience
 from rmtoolkit.loaders.prometheus_discover import Leg, Wanted, discover
 from rmtoolkit.loaders.prometheus_facts import fetch_facts, is_signal
+from rmtoolkit.loaders.prometheus_faults import TooMuchError
 from rmtoolkit.loaders.prometheus_fetch import Fetcher
 from rmtoolkit.loaders.prometheus_metrics import check_overrides, meaning_of
 from rmtoolkit.loaders.prometheus_nothing import nothing_found
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
 
 _LAST: Final = "7d"
 _SHOWN: Final = 3
+#: What would not fit into the memory of a usual machine.
+_MOST_SAMPLES: Final = 150_000_000
+_TOO_MANY: Final = (
+    "For a whole fleet say step='1h', which keeps the peaks; or ask for less: last=, namespace=, workload=."
+)
 
 
 class Prometheus:
@@ -196,6 +202,8 @@ class Prometheus:
             The server cannot be reached, refuses, is no Prometheus, or fails for longer than the retries last.
         UnknownWorkloadError
             No container has the name that was asked for.
+        TooMuchError
+            It would be more samples than fit into memory.
         RmtoolkitError
             The window is empty or ends before it starts, or there is nothing about memory in it.
 
@@ -228,7 +236,10 @@ class Prometheus:
             raise nothing_found(client, wanted, overrides, window.after, window.until)
         with Fetcher(client, self._raw, self._parallel, progress=progress) as fetcher:
             parts = [part for leg in signals for part in _plan(leg, overrides, window, step_seconds, self._parallel)]
-            warm_up(sum(part.samples for part in parts))
+            expected = sum(part.samples for part in parts)
+            if expected > _MOST_SAMPLES:
+                raise TooMuchError(client.fault(f"this would be some {expected / 1e6:,.0f} million samples", _TOO_MANY))
+            warm_up(expected)
             found = fetcher.fetch(parts)
             facts = fetch_facts(fetcher, legs, overrides, window.after, window.until)
             halved = fetcher.halved

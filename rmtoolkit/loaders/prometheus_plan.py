@@ -198,7 +198,11 @@ def plan(
     pieces = max(1, min(count, length // shortest))
     edges = [after_seconds + round(length / unit * number / pieces) * unit for number in range(pieces)]
     edges.append(until_seconds)
-    parts = [Part(tuple(asks), one, other, step_seconds) for one, other in pairwise(edges) if other > one]
+    parts = [
+        Part(tuple(asks), one, other, step_seconds, int(points / pieces))
+        for one, other in pairwise(edges)
+        if other > one
+    ]
     # Few instants of very many series: the metrics are shared out.
     for _ in range(math.ceil(math.log2(max(1.0, count / pieces)))):
         parts = [half for part in parts for half in _by_names(part)]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RawFetch: TypeAlias = Callable[[Client, Selector, int, int], Decoded]
 
 #: Below this the start of numba costs more than it saves.
-_NUMBA_SAMPLES: Final = 2_000_000
+_NUMBA_SAMPLES: Final = 4_000_000
 
 #: Labels of our own queries; no answer keeps them.
 OWN_LABELS: Final = ("rmtoolkit_leg", "rmtoolkit_name")

@@ -166,6 +166,27 @@ def test_a_real_server_with_a_small_budget_is_asked_for_less(
         assert cut.samples.equals(pull(server, namespace="shop").samples)
 
 
+def test_more_than_fits_into_memory_is_not_begun(server: Prometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole fleet, sample by sample, is refused before a single one is fetched; the message says what to do."""
+    monkeypatch.setattr("rmtoolkit.loaders.prometheus_live._MOST_SAMPLES", 1_000)
+    with Proxy(server.url) as proxy:
+        with pytest.raises(TooMuchError, match=r"million samples\. For a whole fleet say step='1h'"):
+            pull(proxy)
+        assert len(proxy.seen) == 2
+        assert pull(proxy, step="1h").samples.height
+
+
+def test_a_server_that_cannot_look_eight_times_is_looked_at_once(server: Prometheus) -> None:
+    """When finding out is too much already, one instant has to do."""
+
+    def too_much(seen: Seen) -> tuple[int, dict[str, str], bytes] | None:
+        many = b"count+by" in seen.body and b"start=1700007192" not in seen.body
+        return (422, {}, b'{"status":"error","errorType":"execution","error":"too many samples"}') if many else None
+
+    with Proxy(server.url, answer=too_much) as proxy:
+        assert pull(proxy, namespace="shop").samples.equals(pull(server, namespace="shop").samples)
+
+
 def test_facts_that_fail_are_said_and_the_samples_stay(server: Prometheus) -> None:
     """A server that does not give limits and owners still gives memory: the report and a warning tell of it."""
 
