@@ -99,18 +99,19 @@ def _why_open(situation: Situation, signal: str, span: str) -> str:
     if main is None:
         return ""
     question = open_question(situation)
+    shows = f"growth of it above {rate(row['detection_floor_bytes_per_day'], digits=2)} would show"
     if question.kind == "at_limit":
         held = " under memory pressure" if pressure(main) else ""
         return f"The {signal} lies flat near the limit{held} over {span}; {question.why}."
     if question.kind == "restarts_unknown":
-        return f"The {signal} falls to its first level several times and the source reports no restarts."
+        return f"The {signal} falls to its first level several times and the source reports no restarts; {shows}."
     if question.kind == "shmem":
-        return f"Over {span} the {signal} is flat, and what grows counts against the limit and cannot be reclaimed."
+        what = "what grows counts against the limit and cannot be reclaimed"
+        return f"Over {span} the {signal} is flat, and {what}; {shows}."
     if question.kind == "outside":
         where = "outside the allocator: mappings, C code or stacks"
-        return f"Over {span} the live heap is flat, and the growth lies {where}."
+        return f"Over {span} the live heap is flat, and the growth lies {where}; {shows}."
     lives = int(situation.pool.notes.get("lives_judged", 1))
     counted = "one life" if lives <= 1 else f"{lives} lives"
     gauge = "" if main.signal == "allocated_bytes" else ", no live-heap gauge"
-    floor = rate(row["detection_floor_bytes_per_day"], digits=2)
-    return f"{span} of {signal}, {counted}{gauge}: {question.why}; growth above {floor} would show."
+    return f"{span} of {signal}, {counted}{gauge}: {question.why}; {shows}."
