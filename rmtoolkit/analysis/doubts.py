@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rmtoolkit.analysis.parameters import (
     ALL_AT_THE_END,
     AS_HIGH,
+    BETWEEN,
     BURSTS_BEFORE,
     COARSE,
     COARSE_SAMPLES,
@@ -44,6 +45,7 @@ from rmtoolkit.analysis.parameters import (
     SMALL_MATERIAL,
     SMALL_PART,
     STEADY,
+    STEP_SHARE,
     STOPPED,
     STRAIGHT,
     STRAIGHT_MOST,
@@ -81,6 +83,7 @@ def doubt_growth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
     >>> from rmtoolkit.analysis.opinion import Opinion
     >>> few = Opinion({}, {}, "rss_bytes", growing=1.0, unresolved=0.0)
     >>> steady = {"excursion": 9, "last_third": 1, "tail": 1, "quarter": 1, "begun_at": 0.2, "stepped": 1, "fresh": 0}
+    >>> steady |= {"between": None, "last_level": 1, "earlier_top": 1, "settled": 1}
     >>> row = {"signal": "rss_bytes", "samples": 20, "teeth": 0, "mean_rise": 1.0, "low_rise": 1.0, **steady}
     >>> doubt_growth(few, row, restarts_known=True)
     >>> few.growing < 1
@@ -129,15 +132,20 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
         opinion.bounded, opinion.unresolved = opinion.bounded + moved, max(opinion.unresolved - moved, 0.0)
     if row["stepped"] < LIKELY:
         _weigh_bend(opinion, row)
+    if row["last_level"] > row["earlier_top"] and row["last_level"] - row["settled"] > STEP_SHARE * row["settled"]:
+        # It has just gone where it never was: nobody knows whether it stays, goes on or comes back.
+        moved = FORCED_REST * opinion.bounded
+        opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
     if row["excursion"] < EXCURSION:
         opinion.notes["within_range"] = True
         _shift(opinion, INSIDE_RANGE if row["excursion"] < NO_EXCURSION else WITHIN_RANGE)
     quarter = row["quarter"]
-    if row["last_third"] < ENDED or (quarter is not None and quarter < ENDED_QUARTER):
+    only_steps = row["stepped"] > LIKELY and row["between"] is not None and row["between"] < BETWEEN
+    if row["last_third"] < ENDED or (quarter is not None and quarter < ENDED_QUARTER) or only_steps:
         opinion.notes["ended"] = True
         _shift(opinion, GROWTH_ENDED)
         if row["last_third"] < ENDED / 2 and opinion.bounded > opinion.growing:
-            moved = RESTS * opinion.unresolved
+            moved = RESTS * max(opinion.unresolved - row["fresh"], 0.0)
             opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
     elif row["last_third"] < SLOWING:
         stopped = row["tail"] is not None and row["tail"] < STOPPED
@@ -152,7 +160,8 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
         opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
     if row["samples"] < COARSE_SAMPLES:
         _shift(opinion, COARSE_STEADY if row["last_third"] > STEADY else COARSE)
-    if row["begun_at"] > 1 - YOUNG_SEEN * YOUNG or (row["tail"] or 0.0) > ALL_AT_THE_END:
+    fell = row["stepped"] > LIKELY and row["mean_rise"] <= 0
+    if (row["begun_at"] > 1 - YOUNG_SEEN * YOUNG and not fell) or (row["tail"] or 0.0) > ALL_AT_THE_END:
         _shift(opinion, GROWTH_YOUNG)
 
 

@@ -93,6 +93,8 @@ LONG_GAP: Final = 0.2
 GAP_SCRAPES: Final = 20
 #: Share of a life that is its start-up.
 STARTUP_SHARE: Final = 0.15
+#: What of a start above the level after it is no more part of the start, as a share of its height.
+START_OVER: Final = 0.1
 #: A life is settled where it stays within this share of its settled level.
 SETTLED_BAND: Final = 0.1
 
@@ -146,6 +148,10 @@ CLEAR_DEVIATIONS: Final = 2.5
 JUMPY: Final = 0.6
 #: What stands for the slope of a last third that cannot be checked: neither steady nor slowing.
 UNCHECKED: Final = 0.6
+#: So many boundaries between bins may be large steps beside growth; where there are more, growth may be made of them.
+FEW_JUMPS: Final = 2
+#: Growth that brings less than this share of what was expected between the steps is made of them.
+BETWEEN: Final = 0.35
 #: A start-up is over by this share of the window.
 STARTUP_OVER: Final = 0.2
 #: Growth and its slowing down are equally likely where the later half of the growth is this share as fast as the

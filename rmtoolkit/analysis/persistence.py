@@ -11,12 +11,14 @@ from rmtoolkit.analysis.parameters import (
     BEGUN_SHARE,
     CLEAR_DEVIATIONS,
     DEVIATIONS_PER_MAD,
+    FEW_JUMPS,
     JUMP_DEVIATIONS,
     JUMP_SHARE,
     JUMPY,
     LATE_ONSET,
     LIKELY,
     STARTUP_OVER,
+    STEP_SHARE,
     TAIL,
     UNCHECKED,
 )
@@ -46,12 +48,14 @@ class Persistence:
         Slope in the later half of the growth, after a start-up, over the slope in its earlier half.
     bend_noise
         Noise as a share of what each half would bring at the same speed.
+    between
+        Rise without the few large steps over what the slope predicts; null (NaN) where there is none, or many.
     excursion
         Rise since the onset over the range of the values before it; infinite without a time before.
 
     Examples
     --------
-    >>> Persistence(*(np.zeros(1),) * 7).tail.tolist()
+    >>> Persistence(*(np.zeros(1),) * 8).tail.tolist()
     [0.0]
     """
 
@@ -61,6 +65,7 @@ class Persistence:
     excursion: Array
     straight: Array
     bend_noise: Array
+    between: Array
     begun: Array
 
 
@@ -127,6 +132,15 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     )
     former = (middle - low) / np.maximum(middle_at - low_at, 1 / bins)
     latter = (levels[3] - middle) / np.maximum(places[3] - middle_at, 1 / bins)
+    # A step or two beside the growth are no part of it; many small ones may be all of it.
+    size = JUMP_DEVIATIONS * DEVIATIONS_PER_MAD * np.median(steps, axis=1) + STEP_SHARE / 2 * np.median(values, axis=1)
+    large = steps > size[:, None]
+    few = large.any(axis=1) & (large.sum(axis=1) <= FEW_JUMPS)
+    calm_steps = np.where(large, 0.0, np.diff(values, axis=1))
+    calm = np.concatenate([np.zeros((len(values), 1)), np.cumsum(calm_steps, axis=1)], axis=1)
+    ends, _ = _around(calm, np.full(len(values), 1.0), width)
+    starts, _ = _around(calm, begin, width)
+    due = growth * (places[3] - places[0])
     # Where growth comes in jumps, whether the last of them has come yet makes the difference of one.
     wobble = np.where(jumpy, top / max(1, bins // 10), noise / np.sqrt(width))
     return Persistence(
@@ -140,6 +154,7 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
         excursion=_excursion(values, onset, rise),
         straight=np.where(former > 0, latter / np.where(former > 0, former, 1), np.inf),
         bend_noise=np.where(levels[3] > low, wobble / np.maximum((levels[3] - low) / 2, 1e-9), np.inf),
+        between=np.where(few & (due > 0), (ends - starts) / np.where(due > 0, due, 1), np.nan),
         begun=_begun(values, levels[0], levels[3]),
     )
 

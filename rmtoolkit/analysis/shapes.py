@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from rmtoolkit.analysis.parameters import (
+    ABOVE_LATER,
     ABRUPT,
     DEVIATIONS_PER_MAD,
     FAST_OF_LEVEL,
     FAST_OF_RANGE,
+    JUMP_DEVIATIONS,
     RELEASE_SHARE,
     SHARP,
     SLOW_RISE,
     SMALL_RANGE,
     SPIKE_DEVIATIONS,
     SPIKE_SHARE,
+    START_OVER,
     STARTUP_SHARE,
+    STEP_SHARE,
     TEETH,
     TEETH_IN_RANGE,
     YOUNG,
@@ -31,7 +35,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+#: Bins on each side that a burst is compared with: this many, or this share of all.
 _NEIGHBOURS: Final = 5
+_NEIGHBOUR_SHARE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,8 @@ class Shapes:
         How far the bins after the start-up go below the settled level, without the lowest 3 %.
     earlier_top, tail_top
         Highest sample after the start-up and before the last share `YOUNG` of the window, and in it.
+    last_level
+        The lower one of the last two bins.
     jump, jump_at
         Largest change of level between two neighbouring bins that lasts, and where (0 to 1).
     swing
@@ -95,6 +103,7 @@ class Shapes:
     depth: Array
     earlier_top: Array
     tail_top: Array
+    last_level: Array
     jump: Array
     jump_at: Array
     swing: Array
@@ -131,7 +140,7 @@ def describe(envelope: Envelope) -> Shapes:
     late_peak = high[:, lead:].max(axis=1)
     half_way = (settled + (late_peak - settled) / 2)[:, None]
     above = high[:, lead:] >= half_way
-    clipped = _without_spikes(mean)
+    clipped = _snapped(_without_start(_without_spikes(mean), lead))
     flutter = np.median(high - low, axis=1)
     everything = np.quantile(high[:, lead:], 0.9, axis=1) - np.quantile(low[:, lead:], 0.1, axis=1)
     fast = flutter > np.maximum(FAST_OF_RANGE * everything, FAST_OF_LEVEL * np.abs(settled))
@@ -154,6 +163,7 @@ def describe(envelope: Envelope) -> Shapes:
         bursts=(above & ~np.pad(above, ((0, 0), (1, 0)))[:, :-1]).sum(axis=1),
         depth=settled - np.quantile(mean[:, lead:], 0.03, axis=1),
         earlier_top=high[:, lead:tail].max(axis=1),
+        last_level=mean[:, -2:].min(axis=1),
         tail_top=high[:, tail:].max(axis=1),
         jump=np.take_along_axis(steps, at[:, None], axis=1)[:, 0],
         jump_at=(at + 1) / bins,
@@ -170,11 +180,39 @@ def _range(values: Array) -> Array:
 
 def _without_spikes(mean: Array) -> Array:
     """Take out upward spikes that their neighbours do not share: they are bursts, not a trend."""
-    padded = np.pad(mean, ((0, 0), (_NEIGHBOURS, _NEIGHBOURS)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEIGHBOURS + 1, axis=1)
+    reach = max(_NEIGHBOURS, mean.shape[1] // _NEIGHBOUR_SHARE)
+    padded = np.pad(mean, ((0, 0), (reach, reach)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1)
     middle = np.median(windows, axis=2)
     spread = DEVIATIONS_PER_MAD * np.median(np.abs(mean - middle), axis=1, keepdims=True)
     return np.where(mean > middle + SPIKE_DEVIATIONS * spread + SPIKE_SHARE * np.abs(middle), middle, mean)
+
+
+def _without_start(values: Array, lead: int) -> Array:
+    """Hold the level after the start-up from the beginning, where the start stands clearly above it."""
+    after = np.median(values[:, lead : lead + max(2, lead // 2)], axis=1, keepdims=True)
+    top = values[:, :lead].max(axis=1, keepdims=True)
+    later = values[:, lead : values.shape[1] // 2].max(axis=1, keepdims=True)
+    above = (values[:, :lead] > after + START_OVER * (top - after)) & (top > ABOVE_LATER * later)
+    last = np.where(above.any(axis=1), lead - above[:, ::-1].argmax(axis=1), 0)
+    # The bin in which it falls is part of it.
+    return np.where(np.arange(values.shape[1]) < (last + (last > 0))[:, None], after, values)
+
+
+def _snapped(values: Array) -> Array:
+    """Give the bin in which a step falls to one of its sides: half way between them it looks like a ramp."""
+    steps = np.diff(values, axis=1)
+    across = values[:, 2:] - values[:, :-2]
+    deviation = DEVIATIONS_PER_MAD * np.median(np.abs(steps), axis=1, keepdims=True)
+    large = np.abs(across) > JUMP_DEVIATIONS * deviation + STEP_SHARE / 2 * np.abs(values[:, 1:-1])
+    # Before and after it the level must hold, or it is a bend and no step.
+    calm = np.pad(np.abs(steps), ((0, 0), (1, 1)))
+    holds = np.maximum(calm[:, :-3], calm[:, 3:]) < (1 - ABRUPT) / 2 * np.abs(across)
+    inside = holds & ((values[:, 1:-1] - values[:, :-2]) * (values[:, 2:] - values[:, 1:-1]) > 0)
+    nearer = np.where(np.abs(steps[:, 1:]) < np.abs(steps[:, :-1]), values[:, 2:], values[:, :-2])
+    snapped = values.copy()
+    snapped[:, 1:-1] = np.where(large & inside, nearer, values[:, 1:-1])
+    return snapped
 
 
 def _teeth(
@@ -219,7 +257,7 @@ def _teeth(
             if end - start < 2 and end == mean.shape[1]:
                 continue
             # The trough may lie at the very end of the bin before, whose mean is still high.
-            place = start - 1 + int(low[row, start - 1 : min(end, start + 3)].argmin())
+            place = int(start) - 1 + int(low[row, start - 1 : min(end, start + 3)].argmin())
             if places and place <= places[-1]:
                 continue
             places.append(place)

@@ -201,6 +201,7 @@ def _read_width(
         begun_at=spread(lasting.begun),
         excursion=spread(lasting.excursion),
         straight=spread(lasting.straight),
+        between=spread(lasting.between),
         bend_noise=spread(lasting.bend_noise),
         stepped=spread(fit.families[:, _STEPPED].sum(axis=1)),
         onset=spread(fit.onset),
