@@ -224,19 +224,19 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
     constant = whiten(np.ones((1, bins)), rho)[0]
     length = np.sqrt((constant**2).sum())
     constant /= length
-    members: list[tuple[str, float, float, Array, Array, Array]] = []
     seen: dict[str, int] = {}
+    given: list[tuple[str, float, float, Array]] = []
     for name, terms, begins, value in _terms(u):
         seen[name] = seen.get(name, -1) + 1
-        if sparse and seen[name] % _SPARSE.get(name, 1):
-            continue
-        design = np.array(terms).reshape(len(terms), bins)
-        white = whiten(design, rho).T
-        q, r = np.linalg.qr(white - np.outer(constant, constant @ white))
+        if not (sparse and seen[name] % _SPARSE.get(name, 1)):
+            given.append((name, begins, value, np.array(terms).reshape(len(terms), bins)))
+    bases = _bases([design for *_, design in given], rho, constant)
+    members = [
+        (name, begins, value, design.T - shared / length, q, r)
+        for (name, begins, value, design), (shared, q, r) in zip(given, bases, strict=True)
         # On few bins two terms can be the same: such a member says nothing new.
-        if len(terms) and np.abs(np.diag(r)).min() < _SAME * np.abs(np.diag(r)).max():
-            continue
-        members.append((name, begins, value, design.T - constant @ white / length, q, r))
+        if not len(design) or np.abs(np.diag(r)).min() >= _SAME * np.abs(np.diag(r)).max()
+    ]
     count = np.array([member[5].shape[0] for member in members])
     codes = np.array([CODE[member[0]] for member in members])
     last = [member[5] for member in members]
@@ -255,3 +255,16 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
         design=tuple(member[3] for member in members),
         triangle=tuple(last),
     )
+
+
+def _bases(designs: list[Array], rho: float, constant: Array) -> list[tuple[Array, Array, Array]]:
+    """Make the bases of many designs at once: what each shares with the constant, and its two factors."""
+    found: dict[int, tuple[Array, Array, Array]] = {}
+    for terms in {len(design) for design in designs}:
+        which = [index for index, design in enumerate(designs) if len(design) == terms]
+        stack = np.array([designs[index] for index in which])
+        white = whiten(stack.reshape(-1, stack.shape[2]), rho).reshape(stack.shape)
+        shared = white @ constant
+        q, r = np.linalg.qr((white - shared[:, :, None] * constant).transpose(0, 2, 1))
+        found |= zip(which, zip(shared, q, r, strict=True), strict=True)
+    return [found[index] for index in range(len(designs))]
