@@ -19,6 +19,7 @@ from rmtoolkit.analysis.parameters import (
     SILENT_SCRAPES,
     STARTUP_SHARE,
 )
+from rmtoolkit.parts import parts
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS, TIME
 from rmtoolkit.stretches import begins, search
@@ -90,7 +91,7 @@ def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> 
     >>> lives(table).select("life", "ended", "samples", "settled_bytes").rows()
     [(0, 'restart', 6, 100), (1, 'running', 4, 100)]
     """
-    return split(as_recording(recording)).table
+    return pl.concat([split(part).table for part in parts(as_recording(recording))])
 
 
 def split(recording: Recording) -> Lifetimes:

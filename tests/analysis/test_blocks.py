@@ -1,0 +1,74 @@
+"""A recording judged part by part, by several threads, gives what it gives as a whole."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import rmtoolkit as rm
+from rmtoolkit.analysis import threads, verdict
+from rmtoolkit.analysis.verdict import judge
+from rmtoolkit.parts import parts
+from tests.benchmarks import fleet
+
+if TYPE_CHECKING:
+    from rmtoolkit.recording import Recording
+
+FRAMES = ("lives", "fits", "verdicts", "instances", "checklist", "forecast", "findings")
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """24 lives of eight shapes, two pods a workload; some pods were killed on the way."""
+    made = rm.read_recording(fleet.write(tmp_path_factory.mktemp("fleet") / "fleet.parquet", 24, 400, replicas=2))
+    killed = pl.DataFrame({"container_id": [2, 9], "time": [1_790_012_000_000] * 2, "kind": ["oom_kill"] * 2})
+    return rm.Recording(
+        made.containers,
+        made.samples,
+        killed.select(
+            pl.col("container_id").cast(pl.UInt32),
+            pl.col("time").cast(pl.Datetime("ms", "UTC")),
+            "kind",
+            value_bytes=pl.lit(None, dtype=pl.Int64),
+            detail=pl.lit(None, dtype=pl.String),
+        ),
+    )
+
+
+@pytest.mark.parametrize("rows", [1, 7 * 400, 10**9], ids=["one", "seven", "all"])
+@pytest.mark.parametrize("cores", [1, 3], ids="cores{}".format)
+def test_parts_give_the_same_frames(
+    recording: Recording, rows: int, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every frame of a judgement is the same for parts of one workload, of several, and for the whole."""
+    whole = judge(recording)
+    monkeypatch.setattr(verdict, "parts", partial(parts, rows=rows))
+    monkeypatch.setattr(threads, "_cores", lambda: cores)
+    pieces = judge(recording)
+    for name in FRAMES:
+        # Matrices of another height are added up in another order: the last digits may differ.
+        assert_frame_equal(getattr(pieces, name), getattr(whole, name), rel_tol=1e-9, abs_tol=1e-9)
+
+
+def test_classify_gives_the_rows_of_judge(recording: Recording) -> None:
+    """What classify leaves out does not change what it gives."""
+    whole = judge(recording)
+    assert rm.classify(recording).equals(whole.verdicts.select(rm.classify(recording).columns))
+    by_pod = rm.classify(recording, by="instance")
+    assert by_pod.equals(whole.instances.select(by_pod.columns))
+
+
+def test_a_fault_in_one_part_ends_all(recording: Recording) -> None:
+    """The first error comes out as it is, and nothing is left running."""
+
+    def work(part: Recording) -> int:
+        if part.containers["container_id"][0] == 4:
+            raise ZeroDivisionError
+        return part.height
+
+    with pytest.raises(ZeroDivisionError):
+        list(threads.in_parallel(work, parts(recording, rows=1)))

@@ -1,0 +1,125 @@
+"""Parts of recordings, and samples that stay in their file until they are asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit import recording as recordings
+from rmtoolkit.exceptions import ReadError
+from rmtoolkit.parts import parts
+from tests.benchmarks import fleet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rmtoolkit.recording import Recording
+
+LIVES, SAMPLES = 12, 300
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A stored fleet of six workloads with two pods each."""
+    return fleet.write(tmp_path / "fleet.parquet", LIVES, SAMPLES, replicas=2)
+
+
+@pytest.fixture
+def large(file: Path, monkeypatch: pytest.MonkeyPatch) -> Recording:
+    """The fleet, of which the samples are not read."""
+    monkeypatch.setattr(recordings, "LARGE_ROWS", 100)
+    return rm.read_recording(file)
+
+
+def is_unread(recording: Recording) -> bool:
+    """Whether the samples are still in their file."""
+    return recording.stored is not None
+
+
+def test_samples_are_read_when_asked_for(large: Recording, file: Path) -> None:
+    """What is known without the samples does not read them; the samples are those of the file."""
+    assert is_unread(large)
+    assert large.height == LIVES * SAMPLES
+    assert "12 containers, 3,600 samples" in repr(large)
+    assert large.containers.height == LIVES
+    assert is_unread(large)
+    assert large.samples.height == LIVES * SAMPLES
+    assert not is_unread(large)
+    assert large.samples.select("container_id", "time", "rss_bytes").equals(
+        pl.read_parquet(file, columns=["container_id", "time", "rss_bytes"])
+    )
+
+
+def test_a_large_recording_is_the_same_as_a_small_one(large: Recording, file: Path) -> None:
+    """However it was read, filtered, cut or pickled, it has the same content."""
+    assert large.stored is not None
+    samples = large.stored.collect(large.stored.scan())
+    small = recordings.Recording(large.containers, samples, large.events, large.report)
+    assert large.filter(workload="svc-03").samples.equals(small.filter(workload="svc-03").samples)
+    assert large.window(last="1h").samples.equals(small.window(last="1h").samples)
+    assert large.times() == small.times()
+    assert rm.validate(large).equals(rm.validate(small))
+    assert rm.lives(large).equals(rm.lives(small))
+    assert is_unread(large)
+    assert pickle.loads(pickle.dumps(large)) == large  # noqa: S301 - our own
+    assert not is_unread(large)
+    assert large == rm.read_recording(file)
+
+
+@pytest.mark.parametrize("rows", [1, 700, 10**9])
+def test_parts_hold_whole_workloads(large: Recording, rows: int) -> None:
+    """Both pods of a workload are in one part, each sample in exactly one, and no part is read before its time."""
+    found = list(parts(large, rows=rows))
+    assert len(found) == {1: 6, 700: 3, 10**9: 1}[rows]
+    assert is_unread(large)
+    assert pl.concat([part.samples for part in found]).equals(large.samples)
+    assert pl.concat([part.containers for part in found]).equals(large.containers)
+    names = [set(part.containers["workload"]) for part in found]
+    assert sum(map(len, names)) == len(set().union(*names))
+
+
+def test_a_workload_out_of_order_stays_whole() -> None:
+    """Where the containers of a workload do not follow each other, a part reaches to the last of them."""
+    table = pl.DataFrame({"time": [0] * 4, "pod": ["a-0", "b-0", "c-0", "d-0"], "rss_bytes": [1] * 4})
+    recording = rm.Recording.from_frame(table)
+    mixed = recording.containers.with_columns(workload=pl.Series(["x", "y", "x", "z"]))
+    found = list(parts(recordings.Recording(mixed, recording.samples), rows=1))
+    assert [part.containers["workload"].to_list() for part in found] == [["x", "y", "x"], ["z"]]
+
+
+def test_a_file_that_was_replaced_is_not_read(large: Recording, file: Path) -> None:
+    """Samples of another file are not taken for those of the one that was opened."""
+    before = file.stat()
+    fleet.write(file, LIVES, SAMPLES + 1)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
+    with pytest.raises(ReadError, match="changed after it was opened"):
+        large.samples  # noqa: B018 - reading it is the test
+
+
+def test_a_file_in_no_order_is_refused(tmp_path: Path, file: Path) -> None:
+    """Samples that are not sorted by container are an error that names the file."""
+    shuffled = tmp_path / "shuffled.parquet"
+    metadata = pl.read_parquet_metadata(file)
+    pl.read_parquet(file).reverse().write_parquet(
+        shuffled, metadata={"rmtoolkit.recording": metadata["rmtoolkit.recording"]}
+    )
+    with pytest.raises(ReadError, match=r"shuffled\.parquet.*no order"):
+        rm.read_recording(shuffled)
+
+
+def test_a_file_without_counts_is_read_as_well(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that do not say how many samples each container has are counted."""
+    kept = json.loads(pl.read_parquet_metadata(file)["rmtoolkit.recording"])
+    del kept["rows"], kept["signals"]
+    older = tmp_path / "older.parquet"
+    pl.read_parquet(file).write_parquet(older, metadata={"rmtoolkit.recording": json.dumps(kept)})
+    monkeypatch.setattr(recordings, "LARGE_ROWS", 100)
+    recording = rm.read_recording(older)
+    assert [part.height for part in parts(recording, rows=1)] == [2 * SAMPLES] * 6
+    assert recording.samples.equals(rm.read_recording(file).samples)
