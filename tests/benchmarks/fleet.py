@@ -27,7 +27,7 @@ CADENCE_MS: Final = 60_000
 _PART: Final = 50
 
 
-def write(path: Path, lives: int, samples_each: int, *, replicas: int = 1) -> Path:
+def write(path: Path, lives: int, samples_each: int, *, replicas: int = 1, cadence_ms: int = CADENCE_MS) -> Path:
     """Write a recording of containers with one life each, sorted, with three signals.
 
     Parameters
@@ -37,9 +37,11 @@ def write(path: Path, lives: int, samples_each: int, *, replicas: int = 1) -> Pa
     lives
         Containers.
     samples_each
-        Samples of each, a minute apart.
+        Samples of each.
     replicas
         Pods of a workload.
+    cadence_ms
+        Time from sample to sample.
 
     Returns
     -------
@@ -58,13 +60,13 @@ def write(path: Path, lives: int, samples_each: int, *, replicas: int = 1) -> Pa
         working_set_bytes=pl.lit(1),
     )
     empty = Recording.from_frame(pods)
-    containers = empty.containers.with_columns(cadence_seconds=pl.lit(CADENCE_MS / 1000))
+    containers = empty.containers.with_columns(cadence_seconds=pl.lit(cadence_ms / 1000))
     schema = SAMPLES
     names = containers.select("container_id", "cluster", "namespace", "workload", "pod", "container")
 
     def parts(*_: object) -> Iterator[pl.DataFrame]:
         for low in range(0, lives, _PART):
-            yield _part(np.arange(low, min(low + _PART, lives)), samples_each)
+            yield _part(np.arange(low, min(low + _PART, lives)), samples_each, cadence_ms)
 
     metadata = metadata_of(
         containers,
@@ -80,13 +82,13 @@ def write(path: Path, lives: int, samples_each: int, *, replicas: int = 1) -> Pa
     return path
 
 
-def _part(numbers: NDArray[np.int64], samples_each: int) -> pl.DataFrame:
+def _part(numbers: NDArray[np.int64], samples_each: int, cadence_ms: int) -> pl.DataFrame:
     whole, heap = zip(*(_life(int(number), samples_each) for number in numbers), strict=True)
     memory = np.concatenate(whole)
     frame = pl.DataFrame(
         {
             "container_id": np.repeat(numbers.astype(np.uint32), samples_each),
-            "time": np.tile(1_790_000_000_000 + CADENCE_MS * np.arange(samples_each), len(numbers)),
+            "time": np.tile(1_790_000_000_000 + cadence_ms * np.arange(samples_each), len(numbers)),
             "working_set_bytes": _pages(memory + 20 * MI),
             "rss_bytes": _pages(memory),
             "allocated_bytes": np.concatenate(heap).astype(np.int64),
