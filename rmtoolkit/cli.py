@@ -152,6 +152,22 @@ def _parser() -> argparse.ArgumentParser:
     classify.add_argument("--no-color", action="store_true", help="no colour, on a terminal too (like NO_COLOR=1)")
     classify.set_defaults(run=_classify)
 
+    limits = commands.add_parser("limits", help="recommend requests and limits, by their risk", allow_abbrev=False)
+    _add_sources(limits, fail_on=False)
+    limits.add_argument(
+        "--oom-probability",
+        type=float,
+        default=0.05,
+        metavar="P",
+        help="accepted chance of an OOM kill in 7 days (default 0.05)",
+    )
+    limits.add_argument("--margins", metavar="FILE", help="margins that were learnt from your own weeks (JSON)")
+    limits.add_argument("--price", type=float, metavar="P", help="of a requested GiB for an hour, in any currency")
+    limits.add_argument(
+        "-o", "--output", metavar="FILE", help="also write them: .parquet, .csv, .json, or .yaml as Kubernetes patches"
+    )
+    limits.set_defaults(run=_limits)
+
     report = commands.add_parser("report", help="write one self-contained HTML page", allow_abbrev=False)
     _add_sources(report)
     report.add_argument("-o", "--output", metavar="FILE", required=True, help="the page to write, such as week.html")
@@ -167,9 +183,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_sources(command: argparse.ArgumentParser) -> None:
+def _add_sources(command: argparse.ArgumentParser, *, fail_on: bool = True) -> None:
     command.add_argument("sources", nargs="+", metavar="SOURCE", help=_SOURCE_HELP)
-    command.add_argument("--fail-on", action="append", choices=("leak", "oom"), default=[], help=_FAIL_HELP)
+    if fail_on:
+        command.add_argument("--fail-on", action="append", choices=("leak", "oom"), default=[], help=_FAIL_HELP)
     server = command.add_argument_group("of a server (http://…)")
     for name, (shown, text) in _SERVER_OPTIONS.items():
         action = "append" if name in _SEVERAL else "store"
@@ -206,6 +223,21 @@ def _report(options: argparse.Namespace) -> int:
     judgement = judge(_read(options))
     print(f"Report: {report.write(judgement, options.output, title=options.title)}")
     return _status(judgement, options.fail_on)
+
+
+def _limits(options: argparse.Namespace) -> int:
+    from rmtoolkit.limits.recommend import recommend_limits
+    from rmtoolkit.views import limits_terminal, terminal
+
+    if options.output:
+        limits_terminal.check_format(options.output)
+    recording = _read(options)
+    limits = recommend_limits(recording, options.oom_probability, options.margins, price_per_gib_hour=options.price)
+    unicode = terminal.has_unicode(sys.stdout)
+    sys.stdout.write(limits_terminal.table(limits, options.oom_probability, unicode=unicode))
+    if options.output:
+        print(f"Limits: {limits_terminal.write(limits, recording.containers, options.output)}")
+    return DONE
 
 
 def _demo(_: argparse.Namespace) -> int:

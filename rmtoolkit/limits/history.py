@@ -24,9 +24,13 @@ _MATERIAL: Final = 0.02
 #: Added to the movement before the root is taken: a workload that never moved may still move by some percent.
 _RESTLESS: Final = 0.01
 _DEVIATIONS_PER_MAD: Final = 1.4826
+_HOUR: Final = 3600.0
+_WEEK: Final = 7 * 86_400.0
+#: A climb within hours is a startup or a warm-up: only one over days is drawn on.
+_CLIMBS_FROM: Final = 3 * 86_400.0 / 1.02
 
 
-def block_peaks(used: pl.DataFrame, start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
+def block_peaks(used: pl.DataFrame, start: dt.datetime | None = None, end: dt.datetime | None = None) -> pl.DataFrame:
     """Reduce a stretch of usage to the highest value of each of its blocks, over all pods.
 
     Parameters
@@ -34,7 +38,8 @@ def block_peaks(used: pl.DataFrame, start: dt.datetime, end: dt.datetime) -> pl.
     used
         As `rmtoolkit.limits.usage.usage` gives it.
     start, end
-        The stretch: from `start` on, before `end`. It is cut into `BLOCKS` blocks of equal length.
+        The stretch: from `start` on, before `end`. It is cut into `BLOCKS` blocks of equal length. None: from each
+        workload's first to its last sample.
 
     Returns
     -------
@@ -51,47 +56,60 @@ def block_peaks(used: pl.DataFrame, start: dt.datetime, end: dt.datetime) -> pl.
     ... )
     >>> block_peaks(table, begin, begin + dt.timedelta(hours=14)).rows()
     [(0, 0, 5), (0, 13, 6)]
+    >>> block_peaks(table).rows()
+    [(0, 0, 5), (0, 13, 6)]
     """
-    length = (end - start).total_seconds() * 1000 / BLOCKS
-    block = ((pl.col("time") - start).dt.total_milliseconds() / length).floor().cast(pl.Int32)
+    time = pl.col("time").to_physical()
+    inside = used.lazy()
+    if start is None or end is None:
+        spans = used.lazy().group_by("workload_row").agg(first=time.min(), length=time.max() - time.min() + 1)
+        inside = inside.join(spans, on="workload_row", maintain_order="left")
+        block = (time - pl.col("first")) * BLOCKS // pl.col("length")
+    else:
+        inside = inside.filter((pl.col("time") >= start) & (pl.col("time") < end))
+        length = (end - start).total_seconds() * 1000 / BLOCKS
+        block = ((pl.col("time") - start).dt.total_milliseconds() / length).floor()
     return (
-        used.lazy()
-        .filter((pl.col("time") >= start) & (pl.col("time") < end))
-        .group_by("workload_row", block.alias("block"))
+        inside.group_by("workload_row", block.cast(pl.Int32).alias("block"))
         .agg(peak_bytes=pl.col("used_bytes").max())
         .collect()
         .sort("workload_row", "block")
     )
 
 
-def describe(peaks: pl.DataFrame, *, ahead: float = 1.0) -> pl.DataFrame:
+def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.DataFrame:
     """Say of every workload where its next peak is expected, and how far from there it may be.
 
     Parameters
     ----------
     peaks
         As `block_peaks` gives it.
-    ahead
-        How far ahead, in lengths of the history; a climb is never drawn on for longer than it was seen.
+    history_seconds
+        How long the blocks are together; a frame with `workload_row` and `history_seconds` where it differs.
 
     Returns
     -------
     polars.DataFrame
-        A row per workload: `workload_row`, `peak_bytes` (highest value), `base_bytes` (that, or where a clear climb
-        leads to), `spread` (what a margin is measured in, no unit: larger where peaks differ more from block to block),
-        `climbing` Boolean, `blocks` (how many had a value; fewer than 8 say
-        nothing about movement, and `spread` is null).
+        A row per workload: `workload_row`, `peak_bytes` (highest value), `base_bytes` (that, or where a clear climb of
+        days leads to within a week), `spread` (what a margin is measured in, no unit: larger where peaks differ more
+        from block to block; 1 for an hour, since what moves within an hour says little about a week), `climbing`
+        Boolean, `blocks` (how many had a value; fewer than 8 say nothing about movement, and `spread` is null).
 
     Examples
     --------
     >>> flat = pl.DataFrame({"workload_row": 0, "block": range(14), "peak_bytes": [100] * 14})
-    >>> describe(flat).select("base_bytes", pl.col("spread").round(3), "climbing").rows()
+    >>> describe(flat, 14 * 86_400).select("base_bytes", pl.col("spread").round(3), "climbing").rows()
     [(100.0, 0.1, False)]
     """
     if not peaks.height:
         return pl.DataFrame(schema=_DESCRIBED)
     number = peaks["workload_row"].rle_id().to_numpy()
     rows = peaks["workload_row"].unique(maintain_order=True)
+    if isinstance(history_seconds, pl.DataFrame):
+        known = rows.to_frame().join(history_seconds, on="workload_row", how="left", maintain_order="left")
+        length = known["history_seconds"].to_numpy()
+    else:
+        length = np.full(rows.len(), history_seconds)
     levels = np.full((rows.len(), BLOCKS), np.nan)
     levels[number, peaks["block"].to_numpy()] = np.log(np.maximum(peaks["peak_bytes"].to_numpy(), 1))
     seen = np.isfinite(levels).sum(axis=1)
@@ -99,10 +117,12 @@ def describe(peaks: pl.DataFrame, *, ahead: float = 1.0) -> pl.DataFrame:
     residual = levels - slope[:, None] * np.arange(BLOCKS)
     residual -= np.nanmedian(residual, axis=1, keepdims=True)
     error = _DEVIATIONS_PER_MAD * np.nanmedian(np.abs(residual), axis=1) * np.sqrt(12 / BLOCKS) / BLOCKS
-    climbing = (seen >= _ENOUGH) & (slope > _CLEAR * error) & (slope * BLOCKS > _MATERIAL)
-    climb = np.where(climbing, slope * BLOCKS * min(ahead, 1.0), 0.0)
+    climbing = (seen >= _ENOUGH) & (slope > _CLEAR * error) & (slope * BLOCKS > _MATERIAL) & (length >= _CLIMBS_FROM)
+    # A climb is never drawn on for longer than it was seen.
+    climb = np.where(climbing, slope * BLOCKS * np.minimum(_WEEK / np.maximum(length, 1.0), 1.0), 0.0)
     moved = np.where(climbing, np.nanstd(residual, axis=1), np.nanstd(levels, axis=1))
-    spread = np.where(seen >= _ENOUGH, np.sqrt(_RESTLESS + moved), np.nan)
+    weight = np.clip(np.log(np.maximum(length, 1.0) / _HOUR) / np.log(_WEEK / _HOUR), 0.0, 1.0) / 2
+    spread = np.where(seen >= _ENOUGH, (_RESTLESS + moved) ** weight, np.nan)
     highest = peaks.group_by("workload_row", maintain_order=True).agg(pl.col("peak_bytes").max())["peak_bytes"]
     return pl.DataFrame(
         {

@@ -35,6 +35,8 @@ HISTORIES: Final = tuple(
     dt.timedelta(**length)
     for length in ({"hours": 1}, {"hours": 6}, {"days": 1}, {"days": 3}, {"days": 7}, {"days": 14}, {"days": 28})
 )
+#: A history below this is no week's worth: margins for it are those of an hour, and not enough.
+SHORTEST: Final = HISTORIES[0]
 #: Kinds of past that margins are kept apart for.
 CLASSES: Final = ("settled", "climbing")
 
@@ -86,21 +88,25 @@ class Margins:
         ----------
         history_seconds
             How long its past is; the table of the longest history that is no longer is used, if it has enough pairs:
-            a shorter one with more pairs errs on the safe side.
+            a shorter one with more pairs errs on the safe side. For a history shorter than all, the shortest is used:
+            that is too optimistic, and whoever shows the answer must say so.
         climbing
             Whether its peaks climb clearly.
 
         Returns
         -------
         numpy.ndarray
-            Ascending; empty when no table is for so short a history.
+            Ascending; empty when there is no table at all.
 
         Examples
         --------
-        >>> len(Margins.shipped().scores(60, climbing=False))
-        0
+        >>> scores = Margins.shipped().scores(14 * 86_400, climbing=False)
+        >>> bool(0 < scores[len(scores) // 2] < scores[-1])
+        True
         """
-        fitting = self.tables.filter(pl.col("history_seconds") <= history_seconds * _NEARLY)
+        shortest = pl.col("history_seconds").min()
+        longest = pl.max_horizontal(pl.lit(history_seconds * _NEARLY), shortest)
+        fitting = self.tables.filter(pl.col("history_seconds") <= longest)
         counted = (
             fitting.group_by("history_seconds").agg(pl.col("pairs").sum()).sort("history_seconds", descending=True)
         )
@@ -229,12 +235,12 @@ def lookup(margins: Margins) -> Callable[[float | None, bool | None], Numbers]:
     Returns
     -------
     callable
-        Takes the length of a history in seconds and whether it climbs; None is as good as no history.
+        Takes the length of a history in seconds and whether it climbs; None is as good as a short one.
 
     Examples
     --------
-    >>> lookup(Margins.shipped())(None, None).size
-    0
+    >>> lookup(Margins.shipped())(None, None).size > 0
+    True
     """
     lengths = np.unique(margins.tables["history_seconds"].to_numpy())
     known: dict[tuple[int, bool], Numbers] = {}
@@ -372,7 +378,7 @@ def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
         for history in HISTORIES:
             if begin - history < first - history * (_NEARLY - 1):
                 break
-            before = describe(block_peaks(used, begin - history, begin), ahead=HORIZON / history)
+            before = describe(block_peaks(used, begin - history, begin), history.total_seconds())
             both = before.filter(pl.col("spread").is_not_null()).join(after, on="workload_row")
             found.append(
                 both.select(

@@ -9,14 +9,11 @@ import polars as pl
 from rmtoolkit.analysis.columns import WORKLOAD
 from rmtoolkit.analysis.verdict import classify
 from rmtoolkit.limits.history import block_peaks, describe
-from rmtoolkit.limits.margins import HORIZON
 from rmtoolkit.limits.usage import kills, usage, workloads
 from rmtoolkit.parts import parts
 from rmtoolkit.recording import Recording, as_recording
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from rmtoolkit.limits.usage import AnyRecording
 
 #: Patterns whose growth may go on: no plain limit helps against them.
@@ -52,8 +49,7 @@ def needs(recording: AnyRecording) -> pl.DataFrame:
     [(100000000, 'not_leak', False)]
     """
     recording = as_recording(recording)
-    span = recording.times()
-    found = pl.concat([_of_part(part, span) for part in parts(recording)])
+    found = pl.concat([_of_part(part) for part in parts(recording)])
     verdicts = classify(recording).select(
         *WORKLOAD,
         "verdict",
@@ -77,17 +73,11 @@ def needs(recording: AnyRecording) -> pl.DataFrame:
     )
 
 
-def _of_part(recording: Recording, span: tuple[dt.datetime, dt.datetime] | None) -> pl.DataFrame:
+def _of_part(recording: Recording) -> pl.DataFrame:
     used = usage(recording)
     about = workloads(recording)
     settings = _settings(recording)
     killed = _kills(recording)
-    if span is None:
-        return about
-    start, end = span
-    past = describe(
-        block_peaks(used, start, end + (end - start) / 1e6), ahead=HORIZON / max(end - start, HORIZON / 1e6)
-    )
     value = pl.col("used_bytes")
     by_pod = used.group_by("workload_row", "container_id", maintain_order=True).agg(
         pod_peak=value.max(), pod_time=pl.col("time").get(value.arg_max())
@@ -108,6 +98,7 @@ def _of_part(recording: Recording, span: tuple[dt.datetime, dt.datetime] | None)
         busy_bytes=value.quantile(0.98, "higher").cast(pl.Int64),
         history_seconds=(pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000,
     )
+    past = describe(block_peaks(used), busy.select("workload_row", "history_seconds"))
     whole = about
     for frame in (past, pods, busy, killed, settings):
         whole = whole.join(frame, on="workload_row", how="left", maintain_order="left")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rmtoolkit.limits.margins import SHORTEST
 from rmtoolkit.text import chance as chance_words
 from rmtoolkit.text import memory, moment, rate
 
@@ -39,6 +40,12 @@ def reason(row: dict[str, Any], chance: float) -> str:
     startup, settled = row["startup_peak_bytes"], row["settled_bytes"]
     if startup is not None and settled is not None and startup > 1.1 * settled and startup >= 0.95 * row["peak_bytes"]:
         said.append(f"Startup sets the peak: it settles at {memory(settled)}.")
+    if (row["history_seconds"] or 0.0) < SHORTEST.total_seconds():
+        minutes = (row["history_seconds"] or 0.0) / 60
+        said.append(
+            f"It rests on {minutes:.0f} minutes, counted as an hour: no day, no release and no quiet hour is in them, "
+            "so take it as a first guess and ask again after a day."
+        )
     if row["climbing"]:
         said.append("Its peaks climb from week to week; the climb is drawn on.")
     if row["killed_limit_bytes"] is not None:
@@ -58,7 +65,7 @@ def _where(row: dict[str, Any]) -> str:
 
 def _of_growth(row: dict[str, Any]) -> str:
     said = f"It grows by {rate(row['growth_bytes_per_day'])}: no limit holds for long."
-    if row["raise_to_bytes"] is None:
+    if row.get("raise_to_bytes") is None:
         return f"{said} Fix the growth first."
     between = ""
     if row["buys_days_low"] is not None:

@@ -183,7 +183,6 @@ def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> 
 def _beside(recording: Recording) -> pl.DataFrame:
     """Ask the others, and find the base of a purged past, part by part."""
     found = []
-    span = recording.times()
     for part in parts(recording):
         whole = vpa_memory(part).select(*WORKLOAD, vpa_target_bytes="target_bytes")
         krr = krr_memory(part).select(*WORKLOAD, krr_limit_bytes="recommended_limit_bytes")
@@ -193,8 +192,9 @@ def _beside(recording: Recording) -> pl.DataFrame:
         except RmtoolkitError:
             whole = whole.with_columns(purged_base_bytes=pl.lit(None, dtype=pl.Float64))
         else:
-            start, end = span  # type: ignore[misc]
-            past = describe(block_peaks(usage(given_back), start, end + (end - start) / 1e6))
+            used = usage(given_back)
+            span = (pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000
+            past = describe(block_peaks(used), used.group_by("workload_row").agg(history_seconds=span))
             about = workloads(part).join(past, on="workload_row", how="left", maintain_order="left")
             whole = whole.hstack(about.select(purged_base_bytes="base_bytes"))
         found.append(whole)

@@ -11,7 +11,7 @@ import polars as pl
 from rmtoolkit.analysis.columns import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.intervals import clopper_pearson
-from rmtoolkit.limits.margins import HORIZON, as_margins, lookup
+from rmtoolkit.limits.margins import HORIZON, SHORTEST, as_margins, lookup
 from rmtoolkit.limits.need import needs
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ def limit_risk(
         A row per workload container and limit: `cluster` … `container`, `limit_bytes`, `oom_probability` with
         `oom_probability_low` and `oom_probability_high` (80 %), `pairs` (past and next weeks behind the number),
         `smallest_probability` (the lowest that so many pairs can tell: 1 in pairs + 1), `certified` (false: the chance
-        is at that floor, and may be anything below), `growing` (it leaks or may: then the chance is that of the growth
-        reaching the limit, and waiting makes it worse), `margins` (where the pairs come from), `because`. The chance
-        is null where nothing can be said: too short a history.
+        is at that floor, and may be anything below; or the history is shorter than an hour, and it may be higher),
+        `growing` (it leaks or may: then the chance is that of the growth reaching the limit, and waiting makes it
+        worse), `margins` (where the pairs come from), `because`. The chance is null where nothing can be said.
 
     Raises
     ------
@@ -195,6 +195,9 @@ def _of_scores(row: dict[str, Any], scores: npt.NDArray[np.float64]) -> Answer:
             True,
             "it was OOM killed at this limit or a higher one",
         )
+    if (row["history_seconds"] or 0.0) < SHORTEST.total_seconds():
+        because = "the history is shorter than an hour, and counted as an hour: the true chance is higher"
+        return min(chance, 1.0), low, 1.0, scores.size, floor, False, because
     because = (
         "no pair went so high: the chance may be anything below" if above == 0 else "counted in past pairs of weeks"
     )

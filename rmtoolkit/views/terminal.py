@@ -130,7 +130,28 @@ def table(
     if counted.total:
         lines += [*textwrap.wrap(about(judgement, source), WIDTH), "", *_blocks(rows, pen), *_closing(rows)]
     body = "\n".join(lines) + "\n"
-    return body if unicode else body.translate(_ASCII).encode("ascii", "replace").decode("ascii")
+    return body if unicode else plain(body)
+
+
+def plain(body: str) -> str:
+    """Write a text in ASCII.
+
+    Parameters
+    ----------
+    body
+        Any text.
+
+    Returns
+    -------
+    str
+        Its words and figures; what has no like becomes a question mark.
+
+    Examples
+    --------
+    >>> plain("5–6 × ≤ 7 …")
+    '5-6 x <= 7 ...'
+    """
+    return body.translate(_ASCII).encode("ascii", "replace").decode("ascii")
 
 
 def about(judgement: Judgement, source: str) -> str:
