@@ -6,7 +6,7 @@ from typing import Any
 
 from rmtoolkit.limits.margins import SHORTEST
 from rmtoolkit.text import chance as chance_words
-from rmtoolkit.text import memory, moment, rate
+from rmtoolkit.text import configured, memory, moment, rate
 
 #: A pod so many times as high as the median pod is named.
 _HOT = 1.3
@@ -49,12 +49,14 @@ def reason(row: dict[str, Any], chance: float) -> str:
     if row["climbing"]:
         said.append("Its peaks climb from week to week; the climb is drawn on.")
     if row["killed_limit_bytes"] is not None:
-        said.append(f"It was OOM killed at {memory(row['killed_limit_bytes'])}: it needed more, nobody knows how much.")
+        said.append(
+            f"It was OOM killed at {configured(row['killed_limit_bytes'])}: it needed more, nobody knows how much."
+        )
     if row["hot_ratio"] is not None and row["hot_ratio"] > _HOT:
         said.append(f"One pod is {row['hot_ratio']:.1f} times as high as the median pod.")
     said.append(f"The margin is for {chance_words(chance)} chance of an OOM kill in 7 days ({row['margins']}).")
     if row["purged_limit_bytes"] is not None and row["purged_limit_bytes"] < row["recommended_limit_bytes"]:
-        said.append(f"Once the allocator gives kept pages back, {memory(row['purged_limit_bytes'])} would do.")
+        said.append(f"Once the allocator gives kept pages back, {configured(row['purged_limit_bytes'])} would do.")
     return " ".join(said)
 
 
@@ -71,7 +73,7 @@ def _of_growth(row: dict[str, Any]) -> str:
     if row["buys_days_low"] is not None:
         high = "any number" if row["buys_days_high"] is None else f"{row['buys_days_high']:.1f}"
         between = f" [{row['buys_days_low']:.1f}, {high}]"
-    return f"{said} Raising to {memory(row['raise_to_bytes'])} buys {row['buys_days']:.1f} days{between}."
+    return f"{said} Raising to {configured(row['raise_to_bytes'])} buys {row['buys_days']:.1f} days{between}."
 
 
 def _of_waiting(row: dict[str, Any], chance: float) -> str:

@@ -84,9 +84,9 @@ def _block(row: dict[str, Any]) -> list[str]:
     if row["recommended_limit_bytes"] is None:
         then = "no plain limit"
     else:
-        then = f"limit {text.memory(row['recommended_limit_bytes'])}"
+        then = f"limit {text.configured(row['recommended_limit_bytes'])}"
     if row["recommended_request_bytes"] is not None:
-        then += f", request {text.memory(row['recommended_request_bytes'])}"
+        then += f", request {text.configured(row['recommended_request_bytes'])}"
     risk = "" if row["oom_probability_now"] is None else f", risk now {text.chance(row['oom_probability_now'])}"
     if row["oom_probability"] is not None:
         risk += f", then {text.chance(row['oom_probability'])}"
