@@ -10,7 +10,7 @@ import pytest
 
 import rmtoolkit as rm
 from tests.live.history import END, history
-from tests.live.servers import T0, Prometheus
+from tests.live.servers import T0, Prometheus, VictoriaMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,9 @@ def instant(seconds: float) -> dt.datetime:
     return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
-def pull(server: Prometheus | Proxy, *, options: dict[str, Any] | None = None, **asked: Any) -> rm.Recording:
+def pull(
+    server: Prometheus | VictoriaMetrics | Proxy, *, options: dict[str, Any] | None = None, **asked: Any
+) -> rm.Recording:
     """The whole history, or what is asked of it."""
     window: dict[str, Any] = {"start": instant(T0), "end": instant(END + 7)} | asked
     with rm.Prometheus(server.url, **{"backoff_seconds": 0.001, "timeout_seconds": 20, **(options or {})}) as source:

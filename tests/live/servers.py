@@ -48,13 +48,31 @@ def lines(name: str, labels: Mapping[str, str], points: Iterable[tuple[float, ob
     return [f"{name}{{{said}}} {value} {at:.3f}" for at, value in points]
 
 
+def started(command: Sequence[str], log: Path, ready_url: str) -> subprocess.Popen[bytes] | None:
+    """Start a server and wait until it is ready; None when it ended, as on a port that somebody else has taken."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, preexec_fn=with_parent)  # noqa: PLW1509
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(ready_url, timeout=5) as answer:  # noqa: S310
+                if answer.status == 200:
+                    return process
+        except OSError:
+            # The only pause: between two looks at a condition with a deadline.
+            time.sleep(0.02)
+    process.kill()
+    process.wait()
+    return None
+
+
 class Prometheus:
     """A real Prometheus over blocks of its own."""
 
-    def __init__(self, folder: Path, samples: Sequence[str], *flags: str) -> None:
+    def __init__(self, folder: Path, samples: Sequence[str], *flags: str, external_labels: str = "{}") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "prometheus.yml"
-        self._config.write_text("global: {scrape_interval: 1h}\n")
+        self._config.write_text(f"global: {{scrape_interval: 1h, external_labels: {external_labels}}}\n")
         self._data = folder / "data"
         self._log = folder / "log"
         self._flags = flags
@@ -93,20 +111,8 @@ class Prometheus:
             "--log.level=warn",
             *self._flags,
         ]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=with_parent)  # noqa: PLW1509
-        deadline = time.monotonic() + _DEADLINE_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                with urllib.request.urlopen(f"{self.url}/-/ready", timeout=5) as answer:  # noqa: S310
-                    if answer.status == 200:
-                        return True
-            except OSError:
-                # The only pause: between two looks at a condition with a deadline.
-                time.sleep(0.02)
-        self._process.kill()
-        self._process.wait()
-        return False
+        self._process = started(command, self._log, f"{self.url}/-/ready")
+        return self._process is not None
 
     def query(self, query: str, at: float) -> list[dict[str, Any]]:
         """The result of an instant query, asked without our own client."""
@@ -124,3 +130,45 @@ class Prometheus:
         return {
             tuple(sorted(one["metric"].items())): [pair for pair in one["values"] if pair[0] > after] for one in found
         }
+
+
+class VictoriaMetrics:
+    """A real VictoriaMetrics without any data."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        for _ in range(5):
+            port = free_port()
+            self.url = f"http://127.0.0.1:{port}"
+            command = [
+                "victoria-metrics",
+                f"-storageDataPath={self._folder / 'data'}",
+                f"-httpListenAddr=127.0.0.1:{port}",
+                "-retentionPeriod=100y",
+                "-loggerLevel=ERROR",
+            ]
+            self._process = started(command, self._folder / "log", f"{self.url}/health")
+            if self._process is not None:
+                return self
+        msg = f"victoria-metrics does not start: {(self._folder / 'log').read_text()[-2000:]}"
+        raise RuntimeError(msg)
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self._folder / "data", ignore_errors=True)
+
+    def load(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Import lines of its own export, and make them visible."""
+        self.post("/api/v1/import", "\n".join(json.dumps(line) for line in lines).encode())
+        self.post("/internal/force_flush", b"")
+
+    def post(self, path: str, data: bytes) -> bytes:
+        """Send a request and give the answer, without our own client."""
+        with urllib.request.urlopen(f"{self.url}{path}", data, timeout=60) as answer:  # noqa: S310
+            body: bytes = answer.read()
+            return body

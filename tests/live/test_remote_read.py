@@ -1,0 +1,258 @@
+"""Remote read against a real Prometheus: the same samples as JSON, and the ends that JSON does not show."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.loaders.crc32c import crc32c
+from rmtoolkit.loaders.prometheus_decode import HISTOGRAMS, Decoder
+from rmtoolkit.loaders.prometheus_faults import ServerError
+from rmtoolkit.loaders.protobuf import read_varint
+from rmtoolkit.loaders.remote_read import HEADERS, request_body
+from tests.live.conftest import instant, pull
+from tests.live.history import STEP
+from tests.live.proxy import Proxy, Seen
+from tests.live.remote_write import STALE, histogram, series, write
+from tests.live.servers import T0, Prometheus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_NAME = "container_memory_working_set_bytes"
+_SCRAPES = 100
+_ENDS_AT = (T0 + 40 * STEP) * 1000 + 373
+_LAST = T0 + _SCRAPES * STEP
+_ADDED = "{cluster: lab, prometheus_replica: a, team: core}"
+
+
+def labels(pod: str, node: str = "1", **more: str) -> dict[str, str]:
+    """A container as cAdvisor names it."""
+    place = {"__name__": _NAME, "namespace": "shop", "pod": pod, "container": "api"}
+    return {**place, "id": f"/kubepods/{pod}/0", "job": "kubelet", "instance": f"10.0.0.{node}:10250", **more}
+
+
+def points(first: int, last: int, base: float = 1e8) -> list[tuple[int, float]]:
+    """Samples of a series, 373 ms after each whole step."""
+    return [((T0 + STEP * number) * 1000 + 373, base + number * 4096) for number in range(first, last)]
+
+
+def written() -> list[bytes]:
+    """A pod that stays, one that vanishes, one that restarts, a node that is lost, and what is no gauge."""
+    end = [(_ENDS_AT, STALE)]
+    odd = [float("nan"), float("inf"), float("-inf"), -0.0, 1e9, 2.0**53]
+    return [
+        series(labels("stays-0"), points(0, _SCRAPES)),
+        series(labels("gone-0"), points(0, 40) + end),
+        series(labels("back-0", id="/kubepods/back-0/old"), points(0, 40, 5e8) + end),
+        series(labels("back-0", id="/kubepods/back-0/new"), points(41, _SCRAPES)),
+        series(labels("pause-0"), points(0, 40) + end + points(60, _SCRAPES)),
+        series(labels("lost-0", node="2"), points(0, 40) + end),
+        series(labels("odd-0"), [(at, value) for (at, _), value in zip(points(0, 6), odd, strict=True)]),
+        series(labels("hist-0"), [], [histogram(at, 6) for at, _ in points(0, 9)]),
+    ]
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A Prometheus with markers, histograms and external labels."""
+    if shutil.which("prometheus") is None:
+        pytest.skip("needs Debian's package prometheus: apt install prometheus")
+    flags = ("--web.enable-remote-write-receiver", "--enable-feature=native-histograms")
+    folder = tmp_path_factory.mktemp("marked")
+    with Prometheus(folder, [], *flags, external_labels=_ADDED) as server:
+        write(server.url, written())
+        yield server
+
+
+def fetched(server: Prometheus | Proxy, *, remote_read: bool | str = True, **asked: Any) -> rm.Recording:
+    """What was written, by remote read or not."""
+    options = {"remote_read": remote_read, "retries": 2}
+    return pull(server, options=options, **{"end": instant(_LAST), **asked})
+
+
+def times(recording: rm.Recording, pod: str) -> list[tuple[int, int | None]]:
+    """Samples of a pod as (milliseconds, bytes)."""
+    rows = recording.samples.join(recording.containers.filter(pod=pod), on="container_id", how="semi")
+    return [(round(at.timestamp() * 1000), value) for at, value in rows.select("time", "working_set_bytes").iter_rows()]
+
+
+def test_both_ways_give_the_same_recording(server: Prometheus) -> None:
+    """Samples, containers, events and what was left out: equal, value by value, of a cluster with every oddity."""
+    by_chunks, by_json = (pull(server, options={"remote_read": way}) for way in (True, False))
+    assert by_chunks.samples.equals(by_json.samples)
+    assert by_chunks.containers.equals(by_json.containers)
+    assert by_chunks.events.equals(by_json.events)
+    assert by_chunks.report == by_json.report
+
+
+def test_every_byte_and_millisecond_is_what_was_written(marked: Prometheus) -> None:
+    """From remote write to the recording and back, one by one, for each pod."""
+    recording = fetched(marked)
+    for pod, expected in {
+        "stays-0": points(0, _SCRAPES),
+        "gone-0": points(0, 40),
+        "back-0": points(0, 40, 5e8) + points(41, _SCRAPES),
+        "pause-0": points(0, 40) + points(60, _SCRAPES),
+        "odd-0": [(at, value) for (at, _), value in zip(points(3, 6), [0, 1e9, 2.0**53], strict=True)],
+    }.items():
+        assert times(recording, pod) == [(at, int(value)) for at, value in expected], pod
+    assert recording.report.left_out["values that were NaN or infinite"] == 3
+    assert recording.report.left_out[HISTOGRAMS] == 1
+
+
+def test_counts_are_the_servers(marked: Prometheus) -> None:
+    """`count_over_time` counts the same samples; it does not count markers either."""
+    recording = fetched(marked)
+    for found in marked.query(f'count_over_time({_NAME}{{pod=~"stays-0|gone-0|pause-0"}}[1h])', _LAST):
+        assert len(times(recording, found["metric"]["pod"])) == int(found["value"][1])
+
+
+def test_a_marker_ends_a_container_and_nothing_else(marked: Prometheus) -> None:
+    """The one that vanished ended at that millisecond; not the restarted, the paused, or those of a lost node."""
+    recording = fetched(marked)
+    ends = recording.events.filter(kind="end").join(recording.containers, on="container_id")
+    assert ends.select("pod", pl.col("time").dt.epoch("ms"), "detail").rows() == [
+        ("gone-0", _ENDS_AT, "no longer there"),
+    ]
+    table = rm.lives(recording).join(recording.containers, on="container_id")
+    ended = {pod: table.filter(pod=pod).sort("life")["ended"].to_list() for pod in ("gone-0", "stays-0", "back-0")}
+    assert ended == {"gone-0": ["end"], "stays-0": ["running"], "back-0": ["restart", "running"]}
+    by_json = fetched(marked, remote_read=False)
+    assert by_json.samples.equals(recording.samples)
+    assert by_json.events.filter(kind="end").is_empty()
+
+
+def test_external_labels_do_not_make_other_containers(marked: Prometheus) -> None:
+    """The server adds them to a remote read only: with or without it, a container has one name."""
+    recording, by_json = fetched(marked), fetched(marked, remote_read=False)
+    assert recording.containers.equals(by_json.containers)
+    assert recording.containers["cluster"].null_count() == recording.containers.height
+
+
+def test_a_window_cuts_within_chunks(marked: Prometheus) -> None:
+    """Whole chunks are answered: what is outside does not come in, at either end."""
+    start, end = points(10, 11)[0][0], points(30, 31)[0][0]
+    recording = fetched(marked, pod="stays-0", start=instant(start / 1000), end=instant(end / 1000))
+    assert times(recording, "stays-0") == [(at, int(value)) for at, value in points(10, 31)]
+
+
+def body_of(server: Prometheus, *, streamed: bool = True) -> bytes:
+    """The answer to a remote read, fetched without our own client."""
+    data = request_body([[("__name__", "=", _NAME)]], T0 * 1000, _LAST * 1000, streamed=streamed)
+    request = urllib.request.Request(f"{server.url}/api/v1/read", data, HEADERS)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+        body: bytes = answer.read()
+        return body
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "plain"])
+@pytest.mark.parametrize("packed", [True, False], ids=["gzip", "bare"])
+def test_a_saved_body_is_read_like_the_live_one(
+    marked: Prometheus, tmp_path: Path, *, streamed: bool, packed: bool
+) -> None:
+    """The bytes of the answer in a file, `rm.read`, and the samples are those of the live source."""
+    body = body_of(marked, streamed=streamed)
+    file = tmp_path / "answer"
+    file.write_bytes(gzip.compress(body) if packed else body)
+    saved, live = rm.read(file), fetched(marked)
+    assert saved.samples.equals(live.samples)
+    assert saved.report.left_out == live.report.left_out
+    assert set(saved.containers["cluster"]) == {"lab"}
+
+
+def test_both_readers_agree_on_a_real_body(marked: Prometheus) -> None:
+    """Numpy and numba: the same labels, times and bits."""
+    found = []
+    for fast in (False, True):
+        decoder = Decoder(fast=fast)
+        decoder.add_remote_read(body_of(marked), "x")
+        found.append(decoder.finish())
+    assert found[0].labels == found[1].labels
+    assert found[0].times.tolist() == found[1].times.tolist()
+    assert found[0].values.tobytes() == found[1].values.tobytes()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param((404, {}, b"404 page not found\n"), id="404"),
+        pytest.param((400, {}, b'unsupported path requested: "/api/v1/read"'), id="400"),
+        pytest.param((403, {}, b"forbidden"), id="403"),
+        pytest.param((200, {}, b'{"status":"success"}'), id="JSON"),
+    ],
+)
+def test_without_remote_read_json_is_used(marked: Prometheus, answer: tuple[int, dict[str, str], bytes]) -> None:
+    """A server that does not have it gives the same samples; who insists on it is told why not."""
+
+    def none_there(seen: Seen) -> tuple[int, dict[str, str], bytes] | None:
+        return answer if seen.path.startswith(("/api/v1/read", "/api/v1/export")) else None
+
+    with Proxy(marked.url, answer=none_there) as proxy:
+        found = fetched(proxy, remote_read="auto")
+        asked = [seen.path for seen in proxy.seen]
+        with pytest.raises(ServerError, match="it gives no remote read"):
+            fetched(proxy)
+    assert found.samples.equals(fetched(marked, remote_read=False).samples)
+    assert asked.count("/api/v1/read") == 1
+    assert not found.report.partial
+
+
+def test_a_cut_between_two_frames_is_not_taken_for_the_end(marked: Prometheus) -> None:
+    """Whole frames, right sums, no length: it looks complete, so such an answer is not believed, and JSON is."""
+    body = body_of(marked)
+    length, begin = read_varint(body, 0, len(body))
+    first = body[: begin + 4 + length]
+    assert crc32c(first[begin + 4 :]) == int.from_bytes(first[begin : begin + 4], "big")
+    with Proxy(marked.url, lambda seen: "cut unseen" if seen.path == "/api/v1/read" else None) as proxy:
+        proxy.answer = lambda seen: (200, {}, first * 2) if seen.path == "/api/v1/read" else None
+        found = fetched(proxy, remote_read="auto")
+        assert proxy.faults["cut unseen"] >= 1
+    assert found.samples.equals(fetched(marked).samples)
+
+
+def test_a_damaged_frame_is_asked_for_again(marked: Prometheus) -> None:
+    """A bit that flipped on the way is seen by its sum; the next answer is whole."""
+    body = bytearray(body_of(marked))
+    body[len(body) // 2] ^= 4
+    spoilt: list[Seen] = []
+
+    def once(seen: Seen) -> tuple[int, dict[str, str], bytes] | None:
+        if seen.path != "/api/v1/read" or spoilt:
+            return None
+        spoilt.append(seen)
+        return 200, {}, bytes(body)
+
+    with Proxy(marked.url, answer=once) as proxy:
+        found = fetched(proxy)
+    assert spoilt
+    assert found.samples.equals(fetched(marked).samples)
+
+
+def test_an_answer_that_is_too_much_is_asked_for_in_halves(marked: Prometheus) -> None:
+    """The first request is refused for its size; two of half the time bring the same."""
+    refused: list[Seen] = []
+
+    def once(seen: Seen) -> tuple[int, dict[str, str], bytes] | None:
+        if seen.path != "/api/v1/read" or refused:
+            return None
+        refused.append(seen)
+        return 422, {}, b"exceeded sample limit (10)"
+
+    with Proxy(marked.url, answer=once) as proxy:
+        found = fetched(proxy)
+    assert found.samples.equals(fetched(marked).samples)
+    assert "1 requests too large" in " ".join(found.report.warnings)
+
+
+def test_what_is_neither_word_nor_truth_is_refused() -> None:
+    """`remote_read` is one of three."""
+    with pytest.raises(rm.exceptions.RmtoolkitError, match='remote_read= is "auto", True or False'):
+        rm.Prometheus("http://127.0.0.1:9", remote_read="yes")  # type: ignore[arg-type]
