@@ -104,6 +104,8 @@ class Client:
         Who asks: basic, bearer, or any authentication of requests.
     headers, tenant
         Sent with every request; `tenant` as ``X-Scope-OrgID``.
+    parameters
+        Sent with every query.
     verify, certificate, proxies
         As requests takes them.
     """
@@ -120,6 +122,7 @@ class Client:
         auth: Any = None,  # noqa: ANN401 - any authentication of requests
         headers: Mapping[str, str] | None = None,
         tenant: str | None = None,
+        parameters: Mapping[str, str] | None = None,
         verify: bool | str = True,
         certificate: str | tuple[str, str] | None = None,
         proxies: Mapping[str, str] | None = None,
@@ -142,6 +145,7 @@ class Client:
         self.secrets.add(_word(auth[1] if isinstance(auth, tuple) else getattr(auth, "password", None)))
         for proxy in (proxies or {}).values():
             self.secrets.add(_password_of(proxy))
+        self._parameters = dict(parameters or {})
         self._tls = (verify, certificate, dict(proxies or {}))
         self._learnt = _Learnt()
         self._lock = threading.Lock()
@@ -245,6 +249,8 @@ class Client:
         ServerError
             Anything else that keeps failing; with the server's own words.
         """
+        if data is None:
+            parameters = {**self._parameters, **parameters}
         slow = 0
         for attempt in range(self.patience.retries + 1):
             try:

@@ -57,7 +57,12 @@ class Prometheus:
     auth
         Any other authentication of requests, such as one that signs for a cloud.
     headers, tenant
-        Sent with every request; the tenant as ``X-Scope-OrgID``.
+        Sent with every request; the tenant as ``X-Scope-OrgID`` (Mimir and Cortex, whose address ends in
+        ``/prometheus``).
+    parameters
+        Sent with every query. For Thanos ``{"dedup": "true", "max_source_resolution": "0s"}``, so that replicas are
+        one and nothing is downsampled; and ``"partial_response": "false"`` to fail rather than to go without a
+        store: else a store that did not answer is told in the report and in a warning.
     verify
         A file with the certificates of your own authority; False to trust anybody.
     certificate
@@ -104,6 +109,7 @@ class Prometheus:
         auth: Any = None,  # noqa: ANN401 - any authentication of requests
         headers: Mapping[str, str] | None = None,
         tenant: str | None = None,
+        parameters: Mapping[str, str] | None = None,
         verify: bool | str = True,
         certificate: str | tuple[str, str] | None = None,
         proxies: Mapping[str, str] | None = None,
@@ -123,6 +129,7 @@ class Prometheus:
             auth=auth,
             headers=headers,
             tenant=tenant,
+            parameters=parameters,
             verify=verify,
             certificate=certificate,
             proxies=proxies,

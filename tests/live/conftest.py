@@ -33,9 +33,15 @@ def instant(seconds: float) -> dt.datetime:
 
 
 def pull(
-    server: Prometheus | VictoriaMetrics | Proxy, *, options: dict[str, Any] | None = None, **asked: Any
+    server: Prometheus | VictoriaMetrics | Proxy,
+    *,
+    path: str = "",
+    options: dict[str, Any] | None = None,
+    **asked: Any,
 ) -> rm.Recording:
-    """The whole history, or what is asked of it."""
+    """The whole history, or what is asked of it; `path` stands behind the server's address."""
     window: dict[str, Any] = {"start": instant(T0), "end": instant(END + 7)} | asked
-    with rm.Prometheus(server.url, **{"backoff_seconds": 0.001, "timeout_seconds": 20, **(options or {})}) as source:
+    with rm.Prometheus(
+        server.url + path, **{"backoff_seconds": 0.001, "timeout_seconds": 20, **(options or {})}
+    ) as source:
         return source.recording(**window)
