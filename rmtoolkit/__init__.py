@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders.procfs_files import read_procfs
     from rmtoolkit.loaders.prometheus import read_prometheus
     from rmtoolkit.loaders.prometheus_live import Prometheus
+    from rmtoolkit.loaders.pull import pull
     from rmtoolkit.loaders.record import record
     from rmtoolkit.loaders.sniff import read
     from rmtoolkit.recording import Recording, concat, read_recording
@@ -61,6 +62,7 @@ _HOMES: Final = {
     "lives": "rmtoolkit.analysis.lives",
     "Margins": "rmtoolkit.limits.margins",
     "Prometheus": "rmtoolkit.loaders.prometheus_live",
+    "pull": "rmtoolkit.loaders.pull",
     "read": "rmtoolkit.loaders.sniff",
     "read_dhat": "rmtoolkit.heap.dhat",
     "read_docker_stats": "rmtoolkit.loaders.docker",
@@ -107,6 +109,7 @@ __all__ = [
     "learn_margins",
     "limit_risk",
     "lives",
+    "pull",
     "read",
     "read_dhat",
     "read_docker_stats",

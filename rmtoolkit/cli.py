@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit import recording_command
+from rmtoolkit import pull_command, recording_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +21,8 @@ FINDINGS: Final = 1
 BAD_INPUT: Final = 2
 
 _SOURCE_HELP: Final = (
-    "a file, a folder or a glob: saved Prometheus answers, kubectl top logs, jemalloc statistics, Parquet; "
-    "or the address of a Prometheus server (http://…)"
+    "a file, a folder or a glob: saved Prometheus answers, kubectl top logs, docker stats, jemalloc statistics, "
+    "Parquet, a lake; or the address of a Prometheus server (http://…)"
 )
 #: What is asked of a server, and only of a server.
 _SERVER_OPTIONS: Final = {
@@ -177,6 +177,10 @@ def _parser() -> argparse.ArgumentParser:
     record = commands.add_parser("record", help="sample what runs now into a file", allow_abbrev=False)
     recording_command.add_arguments(record)
     record.set_defaults(run=recording_command.run)
+
+    pull = commands.add_parser("pull", help="keep a lake current from a Prometheus server", allow_abbrev=False)
+    pull_command.add_arguments(pull)
+    pull.set_defaults(run=pull_command.run)
 
     demo = commands.add_parser("demo", help="judge the sample recordings in data/samples", allow_abbrev=False)
     demo.set_defaults(run=_demo)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit import lake_files, storage
+from rmtoolkit import lake_files, lake_marks, storage
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
 from rmtoolkit.parts import parts
 from rmtoolkit.recording import Recording, as_recording, concat
@@ -83,7 +83,7 @@ class Lake:
         self,
         data: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
         *,
-        events_from: dt.datetime | None = None,
+        events_within: tuple[dt.datetime, dt.datetime] | None = None,
     ) -> int:
         """Add a recording.
 
@@ -91,9 +91,9 @@ class Lake:
         ----------
         data
             A recording, or a frame that can become one.
-        events_from
-            From then on the recording knows all events of its containers: those that the lake has are replaced. For
-            pulls that overlap. None keeps all.
+        events_within
+            Between these instants the recording knows all events of its containers: those that the lake has are
+            replaced. For pulls that overlap. None keeps all.
 
         Returns
         -------
@@ -112,10 +112,10 @@ class Lake:
         with self._locked() as buckets:
             changed = 0
             for part in parts(recording):
-                changed += self._append(part, buckets, events_from)
+                changed += self._append(part, buckets, events_within)
         return changed
 
-    def _append(self, recording: Recording, buckets: int, events_from: dt.datetime | None) -> int:
+    def _append(self, recording: Recording, buckets: int, events_within: tuple[dt.datetime, dt.datetime] | None) -> int:
         names = recording.containers.select("cluster", "namespace", "workload").iter_rows()
         numbers = [
             lake_files.bucket_of(cluster, namespace, workload, buckets) for cluster, namespace, workload in names
@@ -139,17 +139,17 @@ class Lake:
             end = dt.datetime.combine(date, dt.time.max, dt.UTC)
             containers = settings_at(containers, recording.events, end)
             new = lake_files.cut(recording, containers, rows, told)
-            changed += self._write(lake_files.file_of(self.path, bucket, date), new, events_from)
+            changed += self._write(lake_files.file_of(self.path, bucket, date), new, events_within)
         return changed
 
-    def _write(self, file: Path, new: Recording, events_from: dt.datetime | None) -> bool:
+    def _write(self, file: Path, new: Recording, events_within: tuple[dt.datetime, dt.datetime] | None) -> bool:
         try:
             old = lake_files.read_partition(file)
         except FileNotFoundError:
             file.parent.mkdir(exist_ok=True)
             lake_files.write_partition(file, new)
             return True
-        whole = lake_files.merged(old, new, events_from)
+        whole = lake_files.merged(old, new, events_within)
         if all(
             mine.equals(theirs)
             for mine, theirs in (
@@ -161,6 +161,40 @@ class Lake:
             return False
         lake_files.write_partition(file, whole)
         return True
+
+    def pulled(self, source: str) -> list[tuple[dt.datetime, dt.datetime]]:
+        """Tell which stretches of time of a source are in the lake.
+
+        Parameters
+        ----------
+        source
+            Whatever tells one pull from another.
+
+        Returns
+        -------
+        list of (datetime.datetime, datetime.datetime)
+            First and last instant of each, sorted and apart; empty without a lake.
+        """
+        spans = lake_marks.read(self.path).get(source, [])
+        return [(start, end) for start, end in spans]
+
+    def note_pulled(self, source: str, start: dt.datetime, end: dt.datetime) -> None:
+        """Note that everything of a source in a stretch of time has been appended.
+
+        Parameters
+        ----------
+        source
+            As for `pulled`.
+        start, end
+            First and last instant.
+
+        Raises
+        ------
+        RmtoolkitError
+            The folder holds something else, or cannot be written to.
+        """
+        with self._locked():
+            lake_marks.add(self.path, source, (start, end))
 
     def recording(
         self,

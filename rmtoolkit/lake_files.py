@@ -282,16 +282,16 @@ def clear_leftovers(root: Path) -> None:
             folder.rmdir()
 
 
-def merged(old: Recording, new: Recording, events_from: dt.datetime | None) -> Recording:
+def merged(old: Recording, new: Recording, events_within: tuple[dt.datetime, dt.datetime] | None) -> Recording:
     """Add to a partition.
 
     Parameters
     ----------
     old, new
         What is there and what comes.
-    events_from
-        From then on the events of the new one's containers replace those that are there: of two pulls that overlap,
-        the later one has seen more. None keeps all.
+    events_within
+        Between these instants the events of the new one's containers replace those that are there: of two pulls that
+        overlap, the later one has seen more. None keeps all.
 
     Returns
     -------
@@ -305,9 +305,9 @@ def merged(old: Recording, new: Recording, events_from: dt.datetime | None) -> R
     3
     """
     kept = old.events
-    if events_from is not None:
+    if events_within is not None:
         again = old.containers.join(new.containers, on=IDENTITY, how="semi", nulls_equal=True)["container_id"]
-        stale = pl.col("container_id").is_in(again.implode()) & (pl.col("time") >= events_from)
+        stale = pl.col("container_id").is_in(again.implode()) & pl.col("time").is_between(*events_within)
         kept = kept.filter(~stale)
     parts = [Recording(old.containers, old.samples, kept), Recording(new.containers, new.samples, new.events)]
     whole = concat(parts)

@@ -34,7 +34,19 @@ LAYERS: Final = {
     "views": {"core", "validation", "heap", "analysis", "limits", "views"},
     "demo": {"core", "validation", "loaders", "analysis", "limits", "views"},
     "recording_command": {"core", "loaders", "recording_command"},
-    "cli": {"core", "validation", "loaders", "heap", "analysis", "limits", "views", "demo", "recording_command"},
+    "pull_command": {"core", "loaders", "pull_command"},
+    "cli": {
+        "core",
+        "validation",
+        "loaders",
+        "heap",
+        "analysis",
+        "limits",
+        "views",
+        "demo",
+        "recording_command",
+        "pull_command",
+    },
 }
 #: Slow to import, and used by few.
 HEAVY: Final = {"altair", "IPython", "ipywidgets", "numba", "pandas", "prometheus_api_client", "pyarrow", "requests"}

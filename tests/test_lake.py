@@ -197,7 +197,7 @@ def test_a_limit_that_changed_between_two_appends_is_an_event(lake: rm.Lake) -> 
 
 
 def test_events_that_a_later_pull_knows_better_are_replaced(lake: rm.Lake) -> None:
-    """From the given instant on, the new recording's events count alone, for its containers only."""
+    """Between the given instants the new recording's events count alone, for its containers only."""
 
     def told(workload: str, *events: tuple[int, str]) -> rm.Recording:
         rows = [{"time": START + at, "kind": kind, "namespace": "shop", "workload": workload, "pod": f"{workload}-0",
@@ -205,12 +205,15 @@ def test_events_that_a_later_pull_knows_better_are_replaced(lake: rm.Lake) -> No
         table = fleet(range(0, 3000, 600), [workload]).frame()
         return rm.Recording.from_frame(table, events=pl.DataFrame(rows))
 
+    def at(seconds: int) -> dt.datetime:
+        return dt.datetime.fromtimestamp(START + seconds, dt.UTC)
+
     for workload in ("api", "db"):
-        lake.append(told(workload, (100, "start"), (900, "start")))
-    lake.append(told("api", (905, "start")), events_from=dt.datetime.fromtimestamp(START + 500, dt.UTC))
+        lake.append(told(workload, (100, "start"), (900, "start"), (2500, "start")))
+    lake.append(told("api", (905, "start")), events_within=(at(500), at(2000)))
     events = lake.recording().events.join(lake.recording().containers, on="container_id")
     found = [(workload, int(time.timestamp()) - START) for workload, time in events.select("workload", "time").rows()]
-    assert sorted(found) == [("api", 100), ("api", 905), ("db", 100), ("db", 900)]
+    assert sorted(found) == [("api", 100), ("api", 905), ("api", 2500), ("db", 100), ("db", 900), ("db", 2500)]
 
 
 def test_reports_of_many_files_are_not_added_up(lake: rm.Lake) -> None:

@@ -32,6 +32,10 @@ class ServerError(ReadError):
         super().__init__(message)
 
 
+class NothingThereError(ServerError):
+    """A server answers, and has nothing of what was asked for in that time."""
+
+
 class TooMuchError(ServerError):
     """The server refused a request, or did not finish it, because of its size: a smaller one may do."""
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from rmtoolkit import workloads
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
-from rmtoolkit.loaders.prometheus_faults import ServerError
+from rmtoolkit.loaders.prometheus_faults import NothingThereError
 from rmtoolkit.loaders.prometheus_raw import ask
 from rmtoolkit.loaders.promql import Selector
 
@@ -71,11 +71,11 @@ def nothing_found(
     when = f"between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC"
     metrics = _labels(client, 'count by (job) ({__name__=~".+"})', until_seconds - 60, until_seconds, label="job")
     if not metrics:
-        return ServerError(
+        return NothingThereError(
             client.fault(f"it has no samples at all {when}", "Is the time right? Does it scrape anything?")
         )
     jobs = ", ".join(sorted(str(job) for (job,) in metrics if job)[:5])
-    return ServerError(
+    return NothingThereError(
         client.fault(
             f"it has no memory of containers {when}",
             f"Expected {_METRICS[0]} (cAdvisor, in every kubelet) or process_resident_memory_bytes; it scrapes: "

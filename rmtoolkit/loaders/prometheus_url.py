@@ -72,6 +72,51 @@ def shown_url(url: str) -> str:
     return Address(url, Secrets()).url
 
 
+def server_at(
+    url: str,
+    *,
+    token_file: str | os.PathLike[str] | None = None,
+    tenant: str | None = None,
+    ca_file: str | None = None,
+) -> Prometheus:
+    """Make a connection; who asks is said by the environment.
+
+    Parameters
+    ----------
+    url
+        Address of the server.
+    token_file, tenant, ca_file
+        As `read_url` takes them.
+
+    Returns
+    -------
+    Prometheus
+        The server.
+
+    Raises
+    ------
+    RmtoolkitError
+        This is no address, or it is said in two ways who asks.
+
+    Examples
+    --------
+    >>> server_at("http://127.0.0.1:9")
+    <Prometheus: http://127.0.0.1:9>
+    """
+    told = {name: os.environ.get(variable) or None for name, variable in VARIABLES.items()}
+    if token_file is not None:
+        told["token"] = told["username"] = told["password"] = None
+    return Prometheus(
+        url,
+        token=told["token"],
+        token_file=token_file if token_file is not None else told["token_file"],
+        username=told["username"],
+        password=told["password"],
+        tenant=tenant if tenant is not None else told["tenant"],
+        verify=ca_file or told["ca_file"] or True,
+    )
+
+
 def read_url(
     url: str,
     *,
@@ -118,18 +163,7 @@ def read_url(
     Traceback (most recent call last):
     rmtoolkit.exceptions.RmtoolkitError: '7 days' is no duration. Write it like '7d', '36h' or '1h30m'.
     """
-    told = {name: os.environ.get(variable) or None for name, variable in VARIABLES.items()}
-    if token_file is not None:
-        told["token"] = told["username"] = told["password"] = None
-    with Prometheus(
-        url,
-        token=told["token"],
-        token_file=token_file if token_file is not None else told["token_file"],
-        username=told["username"],
-        password=told["password"],
-        tenant=tenant if tenant is not None else told["tenant"],
-        verify=ca_file or told["ca_file"] or True,
-    ) as server:
+    with server_at(url, token_file=token_file, tenant=tenant, ca_file=ca_file) as server:
         return server.recording(
             last=last,
             start=start,

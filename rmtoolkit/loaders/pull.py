@@ -1,0 +1,307 @@
+"""`rmtoolkit pull`: keep a lake current from a live server, whatever interrupts it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from rmtoolkit import lake_marks
+from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
+from rmtoolkit.loaders.prometheus_faults import NothingThereError
+from rmtoolkit.recording import Recording
+from rmtoolkit.schema import IDENTITY, TIME
+from rmtoolkit.times import parse_duration, parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from rmtoolkit.lake import Lake
+    from rmtoolkit.loaders.prometheus_live import Prometheus
+
+_LAST: Final = "7d"
+#: Samples come late: an agent that was cut off sends what it kept, a rule is evaluated after its minute.
+_OVERLAP: Final = dt.timedelta(minutes=10)
+#: The first piece is small, since nobody knows yet how much there is; the others follow its measure.
+_FIRST: Final = dt.timedelta(hours=1)
+_LONGEST: Final = dt.timedelta(days=1)
+_SHORTEST: Final = dt.timedelta(minutes=5)
+_ROWS: Final = 2_000_000
+#: A sample nearer than this share of the usual distance to one of another server stands for the same scrape.
+_NEAR: Final = 0.75
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What a pull did.
+
+    Attributes
+    ----------
+    start, end
+        The stretch that the lake now has.
+    samples
+        Samples that were fetched; those that the lake had already are among them.
+    files
+        How many files of the lake were written.
+    pieces
+        In how many pieces.
+
+    Examples
+    --------
+    >>> moment = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
+    >>> Pulled(moment, moment, 0, 0, 0).pieces
+    0
+    """
+
+    start: dt.datetime
+    end: dt.datetime
+    samples: int
+    files: int
+    pieces: int
+
+
+def pull(
+    server: Prometheus,
+    lake: Lake,
+    *,
+    last: str | dt.timedelta | None = None,
+    start: str | dt.datetime | None = None,
+    end: str | dt.datetime | None = None,
+    namespace: str | Iterable[str] | None = None,
+    workload: str | Iterable[str] | None = None,
+    step: str | dt.timedelta | None = None,
+    metrics: Mapping[str, str] | None = None,
+    workload_pattern: str | None = None,
+    overlap: str | dt.timedelta = _OVERLAP,
+    again: bool = False,
+    progress: Callable[[dt.datetime, int], None] | None = None,
+) -> Pulled:
+    """Fetch into a lake what it does not have yet.
+
+    Parameters
+    ----------
+    server
+        Where from.
+    lake
+        Where to. It notes what was pulled from which server with which filter and step.
+    last, start, end, namespace, workload, step, metrics, workload_pattern
+        As for `Prometheus.recording`.
+    overlap
+        How much of the end of what the lake has is fetched again: samples come late.
+    again
+        Fetch everything, whatever was pulled before.
+    progress
+        Called after each piece with its end and the number of samples so far.
+
+    Returns
+    -------
+    Pulled
+        What was done.
+
+    Raises
+    ------
+    RmtoolkitError
+        As for `Prometheus.recording`; and whatever `Lake.append` says. What was fetched until then is kept: the next
+        pull goes on from there.
+
+    Notes
+    -----
+    It goes forward in pieces of at most about two million samples, so that memory stays bounded. A piece is noted as
+    pulled only once all of it is in the lake; a piece of which the server gave a part only is appended, and fetched
+    again next time. Where a pair of servers scrapes the same containers, the overlap keeps to the one it had.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from rmtoolkit.lake import Lake
+    >>> from rmtoolkit.loaders.prometheus_live import Prometheus
+    >>> pull(Prometheus("http://127.0.0.1:9"), Lake(tempfile.mkdtemp()), last="7 days")
+    Traceback (most recent call last):
+    rmtoolkit.exceptions.RmtoolkitError: '7 days' is no duration. Write it like '7d', '36h' or '1h30m'.
+    """
+    again_for = parse_duration(overlap)
+    grain = parse_duration(step) if step is not None else dt.timedelta(milliseconds=1)
+    if step is not None:
+        again_for = max(again_for, 2 * grain)
+    wanted = _window(last, start, end, grain)
+    asked: dict[str, Any] = {
+        "namespace": _names(namespace),
+        "workload": _names(workload),
+        "metrics": metrics,
+        "workload_pattern": workload_pattern,
+    }
+    steps = grain.total_seconds() if step is not None else None
+    told = {"url": server.url, "step_seconds": steps, **asked}
+    source = json.dumps({name: value for name, value in told.items() if value is not None}, sort_keys=True)
+    known = [] if again else lake.pulled(source)
+    work = _Work(server, lake, source, asked, step, again_for, grain, progress)
+    for stretch in lake_marks.missing(wanted, known, again_for):
+        work.fetch(stretch, fresh=not any(begin < stretch[0] <= until for begin, until in known))
+    if work.nothing is not None and not work.samples:
+        raise work.nothing
+    return Pulled(*wanted, work.samples, work.files, work.pieces)
+
+
+class _Work:
+    """One pull under way."""
+
+    def __init__(
+        self,
+        server: Prometheus,
+        lake: Lake,
+        source: str,
+        asked: dict[str, Any],
+        step: str | dt.timedelta | None,
+        overlap: dt.timedelta,
+        grain: dt.timedelta,
+        progress: Callable[[dt.datetime, int], None] | None,
+    ) -> None:
+        self._server = server
+        self._lake = lake
+        self._source = source
+        self._asked = asked
+        self._step = step
+        self._overlap = overlap
+        self._grain = grain
+        self._progress = progress
+        self._length = _FIRST
+        self.samples = self.files = self.pieces = 0
+        self.nothing: RmtoolkitError | None = None
+
+    def fetch(self, stretch: lake_marks.Span, *, fresh: bool) -> None:
+        """Fetch a stretch piece by piece; unless it is fresh, the lake has what comes before it."""
+        begin, stop = stretch
+        # What the lake has there: the end of the last pull, and what one that was killed left behind.
+        there = self._there(begin - self._overlap, _midnight(begin))
+        first = fresh
+        while begin < stop:
+            until = self._cut(begin, stop)
+            # A little of what came before shows what changed across the border.
+            context = max(begin if first else begin - self._overlap, _EPOCH)
+            recording = self._piece(context, until)
+            whole = recording is None or not recording.report.partial
+            if recording is not None:
+                # Near the beginning of what was fetched, the server told less than it had before.
+                sure = begin if first else begin - self._overlap / 2
+                kept = _without_doubles(recording, there)
+                if not first:
+                    kept = _without_earlier(kept, there, sure)
+                self.files += self._lake.append(kept, events_within=(sure, until) if whole else None)
+                self.samples += recording.samples.height
+                there = pl.concat(
+                    [there.filter(pl.col("time") > until - self._overlap), _instants(kept, until - self._overlap)]
+                )
+                self._measure(recording.samples.height, until - context)
+            if whole:
+                self._lake.note_pulled(self._source, begin, until)
+            self.pieces += 1
+            if self._progress is not None:
+                self._progress(until, self.samples)
+            begin, first = until, False
+
+    def _piece(self, start: dt.datetime, end: dt.datetime) -> Recording | None:
+        """Fetch a piece; None when the server has nothing of that time."""
+        try:
+            return self._server.recording(start=start, end=end, step=self._step, progress=False, **self._asked)
+        except (NothingThereError, UnknownWorkloadError) as error:
+            self.nothing = error
+            return None
+
+    def _cut(self, begin: dt.datetime, stop: dt.datetime) -> dt.datetime:
+        """Choose the end of a piece: files of the lake end at midnight, so do pieces."""
+        until = min(begin + self._length, _midnight(begin), stop)
+        if self._step is not None:
+            until = max(begin + self._grain, _floor(until, self._grain))
+        return min(until, stop)
+
+    def _measure(self, rows: int, length: dt.timedelta) -> None:
+        """Let the next piece have about as many samples as memory is meant for."""
+        wanted = length * (_ROWS / rows) if rows else _LONGEST
+        self._length = min(max(wanted, _SHORTEST, 2 * self._grain), _LONGEST, 24 * self._length)
+
+    def _there(self, start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
+        """List the instants that the lake has in a stretch."""
+        try:
+            return _instants(self._lake.recording(start=max(start, _EPOCH), end=end), start)
+        except RmtoolkitError:
+            return pl.DataFrame(schema={**dict.fromkeys(IDENTITY, pl.String()), "time": TIME})
+
+
+def _instants(recording: Recording, since: dt.datetime) -> pl.DataFrame:
+    """List the samples of each container from an instant on."""
+    names = recording.containers.select("container_id", *IDENTITY)
+    late = recording.samples.filter(pl.col("time") >= since).select("container_id", "time")
+    return late.join(names, on="container_id").select(*IDENTITY, "time")
+
+
+def _without_earlier(recording: Recording, there: pl.DataFrame, sure: dt.datetime) -> Recording:
+    """Leave out events that the lake had told better, of the containers that it has."""
+    known = recording.containers.join(there, on=IDENTITY, how="semi", nulls_equal=True)["container_id"]
+    ours = (pl.col("time") >= sure) | ~pl.col("container_id").is_in(known.implode())
+    return replace(recording, events=recording.events.filter(ours))
+
+
+def _without_doubles(recording: Recording, there: pl.DataFrame) -> Recording:
+    """Leave out what another server of a pair scraped between the samples that are there."""
+    names = recording.containers.select("container_id", *IDENTITY, near=pl.col("cadence_seconds") * _NEAR * 1000)
+    old = there.join(names, on=IDENTITY, nulls_equal=True).select("container_id", "time").unique()
+    if old.is_empty():
+        return recording
+    instants = recording.samples.select("container_id", "time")
+    # Only what this server does not have as well can be another server's.
+    strange = old.join(instants, on=["container_id", "time"], how="anti").sort("time")
+    doubled = (
+        instants.join(old, on=["container_id", "time"], how="anti")
+        .sort("time")
+        .join_asof(
+            strange.with_columns(nearest=pl.col("time")),
+            on="time",
+            by="container_id",
+            strategy="nearest",
+            check_sortedness=False,
+        )
+        .join(names.select("container_id", "near"), on="container_id")
+        .filter((pl.col("time") - pl.col("nearest")).dt.total_milliseconds().abs() < pl.col("near"))
+        .select("container_id", "time")
+    )
+    if doubled.is_empty():
+        return recording
+    samples = recording.samples.join(doubled, on=["container_id", "time"], how="anti", maintain_order="left")
+    return Recording(recording.containers, samples, recording.events, recording.report)
+
+
+def _window(
+    last: str | dt.timedelta | None, start: str | dt.datetime | None, end: str | dt.datetime | None, grain: dt.timedelta
+) -> lake_marks.Span:
+    if last is not None and start is not None:
+        msg = "Give either start or last, not both."
+        raise RmtoolkitError(msg)
+    length = parse_duration(last or _LAST)
+    stop = _floor(parse_time(end) if end is not None else dt.datetime.now(dt.UTC), grain)
+    try:
+        begin = _floor(parse_time(start) if start is not None else stop - length, grain)
+    except OverflowError:
+        begin = _EPOCH
+    if begin >= stop:
+        msg = f"The window ends ({stop.isoformat()}) before it starts ({begin.isoformat()})."
+        raise RmtoolkitError(msg)
+    return max(begin, _EPOCH), stop
+
+
+def _midnight(moment: dt.datetime) -> dt.datetime:
+    """Tell when the day after begins."""
+    return (moment + dt.timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _floor(moment: dt.datetime, grain: dt.timedelta) -> dt.datetime:
+    return moment - (moment - _EPOCH) % grain
+
+
+def _names(given: str | Iterable[str] | None) -> list[str] | None:
+    if given is None:
+        return None
+    return [given] if isinstance(given, str) else sorted(given)

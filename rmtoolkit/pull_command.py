@@ -1,0 +1,117 @@
+"""`rmtoolkit pull`: keep a lake current from a Prometheus server."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    import datetime as dt
+    from collections.abc import Callable
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Say what the command understands.
+
+    Parameters
+    ----------
+    command
+        Its parser.
+
+    Examples
+    --------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_arguments(parser)
+    >>> parser.parse_args(["--prometheus", "http://prometheus:9090", "-o", "fleet"]).output
+    'fleet'
+    """
+    command.add_argument("--prometheus", metavar="URL", required=True, help="address of the server (http://…)")
+    command.add_argument("-o", "--output", metavar="LAKE", required=True, help="folder of the lake; made if need be")
+    command.add_argument("--last", metavar="DURATION", help="how long before the end to begin, such as 36h; default 7d")
+    command.add_argument("--start", metavar="TIME", help="first instant, such as 2026-11-23T03:05 (UTC)")
+    command.add_argument("--end", metavar="TIME", help="last instant; default now")
+    several = "may be given several times"
+    command.add_argument("--namespace", metavar="NAME", action="append", help=f"only this namespace; {several}")
+    command.add_argument("--workload", metavar="NAME", action="append", help=f"only this workload; {several}")
+    command.add_argument(
+        "--step", metavar="DURATION", help="the highest value of every step, such as 1h, not all samples"
+    )
+    command.add_argument(
+        "--overlap",
+        metavar="DURATION",
+        default="10m",
+        help="how much of what the lake has to fetch again, for samples that came late; default 10m",
+    )
+    command.add_argument("--again", action="store_true", help="fetch everything, whatever was pulled before")
+    command.add_argument("--token-file", metavar="FILE", help="holds the token to sign with; or set RMTOOLKIT_TOKEN")
+    command.add_argument("--tenant", metavar="NAME", help="sent as X-Scope-OrgID; or set RMTOOLKIT_TENANT")
+    command.add_argument("--ca-file", metavar="FILE", help="certificates of your own authority")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Pull, and say what was pulled.
+
+    Parameters
+    ----------
+    options
+        What was asked.
+
+    Returns
+    -------
+    int
+        The exit status, 0.
+
+    Examples
+    --------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_arguments(parser)
+    >>> run(parser.parse_args(["--prometheus", "prometheus:9090", "-o", "fleet"]))
+    Traceback (most recent call last):
+    rmtoolkit.exceptions.RmtoolkitError: ...
+    """
+    from rmtoolkit.lake import Lake
+    from rmtoolkit.loaders.prometheus_url import server_at
+    from rmtoolkit.loaders.pull import pull
+    from rmtoolkit.text import count
+
+    if threading.current_thread() is threading.main_thread():
+        # A polite kill is Ctrl-C: what is in the lake is whole, and the next pull goes on.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with server_at(
+        options.prometheus, token_file=options.token_file, tenant=options.tenant, ca_file=options.ca_file
+    ) as server:
+        done = pull(
+            server,
+            Lake(options.output),
+            last=options.last,
+            start=options.start,
+            end=options.end,
+            namespace=options.namespace,
+            workload=options.workload,
+            step=options.step,
+            overlap=options.overlap,
+            again=options.again,
+            progress=_progress(),
+        )
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    span = f"{done.start:%Y-%m-%d %H:%M} to {done.end:%Y-%m-%d %H:%M} UTC"
+    amounts = f"{count(done.samples, 'sample')} fetched, {count(done.files, 'file')} written"
+    print(f"Pulled: {options.output} ({span}; {amounts})")
+    return 0
+
+
+def _progress() -> Callable[[dt.datetime, int], None] | None:
+    """Say on a terminal how far it is."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(until: dt.datetime, samples: int) -> None:
+        print(f"\rpulled to {until:%Y-%m-%d %H:%M}, {samples:,} samples\x1b[K", end="", file=sys.stderr, flush=True)
+
+    return show

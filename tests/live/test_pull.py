@@ -1,0 +1,287 @@
+"""`rmtoolkit pull` from a real Prometheus: nothing lost and nothing doubled, whatever interrupts it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.cli import main
+from rmtoolkit.exceptions import RmtoolkitWarning
+from rmtoolkit.loaders import pull as pull_module
+from rmtoolkit.loaders.prometheus_faults import ServerError
+from rmtoolkit.loaders.pull import Pulled, pull
+from rmtoolkit.schema import IDENTITY, SIGNALS
+from tests.live.history import END
+from tests.live.proxy import Proxy, Seen
+from tests.live.servers import T0, Prometheus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT: Final = Path(__file__).parents[2]
+STOP: Final = END + 7
+
+
+def instant(seconds: float) -> dt.datetime:
+    """Seconds since 1970 as a time."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def pulled(server: Prometheus | Proxy, lake: rm.Lake, **asked: Any) -> Pulled:
+    """Pull the whole history, or what is asked of it."""
+    window: dict[str, Any] = {"start": instant(T0), "end": instant(STOP)} | asked
+    with rm.Prometheus(server.url, backoff_seconds=0.001, timeout_seconds=20) as source:
+        return pull(source, lake, **window)
+
+
+def at_once(server: Prometheus, **asked: Any) -> rm.Recording:
+    """The same in one request, without a lake."""
+    window: dict[str, Any] = {"start": instant(T0), "end": instant(STOP)} | asked
+    with rm.Prometheus(server.url) as source:
+        return source.recording(**window)
+
+
+def named(recording: rm.Recording, frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows by the names of their containers."""
+    names = recording.containers.select("container_id", *IDENTITY)
+    return frame.join(names, on="container_id").drop("container_id")
+
+
+def assert_same_samples(found: rm.Recording, wanted: rm.Recording) -> None:
+    """Every sample once, with every value."""
+    frames = [named(one, one.samples).sort([*IDENTITY, "time"]) for one in (found, wanted)]
+    # Of a pair of servers each piece takes the one that has more: that is another test.
+    alone = [frame.filter(pl.col("namespace").ne_missing("ha")) for frame in frames]
+    assert alone[0].height == alone[1].height
+    assert alone[0].equals(alone[1])
+
+
+def assert_never_mixed(found: rm.Recording) -> None:
+    """Of two servers that scrape 7 s apart, no instants of one between those of the other."""
+    times = found.filter(namespace="ha").samples["time"]
+    steps = times.diff().dt.total_milliseconds().drop_nulls()
+    assert steps.filter(steps < 11_000).to_list() == []
+    assert times.len() > 400
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> rm.Lake:
+    """A lake that nothing is in yet."""
+    return rm.Lake(tmp_path / "lake", buckets=4)
+
+
+@pytest.fixture
+def pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of 20 minutes: two hours are six."""
+    length = dt.timedelta(minutes=20)
+    monkeypatch.setattr(pull_module, "_FIRST", length)
+    monkeypatch.setattr(pull_module, "_LONGEST", length)
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_pull_in_pieces_is_what_one_request_gives(server: Prometheus, lake: rm.Lake) -> None:
+    """Samples to the last value and millisecond, and what happened to whom."""
+    done = pulled(server, lake)
+    assert done.pieces == 7  # one ends at midnight
+    whole = at_once(server)
+    assert_same_samples(lake.recording(), whole)
+    assert_never_mixed(lake.recording())
+    kinds = ["oom_kill", "start", "error"]
+    told = [
+        named(one, one.events.filter(pl.col("kind").is_in(kinds))).group_by("pod", "kind").len().sort("pod", "kind")
+        for one in (lake.recording(pod="api-7d4b9c8f6d-m8rtz"), whole.filter(pod="api-7d4b9c8f6d-m8rtz"))
+    ]
+    assert told[0].equals(told[1])
+    assert "oom_kill" in told[0]["kind"].to_list()
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_second_pull_fetches_the_overlap_only_and_changes_nothing(server: Prometheus, lake: rm.Lake) -> None:
+    """What the lake has is not fetched again, but for the end, and no file changes."""
+    pulled(server, lake)
+    first = lake.recording()
+    with Proxy(server.url) as between:
+        done = pulled(between, lake)
+    assert done.pieces == 7  # another address is another source
+    for name in ("containers", "samples", "events"):
+        assert getattr(lake.recording(), name).equals(getattr(first, name)), name
+    before = {file: file.read_bytes() for file in lake.files()}
+    done = pulled(server, lake)
+    assert (done.pieces, done.files) == (1, 0)
+    assert {file: file.read_bytes() for file in lake.files()} == before
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_lake_grows_with_each_pull(server: Prometheus, lake: rm.Lake) -> None:
+    """Pulled at odd moments, forwards and then further back, the lake has what one pull would give."""
+    for start, end in ((2500, 3333.3), (2500, 4800), (3000, 7300), (0, 3000)):
+        pulled(server, lake, start=instant(T0 + start), end=instant(min(T0 + end, STOP)))
+    assert_same_samples(lake.recording(), at_once(server))
+    spans = json.loads((lake.path / "pulls.json").read_text())
+    assert [len(stretches) for stretches in spans.values()] == [1]
+
+
+@pytest.mark.usefixtures("pieces")
+def test_samples_that_come_late_are_found(server: Prometheus, lake: rm.Lake) -> None:
+    """What the lake lost near its end comes with the next pull."""
+    pulled(server, lake, end=instant(T0 + 3600))
+    wanted = at_once(server, end=instant(T0 + 3600))
+    late = wanted.samples.filter(pl.col("time") <= instant(T0 + 3300))
+    for file in lake.files():
+        file.unlink()
+    lake.append(rm.Recording(wanted.containers, late, wanted.events, wanted.report))
+    pulled(server, lake, end=instant(T0 + 3600))
+    assert_same_samples(lake.recording(), wanted)
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_server_that_fails_in_between_costs_only_time(server: Prometheus, lake: rm.Lake) -> None:
+    """A pull that dies of its server is gone on with by the next one."""
+    asked = 0
+
+    def breaks(_: Seen) -> str | None:
+        nonlocal asked
+        asked += 1
+        return "reset" if asked > 25 else None
+
+    with Proxy(server.url, breaks) as between:  # noqa: SIM117 - the error is of what is inside
+        with rm.Prometheus(between.url, retries=0, timeout_seconds=5) as source, pytest.raises(ServerError):
+            pull(source, lake, start=instant(T0), end=instant(STOP))
+    pulled(server, lake)
+    assert_same_samples(lake.recording(), at_once(server))
+
+
+def test_steps_fall_on_the_same_instants_in_every_pull(server: Prometheus, lake: rm.Lake) -> None:
+    """Pulled in two goes with a step, each instant stands once and has the value of its whole step."""
+    pulled(server, lake, step="5m", end=instant(T0 + 3600))
+    pulled(server, lake, step="5m")
+    samples = lake.recording(namespace="shop").samples
+    assert (samples["time"].dt.epoch("s") % 300 == 0).all()
+    assert samples.select("container_id", "time").is_duplicated().sum() == 0
+    whole = at_once(server, step="5m", namespace="shop", start=instant(T0 - T0 % 300), end=instant(STOP - STOP % 300))
+    there = lake.recording(namespace="shop")
+    assert named(there, there.samples)["working_set_bytes"].max() == whole.samples["working_set_bytes"].max()
+
+
+def test_a_time_without_data_is_no_error_as_long_as_there_is_some(server: Prometheus, lake: rm.Lake) -> None:
+    """A window that begins before the server's memory is pulled; one without anything says so."""
+    done = pulled(server, lake, start=instant(T0 - 2 * 86_400))
+    assert done.samples > 0
+    assert_same_samples(lake.recording(), at_once(server))
+    with pytest.raises(ServerError, match="has no samples at all"):
+        pulled(server, lake, start=instant(T0 - 9 * 86_400), end=instant(T0 - 8 * 86_400))
+
+
+def test_filters_are_sources_of_their_own(server: Prometheus, lake: rm.Lake) -> None:
+    """What was pulled of one namespace does not stand for another."""
+    pulled(server, lake, namespace="shop")
+    assert lake.recording().containers["namespace"].unique().to_list() == ["shop"]
+    pulled(server, lake)
+    assert_same_samples(lake.recording(), at_once(server))
+
+
+def test_notes_that_cannot_be_read_cost_only_time(server: Prometheus, lake: rm.Lake) -> None:
+    """Without them everything is pulled again, and nothing is doubled."""
+    pulled(server, lake, namespace="shop")
+    (lake.path / "pulls.json").write_text("{")
+    with pytest.warns(RmtoolkitWarning, match=r"pulls\.json' cannot be read"):
+        pulled(server, lake, namespace="shop")
+    assert_same_samples(lake.recording(), at_once(server, namespace="shop"))
+
+
+def started(server: Prometheus, lake: rm.Lake) -> subprocess.Popen[str]:
+    """The command line in a process of its own, in many small pieces."""
+    code = (
+        "import sys, datetime as dt\nfrom rmtoolkit.loaders import pull\n"
+        "pull._FIRST = pull._LONGEST = dt.timedelta(minutes=10)\n"
+        "from rmtoolkit.cli import main\nprint('ready', flush=True)\nsys.exit(main(sys.argv[1:]))\n"
+    )
+    words = ["pull", "--prometheus", server.url, "-o", str(lake.path)]
+    words += ["--start", instant(T0).isoformat(), "--end", instant(STOP).isoformat()]
+    return subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def test_killed_at_any_moment_and_run_again(server: Prometheus, lake: rm.Lake) -> None:
+    """SIGKILL at random points of a pull, again and again: what is read is always true, and in the end complete."""
+    chance = random.Random(7)  # noqa: S311 - any moment will do
+    whole = at_once(server)
+    wanted = named(whole, whole.samples)
+    killed = 0
+    for _ in range(6):
+        with started(server, lake) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(chance.uniform(0.2, 2.5))
+            killed += process.poll() is None
+            process.send_signal(signal.SIGKILL)
+        if lake.path.exists() and list(lake.path.glob("bucket=*/*.parquet")):
+            found = lake.recording()
+            rows = named(found, found.samples)
+            assert rows.select(*IDENTITY, "time").is_duplicated().sum() == 0
+            ours = rows.filter(pl.col("namespace") != "ha")
+            assert ours.join(wanted, on=rows.columns, how="anti", nulls_equal=True).is_empty()
+    assert killed >= 2
+    pulled(server, lake)
+    assert_same_samples(lake.recording(), whole)
+    assert_never_mixed(lake.recording())
+
+
+def test_the_command_line_says_what_it_did(
+    server: Prometheus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line, status 0; the lake is a source for every other command; nothing in it holds a password."""
+    folder = tmp_path / "fleet"
+    address = server.url.replace("http://", "http://me:hunter2@")
+    words = ["pull", "--prometheus", address, "-o", str(folder), "--namespace", "shop"]
+    words += ["--start", instant(T0).isoformat(), "--end", instant(STOP).isoformat()]
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(f"Pulled: {folder} (2023-11-14 22:13 to 2023-11-15 00:13 UTC; ")
+    assert err == ""
+    assert main(["classify", str(folder), "--no-color"]) == 0
+    assert "shop/api" in capsys.readouterr().out
+    assert not any(b"hunter2" in file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--last", "7 days"], "'7 days' is no duration"),
+        (["--last", "1h", "--start", "2026-11-25"], "either start or last"),
+        (["--prometheus", "prometheus:9090"], "prometheus:9090"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    tmp_path: Path, change: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 2, and no lake is made."""
+    words = ["pull", "--prometheus", "http://127.0.0.1:9", "-o", str(tmp_path / "fleet"), *change]
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "fleet").exists()
+
+
+def test_pieces_follow_the_amount(server: Prometheus, lake: rm.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is much, pieces are short; where there is little, they are long."""
+    monkeypatch.setattr(pull_module, "_FIRST", dt.timedelta(minutes=5))
+    many = pulled(server, lake).pieces
+    monkeypatch.setattr(pull_module, "_ROWS", 800)
+    lengths: list[dt.datetime] = []
+    shown: Callable[[dt.datetime, int], None] = lambda until, _: lengths.append(until)  # noqa: E731
+    few = pulled(server, rm.Lake(lake.path.with_name("other")), progress=shown).pieces
+    assert many <= 3
+    assert few == len(lengths) > many
+    assert sum(lake.recording().samples[name].count() for name in SIGNALS) > 0
