@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import threading
 import time
@@ -28,7 +29,7 @@ from rmtoolkit.loaders.prometheus_secrets import Address, Bearer, Secrets, guard
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from prometheus_api_client import PrometheusConnect
     from requests import Response, Session
@@ -383,27 +384,28 @@ class Client:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                return _Answer(response.status_code, response.headers, b"".join(self._body(response)))
+                return _Answer(response.status_code, response.headers, self._body(response))
         except (requests.RequestException, HTTPError, OSError) as error:
             failed = failure_of(error, self.patience.timeout_seconds)
         if failed.passes:
             raise PassingError(failed.said, kind=failed.kind)
         raise FinalError(ServerError(self.fault(failed.said, failed.hint)))
 
-    def _body(self, response: Response) -> Iterator[bytes]:
+    def _body(self, response: Response) -> bytes:
         """Read piece by piece: bounded in size and in time, whatever the server does."""
         deadline = time.monotonic() + _DEADLINE_FACTOR * self.patience.timeout_seconds
-        size = 0
+        body = io.BytesIO()
         while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
-            size += len(piece)
-            if size > MOST_BYTES:
+            body.write(piece)
+            if body.tell() > MOST_BYTES:
                 raise FinalError(TooMuchError(self.fault(f"its answer has more than {MOST_BYTES:,} bytes")))
             if time.monotonic() > deadline:
                 said = f"it took longer than {_DEADLINE_FACTOR * self.patience.timeout_seconds:g} s to answer"
                 raise PassingError(said, kind="slow")
             if self.stop.is_set():
                 raise FinalError(ServerError(self.fault("the pull was stopped")))
-            yield piece
+        # This takes what was written as it is, without a copy.
+        return body.getvalue()
 
     def _refuse(self, answer: _Answer) -> None:
         """Say what an answer means that is none."""

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 #: for less, `ServerError` when nothing helps.
 RawFetch: TypeAlias = Callable[[Client, Selector, int, int], Decoded]
 
-#: Below this the start of numba costs more than it saves.
-_NUMBA_SAMPLES: Final = 4_000_000
+#: Below this the start of numba (over a second) costs more than it saves, unless it runs already.
+_NUMBA_SAMPLES: Final = 12_000_000
 
 #: Labels of our own queries; no answer keeps them.
 OWN_LABELS: Final = ("rmtoolkit_leg", "rmtoolkit_name")
