@@ -32,18 +32,19 @@ REPEATS = 3
 _OURS = """
 import datetime as dt, importlib.util, json, pathlib, sys, time
 import rmtoolkit as rm
-from rmtoolkit.loaders import prometheus_decode, prometheus_raw
-url, start, end, fast = sys.argv[1], *map(int, sys.argv[2:5])
-rm.Prometheus
+from rmtoolkit.loaders import prometheus_decode, prometheus_raw, remote_read
+url, start, end, fast, near = sys.argv[1], *map(int, sys.argv[2:6])
+way = "auto" if near else False
 if fast:
     import rmtoolkit.loaders.prometheus_numba
 else:
-    prometheus_raw.find_spec = prometheus_decode.find_spec = lambda _: None
+    for module in (prometheus_raw, prometheus_decode, remote_read):
+        module.find_spec = lambda _: None
 window = {name: dt.datetime.fromtimestamp(at, dt.UTC) for name, at in (("start", start), ("end", end))}
 # The accelerator is compiled, or found, on a small piece.
-small = rm.Prometheus(url).recording(start=window["end"] - dt.timedelta(hours=1), end=window["end"])
+small = rm.Prometheus(url, remote_read=way).recording(start=window["end"] - dt.timedelta(hours=1), end=window["end"])
 begun, used = time.perf_counter(), time.process_time()
-recording = rm.Prometheus(url).recording(**window)
+recording = rm.Prometheus(url, remote_read=way).recording(**window)
 seconds, cpu = time.perf_counter() - begun, time.process_time() - used
 peak = 1024 * int(pathlib.Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 print(json.dumps([seconds, cpu, peak, recording.samples.height]))
@@ -156,8 +157,9 @@ def against_the_frame(folder: Path) -> None:
         print(f"{SERIES} series x {POINTS:,} points from a live Prometheus; ours: best of {REPEATS}, theirs: one run")
         (theirs, their_cpu, _, rows), _, _ = run(_THEIRS, server, end)
         print(f"  MetricRangeDataFrame     {theirs:7.2f} s (CPU {their_cpu:6.2f} s), {rows:,} rows")
-        for name, fast, target in (("recording", 0, 10), ("recording, with numba", 1, 20)):
-            tries = [run(_OURS, server, end, fast)[0] for _ in range(REPEATS)]
+        rows_of = (("as JSON", 0, 0, 10), ("as JSON, numba running", 1, 0, 20), ("by remote read", 0, 1, 10))
+        for name, fast, near, target in (*rows_of, ("by remote read, numba", 1, 1, 40)):
+            tries = [run(_OURS, server, end, fast, near)[0] for _ in range(REPEATS)]
             seconds, cpu, peak, samples = min(tries)
             peak = max(one[2] for one in tries)
             assert samples == SERIES * POINTS

@@ -27,6 +27,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         yield started
 
 
+#: How raw samples are fetched where a test does not say it: `both_ways` changes it.
+WAY: dict[str, Any] = {"remote_read": "auto"}
+
+
+@pytest.fixture(params=[False, "auto"], ids=["json", "auto"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a test with JSON, which every server has, and with the quickest way that this one has."""
+    monkeypatch.setitem(WAY, "remote_read", request.param)
+
+
 def instant(seconds: float) -> dt.datetime:
     """Seconds since 1970 as a time."""
     return dt.datetime.fromtimestamp(seconds, dt.UTC)
@@ -41,7 +51,6 @@ def pull(
 ) -> rm.Recording:
     """The whole history, or what is asked of it; `path` stands behind the server's address."""
     window: dict[str, Any] = {"start": instant(T0), "end": instant(END + 7)} | asked
-    with rm.Prometheus(
-        server.url + path, **{"backoff_seconds": 0.001, "timeout_seconds": 20, **(options or {})}
-    ) as source:
+    settings = {"backoff_seconds": 0.001, "timeout_seconds": 20, **WAY, **(options or {})}
+    with rm.Prometheus(server.url + path, **settings) as source:
         return source.recording(**window)

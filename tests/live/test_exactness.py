@@ -13,6 +13,9 @@ from tests.live.servers import T0, Prometheus
 if TYPE_CHECKING:
     import rmtoolkit as rm
 
+
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 _SIGNALS = {
     "container_memory_working_set_bytes": "working_set_bytes",
     "container_memory_rss": "anon_bytes",

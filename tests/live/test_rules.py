@@ -17,6 +17,8 @@ from tests.live.servers import T0
 if TYPE_CHECKING:
     from tests.live.servers import Prometheus
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 def values(recording: rm.Recording, signal: str = "working_set_bytes") -> list[int]:
     """The values of a recording of one container."""
