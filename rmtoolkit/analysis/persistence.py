@@ -174,7 +174,7 @@ def _excursion(values: Array, onset: Array, rise: Array) -> Array:
     lead = bins // 10
     for row in np.flatnonzero(onset > LATE_ONSET):
         before = values[row, lead : int(onset[row] * bins)]
-        if len(before) >= bins // 12:
+        if len(before) >= max(bins // 12, 2):
             # A step inside the time before is no wandering: only what is left between its jumps counts.
             steps = np.diff(before)
             deviation = DEVIATIONS_PER_MAD * np.median(np.abs(steps))

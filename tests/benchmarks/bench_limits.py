@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 from tqdm import tqdm
 
 from rmtoolkit.limits.backtest import Backtest, summarise, weeks_of
 from rmtoolkit.limits.margins import HORIZON, Margins, as_margins, pairs, tables_of
-from rmtoolkit.recording import Recording, as_recording
+from rmtoolkit.recording import Recording, as_recording, read_recording
 from tests.benchmarks.limit_fleets import KINDS, fleet, frame
 
-HISTORY = dt.timedelta(days=14)
+HISTORY: Final = dt.timedelta(days=14)
+CORPUS: Final = Path(__file__).parents[2] / "data" / "corpus"
+START_TIME: Final = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
 
 
 def recordings(generator: str, seed: int, a_kind: int, days: int) -> list[tuple[str, Recording]]:
@@ -61,6 +65,24 @@ def show(title: str, result: Backtest) -> None:
     print(f"dominated by: {', '.join(result.dominated_by()) or 'none of the family'}")
 
 
+def stretched(part: str) -> list[tuple[str, Recording]]:
+    """Read each recorded run as three weeks: two to set limits from, and one that no rule has seen."""
+    whole = read_recording(CORPUS / f"{part}.parquet")
+    leaks = pl.read_csv(CORPUS / f"{part}_labels.csv", infer_schema_length=None).select("namespace", "workload", "leak")
+    known = []
+    for row in leaks.iter_rows(named=True):
+        run = whole.filter(namespace=row["namespace"], workload=row["workload"])
+        (first, last) = run.times() or (None, None)
+        assert first is not None
+        assert last is not None
+        factor = (HISTORY + HORIZON) / (last - first)
+        later = START_TIME + (pl.col("time") - first).dt.total_milliseconds().mul(factor).cast(pl.Duration("ms"))
+        parts = {name: getattr(run, name).with_columns(time=later) for name in ("samples", "events")}
+        cadence = run.containers.with_columns(pl.col("cadence_seconds") * factor)
+        known.append(("leak" if row["leak"] else "sound", replace(run, containers=cadence, **parts)))
+    return known
+
+
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -69,7 +91,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--generator", default="field", choices=["calm", "wild", "field"])
     parser.add_argument("--margins", type=Path, help="a file of margins instead of the shipped ones")
+    parser.add_argument("--corpus", choices=["dev", "sealed"], help="recorded runs, each read as three weeks, instead")
     options = parser.parse_args()
+    if options.corpus:
+        known = stretched(options.corpus)
+        show(f"corpus {options.corpus}, shipped margins", tested(known, as_margins(options.margins), 1))
+        return
     days = 14 + 7 * options.weeks + 7
     known = recordings(options.generator, options.seed, options.a_kind, days)
     show(f"{options.generator}, shipped margins", tested(known, as_margins(options.margins), options.weeks))
