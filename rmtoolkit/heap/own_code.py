@@ -34,6 +34,10 @@ _RUNTIME: Final = re.compile(
     r"_*(?:start|libc_start\w*|rust_\w+|rdl_\w+|rg_\w+|clone3?|(?:je_|mi_|tc_|rjem_)?(?:m|c|re|aligned_|posix_mem)alloc\w*"
     r"|posix_memalign|mallocx|xallocx|rallocx|operator new.*|main|start_thread|pthread_create\w*)$"
 )
+#: What a program puts around its allocator, to count or to choose; and Rust's own way to it.
+_ALLOCATOR: Final = re.compile(
+    r"(?:^__rustc::| as (?:core|std|alloc|allocator_api2)::(?:\w+::)*(?:GlobalAlloc|Allocator)>::)"
+)
 _BASIC_TYPES: Final = frozenset(
     [
         "bool",
@@ -150,11 +154,15 @@ def origin(function: str | None, file: str | None, module: str | None) -> str | 
     'own'
     >>> origin("alloc::alloc::alloc", "/rustc/59807616e1fa/library/alloc/src/alloc.rs", "/app/billing")
     'std'
+    >>> origin("<billing::Counting as core::alloc::global::GlobalAlloc>::alloc", "/app/src/count.rs", "/app/billing")
+    'std'
     >>> origin("tokio::runtime::task::raw::poll", None, "/app/billing"), origin("malloc", None, "/lib/libc.so.6")
     ('dependency', 'system')
     """
     if module is not None and _SYSTEM_MODULE.search(module):
         return SYSTEM
+    if function is not None and _ALLOCATOR.search(function):
+        return STD
     names = crates(function or "")
     # A file without its folder says nothing where the name does: there is a main.rs in every crate.
     if file and not (names and "/" not in file):
