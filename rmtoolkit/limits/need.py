@@ -22,13 +22,15 @@ _GROWTH: Final = ("leak", "unexplained_growth")
 _SUSPECT: Final = 0.3
 
 
-def needs(recording: AnyRecording) -> pl.DataFrame:
+def needs(recording: AnyRecording, verdicts: pl.DataFrame | None = None) -> pl.DataFrame:
     """Gather per workload container what a limit depends on.
 
     Parameters
     ----------
     recording
         A recording, or a frame that can become one.
+    verdicts
+        Its verdicts, where they are known already (`Judgement.verdicts`); None: it is judged.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def needs(recording: AnyRecording) -> pl.DataFrame:
     """
     recording = as_recording(recording)
     found = pl.concat([_of_part(part) for part in parts(recording)])
-    verdicts = classify(recording).select(
+    verdicts = (classify(recording) if verdicts is None else verdicts).select(
         *WORKLOAD,
         "verdict",
         "pattern",
@@ -146,8 +148,24 @@ def usage_rows(recording: Recording) -> pl.DataFrame:
     )
 
 
-def _kills(recording: Recording) -> pl.DataFrame:
-    """Kills of the version that runs now: a release may have changed what is needed."""
+def kills_of_now(recording: Recording) -> pl.DataFrame:
+    """List the OOM kills of the version that runs now: a release may have changed what is needed.
+
+    Parameters
+    ----------
+    recording
+        The recording.
+
+    Returns
+    -------
+    polars.DataFrame
+        As `rmtoolkit.limits.usage.kills` gives them.
+
+    Examples
+    --------
+    >>> kills_of_now(as_recording(pl.DataFrame({"time": [0], "rss_bytes": [1]}))).height
+    0
+    """
     released = recording.events.filter(pl.col("kind") == "release").select("container_id", released="time")
     rows = usage_rows(recording)
     latest = released.join(rows, on="container_id").group_by("workload_row").agg(pl.col("released").max())
@@ -155,6 +173,13 @@ def _kills(recording: Recording) -> pl.DataFrame:
         kills(recording)
         .join(latest, on="workload_row", how="left")
         .filter(pl.col("released").is_null() | (pl.col("time") > pl.col("released")))
+        .drop("released")
+    )
+
+
+def _kills(recording: Recording) -> pl.DataFrame:
+    return (
+        kills_of_now(recording)
         .group_by("workload_row")
         .agg(killed_limit_bytes=pl.col("limit_bytes").max(), kills=pl.len().cast(pl.Int64))
     )

@@ -135,12 +135,71 @@ def recommend_limits(
     >>> row["action"], row["peak_bytes"] < row["recommended_limit_bytes"] < 2 * row["peak_bytes"]
     ('set', True)
     """
+    _check(oom_probability)
+    return of_gathered(gather(recording), oom_probability, margins, price_per_gib_hour=price_per_gib_hour)
+
+
+def _check(oom_probability: float) -> None:
     if not 0 < oom_probability < 1:
         msg = f"oom_probability must be between 0 and 1, got {oom_probability!r}."
         raise RmtoolkitError(msg)
+
+
+def gather(recording: AnyRecording, verdicts: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Gather what `recommend_limits` decides from, so that it can decide more than once.
+
+    Parameters
+    ----------
+    recording
+        A recording, or a frame that can become one.
+    verdicts
+        Its verdicts, where they are known already (`Judgement.verdicts`); None: it is judged.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per workload container: what `rmtoolkit.limits.need.needs` gives, and what others would say.
+
+    Examples
+    --------
+    >>> table = pl.DataFrame({"time": range(0, 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
+    >>> gather(table).select("peak_bytes", "growing").rows()
+    [(104857600, False)]
+    """
     recording = as_recording(recording)
+    known = needs(recording, verdicts)
+    return known.join(_beside(recording), on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left")
+
+
+def of_gathered(
+    known: pl.DataFrame,
+    oom_probability: float = 0.05,
+    margins: Margins | str | os.PathLike[str] | None = None,
+    *,
+    price_per_gib_hour: float | None = None,
+) -> pl.DataFrame:
+    """Do what `recommend_limits` does for what was gathered before.
+
+    Parameters
+    ----------
+    known
+        As `gather` gives it.
+    oom_probability, margins, price_per_gib_hour
+        As in `recommend_limits`.
+
+    Returns
+    -------
+    polars.DataFrame
+        As in `recommend_limits`.
+
+    Examples
+    --------
+    >>> table = pl.DataFrame({"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
+    >>> of_gathered(gather(table))["action"].to_list()
+    ['set']
+    """
+    _check(oom_probability)
     chosen = as_margins(margins)
-    known = needs(recording).join(_beside(recording), on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left")
     scores = lookup(chosen)
     rows = [
         _row(row, oom_probability, scores(row["history_seconds"], row["climbing"]), chosen.origin, price_per_gib_hour)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.usage import AnyRecording
 
 #: Stack that a thread touches when nothing is known: two pages of the kernel's and what a shallow call chain needs.
-_TOUCHED_STACK_BYTES: Final = 64 * 1024
+TOUCHED_STACK_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def startup_scaled(recording: AnyRecording, scale: float) -> WhatIf:
     'Every startup spike is 0.5 times as hi'
     """
     recording = as_recording(recording)
-    samples = _startups(recording)
+    samples = startups(recording)
     said = (
         f"Every startup spike is {scale:g} times as high over the settled level, for as long as it was; startups that "
         "were not recorded are not changed."
@@ -185,20 +185,13 @@ def startup_spread(recording: AnyRecording, seconds: float) -> WhatIf:
     """
     recording = as_recording(recording)
     cadence = recording.containers.select("container_id", "cadence_seconds")
-    samples = _startups(recording).join(cadence, on="container_id", how="left", maintain_order="left")
-    window = f"{max(round(seconds * 1000), 1)}ms"
-    spread = (
-        pl.col("excess").rolling_sum_by("time", window_size=window).over("life_row")
-        * pl.col("cadence_seconds").fill_null(0)
-        / max(seconds, 0.001)
-    )
-    # Averaging over less than one scrape would add memory.
-    spread = pl.min_horizontal(spread, pl.col("excess").rolling_max_by("time", window_size=window).over("life_row"))
+    samples = startups(recording).join(cadence, on="container_id", how="left", maintain_order="left")
+    spread = spread_over(samples, seconds)
     said = (
         f"Every startup spike is spread over {seconds:g} s more: the same memory above the settled level, averaged; it "
         "is assumed to be given back as it was."
     )
-    return _shifted(recording, samples.select("container_id", "time", shift=spread - pl.col("excess")), said)
+    return _shifted(recording, samples.select("container_id", "time", shift=spread - samples["excess"]), said)
 
 
 def with_threads(recording: AnyRecording, threads: int) -> WhatIf:
@@ -232,9 +225,9 @@ def with_threads(recording: AnyRecording, threads: int) -> WhatIf:
         msg = "The recording does not know how many threads there were. Hint: scrape process_threads beside the memory."
         raise RmtoolkitError(msg)
     now = pl.col("threads").forward_fill().over("container_id")
-    shift = (threads - now) * _TOUCHED_STACK_BYTES
+    shift = (threads - now) * TOUCHED_STACK_BYTES
     said = (
-        f"There are {threads} threads; each that is not there saves the {_TOUCHED_STACK_BYTES // 1024} KiB of stack "
+        f"There are {threads} threads; each that is not there saves the {TOUCHED_STACK_BYTES // 1024} KiB of stack "
         "that a shallow call chain touches, and no allocator arena goes with it."
     )
     return _shifted(recording, recording.samples.select("container_id", "time", shift=shift), said)
@@ -318,13 +311,33 @@ def purged(recording: AnyRecording) -> WhatIf:
 _KEPT: Final = ("resident_bytes", "active_bytes", "free_bytes")
 
 
-def _startups(recording: Recording) -> pl.DataFrame:
-    """Give what each sample of a startup that was seen holds above the settled level; 0 elsewhere."""
+def startups(recording: Recording) -> pl.DataFrame:
+    """Say of every sample whether its process was still starting, and what it held above the settled level then.
+
+    Parameters
+    ----------
+    recording
+        A recording.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per sample: `container_id`, `time`, `life_row`, `settled_bytes` (where its life settles), `starting`
+        (from a start that was seen until the settled level is reached for the first time after the highest point),
+        `excess` (bytes above the settled level while starting, else 0). A life that was OOM killed at an age at which
+        others were still starting never settled: it is taken to settle where the others did.
+
+    Examples
+    --------
+    >>> startups(as_recording(pl.DataFrame({"time": [0], "rss_bytes": [9]})))["starting"].to_list()
+    [False]
+    """
     cut = split(recording)
-    spans = cut.table.with_row_index("life_row").select("life_row", "start", "end", "start_seen", "settled_bytes")
+    spans = _settling(cut.table.with_row_index("life_row"))
     known = cut.samples.join(spans, on="life_row", how="left", maintain_order="left")
     value = pl.col("footprint_bytes")
-    early = (pl.col("time") - pl.col("start")) <= STARTUP_SHARE * (pl.col("end") - pl.col("start"))
+    age, length = pl.col("time") - pl.col("start"), pl.col("end") - pl.col("start")
+    early = (age <= STARTUP_SHARE * length) | pl.col("cut_short")
     tops = (
         known.filter(pl.col("start_seen") & early & value.is_not_null())
         .group_by("life_row", maintain_order=True)
@@ -334,11 +347,75 @@ def _startups(recording: Recording) -> pl.DataFrame:
     # Startup is over when, after its highest point, the settled level is reached for the first time.
     low = (pl.col("time") > pl.col("top")) & (value <= (1 + SETTLED_BAND) * pl.col("settled_bytes"))
     over = known.filter(low).group_by("life_row", maintain_order=True).agg(over=pl.col("time").min())
-    starting = pl.col("time") < pl.col("over")
+    known = known.join(over, on="life_row", how="left", maintain_order="left")
+    starting = (pl.col("time") < pl.col("over")).fill_null(value=False) | pl.col("cut_short")
     excess = (value - pl.col("settled_bytes")).clip(0)
-    return known.join(over, on="life_row", how="left", maintain_order="left").select(
-        "container_id", "time", "life_row", excess=pl.when(starting).then(excess).otherwise(0).fill_null(0)
+    return known.select(
+        "container_id",
+        "time",
+        "life_row",
+        "settled_bytes",
+        starting=starting,
+        excess=pl.when(starting).then(excess).otherwise(0).fill_null(0),
     )
+
+
+def _settling(table: pl.DataFrame) -> pl.DataFrame:
+    """Find where lives settle; those that were killed before they could take the level of the others."""
+    settles = pl.col("startup_seconds").is_not_null()
+    others = (
+        table.filter(settles)
+        .group_by("container_id")
+        .agg(usual=pl.col("settled_bytes").median().cast(pl.Int64), longest=pl.col("startup_seconds").max())
+    )
+    length = (pl.col("end") - pl.col("start")).dt.total_milliseconds() / 1000
+    short = (pl.col("ended") == "oom_kill") & ~settles & pl.col("start_seen") & (length <= pl.col("longest"))
+    return (
+        table.join(others, on="container_id", how="left", maintain_order="left")
+        .with_columns(cut_short=short.fill_null(value=False))
+        .select(
+            "life_row",
+            "start",
+            "end",
+            "start_seen",
+            "cut_short",
+            settled_bytes=pl.when("cut_short").then("usual").otherwise("settled_bytes"),
+        )
+    )
+
+
+def spread_over(starting: pl.DataFrame, seconds: float) -> pl.Series:
+    """Average what startups hold over more time.
+
+    Parameters
+    ----------
+    starting
+        As `startups` gives it, with `cadence_seconds`.
+    seconds
+        Over how much more time.
+
+    Returns
+    -------
+    polars.Series
+        What is above the settled level then, in bytes, a value per row.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> times = [dt.datetime(2026, 1, 1, 0, minute, tzinfo=dt.UTC) for minute in range(3)]
+    >>> one = pl.DataFrame({"life_row": 0, "time": times, "excess": [60.0, 0, 0], "cadence_seconds": 60.0})
+    >>> spread_over(one, 120).to_list()
+    [30.0, 30.0, 0.0]
+    """
+    window = f"{max(round(seconds * 1000), 1)}ms"
+    spread = (
+        pl.col("excess").rolling_sum_by("time", window_size=window).over("life_row")
+        * pl.col("cadence_seconds").fill_null(0)
+        / max(seconds, 0.001)
+    )
+    # Averaging over less than one scrape would add memory.
+    highest = pl.col("excess").rolling_max_by("time", window_size=window).over("life_row")
+    return starting.select(pl.min_horizontal(spread, highest)).to_series()
 
 
 def _shifted(recording: Recording, shifts: pl.DataFrame, said: str) -> WhatIf:
