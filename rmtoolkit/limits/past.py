@@ -173,7 +173,11 @@ def of_workload(recording: Recording, names: dict[str, Any]) -> Past:
 
     Examples
     --------
-    See `Past`.
+    >>> from rmtoolkit.recording import as_recording
+    >>> table = pl.DataFrame({"time": [0, 60], "pod": ["a", "b"], "workload": "w", "rss_bytes": [5, 6]})
+    >>> recording = as_recording(table)
+    >>> of_workload(recording, recording.containers.row(0, named=True)).pods
+    ('a', 'b')
     """
     mine = _only(recording, names)
     used = usage(mine).join(startups(mine), on=["container_id", "time"], how="left", maintain_order="left")

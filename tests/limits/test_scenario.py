@@ -112,7 +112,7 @@ def test_a_kill_in_startup_needs_less_once_startup_is_lower() -> None:
     halved = scenario.outcome(one, row, scenario.Change(startup_scale=0.5))
     assert halved.need["killed_limit_bytes"] == pytest.approx(350 * MIB, rel=0.02)
     assert halved.need["base_bytes"] < 360 * MIB
-    assert rm.what_if(recording, startup_scale=0.5).recording.samples["working_set_bytes"].max() < 350 * MIB
+    assert rm.what_if(recording, startup_scale=0.5).recording.samples["working_set_bytes"].max() < 350 * MIB  # type: ignore[operator]
 
 
 def test_unknown_threads_cannot_change() -> None:
