@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit import pull_command, recording_command
+from rmtoolkit import heap_command, pull_command, recording_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
         default="workload",
         help="a row per workload (default), or per pod and container",
     )
+    heap_command.add_heap(classify)
     classify.add_argument("-o", "--output", metavar="FILE", help="also write the verdicts: .parquet, .csv or .json")
     classify.add_argument("--no-color", action="store_true", help="no colour, on a terminal too (like NO_COLOR=1)")
     classify.set_defaults(run=_classify)
@@ -172,6 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sources(report)
     report.add_argument("-o", "--output", metavar="FILE", required=True, help="the page to write, such as week.html")
     report.add_argument("--title", help="stands at the top of the page")
+    heap_command.add_heap(report)
     report.set_defaults(run=_report)
 
     record = commands.add_parser("record", help="sample what runs now into a file", allow_abbrev=False)
@@ -203,7 +205,7 @@ def _classify(options: argparse.Namespace) -> int:
 
     if options.output:
         exports.check_format(options.output)
-    judgement = judge(_read(options))
+    judgement = judge(_read(options), heap_command.profiles(options.heap))
     sys.stdout.write(
         terminal.table(
             judgement,
@@ -224,7 +226,7 @@ def _report(options: argparse.Namespace) -> int:
     from rmtoolkit.writing import check_target
 
     check_target(options.output, report.ENDINGS)
-    judgement = judge(_read(options))
+    judgement = judge(_read(options), heap_command.profiles(options.heap))
     print(f"Report: {report.write(judgement, options.output, title=options.title)}")
     return _status(judgement, options.fail_on)
 

@@ -32,6 +32,7 @@ SIGNAL_WORDS: Final = {
     "psi_some_seconds": "memory pressure (some)",
     "psi_full_seconds": "memory pressure (full)",
     "refaults_total": "refaults",
+    "heap_profile": "heap profile",
 }
 
 

@@ -35,6 +35,7 @@ LAYERS: Final = {
     "demo": {"core", "validation", "loaders", "analysis", "limits", "views"},
     "recording_command": {"core", "loaders", "recording_command"},
     "pull_command": {"core", "loaders", "pull_command"},
+    "heap_command": {"core", "heap", "analysis", "views", "heap_command"},
     "cli": {
         "core",
         "validation",
@@ -46,6 +47,7 @@ LAYERS: Final = {
         "demo",
         "recording_command",
         "pull_command",
+        "heap_command",
     },
 }
 #: Slow to import, and used by few.

@@ -8,6 +8,7 @@ In the order of the work, each file importing only from those before it:
   `signals` puts what they found into one table of readings.
 * `opinion`, `doubts`, `held`, `naming`, `layers` and `one_life` judge one life; `pooling` puts lives, pods and versions
   together.
+* `heap_reading` and `heap_evidence` add what a heap profile says.
 * `pattern`, `chances`, `forecast`, `situation`, `settle`, `evidence`, `headline`, `reason`, `checklist`, `facts` and
   `rows` say it; `piece` is a row of evidence.
 * `advice` (with `hint`, `advice_leak`, `advice_open`, `settings`) reads what to do off a row of verdicts, `promql` how

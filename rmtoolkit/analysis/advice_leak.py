@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from rmtoolkit.analysis import heap_evidence
 from rmtoolkit.analysis.hint import Advice
 from rmtoolkit.analysis.settings import UNPREFIXED
 from rmtoolkit.intervals import small_memory
@@ -40,10 +41,15 @@ def leak(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
     """
     if row["cause"] == "thread_stacks":
         yield from _threads(evidence)
+    elif "heap_suspect" in evidence:
+        yield from heap_evidence.advise(evidence)
+        yield from _usual_suspects(row, evidence)
     elif row["cause"] == "heap":
+        yield from heap_evidence.advise(evidence)
         yield _profile(evidence)
         yield from _usual_suspects(row, evidence)
     else:
+        yield from heap_evidence.advise(evidence)
         if not any(name.startswith("rejected_") for name in evidence):
             yield _export_gauge()
         yield Advice(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+from rmtoolkit.analysis import heap_evidence
 from rmtoolkit.analysis.hint import Advice
 from rmtoolkit.text import MI, hours, memory, moment
 
@@ -55,6 +56,8 @@ def open_verdict(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
         yield files_in_memory(evidence["shmem"]["estimate"] if "shmem" in evidence else None)
     elif kind == "outside":
         yield from _outside()
+    elif kind == "heap_rests":
+        yield from heap_evidence.advise(evidence)
     elif kind == "idle":
         yield Advice(
             "Send it traffic, or look again after a busy hour: at rest nothing that a request leaks would show",
@@ -65,6 +68,8 @@ def open_verdict(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
         yield _wait(piece, kind, gauge="no_live_heap" in evidence)
     elif kind == "too_few":
         yield Advice("Record for longer: at least 24 samples of one life, better 200", because="open_too_few")
+    if kind != "heap_rests":
+        yield from heap_evidence.advise(evidence)
     yield from _missing(evidence, kind)
 
 

@@ -9,18 +9,20 @@ import polars as pl
 
 from rmtoolkit.analysis import pooling, signals
 from rmtoolkit.analysis.checklist import CHECKLIST, answers
-from rmtoolkit.analysis.columns import FOR_VIEWS, INSTANCE, VERDICTS
+from rmtoolkit.analysis.columns import FOR_VIEWS, INSTANCE, VERDICTS, WORKLOAD
 from rmtoolkit.analysis.facts import Facts
 from rmtoolkit.analysis.forecast import paths
+from rmtoolkit.analysis.heap_evidence import with_heap
 from rmtoolkit.analysis.lives import split
 from rmtoolkit.analysis.one_life import form
 from rmtoolkit.analysis.rows import verdict_row
 from rmtoolkit.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from rmtoolkit.analysis.forecast import Course
+    from rmtoolkit.analysis.heap_reading import HeapReading, Key
     from rmtoolkit.analysis.opinion import Opinion
     from rmtoolkit.analysis.pooling import Pool
     from rmtoolkit.recording import Recording
@@ -97,16 +99,19 @@ class Weighed:
         Look-ups about its containers, with the opinions on their lives.
     pools
         One for each container.
+    heaps
+        What heap profiles say, by workload.
 
     Examples
     --------
     >>> Weighed.__slots__
-    ('read', 'facts', 'pools')
+    ('read', 'facts', 'pools', 'heaps')
     """
 
     read: Read
     facts: Facts
     pools: dict[int, Pool]
+    heaps: Mapping[Key, HeapReading]
 
     def workloads(self) -> Iterator[tuple[list[int], dict[str, Any], Pool, Course | None]]:
         """Give the containers of each workload, its verdict, what that rests on, and its forecast.
@@ -118,6 +123,7 @@ class Weighed:
         """
         for containers in self.facts.workloads():
             pool, growing, judged = pooling.pool_instances([self.pools[container] for container in containers])
+            pool = with_heap(pool, self.heap(containers[0]))
             row, course = verdict_row(pool, self.facts, containers, growing=growing, judged=judged)
             yield containers, row, pool, course
 
@@ -134,8 +140,25 @@ class Weighed:
         dict
             A row of the instances.
         """
-        row, _ = verdict_row(self.pools[container], self.facts, [container], growing=0, judged=1)
+        pool = with_heap(self.pools[container], self.heap(container))
+        row, _ = verdict_row(pool, self.facts, [container], growing=0, judged=1)
         return row | self.about(container)
+
+    def heap(self, container: int) -> HeapReading | None:
+        """Find what a heap profile says about the workload of a container; None where there is no profile.
+
+        Parameters
+        ----------
+        container
+            Its id.
+
+        Returns
+        -------
+        HeapReading or None
+            As it is given to `weigh`.
+        """
+        about = self.facts.about[container]
+        return self.heaps.get(tuple(about[name] for name in WORKLOAD))
 
     def about(self, container: int) -> dict[str, Any]:
         """Say what only a row of the instances has.
@@ -153,7 +176,7 @@ class Weighed:
         return {"pod": self.facts.about[container]["pod"], "lives": len(self.facts.opinions[container])}
 
 
-def weigh(found: Read, *, restarts_known: bool) -> Weighed:
+def weigh(found: Read, *, restarts_known: bool, heaps: Mapping[Key, HeapReading] | None = None) -> Weighed:
     """Form an opinion on every life of a block, and pool the lives of each container.
 
     Parameters
@@ -162,6 +185,8 @@ def weigh(found: Read, *, restarts_known: bool) -> Weighed:
         The block.
     restarts_known
         Whether the source of the whole recording reports restarts.
+    heaps
+        What heap profiles say, by workload, as `heap_reading.by_workload` gives it.
 
     Returns
     -------
@@ -183,7 +208,9 @@ def weigh(found: Read, *, restarts_known: bool) -> Weighed:
         opinion = form(life, by_life.get(life["life_row"], {}), restarts_known=restarts_known)
         opinions[life["container_id"]].append(opinion)
     facts = Facts(found.recording, found.lives, found.findings, found.completeness, opinions)
-    return Weighed(found, facts, {container: pooling.pool_lives(lives) for container, lives in opinions.items()})
+    return Weighed(
+        found, facts, {container: pooling.pool_lives(lives) for container, lives in opinions.items()}, heaps or {}
+    )
 
 
 def verdicts(block: Weighed) -> pl.DataFrame:

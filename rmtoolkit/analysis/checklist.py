@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from rmtoolkit.analysis.heap_evidence import names_leak
 from rmtoolkit.analysis.parameters import CLOSE_TO_LIMIT, LIKELY, RESERVED_SHARE
-from rmtoolkit.text import configured, count, memory, number
+from rmtoolkit.text import configured, count, memory, number, printable
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.pooling import Pool
@@ -80,6 +81,10 @@ def _bounded(row: dict[str, Any], pool: Pool) -> Answer:
     if main is None or main.signal is None:
         return "unknown", "unknown", "too few samples"
     heap = main.readings.get("allocated_bytes")
+    if row["verdict"] == "leak" and (code := names_leak(pool)) is not None:
+        return "no", "concern", f"{printable(code)[:80]} keeps more and more, says the heap profile"
+    if pool.heap is not None and pool.heap.kind == "rests" and pool.bounded > LIKELY:
+        return "yes", "fine", "the heap profile shows nothing that grows"
     if heap is not None:
         if row["verdict"] == "leak" and row["cause"] == "heap":
             return "no", "concern", f"live heap at {memory(heap['end_level'])} and growing"

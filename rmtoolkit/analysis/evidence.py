@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rmtoolkit.analysis import heap_evidence
 from rmtoolkit.analysis.bank import GROWTH_FAMILIES
 from rmtoolkit.analysis.evidence_layers import held_down, layers, threads, work
 from rmtoolkit.analysis.parameters import COVERED, GOOD, LIKELY, STRONG
@@ -81,6 +82,7 @@ def rows(situation: Situation) -> list[Piece]:
         found += [
             *_trend(situation, main),
             *work(situation, main),
+            *heap_evidence.rows(situation.pool, main),
             *_lives(situation, main),
             *layers(main),
             *threads(main),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rmtoolkit.analysis.heap_evidence import names_leak
 from rmtoolkit.analysis.parameters import FAR_HOURS, LIKELY
 from rmtoolkit.analysis.settle import open_question
 from rmtoolkit.text import configured, hours, memory, printable, rate
@@ -20,6 +21,7 @@ _OPEN: Final = {
     "few_teeth": "it rose and fell too few times to know its floor",
     "half_wave": "a daily cycle and a leak fit what was seen equally well",
     "young": "a rise has only begun",
+    "heap_rests": "its memory grows and its heap profile does not",
 }
 
 
@@ -61,6 +63,8 @@ def _leak_headline(situation: Situation, subject: str) -> str:
     what = "leaks thread stacks," if row["cause"] == "thread_stacks" else "leaks"
     since = situation.pool.since_version
     begin = f"{subject} {what} {growth}" + (f" since version {printable(since)[:40]}" if since is not None else "")
+    if (code := names_leak(situation.pool)) is not None and row["cause"] == "heap":
+        begin += f" in {printable(code)[:80]}"
     if row["limit_outlook"] == "reaches" and row["hours_to_limit"] is not None:
         limit = configured(row["limit_bytes"])
         if row["hours_to_limit"] > FAR_HOURS:

@@ -354,6 +354,19 @@ MASKED_GROWING: Final = 0.15
 #: What the best of several pods loses, in log odds by the logarithm of their number: it looks better than it is.
 BEST_OF_MANY: Final = 0.3
 
+# --- A heap profile beside the recording ------------------------------------------------------------------------
+
+#: Share of what the curve cannot tell that steady growth in a profile settles ...
+HEAP_SETTLES: Final = 0.9
+#: ... and how many times more probable it makes growth, against rest; its absence divides by the same.
+HEAP_ODDS: Final = 4.0
+#: Growth in a profile below this share of the recorded rate does not explain it, whatever the load was.
+HEAP_EXPLAINS: Final = 0.02
+#: The recorded growth would show in a profile where it brings this many times what moved in it anyway, ...
+HEAP_SHOWS: Final = 4.0
+#: ... and at least so many bytes.
+HEAP_LEAST: Final = 64 << 10
+
 # --- The forecast -----------------------------------------------------------------------------------------------
 
 #: Share of itself within which the slope of a real process is never known better (standard error).

@@ -32,6 +32,7 @@ from rmtoolkit.analysis.parameters import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rmtoolkit.analysis.heap_reading import HeapReading
     from rmtoolkit.analysis.opinion import Opinion
 
 
@@ -59,6 +60,8 @@ class Pool:
         Settled level of the running version less that of the one before; None where one is unknown.
     notes
         Facts for the words.
+    heap
+        What a heap profile of the workload says, beside these lives.
 
     Examples
     --------
@@ -77,6 +80,7 @@ class Pool:
     before_version: str | None = None
     moved_bytes: float | None = None
     notes: dict[str, float | int | str] = field(default_factory=dict)
+    heap: HeapReading | None = None
 
 
 def _logit(value: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rmtoolkit.analysis.heap_evidence import names_leak
 from rmtoolkit.analysis.held import pressure
 from rmtoolkit.analysis.settle import open_question
 from rmtoolkit.text import SIGNAL_WORDS, count, hours, printable, rate
@@ -78,6 +79,8 @@ def _why_leak(situation: Situation, signal: str, span: str) -> str:
     if situation.judged > 1:
         parts.append(_on_pods(situation))
     text = " ".join(parts)
+    if names_leak(pool) is not None:
+        text += ", and a heap profile shows the same growth"
     kills = int(pool.notes.get("kills", 0))
     if kills:
         text += f", and {kills} {'life' if kills == 1 else 'lives'} ended in an OOM kill"
@@ -111,6 +114,8 @@ def _why_open(situation: Situation, signal: str, span: str) -> str:
     if question.kind == "outside":
         where = "outside the allocator: mappings, C code or stacks"
         return f"Over {span} the live heap is flat, and the growth lies {where}; {shows}."
+    if question.kind == "heap_rests":
+        return f"Over {span} the {signal} rises, and {question.why}; {shows}."
     lives = int(situation.pool.notes.get("lives_judged", 1))
     counted = "one life" if lives <= 1 else f"{lives} lives"
     gauge = "" if main.signal == "allocated_bytes" else ", no live-heap gauge"

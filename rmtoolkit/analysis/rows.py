@@ -10,6 +10,7 @@ from rmtoolkit.analysis.chances import ENDLESS, UNKNOWN, exposure
 from rmtoolkit.analysis.columns import WORKLOAD
 from rmtoolkit.analysis.doubts import going_on
 from rmtoolkit.analysis.headline import headline
+from rmtoolkit.analysis.heap_evidence import decides, names_leak
 from rmtoolkit.analysis.parameters import CLEAN_FROM, LEAK_FROM, LIKELY, QUANTILE, SUREST, UNRESOLVED_LEAKS
 from rmtoolkit.analysis.pattern import name_pattern
 from rmtoolkit.analysis.reason import reason
@@ -60,6 +61,8 @@ def verdict_row(
     level = _evidence_level(pool, facts, containers)
     verdict = "leak" if pool.growing >= LEAK_FROM else "not_leak" if pool.bounded >= CLEAN_FROM else "inconclusive"
     pattern, also, cause = name_pattern(pool, verdict)
+    if cause is None and verdict == "leak" and names_leak(pool) is not None:
+        cause = "heap"
     surest = SUREST[level]
     probability = min(max(pool.growing + UNRESOLVED_LEAKS * pool.unresolved, 1 - surest), surest)
     limit = main.life["limit_bytes"] if main is not None and main.life else about["limit_bytes"]
@@ -201,6 +204,8 @@ def _evidence_level(pool: Pool, facts: Facts, containers: list[int]) -> int:
     main = pool.main
     if main is None:
         return 1
+    if decides(pool):
+        return 5
     if main.signal == "allocated_bytes":
         return 4
     if "work_total" in main.readings or "load" in main.readings or len(containers) > 1:

@@ -41,7 +41,7 @@ class Open:
     kind
         A stable word: ``too_few``, ``killed``, ``restarts_unknown``, ``at_limit``, ``shmem``, ``outside``, ``idle``,
         ``young_release``, ``few_teeth``, ``young``, ``within_range``, ``half_wave``, ``few_samples``, ``lives_differ``,
-        ``faint`` or ``slowing``.
+        ``faint``, ``slowing`` or ``heap_rests``.
     why
         The end of a sentence that begins with what was seen.
     until
@@ -103,6 +103,8 @@ def open_question(situation: Situation) -> Open:
         return Open("shmem", "files in memory (tmpfs) grow, and whether anything deletes them is not known", None)
     if situation.row["cause"] == "outside_allocator":
         return Open("outside", "what grows lies outside the allocator: mappings, C code or stacks", None)
+    if pool.heap is not None and pool.heap.kind == "rests" and row["mean_rise"] > 0 and row["bounded"] < LIKELY:
+        return Open("heap_rests", "the heap does not: the allocator keeps it, or it lies outside the heap", None)
     work = main.readings.get("work_total")
     if work is not None and work["end_level"] <= work["first_level"] and row["bounded"] > LIKELY:
         return Open("idle", "no work was done meanwhile, so a leak for each request would not show", None)

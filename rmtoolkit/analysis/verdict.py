@@ -10,17 +10,19 @@ import polars as pl
 
 from rmtoolkit.analysis.block import everything, instances, read, verdicts, weigh
 from rmtoolkit.analysis.columns import VERDICTS, WORKLOAD
+from rmtoolkit.analysis.heap_reading import by_workload
 from rmtoolkit.analysis.threads import in_parallel
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.parts import parts
 from rmtoolkit.recording import Recording, as_recording
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
     from rmtoolkit.analysis.block import Weighed
+    from rmtoolkit.analysis.heap_reading import Heap
 
 Gathered = TypeVar("Gathered")
 
@@ -77,7 +79,7 @@ class Judgement:
 
 def classify(
     recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
-    heap: object | None = None,
+    heap: Heap | Mapping[str, Heap] | None = None,
     *,
     by: Literal["workload", "instance"] = "workload",
 ) -> pl.DataFrame:
@@ -88,7 +90,10 @@ def classify(
     recording
         A recording, or any frame that can become one.
     heap
-        Heap profiles are not read yet: anything but None is an error.
+        A heap profile (or its path) of the workload, or several in the order in which they were taken; of a recording
+        with several workloads a mapping: ``{"billing/api": profile}``. Steady growth in it is evidence level 5 and
+        names the code; a profile that shows none speaks against a leak in the heap; one that is blind, too short or a
+        single picture changes no verdict and is said to.
     by
         A row per workload container, or per pod and container with `pod` and `lives`.
 
@@ -97,14 +102,14 @@ def classify(
     polars.DataFrame
         One row each. `verdict` is ``leak``, ``not_leak`` or ``inconclusive``; `leak_probability` is capped by
         `evidence_level` (1 one resident series, 2 with restarts or limits, 3 with work or replicas, 4 with a
-        live-heap gauge). Growth is of `signal`, bytes per day, with an 80 % interval; growth above
-        `detection_floor_bytes_per_day` would have been found nine times in ten. `hours_to_limit` is null
+        live-heap gauge, 5 with a heap profile). Growth is of `signal`, bytes per day, with an 80 % interval; growth
+        above `detection_floor_bytes_per_day` would have been found nine times in ten. `hours_to_limit` is null
         unless `limit_outlook` is ``reaches``. Peaks are of the working set, else the nearest signal there is.
 
     Raises
     ------
     RmtoolkitError
-        `by` is neither of the two, or there are no samples.
+        `by` is neither of the two, there are no samples, or it cannot be told whose a heap profile is.
 
     Notes
     -----
@@ -159,13 +164,18 @@ def fits(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> p
     return judge(recording).fits
 
 
-def checklist(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:
+def checklist(
+    recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
+    heap: Heap | Mapping[str, Heap] | None = None,
+) -> pl.DataFrame:
     """Ask the five questions of every workload.
 
     Parameters
     ----------
     recording
         A recording, or any frame that can become one.
+    heap
+        As `classify` takes it.
 
     Returns
     -------
@@ -181,10 +191,12 @@ def checklist(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame)
     >>> checklist(table).select("answer", "reading").rows()[0]
     ('yes', 'fine')
     """
-    return judge(recording).checklist
+    return judge(recording, heap).checklist
 
 
-def judge(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame, heap: object | None = None) -> Judgement:
+def judge(
+    recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame, heap: Heap | Mapping[str, Heap] | None = None
+) -> Judgement:
     """Judge everything in a recording once, for tables, charts and reports alike.
 
     Parameters
@@ -192,7 +204,10 @@ def judge(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame, hea
     recording
         A recording, or any frame that can become one.
     heap
-        Heap profiles are not read yet: anything but None is an error.
+        A heap profile (or its path) of the workload, or several in the order in which they were taken; of a recording
+        with several workloads a mapping: ``{"billing/api": profile}``. Steady growth in it is evidence level 5 and
+        names the code; a profile that shows none speaks against a leak in the heap; one that is blind, too short or a
+        single picture changes no verdict and is said to.
 
     Returns
     -------
@@ -202,7 +217,7 @@ def judge(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame, hea
     Raises
     ------
     RmtoolkitError
-        There are no samples.
+        There are no samples, or it cannot be told whose a heap profile is.
 
     Examples
     --------
@@ -219,13 +234,10 @@ def judge(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame, hea
 
 def _weighed(
     data: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
-    heap: object | None,
+    heap: Heap | Mapping[str, Heap] | None,
     gather: Callable[[Weighed], Gathered],
 ) -> tuple[Recording, list[Gathered]]:
     """Judge part by part, so that a large recording needs no more memory than one of its parts."""
-    if heap is not None:
-        msg = "Heap profiles are not read yet; call it without heap=."
-        raise RmtoolkitError(msg)
     recording = as_recording(data)
     if not recording.height:
         msg = "The recording has no samples: there is nothing to judge."
@@ -233,8 +245,9 @@ def _weighed(
     restarts_known = "restarts" in recording.report.found or bool(
         recording.events["kind"].is_in(["start", "end", "oom_kill", "error"]).any(),
     )
+    heaps = {} if heap is None else by_workload(heap, recording.containers)
     found = in_parallel(read, parts(recording))
-    return recording, [gather(weigh(part, restarts_known=restarts_known)) for part in found]
+    return recording, [gather(weigh(part, restarts_known=restarts_known, heaps=heaps)) for part in found]
 
 
 def _warn_of_units(findings: pl.DataFrame) -> None:

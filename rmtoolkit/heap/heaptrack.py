@@ -17,8 +17,8 @@ from rmtoolkit.heap.frames import FrameTable, as_lists
 from rmtoolkit.heap.heaptrack_account import Account, NumpyTally, Tally
 from rmtoolkit.heap.heaptrack_raw import Addresses, RawEvents
 from rmtoolkit.heap.heaptrack_tables import DAMAGED, INDEXED, Tables
-from rmtoolkit.heap.own_code import crates
 from rmtoolkit.heap.profile import GROWTH, SIZES, STACKS, TIMELINE, HeapProfile, HeapSummary
+from rmtoolkit.heap.sight import blind
 from rmtoolkit.loaders import files
 from rmtoolkit.loaders.left_out import counted
 from rmtoolkit.provenance import Report
@@ -43,10 +43,6 @@ _COMPILED_BLOCK_BYTES: Final = 1 << 21
 _HEAD_BYTES: Final = 1 << 16
 #: libheaptrack brings libstdc++ along, which sets this aside for errors.
 _POOL_BYTES: Final = 73_728
-#: Resident memory beyond this times the peak of the heap, and this much more, is no overhead of the recorder.
-_BLIND_RATIO: Final = 2
-_BLIND_BYTES: Final = 64 << 20
-_FEW_ALLOCATIONS: Final = 1000
 
 BEYOND: Final = "events that name an entry which is not there"
 UNMATCHED: Final = "frees of what was not allocated in the recording"
@@ -349,7 +345,8 @@ def _report(
             partial.append(f"{have:,} of {tables.claims[name]:,} {name} are there, so names may be wrong")
     if cut:
         partial.append(f"stacks are cut after {cut:,} frames")
-    notes = _blind(summary, stacks, frames)
+    unseen = blind(summary, stacks, frames)
+    notes = [] if unseen is None else [unseen]
     loud = [*partial, *(f"left out {counted(number, reason)}" for reason, number in left_out.items()), *notes]
     if loud:
         files.warn(f"{quote_path(blocks.path)}: {'; '.join(loud)}.")
@@ -366,31 +363,6 @@ def _report(
         warnings=tuple(notes),
         time_axis="seconds since the start of the program",
     )
-
-
-def _blind(summary: HeapSummary, stacks: pl.DataFrame, frames: pl.DataFrame) -> list[str]:
-    """Find out whether the program's own allocator was out of sight."""
-    notes = []
-    peak, rss = summary.peak_bytes or 0, summary.rss_peak_bytes or 0
-    if rss > _BLIND_RATIO * peak + _BLIND_BYTES:
-        notes.append(
-            f"at most {memory(peak)} of heap were seen while {memory(rss)} were resident: an allocator that is linked "
-            "statically (jemalloc, mimalloc), memory maps or thread stacks are not in this profile",
-        )
-    elif (summary.allocations or 0) < _FEW_ALLOCATIONS and _only_foreign(stacks, frames):
-        notes.append(
-            "no Rust code was seen to allocate: the allocator is linked statically (jemalloc, mimalloc), so heaptrack "
-            "could not see it; build with the system's allocator to record",
-        )
-    return notes
-
-
-def _only_foreign(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:
-    """Tell whether a Rust program's allocations all come from libraries of the system."""
-    if not any(crates(name) for name in frames.filter(pl.col("origin") == "std")["function"].drop_nulls()):
-        return False
-    leaves = stacks.select(pl.col("frames").list.first().alias("frame_id")).join(frames, on="frame_id")
-    return (leaves["origin"] == "system").all()
 
 
 def _has_pool(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:

@@ -1,0 +1,236 @@
+"""What a heap profile says by itself, and to which workload of a recording it belongs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from rmtoolkit.analysis.columns import WORKLOAD
+from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
+from rmtoolkit.heap.profile import HeapProfile
+from rmtoolkit.heap.series import join
+from rmtoolkit.heap.sight import blind
+from rmtoolkit.heap.sniff import read_heap
+from rmtoolkit.heap.suspects import suspects
+from rmtoolkit.text import printable
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: One profile, or several of one program in the order in which they were taken.
+Heap: TypeAlias = "HeapProfile | str | os.PathLike[str] | Sequence[HeapProfile | str | os.PathLike[str]]"
+Key: TypeAlias = tuple[Any, ...]
+
+#: So many functions are named.
+_NAMED: Final = 3
+_HINT: Final = "heap=rm.read_heap(PATH), a list of them, or {'WORKLOAD': rm.read_heap(PATH)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A function that holds more and more.
+
+    Attributes
+    ----------
+    place
+        Function, file and line.
+    function
+        The function alone.
+    growth_bytes
+        What came after startup and stayed.
+    share
+        Share of all growth.
+    """
+
+    place: str
+    function: str
+    growth_bytes: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeapReading:
+    """What a heap profile says.
+
+    Attributes
+    ----------
+    kind
+        ``grows``, ``rests`` (it knows time and nothing grows steadily to the end), ``picture`` (it knows no time) or
+        ``blind``. Beside a recording also ``small`` (it grows by too little to explain what was recorded) and
+        ``short`` (what was recorded would hardly show in it).
+    suspects
+        What grows, the most suspicious first.
+    growth_bytes, growth_bytes_per_second
+        Of all that grows steadily, after startup; the rate is None where the profile knows an order but no times.
+    moved_bytes
+        Of all that is more than after startup, steadily or not.
+    held_bytes
+        Held before the program began to end, or in the picture.
+    seconds
+        Length of the stretch in which growth was measured; None is unknown.
+    why
+        Of a blind profile: why.
+    largest
+        What holds most.
+
+    Examples
+    --------
+    >>> from rmtoolkit.heap.profile import HeapSummary
+    >>> read_profile(HeapProfile(HeapSummary("dhat"))).kind
+    'picture'
+    """
+
+    kind: str
+    suspects: tuple[Suspect, ...] = ()
+    growth_bytes: int = 0
+    growth_bytes_per_second: float | None = None
+    moved_bytes: int = 0
+    held_bytes: int = 0
+    seconds: float | None = None
+    why: str | None = None
+    largest: str | None = None
+
+
+def read_profile(heap: HeapProfile) -> HeapReading:
+    """Read off a profile what it says about growth.
+
+    Parameters
+    ----------
+    heap
+        A profile, or several joined.
+
+    Returns
+    -------
+    HeapReading
+        Without regard to any recording.
+
+    Examples
+    --------
+    >>> from rmtoolkit.heap.profile import HeapSummary
+    >>> read_profile(HeapProfile(HeapSummary("heaptrack", peak_bytes=1, rss_peak_bytes=1 << 30))).kind
+    'blind'
+    """
+    unseen = blind(heap.summary, heap.stacks, heap.frames)
+    if unseen is not None:
+        return HeapReading("blind", why=unseen)
+    table = suspects(heap)
+    held = int(table["held_bytes"].sum() or 0)
+    largest = table.sort("held_bytes", descending=True, nulls_last=True, maintain_order=True)
+    most = _place(largest.row(0, named=True)) if largest.height else None
+    if not table.height or table["reading"][0] == "live":
+        return HeapReading("picture", held_bytes=held, largest=most)
+    growing = table.filter(reading="grows").sort("growth_bytes", descending=True, maintain_order=True)
+    moved = int(table["growth_bytes"].sum() or 0)
+    rates = table.filter(table["growth_bytes_per_second"] > 0).select("growth_bytes", "growth_bytes_per_second")
+    seconds = float(rates.row(0)[0] / rates.row(0)[1]) if rates.height else _half(heap)
+    total = int(growing["growth_bytes"].sum() or 0)
+    return HeapReading(
+        "grows" if total else "rests",
+        tuple(
+            Suspect(_place(row), row["function"], row["growth_bytes"], row["growth_bytes"] / max(moved, 1))
+            for row in table.filter(reading="grows").head(_NAMED).iter_rows(named=True)
+        ),
+        growth_bytes=total,
+        growth_bytes_per_second=total / seconds if seconds else None,
+        moved_bytes=moved,
+        held_bytes=held,
+        seconds=seconds,
+        largest=most,
+    )
+
+
+def _half(heap: HeapProfile) -> float | None:
+    """Length of the part after startup, where nothing grew in it."""
+    times = heap.timeline["time_seconds"].drop_nulls()
+    return float(times[-1] - times[0]) / 2 if len(times) > 1 and times[-1] > times[0] else None
+
+
+def _place(row: dict[str, Any]) -> str:
+    """Write function, file and line."""
+    place = printable(row["function"])
+    if row["file"] is None:
+        return place
+    line = "" if row["line"] is None else f":{row['line']}"
+    return f"{place} ({printable(PurePosixPath(row['file']).name)}{line})"
+
+
+def by_workload(heap: Heap | Mapping[str, Heap], containers: pl.DataFrame) -> dict[Key, HeapReading]:
+    """Read heap profiles, and find the workload that each belongs to.
+
+    Parameters
+    ----------
+    heap
+        A profile, its path, several of one program, or a mapping of workloads to these.
+    containers
+        Those of the recording.
+
+    Returns
+    -------
+    dict of tuple to HeapReading
+        By the columns of `columns.WORKLOAD`.
+
+    Raises
+    ------
+    RmtoolkitError
+        These are no profiles, or it cannot be told whose they are.
+    UnknownWorkloadError
+        There is no such workload, or there are several.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from rmtoolkit.heap.profile import HeapSummary
+    >>> place = dict.fromkeys(("cluster", "namespace", "container"))
+    >>> containers = pl.DataFrame([{**place, "workload": "api"}, {**place, "workload": "web"}])
+    >>> by_workload(HeapProfile(HeapSummary("dhat")), containers)
+    Traceback (most recent call last):
+    rmtoolkit.exceptions.RmtoolkitError: A heap profile is of one workload, and the recording has 2: api, web. Hint: \
+heap={'api': PROFILE}, or --heap api=FILE.
+    """
+    keys = containers.select(*WORKLOAD).unique(maintain_order=True).rows()
+    names = {key: _names(key) for key in keys}
+    if not isinstance(heap, Mapping):
+        if len(keys) != 1 or _unnamed(containers) > 1:
+            full = [found[-1] for found in names.values()]
+            listed = ", ".join(map(printable, full[:10])) + (f" and {len(full) - 10} more" if len(full) > 10 else "")
+            msg = f"A heap profile is of one workload, and the recording has {len(keys)}: {listed}."
+            if _unnamed(containers) > 1:
+                msg = "A heap profile is of one process, and the recording has several without a name."
+            msg += f" Hint: heap={{{quote(full[0])}: PROFILE}}, or --heap {printable(full[0])}=FILE."
+            raise RmtoolkitError(msg)
+        return {keys[0]: read_profile(_profile(heap))}
+    found = {}
+    for wanted, given in heap.items():
+        fitting = [key for key, said in names.items() if wanted in said]
+        if len(fitting) != 1:
+            raise UnknownWorkloadError.named(wanted, [said[-1] for said in names.values()])
+        found[fitting[0]] = read_profile(_profile(given))
+    return found
+
+
+def _names(key: Key) -> tuple[str, ...]:
+    """All names that a workload container may be called by, the whole one last."""
+    _, namespace, workload, container = key
+    parts = [part for part in (namespace, workload, container) if part is not None]
+    whole = "/".join(parts) or "this process"
+    shorter = [workload, "/".join(parts[:2]) if namespace is not None else None, container]
+    return (*(name for name in shorter if name is not None), whole)
+
+
+def _unnamed(containers: pl.DataFrame) -> int:
+    """Count containers that nothing names: each is a process of its own."""
+    return containers.filter(containers["workload"].is_null() & containers["container"].is_null()).height
+
+
+def _profile(given: object) -> HeapProfile:
+    if isinstance(given, HeapProfile):
+        return given
+    if isinstance(given, str | os.PathLike):
+        return read_heap(given)
+    if isinstance(given, Sequence) and given and all(isinstance(one, HeapProfile | str | os.PathLike) for one in given):
+        return join([_profile(one) for one in given])
+    msg = f"{quote(type(given).__name__)} is no heap profile. Hint: {_HINT}."
+    raise RmtoolkitError(msg)
