@@ -5,6 +5,7 @@ Notebooks style tables, code and lists by rules of their own; two classes outwei
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from rmtoolkit.views import theme
@@ -13,18 +14,17 @@ from rmtoolkit.views.svg import STYLE as CHARTS
 
 _LIGHT: Final = f"{{{theme.variables(theme.LIGHT)};color-scheme:light}}"
 _DARK: Final = f"{{{theme.variables(theme.DARK)};color-scheme:dark}}"
-#: The notebook's theme where it says one, else that of the system.
-_THEMES: Final = f"""
-.rm.rm-explanation{_LIGHT}
-@media (prefers-color-scheme:dark){{.rm.rm-explanation{_DARK}}}
-[data-jp-theme-light=true] .rm.rm-explanation{_LIGHT}
-[data-jp-theme-light=false] .rm.rm-explanation{_DARK}
+
+#: The box around one answer in the output of a cell.
+FRAME: Final = """
+.X{max-width:1080px;padding:16px 20px 18px;border-radius:6px;border:1px solid var(--rm-line);
+border-left:3px solid var(--rm-verdict)}
 """
 
-_RULES: Final = """
-.X{--rm-family:FAMILY;--rm-code:CODE;background:var(--rm-surface);color:var(--rm-ink-2);max-width:1080px;
-font:14px/1.45 var(--rm-family);font-variant-numeric:tabular-nums;padding:16px 20px 18px;border-radius:6px;
-border:1px solid var(--rm-line);border-left:3px solid var(--rm-verdict);box-sizing:border-box}
+#: Badge, headline, facts, tables and what folds away, wherever they stand.
+ANSWER: Final = """
+.X{--rm-family:FAMILY;--rm-code:CODE;background:var(--rm-surface);color:var(--rm-ink-2);box-sizing:border-box;
+font:14px/1.45 var(--rm-family);font-variant-numeric:tabular-nums}
 .X *{box-sizing:border-box}
 .X.leak,.X .leak{--rm-verdict:var(--rm-leak)}.X.unsure,.X .unsure{--rm-verdict:var(--rm-unsure)}
 .X.ok,.X .ok{--rm-verdict:var(--rm-ok)}
@@ -79,8 +79,33 @@ max-width:none;white-space:normal;overflow-wrap:anywhere;color:var(--rm-ink)}
 .X th:first-child,.X td:first-child{white-space:normal}}
 """
 
-STYLE: Final = Markup(
-    _THEMES
-    + _RULES.replace(".X", ".rm.rm-explanation").replace("FAMILY", theme.FAMILY).replace("CODE", theme.CODE_FAMILY)
-    + CHARTS
-)
+
+def themed(selector: str, rules: str) -> Markup:
+    """Write rules under one selector, with the tokens of the notebook's theme, or of the system where it has none.
+
+    Parameters
+    ----------
+    selector
+        Stands for every ``.X`` of the rules; two classes, so that they outweigh those of the notebook.
+    rules
+        Style sheet.
+
+    Returns
+    -------
+    Markup
+        A style sheet that changes nothing outside of the selector.
+
+    Examples
+    --------
+    >>> themed(".rm.rm-box", ".X b{color:var(--rm-ink)}").splitlines()[-1]
+    '.rm.rm-box b{color:var(--rm-ink)}'
+    """
+    themes = (
+        f"{selector}{_LIGHT}\n@media (prefers-color-scheme:dark){{{selector}{_DARK}}}\n"
+        f"[data-jp-theme-light=true] {selector}{_LIGHT}\n[data-jp-theme-light=false] {selector}{_DARK}\n"
+    )
+    written = rules.replace("FAMILY", theme.FAMILY).replace("CODE", theme.CODE_FAMILY)
+    return Markup(themes + re.sub(r"\.X(?![\w-])", selector, written))
+
+
+STYLE: Final = Markup(themed(".rm.rm-explanation", FRAME + ANSWER) + CHARTS)

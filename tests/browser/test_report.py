@@ -1,9 +1,7 @@
-"""The page in a real browser. RMTOOLKIT_CHROMIUM names another Chromium than /usr/bin/chromium."""
+"""The page in a real browser."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -15,12 +13,12 @@ from rmtoolkit.views import report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = os.environ.get("RMTOOLKIT_CHROMIUM", "/usr/bin/chromium")
 HOSTILE = '"><img src=http://127.0.0.1:9/x onerror=alert(1)><script>alert(1)</script>'
 MI = 1 << 20
 
@@ -47,20 +45,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     calm = [_service("shop", f"calm{number}", 0) for number in range(3)]
     recording = Recording.from_frame(pl.concat([*services, *calm, _service("ops", HOSTILE, 0)]))
     return report.write(rm.judge(recording), tmp_path_factory.mktemp("report") / "week.html")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests here."""
-    if not Path(CHROMIUM).exists():
-        pytest.skip(f"there is no Chromium at {CHROMIUM}: apt install chromium, or set RMTOOLKIT_CHROMIUM")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
 
 
 class _Opened:

@@ -1,0 +1,1 @@
+"""Dashboards: widgets around the same pictures that the report shows. Importing one loads ipywidgets."""

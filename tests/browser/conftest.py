@@ -1,0 +1,70 @@
+"""One Chromium, one JupyterLab and one Voilà for each process of the tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.hosts import Lab, Opened, Voila, chromium, new_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The browser; RMTOOLKIT_CHROMIUM names another than /usr/bin/chromium."""
+    path = chromium()
+    if path is None:
+        pytest.skip("there is no Chromium: apt install chromium, or set RMTOOLKIT_CHROMIUM")
+    from playwright.sync_api import expect, sync_playwright
+
+    # The machine may have much else to do.
+    expect.set_options(timeout=30_000)
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update"]
+    arguments += ["--disable-background-networking", "--disable-sync"]
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A JupyterLab; its notebooks stand in `lab.notebooks`."""
+    server = Lab(tmp_path_factory.mktemp("lab"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def voila(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Voila]:
+    """A Voilà; its notebooks stand in `voila.notebooks`."""
+    server = Voila(tmp_path_factory.mktemp("voila"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["lab", "voila"])
+def host(request: pytest.FixtureRequest) -> Iterator[Lab | Voila]:
+    """Both of them, one after the other."""
+    server: Lab | Voila = request.getfixturevalue(request.param)
+    yield server
+    server.close_kernels()
+
+
+@pytest.fixture
+def new(browser: Browser) -> Iterator[Callable[..., Opened]]:
+    """Opens pages, such as ``new(width=1000, scheme="dark")``, and closes them after the test."""
+    pages: list[Opened] = []
+
+    def open_one(**wanted: object) -> Opened:
+        pages.append(new_page(browser, **wanted))  # type: ignore[arg-type]
+        return pages[-1]
+
+    yield open_one
+    for opened in pages:
+        opened.context.close()

@@ -1,0 +1,238 @@
+"""Real JupyterLab and Voilà servers, each with a home of its own, and pages opened from them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.error import URLError
+
+import nbformat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+TOKEN: Final = "t"  # noqa: S105 - for a server on this machine that lives for one test run
+#: ms until a notebook has run. The machine may have much else to do.
+PATIENCE: Final = 180_000
+#: What JupyterLab and Voilà write to the console of every page, whatever is in it.
+_USUAL: Final = (
+    "Failed to load resource: net::ERR_FAILED",
+    "No provider for",
+    "has been preloaded",
+    "DEP0",
+    "GL Driver",
+)
+#: Voilà's own template asks for a font of icons, which no dashboard uses.
+_OF_VOILA: Final = "/npm/@fortawesome/"
+
+
+class Opened:
+    """A page in a context of its own, and everything it asked for or complained about.
+
+    Requests that leave the machine are stopped and kept in `outside`; errors of the console in `complaints`.
+    """
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.context = context
+        self.outside: list[str] = []
+        self.complaints: list[str] = []
+        self.page: Page = context.new_page()
+        self.page.route("**/*", self._route)
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _route(self, route: Route) -> None:
+        url = route.request.url
+        if url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")):
+            route.continue_()
+            return
+        if _OF_VOILA not in url:
+            self.outside.append(url)
+        route.abort()
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not any(usual in message.text for usual in _USUAL):
+            self.complaints.append(message.text)
+
+    def serious(self, selector: str) -> list[str]:
+        """What axe-core finds serious or critical below a selector: rule, and the element."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(self.page, context={"include": [[selector]]})
+        return [
+            f"{violation['id']}: {node['html'][:160]}"
+            for violation in found.response["violations"]
+            if violation["impact"] in ("serious", "critical")
+            for node in violation["nodes"]
+        ]
+
+
+class _Server:
+    """A server that is up when it is made and gone when it is left."""
+
+    def __init__(self, home: Path, command: Sequence[str], path: str) -> None:
+        self.home = home
+        self.port = _free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+        own = {name: str(home / name.lower()) for name in names}
+        for folder in own.values():
+            Path(folder).mkdir(exist_ok=True)
+        self.environment = os.environ | own | {"TZ": "UTC", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        self.log = (home / "server.log").open("wb")
+        self.process = subprocess.Popen(
+            [sys.executable, *(word.replace("PORT", str(self.port)) for word in command)],
+            cwd=home,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+        self._wait(path)
+
+    def _wait(self, path: str) -> None:
+        end = time.monotonic() + 120
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                with urllib.request.urlopen(self.address + path, timeout=5):  # noqa: S310 - this machine
+                    return
+            except (URLError, OSError):
+                time.sleep(0.1)
+        self.close()
+        raise AssertionError((self.home / "server.log").read_text("utf-8", "replace")[-4000:])
+
+    def close(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+class Lab(_Server):
+    """JupyterLab that keeps all cells in the page and asks for no news."""
+
+    name = "lab"
+
+    def __init__(self, home: Path) -> None:
+        self.notebooks = home / "notebooks"
+        self.notebooks.mkdir()
+        settings = {
+            "notebook-extension/tracker": {"windowingMode": "none"},
+            "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+        }
+        for name, values in settings.items():
+            file = home / "jupyter_config_dir/lab/user-settings/@jupyterlab" / f"{name}.jupyterlab-settings"
+            file.parent.mkdir(parents=True)
+            file.write_text(json.dumps(values), encoding="utf-8")
+        command = [
+            *("-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"),
+            *("--ServerApp.ip=127.0.0.1", "--ServerApp.port=PORT", f"--IdentityProvider.token={TOKEN}"),
+            *(f"--ServerApp.root_dir={self.notebooks}", "--LabApp.extension_manager=readonly"),
+        ]
+        super().__init__(home, command, f"/api/status?token={TOKEN}")
+
+    def open(self, opened: Opened, cells: Sequence[str], *, dark: bool = False) -> None:
+        """Run cells in a notebook of their own; a cell that fails fails the test."""
+        name = write(self.notebooks, cells)
+        self.show(opened, name, dark=dark)
+
+    def show(self, opened: Opened, name: str, *, dark: bool = False) -> None:
+        """Run a notebook that stands in `notebooks`."""
+        page = opened.page
+        page.goto(f"{self.address}/doc/tree/{name}?token={TOKEN}&reset", timeout=PATIENCE)
+        page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=PATIENCE)
+        if dark:
+            page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+            page.wait_for_selector("body[data-jp-theme-light=false]", timeout=PATIENCE)
+        page.set_default_timeout(PATIENCE)
+        outputs = page.evaluate(
+            """async () => {
+                const panel = jupyterapp.shell.currentWidget;
+                await panel.context.ready;
+                await panel.sessionContext.ready;
+                jupyterapp.shell.collapseLeft();
+                await jupyterapp.commands.execute('notebook:run-all-cells');
+                return panel.content.widgets.filter(cell => cell.model.type === 'code')
+                    .flatMap(cell => cell.model.outputs.toJSON());
+            }"""
+        )
+        page.set_default_timeout(30_000)
+        failed = [output for output in outputs if output["output_type"] == "error"]
+        assert failed == [], failed
+
+    def close_kernels(self) -> None:
+        """Stop every kernel: each holds a process and its memory."""
+        url = f"{self.address}/api/kernels"
+        with urllib.request.urlopen(f"{url}?token={TOKEN}", timeout=30) as answer:  # noqa: S310 - this machine
+            kernels: list[dict[str, Any]] = json.load(answer)
+        for kernel in kernels:
+            request = urllib.request.Request(f"{url}/{kernel['id']}?token={TOKEN}", method="DELETE")  # noqa: S310
+            urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+
+
+class Voila(_Server):
+    """Voilà over a folder of notebooks."""
+
+    name = "voila"
+
+    def __init__(self, home: Path) -> None:
+        self.notebooks = home / "notebooks"
+        self.notebooks.mkdir()
+        command = [
+            *("-m", "voila", str(self.notebooks), "--no-browser", "--port=PORT", "--Voila.ip=127.0.0.1"),
+            "--theme=light",
+        ]
+        super().__init__(home, command, "/")
+
+    def open(self, opened: Opened, cells: Sequence[str], *, dark: bool = False) -> None:
+        """Serve cells as a page; it is there when the dashboard is."""
+        name = write(self.notebooks, cells)
+        theme = "dark" if dark else "light"
+        address = f"{self.address}/voila/render/{name}?theme={theme}"
+        # The page streams while the notebook runs.
+        opened.page.goto(address, wait_until="commit", timeout=PATIENCE)
+
+    def close_kernels(self) -> None:
+        """Voilà stops a kernel when its page is left."""
+
+
+def write(folder: Path, cells: Sequence[str]) -> str:
+    """Write a notebook of code cells under a name of its own."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])  # type: ignore[no-untyped-call]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    name = f"{uuid.uuid4().hex[:8]}.ipynb"
+    nbformat.write(notebook, folder / name)  # type: ignore[no-untyped-call]
+    return name
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def chromium() -> str | None:
+    """The browser to drive: RMTOOLKIT_CHROMIUM, or Debian's."""
+    named = os.environ.get("RMTOOLKIT_CHROMIUM", "/usr/bin/chromium")
+    return shutil.which(named)
+
+
+def new_page(browser: Browser, *, width: int = 1280, height: int = 800, scheme: str = "light") -> Opened:
+    """Open an empty page in a context of its own."""
+    wanted: Any = {"viewport": {"width": width, "height": height}, "color_scheme": scheme, "timezone_id": "UTC"}
+    return Opened(browser.new_context(**wanted))
