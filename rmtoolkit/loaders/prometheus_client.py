@@ -147,7 +147,7 @@ class Client:
         for proxy in (proxies or {}).values():
             self.secrets.add(_password_of(proxy))
         self._parameters = dict(parameters or {})
-        self._tls = (verify, certificate, dict(proxies or {}))
+        self._tls = (verify if isinstance(verify, bool) else str(verify), certificate, dict(proxies or {}))
         self._learnt = _Learnt()
         self._lock = threading.Lock()
         self._connect: PrometheusConnect | None = None
@@ -167,10 +167,12 @@ class Client:
             return self._connect
 
     def _connected(self) -> PrometheusConnect:
-        # Both are slow to import, and only who asks a server needs them.
+        # All are slow to import, and only who asks a server needs them.
         from prometheus_api_client import PrometheusConnect  # noqa: PLC0415
         from requests import Session  # noqa: PLC0415
         from urllib3.util.retry import Retry  # noqa: PLC0415
+
+        from rmtoolkit.loaders.prometheus_tls import OwnAuthority  # noqa: PLC0415
 
         session = Session()
         session.verify, session.cert, proxies = self._tls
@@ -184,6 +186,8 @@ class Client:
         made: PrometheusConnect = connect(
             self.address.url, headers=self.headers, auth=self.auth, session=session, retry=retry, method="POST"
         )
+        if isinstance(session.verify, str):
+            session.mount(self.address.url, OwnAuthority(max_retries=retry))
         return made
 
     @property

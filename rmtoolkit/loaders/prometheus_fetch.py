@@ -5,18 +5,21 @@ from __future__ import annotations
 import sys
 import threading
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, Final, Self
+from copy import copy
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from rmtoolkit.loaders.prometheus_faults import TooMuchError
 from rmtoolkit.loaders.prometheus_raw import ask, between
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rmtoolkit.loaders.prometheus_client import Client
     from rmtoolkit.loaders.prometheus_decode import Decoded
     from rmtoolkit.loaders.prometheus_plan import Part
     from rmtoolkit.loaders.prometheus_raw import RawFetch
+
+_Other = TypeVar("_Other")
 
 #: A request is halved this often at most: into a thousand.
 _MOST_HALVINGS: Final = 10
@@ -41,6 +44,7 @@ class Fetcher:
         self._client = client
         self._raw = raw
         self._parallel = max(1, parallel)
+        self._slots = threading.BoundedSemaphore(self._parallel)
         self._depth = 0
         self._lock = threading.Lock()
         self._bar = _bar(progress)
@@ -84,11 +88,41 @@ class Fetcher:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
+    def fetch_beside(self, parts: Sequence[Part], other: Callable[[Fetcher], _Other]) -> tuple[list[Decoded], _Other]:
+        """Fetch parts, and what somebody else wants meanwhile.
+
+        Parameters
+        ----------
+        parts
+            In any order.
+        other
+            Given a fetcher of its own, whose requests count among those under way.
+
+        Returns
+        -------
+        tuple
+            As of `fetch`, and what `other` gave.
+        """
+        beside = copy(self)
+        beside._client = self._client.for_one_pull()  # noqa: SLF001 - ours too
+        pool = ThreadPoolExecutor(1, thread_name_prefix="rmtoolkit-beside")
+        try:
+            given = pool.submit(other, beside)
+            found = self.fetch(parts)
+            return found, given.result()
+        except BaseException:
+            beside._client.stop.set()  # noqa: SLF001 - ours too
+            raise
+        finally:
+            self.halved += beside.halved
+            pool.shutdown(wait=False, cancel_futures=True)
+
     def _one(self, part: Part, depth: int) -> list[Decoded]:
         halves = part.halves() if depth < self._depth else None
         if halves is None:
             try:
-                decoded = self._sent(part)
+                with self._slots:
+                    decoded = self._sent(part)
             except TooMuchError:
                 halves = part.halves() if depth < _MOST_HALVINGS else None
                 if halves is None:

@@ -247,8 +247,9 @@ class Prometheus:
             if expected > _MOST_SAMPLES:
                 raise TooMuchError(client.fault(f"this would be some {expected / 1e6:,.0f} million samples", _TOO_MANY))
             warm_up(expected)
-            found = fetcher.fetch(parts)
-            facts = fetch_facts(fetcher, legs, overrides, window.after, window.until)
+            found, facts = fetcher.fetch_beside(
+                parts, lambda beside: fetch_facts(beside, legs, overrides, window.after, window.until)
+            )
             halved = fetcher.halved
         if not step_seconds:
             found = [between(part, window.start_ms, window.end_ms) for part in found]
