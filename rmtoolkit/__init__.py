@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from rmtoolkit.analysis.lives import lives
     from rmtoolkit.analysis.verdict import Judgement, checklist, classify, fits, judge
+    from rmtoolkit.heap.allocator import Allocator, read_allocator
     from rmtoolkit.heap.dhat import read_dhat
     from rmtoolkit.heap.diff import diff
     from rmtoolkit.heap.heaptrack import read_heaptrack
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.risk import limit_risk
     from rmtoolkit.limits.what_if import WhatIf, what_if
     from rmtoolkit.loaders.docker import read_docker_stats
+    from rmtoolkit.loaders.glibc import read_malloc_info
     from rmtoolkit.loaders.jemalloc import read_jemalloc_stats
     from rmtoolkit.loaders.kubectl import read_kubectl_top
     from rmtoolkit.loaders.kubectl_record import record_kubectl
+    from rmtoolkit.loaders.malloc_text import read_malloc_text
     from rmtoolkit.loaders.procfs_files import read_procfs
     from rmtoolkit.loaders.prometheus import read_prometheus
     from rmtoolkit.loaders.prometheus_live import Prometheus
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 
 
 _HOMES: Final = {
+    "Allocator": "rmtoolkit.heap.allocator",
     "Backtest": "rmtoolkit.limits.backtest",
     "backtest": "rmtoolkit.limits.backtest",
     "checklist": "rmtoolkit.analysis.verdict",
@@ -64,6 +68,7 @@ _HOMES: Final = {
     "Prometheus": "rmtoolkit.loaders.prometheus_live",
     "pull": "rmtoolkit.loaders.pull",
     "read": "rmtoolkit.loaders.sniff",
+    "read_allocator": "rmtoolkit.heap.allocator",
     "read_dhat": "rmtoolkit.heap.dhat",
     "read_docker_stats": "rmtoolkit.loaders.docker",
     "read_heap": "rmtoolkit.heap.sniff",
@@ -71,6 +76,8 @@ _HOMES: Final = {
     "read_jemalloc_stats": "rmtoolkit.loaders.jemalloc",
     "read_jeprof": "rmtoolkit.heap.jeprof",
     "read_kubectl_top": "rmtoolkit.loaders.kubectl",
+    "read_malloc_info": "rmtoolkit.loaders.glibc",
+    "read_malloc_text": "rmtoolkit.loaders.malloc_text",
     "read_massif": "rmtoolkit.heap.massif",
     "read_pprof": "rmtoolkit.heap.pprof",
     "read_procfs": "rmtoolkit.loaders.procfs_files",
@@ -89,6 +96,7 @@ _HOMES: Final = {
 }
 
 __all__ = [
+    "Allocator",
     "Backtest",
     "Explanation",
     "HeapProfile",
@@ -111,6 +119,7 @@ __all__ = [
     "lives",
     "pull",
     "read",
+    "read_allocator",
     "read_dhat",
     "read_docker_stats",
     "read_heap",
@@ -118,6 +127,8 @@ __all__ = [
     "read_jemalloc_stats",
     "read_jeprof",
     "read_kubectl_top",
+    "read_malloc_info",
+    "read_malloc_text",
     "read_massif",
     "read_pprof",
     "read_procfs",

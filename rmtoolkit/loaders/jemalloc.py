@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.loaders import files, timeline
-from rmtoolkit.loaders.jemalloc_documents import TOTALS, Document, parse_documents
+from rmtoolkit.loaders.allocator_samples import UNSTAMPED, Whose, samples_frame
+from rmtoolkit.loaders.jemalloc_documents import Document, parse_documents
 from rmtoolkit.loaders.left_out import counted
 from rmtoolkit.recording import Recording, Report, normalise
 
@@ -20,21 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _EXPECTED: Final = "statistics that jemalloc's malloc_stats_print wrote"
-#: Endings that say what a file is, not whose.
-_ENDINGS: Final = (
-    ".gz",
-    ".zst",
-    ".log",
-    ".txt",
-    ".json",
-    ".jsonl",
-    ".out",
-    ".err",
-    ".stderr",
-    ".stats",
-    ".jemalloc",
-    ".raw",
-)
 _NS_PER_MS: Final = 1_000_000
 
 
@@ -117,7 +102,7 @@ def read_jemalloc_stats(
     asked = timeline.Asked(path, files.modified(path), time, interval, timezone)
     timed = [document for document in good if document.stamp is not None]
     if timed:
-        left_out["documents without a time stamp, among others that have one"] = len(good) - len(timed)
+        left_out[UNSTAMPED] = len(good) - len(timed)
         good = timed
         first = timed[0].stamp
         stamps = [document.stamp[0] for document in timed if document.stamp is not None]
@@ -133,33 +118,11 @@ def read_jemalloc_stats(
             f"{'; '.join([*(f'left out {counted(n, what)}' for what, n in left_out.items()), *partial])}. "
             "The rest was read.",
         )
-    inferred = workload is None and pod is None
     uptimes = [document.uptime_ns() for document in good]
+    amounts = [{f"{name}_bytes": size for name, size in document.totals().items()} for document in good]
     return normalise(
-        pl.DataFrame(
-            {
-                "container_id": [0],
-                "namespace": [namespace],
-                "pod": [pod],
-                "container": [container],
-                "workload": [_name(path) if inferred else workload],
-                "workload_inferred": [inferred],
-                "source": ["jemalloc stats"],
-            },
-            schema_overrides={name: pl.String() for name in ("namespace", "pod", "container", "workload")},
-        ),
-        pl.DataFrame(
-            [
-                (0, time_ms, *(totals.get(name) for name in TOTALS))
-                for time_ms, totals in zip(times, (d.totals() for d in good), strict=True)
-            ],
-            schema={
-                "container_id": pl.UInt32(),
-                "time": pl.Int64(),
-                **{f"{name}_bytes": pl.Int64() for name in TOTALS},
-            },
-            orient="row",
-        ).with_columns(pl.col("time").cast(pl.Datetime("ms", "UTC"))),
+        Whose(pod, namespace, container, workload).frame(path, "jemalloc stats"),
+        samples_frame(times, amounts),
         _starts(times, uptimes),
         Report(
             sources=(str(path),),
@@ -170,18 +133,6 @@ def read_jemalloc_stats(
             time_axis=axis,
         ),
     )
-
-
-def _name(path: str | os.PathLike[str]) -> str:
-    """Take from a file's name what says what it is, and keep whose it is."""
-    name = Path(path).name
-    while True:
-        ending = next(
-            (ending for ending in _ENDINGS if name.lower().endswith(ending) and len(name) > len(ending)), None
-        )
-        if ending is None:
-            return name
-        name = name[: -len(ending)]
 
 
 def _untimed(documents: Sequence[Document], asked: timeline.Asked) -> tuple[list[int], str]:

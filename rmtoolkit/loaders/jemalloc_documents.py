@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import bisect
 import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.loaders.container_logs import unwrap
-from rmtoolkit.loaders.stamps import Kind, Stamp, find
+from rmtoolkit.loaders.around import unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from rmtoolkit.loaders.stamps import Stamp
 
 TOTALS: Final = ("allocated", "active", "metadata", "resident", "mapped", "retained")
 
@@ -27,9 +27,6 @@ _SECTION: Final = re.compile(r"(?:^|\s)(?:(Merged|Destroyed) arenas stats|arenas
 _VERSION: Final = re.compile(r'(?:^|\s)Version: "?([^"]*)"?$')
 _NUMBER: Final = re.compile(r"(?:^|\s)([a-z_]+|assigned threads): +(\d{1,19})$")
 _OF_ARENA: Final = {"assigned threads": "nthreads", "uptime": "uptime_ns"}
-_BARE_NUMBER: Final = re.compile(r"\d{10,}")
-_LINES_BEFORE: Final = 20
-_CHARACTERS: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +121,7 @@ def parse_documents(text: str) -> list[Document]:
     >>> [(document.line, document.totals()) for document in parse_documents(text)]
     [(2, {'allocated': 1}), (2, {'allocated': 2})]
     """
-    wrapped = unwrap(text)
-    if wrapped is not None:
-        text = "\n".join(line for _, line in wrapped)
-    around = _Around(text, [stamp for stamp, _ in wrapped] if wrapped is not None else None)
+    text, around = unwrapped(text)
     decoder = json.JSONDecoder()
     documents: list[Document] = []
     position = 0
@@ -148,44 +142,6 @@ def parse_documents(text: str) -> list[Document]:
 def _after_totals(text: str, start: int, end: int) -> int:
     totals = _TOTALS_LINE.search(text, start, end)
     return totals.end() if totals else start
-
-
-class _Around:
-    """Where a document stands, and which time stamp belongs to it."""
-
-    def __init__(self, text: str, stamps: list[str] | None) -> None:
-        self._text = text
-        self._stamps = stamps
-        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
-
-    def line(self, place: int) -> int:
-        return bisect.bisect_right(self._starts, place)
-
-    def stamp(self, start: int, before: int) -> tuple[Stamp, str] | None:
-        """Find the stamp that the log gave the line, else one on it, else one on the lines before it."""
-        number = self.line(start)
-        if self._stamps is not None and self._stamps[number - 1]:
-            logged = find(self._stamps[number - 1])
-            if logged is not None:
-                return logged[0], self._stamps[number - 1]
-        for index in range(number - 1, max(number - 2 - _LINES_BEFORE, -1), -1):
-            line_start = max(self._starts[index], before)
-            stop = start if index == number - 1 else self._starts[index + 1]
-            if stop <= before:
-                break
-            said = self._text[line_start : min(stop, line_start + _CHARACTERS)].strip()
-            found = find(said) if said else None
-            if found is not None and (index == number - 1 or _heads(said, found)):
-                return found[0], said
-        return None
-
-
-def _heads(line: str, found: tuple[Stamp, str]) -> bool:
-    """Tell a time stamp from a number or a date that a program happened to write."""
-    head = line.lstrip("[(=-# ")
-    if _BARE_NUMBER.match(head):
-        return not any(map(str.isalpha, found[1]))
-    return found[0].kind != Kind.CLOCK or head[:1].isdigit()
 
 
 def _json(decoder: json.JSONDecoder, text: str, start: int) -> tuple[dict[str, Any], int, bool]:

@@ -23,6 +23,8 @@ class Form(StrEnum):
     KUBECTL = "kubectl top output"
     OBJECTS = "Kubernetes objects"
     JEMALLOC = "jemalloc statistics"
+    GLIBC = "glibc malloc statistics"
+    MALLOC_TEXT = "tcmalloc or mimalloc statistics"
     DOCKER = "Docker output"
     PROCFS = "memory files of Linux"
     RECORDING = "a recording"
@@ -36,9 +38,9 @@ class Form(StrEnum):
 
 UNDERSTOOD: Final = (
     "saved Prometheus answers (JSON, remote read), output of kubectl top pod (tables, CSV, JSON, YAML) and of kubectl "
-    "get pods -o json beside it, docker stats, inspect and events, jemalloc statistics (text, JSON), smaps_rollup, "
-    "status and cgroup files of Linux, recordings and tables in Parquet, or CSV with a time and a memory column; also "
-    "packed with gzip or zstd"
+    "get pods -o json beside it, docker stats, inspect and events, statistics of jemalloc (text, JSON), glibc "
+    "(malloc_info), tcmalloc and mimalloc, smaps_rollup, status and cgroup files of Linux, recordings and tables in "
+    "Parquet, or CSV with a time and a memory column; also packed with gzip or zstd"
 )
 
 _HEAD: Final = 1 << 18
@@ -47,6 +49,10 @@ _DATA_ENDINGS: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".log", ".csv"
 
 _JEMALLOC: Final = re.compile(
     rb'\{\s*\\?"jemalloc\\?"\s*:|_{3} Begin jemalloc statistics _{3}|\bAllocated: \d+, active: \d+',
+)
+_GLIBC: Final = re.compile(rb'<malloc version="\d+">|\b(?:\w*_)?uordblks\b[^\n\w]{1,8}\d|\bin use bytes +=[ ]+\d')
+_MALLOC_TEXT: Final = re.compile(
+    rb"\bMALLOC: +\d+ \( *[\d.]+ [A-Za-z]+\) Bytes in use by application|\bheap stats: +peak +total +freed +current\b"
 )
 _METRICS: Final = re.compile(METRICS.encode())
 _KINDS: Final = (
@@ -145,9 +151,15 @@ def _no_parquet(path: Path) -> tuple[Form, str]:
     form = Form.PROCFS if lone else _of_text(text.encode("utf-8", "replace"), text)
     if form in (None, Form.OBJECTS) and len(head) >= _HEAD:
         whole, _ = files.read_bytes(path, expected="a recording")
-        marks = ((Form.JEMALLOC, _JEMALLOC), (Form.KUBECTL, _METRICS), (Form.KUBECTL, _KUBECTL))
+        marks = (
+            (Form.JEMALLOC, _JEMALLOC),
+            (Form.KUBECTL, _METRICS),
+            (Form.GLIBC, _GLIBC),
+            (Form.MALLOC_TEXT, _MALLOC_TEXT),
+            (Form.KUBECTL, _KUBECTL),
+        )
         # Metrics may stand behind the objects; a table does not.
-        later = next((later for later, mark in marks[: 2 if form else 3] if mark.search(whole)), None)
+        later = next((later for later, mark in marks[: 2 if form else 5] if mark.search(whole)), None)
         form = later or form
     if form is not None:
         return form, ""
@@ -159,7 +171,14 @@ def _of_text(data: bytes, text: str) -> Form | None:
     from rmtoolkit.loaders.kubectl_csv import looks_like_csv  # noqa: PLC0415 - seldom gets so far
     from rmtoolkit.loaders.kubectl_lines import failure  # noqa: PLC0415
 
-    for form, mark in ((Form.KUBECTL, _METRICS), (Form.JEMALLOC, _JEMALLOC), (Form.PROMETHEUS, _PROMETHEUS)):
+    marks = (
+        (Form.KUBECTL, _METRICS),
+        (Form.JEMALLOC, _JEMALLOC),
+        (Form.PROMETHEUS, _PROMETHEUS),
+        (Form.GLIBC, _GLIBC),
+        (Form.MALLOC_TEXT, _MALLOC_TEXT),
+    )
+    for form, mark in marks:
         if mark.search(data):
             return form
     if _OBJECTS.search(data) and _LIVE.search(data):

@@ -33,6 +33,8 @@ _READERS: Final = {
     Form.PROMETHEUS: ("rmtoolkit.loaders.prometheus", "read_prometheus"),
     Form.KUBECTL: ("rmtoolkit.loaders.kubectl", "read_kubectl_top"),
     Form.JEMALLOC: ("rmtoolkit.loaders.jemalloc", "read_jemalloc_stats"),
+    Form.GLIBC: ("rmtoolkit.loaders.glibc", "read_malloc_info"),
+    Form.MALLOC_TEXT: ("rmtoolkit.loaders.malloc_text", "read_malloc_text"),
     Form.DOCKER: ("rmtoolkit.loaders.docker", "read_docker_stats"),
     Form.PROCFS: ("rmtoolkit.loaders.procfs_files", "read_procfs"),
     Form.LAKE: ("rmtoolkit.lake", "read_lake"),
