@@ -172,7 +172,7 @@ class Client:
         from requests import Session  # noqa: PLC0415
         from urllib3.util.retry import Retry  # noqa: PLC0415
 
-        from rmtoolkit.loaders.prometheus_tls import OwnAuthority  # noqa: PLC0415
+        from rmtoolkit.loaders.prometheus_tls import own_authority  # noqa: PLC0415
 
         session = Session()
         session.verify, session.cert, proxies = self._tls
@@ -187,7 +187,7 @@ class Client:
             self.address.url, headers=self.headers, auth=self.auth, session=session, retry=retry, method="POST"
         )
         if isinstance(session.verify, str):
-            session.mount(self.address.url, OwnAuthority(max_retries=retry))
+            session.mount(self.address.url, own_authority(retry))
         return made
 
     @property

@@ -2,56 +2,53 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING, Any
 
-from requests.adapters import HTTPAdapter
-from urllib3.util.ssl_ import create_urllib3_context
-
 if TYPE_CHECKING:
+    from requests.adapters import HTTPAdapter
     from urllib3 import ProxyManager
+    from urllib3.util.retry import Retry
 
 
-class OwnAuthority(HTTPAdapter):
-    """Believes an authority that the user named, though its certificate lacks a key usage or an identifier.
+def own_authority(retries: Retry) -> HTTPAdapter:
+    """Make what connects to servers of an authority that the user named.
 
-    Since Python 3.13 such certificates are refused, which many companies and clusters still have; chain, name and time
-    are checked all the same.
+    It is believed though its certificate lacks a key usage or an identifier, which Python refuses since 3.13 and many
+    companies and clusters still have; chain, name and time are checked all the same.
+
+    Parameters
+    ----------
+    retries
+        Of the connection.
+
+    Returns
+    -------
+    requests.adapters.HTTPAdapter
+        To be mounted on a session.
 
     Examples
     --------
-    >>> OwnAuthority().max_retries.total
+    >>> from urllib3.util.retry import Retry
+    >>> own_authority(Retry(total=0)).max_retries.total
     0
     """
+    # All are slow to import, and only who asks a server needs them.
+    import ssl  # noqa: PLC0415
 
-    def init_poolmanager(self, *places: Any, **named: Any) -> None:  # noqa: ANN401 - as the library calls it
-        """Make connections that do so.
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415
+    from urllib3.util.ssl_ import create_urllib3_context  # noqa: PLC0415
 
-        Parameters
-        ----------
-        *places, **named
-            Of the library.
-        """
-        super().init_poolmanager(*places, ssl_context=_context(), **named)
-
-    def proxy_manager_for(self, proxy: str, **named: Any) -> ProxyManager:  # noqa: ANN401 - as the library calls it
-        """Make connections through a proxy that do so.
-
-        Parameters
-        ----------
-        proxy, **named
-            Of the library.
-
-        Returns
-        -------
-        urllib3.ProxyManager
-            Of the library.
-        """
-        manager: ProxyManager = super().proxy_manager_for(proxy, ssl_context=_context(), **named)
-        return manager
-
-
-def _context() -> ssl.SSLContext:
     context = create_urllib3_context()
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return context
+
+    class OwnAuthority(HTTPAdapter):
+        """Hands the context on, also where a proxy stands between."""
+
+        def init_poolmanager(self, *places: Any, **named: Any) -> None:  # noqa: ANN401 - as the library calls it
+            super().init_poolmanager(*places, ssl_context=context, **named)
+
+        def proxy_manager_for(self, proxy: str, **named: Any) -> ProxyManager:  # noqa: ANN401 - likewise
+            manager: ProxyManager = super().proxy_manager_for(proxy, ssl_context=context, **named)
+            return manager
+
+    return OwnAuthority(max_retries=retries)
