@@ -13,9 +13,10 @@ import polars as pl
 
 from rmtoolkit import lake_files, lake_marks, storage
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
+from rmtoolkit.lake_parts import as_read_error, gathered, together
 from rmtoolkit.parts import parts
-from rmtoolkit.recording import Recording, as_recording, concat
-from rmtoolkit.schema import EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
+from rmtoolkit.recording import Recording, as_recording
+from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
 from rmtoolkit.settings import settings_at
 from rmtoolkit.times import parse_duration, parse_time
 from rmtoolkit.writing import replacing
@@ -229,22 +230,23 @@ class Lake:
         files = self._within(start, end, last)
         heads, failed = _opened(files)
         if not heads:
-            raise failed[0] if failed else self._empty()
+            raise failed[0] if failed else self.nothing()
         everybody = pl.concat([containers for _, containers in heads])
         wanted = Recording(everybody, empty(SAMPLES)).filter(**equal).containers if equal else everybody
         names = wanted.select(*IDENTITY).unique()
-        found: list[Recording] = []
+        found: list[tuple[int, Recording]] = []
         for file, containers in heads:
             if not containers.join(names, on=IDENTITY, how="semi", nulls_equal=True).height:
                 continue
             try:
                 whole = lake_files.read_partition(file)
             except (ReadError, OSError) as error:
-                failed.append(_as_read_error(file, error))
+                failed.append(as_read_error(file, error))
                 continue
-            found.append(_kept(whole, names, start, end))
+            bucket, _ = lake_files.place_of(file) or (0, None)
+            found.append((bucket, _kept(whole, names, start, end)))
         if not found:
-            raise failed[0] if failed else self._empty()
+            raise failed[0] if failed else self.nothing()
         recording = _together(found)
         if failed:
             warn(f"{len(failed):,} of {len(files):,} files of {self!r} could not be read; the first: {failed[0]}")
@@ -302,7 +304,7 @@ class Lake:
         """
         files = self.files()
         if not files:
-            raise self._empty()
+            raise self.nothing()
         frames = []
         for file in files:
             bucket, date = lake_files.place_of(file) or (0, dt.date.min)
@@ -344,7 +346,41 @@ class Lake:
             low = max(low, newest - dt.timedelta(days=days)) if newest.toordinal() > days else low
         return [file for date, file in dated if low <= date <= high]
 
-    def _empty(self) -> ReadError:
+    def tells_restarts(self) -> bool:
+        """Tell whether any source of what is in the lake reports restarts.
+
+        Returns
+        -------
+        bool
+            As `Recording.tells_restarts`; only the ends of files are read.
+        """
+        return any(lake_files.tells_restarts(file) for file in self.files())
+
+    def containers(self) -> pl.DataFrame:
+        """List who is in the lake; no samples are read.
+
+        Returns
+        -------
+        polars.DataFrame
+            The identity columns, a row per container.
+
+        Raises
+        ------
+        ReadError
+            There is no lake, or it is of a later version.
+        """
+        heads, _ = _opened(self.files())
+        known = [containers.select(*IDENTITY) for _, containers in heads]
+        return pl.concat([empty(CONTAINERS).select(*IDENTITY), *known]).unique().sort(IDENTITY, nulls_last=True)
+
+    def nothing(self) -> ReadError:
+        """Make the error for a lake in which nothing is found.
+
+        Returns
+        -------
+        ReadError
+            Ready to raise.
+        """
         return ReadError.at(self.path, found="a lake without any file of that time", expected="something in it")
 
     @contextmanager
@@ -474,14 +510,8 @@ def _opened(files: Sequence[Path]) -> tuple[list[tuple[Path, pl.DataFrame]], lis
         try:
             heads.append((file, storage.open_parts(file)[0]))
         except (ReadError, OSError) as error:
-            failed.append(_as_read_error(file, error))
+            failed.append(as_read_error(file, error))
     return heads, failed
-
-
-def _as_read_error(file: Path, error: ReadError | OSError) -> ReadError:
-    if isinstance(error, ReadError):
-        return error
-    return ReadError.at(file, found=(error.strerror or str(error)).lower(), expected="a partition of a lake")
 
 
 def _kept(
@@ -501,14 +531,18 @@ def _kept(
     return Recording(containers, whole.samples.filter(ours, *inside), whole.events.filter(ours), whole.report)
 
 
-def _together(found: Sequence[Recording]) -> Recording:
-    """Make one recording of partitions, in the order of time."""
-    reports = lake_files.joined(part.report for part in found)
-    bare = [Recording(part.containers, part.samples, part.events) for part in found]
-    whole = concat(bare)
-    changes = lake_files.settings_changes(bare, whole)
-    events = pl.concat([whole.events, changes]).unique(maintain_order=True).sort("container_id", "time", "kind")
-    return Recording(whole.containers, whole.samples, events, reports)
+def _together(found: Sequence[tuple[int, Recording]]) -> Recording:
+    """Make one recording of partitions, each bucket's in the order of time."""
+    buckets: dict[int, list[Recording]] = {}
+    for bucket, part in found:
+        buckets.setdefault(bucket, []).append(part)
+    wholes = [together(days) for days in buckets.values()]
+    if len(wholes) == 1:
+        return wholes[0]
+    frames = gathered(
+        [{"containers": whole.containers, "samples": whole.samples, "events": whole.events} for whole in wholes]
+    )
+    return Recording(**frames, report=lake_files.joined(whole.report for whole in wholes))
 
 
 def _with_left_out(recording: Recording, counts: dict[str, int]) -> Recording:

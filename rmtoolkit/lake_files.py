@@ -9,9 +9,11 @@ import os
 import zlib
 from contextlib import suppress
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path  # noqa: TC003 - the examples use it
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit import storage
@@ -104,13 +106,15 @@ def place_of(file: Path) -> tuple[int, dt.date] | None:
     return None
 
 
-def read_partition(file: Path) -> Recording:
+def read_partition(file: Path, workloads: pl.DataFrame | None = None) -> Recording:
     """Read a partition and make sure that it is what was written.
 
     Parameters
     ----------
     file
         The file.
+    workloads
+        `cluster`, `namespace` and `workload` of those to read; None: all.
 
     Returns
     -------
@@ -136,7 +140,7 @@ def read_partition(file: Path) -> Recording:
     for tries_left in reversed(range(_TRIES)):
         stamp = _stamp(file)
         try:
-            return _read(file)
+            return _read(file, workloads)
         except ReadError:
             # Somebody appends meanwhile: the new file is as whole as the old one was.
             if not tries_left or _stamp(file) == stamp:
@@ -144,17 +148,48 @@ def read_partition(file: Path) -> Recording:
     raise AssertionError
 
 
-def _read(file: Path) -> Recording:
+def _read(file: Path, workloads: pl.DataFrame | None) -> Recording:
     containers, stored, events, report = storage.open_parts(file)
-    samples = stored.collect(stored.scan())
     try:
         wanted = json.loads(pl.read_parquet_metadata(file)[_METADATA_KEY])["crc32"]
     except (pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError) as error:
         raise ReadError.at(file, found="a recording from elsewhere", expected=_EXPECTED) from error
-    if checksum(samples) != wanted:
+    if workloads is not None:
+        places = containers.with_row_index("place").join(
+            workloads, on=workloads.columns, how="semi", nulls_equal=True, maintain_order="left"
+        )["place"]
+        # Containers are sorted by workload, and samples by container: what is asked for lies together.
+        begin, end = (int(places[0]), int(places[-1]) + 1) if places.len() else (0, 0)
+        containers, stored, wanted = containers[begin:end], stored.part(begin, end), wanted[begin:end]
+        events = events.filter(pl.col("container_id").is_in(containers["container_id"].implode()))
+    samples = stored.collect(stored.scan())
+    if checksums(samples, stored.signals, stored.counts or ()) != wanted:
         hint = "The file is damaged: restore it from a backup, or move it away and fill the day again."
         raise ReadError.at(file, found="other samples than were written", expected=_EXPECTED, hint=hint)
     return Recording(containers, samples, events, report)
+
+
+def tells_restarts(file: Path) -> bool:
+    """Tell whether the source of a partition reports restarts, from the end of the file alone.
+
+    Parameters
+    ----------
+    file
+        The file.
+
+    Returns
+    -------
+    bool
+        False where it cannot be read.
+
+    Examples
+    --------
+    >>> tells_restarts(Path("/no/such"))
+    False
+    """
+    with suppress(pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError):
+        return bool(json.loads(pl.read_parquet_metadata(file)[_METADATA_KEY])["restarts"])
+    return False
 
 
 def _stamp(file: Path) -> tuple[int, int, int]:
@@ -162,36 +197,49 @@ def _stamp(file: Path) -> tuple[int, int, int]:
     return now.st_ino, now.st_size, now.st_mtime_ns
 
 
-def checksum(samples: pl.DataFrame) -> int:
-    """Sum up samples, so that a change of any of them shows.
+def checksums(samples: pl.DataFrame, signals: Sequence[str], counts: Sequence[int]) -> list[int]:
+    """Sum up the samples of each container, so that a change of any of them shows.
 
     Parameters
     ----------
     samples
-        In the schema `SAMPLES`.
+        In the schema `SAMPLES`, sorted.
+    signals
+        Those that have a value anywhere in the file.
+    counts
+        Samples of each container, in their order.
 
     Returns
     -------
-    int
-        A CRC-32 of the columns that have values, of their values and of where there are none.
+    list of int
+        CRC-32s of the times, of the values and of where there are none.
 
     Examples
     --------
     >>> found = Recording.from_frame(pl.DataFrame({"time": [0, 1], "rss_bytes": [1, 2]})).samples
-    >>> checksum(found) == checksum(found.with_columns(rss_bytes=pl.lit(2, dtype=pl.Int64)))
+    >>> one, other = (
+    ...     checksums(frame, ["rss_bytes"], [2]) for frame in (found, found.with_columns(pl.col("rss_bytes") + 1))
+    ... )
+    >>> one == other
     False
     """
-    total = samples.height
-    for name in samples.columns:
-        column = samples[name]
-        if column.null_count() == samples.height and name in SIGNALS:
-            continue
-        values = column.to_physical()
-        total = zlib.crc32(name.encode(), total)
-        total = zlib.crc32(values.fill_null(0).to_numpy().tobytes(), total)
-        if values.null_count():
-            total = zlib.crc32(values.is_null().to_numpy().tobytes(), total)
-    return total
+    bounds = list(accumulate(counts, initial=0))
+    if bounds[-1] != samples.height:
+        return []
+    totals = list(counts)
+    for name in ("time", *signals):
+        column = samples[name].to_physical()
+        values = [column.fill_null(0).to_numpy()]
+        if column.null_count():
+            values.append(column.is_null().to_numpy())
+        for array in values:
+            view = memoryview(np.ascontiguousarray(array)).cast("B")
+            size = array.itemsize
+            totals = [
+                zlib.crc32(view[size * low : size * high], total)
+                for total, low, high in zip(totals, bounds, bounds[1:], strict=False)
+            ]
+    return totals
 
 
 def write_partition(file: Path, recording: Recording) -> None:
@@ -224,14 +272,12 @@ def write_partition(file: Path, recording: Recording) -> None:
     counts = recording.containers.join(
         samples.group_by("container_id").len("rows"), on="container_id", how="left", maintain_order="left"
     )["rows"].fill_null(0)
+    signals = [name for name in SIGNALS if samples[name].null_count() < samples.height]
     metadata = storage.metadata_of(
-        recording.containers,
-        recording.events,
-        recording.report,
-        rows=counts.to_list(),
-        signals=[name for name in SIGNALS if samples[name].null_count() < samples.height],
+        recording.containers, recording.events, recording.report, rows=counts.to_list(), signals=signals
     )
-    metadata[_METADATA_KEY] = json.dumps({"crc32": checksum(samples)})
+    told = {"crc32": checksums(samples, signals, counts.to_list()), "restarts": recording.tells_restarts}
+    metadata[_METADATA_KEY] = json.dumps(told)
     # Made in memory: polars reports a full disk as a broken file.
     made = io.BytesIO()
     table.write_parquet(made, compression="zstd", metadata=metadata)

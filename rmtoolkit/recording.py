@@ -291,6 +291,12 @@ class Recording:
         return replace(self, containers=kept, samples=samples, events=events)
 
     @property
+    def tells_restarts(self) -> bool:
+        """Whether its source reports restarts, so that none seen means none happened."""
+        kinds = ["start", "end", "oom_kill", "error"]
+        return "restarts" in self.report.found or bool(self.events["kind"].is_in(kinds).any())
+
+    @property
     def height(self) -> int:
         """How many samples there are, read or not."""
         return self.samples.height if self.stored is None else self.stored.rows

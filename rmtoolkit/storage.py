@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -153,6 +153,23 @@ class Stored:
     counts: tuple[int, ...] | None
     stamp: tuple[int, int]
     first: int = 0
+
+    def part(self, begin: int, end: int) -> Stored:
+        """Give the samples of some containers that follow each other.
+
+        Parameters
+        ----------
+        begin, end
+            Place of the first container, and behind the last one; `counts` must be known.
+
+        Returns
+        -------
+        Stored
+            Theirs, unread.
+        """
+        counts = self.counts or ()
+        first = self.first + sum(counts[:begin])
+        return replace(self, first=first, rows=sum(counts[begin:end]), counts=counts[begin:end])
 
     def scan(self) -> pl.LazyFrame:
         """Give the columns that have values, unread.

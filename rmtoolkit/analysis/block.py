@@ -278,7 +278,7 @@ def everything(block: Weighed) -> dict[str, pl.DataFrame]:
     >>> from rmtoolkit.recording import as_recording
     >>> table = pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})
     >>> sorted(everything(weigh(read(as_recording(table)), restarts_known=True)))
-    ['checklist', 'findings', 'fits', 'forecast', 'instances', 'lives', 'verdicts']
+    ['checklist', 'completeness', 'findings', 'fits', 'forecast', 'instances', 'lives', 'verdicts']
     """
     found = list(block.workloads())
     judged = [
@@ -307,4 +307,5 @@ def everything(block: Weighed) -> dict[str, pl.DataFrame]:
         ),
         "forecast": paths(course for *_, course in found if course is not None),
         "findings": block.read.findings,
+        "completeness": block.read.completeness,
     }

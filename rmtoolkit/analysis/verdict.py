@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from rmtoolkit.analysis.block import everything, instances, read, verdicts, weigh
 from rmtoolkit.analysis.columns import VERDICTS, WORKLOAD
 from rmtoolkit.analysis.heap_reading import by_workload
-from rmtoolkit.analysis.threads import in_parallel
+from rmtoolkit.analysis.shown import shown
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.parts import parts
-from rmtoolkit.recording import Recording, as_recording
+from rmtoolkit.lake import Lake
+from rmtoolkit.normalise import conform
+from rmtoolkit.recording import Recording
+from rmtoolkit.schema import SAMPLES
+from rmtoolkit.spread import as_source, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import pandas as pd
+    from distributed import Client
 
-    from rmtoolkit.analysis.block import Weighed
-    from rmtoolkit.analysis.heap_reading import Heap
-
-Gathered = TypeVar("Gathered")
+    from rmtoolkit.analysis.heap_reading import Heap, HeapReading, Key
+    from rmtoolkit.spread import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Judgement:
     Attributes
     ----------
     recording
-        What was judged.
+        What was judged. Of a lake, and of a large file, only the samples that charts show: see `analysis.shown`.
     lives
         A row per lifetime.
     fits
@@ -49,6 +51,8 @@ class Judgement:
         The footprint's expected course from the last sample on.
     findings
         What `validate` found.
+    completeness
+        Samples of each container that are there and that were due, as `Recording.completeness` gives them.
 
     Examples
     --------
@@ -65,6 +69,7 @@ class Judgement:
     checklist: pl.DataFrame
     forecast: pl.DataFrame
     findings: pl.DataFrame
+    completeness: pl.DataFrame
 
     def __repr__(self) -> str:
         """Count the verdicts."""
@@ -78,17 +83,18 @@ class Judgement:
 
 
 def classify(
-    recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
+    recording: Source,
     heap: Heap | Mapping[str, Heap] | None = None,
     *,
     by: Literal["workload", "instance"] = "workload",
+    client: Client | None = None,
 ) -> pl.DataFrame:
     """Say for every workload whether it leaks, why its memory is what it is, and when it reaches its limit.
 
     Parameters
     ----------
     recording
-        A recording, or any frame that can become one.
+        A recording, any frame that can become one, or a lake, which is read part by part.
     heap
         A heap profile (or its path) of the workload, or several in the order in which they were taken; of a recording
         with several workloads a mapping: ``{"billing/api": profile}``. Steady growth in it is evidence level 5 and
@@ -96,6 +102,9 @@ def classify(
         single picture changes no verdict and is said to.
     by
         A row per workload container, or per pod and container with `pod` and `lives`.
+    client
+        Of Dask distributed: its workers judge the parts, with the same result. They must see the files under the same
+        path; set POLARS_MAX_THREADS where they start.
 
     Returns
     -------
@@ -131,22 +140,22 @@ def classify(
     if by not in ("workload", "instance"):
         msg = f"by must be 'workload' or 'instance', got {by!r}."
         raise RmtoolkitError(msg)
-    frame = verdicts if by == "workload" else instances
-    _, found = _weighed(recording, heap, lambda block: (frame(block), block.read.findings))
-    _warn_of_units(pl.concat([findings for _, findings in found]))
-    rows = pl.concat([rows for rows, _ in found])
+    frames, _ = _spread(recording, heap, partial(_rows, by=by), client)
+    rows = frames["rows"]
     if by == "workload":
         return _by_urgency(rows).select(*VERDICTS)
     return rows.select("cluster", "namespace", "workload", "pod", *list(VERDICTS)[3:], "lives")
 
 
-def fits(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:
+def fits(recording: Source, *, client: Client | None = None) -> pl.DataFrame:
     """Show the fit behind the verdict of every life.
 
     Parameters
     ----------
     recording
-        A recording, or any frame that can become one.
+        A recording, any frame that can become one, or a lake, which is read part by part.
+    client
+        As for `classify`.
 
     Returns
     -------
@@ -161,21 +170,22 @@ def fits(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> p
     >>> fits(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})).select("signal", "model").rows()
     [('rss_bytes', 'constant')]
     """
-    return judge(recording).fits
+    return judge(recording, client=client).fits
 
 
 def checklist(
-    recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
-    heap: Heap | Mapping[str, Heap] | None = None,
+    recording: Source, heap: Heap | Mapping[str, Heap] | None = None, *, client: Client | None = None
 ) -> pl.DataFrame:
     """Ask the five questions of every workload.
 
     Parameters
     ----------
     recording
-        A recording, or any frame that can become one.
+        A recording, any frame that can become one, or a lake, which is read part by part.
     heap
         As `classify` takes it.
+    client
+        As for `classify`.
 
     Returns
     -------
@@ -191,23 +201,25 @@ def checklist(
     >>> checklist(table).select("answer", "reading").rows()[0]
     ('yes', 'fine')
     """
-    return judge(recording, heap).checklist
+    return judge(recording, heap, client=client).checklist
 
 
 def judge(
-    recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame, heap: Heap | Mapping[str, Heap] | None = None
+    recording: Source, heap: Heap | Mapping[str, Heap] | None = None, *, client: Client | None = None
 ) -> Judgement:
     """Judge everything in a recording once, for tables, charts and reports alike.
 
     Parameters
     ----------
     recording
-        A recording, or any frame that can become one.
+        A recording, any frame that can become one, or a lake, which is read part by part.
     heap
         A heap profile (or its path) of the workload, or several in the order in which they were taken; of a recording
         with several workloads a mapping: ``{"billing/api": profile}``. Steady growth in it is evidence level 5 and
         names the code; a profile that shows none speaks against a leak in the heap; one that is blind, too short or a
         single picture changes no verdict and is said to.
+    client
+        As for `classify`.
 
     Returns
     -------
@@ -225,29 +237,52 @@ def judge(
     >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})).verdicts["pattern"].to_list()
     ['plateau']
     """
-    recording, found = _weighed(recording, heap, everything)
-    frames = {name: pl.concat([part[name] for part in found]) for name in found[0]}
-    _warn_of_units(frames["findings"])
+    source = as_source(recording)
+    # What is not in memory does not come into it: charts get what they show.
+    thin = isinstance(source, Lake) or source.stored is not None
+    frames, about = _spread(source, heap, partial(_frames, thin=thin), client)
     frames["verdicts"] = _by_urgency(frames["verdicts"])
-    return Judgement(recording=recording, **frames)
+    if thin:
+        about = replace(about, samples=conform(frames.pop("shown"), SAMPLES))
+    return Judgement(recording=about, **frames)
 
 
-def _weighed(
-    data: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
+def _spread(
+    data: Source,
     heap: Heap | Mapping[str, Heap] | None,
-    gather: Callable[[Weighed], Gathered],
-) -> tuple[Recording, list[Gathered]]:
-    """Judge part by part, so that a large recording needs no more memory than one of its parts."""
-    recording = as_recording(data)
-    if not recording.height:
-        msg = "The recording has no samples: there is nothing to judge."
-        raise RmtoolkitError(msg)
-    restarts_known = "restarts" in recording.report.found or bool(
-        recording.events["kind"].is_in(["start", "end", "oom_kill", "error"]).any(),
-    )
-    heaps = {} if heap is None else by_workload(heap, recording.containers)
-    found = in_parallel(read, parts(recording))
-    return recording, [gather(weigh(part, restarts_known=restarts_known, heaps=heaps)) for part in found]
+    work: Callable[..., dict[str, pl.DataFrame]],
+    client: Client | None,
+) -> tuple[dict[str, pl.DataFrame], Recording]:
+    """Judge part by part, so that a large recording needs no more memory than some of its parts."""
+    source = as_source(data)
+    if isinstance(source, Recording):
+        if not source.height:
+            msg = "The recording has no samples: there is nothing to judge."
+            raise RmtoolkitError(msg)
+        restarts_known = source.tells_restarts
+    else:
+        restarts_known = source.tells_restarts()
+    heaps = {}
+    if heap is not None:
+        heaps = by_workload(heap, source.containers if isinstance(source, Recording) else source.containers())
+    frames, about = spread(source, partial(work, restarts_known=restarts_known, heaps=heaps), client=client)
+    _warn_of_units(frames["findings"])
+    return frames, about
+
+
+def _rows(part: Recording, *, by: str, restarts_known: bool, heaps: dict[Key, HeapReading]) -> dict[str, pl.DataFrame]:
+    block = weigh(read(part), restarts_known=restarts_known, heaps=heaps)
+    return {"rows": verdicts(block) if by == "workload" else instances(block), "findings": block.read.findings}
+
+
+def _frames(
+    part: Recording, *, thin: bool, restarts_known: bool, heaps: dict[Key, HeapReading]
+) -> dict[str, pl.DataFrame]:
+    block = weigh(read(part), restarts_known=restarts_known, heaps=heaps)
+    frames = everything(block)
+    if thin:
+        frames["shown"] = shown(part, frames["lives"], frames["verdicts"]["container_id"])
+    return frames
 
 
 def _warn_of_units(findings: pl.DataFrame) -> None:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    from rmtoolkit.recording import Recording
-
 ORDER: Final = ("leak", "inconclusive", "not_leak")
 
 #: A week: the horizon of the chance of an OOM kill.
@@ -266,13 +264,13 @@ def is_growing(row: dict[str, Any]) -> bool:
     )
 
 
-def extent(recording: Recording) -> tuple[dt.datetime, dt.datetime] | None:
+def extent(completeness: pl.DataFrame) -> tuple[dt.datetime, dt.datetime] | None:
     """Find the first and the last sample.
 
     Parameters
     ----------
-    recording
-        The recording.
+    completeness
+        Of a judgement.
 
     Returns
     -------
@@ -283,19 +281,20 @@ def extent(recording: Recording) -> tuple[dt.datetime, dt.datetime] | None:
     --------
     >>> from rmtoolkit.recording import Recording
     >>> recording = Recording.from_frame(pl.DataFrame({"time": [0, 60], "rss_bytes": [1, 2]}))
-    >>> [time.minute for time in extent(recording)]
+    >>> [time.minute for time in extent(recording.completeness())]
     [0, 1]
     """
-    return recording.times()
+    first, last = completeness.select(pl.col("first").min(), pl.col("last").max()).row(0)
+    return None if first is None else (first, last)
 
 
-def coverage(recording: Recording) -> float | None:
+def coverage(completeness: pl.DataFrame) -> float | None:
     """Compare samples that are there with those that were due, over all containers.
 
     Parameters
     ----------
-    recording
-        The recording.
+    completeness
+        Of a judgement.
 
     Returns
     -------
@@ -305,10 +304,10 @@ def coverage(recording: Recording) -> float | None:
     Examples
     --------
     >>> from rmtoolkit.recording import Recording
-    >>> coverage(Recording.from_frame(pl.DataFrame({"time": [0, 60, 120], "rss_bytes": [1, 2, 3]})))
+    >>> coverage(Recording.from_frame(pl.DataFrame({"time": [0, 60, 120], "rss_bytes": [1, 2, 3]})).completeness())
     1.0
     """
-    known = recording.completeness().filter(pl.col("coverage").is_not_null())
+    known = completeness.filter(pl.col("coverage").is_not_null())
     expected = int(known["expected"].sum())
     present = int(known.select(pl.min_horizontal("samples", "expected").sum()).item())
     return present / expected if expected else None

@@ -175,7 +175,8 @@ def about(judgement: Judgement, source: str) -> str:
     >>> from rmtoolkit.recording import Recording
     >>> import polars as pl
     >>> recording = Recording.from_frame(pl.DataFrame({"time": [0, 60], "rss_bytes": [1, 2]}))
-    >>> print(about(SimpleNamespace(recording=recording, verdicts=pl.DataFrame({"verdict": ["leak"]})), "a.log"))
+    >>> known = {"recording": recording, "completeness": recording.completeness()}
+    >>> print(about(SimpleNamespace(**known, verdicts=pl.DataFrame({"verdict": ["leak"]})), "a.log"))
     a.log: 1 workload, 1 container, 1 Jan 1970 00:00:00 to 00:01:00 UTC, coverage 100 %
     """
     recording = judgement.recording
@@ -183,10 +184,10 @@ def about(judgement: Judgement, source: str) -> str:
         text.count(judgement.verdicts.height, "workload"),
         text.count(recording.containers.height, "container"),
     ]
-    span = summary.extent(recording)
+    span = summary.extent(judgement.completeness)
     if span:
         words.append(text.period(*span))
-    words.append(f"coverage {text.share(summary.coverage(recording))}")
+    words.append(f"coverage {text.share(summary.coverage(judgement.completeness))}")
     return (f"{text.printable(source)}: " if source else "") + ", ".join(words)
 
 

@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import rmtoolkit as rm
-from rmtoolkit.analysis import threads, verdict
+from rmtoolkit import spread, threads
 from rmtoolkit.analysis.verdict import judge
 from rmtoolkit.parts import parts
 from tests.benchmarks import fleet
@@ -46,7 +46,7 @@ def test_parts_give_the_same_frames(
 ) -> None:
     """Every frame of a judgement is the same for parts of one workload, of several, and for the whole."""
     whole = judge(recording)
-    monkeypatch.setattr(verdict, "parts", partial(parts, rows=rows))
+    monkeypatch.setattr(spread, "parts", partial(parts, rows=rows))
     monkeypatch.setattr(threads, "_cores", lambda: cores)
     pieces = judge(recording)
     for name in FRAMES:

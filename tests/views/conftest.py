@@ -490,6 +490,7 @@ def build() -> Judgement:
             ],
             schema=FINDINGS,
         ),
+        recording.completeness(),
     )
 
 

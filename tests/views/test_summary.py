@@ -60,6 +60,6 @@ def test_names_are_unique_and_as_short_as_can_be() -> None:
 
 def test_coverage_of_a_gap(fleet: Judgement) -> None:
     """Missing samples lower the coverage."""
-    covered = summary.coverage(fleet.recording)
+    covered = summary.coverage(fleet.completeness)
     assert covered is not None
     assert 0.99 < covered < 1

@@ -12,11 +12,10 @@ if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-    import pandas as pd
-    import polars as pl
+    from distributed import Client
 
     from rmtoolkit.analysis.verdict import Judgement
-    from rmtoolkit.recording import Recording
+    from rmtoolkit.spread import Source
 
 __all__ = ["ENDINGS", "page", "report", "write"]
 
@@ -25,21 +24,24 @@ ENDINGS: Final = (".html", ".htm")
 
 
 def report(
-    recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
+    recording: Source,
     path: str | os.PathLike[str],
     *,
     title: str | None = None,
+    client: Client | None = None,
 ) -> Path:
     """Judge a recording and write what was found as one HTML page.
 
     Parameters
     ----------
     recording
-        A recording, or any frame that can become one.
+        A recording, any frame that can become one, or a lake, which is read part by part.
     path
         The page to write, such as week.html; an existing one is replaced whole.
     title
         Stands at the top of the page.
+    client
+        Of Dask distributed, as for `rm.classify`.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def report(
     from rmtoolkit.analysis.verdict import judge  # noqa: PLC0415 - who has a judgement needs no analysis
 
     check_target(path, ENDINGS)
-    return write(judge(recording), path, title=title)
+    return write(judge(recording, client=client), path, title=title)
 
 
 def write(judgement: Judgement, path: str | os.PathLike[str], *, title: str | None = None) -> Path:

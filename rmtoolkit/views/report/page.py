@@ -130,7 +130,7 @@ def _anchors(rows: Iterable[dict[str, Any]]) -> list[str]:
 def _top(judgement: Judgement, heading: str) -> Markup:
     clusters = [text.printable(name) for name in judgement.recording.containers["cluster"].drop_nulls().unique().sort()]
     where = f", cluster{'s' if len(clusters) > 1 else ''} {', '.join(clusters)}" if clusters else ""
-    span = summary.extent(judgement.recording)
+    span = summary.extent(judgement.completeness)
     return el(
         "header",
         el("p", el("b", text.printable(heading)), where),
@@ -206,7 +206,7 @@ def _tiles(judgement: Judgement, counted: summary.Counts) -> Markup:
             "next step named for each" if counted.inconclusive else "",
         ),
         (
-            text.share(summary.coverage(judgement.recording)),
+            text.share(summary.coverage(judgement.completeness)),
             None,
             "coverage",
             f"samples of {text.count(containers, 'container')}",
@@ -231,7 +231,7 @@ def _tiles(judgement: Judgement, counted: summary.Counts) -> Markup:
 def _window(judgement: Judgement, entries: list[Entry]) -> tuple[str, tuple[int, int] | None]:
     """One window for all sparks where the histories lie side by side in time, else each its own."""
     spans = [entry[3].now - entry[3].start for entry in entries if entry[3] is not None]
-    extent = summary.extent(judgement.recording)
+    extent = summary.extent(judgement.completeness)
     if not spans or extent is None:
         return "History, to limit", None
     first, last = (round(time.timestamp() * 1000) for time in extent)

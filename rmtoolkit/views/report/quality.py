@@ -46,7 +46,7 @@ def quality(judgement: Judgement, names: list[str], rows: list[dict[str, Any]]) 
     """
     recording = judgement.recording
     report = recording.report
-    complete = text.share(summary.coverage(recording))
+    complete = text.share(summary.coverage(judgement.completeness))
     containers = text.count(recording.containers.height, "container")
     few = [
         f"{name} {text.share(row['coverage'])}"
@@ -59,7 +59,7 @@ def quality(judgement: Judgement, names: list[str], rows: list[dict[str, Any]]) 
     entries: list[tuple[str, object]] = [
         (
             "Coverage",
-            f"{complete}, {recording.samples.height:,} samples of {containers}",
+            f"{complete}, {judgement.completeness['samples'].sum():,} samples of {containers}",
         ),
         ("Least complete", ", ".join(few)),
         ("Names inferred from pods", ", ".join(inferred)),

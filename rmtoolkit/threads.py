@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 #: Parts in memory at once, however many cores there are.
 _MOST_WORKERS: Final = 4
+_TWO: Final = 2
 _OPENBLAS: Final = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads")
 
 
@@ -29,7 +33,7 @@ def in_parallel(work: Callable[[Given], Made], parts: Iterable[Given]) -> Iterat
     work
         Mostly in libraries that let other threads run.
     parts
-        What to work on.
+        What to work on; each is asked for when its turn comes.
 
     Yields
     ------
@@ -41,18 +45,25 @@ def in_parallel(work: Callable[[Given], Made], parts: Iterable[Given]) -> Iterat
     >>> list(in_parallel(abs, [-1, 2, -3]))
     [1, 2, 3]
     """
-    todo = list(parts)
-    workers = min(len(todo), _cores(), _MOST_WORKERS)
+    todo = iter(parts)
+    ahead = list(islice(todo, 2))
+    workers = min(_cores(), _MOST_WORKERS) if len(ahead) == _TWO else 1
+    todo = chain(ahead, todo)
+    # A part that was worked on is let go.
+    del ahead
     with _one_thread_for_matrices():
-        if workers < 2:
+        if workers == 1:
             yield from map(work, todo)
             return
         pool = ThreadPoolExecutor(workers)
         try:
-            futures = [pool.submit(work, part) for part in todo]
-            todo.clear()
+            futures: deque[Future[Made]] = deque()
+            # One more than there are workers: none waits while the oldest answer is taken.
+            futures.extend(pool.submit(work, part) for part in islice(todo, workers + 1))
             while futures:
-                yield futures.pop(0).result()
+                done = futures.popleft().result()
+                futures.extend(pool.submit(work, part) for part in islice(todo, 1))
+                yield done
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -1,0 +1,123 @@
+"""A lake is judged part by part, and the answer is that for the whole."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import rmtoolkit as rm
+from rmtoolkit import lake_parts, spread
+from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
+from tests.benchmarks import fleet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rmtoolkit.recording import Recording
+
+FRAMES: Final = ("lives", "fits", "verdicts", "instances", "checklist", "forecast", "findings", "completeness")
+LIVES: Final = 24
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """24 lives of eight shapes over three days, two pods a workload, with kills, releases and other limits."""
+    made = rm.read_recording(
+        fleet.write(tmp_path_factory.mktemp("fleet") / "fleet.parquet", LIVES, 432, cadence_ms=600_000, replicas=2)
+    )
+    told = pl.DataFrame(
+        {
+            "container_id": [2, 9, 9, 17],
+            "time": [1_790_100_000_000, 1_790_150_000_000, 1_790_150_000_000, 1_790_200_000_000],
+            "kind": ["oom_kill", "oom_kill", "start", "limit"],
+            "value_bytes": [None, None, None, 2 << 30],
+        }
+    )
+    events = told.select(
+        pl.col("container_id").cast(pl.UInt32),
+        pl.col("time").cast(pl.Datetime("ms", "UTC")),
+        "kind",
+        pl.col("value_bytes").cast(pl.Int64),
+        detail=pl.lit(None, dtype=pl.String),
+    )
+    return rm.Recording(made.containers, made.samples, events, made.report)
+
+
+@pytest.fixture(scope="module")
+def lake(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> rm.Lake:
+    """The same in a lake of five buckets; no test changes it."""
+    lake = rm.Lake(tmp_path_factory.mktemp("lake") / "lake", buckets=5)
+    lake.append(recording)
+    return lake
+
+
+@pytest.mark.parametrize("rows", [1, 3000, 10**9], ids=["workloads", "some", "buckets"])
+def test_a_lake_is_judged_like_its_recording(lake: rm.Lake, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every frame has the same rows in the same order, however small the parts of a bucket are."""
+    monkeypatch.setattr(spread, "bucket_parts", partial(lake_parts.bucket_parts, rows=rows))
+    whole, parts = rm.judge(lake.recording()), rm.judge(lake)
+    for name in FRAMES:
+        # Matrices of another height are added up in another order: the last digits may differ.
+        assert_frame_equal(getattr(parts, name), getattr(whole, name), rel_tol=1e-9, abs_tol=1e-9)
+    assert parts.recording.containers.equals(whole.recording.containers)
+    assert parts.recording.events.equals(whole.recording.events)
+    assert parts.recording.report == whole.recording.report
+
+
+def test_what_was_appended_is_what_is_judged(lake: rm.Lake, recording: Recording) -> None:
+    """A lake says what the recording said that was appended to it."""
+    assert_frame_equal(rm.classify(lake), rm.classify(recording), rel_tol=1e-9, abs_tol=1e-9)
+    by_pod = (rm.classify(source, by="instance") for source in (lake, recording))
+    assert_frame_equal(*by_pod, rel_tol=1e-9, abs_tol=1e-9)
+    assert_frame_equal(rm.checklist(lake), rm.checklist(recording))
+
+
+def test_charts_of_a_lake_keep_every_peak(lake: rm.Lake, recording: Recording) -> None:
+    """Few samples stand for many: the highest of each stretch, and of each life the first and the last."""
+    found = rm.judge(lake)
+    kept = found.recording.samples
+    drawn = found.verdicts["container_id"].sort()
+    assert kept["container_id"].unique().sort().equals(drawn)
+    assert kept.height < recording.height / 4
+    names = ("container_id", "time", "rss_bytes", "working_set_bytes")
+    assert kept.select(names).join(recording.samples.select(names), on=names, how="anti").is_empty()
+    peaks = found.lives.filter(pl.col("container_id").is_in(drawn.implode())).select("container_id", time="peak_time")
+    assert peaks.join(kept, on=["container_id", "time"], how="anti").is_empty()
+    written = rm.report(lake, lake.path.parent / "week.html").read_text("utf-8")
+    assert f"{recording.height:,} samples of {LIVES} containers" in written
+
+
+def test_a_damaged_day_is_named_and_everything_else_judged(recording: Recording, tmp_path: Path) -> None:
+    """The report counts and names the files that could not be read, and no workload is lost that other days have."""
+    lake = rm.Lake(tmp_path / "lake", buckets=2)
+    lake.append(recording)
+    file = lake.files()[1]
+    data = bytearray(file.read_bytes())
+    data[len(data) // 10] ^= 0xFF
+    file.write_bytes(data)
+    with pytest.warns(RmtoolkitWarning, match=rf"1 of {len(lake.files())} files of .* not be read; .*{file.name}"):
+        found = rm.judge(lake)
+    assert found.recording.report.left_out["files that could not be read"] == 1
+    assert any(file.name in line and "bucket=" in line for line in found.recording.report.partial)
+    assert found.verdicts.height == LIVES // 2
+    assert found.completeness["samples"].sum() < recording.height
+
+
+def test_a_lake_of_damaged_files_is_an_error(recording: Recording, tmp_path: Path) -> None:
+    """Where nothing can be read the first file is named; where nothing is, the lake."""
+    lake = rm.Lake(tmp_path / "lake", buckets=1)
+    lake.append(recording.filter(pl.col("container_id") < 2))
+    for file in lake.files():
+        file.write_bytes(b"no parquet")
+    with pytest.raises(ReadError, match=lake.files()[0].name):
+        rm.classify(lake)
+    for file in lake.files():
+        file.unlink()
+    with pytest.raises(ReadError, match="without any file"):
+        rm.classify(lake)
+    with pytest.raises(ReadError, match="no lake"):
+        rm.classify(rm.Lake(tmp_path / "nothing"))
