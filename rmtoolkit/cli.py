@@ -176,6 +176,10 @@ def _parser() -> argparse.ArgumentParser:
     heap_command.add_heap(report)
     report.set_defaults(run=_report)
 
+    heap = commands.add_parser("heap", help="say what grows in a heap profile, and in which code", allow_abbrev=False)
+    heap_command.add_arguments(heap)
+    heap.set_defaults(run=heap_command.run)
+
     record = commands.add_parser("record", help="sample what runs now into a file", allow_abbrev=False)
     recording_command.add_arguments(record)
     record.set_defaults(run=recording_command.run)

@@ -2,17 +2,112 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-_HEAP_HELP = (
+    import polars as pl
+
+    from rmtoolkit.heap.profile import HeapProfile
+
+FORMATS: Final = (".json", ".csv", ".parquet", ".html")
+_HEAP_HELP: Final = (
     "a heap profile of the workload, as WORKLOAD=FILE where there are several workloads; several files of one workload "
     "are pictures in the order in which they were taken"
 )
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Say what the command understands.
+
+    Parameters
+    ----------
+    command
+        Its parser.
+
+    Examples
+    --------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_arguments(parser)
+    >>> parser.parse_args(["new.zst", "--diff", "old.zst"]).diff
+    'old.zst'
+    """
+    command.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="a heap profile: heaptrack, jemalloc's or gperftools' dumps, pprof, DHAT, massif; several are pictures of "
+        "one program, in the order in which they were taken",
+    )
+    command.add_argument("--diff", metavar="OTHER", help="say what changed since this older profile")
+    command.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="also write the suspects, or the changes: .csv, .json or .parquet; or .html, a page with charts",
+    )
+    command.add_argument("--no-color", action="store_true", help="no colour, on a terminal too (like NO_COLOR=1)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the short answer, and write what was asked for.
+
+    Parameters
+    ----------
+    options
+        What was given.
+
+    Returns
+    -------
+    int
+        0.
+
+    Examples
+    --------
+    >>> import argparse
+    >>> run(argparse.Namespace(files=["nowhere.zst"], diff=None, output=None, no_color=True))
+    Traceback (most recent call last):
+    FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.zst'
+    """
+    from rmtoolkit.analysis import heap_answer  # noqa: PLC0415 - the command line imports this for its help
+    from rmtoolkit.views import heap_terminal, terminal  # noqa: PLC0415
+    from rmtoolkit.writing import check_target  # noqa: PLC0415
+
+    if options.output:
+        check_target(options.output, FORMATS)
+    heap = _read(options.files)
+    unicode = terminal.has_unicode(sys.stdout)
+    source = " ".join(options.files)
+    if options.diff is not None:
+        changed = heap_answer.answer_diff(_read([options.diff]), heap)
+        sys.stdout.write(heap_terminal.changes(changed, source=f"{options.diff} → {source}", unicode=unicode))
+        table, what = changed.table, "Changes"
+    else:
+        found = heap_answer.answer(heap)
+        colour = terminal.wants_colour(sys.stdout) and not options.no_color
+        sys.stdout.write(heap_terminal.answer(found, source=source, colour=colour, unicode=unicode))
+        table, what = found.suspects, "Suspects"
+    if options.output:
+        sys.stdout.write(f"{what}: {_write(table, options.output)}\n")
+    return 0
+
+
+def _read(paths: Sequence[str]) -> HeapProfile:
+    from rmtoolkit.heap.series import join  # noqa: PLC0415
+    from rmtoolkit.heap.sniff import read_heap  # noqa: PLC0415
+
+    return join([read_heap(path) for path in paths])
+
+
+def _write(table: pl.DataFrame, path: str) -> Path:
+    from rmtoolkit.views import exports  # noqa: PLC0415
+
+    return exports.write(table, path)
 
 
 def add_heap(command: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from rmtoolkit.analysis.columns import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
+from rmtoolkit.heap.own_code import spoken
 from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.series import join
 from rmtoolkit.heap.sight import blind
@@ -94,13 +95,15 @@ class HeapReading:
     largest: str | None = None
 
 
-def read_profile(heap: HeapProfile) -> HeapReading:
+def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapReading:
     """Read off a profile what it says about growth.
 
     Parameters
     ----------
     heap
         A profile, or several joined.
+    table
+        Its suspects, where they are known already.
 
     Returns
     -------
@@ -116,10 +119,10 @@ def read_profile(heap: HeapProfile) -> HeapReading:
     unseen = blind(heap.summary, heap.stacks, heap.frames)
     if unseen is not None:
         return HeapReading("blind", why=unseen)
-    table = suspects(heap)
+    table = suspects(heap) if table is None else table
     held = int(table["held_bytes"].sum() or 0)
     largest = table.sort("held_bytes", descending=True, nulls_last=True, maintain_order=True)
-    most = _place(largest.row(0, named=True)) if largest.height else None
+    most = place(largest.row(0, named=True)) if largest.height else None
     if not table.height or table["reading"][0] == "live":
         return HeapReading("picture", held_bytes=held, largest=most)
     growing = table.filter(reading="grows").sort("growth_bytes", descending=True, maintain_order=True)
@@ -130,7 +133,7 @@ def read_profile(heap: HeapProfile) -> HeapReading:
     return HeapReading(
         "grows" if total else "rests",
         tuple(
-            Suspect(_place(row), row["function"], row["growth_bytes"], row["growth_bytes"] / max(moved, 1))
+            Suspect(place(row), spoken(row["function"]), row["growth_bytes"], row["growth_bytes"] / max(moved, 1))
             for row in table.filter(reading="grows").head(_NAMED).iter_rows(named=True)
         ),
         growth_bytes=total,
@@ -148,13 +151,29 @@ def _half(heap: HeapProfile) -> float | None:
     return float(times[-1] - times[0]) / 2 if len(times) > 1 and times[-1] > times[0] else None
 
 
-def _place(row: dict[str, Any]) -> str:
-    """Write function, file and line."""
-    place = printable(row["function"])
+def place(row: dict[str, Any]) -> str:
+    """Write where some code is.
+
+    Parameters
+    ----------
+    row
+        With `function`, `file` and `line`, as in `rmtoolkit.suspects` and `rmtoolkit.diff`.
+
+    Returns
+    -------
+    str
+        Function, and file and line where they are known.
+
+    Examples
+    --------
+    >>> place({"function": "billing::cache::insert", "file": "/app/src/cache.rs", "line": 41})
+    'billing::cache::insert (cache.rs:41)'
+    """
+    name = printable(spoken(row["function"]))
     if row["file"] is None:
-        return place
+        return name
     line = "" if row["line"] is None else f":{row['line']}"
-    return f"{place} ({printable(PurePosixPath(row['file']).name)}{line})"
+    return f"{name} ({printable(PurePosixPath(row['file']).name)}{line})"
 
 
 def by_workload(heap: Heap | Mapping[str, Heap], containers: pl.DataFrame) -> dict[Key, HeapReading]:

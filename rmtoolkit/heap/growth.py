@@ -79,7 +79,7 @@ class Readings(NamedTuple):
     score: Floats
 
 
-def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int) -> Curves | None:
+def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | None = None) -> Curves | None:
     """Add up what the stacks of each group hold, from the start until the program begins to end.
 
     Parameters
@@ -90,6 +90,8 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int) -> Curves | No
         `stack_id` and the number of its `group`.
     count
         How many groups there are.
+    end
+        At which moment the program begins to end, where that is known.
 
     Returns
     -------
@@ -124,7 +126,7 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int) -> Curves | No
         for name in ("live_bytes", "live_blocks")
     )
     seconds, events = (moments[name].to_numpy().astype(np.float64) for name in ("time_seconds", "events"))
-    end = _working(size, events)
+    end = _working(size, events) if end is None else end
     seconds, events, size, blocks = seconds[:end], events[:end], size[:, :end], blocks[:, :end]
     by_time = [_from_zero_to_one(seconds)] if len(np.unique(seconds[~np.isnan(seconds)])) >= _FEW_STAMPS else []
     clocks = (*by_time, _from_zero_to_one(events))

@@ -213,6 +213,30 @@ def plain_name(function: str) -> str:
     return _CLOSURES.sub("", name) or function
 
 
+def spoken(name: str) -> str:
+    """Name a function as people say it: a method of its type, whatever trait it comes from.
+
+    Parameters
+    ----------
+    name
+        What `plain_name` gave.
+
+    Returns
+    -------
+    str
+        For sentences and narrow columns.
+
+    Examples
+    --------
+    >>> spoken("<billing::Cache as core::ops::Drop>::drop"), spoken("billing::Cache::insert")
+    ('billing::Cache::drop', 'billing::Cache::insert')
+    """
+    if not name.startswith("<"):
+        return name
+    end = _closing(name)
+    return _halves(name[1:end])[0] + name[end + 1 :] if end < len(name) else name
+
+
 def _without_arguments(path: str) -> str:
     kept, depth = [], 0
     for place, character in enumerate(path):

@@ -10,7 +10,7 @@ from rmtoolkit.heap.own_code import crates
 from rmtoolkit.text import memory
 
 if TYPE_CHECKING:
-    from rmtoolkit.heap.profile import HeapSummary
+    from rmtoolkit.heap.profile import HeapProfile, HeapSummary
 
 #: Resident memory beyond this times the peak of the heap, and this much more, is no overhead of the recorder.
 _BLIND_RATIO: Final = 2
@@ -51,6 +51,40 @@ def blind(summary: HeapSummary, stacks: pl.DataFrame, frames: pl.DataFrame) -> s
             "could not see it; build with the system's allocator to record"
         )
     return None
+
+
+def limits_of_sight(heap: HeapProfile) -> list[str]:
+    """Say what a profile cannot show, whatever is in it.
+
+    Parameters
+    ----------
+    heap
+        A profile.
+
+    Returns
+    -------
+    list of str
+        A sentence each.
+
+    Examples
+    --------
+    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
+    >>> limits_of_sight(HeapProfile(HeapSummary("dhat")))[0]
+    'memory maps, thread stacks, and pages that the allocator keeps or that lie between live blocks'
+    """
+    summary = heap.summary
+    said = ["memory maps, thread stacks, and pages that the allocator keeps or that lie between live blocks"]
+    if summary.rss_peak_bytes is not None and summary.peak_bytes is not None:
+        beside = summary.rss_peak_bytes - summary.peak_bytes
+        if beside > 0:
+            said.append(f"{memory(beside)} of what was resident at most: the above, the program's code, the recorder")
+    if not heap.growth.height:
+        said.append("time: what is held is not what grows, and what is alive at the end is no leak by itself")
+    elif heap.growth["time_seconds"].null_count():
+        said.append("times: the pictures have an order, so growth has no rate")
+    if summary.sampled:
+        said.append("small or few allocations: the amounts are estimates from a sample")
+    return said
 
 
 def _only_foreign(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.heap.callers import tell_apart
 from rmtoolkit.heap.groups import groups
 from rmtoolkit.heap.growth import Readings, curves, read_curves
 from rmtoolkit.heap.profile import HeapProfile
@@ -24,6 +25,7 @@ SUSPECTS: Final = pl.Schema(
         "file": pl.String(),
         "line": pl.Int64(),
         "origin": pl.String(),
+        "through": pl.String(),
         "reading": pl.String(),
         "growth_bytes": pl.Int64(),
         "growth_blocks": pl.Int64(),
@@ -77,7 +79,9 @@ def suspects(
         first: see `SUSPECTS`. `reading` is ``grows``, ``grew``, ``held`` or ``live`` (see `READINGS`);
         `growth_bytes` came after startup (the first half) and stayed; `steadiness` is the share of the time after
         startup in which it grew; `held_bytes` was held before the program began to end, `live_at_end_bytes` when it
-        had ended. `stack_id` is the stack that holds most. `evidence` says it in words.
+        had ended. `stack_id` is the stack that grew most, or holds most. `evidence` says it in words. A helper of
+        your own that allocates for many is named in `through`, where only some of its callers grow: then `function` is
+        the caller.
 
     Raises
     ------
@@ -103,23 +107,44 @@ def suspects(
         raise RmtoolkitError(msg)
     # Pictures of one program are one profile that knows when what came.
     whole = join(profiles)
-    named = groups(whole, own)
-    names = named["function"].unique(maintain_order=True).to_list()
+    named, names = _numbered(groups(whole, own).with_columns(through=pl.lit(None, pl.String())))
     if not names:
         return pl.DataFrame(schema=SUSPECTS)
+    found = curves(whole, named, len(names))
+    if found is None:
+        return _table(whole, named, names, None, work)
+    said = read_curves(found)
+    finer = tell_apart(whole, named, found, said)
+    if finer is not None:
+        named, names = _numbered(finer)
+        again = curves(whole, named, len(names), end=len(found.seconds))
+        said = said if again is None else read_curves(again)
+    return _table(whole, named, names, said, work)
+
+
+def _numbered(named: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Give each function a number."""
+    names = named["function"].unique(maintain_order=True).to_list()
     places = {name: place for place, name in enumerate(names)}
-    numbered = named.with_columns(group=pl.col("function").replace_strict(places, return_dtype=pl.Int64))
-    found = curves(whole, numbered, len(names))
-    return _table(whole, numbered, names, None if found is None else read_curves(found), work)
+    return named.with_columns(group=pl.col("function").replace_strict(places, return_dtype=pl.Int64)), names
+
+
+def _grown(heap: HeapProfile) -> pl.DataFrame:
+    """Tell how much more each stack held at some time in the second half than at its beginning."""
+    clock = "time_seconds" if heap.growth["time_seconds"].is_not_null().any() else "events"
+    halved = heap.growth.with_columns(late=pl.col(clock) > (pl.col(clock).min() + pl.col(clock).max()) / 2)
+    before = pl.col("live_bytes").filter(~pl.col("late")).last().fill_null(0)
+    after = pl.col("live_bytes").filter("late").max()
+    return halved.group_by("stack_id").agg(grown=(after - before).clip(0).fill_null(0))
 
 
 def _table(
     heap: HeapProfile, numbered: pl.DataFrame, names: list[str], said: Readings | None, work: float | None
 ) -> pl.DataFrame:
-    joined = heap.stacks.join(numbered, on="stack_id")
-    biggest = joined.sort("live_bytes", "peak_bytes", "allocations", descending=True, nulls_last=True)
+    joined = heap.stacks.join(numbered, on="stack_id").join(_grown(heap), on="stack_id", how="left")
+    biggest = joined.sort("grown", "live_bytes", "peak_bytes", "allocations", descending=True, nulls_last=True)
     totals = biggest.group_by("group", maintain_order=True).agg(
-        pl.col("file", "line", "origin", "stack_id").first(),
+        pl.col("file", "line", "origin", "through", "stack_id").first(),
         pl.col("live_bytes").sum().alias("live_at_end_bytes"),
         *(
             pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name)
@@ -178,4 +203,6 @@ def _words(row: dict[str, object]) -> str:
         text += f", {memory(amount('growth_bytes_per_second'))}/s"
     if row["growth_bytes_per_unit"] is not None:
         text += f", {number(amount('growth_bytes_per_unit'))} bytes per unit of work"
+    if row["through"] is not None:
+        text += f", through {row['through']}"
     return text + f"; grew in {100 * amount('steadiness'):.0f} % of that time"

@@ -1,0 +1,249 @@
+"""What a heap profile answers, for a terminal, a log or a pipe."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any, Final
+
+from rmtoolkit import text
+from rmtoolkit.analysis.heap_answer import spans
+from rmtoolkit.analysis.heap_reading import place
+from rmtoolkit.intervals import small_memory
+from rmtoolkit.views import theme
+from rmtoolkit.views.summary import shortened
+from rmtoolkit.views.terminal import WIDTH, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rmtoolkit.analysis.heap_answer import DiffAnswer, HeapAnswer
+
+#: How a reading looks.
+MARKS: Final = {
+    "grows": text.Mark("▲", "[!]", "grows", "leak"),
+    "grew": text.Mark("◆", "[?]", "grew", "unsure"),
+    "held": text.Mark("●", "[ok]", "held", "ok"),
+    "live": text.Mark("◆", "[?]", "live", "unsure"),
+}
+_MOST: Final = 6
+_CHURNS: Final = 3
+#: In ASCII these must not take more room than in Unicode.
+_NARROW: Final = str.maketrans({"…": "~", "→": ">"})
+_GAP: Final = "  "
+#: A function that makes less than this share of all allocations is not worth a line.
+_CHURNED: Final = 0.05
+
+
+def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode: bool = True) -> str:
+    """Write the short answer about a profile.
+
+    Parameters
+    ----------
+    found
+        What `rmtoolkit.analysis.heap_answer.answer` put together.
+    source
+        Where it came from.
+    colour
+        Whether readings are coloured; nothing depends on it.
+    unicode
+        Whether the output may have more than ASCII.
+
+    Returns
+    -------
+    str
+        Lines of at most 100 columns, ending with a newline.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis import heap_answer
+    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
+    >>> print(answer(heap_answer.answer(HeapProfile(HeapSummary("dhat"))), source="dhat.json").splitlines()[1])
+    dhat.json: dhat
+    """
+    said = [_style("bold", line, colour=colour) for line in _wrap(found.headline)]
+    lines = [*said, *_about(source, spans(found.heap))]
+    facts = [(what, said) for what, said in found.heap.summary.lines() if what != "recorded"]
+    if facts:
+        width = max(len(what) for what, _ in facts)
+        lines += ["", *(f"{what.ljust(width)}  {_said(what, said, found)}" for what, said in facts)]
+    rows = list(found.suspects.head(_MOST).iter_rows(named=True))
+    if rows and found.reading.kind != "blind":
+        lines += ["", *_suspects(rows, found, colour=colour, unicode=unicode)]
+        rest = found.suspects.height - len(rows)
+        if rest:
+            lines.append(f"and {text.count(rest, 'function')} more: -o FILE.csv")
+    lines += _churn(found)
+    lines += ["", *_wrap("Not in this profile: " + "; ".join(found.unseen) + ".")]
+    lines += [part for note in found.heap.report.notes() for part in _wrap(f"Note: {note}.")]
+    lines += _wrap(f"Next: {found.next_step[:1].lower()}{found.next_step[1:]}")
+    body = "\n".join(lines) + "\n"
+    return body if unicode else plain(body.translate(_NARROW))
+
+
+def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str:
+    """Write the short answer about what changed between two profiles.
+
+    Parameters
+    ----------
+    found
+        What `rmtoolkit.analysis.heap_answer.answer_diff` put together.
+    source
+        Where they came from.
+    unicode
+        Whether the output may have more than ASCII.
+
+    Returns
+    -------
+    str
+        Lines of at most 100 columns, ending with a newline.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.heap_answer import answer_diff
+    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
+    >>> print(changes(answer_diff(HeapProfile(HeapSummary("dhat")), HeapProfile(HeapSummary("dhat")))).splitlines()[0])
+    The two profiles do not differ.
+    """
+    lines = [*_wrap(found.headline), *_about(source, _both(found))]
+    sums = [
+        (what, getattr(found.before.summary, name), getattr(found.after.summary, name))
+        for what, name in (("live at the end", "live_at_end_bytes"), ("peak", "peak_bytes"))
+    ]
+    known = [(what, one, other) for what, one, other in sums if one is not None and other is not None]
+    if known:
+        width = max(len(what) for what, *_ in known)
+        lines += ["", *(f"{what.ljust(width)}  {_from_to(one, other)}" for what, one, other in known)]
+    rows = found.table.head(_MOST * 2).to_dicts()
+    if rows:
+        cells = [
+            (
+                _change(row["live_bytes_change"]),
+                _arrow(row["live_bytes_before"], row["live_bytes_after"]),
+                _change(row["peak_bytes_change"]),
+                _signed(row["allocations_change"]),
+            )
+            for row in rows
+        ]
+        heads = ("LIVE", "BEFORE → AFTER", "PEAK", "ALLOCATIONS")
+        lines += ["", *_columns(heads, cells, [place(row) for row in rows])]
+        if len(found.path) > 1:
+            lines += ["", *_wrap(f"Most of the change comes through {' → '.join(found.path)}.")]
+        if found.table.height > len(rows):
+            lines.append(f"and {text.count(found.table.height - len(rows), 'function')} more: -o FILE.csv")
+    body = "\n".join(lines) + "\n"
+    return body if unicode else plain(body.translate(_NARROW))
+
+
+def _style(name: str, written: str, *, colour: bool) -> str:
+    return f"\x1b[{theme.SGR[name]}m{written}\x1b[0m" if colour else written
+
+
+def _wrap(line: str, indent: str = "", room: int = WIDTH) -> list[str]:
+    words = (shortened(word, room - len(indent)) for word in text.printable(line).split(" "))
+    return textwrap.wrap(" ".join(words), room, subsequent_indent=indent, break_on_hyphens=False) or [""]
+
+
+def _about(source: str, spans_: str) -> list[str]:
+    return _wrap((f"{text.printable(source)}: " if source else "") + spans_)
+
+
+def _said(what: str, said: str, found: HeapAnswer) -> str:
+    summary = found.heap.summary
+    if what == "live at the end":
+        return f"{said}; that alone is no leak"
+    if what == "temporary" and summary.allocations and summary.temporary is not None:
+        part = text.chance(summary.temporary / summary.allocations)
+        return f"{said}, {part} of all: freed before anything else happened"
+    if what == "allocations" and summary.allocated_bytes is not None:
+        return f"{said} of {text.memory(summary.allocated_bytes)} in all"
+    return said
+
+
+def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, unicode: bool) -> list[str]:
+    heads: tuple[str, ...] = ("GROWTH", "A SECOND", "SHARE", "HELD", "AT THE END")
+    cells: list[tuple[str, ...]] = [
+        (
+            text.memory(row["growth_bytes"]) if row["growth_bytes"] else text.NOT_APPLICABLE,
+            f"{small_memory(row['growth_bytes_per_second'])}"
+            if row["growth_bytes_per_second"]
+            else text.NOT_APPLICABLE,
+            text.chance(row["growth_share"]) if row["growth_share"] else text.NOT_APPLICABLE,
+            text.memory(row["held_bytes"]),
+            text.memory(row["live_at_end_bytes"]),
+        )
+        for row in rows
+    ]
+    if found.reading.kind == "picture":
+        heads, cells = ("HELD",), [(cell[3],) for cell in cells]
+    marks = [MARKS[row["reading"]] for row in rows]
+    shown = [f"{mark.shape if unicode else mark.plain} {mark.word}" for mark in marks]
+    width = max(len("READING"), *map(len, shown))
+    body = _columns(heads, cells, [place(row) for row in rows], room=WIDTH - width - 2)
+    lines = [f"{'READING'.ljust(width)}{_GAP}{body[0]}"]
+    for at, line in enumerate(body[1:]):
+        label = _style(marks[at].token, shown[at], colour=colour) + " " * (width - len(shown[at]))
+        lines.append(f"{label}{_GAP}{line}")
+        if not at and len(found.path) > 1:
+            path = " → ".join(shortened(name, 60) for name in found.path)
+            lines += [" " * (width + 2) + part for part in _wrap(f"through {path}", "  ", WIDTH - width - 2)]
+    return lines
+
+
+def _columns(heads: Sequence[str], cells: Sequence[Sequence[str]], names: list[str], room: int = WIDTH) -> list[str]:
+    """Set figures to the right and the name of the code behind them."""
+    widths = [max(len(row[at]) for row in (heads, *cells)) for at in range(len(heads))]
+    left = room - sum(widths) - len(_GAP) * len(widths)
+
+    def line(row: Sequence[str], name: str) -> str:
+        return _GAP.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + _GAP + name
+
+    return [line(heads, "FUNCTION"), *(line(row, _fit(name, left)) for row, name in zip(cells, names, strict=True))]
+
+
+def _fit(name: str, room: int) -> str:
+    """Keep the end of a long path: the function says more than the crate."""
+    return name if len(name) <= room else "…" + name[-(room - 1) :]
+
+
+def _churn(found: HeapAnswer) -> list[str]:
+    total = found.heap.summary.allocations
+    rows = [
+        row
+        for row in found.churn.head(_CHURNS).iter_rows(named=True)
+        if total and row["allocations"] >= _CHURNED * total
+    ]
+    if not rows or total is None:
+        return []
+    bound = "" if found.heap.summary.temporary_exact else "at most "
+    lines = ["", "Most allocations:"]
+    for row in rows:
+        said = f"{row['allocations']:>13,}  {text.chance(row['allocations'] / total):>6}"
+        short = "" if row["temporary_share"] is None else f", {bound}{text.chance(row['temporary_share'])} temporary"
+        lines += [f"{said}  {_fit(place(row) + short, WIDTH - len(said) - 2)}"]
+    return lines
+
+
+def _both(found: DiffAnswer) -> str:
+    before, after = spans(found.before), spans(found.after)
+    same = found.before.summary.command == found.after.summary.command
+    return f"{before} → {after}" if not same else f"{before}; then {after.split(', ', 1)[-1]}"
+
+
+def _change(value: int | None) -> str:
+    if value is None:
+        return text.UNKNOWN
+    return text.NOT_APPLICABLE if not value else f"{'+' if value > 0 else '−'}{text.memory(abs(value))}"
+
+
+def _signed(value: int | None) -> str:
+    if value is None:
+        return text.UNKNOWN
+    return text.NOT_APPLICABLE if not value else f"{value:+,}".replace("-", "−")
+
+
+def _arrow(before: int | None, after: int | None) -> str:
+    return text.UNKNOWN if before is None or after is None else f"{text.memory(before)} → {text.memory(after)}"
+
+
+def _from_to(before: int, after: int) -> str:
+    return f"{_arrow(before, after)} ({_change(after - before) if after != before else 'no change'})"

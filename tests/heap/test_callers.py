@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.heap.churn import churn
+from rmtoolkit.heap.frames import FrameTable, stacks_frame
+from rmtoolkit.heap.own_code import STD, origin
+from rmtoolkit.heap.profile import GROWTH, HeapProfile, HeapSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+MOMENTS = 200
+
+
+def profile(holds: Mapping[Sequence[str], tuple[Callable[[int], int], int]]) -> HeapProfile:
+    """A profile of stacks, the allocating function first: what each holds over time, and how often it allocates."""
+    table = FrameTable()
+    stacks = [[table.number(f"api::{name}", f"/app/src/{name}.rs", 7, "/app/api") for name in path] for path in holds]
+    rows = [
+        (stack, float(at), at, curve(at), 1 + curve(at) // 1000)
+        for stack, (curve, _) in enumerate(holds.values(), start=1)
+        for at in range(MOMENTS)
+    ]
+    live = [curve(MOMENTS - 1) for curve, _ in holds.values()]
+    allocations = [times for _, times in holds.values()]
+    frame, _ = stacks_frame(stacks, {"live_bytes": live, "allocations": allocations, "temporary": [0] * len(live)})
+    return HeapProfile(
+        HeapSummary("heaptrack", allocations=sum(allocations), live_at_end_bytes=sum(live)),
+        frame,
+        table.frame(),
+        growth=pl.DataFrame(rows, schema=GROWTH, orient="row"),
+    )
+
+
+def grows(at: int) -> int:
+    """A thousand bytes a second."""
+    return 1000 * at
+
+
+def rests(at: int) -> int:
+    """A megabyte from the start."""
+    return 1_000_000 if at else 0
+
+
+def comes_and_goes(at: int) -> int:
+    """A buffer that is there every other moment."""
+    return 300_000 * (at % 2)
+
+
+@pytest.mark.parametrize(
+    "between", [(), ("encode",), ("encode", "wrap")], ids=["at once", "one between", "two between"]
+)
+def test_the_caller_of_a_helper_is_named_where_only_it_grows(between: tuple[str, ...]) -> None:
+    """A function that makes buffers for all hides a leak in none of its callers, however far away they are."""
+    heap = profile(
+        {
+            ("buffer", *between, "cache", "main"): (grows, 200),
+            ("buffer", *between, "config", "main"): (rests, 20),
+            ("buffer", *between, "request", "main"): (comes_and_goes, 5000),
+        }
+    )
+    first = rm.suspects(heap).row(0, named=True)
+    assert (first["function"], first["through"], first["file"]) == ("api::cache", "api::buffer", "/app/src/cache.rs")
+    assert first["reading"] == "grows"
+    assert "through api::buffer" in first["evidence"]
+    assert heap.stack(first["stack_id"])["function"].to_list()[-2] == "api::cache"
+
+
+def test_a_function_that_keeps_for_all_its_callers_is_itself_the_suspect() -> None:
+    """An insert that is called from three handlers, and grows through each, is named, and not the handlers."""
+    heap = profile({("insert", f"handler_{letter}", "main"): (grows, 100) for letter in "abc"})
+    found = rm.suspects(heap)
+    assert found["function"].to_list() == ["api::insert"]
+    assert found["through"].to_list() == [None]
+
+
+def test_two_callers_that_grow_are_both_named() -> None:
+    """Two leaks through one helper are two suspects; the rest stays with the helper."""
+    heap = profile(
+        {
+            ("buffer", "cache", "main"): (grows, 200),
+            ("buffer", "queue", "main"): (lambda at: 600 * at, 200),
+            ("buffer", "config", "main"): (rests, 20),
+        }
+    )
+    found = rm.suspects(heap)
+    assert found["function"].to_list() == ["api::cache", "api::queue", "api::buffer"]
+    assert found["reading"].to_list() == ["grows", "grows", "held"]
+    assert found["growth_bytes"].sum() == pytest.approx(1600 * MOMENTS / 2, rel=0.1)
+
+
+def test_a_function_that_calls_itself_is_one_caller() -> None:
+    """Recursion through a helper makes no new callers."""
+    heap = profile({("build", *["build"] * depth, "main"): (grows, 10) for depth in range(5)})
+    assert rm.suspects(heap)["function"].to_list() == ["api::build"]
+
+
+def test_totals_are_the_same_whoever_is_named() -> None:
+    """What is held and allocated is told of one function or another, and never twice."""
+    heap = profile(
+        {
+            ("buffer", "cache", "main"): (grows, 200),
+            ("buffer", "config", "main"): (rests, 20),
+            ("cache", "main"): (lambda _: 5000, 3),
+        }
+    )
+    found = rm.suspects(heap)
+    assert found["live_at_end_bytes"].sum() == heap.stacks["live_bytes"].sum()
+    assert found["allocations"].sum() == 223
+    assert found["stacks"].sum() == 3
+
+
+def test_an_allocator_of_ones_own_is_rusts_way_to_memory() -> None:
+    """A wrapper that counts every allocation is on every stack, and answers for none."""
+    for function in (
+        "<api::count::Counting as core::alloc::global::GlobalAlloc>::alloc",
+        "<api::Arena as core::alloc::Allocator>::allocate",
+        "<api::Arena as allocator_api2::alloc::Allocator>::allocate",
+        "__rustc::__rust_alloc",
+    ):
+        assert origin(function, "/app/src/count.rs", "/app/api") == STD
+    assert origin("<api::Arena as api::Allocator>::allocate", "/app/src/arena.rs", "/app/api") == "own"
+
+
+def test_churn_counts_by_function() -> None:
+    """Functions are listed by how often they allocate, whatever they hold."""
+    heap = profile({("cache", "main"): (grows, 200), ("request", "main"): (comes_and_goes, 5000)})
+    assert churn(heap).select("function", "allocations").rows() == [("api::request", 5000), ("api::cache", 200)]
+    silent = HeapProfile(HeapSummary("pprof"), heap.stacks.with_columns(allocations=None), heap.frames)
+    assert churn(silent).height == 0

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rmtoolkit import cli
+from rmtoolkit.analysis import heap_answer
+from rmtoolkit.heap.profile import HeapProfile, HeapSummary
+from rmtoolkit.views import heap_terminal
+from tests.analysis.profiles import MI, growing, profile, resting
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CACHE, INDEX = "billing::cache::insert", "billing::index::build"
+
+
+def shown(heap: HeapProfile, *, unicode: bool = True, colour: bool = False) -> str:
+    """The short answer."""
+    return heap_terminal.answer(heap_answer.answer(heap), source="api.zst", unicode=unicode, colour=colour)
+
+
+def heaptrack(path: Path, seconds: int, each: int, text: str = "billing::cache::insert") -> Path:
+    """A recording in which one function keeps so many bytes every tenth of a second."""
+    lines = ["v 10500 3", "X ./api", f"s {len(text):x} {text}", "s 7 ./api.rs", "s 5 ./api", "i 1 3 1 2 7", "t 1 0"]
+    lines += [f"a {each:x} 1"]
+    for tick in range(seconds * 10):
+        lines += ["+ 0", f"c {tick * 100:x}", f"R {5000 + tick:x}"]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_the_answer_names_what_grows_and_how_fast() -> None:
+    """The first line is the answer; the suspect has its rate, its share and what calls it."""
+    lines = shown(profile({CACHE: growing(900), INDEX: resting(40 * MI)})).splitlines()
+    assert lines[0] == f"The heap grows steadily by 0.879 Ki/s after startup, 100 % of it in {CACHE}."
+    row = next(line for line in lines if line.startswith("▲ grows"))
+    assert row.endswith(f"{CACHE} (cache.rs:40)")
+    assert any(line.strip() == f"through api::main → {CACHE}" for line in lines)
+    assert lines[-1] == f"Next: bound or free what this code keeps: `{CACHE} (cache.rs:40)`."
+    assert any("that alone is no leak" in line for line in lines)
+
+
+def test_other_readings_have_other_answers() -> None:
+    """What rests, a picture and a blind profile each say what they can tell, and what to do next."""
+    rests = profile({CACHE: resting(40 * MI)})
+    assert shown(rests).startswith("Nothing in the heap grows after startup.\n")
+    picture = shown(HeapProfile(rests.summary, rests.stacks, rests.frames))
+    assert picture.startswith("One picture of the heap tells what is held, not what grows.")
+    assert "GROWTH" not in picture
+    assert "Next: take a second one half an hour later" in picture
+    blind = shown(profile({CACHE: growing(900)}, rss_bytes=300 * MI))
+    assert blind.startswith("This profile is blind")
+    assert "▲" not in blind
+
+
+@pytest.mark.parametrize("unicode", [True, False])
+def test_lines_fit_into_a_hundred_columns(*, unicode: bool) -> None:
+    """Whatever the names are, no line is longer, and ASCII is ASCII."""
+    long = "::".join(["a_crate_with_a_long_name"] * 9) + "::insert"
+    body = shown(profile({long: growing(900), INDEX: resting(9 * MI)}), unicode=unicode)
+    assert max(map(len, body.splitlines())) <= 100
+    assert unicode or body.isascii()
+    assert "insert (a_crate_with_a_long_name.rs:40)" in body
+
+
+def test_colour_is_on_the_reading_only_and_carries_no_meaning() -> None:
+    """Without its colours the text is the same."""
+    import re
+
+    heap = profile({CACHE: growing(900), INDEX: resting(9 * MI)})
+    coloured = shown(heap, colour=True)
+    assert "\x1b[1;31m▲ grows\x1b[0m" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == shown(heap)
+
+
+def test_command_line_reads_a_file_and_writes_the_suspects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`rmtoolkit heap FILE -o FILE.json` prints the answer and writes a row for each suspect."""
+    file, out = heaptrack(tmp_path / "api.heap", 30, 4096), tmp_path / "suspects.json"
+    assert cli.main(["heap", str(file), "-o", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("The heap grows steadily by 40 Ki/s after startup, 100 % of it in billing::cache::insert.")
+    assert said.endswith(f"Suspects: {out}\n")
+    (row,) = json.loads(out.read_text())
+    assert (row["function"], row["reading"], row["line"]) == (CACHE, "grows", 7)
+
+
+def test_command_line_compares_two_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--diff` says what the newer file holds more than the older one, and through which code."""
+    new, old = heaptrack(tmp_path / "new", 30, 4096), heaptrack(tmp_path / "old", 10, 4096)
+    assert cli.main(["heap", str(new), "--diff", str(old), "-o", str(tmp_path / "changes.csv")]) == 0
+    said = capsys.readouterr().out.replace("\n", " ")
+    more = f"{(300 - 100) * 4096 / MI:.3g} Mi"
+    assert said.startswith(f"The second holds {more} more at the end than the first; most changed in {CACHE}: +{more}.")
+    assert "0.391 Mi → 1.17 Mi" in said
+    assert "live_bytes_change" in (tmp_path / "changes.csv").read_text()
+
+
+def test_command_line_takes_pictures_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Several dumps of one program are one answer about what grows."""
+    dumps = []
+    for at in range(4):
+        dump = tmp_path / f"jeprof.{at}.heap"
+        size = (at + 1) * 4096
+        dump.write_text(
+            f"heap_v2/1\n  t*: {size // 64}: {size} [0: 0]\n@ 0x10 0x20\n  t*: {size // 64}: {size} [0: 0]\n"
+        )
+        dumps.append(str(dump))
+    assert cli.main(["heap", *dumps]) == 0
+    assert capsys.readouterr().out.startswith("The heap grows steadily by ")
+
+
+def test_command_line_says_what_is_no_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A text, a missing file and an unknown ending are one line each and exit status 2."""
+    other = tmp_path / "README"
+    other.write_text("hello\n")
+    for words, found in (
+        ([str(other)], "expected a heap profile"),
+        ([str(tmp_path / "none")], "no such file"),
+        ([str(heaptrack(tmp_path / "a", 1, 16)), "-o", str(tmp_path / "a.txt")], "must end in"),
+    ):
+        assert cli.main(["heap", *words]) == 2
+        said = capsys.readouterr().err
+        assert found in said
+        assert said.count("\n") == 1
+
+
+def test_classify_takes_a_heap_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`classify SOURCE --heap FILE` names the code; of several workloads one must be named."""
+    table = tmp_path / "rss.csv"
+    rows = [f"{60 * at},{name},{10**8 + 6000 * at * 60}" for name in ("api", "web") for at in range(200)]
+    table.write_text("time,workload,rss_bytes\n" + "\n".join(rows) + "\n")
+    file = heaptrack(tmp_path / "api=1.heap", 30, 4096)
+    assert cli.main(["classify", str(table), "--heap", str(file)]) == 2
+    assert "--heap api=FILE" in capsys.readouterr().err
+    assert cli.main(["classify", str(table), "--heap", f"web={file}"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("bound or free what this code keeps") == 1
+    assert cli.main(["classify", str(table), "--heap", f"web={file}", "--heap", str(file)]) == 2
+    assert "names no workload" in capsys.readouterr().err
+
+
+def test_a_summary_without_numbers_is_no_error() -> None:
+    """A profile that says next to nothing gets an answer that says so."""
+    assert "is held, not what grows" in shown(HeapProfile(HeapSummary("pprof")))
