@@ -11,7 +11,9 @@ from polars.testing import assert_frame_equal
 
 import rmtoolkit as rm
 from rmtoolkit import lake_parts, spread
+from rmtoolkit.analysis.verdict import judge_with
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
+from rmtoolkit.limits.recommend import also, gather, of_gathered
 from tests.benchmarks import fleet
 
 if TYPE_CHECKING:
@@ -121,3 +123,12 @@ def test_a_lake_of_damaged_files_is_an_error(recording: Recording, tmp_path: Pat
         rm.classify(lake)
     with pytest.raises(ReadError, match="no lake"):
         rm.classify(rm.Lake(tmp_path / "nothing"))
+
+
+def test_limits_of_a_lake_are_those_of_its_recording(lake: rm.Lake, recording: Recording) -> None:
+    """The same rows in the same order, from one pass over the lake."""
+    assert_frame_equal(rm.recommend_limits(lake), rm.recommend_limits(recording), rel_tol=1e-9, abs_tol=1e-9)
+    judgement, frames = judge_with(lake, also)
+    assert of_gathered(frames["needs"]).equals(rm.recommend_limits(lake))
+    assert judgement.verdicts.equals(rm.judge(lake).verdicts)
+    assert gather(lake, judgement.verdicts).equals(frames["needs"])

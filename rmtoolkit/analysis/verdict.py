@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from rmtoolkit.analysis.heap_reading import Heap, HeapReading, Key
     from rmtoolkit.spread import Source
+
+    Also = Callable[[Recording, pl.DataFrame], dict[str, pl.DataFrame]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ def classify(
     if by not in ("workload", "instance"):
         msg = f"by must be 'workload' or 'instance', got {by!r}."
         raise RmtoolkitError(msg)
-    frames, _ = _spread(recording, heap, partial(_rows, by=by), client)
+    frames, _ = _spread(recording, heap, partial(_rows, by=by, also=None), client)
     rows = frames["rows"]
     if by == "workload":
         return _by_urgency(rows).select(*VERDICTS)
@@ -237,14 +239,71 @@ def judge(
     >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})).verdicts["pattern"].to_list()
     ['plateau']
     """
+    return judge_with(recording, None, heap, client=client)[0]
+
+
+def judge_with(
+    recording: Source,
+    also: Also | None,
+    heap: Heap | Mapping[str, Heap] | None = None,
+    *,
+    client: Client | None = None,
+) -> tuple[Judgement, dict[str, pl.DataFrame]]:
+    """Judge everything, and make further frames of each part in the same pass.
+
+    Parameters
+    ----------
+    recording, heap, client
+        As for `judge`.
+    also
+        Takes a part of the recording and its verdicts, and makes frames with the names of a workload or a
+        `container_id`; with a client it must be a function of a module, or a `functools.partial` of one.
+
+    Returns
+    -------
+    tuple of (Judgement, dict of polars.DataFrame)
+        All that `judge` gives, and the further frames, in the order of the workloads.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})
+    >>> judge_with(table, lambda part, verdicts: {"seen": part.containers.select("container_id")})[1]["seen"].height
+    1
+    """
     source = as_source(recording)
     # What is not in memory does not come into it: charts get what they show.
     thin = isinstance(source, Lake) or source.stored is not None
-    frames, about = _spread(source, heap, partial(_frames, thin=thin), client)
+    frames, about = _spread(source, heap, partial(_frames, thin=thin, also=also), client)
     frames["verdicts"] = _by_urgency(frames["verdicts"])
     if thin:
         about = replace(about, samples=conform(frames.pop("shown"), SAMPLES))
-    return Judgement(recording=about, **frames)
+    mine = {name: frames.pop(name) for name in (field.name for field in fields(Judgement)) if name in frames}
+    return Judgement(recording=about, **mine), frames
+
+
+def verdicts_with(recording: Source, also: Also, *, client: Client | None = None) -> dict[str, pl.DataFrame]:
+    """Do what `judge_with` does where of the judgement nobody needs more than the verdicts.
+
+    Parameters
+    ----------
+    recording, also, client
+        As for `judge_with`.
+
+    Returns
+    -------
+    dict of polars.DataFrame
+        What `also` made, in the order of the workloads.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})
+    >>> verdicts_with(table, lambda part, verdicts: {"found": verdicts.select("verdict")})["found"].rows()
+    [('not_leak',)]
+    """
+    frames, _ = _spread(recording, None, partial(_rows, by="workload", also=also), client)
+    return {name: frame for name, frame in frames.items() if name not in ("rows", "findings")}
 
 
 def _spread(
@@ -270,19 +329,22 @@ def _spread(
     return frames, about
 
 
-def _rows(part: Recording, *, by: str, restarts_known: bool, heaps: dict[Key, HeapReading]) -> dict[str, pl.DataFrame]:
+def _rows(
+    part: Recording, *, by: str, also: Also | None, restarts_known: bool, heaps: dict[Key, HeapReading]
+) -> dict[str, pl.DataFrame]:
     block = weigh(read(part), restarts_known=restarts_known, heaps=heaps)
-    return {"rows": verdicts(block) if by == "workload" else instances(block), "findings": block.read.findings}
+    rows = verdicts(block) if by == "workload" else instances(block)
+    return {"rows": rows, "findings": block.read.findings, **(also(part, rows) if also else {})}
 
 
 def _frames(
-    part: Recording, *, thin: bool, restarts_known: bool, heaps: dict[Key, HeapReading]
+    part: Recording, *, thin: bool, also: Also | None, restarts_known: bool, heaps: dict[Key, HeapReading]
 ) -> dict[str, pl.DataFrame]:
     block = weigh(read(part), restarts_known=restarts_known, heaps=heaps)
     frames = everything(block)
     if thin:
         frames["shown"] = shown(part, frames["lives"], frames["verdicts"]["container_id"])
-    return frames
+    return frames | (also(part, frames["verdicts"]) if also else {})
 
 
 def _warn_of_units(findings: pl.DataFrame) -> None:

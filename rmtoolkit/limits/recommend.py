@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 from rmtoolkit.analysis.columns import WORKLOAD
+from rmtoolkit.analysis.verdict import verdicts_with
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import cost
 from rmtoolkit.limits.baselines import krr_memory, vpa_memory
@@ -19,14 +21,16 @@ from rmtoolkit.limits.risk import of_needs
 from rmtoolkit.limits.usage import usage, workloads
 from rmtoolkit.limits.what_if import purged
 from rmtoolkit.parts import parts
-from rmtoolkit.recording import as_recording
+from rmtoolkit.spread import as_source, spread
 
 if TYPE_CHECKING:
     import os
 
+    from distributed import Client
+
     from rmtoolkit.limits.margins import Margins, Numbers
-    from rmtoolkit.limits.usage import AnyRecording
     from rmtoolkit.recording import Recording
+    from rmtoolkit.spread import Source
 
 _MIB: Final = 2**20
 #: What a limit must be above one that killed, at the least.
@@ -88,11 +92,12 @@ RECOMMENDED: Final = pl.Schema(
 
 
 def recommend_limits(
-    recording: AnyRecording,
+    recording: Source,
     oom_probability: float = 0.05,
     margins: Margins | str | os.PathLike[str] | None = None,
     *,
     price_per_gib_hour: float | None = None,
+    client: Client | None = None,
 ) -> pl.DataFrame:
     """Recommend a memory request and a limit for every workload container.
 
@@ -102,13 +107,15 @@ def recommend_limits(
     Parameters
     ----------
     recording
-        A recording, or a frame that can become one.
+        A recording, a frame that can become one, or a lake, which is read part by part.
     oom_probability
         The chance that is accepted, between 0 and 1.
     margins
         From `learn_margins`, or the file they were saved in; None: those that come with the package.
     price_per_gib_hour
         What a GiB of requested memory costs an hour, in any currency; None: costs stay null.
+    client
+        Of Dask distributed, as for `rm.classify`.
 
     Returns
     -------
@@ -136,7 +143,9 @@ def recommend_limits(
     ('set', True)
     """
     _check(oom_probability)
-    return of_gathered(gather(recording), oom_probability, margins, price_per_gib_hour=price_per_gib_hour)
+    return of_gathered(
+        gather(recording, client=client), oom_probability, margins, price_per_gib_hour=price_per_gib_hour
+    )
 
 
 def _check(oom_probability: float) -> None:
@@ -145,15 +154,17 @@ def _check(oom_probability: float) -> None:
         raise RmtoolkitError(msg)
 
 
-def gather(recording: AnyRecording, verdicts: pl.DataFrame | None = None) -> pl.DataFrame:
+def gather(recording: Source, verdicts: pl.DataFrame | None = None, *, client: Client | None = None) -> pl.DataFrame:
     """Gather what `recommend_limits` decides from, so that it can decide more than once.
 
     Parameters
     ----------
     recording
-        A recording, or a frame that can become one.
+        A recording, a frame that can become one, or a lake, which is read part by part.
     verdicts
         Its verdicts, where they are known already (`Judgement.verdicts`); None: it is judged.
+    client
+        As for `recommend_limits`.
 
     Returns
     -------
@@ -166,9 +177,37 @@ def gather(recording: AnyRecording, verdicts: pl.DataFrame | None = None) -> pl.
     >>> gather(table).select("peak_bytes", "growing").rows()
     [(104857600, False)]
     """
-    recording = as_recording(recording)
-    known = needs(recording, verdicts)
-    return known.join(_beside(recording), on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left")
+    if verdicts is None:
+        return verdicts_with(recording, also, client=client)["needs"]
+    frames, _ = spread(as_source(recording), partial(also, verdicts=verdicts), client=client)
+    return frames["needs"]
+
+
+def also(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Gather the same of a part, beside its verdicts: for `rmtoolkit.analysis.verdict.judge_with`.
+
+    Parameters
+    ----------
+    part
+        All there is of some workloads.
+    verdicts
+        Of these at least.
+
+    Returns
+    -------
+    dict of polars.DataFrame
+        `needs`: as `gather` gives them.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.verdict import judge_with
+    >>> table = pl.DataFrame({"time": range(0, 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
+    >>> judgement, frames = judge_with(table, also)
+    >>> of_gathered(frames["needs"])["verdict"].equals(judgement.verdicts["verdict"])
+    True
+    """
+    known = needs(part, verdicts)
+    return {"needs": known.join(_beside(part), on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left")}
 
 
 def of_gathered(
