@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 WIDTHS: Final = (96, 48, 24, 12)
 #: Samples that a width needs: two a bin, and at the end one.
 _NEEDED: Final = (192, 72, 24, 10)
+#: Up to so many samples it matters where in its bin a sample lies: a line would get ripples.
+_CENTRED: Final = 1000
 #: Fewer samples than this say nothing about a trend.
 MINIMUM_SAMPLES: Final = _NEEDED[-1]
 
@@ -95,8 +97,11 @@ def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]
             filled = count > 0
             low = np.where(filled, grids["low"][chosen].reshape(shape).min(axis=2), np.nan)
             high = np.where(filled, grids["high"][chosen].reshape(shape).max(axis=2), np.nan)
-            with np.errstate(invalid="ignore"):
-                mean = grids["sum"][chosen].reshape(shape).sum(axis=2) / np.where(filled, count, np.nan)
+            some = np.where(filled, count, np.nan)
+            mean = grids["sum"][chosen].reshape(shape).sum(axis=2) / some
+            place = grids["place"][chosen].reshape(shape).sum(axis=2) / some
+            late = np.where(counts[chosen, None] < _CENTRED, np.nan_to_num(place * width - np.arange(width) - 0.5), 0.0)
+            mean = _centred(_bridge(mean), late)
             rows = pl.DataFrame(
                 {
                     "life_row": chosen.astype(np.uint32),
@@ -105,7 +110,7 @@ def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]
                     "filled": filled.mean(axis=1),
                 },
             )
-            found.setdefault(width, []).append((rows, _bridge(mean), _bridge(low), _bridge(high)))
+            found.setdefault(width, []).append((rows, mean, _bridge(low), _bridge(high)))
     return [
         Envelope(
             pl.concat([part[0] for part in parts]),
@@ -117,11 +122,18 @@ def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class _Bins:
-    """Stretches of samples that fall into one bin: their first rows, their lengths, and their place in the grid."""
+    """Stretches of samples that fall into one bin.
+
+    Their first rows, their lengths, their places in the grid, the times of all samples, and when the life of each
+    stretch began and how long it is.
+    """
 
     first: NDArray[np.int64]
     length: NDArray[np.int64]
     place: NDArray[np.int64]
+    time: NDArray[np.int64]
+    start: NDArray[np.int64]
+    span: NDArray[np.int64]
 
 
 def _bins(samples: pl.DataFrame, lives: pl.DataFrame, finest: int) -> _Bins:
@@ -145,14 +157,15 @@ def _bins(samples: pl.DataFrame, lives: pl.DataFrame, finest: int) -> _Bins:
     length = np.diff(edges, append=samples.height)
     place = (life[:, None] * finest + np.arange(finest)).ravel()
     kept = length > 0
-    return _Bins(edges[kept], length[kept], place[kept])
+    start, span = (np.repeat(column, finest)[kept] for column in (start, span))
+    return _Bins(edges[kept], length[kept], place[kept], time, start, span)
 
 
 def _reduce(column: pl.Series, bins: _Bins, shape: tuple[int, int]) -> dict[str, NDArray[np.float64]]:
     """Sum, count and extremes of a signal in each bin; bins without a value keep what changes nothing."""
     grids = {
         part: np.full(shape, empty)
-        for part, empty in (("sum", 0.0), ("low", np.inf), ("high", -np.inf), ("count", 0.0))
+        for part, empty in (("sum", 0.0), ("low", np.inf), ("high", -np.inf), ("count", 0.0), ("place", 0.0))
     }
     if column.null_count() == len(column):
         return grids
@@ -164,6 +177,7 @@ def _reduce(column: pl.Series, bins: _Bins, shape: tuple[int, int]) -> dict[str,
         count = bins.length
         sums = lows = highs = column.to_numpy()
     parts = {
+        "place": _places(column, bins, count, shape),
         "sum": np.add.reduceat(sums, bins.first),
         "low": np.minimum.reduceat(lows, bins.first),
         "high": np.maximum.reduceat(highs, bins.first),
@@ -173,6 +187,30 @@ def _reduce(column: pl.Series, bins: _Bins, shape: tuple[int, int]) -> dict[str,
     for part, values in parts.items():
         grids[part].reshape(-1)[bins.place[filled]] = values[filled]
     return grids
+
+
+def _places(
+    column: pl.Series, bins: _Bins, count: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Sum where the samples of each stretch lie in their life, 0 to 1; only if a life has so few that it matters."""
+    whole = np.bincount(bins.place // shape[1], count, minlength=shape[0])
+    if whole.min(where=whole > 0, initial=_CENTRED) >= _CENTRED:
+        return np.zeros(len(count))
+    time = bins.time * column.is_not_null().to_numpy() if column.null_count() else bins.time
+    found: NDArray[np.float64] = (np.add.reduceat(time, bins.first) - count * bins.start) / bins.span
+    return found
+
+
+def _centred(mean: NDArray[np.float64], late: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Move each mean to the middle of its bin, along the smaller slope beside it; a line stays a line.
+
+    Parts of a bin after its middle are positive. At a step or a spike one of the slopes is none: nothing moves.
+    """
+    steps = np.diff(mean, axis=1)
+    before = np.concatenate([steps[:, :1], steps], axis=1)
+    after = np.concatenate([steps, steps[:, -1:]], axis=1)
+    slope = np.where(before * after > 0, np.sign(before) * np.minimum(np.abs(before), np.abs(after)), 0.0)
+    return mean - slope * late
 
 
 def _bridge(grid: NDArray[np.float64]) -> NDArray[np.float64]:

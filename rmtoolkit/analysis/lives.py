@@ -174,10 +174,9 @@ def _cuts(recording: Recording, samples: pl.DataFrame) -> pl.DataFrame:
         pl.min_horizontal(LINGER_SECONDS, LINGER_SCRAPES * pl.col("cadence_seconds")),
     )
     if falls.height and known.height:
-        known = _nearest(known, falls, cadence).select(
-            "container_id",
-            time=pl.when(pl.col("apart_seconds") <= reach).then("nearest").otherwise("time"),
-        )
+        moved = _nearest(known, falls, cadence).with_columns(moves=(pl.col("apart_seconds") <= reach).fill_null(value=False))
+        moved = moved.with_columns(moves=pl.col("moves") & _still_shown(moved, samples))
+        known = moved.select("container_id", time=pl.when("moves").then("nearest").otherwise("time"))
     # A deep fall across a stretch without samples is a new process too.
     silent = (
         falls.join(cadence, on="container_id", how="left")
@@ -188,6 +187,39 @@ def _cuts(recording: Recording, samples: pl.DataFrame) -> pl.DataFrame:
     found = pl.concat([_resets(samples), silent, _unseen(marked, present, cadence)]).unique()
     seen = _apart(found, known, cadence, reach)
     return pl.concat([known, seen]).unique().sort("container_id", "time")
+
+
+def _still_shown(moved: pl.DataFrame, samples: pl.DataFrame) -> pl.Series:
+    """Tell whether the old process is what is shown between a restart and the fall after it.
+
+    A new process that starts high and falls is none: neither is one without anything before it.
+    """
+    later = moved.select((pl.col("moves") & (pl.col("nearest") > pl.col("time"))).fill_null(value=False)).to_series()
+    shown = np.ones(moved.height, dtype=bool)
+    if not later.any():
+        return pl.Series(shown)
+    key = _mark(samples, "time")
+    begin, end = (np.searchsorted(key, _mark(moved, name)) for name in ("time", "nearest"))
+    value = samples["footprint_bytes"].to_numpy().astype(float)
+    owner = samples["container_id"].to_numpy()
+    for row in np.flatnonzero(later.to_numpy()):
+        first, last = int(begin[row]), int(end[row])
+        before = first - 1
+        while before >= 0 and owner[before] == moved["container_id"][int(row)] and np.isnan(value[before]):
+            before -= 1
+        if before < 0 or owner[before] != moved["container_id"][int(row)]:
+            shown[row] = False
+            continue
+        between = value[first:last]
+        away = np.abs(between[~np.isnan(between)] - value[before]) > NEW_PROCESS_FALL * value[before]
+        shown[row] = not away.any()
+    return pl.Series(shown)
+
+
+def _mark(frame: pl.DataFrame, time: str) -> NDArray[np.int64]:
+    """One number for container and time that keeps their order, so that one search finds all instants."""
+    mark = pl.col("container_id").cast(pl.Int64) * _MILLISECONDS + pl.col(time).to_physical()
+    return frame.select(mark).to_series().fill_null(0).to_numpy()
 
 
 def _resets(samples: pl.DataFrame) -> pl.DataFrame:
@@ -256,9 +288,7 @@ def _starts(samples: pl.DataFrame, cuts: pl.DataFrame) -> NDArray[np.int64]:
     starts = begins(samples["container_id"])
     if not cuts.height:
         return starts
-    # One number for container and time keeps the order, so that one search finds all cuts.
-    mark = pl.col("container_id").cast(pl.Int64) * _MILLISECONDS + pl.col("time").to_physical()
-    rows = np.searchsorted(samples.select(mark).to_series().to_numpy(), cuts.select(mark).to_series().to_numpy())
+    rows = np.searchsorted(_mark(samples, "time"), _mark(cuts, "time"))
     return np.unique(np.concatenate([starts, rows[rows < samples.height]]))
 
 

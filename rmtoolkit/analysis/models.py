@@ -239,7 +239,7 @@ def _compete(
     kind = _kinds(shapes, projection, coefficient, level, headroom, noise)
     chance = [np.where(kind == value, weight, 0).sum(axis=1) for value in (BOUNDED, GROWING, UNRESOLVED, FAINT, FRESH)]
     fitted = _curves(shapes, projection, mean, best)
-    growth, error, onset = _tail(shapes, weight, kind, coefficient, innovation, rho, values - fitted, fitted, best)
+    growth, error, onset = _tail(shapes, projection, weight, kind, coefficient, innovation, rho, values - fitted, fitted, best)
     families = np.zeros((len(values), len(FAMILIES)))
     for code in range(len(FAMILIES)):
         families[:, code] = weight[:, shapes.family == code].sum(axis=1)
@@ -314,10 +314,7 @@ def _kinds(
     faint = (rise > seen) & (rise > noise[:, None]) & ~matters
     kind[:, grows] = np.where(matters, np.where(young, FRESH, GROWING), np.where(faint, FAINT, BOUNDED))
 
-    two = members("two_slopes")
-    late = coefficient[:, two]
-    position = shapes.first[two]
-    early = (projection[:, position] - shapes.mix[two] * late) * shapes.lead[two]
+    two, early, late = _slopes(shapes, projection, coefficient)
     # A bend near the start is a warm-up that is over; one later on is a slow-down that may go on.
     late_bend = shapes.onset[two] > EARLY_BEND
     slowing = (early > 0) & (late < DECELERATION * early) & late_bend & (kind[:, two] == GROWING)
@@ -353,8 +350,17 @@ def _kinds(
     return kind
 
 
+def _slopes(shapes: Bank, projection: Array, coefficient: Array) -> tuple[NDArray[np.int64], Array, Array]:
+    """Which shapes have two slopes, and their early and late ones."""
+    two = np.flatnonzero(shapes.family == CODE["two_slopes"])
+    late = coefficient[:, two]
+    early = (projection[:, shapes.first[two]] - shapes.mix[two] * late) * shapes.lead[two]
+    return two, early, late
+
+
 def _tail(
     shapes: Bank,
+    projection: Array,
     weight: Array,
     kind: NDArray[np.int8],
     coefficient: Array,
@@ -371,7 +377,10 @@ def _tail(
     error = innovation[:, None] * np.abs(shapes.scale)
     mean = (grows * coefficient).sum(axis=1) / safe
     square = (grows * (coefficient**2 + error**2)).sum(axis=1) / safe
-    onset = (grows * shapes.onset).sum(axis=1) / safe
+    two, early, late = _slopes(shapes, projection, coefficient)
+    # Growth that was about as fast before its bend did not begin at it.
+    begins = np.where(early > DECELERATION * late, 0.0, shapes.onset[two])
+    onset = (grows @ shapes.onset + (grows[:, two] * (begins - shapes.onset[two])).sum(axis=1)) / safe
 
     later = shapes.time > 0.5
     axis = shapes.time[later] - shapes.time[later].mean()

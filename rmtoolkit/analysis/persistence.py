@@ -145,7 +145,8 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     wobble = np.where(jumpy, top / max(1, bins // 10), noise / np.sqrt(width))
     return Persistence(
         last_third=np.where(
-            (slope > 0) & (slope * (1 - begin) / 3 < 2 * grain) & (third < slope),
+            # Where the bins are too few to tell the last third from the one before, or the grain too coarse.
+            (places[3] <= places[2]) | ((slope > 0) & (slope * (1 - begin) / 3 < 2 * grain) & (third < slope)),
             UNCHECKED,
             np.where(slope > 0, np.where(whole > 0, third, np.maximum(third, 0)) / np.where(slope > 0, slope, 1), 0.0),
         ),
@@ -174,7 +175,8 @@ def _excursion(values: Array, onset: Array, rise: Array) -> Array:
     lead = bins // 10
     for row in np.flatnonzero(onset > LATE_ONSET):
         before = values[row, lead : int(onset[row] * bins)]
-        if len(before) >= max(bins // 12, 2):
+        # With fewer than three bins there is no range to go beyond.
+        if len(before) >= max(3, bins // 12):
             # A step inside the time before is no wandering: only what is left between its jumps counts.
             steps = np.diff(before)
             deviation = DEVIATIONS_PER_MAD * np.median(np.abs(steps))

@@ -239,7 +239,8 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     )
     if spread > AGREEING:
         return
-    typical = float(np.median([opinion.growing for opinion in rising]))
+    # Sums of weights may be above 1 by a rounding error.
+    typical = min(float(np.median([opinion.growing for opinion in rising])), 1.0)
     if typical < MASKED_GROWING:
         # The same deceleration in every life is a warm-up that restarts keep interrupting.
         return
