@@ -212,7 +212,7 @@ def recording(run: Recorded) -> Recording:
     samples = run.frame.filter(pl.col("scraped")).select(
         pl.col("container").alias("container_id"),
         (pl.col("unix") * 1000).cast(pl.Datetime("ms", "UTC")).alias("time"),
-        *SIGNALS,
+        *(name for name in SIGNALS if name in run.frame.columns),
     )
     return normalise(containers, samples, _events(run), Report(sources=(plan["run"],)))
 

@@ -10,11 +10,13 @@ import polars as pl
 from rmtoolkit.analysis import pooling, signals
 from rmtoolkit.analysis.checklist import CHECKLIST, answers
 from rmtoolkit.analysis.columns import FOR_VIEWS, INSTANCE, VERDICTS, WORKLOAD
+from rmtoolkit.analysis.envelope import MINIMUM_SAMPLES
 from rmtoolkit.analysis.facts import Facts
 from rmtoolkit.analysis.forecast import paths
 from rmtoolkit.analysis.heap_evidence import with_heap
 from rmtoolkit.analysis.lives import split
 from rmtoolkit.analysis.one_life import form
+from rmtoolkit.analysis.parameters import FEW_SAMPLES
 from rmtoolkit.analysis.rows import verdict_row
 from rmtoolkit.validation import validate
 
@@ -204,8 +206,12 @@ def weigh(found: Read, *, restarts_known: bool, heaps: Mapping[Key, HeapReading]
     for row in found.readings.table.iter_rows(named=True):
         by_life.setdefault(row["life_row"], {})[row["signal"]] = row
     opinions: dict[int, list[Opinion]] = {container: [] for container in found.recording.containers["container_id"]}
+    few = found.lives.filter(pl.col("samples").is_between(MINIMUM_SAMPLES, FEW_SAMPLES, closed="left"))
+    short = dict(few.group_by("container_id").agg(pl.col("samples").sum()).iter_rows())
     for life in found.lives.with_row_index("life_row").iter_rows(named=True):
-        opinion = form(life, by_life.get(life["life_row"], {}), restarts_known=restarts_known)
+        others = short.get(life["container_id"], 0) - life["samples"]
+        readings = by_life.get(life["life_row"], {})
+        opinion = form(life, readings, restarts_known=restarts_known, others=max(others, 0))
         opinions[life["container_id"]].append(opinion)
     facts = Facts(found.recording, found.lives, found.findings, found.completeness, opinions)
     return Weighed(

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Opinion, Row
 
 
-def doubt_growth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
+def doubt_growth(opinion: Opinion, row: Row, *, restarts_known: bool, others: int = 0) -> None:
     """Take from the growth, in place, what was not seen to go on to the end of the life.
 
     Parameters
@@ -77,6 +77,8 @@ def doubt_growth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
         Readings of the signal that speaks.
     restarts_known
         Whether the source reports restarts; without, a deep fall may be one.
+    others
+        Samples of other lives of the same container that have as few: together they may be enough.
 
     Examples
     --------
@@ -89,7 +91,7 @@ def doubt_growth(opinion: Opinion, row: Row, *, restarts_known: bool) -> None:
     >>> few.growing < 1
     True
     """
-    if row["samples"] < FEW_SAMPLES:
+    if row["samples"] + others < FEW_SAMPLES:
         opinion.growing, opinion.bounded = FEW_SHARE * opinion.growing, FEW_SHARE * opinion.bounded
         opinion.unresolved = 1 - opinion.growing - opinion.bounded
     _weigh_heap(opinion, row)

@@ -189,9 +189,7 @@ def _reduce(column: pl.Series, bins: _Bins, shape: tuple[int, int]) -> dict[str,
     return grids
 
 
-def _places(
-    column: pl.Series, bins: _Bins, count: NDArray[np.int64], shape: tuple[int, int]
-) -> NDArray[np.float64]:
+def _places(column: pl.Series, bins: _Bins, count: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.float64]:
     """Sum where the samples of each stretch lie in their life, 0 to 1; only if a life has so few that it matters."""
     whole = np.bincount(bins.place // shape[1], count, minlength=shape[0])
     if whole.min(where=whole > 0, initial=_CENTRED) >= _CENTRED:

@@ -239,7 +239,9 @@ def _compete(
     kind = _kinds(shapes, projection, coefficient, level, headroom, noise)
     chance = [np.where(kind == value, weight, 0).sum(axis=1) for value in (BOUNDED, GROWING, UNRESOLVED, FAINT, FRESH)]
     fitted = _curves(shapes, projection, mean, best)
-    growth, error, onset = _tail(shapes, projection, weight, kind, coefficient, innovation, rho, values - fitted, fitted, best)
+    growth, error, onset = _tail(
+        shapes, projection, weight, kind, coefficient, innovation, rho, values - fitted, fitted, best
+    )
     families = np.zeros((len(values), len(FAMILIES)))
     for code in range(len(FAMILIES)):
         families[:, code] = weight[:, shapes.family == code].sum(axis=1)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Row
 
 
-def form(life: Row, readings: dict[str, Row], *, restarts_known: bool) -> Opinion:
+def form(life: Row, readings: dict[str, Row], *, restarts_known: bool, others: int = 0) -> Opinion:
     """Form an opinion on one life.
 
     Parameters
@@ -23,6 +23,8 @@ def form(life: Row, readings: dict[str, Row], *, restarts_known: bool) -> Opinio
         Its readings by signal.
     restarts_known
         Whether the source reports restarts; without, a deep fall may be one.
+    others
+        Samples of other lives of the same container, where all of them have only few.
 
     Returns
     -------
@@ -40,7 +42,7 @@ def form(life: Row, readings: dict[str, Row], *, restarts_known: bool) -> Opinio
         return opinion
     row = readings[signal]
     opinion.growing, opinion.bounded, opinion.unresolved = row["growing"], row["bounded"], row["unresolved"]
-    doubts.doubt_growth(opinion, row, restarts_known=restarts_known)
+    doubts.doubt_growth(opinion, row, restarts_known=restarts_known, others=others)
     _explain(opinion, row)
     doubts.doubt_rest(opinion)
     return opinion

@@ -115,6 +115,8 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
         pool = Pool(list(opinions), 0.0, 0.0, 1.0, opinions[-1] if opinions else None)
         pool.notes["kills"] = sum(opinion.life["ended"] == "oom_kill" for opinion in opinions)
         return pool
+    if opinions[-1].signal is None and opinions[-1].life["version"] not in {None, usable[-1].life["version"]}:
+        return _just_released(pool_lives(usable), opinions[-1:])
     current, older, short = _running_version(usable)
     pool = _combine(current)
     _unmask(pool, current)
@@ -131,6 +133,12 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
         # Releases did not end it before: one more, just begun, is no reason to think it did.
         pool.growing, pool.bounded, pool.unresolved = before.growing, before.bounded, before.unresolved
         pool.main, pool.masked = before.main, before.masked
+    elif short and pool.growing > LIKELY and before.growing > LEAKED_BEFORE:
+        # The new version has begun as the old one did: what agrees is surer than either.
+        pool.growing = _chance(_logit(pool.growing) + INDEPENDENCE * _logit(before.growing))
+        pool.bounded = min(pool.bounded, 1 - pool.growing)
+        pool.unresolved = 1 - pool.growing - pool.bounded
+        pool.main = before.main
     elif short:
         _wait_for_release(pool, before)
     elif pool.bounded > CLEAN_FROM and before.growing > LEAKED_BEFORE:
@@ -158,6 +166,18 @@ def _wait_for_release(pool: Pool, before: Pool) -> None:
     pool.growing, pool.bounded, pool.unresolved = YOUNG_RELEASE, YOUNG_RELEASE, 1 - 2 * YOUNG_RELEASE
     pool.notes["young_release"] = 1
     pool.notes["longest_before_seconds"] = max(opinion.duration_seconds for opinion in before.opinions)
+
+
+def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
+    """A version that was seen too shortly to judge clears no leak of the one before."""
+    leaky = {opinion.life["version"] for opinion in pool.opinions if opinion.growing > HARDLY_GROWS}
+    if pool.growing > LEAKED_BEFORE and len(leaky) <= 1:
+        pool.before_version = _version(pool.opinions)
+        pool.notes["young_release"] = 1
+        pool.notes["longest_before_seconds"] = max(opinion.duration_seconds for opinion in pool.opinions)
+        pool.opinions = [*pool.opinions, *running]
+        pool.growing, pool.bounded, pool.unresolved = YOUNG_RELEASE, YOUNG_RELEASE, 1 - 2 * YOUNG_RELEASE
+    return pool
 
 
 def _moved(current: Sequence[Opinion], older: Sequence[Opinion]) -> float | None:
@@ -279,8 +299,18 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     longest = max(_duration(pool) for pool in judged)
     running = [pool for pool in judged if pool.main is not None and pool.main.life["version"] == version]
     older = [pool for pool in judged if pool not in running]
+    young: list[Opinion] = []
     if older and max(_duration(pool) for pool in running) < SHORT * longest:
+        if all(pool.growing <= LIKELY for pool in running) and _are_gone(older, running):
+            young = [opinion for pool in running for opinion in pool.opinions]
         running, older = judged, []
+    latest = max(pools, key=lambda pool: pool.opinions[-1].life["start"]) if all(p.opinions for p in pools) else newest
+    if (
+        latest not in judged
+        and latest.opinions[-1].life["version"] not in {None, version}
+        and _are_gone(judged, [latest])
+    ):
+        young = latest.opinions
     growing = [pool for pool in running if pool.growing > LIKELY]
     if len(running) == 1:
         answer = running[0]
@@ -307,6 +337,8 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
             before_version=main.before_version,
             notes=dict(main.notes),
         )
+    if young:
+        return _just_released(answer, young), len(growing), len(running)
     if older:
         answer.moved_bytes = _moved(
             [opinion for pool in running for opinion in pool.opinions],
@@ -329,6 +361,14 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     if older and answer.before_version is None:
         answer.before_version = _version([opinion for pool in older for opinion in pool.opinions])
     return answer, len(growing), len(running)
+
+
+def _are_gone(older: Sequence[Pool], newer: Sequence[Pool]) -> bool:
+    """Whether some instances had ended by the middle of the lives of others, which replace them."""
+    ends = [opinion.life["end"] for pool in older for opinion in pool.opinions]
+    lives = [opinion.life for pool in newer for opinion in pool.opinions]
+    start, end = min(life["start"] for life in lives), max(life["end"] for life in lives)
+    return bool(max(ends) <= start + (end - start) / 2)
 
 
 def _duration(pool: Pool) -> float:
