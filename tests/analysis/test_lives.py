@@ -89,6 +89,16 @@ def test_restart_counted_early() -> None:
     assert found["startup_peak_bytes"].to_list() == [None, 150 * MI]
 
 
+@pytest.mark.parametrize("high", [2, 5, 8], ids="minutes{}".format)
+@pytest.mark.parametrize("begin", [0.0, 2.0], ids=["at_first", "later"])
+def test_startup_spike_of_the_new_process_is_its_own(begin: float, high: int) -> None:
+    """A new process that starts high and falls within minutes keeps its spike: that fall is not the restart."""
+    spike = np.where((begin <= T) & (begin + high / 60 > T), 900.0 * MI, 0.0)
+    found = lives(record(T, {"working_set_bytes": FLAT + spike}, events=[(begin, "start", None)]))
+    assert found["start"].to_list() == ([when(0)] if begin == 0 else [when(0), when(2)])
+    assert found["startup_peak_bytes"][-1] == 1100 * MI
+
+
 def test_restart_without_a_fall() -> None:
     """A restart that the curve does not show cuts where it was reported."""
     found = lives(record(T, {"rss_bytes": FLAT}, events=[(2.0, "start", None)]))

@@ -153,3 +153,10 @@ def test_a_pod_without_samples_is_not_judged() -> None:
     pool, growing, judged = pool_instances([silent, pod(0.02, 0.97)])
     assert (growing, judged) == (0, 1)
     assert pool.bounded > 0.9
+
+
+def test_a_rounding_error_above_one_is_no_error() -> None:
+    """Sums of weights may exceed 1 in the last digit; lives that rise together are pooled all the same."""
+    pool = pool_lives([life(number, 1 + 4e-16, 0.0) for number in range(5)])
+    assert pool.masked
+    assert pool.growing == pytest.approx(1)
