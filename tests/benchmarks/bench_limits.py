@@ -36,9 +36,7 @@ def tested(known: list[tuple[str, Recording]], margins: Margins | None, weeks: i
         origin = last + dt.timedelta(milliseconds=1) - back * HORIZON
         used = margins
         if used is None:
-            before = [
-                pairs(recording, origin - dt.timedelta(milliseconds=1)) for kind, recording in known if kind != "leak"
-            ]
+            before = [pairs(recording, origin - dt.timedelta(milliseconds=1)) for _, recording in known]
             used = Margins("learnt from the fleet's own weeks before", tables_of(pl.concat(before)))
         found += [weeks_of(recording, origin, HISTORY, used) for _, recording in tqdm(known, desc="weeks", leave=False)]
     return summarise(pl.concat(found))
