@@ -14,7 +14,7 @@ import polars as pl
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
 from rmtoolkit.limits.history import block_peaks, describe
-from rmtoolkit.limits.usage import kills, usage, workloads
+from rmtoolkit.limits.usage import kills, starts, usage, workloads
 from rmtoolkit.parts import parts
 from rmtoolkit.recording import as_recording
 from rmtoolkit.writing import check_target, replacing
@@ -359,7 +359,7 @@ def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
     [0.0]
     """
     recording = as_recording(recording)
-    used, killed = usage(recording), kills(recording)
+    used, killed, began = usage(recording), kills(recording), starts(recording)
     if not used.height:
         return pl.DataFrame(schema=_PAIRS)
     first = used["time"].min()
@@ -368,7 +368,7 @@ def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
     while isinstance(first, dt.datetime) and stop - HORIZON > first:
         begin = stop - HORIZON
         after = (
-            block_peaks(used, begin, stop)
+            block_peaks(used, began, begin, stop)
             .group_by("workload_row")
             .agg(next_bytes=pl.col("peak_bytes").max(), next_blocks=pl.len())
         )
@@ -378,7 +378,7 @@ def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
         for history in HISTORIES:
             if begin - history < first - history * (_NEARLY - 1):
                 break
-            before = describe(block_peaks(used, begin - history, begin), history.total_seconds())
+            before = describe(block_peaks(used, began, begin - history, begin), history.total_seconds())
             both = before.filter(pl.col("spread").is_not_null()).join(after, on="workload_row")
             found.append(
                 both.select(

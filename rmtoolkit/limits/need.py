@@ -9,7 +9,7 @@ import polars as pl
 from rmtoolkit.analysis.columns import WORKLOAD
 from rmtoolkit.analysis.verdict import classify
 from rmtoolkit.limits.history import block_peaks, describe
-from rmtoolkit.limits.usage import kills, usage, workloads
+from rmtoolkit.limits.usage import kills, starts, usage, workloads
 from rmtoolkit.parts import parts
 from rmtoolkit.recording import Recording, as_recording
 
@@ -100,7 +100,7 @@ def _of_part(recording: Recording) -> pl.DataFrame:
         busy_bytes=value.quantile(0.98, "higher").cast(pl.Int64),
         history_seconds=(pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000,
     )
-    past = describe(block_peaks(used), busy.select("workload_row", "history_seconds"))
+    past = describe(block_peaks(used, starts(recording)), busy.select("workload_row", "history_seconds"))
     whole = about
     for frame in (past, pods, busy, killed, settings):
         whole = whole.join(frame, on="workload_row", how="left", maintain_order="left")

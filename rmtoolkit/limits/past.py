@@ -48,6 +48,8 @@ class Past:
         How many there were; None where no pod tells.
     block
         Which of the blocks that a need is measured in.
+    started
+        The blocks in which a process may have been starting.
     cadence
         Seconds between samples, of each pod.
     pods
@@ -76,6 +78,7 @@ class Past:
     starting: NDArray[np.bool_]
     threads: Floats | None
     block: Whole
+    started: Whole
     cadence: Floats
     pods: tuple[str | None, ...]
     begun: tuple[Whole, ...]
@@ -100,9 +103,16 @@ class Past:
         highest = np.full(BLOCKS, -1.0)
         np.maximum.at(highest, self.block[runs], np.maximum.reduceat(used, runs))
         seen = np.flatnonzero(highest >= 0)
+        started = np.zeros(BLOCKS, dtype=np.bool_)
+        started[self.started] = True
         return pl.DataFrame(
-            {"workload_row": np.zeros(seen.size, dtype=np.uint32), "block": seen, "peak_bytes": highest[seen]},
-            schema={"workload_row": pl.UInt32, "block": pl.Int32, "peak_bytes": pl.Int64},
+            {
+                "workload_row": np.zeros(seen.size, dtype=np.uint32),
+                "block": seen,
+                "peak_bytes": highest[seen],
+                "started": started[seen],
+            },
+            schema={"workload_row": pl.UInt32, "block": pl.Int32, "peak_bytes": pl.Int64, "started": pl.Boolean},
             strict=False,
         )
 
@@ -149,6 +159,11 @@ class Past:
             {"pod": pod[at], "time": time[at], "used_bytes": highest, "starting": starting},
             schema={"pod": pl.Int64, "time": pl.Int64, "used_bytes": pl.Float64, "starting": pl.Boolean},
         )
+
+
+def _started(blocks: Whole) -> Whole:
+    """Keep those inside, and what began just before the first, which may be starting in it."""
+    return np.clip(blocks[(blocks >= -1) & (blocks < BLOCKS)], 0, None)
 
 
 def _just_begun(begun: Whole, when: int) -> bool:
@@ -201,6 +216,7 @@ def of_workload(recording: Recording, names: dict[str, Any]) -> Past:
         starting=used["starting"].fill_null(value=False).to_numpy(),
         threads=None if used["threads"].null_count() == used.height else used["threads"].cast(pl.Float64).to_numpy(),
         block=(times - begin) * BLOCKS // span,
+        started=_started((begun["time"].to_physical().to_numpy() - begin) * BLOCKS // span),
         cadence=np.array([about[int(container)]["cadence_seconds"] or 0.0 for container in ids]),
         pods=tuple(about[int(container)]["pod"] for container in ids),
         begun=tuple(

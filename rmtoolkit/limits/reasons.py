@@ -6,7 +6,7 @@ from typing import Any
 
 from rmtoolkit.limits.margins import SHORTEST
 from rmtoolkit.text import chance as chance_words
-from rmtoolkit.text import configured, memory, moment, rate
+from rmtoolkit.text import configured, hours, memory, moment, rate
 
 #: A pod so many times as high as the median pod is named.
 _HOT = 1.3
@@ -45,6 +45,11 @@ def reason(row: dict[str, Any], chance: float) -> str:
         said.append(
             f"It rests on {minutes:.0f} minutes, counted as an hour: no day, no release and no quiet hour is in them, "
             "so take it as a first guess and ask again after a day."
+        )
+    elif row.get("week_limit_bytes") is not None and row["week_limit_bytes"] < row["recommended_limit_bytes"]:
+        said.append(
+            f"It rests on {hours(row['history_seconds'] / 3600)}, which say little of a week, so the margin is wide: "
+            f"after a week like this, {configured(row['week_limit_bytes'])} would do."
         )
     if row["climbing"]:
         said.append("Its peaks climb from week to week; the climb is drawn on.")

@@ -13,18 +13,19 @@ from rmtoolkit.analysis.verdict import verdicts_with
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import cost
 from rmtoolkit.limits.baselines import krr_memory, vpa_memory
-from rmtoolkit.limits.history import block_peaks, describe
-from rmtoolkit.limits.margins import as_margins, lookup
+from rmtoolkit.limits.history import block_peaks, describe, spread_over
+from rmtoolkit.limits.margins import HORIZON, as_margins, lookup
 from rmtoolkit.limits.need import needs
 from rmtoolkit.limits.reasons import reason
 from rmtoolkit.limits.risk import of_needs
-from rmtoolkit.limits.usage import usage, workloads
+from rmtoolkit.limits.usage import starts, usage, workloads
 from rmtoolkit.limits.what_if import purged
 from rmtoolkit.parts import parts
 from rmtoolkit.spread import as_source, spread
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from distributed import Client
 
@@ -241,8 +242,7 @@ def of_gathered(
     chosen = as_margins(margins)
     scores = lookup(chosen)
     rows = [
-        _row(row, oom_probability, scores(row["history_seconds"], row["climbing"]), chosen.origin, price_per_gib_hour)
-        for row in known.iter_rows(named=True)
+        _row(row, oom_probability, scores, chosen.origin, price_per_gib_hour) for row in known.iter_rows(named=True)
     ]
     answer = pl.DataFrame(rows, schema=RECOMMENDED)
     return _with_chances(answer, known, chosen)
@@ -292,15 +292,24 @@ def _beside(recording: Recording) -> pl.DataFrame:
         else:
             used = usage(given_back)
             span = (pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000
-            past = describe(block_peaks(used), used.group_by("workload_row").agg(history_seconds=span))
+            past = describe(
+                block_peaks(used, starts(given_back)), used.group_by("workload_row").agg(history_seconds=span)
+            )
             about = workloads(part).join(past, on="workload_row", how="left", maintain_order="left")
             whole = whole.hstack(about.select(purged_base_bytes="base_bytes"))
         found.append(whole)
     return pl.concat(found)
 
 
-def _row(row: dict[str, Any], chance: float, scores: Numbers, origin: str, price: float | None) -> dict[str, Any]:
+def _row(
+    row: dict[str, Any],
+    chance: float,
+    lookup_scores: Callable[[float | None, bool | None], Numbers],
+    origin: str,
+    price: float | None,
+) -> dict[str, Any]:
     """Decide for one workload container."""
+    scores = lookup_scores(row["history_seconds"], row["climbing"])
     limit, action = None, "fix"
     if not row["growing"]:
         limit = _limit(row, chance, scores)
@@ -323,6 +332,7 @@ def _row(row: dict[str, Any], chance: float, scores: Numbers, origin: str, price
     }
     row["cost_now_per_month"] = cost.per_month(row["reserved_now_bytes"], price)
     row["cost_then_per_month"] = cost.per_month(row["reserved_then_bytes"], price)
+    row["week_limit_bytes"] = None if limit is None else _after_a_week(row, chance, lookup_scores)
     row["reason"] = reason(row, chance)
     return {name: row.get(name) for name in RECOMMENDED}
 
@@ -342,6 +352,17 @@ def _limit(row: dict[str, Any], chance: float, scores: Numbers, base: str = "bas
     if base == "base_bytes" and row["killed_limit_bytes"] is not None:
         wanted = max(wanted, row["killed_limit_bytes"] * _ABOVE_KILLED)
     return math.ceil((wanted + 1) / _MIB) * _MIB
+
+
+def _after_a_week(
+    row: dict[str, Any], chance: float, lookup_scores: Callable[[float | None, bool | None], Numbers]
+) -> int | None:
+    """Find the limit that a whole week which moves as little would give, where there is less than half of one."""
+    week = HORIZON.total_seconds()
+    spread = None if row["spread"] is None else spread_over(row["spread"], row["history_seconds"] or 0.0, week)
+    if spread is None or row["history_seconds"] > week / 2:
+        return None
+    return _limit({**row, "spread": spread}, chance, lookup_scores(week, row["climbing"]))
 
 
 def _purged(row: dict[str, Any], chance: float, scores: Numbers) -> int | None:

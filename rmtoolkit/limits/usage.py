@@ -111,6 +111,34 @@ def workloads(recording: AnyRecording) -> pl.DataFrame:
     )
 
 
+def starts(recording: AnyRecording) -> pl.DataFrame:
+    """List when processes began.
+
+    Parameters
+    ----------
+    recording
+        A recording, or a frame that can become one.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per `start` or `release` event: `workload_row`, `time`. What ran before the recording is not in it.
+
+    Examples
+    --------
+    >>> table = pl.DataFrame({"time": [0, 60], "rss_bytes": [5, 2], "restarts_total": [0, 1], "workload": "w"})
+    >>> starts(table).rows()
+    [(0, datetime.datetime(1970, 1, 1, 0, 1, tzinfo=zoneinfo.ZoneInfo(key='UTC')))]
+    """
+    recording = as_recording(recording)
+    rows = recording.containers.select("container_id", workload_row=_row(recording))
+    return (
+        recording.events.filter(pl.col("kind").is_in(["start", "release"]))
+        .join(rows, on="container_id", how="inner", maintain_order="left")
+        .select("workload_row", "time")
+    )
+
+
 def kills(recording: AnyRecording) -> pl.DataFrame:
     """List the OOM kills of a recording with the limit and the request that held then.
 

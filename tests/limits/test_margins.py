@@ -12,7 +12,9 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
+from rmtoolkit.limits.history import block_peaks, describe, spread_over
 from rmtoolkit.limits.margins import Margins, pairs, tables_of
+from rmtoolkit.limits.usage import usage
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
 if TYPE_CHECKING:
@@ -100,10 +102,52 @@ def test_the_shipped_margins_name_themselves() -> None:
 
 
 def test_a_longer_history_needs_smaller_margins() -> None:
-    """An hour says less of a week than two weeks do."""
+    """An hour says less of a week than two weeks do, of a service whose peaks differ by two percent."""
     shipped = Margins.shipped()
-    high = [float(np.quantile(shipped.scores(seconds, climbing=False), 0.95)) for seconds in (3600, DAY, 14 * DAY)]
-    assert high == sorted(high, reverse=True)
+    peaks = pl.DataFrame(
+        {
+            "workload_row": pl.Series([0] * 14, dtype=pl.UInt32),
+            "block": range(14),
+            "peak_bytes": [10**8, 102 * 10**6] * 7,
+            "started": False,
+        }
+    )
+    margins = [
+        float(np.quantile(shipped.scores(seconds, climbing=False), 0.95)) * describe(peaks, seconds)["spread"][0]
+        for seconds in (3600, DAY, 7 * DAY, 14 * DAY, 28 * DAY)
+    ]
+    assert margins == sorted(margins, reverse=True)
+
+
+def test_a_startup_is_no_movement() -> None:
+    """Whether the highest block holds a startup makes its peak the base, and leaves the spread to the quiet blocks."""
+    hours = np.arange(0, 14 * 24)
+    level = np.where(hours < 2, 500, 100 + hours % 3) * 10**6
+    table = pl.DataFrame({"time": hours * 3600, "workload": "w", "rss_bytes": level})
+    started = pl.DataFrame({"workload_row": [0], "time": [dt.datetime(1969, 12, 31, 23, 55, tzinfo=dt.UTC)]}).cast(
+        {"workload_row": pl.UInt32, "time": pl.Datetime("ms", "UTC")}
+    )
+    used = usage(table)
+    apart = describe(block_peaks(used, started), 14 * DAY)
+    together = describe(block_peaks(used, started.clear()), 14 * DAY)
+    assert apart["base_bytes"].to_list() == together["base_bytes"].to_list() == [500 * 10**6]
+    assert apart["spread"][0] < 0.15
+    assert together["spread"][0] > 0.5
+
+
+def test_a_spread_is_translated_between_lengths() -> None:
+    """The same movement over a day and over a week gives spreads that belong together; an hour's tells nothing."""
+    peaks = pl.DataFrame(
+        {
+            "workload_row": pl.Series([0] * 14, dtype=pl.UInt32),
+            "block": range(14),
+            "peak_bytes": [10**8, 12 * 10**7] * 7,
+            "started": False,
+        }
+    )
+    day, week = (describe(peaks, seconds)["spread"][0] for seconds in (DAY, 7 * DAY))
+    assert spread_over(day, DAY, 7 * DAY) == pytest.approx(week)
+    assert spread_over(1.0, 3600, 7 * DAY) is None
 
 
 def test_thinning_keeps_the_shape_and_the_highest() -> None:

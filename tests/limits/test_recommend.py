@@ -85,6 +85,16 @@ def test_the_hot_pod_is_named() -> None:
     assert "times as high as the median pod" in str(row["reason"])
 
 
+def test_a_short_history_says_what_a_week_would_give() -> None:
+    """Its margin is wide, and the reason tells which limit a week like it would be enough for."""
+    short = only(rm.recommend_limits(samples(steady(1, step=60), step=60)))
+    assert short["recommended_limit_bytes"] > 1.3 * short["peak_bytes"]  # type: ignore[operator]
+    assert "It rests on 24 h, which say little of a week" in str(short["reason"])
+    told = int(str(short["reason"]).split("after a week like this, ")[1].split(" Mi")[0].replace(",", "")) * MIB
+    assert short["peak_bytes"] < told < 1.2 * short["peak_bytes"]  # type: ignore[operator]
+    assert "It rests on" not in str(only(rm.recommend_limits(samples(steady(14))))["reason"])
+
+
 def test_costs_are_those_of_the_request_times_the_pods() -> None:
     """Two pods with 1 GiB requested at 1 per GiB and hour."""
     frames = [samples(steady(14), pod=pod, request_bytes=1024 * MIB, limit_bytes=1024 * MIB) for pod in ("a", "b")]
