@@ -54,7 +54,13 @@ class Picture:
         return f"<Picture: {text.printable(self.says)}>"
 
     def _repr_html_(self) -> str:
-        return el("div", el("style", notebook_style.STYLE), self.svg, class_="rm rm-explanation ok")
+        return el(
+            "div",
+            el("style", notebook_style.STYLE),
+            self.svg,
+            class_="rm rm-explanation",
+            style="--rm-verdict:var(--rm-line)",
+        )
 
 
 def risk_curve(risk: pl.DataFrame, points: Sequence[tuple[str, int | None]] = ()) -> Picture:

@@ -12,12 +12,12 @@ from rmtoolkit.heap.own_code import STD, origin
 from rmtoolkit.heap.profile import GROWTH, HeapProfile, HeapSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
 MOMENTS = 200
 
 
-def profile(holds: Mapping[Sequence[str], tuple[Callable[[int], int], int]]) -> HeapProfile:
+def profile(holds: Mapping[tuple[str, ...], tuple[Callable[[int], int], int]]) -> HeapProfile:
     """A profile of stacks, the allocating function first: what each holds over time, and how often it allocates."""
     table = FrameTable()
     stacks = [[table.number(f"api::{name}", f"/app/src/{name}.rs", 7, "/app/api") for name in path] for path in holds]

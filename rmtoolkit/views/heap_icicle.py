@@ -1,0 +1,486 @@
+"""An icicle of a heap profile: the program's start on top, what allocates below, width is memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rmtoolkit import text
+from rmtoolkit.heap.own_code import plain_name, spoken
+from rmtoolkit.heap.tree import MEASURES, measure_of, tree
+from rmtoolkit.views import theme
+from rmtoolkit.views.limit_charts import Picture
+from rmtoolkit.views.markup import Markup, el, join
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import polars as pl
+
+    from rmtoolkit.heap.profile import HeapProfile
+
+WIDTH: Final = 1080
+ROW: Final = 22
+#: A letter of the code font at 12 px: the widest of those that a page may get.
+LETTER: Final = 7.25
+_ROWS: Final = 40
+#: Nodes narrower than this are not drawn, px; in a page that can be zoomed they are there below a share of the whole.
+_NARROWEST: Final = 0.7
+_LEAST_SHARE: Final = 4e-4
+_MOST_NODES: Final = 3000
+#: Below this share of the largest change a node has not changed.
+_UNCHANGED: Final = 0.01
+#: A label that is cut has so many letters at least, the ellipsis too.
+_FEWEST: Final = 4
+
+_KINDS: Final = {"own": "own", "dependency": "dep"}
+
+#: Rules for what is drawn here; they stand in the picture, so that it can be put anywhere.
+STYLE: Final = Markup(
+    f".rm-icicle{{font:12px/1.4 {theme.CODE_FAMILY};display:block;max-width:100%;height:auto}}"
+    ".rm-icicle rect{stroke:var(--rm-surface);stroke-width:1}"
+    ".rm-icicle text{fill:var(--rm-ink);stroke:none;pointer-events:none;white-space:pre}"
+    ".rm-icicle .own rect{fill:var(--rm-kept)}.rm-icicle .dep rect{fill:var(--rm-whole)}"
+    ".rm-icicle .std rect{fill:var(--rm-panel);stroke:var(--rm-line)}.rm-icicle .std text{fill:var(--rm-ink-2)}"
+    ".rm-icicle .all rect{fill:var(--rm-panel);stroke:var(--rm-line)}"
+    ".rm-icicle .same rect{fill:var(--rm-cache)}.rm-icicle .more rect{fill:var(--rm-leak)}"
+    ".rm-icicle .less rect{fill:var(--rm-ok)}"
+    ".rm-icicle .suspect rect{fill:var(--rm-leak)}"
+    ".rm-icicle .suspect text{fill:var(--rm-on-badge);font-weight:700}"
+    ".rm-icicle .dim rect{fill-opacity:.3}.rm-icicle .dim text{fill:var(--rm-ink-3)}"
+    ".rm-icicle .hit .edge{fill:none;stroke:var(--rm-ink);stroke-width:2}.rm-icicle .hit text{font-weight:700}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node, and where it is.
+
+    Attributes
+    ----------
+    row
+        Of `rmtoolkit.heap.tree.TREE`.
+    left, share
+        Where it begins and how wide it is, as shares of the whole.
+    kind
+        Its class in `STYLE`: whose code it is, or how it changed.
+    weight
+        How strong the colour of a change is, 0 to 1.
+    suspect
+        Whether it is the code that grows.
+
+    Examples
+    --------
+    >>> Node({"name": "all"}, 0.0, 1.0, "all").suspect
+    False
+    """
+
+    row: dict[str, Any]
+    left: float
+    share: float
+    kind: str
+    weight: float = 1.0
+    suspect: bool = False
+
+
+def icicle(
+    heap: HeapProfile,
+    *,
+    by: str | None = None,
+    root: str | None = None,
+    search: str = "",
+    before: HeapProfile | None = None,
+    suspects: pl.DataFrame | None = None,
+    every_frame: bool = False,
+) -> Picture:
+    """Draw which code allocated what is held, by whom it is called.
+
+    Parameters
+    ----------
+    heap
+        A profile.
+    by
+        What the width is: one of `rmtoolkit.heap.tree.MEASURES`; None chooses growth where something grew.
+    root
+        Zoom: a function (as it is written in the picture) that takes the whole width, wherever it is called from.
+    search
+        Functions with this in their name stand out, upper or lower case; what they and their callees make is said.
+    before
+        An older profile: colour is then the change since, and what is gone keeps its width.
+    suspects
+        As `rmtoolkit.suspects` gives it: the code that grows is marked.
+    every_frame
+        Whether every frame is drawn; else rows of foreign frames are one.
+
+    Returns
+    -------
+    Picture
+        `svg` is markup that a page or an `ipywidgets.HTML` can show: state goes in, a picture comes out, no script.
+
+    Raises
+    ------
+    RmtoolkitError
+        There is no such measure, or no such function.
+
+    Examples
+    --------
+    >>> from rmtoolkit.heap.frames import FrameTable, stacks_frame
+    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
+    >>> table = FrameTable()
+    >>> leaf, main = (table.number(name, "a.rs", 1, "/app/a") for name in ("api::put", "api::main"))
+    >>> stacks, _ = stacks_frame([[leaf, main], [main]], {"live_bytes": [5 << 20, 3 << 20]})
+    >>> icicle(HeapProfile(HeapSummary("dhat"), stacks, table.frame()), search="put").says
+    'Live at the end: 8 Mi, most of it through api::main (8 Mi), api::put (5 Mi). "put" is in 1 place: 5 Mi (62.5 %).'
+    """
+    by = measure_of(heap) if by is None else by
+    nodes = tree(heap, by, root=root, before=before, every_frame=every_frame)
+    found = placed(nodes, suspects)
+    says = _says(found, by, search)
+    if not found[0].share:
+        return Picture(_nothing(by), f"{MEASURES[by].capitalize()}: nothing")
+    hits = matching(found, search)
+    drawn = [
+        _drawn(node, by, hit=at in hits, dim=bool(search) and at not in hits)
+        for at, node in enumerate(found)
+        if node.share * WIDTH >= _NARROWEST and node.row["depth"] < _ROWS
+    ]
+    height = ROW * (1 + max(node.row["depth"] for node in found if node.share * WIDTH >= _NARROWEST))
+    return Picture(frame(drawn, min(height, _ROWS * ROW) + 1, says), says)
+
+
+def frame(drawn: list[Markup], height: int, says: str, **attributes: object) -> Markup:
+    """Put nodes in a picture.
+
+    Parameters
+    ----------
+    drawn
+        The nodes.
+    height
+        In px.
+    says
+        What it shows.
+    **attributes
+        Of the element.
+
+    Returns
+    -------
+    Markup
+        The picture with its own style.
+
+    Examples
+    --------
+    >>> frame([], 22, "nothing").startswith("<svg")
+    True
+    """
+    told: dict[str, object] = {"role": "img", "aria_label": says} | attributes
+    return el(
+        "svg",
+        el("style", STYLE),
+        *drawn,
+        class_="rm-icicle",
+        width=WIDTH,
+        height=height,
+        viewBox=f"0 0 {WIDTH} {height}",
+        **told,
+    )
+
+
+def placed(nodes: pl.DataFrame, suspects: pl.DataFrame | None = None) -> list[Node]:
+    """Find where each node of a tree is drawn.
+
+    Parameters
+    ----------
+    nodes
+        As `rmtoolkit.heap.tree.tree` gives it.
+    suspects
+        As `rmtoolkit.suspects` gives it.
+
+    Returns
+    -------
+    list of Node
+        In the order of `nodes`, without what is too small to see; the first is the whole.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from rmtoolkit.heap.tree import TREE
+    >>> [node.share for node in placed(pl.DataFrame([{"node_id": 0, "depth": 0, "value": 5}], schema=TREE))]
+    [1.0]
+    """
+    grows = set() if suspects is None else set(suspects.filter(suspects["reading"] == "grows").head(1)["function"])
+    marked = {spoken(plain_name(name)) for name in grows}
+    rows = list(nodes.iter_rows(named=True))
+    compared = rows[0]["before"] is not None
+    sizes = _sizes(rows) if compared else [max(row["value"], 0) for row in rows]
+    whole = sizes[0]
+    change = max((abs(row["value"] - row["before"]) for row in rows), default=0) if compared else 0
+    found: list[Node] = []
+    starts: dict[int, float] = {}
+    for row, size in zip(rows, sizes, strict=True):
+        parent = row["parent_id"]
+        left = 0.0 if parent is None else starts.get(parent, -1.0)
+        share = size / whole if whole else 0.0
+        if left < 0 or (parent is not None and (share < _LEAST_SHARE or len(found) >= _MOST_NODES)):
+            continue
+        starts[row["node_id"]] = left
+        if parent is not None:
+            starts[parent] += share
+        kind, weight = _changed(row, change) if compared else (_KINDS.get(row["origin"] or "", "std"), 1.0)
+        found.append(Node(row, left, share, kind if parent is not None else "all", weight, row["name"] in marked))
+    return found
+
+
+def _sizes(rows: list[dict[str, Any]]) -> list[int]:
+    """Give what is new and what is gone their width: a node is as wide as its children, and what is its own."""
+    children: dict[int, list[int]] = {}
+    for row in rows[1:]:
+        children.setdefault(row["parent_id"], []).append(row["node_id"])
+    sizes = [0] * len(rows)
+    for row in reversed(rows):
+        below = children.get(row["node_id"], [])
+        own = [row[name] - sum(rows[child][name] for child in below) for name in ("value", "before")]
+        sizes[row["node_id"]] = max(*own, 0) + sum(sizes[child] for child in below)
+    return sizes
+
+
+def _changed(row: dict[str, Any], most: int) -> tuple[str, float]:
+    change = row["value"] - row["before"]
+    if not most or abs(change) < _UNCHANGED * most:
+        return "same", 1.0
+    return ("more" if change > 0 else "less"), 0.2 + 0.4 * abs(change) / most
+
+
+def amount(row: dict[str, Any], by: str) -> str:
+    """Write how much a node is.
+
+    Parameters
+    ----------
+    row
+        Of `rmtoolkit.heap.tree.TREE`.
+    by
+        One of `rmtoolkit.heap.tree.MEASURES`.
+
+    Returns
+    -------
+    str
+        Memory, or a count; a change with its sign.
+
+    Examples
+    --------
+    >>> amount({"value": 3 << 20, "before": None}, "live_bytes"), amount({"value": 5, "before": 7}, "allocations")
+    ('3 Mi', '−2 to 5')
+    """
+    write = text.memory if by.endswith("_bytes") else lambda value: f"{value:,}"
+    shown = write(row["value"])
+    if row["before"] is None:
+        return shown
+    change = row["value"] - row["before"]
+    return f"{'+' if change > 0 else '−'}{write(abs(change))} to {shown}" if change else f"{shown} as before"
+
+
+def labels(node: Node, by: str) -> list[str]:
+    """Write what may stand in a node, the longest first: its name and its amount, then less and less of the name.
+
+    Parameters
+    ----------
+    node
+        The node.
+    by
+        One of `rmtoolkit.heap.tree.MEASURES`.
+
+    Returns
+    -------
+    list of str
+        The end of a path says most, so that is kept longest.
+
+    Examples
+    --------
+    >>> labels(Node({"name": "api::put", "value": 3 << 20, "before": None}, 0, 1, "own", suspect=True), "live_bytes")
+    ['▲ api::put 3 Mi', '▲ put 3 Mi', '▲ put']
+    """
+    mark = "▲ " if node.suspect else ""
+    parts = text.printable(node.row["name"]).split("::")
+    row = node.row
+    size = amount(row, by)
+    if row["before"] is not None:
+        # In a node only the change; all of it is told beside it.
+        size = size.split(" to ")[0] if row["value"] != row["before"] else amount(row | {"before": None}, by)
+    return [*(f"{mark}{'::'.join(parts[at:])} {size}" for at in range(len(parts))), f"{mark}{parts[-1]}"]
+
+
+def fitting(written: list[str], width: float) -> str:
+    """Choose the longest label that fits.
+
+    Parameters
+    ----------
+    written
+        Labels, the longest first.
+    width
+        In px.
+
+    Returns
+    -------
+    str
+        Cut at its end if none fits; empty where nothing useful does.
+
+    Examples
+    --------
+    >>> fitting(["api::put 3 Mi", "put 3 Mi", "put"], 80), fitting(["put"], 20), fitting(["insert"], 40)
+    ('put 3 Mi', '', 'ins…')
+    """
+    letters = int((width - 10) / LETTER)
+    found = next((label for label in written if len(label) <= letters), None)
+    if found is not None:
+        return found
+    return written[-1][: letters - 1] + "…" if letters >= _FEWEST else ""
+
+
+def describe(node: Node, by: str, whole: float) -> str:
+    """Say all about a node.
+
+    Parameters
+    ----------
+    node
+        The node.
+    by
+        One of `rmtoolkit.heap.tree.MEASURES`.
+    whole
+        Share of the whole that is shown.
+
+    Returns
+    -------
+    str
+        Name, amount, share and place.
+
+    Examples
+    --------
+    >>> row = {"name": "api::put", "value": 5, "before": None, "file": "/app/src/a.rs", "line": 3, "frames": 2}
+    >>> describe(Node(row, 0, 0.5, "own"), "allocations", 1.0)
+    'api::put: 5, 50 %; a.rs:3; 2 frames'
+    """
+    row = node.row
+    said = f"{text.printable(row['name'])}: {amount(row, by)}, {text.share(node.share / whole)}"
+    if row["file"]:
+        line = "" if row["line"] is None else f":{row['line']}"
+        said += f"; {text.printable(str(row['file']).rsplit('/', 1)[-1])}{line}"
+    return said + (f"; {row['frames']} frames" if (row["frames"] or 0) > 1 else "")
+
+
+def _drawn(node: Node, by: str, *, hit: bool, dim: bool) -> Markup:
+    x, width, y = node.left * WIDTH, node.share * WIDTH, node.row["depth"] * ROW
+    kinds = [node.kind, *(["suspect"] if node.suspect else []), *(["hit"] if hit else []), *(["dim"] if dim else [])]
+    shown = fitting(labels(node, by), width)
+    return el(
+        "g",
+        el("title", describe(node, by, 1.0)),
+        el(
+            "rect",
+            x=f"{x:.1f}",
+            y=y,
+            width=f"{width:.1f}",
+            height=ROW,
+            fill_opacity=None if node.weight == 1 else f"{node.weight:.2f}",
+        ),
+        el("rect", x=f"{x + 2:.1f}", y=y + 2, width=f"{max(width - 4, 1):.1f}", height=ROW - 4, class_="edge")
+        if hit
+        else None,
+        el("text", shown, x=f"{x + 6:.1f}", y=y + 15) if shown else None,
+        class_=" ".join(kinds),
+    )
+
+
+def matching(nodes: Collection[Node], search: str) -> set[int]:
+    """Find the nodes whose name has a text in it.
+
+    Parameters
+    ----------
+    nodes
+        All of them.
+    search
+        The text; empty finds none.
+
+    Returns
+    -------
+    set of int
+        Their places.
+
+    Examples
+    --------
+    >>> matching([Node({"name": "all"}, 0, 1, "all"), Node({"name": "api::Put"}, 0, 1, "own")], "put")
+    {1}
+    """
+    wanted = search.strip().casefold()
+    return {
+        at for at, node in enumerate(nodes) if wanted and node.kind != "all" and wanted in node.row["name"].casefold()
+    }
+
+
+def _says(nodes: list[Node], by: str, search: str) -> str:
+    whole = nodes[0]
+    most = sorted(nodes[1:], key=lambda node: (node.kind != "own", -node.share))
+    told = [f"{text.printable(node.row['name'])} ({amount(node.row, by)})" for node in most[:2]]
+    zoomed = "" if whole.row["name"] == "all" else f" through {text.printable(whole.row['name'])}"
+    said = f"{MEASURES[by].capitalize()}{zoomed}: {amount(whole.row, by)}"
+    said += f", most of it through {', '.join(told)}." if told else "."
+    if not search.strip():
+        return said
+    hits = matching(nodes, search)
+    # What is called by a match is in it already.
+    inside: set[int] = set()
+    total = 0
+    for at, node in enumerate(nodes):
+        parent = node.row["parent_id"]
+        if parent in inside:
+            inside.add(node.row["node_id"])
+        elif at in hits:
+            inside.add(node.row["node_id"])
+            total += node.row["value"]
+    part = text.share(total / whole.row["value"]) if whole.row["value"] else text.share(0.0)
+    size = amount({"value": total, "before": None}, by)
+    return f'{said} "{text.printable(search.strip())}" is in {text.count(len(hits), "place")}: {size} ({part}).'
+
+
+def _nothing(by: str) -> Markup:
+    return frame([el("text", f"{MEASURES[by].capitalize()}: nothing.", x=6, y=15)], ROW, f"{MEASURES[by]}: nothing")
+
+
+def legend(*, compared: bool) -> Markup:
+    """Say what the colours are.
+
+    Parameters
+    ----------
+    compared
+        Whether they are changes.
+
+    Returns
+    -------
+    Markup
+        A line of text with samples.
+
+    Examples
+    --------
+    >>> "your own code" in legend(compared=False)
+    True
+    """
+    kinds = (
+        (("more", "holds more"), ("less", "holds less"), ("same", "as before"))
+        if compared
+        else (("own", "your own code"), ("dep", "dependencies"), ("std", "Rust and the system"))
+    )
+    parts = [
+        join(
+            el(
+                "svg",
+                el("g", el("rect", width=12, height=12, fill_opacity="0.6" if compared else None), class_=kind),
+                class_="rm-icicle key",
+                width=12,
+                height=12,
+                viewBox="0 0 12 12",
+                aria_hidden="true",
+            ),
+            f" {words}  ",
+        )
+        for kind, words in kinds
+    ]
+    mark = None if compared else el("span", "▲ grows steadily")
+    return el("p", *parts, mark, class_="note key")
