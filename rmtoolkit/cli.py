@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit import heap_command, pull_command, recording_command
+from rmtoolkit import heap_command, pull_command, recording_command, report_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,8 +171,7 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="write one self-contained HTML page", allow_abbrev=False)
     _add_sources(report)
-    report.add_argument("-o", "--output", metavar="FILE", required=True, help="the page to write, such as week.html")
-    report.add_argument("--title", help="stands at the top of the page")
+    report_command.add_arguments(report)
     heap_command.add_heap(report)
     report.set_defaults(run=_report)
 
@@ -225,14 +224,7 @@ def _classify(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from rmtoolkit.analysis.verdict import judge
-    from rmtoolkit.views import report
-    from rmtoolkit.writing import check_target
-
-    check_target(options.output, report.ENDINGS)
-    judgement = judge(_read(options), heap_command.profiles(options.heap))
-    print(f"Report: {report.write(judgement, options.output, title=options.title)}")
-    return _status(judgement, options.fail_on)
+    return report_command.run(options, _read, heap_command.profiles)
 
 
 def _limits(options: argparse.Namespace) -> int:

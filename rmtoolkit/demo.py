@@ -47,16 +47,16 @@ def run(folder: Path | None = None, target: Path | None = None) -> Path:
         msg = f"There are no samples in {quote_path(folder)}. They come with a clone of the repository."
         raise RmtoolkitError(msg)
     recording = rm.read(folder)
-    judgement = rm.judge(recording)
+    found = report.contents(recording, title="rmtoolkit demo")
     sys.stdout.write(
         terminal.table(
-            judgement,
+            found.week.judgement,
             source=str(folder),
             colour=terminal.wants_colour(sys.stdout),
             unicode=terminal.has_unicode(sys.stdout),
         ),
     )
     target.parent.mkdir(parents=True, exist_ok=True)
-    path = report.write(judgement, target, title="rmtoolkit demo")
+    path = report.write(found, target)
     sys.stdout.write(f"Report: {path}\n")
     return path

@@ -467,7 +467,7 @@ def moment(time: dt.datetime, *, seconds: bool = False) -> str:
 
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def day(time: dt.datetime, *, year: bool = False, weekday: bool = True) -> str:
@@ -491,7 +491,7 @@ def day(time: dt.datetime, *, year: bool = False, weekday: bool = True) -> str:
     '5 Nov 2026'
     """
     time = time.astimezone(dt.UTC)
-    text = f"{time.day} {_MONTHS[time.month - 1]}"
+    text = f"{time.day} {MONTHS[time.month - 1]}"
     return (f"{_DAYS[time.weekday()]} " if weekday else "") + text + (f" {time.year}" if year else "")
 
 

@@ -36,6 +36,7 @@ LAYERS: Final = {
     "recording_command": {"core", "loaders", "recording_command"},
     "pull_command": {"core", "loaders", "pull_command"},
     "heap_command": {"core", "heap", "analysis", "views", "heap_command"},
+    "report_command": {"core", "loaders", "analysis", "limits", "views", "report_command"},
     "cli": {
         "core",
         "validation",
@@ -48,6 +49,7 @@ LAYERS: Final = {
         "recording_command",
         "pull_command",
         "heap_command",
+        "report_command",
     },
 }
 #: Slow to import, and used by few.

@@ -18,8 +18,9 @@ from rmtoolkit.schema import FOOTPRINTS, TIME
 if TYPE_CHECKING:
     import datetime as dt
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from rmtoolkit.analysis.heap_reading import Heap
     from rmtoolkit.limits.margins import Margins
     from rmtoolkit.limits.usage import AnyRecording
 
@@ -147,6 +148,7 @@ class Week:
 
 def survey(
     recording: AnyRecording,
+    heap: Heap | Mapping[str, Heap] | None = None,
     *,
     oom_probability: float = 0.05,
     margins: Margins | str | os.PathLike[str] | None = None,
@@ -158,6 +160,8 @@ def survey(
     ----------
     recording
         A recording, or a frame that can become one.
+    heap
+        As in `judge`.
     oom_probability, margins, price_per_gib_hour
         As in `recommend_limits`.
 
@@ -177,7 +181,7 @@ def survey(
     1.0
     """
     recording = as_recording(recording)
-    judgement = judge(recording)
+    judgement = judge(recording, heap)
     limits = recommend_limits(recording, oom_probability, margins, price_per_gib_hour=price_per_gib_hour)
     counted = recording.completeness()
     return Week(

@@ -13,13 +13,15 @@ from rmtoolkit.views.markup import Markup, el, join
 from rmtoolkit.views.summary import TARGET
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from rmtoolkit.views.timeline import Timeline
+    from rmtoolkit.views.curves import Curve
 
 SPARK_WIDTH: Final = 132
 SPARK_HEIGHT: Final = 26
-_SPARK_BINS: Final = 80
+_SPARK_BINS: Final = 44
 _RISK_WIDTH: Final = 200
 _BULLET_WIDTH: Final = 96
 #: A sample seldom meets the very byte at which the kernel kills.
@@ -94,13 +96,17 @@ def mark(shape: str, *, size: int = 12) -> Markup:
     )
 
 
-def spark(timeline: Timeline, start: int, end: int) -> Markup:
+def spark(line: Curve, limit: int | None, kills: Sequence[tuple[int, int | None]], start: int, end: int) -> Markup:
     """Draw the memory of a container in the size of a word.
 
     Parameters
     ----------
-    timeline
-        What `rmtoolkit.views.timeline.Timelines` collected.
+    line
+        Its memory over time.
+    limit
+        In force at the end; None: none or unknown.
+    kills
+        OOM kills: when (ms since 1970), and the limit then.
     start, end
         The stretch of time that the width stands for, ms since 1970. A short history starts where it starts.
 
@@ -112,14 +118,11 @@ def spark(timeline: Timeline, start: int, end: int) -> Markup:
     Examples
     --------
     >>> from rmtoolkit.views.curves import Curve
-    >>> from rmtoolkit.views.timeline import Timeline
     >>> line = Curve("RSS", "ink", ((np.array([0, 9]), np.array([1.0, 2.0]) * text.MI),))
-    >>> empty = Timeline(0, 9, 9, True, line, None, (), (), (), (), (), (), "", None)
-    >>> 'aria-label="RSS, last 2 Mi, peak 2 Mi, no limit"' in spark(empty, 0, 9)
+    >>> 'aria-label="RSS, last 2 Mi, peak 2 Mi, no limit"' in spark(line, None, (), 0, 9)
     True
     """
-    limit = timeline.limits[-1][2] if timeline.limits else None
-    top = max(limit or 0, timeline.line.peak_bytes, 1.0) * 1.04
+    top = max(limit or 0, line.peak_bytes, 1.0) * 1.04
     width, base = SPARK_WIDTH - 5, SPARK_HEIGHT - 1
 
     def across(time: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -128,37 +131,40 @@ def spark(timeline: Timeline, start: int, end: int) -> Markup:
     def down(value: NDArray[np.float64]) -> NDArray[np.float64]:
         return base - value / top * (base - 2)
 
-    drawn: list[Markup] = []
+    areas: list[str] = []
     lines: list[str] = []
-    for times, values in timeline.line.pieces:
+    for times, values in line.pieces:
         times, values = thin(times, values, start, end, _SPARK_BINS)  # noqa: PLW2901 - a spark needs fewer points
         x, y = across(times), down(values)
-        line = path(x, y)
-        drawn.append(el("path", d=f"{line}V{base}H{_tenths(round(float(x[0]) * 10))}Z", class_="whole"))
-        lines.append(line)
-    drawn.append(el("path", d="".join(lines), class_="spark"))
+        drawn = path(x, y)
+        lines.append(drawn)
+        areas.append(f"{drawn}V{base}H{_tenths(round(float(x[0]) * 10))}Z")
+    marks: list[Markup] = []
     if limit is not None:
-        rule = f"{float(down(np.array([float(limit)]))[0]):.1f}"
-        drawn.append(el("line", x1=1, x2=SPARK_WIDTH, y1=rule, y2=rule, class_="spark-limit"))
-    kills = [event for event in timeline.events if event.kind == "oom_kill"]
-    for event in kills:
-        value = float(timeline.limit_at(event.time) or timeline.line.peak_bytes)
-        drawn.append(cross(float(across(np.array([event.time]))[0]), float(down(np.array([value]))[0]), 3))
-    if timeline.line.pieces:
-        times, values = timeline.line.pieces[-1]
+        rule = _tenths(round(float(down(np.array([float(limit)]))[0]) * 10))
+        marks.append(el("path", d=f"M1 {rule}H{SPARK_WIDTH}", class_="spark-limit"))
+    for time, then in kills:
+        value = float(then or line.peak_bytes)
+        marks.append(
+            cross(round(float(across(np.array([time]))[0]), 1), round(float(down(np.array([value]))[0]), 1), 3)
+        )
+    if line.pieces:
+        times, values = line.pieces[-1]
         x, y = across(times[-1:]), down(values[-1:])
-        drawn.append(el("circle", cx=f"{float(x[0]):.1f}", cy=f"{float(y[0]):.1f}", r=2.2, class_="ink"))
+        marks.append(el("circle", cx=f"{float(x[0]):.1f}", cy=f"{float(y[0]):.1f}", r=2.2, class_="ink"))
     words = [
-        timeline.line.name,
-        f"last {text.memory(timeline.line.last_bytes)}",
-        f"peak {text.memory(timeline.line.peak_bytes)}",
+        line.name,
+        f"last {text.memory(line.last_bytes)}",
+        f"peak {text.memory(line.peak_bytes)}",
         f"limit {text.configured(limit)}" if limit is not None else "no limit",
     ]
     if kills:
         words.append(text.count(len(kills), "OOM kill"))
     return el(
         "svg",
-        *drawn,
+        el("path", d="".join(areas), class_="whole"),
+        el("path", d="".join(lines), class_="spark"),
+        *marks,
         class_="rm-chart",
         width=SPARK_WIDTH,
         height=SPARK_HEIGHT,

@@ -14,6 +14,8 @@ from rmtoolkit.views.curves import LINES, Curve, Cutter, Layer, Piece, layers
 from rmtoolkit.views.happened import Event, happened, ms, steps
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from rmtoolkit.analysis.verdict import Judgement
@@ -140,6 +142,8 @@ class Timelines:
         What `judge` found.
     bins
         Steps of the recorded time; each keeps its smallest and its largest value, so peaks survive.
+    only
+        The containers that will be asked for; None: any.
 
     Examples
     --------
@@ -150,18 +154,19 @@ class Timelines:
     ('RSS', 1048576.0, 5940000)
     """
 
-    def __init__(self, judgement: Judgement, bins: int = 420) -> None:
+    def __init__(self, judgement: Judgement, bins: int = 420, *, only: Iterable[int] | None = None) -> None:
         self.bins = bins
+        wanted = None if only is None else pl.Series(sorted(set(only)), dtype=pl.UInt32).implode()
         recording = judgement.recording
         newest = recording.samples["time"].max()
         self.newest = None if newest is None else ms(newest)
         self.about = {row["container_id"]: row for row in recording.containers.iter_rows(named=True)}
         # Cut once by container: a filter over all samples for every chart would take most of the time.
-        self.samples = _parts(recording.samples)
-        self.events = _parts(recording.events)
-        self.lives = _parts(judgement.lives)
-        self.fits = _parts(judgement.fits)
-        self.forecast = _parts(judgement.forecast)
+        self.samples = _parts(recording.samples, wanted)
+        self.events = _parts(recording.events, wanted)
+        self.lives = _parts(judgement.lives, wanted)
+        self.fits = _parts(judgement.fits, wanted)
+        self.forecast = _parts(judgement.forecast, wanted)
 
     def of(self, row: dict[str, Any]) -> Timeline | None:
         """Collect what the chart of one workload's container draws.
@@ -215,7 +220,9 @@ class Timelines:
         )
 
 
-def _parts(frame: pl.DataFrame) -> dict[int, pl.DataFrame]:
+def _parts(frame: pl.DataFrame, wanted: pl.Series | None) -> dict[int, pl.DataFrame]:
+    if wanted is not None:
+        frame = frame.filter(pl.col("container_id").is_in(wanted))
     parts = frame.partition_by("container_id", as_dict=True, maintain_order=True)
     return {container: part for (container,), part in parts.items()}
 

@@ -11,6 +11,8 @@ from rmtoolkit.views.parts import facts, marked, pattern_words, with_code
 from rmtoolkit.views.summary import is_growing, shortened
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
     from rmtoolkit.views.timeline import Timeline
@@ -27,6 +29,7 @@ def card(
     name: str,
     ident: str,
     timeline: Timeline | None,
+    beside: Sequence[Markup | None],
     checklist: pl.DataFrame,
     lives: pl.DataFrame,
     instances: pl.DataFrame,
@@ -43,7 +46,9 @@ def card(
     ident
         A word for ids inside the chart, unlike that of any other card.
     timeline
-        What the chart draws; None when there is nothing to draw.
+        What the chart draws; None: the page enlarges its spark.
+    beside
+        What stands beside the evidence: limits, and what is known.
     checklist, lives, instances
         Rows of this workload: answers, lifetimes of the container shown, pods.
     about
@@ -60,15 +65,15 @@ def card(
     >>> from rmtoolkit.analysis.verdict import judge
     >>> found = judge(pl.DataFrame({"time": range(0, 6000, 60), "workload": "a<b", "rss_bytes": [50 << 20] * 100}))
     >>> row, about = found.verdicts.row(0, named=True), found.recording.containers.row(0, named=True)
-    >>> written = card(row, name="a<b", ident="c0", timeline=None, checklist=found.checklist, lives=found.lives,
-    ...     instances=found.instances, about=about)
+    >>> written = card(row, name="a<b", ident="c0", timeline=None, beside=(), checklist=found.checklist,
+    ...     lives=found.lives, instances=found.instances, about=about)
     >>> "a<b" in written, "a&lt;b does not leak" in written
     (False, True)
     """
     return join(
         el("div", _answer(row, name), facts(row), class_="answer"),
         _chart(row, name, ident, timeline, about),
-        el("div", _evidence(row, ident), _questions(checklist, ident), class_="halves"),
+        el("div", _evidence(row, ident), el("div", *beside, _questions(checklist, ident)), class_="halves"),
         _pods(instances),
         _lives(lives),
     )
@@ -95,7 +100,9 @@ def _answer(row: dict[str, Any], name: str) -> Markup:
 def _chart(row: dict[str, Any], name: str, ident: str, timeline: Timeline | None, about: dict[str, Any]) -> Markup:
     pod = text.printable(about["pod"] or about["container"] or name)
     if timeline is None:
-        return el("p", "There is no memory sample to draw.", class_="note")
+        words = f"{pod}; from 0 to the larger of limit and peak, dotted: limit"
+        title = el("h4", "Memory ", el("span", words, class_="note"))
+        return el("div", title, el("div", class_="large"), class_="chart")
     title = "Memory by layer" if len(timeline.layers) > 1 else "Memory"
     note = f"{pod}, time in UTC" + (", band = 80 % interval" if timeline.forecast is not None else "")
     return el(

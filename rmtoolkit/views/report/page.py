@@ -1,56 +1,52 @@
-"""The page around the cards: headline, tiles, a table for each verdict, data quality."""
+"""The page: headline, tiles, what changed, tables, capacity, data quality, and the cards behind every row."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import statistics
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote as percent
-
-import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit.views import summary, svg, timeline
+from rmtoolkit.analysis.columns import WORKLOAD
 from rmtoolkit.views.markup import Markup, el
-from rmtoolkit.views.report.card import SHOWN_NAME, card
+from rmtoolkit.views.report import blob, lists
+from rmtoolkit.views.report.advised import advised, known
+from rmtoolkit.views.report.card import card
+from rmtoolkit.views.report.cells import heads, row, values
 from rmtoolkit.views.report.quality import quality
-from rmtoolkit.views.report.style import SCRIPT, STYLE
-from rmtoolkit.views.summary import TARGET
+from rmtoolkit.views.report.script import SCRIPT
+from rmtoolkit.views.report.sections import ALL, SECTIONS, counted
+from rmtoolkit.views.report.style import STYLE
+from rmtoolkit.views.report.top import heading, start, tiles, top
+from rmtoolkit.views.sparks import Sparks
+from rmtoolkit.views.timeline import Timelines
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable
 
-    from rmtoolkit.analysis.verdict import Judgement
-    from rmtoolkit.views.timeline import Timeline
+    from rmtoolkit.views.report.contents import Contents, Entry
+    from rmtoolkit.views.report.sections import Section
 
-#: Title of the section of a verdict, how it is ordered, and how many of its cards are open at first.
-_SECTIONS: Final = (
-    ("leak", "Leaks", "fastest to the limit first", 3),
-    ("inconclusive", "Not decidable yet", "the next measurement is named for each", 1),
-    ("not_leak", "Not a leak", "highest chance of an OOM kill first", 1),
-)
-#: Histories share one window when it is at most this many times the usual one.
-_SIDE_BY_SIDE: Final = 2.5
-#: The tile of workloads that do not leak names this many patterns.
-_SHOWN_PATTERNS: Final = 3
-_WEEK_MS: Final = 7 * 86_400_000
+#: Rows of a section that stand in the page without a script; the rest is packed.
+_STANDING: Final = 10
+#: Cards that stand in the page, the worst; open ones are printed.
+_CARDS: Final = 12
+#: Workloads whose card has a drawn chart; the spark of the others is enlarged.
+_CHARTS: Final = 240
+#: Workloads that have a row and a card at all.
+_MOST: Final = 5_000
+_CHUNK: Final = 32
 
 
-def page(judgement: Judgement, *, title: str | None = None, written: dt.datetime | None = None) -> str:
+def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
     """Write the whole page.
 
     Parameters
     ----------
-    judgement
-        What `judge` found.
-    title
-        Stands at the top; without it the clusters are named.
+    contents
+        What the report says.
     written
-        When the page was made; without it the page does not say, and the same judgement always gives the
-        same page.
+        When the page was made; without it the page does not say, and the same contents always give the same page.
 
     Returns
     -------
@@ -60,37 +56,44 @@ def page(judgement: Judgement, *, title: str | None = None, written: dt.datetime
     Examples
     --------
     >>> import polars as pl
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> found = judge(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100}))
-    >>> written = page(found)
-    >>> written.startswith("<!doctype html>"), "http:" in written, written == page(found)
+    >>> from rmtoolkit.limits.week import survey
+    >>> from rmtoolkit.views.report.contents import gather
+    >>> week = survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100}))
+    >>> made = page(gather(week))
+    >>> made.startswith("<!doctype html>"), "http:" in made, made == page(gather(week))
     (True, False, True)
     """
-    rows = summary.worst_first(judgement.verdicts).to_dicts()
-    names = summary.names(rows)
-    anchors = _anchors(rows)
-    counted = summary.counts(judgement.verdicts)
-    timelines = timeline.Timelines(judgement)
-    drawn = [timelines.of(row) for row in rows]
-    heading = title or "Memory report"
-    groups = _Groups(judgement)
-    entries = list(zip(rows, names, anchors, drawn, strict=True))
-    window = _window(judgement, entries)
+    drawn = _Drawn(contents)
+    chosen = [(section, section.choose(contents)) for section in SECTIONS]
+    chosen = [(section, entries) for section, entries in chosen if entries]
+    everything = [entry for entry in contents.entries if entry.at < _MOST]
+    sections = [drawn.section(section, entries, opened=not at) for at, (section, entries) in enumerate(chosen)]
+    whole = drawn.section(ALL, everything, opened=not chosen)
     body = el(
         "body",
         el(
             "main",
-            _top(judgement, heading),
-            el("h1", *(el("span", line) for line in _headline(counted))),
-            _start(entries, counted),
-            _tiles(judgement, counted),
-            el("div", el("button", "Open all", type="button", id="all"), class_="tools", hidden=True),
-            *(_section(groups, entries, window, *section) for section in _SECTIONS),
-            quality(judgement, names, rows),
+            top(contents),
+            heading(contents),
+            start(contents),
+            lists.raised_again(contents),
+            tiles(contents),
+            _overview(chosen, contents),
+            lists.changed(contents),
+            _filter(contents),
+            *sections,
+            lists.failures(contents),
+            lists.capacity(contents),
+            whole,
+            _not_shown(contents),
+            lists.accepted(contents),
+            quality(contents),
             _footer(written),
         ),
+        drawn.packed([*chosen, (ALL, everything)]),
         el("script", SCRIPT),
         class_="rm",
+        data_chunk=_CHUNK,
     )
     head = el(
         "head",
@@ -98,7 +101,7 @@ def page(judgement: Judgement, *, title: str | None = None, written: dt.datetime
         el("meta", http_equiv="Content-Security-Policy", content=_policy()),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="color-scheme", content="light dark"),
-        el("title", f"{heading}: {counted.sentence}"),
+        el("title", f"{text.printable(contents.title)}: {contents.counts.sentence}"),
         el("style", STYLE),
     )
     return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
@@ -113,287 +116,157 @@ def _policy() -> str:
     return f"default-src 'none'; style-src {own(STYLE)}; script-src {own(SCRIPT)}; base-uri 'none'; form-action 'none'"
 
 
-def _anchors(rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Name cards ``namespace/workload/container``; what is no plain name is percent-encoded."""
-    found: list[str] = []
-    seen: Counter[str] = Counter()
-    for row in rows:
-        parts = [
-            percent(str(row[part]), safe="") for part in ("namespace", "workload", "container") if row[part] is not None
-        ]
-        name = "/".join(parts) or "workload"
-        seen[name] += 1
-        found.append(name if seen[name] == 1 else f"{name}~{seen[name]}")
-    return found
+class _Drawn:
+    """Rows, sparks and cards of the page; each card is made once, and stands in the page or is packed."""
 
-
-def _top(judgement: Judgement, heading: str) -> Markup:
-    clusters = [text.printable(name) for name in judgement.recording.containers["cluster"].drop_nulls().unique().sort()]
-    where = f", cluster{'s' if len(clusters) > 1 else ''} {', '.join(clusters)}" if clusters else ""
-    span = summary.extent(judgement.completeness)
-    return el(
-        "header",
-        el("p", el("b", text.printable(heading)), where),
-        el("p", text.period(*span)) if span else None,
-        class_="top",
-    )
-
-
-def _headline(counted: summary.Counts) -> list[str]:
-    lines = [counted.sentence]
-    if counted.above_target:
-        verb = "exceeds" if counted.above_target == 1 else "exceed"
-        lines.append(f"{text.count(counted.above_target, 'workload')} {verb} the {text.share(TARGET)} OOM target.")
-    return lines
-
-
-Entry = tuple[dict[str, Any], str, str, "Timeline | None"]
-
-
-def _start(entries: list[Entry], counted: summary.Counts) -> Markup | None:
-    """Say where to start and why."""
-    if not entries:
-        return None
-    risky = max(entries, key=lambda entry: entry[0]["oom_probability_7d"] or 0.0)
-    row, name, anchor, _ = entries[0] if counted.leak or not counted.above_target else risky
-    if row["verdict"] == "leak" and row["limit_outlook"] == "reaches" and row["hours_to_limit"]:
-        why = f"{text.hours(row['hours_to_limit'])} to its limit, and a higher limit does not cure it."
-    elif row["verdict"] == "leak":
-        why = f"it leaks {text.rate(row['growth_bytes_per_day'])}, and a higher limit does not cure it."
-    elif counted.above_target:
-        why = f"{text.chance(row['oom_probability_7d'])} chance of an OOM kill in the next 7 days."
-    elif row["verdict"] == "inconclusive":
-        why = f"{_first_sentence(row['next_step'])}"
-    else:
-        return el("p", "Nothing to do.", class_="start")
-    return el(
-        "p",
-        "Start with ",
-        el("a", summary.shortened(name, SHOWN_NAME), href=f"#{anchor}", title=_whole(name)),
-        f": {why}",
-        class_="start",
-    )
-
-
-def _whole(name: str) -> str | None:
-    return name if len(name) > SHOWN_NAME else None
-
-
-def _first_sentence(words: str | None) -> str:
-    return f"{text.printable(words or 'Nothing to do.').split('. ')[0].removesuffix('.')}.".replace("`", "")
-
-
-def _tiles(judgement: Judgement, counted: summary.Counts) -> Markup:
-    patterns = Counter(
-        name.replace("_", " ")
-        for name in judgement.verdicts.filter(pl.col("verdict") == "not_leak")["pattern"].drop_nulls()
-    )
-    ranked = sorted(patterns.items(), key=lambda item: (-item[1], item[0]))
-    common = ", ".join(f"{amount} {name}" for name, amount in ranked[:_SHOWN_PATTERNS])
-    if more := sum(amount for _, amount in ranked[_SHOWN_PATTERNS:]):
-        common += f" and {more:,} more"
-    above = text.UNKNOWN if counted.above_target is None else f"{counted.above_target:,}"
-    soon = f"{counted.soon:,} {'reaches its' if counted.soon == 1 else 'reach their'} limit within 7 days"
-    containers = judgement.recording.containers.height
-    tiles = (
-        (above, None, "above the OOM target", f"more than {text.share(TARGET)} in 7 days"),
-        (f"{counted.leak:,}", "leak", "leak", soon if counted.leak else ""),
-        (f"{counted.not_leak:,}", "not_leak", "not a leak", common),
-        (
-            f"{counted.inconclusive:,}",
-            "inconclusive",
-            "inconclusive",
-            "next step named for each" if counted.inconclusive else "",
-        ),
-        (
-            text.share(summary.coverage(judgement.completeness)),
-            None,
-            "coverage",
-            f"samples of {text.count(containers, 'container')}",
-        ),
-    )
-    return el(
-        "ul",
-        *(
-            el(
-                "li",
-                el("div", svg.mark(text.VERDICTS[verdict].shape) if verdict else None, figure, class_="figure"),
-                el("b", label),
-                el("span", note, class_="note") if note else None,
-                class_=text.VERDICTS[verdict].token if verdict else None,
-            )
-            for figure, verdict, label, note in tiles
-        ),
-        class_="tiles",
-    )
-
-
-def _window(judgement: Judgement, entries: list[Entry]) -> tuple[str, tuple[int, int] | None]:
-    """One window for all sparks where the histories lie side by side in time, else each its own."""
-    spans = [entry[3].now - entry[3].start for entry in entries if entry[3] is not None]
-    extent = summary.extent(judgement.completeness)
-    if not spans or extent is None:
-        return "History, to limit", None
-    first, last = (round(time.timestamp() * 1000) for time in extent)
-    if last - first > _SIDE_BY_SIDE * statistics.median(spans):
-        return "History, to limit", None
-    first = max(first, last - _WEEK_MS)
-    return f"{text.hours((last - first) / 3_600_000).replace(' d', ' days')}, to limit", (first, last)
-
-
-def _section(
-    groups: _Groups,
-    entries: list[Entry],
-    sparks: tuple[str, tuple[int, int] | None],
-    verdict: str,
-    heading: str,
-    order: str,
-    opened: int,
-) -> Markup | None:
-    mine = [(at, entry) for at, entry in enumerate(entries) if entry[0]["verdict"] == verdict]
-    if not mine:
-        return None
-    spark_head, window = sparks
-    heads = (
-        ("Workload", "name", ""),
-        (spark_head, "spark", ""),
-        ("Growth, Mi/day", "growth", "n"),
-        ("Time to limit", "time", "n"),
-        ("OOM kill 7 d", "kill", "n"),
-        ("Peak / limit, Mi", "peak", "n"),
-        ("Evidence", "level", ""),
-        ("Next step", "next", ""),
-    )
-    ident = f"section-{verdict.replace('_', '-')}"
-    note = text.count(len(mine), "workload") + (f", {order}" if len(mine) > 1 else "")
-    rows: list[Markup] = []
-    for place, (at, (row, name, anchor, drawn)) in enumerate(mine):
-        rows.append(
-            _row(row, name, anchor, _spark(drawn, window), tuple(head for head, *_ in heads), is_open=place < opened)
-        )
-        inside = groups.card(row, name, f"c{at}", drawn)
-        mark = text.VERDICTS[verdict]
-        fold = el("div", el("article", inside, class_=f"card {mark.token}"), id=anchor, class_="fold")
-        rows.append(el("tr", el("td", fold, colspan=len(heads), role="cell"), class_="unfolded", role="row"))
-    return el(
-        "section",
-        el("h2", heading, " ", el("span", note, class_="note"), id=ident),
-        el(
-            "table",
-            el("colgroup", *(el("col", class_=kind) for _, kind, _ in heads)),
-            el(
-                "thead",
-                el(
-                    "tr",
-                    *(el("th", head, scope="col", role="columnheader", class_=side or None) for head, _, side in heads),
-                    role="row",
-                ),
-                role="rowgroup",
-            ),
-            el("tbody", *rows, role="rowgroup"),
-            class_="workloads",
-            role="table",
-            aria_labelledby=ident,
-        ),
-    )
-
-
-def _spark(drawn: Timeline | None, window: tuple[int, int] | None) -> Markup | str:
-    if drawn is None:
-        return text.NOT_APPLICABLE
-    return svg.spark(drawn, *(window or (drawn.start, drawn.now)))
-
-
-def _row(
-    row: dict[str, Any],
-    name: str,
-    anchor: str,
-    spark: Markup | str,
-    labels: tuple[str, ...],
-    *,
-    is_open: bool,
-) -> Markup:
-    space, _, own = name.rpartition("/")
-    shown = summary.shortened(own, SHOWN_NAME)
-    whole = name if shown != own or len(space) > SHOWN_NAME else None
-    link = el("a", shown, href=f"#{anchor}", data_card=anchor, data_open=int(is_open), title=whole)
-    space = summary.shortened(space, SHOWN_NAME)
-    soon = row["hours_to_limit"] is not None and row["hours_to_limit"] <= summary.HORIZON_HOURS
-    risky = (row["oom_probability_7d"] or 0) > TARGET
-    time = text.time_to_limit(row["limit_outlook"], row["hours_to_limit"], row["limit_bytes"], known=row["limit_known"])
-    peak = text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"], unit=False)
-    bar = svg.bullet(row["peak_bytes"], row["limit_bytes"]) if row["peak_bytes"] and row["limit_bytes"] else None
-    cells: tuple[tuple[Markup | str, str], ...] = (
-        (spark, ""),
-        (_growth(row), "n"),
-        (time, "n hot" if soon else "n"),
-        (text.chance(row["oom_probability_7d"]), "n hot" if risky else "n"),
-        (el("span", peak, bar), "n"),
-        (f"level {row['evidence_level']}" if row["evidence_level"] else text.UNKNOWN, ""),
-        (el("span", _first_sentence(row["next_step"]), class_="short"), ""),
-    )
-    return el(
-        "tr",
-        el("th", link, el("span", space, class_="small") if space else None, scope="row", role="rowheader"),
-        *(
-            el("td", cell, role="cell", class_=kind or None, data_label=label)
-            for (cell, kind), label in zip(cells, labels[1:], strict=True)
-        ),
-        class_="row",
-        role="row",
-    )
-
-
-def _growth(row: dict[str, Any]) -> Markup | str:
-    if not summary.is_growing(row):
-        return (
-            text.NOT_APPLICABLE
-            if row["growth_bytes_per_day"] is not None or row["verdict"] == "not_leak"
-            else text.UNKNOWN
-        )
-    low, high = row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"]
-    interval = None
-    if low is not None and high is not None:
-        between = " to " if low < 0 else "–"
-        interval = el("span", f"{text.number(low / text.MI)}{between}{text.number(high / text.MI)}", class_="small")
-    return el("span", f"+{text.number(row['growth_bytes_per_day'] / text.MI)}", interval)
-
-
-class _Groups:
-    """Frames of a judgement, cut once by what a card asks for."""
-
-    def __init__(self, judgement: Judgement) -> None:
-        self.about = {row["container_id"]: row for row in judgement.recording.containers.iter_rows(named=True)}
+    def __init__(self, contents: Contents) -> None:
+        judgement = contents.week.judgement
+        self.contents = contents
+        self.entries = contents.entries[:_MOST]
+        charted = [entry.row["container_id"] for entry in self.entries[:_CHARTS]]
+        self.sparks = Sparks(judgement, (entry.row["container_id"] for entry in self.entries))
+        self.timelines = Timelines(judgement, only=charted)
+        self.about = {one["container_id"]: one for one in judgement.recording.containers.iter_rows(named=True)}
         self.lives = judgement.lives.partition_by("container_id", as_dict=True)
-        self.checklist = judgement.checklist.partition_by(_WORKLOAD, as_dict=True)
-        self.instances = judgement.instances.partition_by(_WORKLOAD, as_dict=True)
+        self.checklist = judgement.checklist.partition_by(WORKLOAD, as_dict=True)
+        self.instances = judgement.instances.partition_by(WORKLOAD, as_dict=True)
+        self.bought = contents.buys.partition_by(WORKLOAD, as_dict=True)
         self.nothing = (judgement.lives.clear(), judgement.checklist.clear(), judgement.instances.clear())
+        self.standing: set[int] = set()
+        self.drawn: dict[int, object] = {}
 
-    def card(self, row: dict[str, Any], name: str, ident: str, drawn: Timeline | None) -> Markup:
+    def spark(self, entry: Entry) -> object:
+        """Draw a spark once."""
+        if entry.at not in self.drawn:
+            self.drawn[entry.at] = self.sparks.of(entry.row["container_id"])
+        return self.drawn[entry.at]
+
+    def section(self, section: Section, entries: list[Entry], *, opened: bool) -> Markup:
+        """Write a table with its first rows."""
+        names = heads(section.columns, self.sparks.heading)
+        sorted_by = ["text", *("" if column.value is None else "number" for column in section.columns)]
+        rows: list[Markup] = []
+        for place, entry in enumerate(entries[:_STANDING]):
+            first = place == 0 and opened
+            line = row(self.contents, entry, section.columns, self.spark(entry))
+            if entry.at not in self.standing and len(self.standing) < _CARDS:
+                self.standing.add(entry.at)
+                if first:
+                    line = Markup(line.replace("<a ", '<a data-open="1" ', 1))
+                fold = el("div", self.card(entry), id=entry.anchor, class_="fold")
+                unfolded = el("tr", el("td", fold, colspan=len(names), role="cell"), class_="unfolded", role="row")
+                rows += [line, unfolded]
+            else:
+                rows.append(line)
+        ident = f"section-{section.key}"
+        head = (
+            el("th", name, scope="col", role="columnheader", class_=side or None, data_by=by or None)
+            for (name, _, side), by in zip(names, sorted_by, strict=True)
+        )
+        return el(
+            "section",
+            el("h2", section.title, " ", el("span", counted(section, len(entries)), class_="note"), id=ident),
+            el(
+                "table",
+                el("colgroup", *(el("col", class_=kind) for _, kind, _ in names)),
+                el("thead", el("tr", *head, role="row"), role="rowgroup"),
+                el("tbody", *rows, role="rowgroup"),
+                class_=f"workloads {section.key}",
+                role="table",
+                aria_labelledby=ident,
+            ),
+            el("button", "Show more", type="button", class_="more", hidden=True),
+            data_key=section.key,
+        )
+
+    def card(self, entry: Entry) -> Markup:
         """Write the card of one workload."""
         no_lives, no_answers, no_instances = self.nothing
-        same = tuple(row[part] for part in _WORKLOAD)
-        return card(
-            row,
-            name=name,
-            ident=ident,
-            timeline=drawn,
+        found = entry.row
+        same = tuple(found[part] for part in WORKLOAD)
+        inside = card(
+            found | {"oom_probability_7d": found["oom_probability"]},
+            name=entry.name,
+            ident=f"c{entry.at}",
+            timeline=self.timelines.of(found) if entry.at < _CHARTS else None,
+            beside=(known(entry), advised(self.contents, entry, self.bought.get(same))),
             checklist=self.checklist.get(same, no_answers),
-            lives=self.lives.get((row["container_id"],), no_lives),
+            lives=self.lives.get((found["container_id"],), no_lives),
             instances=self.instances.get(same, no_instances),
-            about=self.about[row["container_id"]],
+            about=self.about[found["container_id"]],
         )
+        return el("article", inside, class_=f"card {text.VERDICTS[found['verdict']].token}")
+
+    def packed(self, chosen: list[tuple[Section, list[Entry]]]) -> Markup:
+        """Pack all rows, and the cards that do not stand in the page."""
+        rows: dict[str, list[Any]] = {}
+        for section, entries in chosen:
+            rows[section.key] = [
+                [entry.at, row(self.contents, entry, section.columns, ""), values(entry, section.columns)]
+                for entry in entries
+                if entry.at < _MOST
+            ]
+        later = [entry for entry in self.entries if entry.at not in self.standing]
+        places = {entry.at: place for place, entry in enumerate(later)}
+        told = {
+            "anchors": [entry.anchor for entry in self.entries],
+            "packed": [places.get(entry.at) for entry in self.entries],
+            "search": [entry.name.lower() for entry in self.entries],
+            "spaces": [text.printable(entry.row["namespace"] or "") for entry in self.entries],
+            "sparks": [self.spark(entry) for entry in self.entries],
+            "sections": rows,
+        }
+        cards = blob.chunks([self.card(entry) for entry in later], _CHUNK)
+        return Markup("".join([blob.element("rows", told), *cards]))
 
 
-_WORKLOAD: Final = ("cluster", "namespace", "workload", "container")
+def _overview(chosen: list[tuple[Section, list[Entry]]], contents: Contents) -> Markup:
+    """Link to the sections that are there."""
+    parts: list[object] = []
+    for section, entries in chosen:
+        parts.append(el("a", f"{section.title} {len(entries):,}", href=f"#section-{section.key}"))
+    if contents.capacity.height:
+        parts.append(el("a", "Capacity", href="#section-capacity"))
+    parts.append(el("a", f"All {len(contents.entries):,}", href="#section-all"))
+    parts.append(el("a", "Data quality", href="#section-quality"))
+    return el("nav", *parts, class_="contents", aria_label="Sections")
+
+
+def _filter(contents: Contents) -> Markup:
+    """Write the controls; they appear where the script runs."""
+    spaces = sorted({text.printable(entry.row["namespace"] or "") for entry in contents.entries[:_MOST]})
+    options = [el("option", f"all {len(spaces):,}", value="")]
+    options += [el("option", space or text.NOT_APPLICABLE, value=space) for space in spaces if space]
+    return el(
+        "div",
+        el("label", "Search", el("input", id="search", type="search", placeholder="workload", autocomplete="off")),
+        el("label", "Namespace", el("select", *options, id="namespace")) if len(spaces) > 1 else _one_space(),
+        el("p", id="hits", class_="note", role="status"),
+        id="filter",
+        hidden=True,
+    )
+
+
+def _one_space() -> Markup:
+    return el("select", el("option", "all", value=""), id="namespace", hidden=True, aria_label="Namespace")
+
+
+def _not_shown(contents: Contents) -> Markup | None:
+    more = len(contents.entries) - _MOST
+    if more <= 0:
+        return None
+    where = "they are in verdicts.parquet and limits.parquet"
+    return el("p", f"{more:,} more workloads, the least urgent, have no row here: {where}.", class_="note")
 
 
 def _footer(written: dt.datetime | None) -> Markup:
     legend = (
         "Intervals are 80 %. Growth is of the live heap where it is exported, else of the nearest signal there is. "
-        "Sparks start at 0 and end at the larger of limit and peak; dotted: limit; ✕: OOM kill."
+        "Sparks start at 0 and end at the larger of limit and peak; dotted: limit; ✕: OOM kill. The chance of an OOM "
+        "kill is counted in past pairs of weeks; for what grows, it is that of the growth reaching the limit."
     )
     stamp = (
         el("p", f"Written {text.day(written, year=True)} {text.clock(written)} UTC by rmtoolkit.") if written else None
     )
-    return el("footer", el("p", legend), stamp)
+    without = el("noscript", el("p", "Without scripts the first rows and cards are shown, and nothing is sorted."))
+    return el("footer", el("p", legend), stamp, without)

@@ -10,26 +10,27 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit.views import summary
 from rmtoolkit.views.markup import Markup, el
+from rmtoolkit.views.report.card import SHOWN_NAME
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.views.report.contents import Contents
 
 _SHOWN_SOURCES: Final = 12
+_SHOWN_NAMES: Final = 20
 _SHOWN_FINDINGS: Final = 40
 _OPEN_FINDINGS: Final = 6
 #: Workloads with less of their samples than this are named.
 _COMPLETE: Final = 0.95
 
 
-def quality(judgement: Judgement, names: list[str], rows: list[dict[str, Any]]) -> Markup:
+def quality(contents: Contents) -> Markup:
     """Write the section.
 
     Parameters
     ----------
-    judgement
-        What `judge` found.
-    names, rows
-        The workloads as they are called on the page, and their verdicts.
+    contents
+        What the report says.
 
     Returns
     -------
@@ -39,30 +40,33 @@ def quality(judgement: Judgement, names: list[str], rows: list[dict[str, Any]]) 
     Examples
     --------
     >>> import polars as pl
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> found = judge(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100}))
-    >>> "100 %, 100 samples" in quality(found, ["api"], found.verdicts.to_dicts())
+    >>> from rmtoolkit.limits.week import survey
+    >>> from rmtoolkit.views.report.contents import gather
+    >>> week = survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100}))
+    >>> "100 %, 100 samples" in quality(gather(week))
     True
     """
-    recording = judgement.recording
-    report = recording.report
-    complete = text.share(summary.coverage(judgement.completeness))
-    containers = text.count(recording.containers.height, "container")
-    few = [
-        f"{name} {text.share(row['coverage'])}"
-        for name, row in zip(names, rows, strict=True)
-        if row["coverage"] is not None and row["coverage"] < _COMPLETE
-    ]
-    inferred = [name for name, row in zip(names, rows, strict=True) if row["workload_inferred"]]
+    week = contents.week
+    report = week.judgement.recording.report
+    containers = text.count(week.containers.height, "container")
+    few = sorted(
+        (entry for entry in contents.entries if (entry.row["coverage"] or 1.0) < _COMPLETE),
+        key=lambda entry: (entry.row["coverage"], entry.at),
+    )
+    inferred = [entry for entry in contents.entries if entry.row["workload_inferred"]]
     sources = _sources(report.sources)
     more = f" and {len(sources) - _SHOWN_SOURCES:,} more" if len(sources) > _SHOWN_SOURCES else ""
+    least = [f"{entry.name} {text.share(entry.row['coverage'])}" for entry in few]
+    judged = f"{len(contents.entries):,}"
     entries: list[tuple[str, object]] = [
         (
-            "Coverage",
-            f"{complete}, {judgement.completeness['samples'].sum():,} samples of {containers}",
+            "Covers",
+            f"{judged} of {judged} workloads read" + ("; see what was left out below" if report.partial else ""),
         ),
-        ("Least complete", ", ".join(few)),
-        ("Names inferred from pods", ", ".join(inferred)),
+        ("Coverage", f"{text.share(week.coverage)}, {week.samples:,} samples of {containers}"),
+        ("Least complete", _first(least)),
+        ("Gaps", _gaps(contents)),
+        ("Names inferred from pods", _first([entry.name for entry in inferred])),
         ("Read from", ", ".join(sources[:_SHOWN_SOURCES]) + more),
         ("Times", text.printable(report.time_axis)),
     ]
@@ -75,10 +79,27 @@ def quality(judgement: Judgement, names: list[str], rows: list[dict[str, Any]]) 
     )
     return el(
         "section",
-        el("h2", "Data quality"),
+        el("h2", "Data quality", id="section-quality"),
         el("dl", *(part for label, value in entries if value for part in (el("dt", label), el("dd", value)))),
-        _findings(judgement),
+        _findings(week.judgement),
         class_="data",
+    )
+
+
+def _first(names: list[str]) -> str:
+    """Name the first of many."""
+    shown = ", ".join(summary.shortened(name, SHOWN_NAME) for name in names[:_SHOWN_NAMES])
+    return shown + (f" and {len(names) - _SHOWN_NAMES:,} more" if len(names) > _SHOWN_NAMES else "")
+
+
+def _gaps(contents: Contents) -> str:
+    """Count stretches without samples, as the lives that ended in one tell."""
+    ended = contents.week.judgement.lives.filter(pl.col("ended") == "gap")
+    if not ended.height:
+        return ""
+    hidden = text.count(ended["container_id"].n_unique(), "container")
+    return (
+        f"{text.count(ended.height, 'stretch', 'stretches')} without samples in {hidden}, too long to say what happened"
     )
 
 

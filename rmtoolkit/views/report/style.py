@@ -1,4 +1,4 @@
-"""The page's style sheet and its one small script."""
+"""The page's style sheet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ font:14px/1.45 var(--rm-family);font-variant-numeric:tabular-nums;-webkit-text-s
 """
 
 _PAGE: Final = """
-.rm *{box-sizing:border-box}.rm .tools[hidden]{display:none}
+.rm *{box-sizing:border-box}.rm [hidden]:not([hidden=until-found]){display:none!important}
 .rm main{max-width:1200px;margin:0 auto;padding:24px 24px 48px}
 .rm a{color:var(--rm-accent);text-underline-offset:3px}
 .rm :focus-visible{outline:2px solid var(--rm-accent);outline-offset:2px;border-radius:4px}
@@ -34,7 +34,35 @@ text-wrap:balance}
 .rm h2{margin:40px 0 4px;font-size:20px;line-height:1.3;font-weight:600;color:var(--rm-ink)}
 .rm h2 .note,.rm h4 .note{margin-left:4px}
 .rm h4{margin:0 0 4px;font-size:16px;line-height:1.45;font-weight:600;color:var(--rm-ink)}
-.rm .tools{display:flex;justify-content:flex-end;margin:8px 0 -28px}
+.rm .again{margin:8px 0 0;color:var(--rm-leak)}.rm .again b{color:var(--rm-leak)}
+.rm .warned{margin:12px 0 0;border-left:3px solid var(--rm-leak);padding:2px 0 2px 12px;color:var(--rm-ink)}
+.rm .contents{display:flex;flex-wrap:wrap;gap:4px 20px;margin:16px 0 0;font-size:13px}
+.rm .changes{margin:8px 0 0}
+.rm .changes>div{display:grid;grid-template-columns:88px minmax(0,1fr);gap:0 16px;padding:8px 0;
+border-bottom:1px solid var(--rm-line);break-inside:avoid}
+.rm .changes dd{margin:0;color:var(--rm-ink);overflow-wrap:anywhere}
+.rm .changes .marked{color:var(--rm-ink)}.rm .changes .marked .mark{color:var(--rm-verdict)}
+.rm #filter{display:flex;flex-wrap:wrap;gap:8px 16px;align-items:flex-end;margin:24px 0 -16px;padding:8px 0;
+position:sticky;top:0;background:var(--rm-surface);z-index:2;border-bottom:1px solid var(--rm-line)}
+.rm label{display:flex;flex-direction:column;gap:4px;font-size:12px;color:var(--rm-ink-2)}
+.rm input,.rm select{font:inherit;font-size:14px;color:var(--rm-ink);background:var(--rm-surface);
+border:1px solid var(--rm-control);border-radius:4px;padding:4px 8px;min-width:180px;height:32px;max-width:100%}
+.rm #hits{margin:0 0 7px}
+.rm .more{margin:12px 0 0}
+.rm .sort{all:unset;cursor:pointer;font:inherit;color:inherit}
+.rm [aria-sort=ascending] .sort::after{content:" ▴"}.rm [aria-sort=descending] .sort::after{content:" ▾"}
+.rm .n .sort{text-align:right}
+.rm .because{margin:6px 0 0;font-size:13px;color:var(--rm-ink-2);overflow-wrap:anywhere}
+.rm .wide-list{overflow-x:auto}.rm .names{overflow-wrap:anywhere;min-width:200px}
+.rm .large svg{display:block;width:100%;height:150px;overflow:hidden}
+.rm .large svg path{vector-effect:non-scaling-stroke}.rm .row code{overflow-wrap:anywhere;font-size:12px}
+.rm .large svg circle,.rm .large svg .kill{display:none}
+.rm .plain-table tbody th{font-size:13px;color:var(--rm-ink);border-bottom:1px solid var(--rm-line);vertical-align:top;
+overflow-wrap:anywhere}
+.rm .plain-table td{vertical-align:top}
+.rm .limits{margin-bottom:8px}.rm .limits tbody th{font-weight:400;font-size:13px;color:var(--rm-ink);
+border-bottom:1px solid var(--rm-line)}
+.rm .limits .corner{border-bottom:1px solid var(--rm-control)}
 .rm button{font:inherit;font-size:13px;color:var(--rm-ink);background:var(--rm-surface);cursor:pointer;
 border:1px solid var(--rm-control);border-radius:4px;padding:4px 12px}
 .rm .leak{--rm-verdict:var(--rm-leak)}.rm .unsure{--rm-verdict:var(--rm-unsure)}.rm .ok{--rm-verdict:var(--rm-ok)}
@@ -57,7 +85,9 @@ _ROWS: Final = """
 .rm .workloads>colgroup .name{width:17%}.rm .workloads>colgroup .spark{width:144px}
 .rm .workloads>colgroup .growth,.rm .workloads>colgroup .time{width:9.5%}
 .rm .workloads>colgroup .kill{width:8.5%}.rm .workloads>colgroup .peak{width:13%}
-.rm .workloads>colgroup .level{width:6.5%}
+.rm .workloads>colgroup .level{width:6.5%}.rm .workloads>colgroup .change{width:11%}
+.rm .workloads>colgroup .risk{width:10%}.rm .workloads>colgroup .cost{width:9.5%}
+.rm .workloads>colgroup .verdict{width:11%}.rm .workloads>colgroup .pods{width:5%}
 .rm .workloads>tbody>tr>th{font-size:13px;color:var(--rm-ink);border-bottom:1px solid var(--rm-line);
 padding:7px 8px 7px 0;vertical-align:middle;overflow-wrap:anywhere}
 .rm .workloads>tbody>tr>th a{color:var(--rm-ink);text-decoration-color:var(--rm-accent)}
@@ -73,7 +103,7 @@ padding:7px 8px 7px 0;vertical-align:middle;overflow-wrap:anywhere}
 _CARD: Final = """
 .rm .card{margin:2px 0 20px;border:1px solid var(--rm-line);border-left:3px solid var(--rm-verdict);
 border-radius:6px;padding:16px 20px 18px}
-.rm .fold{scroll-margin-top:56px}
+.rm .fold{scroll-margin-top:124px}.rm h2{scroll-margin-top:72px}
 .rm .answer{display:grid;grid-template-columns:minmax(0,1fr) 440px;gap:8px 32px}
 .rm .badge{display:inline-flex;align-items:center;gap:8px;padding:4px 10px 4px 9px;border-radius:4px;
 background:var(--rm-verdict);color:var(--rm-on-badge);font-weight:600;line-height:1.45;margin-right:12px}
@@ -121,7 +151,8 @@ _NARROW: Final = """
 .rm .tiles{grid-template-columns:repeat(3,1fr)}}
 @media (max-width:640px){.rm main{padding:16px 16px 32px}
 .rm h1{font-size:24px}.rm .tiles{grid-template-columns:1fr 1fr;gap:8px}.rm .tiles li{padding:10px 12px}
-.rm .tools{margin:12px 0 -8px;justify-content:stretch}.rm .tools button{width:100%}
+.rm #filter{position:static;margin:16px 0 -8px}.rm #filter label,.rm input,.rm select,.rm .more{width:100%}
+.rm .changes>div{grid-template-columns:minmax(0,1fr)}.rm .contents{gap:8px 16px}
 .rm .workloads,.rm .workloads>tbody,.rm .workloads>tbody>tr,.rm .workloads>tbody>tr>th,
 .rm .workloads>tbody>tr>td{display:block;width:auto}
 .rm .workloads>thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
@@ -152,56 +183,3 @@ content-visibility:visible!important}}
 """
 
 STYLE: Final = Markup(f"{_BASE}{_PAGE}{_ROWS}{_CARD}{CHARTS}{_NARROW}{_PRINT}".replace("\n", ""))
-
-#: Without it every card is open and every link still works. It folds cards away, opens the one that an
-#: address names, and starts a chart that must scroll with "now" near its left edge.
-SCRIPT: Final = Markup(
-    """
-const links = [...document.querySelectorAll("a[data-card]")];
-const bodyOf = link => document.getElementById(link.dataset.card);
-const open = (link, on) => {
-  link.setAttribute("aria-expanded", on);
-  const body = bodyOf(link);
-  if (on) body.removeAttribute("hidden"); else body.setAttribute("hidden", "until-found");
-  if (on) for (const box of body.querySelectorAll(".scroll")) {
-    const chart = box.querySelector("svg");
-    if (box.scrollWidth > box.clientWidth) box.scrollLeft = chart.dataset.now * box.scrollWidth - 0.3 * box.clientWidth;
-  }
-};
-const all = document.getElementById("all");
-const label = () => {
-  all.textContent = links.every(link => link.getAttribute("aria-expanded") === "true") ? "Close all" : "Open all";
-};
-const follow = () => {
-  let name = location.hash.slice(1);
-  const found = links.find(link => link.dataset.card === name) ||
-    links.find(link => decodeURIComponent(link.dataset.card) === decodeURIComponent(name));
-  if (found) { open(found, true); label(); document.getElementById(found.dataset.card).scrollIntoView(); }
-};
-const narrow = matchMedia("(max-width:640px)").matches;
-for (const [at, link] of links.entries()) {
-  open(link, link.dataset.open === "1" && !(narrow && at));
-  link.setAttribute("role", "button");
-  link.addEventListener("click", event => {
-    const on = link.getAttribute("aria-expanded") !== "true";
-    open(link, on);
-    label();
-    event.preventDefault();
-    history.replaceState(null, "", on ? "#" + link.dataset.card : location.pathname + location.search);
-  });
-  link.addEventListener("keydown", event => { if (event.key === " ") { event.preventDefault(); link.click(); } });
-  bodyOf(link).addEventListener("beforematch", () => { open(link, true); label(); });
-}
-if (links.length) {
-  all.parentElement.hidden = false;
-  all.addEventListener("click", () => {
-    const on = all.textContent === "Open all";
-    for (const link of links) open(link, on);
-    label();
-  });
-  label();
-  addEventListener("hashchange", follow);
-  follow();
-}
-""",
-)

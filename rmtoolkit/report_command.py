@@ -1,0 +1,135 @@
+"""`rmtoolkit report`: the weekly page, and the files beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    import datetime as dt
+    from collections.abc import Callable, Sequence
+
+    from rmtoolkit.recording import Recording
+
+_DONE = 0
+_FINDINGS = 1
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Say what the command understands, beside its sources.
+
+    Parameters
+    ----------
+    command
+        Its parser.
+
+    Examples
+    --------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_arguments(parser)
+    >>> parser.parse_args(["-o", "week.html", "--previous", "last"]).previous
+    'last'
+    """
+    command.add_argument(
+        "-o", "--output", metavar="FILE", required=True, help="the page: week.html, or week.pdf (printed by Chromium)"
+    )
+    command.add_argument("--pdf", metavar="FILE", help="print the page to this file as well")
+    command.add_argument(
+        "--previous", metavar="FILE", help="verdicts.parquet of last week's report, or its folder: names what changed"
+    )
+    command.add_argument(
+        "--beside", metavar="FOLDER", help="also write verdicts, limits, limits.yaml and summary.md there"
+    )
+    command.add_argument("--acknowledged", metavar="FILE", help="TOML of what is known and accepted")
+    command.add_argument("--title", help="stands at the top of the page")
+    command.add_argument(
+        "--oom-probability",
+        type=float,
+        default=0.05,
+        metavar="P",
+        help="accepted chance of an OOM kill in 7 days (default 0.05)",
+    )
+    command.add_argument("--margins", metavar="FILE", help="margins that were learnt from your own weeks (JSON)")
+    command.add_argument("--price", type=float, metavar="P", help="of a requested GiB for an hour")
+    command.add_argument("--currency", default="USD", metavar="WORD", help="of the price (default USD)")
+    command.add_argument("--date", metavar="TIME", help="when it is written, such as 2026-11-23T03:05 (default now)")
+
+
+def run(
+    options: argparse.Namespace,
+    read: Callable[[argparse.Namespace], Recording],
+    profiles: Callable[[Sequence[str]], list[str] | dict[str, list[str]] | None],
+) -> int:
+    """Write the report.
+
+    Parameters
+    ----------
+    options
+        What was asked.
+    read
+        Reads the sources.
+    profiles
+        Sorts the files of ``--heap``.
+
+    Returns
+    -------
+    int
+        The exit status: 0, or 1 for findings that ``--fail-on`` asked for.
+
+    Examples
+    --------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_arguments(parser)
+    >>> run(parser.parse_args(["-o", "week.txt"]), read=print, profiles=print)
+    Traceback (most recent call last):
+    rmtoolkit.exceptions.RmtoolkitError: Could not write 'week.txt': the name must end in .html, .htm or .pdf.
+    """
+    from rmtoolkit.views import report
+    from rmtoolkit.views.report.beside import write_beside
+    from rmtoolkit.writing import check_target
+
+    for path, endings in ((options.output, report.ENDINGS), (options.pdf, (".pdf",))):
+        if path is not None:
+            check_target(path, endings)
+    date = _date(options.date)
+    found = report.contents(
+        _recording(options, read),
+        heap=profiles(options.heap),
+        previous=options.previous,
+        acknowledged=options.acknowledged,
+        title=options.title,
+        oom_probability=options.oom_probability,
+        margins=options.margins,
+        price_per_gib_hour=options.price,
+        currency=options.currency,
+    )
+    print(f"Report: {report.write(found, options.output, date=date)}")
+    if options.pdf:
+        print(f"PDF: {report.write(found, options.pdf, date=date)}")
+    if options.beside:
+        print(f"Files: {write_beside(found, options.beside)}")
+    count = len(found.entries)
+    print(f"Covers {count:,} of {count:,} workloads. {found.counts.sentence}")
+    counted = found.counts
+    leaks = "leak" in options.fail_on and counted.leak > 0
+    kills = "oom" in options.fail_on and (counted.reaching > 0 or bool(counted.above_target))
+    return _FINDINGS if leaks or kills else _DONE
+
+
+def _recording(options: argparse.Namespace, read: Callable[[argparse.Namespace], Recording]) -> Recording:
+    """Read the sources; a server is asked for the namespaces only, of all else they are kept."""
+    from rmtoolkit.loaders.prometheus_url import is_url
+
+    names = options.namespace
+    if names is None or any(map(is_url, options.sources)):
+        return read(options)
+    options.namespace = None
+    return read(options).filter(namespace=names)
+
+
+def _date(asked: str | None) -> dt.datetime | None:
+    from rmtoolkit.times import parse_time
+
+    return None if asked is None else parse_time(asked)

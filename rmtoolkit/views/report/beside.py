@@ -1,0 +1,115 @@
+"""The files beside a page: verdicts and limits for programs, patches for a cluster, a summary for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from rmtoolkit.limits.patches import patches_yaml
+from rmtoolkit.views import exports
+from rmtoolkit.views.report.markdown import markdown
+from rmtoolkit.writing import replacing
+
+if TYPE_CHECKING:
+    import os
+
+    from rmtoolkit.views.report.contents import Contents
+
+#: Names of the files, in the order in which they are written.
+FILES: Final = (
+    "verdicts.parquet",
+    "verdicts.csv",
+    "verdicts.json",
+    "limits.parquet",
+    "limits.csv",
+    "limits.json",
+    "limits.yaml",
+    "summary.md",
+)
+#: What is worth a rollout.
+_APPLIED: Final = ("raise", "lower", "set")
+
+
+def write_beside(contents: Contents, folder: str | os.PathLike[str]) -> Path:
+    """Write the files.
+
+    Parameters
+    ----------
+    contents
+        What the report says.
+    folder
+        Where; it is made when it is not there. Files of the same names are replaced, each whole.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder. ``verdicts.*`` has the columns of `classify` and those of `rmtoolkit.limits.week.BESIDE`, a row per
+        workload container, sorted by names; it is what ``--previous`` wants next week. ``limits.*`` has those of
+        `recommend_limits`. ``limits.yaml`` has patches for what is to be raised, set or lowered, without what is
+        accepted. ``summary.md`` is for a chat.
+
+    Raises
+    ------
+    RmtoolkitError
+        The folder cannot be written to, or the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from rmtoolkit.limits.week import survey
+    >>> from rmtoolkit.views.report.contents import gather
+    >>> week = survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20}))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sorted(path.name for path in write_beside(gather(week), folder).iterdir()) == sorted(FILES)
+    True
+    """
+    made = Path(folder)
+    made.mkdir(parents=True, exist_ok=True)
+    names = ["cluster", "namespace", "workload", "container"]
+    verdicts = contents.week.verdicts().sort(names, maintain_order=True)
+    limits = contents.week.limits.sort(names, maintain_order=True)
+    for ending in exports.FORMATS:
+        exports.write(verdicts, made / f"verdicts{ending}")
+        exports.write(limits, made / f"limits{ending}")
+    for name, written in (("limits.yaml", patches(contents)), ("summary.md", markdown(contents))):
+        with replacing(made / name) as part:
+            part.write_text(written, "utf-8")
+    return made
+
+
+def patches(contents: Contents) -> str:
+    """Write the limits that are worth a rollout as Kubernetes patches.
+
+    Parameters
+    ----------
+    contents
+        What the report says.
+
+    Returns
+    -------
+    str
+        YAML.
+
+    Examples
+    --------
+    >>> from rmtoolkit.limits.week import survey
+    >>> from rmtoolkit.views.report.contents import gather
+    >>> week = survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20}))
+    >>> "kind: Deployment" in patches(gather(week)) or "left out" in patches(gather(week))
+    True
+    """
+    names = ["cluster", "namespace", "workload"]
+    containers = contents.week.judgement.recording.containers
+    kinds = containers.group_by(names, maintain_order=True).agg(pl.col("workload_kind").drop_nulls().first())
+    resting = [entry.row for entry in contents.entries if entry.rests]
+    accepted = pl.DataFrame(
+        [{name: row[name] for name in (*names, "container")} for row in resting],
+        schema={name: pl.String() for name in (*names, "container")},
+    )
+    limits = contents.week.limits.sort([*names, "container"], maintain_order=True)
+    wanted = limits.filter(pl.col("action").is_in(_APPLIED)).join(
+        accepted, on=[*names, "container"], how="anti", nulls_equal=True, maintain_order="left"
+    )
+    return patches_yaml(wanted.join(kinds, on=names, how="left", nulls_equal=True, maintain_order="left"))

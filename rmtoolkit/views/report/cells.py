@@ -1,0 +1,421 @@
+"""Columns of the report's tables: what stands in a cell, and by what a table is sorted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rmtoolkit import text
+from rmtoolkit.limits.changes import TARGET
+from rmtoolkit.views import summary, svg
+from rmtoolkit.views.markup import Markup, el, join
+from rmtoolkit.views.parts import marked
+from rmtoolkit.views.report.card import SHOWN_NAME
+from rmtoolkit.views.report.contents import setting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rmtoolkit.views.report.contents import Contents, Entry
+
+    Cell = Callable[[Contents, Entry], object]
+    Value = Callable[[Entry], float | str | None]
+
+_LONGEST_SETTING: Final = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column.
+
+    Attributes
+    ----------
+    head
+        Its heading.
+    kind
+        Its class: how wide it is.
+    cell
+        Writes a cell.
+    value
+        What it is sorted by; None: it is not.
+    number
+        Whether it stands at the right.
+
+    Examples
+    --------
+    >>> GROWTH.head
+    'Growth, Mi/day'
+    """
+
+    head: str
+    kind: str
+    cell: Cell
+    value: Value | None = None
+    number: bool = False
+
+
+def row(contents: Contents, entry: Entry, columns: tuple[Column, ...], spark: object) -> Markup:
+    """Write one row.
+
+    Parameters
+    ----------
+    contents
+        What the report says.
+    entry
+        The workload.
+    columns
+        Behind that of its name; one of them may be `SPARK`.
+    spark
+        What stands in that one.
+
+    Returns
+    -------
+    Markup
+        A ``tr``; its link unfolds the card.
+
+    Examples
+    --------
+    >>> from rmtoolkit.limits.week import survey
+    >>> from rmtoolkit.views.report.contents import gather
+    >>> import polars as pl
+    >>> found = gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "a<b", "rss_bytes": 50 << 20})))
+    >>> written = row(found, found.entries[0], (SPARK, GROWTH), "")
+    >>> "a&lt;b" in written, written.count("<td")
+    (True, 2)
+    """
+    cells = [
+        el(
+            "td",
+            spark if column is SPARK else column.cell(contents, entry),
+            role="cell",
+            data_spark=column is SPARK and not spark,
+            class_=" ".join(filter(None, ("n" if column.number else "", _heat(column, entry)))) or None,
+            data_label=column.head,
+        )
+        for column in columns
+    ]
+    return el("tr", _name(entry), *cells, class_="row", role="row")
+
+
+def _name(entry: Entry) -> Markup:
+    space, _, own = entry.name.rpartition("/")
+    shown = summary.shortened(own, SHOWN_NAME)
+    whole = entry.name if shown != own or len(space) > SHOWN_NAME else None
+    link = el("a", shown, href=f"#{entry.anchor}", data_card=entry.anchor, title=whole)
+    where = el("span", summary.shortened(space, SHOWN_NAME), class_="small") if space else None
+    return el("th", link, where, scope="row", role="rowheader")
+
+
+def _heat(column: Column, entry: Entry) -> str:
+    """Bold only where the target is exceeded, or the limit is near."""
+    row = entry.row
+    if column is TIME:
+        return "hot" if row["hours_to_limit"] is not None and row["hours_to_limit"] <= summary.HORIZON_HOURS else ""
+    if column in (KILL, RISK):
+        return "hot" if (row["oom_probability"] or 0) > TARGET else ""
+    return ""
+
+
+def first_sentence(words: str | None) -> str:
+    """Shorten a next step to what is done.
+
+    Parameters
+    ----------
+    words
+        The next step.
+
+    Returns
+    -------
+    str
+        Its first sentence, without backticks.
+
+    Examples
+    --------
+    >>> first_sentence("Take a profile: `heaptrack`. Expected: a name.")
+    'Take a profile: heaptrack.'
+    """
+    return f"{text.printable(words or 'Nothing to do.').split('. ')[0].removesuffix('.')}.".replace("`", "")
+
+
+def _growth(_: Contents, entry: Entry) -> object:
+    row = entry.row
+    if not summary.is_growing(row):
+        known = row["growth_bytes_per_day"] is not None or row["verdict"] == "not_leak"
+        return text.NOT_APPLICABLE if known else text.UNKNOWN
+    low, high = row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"]
+    interval = None
+    if low is not None and high is not None:
+        between = " to " if low < 0 else "–"
+        interval = el("span", f"{text.number(low / text.MI)}{between}{text.number(high / text.MI)}", class_="small")
+    return el("span", f"+{text.number(row['growth_bytes_per_day'] / text.MI)}", interval)
+
+
+def _time(_: Contents, entry: Entry) -> str:
+    row = entry.row
+    return text.time_to_limit(row["limit_outlook"], row["hours_to_limit"], row["limit_bytes"], known=row["limit_known"])
+
+
+def _peak(_: Contents, entry: Entry) -> Markup:
+    row = entry.row
+    peak = text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"], unit=False)
+    bar = svg.bullet(row["peak_bytes"], row["limit_bytes"]) if row["peak_bytes"] and row["limit_bytes"] else None
+    return el("span", peak, bar)
+
+
+def _short(words: str) -> Markup:
+    return el("span", words, class_="short")
+
+
+def _change(now: int | None, then: int | None, *, known: bool = True) -> str:
+    before = text.configured_mi(now) if now is not None else ("none" if known else text.UNKNOWN)
+    return f"{before} → {text.configured_mi(then)}" if then is not None else before
+
+
+def _limit(_: Contents, entry: Entry) -> object:
+    row = entry.row
+    return el("span", _change(row["limit_bytes"], row["recommended_limit_bytes"], known=row["limit_known"]))
+
+
+def _request(_: Contents, entry: Entry) -> object:
+    row = entry.row
+    return el("span", _change(row["request_bytes"], row["recommended_request_bytes"], known=bool(row["limit_known"])))
+
+
+def _risk(_: Contents, entry: Entry) -> str:
+    now, then = entry.row["oom_probability"], entry.row["oom_probability_then"]
+    if now is None and then is None:
+        return text.UNKNOWN
+    return f"{text.chance(now).removesuffix(' %') if now is not None else text.NOT_APPLICABLE} → {text.chance(then)}"
+
+
+def _cost(contents: Contents, entry: Entry) -> object:
+    row = entry.row
+    now, then = row["cost_now_per_month"], row["cost_then_per_month"]
+    if now is None or then is None:
+        bytes_ = _reserved(entry)
+        return text.UNKNOWN if bytes_ is None else _gib(bytes_)
+    return el("span", contents.amount(then - now, sign=True), el("span", _gib(_reserved(entry)), class_="small"))
+
+
+def _gib(bytes_: float | None) -> str:
+    if bytes_ is None:
+        return text.UNKNOWN
+    shown = text.number(bytes_ / text.GI, 2)
+    return f"{'+' if bytes_ > 0 else ''}{shown} GiB"
+
+
+def _reserved(entry: Entry) -> int | None:
+    """Change of what all pods reserve together."""
+    row = entry.row
+    now = row["request_bytes"] if row["request_bytes"] is not None else row["limit_bytes"]
+    then = row["recommended_request_bytes"]
+    return None if now is None or then is None else int((then - now) * (row["pods"] or 1))
+
+
+def _spare(_: Contents, entry: Entry) -> str:
+    return text.NOT_APPLICABLE if entry.spare_bytes is None else text.number(entry.spare_bytes / text.GI, 2)
+
+
+def _mi(key: str) -> Cell:
+    def cell(_: Contents, entry: Entry) -> str:
+        return text.NOT_APPLICABLE if entry.row[key] is None else text.number(entry.row[key] / text.MI)
+
+    return cell
+
+
+def _given_back(_: Contents, entry: Entry) -> str:
+    row = entry.row
+    value = row["purged_limit_bytes"]
+    if value is None or row["recommended_limit_bytes"] is None:
+        return text.NOT_APPLICABLE
+    return f"{text.configured_mi(row['recommended_limit_bytes'])} → {text.configured_mi(value)}"
+
+
+def _setting(_: Contents, entry: Entry) -> Markup:
+    found = setting(entry.row)
+    if found is None:
+        return _short(first_sentence(entry.row["next_step"]))
+    shown = text.printable(found)
+    return el("code", shown if len(shown) <= _LONGEST_SETTING else f"{shown[:_LONGEST_SETTING]}…")
+
+
+def _verdict(_: Contents, entry: Entry) -> Markup:
+    return marked(text.VERDICTS[entry.row["verdict"]])
+
+
+def _pattern(_: Contents, entry: Entry) -> str:
+    return (entry.row["pattern"] or text.UNKNOWN).replace("_", " ")
+
+
+def _of(key: str) -> Value:
+    def value(entry: Entry) -> float | str | None:
+        found: float | str | None = entry.row[key]
+        return found
+
+    return value
+
+
+def _difference(then: str, now: str) -> Value:
+    def value(entry: Entry) -> float | None:
+        row = entry.row
+        return None if row[then] is None or row[now] is None else float(row[then] - row[now])
+
+    return value
+
+
+def _why(_: Contents, entry: Entry) -> Markup:
+    """Say the reason without what stands once under the table."""
+    row = entry.row
+    said = text.printable(row["limit_reason"] or "").replace(f" ({text.printable(row['margins'] or '')})", "")
+    sentences = [part for part in said.split(". ") if not part.startswith("The margin is for")]
+    return _short(". ".join(sentences).removesuffix(".") + ".")
+
+
+SPARK: Final = Column("History, to limit", "spark", lambda *_: "")
+VERDICT: Final = Column("Verdict", "verdict", _verdict, lambda entry: summary.ORDER.index(entry.row["verdict"]))
+GROWTH: Final = Column(
+    "Growth, Mi/day",
+    "growth",
+    _growth,
+    lambda entry: entry.row["growth_bytes_per_day"] if summary.is_growing(entry.row) else None,
+    number=True,
+)
+TIME: Final = Column("Time to limit", "time", _time, _of("hours_to_limit"), number=True)
+KILL: Final = Column(
+    "OOM kill 7 d",
+    "kill",
+    lambda _, entry: text.chance(entry.row["oom_probability"]),
+    _of("oom_probability"),
+    number=True,
+)
+PEAK: Final = Column("Peak / limit, Mi", "peak", _peak, _of("peak_bytes"), number=True)
+LEVEL: Final = Column(
+    "Evidence",
+    "level",
+    lambda _, entry: f"level {entry.row['evidence_level']}" if entry.row["evidence_level"] else text.UNKNOWN,
+    _of("evidence_level"),
+)
+NEXT: Final = Column("Next step", "next", lambda _, entry: _short(first_sentence(entry.row["next_step"])))
+LIMIT: Final = Column("Limit, Mi", "change", _limit, _difference("recommended_limit_bytes", "limit_bytes"), number=True)
+REQUEST: Final = Column(
+    "Request, Mi", "change", _request, _difference("recommended_request_bytes", "request_bytes"), number=True
+)
+RISK: Final = Column("OOM kill 7 d", "risk", _risk, _of("oom_probability"), number=True)
+COST: Final = Column("Cost a month", "cost", _cost, _reserved, number=True)
+WHY: Final = Column("Why", "next", _why)
+SPARE: Final = Column("Spare, GiB", "time", _spare, lambda entry: entry.spare_bytes, number=True)
+PODS: Final = Column("Pods", "pods", lambda _, entry: f"{entry.row['pods'] or 0:,}", _of("pods"), number=True)
+STARTUP: Final = Column("Starting needs, Mi", "time", _mi("startup_peak_bytes"), _of("startup_peak_bytes"), number=True)
+SETTLED: Final = Column("Running needs, Mi", "time", _mi("settled_bytes"), _of("settled_bytes"), number=True)
+PATTERN: Final = Column("Pattern", "verdict", _pattern, _of("pattern"))
+GIVEN_BACK: Final = Column("Limit if given back, Mi", "change", _given_back, _of("purged_limit_bytes"), number=True)
+SETTING: Final = Column("Setting to try", "next", _setting)
+CHANCE: Final = Column(
+    "Chance of a leak",
+    "time",
+    lambda _, entry: text.chance(entry.row["leak_probability"]),
+    _of("leak_probability"),
+    number=True,
+)
+
+
+def links(entries: list[Entry], most: int) -> Markup:
+    """Name workloads as links to their cards.
+
+    Parameters
+    ----------
+    entries
+        The workloads.
+    most
+        How many are named; the rest are counted.
+
+    Returns
+    -------
+    Markup
+        Separated by commas.
+
+    Examples
+    --------
+    >>> links([], 3)
+    ''
+    """
+    shown: list[object] = []
+    for entry in entries[:most]:
+        name = summary.shortened(entry.name, SHOWN_NAME)
+        shown += [", " if shown else "", el("a", name, href=f"#{entry.anchor}", title=whole_name(entry.name))]
+    more = len(entries) - most
+    return join(*shown, f" and {more:,} more" if more > 0 else None)
+
+
+def whole_name(name: str) -> str | None:
+    """Give a name that is cut where it is shown.
+
+    Parameters
+    ----------
+    name
+        A workload's.
+
+    Returns
+    -------
+    str or None
+        None when it is short enough.
+
+    Examples
+    --------
+    >>> whole_name("shop/api") is None
+    True
+    """
+    return name if len(name) > SHOWN_NAME else None
+
+
+def heads(columns: tuple[Column, ...], spark: str) -> list[tuple[str, str, str]]:
+    """Give text, class and side of the heads.
+
+    Parameters
+    ----------
+    columns
+        Behind the name.
+    spark
+        What the column of sparks is called.
+
+    Returns
+    -------
+    list of (str, str, str)
+        The name's first.
+
+    Examples
+    --------
+    >>> heads((GROWTH,), "7 days")
+    [('Workload', 'name', ''), ('Growth, Mi/day', 'growth', 'n')]
+    """
+    rest: list[tuple[str, str, str]] = [
+        (spark if column is SPARK else column.head, column.kind, "n" if column.number else "") for column in columns
+    ]
+    return [("Workload", "name", ""), *rest]
+
+
+def values(entry: Entry, columns: tuple[Column, ...]) -> list[Any]:
+    """Give what the columns are sorted by, the name's first.
+
+    Parameters
+    ----------
+    entry
+        The workload.
+    columns
+        Behind the name.
+
+    Returns
+    -------
+    list
+        Numbers, text, or None for what is not known or not sorted by.
+
+    Examples
+    --------
+    >>> values.__name__
+    'values'
+    """
+    found: list[Any] = [None]
+    for column in columns:
+        value = None if column.value is None else column.value(entry)
+        found.append(float(f"{value:.4g}") if isinstance(value, float) else value)
+    return found

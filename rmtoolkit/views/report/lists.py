@@ -1,0 +1,326 @@
+"""Sections that are no tables of workloads: what changed, failed questions, capacity, what is accepted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from rmtoolkit import text
+from rmtoolkit.analysis.columns import WORKLOAD
+from rmtoolkit.views import summary, svg
+from rmtoolkit.views.markup import Markup, el, join
+from rmtoolkit.views.report.advised import bounds
+from rmtoolkit.views.report.card import SHOWN_NAME
+from rmtoolkit.views.report.cells import links
+
+if TYPE_CHECKING:
+    from rmtoolkit.views.report.contents import Contents, Entry
+
+_WORDS: Final = {
+    "new": ("▲", "New", "leak"),
+    "worse": ("▲", "Worse", "leak"),
+    "fixed": ("●", "Fixed", "ok"),
+    "applied": ("●", "Applied", "ok"),
+    "resolved": ("●", "Resolved", "ok"),
+}
+_SHOWN_CHANGES: Final = 60
+_SHOWN_NAMES: Final = 12
+_SHOWN_CAPACITY: Final = 60
+
+
+def changed(contents: Contents) -> Markup | None:
+    """Write what changed since the week before.
+
+    Parameters
+    ----------
+    contents
+        What the report says.
+
+    Returns
+    -------
+    Markup or None
+        None when there is nothing to compare to.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.week import survey
+    >>> from rmtoolkit.views.report.contents import gather
+    >>> week = survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20}))
+    >>> "Nothing changed" in changed(gather(week, before=week.verdicts()))
+    True
+    """
+    if contents.changes is None:
+        return None
+    known = {tuple(entry.row[part] for part in WORKLOAD): entry for entry in contents.entries}
+    told = [
+        (row, entry)
+        for row in contents.changes.rows.iter_rows(named=True)
+        if (entry := known.get(tuple(row[part] for part in WORKLOAD))) is not None and not entry.rests
+    ]
+    rows = [_change(row, entry) for row, entry in told[:_SHOWN_CHANGES]]
+    more = len(told) - _SHOWN_CHANGES
+    body: Markup = el("dl", *rows, class_="changes") if rows else el("p", "Nothing changed that is clear.")
+    return el(
+        "section",
+        el("h2", "What changed since last week", id="section-changed"),
+        body,
+        el("p", f"and {more:,} more", class_="note") if more > 0 else None,
+        _came_and_went(contents),
+    )
+
+
+def _change(row: dict[str, Any], entry: Entry) -> Markup:
+    shape, word, token = _WORDS[row["kind"]]
+    space, _, own = entry.name.rpartition("/")
+    name = summary.shortened(f"{space}/{own}" if space else own, SHOWN_NAME)
+    return el(
+        "div",
+        el("dt", svg.mark(shape), word, class_=f"marked {token}"),
+        el("dd", el("a", name, href=f"#{entry.anchor}"), " ", row["what"]),
+    )
+
+
+def _came_and_went(contents: Contents) -> Markup | None:
+    changes = contents.changes
+    if changes is None:
+        return None
+    words = []
+    if changes.appeared:
+        words.append(f"{text.count(changes.appeared, 'workload')} {_was(changes.appeared)} not there last week.")
+    if changes.gone.height:
+        names = [
+            "/".join(text.printable(part) for part in row[1:3] if part is not None)
+            for row in changes.gone.select(WORKLOAD).head(_SHOWN_NAMES).iter_rows()
+        ]
+        more = f" and {changes.gone.height - _SHOWN_NAMES:,} more" if changes.gone.height > _SHOWN_NAMES else ""
+        gone = text.count(changes.gone.height, "workload")
+        words.append(f"{gone} of last week {_was(changes.gone.height)} not seen this week: {', '.join(names)}{more}.")
+    return el("p", " ".join(words), class_="note") if words else None
+
+
+def _was(amount: int) -> str:
+    return "was" if amount == 1 else "were"
+
+
+def failures(contents: Contents) -> Markup | None:
+    """Write which of the five questions fail, and for whom.
+
+    Parameters
+    ----------
+    contents
+        What the report says.
+
+    Returns
+    -------
+    Markup or None
+        None when none does.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.week import survey
+    >>> from rmtoolkit.views.report.contents import gather
+    >>> failures(gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})))) is None
+    True
+    """
+    checklist = contents.week.judgement.checklist
+    places = {tuple(entry.row[part] for part in WORKLOAD): entry for entry in contents.awake}
+    rows = []
+    for question in checklist["question"].unique(maintain_order=True):
+        mine = checklist.filter(pl.col("question") == question)
+        concern = [
+            entry
+            for row in mine.filter(pl.col("reading") == "concern").select(WORKLOAD).iter_rows()
+            if (entry := places.get(row)) is not None
+        ]
+        concern.sort(key=lambda entry: entry.at)
+        unknown = mine.filter(pl.col("reading") == "unknown").height
+        fine = mine.filter(pl.col("reading") == "fine").height
+        rows.append((question, concern, unknown, fine))
+    if not any(concern for _, concern, _, _ in rows):
+        return None
+    body = [
+        el(
+            "tr",
+            el("th", question, scope="row"),
+            el("td", f"{len(concern):,}", class_="n"),
+            el("td", f"{unknown:,}", class_="n"),
+            el("td", f"{fine:,}", class_="n"),
+            el("td", links(concern, _SHOWN_NAMES) if concern else text.NOT_APPLICABLE, class_="names"),
+        )
+        for question, concern, unknown, fine in rows
+    ]
+    heads = (("Question", None), ("▲ concern", "n"), ("◆ unknown", "n"), ("● fine", "n"), ("Concern for", None))
+    return _plain("checklist", "The five questions", "asked of every workload", heads, body)
+
+
+def _plain(
+    key: str, title: str, note: str, heads: tuple[tuple[str, str | None], ...], body: list[Markup], after: object = None
+) -> Markup:
+    head = el("thead", el("tr", *(el("th", name, scope="col", class_=side) for name, side in heads)))
+    return el(
+        "section",
+        el("h2", title, " ", el("span", note, class_="note"), id=f"section-{key}"),
+        el(
+            "div",
+            el("table", head, el("tbody", *body), class_=f"plain-table {key}"),
+            class_="wide-list",
+            tabindex=0,
+            role="group",
+            aria_label=title,
+        ),
+        after,
+    )
+
+
+def capacity(contents: Contents) -> Markup | None:
+    """Write what nodes and quotas hold, and what the proposals would free.
+
+    Parameters
+    ----------
+    contents
+        What the report says.
+
+    Returns
+    -------
+    Markup or None
+        None where neither allocatable memory nor a quota is known.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.week import survey
+    >>> from rmtoolkit.views.report.contents import gather
+    >>> capacity(gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})))) is None
+    True
+    """
+    frame = contents.capacity
+    if not frame.height:
+        return None
+    order = frame.sort(pl.col("kind") == "quota", -pl.col("freed_bytes").abs(), "name", maintain_order=True)
+    rows = [_held(row) for row in order.head(_SHOWN_CAPACITY).iter_rows(named=True)]
+    heads = (
+        ("Node or quota", None),
+        ("Available, GiB", "n"),
+        ("Taken now, GiB", "n"),
+        ("With the proposals, GiB", "n"),
+        ("Freed, GiB", "n"),
+        ("Containers", "n"),
+    )
+    nodes = frame.filter(pl.col("kind") == "node")
+    freed = int(nodes["freed_bytes"].sum())
+    words = []
+    if nodes.height:
+        side = "free" if freed >= 0 else "take"
+        words.append(f"Applied, the proposals {side} {text.number(abs(freed) / text.GI)} GiB of requests on all nodes.")
+    if frame.height > _SHOWN_CAPACITY:
+        words.append(f"{frame.height - _SHOWN_CAPACITY:,} more are not shown.")
+    if unknown := int(nodes["unknown"].sum()):
+        words.append(f"{text.count(unknown, 'container')} without a known request {_was(unknown)} not counted.")
+    words.append("Only what is in this recording is counted; other pods take room as well.")
+    after = el("p", " ".join(words), class_="note")
+    return _plain("capacity", "Capacity", "by node and namespace", heads, rows, after)
+
+
+def _held(row: dict[str, Any]) -> Markup:
+    amounts = (row["available_bytes"], row["now_bytes"], row["then_bytes"], row["freed_bytes"])
+    kind = "node" if row["kind"] == "node" else "quota"
+    unknown = f" ({row['unknown']:,} unknown)" if row["unknown"] else ""
+    return el(
+        "tr",
+        el("th", text.printable(row["name"]), el("span", kind, class_="small"), scope="row"),
+        *(el("td", text.number(amount / text.GI), class_="n") for amount in amounts),
+        el("td", f"{row['containers']:,}{unknown}", class_="n"),
+    )
+
+
+def accepted(contents: Contents) -> Markup | None:
+    """Write what is known and accepted, at the end.
+
+    Parameters
+    ----------
+    contents
+        What the report says.
+
+    Returns
+    -------
+    Markup or None
+        None where nothing was acknowledged.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.week import survey
+    >>> from rmtoolkit.views.report.contents import gather
+    >>> accepted(gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})))) is None
+    True
+    """
+    known = [entry for entry in contents.entries if entry.accepted is not None]
+    if not known and not contents.unmatched:
+        return None
+    states = {None: ("●", "accepted", "ok"), "size": ("▲", "raised: size", "leak"), "day": ("▲", "raised: day", "leak")}
+    rows = []
+    for entry in known:
+        shape, word, token = states[entry.passed]
+        rows.append(
+            el(
+                "tr",
+                el("th", links([entry], 1), scope="row"),
+                el("td", el("span", svg.mark(shape), word, class_=f"marked {token}")),
+                el("td", text.printable(entry.accepted.known) if entry.accepted else ""),
+                el("td", bounds(entry)),
+                el("td", text.memory(entry.row["peak_bytes"]), class_="n"),
+                el("td", text.VERDICTS[entry.row["verdict"]].word),
+            )
+        )
+    heads = (
+        ("Workload", None),
+        ("State", None),
+        ("What is known", None),
+        ("Accepted", None),
+        ("Peak", "n"),
+        ("Verdict", None),
+    )
+    names = ", ".join(f"{text.printable(one.workload)} (line {one.line})" for one in contents.unmatched)
+    after = el("p", f"Known, but not in this recording: {names}.", class_="note") if names else None
+    note = "out of the headline until a bound is passed"
+    if not rows:
+        return el("section", el("h2", "Known and accepted", id="section-accepted"), after)
+    return _plain("accepted", "Known and accepted", note, heads, rows, after)
+
+
+def raised_again(contents: Contents) -> Markup | None:
+    """Name what was accepted and has passed its bound.
+
+    Parameters
+    ----------
+    contents
+        What the report says.
+
+    Returns
+    -------
+    Markup or None
+        None where nothing has.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.week import survey
+    >>> from rmtoolkit.views.report.contents import gather
+    >>> raised_again(gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})))) is None
+    True
+    """
+    passed = [entry for entry in contents.entries if entry.passed is not None]
+    if not passed:
+        return None
+    told = []
+    for entry in passed[:_SHOWN_NAMES]:
+        why = (
+            f"peak {text.memory(entry.row['peak_bytes'])}, accepted {bounds(entry)}"
+            if entry.passed == "size"
+            else f"accepted {bounds(entry)}"
+        )
+        told += [", " if told else "", links([entry], 1), f" ({why})"]
+    return el("p", el("b", "Past what was accepted: "), join(*told), ".", class_="again")
