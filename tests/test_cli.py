@@ -82,7 +82,8 @@ def test_report_writes_a_page(leaking: Path, tmp_path: Path, capsys: pytest.Capt
     """`report` writes the page and says where."""
     target = tmp_path / "week.html"
     assert cli.main(["report", str(leaking), "-o", str(target), "--title", "Week 48"]) == 0
-    assert capsys.readouterr().out == f"Report: {target}\n"
+    sentence = "1 of 1 workload leaks. It reaches its limit within 7 days."
+    assert capsys.readouterr().out == f"Report: {target}\nCovers 1 of 1 workloads. {sentence}\n"
     assert "Week 48" in target.read_text(encoding="utf-8")
 
 

@@ -199,8 +199,9 @@ def _began(row: dict[str, Any], last: dict[str, Any] | None) -> str:
 
 def _worse(row: dict[str, Any], last: dict[str, Any], *, moved: bool) -> str | None:
     said = []
-    if row["kills"] > (last["kills"] if last["kills"] is not None else row["kills"]):
-        said.append(f"was OOM-killed {_times(row['kills'])}, last week {_times(last['kills'], zero='never')}")
+    kills: int | None = last["kills"]
+    if kills is not None and row["kills"] > kills:
+        said.append(f"was OOM-killed {_times(row['kills'])}, last week {_times(kills, zero='never')}")
     low, high = row["growth_low_bytes_per_day"], last["growth_high_bytes_per_day"]
     rate, old = row["growth_bytes_per_day"], last["growth_bytes_per_day"]
     same = row["signal"] == last["signal"]

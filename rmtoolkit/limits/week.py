@@ -183,6 +183,30 @@ def survey(
     recording = as_recording(recording)
     judgement = judge(recording, heap)
     limits = recommend_limits(recording, oom_probability, margins, price_per_gib_hour=price_per_gib_hour)
+    return assemble(recording, judgement, limits)
+
+
+def assemble(recording: Recording, judgement: Judgement, limits: pl.DataFrame) -> Week:
+    """Make a week of what was found out about a recording.
+
+    Parameters
+    ----------
+    recording
+        What was judged, with its samples.
+    judgement, limits
+        What `judge` and `recommend_limits` found.
+
+    Returns
+    -------
+    Week
+        Small.
+
+    Examples
+    --------
+    >>> table = as_recording(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20}))
+    >>> assemble(table, judge(table), recommend_limits(table)).samples
+    100
+    """
     counted = recording.completeness()
     return Week(
         replace(judgement, recording=_thinned(recording, judgement)),

@@ -3,24 +3,30 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
+import json
 import re
+import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.limits.recommend import recommend_limits
+from rmtoolkit.limits.week import assemble
 from rmtoolkit.views import report
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.views.report import Contents
 
 
+CALM = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
 HOSTILE = '"><script>alert(1)</script>'
 
 
@@ -53,10 +59,29 @@ class _Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
+def _contents(judgement: Judgement, **more: object) -> Contents:
+    """What a report on a judgement says."""
+    limits = recommend_limits(judgement.recording)
+    return report.gather(assemble(judgement.recording, judgement, limits), **more)  # type: ignore[arg-type]
+
+
+def _unpacked(page: str, name: str) -> Any:
+    """What a page carries packed."""
+    found = re.search(rf'<script type="text/plain" id="{name}">([A-Za-z0-9+/=]*)</script>', page)
+    assert found, name
+    return json.loads(zlib.decompress(base64.b64decode(found[1]), -15))
+
+
 @pytest.fixture(scope="module")
-def written(fleet: Judgement) -> str:
+def told(fleet: Judgement) -> Contents:
+    """What the fleet's report says."""
+    return _contents(fleet)
+
+
+@pytest.fixture(scope="module")
+def written(told: Contents) -> str:
     """The fleet's page."""
-    return report.page(fleet)
+    return report.page(told)
 
 
 @pytest.fixture(scope="module")
@@ -78,55 +103,68 @@ def test_the_answer_comes_first(parsed: _Page) -> None:
         "4 workloads exceed the 5 % OOM target.",
         "Start with payments/ledger-api: 61 h to its limit, and a higher limit does not cure it.",
         "above the OOM target",
-        "Leaks",
+        "covers 7 of 7 workloads",
+        "Leaks 2 workloads",
         "ledger-api leaks 58 Mi/day and reaches its 512 Mi limit in about 61 hours.",
         "Says",
-        "The five questions",
-        "Not decidable yet",
-        "Not a leak",
-        "Data quality",
+        "What a higher limit buys",
+        "Are caches bounded?",
+        "Limits to lower 2 workloads",
+        "Not decidable yet 2 workloads",
+        "All workloads 7 workloads",
+        "Data qualityCovers",
     ]
     places = [shown.index(words) for words in order]
     assert places == sorted(places)
 
 
-def test_every_workload_has_a_card(fleet: Judgement, parsed: _Page) -> None:
-    """Row, card, chart, evidence and five answers for each workload; the row's link leads to the card."""
-    ids = {attributes.get("id") for _, attributes in parsed.elements}
+def test_every_workload_has_a_card(told: Contents, written: str, parsed: _Page) -> None:
+    """Row, card, chart, evidence and five answers for each workload, whether it stands in the page or is packed."""
+    cards = [attributes.get("id") for _, attributes in parsed.elements if attributes.get("class") == "fold"]
     links = [attributes for attributes in parsed.all("a") if attributes.get("data-card")]
-    assert len(links) == fleet.verdicts.height
     assert {link["href"] for link in links} == {f"#{link['data-card']}" for link in links}
-    assert {link["data-card"] for link in links} <= ids
-    assert "payments/ledger-api/app" in ids
+    assert {entry.anchor for entry in told.entries} == set(cards) == {link["data-card"] for link in links}
+    assert "payments/ledger-api/app" in cards
     charts = [attributes for attributes in parsed.all("svg") if "timeline" in (attributes.get("class") or "")]
-    assert len(charts) == fleet.verdicts.height
-    assert parsed.text.count("Are caches bounded?") == fleet.verdicts.height
+    assert len(charts) == len(told.entries)
+    assert parsed.text.count("Question, and because") == len(told.entries)
+    packed = _unpacked(written, "rows")
+    assert packed["packed"] == [None] * len(told.entries)
+    assert [row[0] for row in packed["sections"]["all"]] == list(range(len(told.entries)))
+
+
+def test_cards_of_a_large_fleet_are_packed(fleet: Judgement) -> None:
+    """What does not stand in the page is found in it: each card once, in the order that the page looks for."""
+    calm = fleet.verdicts.filter(workload="router")
+    many = pl.concat([calm.with_columns(workload=pl.lit(f"router-{number:02}")) for number in range(60)])
+    found = _contents(replace(fleet, verdicts=many))
+    page = report.page(found)
+    packed = _unpacked(page, "rows")
+    assert len(packed["anchors"]) == len(packed["sparks"]) == 60
+    later = [anchor for anchor, place in zip(packed["anchors"], packed["packed"], strict=True) if place is not None]
+    cards = [card for number in range(2) for card in _unpacked(page, f"cards-{number}")]
+    assert len(cards) == len(later) > 32
+    assert all(anchor.split("/")[1] in card for anchor, card in zip(later, cards, strict=True))
+    standing = {attributes.get("id") for _, attributes in _Page(page).elements if attributes.get("class") == "fold"}
+    assert standing == set(packed["anchors"]) - set(later)
 
 
 def test_a_growth_has_the_same_digits_everywhere(fleet: Judgement) -> None:
     """103 Mi/day is 103 in row, fact and chart."""
     changed = pl.when(pl.col("workload") == "ledger-api").then(103.4 * (1 << 20)).otherwise("growth_bytes_per_day")
-    shown = _Page(report.page(replace(fleet, verdicts=fleet.verdicts.with_columns(growth_bytes_per_day=changed))))
+    verdicts = fleet.verdicts.with_columns(growth_bytes_per_day=changed)
+    shown = _Page(report.page(_contents(replace(fleet, verdicts=verdicts))))
     assert "+103 Mi/day" in shown.text
     assert "100 Mi/day" not in shown.text
-
-
-def test_patterns_that_are_not_named_are_counted(fleet: Judgement) -> None:
-    """The tile names three patterns and says of how many workloads it does not."""
-    calm = fleet.verdicts.filter(workload="router")
-    names = ["plateau", "plateau", "cache", "daily_wave", "startup", "sawtooth"]
-    several = pl.concat([calm.with_columns(pattern=pl.lit(name)) for name in names])
-    shown = _Page(report.page(replace(fleet, verdicts=several)))
-    assert "2 plateau, 1 cache, 1 daily wave and 2 more" in shown.text
 
 
 def test_an_endless_name_is_whole_in_a_title(fleet: Judgement) -> None:
     """Row and card show the ends of a label of 5,000 characters, and all of it when pointed at."""
     name = f"begin{'x' * 5000}end"
     row = fleet.verdicts.filter(workload="router").with_columns(workload=pl.lit(name))
-    shown = _Page(report.page(replace(fleet, verdicts=row)))
+    shown = _Page(report.page(_contents(replace(fleet, verdicts=row))))
     titles = [attributes.get("title") or "" for tag, attributes in shown.elements if tag in ("a", "span")]
-    assert sum(title.endswith(name) for title in titles) == 2
+    assert sum(title.endswith(name) for title in titles) >= 2
     assert re.search(r"beginx{50,80}…x{50,80}end", shown.text)
 
 
@@ -179,10 +217,10 @@ def test_images_have_a_name(parsed: _Page) -> None:
         assert attributes.get("aria-hidden") == "true" or (attributes.get("role") == "img" and named)
 
 
-def test_the_same_judgement_gives_the_same_bytes(fleet: Judgement, written: str) -> None:
+def test_the_same_week_gives_the_same_bytes(told: Contents, written: str) -> None:
     """Only the line that says when it was written differs from one day to the next."""
-    assert report.page(fleet) == written
-    dated = [report.page(fleet, written=dt.datetime(2026, 11, day, tzinfo=dt.UTC)) for day in (24, 25)]
+    assert report.page(told) == written
+    dated = [report.page(told, written=dt.datetime(2026, 11, day, tzinfo=dt.UTC)) for day in (24, 25)]
     assert dated[0] != dated[1]
     assert dated[0].replace("Tue 24 Nov 2026", "Wed 25 Nov 2026") == dated[1]
 
@@ -199,26 +237,49 @@ def test_data_quality_is_told(parsed: _Page) -> None:
 def test_a_quiet_fleet_has_nothing_to_do(fleet: Judgement) -> None:
     """Without leak, doubt or risk the page says so."""
     calm = fleet.verdicts.filter(workload="router")
-    page = _Page(report.page(replace(fleet, verdicts=calm)))
+    found = _contents(replace(fleet, verdicts=calm))
+    page = _Page(report.page(found))
     assert "No leak found in 1 workload." in page.text
-    assert "Nothing to do." in page.text
+    assert "Nothing to do." in page.text or "can be given back." in page.text
+    assert "Start with" not in page.text
 
 
 def test_the_title_is_the_readers(fleet: Judgement) -> None:
     """A title given is shown, escaped."""
-    page = _Page(report.page(fleet, title="Week <48>"))
+    page = _Page(report.page(_contents(fleet, title="Week <48>")))
     assert "Week <48>" in page.text
 
 
 def test_a_page_is_written_whole(tmp_path: Path) -> None:
     """`rm.report` judges and writes one file, and nothing else."""
-    frame = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
-    path = report.report(frame, tmp_path / "week.html")
+    path = report.report(CALM, tmp_path / "week.html")
     assert path.read_text(encoding="utf-8").endswith("</html>\n")
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_missing_folder_is_named(tmp_path: Path, fleet: Judgement) -> None:
+@pytest.mark.parametrize("source", ["argument", "environment"])
+def test_only_the_date_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    """With a date of your own, or SOURCE_DATE_EPOCH, the same input gives the same bytes in every file."""
+    date = dt.datetime(2026, 11, 23, 3, 5, tzinfo=dt.UTC)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", f"{date.timestamp():.0f}" if source == "environment" else "")
+    for name in "ab":
+        folder = tmp_path / name
+        folder.mkdir()
+        report.report(CALM, folder / "week.html", beside=folder, date=date if source == "argument" else None)
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert len(files) == 9
+    assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
+    assert "Written Mon 23 Nov 2026 03:05 UTC" in (tmp_path / "a" / "week.html").read_text("utf-8")
+
+
+def test_a_date_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SOURCE_DATE_EPOCH that is no number is an error that quotes it."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "monday")
+    with pytest.raises(RmtoolkitError, match="SOURCE_DATE_EPOCH must be seconds since 1970, got 'monday'"):
+        report.report(CALM, tmp_path / "week.html")
+
+
+def test_a_missing_folder_is_named(tmp_path: Path, told: Contents) -> None:
     """The error says which folder is missing."""
     with pytest.raises(RmtoolkitError, match="there is no folder"):
-        report.write(fleet, tmp_path / "no" / "week.html")
+        report.write(told, tmp_path / "no" / "week.html")

@@ -45,7 +45,7 @@ def advised(contents: Contents, entry: Entry, bought: pl.DataFrame | None) -> Ma
     >>> from rmtoolkit.limits.week import survey
     >>> from rmtoolkit.views.report.contents import gather
     >>> found = gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20})))
-    >>> "KRR" in advised(found, found.entries[0], None)
+    >>> "VPA" in advised(found, found.entries[0], None)
     True
     """
     row = entry.row
@@ -67,7 +67,7 @@ def _rows(row: dict[str, Any]) -> list[tuple[str, ...]]:
     known = bool(row["limit_known"])
     low, high = row["oom_probability_low"], row["oom_probability_high"]
     span = f" ({text.chance(low).removesuffix(' %')}–{text.chance(high)})" if None not in (low, high, then) else ""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             "now",
             text.configured(row["request_bytes"], known=known),
@@ -95,7 +95,7 @@ def _or_dash(value: int | None) -> str:
 
 
 def _bought(contents: Contents, bought: pl.DataFrame) -> Markup:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             text.configured(row["limit_bytes"]) + (" (now)" if number == 0 else ""),
             text.chance(row["oom_probability"]),

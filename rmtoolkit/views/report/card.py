@@ -101,8 +101,8 @@ def _chart(row: dict[str, Any], name: str, ident: str, timeline: Timeline | None
     pod = text.printable(about["pod"] or about["container"] or name)
     if timeline is None:
         words = f"{pod}; from 0 to the larger of limit and peak, dotted: limit"
-        title = el("h4", "Memory ", el("span", words, class_="note"))
-        return el("div", title, el("div", class_="large"), class_="chart")
+        heading = el("h4", "Memory ", el("span", words, class_="note"))
+        return el("div", heading, el("div", class_="large"), class_="chart")
     title = "Memory by layer" if len(timeline.layers) > 1 else "Memory"
     note = f"{pod}, time in UTC" + (", band = 80 % interval" if timeline.forecast is not None else "")
     return el(

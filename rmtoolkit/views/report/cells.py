@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     Value = Callable[[Entry], float | str | None]
 
 _LONGEST_SETTING: Final = 160
+#: A startup this many times the settled level is named; a peak this near another is the same; a pod so hot is named.
+_SPIKE: Final = 1.1
+_SAME: Final = 0.95
+_HOT: Final = 1.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +102,35 @@ def row(contents: Contents, entry: Entry, columns: tuple[Column, ...], spark: ob
 
 
 def _name(entry: Entry) -> Markup:
-    space, _, own = entry.name.rpartition("/")
+    space, own = apart(entry)
     shown = summary.shortened(own, SHOWN_NAME)
     whole = entry.name if shown != own or len(space) > SHOWN_NAME else None
     link = el("a", shown, href=f"#{entry.anchor}", data_card=entry.anchor, title=whole)
     where = el("span", summary.shortened(space, SHOWN_NAME), class_="small") if space else None
     return el("th", link, where, scope="row", role="rowheader")
+
+
+def apart(entry: Entry) -> tuple[str, str]:
+    """Part a name into its namespace and the rest; a label may hold slashes of its own.
+
+    Parameters
+    ----------
+    entry
+        The workload.
+
+    Returns
+    -------
+    tuple of str
+        Namespace, empty where there is none, and what follows.
+
+    Examples
+    --------
+    >>> from rmtoolkit.views.report.contents import Entry
+    >>> apart(Entry(0, {"namespace": "shop"}, "shop/a/b", "a"))
+    ('shop', 'a/b')
+    """
+    space = text.printable(entry.row["namespace"]) if entry.row["namespace"] is not None else ""
+    return (space, entry.name[len(space) + 1 :]) if space and entry.name.startswith(f"{space}/") else ("", entry.name)
 
 
 def _heat(column: Column, entry: Entry) -> str:
@@ -264,11 +291,22 @@ def _difference(then: str, now: str) -> Value:
 
 
 def _why(_: Contents, entry: Entry) -> Markup:
-    """Say the reason without what stands once under the table."""
+    """Say in a few words what the limit rests on; the card has the whole reason."""
     row = entry.row
-    said = text.printable(row["limit_reason"] or "").replace(f" ({text.printable(row['margins'] or '')})", "")
-    sentences = [part for part in said.split(". ") if not part.startswith("The margin is for")]
-    return _short(". ".join(sentences).removesuffix(".") + ".")
+    said = []
+    if row["killed_limit_bytes"] is not None:
+        said.append(f"OOM killed at {text.configured(row['killed_limit_bytes'])}")
+    startup, settled, peak = row["startup_peak_bytes"], row["settled_bytes"], row["peak_bytes"]
+    if None not in (startup, settled, peak) and startup > _SPIKE * settled and startup >= _SAME * peak:
+        said.append(f"starting needs {text.memory(startup)}, running {text.memory(settled)}")
+    elif peak is not None:
+        said.append(f"highest use {text.memory(peak)}")
+    if row["hot_ratio"] is not None and row["hot_ratio"] > _HOT:
+        said.append(f"one pod is {row['hot_ratio']:.1f} times the median")
+    if row["purged_limit_bytes"] is not None and row["purged_limit_bytes"] < (row["recommended_limit_bytes"] or 0):
+        said.append(f"{text.configured(row['purged_limit_bytes'])} would do once kept pages are given back")
+    words = "; ".join(said)
+    return _short(f"{words[:1].upper()}{words[1:]}." if words else text.UNKNOWN)
 
 
 SPARK: Final = Column("History, to limit", "spark", lambda *_: "")

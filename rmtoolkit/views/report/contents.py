@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _STARTUP: Final = 1.25
 #: Patterns of memory that the allocator keeps or cannot give back.
 _ALLOCATOR: Final = frozenset({"retention", "fragmentation"})
+#: Money from here on is written without hundredths.
+_WHOLE_FROM: Final = 100
 _RESTING: Final = {"raise": 0, "set": 1, "lower": 2, "keep": 3, "wait": 4, "fix": 5}
 
 
@@ -174,10 +176,11 @@ class Contents:
         Returns
         -------
         str
-            At most three digits, then the currency.
+            In hundredths below 100, then the currency.
         """
         plus = "+" if sign and cost > 0 else ""
-        return f"{plus}{text.number(cost)} {text.printable(self.currency)}".rstrip()
+        shown = f"{cost:.2f}".replace("-", "−") if abs(cost) < _WHOLE_FROM else text.number(cost)
+        return f"{plus}{shown} {text.printable(self.currency)}".rstrip()
 
     def of(self, names: Sequence[str | None]) -> Entry | None:
         """Find a workload by `cluster`, `namespace`, `workload` and `container`.
@@ -263,7 +266,7 @@ def _worst_first(rows: pl.DataFrame) -> pl.DataFrame:
         rank,
         pl.col("hours_to_limit"),
         risky.not_(),
-        pl.col("verdict").ne("inconclusive"),
+        pl.when(risky).then(pl.lit(value=False)).otherwise(pl.col("verdict").ne("inconclusive")),
         -pl.col("oom_probability"),
         pl.col("action").replace_strict(_RESTING, default=9),
         -(pl.col("peak_bytes") / pl.col("limit_bytes")),

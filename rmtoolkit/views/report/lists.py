@@ -73,8 +73,7 @@ def changed(contents: Contents) -> Markup | None:
 
 def _change(row: dict[str, Any], entry: Entry) -> Markup:
     shape, word, token = _WORDS[row["kind"]]
-    space, _, own = entry.name.rpartition("/")
-    name = summary.shortened(f"{space}/{own}" if space else own, SHOWN_NAME)
+    name = summary.shortened(entry.name, SHOWN_NAME)
     return el(
         "div",
         el("dt", svg.mark(shape), word, class_=f"marked {token}"),
@@ -315,7 +314,7 @@ def raised_again(contents: Contents) -> Markup | None:
     passed = [entry for entry in contents.entries if entry.passed is not None]
     if not passed:
         return None
-    told = []
+    told: list[object] = []
     for entry in passed[:_SHOWN_NAMES]:
         why = (
             f"peak {text.memory(entry.row['peak_bytes'])}, accepted {bounds(entry)}"
