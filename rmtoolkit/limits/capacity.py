@@ -86,7 +86,8 @@ def capacity(week: Week) -> pl.DataFrame:
 
 def _running(week: Week) -> pl.DataFrame:
     """List the containers that run at the week's end, with their settings now and then."""
-    containers = week.judgement.recording.containers.join(week.containers, on="container_id", maintain_order="left")
+    seen = week.judgement.completeness.select("container_id", "last")
+    containers = week.judgement.recording.containers.join(seen, on="container_id", maintain_order="left")
     newest = containers["last"].max()
     reach = pl.max_horizontal(pl.col("cadence_seconds").fill_null(60.0) * _GONE_STEPS, pl.lit(_LEAST_SECONDS))
     limits = week.limits.select(*WORKLOAD, "recommended_request_bytes", "recommended_limit_bytes", "growing")

@@ -13,15 +13,16 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit.analysis.columns import VERDICTS, WORKLOAD
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
+from rmtoolkit.lake import Lake
 from rmtoolkit.limits.week import BESIDE, Week, survey
 from rmtoolkit.recording import Recording, read_recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import pandas as pd
+    from rmtoolkit.spread import Source
 
-    Previous = str | os.PathLike[str] | Week | Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame
+    Previous = str | os.PathLike[str] | Week | Source
 
 #: Kinds of change, in the order in which they are told.
 KINDS: Final = ("new", "worse", "fixed", "applied", "resolved")
@@ -87,7 +88,7 @@ def verdicts_before(previous: Previous) -> pl.DataFrame:
     """
     if isinstance(previous, Week):
         return previous.verdicts()
-    if isinstance(previous, Recording):
+    if isinstance(previous, Recording | Lake):
         return survey(previous).verdicts()
     if isinstance(previous, pl.LazyFrame):
         previous = previous.collect()

@@ -1,33 +1,28 @@
-"""A week of a fleet in small frames: verdicts, limits, what happened, and samples thinned to what a chart shows."""
+"""A week of a fleet in small frames: verdicts, limits, and what happened."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from rmtoolkit.analysis.columns import VERDICTS, WORKLOAD
-from rmtoolkit.analysis.verdict import Judgement, judge
-from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.recommend import recommend_limits
-from rmtoolkit.parts import parts
-from rmtoolkit.recording import Recording, Report, as_recording
-from rmtoolkit.schema import FOOTPRINTS, TIME
+from rmtoolkit.analysis.verdict import Judgement, judge_with
+from rmtoolkit.limits.recommend import also, of_gathered
+from rmtoolkit.schema import TIME
 
 if TYPE_CHECKING:
     import datetime as dt
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+
+    from distributed import Client
 
     from rmtoolkit.analysis.heap_reading import Heap
     from rmtoolkit.limits.margins import Margins
-    from rmtoolkit.limits.usage import AnyRecording
-
-#: Up to so many samples a week is kept as it is.
-_WHOLE: Final = 300_000
-#: Steps of time that a thinned container keeps the smallest and the largest value of: hours of a week.
-_STEPS: Final = 168
+    from rmtoolkit.recording import Recording
+    from rmtoolkit.spread import Source
 
 #: Columns of a week's verdicts behind those of `classify`.
 BESIDE: Final = pl.Schema(
@@ -52,17 +47,12 @@ class Week:
     Attributes
     ----------
     judgement
-        Verdicts and all that belongs to them. Its recording holds the samples of one container for each workload,
-        thinned so that peaks stay.
+        Verdicts and all that belongs to them; of a lake its recording has only the samples that charts show.
     limits
         As `recommend_limits` gives them.
     happened
         A row per workload container: `kills`, OOM kills of its pods; `version`, what ran last; `released`, when
         that began; `limit_changed`, when its limit last did, and `kills_since`.
-    containers
-        A row per container: `container_id`, `last` (time of its last sample), `samples`, `expected`.
-    span
-        First and last sample; None without any.
 
     Examples
     --------
@@ -73,8 +63,6 @@ class Week:
     judgement: Judgement
     limits: pl.DataFrame
     happened: pl.DataFrame
-    containers: pl.DataFrame
-    span: tuple[dt.datetime, dt.datetime] | None
 
     def __repr__(self) -> str:
         """Say in one line what is inside."""
@@ -83,16 +71,10 @@ class Week:
         return f"<Week: {count:,} workload{'' if count == 1 else 's'}{span}>"
 
     @property
-    def samples(self) -> int:
-        """How many samples were judged."""
-        return int(self.containers["samples"].sum())
-
-    @property
-    def coverage(self) -> float | None:
-        """Samples that are there of those that were due, over all containers; None when nobody knows."""
-        known = self.containers.filter(pl.col("expected") > 1)
-        due = int(known["expected"].sum())
-        return int(known.select(pl.min_horizontal("samples", "expected").sum()).item()) / due if due else None
+    def span(self) -> tuple[dt.datetime, dt.datetime] | None:
+        """First and last sample; None without any."""
+        first, last = self.judgement.completeness.select(pl.col("first").min(), pl.col("last").max()).row(0)
+        return None if first is None else (first, last)
 
     def verdicts(self) -> pl.DataFrame:
         """Give the verdicts with what the next week's report compares itself to.
@@ -110,11 +92,9 @@ class Week:
         >>> week.verdicts().select("verdict", "kills").rows()
         [('not_leak', 0)]
         """
-        rows = self.rows()
         first, last = self.span or (None, None)
-        return rows.with_columns(window_start=pl.lit(first, dtype=TIME), window_end=pl.lit(last, dtype=TIME)).select(
-            *VERDICTS, *BESIDE
-        )
+        window = {"window_start": pl.lit(first, dtype=TIME), "window_end": pl.lit(last, dtype=TIME)}
+        return self.rows().with_columns(**window).select(*VERDICTS, *BESIDE)
 
     def rows(self) -> pl.DataFrame:
         """Put verdict, limit and what happened in one row.
@@ -122,7 +102,7 @@ class Week:
         Returns
         -------
         polars.DataFrame
-            A row per workload container: the verdicts' columns, `kills` … `released`, `oom_probability`, and the
+            A row per workload container: the verdicts' columns, `kills` … `kills_since`, `oom_probability`, and the
             columns of the limits that verdicts do not have, with `limit_reason` for theirs.
 
         Examples
@@ -147,20 +127,21 @@ class Week:
 
 
 def survey(
-    recording: AnyRecording,
+    source: Source,
     heap: Heap | Mapping[str, Heap] | None = None,
     *,
     oom_probability: float = 0.05,
     margins: Margins | str | os.PathLike[str] | None = None,
     price_per_gib_hour: float | None = None,
+    client: Client | None = None,
 ) -> Week:
-    """Judge a recording and recommend its limits, once, for a report.
+    """Judge a recording or a lake and recommend its limits, in one pass.
 
     Parameters
     ----------
-    recording
-        A recording, or a frame that can become one.
-    heap
+    source
+        A recording, a frame that can become one, or a lake, which is read part by part.
+    heap, client
         As in `judge`.
     oom_probability, margins, price_per_gib_hour
         As in `recommend_limits`.
@@ -168,7 +149,7 @@ def survey(
     Returns
     -------
     Week
-        Small: it has no more samples than charts need.
+        Small, where the source is not in memory.
 
     Raises
     ------
@@ -177,125 +158,34 @@ def survey(
 
     Examples
     --------
-    >>> survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})).coverage
-    1.0
+    >>> survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})).happened["kills"].to_list()
+    [0]
     """
-    recording = as_recording(recording)
-    judgement = judge(recording, heap)
-    limits = recommend_limits(recording, oom_probability, margins, price_per_gib_hour=price_per_gib_hour)
-    return assemble(recording, judgement, limits)
+    judgement, frames = judge_with(source, also, heap, client=client)
+    limits = of_gathered(frames["needs"], oom_probability, margins, price_per_gib_hour=price_per_gib_hour)
+    return Week(judgement, limits, happened(judgement.recording))
 
 
-def assemble(recording: Recording, judgement: Judgement, limits: pl.DataFrame) -> Week:
-    """Make a week of what was found out about a recording.
+def happened(recording: Recording) -> pl.DataFrame:
+    """Count kills, and find the last release and the last change of the limit of each workload.
 
     Parameters
     ----------
     recording
-        What was judged, with its samples.
-    judgement, limits
-        What `judge` and `recommend_limits` found.
+        Its containers and events; samples are not needed.
 
     Returns
     -------
-    Week
-        Small.
+    polars.DataFrame
+        As `Week.happened`.
 
     Examples
     --------
-    >>> table = as_recording(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20}))
-    >>> assemble(table, judge(table), recommend_limits(table)).samples
-    100
+    >>> from rmtoolkit.recording import as_recording
+    >>> table = pl.DataFrame({"time": [0, 60, 120], "rss_bytes": 1, "workload": "api", "limit_bytes": [5, 5, 9]})
+    >>> happened(as_recording(table)).select("kills", "limit_changed").rows()[0][1].minute
+    2
     """
-    counted = recording.completeness()
-    return Week(
-        replace(judgement, recording=_thinned(recording, judgement)),
-        limits,
-        _happened(recording),
-        counted.select("container_id", "last", "samples", "expected"),
-        recording.times(),
-    )
-
-
-def together(weeks: Iterable[Week]) -> Week:
-    """Put the weeks of parts of a fleet together.
-
-    Parameters
-    ----------
-    weeks
-        At least one; no workload may be in two of them.
-
-    Returns
-    -------
-    Week
-        All of them as one.
-
-    Raises
-    ------
-    RmtoolkitError
-        There is none.
-
-    Examples
-    --------
-    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})
-    >>> together(survey(table.with_columns(workload=pl.lit(name))) for name in "ba").limits["workload"].to_list()
-    ['a', 'b']
-    """
-    found: list[Week] = []
-    shift = 0
-    for week in weeks:
-        found.append(_shifted(week, shift))
-        shift += int(week.judgement.recording.containers.select(pl.col("container_id").max()).item() or 0) + 1
-    if not found:
-        msg = "There is no week to put together."
-        raise RmtoolkitError(msg)
-    if len(found) == 1:
-        return found[0]
-    report = Report()
-    for number, week in enumerate(found):
-        mine = week.judgement.recording.report
-        report = mine if number == 0 else report.joined(mine)
-    frames = {
-        name: pl.concat([getattr(week.judgement, name) for week in found])
-        for name in ("lives", "fits", "verdicts", "instances", "checklist", "forecast", "findings")
-    }
-    recordings = [week.judgement.recording for week in found]
-    recording = Recording(
-        pl.concat([part.containers for part in recordings]),
-        pl.concat([part.samples for part in recordings]),
-        pl.concat([part.events for part in recordings]),
-        report,
-    )
-    spans = [week.span for week in found if week.span is not None]
-    return Week(
-        Judgement(recording=recording, **frames),
-        pl.concat([week.limits for week in found]).sort(WORKLOAD, nulls_last=False, maintain_order=True),
-        pl.concat([week.happened for week in found]),
-        pl.concat([week.containers for week in found]),
-        (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None,
-    )
-
-
-def _shifted(week: Week, by: int) -> Week:
-    """Give containers ids that no other part has."""
-    if not by:
-        return week
-
-    def moved(frame: pl.DataFrame) -> pl.DataFrame:
-        if "container_id" not in frame.columns:
-            return frame
-        return frame.with_columns(pl.col("container_id") + pl.lit(by, dtype=pl.UInt32))
-
-    judgement = week.judgement
-    inside = judgement.recording
-    recording = Recording(moved(inside.containers), moved(inside.samples), moved(inside.events), inside.report)
-    names = ("lives", "fits", "verdicts", "instances", "checklist", "forecast", "findings")
-    frames = {name: moved(getattr(judgement, name)) for name in names}
-    return replace(week, judgement=Judgement(recording=recording, **frames), containers=moved(week.containers))
-
-
-def _happened(recording: Recording) -> pl.DataFrame:
-    """Count kills and find the last release of each workload."""
     names = recording.containers.select("container_id", *WORKLOAD, running="version")
     events = recording.events.join(names, on="container_id", maintain_order="left")
     killed, release = (pl.col("kind") == kind for kind in ("oom_kill", "release"))
@@ -324,39 +214,3 @@ def _happened(recording: Recording) -> pl.DataFrame:
         limit_changed=pl.col("limit_changed").cast(TIME),
         kills_since=pl.when(pl.col("limit_changed").is_not_null()).then("kills_since"),
     )
-
-
-def _thinned(recording: Recording, judgement: Judgement) -> Recording:
-    """Keep of the containers that stand for their workloads what a chart can show."""
-    if recording.stored is None and recording.height <= _WHOLE:
-        return recording
-    shown = judgement.verdicts["container_id"].implode()
-    samples = pl.concat(
-        [_extremes(part.samples.filter(pl.col("container_id").is_in(shown))) for part in parts(recording)]
-    )
-    return Recording(recording.containers, samples, recording.events, recording.report)
-
-
-def _extremes(samples: pl.DataFrame) -> pl.DataFrame:
-    """Keep the rows in which memory is lowest and highest within each step of time, and the ends of each container."""
-    if not samples.height:
-        return samples
-    time = pl.col("time").to_physical()
-    numbered = samples.with_row_index("row")
-    spans = numbered.lazy().group_by("container_id").agg(first=time.min(), length=time.max() - time.min() + 1)
-    watched = [name for name in (*FOOTPRINTS, "allocated_bytes") if samples[name].null_count() < samples.height]
-    stepped = (
-        numbered.lazy()
-        .select("row", "container_id", "time", *watched)
-        .join(spans, on="container_id")
-        .with_columns(step=(time - pl.col("first")) * _STEPS // pl.col("length"))
-    )
-    extremes = [
-        pl.col("row").sort_by(name, nulls_last=last).get(place).alias(f"{name} {place}")
-        for name in watched
-        for place, last in ((0, True), (-1, False))
-    ]
-    ends = [pl.col("row").min().alias("begin"), pl.col("row").max().alias("end")]
-    found = stepped.group_by("container_id", "step").agg(*extremes, *ends).drop("container_id", "step").collect()
-    rows = pl.concat([found[name].rename("row") for name in found.columns]).unique().sort()
-    return samples[rows]

@@ -16,7 +16,7 @@ import pytest
 
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.recommend import recommend_limits
-from rmtoolkit.limits.week import assemble
+from rmtoolkit.limits.week import Week, happened
 from rmtoolkit.views import report
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class _Page(HTMLParser):
 def _contents(judgement: Judgement, **more: object) -> Contents:
     """What a report on a judgement says."""
     limits = recommend_limits(judgement.recording)
-    return report.gather(assemble(judgement.recording, judgement, limits), **more)  # type: ignore[arg-type]
+    return report.gather(Week(judgement, limits, happened(judgement.recording)), **more)  # type: ignore[arg-type]
 
 
 def _unpacked(page: str, name: str) -> Any:

@@ -15,11 +15,13 @@ from rmtoolkit.writing import check_target, replacing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from distributed import Client
+
     from rmtoolkit.acknowledged import Acknowledgement
     from rmtoolkit.analysis.heap_reading import Heap
     from rmtoolkit.limits.changes import Previous
     from rmtoolkit.limits.margins import Margins
-    from rmtoolkit.limits.usage import AnyRecording
+    from rmtoolkit.spread import Source
 
 __all__ = ["ENDINGS", "Contents", "contents", "gather", "page", "report", "write"]
 
@@ -28,7 +30,7 @@ ENDINGS: Final = (".html", ".htm", ".pdf")
 
 
 def report(
-    recording: AnyRecording,
+    recording: Source,
     path: str | os.PathLike[str],
     *,
     heap: Heap | Mapping[str, Heap] | None = None,
@@ -41,13 +43,14 @@ def report(
     price_per_gib_hour: float | None = None,
     currency: str = "USD",
     date: dt.datetime | None = None,
+    client: Client | None = None,
 ) -> Path:
     """Judge a recording, recommend its limits and write what was found as one HTML page.
 
     Parameters
     ----------
     recording
-        A recording, or any frame that can become one.
+        A recording, any frame that can become one, or a lake, which is read part by part.
     path
         The page to write, such as week.html; an existing one is replaced whole. A name that ends in .pdf is printed by
         Chromium, where there is one.
@@ -69,6 +72,8 @@ def report(
     date
         When the page is written; None: ``SOURCE_DATE_EPOCH`` where that is set, else now. All else is the same for the
         same input.
+    client
+        Of Dask distributed, as for `rm.classify`.
 
     Returns
     -------
@@ -99,6 +104,7 @@ def report(
         margins=margins,
         price_per_gib_hour=price_per_gib_hour,
         currency=currency,
+        client=client,
     )
     made = write(found, path, date=date)
     if beside is not None:
@@ -109,7 +115,7 @@ def report(
 
 
 def contents(
-    recording: AnyRecording,
+    recording: Source,
     *,
     heap: Heap | Mapping[str, Heap] | None = None,
     previous: Previous | None = None,
@@ -119,14 +125,16 @@ def contents(
     margins: Margins | str | os.PathLike[str] | None = None,
     price_per_gib_hour: float | None = None,
     currency: str = "USD",
+    client: Client | None = None,
 ) -> Contents:
     """Find out what a report says, without writing it.
 
     Parameters
     ----------
     recording
-        A recording, or any frame that can become one.
-    heap, previous, acknowledged, title, oom_probability, margins, price_per_gib_hour, currency
+        A recording, any frame that can become one, or a lake, which is read part by part.
+    heap, previous, acknowledged, title, oom_probability, margins, price_per_gib_hour, currency,
+    client
         As in `report`.
 
     Returns
@@ -153,7 +161,12 @@ def contents(
     known = read_acknowledgements(acknowledged) if isinstance(acknowledged, str | os.PathLike) else acknowledged
     before = None if previous is None else verdicts_before(previous)
     week = survey(
-        recording, heap, oom_probability=oom_probability, margins=margins, price_per_gib_hour=price_per_gib_hour
+        recording,
+        heap,
+        oom_probability=oom_probability,
+        margins=margins,
+        price_per_gib_hour=price_per_gib_hour,
+        client=client,
     )
     return gather(
         week,

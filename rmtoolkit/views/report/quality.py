@@ -48,7 +48,8 @@ def quality(contents: Contents) -> Markup:
     """
     week = contents.week
     report = week.judgement.recording.report
-    containers = text.count(week.containers.height, "container")
+    complete = text.share(summary.coverage(week.judgement.completeness))
+    containers = text.count(week.judgement.completeness.height, "container")
     few = sorted(
         (entry for entry in contents.entries if (entry.row["coverage"] or 1.0) < _COMPLETE),
         key=lambda entry: (entry.row["coverage"], entry.at),
@@ -63,7 +64,7 @@ def quality(contents: Contents) -> Markup:
             "Covers",
             f"{judged} of {judged} workloads read" + ("; see what was left out below" if report.partial else ""),
         ),
-        ("Coverage", f"{text.share(week.coverage)}, {week.samples:,} samples of {containers}"),
+        ("Coverage", f"{complete}, {week.judgement.completeness['samples'].sum():,} samples of {containers}"),
         ("Least complete", _first(least)),
         ("Gaps", _gaps(contents)),
         ("Names inferred from pods", _first([entry.name for entry in inferred])),

@@ -222,7 +222,7 @@ def figures(contents: Contents) -> list[tuple[str, str | None, str, str]]:
             "not decidable yet",
             "next step named for each" if counted.inconclusive else "",
         ),
-        (text.share(contents.week.coverage), None, "coverage", covers),
+        (text.share(summary.coverage(contents.week.judgement.completeness)), None, "coverage", covers),
     ]
 
 
