@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.usage import WORKLOAD, kills, usage, workloads
 from rmtoolkit.limits.vpa import vpa_memory
 from rmtoolkit.recording import as_recording
+from rmtoolkit.stretches import begins
 
 if TYPE_CHECKING:
     from rmtoolkit.limits.usage import AnyRecording
@@ -93,17 +95,23 @@ def krr_memory(recording: AnyRecording, *, use_oom: bool = False) -> pl.DataFram
 
 
 def _subquery(used: pl.DataFrame) -> pl.DataFrame:
-    """Keep the samples that a subquery sees, and count at how many of its instants each is the newest."""
+    """Find of each container the highest sample that a subquery sees, and at how many instants it sees one."""
+    begin = begins(used["container_id"])
+    rows = used[begin].select("workload_row")
     if not used.height:
-        return used.with_columns(points=pl.lit(0, dtype=pl.Int64))
-    time = pl.col("time").to_physical()
-    last = int(used.select(time.max()).item())
+        return rows.with_columns(used_bytes=pl.lit(None, dtype=pl.Int64), points=pl.lit(0, dtype=pl.Int64))
+    time = used["time"].to_physical().to_numpy()
+    last = int(time.max())
     step = _KRR_STEP_MILLISECONDS
-    begin = last - int(_KRR_HISTORY.total_seconds() * 1000)
-    following = time.shift(-1).over("container_id").fill_null(last + _LOOKBACK_MILLISECONDS)
-    until = pl.min_horizontal(following, time + _LOOKBACK_MILLISECONDS, last + 1)
-    first = _up(pl.max_horizontal(time, begin), step)
-    return used.with_columns(points=(_up(until, step) - first).clip(0)).filter(pl.col("points") > 0)
+    oldest = last - int(_KRR_HISTORY.total_seconds() * 1000)
+    following = np.append(time[1:], 0)
+    following[np.append(begin[1:], used.height) - 1] = last + _LOOKBACK_MILLISECONDS
+    until = np.minimum(np.minimum(following, time + _LOOKBACK_MILLISECONDS), last + 1)
+    first = -(-np.maximum(time, oldest) // step)
+    points = np.maximum(-(-until // step) - first, 0)
+    highest = np.maximum.reduceat(np.where(points > 0, used["used_bytes"].to_numpy(), -1), begin)
+    found = rows.with_columns(used_bytes=pl.Series(highest), points=pl.Series(np.add.reduceat(points, begin)))
+    return found.filter(pl.col("points") > 0)
 
 
 def _up(value: pl.Expr, step: int) -> pl.Expr:

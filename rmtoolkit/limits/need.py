@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit.analysis.columns import WORKLOAD
@@ -12,6 +13,7 @@ from rmtoolkit.limits.history import block_peaks, describe
 from rmtoolkit.limits.usage import kills, starts, usage, workloads
 from rmtoolkit.parts import parts
 from rmtoolkit.recording import Recording, as_recording
+from rmtoolkit.stretches import begins
 
 if TYPE_CHECKING:
     from rmtoolkit.limits.usage import AnyRecording
@@ -81,9 +83,7 @@ def _of_part(recording: Recording) -> pl.DataFrame:
     settings = _settings(recording)
     killed = _kills(recording)
     value = pl.col("used_bytes")
-    by_pod = used.group_by("workload_row", "container_id", maintain_order=True).agg(
-        pod_peak=value.max(), pod_time=pl.col("time").get(value.arg_max())
-    )
+    by_pod = _tops(used)
     names = recording.containers.select("container_id", "pod")
     pods = (
         by_pod.join(names, on="container_id", how="left", maintain_order="left")
@@ -108,6 +108,17 @@ def _of_part(recording: Recording) -> pl.DataFrame:
         kills=pl.col("kills").fill_null(0),
         base_bytes=pl.max_horizontal("base_bytes", pl.col("killed_limit_bytes").cast(pl.Float64)),
     ).drop("workload_row", "containers_in_pod")
+
+
+def _tops(used: pl.DataFrame) -> pl.DataFrame:
+    """Find the highest use of each pod, and when it was first."""
+    first = begins(used["container_id"])
+    values = used["used_bytes"].to_numpy()
+    tops = [
+        low + int(values[low:high].argmax())
+        for low, high in zip(first, np.append(first[1:], used.height), strict=False)
+    ]
+    return used[tops].select("workload_row", "container_id", pod_peak="used_bytes", pod_time="time")
 
 
 def _settings(recording: Recording) -> pl.DataFrame:

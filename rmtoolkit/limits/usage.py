@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS
+from rmtoolkit.stretches import begins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,35 +42,30 @@ def usage(recording: AnyRecording) -> pl.DataFrame:
     [(0, 0, 5), (0, 1, 6)]
     """
     recording = as_recording(recording)
-    present = [name for name in FOOTPRINTS if recording.samples[name].null_count() < recording.samples.height]
+    samples = recording.samples
+    present = [name for name in FOOTPRINTS if samples[name].null_count() < samples.height]
     if not present:
-        used = pl.lit(None, dtype=pl.Int64)
-    elif len(present) == 1:
-        used = pl.col(present[0])
-    else:
-        # One signal per container: a single scrape without working set must not turn into usage.
-        first = recording.samples.group_by("container_id").agg(pl.col(name).count() > 0 for name in present)
-        which = first.select(
-            "container_id",
-            which=pl.coalesce(pl.when(pl.col(name)).then(pl.lit(name)) for name in present),
-        )
-        samples = recording.samples.join(which, on="container_id", how="left", maintain_order="left")
-        chosen = samples.select(
-            "container_id",
-            "time",
-            used_bytes=pl.coalesce(pl.when(pl.col("which") == name).then(pl.col(name)) for name in present),
-        )
-        return _placed(chosen, recording)
-    return _placed(recording.samples.select("container_id", "time", used_bytes=used), recording)
-
-
-def _placed(chosen: pl.DataFrame, recording: Recording) -> pl.DataFrame:
-    rows = recording.containers.select("container_id", workload_row=_row(recording))
-    return (
-        chosen.filter(pl.col("used_bytes").is_not_null())
-        .join(rows, on="container_id", how="left", maintain_order="left")
-        .select("workload_row", "container_id", "time", "used_bytes")
+        return _placed(recording, pl.lit(None, dtype=pl.Int64))
+    if not samples[present[0]].null_count():
+        return _placed(recording, pl.col(present[0]))
+    # One signal per container: a single scrape without working set must not turn into usage.
+    first = begins(samples["container_id"])
+    has = [np.logical_or.reduceat(samples[name].is_not_null().to_numpy(), first) for name in present]
+    length = np.diff(first, append=samples.height)
+    which = pl.lit(pl.Series(np.repeat(np.argmax(has, axis=0), length), dtype=pl.UInt8))
+    return _placed(
+        recording, pl.coalesce(pl.when(which == number).then(pl.col(name)) for number, name in enumerate(present))
     )
+
+
+def _placed(recording: Recording, used: pl.Expr) -> pl.DataFrame:
+    rows = np.zeros(recording.containers.select(pl.col("container_id").max().fill_null(0)).item() + 1, dtype=np.uint32)
+    rows[recording.containers["container_id"].to_numpy()] = _row(recording).to_numpy()
+    ids = recording.samples["container_id"]
+    chosen = recording.samples.select(
+        pl.Series("workload_row", rows[ids.to_numpy()]), "container_id", "time", used_bytes=used
+    )
+    return chosen.filter(pl.col("used_bytes").is_not_null()) if chosen["used_bytes"].null_count() else chosen
 
 
 def _row(recording: Recording) -> pl.Series:

@@ -12,6 +12,7 @@ from rmtoolkit.exceptions import ColumnError, RmtoolkitError
 from rmtoolkit.limits.usage import WORKLOAD, kills, usage, workloads
 from rmtoolkit.normalise import as_time
 from rmtoolkit.recording import as_recording
+from rmtoolkit.stretches import begins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,14 +122,19 @@ def vpa_memory(
 
 def _peaks(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
     """Keep one peak per container and 24 hours from its first sample, pod after pod as history is read."""
-    first = pl.col("time").to_physical().first().over("container_id")
-    windows = used.with_columns(
-        first=first,
-        window=(pl.col("time").to_physical() - first) // _DAY_MILLISECONDS,
+    begin = begins(used["container_id"])
+    time = used["time"].to_physical().to_numpy()
+    start = np.repeat(time[begin], np.diff(begin, append=used.height))
+    windows = used.select("workload_row", "container_id", first=pl.Series(start)).with_columns(
+        window=pl.Series((time - start) // _DAY_MILLISECONDS)
     )
-    peaks = windows.group_by("workload_row", "container_id", "first", "window", maintain_order=True).agg(
-        peak_bytes=pl.col("used_bytes").max()
-    )
+    # Times rise within a container, and so do its windows: each is a stretch of rows.
+    day = np.union1d(begin, begins(windows["window"]))
+    peaks = windows[day]
+    if day.size:
+        peaks = peaks.with_columns(peak_bytes=pl.Series(np.maximum.reduceat(used["used_bytes"].to_numpy(), day)))
+    else:
+        peaks = peaks.with_columns(peak_bytes=pl.lit(None, dtype=pl.Int64))
     bumps = _bumps(used, killed)
     if bumps.height:
         peaks = (
@@ -204,7 +210,10 @@ def _confidence(cpu: pl.DataFrame, height: int) -> Numbers:
 def _cpu_samples(cpu_times: Any, recording: Recording, used: pl.DataFrame) -> pl.DataFrame:  # noqa: ANN401 - see above
     """First and last CPU sample of each workload container, in milliseconds, and how many there were."""
     time = pl.col("time").to_physical()
-    spans = used.group_by("workload_row", "container_id", maintain_order=True).agg(first=time.min(), last=time.max())
+    begin = begins(used["container_id"])
+    end = np.append(begin[1:], used.height)[: begin.size] - 1
+    stamps = used["time"].to_physical()
+    spans = used[begin].select("workload_row", "container_id", first=stamps.gather(begin), last=stamps.gather(end))
     if cpu_times is None:
         spans = spans.with_columns(n=(pl.col("last") - pl.col("first")) // _MINUTE_MILLISECONDS + 1)
     else:
