@@ -200,6 +200,17 @@ def stored_files() -> list[Path]:
     return [path for name in listed.decode().split("\0") if name and (path := ROOT / name).is_file()]
 
 
+def test_no_link_is_stored() -> None:
+    """A link leads to a place on one machine, and checking it out over a folder of that name deletes the folder."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--stage"],  # noqa: S607 - git is on PATH
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+    ).stdout.decode()
+    assert [entry for entry in listed.split("\0") if entry.startswith("120000")] == []
+
+
 def test_no_file_names_a_place_on_somebodys_machine() -> None:
     """Paths of a developer's machine and addresses of package indexes are of no use to others."""
     places = re.compile(rb"(?<![\w.])/(work|root|Users)/|/home/(?!user|app)\w|py" + rb"pi\.org|python" + rb"hosted")
