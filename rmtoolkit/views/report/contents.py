@@ -231,7 +231,9 @@ def gather(
 
     Examples
     --------
-    See `Contents`.
+    >>> from rmtoolkit.limits.week import survey
+    >>> gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})), title="Week 48").title
+    'Week 48'
     """
     rows = _worst_first(week.rows()).to_dicts()
     known = list(acknowledged)
