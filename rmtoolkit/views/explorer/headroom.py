@@ -1,0 +1,117 @@
+"""How much room a limit leaves over the steady level, over the running peak and over startups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from rmtoolkit import text
+from rmtoolkit.views.canvas import text_element
+from rmtoolkit.views.layout import text_width
+from rmtoolkit.views.markup import Markup, el
+
+if TYPE_CHECKING:
+    from rmtoolkit.limits.scene import Chosen, Scene
+
+WIDTH: Final = 404
+_BARS: Final = 250
+_ROW: Final = 30
+_TOP: Final = 26
+
+
+def headroom_chart(scene: Scene, chosen: Chosen) -> Markup:
+    """Draw levels against the limit that was chosen.
+
+    Parameters
+    ----------
+    scene
+        The workload after a change.
+    chosen
+        The limit that was chosen.
+
+    Returns
+    -------
+    Markup
+        A bar per level, with the room above it as a share of the limit; negative is above the limit. The description
+        has the figures.
+
+    Examples
+    --------
+    >>> headroom_chart.__name__
+    'headroom_chart'
+    """
+    rows = levels(scene)
+    limit = chosen.limit_bytes
+    top = max([limit, *(high for *_, high in rows)]) * 1.06
+    drawn: list[Markup] = []
+    said = []
+    for at, (name, token, low, value, high) in enumerate(rows):
+        y = _TOP + at * _ROW
+        width = value / top * _BARS
+        drawn.append(el("rect", x=0, y=y, width=f"{width:.1f}", height=22, class_=token))
+        written = f"{name} {text.memory(value)}"
+        if low < high:
+            written += f" ({text.memory(low).removesuffix(' Mi')}–{text.memory(high).removesuffix(' Mi')})"
+        inside = text_width(written, bold=token == "live") + 12 <= width
+        kind = "on-live" if token == "live" and inside else "on-bar" if inside else "plain"
+        drawn.append(text_element(8 if inside else width + 6, y + 15, written, kind))
+        if low < high:
+            ends = [value_ / top * _BARS for value_ in (low, high)]
+            bar = f"M{ends[0]:.1f} {y + 11}H{ends[1]:.1f}M{ends[0]:.1f} {y + 6}v10M{ends[1]:.1f} {y + 6}v10"
+            drawn.append(el("path", d=bar, class_="whisker"))
+        room = (limit - high) / limit
+        verb = f"{_percent(room)} over {name}" if low == high else f"{_percent(room)} at the worst {name}"
+        drawn.append(text_element(_BARS + 12, y + 15, verb, "alarm" if room < 0 else "plain"))
+        said.append(f"{written}, {verb}")
+    x = limit / top * _BARS
+    height = _TOP + len(rows) * _ROW
+    drawn.append(el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=_TOP - 6, y2=height - 4, class_="limit"))
+    word = f"limit {text.configured(limit)}"
+    half = text_width(word, bold=True) / 2
+    drawn.append(text_element(min(max(x, half), WIDTH - half), 14, word, "strong", "middle"))
+    return el(
+        "svg",
+        *drawn,
+        class_="rm-chart",
+        width=WIDTH,
+        height=height,
+        viewBox=f"0 0 {WIDTH} {height}",
+        role="img",
+        aria_label=f"Headroom at {word}: " + ("; ".join(said) if said else "no level is known"),
+        style="max-width:100%",
+    )
+
+
+def levels(scene: Scene) -> list[tuple[str, str, float, float, float]]:
+    """Find the levels that a limit is held against.
+
+    Parameters
+    ----------
+    scene
+        The workload after a change.
+
+    Returns
+    -------
+    list of tuple
+        Name, colour, lowest, usual and highest value in bytes.
+
+    Examples
+    --------
+    >>> levels.__name__
+    'levels'
+    """
+    found = scene.found
+    rows = []
+    if found.settled_bytes is not None:
+        rows.append(("steady", "live", *(found.settled_bytes,) * 3))
+    if found.running_bytes is not None:
+        rows.append(("running peak", "whole", *(found.running_bytes,) * 3))
+    if found.startups.size:
+        low, high = float(found.startups.min()), float(found.startups.max())
+        rows.append(("startup", "kept", low, float(np.median(found.startups)), high))
+    return rows
+
+
+def _percent(room: float) -> str:
+    return f"{text.number(100 * room, 2)} %"

@@ -1,0 +1,201 @@
+"""What a limit means, in a sentence, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rmtoolkit import text
+from rmtoolkit.limits.patches import patches_yaml
+from rmtoolkit.views.explorer.money import amount
+from rmtoolkit.views.explorer.points import named
+from rmtoolkit.views.markup import Markup, el, join
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rmtoolkit.limits.scene import Chosen, Scene
+
+#: A total this much smaller is worth a sentence.
+_CHEAPER: Final = 0.9
+#: Above this share of the startups, startup is what matters.
+_STARTUP_LEADS: Final = 1.05
+
+
+def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currency: str) -> Markup:
+    """Say what the limit that was chosen means, and what ours would.
+
+    Parameters
+    ----------
+    scene
+        The workload after a change.
+    chosen
+        The limit that was chosen.
+    name
+        How the workload is called.
+    ours
+        Our limit, as `choose` gives it; None where there is none.
+    currency
+        Name of the currency.
+
+    Returns
+    -------
+    Markup
+        Which limit it is, a headline and a reason.
+
+    Examples
+    --------
+    >>> answer.__name__
+    'answer'
+    """
+    return join(
+        el("p", _which(scene, chosen), class_="rm-at"),
+        el("p", *_headline(scene, chosen, name, ours), class_="headline"),
+        el("p", _because(scene, chosen, ours, currency), class_="reason"),
+    )
+
+
+def _which(scene: Scene, chosen: Chosen) -> str:
+    words = {"now": "the limit now", "ours": "our recommendation", "VPA": "what VPA would set", "KRR": "what KRR would set"}
+    same = [words[point.name] for point in named(scene) if point.limit_bytes == chosen.limit_bytes]
+    return f"At {text.configured(chosen.limit_bytes)}" + (f", {' and '.join(same)}" if same else "")
+
+
+def _headline(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None) -> list[Markup | str]:
+    if scene.growing:
+        return _of_growth(scene, chosen, name)
+    if chosen.chance is None:
+        return [f"The chance of an OOM kill at {text.configured(chosen.limit_bytes)} is unknown."]
+    floor = "At most " if not chosen.certified and not chosen.kills.height else ""
+    first = f"{floor}{text.chance(chosen.chance)} chance of an OOM kill in the next 7 days"
+    if ours is None or ours.chance is None:
+        return [f"{first}."]
+    if ours.limit_bytes == chosen.limit_bytes:
+        side = "within" if chosen.chance <= scene.target else "above"
+        return [f"{first}, {side} the {text.share(scene.target)} target."]
+    verb = "brings it to" if ours.limit_bytes > chosen.limit_bytes else "would do:"
+    second = f"{text.configured(ours.limit_bytes)} {verb} {text.chance(ours.chance)}."
+    return [f"{first}. ", el("span", second, class_="rm-ours")]
+
+
+def _of_growth(scene: Scene, chosen: Chosen, name: str) -> list[Markup | str]:
+    need = scene.found.need
+    rate = need["growth_bytes_per_day"]
+    grows = "leaks" if need["verdict"] == "leak" else "may leak"
+    first = f"{text.printable(name)} {grows} {text.rate(rate)}. " if rate else f"{text.printable(name)} {grows}. "
+    now = need["limit_bytes"]
+    limit = text.configured(chosen.limit_bytes)
+    if chosen.days is None:
+        return [first, "No limit holds for long."]
+    if now is not None and chosen.limit_bytes == now:
+        return [first, f"At {limit}, the chance that it gets there in 7 days is {text.chance(chosen.chance)}."]
+    if chosen.days <= 0:
+        return [first, f"{limit} is below " + ("the limit now." if now is not None else "what it used already.")]
+    span = text.hours_range(
+        None if chosen.days_low is None else 24 * chosen.days_low,
+        None if chosen.days_high is None else 24 * chosen.days_high,
+    )
+    between = f" ({span})" if span else ""
+    raised = "Raising the limit to" if now is not None else "A limit of"
+    return [first, el("span", f"{raised} {limit} buys {text.hours(24 * chosen.days)}{between}, not a cure.", class_="rm-ours")]
+
+
+def _because(scene: Scene, chosen: Chosen, ours: Chosen | None, currency: str) -> str:
+    parts = [*_startups(scene, chosen)]
+    if not parts:
+        where = f" in pod {text.printable(scene.found.need['peak_pod'])}" if scene.found.need["peak_pod"] else ""
+        parts.append(f"The highest use was {text.memory(scene.found.need['peak_bytes'])}{where}.")
+    if scene.growing:
+        parts.append("No limit is recommended: fix the growth first.")
+    elif not chosen.certified and chosen.because:
+        parts.append(f"{chosen.because[:1].upper()}{chosen.because[1:]}.")
+    if ours is None and not scene.growing and scene.ours["reason"]:
+        parts.append(text.printable(scene.ours["reason"]))
+    parts += _money(chosen, ours, scene, currency)
+    return " ".join(parts)
+
+
+def _startups(scene: Scene, chosen: Chosen) -> list[str]:
+    """Say whether startups or the steady load are what matters."""
+    starts, running = scene.found.startups, scene.found.running_bytes
+    if not starts.size:
+        return []
+    above = int((starts > chosen.limit_bytes).sum())
+    counted = f"{above:,} of {text.count(int(starts.size), 'recorded start')} needed more than {text.configured(chosen.limit_bytes)}"
+    if running is not None and float(starts.max()) > _STARTUP_LEADS * running:
+        return [f"Startup is the risk, not steady load: {counted}."]
+    return [f"Startup is not the risk: {counted}."] if not above else [f"{counted}, and so did running."]
+
+
+def _money(chosen: Chosen, ours: Chosen | None, scene: Scene, currency: str) -> list[str]:
+    if ours is None or ours.total is None or chosen.total is None or ours.limit_bytes == chosen.limit_bytes:
+        return []
+    if ours.total > _CHEAPER * chosen.total:
+        return []
+    also = " also" if ours.chance is not None and chosen.chance is not None and ours.chance < chosen.chance else ""
+    pods = text.count(int(scene.ours["pods"]), "pod")
+    return [
+        f"With incidents counted, {text.configured(ours.limit_bytes)} is{also} cheaper: "
+        f"{amount(ours.total, currency).removesuffix(f' {text.printable(currency)}')} instead of "
+        f"{amount(chosen.total, currency)} a month for {pods}."
+    ]
+
+
+def patch(scene: Scene, chosen: Chosen, kind: str | None) -> tuple[int, str] | None:
+    """Write the patch: for the limit that was chosen, or for ours as long as the one in force is chosen.
+
+    Parameters
+    ----------
+    scene
+        The workload after a change.
+    chosen
+        The limit that was chosen.
+    kind
+        The workload's kind; None: not known.
+
+    Returns
+    -------
+    tuple of (int, str) or None
+        The limit and YAML; None where there is nothing to set.
+
+    Examples
+    --------
+    >>> patch.__name__
+    'patch'
+    """
+    now = scene.ours["limit_bytes"]
+    limit = scene.ours_bytes if chosen.limit_bytes == now else chosen.limit_bytes
+    if limit is None:
+        return None
+    return limit, patches_yaml(_rows(scene, limit, chosen, kind))
+
+
+def _rows(scene: Scene, limit: int, chosen: Chosen, kind: str | None) -> Any:  # noqa: ANN401 - a frame
+    import polars as pl  # noqa: PLC0415 - only here
+
+    row = scene.ours
+    request = row["recommended_request_bytes"]
+    reserved = limit if scene.prices.whole or request is None else min(request, limit)
+    now = row["limit_bytes"]
+    was = f"The limit was {text.configured(now)}." if now is not None else "There was no limit, or it is not known."
+    if limit == scene.ours_bytes:
+        why = row["reason"]
+    elif scene.growing and chosen.days is not None and chosen.days > 0:
+        why = f"Buys {text.hours(24 * chosen.days)} against the growth, not a cure."
+    else:
+        why = f"Chosen by hand: {text.chance(chosen.chance)} chance of an OOM kill in 7 days."
+    if not scene.change.nothing:
+        why = f"Only after the changes that were assumed. {why}"
+    return pl.DataFrame(
+        [
+            {
+                "namespace": row["namespace"],
+                "workload": row["workload"],
+                "container": row["container"],
+                "workload_kind": kind,
+                "recommended_limit_bytes": limit,
+                "recommended_request_bytes": reserved,
+                "reason": f"{why} {was}",
+            }
+        ],
+        schema_overrides=dict.fromkeys(("namespace", "workload", "container", "workload_kind"), pl.String),
+    )
