@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.scene import Chosen, Scene
 
 WIDTH: Final = 404
-_BARS: Final = 250
+_BARS: Final = 226
 _ROW: Final = 30
 _TOP: Final = 26
 
@@ -46,15 +46,15 @@ def headroom_chart(scene: Scene, chosen: Chosen) -> Markup:
     top = max([limit, *(high for *_, high in rows)]) * 1.06
     drawn: list[Markup] = []
     said = []
-    for at, (name, token, low, value, high) in enumerate(rows):
+    for at, (name, colour, low, value, high) in enumerate(rows):
         y = _TOP + at * _ROW
         width = value / top * _BARS
-        drawn.append(el("rect", x=0, y=y, width=f"{width:.1f}", height=22, class_=token))
+        drawn.append(el("rect", x=0, y=y, width=f"{width:.1f}", height=22, class_=colour))
         written = f"{name} {text.memory(value)}"
         if low < high:
             written += f" ({text.memory(low).removesuffix(' Mi')}–{text.memory(high).removesuffix(' Mi')})"
-        inside = text_width(written, bold=token == "live") + 12 <= width
-        kind = "on-live" if token == "live" and inside else "on-bar" if inside else "plain"
+        inside = text_width(written, bold=colour == "live") + 12 <= width
+        kind = "on-live" if colour == "live" and inside else "on-bar" if inside else "plain"
         drawn.append(text_element(8 if inside else width + 6, y + 15, written, kind))
         if low < high:
             ends = [value_ / top * _BARS for value_ in (low, high)]
@@ -114,4 +114,4 @@ def levels(scene: Scene) -> list[tuple[str, str, float, float, float]]:
 
 
 def _percent(room: float) -> str:
-    return f"{text.number(100 * room, 2)} %"
+    return f"{100 * room:.0f} %".replace("-0 %", "0 %").replace("-", "−")

@@ -11,7 +11,7 @@ from rmtoolkit import text
 from rmtoolkit.views.canvas import text_element
 from rmtoolkit.views.explorer.plot import BASE, LEFT, RIGHT, Plot
 from rmtoolkit.views.explorer.points import named
-from rmtoolkit.views.layout import Box
+from rmtoolkit.views.layout import Box, text_width
 from rmtoolkit.views.markup import Markup, el
 from rmtoolkit.views.svg import path
 
@@ -72,7 +72,8 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
     top = _top(scene, chosen, [float(value) for value in totals] or [float(v) for v in known["memory"]] or [1.0])
     plot = Plot(scene, lambda value: np.clip(value / top, 0, 1))
     step = _step(top)
-    for at in range(int(top / step) + 1):
+    last = int(top / step + 1e-9)
+    for at in range(last + 1):
         plot.tick(at * step, text.number(at * step, 3) if at else "0")
     if not known.height:
         plot.axis()
@@ -120,7 +121,7 @@ def _names(plot: Plot, x: object, memory: object, total: object) -> None:
             if thick < 18:  # noqa: PLR2004 - px of a line of text
                 break
             y = float(top[at] + thick / 2 + 4)
-            half = 54 if base is not None else 26
+            half = text_width(written) / 2 + 4
             place = min(max(float(across[at]), LEFT + half), RIGHT - half)
             near = np.abs(across - place) < half
             if (top[near] > y - 11).any() or (under[near] < y + 3).any():

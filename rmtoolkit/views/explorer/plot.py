@@ -28,8 +28,10 @@ LEFT: Final = 44
 RIGHT: Final = WIDTH - 10
 TOP: Final = 14
 BASE: Final = HEIGHT - 30
+#: px of the unit behind the last number.
+_UNIT: Final = 22
 #: px between two marks at the least.
-_APART: Final = 62
+_APART: Final = 44
 
 
 class Plot:
@@ -79,19 +81,21 @@ class Plot:
     def axis(self) -> None:
         """Draw the axis of limits."""
         self.add(el("line", x1=LEFT, x2=RIGHT, y1=BASE, y2=BASE, class_="axis"))
-        shown = _marks(self._scene.low, self._scene.high, wide=self._scene.wide)
-        taken = -math.inf
-        for at, value in enumerate(shown):
-            x = float(self.x(value))
-            unit = " Mi" if at == len(shown) - 1 else ""
-            written = text.number(value / text.MI, 4) + unit
+        free = -math.inf
+        placed: list[tuple[float, str]] = []
+        for value in _marks(self._scene.low, self._scene.high, wide=self._scene.wide):
+            x, written = float(self.x(value)), text.number(value / text.MI, 4)
             half = layout.text_width(written) / 2
-            if x - half < taken or x + half > WIDTH:
-                continue
-            taken = x + half + 10
+            if x - half >= free and x + half <= WIDTH - _UNIT:
+                free = x + half + 8
+                placed.append((x, written))
+        for at, (x, written) in enumerate(placed):
+            last = at == len(placed) - 1
             self.add(
                 el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=BASE, y2=BASE + 4, class_="axis"),
+                # The unit stands behind the last number, which stays under its mark.
                 text_element(x, BASE + 17, written, "", "middle"),
+                text_element(x + layout.text_width(written) / 2 + 3, BASE + 17, "Mi", "") if last else None,
             )
 
     def point(self, limit: float, value: float, kind: str) -> tuple[float, float]:
@@ -104,7 +108,12 @@ class Plot:
 
     def label(self, x: float, y: float, written: str, kind: str) -> None:
         """Write beside a point, where there is room."""
-        places = [(x + 10, y - 6, "start"), (x + 10, y - 20, "start"), (x - 10, y + 16, "end"), (x + 10, y + 16, "start")]
+        places = [
+            (x + 10, y - 6, "start"),
+            (x + 10, y - 20, "start"),
+            (x - 10, y + 16, "end"),
+            (x + 10, y + 16, "start"),
+        ]
         places += [(x - 10, y - 6, "end"), (x, y - 14, "middle"), (x, y + 24, "middle"), (x + 10, y - 36, "start")]
         bold = kind in ("strong", "ours")
         found = self.labels.first_free([text_box(*place[:2], written, place[2], bold=bold) for place in places])

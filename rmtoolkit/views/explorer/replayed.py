@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,6 +19,8 @@ from rmtoolkit.views.markup import Markup, el, join
 from rmtoolkit.views.svg import cross, path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from rmtoolkit.limits.scene import Chosen, Scene
@@ -109,7 +112,7 @@ def _pieces(
     bounds = [0, *cuts.tolist(), times.size]
     return tuple(
         thin(times[low:high], used[low:high], start, max(end, start + 1), _BINS)
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True)
+        for low, high in pairwise(bounds)
         if high > low
     )
 
@@ -141,7 +144,7 @@ class _Drawing:
     def py(self, value: float) -> float:
         return BASE - value / self.top * (BASE - TOP)
 
-    def label(self, places: list[tuple[float, float, str]], written: str, kind: str) -> bool:
+    def label(self, places: Sequence[tuple[float, float, str]], written: str, kind: str) -> bool:
         bold = kind in ("strong", "alarm")
         found = self.labels.first_free([text_box(*place[:2], written, place[2], bold=bold) for place in places])
         if found is None:
@@ -243,7 +246,12 @@ def _level(chart: _Drawing, scene: Scene) -> None:
     if level is None or chart.py(level) < TOP:
         return
     y = chart.py(level)
-    places = [(RIGHT - 8, y - 16, "end"), (RIGHT - 8, y + 24, "end"), (RIGHT - 160, y - 20, "end"), (LEFT + 60, y - 20, "start")]
+    places = [
+        (RIGHT - 8, y - 16, "end"),
+        (RIGHT - 8, y + 24, "end"),
+        (RIGHT - 160, y - 20, "end"),
+        (LEFT + 60, y - 20, "start"),
+    ]
     chart.label(places, f"settled {text.memory(level)}", "")
 
 
@@ -252,7 +260,8 @@ def _time_axis(chart: _Drawing) -> None:
     for time, written in layout.time_ticks(chart.base.start, chart.base.end, RIGHT - LEFT):
         x = float(chart.x(np.array([time]))[0])
         chart.drawn.append(el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=BASE, y2=BASE + 4, class_="axis"))
-        if LEFT - 20 <= x - layout.text_width(written) / 2 and x + layout.text_width(written) / 2 <= WIDTH:
+        half = layout.text_width(written) / 2
+        if x - half >= LEFT - 20 and x + half <= WIDTH:
             chart.drawn.append(text_element(x, BASE + 17, written, "", "middle"))
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from rmtoolkit import text
 from rmtoolkit.views.canvas import text_element
 from rmtoolkit.views.explorer.plot import LEFT, RIGHT, Plot
-from rmtoolkit.views.explorer.points import named
+from rmtoolkit.views.explorer.points import Named, named
+from rmtoolkit.views.layout import text_box
 from rmtoolkit.views.markup import Markup, el
 from rmtoolkit.views.svg import path
 
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
 
     from rmtoolkit.limits.scene import Chosen, Scene
 
-_CHANCES: Final = ((0.0, "0 %"), (0.01, "1 %"), (0.05, "5 %"), (0.1, "10 %"), (0.25, "25 %"), (0.5, "50 %"), (1.0, "100 %"))
+_CHANCES: Final = (
+    (0.0, "0 %"),
+    (0.01, "1 %"),
+    (0.05, "5 %"),
+    (0.1, "10 %"),
+    (0.25, "25 %"),
+    (0.5, "50 %"),
+    (1.0, "100 %"),
+)
 
 
 def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
@@ -58,16 +67,16 @@ def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
         plot.add(el("path", d=f"{there}L{back[1:]}Z", class_="band"))
     target = float(plot.y(scene.target))
     plot.add(el("line", x1=LEFT, x2=RIGHT, y1=f"{target:.1f}", y2=f"{target:.1f}", class_="request"))
-    plot.add(text_element(RIGHT, target - 5, f"target {text.share(scene.target)}", "note", "end"))
+    written = f"target {text.share(scene.target)}"
+    plot.labels.take(text_box(LEFT + 6, target - 5, written))
+    plot.add(text_element(LEFT + 6, target - 5, written, "note"))
     plot.add(el("path", d=path(plot.x(limits), plot.y(middle)), class_="curve"))
     plot.axis()
     _points(plot, scene, chosen, limits, middle)
     return plot.svg(_said(scene, chosen))
 
 
-def _points(
-    plot: Plot, scene: Scene, chosen: Chosen, limits: NDArray[np.float64], middle: NDArray[np.float64]
-) -> None:
+def _points(plot: Plot, scene: Scene, chosen: Chosen, limits: NDArray[np.float64], middle: NDArray[np.float64]) -> None:
     points = [
         (point, float(np.interp(point.limit_bytes, limits, middle)))
         for point in named(scene)
@@ -76,10 +85,12 @@ def _points(
     places = [(point, *plot.point(point.limit_bytes, chance, point.kind), chance) for point, chance in points]
     if chosen.chance is not None:
         x, y = plot.point(chosen.limit_bytes, chosen.chance, "chosen")
-        plot.label(x, y, f"{text.configured(chosen.limit_bytes)}: {text.chance(chosen.chance)}{between(chosen)}", "strong")
+        plot.label(
+            x, y, f"{text.configured(chosen.limit_bytes)}: {text.chance(chosen.chance)}{between(chosen)}", "strong"
+        )
     for point, x, y, chance in sorted(places, key=lambda place: place[0].kind == "other"):
         figure = f": {text.chance(chance)}" if point.kind == "ours" else ""
-        written = f"{point.name} {text.configured(point.limit_bytes).removesuffix(' Mi')}{figure}"
+        written = f"{point.name} {text.memory(point.limit_bytes).removesuffix(' Mi')}{figure}"
         plot.label(x, y, written, "ours" if point.kind == "ours" else "")
 
 
@@ -109,8 +120,9 @@ def between(chosen: Chosen) -> str:
 
 def _said(scene: Scene, chosen: Chosen) -> str:
     what = "that the growth reaches the limit" if scene.growing else "of an OOM kill"
+    at = text.configured(chosen.limit_bytes)
     parts = [
-        f"Chance {what} in 7 days at {text.configured(chosen.limit_bytes)}: {text.chance(chosen.chance)}{between(chosen)}",
+        f"Chance {what} in 7 days at {at}: {text.chance(chosen.chance)}{between(chosen)}",
         *(
             f"{point.name} {text.configured(point.limit_bytes)}: {text.chance(float(chance))}"
             for point, chance in _at(scene)
@@ -120,7 +132,7 @@ def _said(scene: Scene, chosen: Chosen) -> str:
     return "; ".join(parts)
 
 
-def _at(scene: Scene) -> list[tuple[object, float]]:
+def _at(scene: Scene) -> list[tuple[Named, float]]:
     known = scene.risk.drop_nulls("oom_probability")
     limits, chances = known["limit_bytes"].to_numpy(), known["oom_probability"].to_numpy()
     return [(point, float(np.interp(point.limit_bytes, limits, chances))) for point in named(scene)]

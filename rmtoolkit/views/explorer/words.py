@@ -55,7 +55,12 @@ def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currenc
 
 
 def _which(scene: Scene, chosen: Chosen) -> str:
-    words = {"now": "the limit now", "ours": "our recommendation", "VPA": "what VPA would set", "KRR": "what KRR would set"}
+    words = {
+        "now": "the limit now",
+        "ours": "our recommendation",
+        "VPA": "what VPA would set",
+        "KRR": "what KRR would set",
+    }
     same = [words[point.name] for point in named(scene) if point.limit_bytes == chosen.limit_bytes]
     return f"At {text.configured(chosen.limit_bytes)}" + (f", {' and '.join(same)}" if same else "")
 
@@ -96,14 +101,14 @@ def _of_growth(scene: Scene, chosen: Chosen, name: str) -> list[Markup | str]:
     )
     between = f" ({span})" if span else ""
     raised = "Raising the limit to" if now is not None else "A limit of"
-    return [first, el("span", f"{raised} {limit} buys {text.hours(24 * chosen.days)}{between}, not a cure.", class_="rm-ours")]
+    return [
+        first,
+        el("span", f"{raised} {limit} buys {text.hours(24 * chosen.days)}{between}, not a cure.", class_="rm-ours"),
+    ]
 
 
 def _because(scene: Scene, chosen: Chosen, ours: Chosen | None, currency: str) -> str:
-    parts = [*_startups(scene, chosen)]
-    if not parts:
-        where = f" in pod {text.printable(scene.found.need['peak_pod'])}" if scene.found.need["peak_pod"] else ""
-        parts.append(f"The highest use was {text.memory(scene.found.need['peak_bytes'])}{where}.")
+    parts = _startups(scene, chosen)
     if scene.growing:
         parts.append("No limit is recommended: fix the growth first.")
     elif not chosen.certified and chosen.because:
@@ -117,13 +122,17 @@ def _because(scene: Scene, chosen: Chosen, ours: Chosen | None, currency: str) -
 def _startups(scene: Scene, chosen: Chosen) -> list[str]:
     """Say whether startups or the steady load are what matters."""
     starts, running = scene.found.startups, scene.found.running_bytes
-    if not starts.size:
-        return []
+    if not starts.size or (running is not None and float(starts.max()) <= _STARTUP_LEADS * running):
+        need = scene.found.need
+        where = f" in pod {text.printable(need['peak_pod'])}" if need["peak_pod"] else ""
+        said = f"The highest use was {text.memory(need['peak_bytes'])}{where}"
+        return [f"{said}, while running: no start needed much more." if starts.size else f"{said}."]
     above = int((starts > chosen.limit_bytes).sum())
-    counted = f"{above:,} of {text.count(int(starts.size), 'recorded start')} needed more than {text.configured(chosen.limit_bytes)}"
-    if running is not None and float(starts.max()) > _STARTUP_LEADS * running:
-        return [f"Startup is the risk, not steady load: {counted}."]
-    return [f"Startup is not the risk: {counted}."] if not above else [f"{counted}, and so did running."]
+    of_all = (
+        f"of {text.count(int(starts.size), 'recorded start')} needed more than {text.configured(chosen.limit_bytes)}"
+    )
+    counted = f"{above:,} {of_all}" if above else f"none {of_all}, the highest {text.memory(float(starts.max()))}"
+    return [f"Startup sets the peak, not steady load: {counted}."]
 
 
 def _money(chosen: Chosen, ours: Chosen | None, scene: Scene, currency: str) -> list[str]:
@@ -178,11 +187,11 @@ def _rows(scene: Scene, limit: int, chosen: Chosen, kind: str | None) -> Any:  #
     now = row["limit_bytes"]
     was = f"The limit was {text.configured(now)}." if now is not None else "There was no limit, or it is not known."
     if limit == scene.ours_bytes:
-        why = row["reason"]
+        why = f"{text.chance(row['oom_probability'])} chance of an OOM kill in 7 days."
     elif scene.growing and chosen.days is not None and chosen.days > 0:
         why = f"Buys {text.hours(24 * chosen.days)} against the growth, not a cure."
     else:
-        why = f"Chosen by hand: {text.chance(chosen.chance)} chance of an OOM kill in 7 days."
+        why = f"{text.chance(chosen.chance)} chance of an OOM kill in 7 days."
     if not scene.change.nothing:
         why = f"Only after the changes that were assumed. {why}"
     return pl.DataFrame(
