@@ -158,7 +158,7 @@ class Lab(_Server):
         page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=PATIENCE)
         if dark:
             page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
-            page.wait_for_selector("body[data-jp-theme-light=false]", timeout=PATIENCE)
+            page.wait_for_selector("body[data-jp-theme-light=false]", state="attached", timeout=PATIENCE)
         page.set_default_timeout(PATIENCE)
         outputs = page.evaluate(
             """async () => {

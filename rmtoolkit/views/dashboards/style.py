@@ -57,7 +57,7 @@ font:14px/32px var(--rm-family);box-shadow:none;white-space:nowrap}
 clip-path:inset(50%);white-space:nowrap}
 .X .rm-slider-row>.widget-text input{width:84px;text-align:right}
 .X .rm-slider-row>.rm-unit{flex:none;width:38px;font-size:12px;color:var(--rm-ink-2)}
-.X .widget-slider .slider-container{width:100%;margin:0;height:34px;display:flex;align-items:center}
+.X .widget-slider .slider-container{flex:none;width:100%;margin:0;height:34px;display:flex;align-items:center}
 .X .noUi-target{width:100%;height:4px;border:1px solid var(--rm-control);border-radius:3px;box-shadow:none;
 background:var(--rm-line)}
 .X .noUi-connect{background:var(--rm-ink-2)}

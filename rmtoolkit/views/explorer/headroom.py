@@ -14,8 +14,8 @@ from rmtoolkit.views.markup import Markup, el
 if TYPE_CHECKING:
     from rmtoolkit.limits.scene import Chosen, Scene
 
-WIDTH: Final = 404
-_BARS: Final = 226
+WIDTH: Final = 372
+_BARS: Final = 204
 _ROW: Final = 30
 _TOP: Final = 26
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-WIDTH: Final = 404
-HEIGHT: Final = 246
+WIDTH: Final = 372
+HEIGHT: Final = 236
 LEFT: Final = 44
 RIGHT: Final = WIDTH - 10
 TOP: Final = 14

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rmtoolkit.limits.scene import Chosen, Scene
 
-WIDTH: Final = 836
+WIDTH: Final = 768
 HEIGHT: Final = 232
 LEFT: Final = 44
 RIGHT: Final = WIDTH - 8

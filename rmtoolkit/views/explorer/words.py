@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit import text
 from rmtoolkit.limits.patches import patches_yaml
+from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES
 from rmtoolkit.views.explorer.money import amount
 from rmtoolkit.views.explorer.points import named
 from rmtoolkit.views.markup import Markup, el, join
@@ -49,9 +51,14 @@ def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currenc
     """
     return join(
         el("p", _which(scene, chosen), class_="rm-at"),
-        el("p", *_headline(scene, chosen, name, ours), class_="headline"),
+        el("p", *(_unbroken(part) for part in _headline(scene, chosen, name, ours)), class_="headline"),
         el("p", _because(scene, chosen, ours, currency), class_="reason"),
     )
+
+
+def _unbroken(part: Markup | str) -> Markup | str:
+    """Keep numbers and their units together."""
+    return type(part)(re.sub(r"(\d) (Mi|GiB|%|h|d)\b", "\\1\u00a0\\2", part))
 
 
 def _which(scene: Scene, chosen: Chosen) -> str:
@@ -208,3 +215,43 @@ def _rows(scene: Scene, limit: int, chosen: Chosen, kind: str | None) -> Any:  #
         ],
         schema_overrides=dict.fromkeys(("namespace", "workload", "container", "workload_kind"), pl.String),
     )
+
+
+def assumptions(scene: Scene) -> list[str]:
+    """Say what a change takes for granted.
+
+    Parameters
+    ----------
+    scene
+        The workload after a change.
+
+    Returns
+    -------
+    list of str
+        A sentence each; none where nothing was changed.
+
+    Examples
+    --------
+    >>> assumptions.__name__
+    'assumptions'
+    """
+    change, said = scene.change, []
+    if change.threads is not None:
+        said.append(
+            f"{change.threads:,} threads: each touches {TOUCHED_STACK_BYTES // 1024} Ki of stack, and no allocator "
+            "arena comes or goes with it."
+        )
+    if change.traffic != 1:
+        said.append(
+            f"{change.traffic:g} times the traffic: what a pod holds above its quietest twentieth follows it in "
+            "proportion."
+        )
+    if change.startup_scale != 1:
+        said.append(
+            f"Startups {change.startup_scale:.2g} times as high over the settled level, for as long as they lasted."
+        )
+    if change.spread_seconds:
+        said.append(f"Startups spread over {text.hours(change.spread_seconds / 3600)} more: the same memory, averaged.")
+    if said:
+        said.append("Others (VPA, KRR) and the limit now are those of the recorded past.")
+    return said
