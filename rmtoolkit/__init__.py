@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders.sniff import read
     from rmtoolkit.recording import Recording, concat, read_recording
     from rmtoolkit.validation import validate
+    from rmtoolkit.views.dashboards.limit_explorer import LimitExplorer
     from rmtoolkit.views.explanation import Explanation, explain
     from rmtoolkit.views.report import report
 
@@ -62,6 +63,7 @@ _HOMES: Final = {
     "Judgement": "rmtoolkit.analysis.verdict",
     "Lake": "rmtoolkit.lake",
     "learn_margins": "rmtoolkit.limits.margins",
+    "LimitExplorer": "rmtoolkit.views.dashboards.limit_explorer",
     "limit_risk": "rmtoolkit.limits.risk",
     "lives": "rmtoolkit.analysis.lives",
     "Margins": "rmtoolkit.limits.margins",
@@ -102,6 +104,7 @@ __all__ = [
     "HeapProfile",
     "Judgement",
     "Lake",
+    "LimitExplorer",
     "Margins",
     "Prometheus",
     "Recording",

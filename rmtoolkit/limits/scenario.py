@@ -325,8 +325,11 @@ def curve(found: Outcome, limits: Floats, margins: Margins) -> pl.DataFrame:
 
     Examples
     --------
-    >>> curve.__name__
-    'curve'
+    >>> from rmtoolkit.limits.scene import scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> curve(scene.found, np.array([90.0, 400.0]) * 2**20, scene.margins)["oom_probability"].to_list()[0] > 0.9
+    True
     """
     return of_needs(_row(found.need), [round(float(limit)) for limit in limits], margins)
 
@@ -348,8 +351,11 @@ def ours(found: Outcome, oom_probability: float, margins: Margins) -> dict[str, 
 
     Examples
     --------
-    >>> ours.__name__
-    'ours'
+    >>> from rmtoolkit.limits.scene import scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> ours(scene.found, 0.05, scene.margins)["action"]
+    'set'
     """
     return of_gathered(_row(found.need), oom_probability, margins).row(0, named=True)
 

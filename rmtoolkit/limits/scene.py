@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from rmtoolkit.limits import scenario
+from rmtoolkit.limits.margins import Margins
+from rmtoolkit.limits.past import Past, of_workload
+from rmtoolkit.limits.recommend import gather
+from rmtoolkit.recording import as_recording
 
 if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from rmtoolkit.limits.margins import Margins
-    from rmtoolkit.limits.past import Past
     from rmtoolkit.limits.scenario import Change, Outcome
+    from rmtoolkit.limits.usage import AnyRecording
 
 _MIB: Final = 2**20
 #: Limits tried for a curve.
@@ -176,10 +179,6 @@ def scene(past: Past, need: dict[str, Any], change: Change, margins: Margins, ta
     Examples
     --------
     >>> import polars as pl
-    >>> from rmtoolkit.limits.margins import Margins
-    >>> from rmtoolkit.limits.past import of_workload
-    >>> from rmtoolkit.limits.recommend import gather
-    >>> from rmtoolkit.recording import as_recording
     >>> recording = as_recording(pl.DataFrame({"time": range(0, 864_000, 600), "rss_bytes": 100 * 2**20}))
     >>> row = gather(recording).row(0, named=True)
     >>> past = of_workload(recording, row)
@@ -196,6 +195,46 @@ def scene(past: Past, need: dict[str, Any], change: Change, margins: Margins, ta
     risk = scenario.curve(found, tried, margins)
     costs = scenario.costs(risk, row, prices.per_gib_hour, prices.per_incident, whole=prices.whole)
     return Scene(past, found, change, row, low, high, risk, costs, prices, margins, target)
+
+
+def scene_of(
+    recording: AnyRecording, change: Change | None = None, prices: Prices | None = None, target: float = 0.05
+) -> Scene:
+    """Work out the scene of a recording's first workload container, with margins and prices that are usual.
+
+    Parameters
+    ----------
+    recording
+        A recording, or a frame that can become one.
+    change
+        What is different; None: nothing.
+    prices
+        What things cost; None: usual ones.
+    target
+        The chance that is accepted.
+
+    Returns
+    -------
+    Scene
+        For `choose`.
+
+    Raises
+    ------
+    RmtoolkitError
+        The recording has no memory sample.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20})).growing
+    False
+    """
+    recording = as_recording(recording)
+    row = gather(recording).row(0, named=True)
+    past = of_workload(recording, row)
+    usual = prices or Prices(0.005, 40.0, whole=True)
+    return scene(past, row, change or scenario.Change(), Margins.shipped(), target, usual)
 
 
 def _span(found: Outcome, row: dict[str, Any]) -> tuple[int, int]:
@@ -234,7 +273,11 @@ def choose(known: Scene, limit_bytes: int) -> Chosen:
 
     Examples
     --------
-    See `scene`.
+    >>> import polars as pl
+    >>> minutes = range(0, 864_000, 600)
+    >>> one = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> choose(one, 90 * 2**20).kills.height
+    1
     """
     risk = scenario.curve(known.found, np.array([limit_bytes], dtype=np.float64), known.margins)
     row = risk.row(0, named=True)

@@ -123,6 +123,8 @@ class LimitExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no 
         price_per_incident: float = 40.0,
         currency: str = "USD",
     ) -> None:
+        super().__init__()
+        self._wiring = Wiring()
         judgement = recording if isinstance(recording, Judgement) else None
         self._recording = judgement.recording if judgement is not None else as_recording(recording)
         self._margins = as_margins(margins)
@@ -143,9 +145,8 @@ class LimitExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no 
         self._scene: Scene | None = None
         self._ours: Chosen | None = None
         self._ground: Ground | None = None
-        self._wiring = Wiring()
         self._build()
-        super().__init__(self._parts())
+        self.children = self._parts()
         self.add_class("rm").add_class("rm-dashboard")
         with self._together():
             self.price_per_gib_hour, self.price_per_incident = price_per_gib_hour, price_per_incident
@@ -442,9 +443,7 @@ class LimitExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no 
 
     def close(self) -> None:
         """Take away every connection, control and picture."""
-        children = self.children
-        self._pasts.clear()
-        self._wiring.close(*children)
+        self._wiring.close(*self.children)
         layout = self.layout
         super().close()
         if layout is not None:

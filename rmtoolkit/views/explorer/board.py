@@ -52,18 +52,11 @@ def board(
     Examples
     --------
     >>> import polars as pl
-    >>> from rmtoolkit.limits import scenario, scene
-    >>> from rmtoolkit.limits.margins import Margins
-    >>> from rmtoolkit.limits.past import of_workload
-    >>> from rmtoolkit.limits.recommend import gather
-    >>> from rmtoolkit.recording import as_recording
+    >>> from rmtoolkit.limits.scene import scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
     >>> from rmtoolkit.views.explorer.replayed import ground
-    >>> table = pl.DataFrame({"time": range(0, 864_000, 600), "workload": "api", "rss_bytes": 100 * 2**20})
-    >>> row = gather(table).row(0, named=True)
-    >>> prices = scene.Prices(0.005, 40, whole=True)
-    >>> past = of_workload(as_recording(table), row)
-    >>> one = scene.scene(past, row, scenario.Change(), Margins.shipped(), 0.05, prices)
-    >>> words, charts = board(one, 200 * 2**20, ground(one), name="api", kind=None, currency="USD", ours=None)
+    >>> words, charts = board(scene, 200 * 2**20, ground(scene), name="api", kind=None, currency="USD", ours=None)
     >>> "At 200 Mi" in words, charts.count("<svg")
     (True, 4)
     """

@@ -38,8 +38,12 @@ def headroom_chart(scene: Scene, chosen: Chosen) -> Markup:
 
     Examples
     --------
-    >>> headroom_chart.__name__
-    'headroom_chart'
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.scene import choose, scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> "50 % over steady" in headroom_chart(scene, choose(scene, 200 * 2**20))
+    True
     """
     rows = levels(scene)
     limit = chosen.limit_bytes
@@ -98,8 +102,12 @@ def levels(scene: Scene) -> list[tuple[str, str, float, float, float]]:
 
     Examples
     --------
-    >>> levels.__name__
-    'levels'
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.scene import choose, scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> [row[0] for row in levels(scene)]
+    ['steady', 'running peak']
     """
     found = scene.found
     rows = []

@@ -64,8 +64,12 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
 
     Examples
     --------
-    >>> cost_chart.__name__
-    'cost_chart'
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.scene import choose, scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> "Cost a month at 90 Mi" in cost_chart(scene, choose(scene, 90 * 2**20), "EUR")
+    True
     """
     known = scene.costs.drop_nulls("memory")
     totals = known["total"].drop_nulls()
@@ -84,12 +88,13 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
     x = plot.x(limits)
     ground = f"V{BASE}H{float(x[0]):.1f}Z"
     total = known["total"].fill_null(float("nan")).to_numpy()
+    line = ""
     if totals.len():
         seen = ~np.isnan(total)
         line = path(x[seen], plot.y(total[seen]))
         plot.add(el("path", d=f"{line}V{BASE}H{float(x[seen][0]):.1f}Z", class_="incidents"))
     plot.add(el("path", d=f"{path(x, plot.y(memory))}{ground}", class_="area cache"))
-    if totals.len():
+    if line:
         plot.add(el("path", d=line, class_="line"))
     plot.axis()
     _points(plot, scene, chosen, limits, total, currency)

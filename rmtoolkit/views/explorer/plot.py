@@ -46,8 +46,13 @@ class Plot:
 
     Examples
     --------
-    >>> Plot.__name__
-    'Plot'
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.scene import scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> plot = Plot(scene, lambda value: value)
+    >>> float(plot.x(scene.low)), float(plot.y(1.0))
+    (44.0, 14.0)
     """
 
     def __init__(self, scene: Scene, down: Callable[[Floats], Floats]) -> None:

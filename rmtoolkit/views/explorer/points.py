@@ -54,8 +54,12 @@ def named(scene: Scene) -> list[Named]:
 
     Examples
     --------
-    >>> named.__name__
-    'named'
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.scene import choose, scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> [point.name for point in named(scene)]
+    ['ours', 'VPA', 'KRR']
     """
     rows = [(name, scene.ours[column], kind) for name, column, kind in _NAMED]
     return [Named(name, round(limit), kind) for name, limit, kind in rows if limit]

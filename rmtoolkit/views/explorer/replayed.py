@@ -87,8 +87,12 @@ def ground(scene: Scene) -> Ground | None:
 
     Examples
     --------
-    >>> ground.__name__
-    'ground'
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.scene import choose, scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> ground(scene).content_bytes // 2**20
+    100.0
     """
     past, found = scene.past, scene.found
     if not past.times.size:
@@ -173,8 +177,12 @@ def replay_chart(scene: Scene, chosen: Chosen, base: Ground) -> Markup:
 
     Examples
     --------
-    >>> replay_chart.__name__
-    'replay_chart'
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.scene import choose, scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> "1 OOM kill" in replay_chart(scene, choose(scene, 90 * 2**20), ground(scene))
+    True
     """
     chart = _Drawing(scene, chosen, base)
     values, written = layout.memory_ticks(chart.top)
@@ -280,8 +288,12 @@ def replay_words(scene: Scene, chosen: Chosen) -> str:
 
     Examples
     --------
-    >>> replay_words.__name__
-    'replay_words'
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.scene import choose, scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> replay_words(scene, choose(scene, 200 * 2**20))
+    'Recorded past at a limit of 200 Mi: 0 OOM kills. The highest use was 100 Mi.'
     """
     kills = chosen.kills
     said = f"Recorded past at a limit of {text.configured(chosen.limit_bytes)}: {text.count(kills.height, 'OOM kill')}"

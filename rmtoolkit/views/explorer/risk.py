@@ -48,8 +48,12 @@ def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
 
     Examples
     --------
-    >>> risk_chart.__name__
-    'risk_chart'
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.scene import choose, scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> risk_chart(scene, choose(scene, 90 * 2**20)).count("<circle")
+    4
     """
     plot = Plot(scene, lambda chance: np.sqrt(np.clip(chance, 0, 1)))
     for value, written in _CHANCES:
@@ -109,8 +113,12 @@ def between(chosen: Chosen) -> str:
 
     Examples
     --------
-    >>> between.__name__
-    'between'
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.scene import choose, scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> between(choose(scene, 90 * 2**20))
+    ' (98–>99 %)'
     """
     if chosen.low is None or chosen.high is None:
         return ""

@@ -46,8 +46,12 @@ def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currenc
 
     Examples
     --------
-    >>> answer.__name__
-    'answer'
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.scene import choose, scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> "At 90 Mi" in answer(scene, choose(scene, 90 * 2**20), "api", None, "EUR")
+    True
     """
     return join(
         el("p", _which(scene, chosen), class_="rm-at"),
@@ -58,7 +62,7 @@ def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currenc
 
 def _unbroken(part: Markup | str) -> Markup | str:
     """Keep numbers and their units together."""
-    return type(part)(re.sub(r"(\d) (Mi|GiB|%|h|d)\b", "\\1\u00a0\\2", part))
+    return type(part)(re.sub(r"(\d) (Mi|GiB|%|h|d)(?!\w)", "\\1\u00a0\\2", part))
 
 
 def _which(scene: Scene, chosen: Chosen) -> str:
@@ -175,8 +179,13 @@ def patch(scene: Scene, chosen: Chosen, kind: str | None) -> tuple[int, str] | N
 
     Examples
     --------
-    >>> patch.__name__
-    'patch'
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.scene import choose, scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> limit, written = patch(scene, choose(scene, 200 * 2**20), "Deployment")
+    >>> limit // 2**20
+    200
     """
     now = scene.ours["limit_bytes"]
     limit = scene.ours_bytes if chosen.limit_bytes == now else chosen.limit_bytes
@@ -232,8 +241,12 @@ def assumptions(scene: Scene) -> list[str]:
 
     Examples
     --------
-    >>> assumptions.__name__
-    'assumptions'
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.scene import choose, scene_of
+    >>> minutes = range(0, 864_000, 600)
+    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
+    >>> assumptions(scene)
+    []
     """
     change, said = scene.change, []
     if change.threads is not None:

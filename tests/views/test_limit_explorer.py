@@ -1,0 +1,223 @@
+"""The LimitExplorer without a kernel and without a browser: traits, controls and what is drawn."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import ipywidgets
+import numpy as np
+import polars as pl
+import pytest
+import traitlets
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import RmtoolkitError
+from tests.views.services import MI, service, shop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOSTILE: Final = '"><img src=x onerror=alert(1)>'
+
+
+@pytest.fixture(scope="module")
+def recording() -> rm.Recording:
+    """A service with startups, one that leaks, and one whose name means harm."""
+    return shop(HOSTILE)
+
+
+@pytest.fixture(scope="module")
+def judgement(recording: rm.Recording) -> rm.Judgement:
+    """Judged once."""
+    return rm.judge(recording)
+
+
+@pytest.fixture
+def explorer(judgement: rm.Judgement) -> Iterator[rm.LimitExplorer]:
+    """On the service with startups."""
+    made = rm.LimitExplorer(judgement, "api")
+    yield made
+    made.close()
+
+
+def words(explorer: rm.LimitExplorer) -> str:
+    """The answer, without tags."""
+    return re.sub(r"<[^>]+>", "", str(explorer._words.value)).replace("\u00a0", " ")
+
+
+def chart(explorer: rm.LimitExplorer, begins: str) -> str:
+    """The description of the chart that begins so."""
+    found = re.findall(r'aria-label="([^"]*)"', explorer._charts.value)
+    return str(next(said for said in found if said.startswith(begins)))
+
+
+def test_it_opens_on_the_limit_in_force(explorer: rm.LimitExplorer) -> None:
+    """Limit, startup and threads are those that were measured, and the preset "now" is pressed."""
+    assert explorer.limit_bytes == 512 * MI
+    assert explorer.startup_bytes == pytest.approx(150 * MI, rel=0.1)
+    assert explorer.threads == 24
+    assert words(explorer).startswith("At 512 Mi, the limit now")
+    assert explorer._presets.label == "now 512"
+
+
+def test_the_limit_follows_slider_box_preset_and_trait(explorer: rm.LimitExplorer) -> None:
+    """Whichever is used, the others follow and the charts show the same limit."""
+    explorer._limit.slider.value = 400.0
+    assert explorer.limit_bytes == 400 * MI
+    assert "at 400 Mi" in chart(explorer, "Chance of an OOM kill")
+    assert explorer._presets.value is None
+    explorer._limit.number.value = 450.0
+    assert explorer.limit_bytes == 450 * MI
+    ours = explorer.scene.ours_bytes
+    assert ours is not None
+    explorer._presets.value = ours
+    assert explorer._limit.slider.value == pytest.approx(ours / MI)
+    assert "our recommendation" in words(explorer)
+    explorer.limit_bytes = 5000 * MI
+    assert explorer._limit.number.value == 5000
+    assert "above this scale" in explorer._charts.value
+
+
+def test_kills_and_chance_are_those_of_the_public_functions(
+    explorer: rm.LimitExplorer, recording: rm.Recording
+) -> None:
+    """What the dashboard says, `rm.replay` and `rm.limit_risk` say too."""
+    explorer.limit_bytes = 420 * MI
+    mine = recording.filter(workload="api")
+    assert explorer.chosen.kills.height == rm.replay(mine, 420 * MI).height > 0
+    assert explorer.chosen.chance == pytest.approx(rm.limit_risk(mine, 420 * MI)["oom_probability"][0])
+    assert f"{rm.replay(mine, 420 * MI).height} OOM kills" in chart(explorer, "Recorded past")
+
+
+def test_a_smaller_startup_needs_less(explorer: rm.LimitExplorer) -> None:
+    """Halving it, or spreading it, lowers our limit, and the assumption is written down."""
+    before = explorer.scene.ours_bytes
+    explorer._startup.slider.value = explorer._startup.slider.value / 2
+    halved = explorer.scene.ours_bytes
+    assert before is not None
+    assert halved is not None
+    assert halved < before
+    assert "Startups 0.5 times as high" in words(explorer)
+    explorer.reset()
+    assert explorer.scene.ours_bytes == before
+    assert "Startups" not in words(explorer)
+    explorer.spread_seconds = 1200
+    assert explorer._spread.number.value == 1200
+    spread = explorer.scene.ours_bytes
+    assert spread is not None
+    assert spread < before
+
+
+def test_threads_and_traffic_change_the_past(explorer: rm.LimitExplorer) -> None:
+    """More threads touch more stack; more traffic raises what follows it."""
+    peak = explorer.scene.found.need["peak_bytes"]
+    explorer._threads.number.value = 24 + 16
+    assert explorer.scene.found.need["peak_bytes"] == peak + 16 * 64 * 1024
+    explorer.reset()
+    explorer.traffic = 2.0
+    assert explorer.scene.found.need["peak_bytes"] > peak + 100 * MI
+
+
+def test_prices_change_the_cost_and_nothing_else(explorer: rm.LimitExplorer) -> None:
+    """Twice the price is twice the memory's cost; the chance stays."""
+    before = explorer.chosen
+    explorer._price.slider.value = 2 * explorer.price_per_gib_hour
+    after = explorer.chosen
+    assert before.memory is not None
+    assert after.memory == pytest.approx(2 * before.memory)
+    assert after.chance == before.chance
+    explorer.price_per_incident = 0.0
+    assert explorer.chosen.incidents == 0
+    explorer._whole.value = False
+    assert explorer.chosen.memory is not None
+    assert after.memory is not None
+    assert explorer.chosen.memory < after.memory
+
+
+def test_what_grows_gets_days_and_no_recommendation(judgement: rm.Judgement) -> None:
+    """No preset of ours, no tick; a higher limit "buys" days, in the patch too."""
+    explorer = rm.LimitExplorer(judgement, "leaky")
+    assert explorer.scene.ours_bytes is None
+    assert [label.split()[0] for label, _ in explorer._presets.options][:1] == ["now"]
+    assert "ours" not in [label.split()[0] for label, _ in explorer._presets.options]
+    assert explorer._tick.value == ""
+    explorer.limit_bytes = 800 * MI
+    assert "Raising the limit to 800 Mi buys" in words(explorer)
+    assert "not a cure" in explorer._charts.value
+    rate = 0.02 * 1440
+    days = float(re.findall(r"buys ([\d.]+) d", words(explorer))[0])
+    assert days == pytest.approx(288 / rate, rel=0.1)
+    explorer.close()
+
+
+def test_names_are_escaped_and_unknown_ones_refused(judgement: rm.Judgement) -> None:
+    """A hostile name is text; one that is not there is an error that names some that are."""
+    explorer = rm.LimitExplorer(judgement, HOSTILE[:6])
+    everything = explorer._words.value + explorer._charts.value + explorer._about.value
+    assert "<img" not in everything
+    assert explorer.threads is None
+    assert explorer._threads.slider.disabled
+    assert explorer._startup.number.disabled
+    explorer._search.value = "no such thing"
+    assert "No workload is called" in str(explorer._wiring.failed)
+    assert explorer.workload.endswith(HOSTILE)
+    explorer.workload = "api"
+    assert explorer.workload == "shop/api"
+    assert explorer._search.value == "shop/api"
+    assert str(explorer._wiring.failed) == "None"
+    explorer.close()
+    with pytest.raises(RmtoolkitError, match="such as"):
+        rm.LimitExplorer(judgement, "no such thing")
+
+
+def test_a_workload_without_a_limit_opens_on_ours() -> None:
+    """There is no "now" then, and the patch sets what was not set."""
+    rng = np.random.default_rng(4)
+    table = service("db", 250 + rng.standard_normal(8 * 1440), limit=None)
+    explorer = rm.LimitExplorer(table, currency="<b>EUR")
+    assert explorer.limit_bytes == explorer.scene.ours_bytes
+    assert explorer._presets.options[0][0].startswith("ours")
+    assert "kind: Deployment" in explorer._charts.value
+    assert "<b>EUR" not in explorer._charts.value
+    explorer.close()
+
+
+def test_a_short_history_says_so() -> None:
+    """Half an hour is no week: the chance is unknown or hedged, and nothing raises."""
+    explorer = rm.LimitExplorer(service("new", np.full(30, 100.0)))
+    assert "hour" in words(explorer) or "unknown" in words(explorer)
+    explorer.limit_bytes = 90 * MI
+    assert "1 OOM kill" in chart(explorer, "Recorded past")
+    explorer.close()
+
+
+def test_values_that_cannot_be_are_refused(explorer: rm.LimitExplorer) -> None:
+    """A limit of nothing, traffic below nothing."""
+    with pytest.raises(traitlets.TraitError):
+        explorer.limit_bytes = 0
+    with pytest.raises(traitlets.TraitError):
+        explorer.traffic = -1
+    assert explorer.limit_bytes == 512 * MI
+
+
+def test_nothing_to_explore_is_an_error() -> None:
+    """A recording without memory."""
+    table = service("api", np.full(5, 1.0)).with_columns(working_set_bytes=pl.lit(None, dtype=pl.Int64))
+    with pytest.raises(RmtoolkitError):
+        rm.LimitExplorer(
+            rm.Recording.from_frame(table.with_columns(threads=pl.lit(3), rss_bytes=pl.lit(None, dtype=pl.Int64)))
+        )
+
+
+def test_closing_leaves_nothing_behind(judgement: rm.Judgement) -> None:
+    """Every widget that was made is gone, and the traits have no listener left."""
+    registry = ipywidgets.widgets.widget._instances
+    before = set(registry)
+    explorer = rm.LimitExplorer(judgement)
+    explorer.limit_bytes = 300 * MI
+    assert set(registry) > before
+    explorer.close()
+    assert set(registry) == before
+    explorer.limit_bytes = 200 * MI
+    assert explorer._wiring.failed is None
