@@ -94,11 +94,12 @@ def write_lake(
     lake = Lake(path, buckets=buckets)
     containers, empty = _containers(lives, replicas, cadence_ms)
     names = containers.select("cluster", "namespace", "workload").iter_rows()
-    containers = containers.with_columns(bucket=pl.Series([bucket_of(*name, buckets) for name in names]))
+    numbers = [bucket_of(cluster, namespace, workload, buckets) for cluster, namespace, workload in names]
+    containers = containers.with_columns(bucket=pl.Series(numbers))
     for mine in containers.partition_by("bucket", include_key=False):
-        numbers = mine["container_id"].to_numpy()
+        lives_here = mine["container_id"].to_numpy()
         samples = pl.concat(
-            _part(numbers[low : low + _PART], samples_each, cadence_ms) for low in range(0, len(numbers), _PART)
+            _part(lives_here[low : low + _PART], samples_each, cadence_ms) for low in range(0, len(lives_here), _PART)
         )
         events = empty.events.filter(pl.col("container_id").is_in(mine["container_id"].implode()))
         lake.append(Recording(mine, samples, events, empty.report))
