@@ -199,11 +199,11 @@ def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> Non
     cache = shares.get("cache", 0.0)
     if opinion.pattern == "plateau" and "cache" in layers and _cache_moves(opinion):
         opinion.pattern, opinion.cause = "page_cache", "page_cache"
-    elif cache >= MOST_SHARE and opinion.pattern in _MADE_BY_CACHE:
+    if cache >= MOST_SHARE and opinion.pattern in _MADE_BY_CACHE:
         if opinion.pattern not in ("plateau", "at_limit"):
             opinion.also.append(opinion.pattern)
         opinion.pattern, opinion.cause = "page_cache", "page_cache"
-    elif cache >= NAMING_SHARE:
+    elif cache >= NAMING_SHARE and opinion.pattern != "page_cache":
         opinion.also.append("page_cache")
     if opinion.notes.get("threads_grow") and opinion.pattern != "thread_growth":
         opinion.also.append("thread_growth")
@@ -211,5 +211,7 @@ def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> Non
 
 def _cache_moves(opinion: Opinion) -> bool:
     """Whether the footprint rose and fell by much more than anonymous memory did: that was page cache."""
-    whole, anon = opinion.readings["footprint_bytes"], opinion.readings["anon_bytes"]
+    whole, anon = opinion.readings.get("footprint_bytes"), opinion.readings.get("anon_bytes")
+    if whole is None or anon is None:
+        return False
     return bool(whole["swing"] - anon["swing"] >= (BURST_RATIO - 1) * whole["settled"])

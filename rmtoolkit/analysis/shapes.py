@@ -29,6 +29,8 @@ from rmtoolkit.analysis.parameters import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from rmtoolkit.analysis.envelope import Envelope
@@ -285,7 +287,7 @@ def _teeth(
     return count, trough, tau, (top_tau, top_rise), repeats, floor
 
 
-def _kendall(values: list[float]) -> float:
+def _kendall(values: Sequence[float]) -> float:
     """Kendall's tau of values over time."""
     signs = np.sign(np.subtract.outer(values, values))
     return float(np.tril(signs, -1).sum() / max(len(values) * (len(values) - 1) / 2, 1))
