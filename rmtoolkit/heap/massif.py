@@ -27,6 +27,9 @@ _ALIKE: Final = re.compile(r"in \d+ places?, ")
 _SECONDS: Final = {"ms": 1e-3, "s": 1.0}
 _OTHERS: Final = "(all others below massif's threshold)"
 _MOST_DEPTH: Final = 2048
+_NO_END: Final = (
+    "massif takes its last picture some time before the program ends, so what is live at the end is not known"
+)
 
 
 @dataclass(slots=True)
@@ -58,8 +61,8 @@ def read_massif(path: str | os.PathLike[str]) -> HeapProfile:
     -------
     HeapProfile
         The heap as the program asked for it, without massif's own extra bytes and stacks. `peak_bytes` of a stack
-        is from the peak snapshot, `live_bytes` from the last detailed one, `growth` from all detailed ones; small
-        stacks are one row. Times are in seconds only where massif ran with ``--time-unit=ms``.
+        is from the peak snapshot, `live_bytes` from the last detailed one, which is not the end, `growth` from all
+        detailed ones; small stacks are one row. Times are in seconds only where massif ran with ``--time-unit=ms``.
 
     Raises
     ------
@@ -97,7 +100,7 @@ def read_massif(path: str | os.PathLike[str]) -> HeapProfile:
         sources=(str(path),),
         left_out=left_out,
         partial=partial,
-        warnings=(*(note for note in notes if note not in partial), *more),
+        warnings=(*(note for note in notes if note not in partial), *more, _NO_END),
         time_axis="seconds since the start of the program" if output.unit in _SECONDS else f"{output.unit}, no seconds",
     )
     return _profile(output, snapshots, report)
@@ -141,7 +144,6 @@ def _profile(output: _Output, snapshots: list[_Snapshot], report: Report) -> Hea
     summary = HeapSummary(
         format="massif",
         command=output.command,
-        live_at_end_bytes=snapshots[-1].heap,
         peak_bytes=peak.heap,
         peak_time_seconds=None if unit is None else peak.time * unit,
         runtime_seconds=None if unit is None else snapshots[-1].time * unit,

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 DATA: Final = Path(__file__).parents[1] / "data" / "heap"
 RUST: Final = ("rustc", "-g", "-C", "opt-level=2", "--edition", "2021", "-C", "codegen-units=4")
 C: Final = ("gcc", "-g", "-O1", "-fno-builtin", "-pthread")
+#: How services are built: as usual, with names mangled in the newer way, without optimisation; and without debugging
+#: information, so that there are names of functions only, and none of those that were inlined.
+BUILDS: Final = {
+    "usual": (),
+    "v0": ("-C", "symbol-mangling-version=v0"),
+    "plain": ("-C", "opt-level=0"),
+    "bare": ("-C", "debuginfo=0", "-C", "symbol-mangling-version=v0"),
+}
+#: What the services do before they end.
+REQUESTS: Final = 4000
 #: No run of a program takes this long.
 PATIENCE_SECONDS: Final = 300
 
@@ -79,6 +89,11 @@ class Workshop:
         compiler = RUST if path.suffix == ".rs" else C
         target = self.folder / name
         return self.make(name, compiler[:1], [*compiler, *flags, "-o", target, path])
+
+    def service(self, shape: str, build: str) -> Path:
+        """Record one of the services of `leaks.rs`."""
+        program = self.program("leaks.rs", "--crate-name", "leaks", *BUILDS[build], name=f"leaks-{build}")
+        return self.heaptrack(program, shape, REQUESTS, name=f"{shape}-{build}")
 
     def said(self, name: str, program: Path, *words: object, **environment: str) -> Path:
         """Run a program with these settings; give the file of what it printed."""

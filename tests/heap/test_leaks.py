@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 import rmtoolkit as rm
+from tests.heap.conftest import REQUESTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,34 +30,16 @@ PLANTED: Final = {
     "next_to_spike": ("leaks::planted::keep_request", "plain"),
     "two_leaks": ("leaks::planted::keep_request", "v0"),
 }
-BUILDS: Final = {
-    "usual": (),
-    "v0": ("-C", "symbol-mangling-version=v0"),
-    # Without debugging information there are names of functions only, and none of those that were inlined.
-    "bare": ("-C", "debuginfo=0", "-C", "symbol-mangling-version=v0"),
-    "plain": ("-C", "opt-level=0"),
-}
 BARE: Final = ("map", "rc_cycle", "next_to_spike")
-REQUESTS: Final = 4000
 
 
 @pytest.fixture(scope="module")
 def recordings(workshop: Workshop) -> dict[str, Path]:
     """One recording per shape, two at a time: the programs sleep more than they work."""
-
-    def build(name: str) -> Path:
-        # The crate is named like the file, whatever the build is called.
-        return workshop.program("leaks.rs", "--crate-name", "leaks", *BUILDS[name], name=f"leaks-{name}")
-
-    def record(item: tuple[str, str]) -> Path:
-        shape, kind = item
-        return workshop.heaptrack(programs[kind], shape.split()[0], REQUESTS, name=shape.replace(" ", "-"))
-
+    shapes = {shape: (shape, build) for shape, (_, build) in PLANTED.items()} | {"none": ("none", "v0")}
+    shapes |= {f"{shape} bare": (shape, "bare") for shape in BARE}
     with ThreadPoolExecutor(2) as pool:
-        programs = dict(zip(BUILDS, pool.map(build, BUILDS), strict=True))
-        shapes = {shape: kind for shape, (_, kind) in PLANTED.items()} | {"none": "v0"}
-        shapes |= {f"{shape} bare": "bare" for shape in BARE}
-        return dict(zip(shapes, pool.map(record, shapes.items()), strict=True))
+        return dict(zip(shapes, pool.map(lambda one: workshop.service(*one), shapes.values()), strict=True))
 
 
 @pytest.mark.parametrize("shape", PLANTED)
