@@ -13,7 +13,7 @@ import polars as pl
 
 from rmtoolkit import lake_files, lake_marks, storage
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
-from rmtoolkit.lake_parts import as_read_error, gathered, together
+from rmtoolkit.lake_parts import as_read_error, in_one, together
 from rmtoolkit.parts import parts
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
@@ -536,13 +536,7 @@ def _together(found: Sequence[tuple[int, Recording]]) -> Recording:
     buckets: dict[int, list[Recording]] = {}
     for bucket, part in found:
         buckets.setdefault(bucket, []).append(part)
-    wholes = [together(days) for days in buckets.values()]
-    if len(wholes) == 1:
-        return wholes[0]
-    frames = gathered(
-        [{"containers": whole.containers, "samples": whole.samples, "events": whole.events} for whole in wholes]
-    )
-    return Recording(**frames, report=lake_files.joined(whole.report for whole in wholes))
+    return in_one([together(days) for days in buckets.values()])
 
 
 def _with_left_out(recording: Recording, counts: dict[str, int]) -> Recording:

@@ -202,6 +202,62 @@ def gathered(found: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame
     return frames
 
 
+def group_parts(
+    buckets: Sequence[Sequence[Path]], failed: list[ReadError], rows: int = PART_ROWS
+) -> Iterator[Recording]:
+    """Read a few buckets: a large one part by part, several small ones as one.
+
+    Parameters
+    ----------
+    buckets
+        Files of each.
+    failed, rows
+        As for `bucket_parts`.
+
+    Yields
+    ------
+    Recording
+        All days of some workloads; no workload stands in two parts.
+
+    Examples
+    --------
+    >>> list(group_parts([[], []], []))
+    []
+    """
+    found = (part for files in buckets for part in bucket_parts(files, failed, rows))
+    if len(buckets) == 1:
+        yield from found
+    elif wholes := list(found):
+        yield in_one(wholes)
+
+
+def in_one(wholes: Sequence[Recording]) -> Recording:
+    """Put recordings of different workloads together.
+
+    Parameters
+    ----------
+    wholes
+        At least one; no workload stands in two of them.
+
+    Returns
+    -------
+    Recording
+        All of them as one.
+
+    Examples
+    --------
+    >>> tables = [pl.DataFrame({"time": [0], "pod": [pod], "rss_bytes": [1]}) for pod in "ba"]
+    >>> in_one(list(map(Recording.from_frame, tables))).containers["pod"].to_list()
+    ['a', 'b']
+    """
+    if len(wholes) == 1:
+        return wholes[0]
+    frames = gathered(
+        [{"containers": whole.containers, "samples": whole.samples, "events": whole.events} for whole in wholes]
+    )
+    return Recording(**frames, report=lake_files.joined(whole.report for whole in wholes))
+
+
 def _numbered(heads: Sequence[tuple[pl.DataFrame, storage.Stored]], rows: int) -> pl.DataFrame:
     """Say in which part each workload is."""
     counted = [

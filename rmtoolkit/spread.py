@@ -12,7 +12,7 @@ import polars as pl
 from rmtoolkit import lake_files
 from rmtoolkit.exceptions import warn
 from rmtoolkit.lake import Lake
-from rmtoolkit.lake_parts import bucket_parts, gathered
+from rmtoolkit.lake_parts import gathered, group_parts
 from rmtoolkit.parts import parts
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import SAMPLES, empty
@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     Frames = dict[str, pl.DataFrame]
     Source = Recording | Lake | pl.DataFrame | pl.LazyFrame | pd.DataFrame
     Work = Callable[[Recording], Frames]
-    Bucket = tuple[list[tuple[Frames, Report]], list[ReadError]]
+    Done = tuple[list[tuple[Frames, Report]], list[ReadError]]
 
 #: Files that could not be read are named in a report, up to so many.
 _NAMED: Final = 20
+#: Buckets are taken together up to this size of their files: some hundred thousand samples.
+_GROUP_BYTES: Final = 8 << 20
 
 
 def as_source(data: Any) -> Recording | Lake:  # noqa: ANN401 - any kind of table
@@ -103,8 +105,8 @@ def spread(source: Recording | Lake, work: Work, *, client: Client | None = None
     if isinstance(source, Recording):
         pieces = list(_each(work, parts(source), client))
         return {name: pl.concat([piece[name] for piece in pieces], how="diagonal") for name in pieces[0]}, source
-    buckets = [list(files) for _, files in groupby(source.files(), key=lambda file: file.parent)]
-    done = list(_each(partial(_of_bucket, work), buckets, client, total=len(buckets)))
+    groups = list(_groups(source.files()))
+    done = list(_each(partial(_of_group, work), groups, client, total=len(groups)))
     found = [part for made, _ in done for part in made]
     failed = [error for _, errors in done for error in errors]
     if not found:
@@ -113,8 +115,8 @@ def spread(source: Recording | Lake, work: Work, *, client: Client | None = None
     report = lake_files.joined(report for _, report in found)
     if failed:
         report = _without(report, failed)
-        many = f"{len(failed):,} of {sum(map(len, buckets)):,} files of {source!r} could not be read"
-        warn(f"{many}; the first: {failed[0]}")
+        total = sum(len(files) for group in groups for files in group)
+        warn(f"{len(failed):,} of {total:,} files of {source!r} could not be read; the first: {failed[0]}")
     about = Recording(frames.pop("containers"), empty(SAMPLES), frames.pop("events"), report)
     return frames, about
 
@@ -135,12 +137,27 @@ def _each(
     yield from tqdm(made, total=total, disable=None if total else True, delay=2, leave=False, unit="bucket")
 
 
-def _of_bucket(work: Work, files: Sequence[Path]) -> Bucket:
+def _groups(files: Sequence[Path]) -> Iterator[list[list[Path]]]:
+    """Take small buckets together: each part costs some time, however little is in it."""
+    group: list[list[Path]] = []
+    size = 0
+    for _, mine in groupby(files, key=lambda file: file.parent):
+        bucket = list(mine)
+        # What has gone meanwhile is noticed when it is read.
+        more = sum(file.stat().st_size for file in bucket if file.exists())
+        if group and size + more > _GROUP_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(bucket)
+        size += more
+    if group:
+        yield group
+
+
+def _of_group(work: Work, buckets: Sequence[Sequence[Path]]) -> Done:
     failed: list[ReadError] = []
-    made = [
-        (work(part) | {"containers": part.containers, "events": part.events}, part.report)
-        for part in bucket_parts(files, failed)
-    ]
+    parts = group_parts(buckets, failed)
+    made = [(work(part) | {"containers": part.containers, "events": part.events}, part.report) for part in parts]
     return made, failed
 
 

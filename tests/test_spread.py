@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FRAMES: Final = ("lives", "fits", "verdicts", "instances", "checklist", "forecast", "findings", "completeness")
 LIVES: Final = 24
+GROUPED: Final = 10**12
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +58,11 @@ def lake(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> rm.L
     return lake
 
 
-@pytest.mark.parametrize("rows", [1, 3000, 10**9], ids=["workloads", "some", "buckets"])
+@pytest.mark.parametrize("rows", [1, 3000, 10**9, GROUPED], ids=["workloads", "some", "buckets", "groups"])
 def test_a_lake_is_judged_like_its_recording(lake: rm.Lake, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every frame has the same rows in the same order, however small the parts of a bucket are."""
-    monkeypatch.setattr(spread, "bucket_parts", partial(lake_parts.bucket_parts, rows=rows))
+    monkeypatch.setattr(spread, "group_parts", partial(lake_parts.group_parts, rows=rows))
+    monkeypatch.setattr(spread, "_GROUP_BYTES", 0 if rows < GROUPED else 1 << 30)
     whole, parts = rm.judge(lake.recording()), rm.judge(lake)
     for name in FRAMES:
         # Matrices of another height are added up in another order: the last digits may differ.
