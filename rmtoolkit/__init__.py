@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording, concat, read_recording
     from rmtoolkit.validation import validate
     from rmtoolkit.views.dashboards.limit_explorer import LimitExplorer
+    from rmtoolkit.views.dashboards.triage import Triage
     from rmtoolkit.views.explanation import Explanation, explain
     from rmtoolkit.views.report import report
 
@@ -92,6 +93,7 @@ _HOMES: Final = {
     "replay": "rmtoolkit.limits.replay",
     "report": "rmtoolkit.views.report",
     "suspects": "rmtoolkit.heap.suspects",
+    "Triage": "rmtoolkit.views.dashboards.triage",
     "validate": "rmtoolkit.validation",
     "what_if": "rmtoolkit.limits.what_if",
     "WhatIf": "rmtoolkit.limits.what_if",
@@ -108,6 +110,7 @@ __all__ = [
     "Margins",
     "Prometheus",
     "Recording",
+    "Triage",
     "WhatIf",
     "backtest",
     "checklist",

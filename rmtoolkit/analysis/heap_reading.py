@@ -204,7 +204,39 @@ def by_workload(heap: Heap | Mapping[str, Heap], containers: pl.DataFrame) -> di
     >>> from rmtoolkit.heap.profile import HeapSummary
     >>> place = dict.fromkeys(("cluster", "namespace", "container"))
     >>> containers = pl.DataFrame([{**place, "workload": "api"}, {**place, "workload": "web"}])
-    >>> by_workload(HeapProfile(HeapSummary("dhat")), containers)
+    >>> by_workload({"web": HeapProfile(HeapSummary("dhat"))}, containers)[None, None, "web", None].kind
+    'picture'
+    """
+    return {key: read_profile(profile) for key, profile in profiles_by_workload(heap, containers).items()}
+
+
+def profiles_by_workload(heap: Heap | Mapping[str, Heap], containers: pl.DataFrame) -> dict[Key, HeapProfile]:
+    """Find the workload that each heap profile belongs to.
+
+    Parameters
+    ----------
+    heap, containers
+        As for `by_workload`.
+
+    Returns
+    -------
+    dict of tuple to HeapProfile
+        By the columns of `columns.WORKLOAD`; several of one program are joined.
+
+    Raises
+    ------
+    RmtoolkitError
+        These are no profiles, or it cannot be told whose they are.
+    UnknownWorkloadError
+        There is no such workload, or there are several.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from rmtoolkit.heap.profile import HeapSummary
+    >>> place = dict.fromkeys(("cluster", "namespace", "container"))
+    >>> containers = pl.DataFrame([{**place, "workload": "api"}, {**place, "workload": "web"}])
+    >>> profiles_by_workload(HeapProfile(HeapSummary("dhat")), containers)
     Traceback (most recent call last):
     rmtoolkit.exceptions.RmtoolkitError: A heap profile is of one workload, and the recording has 2: api, web. Hint: \
 heap={'api': PROFILE}, or --heap api=FILE.
@@ -220,13 +252,13 @@ heap={'api': PROFILE}, or --heap api=FILE.
                 msg = "A heap profile is of one process, and the recording has several without a name."
             msg += f" Hint: heap={{{quote(full[0])}: PROFILE}}, or --heap {printable(full[0])}=FILE."
             raise RmtoolkitError(msg)
-        return {keys[0]: read_profile(_profile(heap))}
+        return {keys[0]: _profile(heap)}
     found = {}
     for wanted, given in heap.items():
         fitting = [key for key, said in names.items() if wanted in said]
         if len(fitting) != 1:
             raise UnknownWorkloadError.named(wanted, [said[-1] for said in names.values()])
-        found[fitting[0]] = read_profile(_profile(given))
+        found[fitting[0]] = _profile(given)
     return found
 
 

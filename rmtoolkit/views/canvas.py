@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,36 @@ HEIGHT: Final = STRIP + strip.HEIGHT + 2
 FAR_LIMIT: Final = 3
 
 
+class Placed(NamedTuple):
+    """A label that found its place.
+
+    Attributes
+    ----------
+    x, y
+        Anchor point in px.
+    anchor
+        ``start``, ``middle`` or ``end``.
+    written
+        The text.
+    kind
+        Its class in `rmtoolkit.views.svg.STYLE`; may be empty.
+    swatch
+        Token of the layer that it names, drawn as a square before it; empty for others.
+
+    Examples
+    --------
+    >>> Placed(1.0, 2.0, "start", "limit 512 Mi", "strong").swatch
+    ''
+    """
+
+    x: float
+    y: float
+    anchor: str
+    written: str
+    kind: str
+    swatch: str = ""
+
+
 class Canvas:
     """Scales of one chart, and the labels that were placed so far.
 
@@ -40,6 +70,8 @@ class Canvas:
         The verdict, as a dict.
     ident
         Ids inside the chart begin with it.
+    top
+        Bytes at the upper end of the axis; without it all that is drawn fits.
 
     Examples
     --------
@@ -50,23 +82,17 @@ class Canvas:
     (66.0, 1072.0, 262.0)
     """
 
-    def __init__(self, timeline: Timeline, row: dict[str, Any], ident: str) -> None:
+    def __init__(self, timeline: Timeline, row: dict[str, Any], ident: str, top: float | None = None) -> None:
         self.t = timeline
         self.row = row
         self.ident = ident
         shown = [value for _, _, value in timeline.limits]
-        content = timeline.peak_bytes
-        self.far_limit = bool(shown) and min(shown) > FAR_LIMIT * content
-        if timeline.forecast is not None:
-            inside = timeline.forecast.mid[timeline.forecast.times <= timeline.until]
-            ceiling = max(shown, default=0) if shown and not self.far_limit else 1.6 * content
-            content = max(content, min(float(np.nanmax(inside, initial=0.0)), ceiling))
-        requests = [value for _, _, value in timeline.requests if value <= 2 * content]
-        top = max(1.1 * content, *(1.08 * value for value in requests), 1.0)
-        if shown and not self.far_limit:
-            top = max(top, *(1.15 * value for value in shown))
-        self.top = top
+        highest = _top(timeline, shown) if top is None else top
+        self.far_limit = bool(shown) and min(shown) > (FAR_LIMIT * timeline.peak_bytes if top is None else highest)
+        self.top = highest
         self.labels = layout.Labels(Box(LEFT, 0, WIDTH, BASE))
+        #: Labels that found a place, for charts that are not drawn here.
+        self.placed: list[Placed] = []
         self.days = timeline.until - timeline.start > 36 * 3_600_000
         self.seconds = timeline.until - timeline.start < 15 * 60_000
 
@@ -114,12 +140,28 @@ class Canvas:
         if found is None:
             return None
         x, y, anchor = candidates[found]
+        self.placed.append(Placed(x, y, anchor, written, kind))
         return text_element(x, y, written, kind, anchor)
 
     def moment(self, time: int) -> str:
         """Write an instant, with seconds where the chart spans minutes."""
         stamp = dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC)
         return text.moment(stamp, seconds=self.seconds)
+
+
+def _top(timeline: Timeline, shown: list[int]) -> float:
+    """Choose the upper end of the axis: above limits and requests, unless they would flatten the curve."""
+    content = timeline.peak_bytes
+    far = bool(shown) and min(shown) > FAR_LIMIT * content
+    if timeline.forecast is not None:
+        inside = timeline.forecast.mid[timeline.forecast.times <= timeline.until]
+        ceiling = max(shown, default=0) if shown and not far else 1.6 * content
+        content = max(content, min(float(np.nanmax(inside, initial=0.0)), ceiling))
+    requests = [value for _, _, value in timeline.requests if value <= 2 * content]
+    top = max(1.1 * content, *(1.08 * value for value in requests), 1.0)
+    if shown and not far:
+        top = max(top, *(1.15 * value for value in shown))
+    return top
 
 
 def text_element(x: float, y: float, written: str, kind: str, anchor: str = "start") -> Markup:

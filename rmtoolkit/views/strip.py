@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rmtoolkit import text
 from rmtoolkit.views.layout import Box, Labels, text_box
@@ -11,7 +11,7 @@ from rmtoolkit.views.markup import Markup, el, join
 from rmtoolkit.views.svg import cross
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -71,35 +71,97 @@ def draw(
     >>> "OOM kill 00:00" in draw(one, lambda time: 10.0 * np.asarray(time), (0, 500), 0, "h", days=False)
     True
     """
+    found = arrange(timeline, scale, sides, top, days=days)
     left, right = sides
-    middle = top + HEIGHT / 2
     drawn = [el("rect", x=left, y=top, width=right - left, height=HEIGHT, class_="panel")]
-    labels = Labels(Box(left, top, right, top + HEIGHT))
+    drawn += [
+        el("rect", x=f"{first:.1f}", y=top, width=f"{last - first:.1f}", height=HEIGHT, fill=f"url(#{hatch})")
+        for first, last in found.gaps
+    ]
+    drawn += [_mark(x, top + HEIGHT / 2, events) for x, events in found.marks]
+    drawn += [_label(x, y, anchor, written, f"{kind} on-panel".strip()) for x, y, anchor, written, kind in found.labels]
+    return join(*drawn)
+
+
+class Arranged(NamedTuple):
+    """What stands where on the strip, in px.
+
+    Attributes
+    ----------
+    marks
+        x, and the events there, the most telling first.
+    gaps
+        First and last x of stretches without data.
+    labels
+        x, y, anchor, text and class.
+
+    Examples
+    --------
+    >>> Arranged([], [], []).marks
+    []
+    """
+
+    marks: list[tuple[float, list[Event]]]
+    gaps: list[tuple[float, float]]
+    labels: list[tuple[float, float, str, str, str]]
+
+
+def arrange(
+    timeline: Timeline,
+    scale: Callable[[ArrayLike], NDArray[np.float64]],
+    sides: tuple[float, float],
+    top: float,
+    *,
+    days: bool,
+) -> Arranged:
+    """Find out what stands where.
+
+    Parameters
+    ----------
+    timeline, scale, sides, top, days
+        As for `draw`.
+
+    Returns
+    -------
+    Arranged
+        Marks, gaps and the labels that found a place.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rmtoolkit.views.curves import Curve
+    >>> from rmtoolkit.views.timeline import Timeline
+    >>> one = Timeline(0, 9, 9, True, Curve("", "", ()), None, (), (), (), (), (), (), "", None)
+    >>> arrange(one, lambda time: 10.0 * np.asarray(time), (0, 500), 0, days=False).labels[0][3]
+    'no restart, kill, release or gap seen'
+    """
+    left, right = sides
+    baseline = top + HEIGHT / 2 + 4
+    room = Labels(Box(left, top, right, top + HEIGHT))
+    written: list[tuple[float, float, str, str, str]] = []
     gaps = [(float(scale(first)), float(scale(last)), last - first) for first, last in timeline.gaps]
-    for first, last, _ in gaps:
-        wide = max(last - first, 2.0)
-        drawn.append(el("rect", x=f"{first:.1f}", y=top, width=f"{wide:.1f}", height=HEIGHT, fill=f"url(#{hatch})"))
-        labels.take(Box(first, top, first + wide, top + HEIGHT))
+    wide = [(first, max(last, first + 2.0), span) for first, last, span in gaps]
+    for first, last, _ in wide:
+        room.take(Box(first, top, last, top + HEIGHT))
     marks = _marks(timeline, scale)
-    for x, events in marks:
-        labels.take(Box(x - 6, top, x + 6, top + HEIGHT))
-        drawn.append(_mark(x, middle, events))
+    for x, _ in marks:
+        room.take(Box(x - 6, top, x + 6, top + HEIGHT))
     for x, variants, kind in _labels(marks, days=days):
         bold = kind == "oom_kill"
         tried = [(x + side, anchor, words) for words in variants for side, anchor in ((10, "start"), (-10, "end"))]
-        found = labels.first_free([text_box(at, middle + 4, words, anchor, bold=bold) for at, anchor, words in tried])
+        found = room.first_free([text_box(at, baseline, words, anchor, bold=bold) for at, anchor, words in tried])
         if found is not None:
             at, anchor, words = tried[found]
-            drawn.append(_label(at, middle + 4, anchor, words, "alarm on-panel" if bold else "on-panel"))
-    for first, last, span in gaps:
-        written = f"no data {text.hours(span / 3_600_000)}"
-        places = [(max(last, first + 2) + 5, middle + 4, "start"), (first - 5, middle + 4, "end")]
-        found = labels.first_free([text_box(*place[:2], written, place[2]) for place in places])
+            written.append((at, baseline, anchor, words, "alarm" if bold else ""))
+    for first, last, span in wide:
+        words = f"no data {text.hours(span / 3_600_000)}"
+        places = [(last + 5, baseline, "start"), (first - 5, baseline, "end")]
+        found = room.first_free([text_box(*place[:2], words, place[2]) for place in places])
         if found is not None:
-            drawn.append(_label(*places[found], written, "note on-panel"))
+            written.append((*places[found], words, "note"))
     if not marks and not gaps:
-        drawn.append(_label(left + 8, middle + 4, "start", "no restart, kill, release or gap seen", "note on-panel"))
-    return join(*drawn)
+        written.append((left + 8, baseline, "start", "no restart, kill, release or gap seen", "note"))
+    return Arranged(marks, [(first, last) for first, last, _ in wide], written)
 
 
 def _label(x: float, y: float, anchor: str, written: str, kind: str) -> Markup:
@@ -128,15 +190,57 @@ def _marks(timeline: Timeline, scale: Callable[[ArrayLike], NDArray[np.float64]]
 
 
 def _mark(x: float, middle: float, events: list[Event]) -> Markup:
+    drawn = {
+        "cross": lambda: cross(round(x, 1), middle, 3.5),
+        "square": lambda: el("rect", x=f"{x - 3.5:.1f}", y=middle - 3.5, width=7, height=7, class_="event"),
+        "circle": lambda: el("circle", cx=f"{x:.1f}", cy=middle, r=3.5, class_="event"),
+    }
+    return el("g", el("title", told(events)), drawn[shape(events)]())
+
+
+def shape(events: Sequence[Event]) -> str:
+    """Choose the shape of a mark.
+
+    Parameters
+    ----------
+    events
+        Events that lie on each other, the most telling first.
+
+    Returns
+    -------
+    str
+        ``cross`` for a kill, ``square`` for what somebody changed, ``circle`` for the rest.
+
+    Examples
+    --------
+    >>> from rmtoolkit.views.happened import Event
+    >>> shape([Event(0, "release", "release 2.1")])
+    'square'
+    """
     kind = events[0].kind
-    if kind == "oom_kill":
-        shape = cross(round(x, 1), middle, 3.5)
-    elif kind in _SQUARES:
-        shape = el("rect", x=f"{x - 3.5:.1f}", y=middle - 3.5, width=7, height=7, class_="event")
-    else:
-        shape = el("circle", cx=f"{x:.1f}", cy=middle, r=3.5, class_="event")
-    told = "; ".join(f"{event.words} {_moment(event.time, days=True)} UTC" for event in events)
-    return el("g", el("title", told), shape)
+    return "cross" if kind == "oom_kill" else "square" if kind in _SQUARES else "circle"
+
+
+def told(events: Sequence[Event]) -> str:
+    """Say what one mark stands for.
+
+    Parameters
+    ----------
+    events
+        Events that lie on each other.
+
+    Returns
+    -------
+    str
+        Each with its time.
+
+    Examples
+    --------
+    >>> from rmtoolkit.views.happened import Event
+    >>> told([Event(0, "restart", "restart")])
+    'restart Thu 00:00 UTC'
+    """
+    return "; ".join(f"{event.words} {_moment(event.time, days=True)} UTC" for event in events)
 
 
 def _labels(marks: list[tuple[float, list[Event]]], *, days: bool) -> list[tuple[float, list[str], str]]:

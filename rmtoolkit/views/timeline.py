@@ -168,13 +168,16 @@ class Timelines:
         self.fits = _parts(judgement.fits, wanted)
         self.forecast = _parts(judgement.forecast, wanted)
 
-    def of(self, row: dict[str, Any]) -> Timeline | None:
+    def of(self, row: dict[str, Any], span: tuple[int, int] | None = None) -> Timeline | None:
         """Collect what the chart of one workload's container draws.
 
         Parameters
         ----------
         row
             A verdict, as a dict: its `container_id` says which container stands for the workload.
+        span
+            First and last ms since 1970 of the axis: only what lies there and beside it is collected, finely. Without
+            it everything, and what is ahead.
 
         Returns
         -------
@@ -191,7 +194,10 @@ class Timelines:
             return None
         lives = lives.sort("life")
         start, now = (ms(value) for value in (lives["start"].min(), lives["end"].max()))
-        cutter = Cutter(samples, lives, start, max(now, start + 1), self.bins)
+        if span is None:
+            cutter = Cutter(samples, lives, start, max(now, start + 1), self.bins)
+        else:
+            cutter = Cutter(_beside(samples, *span), lives, span[0], max(span[1], span[0] + 1), self.bins)
         known = [name for name in LINES if name in cutter.values]
         if not known:
             return None
@@ -199,25 +205,32 @@ class Timelines:
         step_ms = round(1000 * (about["cadence_seconds"] or 60))
         events = self.events.get(container, empty(EVENTS))
         forecast = _forecast(self.forecast.get(container), row, now)
-        until = now + _ahead(forecast, max(now - start, 60_000))
+        left, until = span or (start, now + ahead(forecast, max(now - start, 60_000)))
         rss = cutter.values.get("rss_bytes") if known[0] != "rss_bytes" else None
         fits = self.fits.get(container)
         return Timeline(
-            start=start,
+            start=left,
             now=now,
             until=until,
             current=self.newest is None or self.newest - now <= 2 * step_ms,
             line=cutter.curve(cutter.values[known[0]], text.SIGNAL_WORDS[known[0]], "ink"),
             rss=cutter.curve(rss, "RSS", "ink-3") if rss is not None else None,
             layers=layers(cutter, known[0]),
-            limits=steps(events, "limit", about, (start, until)),
-            requests=steps(events, "request", about, (start, until)),
+            limits=steps(events, "limit", about, (left, until)),
+            requests=steps(events, "request", about, (left, until)),
             events=happened(events, lives, start, now, _REACH_STEPS * step_ms),
             gaps=cutter.gaps(known[0]),
             fits=() if fits is None else _fits(fits),
             fit_name="" if fits is None else text.SIGNAL_WORDS.get(str(fits["signal"][0]), ""),
             forecast=forecast,
         )
+
+
+def _beside(samples: pl.DataFrame, first: int, last: int) -> pl.DataFrame:
+    """Keep a stretch of time, and as much again on both sides for whoever moves it."""
+    time = pl.col("time").to_physical()
+    near = samples.filter(time.is_between(2 * first - last, 2 * last - first))
+    return near if near.height else samples
 
 
 def _parts(frame: pl.DataFrame, wanted: pl.Series | None) -> dict[int, pl.DataFrame]:
@@ -227,8 +240,26 @@ def _parts(frame: pl.DataFrame, wanted: pl.Series | None) -> dict[int, pl.DataFr
     return {container: part for (container,), part in parts.items()}
 
 
-def _ahead(forecast: Forecast | None, span: int) -> int:
-    """How much time after the last sample the axis shows."""
+def ahead(forecast: Forecast | None, span: int) -> int:
+    """Choose how much time after the last sample the axis shows.
+
+    Parameters
+    ----------
+    forecast
+        Where the memory is expected to go.
+    span
+        How much time before it the axis shows, ms.
+
+    Returns
+    -------
+    int
+        ms: at least a third of the past, more when the limit is reached soon after.
+
+    Examples
+    --------
+    >>> ahead(None, 100)
+    36
+    """
     least, most = int(_LEAST_AHEAD * span), int(_MOST_AHEAD * span)
     if forecast is None:
         return least

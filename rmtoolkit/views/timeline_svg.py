@@ -10,7 +10,7 @@ import numpy as np
 
 from rmtoolkit import text
 from rmtoolkit.views import layout, strip
-from rmtoolkit.views.canvas import BASE, HEIGHT, LEFT, RIGHT, STRIP, TOP, WIDTH, Canvas, text_element
+from rmtoolkit.views.canvas import BASE, HEIGHT, LEFT, RIGHT, STRIP, TOP, WIDTH, Canvas, Placed, text_element
 from rmtoolkit.views.forecast import draw_forecast
 from rmtoolkit.views.layout import Box, text_box
 from rmtoolkit.views.markup import Markup, el, join
@@ -58,16 +58,7 @@ def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Mark
     (True, False)
     """
     chart = Canvas(timeline, row, ident)
-    # Labels are placed by importance, so that the less important gives way; drawing follows its own order.
-    now, now_label = _now(chart)
-    limits, limit_labels = _limits(chart)
-    requests, request_labels = _requests(chart)
-    kills = _kills(chart)
-    ahead, ahead_label = draw_forecast(chart)
-    names = _layer_names(chart)
-    fits, fit_label = _fits(chart)
-    line, line_labels = _lines(chart)
-    labels = [now_label, *limit_labels, *request_labels, ahead_label, fit_label, *line_labels]
+    parts, labels = _parts(chart)
     return el(
         "svg",
         el("title", f"Memory of {name}", id=f"{ident}-t"),
@@ -75,16 +66,16 @@ def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Mark
         _definitions(chart),
         _y_axis(chart),
         *_layers(chart),
-        *requests,
-        *limits,
-        *line,
-        *fits,
-        *ahead,
-        *now,
-        *kills,
+        *parts["requests"],
+        *parts["limits"],
+        *parts["line"],
+        *parts["fits"],
+        *parts["ahead"],
+        *parts["now"],
+        *parts["kills"],
         _x_axis(chart),
-        *names,
-        *(label for label in labels if label is not None),
+        *parts["names"],
+        *labels,
         strip.draw(timeline, chart.x, (LEFT, RIGHT), STRIP, f"{ident}-h", days=chart.days),
         class_="rm-chart timeline",
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
@@ -92,6 +83,52 @@ def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Mark
         aria_labelledby=f"{ident}-t {ident}-d",
         data_now=f"{chart.px(timeline.now) / WIDTH:.3f}",
     )
+
+
+def _parts(chart: Canvas) -> tuple[dict[str, list[Markup]], list[Markup]]:
+    """Draw what has labels. They are placed by importance: the less important gives way; drawing has its own order."""
+    parts: dict[str, list[Markup]] = {}
+    parts["now"], now_label = _now(chart)
+    parts["limits"], limit_labels = _limits(chart)
+    parts["requests"], request_labels = _requests(chart)
+    parts["kills"] = _kills(chart)
+    parts["ahead"], ahead_label = draw_forecast(chart)
+    parts["names"] = _layer_names(chart)
+    parts["fits"], fit_label = _fits(chart)
+    parts["line"], line_labels = _lines(chart)
+    labels = [now_label, *limit_labels, *request_labels, ahead_label, fit_label, *line_labels]
+    return parts, [label for label in labels if label is not None]
+
+
+def place(timeline: Timeline, row: dict[str, Any], top: float | None = None) -> Canvas:
+    """Find the places of all labels without drawing, for a chart of the same proportions.
+
+    Parameters
+    ----------
+    timeline
+        What is drawn.
+    row
+        The verdict, as a dict.
+    top
+        Bytes at the upper end of the axis; without it all that is drawn fits.
+
+    Returns
+    -------
+    Canvas
+        With scales, and the labels in `placed`.
+
+    Examples
+    --------
+    >>> from rmtoolkit.views.curves import Curve
+    >>> from rmtoolkit.views.timeline import Timeline
+    >>> line = Curve("RSS", "ink", ((np.array([0, 60_000]), np.array([1e6, 2e6])),))
+    >>> one = Timeline(0, 60_000, 80_000, True, line, None, (), (), (), (), (), (), "", None)
+    >>> [label.written for label in place(one, {"signal": None}).placed]
+    ['now, Thu 1 Jan 00:01:00']
+    """
+    chart = Canvas(timeline, row, "", top)
+    _parts(chart)
+    return chart
 
 
 def describe(timeline: Timeline, row: dict[str, Any]) -> str:
@@ -265,12 +302,37 @@ def _kills(chart: Canvas) -> list[Markup]:
     for event in chart.t.events:
         if event.kind != "oom_kill":
             continue
-        limit = chart.t.limit_at(event.time)
-        value = limit if limit is not None and not chart.far_limit else _before(chart.t.line.pieces, event.time)
-        x, y = chart.px(event.time), chart.py(value)
+        x, y = chart.px(event.time), chart.py(kill_height(chart, event.time))
         chart.labels.take(Box(x - 7, y - 7, x + 7, y + 7))
         drawn.append(join(el("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=0), cross(round(x, 1), round(y, 1), 5)))
     return drawn
+
+
+def kill_height(chart: Canvas, time: int) -> float:
+    """Find the height at which a kill is marked.
+
+    Parameters
+    ----------
+    chart
+        The ground.
+    time
+        ms since 1970.
+
+    Returns
+    -------
+    float
+        Bytes: the limit in force, or the last value before the kill where the limit is unknown or far above.
+
+    Examples
+    --------
+    >>> from rmtoolkit.views.curves import Curve
+    >>> from rmtoolkit.views.timeline import Timeline
+    >>> line = Curve("RSS", "ink", ((np.array([0, 60_000]), np.array([1e6, 2e6])),))
+    >>> kill_height(Canvas(Timeline(0, 9, 9, True, line, None, (), (), (), (), (), (), "", None), {}, ""), 60_000)
+    2000000.0
+    """
+    limit = chart.t.limit_at(time)
+    return float(limit) if limit is not None and not chart.far_limit else _before(chart.t.line.pieces, time)
 
 
 def _before(pieces: tuple[Piece, ...], time: int) -> float:
@@ -313,6 +375,7 @@ def _layer_names(chart: Canvas) -> list[Markup]:
     drawn = []
     for y, (_, written, token, kind) in zip(places, found, strict=True):
         chart.labels.take(text_box(x - 2, y, f"xx {written}", bold=bool(kind)))
+        chart.placed.append(Placed(x + 15, y, "start", written, kind, token))
         drawn.append(
             join(
                 el("rect", x=f"{x:.1f}", y=f"{y - 9:.1f}", width=10, height=10, class_=token),

@@ -241,6 +241,29 @@ def button(label: str) -> ipywidgets.Button:
     return ipywidgets.Button(description=label, layout=ipywidgets.Layout(width="auto"))
 
 
+def moment(label: str) -> ipywidgets.Text:
+    """Make a box for an instant.
+
+    Parameters
+    ----------
+    label
+        What it is; say the zone.
+
+    Returns
+    -------
+    ipywidgets.Text
+        Its value changes on Enter; `rmtoolkit.times.parse_time` reads it.
+
+    Examples
+    --------
+    >>> moment("From, UTC").continuous_update
+    False
+    """
+    box = ipywidgets.Text(description=label, style=_LABEL, continuous_update=False)
+    box.add_class("rm-moment")
+    return box
+
+
 def html(value: str, *classes: str) -> ipywidgets.HTML:
     """Make a place for markup.
 

@@ -25,7 +25,8 @@ color:var(--rm-ink-2)}
 overflow:visible}
 .X .widget-inline-hbox .widget-label{width:auto;max-width:none;height:auto;margin:0 0 4px;text-align:left;
 font-size:12px;line-height:1.4;color:var(--rm-ink-2);overflow:visible}
-.X .widget-text input,.X .widget-dropdown select{height:34px;padding:0 8px;margin:0;
+.X .widget-toggle-buttons>.widget-label{font:12px/1.4 var(--rm-family);color:var(--rm-ink-2)}
+.X .widget-text input,.X .widget-dropdown select{flex:none;height:34px;padding:0 8px;margin:0;
 border:1px solid var(--rm-control);border-radius:4px;background:var(--rm-surface);color:var(--rm-ink);
 font:14px/1.45 var(--rm-family);font-variant-numeric:tabular-nums;box-shadow:none;width:100%}
 .X .widget-dropdown select{padding-right:24px;
@@ -66,8 +67,33 @@ background:var(--rm-surface);box-shadow:none;cursor:grab}
 .X .noUi-handle:before,.X .noUi-handle:after{display:none}
 .X .rm-alert .widget-html-content>*{border-left:3px solid var(--rm-leak);background:var(--rm-panel);color:var(--rm-ink);
 padding:8px 12px;margin:0 0 12px;overflow-wrap:anywhere}
-.X h2{margin:0 0 4px;font-size:16px;line-height:1.45;font-weight:600;color:var(--rm-ink);padding:0;border:0}
+.X h2{margin:20px 0 4px;font-size:16px;line-height:1.45;font-weight:600;color:var(--rm-ink);padding:0;border:0}
 .X h2 .note{margin-left:4px}
+.X .rm-moment input{width:176px}
+.X .rm-typed{border-bottom:0;margin:8px 0 0;padding:0}
+.X .rm-again{display:flex;flex-flow:row wrap;align-items:center;gap:8px 16px;margin:0 0 12px;padding:8px 12px;
+background:var(--rm-panel);border-left:3px solid var(--rm-accent)}
+.X .rm-again .widget-html{width:auto}
+.X .rm-live-chart{position:relative;width:100%;min-width:560px;height:320px;margin:0}
+.X .rm-live-chart svg{overflow:visible;display:block}.X .rm-live-chart:focus-visible{outline-offset:2px}
+.X .rm-tip{position:absolute;max-width:260px;padding:3px 8px;border:1px solid var(--rm-control);border-radius:4px;
+background:var(--rm-surface);color:var(--rm-ink);font-size:12px;pointer-events:none;z-index:2;width:max-content}
+.X .rm-halves{display:grid;grid-template-columns:minmax(300px,400px) minmax(0,1fr);gap:0 32px;margin:0;
+align-items:start;width:100%}
+.X .rm-halves table{margin-top:20px}.X td.word{white-space:nowrap}.X td.wrap{white-space:normal}
+.X .copied{display:flex;align-items:flex-start;gap:8px;margin:6px 0 2px}.X .copied code.block{margin:0;padding:6px 10px}
+.X button.rm-button.small{height:28px;font:12px/26px var(--rm-family);padding:0 10px;display:inline-block}
+.X p.judged{color:var(--rm-ink)}
+.X .headline{font-size:28px;line-height:1.25}.X .answer{grid-template-columns:minmax(0,1fr) 380px}
+.X .whole{white-space:nowrap}.X .wide{overflow-x:auto}
+.X .plain{padding-left:20px;margin:8px 0}.X .plain li{margin:3px 0;overflow-wrap:anywhere}
+.X .ages{display:block;width:100%;max-width:440px;height:auto}
+.X .ages .life{fill:none;stroke:var(--rm-ink-3);stroke-width:1;stroke-linejoin:round}
+.X .ages .newest{stroke:var(--rm-live);stroke-width:2}
+@container (max-width:960px){.X .rm-halves,.X .answer{grid-template-columns:minmax(0,1fr)}
+.X .facts{grid-template-columns:repeat(4,minmax(0,1fr));border-top:1px solid var(--rm-line);margin-top:4px}
+.X .facts div{border-bottom:0}.X .headline{font-size:24px}}
+@container (max-width:700px){.X .facts{grid-template-columns:1fr 1fr}}
 @media (forced-colors:active){.X .widget-toggle-button.mod-active{outline:2px solid Highlight}}
 """
 

@@ -1,0 +1,312 @@
+"""An Altair chart in a notebook whose rows are replaced in place; people zoom, pan and select on its time axis.
+
+Altair's own widget draws a chart anew whenever it changes, which is slow, and keeps every chart that it has drawn. This
+one keeps one view and changes its data. It needs no network: Vega is in the package vl-convert.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import traitlets
+from altair.jupyter.jupyter_chart import JupyterChart
+
+from rmtoolkit.exceptions import RmtoolkitError
+
+if TYPE_CHECKING:
+    import altair as alt
+
+_SCRIPT: Final = """
+const KEYS = {ArrowLeft: [-0.1, 1], ArrowRight: [0.1, 1], "+": [0, 0.8], "=": [0, 0.8], "-": [0, 1.25]};
+
+function tuples(columns) {
+  const names = Object.keys(columns);
+  const length = names.length ? columns[names[0]].length : 0;
+  const rows = new Array(length);
+  for (let at = 0; at < length; at += 1) {
+    const row = {};
+    for (const name of names) row[name] = columns[name][at];
+    rows[at] = row;
+  }
+  return rows;
+}
+
+async function render({ model, el }) {
+  const result = await vegaEmbed(el, structuredClone(model.get("spec")), { actions: false, renderer: "svg" });
+  const view = result.view;
+  view.tooltip((handler, event, item, value) => {
+    const written = value?.w ?? (typeof value === "string" ? value : "");
+    tip.textContent = written;
+    tip.hidden = !written;
+    const box = el.getBoundingClientRect();
+    tip.style.left = `${Math.min(event.clientX - box.left + 10, box.width - 160)}px`;
+    tip.style.top = `${event.clientY - box.top - 30}px`;
+  });
+  const tip = document.createElement("div");
+  tip.className = "rm-tip";
+  tip.hidden = true;
+  el.append(tip);
+  el.classList.add("rm-live-chart");
+  el.tabIndex = 0;
+  const padding = model.get("spec").padding;
+  let drawn = null;
+  let applied = null;
+  let resting = null;
+
+  const run = async (changed = view) => {
+    await changed.runAsync();
+    // An empty group is no symbol of anything.
+    for (const group of el.querySelectorAll("g[role=graphics-symbol]:empty")) {
+      group.removeAttribute("role");
+      group.removeAttribute("aria-roledescription");
+    }
+  };
+  const limits = () => [view.signal("x0"), view.signal("x1")];
+  const plot = () => {
+    const box = el.querySelector("svg").getBoundingClientRect();
+    return { left: box.left + padding.left, width: view.width() };
+  };
+  const instant = (clientX) => {
+    const [x0, x1] = limits();
+    const { left, width } = plot();
+    return x0 + Math.min(Math.max((clientX - left) / width, 0), 1) * (x1 - x0);
+  };
+  const fit = () => {
+    const width = Math.max(Math.floor(el.clientWidth - padding.left - padding.right), 200);
+    if (el.clientWidth && width !== view.width()) run(view.width(width));
+  };
+
+  // Everything that Python changed at once is drawn at once.
+  let waiting = false;
+  const redraw = () => {
+    if (waiting) return;
+    waiting = true;
+    queueMicrotask(async () => {
+      waiting = false;
+      const rows = model.get("rows");
+      if (rows !== drawn) {
+        drawn = rows;
+        for (const [name, columns] of Object.entries(rows)) {
+          view.data(name, tuples(columns));
+        }
+      }
+      const axes = model.get("axes");
+      if (axes !== applied) {
+        applied = axes;
+        for (const name of ["x0", "x1", "top"]) if (name in axes) view.signal(name, axes[name]);
+        mark(null);
+      }
+      await run();
+      el.setAttribute("aria-label", model.get("says"));
+      el.setAttribute("data-drawn", model.get("serial"));
+    });
+  };
+
+  const mark = (ends) => {
+    const rows = ends ? [{ t: Math.min(...ends), t2: Math.max(...ends) }] : [];
+    view.data("selected", rows);
+  };
+
+  const show = (x0, x1) => {
+    const least = 2 * model.get("step");
+    if (x1 - x0 < least) [x0, x1] = [(x0 + x1 - least) / 2, (x0 + x1 + least) / 2];
+    const { x0: first, x1: last } = model.get("home");
+    const span = Math.min(x1 - x0, last - first);
+    x0 = Math.min(Math.max(x0, first), last - span);
+    run(view.signal("x0", x0).signal("x1", x0 + span));
+    clearTimeout(resting);
+    // When it comes to rest, Python sends what this stretch looks like from near.
+    resting = setTimeout(() => {
+      model.set("shown", [Math.round(x0), Math.round(x0 + span)]);
+      model.save_changes();
+    }, 120);
+  };
+  const move = (by, scale, centre = null) => {
+    const [x0, x1] = limits();
+    const about = centre ?? (x0 + x1) / 2;
+    show(about - (about - x0) * scale + by * (x1 - x0), about + (x1 - about) * scale + by * (x1 - x0));
+  };
+
+  const leave = new AbortController();
+  const { signal } = leave;
+  let drag = null;
+  el.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    const { left, width } = plot();
+    if (event.clientX < left - 4 || event.clientX > left + width + 4) return;
+    const select = (model.get("drag") === "judge") !== event.shiftKey;
+    drag = { x: event.clientX, limits: limits(), select, from: instant(event.clientX), width };
+    el.setPointerCapture(event.pointerId);
+    el.focus({ preventScroll: true });
+    event.preventDefault();
+  }, { signal });
+  el.addEventListener("pointermove", (event) => {
+    if (!drag) return;
+    if (drag.select) {
+      mark([drag.from, instant(event.clientX)]);
+      run();
+    } else {
+      const by = (drag.x - event.clientX) / drag.width * (drag.limits[1] - drag.limits[0]);
+      show(drag.limits[0] + by, drag.limits[1] + by);
+    }
+  }, { signal });
+  const end = (event) => {
+    if (!drag) return;
+    const { select, from, x } = drag;
+    drag = null;
+    if (!select || event.type === "pointercancel" || Math.abs(event.clientX - x) < 4) {
+      mark(null);
+      run();
+      return;
+    }
+    const ends = [from, instant(event.clientX)].map(Math.round).sort((a, b) => a - b);
+    model.set("selection", ends);
+    model.save_changes();
+  };
+  el.addEventListener("pointerup", end, { signal });
+  el.addEventListener("pointercancel", end, { signal });
+  el.addEventListener("wheel", (event) => {
+    // A page that scrolls must not zoom by accident: only after the chart was chosen, or with Ctrl.
+    if (!event.ctrlKey && document.activeElement !== el) return;
+    event.preventDefault();
+    move(0, event.deltaY > 0 ? 1.2 : 1 / 1.2, instant(event.clientX));
+  }, { signal, passive: false });
+  el.addEventListener("dblclick", () => show(...Object.values(model.get("home"))), { signal });
+  window.addEventListener("keydown", (event) => {
+    if (event.target !== el || event.altKey || event.metaKey || event.ctrlKey) return;
+    if (event.key === "Home") show(...Object.values(model.get("home")));
+    else if (event.key in KEYS) move(...KEYS[event.key]);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }, { signal, capture: true });
+
+  const size = new ResizeObserver(fit);
+  size.observe(el);
+  const watched = ["rows", "axes", "says"];
+  for (const name of watched) model.on(`change:${name}`, redraw);
+  fit();
+  redraw();
+  return () => {
+    for (const name of watched) model.off(`change:${name}`, redraw);
+    clearTimeout(resting);
+    size.disconnect();
+    leave.abort();
+    result.finalize();
+  };
+}
+
+export default { render };
+"""
+
+
+@cache
+def _bundle() -> str:
+    """Script and Vega in one: 0.9 MB, made once."""
+    try:
+        import vl_convert  # noqa: PLC0415 - half a second, and only in the extra for notebooks
+    except ModuleNotFoundError as error:
+        msg = "Charts in a notebook need the package vl-convert-python: pip install 'rmtoolkit[notebook]'."
+        raise RmtoolkitError(msg) from error
+    return str(vl_convert.javascript_bundle(_SCRIPT, vl_version="6.4"))
+
+
+class LiveChart(JupyterChart):
+    """An Altair chart of named data sets over a time axis.
+
+    Parameters
+    ----------
+    chart
+        Its parameters `x0` and `x1` are the ends of the time axis, its data sets have names and no rows; one of them
+        is called ``selected``.
+
+    Attributes
+    ----------
+    rows
+        A dict of columns for each data set.
+    axes
+        Values of the chart's parameters.
+    home
+        Ends of the time axis that Home and a double click go back to; nobody gets beyond them.
+    step
+        ms between samples: nobody zooms in further than two of them.
+    drag
+        ``zoom`` or ``judge``: what dragging does; with Shift the other.
+    shown, selection
+        First and last ms since 1970 of what is looked at, and of what was selected: the browser sets them.
+    says
+        What the chart shows, in words.
+    serial
+        Goes up with every change; the browser writes it to ``data-drawn`` when it has drawn it.
+
+    Examples
+    --------
+    >>> from rmtoolkit.views.timeline_chart import form
+    >>> chart = LiveChart(form())
+    >>> chart.drag, len(chart.spec["layer"]) > 10
+    ('zoom', True)
+    >>> chart.close()
+    """
+
+    rows = traitlets.Dict().tag(sync=True)
+    axes = traitlets.Dict().tag(sync=True)
+    home = traitlets.Dict({"x0": 0.0, "x1": 1.0}).tag(sync=True)
+    step = traitlets.Float(1000.0).tag(sync=True)
+    drag = traitlets.Enum(("zoom", "judge"), "zoom").tag(sync=True)
+    shown = traitlets.List(trait=traitlets.Int()).tag(sync=True)
+    selection = traitlets.List(trait=traitlets.Int()).tag(sync=True)
+    says = traitlets.Unicode("").tag(sync=True)
+    serial = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, chart: alt.LayerChart, **traits: Any) -> None:  # noqa: ANN401 - of a widget
+        self._esm = _bundle()
+        super().__init__(chart, embed_options={"actions": False, "renderer": "svg"}, **traits)
+
+    def draw(self, rows: dict[str, Any], axes: dict[str, float], says: str, step_ms: float = 1000.0) -> None:
+        """Replace everything at once.
+
+        Parameters
+        ----------
+        rows, axes, says
+            As the attributes; the ends of the axes become the home.
+        step_ms
+            Between samples.
+
+        Examples
+        --------
+        >>> from rmtoolkit.views.timeline_chart import form
+        >>> chart = LiveChart(form())
+        >>> chart.draw({"now": {"t": [5]}}, {"x0": 0.0, "x1": 9.0, "top": 1.0}, "nothing")
+        >>> chart.serial, chart.home
+        (1, {'x0': 0.0, 'x1': 9.0})
+        >>> chart.close()
+        """
+        with self.hold_sync():
+            self.home = {"x0": axes["x0"], "x1": axes["x1"]}
+            self.rows, self.says, self.step = rows, says, step_ms
+            self.serial += 1
+            # Equal axes are set again too: somebody may have moved away from them.
+            self.axes = axes | {"serial": float(self.serial)}
+            self.shown = []
+
+    def redraw(self, rows: dict[str, Any]) -> None:
+        """Replace the rows and leave the axes as the user has moved them.
+
+        Parameters
+        ----------
+        rows
+            As the attribute.
+
+        Examples
+        --------
+        >>> from rmtoolkit.views.timeline_chart import form
+        >>> chart = LiveChart(form())
+        >>> chart.redraw({"now": {"t": [5]}})
+        >>> chart.serial
+        1
+        >>> chart.close()
+        """
+        with self.hold_sync():
+            self.rows = rows
+            self.serial += 1

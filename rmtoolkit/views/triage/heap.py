@@ -1,0 +1,93 @@
+"""The heap profile of a workload in the triage dashboard: what grows in it, and who calls that."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from rmtoolkit import text
+from rmtoolkit.intervals import small_memory
+from rmtoolkit.views import heap_icicle
+from rmtoolkit.views.markup import Markup, el, join
+from rmtoolkit.views.triage.tables import folded, table
+
+if TYPE_CHECKING:
+    from rmtoolkit.analysis.heap_answer import HeapAnswer
+
+#: So many functions are listed.
+_SHOWN: Final = 8
+
+
+def heap_part(answer: HeapAnswer | None) -> Markup:
+    """Show what a heap profile answers.
+
+    Parameters
+    ----------
+    answer
+        See `rmtoolkit.analysis.heap_answer`; None where there is no profile.
+
+    Returns
+    -------
+    Markup
+        A part that folds out: suspects as a table, and an icicle in which they are marked.
+
+    Examples
+    --------
+    >>> heap_part(None)
+    '<details><summary>Heap profile <span class="note">none loaded; pass heap= to name the call sites</span>\
+</summary><p class="note">For example: rm.Triage(recording, heap=rm.read_heap("service.heaptrack.zst"))</p></details>'
+    """
+    if answer is None:
+        example = 'For example: rm.Triage(recording, heap=rm.read_heap("service.heaptrack.zst"))'
+        return folded("Heap profile", "none loaded; pass heap= to name the call sites", el("p", example, class_="note"))
+    return _drawn(_Same(answer))
+
+
+class _Same:
+    """An answer, equal to itself alone: drawing one takes long, and it never changes."""
+
+    def __init__(self, answer: HeapAnswer) -> None:
+        self.answer = answer
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.answer is self.answer
+
+    def __hash__(self) -> int:
+        return id(self.answer)
+
+
+@lru_cache(16)
+def _drawn(same: _Same) -> Markup:
+    answer = same.answer
+    rows = [
+        (
+            el("code", text.printable(row["function"])),
+            text.printable(row["reading"]),
+            _amount(row["growth_bytes"]),
+            _amount(row["held_bytes"]),
+            text.printable(row["evidence"]),
+        )
+        for row in answer.suspects.head(_SHOWN).iter_rows(named=True)
+    ]
+    heads = (
+        ("Function of your own code", "wrap"),
+        ("It", "word"),
+        ("Growth", "n"),
+        ("Held", "n"),
+        ("Evidence", "wrap"),
+    )
+    picture = heap_icicle.icicle(answer.heap, suspects=answer.suspects)
+    return folded(
+        "Heap profile",
+        text.printable(answer.headline),
+        table(None, heads, rows) if rows else el("p", "No function of your own code holds memory.", class_="note"),
+        el("h2", "Who calls it", el("span", "width is memory, the program's start on top", class_="note")),
+        el("style", heap_icicle.STYLE),
+        picture.svg,
+        heap_icicle.legend(compared=False),
+        el("p", join(*(f"{text.printable(said)} " for said in answer.unseen)), class_="note"),
+    )
+
+
+def _amount(value: int | None) -> str:
+    return text.NOT_APPLICABLE if value is None else small_memory(value)

@@ -1,0 +1,196 @@
+"""What the triage dashboard shows, without a widget: a state goes in, pictures come out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+import vl_convert
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.views import theme, timeline_chart
+from rmtoolkit.views.triage.case import Case, timeline
+from rmtoolkit.views.triage.picture import Picture, State, picture, pods, windows
+
+SAMPLES = Path(__file__).parents[2] / "data" / "samples"
+SHOWN = ("tidy-grouse", "noble-newt", "amber-kestrel")
+MI = 1 << 20
+START = 1_700_000_000
+HOSTILE = '"><img src=x onerror=alert(1)>'
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    """Three of the recorded services: a leak with four kills, kept startup memory, a step after a release."""
+    recording = rm.concat([rm.read(SAMPLES / name) for name in SHOWN])
+    return Case(rm.judge(recording))
+
+
+def table(name: str, values: list[int], pod: str = "api-0", **more: object) -> pl.DataFrame:
+    """A service that is sampled every minute."""
+    times = range(START, START + 60 * len(values), 60)
+    columns = {"namespace": "shop", "workload": name, "pod": pod, "container": "app", "working_set_bytes": values}
+    return pl.DataFrame({"time": times, **columns, "limit_bytes": 512 * MI, **more})
+
+
+def markup(found: Picture) -> str:
+    """All markup of a picture."""
+    parts = (found.aside, found.answer, found.judged, found.heading, found.ages, found.evidence, found.questions)
+    return "".join((*parts, found.folded))
+
+
+def test_the_worst_workload_comes_first(case: Case) -> None:
+    """Names stand in the order in which somebody on call wants to see them."""
+    assert [case.rows[name]["verdict"] for name in case.names] == ["leak", "not_leak", "not_leak"]
+
+
+def test_the_answer_has_word_shape_facts_reason_and_next_step(case: Case) -> None:
+    """The verdict is a sentence, a word and a shape; the four facts are always there; the setting can be copied."""
+    found = picture(case, State("aster/tidy-grouse"))
+    assert "LEAK" in found.answer
+    assert '<svg class="mark"' in found.answer
+    assert re.search(r'aria-level="1">tidy-grouse leaks [\d,]+ Mi/day and reaches its 128 Mi limit', found.answer)
+    labels = re.findall(r"<dt>(.*?)</dt>", found.answer)
+    assert labels == ["Time to limit", "OOM kill, 7 days", "Confidence", "Growth of anonymous memory"]
+    assert "<b>Next:</b>" in found.answer
+    assert found.answer.count("data-rm-copy=") == 1
+
+
+def test_every_part_speaks_of_the_workload(case: Case) -> None:
+    """Lives, evidence for the verdict before what speaks against it, five questions, lifetimes, data quality."""
+    found = picture(case, State("aster/tidy-grouse"))
+    assert "Five lives by age" in found.ages
+    assert "4 ended in an OOM kill" in found.ages
+    says = re.findall(r"(for a leak|against|not measured)</span>", found.evidence)
+    assert says == sorted(says, key=["for a leak", "against", "not measured"].index)
+    assert found.questions.count("<tr>") == 6
+    assert "5, 4 of them ended in an OOM kill" in found.folded
+    assert "coverage 99.1 %" in found.folded
+
+
+def test_kills_limits_and_restarts_are_marks_with_words(case: Case) -> None:
+    """Each kill stands at the limit in force, on the plot and on the strip, and says when it was."""
+    found = picture(case, State("aster/tidy-grouse"))
+    rows = timeline_chart.rows(found.drawn, found.row)
+    assert len(rows["kills"]["t"]) == 4
+    assert set(rows["kills"]["v"]) == {128 * MI}
+    assert all(re.fullmatch(r"OOM kill \w{3} \d\d:\d\d UTC.*", words) for words in rows["kills"]["w"])
+    assert {"limit 128 Mi", "request 64 Mi"} == set(rows["rules"]["w"])
+    assert any(words.startswith("reaches the limit in") for words in rows["labels"]["w"])
+
+
+def test_layers_stand_in_their_order(case: Case) -> None:
+    """The uppermost edge is drawn first, and each edge lies on or above those that are drawn after it."""
+    found = picture(case, State("iris/noble-newt"))
+    areas = pl.DataFrame(timeline_chart.rows(found.drawn, found.row, theme.LIGHT)["areas"])
+    order = areas["c"].unique(maintain_order=True).to_list()
+    assert order == [theme.LIGHT[name] for name in ("cache", "outside", "kept", "slack", "live")]
+    peaks = [areas.filter(pl.col("c") == colour)["v"].max() for colour in order]
+    assert peaks == sorted(peaks, reverse=True)  # type: ignore[type-var]
+
+
+def test_peaks_survive() -> None:
+    """One sample of 20,000 is in the chart, however far away one looks from, and so is the trough beside it."""
+    values = [100 * MI] * 20_000
+    values[7_777], values[7_779] = 400 * MI, 5 * MI
+    spiky = Case(rm.judge(table("spiky", values)))
+    for last_ms in (0, 3_600_000 * 250):
+        drawn = picture(spiky, State("shop/spiky", last_ms=last_ms))
+        heights = timeline_chart.rows(drawn.drawn, drawn.row)["lines"]["v"]
+        assert (max(heights), min(heights)) == (400 * MI, 5 * MI)
+        assert len(heights) < 4_000
+
+
+def test_what_is_looked_at_from_near_is_drawn_finely() -> None:
+    """A stretch of an hour shows its sixty samples, the limit and the same height of the axis as the whole."""
+    many = Case(rm.judge(table("many", [(100 + at % 7) * MI for at in range(20_000)])))
+    row = many.rows["shop/many"]
+    first = (START + 60 * 9_000) * 1000
+    near = timeline(many, row, (first, first + 3_600_000))
+    inside = [time for time in near.line.pieces[0][0].tolist() if first <= time <= first + 3_600_000]
+    assert len(inside) == 61
+    assert near.limits == ((first, first + 3_600_000, 512 * MI),)
+    whole = picture(many, State("shop/many"))
+    ticks = timeline_chart.rows(whole.drawn, row)["ticks"]
+    assert timeline_chart.rows(near, row, top=whole.top)["ticks"] == ticks
+
+
+def test_windows_fit_the_recording(case: Case) -> None:
+    """Stretches are offered that are shorter than what was recorded; choosing one moves the left end alone."""
+    offered = windows(case, "aster/tidy-grouse")
+    assert [words for words, _ in offered] == ["1 h", "6 h", "all"]
+    near = picture(case, State("aster/tidy-grouse", last_ms=3_600_000))
+    assert near.home[0] == near.drawn.now - 3_600_000
+    assert near.answer == picture(case, State("aster/tidy-grouse")).answer
+
+
+def test_a_window_is_judged_again(case: Case) -> None:
+    """The verdict, fit and forecast are those of the window, and the picture says so."""
+    row = case.rows["aster/tidy-grouse"]
+    lives = case.timelines.lives[row["container_id"]]
+    window = tuple(int(lives[name].to_physical()[0]) for name in ("start", "end"))
+    found = picture(case, State("aster/tidy-grouse", judged=(window[0], window[1])))
+    assert re.search(r"Judged on </b>Tue 24 Nov 09:30 to Tue 24 Nov 12:50 only", found.judged)
+    assert (found.drawn.start, found.drawn.now) == window
+    assert len(found.drawn.fits) == 1
+    assert "One life by age" in found.ages
+    assert picture(case, State("aster/tidy-grouse")).judged == ""
+
+
+def test_a_window_of_too_few_samples_is_refused(case: Case) -> None:
+    """The message counts the samples and says what to do."""
+    start = picture(case, State("aster/tidy-grouse")).drawn.start
+    with pytest.raises(RmtoolkitError, match=r"There are 4 samples between .* Select a longer window\."):
+        picture(case, State("aster/tidy-grouse", judged=(start, start + 180_000)))
+
+
+def test_a_pod_can_be_looked_at_alone() -> None:
+    """With several pods each has its own verdict, its own chart and its own lives."""
+    rising = [(50 + at // 4) * MI for at in range(600)]
+    two = pl.concat([table("api", rising, "api-0"), table("api", [80 * MI] * 600, "api-1")])
+    case = Case(rm.judge(two))
+    assert pods(case, "shop/api") == [("all pods", ""), ("api-0", "api-0"), ("api-1", "api-1")]
+    verdicts = {pod: picture(case, State("shop/api", pod)).row["verdict"] for pod in ("api-0", "api-1")}
+    assert verdicts == {"api-0": "leak", "api-1": "not_leak"}
+    assert "Two lives by age" in picture(case, State("shop/api")).ages
+    assert "One life by age" in picture(case, State("shop/api", "api-1")).ages
+    assert "Pods" in picture(case, State("shop/api")).folded
+
+
+def test_hostile_names_are_text() -> None:
+    """A label value that is markup stays text, in every part."""
+    case = Case(rm.judge(table(HOSTILE, [(50 + at) * MI for at in range(300)], pod=HOSTILE)))
+    found = picture(case, State(case.names[0]))
+    assert "<img" not in markup(found)
+    assert "onerror=alert(1)&gt;" in markup(found)
+
+
+def test_the_same_state_is_the_same_picture(case: Case) -> None:
+    """Nothing but case and state goes in."""
+    state = State("iris/noble-newt", last_ms=3_600_000)
+    assert markup(picture(case, state)) == markup(picture(case, state))
+
+
+@pytest.mark.parametrize("name", ["aster/tidy-grouse", "iris/noble-newt", "aster/amber-kestrel"])
+def test_the_chart_is_a_chart_of_altair(case: Case, name: str) -> None:
+    """With its data inside it is valid Vega-Lite, draws, and says in words what it shows."""
+    found = picture(case, State(name))
+    made = timeline_chart.chart(found.drawn, found.row).to_dict()
+    svg = vl_convert.vegalite_to_svg(made, vl_version="6.4")
+    assert "limit" in svg
+    assert made["description"].startswith("Memory over time. 24 Nov ")
+    assert set(timeline_chart.COLUMNS) <= set(made["datasets"])
+    assert not any("http" in str(value) for value in made["datasets"].values())
+
+
+def test_rows_have_the_columns_that_the_chart_reads(case: Case) -> None:
+    """Every data set of the form has its columns, all of one length, and no number that JSON lacks."""
+    for name in case.names:
+        found = picture(case, State(name))
+        for data, columns in timeline_chart.rows(found.drawn, found.row).items():
+            assert tuple(columns) == timeline_chart.COLUMNS[data]
+            assert len({len(values) for values in columns.values()}) == 1
+            assert all(value == value for values in columns.values() for value in values)  # noqa: PLR0124
