@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from rmtoolkit.heap.allocator import Allocator
     from rmtoolkit.heap.profile import HeapProfile
 
 FORMATS: Final = (".json", ".csv", ".parquet", ".html")
@@ -42,7 +43,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="FILE",
         help="a heap profile: heaptrack, jemalloc's or gperftools' dumps, pprof, DHAT, massif; several are pictures of "
-        "one program, in the order in which they were taken",
+        "one program, in the order in which they were taken; or the statistics of jemalloc, glibc or tcmalloc",
     )
     command.add_argument("--diff", metavar="OTHER", help="say what changed since this older profile")
     command.add_argument(
@@ -75,16 +76,24 @@ def run(options: argparse.Namespace) -> int:
     FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.zst'
     """
     from rmtoolkit.analysis import heap_answer  # noqa: PLC0415 - the command line imports this for its help
+    from rmtoolkit.exceptions import RmtoolkitError, quote  # noqa: PLC0415
+    from rmtoolkit.heap.profile import HeapProfile  # noqa: PLC0415
     from rmtoolkit.views import heap_terminal, terminal  # noqa: PLC0415
     from rmtoolkit.writing import check_target  # noqa: PLC0415
 
     if options.output:
         check_target(options.output, FORMATS)
-    heap = _read(options.files)
     unicode = terminal.has_unicode(sys.stdout)
     source = " ".join(options.files)
+    heap = _read(options.files)
+    if not isinstance(heap, HeapProfile):
+        return _allocator(heap, options, unicode=unicode)
     if options.diff is not None:
-        changed = heap_answer.answer_diff(_read([options.diff]), heap)
+        before = _read([options.diff])
+        if not isinstance(before, HeapProfile):
+            msg = f"{quote(options.diff)} is no heap profile but an allocator's statistics: they cannot be compared."
+            raise RmtoolkitError(msg)
+        changed = heap_answer.answer_diff(before, heap)
         sys.stdout.write(heap_terminal.changes(changed, source=f"{options.diff} → {source}", unicode=unicode))
         table, what = changed.table, "Changes"
     else:
@@ -97,11 +106,38 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _read(paths: Sequence[str]) -> HeapProfile:
+def _read(paths: Sequence[str]) -> HeapProfile | Allocator:
+    """Read heap profiles, or the statistics of an allocator."""
+    from rmtoolkit.exceptions import ReadError  # noqa: PLC0415
+    from rmtoolkit.heap.allocator import read_allocator  # noqa: PLC0415
     from rmtoolkit.heap.series import join  # noqa: PLC0415
     from rmtoolkit.heap.sniff import read_heap  # noqa: PLC0415
 
-    return join([read_heap(path) for path in paths])
+    try:
+        return join([read_heap(path) for path in paths])
+    except ReadError as error:
+        if len(paths) == 1:
+            try:
+                return read_allocator(paths[0])
+            except ReadError:
+                pass
+        raise error from None
+
+
+def _allocator(allocator: Allocator, options: argparse.Namespace, *, unicode: bool) -> int:
+    from rmtoolkit.analysis.allocator_answer import answer_allocator  # noqa: PLC0415
+    from rmtoolkit.exceptions import RmtoolkitError  # noqa: PLC0415
+    from rmtoolkit.views import heap_terminal  # noqa: PLC0415
+
+    if options.diff is not None:
+        msg = "An allocator's statistics cannot be compared; --diff is for heap profiles."
+        raise RmtoolkitError(msg)
+    found = answer_allocator(allocator)
+    sys.stdout.write(heap_terminal.allocator(found, source=options.files[0], unicode=unicode))
+    if options.output:
+        table = found.sizes if found.sizes.height else allocator.totals
+        sys.stdout.write(f"{'Sizes' if found.sizes.height else 'Totals'}: {_write(table, options.output)}\n")
+    return 0
 
 
 def _write(table: pl.DataFrame, path: str) -> Path:

@@ -123,3 +123,14 @@ def test_a_file_without_counts_is_read_as_well(tmp_path: Path, file: Path, monke
     recording = rm.read_recording(older)
     assert [part.height for part in parts(recording, rows=1)] == [2 * SAMPLES] * 6
     assert recording.samples.equals(rm.read_recording(file).samples)
+
+
+def test_reading_a_large_file_leaves_the_samples_in_it(large: Recording, file: Path, tmp_path: Path) -> None:
+    """`rm.read` keeps of a large recording what it needs to know, and says as much of it as of a small one."""
+    found = rm.read(file)
+    assert is_unread(found)
+    assert found == large
+    (tmp_path / "README.md").write_text("what this is")
+    found = rm.read(tmp_path)
+    assert found.report.notes()[-1] == "skipped, no recording: README.md"
+    assert is_unread(found)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rmtoolkit.analysis.parameters import (
     ALL_AT_THE_END,
     AS_HIGH,
+    BELOW_FLOOR,
     BETWEEN,
     BURSTS_BEFORE,
     COARSE,
@@ -24,9 +25,11 @@ from rmtoolkit.analysis.parameters import (
     FLOOR_FOLLOWS,
     FLOOR_STAYS,
     FLOORS_CLIMB,
+    FLOORS_NOT_SEEN,
     FLOORS_OPEN,
     FLOORS_RISE,
     FLOORS_STAY,
+    FLOORS_UNSURE,
     FORCED_REST,
     GROWTH_ENDED,
     GROWTH_SLOWS,
@@ -56,6 +59,7 @@ from rmtoolkit.analysis.parameters import (
     TAKES_MORE,
     TEETH,
     TIPS,
+    TOPS_RISE,
     WITHIN_RANGE,
     YOUNG,
     YOUNG_SEEN,
@@ -85,6 +89,7 @@ def doubt_growth(opinion: Opinion, row: Row, *, restarts_known: bool, others: in
     >>> from rmtoolkit.analysis.opinion import Opinion
     >>> few = Opinion({}, {}, "rss_bytes", growing=1.0, unresolved=0.0)
     >>> steady = {"excursion": 9, "last_third": 1, "tail": 1, "quarter": 1, "begun_at": 0.2, "stepped": 1, "fresh": 0}
+    >>> steady |= {"growth_per_day": 9, "floor_per_day": 1}
     >>> steady |= {"between": None, "last_level": 1, "earlier_top": 1, "settled": 1}
     >>> row = {"signal": "rss_bytes", "samples": 20, "teeth": 0, "mean_rise": 1.0, "low_rise": 1.0, **steady}
     >>> doubt_growth(few, row, restarts_known=True)
@@ -118,8 +123,7 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
     """A leak still grows at the end, and goes beyond what the memory did before."""
     if row["teeth"] >= TEETH:
         if row["floor_trend"] < FLOORS_RISE:
-            opinion.notes["floor_stays"] = True
-            _shift(opinion, FLOORS_STAY)
+            _floors_stay(opinion, row)
         elif row["floor_trend"] > STEADY and row["last_third"] > SLOWING and opinion.growing > LEANING / 2:
             moved = TIPS * opinion.unresolved
             opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
@@ -127,7 +131,7 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
             moved = FLOORS_OPEN * opinion.bounded
             opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
         return
-    if row["fresh"] and row["bursts"] > BURSTS_BEFORE:
+    if row["fresh"] and row["earlier_bursts"] >= BURSTS_BEFORE:
         # Bursts as high came before, and went: one more is no news.
         again = row["tail_top"] - row["settled"] <= AS_HIGH * (row["earlier_top"] - row["settled"])
         moved = FORCED_REST * row["fresh"] if again else 0.0
@@ -165,6 +169,25 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
     fell = row["stepped"] > LIKELY and row["mean_rise"] <= 0
     if (row["begun_at"] > 1 - YOUNG_SEEN * YOUNG and not fell) or (row["tail"] or 0.0) > ALL_AT_THE_END:
         _shift(opinion, GROWTH_YOUNG)
+    if row["growth_per_day"] < row["floor_per_day"]:
+        _shift(opinion, BELOW_FLOOR)
+
+
+def _floors_stay(opinion: Opinion, row: Row) -> None:
+    """Floors that do not rise: no leak, unless they do so only a little, or the allocator may hold them up."""
+    opinion.notes["floor_stays"] = True
+    teeth = row["teeth"]
+    deviation = math.sqrt(2 * (2 * teeth + 5) / (9 * teeth * (teeth - 1)))
+    stays = row["floor_trend"] < FLOORS_UNSURE * deviation
+    _shift(opinion, FLOORS_STAY if stays else FLOORS_NOT_SEEN)
+    if stays:
+        # One high floor at the end of others that stayed has begun nothing.
+        moved = FLOORS_STAY.taken * min(row["fresh"], opinion.unresolved)
+        opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
+    climbs = row["top_trend"] > TOPS_RISE and row["top_rise"] > FLOORS_CLIMB * MATERIAL_SHARE * row["settled"]
+    if climbs and row["signal"] != "allocated_bytes":
+        moved = FLOORS_OPEN * opinion.bounded
+        opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
 
 
 def _weigh_bend(opinion: Opinion, row: Row) -> None:
@@ -207,6 +230,8 @@ def _doubt_faint(opinion: Opinion, row: Row) -> None:
     """Growth that is seen but too small to matter may go on: only a longer window tells."""
     faint = min(row.get("faint") or 0.0, opinion.bounded)
     if faint < FAINT_FROM or row["teeth"] >= TEETH or row["last_third"] < SLOWING:
+        return
+    if row["begun_at"] > 1 - YOUNG_SEEN * YOUNG:
         return
     whole = opinion.readings.get("footprint_bytes", row)
     if whole["mean_rise"] > SIDE_BY * max(row["mean_rise"], 0.0):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.analysis.naming import spikes_early
 from rmtoolkit.analysis.parameters import (
+    BURST_RATIO,
     LIKELY,
     MATERIAL_SHARE,
     MOST_SHARE,
@@ -73,6 +74,10 @@ def layers_of(opinion: Opinion) -> Layers:
         if "allocated_bytes" in opinion.readings and anonymous in opinion.readings:
             above = between(anonymous, "allocated_bytes")
             if above is not None:
+                # Pages of free blocks may have been given back: no more is kept than lies above the heap.
+                if kept[0] > max(above[0], 0.0):
+                    kept = (max(above[0], 0.0), max(above[1], 0.0))
+                    found["kept"] = kept
                 found["outside"] = (above[0] - kept[0], above[1] - kept[1])
     if found["kept"] is None and "allocated_bytes" in opinion.readings:
         heap, above = opinion.readings["allocated_bytes"], between(anonymous, "allocated_bytes")
@@ -126,6 +131,9 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
     opinion.notes["threads_grow"] = threads_grow
     if opinion.bounded < LIKELY or grows < LIKELY:
         return
+    shared = opinion.readings.get("shmem_bytes")
+    if shared is not None and shared["bounded"] is not None and shared["bounded"] > LIKELY:
+        layers = {name: layer for name, layer in layers.items() if name != "shmem"}
     if not layers:
         return
     name, (_, growth) = max(layers.items(), key=lambda item: item[1][1])
@@ -189,11 +197,21 @@ def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> Non
         opinion.pattern, opinion.cause = name, "allocator"
         opinion.notes["kept_as_gaps"] = name == "retention"
     cache = shares.get("cache", 0.0)
+    if opinion.pattern == "plateau" and "cache" in layers and _cache_moves(opinion):
+        opinion.pattern, opinion.cause = "page_cache", "page_cache"
     if cache >= MOST_SHARE and opinion.pattern in _MADE_BY_CACHE:
         if opinion.pattern not in ("plateau", "at_limit"):
             opinion.also.append(opinion.pattern)
         opinion.pattern, opinion.cause = "page_cache", "page_cache"
-    elif cache >= NAMING_SHARE:
+    elif cache >= NAMING_SHARE and opinion.pattern != "page_cache":
         opinion.also.append("page_cache")
     if opinion.notes.get("threads_grow") and opinion.pattern != "thread_growth":
         opinion.also.append("thread_growth")
+
+
+def _cache_moves(opinion: Opinion) -> bool:
+    """Whether the footprint rose and fell by much more than anonymous memory did: that was page cache."""
+    whole, anon = opinion.readings.get("footprint_bytes"), opinion.readings.get("anon_bytes")
+    if whole is None or anon is None:
+        return False
+    return bool(whole["swing"] - anon["swing"] >= (BURST_RATIO - 1) * whole["settled"])

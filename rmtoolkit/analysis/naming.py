@@ -92,7 +92,7 @@ def name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
     if row["teeth"] >= TEETH and row["load_share"] < LOAD_EXPLAINS_ALONE:
         return "sawtooth", None
     follows = row["load_share"] > 0 and swings and whole["swing"] >= SWING * max(whole["settled"], 1.0)
-    if follows and bursts and from_rest:
+    if follows and from_rest and (bursts or (again and spread >= BURST_RATIO)):
         return "burst", "traffic"
     if follows:
         return "periodic", "traffic"

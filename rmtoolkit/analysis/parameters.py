@@ -215,6 +215,8 @@ RESTS: Final = 0.5
 #: Steady growth takes this share of what could not be told, where it is this probable already.
 TIPS: Final = 0.6
 LEANING: Final = 0.3
+#: Growth below the detection floor is as likely noise as not.
+BELOW_FLOOR: Final = Doubt(0.5)
 #: Share of `YOUNG` that what was seen after the onset must fill.
 YOUNG_SEEN: Final = 0.95
 GROWTH_YOUNG: Final = Doubt(0.8)
@@ -232,6 +234,11 @@ FLOORS_STAY: Final = Doubt(0.9, ended=0.8)
 #: Floors of teeth that rise by this many times what is material, so steadily, are not at rest: this share is open.
 FLOORS_CLIMB: Final = 2.0
 FLOORS_OPEN: Final = 0.7
+#: Deviations that the tau of unordered floors has: above this many, that they stay was not seen.
+FLOORS_UNSURE: Final = 1.0
+FLOORS_NOT_SEEN: Final = Doubt(0.9)
+#: Kendall's tau of the tops of teeth from which on a floor that stays may be one that the allocator holds up.
+TOPS_RISE: Final = 0.8
 #: With too few teeth to know the floor, a fall that takes back this share of the rise before it may come again ...
 TAKES_BACK: Final = 0.5
 #: ... and one above this share is a change of level: else the probabilities count only so much.

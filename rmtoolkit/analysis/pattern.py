@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit.analysis.parameters import MOVED_SHARE, STACK_LEAST, STACK_MOST, TEETH, THREADS_EXPLAIN
+from rmtoolkit.analysis.parameters import (
+    BURST_RATIO,
+    JUMP_RATIO,
+    MOVED_SHARE,
+    STACK_LEAST,
+    STACK_MOST,
+    TEETH,
+    THREADS_EXPLAIN,
+)
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Opinion, Row
@@ -67,6 +75,8 @@ def name_pattern(pool: Pool, verdict: str) -> tuple[str, list[str], str | None]:
         pattern = "unexplained_growth"
     if verdict == "not_leak" and pattern == "unexplained_growth":
         pattern = "plateau"
+    if verdict == "not_leak" and pattern == "plateau" and _burst_before(pool, main):
+        pattern, cause = "burst", "traffic"
     moved = pool.moved_bytes
     if verdict == "not_leak" and moved is not None and abs(moved) > MOVED_SHARE * row["settled"]:
         if pattern == "plateau":
@@ -76,6 +86,18 @@ def name_pattern(pool: Pool, verdict: str) -> tuple[str, list[str], str | None]:
     if verdict == "not_leak" and main.notes.get("startup") and pattern != "startup_spike":
         also.append("startup_spike")
     return pattern, [name for name in dict.fromkeys(also) if name != pattern], cause
+
+
+def _burst_before(pool: Pool, main: Opinion) -> bool:
+    """Whether another life of the same level had a burst, which may have ended it."""
+    level = main.level("footprint_bytes", "settled") or 0.0
+    for opinion in pool.opinions:
+        whole = opinion.readings.get("footprint_bytes")
+        if whole is None or opinion is main:
+            continue
+        if whole["late_peak"] >= BURST_RATIO * level and whole["middle_level"] < JUMP_RATIO * level:
+            return True
+    return False
 
 
 def stack_of_a_thread(main: Opinion) -> float | None:

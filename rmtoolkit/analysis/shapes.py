@@ -29,6 +29,8 @@ from rmtoolkit.analysis.parameters import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from rmtoolkit.analysis.envelope import Envelope
@@ -50,8 +52,10 @@ class Shapes:
         Releases: abrupt falls of a good part of the range.
     trough
         Median of the floors between releases over the median of the tops before them; 1 without teeth.
-    floor_trend
-        Kendall's tau of the floors over time: 1 is a steady rise; 0 without teeth.
+    floor_trend, top_trend
+        Kendall's tau over time of the floors, and of the tops before them: 1 is a steady rise; 0 without teeth.
+    top_rise
+        Bytes from the tops of the first third of the teeth to those of the last third; 0 without teeth.
     repeats
         With one to three releases: how much of the rise before the last one it took back; 0 otherwise.
     floor
@@ -64,8 +68,8 @@ class Shapes:
         Share of bins after the start-up that reach half way from the settled level to the late peak.
     flutter
         Median range of the samples inside a bin.
-    bursts
-        How many separate times the highest samples do that.
+    bursts, earlier_bursts
+        How many separate times the highest samples do that; and how often before the last share `YOUNG`.
     depth
         How far the bins after the start-up go below the settled level, without the lowest 3 %.
     earlier_top, tail_top
@@ -91,6 +95,8 @@ class Shapes:
     teeth: NDArray[np.int64]
     trough: Array
     floor_trend: Array
+    top_trend: Array
+    top_rise: Array
     repeats: Array
     floor: Array
     settled: Array
@@ -100,6 +106,7 @@ class Shapes:
     high_share: Array
     flutter: Array
     bursts: NDArray[np.int64]
+    earlier_bursts: NDArray[np.int64]
     depth: Array
     earlier_top: Array
     tail_top: Array
@@ -140,11 +147,12 @@ def describe(envelope: Envelope) -> Shapes:
     late_peak = high[:, lead:].max(axis=1)
     half_way = (settled + (late_peak - settled) / 2)[:, None]
     above = high[:, lead:] >= half_way
+    begun = above & ~np.pad(above, ((0, 0), (1, 0)))[:, :-1]
     clipped = _snapped(_without_start(_without_spikes(mean), lead))
     flutter = np.median(high - low, axis=1)
     everything = np.quantile(high[:, lead:], 0.9, axis=1) - np.quantile(low[:, lead:], 0.1, axis=1)
     fast = flutter > np.maximum(FAST_OF_RANGE * everything, FAST_OF_LEVEL * np.abs(settled))
-    teeth, trough, trend, repeats, floor = _teeth(mean, low, clipped, lead, ~fast)
+    teeth, trough, trend, tops, repeats, floor = _teeth(envelope, clipped, lead, ~fast)
     floor[fast] = low[fast]
     steps = _lasting_changes(clipped)
     at = np.abs(steps).argmax(axis=1)
@@ -152,6 +160,8 @@ def describe(envelope: Envelope) -> Shapes:
         teeth=teeth,
         trough=trough,
         floor_trend=trend,
+        top_trend=tops[0],
+        top_rise=tops[1],
         repeats=repeats,
         floor=floor,
         settled=settled,
@@ -160,7 +170,8 @@ def describe(envelope: Envelope) -> Shapes:
         late_peak=late_peak,
         high_share=above.mean(axis=1),
         flutter=flutter,
-        bursts=(above & ~np.pad(above, ((0, 0), (1, 0)))[:, :-1]).sum(axis=1),
+        bursts=begun.sum(axis=1),
+        earlier_bursts=begun[:, : tail - lead].sum(axis=1),
         depth=settled - np.quantile(mean[:, lead:], 0.03, axis=1),
         earlier_top=high[:, lead:tail].max(axis=1),
         last_level=mean[:, -2:].min(axis=1),
@@ -216,9 +227,10 @@ def _snapped(values: Array) -> Array:
 
 
 def _teeth(
-    mean: Array, low: Array, clipped: Array, lead: int, resolved: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], Array, Array, Array, Array]:
+    envelope: Envelope, clipped: Array, lead: int, resolved: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], Array, Array, tuple[Array, Array], Array, Array]:
     """Find releases where bins resolve them; where there are enough, draw the floor through the troughs after them."""
+    mean, low, high = envelope.mean, envelope.low, envelope.high
     body = mean[:, lead:]
     span = _range(body)
     # A trend adds to the range but makes no teeth: take it off before teeth are measured.
@@ -245,13 +257,13 @@ def _teeth(
     count = begins.sum(axis=1)
     floor = clipped.copy()
     trough = np.ones(len(mean))
-    tau = np.zeros(len(mean))
+    tau, top_tau, top_rise = (np.zeros(len(mean)) for _ in range(3))
     index = np.arange(mean.shape[1])
     for row in np.flatnonzero(count >= TEETH):
         starts = np.flatnonzero(begins[row])
         ends = np.append(starts[1:], mean.shape[1])
         places: list[int] = []
-        floors, tops = [], []
+        floors, tops, peaks = [], [], []
         for start, end in zip(starts, ends, strict=True):
             # The last tooth may be cut by the window before its floor is known.
             if end - start < 2 and end == mean.shape[1]:
@@ -263,14 +275,22 @@ def _teeth(
             places.append(place)
             floors.append(low[row, place])
             tops.append(mean[row, max(0, start - 2) : start].max())
+            peaks.append(high[row, max(0, start - 2) : start + 1].max())
         floor[row] = _through(index, np.array(places), np.array(floors))
         trough[row] = np.median(floors) / max(float(np.median(tops)), 1.0)
-        signs = np.sign(np.subtract.outer(floors, floors))
-        tau[row] = np.tril(signs, -1).sum() / max(len(floors) * (len(floors) - 1) / 2, 1)
+        tau[row], top_tau[row] = _kendall(floors), _kendall(peaks)
+        third = max(1, len(peaks) // 3)
+        top_rise[row] = np.median(peaks[-third:]) - np.median(peaks[:third])
     repeats = np.zeros(len(mean))
     for row in np.flatnonzero((count >= 1) & (count < TEETH)):
         repeats[row] = _taken_back(mean[row], np.flatnonzero(begins[row]))
-    return count, trough, tau, repeats, floor
+    return count, trough, tau, (top_tau, top_rise), repeats, floor
+
+
+def _kendall(values: Sequence[float]) -> float:
+    """Kendall's tau of values over time."""
+    signs = np.sign(np.subtract.outer(values, values))
+    return float(np.tril(signs, -1).sum() / max(len(values) * (len(values) - 1) / 2, 1))
 
 
 def _through(index: NDArray[np.int64], places: NDArray[np.int64], floors: Array) -> Array:

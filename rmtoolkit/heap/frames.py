@@ -93,6 +93,8 @@ def as_lists(rows: Integers, values: Integers, count: int) -> pl.Series:
     """
     flat = pl.DataFrame({"row": rows, "frames": values.astype(np.uint32)}, schema_overrides={"row": pl.Int64()})
     lists = flat.group_by("row", maintain_order=True).agg("frames")
+    if lists.height == count:  # every row has a value
+        return lists["frames"]
     every = pl.DataFrame({"row": np.arange(count)}, schema={"row": pl.Int64()})
     joined = every.join(lists, on="row", how="left", maintain_order="left")["frames"]
     return joined.fill_null(pl.Series([[]], dtype=pl.List(pl.UInt32)))

@@ -38,7 +38,7 @@ _NUMBA_BYTES: Final = 24 << 20
 _NUMBA_BYTES_RUNNING: Final = 1 << 16
 #: What is looked at together: for numpy it should fit into a processor's cache.
 _BLOCK_BYTES: Final = 1 << 18
-_COMPILED_BLOCK_BYTES: Final = 1 << 21
+_COMPILED_BLOCK_BYTES: Final = 1 << 20
 #: Enough of the beginning to tell what follows.
 _HEAD_BYTES: Final = 1 << 16
 #: libheaptrack brings libstdc++ along, which sets this aside for errors.
@@ -161,8 +161,8 @@ def _read(path: str | os.PathLike[str]) -> _Found:
         marks = tables.take(part.lines, part.before)
         exact = part.infos is not None
         sizes, traces = tables.infos() if part.infos is None else part.infos
-        most = len(tables.traces()[0])
-        if 2 * (len(sizes) + 1) != len(tally.counts):
+        if len(sizes) + 1 != tally.entries:
+            most = tables.trace_count()
             # A last entry takes what names no entry.
             tally.grow(np.append(sizes, 0), np.append(np.where(traces <= most, traces, 0), 0), most + 1)
         keys = part.keys
@@ -204,8 +204,8 @@ def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
     at_peak = found.tally.at_peak().reshape(-1, 2)[: len(found.sizes)]
     stacks, frames, cut = _stacks(found, counts, at_peak)
     stacks = _suppress(stacks, frames, [*heaptrack_stacks.SUPPRESSIONS, *tables.suppressions, *_patterns(suppressions)])
-    suppressed = int(stacks.filter("suppressed")["live_bytes"].sum())
-    kept = stacks.filter(~pl.col("suppressed"))
+    suppressed = int(stacks["live_bytes"].filter(stacks["suppressed"]).sum())
+    kept = ~stacks["suppressed"]
     last = account.rows[-1].ms if account.rows else None
     summary = HeapSummary(
         format="heaptrack",
@@ -214,8 +214,8 @@ def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
         allocated_bytes=int(stacks["allocated_bytes"].sum()),
         temporary=int(found.tally.temporaries[: len(found.sizes)].sum()),
         temporary_exact=found.exact,
-        live_at_end_bytes=int(kept["live_bytes"].sum()),
-        live_at_end_blocks=int(kept["live_blocks"].sum()),
+        live_at_end_bytes=int(stacks["live_bytes"].filter(kept).sum()),
+        live_at_end_blocks=int(stacks["live_blocks"].filter(kept).sum()),
         suppressed_bytes=suppressed,
         peak_bytes=account.peak,
         peak_time_seconds=account.peak_ms / 1000 if account.rows else None,
@@ -282,9 +282,13 @@ def _stacks(found: _Found, counts: Integers, at_peak: Integers) -> tuple[pl.Data
     else:
         frames = heaptrack_stacks.frames_of_pointers(tables, table)
     rows, numbers = heaptrack_stacks.expand(rows, steps, frames)
-    stacks = pl.DataFrame({"stack_id": used, **{name: values[used] for name, values in columns.items()}})
-    stacks = stacks.with_columns(as_lists(rows, numbers, len(used)), suppressed=pl.lit(value=False))
-    return stacks.select(STACKS.names()).cast(STACKS), table.frame(), cut
+    stacks = {
+        "stack_id": used.astype(np.uint32),
+        **{name: values[used] for name, values in columns.items()},
+        "suppressed": np.zeros(len(used), np.bool_),
+        "frames": as_lists(rows, numbers, len(used)),
+    }
+    return pl.DataFrame(stacks, schema=STACKS), table.frame(), cut
 
 
 def _suppress(stacks: pl.DataFrame, frames: pl.DataFrame, patterns: list[str]) -> pl.DataFrame:
@@ -301,25 +305,37 @@ def _growth(account: Account) -> pl.DataFrame:
     counts = [len(nets.traces) for *_, nets in steps]
     if not sum(counts):
         return pl.DataFrame(schema=GROWTH)
-    frame = pl.DataFrame(
+    stacks = np.concatenate([nets.traces for *_, nets in steps])
+    # By stack, and in the order of time within each; what hangs on no trace is left out.
+    order = np.argsort(stacks, kind="stable")[int((stacks == 0).sum()) :]
+    stacks = stacks[order]
+    begins = np.flatnonzero(np.diff(stacks, prepend=0))
+
+    def held(changes: list[Integers]) -> Integers:
+        total: Integers = np.concatenate(changes)[order].cumsum()
+        before = np.append(0, total)[begins]
+        left: Integers = total - np.repeat(before, np.diff(begins, append=len(total)))
+        return left
+
+    return pl.DataFrame(
         {
-            "stack_id": np.concatenate([nets.traces for *_, nets in steps]),
-            "time_seconds": np.repeat([ms / 1000 for _, ms, _ in steps], counts),
-            "events": np.repeat([events for events, *_ in steps], counts),
-            "live_bytes": np.concatenate([nets.size for *_, nets in steps]),
-            "live_blocks": np.concatenate([nets.blocks for *_, nets in steps]),
+            "stack_id": stacks.astype(np.uint32),
+            "time_seconds": np.repeat([ms / 1000 for _, ms, _ in steps], counts)[order],
+            "events": np.repeat([events for events, *_ in steps], counts)[order],
+            "live_bytes": held([nets.size for *_, nets in steps]),
+            "live_blocks": held([nets.blocks for *_, nets in steps]),
         },
+        schema=GROWTH,
     )
-    frame = frame.filter(pl.col("stack_id") > 0).sort("stack_id", maintain_order=True)
-    return frame.with_columns(pl.col("live_bytes", "live_blocks").cum_sum().over("stack_id")).cast(GROWTH)
 
 
 def _sizes(sizes: Integers, counts: Integers) -> pl.DataFrame:
-    frame = pl.DataFrame(
-        {"size_bytes": sizes, "allocations": counts[:, 0], "live_blocks": counts[:, 0] - counts[:, 1]}, schema=SIZES
-    )
-    frame = frame.group_by("size_bytes").agg(pl.col("allocations", "live_blocks").sum())
-    return frame.filter(pl.col("allocations") > 0).sort("size_bytes")
+    used = counts[:, 0] > 0
+    found, where = np.unique(sizes[used], return_inverse=True)
+    allocations, live = np.zeros((2, len(found)), np.int64)
+    np.add.at(allocations, where, counts[used, 0])
+    np.add.at(live, where, counts[used, 0] - counts[used, 1])
+    return pl.DataFrame({"size_bytes": found, "allocations": allocations, "live_blocks": live}, schema=SIZES)
 
 
 def _report(
@@ -366,6 +382,9 @@ def _report(
 
 
 def _has_pool(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:
-    pool = stacks.filter(pl.col("allocated_bytes") == _POOL_BYTES, pl.col("allocations") == 1)
+    is_pool = (stacks["allocated_bytes"] == _POOL_BYTES) & (stacks["allocations"] == 1)
+    if not is_pool.any():
+        return False
+    pool = stacks.filter(is_pool)
     leaves = pool.select(pl.col("frames").list.first().alias("frame_id")).join(frames, on="frame_id")
     return leaves["module"].str.contains("libstdc++", literal=True).any()

@@ -38,13 +38,18 @@ class Nets(NamedTuple):
 class Tally(Protocol):
     """Counts events: with numpy (`NumpyTally`, which says what each method does), or compiled."""
 
-    #: Allocations and frees of each entry, one after the other.
-    counts: Integers
-    temporaries: Integers
+    @property
+    def counts(self) -> Integers:  # noqa: D102 - see above, here and below
+        ...
 
     @property
-    def live(self) -> int:  # noqa: D102 - see above, here and below
-        ...
+    def temporaries(self) -> Integers: ...  # noqa: D102
+
+    @property
+    def entries(self) -> int: ...  # noqa: D102
+
+    @property
+    def live(self) -> int: ...  # noqa: D102
 
     def grow(self, sizes: Integers, traces: Integers, most_traces: int) -> None: ...  # noqa: D102
     def load(self, keys: Integers, temporary: Integers | None = None) -> None: ...  # noqa: D102
@@ -74,40 +79,46 @@ class NumpyTally:
         self.live = 0
         self._signed = np.zeros(0, np.int64)
         self._traces = np.zeros(0, np.int64)
+        self._held = np.zeros(0, np.int64)
         self._most_traces = 0
         self._last = 0
         self._peak = 0
         self._best: tuple[Integers, Integers, int] = self.counts, self.counts, 0
         self._keys = self._cum = np.zeros(0, np.int64)
-        self._at = self._step_from = 0
-        self._pending = np.zeros(0, np.int64)
+        self._at = self._counted = 0
+
+    @property
+    def entries(self) -> int:
+        """How many entries are known."""
+        return len(self._traces)
 
     def grow(self, sizes: Integers, traces: Integers, most_traces: int) -> None:
         """Learn of more entries; the last one takes events of entries that do not exist."""
-        more = 2 * len(sizes) - len(self.counts)
+        more = len(sizes) - len(self._traces)
         self._signed = np.column_stack((sizes, -sizes)).ravel()
         self._traces, self._most_traces = traces, most_traces
-        self.counts = np.append(self.counts, np.zeros(more, np.int64))
-        self._pending = np.append(self._pending, np.zeros(more, np.int64))
-        self.temporaries = np.append(self.temporaries, np.zeros(more // 2, np.int64))
+        self.counts = np.append(self.counts, np.zeros(2 * more, np.int64))
+        self._held = np.append(self._held, np.zeros(more, np.int64))
+        self.temporaries = np.append(self.temporaries, np.zeros(more, np.int64))
 
     def load(self, keys: Integers, temporary: Integers | None = None) -> None:
         """Take the events of a block."""
-        self._settle()
-        self._keys, self._at, self._step_from = keys, 0, 0
+        self._count()
+        self._keys, self._at, self._counted = keys, 0, 0
         if not len(keys):
             self._cum = keys
             return
-        self._cum = self._signed[keys]
+        # No key is beyond the table, so none is clipped: it only spares a second look at each.
+        self._cum = self._signed.take(keys, mode="clip")
         self._cum[0] += self.live
         np.cumsum(self._cum, out=self._cum)
         best = int(self._cum.argmax())
         if self._cum[best] > self._peak:
             self._peak = int(self._cum[best])
-            self._best = self.counts + self._pending, keys, best + 1
+            self._best = self.counts.copy(), keys, best + 1
         if temporary is None:
             temporary = self._freed_at_once(keys)
-        np.add(self.temporaries, np.bincount(temporary, minlength=len(self.temporaries)), out=self.temporaries)
+        self.temporaries += np.bincount(temporary, minlength=len(self.temporaries))
 
     def _freed_at_once(self, keys: Integers) -> Integers:
         """Find entries that are freed right after they were allocated; entry 0 after any free, as heaptrack does."""
@@ -131,14 +142,12 @@ class NumpyTally:
 
     def nets(self) -> Nets:
         """Say what changed since the last time."""
-        self._settle()
-        pending = self._pending.reshape(-1, 2)
-        change = pending[:, 0] - pending[:, 1]
-        self.counts += self._pending
-        entries = np.flatnonzero(change)
-        change = change[entries]
+        self._count()
+        held = self.counts[0::2] - self.counts[1::2]
+        entries = np.flatnonzero(held != self._held)
+        change = held[entries] - self._held[entries]
+        self._held = held
         traces, size = self._traces[entries], change * self._signed[2 * entries]
-        self._pending[:] = 0
         if 4 * len(entries) < self._most_traces:
             found, where = np.unique(traces, return_inverse=True)
             many = len(found)
@@ -149,12 +158,11 @@ class NumpyTally:
         changed = np.flatnonzero((sizes != 0) | (blocks != 0))
         return Nets(changed if found is None else found[changed], sizes[changed], blocks[changed])
 
-    def _settle(self) -> None:
+    def _count(self) -> None:
         """Count the events up to where we are."""
-        if self._at > self._step_from:
-            part = self._keys[self._step_from : self._at]
-            self._pending += np.bincount(part, minlength=len(self._pending))
-            self._step_from = self._at
+        if self._at > self._counted:
+            self.counts += np.bincount(self._keys[self._counted : self._at], minlength=len(self.counts))
+            self._counted = self._at
 
     def at_peak(self) -> Integers:
         """Count the allocations and frees of each entry up to the peak."""
@@ -166,8 +174,8 @@ class NumpyTally:
         """Forget everything so far."""
         self.counts[:] = 0
         self.temporaries[:] = 0
-        self._pending[:] = 0
-        self._step_from = self._at
+        self._held[:] = 0
+        self._counted = self._at
         self._cum = self._cum - self.live
         self.live = self._peak = 0
         self._best = self.counts[:0], self._keys[:0], 0

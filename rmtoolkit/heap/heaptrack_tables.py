@@ -70,6 +70,7 @@ class Tables:
     claims: dict[str, int] = field(default_factory=dict)
     _traces: list[NDArray[np.int64]] = field(default_factory=list)
     _infos: list[NDArray[np.int64]] = field(default_factory=list)
+    _known: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
     _bytes: int = 0
 
     def take(self, lines: Sequence[bytes], before: Sequence[int]) -> list[Mark]:
@@ -163,10 +164,16 @@ class Tables:
         tuple of (numpy.ndarray, numpy.ndarray)
             Bytes, and the 1-based number of the trace.
         """
-        table = _joined(self._infos)
-        sizes = table[:, 0]
-        absurd = (sizes < 0) | (sizes >= MOST_BYTES)
-        return np.where(absurd, 0, sizes), table[:, 1]
+        if self._known is None or len(self._infos) > 1:
+            table = _joined(self._infos)
+            sizes = table[:, 0]
+            absurd = (sizes < 0) | (sizes >= MOST_BYTES)
+            self._known = np.where(absurd, 0, sizes), table[:, 1]
+        return self._known
+
+    def trace_count(self) -> int:
+        """Say how many traces there are so far."""
+        return sum(map(len, self._traces))
 
     def traces(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Give instruction pointer and parent of each trace.

@@ -107,19 +107,51 @@ def suspects(
         raise RmtoolkitError(msg)
     # Pictures of one program are one profile that knows when what came.
     whole = join(profiles)
-    named, names = _numbered(groups(whole, own).with_columns(through=pl.lit(None, pl.String())))
-    if not names:
-        return pl.DataFrame(schema=SUSPECTS)
-    found = curves(whole, named, len(names))
+    named, names, said = _read(whole, own)
+    return _table(whole, named, names, said, work) if names else pl.DataFrame(schema=SUSPECTS)
+
+
+def by_function(heap: HeapProfile, own: Collection[str] = ()) -> tuple[pl.DataFrame, list[str]]:
+    """Give each stack to the function that `suspects` counts it for.
+
+    Parameters
+    ----------
+    heap
+        A profile.
+    own
+        Crates that are your own, where paths and names do not tell.
+
+    Returns
+    -------
+    tuple of (polars.DataFrame, list of str)
+        A row per stack with `stack_id` and `function`; and the functions, most suspicious first.
+
+    Examples
+    --------
+    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
+    >>> by_function(HeapProfile(HeapSummary("dhat")))[1]
+    []
+    """
+    named, names, said = _read(heap, own)
+    if said is None:
+        return named, names
+    order = np.lexsort((-said.held, -said.score))
+    return named, [names[place] for place in order if said.held[place] > 0 or said.growth[place] > 0]
+
+
+def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[str], Readings | None]:
+    """Group the stacks by function, and read what the groups hold over time."""
+    named, names = _numbered(groups(heap, own).with_columns(through=pl.lit(None, pl.String())))
+    found = curves(heap, named, len(names)) if names else None
     if found is None:
-        return _table(whole, named, names, None, work)
+        return named, names, None
     said = read_curves(found)
-    finer = tell_apart(whole, named, found, said)
+    finer = tell_apart(heap, named, found, said)
     if finer is not None:
         named, names = _numbered(finer)
-        again = curves(whole, named, len(names), end=len(found.seconds))
+        again = curves(heap, named, len(names), end=len(found.seconds))
         said = said if again is None else read_curves(again)
-    return _table(whole, named, names, said, work)
+    return named, names, said
 
 
 def _numbered(named: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:

@@ -31,7 +31,9 @@ CHANGES: Final = pl.Schema({name: pl.String() for name in ("kind", *WORKLOAD, "w
 TARGET: Final = 0.05
 _HORIZON_HOURS: Final = 168.0
 #: A chance has changed when its odds have, by this factor: estimates from two weeks always differ somewhat.
-_ODDS: Final = 2.0
+_ODDS: Final = 5.0
+#: Kills of a leak come and go with its lives: only the first one is news, or this many times as many and more.
+_MORE_KILLS: Final = 2
 #: A leak is faster when its interval lies above the old one and its rate is this many times the old one.
 _FASTER: Final = 1.5
 
@@ -139,9 +141,10 @@ def compare(week: Week, before: pl.DataFrame) -> Changes:
     Returns
     -------
     Changes
-        Only what is clear: a leak that begins, ends, quickens or kills; a chance of an OOM kill that crosses 5 % and
-        whose odds at least double or halve; a limit that was changed, with what that did. A leak that cannot be decided
-        any more is no change.
+        Only what is clear: a leak that begins, ends, quickens, kills or comes within a week of its limit; kills that
+        begin or end; a chance of an OOM kill that rises above 5 %, with odds five times those of the week before, or
+        falls below it likewise with a release; a limit that was changed, with what that did. A leak that cannot be
+        decided any more is no change, and neither is a chance that falls because a week was quiet.
 
     Examples
     --------
@@ -191,6 +194,9 @@ def _began(row: dict[str, Any], last: dict[str, Any] | None) -> str:
     if since is not None:
         day = f", {text.day(row['released'])}" if row["released"] is not None and row["version"] == since else ""
         words += f" since release {text.printable(since)}{day}"
+    elif row["released"] is not None:
+        release = f" {text.printable(row['version'])}" if row["version"] is not None else ""
+        words += f", with release{release} of {text.day(row['released'])} in the week"
     elif last is None:
         words += "; it was not there last week"
     if row["limit_outlook"] == "reaches" and row["hours_to_limit"] is not None:
@@ -201,7 +207,7 @@ def _began(row: dict[str, Any], last: dict[str, Any] | None) -> str:
 def _worse(row: dict[str, Any], last: dict[str, Any], *, moved: bool) -> str | None:
     said = []
     kills: int | None = last["kills"]
-    if kills is not None and row["kills"] > kills:
+    if kills is not None and _many_more(row["kills"], kills):
         said.append(f"was OOM-killed {_times(row['kills'])}, last week {_times(kills, zero='never')}")
     low, high = row["growth_low_bytes_per_day"], last["growth_high_bytes_per_day"]
     rate, old = row["growth_bytes_per_day"], last["growth_bytes_per_day"]
@@ -215,6 +221,10 @@ def _worse(row: dict[str, Any], last: dict[str, Any], *, moved: bool) -> str | N
         before = f", last week {text.hours(last['hours_to_limit'])}" if last["hours_to_limit"] is not None else ""
         said.append(f"{text.hours(row['hours_to_limit'])} to the limit{before}")
     return f"{'; '.join(said)}." if said else None
+
+
+def _many_more(kills: int, before: int) -> bool:
+    return kills > _MORE_KILLS * before + (1 if before else 0)
 
 
 def _soon(row: dict[str, Any]) -> bool:
@@ -238,9 +248,10 @@ def _killed(row: dict[str, Any], last: dict[str, Any] | None) -> tuple[str, str]
     before = last["kills"] if last is not None else 0
     if before is None:
         return None
-    if row["kills"] > before and (row["kills_since"] is None or row["kills_since"]):
+    if _many_more(row["kills"], before) and (row["kills_since"] is None or row["kills_since"]):
         since = f", last week {_times(before, zero='never')}" if last is not None else ""
-        return "worse" if before else "new", f"was OOM-killed {_times(row['kills'])}{since}; it does not leak."
+        leak = "it does not leak" if row["verdict"] == "not_leak" else "whether it leaks is not decided"
+        return "worse" if before else "new", f"was OOM-killed {_times(row['kills'])}{since}; {leak}."
     if before and not row["kills"]:
         return "resolved", f"a week without an OOM kill, last week {text.count(before, 'kill')}."
     return None
@@ -254,8 +265,14 @@ def _crossed(row: dict[str, Any], last: dict[str, Any]) -> tuple[str, str] | Non
         return None
     target, last_week = text.share(TARGET), f"last week {text.chance(before)}"
     if chance > TARGET:
-        return "new", f"exceeds the {target} target: {text.chance(chance)} chance of an OOM kill, {last_week}."
-    return "resolved", f"is within the {target} target again: {text.chance(chance)}, {last_week}."
+        # What leaked last week was named then; that it is not decided now is no change.
+        kind = "worse" if last["verdict"] == "leak" else "new"
+        return kind, f"exceeds the {target} target: {text.chance(chance)} chance of an OOM kill, {last_week}."
+    if row["released"] is None and row["version"] == last["version"]:
+        # A quiet week changes nothing: the next start or burst may be as high as the last one.
+        return None
+    release = f"release {text.printable(row['version'])}" if row["version"] is not None else "its release"
+    return "resolved", f"is within the {target} target since {release}: {text.chance(chance)}, {last_week}."
 
 
 def _log_odds(chance: float) -> float:

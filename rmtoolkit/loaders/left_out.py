@@ -81,7 +81,7 @@ def check_samples(recording: Recording, place: str) -> None:
     left_out = {reason: recording.report.left_out.get(reason, 0) for reason in (*_VALUES, *_ROWS)}
     # Facts about a container that was not sampled leave rows without any value too, and are no failure.
     lost = any(count for reason, count in left_out.items() if reason != "rows without any value")
-    if recording.samples.is_empty() and lost:
+    if not recording.height and lost:
         lines = ", ".join(counted(count, reason) for reason, count in left_out.items() if count)
         msg = f"Could not use {place}: no sample is left. Left out: {lines}."
         raise ReadError(msg)
@@ -102,6 +102,8 @@ def warn_of_values(recording: Recording) -> None:
     """
     left_out = recording.report.left_out
     values, rows = (sum(left_out.get(reason, 0) for reason in reasons) for reasons in (_VALUES, _ROWS))
+    if not values + rows:
+        return
     kept = recording.samples.select(pl.sum_horizontal(pl.col(name).count() for name in SIGNALS)).item()
     if values < _NOTICEABLE * (values + kept) and rows < _NOTICEABLE * (rows + recording.samples.height):
         return

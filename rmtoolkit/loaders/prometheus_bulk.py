@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -86,8 +88,9 @@ class BulkFetch:
         #: Labels that the server adds to every series, and those that series of a selector have themselves.
         self._external: frozenset[str] = frozenset()
         self._own: dict[Selector, frozenset[str]] = {}
-        self._deciding = threading.Lock()
-        self._decided = False
+        #: The first request finds out what there is; the others wait until that is known.
+        self._first = threading.Lock()
+        self._known = threading.Event()
         ways = {"auto": ("read", "export"), True: ("read",), False: ()}
         #: Ways that are still to be tried; the first one that works is used from then on.
         self._ways: tuple[str, ...] = ways[remote_read]
@@ -116,13 +119,12 @@ class BulkFetch:
         ServerError
             The server cannot be reached; or has no remote read, and it was to be used.
         """
-        with self._deciding:
-            # One request finds out what there is, so that a few at once do not all ask in vain.
-            if not self._decided:
-                found = self._tried(client, selector, after_seconds, until_seconds)
-                self._decided = True
-                return found
-        return self._tried(client, selector, after_seconds, until_seconds)
+        if not self._known.is_set() and not self._first.acquire(blocking=False):
+            self._known.wait()
+        try:
+            return self._tried(client, selector, after_seconds, until_seconds)
+        finally:
+            self._known.set()
 
     def _tried(self, client: Client, selector: Selector, after_seconds: int, until_seconds: int) -> Decoded:
         for way in self._ways:
@@ -146,9 +148,11 @@ class BulkFetch:
             if content and not is_remote_read(content[:_HEAD_BYTES]):
                 said = "it answers something else"
                 raise _NotThereError(said)
+            self._known.set()
             decoder = Decoder()
             try:
-                with _DECODING:
+                # Compiled code does without the interpreter's lock.
+                with nullcontext() if "rmtoolkit.loaders.common_numba" in sys.modules else _DECODING:
                     decoder.add_remote_read(content, repr(client.address))
             except ReadError as error:
                 said = "not whole"

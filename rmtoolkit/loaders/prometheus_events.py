@@ -24,6 +24,8 @@ _AN_HOUR: Final = 3_600_000
 
 #: The server stores a marker where a series ends.
 VANISHED: Final = "no longer there"
+#: Facts of a container that kube-state-metrics tells from its beginning.
+_OF_KUBE: Final = ("restarts_total", "limit_bytes", "request_bytes", "image")
 _KIND_OF: Final = {"OOMKilled": "oom_kill", "Completed": "end", "Evicted": "evicted"}
 
 
@@ -266,18 +268,19 @@ def _ends(seen: Seen, starts: Sequence[_Start]) -> list[Event]:
         said = _reason(seen, since, start.time, is_last=number == len(starts) - 1)
         if said is not None:
             found.append(_end(seen, *said))
-    final = starts[-1].time if starts else (seen.first if seen.first is not None else 0)
-    return found + _final_end(seen, final)
+    return found + _final_end(seen, starts)
 
 
-def _final_end(seen: Seen, started: int) -> list[Event]:
+def _final_end(seen: Seen, starts: Sequence[_Start]) -> list[Event]:
     """How the last life ended, when the container was not started again."""
+    started = starts[-1].time if starts else (seen.first if seen.first is not None else 0)
     stopped = [
         run
         for role in ("terminated_reason", "pod_reason")
         for run in seen.runs.get(role, ())
         if run.value > 0 and run.fact and run.first > started
     ]
+    stopped += _told_since(seen, starts, started)
     if seen.first is None or seen.last is None:
         return []
     vanished = [Event(seen.ended, "end", None, VANISHED)] if seen.ended is not None and seen.ended > started else []
@@ -290,6 +293,23 @@ def _final_end(seen: Seen, started: int) -> list[Event]:
     # Told long after the last sample, as by an instant query, it had happened right after it.
     time = run.first if run.first <= seen.last + _SAME_KILL else seen.last
     return [_end(seen, time, "Evicted" if evicted else str(run.fact), run.first)]
+
+
+def _told_since(seen: Seen, starts: Sequence[_Start], started: int) -> list[Run]:
+    """Reasons of the last termination that must be about the last life: it was not started again, or not yet."""
+    reasons = [run for run in seen.runs.get("last_terminated_reason", ()) if run.value > 0 and run.fact]
+    stamps = [(round(run.value * 1000), run.first) for run in seen.runs.get("last_terminated_timestamp", ())]
+    found = [
+        run._replace(first=time)
+        for time, told in stamps
+        for run in reasons
+        if time > started + _ROUNDING and run.first <= told + _LATE and run.last >= told
+    ]
+    # Without that time a reason counts which was not there before; that of the life before may come late.
+    had_another = bool(starts) and (starts[-1].follows or (seen.first or 0) < starts[-1].time)
+    since = started + (_LATE if had_another else 0)
+    known = min((runs[0].first for role, runs in seen.runs.items() if runs and role in _OF_KUBE), default=None)
+    return found + [run for run in reasons if run.first > since and known is not None and known < run.first]
 
 
 def _reason(seen: Seen, since: int, start: int, *, is_last: bool) -> tuple[int, str, int] | None:

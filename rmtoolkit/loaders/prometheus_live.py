@@ -23,6 +23,7 @@ from rmtoolkit.loaders.prometheus_plan import Ask, Part, is_counter, plan
 from rmtoolkit.loaders.prometheus_raw import between, together, warm_up
 from rmtoolkit.loaders.prometheus_recording import NothingUsableError, to_recording
 from rmtoolkit.recording import Recording, Report
+from rmtoolkit.text import count
 from rmtoolkit.times import parse_duration, parse_time
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ class Prometheus:
             partial=facts.partial,
             warnings=(
                 *facts.warnings,
-                *((f"the server found {halved:,} requests too large; they were halved",) if halved else ()),
+                *((f"the server found {count(halved, 'request')} too large, halved since",) if halved else ()),
             ),
             time_axis=f"ends of steps of {step_seconds} s, UTC" if step_seconds else "as scraped, UTC",
         )

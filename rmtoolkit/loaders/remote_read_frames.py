@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ _NAME, _VALUE = 1, 2
 _LABELS_KEY: Final = b"\x0a"
 _SUM_BYTES: Final = 4
 _ONE_BYTE: Final = 0x80
+_SHORT_LABEL: Final = 256
 
 #: How samples of a chunk are written.
 XOR, HISTOGRAM, FLOAT_HISTOGRAM = 1, 2, 3
@@ -202,13 +204,22 @@ def read_labels(data: bytes, place: int, end: int) -> tuple[dict[str, str], int]
         if place > end:
             msg = "a label that goes beyond its series"
             raise WireError(msg)
-        name = value = ""
-        for number, kind, first, last in fields(data, begin, place):
-            if kind == BYTES and number in (_NAME, _VALUE):
-                text = data[first:last].decode("utf-8", "replace")
-                name, value = (text, value) if number == _NAME else (name, text)
+        # What is remembered stays bounded, whatever a server sends.
+        read = _label if length <= _SHORT_LABEL else _label.__wrapped__
+        name, value = read(data[begin:place])
         labels[name] = value
     return labels, place
+
+
+@lru_cache(maxsize=1 << 14)
+def _label(message: bytes) -> tuple[str, str]:
+    """Read a label; most of them stand in very many series."""
+    name = value = ""
+    for number, kind, first, last in fields(message, 0, len(message)):
+        if kind == BYTES and number in (_NAME, _VALUE):
+            text = message[first:last].decode("utf-8", "replace")
+            name, value = (text, value) if number == _NAME else (name, text)
+    return name, value
 
 
 def list_chunks(data: Any, place: int, end: int, rows: NDArray[np.int64]) -> int:  # noqa: ANN401, C901, PLR0912 - also compiled

@@ -123,7 +123,11 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     left_out = {"files that could not be read": len(failed)} if failed else {}
     extra = Report(left_out=left_out, warnings=tuple(notes), time_axis=recording.report.time_axis)
     warn_of_values(recording)
-    return replace(recording, report=recording.report.joined(extra))
+    report = recording.report.joined(extra)
+    if recording.stored is not None:
+        # The samples of a large file stay where they are.
+        return Recording.waiting(recording.containers, recording.stored, recording.events, report)
+    return replace(recording, report=report)
 
 
 def _live(urls: Sequence[object], others: Sequence[PathLike], options: Mapping[str, object]) -> Recording:

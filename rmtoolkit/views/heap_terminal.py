@@ -10,12 +10,14 @@ from rmtoolkit.analysis.heap_answer import spans
 from rmtoolkit.analysis.heap_reading import place
 from rmtoolkit.intervals import small_memory
 from rmtoolkit.views import theme
+from rmtoolkit.views.heap_allocator import size
 from rmtoolkit.views.summary import shortened
 from rmtoolkit.views.terminal import WIDTH, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rmtoolkit.analysis.allocator_answer import AllocatorAnswer
     from rmtoolkit.analysis.heap_answer import DiffAnswer, HeapAnswer
 
 #: How a reading looks.
@@ -32,6 +34,8 @@ _NARROW: Final = str.maketrans({"…": "~", "→": ">"})
 _GAP: Final = "  "
 #: A function that makes less than this share of all allocations is not worth a line.
 _CHURNED: Final = 0.05
+#: Nor is a size whose gaps are less than this share of what is resident.
+_WORTH: Final = 0.002
 
 
 def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode: bool = True) -> str:
@@ -134,6 +138,100 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
     return body if unicode else plain(body.translate(_NARROW))
 
 
+def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True) -> str:
+    """Write the short answer about an allocator's own statistics.
+
+    Parameters
+    ----------
+    found
+        What `rmtoolkit.analysis.allocator_answer.answer_allocator` put together.
+    source
+        Where it came from.
+    unicode
+        Whether the output may have more than ASCII.
+
+    Returns
+    -------
+    str
+        Lines of at most 100 columns, ending with a newline.
+
+    Examples
+    --------
+    >>> from rmtoolkit.analysis.allocator_answer import answer_allocator
+    >>> from rmtoolkit.heap.allocator import Allocator
+    >>> print(allocator(answer_allocator(Allocator())).splitlines()[0])
+    These statistics have no totals.
+    """
+    totals = found.allocator.totals
+    lines = [*_wrap(found.headline), *_about(source, text.count(totals.height, "document") + ", the last one:")]
+    if totals.height:
+        last = totals.row(-1, named=True)
+        facts = [
+            ("live heap", last["allocated_bytes"], ""),
+            ("gaps", last["fragmentation_bytes"], "between live blocks (active − allocated)"),
+            ("kept pages", last["purgeable_bytes"], "freed, and not given back"),
+            ("metadata", last["metadata_bytes"], ""),
+            ("resident", last["resident_bytes"], ""),
+            ("if purged", last["resident_if_purged_bytes"], "would stay resident"),
+            ("retained", last["retained_bytes"], "addresses only: no memory"),
+        ]
+        lines += [
+            "",
+            *(f"{name:10}  {text.memory(held):>9}  {said}".rstrip() for name, held, said in facts if held is not None),
+        ]
+    limits = [found.limit_as_it_is_bytes, found.limit_if_purged_bytes]
+    if limits[0] is not None:
+        most = f"the most of {text.count(totals.height, 'document')}" if totals.height > 1 else "this document"
+        said = f"Limit as it is {text.configured(limits[0])}"
+        said += "" if limits[1] is None else f", if purged {text.configured(limits[1])}"
+        beside = "" if found.outside_bytes else "; memory outside the allocator comes on top"
+        lines += ["", *_wrap(f"{said}: {most} and a tenth of room{beside}.")]
+    if found.arenas.height > 1:
+        rows = found.arenas.head(_MOST).to_dicts()
+        cells = [
+            _amounts(row, ("allocated_bytes", "fragmentation_bytes", "purgeable_bytes", "metadata_bytes"))
+            for row in rows
+        ]
+        heads = ("LIVE", "GAPS", "KEPT", "METADATA")
+        names = [
+            f"{row['arena']}" + ("" if row["threads"] is None else f" ({text.count(row['threads'], 'thread')})")
+            for row in rows
+        ]
+        lines += ["", *_columns(heads, cells, names, name="ARENA")]
+    least = _WORTH * (found.resident_bytes or 0)
+    rows = [row for row in found.sizes.head(_MOST).to_dicts() if (row["fragmentation_bytes"] or 0) > least]
+    if rows:
+        cells = [
+            (
+                *_amounts(row, ("live_bytes", "fragmentation_bytes")),
+                text.share(row["used"]),
+                _of(row["partial_slabs"], row["slabs"]),
+            )
+            for row in rows
+        ]
+        lines += [
+            "",
+            *_columns(
+                ("LIVE", "GAPS", "USED", "PARTIAL SLABS"),
+                cells,
+                [size(row["size_bytes"]) for row in rows],
+                name="BLOCKS OF",
+            ),
+        ]
+    lines += [part for note in found.allocator.report.notes() for part in _wrap(f"Note: {note}.")]
+    lines += ["", *_wrap(f"Next: {found.next_step[:1].lower()}{found.next_step[1:]}")]
+    body = "\n".join(lines) + "\n"
+    return body if unicode else plain(body.translate(_NARROW))
+
+
+def _amounts(row: dict[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(text.memory(row[name]) for name in names)
+
+
+def _of(part: int | None, whole: int | None) -> str:
+    return text.UNKNOWN if part is None or whole is None else f"{part:,} of {whole:,}"
+
+
 def _style(name: str, written: str, *, colour: bool) -> str:
     return f"\x1b[{theme.SGR[name]}m{written}\x1b[0m" if colour else written
 
@@ -189,15 +287,17 @@ def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, un
     return lines
 
 
-def _columns(heads: Sequence[str], cells: Sequence[Sequence[str]], names: list[str], room: int = WIDTH) -> list[str]:
+def _columns(
+    heads: Sequence[str], cells: Sequence[Sequence[str]], names: list[str], room: int = WIDTH, *, name: str = "FUNCTION"
+) -> list[str]:
     """Set figures to the right and the name of the code behind them."""
     widths = [max(len(row[at]) for row in (heads, *cells)) for at in range(len(heads))]
     left = room - sum(widths) - len(_GAP) * len(widths)
 
-    def line(row: Sequence[str], name: str) -> str:
-        return _GAP.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + _GAP + name
+    def line(row: Sequence[str], whose: str) -> str:
+        return _GAP.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + _GAP + whose
 
-    return [line(heads, "FUNCTION"), *(line(row, _fit(name, left)) for row, name in zip(cells, names, strict=True))]
+    return [line(heads, name), *(line(row, _fit(whose, left)) for row, whose in zip(cells, names, strict=True))]
 
 
 def _fit(name: str, room: int) -> str:

@@ -11,6 +11,8 @@ _VOID: Final = frozenset({"meta", "br", "col", "link", "path", "line", "rect", "
 # XML 1.0 cannot hold these at all, not even escaped; HTML parsers turn them into errors.
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
+_SUSPECT: Final = re.compile("[&<>\"'\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
 
 class Markup(str):
     """Text that is markup already. Only `el`, `join` and literals in this package make it.
@@ -44,7 +46,9 @@ def escape(text: object) -> Markup:
     """
     if isinstance(text, Markup):
         return text
-    return Markup(html.escape(_FORBIDDEN.sub("\ufffd", str(text))))
+    text = str(text)
+    # Most text has nothing in it that must be escaped.
+    return Markup(html.escape(_FORBIDDEN.sub("\ufffd", text)) if _SUSPECT.search(text) else text)
 
 
 def el(name: str, /, *children: object, **attributes: object) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
@@ -162,6 +163,7 @@ def with_code(sentence: str) -> Markup:
     return join(*(el("code", part) if at % 2 else part for at, part in enumerate(parts)))
 
 
+@lru_cache(maxsize=64)
 def marked(mark: text.Mark) -> Markup:
     """Write a mark: its shape and its word.
 

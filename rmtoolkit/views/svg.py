@@ -65,6 +65,7 @@ def _tenths(value: int) -> str:
     return ("-" if value < 0 else "") + (f"{whole}.{rest}" if rest else str(whole))
 
 
+@lru_cache(maxsize=64)
 def mark(shape: str, *, size: int = 12) -> Markup:
     """Draw one of the marks ▲ ● ◆ in the colour of the text around it.
 
@@ -266,6 +267,7 @@ def risk_bar(probability: float) -> Markup:
     )
 
 
+@lru_cache(maxsize=64)
 def boxes(level: int) -> Markup:
     """Draw an evidence level as five boxes.
 
@@ -299,6 +301,7 @@ def boxes(level: int) -> Markup:
     )
 
 
+@lru_cache(maxsize=64)
 def dots(weight: int) -> Markup:
     """Draw the weight of evidence as three dots.
 

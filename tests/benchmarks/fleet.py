@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from rmtoolkit.lake import Lake
+from rmtoolkit.lake_files import bucket_of
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import SAMPLES
 from rmtoolkit.storage import metadata_of
@@ -48,19 +50,7 @@ def write(path: Path, lives: int, samples_each: int, *, replicas: int = 1, caden
     pathlib.Path
         The file.
     """
-    width = len(str(lives))
-    pods = pl.DataFrame({"number": range(lives)}).select(
-        time=pl.lit(0),
-        cluster=pl.lit("bench"),
-        namespace=pl.lit("fleet"),
-        workload=pl.format("svc-{}", (pl.col("number") // replicas).cast(pl.String).str.zfill(width)),
-        pod=pl.format("svc-{}", pl.col("number").cast(pl.String).str.zfill(width)),
-        container=pl.lit("app"),
-        limit_bytes=pl.lit(1024 * MI),
-        working_set_bytes=pl.lit(1),
-    )
-    empty = Recording.from_frame(pods)
-    containers = empty.containers.with_columns(cadence_seconds=pl.lit(cadence_ms / 1000))
+    containers, empty = _containers(lives, replicas, cadence_ms)
     schema = SAMPLES
     names = containers.select("container_id", "cluster", "namespace", "workload", "pod", "container")
 
@@ -80,6 +70,57 @@ def write(path: Path, lives: int, samples_each: int, *, replicas: int = 1, caden
         path, compression="zstd", metadata=metadata
     )
     return path
+
+
+def write_lake(
+    path: Path, lives: int, samples_each: int, *, replicas: int = 2, cadence_ms: int = CADENCE_MS, buckets: int = 64
+) -> Lake:
+    """Write the same into a lake, bucket by bucket.
+
+    Parameters
+    ----------
+    path
+        The folder to make.
+    lives, samples_each, replicas, cadence_ms
+        As for `write`.
+    buckets
+        Of the lake.
+
+    Returns
+    -------
+    Lake
+        With a file for each bucket and day.
+    """
+    lake = Lake(path, buckets=buckets)
+    containers, empty = _containers(lives, replicas, cadence_ms)
+    names = containers.select("cluster", "namespace", "workload").iter_rows()
+    numbers = [bucket_of(cluster, namespace, workload, buckets) for cluster, namespace, workload in names]
+    containers = containers.with_columns(bucket=pl.Series(numbers))
+    for mine in containers.partition_by("bucket", include_key=False):
+        lives_here = mine["container_id"].to_numpy()
+        samples = pl.concat(
+            _part(lives_here[low : low + _PART], samples_each, cadence_ms) for low in range(0, len(lives_here), _PART)
+        )
+        events = empty.events.filter(pl.col("container_id").is_in(mine["container_id"].implode()))
+        lake.append(Recording(mine, samples, events, empty.report))
+    return lake
+
+
+def _containers(lives: int, replicas: int, cadence_ms: int) -> tuple[pl.DataFrame, Recording]:
+    """Make the containers, and a recording that has nothing of them but their names."""
+    width = len(str(lives))
+    pods = pl.DataFrame({"number": range(lives)}).select(
+        time=pl.lit(0),
+        cluster=pl.lit("bench"),
+        namespace=pl.lit("fleet"),
+        workload=pl.format("svc-{}", (pl.col("number") // replicas).cast(pl.String).str.zfill(width)),
+        pod=pl.format("svc-{}", pl.col("number").cast(pl.String).str.zfill(width)),
+        container=pl.lit("app"),
+        limit_bytes=pl.lit(1024 * MI),
+        working_set_bytes=pl.lit(1),
+    )
+    empty = Recording.from_frame(pods)
+    return empty.containers.with_columns(cadence_seconds=pl.lit(cadence_ms / 1000)), empty
 
 
 def _part(numbers: NDArray[np.int64], samples_each: int, cadence_ms: int) -> pl.DataFrame:

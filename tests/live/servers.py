@@ -69,10 +69,14 @@ def started(command: Sequence[str], log: Path, ready_url: str) -> subprocess.Pop
 class Prometheus:
     """A real Prometheus over blocks of its own."""
 
-    def __init__(self, folder: Path, samples: Sequence[str], *flags: str, external_labels: str = "{}") -> None:
+    def __init__(
+        self, folder: Path, samples: Sequence[str], *flags: str, external_labels: str = "{}", scrapes: str = "[]"
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "prometheus.yml"
-        self._config.write_text(f"global: {{scrape_interval: 1h, external_labels: {external_labels}}}\n")
+        self._config.write_text(
+            f"global: {{scrape_interval: 1h, external_labels: {external_labels}}}\nscrape_configs: {scrapes}\n"
+        )
         self._data = folder / "data"
         self._log = folder / "log"
         self._flags = flags

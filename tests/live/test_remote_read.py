@@ -249,7 +249,7 @@ def test_an_answer_that_is_too_much_is_asked_for_in_halves(marked: Prometheus) -
     with Proxy(marked.url, answer=once) as proxy:
         found = fetched(proxy)
     assert found.samples.equals(fetched(marked).samples)
-    assert "1 requests too large" in " ".join(found.report.warnings)
+    assert "1 request too large" in " ".join(found.report.warnings)
 
 
 def test_what_is_neither_word_nor_truth_is_refused() -> None:

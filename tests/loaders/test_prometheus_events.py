@@ -222,6 +222,32 @@ def test_a_container_that_ended_for_good(prom: Prom) -> None:
     assert alive.events.height == 0
 
 
+def test_a_kill_that_no_restart_has_followed_yet(prom: Prom) -> None:
+    """In a CrashLoopBackOff only the reason of the last termination tells of it, and it counts once."""
+    seen = [memory(prom, 20), limit(prom)]
+    appears = prom.series(REASON, [1] * 18, at=630, labels=prom.pod(reason="OOMKilled"))
+    assert prom.events(prom.read(*seen, appears)) == [(630, "oom_kill", 512, "OOMKilled")]
+    restarted = prom.series(RESTARTS, [0] * 21 + [1] * 19, labels=prom.pod())
+    told = [event[:2] for event in prom.events(prom.read(*seen, appears, restarted))]
+    assert told == [(630, "oom_kill"), (630, "start")]
+    always = prom.series(REASON, [1] * 40, labels=prom.pod(reason="OOMKilled"))
+    assert prom.events(prom.read(*seen, always)) == []
+
+
+def test_a_second_kill_is_told_by_its_time(prom: Prom) -> None:
+    """The reason stays the same from kill to kill; when it was is said apart."""
+    stamps = [prom.t0 + 300] * 12 + [prom.t0 + 650] * 18
+    recording = prom.read(
+        memory(prom, 22),
+        limit(prom),
+        prom.series(RESTARTS, [1] * 10 + [2] * 30, labels=prom.pod()),
+        prom.series(REASON, [1] * 40, labels=prom.pod(reason="OOMKilled")),
+        prom.series("kube_pod_container_status_last_terminated_timestamp", stamps, at=300, labels=prom.pod()),
+    )
+    kinds = [event[:2] for event in prom.events(recording)]
+    assert kinds == [(300, "oom_kill"), (300, "start"), (650, "oom_kill")]
+
+
 def test_restart_told_while_waiting(prom: Prom) -> None:
     """A crash shows first as terminated, then as a restart: one end, at the earlier time."""
     recording = prom.read(

@@ -32,7 +32,7 @@ def packed(value: object) -> Markup:
     b'["</script>"]'
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9)
+    packer = zlib.compressobj(7, zlib.DEFLATED, -15, 9)
     return Markup(base64.b64encode(packer.compress(text.encode()) + packer.flush()).decode())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
@@ -13,9 +14,9 @@ from rmtoolkit.views.summary import is_growing, shortened
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import polars as pl
-
     from rmtoolkit.views.timeline import Timeline
+
+    Rows = Sequence[dict[str, Any]]
 
 #: A longer name is cut, and whole in the title of its element.
 SHOWN_NAME: Final = 160
@@ -30,9 +31,9 @@ def card(
     ident: str,
     timeline: Timeline | None,
     beside: Sequence[Markup | None],
-    checklist: pl.DataFrame,
-    lives: pl.DataFrame,
-    instances: pl.DataFrame,
+    checklist: Rows,
+    lives: Rows,
+    instances: Rows,
     about: dict[str, Any],
 ) -> Markup:
     """Write the card of one workload.
@@ -50,7 +51,7 @@ def card(
     beside
         What stands beside the evidence: limits, and what is known.
     checklist, lives, instances
-        Rows of this workload: answers, lifetimes of the container shown, pods.
+        Rows of this workload as dicts: answers, lifetimes of the container shown in their order, pods.
     about
         The container shown, as a row of the recording's containers.
 
@@ -65,8 +66,8 @@ def card(
     >>> from rmtoolkit.analysis.verdict import judge
     >>> found = judge(pl.DataFrame({"time": range(0, 6000, 60), "workload": "a<b", "rss_bytes": [50 << 20] * 100}))
     >>> row, about = found.verdicts.row(0, named=True), found.recording.containers.row(0, named=True)
-    >>> written = card(row, name="a<b", ident="c0", timeline=None, beside=(), checklist=found.checklist,
-    ...     lives=found.lives, instances=found.instances, about=about)
+    >>> written = card(row, name="a<b", ident="c0", timeline=None, beside=(), checklist=found.checklist.to_dicts(),
+    ...     lives=found.lives.to_dicts(), instances=found.instances.to_dicts(), about=about)
     >>> "a<b" in written, "a&lt;b does not leak" in written
     (False, True)
     """
@@ -160,7 +161,7 @@ def _is_short(value: str | None) -> bool:
 _SHORT: Final = 24
 
 
-def _questions(checklist: pl.DataFrame, ident: str) -> Markup:
+def _questions(checklist: Rows, ident: str) -> Markup:
     rows = [
         el(
             "tr",
@@ -168,7 +169,7 @@ def _questions(checklist: pl.DataFrame, ident: str) -> Markup:
             el("td", el("b", item["answer"].capitalize()), role="cell"),
             el("td", marked(text.READINGS[item["reading"]]), role="cell"),
         )
-        for item in checklist.iter_rows(named=True)
+        for item in checklist
     ]
     head = el(
         "tr",
@@ -204,16 +205,16 @@ def _table(heads: list[tuple[str, str]], rows: list[list[object]]) -> Markup:
     )
 
 
-def _lives(lives: pl.DataFrame) -> Markup | None:
+def _lives(lives: Rows) -> Markup | None:
     """List the lifetimes behind the chart: its data as a table."""
-    if not lives.height:
+    if not lives:
         return None
-    kills = int((lives["ended"] == "oom_kill").sum())
-    summary = f"{lives.height:,}, " + (
+    kills = sum(life["ended"] == "oom_kill" for life in lives)
+    summary = f"{len(lives):,}, " + (
         f"{kills:,} of them ended in an OOM kill" if kills else "none ended in an OOM kill"
     )
-    shown = lives.sort("life", descending=True).head(_SHOWN_LIVES)
-    seconds = (lives["end"].max() - lives["start"].min()).total_seconds() < 3600  # type: ignore[operator, union-attr]  # noqa: PLR2004
+    shown = lives[: -_SHOWN_LIVES - 1 : -1]
+    seconds = (lives[-1]["end"] - lives[0]["start"]).total_seconds() < 3600  # noqa: PLR2004 - an hour
     rows: list[list[object]] = [
         [
             life["life"] + 1,
@@ -227,7 +228,7 @@ def _lives(lives: pl.DataFrame) -> Markup | None:
             _amount(life["peak_bytes"]),
             text.share(life["coverage"]),
         ]
-        for life in shown.iter_rows(named=True)
+        for life in shown
     ]
     heads = [
         ("Life", ""),
@@ -241,7 +242,7 @@ def _lives(lives: pl.DataFrame) -> Markup | None:
         ("Peak", "n"),
         ("Coverage", "n"),
     ]
-    more = f"The newest {_SHOWN_LIVES} of {lives.height:,}." if lives.height > _SHOWN_LIVES else None
+    more = f"The newest {_SHOWN_LIVES} of {len(lives):,}." if len(lives) > _SHOWN_LIVES else None
     return el(
         "details",
         el("summary", "Lifetimes ", el("span", summary, class_="note")),
@@ -254,11 +255,11 @@ def _amount(value: int | None) -> str:
     return text.NOT_APPLICABLE if value is None else text.memory(value)
 
 
-def _pods(instances: pl.DataFrame) -> Markup | None:
+def _pods(instances: Rows) -> Markup | None:
     """Every pod with its own verdict, where there are several."""
-    if instances.height < 2:  # noqa: PLR2004
+    if len(instances) < 2:  # noqa: PLR2004
         return None
-    shown = instances.head(_SHOWN_PODS)
+    shown = instances[:_SHOWN_PODS]
     rows: list[list[object]] = [
         [
             text.printable(pod["pod"]),
@@ -268,14 +269,14 @@ def _pods(instances: pl.DataFrame) -> Markup | None:
             f"{pod['lives']:,}",
             text.share(pod["coverage"]),
         ]
-        for pod in shown.iter_rows(named=True)
+        for pod in shown
     ]
     heads = [("Pod", ""), ("Verdict", ""), ("Growth", "n"), ("Peak", "n"), ("Lives", "n"), ("Coverage", "n")]
     counted = ", ".join(
         f"{amount} {text.VERDICTS[name].word.lower()}"
-        for name, amount in instances["verdict"].value_counts(sort=True).rows()
+        for name, amount in Counter(pod["verdict"] for pod in instances).most_common()
     )
-    more = f"The first {_SHOWN_PODS} of {instances.height:,}." if instances.height > _SHOWN_PODS else None
+    more = f"The first {_SHOWN_PODS} of {len(instances):,}." if len(instances) > _SHOWN_PODS else None
     return el(
         "details",
         el("summary", "Pods ", el("span", counted, class_="note")),

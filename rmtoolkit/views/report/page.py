@@ -6,6 +6,8 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
+import polars as pl
+
 from rmtoolkit import text
 from rmtoolkit.analysis.columns import WORKLOAD
 from rmtoolkit.views.markup import Markup, el
@@ -23,6 +25,7 @@ from rmtoolkit.views.timeline import Timelines
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Sequence
 
     from rmtoolkit.views.report.contents import Contents, Entry
     from rmtoolkit.views.report.sections import Section
@@ -124,14 +127,15 @@ class _Drawn:
         self.contents = contents
         self.entries = contents.entries[:_MOST]
         charted = [entry.row["container_id"] for entry in self.entries[:_CHARTS]]
-        self.sparks = Sparks(judgement, (entry.row["container_id"] for entry in self.entries))
+        shown = pl.Series([entry.row["container_id"] for entry in self.entries], dtype=pl.UInt32)
+        self.sparks = Sparks(judgement, shown)
         self.timelines = Timelines(judgement, only=charted)
         self.about = {one["container_id"]: one for one in judgement.recording.containers.iter_rows(named=True)}
-        self.lives = judgement.lives.partition_by("container_id", as_dict=True)
-        self.checklist = judgement.checklist.partition_by(WORKLOAD, as_dict=True)
-        self.instances = judgement.instances.partition_by(WORKLOAD, as_dict=True)
+        lives = judgement.lives.filter(pl.col("container_id").is_in(shown.implode())).sort("container_id", "life")
+        self.lives = _grouped(lives, ("container_id",))
+        self.checklist = _grouped(judgement.checklist, WORKLOAD)
+        self.instances = _grouped(judgement.instances.drop("evidence"), WORKLOAD)
         self.bought = contents.buys.partition_by(WORKLOAD, as_dict=True)
-        self.nothing = (judgement.lives.clear(), judgement.checklist.clear(), judgement.instances.clear())
         self.standing: set[int] = set()
         self.drawn: dict[int, object] = {}
 
@@ -181,7 +185,6 @@ class _Drawn:
 
     def card(self, entry: Entry) -> Markup:
         """Write the card of one workload."""
-        no_lives, no_answers, no_instances = self.nothing
         found = entry.row
         same = tuple(found[part] for part in WORKLOAD)
         inside = card(
@@ -190,9 +193,9 @@ class _Drawn:
             ident=f"c{entry.at}",
             timeline=self.timelines.of(found) if entry.at < _CHARTS else None,
             beside=(known(entry), advised(self.contents, entry, self.bought.get(same))),
-            checklist=self.checklist.get(same, no_answers),
-            lives=self.lives.get((found["container_id"],), no_lives),
-            instances=self.instances.get(same, no_instances),
+            checklist=self.checklist.get(same, ()),
+            lives=self.lives.get((found["container_id"],), ()),
+            instances=self.instances.get(same, ()),
             about=self.about[found["container_id"]],
         )
         return el("article", inside, class_=f"card {text.VERDICTS[found['verdict']].token}")
@@ -218,6 +221,14 @@ class _Drawn:
         }
         cards = blob.chunks([self.card(entry) for entry in later], _CHUNK)
         return Markup("".join([blob.element("rows", told), *cards]))
+
+
+def _grouped(frame: pl.DataFrame, keys: Sequence[str]) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+    """Give rows by a key, in one go: thousands of small frames cost far more."""
+    found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for one in frame.iter_rows(named=True):
+        found.setdefault(tuple(one[key] for key in keys), []).append(one)
+    return found
 
 
 def _overview(chosen: list[tuple[Section, list[Entry]]], contents: Contents) -> Markup:

@@ -1,0 +1,87 @@
+"""Time the report of a fleet of a week at 10 minutes, its size, and how long a real Chromium needs to open it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+from tests.benchmarks.fleet import write
+
+TEN_MINUTES_MS = 600_000
+SAMPLES = 7 * 24 * 6
+RUNS = 5
+
+
+def opening(page: Path) -> dict[str, list[float]] | None:
+    """Open the page in a fresh tab, a few times; give seconds until it is drawn, can be searched, and has answered."""
+    from rmtoolkit.exceptions import RmtoolkitError
+    from rmtoolkit.views.report.pdf import chromium
+
+    try:
+        from playwright.sync_api import sync_playwright
+
+        executable = chromium()
+    except (ImportError, RmtoolkitError):
+        return None
+    took: dict[str, list[float]] = {"drawn": [], "searchable": [], "search": [], "last card": []}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        for _ in range(RUNS):
+            tab = browser.new_page(viewport={"width": 1280, "height": 800})
+            begin = time.perf_counter()
+            tab.goto(page.as_uri(), wait_until="load")
+            took["drawn"].append(time.perf_counter() - begin)
+            tab.evaluate("ready.then(() => true)")
+            took["searchable"].append(time.perf_counter() - begin)
+            begin = time.perf_counter()
+            tab.get_by_label("Search").fill("svc-001")
+            tab.wait_for_function("document.getElementById('hits').textContent")
+            took["search"].append(time.perf_counter() - begin)
+            begin = time.perf_counter()
+            anchor = tab.evaluate("all.anchors.at(-1)")
+            tab.evaluate("name => { location.hash = name; }", anchor)
+            tab.locator(f'[id="{anchor}"] h3').wait_for(state="visible")
+            took["last card"].append(time.perf_counter() - begin)
+            tab.close()
+        browser.close()
+    return took
+
+
+def main() -> None:
+    """Generate, write, open."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workloads", type=int, default=2000)
+    options = parser.parse_args()
+    import rmtoolkit as rm
+    from rmtoolkit.views import report
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder, "fleet.parquet"), options.workloads, SAMPLES, cadence_ms=TEN_MINUTES_MS)
+        recording = rm.read(path)
+        for name in ("judge, recommend", "write the page"):
+            begin, used = time.perf_counter(), time.process_time()
+            if name == "judge, recommend":
+                found = report.contents(recording, price_per_gib_hour=0.005)
+            else:
+                page = report.write(found, Path(folder, "week.html"))
+            took = f"{time.perf_counter() - begin:.1f} s, CPU {time.process_time() - used:.1f} s"
+            print(f"{name:17} {options.workloads:,} workloads × {SAMPLES:,} samples: {took}")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(f"page              {page.stat().st_size / 1e6:.2f} MB, peak of this process {peak:.2f} GiB")
+        seconds = opening(page)
+        if seconds is None:
+            print("Chromium is not there: the page was not opened.")
+            return
+        load = os.getloadavg()[0]
+        for name, values in seconds.items():
+            best, middle = min(values), sorted(values)[len(values) // 2]
+            spread = f"best {best:.2f} s, median {middle:.2f} s of {RUNS}"
+            print(f"{name:17} {spread} (load {load:.1f} on {os.cpu_count()} cores)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit import cli
+from rmtoolkit.analysis.allocator_answer import answer_allocator
+from rmtoolkit.heap.over_time import OTHERS, over_time
+from rmtoolkit.heap.profile import HeapProfile
+from rmtoolkit.views.heap_allocator import LAYERS, allocator_layers, allocator_sizes
+from rmtoolkit.views.heap_over_time import heap_over_time
+from tests.analysis.profiles import MI, growing, profile, resting
+
+STATS = Path(__file__).parents[1] / "data" / "jemalloc"
+CACHE, INDEX = "billing::cache::insert", "billing::index::build"
+
+
+def test_what_is_held_over_time_adds_up() -> None:
+    """At every moment the functions and everything else are the live heap."""
+    holds = {CACHE: growing(900), INDEX: resting(40 * MI)} | {f"a::m{at}::f": resting(at * 9e4) for at in range(1, 9)}
+    heap = profile(holds)
+    table = over_time(heap, most=3)
+    assert table["function"].unique(maintain_order=True).to_list()[0] == CACHE
+    assert table["function"].n_unique() == 4
+    assert OTHERS in table["function"].to_list()
+    live = dict(heap.timeline.select("time_seconds", "live_bytes").iter_rows())
+    by_time: dict[float, int] = {}
+    for time, held in table.select("time_seconds", "live_bytes").iter_rows():
+        by_time[time] = by_time.get(time, 0) + held
+    assert len(by_time) > 200
+    assert {time: live[time] for time in by_time} == by_time
+
+
+def test_growth_stands_at_the_bottom_in_the_colour_of_alarm() -> None:
+    """What grows is the lowest area, marked by shape and word, and the description has its figures."""
+    heap = profile({CACHE: growing(9000), INDEX: resting(40 * MI)})
+    found = heap_over_time(heap, rm.suspects(heap))
+    assert re.findall(r'class="area (\w+)', found.svg) == ["alarm", "kept"]
+    assert "▲ billing::cache::insert 6.1" in found.svg
+    assert f"{CACHE} grows from 0.954 Mi to 6.1" in found.says
+    assert 'role="img"' in found.svg
+
+
+def test_pictures_without_times_are_drawn_in_their_order() -> None:
+    """A series that knows only its order has numbers instead of seconds; a single picture has no time at all."""
+    pictures = []
+    for at in range(5):
+        whole = profile({CACHE: growing(0, start=1e6 * (at + 1))})
+        pictures.append(HeapProfile(whole.summary, whole.stacks, whole.frames))
+    from rmtoolkit.heap.series import join
+
+    joined = join(pictures)
+    found = heap_over_time(joined, rm.suspects(joined))
+    assert "pictures, in the order in which they were taken" in found.svg
+    assert heap_over_time(pictures[0]).says == "This profile knows no time"
+
+
+def test_layers_of_an_allocator_are_as_wide_as_they_hold() -> None:
+    """Real statistics of jemalloc: widths are in proportion, and the words have the figures."""
+    found = answer_allocator(rm.read_allocator(STATS / "svc_jemalloc_stats.json.gz"))
+    last = found.allocator.totals.row(-1, named=True)
+    svg = allocator_layers(found).svg
+    bars = {kind: float(width) for width, kind in re.findall(r'width="([\d.]+)" height="34" class="(\w+)"', svg)}
+    assert set(bars) == {"live", "slack", "kept", "whole"}
+    assert bars["kept"] / bars["live"] == pytest.approx(last["dirty_bytes"] / last["allocated_bytes"], rel=0.01)
+    assert all(LAYERS[kind] in allocator_layers(found).says for kind in bars)
+
+
+def test_memory_outside_the_allocator_is_a_layer_where_rss_is_known() -> None:
+    """What is resident beside the allocator counts for the limit."""
+    allocator = rm.read_allocator(STATS / "svc_jemalloc_stats.json.gz")
+    alone, whole = answer_allocator(allocator), answer_allocator(allocator, rss_bytes=96 * MI)
+    assert whole.resident_bytes is not None
+    assert whole.limit_as_it_is_bytes is not None
+    assert alone.limit_as_it_is_bytes is not None
+    assert whole.outside_bytes == 96 * MI - whole.resident_bytes
+    assert whole.limit_as_it_is_bytes > alone.limit_as_it_is_bytes
+    assert "outside the allocator" in allocator_layers(whole).says
+
+
+def test_limits_as_it_is_and_if_purged() -> None:
+    """The limit leaves a tenth above what is resident; purged pages are taken off, and steps are whole."""
+    found = answer_allocator(rm.read_allocator(STATS / "svc_jemalloc_stats.json.gz"))
+    assert found.resident_bytes is not None
+    assert found.kept_bytes is not None
+    assert found.limit_as_it_is_bytes is not None
+    assert found.limit_if_purged_bytes is not None
+    assert found.limit_as_it_is_bytes >= found.resident_bytes / 0.9 > found.limit_as_it_is_bytes - 16 * MI
+    assert found.limit_if_purged_bytes >= (found.resident_bytes - found.kept_bytes) / 0.9
+    assert found.limit_if_purged_bytes < found.limit_as_it_is_bytes
+    assert "keeps 19.9 Mi of 44 Mi resident" in found.headline
+    assert "dirty_decay_ms" in found.next_step
+
+
+def test_sizes_with_gaps_come_first(tmp_path: Path) -> None:
+    """The size of block that wastes most is on top, and what wastes next to nothing is left out."""
+    found = answer_allocator(rm.read_allocator(STATS / "svc_jemalloc_stats.json.gz"))
+    gaps = found.sizes["fragmentation_bytes"].drop_nulls().to_list()
+    assert gaps == sorted(gaps, reverse=True)
+    assert allocator_sizes(found).says.startswith("Blocks of 1,024 bytes have most of the gaps")
+    line = tmp_path / "stats.log"
+    line.write_text("Allocated: 3145728, active: 4194304, resident: 8388608\n")
+    assert allocator_sizes(answer_allocator(rm.read_allocator(line))).says == "These statistics list no sizes of blocks"
+
+
+def test_command_line_answers_for_an_allocator(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """`rmtoolkit heap` takes statistics too: kept and in gaps, limits, sizes; they cannot be compared."""
+    file = str(STATS / "svc_jemalloc_stats.json.gz")
+    assert cli.main(["heap", file, "-o", str(tmp_path / "sizes.csv")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("jemalloc keeps 19.9 Mi of 44 Mi resident (45.3 %)")
+    assert "Limit as it is 64 Mi, if purged 32 Mi" in said
+    assert max(map(len, said.splitlines()[:-1])) <= 100
+    assert (tmp_path / "sizes.csv").read_text().startswith("size_bytes,")
+    assert cli.main(["heap", file, "--diff", file]) == 2
+    assert "cannot be compared" in capsys.readouterr().err
