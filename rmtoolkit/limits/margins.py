@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
+from rmtoolkit.analysis.verdict import classify
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
 from rmtoolkit.limits.history import block_peaks, describe
-from rmtoolkit.limits.usage import kills, starts, usage, workloads
+from rmtoolkit.limits.need import GROWS
+from rmtoolkit.limits.usage import WORKLOAD, kills, starts, usage, workloads
 from rmtoolkit.parts import parts
 from rmtoolkit.recording import as_recording
 from rmtoolkit.writing import check_target, replacing
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from rmtoolkit.limits.usage import AnyRecording
+    from rmtoolkit.recording import Recording
 
     Numbers = npt.NDArray[np.float64]
 
@@ -51,6 +54,8 @@ _FEW: Final = 20
 #: Pairs that are enough to leave the tables of shorter histories alone.
 _PLENTY: Final = 100
 _CENSORED: Final = 1e9
+#: What a week's past is judged by.
+_JUDGED: Final = dt.timedelta(days=14)
 #: A history that lacks a fiftieth of a length is taken as that long.
 _NEARLY: Final = 1.02
 
@@ -285,7 +290,7 @@ def learn_margins(recording: AnyRecording) -> Margins:
     ----------
     recording
         Three weeks or more of many workloads; what leaks may be in it. Every week but the first is once the next week
-        of what lies before it.
+        of what lies before it. What grew then, or may have, takes no part: it gets no limit.
 
     Returns
     -------
@@ -348,12 +353,12 @@ def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        A row per workload, week and length of history: `history_seconds`, `kind`, `score`.
+        A row per workload that was not growing, week and length of history: `history_seconds`, `kind`, `score`.
 
     Examples
     --------
     >>> import datetime as dt
-    >>> table = pl.DataFrame({"time": range(0, 15 * 86_400, 3600), "rss_bytes": 100})
+    >>> table = pl.DataFrame({"time": range(0, 15 * 86_400, 3600), "rss_bytes": 100 * 2**20})
     >>> scored = pairs(table, dt.datetime(1970, 1, 16, tzinfo=dt.UTC))
     >>> scored.filter(pl.col("history_seconds") == 7 * 86_400)["score"].to_list()
     [0.0]
@@ -375,6 +380,7 @@ def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
         after = after.filter(pl.col("next_blocks") >= _MOST).join(
             _killed(killed, begin, stop), on="workload_row", how="left"
         )
+        after = after.join(_growing(recording, begin), on="workload_row", how="anti")
         for history in HISTORIES:
             if begin - history < first - history * (_NEARLY - 1):
                 break
@@ -391,6 +397,13 @@ def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
             )
         stop = begin
     return pl.concat(found) if found else pl.DataFrame(schema=_PAIRS)
+
+
+def _growing(recording: Recording, begin: dt.datetime) -> pl.DataFrame:
+    """List the workloads that were growing then, or may have been: they get no limit, so their weeks teach none."""
+    before = recording.window(start=begin - _JUDGED, end=begin - dt.timedelta(milliseconds=1))
+    found = classify(before).filter(GROWS) if before.height else pl.DataFrame(schema=dict.fromkeys(WORKLOAD, pl.String))
+    return workloads(recording).join(found.select(WORKLOAD), on=WORKLOAD, nulls_equal=True).select("workload_row")
 
 
 def _killed(killed: pl.DataFrame, begin: dt.datetime, stop: dt.datetime) -> pl.DataFrame:

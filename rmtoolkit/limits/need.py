@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 _GROWTH: Final = ("leak", "unexplained_growth")
 #: From this chance of a leak on, what is not decided is treated as growing.
 _SUSPECT: Final = 0.3
+#: Of a row of verdicts: whether it grows, or may.
+GROWS: Final = pl.col("verdict").eq("leak") | (
+    pl.col("verdict").eq("inconclusive")
+    & (pl.col("pattern").is_in(_GROWTH) | (pl.col("leak_probability") >= _SUSPECT))
+    & (pl.col("growth_bytes_per_day") > 0)
+)
 
 
 def needs(recording: AnyRecording, verdicts: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -67,13 +73,8 @@ def needs(recording: AnyRecording, verdicts: pl.DataFrame | None = None) -> pl.D
         "settled_bytes",
         "next_step",
     )
-    grows = pl.col("verdict").eq("leak") | (
-        pl.col("verdict").eq("inconclusive")
-        & (pl.col("pattern").is_in(_GROWTH) | (pl.col("leak_probability") >= _SUSPECT))
-        & (pl.col("growth_bytes_per_day") > 0)
-    )
     return found.join(verdicts, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left").with_columns(
-        growing=grows.fill_null(value=False)
+        growing=GROWS.fill_null(value=False)
     )
 
 
