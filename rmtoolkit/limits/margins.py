@@ -49,9 +49,7 @@ _ENDINGS: Final = (".json",)
 _MOST: Final = 10
 #: Scores kept per table; more would say nothing more about a chance of 1 in 1000.
 _KEPT: Final = 2000
-#: Pairs below which the tables of both kinds of past are put together.
-_FEW: Final = 20
-#: Pairs that are enough to leave the tables of shorter histories alone.
+#: Pairs that are enough: with fewer, both kinds of past are taken together, or the table of a shorter history.
 _PLENTY: Final = 100
 _CENSORED: Final = 1e9
 #: What a week's past is judged by.
@@ -118,7 +116,7 @@ class Margins:
         plenty = counted.filter(pl.col("pairs") >= min(_PLENTY, counted["pairs"].max() or 0))
         fitting = fitting.filter(pl.col("history_seconds") == pl.lit(plenty["history_seconds"].first()))
         kind = fitting.filter(pl.col("kind") == CLASSES[climbing])
-        chosen = kind if kind["pairs"].sum() >= _FEW else fitting
+        chosen = kind if kind["pairs"].sum() >= _PLENTY else fitting
         return np.sort(chosen["scores"].explode().drop_nulls().to_numpy())
 
     def save(self, path: str | os.PathLike[str]) -> Path:
