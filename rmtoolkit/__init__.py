@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders.sniff import read
     from rmtoolkit.recording import Recording, concat, read_recording
     from rmtoolkit.validation import validate
+    from rmtoolkit.views.dashboards.fleet import Fleet
     from rmtoolkit.views.dashboards.limit_explorer import LimitExplorer
     from rmtoolkit.views.dashboards.triage import Triage
     from rmtoolkit.views.explanation import Explanation, explain
@@ -59,6 +60,7 @@ _HOMES: Final = {
     "explain": "rmtoolkit.views.explanation",
     "Explanation": "rmtoolkit.views.explanation",
     "fits": "rmtoolkit.analysis.verdict",
+    "Fleet": "rmtoolkit.views.dashboards.fleet",
     "HeapProfile": "rmtoolkit.heap.profile",
     "judge": "rmtoolkit.analysis.verdict",
     "Judgement": "rmtoolkit.analysis.verdict",
@@ -103,6 +105,7 @@ __all__ = [
     "Allocator",
     "Backtest",
     "Explanation",
+    "Fleet",
     "HeapProfile",
     "Judgement",
     "Lake",

@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit import heap_command, pull_command, recording_command, report_command
+from rmtoolkit import dashboard_command, heap_command, pull_command, recording_command, report_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,6 +179,11 @@ def _parser() -> argparse.ArgumentParser:
     heap_command.add_arguments(heap)
     heap.set_defaults(run=heap_command.run)
 
+    dashboard = commands.add_parser("dashboard", help="serve the dashboards on this machine", allow_abbrev=False)
+    _add_sources(dashboard, fail_on=False)
+    dashboard_command.add_arguments(dashboard)
+    dashboard.set_defaults(run=_dashboard)
+
     record = commands.add_parser("record", help="sample what runs now into a file", allow_abbrev=False)
     recording_command.add_arguments(record)
     record.set_defaults(run=recording_command.run)
@@ -247,6 +252,11 @@ def _demo(_: argparse.Namespace) -> int:
 
     run()
     return DONE
+
+
+def _dashboard(options: argparse.Namespace) -> int:
+    dashboard_command.check()
+    return dashboard_command.serve(_read(options), port=options.port, browser=not options.no_browser)
 
 
 def _read(options: argparse.Namespace) -> Recording:

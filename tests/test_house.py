@@ -35,6 +35,7 @@ LAYERS: Final = {
     "demo": {"core", "validation", "loaders", "analysis", "limits", "views"},
     "recording_command": {"core", "loaders", "recording_command"},
     "pull_command": {"core", "loaders", "pull_command"},
+    "dashboard_command": {"core", "views", "dashboard_command"},
     "heap_command": {"core", "heap", "analysis", "views", "heap_command"},
     "report_command": {"core", "loaders", "analysis", "limits", "views", "report_command"},
     "cli": {
@@ -46,6 +47,7 @@ LAYERS: Final = {
         "limits",
         "views",
         "demo",
+        "dashboard_command",
         "recording_command",
         "pull_command",
         "heap_command",

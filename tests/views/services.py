@@ -15,13 +15,21 @@ if TYPE_CHECKING:
 MI: Final = 2**20
 
 
-def service(name: str, values: npt.ArrayLike, *, pod: int = 0, limit: int | None = 512, **columns: Any) -> pl.DataFrame:
-    """One pod of a workload, a sample a minute, in MiB."""
+def service(
+    name: str,
+    values: npt.ArrayLike,
+    *,
+    pod: int = 0,
+    limit: int | None = 512,
+    step: int = 60,
+    **columns: Any,
+) -> pl.DataFrame:
+    """One pod of a workload, in MiB; a sample a minute unless said otherwise."""
     used = np.asarray(values, dtype=np.float64)
     at = np.arange(used.size)
     return pl.DataFrame(
         {
-            "time": 1_760_000_000 + 60 * at,
+            "time": 1_760_000_000 + step * at,
             "namespace": "shop",
             "workload": name,
             "pod": f"{name}-{pod}",

@@ -59,12 +59,19 @@ function render({ model, el }) {
   el.append(style);
   let root = null;
   const leave = new AbortController();
-  const changes = new MutationObserver(() => describe(root));
+  // A button that was pressed may be drawn anew by what it did: its like then has the focus.
+  let pressed = null;
+  const changes = new MutationObserver(() => {
+    describe(root);
+    if (pressed === null || document.activeElement !== document.body) return;
+    root.querySelector(`[data-rm-send="${CSS.escape(pressed)}"]`)?.focus();
+  });
 
   const click = async (event) => {
     const target = event.target.closest("[data-rm-send], [data-rm-copy]");
     if (!target) return;
     if (target.dataset.rmSend !== undefined) {
+      pressed = target.dataset.rmSend;
       model.send({ kind: "send", value: target.dataset.rmSend });
     }
     if (target.dataset.rmCopy !== undefined) {

@@ -24,7 +24,7 @@ stroke-width:1.6}
 .X .rm-explorer .headline{margin:2px 0 6px;font-size:26px;line-height:1.25}
 .X .rm-ours{color:var(--rm-accent)}
 .X .rm-pair{display:grid;grid-template-columns:repeat(2,minmax(0,372px));gap:16px 24px;margin:16px 0 0}
-.X .rm-pair h2,.X .rm-replay h2{font-size:16px}
+.X .rm-pair h2,.X .rm-replay h2{margin:0 0 4px}
 .X .rm-replay{margin:16px 0 0}
 .X .rm-replay svg,.X .rm-pair svg{display:block;height:auto}
 .X .rm-patch{display:flex;justify-content:space-between;align-items:flex-end;gap:12px}

@@ -1,0 +1,122 @@
+"""All dashboards of one recording behind one row of buttons: what `rmtoolkit dashboard` serves."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import traitlets
+
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.limits.week import Week, survey
+from rmtoolkit.recording import read_recording
+from rmtoolkit.views.dashboards import SERVED, controls
+from rmtoolkit.views.dashboards.fleet import Fleet
+from rmtoolkit.views.dashboards.limit_explorer import LimitExplorer
+from rmtoolkit.views.dashboards.page import Page
+from rmtoolkit.views.dashboards.triage import Triage
+from rmtoolkit.views.dashboards.wiring import Wiring
+
+if TYPE_CHECKING:
+    from rmtoolkit.recording import Recording
+
+
+class Dashboards(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+    """Fleet, Triage and LimitExplorer of one recording, one at a time; each is made when it is first shown.
+
+    Parameters
+    ----------
+    recording
+        A recording.
+
+    Attributes
+    ----------
+    shown
+        ``fleet``, ``triage`` or ``limits``.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from rmtoolkit.recording import as_recording
+    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20})
+    >>> boards = Dashboards(as_recording(table))
+    >>> boards.shown = "limits"
+    >>> type(boards.board).__name__
+    'LimitExplorer'
+    >>> boards.close()
+    """
+
+    shown = traitlets.Enum(("fleet", "triage", "limits"), "fleet")
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__()
+        self._wiring = Wiring()
+        self._week: Week = survey(recording)
+        self._made: dict[str, Any] = {}
+        choices = [("Fleet", "fleet"), ("Triage", "triage"), ("Limits", "limits")]
+        self._choice = controls.choice("Show", choices, "fleet")
+        self._page = Page()
+        bar = ipywidgets.VBox([self._page, self._choice, self._wiring.alert])
+        bar.add_class("rm").add_class("rm-dashboard").add_class("rm-bar")
+        self._place = ipywidgets.VBox([])
+        self.children = (bar, self._place)
+        self._wiring.watch(self._choice, "value", lambda change: self.set_trait("shown", change.new))
+        self._wiring.watch(self, "shown", lambda _: self._show())
+        self._show()
+
+    @property
+    def board(self) -> Any:  # noqa: ANN401 - one of three
+        """The dashboard that is shown."""
+        return self._made[self.shown]
+
+    def _show(self) -> None:
+        self._choice.value = self.shown
+        if self.shown not in self._made:
+            self._made[self.shown] = self._make()
+        self._place.children = (self._made[self.shown],)
+
+    def _make(self) -> Any:  # noqa: ANN401 - one of three
+        if self.shown == "fleet":
+            return Fleet(self._week)
+        judgement = self._week.judgement
+        return Triage(judgement) if self.shown == "triage" else LimitExplorer(judgement)
+
+    def close(self) -> None:
+        """Take away all that was made."""
+        for board in self._made.values():
+            board.close()
+        self._made.clear()
+        self._place.children = ()
+        self._wiring.close(*self.children)
+        layout = self.layout
+        super().close()
+        if layout is not None:
+            layout.close()
+
+
+def served() -> Dashboards:
+    """Make the dashboards of the recording that the environment names.
+
+    Returns
+    -------
+    Dashboards
+        To be shown.
+
+    Raises
+    ------
+    RmtoolkitError
+        The environment names none.
+
+    Examples
+    --------
+    >>> served()
+    Traceback (most recent call last):
+    rmtoolkit.exceptions.RmtoolkitError: ...
+    """
+    told = os.environ.get(SERVED)
+    if told is None:
+        msg = f"The environment has no {SERVED}: this page is made by rmtoolkit dashboard."
+        raise RmtoolkitError(msg)
+    return Dashboards(read_recording(json.loads(told)["recording"]))

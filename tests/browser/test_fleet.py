@@ -1,0 +1,101 @@
+"""The fleet's table in real JupyterLab and real Voilà: sorting, filtering and opening by key and by mouse."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.browser.hosts import Lab, Opened, Voila
+
+pytestmark = pytest.mark.browser
+
+CELLS: Final = [
+    """
+import numpy as np
+import polars as pl
+import rmtoolkit as rm
+from tests.views.services import service
+
+hours, rng = np.arange(7 * 24), np.random.default_rng(2)
+frames = [
+    service(f"calm-{number:02}", 100 + number + rng.standard_normal(hours.size), step=3600,
+            namespace="shop" if number % 2 else "search")
+    for number in range(40)
+]
+frames += [service(f"leaky-{rate}", 200 + hours * 0.01 * rate, step=3600) for rate in (50, 150)]
+fleet = rm.Fleet(rm.Recording.from_frame(pl.concat(frames)))
+fleet
+"""
+]
+
+
+def test_a_fleet_is_sorted_filtered_and_opened(host: Lab | Voila, new: Callable[..., Opened]) -> None:
+    """Heads sort by key and keep the focus, tiles and boxes filter, pages turn, a name opens and Escape goes back."""
+    opened = new()
+    host.open(opened, CELLS)
+    page = opened.page
+    board = page.locator(".rm-dashboard").first
+    rows = board.locator("tbody tr")
+    status = board.get_by_role("status")
+    expect(rows.first).to_contain_text("leaky-150", timeout=180_000)
+    expect(status).to_contain_text("42 workloads")
+    expect(rows).to_have_count(25)
+    head = board.get_by_role("columnheader", name="Workload")
+    expect(head).not_to_have_attribute("aria-sort", re.compile("."))
+    head.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    expect(head).to_have_attribute("aria-sort", "ascending")
+    expect(rows.first).to_contain_text("calm-00")
+    expect(head.get_by_role("button")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(head).to_have_attribute("aria-sort", "descending")
+    expect(rows.first).to_contain_text("leaky-50")
+    board.get_by_role("button", name="Next").click()
+    expect(rows).to_have_count(17)
+    expect(board.get_by_text("26–42 of 42")).to_be_visible()
+    tile = board.get_by_role("button", name=re.compile("not a leak", re.IGNORECASE)).first
+    tile.click()
+    expect(board.locator("button.rm-tile[aria-pressed=true]")).to_contain_text("not a leak")
+    expect(status).to_contain_text("40 workloads of 42")
+    search = board.get_by_role("textbox", name="Search")
+    search.fill("calm-07")
+    expect(rows).to_have_count(1)
+    expect(rows.get_by_role("img")).to_have_attribute("aria-label", re.compile("peak 1.. Mi, limit 512 Mi"))
+    search.fill("")
+    board.get_by_role("group", name="Verdict").get_by_role("button", name="leak", exact=True).click()
+    expect(rows).to_have_count(2)
+    board.get_by_role("combobox", name="Sort by").select_option("growth")
+    expect(rows.first).to_contain_text("leaky-150")
+    assert opened.serious(".rm-dashboard") == []
+    name = board.get_by_role("button", name="leaky-50")
+    name.focus()
+    page.keyboard.press("Enter")
+    triage = page.locator(".rm-dashboard .rm-dashboard")
+    expect(triage.get_by_role("status").first).to_contain_text("leaky-50 leaks")
+    expect(board.locator("table.rm-fleet")).to_be_hidden()
+    back = board.get_by_role("button", name="Back to the fleet")
+    back.press("Enter")
+    expect(rows).to_have_count(2)
+    expect(triage).to_have_count(0)
+    assert opened.outside == []
+    assert opened.complaints == []
+
+
+def test_the_table_fits_a_narrow_dark_window(host: Lab | Voila, new: Callable[..., Opened]) -> None:
+    """At 1,000 px nothing sticks out of the page, and nothing serious is wrong in the dark."""
+    opened = new(width=1000, scheme="dark")
+    host.open(opened, CELLS, dark=True)
+    board = opened.page.locator(".rm-dashboard").first
+    expect(board.locator("tbody tr").first).to_contain_text("leaky-150", timeout=180_000)
+    expect(board).to_have_css("background-color", "rgb(18, 23, 28)")
+    inside = board.evaluate("board => board.querySelector('table.rm-fleet').scrollWidth <= board.clientWidth")
+    assert inside
+    assert opened.serious(".rm-dashboard") == []
+    assert opened.outside == []
+    assert opened.complaints == []
