@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from rmtoolkit.analysis.allocator_answer import AllocatorAnswer
+    from rmtoolkit.analysis.heap_answer import DiffAnswer, HeapAnswer
     from rmtoolkit.heap.allocator import Allocator
     from rmtoolkit.heap.profile import HeapProfile
 
@@ -94,15 +96,14 @@ def run(options: argparse.Namespace) -> int:
             msg = f"{quote(options.diff)} is no heap profile but an allocator's statistics: they cannot be compared."
             raise RmtoolkitError(msg)
         changed = heap_answer.answer_diff(before, heap)
-        sys.stdout.write(heap_terminal.changes(changed, source=f"{options.diff} → {source}", unicode=unicode))
-        table, what = changed.table, "Changes"
+        source = f"{options.diff} → {source}"
+        sys.stdout.write(heap_terminal.changes(changed, source=source, unicode=unicode))
+        _write(changed, changed.table, options.output, "Changes", source)
     else:
         found = heap_answer.answer(heap)
         colour = terminal.wants_colour(sys.stdout) and not options.no_color
         sys.stdout.write(heap_terminal.answer(found, source=source, colour=colour, unicode=unicode))
-        table, what = found.suspects, "Suspects"
-    if options.output:
-        sys.stdout.write(f"{what}: {_write(table, options.output)}\n")
+        _write(found, found.suspects, options.output, "Suspects", source)
     return 0
 
 
@@ -134,16 +135,22 @@ def _allocator(allocator: Allocator, options: argparse.Namespace, *, unicode: bo
         raise RmtoolkitError(msg)
     found = answer_allocator(allocator)
     sys.stdout.write(heap_terminal.allocator(found, source=options.files[0], unicode=unicode))
-    if options.output:
-        table = found.sizes if found.sizes.height else allocator.totals
-        sys.stdout.write(f"{'Sizes' if found.sizes.height else 'Totals'}: {_write(table, options.output)}\n")
+    what = "Sizes" if found.sizes.height else "Totals"
+    _write(found, found.sizes if found.sizes.height else allocator.totals, options.output, what, options.files[0])
     return 0
 
 
-def _write(table: pl.DataFrame, path: str) -> Path:
-    from rmtoolkit.views import exports  # noqa: PLC0415
+def _write(
+    found: HeapAnswer | DiffAnswer | AllocatorAnswer, table: pl.DataFrame, path: str | None, what: str, source: str
+) -> None:
+    """Write the table, or the page, and say so."""
+    from rmtoolkit.views import exports, heap_page  # noqa: PLC0415
 
-    return exports.write(table, path)
+    if path is None:
+        return
+    is_page = Path(path).suffix.lower() in heap_page.ENDINGS
+    written = heap_page.write(found, path, source=source) if is_page else exports.write(table, path)
+    sys.stdout.write(f"{'Page' if is_page else what}: {written}\n")
 
 
 def add_heap(command: argparse.ArgumentParser) -> None:

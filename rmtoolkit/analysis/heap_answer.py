@@ -13,6 +13,7 @@ from rmtoolkit.heap.diff import diff
 from rmtoolkit.heap.own_code import STD, SYSTEM, plain_name, spoken
 from rmtoolkit.heap.sight import limits_of_sight
 from rmtoolkit.heap.suspects import suspects
+from rmtoolkit.heap.tree import tree
 from rmtoolkit.intervals import small_memory
 from rmtoolkit.text import count, hours, memory, number, printable, share
 
@@ -152,7 +153,7 @@ class DiffAnswer:
     headline
         The answer in a sentence.
     path
-        The user's own functions from the program's start to the stack that changed most.
+        The user's own functions from the program's start to what changed most.
 
     Examples
     --------
@@ -192,10 +193,11 @@ def answer_diff(before: HeapProfile, after: HeapProfile) -> DiffAnswer:
     <DiffAnswer: The two profiles do not differ.>
     """
     table = diff(before, after)
-    return DiffAnswer(before, after, table, _changed(before, table), _changed_path(before, after, table))
+    path = _changed_path(before, after) if table.height else ()
+    return DiffAnswer(before, after, table, _changed(before, table, path), path)
 
 
-def _changed(before: HeapProfile, table: pl.DataFrame) -> str:
+def _changed(before: HeapProfile, table: pl.DataFrame, path: tuple[str, ...]) -> str:
     if not table.height:
         return "The two profiles do not differ."
     change = int(table["live_bytes_change"].sum() or 0)
@@ -207,26 +209,28 @@ def _changed(before: HeapProfile, table: pl.DataFrame) -> str:
     if abs(change) <= _SAME * held and abs(first["live_bytes_change"]) <= _SAME * held:
         return f"The second holds as much as the first at the end ({memory(held + change)}), in the same places."
     word = "more" if change > 0 else "less"
-    more = "+" if first["live_bytes_change"] > 0 else "−"
-    return (
-        f"The second holds {memory(abs(change))} {word} at the end than the first; most changed in {name}: "
-        f"{more}{memory(abs(first['live_bytes_change']))}."
-    )
+    # A helper that allocates for many says little without its caller.
+    through = " → ".join(path[-2:]) if path else name
+    return f"The second holds {memory(abs(change))} {word} at the end than the first, most of it through {through}."
 
 
-def _changed_path(before: HeapProfile, after: HeapProfile, table: pl.DataFrame) -> tuple[str, ...]:
-    """List the own functions on the stack that changed most, of the function that did, the outermost first."""
-    if not table.height or not table["live_bytes_change"][0]:
+def _changed_path(before: HeapProfile, after: HeapProfile) -> tuple[str, ...]:
+    """Follow the largest change from the program's start; list the own functions on the way."""
+    nodes = tree(after, "live_bytes", before=before).with_columns(change=pl.col("value") - pl.col("before"))
+    whole = nodes["change"][0]
+    largest = nodes["change"].max() if whole >= 0 else nodes["change"].min()
+    if not isinstance(largest, int) or not largest:
         return ()
-    more = table["live_bytes_change"][0] > 0
-    stacks = diff(before, after, by="stack").filter(pl.col("function") == table["function"][0])
-    stacks = stacks.filter((pl.col("live_bytes_change") > 0) == more)
-    own: set[str] = set()
-    for heap in (before, after):
-        own |= set(heap.frames.filter(~pl.col("origin").is_in([STD, SYSTEM]))["function"].drop_nulls())
-    frames = [frame.rsplit(" (", 1)[0] for frame in reversed(stacks["stack"][0] if stacks.height else [])]
-    names = [printable(spoken(plain_name(name))) for name in frames if name in own]
-    return tuple(name for at, name in enumerate(names) if not at or name != names[at - 1])
+    sign = 1 if largest > 0 else -1
+    names: list[str] = []
+    node = 0
+    while True:
+        below = nodes.filter(pl.col("parent_id") == node).sort(pl.col("change") * sign, descending=True)
+        if not below.height or below["change"][0] * sign <= 0:
+            return tuple(names)
+        node, name, origin = below.select("node_id", "name", "origin").row(0)
+        if origin not in (STD, SYSTEM) and (not names or names[-1] != name):
+            names.append(printable(name))
 
 
 def spans(heap: HeapProfile) -> str:

@@ -49,8 +49,8 @@ def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Read
     Returns
     -------
     polars.DataFrame or None
-        `named` in which stacks of such callers are theirs, with the helper's name in `through`; None where there is
-        nothing to tell apart.
+        `named` in which stacks of such callers, and of those who hold much through the same helper, are theirs, with
+        the helper's name in `through`; None where there is nothing to tell apart.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Read
     >>> named = groups(heap).with_columns(group=pl.lit(0), through=pl.lit(None, pl.String))
     >>> found = curves(heap, named, 1)
     >>> tell_apart(heap, named, found, read_curves(found)).select("function", "through").rows()
-    [('api::cache', 'api::copy'), ('api::copy', None)]
+    [('api::cache', 'api::copy'), ('api::load', 'api::copy')]
     """
     order = np.argsort(-said.score, kind="stable")[:_LOOKED_AT]
     wanted = [int(group) for group in order if said.growth[group] > 0]
@@ -150,8 +150,10 @@ def _growers(fine: Curves, allocations: Floats, rows: list[int], paths: Sequence
     if not grows.any() or said.growth[grows].sum() < _TOGETHER * whole or others < 1:
         return {}
     chosen: dict[int, int] = {}
-    for part, grower in zip(parts, grows, strict=True):
-        if grower:
+    # Where it is a helper, whoever holds much through it is named too.
+    named = grows | ((held >= _GROWS * held.sum()) & np.array([branch is not None for branch in branches]))
+    for part, caller in zip(parts, named, strict=True):
+        if caller:
             deeper = _growers(fine, allocations, part, paths, depth + 1) if len(part) > 1 else {}
             # Whoever calls the caller is told apart in the same way; the rest of it is the caller's.
             chosen |= dict.fromkeys(part, depth) | deeper

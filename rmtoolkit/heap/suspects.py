@@ -55,6 +55,9 @@ READINGS: Final = {
 _STEADY: Final = 0.5
 _PERSISTENT: Final = 0.4
 _JUMPS: Final = 3
+#: ... and be this share of what the function holds, or that share of all growth.
+_DRIFT: Final = 2e-3
+_SHARE: Final = 0.1
 
 
 def suspects(
@@ -193,6 +196,8 @@ def _table(
         # A table that doubles grows as one block, seldom, and by more each time.
         doubles = (said.growth_blocks == 0) & (heap.growth["live_blocks"].count() > 0) & (said.jumps >= _JUMPS)
         steady = ((said.steadiness >= _STEADY) | doubles) & (said.persistence >= _PERSISTENT)
+        # A full cache whose entries differ in size drifts a little for ever.
+        steady &= (said.growth >= _DRIFT * said.held) | (said.growth >= _SHARE * said.growth.sum())
         table = frame.with_columns(
             growth_bytes=pl.Series(said.growth),
             growth_blocks=pl.Series(said.growth_blocks) if heap.growth["live_blocks"].count() else None,

@@ -27,6 +27,8 @@ MARKS: Final = {
     "held": text.Mark("●", "[ok]", "held", "ok"),
     "live": text.Mark("◆", "[?]", "live", "unsure"),
 }
+#: Amounts whose change is shown.
+SHOWN: Final = ("live_bytes", "peak_bytes", "allocations")
 _MOST: Final = 6
 _CHURNS: Final = 3
 #: In ASCII these must not take more room than in Unicode.
@@ -117,7 +119,8 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
     if known:
         width = max(len(what) for what, *_ in known)
         lines += ["", *(f"{what.ljust(width)}  {_from_to(one, other)}" for what, one, other in known)]
-    rows = found.table.head(_MOST * 2).to_dicts()
+    changed = [row for row in found.table.iter_rows(named=True) if any(row[f"{name}_change"] for name in SHOWN)]
+    rows = changed[: _MOST * 2]
     if rows:
         cells = [
             (
@@ -132,8 +135,8 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
         lines += ["", *_columns(heads, cells, [place(row) for row in rows])]
         if len(found.path) > 1:
             lines += ["", *_wrap(f"Most of the change comes through {' → '.join(found.path)}.")]
-        if found.table.height > len(rows):
-            lines.append(f"and {text.count(found.table.height - len(rows), 'function')} more: -o FILE.csv")
+        if len(changed) > len(rows):
+            lines.append(f"and {text.count(len(changed) - len(rows), 'function')} more: -o FILE.csv")
     body = "\n".join(lines) + "\n"
     return body if unicode else plain(body.translate(_NARROW))
 

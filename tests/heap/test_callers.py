@@ -80,17 +80,18 @@ def test_a_function_that_keeps_for_all_its_callers_is_itself_the_suspect() -> No
 
 
 def test_two_callers_that_grow_are_both_named() -> None:
-    """Two leaks through one helper are two suspects; the rest stays with the helper."""
+    """Two leaks through one helper are two suspects; who only holds much is named too, the rest is the helper's."""
     heap = profile(
         {
             ("buffer", "cache", "main"): (grows, 200),
             ("buffer", "queue", "main"): (lambda at: 600 * at, 200),
             ("buffer", "config", "main"): (rests, 20),
+            ("buffer", "small", "main"): (lambda _: 9000, 20),
         }
     )
     found = rm.suspects(heap)
-    assert found["function"].to_list() == ["api::cache", "api::queue", "api::buffer"]
-    assert found["reading"].to_list() == ["grows", "grows", "held"]
+    assert found["function"].to_list() == ["api::cache", "api::queue", "api::config", "api::buffer"]
+    assert found["reading"].to_list() == ["grows", "grows", "held", "held"]
     assert found["growth_bytes"].sum() == pytest.approx(1600 * MOMENTS / 2, rel=0.1)
 
 
@@ -98,6 +99,20 @@ def test_a_function_that_calls_itself_is_one_caller() -> None:
     """Recursion through a helper makes no new callers."""
     heap = profile({("build", *["build"] * depth, "main"): (grows, 10) for depth in range(5)})
     assert rm.suspects(heap)["function"].to_list() == ["api::build"]
+
+
+def test_a_full_cache_that_drifts_does_not_grow() -> None:
+    """Entries of different sizes make a bounded cache rise a little for a long time; a leak beside it does grow."""
+    heap = profile(
+        {
+            ("insert", "main"): (lambda at: 30_000_000 + 100 * at, 900),
+            ("lose", "main"): (lambda at: 2000 * at, 200),
+        }
+    )
+    assert dict(rm.suspects(heap).select("function", "reading").iter_rows()) == {
+        "api::lose": "grows",
+        "api::insert": "grew",
+    }
 
 
 def test_totals_are_the_same_whoever_is_named() -> None:

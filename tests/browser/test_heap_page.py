@@ -1,0 +1,115 @@
+"""The page about a heap profile in a real browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rmtoolkit.analysis import heap_answer
+from rmtoolkit.views import heap_page
+from tests.analysis.profiles import MI, growing, profile, resting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+
+CACHE, INDEX = "billing::cache::insert", "billing::index::build"
+HOSTILE = "billing::<img src=http://127.0.0.1:9/x onerror=alert(1)>::f"
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page about one function that grows, one that rests, and one with a hostile name."""
+    heap = profile({CACHE: growing(20_000), INDEX: resting(30 * MI), HOSTILE: resting(10 * MI)})
+    return heap_page.write(heap_answer.answer(heap), tmp_path_factory.mktemp("heap") / "heap.html", source="api.zst")
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the page asked for or complained about."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, path: Path, complaints: list[str]) -> Iterator[Page]:
+    """The page, opened from its file, with what is live at the end."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.on("request", lambda request: complaints.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    page.goto(path.as_uri())
+    page.get_by_label("Width is").select_option("live at the end")
+    yield page
+    context.close()
+
+
+def width(page: Page, function: str) -> float:
+    """How wide a function is drawn; 0 when it is not."""
+    node = page.locator(f".view:not([hidden]) g[data-name='{function}']").first
+    return float(node.locator("rect").get_attribute("width") or 0) if node.is_visible() else 0.0
+
+
+def test_a_click_zooms_and_escape_shows_the_whole(page: Page, path: Path, complaints: list[str]) -> None:
+    """What is clicked takes the whole width, what is beside it goes; nothing is asked of anybody."""
+    narrow = width(page, CACHE)
+    assert 0 < narrow < 540
+    page.locator(f".view:not([hidden]) g[data-name='{CACHE}']").click()
+    assert width(page, CACHE) == pytest.approx(1080)
+    assert width(page, INDEX) == 0
+    page.keyboard.press("Escape")
+    assert width(page, CACHE) == pytest.approx(narrow, abs=1)
+    assert complaints == [path.as_uri()]
+
+
+def test_keys_do_everything_that_the_pointer_does(page: Page) -> None:
+    """Arrows go from function to function, Enter zooms, and what has the focus is said."""
+    page.get_by_label("Width is").focus()
+    page.keyboard.press("Tab")
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    label = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert label is not None
+    assert page.locator(".said").inner_text() == label
+    name = page.evaluate("document.activeElement.dataset.name")
+    assert width(page, name) == pytest.approx(1080)
+    page.get_by_role("button", name="Show the whole").press("Enter")
+    assert width(page, INDEX) > 0
+
+
+def test_search_marks_what_it_finds_and_says_how_much(page: Page) -> None:
+    """Upper or lower case; Escape in the field ends it."""
+    page.get_by_label("Search functions").fill("INDEX")
+    hits = page.locator(".view:not([hidden]) g.hit")
+    assert hits.count() == 1
+    assert hits.get_attribute("data-name") == INDEX
+    assert page.locator(".found").inner_text().startswith("1 place, ")
+    page.get_by_label("Search functions").press("Escape")
+    assert hits.count() == 0
+
+
+def test_without_scripts_every_measure_is_a_picture(browser: Browser, path: Path) -> None:
+    """The controls are not there, and all pictures are."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    views = page.locator(".view")
+    assert [view.is_visible() for view in views.all()] == [True] * views.count()
+    assert views.count() >= 3
+    assert page.get_by_label("Search functions").is_hidden()
+    context.close()
+
+
+def test_the_page_does_not_scroll_sideways_on_a_phone(browser: Browser, path: Path) -> None:
+    """Charts scroll inside their own box."""
+    context = browser.new_context(viewport={"width": 400, "height": 800})
+    page = context.new_page()
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    context.close()
