@@ -120,7 +120,12 @@ def answer_allocator(allocator: Allocator, *, rss_bytes: int | None = None) -> A
         return AllocatorAnswer(
             allocator,
             "These statistics have no totals.",
-            *(None,) * 6,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
             _arenas(allocator, 0),
             _sizes(allocator, 0),
             "Write them with malloc_stats_print.",
