@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Sequence
 
+    from rmtoolkit.lake import Lake
     from rmtoolkit.recording import Recording
 
 _DONE = 0
@@ -118,11 +119,16 @@ def run(
     return _FINDINGS if leaks or kills else _DONE
 
 
-def _recording(options: argparse.Namespace, read: Callable[[argparse.Namespace], Recording]) -> Recording:
+def _recording(options: argparse.Namespace, read: Callable[[argparse.Namespace], Recording]) -> Recording | Lake:
     """Read the sources; a server is asked for the namespaces only, of all else they are kept."""
+    from rmtoolkit.lake import Lake, is_lake
     from rmtoolkit.loaders.prometheus_url import is_url
 
     names = options.namespace
+    if len(options.sources) == 1 and is_lake(options.sources[0]):
+        # A lake is read part by part: it may not fit into memory.
+        lake = Lake(options.sources[0])
+        return lake if names is None else lake.recording(namespace=names)
     if names is None or any(map(is_url, options.sources)):
         return read(options)
     options.namespace = None

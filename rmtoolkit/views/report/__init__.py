@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.views.report.contents import Contents, gather
-from rmtoolkit.views.report.page import page
+from rmtoolkit.views.report.page import page, shown_card
 from rmtoolkit.writing import check_target, replacing
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.margins import Margins
     from rmtoolkit.spread import Source
 
-__all__ = ["ENDINGS", "Contents", "contents", "gather", "page", "report", "write"]
+__all__ = ["ENDINGS", "Contents", "contents", "gather", "page", "report", "shown_card", "write"]
 
 #: How the name of a page may end.
 ENDINGS: Final = (".html", ".htm", ".pdf")

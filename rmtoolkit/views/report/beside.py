@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from rmtoolkit.exceptions import RmtoolkitError, quote_path
 from rmtoolkit.limits.patches import patches_yaml
 from rmtoolkit.views import exports
 from rmtoolkit.views.report.markdown import markdown
@@ -66,7 +67,11 @@ def write_beside(contents: Contents, folder: str | os.PathLike[str]) -> Path:
     True
     """
     made = Path(folder)
-    made.mkdir(parents=True, exist_ok=True)
+    try:
+        made.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"Could not make the folder {quote_path(folder)}: {(error.strerror or str(error)).lower()}."
+        raise RmtoolkitError(msg) from error
     names = ["cluster", "namespace", "workload", "container"]
     verdicts = contents.week.verdicts().sort(names, maintain_order=True)
     limits = contents.week.limits.sort(names, maintain_order=True)

@@ -123,6 +123,16 @@ class Contents:
     price_per_gib_hour: float | None
     asked: float
 
+    def __repr__(self) -> str:
+        """Say the headline's sentence."""
+        return f"<Contents: {self.counts.sentence}>"
+
+    def _repr_html_(self) -> str:
+        """Show the report without what needs a script: for notebooks."""
+        from rmtoolkit.views.report.page import fragment  # noqa: PLC0415 - the page is written from this
+
+        return fragment(self)
+
     @property
     def awake(self) -> list[Entry]:
         """What is not accepted: headline and sections are about these."""

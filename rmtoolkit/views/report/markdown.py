@@ -45,7 +45,7 @@ def escaped(words: object) -> str:
     # An address that is written out becomes a link in many places, escaped or not.
     said = re.sub(r"(?i)\b(https?|ftp)(?=:)", "\\1\u200b", said)
     said = re.sub(r"(?i)\bwww\.", "www\u200b.", said)
-    return re.sub(r"^(\s*)([-+=]|\d+(?=[.)](\s|$)))", r"\1\\\2", said)
+    return re.sub(r"^(\s*\d*)([-+=]|(?<=\d)[.)](?=\s|$))", r"\1\\\2", said)
 
 
 def markdown(contents: Contents) -> str:

@@ -10,6 +10,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit.analysis.columns import WORKLOAD
+from rmtoolkit.exceptions import UnknownWorkloadError
 from rmtoolkit.views.markup import Markup, el
 from rmtoolkit.views.report import blob, lists
 from rmtoolkit.views.report.advised import advised, known
@@ -18,7 +19,7 @@ from rmtoolkit.views.report.cells import heads, row, values
 from rmtoolkit.views.report.quality import quality
 from rmtoolkit.views.report.script import SCRIPT
 from rmtoolkit.views.report.sections import ALL, SECTIONS, counted
-from rmtoolkit.views.report.style import STYLE
+from rmtoolkit.views.report.style import FRAGMENT, STYLE
 from rmtoolkit.views.report.top import heading, start, tiles, top
 from rmtoolkit.views.sparks import Sparks
 from rmtoolkit.views.timeline import Timelines
@@ -110,6 +111,83 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
     return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
 
 
+def fragment(contents: Contents) -> Markup:
+    """Write the report for the output of a notebook: no script, no request, rows without cards.
+
+    Parameters
+    ----------
+    contents
+        What the report says.
+
+    Returns
+    -------
+    Markup
+        A style under one class and one element.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.week import survey
+    >>> from rmtoolkit.views.report.contents import gather
+    >>> made = fragment(gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20}))))
+    >>> "No leak found in 1 workload." in made, "<script" in made
+    (True, False)
+    """
+    drawn = _Drawn(contents)
+    chosen = [(section, section.choose(contents)) for section in SECTIONS]
+    sections = [drawn.section(section, entries, opened=False, cards=False) for section, entries in chosen if entries]
+    parts = (
+        top(contents),
+        heading(contents),
+        start(contents),
+        lists.raised_again(contents),
+        tiles(contents),
+        lists.changed(contents),
+        *sections,
+        lists.failures(contents),
+        lists.capacity(contents),
+        lists.accepted(contents),
+        quality(contents),
+    )
+    return Markup(f"{el('style', FRAGMENT)}{el('div', el('main', *parts), class_='rm')}")
+
+
+def shown_card(contents: Contents, name: str) -> Markup:
+    """Write the card of one workload for the output of a notebook.
+
+    Parameters
+    ----------
+    contents
+        What the report says.
+    name
+        ``namespace/workload``, as the report calls it, or its address ``namespace/workload/container``.
+
+    Returns
+    -------
+    Markup
+        A style under one class and one element.
+
+    Raises
+    ------
+    UnknownWorkloadError
+        No workload is called so.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.week import survey
+    >>> from rmtoolkit.views.report.contents import gather
+    >>> found = gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20})))
+    >>> "api does not leak" in shown_card(found, "api")
+    True
+    """
+    entry = next((entry for entry in contents.entries if name in (entry.name, entry.anchor)), None)
+    if entry is None:
+        raise UnknownWorkloadError.named(name, (one.name for one in contents.entries))
+    card_of = _Drawn(contents, [entry]).card(entry)
+    return Markup(f"{el('style', FRAGMENT)}{el('div', card_of, class_='rm')}")
+
+
 def _policy() -> str:
     """Nothing from anywhere, and no script or style but the page's own: a hostile label can do nothing."""
 
@@ -122,10 +200,11 @@ def _policy() -> str:
 class _Drawn:
     """Rows, sparks and cards of the page; each card is made once, and stands in the page or is packed."""
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: Contents, only: Sequence[Entry] | None = None) -> None:
         judgement = contents.week.judgement
         self.contents = contents
-        self.entries = contents.entries[:_MOST]
+        self.entries = contents.entries[:_MOST] if only is None else only
+        self.charted = {entry.at for entry in self.entries[:_CHARTS]}
         charted = [entry.row["container_id"] for entry in self.entries[:_CHARTS]]
         shown = pl.Series([entry.row["container_id"] for entry in self.entries], dtype=pl.UInt32)
         self.sparks = Sparks(judgement, shown)
@@ -145,15 +224,15 @@ class _Drawn:
             self.drawn[entry.at] = self.sparks.of(entry.row["container_id"])
         return self.drawn[entry.at]
 
-    def section(self, section: Section, entries: list[Entry], *, opened: bool) -> Markup:
-        """Write a table with its first rows."""
+    def section(self, section: Section, entries: list[Entry], *, opened: bool, cards: bool = True) -> Markup:
+        """Write a table with its first rows, and the first cards under them."""
         names = heads(section.columns, self.sparks.heading)
         sorted_by = ["text", *("" if column.value is None else "number" for column in section.columns)]
         rows: list[Markup] = []
         for place, entry in enumerate(entries[:_STANDING]):
             first = place == 0 and opened
             line = row(self.contents, entry, section.columns, self.spark(entry))
-            if entry.at not in self.standing and len(self.standing) < _CARDS:
+            if cards and entry.at not in self.standing and len(self.standing) < _CARDS:
                 self.standing.add(entry.at)
                 if first:
                     line = Markup(line.replace("<a ", '<a data-open="1" ', 1))
@@ -191,7 +270,7 @@ class _Drawn:
             found | {"oom_probability_7d": found["oom_probability"]},
             name=entry.name,
             ident=f"c{entry.at}",
-            timeline=self.timelines.of(found) if entry.at < _CHARTS else None,
+            timeline=self.timelines.of(found) if entry.at in self.charted else None,
             beside=(known(entry), advised(self.contents, entry, self.bought.get(same))),
             checklist=self.checklist.get(same, ()),
             lives=self.lives.get((found["container_id"],), ()),

@@ -184,3 +184,18 @@ content-visibility:visible!important}}
 """
 
 STYLE: Final = Markup(f"{_BASE}{_PAGE}{_ROWS}{_CARD}{CHARTS}{_NARROW}{_PRINT}".replace("\n", ""))
+
+#: The same in the output of a notebook, which says itself whether it is light or dark, and styles tables of its own.
+FRAGMENT: Final = Markup(
+    (
+        f"{_BASE}{_PAGE}{_ROWS}{_CARD}{CHARTS}{_NARROW}"
+        f"[data-jp-theme-light=true] .rm{{{theme.variables(theme.LIGHT)};color-scheme:light}}"
+        f"[data-jp-theme-light=false] .rm{{{theme.variables(theme.DARK)};color-scheme:dark}}"
+        ".rm.rm main{padding:16px;max-width:1200px}.rm.rm .more{display:none}"
+        ".rm.rm table{border:0;margin:0;table-layout:auto;color:var(--rm-ink)}.rm.rm .workloads{table-layout:fixed}"
+        ".rm.rm tbody tr:nth-child(n),.rm.rm thead tr{background:none}"
+        ".rm.rm td,.rm.rm th{max-width:none;text-align:left}"
+        ".rm.rm td.n,.rm.rm th.n{text-align:right}.rm.rm dt{float:none;width:auto;font-weight:400}"
+        ".rm.rm .data dt{font-weight:600}.rm.rm .workloads th a::before{content:none}"
+    ).replace("\n", "")
+)

@@ -1,0 +1,92 @@
+"""What nodes and quotas hold, from a dump of a cluster's objects beside a log of its memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from rmtoolkit.limits.capacity import capacity
+from rmtoolkit.limits.week import survey
+from rmtoolkit.recording import Recording
+from rmtoolkit.views import report
+
+MI = 1 << 20
+GI = 1 << 30
+
+
+def _pod(
+    number: int, *, node: str, namespace: str = "shop", request: int | None = 800 * MI, rows: int = 300
+) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "time": range(0, rows * 600, 600),
+            "node": node,
+            "namespace": namespace,
+            "workload": f"{namespace}-api",
+            "pod": f"api-{number}",
+            "container": "app",
+            "working_set_bytes": [100 * MI + number] * rows,
+            "limit_bytes": 1000 * MI,
+            "request_bytes": request,
+        },
+        schema_overrides={"request_bytes": pl.Int64},
+    )
+
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    """Three pods on two nodes, one of them gone after a third of the time, and one without a request."""
+    table = pl.concat(
+        [
+            _pod(0, node="n1"),
+            _pod(1, node="n2"),
+            _pod(2, node="n1", rows=100),
+            _pod(0, node="n2", namespace="ops", request=None),
+        ]
+    )
+    found = Recording.from_frame(table)
+    told = replace(
+        found.report,
+        nodes={"n1": 4 * GI, "n2": 2 * GI, "idle": GI},
+        quotas={"shop/memory requests.memory": 2 * GI, "shop/memory limits.memory": 3 * GI, "none/q limits.memory": GI},
+    )
+    return replace(found, report=told)
+
+
+def test_requests_are_added_up_by_node(recording: Recording) -> None:
+    """What runs at the end counts, on its node; what is gone does not; what has no request is told apart."""
+    found = {row["name"]: row for row in capacity(survey(recording)).filter(kind="node").to_dicts()}
+    assert {name: (row["containers"], row["unknown"], row["now_bytes"]) for name, row in found.items()} == {
+        "n1": (1, 0, 800 * MI),
+        "n2": (2, 1, 800 * MI),
+        "idle": (0, 0, 0),
+    }
+
+
+def test_proposals_free_what_they_lower(recording: Recording) -> None:
+    """What is freed is what the recommended requests and limits are lower, pod by pod."""
+    week = survey(recording)
+    row = week.limits.filter(namespace="shop").row(0, named=True)
+    found = {row["name"]: row for row in capacity(week).to_dicts()}
+    assert found["n1"]["freed_bytes"] == 800 * MI - row["recommended_request_bytes"] > 0
+    assert found["shop/memory requests.memory"]["freed_bytes"] == 2 * (800 * MI - row["recommended_request_bytes"])
+    assert found["shop/memory limits.memory"]["then_bytes"] == 2 * row["recommended_limit_bytes"]
+    assert found["none/q limits.memory"]["containers"] == 0
+
+
+def test_what_grows_keeps_what_it_has(recording: Recording) -> None:
+    """Nothing is freed, and nothing taken, for a leak: its limit is not changed."""
+    week = survey(recording)
+    leaking = replace(week, limits=week.limits.with_columns(growing=pl.lit(value=True)))
+    assert capacity(leaking)["freed_bytes"].to_list() == [0] * 6
+
+
+def test_the_page_says_what_is_freed(recording: Recording) -> None:
+    """The section stands in the page where something is known, and says what it does not count."""
+    page = report.page(report.contents(recording))
+    assert "Applied, the proposals free " in page
+    assert "1 container without a known request was not counted." in page
+    bare = replace(recording, report=replace(recording.report, nodes={}, quotas={}))
+    assert "section-capacity" not in report.page(report.contents(bare))

@@ -1,0 +1,219 @@
+"""The files beside a page, and names from outside in all of them."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import re
+import zlib
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import mistune
+import polars as pl
+import pytest
+import yaml
+
+from rmtoolkit.analysis.columns import VERDICTS
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.limits.recommend import RECOMMENDED
+from rmtoolkit.limits.week import BESIDE
+from rmtoolkit.views import report
+from rmtoolkit.views.report.beside import FILES, write_beside
+from rmtoolkit.views.report.markdown import escaped, markdown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MI = 1 << 20
+HOSTILE = (
+    "</script><script>alert(1)</script>",
+    "\" onload='alert(1)",
+    "=cmd|' /C calc'!A0",
+    "@SUM(1+1)",
+    "+1-2",
+    "a\nb\r\nc",
+    "x: y\n- z # c",
+    "[a](http://evil.example) ![b](http://evil.example/x.png) **c** | d `e` https://evil.example",
+    "# heading",
+    "1. item",
+    "\u202egnp.exe\u200f",
+    "${jndi:ldap://x} {{7*7}} %s",
+    "api\x00\x1b[31m",
+)
+PLAIN = "api-server"
+
+
+def _one(name: str, *, grows: int) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "time": range(1_700_000_000, 1_700_000_000 + 600 * 200, 600),
+            "cluster": name,
+            "namespace": name,
+            "workload": name,
+            "pod": name,
+            "container": name,
+            "version": name,
+            "working_set_bytes": [50 * MI + at * grows for at in range(200)],
+            "limit_bytes": 512 * MI,
+            "request_bytes": 256 * MI,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def told() -> report.Contents:
+    """A report on services whose every label is hostile, half of them leaking, and on a harmless one."""
+    tables = [_one(name, grows=MI // 4 * (number % 2)) for number, name in enumerate((*HOSTILE, PLAIN))]
+    calm = report.contents(pl.concat(tables[1:])).week
+    return report.contents(
+        pl.concat(tables), previous=calm, price_per_gib_hour=0.01, currency="<b>€</b>", title="<i>=1"
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(told: report.Contents, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files beside its page."""
+    return write_beside(told, tmp_path_factory.mktemp("beside"))
+
+
+def test_all_files_are_written(folder: Path) -> None:
+    """Exactly the files that are promised."""
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+
+
+def test_columns_are_those_that_are_documented(folder: Path) -> None:
+    """Verdicts have the columns of `classify` and of a week, limits those of `recommend_limits`, in every format."""
+    for name, columns in (("verdicts", [*VERDICTS, *BESIDE]), ("limits", list(RECOMMENDED))):
+        assert pl.read_parquet(folder / f"{name}.parquet").columns == columns
+        rows = json.loads((folder / f"{name}.json").read_text("utf-8"))
+        assert list(rows[0]) == columns
+        with (folder / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+            assert next(csv.reader(file)) == [column for column in columns if column != "evidence"]
+
+
+def test_labels_come_back_as_they_were(folder: Path) -> None:
+    """Parquet and JSON hold every label to the letter."""
+    wanted = sorted((*HOSTILE, PLAIN))
+    assert sorted(pl.read_parquet(folder / "verdicts.parquet")["workload"]) == wanted
+    assert sorted(row["workload"] for row in json.loads((folder / "limits.json").read_text("utf-8"))) == wanted
+
+
+@pytest.mark.parametrize("name", ["verdicts.csv", "limits.csv"])
+def test_no_cell_is_a_formula(folder: Path, name: str) -> None:
+    """No text in a spreadsheet begins like a formula; numbers stay numbers."""
+    with (folder / name).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert len(rows) == len(HOSTILE) + 2
+    for row in rows[1:]:
+        assert len(row) == len(rows[0])
+        dangerous = [cell for cell in row if re.match(r"[=+\-@\t\r]", cell)]
+        assert [cell for cell in dangerous if not re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", cell)] == []
+
+
+def test_patches_are_for_names_that_kubernetes_takes(folder: Path) -> None:
+    """A YAML parser finds one patch, for the harmless service, and every number in it is the recommended one."""
+    documents = list(yaml.safe_load_all((folder / "limits.yaml").read_text("utf-8")))
+    limits = pl.read_parquet(folder / "limits.parquet").filter(workload=PLAIN)
+    if limits["action"].item() in ("raise", "lower", "set"):
+        (patch,) = documents
+        assert patch["metadata"] == {"name": PLAIN, "namespace": PLAIN}
+        (container,) = patch["spec"]["template"]["spec"]["containers"]
+        wanted = limits["recommended_limit_bytes"].item() // MI
+        assert container["resources"]["limits"] == {"memory": f"{wanted}Mi"}
+    else:
+        assert [document for document in documents if document] == []
+
+
+class _Tags(HTMLParser):
+    """Elements and text of a document."""
+
+    def __init__(self, written: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.text = ""
+        self.feed(written)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        assert not [name for name, _ in attrs if name.startswith("on")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def _rendered(source: str) -> _Tags:
+    render = mistune.create_markdown(plugins=["table", "strikethrough", "url", "task_lists"])
+    return _Tags(str(render(source)))
+
+
+def test_markdown_shows_labels_as_text(told: report.Contents) -> None:
+    """A Markdown renderer finds headings, lists, tables and bold words of ours, and nothing that a label made."""
+    found = _rendered(markdown(told))
+    assert found.tags <= {"h1", "h2", "p", "ul", "li", "strong", "table", "thead", "tbody", "tr", "th", "td"}
+    assert "alert(1)" in found.text
+    assert "**c** | d `e`" in found.text
+    assert "\u202e" not in found.text
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_label_in_markdown_is_its_own_text(name: str) -> None:
+    """What is rendered of a label alone is the label, on one line, without marks that turn text around."""
+    shown = "".join(letter if letter.isprintable() else "·" for letter in name)
+    found = _rendered(escaped(name))
+    assert found.tags <= {"p"}
+    assert found.text.strip().replace("\u200b", "") == shown.strip()
+
+
+def test_the_page_shows_labels_as_text(told: report.Contents) -> None:
+    """In the page and in everything that it unfolds, no label became an element or an attribute."""
+    page = report.page(told)
+    packed = re.findall(r'<script type="text/plain" id="[a-z0-9-]+">([A-Za-z0-9+/=]*)</script>', page)
+    inside: list[Any] = [json.loads(zlib.decompress(base64.b64decode(part), -15)) for part in packed]
+    rows = [row[1] for section in inside[0]["sections"].values() for row in section]
+    cards = [card for chunk in inside[1:] for card in chunk]
+    bare = re.sub(r"<(style|script)[^>]*>.*?</\1>", "", page, flags=re.DOTALL)
+    for written in (bare, *rows, *cards, *inside[0]["sparks"]):
+        found = _Tags(written)
+        assert not found.tags & {"script", "img", "iframe", "object", "embed", "i", "form", "base", "link"}
+        assert "<script>alert" not in written
+        assert "\u202e" not in written
+    assert "</script><script>alert(1)</script>" in _Tags(bare + "".join(cards)).text
+
+
+def test_secrets_of_the_source_are_nowhere(tmp_path: Path) -> None:
+    """What a source's report keeps out of its sources is in no file; nothing of the environment gets in."""
+    from rmtoolkit.provenance import Report
+    from rmtoolkit.recording import Recording
+
+    table = _one(PLAIN, grows=0)
+    recording = Recording.from_frame(table)
+    recording = Recording(
+        recording.containers, recording.samples, recording.events, Report(sources=("http://user:***@prometheus:9090",))
+    )
+    report.report(recording, tmp_path / "week.html", beside=tmp_path)
+    for path in tmp_path.iterdir():
+        assert b"prometheus:9090" not in path.read_bytes() or path.name == "week.html"
+        assert str(tmp_path).encode() not in path.read_bytes()
+
+
+def test_what_is_accepted_gets_no_patch(tmp_path: Path) -> None:
+    """A limit that is known and accepted is not in limits.yaml, and is in limits.parquet."""
+    table = pl.concat([_one("api", grows=0), _one("cache", grows=0)])
+    known = tmp_path / "known.toml"
+    known.write_text('[[accepted]]\nworkload = "cache/cache"\nknown = "a bounded cache"\nup_to = "400Mi"\n', "utf-8")
+    found = report.contents(table, acknowledged=known)
+    folder = write_beside(found, tmp_path / "files")
+    documents = yaml.safe_load_all((folder / "limits.yaml").read_text("utf-8"))
+    names = [document["metadata"]["name"] for document in documents]
+    assert names == ["api"]
+    assert sorted(pl.read_parquet(folder / "limits.parquet")["workload"]) == ["api", "cache"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """The error says where, and why."""
+    (tmp_path / "file").write_text("")
+    found = report.contents(_one("api", grows=0))
+    with pytest.raises(RmtoolkitError, match=r"Could not make the folder .*beside'"):
+        write_beside(found, tmp_path / "file" / "beside")
