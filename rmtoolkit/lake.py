@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,12 +14,13 @@ import polars as pl
 
 from rmtoolkit import lake_files, lake_marks, storage
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
-from rmtoolkit.lake_parts import as_read_error, in_one, together
+from rmtoolkit.lake_parts import as_read_error, bucket_parts, in_one
+from rmtoolkit.lake_view import View
 from rmtoolkit.parts import parts
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
 from rmtoolkit.settings import settings_at
-from rmtoolkit.times import parse_duration, parse_time
+from rmtoolkit.times import window_bounds
 from rmtoolkit.writing import replacing
 
 if TYPE_CHECKING:
@@ -76,6 +78,8 @@ class Lake:
             raise RmtoolkitError(msg)
         self.path = Path(path)
         self._new_buckets = buckets
+        #: What of it is looked at; see `window` and `filter`.
+        self.view = View()
 
     def __repr__(self) -> str:
         return f"<Lake: {quote_path(self.path)}>"
@@ -163,6 +167,82 @@ class Lake:
         lake_files.write_partition(file, whole)
         return True
 
+    def window(
+        self,
+        start: str | dt.datetime | None = None,
+        end: str | dt.datetime | None = None,
+        *,
+        last: str | dt.timedelta | None = None,
+    ) -> Lake:
+        """Look only at a stretch of time; nothing is read.
+
+        Parameters
+        ----------
+        start, end, last
+            As for `Recording.window`: ``last="7d"``.
+
+        Returns
+        -------
+        Lake
+            The same lake, for `rm.classify`, `rm.recommend_limits`, `rm.report` and `recording`. Appending to it, and
+            `partitions` and `scan`, are as without.
+
+        Raises
+        ------
+        RmtoolkitError
+            As for `Recording.window`.
+        """
+        newest = self.times() if last is not None and end is None else None
+        return self._looking(self.view.between(*window_bounds(start, end, last, newest[1] if newest else None)))
+
+    def _looking(self, view: View) -> Lake:
+        narrow = copy(self)
+        narrow.view = view
+        return narrow
+
+    def filter(self, *predicates: pl.Expr, **equal: str | int | Iterable[str] | None) -> Lake:
+        """Look only at some containers; nothing is read.
+
+        Parameters
+        ----------
+        *predicates, **equal
+            As for `Recording.filter`: ``namespace="shop"``.
+
+        Returns
+        -------
+        Lake
+            The same lake, as for `window`.
+
+        Raises
+        ------
+        ColumnError
+            No such column.
+        """
+        return self._looking(self.view.only(predicates, equal))
+
+    def times(self) -> tuple[dt.datetime, dt.datetime] | None:
+        """Find the first and the last sample.
+
+        Returns
+        -------
+        tuple of datetime, or None
+            In UTC; None when there is no sample.
+
+        Raises
+        ------
+        ReadError
+            There is no lake, or it is of a later version.
+        """
+        days: dict[dt.date, list[Path]] = {}
+        for file in self.files():
+            days.setdefault((lake_files.place_of(file) or (0, dt.date.min))[1], []).append(file)
+        found = []
+        for last in (False, True):
+            ends = (lake_files.extent(days[date]) for date in sorted(days, reverse=last))
+            found.append(next((end[last] for end in ends if end is not None), None))
+        first, newest = found
+        return None if first is None or newest is None else (first, newest)
+
     def pulled(self, source: str) -> list[tuple[dt.datetime, dt.datetime]]:
         """Tell which stretches of time of a source are in the lake.
 
@@ -227,34 +307,10 @@ class Lake:
         UnknownWorkloadError, ColumnError
             As for `Recording.filter`.
         """
-        files = self._within(start, end, last)
-        heads, failed = _opened(files)
-        if not heads:
-            raise failed[0] if failed else self.nothing()
-        everybody = pl.concat([containers for _, containers in heads])
-        wanted = Recording(everybody, empty(SAMPLES)).filter(**equal).containers if equal else everybody
-        names = wanted.select(*IDENTITY).unique()
-        found: list[tuple[int, Recording]] = []
-        for file, containers in heads:
-            if not containers.join(names, on=IDENTITY, how="semi", nulls_equal=True).height:
-                continue
-            try:
-                whole = lake_files.read_partition(file)
-            except (ReadError, OSError) as error:
-                failed.append(as_read_error(file, error))
-                continue
-            bucket, _ = lake_files.place_of(file) or (0, None)
-            found.append((bucket, _kept(whole, names, start, end)))
-        if not found:
-            raise failed[0] if failed else self.nothing()
-        recording = _together(found)
-        if failed:
-            warn(f"{len(failed):,} of {len(files):,} files of {self!r} could not be read; the first: {failed[0]}")
-            lost = {"files that could not be read": len(failed)}
-            recording = _with_left_out(recording, lost)
+        asked = self
         if start is not None or end is not None or last is not None:
-            recording = recording.window(start, end, last=last)
-        return recording.filter(*predicates, **equal) if predicates or equal else recording
+            asked = asked.window(start, end, last=last)
+        return _looked_at(asked.filter(*predicates, **equal) if predicates or equal else asked)
 
     def partitions(self) -> pl.DataFrame:
         """List the files.
@@ -320,7 +376,7 @@ class Lake:
         Returns
         -------
         list of pathlib.Path
-            Empty when nothing was appended yet.
+            Empty when nothing was appended yet; after `window` those of its days.
 
         Raises
         ------
@@ -328,23 +384,9 @@ class Lake:
             There is no lake, or it is of a later version.
         """
         _check(self.path)
-        found = [file for file in self.path.glob("bucket=*/*.parquet") if lake_files.place_of(file)]
-        return sorted(found, key=lambda file: lake_files.place_of(file) or ())
-
-    def _within(
-        self, start: str | dt.datetime | None, end: str | dt.datetime | None, last: str | dt.timedelta | None
-    ) -> list[Path]:
-        """List the files of the days that are asked for."""
-        dated = [(date, file) for file in self.files() for _, date in [lake_files.place_of(file) or (0, dt.date.min)]]
-        high = parse_time(end).date() if end is not None else dt.date.max
-        low = parse_time(start).date() if start is not None else dt.date.min
-        if last is not None:
-            # Counted from the last sample, if no end is given: the last day that has one.
-            length = parse_duration(last)
-            newest = parse_time(end).date() if end is not None else _newest(dated)
-            days = length.days + 1
-            low = max(low, newest - dt.timedelta(days=days)) if newest.toordinal() > days else low
-        return [file for date, file in dated if low <= date <= high]
+        found = {file: place for file in self.path.glob("bucket=*/*.parquet") if (place := lake_files.place_of(file))}
+        inside = [file for file, (_, date) in found.items() if self.view.covers(date)]
+        return sorted(inside, key=lambda file: found[file])
 
     def tells_restarts(self) -> bool:
         """Tell whether any source of what is in the lake reports restarts.
@@ -373,14 +415,18 @@ class Lake:
         known = [containers.select(*IDENTITY) for _, containers in heads]
         return pl.concat([empty(CONTAINERS).select(*IDENTITY), *known]).unique().sort(IDENTITY, nulls_last=True)
 
-    def nothing(self) -> ReadError:
+    def nothing(self) -> RmtoolkitError:
         """Make the error for a lake in which nothing is found.
 
         Returns
         -------
-        ReadError
+        RmtoolkitError
             Ready to raise.
         """
+        try:
+            self.view.check(self.containers())
+        except RmtoolkitError as error:
+            return error
         return ReadError.at(self.path, found="a lake without any file of that time", expected="something in it")
 
     @contextmanager
@@ -493,15 +539,6 @@ def _lock(descriptor: int) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
-def _newest(dated: Sequence[tuple[dt.date, Path]]) -> dt.date:
-    for date in sorted({date for date, _ in dated}, reverse=True):
-        for file in (file for day, file in dated if day == date):
-            with suppress(ReadError, OSError):
-                if storage.open_parts(file)[1].rows:
-                    return date
-    return dt.date.max
-
-
 def _opened(files: Sequence[Path]) -> tuple[list[tuple[Path, pl.DataFrame]], list[ReadError]]:
     """Read who is in each file."""
     heads: list[tuple[Path, pl.DataFrame]] = []
@@ -514,29 +551,24 @@ def _opened(files: Sequence[Path]) -> tuple[list[tuple[Path, pl.DataFrame]], lis
     return heads, failed
 
 
-def _kept(
-    whole: Recording, names: pl.DataFrame, start: str | dt.datetime | None, end: str | dt.datetime | None
-) -> Recording:
-    """Keep of a file what is asked for, so that the rest can be let go."""
-    containers = whole.containers.join(names, on=IDENTITY, how="semi", nulls_equal=True, maintain_order="left")
-    inside = [pl.lit(value=True)]
-    if start is not None:
-        inside.append(pl.col("time") >= parse_time(start))
-    if end is not None:
-        inside.append(pl.col("time") <= parse_time(end))
-    if containers.height == whole.containers.height and len(inside) == 1:
-        return whole
-    ours = pl.col("container_id").is_in(containers["container_id"].implode())
-    # Changes of settings after the end say what held before.
-    return Recording(containers, whole.samples.filter(ours, *inside), whole.events.filter(ours), whole.report)
-
-
-def _together(found: Sequence[tuple[int, Recording]]) -> Recording:
-    """Make one recording of partitions, each bucket's in the order of time."""
-    buckets: dict[int, list[Recording]] = {}
-    for bucket, part in found:
-        buckets.setdefault(bucket, []).append(part)
-    return in_one([together(days) for days in buckets.values()])
+def _looked_at(lake: Lake) -> Recording:
+    """Read what is looked at, bucket by bucket."""
+    files = lake.files()
+    heads, failed = _opened(files)
+    buckets: dict[Path, list[Path]] = {}
+    for file, containers in heads:
+        if lake.view.may_have(containers):
+            buckets.setdefault(file.parent, []).append(file)
+    wholes = [part for bucket in buckets.values() for part in bucket_parts(bucket, failed)]
+    found = [part for part in map(lake.view.kept, wholes) if part.containers.height]
+    if not wholes:
+        raise failed[0] if failed else lake.nothing()
+    if not found and not lake.view.predicates:
+        raise lake.nothing()
+    if failed:
+        warn(f"{len(failed):,} of {len(files):,} files of {lake!r} could not be read; the first: {failed[0]}")
+    lost = {"files that could not be read": len(failed)} if failed else {}
+    return _with_left_out(in_one(found or [lake.view.kept(wholes[0])]), lost)
 
 
 def _with_left_out(recording: Recording, counts: dict[str, int]) -> Recording:

@@ -192,6 +192,34 @@ def tells_restarts(file: Path) -> bool:
     return False
 
 
+def extent(files: Sequence[Path]) -> tuple[dt.datetime, dt.datetime] | None:
+    """Find the first and the last sample of some files.
+
+    Parameters
+    ----------
+    files
+        Partitions; those that cannot be read are passed over.
+
+    Returns
+    -------
+    tuple of datetime, or None
+        None when there is none.
+
+    Examples
+    --------
+    >>> extent([Path("/no/such")])
+    """
+    found = []
+    for file in files:
+        with suppress(pl.exceptions.PolarsError, OSError):
+            time = pl.col("time")
+            found.append(pl.scan_parquet(file).select(first=time.min(), last=time.max()).collect())
+    if not found:
+        return None
+    first, last = pl.concat(found).select(pl.col("first").min(), pl.col("last").max()).row(0)
+    return None if first is None else (first, last)
+
+
 def _stamp(file: Path) -> tuple[int, int, int]:
     now = file.stat()
     return now.st_ino, now.st_size, now.st_mtime_ns

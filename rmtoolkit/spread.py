@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from rmtoolkit.exceptions import ReadError
+    from rmtoolkit.lake_view import View
     from rmtoolkit.provenance import Report
 
     Frames = dict[str, pl.DataFrame]
@@ -106,7 +107,7 @@ def spread(source: Recording | Lake, work: Work, *, client: Client | None = None
         pieces = list(_each(work, parts(source), client))
         return {name: pl.concat([piece[name] for piece in pieces], how="diagonal") for name in pieces[0]}, source
     groups = list(_groups(source.files()))
-    done = list(_each(partial(_of_group, work), groups, client, total=len(groups)))
+    done = list(_each(partial(_of_group, work, source.view), groups, client, total=len(groups)))
     found = [part for made, _ in done for part in made]
     failed = [error for _, errors in done for error in errors]
     if not found:
@@ -154,10 +155,14 @@ def _groups(files: Sequence[Path]) -> Iterator[list[list[Path]]]:
         yield group
 
 
-def _of_group(work: Work, buckets: Sequence[Sequence[Path]]) -> Done:
+def _of_group(work: Work, view: View, buckets: Sequence[Sequence[Path]]) -> Done:
     failed: list[ReadError] = []
-    parts = group_parts(buckets, failed)
-    made = [(work(part) | {"containers": part.containers, "events": part.events}, part.report) for part in parts]
+    found = (view.kept(part) for part in group_parts(buckets, failed))
+    made = [
+        (work(part) | {"containers": part.containers, "events": part.events}, part.report)
+        for part in found
+        if part.height
+    ]
     return made, failed
 
 

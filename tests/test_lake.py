@@ -162,9 +162,9 @@ def test_filters_open_only_what_they_need(lake: rm.Lake, monkeypatch: pytest.Mon
     opened: list[Path] = []
     real = lake_files.read_partition
 
-    def spy(file: Path) -> rm.Recording:
+    def spy(file: Path, workloads: pl.DataFrame | None = None) -> rm.Recording:
         opened.append(file)
-        return real(file)
+        return real(file, workloads)
 
     monkeypatch.setattr(lake_files, "read_partition", spy)
     recording = lake.recording(workload="api", start="2026-11-26T12:00", end="2026-11-27T06:00")

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 import rmtoolkit as rm
 from rmtoolkit import lake_parts, spread
 from rmtoolkit.analysis.verdict import judge_with
-from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
+from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.limits.recommend import also, gather, of_gathered
 from tests.benchmarks import fleet
 
@@ -134,3 +134,24 @@ def test_limits_of_a_lake_are_those_of_its_recording(lake: rm.Lake, recording: R
     assert of_gathered(frames["needs"]).equals(rm.recommend_limits(lake))
     assert judgement.verdicts.equals(rm.judge(lake).verdicts)
     assert gather(lake, judgement.verdicts).equals(frames["needs"])
+
+
+def test_a_part_of_a_lake_is_judged_like_that_of_its_recording(lake: rm.Lake, recording: Recording) -> None:
+    """A stretch of time, a workload or what an expression says: as for a recording, and no other day is opened."""
+    assert lake.times() == recording.times()
+    names = ["svc-03", "svc-07"]
+    few = lake.window(last="1d").filter(workload=names)
+    assert len(few.files()) < len(lake.files())
+    wanted = recording.window(last="1d").filter(workload=names)
+    assert few.recording().samples.drop("container_id").equals(wanted.samples.drop("container_id"))
+    assert few.recording().containers.drop("container_id").equals(wanted.containers.drop("container_id"))
+    assert_frame_equal(rm.classify(few), rm.classify(wanted), rel_tol=1e-9, abs_tol=1e-9)
+    pod = pl.col("pod") == "svc-09"
+    by_pod = (rm.classify(source.filter(pod), by="instance") for source in (lake, recording))
+    assert_frame_equal(*by_pod, rel_tol=1e-9, abs_tol=1e-9)
+    with pytest.raises(UnknownWorkloadError, match=r"No workload 'svc-99'. There are: svc-00"):
+        rm.classify(lake.filter(workload="svc-99"))
+    with pytest.raises(ColumnError, match="nonsense"):
+        lake.filter(nonsense="a")
+    with pytest.raises(ReadError, match="without any file of that time"):
+        rm.classify(lake.window(start="2030-01-01"))
