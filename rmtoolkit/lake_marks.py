@@ -46,7 +46,7 @@ def read(lake: Path) -> dict[str, list[Span]]:
             for source, stretches in told.items()
         }
         return {source: union(stretches) for source, stretches in spans.items()}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, TypeError, AttributeError):
         warn(f"{quote_path(file)} cannot be read: what was pulled before is pulled again.")

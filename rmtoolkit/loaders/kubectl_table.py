@@ -101,10 +101,20 @@ def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | No
     )
 
 
+def _why(failure: str) -> str:
+    """Say what helps against an error of kubectl."""
+    if "NotFound" in failure:
+        return "kubectl top found no such pod or node; check its name, and name the namespace with -n."
+    if "unknown flag" in failure or "unknown shorthand" in failure:
+        return "This kubectl does not know the flag; leave it out."
+    return "kubectl printed only errors; it needs metrics-server and the right to read its metrics."
+
+
 def _nothing(frame: pl.DataFrame, path: str | os.PathLike[str]) -> ReadError:
     """Say what is there instead of rows."""
+    failures = frame.filter(pl.col("kind") == Line.FAILURE)["text"]
     for kind, hint in (
-        (Line.FAILURE, "kubectl printed only errors; it needs metrics-server and the right to read its metrics."),
+        (Line.FAILURE, _why(failures[0]) if len(failures) else ""),
         (Line.EMPTY, "kubectl top found no pods; name the namespace with -n, or use -A."),
         (Line.NODE, "These are nodes; log kubectl top pod --containers."),
         (Line.OTHER, "Log whole lines of kubectl top pod --containers, with a date before each table."),

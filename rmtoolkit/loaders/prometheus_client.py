@@ -43,6 +43,8 @@ _CONNECT_SECONDS: Final = 10.0
 #: An answer that keeps coming may take this many times the time of silence that is allowed.
 _DEADLINE_FACTOR: Final = 5
 _LONGEST_WAIT_SECONDS: Final = 60.0
+#: Between two looks at whether to go on waiting for an answer.
+_LOOK_SECONDS: Final = 0.1
 _MOST_REDIRECTS: Final = 5
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -361,6 +363,39 @@ class Client:
         raise FinalError(ServerError(self.fault("it redirects in a circle", "Check the address and its path.")))
 
     def _sent(
+        self,
+        method: str,
+        url: str,
+        parameters: Mapping[str, str],
+        data: bytes | None,
+        headers: Mapping[str, str],
+    ) -> _Answer:
+        """Make one request; leave it alone when it takes too long, wherever within it that is."""
+        found: list[_Answer | BaseException] = []
+        done = threading.Event()
+
+        def exchange() -> None:
+            try:
+                found.append(self._exchanged(method, url, parameters, data, headers))
+            except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits for it
+                found.append(error)
+            done.set()
+
+        # The library waits for each byte of the headers anew, and for a name to be resolved as long as the system does.
+        longest = (_DEADLINE_FACTOR + 1) * self.patience.timeout_seconds
+        deadline = time.monotonic() + longest
+        threading.Thread(target=exchange, name="rmtoolkit-request", daemon=True).start()
+        while not done.wait(_LOOK_SECONDS):
+            if self.stop.is_set():
+                raise FinalError(ServerError(self.fault("the pull was stopped")))
+            if time.monotonic() > deadline:
+                said = f"it took longer than {longest:g} s to answer"
+                raise PassingError(said, kind="slow")
+        if isinstance(found[0], BaseException):
+            raise found[0]
+        return found[0]
+
+    def _exchanged(
         self,
         method: str,
         url: str,

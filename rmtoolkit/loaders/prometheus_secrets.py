@@ -144,13 +144,15 @@ class Address:
             raise RmtoolkitError(msg)
         self.user = unquote(parts.username) if parts.username is not None else None
         self.password = unquote(parts.password) if parts.password is not None else None
-        self.parameters = tuple(parse_qsl(parts.query, keep_blank_values=True))
+        told = parse_qsl(parts.query, keep_blank_values=True)
+        self.parameters = tuple((name, value) for name, value in told if not re.match(r"g\d+\.", name))
         secrets.add(self.password, *(value for _, value in self.parameters))
         if self.user is not None and self.password is None:
             # A token is often written as if it were a user.
             secrets.add(self.user)
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        path = re.sub(r"/(?:graph|query|api/v1/?.*)?$", "", parts.path.rstrip("/") + "/")
+        # What stands in a browser's address bar will do: pages of the server's own interface, and their parameters.
+        path = re.sub(r"/(?:graph|query|alerts|targets|api/v1(?:/.*)?)$", "", parts.path.rstrip("/"))
         self.url = urlunsplit((parts.scheme, host + (f":{port}" if port else ""), path, "", ""))
 
     def __repr__(self) -> str:

@@ -32,6 +32,8 @@ _SHORTEST: Final = dt.timedelta(minutes=5)
 _ROWS: Final = 2_000_000
 #: A sample nearer than this share of the usual distance to one of another server stands for the same scrape.
 _NEAR: Final = 0.75
+#: What the lake has so long before a piece tells as well which of a pair of servers its first samples are of.
+_BEFORE: Final = dt.timedelta(minutes=10)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -175,10 +177,15 @@ class _Work:
     def fetch(self, stretch: lake_marks.Span, *, fresh: bool) -> None:
         """Fetch a stretch piece by piece; unless it is fresh, the lake has what comes before it."""
         begin, stop = stretch
-        # What the lake has there: the end of the last pull, and what one that was killed left behind.
-        there = self._there(begin - self._overlap, _midnight(begin))
+        # What the lake has there: the end of the last pull, and what one that was killed left behind. Day by day, as
+        # such a remainder may be of any day, and no piece goes beyond one.
+        looked = _midnight(begin)
+        there = self._there(begin - self._overlap - _BEFORE, looked)
         first = fresh
         while begin < stop:
+            if begin >= looked:
+                there = pl.concat([there, self._there(begin, _midnight(begin))])
+                looked = _midnight(begin)
             until = self._cut(begin, stop)
             # A little of what came before shows what changed across the border.
             context = max(begin if first else begin - self._overlap, _EPOCH)
@@ -192,9 +199,8 @@ class _Work:
                     kept = _without_earlier(kept, there, sure)
                 self.files += self._lake.append(kept, events_within=(sure, until) if whole else None)
                 self.samples += recording.samples.height
-                there = pl.concat(
-                    [there.filter(pl.col("time") > until - self._overlap), _instants(kept, until - self._overlap)]
-                )
+                since = until - self._overlap - _BEFORE
+                there = pl.concat([there.filter(pl.col("time") > since), _instants(kept, since)])
                 self._measure(recording.samples.height, until - context)
             if whole:
                 self._lake.note_pulled(self._source, begin, until)

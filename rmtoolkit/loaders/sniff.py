@@ -6,6 +6,7 @@ import difflib
 import glob
 import inspect
 import os
+import re
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -44,6 +45,7 @@ _READERS: Final = {
 }
 _TOGETHER: Final = (Form.PROMETHEUS, Form.DOCKER, Form.PROCFS)
 _NAMES_SHOWN: Final = 10
+_HOST_AND_PORT: Final = re.compile(r"[\w.-]+:\d{2,5}(/\S*)?")
 _WARNED: Final = 5
 
 
@@ -253,8 +255,10 @@ def _files(path: PathLike | Iterable[PathLike]) -> tuple[list[Path], set[Path]]:
         except (OSError, ValueError):
             shown = []
         if not shown:
-            what = "a folder without files" if is_folder else "no such file or folder"
-            raise ReadError.at(item, found=what, expected=UNDERSTOOD)
+            if is_folder:
+                raise ReadError.at(item, found="a folder without files", expected=UNDERSTOOD)
+            hint = f"For a server write {quote(f'http://{item}')}." if _HOST_AND_PORT.fullmatch(str(item)) else ""
+            raise ReadError.at(item, found="no such file or folder", expected="a file, a folder or a glob", hint=hint)
         found.update(dict.fromkeys(shown))
     if not found:
         msg = f"Nothing to read: the list of files is empty. Understood are {UNDERSTOOD}."

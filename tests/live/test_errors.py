@@ -73,6 +73,13 @@ def test_an_address_that_is_none_keeps_its_secrets(url: str) -> None:
     assert "pa55" not in str(caught.value)
 
 
+@pytest.mark.parametrize("path", ["/graph", "/graph?g0.expr=up&g0.tab=0", "/api/v1/query?", "/query", "/"])
+def test_what_stands_in_a_browsers_address_bar_will_do(server: Prometheus, path: str) -> None:
+    """The address of a page of the server's own is taken for that of the server."""
+    assert rm.Prometheus(server.url + path).url == server.url
+    assert pull(server, path=path, pod="ha-0").samples.height
+
+
 def test_a_server_without_memory_of_containers_names_its_jobs(tmp_path: Path) -> None:
     """The metrics that were expected, and what is scraped instead."""
     from tests.live.servers import lines

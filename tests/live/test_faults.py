@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import socketserver
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -88,8 +90,8 @@ def test_one_fault_that_stays_is_one_clear_error(
     assert caught.value.__context__ is None
 
 
-def test_a_server_that_trickles_is_given_up(server: Prometheus) -> None:
-    """Bytes that keep coming, but far too slowly, do not hold a pull forever."""
+def test_a_server_that_says_nothing_is_given_up(server: Prometheus) -> None:
+    """Silence is told from an answer that is too slow."""
     release = threading.Event()
 
     def never(_: Seen) -> None:
@@ -102,6 +104,36 @@ def test_a_server_that_trickles_is_given_up(server: Prometheus) -> None:
             source.recording(start=instant(T0), end=instant(END))
         assert time.monotonic() - begun < 8
         release.set()
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [b"HTTP/1.1 200 OK\r\nX-A: ", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"],
+    ids=["headers", "chunk", "body"],
+)
+def test_a_server_that_trickles_is_given_up(begin: bytes) -> None:
+    """Bytes that keep coming, but far too slowly, do not hold a pull forever, wherever in the answer they stand."""
+    over = threading.Event()
+
+    class Trickling(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1 << 16)
+            with suppress(OSError):
+                self.request.sendall(begin)
+                while not over.wait(0.05):
+                    self.request.sendall(b"0")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Trickling) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        begun = time.monotonic()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        source = rm.Prometheus(url, timeout_seconds=0.2, backoff_seconds=0.001, retries=3)
+        with pytest.raises(TooMuchError, match=r"it took longer than 1(\.2)? s to answer"):
+            source.recording(start=instant(T0), end=instant(END))
+        assert time.monotonic() - begun < 30
+        over.set()
+        server.shutdown()
 
 
 def test_the_wait_that_a_server_asks_for_is_kept(server: Prometheus) -> None:

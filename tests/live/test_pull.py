@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -160,6 +161,29 @@ def test_a_server_that_fails_in_between_costs_only_time(server: Prometheus, lake
             pull(source, lake, start=instant(T0), end=instant(STOP))
     pulled(server, lake)
     assert_same_samples(lake.recording(), at_once(server))
+
+
+@pytest.mark.parametrize("minutes", [5, 6, 9, 10, 13, 45])
+def test_of_a_pair_of_servers_one_is_kept_however_the_pieces_fall(
+    server: Prometheus, lake: rm.Lake, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    """The first gives way to the second while it is away and after it, never in between: in pieces of any length."""
+    monkeypatch.setattr(pull_module, "_FIRST", dt.timedelta(minutes=minutes))
+    monkeypatch.setattr(pull_module, "_LONGEST", dt.timedelta(minutes=minutes))
+    pulled(server, lake, namespace="ha")
+    assert_never_mixed(lake.recording())
+
+
+@pytest.mark.usefixtures("pieces")
+def test_what_a_pull_left_behind_after_midnight_is_known_to_the_next(server: Prometheus, lake: rm.Lake) -> None:
+    """Ended between writing the first piece of a day and noting it, of a pair of servers still only one is kept."""
+    midnight = T0 - T0 % 86_400 + 86_400
+    pulled(server, lake, namespace="ha", end=instant(midnight))
+    left = at_once(server, namespace="ha", start=instant(midnight), end=instant(midnight + 300))
+    # As if the other server had been the one that was used.
+    lake.append(replace(left, samples=left.samples.with_columns(pl.col("time") + dt.timedelta(seconds=7))))
+    pulled(server, lake, namespace="ha")
+    assert_never_mixed(lake.recording())
 
 
 def test_steps_fall_on_the_same_instants_in_every_pull(server: Prometheus, lake: rm.Lake) -> None:

@@ -207,7 +207,8 @@ def test_a_warning_of_a_reader_points_at_the_caller(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda folder: folder / "nowhere", r"found 'no such file or folder', expected saved Prometheus answers"),
+        (lambda folder: folder / "nowhere", r"found 'no such file or folder', expected a file, a folder or a glob\.$"),
+        (lambda _: "prometheus:9090", r"For a server write 'http://prometheus:9090'\."),
         (lambda folder: folder / "*.nothing", r"found 'no such file or folder'"),
         (lambda folder: folder / "\0", r"found 'no such file or folder'"),
         (lambda _: [], r"list of files is empty"),
@@ -218,7 +219,16 @@ def test_a_warning_of_a_reader_points_at_the_caller(folder: Path) -> None:
         (lambda folder: folder / "heap.txt", r"heap\.txt': found 'a heap profile'"),
         (lambda folder: [folder / "README.md", folder / "picture.svg"], r"found '2 files that hold no recording'"),
     ],
-    ids=["missing", "empty glob", "impossible name", "empty list", "prose", "heap profile", "nothing but others"],
+    ids=[
+        "missing",
+        "server",
+        "empty glob",
+        "impossible name",
+        "empty list",
+        "prose",
+        "heap profile",
+        "nothing but others",
+    ],
 )
 def test_nothing_to_read_is_one_error(folder: Path, make: Any, message: str) -> None:
     """When nothing could be read, one error says what is understood."""
