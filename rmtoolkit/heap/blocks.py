@@ -30,8 +30,8 @@ _PACKED_BYTES: Final = 1 << 18
 #: A damaged stream gives nothing of the read in which it breaks: read again in pieces, the last one byte by byte.
 _PIECES: Final = (1 << 12, 1)
 #: A packed file may unpack to this much, whatever its size; beyond that to this many times its size.
-_ALWAYS_BYTES: Final = 4 << 30
-_RATIO: Final = 2000
+_ALWAYS_BYTES: Final = 2 << 30
+_RATIO: Final = 200
 #: So much without any end of line is no text.
 _ENDLESS_BYTES: Final = 256 << 20
 

@@ -39,12 +39,14 @@ _NUMBA_BYTES_RUNNING: Final = 1 << 16
 #: What is looked at together: for numpy it should fit into a processor's cache.
 _BLOCK_BYTES: Final = 1 << 18
 _COMPILED_BLOCK_BYTES: Final = 1 << 20
+#: With more damage than this nothing is worth reading on.
+_MOST_DAMAGE: Final = 1 << 20
 #: Enough of the beginning to tell what follows.
 _HEAD_BYTES: Final = 1 << 16
 #: libheaptrack brings libstdc++ along, which sets this aside for errors.
 _POOL_BYTES: Final = 73_728
 
-BEYOND: Final = "events that name an entry which is not there"
+BEYOND: Final = "events of unknown entries"
 UNMATCHED: Final = "frees of what was not allocated in the recording"
 LATE: Final = "time stamps that go back"
 
@@ -140,13 +142,16 @@ def _parts(blocks: Blocks, tables: Tables, decode: Callable[[memoryview], heaptr
         if tables.form is None:
             addresses = _begin(tables, bytes(block[MARGIN : MARGIN + _HEAD_BYTES]))
         events = decode(block) if addresses is None else addresses.decode(block)
-        places = zip(events.starts.tolist(), events.ends.tolist(), strict=True)
+        # Blank lines mean nothing, and there is no end to how many a packed file may hold.
+        told = np.flatnonzero(events.ends > events.starts)
+        places = zip(events.starts[told].tolist(), events.ends[told].tolist(), strict=True)
         lines = [bytes(block[start:end]) for start, end in places]
+        before = events.before[told].tolist()
         if isinstance(events, RawEvents):
             infos = addresses.infos() if addresses is not None else None
-            yield _Part(events.keys, events.temporary, lines, events.before.tolist(), events.unmatched, infos)
+            yield _Part(events.keys, events.temporary, lines, before, events.unmatched, infos)
         else:
-            yield _Part(events.keys, None, lines, events.before.tolist(), 0, None)
+            yield _Part(events.keys, None, lines, before, 0, None)
 
 
 def _read(path: str | os.PathLike[str]) -> _Found:
@@ -172,6 +177,9 @@ def _read(path: str | os.PathLike[str]) -> _Found:
             keys = np.where(beyond, 2 * len(sizes) + (keys & 1), keys)
         tables.left_out[UNMATCHED] += part.unmatched
         account.add(keys, marks, part.temporary)
+        if tables.left_out.total() > _MOST_DAMAGE:
+            blocks.damage = f"more than {_MOST_DAMAGE:,} of its lines are damaged, and no more was read"
+            break
     account.finish()
     return _Found(blocks, tables, account, tally, sizes, traces, exact)
 
@@ -201,6 +209,10 @@ def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
     """Put everything together."""
     tables, account = found.tables, found.account
     counts = found.tally.counts.reshape(-1, 2)[: len(found.sizes)]
+    # Only in a damaged file more is freed than was allocated.
+    excess = np.maximum(counts[:, 1] - counts[:, 0], 0)
+    tables.left_out[UNMATCHED] += int(excess.sum())
+    counts = counts - np.column_stack((np.zeros_like(excess), excess))
     at_peak = found.tally.at_peak().reshape(-1, 2)[: len(found.sizes)]
     stacks, frames, cut = _stacks(found, counts, at_peak)
     stacks = _suppress(stacks, frames, [*heaptrack_stacks.SUPPRESSIONS, *tables.suppressions, *_patterns(suppressions)])

@@ -66,7 +66,8 @@ def decode(block: memoryview) -> Events:
     np.add(ends[:-1], 1, out=starts[1:])
     digits = ends - starts
     digits -= 2
-    kind = np.ndarray((len(text) - 1,), "<u2", block, strides=(1,))[starts]
+    # The last line may be blank, and then nothing follows its end.
+    kind = np.ndarray((len(text) - 1,), "<u2", block, strides=(1,))[np.minimum(starts, len(text) - 2)]
     is_free = kind == _MINUS
     is_event = (kind == _PLUS) | is_free
     is_event &= (digits > 0) & (digits <= _MOST_DIGITS)

@@ -25,7 +25,8 @@ INDEXED: Final = 1
 #: No block is larger than what a process can address.
 MOST_BYTES: Final = 1 << 46
 #: A file that has more text than this outside its events is none.
-_MOST_TABLE_BYTES: Final = 1 << 30
+_MOST_TABLE_BYTES: Final = 256 << 20
+_MOST_NAMES: Final = 1 << 22
 _MOST_MILLISECONDS: Final = 1 << 40
 _MOST_PAGE_BYTES: Final = 1 << 30
 
@@ -93,6 +94,8 @@ class Tables:
             raise ReadError.at(
                 self.path, found=f"more than {_MOST_TABLE_BYTES:,} bytes of names", expected="a heaptrack recording"
             )
+        if len(self.strings) + len(self.pointers) > _MOST_NAMES:
+            raise ReadError.at(self.path, found=f"more than {_MOST_NAMES:,} names", expected="a heaptrack recording")
         by_kind: dict[bytes, list[int]] = {}
         for number, line in enumerate(lines):
             by_kind.setdefault(line[:2], []).append(number)
@@ -102,6 +105,7 @@ class Tables:
                 self._traces.append(self._pairs(found))
             elif kind == b"a ":
                 self._infos.append(self._pairs(found))
+                self._known = None
             elif kind in _READERS:
                 for line in found:
                     try:
@@ -164,7 +168,7 @@ class Tables:
         tuple of (numpy.ndarray, numpy.ndarray)
             Bytes, and the 1-based number of the trace.
         """
-        if self._known is None or len(self._infos) > 1:
+        if self._known is None:
             table = _joined(self._infos)
             sizes = table[:, 0]
             absurd = (sizes < 0) | (sizes >= MOST_BYTES)

@@ -1,0 +1,296 @@
+"""Damaged, hostile and absurd profiles: one clear error, or what is good of it; in bounded time and memory."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import resource
+import time
+import warnings
+import zlib
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
+from rmtoolkit.heap import blocks
+from tests.heap import makers
+from tests.heap.conftest import library
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.heap.conftest import Workshop
+
+#: Flips of one bit each, by form: ten thousand in all.
+FLIPS: Final = {
+    "heaptrack": 3500,
+    "heaptrack.zst": 1000,
+    "heaptrack.gz": 500,
+    "raw": 1500,
+    "dhat": 1000,
+    "massif": 500,
+    "gperftools": 1000,
+    "pprof": 1000,
+}
+MI: Final = 1 << 20
+
+
+def unzstd(data: bytes) -> bytes:
+    """Unpack one file."""
+    with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+        return bytes(stream.read())
+
+
+def zstd(data: bytes) -> bytes:
+    """Pack one file."""
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(data)
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.fixture(scope="module")
+def files(workshop: Workshop) -> dict[str, bytes]:
+    """One small real profile of each form; pprof is written by hand."""
+    program = workshop.program("exact.c", "-rdynamic")
+    plain = unzstd(workshop.heaptrack(program).read_bytes())
+    dhat = workshop.make(
+        "damage.json",
+        ("valgrind",),
+        ["valgrind", "--tool=dhat", f"--dhat-out-file={workshop.folder / 'damage.json'}", program],
+    )
+    massif = ["valgrind", "--tool=massif", f"--massif-out-file={workshop.folder / 'damage.massif'}", program]
+    gperf = {"HEAPPROFILE": str(workshop.folder / "damage"), "LD_PRELOAD": library("libtcmalloc.so.4")}
+    samples = [(["alloc|vec", "service::put", "main"], [3, 300]), (["alloc|vec", "0x1234"], [1, 50])]
+    return {
+        "heaptrack": plain,
+        "heaptrack.zst": zstd(plain),
+        "heaptrack.gz": gzip.compress(plain),
+        "raw": unzstd(workshop.heaptrack(program, raw=True).read_bytes()),
+        "dhat": dhat.read_bytes(),
+        "massif": workshop.make("damage.massif", ("valgrind",), massif).read_bytes(),
+        "gperftools": workshop.make("damage.0001.heap", (), [program], environment=gperf).read_bytes(),
+        "pprof": makers.pprof(samples, period=512),
+    }
+
+
+def attempt(file: Path, *, ask: bool = True) -> str:
+    """Read a file: whole, with a warning, or refused; nothing else may happen, and nothing that cannot be."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        try:
+            heap = rm.read_heap(file)
+        except ReadError as error:
+            said = str(error)
+            heap = None
+    if heap is None:
+        assert file.name in said
+        assert "\n" not in said
+        return "refused"
+    assert not [one for one in seen if not issubclass(one.category, RmtoolkitWarning)]
+    for name in ("allocations", "allocated_bytes", "live_bytes", "live_blocks", "temporary"):
+        assert (heap.stacks[name].drop_nulls() >= 0).all(), name
+    named = heap.stacks["frames"].explode(empty_as_null=False).drop_nulls()
+    assert named.is_in(heap.frames["frame_id"].implode()).all()
+    if ask:
+        rm.suspects(heap)
+    return "warned" if seen else "whole"
+
+
+@pytest.mark.parametrize("form", FLIPS)
+def test_flipped_bits(form: str, files: dict[str, bytes], tmp_path: Path) -> None:
+    """Any one bit is wrong, thousands of times: another number, a warning, or an error; never another exception."""
+    dice = random.Random(form)  # noqa: S311 - the same every time
+    data = files[form]
+    file = tmp_path / "flipped.profile"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    outcomes: Counter[str] = Counter()
+    slowest = 0.0
+    for number in range(FLIPS[form]):
+        damaged = bytearray(data)
+        damaged[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+        file.write_bytes(damaged)
+        start = time.process_time()
+        outcomes[attempt(file, ask=number % 50 == 0)] += 1
+        slowest = max(slowest, time.process_time() - start)
+    assert outcomes.total() == FLIPS[form]
+    assert outcomes["warned"] + outcomes["refused"] > 0, "damage must be noticed"
+    assert slowest < 5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+
+
+@pytest.mark.parametrize("form", [form for form in FLIPS if form != "pprof"])
+def test_cut_off_anywhere(form: str, files: dict[str, bytes], tmp_path: Path) -> None:
+    """Cut at a hundred places: the error or the warning says that something is missing where that can be known."""
+    data = files[form]
+    file = tmp_path / "cut.profile"
+    outcomes: Counter[str] = Counter()
+    for place in range(1, len(data), max(len(data) // 100, 1)):
+        file.write_bytes(data[:place])
+        outcomes[attempt(file)] += 1
+    if form in ("heaptrack.zst", "heaptrack.gz", "dhat"):
+        assert outcomes["whole"] == 0
+
+
+def test_a_recording_cut_at_every_kilobyte(workshop: Workshop, tmp_path: Path) -> None:
+    """The more of a packed recording there is, the more of it is read, and each time the reader warns."""
+    data = workshop.service("map", "v0").read_bytes()
+    file = tmp_path / "heaptrack.cut.1.zst"
+    read = []
+    for place in range(1024, len(data), 1024):
+        file.write_bytes(data[:place])
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            try:
+                read.append(rm.read_heaptrack(file).summary.allocations or 0)
+            except ReadError as error:
+                read.append(0)
+                seen_text = str(error)
+            else:
+                seen_text = str(seen[0].message)
+        assert "it is cut off" in seen_text
+    assert len(read) > 20
+    assert read == sorted(read)
+    assert read[-1] > 0.6 * (rm.read_heaptrack(workshop.service("map", "v0")).summary.allocations or 0)
+
+
+@pytest.mark.parametrize("kind", ["zeros", "blank lines", "foreign lines"])
+def test_a_bomb_is_defused(kind: str, tmp_path: Path) -> None:
+    """An eighth of a gibibyte of nothing in a small file: little memory, little time, an error or a warning."""
+    head = makers.heaptrack([["put", "main"]], [(16, 0)], ["+ 0", "- 0"] * 20_000 + ["+ 0", "c a"])
+    chunk = {"zeros": bytes(MI), "blank lines": b"\n" * MI, "foreign lines": b"q 1\n" * (MI // 4)}[kind]
+    packer = zlib.compressobj(1, wbits=31)
+    file = tmp_path / "heaptrack.bomb.1.gz"
+    with file.open("wb") as out:
+        out.write(packer.compress(head))
+        for _ in range(128):
+            out.write(packer.compress(chunk))
+        out.write(packer.flush())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RmtoolkitWarning)
+        heap = rm.read_heaptrack(file)
+    assert heap.summary.live_at_end_bytes == 16
+    if kind != "blank lines":
+        assert heap.report.notes()
+    assert time.process_time() - start < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+
+
+def test_what_unpacks_without_end_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Good events without end: what was read until the limit counts, and the report says that there is more."""
+    monkeypatch.setattr(blocks, "_ALWAYS_BYTES", 8 * MI)
+    data = makers.heaptrack([["put", "main"]], [(16, 0)], []) + b"+ 0\n- 0\n" * (2 * MI)
+    file = tmp_path / "heaptrack.long.1.zst"
+    file.write_bytes(zstd(data))
+    assert len(data) > 200 * file.stat().st_size
+    with pytest.warns(RmtoolkitWarning, match=r"unpacks to more than [\d,]+ bytes, and no more was read"):
+        heap = rm.read_heaptrack(file)
+    assert 0.9 * MI < (heap.summary.allocations or 0) <= 2 * MI
+
+
+@pytest.mark.parametrize("form", ["heaptrack", "dhat", "jeprof", "pprof", "massif"])
+def test_a_stack_of_a_hundred_thousand_frames(form: str, tmp_path: Path) -> None:
+    """A recursion without end is cut where the program begins, and the report says so; the allocating end stays."""
+    deep = 100_000
+    names = [f"service::level_{place}" for place in range(deep)]
+    file = tmp_path / "deep.profile"
+    if form == "heaptrack":
+        body = ["v 10500 3", "X ./service", "s 4 /app"]
+        body += [f"s {len(name):x} {name}" for name in names]
+        body += [f"i {0x1000 + place:x} 1 {place + 2:x}" for place in range(deep)]
+        body += [f"t {deep - place:x} {place:x}" for place in range(deep)]
+        file.write_text("\n".join([*body, f"a 10 {deep:x}", "+ 0", "c a", ""]))
+    elif form == "dhat":
+        table = ",".join(f'"{place:#x}: {name} (main.rs:3)"' for place, name in enumerate(names))
+        point = f'{{"tb":16,"tbk":1,"eb":16,"ebk":1,"gb":16,"gbk":1,"fs":[{",".join(map(str, range(deep)))}]}}'
+        file.write_text(f'{{"dhatFileVersion":2,"mode":"rust-heap","pps":[{point}],"ftbl":[{table}]}}')
+    elif form == "jeprof":
+        file.write_text(makers.jeprof(1, [([0x1100 + place % 0x4000 for place in range(deep)], 1, 16)]))
+    elif form == "pprof":
+        samples = makers.data(2, makers.packed(1, range(1, deep + 1)) + makers.packed(2, [1, 16]))
+        locations = b"".join(
+            makers.data(4, makers.number(1, place + 1) + makers.data(4, makers.number(1, place + 1)))
+            for place in range(deep)
+        )
+        functions = b"".join(
+            makers.data(5, makers.number(1, place + 1) + makers.number(2, place + 3)) for place in range(deep)
+        )
+        types = makers.data(1, makers.number(1, 1)) + makers.data(1, makers.number(1, 2))
+        strings = [b"", b"inuse_objects", b"inuse_space", *(name.encode() for name in names)]
+        file.write_bytes(types + samples + locations + functions + b"".join(makers.data(6, text) for text in strings))
+    else:
+        tree = "".join(
+            f"{' ' * place}n1: 16 {place:#x}: {name} (main.rs:3)\n" for place, name in enumerate(names[:3000])
+        )
+        head = "desc: x\ncmd: y\ntime_unit: ms\nsnapshot=0\ntime=1\nmem_heap_B=16\nheap_tree=peak\n"
+        file.write_text(head + tree)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        heap = rm.read_heap(file)
+    assert time.process_time() - start < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024
+    if form != "massif":
+        assert heap.stacks["live_bytes"].sum() == 16
+        first = heap.stack(heap.stacks["stack_id"][0])["function"]
+        assert first[0] == (
+            "service+0xff" if form == "jeprof" else "service::level_0" if form != "heaptrack" else names[0]
+        )
+        assert len(first) <= deep
+        if len(first) < deep:
+            assert any("cut" in str(one.message) for one in seen)
+
+
+@pytest.mark.parametrize("form", ["heaptrack", "dhat", "jeprof", "pprof", "massif"])
+def test_names_that_are_no_text(form: str, tmp_path: Path) -> None:
+    """Bytes that are not UTF-8, line feeds as escapes, markup: the profile is read, and HTML escapes them."""
+    hostile = "caf\udce9<script>alert(1)</script>"
+    file = tmp_path / "hostile.profile"
+    if form == "heaptrack":
+        file.write_bytes(makers.heaptrack([[hostile, "main"]], [(16, 0)], ["+ 0", "c a"]))
+    elif form == "pprof":
+        file.write_bytes(makers.pprof([([hostile, "main"], [1, 16])]))
+    elif form == "jeprof":
+        text = f"--- symbol\nbinary=/app/{hostile}\n0x10 {hostile}\n---\n--- heap\n"
+        text += makers.jeprof(1, [([0x10], 1, 16)])
+        file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    elif form == "dhat":
+        point = '{"tb":16,"tbk":1,"eb":16,"ebk":1,"gb":16,"gbk":1,"fs":[1]}'
+        text = f'{{"dhatFileVersion":2,"mode":"rust-heap","cmd":"{hostile}","pps":[{point}],'
+        text += f'"ftbl":["[root]","0x1: {hostile}"]}}'
+        file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    else:
+        text = f"desc: x\ncmd: {hostile}\ntime_unit: ms\nsnapshot=0\ntime=1\nmem_heap_B=16\nheap_tree=peak\n"
+        text += f"n1: 16 (heap allocation functions) malloc\n n0: 16 0x1: {hostile} (main.rs:3)\n"
+        file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RmtoolkitWarning)
+        try:
+            heap = rm.read_heap(file)
+        except ReadError:
+            assert form == "dhat"  # JSON is UTF-8 or nothing
+            return
+    assert heap.frames["function"].str.contains("<script>", literal=True).any()
+    assert "<script>" not in heap._repr_html_()
+    json_safe = heap.frames.write_json()
+    assert isinstance(json_safe, str)
+    assert rm.suspects(heap).height == 1
+
+
+def test_circles_and_forward_references_end(tmp_path: Path) -> None:
+    """Traces whose parent comes later, pointers and strings that are not there: read, without a loop."""
+    lines = ["v 10500 3", "X ./a", "s 1 a", "i 10 1 63", "t 1 2", "t 1 1", "t 63 2", "a 10 3", "a 10 63", "+ 0", "+ 1"]
+    file = tmp_path / "circle.txt"
+    file.write_text("\n".join([*lines, "+ 99", "c a", ""]))
+    with pytest.warns(RmtoolkitWarning, match="1 event of unknown entries"):
+        heap = rm.read_heaptrack(file)
+    assert heap.summary.allocations == 2
+    assert heap.stacks.select(pl.col("frames").list.len().max()).item() <= 3
