@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ipywidgets
 import polars as pl
@@ -184,7 +184,7 @@ def test_it_uses_no_output_widget_and_stays_small(triage: rm.Triage) -> None:
 
 def test_closing_leaves_nothing(judgement: rm.Judgement) -> None:
     """No widget and no observer stays, and closing twice is fine."""
-    everything: dict[str, Any] = ipywidgets.widgets.widget._instances
+    everything = ipywidgets.widgets.widget._instances
     before = set(everything)
     triage = rm.Triage(judgement)
     parts = list(inside(triage))

@@ -56,6 +56,8 @@ async function render({ model, el }) {
 
   const run = async (changed = view) => {
     await changed.runAsync();
+    const [first, last] = limits();
+    el.dataset.shown = `${new Date(first).toISOString()}/${new Date(last).toISOString()}`;
     // An empty group is no symbol of anything.
     for (const group of el.querySelectorAll("g[role=graphics-symbol]:empty")) {
       group.removeAttribute("role");
@@ -238,7 +240,8 @@ class LiveChart(JupyterChart):
     says
         What the chart shows, in words.
     serial
-        Goes up with every change; the browser writes it to ``data-drawn`` when it has drawn it.
+        Goes up with every change; the browser writes it to ``data-drawn`` when it has drawn it, and the ends of the
+        time axis to ``data-shown``.
 
     Examples
     --------

@@ -69,7 +69,7 @@ class Triage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no types
     workload = traitlets.Unicode()
     pod = traitlets.Unicode()
     last_ms = traitlets.Int(0, min=0)
-    judged = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=None, allow_none=True)
+    judged: Any = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=None, allow_none=True)
     drag = traitlets.Enum(("zoom", "judge"), "zoom")
 
     def __init__(
@@ -108,8 +108,8 @@ class Triage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no types
         row = controls.controls(self._search, self._pods, self._windows, self._drags, self._aside)
         super().__init__(
             [
-                *(self._page, self._wiring.alert, row, self._again, self._answer, self._heading, self._typed),
-                *(self._chart, halves, self._questions, self._folded),
+                *(self._page, self._wiring.alert, row, self._again, self._answer, self._heading, self._chart),
+                *(self._typed, halves, self._questions, self._folded),
             ]
         )
         self.add_class("rm").add_class("rm-dashboard").add_class("rm-triage")

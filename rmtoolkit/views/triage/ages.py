@@ -134,7 +134,7 @@ def draw(lives: list[Life], row: dict[str, Any], name: str) -> Markup:
     highest = max((float(values.max()) for _, values in curves), default=1.0)
     limit = row["limit_bytes"]
     near = limit is not None and limit <= 2 * highest
-    top = max(1.12 * highest, 1.1 * limit if near else 0, 1.0)
+    top = max(1.12 * highest, 1.1 * (limit or 0) if near else 0, 1.0)
 
     def down(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return _BASE - values / top * (_BASE - _TOP)
@@ -224,7 +224,7 @@ def _names(
             ages, values = curves[at]
             x, y = float(across(ages[-1:])[0]), float(down(values[-1:])[0])
             places += [(x, y - 9, "end"), (x, y + 18, "end"), (x, y - 24, "end"), (x, y + 34, "end")]
-        spot = taken.first_free([text_box(*place[:2], written, place[2], bold=bool(kind)) for place in places])
+        spot = taken.first_free([text_box(x, y, written, anchor, bold=bool(kind)) for x, y, anchor in places])
         if spot is not None:
             x, y, anchor = places[spot]
             found.append(text_element(x, y, written, kind, anchor))

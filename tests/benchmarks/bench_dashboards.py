@@ -1,0 +1,116 @@
+"""How long a dashboard takes to answer: in the browser from the action to the redrawn chart, and in CPU time of Python.
+
+    python tests/benchmarks/bench_dashboards.py [--workloads 20] [--replicas 3] [--samples 10000]
+
+The recording is made. The browser is a real one on a real Voilà; wall time says what a user waits on this machine, with
+what else it has to do (see the load).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import rmtoolkit as rm  # noqa: E402 - after the path
+from rmtoolkit.views import timeline_chart  # noqa: E402
+from rmtoolkit.views.triage.case import Case  # noqa: E402
+from rmtoolkit.views.triage.picture import State, picture  # noqa: E402
+from tests.benchmarks import fleet  # noqa: E402
+from tests.browser.hosts import PATIENCE, Voila, chromium, new_page  # noqa: E402
+
+SWITCHES = 60
+
+#: Types a name, and waits until the chart has been drawn and the page has been painted.
+SWITCH = """async (names) => {
+    const input = document.querySelector('.rm-triage input[list]');
+    const chart = document.querySelector('.rm-live-chart');
+    const waits = [];
+    for (const name of names) {
+        const before = chart.dataset.drawn;
+        const started = performance.now();
+        input.value = name;
+        input.dispatchEvent(new Event('change', {bubbles: true}));
+        while (chart.dataset.drawn === before) await new Promise(done => requestAnimationFrame(done));
+        await new Promise(done => requestAnimationFrame(done));
+        waits.push(performance.now() - started);
+    }
+    return waits;
+}"""
+
+
+def said(name: str, milliseconds: list[float], target: float) -> None:
+    """Print median, 95th and 100th percentile."""
+    half, high, most = np.percentile(milliseconds, [50, 95, 100])
+    print(f"  {name:<44} p50 {half:5.0f} ms   p95 {high:5.0f} ms   max {most:5.0f} ms   (target p95 {target:.0f} ms)")
+
+
+def python_alone(recording: rm.Recording, names: list[str]) -> None:
+    """CPU time of what Python does for a switch."""
+    started = time.process_time()
+    case = Case(rm.judge(recording))
+    print(f"  judging all of it, once: {time.process_time() - started:.1f} CPU s")
+    spent = []
+    for name in names:
+        started = time.process_time()
+        found = picture(case, State(name))
+        timeline_chart.rows(found.drawn, found.row, top=found.top)
+        spent.append(1000 * (time.process_time() - started))
+    said("workload switch, Python alone (CPU)", spent, 300)
+
+
+def in_the_browser(path: Path, names: list[str]) -> None:
+    """Wall time from the typed name to the painted chart."""
+    from playwright.sync_api import sync_playwright
+
+    cell = f"import rmtoolkit as rm\nrm.Triage(rm.read({str(path)!r}))"
+    server = Voila(Path(tempfile.mkdtemp()))
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+            opened = new_page(browser)
+            started = time.monotonic()
+            server.open(opened, [cell])
+            opened.page.locator(".rm-live-chart[data-drawn]").wait_for(timeout=2 * PATIENCE)
+            print(f"  from nothing to the first chart: {time.monotonic() - started:.1f} s")
+            said("workload switch, in the browser", opened.page.evaluate(SWITCH, names), 300)
+            assert opened.complaints == [], opened.complaints
+            browser.close()
+    finally:
+        server.close()
+
+
+def main() -> None:
+    """Make a fleet and switch through it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workloads", type=int, default=20)
+    parser.add_argument("--replicas", type=int, default=3)
+    parser.add_argument("--samples", type=int, default=10_000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = fleet.write(
+            Path(folder) / "fleet.parquet",
+            options.workloads * options.replicas,
+            options.samples,
+            replicas=options.replicas,
+        )
+        recording = rm.read(path)
+        load = " ".join(f"{value:.1f}" for value in os.getloadavg())
+        sizes = f"{options.workloads} workloads × {options.replicas} pods × {options.samples:,} samples"
+        print(f"Triage: {sizes}; load {load}")
+        every = Case(rm.judge(recording)).names
+        names = [every[at % len(every)] for at in range(1, SWITCHES + 1)]
+        python_alone(recording, names)
+        in_the_browser(path, names)
+
+
+if __name__ == "__main__":
+    main()
