@@ -56,7 +56,7 @@ def test_a_fleet_is_sorted_filtered_and_opened(host: Lab | Voila, new: Callable[
     page.keyboard.press("Enter")
     expect(head).to_have_attribute("aria-sort", "descending")
     expect(rows.first).to_contain_text("leaky-50")
-    board.get_by_role("button", name="Next").click()
+    board.get_by_role("button", name="Next", exact=True).click()
     expect(rows).to_have_count(17)
     expect(board.get_by_text("26–42 of 42")).to_be_visible()
     tile = board.get_by_role("button", name=re.compile("not a leak", re.IGNORECASE)).first

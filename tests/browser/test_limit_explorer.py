@@ -96,6 +96,7 @@ def test_other_sliders_a_leak_and_the_way_back(host: Lab | Voila, new: Callable[
     box.press("Enter")
     expect(answer).to_contain_text(re.compile("Raising the limit to 800.Mi buys"))
     expect(board.get_by_role("slider", name="Threads")).to_have_attribute("aria-disabled", "true")
+    expect(board.get_by_text("Threads: not recorded")).to_be_visible()
     search.fill("nothing like it")
     search.press("Enter")
     expect(board.get_by_role("alert")).to_contain_text("No workload is called")

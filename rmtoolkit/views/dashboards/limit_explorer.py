@@ -195,7 +195,7 @@ class LimitExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no 
         self._whole = controls.choice("Requested", [("the limit", True), ("what is used", False)], value=True)
         self._reset = controls.button("Reset to measured")
         self._words = controls.html("", "rm-status")
-        self._charts = controls.html("")
+        self._charts = controls.html("", "rm-charts")
 
     def _parts(self) -> list[ipywidgets.Widget]:
         side = ipywidgets.VBox(
@@ -341,6 +341,10 @@ class LimitExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no 
         control.set(value, low=low, high=high)
         for part in (control.slider, control.number):
             part.disabled = not known
+        label = control.number.description.split(",")[0]
+        control.box.children[0].value = el("span", label if known else f"{label}: not recorded")
+        # A box that cannot say what is not known says nothing.
+        (control.box.remove_class if known else control.box.add_class)("rm-unknown")
 
     def _past(self) -> Past:
         if self.workload not in self._pasts:

@@ -28,6 +28,7 @@ function describe(root) {
   }
   for (const handle of root.querySelectorAll(".rm-slider .noUi-handle")) {
     set(handle, "aria-label", nameOf(handle.closest(".rm-slider").querySelector(".widget-text")));
+    set(handle, "aria-disabled", String(handle.closest(".noUi-target").hasAttribute("disabled")));
   }
   for (const row of root.querySelectorAll(".widget-toggle-buttons")) {
     set(row, "role", "group");
@@ -95,7 +96,7 @@ function render({ model, el }) {
     if (!found || found === root) return;
     root = found;
     describe(root);
-    changes.observe(root, { subtree: true, childList: true, attributes: true, attributeFilter: ["class"] });
+    changes.observe(root, { subtree: true, childList: true, attributes: true, attributeFilter: ["class", "disabled"] });
     const signal = leave.signal;
     root.addEventListener("click", click, { signal });
     // JupyterLab listens on the document and keeps Escape to itself: the window hears it first.

@@ -40,6 +40,7 @@ background:var(--rm-accent)}
 .X .rm-side .widget-toggle-button{padding:0 7px;font-size:12px}
 .X .rm-side .widget-toggle-buttons>.widget-label{color:var(--rm-ink-2);font-size:12px}
 .X .rm-side .widget-button{margin:2px 0 0}
+.X .rm-unknown input{color:transparent}.X .rm-unknown .noUi-target{opacity:.4}
 .X .rm-side{gap:0}
 .X .rm-side .rm-slider-row{gap:8px}.X .rm-side .rm-slider-row>.widget-text input{width:72px}
 .X .rm-side .rm-slider-row>.rm-unit{width:32px}
