@@ -14,10 +14,11 @@ from rmtoolkit.limits.need import kills_of_now
 from rmtoolkit.limits.replay import EPISODE_GAP, STARTUP
 from rmtoolkit.limits.usage import usage
 from rmtoolkit.limits.what_if import startups
-from rmtoolkit.recording import Recording
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from rmtoolkit.recording import Recording
 
     Floats = NDArray[np.float64]
     Whole = NDArray[np.int64]
@@ -232,15 +233,8 @@ def of_workload(recording: Recording, names: dict[str, Any]) -> Past:
 
 
 def _only(recording: Recording, names: dict[str, Any]) -> Recording:
-    """Keep what belongs to one workload container."""
-    containers = recording.containers.filter(pl.col(name).eq_missing(pl.lit(names[name])) for name in WORKLOAD)
-    ids = containers["container_id"].implode()
-    return Recording(
-        containers,
-        recording.samples.filter(pl.col("container_id").is_in(ids)),
-        recording.events.filter(pl.col("container_id").is_in(ids)),
-        recording.report,
-    )
+    """Keep what belongs to one workload container; of a large file nothing else is read."""
+    return recording.filter(*(pl.col(name).eq_missing(pl.lit(names[name], dtype=pl.String)) for name in WORKLOAD))
 
 
 def _threads(recording: Recording) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.recommend import gather as gather_needs
 from rmtoolkit.limits.recommend import of_gathered
 from rmtoolkit.limits.week import Week, happened, survey
+from rmtoolkit.recording import Recording
 from rmtoolkit.views.dashboards import controls
 from rmtoolkit.views.dashboards.page import Page
 from rmtoolkit.views.dashboards.style import DASHBOARD
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rmtoolkit.limits.margins import Margins
-    from rmtoolkit.recording import Recording
     from rmtoolkit.spread import Source
     from rmtoolkit.views.report.contents import Entry
 
@@ -50,6 +50,9 @@ class Fleet(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     recording
         A recording, a frame that can become one, a lake, or what was found out already: a `Judgement`, or a week as
         `rmtoolkit.limits.week.survey` gives it, which saves judging again.
+    samples_from
+        Beside what was found out already: the recording itself, so that an opened row has all samples. What was found
+        in a large file has only those that charts show.
     oom_probability, margins
         As in `rmtoolkit.recommend_limits`.
     price_per_gib_hour, currency
@@ -104,6 +107,7 @@ class Fleet(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self,
         recording: Source | Judgement | Week,
         *,
+        samples_from: Recording | None = None,
         oom_probability: float = 0.05,
         margins: Margins | str | os.PathLike[str] | None = None,
         price_per_gib_hour: float | None = None,
@@ -111,12 +115,11 @@ class Fleet(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     ) -> None:
         super().__init__()
         self._wiring = Wiring()
-        if not isinstance(recording, Week):
-            recording = _week(recording, oom_probability, margins)
-        self._judgement = recording.judgement
-        self._contents = gather(
-            recording, currency=currency, price_per_gib_hour=price_per_gib_hour, asked=oom_probability
-        )
+        #: All samples, where they are at hand: a judgement of a large file has only those that charts show.
+        self._recording = recording if isinstance(recording, Recording) else samples_from
+        week = recording if isinstance(recording, Week) else _week(recording, oom_probability, margins)
+        self._judgement = week.judgement
+        self._contents = gather(week, currency=currency, price_per_gib_hour=price_per_gib_hour, asked=oom_probability)
         self._by_name = {entry.name: entry for entry in self._contents.entries}
         self._sparks: dict[int, Any] = {}
         self._head = ""
@@ -273,7 +276,7 @@ class Fleet(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             return
         from rmtoolkit.views.dashboards.triage import Triage  # noqa: PLC0415 - only once a row is opened
 
-        self._triage = Triage(_only(self._judgement, entry.row))
+        self._triage = Triage(_only(self._judgement, entry.row, self._recording or self._judgement.recording))
         self._place.children = (self._back, self._triage)
         self._list.layout.display = "none"
 
@@ -324,24 +327,18 @@ def _week(
     return Week(recording, of_gathered(known, oom_probability, margins), happened(recording.recording))
 
 
-def _only(judgement: Judgement, names: dict[str, Any]) -> Judgement:
-    """Keep one workload container of a judgement."""
+def _only(judgement: Judgement, names: dict[str, Any], recording: Recording) -> Judgement:
+    """Keep one workload container of a judgement and of its recording."""
     same = [pl.col(name).eq_missing(pl.lit(names[name], dtype=pl.String)) for name in WORKLOAD]
-    containers = judgement.recording.containers.filter(same)
-    ids = pl.col("container_id").is_in(containers["container_id"].implode())
-    recording: Recording = replace(
-        judgement.recording,
-        containers=containers,
-        samples=judgement.recording.samples.filter(ids),
-        events=judgement.recording.events.filter(ids),
-    )
+    mine_only = recording.filter(*same)
+    ids = pl.col("container_id").is_in(mine_only.containers["container_id"].implode())
 
     def mine(frame: pl.DataFrame) -> pl.DataFrame:
         return frame.filter(ids) if "container_id" in frame.columns else frame.filter(same)
 
     return replace(
         judgement,
-        recording=recording,
+        recording=mine_only,
         lives=mine(judgement.lives),
         fits=mine(judgement.fits),
         verdicts=judgement.verdicts.filter(same),

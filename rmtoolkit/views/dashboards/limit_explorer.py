@@ -51,9 +51,12 @@ class LimitExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no 
     Parameters
     ----------
     recording
-        A recording, a frame that can become one, or a `Judgement`, which saves judging it again.
+        A recording, a frame that can become one, or a `Judgement`. That of a large file has only the samples that
+        charts show: then give the recording, and the judgement as well.
     workload
         Which one to show first; None: the one most at risk. A part of its name is enough.
+    judgement
+        What `judge` found in the recording; None: it is judged.
     oom_probability, margins
         As in `rmtoolkit.recommend_limits`.
     price_per_gib_hour, price_per_incident
@@ -117,6 +120,7 @@ class LimitExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no 
         recording: AnyRecording | Judgement,
         workload: str | None = None,
         *,
+        judgement: Judgement | None = None,
         oom_probability: float = 0.05,
         margins: Margins | str | os.PathLike[str] | None = None,
         price_per_gib_hour: float = 0.005,
@@ -125,8 +129,9 @@ class LimitExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no 
     ) -> None:
         super().__init__()
         self._wiring = Wiring()
-        judgement = recording if isinstance(recording, Judgement) else None
-        self._recording = judgement.recording if judgement is not None else as_recording(recording)
+        if isinstance(recording, Judgement):
+            judgement, recording = recording, recording.recording
+        self._recording = as_recording(recording)
         self._margins = as_margins(margins)
         self._target = oom_probability
         self._currency = currency

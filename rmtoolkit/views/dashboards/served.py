@@ -53,6 +53,7 @@ class Dashboards(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no typ
     def __init__(self, recording: Recording) -> None:
         super().__init__()
         self._wiring = Wiring()
+        self._recording = recording
         self._week: Week = survey(recording)
         self._made: dict[str, Any] = {}
         choices = [("Fleet", "fleet"), ("Triage", "triage"), ("Limits", "limits")]
@@ -78,10 +79,10 @@ class Dashboards(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no typ
         self._place.children = (self._made[self.shown],)
 
     def _make(self) -> Any:  # noqa: ANN401 - one of three
-        if self.shown == "fleet":
-            return Fleet(self._week)
         judgement = self._week.judgement
-        return Triage(judgement) if self.shown == "triage" else LimitExplorer(judgement)
+        if self.shown == "fleet":
+            return Fleet(self._week, samples_from=self._recording)
+        return Triage(judgement) if self.shown == "triage" else LimitExplorer(self._recording, judgement=judgement)
 
     def close(self) -> None:
         """Take away all that was made."""
