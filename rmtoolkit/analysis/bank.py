@@ -60,8 +60,6 @@ _SPARSE: Final = {
     "two_saturating": 8,
     "saturating_step": 6,
     "saturating_hinge": 6,
-    "step_linear": 2,
-    "step_hinge": 4,
     "two_slopes": 2,
     "ramp_end": 3,
     "ramp": 4,

@@ -34,6 +34,7 @@ from rmtoolkit.analysis.parameters import (
     GROWTH_ENDED,
     GROWTH_SLOWS,
     GROWTH_STOPPED,
+    GROWTH_UNCHECKED,
     GROWTH_YOUNG,
     INSIDE_RANGE,
     LEANING,
@@ -60,6 +61,7 @@ from rmtoolkit.analysis.parameters import (
     TEETH,
     TIPS,
     TOPS_RISE,
+    UNCHECKED,
     WITHIN_RANGE,
     YOUNG,
     YOUNG_SEEN,
@@ -164,6 +166,8 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
         # Models that slow down or have just ended fit too, but nothing slowed down.
         moved = TIPS * (opinion.unresolved if row["stepped"] > LIKELY else min(row["fresh"], opinion.unresolved))
         opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
+    if row["last_third"] == UNCHECKED and row["tail"] is None and quarter is None:
+        _shift(opinion, GROWTH_UNCHECKED)
     if row["samples"] < COARSE_SAMPLES:
         _shift(opinion, COARSE_STEADY if row["last_third"] > STEADY else COARSE)
     fell = row["stepped"] > LIKELY and row["mean_rise"] <= 0

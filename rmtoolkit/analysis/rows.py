@@ -11,7 +11,7 @@ from rmtoolkit.analysis.columns import WORKLOAD
 from rmtoolkit.analysis.doubts import going_on
 from rmtoolkit.analysis.headline import headline
 from rmtoolkit.analysis.heap_evidence import decides, names_leak
-from rmtoolkit.analysis.parameters import CLEAN_FROM, LEAK_FROM, LIKELY, QUANTILE, SUREST, UNRESOLVED_LEAKS
+from rmtoolkit.analysis.parameters import CLEAN_FROM, FLOOR_SURE, LEAK_FROM, LIKELY, QUANTILE, SUREST, UNRESOLVED_LEAKS
 from rmtoolkit.analysis.pattern import name_pattern
 from rmtoolkit.analysis.reason import reason
 from rmtoolkit.analysis.situation import Situation
@@ -165,7 +165,8 @@ def _growth_columns(pool: Pool, reading: dict[str, Any] | None, verdict: str) ->
                 growth,
                 growth - QUANTILE * error,
                 growth + QUANTILE * error,
-                reading["floor_per_day"],
+                # Where growth was found, what the models see is what shows.
+                reading["floor_per_day"] * (1.0 if verdict == "leak" else FLOOR_SURE),
             ),
             strict=True,
         ),

@@ -166,3 +166,13 @@ def test_no_rows() -> None:
     found = compete(np.zeros((0, BINS)), level=np.zeros(0), headroom=np.zeros(0))
     assert found.growing.shape == (0,)
     assert found.fitted.shape == (0, BINS)
+
+
+@pytest.mark.parametrize("bins", [24, 48, 96])
+@pytest.mark.parametrize("height", [40.0, -40.0])
+def test_a_line_beside_a_step_is_seen_wherever_the_step_is(bins: int, height: float) -> None:
+    """Growth by 18 % with a step in any bin: the step is no reason to take the rest for wandering."""
+    u = (np.arange(bins) + 0.5) / bins
+    for edge in range(bins // 6, bins - bins // 4):
+        found = fit(100 + 18 * u + height * (np.arange(bins) >= edge), sigma=0.2, seed=edge)
+        assert found.growing[0] > 0.9, edge

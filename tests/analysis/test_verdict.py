@@ -312,13 +312,14 @@ def wandering(seed: int, t: Array, strongest: float) -> Array:
 
 
 def test_growth_above_the_floor_is_found() -> None:
-    """Growth at 1.3 times the floor that its flat twin prints is at least not cleared, 9 times in 10."""
+    """Growth at 1.1 times the floor that its flat twin prints is called a leak 9 times in 10, and never cleared."""
     t = hours(24, 60)
     flat = {seed: wandering(seed, t, 0.95) for seed in range(40)}
     floors = {seed: row["detection_floor_bytes_per_day"] for seed, row in by_seed(flat, t).items()}
-    found = by_seed({seed: curve + 1.3 * floors[seed] * t / 24 for seed, curve in flat.items()}, t)
-    cleared = [seed for seed, row in found.items() if row["verdict"] == "not_leak"]
-    assert len(cleared) <= 4, cleared
+    found = by_seed({seed: curve + 1.1 * floors[seed] * t / 24 for seed, curve in flat.items()}, t)
+    said = [row["verdict"] for row in found.values()]
+    assert said.count("leak") >= 36, said
+    assert said.count("not_leak") == 0, said
 
 
 def test_flat_noise_is_no_leak() -> None:
