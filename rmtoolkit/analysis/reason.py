@@ -31,7 +31,7 @@ def reason(situation: Situation) -> str:
     >>> from rmtoolkit.analysis.verdict import judge
     >>> import polars as pl
     >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})).verdicts["reason"].item()
-    'The RSS is flat over 1.6 h; growth above 24 Mi/day would have shown.'
+    'The RSS is flat over 1.6 h; growth above 65 Mi/day would have shown.'
     """
     row, main, pool = situation.row, situation.main, situation.pool
     if main is None or main.signal is None:
