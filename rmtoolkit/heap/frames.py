@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit.heap.own_code import OWN, SYSTEM, crates, origin
+from rmtoolkit.heap.own_code import OWN, SYSTEM, crates, is_allocator, origin
 from rmtoolkit.heap.profile import FRAMES, STACKS
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ class FrameTable:
         number = self._numbers.get(frame)
         if number is None:
             number = self._numbers[frame] = len(self._numbers)
-            tells = function if inside is None or crates(function or "") else inside
+            plain = inside is None or crates(function or "") or is_allocator(function or "")
+            tells = function if plain else inside
             self._origins.append(origin(tells, file, module))
         return number
 

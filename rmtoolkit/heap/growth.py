@@ -210,7 +210,9 @@ def read_curves(found: Curves) -> Readings:
     scores = np.array([said.score for said in several])
     both = scores.min(axis=0).max() >= _MATERIAL * found.size.sum(axis=0).max()
     chosen = scores.argmin(axis=0) if both else scores.argmax(axis=0)
-    return Readings(*(np.choose(chosen, values) for values in zip(*several, strict=True)))
+    read = Readings(*(np.choose(chosen, values) for values in zip(*several, strict=True)))
+    # A machine that has other work to do makes gaps in time, and idling makes gaps in the work: neither is unsteady.
+    return read._replace(steadiness=np.max([said.steadiness for said in several], axis=0))
 
 
 def _by_clock(found: Curves, clock: Floats) -> Readings:

@@ -37,6 +37,8 @@ _RUNTIME: Final = re.compile(
 #: What a program puts around its allocator, to count or to choose; and Rust's own way to it.
 _ALLOCATOR: Final = re.compile(
     r"(?:^__rustc::| as (?:core|std|alloc|allocator_api2)::(?:\w+::)*(?:GlobalAlloc|Allocator)>::)"
+    # Valgrind names inlined functions without their path, or not at all.
+    r"|^(?:alloc|alloc_zeroed|realloc|allocate|__r(?:ust|dl|g)_(?:alloc|alloc_zeroed|realloc)|UnknownInlinedFun)$"
 )
 _BASIC_TYPES: Final = frozenset(
     [
@@ -133,6 +135,27 @@ def _halves(inner: str) -> tuple[str, str]:
     return inner, ""
 
 
+def is_allocator(function: str) -> bool:
+    """Tell whether a function is an allocator, or Rust's way to it, whoever wrote it.
+
+    Parameters
+    ----------
+    function
+        A demangled name; of inlined functions some tools know only the last part.
+
+    Returns
+    -------
+    bool
+        True for what is on every stack and answers for none.
+
+    Examples
+    --------
+    >>> is_allocator("<api::Counting as core::alloc::global::GlobalAlloc>::alloc"), is_allocator("api::alloc")
+    (True, False)
+    """
+    return _ALLOCATOR.search(function) is not None
+
+
 @lru_cache(maxsize=1 << 16)
 def origin(function: str | None, file: str | None, module: str | None) -> str | None:
     """Tell whose code a frame is.
@@ -161,7 +184,7 @@ def origin(function: str | None, file: str | None, module: str | None) -> str | 
     """
     if module is not None and _SYSTEM_MODULE.search(module):
         return SYSTEM
-    if function is not None and _ALLOCATOR.search(function):
+    if function is not None and is_allocator(function):
         return STD
     names = crates(function or "")
     # A file without its folder says nothing where the name does: there is a main.rs in every crate.

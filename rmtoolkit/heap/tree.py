@@ -124,7 +124,7 @@ def tree(
     for which, profile in enumerate([heap] if before is None else [heap, before]):
         _plant(nodes, profile, _amounts(profile, by), which, every_frame=every_frame)
     if root is not None:
-        nodes = _of(nodes, root)
+        nodes = _of(nodes, spoken(plain_name(root)))
     return nodes.frame(with_before=before is not None)
 
 
