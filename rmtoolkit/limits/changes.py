@@ -51,6 +51,8 @@ class Changes:
         How many workloads were not in the week before.
     gone
         Those of the week before that are not in this one.
+    above_before
+        How many workloads had more than a 5 % chance of an OOM kill in the week before; None: that is not known.
 
     Examples
     --------
@@ -61,6 +63,7 @@ class Changes:
     rows: pl.DataFrame
     appeared: int
     gone: pl.DataFrame
+    above_before: int | None = None
 
 
 def verdicts_before(previous: Previous) -> pl.DataFrame:
@@ -166,7 +169,9 @@ def compare(week: Week, before: pl.DataFrame) -> Changes:
     order = pl.col("kind").replace_strict({kind: place for place, kind in enumerate(KINDS)}, return_dtype=pl.Int64)
     gone = old.join(now, on=on, how="anti", nulls_equal=True, maintain_order="left").select(on)
     appeared = now.join(old, on=on, how="anti", nulls_equal=True).height
-    return Changes(rows.sort(order, maintain_order=True), appeared, gone)
+    chances = old["oom_probability"].drop_nulls()
+    above = int((chances > TARGET).sum()) if chances.len() else None
+    return Changes(rows.sort(order, maintain_order=True), appeared, gone, above)
 
 
 def _of(row: dict[str, Any], last: dict[str, Any] | None) -> Iterable[tuple[str, str]]:
@@ -297,7 +302,9 @@ def _applied(row: dict[str, Any], last: dict[str, Any]) -> str:
         return f"{words}; that buys time, it still leaks{left}."
     before, chance = last["oom_probability"], row["oom_probability"]
     if before is not None and chance is not None:
-        words += f": chance of an OOM kill {text.chance(before).removesuffix(' %')} → {text.chance(chance)}"
+        then, now = text.chance(before), text.chance(chance)
+        change = f"stays {now}" if then == now else f"{then.removesuffix(' %')} → {now}"
+        words += f": chance of an OOM kill {change}"
     kills = row["kills"] if row["kills_since"] is None else row["kills_since"]
     return f"{words}, {'none seen' if not kills else text.count(kills, 'kill') + ' since'}."
 

@@ -58,7 +58,9 @@ class Column:
     number: bool = False
 
 
-def row(contents: Contents, entry: Entry, columns: tuple[Column, ...], spark: object) -> Markup:
+def row(
+    contents: Contents, entry: Entry, columns: tuple[Column, ...], spark: object, history: str = "History"
+) -> Markup:
     """Write one row.
 
     Parameters
@@ -71,6 +73,8 @@ def row(contents: Contents, entry: Entry, columns: tuple[Column, ...], spark: ob
         Behind that of its name; one of them may be `SPARK`.
     spark
         What stands in that one.
+    history
+        How that one is called.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def row(contents: Contents, entry: Entry, columns: tuple[Column, ...], spark: ob
             role="cell",
             data_spark=column is SPARK and not spark,
             class_=" ".join(filter(None, ("n" if column.number else "", _heat(column, entry)))) or None,
-            data_label=column.head,
+            data_label=history if column is SPARK else column.head,
         )
         for column in columns
     ]
@@ -225,10 +229,7 @@ def _cost(contents: Contents, entry: Entry) -> object:
 
 
 def _gib(bytes_: float | None) -> str:
-    if bytes_ is None:
-        return text.UNKNOWN
-    shown = text.number(bytes_ / text.GI, 2)
-    return f"{'+' if bytes_ > 0 else ''}{shown} GiB"
+    return text.UNKNOWN if bytes_ is None else text.fleet(bytes_, sign=True)
 
 
 def _reserved(entry: Entry) -> int | None:
@@ -240,7 +241,7 @@ def _reserved(entry: Entry) -> int | None:
 
 
 def _spare(_: Contents, entry: Entry) -> str:
-    return text.NOT_APPLICABLE if entry.spare_bytes is None else text.number(entry.spare_bytes / text.GI, 2)
+    return text.NOT_APPLICABLE if entry.spare_bytes is None else text.fleet(entry.spare_bytes)
 
 
 def _mi(key: str) -> Cell:
@@ -320,7 +321,7 @@ GROWTH: Final = Column(
 )
 TIME: Final = Column("Time to limit", "time", _time, _of("hours_to_limit"), number=True)
 KILL: Final = Column(
-    "OOM kill 7 d",
+    "OOM kill 7\u00a0d",
     "kill",
     lambda _, entry: text.chance(entry.row["oom_probability"]),
     _of("oom_probability"),
@@ -338,10 +339,10 @@ LIMIT: Final = Column("Limit, Mi", "change", _limit, _difference("recommended_li
 REQUEST: Final = Column(
     "Request, Mi", "change", _request, _difference("recommended_request_bytes", "request_bytes"), number=True
 )
-RISK: Final = Column("OOM kill 7 d", "risk", _risk, _of("oom_probability"), number=True)
+RISK: Final = Column("OOM kill 7\u00a0d", "risk", _risk, _of("oom_probability"), number=True)
 COST: Final = Column("Cost a month", "cost", _cost, _reserved, number=True)
 WHY: Final = Column("Why", "next", _why)
-SPARE: Final = Column("Spare, GiB", "time", _spare, lambda entry: entry.spare_bytes, number=True)
+SPARE: Final = Column("Spare", "time", _spare, lambda entry: entry.spare_bytes, number=True)
 PODS: Final = Column("Pods", "pods", lambda _, entry: f"{entry.row['pods'] or 0:,}", _of("pods"), number=True)
 STARTUP: Final = Column("Starting needs, Mi", "time", _mi("startup_peak_bytes"), _of("startup_peak_bytes"), number=True)
 SETTLED: Final = Column("Running needs, Mi", "time", _mi("settled_bytes"), _of("settled_bytes"), number=True)

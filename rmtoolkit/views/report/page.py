@@ -231,7 +231,7 @@ class _Drawn:
         rows: list[Markup] = []
         for place, entry in enumerate(entries[:_STANDING]):
             first = place == 0 and opened
-            line = row(self.contents, entry, section.columns, self.spark(entry))
+            line = row(self.contents, entry, section.columns, self.spark(entry), self.sparks.heading)
             if cards and entry.at not in self.standing and len(self.standing) < _CARDS:
                 self.standing.add(entry.at)
                 if first:
@@ -284,7 +284,11 @@ class _Drawn:
         rows: dict[str, list[Any]] = {}
         for section, entries in chosen:
             rows[section.key] = [
-                [entry.at, row(self.contents, entry, section.columns, ""), values(entry, section.columns)]
+                [
+                    entry.at,
+                    row(self.contents, entry, section.columns, "", self.sparks.heading),
+                    values(entry, section.columns),
+                ]
                 for entry in entries
                 if entry.at < _MOST
             ]

@@ -75,7 +75,7 @@ border:1px solid var(--rm-control);border-radius:4px;padding:4px 12px}
 border-bottom:1px solid var(--rm-control);vertical-align:bottom}
 .rm td{padding:7px 8px;border-bottom:1px solid var(--rm-line);vertical-align:middle;color:var(--rm-ink)}
 .rm th:first-child,.rm td:first-child{padding-left:0}.rm th:last-child,.rm td:last-child{padding-right:0}
-.rm .n{text-align:right;white-space:nowrap}
+.rm .n{text-align:right;white-space:nowrap}.rm th.n{white-space:normal}
 .rm .small{display:block;font-size:12px;color:var(--rm-ink-3);font-weight:400}
 .rm .hot{font-weight:600}
 """
@@ -83,8 +83,8 @@ border-bottom:1px solid var(--rm-control);vertical-align:bottom}
 _ROWS: Final = """
 .rm .workloads{table-layout:fixed}
 .rm .workloads>colgroup .name{width:17%}.rm .workloads>colgroup .spark{width:144px}
-.rm .workloads>colgroup .growth,.rm .workloads>colgroup .time{width:9.5%}
-.rm .workloads>colgroup .kill{width:8.5%}.rm .workloads>colgroup .peak{width:13%}
+.rm .workloads>colgroup .growth{width:11%}.rm .workloads>colgroup .time{width:9.5%}
+.rm .workloads>colgroup .kill{width:9.5%}.rm .workloads>colgroup .peak{width:13%}
 .rm .workloads>colgroup .level{width:6.5%}.rm .workloads>colgroup .change{width:11%}
 .rm .workloads>colgroup .risk{width:10%}.rm .workloads>colgroup .cost{width:9.5%}
 .rm .workloads>colgroup .verdict{width:11%}.rm .workloads>colgroup .pods{width:5%}
@@ -197,5 +197,6 @@ FRAGMENT: Final = Markup(
         ".rm.rm td,.rm.rm th{max-width:none;text-align:left}"
         ".rm.rm td.n,.rm.rm th.n{text-align:right}.rm.rm dt{float:none;width:auto;font-weight:400}"
         ".rm.rm .data dt{font-weight:600}.rm.rm .workloads th a::before{content:none}"
+        ".rm.rm .workloads th .small{padding-left:0}"
     ).replace("\n", "")
 )

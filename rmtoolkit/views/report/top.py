@@ -168,7 +168,7 @@ def start(contents: Contents) -> Markup:
     spare = ""
     if contents.spare_bytes > _LITTLE_BYTES:
         where = " elsewhere" if entry is not None else ""
-        spare = f" {text.number(contents.spare_bytes / text.GI)} GiB can be given back{where}."
+        spare = f" {text.fleet(contents.spare_bytes)} can be given back{where}."
     if entry is None:
         return el("p", why if not spare else spare.strip(), class_="start")
     name = summary.shortened(entry.name, SHOWN_NAME)
@@ -208,10 +208,10 @@ def figures(contents: Contents) -> list[tuple[str, str | None, str, str]]:
     count = f"{len(contents.entries):,}"
     covers = f"covers {count} of {count} workloads" + (f", {resting:,} accepted" if resting else "")
     return [
-        (above, None, "above the OOM target", f"more than {text.share(TARGET)} in 7 days"),
+        (above, None, "above the OOM target", f"more than {text.share(TARGET)} in 7 days{_more_above(contents)}"),
         (f"{counted.leak:,}", "leak", "leak", news or (soon if counted.leak else "")),
         (
-            text.UNKNOWN if unknown and contents.awake else f"{text.number(contents.spare_bytes / text.GI)} GiB",
+            text.UNKNOWN if unknown and contents.awake else text.fleet(contents.spare_bytes),
             None,
             "can be given back",
             ", ".join(filter(None, (money, f"{text.count(givers, 'workload')}" if givers else ""))),
@@ -224,6 +224,17 @@ def figures(contents: Contents) -> list[tuple[str, str | None, str, str]]:
         ),
         (text.share(summary.coverage(contents.week.judgement.completeness)), None, "coverage", covers),
     ]
+
+
+def _more_above(contents: Contents) -> str:
+    """Compare with the week before."""
+    now = contents.counts.above_target
+    if contents.changes is None or contents.changes.above_before is None or now is None:
+        return ""
+    more = now - contents.changes.above_before
+    if not more:
+        return "; as many last week"
+    return f"; {abs(more):,} {'more' if more > 0 else 'fewer'} than last week"
 
 
 def _since(contents: Contents) -> str:
