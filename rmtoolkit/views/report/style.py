@@ -174,7 +174,7 @@ _PRINT: Final = f"""
 @page{{size:A4 landscape;margin:12mm}}
 @media print{{.rm{{{theme.variables({**theme.LIGHT, "ink": "#000000", "ink-2": "#000000", "ink-3": "#333333"})};
 color-scheme:light;print-color-adjust:exact;-webkit-print-color-adjust:exact}}
-.rm main{{max-width:none;padding:0}}.rm #filter,.rm .more,.rm .contents,.rm noscript{{display:none}}
+.rm main{{max-width:none;padding:0;zoom:.74}}.rm #filter,.rm .more,.rm .contents,.rm noscript{{display:none}}
 .rm .fold[hidden]{{display:block!important;
 content-visibility:visible!important}}
 .rm .badge{{background:none;color:var(--rm-verdict);outline:1.5px solid var(--rm-verdict)}}
