@@ -170,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     limits.set_defaults(run=_limits)
 
     report = commands.add_parser("report", help="write one self-contained HTML page", allow_abbrev=False)
-    _add_sources(report)
+    _add_sources(report, about="what to look at (step and token are of a server, http://…)")
     report_command.add_arguments(report)
     heap_command.add_heap(report)
     report.set_defaults(run=_report)
@@ -197,11 +197,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_sources(command: argparse.ArgumentParser, *, fail_on: bool = True) -> None:
+def _add_sources(
+    command: argparse.ArgumentParser, *, fail_on: bool = True, about: str = "of a server (http://…)"
+) -> None:
     command.add_argument("sources", nargs="+", metavar="SOURCE", help=_SOURCE_HELP)
     if fail_on:
         command.add_argument("--fail-on", action="append", choices=("leak", "oom"), default=[], help=_FAIL_HELP)
-    server = command.add_argument_group("of a server (http://…)")
+    server = command.add_argument_group(about)
     for name, (shown, text) in _SERVER_OPTIONS.items():
         action = "append" if name in _SEVERAL else "store"
         server.add_argument(f"--{name.replace('_', '-')}", metavar=shown, help=text, action=action)

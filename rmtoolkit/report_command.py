@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import argparse
@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from rmtoolkit.lake import Lake
     from rmtoolkit.recording import Recording
 
-_DONE = 0
-_FINDINGS = 1
+_DONE: Final = 0
+_FINDINGS: Final = 1
+#: What a server is asked for, and what any other source is cut to.
+_WINDOW: Final = ("start", "end", "last")
+_NAMES: Final = ("namespace", "workload", "pod")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -89,6 +92,7 @@ def run(
     """
     from rmtoolkit.views import report
     from rmtoolkit.views.report.beside import write_beside
+    from rmtoolkit.views.report.lists import missing
     from rmtoolkit.writing import check_target
 
     for path, endings in ((options.output, report.ENDINGS), (options.pdf, (".pdf",))):
@@ -96,7 +100,7 @@ def run(
             check_target(path, endings)
     date = _date(options.date)
     found = report.contents(
-        _recording(options, read),
+        _source(options, read),
         heap=profiles(options.heap),
         previous=options.previous,
         acknowledged=options.acknowledged,
@@ -113,26 +117,31 @@ def run(
         print(f"Files: {write_beside(found, options.beside)}")
     count = len(found.entries)
     print(f"Covers {count:,} of {count:,} workloads. {found.counts.sentence}")
+    if (lost := missing(found)) is not None:
+        print(f"Not complete: {lost}")
     counted = found.counts
     leaks = "leak" in options.fail_on and counted.leak > 0
     kills = "oom" in options.fail_on and (counted.reaching > 0 or bool(counted.above_target))
     return _FINDINGS if leaks or kills else _DONE
 
 
-def _recording(options: argparse.Namespace, read: Callable[[argparse.Namespace], Recording]) -> Recording | Lake:
-    """Read the sources; a server is asked for the namespaces only, of all else they are kept."""
+def _source(options: argparse.Namespace, read: Callable[[argparse.Namespace], Recording]) -> Recording | Lake:
+    """Read the sources; a server is asked for what is wanted, of all else it is kept."""
     from rmtoolkit.lake import Lake, is_lake
     from rmtoolkit.loaders.prometheus_url import is_url
 
-    names = options.namespace
-    if len(options.sources) == 1 and is_lake(options.sources[0]):
-        # A lake is read part by part: it may not fit into memory.
-        lake = Lake(options.sources[0])
-        return lake if names is None else lake.recording(namespace=names)
-    if names is None or any(map(is_url, options.sources)):
+    if any(map(is_url, options.sources)):
         return read(options)
-    options.namespace = None
-    return read(options).filter(namespace=names)
+    window = {name: getattr(options, name) for name in _WINDOW}
+    names = {name: getattr(options, name) for name in _NAMES if getattr(options, name)}
+    for name in (*_WINDOW, *_NAMES):
+        setattr(options, name, None)
+    # A lake is read part by part: it may not fit into memory.
+    alone = len(options.sources) == 1 and is_lake(options.sources[0])
+    source = Lake(options.sources[0]) if alone else read(options)
+    if any(window.values()):
+        source = source.window(window["start"], window["end"], last=window["last"])
+    return source.filter(**names) if names else source
 
 
 def _date(asked: str | None) -> dt.datetime | None:

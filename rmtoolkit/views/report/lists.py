@@ -27,6 +27,7 @@ _WORDS: Final = {
 _SHOWN_CHANGES: Final = 60
 _SHOWN_NAMES: Final = 12
 _SHOWN_CAPACITY: Final = 60
+_SHOWN_PARTIAL: Final = 3
 
 
 def changed(contents: Contents) -> Markup | None:
@@ -288,6 +289,62 @@ def accepted(contents: Contents) -> Markup | None:
     if not rows:
         return el("section", el("h2", "Known and accepted", id="section-accepted"), after)
     return _plain("accepted", "Known and accepted", note, heads, rows, after)
+
+
+def incomplete(contents: Contents) -> Markup | None:
+    """Say before anything else that something could not be read.
+
+    Parameters
+    ----------
+    contents
+        What the report says.
+
+    Returns
+    -------
+    Markup or None
+        None where everything was read.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from rmtoolkit.limits.week import survey
+    >>> from rmtoolkit.views.report.contents import gather
+    >>> incomplete(gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})))) is None
+    True
+    """
+    said = missing(contents)
+    return None if said is None else el("p", el("b", "Not complete: "), said, class_="warned", role="alert")
+
+
+def missing(contents: Contents) -> str | None:
+    """Say what could not be read.
+
+    Parameters
+    ----------
+    contents
+        What the report says.
+
+    Returns
+    -------
+    str or None
+        A sentence; None where everything was read.
+
+    Examples
+    --------
+    >>> missing.__name__
+    'missing'
+    """
+    report = contents.week.judgement.recording.report
+    lost = sum(amount for reason, amount in report.left_out.items() if "could not be read" in reason)
+    if not lost and not report.partial:
+        return None
+    lines = [text.printable(line).rstrip(".") for line in report.partial[:_SHOWN_PARTIAL]]
+    more = len(report.partial) - len(lines)
+    head = [
+        f"{text.count(lost, 'file')} could not be read: workloads in {'it' if lost == 1 else 'them'} may be missing"
+    ]
+    tail = [f"and {more:,} more, under Data quality"] if more > 0 else []
+    return f"{'; '.join([*(head if lost else []), *lines, *tail])}."
 
 
 def raised_again(contents: Contents) -> Markup | None:

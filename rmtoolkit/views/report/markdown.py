@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from rmtoolkit import text
 from rmtoolkit.analysis.columns import WORKLOAD
 from rmtoolkit.views import summary
+from rmtoolkit.views.report.lists import missing
 from rmtoolkit.views.report.sections import SECTIONS
 from rmtoolkit.views.report.top import begin, figures, headline
 
@@ -76,6 +77,8 @@ def markdown(contents: Contents) -> str:
     span = contents.week.span
     period = f" {text.period(*span)}." if span is not None else ""
     lines += [f"{where}{escaped(why)}", "", f"{escaped(contents.title)}.{escaped(period)}", ""]
+    if (lost := missing(contents)) is not None:
+        lines += [f"**Not complete:** {escaped(lost)}", ""]
     for figure, _, label, note in figures(contents):
         lines.append(f"* **{escaped(figure)}** {label}" + (f" ({escaped(note)})" if note else ""))
     lines += _changes(contents)

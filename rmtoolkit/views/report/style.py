@@ -174,12 +174,15 @@ _PRINT: Final = f"""
 @page{{size:A4 landscape;margin:12mm}}
 @media print{{.rm{{{theme.variables({**theme.LIGHT, "ink": "#000000", "ink-2": "#000000", "ink-3": "#333333"})};
 color-scheme:light;print-color-adjust:exact;-webkit-print-color-adjust:exact}}
-.rm main{{max-width:none;padding:0;zoom:.74}}.rm #filter,.rm .more,.rm .contents,.rm noscript{{display:none}}
+.rm main{{max-width:none;padding:0;zoom:.66}}
+.rm .answer{{grid-template-columns:minmax(0,1fr) 440px}}.rm .facts{{grid-template-columns:1fr 1fr;border:0}}
+.rm .halves{{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}}.rm .tiles{{grid-template-columns:repeat(5,1fr)}}
+.rm #filter,.rm .more,.rm .contents,.rm noscript{{display:none}}
 .rm .fold[hidden]{{display:block!important;
 content-visibility:visible!important}}
 .rm .badge{{background:none;color:var(--rm-verdict);outline:1.5px solid var(--rm-verdict)}}
 .rm .card,.rm .row,.rm .tiles li{{break-inside:avoid}}.rm thead{{display:table-header-group}}
-.rm .row{{break-after:avoid}}.rm .timeline{{min-width:0}}.rm .scroll{{overflow:visible}}
+.rm .row,.rm h2,.rm h4{{break-after:avoid}}.rm .timeline{{min-width:0;max-height:300px}}.rm .scroll{{overflow:visible}}
 .rm a{{color:inherit;text-decoration:none}}}}
 """
 
