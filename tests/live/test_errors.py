@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,12 +12,13 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.loaders.prometheus_faults import ServerError
+from rmtoolkit.loaders.prometheus_faults import ServerError, TooMuchError
 from tests.live.conftest import pull
 from tests.live.proxy import Proxy
 from tests.live.servers import T0, Prometheus, free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Buffer
     from pathlib import Path
 
 _EMPTY = b'{"status":"success","data":{"resultType":"matrix","result":[]}}'
@@ -107,3 +110,24 @@ def test_the_command_line_reads_a_server(server: Prometheus, tmp_path: Path) -> 
     assert wrong.returncode == 2
     assert "did you mean 'shop'?" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+def test_an_answer_that_unpacks_to_too_much_is_not_unpacked(
+    server: Prometheus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few bytes that become very many are read only as far as is allowed, then asked for in less."""
+    monkeypatch.setattr("rmtoolkit.loaders.prometheus_client.MOST_BYTES", 1 << 20)
+    seen: list[int] = []
+    write = io.BytesIO.write
+
+    class Counting(io.BytesIO):
+        def write(self, piece: Buffer, /) -> int:
+            seen.append(self.tell() + memoryview(piece).nbytes)
+            return write(self, piece)
+
+    monkeypatch.setattr("rmtoolkit.loaders.prometheus_client.io.BytesIO", Counting)
+    bomb = (200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(64 << 20)))
+    said = "its answer has more than 1,048,576 bytes"
+    with Proxy(server.url, answer=lambda _: bomb) as proxy, pytest.raises(TooMuchError, match=said):
+        pull(proxy)
+    assert max(seen) < 2 << 20
