@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Layer = tuple[float, float]
 Layers = dict[str, Layer]
 
+#: Signals that count files in memory.
+_WITH_FILES: Final = ("rss_bytes", "working_set_bytes", "usage_bytes")
 #: Shapes that page cache gives the working set by itself.
 _MADE_BY_CACHE: Final = ("plateau", "warm_up", "step", "burst", "at_limit", "periodic", "sawtooth")
 #: Shapes that kept pages explain better ...
@@ -86,15 +88,33 @@ def layers_of(opinion: Opinion) -> Layers:
             found["kept"] = above
     if found["kept"] is None and found["outside"] is None and "allocated_bytes" in opinion.readings:
         # Nothing says where the pages above the live heap are: the allocator is the likeliest place.
-        found["kept"] = between(anonymous, "allocated_bytes") or between("footprint_bytes", "allocated_bytes")
+        above = between(anonymous, "allocated_bytes") or between("footprint_bytes", "allocated_bytes")
+        shared = _shared(opinion)
+        if above is not None and shared is not None and 0 < shared[1] <= 2 * above[1] and anonymous != "anon_bytes":
+            # The RSS of a process counts the files in memory that it maps: they are nothing that the allocator keeps.
+            above, found["shmem"] = (above[0] - shared[0], above[1] - shared[1]), shared
+        found["kept"] = above
         opinion.notes["kept_known"] = False
-    cache = found["cache"]
-    if cache is not None and "shmem_bytes" in opinion.readings:
-        reading = opinion.readings["shmem_bytes"]
-        shared = (reading["end_level"], reading["end_level"] - reading["early_level"])
+    cache, shared = found["cache"], _shared(opinion)
+    if cache is not None and shared is not None:
         found["shmem"] = shared
         found["cache"] = (cache[0] - shared[0], cache[1] - shared[1])
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _shared(opinion: Opinion) -> Layer | None:
+    """Files in memory (tmpfs, shared memory) at the end, and their growth since the early part."""
+    reading = opinion.readings.get("shmem_bytes")
+    return None if reading is None else (reading["end_level"], reading["end_level"] - reading["early_level"])
+
+
+def _files_explain(opinion: Opinion) -> bool:
+    """Whether files in memory are all that grows in a signal that counts them."""
+    shared = opinion.readings.get("shmem_bytes")
+    if shared is None or opinion.signal not in _WITH_FILES or not shared["growing"] + shared["unresolved"] > LIKELY:
+        return False
+    row = opinion.readings[opinion.signal]
+    return bool(row["mean_rise"] - shared["mean_rise"] < MATERIAL_SHARE * row["settled"] < row["mean_rise"])
 
 
 def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> None:
@@ -129,6 +149,11 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
         and threads["mean_rise"] >= THREADS_RISE
     )
     opinion.notes["threads_grow"] = threads_grow
+    if _files_explain(opinion):
+        opinion.notes["growing_layer"] = "shmem"
+        opinion.pattern, opinion.cause = "unexplained_growth", "outside_allocator"
+        opinion.unresolved, opinion.bounded, opinion.growing = 1 - OUTSIDE_BOUNDED, OUTSIDE_BOUNDED, 0.0
+        return
     if opinion.bounded < LIKELY or grows < LIKELY:
         return
     shared = opinion.readings.get("shmem_bytes")

@@ -109,8 +109,9 @@ def _why_open(situation: Situation, signal: str, span: str) -> str:
     if question.kind == "restarts_unknown":
         return f"The {signal} falls to its first level several times and the source reports no restarts; {shows}."
     if question.kind == "shmem":
-        what = "what grows counts against the limit and cannot be reclaimed"
-        return f"Over {span} the {signal} is flat, and {what}; {shows}."
+        grows = main.readings[main.signal]["mean_rise"] > main.readings["shmem_bytes"]["mean_rise"] / 2
+        rest = f"the {signal} grows only by these files" if grows else f"the {signal} is flat"
+        return f"Over {span} {rest}, and what grows counts against the limit and cannot be reclaimed; {shows}."
     if question.kind == "outside":
         where = "outside the allocator: mappings, C code or stacks"
         return f"Over {span} the live heap is flat, and the growth lies {where}; {shows}."

@@ -156,6 +156,29 @@ def test_files_in_memory_count_and_are_named() -> None:
     assert row["next_step"].startswith("List the largest files")
 
 
+@pytest.mark.parametrize(
+    "signals",
+    [("working_set_bytes",), ("rss_bytes",), ("allocated_bytes", "rss_bytes", "working_set_bytes")],
+    ids=" ".join,
+)
+def test_files_in_memory_are_named_without_anonymous_memory_too(signals: tuple[str, ...]) -> None:
+    """Where only sums that count the files were measured, their growth is neither a leak nor kept by the allocator."""
+    files = (20 + 10 * T) * MI
+    curves = {name: noisy(200 * MI + (0 if name == "allocated_bytes" else 1) * files, 3) for name in signals}
+    row = judged(curves | {"shmem_bytes": files})
+    assert row["verdict"] == "inconclusive"
+    assert "tmpfs" in row["explanation"]
+    assert row["limit_outlook"] == "reaches"
+    assert row["next_step"].startswith("List the largest files")
+
+
+def test_a_leak_beside_files_in_memory_is_still_one() -> None:
+    """Anonymous memory that grows as well is judged by itself."""
+    files = (20 + 4 * T) * MI
+    row = judged({"working_set_bytes": noisy((200 + 6 * T) * MI + files, 3), "shmem_bytes": files})
+    assert row["verdict"] == "leak"
+
+
 def test_large_files_in_memory_that_stay() -> None:
     """Files that stay are no leak, but a part of the memory that is named, with what to do."""
     signals = {
