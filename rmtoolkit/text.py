@@ -234,30 +234,6 @@ def peak_against_limit(
     return f"{peak} / {configured_mi(limit_bytes)}{' Mi' if unit else ''}"
 
 
-def fleet(bytes_: float, *, sign: bool = False) -> str:
-    """Write an amount of memory of a whole fleet.
-
-    Parameters
-    ----------
-    bytes_
-        Bytes.
-    sign
-        Whether what is more carries a plus.
-
-    Returns
-    -------
-    str
-        At most three significant digits: GiB, below a tenth of one Mi.
-
-    Examples
-    --------
-    >>> fleet(38.2 * GI), fleet(-3 * MI), fleet(2.5 * GI, sign=True)
-    ('38.2 GiB', '−3 Mi', '+2.5 GiB')
-    """
-    unit, name = (GI, "GiB") if abs(bytes_) >= GI / 10 or not bytes_ else (MI, "Mi")
-    return f"{'+' if sign and bytes_ > 0 else ''}{number(bytes_ / unit)} {name}"
-
-
 def rate(bytes_per_day: float | None, *, sign: bool = False, digits: int = 3) -> str:
     """Write a growth.
 

@@ -10,6 +10,7 @@ from rmtoolkit.limits.changes import TARGET
 from rmtoolkit.views import summary, svg
 from rmtoolkit.views.markup import Markup, el, join
 from rmtoolkit.views.parts import marked
+from rmtoolkit.views.report.amounts import fleet
 from rmtoolkit.views.report.card import SHOWN_NAME
 from rmtoolkit.views.report.contents import setting
 
@@ -229,7 +230,7 @@ def _cost(contents: Contents, entry: Entry) -> object:
 
 
 def _gib(bytes_: float | None) -> str:
-    return text.UNKNOWN if bytes_ is None else text.fleet(bytes_, sign=True)
+    return text.UNKNOWN if bytes_ is None else fleet(bytes_, sign=True)
 
 
 def _reserved(entry: Entry) -> int | None:
@@ -241,7 +242,7 @@ def _reserved(entry: Entry) -> int | None:
 
 
 def _spare(_: Contents, entry: Entry) -> str:
-    return text.NOT_APPLICABLE if entry.spare_bytes is None else text.fleet(entry.spare_bytes)
+    return text.NOT_APPLICABLE if entry.spare_bytes is None else fleet(entry.spare_bytes)
 
 
 def _mi(key: str) -> Cell:
