@@ -38,9 +38,9 @@ class Past:
     used
         Bytes that a limit is held against.
     pod, life
-        Of each sample; pods are numbered from 0 in the order of `pods`.
-    first
-        The first sample of each pod.
+        Of each sample; pods are numbered from 0 in the order of `pods`, lives from 0 in the order of the samples.
+    first, begins
+        The first sample of each pod, and of each life.
     settled
         Where the sample's life settles, bytes.
     starting
@@ -75,6 +75,7 @@ class Past:
     pod: Whole
     life: Whole
     first: Whole
+    begins: Whole
     settled: Floats
     starting: NDArray[np.bool_]
     threads: Floats | None
@@ -198,6 +199,7 @@ def of_workload(recording: Recording, names: dict[str, Any]) -> Past:
     mine = _only(recording, names)
     used = usage(mine).join(startups(mine), on=["container_id", "time"], how="left", maintain_order="left")
     used = used.join(_threads(mine), on=["container_id", "time"], how="left", maintain_order="left")
+    begins = np.flatnonzero(np.diff(used["life_row"].to_numpy().astype(np.int64), prepend=-1))
     times = used["time"].to_physical().to_numpy().astype(np.int64)
     ids, first = np.unique(used["container_id"].to_numpy(), return_index=True)
     pod = np.repeat(np.arange(ids.size), np.diff(first, append=times.size))
@@ -211,8 +213,9 @@ def of_workload(recording: Recording, names: dict[str, Any]) -> Past:
         times=times,
         used=used["used_bytes"].to_numpy().astype(np.float64),
         pod=pod.astype(np.int64),
-        life=used["life_row"].to_numpy().astype(np.int64),
+        life=np.repeat(np.arange(begins.size), np.diff(begins, append=times.size)),
         first=first.astype(np.int64),
+        begins=begins,
         settled=used["settled_bytes"].cast(pl.Float64).fill_null(float("inf")).to_numpy(),
         starting=used["starting"].fill_null(value=False).to_numpy(),
         threads=None if used["threads"].null_count() == used.height else used["threads"].cast(pl.Float64).to_numpy(),

@@ -125,13 +125,8 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
     [False]
     """
     tried = _tried(known, limits)
-    found: list[Answer] = []
     scores = lookup(margins)
-    for row in tried.iter_rows(named=True):
-        if row["growing"]:
-            found.append(_of_growth(row))
-            continue
-        found.append(_of_scores(row, scores(row["history_seconds"], row["climbing"])))
+    found = [of_row(row, scores(row["history_seconds"], row["climbing"])) for row in tried.iter_rows(named=True)]
     answer = pl.DataFrame(
         found,
         schema={
@@ -151,6 +146,31 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
         .with_columns(margins=pl.lit(margins.origin))
         .select(RISK.names())
     )
+
+
+def of_row(row: dict[str, Any], scores: npt.NDArray[np.float64]) -> Answer:
+    """Answer for one limit of one workload container.
+
+    Parameters
+    ----------
+    row
+        As `rmtoolkit.limits.need.needs` gives it, with the limit as `limit_bytes`.
+    scores
+        Those of the margins that fit it.
+
+    Returns
+    -------
+    tuple
+        As `Answer` says.
+
+    Examples
+    --------
+    >>> table = pl.DataFrame({"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
+    >>> row = needs(table).row(0, named=True) | {"limit_bytes": 90 * 2**20}
+    >>> of_row(row, np.array([0.1, 0.2]))[0]
+    1.0
+    """
+    return _of_growth(row) if row["growing"] else _of_scores(row, scores)
 
 
 def _tried(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -> pl.DataFrame:

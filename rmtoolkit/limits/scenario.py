@@ -193,8 +193,11 @@ def _floors(past: Past, used: Floats) -> Floats:
 
 
 def _spread(past: Past, excess: Floats, seconds: float) -> Floats:
-    """Spread startups: only lives that have one, since what is spread may reach beyond it."""
-    there = np.isin(past.life, np.unique(past.life[excess > 0]))
+    """Spread startups: only samples that what is spread may reach take part."""
+    high = np.flatnonzero(excess > 0)
+    until = np.full(past.begins.size, -1, dtype=np.int64)
+    np.maximum.at(until, past.life[high], past.times[high] + round(1000 * seconds))
+    there = past.times <= until[past.life]
     frame = pl.DataFrame(
         {
             "life_row": past.life[there],
@@ -241,7 +244,7 @@ def outcome(past: Past, need: dict[str, Any], wanted: Change) -> Outcome:
     peaks = past.pod_peaks(used)
     hot = int(used[peaks].argmax())
     after = need if wanted.nothing else _needed(past, need, used, moved, wanted, peaks)
-    lives, begins = np.unique(past.life, return_index=True)
+    begins = past.begins
     starting = past.starting
     # Of a changed past, a startup is where it was, and where it is spread to.
     high = used.copy()
@@ -254,7 +257,7 @@ def outcome(past: Past, need: dict[str, Any], wanted: Change) -> Outcome:
         need=after,
         settled_bytes=float(np.median(levels[np.isfinite(levels)])) if np.isfinite(levels).any() else None,
         running_bytes=float(running.max()) if running.size else None,
-        startups=tops[tops >= 0] if lives.size else np.zeros(0),
+        startups=tops[tops >= 0],
         pod=hot,
     )
 

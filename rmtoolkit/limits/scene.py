@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from rmtoolkit.limits import scenario
-from rmtoolkit.limits.margins import Margins
+from rmtoolkit.limits import cost, scenario
+from rmtoolkit.limits.margins import Margins, lookup
 from rmtoolkit.limits.past import Past, of_workload
 from rmtoolkit.limits.recommend import gather
+from rmtoolkit.limits.risk import of_row
 from rmtoolkit.recording import as_recording
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ class Scene:
         As `rmtoolkit.limits.scenario.curve` and `costs` give them, between `low` and `high`.
     prices
         What things cost.
-    margins
-        What the chances come from.
+    margins, scores
+        What the chances come from: all of it, and the scores that fit this workload.
     target
         The chance that is accepted.
 
@@ -91,6 +92,7 @@ class Scene:
     costs: pl.DataFrame
     prices: Prices
     margins: Margins
+    scores: NDArray[np.float64]
     target: float
 
     @property
@@ -194,7 +196,8 @@ def scene(past: Past, need: dict[str, Any], change: Change, margins: Margins, ta
     tried = _limits(low, high)
     risk = scenario.curve(found, tried, margins)
     costs = scenario.costs(risk, row, prices.per_gib_hour, prices.per_incident, whole=prices.whole)
-    return Scene(past, found, change, row, low, high, risk, costs, prices, margins, target)
+    scores = lookup(margins)(found.need["history_seconds"], found.need["climbing"])
+    return Scene(past, found, change, row, low, high, risk, costs, prices, margins, scores, target)
 
 
 def scene_of(
@@ -279,19 +282,19 @@ def choose(known: Scene, limit_bytes: int) -> Chosen:
     >>> choose(one, 90 * 2**20).kills.height
     1
     """
-    risk = scenario.curve(known.found, np.array([limit_bytes], dtype=np.float64), known.margins)
-    row = risk.row(0, named=True)
-    prices = known.prices
-    price = scenario.costs(risk, known.ours, prices.per_gib_hour, prices.per_incident, whole=prices.whole)
-    memory, incidents = price.select("memory", "incidents").row(0)
-    days = _days(known.found.need, limit_bytes) if known.growing else (None, None, None)
+    need, prices = known.found.need, known.prices
+    answer = of_row(need | {"limit_bytes": limit_bytes}, known.scores)
+    chance, low, high, _, _, certified, because = answer
+    memory = cost.per_month(scenario.reserved_bytes(known.ours, limit_bytes, whole=prices.whole), prices.per_gib_hour)
+    incidents = cost.expected(chance, prices.per_incident)
+    days = _days(need, limit_bytes) if known.growing else (None, None, None)
     return Chosen(
         limit_bytes,
-        row["oom_probability"],
-        row["oom_probability_low"],
-        row["oom_probability_high"],
-        row["certified"],
-        row["because"],
+        chance,
+        low,
+        high,
+        certified,
+        because,
         memory,
         incidents,
         known.past.kills(known.found.used, limit_bytes),

@@ -162,7 +162,7 @@ def explore(lab: Lab, opened_of: Callable[[], Opened], folder: Path, pods_each: 
     explorer.close()
     opened = opened_of()
     page = opened.page
-    cell = f"import rmtoolkit as rm\nexplorer = rm.LimitExplorer(rm.read_recording({str(file)!r}))\nexplorer"
+    cell = f"import rmtoolkit as rm\nrm.LimitExplorer(rm.read_recording({str(file)!r}), 'recommender')"
     lab.open(opened, [cell])
     page.wait_for_selector(".rm-charts svg", timeout=180_000)
     told("limit slider", keys(page, "Limit", 42), 80)

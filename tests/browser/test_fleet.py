@@ -77,7 +77,7 @@ def test_a_fleet_is_sorted_filtered_and_opened(host: Lab | Voila, new: Callable[
     name.focus()
     page.keyboard.press("Enter")
     triage = page.locator(".rm-dashboard .rm-dashboard")
-    expect(triage.get_by_role("status").first).to_contain_text("leaky-50 leaks")
+    expect(triage.get_by_role("status").first).to_contain_text("leaky-50 leaks", timeout=180_000)
     expect(board.locator("table.rm-fleet")).to_be_hidden()
     back = board.get_by_role("button", name="Back to the fleet")
     back.press("Enter")

@@ -249,6 +249,10 @@ class Fleet(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             self._head,
         )
         self._pager.value = pager(len(self._found), wanted.page)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say how many workloads there are."""
         said = f"{text.count(len(self._found), 'workload')}"
         if len(self._found) < len(self._contents.entries):
             said += f" of {len(self._contents.entries):,}"
@@ -274,10 +278,12 @@ class Fleet(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         if entry.name != name:
             self.opened = entry.name
             return
+        self._said.value = el("p", f"Opening {text.printable(name)} …")
         from rmtoolkit.views.dashboards.triage import Triage  # noqa: PLC0415 - only once a row is opened
 
         self._triage = Triage(_only(self._judgement, entry.row, self._recording or self._judgement.recording))
         self._place.children = (self._back, self._triage)
+        self._tell()
         self._list.layout.display = "none"
 
     def _like(self, typed: str) -> Entry:

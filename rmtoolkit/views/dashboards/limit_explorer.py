@@ -145,6 +145,8 @@ class LimitExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no 
         rows = [known.row(at, named=True) for at in order]
         self._names = summary.names(rows)
         self._needs = dict(zip(self._names, rows, strict=True))
+        kinds = self._recording.containers.drop_nulls("workload_kind")
+        self._kinds = {row[:3]: row[3] for row in kinds.select(*WORKLOAD[:3], "workload_kind").iter_rows()}
         self._pasts: OrderedDict[str, Past] = OrderedDict()
         self._quiet = 0
         self._scene: Scene | None = None
@@ -436,19 +438,12 @@ class LimitExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no 
             self.limit_bytes,
             self._ground,
             name=self.workload,
-            kind=self._kind(need),
+            kind=self._kinds.get((need["cluster"], need["namespace"], need["workload"])),
             currency=self._currency,
             ours=self._ours,
         )
         self._words.value = words
         self._charts.value = charts
-
-    def _kind(self, need: dict[str, Any]) -> str | None:
-        mine = self._recording.containers
-        for name in WORKLOAD:
-            mine = mine.filter(mine[name].eq_missing(need[name]))
-        kinds: list[str] = mine["workload_kind"].drop_nulls().to_list()
-        return kinds[0] if kinds else None
 
     def close(self) -> None:
         """Take away every connection, control and picture."""
@@ -480,7 +475,7 @@ def _tick(place: float) -> Markup:
 def _about(found: Scene, need: dict[str, Any]) -> Markup:
     row = found.ours
     pods = text.count(int(row["pods"]), "pod")
-    lives = text.count(int(np.unique(found.past.life).size), "life", "lives")
+    lives = text.count(found.past.begins.size, "life", "lives")
     pairs = (
         f"{row['pairs']:,} pairs of weeks behind the curve" if row["pairs"] else "no pairs of weeks behind the curve"
     )
