@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from rmtoolkit.analysis import heap_answer
 from rmtoolkit.views import heap_page
@@ -112,4 +113,16 @@ def test_the_page_does_not_scroll_sideways_on_a_phone(browser: Browser, path: Pa
     page = context.new_page()
     page.goto(path.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Browser, path: Path, scheme: Literal["light", "dark"]) -> None:
+    """Contrast, names, roles and order of headings, in both themes."""
+    # The page allows no script but its own: the checker has to be let in.
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    found = Axe().run(page).response["violations"]
+    assert [(violation["id"], violation["nodes"][0]["html"]) for violation in found] == []
     context.close()
