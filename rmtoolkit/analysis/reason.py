@@ -109,7 +109,7 @@ def _why_open(situation: Situation, signal: str, span: str) -> str:
     if question.kind == "restarts_unknown":
         return f"The {signal} falls to its first level several times and the source reports no restarts; {shows}."
     if question.kind == "shmem":
-        grows = main.readings[main.signal]["mean_rise"] > main.readings["shmem_bytes"]["mean_rise"] / 2
+        grows = main.readings[main.signal or ""]["mean_rise"] > main.readings["shmem_bytes"]["mean_rise"] / 2
         rest = f"the {signal} grows only by these files" if grows else f"the {signal} is flat"
         return f"Over {span} {rest}, and what grows counts against the limit and cannot be reclaimed; {shows}."
     if question.kind == "outside":
