@@ -283,7 +283,7 @@ def _name(chance: float) -> str:
     return f"rmtoolkit {100 * chance:g} %"
 
 
-def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED) -> Backtest:
+def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED, *, reference: float = 0.05) -> Backtest:
     """Put scored weeks into tables.
 
     Parameters
@@ -292,6 +292,8 @@ def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED) -> Back
         As `weeks_of` gives it, of any number of parts and weeks.
     promised
         The chances that our limits were set for.
+    reference
+        The one of them that every other rule is compared with.
 
     Returns
     -------
@@ -307,11 +309,11 @@ def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED) -> Back
     settled = weeks.filter(~pl.col("growing"))
     # A chance too small for the pairs there were leaves a week out for that chance only.
     must = pl.col("limit_bytes").is_not_null() | (
-        pl.col("arm").str.starts_with("rmtoolkit") & (pl.col("arm") != _name(_REFERENCE))
+        pl.col("arm").str.starts_with("rmtoolkit") & (pl.col("arm") != _name(reference))
     )
     common = settled.filter(must.all().over(key)).filter(pl.col("limit_bytes").is_not_null())
-    reference = common.filter(pl.col("arm") == _name(_REFERENCE))
-    arms = [_arm(name, rows, reference) for (name,), rows in common.group_by(["arm"], maintain_order=True)]
+    compared = common.filter(pl.col("arm") == _name(reference))
+    arms = [_arm(name, rows, compared) for (name,), rows in common.group_by(["arm"], maintain_order=True)]
     calibration = []
     for chance in promised:
         rows = settled.filter((pl.col("arm") == _name(chance)) & pl.col("limit_bytes").is_not_null())
@@ -337,7 +339,6 @@ def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED) -> Back
     return Backtest(weeks, pl.DataFrame(arms, schema=_ARMS), pl.DataFrame(calibration, schema=_CALIBRATION), growing)
 
 
-_REFERENCE: Final = 0.05
 _ARMS: Final = pl.Schema(
     {
         "arm": pl.String(),

@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 from tqdm import tqdm
 
-from rmtoolkit.limits.backtest import Backtest, summarise, weeks_of
+from rmtoolkit.limits.backtest import RIVALS, Backtest, summarise, weeks_of
 from rmtoolkit.limits.margins import HORIZON, Margins, as_margins, pairs, tables_of
 from rmtoolkit.recording import Recording, as_recording, read_recording
 from tests.benchmarks.limit_fleets import KINDS, fleet, frame
@@ -57,6 +57,12 @@ def show(title: str, result: Backtest) -> None:
         print(
             f"promised {100 * row['promised']:4.0f} %: observed {100 * (row['observed'] or 0):5.1f} % "
             f"({100 * row['low']:.1f}–{100 * row['high']:.1f}) of {row['weeks']} weeks"
+        )
+    for row in summarise(result.weeks, reference=0.02).arms.filter(pl.col("arm").is_in(list(RIVALS))).to_dicts():
+        print(
+            f"at 2 % against {row['arm']:10}: OOM weeks only ours {row['only_ours']}, only theirs {row['only_theirs']}, "
+            f"p {row['p_value']:.4f}; slack {100 * row['slack_difference']:+.1f} points, "
+            f"p {row['slack_p_value'] or 0:.4f}"
         )
     growing = result.growing.row(0, named=True)
     print(f"growing: {growing['weeks']} weeks, {growing['violations']} with a plain limit")
