@@ -60,7 +60,7 @@ def show(title: str, result: Backtest) -> None:
         )
     for row in summarise(result.weeks, reference=0.02).arms.filter(pl.col("arm").is_in(list(RIVALS))).to_dicts():
         print(
-            f"at 2 % against {row['arm']:10}: OOM weeks only ours {row['only_ours']}, only theirs {row['only_theirs']}, "
+            f"at 2 % against {row['arm']:10}: OOM weeks only ours {row['only_ours']}, theirs {row['only_theirs']}, "
             f"p {row['p_value']:.4f}; slack {100 * row['slack_difference']:+.1f} points, "
             f"p {row['slack_p_value'] or 0:.4f}"
         )
