@@ -120,7 +120,7 @@ def test_a_server_that_trickles_is_given_up(begin: bytes) -> None:
             self.request.recv(1 << 16)
             with suppress(OSError):
                 self.request.sendall(begin)
-                while not over.wait(0.05):
+                while not over.wait(0.01):
                     self.request.sendall(b"0")
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Trickling) as server:
@@ -129,7 +129,8 @@ def test_a_server_that_trickles_is_given_up(begin: bytes) -> None:
         begun = time.monotonic()
         url = f"http://127.0.0.1:{server.server_address[1]}"
         source = rm.Prometheus(url, timeout_seconds=0.2, backoff_seconds=0.001, retries=3)
-        with pytest.raises(TooMuchError, match=r"it took longer than 1(\.2)? s to answer"):
+        # On a machine that is very busy, the bytes may pause for as long as silence may last.
+        with pytest.raises(TooMuchError, match=r"it took longer than 1(\.2)? s to answer|it was silent for"):
             source.recording(start=instant(T0), end=instant(END))
         assert time.monotonic() - begun < 60
         over.set()
