@@ -207,7 +207,7 @@ def _row(words: list[str], columns: list[str], table: list[dict[str, int]], rows
         rows.left_out[SHORT] += 1
         return
     values = {
-        column: int(word) for column, word in zip(columns, words, strict=True) if word.isdigit() and len(word) < 20
+        column: int(word) for column, word in zip(columns, words, strict=True) if word.isdecimal() and len(word) < 20
     }
     if "regs" in values:
         values["nregs"] = values["regs"]

@@ -48,7 +48,7 @@ _POOL_BYTES: Final = 73_728
 
 BEYOND: Final = "events of unknown entries"
 UNMATCHED: Final = "frees of what was not allocated in the recording"
-LATE: Final = "time stamps that go back"
+LATE: Final = "stamps of time out of order"
 
 
 @dataclass(slots=True)

@@ -50,6 +50,8 @@ _BASIC: Final = {
 _DIGITS: Final = {character: value for value, character in enumerate("0123456789abcdefghijklmnopqrstuvwxyz")} | {
     character: value for value, character in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 36)
 }
+#: Other scripts have digits too, and those are letters here.
+_DECIMALS: Final = "0123456789"
 _SPECIAL: Final = {"C": "closure", "S": "shim"}
 
 
@@ -99,7 +101,7 @@ def _legacy(path: str) -> str:
     parts, place = [], 0
     while place < len(path):
         end = place
-        while end < len(path) and path[end].isdigit() and end - place < 6:
+        while end < len(path) and path[end] in _DECIMALS and end - place < 6:
             end += 1
         if end == place:
             return ""
@@ -177,7 +179,7 @@ class _V0Name:
     def _identifier(self) -> str:
         is_punycode = self._takes("u")
         begin = self._at
-        while self._at < len(self._text) and self._text[self._at].isdigit():
+        while self._at < len(self._text) and self._text[self._at] in _DECIMALS:
             self._at += 1
             if self._text[begin] == "0":
                 break

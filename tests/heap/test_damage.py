@@ -43,7 +43,7 @@ MI: Final = 1 << 20
 def unzstd(data: bytes) -> bytes:
     """Unpack one file."""
     with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
-        return bytes(stream.read())
+        return b"".join([stream.read()])
 
 
 def zstd(data: bytes) -> bytes:
@@ -81,13 +81,13 @@ def files(workshop: Workshop) -> dict[str, bytes]:
 
 def attempt(file: Path, *, ask: bool = True) -> str:
     """Read a file: whole, with a warning, or refused; nothing else may happen, and nothing that cannot be."""
+    said, heap = "", None
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         try:
             heap = rm.read_heap(file)
         except ReadError as error:
             said = str(error)
-            heap = None
     if heap is None:
         assert file.name in said
         assert "\n" not in said

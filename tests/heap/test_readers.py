@@ -1,0 +1,214 @@
+"""Readers of single pictures (jeprof, pprof, DHAT, massif, gperftools), series of them, and forms of heaptrack."""
+
+from __future__ import annotations
+
+import gzip
+import math
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
+from tests.heap import makers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEAK: Final = ["alloc::alloc::alloc|alloc::raw_vec::grow", "billing::cache::insert", "tokio::runtime::poll", "main"]
+CACHE: Final = ["alloc::alloc::alloc", "billing::pages::load", "main"]
+
+
+def test_jemalloc_samples_are_scaled_up(tmp_path: Path) -> None:
+    """A stack of small objects is seen seldom, one of large objects always: each is scaled by its own chance."""
+    rate, file = 524_288, tmp_path / "jeprof.1.0.i0.heap"
+    file.write_text(makers.jeprof(rate, [([0x1100, 0x1200], 4, 4 * 1000), ([0x1300], 2, 2 * (64 << 20))]))
+    heap = rm.read_jeprof(file)
+    small = 4000 / (1 - math.exp(-1000 / rate))
+    assert heap.stacks["live_bytes"].to_list() == [round(small), 128 << 20]
+    assert heap.stacks["live_blocks"][0] == round(small / 1000)
+    assert heap.summary.sampled
+    assert "about" in repr(heap)
+
+
+@given(blocks=st.integers(1, 1 << 20), each=st.integers(1, 1 << 24), rate=st.integers(1, 1 << 30))
+def test_scaling_never_loses_memory(blocks: int, each: int, rate: int) -> None:
+    """What was sampled is the least there can be, and what is much larger than the interval is counted as it is."""
+    from rmtoolkit.heap.jeprof import _scaled
+
+    found, size = _scaled(blocks, blocks * each, rate)
+    assert found >= blocks
+    assert size >= blocks * each
+    if each > 40 * rate:
+        assert size == blocks * each
+
+
+@pytest.mark.parametrize("pack", [True, False], ids=["packed", "one by one"])
+def test_pprof_with_inlined_functions(pack: bool, tmp_path: Path) -> None:
+    """Lines of one location are inlined into each other, the innermost first; addresses keep module and offset."""
+    data = makers.pprof([(LEAK, [3, 300]), (["0x1234"], [1, 50])], period=524_288, pack=pack)
+    file = tmp_path / "heap.pb.gz"
+    file.write_bytes(gzip.compress(data))
+    heap = rm.read_heap(file)
+    assert heap.stack(1)["function"].to_list() == [name for place in LEAK for name in place.split("|")]
+    assert heap.stack(2)["function"].to_list() == ["service+0x234"]
+    assert heap.stacks.select("live_blocks", "live_bytes").rows() == [(3, 300), (1, 50)]
+    assert (heap.summary.command, heap.summary.sampled) == ("/app/service", True)
+    assert heap.stack(1)["origin"].to_list()[:3] == ["std", "std", "own"]
+
+
+def test_pprof_of_something_else_is_refused(tmp_path: Path) -> None:
+    """A profile of the processor is one of pprof too, and no heap."""
+    file = tmp_path / "cpu.pb"
+    file.write_bytes(makers.pprof([(["main"], [3, 300])], types=("samples", "cpu")))
+    with pytest.raises(ReadError, match="found 'samples, cpu', expected a profile with inuse_space"):
+        rm.read_pprof(file)
+
+
+def test_a_series_of_dumps_has_growth(tmp_path: Path) -> None:
+    """Dumps in the order of their numbers, of a folder or a list: what grows is first, though a cache holds more."""
+    for place in range(12):
+        samples = [(LEAK, [place, 500 * place]), (CACHE, [9, 90_000])]
+        (tmp_path / f"heap.{place}.pb").write_bytes(makers.pprof(samples))
+    heap = rm.read_pprof(tmp_path)
+    found = rm.suspects(heap)
+    assert found["function"].to_list() == ["billing::cache::insert", "billing::pages::load"]
+    assert found["reading"].to_list() == ["grows", "held"]
+    assert heap.timeline["live_bytes"].to_list() == [90_000 + 500 * place for place in range(12)]
+    single = [rm.read_pprof(tmp_path / f"heap.{place}.pb") for place in range(12)]
+    assert rm.suspects(single)["function"].to_list() == found["function"].to_list()
+    # One picture only tells what is held.
+    assert rm.suspects(single[-1])["reading"].to_list() == ["live", "live"]
+
+
+def test_a_service_that_symbolises_its_own_dump(tmp_path: Path) -> None:
+    """Names before the stacks, inlined ones joined by two hyphens, as jeprof --raw writes them."""
+    text = (
+        "--- symbol\nbinary=/app/billing\n0x1100 inner--billing::put::h0123456789abcdef\n0x1200 main\n---\n--- heap\n"
+    )
+    file = tmp_path / "heap.raw"
+    file.write_text(text + makers.jeprof(1, [([0x1100, 0x1200], 2, 96)]))
+    heap = rm.read_heap(file)
+    assert heap.stack(1)["function"].to_list() == ["inner", "billing::put", "main"]
+    assert heap.summary.command == "/app/billing"
+
+
+def test_dhat_of_dhat_rs(tmp_path: Path) -> None:
+    """Microseconds, columns behind lines, blocks at the peak and at the end."""
+    file = tmp_path / "dhat-heap.json"
+    file.write_text(
+        '{"dhatFileVersion":2,"mode":"rust-heap","verb":"Allocated","bklt":true,"bkacc":false,"tu":"µs","Mtu":"s",'
+        '"tuth":10,"cmd":"./billing","pid":7,"tg":500000,"te":2000000,"pps":['
+        '{"tb":900,"tbk":9,"tl":5,"mb":300,"mbk":3,"gb":200,"gbk":2,"eb":100,"ebk":1,"fs":[1,2]}],'
+        '"ftbl":["[root]","0x1: alloc::alloc::alloc (alloc/src/alloc.rs:95:9)","0x2: billing::put (src/a.rs:3:5)"]}'
+    )
+    heap = rm.read_dhat(file)
+    summary = heap.summary
+    assert (summary.allocations, summary.peak_bytes, summary.live_at_end_bytes) == (9, 200, 100)
+    assert (summary.peak_time_seconds, summary.runtime_seconds) == (0.5, 2)
+    assert heap.stack(1).select("function", "file", "line").rows()[1] == ("billing::put", "src/a.rs", 3)
+    file.write_text(file.read_text().replace("rust-heap", "rust-ad-hoc"))
+    with pytest.raises(ReadError, match="mode rust-ad-hoc"):
+        rm.read_dhat(file)
+
+
+@pytest.mark.parametrize("form", [0, 1, 2, 3])
+@pytest.mark.parametrize("packing", ["plain", "gz", "two members"])
+def test_forms_of_heaptrack(form: int, packing: str, tmp_path: Path) -> None:
+    """Every form and packing gives the same totals, stacks and timeline."""
+    stacks = [["alloc::alloc::alloc|billing::put", "main"], ["billing::load", "main"]]
+    events = ["+ 0", "+ 1", "c a", "R 10", "- 0", "+ 0", "c 14", "R 20", "- 1"]
+    if not form:
+        events = ["+ 10 2 7f0", "+ 20 3 7f1", "c a", "R 10", "- 7f0", "+ 10 2 7f0", "c 14", "R 20", "- 7f1"]
+    data = makers.heaptrack(stacks, [] if not form else [(16, 0), (32, 1)], events, form)
+    if packing == "gz":
+        data = gzip.compress(data)
+    elif packing == "two members":
+        data = gzip.compress(data[:100]) + gzip.compress(data[100:])
+    file = tmp_path / "recording"
+    file.write_bytes(data)
+    heap = rm.read_heap(file)
+    summary = heap.summary
+    assert (summary.allocations, summary.peak_bytes, summary.live_at_end_bytes) == (3, 48, 16)
+    assert (summary.rss_peak_bytes, summary.runtime_seconds) == (0x20 * 4096, 0.021)
+    assert heap.timeline.select("time_seconds", "live_bytes", "peak_bytes").rows() == [(0.01, 48, 48), (0.02, 48, 48)]
+    assert heap.sizes.rows() == [(16, 2, 1), (32, 1, 0)]
+    names = heap.stack(heap.stacks["stack_id"][0])["function"].to_list()
+    assert names == (["alloc::alloc::alloc", "billing::put", "main"] if form != 1 else names)
+
+
+def test_a_newer_form_is_refused(tmp_path: Path) -> None:
+    """A file of a form that is not known is no guess."""
+    file = tmp_path / "new"
+    file.write_text("v 20000 4\nX ./a\n")
+    with pytest.raises(ReadError, match=r"line 1: found 'form 4', expected one from 0 to 3. A newer"):
+        rm.read_heaptrack(file)
+
+
+def test_an_attached_recorder_starts_from_nothing(tmp_path: Path) -> None:
+    """What came before heaptrack was attached does not count, and the report says so."""
+    data = makers.heaptrack([["billing::put", "main"]], [(16, 0)], ["+ 0", "+ 0", "A", "+ 0", "c a"])
+    file = tmp_path / "attached"
+    file.write_bytes(data)
+    heap = rm.read_heaptrack(file)
+    assert (heap.summary.allocations, heap.summary.live_at_end_bytes, heap.summary.peak_bytes) == (1, 16, 16)
+    assert any("attached to a running program" in note for note in heap.report.notes())
+
+
+def test_async_functions_are_named_by_their_own_code(tmp_path: Path) -> None:
+    """By names alone: executors and wrappers around futures are passed over; closures belong to their function."""
+    stack = [
+        "alloc::alloc::alloc",
+        "<alloc::raw_vec::RawVec<T>>::grow_one",
+        "<bytes::bytes_mut::BytesMut>::reserve_inner",
+        "billing::handlers::create::{closure#0}::{closure#1}",
+        "<axum::handler::future::IntoServiceFuture<F> as core::future::future::Future>::poll",
+        "<tower::util::Oneshot<S, R> as core::future::future::Future>::poll",
+        "tokio::runtime::task::raw::poll::<billing::main::{closure#0}>",
+        "std::sys::backtrace::__rust_begin_short_backtrace",
+    ]
+    lines = ["v 10500 3", "X ./billing", *(f"s {len(name):x} {name}" for name in stack)]
+    lines += [f"i {16 * place:x} 0 {place:x}" for place in range(1, 9)]
+    lines += [f"t {9 - place:x} {place - 1:x}" for place in range(1, 9)]
+    file = tmp_path / "async"
+    file.write_text("\n".join([*lines, "a 40 8", *(f"+ 0\nc {10 * place:x}" for place in range(1, 60)), ""]))
+    found = rm.suspects(rm.read_heaptrack(file)).row(0, named=True)
+    assert (found["function"], found["reading"]) == ("billing::handlers::create", "grows")
+
+
+def test_diff_ignores_addresses_and_moved_lines(tmp_path: Path) -> None:
+    """Two builds: what grew, came and went; the sum of each change is the difference of the totals."""
+    profiles = []
+    for name, samples in (
+        ("before.pb", [(LEAK, [1, 100]), (CACHE, [2, 200]), (["billing::old", "main"], [1, 7])]),
+        ("after.pb", [(CACHE, [2, 200]), (["billing::new", "main"], [1, 9]), (LEAK, [5, 500])]),
+    ):
+        (tmp_path / name).write_bytes(makers.pprof(samples))
+        profiles.append(rm.read_pprof(tmp_path / name))
+    a, b = profiles
+    table = rm.diff(a, b)
+    assert dict(table.select("function", "live_bytes_change").rows()) == {
+        "billing::cache::insert": 400,
+        "billing::new": 9,
+        "billing::old": -7,
+    }
+    before, after = (heap.summary.live_at_end_bytes or 0 for heap in (a, b))
+    assert table["live_bytes_change"].sum() == after - before
+    assert rm.diff(a, a).is_empty()
+    assert rm.diff(b, a).select("live_bytes_change").sum().item() == -402
+    with pytest.raises(RmtoolkitError, match="There are: function, stack"):
+        rm.diff(a, b, by="module")
+
+
+def test_stamps_that_go_back_are_left_out(tmp_path: Path) -> None:
+    """A damaged clock does not turn the timeline around; the report counts."""
+    file = tmp_path / "clock"
+    file.write_bytes(
+        makers.heaptrack([["billing::put", "main"]], [(16, 0)], ["+ 0", "c 64", "+ 0", "c 5", "+ 0", "c 6e"])
+    )
+    with pytest.warns(RmtoolkitWarning, match="1 stamp of time out of order"):
+        heap = rm.read_heaptrack(file)
+    assert heap.timeline["time_seconds"].is_sorted()
+    assert heap.summary.runtime_seconds == 0.111

@@ -1,0 +1,89 @@
+"""Names of Rust symbols: both manglings, half demangled ones, hashes; and anything at all without an exception."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rmtoolkit.heap.own_code import origin, plain_name
+from rmtoolkit.heap.rust_names import demangle
+
+
+@pytest.mark.parametrize(
+    ("symbol", "name"),
+    [
+        ("_ZN7billing5cache6insert17h0123456789abcdefE", "billing::cache::insert"),
+        (
+            "_ZN69_$LT$billing..Cache$LT$K$C$V$GT$$u20$as$u20$core..ops..drop..Drop$GT$4drop17h0123456789abcdefE",
+            "<billing::Cache<K,V> as core::ops::drop::Drop>::drop",
+        ),
+        ("_ZN4main3run28_$u7b$$u7b$closure$u7d$$u7d$17h0123456789abcdefE", "main::run::{{closure}}"),
+        ("billing::cache::insert::h0123456789abcdef", "billing::cache::insert"),
+        ("_RNvNtCs4GY8r3GeSKC_5leaks7planted13index_forever", "leaks::planted::index_forever"),
+        ("_RNCNvNtCsjrHSEGnQ3l9_3std2rt19lang_start_internal0B5_", "std::rt::lang_start_internal::{closure#0}"),
+        (
+            "_RNvMNtCslNYArtu3iFV_5alloc5allocNtB2_6Global18alloc_impl_runtime",
+            "<alloc::alloc::Global>::alloc_impl_runtime",
+        ),
+        (
+            "_RNvXs_NtCslNYArtu3iFV_5alloc5allocNtB4_6GlobalNtNtCsgEmfK2I1SDS_4core5alloc9Allocator8allocate",
+            "<alloc::alloc::Global as core::alloc::Allocator>::allocate",
+        ),
+        ("_RINvCs1234_7mycrate3fooAtj8_E", "mycrate::foo::<[u16; 8]>"),
+        ("_RINvCs1234_7mycrate3fooRFUKCuEuE", 'mycrate::foo::<&unsafe extern "C" fn(())>'),
+        ("_RNqCs4fqI2P2rA04_11utf8_identsu30____7hkackfecea1cbdathfdh9hlq6y", "utf8_idents::საჭმელად_გემრიელი_სადილი"),
+        ("_RNvCs1234_7mycrate3foo.llvm.12345", "mycrate::foo"),
+        ("__RNvCs1234_7mycrate3foo", "mycrate::foo"),
+        ("malloc", "malloc"),
+        ("_ZNSt6vectorIiSaIiEE9push_backEOi", "_ZNSt6vectorIiSaIiEE9push_backEOi"),
+        ("_RNvBroken", "_RNvBroken"),
+        ("", ""),
+    ],
+    ids=str,
+)
+def test_symbols(symbol: str, name: str) -> None:
+    """What rustc mangles is written as in the source; what is no symbol of Rust stays as it is."""
+    assert demangle(symbol) == name
+
+
+@given(
+    st.one_of(st.text(), st.from_regex(r"_R[A-Za-z0-9_]{0,80}", fullmatch=True), st.from_regex(r"_ZN(\d{1,2}\w*)*E"))
+)
+def test_anything_has_a_name(symbol: str) -> None:
+    """No symbol makes an exception, an endless name, or a name that demangles to something else again."""
+    name = demangle(symbol)
+    assert len(name) <= max(len(symbol), (1 << 12) + 1)
+    plain_name(name)
+    origin(name, None, None)
+
+
+def test_a_symbol_that_refers_to_itself_ends() -> None:
+    """References may double what is written at every step: the name is bounded."""
+    bomb = "_RI" + "NvC1a1b" + "T" + "B4_" * 200 + "E" * 5
+    assert len(demangle(bomb)) < 1 << 13
+    deep = "_R" + "Nv" * 5000 + "C1a" + "1b" * 5000
+    assert demangle(deep) == deep or len(demangle(deep)) < 1 << 13
+
+
+@pytest.mark.parametrize(
+    ("function", "file", "expected"),
+    [
+        ("alloc::alloc::alloc", "/rustc/59807616e1fa/library/alloc/src/alloc.rs", "std"),
+        (
+            "serde_json::de::from_str",
+            "/home/me/.cargo/registry/src/index.crates.io-1/serde_json-1.0.1/src/de.rs",
+            "dependency",
+        ),
+        ("serde_json::de::from_str", None, "dependency"),
+        ("billing::cache::insert", "/app/src/cache.rs", "own"),
+        ("billing::cache::insert", None, "own"),
+        ("<alloc::vec::Vec<u8> as billing::Store>::put", None, "own"),
+        ("malloc", None, "system"),
+        ("main", None, "system"),
+    ],
+    ids=str,
+)
+def test_whose_code_it_is(function: str, file: str | None, expected: str) -> None:
+    """The path of the source decides, else the crate in the name."""
+    assert origin(function, file, "/app/billing") == expected
