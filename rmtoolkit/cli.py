@@ -13,7 +13,11 @@ from rmtoolkit import dashboard_command, heap_command, pull_command, recording_c
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import polars as pl
+    from typing_extensions import TypeIs
+
     from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.lake import Lake
     from rmtoolkit.recording import Recording
 
 DONE: Final = 0
@@ -38,6 +42,8 @@ _SERVER_OPTIONS: Final = {
     "ca_file": ("FILE", "certificates of your own authority; or set RMTOOLKIT_CA_FILE"),
 }
 _SEVERAL: Final = ("namespace", "workload", "pod")
+#: What is asked of a lake as well.
+_OF_A_LAKE: Final = {*_SEVERAL, "last", "start", "end"}
 _FAIL_HELP: Final = (
     "exit with status 1 if a workload leaks (leak), or if one reaches its limit or has more than a 5 %% chance of "
     "an OOM kill within 7 days (oom); may be given twice"
@@ -198,11 +204,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_sources(
-    command: argparse.ArgumentParser, *, fail_on: bool = True, about: str = "of a server (http://…)"
+    command: argparse.ArgumentParser,
+    *,
+    fail_on: bool = True,
+    about: str = "of a server (http://…), or of a lake: what to look at",
 ) -> None:
     command.add_argument("sources", nargs="+", metavar="SOURCE", help=_SOURCE_HELP)
     if fail_on:
         command.add_argument("--fail-on", action="append", choices=("leak", "oom"), default=[], help=_FAIL_HELP)
+    command.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="of Dask, such as tcp://10.0.0.1:8786: its workers judge the parts of a lake",
+    )
     server = command.add_argument_group(about)
     for name, (shown, text) in _SERVER_OPTIONS.items():
         action = "append" if name in _SEVERAL else "store"
@@ -211,11 +225,13 @@ def _add_sources(
 
 def _classify(options: argparse.Namespace) -> int:
     from rmtoolkit.analysis.verdict import judge
+    from rmtoolkit.dask_workers import connected
     from rmtoolkit.views import exports, terminal
 
     if options.output:
         exports.check_format(options.output)
-    judgement = judge(_read(options), heap_command.profiles(options.heap))
+    with connected(options.scheduler) as client:
+        judgement = judge(_read(options), heap_command.profiles(options.heap), client=client)
     sys.stdout.write(
         terminal.table(
             judgement,
@@ -231,21 +247,28 @@ def _classify(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    return report_command.run(options, _read, heap_command.profiles)
+    from rmtoolkit.dask_workers import connected
+
+    with connected(options.scheduler) as client:
+        return report_command.run(options, _read, heap_command.profiles, client)
 
 
 def _limits(options: argparse.Namespace) -> int:
+    from rmtoolkit.dask_workers import connected
     from rmtoolkit.limits.recommend import recommend_limits
     from rmtoolkit.views import limits_terminal, terminal
 
     if options.output:
         limits_terminal.check_format(options.output)
     recording = _read(options)
-    limits = recommend_limits(recording, options.oom_probability, options.margins, price_per_gib_hour=options.price)
+    with connected(options.scheduler) as client:
+        limits = recommend_limits(
+            recording, options.oom_probability, options.margins, price_per_gib_hour=options.price, client=client
+        )
     unicode = terminal.has_unicode(sys.stdout)
     sys.stdout.write(limits_terminal.table(limits, options.oom_probability, unicode=unicode))
     if options.output:
-        print(f"Limits: {limits_terminal.write(limits, recording.containers, options.output)}")
+        print(f"Limits: {limits_terminal.write(limits, _containers(recording), options.output)}")
     return DONE
 
 
@@ -258,17 +281,36 @@ def _demo(_: argparse.Namespace) -> int:
 
 def _dashboard(options: argparse.Namespace) -> int:
     dashboard_command.check()
-    return dashboard_command.serve(_read(options), port=options.port, browser=not options.no_browser)
+    found = _read(options)
+    recording = found if _is_recording(found) else found.recording()
+    return dashboard_command.serve(recording, port=options.port, browser=not options.no_browser)
 
 
-def _read(options: argparse.Namespace) -> Recording:
+def _is_recording(found: Recording | Lake) -> TypeIs[Recording]:
+    from rmtoolkit.recording import Recording
+
+    return isinstance(found, Recording)
+
+
+def _containers(found: Recording | Lake) -> pl.DataFrame:
+    return found.containers if _is_recording(found) else found.containers()
+
+
+def _read(options: argparse.Namespace) -> Recording | Lake:
     import rmtoolkit as rm
     from rmtoolkit.exceptions import RmtoolkitError
+    from rmtoolkit.lake import Lake, is_lake
     from rmtoolkit.loaders.prometheus_url import is_url
 
     asked = {name: getattr(options, name) for name in _SERVER_OPTIONS if getattr(options, name) is not None}
+    if len(options.sources) == 1 and is_lake(options.sources[0]) and asked.keys() <= _OF_A_LAKE:
+        # It is read part by part: it may not fit into memory.
+        times = {name: asked.pop(name) for name in ("start", "end", "last") if name in asked}
+        return Lake(options.sources[0]).window(**times).filter(**asked)
     if asked and not any(map(is_url, options.sources)):
         msg = f"--{next(iter(asked)).replace('_', '-')} is for servers, and no SOURCE begins with http:// or https://."
+        if asked.keys() <= _OF_A_LAKE:
+            msg += " Of a lake it says what to look at, where that is the only SOURCE."
         raise RmtoolkitError(msg)
     # All at once: what cannot be read is left out as long as something else can.
     return rm.read(options.sources, **asked)

@@ -2,16 +2,66 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.threads import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from distributed import Client
+
+#: A scheduler that does not answer for so long is none.
+_PATIENCE: Final = "10s"
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Client | None]:
+    """Connect to a cluster while something is done.
+
+    Parameters
+    ----------
+    address
+        Of Dask's scheduler: ``tcp://10.0.0.1:8786``; None: no cluster.
+
+    Yields
+    ------
+    Client or None
+        For ``client=``.
+
+    Raises
+    ------
+    RmtoolkitError
+        Dask is not installed, or nobody answers there.
+
+    Examples
+    --------
+    >>> with connected(None) as client:
+    ...     print(client)
+    None
+    """
+    if address is None:
+        yield None
+        return
+    try:
+        from distributed import Client  # noqa: PLC0415 - an extra that few have, and slow to import
+    except ImportError as error:
+        msg = "A scheduler needs Dask distributed, which is not installed. Hint: pip install 'rmtoolkit[fleet]'."
+        raise RmtoolkitError(msg) from error
+    try:
+        client = Client(address, timeout=_PATIENCE)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError, TypeError) as error:
+        msg = (
+            f"No Dask scheduler answers at {quote(address)}. Hint: start one with `dask scheduler`, or see its address."
+        )
+        raise RmtoolkitError(msg) from error
+    try:
+        yield client
+    finally:
+        client.close()  # type: ignore[no-untyped-call]
 
 
 def on_workers(work: Callable[[Any], Any], items: Sequence[Any], client: Client) -> Iterator[Any]:
@@ -59,7 +109,8 @@ def on_workers(work: Callable[[Any], Any], items: Sequence[Any], client: Client)
                 waiting += 1
     except KilledWorker as error:
         msg = (
-            f"{error.allowed_failures + 1} Dask workers died at the same part: probably of too little memory. "
+            f"{error.allowed_failures + 1} Dask worker{'s' * bool(error.allowed_failures)} died at the same part: "
+            "probably of too little memory. "
             "Hint: give workers more, fewer threads each, or make the lake with more buckets."
         )
         raise RmtoolkitError(msg) from error

@@ -16,6 +16,7 @@ from rmtoolkit import lake_files, lake_marks, storage
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
 from rmtoolkit.lake_parts import as_read_error, bucket_parts, in_one
 from rmtoolkit.lake_view import View
+from rmtoolkit.normalise import key_containers
 from rmtoolkit.parts import parts
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
@@ -404,7 +405,7 @@ class Lake:
         Returns
         -------
         polars.DataFrame
-            The identity columns, a row per container.
+            A row per container, in the schema `CONTAINERS`; without cadences.
 
         Raises
         ------
@@ -412,8 +413,10 @@ class Lake:
             There is no lake, or it is of a later version.
         """
         heads, _ = _opened(self.files())
-        known = [containers.select(*IDENTITY) for _, containers in heads]
-        return pl.concat([empty(CONTAINERS).select(*IDENTITY), *known]).unique().sort(IDENTITY, nulls_last=True)
+        # Where two days differ the later one is right: ids rise with the days.
+        known = [containers for _, containers in sorted(heads, key=lambda head: head[0].name)]
+        numbered = pl.concat([empty(CONTAINERS), *known]).drop("container_id").with_row_index("container_id")
+        return key_containers(numbered, None)[0].with_columns(cadence_seconds=pl.lit(None, dtype=pl.Float64))
 
     def nothing(self) -> RmtoolkitError:
         """Make the error for a lake in which nothing is found.

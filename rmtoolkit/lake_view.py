@@ -128,23 +128,21 @@ class View:
         names = [_is(name, wanted) for name, wanted in self.equal.items() if name in IDENTITY]
         return bool(containers.filter(*names).height) if names else True
 
-    def check(self, identities: pl.DataFrame) -> None:
+    def check(self, containers: pl.DataFrame) -> None:
         """Say which of the names that are looked for is not there.
 
         Parameters
         ----------
-        identities
-            All there are: the identity columns.
+        containers
+            All there are.
 
         Raises
         ------
         UnknownWorkloadError
             As `Recording.filter` raises it.
         """
-        known = empty(CONTAINERS).select(*IDENTITY).vstack(identities).with_row_index("container_id")
-        everybody = pl.concat([empty(CONTAINERS), known], how="diagonal")
         names = {name: wanted for name, wanted in self.equal.items() if name in IDENTITY}
-        Recording(everybody, empty(SAMPLES)).filter(**names)
+        Recording(containers, empty(SAMPLES)).filter(**names)
 
 
 def _is(name: str, wanted: str | int | Iterable[str] | None) -> pl.Expr:

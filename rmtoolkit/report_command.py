@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Sequence
 
+    from distributed import Client
+
     from rmtoolkit.lake import Lake
     from rmtoolkit.recording import Recording
 
@@ -62,8 +64,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(
     options: argparse.Namespace,
-    read: Callable[[argparse.Namespace], Recording],
+    read: Callable[[argparse.Namespace], Recording | Lake],
     profiles: Callable[[Sequence[str]], list[str] | dict[str, list[str]] | None],
+    client: Client | None = None,
 ) -> int:
     """Write the report.
 
@@ -75,6 +78,8 @@ def run(
         Reads the sources.
     profiles
         Sorts the files of ``--heap``.
+    client
+        Of Dask distributed, for ``--scheduler``.
 
     Returns
     -------
@@ -109,6 +114,7 @@ def run(
         margins=options.margins,
         price_per_gib_hour=options.price,
         currency=options.currency,
+        client=client,
     )
     print(f"Report: {report.write(found, options.output, date=date)}")
     if options.pdf:
@@ -125,7 +131,7 @@ def run(
     return _FINDINGS if leaks or kills else _DONE
 
 
-def _source(options: argparse.Namespace, read: Callable[[argparse.Namespace], Recording]) -> Recording | Lake:
+def _source(options: argparse.Namespace, read: Callable[[argparse.Namespace], Recording | Lake]) -> Recording | Lake:
     """Read the sources; a server is asked for what is wanted, of all else it is kept."""
     from rmtoolkit.lake import Lake, is_lake
     from rmtoolkit.loaders.prometheus_url import is_url

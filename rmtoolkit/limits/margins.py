@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,8 +18,8 @@ from rmtoolkit.exceptions import ReadError, RmtoolkitError
 from rmtoolkit.limits.history import block_peaks, describe
 from rmtoolkit.limits.need import GROWS
 from rmtoolkit.limits.usage import WORKLOAD, kills, starts, usage, workloads
-from rmtoolkit.parts import parts
 from rmtoolkit.recording import as_recording
+from rmtoolkit.spread import as_source, spread
 from rmtoolkit.writing import check_target, replacing
 
 if TYPE_CHECKING:
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
+    from distributed import Client
 
     from rmtoolkit.limits.usage import AnyRecording
     from rmtoolkit.recording import Recording
+    from rmtoolkit.spread import Source
 
     Numbers = npt.NDArray[np.float64]
 
@@ -281,14 +284,16 @@ def as_margins(margins: Margins | str | os.PathLike[str] | None) -> Margins:
     return Margins.shipped() if margins is None else Margins.load(margins)
 
 
-def learn_margins(recording: AnyRecording) -> Margins:
+def learn_margins(recording: Source, *, client: Client | None = None) -> Margins:
     """Learn safety margins from weeks of history: how far did next weeks go above what came before?
 
     Parameters
     ----------
     recording
-        Three weeks or more of many workloads; what leaks may be in it. Every week but the first is once the next week
-        of what lies before it. What grew then, or may have, takes no part: it gets no limit.
+        Three weeks or more of many workloads, in a lake too; what leaks may be in it. Every week but the first is once
+        the next week of what lies before it. What grew then, or may have, takes no part: it gets no limit.
+    client
+        Of Dask distributed, as for `rm.classify`.
 
     Returns
     -------
@@ -318,21 +323,24 @@ def learn_margins(recording: AnyRecording) -> Margins:
     >>> learn_margins(pl.concat(frames)).tables.filter(pl.col("history_seconds") == 14 * 86_400)["pairs"].sum()
     3
     """
-    recording = as_recording(recording)
-    span = recording.times()
+    source = as_source(recording)
+    span = source.times()
     if span is None or span[1] - span[0] < HORIZON + dt.timedelta(days=1) - dt.timedelta(hours=1):
         length = "none" if span is None else f"{(span[1] - span[0]).total_seconds() / 86_400:.1f} days"
         msg = f"Margins need eight days of history or more, found {length}. Hint: the shipped ones are used by default."
         raise RmtoolkitError(msg)
-    found = [pairs(part, span[1]) for part in parts(recording)]
-    scored = pl.concat([frame for frame in found if frame.height] or [pl.DataFrame(schema=_PAIRS)])
+    frames, _ = spread(source, partial(_scored, end=span[1]), client=client)
+    scored, number = frames["pairs"], frames["workloads"].height
     if not scored.height:
         msg = "No workload was seen in most of a week and of what lies before it: there is nothing to learn from."
         raise RmtoolkitError(msg)
-    number = workloads(recording).height
     days = (span[1] - span[0]).total_seconds() / 86_400
     origin = f"learnt from {number} workloads over {days:.0f} days until {span[1]:%Y-%m-%d}"
     return Margins(origin, tables_of(scored))
+
+
+def _scored(part: Recording, end: dt.datetime) -> dict[str, pl.DataFrame]:
+    return {"pairs": pairs(part, end), "workloads": workloads(part).select(WORKLOAD)}
 
 
 _PAIRS: Final = pl.Schema({"history_seconds": pl.Float64(), "kind": pl.String(), "score": pl.Float64()})

@@ -1,0 +1,178 @@
+"""Dask's workers give what one machine gives, whatever happens to them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+import pytest
+from distributed import Client, LocalCluster
+
+import rmtoolkit as rm
+from rmtoolkit import spread as spread_module
+from rmtoolkit.dask_workers import connected, on_workers
+from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
+from rmtoolkit.spread import spread
+from tests.benchmarks import fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rmtoolkit.recording import Recording
+
+ROOT: Final = Path(__file__).parent.parent
+LIVES: Final = 16
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    """Two workers in processes of their own, one thread each."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=0, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as cluster,
+    ):
+        # Workers take what the test sees, and no more threads than they have cores.
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("POLARS_MAX_THREADS", "1")
+        cluster.scale(2)
+        with Client(cluster) as client:  # type: ignore[no-untyped-call]
+            client.wait_for_workers(2, timeout=120)
+        yield cluster
+
+
+@pytest.fixture
+def client(cluster: LocalCluster) -> Iterator[Client]:
+    """Connected, with both workers there, also when the test before has killed one."""
+    with Client(cluster) as client:  # type: ignore[no-untyped-call]
+        client.wait_for_workers(2, timeout=120)
+        yield client
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> rm.Lake:
+    """A small fleet over two weeks; no test changes it."""
+    folder = tmp_path_factory.mktemp("lake") / "lake"
+    return fleet.write_lake(folder, LIVES, 14 * 48, cadence_ms=1_800_000, buckets=6)
+
+
+@pytest.fixture(autouse=True)
+def _every_bucket_is_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small buckets would be taken together."""
+    monkeypatch.setattr(spread_module, "_GROUP_BYTES", 0)
+
+
+def test_workers_give_the_rows_of_one_machine(lake: rm.Lake, client: Client) -> None:
+    """Verdicts, answers and limits are equal, row for row and bit for bit."""
+    assert rm.classify(lake, client=client).equals(rm.classify(lake))
+    assert rm.classify(lake, by="instance", client=client).equals(rm.classify(lake, by="instance"))
+    assert rm.checklist(lake, client=client).equals(rm.checklist(lake))
+    assert rm.recommend_limits(lake, client=client).equals(rm.recommend_limits(lake))
+    assert rm.learn_margins(lake, client=client) == rm.learn_margins(lake)
+    recording = lake.recording()
+    assert rm.classify(recording, client=client).equals(rm.classify(recording))
+
+
+def test_the_report_is_the_same_page(lake: rm.Lake, client: Client, tmp_path: Path) -> None:
+    """Byte for byte, whoever judged."""
+    date = pl.datetime(2026, 11, 26, time_zone="UTC")
+    written = pl.select(date).item()
+    pages = [
+        rm.report(lake, tmp_path / f"{name}.html", date=written, client=one).read_bytes()
+        for name, one in (("far", client), ("near", None))
+    ]
+    assert pages[0] == pages[1]
+    assert f"of {LIVES} containers".encode() in pages[0]
+
+
+def slowly(part: Recording, *, folder: Path) -> dict[str, pl.DataFrame]:
+    """Say who works, and wait for the word to go on."""
+    (folder / f"pid-{os.getpid()}").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.02)
+    return {"sizes": part.containers.select("container_id", "workload", "cluster", "namespace")}
+
+
+def test_a_worker_that_is_killed_loses_nothing(lake: rm.Lake, client: Client, tmp_path: Path) -> None:
+    """What it had is done again by another one, and the answer is whole."""
+    found: list[pl.DataFrame] = []
+    work = partial(slowly, folder=tmp_path)
+    run = threading.Thread(target=lambda: found.append(spread(lake, work, client=client)[0]["sizes"]))
+    run.start()
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("pid-*")):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    pid = int(next(tmp_path.glob("pid-*")).name.partition("-")[2])
+    assert pid != os.getpid()
+    os.kill(pid, signal.SIGKILL)
+    (tmp_path / "go").touch()
+    run.join(120)
+    assert not run.is_alive()
+    assert found[0].equals(spread(lake, work)[0]["sizes"])
+    assert found[0].height == LIVES
+
+
+def fatal(item: int) -> int:
+    """End the process that works on it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def test_a_part_that_kills_every_worker_is_an_error(
+    cluster: LocalCluster, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After some workers died at the same part one sentence says so."""
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
+    with pytest.raises(RmtoolkitError, match=r"Dask workers? died at the same part: probably of too little memory"):
+        list(on_workers(fatal, [1], client))
+
+
+def test_a_damaged_day_is_named_from_afar(client: Client, tmp_path: Path) -> None:
+    """A worker's trouble with a file reaches who asked: warned of, named and counted."""
+    lake = fleet.write_lake(tmp_path / "lake", 4, 96, cadence_ms=1_800_000, buckets=2)
+    file = lake.files()[0]
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.warns(RmtoolkitWarning, match=rf"1 of {len(lake.files())} files .* not be read; .*{file.name}"):
+        found = rm.judge(lake, client=client)
+    assert found.recording.report.left_out["files that could not be read"] == 1
+    assert any(file.name in line for line in found.recording.report.partial)
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line."""
+    words = (sys.executable, "-m", "rmtoolkit.cli", *words)
+    return subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+def test_the_command_line_takes_a_scheduler(lake: rm.Lake, cluster: LocalCluster, client: Client) -> None:
+    """`--scheduler` prints what the command prints without."""
+    assert client.status == "running"
+    words = ("classify", str(lake.path), "--last", "7d")
+    near, far = command(*words), command(*words, "--scheduler", cluster.scheduler_address)
+    assert (far.returncode, far.stdout) == (0, near.stdout), far.stderr
+    limits = ("limits", str(lake.path), "--workload", "svc-03")
+    near, far = command(*limits), command(*limits, "--scheduler", cluster.scheduler_address)
+    assert (far.returncode, far.stdout) == (0, near.stdout), far.stderr
+
+
+def test_a_scheduler_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence with the address, no traceback."""
+    monkeypatch.setattr("rmtoolkit.dask_workers._PATIENCE", "1s")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(RmtoolkitError, match=rf"No Dask scheduler answers at '{address}'"), connected(address):
+        pass
+    with connected(None) as nobody:
+        assert nobody is None
