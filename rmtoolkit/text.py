@@ -587,4 +587,5 @@ def printable(text: object) -> str:
     """
     if text is None:
         return NOT_APPLICABLE
-    return "".join(letter if letter.isprintable() else "·" for letter in str(text))
+    said = str(text)
+    return said if said.isprintable() else "".join(letter if letter.isprintable() else "·" for letter in said)

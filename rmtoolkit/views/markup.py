@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _VOID: Final = frozenset({"meta", "br", "col", "link", "path", "line", "rect", "circle", "stop"})
 
@@ -44,11 +47,13 @@ def escape(text: object) -> Markup:
     >>> escape('<img src="x">')
     '&lt;img src=&quot;x&quot;&gt;'
     """
-    if isinstance(text, Markup):
-        return text
+    return text if isinstance(text, Markup) else Markup(_escaped(text))
+
+
+def _escaped(text: object) -> str:
     text = str(text)
     # Most text has nothing in it that must be escaped.
-    return Markup(html.escape(_FORBIDDEN.sub("\ufffd", text)) if _SUSPECT.search(text) else text)
+    return html.escape(_FORBIDDEN.sub("\ufffd", text)) if _SUSPECT.search(text) else text
 
 
 def el(name: str, /, *children: object, **attributes: object) -> Markup:
@@ -74,16 +79,18 @@ def el(name: str, /, *children: object, **attributes: object) -> Markup:
     >>> el("td", 5, class_="n", colspan=2, hidden=False)
     '<td class="n" colspan="2">5</td>'
     """
-    written = [name]
+    start = name
     for key, value in attributes.items():
         if value is None or value is False:
             continue
         label = key.rstrip("_").replace("_", "-")
-        written.append(label if value is True else f'{label}="{escape(value)}"')
-    start = " ".join(written)
+        if value is True:
+            start += f" {label}"
+        else:
+            start += f' {label}="{value if isinstance(value, Markup) else _escaped(value)}"'
     if name in _VOID and not children:
         return Markup(f"<{start}/>")
-    return Markup(f"<{start}>{join(*children)}</{name}>")
+    return Markup(f"<{start}>{_joined(children)}</{name}>")
 
 
 def join(*children: object) -> Markup:
@@ -104,4 +111,10 @@ def join(*children: object) -> Markup:
     >>> join("a & b", el("br"))
     'a &amp; b<br/>'
     """
-    return Markup("".join(escape(child) for child in children if child is not None))
+    return Markup(_joined(children))
+
+
+def _joined(children: Iterable[object]) -> str:
+    return "".join(
+        [child if isinstance(child, Markup) else _escaped(child) for child in children if child is not None],
+    )

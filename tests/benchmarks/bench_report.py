@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks.fleet import write
+from tests.benchmarks.fleet import write, write_lake
 
 TEN_MINUTES_MS = 600_000
 SAMPLES = 7 * 24 * 6
+SAMPLES_AT_A_MINUTE = 7 * 24 * 60
 RUNS = 5
 
 
@@ -51,11 +55,58 @@ def opening(page: Path) -> dict[str, list[float]] | None:
     return took
 
 
+def one(lake: str, page: str) -> None:
+    """Write the report of a lake, and print what it took."""
+    import rmtoolkit as rm
+    from rmtoolkit.views import report
+
+    begin, used = time.perf_counter(), time.process_time()
+    found = report.contents(rm.Lake(lake), price_per_gib_hour=0.005)
+    judged, judged_used = time.perf_counter() - begin, time.process_time() - used
+    report.write(found, page)
+    took = {
+        "seconds": time.perf_counter() - begin,
+        "cpu": time.process_time() - used,
+        "judged": judged,
+        "judged_cpu": judged_used,
+        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "rows": len(found.entries),
+        "megabytes": Path(page).stat().st_size / 1e6,
+    }
+    print(json.dumps(took))
+
+
+def of_lake(containers: int, folder: Path) -> None:
+    """Write a lake of a week at a minute, and its report in a fresh process."""
+    lake = write_lake(folder / "lake", containers, SAMPLES_AT_A_MINUTE)
+    done = subprocess.run(
+        [sys.executable, __file__, "--one", str(getattr(lake, "path", folder / "lake")), str(folder / "lake.html")],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    took = json.loads(done.stdout)
+    print(
+        f"lake to report    {containers:,} containers × {SAMPLES_AT_A_MINUTE:,} samples: {took['seconds']:.1f} s "
+        f"(CPU {took['cpu']:.1f} s; to judge and recommend {took['judged']:.1f} s, CPU {took['judged_cpu']:.1f} s), "
+        f"peak {took['peak_gib']:.2f} GiB, {took['rows']:,} workloads, page {took['megabytes']:.1f} MB"
+    )
+
+
 def main() -> None:
     """Generate, write, open."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workloads", type=int, default=2000)
+    parser.add_argument("--lake", type=int, default=0, help="containers of a lake instead: 10000 is a large fleet")
+    parser.add_argument("--one", nargs=2, metavar=("LAKE", "PAGE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.one:
+        one(*options.one)
+        return
+    if options.lake:
+        with tempfile.TemporaryDirectory() as folder:
+            of_lake(options.lake, Path(folder))
+        return
     import rmtoolkit as rm
     from rmtoolkit.views import report
 
