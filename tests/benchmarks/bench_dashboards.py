@@ -14,8 +14,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from playwright.sync_api import CDPSession
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -55,9 +59,7 @@ def said(name: str, milliseconds: list[float], target: float) -> None:
 
 def python_alone(recording: rm.Recording, names: list[str]) -> None:
     """CPU time of what Python does for a switch."""
-    started = time.process_time()
     case = Case(rm.judge(recording))
-    print(f"  judging all of it, once: {time.process_time() - started:.1f} CPU s")
     spent = []
     for name in names:
         started = time.process_time()
@@ -81,11 +83,22 @@ def in_the_browser(path: Path, names: list[str]) -> None:
             server.open(opened, [cell])
             opened.page.locator(".rm-live-chart[data-drawn]").wait_for(timeout=2 * PATIENCE)
             print(f"  from nothing to the first chart: {time.monotonic() - started:.1f} s")
+            session = opened.context.new_cdp_session(opened.page)
+            session.send("Performance.enable", {"timeDomain": "threadTicks"})
+            before = _busy(session)
             said("workload switch, in the browser", opened.page.evaluate(SWITCH, names), 300)
+            each = 1000 * (_busy(session) - before) / len(names)
+            print(f"  of which the page's main thread works {each:.0f} ms of CPU each")
             assert opened.complaints == [], opened.complaints
             browser.close()
     finally:
         server.close()
+
+
+def _busy(session: CDPSession) -> float:
+    """CPU seconds that the main thread of the page has spent on tasks."""
+    metrics = {metric["name"]: metric["value"] for metric in session.send("Performance.getMetrics")["metrics"]}
+    return float(metrics["TaskDuration"])
 
 
 def main() -> None:

@@ -135,6 +135,8 @@ def test_a_window_is_judged_again(case: Case) -> None:
     found = picture(case, State("aster/tidy-grouse", judged=(window[0], window[1])))
     assert re.search(r"Judged on </b>Tue 24 Nov 09:30 to Tue 24 Nov 12:50 only", found.judged)
     assert (found.drawn.start, found.drawn.now) == window
+    words = timeline_chart.rows(found.drawn, found.row)["labels"]["w"]
+    assert "last sample, Tue 24 Nov 12:50" in words
     assert len(found.drawn.fits) == 1
     assert "One life by age" in found.ages
     assert picture(case, State("aster/tidy-grouse")).judged == ""

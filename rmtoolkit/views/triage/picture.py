@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -147,6 +147,8 @@ def picture(case: Case, state: State) -> Picture:
         # What was judged is drawn with its own fit and forecast, at the place where it lies in the whole.
         drawn = timeline(judged, row)
         home = (drawn.start, drawn.until)
+        # The end of a selected window is not now.
+        drawn = replace(drawn, current=drawn.current and whole.current and drawn.now == whole.now)
     if home != (drawn.start, drawn.until):
         drawn = timeline(judged, row, home)
     container = row["container_id"]
