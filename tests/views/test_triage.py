@@ -11,6 +11,8 @@ import vl_convert
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.heap.frames import FrameTable, stacks_frame
+from rmtoolkit.heap.profile import HeapProfile, HeapSummary
 from rmtoolkit.views import theme, timeline_chart
 from rmtoolkit.views.triage.case import Case, timeline
 from rmtoolkit.views.triage.picture import Picture, State, picture, pods, windows
@@ -168,6 +170,23 @@ def test_hostile_names_are_text() -> None:
     found = picture(case, State(case.names[0]))
     assert "<img" not in markup(found)
     assert "onerror=alert(1)&gt;" in markup(found)
+
+
+def test_a_heap_profile_names_the_code() -> None:
+    """Suspects as a table and an icicle of who calls them, behind a summary; without a profile the way to load one."""
+    table = FrameTable()
+    named = (("api::put", 40), ("api::main", 7))
+    leaf, main = (table.number(name, "src/main.rs", line, "/app/api") for name, line in named)
+    stacks, _ = stacks_frame([[leaf, main], [main]], {"live_bytes": [5 * MI, 3 * MI]})
+    profile = HeapProfile(HeapSummary("dhat"), stacks, table.frame())
+    recording = rm.read(SAMPLES / "tidy-grouse")
+    case = Case(rm.judge(recording, profile), profile)
+    found = picture(case, State(case.names[0])).folded
+    assert re.search(r"Heap profile <span class=.note.>One picture .*api::put \(main\.rs:40\) holds most", found)
+    assert "<code>api::put</code>" in found
+    assert found.count('class="rm-icicle"') == 1
+    without = picture(Case(rm.judge(recording)), State(case.names[0])).folded
+    assert "none loaded; pass heap= to name the call sites" in without
 
 
 def test_the_same_state_is_the_same_picture(case: Case) -> None:

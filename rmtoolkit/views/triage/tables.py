@@ -74,6 +74,7 @@ def questions(checklist: pl.DataFrame) -> Markup:
 
     Examples
     --------
+    >>> import polars as pl
     >>> from rmtoolkit.analysis.verdict import judge
     >>> found = judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100}))
     >>> questions(found.checklist).count("<tr>")
@@ -109,6 +110,7 @@ def lifetimes(lives: pl.DataFrame, pods: dict[int, str]) -> Markup:
 
     Examples
     --------
+    >>> import polars as pl
     >>> from rmtoolkit.analysis.verdict import judge
     >>> found = judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100}))
     >>> "1, none ended in an OOM kill" in lifetimes(found.lives, {0: "api-0"})
@@ -162,6 +164,7 @@ def siblings(instances: pl.DataFrame) -> Markup | None:
 
     Examples
     --------
+    >>> import polars as pl
     >>> from rmtoolkit.analysis.verdict import judge
     >>> found = judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100}))
     >>> siblings(found.instances) is None
