@@ -43,7 +43,7 @@ MI: Final = 1 << 20
 def unzstd(data: bytes) -> bytes:
     """Unpack one file."""
     with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
-        return b"".join([stream.read()])
+        return bytes(stream.read())
 
 
 def zstd(data: bytes) -> bytes:
@@ -51,7 +51,7 @@ def zstd(data: bytes) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, "zstd") as stream:
         stream.write(data)
-    return sink.getvalue().to_pybytes()
+    return bytes(memoryview(sink.getvalue()))
 
 
 @pytest.fixture(scope="module")

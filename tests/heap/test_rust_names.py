@@ -72,7 +72,7 @@ def test_a_symbol_that_refers_to_itself_ends() -> None:
         ("alloc::alloc::alloc", "/rustc/59807616e1fa/library/alloc/src/alloc.rs", "std"),
         (
             "serde_json::de::from_str",
-            "/home/me/.cargo/registry/src/index.crates.io-1/serde_json-1.0.1/src/de.rs",
+            "/usr/local/cargo/registry/src/index.crates.io-1/serde_json-1.0.1/src/de.rs",
             "dependency",
         ),
         ("serde_json::de::from_str", None, "dependency"),
