@@ -212,7 +212,8 @@ def read_curves(found: Curves) -> Readings:
     chosen = scores.argmin(axis=0) if both else scores.argmax(axis=0)
     read = Readings(*(np.choose(chosen, values) for values in zip(*several, strict=True)))
     # A machine that has other work to do makes gaps in time, and idling makes gaps in the work: neither is unsteady.
-    return read._replace(steadiness=np.max([said.steadiness for said in several], axis=0))
+    steadiest = np.array([said.steadiness for said in several], dtype=np.float64).max(axis=0)
+    return read._replace(steadiness=steadiest)
 
 
 def _by_clock(found: Curves, clock: Floats) -> Readings:
