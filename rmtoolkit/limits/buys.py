@@ -66,7 +66,9 @@ def buys(week: Week, price_per_gib_hour: float | None = None) -> pl.DataFrame:
             for times in _TRIED
         ]
     )
-    risk = of_needs(grows.with_columns(growing=pl.lit(value=True)), tried, Margins.shipped())
+    # What grows is asked nothing of past pairs.
+    grows = grows.with_columns(growing=pl.lit(value=True), climbing=pl.lit(None, dtype=pl.Boolean))
+    risk = of_needs(grows, tried, Margins.shipped())
     about = {tuple(row[name] for name in WORKLOAD): row for row in grows.iter_rows(named=True)}
     rows = [_row(row, about[tuple(row[name] for name in WORKLOAD)], price_per_gib_hour) for row in risk.to_dicts()]
     return pl.DataFrame(rows, schema=BUYS).unique(maintain_order=True)
