@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit.analysis.columns import WORKLOAD
 from rmtoolkit.limits.cost import per_month
-from rmtoolkit.limits.margins import Margins
-from rmtoolkit.limits.risk import of_needs
+from rmtoolkit.limits.risk import of_row
 
 if TYPE_CHECKING:
     from rmtoolkit.limits.week import Week
 
-#: Limits that are tried, as multiples of the one in force.
-_TRIED: Final = (1.0, 1.5, 2.0)
+#: Higher limits that are tried, as multiples of the one in force.
+_TRIED: Final = (1.5, 2.0)
 _MIB: Final = 2**20
 
 BUYS: Final = pl.Schema(
@@ -56,39 +56,30 @@ def buys(week: Week, price_per_gib_hour: float | None = None) -> pl.DataFrame:
     grows = week.rows().filter(
         pl.col("growing").fill_null(value=False) & pl.col("limit_bytes").is_not_null() & (pl.col("limit_bytes") > 0)
     )
-    if not grows.height:
-        return pl.DataFrame(schema=BUYS)
-    tried = pl.concat(
-        [
-            grows.select(*WORKLOAD, limit_bytes=(pl.col("limit_bytes") * times / _MIB).ceil().cast(pl.Int64) * _MIB)
-            if times > 1
-            else grows.select(*WORKLOAD, "limit_bytes")
-            for times in _TRIED
-        ]
-    )
-    # What grows is asked nothing of past pairs.
-    grows = grows.with_columns(growing=pl.lit(value=True), climbing=pl.lit(None, dtype=pl.Boolean))
-    risk = of_needs(grows, tried, Margins.shipped())
-    about = {tuple(row[name] for name in WORKLOAD): row for row in grows.iter_rows(named=True)}
-    rows = [_row(row, about[tuple(row[name] for name in WORKLOAD)], price_per_gib_hour) for row in risk.to_dicts()]
-    return pl.DataFrame(rows, schema=BUYS).unique(maintain_order=True)
+    rows = [_row(about, limit, price_per_gib_hour) for about in grows.iter_rows(named=True) for limit in _tried(about)]
+    return pl.DataFrame(rows, schema=BUYS)
 
 
-def _row(risk: dict[str, Any], about: dict[str, Any], price: float | None) -> dict[str, Any]:
-    limit, now = risk["limit_bytes"], about["limit_bytes"]
-    more = limit - now
-    rate = about["growth_bytes_per_day"]
-    hours = about["hours_to_limit"]
-    if more and hours is not None:
-        hours = hours + more / rate * 24 if rate and rate > 0 else None
-    chance = about["oom_probability"] if not more else risk["oom_probability"]
-    if chance is not None and about["oom_probability"] is not None:
+def _tried(about: dict[str, Any]) -> list[int]:
+    now = about["limit_bytes"]
+    return [now, *(math.ceil(now * times / _MIB) * _MIB for times in _TRIED)]
+
+
+def _row(about: dict[str, Any], limit: int, price: float | None) -> dict[str, Any]:
+    more = limit - about["limit_bytes"]
+    rate, hours = about["growth_bytes_per_day"], about["hours_to_limit"]
+    chance = about["oom_probability"]
+    if more:
+        # What grows is asked for its growth alone: no margin comes into it.
+        tried = of_row(about | {"limit_bytes": limit, "growing": True}, np.array([]))[0]
         # Two estimates of one thing: a higher limit is never riskier than the one in force.
-        chance = min(chance, about["oom_probability"])
+        chance = tried if chance is None or tried is None else min(tried, chance)
+        if hours is not None:
+            hours = hours + more / rate * 24 if rate and rate > 0 else None
     return {
-        **{name: risk[name] for name in WORKLOAD},
+        **{name: about[name] for name in WORKLOAD},
         "limit_bytes": limit,
         "oom_probability": chance,
-        "hours": None if hours is None or not math.isfinite(hours) else hours,
+        "hours": hours,
         "cost_per_month": per_month(more * about["pods"], price) if more else None,
     }
