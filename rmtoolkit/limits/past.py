@@ -197,8 +197,8 @@ def of_workload(recording: Recording, names: dict[str, Any]) -> Past:
     ('a', 'b')
     """
     mine = _only(recording, names)
-    used = usage(mine).join(startups(mine), on=["container_id", "time"], how="left", maintain_order="left")
-    used = used.join(_threads(mine), on=["container_id", "time"], how="left", maintain_order="left")
+    used = _beside(usage(mine), startups(mine).drop("excess"), mine)
+    used = _beside(used, _threads(mine), mine)
     begins = np.flatnonzero(np.diff(used["life_row"].to_numpy().astype(np.int64), prepend=-1))
     times = used["time"].to_physical().to_numpy().astype(np.int64)
     ids, first = np.unique(used["container_id"].to_numpy(), return_index=True)
@@ -238,6 +238,13 @@ def of_workload(recording: Recording, names: dict[str, Any]) -> Past:
 def _only(recording: Recording, names: dict[str, Any]) -> Recording:
     """Keep what belongs to one workload container; of a large file nothing else is read."""
     return recording.filter(*(pl.col(name).eq_missing(pl.lit(names[name], dtype=pl.String)) for name in WORKLOAD))
+
+
+def _beside(used: pl.DataFrame, more: pl.DataFrame, recording: Recording) -> pl.DataFrame:
+    """Put columns of all samples beside those that have a value; nothing is searched for where all have one."""
+    if used.height == recording.samples.height:
+        return used.hstack(more.drop("container_id", "time"))
+    return used.join(more, on=["container_id", "time"], how="left", maintain_order="left")
 
 
 def _threads(recording: Recording) -> pl.DataFrame:
