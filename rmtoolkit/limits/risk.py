@@ -126,7 +126,11 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
     """
     tried = _tried(known, limits)
     scores = lookup(margins)
-    found = [of_row(row, scores(row["history_seconds"], row["climbing"])) for row in tried.iter_rows(named=True)]
+    # What grows needs no pairs, and callers that ask about nothing else give no columns for them.
+    found = [
+        _of_growth(row) if row["growing"] else _of_scores(row, scores(row["history_seconds"], row["climbing"]))
+        for row in tried.iter_rows(named=True)
+    ]
     answer = pl.DataFrame(
         found,
         schema={

@@ -114,7 +114,10 @@ class Fleet(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         currency: str = "USD",
     ) -> None:
         super().__init__()
+        # close() may come before all is made.
         self._wiring = Wiring()
+        self._triage: Any = None
+        self._back: Any = None
         #: All samples, where they are at hand: a judgement of a large file has only those that charts show.
         self._recording = recording if isinstance(recording, Recording) else samples_from
         week = recording if isinstance(recording, Week) else _week(recording, oom_probability, margins)
@@ -124,7 +127,6 @@ class Fleet(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._sparks: dict[int, Any] = {}
         self._head = ""
         self._quiet = 0
-        self._triage: Any = None
         self._found: list[Entry] = []
         self._build()
         self._connect()
@@ -317,7 +319,7 @@ class Fleet(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         """Take away every connection, control and picture."""
         if self._triage is not None:
             self._close_triage()
-        self._wiring.close(*self.children, self._back)
+        self._wiring.close(*self.children, *([self._back] if self._back is not None else []))
         layout = self.layout
         super().close()
         if layout is not None:

@@ -348,7 +348,7 @@ class LimitExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no 
         control.set(value, low=low, high=high)
         for part in (control.slider, control.number):
             part.disabled = not known
-        label = control.number.description.split(",")[0]
+        label = control.number.description.rsplit(", ", 1)[0]
         control.box.children[0].value = el("span", label if known else f"{label}: not recorded")
         # A box that cannot say what is not known says nothing.
         (control.box.remove_class if known else control.box.add_class)("rm-unknown")

@@ -82,7 +82,7 @@ def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
 
 def _points(plot: Plot, scene: Scene, chosen: Chosen, limits: NDArray[np.float64], middle: NDArray[np.float64]) -> None:
     points = [
-        (point, float(np.interp(point.limit_bytes, limits, middle)))
+        (point, _exact(scene, point, float(np.interp(point.limit_bytes, limits, middle))))
         for point in named(scene)
         if point.limit_bytes != chosen.limit_bytes and scene.low <= point.limit_bytes <= scene.high
     ]
@@ -143,4 +143,12 @@ def _said(scene: Scene, chosen: Chosen) -> str:
 def _at(scene: Scene) -> list[tuple[Named, float]]:
     known = scene.risk.drop_nulls("oom_probability")
     limits, chances = known["limit_bytes"].to_numpy(), known["oom_probability"].to_numpy()
-    return [(point, float(np.interp(point.limit_bytes, limits, chances))) for point in named(scene)]
+    return [
+        (point, _exact(scene, point, float(np.interp(point.limit_bytes, limits, chances)))) for point in named(scene)
+    ]
+
+
+def _exact(scene: Scene, point: Named, between_tried: float) -> float:
+    """Take the chance at our limit as it was counted; others lie near enough to limits that were tried."""
+    counted: float | None = scene.ours["oom_probability"]
+    return counted if point.kind == "ours" and counted is not None else between_tried
