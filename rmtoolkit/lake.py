@@ -18,6 +18,7 @@ from rmtoolkit.lake_parts import as_read_error, bucket_parts, in_one
 from rmtoolkit.lake_view import View
 from rmtoolkit.normalise import key_containers
 from rmtoolkit.parts import parts
+from rmtoolkit.places import as_place, for_polars
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
 from rmtoolkit.settings import settings_at
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     import pandas as pd
+
+    from rmtoolkit.places import Remote
 
 #: Raised when an older version could not read what this one writes.
 FORMAT: Final = 1
@@ -47,7 +50,7 @@ class Lake:
     Parameters
     ----------
     path
-        The folder. The first append makes it.
+        The folder. The first append makes it. An address that fsspec knows, such as ``s3://bucket/lake``, is only read.
     buckets
         How many buckets a new lake has; an existing one keeps its number. More make smaller files.
 
@@ -77,7 +80,7 @@ class Lake:
         if not 1 <= buckets <= _MOST_BUCKETS:
             msg = f"A lake has 1 to {_MOST_BUCKETS} buckets, got {buckets}."
             raise RmtoolkitError(msg)
-        self.path = Path(path)
+        self.path: Any = as_place(path)
         self._new_buckets = buckets
         #: What of it is looked at; see `window` and `filter`.
         self.view = View()
@@ -365,10 +368,10 @@ class Lake:
         frames = []
         for file in files:
             bucket, date = lake_files.place_of(file) or (0, dt.date.min)
-            there = pl.read_parquet_schema(file)
+            there = pl.read_parquet_schema(for_polars(file))
             columns = [pl.col(name) if name in there else pl.lit(None, SAMPLES[name]).alias(name) for name in SIGNALS]
             place = (pl.lit(bucket).alias("bucket"), pl.lit(date).alias("date"))
-            frames.append(pl.scan_parquet(file).select(*place, *IDENTITY, "time", *columns))
+            frames.append(pl.scan_parquet(for_polars(file)).select(*place, *IDENTITY, "time", *columns))
         return pl.concat(frames)
 
     def files(self) -> list[Path]:
@@ -435,6 +438,12 @@ class Lake:
     @contextmanager
     def _locked(self) -> Iterator[int]:
         """Wait until nobody else appends; make the lake if there is none; tell its number of buckets."""
+        if not isinstance(self.path, Path):
+            msg = (
+                f"Could not write to the lake {quote_path(self.path)}: lakes in object stores are only read. "
+                "Hint: append to one in a folder and copy that."
+            )
+            raise RmtoolkitError(msg)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with (self.path / _LOCK).open("ab") as lock:
@@ -474,7 +483,8 @@ def is_lake(path: str | os.PathLike[str]) -> bool:
     False
     """
     try:
-        return (Path(path) / MARKER).is_file()
+        place = as_place(path)
+        return not str(place).startswith(("http:", "https:")) and (place / MARKER).is_file()
     except (OSError, ValueError):
         return False
 
@@ -506,13 +516,15 @@ def read_lake(path: str | os.PathLike[str]) -> Recording:
     return Lake(path).recording()
 
 
-def _check(path: Path) -> int:
+def _check(path: Path | Remote) -> int:
     """Read the marker: how many buckets, and that this version can read it."""
     marker = path / MARKER
     expected = f"a folder with {MARKER}"
     try:
         told = json.loads(marker.read_text("utf-8"))
         version, buckets = int(told["format"]), int(told["buckets"])
+    except RmtoolkitError:
+        raise
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ReadError.at(path, found="no lake", expected=expected) from error
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -19,6 +19,7 @@ import polars as pl
 from rmtoolkit import storage
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.normalise import cadences
+from rmtoolkit.places import for_polars
 from rmtoolkit.provenance import Report
 from rmtoolkit.recording import Recording, concat
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SIGNALS
@@ -26,6 +27,8 @@ from rmtoolkit.writing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from rmtoolkit.places import Remote
 
 _METADATA_KEY: Final = "rmtoolkit.lake"
 _EXPECTED: Final = "a partition of a lake"
@@ -81,7 +84,7 @@ def file_of(root: Path, bucket: int, date: dt.date) -> Path:
     return root / f"bucket={bucket:03}" / f"{date.isoformat()}.parquet"
 
 
-def place_of(file: Path) -> tuple[int, dt.date] | None:
+def place_of(file: Path | Remote) -> tuple[int, dt.date] | None:
     """Tell bucket and day of a file by its name.
 
     Parameters
@@ -106,7 +109,7 @@ def place_of(file: Path) -> tuple[int, dt.date] | None:
     return None
 
 
-def read_partition(file: Path, workloads: pl.DataFrame | None = None) -> Recording:
+def read_partition(file: Path | Remote, workloads: pl.DataFrame | None = None) -> Recording:
     """Read a partition and make sure that it is what was written.
 
     Parameters
@@ -148,10 +151,10 @@ def read_partition(file: Path, workloads: pl.DataFrame | None = None) -> Recordi
     raise AssertionError
 
 
-def _read(file: Path, workloads: pl.DataFrame | None) -> Recording:
+def _read(file: Path | Remote, workloads: pl.DataFrame | None) -> Recording:
     containers, stored, events, report = storage.open_parts(file)
     try:
-        wanted = json.loads(pl.read_parquet_metadata(file)[_METADATA_KEY])["crc32"]
+        wanted = json.loads(pl.read_parquet_metadata(for_polars(file))[_METADATA_KEY])["crc32"]
     except (pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError) as error:
         raise ReadError.at(file, found="a recording from elsewhere", expected=_EXPECTED) from error
     if workloads is not None:
@@ -169,7 +172,7 @@ def _read(file: Path, workloads: pl.DataFrame | None) -> Recording:
     return Recording(containers, samples, events, report)
 
 
-def tells_restarts(file: Path) -> bool:
+def tells_restarts(file: Path | Remote) -> bool:
     """Tell whether the source of a partition reports restarts, from the end of the file alone.
 
     Parameters
@@ -188,11 +191,11 @@ def tells_restarts(file: Path) -> bool:
     False
     """
     with suppress(pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError):
-        return bool(json.loads(pl.read_parquet_metadata(file)[_METADATA_KEY])["restarts"])
+        return bool(json.loads(pl.read_parquet_metadata(for_polars(file))[_METADATA_KEY])["restarts"])
     return False
 
 
-def extent(files: Sequence[Path]) -> tuple[dt.datetime, dt.datetime] | None:
+def extent(files: Sequence[Path | Remote]) -> tuple[dt.datetime, dt.datetime] | None:
     """Find the first and the last sample of some files.
 
     Parameters
@@ -213,14 +216,14 @@ def extent(files: Sequence[Path]) -> tuple[dt.datetime, dt.datetime] | None:
     for file in files:
         with suppress(pl.exceptions.PolarsError, OSError):
             time = pl.col("time")
-            found.append(pl.scan_parquet(file).select(first=time.min(), last=time.max()).collect())
+            found.append(pl.scan_parquet(for_polars(file)).select(first=time.min(), last=time.max()).collect())
     if not found:
         return None
     first, last = pl.concat(found).select(pl.col("first").min(), pl.col("last").max()).row(0)
     return None if first is None else (first, last)
 
 
-def _stamp(file: Path) -> tuple[int, int, int]:
+def _stamp(file: Path | Remote) -> tuple[int, int, int]:
     now = file.stat()
     return now.st_ino, now.st_size, now.st_mtime_ns
 

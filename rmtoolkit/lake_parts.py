@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from rmtoolkit.places import Remote
+
+    Place = Path | Remote
+
 #: What tells a workload from others; the containers of a file are sorted by it first.
 _WORKLOAD = IDENTITY[:3]
 
@@ -96,7 +100,7 @@ def _in_order(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return order_samples(whole)[0]
 
 
-def bucket_parts(files: Sequence[Path], failed: list[ReadError], rows: int = PART_ROWS) -> Iterator[Recording]:
+def bucket_parts(files: Sequence[Place], failed: list[ReadError], rows: int = PART_ROWS) -> Iterator[Recording]:
     """Read a bucket, part by part.
 
     Parameters
@@ -127,7 +131,7 @@ def bucket_parts(files: Sequence[Path], failed: list[ReadError], rows: int = PAR
         else:
             heads.append((file, containers, stored))
     number = _numbered([(containers, stored) for _, containers, stored in heads], rows)
-    bad: set[Path] = set()
+    bad: set[Place] = set()
     chosen = number.partition_by("part", maintain_order=True)
     for names in chosen:
         found = []
@@ -203,7 +207,7 @@ def gathered(found: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame
 
 
 def group_parts(
-    buckets: Sequence[Sequence[Path]], failed: list[ReadError], rows: int = PART_ROWS
+    buckets: Sequence[Sequence[Place]], failed: list[ReadError], rows: int = PART_ROWS
 ) -> Iterator[Recording]:
     """Read a few buckets: a large one part by part, several small ones as one.
 
@@ -272,7 +276,7 @@ def _numbered(heads: Sequence[tuple[pl.DataFrame, storage.Stored]], rows: int) -
     return totals.select(*_WORKLOAD, part=before // rows)
 
 
-def as_read_error(file: Path, error: ReadError | OSError) -> ReadError:
+def as_read_error(file: Place, error: ReadError | OSError) -> ReadError:
     """Name the file in what the system said.
 
     Parameters

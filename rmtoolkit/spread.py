@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
     from rmtoolkit.exceptions import ReadError
     from rmtoolkit.lake_view import View
+    from rmtoolkit.places import Remote
     from rmtoolkit.provenance import Report
 
+    Place = Path | Remote
     Frames = dict[str, pl.DataFrame]
     Source = Recording | Lake | pl.DataFrame | pl.LazyFrame | pd.DataFrame
     Work = Callable[[Recording], Frames]
@@ -138,9 +140,9 @@ def _each(
     yield from tqdm(made, total=total, disable=None if total else True, delay=2, leave=False, unit="bucket")
 
 
-def _groups(files: Sequence[Path]) -> Iterator[list[list[Path]]]:
+def _groups(files: Sequence[Place]) -> Iterator[list[list[Place]]]:
     """Take small buckets together: each part costs some time, however little is in it."""
-    group: list[list[Path]] = []
+    group: list[list[Place]] = []
     size = 0
     for _, mine in groupby(files, key=lambda file: file.parent):
         bucket = list(mine)
@@ -155,7 +157,7 @@ def _groups(files: Sequence[Path]) -> Iterator[list[list[Path]]]:
         yield group
 
 
-def _of_group(work: Work, view: View, buckets: Sequence[Sequence[Path]]) -> Done:
+def _of_group(work: Work, view: View, buckets: Sequence[Sequence[Place]]) -> Done:
     failed: list[ReadError] = []
     found = (view.kept(part) for part in group_parts(buckets, failed))
     made = [

@@ -13,6 +13,7 @@ import polars as pl
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
 from rmtoolkit.normalise import conform
+from rmtoolkit.places import as_place, for_polars
 from rmtoolkit.provenance import Report
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, SIGNALS, TIME
 from rmtoolkit.writing import check_target, replacing
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
+    from rmtoolkit.places import Remote
     from rmtoolkit.recording import Recording
 
 ENDINGS: Final = (".parquet",)
@@ -147,7 +149,7 @@ class Stored:
     ('path', 'rows', 'signals', 'counts', 'stamp', 'first')
     """
 
-    path: Path
+    path: Path | Remote
     rows: int
     signals: tuple[str, ...]
     counts: tuple[int, ...] | None
@@ -180,7 +182,7 @@ class Stored:
             `container_id`, `time` and signals, in the types of the schema.
         """
         names = ["container_id", "time", *self.signals]
-        rows = pl.scan_parquet(self.path).slice(self.first, self.rows)
+        rows = pl.scan_parquet(for_polars(self.path)).slice(self.first, self.rows)
         return rows.select(pl.col(name).cast(SAMPLES[name]) for name in names)
 
     def collect(self, samples: pl.LazyFrame) -> pl.DataFrame:
@@ -216,7 +218,7 @@ class Stored:
 
 
 @contextmanager
-def _reading(path: str | os.PathLike[str]) -> Iterator[None]:
+def _reading(path: str | os.PathLike[str] | Remote) -> Iterator[None]:
     """Say in one error of ours what is wrong with a file."""
     try:
         yield
@@ -227,12 +229,12 @@ def _reading(path: str | os.PathLike[str]) -> Iterator[None]:
         raise ReadError.at(path, found=found, expected=_EXPECTED) from error
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _stamp(path: Path | Remote) -> tuple[int, int]:
     now = path.stat()
     return now.st_size, now.st_mtime_ns
 
 
-def open_parts(path: str | os.PathLike[str]) -> tuple[pl.DataFrame, Stored, pl.DataFrame, Report]:
+def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Stored, pl.DataFrame, Report]:
     """Read what `write_recording` stored, but not yet the samples.
 
     Parameters
@@ -258,10 +260,10 @@ def open_parts(path: str | os.PathLike[str]) -> tuple[pl.DataFrame, Stored, pl.D
     Traceback (most recent call last):
     rmtoolkit.exceptions.ReadError: ...
     """
-    file = Path(path)
+    file = as_place(path)
     with _reading(path):
         stamp = _stamp(file)
-        metadata = pl.read_parquet_metadata(file)
+        metadata = pl.read_parquet_metadata(for_polars(file))
         if _METADATA_KEY not in metadata:
             raise ReadError.at(
                 path, found="another Parquet file", expected=_EXPECTED, hint="Use rm.read for any table."
@@ -270,11 +272,11 @@ def open_parts(path: str | os.PathLike[str]) -> tuple[pl.DataFrame, Stored, pl.D
         containers = pl.read_json(kept["containers"].encode(), schema=CONTAINERS)
         events = pl.read_json(kept["events"].encode(), schema={**EVENTS, "time": pl.Int64()})
         report = _as_report(json.loads(kept["report"]))
-        rows = pl.scan_parquet(file).select(pl.len()).collect().item()
+        rows = pl.scan_parquet(for_polars(file)).select(pl.len()).collect().item()
         counts = kept.get("rows")
         known = isinstance(counts, list) and len(counts) == containers.height and sum(counts) == rows
         # A signal that the version which wrote the file did not know was not sampled.
-        there = pl.read_parquet_schema(file)
+        there = pl.read_parquet_schema(for_polars(file))
         signals = tuple(name for name in SIGNALS if name in kept.get("signals", SIGNALS) and name in there)
     stored = Stored(file, rows, signals, tuple(counts) if known else None, stamp)
     return containers, stored, events.with_columns(pl.col("time").cast(TIME)), report
