@@ -31,7 +31,7 @@ def profiles(workshop: Workshop) -> dict[str, Path]:
     dhat = ["valgrind", "--tool=dhat", f"--dhat-out-file={folder / 'dhat.json'}", program]
     massif = ["valgrind", "--tool=massif", f"--massif-out-file={folder / 'massif.out'}", "--peak-inaccuracy=0.0"]
     massif += ["--threshold=0.0", "--detailed-freq=1", str(program)]
-    settings = f"prof:true,lg_prof_sample:0,prof_final:true,prof_accum:true,prof_prefix:{folder / 'jemalloc'}"
+    settings = f"prof:true,lg_prof_sample:0,prof_final:true,prof_accum:true,prof_prefix:{folder / 'profiled'}"
     made = {
         "dhat": workshop.make("dhat.json", ("valgrind",), dhat),
         "massif": workshop.make("massif.out", ("valgrind",), massif),
@@ -43,8 +43,8 @@ def profiles(workshop: Workshop) -> dict[str, Path]:
         ),
     }
     # jemalloc puts the number of the process into the name.
-    workshop.said("jemalloc.log", program, MALLOC_CONF=settings, LD_PRELOAD=library("libjemalloc.so.2"))
-    (made["jemalloc"],) = folder.glob("jemalloc.*.0.f.heap")
+    workshop.said("profiled.log", program, MALLOC_CONF=settings, LD_PRELOAD=library("libjemalloc.so.2"))
+    (made["jemalloc"],) = folder.glob("profiled.*.0.f.heap")
     return made
 
 
