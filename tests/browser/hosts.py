@@ -156,9 +156,10 @@ class Lab(_Server):
         page = opened.page
         page.goto(f"{self.address}/doc/tree/{name}?token={TOKEN}&reset", timeout=PATIENCE)
         page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=PATIENCE)
-        if dark:
-            page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
-            page.wait_for_selector("body[data-jp-theme-light=false]", state="attached", timeout=PATIENCE)
+        # JupyterLab remembers the theme of the test before.
+        theme = "JupyterLab Dark" if dark else "JupyterLab Light"
+        page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+        page.wait_for_selector(f"body[data-jp-theme-light={str(not dark).lower()}]", timeout=PATIENCE)
         page.set_default_timeout(PATIENCE)
         outputs = page.evaluate(
             """async () => {

@@ -95,7 +95,9 @@ def slider(
     number = ipywidgets.BoundedFloatText(
         value=value, min=low, max=high, step=step, description=named, style=_LABEL, continuous_update=False
     )
-    traitlets.link((moved, "value"), (number, "value"))
+    traitlets.dlink((number, "value"), (moved, "value"))
+    # The browser places the handle by per cent and may report 511.99999999999994: nobody wants to read that.
+    traitlets.dlink((moved, "value"), (number, "value"), lambda value: round(value, 9))
     row = ipywidgets.HBox([moved, number, html(el("span", unit), "rm-unit")])
     row.add_class("rm-slider-row")
     box = ipywidgets.VBox([html(el("span", label), "rm-name"), row])

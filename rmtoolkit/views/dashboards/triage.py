@@ -264,6 +264,8 @@ class Triage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no types
     def _show(self) -> None:
         found = picture(self._case, self._state)
         self._picture = found
+        # First of all: whoever sees the answer may type into these boxes, and must not be overwritten.
+        self._type(found.home)
         self._aside.value, self._answer.value, self._heading.value = found.aside, found.answer, found.heading
         self._ages.value, self._evidence.value = found.ages, found.evidence
         self._questions.value, self._folded.value = found.questions, found.folded
@@ -272,7 +274,6 @@ class Triage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no types
         rows = timeline_chart.rows(found.drawn, found.row, top=found.top)
         axes = {"x0": float(found.home[0]), "x1": float(found.home[1]), "top": found.top}
         self._chart.draw(rows, axes, found.says, found.step_ms)
-        self._type(found.home)
 
 
 class _Settling:
