@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -411,3 +412,30 @@ def test_hostile_names_are_only_names(lake: rm.Lake) -> None:
     lake.append(recording)
     assert same(lake.recording(), recording)
     assert all(file.is_relative_to(lake.path) for file in lake.files())
+
+
+FULL: Final = """
+import resource, sys
+sys.path.insert(0, {root!r})
+sys.path.insert(0, {tests!r})
+from test_lake import DAY, fleet
+import rmtoolkit as rm
+from rmtoolkit.exceptions import RmtoolkitError
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    rm.Lake({path!r}).append(fleet(range(0, 2 * DAY, 60)))
+except RmtoolkitError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_is_full_spoils_nothing(lake: rm.Lake) -> None:
+    """One sentence names the file; what was in the lake is whole, and nothing half-written stays."""
+    recording = fleet(range(0, DAY, 3600))
+    lake.append(recording)
+    before = state(lake.path)
+    code = FULL.format(root=str(ROOT), tests=str(ROOT / "tests"), path=str(lake.path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert re.match(r"Could not write '.*2026-11-2[56]\.parquet': file too large", done.stdout), done.stdout
+    assert state(lake.path) == before
+    assert same(lake.recording(), recording)
