@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from base64 import b64encode
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -371,26 +372,70 @@ class Client:
         headers: Mapping[str, str],
     ) -> _Answer:
         """Make one request; leave it alone when it takes too long, wherever within it that is."""
-        found: list[_Answer | BaseException] = []
+        import requests  # noqa: PLC0415 - slow, and only who asks a server needs it
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        with self._lock:
+            self.requests += 1
+        over = threading.Event()
+        begun = time.monotonic()
+        try:
+            with self._begun(over, method, url, parameters, data, headers) as response:
+                return _Answer(response.status_code, response.headers, self._body(response))
+        except (requests.RequestException, HTTPError, OSError) as error:
+            failed = failure_of(error, self.patience.timeout_seconds)
+        finally:
+            over.set()
+        if time.monotonic() - begun > self._longest:
+            raise self._slow()
+        if failed.passes:
+            raise PassingError(failed.said, kind=failed.kind)
+        raise FinalError(ServerError(self.fault(failed.said, failed.hint)))
+
+    @property
+    def _longest(self) -> float:
+        return _DEADLINE_FACTOR * self.patience.timeout_seconds
+
+    def _slow(self) -> PassingError:
+        return PassingError(f"it took longer than {self._longest:g} s to answer", kind="slow")
+
+    def _begun(
+        self,
+        over: threading.Event,
+        method: str,
+        url: str,
+        parameters: Mapping[str, str],
+        data: bytes | None,
+        headers: Mapping[str, str],
+    ) -> Response:
+        """Send a request and wait for the head of its answer; what takes too long after it is broken off, too."""
+        found: list[Response | BaseException] = []
         done = threading.Event()
 
         def exchange() -> None:
             try:
-                found.append(self._exchanged(method, url, parameters, data, headers))
+                response = self._exchanged(method, url, parameters, data, headers)
             except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits for it
                 found.append(error)
+                done.set()
+                return
+            if over.is_set():
+                response.close()
+                return
+            found.append(response)
             done.set()
+            if not over.wait(self._longest):
+                with suppress(Exception):
+                    response.raw.shutdown()
 
-        # The library waits for each byte of the headers anew, and for a name to be resolved as long as the system does.
-        longest = (_DEADLINE_FACTOR + 1) * self.patience.timeout_seconds
-        deadline = time.monotonic() + longest
+        # The library waits for each byte of a line anew, and for a name to be resolved as long as the system does.
+        deadline = time.monotonic() + self._longest
         threading.Thread(target=exchange, name="rmtoolkit-request", daemon=True).start()
         while not done.wait(_LOOK_SECONDS):
             if self.stop.is_set():
                 raise FinalError(ServerError(self.fault("the pull was stopped")))
             if time.monotonic() > deadline:
-                said = f"it took longer than {longest:g} s to answer"
-                raise PassingError(said, kind="slow")
+                raise self._slow()
         if isinstance(found[0], BaseException):
             raise found[0]
         return found[0]
@@ -402,45 +447,36 @@ class Client:
         parameters: Mapping[str, str],
         data: bytes | None,
         headers: Mapping[str, str],
-    ) -> _Answer:
-        import requests  # noqa: PLC0415 - slow, and only who asks a server needs it
-        from urllib3.exceptions import HTTPError  # noqa: PLC0415
-
+    ) -> Response:
         session = self.session
-        with self._lock:
-            self.requests += 1
-        try:
-            with session.request(
-                method,
-                url,
-                params=parameters if method == "GET" or data is not None else None,
-                data=data if data is not None else (parameters if method == "POST" else None),
-                headers={**self.headers, **headers},
-                auth=self.auth,
-                # Said here: else an authority that the environment names would go before it.
-                verify=session.verify,
-                timeout=(min(_CONNECT_SECONDS, self.patience.timeout_seconds), self.patience.timeout_seconds),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                return _Answer(response.status_code, response.headers, self._body(response))
-        except (requests.RequestException, HTTPError, OSError) as error:
-            failed = failure_of(error, self.patience.timeout_seconds)
-        if failed.passes:
-            raise PassingError(failed.said, kind=failed.kind)
-        raise FinalError(ServerError(self.fault(failed.said, failed.hint)))
+        return session.request(
+            method,
+            url,
+            params=parameters if method == "GET" or data is not None else None,
+            data=data if data is not None else (parameters if method == "POST" else None),
+            headers={**self.headers, **headers},
+            auth=self.auth,
+            # Said here: else an authority that the environment names would go before it.
+            verify=session.verify,
+            timeout=(min(_CONNECT_SECONDS, self.patience.timeout_seconds), self.patience.timeout_seconds),
+            allow_redirects=False,
+            stream=True,
+        )
 
     def _body(self, response: Response) -> bytes:
         """Read piece by piece: bounded in size and in time, whatever the server does."""
-        deadline = time.monotonic() + _DEADLINE_FACTOR * self.patience.timeout_seconds
+        deadline = time.monotonic() + self._longest
         body = io.BytesIO()
-        while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
+        more = True
+        while more:
+            piece = response.raw.read1(_PIECE_BYTES, decode_content=True)
+            more = bool(piece)
             body.write(piece)
             if body.tell() > MOST_BYTES:
                 raise FinalError(TooMuchError(self.fault(f"its answer has more than {MOST_BYTES:,} bytes")))
+            # After the last piece as well: what was broken off may look like an end.
             if time.monotonic() > deadline:
-                said = f"it took longer than {_DEADLINE_FACTOR * self.patience.timeout_seconds:g} s to answer"
-                raise PassingError(said, kind="slow")
+                raise self._slow()
             if self.stop.is_set():
                 raise FinalError(ServerError(self.fault("the pull was stopped")))
         # This takes what was written as it is, without a copy.
