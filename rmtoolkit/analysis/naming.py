@@ -17,6 +17,8 @@ from rmtoolkit.analysis.parameters import (
     BURST_RATIO,
     BURST_SHARE,
     BURSTS_SHARE,
+    EVEN,
+    EVEN_SHARE,
     FLUTTER,
     LIKELY,
     LOAD_EXPLAINS_ALONE,
@@ -34,6 +36,7 @@ from rmtoolkit.analysis.parameters import (
 if TYPE_CHECKING:
     from rmtoolkit.analysis.opinion import Opinion, Row
 
+_DAY_SECONDS: Final = 86_400
 #: Shapes with a step in them, and shapes that rise less and less.
 _STEPPED: Final = ("step", "two_steps", "saturating_step")
 _SLOWING_DOWN: Final = ("saturating", "two_saturating", "ramp_end", "ramp", "log", "power", "saturating_step")
@@ -102,6 +105,9 @@ def name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
         return "periodic", "traffic"
     if startup:
         return "startup_spike", "startup"
+    if from_rest and spread >= BURST_RATIO and row["rhythm"] <= EVEN and row["high_share"] >= EVEN_SHARE:
+        # What comes by the clock and lasts is a cycle: that of the day, or the program's own.
+        return ("periodic", "traffic") if _daily(opinion, row["period"]) else ("sawtooth", None)
     if bursts:
         return ("sawtooth", None) if row["bursts"] >= TEETH and not from_rest else ("burst", "traffic")
     if row["flutter"] >= FLUTTER * settled:
@@ -114,6 +120,11 @@ def name_shape(opinion: Opinion, row: Row) -> tuple[str, str | None]:
     if rise >= WARM_UP_RISE * settled and family in _SLOWING_DOWN:
         return "warm_up", "startup"
     return "plateau", None
+
+
+def _daily(opinion: Opinion, period: float) -> bool:
+    """Whether a cycle takes a day."""
+    return abs(period * opinion.duration_seconds / _DAY_SECONDS - 1) <= EVEN
 
 
 def spikes_early(row: Row) -> bool:

@@ -319,6 +319,10 @@ BURSTS_SHARE: Final = 0.45
 BURST_ABOVE: Final = 2.5
 #: ... and the end is back within this share of the burst.
 BURST_OVER: Final = 0.3
+#: The times between bursts that usually differ by no more than this share come by the clock ...
+EVEN: Final = 0.15
+#: ... and are a cycle where at least this share of the bins is high.
+EVEN_SHARE: Final = 0.15
 #: Share of the level that samples range inside every bin where they rise and fall faster than bins can show.
 FLUTTER: Final = 0.2
 #: A step moves the level by this share of it ...

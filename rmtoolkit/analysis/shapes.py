@@ -70,6 +70,10 @@ class Shapes:
         Median range of the samples inside a bin.
     bursts, earlier_bursts
         How many separate times the highest samples do that; and how often before the last share `YOUNG`.
+    rhythm
+        How much the times between those usually differ, as a share of the usual one; infinite with too few of them.
+    period
+        The usual time from one to the next, as a share of the window; 0 with too few of them.
     depth
         How far the bins after the start-up go below the settled level, without the lowest 3 %.
     earlier_top, tail_top
@@ -107,6 +111,8 @@ class Shapes:
     flutter: Array
     bursts: NDArray[np.int64]
     earlier_bursts: NDArray[np.int64]
+    rhythm: Array
+    period: Array
     depth: Array
     earlier_top: Array
     tail_top: Array
@@ -148,6 +154,7 @@ def describe(envelope: Envelope) -> Shapes:
     half_way = (settled + (late_peak - settled) / 2)[:, None]
     above = high[:, lead:] >= half_way
     begun = above & ~np.pad(above, ((0, 0), (1, 0)))[:, :-1]
+    rhythm, period = _rhythm(begun, bins)
     clipped = _snapped(_without_start(_without_spikes(mean), lead))
     flutter = np.median(high - low, axis=1)
     everything = np.quantile(high[:, lead:], 0.9, axis=1) - np.quantile(low[:, lead:], 0.1, axis=1)
@@ -172,6 +179,8 @@ def describe(envelope: Envelope) -> Shapes:
         flutter=flutter,
         bursts=begun.sum(axis=1),
         earlier_bursts=begun[:, : tail - lead].sum(axis=1),
+        rhythm=rhythm,
+        period=period,
         depth=settled - np.quantile(mean[:, lead:], 0.03, axis=1),
         earlier_top=high[:, lead:tail].max(axis=1),
         last_level=mean[:, -2:].min(axis=1),
@@ -182,6 +191,16 @@ def describe(envelope: Envelope) -> Shapes:
         begun=np.median(mean[:, bins // 24 : bins // 24 + max(2, bins // 32)], axis=1),
         rise=settled - mean[:, min(1, bins - 1)],
     )
+
+
+def _rhythm(begun: NDArray[np.bool_], bins: int) -> tuple[Array, Array]:
+    """Measure how evenly bursts come, and how often."""
+    rhythm, period = np.full(len(begun), np.inf), np.zeros(len(begun))
+    for row in np.flatnonzero(begun.sum(axis=1) >= TEETH):
+        between = np.diff(np.flatnonzero(begun[row]))
+        usual = float(np.median(between))
+        rhythm[row], period[row] = np.median(np.abs(between - usual)) / usual, usual / bins
+    return rhythm, period
 
 
 def _range(values: Array) -> Array:
