@@ -39,16 +39,20 @@ def cluster() -> Iterator[LocalCluster]:
     with (
         pytest.MonkeyPatch.context() as patch,
         LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=0, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+            n_workers=0,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,  # pyright: ignore[reportArgumentType] - distributed's own word for none
+            silence_logs=50,
         ) as cluster,
     ):
         # Workers take what the test sees, and no more threads than they have cores.
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("POLARS_MAX_THREADS", "1")
-        cluster.scale(2)
+        cluster.scale(2)  # pyright: ignore[reportAttributeAccessIssue] - no coroutine where nothing is asynchronous
         with Client(cluster) as client:  # type: ignore[no-untyped-call]
             client.wait_for_workers(2, timeout=120)
-        yield cluster
+        yield cluster  # pyright: ignore[reportReturnType] - as above
 
 
 @pytest.fixture

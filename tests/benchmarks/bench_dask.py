@@ -26,7 +26,10 @@ TARGET: Final = 1.6
 def seconds(lake: rm.Lake, workers: int) -> float:
     """Classify a lake with so many workers; the better of two runs, when the workers are warm."""
     cluster = LocalCluster(  # type: ignore[no-untyped-call]
-        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,  # pyright: ignore[reportArgumentType] - distributed's own word for none
     )
     with cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
         few = lake.window(last="1d")

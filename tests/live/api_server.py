@@ -138,9 +138,9 @@ def _now() -> str:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
 
     def do_GET(self) -> None:
+        assert isinstance(self.server, _Server)
         cluster = self.server.cluster
         path = urlsplit(self.path).path
         cluster.paths.append(path)
@@ -165,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
         """Stay silent."""
 
 
@@ -173,7 +173,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     cluster: Cluster
 
-    def handle_error(self, *_: object) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:
         """A client that gives up is part of the tests."""
 
 

@@ -13,6 +13,7 @@ import pytest
 from rmtoolkit.views import canvas, svg, timeline, timeline_svg
 from rmtoolkit.views.curves import Curve, Layer
 from rmtoolkit.views.layout import text_box
+from rmtoolkit.views.sparks import Sparks
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.verdict import Judgement
@@ -163,9 +164,8 @@ def test_hostile_names_stay_text(fleet: Judgement) -> None:
 
 def test_sparks_start_at_zero_and_keep_kills(fleet: Judgement) -> None:
     """A spark is small, closed, says its figures, and marks kills."""
-    found = timeline.Timelines(fleet, bins=60).of(_row(fleet, "recommender"))
-    assert found is not None
-    drawn = svg.spark(found, found.start, found.now)
+    container = _row(fleet, "recommender")["container_id"]
+    drawn = str(Sparks(fleet, [container]).of(container))
     assert len(drawn) < 4000
     assert "limit 512 Mi, 3 OOM kills" in drawn
     assert drawn.count('class="kill"') == 3
