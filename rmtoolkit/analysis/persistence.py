@@ -157,7 +157,7 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
         bend_noise=np.where(levels[3] > low, wobble / np.maximum((levels[3] - low) / 2, 1e-9), np.inf),
         between=np.where(few & (due > 0), (ends - starts) / np.where(due > 0, due, 1), np.nan),
         # After a fall the rise begins at the lowest place, not where the window does.
-        begun=_begun(values, np.min(levels[:3], axis=0), levels[3]),
+        begun=_begun(values, np.minimum(np.minimum(levels[0], levels[1]), levels[2]), levels[3]),
     )
 
 
