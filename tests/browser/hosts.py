@@ -156,10 +156,11 @@ class Lab(_Server):
         page = opened.page
         page.goto(f"{self.address}/doc/tree/{name}?token={TOKEN}&reset", timeout=PATIENCE)
         page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=PATIENCE)
-        # JupyterLab remembers the theme of the test before.
+        # JupyterLab remembers the theme of the test before. Its body has no height of its own, so it counts as hidden.
         theme = "JupyterLab Dark" if dark else "JupyterLab Light"
-        page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
-        page.wait_for_selector(f"body[data-jp-theme-light={str(not dark).lower()}]", timeout=PATIENCE)
+        page.evaluate("theme => void jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+        wanted = f"body[data-jp-theme-light={str(not dark).lower()}]"
+        page.wait_for_selector(wanted, state="attached", timeout=PATIENCE)
         page.set_default_timeout(PATIENCE)
         outputs = page.evaluate(
             """async () => {
