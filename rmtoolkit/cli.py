@@ -28,9 +28,9 @@ _SOURCE_HELP: Final = (
     "a file, a folder or a glob: saved Prometheus answers, kubectl top logs, docker stats, jemalloc statistics, "
     "Parquet, a lake; or the address of a Prometheus server (http://…)"
 )
-#: What is asked of a server, and only of a server.
+#: What to look at. A server is asked for just that; any other source is cut to the times and names.
 _SERVER_OPTIONS: Final = {
-    "last": ("DURATION", "how long before the end to begin, such as 36h; default 7d"),
+    "last": ("DURATION", "how long before the end to begin, such as 36h; default 7d, of a file all"),
     "start": ("TIME", "first instant, such as 2026-11-23T03:05 (UTC)"),
     "end": ("TIME", "last instant; default now"),
     "namespace": ("NAME", "only this namespace; may be given several times"),
@@ -42,8 +42,7 @@ _SERVER_OPTIONS: Final = {
     "ca_file": ("FILE", "certificates of your own authority; or set RMTOOLKIT_CA_FILE"),
 }
 _SEVERAL: Final = ("namespace", "workload", "pod")
-#: What is asked of a lake as well.
-_OF_A_LAKE: Final = {*_SEVERAL, "last", "start", "end"}
+_TIMES: Final = ("start", "end", "last")
 _FAIL_HELP: Final = (
     "exit with status 1 if a workload leaks (leak), or if one reaches its limit or has more than a 5 %% chance of "
     "an OOM kill within 7 days (oom); may be given twice"
@@ -176,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     limits.set_defaults(run=_limits)
 
     report = commands.add_parser("report", help="write one self-contained HTML page", allow_abbrev=False)
-    _add_sources(report, about="what to look at (step and token are of a server, http://…)")
+    _add_sources(report)
     report_command.add_arguments(report)
     heap_command.add_heap(report)
     report.set_defaults(run=_report)
@@ -186,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     heap.set_defaults(run=heap_command.run)
 
     dashboard = commands.add_parser("dashboard", help="serve the dashboards on this machine", allow_abbrev=False)
-    _add_sources(dashboard, fail_on=False)
+    _add_sources(dashboard, fail_on=False, scheduler=False)
     dashboard_command.add_arguments(dashboard)
     dashboard.set_defaults(run=_dashboard)
 
@@ -203,21 +202,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_sources(
-    command: argparse.ArgumentParser,
-    *,
-    fail_on: bool = True,
-    about: str = "of a server (http://…), or of a lake: what to look at",
-) -> None:
+def _add_sources(command: argparse.ArgumentParser, *, fail_on: bool = True, scheduler: bool = True) -> None:
     command.add_argument("sources", nargs="+", metavar="SOURCE", help=_SOURCE_HELP)
     if fail_on:
         command.add_argument("--fail-on", action="append", choices=("leak", "oom"), default=[], help=_FAIL_HELP)
-    command.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="of Dask, such as tcp://10.0.0.1:8786: its workers judge the parts of a lake",
-    )
-    server = command.add_argument_group(about)
+    if scheduler:
+        command.add_argument(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="of Dask, such as tcp://10.0.0.1:8786: its workers judge the parts of a lake",
+        )
+    server = command.add_argument_group("what to look at (step and what follows are of a server, http://…)")
     for name, (shown, text) in _SERVER_OPTIONS.items():
         action = "append" if name in _SEVERAL else "store"
         server.add_argument(f"--{name.replace('_', '-')}", metavar=shown, help=text, action=action)
@@ -303,17 +298,20 @@ def _read(options: argparse.Namespace) -> Recording | Lake:
     from rmtoolkit.loaders.prometheus_url import is_url
 
     asked = {name: getattr(options, name) for name in _SERVER_OPTIONS if getattr(options, name) is not None}
-    if len(options.sources) == 1 and is_lake(options.sources[0]) and asked.keys() <= _OF_A_LAKE:
-        # It is read part by part: it may not fit into memory.
-        times = {name: asked.pop(name) for name in ("start", "end", "last") if name in asked}
-        return Lake(options.sources[0]).window(**times).filter(**asked)
-    if asked and not any(map(is_url, options.sources)):
-        msg = f"--{next(iter(asked)).replace('_', '-')} is for servers, and no SOURCE begins with http:// or https://."
-        if asked.keys() <= _OF_A_LAKE:
-            msg += " Of a lake it says what to look at, where that is the only SOURCE."
-        raise RmtoolkitError(msg)
     # All at once: what cannot be read is left out as long as something else can.
-    return rm.read(options.sources, **asked)
+    if any(map(is_url, options.sources)):
+        return rm.read(options.sources, **asked)
+    times = {name: asked.pop(name) for name in _TIMES if name in asked}
+    names = {name: asked.pop(name) for name in _SEVERAL if name in asked}
+    if asked:
+        msg = f"--{next(iter(asked)).replace('_', '-')} is for servers, and no SOURCE begins with http:// or https://."
+        raise RmtoolkitError(msg)
+    # A lake is read part by part: it may not fit into memory.
+    alone = len(options.sources) == 1 and is_lake(options.sources[0])
+    found = Lake(options.sources[0]) if alone else rm.read(options.sources)
+    if times:
+        found = found.window(**times)
+    return found.filter(**names) if names else found
 
 
 def _shown(sources: Sequence[str]) -> str:

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 _DONE: Final = 0
 _FINDINGS: Final = 1
-#: What a server is asked for, and what any other source is cut to.
-_WINDOW: Final = ("start", "end", "last")
-_NAMES: Final = ("namespace", "workload", "pod")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -105,7 +102,7 @@ def run(
             check_target(path, endings)
     date = _date(options.date)
     found = report.contents(
-        _source(options, read),
+        read(options),
         heap=profiles(options.heap),
         previous=options.previous,
         acknowledged=options.acknowledged,
@@ -129,25 +126,6 @@ def run(
     leaks = "leak" in options.fail_on and counted.leak > 0
     kills = "oom" in options.fail_on and (counted.reaching > 0 or bool(counted.above_target))
     return _FINDINGS if leaks or kills else _DONE
-
-
-def _source(options: argparse.Namespace, read: Callable[[argparse.Namespace], Recording | Lake]) -> Recording | Lake:
-    """Read the sources; a server is asked for what is wanted, of all else it is kept."""
-    from rmtoolkit.lake import Lake, is_lake
-    from rmtoolkit.loaders.prometheus_url import is_url
-
-    if any(map(is_url, options.sources)):
-        return read(options)
-    window = {name: getattr(options, name) for name in _WINDOW}
-    names = {name: getattr(options, name) for name in _NAMES if getattr(options, name)}
-    for name in (*_WINDOW, *_NAMES):
-        setattr(options, name, None)
-    # A lake is read part by part: it may not fit into memory.
-    alone = len(options.sources) == 1 and is_lake(options.sources[0])
-    source = Lake(options.sources[0]) if alone else read(options)
-    if any(window.values()):
-        source = source.window(window["start"], window["end"], last=window["last"])
-    return source.filter(**names) if names else source
 
 
 def _date(asked: str | None) -> dt.datetime | None:

@@ -100,6 +100,19 @@ def test_findings_fail_only_when_asked(
     assert capsys.readouterr().err == ""
 
 
+def test_a_file_is_cut_to_what_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Times and names say what to look at of any source, in every command."""
+    day = pl.DataFrame({"time": range(0, 86_400, 60), "namespace": "shop", "rss_bytes": 100 * 2**20})
+    path = tmp_path / "two.parquet"
+    Recording.from_frame(pl.concat([day.with_columns(workload=pl.lit(name)) for name in ("api", "web")])).write(path)
+    assert cli.main(["classify", str(path), "--workload", "web", "--start", "1970-01-01T12:00"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 workload, 1 container, 1 Jan 12:00 to" in said
+    assert "shop/web" in said
+    assert cli.main(["classify", str(path), "--workload", "nobody"]) == 2
+    assert "There are: api, web" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["leak", "oom"])
 def test_a_calm_service_fails_nothing(calm: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing found is status 0, whatever was asked."""
@@ -112,7 +125,7 @@ def test_a_calm_service_fails_nothing(calm: Path, kind: str, capsys: pytest.Capt
     [
         (["classify", "no-such-file"], "no-such-file"),
         (["classify", "http://127.0.0.1:1/", "--last", "7 days"], "is no duration"),
-        (["classify", "nowhere.json", "--last", "7d"], "--last is for servers"),
+        (["classify", "nowhere.json", "--step", "1h"], "--step is for servers"),
         (["classify", "{empty}"], "empty"),
         (["classify", "{page}"], "page.json"),
         (["classify", "{calm}", "-o", "verdicts.xlsx"], "must end in .parquet, .csv or .json"),
