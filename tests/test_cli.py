@@ -107,7 +107,7 @@ def test_a_file_is_cut_to_what_is_asked(tmp_path: Path, capsys: pytest.CaptureFi
     Recording.from_frame(pl.concat([day.with_columns(workload=pl.lit(name)) for name in ("api", "web")])).write(path)
     assert cli.main(["classify", str(path), "--workload", "web", "--start", "1970-01-01T12:00"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "1 workload, 1 container, 1 Jan 12:00 to" in said
+    assert "1 workload, 1 container, 1 Jan 1970 12:00 to 23:59 UTC" in said
     assert "shop/web" in said
     assert cli.main(["classify", str(path), "--workload", "nobody"]) == 2
     assert "There are: api, web" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit.views import svg, timeline_svg
+from rmtoolkit.views import lifetimes, svg, timeline_svg
 from rmtoolkit.views.markup import Markup, el, join
 from rmtoolkit.views.parts import facts, marked, pattern_words, with_code
 from rmtoolkit.views.summary import is_growing, shortened
@@ -217,15 +217,7 @@ def _lives(lives: Rows) -> Markup | None:
     seconds = (lives[-1]["end"] - lives[0]["start"]).total_seconds() < 3600  # noqa: PLR2004 - an hour
     rows: list[list[object]] = [
         [
-            life["life"] + 1,
-            text.moment(life["start"], seconds=seconds) + ("" if life["start_seen"] else " or earlier"),
-            text.hours((life["end"] - life["start"]).total_seconds() / 3600),
-            life["ended"].replace("_", " ").replace("oom", "OOM"),
-            text.printable(life["version"]),
-            text.NOT_APPLICABLE if life["limit_bytes"] is None else text.configured(life["limit_bytes"]),
-            _amount(life["startup_peak_bytes"]),
-            _amount(life["settled_bytes"]),
-            _amount(life["peak_bytes"]),
+            *lifetimes.cells(life, seconds=seconds),
             text.share(life["coverage"]),
         ]
         for life in shown
@@ -251,10 +243,6 @@ def _lives(lives: Rows) -> Markup | None:
     )
 
 
-def _amount(value: int | None) -> str:
-    return text.NOT_APPLICABLE if value is None else text.memory(value)
-
-
 def _pods(instances: Rows) -> Markup | None:
     """Every pod with its own verdict, where there are several."""
     if len(instances) < 2:  # noqa: PLR2004
@@ -265,7 +253,7 @@ def _pods(instances: Rows) -> Markup | None:
             text.printable(pod["pod"]),
             marked(text.VERDICTS[pod["verdict"]]),
             text.rate(pod["growth_bytes_per_day"], sign=True) if is_growing(pod) else "none",
-            _amount(pod["peak_bytes"]),
+            lifetimes.amount(pod["peak_bytes"]),
             f"{pod['lives']:,}",
             text.share(pod["coverage"]),
         ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
 from rmtoolkit.views import svg
+from rmtoolkit.views.lifetimes import amount, cells
 from rmtoolkit.views.markup import Markup, el
 from rmtoolkit.views.parts import marked
 from rmtoolkit.views.summary import is_growing
@@ -123,15 +124,7 @@ def lifetimes(lives: pl.DataFrame, pods: dict[int, str]) -> Markup:
     rows = [
         (
             text.printable(pods.get(life["container_id"], "")),
-            life["life"] + 1,
-            text.moment(life["start"], seconds=seconds) + ("" if life["start_seen"] else " or earlier"),
-            text.hours((life["end"] - life["start"]).total_seconds() / 3600),
-            life["ended"].replace("_", " ").replace("oom", "OOM"),
-            text.printable(life["version"]),
-            text.NOT_APPLICABLE if life["limit_bytes"] is None else text.configured(life["limit_bytes"]),
-            _amount(life["startup_peak_bytes"]),
-            _amount(life["settled_bytes"]),
-            _amount(life["peak_bytes"]),
+            *cells(life, seconds=seconds),
         )
         for life in shown.iter_rows(named=True)
     ]
@@ -177,7 +170,7 @@ def siblings(instances: pl.DataFrame) -> Markup | None:
             text.printable(pod["pod"]),
             marked(text.VERDICTS[pod["verdict"]]),
             text.rate(pod["growth_bytes_per_day"], sign=True) if is_growing(pod) else "none",
-            _amount(pod["peak_bytes"]),
+            amount(pod["peak_bytes"]),
             f"{pod['lives']:,}",
             text.share(pod["coverage"]),
         )
@@ -292,7 +285,3 @@ def table(title: str | None, heads: Iterable[tuple[str, str]], rows: Iterable[It
 def _wide(name: str, table: Markup) -> Markup:
     """Let a table of many columns scroll by itself."""
     return el("div", table, class_="wide", tabindex=0, role="group", aria_label=name)
-
-
-def _amount(value: int | None) -> str:
-    return text.NOT_APPLICABLE if value is None else text.memory(value)
