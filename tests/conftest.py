@@ -6,13 +6,14 @@ In CI nothing may be skipped: there a skip is a failure, so that a missing tool 
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
 
 # Two shared cores: no deadline, and few examples here; `--hypothesis-profile=thorough` looks for longer.
@@ -26,6 +27,14 @@ def pytest_report_header() -> list[str]:
     from importlib.metadata import version
 
     return [", ".join(f"{name} {version(name)}" for name in ("polars", "pandas", "numpy", "altair", "hypothesis"))]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_works() -> Iterator[None]:
+    """A shell that starts the tests in the background lets them ignore Ctrl-C, and so the programs they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.hookimpl(wrapper=True)

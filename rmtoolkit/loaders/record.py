@@ -22,7 +22,7 @@ from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, SIGNALS, empty
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     import psutil
@@ -177,7 +177,7 @@ class Recorder:
             while len(counts) > 1 and counts[1][0] < now - _DYING_SECONDS:
                 counts.popleft()
 
-    def samples(self) -> Iterator[dict[str, Any]]:
+    def samples(self) -> Generator[dict[str, Any], None, None]:
         """Measure again and again.
 
         Yields

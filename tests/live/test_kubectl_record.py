@@ -35,14 +35,6 @@ MI: Final = 1 << 20
 SECRET: Final = {"name": "PASSWORD", "value": "hunter2"}
 
 
-@pytest.fixture(autouse=True)
-def _ctrl_c_works() -> Iterator[None]:
-    """A shell that starts the tests in the background lets them ignore Ctrl-C, and so their children."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.fixture
 def cluster() -> Cluster:
     """A cluster with two pods in the namespace of the context and one elsewhere."""
