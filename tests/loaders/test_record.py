@@ -285,6 +285,8 @@ def test_version_2_tells_kills_changed_limits_and_the_end(v2: Path) -> None:
     kinds = recorder.recording().events.select("kind", "value_bytes").rows()
     # The kill was the end: there is no second one.
     assert kinds == [("limit", 40_000_000), ("oom_kill", 40_000_000)]
+    # A sample of the process that was dying, taken when the kernel had counted it, begins no new life.
+    assert rm.lives(recorder.recording())["ended"].to_list() == ["oom_kill"]
     assert recorder.recording().containers["limit_bytes"].item() == 40_000_000
 
 
