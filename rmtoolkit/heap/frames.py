@@ -25,6 +25,8 @@ _BARE_C_FILE: Final = re.compile(r"[^/]+\.(?:c|cc|cpp|cxx|h|S|s|asm)$")
 #: Stacks are cut after so many frames, where the program begins; and all together have no more than this.
 _MOST_FRAMES: Final = 2048
 _MOST_ENTRIES: Final = 8 << 20
+#: No source file has more lines.
+_MOST_LINES: Final = 1 << 31
 
 
 class FrameTable:
@@ -53,7 +55,7 @@ class FrameTable:
         inside: str | None = None,
     ) -> int:
         """Give the number of a place; the function it is inlined into tells whose it is where its name does not."""
-        frame = function, file, line, module
+        frame = function, file, line if line is not None and 0 < line < _MOST_LINES else None, module
         number = self._numbers.get(frame)
         if number is None:
             number = self._numbers[frame] = len(self._numbers)

@@ -72,9 +72,7 @@ def frames_of_pointers(tables: Tables, table: FrameTable) -> list[tuple[int, ...
         for place in range(2, max(len(fields), 3), 3):
             name, file, line = (*fields[place : place + 3], 0, 0, 0)[:3]
             function = string(name)
-            numbers.append(
-                table.number(None if function is None else demangle(function), string(file), line or None, module)
-            )
+            numbers.append(table.number(None if function is None else demangle(function), string(file), line, module))
         found.append(tuple(numbers))
     return found
 

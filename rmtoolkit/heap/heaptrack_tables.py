@@ -125,7 +125,9 @@ class Tables:
             fields = b" ".join(lines).split()
             if len(fields) == 3 * len(lines):
                 numbers = [int(word, 16) for word in chain.from_iterable(zip(fields[1::3], fields[2::3], strict=True))]
-                return np.array(numbers, np.int64).reshape(-1, 2)
+                table = np.array(numbers, np.int64).reshape(-1, 2)
+                if not (table < 0).any():
+                    return table
         except (ValueError, OverflowError):
             pass
         pairs = []
@@ -133,7 +135,7 @@ class Tables:
             try:
                 _, first, second = line.split()
                 pair = int(first, 16), int(second, 16)
-                if max(pair) >= 1 << 63:
+                if min(pair) < 0 or max(pair) >= 1 << 63:
                     raise ValueError  # noqa: TRY301 - the same answer to the same fault
             except ValueError:
                 self.left_out[DAMAGED] += 1

@@ -29,10 +29,10 @@ _GPERFTOOLS: Final = re.compile(
 )
 _OF_THREADS: Final = re.compile(r"\s*t(\*|\d+): *(\d{1,19}): *(\d{1,19}) *\[ *(\d{1,19}): *(\d{1,19}) *\]\s*$")
 _ROW: Final = re.compile(
-    r" *(\d{1,19}): *(\d{1,19}) *\[ *(\d{1,19}): *(\d{1,19}) *\] *@((?: *0x[0-9a-fA-F]{1,16})*)\s*$"
+    r" *(\d{1,19}): *(\d{1,19}) *\[ *(\d{1,19}): *(\d{1,19}) *\] *@((?: *0x[0-9a-fA-F]{1,16}(?=\s|$))*)\s*$"
 )
 _SYMBOL: Final = re.compile(r"0x([0-9a-fA-F]{1,16})\s+(\S.*)$")
-_ADDRESSES: Final = re.compile(r"@((?: *0x[0-9a-fA-F]{1,16})*)\s*$")
+_ADDRESSES: Final = re.compile(r"@((?: *0x[0-9a-fA-F]{1,16}(?=\s|$))*)\s*$")
 
 
 @dataclass(slots=True)
@@ -223,11 +223,12 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _add(dump: _Dump, addresses: tuple[int, ...], values: list[int]) -> None:
-    if max(values) >= 1 << 62:
+    known = dump.stacks.get(addresses, [0, 0, 0, 0])
+    together = [one + other for one, other in zip(known, values, strict=True)]
+    if max(together) >= 1 << 62:
         dump.damaged += 1
-        return
-    known = dump.stacks.setdefault(addresses, [0, 0, 0, 0])
-    known[:] = [one + other for one, other in zip(known, values, strict=True)]
+    else:
+        dump.stacks[addresses] = together
 
 
 def _frames(dump: _Dump, maps: Maps, table: FrameTable, address: int) -> list[int]:

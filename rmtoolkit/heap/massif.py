@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 EXPECTED: Final = "output of massif (massif.out.PID)"
 
-_VALUE: Final = re.compile(r"(time|mem_heap_B|mem_heap_extra_B|mem_stacks_B)=(\d{1,19})(?:\.\d+)?\s*$")
-_NODE: Final = re.compile(r"( *)n(\d+): (\d{1,19}) (.*)$", re.DOTALL)
+_VALUE: Final = re.compile(r"(time|mem_heap_B|mem_heap_extra_B|mem_stacks_B)=(\d{1,18})(?:\.\d+)?\s*$")
+_NODE: Final = re.compile(r"( *)n(\d{1,9}): (\d{1,15}) (.*)$", re.DOTALL)
 _ALIKE: Final = re.compile(r"in \d+ places?, ")
 _SECONDS: Final = {"ms": 1e-3, "s": 1.0}
 _OTHERS: Final = "(all others below massif's threshold)"

@@ -106,11 +106,12 @@ def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
         if not profile.samples:
             raise ReadError.at(path, found=str(error), expected=EXPECTED) from None
         partial.append(f"{error}; what stands before was read")
-    columns = {
-        place: column
-        for place, (kind, _) in enumerate(profile.types)
-        if (column := _VALUES.get(profile.string(kind))) is not None
-    }
+    columns: dict[int, str] = {}
+    for place, (kind, _) in enumerate(profile.types):
+        column = _VALUES.get(profile.string(kind))
+        # Of two columns with one name the first counts.
+        if column is not None and column not in columns.values():
+            columns[place] = column
     if not columns:
         names = ", ".join(profile.string(kind) for kind, _ in profile.types) or "no values"
         raise ReadError.at(path, found=names, expected="a profile with inuse_space")
@@ -265,7 +266,5 @@ def _frames(profile: _Profile, location: int, table: FrameTable) -> list[int]:
     for function, line in lines:
         title, _, file = profile.functions.get(function, (0, 0, 0))
         shown = profile.string(title)
-        found.append(
-            table.number(demangle(shown) if shown else None, profile.string(file) or None, max(line, 0) or None, module)
-        )
+        found.append(table.number(demangle(shown) if shown else None, profile.string(file) or None, line, module))
     return found

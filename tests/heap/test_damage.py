@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import re
 import resource
 import time
 import warnings
@@ -19,7 +20,7 @@ import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
 from rmtoolkit.heap import blocks
 from tests.heap import makers
-from tests.heap.conftest import library
+from tests.heap.conftest import DATA
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,10 @@ FLIPS: Final = {
     "gperftools": 1000,
     "pprof": 1000,
 }
+#: What may stand where a number should: negative, too large, of another kind, nothing.
+WRONG_WORDS: Final = b"""-1 -7f ffffffffffffffff 7fffffffffffffff 8000000000000000 18446744073709551616 0x10 1_0
+-9223372036854775808 99999999999999999999999999 ffffffff + - nan 1e308 null [ { \xff\xfe \x00""".split()
+RECORDED: Final = DATA / "recorded"
 MI: Final = 1 << 20
 
 
@@ -55,26 +60,18 @@ def zstd(data: bytes) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def files(workshop: Workshop) -> dict[str, bytes]:
-    """One small real profile of each form; pprof is written by hand."""
-    program = workshop.program("exact.c", "-rdynamic")
-    plain = unzstd(workshop.heaptrack(program).read_bytes())
-    dhat = workshop.make(
-        "damage.json",
-        ("valgrind",),
-        ["valgrind", "--tool=dhat", f"--dhat-out-file={workshop.folder / 'damage.json'}", program],
-    )
-    massif = ["valgrind", "--tool=massif", f"--massif-out-file={workshop.folder / 'damage.massif'}", program]
-    gperf = {"HEAPPROFILE": str(workshop.folder / "damage"), "LD_PRELOAD": library("libtcmalloc.so.4")}
+def files() -> dict[str, bytes]:
+    """One small real profile of `exact.c` in each form, the same every time; pprof is written by hand."""
+    plain = (RECORDED / "exact.heaptrack").read_bytes()
     samples = [(["alloc|vec", "service::put", "main"], [3, 300]), (["alloc|vec", "0x1234"], [1, 50])]
     return {
         "heaptrack": plain,
         "heaptrack.zst": zstd(plain),
-        "heaptrack.gz": gzip.compress(plain),
-        "raw": unzstd(workshop.heaptrack(program, raw=True).read_bytes()),
-        "dhat": dhat.read_bytes(),
-        "massif": workshop.make("damage.massif", ("valgrind",), massif).read_bytes(),
-        "gperftools": workshop.make("damage.0001.heap", (), [program], environment=gperf).read_bytes(),
+        "heaptrack.gz": gzip.compress(plain, mtime=0),
+        "raw": (RECORDED / "exact.heaptrack.raw").read_bytes(),
+        "dhat": (RECORDED / "exact.dhat.json").read_bytes(),
+        "massif": (RECORDED / "exact.massif").read_bytes(),
+        "gperftools": (RECORDED / "exact.gperftools.heap").read_bytes(),
         "pprof": makers.pprof(samples, period=512),
     }
 
@@ -122,6 +119,23 @@ def test_flipped_bits(form: str, files: dict[str, bytes], tmp_path: Path) -> Non
     assert outcomes["warned"] + outcomes["refused"] > 0, "damage must be noticed"
     assert slowest < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+
+
+@pytest.mark.parametrize("form", ["heaptrack", "raw", "dhat", "massif", "gperftools"])
+def test_wrong_words(form: str, files: dict[str, bytes], tmp_path: Path) -> None:
+    """A word or some are wrong, or are gone, or stand twice: the same, and none of it is believed."""
+    dice = random.Random(form)  # noqa: S311 - the same every time
+    data = files[form]
+    words = [found.span() for found in re.finditer(rb"[^\s,:\[\]{}\"]+", data)]
+    file = tmp_path / "wrong.profile"
+    for number in range(1500):
+        damaged = bytearray(data)
+        # From the end on, so that earlier words stay where they are.
+        for start, end in sorted(dice.sample(words, dice.choice([1, 1, 1, 2, 4])), reverse=True):
+            other = dice.choice([*WRONG_WORDS, b"", data[slice(*dice.choice(words))], 2 * data[start:end]])
+            damaged[start:end] = other
+        file.write_bytes(damaged)
+        attempt(file, ask=number % 50 == 0)
 
 
 @pytest.mark.parametrize("form", [form for form in FLIPS if form != "pprof"])
