@@ -11,7 +11,6 @@ from rmtoolkit import workloads
 from rmtoolkit.exceptions import ColumnError
 from rmtoolkit.schema import (
     ABSURD_BYTES,
-    BYTE_SIGNALS,
     CONTAINERS,
     EVENTS,
     FOOTPRINTS,
@@ -127,7 +126,7 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     frame = samples.select("container_id", *present, time=as_time(pl.col("time"), samples.schema["time"]))
     finite = {name: _finite(name, frame) for name in present}
     real = {name: finite[name] & (pl.col(name) >= 0) for name in present}
-    real |= {name: real[name] & (pl.col(name) < ABSURD_BYTES) for name in present if name in BYTE_SIGNALS}
+    real |= {name: real[name] & (pl.col(name) < ABSURD_BYTES) for name in present if SAMPLES[name] == pl.Int64()}
     counts = frame.select(
         *((~finite[name]).sum().alias(f"{name} infinite") for name in present),
         *((finite[name] & ~real[name]).sum().alias(f"{name} unreal") for name in present),

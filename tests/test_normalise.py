@@ -35,6 +35,7 @@ def samples(**columns: Any) -> pl.DataFrame:
         pytest.param("usage_bytes", 9223372036854771712, "values that were negative or absurd", id="no-limit"),
         pytest.param("usage_bytes", ABSURD_BYTES, "values that were negative or absurd", id="just-absurd"),
         pytest.param("threads", -4, "values that were negative or absurd", id="negative-count"),
+        pytest.param("threads", 2.0**63, "values that were negative or absurd", id="absurd-count"),
         pytest.param("load", NAN, "values that were NaN or infinite", id="nan-load"),
     ],
 )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _DAY_MILLISECONDS: Final = 86_400_000
 _MINUTE_MILLISECONDS: Final = 60_000
 _SAMPLES_PER_DAY: Final = 1440
+_MOST_DOUBLINGS: Final = 900
 
 # The defaults of the recommender's flags.
 _FIRST_BUCKET_BYTES: Final = 1e7
@@ -97,7 +98,11 @@ def vpa_memory(
         value = peaks["peak_bytes"].to_numpy()
         bucket = np.log(value * (_RATIO - 1) / _FIRST_BUCKET_BYTES + 1) / np.log(_RATIO)
         bucket = np.where(value < _FIRST_BUCKET_BYTES, 0, np.minimum(bucket, _BUCKETS - 1)).astype(np.int64)
-        weight = np.exp2((peaks["window_end"] - peaks["reference"]).to_numpy() / _DAY_MILLISECONDS)
+        days = (peaks["window_end"] - peaks["reference"]).to_numpy() / _DAY_MILLISECONDS
+        newest = np.zeros(about.height)
+        np.maximum.at(newest, row, days)
+        # Years of weights that double daily fit no double: whole halvings of all of them change no quotient.
+        weight = np.exp2(days - np.floor(np.maximum(newest - _MOST_DOUBLINGS, 0))[row])
         # One after the other as the recommender adds them: a tie at 90 % is decided by the last bit.
         np.add.at(weights, (row, bucket), weight)
         np.add.at(totals, row, weight)

@@ -301,8 +301,8 @@ def _whole(value: Any) -> int | None:  # noqa: ANN401
     if isinstance(value, bool):
         return None
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:  # noqa: PLR2004 - 64 bits
-        return int(value)
-    return value if isinstance(value, int) and value >= 0 else None
+        value = int(value)
+    return value if isinstance(value, int) and 0 <= value < 1 << 63 else None
 
 
 def _id(value: Any) -> str | None:  # noqa: ANN401

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rmtoolkit.loaders import stamps
+from rmtoolkit.schema import ABSURD_BYTES
 
 if TYPE_CHECKING:
     from rmtoolkit.loaders.stamps import Stamp
@@ -17,7 +18,8 @@ _UNITS: Final = {
     "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
     "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
 }  # fmt: skip
-_SIZE: Final = r"(\d+(?:\.\d+)?(?:[eE][+]\d+)?)[ ]?([KMGTkmgt]?i?B)"
+_SIZE: Final = r"(\d{1,30}(?:\.\d{1,30})?(?:[eE][+]\d{1,2})?)[ ]?((?:[KMGTkmgt]i?)?B)"
+_COUNT: Final = re.compile(r"[0-9]{1,9}")
 _AMOUNT: Final = re.compile(_SIZE)
 #: The first pair of a line is memory; network and disk come after it.
 _PAIR: Final = re.compile(rf"(?<![\w.]){_SIZE}\s*/\s*{_SIZE}(?![\w.])")
@@ -262,8 +264,9 @@ class _Reader:
         self, line: int, stamp: int | None, about: tuple[str | None, str | None, str | None], pair: re.Match[str]
     ) -> None:
         id_, name, threads = ((word if word not in ("", "--") else None) if word else None for word in about)
-        used, quantum = _amount(pair[1], pair[2])
-        limit, _ = _amount(pair[3], pair[4])
+        # What no column can hold stays absurd, and is counted with what else is no real amount.
+        (used, quantum), (limit, _) = _amount(pair[1], pair[2]), _amount(pair[3], pair[4])
+        used, limit = min(used, ABSURD_BYTES), min(limit, ABSURD_BYTES)
         if used == 0 and limit == 0:
             self._log.idle += 1
             return
@@ -274,7 +277,7 @@ class _Reader:
         if key in self._seen and not self._log.drawn:
             self.new_tick()
         self._seen.add(key)
-        count = int(threads) if threads and threads.isascii() and threads.isdigit() else None
+        count = int(threads) if threads and _COUNT.fullmatch(threads) else None
         self._log.rows.append(
             Row(line, self._tick, stamp, id_[:_SHORT_ID] if id_ else None, name, used, limit or None, quantum, count),
         )

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _KIB: Final = 1024
-_FIELD: Final = re.compile(r"^\s*(\w+):[ \t]+(\d+)(?:[ \t]+kB)?[ \t]*$", re.MULTILINE)
+#: No number of the kernel has more.
+_MOST_DIGITS: Final = 20
+_FIELD: Final = re.compile(r"^\s*(\w+):[ \t]+(\d{1,20})(?:[ \t]+kB)?[ \t]*$", re.MULTILINE)
 _NAME: Final = re.compile(r"^Name:[ \t]+(.*)$", re.MULTILINE)
-_PAIR: Final = re.compile(r"^\s*(\w+)[ \t]+(\d+)[ \t]*$", re.MULTILINE)
-_STALL: Final = re.compile(r"^\s*(some|full)\s.*\btotal=(\d+)", re.MULTILINE)
+_PAIR: Final = re.compile(r"^\s*(\w+)[ \t]+(\d{1,20})[ \t]*$", re.MULTILINE)
+_STALL: Final = re.compile(r"^\s*(some|full)\s.*\btotal=(\d{1,20})\b", re.MULTILINE)
 
 #: Keys of `memory.stat` by version: hierarchical ones where version 1 has both.
 _V1: Final = {
@@ -139,7 +141,7 @@ def fields(text: str) -> dict[str, int]:
     >>> fields("Pid:\t7\nVmRSS:\t2048 kB\nName:\tx")
     {'Pid': 7, 'VmRSS': 2048}
     """
-    return {name: int(number) for name, number in _FIELD.findall(text)}
+    return {name: min(int(number), ABSURD_BYTES >> 10) for name, number in _FIELD.findall(text)}
 
 
 def process_name(text: str) -> str | None:
@@ -237,7 +239,7 @@ def pairs(text: str) -> dict[str, int]:
     >>> pairs("oom 1\noom_kill 2\n")
     {'oom': 1, 'oom_kill': 2}
     """
-    return {key: int(number) for key, number in _PAIR.findall(text)}
+    return {key: min(int(number), ABSURD_BYTES) for key, number in _PAIR.findall(text)}
 
 
 def parse_pressure(text: str) -> dict[str, float]:
@@ -280,7 +282,7 @@ def parse_amount(text: str) -> int | None:
     (67108864, None, None)
     """
     word = text.strip()
-    if not word.isascii() or not word.isdigit():
+    if not word.isascii() or not word.isdigit() or len(word) > _MOST_DIGITS:
         return None
     amount = int(word)
     return amount if amount < ABSURD_BYTES else None

@@ -153,7 +153,8 @@ def _number(value: float | str | None) -> float | None:
 
 
 def _milliseconds(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
-    milliseconds = seconds * 1000
+    with np.errstate(over="ignore"):  # beyond all time anyway
+        milliseconds = seconds * 1000
     np.rint(milliseconds, out=milliseconds)
     if not len(milliseconds) or (milliseconds.min() >= 0 and milliseconds.max() < MOST_MILLISECONDS):
         return milliseconds.astype(np.int64)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 UNSAMPLED: Final = "containers without a memory sample (only kube-state-metrics knows them)"
 ABOUT_PODS: Final = "series about pods and owners, without a container"
 NOT_FINITE: Final = "facts that were NaN or infinite"
+#: No time, count or limit is this large, not even one that stands for no limit.
+_ABSURD_FACT: Final = 1e30
 
 #: Facts of pods that have a time; the others are only labels.
 _POD_FACTS: Final = ("pod_start_seconds", "pod_reason")
@@ -191,7 +193,7 @@ def _runs(groups: pl.DataFrame, merged: Merged) -> tuple[dict[int, list[Run]], i
     picked = np.concatenate([np.arange(start, end) for start, end in stretches])
     owner = np.repeat(chosen, merged.counts[chosen])
     times, values = merged.times[picked], merged.values[picked]
-    finite = np.isfinite(values)
+    finite = np.abs(values) < _ABSURD_FACT
     owner, times, values = owner[finite], times[finite], values[finite]
     if not len(owner):
         return {}, len(finite)
