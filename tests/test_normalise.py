@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import statistics
 from typing import Any
 
 import polars as pl
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rmtoolkit import normalise as module
 from rmtoolkit.normalise import cadences, clean_samples, conform, key_containers, order_samples, tidy_events
 from rmtoolkit.recording import Report, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, SIGNALS
@@ -260,6 +262,23 @@ def test_the_cadence_is_that_of_the_densest_memory_signal(columns: dict[str, Any
     """Gaps and sparser signals do not stretch it; a single sample has none."""
     frame, *_ = order_samples(clean_samples(samples(**columns))[0])
     assert cadences(frame)["cadence_seconds"].to_list() == [cadence]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 1 << 16])
+@given(st.lists(st.lists(st.integers(1, 50), max_size=6), min_size=1, max_size=6))
+def test_however_many_rows_are_looked_at_together(rows: int, steps: list[list[int]]) -> None:
+    """Order and usual steps are the same in pieces as in one."""
+    times = [list(itertools.accumulate(some, initial=0)) for some in steps]
+    container = [number for number, some in enumerate(times) for _ in some]
+    columns = {"container_id": container, "time": list(itertools.chain(*times)), "rss_bytes": [1] * len(container)}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "_ROWS", rows)
+        frame, copies, contradictions = order_samples(clean_samples(samples(**columns))[0])
+        found = cadences(frame)["cadence_seconds"].to_list()
+        moved = frame.reverse()
+        assert order_samples(moved)[0].equals(frame)
+    assert (copies, contradictions) == (0, 0)
+    assert found == [statistics.median(some) if some else None for some in steps]
 
 
 def test_conform_adds_casts_and_drops() -> None:

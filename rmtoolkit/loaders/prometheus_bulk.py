@@ -94,6 +94,8 @@ class BulkFetch:
         ways = {"auto": ("read", "export"), True: ("read",), False: ()}
         #: Ways that are still to be tried; the first one that works is used from then on.
         self._ways: tuple[str, ...] = ways[remote_read]
+        if not self._ways:
+            self._known.set()
 
     def __call__(self, client: Client, selector: Selector, after_seconds: int, until_seconds: int) -> Decoded:
         """Fetch the samples later than the first and not later than the second time.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _INSTANTS: Final = 8
 #: How often something is scraped is counted over this long.
 _COUNTED_SECONDS: Final = 1200
+#: So many of the series are not scraped more often than is planned for.
+_MOST_OFTEN: Final = 0.9
 #: Assumed where nothing tells; rather too often than too seldom.
 _INTERVAL_SECONDS: Final = 15.0
 #: Kubernetes cuts the owner's name in a pod's name after 58 characters, hash and all.
@@ -159,25 +162,30 @@ def discover(
     step = max(60, (end_seconds - start_seconds) // _INSTANTS)
     first = end_seconds - step * min(_INSTANTS - 1, (end_seconds - start_seconds) // step)
     times = {"start": str(first), "end": str(end_seconds), "step": str(step)}
-    looks = " or ".join([*(part for number, leg in enumerate(legs) for part in _looks(number, leg)), _lone(legs)])
+    looks = " or ".join(part for number, leg in enumerate(legs) for part in _looks(number, leg))
     try:
-        seen = _seen(ask(client, _PATH, {"query": looks, **times}, keep_own=True))
+        seen = _seen(ask(client, _PATH, {"query": looks, **times}, keep_own=True), legs)
     except TooMuchError:
         # One look instead of several: less exact, but no plan needs more.
         times["start"] = times["end"]
-        seen = _seen(ask(client, _PATH, {"query": looks, **times}, keep_own=True))
+        seen = _seen(ask(client, _PATH, {"query": looks, **times}, keep_own=True), legs)
     # What lives between two looks is missed by them. Of the known metrics all names are asked for anyway.
     unsure = [(number, leg) for number, leg in enumerate(legs) if leg.family == "app" or number not in seen.counts]
-    closer = " or ".join(_counted(number, f"last_over_time({_selected(leg)}[{step}s])") for number, leg in unsure)
+    closer = [_counted(number, f"last_over_time({_selected(leg)}[{step}s])") for number, leg in unsure]
+    has_pods = any(leg.level == _POD_LEVEL and number in seen.counts for number, leg in enumerate(legs))
+    lone = [_lone(legs)] if has_pods else []
     try:
-        more = _seen(ask(client, _PATH, {"query": closer, **times}, keep_own=True)).counts
+        more = _seen(ask(client, _PATH, {"query": " or ".join(closer + lone), **times}, keep_own=True), legs)
     except TooMuchError:
-        more = {}
-    for number, counts in more.items():
+        times["start"] = times["end"]
+        more = _Seen({}, {}, set())
+        if lone:
+            more = _seen(ask(client, _PATH, {"query": lone[0], **times}, keep_own=True), legs)
+    for number, counts in more.counts.items():
         for name, size in counts.items():
             there = seen.counts.setdefault(number, {})
             there[name] = max(size, there.get(name, 0))
-    return _found(legs, seen, overrides)
+    return _found(legs, seen._replace(lone=more.lone), overrides)
 
 
 def legs_of(wanted: Wanted, overrides: Mapping[str, str]) -> Iterator[Leg]:
@@ -249,16 +257,17 @@ def _conditions(wanted: Wanted, style: _Style) -> Iterator[Matcher]:
         yield Matcher(style.pod, "=~", starts)
 
 
-def _selected(leg: Leg) -> str:
-    conditions = (leg.names, *leg.matchers)
+def _selected(leg: Leg, *more: Matcher) -> str:
+    conditions = (leg.names, *more, *leg.matchers)
     return "{" + ",".join(f"{label}{sign}{literal(value)}" for label, sign, value in conditions) + "}"
 
 
 def _looks(number: int, leg: Leg) -> Iterator[str]:
-    """Count the series of each metric; and how often one of them was scraped."""
-    yield _counted(number, _selected(leg))
-    telltale = Selector((_TELLTALES[leg.family],), leg.matchers).promql()
-    often = f"quantile(0.9, count_over_time({telltale}[{_COUNTED_SECONDS}s]))"
+    """Count the series of each metric, and those of one of them by how often they were scraped: each looked at once."""
+    name = _TELLTALES[leg.family]
+    yield _counted(number, _selected(leg, Matcher("__name__", "!=", name)))
+    telltale = Selector((name,), leg.matchers).promql()
+    often = f'count_values("rmtoolkit_name", count_over_time({telltale}[{_COUNTED_SECONDS}s]))'
     yield f'label_replace({often}, "rmtoolkit_leg", "{number} often", "", "")'
 
 
@@ -286,19 +295,36 @@ class _Seen(NamedTuple):
     lone: set[str]
 
 
-def _seen(decoded: Decoded) -> _Seen:
+def _seen(decoded: Decoded, legs: Sequence[Leg]) -> _Seen:
     seen = _Seen({}, {}, set())
+    scraped: dict[int, dict[int, Counter[float]]] = {}
     at = 0
     for labels, number in zip(decoded.labels, decoded.counts.tolist(), strict=True):
-        values, at = decoded.values[at : at + number], at + number
+        times, values, at = decoded.times[at : at + number], decoded.values[at : at + number], at + number
         place, _, kind = labels.get("rmtoolkit_leg", "").partition(" ")
+        name = labels.get("rmtoolkit_name", "")
         if place == "lone":
             seen.lone.add(labels.get("pod", ""))
         elif kind:
-            seen.often[int(place)] = float(values.max())
+            for time, series in zip(times.tolist(), values.tolist(), strict=True):
+                scraped.setdefault(int(place), {}).setdefault(time, Counter())[float(name)] += int(series)
         else:
-            seen.counts.setdefault(int(place), {})[labels.get("rmtoolkit_name", "")] = int(values.max())
+            seen.counts.setdefault(int(place), {})[name] = int(values.max())
+    for place, looks in scraped.items():
+        seen.often[place] = max(map(_often, looks.values()))
+        telltale = _TELLTALES[legs[place].family]
+        seen.counts.setdefault(place, {})[telltale] = max(look.total() for look in looks.values())
     return seen
+
+
+def _often(scraped: Counter[float]) -> float:
+    """How often nine of ten series are scraped at most."""
+    below = 0
+    for times, series in sorted(scraped.items()):
+        below += series
+        if below >= _MOST_OFTEN * scraped.total():
+            return times
+    return 0.0
 
 
 def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> list[Leg]:
