@@ -304,8 +304,12 @@ def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
         ("cluster", ["namespace", "pod", "container"]),
         ("pod_uid", ["cluster", "namespace", "pod", "container"]),
     ):
+        if not frame.select((named & pl.col(name).is_null()).any()).item():
+            continue
         # Several known values are several pods of one name: then the one without stays on its own.
         known = frame.filter(named & pl.col(name).is_not_null()).select(*place, name).unique()
+        if not known.height:
+            continue
         known = known.filter(pl.len().over(place) == 1).rename({name: "known"})
         frame = (
             frame.join(known, on=place, how="left", nulls_equal=True, maintain_order="left")
@@ -313,6 +317,8 @@ def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
             .drop("known")
         )
     place = ["cluster", "namespace", "pod", "container"]
+    if not frame.select(pl.struct(place).is_duplicated().any()).item():
+        return frame
     owner = (
         frame.filter(named & pl.col("workload").is_not_null())
         .sort("workload_inferred", maintain_order=True)
@@ -401,10 +407,11 @@ def cadences(samples: pl.DataFrame) -> pl.DataFrame:
 
 
 def _starts(container: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """Where the rows of each container begin."""
-    changed = np.ones(len(container), bool)
-    changed[1:] = container[1:] != container[:-1]
-    return np.flatnonzero(changed)
+    """Where the rows of each container begin; they are sorted."""
+    if not len(container):
+        return np.empty(0, np.int64)
+    # An id without rows would begin where the next one does.
+    return np.unique(np.searchsorted(container, np.arange(int(container[-1]) + 1, dtype=np.uint32)))
 
 
 def _usual_steps(samples: pl.DataFrame) -> pl.DataFrame:

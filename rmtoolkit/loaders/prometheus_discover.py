@@ -310,10 +310,10 @@ def _seen(decoded: Decoded, legs: Sequence[Leg]) -> _Seen:
                 scraped.setdefault(int(place), {}).setdefault(time, Counter())[float(name)] += int(series)
         else:
             seen.counts.setdefault(int(place), {})[name] = int(values.max())
-    for place, looks in scraped.items():
-        seen.often[place] = max(map(_often, looks.values()))
-        telltale = _TELLTALES[legs[place].family]
-        seen.counts.setdefault(place, {})[telltale] = max(look.total() for look in looks.values())
+    for leg, looks in scraped.items():
+        seen.often[leg] = max(map(_often, looks.values()))
+        telltale = _TELLTALES[legs[leg].family]
+        seen.counts.setdefault(leg, {})[telltale] = max(look.total() for look in looks.values())
     return seen
 
 

@@ -99,9 +99,13 @@ def _column(name: str, values: NDArray[np.float64]) -> pl.Series:
     # Piece by piece, so that each is looked at several times while a processor's cache holds it.
     for first in range(0, len(values), _PIECE):
         piece, into = values[first : first + _PIECE], whole[first : first + _PIECE]
-        if not (piece.min() >= 0 and piece.max() < ABSURD_BYTES):
-            return pl.Series(values)
-        into[:] = piece
+        with np.errstate(invalid="ignore"):  # what is no number becomes another one, and is seen to differ
+            into[:] = piece
         if not np.array_equal(into, piece):
+            if not (piece.min() >= 0 and piece.max() < ABSURD_BYTES):
+                return pl.Series(values)
             into[:] = np.rint(piece)
+        # As unsigned numbers, negative ones are the largest.
+        elif into.view(np.uint64).max() >= ABSURD_BYTES:
+            return pl.Series(values)
     return pl.Series(whole)
