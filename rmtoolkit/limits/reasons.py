@@ -6,7 +6,7 @@ from typing import Any
 
 from rmtoolkit.limits.margins import SHORTEST
 from rmtoolkit.text import chance as chance_words
-from rmtoolkit.text import configured, hours, memory, moment, rate
+from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate
 
 #: A pod so many times as high as the median pod is named.
 _HOT = 1.3
@@ -74,11 +74,10 @@ def _of_growth(row: dict[str, Any]) -> str:
     said = f"It grows by {rate(row['growth_bytes_per_day'])}: no limit holds for long."
     if row.get("raise_to_bytes") is None:
         return f"{said} Fix the growth first."
-    between = ""
-    if row["buys_days_low"] is not None:
-        high = "any number" if row["buys_days_high"] is None else f"{row['buys_days_high']:.1f}"
-        between = f" [{row['buys_days_low']:.1f}, {high}]"
-    return f"{said} Raising to {configured(row['raise_to_bytes'])} buys {row['buys_days']:.1f} days{between}."
+    low, high = (None if row[name] is None else 24 * row[name] for name in ("buys_days_low", "buys_days_high"))
+    span = hours_range(low, high)
+    between = f" ({span})" if span and hours(low) != hours(high) else ""
+    return f"{said} Raising to {configured(row['raise_to_bytes'])} buys {hours(24 * row['buys_days'])}{between}."
 
 
 def _of_waiting(row: dict[str, Any], chance: float) -> str:
