@@ -54,6 +54,10 @@ def open_verdict(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
         )
     elif kind == "shmem":
         yield files_in_memory(evidence["shmem"]["estimate"] if "shmem" in evidence else None)
+    elif kind == "kernel":
+        yield _KERNEL
+    elif kind == "mapped":
+        yield _MAPPED
     elif kind == "outside":
         yield from _outside()
     elif kind == "heap_rests":
@@ -96,6 +100,21 @@ def _raise(row: dict[str, Any], share: int, expected: str) -> Advice:
     more = math.ceil(limit / share / (16 * MI)) * 16 * MI
     size = math.ceil((limit + more) / MI)
     return Advice(text, setting=f"resources.limits.memory: {size}Mi", expected=expected, because="limit_bytes")
+
+
+_KERNEL: Final = Advice(
+    "Read what the kernel holds for the container, an hour apart",
+    setting="grep -E 'sock|pagetables|kernel_stack|slab|percpu' /sys/fs/cgroup/memory.stat",
+    expected="sock, pagetables or slab_unreclaimable that rise are connections, mappings or handles that nobody "
+    "closes; slab_reclaimable is given back before anything is killed",
+    because="kernel",
+)
+_MAPPED: Final = Advice(
+    "Tell mapped files from shared memory",
+    setting="grep -E 'RssFile|RssShmem' /proc/PID/status",
+    expected="RssFile is given back under pressure; RssShmem counts until somebody deletes it",
+    because="mapped",
+)
 
 
 def _outside() -> Iterator[Advice]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.analysis.held import peaks_at_limit, pressure
 from rmtoolkit.analysis.naming import spikes_early
-from rmtoolkit.analysis.parameters import LAYER_SHOWN, LIKELY, MANY_THREADS, STACK_LEAST, STACK_MOST
+from rmtoolkit.analysis.parameters import LAYER_SHOWN, LIKELY, MANY_THREADS, MATERIAL_SHARE, STACK_LEAST, STACK_MOST
 from rmtoolkit.analysis.pattern import stack_of_a_thread
 from rmtoolkit.analysis.piece import piece
 from rmtoolkit.intervals import small_memory
@@ -22,11 +22,13 @@ _LAYERS: Final = {
     "kept": ("Pages that the allocator keeps", ("free_bytes", "resident_bytes", "allocated_bytes")),
     "slack": ("Gaps between live blocks", ("active_bytes",)),
     "outside": ("Memory outside the allocator", ("resident_bytes", "allocated_bytes")),
-    "cache": ("Page cache and kernel memory", ("working_set_bytes",)),
+    "cache": ("Page cache and kernel memory", ("working_set_bytes", "file_bytes")),
     "shmem": ("Files in memory (tmpfs, shared memory)", ("shmem_bytes",)),
+    "kernel": ("Memory that the kernel holds for it", ("kernel_bytes", "usage_bytes", "working_set_bytes")),
+    "mapped": ("Mapped files or shared memory", ("rss_bytes",)),
 }
 #: Layers that fill the limit: the kernel cannot take them back.
-_COUNTS: Final = ("outside", "shmem")
+_COUNTS: Final = ("outside", "shmem", "kernel", "mapped")
 #: From the middle of a life to where its end level is read, as a share of the life.
 _LATER_PART: Final = 0.4375
 _PRESSURE_WORDS: Final = {
@@ -92,6 +94,14 @@ def layers(main: Opinion) -> list[Piece]:
     shares = main.notes.get("shares", {})
     footprint = whole["end_level"] if whole is not None else 0.0
     growing = main.notes.get("growing_layer")
+    swapped = main.readings.get("swap_bytes")
+    if swapped is not None and swapped["end_level"] - swapped["early_level"] >= MATERIAL_SHARE * footprint > 0:
+        text = "Memory that was moved to swap, and is counted here as what it is"
+        change = f"{memory(swapped['early_level'])} → {memory(swapped['end_level'])}"
+        amount = swapped["end_level"]
+        found.append(
+            piece(main, "for", text, change, 2, "swap", estimate=amount, unit="bytes", signal="swap_bytes"),
+        )
     for layer, (text, signals) in _LAYERS.items():
         if shares.get(layer, 0.0) < LAYER_SHOWN and layer != growing:
             continue

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit.analysis.chances import ENDLESS, UNKNOWN, WEEK_HOURS, Chances, Exposure, chances, peaks_per_week
+from rmtoolkit.analysis.layers import BESIDE
 from rmtoolkit.analysis.parameters import (
     HORIZON_WEEKS,
     HORIZON_WINDOWS,
@@ -123,9 +124,11 @@ def growth_against_limit(opinion: Opinion) -> Growth | None:
             level += opinion.readings[part]["end_level"]
     if row["growth_per_day"] is None:
         return None
-    if opinion.notes.get("growing_layer") == "shmem":
-        shared = opinion.readings["shmem_bytes"]
-        return Growth(shared["growth_per_day"], shared["growth_error_per_day"], level, shared["noise"] or 0.0)
+    layer = opinion.notes.get("growing_layer")
+    if layer in BESIDE:
+        beside = opinion.readings.get(BESIDE[layer][1], whole)
+        level = whole["top"] if beside is whole else level
+        return Growth(beside["growth_per_day"], beside["growth_error_per_day"], level, beside["noise"] or 0.0)
     return Growth(row["growth_per_day"], row["growth_error_per_day"], level, row["noise"] or 0.0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.analysis.heap_evidence import names_leak
+from rmtoolkit.analysis.layers import BESIDE
 from rmtoolkit.analysis.parameters import FAR_HOURS, LIKELY
 from rmtoolkit.analysis.settle import open_question
 from rmtoolkit.text import configured, hours, memory, printable, rate
@@ -90,8 +91,9 @@ def _open_headline(situation: Situation, subject: str) -> str:
         return f"{subject} cannot be decided yet: it lies flat at its limit, where growth would not show."
     if main.notes.get("restarts_unknown"):
         return f"{subject} cannot be decided yet: the falls may be restarts that hide a leak, or a sawtooth."
-    if main.notes.get("growing_layer") == "shmem":
-        return f"{subject} cannot be decided yet: files in memory (tmpfs, shared memory) grow, the rest does not."
+    beside = BESIDE.get(main.notes.get("growing_layer", ""))
+    if beside is not None:
+        return f"{subject} cannot be decided yet: {beside[0]}, the rest does not."
     if row["cause"] == "outside_allocator":
         return f"{subject} cannot be decided yet: memory outside the allocator grows while the live heap does not."
     kind = open_question(situation).kind

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 Layer = tuple[float, float]
 Layers = dict[str, Layer]
 
+#: What may grow beside the judged signal and fill the limit, in words, and the signal that shows it.
+BESIDE: Final = {
+    "shmem": ("files in memory (tmpfs, shared memory) grow", "shmem_bytes"),
+    "kernel": ("memory that the kernel holds for it (sockets, page tables, slab) grows", "kernel_bytes"),
+    "mapped": ("mapped files or shared memory grow", "rss_bytes"),
+}
+
 #: Signals that count files in memory.
 _WITH_FILES: Final = ("rss_bytes", "working_set_bytes", "usage_bytes")
 #: Shapes that page cache gives the working set by itself.
@@ -45,7 +52,9 @@ def layers_of(opinion: Opinion) -> Layers:
     -------
     dict of str to (float, float)
         Bytes at the end, and growth since the early part, of each layer that was measured: `slack` (gaps between
-        live blocks), `kept` (freed pages that the allocator keeps), `outside` (of the allocator), `cache`, `shmem`.
+        live blocks), `kept` (freed pages that the allocator keeps), `outside` (of the allocator), `cache`, `shmem`,
+        `kernel` (what the kernel holds for it), `mapped` (files or shared memory of a process, where nothing tells
+        these apart).
 
     Examples
     --------
@@ -95,10 +104,18 @@ def layers_of(opinion: Opinion) -> Layers:
             above, found["shmem"] = (above[0] - shared[0], above[1] - shared[1]), shared
         found["kept"] = above
         opinion.notes["kept_known"] = False
-    cache, shared = found["cache"], _shared(opinion)
-    if cache is not None and shared is not None:
-        found["shmem"] = shared
-        found["cache"] = (cache[0] - shared[0], cache[1] - shared[1])
+    if found["cache"] is not None:
+        found["kernel"] = _kernel(opinion)
+    elif "anon_bytes" in opinion.readings and "working_set_bytes" not in opinion.readings:
+        # Of a process without a cgroup: its RSS counts the files that it maps, and those in memory.
+        mapped = between("rss_bytes", "anon_bytes")
+        found["cache" if "file_bytes" in opinion.readings else "mapped"] = mapped
+    found["shmem"] = _shared(opinion) or found.get("shmem")
+    for other in ("shmem", "kernel"):
+        for name in ("cache", "mapped"):
+            whole, part = found.get(name), found.get(other)
+            if whole is not None and part is not None:
+                found[name] = (whole[0] - part[0], whole[1] - part[1])
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -106,6 +123,25 @@ def _shared(opinion: Opinion) -> Layer | None:
     """Files in memory (tmpfs, shared memory) at the end, and their growth since the early part."""
     reading = opinion.readings.get("shmem_bytes")
     return None if reading is None else (reading["end_level"], reading["end_level"] - reading["early_level"])
+
+
+def _kernel(opinion: Opinion) -> Layer | None:
+    """What the kernel holds for the container (sockets, page tables, slab): measured, or what nothing else explains."""
+    reading = opinion.readings.get("kernel_bytes")
+    if reading is not None:
+        return reading["end_level"], reading["end_level"] - reading["early_level"]
+    anon, file = opinion.readings.get("anon_bytes"), opinion.readings.get("file_bytes")
+    usage, working = opinion.readings.get("usage_bytes"), opinion.readings.get("working_set_bytes")
+    if anon is None or file is None:
+        return None
+    if usage is not None:
+        end, early = (usage[at] - anon[at] - file[at] for at in ("end_level", "early_level"))
+        return end, end - early
+    if working is None:
+        return None
+    # Without the files that are left out of the working set: at least so much at the end, at most so much before.
+    end = max(working["end_level"] - anon["end_level"] - file["end_level"], 0.0)
+    return end, max(end - max(working["early_level"] - anon["early_level"], 0.0), 0.0)
 
 
 def _files_explain(opinion: Opinion) -> bool:
@@ -156,9 +192,10 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
         return
     if opinion.bounded < LIKELY or grows < LIKELY:
         return
-    shared = opinion.readings.get("shmem_bytes")
-    if shared is not None and shared["bounded"] is not None and shared["bounded"] > LIKELY:
-        layers = {name: layer for name, layer in layers.items() if name != "shmem"}
+    for layer in ("shmem", "kernel"):
+        row = opinion.readings.get(f"{layer}_bytes")
+        if row is not None and row["bounded"] is not None and row["bounded"] > LIKELY:
+            layers = {name: value for name, value in layers.items() if name != layer}
     if not layers:
         return
     name, (_, growth) = max(layers.items(), key=lambda item: item[1][1])

@@ -165,6 +165,8 @@ def queries(row: dict[str, Any]) -> Iterator[Query]:
         for kind in ("allocated", "active", "resident"):
             if f"{kind}_bytes" != signal:
                 yield Query(f"jemalloc, {kind}", names.signal(f"{kind}_bytes"))
+    if "kernel" in evidence:
+        yield Query("What the kernel holds for the container", names.signal("kernel_bytes"))
     if {"cache", "shmem"} & evidence.keys():
         yield Query("Page cache, files in memory included", names.signal("file_bytes"))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rmtoolkit.analysis.heap_evidence import names_leak
 from rmtoolkit.analysis.held import pressure
+from rmtoolkit.analysis.layers import BESIDE
 from rmtoolkit.analysis.settle import open_question
 from rmtoolkit.text import SIGNAL_WORDS, count, hours, printable, rate
 
@@ -108,10 +109,12 @@ def _why_open(situation: Situation, signal: str, span: str) -> str:
         return f"The {signal} lies flat near the limit{held} over {span}; {question.why}."
     if question.kind == "restarts_unknown":
         return f"The {signal} falls to its first level several times and the source reports no restarts; {shows}."
-    if question.kind == "shmem":
-        grows = main.readings[main.signal or ""]["mean_rise"] > main.readings["shmem_bytes"]["mean_rise"] / 2
+    if question.kind in BESIDE:
+        shared = main.readings.get(BESIDE[question.kind][1])
+        grows = shared is not None and main.readings[main.signal or ""]["mean_rise"] > shared["mean_rise"] / 2
         rest = f"the {signal} grows only by these files" if grows else f"the {signal} is flat"
-        return f"Over {span} {rest}, and what grows counts against the limit and cannot be reclaimed; {shows}."
+        counts = "cannot be reclaimed" if question.kind == "shmem" else "can be reclaimed only in part, if at all"
+        return f"Over {span} {rest}, and what grows counts against the limit and {counts}; {shows}."
     if question.kind == "outside":
         where = "outside the allocator: mappings, C code or stacks"
         return f"Over {span} the live heap is flat, and the growth lies {where}; {shows}."

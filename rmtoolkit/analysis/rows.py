@@ -11,6 +11,7 @@ from rmtoolkit.analysis.columns import WORKLOAD
 from rmtoolkit.analysis.doubts import going_on
 from rmtoolkit.analysis.headline import headline
 from rmtoolkit.analysis.heap_evidence import decides, names_leak
+from rmtoolkit.analysis.layers import BESIDE
 from rmtoolkit.analysis.parameters import CLEAN_FROM, FLOOR_SURE, LEAK_FROM, LIKELY, QUANTILE, SUREST, UNRESOLVED_LEAKS
 from rmtoolkit.analysis.pattern import name_pattern
 from rmtoolkit.analysis.reason import reason
@@ -189,8 +190,9 @@ def _growing_beside(main: Opinion) -> Row | None:
     layer = main.notes.get("growing_layer")
     if layer is None or layer == "cache":
         return None
-    name = "shmem_bytes" if layer == "shmem" else "anon_bytes"
-    return main.readings.get(name) or main.readings.get("rss_bytes") or main.readings["footprint_bytes"]
+    name = BESIDE[layer][1] if layer in BESIDE else "anon_bytes"
+    found = main.readings.get(name) or (main.readings.get("rss_bytes") if layer not in BESIDE else None)
+    return found or main.readings["footprint_bytes"]
 
 
 def _open_end(pool: Pool, verdict: str) -> bool:

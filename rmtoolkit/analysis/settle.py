@@ -31,6 +31,13 @@ _DAY_HOURS: Final = 24.0
 #: Shapes that rise less and less.
 _SLOWING_DOWN: Final = ("saturating", "two_saturating", "saturating_step", "log", "power", "ramp_end", "ramp")
 
+#: What is not known of what grows beside the judged signal.
+_BESIDE: Final = {
+    "shmem": "files in memory (tmpfs) grow, and whether anything deletes them is not known",
+    "kernel": "the kernel holds more and more for it, and how much of that it would give back is not known",
+    "mapped": "mapped files can be reclaimed and shared memory cannot, and which of them grows is not known",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Open:
@@ -99,8 +106,8 @@ def open_question(situation: Situation) -> Open:
         return Open("at_limit", "what it would need above the limit is hidden", None)
     if main.notes.get("restarts_unknown"):
         return Open("restarts_unknown", "the falls may be restarts, which the source does not report", None)
-    if main.notes.get("growing_layer") == "shmem":
-        return Open("shmem", "files in memory (tmpfs) grow, and whether anything deletes them is not known", None)
+    if main.notes.get("growing_layer") in _BESIDE:
+        return Open(main.notes["growing_layer"], _BESIDE[main.notes["growing_layer"]], None)
     if situation.row["cause"] == "outside_allocator":
         return Open("outside", "what grows lies outside the allocator: mappings, C code or stacks", None)
     if pool.heap is not None and pool.heap.kind == "rests" and row["mean_rise"] > 0 and row["bounded"] < LIKELY:

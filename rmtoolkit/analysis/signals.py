@@ -29,11 +29,14 @@ if TYPE_CHECKING:
 #: Signals that a verdict can rest on, the most telling first.
 JUDGED: Final = ("allocated_bytes", "anon_bytes", "rss_bytes", "working_set_bytes", "usage_bytes")
 #: Signals whose growth is looked at as well.
-_FITTED: Final = (*JUDGED, "footprint_bytes", "active_bytes", "resident_bytes", "shmem_bytes", "threads")
+_FITTED: Final = (
+    *JUDGED,
+    *("footprint_bytes", "active_bytes", "resident_bytes", "shmem_bytes", "kernel_bytes", "threads"),
+)
 #: Signals of which only the levels are read.
 _LEVELS: Final = (
     "file_bytes",
-    "kernel_bytes",
+    "swap_bytes",
     "free_bytes",
     "peak_bytes",
     "load",
@@ -98,7 +101,7 @@ def read(cut: Lifetimes, recording: Recording, rejected: pl.DataFrame) -> Readin
     >>> read(split(recording), recording, nothing).table["signal"].to_list()
     ['rss_bytes', 'footprint_bytes']
     """
-    samples = cut.samples
+    samples = _with_swap(cut.samples)
     for name in rejected["signal"].unique().to_list():
         if name in samples.columns:
             bad = rejected.filter(pl.col("signal") == name)["container_id"].implode()
@@ -131,6 +134,21 @@ def read(cut: Lifetimes, recording: Recording, rejected: pl.DataFrame) -> Readin
     order = {name: position for position, name in enumerate((*wanted, "footprint_bytes"))}
     table = pl.concat(tables).sort("life_row", pl.col("signal").replace_strict(order, return_dtype=pl.Int64))
     return Readings(table, tuple(curves))
+
+
+def _with_swap(samples: pl.DataFrame) -> pl.DataFrame:
+    """Count what was swapped out as the memory that it is: else what leaks into swap would lie flat."""
+    if not samples["swap_bytes"].max():
+        return samples
+    swapped = pl.col("swap_bytes").fill_null(0)
+    neither = pl.col("anon_bytes").is_null() & pl.col("rss_bytes").is_null()
+    return samples.with_columns(
+        *(pl.col(name) + swapped for name in ("anon_bytes", "rss_bytes")),
+        *(
+            pl.when(neither).then(pl.col(name) + swapped).otherwise(name).alias(name)
+            for name in ("working_set_bytes", "usage_bytes")
+        ),
+    )
 
 
 def _no_rows() -> pl.DataFrame:

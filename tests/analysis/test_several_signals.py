@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pytest
@@ -251,3 +251,57 @@ def test_broken_exporters_are_named_and_not_used(name: str) -> None:
     rejected = [item["text"] for item in row["evidence"] if item["statistic"].startswith("rejected_")]
     assert rejected
     assert len(set(rejected)) == len(rejected)
+
+
+# What grows beside anonymous memory that rests
+
+ANON: Final = 200 * MI * FLAT
+FILES: Final = 40 * MI * FLAT
+#: 5 MiB an hour.
+RISE: Final = 5 * MI * T
+
+
+@pytest.mark.parametrize(
+    ("signals", "layer"),
+    [
+        pytest.param(
+            {"rss_bytes": ANON + FILES + RISE, "file_bytes": FILES, "shmem_bytes": RISE}, "shmem", id="process"
+        ),
+        pytest.param({"working_set_bytes": ANON + RISE, "shmem_bytes": RISE}, "shmem", id="tmpfs"),
+        pytest.param({"working_set_bytes": ANON + FILES + RISE, "kernel_bytes": RISE}, "kernel", id="measured"),
+        pytest.param({"working_set_bytes": ANON + FILES + RISE, "file_bytes": FILES}, "kernel", id="left-over"),
+        pytest.param(
+            {"usage_bytes": ANON + FILES + RISE, "working_set_bytes": ANON + RISE, "file_bytes": FILES},
+            "kernel",
+            id="left-over-of-all",
+        ),
+        pytest.param({"rss_bytes": ANON + RISE}, "mapped", id="nothing-tells"),
+    ],
+)
+def test_what_fills_the_limit_beside_anonymous_memory_is_never_clean(signals: dict[str, Array], layer: str) -> None:
+    """Sockets, page tables, files in memory: nobody knows whether they are given back, and page cache they are not."""
+    row = judged({"anon_bytes": noisy(ANON, 1)} | signals)
+    assert (row["verdict"], row["cause"]) == ("inconclusive", "outside_allocator")
+    assert row["signal"] == "anon_bytes"
+    assert row["by"][layer]["says"] == "for"
+    assert {"open_" + layer} <= row["by"].keys()
+    assert row["limit_outlook"] != "bounded"
+    assert "grow" in row["explanation"]
+    assert "live heap" not in row["explanation"]
+
+
+def test_files_that_a_process_maps_are_page_cache() -> None:
+    """They are given back under pressure, and said to be what grows."""
+    row = judged({"anon_bytes": noisy(ANON, 1), "rss_bytes": ANON + FILES + RISE, "file_bytes": FILES + RISE})
+    assert (row["verdict"], row["pattern"]) == ("not_leak", "page_cache")
+
+
+@pytest.mark.parametrize("signals", [("working_set_bytes",), ("working_set_bytes", "anon_bytes"), ("rss_bytes",)])
+def test_what_leaks_into_swap_leaks(signals: tuple[str, ...]) -> None:
+    """At its limit the resident part lies flat while the rest is swapped out; what was swapped once is no growth."""
+    resident = {name: noisy(ANON, 1) for name in signals}
+    row = judged(resident | {"swap_bytes": 4 * RISE})
+    assert row["verdict"] == "leak"
+    assert row["growth_bytes_per_day"] == pytest.approx(4 * 24 * 5 * MI, rel=0.1)
+    assert row["by"]["swap"]["says"] == "for"
+    assert judged(resident | {"swap_bytes": ANON})["verdict"] == "not_leak"
