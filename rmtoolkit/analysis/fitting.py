@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rmtoolkit.analysis import models, season
-from rmtoolkit.analysis.parameters import MANY_TEETH, NOISE_SHARE, TEETH
+from rmtoolkit.analysis.parameters import (
+    DECELERATION,
+    LIKELY,
+    MANY_TEETH,
+    NOISE_SHARE,
+    START_JUMP,
+    START_PART,
+    START_SHARE,
+    TEETH,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,6 +70,15 @@ def fit_rows(
             getattr(fit, name)[where] = getattr(better, name)
 
     bins = values.shape[1]
+    troubled, flattened = _without_start(values[place], fit.fitted, fit.bounded)
+    if len(troubled):
+        rows = place[troubled]
+        found = models.compete(flattened, **{name: column[rows] for name, column in given.items()})
+        # A slow-down that began with the start is seen no more: what is left has to rise on as it did.
+        half = (bins - bins // START_PART) // 2
+        late, middle = flattened[:, -1] - flattened[:, -1 - half], flattened[:, -1 - half] - flattened[:, -1 - 2 * half]
+        goes_on = (found.bounded < LIKELY) & (late > DECELERATION * middle)
+        replace(rows[goes_on], models.Fit(*(getattr(found, name)[goes_on] for name in names)))
     for low, high, width in ((TEETH, MANY_TEETH, 12), (MANY_TEETH, bins, 24)):
         rows = np.flatnonzero(fitted & (teeth >= low) & (teeth < high))
         if len(rows) and width < bins:
@@ -85,3 +103,31 @@ def fit_rows(
         periodic[rows[wins]] = share[wins]
         values[rows[wins]] = rest[wins]
     return values, fit, periodic
+
+
+def _without_start(values: Array, fitted: Array, bounded: Array) -> tuple[NDArray[np.int64], Array]:
+    """Find rows called bounded only because no shape has their start, whose jump hides the rest; level that start.
+
+    Parameters
+    ----------
+    values, fitted
+        Bytes, rows x bins, and the curve of the best shape.
+    bounded
+        Probability of each row.
+
+    Returns
+    -------
+    tuple of (numpy.ndarray, numpy.ndarray)
+        Their numbers, and their values with the start at the level in which it ended.
+    """
+    early = values.shape[1] // START_PART
+    left = np.abs(np.diff(values - fitted, axis=1))
+    usual = np.quantile(left[:, early:], 0.9, axis=1)
+    share = (left[:, :early] ** 2).sum(axis=1) / np.maximum((left**2).sum(axis=1), 1.0)
+    jumps = left[:, :early] > START_JUMP * usual[:, None]
+    rows = np.flatnonzero((bounded > LIKELY) & (share > START_SHARE) & jumps.any(axis=1))
+    level = values[rows].copy()
+    # The start ends behind its last jump.
+    last = early - np.argmax(jumps[rows, ::-1], axis=1)
+    before = np.arange(values.shape[1]) < last[:, None]
+    return rows, np.where(before, np.take_along_axis(level, last[:, None], axis=1), level)
