@@ -41,6 +41,7 @@ from rmtoolkit.analysis.parameters import (
     LIKELY,
     MATERIAL_SHARE,
     NO_EXCURSION,
+    NOTHING_BETWEEN,
     RESTART_LIKE,
     RESTS,
     SIDE_BY,
@@ -148,7 +149,9 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
         opinion.notes["within_range"] = True
         _shift(opinion, INSIDE_RANGE if row["excursion"] < NO_EXCURSION else WITHIN_RANGE)
     quarter = row["quarter"]
-    only_steps = row["stepped"] > LIKELY and row["between"] is not None and row["between"] < BETWEEN
+    only_steps = row["between"] is not None and row["between"] < (
+        BETWEEN if row["stepped"] > LIKELY else NOTHING_BETWEEN
+    )
     if row["last_third"] < ENDED or (quarter is not None and quarter < ENDED_QUARTER) or only_steps:
         opinion.notes["ended"] = True
         _shift(opinion, GROWTH_ENDED)

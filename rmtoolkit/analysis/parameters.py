@@ -29,8 +29,8 @@ LIKELY: Final = 0.5
 #: A start is at most one part of so many of a life; its jump is hidden from the fit where it is this many times what
 #: else the best shape leaves, and this share of all of it.
 START_PART: Final = 8
-START_JUMP: Final = 6.0
-START_SHARE: Final = 0.8
+START_JUMP: Final = 4.0
+START_SHARE: Final = 0.5
 #: Share of what cannot be told apart that counts as a leak in `leak_probability`.
 UNRESOLVED_LEAKS: Final = 0.35
 #: Highest `leak_probability`, and distance from 0 of the lowest, by evidence level: one curve can suggest, not prove.
@@ -161,6 +161,8 @@ UNCHECKED: Final = 0.6
 FEW_JUMPS: Final = 2
 #: Growth that brings less than this share of what was expected between the steps is made of them.
 BETWEEN: Final = 0.35
+#: ... and this little, whatever shape explains it best.
+NOTHING_BETWEEN: Final = 0.1
 #: A start-up is over by this share of the window.
 STARTUP_OVER: Final = 0.2
 #: Growth and its slowing down are equally likely where the later half of the growth is this share as fast as the

@@ -17,6 +17,7 @@ from rmtoolkit.analysis.parameters import (
     JUMPY,
     LATE_ONSET,
     LIKELY,
+    START_PART,
     STARTUP_OVER,
     STEP_SHARE,
     TAIL,
@@ -135,7 +136,9 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     # A step or two beside the growth are no part of it; many small ones may be all of it.
     size = JUMP_DEVIATIONS * DEVIATIONS_PER_MAD * np.median(steps, axis=1) + STEP_SHARE / 2 * np.median(values, axis=1)
     large = steps > size[:, None]
-    few = large.any(axis=1) & (large.sum(axis=1) <= FEW_JUMPS)
+    # However many the start took; one that falls within a bin shows at both its sides.
+    later = large[:, bins // START_PART :]
+    few = large.any(axis=1) & (later[:, :1].sum(axis=1) + (later[:, 1:] & ~later[:, :-1]).sum(axis=1) <= FEW_JUMPS)
     calm_steps = np.where(large, 0.0, np.diff(values, axis=1))
     calm = np.concatenate([np.zeros((len(values), 1)), np.cumsum(calm_steps, axis=1)], axis=1)
     ends, _ = _around(calm, np.full(len(values), 1.0), width)

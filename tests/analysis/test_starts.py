@@ -1,0 +1,53 @@
+"""A start that is over within a few samples says nothing about what comes after it, and hides nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pytest
+
+from tests.analysis.curves import MI, record
+from tests.analysis.verdicts import row_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.analysis.curves import Array
+
+    Rest = Callable[[Array], Array]
+
+#: The level after the start.
+LEVEL: Final = 80.0
+
+
+def started(samples: int, length: int, shape: str, rest: Array, seed: int) -> dict[str, Array]:
+    """A process whose first samples come up to its level, and then do what `rest` says."""
+    start = np.ones(samples)
+    place = np.arange(length)
+    start[:length] = {"ramp": place / length, "late": np.full(length, 0.05), "curve": 1 - np.exp(-place)}[shape]
+    noise = np.random.default_rng(seed).normal(0, 0.002 * LEVEL, samples)
+    return {"anon_bytes": np.maximum(LEVEL * start + rest + noise, 0.1) * MI}
+
+
+@pytest.mark.parametrize("shape", ["ramp", "late", "curve"])
+@pytest.mark.parametrize("length", [1, 2, 3, 6])
+@pytest.mark.parametrize("samples", [110, 200, 400])
+@pytest.mark.parametrize(
+    ("rest", "verdict"),
+    [
+        pytest.param(lambda place: 0.4 * place, "leak", id="line"),
+        pytest.param(lambda place: 0 * place, "not_leak", id="rest"),
+        pytest.param(lambda place: 0.3 * (1 - np.exp(-place / 0.1)), "not_leak", id="warm-up"),
+        pytest.param(lambda place: 0.4 * (place > 0.45), "not_leak", id="step"),
+        pytest.param(lambda place: 0.3 * (place > 0.4) + 0.6 * (place > 0.8), "not leak", id="stairs"),
+    ],
+)
+def test_a_short_start_hides_nothing(samples: int, length: int, shape: str, rest: Rest, verdict: str) -> None:
+    """A clean line behind it is a leak, and rest, a warm-up or a stair of two steps is none."""
+    place = np.arange(samples) / samples
+    row = row_of(record(place * samples / 240, started(samples, length, shape, LEVEL * rest(place), samples)))
+    if verdict == "not leak":
+        assert row["verdict"] != "leak", row["explanation"]
+    else:
+        assert row["verdict"] == verdict, row["explanation"]
