@@ -32,6 +32,8 @@ _STOP_SECONDS: Final = 10.0
 _START_SEEN_INTERVALS: Final = 2
 #: What is recorded is written so often at most, and never for more than a twentieth of the time.
 _WRITE_SECONDS: Final = 5.0
+#: However long one write took, when the machine was busy: no more than this is lost if the recorder is killed.
+_MOST_WRITE_SECONDS: Final = 60.0
 _WRITE_SHARE: Final = 20
 _CHUNK_ROWS: Final = 512
 #: The kernel tells when a process started to the second.
@@ -197,7 +199,8 @@ class Recorder:
                     self._rows.append(row)
                     yield row
                 now = time.monotonic()
-                if self._path is not None and now - written >= max(_WRITE_SECONDS, _WRITE_SHARE * cost):
+                pause = min(max(_WRITE_SECONDS, _WRITE_SHARE * cost), _MOST_WRITE_SECONDS)
+                if self._path is not None and now - written >= pause:
                     self.save()
                     written = time.monotonic()
                     cost = written - now
