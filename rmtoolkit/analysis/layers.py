@@ -272,8 +272,10 @@ def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> Non
 
 
 def _cache_moves(opinion: Opinion) -> bool:
-    """Whether the footprint rose and fell by much more than anonymous memory did: that was page cache."""
+    """Whether the footprint rose and fell by much more than anonymous and kernel memory did: that was page cache."""
     whole, anon = opinion.readings.get("footprint_bytes"), opinion.readings.get("anon_bytes")
     if whole is None or anon is None:
         return False
-    return bool(whole["swing"] - anon["swing"] >= (BURST_RATIO - 1) * whole["settled"])
+    kernel = opinion.readings.get("kernel_bytes")
+    others = anon["swing"] + (kernel["swing"] if kernel is not None else 0.0)
+    return bool(whole["swing"] - others >= (BURST_RATIO - 1) * whole["settled"])
