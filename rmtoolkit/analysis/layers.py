@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from rmtoolkit.analysis.naming import spikes_early
 from rmtoolkit.analysis.parameters import (
     BURST_RATIO,
+    INDEX_SHARE,
     LIKELY,
     MATERIAL_SHARE,
     MOST_SHARE,
@@ -128,9 +129,12 @@ def _shared(opinion: Opinion) -> Layer | None:
 def _kernel(opinion: Opinion) -> Layer | None:
     """What the kernel holds for the container (sockets, page tables, slab): measured, or what nothing else explains."""
     reading = opinion.readings.get("kernel_bytes")
-    if reading is not None:
-        return reading["end_level"], reading["end_level"] - reading["early_level"]
     anon, file = opinion.readings.get("anon_bytes"), opinion.readings.get("file_bytes")
+    if reading is not None:
+        growth = reading["end_level"] - reading["early_level"]
+        # Page cache takes some for its own index, which goes with it.
+        of_files = file is not None and growth <= INDEX_SHARE * (file["end_level"] - file["early_level"])
+        return reading["end_level"], 0.0 if of_files else growth
     usage, working = opinion.readings.get("usage_bytes"), opinion.readings.get("working_set_bytes")
     if anon is None or file is None:
         return None

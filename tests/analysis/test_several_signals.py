@@ -290,6 +290,14 @@ def test_what_fills_the_limit_beside_anonymous_memory_is_never_clean(signals: di
     assert "live heap" not in row["explanation"]
 
 
+def test_the_index_of_page_cache_is_part_of_it() -> None:
+    """Who writes files fills page cache, and with it what the kernel needs to find its pages."""
+    files, index = 16 * RISE, 0.4 * RISE
+    signals = {"working_set_bytes": noisy(ANON, 2) + index, "file_bytes": files, "kernel_bytes": index}
+    row = judged({"anon_bytes": noisy(ANON, 1), "usage_bytes": ANON + files + index} | signals)
+    assert row["verdict"] == "not_leak"
+
+
 def test_files_that_a_process_maps_are_page_cache() -> None:
     """They are given back under pressure, and said to be what grows."""
     row = judged({"anon_bytes": noisy(ANON, 1), "rss_bytes": ANON + FILES + RISE, "file_bytes": FILES + RISE})
