@@ -32,6 +32,7 @@ from rmtoolkit.analysis.parameters import (
     FLOORS_UNSURE,
     FORCED_REST,
     GROWTH_ENDED,
+    GROWTH_JUMPS,
     GROWTH_SLOWS,
     GROWTH_STOPPED,
     GROWTH_UNCHECKED,
@@ -149,9 +150,7 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
         opinion.notes["within_range"] = True
         _shift(opinion, INSIDE_RANGE if row["excursion"] < NO_EXCURSION else WITHIN_RANGE)
     quarter = row["quarter"]
-    only_steps = row["between"] is not None and row["between"] < (
-        BETWEEN if row["stepped"] > LIKELY else NOTHING_BETWEEN
-    )
+    only_steps = _weigh_steps(opinion, row)
     if row["last_third"] < ENDED or (quarter is not None and quarter < ENDED_QUARTER) or only_steps:
         opinion.notes["ended"] = True
         _shift(opinion, GROWTH_ENDED)
@@ -178,6 +177,14 @@ def _hold_to_end(opinion: Opinion, row: Row) -> None:
         _shift(opinion, GROWTH_YOUNG)
     if row["growth_per_day"] < row["floor_per_day"]:
         _shift(opinion, BELOW_FLOOR)
+
+
+def _weigh_steps(opinion: Opinion, row: Row) -> bool:
+    """Tell whether growth is made of the steps that explain it best; of jumps that no step explains more may come."""
+    between = row["between"]
+    if between is not None and between < NOTHING_BETWEEN and row["stepped"] <= LIKELY:
+        _shift(opinion, GROWTH_JUMPS)
+    return bool(between is not None and between < BETWEEN and row["stepped"] > LIKELY)
 
 
 def _floors_stay(opinion: Opinion, row: Row) -> None:

@@ -161,7 +161,7 @@ UNCHECKED: Final = 0.6
 FEW_JUMPS: Final = 2
 #: Growth that brings less than this share of what was expected between the steps is made of them.
 BETWEEN: Final = 0.35
-#: ... and this little, whatever shape explains it best.
+#: Where it brings this little, a few jumps are all there is, whatever shape explains it best: nobody knows of more.
 NOTHING_BETWEEN: Final = 0.1
 #: A start-up is over by this share of the window.
 STARTUP_OVER: Final = 0.2
@@ -218,6 +218,7 @@ STEADY: Final = 0.8
 #: ... and above this multiple the tail is where all the growth is.
 ALL_AT_THE_END: Final = 2.2
 GROWTH_ENDED: Final = Doubt(0.9, ended=0.8)
+GROWTH_JUMPS: Final = Doubt(0.9)
 GROWTH_STOPPED: Final = Doubt(0.9, ended=0.75)
 GROWTH_SLOWS: Final = Doubt(0.8)
 TAIL_SLOWS: Final = Doubt(0.7)
