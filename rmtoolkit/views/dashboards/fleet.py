@@ -19,6 +19,7 @@ from rmtoolkit.limits.recommend import of_gathered
 from rmtoolkit.limits.week import Week, happened, survey
 from rmtoolkit.recording import Recording
 from rmtoolkit.views.dashboards import controls
+from rmtoolkit.views.dashboards.board import Board
 from rmtoolkit.views.dashboards.page import Page
 from rmtoolkit.views.dashboards.style import DASHBOARD
 from rmtoolkit.views.dashboards.wiring import Wiring
@@ -42,7 +43,7 @@ _CSS: Final = Markup(DASHBOARD + themed(".rm.rm-dashboard", RULES))
 _ALL: Final = ""
 
 
-class Fleet(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+class Fleet(Board):
     """A table of all workloads: verdict, memory, chance of an OOM kill, growth, peak against limit, what is spare.
 
     Parameters
@@ -113,17 +114,15 @@ class Fleet(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         price_per_gib_hour: float | None = None,
         currency: str = "USD",
     ) -> None:
-        super().__init__()
-        # close() may come before all is made.
-        self._wiring = Wiring()
-        self._triage: Any = None
-        self._back: Any = None
         #: All samples, where they are at hand: a judgement of a large file has only those that charts show.
         self._recording = recording if isinstance(recording, Recording) else samples_from
         week = recording if isinstance(recording, Week) else _week(recording, oom_probability, margins)
         self._judgement = week.judgement
         self._contents = gather(week, currency=currency, price_per_gib_hour=price_per_gib_hour, asked=oom_probability)
         self._by_name = {entry.name: entry for entry in self._contents.entries}
+        super().__init__()
+        self._wiring = Wiring()
+        self._triage: Any = None
         self._sparks: dict[int, Any] = {}
         self._head = ""
         self._quiet = 0
@@ -162,6 +161,7 @@ class Fleet(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._row = controls.controls(self._search_box, self._spaces, self._verdicts, self._order, self._said)
         self._back = controls.button("Back to the fleet")
         self._back.add_class("rm-opened")
+        self._beside = (self._back,)
         self._list = ipywidgets.VBox([self._top, self._tiles, self._row, self._table, self._pager])
         self._place = ipywidgets.VBox([])
         self.children = (self._page_widget, self._wiring.alert, self._list, self._place)
@@ -314,16 +314,6 @@ class Fleet(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         >>> fleet.close()
         """
         self.opened = ""
-
-    def close(self) -> None:
-        """Take away every connection, control and picture."""
-        if self._triage is not None:
-            self._close_triage()
-        self._wiring.close(*self.children, *([self._back] if self._back is not None else []))
-        layout = self.layout
-        super().close()
-        if layout is not None:
-            layout.close()
 
 
 def _week(

@@ -22,6 +22,7 @@ from rmtoolkit.limits.scene import Chosen, Prices, Scene, choose, scene
 from rmtoolkit.recording import as_recording
 from rmtoolkit.views import summary
 from rmtoolkit.views.dashboards import controls
+from rmtoolkit.views.dashboards.board import Board
 from rmtoolkit.views.dashboards.page import Page
 from rmtoolkit.views.dashboards.style import DASHBOARD
 from rmtoolkit.views.dashboards.wiring import Wiring
@@ -45,7 +46,7 @@ _KEPT: Final = 8
 _CSS: Final = Markup(DASHBOARD + themed(".rm.rm-dashboard", RULES))
 
 
-class LimitExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+class LimitExplorer(Board):
     """Sliders over limit, startup, threads, traffic and prices, and what they change.
 
     Parameters
@@ -127,8 +128,6 @@ class LimitExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no 
         price_per_incident: float = 40.0,
         currency: str = "USD",
     ) -> None:
-        super().__init__()
-        self._wiring = Wiring()
         if isinstance(recording, Judgement):
             judgement, recording = recording, recording.recording
         self._recording = as_recording(recording)
@@ -152,12 +151,15 @@ class LimitExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no 
         self._scene: Scene | None = None
         self._ours: Chosen | None = None
         self._ground: Ground | None = None
+        first = self._find(workload) if workload is not None else self._names[0]
+        self.price_per_gib_hour, self.price_per_incident = price_per_gib_hour, price_per_incident
+        super().__init__()
+        self._wiring = Wiring()
         self._build()
         self.children = self._parts()
         self.add_class("rm").add_class("rm-dashboard")
         with self._together():
-            self.price_per_gib_hour, self.price_per_incident = price_per_gib_hour, price_per_incident
-            self.workload = self._find(workload) if workload is not None else self._names[0]
+            self.workload = first
             self._start()
         self._connect()
         self._redo()
@@ -444,14 +446,6 @@ class LimitExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no 
         )
         self._words.value = words
         self._charts.value = charts
-
-    def close(self) -> None:
-        """Take away every connection, control and picture."""
-        self._wiring.close(*self.children)
-        layout = self.layout
-        super().close()
-        if layout is not None:
-            layout.close()
 
 
 #: Steps that a slider has at the least.

@@ -13,6 +13,7 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.week import Week, survey
 from rmtoolkit.recording import read_recording
 from rmtoolkit.views.dashboards import SERVED, controls
+from rmtoolkit.views.dashboards.board import Board
 from rmtoolkit.views.dashboards.fleet import Fleet
 from rmtoolkit.views.dashboards.limit_explorer import LimitExplorer
 from rmtoolkit.views.dashboards.page import Page
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
 
-class Dashboards(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+class Dashboards(Board):
     """Fleet, Triage and LimitExplorer of one recording, one at a time; each is made when it is first shown.
 
     Parameters
@@ -51,10 +52,10 @@ class Dashboards(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no typ
     shown = traitlets.Enum(("fleet", "triage", "limits"), "fleet")
 
     def __init__(self, recording: Recording) -> None:
-        super().__init__()
-        self._wiring = Wiring()
         self._recording = recording
         self._week: Week = survey(recording)
+        super().__init__()
+        self._wiring = Wiring()
         self._made: dict[str, Any] = {}
         choices = [("Fleet", "fleet"), ("Triage", "triage"), ("Limits", "limits")]
         self._choice = controls.choice("Show", choices, "fleet")
@@ -76,6 +77,7 @@ class Dashboards(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no typ
         self._choice.value = self.shown
         if self.shown not in self._made:
             self._made[self.shown] = self._make()
+            self._beside = tuple(self._made.values())
         self._place.children = (self._made[self.shown],)
 
     def _make(self) -> Any:  # noqa: ANN401 - one of three
@@ -83,18 +85,6 @@ class Dashboards(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no typ
         if self.shown == "fleet":
             return Fleet(self._week, samples_from=self._recording)
         return Triage(judgement) if self.shown == "triage" else LimitExplorer(self._recording, judgement=judgement)
-
-    def close(self) -> None:
-        """Take away all that was made."""
-        for board in self._made.values():
-            board.close()
-        self._made.clear()
-        self._place.children = ()
-        self._wiring.close(*self.children)
-        layout = self.layout
-        super().close()
-        if layout is not None:
-            layout.close()
 
 
 def served() -> Dashboards:

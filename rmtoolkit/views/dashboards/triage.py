@@ -14,6 +14,7 @@ from rmtoolkit.exceptions import UnknownWorkloadError
 from rmtoolkit.times import parse_time
 from rmtoolkit.views import theme, timeline_chart
 from rmtoolkit.views.dashboards import controls
+from rmtoolkit.views.dashboards.board import Board
 from rmtoolkit.views.dashboards.live_chart import LiveChart
 from rmtoolkit.views.dashboards.page import Page
 from rmtoolkit.views.dashboards.wiring import Wiring
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _DRAGS: Final = [("zoom and pan", "zoom"), ("re-judge a window", "judge")]
 
 
-class Triage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no types
+class Triage(Board):
     """Does it leak, why is its memory what it is, and when does it reach its limit: one workload at a time.
 
     Parameters
@@ -82,10 +83,13 @@ class Triage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no types
         found = recording if isinstance(recording, Judgement) else judge(recording, heap)
         self._case = Case(found, heap)
         first = self._find(workload) if workload is not None else self._case.names[0]
+        self._state = State(first)
+        self._picture = picture(self._case, self._state)
+        # The first widget: it is the one that may not be installed.
+        self._chart = LiveChart(timeline_chart.form())
         self._wiring = Wiring()
         self._settling = False
         self._page = Page()
-        self._chart = LiveChart(timeline_chart.form())
         self._search = controls.search("Workload (type to search, worst first)", self._case.names, first)
         self._pods = controls.dropdown("Pod", pods(self._case, first), "")
         self._windows = controls.choice("Shown", windows(self._case, first), 0)
@@ -113,7 +117,6 @@ class Triage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no types
             ]
         )
         self.add_class("rm").add_class("rm-dashboard").add_class("rm-triage")
-        self._state = State(first)
         with self._quiet():
             self.workload = first
         self._show()
@@ -128,12 +131,6 @@ class Triage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no types
     def chart(self) -> alt.LayerChart:
         """The chart that is shown, with its data inside: to change, or ``triage.chart.save("memory.svg")``."""
         return timeline_chart.chart(self._picture.drawn, self._picture.row, theme.LIGHT)
-
-    def close(self) -> None:
-        """Take the dashboard out of the notebook: every widget and every observer of it."""
-        if hasattr(self, "_wiring"):
-            self._wiring.close(*self.children, self.layout)
-        super().close()
 
     def __repr__(self) -> str:
         """Say the verdict."""
@@ -236,6 +233,7 @@ class Triage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no types
             wanted = State(wanted.workload, wanted.pod, wanted.last_ms)
         self._state = wanted
         try:
+            self._picture = picture(self._case, wanted)
             self._show()
         except Exception:
             self._state = before
@@ -262,8 +260,7 @@ class Triage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no types
                 self._chart.selection = []
 
     def _show(self) -> None:
-        found = picture(self._case, self._state)
-        self._picture = found
+        found = self._picture
         # First of all: whoever sees the answer may type into these boxes, and must not be overwritten.
         self._type(found.home)
         self._aside.value, self._answer.value, self._heading.value = found.aside, found.answer, found.heading

@@ -1,0 +1,94 @@
+"""What is true of every dashboard: one that could not be made leaves nothing behind and says only what was wrong."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import ipywidgets
+import polars as pl
+import pytest
+import traitlets
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.views.dashboards import live_chart
+from rmtoolkit.views.dashboards.served import Dashboards
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rmtoolkit.views.dashboards.board import Board
+
+BOARDS: Final[list[type[Board]]] = [rm.Triage, rm.LimitExplorer, rm.Fleet, Dashboards]
+NOTHING: Final = pl.DataFrame(schema={"time": pl.Int64, "rss_bytes": pl.Int64})
+TABLE: Final = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20})
+
+
+@pytest.fixture
+def unheard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What Python could only print, since it was raised while something was thrown away."""
+    found: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda one: found.append(f"{one.exc_type.__name__}: {one.exc_value}"))
+    return found
+
+
+RECORDING: Final = rm.Recording.from_frame(TABLE)
+REFUSED: Final = {
+    "Triage of nothing": lambda: rm.Triage(NOTHING),
+    "LimitExplorer of nothing": lambda: rm.LimitExplorer(NOTHING),
+    "Fleet of nothing": lambda: rm.Fleet(NOTHING),
+    "Dashboards of nothing": lambda: Dashboards(rm.Recording.from_frame(NOTHING)),
+    "Triage of another workload": lambda: rm.Triage(TABLE, workload="db"),
+    "LimitExplorer of another workload": lambda: rm.LimitExplorer(TABLE, "db"),
+    "LimitExplorer with a certain kill": lambda: rm.LimitExplorer(TABLE, oom_probability=2.0),
+    "Fleet with a certain kill": lambda: rm.Fleet(TABLE, oom_probability=2.0),
+    "LimitExplorer with a price below nothing": lambda: rm.LimitExplorer(TABLE, price_per_incident=-1.0),
+    **{f"{board.__name__} with a word too many": partial(board, RECORDING, nothing=1) for board in BOARDS},
+    **{f"{board.__name__} without a recording": board for board in BOARDS},
+}
+
+
+@pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED)
+def test_what_could_not_be_made_leaves_nothing(make: Callable[[], Any], unheard: list[str]) -> None:
+    """The error is the one that was raised, closing what never was is fine, and no widget stays."""
+    before = set(ipywidgets.widgets.widget._instances)
+    with pytest.raises((RmtoolkitError, traitlets.TraitError, TypeError)):
+        make()
+    gc.collect()
+    assert unheard == []
+    assert set(ipywidgets.widgets.widget._instances) == before
+
+
+def test_a_chart_that_cannot_be_made_leaves_nothing(monkeypatch: pytest.MonkeyPatch, unheard: list[str]) -> None:
+    """Whoever lacks the extra is told what to install; what was made until then is gone."""
+    live_chart._bundle.cache_clear()
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    before = set(ipywidgets.widgets.widget._instances)
+    with pytest.raises(RmtoolkitError, match="pip install"):
+        rm.Triage(TABLE)
+    gc.collect()
+    assert unheard == []
+    assert set(ipywidgets.widgets.widget._instances) == before
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_what_never_was_can_be_closed(board: type[Board]) -> None:
+    """Even before anything of it is there, twice."""
+    never = board.__new__(board)
+    never.close()
+    never.close()
+
+
+def test_all_of_a_page_of_dashboards_is_closed() -> None:
+    """Also those that are not shown, and the workload that is open in one of them."""
+    before = set(ipywidgets.widgets.widget._instances)
+    boards = Dashboards(RECORDING)
+    boards.board.opened = "api"
+    for name in ("triage", "limits"):
+        boards.shown = name
+    boards.close()
+    assert set(ipywidgets.widgets.widget._instances) == before
+    boards.close()
