@@ -48,6 +48,8 @@ STYLE: Final = Markup(
     ".rm-icicle .suspect rect{fill:var(--rm-leak)}"
     ".rm-icicle .suspect text{fill:var(--rm-on-badge);font-weight:700}"
     ".rm-icicle .dim rect{fill-opacity:.3}.rm-icicle .dim text{fill:var(--rm-ink-3)}"
+    ".rm-icicle [role=treeitem]{cursor:pointer}.rm-icicle [role=treeitem]:focus{outline:none}"
+    ".rm-icicle [role=treeitem]:focus-visible rect{stroke:var(--rm-accent);stroke-width:3}"
     ".rm-icicle .hit .edge{fill:none;stroke:var(--rm-ink);stroke-width:2}.rm-icicle .hit text{font-weight:700}"
 )
 
@@ -92,6 +94,7 @@ def icicle(
     before: HeapProfile | None = None,
     suspects: pl.DataFrame | None = None,
     every_frame: bool = False,
+    pressable: bool = False,
 ) -> Picture:
     """Draw which code allocated what is held, by whom it is called.
 
@@ -111,6 +114,9 @@ def icicle(
         As `rmtoolkit.suspects` gives it: the code that grows is marked.
     every_frame
         Whether every frame is drawn; else rows of foreign frames are one.
+    pressable
+        Whether the page around it hears of a press on a function, as ``zoom NAME``, and of one on the whole program, as
+        ``zoom`` with no name.
 
     Returns
     -------
@@ -140,12 +146,13 @@ def icicle(
         return Picture(_nothing(by), f"{MEASURES[by].capitalize()}: nothing")
     hits = matching(found, search)
     drawn = [
-        _drawn(node, by, hit=at in hits, dim=bool(search) and at not in hits)
+        _drawn(node, by, hit=at in hits, dim=bool(search) and at not in hits, pressable=pressable)
         for at, node in enumerate(found)
         if node.share * WIDTH >= _NARROWEST and node.row["depth"] < _ROWS
     ]
     height = ROW * (1 + max(node.row["depth"] for node in found if node.share * WIDTH >= _NARROWEST))
-    return Picture(frame(drawn, min(height, _ROWS * ROW) + 1, says), says)
+    role = {"role": "tree"} if pressable else {}
+    return Picture(frame(drawn, min(height, _ROWS * ROW) + 1, says, **role), says)
 
 
 def frame(drawn: list[Markup], height: int, says: str, **attributes: object) -> Markup:
@@ -366,10 +373,19 @@ def describe(node: Node, by: str, whole: float) -> str:
     return said + (f"; {row['frames']} frames" if (row["frames"] or 0) > 1 else "")
 
 
-def _drawn(node: Node, by: str, *, hit: bool, dim: bool) -> Markup:
+def _drawn(node: Node, by: str, *, hit: bool, dim: bool, pressable: bool) -> Markup:
     x, width, y = node.left * WIDTH, node.share * WIDTH, node.row["depth"] * ROW
     kinds = [node.kind, *(["suspect"] if node.suspect else []), *(["hit"] if hit else []), *(["dim"] if dim else [])]
     shown = fitting(labels(node, by), width)
+    # A press on the whole program names no function; a zoomed one stands where that would.
+    whole = node.row["origin"] is None and node.row["parent_id"] is None
+    pressed: dict[str, object] = {
+        "role": "treeitem",
+        "aria_level": node.row["depth"] + 1,
+        "aria_label": ("grows steadily: " if node.suspect else "") + describe(node, by, 1.0),
+        "tabindex": -1 if node.row["depth"] else 0,
+        "data_rm_send": "zoom " if whole else f"zoom {node.row['name']}",
+    }
     return el(
         "g",
         el("title", describe(node, by, 1.0)),
@@ -386,6 +402,7 @@ def _drawn(node: Node, by: str, *, hit: bool, dim: bool) -> Markup:
         else None,
         el("text", shown, x=f"{x + 6:.1f}", y=y + 15) if shown else None,
         class_=" ".join(kinds),
+        **(pressed if pressable else {}),
     )
 
 

@@ -19,8 +19,6 @@ _MOST_ROWS: Final = 60
 OFFERED: Final = ("growth_bytes", "peak_bytes", "live_bytes", "allocations")
 
 STYLE: Final = Markup(
-    ".rm-zoom .rm-icicle g{cursor:pointer}.rm-zoom .rm-icicle g:focus{outline:none}"
-    ".rm-zoom .rm-icicle g:focus-visible rect{stroke:var(--rm-accent);stroke-width:3}"
     ".rm-zoom .above rect{fill-opacity:.45}"
     ".rm-zoom .tools{display:flex;flex-wrap:wrap;gap:8px 16px;align-items:end;margin:8px 0}"
     ".rm-zoom label{font-size:12px;color:var(--rm-ink-2);display:grid;gap:2px}"

@@ -143,3 +143,62 @@ def test_zoom_pan_errors_and_width(lab: Lab, new: Callable[..., Opened]) -> None
     assert opened.serious(".rm-triage") == []
     assert opened.outside == []
     assert opened.complaints == []
+
+
+HEAP = f"""
+from pathlib import Path
+import rmtoolkit as rm
+
+data = Path({str(ROOT / "data")!r})
+triage = rm.Triage(rm.read(data / "samples" / "warm-jackdaw"), heap=data / "heap" / "warm-jackdaw.heaptrack.zst")
+triage
+"""
+
+
+def test_a_heap_profile_names_the_code_and_zooms(host: Lab | Voila, new: Callable[..., Opened]) -> None:
+    """Suspects and icicle say what grows and how much; pointer and keys zoom into a function and back."""
+    opened = new()
+    host.open(opened, [HEAP])
+    found = board(opened)
+    page, drawn = opened.page, str(found.locator(".rm-live-chart").get_attribute("data-drawn"))
+    found.locator("summary", has_text="Heap profile").press("Enter")
+    suspects = found.get_by_role("table").filter(has_text="Function of your own code")
+    expect(suspects.get_by_role("row").nth(1)).to_contain_text("grows")
+    name = suspects.get_by_role("row").nth(1).get_by_role("code").inner_text()
+
+    assert name == "service::leaks::Leak::tick"
+    icicle = found.get_by_role("tree")
+    expect(icicle).to_have_attribute("aria-label", re.compile(rf"^Growth after startup: [\d.]+ Mi.* {re.escape(name)}"))
+    grows = icicle.get_by_role("treeitem", name=re.compile(rf"^grows steadily: {re.escape(name)}: [\d.]+ Mi, "))
+    expect(grows).to_be_visible()
+    caller = icicle.get_by_role("treeitem").nth(1)
+    said = str(caller.get_attribute("aria-label"))
+    assert said == "service::main: 3.06 Mi, 100 %; service.rs:117"
+
+    grows.click()
+    whole = found.get_by_role("button", name="Show the whole")
+    expect(whole).to_be_visible()
+    expect(icicle).to_have_attribute("aria-label", re.compile(rf"^Growth after startup through {re.escape(name)}: "))
+    top = icicle.get_by_role("treeitem").first
+    expect(top.locator("rect").first).to_have_attribute("width", "1080.0")
+    expect(top).to_be_focused()
+    expect(icicle.get_by_role("treeitem", name=said)).to_have_count(0)
+    whole.click()
+    expect(whole).to_have_count(0)
+    expect(top).to_have_attribute("aria-label", re.compile("^all: "))
+    expect(top).to_be_focused()
+
+    # The same without a mouse.
+    page.keyboard.press("ArrowDown")
+    expect(caller).to_be_focused()
+    expect(found.locator(".said")).to_have_text(said)
+    page.keyboard.press("Enter")
+    expect(whole).to_be_visible()
+    expect(top).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(whole).to_have_count(0)
+    expect(caller).to_be_focused()
+    expect(found.locator(".rm-live-chart")).to_have_attribute("data-drawn", drawn)
+    assert opened.serious(".rm-triage") == []
+    assert opened.outside == []
+    assert opened.complaints == []

@@ -41,7 +41,7 @@ def table(name: str, values: list[int], pod: str = "api-0", **more: object) -> p
 def markup(found: Picture) -> str:
     """All markup of a picture."""
     parts = (found.aside, found.answer, found.judged, found.heading, found.ages, found.evidence, found.questions)
-    return "".join((*parts, found.folded))
+    return "".join((*parts, found.heap, found.folded))
 
 
 def test_the_worst_workload_comes_first(case: Case) -> None:
@@ -181,12 +181,19 @@ def test_a_heap_profile_names_the_code() -> None:
     profile = HeapProfile(HeapSummary("dhat"), stacks, table.frame())
     recording = rm.read(SAMPLES / "tidy-grouse")
     case = Case(rm.judge(recording, profile), profile)
-    found = picture(case, State(case.names[0])).folded
+    found = picture(case, State(case.names[0])).heap
     assert re.search(r"Heap profile <span class=.note.>One picture .*api::put \(main\.rs:40\) holds most", found)
     assert "<code>api::put</code>" in found
     assert found.count('class="rm-icicle"') == 1
-    without = picture(Case(rm.judge(recording)), State(case.names[0])).folded
-    assert "none loaded; pass heap= to name the call sites" in without
+    assert "Show the whole" not in found
+    zoomed = picture(case, State(case.names[0], focus="api::put")).heap
+    assert "through api::put: 5 Mi" in zoomed
+    assert "api::main:" not in zoomed
+    assert "Show the whole" in zoomed
+    bare = Case(rm.judge(recording))
+    assert "none loaded; pass heap= to name the call sites" in picture(bare, State(case.names[0])).heap
+    with pytest.raises(RmtoolkitError, match="There is no heap profile to show 'api::put' in"):
+        picture(bare, State(case.names[0], focus="api::put"))
 
 
 def test_the_same_state_is_the_same_picture(case: Case) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
+from tests.analysis.profiles import growing, profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,6 +181,44 @@ def test_it_uses_no_output_widget_and_stays_small(triage: rm.Triage) -> None:
     found = list(inside(triage))
     assert not any(isinstance(widget, ipywidgets.Output) for widget in found)
     assert sum(len(json.dumps(widget.get_state(), default=str)) for widget in found) < 1_300_000
+
+
+def test_a_heap_profile_zooms_and_nothing_else_is_drawn(judgement: rm.Judgement) -> None:
+    """A press zooms to a function and back; the chart stays; another workload begins with its whole profile."""
+    hostile = "api::<img src=x onerror=alert(1)>::f"
+    heap = profile({"api::put": growing(20_000), hostile: growing(9_000)})
+    triage = rm.Triage(judgement, heap={"shop/ledger": heap})
+    whole, serial = triage._heap.value, triage._chart.serial
+    assert 'data-rm-send="zoom api::put"' in whole
+    assert "<img" not in whole
+
+    def hear(kind: str, value: str) -> None:
+        triage._page._handle_custom_msg({"kind": kind, "value": value}, [])
+
+    hear("send", "zoom api::put")
+    assert triage.focus == "api::put"
+    assert triage.picture.heap == triage._heap.value
+    assert "through api::put" in triage._heap.value
+    hear("send", f"zoom {hostile}")
+    assert "<img" not in triage._heap.value
+    hear("send", "zoom nowhere")
+    assert "No function" in said(triage)
+    assert triage.focus == hostile
+    triage.pod = "ledger-1"
+    assert triage.focus == hostile
+    serial += 1
+    triage.judged = (START * 1000, (START + 30_000) * 1000)
+    hear("escape", "tree")
+    assert triage._heap.value == whole
+    assert triage.judged is not None
+    assert triage._chart.serial == serial + 1
+    triage.focus = "api::put"
+    triage.workload = "shop/web"
+    assert triage.focus == ""
+    triage.focus = "api::put"
+    assert "There is no heap profile" in said(triage)
+    assert triage.focus == ""
+    triage.close()
 
 
 def test_closing_leaves_nothing(judgement: rm.Judgement) -> None:

@@ -40,6 +40,44 @@ function describe(root) {
   }
 }
 
+// What somebody unfolded stays so when it is drawn anew.
+function unfold(root, unfolded, seen) {
+  for (const details of root.querySelectorAll("details")) {
+    if (seen.has(details)) continue;
+    seen.add(details);
+    if (unfolded.has(title(details))) details.open = true;
+  }
+}
+
+function title(details) {
+  return details.querySelector("summary")?.firstChild?.textContent.trim() ?? "";
+}
+
+// In a tree parents come first: what is below one is next, and its neighbours are the next of its level.
+function walk(item, key) {
+  const all = [...item.closest("[role=tree]").querySelectorAll("[role=treeitem]")];
+  const at = all.indexOf(item);
+  const level = (node) => Number(node.getAttribute("aria-level"));
+  const beside = (node) => level(node) === level(item);
+  const moves = {
+    ArrowDown: () => all.slice(at + 1, at + 2).find((node) => level(node) > level(item)),
+    ArrowUp: () => all.slice(0, at).findLast((node) => level(node) < level(item)),
+    ArrowRight: () => all.slice(at + 1).find(beside),
+    ArrowLeft: () => all.slice(0, at).findLast(beside),
+    Home: () => all[0],
+  };
+  if (key in moves) moves[key]()?.focus();
+  else if (key === "Enter" || key === " ") item.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+  else return false;
+  return true;
+}
+
+// Labels of narrow nodes are cut: what is pointed at, or has the focus, is said in full.
+function say(item) {
+  const said = item?.closest(".rm-tree")?.querySelector(".said");
+  if (said) said.textContent = item.getAttribute("aria-label");
+}
+
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -62,8 +100,11 @@ function render({ model, el }) {
   const leave = new AbortController();
   // A button that was pressed may be drawn anew by what it did: its like then has the focus.
   let pressed = null;
+  const unfolded = new Set();
+  const seen = new WeakSet();
   const changes = new MutationObserver(() => {
     describe(root);
+    unfold(root, unfolded, seen);
     if (pressed === null || document.activeElement !== document.body) return;
     root.querySelector(`[data-rm-send="${CSS.escape(pressed)}"]`)?.focus();
   });
@@ -83,11 +124,27 @@ function render({ model, el }) {
     }
   };
   const key = (event) => {
-    if (event.key === "Escape" && root.contains(event.target)) model.send({ kind: "escape", value: "" });
+    if (!root.contains(event.target)) return;
+    const item = event.target.closest("[role=treeitem]");
+    if (event.key === "Escape") model.send({ kind: "escape", value: item ? "tree" : "" });
+    else if (item && walk(item, event.key)) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    }
+  };
+  const fold = (event) => {
+    if (!(event.target instanceof HTMLDetailsElement)) return;
+    if (event.target.open) unfolded.add(title(event.target));
+    else unfolded.delete(title(event.target));
   };
   // What is typed into a list replaces what stood there, so that the list shows all that matches.
   const focus = (event) => {
     if (event.target.list) event.target.select();
+    const item = event.target.closest("[role=treeitem]");
+    if (!item) return;
+    for (const node of item.closest("[role=tree]").querySelectorAll("[tabindex='0']")) node.tabIndex = -1;
+    item.tabIndex = 0;
+    say(item);
   };
 
   // The view is made before it stands in the page; it has a width as soon as it does.
@@ -96,12 +153,15 @@ function render({ model, el }) {
     if (!found || found === root) return;
     root = found;
     describe(root);
+    unfold(root, unfolded, seen);
     changes.observe(root, { subtree: true, childList: true, attributes: true, attributeFilter: ["class", "disabled"] });
     const signal = leave.signal;
     root.addEventListener("click", click, { signal });
     // JupyterLab listens on the document and keeps Escape to itself: the window hears it first.
     window.addEventListener("keydown", key, { signal, capture: true });
     root.addEventListener("focusin", focus, { signal });
+    root.addEventListener("pointerover", (event) => say(event.target.closest("[role=treeitem]")), { signal });
+    root.addEventListener("toggle", fold, { signal, capture: true });
   });
   el.style.cssText = "width:100%;height:0;margin:0;overflow:hidden";
   arrival.observe(el);
@@ -122,7 +182,8 @@ class Page(anywidget.AnyWidget):
     It gives sliders and toggle buttons the names that screen readers read, elements with the class ``rm-status`` or
     ``rm-alert`` that role, copies ``data-rm-copy`` when such a button is pressed, and sends what is pressed
     (``data-rm-send``) and the Escape key to Python: ``page.on_msg(lambda widget, content, buffers: …)`` with content
-    ``{"kind": "send", "value": …}`` or ``{"kind": "escape", …}``.
+    ``{"kind": "send", "value": …}`` or ``{"kind": "escape", …}``, whose value is ``tree`` where the key was pressed in
+    one. Arrows go through trees, and what was unfolded stays so when it is drawn anew.
 
     Examples
     --------

@@ -87,6 +87,8 @@ align-items:start;width:100%}
 .X .headline{font-size:28px;line-height:1.25}.X .answer{grid-template-columns:minmax(0,1fr) 380px}
 .X .whole{white-space:nowrap}.X .wide{overflow-x:auto}
 .X svg.rm-icicle.key{display:inline-block;vertical-align:-2px;margin:0 4px 0 10px}
+.X .rm-zoomed{display:flex;flex-flow:row wrap;align-items:center;gap:8px 16px;margin:4px 0 8px;overflow-wrap:anywhere}
+.X .rm-tree .rm-icicle{min-width:720px}.X .rm-tree .said{min-height:1.45em;margin:6px 0;overflow-wrap:anywhere}
 .X .plain{padding-left:20px;margin:8px 0}.X .plain li{margin:3px 0;overflow-wrap:anywhere}
 .X .ages{display:block;width:100%;max-width:440px;height:auto}
 .X .ages .life{fill:none;stroke:var(--rm-ink-3);stroke-width:1;stroke-linejoin:round}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import ipywidgets
@@ -19,6 +20,7 @@ from rmtoolkit.views.dashboards.live_chart import LiveChart
 from rmtoolkit.views.dashboards.page import Page
 from rmtoolkit.views.dashboards.wiring import Wiring
 from rmtoolkit.views.triage.case import Case, timeline
+from rmtoolkit.views.triage.heap import heap_part
 from rmtoolkit.views.triage.picture import Picture, State, picture, pods, windows
 
 if TYPE_CHECKING:
@@ -45,10 +47,11 @@ class Triage(Board):
 
     Attributes
     ----------
-    workload, pod, last_ms, judged, drag
+    workload, pod, last_ms, judged, focus, drag
         The state; setting one changes what is shown. `pod` is empty for the one that stands for all, `last_ms` how much
         of the past is shown (0: all), `judged` the window that is judged (first and last ms since 1970, UTC; None: all
-        that was recorded), `drag` ``zoom`` or ``judge``.
+        that was recorded), `focus` the function that fills the picture of the heap profile (empty: the whole program),
+        `drag` ``zoom`` or ``judge``.
 
     Raises
     ------
@@ -71,6 +74,7 @@ class Triage(Board):
     pod = traitlets.Unicode()
     last_ms = traitlets.Int(0, min=0)
     judged: Any = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=None, allow_none=True)
+    focus = traitlets.Unicode()
     drag = traitlets.Enum(("zoom", "judge"), "zoom")
 
     def __init__(
@@ -108,12 +112,12 @@ class Triage(Board):
         self._ages, self._evidence = controls.html("", "rm-ages"), controls.html("", "rm-evidence")
         halves = ipywidgets.HBox([self._ages, self._evidence])
         halves.add_class("rm-halves")
-        self._questions, self._folded = controls.html(""), controls.html("")
+        self._questions, self._heap, self._folded = (controls.html("") for _ in range(3))
         row = controls.controls(self._search, self._pods, self._windows, self._drags, self._aside)
         super().__init__(
             [
                 *(self._page, self._wiring.alert, row, self._again, self._answer, self._heading, self._chart),
-                *(self._typed, halves, self._questions, self._folded),
+                *(self._typed, halves, self._questions, self._heap, self._folded),
             ]
         )
         self.add_class("rm").add_class("rm-dashboard").add_class("rm-triage")
@@ -140,6 +144,7 @@ class Triage(Board):
         watch = self._wiring.watch
         for name in ("workload", "pod", "last_ms", "judged"):
             watch(self, name, lambda _: self._changed())
+        watch(self, "focus", lambda _: self._focused())
         watch(self, "drag", lambda change: self._dragged(change.new))
         watch(self._search, "value", lambda change: self._searched(change.new))
         watch(self._pods, "value", lambda change: self._choose("pod", change.new))
@@ -149,8 +154,19 @@ class Triage(Board):
         watch(self._chart, "shown", lambda change: self._looked(change.new))
         self._wiring.press(self._undo, self.judge_all)
         self._wiring.press(self._judge, self._judge_typed)
-        self._wiring.hear(self._page, lambda kind, _: self.judge_all() if kind == "escape" else None)
+        self._wiring.hear(self._page, self._heard)
         self._dragged("zoom")
+
+    def _heard(self, kind: str, value: str) -> None:
+        """Do what was pressed in the picture of the heap profile, or undo."""
+        what, _, function = value.partition(" ")
+        if kind == "send" and what == "zoom":
+            # What fills the width already is pressed to go back.
+            self.focus = "" if function == self.focus else function
+        elif kind == "escape" and value == "tree":
+            self.focus = ""
+        elif kind == "escape":
+            self.judge_all()
 
     def judge_all(self) -> None:
         """Judge the whole recording again after a window of it.
@@ -225,12 +241,12 @@ class Triage(Board):
         if self._settling:
             return
         before = self._state
-        wanted = State(self.workload, self.pod, self.last_ms, self.judged)
+        wanted = State(self.workload, self.pod, self.last_ms, self.judged, before.focus)
         if wanted.workload != before.workload:
-            # Pods, windows and what was selected belong to the workload before.
+            # Pods, windows, functions and what was selected belong to the workload before.
             wanted = State(self._find(wanted.workload))
         elif wanted.pod != before.pod:
-            wanted = State(wanted.workload, wanted.pod, wanted.last_ms)
+            wanted = replace(wanted, judged=None)
         self._state = wanted
         try:
             self._picture = picture(self._case, wanted)
@@ -241,11 +257,24 @@ class Triage(Board):
         finally:
             self._settle()
 
+    def _focused(self) -> None:
+        """Draw the heap profile alone: the chart stays where somebody has moved it."""
+        if self._settling:
+            return
+        wanted = replace(self._state, focus=self.focus)
+        try:
+            drawn = heap_part(self._case.heap(wanted.workload), wanted.focus)
+        except Exception:
+            self._settle()
+            raise
+        self._state, self._picture = wanted, replace(self._picture, heap=drawn)
+        self._heap.value = drawn
+
     def _settle(self) -> None:
         """Let traits and controls say what is shown."""
         state = self._state
         with self._quiet():
-            self.workload, self.pod = state.workload, state.pod
+            self.workload, self.pod, self.focus = state.workload, state.pod, state.focus
             self.last_ms = state.last_ms
             self.set_trait("judged", state.judged)
             self._search.value = state.workload
@@ -265,7 +294,7 @@ class Triage(Board):
         self._type(found.home)
         self._aside.value, self._answer.value, self._heading.value = found.aside, found.answer, found.heading
         self._ages.value, self._evidence.value = found.ages, found.evidence
-        self._questions.value, self._folded.value = found.questions, found.folded
+        self._questions.value, self._heap.value, self._folded.value = found.questions, found.heap, found.folded
         self._said.value = found.judged
         self._again.layout.display = "flex" if found.judged else "none"
         rows = timeline_chart.rows(found.drawn, found.row, top=found.top)

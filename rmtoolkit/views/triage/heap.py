@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit import text
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.heap.own_code import plain_name, spoken
 from rmtoolkit.intervals import small_memory
 from rmtoolkit.views import heap_icicle
 from rmtoolkit.views.markup import Markup, el
@@ -16,30 +18,42 @@ if TYPE_CHECKING:
 
 #: So many functions are listed.
 _SHOWN: Final = 8
+_KEYS: Final = "Point at a function, or go to one with the arrows. Enter zooms, Escape shows the whole."
 
 
-def heap_part(answer: HeapAnswer | None) -> Markup:
+def heap_part(answer: HeapAnswer | None, focus: str = "") -> Markup:
     """Show what a heap profile answers.
 
     Parameters
     ----------
     answer
         See `rmtoolkit.analysis.heap_answer`; None where there is no profile.
+    focus
+        A function that takes the whole width of the icicle, wherever it is called from; empty: the whole program.
 
     Returns
     -------
     Markup
-        A part that folds out: suspects as a table, and an icicle in which they are marked.
+        A part that folds out: suspects as a table, and an icicle in which they are marked. A press on a function sends
+        ``zoom NAME``, one on the way back ``zoom`` with no name.
+
+    Raises
+    ------
+    RmtoolkitError
+        There is no such function.
 
     Examples
     --------
     >>> "none loaded; pass heap= to name the call sites" in heap_part(None)
     True
     """
+    if answer is None and focus:
+        msg = f"There is no heap profile to show {text.printable(focus)!r} in. Load one with heap=."
+        raise RmtoolkitError(msg)
     if answer is None:
         example = 'For example: rm.Triage(recording, heap=rm.read_heap("service.heaptrack.zst"))'
         return folded("Heap profile", "none loaded; pass heap= to name the call sites", el("p", example, class_="note"))
-    return _drawn(_Same(answer))
+    return _drawn(_Same(answer), focus)
 
 
 class _Same:
@@ -55,12 +69,12 @@ class _Same:
         return id(self.answer)
 
 
-@lru_cache(16)
-def _drawn(same: _Same) -> Markup:
+@lru_cache(32)
+def _drawn(same: _Same, focus: str) -> Markup:
     answer = same.answer
     rows = [
         (
-            el("code", text.printable(row["function"])),
+            el("code", text.printable(spoken(plain_name(row["function"])))),
             text.printable(row["reading"]),
             _amount(row["growth_bytes"]),
             _amount(row["held_bytes"]),
@@ -75,18 +89,24 @@ def _drawn(same: _Same) -> Markup:
         ("Held", "n"),
         ("Evidence", "wrap"),
     )
-    picture = heap_icicle.icicle(answer.heap, suspects=answer.suspects)
+    picture = heap_icicle.icicle(answer.heap, root=focus or None, suspects=answer.suspects, pressable=True)
     return folded(
         "Heap profile",
         text.printable(answer.headline),
         table(None, heads, rows) if rows else el("p", "No function of your own code holds memory.", class_="note"),
         el("h2", "Who calls it", el("span", "width is memory, the program's start on top", class_="note")),
-        picture.svg,
+        _whole(focus) if focus else None,
+        el("div", el("div", picture.svg, class_="wide"), el("p", _KEYS, class_="note said"), class_="rm-tree"),
         heap_icicle.legend(compared=False),
-        el("p", f"Not seen: {text.printable('; '.join(answer.unseen))}.", class_="note")
-        if answer.unseen
-        else Markup(""),
+        el("p", f"Not seen: {text.printable('; '.join(answer.unseen))}.", class_="note") if answer.unseen else None,
     )
+
+
+def _whole(focus: str) -> Markup:
+    """Say what fills the width, and offer the way back."""
+    said = el("span", el("code", text.printable(focus)), " fills the width, from wherever it is called.")
+    back = el("button", "Show the whole", type="button", class_="rm-button", data_rm_send="zoom ")
+    return el("div", said, back, class_="rm-zoomed")
 
 
 def _amount(value: int | None) -> str:

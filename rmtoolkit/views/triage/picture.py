@@ -53,6 +53,8 @@ class State:
         How much of the past is shown; 0 for all.
     judged
         First and last ms since 1970 of the window that is judged; None for the whole recording.
+    focus
+        The function that the picture of the heap profile shows; empty for the whole program.
 
     Examples
     --------
@@ -64,6 +66,7 @@ class State:
     pod: str = ""
     last_ms: int = 0
     judged: tuple[int, int] | None = None
+    focus: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Picture:
 
     Attributes
     ----------
-    aside, answer, judged, heading, evidence, questions, folded
+    aside, answer, judged, heading, evidence, questions, heap, folded
         Markup from the top down; `judged` is empty unless a window is.
     drawn
         What the chart draws.
@@ -104,6 +107,7 @@ class Picture:
     ages: Markup
     evidence: Markup
     questions: Markup
+    heap: Markup
     folded: Markup
     home: tuple[int, int]
     step_ms: float
@@ -165,7 +169,8 @@ def picture(case: Case, state: State) -> Picture:
         ages=_ages(judged, state, row),
         evidence=tables.evidence(row),
         questions=tables.questions(judged.questions(state.workload)),
-        folded=join(heap_part(case.heap(state.workload)), _folded(judged, state, row, whole, about)),
+        heap=heap_part(case.heap(state.workload), state.focus),
+        folded=_folded(judged, state, row, whole, about),
         home=home,
         step_ms=1000 * (about["cadence_seconds"] or 1.0),
     )

@@ -227,7 +227,7 @@ def quality(
     return folded("Data quality", ", ".join(said), el("ul", *(el("li", item) for item in items), class_="plain"))
 
 
-def folded(title: str, summary: str, *inside: Markup) -> Markup:
+def folded(title: str, summary: str, *inside: Markup | None) -> Markup:
     """Put something behind its summary.
 
     Parameters
