@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
@@ -116,6 +117,8 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, dict[str, str]]:  # noqa: ANN4
     if not isinstance(frame, pl.DataFrame):
         if not hasattr(frame, "columns") or not hasattr(frame, "index"):
             msg = f"Expected a Recording or a polars or pandas frame, got {type(frame).__name__}."
+            if isinstance(frame, str | os.PathLike):
+                msg += f" Hint: rm.read({quote(os.fspath(frame))}) reads files, folders and lakes."
             raise RmtoolkitError(msg)
         frame = _from_pandas(frame)
     renamed = {old: new for old, new in _ALIASES.items() if old in frame.columns and new not in frame.columns}

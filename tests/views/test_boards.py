@@ -74,6 +74,15 @@ def test_a_chart_that_cannot_be_made_leaves_nothing(monkeypatch: pytest.MonkeyPa
     assert set(ipywidgets.widgets.widget._instances) == before
 
 
+@pytest.mark.parametrize("board", BOARDS[:3])
+def test_a_path_is_told_how_to_be_read(board: Callable[[Any], Board]) -> None:
+    """Dashboards read no files; the error names what does."""
+    with pytest.raises(
+        RmtoolkitError, match=r"got str\. Hint: rm\.read\('shop\.lake'\) reads"
+    ):
+        board("shop.lake")
+
+
 @pytest.mark.parametrize("board", BOARDS)
 def test_what_never_was_can_be_closed(board: type[Board]) -> None:
     """Even before anything of it is there, twice."""

@@ -17,6 +17,7 @@ from tests.views.services import MI, service, shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 HOSTILE: Final = '"><img src=x onerror=alert(1)>'
 
@@ -199,6 +200,21 @@ def test_values_that_cannot_be_are_refused(explorer: rm.LimitExplorer) -> None:
     with pytest.raises(traitlets.TraitError):
         explorer.traffic = -1
     assert explorer.limit_bytes == 512 * MI
+
+
+def test_a_lake_is_explored_one_workload_at_a_time(tmp_path: Path) -> None:
+    """Only what is shown is read, and it is the same as from memory."""
+    lake = rm.Lake(tmp_path / "lake")
+    lake.append(shop())
+    made = [rm.LimitExplorer(source, "api") for source in (lake, shop())]
+    for explorer in made:
+        explorer.limit_bytes = 400 * MI
+    assert words(made[0]) == words(made[1])
+    assert made[0]._charts.value == made[1]._charts.value
+    made[0].workload = "leaky"
+    assert "shop/leaky leaks" in words(made[0])
+    for explorer in made:
+        explorer.close()
 
 
 def test_nothing_to_explore_is_an_error() -> None:

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import ipywidgets
 import numpy as np
+import polars as pl
 import traitlets
 
 from rmtoolkit import text
 from rmtoolkit.analysis.columns import WORKLOAD
 from rmtoolkit.analysis.verdict import Judgement
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.lake import Lake
 from rmtoolkit.limits import scenario
 from rmtoolkit.limits.margins import as_margins
 from rmtoolkit.limits.past import Past, of_workload
 from rmtoolkit.limits.recommend import gather, of_gathered
 from rmtoolkit.limits.scene import Chosen, Prices, Scene, choose, scene
-from rmtoolkit.recording import as_recording
+from rmtoolkit.spread import as_source
 from rmtoolkit.views import summary
 from rmtoolkit.views.dashboards import controls
 from rmtoolkit.views.dashboards.board import Board
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rmtoolkit.limits.margins import Margins
-    from rmtoolkit.limits.usage import AnyRecording
+    from rmtoolkit.spread import Source
 
 MI: Final = text.MI
 #: Pasts that are kept laid out: going back to a workload is then quicker.
@@ -52,8 +54,8 @@ class LimitExplorer(Board):
     Parameters
     ----------
     recording
-        A recording, a frame that can become one, or a `Judgement`. That of a large file has only the samples that
-        charts show: then give the recording, and the judgement as well.
+        A recording, a frame that can become one, a lake, or a `Judgement`. That of a large file or a lake has only the
+        samples that charts show: then give the recording or the lake, and the judgement as well.
     workload
         Which one to show first; None: the one most at risk. A part of its name is enough.
     judgement
@@ -118,7 +120,7 @@ class LimitExplorer(Board):
 
     def __init__(
         self,
-        recording: AnyRecording | Judgement,
+        recording: Source | Judgement,
         workload: str | None = None,
         *,
         judgement: Judgement | None = None,
@@ -130,11 +132,11 @@ class LimitExplorer(Board):
     ) -> None:
         if isinstance(recording, Judgement):
             judgement, recording = recording, recording.recording
-        self._recording = as_recording(recording)
+        self._source = as_source(recording)
         self._margins = as_margins(margins)
         self._target = oom_probability
         self._currency = currency
-        known = gather(self._recording, None if judgement is None else judgement.verdicts)
+        known = gather(self._source, None if judgement is None else judgement.verdicts)
         known = known.filter(known["peak_bytes"].is_not_null())
         if not known.height:
             msg = "There is no memory sample to explore a limit with."
@@ -144,7 +146,8 @@ class LimitExplorer(Board):
         rows = [known.row(at, named=True) for at in order]
         self._names = summary.names(rows)
         self._needs = dict(zip(self._names, rows, strict=True))
-        kinds = self._recording.containers.drop_nulls("workload_kind")
+        containers = self._source.containers() if isinstance(self._source, Lake) else self._source.containers
+        kinds = containers.drop_nulls("workload_kind")
         self._kinds = {row[:3]: row[3] for row in kinds.select(*WORKLOAD[:3], "workload_kind").iter_rows()}
         self._pasts: OrderedDict[str, Past] = OrderedDict()
         self._quiet = 0
@@ -357,7 +360,10 @@ class LimitExplorer(Board):
 
     def _past(self) -> Past:
         if self.workload not in self._pasts:
-            self._pasts[self.workload] = of_workload(self._recording, self._needs[self.workload])
+            need, mine = self._needs[self.workload], self._source
+            if isinstance(mine, Lake):
+                mine = mine.recording(*(pl.col(name).eq_missing(pl.lit(need[name], pl.String)) for name in WORKLOAD))
+            self._pasts[self.workload] = of_workload(mine, need)
             while len(self._pasts) > _KEPT:
                 self._pasts.popitem(last=False)
         self._pasts.move_to_end(self.workload)

@@ -25,10 +25,8 @@ from rmtoolkit.views.triage.picture import Picture, State, picture, pods, window
 
 if TYPE_CHECKING:
     import altair as alt
-    import pandas as pd
-    import polars as pl
 
-    from rmtoolkit.recording import Recording
+    from rmtoolkit.spread import Source
 
 _DRAGS: Final = [("zoom and pan", "zoom"), ("re-judge a window", "judge")]
 
@@ -39,7 +37,8 @@ class Triage(Board):
     Parameters
     ----------
     recording
-        A recording, any frame that can become one, or what `judge` found in one.
+        A recording, any frame that can become one, a lake, or what `judge` found in one. Of a lake there are only the
+        samples that charts show; for all of a workload give ``lake.recording(workload="api")``.
     heap
         Heap profiles, as for `judge`.
     workload
@@ -79,7 +78,7 @@ class Triage(Board):
 
     def __init__(
         self,
-        recording: Recording | Judgement | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
+        recording: Source | Judgement,
         heap: Any = None,  # noqa: ANN401 - a profile, a path, several, or a mapping
         *,
         workload: str | None = None,
