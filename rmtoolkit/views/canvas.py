@@ -72,6 +72,8 @@ class Canvas:
         Ids inside the chart begin with it.
     top
         Bytes at the upper end of the axis; without it all that is drawn fits.
+    narrow
+        The least part of its width that it may be drawn in: labels, which do not shrink, then keep apart.
 
     Examples
     --------
@@ -82,7 +84,9 @@ class Canvas:
     (66.0, 1072.0, 262.0)
     """
 
-    def __init__(self, timeline: Timeline, row: dict[str, Any], ident: str, top: float | None = None) -> None:
+    def __init__(
+        self, timeline: Timeline, row: dict[str, Any], ident: str, top: float | None = None, narrow: float = 1.0
+    ) -> None:
         self.t = timeline
         self.row = row
         self.ident = ident
@@ -91,6 +95,7 @@ class Canvas:
         self.far_limit = bool(shown) and min(shown) > (FAR_LIMIT * timeline.peak_bytes if top is None else highest)
         self.top = highest
         self.labels = layout.Labels(Box(LEFT, 0, WIDTH, BASE))
+        self.narrow = narrow
         #: Labels that found a place, for charts that are not drawn here.
         self.placed: list[Placed] = []
         self.days = timeline.until - timeline.start > 36 * 3_600_000
@@ -136,7 +141,15 @@ class Canvas:
     def label(self, candidates: list[tuple[float, float, str]], written: str, kind: str) -> Markup | None:
         """Write a label at the first place (x, y, anchor) that is free."""
         bold = kind in ("strong", "alarm", "on-live")
-        found = self.labels.first_free([text_box(x, y, written, anchor, bold=bold) for x, y, anchor in candidates])
+        boxes = [(x, text_box(x, y, written, anchor, bold=bold)) for x, y, anchor in candidates]
+        wide = [
+            Box(x - (x - box.left) / self.narrow, box.top, x + (box.right - x) / self.narrow, box.bottom)
+            for x, box in boxes
+        ]
+        found = self.labels.first_free(wide)
+        if found is None:
+            # A label too many in a narrow chart is better than none in a wide one.
+            found = self.labels.first_free([box for _, box in boxes])
         if found is None:
             return None
         x, y, anchor = candidates[found]

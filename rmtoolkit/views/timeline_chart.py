@@ -67,7 +67,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "marks": ("t", "f", "c", "w"),
     "judged": ("t", "t2"),
     "selected": ("t", "t2"),
-    "swatches": ("t", "y", "c"),
+    "swatches": ("t", "y", "c", "a", "dx", "px"),
     "labels": ("t", "y", "a", "b", "c", "h", "w", "dx", "px"),
     "pinned": ("x", "y", "a", "b", "c", "h", "w"),
     "ticks": ("v", "w"),
@@ -137,6 +137,8 @@ def form(tokens: Mapping[str, str] = LIVE) -> LayerChart:
         below = rows(name).mark_text(**look, **halo, stroke=tokens["surface"], fill=tokens["surface"])
         return [below.encode(x=across, y=height, text="w:N"), words]
 
+    # A swatch stands before its label, also where that had to move.
+    beside = alt.ExprRef(f"{_INSIDE}-10")
     layers = [
         alt.Chart(alt.InlineData([{}]))
         .mark_rect(aria=False, color=tokens["panel"])
@@ -201,7 +203,7 @@ def form(tokens: Mapping[str, str] = LIVE) -> LayerChart:
             for name, opacity in (("judged", 0.06), ("selected", 0.16))
         ),
         rows("swatches")
-        .mark_point(clip=True, aria=False, shape="square", size=100, opacity=1, filled=True, xOffset=15, yOffset=-4)
+        .mark_point(clip=True, aria=False, shape="square", size=100, opacity=1, filled=True, xOffset=beside, yOffset=-4)
         .encode(x=x, y=px, color=own),
         *written("labels", x, px, clip=True, dx=alt.ExprRef(_INSIDE)),
         *written("pinned", alt.X("x:Q", scale=None, axis=None), px),
@@ -360,7 +362,7 @@ def _labels(
 ) -> None:
     for label in placed:
         if label.swatch:
-            found["swatches"].append((chart.t.now, label.y, tokens[label.swatch]))
+            found["swatches"].append((chart.t.now, label.y, tokens[label.swatch], "left", 25, _wide(label)))
             found["labels"].append(
                 (chart.t.now, label.y, "left", *_look(label.kind, tokens), label.written, 25, _wide(label))
             )

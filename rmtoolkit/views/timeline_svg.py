@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rmtoolkit.views.curves import Piece
     from rmtoolkit.views.timeline import Timeline
 
+#: A board of 800 px has so much of the width for its chart.
+_NARROW: Final = 0.7
 #: A layer thinner than this share of the axis gets no label.
 _THIN: Final = 0.004
 #: A live heap at least this high in px carries the fit's label.
@@ -126,7 +128,7 @@ def place(timeline: Timeline, row: dict[str, Any], top: float | None = None) -> 
     >>> [label.written for label in place(one, {"signal": None}).placed]
     ['now, Thu 1 Jan 00:01:00']
     """
-    chart = Canvas(timeline, row, "", top)
+    chart = Canvas(timeline, row, "", top, _NARROW)
     _parts(chart)
     return chart
 

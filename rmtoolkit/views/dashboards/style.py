@@ -80,15 +80,18 @@ background:var(--rm-panel);border-left:3px solid var(--rm-accent)}
 background:var(--rm-surface);color:var(--rm-ink);font-size:12px;pointer-events:none;z-index:2;width:max-content}
 .X .rm-halves{display:grid;grid-template-columns:minmax(300px,400px) minmax(0,1fr);gap:0 32px;margin:0;
 align-items:start;width:100%}
-.X .rm-halves table{margin-top:20px}.X td.word{white-space:nowrap}.X td.wrap{white-space:normal}
+.X td.n{white-space:nowrap}.X td.code{max-width:360px;overflow-wrap:break-word}
+.X .rm-halves td.n{white-space:normal}.X .rm-halves table{margin-top:20px}
+.X td.word{white-space:nowrap}.X td.wrap{white-space:normal}
 .X .copied{display:flex;align-items:flex-start;gap:8px;margin:6px 0 2px}.X .copied code.block{margin:0;padding:6px 10px}
 .X button.rm-button.small{height:28px;font:12px/26px var(--rm-family);padding:0 10px;display:inline-block}
 .X p.judged{color:var(--rm-ink)}
 .X .headline{font-size:28px;line-height:1.25}.X .answer{grid-template-columns:minmax(0,1fr) 380px}
-.X .whole{white-space:nowrap}.X .wide{overflow-x:auto}
+.X .whole{white-space:nowrap}.X .wide{overflow-x:auto}.X .wide :is(td,th,code){overflow-wrap:break-word}
 .X svg.rm-icicle.key{display:inline-block;vertical-align:-2px;margin:0 4px 0 10px}
 .X .rm-zoomed{display:flex;flex-flow:row wrap;align-items:center;gap:8px 16px;margin:4px 0 8px;overflow-wrap:anywhere}
-.X .rm-tree .rm-icicle{min-width:720px}.X .rm-tree .said{min-height:1.45em;margin:6px 0;overflow-wrap:anywhere}
+.X .rm-tree .rm-icicle{min-width:1080px;width:100%}
+.X .rm-tree .said{min-height:1.45em;margin:6px 0;overflow-wrap:anywhere}
 .X .plain{padding-left:20px;margin:8px 0}.X .plain li{margin:3px 0;overflow-wrap:anywhere}
 .X .ages{display:block;width:100%;max-width:440px;height:auto}
 .X .ages .life{fill:none;stroke:var(--rm-ink-3);stroke-width:1;stroke-linejoin:round}

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.scene import Chosen, Scene
 
 WIDTH: Final = 372
-_BARS: Final = 204
-_ROW: Final = 30
-_TOP: Final = 26
+#: A line of words, and the bar below it: words beside bars would run into each other.
+_ROW: Final = 44
+_BAR: Final = 18
+_TOP: Final = 22
 
 
 def headroom_chart(scene: Scene, chosen: Chosen) -> Markup:
@@ -52,25 +53,25 @@ def headroom_chart(scene: Scene, chosen: Chosen) -> Markup:
     said = []
     for at, (name, colour, low, value, high) in enumerate(rows):
         y = _TOP + at * _ROW
-        width = value / top * _BARS
-        drawn.append(el("rect", x=0, y=y, width=f"{width:.1f}", height=22, class_=colour))
+        bar = y + _ROW - _BAR - 4
+        drawn.append(el("rect", x=0, y=bar, width=f"{value / top * WIDTH:.1f}", height=_BAR, class_=colour))
         written = f"{name} {text.memory(value)}"
         if low < high:
             written += f" ({text.memory(low).removesuffix(' Mi')}–{text.memory(high).removesuffix(' Mi')})"
-        inside = text_width(written, bold=colour == "live") + 12 <= width
-        kind = "on-live" if colour == "live" and inside else "on-bar" if inside else "plain"
-        drawn.append(text_element(8 if inside else width + 6, y + 15, written, kind))
+        drawn.append(text_element(0, bar - 6, written, "plain"))
         if low < high:
-            ends = [value_ / top * _BARS for value_ in (low, high)]
-            bar = f"M{ends[0]:.1f} {y + 11}H{ends[1]:.1f}M{ends[0]:.1f} {y + 6}v10M{ends[1]:.1f} {y + 6}v10"
-            drawn.append(el("path", d=bar, class_="whisker"))
+            ends = [value_ / top * WIDTH for value_ in (low, high)]
+            middle = bar + _BAR / 2
+            whisker = f"M{ends[0]:.1f} {middle}H{ends[1]:.1f}M{ends[0]:.1f} {bar + 4}v10M{ends[1]:.1f} {bar + 4}v10"
+            drawn.append(el("path", d=whisker, class_="whisker"))
         room = (limit - high) / limit
         verb = f"{_percent(room)} over {name}" if low == high else f"{_percent(room)} at the worst {name}"
-        drawn.append(text_element(_BARS + 12, y + 15, verb, "alarm" if room < 0 else "plain"))
+        drawn.append(text_element(WIDTH, bar - 6, verb, "alarm" if room < 0 else "plain", "end"))
+        x = limit / top * WIDTH
+        drawn.append(el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=bar - 2, y2=bar + _BAR + 2, class_="limit"))
         said.append(f"{written}, {verb}")
-    x = limit / top * _BARS
+    x = limit / top * WIDTH
     height = _TOP + len(rows) * _ROW
-    drawn.append(el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=_TOP - 6, y2=height - 4, class_="limit"))
     word = f"limit {text.configured(limit)}"
     half = text_width(word, bold=True) / 2
     drawn.append(text_element(min(max(x, half), WIDTH - half), 14, word, "strong", "middle"))

@@ -11,7 +11,7 @@ from rmtoolkit.heap.own_code import plain_name, spoken
 from rmtoolkit.intervals import small_memory
 from rmtoolkit.views import heap_icicle
 from rmtoolkit.views.markup import Markup, el
-from rmtoolkit.views.triage.tables import folded, table
+from rmtoolkit.views.triage.tables import folded, table, wide
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.heap_answer import HeapAnswer
@@ -83,7 +83,7 @@ def _drawn(same: _Same, focus: str) -> Markup:
         for row in answer.suspects.head(_SHOWN).iter_rows(named=True)
     ]
     heads = (
-        ("Function of your own code", "wrap"),
+        ("Function of your own code", "code"),
         ("Reading", "word"),
         ("Growth", "n"),
         ("Held", "n"),
@@ -93,7 +93,9 @@ def _drawn(same: _Same, focus: str) -> Markup:
     return folded(
         "Heap profile",
         text.printable(answer.headline),
-        table(None, heads, rows) if rows else el("p", "No function of your own code holds memory.", class_="note"),
+        wide("Suspects", table(None, heads, rows))
+        if rows
+        else el("p", "No function of your own code holds memory.", class_="note"),
         el("h2", "Who calls it", el("span", "width is memory, the program's start on top", class_="note")),
         _whole(focus) if focus else None,
         el("div", el("div", picture.svg, class_="wide"), el("p", _KEYS, class_="note said"), class_="rm-tree"),

@@ -139,7 +139,7 @@ def lifetimes(lives: pl.DataFrame, pods: dict[int, str]) -> Markup:
     ]
     heads += [("Startup peak", "n"), ("Settled", "n"), ("Peak", "n")]
     summary = summary if kills else f"{lives.height:,}, none ended in an OOM kill"
-    return folded("Lifetimes", summary, _wide("Lifetimes", table(None, heads, rows)))
+    return folded("Lifetimes", summary, wide("Lifetimes", table(None, heads, rows)))
 
 
 def siblings(instances: pl.DataFrame) -> Markup | None:
@@ -181,7 +181,7 @@ def siblings(instances: pl.DataFrame) -> Markup | None:
         for name, amount in instances["verdict"].value_counts(sort=True).rows()
     )
     heads = (("Pod", ""), ("Verdict", ""), ("Growth", "n"), ("Peak", "n"), ("Lives", "n"), ("Coverage", "n"))
-    return folded("Pods", counted, _wide("Pods", table(None, heads, rows)))
+    return folded("Pods", counted, wide("Pods", table(None, heads, rows)))
 
 
 def quality(
@@ -282,6 +282,24 @@ def table(title: str | None, heads: Iterable[tuple[str, str]], rows: Iterable[It
     return el("table", caption, el("thead", head), el("tbody", *body))
 
 
-def _wide(name: str, table: Markup) -> Markup:
-    """Let a table of many columns scroll by itself."""
+def wide(name: str, table: Markup) -> Markup:
+    """Let a table of many columns scroll by itself.
+
+    Parameters
+    ----------
+    name
+        What it is, for who cannot see it.
+    table
+        The table.
+
+    Returns
+    -------
+    Markup
+        A part that the keyboard can scroll.
+
+    Examples
+    --------
+    >>> wide("Pods", el("table"))
+    '<div class="wide" tabindex="0" role="group" aria-label="Pods"><table></table></div>'
+    """
     return el("div", table, class_="wide", tabindex=0, role="group", aria_label=name)
