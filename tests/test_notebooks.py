@@ -65,3 +65,36 @@ def test_notebooks_open_with_what_they_answer(notebook: Path) -> None:
 def test_notebooks_use_no_output_widget(notebook: Path) -> None:
     """Output widgets hang in Voilà, so no notebook has one."""
     assert "Output(" not in notebook.read_text(encoding="utf-8")
+
+
+#: All dashboards over the recorded services, one of which has a heap profile.
+DASHBOARDS = [
+    """
+from pathlib import Path
+import rmtoolkit as rm
+
+data = Path("data")
+recording = rm.read(data / "samples")
+judgement = rm.judge(recording)
+heap = {"iris/warm-jackdaw": rm.read_heap(data / "heap" / "warm-jackdaw.heaptrack.zst")}
+""",
+    "rm.Triage(judgement, heap, workload='warm-jackdaw')",
+    "rm.LimitExplorer(recording, 'young-raven', judgement=judgement)",
+    "rm.Fleet(judgement, samples_from=recording)",
+]
+
+
+def test_a_notebook_saved_with_all_dashboards_stays_small(tmp_path: Path) -> None:
+    """With the state of every widget inside, the file is smaller than 3 MB."""
+    cells = [nbformat.v4.new_code_cell(cell) for cell in DASHBOARDS]  # type: ignore[no-untyped-call]
+    document = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
+    NotebookClient(document, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()
+    saved = tmp_path / "saved.ipynb"
+    nbformat.write(document, saved)  # type: ignore[no-untyped-call]
+    state = document.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
+    kept = "".join(str(model["state"].get("value")) for model in state.values())
+    for part in ("Who calls it", "Chance of an OOM kill in 7 days at", "rm-fleet"):
+        assert part in kept
+    size = saved.stat().st_size
+    print(f"A notebook with all dashboards: {size / 1e6:.2f} MB, {len(state):,} widgets.")  # noqa: T201 - seen with -s, or when it fails
+    assert size < 3_000_000
