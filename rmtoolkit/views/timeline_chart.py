@@ -133,7 +133,8 @@ def form(tokens: Mapping[str, str] = LIVE) -> LayerChart:
             **mark,
         }
         halo = {"strokeWidth": 4, "strokeJoin": "round", "aria": False, "opacity": alt.ExprRef("datum.h?1:0")}
-        words = rows(name).mark_text(**look).encode(x=across, y=height, text="w:N", color=own)
+        # Without a description a screen reader would read out colours and px.
+        words = rows(name).mark_text(**look).encode(x=across, y=height, text="w:N", color=own, description="w:N")
         below = rows(name).mark_text(**look, **halo, stroke=tokens["surface"], fill=tokens["surface"])
         return [below.encode(x=across, y=height, text="w:N"), words]
 
