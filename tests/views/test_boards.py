@@ -77,9 +77,7 @@ def test_a_chart_that_cannot_be_made_leaves_nothing(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("board", BOARDS[:3])
 def test_a_path_is_told_how_to_be_read(board: Callable[[Any], Board]) -> None:
     """Dashboards read no files; the error names what does."""
-    with pytest.raises(
-        RmtoolkitError, match=r"got str\. Hint: rm\.read\('shop\.lake'\) reads"
-    ):
+    with pytest.raises(RmtoolkitError, match=r"got str\. Hint: rm\.read\('shop\.lake'\) reads"):
         board("shop.lake")
 
 

@@ -186,14 +186,14 @@ def test_a_heap_profile_names_the_code() -> None:
     assert "<code>api::put</code>" in found
     assert found.count('class="rm-icicle"') == 1
     assert "Show the whole" not in found
-    zoomed = picture(case, State(case.names[0], focus="api::put")).heap
+    zoomed = picture(case, State(case.names[0], function="api::put")).heap
     assert "through api::put: 5 Mi" in zoomed
     assert "api::main:" not in zoomed
     assert "Show the whole" in zoomed
     bare = Case(rm.judge(recording))
     assert "none loaded; pass heap= to name the call sites" in picture(bare, State(case.names[0])).heap
     with pytest.raises(RmtoolkitError, match="There is no heap profile to show 'api::put' in"):
-        picture(bare, State(case.names[0], focus="api::put"))
+        picture(bare, State(case.names[0], function="api::put"))
 
 
 def test_the_same_state_is_the_same_picture(case: Case) -> None:

@@ -196,28 +196,28 @@ def test_a_heap_profile_zooms_and_nothing_else_is_drawn(judgement: rm.Judgement)
         triage._page._handle_custom_msg({"kind": kind, "value": value}, [])
 
     hear("send", "zoom api::put")
-    assert triage.focus == "api::put"
+    assert triage.function == "api::put"
     assert triage.picture.heap == triage._heap.value
     assert "through api::put" in triage._heap.value
     hear("send", f"zoom {hostile}")
     assert "<img" not in triage._heap.value
     hear("send", "zoom nowhere")
     assert "No function" in said(triage)
-    assert triage.focus == hostile
+    assert triage.function == hostile
     triage.pod = "ledger-1"
-    assert triage.focus == hostile
+    assert triage.function == hostile
     serial += 1
     triage.judged = (START * 1000, (START + 30_000) * 1000)
     hear("escape", "tree")
     assert triage._heap.value == whole
     assert triage.judged is not None
     assert triage._chart.serial == serial + 1
-    triage.focus = "api::put"
+    triage.function = "api::put"
     triage.workload = "shop/web"
-    assert triage.focus == ""
-    triage.focus = "api::put"
+    assert triage.function == ""
+    triage.function = "api::put"
     assert "There is no heap profile" in said(triage)
-    assert triage.focus == ""
+    assert triage.function == ""
     triage.close()
 
 

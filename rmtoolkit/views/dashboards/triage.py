@@ -46,10 +46,10 @@ class Triage(Board):
 
     Attributes
     ----------
-    workload, pod, last_ms, judged, focus, drag
+    workload, pod, last_ms, judged, function, drag
         The state; setting one changes what is shown. `pod` is empty for the one that stands for all, `last_ms` how much
         of the past is shown (0: all), `judged` the window that is judged (first and last ms since 1970, UTC; None: all
-        that was recorded), `focus` the function that fills the picture of the heap profile (empty: the whole program),
+        that was recorded), `function` what fills the picture of the heap profile (empty: the whole program),
         `drag` ``zoom`` or ``judge``.
 
     Raises
@@ -73,7 +73,7 @@ class Triage(Board):
     pod = traitlets.Unicode()
     last_ms = traitlets.Int(0, min=0)
     judged: Any = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=None, allow_none=True)
-    focus = traitlets.Unicode()
+    function = traitlets.Unicode()
     drag = traitlets.Enum(("zoom", "judge"), "zoom")
 
     def __init__(
@@ -143,7 +143,7 @@ class Triage(Board):
         watch = self._wiring.watch
         for name in ("workload", "pod", "last_ms", "judged"):
             watch(self, name, lambda _: self._changed())
-        watch(self, "focus", lambda _: self._focused())
+        watch(self, "function", lambda _: self._zoomed())
         watch(self, "drag", lambda change: self._dragged(change.new))
         watch(self._search, "value", lambda change: self._searched(change.new))
         watch(self._pods, "value", lambda change: self._choose("pod", change.new))
@@ -161,9 +161,9 @@ class Triage(Board):
         what, _, function = value.partition(" ")
         if kind == "send" and what == "zoom":
             # What fills the width already is pressed to go back.
-            self.focus = "" if function == self.focus else function
+            self.function = "" if function == self.function else function
         elif kind == "escape" and value == "tree":
-            self.focus = ""
+            self.function = ""
         elif kind == "escape":
             self.judge_all()
 
@@ -240,7 +240,7 @@ class Triage(Board):
         if self._settling:
             return
         before = self._state
-        wanted = State(self.workload, self.pod, self.last_ms, self.judged, before.focus)
+        wanted = State(self.workload, self.pod, self.last_ms, self.judged, before.function)
         if wanted.workload != before.workload:
             # Pods, windows, functions and what was selected belong to the workload before.
             wanted = State(self._find(wanted.workload))
@@ -256,13 +256,13 @@ class Triage(Board):
         finally:
             self._settle()
 
-    def _focused(self) -> None:
+    def _zoomed(self) -> None:
         """Draw the heap profile alone: the chart stays where somebody has moved it."""
         if self._settling:
             return
-        wanted = replace(self._state, focus=self.focus)
+        wanted = replace(self._state, function=self.function)
         try:
-            drawn = heap_part(self._case.heap(wanted.workload), wanted.focus)
+            drawn = heap_part(self._case.heap(wanted.workload), wanted.function)
         except Exception:
             self._settle()
             raise
@@ -273,7 +273,7 @@ class Triage(Board):
         """Let traits and controls say what is shown."""
         state = self._state
         with self._quiet():
-            self.workload, self.pod, self.focus = state.workload, state.pod, state.focus
+            self.workload, self.pod, self.function = state.workload, state.pod, state.function
             self.last_ms = state.last_ms
             self.set_trait("judged", state.judged)
             self._search.value = state.workload

@@ -21,14 +21,14 @@ _SHOWN: Final = 8
 _KEYS: Final = "Point at a function, or go to one with the arrows. Enter zooms, Escape shows the whole."
 
 
-def heap_part(answer: HeapAnswer | None, focus: str = "") -> Markup:
+def heap_part(answer: HeapAnswer | None, function: str = "") -> Markup:
     """Show what a heap profile answers.
 
     Parameters
     ----------
     answer
         See `rmtoolkit.analysis.heap_answer`; None where there is no profile.
-    focus
+    function
         A function that takes the whole width of the icicle, wherever it is called from; empty: the whole program.
 
     Returns
@@ -47,13 +47,13 @@ def heap_part(answer: HeapAnswer | None, focus: str = "") -> Markup:
     >>> "none loaded; pass heap= to name the call sites" in heap_part(None)
     True
     """
-    if answer is None and focus:
-        msg = f"There is no heap profile to show {text.printable(focus)!r} in. Load one with heap=."
+    if answer is None and function:
+        msg = f"There is no heap profile to show {text.printable(function)!r} in. Load one with heap=."
         raise RmtoolkitError(msg)
     if answer is None:
         example = 'For example: rm.Triage(recording, heap=rm.read_heap("service.heaptrack.zst"))'
         return folded("Heap profile", "none loaded; pass heap= to name the call sites", el("p", example, class_="note"))
-    return _drawn(_Same(answer), focus)
+    return _drawn(_Same(answer), function)
 
 
 class _Same:
@@ -70,7 +70,7 @@ class _Same:
 
 
 @lru_cache(32)
-def _drawn(same: _Same, focus: str) -> Markup:
+def _drawn(same: _Same, function: str) -> Markup:
     answer = same.answer
     rows = [
         (
@@ -89,7 +89,7 @@ def _drawn(same: _Same, focus: str) -> Markup:
         ("Held", "n"),
         ("Evidence", "wrap"),
     )
-    picture = heap_icicle.icicle(answer.heap, root=focus or None, suspects=answer.suspects, pressable=True)
+    picture = heap_icicle.icicle(answer.heap, root=function or None, suspects=answer.suspects, pressable=True)
     return folded(
         "Heap profile",
         text.printable(answer.headline),
@@ -97,16 +97,16 @@ def _drawn(same: _Same, focus: str) -> Markup:
         if rows
         else el("p", "No function of your own code holds memory.", class_="note"),
         el("h2", "Who calls it", el("span", "width is memory, the program's start on top", class_="note")),
-        _whole(focus) if focus else None,
+        _whole(function) if function else None,
         el("div", el("div", picture.svg, class_="wide"), el("p", _KEYS, class_="note said"), class_="rm-tree"),
         heap_icicle.legend(compared=False),
         el("p", f"Not seen: {text.printable('; '.join(answer.unseen))}.", class_="note") if answer.unseen else None,
     )
 
 
-def _whole(focus: str) -> Markup:
+def _whole(function: str) -> Markup:
     """Say what fills the width, and offer the way back."""
-    said = el("span", el("code", text.printable(focus)), " fills the width, from wherever it is called.")
+    said = el("span", el("code", text.printable(function)), " fills the width, from wherever it is called.")
     back = el("button", "Show the whole", type="button", class_="rm-button", data_rm_send="zoom ")
     return el("div", said, back, class_="rm-zoomed")
 

@@ -53,7 +53,7 @@ class State:
         How much of the past is shown; 0 for all.
     judged
         First and last ms since 1970 of the window that is judged; None for the whole recording.
-    focus
+    function
         The function that the picture of the heap profile shows; empty for the whole program.
 
     Examples
@@ -66,7 +66,7 @@ class State:
     pod: str = ""
     last_ms: int = 0
     judged: tuple[int, int] | None = None
-    focus: str = ""
+    function: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def picture(case: Case, state: State) -> Picture:
         ages=_ages(judged, state, row),
         evidence=tables.evidence(row),
         questions=tables.questions(judged.questions(state.workload)),
-        heap=heap_part(case.heap(state.workload), state.focus),
+        heap=heap_part(case.heap(state.workload), state.function),
         folded=_folded(judged, state, row, whole, about),
         home=home,
         step_ms=1000 * (about["cadence_seconds"] or 1.0),
