@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import uuid
@@ -34,6 +35,8 @@ _USUAL: Final = (
     "DEP0",
     "GL Driver",
 )
+#: Kernels choose ports that are free, and others may take them before they listen: files have no such race.
+_KERNELS: Final = ("--KernelManager.transport=ipc",) if sys.platform == "linux" else ()
 #: Voilà's own template asks for a font of icons, which no dashboard uses.
 _OF_VOILA: Final = "/npm/@fortawesome/"
 
@@ -88,12 +91,15 @@ class _Server:
         self.address = f"http://127.0.0.1:{self.port}"
         names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
         own = {name: str(home / name.lower()) for name in names}
+        # Sockets of kernels stand here, and their paths must be short.
+        self.runtime = Path(tempfile.mkdtemp(prefix="rm-"))
+        own["JUPYTER_RUNTIME_DIR"] = str(self.runtime)
         for folder in own.values():
             Path(folder).mkdir(exist_ok=True)
         self.environment = os.environ | own | {"TZ": "UTC", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
         self.log = (home / "server.log").open("wb")
         self.process = subprocess.Popen(
-            [sys.executable, *(word.replace("PORT", str(self.port)) for word in command)],
+            [sys.executable, *(word.replace("PORT", str(self.port)) for word in command), *_KERNELS],
             cwd=home,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -121,6 +127,7 @@ class _Server:
             self.process.kill()
             self.process.wait()
         self.log.close()
+        shutil.rmtree(self.runtime, ignore_errors=True)
 
 
 class Lab(_Server):
@@ -162,16 +169,24 @@ class Lab(_Server):
         wanted = f"body[data-jp-theme-light={str(not dark).lower()}]"
         page.wait_for_selector(wanted, state="attached", timeout=PATIENCE)
         page.set_default_timeout(PATIENCE)
+        # Nothing else would end the wait for a kernel that never answers.
         outputs = page.evaluate(
-            """async () => {
-                const panel = jupyterapp.shell.currentWidget;
-                await panel.context.ready;
-                await panel.sessionContext.ready;
-                jupyterapp.shell.collapseLeft();
-                await jupyterapp.commands.execute('notebook:run-all-cells');
-                return panel.content.widgets.filter(cell => cell.model.type === 'code')
-                    .flatMap(cell => cell.model.outputs.toJSON());
-            }"""
+            """async (patience) => {
+                const run = async () => {
+                    const panel = jupyterapp.shell.currentWidget;
+                    await panel.context.ready;
+                    await panel.sessionContext.ready;
+                    jupyterapp.shell.collapseLeft();
+                    await jupyterapp.commands.execute('notebook:run-all-cells');
+                    return panel.content.widgets.filter(cell => cell.model.type === 'code')
+                        .flatMap(cell => cell.model.outputs.toJSON());
+                };
+                const late = new Promise((_, fail) => {
+                    setTimeout(() => fail(new Error('no kernel answered')), patience);
+                });
+                return await Promise.race([run(), late]);
+            }""",
+            PATIENCE,
         )
         page.set_default_timeout(30_000)
         failed = [output for output in outputs if output["output_type"] == "error"]

@@ -94,8 +94,8 @@ def test_the_table_fits_a_narrow_dark_window(host: Lab | Voila, new: Callable[..
     board = opened.page.locator(".rm-dashboard").first
     expect(board.locator("tbody tr").first).to_contain_text("leaky-150", timeout=180_000)
     expect(board).to_have_css("background-color", "rgb(18, 23, 28)")
-    inside = board.evaluate("board => board.querySelector('table.rm-fleet').scrollWidth <= board.clientWidth")
-    assert inside
+    inside = "board => board.querySelector('table.rm-fleet').scrollWidth <= board.clientWidth"
+    opened.page.wait_for_function(inside, arg=board.element_handle())
     assert opened.serious(".rm-dashboard") == []
     assert opened.outside == []
     assert opened.complaints == []

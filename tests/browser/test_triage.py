@@ -111,7 +111,8 @@ def test_zoom_pan_errors_and_width(lab: Lab, new: Callable[..., Opened]) -> None
     lab.open(opened, [CELL], dark=True)
     found = board(opened)
     page, chart = opened.page, found.locator(".rm-live-chart")
-    assert page.evaluate("(board => board.scrollWidth <= board.clientWidth)(document.querySelector('.rm-triage'))")
+    # It is drawn first, and then gets the width that it has.
+    page.wait_for_function("(board => board.scrollWidth <= board.clientWidth)(document.querySelector('.rm-triage'))")
     expect(found).to_have_css("background-color", "rgb(18, 23, 28)")
 
     assert "12:00" in chart.locator(".role-axis-label text").all_text_contents()
