@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views.dashboards import live_chart
 from rmtoolkit.views.dashboards.served import Dashboards
+from rmtoolkit.views.dashboards.wiring import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,3 +101,19 @@ def test_all_of_a_page_of_dashboards_is_closed() -> None:
     boards.close()
     assert set(ipywidgets.widgets.widget._instances) == before
     boards.close()
+
+
+def test_actions_of_two_threads_come_one_after_the_other() -> None:
+    """JupyterLab delivers a value in one thread and a press in another; neither sees the other half done."""
+    wiring = Wiring()
+    done: list[str] = []
+
+    def first(_: object) -> None:
+        other.start()
+        other.join(0.2)
+        done.append("first")
+
+    other = threading.Thread(target=wiring.guarded(done.append), args=("second",))
+    wiring.guarded(first)(None)
+    other.join()
+    assert done == ["first", "second"]

@@ -136,6 +136,8 @@ def test_a_window_can_be_typed(triage: rm.Triage) -> None:
     triage._from.value, triage._to.value = "2023-11-14 22:13:20", "2023-11-15 02:00:00"
     triage._judge.click()
     assert triage.judged == (START * 1000, START * 1000 + 13_600_000)
+    triage._from.value = "2023-11-14T23:30+01:00"
+    assert triage._from.value == "2023-11-14 22:30:00"
     triage._from.value = "yesterday-ish"
     triage._judge.click()
     assert "yesterday-ish" in said(triage)

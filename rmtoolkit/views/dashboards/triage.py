@@ -151,6 +151,8 @@ class Triage(Board):
         watch(self._drags, "value", lambda change: self._choose("drag", change.new))
         watch(self._chart, "selection", lambda change: self._selected(change.new))
         watch(self._chart, "shown", lambda change: self._looked(change.new))
+        for box in (self._from, self._to):
+            watch(box, "value", self._typed_in)
         self._wiring.press(self._undo, self.judge_all)
         self._wiring.press(self._judge, self._judge_typed)
         self._wiring.hear(self._page, self._heard)
@@ -234,7 +236,12 @@ class Triage(Board):
     def _type(self, ends: tuple[int, int] | list[int]) -> None:
         last = min(ends[1], self._picture.drawn.now)
         for box, value in ((self._from, ends[0]), (self._to, last)):
-            box.value = f"{dt.datetime.fromtimestamp(value / 1000, tz=dt.UTC):%Y-%m-%d %H:%M:%S}"
+            box.value = _written(dt.datetime.fromtimestamp(value / 1000, tz=dt.UTC))
+
+    @staticmethod
+    def _typed_in(change: Any) -> None:  # noqa: ANN401 - a traitlets change
+        """Show how an instant was read."""
+        change.owner.value = _written(parse_time(change.new))
 
     def _changed(self) -> None:
         if self._settling:
@@ -313,6 +320,10 @@ class _Settling:
 
     def __exit__(self, *_: object) -> None:
         self.triage._settling = self.before  # noqa: SLF001
+
+
+def _written(moment: dt.datetime) -> str:
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _ms(moment: dt.datetime) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import ipywidgets
@@ -46,6 +47,8 @@ class Wiring:
         self.failed: str | None = None
         self._undo: list[Callable[[], object]] = []
         self._inside = 0
+        # JupyterLab delivers values and presses in threads of their own: one action at a time.
+        self._alone = threading.RLock()
 
     def watch(self, widget: traitlets.HasTraits, name: str, action: Callable[[Any], object]) -> None:
         """Call an action when a trait changes.
@@ -138,17 +141,18 @@ class Wiring:
         """
 
         def run(argument: Any) -> None:  # noqa: ANN401 - a change, a button or a message
-            self._inside += 1
-            if self._inside == 1:
-                self._show(None)
-            try:
-                action(argument)
-            except RmtoolkitError as error:
-                self._show(str(error))
-            except Exception as error:  # noqa: BLE001 - elsewhere it would vanish into a log that nobody reads
-                self._show(f"{type(error).__name__}: {error}")
-            finally:
-                self._inside -= 1
+            with self._alone:
+                self._inside += 1
+                if self._inside == 1:
+                    self._show(None)
+                try:
+                    action(argument)
+                except RmtoolkitError as error:
+                    self._show(str(error))
+                except Exception as error:  # noqa: BLE001 - elsewhere it would vanish into a log that nobody reads
+                    self._show(f"{type(error).__name__}: {error}")
+                finally:
+                    self._inside -= 1
 
         return run
 
