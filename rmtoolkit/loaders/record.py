@@ -306,7 +306,7 @@ class Recorder:
         recent = 1000 * (now - _START_SEEN_INTERVALS * self._interval - _CLOCK_SECONDS)
         if last is not None and last["kind"] in ("oom_kill", "node_oom") and last["time"] >= recent:
             # That was the end, and samples since the kernel counted it are of the process that was dying.
-            last["time"] = round(now * 1000)
+            self._rows = [row for row in self._rows if row["time"] < last["time"]]
             return
         machine = _machine_kills()
         hint = machine is not None and self._machine_kills is not None and machine > self._machine_kills
