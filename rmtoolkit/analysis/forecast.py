@@ -126,7 +126,7 @@ def growth_against_limit(opinion: Opinion) -> Growth | None:
         return None
     layer = opinion.notes.get("growing_layer")
     if layer in BESIDE:
-        beside = opinion.readings.get(BESIDE[layer][1], whole)
+        beside = opinion.readings.get(BESIDE[layer].signal, whole)
         level = whole["top"] if beside is whole else level
         return Growth(beside["growth_per_day"], beside["growth_error_per_day"], level, beside["noise"] or 0.0)
     return Growth(row["growth_per_day"], row["growth_error_per_day"], level, row["noise"] or 0.0)

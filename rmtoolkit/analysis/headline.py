@@ -93,7 +93,7 @@ def _open_headline(situation: Situation, subject: str) -> str:
         return f"{subject} cannot be decided yet: the falls may be restarts that hide a leak, or a sawtooth."
     beside = BESIDE.get(main.notes.get("growing_layer", ""))
     if beside is not None:
-        return f"{subject} cannot be decided yet: {beside[0]}, the rest does not."
+        return f"{subject} cannot be decided yet: {beside.grows}, the rest does not."
     if row["cause"] == "outside_allocator":
         return f"{subject} cannot be decided yet: memory outside the allocator grows while the live heap does not."
     kind = open_question(situation).kind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rmtoolkit.analysis.naming import spikes_early
 from rmtoolkit.analysis.parameters import (
@@ -24,11 +24,31 @@ if TYPE_CHECKING:
 Layer = tuple[float, float]
 Layers = dict[str, Layer]
 
-#: What may grow beside the judged signal and fill the limit, in words, and the signal that shows it.
+
+class Beside(NamedTuple):
+    """A layer that may grow beside the judged signal and fill the limit: in words, and the signal that shows it."""
+
+    grows: str
+    unknown: str
+    signal: str
+
+
 BESIDE: Final = {
-    "shmem": ("files in memory (tmpfs, shared memory) grow", "shmem_bytes"),
-    "kernel": ("memory that the kernel holds for it (sockets, page tables, slab) grows", "kernel_bytes"),
-    "mapped": ("mapped files or shared memory grow", "rss_bytes"),
+    "shmem": Beside(
+        "files in memory (tmpfs, shared memory) grow",
+        "files in memory (tmpfs) grow, and whether anything deletes them is not known",
+        "shmem_bytes",
+    ),
+    "kernel": Beside(
+        "memory that the kernel holds for it (sockets, page tables, slab) grows",
+        "the kernel holds more and more for it, and how much of that it would give back is not known",
+        "kernel_bytes",
+    ),
+    "mapped": Beside(
+        "mapped files or shared memory grow",
+        "mapped files can be reclaimed and shared memory cannot, and which of them grows is not known",
+        "footprint_bytes",
+    ),
 }
 
 #: Signals that count files in memory.
@@ -102,7 +122,7 @@ def layers_of(opinion: Opinion) -> Layers:
         shared = _shared(opinion)
         if above is not None and shared is not None and 0 < shared[1] <= 2 * above[1] and anonymous != "anon_bytes":
             # The RSS of a process counts the files in memory that it maps: they are nothing that the allocator keeps.
-            above, found["shmem"] = (above[0] - shared[0], above[1] - shared[1]), shared
+            above = (above[0] - shared[0], above[1] - shared[1])
         found["kept"] = above
         opinion.notes["kept_known"] = False
     if found["cache"] is not None:
@@ -111,7 +131,7 @@ def layers_of(opinion: Opinion) -> Layers:
         # Of a process without a cgroup: its RSS counts the files that it maps, and those in memory.
         mapped = between("rss_bytes", "anon_bytes")
         found["cache" if "file_bytes" in opinion.readings else "mapped"] = mapped
-    found["shmem"] = _shared(opinion) or found.get("shmem")
+    found["shmem"] = _shared(opinion)
     for other in ("shmem", "kernel"):
         for name in ("cache", "mapped"):
             whole, part = found.get(name), found.get(other)

@@ -26,11 +26,6 @@ LEAK_FROM: Final = 0.75
 CLEAN_FROM: Final = 0.6
 #: A probability above this is taken for true where one of two things must be said.
 LIKELY: Final = 0.5
-#: A start is at most one part of so many of a life; its jump is hidden from the fit where it is this many times what
-#: else the best shape leaves, and this share of all of it.
-START_PART: Final = 8
-START_JUMP: Final = 4.0
-START_SHARE: Final = 0.5
 #: Share of what cannot be told apart that counts as a leak in `leak_probability`.
 UNRESOLVED_LEAKS: Final = 0.35
 #: Highest `leak_probability`, and distance from 0 of the lowest, by evidence level: one curve can suggest, not prove.
@@ -87,6 +82,11 @@ NEAR_A_DAY: Final = 0.12
 
 # --- Where a life begins and settles ----------------------------------------------------------------------------
 
+#: A start is at most one part of so many of a life; its jump is hidden from the fit where it is this many times what
+#: else the best shape leaves, and this share of all of it.
+START_PART: Final = 8
+START_JUMP: Final = 4.0
+START_SHARE: Final = 0.5
 #: Share by which a footprint falls from one sample to the next where a new process begins.
 NEW_PROCESS_FALL: Final = 0.3
 #: Scrapes between a known restart and the fall of the curve that it is always taken for ...

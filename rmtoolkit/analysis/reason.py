@@ -110,7 +110,7 @@ def _why_open(situation: Situation, signal: str, span: str) -> str:
     if question.kind == "restarts_unknown":
         return f"The {signal} falls to its first level several times and the source reports no restarts; {shows}."
     if question.kind in BESIDE:
-        shared = main.readings.get(BESIDE[question.kind][1])
+        shared = main.readings.get(BESIDE[question.kind].signal)
         grows = shared is not None and main.readings[main.signal or ""]["mean_rise"] > shared["mean_rise"] / 2
         rest = f"the {signal} grows only by these files" if grows else f"the {signal} is flat"
         counts = "cannot be reclaimed" if question.kind == "shmem" else "can be reclaimed only in part, if at all"

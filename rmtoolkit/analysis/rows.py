@@ -190,9 +190,8 @@ def _growing_beside(main: Opinion) -> Row | None:
     layer = main.notes.get("growing_layer")
     if layer is None or layer == "cache":
         return None
-    name = BESIDE[layer][1] if layer in BESIDE else "anon_bytes"
-    found = main.readings.get(name) or (main.readings.get("rss_bytes") if layer not in BESIDE else None)
-    return found or main.readings["footprint_bytes"]
+    names = (BESIDE[layer].signal,) if layer in BESIDE else ("anon_bytes", "rss_bytes")
+    return next(main.readings[name] for name in (*names, "footprint_bytes") if name in main.readings)
 
 
 def _open_end(pool: Pool, verdict: str) -> bool:

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from rmtoolkit.analysis.layers import BESIDE
 from rmtoolkit.analysis.parameters import (
     COARSE_SAMPLES,
     EXCURSION,
@@ -31,13 +32,6 @@ _DAY_HOURS: Final = 24.0
 #: Shapes that rise less and less.
 _SLOWING_DOWN: Final = ("saturating", "two_saturating", "saturating_step", "log", "power", "ramp_end", "ramp")
 
-#: What is not known of what grows beside the judged signal.
-_BESIDE: Final = {
-    "shmem": "files in memory (tmpfs) grow, and whether anything deletes them is not known",
-    "kernel": "the kernel holds more and more for it, and how much of that it would give back is not known",
-    "mapped": "mapped files can be reclaimed and shared memory cannot, and which of them grows is not known",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Open:
@@ -46,9 +40,9 @@ class Open:
     Attributes
     ----------
     kind
-        A stable word: ``too_few``, ``killed``, ``restarts_unknown``, ``at_limit``, ``shmem``, ``outside``, ``idle``,
-        ``young_release``, ``few_teeth``, ``young``, ``within_range``, ``half_wave``, ``few_samples``, ``lives_differ``,
-        ``faint``, ``slowing`` or ``heap_rests``.
+        A stable word: ``too_few``, ``killed``, ``restarts_unknown``, ``at_limit``, ``shmem``, ``kernel``, ``mapped``,
+        ``outside``, ``idle``, ``young_release``, ``few_teeth``, ``young``, ``within_range``, ``half_wave``,
+        ``few_samples``, ``lives_differ``, ``faint``, ``slowing`` or ``heap_rests``.
     why
         The end of a sentence that begins with what was seen.
     until
@@ -106,8 +100,9 @@ def open_question(situation: Situation) -> Open:
         return Open("at_limit", "what it would need above the limit is hidden", None)
     if main.notes.get("restarts_unknown"):
         return Open("restarts_unknown", "the falls may be restarts, which the source does not report", None)
-    if main.notes.get("growing_layer") in _BESIDE:
-        return Open(main.notes["growing_layer"], _BESIDE[main.notes["growing_layer"]], None)
+    layer = main.notes.get("growing_layer")
+    if layer in BESIDE:
+        return Open(layer, BESIDE[layer].unknown, None)
     if situation.row["cause"] == "outside_allocator":
         return Open("outside", "what grows lies outside the allocator: mappings, C code or stacks", None)
     if pool.heap is not None and pool.heap.kind == "rests" and row["mean_rise"] > 0 and row["bounded"] < LIKELY:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rmtoolkit.loaders.prometheus_faults import TooMuchError
@@ -319,12 +320,10 @@ def _seen(decoded: Decoded, legs: Sequence[Leg]) -> _Seen:
 
 def _often(scraped: Counter[float]) -> float:
     """How often nine of ten series are scraped at most."""
-    below = 0
-    for times, series in sorted(scraped.items()):
-        below += series
-        if below >= _MOST_OFTEN * scraped.total():
-            return times
-    return 0.0
+    ordered = sorted(scraped.items())
+    below = accumulate(series for _, series in ordered)
+    enough = _MOST_OFTEN * scraped.total()
+    return next(times for (times, _), so_far in zip(ordered, below, strict=True) if so_far >= enough)
 
 
 def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> list[Leg]:

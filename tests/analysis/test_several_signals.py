@@ -290,6 +290,12 @@ def test_what_fills_the_limit_beside_anonymous_memory_is_never_clean(signals: di
     assert "live heap" not in row["explanation"]
 
 
+def test_shared_memory_of_a_process_fills_what_its_rss_leaves() -> None:
+    """Time to the limit runs from the whole RSS: anonymous memory alone is lower."""
+    row = judged({"anon_bytes": noisy(ANON, 1), "rss_bytes": ANON + RISE})
+    assert row["hours_to_limit"] == pytest.approx((GI - 200 * MI - 24 * 5 * MI) / (5 * MI), rel=0.05)
+
+
 def test_the_index_of_page_cache_is_part_of_it() -> None:
     """Who writes files fills page cache, and with it what the kernel needs to find its pages."""
     files, index = 16 * RISE, 0.4 * RISE
