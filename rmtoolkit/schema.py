@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
 import polars as pl
@@ -100,6 +101,70 @@ EVENTS: Final = pl.Schema(
         "detail": pl.String(),
     },
 )
+
+
+class Verdict(StrEnum):
+    """Whether a workload leaks."""
+
+    LEAK = "leak"
+    NOT_LEAK = "not_leak"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Pattern(StrEnum):
+    """What the curve of a workload is, leaks and everything that is misread for one."""
+
+    STARTUP_SPIKE = "startup_spike"
+    PLATEAU = "plateau"
+    LEAK = "leak"
+    WARM_UP = "warm_up"
+    STEP = "step"
+    PERIODIC = "periodic"
+    SAWTOOTH = "sawtooth"
+    BURST = "burst"
+    RETENTION = "retention"
+    FRAGMENTATION = "fragmentation"
+    PAGE_CACHE = "page_cache"
+    THREAD_GROWTH = "thread_growth"
+    AT_LIMIT = "at_limit"
+    UNEXPLAINED_GROWTH = "unexplained_growth"
+    INSUFFICIENT_DATA = "insufficient_data"
+
+
+class Cause(StrEnum):
+    """Why memory is high, where the data say it."""
+
+    HEAP = "heap"
+    THREAD_STACKS = "thread_stacks"
+    OUTSIDE_ALLOCATOR = "outside_allocator"
+    ALLOCATOR = "allocator"
+    PAGE_CACHE = "page_cache"
+    STARTUP = "startup"
+    TRAFFIC = "traffic"
+    RELEASE = "release"
+
+
+class Outlook(StrEnum):
+    """Whether memory meets its limit."""
+
+    BOUNDED = "bounded"
+    REACHES = "reaches"
+    UNKNOWN = "unknown"
+
+
+class Action(StrEnum):
+    """The one thing to do first."""
+
+    FIX_LEAK = "fix_leak"
+    RAISE_LIMIT = "raise_limit"
+    LOWER_LIMIT = "lower_limit"
+    SET_LIMIT = "set_limit"
+    TUNE_ALLOCATOR = "tune_allocator"
+    REDUCE_STARTUP = "reduce_startup"
+    FIX_EXPORTER = "fix_exporter"
+    WAIT = "wait"
+    NONE = "none"
+
 
 #: The kernel reports "no limit" as a number near 2**63; anything this large is no real amount.
 ABSURD_BYTES: Final = 1 << 62
