@@ -46,8 +46,7 @@ class Tally(Protocol):
     """Counts events: with numpy (`NumpyTally`, which says what each method does), or compiled."""
 
     @property
-    def counts(self) -> Integers:
-        ...
+    def counts(self) -> Integers: ...
 
     @property
     def temporaries(self) -> Integers: ...

@@ -30,7 +30,7 @@ Row: TypeAlias = dict[str, int | str | None]
 
 @dataclass(slots=True)
 class Rows:
-    """What has been read so far, see `rmtoolkit.heap.allocator` for the columns; a column that is not there is unknown."""
+    """What has been read so far; a column that is not there is unknown."""
 
     totals: list[Row] = field(default_factory=list)
     arenas: list[Row] = field(default_factory=list)
@@ -496,8 +496,8 @@ def read_allocator(path: str | os.PathLike[str]) -> Allocator:
     data, notes = _files.read_bytes(path, expected=_EXPECTED)
     text, more = _files.as_text(data, path, expected=_EXPECTED)
     rows = Rows()
-    for module in (allocator_jemalloc, allocator_glibc, allocator_tcmalloc):
-        module.collect(text, rows)
+    for collect in (collect_jemalloc, collect_glibc, collect_tcmalloc):
+        collect(text, rows)
         if rows.totals:
             break
     else:

@@ -10,7 +10,7 @@ import polars as pl
 from rmtoolkit._partition import parts
 from rmtoolkit._times import begins
 from rmtoolkit.analysis.judge import classify
-from rmtoolkit.analysis.records import WORKLOAD as COLUMNS_WORKLOAD
+from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS
 
@@ -154,10 +154,6 @@ def _theil_sen(levels: Numbers) -> Numbers:
     return np.asarray(np.nanmedian(slopes, axis=1))
 
 
-#: What a recommendation is given for: one container of one workload, over all its pods.
-WORKLOAD: Final = ("cluster", "namespace", "workload", "container")
-
-
 def usage(recording: AnyRecording) -> pl.DataFrame:
     """Take from a recording what a limit is held against."""
     recording = as_recording(recording)
@@ -263,7 +259,7 @@ def needs(recording: AnyRecording, verdicts: pl.DataFrame | None = None) -> pl.D
     recording = as_recording(recording)
     found = pl.concat([_of_part(part) for part in parts(recording)])
     verdicts = (classify(recording) if verdicts is None else verdicts).select(
-        *COLUMNS_WORKLOAD,
+        *WORKLOAD,
         "verdict",
         "pattern",
         "also",
@@ -275,7 +271,7 @@ def needs(recording: AnyRecording, verdicts: pl.DataFrame | None = None) -> pl.D
         "settled_bytes",
         "next_step",
     )
-    return found.join(verdicts, on=COLUMNS_WORKLOAD, how="left", nulls_equal=True, maintain_order="left").with_columns(
+    return found.join(verdicts, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left").with_columns(
         growing=GROWS.fill_null(value=False)
     )
 
@@ -338,10 +334,10 @@ def _settings(recording: Recording) -> pl.DataFrame:
 def usage_rows(recording: Recording) -> pl.DataFrame:
     """Say which workload each container belongs to."""
     return (
-        recording.containers.select("container_id", *COLUMNS_WORKLOAD)
+        recording.containers.select("container_id", *WORKLOAD)
         .join(
-            workloads(recording).select("workload_row", *COLUMNS_WORKLOAD),
-            on=COLUMNS_WORKLOAD,
+            workloads(recording).select("workload_row", *WORKLOAD),
+            on=WORKLOAD,
             nulls_equal=True,
             maintain_order="left",
         )

@@ -20,7 +20,6 @@ from rmtoolkit.analysis.judge import classify
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
 from rmtoolkit.limits.history import GROWS, block_peaks, describe, kills, needs, starts, usage, workloads
-from rmtoolkit.limits.history import WORKLOAD as USAGE_WORKLOAD
 from rmtoolkit.recording import as_recording
 
 if TYPE_CHECKING:
@@ -310,7 +309,7 @@ def learn_margins(recording: Source, *, client: Client | None = None) -> Margins
 
 
 def _scored(part: Recording, end: dt.datetime) -> dict[str, pl.DataFrame]:
-    return {"pairs": pairs(part, end), "workloads": workloads(part).select(USAGE_WORKLOAD)}
+    return {"pairs": pairs(part, end), "workloads": workloads(part).select(WORKLOAD)}
 
 
 _PAIRS: Final = pl.Schema({"history_seconds": pl.Float64(), "kind": pl.String(), "score": pl.Float64()})
@@ -357,16 +356,8 @@ def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
 def _growing(recording: Recording, begin: dt.datetime) -> pl.DataFrame:
     """List the workloads that were growing then, or may have been: they get no limit, so their weeks teach none."""
     before = recording.window(start=begin - _JUDGED, end=begin - dt.timedelta(milliseconds=1))
-    found = (
-        classify(before).filter(GROWS)
-        if before.height
-        else pl.DataFrame(schema=dict.fromkeys(USAGE_WORKLOAD, pl.String))
-    )
-    return (
-        workloads(recording)
-        .join(found.select(USAGE_WORKLOAD), on=USAGE_WORKLOAD, nulls_equal=True)
-        .select("workload_row")
-    )
+    found = classify(before).filter(GROWS) if before.height else pl.DataFrame(schema=dict.fromkeys(WORKLOAD, pl.String))
+    return workloads(recording).join(found.select(WORKLOAD), on=WORKLOAD, nulls_equal=True).select("workload_row")
 
 
 def _killed(killed: pl.DataFrame, begin: dt.datetime, stop: dt.datetime) -> pl.DataFrame:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.heap_reading import Heap
     from rmtoolkit.limits.risk import Margins
 
-    Previous = str | os.PathLike[str] | Week | Source
+    Previous = str | os.PathLike[str] | "Week" | Source
 
 
 #: Columns of a week's verdicts behind those of `classify`.

@@ -139,7 +139,7 @@ def zoomable(
     before: HeapProfile | None = None,
     suspects: pl.DataFrame | None = None,
 ) -> Markup:
-    """Draw an icicle that zooms and searches where a page runs `SCRIPT`; without it, it is a picture for each measure."""
+    """Draw an icicle that zooms and searches where a page runs `SCRIPT`; else it is a picture for each measure."""
     offered = [by] if by else [name for name in OFFERED if tree(heap, name, before=before)["value"][0]]
     first = measure_of(heap)
     offered.sort(key=lambda name: name != first)

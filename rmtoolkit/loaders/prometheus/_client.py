@@ -463,7 +463,6 @@ class Client:
         from requests import Session  # noqa: PLC0415
         from urllib3.util.retry import Retry  # noqa: PLC0415
 
-
         session = Session()
         session.verify, session.cert, proxies = self._tls
         session.proxies.update(proxies)
