@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.error import HTTPError, URLError
 
+from rmtoolkit.cli import _sources
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views.dashboards import SERVED
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from rmtoolkit.recording import Recording
 
+HELP: Final = "serve the dashboards on this machine"
 #: The page is always this; what it shows comes by the environment, never by its text.
 _CELL: Final = "from rmtoolkit.views.dashboards.served import served\n\nserved()"
 #: Voilà's own template asks the network for a font of icons that no dashboard uses.
@@ -42,11 +44,20 @@ _END: Final = 15
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands, beside its sources."""
+    """Say what the command understands."""
+    _sources.add_sources(command, fail_on=False, scheduler=False)
     command.add_argument(
         "--port", type=int, default=0, metavar="N", help="port to listen on; default: one that is free"
     )
     command.add_argument("--no-browser", action="store_true", help="only print the address")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, and serve."""
+    check()
+    found = _sources.read(options)
+    recording = found if _sources.is_recording(found) else found.recording()
+    return serve(recording, port=options.port, browser=not options.no_browser)
 
 
 def check() -> None:
