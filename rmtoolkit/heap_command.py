@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -44,6 +45,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the short answer, and write what was asked for."""
+    # numpy's threads for linear algebra cost a tenth of a second to start, and nothing here needs them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from rmtoolkit._io import check_target  # noqa: PLC0415
     from rmtoolkit.analysis import heap_answers as heap_answer  # noqa: PLC0415 - the command line imports this for its help
     from rmtoolkit.exceptions import RmtoolkitError, quote  # noqa: PLC0415
@@ -78,13 +81,14 @@ def _read(paths: Sequence[str]) -> HeapProfile | Allocator:
     """Read heap profiles, or the statistics of an allocator."""
     from rmtoolkit.exceptions import ReadError  # noqa: PLC0415
     from rmtoolkit.heap._detect import read_heap  # noqa: PLC0415
-    from rmtoolkit.heap.allocator import read_allocator  # noqa: PLC0415
     from rmtoolkit.heap.formats import join  # noqa: PLC0415
 
     try:
         return join([read_heap(path) for path in paths])
     except ReadError as error:
         if len(paths) == 1:
+            from rmtoolkit.heap.allocator import read_allocator  # noqa: PLC0415
+
             try:
                 return read_allocator(paths[0])
             except ReadError:
@@ -111,10 +115,10 @@ def _write(
     found: HeapAnswer | DiffAnswer | AllocatorAnswer, table: pl.DataFrame, path: str | None, what: str, source: str
 ) -> None:
     """Write the table, or the page, and say so."""
-    from rmtoolkit.views import exports, heap_page  # noqa: PLC0415
-
     if path is None:
         return
+    from rmtoolkit.views import exports, heap_page  # noqa: PLC0415
+
     is_page = Path(path).suffix.lower() in heap_page.ENDINGS
     written = heap_page.write(found, path, source=source) if is_page else exports.write(table, path)
     sys.stdout.write(f"{'Page' if is_page else what}: {written}\n")
