@@ -12,11 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.error import HTTPError, URLError
 
 from rmtoolkit.cli import _sources
 from rmtoolkit.exceptions import RmtoolkitError
@@ -99,6 +96,8 @@ def serve(recording: Recording, *, port: int = 0, browser: bool = True) -> int:
             print(f"Dashboards: {address}?token={token}", flush=True)
             print("Only this machine can reach them, and only with this address. Ctrl-C stops.", flush=True)
             if browser:
+                import webbrowser
+
                 webbrowser.open(f"{address}?token={token}")
             server.wait()
         except KeyboardInterrupt:
@@ -180,14 +179,17 @@ def _write_home(home: Path, token: str) -> None:
 
 def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
     """Wait until the server answers."""
+    import urllib.error
+    import urllib.request
+
     end = time.monotonic() + _START
     while time.monotonic() < end and server.poll() is None:
         try:
             with urllib.request.urlopen(f"{address}voila/static/none", timeout=5):  # noqa: S310 - this machine
                 return
-        except HTTPError:
+        except urllib.error.HTTPError:
             return
-        except (URLError, OSError):
+        except OSError:
             time.sleep(0.1)
     last = log.read_text("utf-8", "replace").strip().splitlines()[-1:] or ["it said nothing"]
     msg = f"The server of the dashboards did not start: {last[0][:200]}."

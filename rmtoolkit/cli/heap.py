@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -41,8 +42,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the short answer, and write what was asked for."""
+    # numpy's threads for linear algebra cost a tenth of a second to start, and nothing here needs them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from rmtoolkit._io import check_target
-    from rmtoolkit.analysis import heap_answers as heap_answer
+    from rmtoolkit.analysis import heap_answers
     from rmtoolkit.exceptions import RmtoolkitError, quote
     from rmtoolkit.heap.profile import HeapProfile
     from rmtoolkit.views import heap_terminal, terminal
@@ -59,12 +62,12 @@ def run(options: argparse.Namespace) -> int:
         if not isinstance(before, HeapProfile):
             msg = f"{quote(options.diff)} is no heap profile but an allocator's statistics: they cannot be compared."
             raise RmtoolkitError(msg)
-        changed = heap_answer.answer_diff(before, heap)
+        changed = heap_answers.answer_diff(before, heap)
         source = f"{options.diff} → {source}"
         sys.stdout.write(heap_terminal.changes(changed, source=source, unicode=unicode))
         _write(changed, changed.table, options.output, "Changes", source)
     else:
-        found = heap_answer.answer(heap)
+        found = heap_answers.answer(heap)
         colour = terminal.wants_colour(sys.stdout) and not options.no_color
         sys.stdout.write(heap_terminal.answer(found, source=source, colour=colour, unicode=unicode))
         _write(found, found.suspects, options.output, "Suspects", source)
@@ -75,13 +78,14 @@ def _read(paths: Sequence[str]) -> HeapProfile | Allocator:
     """Read heap profiles, or the statistics of an allocator."""
     from rmtoolkit.exceptions import ReadError
     from rmtoolkit.heap._detect import read_heap
-    from rmtoolkit.heap.allocator import read_allocator
     from rmtoolkit.heap.formats import join
 
     try:
         return join([read_heap(path) for path in paths])
     except ReadError as error:
         if len(paths) == 1:
+            from rmtoolkit.heap.allocator import read_allocator
+
             try:
                 return read_allocator(paths[0])
             except ReadError:
@@ -108,10 +112,10 @@ def _write(
     found: HeapAnswer | DiffAnswer | AllocatorAnswer, table: pl.DataFrame, path: str | None, what: str, source: str
 ) -> None:
     """Write the table, or the page, and say so."""
-    from rmtoolkit.views import exports, heap_page
-
     if path is None:
         return
+    from rmtoolkit.views import exports, heap_page
+
     is_page = Path(path).suffix.lower() in heap_page.ENDINGS
     written = heap_page.write(found, path, source=source) if is_page else exports.write(table, path)
     sys.stdout.write(f"{'Page' if is_page else what}: {written}\n")

@@ -57,7 +57,7 @@ _PAGE_BYTES: Final = 4096
 
 
 def collect_glibc(text: str, rows: Rows) -> None:
-    r"""Read every document of glibc in a text."""
+    """Read every document of glibc in a text."""
     for number, document in enumerate(parse_documents(text)):
         purgeable = document.top_bytes
         for arena in document.arenas:
@@ -128,7 +128,7 @@ SHORT: Final = "rows of tables with other columns than their heads"
 
 
 def collect_jemalloc(text: str, rows: Rows) -> None:
-    r"""Read every document of jemalloc in a text."""
+    """Read every document of jemalloc in a text."""
     found = [document for document in jemalloc_documents_parse_documents(text) if document.totals()]
     for number, document in enumerate(found):
         page, sizes, arenas = _json(document) if document.format == "json" else _text(document, rows)
@@ -300,7 +300,7 @@ def _row(words: list[str], columns: list[str], table: list[dict[str, int]], rows
 
 
 def collect_tcmalloc(text: str, rows: Rows) -> None:
-    r"""Read every document of tcmalloc in a text."""
+    """Read every document of tcmalloc in a text."""
     for number, document in enumerate(tcmalloc_documents_parse_documents(text)):
         said = document.amounts
         pages, free = document.sum_of("page heap freelist"), document.sum_of("freelist")
