@@ -205,7 +205,7 @@ READERS: Final = (
     Reader(
         Form.SERVER,
         None,
-        ("loaders.prometheus_url", "read_url"),
+        ("loaders.prometheus.live", "read_url"),
         "a live Prometheus, VictoriaMetrics, Thanos or Mimir",
         'its address: `rm.Prometheus("http://…")`, or `http://…` in place of a file, see below',
     ),
@@ -226,7 +226,7 @@ READERS: Final = (
     Reader(
         Form.PARQUET,
         lambda file: file.is_parquet,
-        ("loaders.table_files", "read_table"),
+        ("loaders.tables", "read_table"),
         "any table in Parquet, or a polars, lazy or pandas frame",
         "a time and at least one memory column",
     ),
@@ -240,7 +240,7 @@ READERS: Final = (
     Reader(
         Form.PROMETHEUS,
         lambda file: is_remote_read(file.head[:_REMOTE_READ_BYTES]),
-        ("loaders.prometheus", "read_prometheus"),
+        ("loaders.prometheus.saved", "read_prometheus"),
         "answers to a remote read",
         "the body of an answer of `/api/v1/read`, streamed or not, saved as it is",
         together=True,
@@ -248,7 +248,7 @@ READERS: Final = (
     Reader(
         Form.PROCFS,
         _is_lone_number,
-        ("loaders.procfs_files", "read_procfs"),
+        ("loaders.linux", "read_procfs"),
         "files of a cgroup, version 1 or 2",
         "copies of `memory.current`, `memory.max`, `memory.stat` and their like under their own names",
         together=True,
@@ -256,7 +256,7 @@ READERS: Final = (
     Reader(
         Form.KUBECTL,
         _has(_METRICS),
-        ("loaders.kubectl", "read_kubectl_top"),
+        ("loaders.kubectl_top", "read_kubectl_top"),
         "a cluster, through your own kubectl",
         "`rmtoolkit record --kubectl -n shop -o week.jsonl`, see below; or "
         "`kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods` now and then (JSON or YAML)",
@@ -265,7 +265,7 @@ READERS: Final = (
     Reader(
         Form.JEMALLOC,
         _has(_JEMALLOC),
-        ("loaders.jemalloc", "read_jemalloc_stats"),
+        ("loaders.allocators", "read_jemalloc_stats"),
         "jemalloc",
         "`malloc_stats_print` as text or JSON, mixed with other log lines, also inside container logs",
         behind=_JEMALLOC,
@@ -273,7 +273,7 @@ READERS: Final = (
     Reader(
         Form.PROMETHEUS,
         _has(_PROMETHEUS),
-        ("loaders.prometheus", "read_prometheus"),
+        ("loaders.prometheus.saved", "read_prometheus"),
         "saved answers of Prometheus, and of what answers like it",
         "answers of `query_range`, `query` or VictoriaMetrics' `export`, saved as they are: one metric or several per "
         "file, one file, a folder or a glob",
@@ -282,7 +282,7 @@ READERS: Final = (
     Reader(
         Form.GLIBC,
         _has(_GLIBC),
-        ("loaders.glibc", "read_malloc_info"),
+        ("loaders.allocators", "read_malloc_info"),
         "glibc",
         "what `malloc_info`, `mallinfo2` or `malloc_stats` print",
         behind=_GLIBC,
@@ -290,7 +290,7 @@ READERS: Final = (
     Reader(
         Form.MALLOC_TEXT,
         _has(_MALLOC_TEXT),
-        ("loaders.malloc_text", "read_malloc_text"),
+        ("loaders.allocators", "read_malloc_text"),
         "tcmalloc, mimalloc",
         "what they print of themselves: `MALLOCSTATS=1`, `MIMALLOC_SHOW_STATS=1`",
         behind=_MALLOC_TEXT,
@@ -306,7 +306,7 @@ READERS: Final = (
     Reader(
         Form.CSV,
         _is_table,
-        ("loaders.table_files", "read_table"),
+        ("loaders.tables", "read_table"),
         "any table in CSV",
         "a first line with the names of a time and at least one memory column",
     ),
@@ -322,7 +322,7 @@ READERS: Final = (
     Reader(
         Form.PROCFS,
         _has(_PROCFS),
-        ("loaders.procfs_files", "read_procfs"),
+        ("loaders.linux", "read_procfs"),
         "processes of Linux",
         "copies of `/proc/N/smaps_rollup` and `/proc/N/status`, or a log of a loop that prints them",
         together=True,
@@ -330,7 +330,7 @@ READERS: Final = (
     Reader(
         Form.KUBECTL,
         _is_top,
-        ("loaders.kubectl", "read_kubectl_top"),
+        ("loaders.kubectl_top", "read_kubectl_top"),
         "`kubectl top pod`",
         "the output of a loop with `date`, with or without `--containers`, `-A` or headers; also as CSV",
         behind=_KUBECTL,

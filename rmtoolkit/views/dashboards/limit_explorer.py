@@ -18,8 +18,8 @@ from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.lake import Lake
 from rmtoolkit.limits import explore as scenario
-from rmtoolkit.limits.explore import Chosen, Prices, Scene, choose, scene
-from rmtoolkit.limits.recommend import gather, of_gathered
+from rmtoolkit.limits.explore import Chosen, Scene, choose, scene
+from rmtoolkit.limits.recommend import Prices, gather, of_gathered
 from rmtoolkit.limits.risk import as_margins
 from rmtoolkit.limits.what_if import Past, of_workload
 from rmtoolkit.views import summary
