@@ -43,6 +43,7 @@ _SUREST: Final = 0.999
 class Chances(NamedTuple):
     """Chance of at least one OOM kill within each horizon; None where there is no limit to hit, or it is unknown."""
 
+    #: 0 to 1, never falling from one to the next.
     day: float | None
     week: float | None
     month: float | None
@@ -56,8 +57,11 @@ UNKNOWN: Final = Chances(None, None, None)
 class Exposure:
     """For how long a life grows before something other than memory ends it."""
 
+    #: Age of the youngest life.
     age_hours: float
+    #: What a life hardly exceeds; None where restarts are too few to tell.
     longest_hours: float | None
+    #: How often lives ended otherwise than by an OOM kill; all pods of a rollout are one time.
     ended: int
 
     @property
@@ -186,11 +190,16 @@ FORECAST: Final = pl.Schema(
 class Outlook:
     """When a container reaches its limit."""
 
+    #: ``bounded``, ``reaches`` or ``unknown``.
     outlook: str
+    #: Hours from the last sample to the limit with an 80 % interval; None unless it reaches. An open upper end is
+    #: None.
     hours: float | None
     low: float | None
     high: float | None
+    #: Of at least one OOM kill in the next day, week and month.
     chances: Chances
+    #: Whether restarts end a life before it is at the limit.
     capped: bool = False
 
 
@@ -198,9 +207,12 @@ class Outlook:
 class Growth:
     """Growth of the memory that counts against the limit."""
 
+    #: Bytes per day and their standard error.
     per_day: float
     error_per_day: float
+    #: What the kernel cannot take back, at the end of the life: the highest of its last samples.
     level_bytes: float
+    #: Standard deviation around the fit.
     spread_bytes: float
 
 
@@ -304,10 +316,15 @@ def _peaks(opinion: Opinion, limit_bytes: int, growth: Growth) -> float:
 class Course:
     """What the forecast of one workload is drawn from."""
 
+    #: The instance that the chart shows.
     container_id: int
+    #: Its running life.
     opinion: Opinion
+    #: Of the memory that counts against the limit; None when unknown.
     growth: Growth | None
+    #: As `look_ahead` says.
     outlook: Outlook
+    #: Probability that the growth goes on.
     growing: float
 
 

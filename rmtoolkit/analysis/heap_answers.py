@@ -32,13 +32,21 @@ _COMMAND: Final = 60
 class HeapAnswer:
     """What a heap profile answers."""
 
+    #: The profile.
     heap: HeapProfile
+    #: What it says about growth.
     reading: HeapReading
+    #: The answer in a sentence.
     headline: str
+    #: As `rmtoolkit.suspects` gives it.
     suspects: pl.DataFrame
+    #: The user's own functions from the program's start to the first suspect.
     path: tuple[str, ...]
+    #: As `rmtoolkit.heap.suspects.churn` gives it.
     churn: pl.DataFrame
+    #: What the profile cannot show.
     unseen: tuple[str, ...]
+    #: One action.
     next_step: str
 
     def __repr__(self) -> str:
@@ -103,10 +111,14 @@ def _path(heap: HeapProfile, stack_id: int) -> tuple[str, ...]:
 class DiffAnswer:
     """What changed between two heap profiles."""
 
+    #: The profiles.
     before: HeapProfile
     after: HeapProfile
+    #: As `rmtoolkit.diff` gives it.
     table: pl.DataFrame
+    #: The answer in a sentence.
     headline: str
+    #: The user's own functions from the program's start to what changed most.
     path: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -204,16 +216,24 @@ SIZES: Final = pl.Schema(
 class AllocatorAnswer:
     """What an allocator's statistics answer."""
 
+    #: The statistics.
     allocator: Allocator
+    #: The answer in a sentence.
     headline: str
+    #: Retention, fragmentation, and all that is resident, in the last document; None is unknown.
     kept_bytes: int | None
     gaps_bytes: int | None
     resident_bytes: int | None
+    #: Limits that leave a tenth above the most that was resident in any document, as it is and if the allocator gave
+    #: back what it could; without memory outside the allocator, unless that is known.
     limit_as_it_is_bytes: int | None
     limit_if_purged_bytes: int | None
+    #: Resident memory outside the allocator, where the RSS was given.
     outside_bytes: int | None
+    #: Of the last document, see `ARENAS` and `SIZES`; empty where it does not list them.
     arenas: pl.DataFrame
     sizes: pl.DataFrame
+    #: One action.
     next_step: str
 
     def __repr__(self) -> str:

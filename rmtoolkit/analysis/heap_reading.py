@@ -34,9 +34,13 @@ _HINT: Final = "heap=rm.read_heap(PATH), a list of them, or {'WORKLOAD': rm.read
 class Suspect:
     """A function that holds more and more."""
 
+    #: Function, file and line.
     place: str
+    #: The function alone.
     function: str
+    #: What came after startup and stayed.
     growth_bytes: int
+    #: Share of all growth.
     share: float
 
 
@@ -44,14 +48,24 @@ class Suspect:
 class HeapReading:
     """What a heap profile says."""
 
+    #: ``grows``, ``rests`` (it knows time and nothing grows steadily to the end), ``picture`` (it knows no time) or
+    #: ``blind``. Beside a recording also ``small`` (it grows by too little to explain what was recorded) and ``short``
+    #: (what was recorded would hardly show in it).
     kind: str
+    #: What grows, the most suspicious first.
     suspects: tuple[Suspect, ...] = ()
+    #: Of all that grows steadily, after startup; the rate is None where the profile knows an order but no times.
     growth_bytes: int = 0
     growth_bytes_per_second: float | None = None
+    #: Of all that is more than after startup, steadily or not.
     moved_bytes: int = 0
+    #: Held before the program began to end, or in the picture.
     held_bytes: int = 0
+    #: Length of the stretch in which growth was measured; None is unknown.
     seconds: float | None = None
+    #: Of a blind profile: why.
     why: str | None = None
+    #: What holds most.
     largest: str | None = None
 
 

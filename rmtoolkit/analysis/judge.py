@@ -283,10 +283,15 @@ class Facts:
 class Read:
     """What the samples of a block were reduced to; the samples themselves are no longer needed."""
 
+    #: The block, without its samples.
     recording: Recording
+    #: A row per lifetime.
     lives: pl.DataFrame
+    #: What was read off their signals.
     readings: signals.Readings
+    #: What `validate` found.
     findings: pl.DataFrame
+    #: Samples that are there and that were due, by container.
     completeness: pl.DataFrame
 
 
@@ -305,9 +310,13 @@ def read(recording: Recording) -> Read:
 class Weighed:
     """A block whose lives were judged and pooled."""
 
+    #: What was read.
     read: Read
+    #: Look-ups about its containers, with the opinions on their lives.
     facts: Facts
+    #: One for each container.
     pools: dict[int, Pool]
+    #: What heap profiles say, by workload.
     heaps: Mapping[Key, HeapReading]
 
     def workloads(self) -> Iterator[tuple[list[int], dict[str, Any], Pool, Course | None]]:

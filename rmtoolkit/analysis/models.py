@@ -96,17 +96,28 @@ _SPARSE: Final = {
 class Bank:
     """All shapes for one number of bins."""
 
+    #: Bin centres, 0 to 1.
     time: Array
+    #: Orthonormal bases side by side, each orthogonal to the constant: bins x columns.
     columns: Array
+    #: Where the columns of each shape begin and how many there are (0 for the constant).
     first: NDArray[np.int64]
     count: NDArray[np.int64]
+    #: Index into `FAMILIES`.
     family: NDArray[np.int64]
+    #: Projection on the last column times this = coefficient of the shape's last term.
     scale: Array
+    #: Of the last but one term: its scale, and the share of the last coefficient to take off.
     lead: Array
     mix: Array
+    #: Where the last term begins, 0 to 1.
     onset: Array
+    #: The time constant or the number of cycles, where a family has one.
     shape: Array
+    #: Log prior: families are equal, the members of a family share.
     prior: Array
+    #: Of each shape: its terms less what they share with the constant (bins x terms), and the triangle that turns
+    #: projections into coefficients.
     design: tuple[Array, ...]
     triangle: tuple[Array, ...]
 
@@ -241,20 +252,31 @@ _CHUNK_ROWS: Final = 150
 class Fit:
     """What the competition says about each row; all arrays have one entry a row."""
 
+    #: Probabilities of the three kinds; they sum to 1.
     growing: Array
     bounded: Array
     unresolved: Array
+    #: Probability, within `bounded`, of growth that is too small to matter in this window.
     faint: Array
+    #: Probability, within `unresolved`, of a rise that has only just begun.
     fresh: Array
+    #: Member of the bank with most weight; `family` is the family with most weight.
     best: NDArray[np.int64]
     family: NDArray[np.int64]
+    #: Weight of each family: rows x families.
     families: Array
+    #: Slope at the window's end in bytes per window, and its standard error.
     growth: Array
     growth_error: Array
+    #: Where the growth begins, 0 to 1 (of the best growing shape).
     onset: Array
+    #: Standard deviation of the residuals around the best shape, bytes.
     noise: Array
+    #: Smallest growth per window that would be found nine times in ten, bytes.
     floor: Array
+    #: The best shape's curve, bytes: rows x bins.
     fitted: Array
+    #: Minus log evidence of all shapes together: the lower, the better the values are explained.
     cost: Array
 
 

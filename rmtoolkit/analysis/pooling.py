@@ -40,17 +40,27 @@ if TYPE_CHECKING:
 class Pool:
     """What several lives say together."""
 
+    #: The lives that count, of the running version.
     opinions: list[Opinion]
+    #: Probabilities, they sum to 1.
     growing: float
     bounded: float
     unresolved: float
+    #: The life that stands for all of them.
     main: Opinion | None
+    #: True when growth in life after life ends in kills or restarts.
     masked: bool = False
+    #: The running version, when it no longer grows and an older one did.
     fixed_version: str | None = None
+    #: The running version, when it grows and the lives of older versions were flat.
     since_version: str | None = None
+    #: The version before the running one, where it is known.
     before_version: str | None = None
+    #: Settled level of the running version less that of the one before; None where one is unknown.
     moved_bytes: float | None = None
+    #: Facts for the words.
     notes: dict[str, float | int | str] = field(default_factory=dict)
+    #: What a heap profile of the workload says, beside these lives.
     heap: HeapReading | None = None
 
 

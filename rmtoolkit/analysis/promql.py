@@ -50,7 +50,9 @@ _LAST_CONTROL: Final = 0x20
 class Query:
     """One query."""
 
+    #: What its graph shows.
     shows: str
+    #: The expression, to be pasted into Grafana or Prometheus.
     promql: str
 
 

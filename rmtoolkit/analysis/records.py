@@ -89,15 +89,21 @@ Row = dict[str, Any]
 class Opinion:
     """What one life says."""
 
+    #: Row of the lives table, with `life_row`.
     life: Row
+    #: Row of the readings by signal.
     readings: dict[str, Row]
+    #: The signal it is judged by; None when there are too few samples.
     signal: str | None
+    #: Probabilities, they sum to 1.
     growing: float = 0.0
     bounded: float = 0.0
     unresolved: float = 1.0
+    #: What the memory at the end of the life is mostly made of, if it is not a leak.
     pattern: str = "insufficient_data"
     also: list[str] = field(default_factory=list)
     cause: str | None = None
+    #: Facts found on the way, by key, for the words.
     notes: dict[str, Any] = field(default_factory=dict)
 
     def level(self, signal: str, at: str = "end_level") -> float | None:
@@ -149,10 +155,15 @@ def piece(
 class Advice:
     """One thing to do."""
 
+    #: The action, verb first.
     text: str
+    #: Exactly what to set, run or write; None where there is nothing.
     setting: str | None = None
+    #: What it should change, with figures of this recording where there are any.
     expected: str | None = None
+    #: The `statistic` of the evidence, or the column of the verdict, that it follows from.
     because: str | None = None
+    #: When, where waiting is the advice; UTC.
     until: dt.datetime | None = None
 
     @property

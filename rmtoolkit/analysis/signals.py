@@ -115,13 +115,22 @@ def _smooth(load: Array, keep: float) -> Array:
 class Persistence:
     """One entry a row."""
 
+    #: Slope in the last third of the growth phase over the slope of the whole phase; 1 is steady growth.
     last_third: Array
+    #: Rise in the last eighth of the window over what the slope predicts for it; null (NaN) where the prediction is
+    #: within the noise, or where growth comes in jumps that may fall beside the tail.
     tail: Array
+    #: The same as `tail` for the last quarter.
     quarter: Array
+    #: Rise since the onset over the range of the values before it; infinite without a time before.
     excursion: Array
+    #: Slope in the later half of the growth, after a start-up, over the slope in its earlier half.
     straight: Array
+    #: Noise as a share of what each half would bring at the same speed.
     bend_noise: Array
+    #: Rise without the few large steps over what the slope predicts; null (NaN) where there is none, or many.
     between: Array
+    #: Where a quarter of the rise is reached for good, 0 to 1.
     begun: Array
 
 
@@ -261,7 +270,10 @@ _AFTER_START: Final = 0.25
 class Readings:
     """Everything read off the signals."""
 
+    #: A row per life and signal: `life_row`, `signal`, `samples`, `filled`, the scalars of `models.Fit` and
+    #: `shapes.Shapes`, growth and its error per day, and `curve`, its place among the curves.
     table: pl.DataFrame
+    #: For each row of the table: the fitted curve in bytes.
     curves: tuple[Array, ...]
 
 

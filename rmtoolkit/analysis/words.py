@@ -36,13 +36,20 @@ if TYPE_CHECKING:
 class Situation:
     """What the words are made from."""
 
+    #: The verdict's columns so far.
     row: dict[str, Any]
+    #: The pooled lives behind it.
     pool: Pool
+    #: Instances that grow, and instances that could be judged.
     growing: int
     judged: int
+    #: Check, signal and sentence of what `validate` does not accept as evidence, about the instance that is shown.
     rejected: list[tuple[str, str, str]] = field(default_factory=list)
+    #: The pod that is shown: the one that grows most, if any does.
     pod: str | None = None
+    #: How long a life lasts when memory does not end it.
     lasts: Exposure = ENDLESS
+    #: Whether restarts end a life before it is at the limit.
     capped: bool = False
 
     @property
@@ -69,8 +76,13 @@ _SLOWING_DOWN: Final = ("saturating", "two_saturating", "saturating_step", "log"
 class Open:
     """Why a verdict is open."""
 
+    #: A stable word: ``too_few``, ``killed``, ``restarts_unknown``, ``at_limit``, ``shmem``, ``kernel``, ``mapped``,
+    #: ``outside``, ``idle``, ``young_release``, ``few_teeth``, ``young``, ``within_range``, ``half_wave``,
+    #: ``few_samples``, ``lives_differ``, ``faint``, ``slowing`` or ``heap_rests``.
     kind: str
+    #: The end of a sentence that begins with what was seen.
     why: str
+    #: When the same data, longer, decides; None where waiting does not help.
     until: dt.datetime | None
 
     def wait(self, since: dt.datetime) -> str:
