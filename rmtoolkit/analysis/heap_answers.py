@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from rmtoolkit.analysis import advice
-from rmtoolkit.analysis.heap_reading import HeapReading, read_profile
+from rmtoolkit.analysis.heap_reading import HeapKind, HeapReading, read_profile
 from rmtoolkit.analysis.thresholds import LAYER_SHOWN, PEAK_NEAR_LIMIT
 from rmtoolkit.heap._names import STD, SYSTEM, plain_name, spoken
 from rmtoolkit.heap.diff import diff
@@ -64,12 +64,12 @@ def answer(heap: HeapProfile) -> HeapAnswer:
 
 
 def _headline(reading: HeapReading) -> str:
-    if reading.kind == "blind":
+    if reading.kind == HeapKind.BLIND:
         return "This profile is blind: the memory of the program is not in it."
-    if reading.kind == "picture":
+    if reading.kind == HeapKind.PICTURE:
         most = f" {reading.largest} holds most." if reading.largest else ""
         return f"One picture of the heap tells what is held, not what grows.{most}"
-    if reading.kind == "grows":
+    if reading.kind == HeapKind.GROWS:
         first = reading.suspects[0]
         rate = reading.growth_bytes_per_second
         speed = memory(reading.growth_bytes) if rate is None else f"{small_memory(rate)}/s"
@@ -83,15 +83,15 @@ def _headline(reading: HeapReading) -> str:
 
 
 def _next(reading: HeapReading) -> str:
-    if reading.kind == "grows":
+    if reading.kind == HeapKind.GROWS:
         place = reading.suspects[0].place
         return f"Bound or free what this code keeps: `{place}`."
-    if reading.kind == "blind":
+    if reading.kind == HeapKind.BLIND:
         return (
             "Use the profiler of the allocator that the program has (jemalloc: prof:true), or build once with the "
             "system's allocator."
         )
-    if reading.kind == "picture":
+    if reading.kind == HeapKind.PICTURE:
         return "Take a second one half an hour later: `rmtoolkit heap FIRST SECOND` tells what grows."
     return (
         "If RSS grows all the same, look at what the allocator keeps (its statistics) and at mappings (smaps); "
