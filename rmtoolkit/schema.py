@@ -103,6 +103,45 @@ EVENTS: Final = pl.Schema(
 )
 
 
+class Signal(StrEnum):
+    """What is read of a life: gauges and counters of the samples, and the footprint that is one of them."""
+
+    ALLOCATED = "allocated_bytes"
+    ANON = "anon_bytes"
+    RSS = "rss_bytes"
+    WORKING_SET = "working_set_bytes"
+    USAGE = "usage_bytes"
+    FOOTPRINT = "footprint_bytes"
+    ACTIVE = "active_bytes"
+    RESIDENT = "resident_bytes"
+    SHMEM = "shmem_bytes"
+    KERNEL = "kernel_bytes"
+    THREADS = "threads"
+    FILE = "file_bytes"
+    SWAP = "swap_bytes"
+    FREE = "free_bytes"
+    PEAK = "peak_bytes"
+    LOAD = "load"
+    WORK = "work_total"
+    PSI_SOME = "psi_some_seconds"
+    PSI_FULL = "psi_full_seconds"
+    REFAULTS = "refaults_total"
+
+
+class Ending(StrEnum):
+    """How a life ended: by what is known, the most telling first; then by what is not."""
+
+    OOM_KILL = "oom_kill"
+    NODE_OOM = "node_oom"
+    EVICTED = "evicted"
+    ERROR = "error"
+    RELEASE = "release"
+    END = "end"
+    RESTART = "restart"
+    GAP = "gap"
+    RUNNING = "running"
+
+
 class Verdict(StrEnum):
     """Whether a workload leaks."""
 

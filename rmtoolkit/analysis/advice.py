@@ -3,87 +3,86 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from rmtoolkit.analysis import heap_evidence
-from rmtoolkit.analysis.records import Advice, evidence_of
+from rmtoolkit.analysis.patterns import PATTERNS
+from rmtoolkit.analysis.records import Advice, Evidence, Statistic, Unit, VerdictRow, rejected
 from rmtoolkit.analysis.thresholds import CLOSE_TO_LIMIT, PEAK_NEAR_LIMIT, RISKY
-from rmtoolkit.schema import TIME
+from rmtoolkit.analysis.words import OpenKind
+from rmtoolkit.schema import TIME, Cause, Signal, Verdict
 from rmtoolkit.text import MI, configured, hours, memory, moment, number, printable, rate, small_memory
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Iterator
-
-    Evidence = dict[str, dict[str, Any]]
+    from collections.abc import Iterator, Mapping
 
 
 _GAUGE: Final = "tikv_jemalloc_ctl::stats::allocated::read() after epoch::advance()"
 
 
-def open_verdict(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
+def open_verdict(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     """Advise what would settle an open verdict: the price list, the surest first."""
-    kind = next((name.removeprefix("open_") for name in evidence if name.startswith("open_")), "too_few")
-    piece = evidence.get(f"open_{kind}")
-    if kind == "killed":
+    kind = next((kind for kind in OpenKind if kind.statistic in evidence), OpenKind.TOO_FEW)
+    piece = evidence.get(kind.statistic)
+    if kind == OpenKind.KILLED:
         yield _raise(row, 2, "if a life then settles, the start needed the memory; if it is killed later, it leaks")
-    elif kind == "at_limit":
+    elif kind == OpenKind.AT_LIMIT:
         yield _raise(row, 4, "the memory follows the limit if it is held down, and stays if that was all it needs")
-    elif kind == "restarts_unknown":
+    elif kind == OpenKind.RESTARTS_UNKNOWN:
         yield Advice(
             "Export the restart counter and look again: falls that it counts are restarts",
             setting="kube_pod_container_status_restarts_total",
             expected="rising between restarts is a leak that they hide; without restarts the falls are a sawtooth",
-            because="restarts_unknown",
+            because=Statistic.RESTARTS_UNKNOWN,
         )
-    elif kind == "shmem":
-        yield files_in_memory(evidence["shmem"]["estimate"] if "shmem" in evidence else None)
-    elif kind == "kernel":
+    elif kind == OpenKind.SHMEM:
+        files = evidence.get(Statistic.SHMEM)
+        yield files_in_memory(files.estimate if files is not None else None)
+    elif kind == OpenKind.KERNEL:
         yield _KERNEL
-    elif kind == "mapped":
+    elif kind == OpenKind.MAPPED:
         yield _MAPPED
-    elif kind == "outside":
+    elif kind == OpenKind.OUTSIDE:
         yield from _outside()
-    elif kind == "heap_rests":
+    elif kind == OpenKind.HEAP_RESTS:
         yield from heap_evidence.advise(evidence)
-    elif kind == "idle":
+    elif kind == OpenKind.IDLE:
         yield Advice(
             "Send it traffic, or look again after a busy hour: at rest nothing that a request leaks would show",
             expected="growth for each unit of work, with its interval",
-            because="open_idle",
+            because=OpenKind.IDLE.statistic,
         )
-    if piece is not None and piece.get("estimate") is not None and piece.get("unit") == "hours":
-        yield _wait(piece, kind, gauge="no_live_heap" in evidence)
-    elif kind == "too_few":
-        yield Advice("Record for longer: at least 24 samples of one life, better 200", because="open_too_few")
-    if kind != "heap_rests":
+    if piece is not None and piece.estimate is not None and piece.unit == Unit.HOURS:
+        yield _wait(piece, kind, gauge=Statistic.NO_LIVE_HEAP in evidence)
+    elif kind == OpenKind.TOO_FEW:
+        yield Advice(
+            "Record for longer: at least 24 samples of one life, better 200", because=OpenKind.TOO_FEW.statistic
+        )
+    if kind != OpenKind.HEAP_RESTS:
         yield from heap_evidence.advise(evidence)
     yield from _missing(evidence, kind)
 
 
-def _wait(piece: dict[str, Any], kind: str, *, gauge: bool) -> Advice:
-    since: dt.datetime = piece["start"]
-    until: dt.datetime = piece["end"]
-    span = until - since
-    when = moment(until, seconds=span.total_seconds() < 600)
-    sooner = gauge and kind != "too_few"
+def _wait(piece: Evidence, kind: OpenKind, *, gauge: bool) -> Advice:
+    when = "later" if piece.end is None else f"{moment(piece.end, seconds=piece.hours < 1 / 6)} UTC"
+    sooner = gauge and kind != OpenKind.TOO_FEW
     other = ", or export the allocator's live-heap gauge (jemalloc stats.allocated)" if sooner else ""
     return Advice(
-        f"Wait until {when} UTC ({hours(span.total_seconds() / 3600)} more){other}, then judge again",
-        because=f"open_{kind}",
-        until=until,
+        f"Wait until {when} ({hours(piece.hours)} more){other}, then judge again",
+        because=kind.statistic,
+        until=piece.end,
     )
 
 
-def _raise(row: dict[str, Any], share: int, expected: str) -> Advice:
-    limit = row["limit_bytes"]
+def _raise(row: VerdictRow, share: int, expected: str) -> Advice:
+    limit = row.limit_bytes
     part = {2: "half", 4: "a quarter"}[share]
     text = f"Raise the limit once by {part} and watch what the memory does"
     if not limit:
-        return Advice(text, expected=expected, because="oom_kills")
+        return Advice(text, expected=expected, because=Statistic.OOM_KILLS)
     more = math.ceil(limit / share / (16 * MI)) * 16 * MI
     size = math.ceil((limit + more) / MI)
     return Advice(text, setting=f"resources.limits.memory: {size}Mi", expected=expected, because="limit_bytes")
@@ -94,13 +93,13 @@ _KERNEL: Final = Advice(
     setting="grep -E 'sock|pagetables|kernel_stack|slab|percpu' /sys/fs/cgroup/memory.stat",
     expected="sock, pagetables or slab_unreclaimable that rise are connections, mappings or handles that nobody "
     "closes; slab_reclaimable is given back before anything is killed",
-    because="kernel",
+    because=Statistic.KERNEL,
 )
 _MAPPED: Final = Advice(
     "Tell mapped files from shared memory",
     setting="grep -E 'RssFile|RssShmem' /proc/PID/status",
     expected="RssFile is given back under pressure; RssShmem counts until somebody deletes it",
-    because="mapped",
+    because=Statistic.MAPPED,
 )
 
 
@@ -109,51 +108,51 @@ def _outside() -> Iterator[Advice]:
         "Compare the process's mappings an hour apart: the one that grew names the owner",
         setting="cp /proc/PID/smaps a; sleep 3600; diff a /proc/PID/smaps | grep -E 'Rss|Anonymous'",
         expected="[heap] is glibc's malloc (C code, or Rust without jemalloc), [stack] threads, a file name its mapper",
-        because="outside_allocator",
+        because=Cause.OUTSIDE_ALLOCATOR,
     )
     yield Advice(
         "See whether transparent huge pages inflate it",
         setting="grep -E 'Rss|AnonHugePages' /proc/PID/smaps_rollup",
         expected="AnonHugePages that grow with Rss: turn them off (thp:never, or PR_SET_THP_DISABLE)",
-        because="outside_allocator",
+        because=Cause.OUTSIDE_ALLOCATOR,
     )
     yield Advice(
         "If C code is linked in, it allocates from glibc beside jemalloc: ask glibc as well",
         setting="libc::malloc_info(0, stdout), or MALLOC_ARENA_MAX=2 for its arenas",
         expected="what glibc holds is the part that jemalloc's gauges do not see",
-        because="outside_allocator",
+        because=Cause.OUTSIDE_ALLOCATOR,
     )
 
 
-def _missing(evidence: Evidence, kind: str) -> Iterator[Advice]:
+def _missing(evidence: Mapping[str, Evidence], kind: OpenKind) -> Iterator[Advice]:
     """Signals that the source does not give, and that would settle it sooner."""
-    if "no_live_heap" in evidence and kind not in ("too_few", "killed"):
+    if Statistic.NO_LIVE_HEAP in evidence and kind not in (OpenKind.TOO_FEW, OpenKind.KILLED):
         yield Advice(
             "Expose jemalloc's figures: a flat live heap settles it at once",
             setting=_GAUGE,
             expected="evidence level 4",
-            because="no_live_heap",
+            because=Statistic.NO_LIVE_HEAP,
         )
-    if "no_restarts" in evidence and kind != "restarts_unknown":
+    if Statistic.NO_RESTARTS in evidence and kind != OpenKind.RESTARTS_UNKNOWN:
         yield Advice(
             "Add the restart counter: a leak that restarts hide looks like a cycle",
             setting="kube_pod_container_status_restarts_total",
             expected="evidence level 2",
-            because="no_restarts",
+            because=Statistic.NO_RESTARTS,
         )
-    if "no_work" in evidence and kind not in ("too_few", "killed"):
+    if Statistic.NO_WORK in evidence and kind not in (OpenKind.TOO_FEW, OpenKind.KILLED):
         yield Advice(
             "Add a counter of the work done: growth for each request does not depend on how busy it was",
             setting='metrics={"http_requests_total": "work_total"} when reading',
             expected="evidence level 3",
-            because="no_work",
+            because=Statistic.NO_WORK,
         )
-    if "no_limit" in evidence:
+    if Statistic.NO_LIMIT in evidence:
         yield Advice(
             "Add the limit: without it nothing can be said about time or kills",
             setting="kube_pod_container_resource_limits",
             expected="time to the limit and the chance of an OOM kill",
-            because="no_limit",
+            because=Statistic.NO_LIMIT,
         )
 
 
@@ -165,7 +164,7 @@ def files_in_memory(amount: float | None) -> Advice:
         setting="du -ah /dev/shm /tmp 2>/dev/null | sort -rh | head",
         expected=f"the writer of {size} that count as memory until somebody deletes them; "
         "bound it with emptyDir.sizeLimit",
-        because="shmem",
+        because=Statistic.SHMEM,
     )
 
 
@@ -183,7 +182,7 @@ def jemalloc_decay(back: str, keep: str | None) -> Advice:
         "Let the allocator return freed pages",
         setting=f"{_CONF}={_DECAY}",
         expected=f"{back} within seconds of a burst, also when idle ({UNPREFIXED})" + (f". {keep}" if keep else ""),
-        because="kept",
+        because=Statistic.KEPT,
     )
 
 
@@ -193,7 +192,7 @@ def jemalloc_arenas() -> Advice:
         "Set the arenas by the CPU quota: jemalloc makes 4 for each core of the node, and each keeps pages of its own",
         setting=f"{_CONF}=narenas:4",
         expected="fewer half-used pages; more waiting for locks if threads allocate a lot",
-        because="allocator",
+        because=Cause.ALLOCATOR,
     )
 
 
@@ -203,7 +202,7 @@ def glibc(back: str, keep: str | None) -> Advice:
         "Let glibc return pages: fewer arenas, a fixed trim threshold, and libc::malloc_trim(0) after a burst",
         setting="MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072",
         expected=back + (f". {keep}" if keep else ""),
-        because="kept",
+        because=Statistic.KEPT,
     )
 
 
@@ -213,7 +212,7 @@ def mimalloc() -> Advice:
         "With mimalloc, purge freed pages at once",
         setting="MIMALLOC_PURGE_DELAY=0",
         expected="freed pages go back without delay; a little more time in the kernel",
-        because="kept",
+        because=Statistic.KEPT,
     )
 
 
@@ -223,7 +222,7 @@ def musl() -> Advice:
         "In a static musl build, replace its allocator: it is slow with threads and returns little",
         setting="#[global_allocator] static A: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;",
         expected="freed pages go back by decay, and gauges say what is kept (crate tikv-jemalloc-ctl)",
-        because="allocator",
+        because=Cause.ALLOCATOR,
     )
 
 
@@ -233,7 +232,7 @@ def huge_pages() -> Advice:
         "See whether transparent huge pages inflate it; if AnonHugePages is most of Rss, turn them off for the process",
         setting=f"grep -E 'Rss|AnonHugePages' /proc/PID/smaps_rollup; {_CONF}=thp:never",
         expected="a 2 Mi page with one live block in it costs 4 Ki again",
-        because="allocator",
+        because=Cause.ALLOCATOR,
     )
 
 
@@ -244,79 +243,79 @@ def threads_for_quota(count: float | None) -> Advice:
         "Set worker threads by the CPU quota, not by the node's cores",
         setting="TOKIO_WORKER_THREADS=2, Builder::max_blocking_threads(16)",
         expected=f"{seen}each has a stack and its share of the allocator",
-        because="threads_many",
+        because=Statistic.THREADS_MANY,
     )
 
 
-def leak(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
+def leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     """Advise on a leak."""
-    if row["cause"] == "thread_stacks":
+    if row.cause == Cause.THREAD_STACKS:
         yield from _threads(evidence)
-    elif "heap_suspect" in evidence:
+    elif Statistic.HEAP_SUSPECT in evidence:
         yield from heap_evidence.advise(evidence)
         yield from _usual_suspects(row, evidence)
-    elif row["cause"] == "heap":
+    elif row.cause == Cause.HEAP:
         yield from heap_evidence.advise(evidence)
         yield _profile(evidence)
         yield from _usual_suspects(row, evidence)
     else:
         yield from heap_evidence.advise(evidence)
-        if not any(name.startswith("rejected_") for name in evidence):
+        if not any(piece.rejects for piece in evidence.values()):
             yield _export_gauge()
         yield Advice(
             "Or trace allocations of the running process, half an hour at least, and read what was not freed",
             setting="heaptrack --pid $(pidof SERVICE)",
             expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow; with dhat-rs the same in a test "
             "(dhat::Profiler::new_heap())",
-            because="no_live_heap",
+            because=Statistic.NO_LIVE_HEAP,
         )
         yield from _usual_suspects(row, evidence)
     yield from _where(evidence)
     yield from _time(row)
 
 
-def _threads(evidence: Evidence) -> Iterator[Advice]:
-    rise, stack = evidence.get("threads_rise"), evidence.get("stack_of_a_thread")
+def _threads(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
+    rise, stack = evidence.get(Statistic.THREADS_RISE), evidence.get(Statistic.STACK_OF_A_THREAD)
     yield Advice(
         "Find the threads that are never joined: count thread names twice, an hour apart",
         setting="cat /proc/PID/task/*/comm | sort | uniq -c | sort -rn | head",
         expected="the name whose count rises is the pool or the spawn that never ends",
-        because="threads_rise",
+        because=Statistic.THREADS_RISE,
     )
-    each = f"each thread costs {memory(stack['estimate'])} here" if stack is not None else "each thread has a stack"
-    if rise is not None and stack is not None:
-        each += f"; capped at 64, they take {memory(64 * stack['estimate'])}"
-        each += f" instead of {memory(rise['estimate'] * stack['estimate'])} and growing"
+    each = f"each thread costs {memory(stack.estimate)} here" if stack is not None else "each thread has a stack"
+    if rise is not None and rise.estimate and stack is not None and stack.estimate:
+        each += f"; capped at 64, they take {memory(64 * stack.estimate)}"
+        each += f" instead of {memory(rise.estimate * stack.estimate)} and growing"
     yield Advice(
         "Cap the threads: one runtime for the process, a bound on blocking threads, join what is spawned",
         setting="tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(64)",
         expected=each,
-        because="threads_rise",
+        because=Statistic.THREADS_RISE,
     )
     yield Advice(
         "Give threads that need little a small stack; only touched pages count, so this caps the worst case",
         setting="RUST_MIN_STACK=524288, or std::thread::Builder::new().stack_size(512 * 1024)",
         expected="no thread can touch more than 512 Ki of stack, instead of 2 Mi",
-        because="threads_rise",
+        because=Statistic.THREADS_RISE,
     )
 
 
-def _profile(evidence: Evidence) -> Advice:
+def _profile(evidence: Mapping[str, Evidence]) -> Advice:
     """The profiler of the allocator that was seen."""
-    kept = evidence.get("kept")
-    if kept is not None and kept["signal"] == "free_bytes":
+    kept = evidence.get(Statistic.KEPT)
+    if kept is not None and kept.signal == Signal.FREE:
         return Advice(
             "Take a heap profile of one pod for half an hour: what was not freed names the code",
             setting="heaptrack --pid $(pidof SERVICE)",
             expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow",
-            because="heap",
+            because=Cause.HEAP,
         )
     return Advice(
         "Take heap profiles half an hour apart on one pod and compare them: what grew names the code",
         setting="_RJEM_MALLOC_CONF=prof:true,lg_prof_interval:32,prof_prefix:/tmp/heap",
         expected=f"a dump for every 4 GiB allocated, if built with profiling ({UNPREFIXED}); "
         "rm.diff(rm.read_heap(FIRST), rm.read_heap(LAST)) lists what grew",
-        because="heap",
+        because=Cause.HEAP,
     )
 
 
@@ -325,56 +324,56 @@ def _export_gauge() -> Advice:
         "Export the allocator's live-heap gauge: it tells a leak in the heap from memory outside it",
         setting="tikv_jemalloc_ctl::stats::allocated::read() after epoch::advance()",
         expected="evidence level 4, and the cause",
-        because="no_live_heap",
+        because=Statistic.NO_LIVE_HEAP,
     )
 
 
-def _usual_suspects(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
+def _usual_suspects(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     """What piles up in services: caches, tasks, metric labels."""
-    growth = rate(row["growth_bytes_per_day"])
-    each = evidence.get("growth_per_work")
-    of = f", {small_memory(each['estimate'])} for each unit of work" if each is not None else ""
+    growth = rate(row.growth_bytes_per_day)
+    each = evidence.get(Statistic.GROWTH_PER_WORK)
+    of = f", {small_memory(each.estimate)} for each unit of work" if each and each.estimate is not None else ""
     yield Advice(
         "Bound every cache and map, by weight where values differ in size",
         setting="moka::sync::Cache::builder().weigher(|_, v| v.len() as u32).max_capacity(64 << 20).build(), "
         "or lru::LruCache::new(NonZeroUsize::new(10_000).unwrap())",
         expected=f"if a cache is the cause, growth of {growth}{of} ends at its bound",
-        because="growth",
+        because=Statistic.GROWTH,
     )
     yield Advice(
         "Count tasks that never end: in an async service each holds its future and all it captured",
         setting="tokio::runtime::Handle::current().metrics().num_alive_tasks() as a gauge, or tokio-console",
         expected="a count that rises with the memory names spawned tasks as the cause; a flat one clears them",
-        because="growth",
+        because=Statistic.GROWTH,
     )
     yield Advice(
         "Count the series that the service exports: a label with user ids, paths or errors in it is kept for ever",
         setting="curl -s localhost:PORT/metrics | grep -v '^#' | cut -d'{' -f1 | sort | uniq -c | sort -rn | head",
         expected="a metric whose count rises between two looks has an unbounded label",
-        because="growth",
+        because=Statistic.GROWTH,
     )
 
 
-def _where(evidence: Evidence) -> Iterator[Advice]:
-    pods, since = evidence.get("pods_growing"), evidence.get("since_version")
+def _where(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
+    pods, since = evidence.get(Statistic.PODS_GROWING), evidence.get(Statistic.SINCE_VERSION)
     if since is not None:
         yield Advice(
-            f"Roll back, or look through what changed: the growth began with version {printable(since['value'])}",
+            f"Roll back, or look through what changed: the growth began with version {printable(since.value)}",
             setting="kubectl rollout undo deployment/NAME",
             expected="the level stays where the version before it stayed",
-            because="since_version",
+            because=Statistic.SINCE_VERSION,
         )
-    if pods is not None and pods["estimate"] == 1 and "only" in pods["text"]:
+    if pods is not None and pods.estimate == 1 and "only" in pods.text:
         yield Advice(
             "Look at what only that pod does: its tenant, shard, leader role or stuck connection",
             expected="the others run the same code and do not grow",
-            because="pods_growing",
+            because=Statistic.PODS_GROWING,
         )
 
 
-def _time(row: dict[str, Any]) -> Iterator[Advice]:
+def _time(row: VerdictRow) -> Iterator[Advice]:
     """What a higher limit buys: time, not a cure."""
-    growth, limit, left = row["growth_bytes_per_day"], row["limit_bytes"], row["hours_to_limit"]
+    growth, limit, left = row.growth_bytes_per_day, row.limit_bytes, row.hours_to_limit
     if not growth or growth <= 0 or not limit or left is None:
         return
     more = math.ceil(limit / 2 / (16 * MI)) * 16 * MI
@@ -394,16 +393,16 @@ ADVICE: Final = pl.Schema(
 
 #: By the check that rejected a gauge: what to do, and how.
 _MENDING: Final = {
-    "rejected_stale_allocator": (
+    rejected("stale_allocator"): (
         "Mend the exporter: jemalloc's figures stand still until its epoch is advanced",
         "tikv_jemalloc_ctl::epoch::advance() before each read",
     ),
-    "rejected_self_incrementing": (
+    rejected("self_incrementing"): (
         "Mend the exporter: it adds the value to the gauge at each scrape instead of setting it",
         "gauge.set(value), not gauge.increment(value)",
     ),
     **{
-        f"rejected_{check}": (
+        rejected(check): (
             "Mend the exporter: figures of one allocator are to be read together, in bytes, after one epoch",
             "tikv_jemalloc_ctl::epoch::advance() once, then allocated, active, resident",
         )
@@ -417,182 +416,103 @@ _MENDING: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A row of verdicts and its evidence by statistic."""
-
-    row: dict[str, Any]
-    evidence: dict[str, dict[str, Any]]
-
-    def amount(self, statistic: str) -> float | None:
-        found = self.evidence.get(statistic)
-        return None if found is None else found["estimate"]
+def advise(row: Mapping[str, object]) -> Iterator[Advice]:
+    """Give advice on a stored verdict, the first thing to do first; "Nothing to do." where there is nothing."""
+    return advise_on(VerdictRow.stored(row))
 
 
-def advise(row: dict[str, Any]) -> Iterator[Advice]:
-    """Give advice on a verdict, the first thing to do first; made as it is asked for."""
-    seen = _Seen(row, evidence_of(row))
+def advise_on(row: VerdictRow) -> Iterator[Advice]:
+    """Give advice on a verdict, made as it is asked for."""
+    evidence = row.by_statistic
     given = 0
-    for found in _all(seen):
-        given += 1
+    for given, found in enumerate(_all(row, evidence), 1):  # noqa: B007 - counted, to know whether there was any
         yield found
     if not given:
-        yield Advice("Nothing to do.", because=row["pattern"])
+        yield Advice("Nothing to do.", because=row.pattern)
 
 
-def _all(seen: _Seen) -> Iterator[Advice]:
-    verdict = seen.row["verdict"]
+def _all(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     # A broken gauge comes first where the working one would say more; else after what there is to do.
-    needed = verdict != "not_leak" and "no_live_heap" in seen.evidence
+    needed = row.verdict in (Verdict.LEAK, Verdict.INCONCLUSIVE) and Statistic.NO_LIVE_HEAP in evidence
     if needed:
-        yield from _mend(seen)
-    if verdict == "leak":
-        yield from leak(seen.row, seen.evidence)
-    elif verdict == "inconclusive":
-        yield from open_verdict(seen.row, seen.evidence)
+        yield from _mend(evidence)
+    if row.verdict == Verdict.LEAK:
+        yield from leak(row, evidence)
+    elif row.verdict == Verdict.INCONCLUSIVE:
+        yield from open_verdict(row, evidence)
     else:
-        yield from _not_leak(seen)
-    if verdict != "leak" and "shmem" in seen.evidence and "open_shmem" not in seen.evidence:
-        yield files_in_memory(seen.amount("shmem"))
+        yield from _not_leak(row, evidence)
+    files = evidence.get(Statistic.SHMEM)
+    if row.verdict != Verdict.LEAK and files is not None and OpenKind.SHMEM.statistic not in evidence:
+        yield files_in_memory(files.estimate)
     if not needed:
-        yield from _mend(seen)
+        yield from _mend(evidence)
 
 
-def _mend(seen: _Seen) -> Iterator[Advice]:
+def _mend(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     """Exporters that are broken, the way to mend each."""
     for check, (text, setting) in _MENDING.items():
-        if check in seen.evidence:
+        if check in evidence:
             yield Advice(text, setting=setting, expected="the live heap becomes evidence (level 4)", because=check)
 
 
-def _not_leak(seen: _Seen) -> Iterator[Advice]:
-    row = seen.row
-    pattern = row["pattern"]
-    if pattern == "retention" or "retention" in row["also"]:
-        yield from _retention(seen)
-    if pattern == "fragmentation":
-        yield from _fragmentation(seen)
-    if pattern == "page_cache":
-        cache = seen.amount("cache")
-        amount = f" ({memory(cache)})" if cache is not None else ""
-        yield Advice(
-            f"Nothing to do: the kernel takes page cache{amount} back before it kills; watch anonymous memory instead",
-            setting="container_memory_rss",
-            expected="the line that an OOM kill follows; the working set counts active page cache as well",
-            because="page_cache",
-        )
-    yield from _room(seen)
-    if pattern in ("startup_spike", "retention", "burst") or "startup_spike" in row["also"]:
-        yield from _peaks(seen)
-    if "threads_many" in seen.evidence and pattern in ("retention", "fragmentation", "thread_growth"):
-        yield threads_for_quota(seen.amount("threads_many"))
+def _not_leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
+    """What the memory is made of, the room under the limit, then what comes and goes."""
+    entry, also = PATTERNS[row.pattern], [PATTERNS[name] for name in row.also]
+    for remedy in (*(other.remedy for other in also if other.remedy_beside), entry.remedy):
+        if remedy is not None:
+            yield from remedy(row)
+    yield from _room(row, evidence)
+    for remedy in (*(other.peak_remedy for other in also if other.peak_remedy_beside), entry.peak_remedy):
+        if remedy is not None:
+            yield from remedy(row)
+    many = evidence.get(Statistic.THREADS_MANY)
+    if many is not None and entry.threads_matter:
+        yield threads_for_quota(many.estimate)
 
 
-def _retention(seen: _Seen) -> Iterator[Advice]:
-    """Pages that were freed and kept."""
-    layer = "kept" if "kept" in seen.evidence else "slack"
-    found = seen.evidence.get(layer)
-    amount = None if found is None else found["estimate"]
-    back = f"about {memory(amount)} less" if amount else "less memory kept"
-    keep = "Keep the limit: startup needs it" if "startup_spike" in seen.row["also"] else None
-    signal = found["signal"] if found is not None else None
-    if signal == "free_bytes":
-        yield glibc(back, keep)
-    elif signal in ("resident_bytes", "active_bytes"):
-        yield jemalloc_decay(back, keep)
-        yield jemalloc_arenas()
-    else:
-        yield jemalloc_decay(back, keep)
-        yield glibc(back, None)
-        yield mimalloc()
-        yield musl()
-
-
-def _fragmentation(seen: _Seen) -> Iterator[Advice]:
-    """Gaps between live blocks: no decay returns a page that a single block holds."""
-    amount = seen.amount("slack")
-    gaps = f"up to {memory(amount)} of gaps could close" if amount else "the gaps could close"
-    yield Advice(
-        "Allocate together what is freed together (an arena for each request, `bumpalo`), or box large values: "
-        "gaps between live blocks cannot be returned",
-        setting="bumpalo::Bump::new() for each request, dropped at its end",
-        expected=gaps,
-        because="slack",
-    )
-    yield jemalloc_arenas()
-    yield huge_pages()
-    yield musl()
-
-
-def _room(seen: _Seen) -> Iterator[Advice]:
+def _room(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     """A limit that the ordinary peak comes near to."""
-    row = seen.row
-    limit, peak, settled = row["limit_bytes"], row["peak_bytes"], row["settled_bytes"]
-    if limit and peak and peak > PEAK_NEAR_LIMIT * limit and row["pattern"] != "page_cache":
+    limit, peak, settled = row.limit_bytes, row.peak_bytes, row.settled_bytes
+    word = PATTERNS[row.pattern].peak
+    if limit and peak and peak > PEAK_NEAR_LIMIT * limit and word is not None:
         # Whole steps of 16 Mi, as people write limits.
         enough = math.ceil(peak / PEAK_NEAR_LIMIT / (16 * MI)) * 16 * MI
-        which = "startup peak" if row["pattern"] == "startup_spike" else "peak"
         share = number(100 * peak / limit)
         yield Advice(
-            f"Raise the limit or spread the work: the {which} of {memory(peak)} is {share} % of the limit",
+            f"Raise the limit or spread the work: the {word} of {memory(peak)} is {share} % of the limit",
             setting=f"resources.limits.memory: {enough // MI}Mi",
             expected=f"the same peak is then {number(100 * peak / enough, 2)} % of the limit instead of {share} %",
             because="peak",
         )
-    elif limit and settled and settled > CLOSE_TO_LIMIT * limit and row["pattern"] != "page_cache":
+    elif limit and settled and settled > CLOSE_TO_LIMIT * limit and word is not None:
         yield Advice(
             f"Leave room for a burst: ordinary use is {number(100 * settled / limit, 2)} % of {configured(limit)}",
             setting=f"resources.limits.memory: {math.ceil(settled / CLOSE_TO_LIMIT / (16 * MI)) * 16}Mi",
             expected=f"ordinary use is then {number(100 * CLOSE_TO_LIMIT)} % of the limit or less",
             because="settled",
         )
-    elif "oom_kills" in seen.evidence:
+    elif Statistic.OOM_KILLS in evidence:
         yield Advice(
             "Find the burst that kills: it comes and goes between two samples",
             setting="container_memory_max_usage_bytes, or memory.peak in the cgroup; a scrape interval of 5 s",
             expected=f"a peak at the limit, beside {memory(settled)} of ordinary use",
-            because="oom_kills",
+            because=Statistic.OOM_KILLS,
         )
-    elif (row["oom_probability_7d"] or 0.0) > RISKY and (watched := seen.evidence.get("growth")) is not None:
-        span = (watched["end"] - watched["start"]).total_seconds() / 3600
-        floor = rate(row["detection_floor_bytes_per_day"], digits=2)
+    elif (row.oom_probability_7d or 0.0) > RISKY and (watched := evidence.get(Statistic.GROWTH)) is not None:
+        floor = rate(row.detection_floor_bytes_per_day, digits=2)
         yield Advice(
-            f"Watch it for longer: in {hours(span)} growth below {floor} cannot be seen",
+            f"Watch it for longer: in {hours(watched.hours)} growth below {floor} cannot be seen",
             expected="the detection floor falls to about a third when the window doubles",
             because="oom_probability_7d",
         )
 
 
-def _peaks(seen: _Seen) -> Iterator[Advice]:
-    """Needs that come and go: a startup, a burst."""
-    row = seen.row
-    settled, peak, limit = row["settled_bytes"], row["peak_bytes"], row["limit_bytes"]
-    if row["pattern"] == "burst" and limit and peak and peak < CLOSE_TO_LIMIT * limit:
-        return
-    if "startup_spike" in (row["pattern"], *row["also"]) and row["startup_peak_bytes"] and settled:
-        above = row["startup_peak_bytes"] - settled
-        if above > 0:
-            yield Advice(
-                "Fill caches when they are first used, or step by step, instead of all at once at the start",
-                setting="std::sync::LazyLock, or loading behind a tokio::sync::Semaphore of 1",
-                expected=f"up to {memory(above)} less at the start, which is what the limit must hold",
-                because="startup_peak_bytes",
-            )
-    if row["pattern"] == "burst" and row["peak_bytes"] and settled:
-        above = row["peak_bytes"] - settled
-        yield Advice(
-            "Stream what is large instead of holding it whole, and bound how many such jobs run at once",
-            setting="Body::into_data_stream() or tokio_util::io::ReaderStream; tokio::sync::Semaphore::new(2)",
-            expected=f"up to {memory(above)} less at the peak",
-            because="peak_bytes",
-        )
-
-
-def next_step(row: dict[str, Any]) -> str:
+def next_step(row: VerdictRow) -> str:
     """Say the first piece of advice in a sentence or two."""
-    return next(advise(row)).sentence
+    return next(advise_on(row)).sentence
 
 
-def frame(row: dict[str, Any]) -> pl.DataFrame:
-    """Lay out all advice on a verdict."""
+def frame(row: Mapping[str, object]) -> pl.DataFrame:
+    """Lay out all advice on a stored verdict."""
     return pl.DataFrame([asdict(found) for found in advise(row)], schema=ADVICE)

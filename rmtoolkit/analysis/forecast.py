@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -24,13 +24,13 @@ from rmtoolkit.analysis.thresholds import (
     SHORT,
     SLOPE_DOUBT,
 )
-from rmtoolkit.schema import TIME
+from rmtoolkit.schema import TIME, Ending, Outlook, Signal
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable
 
-    from rmtoolkit.analysis.records import Opinion
+    from rmtoolkit.analysis.records import Life, Opinion
 
 
 #: A day, a week, a month: ends of the column names, and hours.
@@ -43,6 +43,7 @@ _SUREST: Final = 0.999
 class Chances(NamedTuple):
     """Chance of at least one OOM kill within each horizon; None where there is no limit to hit, or it is unknown."""
 
+    #: 0 to 1, never falling from one to the next.
     day: float | None
     week: float | None
     month: float | None
@@ -56,8 +57,11 @@ UNKNOWN: Final = Chances(None, None, None)
 class Exposure:
     """For how long a life grows before something other than memory ends it."""
 
+    #: Age of the youngest life.
     age_hours: float
+    #: What a life hardly exceeds; None where restarts are too few to tell.
     longest_hours: float | None
+    #: How often lives ended otherwise than by an OOM kill; all pods of a rollout are one time.
     ended: int
 
     @property
@@ -72,47 +76,45 @@ class Exposure:
 ENDLESS: Final = Exposure(0.0, None, 0)
 
 
-def exposure(lives: Iterable[tuple[dict[str, Any], float | None]]) -> Exposure:
+def exposure(lives: Iterable[tuple[Life, float | None]]) -> Exposure:
     """See from the lives of a workload how long one lasts when memory does not end it."""
     known = list(lives)
     if not known:
         return ENDLESS
-    newest = max(life["start"] for life, _ in known)
-    last: dt.datetime = max(life["end"] for life, _ in known)
+    newest = max(life.start for life, _ in known)
+    last = max(life.end for life, _ in known)
     # Where the youngest life has ended, the next one begins with the forecast.
     age = max(
-        (_hours(life) for life, _ in known if life["start"] == newest and life["ended"] == "running"),
+        (life.hours for life, _ in known if life.start == newest and life.ended == Ending.RUNNING),
         default=0.0,
     )
-    ended: list[dict[str, Any]] = []
+    ended: list[Life] = []
     for life, cadence in known:
-        silent = (last - life["end"]).total_seconds() > max(LINGER_SECONDS, LINGER_SCRAPES * (cadence or 0.0))
-        over = life["ended"] not in ("running", "gap", "oom_kill") or (life["ended"] == "running" and silent)
-        limit, peak = life["limit_bytes"], life["peak_bytes"]
+        silent = (last - life.end).total_seconds() > max(LINGER_SECONDS, LINGER_SCRAPES * (cadence or 0.0))
+        over = life.ended not in (Ending.RUNNING, Ending.GAP, Ending.OOM_KILL) or (
+            life.ended == Ending.RUNNING and silent
+        )
+        limit, peak = life.limit_bytes, life.peak_bytes
         if over and not (limit and peak and peak > PEAK_NEAR_LIMIT * limit):
             ended.append(life)
-    longest = max((_hours(life) for life in ended), default=0.0)
+    longest = max((life.hours for life in ended), default=0.0)
     times = _endings(ended, longest)
     if times < RESTARTS_CAP:
         return Exposure(age, None, times)
     return Exposure(age, longest * (1 + 1 / times), times)
 
 
-def _endings(lives: list[dict[str, Any]], longest_hours: float) -> int:
+def _endings(lives: list[Life], longest_hours: float) -> int:
     """Count how often something ended lives: all pods of a rollout end together, and a false start is no life."""
     times = 0
     last: dt.datetime | None = None
-    for life in sorted(lives, key=lambda life: life["end"]):
-        if _hours(life) < SHORT * longest_hours:
+    for life in sorted(lives, key=lambda life: life.end):
+        if life.hours < SHORT * longest_hours:
             continue
-        if last is None or (life["end"] - last).total_seconds() / 3600 > SHORT * longest_hours:
+        if last is None or (life.end - last).total_seconds() / 3600 > SHORT * longest_hours:
             times += 1
-            last = life["end"]
+            last = life.end
     return times
-
-
-def _hours(life: dict[str, Any]) -> float:
-    return float((life["end"] - life["start"]).total_seconds()) / 3600
 
 
 def chances(
@@ -183,14 +185,18 @@ FORECAST: Final = pl.Schema(
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class TimeToLimit:
     """When a container reaches its limit."""
 
-    outlook: str
+    outlook: Outlook
+    #: Hours from the last sample to the limit with an 80 % interval; None unless it reaches. An open upper end is
+    #: None.
     hours: float | None
     low: float | None
     high: float | None
+    #: Of at least one OOM kill in the next day, week and month.
     chances: Chances
+    #: Whether restarts end a life before it is at the limit.
     capped: bool = False
 
 
@@ -198,41 +204,40 @@ class Outlook:
 class Growth:
     """Growth of the memory that counts against the limit."""
 
+    #: Bytes per day and their standard error.
     per_day: float
     error_per_day: float
+    #: What the kernel cannot take back, at the end of the life: the highest of its last samples.
     level_bytes: float
+    #: Standard deviation around the fit.
     spread_bytes: float
 
 
 def growth_against_limit(opinion: Opinion) -> Growth | None:
     """Pick the signal whose growth fills the limit."""
-    whole = opinion.readings.get("footprint_bytes")
+    whole = opinion.footprint
     if whole is None:
         return None
-    row = opinion.readings.get("anon_bytes", whole)
-    level = row["top"]
-    for part in ("shmem_bytes", "kernel_bytes"):
+    row = opinion.readings.get(Signal.ANON, whole)
+    level = row.top
+    for part in (Signal.SHMEM, Signal.KERNEL):
         if row is not whole and part in opinion.readings:
-            level += opinion.readings[part]["end_level"]
-    if row["growth_per_day"] is None:
-        return None
-    layer = opinion.notes.get("growing_layer")
-    if layer in BESIDE:
-        beside = opinion.readings.get(BESIDE[layer].signal, whole)
-        level = whole["top"] if beside is whole else level
-        return Growth(beside["growth_per_day"], beside["growth_error_per_day"], level, beside["noise"] or 0.0)
-    return Growth(row["growth_per_day"], row["growth_error_per_day"], level, row["noise"] or 0.0)
+            level += opinion.readings[part].end_level
+    if (layer := opinion.beside) is not None:
+        row = opinion.readings.get(BESIDE[layer].signal, whole)
+        level = whole.top if row is whole else level
+    return Growth(row.growth_per_day, row.growth_error_per_day, level, row.noise)
 
 
 def from_now(growth: Growth | None, main: Opinion, last: Opinion) -> Growth | None:
     """Start the forecast where the container is now, which may be a younger life than the one judged."""
-    if growth is None or (last is main and last.life["ended"] == "running"):
+    if growth is None or (last is main and last.life.ended == Ending.RUNNING):
         return growth
-    whole = main.readings["footprint_bytes"]
-    beside = max(whole["top"] - growth.level_bytes, 0.0)
-    if last.life["ended"] == "running" and last.life["last_bytes"] is not None:
-        return replace(growth, level_bytes=max(last.life["last_bytes"] - beside, 0.0))
-    begun = max(whole["begun"] - beside, 0.0)
+    whole = main.readings[Signal.FOOTPRINT]
+    beside = max(whole.top - growth.level_bytes, 0.0)
+    if last.life.ended == Ending.RUNNING and last.life.last_bytes is not None:
+        return replace(growth, level_bytes=max(last.life.last_bytes - beside, 0.0))
+    begun = max(whole.begun - beside, 0.0)
     return replace(growth, level_bytes=begun)
 
 
@@ -247,18 +252,18 @@ def look_ahead(
     kills: int,
     watched_hours: float,
     lasts: Exposure = ENDLESS,
-) -> Outlook:
+) -> TimeToLimit:
     """Say when the limit is reached, if it is."""
     if limit_bytes is None:
         rises = growing > LIKELY
-        return Outlook("unknown" if rises or not limit_known else "bounded", None, None, None, UNKNOWN)
+        return TimeToLimit(Outlook.UNKNOWN if rises or not limit_known else Outlook.BOUNDED, None, None, None, UNKNOWN)
     repeated = kills / max(watched_hours, 1e-6)
     if growth is None:
         seen = chances(kills_per_hour=repeated, peaks_per_week=0.0) if kills else UNKNOWN
-        return Outlook("unknown", None, None, None, seen)
+        return TimeToLimit(Outlook.UNKNOWN, None, None, None, seen)
     room = limit_bytes - growth.level_bytes
     peaks = _peaks(opinion, limit_bytes, growth)
-    window = max(opinion.duration_seconds / 3600, 1e-6)
+    window = max(opinion.life.seconds / 3600, 1e-6)
     doubt = math.hypot(growth.error_per_day, SLOPE_DOUBT * growth.per_day)
     risk = chances(
         kills_per_hour=repeated,
@@ -272,31 +277,31 @@ def look_ahead(
         lasts=lasts,
     )
     if growing <= LIKELY or growth.per_day <= 0:
-        return Outlook("unknown" if open_end else "bounded", None, None, None, risk)
+        return TimeToLimit(Outlook.UNKNOWN if open_end else Outlook.BOUNDED, None, None, None, risk)
     hours = max(room, 0.0) / growth.per_day * 24
     fast, slow = growth.per_day + QUANTILE * doubt, growth.per_day - QUANTILE * doubt
     wobble = QUANTILE * growth.spread_bytes
     low = max(room - wobble, 0.0) / fast * 24
     high = (max(room, 0.0) + wobble) / slow * 24 if slow > 0 else None
     if hours > HORIZON_WINDOWS * window and hours > HORIZON_WEEKS * WEEK_HOURS:
-        return Outlook("bounded", None, None, None, chances(kills_per_hour=repeated, peaks_per_week=peaks))
-    return Outlook("reaches", hours, low, high, risk, capped=hours > lasts.left_hours)
+        return TimeToLimit(Outlook.BOUNDED, None, None, None, chances(kills_per_hour=repeated, peaks_per_week=peaks))
+    return TimeToLimit(Outlook.REACHES, hours, low, high, risk, capped=hours > lasts.left_hours)
 
 
 def _begun(opinion: Opinion, growth: Growth) -> float:
     """Level after a restart of what counts against the limit; never above where it is now."""
-    whole = opinion.readings["footprint_bytes"]
-    beside = max(whole["top"] - growth.level_bytes, 0.0)
-    return float(min(max(whole.get("begun", whole["top"]) - beside, 0.0), growth.level_bytes))
+    whole = opinion.readings[Signal.FOOTPRINT]
+    beside = max(whole.top - growth.level_bytes, 0.0)
+    return min(max(whole.begun - beside, 0.0), growth.level_bytes)
 
 
 def _peaks(opinion: Opinion, limit_bytes: int, growth: Growth) -> float:
     """How often a week a peak like those seen passes the limit."""
-    whole = opinion.readings.get("footprint_bytes")
+    whole = opinion.footprint
     if whole is None:
         return 0.0
-    reclaimable = max(whole["top"] - growth.level_bytes, 0.0)
-    peak = max(whole["early_peak"], whole["late_peak"]) - reclaimable
+    reclaimable = max(whole.top - growth.level_bytes, 0.0)
+    peak = max(whole.early_peak, whole.late_peak) - reclaimable
     return peaks_per_week(peak, limit_bytes, max(PEAK_SPREAD * peak, growth.spread_bytes))
 
 
@@ -304,10 +309,15 @@ def _peaks(opinion: Opinion, limit_bytes: int, growth: Growth) -> float:
 class Course:
     """What the forecast of one workload is drawn from."""
 
+    #: The instance that the chart shows.
     container_id: int
+    #: Its running life.
     opinion: Opinion
+    #: Of the memory that counts against the limit; None when unknown.
     growth: Growth | None
-    outlook: Outlook
+    #: As `look_ahead` says.
+    outlook: TimeToLimit
+    #: Probability that the growth goes on.
     growing: float
 
 
@@ -346,15 +356,15 @@ def paths(courses: Iterable[Course]) -> pl.DataFrame:
 def _line(course: Course) -> tuple[float, ...] | None:
     """Where a forecast starts, how far it reaches, and how fast it rises."""
     opinion, growth, outlook = course.opinion, course.growth, course.outlook
-    whole = opinion.readings.get("footprint_bytes")
-    if whole is None or growth is None or outlook.outlook == "unknown":
+    whole = opinion.footprint
+    if whole is None or growth is None or outlook.outlook == Outlook.UNKNOWN:
         return None
-    window = opinion.duration_seconds / 3600
+    window = opinion.life.seconds / 3600
     ahead = 0.3 * window
     if outlook.hours is not None:
         ahead = min(max(1.15 * (outlook.high or outlook.hours), ahead), 1.0 * window)
     goes_on = course.growing > LIKELY
     rate = growth.per_day if goes_on else 0.0
     doubt = math.hypot(growth.error_per_day, SLOPE_DOUBT * growth.per_day) if goes_on else 0.0
-    start = opinion.life["end"].timestamp() * 1000
-    return course.container_id, start, ahead, whole["end_level"], rate, doubt, whole["noise"] or 0.0
+    start = opinion.life.end.timestamp() * 1000
+    return course.container_id, start, ahead, whole.end_level, rate, doubt, whole.noise

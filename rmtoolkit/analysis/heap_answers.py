@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from rmtoolkit.analysis import advice
-from rmtoolkit.analysis.heap_reading import HeapReading, read_profile
+from rmtoolkit.analysis.heap_reading import HeapKind, HeapReading, read_profile
 from rmtoolkit.analysis.thresholds import LAYER_SHOWN, PEAK_NEAR_LIMIT
 from rmtoolkit.heap._names import STD, SYSTEM, plain_name, spoken
 from rmtoolkit.heap.diff import diff
@@ -32,13 +32,21 @@ _COMMAND: Final = 60
 class HeapAnswer:
     """What a heap profile answers."""
 
+    #: The profile.
     heap: HeapProfile
+    #: What it says about growth.
     reading: HeapReading
+    #: The answer in a sentence.
     headline: str
+    #: As `rmtoolkit.suspects` gives it.
     suspects: pl.DataFrame
+    #: The user's own functions from the program's start to the first suspect.
     path: tuple[str, ...]
+    #: As `rmtoolkit.heap.suspects.churn` gives it.
     churn: pl.DataFrame
+    #: What the profile cannot show.
     unseen: tuple[str, ...]
+    #: One action.
     next_step: str
 
     def __repr__(self) -> str:
@@ -56,12 +64,12 @@ def answer(heap: HeapProfile) -> HeapAnswer:
 
 
 def _headline(reading: HeapReading) -> str:
-    if reading.kind == "blind":
+    if reading.kind == HeapKind.BLIND:
         return "This profile is blind: the memory of the program is not in it."
-    if reading.kind == "picture":
+    if reading.kind == HeapKind.PICTURE:
         most = f" {reading.largest} holds most." if reading.largest else ""
         return f"One picture of the heap tells what is held, not what grows.{most}"
-    if reading.kind == "grows":
+    if reading.kind == HeapKind.GROWS:
         first = reading.suspects[0]
         rate = reading.growth_bytes_per_second
         speed = memory(reading.growth_bytes) if rate is None else f"{small_memory(rate)}/s"
@@ -75,15 +83,15 @@ def _headline(reading: HeapReading) -> str:
 
 
 def _next(reading: HeapReading) -> str:
-    if reading.kind == "grows":
+    if reading.kind == HeapKind.GROWS:
         place = reading.suspects[0].place
         return f"Bound or free what this code keeps: `{place}`."
-    if reading.kind == "blind":
+    if reading.kind == HeapKind.BLIND:
         return (
             "Use the profiler of the allocator that the program has (jemalloc: prof:true), or build once with the "
             "system's allocator."
         )
-    if reading.kind == "picture":
+    if reading.kind == HeapKind.PICTURE:
         return "Take a second one half an hour later: `rmtoolkit heap FIRST SECOND` tells what grows."
     return (
         "If RSS grows all the same, look at what the allocator keeps (its statistics) and at mappings (smaps); "
@@ -103,10 +111,14 @@ def _path(heap: HeapProfile, stack_id: int) -> tuple[str, ...]:
 class DiffAnswer:
     """What changed between two heap profiles."""
 
+    #: The profiles.
     before: HeapProfile
     after: HeapProfile
+    #: As `rmtoolkit.diff` gives it.
     table: pl.DataFrame
+    #: The answer in a sentence.
     headline: str
+    #: The user's own functions from the program's start to what changed most.
     path: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -204,16 +216,24 @@ SIZES: Final = pl.Schema(
 class AllocatorAnswer:
     """What an allocator's statistics answer."""
 
+    #: The statistics.
     allocator: Allocator
+    #: The answer in a sentence.
     headline: str
+    #: Retention, fragmentation, and all that is resident, in the last document; None is unknown.
     kept_bytes: int | None
     gaps_bytes: int | None
     resident_bytes: int | None
+    #: Limits that leave a tenth above the most that was resident in any document, as it is and if the allocator gave
+    #: back what it could; without memory outside the allocator, unless that is known.
     limit_as_it_is_bytes: int | None
     limit_if_purged_bytes: int | None
+    #: Resident memory outside the allocator, where the RSS was given.
     outside_bytes: int | None
+    #: Of the last document, see `ARENAS` and `SIZES`; empty where it does not list them.
     arenas: pl.DataFrame
     sizes: pl.DataFrame
+    #: One action.
     next_step: str
 
     def __repr__(self) -> str:

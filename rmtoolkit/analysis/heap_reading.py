@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 #: One profile, or several of one program in the order in which they were taken.
 Heap: TypeAlias = "HeapProfile | str | os.PathLike[str] | Sequence[HeapProfile | str | os.PathLike[str]]"
-Key: TypeAlias = tuple[Any, ...]
+Key: TypeAlias = tuple[str | None, ...]
 
 #: So many functions are named.
 _NAMED: Final = 3
@@ -34,24 +35,50 @@ _HINT: Final = "heap=rm.read_heap(PATH), a list of them, or {'WORKLOAD': rm.read
 class Suspect:
     """A function that holds more and more."""
 
+    #: Function, file and line.
     place: str
+    #: The function alone.
     function: str
+    #: What came after startup and stayed.
     growth_bytes: int
+    #: Share of all growth.
     share: float
+
+
+class HeapKind(StrEnum):
+    """What a heap profile says about growth."""
+
+    GROWS = "grows"
+    #: It knows time, and nothing grows steadily to the end.
+    RESTS = "rests"
+    #: It knows no time.
+    PICTURE = "picture"
+    BLIND = "blind"
+    #: Beside a recording: it grows by too little to explain what was recorded.
+    SMALL = "small"
+    #: Beside a recording: what was recorded would hardly show in it.
+    SHORT = "short"
 
 
 @dataclass(frozen=True, slots=True)
 class HeapReading:
     """What a heap profile says."""
 
-    kind: str
+    kind: HeapKind
+    #: What grows, the most suspicious first.
     suspects: tuple[Suspect, ...] = ()
+    #: Of all that grows steadily, after startup; the rate is None where the profile knows an order but no times.
     growth_bytes: int = 0
     growth_bytes_per_second: float | None = None
+    #: Of all that is more than after startup, steadily or not.
     moved_bytes: int = 0
+    #: Held before the program began to end, or in the picture.
     held_bytes: int = 0
+    #: Length of the stretch in which growth was measured; None is unknown.
     seconds: float | None = None
+    #: Of a blind profile: why.
     why: str | None = None
+    #: What holds most.
     largest: str | None = None
 
 
@@ -59,20 +86,20 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
     """Read off a profile what it says about growth."""
     unseen = blind(heap.summary, heap.stacks, heap.frames)
     if unseen is not None:
-        return HeapReading("blind", why=unseen)
+        return HeapReading(HeapKind.BLIND, why=unseen)
     table = suspects(heap) if table is None else table
     held = int(table["held_bytes"].sum() or 0)
     largest = table.sort("held_bytes", descending=True, nulls_last=True, maintain_order=True)
     most = place(largest.row(0, named=True)) if largest.height else None
     if not table.height or table["reading"][0] == "live":
-        return HeapReading("picture", held_bytes=held, largest=most)
+        return HeapReading(HeapKind.PICTURE, held_bytes=held, largest=most)
     growing = table.filter(reading="grows").sort("growth_bytes", descending=True, maintain_order=True)
     moved = int(table["growth_bytes"].sum() or 0)
     rates = table.filter(table["growth_bytes_per_second"] > 0).select("growth_bytes", "growth_bytes_per_second")
     seconds = float(rates.row(0)[0] / rates.row(0)[1]) if rates.height else _half(heap)
     total = int(growing["growth_bytes"].sum() or 0)
     return HeapReading(
-        "grows" if total else "rests",
+        HeapKind.GROWS if total else HeapKind.RESTS,
         tuple(
             Suspect(place(row), spoken(row["function"]), row["growth_bytes"], row["growth_bytes"] / max(moved, 1))
             for row in table.filter(reading="grows").head(_NAMED).iter_rows(named=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import warnings
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -15,14 +16,24 @@ from rmtoolkit._tables import conform
 from rmtoolkit._times import begins
 from rmtoolkit.analysis import evidence, forecast, pooling, signals
 from rmtoolkit.analysis.advice import next_step
-from rmtoolkit.analysis.assess import BESIDE, form
+from rmtoolkit.analysis.assess import BESIDE, assess_lifetime
 from rmtoolkit.analysis.forecast import ENDLESS, UNKNOWN, exposure, paths
 from rmtoolkit.analysis.growth import going_on
 from rmtoolkit.analysis.heap_evidence import decides, names_leak, with_heap
 from rmtoolkit.analysis.heap_reading import by_workload
 from rmtoolkit.analysis.lives import split
 from rmtoolkit.analysis.patterns import name_pattern
-from rmtoolkit.analysis.records import FOR_VIEWS, INSTANCE, VERDICTS, WORKLOAD
+from rmtoolkit.analysis.records import (
+    FOR_VIEWS,
+    INSTANCE,
+    VERDICTS,
+    WORKLOAD,
+    Layer,
+    VerdictRow,
+    frame_of,
+    lives_of,
+    readings_of,
+)
 from rmtoolkit.analysis.shapes import MINIMUM_SAMPLES
 from rmtoolkit.analysis.thresholds import (
     CLEAN_FROM,
@@ -34,11 +45,11 @@ from rmtoolkit.analysis.thresholds import (
     SUREST,
     UNRESOLVED_LEAKS,
 )
-from rmtoolkit.analysis.words import CHECKLIST, Situation, answers, headline, reason
+from rmtoolkit.analysis.words import CHECKLIST, Situation, answers, headline, open_question, reason
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.lake import Lake
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import FOOTPRINTS, SAMPLES, SIGNALS
+from rmtoolkit.schema import FOOTPRINTS, SAMPLES, SIGNALS, Cause, Outlook, Signal, Verdict
 from rmtoolkit.validation import validate
 
 if TYPE_CHECKING:
@@ -50,9 +61,94 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.forecast import Course
     from rmtoolkit.analysis.heap_reading import Heap, HeapReading, Key
     from rmtoolkit.analysis.pooling import Pool
-    from rmtoolkit.analysis.records import Opinion, Row
+    from rmtoolkit.analysis.records import Life, Opinion, Reading
 
     Also = Callable[[Recording, pl.DataFrame], dict[str, pl.DataFrame]]
+
+
+_MILLISECOND: Final = dt.timedelta(milliseconds=1)
+_HOURS_A_MILLISECOND: Final = 1 / 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One container of one pod, as the recording names it."""
+
+    container_id: int
+    cluster: str | None
+    namespace: str | None
+    workload: str | None
+    container: str | None
+    pod: str | None
+    limit_bytes: int | None
+    limit_known: bool
+    workload_inferred: bool
+    cadence_seconds: float | None
+
+    @property
+    def key(self) -> tuple[str | None, str | None, str | None, str | None]:
+        """What makes a row of verdicts."""
+        return self.cluster, self.namespace, self.workload, self.container
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """What `validate` does not accept as evidence: its check, the signal, and a sentence."""
+
+    check: str
+    signal: str
+    detail: str
+
+
+class Facts:
+    """Look-ups shared by all rows."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        findings: pl.DataFrame,
+        completeness: pl.DataFrame,
+        opinions: dict[int, list[Opinion]],
+    ) -> None:
+        self.opinions = opinions
+        self.recording = recording
+        self.rejected: dict[int, list[Rejected]] = {}
+        found = findings.filter(pl.col("rejected")).select("container_id", "check", "signal", "detail")
+        for container, *what in found.iter_rows():
+            self.rejected.setdefault(container, []).append(Rejected(*what))
+        names = [column.name for column in fields(Instance)]
+        self.about = {row[0]: Instance(*row) for row in recording.containers.select(names).iter_rows()}
+        counts = completeness.select("container_id", "samples", "expected").iter_rows()
+        self.counts = {container: (samples, expected) for container, samples, expected in counts}
+        self.with_events = set(recording.events["container_id"].unique().to_list())
+        self.kills: dict[int, int] = {}
+        kills = recording.events.filter(pl.col("kind") == "oom_kill").select("container_id", "time")
+        for container, time in kills.iter_rows():
+            # A status tells of kills before the first sample too: they are no part of what was watched.
+            if (known := opinions.get(container)) and time >= known[0].life.start:
+                self.kills[container] = self.kills.get(container, 0) + 1
+
+    def workloads(self) -> Iterable[list[int]]:
+        """Containers by workload, in the order of the recording; an unnamed container is its own workload."""
+        groups: dict[tuple[str | int | None, ...], list[int]] = {}
+        for container, about in self.about.items():
+            unnamed = about.workload is None and about.container is None
+            groups.setdefault((*about.key, container) if unnamed else about.key, []).append(container)
+        return groups.values()
+
+    def lives(self, containers: Iterable[int]) -> Iterator[Life]:
+        """Lives of some containers."""
+        return (opinion.life for container in containers for opinion in self.opinions[container])
+
+    def watched_hours(self, container: int) -> float:
+        """How long the lives of a container are together."""
+        whole = sum((life.end - life.start for life in self.lives([container])), dt.timedelta())
+        return whole / _MILLISECOND * _HOURS_A_MILLISECOND
+
+
+def maximum(values: Iterable[int | None]) -> int | None:
+    """Highest of what is known."""
+    return max((value for value in values if value is not None), default=None)
 
 
 def verdict_row(
@@ -62,31 +158,27 @@ def verdict_row(
     *,
     growing: int,
     judged: int,
-) -> tuple[dict[str, Any], forecast.Course | None]:
+) -> tuple[VerdictRow, forecast.Course | None]:
     """Build one row of verdicts, and what its forecast is drawn from."""
     main = pool.main
-    shown = main.life["container_id"] if main is not None and main.life else containers[0]
-    about = facts.about[shown]
+    about = facts.about[main.life.container_id if main is not None else containers[0]]
     level = _evidence_level(pool, facts, containers)
-    verdict = "leak" if pool.growing >= LEAK_FROM else "not_leak" if pool.bounded >= CLEAN_FROM else "inconclusive"
+    verdict = _verdict(pool)
     pattern, also, cause = name_pattern(pool, verdict)
-    if cause is None and verdict == "leak" and names_leak(pool) is not None:
-        cause = "heap"
+    if cause is None and verdict == Verdict.LEAK and names_leak(pool) is not None:
+        cause = Cause.HEAP
     surest = SUREST[level]
-    probability = min(max(pool.growing + UNRESOLVED_LEAKS * pool.unresolved, 1 - surest), surest)
-    limit = main.life["limit_bytes"] if main is not None and main.life else about["limit_bytes"]
-    growth = forecast.growth_against_limit(main) if main is not None else None
-    if main is not None and main.life:
-        growth = forecast.from_now(growth, main, facts.opinions[shown][-1])
-    goes_on = _goes_on(pool, verdict)
-    outlook, lasts = forecast.Outlook("unknown", None, None, None, UNKNOWN), ENDLESS
+    limit = main.life.limit_bytes if main is not None else about.limit_bytes
+    outlook, lasts = forecast.TimeToLimit(Outlook.UNKNOWN, None, None, None, UNKNOWN), ENDLESS
     course: forecast.Course | None = None
-    watched_hours = sum(facts.lives[c]["hours"] for c in containers if c in facts.lives)
-    if main is not None and main.life:
+    watched_hours = sum(facts.watched_hours(container) for container in containers)
+    if main is not None:
+        growth = forecast.from_now(forecast.growth_against_limit(main), main, facts.opinions[about.container_id][-1])
+        goes_on = _goes_on(pool, verdict)
         lasts = exposure(
-            (opinion.life, facts.about[container]["cadence_seconds"])
+            (life, facts.about[container].cadence_seconds)
             for container in containers
-            for opinion in facts.opinions[container]
+            for life in facts.lives([container])
         )
         outlook = forecast.look_ahead(
             main,
@@ -94,122 +186,131 @@ def verdict_row(
             growing=goes_on,
             open_end=_open_end(pool, verdict),
             limit_bytes=limit,
-            limit_known=about["limit_known"],
+            limit_known=about.limit_known,
             kills=sum(facts.kills.get(container, 0) for container in containers),
             watched_hours=watched_hours,
             lasts=lasts,
         )
-        course = forecast.Course(shown, main, growth, outlook, goes_on)
-    reading = main.readings.get(main.signal or "") if main is not None else None
-    samples = sum(facts.counts[c][0] or 0 for c in containers if c in facts.counts)
-    expected = sum(facts.counts[c][1] or facts.counts[c][0] or 0 for c in containers if c in facts.counts)
-    row: dict[str, Any] = {
-        **{name: about[name] for name in WORKLOAD},
-        "pods": len({facts.about[container]["pod"] or container for container in containers}),
-        "verdict": verdict,
-        "leak_probability": probability,
-        "pattern": pattern,
-        "also": also,
-        "cause": cause,
-        "signal": main.signal if main is not None else None,
-        "evidence_level": level,
-        **_growth_columns(pool, reading, verdict),
-        "limit_outlook": outlook.outlook,
-        "hours_to_limit": outlook.hours,
-        "hours_to_limit_low": outlook.low,
-        "hours_to_limit_high": outlook.high,
-        "oom_probability_7d": outlook.chances.week,
-        "oom_probability_24h": outlook.chances.day,
-        "oom_probability_30d": outlook.chances.month,
-        "startup_peak_bytes": facts.maximum(containers, "startup_peak_bytes"),
-        "settled_bytes": main.life.get("settled_bytes") if main is not None else None,
-        "peak_bytes": facts.maximum(containers, "peak_bytes"),
-        "limit_bytes": limit,
-        "coverage": samples / expected if expected else None,
-        "container_id": shown,
-        "workload_inferred": about["workload_inferred"],
-        "limit_known": about["limit_known"],
-        "ahead": None if course is None else forecast.ahead(course, lasts, watched_hours),
-    }
+        course = forecast.Course(about.container_id, main, growth, outlook, goes_on)
+    counts = [facts.counts[container] for container in containers if container in facts.counts]
+    samples = sum(seen or 0 for seen, _ in counts)
+    expected = sum(due or seen or 0 for seen, due in counts)
+    seen = _growth_seen(pool, verdict)
+    row = VerdictRow(
+        cluster=about.cluster,
+        namespace=about.namespace,
+        workload=about.workload,
+        container=about.container,
+        pods=len({facts.about[container].pod or container for container in containers}),
+        verdict=verdict,
+        leak_probability=min(max(pool.growing + UNRESOLVED_LEAKS * pool.unresolved, 1 - surest), surest),
+        pattern=pattern,
+        also=also,
+        cause=cause,
+        signal=main.signal if main is not None else None,
+        evidence_level=level,
+        growth_bytes_per_day=seen.per_day,
+        growth_low_bytes_per_day=seen.low,
+        growth_high_bytes_per_day=seen.high,
+        detection_floor_bytes_per_day=seen.floor,
+        limit_outlook=outlook.outlook,
+        hours_to_limit=outlook.hours,
+        hours_to_limit_low=outlook.low,
+        hours_to_limit_high=outlook.high,
+        oom_probability_7d=outlook.chances.week,
+        oom_probability_24h=outlook.chances.day,
+        oom_probability_30d=outlook.chances.month,
+        startup_peak_bytes=maximum(life.startup_peak_bytes for life in facts.lives(containers)),
+        settled_bytes=main.life.settled_bytes if main is not None else None,
+        peak_bytes=maximum(life.peak_bytes for life in facts.lives(containers)),
+        limit_bytes=limit,
+        coverage=samples / expected if expected else None,
+        container_id=about.container_id,
+        workload_inferred=about.workload_inferred,
+        limit_known=about.limit_known,
+        pod=about.pod,
+        lives=len(facts.opinions[about.container_id]),
+        ahead=None if course is None else forecast.ahead(course, lasts, watched_hours),
+    )
     situation = Situation(
         row,
         pool,
         growing,
         judged,
-        rejected=facts.rejected.get(shown, []),
-        pod=about["pod"],
+        open_question(pool, pattern, cause),
+        rejected=facts.rejected.get(about.container_id, ()),
         lasts=lasts,
         capped=outlook.capped,
     )
-    row["evidence"] = evidence.rows(situation)
-    row["headline"] = headline(situation)
-    row["reason"] = reason(situation)
-    row["explanation"] = f"{row['headline']} {row['reason']}"
-    row["next_step"] = next_step(row)
+    row.evidence = evidence.rows(situation)
+    row.headline = headline(situation)
+    row.reason = reason(situation)
+    row.explanation = f"{row.headline} {row.reason}"
+    row.next_step = next_step(row)
     return row, course
 
 
-def _growth_columns(pool: Pool, reading: dict[str, Any] | None, verdict: str) -> dict[str, float | None]:
-    names = (
-        "growth_bytes_per_day",
-        "growth_low_bytes_per_day",
-        "growth_high_bytes_per_day",
-        "detection_floor_bytes_per_day",
-    )
-    if reading is None or reading["growth_per_day"] is None:
-        return dict.fromkeys(names)
-    growth, error = reading["growth_per_day"], reading["growth_error_per_day"]
-    if verdict == "not_leak" and reading["growing"] > pool.growing:
+def _verdict(pool: Pool) -> Verdict:
+    if pool.growing >= LEAK_FROM:
+        return Verdict.LEAK
+    return Verdict.NOT_LEAK if pool.bounded >= CLEAN_FROM else Verdict.INCONCLUSIVE
+
+
+class _Seen(NamedTuple):
+    """Growth of the judged signal, bytes a day, with its 80 % interval, and what would have been found."""
+
+    per_day: float | None = None
+    low: float | None = None
+    high: float | None = None
+    floor: float | None = None
+
+
+def _growth_seen(pool: Pool, verdict: Verdict) -> _Seen:
+    reading = pool.main.reading if pool.main is not None else None
+    if reading is None:
+        return _Seen()
+    growth, error = reading.growth_per_day, reading.growth_error_per_day
+    if verdict == Verdict.NOT_LEAK and reading.growing > pool.growing:
         # A line fitted growth that was then seen to end: the interval must hold both.
         error = max(error, 1.2 * abs(growth) / QUANTILE)
     if pool.masked:
-        slopes = [
-            opinion.readings[opinion.signal]["growth_per_day"]
+        slopes = sorted(
+            opinion.reading.growth_per_day
             for opinion in pool.opinions
-            if opinion.signal is not None and opinion.growing + opinion.unresolved > LIKELY
-        ]
-        growth = sorted(slopes)[len(slopes) // 2] if slopes else growth
-    return dict(
-        zip(
-            names,
-            (
-                growth,
-                growth - QUANTILE * error,
-                growth + QUANTILE * error,
-                # Where growth was found, what the models see is what shows.
-                reading["floor_per_day"] * (1.0 if verdict == "leak" else FLOOR_SURE),
-            ),
-            strict=True,
-        ),
-    )
+            if opinion.reading is not None and opinion.growing + opinion.unresolved > LIKELY
+        )
+        growth = slopes[len(slopes) // 2] if slopes else growth
+    # Where growth was found, what the models see is what shows.
+    floor = reading.floor_per_day * (1.0 if verdict == Verdict.LEAK else FLOOR_SURE)
+    return _Seen(growth, growth - QUANTILE * error, growth + QUANTILE * error, floor)
 
 
-def _goes_on(pool: Pool, verdict: str) -> float:
+def _goes_on(pool: Pool, verdict: Verdict) -> float:
     """Probability that the memory that counts against the limit keeps growing, leak or not."""
     main = pool.main
-    if verdict == "leak" or main is None:
+    if verdict == Verdict.LEAK or main is None:
         return pool.growing
-    if "growing_layer" not in main.notes:
+    if main.growing_layer is None:
         return pool.growing + UNRESOLVED_LEAKS * pool.unresolved
     row = _growing_beside(main)
     return going_on(row) if row is not None else 0.0
 
 
-def _growing_beside(main: Opinion) -> Row | None:
+def _growing_beside(main: Opinion) -> Reading | None:
     """Readings of what grows although the judged signal does not; None where the kernel can take it back."""
-    layer = main.notes.get("growing_layer")
-    if layer is None or layer == "cache":
+    layer = main.growing_layer
+    if layer is None or layer == Layer.CACHE:
         return None
-    names = (BESIDE[layer].signal,) if layer in BESIDE else ("anon_bytes", "rss_bytes")
-    return next(main.readings[name] for name in (*names, "footprint_bytes") if name in main.readings)
+    names = (BESIDE[layer].signal,) if layer in BESIDE else (Signal.ANON, Signal.RSS)
+    return next(main.readings[name] for name in (*names, Signal.FOOTPRINT) if name in main.readings)
 
 
-def _open_end(pool: Pool, verdict: str) -> bool:
+def _open_end(pool: Pool, verdict: Verdict) -> bool:
     """Whether it cannot be told if the memory that counts against the limit stays below it."""
-    if verdict == "inconclusive":
+    if verdict == Verdict.INCONCLUSIVE:
         return pool.bounded < CLEAN_FROM
     row = _growing_beside(pool.main) if pool.main is not None else None
-    return verdict == "not_leak" and row is not None and row["growing"] + row["unresolved"] > LIKELY
+    return verdict == Verdict.NOT_LEAK and row is not None and row.growing + row.unresolved > LIKELY
 
 
 def _evidence_level(pool: Pool, facts: Facts, containers: list[int]) -> int:
@@ -218,77 +319,27 @@ def _evidence_level(pool: Pool, facts: Facts, containers: list[int]) -> int:
         return 1
     if decides(pool):
         return 5
-    if main.signal == "allocated_bytes":
+    if main.signal == Signal.ALLOCATED:
         return 4
-    if "work_total" in main.readings or "load" in main.readings or len(containers) > 1:
+    if Signal.WORK in main.levels or Signal.LOAD in main.levels or len(containers) > 1:
         return 3
-    known = main.life.get("limit_bytes") is not None or any(container in facts.with_events for container in containers)
+    known = main.life.limit_bytes is not None or any(container in facts.with_events for container in containers)
     return 2 if known or "restarts" in facts.recording.report.found else 1
-
-
-class Facts:
-    """Look-ups shared by all rows."""
-
-    def __init__(
-        self,
-        recording: Recording,
-        table: pl.DataFrame,
-        findings: pl.DataFrame,
-        completeness: pl.DataFrame,
-        opinions: dict[int, list[Opinion]],
-    ) -> None:
-        self.opinions = opinions
-        self.recording = recording
-        self.rejected: dict[int, list[tuple[str, str, str]]] = {}
-        for found in findings.filter(pl.col("rejected")).iter_rows(named=True):
-            self.rejected.setdefault(found["container_id"], []).append(
-                (found["check"], found["signal"], found["detail"])
-            )
-        self.about = {row["container_id"]: row for row in recording.containers.iter_rows(named=True)}
-        counts = completeness.select("container_id", "samples", "expected").iter_rows()
-        self.counts = {container: (samples, expected) for container, samples, expected in counts}
-        lives = table.group_by("container_id", maintain_order=True).agg(
-            pl.col("startup_peak_bytes").max(),
-            pl.col("peak_bytes").max(),
-            hours=((pl.col("end") - pl.col("start")).dt.total_milliseconds().sum() / 3_600_000),
-        )
-        self.lives = {row["container_id"]: row for row in lives.iter_rows(named=True)}
-        self.with_events = set(recording.events["container_id"].unique().to_list())
-        watched = table.group_by("container_id").agg(since=pl.col("start").min())
-        # A status tells of kills before the first sample too: they are no part of what was watched.
-        kills = (
-            recording.events.filter(pl.col("kind") == "oom_kill")
-            .join(watched, on="container_id", how="inner")
-            .filter(pl.col("time") >= pl.col("since"))
-            .group_by("container_id")
-            .len()
-        )
-        self.kills = dict(kills.iter_rows())
-
-    def workloads(self) -> Iterable[list[int]]:
-        """Containers by workload, in the order of the recording; an unnamed container is its own workload."""
-        groups: dict[tuple[Any, ...], list[int]] = {}
-        for container, about in self.about.items():
-            key = tuple(about[name] for name in WORKLOAD)
-            if about["workload"] is None and about["container"] is None:
-                key = (*key, container)
-            groups.setdefault(key, []).append(container)
-        return groups.values()
-
-    def maximum(self, containers: list[int], name: str) -> int | None:
-        """Highest of what the lives of some containers show."""
-        found = [self.lives[c][name] for c in containers if c in self.lives and self.lives[c][name] is not None]
-        return max(found) if found else None
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
     """What the samples of a block were reduced to; the samples themselves are no longer needed."""
 
+    #: The block, without its samples.
     recording: Recording
+    #: A row per lifetime.
     lives: pl.DataFrame
+    #: What was read off their signals.
     readings: signals.Readings
+    #: What `validate` found.
     findings: pl.DataFrame
+    #: Samples that are there and that were due, by container.
     completeness: pl.DataFrame
 
 
@@ -304,15 +355,19 @@ def read(recording: Recording) -> Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
+class Assessed:
     """A block whose lives were judged and pooled."""
 
+    #: What was read.
     read: Read
+    #: Look-ups about its containers, with the opinions on their lives.
     facts: Facts
+    #: One for each container.
     pools: dict[int, Pool]
+    #: What heap profiles say, by workload.
     heaps: Mapping[Key, HeapReading]
 
-    def workloads(self) -> Iterator[tuple[list[int], dict[str, Any], Pool, Course | None]]:
+    def workloads(self) -> Iterator[tuple[list[int], VerdictRow, Pool, Course | None]]:
         """Give the containers of each workload, its verdict, what that rests on, and its forecast."""
         for containers in self.facts.workloads():
             pool, growing, judged = pooling.pool_instances([self.pools[container] for container in containers])
@@ -320,57 +375,47 @@ class Weighed:
             row, course = verdict_row(pool, self.facts, containers, growing=growing, judged=judged)
             yield containers, row, pool, course
 
-    def instance(self, container: int) -> dict[str, Any]:
+    def instance(self, container: int) -> VerdictRow:
         """Judge one instance by itself."""
         pool = with_heap(self.pools[container], self.heap(container))
-        row, _ = verdict_row(pool, self.facts, [container], growing=0, judged=1)
-        return row | self.about(container)
+        return verdict_row(pool, self.facts, [container], growing=0, judged=1)[0]
 
     def heap(self, container: int) -> HeapReading | None:
         """Find what a heap profile says about the workload of a container; None where there is no profile."""
-        about = self.facts.about[container]
-        return self.heaps.get(tuple(about[name] for name in WORKLOAD))
-
-    def about(self, container: int) -> dict[str, Any]:
-        """Say what only a row of the instances has."""
-        return {"pod": self.facts.about[container]["pod"], "lives": len(self.facts.opinions[container])}
+        return self.heaps.get(self.facts.about[container].key)
 
 
-def weigh(found: Read, *, restarts_known: bool, heaps: Mapping[Key, HeapReading] | None = None) -> Weighed:
+def assess_block(found: Read, *, restarts_known: bool, heaps: Mapping[Key, HeapReading] | None = None) -> Assessed:
     """Form an opinion on every life of a block, and pool the lives of each container."""
-    by_life: dict[int, dict[str, dict[str, Any]]] = {}
-    for row in found.readings.table.iter_rows(named=True):
-        by_life.setdefault(row["life_row"], {})[row["signal"]] = row
+    readings = readings_of(found.readings.table)
     opinions: dict[int, list[Opinion]] = {container: [] for container in found.recording.containers["container_id"]}
     few = found.lives.filter(pl.col("samples").is_between(MINIMUM_SAMPLES, FEW_SAMPLES, closed="left"))
     short = dict(few.group_by("container_id").agg(pl.col("samples").sum()).iter_rows())
-    for life in found.lives.with_row_index("life_row").iter_rows(named=True):
-        others = short.get(life["container_id"], 0) - life["samples"]
-        readings = by_life.get(life["life_row"], {})
-        opinion = form(life, readings, restarts_known=restarts_known, others=max(others, 0))
-        opinions[life["container_id"]].append(opinion)
-    facts = Facts(found.recording, found.lives, found.findings, found.completeness, opinions)
-    return Weighed(
-        found, facts, {container: pooling.pool_lives(lives) for container, lives in opinions.items()}, heaps or {}
-    )
+    for life in lives_of(found.lives):
+        others = max(short.get(life.container_id, 0) - life.samples, 0)
+        opinion = assess_lifetime(life, *readings.get(life.row, ({}, {})), restarts_known=restarts_known, others=others)
+        opinions[life.container_id].append(opinion)
+    facts = Facts(found.recording, found.findings, found.completeness, opinions)
+    pools = {container: pooling.pool_lives(lives) for container, lives in opinions.items()}
+    return Assessed(found, facts, pools, heaps or {})
 
 
-def verdicts(block: Weighed) -> pl.DataFrame:
+def verdicts(block: Assessed) -> pl.DataFrame:
     """Give the verdicts of a block."""
-    return pl.DataFrame([row for _, row, _, _ in block.workloads()], schema=VERDICTS | FOR_VIEWS, orient="row")
+    return frame_of((row for _, row, _, _ in block.workloads()), VERDICTS | FOR_VIEWS)
 
 
-def instances(block: Weighed) -> pl.DataFrame:
+def instances(block: Assessed) -> pl.DataFrame:
     """Give the verdicts on the instances of a block."""
     rows = [block.instance(container) for containers in block.facts.workloads() for container in containers]
-    return pl.DataFrame(rows, schema=VERDICTS | FOR_VIEWS | INSTANCE, orient="row")
+    return frame_of(rows, VERDICTS | FOR_VIEWS | INSTANCE)
 
 
-def everything(block: Weighed) -> dict[str, pl.DataFrame]:
+def everything(block: Assessed) -> dict[str, pl.DataFrame]:
     """Put all that was found about a block in frames."""
     found = list(block.workloads())
     judged = [
-        (opinion.life["life_row"], opinion.signal)
+        (opinion.life.row, str(opinion.signal))
         for opinions in block.facts.opinions.values()
         for opinion in opinions
         if opinion.signal is not None
@@ -379,16 +424,15 @@ def everything(block: Weighed) -> dict[str, pl.DataFrame]:
     return {
         "lives": block.read.lives,
         "fits": signals.fits(block.read.lives, block.read.readings, judged_frame),
-        "verdicts": pl.DataFrame([row for _, row, _, _ in found], schema=VERDICTS | FOR_VIEWS, orient="row"),
-        "instances": pl.DataFrame(
+        "verdicts": frame_of((row for _, row, _, _ in found), VERDICTS | FOR_VIEWS),
+        "instances": frame_of(
             # The only instance of a workload is judged with it.
-            [
-                row | block.about(container) if len(containers) == 1 else block.instance(container)
+            (
+                row if len(containers) == 1 else block.instance(container)
                 for containers, row, _, _ in found
                 for container in containers
-            ],
-            schema=VERDICTS | FOR_VIEWS | INSTANCE,
-            orient="row",
+            ),
+            VERDICTS | FOR_VIEWS | INSTANCE,
         ),
         "checklist": pl.DataFrame(
             [line for _, row, pool, _ in found for line in answers(row, pool)], schema=CHECKLIST, orient="row"
@@ -707,7 +751,7 @@ def _spread(
 def _rows(
     part: Recording, *, by: str, also: Also | None, restarts_known: bool, heaps: dict[Key, HeapReading]
 ) -> dict[str, pl.DataFrame]:
-    block = weigh(read(part), restarts_known=restarts_known, heaps=heaps)
+    block = assess_block(read(part), restarts_known=restarts_known, heaps=heaps)
     rows = verdicts(block) if by == "workload" else instances(block)
     return {"rows": rows, "findings": block.read.findings, **(also(part, rows) if also else {})}
 
@@ -715,7 +759,7 @@ def _rows(
 def _frames(
     part: Recording, *, thin: bool, also: Also | None, restarts_known: bool, heaps: dict[Key, HeapReading]
 ) -> dict[str, pl.DataFrame]:
-    block = weigh(read(part), restarts_known=restarts_known, heaps=heaps)
+    block = assess_block(read(part), restarts_known=restarts_known, heaps=heaps)
     frames = everything(block)
     if thin:
         frames["shown"] = shown(part, frames["lives"], frames["verdicts"]["container_id"])

@@ -184,7 +184,9 @@ ENDINGS: Final = ("oom_kill", "node_oom", "evicted", "error", "release", "end", 
 class Lifetimes:
     """Samples cut into lives."""
 
+    #: A row per life, as `lives` returns it.
     table: pl.DataFrame
+    #: The recording's samples with `life_row`, the row of the table, and `footprint_bytes`.
     samples: pl.DataFrame
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from enum import StrEnum
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -46,32 +47,47 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-#: Names of the shapes: the bounded ones first.
-FAMILIES: Final = (
-    "constant",
-    "step",
-    "two_steps",
-    "pulse",
-    "saturating",
-    "two_saturating",
-    "saturating_step",
-    "log",
-    "power",
-    "ramp_end",
-    "ramp",
-    "half_wave",
-    "linear",
-    "two_slopes",
-    "saturating_linear",
-    "saturating_hinge",
-    "step_linear",
-    "step_hinge",
-    "two_steps_linear",
-)
+class Family(StrEnum):
+    """Shapes that compete: the bounded ones first."""
+
+    CONSTANT = "constant"
+    STEP = "step"
+    TWO_STEPS = "two_steps"
+    PULSE = "pulse"
+    SATURATING = "saturating"
+    TWO_SATURATING = "two_saturating"
+    SATURATING_STEP = "saturating_step"
+    LOG = "log"
+    POWER = "power"
+    RAMP_END = "ramp_end"
+    RAMP = "ramp"
+    HALF_WAVE = "half_wave"
+    LINEAR = "linear"
+    TWO_SLOPES = "two_slopes"
+    SATURATING_LINEAR = "saturating_linear"
+    SATURATING_HINGE = "saturating_hinge"
+    STEP_LINEAR = "step_linear"
+    STEP_HINGE = "step_hinge"
+    TWO_STEPS_LINEAR = "two_steps_linear"
+
+
+FAMILIES: Final = tuple(Family)
 #: Index of each family in `FAMILIES`.
 CODE: Final = {name: code for code, name in enumerate(FAMILIES)}
 #: Families that grow without an end.
-GROWTH_FAMILIES: Final = FAMILIES[FAMILIES.index("linear") :]
+GROWTH_FAMILIES: Final = FAMILIES[FAMILIES.index(Family.LINEAR) :]
+#: Families that rise less and less.
+SLOWING_DOWN: Final = frozenset(
+    {
+        Family.SATURATING,
+        Family.TWO_SATURATING,
+        Family.SATURATING_STEP,
+        Family.LOG,
+        Family.POWER,
+        Family.RAMP_END,
+        Family.RAMP,
+    }
+)
 #: Autocorrelations, bin to bin, that compete; the last is nearly a random walk.
 RHOS: Final = (0.0, 0.35, 0.6, 0.78, 0.9, 0.96)
 #: Terms nearer than this to each other count as one.
@@ -79,16 +95,16 @@ _SAME: Final = 1e-7
 _MOST_CYCLES: Final = 1.75
 #: Of these large families every n-th member is enough to choose an autocorrelation.
 _SPARSE: Final = {
-    "two_steps": 6,
-    "pulse": 7,
-    "two_steps_linear": 6,
-    "two_saturating": 8,
-    "saturating_step": 6,
-    "saturating_hinge": 6,
-    "two_slopes": 2,
-    "ramp_end": 3,
-    "ramp": 4,
-    "saturating": 3,
+    Family.TWO_STEPS: 6,
+    Family.PULSE: 7,
+    Family.TWO_STEPS_LINEAR: 6,
+    Family.TWO_SATURATING: 8,
+    Family.SATURATING_STEP: 6,
+    Family.SATURATING_HINGE: 6,
+    Family.TWO_SLOPES: 2,
+    Family.RAMP_END: 3,
+    Family.RAMP: 4,
+    Family.SATURATING: 3,
 }
 
 
@@ -96,22 +112,38 @@ _SPARSE: Final = {
 class Bank:
     """All shapes for one number of bins."""
 
+    #: Bin centres, 0 to 1.
     time: Array
+    #: Orthonormal bases side by side, each orthogonal to the constant: bins x columns.
     columns: Array
+    #: Where the columns of each shape begin and how many there are (0 for the constant).
     first: NDArray[np.int64]
     count: NDArray[np.int64]
+    #: Index into `FAMILIES`.
     family: NDArray[np.int64]
+    #: Projection on the last column times this = coefficient of the shape's last term.
     scale: Array
+    #: Of the last but one term: its scale, and the share of the last coefficient to take off.
     lead: Array
     mix: Array
+    #: Where the last term begins, 0 to 1.
     onset: Array
+    #: The time constant or the number of cycles, where a family has one.
     shape: Array
+    #: Log prior: families are equal, the members of a family share.
     prior: Array
-    design: tuple[Array, ...]
-    triangle: tuple[Array, ...]
+    #: Of each shape its terms, what they share with the constant, and the triangle that turns projections into
+    #: coefficients: by the number of terms, with the place of each shape in its group.
+    _groups: dict[int, tuple[Array, Array, Array]]
+    _place: NDArray[np.int64]
+
+    def basis(self, index: int) -> tuple[Array, Array]:
+        """Give the terms of a shape less what they share with the constant (bins x terms), and its triangle."""
+        terms, shared, triangle = (part[self._place[index]] for part in self._groups[int(self.count[index])])
+        return terms.T - shared, triangle
 
 
-def _terms(u: Array) -> Iterator[tuple[str, list[Array], float, float]]:
+def _terms(u: Array) -> Iterator[tuple[Family, list[Array], float, float]]:
     """Give every member of every family: name, terms beside the constant, onset, shape."""
     bins = len(u)
     fine = np.linspace(0.06, 0.96, 24 if bins >= 48 else 16)
@@ -119,49 +151,55 @@ def _terms(u: Array) -> Iterator[tuple[str, list[Array], float, float]]:
     taus = np.geomspace(0.012, 2.5, 36)
     fast = taus[taus < 0.34][::2]
 
+    @cache
     def step(c: float) -> Array:
         return (u > c).astype(float)
 
+    @cache
     def hinge(c: float) -> Array:
         return np.maximum(u - c, 0)
 
-    yield "constant", [], 0, 0
-    yield "linear", [u], 0, 0
+    @cache
+    def falls(tau: float) -> Array:
+        return np.exp(-u / tau)
+
+    yield Family.CONSTANT, [], 0, 0
+    yield Family.LINEAR, [u], 0, 0
     # A step falls between two bins: a coarser grid would leave its edge as an outlier.
     for c in np.arange(3, bins - 2) / bins:
-        yield "step", [step(c)], c, 0
-        yield "step_linear", [step(c), u], 0, c
-        yield "step_hinge", [step(c), hinge(c)], c, 0
+        yield Family.STEP, [step(c)], c, 0
+        yield Family.STEP_LINEAR, [step(c), u], 0, c
+        yield Family.STEP_HINGE, [step(c), hinge(c)], c, 0
     for c in fine:
-        yield "ramp_end", [np.minimum(u, c)], c, 0
-        yield "two_slopes", [np.minimum(u, c), hinge(c)], c, 0
+        yield Family.RAMP_END, [np.minimum(u, c)], c, 0
+        yield Family.TWO_SLOPES, [np.minimum(u, c), hinge(c)], c, 0
     for index, c in enumerate(coarse):
         for d in coarse[index + 1 :]:
-            yield "two_steps", [step(c), step(d)], d, c
-            yield "two_steps_linear", [step(c), step(d), u], 0, c
-            yield "ramp", [np.clip((u - c) / (d - c), 0, 1)], d, c
+            yield Family.TWO_STEPS, [step(c), step(d)], d, c
+            yield Family.TWO_STEPS_LINEAR, [step(c), step(d), u], 0, c
+            yield Family.RAMP, [np.clip((u - c) / (d - c), 0, 1)], d, c
     edges = np.arange(3, bins - 2, max(1, bins // 32)) / bins
     for index, c in enumerate(edges):
         for d in edges[index + 1 :]:
-            yield "pulse", [step(c) - step(d)], d, c
+            yield Family.PULSE, [step(c) - step(d)], d, c
     for tau in taus:
-        yield "saturating", [np.exp(-u / tau)], 0, tau
+        yield Family.SATURATING, [falls(tau)], 0, tau
     for tau in taus[::3]:
         for slower in taus[1::3]:
             if slower > 2.5 * tau:
-                yield "two_saturating", [np.exp(-u / tau), np.exp(-u / slower)], 0, slower
+                yield Family.TWO_SATURATING, [falls(tau), falls(slower)], 0, slower
     for tau in fast:
-        yield "saturating_linear", [np.exp(-u / tau), u], 0, tau
+        yield Family.SATURATING_LINEAR, [falls(tau), u], 0, tau
         for c in coarse:
-            yield "saturating_step", [np.exp(-u / tau), step(c)], c, tau
-            yield "saturating_hinge", [np.exp(-u / tau), hinge(c)], c, tau
+            yield Family.SATURATING_STEP, [falls(tau), step(c)], c, tau
+            yield Family.SATURATING_HINGE, [falls(tau), hinge(c)], c, tau
     for c in np.geomspace(0.004, 1.0, 12):
-        yield "log", [np.log1p(u / c)], 0, c
+        yield Family.LOG, [np.log1p(u / c)], 0, c
     # Distinct keys among repeating ones grow by a power of the time (Heaps' law): ever slower, without an end.
     for exponent in np.arange(0.3, 0.81, 0.05):
-        yield "power", [u**exponent], 0, exponent
+        yield Family.POWER, [u**exponent], 0, exponent
     for cycles in np.geomspace(0.25, _MOST_CYCLES, 12):
-        yield "half_wave", [np.sin(2 * np.pi * cycles * u), np.cos(2 * np.pi * cycles * u)], 0, cycles
+        yield Family.HALF_WAVE, [np.sin(2 * np.pi * cycles * u), np.cos(2 * np.pi * cycles * u)], 0, cycles
 
 
 def whiten(rows: Array, rho: float) -> Array:
@@ -172,57 +210,90 @@ def whiten(rows: Array, rho: float) -> Array:
     return white
 
 
+class _Members(NamedTuple):
+    """All members of all families for a width, in their order."""
+
+    #: Terms, each once.
+    terms: Array
+    #: Of each member: its terms, its family, the place of it within that, onset, shape.
+    uses: tuple[tuple[int, ...], ...]
+    family: NDArray[np.int64]
+    number: NDArray[np.int64]
+    onset: Array
+    shape: Array
+
+
+@lru_cache(maxsize=8)
+def _members(bins: int) -> _Members:
+    terms: dict[int, tuple[int, Array]] = {}
+    seen = [-1] * len(FAMILIES)
+    uses, rows = [], []
+    for name, given, onset, shape in _terms((np.arange(bins) + 0.5) / bins):
+        seen[CODE[name]] += 1
+        uses.append(tuple(terms.setdefault(id(term), (len(terms), term))[0] for term in given))
+        rows.append((CODE[name], seen[CODE[name]], onset, shape))
+    family, number, onsets, shapes = (np.array(column) for column in zip(*rows, strict=True))
+    library = np.array([term for _, term in terms.values()])
+    return _Members(library, tuple(uses), family, number, onsets.astype(float), shapes.astype(float))
+
+
 @lru_cache(maxsize=48)
 def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
     """Make the bases of all shapes for a width; made once, then kept."""
-    u = (np.arange(bins) + 0.5) / bins
+    members = _members(bins)
     constant = whiten(np.ones((1, bins)), rho)[0]
     length = np.sqrt((constant**2).sum())
     constant /= length
-    seen: dict[str, int] = {}
-    given: list[tuple[str, float, float, Array]] = []
-    for name, terms, begins, value in _terms(u):
-        seen[name] = seen.get(name, -1) + 1
-        if not (sparse and seen[name] % _SPARSE.get(name, 1)):
-            given.append((name, begins, value, np.array(terms).reshape(len(terms), bins)))
-    bases = _bases([design for *_, design in given], rho, constant)
-    members = [
-        (name, begins, value, design.T - shared / length, q, r)
-        for (name, begins, value, design), (shared, q, r) in zip(given, bases, strict=True)
-        # On few bins two terms can be the same: such a member says nothing new.
-        if not len(design) or np.abs(np.diag(r)).min() >= _SAME * np.abs(np.diag(r)).max()
-    ]
-    count = np.array([member[5].shape[0] for member in members])
-    codes = np.array([CODE[member[0]] for member in members])
-    last = [member[5] for member in members]
+    every = np.array([_SPARSE.get(name, 1) if sparse else 1 for name in FAMILIES])
+    chosen = np.flatnonzero(members.number % every[members.family] == 0)
+    count = np.array([len(members.uses[member]) for member in chosen])
+    white = whiten(members.terms, rho)
+    # On few bins two terms can be the same: such a member says nothing new.
+    kept = np.ones(len(chosen), dtype=bool)
+    groups: dict[int, tuple[Array, Array, Array]] = {0: (np.zeros((1, 0, bins)), np.zeros((1, 0)), np.zeros((1, 0, 0)))}
+    bases: dict[int, Array] = {}
+    for terms in np.unique(count[count > 0]).tolist():
+        which = np.flatnonzero(count == terms)
+        uses = np.array([members.uses[member] for member in chosen[which]])
+        stack = white[uses]
+        shared = stack @ constant
+        q, r = np.linalg.qr((stack - shared[:, :, None] * constant).transpose(0, 2, 1))
+        size = np.abs(np.diagonal(r, axis1=1, axis2=2))
+        good = size.min(axis=1) >= _SAME * size.max(axis=1)
+        kept[which] = good
+        groups[terms] = members.terms[uses[good]], shared[good] / length, r[good]
+        bases[terms] = q[good]
+    chosen, count = chosen[kept], count[kept]
+    first = np.cumsum(count) - count
+    columns = np.empty((bins, int(count.sum())))
+    scale, lead, mix = (np.zeros(len(count)) for _ in range(3))
+    place = np.zeros(len(count), dtype=np.int64)
+    for terms, base in bases.items():
+        which = np.flatnonzero(count == terms)
+        place[which] = np.arange(len(which))
+        for term in range(terms):
+            columns[:, first[which] + term] = base[:, :, term].T
+        r = groups[terms][2]
+        scale[which] = 1 / r[:, -1, -1]
+        if terms > 1:
+            lead[which], mix[which] = 1 / r[:, -2, -2], r[:, -2, -1]
+    codes = members.family[chosen]
+    richer = np.array([RICHER.get(name, 0.0) for name in FAMILIES])
     return Bank(
-        time=u,
-        columns=np.concatenate([member[4] for member in members], axis=1),
-        first=np.cumsum(count) - count,
+        time=(np.arange(bins) + 0.5) / bins,
+        columns=columns,
+        first=first,
         count=count,
         family=codes,
-        scale=np.array([1 / r[-1, -1] if len(r) else 0.0 for r in last]),
-        lead=np.array([1 / r[-2, -2] if len(r) > 1 else 0.0 for r in last]),
-        mix=np.array([r[-2, -1] if len(r) > 1 else 0.0 for r in last]),
-        onset=np.array([member[1] for member in members], dtype=float),
-        shape=np.array([member[2] for member in members], dtype=float),
-        prior=np.array([RICHER.get(member[0], 0.0) for member in members]) - np.log(np.bincount(codes)[codes]),
-        design=tuple(member[3] for member in members),
-        triangle=tuple(last),
+        scale=scale,
+        lead=lead,
+        mix=mix,
+        onset=members.onset[chosen],
+        shape=members.shape[chosen],
+        prior=richer[codes] - np.log(np.bincount(codes)[codes]),
+        _groups=groups,
+        _place=place,
     )
-
-
-def _bases(designs: list[Array], rho: float, constant: Array) -> list[tuple[Array, Array, Array]]:
-    """Make the bases of many designs at once: what each shares with the constant, and its two factors."""
-    found: dict[int, tuple[Array, Array, Array]] = {}
-    for terms in {len(design) for design in designs}:
-        which = [index for index, design in enumerate(designs) if len(design) == terms]
-        stack = np.array([designs[index] for index in which])
-        white = whiten(stack.reshape(-1, stack.shape[2]), rho).reshape(stack.shape)
-        shared = white @ constant
-        q, r = np.linalg.qr((white - shared[:, :, None] * constant).transpose(0, 2, 1))
-        found |= zip(which, zip(shared, q, r, strict=True), strict=True)
-    return [found[index] for index in range(len(designs))]
 
 
 #: What a shape says about the time after the window.
@@ -241,20 +312,31 @@ _CHUNK_ROWS: Final = 150
 class Fit:
     """What the competition says about each row; all arrays have one entry a row."""
 
+    #: Probabilities of the three kinds; they sum to 1.
     growing: Array
     bounded: Array
     unresolved: Array
+    #: Probability, within `bounded`, of growth that is too small to matter in this window.
     faint: Array
+    #: Probability, within `unresolved`, of a rise that has only just begun.
     fresh: Array
+    #: Member of the bank with most weight; `family` is the family with most weight.
     best: NDArray[np.int64]
     family: NDArray[np.int64]
+    #: Weight of each family: rows x families.
     families: Array
+    #: Slope at the window's end in bytes per window, and its standard error.
     growth: Array
     growth_error: Array
+    #: Where the growth begins, 0 to 1 (of the best growing shape).
     onset: Array
+    #: Standard deviation of the residuals around the best shape, bytes.
     noise: Array
+    #: Smallest growth per window that would be found nine times in ten, bytes.
     floor: Array
+    #: The best shape's curve, bytes: rows x bins.
     fitted: Array
+    #: Minus log evidence of all shapes together: the lower, the better the values are explained.
     cost: Array
 
 
@@ -367,7 +449,7 @@ def _compete(
     families = np.zeros((len(values), len(FAMILIES)))
     for code in range(len(FAMILIES)):
         families[:, code] = weight[:, shapes.family == code].sum(axis=1)
-    line = float(np.abs(shapes.scale[shapes.family == CODE["linear"]]).max(initial=0.0))
+    line = float(np.abs(shapes.scale[shapes.family == CODE[Family.LINEAR]]).max(initial=0.0))
     detectable = (np.sqrt(FLOOR_EVIDENCE + np.log(effective)) + QUANTILE) * innovation * line
     material = np.minimum(MATERIAL_SHARE * np.abs(level), np.maximum(headroom, 0) / MATERIAL_WINDOWS)
     return Fit(
@@ -391,7 +473,7 @@ def _compete(
 
 def _possible(shapes: Bank, day_cycles: Array) -> NDArray[np.bool_]:
     """Half a wave is a rival only where a day is its period: nothing else in service life is."""
-    half = shapes.family == CODE["half_wave"]
+    half = shapes.family == CODE[Family.HALF_WAVE]
     near = np.abs(np.log(np.maximum(day_cycles[:, None], 1e-9) / np.maximum(shapes.shape, 1e-9))) < NEAR_A_DAY
     possible: NDArray[np.bool_] = ~half | near
     return possible
@@ -404,8 +486,8 @@ def _curves(shapes: Bank, projection: Array, mean: Array, member: NDArray[np.int
         if shapes.count[index]:
             rows = np.flatnonzero(member == index)
             cut = slice(shapes.first[index], shapes.first[index] + shapes.count[index])
-            coefficients = np.linalg.solve(shapes.triangle[index], projection[rows, cut].T)
-            curves[rows] += (shapes.design[index] @ coefficients).T
+            terms, triangle = shapes.basis(index)
+            curves[rows] += (terms @ np.linalg.solve(triangle, projection[rows, cut].T)).T
     return curves
 
 
@@ -425,7 +507,7 @@ def _kinds(
     counts = np.minimum(material, reach / MATERIAL_WINDOWS)
     kind = np.zeros(coefficient.shape, dtype=np.int8)
 
-    def members(*names: str) -> NDArray[np.int64]:
+    def members(*names: Family) -> NDArray[np.int64]:
         return np.flatnonzero(np.isin(shapes.family, [CODE[name] for name in names]))
 
     grows = members(*GROWTH_FAMILIES)
@@ -447,28 +529,28 @@ def _kinds(
     going_on = (early * shapes.onset[two] > material) & (late > DECELERATION * early) & (kind[:, two] == FRESH)
     kind[:, two] = np.where(going_on, GROWING, kind[:, two])
 
-    rising = members("saturating", "two_saturating")
+    rising = members(Family.SATURATING, Family.TWO_SATURATING)
     # The term falls from 1, so a rise has a negative coefficient; what is still to come is its rest.
     to_come = -coefficient[:, rising] * np.exp(-1 / shapes.shape[rising])
     kind[:, rising] = np.where(to_come > material, UNRESOLVED, BOUNDED)
 
-    logs = members("log")
+    logs = members(Family.LOG)
     c = shapes.shape[logs]
     next_window = coefficient[:, logs] * (np.log1p(2 / c) - np.log1p(1 / c))
     kind[:, logs] = np.where(next_window > counts, UNRESOLVED, np.where(next_window > seen, FAINT, BOUNDED))
 
-    powers = members("power")
+    powers = members(Family.POWER)
     still = coefficient[:, powers] * (2.0 ** shapes.shape[powers] - 1)
     kind[:, powers] = np.where(still > counts, UNRESOLVED, np.where(still > seen, FAINT, BOUNDED))
 
-    ends = members("ramp_end", "ramp", "step", "two_steps", "saturating_step")
-    from_start = shapes.family[ends] == CODE["ramp_end"]
-    is_ramp = from_start | (shapes.family[ends] == CODE["ramp"])
+    ends = members(Family.RAMP_END, Family.RAMP, Family.STEP, Family.TWO_STEPS, Family.SATURATING_STEP)
+    from_start = shapes.family[ends] == CODE[Family.RAMP_END]
+    is_ramp = from_start | (shapes.family[ends] == CODE[Family.RAMP])
     jump = coefficient[:, ends] * np.where(from_start, shapes.onset[ends], 1)
     fresh = shapes.onset[ends] > np.where(is_ramp, FRESH_RAMP, FRESH_STEP)
     kind[:, ends] = np.where(fresh & (jump > material), FRESH, BOUNDED)
 
-    half = members("half_wave")
+    half = members(Family.HALF_WAVE)
     amplitude = np.abs(coefficient[:, half])
     kind[:, half] = np.where(amplitude > material, UNRESOLVED, BOUNDED)
     return kind
@@ -476,7 +558,7 @@ def _kinds(
 
 def _slopes(shapes: Bank, projection: Array, coefficient: Array) -> tuple[NDArray[np.int64], Array, Array]:
     """Which shapes have two slopes, and their early and late ones."""
-    two = np.flatnonzero(shapes.family == CODE["two_slopes"])
+    two = np.flatnonzero(shapes.family == CODE[Family.TWO_SLOPES])
     late = coefficient[:, two]
     early = (projection[:, shapes.first[two]] - shapes.mix[two] * late) * shapes.lead[two]
     return two, early, late
@@ -513,7 +595,7 @@ def _tail(
     white[0] -= white[1] * (white[0] @ white[1]) / (white[1] @ white[1])
     rest_error = innovation / np.sqrt((white[0] ** 2).sum())
     last = max(2, len(shapes.time) // 8)
-    wave = shapes.family[best] == CODE["half_wave"]
+    wave = shapes.family[best] == CODE[Family.HALF_WAVE]
     curve = np.where(wave, 0, (fitted[:, -1] - fitted[:, -1 - last]) / (shapes.time[-1] - shapes.time[-1 - last]))
     use = share > LIKELY
     return (
@@ -540,23 +622,21 @@ def _waves(bins: int) -> tuple[Array, Array, list[tuple[Array, Array]]]:
     u = (np.arange(bins) + 0.5) / bins
     slow = [np.ones(bins), u - 0.5, *(np.cos(np.pi * order * u) for order in range(1, _SLOW_WAVES + 1))]
     trend = np.linalg.qr(np.column_stack(slow))[0]
-    stacked: list[Array] = []
-    solvers: list[tuple[Array, Array]] = []
-    for cycles in np.arange(FEWEST_CYCLES, bins / _BINS_A_CYCLE, _STEP_CYCLES):
-        orders = [order for order in range(1, _HARMONICS + 1) if cycles * order < bins / 2.5]
-        waves = np.column_stack(
-            [wave(2 * np.pi * cycles * order * u) for order in orders for wave in (np.sin, np.cos)],
-        )
-        if len(orders) < _HARMONICS:
-            # Too fast for its harmonics: columns of zeros keep the blocks alike.
-            waves = np.column_stack([waves, np.zeros((bins, 2 * (_HARMONICS - len(orders))))])
-        left = waves - trend @ (trend.T @ waves)
-        q, r = np.linalg.qr(left + 1e-12)
-        live = np.abs(np.diag(r)) > 1e-6
-        q = np.where(live, q, 0)
-        stacked.append(q)
-        solvers.append((waves[:, live], np.linalg.inv(r[np.ix_(live, live)])))
-    return trend, np.concatenate(stacked, axis=1), solvers
+    cycles = np.arange(FEWEST_CYCLES, bins / _BINS_A_CYCLE, _STEP_CYCLES)
+    waves = np.zeros((len(cycles), bins, 2 * _HARMONICS))
+    for order in range(1, _HARMONICS + 1):
+        # Too fast for its harmonics: columns of zeros keep the blocks alike.
+        slow_enough = cycles * order < bins / 2.5
+        angle = (2 * np.pi * cycles[slow_enough] * order)[:, None] * u
+        waves[slow_enough, :, 2 * order - 2], waves[slow_enough, :, 2 * order - 1] = np.sin(angle), np.cos(angle)
+    q, r = np.linalg.qr(waves - trend @ (trend.T @ waves) + 1e-12)
+    live = np.abs(np.diagonal(r, axis1=1, axis2=2)) > 1e-6
+    stacked = np.where(live[:, None, :], q, 0)
+    solvers = [
+        (wave[:, keep], np.linalg.inv(triangle[np.ix_(keep, keep)]))
+        for wave, keep, triangle in zip(waves, live, r, strict=True)
+    ]
+    return trend, stacked.transpose(1, 0, 2).reshape(bins, -1), solvers
 
 
 def remove(values: Array, meter: Array) -> tuple[Array, Array]:

@@ -1,9 +1,13 @@
-"""Name the pattern and the cause of a workload, from its verdict and the life that stands for it."""
+"""All that is said of each pattern, a row each: a new pattern is a row here, and a rule in `pattern`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, assert_never
 
+from rmtoolkit.analysis import remedies
+from rmtoolkit.analysis.models import Family
+from rmtoolkit.analysis.records import Layer
 from rmtoolkit.analysis.thresholds import (
     BURST_RATIO,
     JUMP_RATIO,
@@ -13,94 +17,278 @@ from rmtoolkit.analysis.thresholds import (
     TEETH,
     THREADS_EXPLAIN,
 )
+from rmtoolkit.schema import Cause, Pattern, Signal, Verdict
+from rmtoolkit.text import hours, memory
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.pooling import Pool
-    from rmtoolkit.analysis.records import Opinion, Row
+    from collections.abc import Callable, Iterator
 
+    from rmtoolkit.analysis.pooling import Pool
+    from rmtoolkit.analysis.records import Advice, Opinion, Reading, VerdictRow
+
+    Clause = Callable[[VerdictRow, Opinion], str]
+    Remedy = Callable[[VerdictRow], Iterator[Advice]]
+
+
+_FLAT: Final = "is flat"
+_FLOOR: Final = "has a flat floor"
+_LEVELS_OFF: Final = "levels off"
+
+
+@dataclass(frozen=True, slots=True)
+class PatternEntry:
+    """What is said of one pattern where it is no leak, and what it allows."""
+
+    #: For tables and charts.
+    label: str
+    #: The end of the headline: "it does not leak: ...".
+    headline: Clause
+    #: The reason's verb: what the judged signal does.
+    reason: str = _FLAT
+    #: Advice on what the memory is made of, and whether it is given where the pattern is named beside another too.
+    remedy: Remedy | None = None
+    remedy_beside: bool = False
+    #: Advice on what comes and goes, likewise; after what there is to do about the limit.
+    peak_remedy: Remedy | None = None
+    peak_remedy_beside: bool = False
+    #: What comes near the limit; None where the kernel takes it back before it kills.
+    peak: str | None = "peak"
+    #: Whether many threads are a part of it.
+    threads_matter: bool = False
+    #: Whether rest means that caches are bounded, where no live heap says so.
+    caches_bounded: bool = True
+    #: Whether memory around the judged signal makes it, by growing itself.
+    made_around: bool = False
+    #: Whether it is named as it is while the verdict is open.
+    named_while_open: bool = False
+    #: Whether it is named beside a leak.
+    beside_leak: bool = True
+    #: Layers that, where they are large, are what gives the memory this shape.
+    hides: frozenset[Layer] = frozenset()
+
+
+def _entry(pattern: Pattern) -> PatternEntry:
+    """Give the row of a pattern; mypy and the import both fail where one has none."""
+    match pattern:
+        case Pattern.PLATEAU:
+            return PatternEntry(
+                "plateau", _stays, beside_leak=False, hides=frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK})
+            )
+        case Pattern.WARM_UP:
+            return PatternEntry(
+                "warm up",
+                _warmed_up,
+                reason=_LEVELS_OFF,
+                hides=frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK}),
+            )
+        case Pattern.STARTUP_SPIKE:
+            return PatternEntry(
+                "startup spike",
+                lambda row, _: (
+                    f"starting needs {memory(row.startup_peak_bytes or row.peak_bytes)}, "
+                    f"running needs {memory(row.settled_bytes)}"
+                ),
+                reason=_LEVELS_OFF,
+                peak_remedy=remedies.spread_startup,
+                peak_remedy_beside=True,
+                peak="startup peak",
+                hides=frozenset({Layer.KEPT, Layer.SLACK}),
+            )
+        case Pattern.STEP:
+            return PatternEntry(
+                "step",
+                lambda row, _: f"it moved to {memory(row.settled_bytes)} in one step and stays there",
+                reason=_LEVELS_OFF,
+                hides=frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK}),
+            )
+        case Pattern.PERIODIC:
+            return PatternEntry(
+                "periodic",
+                _between("follows a cycle"),
+                reason=_FLOOR,
+                hides=frozenset({Layer.CACHE, Layer.KEPT}),
+            )
+        case Pattern.SAWTOOTH:
+            return PatternEntry(
+                "sawtooth",
+                _between("rises and falls"),
+                reason=_FLOOR,
+                hides=frozenset({Layer.CACHE, Layer.KEPT}),
+            )
+        case Pattern.BURST:
+            return PatternEntry(
+                "burst",
+                _between("has bursts"),
+                reason=_FLOOR,
+                peak_remedy=remedies.stream,
+                hides=frozenset({Layer.CACHE, Layer.KEPT}),
+            )
+        case Pattern.RETENTION:
+            return PatternEntry(
+                "retention",
+                _keeps,
+                remedy=remedies.release,
+                remedy_beside=True,
+                threads_matter=True,
+                made_around=True,
+            )
+        case Pattern.FRAGMENTATION:
+            return PatternEntry(
+                "fragmentation",
+                lambda _, main: f"{_part(main, Layer.SLACK)} are gaps between live blocks",
+                remedy=remedies.close_gaps,
+                threads_matter=True,
+                made_around=True,
+            )
+        case Pattern.PAGE_CACHE:
+            return PatternEntry(
+                "page cache",
+                lambda _, main: f"{_part(main, Layer.CACHE)} is page cache the kernel can take back",
+                remedy=remedies.watch_anonymous,
+                peak=None,
+                caches_bounded=False,
+                made_around=True,
+            )
+        case Pattern.THREAD_GROWTH:
+            return PatternEntry(
+                "thread growth",
+                lambda row, _: f"it grew with its threads and stays at {memory(row.settled_bytes)}",
+                threads_matter=True,
+                beside_leak=False,
+            )
+        case Pattern.AT_LIMIT:
+            return PatternEntry("at limit", _stays, named_while_open=True, hides=frozenset({Layer.CACHE}))
+        case Pattern.UNEXPLAINED_GROWTH:
+            return PatternEntry("unexplained growth", _stays, beside_leak=False)
+        case Pattern.INSUFFICIENT_DATA:
+            return PatternEntry("insufficient data", _stays, named_while_open=True)
+        case Pattern.LEAK:
+            return PatternEntry("leak", _stays, beside_leak=False)
+        case _:
+            assert_never(pattern)
+
+
+def _stays(row: VerdictRow, _: Opinion) -> str:
+    return f"it stays at {memory(row.settled_bytes)}"
+
+
+def _warmed_up(row: VerdictRow, main: Opinion) -> str:
+    """Say after how long it settled, where that is known."""
+    seconds = main.life.startup_seconds
+    within = f" within {hours(seconds / 3600)}" if seconds else ""
+    return f"it warmed up to {memory(row.settled_bytes)}{within}"
+
+
+def _between(verb: str) -> Clause:
+    """Say between which levels it moves."""
+
+    def clause(_: VerdictRow, main: Opinion) -> str:
+        reading = main.reading
+        whole = main.footprint or reading
+        if reading is None or whole is None:
+            return f"it {verb}"
+        low = min(whole.early_level, whole.middle_level, whole.end_level) * min(reading.trough, 1.0)
+        return f"it {verb} between {memory(low)} and {memory(whole.late_peak)}, and its floor is flat"
+
+    return clause
+
+
+def _keeps(row: VerdictRow, main: Opinion) -> str:
+    share = main.shares.get(Layer.SLACK if main.kept_as_gaps else Layer.KEPT, 0.0)
+    kept = memory(share * (main.end_level(Signal.FOOTPRINT) or 0.0))
+    startup = " startup" if Pattern.STARTUP_SPIKE in row.also else ""
+    heap = main.end_level(Signal.ALLOCATED)
+    used = f"it uses {memory(heap)} and " if heap is not None else "it "
+    return f"{used}keeps {kept} of freed{startup} memory"
+
+
+def _part(main: Opinion, layer: Layer) -> str:
+    footprint = main.end_level(Signal.FOOTPRINT)
+    return f"{memory(main.shares.get(layer, 0.0) * (footprint or 0.0))} of its {memory(footprint)}"
+
+
+PATTERNS: Final = {pattern: _entry(pattern) for pattern in Pattern}
 
 _GROWS_WITH: Final = {
-    "saturating_linear": "warm_up",
-    "saturating_hinge": "warm_up",
-    "step_linear": "step",
-    "step_hinge": "step",
-    "two_steps_linear": "step",
+    Family.SATURATING_LINEAR: Pattern.WARM_UP,
+    Family.SATURATING_HINGE: Pattern.WARM_UP,
+    Family.STEP_LINEAR: Pattern.STEP,
+    Family.STEP_HINGE: Pattern.STEP,
+    Family.TWO_STEPS_LINEAR: Pattern.STEP,
 }
 
 
-def name_pattern(pool: Pool, verdict: str) -> tuple[str, list[str], str | None]:
+def name_pattern(pool: Pool, verdict: Verdict) -> tuple[Pattern, list[Pattern], Cause | None]:
     """Name what explains most of the memory at the end of the window."""
     main = pool.main
-    if main is None or main.signal is None:
-        return "insufficient_data", [], None
-    also = list(main.also)
-    row = main.readings[main.signal]
-    if verdict == "leak":
-        if main.notes.get("threads_grow") and (main.pattern == "thread_growth" or _threads_explain(main)):
-            return "thread_growth", [name for name in also if name != "thread_growth"], "thread_stacks"
-        if row["teeth"] >= TEETH:
-            also.append("sawtooth")
-        elif row["family"] in _GROWS_WITH:
-            also.append(_GROWS_WITH[row["family"]])
-        if row["periodic"] > 0:
-            also.append("periodic")
-        if main.notes.get("startup"):
-            also.append("startup_spike")
-        cause = "heap" if main.signal == "allocated_bytes" else None
-        skipped = ("leak", "plateau", "thread_growth", "unexplained_growth")
-        return "leak", [name for name in dict.fromkeys(also) if name not in skipped], cause
+    if main is None or main.reading is None:
+        return Pattern.INSUFFICIENT_DATA, [], None
+    also, row = list(main.also), main.reading
+    if verdict == Verdict.LEAK:
+        if main.threads_grow and (main.pattern == Pattern.THREAD_GROWTH or _threads_explain(main)):
+            return Pattern.THREAD_GROWTH, [name for name in also if name != Pattern.THREAD_GROWTH], Cause.THREAD_STACKS
+        if row.teeth >= TEETH:
+            also.append(Pattern.SAWTOOTH)
+        elif row.family in _GROWS_WITH:
+            also.append(_GROWS_WITH[row.family])
+        if row.periodic > 0:
+            also.append(Pattern.PERIODIC)
+        if main.spikes_early:
+            also.append(Pattern.STARTUP_SPIKE)
+        cause = Cause.HEAP if row.signal == Signal.ALLOCATED else None
+        return Pattern.LEAK, [name for name in dict.fromkeys(also) if PATTERNS[name].beside_leak], cause
     pattern, cause = main.pattern, main.cause
-    faint = bool(main.notes.get("faint")) and pattern == "plateau"
-    if verdict == "inconclusive" and pattern not in ("at_limit", "insufficient_data") and not faint:
-        if pattern != "unexplained_growth":
+    faint = main.faint and pattern == Pattern.PLATEAU
+    if verdict == Verdict.INCONCLUSIVE and not PATTERNS[pattern].named_while_open and not faint:
+        if pattern != Pattern.UNEXPLAINED_GROWTH:
             also.insert(0, pattern)
-        pattern = "unexplained_growth"
-    if verdict == "not_leak" and pattern == "unexplained_growth":
-        pattern = "plateau"
-    if verdict == "not_leak" and pattern == "plateau" and _burst_before(pool, main):
-        pattern, cause = "burst", "traffic"
+        pattern = Pattern.UNEXPLAINED_GROWTH
+    if verdict == Verdict.NOT_LEAK and pattern == Pattern.UNEXPLAINED_GROWTH:
+        pattern = Pattern.PLATEAU
+    if verdict == Verdict.NOT_LEAK and pattern == Pattern.PLATEAU and _burst_before(pool, main):
+        pattern, cause = Pattern.BURST, Cause.TRAFFIC
     moved = pool.moved_bytes
-    if verdict == "not_leak" and moved is not None and abs(moved) > MOVED_SHARE * row["settled"]:
-        if pattern == "plateau":
-            pattern, cause = "step", "release"
+    if verdict == Verdict.NOT_LEAK and moved is not None and abs(moved) > MOVED_SHARE * row.settled:
+        if pattern == Pattern.PLATEAU:
+            pattern, cause = Pattern.STEP, Cause.RELEASE
         else:
-            also.append("step")
-    if verdict == "not_leak" and main.notes.get("startup") and pattern != "startup_spike":
-        also.append("startup_spike")
+            also.append(Pattern.STEP)
+    if verdict == Verdict.NOT_LEAK and main.spikes_early and pattern != Pattern.STARTUP_SPIKE:
+        also.append(Pattern.STARTUP_SPIKE)
     return pattern, [name for name in dict.fromkeys(also) if name != pattern], cause
 
 
 def _burst_before(pool: Pool, main: Opinion) -> bool:
     """Whether another life of the same level had a burst, which may have ended it."""
-    level = main.level("footprint_bytes", "settled") or 0.0
+    level = main.footprint.settled if main.footprint is not None else 0.0
     for opinion in pool.opinions:
-        whole = opinion.readings.get("footprint_bytes")
+        whole = opinion.footprint
         if whole is None or opinion is main:
             continue
-        if whole["late_peak"] >= BURST_RATIO * level and whole["middle_level"] < JUMP_RATIO * level:
+        if whole.late_peak >= BURST_RATIO * level and whole.middle_level < JUMP_RATIO * level:
             return True
     return False
 
 
 def stack_of_a_thread(main: Opinion) -> float | None:
     """Divide the growth outside the live heap by the threads that came with it."""
-    whole, threads = _whole(main), main.readings.get("threads")
-    if whole is None or threads is None or threads["mean_rise"] <= 0:
+    whole, threads = _whole(main), main.readings.get(Signal.THREADS)
+    if whole is None or threads is None or threads.mean_rise <= 0:
         return None
-    heap = main.readings.get("allocated_bytes")
-    outside = whole["mean_rise"] - (max(heap["mean_rise"], 0.0) if heap is not None else 0.0)
-    return float(outside / threads["mean_rise"])
+    heap = main.readings.get(Signal.ALLOCATED)
+    outside = whole.mean_rise - (max(heap.mean_rise, 0.0) if heap is not None else 0.0)
+    return outside / threads.mean_rise
 
 
-def _whole(main: Opinion) -> Row | None:
-    return main.readings.get("anon_bytes") or main.readings.get("rss_bytes") or main.readings.get("footprint_bytes")
+def _whole(main: Opinion) -> Reading | None:
+    return main.readings.get(Signal.ANON) or main.readings.get(Signal.RSS) or main.footprint
 
 
 def _threads_explain(main: Opinion) -> bool:
     """Whether the growth lies outside the live heap, where stacks are, and is as much as stacks can be."""
-    heap, whole, stack = main.readings.get("allocated_bytes"), _whole(main), stack_of_a_thread(main)
+    heap, whole, stack = main.readings.get(Signal.ALLOCATED), _whole(main), stack_of_a_thread(main)
     if stack is not None and not STACK_LEAST <= stack <= STACK_MOST:
         return False
     if heap is None or whole is None:
         return True
-    return bool(heap["mean_rise"] < THREADS_EXPLAIN * whole["mean_rise"])
+    return heap.mean_rise < THREADS_EXPLAIN * whole.mean_rise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,29 +28,45 @@ from rmtoolkit.analysis.thresholds import (
     STANDS_FOR_ALL,
     YOUNG_RELEASE,
 )
+from rmtoolkit.schema import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rmtoolkit.analysis.heap_reading import HeapReading
-    from rmtoolkit.analysis.records import Opinion
+    from rmtoolkit.analysis.records import Opinion, Reading
 
 
 @dataclass(slots=True)
 class Pool:
     """What several lives say together."""
 
+    #: The lives that count, of the running version.
     opinions: list[Opinion]
+    #: Probabilities, they sum to 1.
     growing: float
     bounded: float
     unresolved: float
+    #: The life that stands for all of them.
     main: Opinion | None
+    #: True when growth in life after life ends in kills or restarts.
     masked: bool = False
+    #: The running version, when it no longer grows and an older one did.
     fixed_version: str | None = None
+    #: The running version, when it grows and the lives of older versions were flat.
     since_version: str | None = None
+    #: The version before the running one, where it is known.
     before_version: str | None = None
+    #: Settled level of the running version less that of the one before; None where one is unknown.
     moved_bytes: float | None = None
-    notes: dict[str, float | int | str] = field(default_factory=dict)
+    #: Lives that grow, that could be judged, and that ended in an OOM kill.
+    lives_rising: int = 0
+    lives_judged: int = 0
+    kills: int = 0
+    #: The running version was seen too shortly to judge; for so long the longest life before it was.
+    young_release: bool = False
+    longest_before_seconds: float | None = None
+    #: What a heap profile of the workload says, beside these lives.
     heap: HeapReading | None = None
 
 
@@ -65,12 +81,12 @@ def _chance(log_odds: float) -> float:
 
 def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     """Pool the lives of one container instance."""
-    usable = [opinion for opinion in opinions if opinion.signal is not None]
+    usable = [opinion for opinion in opinions if opinion.reading is not None]
     if not usable:
         pool = Pool(list(opinions), 0.0, 0.0, 1.0, opinions[-1] if opinions else None)
-        pool.notes["kills"] = sum(opinion.life["ended"] == "oom_kill" for opinion in opinions)
+        pool.kills = sum(opinion.life.ended == Ending.OOM_KILL for opinion in opinions)
         return pool
-    if opinions[-1].signal is None and opinions[-1].life["version"] not in {None, usable[-1].life["version"]}:
+    if opinions[-1].signal is None and opinions[-1].life.version not in {None, usable[-1].life.version}:
         return _just_released(pool_lives(usable), opinions[-1:])
     current, older, short = _running_version(usable)
     pool = _combine(current)
@@ -82,7 +98,7 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     _unmask(before, older)
     if (
         short
-        and len({opinion.life["version"] for opinion in older if opinion.growing > HARDLY_GROWS}) > 1
+        and len({opinion.life.version for opinion in older if opinion.growing > HARDLY_GROWS}) > 1
         and before.growing > LEAKED_BEFORE
     ):
         # Releases did not end it before: one more, just begun, is no reason to think it did.
@@ -106,30 +122,29 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
 
 def _version(opinions: Sequence[Opinion]) -> str | None:
     """Version of the youngest of some lives; None where it is unknown."""
-    version = max(opinions, key=lambda opinion: opinion.life["start"]).life["version"]
-    return None if version is None else str(version)
+    return max(opinions, key=lambda opinion: opinion.life.start).life.version
 
 
 def _wait_for_release(pool: Pool, before: Pool) -> None:
     """A release that was seen too shortly neither proves nor disproves what came before it."""
     main = before.main
-    settled = main.readings[main.signal]["settled"] if main is not None and main.signal is not None else 0.0
+    settled = main.reading.settled if main is not None and main.reading is not None else 0.0
     same = pool.moved_bytes is not None and abs(pool.moved_bytes) <= SAME_LEVEL * settled
     if before.bounded > CLEAN_FROM and same:
         pool.growing, pool.bounded, pool.unresolved, pool.main = before.growing, before.bounded, before.unresolved, main
         return
     pool.growing, pool.bounded, pool.unresolved = YOUNG_RELEASE, YOUNG_RELEASE, 1 - 2 * YOUNG_RELEASE
-    pool.notes["young_release"] = 1
-    pool.notes["longest_before_seconds"] = max(opinion.duration_seconds for opinion in before.opinions)
+    pool.young_release = True
+    pool.longest_before_seconds = max(opinion.life.seconds for opinion in before.opinions)
 
 
 def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
     """A version that was seen too shortly to judge clears no leak of the one before."""
-    leaky = {opinion.life["version"] for opinion in pool.opinions if opinion.growing > HARDLY_GROWS}
+    leaky = {opinion.life.version for opinion in pool.opinions if opinion.growing > HARDLY_GROWS}
     if pool.growing > LEAKED_BEFORE and len(leaky) <= 1:
         pool.before_version = _version(pool.opinions)
-        pool.notes["young_release"] = 1
-        pool.notes["longest_before_seconds"] = max(opinion.duration_seconds for opinion in pool.opinions)
+        pool.young_release = True
+        pool.longest_before_seconds = max(opinion.life.seconds for opinion in pool.opinions)
         pool.opinions = [*pool.opinions, *running]
         pool.growing, pool.bounded, pool.unresolved = YOUNG_RELEASE, YOUNG_RELEASE, 1 - 2 * YOUNG_RELEASE
     return pool
@@ -137,34 +152,31 @@ def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
 
 def _moved(current: Sequence[Opinion], older: Sequence[Opinion]) -> float | None:
     """Settled level now less settled level before, both as the median over their lives."""
-    levels = [
-        [opinion.readings[opinion.signal]["settled"] for opinion in part if opinion.signal is not None]
-        for part in (current, older)
-    ]
+    levels = [[opinion.reading.settled for opinion in part if opinion.reading is not None] for part in (current, older)]
     return float(np.median(levels[0]) - np.median(levels[1])) if all(levels) else None
 
 
 def _running_version(opinions: list[Opinion]) -> tuple[list[Opinion], list[Opinion], bool]:
     """Split off the lives of older versions; say whether the running one was seen too shortly to judge."""
-    running = opinions[-1].life["version"]
-    current = [opinion for opinion in opinions if opinion.life["version"] == running]
-    older = [opinion for opinion in opinions if opinion.life["version"] != running]
-    longest = max(opinion.duration_seconds for opinion in opinions)
-    if older and max(opinion.duration_seconds for opinion in current) < SHORT * longest:
+    running = opinions[-1].life.version
+    current = [opinion for opinion in opinions if opinion.life.version == running]
+    older = [opinion for opinion in opinions if opinion.life.version != running]
+    longest = max(opinion.life.seconds for opinion in opinions)
+    if older and max(opinion.life.seconds for opinion in current) < SHORT * longest:
         return current, older, True
     return current, older, False
 
 
 def _combine(opinions: Sequence[Opinion]) -> Pool:
-    longest = max(opinion.duration_seconds for opinion in opinions)
+    longest = max(opinion.life.seconds for opinion in opinions)
     weights = [
-        1.0 if opinion.duration_seconds >= longest else INDEPENDENCE * opinion.duration_seconds / max(longest, 1e-9)
+        1.0 if opinion.life.seconds >= longest else INDEPENDENCE * opinion.life.seconds / max(longest, 1e-9)
         for opinion in opinions
     ]
     for index, opinion in enumerate(opinions):
-        if opinion.duration_seconds < SHORT * longest:
+        if opinion.life.seconds < SHORT * longest:
             weights[index] = 0.0
-        elif opinion.life["ended"] != "running" and _ends_in_jump(opinion) and index < len(opinions) - 1:
+        elif opinion.life.ended != Ending.RUNNING and _ends_in_jump(opinion) and index < len(opinions) - 1:
             weights[index] *= JUMPED
     whole = max(sum(weights), 1e-9)
     if whole < 1:
@@ -179,43 +191,42 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
         unresolved = max(0.0, 1 - growing - bounded)
         total = growing + bounded + unresolved
         chances = (growing / total, bounded / total, unresolved / total)
-    main = max(
-        opinions, key=lambda opinion: (opinion.duration_seconds >= STANDS_FOR_ALL * longest, opinion.life["start"])
-    )
+    main = max(opinions, key=lambda opinion: (opinion.life.seconds >= STANDS_FOR_ALL * longest, opinion.life.start))
     return Pool(list(opinions), *chances, main)
 
 
 def _ends_in_jump(opinion: Opinion) -> bool:
     """Whether a life ends in a burst that its end cut off: it says nothing about the lives after it."""
-    row = opinion.readings[opinion.signal or ""]
-    level = row["middle_level"]
-    return bool(
-        opinion.growing < HARDLY_GROWS and row["top"] > JUMP_RATIO * level and level < JUMP_RATIO * row["early_level"]
-    )
+    row = opinion.reading
+    if row is None or opinion.growing >= HARDLY_GROWS:
+        return False
+    return row.top > JUMP_RATIO * row.middle_level and row.middle_level < JUMP_RATIO * row.early_level
 
 
 def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     """See a leak that restarts keep hiding: the same growth in every life, ended by kills."""
-    rising = []
+    rising: list[tuple[Opinion, Reading]] = []
     for opinion in opinions:
-        row = opinion.readings[opinion.signal or ""]
-        if opinion.growing + opinion.unresolved > LIKELY and row["mean_rise"] > 0 and row["growth_per_day"] > 0:
-            rising.append(opinion)
-    ended = [opinion for opinion in opinions if opinion.life["ended"] != "running"]
-    kills = [opinion for opinion in ended if opinion.life["ended"] == "oom_kill"]
-    pool.notes["lives_rising"] = len(rising)
-    pool.notes["lives_judged"] = len(opinions)
-    pool.notes["kills"] = len(kills)
+        row = opinion.reading
+        if row is None or opinion.growing + opinion.unresolved <= LIKELY:
+            continue
+        if row.mean_rise > 0 and row.growth_per_day > 0:
+            rising.append((opinion, row))
+    ended = [opinion for opinion in opinions if opinion.life.ended != Ending.RUNNING]
+    kills = [opinion for opinion in ended if opinion.life.ended == Ending.OOM_KILL]
+    pool.lives_rising = len(rising)
+    pool.lives_judged = len(opinions)
+    pool.kills = len(kills)
     if len(rising) < MASKED_LIVES or len(rising) < MASKED_SHARE * len(opinions) or not ended:
         return
-    slopes = np.array([opinion.readings[opinion.signal or ""]["growth_per_day"] for opinion in rising])
+    slopes = np.array([row.growth_per_day for _, row in rising])
     spread = float(
         np.median(np.abs(slopes - np.median(slopes))) * DEVIATIONS_PER_MAD / max(float(np.median(slopes)), 1e-9)
     )
     if spread > AGREEING:
         return
     # Sums of weights may be above 1 by a rounding error.
-    typical = min(float(np.median([opinion.growing for opinion in rising])), 1.0)
+    typical = min(float(np.median([opinion.growing for opinion, _ in rising])), 1.0)
     if typical < MASKED_GROWING:
         # The same deceleration in every life is a warm-up that restarts keep interrupting.
         return
@@ -229,26 +240,22 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
 
 def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     """Pool the instances (pods) of one workload container."""
-    judged = [pool for pool in pools if pool.main is not None and pool.main.signal is not None]
+    judged = [pool for pool in pools if pool.main is not None and pool.main.reading is not None]
     if not judged:
         return pools[0], 0, 0
-    starts = [pool.main.life["start"] for pool in judged if pool.main is not None]
+    starts = [pool.main.life.start for pool in judged if pool.main is not None]
     newest = judged[starts.index(max(starts))]
-    version = newest.main.life["version"] if newest.main is not None else None
+    version = newest.main.life.version if newest.main is not None else None
     longest = max(_duration(pool) for pool in judged)
-    running = [pool for pool in judged if pool.main is not None and pool.main.life["version"] == version]
+    running = [pool for pool in judged if pool.main is not None and pool.main.life.version == version]
     older = [pool for pool in judged if pool not in running]
     young: list[Opinion] = []
     if older and max(_duration(pool) for pool in running) < SHORT * longest:
         if all(pool.growing <= LIKELY for pool in running) and _are_gone(older, running):
             young = [opinion for pool in running for opinion in pool.opinions]
         running, older = judged, []
-    latest = max(pools, key=lambda pool: pool.opinions[-1].life["start"]) if all(p.opinions for p in pools) else newest
-    if (
-        latest not in judged
-        and latest.opinions[-1].life["version"] not in {None, version}
-        and _are_gone(judged, [latest])
-    ):
+    latest = max(pools, key=lambda pool: pool.opinions[-1].life.start) if all(p.opinions for p in pools) else newest
+    if latest not in judged and latest.opinions[-1].life.version not in {None, version} and _are_gone(judged, [latest]):
         young = latest.opinions
     growing = [pool for pool in running if pool.growing > LIKELY]
     if len(running) == 1:
@@ -274,7 +281,11 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
             fixed_version=main.fixed_version,
             since_version=main.since_version,
             before_version=main.before_version,
-            notes=dict(main.notes),
+            lives_rising=main.lives_rising,
+            lives_judged=main.lives_judged,
+            kills=main.kills,
+            young_release=main.young_release,
+            longest_before_seconds=main.longest_before_seconds,
         )
     if young:
         return _just_released(answer, young), len(growing), len(running)
@@ -289,14 +300,14 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         and max(pool.growing for pool in older) > LEAKED_BEFORE
         and version is not None
     ):
-        answer.fixed_version = str(version)
+        answer.fixed_version = version
     if (
         older
         and answer.growing > LEAKED_BEFORE
         and min(pool.bounded for pool in older) > CLEAN_FROM
         and version is not None
     ):
-        answer.since_version = str(version)
+        answer.since_version = version
     if older and answer.before_version is None:
         answer.before_version = _version([opinion for pool in older for opinion in pool.opinions])
     return answer, len(growing), len(running)
@@ -304,11 +315,11 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
 
 def _are_gone(older: Sequence[Pool], newer: Sequence[Pool]) -> bool:
     """Whether some instances had ended by the middle of the lives of others, which replace them."""
-    ends = [opinion.life["end"] for pool in older for opinion in pool.opinions]
+    ends = [opinion.life.end for pool in older for opinion in pool.opinions]
     lives = [opinion.life for pool in newer for opinion in pool.opinions]
-    start, end = min(life["start"] for life in lives), max(life["end"] for life in lives)
-    return bool(max(ends) <= start + (end - start) / 2)
+    start, end = min(life.start for life in lives), max(life.end for life in lives)
+    return max(ends) <= start + (end - start) / 2
 
 
 def _duration(pool: Pool) -> float:
-    return max((opinion.duration_seconds for opinion in pool.opinions), default=0.0)
+    return max((opinion.life.seconds for opinion in pool.opinions), default=0.0)

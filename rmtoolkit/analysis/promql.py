@@ -4,39 +4,40 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit.analysis.records import evidence_of
+from rmtoolkit.analysis.records import Evidence, Statistic, VerdictRow
+from rmtoolkit.schema import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 #: Columns of the frame that `frame` makes.
 QUERIES: Final = pl.Schema({"shows": pl.String(), "promql": pl.String()})
 
 #: Metrics of the container, as cAdvisor names them, by signal.
-_CGROUP: Final = {
-    "working_set_bytes": "container_memory_working_set_bytes",
-    "usage_bytes": "container_memory_usage_bytes",
-    "anon_bytes": "container_memory_rss",
-    "file_bytes": "container_memory_cache",
-    "kernel_bytes": "container_memory_kernel_usage",
-    "peak_bytes": "container_memory_max_usage_bytes",
-    "threads": "container_threads",
+_CGROUP: Final[dict[str, str]] = {
+    Signal.WORKING_SET: "container_memory_working_set_bytes",
+    Signal.USAGE: "container_memory_usage_bytes",
+    Signal.ANON: "container_memory_rss",
+    Signal.FILE: "container_memory_cache",
+    Signal.KERNEL: "container_memory_kernel_usage",
+    Signal.PEAK: "container_memory_max_usage_bytes",
+    Signal.THREADS: "container_threads",
 }
 #: Of the process itself, as Prometheus' client libraries name them.
-_PROCESS: Final = {"rss_bytes": "process_resident_memory_bytes"}
+_PROCESS: Final[dict[str, str]] = {Signal.RSS: "process_resident_memory_bytes"}
 #: No two exporters of jemalloc agree on names: a pattern finds them all.
 _ALLOCATOR: Final = ("allocated", "active", "resident", "retained", "mapped", "metadata")
 _WORDS: Final = {
-    "working_set_bytes": "Working set",
-    "usage_bytes": "Usage",
-    "anon_bytes": "Anonymous memory",
-    "rss_bytes": "RSS",
-    "allocated_bytes": "Live heap",
+    Signal.WORKING_SET: "Working set",
+    Signal.USAGE: "Usage",
+    Signal.ANON: "Anonymous memory",
+    Signal.RSS: "RSS",
+    Signal.ALLOCATED: "Live heap",
 }
 _REGEX: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -50,7 +51,9 @@ _LAST_CONTROL: Final = 0x20
 class Query:
     """One query."""
 
+    #: What its graph shows.
     shows: str
+    #: The expression, to be pasted into Grafana or Prometheus.
     promql: str
 
 
@@ -75,11 +78,10 @@ def literal(text: str) -> str:
     return _REGEX.sub(lambda found: "\\" + found[0], text)
 
 
-def queries(row: dict[str, Any]) -> Iterator[Query]:
-    """Write the queries that show what a verdict rests on."""
-    names = _Names(row)
-    evidence = evidence_of(row)
-    signal = row.get("signal")
+def queries(stored: Mapping[str, object]) -> Iterator[Query]:
+    """Write the queries that show what a stored verdict rests on."""
+    row = VerdictRow.stored(stored)
+    names, evidence, signal = _Names(row), row.by_statistic, row.signal
     if signal is not None:
         shown, window = names.signal(signal), _window(evidence)
         word = _WORDS.get(signal, signal)
@@ -91,46 +93,44 @@ def queries(row: dict[str, Any]) -> Iterator[Query]:
         yield Query("Restarts within a week", f"increase({restarts}[7d])")
         reason = "kube_pod_container_status_last_terminated_reason" + names.pods('reason="OOMKilled"')
         yield Query("Containers whose last end was an OOM kill", f"{reason} == 1")
-    if "growth_per_work" in evidence or "follows_load" in evidence:
+    if Statistic.GROWTH_PER_WORK in evidence or Statistic.FOLLOWS_LOAD in evidence:
         matchers = names.process()
         yield Query("Requests a second (put your own counter here)", f"sum(rate(http_requests_total{matchers}[5m]))")
-    if {"threads_rise", "threads_many"} & evidence.keys():
-        yield Query("Threads", names.signal("threads"))
-    if {"psi_some_seconds", "psi_full_seconds", "at_limit"} & evidence.keys():
+    if {Statistic.THREADS_RISE, Statistic.THREADS_MANY} & evidence.keys():
+        yield Query("Threads", names.signal(Signal.THREADS))
+    if {Statistic.PSI_SOME, Statistic.PSI_FULL, Statistic.AT_LIMIT} & evidence.keys():
         waiting = f"container_pressure_memory_waiting_seconds_total{names.container()}"
         yield Query("Share of time that tasks wait for memory", f"rate({waiting}[5m])")
-    if {"kept", "slack", "outside", "live_heap"} & evidence.keys():
-        for kind in ("allocated", "active", "resident"):
-            if f"{kind}_bytes" != signal:
-                yield Query(f"jemalloc, {kind}", names.signal(f"{kind}_bytes"))
-    if "kernel" in evidence:
-        yield Query("What the kernel holds for the container", names.signal("kernel_bytes"))
-    if {"cache", "shmem"} & evidence.keys():
-        yield Query("Page cache, files in memory included", names.signal("file_bytes"))
+    if {Statistic.KEPT, Statistic.SLACK, Statistic.OUTSIDE, Statistic.LIVE_HEAP} & evidence.keys():
+        for kind in (Signal.ALLOCATED, Signal.ACTIVE, Signal.RESIDENT):
+            if kind != signal:
+                yield Query(f"jemalloc, {kind.removesuffix('_bytes')}", names.signal(kind))
+    if Statistic.KERNEL in evidence:
+        yield Query("What the kernel holds for the container", names.signal(Signal.KERNEL))
+    if {Statistic.CACHE, Statistic.SHMEM} & evidence.keys():
+        yield Query("Page cache, files in memory included", names.signal(Signal.FILE))
 
 
 def _share_of_limit(names: _Names) -> str:
     by = "max by (namespace, pod, container)"
     limit = "kube_pod_container_resource_limits" + names.pods('resource="memory"')
-    return f"{by} ({names.signal('working_set_bytes')}) / {by} ({limit})"
+    return f"{by} ({names.signal(Signal.WORKING_SET)}) / {by} ({limit})"
 
 
 class _Names:
     """Label matchers of one workload container."""
 
-    def __init__(self, row: dict[str, Any]) -> None:
-        self._places = [
-            f"{label}={quoted(row[label])}" for label in ("cluster", "namespace") if row.get(label) is not None
-        ]
-        pod = row.get("pod")
-        workload = row.get("workload")
+    def __init__(self, row: VerdictRow) -> None:
+        named = (("cluster", row.cluster), ("namespace", row.namespace))
+        self._places = [f"{label}={quoted(name)}" for label, name in named if name is not None]
+        pod, workload = row.pod, row.workload
         if pod is not None:
             self._places.append(f"pod={quoted(pod)}")
-        elif workload is not None and row.get("namespace") is not None:
+        elif workload is not None and row.namespace is not None:
             # The pod of a Deployment, a StatefulSet or a Job begins with its name; a bare pod's is its name.
             self._places.append(f"pod=~{quoted(literal(workload) + '(-.+)?')}")
         self.in_kubernetes = bool(self._places)
-        self._container = row.get("container")
+        self._container = row.container
         self._name = workload
 
     def container(self) -> str:
@@ -168,16 +168,16 @@ def _braces(matchers: list[str]) -> str:
     return "{" + ",".join(matchers) + "}" if matchers else ""
 
 
-def _window(evidence: dict[str, dict[str, Any]]) -> str:
+def _window(evidence: Mapping[str, Evidence]) -> str:
     """The stretch that was judged, at most a week: a slope over less is noise."""
-    found = evidence.get("growth")
-    if found is None or found.get("start") is None or found.get("end") is None:
+    found = evidence.get(Statistic.GROWTH)
+    if found is None or found.start is None or found.end is None:
         return "6h"
-    seconds = (found["end"] - found["start"]).total_seconds()
+    seconds = (found.end - found.start).total_seconds()
     seconds = min(max(seconds, _SHORTEST_SECONDS), _WEEK_SECONDS)
     return f"{round(seconds / 3600)}h" if seconds >= 3 * 3600 else f"{round(seconds / 60)}m"
 
 
-def frame(row: dict[str, Any]) -> pl.DataFrame:
+def frame(row: Mapping[str, object]) -> pl.DataFrame:
     """Lay out the queries for a verdict."""
     return pl.DataFrame([asdict(query) for query in queries(row)], schema=QUERIES)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+import dataclasses
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import polars as pl
 
-from rmtoolkit.schema import TIME
+from rmtoolkit.analysis.models import Family
+from rmtoolkit.schema import TIME, Cause, Ending, Outlook, Pattern, Signal, Verdict
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 #: A piece of evidence: what it says (``for``, ``against``, ``not_measured``) in words, and the window it rests on;
@@ -99,77 +103,456 @@ WORKLOAD: Final = ("cluster", "namespace", "workload", "container")
 #: What a row of the instances has besides.
 INSTANCE: Final = {"pod": pl.String(), "lives": pl.Int64()}
 
-Row = dict[str, Any]
+
+class Says(StrEnum):
+    """For or against growth, in this order."""
+
+    FOR = "for"
+    AGAINST = "against"
+    NOT_MEASURED = "not_measured"
+
+
+class Unit(StrEnum):
+    """What an estimate is counted in."""
+
+    BYTES = "bytes"
+    BYTES_PER_DAY = "bytes/day"
+    BYTES_PER_WORK = "bytes/unit"
+    BYTES_PER_THREAD = "bytes/thread"
+    SHARE = "share"
+    COUNT = "count"
+    HOURS = "hours"
+    PER_HOUR = "per hour"
+
+
+class Statistic(StrEnum):
+    """What was measured; besides, ``open_`` with what a verdict waits for, and ``rejected_`` with a check's name."""
+
+    SHAPE = "shape"
+    GROWTH = "growth"
+    LIVES_RISING = "lives_rising"
+    PODS_GROWING = "pods_growing"
+    OOM_KILLS = "oom_kills"
+    NODE_EVENTS = "node_events"
+    FIXED_VERSION = "fixed_version"
+    SINCE_VERSION = "since_version"
+    LIFE_LENGTH = "life_length"
+    RESTARTS_UNKNOWN = "restarts_unknown"
+    COVERAGE = "coverage"
+    NO_LIMIT = "no_limit"
+    NO_LIVE_HEAP = "no_live_heap"
+    NO_WORK = "no_work"
+    NO_RESTARTS = "no_restarts"
+    LIVE_HEAP = "live_heap"
+    STARTUP_HEAP = "startup_heap"
+    SWAP = "swap"
+    KEPT = "kept"
+    SLACK = "slack"
+    OUTSIDE = "outside"
+    CACHE = "cache"
+    SHMEM = "shmem"
+    KERNEL = "kernel"
+    MAPPED = "mapped"
+    THREADS_RISE = "threads_rise"
+    STACK_OF_A_THREAD = "stack_of_a_thread"
+    THREADS_MANY = "threads_many"
+    AT_LIMIT = "at_limit"
+    PSI_SOME = "psi_some_seconds"
+    PSI_FULL = "psi_full_seconds"
+    REFAULTS = "refaults_total"
+    PEAK_AT_LIMIT = "peak_at_limit"
+    FOLLOWS_LOAD = "follows_load"
+    IDLE = "idle"
+    GROWTH_PER_WORK = "growth_per_work"
+    HEAP_GROWTH = "heap_growth"
+    HEAP_SUSPECT = "heap_suspect"
+    HEAP_RESTS = "heap_rests"
+    HEAP_SMALL = "heap_small"
+    HEAP_SHORT = "heap_short"
+    HEAP_PICTURE = "heap_picture"
+    HEAP_BLIND = "heap_blind"
+
+
+_REJECTED: Final = "rejected_"
+
+
+def rejected(check: str) -> str:
+    """Name the statistic that says that a check does not accept a signal."""
+    return _REJECTED + check
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Evidence:
+    """One piece of evidence: what it says to people, and the same for programs."""
+
+    says: Says
+    text: str
+    value: str
+    #: 0 to 3.
+    weight: int
+    signal: str | None
+    #: The window that it rests on.
+    start: dt.datetime | None
+    end: dt.datetime | None
+    statistic: str
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    unit: Unit | None = None
+
+    @classmethod
+    def of(
+        cls,
+        main: Opinion,
+        says: Says,
+        text: str,
+        value: str,
+        weight: int,
+        statistic: str,
+        *,
+        estimate: float | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        unit: Unit | None = None,
+        signal: Signal | None = None,
+    ) -> Evidence:
+        """Rest evidence on the window of a life, and on its judged signal where no other is named."""
+        return cls(
+            says,
+            text,
+            value,
+            weight,
+            signal or main.signal,
+            main.life.start,
+            main.life.end,
+            statistic,
+            estimate,
+            low,
+            high,
+            unit,
+        )
+
+    @property
+    def hours(self) -> float:
+        """Length of its window."""
+        return (self.end - self.start).total_seconds() / 3600 if self.start and self.end else 0.0
+
+    @property
+    def rejects(self) -> bool:
+        """Whether it says that a signal is not accepted."""
+        return self.statistic.startswith(_REJECTED)
+
+
+@dataclasses.dataclass(slots=True)
+class VerdictRow:
+    """A row of verdicts, filled as it is found out: first what is, then the evidence, then the words."""
+
+    cluster: str | None
+    namespace: str | None
+    workload: str | None
+    container: str | None
+    pods: int
+    verdict: Verdict
+    leak_probability: float
+    pattern: Pattern
+    also: list[Pattern]
+    cause: Cause | None
+    signal: Signal | None
+    evidence_level: int
+    growth_bytes_per_day: float | None
+    growth_low_bytes_per_day: float | None
+    growth_high_bytes_per_day: float | None
+    detection_floor_bytes_per_day: float | None
+    limit_outlook: Outlook
+    hours_to_limit: float | None
+    hours_to_limit_low: float | None
+    hours_to_limit_high: float | None
+    oom_probability_7d: float | None
+    oom_probability_24h: float | None
+    oom_probability_30d: float | None
+    startup_peak_bytes: int | None
+    settled_bytes: int | None
+    peak_bytes: int | None
+    limit_bytes: int | None
+    coverage: float | None
+    container_id: int
+    workload_inferred: bool
+    limit_known: bool
+    #: Of the container that is shown.
+    pod: str | None
+    lives: int
+    explanation: str = ""
+    next_step: str = ""
+    evidence: Sequence[Evidence] = ()
+    headline: str = ""
+    reason: str = ""
+    #: What the chance of an OOM kill is worked out from where it grows: `AHEAD`.
+    ahead: Mapping[str, float | None] | None = None
+
+    @classmethod
+    def stored(cls, row: Mapping[str, object]) -> VerdictRow:
+        """Make a record of a row of `classify`, maybe of another version: what it has not is None."""
+        given = cast("dict[str, Any]", {column.name: row.get(column.name) for column in dataclasses.fields(cls)})
+        known = set(Pattern)
+        given["pattern"] = given["pattern"] if given["pattern"] in known else Pattern.INSUFFICIENT_DATA
+        given["also"] = [Pattern(name) for name in given["also"] or () if name in known]
+        given["evidence"] = [Evidence(*map(piece.get, _PIECE)) for piece in given["evidence"] or ()]
+        return cls(**given)
+
+    @property
+    def by_statistic(self) -> dict[str, Evidence]:
+        """The evidence by its statistic; of several the strongest."""
+        return {piece.statistic: piece for piece in reversed(self.evidence) if piece.statistic}
+
+
+_PIECE: Final = tuple(column.name for column in dataclasses.fields(Evidence))
+
+
+def frame_of(rows: Iterable[VerdictRow], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Put rows of verdicts in a frame of some of their columns."""
+    found = list(rows)
+    columns = {
+        name: [[{column: getattr(piece, column) for column in _PIECE} for piece in row.evidence] for row in found]
+        if name == "evidence"
+        else [getattr(row, name) for row in found]
+        for name in schema
+    }
+    return pl.DataFrame(columns, schema=schema)
+
+
+class Layer(StrEnum):
+    """What lies between the signals of a life."""
+
+    KEPT = "kept"
+    SLACK = "slack"
+    OUTSIDE = "outside"
+    CACHE = "cache"
+    SHMEM = "shmem"
+    KERNEL = "kernel"
+    MAPPED = "mapped"
+
+
+class Halt(StrEnum):
+    """What was seen to end growth that a model found, the most telling first."""
+
+    FLOOR_STAYS = "floor_stays"
+    ENDED = "ended"
+    SLOWING = "slowing"
+    WITHIN_RANGE = "within_range"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """From one start of a container to its end; the columns of `lives` that a verdict needs."""
+
+    #: Of the lives table.
+    row: int
+    container_id: int
+    start: dt.datetime
+    end: dt.datetime
+    ended: Ending
+    version: str | None
+    limit_bytes: int | None
+    samples: int
+    startup_peak_bytes: int | None
+    startup_seconds: float | None
+    settled_bytes: int | None
+    peak_bytes: int | None
+    last_bytes: int | None
+
+    @property
+    def seconds(self) -> float:
+        """From the first to the last sample."""
+        return (self.end - self.start).total_seconds()
+
+    @property
+    def hours(self) -> float:
+        """From the first to the last sample."""
+        return self.seconds / 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Where one signal of a life was, in its own unit."""
+
+    signal: Signal
+    samples: int
+    first_level: float
+    early_level: float
+    middle_level: float
+    end_level: float
+    #: Highest of the last samples.
+    top: float
+    #: See `shapes.Shapes`.
+    settled: float
+    begun: float
+    early_peak: float
+    late_peak: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Level):
+    """One signal of one life with its shape and the models that explain it."""
+
+    #: Probabilities of the three kinds; of `bounded` too little to matter, of `unresolved` only just begun.
+    growing: float
+    bounded: float
+    unresolved: float
+    faint: float
+    fresh: float
+    #: The likeliest shape, and the likeliest of those that do not grow.
+    family: Family
+    bounded_family: Family
+    #: Probability of a shape with a step in it.
+    stepped: float
+    #: Share of the movement that a cycle was, and that the load explains.
+    periodic: float
+    load_share: float
+    growth_per_day: float
+    growth_error_per_day: float
+    #: Smallest growth that would be found.
+    floor_per_day: float
+    #: Where the growth begins, 0 to 1, and what is left around the best shape.
+    onset: float
+    noise: float
+    #: From the early part, after the start-up, to the end: of the lowest samples, and of the means.
+    low_rise: float
+    mean_rise: float
+    #: See `persistence.Persistence`.
+    last_third: float
+    tail: float | None
+    quarter: float | None
+    between: float | None
+    begun_at: float
+    excursion: float
+    straight: float
+    bend_noise: float
+    #: See `shapes.Shapes`.
+    teeth: int
+    trough: float
+    floor_trend: float
+    top_trend: float
+    top_rise: float
+    repeats: float
+    high_share: float
+    flutter: float
+    bursts: int
+    earlier_bursts: int
+    rhythm: float
+    period: float
+    depth: float
+    earlier_top: float
+    tail_top: float
+    last_level: float
+    jump: float
+    jump_at: float
+    swing: float
+    rise: float
 
 
 @dataclass(slots=True)
 class Opinion:
     """What one life says."""
 
-    life: Row
-    readings: dict[str, Row]
-    signal: str | None
+    life: Life
+    #: Of the signal it is judged by; None when there are too few samples.
+    reading: Reading | None = None
+    #: Of signals whose growth is looked at.
+    readings: Mapping[Signal, Reading] = field(default_factory=dict)
+    #: Of all signals.
+    levels: Mapping[Signal, Level] = field(default_factory=dict)
+    #: Probabilities, they sum to 1.
     growing: float = 0.0
     bounded: float = 0.0
     unresolved: float = 1.0
-    pattern: str = "insufficient_data"
-    also: list[str] = field(default_factory=list)
-    cause: str | None = None
-    notes: dict[str, Any] = field(default_factory=dict)
-
-    def level(self, signal: str, at: str = "end_level") -> float | None:
-        """Level of a signal in bytes at a place of the life; None where it was not measured."""
-        row = self.readings.get(signal)
-        return None if row is None else row[at]
+    #: What the memory at the end of the life is mostly made of, if it is not a leak.
+    pattern: Pattern = Pattern.INSUFFICIENT_DATA
+    also: list[Pattern] = field(default_factory=list)
+    cause: Cause | None = None
+    halts: set[Halt] = field(default_factory=set)
+    #: Growth was seen, and is too small to matter.
+    faint: bool = False
+    #: Falls may be restarts that the source does not report.
+    restarts_unknown: bool = False
+    #: Its start needs clearly more than running does.
+    spikes_early: bool = False
+    threads_grow: bool = False
+    #: What grows although the judged signal does not.
+    growing_layer: Layer | None = None
+    #: Of the footprint at the end.
+    shares: dict[Layer, float] = field(default_factory=dict)
+    #: Whether something says that the allocator keeps what lies above the live heap.
+    kept_known: bool = True
+    #: Whether what it keeps are gaps that the startup left.
+    kept_as_gaps: bool = False
 
     @property
-    def duration_seconds(self) -> float:
-        """From the first to the last sample."""
-        return float((self.life["end"] - self.life["start"]).total_seconds())
+    def signal(self) -> Signal | None:
+        """The signal it is judged by."""
+        return None if self.reading is None else self.reading.signal
+
+    def end_level(self, signal: Signal) -> float | None:
+        """Level of a signal at the end of the life; None where it was not measured."""
+        level = self.levels.get(signal)
+        return None if level is None else level.end_level
+
+    @property
+    def beside(self) -> Layer | None:
+        """What grows beside the judged signal and may fill the limit."""
+        return self.growing_layer if self.growing_layer in _BESIDE else None
+
+    @property
+    def footprint(self) -> Reading | None:
+        """Readings of what is nearest to the limit."""
+        return self.readings.get(Signal.FOOTPRINT)
 
 
-Piece = dict[str, Any]
+#: Layers that may grow beside the judged signal and fill the limit.
+_BESIDE: Final = (Layer.SHMEM, Layer.KERNEL, Layer.MAPPED)
+_LIFE: Final = tuple(column.name for column in fields(Life))
+_LEVEL: Final = tuple(column.name for column in fields(Level))
+_READING: Final = tuple(column.name for column in fields(Reading))
+_FAMILIES: Final = {str(family): family for family in Family}
+_SIGNALS: Final = {str(signal): signal for signal in Signal}
 
 
-def piece(
-    main: Opinion,
-    says: str,
-    text: str,
-    value: str,
-    weight: int,
-    statistic: str,
-    *,
-    estimate: float | None = None,
-    low: float | None = None,
-    high: float | None = None,
-    unit: str | None = None,
-    signal: str | None = None,
-) -> Piece:
-    """Write one row of evidence."""
-    return {
-        "says": says,
-        "text": text,
-        "value": value,
-        "weight": weight,
-        "signal": signal or main.signal,
-        "start": main.life["start"],
-        "end": main.life["end"],
-        "statistic": statistic,
-        "estimate": None if estimate is None else float(estimate),
-        "low": None if low is None else float(low),
-        "high": None if high is None else float(high),
-        "unit": unit,
-    }
+def lives_of(table: pl.DataFrame) -> Iterator[Life]:
+    """Make records of the lives table."""
+    ended = _LIFE.index("ended")
+    for row in map(list, table.with_row_index("row").select(_LIFE).iter_rows()):
+        row[ended] = Ending(row[ended])
+        yield Life(*row)
+
+
+def readings_of(table: pl.DataFrame) -> dict[int, tuple[dict[Signal, Reading], dict[Signal, Level]]]:
+    """Make records of the readings table, by the row of the life: those that were fitted, and all."""
+    found: dict[int, tuple[dict[Signal, Reading], dict[Signal, Level]]] = {}
+    signal, family, bounded = (_READING.index(name) for name in ("signal", "family", "bounded_family"))
+    growing = _READING.index("growing")
+    for number, *row in table.select("life_row", *_READING).iter_rows():
+        readings, levels = found.setdefault(number, ({}, {}))
+        name = row[signal] = _SIGNALS[row[signal]]
+        if row[growing] is None:
+            levels[name] = Level(*row[: len(_LEVEL)])
+            continue
+        row[family], row[bounded] = _FAMILIES[row[family]], _FAMILIES[row[bounded]]
+        readings[name] = levels[name] = Reading(*row)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
     """One thing to do."""
 
+    #: The action, verb first.
     text: str
+    #: Exactly what to set, run or write; None where there is nothing.
     setting: str | None = None
+    #: What it should change, with figures of this recording where there are any.
     expected: str | None = None
+    #: The `statistic` of the evidence, or the column of the verdict, that it follows from.
     because: str | None = None
+    #: When, where waiting is the advice; UTC.
     until: dt.datetime | None = None
 
     @property
@@ -182,10 +565,6 @@ class Advice:
         return f"{action} Expected: {self.expected.rstrip('.')}." if self.expected else action
 
 
-def evidence_of(row: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Find the evidence of a verdict by statistic."""
-    found: dict[str, dict[str, Any]] = {}
-    for item in row.get("evidence") or []:
-        if item.get("statistic"):
-            found.setdefault(item["statistic"], item)
-    return found
+def evidence_of(row: Mapping[str, object]) -> dict[str, Evidence]:
+    """Find the evidence of a stored verdict by statistic."""
+    return VerdictRow.stored(row).by_statistic

@@ -47,31 +47,51 @@ _NEIGHBOUR_SHARE: Final = 8
 class Shapes:
     """Descriptors, one entry a row."""
 
+    #: Releases: abrupt falls of a good part of the range.
     teeth: NDArray[np.int64]
+    #: Median of the floors between releases over the median of the tops before them; 1 without teeth.
     trough: Array
+    #: Kendall's tau over time of the floors, and of the tops before them: 1 is a steady rise; 0 without teeth.
     floor_trend: Array
     top_trend: Array
+    #: Bytes from the tops of the first third of the teeth to those of the last third; 0 without teeth.
     top_rise: Array
+    #: With one to three releases: how much of the rise before the last one it took back; 0 otherwise.
     repeats: Array
+    #: Rows x bins: the floors of the teeth, interpolated; without teeth the mean, spikes clipped.
     floor: Array
+    #: Bytes: median of the later half, median of the last eighth.
     settled: Array
     end_level: Array
+    #: Highest sample within the start-up share of the window, and after it.
     early_peak: Array
     late_peak: Array
+    #: Share of bins after the start-up that reach half way from the settled level to the late peak.
     high_share: Array
+    #: Median range of the samples inside a bin.
     flutter: Array
+    #: How many separate times the highest samples do that; and how often before the last share `YOUNG`.
     bursts: NDArray[np.int64]
     earlier_bursts: NDArray[np.int64]
+    #: How much the times between those usually differ, as a share of the usual one; infinite with too few of them.
     rhythm: Array
+    #: The usual time from one to the next, as a share of the window; 0 with too few of them.
     period: Array
+    #: How far the bins after the start-up go below the settled level, without the lowest 3 %.
     depth: Array
+    #: Highest sample after the start-up and before the last share `YOUNG` of the window, and in it.
     earlier_top: Array
     tail_top: Array
+    #: The lower one of the last two bins.
     last_level: Array
+    #: Largest change of level between two neighbouring bins that lasts, and where (0 to 1).
     jump: Array
     jump_at: Array
+    #: Range of the bins after the start-up, without the highest and lowest 3 %.
     swing: Array
+    #: Level shortly after the start, at a twentieth of the window: the very first samples of a process say little.
     begun: Array
+    #: Settled level minus the level after the first bin.
     rise: Array
 
 
@@ -300,7 +320,9 @@ MINIMUM_SAMPLES: Final = _NEEDED[-1]
 class Envelope:
     """Signals in equal bins of their life's time: a row per life and signal."""
 
+    #: `life_row` (row of the lives table), `signal`, `samples`, `filled` (share of bins with a sample).
     rows: pl.DataFrame
+    #: Bytes; rows x bins. Bins without a sample are interpolated.
     mean: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]

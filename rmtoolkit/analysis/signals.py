@@ -34,7 +34,7 @@ from rmtoolkit.analysis.thresholds import (
     TAIL,
     UNCHECKED,
 )
-from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME
+from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,13 +115,22 @@ def _smooth(load: Array, keep: float) -> Array:
 class Persistence:
     """One entry a row."""
 
+    #: Slope in the last third of the growth phase over the slope of the whole phase; 1 is steady growth.
     last_third: Array
+    #: Rise in the last eighth of the window over what the slope predicts for it; null (NaN) where the prediction is
+    #: within the noise, or where growth comes in jumps that may fall beside the tail.
     tail: Array
+    #: The same as `tail` for the last quarter.
     quarter: Array
+    #: Rise since the onset over the range of the values before it; infinite without a time before.
     excursion: Array
+    #: Slope in the later half of the growth, after a start-up, over the slope in its earlier half.
     straight: Array
+    #: Noise as a share of what each half would bring at the same speed.
     bend_noise: Array
+    #: Rise without the few large steps over what the slope predicts; null (NaN) where there is none, or many.
     between: Array
+    #: Where a quarter of the rise is reached for good, 0 to 1.
     begun: Array
 
 
@@ -231,26 +240,18 @@ def _begun(values: Array, first: Array, last: Array) -> Array:
 
 
 #: Signals that a verdict can rest on, the most telling first.
-JUDGED: Final = ("allocated_bytes", "anon_bytes", "rss_bytes", "working_set_bytes", "usage_bytes")
-#: Signals whose growth is looked at as well.
-_FITTED: Final = (
-    *JUDGED,
-    *("footprint_bytes", "active_bytes", "resident_bytes", "shmem_bytes", "kernel_bytes", "threads"),
+JUDGED: Final = (Signal.ALLOCATED, Signal.ANON, Signal.RSS, Signal.WORKING_SET, Signal.USAGE)
+#: Signals whose growth is looked at as well, and signals of which only the levels are read.
+_FITTED: Final = tuple(
+    signal.value
+    for signal in (
+        *JUDGED,
+        *(Signal.FOOTPRINT, Signal.ACTIVE, Signal.RESIDENT, Signal.SHMEM, Signal.KERNEL, Signal.THREADS),
+    )
 )
-#: Signals of which only the levels are read.
-_LEVELS: Final = (
-    "file_bytes",
-    "swap_bytes",
-    "free_bytes",
-    "peak_bytes",
-    "load",
-    "work_total",
-    "psi_some_seconds",
-    "psi_full_seconds",
-    "refaults_total",
-)
+_LEVELS: Final = tuple(signal.value for signal in Signal if signal.value not in _FITTED)
 #: Families with a step: what comes before and after it says nothing about a bend.
-_STEPPED: Final = [code for name, code in models.CODE.items() if "step" in name or name == "pulse"]
+_STEPPED: Final = [code for name, code in models.CODE.items() if "step" in name or name == models.Family.PULSE]
 _DAY_SECONDS: Final = 86_400
 #: Places in the window, 0 to 1: the early part, and where the start-up is surely over.
 _EARLY: Final = 0.2
@@ -261,7 +262,10 @@ _AFTER_START: Final = 0.25
 class Readings:
     """Everything read off the signals."""
 
+    #: A row per life and signal: `life_row`, `signal`, `samples`, `filled`, the scalars of `models.Fit` and
+    #: `shapes.Shapes`, growth and its error per day, and `curve`, its place among the curves.
     table: pl.DataFrame
+    #: For each row of the table: the fitted curve in bytes.
     curves: tuple[Array, ...]
 
 

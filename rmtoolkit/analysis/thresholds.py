@@ -186,7 +186,9 @@ BEGUN_SHARE: Final = 0.25
 class Doubt(NamedTuple):
     """What one observation takes off the probability of growth."""
 
+    #: Share of that probability.
     taken: float
+    #: Share of what is taken that was seen to end; of the rest it cannot be told.
     ended: float = 0.0
 
 

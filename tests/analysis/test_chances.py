@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 
 from rmtoolkit.analysis.forecast import ENDLESS, Exposure, chances, exposure
 from rmtoolkit.analysis.judge import classify
-from tests.analysis.curves import GI, MI, footprint, hours, record, small_noise, when
+from tests.analysis.curves import GI, MI, footprint, hours, record, small_noise
+from tests.analysis.records import life_of
+
+if TYPE_CHECKING:
+    from rmtoolkit.analysis.records import Life
 
 COLUMNS = ("oom_probability_24h", "oom_probability_7d", "oom_probability_30d")
 LEAK: dict[str, Any] = {
@@ -24,10 +28,9 @@ LEAK: dict[str, Any] = {
 }
 
 
-def life(start: float, end: float, ended: str = "release", peak: int = 300) -> dict[str, Any]:
+def life(start: float, end: float, ended: str = "release", peak: int = 300) -> Life:
     """A life between two hours with a limit of 1 GiB."""
-    row = {"start": when(start), "end": when(end), "ended": ended, "peak_bytes": peak * MI}
-    return row | {"limit_bytes": GI}
+    return life_of(start, end, ended, peak_bytes=peak * MI, limit_bytes=GI)
 
 
 @given(
@@ -131,7 +134,7 @@ def test_exposure_of_daily_releases() -> None:
         pytest.param([life(0, 8), life(8, 16), life(16, 16.01), life(17, 17.01)], id="false_starts"),
     ],
 )
-def test_what_is_no_cap(lives: list[dict[str, Any]]) -> None:
+def test_what_is_no_cap(lives: list[Life]) -> None:
     """Kills, restarts near the limit that may be kills, unseen stretches and two lives say nothing about a cap."""
     assert exposure((row, 60.0) for row in [*lives, life(50, 51, "running")]).longest_hours is None
 

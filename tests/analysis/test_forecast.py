@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.forecast import FORECAST, UNKNOWN, Course, Growth, Outlook, look_ahead, paths
+from rmtoolkit.analysis.forecast import FORECAST, UNKNOWN, Course, Growth, TimeToLimit, look_ahead, paths
 from rmtoolkit.analysis.judge import classify, judge
-from rmtoolkit.analysis.records import Opinion
+from rmtoolkit.schema import Outlook, Signal
 from tests.analysis.curves import BEGIN, MI, footprint, hours, together, when
+from tests.analysis.records import life_of, opinion_of, reading_of
+
+if TYPE_CHECKING:
+    from rmtoolkit.analysis.records import Opinion
 
 
 def life(top: float = 300.0, *, late_peak: float | None = None, early_peak: float | None = None) -> Opinion:
     """A day of a footprint with the given levels in MiB."""
-    reading = {
-        "top": top * MI,
-        "end_level": top * MI,
-        "late_peak": (late_peak or top) * MI,
-        "early_peak": (early_peak or top) * MI,
-        "noise": 1.0 * MI,
-        "begun": top * MI,
-    }
-    return Opinion(
-        {"start": when(0), "end": when(24), "limit_bytes": 1024 * MI}, {"footprint_bytes": reading}, "rss_bytes"
+    reading = reading_of(
+        Signal.FOOTPRINT,
+        top=top * MI,
+        end_level=top * MI,
+        late_peak=(late_peak or top) * MI,
+        early_peak=(early_peak or top) * MI,
+        noise=1.0 * MI,
+        begun=top * MI,
     )
+    return opinion_of(life_of(0, 24, limit_bytes=1024 * MI), {Signal.FOOTPRINT: reading}, Signal.FOOTPRINT)
 
 
-def ahead(opinion: Opinion, growth: Growth | None, **changed: Any) -> Outlook:
+def ahead(opinion: Opinion, growth: Growth | None, **changed: Any) -> TimeToLimit:
     """Look ahead with a limit of 1024 MiB and no kills."""
     given = {"growing": 0.9, "limit_bytes": 1024 * MI, "limit_known": True, "kills": 0, "watched_hours": 24.0} | changed
     return look_ahead(opinion, growth, **given)
@@ -116,7 +119,7 @@ def test_band_of_the_chart() -> None:
 
 def test_no_band_when_nothing_is_known() -> None:
     """An unknown outlook draws nothing."""
-    assert paths([Course(0, life(), STEADY, Outlook("unknown", None, None, None, UNKNOWN), 0.9)]).height == 0
+    assert paths([Course(0, life(), STEADY, TimeToLimit(Outlook.UNKNOWN, None, None, None, UNKNOWN), 0.9)]).height == 0
 
 
 @pytest.mark.parametrize("cadence", [15, 60, 300], ids="cadence{}s".format)

@@ -8,10 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.assess import form
+from rmtoolkit.analysis.assess import assess_lifetime
 from rmtoolkit.analysis.lives import split
+from rmtoolkit.analysis.records import lives_of, readings_of
 from rmtoolkit.analysis.signals import read
 from tests.analysis.curves import MI, hours, record, saturate, saw, small_noise
+from tests.analysis.records import life_of
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.records import Opinion
@@ -21,15 +23,20 @@ T = hours(24, 60)
 NOTHING = pl.DataFrame(schema={"container_id": pl.UInt32, "signal": pl.String})
 
 
+def assessed(recording: Recording, *, restarts_known: bool = True) -> Opinion:
+    """The opinion on the only life of a recording."""
+    cut = split(recording)
+    readings = readings_of(read(cut, recording, NOTHING).table)
+    life = next(lives_of(cut.table))
+    return assess_lifetime(life, *readings[life.row], restarts_known=restarts_known)
+
+
 def opinion(signals: dict[str, np.ndarray], *, restarts_known: bool = True, **columns: Any) -> Opinion:
     """The opinion on one life of a day; signals in MiB."""
     rng = np.random.default_rng(4)
     noisy = {name: (values + small_noise(rng, values)) * MI for name, values in signals.items()}
     recording: Recording = record(T, noisy, **columns)
-    cut = split(recording)
-    table = read(cut, recording, NOTHING).table
-    readings = {row["signal"]: row for row in table.iter_rows(named=True)}
-    return form(cut.table.with_row_index("life_row").row(0, named=True), readings, restarts_known=restarts_known)
+    return assessed(recording, restarts_known=restarts_known)
 
 
 FLAT = np.full(len(T), 200.0)
@@ -47,7 +54,7 @@ def heap(*, active: float, resident: float, rss: float) -> dict[str, np.ndarray]
 
 def test_no_reading_is_no_opinion() -> None:
     """Without samples everything is open, and says so."""
-    found = form({}, {}, restarts_known=True)
+    found = assess_lifetime(life_of(), {}, {}, restarts_known=True)
     assert (found.signal, found.pattern, found.unresolved) == (None, "insufficient_data", 1.0)
 
 
@@ -152,7 +159,5 @@ def test_threads_that_grow_explain_it() -> None:
             "threads": threads,
         },
     )
-    cut = split(recording)
-    readings = {row["signal"]: row for row in read(cut, recording, NOTHING).table.iter_rows(named=True)}
-    found = form(cut.table.with_row_index("life_row").row(0, named=True), readings, restarts_known=True)
+    found = assessed(recording)
     assert (found.pattern, found.cause) == ("thread_growth", "thread_stacks")

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import datetime as dt
+from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import polars as pl
 import pytest
 
 from rmtoolkit.analysis.lives import split
 from rmtoolkit.analysis.pooling import Pool, pool_instances, pool_lives
-from rmtoolkit.analysis.records import Opinion
+from rmtoolkit.analysis.records import Opinion, Reading, readings_of
 from rmtoolkit.analysis.signals import read
-from tests.analysis.curves import MI, hours, record, when
+from rmtoolkit.schema import Signal
+from tests.analysis.curves import MI, hours, record
+from tests.analysis.records import life_of, opinion_of
 
 
 @cache
-def reading_of(slope: float) -> dict[str, Any]:
+def rising(slope: float) -> Reading:
     """What is read off a life of seven hours that grows by so many MiB a day."""
     t = hours(7, 60)
     recording = record(t, {"rss_bytes": (100 + slope * t / 24) * MI})
     nothing = pl.DataFrame(schema={"container_id": pl.UInt32, "signal": pl.String})
-    return read(split(recording), recording, nothing).table.row(0, named=True)
+    return readings_of(read(split(recording), recording, nothing).table)[0][0][Signal.RSS]
 
 
 def life(
@@ -36,23 +37,15 @@ def life(
     version: str | None = None,
 ) -> Opinion:
     """The opinion of one life among others that follow it every eight hours."""
-    row: dict[str, Any] = {
-        "life_row": number,
-        "life": number,
-        "container_id": 0,
-        "start": when(8 * number),
-        "end": when(8 * number) + dt.timedelta(hours=length),
-        "ended": ended,
-        "version": version,
-        "limit_bytes": None,
-    }
-    reading = reading_of(slope) | {"growing": growing, "bounded": bounded, "unresolved": 1 - growing - bounded}
-    return Opinion(row, {"rss_bytes": reading}, "rss_bytes", growing, bounded, 1 - growing - bounded)
+    rest = 1 - growing - bounded
+    reading = replace(rising(slope), growing=growing, bounded=bounded, unresolved=rest)
+    when = life_of(8 * number, 8 * number + length, ended, row=number, version=version)
+    return opinion_of(when, {Signal.RSS: reading}, Signal.RSS, growing=growing, bounded=bounded, unresolved=rest)
 
 
 def unread(number: int) -> Opinion:
     """A life with too few samples to read."""
-    return Opinion(life(number, 0, 0).life, {}, None)
+    return Opinion(life(number, 0, 0).life)
 
 
 def total(pool: Pool) -> float:
@@ -72,7 +65,7 @@ def test_weak_growth_in_every_life_is_a_masked_leak() -> None:
     assert pool.masked
     assert pool.growing > 0.8
     assert total(pool) == pytest.approx(1)
-    assert pool.notes["kills"] == 6
+    assert pool.kills == 6
 
 
 @pytest.mark.parametrize(
@@ -104,7 +97,7 @@ def test_fixed_by_a_release() -> None:
     pool = pool_lives([*old, *new])
     assert pool.bounded > 0.9
     assert pool.fixed_version == "2"
-    assert {opinion.life["version"] for opinion in pool.opinions} == {"2"}
+    assert {opinion.life.version for opinion in pool.opinions} == {"2"}
 
 
 def test_a_version_just_begun_does_not_decide() -> None:
