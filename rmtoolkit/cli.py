@@ -233,7 +233,7 @@ def _report(options: argparse.Namespace) -> int:
 
 def _limits(options: argparse.Namespace) -> int:
     from rmtoolkit._parallel import connected
-    from rmtoolkit.limits.recommend import recommend_limits
+    from rmtoolkit.assessment import recommend_limits
     from rmtoolkit.views import limits_terminal, terminal
 
     if options.output:
