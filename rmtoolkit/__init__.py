@@ -10,9 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.judge import Judgement, checklist, classify, fits, judge
-    from rmtoolkit.analysis.lives import lives
-    from rmtoolkit.assessment import Assessment, assess
+    from rmtoolkit.analysis.judge import Judgement, judge
+    from rmtoolkit.assessment import (
+        Assessment,
+        assess,
+        checklist,
+        classify,
+        fits,
+        limit_risk,
+        lives,
+        recommend_limits,
+    )
     from rmtoolkit.heap._detect import read_heap
     from rmtoolkit.heap.allocator import Allocator, read_allocator
     from rmtoolkit.heap.diff import diff
@@ -22,8 +30,8 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.suspects import suspects
     from rmtoolkit.lake import Lake
     from rmtoolkit.limits.backtest import Backtest, backtest
-    from rmtoolkit.limits.recommend import Prices, recommend_limits
-    from rmtoolkit.limits.risk import Margins, learn_margins, limit_risk
+    from rmtoolkit.limits.recommend import Prices
+    from rmtoolkit.limits.risk import Margins, learn_margins
     from rmtoolkit.limits.what_if import WhatIf, replay, what_if
     from rmtoolkit.loaders._detect import read
     from rmtoolkit.loaders.allocators import read_jemalloc_stats, read_malloc_info, read_malloc_text
@@ -50,13 +58,13 @@ _HOMES: Final = {
     "Assessment": "rmtoolkit.assessment",
     "Backtest": "rmtoolkit.limits.backtest",
     "backtest": "rmtoolkit.limits.backtest",
-    "checklist": "rmtoolkit.analysis.judge",
-    "classify": "rmtoolkit.analysis.judge",
+    "checklist": "rmtoolkit.assessment",
+    "classify": "rmtoolkit.assessment",
     "concat": "rmtoolkit.recording",
     "diff": "rmtoolkit.heap.diff",
     "explain": "rmtoolkit.views.explanation",
     "Explanation": "rmtoolkit.views.explanation",
-    "fits": "rmtoolkit.analysis.judge",
+    "fits": "rmtoolkit.assessment",
     "Fleet": "rmtoolkit.views.dashboards.fleet",
     "HeapProfile": "rmtoolkit.heap.profile",
     "judge": "rmtoolkit.analysis.judge",
@@ -64,8 +72,8 @@ _HOMES: Final = {
     "Lake": "rmtoolkit.lake",
     "learn_margins": "rmtoolkit.limits.risk",
     "LimitExplorer": "rmtoolkit.views.dashboards.limit_explorer",
-    "limit_risk": "rmtoolkit.limits.risk",
-    "lives": "rmtoolkit.analysis.lives",
+    "limit_risk": "rmtoolkit.assessment",
+    "lives": "rmtoolkit.assessment",
     "Margins": "rmtoolkit.limits.risk",
     "Prices": "rmtoolkit.limits.recommend",
     "Prometheus": "rmtoolkit.loaders.prometheus.live",
@@ -86,7 +94,7 @@ _HOMES: Final = {
     "read_procfs": "rmtoolkit.loaders.linux",
     "read_prometheus": "rmtoolkit.loaders.prometheus.saved",
     "read_recording": "rmtoolkit.recording",
-    "recommend_limits": "rmtoolkit.limits.recommend",
+    "recommend_limits": "rmtoolkit.assessment",
     "record": "rmtoolkit.loaders.record",
     "record_kubectl": "rmtoolkit.loaders.record_kubectl",
     "Recording": "rmtoolkit.recording",

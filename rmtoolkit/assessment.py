@@ -21,7 +21,7 @@ from rmtoolkit.limits import recommend
 from rmtoolkit.limits import recommend as cost
 from rmtoolkit.limits.history import GROWS, Ahead, as_need
 from rmtoolkit.limits.history import needs as gathered_needs
-from rmtoolkit.limits.patches import quantity
+from rmtoolkit.limits.patches import OF_LIMITS, quantity
 from rmtoolkit.limits.recommend import of_gathered
 from rmtoolkit.limits.risk import HORIZON, as_margins, lookup, of_needs
 from rmtoolkit.schema import TIME, Action
@@ -371,7 +371,55 @@ def classify(
     by: Literal["workload", "instance"] = "workload",
     client: Client | None = None,
 ) -> pl.DataFrame:
-    """Say for every workload whether it leaks, why its memory is what it is, and when it reaches its limit."""
+    """Say for every workload whether it leaks, why its memory is what it is, and when it reaches its limit.
+
+    Parameters
+    ----------
+    recording
+        A recording, any frame that can become one, a lake, which is read part by part, or an Assessment.
+    heap
+        A heap profile (or its path) of the workload, or several in the order in which they were taken; of a recording
+        with several workloads a mapping: ``{"billing/api": profile}``. Steady growth in it is evidence level 5 and
+        names the code; a profile that shows none speaks against a leak in the heap; one that is blind, too short or a
+        single picture changes no verdict and is said to.
+    by
+        A row per workload container, or per pod and container with `pod` and `lives`.
+    client
+        Of Dask distributed: its workers judge the parts, with the same result. They must see the files under the same
+        path; set POLARS_MAX_THREADS where they start.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row each. `verdict` is ``leak``, ``not_leak`` or ``inconclusive``; `leak_probability` is capped by
+        `evidence_level` (1 one resident series, 2 with restarts or limits, 3 with work or replicas, 4 with a
+        live-heap gauge, 5 with a heap profile). Growth is of `signal`, bytes per day, with an 80 % interval; growth
+        above `detection_floor_bytes_per_day` would have been found nine times in ten. `hours_to_limit` is null
+        unless `limit_outlook` is ``reaches``. `oom_probability_7d` is the chance of an OOM kill at the limit in force,
+        as in `recommend_limits`. Peaks are of the working set, else the nearest signal there is.
+
+    Raises
+    ------
+    RmtoolkitError
+        `by` is neither of the two, there are no samples, or it cannot be told whose a heap profile is.
+
+    Notes
+    -----
+    Lives are cut at known events; bounded and growing shapes compete for each (BIC, residuals with first-order
+    autocorrelation); lives, pods and versions are pooled; a live-heap gauge overrules the shape of what lies
+    above it. See `rmtoolkit.analysis.models`.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = pl.DataFrame({
+    ...     "time": range(0, 12_000, 60),
+    ...     "workload": ["api"] * 200,
+    ...     "rss_bytes": range(100_000_000, 140_000_000, 200_000),
+    ... })
+    >>> classify(table).select("workload", "verdict", "pattern").rows()
+    [('api', 'leak', 'leak')]
+    """
     if by not in ("workload", "instance"):
         msg = f"by must be 'workload' or 'instance', got {by!r}."
         raise RmtoolkitError(msg)
@@ -390,7 +438,54 @@ def recommend_limits(
     price_per_gib_hour: float | None = None,
     client: Client | None = None,
 ) -> pl.DataFrame:
-    """Recommend a memory request and a limit for every workload container."""
+    """Recommend a memory request and a limit for every workload container.
+
+    The limit is the smallest whose chance of at least one OOM kill in the next 7 days is at most `oom_probability`.
+    What leaks gets no higher limit: its row says how many days a higher one would buy.
+
+    Parameters
+    ----------
+    recording
+        A recording, a frame that can become one, a lake, which is read part by part, or an Assessment.
+    oom_probability
+        The chance that is accepted, between 0 and 1; None: 0.05, or what was asked of the Assessment.
+    margins
+        From `learn_margins`, or the file they were saved in; None: those that come with the package, or those of the
+        Assessment.
+    price_per_gib_hour
+        What a GiB of requested memory costs an hour, in any currency; None: costs stay null.
+    client
+        Of Dask distributed, as for `rm.classify`.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per workload container, sorted by names. `action` is the one thing to do first: ``raise_limit``,
+        ``lower_limit`` (only where memory and expected incidents cost less together), ``set_limit`` (there is none now,
+        or it is not known), ``fix_leak`` (`recommended_limit_bytes` is null, `raise_to_bytes` would buy `buys_days`),
+        ``tune_allocator``, ``reduce_startup``, ``fix_exporter``, ``wait`` or ``none``: these leave the limit as it is.
+        `oom_probability` with its 80 % interval is that of the recommended limit, over all pods, from `pairs` past and
+        next weeks; `oom_probability_now` that of the limit in force, `risk_basis` what it rests on.
+        `target_limit_bytes` is the smallest limit within the target, whether or not a change is worth it. `need_bytes`
+        is the highest use of what cannot be taken back, made of `need_of`; `headroom` the share of the recommended
+        limit above it. `purged_limit_bytes` is the limit once the allocator gives kept pages back, where allocator
+        statistics tell. `hot_ratio` is the highest pod's need over the median pod's. `qos_*` is the QoS class as far
+        as memory decides it. `reserved_*` is request times the pods that run now. `vpa_target_bytes` and
+        `krr_limit_bytes` are what these tools would say. Bytes; null: unknown or not applicable.
+
+    Raises
+    ------
+    RmtoolkitError
+        `oom_probability` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
+    >>> row = recommend_limits(table).row(0, named=True)
+    >>> row["action"], row["peak_bytes"] < row["recommended_limit_bytes"] < 2 * row["peak_bytes"]
+    ('set_limit', True)
+    """
     prices = None if price_per_gib_hour is None else replace(cost.USUAL, per_gib_hour=price_per_gib_hour)
     if isinstance(recording, Assessment):
         target = recording.oom_probability if oom_probability is None else oom_probability
@@ -406,7 +501,48 @@ def limit_risk(
     limits: Sequence[int] | int | pl.DataFrame,
     margins: Margins | str | os.PathLike[str] | None = None,
 ) -> pl.DataFrame:
-    """Give the chance of at least one OOM kill in the next 7 days for every candidate limit."""
+    """Give the chance of at least one OOM kill in the next 7 days for every candidate limit.
+
+    Parameters
+    ----------
+    recording
+        A recording, a frame that can become one, or an Assessment.
+    limits
+        Limits in bytes, tried for every workload container; or a frame with `limit_bytes` and any of the columns
+        `cluster`, `namespace`, `workload`, `container`, for limits of each.
+    margins
+        From `learn_margins`, or the file they were saved in; None: those that come with the package, or those of the
+        Assessment.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per workload container and limit: `cluster` … `container`, `limit_bytes`, `oom_probability` with
+        `oom_probability_low` and `oom_probability_high` (80 %), `pairs` (past and next weeks behind the number),
+        `smallest_probability` (the lowest that so many pairs can tell: 1 in pairs + 1), `certified` (false: the chance
+        is at that floor, and may be anything below; or the history is shorter than an hour, and it may be higher),
+        `growing` (it leaks or may), `margins` (where the pairs come from), `because`, the chances of a day and of 30
+        days, and `risk_basis`: ``margins`` (past pairs of weeks), ``forecast`` (what grows) or ``kills``. The chance is
+        null where nothing can be said.
+
+    Raises
+    ------
+    RmtoolkitError
+        There is no limit, or one is not above zero.
+
+    Notes
+    -----
+    A limit's place in the scores of other pairs is its chance: conformal prediction; see `learn_margins`. The interval
+    is that of Clopper and Pearson.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
+    >>> risk = limit_risk(table, [90 * 2**20, 400 * 2**20])
+    >>> (risk["oom_probability"] > 0.5).to_list()
+    [True, False]
+    """
     if isinstance(recording, Assessment):
         return of_needs(recording.needs, limits, recording.margins if margins is None else as_margins(margins))
     return of_needs(gathered_needs(recording), limits, as_margins(margins))
@@ -415,19 +551,90 @@ def limit_risk(
 def checklist(
     recording: Source | Assessment, heap: Heap | Mapping[str, Heap] | None = None, *, client: Client | None = None
 ) -> pl.DataFrame:
-    """Ask the five questions of every workload."""
+    """Ask the five questions of every workload.
+
+    Parameters
+    ----------
+    recording
+        A recording, any frame that can become one, a lake, which is read part by part, or an Assessment.
+    heap
+        As `classify` takes it.
+    client
+        As for `classify`.
+
+    Returns
+    -------
+    polars.DataFrame
+        Five rows per workload container: `cluster` … `container`, `question`, `answer` (``yes``, ``no``,
+        ``unknown``), `reading` (``fine``, ``concern``, ``unknown``: a yes is good news for some questions and
+        bad news for others) and `because`, the evidence in words.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})
+    >>> checklist(table).select("answer", "reading").rows()[0]
+    ('yes', 'fine')
+    """
     return as_assessment(recording, heap=heap, client=client).checklist.drop("workload_id")
 
 
 def fits(recording: Source | Assessment, *, client: Client | None = None) -> pl.DataFrame:
-    """Show the fit behind the verdict of every life."""
+    """Show the fit behind the verdict of every life.
+
+    Parameters
+    ----------
+    recording
+        A recording, any frame that can become one, a lake, which is read part by part, or an Assessment.
+    client
+        As for `classify`.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per life with at least 10 samples: `container_id`, `life`, `signal` judged, `model` (the
+        likeliest shape), `growth_start`, `growth_end`, `growth_bytes_per_day` at the life's end with its 80 %
+        interval, `detection_floor_bytes_per_day`, and `fitted`: times and values of the curve.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> fits(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})).select("signal", "model").rows()
+    [('rss_bytes', 'constant')]
+    """
     if isinstance(recording, Assessment):
         return recording.fits.drop("workload_id")
     return judge_with(recording, None, client=client)[0].fits
 
 
 def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame | Assessment) -> pl.DataFrame:
-    """List the lifetimes of every container."""
+    """List the lifetimes of every container.
+
+    Parameters
+    ----------
+    recording
+        A recording, a frame that can become one, or an Assessment.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per lifetime with at least one sample, sorted by container and time: `container_id`, `life`
+        (0 is the oldest), `start` and `end` (first and last sample, UTC), `start_seen` (false: it was
+        already running), `ended` (how: `oom_kill`, `node_oom`, `evicted`, `error`, `release`, `end`,
+        `restart` when the reason is unknown, `gap` when a long stretch without samples hides it, `running` when it
+        has not), `version`, `limit_bytes` in
+        force, `samples`, `coverage`, and of the footprint (working set, else the nearest signal there
+        is): `startup_peak_bytes` (highest in the first 15 % of a life whose start was seen, else null),
+        `startup_seconds` (until it stays within 10 % of the settled level; null when it never does),
+        `settled_bytes` (median of the later half), `peak_bytes`, `peak_time`, `last_bytes`.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"time": range(0, 600, 60), "restarts_total": [0] * 6 + [1] * 4, "rss_bytes": [100] * 10})
+    >>> lives(table).select("life", "ended", "samples", "settled_bytes").rows()
+    [(0, 'restart', 6, 100), (1, 'running', 4, 100)]
+    """
     if isinstance(recording, Assessment):
         return recording.lives.drop("workload_id")
     return lives_of(recording)
@@ -444,7 +651,7 @@ def _rows_alone(
     """Make the rows of the workloads where nobody asks for the other frames."""
     frames = verdicts_with(source, _gathered_alone, heap, client=client)
     limits = of_gathered(frames["needs"])
-    return _workloads(frames["verdicts"], frames["needs"], limits, frames["now"], dt.datetime.now(dt.UTC))
+    return _workloads(frames["verdicts"], frames["needs"], limits, None, dt.datetime.now(dt.UTC))
 
 
 def _gathered(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -453,8 +660,8 @@ def _gathered(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame
 
 
 def _gathered_alone(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Do the same without what only others would say of the limit."""
-    return {"needs": gathered_needs(part, verdicts), "now": _last_instant(part, verdicts), "verdicts": verdicts}
+    """Do the same without what a verdict does not show."""
+    return {"needs": gathered_needs(part, verdicts, requests=False), "verdicts": verdicts}
 
 
 #: From the lowest layer up: the first one that was ever scraped says which instant is shown.
@@ -500,7 +707,7 @@ def _last_instant(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
     return (
         shown.join(about.select("container_id", "pod"), on="container_id", how="left", maintain_order="left")
         .join(_layers(part, shown["container_id"]), on="container_id", how="left", maintain_order="left")
-        .join(windows, **on)
+        .join(windows.drop("window_end"), **on)
         .join(_happened(part, end).drop("window_end"), **on)
         .drop(WORKLOAD)
     )
@@ -628,32 +835,35 @@ _ADVISED: Final = {
     "reason": "limit_reason",
 }
 #: Of the limits' row the same number is worked out elsewhere.
-_ELSEWHERE: Final = ("kills", "verdict", "pattern", "growing", "startup_peak_bytes", "settled_bytes", "limit_bytes")
+_ELSEWHERE: Final = ("kills", "verdict", "pattern", "growing", "startup_peak_bytes", "limit_bytes")
 
 
 def _workloads(
-    verdicts: pl.DataFrame, needs: pl.DataFrame, limits: pl.DataFrame, seen: pl.DataFrame, now: dt.datetime
+    verdicts: pl.DataFrame, needs: pl.DataFrame, limits: pl.DataFrame, seen: pl.DataFrame | None, now: dt.datetime
 ) -> pl.DataFrame:
-    """Put everything about a workload container in one row, the most urgent first."""
+    """Put everything about a workload container in one row, the most urgent first; `seen` where it is asked for."""
     on = list(WORKLOAD)
     advised = limits.rename(_ADVISED).drop(_ELSEWHERE, "pods", "peak_bytes")
     risky = ("oom_probability_24h", "oom_probability_7d", "oom_probability_30d")
     rows = (
-        verdicts.drop(risky)
+        verdicts.drop(*risky, "settled_bytes")
         .join(advised, on=on, how="left", nulls_equal=True, maintain_order="left")
-        .join(needs.select(*on, "growing", "kills_now"), on=on, how="left", nulls_equal=True, maintain_order="left")
-        .join(seen, on="container_id", how="left", maintain_order="left")
+        .join(
+            needs.select(*on, "growing", "kills_now", "window_end"),
+            on=on,
+            how="left",
+            nulls_equal=True,
+            maintain_order="left",
+        )
     )
+    if seen is not None:
+        rows = rows.join(seen, on="container_id", how="left", maintain_order="left")
     end, limit = pl.col("window_end"), pl.col("limit_bytes")
 
     def instant(hours: str) -> pl.Expr:
         return end + pl.duration(milliseconds=(pl.col(hours) * 3_600_000).round(), time_unit="ms")
 
-    grows = pl.col("growing") | (pl.col("verdict") == "leak")
     rows = rows.with_columns(
-        # What grows has not settled.
-        settled_bytes=pl.when(grows.fill_null(value=False)).then(None).otherwise("settled_bytes"),
-    ).with_columns(
         data_age_seconds=pl.lit(now).cast(TIME).sub(end).dt.total_milliseconds() / 1000,
         whole_weeks=(pl.col("history_seconds") / (HORIZON.total_seconds() / 1.02)).floor().cast(pl.Int64),
         headroom_share=1 - pl.col("need_bytes") / limit,
@@ -690,23 +900,39 @@ _WORDS: Final = {"next_step": _TEXT, "setting": _TEXT, "expected": _TEXT, "undec
 
 def _with_words(rows: pl.DataFrame) -> pl.DataFrame:
     """Say the one action in words."""
-    said = [_words(row) for row in rows.iter_rows(named=True)]
+    said = []
+    # A row with all its evidence is large: few need it.
+    for at, row in enumerate(rows.select(_SAID_FROM).iter_rows(named=True)):
+        action = Action(row["action"] or Action.NONE)
+        until = row["undecided_until"]
+        if action is Action.NONE:
+            found = Advice(NOTHING) if not row["next_step"].startswith(NOTHING[:-1]) else None
+        elif action in OF_LIMITS or (action is Action.WAIT and until is not None) or _limit_missing(row):
+            found = _of_limit(row, action)
+        else:
+            whole = rows.drop("ahead").row(at, named=True)
+            found = next((one for one in advise(whole) if _fits(one, action)), Advice(_OTHERWISE[action]))
+        if found is None:
+            said.append((row["next_step"], None, None, None))
+        else:
+            said.append((found.sentence, found.setting, found.expected, found.until or until))
     return rows.with_columns(pl.DataFrame(said, schema=_WORDS, orient="row"), why=pl.col("reason"))
 
 
-def _words(row: Mapping[str, Any]) -> tuple[str, str | None, str | None, dt.datetime | None]:
-    """Give the sentence, the setting, what it should change, and until when it is open."""
-    action = Action(row["action"] or Action.NONE)
-    until = row["undecided_until"]
-    if action in _OF_LIMITS or (action is Action.WAIT and until is not None) or _limit_missing(row):
-        found = _of_limit(row, action)
-    else:
-        found = next((one for one in advise(dict(row)) if _fits(one, action)), Advice(_OTHERWISE.get(action, NOTHING)))
-    return found.sentence, found.setting, found.expected, found.until or until
+_SAID_FROM: Final = (
+    "action",
+    "undecided_until",
+    "next_step",
+    "kills_now",
+    "limit_bytes",
+    "advised_limit_bytes",
+    "advised_oom_probability",
+    "oom_probability_7d",
+    "wait_seconds",
+    "history_seconds",
+)
 
 
-#: Actions that change a limit: a patch is written for these alone.
-_OF_LIMITS: Final = (Action.RAISE_LIMIT, Action.LOWER_LIMIT, Action.SET_LIMIT)
 _VERBS: Final = {Action.RAISE_LIMIT: "Raise", Action.LOWER_LIMIT: "Lower", Action.SET_LIMIT: "Set"}
 NOTHING: Final = "Nothing to do."
 _OTHERWISE: Final = {
@@ -724,8 +950,6 @@ def _fits(one: Advice, action: Action) -> bool:
     about_exporter = (one.because or "").startswith("rejected_")
     if action is Action.FIX_EXPORTER:
         return about_exporter
-    if action is Action.NONE:
-        return one.text.startswith("Nothing to do")
     if action is Action.REDUCE_STARTUP:
         return one.because == "startup_peak_bytes"
     return not about_limit and not about_exporter and one.because != "oom_probability_7d"

@@ -542,54 +542,7 @@ def classify(
     by: Literal["workload", "instance"] = "workload",
     client: Client | None = None,
 ) -> pl.DataFrame:
-    """Say for every workload whether it leaks, why its memory is what it is, and when it reaches its limit.
-
-    Parameters
-    ----------
-    recording
-        A recording, any frame that can become one, or a lake, which is read part by part.
-    heap
-        A heap profile (or its path) of the workload, or several in the order in which they were taken; of a recording
-        with several workloads a mapping: ``{"billing/api": profile}``. Steady growth in it is evidence level 5 and
-        names the code; a profile that shows none speaks against a leak in the heap; one that is blind, too short or a
-        single picture changes no verdict and is said to.
-    by
-        A row per workload container, or per pod and container with `pod` and `lives`.
-    client
-        Of Dask distributed: its workers judge the parts, with the same result. They must see the files under the same
-        path; set POLARS_MAX_THREADS where they start.
-
-    Returns
-    -------
-    polars.DataFrame
-        One row each. `verdict` is ``leak``, ``not_leak`` or ``inconclusive``; `leak_probability` is capped by
-        `evidence_level` (1 one resident series, 2 with restarts or limits, 3 with work or replicas, 4 with a
-        live-heap gauge, 5 with a heap profile). Growth is of `signal`, bytes per day, with an 80 % interval; growth
-        above `detection_floor_bytes_per_day` would have been found nine times in ten. `hours_to_limit` is null
-        unless `limit_outlook` is ``reaches``. Peaks are of the working set, else the nearest signal there is.
-
-    Raises
-    ------
-    RmtoolkitError
-        `by` is neither of the two, there are no samples, or it cannot be told whose a heap profile is.
-
-    Notes
-    -----
-    Lives are cut at known events; bounded and growing shapes compete for each (BIC, residuals with first-order
-    autocorrelation); lives, pods and versions are pooled; a live-heap gauge overrules the shape of what lies
-    above it. See `rmtoolkit.analysis.models`.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> table = pl.DataFrame({
-    ...     "time": range(0, 12_000, 60),
-    ...     "workload": ["api"] * 200,
-    ...     "rss_bytes": range(100_000_000, 140_000_000, 200_000),
-    ... })
-    >>> classify(table).select("workload", "verdict", "pattern").rows()
-    [('api', 'leak', 'leak')]
-    """
+    """Say for every workload whether it leaks, why its memory is what it is, and when it reaches its limit."""
     if by not in ("workload", "instance"):
         msg = f"by must be 'workload' or 'instance', got {by!r}."
         raise RmtoolkitError(msg)
@@ -601,59 +554,14 @@ def classify(
 
 
 def fits(recording: Source, *, client: Client | None = None) -> pl.DataFrame:
-    """Show the fit behind the verdict of every life.
-
-    Parameters
-    ----------
-    recording
-        A recording, any frame that can become one, or a lake, which is read part by part.
-    client
-        As for `classify`.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row per life with at least 10 samples: `container_id`, `life`, `signal` judged, `model` (the
-        likeliest shape), `growth_start`, `growth_end`, `growth_bytes_per_day` at the life's end with its 80 %
-        interval, `detection_floor_bytes_per_day`, and `fitted`: times and values of the curve.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> fits(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})).select("signal", "model").rows()
-    [('rss_bytes', 'constant')]
-    """
+    """Show the fit behind the verdict of every life."""
     return judge(recording, client=client).fits
 
 
 def checklist(
     recording: Source, heap: Heap | Mapping[str, Heap] | None = None, *, client: Client | None = None
 ) -> pl.DataFrame:
-    """Ask the five questions of every workload.
-
-    Parameters
-    ----------
-    recording
-        A recording, any frame that can become one, or a lake, which is read part by part.
-    heap
-        As `classify` takes it.
-    client
-        As for `classify`.
-
-    Returns
-    -------
-    polars.DataFrame
-        Five rows per workload container: `cluster` … `container`, `question`, `answer` (``yes``, ``no``,
-        ``unknown``), `reading` (``fine``, ``concern``, ``unknown``: a yes is good news for some questions and
-        bad news for others) and `because`, the evidence in words.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})
-    >>> checklist(table).select("answer", "reading").rows()[0]
-    ('yes', 'fine')
-    """
+    """Ask the five questions of every workload."""
     return judge(recording, heap, client=client).checklist
 
 

@@ -191,32 +191,7 @@ class Lifetimes:
 
 
 def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:
-    """List the lifetimes of every container.
-
-    Parameters
-    ----------
-    recording
-        A recording, or a frame that can become one.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row per lifetime with at least one sample, sorted by container and time: `container_id`, `life`
-        (0 is the oldest), `start` and `end` (first and last sample, UTC), `start_seen` (false: it was
-        already running), `ended` (how: `oom_kill`, `node_oom`, `evicted`, `error`, `release`, `end`,
-        `restart` when the reason is unknown, `gap` when a long stretch without samples hides it, `running` when it
-        has not), `version`, `limit_bytes` in
-        force, `samples`, `coverage`, and of the footprint (working set, else the nearest signal there
-        is): `startup_peak_bytes` (highest in the first 15 % of a life whose start was seen, else null),
-        `startup_seconds` (until it stays within 10 % of the settled level; null when it never does),
-        `settled_bytes` (median of the later half), `peak_bytes`, `peak_time`, `last_bytes`.
-
-    Examples
-    --------
-    >>> table = pl.DataFrame({"time": range(0, 600, 60), "restarts_total": [0] * 6 + [1] * 4, "rss_bytes": [100] * 10})
-    >>> lives(table).select("life", "ended", "samples", "settled_bytes").rows()
-    [(0, 'restart', 6, 100), (1, 'running', 4, 100)]
-    """
+    """List the lifetimes of every container."""
     return pl.concat([split(part).table for part in parts(as_recording(recording))])
 
 

@@ -25,7 +25,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the limits, and write what was asked for."""
     from rmtoolkit._parallel import connected
-    from rmtoolkit.limits.recommend import recommend_limits
+    from rmtoolkit.assessment import recommend_limits
     from rmtoolkit.views import limits_terminal, terminal
 
     if options.output:

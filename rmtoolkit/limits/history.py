@@ -42,29 +42,63 @@ _WEEK: Final = 7 * 86_400.0
 _CLIMBS_FROM: Final = 3 * 86_400.0 / 1.02
 
 
+_PEAKS: Final = pl.Schema(
+    {"workload_row": pl.UInt32(), "block": pl.Int32(), "peak_bytes": pl.Int64(), "started": pl.Boolean()}
+)
+
+
 def block_peaks(
     used: pl.DataFrame, starts: pl.DataFrame, start: dt.datetime | None = None, end: dt.datetime | None = None
 ) -> pl.DataFrame:
     """Reduce a stretch of usage to the highest value of each of its blocks, over all pods."""
-    time = pl.col("time").to_physical()
+    if not used.height:
+        return pl.DataFrame(schema=_PEAKS)
+    times, values = used["time"].dt.cast_time_unit("ms").to_physical().to_numpy(), used["used_bytes"].to_numpy()
+    rows = used["workload_row"].to_numpy()
+    # Runs in which time rises: of one container each.
+    new = np.ones(rows.size, dtype=np.bool_)
+    new[1:] = (rows[1:] != rows[:-1]) | (times[1:] < times[:-1])
+    runs = np.flatnonzero(new)
+    ends = np.append(runs[1:], rows.size)
+    number = rows[runs]
     if start is None or end is None:
-        spans = used.lazy().group_by("workload_row").agg(first=time.min(), length=time.max() - time.min() + 1)
-        inside, began = (frame.lazy().join(spans, on="workload_row", maintain_order="left") for frame in (used, starts))
-        block = (time - pl.col("first")) * BLOCKS // pl.col("length")
+        most = int(number.max(initial=0)) + 1
+        first, last = np.full(most, np.iinfo(np.int64).max), np.full(most, np.iinfo(np.int64).min)
+        np.minimum.at(first, number, times[runs])
+        np.maximum.at(last, number, times[ends - 1])
+        length = np.where(last >= first, last - first + 1, 1)
     else:
-        inside, began = used.lazy().filter((pl.col("time") >= start) & (pl.col("time") < end)), starts.lazy()
-        length = (end - start).total_seconds() * 1000 / BLOCKS
-        block = ((pl.col("time") - start).dt.total_milliseconds() / length).floor()
-    block = block.cast(pl.Int32)
+        first = np.full(int(number.max(initial=0)) + 1, round(start.timestamp() * 1000), dtype=np.int64)
+        length = np.full(first.size, round((end - start).total_seconds() * 1000), dtype=np.int64)
+    # Block k begins with the first sample at or after its edge.
+    edges = first[:, None] - (-np.arange(BLOCKS + 1) * length[:, None] // BLOCKS)
+    cuts = np.array(
+        [low + np.searchsorted(times[low:high], edges[row]) for low, high, row in zip(runs, ends, number, strict=True)],
+        dtype=np.int64,
+    ).reshape(-1, BLOCKS + 1)
+    held = cuts[:, :-1] < cuts[:, 1:]
+    run, block = np.nonzero(held)
+    begin, stop = cuts[:, :-1][held], cuts[:, 1:][held]
+    # Between two blocks that have a value nothing lies but what is outside the stretch: it is cut off by its end.
+    highest = np.maximum.reduceat(np.append(values, 0), np.column_stack([begin, stop]).ravel())[::2] if run.size else []
+    found = pl.DataFrame(
+        {"workload_row": number[run], "block": block, "peak_bytes": highest},
+        schema={"workload_row": pl.UInt32, "block": pl.Int32, "peak_bytes": pl.Int64},
+    )
+    when = starts["time"].dt.cast_time_unit("ms").to_physical().to_numpy()
+    of = starts["workload_row"].to_numpy()
+    known = np.isin(of, number)
+    at = (when[known] - first[of[known]]) * BLOCKS // length[of[known]]
+    began = pl.DataFrame(
+        {"workload_row": of[known], "block": at}, schema={"workload_row": pl.UInt32, "block": pl.Int32}
+    )
     # What began just before the first block may be starting in it.
-    began = began.select("workload_row", block=block).filter(pl.col("block") >= -1)
-    began = began.with_columns(pl.col("block").clip(0), started=True).unique()
+    began = began.filter(pl.col("block") >= -1).with_columns(pl.col("block").clip(0), started=True).unique()
     return (
-        inside.group_by("workload_row", block=block)
-        .agg(peak_bytes=pl.col("used_bytes").max())
+        found.group_by("workload_row", "block")
+        .agg(pl.col("peak_bytes").max())
         .join(began, on=["workload_row", "block"], how="left")
         .with_columns(pl.col("started").fill_null(value=False))
-        .collect()
         .sort("workload_row", "block")
     )
 
@@ -414,10 +448,10 @@ def as_need(row: Mapping[str, Any]) -> Need:
     return Need(**known, ahead=Ahead(**ahead) if ahead else _NO_AHEAD)
 
 
-def needs(recording: AnyRecording, verdicts: pl.DataFrame | None = None) -> pl.DataFrame:
+def needs(recording: AnyRecording, verdicts: pl.DataFrame | None = None, *, requests: bool = True) -> pl.DataFrame:
     """Gather per workload container what a limit depends on: a row each, sorted by names."""
     recording = as_recording(recording)
-    found = pl.concat([_of_part(part) for part in parts(recording)])
+    found = pl.concat([_of_part(part, requests=requests) for part in parts(recording)])
     if verdicts is None:
         verdicts = verdicts_with(recording, lambda _part, rows: {"rows of verdicts": rows})["rows of verdicts"]
     known = verdicts.unique(WORKLOAD, keep="first", maintain_order=True).select(
@@ -425,8 +459,11 @@ def needs(recording: AnyRecording, verdicts: pl.DataFrame | None = None) -> pl.D
         *(name for name in _OF_VERDICT if name in verdicts.columns),
         *([_BROKEN.alias("exporter_broken")] if "evidence" in verdicts.columns else []),
     )
-    return found.join(known, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left").with_columns(
-        growing=GROWS.fill_null(value=False)
+    return (
+        found.join(known, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
+        .with_columns(growing=GROWS.fill_null(value=False))
+        # What grows has not settled.
+        .with_columns(settled_bytes=pl.when("growing").then(None).otherwise("settled_bytes"))
     )
 
 
@@ -455,7 +492,7 @@ _BROKEN: Final = (
 _SCRAPES_NOW: Final = 2
 
 
-def _of_part(recording: Recording) -> pl.DataFrame:
+def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     used = usage(recording)
     about = workloads(recording)
     settings = _settings(recording)
@@ -481,7 +518,8 @@ def _of_part(recording: Recording) -> pl.DataFrame:
         )
     )
     busy = used.group_by("workload_row").agg(
-        busy_bytes=value.quantile(0.98, "higher").cast(pl.Int64),
+        # Ranking every sample takes longer than all the rest.
+        busy_bytes=value.quantile(0.98, "higher").cast(pl.Int64) if requests else pl.lit(None, dtype=pl.Int64),
         history_seconds=(pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000,
     )
     past = describe(block_peaks(used, starts(recording)), busy.select("workload_row", "history_seconds"))
@@ -506,7 +544,7 @@ def _of_part(recording: Recording) -> pl.DataFrame:
 
 
 def _running(recording: Recording) -> pl.DataFrame:
-    """Count the pods that still have samples at the end."""
+    """Count the pods that still have samples at the end, and say when that is."""
     ids = recording.samples["container_id"]
     first = begins(ids)
     last = np.append(first[1:], recording.samples.height) - 1
@@ -515,11 +553,10 @@ def _running(recording: Recording) -> pl.DataFrame:
     about = seen.join(known, on="container_id", how="left").join(usage_rows(recording), on="container_id", how="left")
     # Scrapes never come to the millisecond: half a step more is given.
     reach = pl.col("cadence_seconds").fill_null(0.0) * (_SCRAPES_NOW - 0.5)
-    gone = (pl.col("last").max().over("workload_row") - pl.col("last")).dt.total_milliseconds() / 1000
-    return (
-        about.filter(gone <= reach)
-        .group_by("workload_row")
-        .agg(pods_now=pl.struct("pod", "pod_uid").n_unique().cast(pl.Int64))
+    gone = (pl.col("last").max() - pl.col("last")).dt.total_milliseconds() / 1000
+    return about.group_by("workload_row").agg(
+        pods_now=pl.struct("pod", "pod_uid").filter(gone <= reach).n_unique().cast(pl.Int64),
+        window_end=pl.col("last").max(),
     )
 
 

@@ -6,13 +6,18 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
+from rmtoolkit.schema import Action
 from rmtoolkit.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
 
 _MIB: Final = 2**20
+#: Actions that change a limit.
+OF_LIMITS: Final = (Action.RAISE_LIMIT, Action.LOWER_LIMIT, Action.SET_LIMIT)
 #: Kinds that a strategic merge patch can be for, by the name a recording has for them.
 _KINDS: Final = {
     "deployment": ("Deployment", "apps/v1"),
@@ -36,7 +41,7 @@ def patches_yaml(limits: pl.DataFrame) -> str:
     left_out = 0
     for row in limits.iter_rows(named=True):
         names = (row.get("namespace") or "default", row.get("workload") or "", row.get("container") or "")
-        if row.get("recommended_limit_bytes") is None or not all(map(_is_name, names)):
+        if not _changes(row) or not all(map(_is_name, names)):
             left_out += 1
             continue
         groups.setdefault((row.get("workload_kind") or "", *names[:2]), []).append(row)
@@ -46,6 +51,11 @@ def patches_yaml(limits: pl.DataFrame) -> str:
     if left_out:
         text += f"# {left_out} left out: no plain limit is recommended, or the name is none that Kubernetes allows.\n"
     return text
+
+
+def _changes(row: Mapping[str, Any]) -> bool:
+    """Tell whether the one action is another limit: what is to stay needs no patch."""
+    return row.get("recommended_limit_bytes") is not None and row.get("action", Action.SET_LIMIT) in OF_LIMITS
 
 
 def _is_name(text: str) -> bool:
@@ -88,7 +98,7 @@ def kubectl_lines(limits: pl.DataFrame) -> list[str]:
     """Write the recommended limits as `kubectl set resources` lines."""
     lines = []
     for row in limits.iter_rows(named=True):
-        if row.get("recommended_limit_bytes") is None:
+        if not _changes(row):
             continue
         kind = (row.get("workload_kind") or "Deployment").lower()
         words = ["kubectl", "--namespace", row.get("namespace") or "default", "set", "resources"]
@@ -106,7 +116,7 @@ def resize_lines(limits: pl.DataFrame, pods: pl.DataFrame) -> list[str]:
     wanted = {
         (row.get("namespace"), row.get("workload"), row.get("container")): row
         for row in limits.iter_rows(named=True)
-        if row.get("recommended_limit_bytes") is not None
+        if _changes(row)
     }
     lines = []
     for pod in pods.iter_rows(named=True):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -22,7 +23,7 @@ from rmtoolkit.limits.risk import HORIZON, SHORTEST, Risk, above_kills, as_margi
 from rmtoolkit.limits.what_if import purged as purged_recording
 from rmtoolkit.schema import TIME, Action, Pattern, Verdict
 from rmtoolkit.text import chance as chance_words
-from rmtoolkit.text import configured, count, hours, hours_range, memory, moment, rate
+from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate
 
 if TYPE_CHECKING:
     import os
@@ -123,7 +124,8 @@ def _killed(why: Why) -> str:
     need = why.need
     if not need.kills_now:
         return ""
-    times = f"It was OOM-killed {count(need.kills_now, 'time')}"
+    often = {1: "once", 2: "twice"}.get(need.kills_now, f"{need.kills_now:,} times")
+    times = f"It was OOM-killed {often}"
     if need.killed_limit_bytes is None:
         return f"{times}, at a limit that the data do not name: export kube_pod_container_resource_limits first."
     return f"{times}, at {configured(need.killed_limit_bytes)}: it needed more, nobody knows how much."
@@ -254,7 +256,7 @@ _FIRST_GUESS: Final = 86_400.0 / 1.02
 _SAVES: Final = 0.05
 _LOWER: Final = 0.1
 #: Between the smallest limit within the target and the one in force so many are tried for the cheapest.
-_TRIED: Final = 24
+_TRIED: Final = 12
 
 #: Patterns of an allocator that holds more than is in use.
 _KEEPING: Final = (Pattern.RETENTION, Pattern.FRAGMENTATION)
@@ -369,63 +371,6 @@ RECOMMENDED: Final = pl.Schema(
 )
 
 
-def recommend_limits(
-    recording: Source,
-    oom_probability: float = 0.05,
-    margins: Margins | str | os.PathLike[str] | None = None,
-    *,
-    price_per_gib_hour: float | None = None,
-    client: Client | None = None,
-) -> pl.DataFrame:
-    """Recommend a memory request and a limit for every workload container.
-
-    The limit is the smallest whose chance of at least one OOM kill in the next 7 days is at most `oom_probability`.
-    What leaks gets no higher limit: its row says how many days a higher one would buy.
-
-    Parameters
-    ----------
-    recording
-        A recording, a frame that can become one, or a lake, which is read part by part.
-    oom_probability
-        The chance that is accepted, between 0 and 1.
-    margins
-        From `learn_margins`, or the file they were saved in; None: those that come with the package.
-    price_per_gib_hour
-        What a GiB of requested memory costs an hour, in any currency; None: costs stay null.
-    client
-        Of Dask distributed, as for `rm.classify`.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row per workload container, sorted by names. `action` is ``raise``, ``lower``, ``keep``, ``set`` (there is
-        none now, or it is not known), ``fix`` (it grows: `recommended_limit_bytes` is null, `raise_to_bytes` would buy
-        `buys_days`) or ``wait`` (null: the history does not certify so small a chance, `reason` says what would).
-        `oom_probability` with its 80 % interval is that of the recommended limit, over all pods, from `pairs` past
-        and next weeks; `oom_probability_now` that of the limit in force. `headroom` is the share of the recommended
-        limit above the peak so far. `purged_limit_bytes` is the limit once the allocator gives kept pages back, where
-        allocator statistics tell. `hot_ratio` is the highest pod's peak over the median pod's. `qos_*` is the QoS class
-        as far as memory decides it. `reserved_*` is request times pods. `vpa_target_bytes` and `krr_limit_bytes` are
-        what these tools would say. Bytes; null: unknown or not applicable.
-
-    Raises
-    ------
-    RmtoolkitError
-        `oom_probability` is not between 0 and 1.
-
-    Examples
-    --------
-    >>> table = pl.DataFrame({"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
-    >>> row = recommend_limits(table).row(0, named=True)
-    >>> row["action"], row["peak_bytes"] < row["recommended_limit_bytes"] < 2 * row["peak_bytes"]
-    ('set', True)
-    """
-    check_chance(oom_probability)
-    return of_gathered(
-        gather(recording, client=client), oom_probability, margins, price_per_gib_hour=price_per_gib_hour
-    )
-
-
 def check_chance(oom_probability: float) -> None:
     """Refuse what is no chance."""
     if not 0 < oom_probability < 1:
@@ -434,7 +379,7 @@ def check_chance(oom_probability: float) -> None:
 
 
 def gather(recording: Source, verdicts: pl.DataFrame | None = None, *, client: Client | None = None) -> pl.DataFrame:
-    """Gather what `recommend_limits` decides from, so that it can decide more than once."""
+    """Gather what limits are decided from, so that they can be decided more than once."""
     if verdicts is None:
         return verdicts_with(recording, also, client=client)["needs"]
     frames, _ = spread(as_source(recording), partial(also, verdicts=verdicts), client=client)
@@ -461,8 +406,9 @@ def of_gathered(
     if prices is None and price_per_gib_hour is not None:
         prices = Prices(price_per_gib_hour, USUAL.per_incident)
     ask = _Asked(oom_probability, lookup(chosen), chosen.origin, prices)
-    rows = [astuple(_advise(as_need(row), ask)) for row in known.iter_rows(named=True)]
     names = [field.name for field in fields(Advised)]
+    told = attrgetter(*names)
+    rows = [told(_advise(as_need(row), ask)) for row in known.iter_rows(named=True)]
     advised = pl.DataFrame(rows, schema={name: RECOMMENDED[name] for name in names}, orient="row")
     answer = known.drop(name for name in names if name in known.columns).hstack(advised)
     return answer.select(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache, partial
 from importlib.resources import files
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +22,7 @@ from rmtoolkit.analysis.judge import classify
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.analysis.thresholds import LIKELY, QUANTILE, SLOPE_DOUBT
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
-from rmtoolkit.limits.history import GROWS, Need, as_need, block_peaks, describe, kills, needs, starts, usage, workloads
+from rmtoolkit.limits.history import GROWS, Need, as_need, block_peaks, describe, kills, starts, usage, workloads
 from rmtoolkit.recording import as_recording
 
 if TYPE_CHECKING:
@@ -500,6 +501,7 @@ RISK: Final = pl.Schema(
         "risk_basis": pl.String(),
     }
 )
+_TOLD: Final = attrgetter(*(field.name for field in fields(Risk)))
 #: The fields of `Risk`, as columns.
 _ANSWER: Final = {
     "oom_probability_24h": pl.Float64,
@@ -515,53 +517,6 @@ _ANSWER: Final = {
 }
 
 
-def limit_risk(
-    recording: AnyRecording,
-    limits: Sequence[int] | int | pl.DataFrame,
-    margins: Margins | str | os.PathLike[str] | None = None,
-) -> pl.DataFrame:
-    """Give the chance of at least one OOM kill in the next 7 days for every candidate limit.
-
-    Parameters
-    ----------
-    recording
-        A recording, or a frame that can become one.
-    limits
-        Limits in bytes, tried for every workload container; or a frame with `limit_bytes` and any of the columns
-        `cluster`, `namespace`, `workload`, `container`, for limits of each.
-    margins
-        From `learn_margins`, or the file they were saved in; None: those that come with the package.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row per workload container and limit: `cluster` … `container`, `limit_bytes`, `oom_probability` with
-        `oom_probability_low` and `oom_probability_high` (80 %), `pairs` (past and next weeks behind the number),
-        `smallest_probability` (the lowest that so many pairs can tell: 1 in pairs + 1), `certified` (false: the chance
-        is at that floor, and may be anything below; or the history is shorter than an hour, and it may be higher),
-        `growing` (it leaks or may: then the chance is that of the growth reaching the limit, and waiting makes it
-        worse), `margins` (where the pairs come from), `because`. The chance is null where nothing can be said.
-
-    Raises
-    ------
-    RmtoolkitError
-        There is no limit, or one is not above zero.
-
-    Notes
-    -----
-    A limit's place in the scores of other pairs is its chance: conformal prediction; see `learn_margins`. The interval
-    is that of Clopper and Pearson.
-
-    Examples
-    --------
-    >>> table = pl.DataFrame({"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
-    >>> risk = limit_risk(table, [90 * 2**20, 400 * 2**20])
-    >>> (risk["oom_probability"] > 0.5).to_list()
-    [True, False]
-    """
-    return of_needs(needs(recording), limits, as_margins(margins))
-
-
 def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, margins: Margins) -> pl.DataFrame:
     """Do what `limit_risk` does for needs that were gathered before."""
     tried = _tried(known, limits)
@@ -571,7 +526,7 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
     for row in tried.iter_rows(named=True):
         need = as_need(row)
         one = risk(need, row["limit_bytes"], scores(need.history_seconds, need.climbing))
-        found.append(astuple(one))
+        found.append(_TOLD(one))
     answer = pl.DataFrame(found, schema=_ANSWER, orient="row")
     return (
         tried.select(*WORKLOAD, "limit_bytes", "growing")

@@ -22,12 +22,15 @@ FORMATS: Final = (*exports.FORMATS, *YAML)
 
 #: What to do, the most urgent first, and how it reads.
 ACTIONS: Final = {
-    "fix": "Fix first",
-    "raise": "Raise",
-    "set": "Set",
-    "lower": "Lower",
-    "keep": "Keep",
+    "fix_leak": "Fix first",
+    "raise_limit": "Raise",
+    "set_limit": "Set",
+    "lower_limit": "Lower",
+    "tune_allocator": "Tune the allocator",
+    "reduce_startup": "Reduce the startup",
+    "fix_exporter": "Mend the exporter",
     "wait": "Wait",
+    "none": "Keep",
 }
 _NAMES_SHOWN: Final = 60
 

@@ -104,7 +104,7 @@ SAFE = {"growing": False, "oom_probability_now": 0.01}
         ),
         (SAFE | {"oom_probability_now": 0.04}, SAFE | {"oom_probability_now": 0.06}, [], ""),
         (
-            RISKY | {"limit_bytes": 60 * MI},
+            RISKY | {"limit_bytes": 60 * MI, "recommended_limit_bytes": None},
             SAFE | {"kills": 0},
             ["applied"],
             "limit 60 → 100 Mi: chance of an OOM kill 30 → 1 %, none seen.",
@@ -116,7 +116,7 @@ SAFE = {"growing": False, "oom_probability_now": 0.01}
             "limit 60 → 100 Mi, as recommended",
         ),
         (
-            LEAK | {"limit_bytes": 60 * MI, "hours_to_limit": 20.0},
+            LEAK | {"limit_bytes": 60 * MI, "hours_to_limit": 20.0, "recommended_limit_bytes": None},
             LEAK | {"hours_to_limit": 100.0},
             ["applied"],
             "limit 60 → 100 Mi; that buys time, it still leaks: 4.2 d to it.",

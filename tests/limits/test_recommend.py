@@ -19,8 +19,9 @@ def only(frame: pl.DataFrame) -> dict[str, object]:
 
 def test_a_settled_service_gets_a_little_above_its_peak() -> None:
     """Less than KRR's 15 %, never below the peak, in whole MiB, and the request below the limit."""
-    row = only(rm.recommend_limits(samples(steady(14), limit_bytes=1024 * MIB)))
-    assert row["action"] == "lower"
+    row = only(rm.recommend_limits(samples(steady(14))))
+    assert row["action"] == "set_limit"
+    assert row["recommended_limit_bytes"] == row["target_limit_bytes"]
     assert row["peak_bytes"] < row["recommended_limit_bytes"] < row["krr_limit_bytes"]  # type: ignore[operator]
     assert row["recommended_limit_bytes"] % MIB == 0  # type: ignore[operator]
     assert row["recommended_request_bytes"] <= row["recommended_limit_bytes"]  # type: ignore[operator]
@@ -40,8 +41,8 @@ def test_nothing_at_or_below_a_limit_that_killed_is_recommended() -> None:
     kill = pl.DataFrame([{"time": START + 10 * DAY, "kind": "oom_kill", "pod": "api-0"}])
     row = only(rm.recommend_limits(rm.Recording.from_frame(table, events=kill)))
     assert row["recommended_limit_bytes"] > 512 * MIB  # type: ignore[operator]
-    assert row["action"] == "raise"
-    assert "OOM killed at 512 Mi" in str(row["reason"])
+    assert row["action"] == "raise_limit"
+    assert "OOM-killed once, at 512 Mi" in str(row["reason"])
 
 
 def test_a_kill_of_an_older_version_does_not_count() -> None:
@@ -51,7 +52,8 @@ def test_a_kill_of_an_older_version_does_not_count() -> None:
     )
     kill = pl.DataFrame([{"time": START + 5 * DAY, "kind": "oom_kill", "pod": "api-0"}])
     row = only(rm.recommend_limits(rm.Recording.from_frame(table, events=kill)))
-    assert row["kills"] == 0
+    assert row["kills"] == 1
+    assert row["killed_limit_bytes"] is None
     assert row["recommended_limit_bytes"] < 512 * MIB  # type: ignore[operator]
 
 
@@ -68,7 +70,7 @@ def test_a_leak_gets_no_plain_higher_limit(per_day: int) -> None:
     """It gets the number of days that a higher limit would buy, with an interval that holds the truth."""
     values = steady(14, 200, rough=0.002) + np.linspace(0, 14 * per_day * MIB, 14 * 24)
     row = only(rm.recommend_limits(samples(values, limit_bytes=2048 * MIB)))
-    assert row["action"] == "fix"
+    assert row["action"] == "fix_leak"
     assert row["recommended_limit_bytes"] is None
     assert row["raise_to_bytes"] == 3072 * MIB
     assert row["buys_days_low"] <= 1024 / per_day * 1.02  # type: ignore[operator]

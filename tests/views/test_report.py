@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
+from rmtoolkit.assessment import recommend_limits
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.recommend import recommend_limits
 from rmtoolkit.limits.week import Week, happened
 from rmtoolkit.views import report
 
