@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from rmtoolkit import text
 from rmtoolkit.schema import BYTE_SIGNALS, FOOTPRINTS
+from rmtoolkit.views._plot import Piece, stretches, telling, thin
 from rmtoolkit.views.happened import ms
 
 if TYPE_CHECKING:
@@ -18,15 +20,10 @@ if TYPE_CHECKING:
 #: The lines that a chart can follow, the one nearest the limit first.
 LINES: Final = (*FOOTPRINTS, "resident_bytes", "allocated_bytes")
 
-#: A step longer than this many usual steps is a gap.
-_GAP_STEPS: Final = 3.5
-
-Piece = tuple["NDArray[np.int64]", "NDArray[np.float64]"]
-
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One signal over time."""
+    """One signal over time: its name on the chart, its colour in `rmtoolkit.views.theme`, ms since 1970 and bytes."""
 
     name: str
     token: str
@@ -45,20 +42,18 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One stacked layer, drawn as the area under its upper edge; layers below cover it."""
+    """One stacked layer: its upper edge, and how thick it is at the end; None where that is not known."""
 
     edge: Curve
     last_bytes: float | None
 
 
 class Cutter:
-    """Cuts the signals of one container at lives and gaps, and thins them."""
+    """Cuts the signals of one container at lives and gaps, and thins them to so many steps of time."""
 
     def __init__(self, samples: pl.DataFrame, lives: pl.DataFrame, start: int, now: int, bins: int) -> None:
         self.edges = [(ms(first), ms(last)) for first, last in lives.select("start", "end").iter_rows()]
-        self.start = start
-        self.now = now
-        self.bins = bins
+        self.span = (start, now, bins)
         times = samples["time"].to_physical().to_numpy()
         life = np.full(len(times), -1)
         for number, (first, last) in enumerate(self.edges):
@@ -73,57 +68,40 @@ class Cutter:
                 if not np.isnan(values).all():
                     self.values[name] = values
 
-    def _runs(self, values: NDArray[np.float64]) -> tuple[Piece, NDArray[np.int64]]:
-        """Find times and values that are there, and where each unbroken run of them begins."""
-        there = ~np.isnan(values)
-        times, life = self.times[there], self.life[there]
-        steps = np.diff(times)
-        usual = float(np.median(steps)) if len(steps) else 0.0
-        breaks = np.flatnonzero((np.diff(life) != 0) | (steps > _GAP_STEPS * usual)) + 1
-        return (times, values[there]), np.concatenate([[0], breaks]).astype(np.int64)
+    def _runs(self, values: NDArray[np.float64]) -> list[NDArray[np.int64]]:
+        """Find the rows of each unbroken stretch of one value for each sample; NaN where there is none."""
+        there = np.flatnonzero(~np.isnan(values))
+        return [there[low:high] for low, high in stretches(self.times[there], self.life[there])]
 
     def curve(self, values: NDArray[np.float64], name: str, token: str) -> Curve:
         """Make a curve."""
-        (times, there), begins = self._runs(values)
-        ends = [*begins[1:].tolist(), len(times)]
-        pieces = [
-            thin(times[begin:end], there[begin:end], self.start, self.now, self.bins)
-            for begin, end in zip(begins.tolist(), ends, strict=True)
-            if end > begin
-        ]
-        return Curve(name, token, tuple(pieces))
+        runs = self._runs(values)
+        return Curve(name, token, tuple(thin(self.times[run], values[run], *self.span) for run in runs))
+
+    def stack(self, edges: list[tuple[str, str, NDArray[np.float64]]]) -> list[Curve]:
+        """Make the edges of layers, all of the same instants, so that none crosses another between its points."""
+        runs = [self._runs(values) for *_, values in edges]
+        start, end, bins = self.span
+        kept = np.zeros(len(self.times), dtype=bool)
+        for (*_, values), found in zip(edges, runs, strict=True):
+            for run in found:
+                kept[run[telling(self.times[run], values[run], start, end, bins // len(edges))]] = True
+        curves = []
+        for (name, token, values), found in zip(edges, runs, strict=True):
+            rows = [run[kept[run]] for run in found]
+            curves.append(Curve(name, token, tuple((self.times[row], values[row]) for row in rows)))
+        return curves
 
     def gaps(self, name: str) -> tuple[tuple[int, int], ...]:
-        """Find stretches inside a life without a sample of a signal."""
-        (times, _), begins = self._runs(self.values[name])
+        """Find stretches inside a life without a sample: last before and first after, ms since 1970."""
+        runs = self._runs(self.values[name])
         cuts = {last for _, last in self.edges}
-        return tuple(
-            (int(times[at - 1]), int(times[at]))
-            for at in begins.tolist()[1:]
-            if not any(times[at - 1] <= cut < times[at] for cut in cuts)
-        )
-
-
-def thin(
-    times: NDArray[np.int64],
-    values: NDArray[np.float64],
-    start: int,
-    end: int,
-    bins: int,
-) -> Piece:
-    """Keep the smallest and the largest value of every step of time, and both ends."""
-    if len(times) <= 2 * bins * (int(times[-1]) - int(times[0])) / max(end - start, 1) or len(times) < 4:  # noqa: PLR2004
-        return times, values
-    step = ((times - start) * bins) // max(end - start, 1)
-    order = np.lexsort((values, step))
-    first = np.flatnonzero(np.diff(step[order], prepend=step[order][0] - 1))
-    last = np.append(first[1:], len(order)) - 1
-    kept = np.unique(np.concatenate([order[first], order[last], [0, len(times) - 1]]))
-    return times[kept], values[kept]
+        ends = [(int(self.times[one[-1]]), int(self.times[other[0]])) for one, other in pairwise(runs)]
+        return tuple((last, first) for last, first in ends if not any(last <= cut < first for cut in cuts))
 
 
 def layers(cutter: Cutter, line: str) -> tuple[Layer, ...]:
-    """Choose layers by what was measured; each edge lies on or above the ones below it."""
+    """Choose layers by what was measured, from the bottom up; each edge lies on or above the ones below it."""
     known = cutter.values
     whole = known.get("usage_bytes", known.get("working_set_bytes"))
     private = known.get("anon_bytes", known.get("rss_bytes"))
@@ -144,16 +122,17 @@ def layers(cutter: Cutter, line: str) -> tuple[Layer, ...]:
         wanted = [("anonymous memory", "whole", private), ("page cache, kernel", "cache", whole)]
     else:
         wanted = [(text.SIGNAL_WORDS[line], "whole", known[line])]
-    found: list[Layer] = []
+    edges: list[tuple[str, str, NDArray[np.float64]]] = []
     below: NDArray[np.float64] | None = None
-    under = 0.0
     for name, token, values in wanted:
-        if values is None:
-            continue
-        # Gauges of different scrapes may cross: a layer is then empty, never negative.
-        top = values if below is None else np.where(np.isnan(values), values, np.fmax(values, below))
-        edge = cutter.curve(top, name, token)
-        below = values if below is None else np.fmax(values, below)
+        if values is not None:
+            # Gauges of different scrapes may cross: a layer is then empty, never negative.
+            top = values if below is None else np.where(np.isnan(values), values, np.fmax(values, below))
+            below = values if below is None else np.fmax(values, below)
+            edges.append((name, token, top))
+    found: list[Layer] = []
+    under = 0.0
+    for edge in cutter.stack(edges):
         last = edge.last_bytes
         found.append(Layer(edge, None if last is None else max(last - under, 0.0)))
         under = last if last is not None else under

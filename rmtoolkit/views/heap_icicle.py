@@ -13,7 +13,7 @@ from rmtoolkit.views.limit_charts import Picture
 from rmtoolkit.views.markup import Markup, el, join
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     import polars as pl
 
@@ -41,7 +41,7 @@ STYLE: Final = asset("icicle.css")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node, and where it is."""
+    """A node of `rmtoolkit.heap.tree.TREE`, and where it is, as shares of the whole."""
 
     row: dict[str, Any]
     left: float
@@ -70,14 +70,14 @@ def icicle(
     if not found[0].share:
         return Picture(_nothing(by), f"{MEASURES[by].capitalize()}: nothing")
     hits = matching(found, search)
-    drawn = [
+    shown = [
         _drawn(node, by, hit=at in hits, dim=bool(search) and at not in hits, pressable=pressable)
         for at, node in enumerate(found)
         if node.share * WIDTH >= _NARROWEST and node.row["depth"] < _ROWS
     ]
     height = ROW * (1 + max(node.row["depth"] for node in found if node.share * WIDTH >= _NARROWEST))
     role = {"role": "tree"} if pressable else {}
-    return Picture(frame(drawn, min(height, _ROWS * ROW) + 1, says, **role), says)
+    return Picture(frame(shown, min(height, _ROWS * ROW) + 1, says, **role), says)
 
 
 def frame(drawn: list[Markup], height: int, says: str, **attributes: object) -> Markup:
@@ -182,35 +182,40 @@ def describe(node: Node, by: str, whole: float) -> str:
 
 
 def _drawn(node: Node, by: str, *, hit: bool, dim: bool, pressable: bool) -> Markup:
-    x, width, y = node.left * WIDTH, node.share * WIDTH, node.row["depth"] * ROW
-    kinds = [node.kind, *(["suspect"] if node.suspect else []), *(["hit"] if hit else []), *(["dim"] if dim else [])]
-    shown = fitting(labels(node, by), width)
     # A press on the whole program names no function; a zoomed one stands where that would.
     whole = node.row["origin"] is None and node.row["parent_id"] is None
-    pressed: dict[str, object] = {
+    pressed = item(node, by, first=not node.row["depth"]) if pressable else {}
+    if pressable:
+        pressed["data_rm_send"] = "zoom " if whole else f"zoom {node.row['name']}"
+    kinds = [name for name, wanted in (("hit", hit), ("dim", dim)) if wanted]
+    return drawn(node, by, kinds, el("title", describe(node, by, 1.0)), **pressed)
+
+
+def item(node: Node, by: str, *, first: bool) -> dict[str, object]:
+    """Give the attributes of a node that can be gone to; the first is where the keyboard begins."""
+    return {
         "role": "treeitem",
         "aria_level": node.row["depth"] + 1,
         "aria_label": ("grows steadily: " if node.suspect else "") + describe(node, by, 1.0),
-        "tabindex": -1 if node.row["depth"] else 0,
-        "data_rm_send": "zoom " if whole else f"zoom {node.row['name']}",
+        "tabindex": 0 if first else -1,
     }
+
+
+def drawn(node: Node, by: str, kinds: Sequence[str], *inside: Markup, **attributes: object) -> Markup:
+    """Draw a node with the longest label that fits."""
+    x, width, y = node.left * WIDTH, node.share * WIDTH, node.row["depth"] * ROW
+    weight = None if node.weight == 1 else f"{node.weight:.2f}"
+    edge = None
+    if "hit" in kinds:
+        edge = el("rect", x=f"{x + 2:.1f}", y=y + 2, width=f"{max(width - 4, 1):.1f}", height=ROW - 4, class_="edge")
     return el(
         "g",
-        el("title", describe(node, by, 1.0)),
-        el(
-            "rect",
-            x=f"{x:.1f}",
-            y=y,
-            width=f"{width:.1f}",
-            height=ROW,
-            fill_opacity=None if node.weight == 1 else f"{node.weight:.2f}",
-        ),
-        el("rect", x=f"{x + 2:.1f}", y=y + 2, width=f"{max(width - 4, 1):.1f}", height=ROW - 4, class_="edge")
-        if hit
-        else None,
-        el("text", shown, x=f"{x + 6:.1f}", y=y + 15) if shown else None,
-        class_=" ".join(kinds),
-        **(pressed if pressable else {}),
+        *inside,
+        el("rect", x=f"{x:.1f}", y=y, width=f"{width:.1f}", height=ROW, fill_opacity=weight),
+        edge,
+        el("text", fitting(labels(node, by), width), x=f"{x + 6:.1f}", y=y + 15),
+        class_=" ".join([node.kind, *(["suspect"] if node.suspect else []), *kinds]),
+        **attributes,
     )
 
 

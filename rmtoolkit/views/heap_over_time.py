@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -11,22 +10,16 @@ import numpy as np
 from rmtoolkit import text
 from rmtoolkit.heap._names import spoken
 from rmtoolkit.heap.suspects import OTHERS, over_time
-from rmtoolkit.views.assets import asset
-from rmtoolkit.views.canvas import text_element
-from rmtoolkit.views.curves import thin
+from rmtoolkit.views._plot import Area, Box, Line, Plot, Point, Rule, Scale, count_step, memory_ticks, spread, thin
+from rmtoolkit.views._plot_svg import note, picture
 from rmtoolkit.views.heap_icicle import fitting
-from rmtoolkit.views.layout import memory_ticks, spread
 from rmtoolkit.views.limit_charts import Picture
-from rmtoolkit.views.markup import Markup, el, join
-from rmtoolkit.views.svg import path
 
 if TYPE_CHECKING:
     import polars as pl
-    from numpy.typing import NDArray
 
     from rmtoolkit.heap.profile import HeapProfile
-
-    Floats = NDArray[np.float64]
+    from rmtoolkit.views._plot import Floats, Piece, Ticks
 
 WIDTH: Final = 1080
 HEIGHT: Final = 300
@@ -38,68 +31,49 @@ _SEEN: Final = 0.01
 #: ... which is this share of all growth at least.
 _GROWS: Final = 0.02
 _STEPS: Final = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
-_MARK: Final = 10
 _TICKS: Final = 8
 #: Fewer samples of resident memory make no line.
 _FEWEST: Final = 2
 
 
-#: What grows, and what grows beside it.
-STYLE: Final = asset("heap_time.css")
-
-
-@dataclass(frozen=True, slots=True)
-class _Scales:
-    """From seconds and bytes to px."""
-
-    clock: Floats
-    top: float
-
-    def across(self, time: Floats) -> Floats:
-        begin, span = float(self.clock[0]), max(float(self.clock[-1] - self.clock[0]), 1e-9)
-        return np.asarray(_LEFT + (time - begin) / span * (_RIGHT - _LEFT), dtype=np.float64)
-
-    def down(self, value: Floats) -> Floats:
-        return np.asarray(_BASE - value / self.top * (_BASE - _TOP), dtype=np.float64)
-
-
 def heap_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> Picture:
-    """Draw what the heap holds over time, stacked by the functions that hold it."""
+    """Draw what the heap holds over time, stacked by the functions that hold it; what grows stands at the bottom."""
     table = over_time(heap)
     if not table.height:
         says = "This profile knows no time"
-        return Picture(_frame([text_element(6, 20, f"{says}.", "")], says, 40), says)
+        return Picture(note(WIDTH, 40, says), says)
     names = table["function"].unique(maintain_order=True).to_list()
     levels = np.array([table.filter(function=name)["live_bytes"].to_numpy() for name in names], dtype=np.float64)
     first = table.filter(function=names[0])
     timed = first["time_seconds"].null_count() == 0
     clock = (first["time_seconds"] if timed else first["step"] + 1).to_numpy().astype(np.float64)
-    resident = _resident(heap) if timed else None
+    # Time begins with the program, whenever the first stamp came.
+    begin, end = (0.0 if timed else float(clock[0])), float(clock[-1])
+    resident = _resident(heap, end) if timed else None
     grows = _growing(suspects)
     top = float(levels.sum(axis=0).max())
     names, levels = _ordered(names, levels, grows, top)
-    top = max(top, float(resident[1].max()) if resident is not None and len(resident[1]) else 0.0, 1.0)
+    top = max(top, float(resident[1].max()) if resident is not None else 0.0, 1.0)
 
-    # Time begins with the program, whenever the first stamp came.
-    scales = _Scales(np.concatenate([[0.0 if timed else clock[0]], clock]), top)
-    kinds = _kinds(names, grows)
-    upper = levels.cumsum(axis=0)
-    drawn: list[Markup | None] = [*_axes(top, clock, scales, timed=timed)]
-    for place, kind in enumerate(kinds):
-        lower = upper[place - 1] if place else np.zeros(len(clock))
-        there, back = (
-            path(scales.across(clock), scales.down(upper[place])),
-            path(scales.across(clock[::-1]), scales.down(lower[::-1])),
-        )
-        drawn.append(el("path", d=f"{there}L{back[1:]}Z", class_=f"area {kind}"))
-    if resident is not None and len(resident[0]) > 1:
-        inside = (resident[0] >= 0) & (resident[0] <= clock[-1])
-        line = path(scales.across(resident[0][inside]), scales.down(resident[1][inside]))
-        drawn += [el("path", d=line, class_="halo"), el("path", d=line, class_="line")]
-    drawn += _labels(names, kinds, levels, upper, resident, top)
-    drawn.append(_peak(heap, clock, scales, timed=timed))
+    plot = Plot(
+        Scale(begin, max(end, begin + 1e-9), _LEFT, _RIGHT), Scale(0, top, _BASE, _TOP), Box(0, 0, WIDTH, HEIGHT)
+    )
+    plot.left_axis(memory_ticks(top))
+    plot.bottom_axis(_timed(begin, end) if timed else _counted(begin, end), marks=False)
+    below = "since the recording began" if timed else "pictures, in the order in which they were taken"
+    plot.write(_RIGHT, _BASE + 34, "end", below, "note")
+    looks = _looks(names, grows)
+    edges = [((clock, edge),) for edge in levels.cumsum(axis=0)]
+    for at, (look, edge) in enumerate(zip(looks, edges, strict=True)):
+        plot.add(Area(look, edge, edges[at - 1] if at else None))
+    if resident is not None:
+        plot.add(Line("wide-halo", (resident,)), Line("line", (resident,)))
+    _name(plot, names, looks, levels, resident)
+    if timed:
+        _peak(plot, heap)
     says = _says(names, levels, grows, heap)
-    return Picture(_frame(drawn, says), says)
+    style = "max-width:100%;height:auto;display:block"
+    return Picture(picture(WIDTH, HEIGHT, plot, says=says, style=style), says)
 
 
 def _growing(suspects: pl.DataFrame | None) -> set[str]:
@@ -122,15 +96,16 @@ def _ordered(names: list[str], levels: Floats, grows: set[str], top: float) -> t
     return shown, np.array(parts)
 
 
-def _kinds(names: list[str], grows: set[str]) -> list[str]:
-    """Choose a fill for each function."""
+def _looks(names: list[str], grows: set[str]) -> list[str]:
+    """Choose a look for each function."""
     calm = iter(_FILLS)
-    alarms = iter(("alarm", "alarm faint"))
+    alarms = iter(("alarm", "alarm-faint"))
     return ["cache" if name == OTHERS else next(alarms if name in grows else calm, "whole") for name in names]
 
 
-def _resident(heap: HeapProfile) -> tuple[Floats, Floats] | None:
+def _resident(heap: HeapProfile, end: float) -> Piece | None:
     known = heap.timeline.drop_nulls(["time_seconds", "rss_bytes"]).sort("time_seconds")
+    known = known.filter(known["time_seconds"].is_between(0, end))
     if known.height < _FEWEST:
         return None
     times = (known["time_seconds"] * 1000).round().cast(int).to_numpy()
@@ -138,54 +113,38 @@ def _resident(heap: HeapProfile) -> tuple[Floats, Floats] | None:
     return times / 1000, values
 
 
-def _axes(top: float, clock: Floats, scales: _Scales, *, timed: bool) -> list[Markup]:
-    values, labels = memory_ticks(top)
-    heights = scales.down(np.array(values))
-    drawn = [text_element(_LEFT - 8, float(y) + 4, label, "", "end") for y, label in zip(heights, labels, strict=True)]
-    drawn.append(el("line", x1=_LEFT, x2=_RIGHT, y1=_BASE, y2=_BASE, class_="axis"))
-    span = float(clock[-1] - clock[0])
-    step = (
-        next((step for step in _STEPS if span / step <= _TICKS), span / _TICKS)
-        if timed
-        else max(1, round(span / _TICKS))
-    )
-    first = math.ceil(scales.clock[0] / step)
-    for tick in range(first, math.floor(clock[-1] / step + 1e-9) + 1):
-        x = float(scales.across(np.array([tick * step]))[0])
-        shown = (text.hours(tick * step / 3600) if tick else "0") if timed else f"{tick * step:g}"
-        drawn.append(text_element(x, _BASE + 18, shown, "", "middle"))
-    below = "since the recording began" if timed else "pictures, in the order in which they were taken"
-    drawn.append(text_element(_RIGHT, _BASE + 34, below, "note", "end"))
-    return drawn
+def _timed(begin: float, end: float) -> Ticks:
+    span = end - begin
+    step = next((step for step in _STEPS if span / step <= _TICKS), span / _TICKS)
+    ticks = range(math.ceil(begin / step), math.floor(end / step + 1e-9) + 1)
+    return [(tick * step, text.hours(tick * step / 3600) if tick else "0") for tick in ticks]
 
 
-def _labels(
-    names: list[str],
-    kinds: list[str],
-    levels: Floats,
-    upper: Floats,
-    resident: tuple[Floats, Floats] | None,
-    top: float,
-) -> list[Markup]:
+def _counted(begin: float, end: float) -> Ticks:
+    step = count_step(end - begin, _TICKS)
+    return [(at, f"{at:,}") for at in range(math.ceil(begin), math.floor(end) + 1, step)]
+
+
+def _name(plot: Plot, names: list[str], looks: list[str], levels: Floats, resident: Piece | None) -> None:
     """Write the functions beside the end of their areas, with what they hold there."""
-    scales = _Scales(np.array([0.0, 1.0]), top)
-    middles = scales.down(upper[:, -1] - levels[:, -1] / 2)
+    upper = levels[:, -1].cumsum()
     told = [
-        (float(middle), kinds[place], _named(names[place], levels[place, -1])) for place, middle in enumerate(middles)
+        (plot.y.at(upper[at] - levels[at, -1] / 2), look, _named(name, levels[at, -1]))
+        for at, (name, look) in enumerate(zip(names, looks, strict=True))
     ]
     if resident is not None:
-        told.append((float(scales.down(resident[1][-1:])[0]), "", f"resident {text.memory(resident[1][-1])}"))
+        told.append((plot.y.at(resident[1][-1]), "", f"resident {text.memory(resident[1][-1])}"))
     told.sort()
-    drawn = []
-    for y, (_, kind, shown) in zip(spread([y for y, *_ in told], 17, _TOP, _BASE), told, strict=True):
-        if kind:
-            drawn.append(el("rect", x=_RIGHT + 12, y=f"{y - 5:.1f}", width=_MARK, height=_MARK, class_=kind))
+    x = _RIGHT + 12
+    for y, (_, look, shown) in zip(spread([y for y, *_ in told], 17, _TOP, _BASE), told, strict=True):
+        grows = look.startswith("alarm")
+        kind = "alarm" if grows else "" if look in ("", "cache") else "plain"
+        if look:
+            plot.write(x, y + 4, "start", f"{'▲ ' if grows else ''}{shown}", kind, swatch=look)
         else:
-            drawn.append(el("path", d=f"M{_RIGHT + 12} {y:.1f}h{_MARK}", class_="line"))
-        mark = "▲ " if kind.startswith("alarm") else ""
-        weight = "alarm" if mark else "plain" if kind != "cache" else ""
-        drawn.append(text_element(_RIGHT + 28, y + 4, mark + shown, weight))
-    return drawn
+            height = plot.y.back(y)
+            plot.add(Rule("line", plot.x.back(x), plot.x.back(x + 10), height, height))
+            plot.write(x + 15, y + 4, "start", shown, "plain")
 
 
 def _named(name: str, held: float) -> str:
@@ -194,17 +153,15 @@ def _named(name: str, held: float) -> str:
     return fitting([f"{'::'.join(parts[at:])} {size}" for at in range(len(parts))], 240) or size
 
 
-def _peak(heap: HeapProfile, clock: Floats, scales: _Scales, *, timed: bool) -> Markup | None:
+def _peak(plot: Plot, heap: HeapProfile) -> None:
     """Mark the most that was held at any time."""
     when, most = heap.summary.peak_time_seconds, heap.summary.peak_bytes
-    if not timed or when is None or most is None or not clock[0] <= when <= clock[-1]:
-        return None
-    x, y = float(scales.across(np.array([when]))[0]), float(scales.down(np.array([float(most)]))[0])
-    end = "end" if x > (_LEFT + _RIGHT) / 2 else "start"
-    return join(
-        el("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=3.5, class_="event"),
-        text_element(x, y + 19, f"peak {text.memory(most)} after {text.hours(when / 3600)}", "strong", end),
-    )
+    if when is None or most is None or not plot.x.low <= when <= plot.x.high:
+        return
+    plot.add(Point("event", when, most))
+    x = plot.x.at(when)
+    written = f"peak {text.memory(most)} after {text.hours(when / 3600)}"
+    plot.write(x, plot.y.at(most) + 19, "end" if x > (_LEFT + _RIGHT) / 2 else "start", written, "strong")
 
 
 def _says(names: list[str], levels: Floats, grows: set[str], heap: HeapProfile) -> str:
@@ -218,18 +175,3 @@ def _says(names: list[str], levels: Floats, grows: set[str], heap: HeapProfile) 
         for name, level in zip(names[:2], levels[:2], strict=True)
     ]
     return f"{said}; {', '.join(parts)}"
-
-
-def _frame(drawn: list[Markup | None], says: str, height: int = HEIGHT) -> Markup:
-    return el(
-        "svg",
-        el("style", STYLE),
-        *drawn,
-        class_="rm-chart rm-heap-time",
-        width=WIDTH,
-        height=height,
-        viewBox=f"0 0 {WIDTH} {height}",
-        role="img",
-        aria_label=says,
-        style="max-width:100%;height:auto;display:block",
-    )

@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from rmtoolkit.views import theme
+from rmtoolkit.views._plot_svg import STYLE as CHARTS
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.markup import Markup
 
@@ -33,23 +34,21 @@ def themed(selector: str, *names: str) -> Markup:
     return Markup(_of_system(selector) + _of_notebook(selector) + rules)
 
 
-_CHARTS: Final = asset("charts.css")
-
 #: The answer in the output of a cell, with a box around it.
-STYLE: Final = Markup(themed(".rm.rm-explanation", "frame.css", "answer.css") + _CHARTS)
+STYLE: Final = Markup(themed(".rm.rm-explanation", "frame.css", "answer.css") + CHARTS)
 #: What a heap profile answers, as a page.
 HEAP_PAGE: Final = Markup(STYLE + _of_system(":root") + asset("heap_page.css"))
 
 _DASHBOARD: Final = ".rm.rm-dashboard"
-DASHBOARD: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css") + _CHARTS)
-FLEET: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css", "fleet.css") + _CHARTS)
-EXPLORER: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css", "explorer.css") + _CHARTS)
+DASHBOARD: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css") + CHARTS)
+FLEET: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css", "fleet.css") + CHARTS)
+EXPLORER: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css", "explorer.css") + CHARTS)
 
 #: The weekly page, and what is shown of it in the output of a cell.
 REPORT: Final = Markup(
-    f"{_of_system('.rm')}{asset('report.css')}{_CHARTS}@media print{{.rm{{{_PAPER};color-scheme:light}}}}"
+    f"{_of_system('.rm')}{asset('report.css')}{CHARTS}@media print{{.rm{{{_PAPER};color-scheme:light}}}}"
     f"{asset('report_print.css')}"
 )
 REPORT_PART: Final = Markup(
-    f"{_of_system('.rm')}{asset('report.css')}{_CHARTS}{_of_notebook('.rm')}{asset('report_notebook.css')}"
+    f"{_of_system('.rm')}{asset('report.css')}{CHARTS}{_of_notebook('.rm')}{asset('report_notebook.css')}"
 )

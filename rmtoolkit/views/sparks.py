@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,6 +10,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit.views import svg
+from rmtoolkit.views._plot import stretches
 from rmtoolkit.views.curves import LINES, Curve
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 #: Histories share one window when it is at most this many times the usual one.
 _SIDE_BY_SIDE: Final = 2.5
 _WEEK_MS: Final = 7 * 86_400_000
-#: A step longer than this many usual steps is a gap.
-_GAP_STEPS: Final = 3.5
 #: More kills than this are one blot on a spark.
 _MOST_KILLS: Final = 12
 
@@ -77,12 +75,8 @@ class Sparks:
         times, values = self._times[begin:end], self._values[signal][begin:end]
         there = ~np.isnan(values)
         times, values = times[there], values[there]
-        steps = np.diff(times)
-        usual = float(np.median(steps)) if len(steps) else 0.0
         life = np.searchsorted(self._starts.get(container, times[:1]), times, side="right")
-        cuts = np.flatnonzero((np.diff(life) != 0) | (steps > _GAP_STEPS * usual)) + 1
-        bounds = [0, *cuts.tolist(), len(times)]
-        pieces = tuple((times[low:high], values[low:high]) for low, high in pairwise(bounds) if high > low)
+        pieces = tuple((times[low:high], values[low:high]) for low, high in stretches(times, life))
         return Curve(text.SIGNAL_WORDS.get(signal, signal), "ink", pieces)
 
     def of(self, container: int) -> Markup | str:

@@ -1,24 +1,22 @@
-"""Small static charts as inline SVG: marks, sparks, bullets, bars of risk. Colours come from the page's theme."""
+"""Pictures in the size of a word: marks, sparks, bullets, bars of risk. Colours come from the page's theme."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from rmtoolkit import text
-from rmtoolkit.views.assets import asset
-from rmtoolkit.views.curves import thin
-from rmtoolkit.views.markup import Markup, el, join
+from rmtoolkit.views._plot import PX, Area, Bar, Box, Grows, Line, Plot, Point, Rule, Scale, Shape, thin
+from rmtoolkit.views._plot_svg import STYLE, picture
+from rmtoolkit.views.markup import Markup, el
 from rmtoolkit.views.summary import TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from rmtoolkit.views.curves import Curve
+
+__all__ = ["STYLE", "boxes", "bullet", "dots", "mark", "risk_bar", "spark"]
 
 SPARK_WIDTH: Final = 132
 SPARK_HEIGHT: Final = 26
@@ -35,67 +33,26 @@ _SHAPES: Final = {
 }
 
 
-def path(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
-    """Write a line through points as short as tenths of a px allow."""
-    points = np.rint(np.stack([x, y], axis=1) * 10).astype(np.int64)
-    steps = np.diff(points, axis=0)
-    steps = steps[(steps != 0).any(axis=1)]
-    tail = " ".join(map(_tenths, steps.ravel().tolist())).replace(" -", "-")
-    return f"M{_tenths(int(points[0, 0]))} {_tenths(int(points[0, 1]))}" + (f"l{tail}" if tail else "")
-
-
-@lru_cache(maxsize=1 << 14)
-def _tenths(value: int) -> str:
-    whole, rest = divmod(abs(value), 10)
-    return ("-" if value < 0 else "") + (f"{whole}.{rest}" if rest else str(whole))
-
-
 @lru_cache(maxsize=64)
 def mark(shape: str, *, size: int = 12) -> Markup:
-    """Draw one of the marks ▲ ● ◆ in the colour of the text around it."""
-    return el(
-        "svg",
-        el("path", d=_SHAPES[shape], fill="currentColor"),
-        class_="mark",
-        width=size,
-        height=size,
-        viewBox="0 0 12 12",
-        aria_hidden="true",
-    )
+    """Draw one of the marks ▲ ● ◆ in the colour of the text around it; the word stands beside it."""
+    drawn = el("path", d=_SHAPES[shape], fill="currentColor")
+    return el("svg", drawn, class_="mark", width=size, height=size, viewBox="0 0 12 12", aria_hidden="true")
 
 
 def spark(line: Curve, limit: int | None, kills: Sequence[tuple[int, int | None]], start: int, end: int) -> Markup:
-    """Draw the memory of a container in the size of a word."""
+    """Draw the memory of a container from 0 to the larger of limit and peak: height means closeness to the limit."""
     top = max(limit or 0, line.peak_bytes, 1.0) * 1.04
-    width, base = SPARK_WIDTH - 5, SPARK_HEIGHT - 1
-
-    def across(time: NDArray[np.int64]) -> NDArray[np.float64]:
-        return 1 + (time - start) * (width - 1) / max(end - start, 1)
-
-    def down(value: NDArray[np.float64]) -> NDArray[np.float64]:
-        return base - value / top * (base - 2)
-
-    areas: list[str] = []
-    lines: list[str] = []
-    for times, values in line.pieces:
-        times, values = thin(times, values, start, end, _SPARK_BINS)  # noqa: PLW2901 - a spark needs fewer points
-        x, y = across(times), down(values)
-        drawn = path(x, y)
-        lines.append(drawn)
-        areas.append(f"{drawn}V{base}H{_tenths(round(float(x[0]) * 10))}Z")
-    marks: list[Markup] = []
+    across = Scale(start, max(end, start + 1), 1, SPARK_WIDTH - 5)
+    plot = Plot(across, Scale(0, top, SPARK_HEIGHT - 1, 2), Box(0, 0, SPARK_WIDTH, SPARK_HEIGHT))
+    pieces = tuple(thin(times, values, start, end, _SPARK_BINS) for times, values in line.pieces)
+    plot.add(Area("whole", pieces), Line("spark", pieces))
     if limit is not None:
-        rule = _tenths(round(float(down(np.array([float(limit)]))[0]) * 10))
-        marks.append(el("path", d=f"M1 {rule}H{SPARK_WIDTH}", class_="spark-limit"))
-    for time, then in kills:
-        value = float(then or line.peak_bytes)
-        marks.append(
-            cross(round(float(across(np.array([time]))[0]), 1), round(float(down(np.array([value]))[0]), 1), 3)
-        )
+        plot.add(Rule("spark-limit", start, across.back(SPARK_WIDTH), limit, limit))
+    plot.add(*(Point("kill", time, then or line.peak_bytes, Shape.CROSS, 3) for time, then in kills))
     if line.pieces:
         times, values = line.pieces[-1]
-        x, y = across(times[-1:]), down(values[-1:])
-        marks.append(el("circle", cx=f"{float(x[0]):.1f}", cy=f"{float(y[0]):.1f}", r=2.2, class_="ink"))
+        plot.add(Point("ink", float(times[-1]), float(values[-1]), size=2.2))
     words = [
         line.name,
         f"last {text.memory(line.last_bytes)}",
@@ -104,99 +61,50 @@ def spark(line: Curve, limit: int | None, kills: Sequence[tuple[int, int | None]
     ]
     if kills:
         words.append(text.count(len(kills), "OOM kill"))
-    return el(
-        "svg",
-        el("path", d="".join(areas), class_="whole"),
-        el("path", d="".join(lines), class_="spark"),
-        *marks,
-        class_="rm-chart",
-        width=SPARK_WIDTH,
-        height=SPARK_HEIGHT,
-        viewBox=f"0 0 {SPARK_WIDTH} {SPARK_HEIGHT}",
-        role="img",
-        aria_label=", ".join(words),
-    )
+    return picture(SPARK_WIDTH, SPARK_HEIGHT, plot, says=", ".join(words), style=None)
 
 
-def cross(x: float, y: float, arm: float) -> Markup:
-    """Draw the mark of an OOM kill."""
-    size = f"{2 * arm:g}"
-    return el("path", d=f"M{x - arm:g} {y - arm:g}l{size} {size}m0-{size}l-{size} {size}", class_="kill")
+def _bits(width: int, height: int, *bits: Bar | Point, says: str = "", also: str = "") -> Markup:
+    plot = Plot(PX, PX, Box(0, 0, width, height))
+    plot.add(*bits)
+    return picture(width, height, plot, says=says, also=also, style=None)
 
 
 def bullet(peak_bytes: int, limit_bytes: int) -> Markup:
-    """Draw a peak against its limit."""
+    """Draw a peak against its limit: a bar that turns to the colour of alarm when it reaches it."""
     reached = peak_bytes >= _AS_GOOD_AS * limit_bytes
     full = _BULLET_WIDTH - 6
     width = round(full * min(peak_bytes / max(limit_bytes, 1), 1))
-    return el(
-        "svg",
-        el("rect", x=0, y=3, width=full, height=8, class_="empty"),
-        el("rect", x=0, y=3, width=width, height=8, class_="alarm" if reached else "slack"),
-        el("rect", x=full - 1, y=0, width=2, height=14, class_="ink"),
-        class_="rm-chart bullet",
-        width=_BULLET_WIDTH,
-        height=14,
-        viewBox=f"0 0 {_BULLET_WIDTH} 14",
-        aria_hidden="true",
+    bar = Bar("alarm" if reached else "slack", 0, width, 3, 11)
+    return _bits(
+        _BULLET_WIDTH, 14, Bar("empty", 0, full, 3, 11), bar, Bar("ink", full - 1, full + 1, 0, 14), also="bullet"
     )
 
 
 def risk_bar(probability: float) -> Markup:
-    """Draw a chance of an OOM kill against the target."""
-    width = round(_RISK_WIDTH * min(max(probability, 0), 1) ** 0.5)
-    tick = round(_RISK_WIDTH * TARGET**0.5)
-    return el(
-        "svg",
-        el("rect", x=0, y=5, width=_RISK_WIDTH, height=6, class_="empty"),
-        el("rect", x=0, y=5, width=width, height=6, class_="alarm" if probability > TARGET else "ink-2"),
-        el("rect", x=tick - 1, y=0, width=2, height=16, class_="ink"),
-        class_="rm-chart",
-        width=_RISK_WIDTH,
-        height=16,
-        viewBox=f"0 0 {_RISK_WIDTH} 16",
-        role="img",
-        aria_label=f"{text.chance(probability)}, target at most {text.share(TARGET)}",
+    """Draw a chance of an OOM kill on a square-root scale, so that 5 % is readable, with a tick at the target."""
+    scale = Scale(0, 1, 0, _RISK_WIDTH, Grows.AS_ROOT)
+    width, tick = (round(scale.at(min(max(share, 0.0), 1.0))) for share in (probability, TARGET))
+    return _bits(
+        _RISK_WIDTH,
+        16,
+        Bar("empty", 0, _RISK_WIDTH, 5, 11),
+        Bar("alarm" if probability > TARGET else "ink-2", 0, width, 5, 11),
+        Bar("ink", tick - 1, tick + 1, 0, 16),
+        says=f"{text.chance(probability)}, target at most {text.share(TARGET)}",
     )
 
 
 @lru_cache(maxsize=64)
 def boxes(level: int) -> Markup:
-    """Draw an evidence level as five boxes."""
-    return el(
-        "svg",
-        *(
-            el("rect", x=0.5 + 21 * at, y=1.5, width=18, height=9, rx=1, class_="ink-2" if at < level else "hollow")
-            for at in range(5)
-        ),
-        class_="rm-chart",
-        width=104,
-        height=12,
-        viewBox="0 0 104 12",
-        role="img",
-        aria_label=f"evidence level {level} of 5",
-    )
+    """Draw an evidence level of 1 to 5 as five boxes."""
+    looks = ["ink-2" if at < level else "hollow" for at in range(5)]
+    drawn = (Bar(look, 0.5 + 21 * at, 18.5 + 21 * at, 1.5, 10.5) for at, look in enumerate(looks))
+    return _bits(104, 12, *drawn, says=f"evidence level {level} of 5")
 
 
 @lru_cache(maxsize=64)
 def dots(weight: int) -> Markup:
-    """Draw the weight of evidence as three dots."""
-    return el(
-        "svg",
-        *(el("circle", cx=5 + 11 * at, cy=6, r=3.8, class_="ink-2" if at < weight else "hollow") for at in range(3)),
-        class_="rm-chart",
-        width=33,
-        height=12,
-        viewBox="0 0 33 12",
-        role="img",
-        aria_label=f"weight {weight} of 3",
-    )
-
-
-#: Rules for everything drawn here; selectors stay under one class, so nothing leaks into a notebook.
-STYLE: Final = asset("charts.css")
-
-
-def definitions(*children: Markup) -> Markup:
-    """Wrap gradients and patterns that a chart refers to."""
-    return el("defs", join(*children))
+    """Draw the weight of evidence, 0 to 3, as three dots."""
+    drawn = (Point("ink-2" if at < weight else "hollow", 5 + 11 * at, 6, size=3.8) for at in range(3))
+    return _bits(33, 12, *drawn, says=f"weight {weight} of 3")

@@ -10,7 +10,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit.schema import BYTE_SIGNALS, EVENTS, empty
-from rmtoolkit.views.curves import LINES, Curve, Cutter, Layer, Piece, layers
+from rmtoolkit.views.curves import LINES, Curve, Cutter, Layer, layers
 from rmtoolkit.views.happened import Event, happened, ms, steps
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rmtoolkit.analysis.judge import Judgement
+    from rmtoolkit.views._plot import Piece
 
 #: A restart is seen in the samples up to this many steps away from the event that tells of it.
 _REACH_STEPS: Final = 10
@@ -30,13 +31,14 @@ _MOST_AHEAD: Final = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Where the memory is expected to go."""
+    """Where the memory is expected to go: ms since 1970 and bytes; `low` and `high` are NaN where unknown."""
 
     times: NDArray[np.int64]
     low: NDArray[np.float64]
     mid: NDArray[np.float64]
     high: NDArray[np.float64]
     outlook: str
+    #: When the limit is reached, with its 80 % interval; None where that is not known.
     hit: int | None
     hit_low: int | None
     hit_high: int | None
@@ -44,15 +46,19 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Everything that the chart of one container shows."""
+    """Everything that the chart of one container shows: ms since 1970 and bytes."""
 
     start: int
     now: int
+    #: End of the axis.
     until: int
+    #: Whether the last sample is as new as the recording: then it is called *now*.
     current: bool
     line: Curve
     rss: Curve | None
+    #: From the bottom up.
     layers: tuple[Layer, ...]
+    #: Stretches of start, end and bytes.
     limits: tuple[tuple[int, int, int], ...]
     requests: tuple[tuple[int, int, int], ...]
     events: tuple[Event, ...]
@@ -73,7 +79,7 @@ class Timeline:
 
 
 class Timelines:
-    """Collects what the charts of a judgement draw."""
+    """Collects what the charts of a judgement draw, in so many `bins` of time; `only` the containers asked for."""
 
     def __init__(self, judgement: Judgement, bins: int = 420, *, only: Iterable[int] | None = None) -> None:
         self.bins = bins
@@ -90,7 +96,7 @@ class Timelines:
         self.forecast = _parts(judgement.forecast, wanted)
 
     def of(self, row: dict[str, Any], span: tuple[int, int] | None = None) -> Timeline | None:
-        """Collect what the chart of one workload's container draws."""
+        """Collect what a chart draws, finely where `span` says which stretch; None without a sample of memory."""
         container = row["container_id"]
         samples, lives = self.samples.get(container), self.lives.get(container)
         if samples is None or lives is None:
@@ -144,7 +150,7 @@ def _parts(frame: pl.DataFrame, wanted: pl.Series | None) -> dict[int, pl.DataFr
 
 
 def ahead(forecast: Forecast | None, span: int) -> int:
-    """Choose how much time after the last sample the axis shows."""
+    """Choose how many ms ahead the axis shows: a third of the past, more when the limit is reached soon after."""
     least, most = int(_LEAST_AHEAD * span), int(_MOST_AHEAD * span)
     if forecast is None:
         return least

@@ -1,92 +1,435 @@
-"""The chart of one container as static inline SVG, every label on its mark."""
+"""The chart of one container: what stands where, every label on its mark; and the same as static inline SVG."""
 
 from __future__ import annotations
 
 import datetime as dt
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from rmtoolkit import text
-from rmtoolkit.views import layout, strip
-from rmtoolkit.views.canvas import BASE, HEIGHT, LEFT, RIGHT, STRIP, TOP, WIDTH, Canvas, Placed, text_element
-from rmtoolkit.views.forecast import draw_forecast
-from rmtoolkit.views.layout import Box, text_box
-from rmtoolkit.views.markup import Markup, el, join
+from rmtoolkit.views._plot import (
+    PX,
+    Area,
+    Bar,
+    Box,
+    Line,
+    Place,
+    Plot,
+    Point,
+    Rule,
+    Scale,
+    Shape,
+    Text,
+    memory_ticks,
+    spread,
+    text_box,
+    text_width,
+    time_ticks,
+)
+from rmtoolkit.views._plot_svg import picture
+from rmtoolkit.views.markup import Markup, el
 from rmtoolkit.views.summary import is_growing
-from rmtoolkit.views.svg import cross, definitions, path
 
 if TYPE_CHECKING:
-    from rmtoolkit.views.curves import Piece
-    from rmtoolkit.views.timeline import Timeline
+    from collections.abc import Sequence
 
-#: A board of 800 px has so much of the width for its chart.
-_NARROW: Final = 0.7
+    from rmtoolkit.views._plot import Piece
+    from rmtoolkit.views.curves import Curve
+    from rmtoolkit.views.happened import Event
+    from rmtoolkit.views.timeline import Forecast, Timeline
+
+WIDTH: Final = 1080
+LEFT: Final = 66
+RIGHT: Final = WIDTH - 8
+TOP: Final = 24
+BASE: Final = 262
+STRIP: Final = 290
+STRIP_END: Final = STRIP + 24
+HEIGHT: Final = STRIP_END + 2
+
+#: A limit more than this many times above everything else would flatten the curve: it is named at the top instead.
+_FAR_LIMIT: Final = 3
 #: A layer thinner than this share of the axis gets no label.
 _THIN: Final = 0.004
 #: A live heap at least this high in px carries the fit's label.
 _ROOM_ON_LIVE: Final = 34
+#: Lines closer than this many px cannot be told apart.
+_CLOSE: Final = 3
+#: A name this near to the rule of a request is moved away from it, px.
+_STRUCK: Final = 11
+_TOLD_EVENTS: Final = 8
+_LIVE: Final = text.SIGNAL_WORDS["allocated_bytes"]
+
+#: Events nearer than this many px are one mark: a kill and the restart after it.
+_NEAR: Final = 5
+#: The most telling event gives a mark its shape and gets its label first.
+_RANK: Final = ("oom_kill", "release", "limit", "node_oom", "evicted", "error", "end", "restart", "start")
+#: What somebody changed.
+_SQUARES: Final = ("release", "limit")
+_ROOM: Final = 24
 
 
 def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Markup:
-    """Draw memory over time with all that explains it."""
-    chart = Canvas(timeline, row, ident)
-    parts, labels = _parts(chart)
-    return el(
-        "svg",
-        el("title", f"Memory of {name}", id=f"{ident}-t"),
-        el("desc", describe(timeline, row), id=f"{ident}-d"),
-        _definitions(chart),
-        _y_axis(chart),
-        *_layers(chart),
-        *parts["requests"],
-        *parts["limits"],
-        *parts["line"],
-        *parts["fits"],
-        *parts["ahead"],
-        *parts["now"],
-        *parts["kills"],
-        _x_axis(chart),
-        *parts["names"],
-        *labels,
-        strip.draw(timeline, chart.x, (LEFT, RIGHT), STRIP, f"{ident}-h", days=chart.days),
-        class_="rm-chart timeline",
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        role="img",
+    """Draw memory over time as SVG; `ident` is unlike any other in the page, `name` says whose memory it is."""
+    chart = Chart(timeline, row).compose()
+    chart.left_axis(memory_ticks(chart.y.high))
+    chart.bottom_axis(time_ticks(timeline.start, timeline.until, RIGHT - LEFT), right=WIDTH)
+    chart.strip.add(Bar("panel", chart.x.low, chart.x.high, STRIP, STRIP_END))
+    title = el("title", f"Memory of {name}", id=f"{ident}-t")
+    told = el("desc", describe(timeline, row), id=f"{ident}-d")
+    return picture(
+        WIDTH,
+        HEIGHT,
+        chart,
+        chart.strip,
+        before=(title, told),
+        also="timeline",
+        ident=ident,
+        sized=False,
         aria_labelledby=f"{ident}-t {ident}-d",
-        data_now=f"{chart.px(timeline.now) / WIDTH:.3f}",
+        data_now=f"{chart.x.at(timeline.now) / WIDTH:.3f}",
     )
 
 
-def _parts(chart: Canvas) -> tuple[dict[str, list[Markup]], list[Markup]]:
-    """Draw what has labels. They are placed by importance: the less important gives way; drawing has its own order."""
-    parts: dict[str, list[Markup]] = {}
-    parts["now"], now_label = _now(chart)
-    parts["limits"], limit_labels = _limits(chart)
-    parts["requests"], request_labels = _requests(chart)
-    parts["kills"] = _kills(chart)
-    parts["ahead"], ahead_label = draw_forecast(chart)
-    parts["names"] = _layer_names(chart)
-    parts["fits"], fit_label = _fits(chart)
-    parts["line"], line_labels = _lines(chart)
-    labels = [now_label, *limit_labels, *request_labels, ahead_label, fit_label, *line_labels]
-    return parts, [label for label in labels if label is not None]
+class Chart(Plot):
+    """The plot of one container, and the strip below it for what happened."""
+
+    def __init__(self, timeline: Timeline, row: dict[str, Any], top: float | None = None, narrow: float = 1.0) -> None:
+        self.t, self.row = timeline, row
+        limits = [value for _, _, value in timeline.limits]
+        highest = _top(timeline, limits) if top is None else top
+        self.far_limit = bool(limits) and min(limits) > (_FAR_LIMIT * timeline.peak_bytes if top is None else highest)
+        x = Scale(timeline.start, max(timeline.until, timeline.start + 1), LEFT, RIGHT)
+        super().__init__(x, Scale(0, highest, BASE, TOP), Box(LEFT, 0, WIDTH, BASE), narrow)
+        self.strip = Plot(x, PX, Box(LEFT, STRIP, RIGHT, STRIP_END))
+        self.now = x.at(timeline.now)
+        self.days = timeline.until - timeline.start > 36 * 3_600_000
+
+    def compose(self) -> Chart:
+        """Add everything. Labels are placed by importance: the less important gives way."""
+        self._lines()
+        self._now()
+        self._limits()
+        self._requests()
+        self._kills()
+        self._ahead()
+        self._layers()
+        self._name_fits()
+        self._name_lines()
+        self._events()
+        return self
+
+    def moment(self, time: int) -> str:
+        """Write an instant, with seconds where the chart spans minutes."""
+        return text.moment(_stamp(time), seconds=self.t.until - self.t.start < 15 * 60_000)
+
+    def _now(self) -> None:
+        x, word = self.now, "now" if self.t.current else "last sample"
+        self.add(Rule("now", self.t.now, self.t.now, self.y.back(2), 0))
+        self.label([(x - 6, 11, "end"), (x + 6, 11, "start")], f"{word}, {self.moment(self.t.now)}", beside=x)
+
+    def _limits(self) -> None:
+        if self.far_limit:
+            written = f"limit {text.configured(self.t.limits[-1][2])}, above this scale"
+            self.label([(LEFT + 4, 11, "start")], written, "strong")
+            return
+        for start, end, value in self.t.limits:
+            self.rule("limit", value, f"limit {text.configured(value)}", start, end)
+        for (_, end, value), (start, _, after) in pairwise(self.t.limits):
+            if end == start:
+                self.add(Rule("limit", end, end, value, after, f"limit {text.configured(after)}"))
+        for start, _, value in self.t.limits:
+            x, y = self.x.at(start) + 4, self.y.at(value)
+            self.label([(x, y - 7, "start"), (x, y + 15, "start")], f"limit {text.configured(value)}", "strong")
+
+    def _requests(self) -> None:
+        for start, end, value in self.t.requests:
+            if value > self.y.high:
+                continue
+            written = f"request {text.configured(value)}"
+            left, right, y = self.x.at(start), self.x.at(end), self.y.at(value)
+            along = np.arange(left + 4, max(min(right, self.now) - text_width(written), left + 5), 12)
+            places: list[Place] = [(float(x), y + side, "start") for x in along for side in (-6, 15)]
+            places.append((RIGHT - 4, y - 6, "end"))
+            self.label(self.clear(places, written) or places, written)
+            self.rule("request", value, written, start, end)
+
+    def _kills(self) -> None:
+        for event in self.t.events:
+            if event.kind == "oom_kill":
+                height = self.kill_height(event.time)
+                x, y = self.x.at(event.time), self.y.at(height)
+                self.take(Box(x - 7, y - 7, x + 7, y + 7))
+                self.add(Point("kill", event.time, height, Shape.CROSS, 5, _told([event])))
+
+    def kill_height(self, time: int) -> float:
+        """Find where a kill is marked: at the limit in force, or the last value where that is unknown or far above."""
+        limit = self.t.limit_at(time)
+        if limit is not None and not self.far_limit:
+            return float(limit)
+        before = [values[times <= time] for times, values in self.t.line.pieces if times[0] <= time]
+        return float(before[-1][-1]) if before else 0.0
+
+    def _ahead(self) -> None:
+        ahead = self.t.forecast
+        if ahead is None:
+            return
+        limit = self.t.limits[-1][2] if self.t.limits else None
+        reaches = ahead.outlook == "reaches"
+        ceiling = limit if reaches and limit is not None and not self.far_limit else np.inf
+        kind = "reaches" if reaches else "bounded"
+        known = ~(np.isnan(ahead.low) | np.isnan(ahead.high))
+        if known.all():
+            low, high = (np.minimum(edge, ceiling) for edge in (ahead.low, ahead.high))
+            self.add(Area(f"band-{kind}", ((ahead.times, high),), ((ahead.times, low),)))
+        times, mid = ahead.times, np.minimum(ahead.mid, ceiling)
+        if ahead.hit is not None and ceiling < np.inf:
+            before = times < ahead.hit
+            times, mid = np.append(times[before], ahead.hit), np.append(mid[before], ceiling)
+        self.add(Line(f"ahead-{kind}", ((times, mid),)))
+        if not reaches:
+            self._level(ahead)
+        elif ahead.hit is not None and limit is not None:
+            self._hit(ahead, ahead.hit, limit)
+
+    def _level(self, ahead: Forecast) -> None:
+        """Name the level that a bounded memory is expected to keep."""
+        low, mid, high = (float(values[-1]) for values in (ahead.low, ahead.mid, ahead.high))
+        written = f"expected {text.memory(mid)}"
+        if math.isfinite(low) and math.isfinite(high):
+            written += f" ({text.number(low / text.MI)}–{text.number(high / text.MI)})"
+        left, edge = self.now + 10, self.y.at(min(np.nanmax([ahead.mid.max(), high]), self.y.high))
+        places: list[Place] = [(left, edge - 7, "start"), (left, edge - 22, "start")]
+        places.append((left, self.y.at(mid) + 16, "start"))
+        self.label(places, written, "strong", beside=self.now)
+
+    def _hit(self, ahead: Forecast, hit: int, limit: int) -> None:
+        hours = self.row["hours_to_limit"]
+        span = text.hours_range(self.row["hours_to_limit_low"], self.row["hours_to_limit_high"])
+        written = f"reaches the limit in {text.hours(hours)}" if hours > 0 else "has reached the limit"
+        written += f" ({span})" if span and hours > 0 else ""
+        y = TOP if self.far_limit else self.y.at(limit)
+        if not self.far_limit:
+            first = max(hit if ahead.hit_low is None else ahead.hit_low, self.t.now)
+            last = self.t.until if ahead.hit_high is None else ahead.hit_high
+            self.add(Rule("stretch", first, last, limit, limit))
+            says = f"reaches the limit {self.moment(hit)} UTC"
+            self.add(Point("diamond", hit, limit, Shape.DIAMOND, 4.5, says))
+        if hit > self.t.until or self.far_limit:
+            places: list[Place] = [(RIGHT, y - 9, "end"), (RIGHT, y + 18, "end"), (RIGHT, 11, "end")]
+            self.label(places, f"{written} →", "alarm")
+            return
+        half = text_width(written, bold=True) / 2
+        middle = min(max(self.x.at(hit), self.now + half + 8), RIGHT - half)
+        places = [(middle, y - 13, "middle"), (middle, y + 24, "middle"), (RIGHT, y - 27, "end")]
+        self.label(places, written, "alarm")
+
+    def _layers(self) -> None:
+        """Draw layers between their edges; name them right of now, at their heights."""
+        below: tuple[Piece, ...] | None = None
+        under = 0.0
+        found: list[tuple[float, str, str, str]] = []
+        for at, layer in enumerate(self.t.layers):
+            self.add(Area(layer.edge.token, layer.edge.pieces, below))
+            below = layer.edge.pieces
+            last = layer.edge.last_bytes
+            if last is None or layer.last_bytes is None:
+                continue
+            middle, under = self.y.at((under + max(last, under)) / 2), max(last, under)
+            if layer.last_bytes < _THIN * self.y.high and len(self.t.layers) > 1:
+                continue
+            written, kind = f"{layer.edge.name} {text.memory(layer.last_bytes)}", ""
+            if at == 0 and layer.edge.name == _LIVE:
+                kind = "strong"
+                if self.row["signal"] == "allocated_bytes" and self.row["growth_bytes_per_day"] is not None:
+                    grows = is_growing(self.row)
+                    written += f" {text.rate(self.row['growth_bytes_per_day'], sign=True)}" if grows else " flat"
+            found.append((self._unstruck(middle), written, layer.edge.token, kind))
+        found.reverse()  # from the top down, as y grows
+        edge = self.y.at(under)
+        if self.t.forecast is not None:
+            edge = max(edge, self.y.at(float(self.t.forecast.mid[0])))
+        low = min(edge + 16, BASE - 15 * len(found))
+        places = spread([y + 4 for y, *_ in found], 15, max(low, TOP + 12), BASE - 4)
+        x = self.now + 10
+        for y, (_, written, token, kind) in zip(places, found, strict=True):
+            self.take(text_box(x - 2, y, f"xx {written}", bold=bool(kind)))
+            self.add(Text(kind, x, y, "start", written, token, self.now))
+
+    def _unstruck(self, middle: float) -> float:
+        """Keep a name off the rules of requests."""
+        for _, end, value in self.t.requests:
+            rule = self.y.at(value)
+            if end > self.t.now and abs(middle - rule) < _STRUCK:
+                return rule + math.copysign(_STRUCK, middle - rule)
+        return middle
+
+    def _lines(self) -> None:
+        """Draw what was measured and what was fitted, before any label looks for its place."""
+        line, rss = self.t.line, self.t.rss
+        self.add(Line("line", line.pieces))
+        self.shows_rss = rss is not None and bool(rss.pieces) and abs(self._middle(rss) - self._middle(line)) > _CLOSE
+        if rss is not None and self.shows_rss:
+            self.add(Line("second", rss.pieces))
+        # On a dark layer a halo lifts the fit off; on a light one it would cut the measured line, so it is thick.
+        looks = ("halo", "fit") if self.t.fit_name == _LIVE else ("bare",)
+        self.add(*(Line(look, self.t.fits) for look in looks if self.t.fits))
+
+    def _name_fits(self) -> None:
+        if not self.t.fits:
+            return
+        on_live = self.t.fit_name == _LIVE
+        growth = text.rate(self.row["growth_bytes_per_day"], sign=True) if is_growing(self.row) else "no growth"
+        written = f"fit on {self.t.fit_name}: {growth}"
+        half = text_width(written, bold=True) / 2
+        live = self.t.layers[0].edge.pieces if on_live and self.t.layers else ()
+        inside: list[Place] = []
+        outside: list[Place] = []
+        for times, values in sorted(self.t.fits, key=lambda piece: int(piece[0][0] - piece[0][-1])):
+            first, last = self.x.at(times[0]) + half + 6, self.x.at(times[-1]) - half - 6
+            if first > last:
+                first = last = max(LEFT + half, (first + last) / 2)
+            for share in (0.5, 0.35, 0.65, 0.15, 0.85, 0.0, 1.0):
+                x = first + share * (last - first)
+                near = np.interp([x - half, x, x + half], self.x.of(times), self.y.of(values))
+                covered = any(self.x.at(seen[0]) <= x - half and x + half <= self.x.at(seen[-1]) for seen, _ in live)
+                if covered and BASE - near.max() > _ROOM_ON_LIVE:
+                    inside.append((x, float(near.max()) + 18, "middle"))
+                outside += [(x, float(near.min()) - 9, "middle"), (x, float(near.max()) + 19, "middle")]
+        # Where spikes of the measured line stand in the way, the label goes above or below them.
+        outside += [(x, y + far, "middle") for x, y, _ in outside for far in (-20, 20, -40, 40)]
+        free = self.clear(outside, written, "strong")
+        self.label(inside, written, "on-live") or self.label([*free, *outside], written, "strong")
+
+    def _name_lines(self) -> None:
+        if len(self.t.layers) > 1:
+            self._name_line(self.t.line.pieces, self.t.line.name, "plain")
+        if self.t.rss is not None and self.shows_rss:
+            self._name_line(self.t.rss.pieces, "RSS", "")
+
+    def _middle(self, curve: Curve) -> float:
+        return float(np.median(np.concatenate([self.y.of(values) for _, values in curve.pieces])))
+
+    def _name_line(self, pieces: tuple[Piece, ...], name: str, kind: str) -> None:
+        """Put a line's name just above it, where there is room."""
+        half = text_width(name) / 2
+        x = np.concatenate([self.x.of(times) for times, _ in pieces])
+        y = np.concatenate([self.y.of(values) for _, values in pieces])
+        places: list[Place] = []
+        for share in (0.78, 0.6, 0.45, 0.9, 0.3, 0.15, 0.06, 0.97):
+            middle = LEFT + half + share * (self.now - LEFT - 2 * half)
+            under = y[(x >= middle - half - 2) & (x <= middle + half + 2)]
+            if len(under):
+                places.append((middle, float(under.min()) - 7, "middle"))
+        self.label([*places, *((x, y - 13, anchor) for x, y, anchor in places)], name, kind)
+
+    def _events(self) -> None:
+        """Fill the strip: marks, the most telling ones labelled, and stretches without data."""
+        strip, baseline, middle = self.strip, STRIP_END - 8, (STRIP + STRIP_END) / 2
+        wide = []
+        for first, last in self.t.gaps:
+            words = f"no data {text.hours((last - first) / 3_600_000)}"
+            left, right = self.x.at(first), max(self.x.at(last), self.x.at(first) + 2)
+            wide.append((left, right, words))
+            strip.take(Box(left, STRIP, right, STRIP_END))
+            strip.add(Bar("hatch", first, self.x.back(right), STRIP, STRIP_END, words))
+        marks = self._gathered()
+        for x, events in marks:
+            strip.take(Box(x - 6, STRIP, x + 6, STRIP_END))
+            kind = events[0].kind
+            shape = Shape.CROSS if kind == "oom_kill" else Shape.SQUARE if kind in _SQUARES else Shape.CIRCLE
+            look = "kill" if shape is Shape.CROSS else "event"
+            strip.add(Point(look, self.x.back(x), middle, shape, 3.5, _told(events)))
+        for x, variants, kind in _labels(marks, days=self.days):
+            look = "alarm on-panel" if kind == "oom_kill" else "on-panel"
+            for words in variants:
+                if strip.label([(x + 10, baseline, "start"), (x - 10, baseline, "end")], words, look, x):
+                    break
+        for left, right, words in wide:
+            strip.label([(right + 5, baseline, "start"), (left - 5, baseline, "end")], words, "note on-panel")
+        if not marks and not wide:
+            strip.write(LEFT + 8, baseline, "start", "no restart, kill, release or gap seen", "note on-panel")
+
+    def _gathered(self) -> list[tuple[float, list[Event]]]:
+        """Gather events that would lie on each other; the most telling stands first."""
+        found: list[tuple[float, list[Event]]] = []
+        for event in self.t.events:
+            x = self.x.at(event.time)
+            if found and x - found[-1][0] < _NEAR:
+                found[-1][1].append(event)
+            else:
+                found.append((x, [event]))
+        for _, events in found:
+            events.sort(key=lambda event: _RANK.index(event.kind))
+        return found
 
 
-def place(timeline: Timeline, row: dict[str, Any], top: float | None = None) -> Canvas:
-    """Find the places of all labels without drawing, for a chart of the same proportions."""
-    chart = Canvas(timeline, row, "", top, _NARROW)
-    _parts(chart)
-    return chart
+def _top(timeline: Timeline, limits: list[int]) -> float:
+    """Choose the upper end of the axis: above limits and requests, unless they would flatten the curve."""
+    content = timeline.peak_bytes
+    far = bool(limits) and min(limits) > _FAR_LIMIT * content
+    if timeline.forecast is not None:
+        inside = timeline.forecast.mid[timeline.forecast.times <= timeline.until]
+        ceiling = max(limits, default=0) if limits and not far else 1.6 * content
+        content = max(content, min(float(np.nanmax(inside, initial=0.0)), ceiling))
+    requests = [1.08 * value for _, _, value in timeline.requests if value <= 2 * content]
+    return max([1.1 * content, 1.0, *requests, *(1.15 * value for value in limits if not far)])
+
+
+def _told(events: Sequence[Event]) -> str:
+    """Say what one mark stands for."""
+    return "; ".join(f"{event.words} {_short(event.time, days=True)} UTC" for event in events)
+
+
+def _labels(marks: list[tuple[float, list[Event]]], *, days: bool) -> list[tuple[float, list[str], str]]:
+    """Words for marks, by rank, each from long to short; a row of one kind is counted once, at its last mark."""
+    found: list[tuple[int, float, list[str], str]] = []
+    for rank, kind in enumerate(_RANK):
+        mine = [(x, events) for x, events in marks if events[0].kind == kind]
+        row: list[Event] = []
+        for at, (x, events) in enumerate(mine):
+            row += [event for event in events if event.kind == kind]
+            own = _words(events, days=days)
+            if at + 1 < len(mine) and mine[at + 1][0] - x < text_box(0, 0, own).right + _ROOM:
+                continue
+            found.append((rank, x, _variants(row, own, days=days), kind))
+            row = []
+    return [(x, words, kind) for _, x, words, kind in sorted(found, key=lambda label: (label[0], -label[1]))]
+
+
+def _variants(row: list[Event], own: str, *, days: bool) -> list[str]:
+    last = row[-1]
+    if len(row) == 1:
+        return [own, f"{last.words} {_short(last.time, days=False)}", last.words]
+    if last.kind in _SQUARES:
+        return [f"{text.count(len(row), last.kind)}, last {last.words.removeprefix(last.kind).strip()}"]
+    times = f"{len(row):,} × {last.words}"
+    return [f"{times}, last {_short(last.time, days=days)}", times]
+
+
+def _words(events: list[Event], *, days: bool) -> str:
+    first = events[0]
+    restarted = first.kind == "release" and {event.kind for event in events[1:]} & {"restart", "start"}
+    return f"{first.words}{', restart' if restarted else ''} {_short(first.time, days=days)}"
+
+
+def _stamp(time: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC)
+
+
+def _short(time: int, *, days: bool) -> str:
+    stamp = _stamp(time)
+    return f"{text.day(stamp).split()[0]} {text.clock(stamp)}" if days else text.clock(stamp)
 
 
 def describe(timeline: Timeline, row: dict[str, Any]) -> str:
-    """Say in words what the chart shows."""
-    start, now = (dt.datetime.fromtimestamp(value / 1000, tz=dt.UTC) for value in (timeline.start, timeline.now))
+    """Say in words what the chart shows: a few sentences with the figures."""
     line = timeline.line
     parts = [
-        text.period(start, now),
+        text.period(_stamp(timeline.start), _stamp(timeline.now)),
         f"{line.name[:1].upper()}{line.name[1:]} {text.memory(line.last_bytes)} at the end, "
         f"peak {text.memory(line.peak_bytes)}",
     ]
@@ -94,10 +437,7 @@ def describe(timeline: Timeline, row: dict[str, Any]) -> str:
         layers = [f"{layer.edge.name} {text.memory(layer.last_bytes)}" for layer in timeline.layers]
         parts.append(f"Layers from the bottom: {', '.join(layers)}")
     parts.append(f"Limit {text.configured(timeline.limits[-1][2])}" if timeline.limits else "No limit known")
-    parts += [
-        f"{event.words} {text.moment(dt.datetime.fromtimestamp(event.time / 1000, tz=dt.UTC))}"
-        for event in timeline.events[-_TOLD_EVENTS:]
-    ]
+    parts += [f"{event.words} {text.moment(_stamp(event.time))}" for event in timeline.events[-_TOLD_EVENTS:]]
     if len(timeline.events) > _TOLD_EVENTS:
         parts.append(f"{len(timeline.events) - _TOLD_EVENTS:,} earlier events")
     if timeline.fits and row.get("growth_bytes_per_day") is not None:
@@ -109,252 +449,3 @@ def describe(timeline: Timeline, row: dict[str, Any]) -> str:
         else:
             parts.append(f"Forecast: about {text.memory(float(timeline.forecast.mid[-1]))}")
     return ". ".join(parts) + "."
-
-
-_TOLD_EVENTS: Final = 8
-
-
-def _definitions(chart: Canvas) -> Markup:
-    reaches = chart.t.forecast is not None and chart.t.forecast.outlook == "reaches"
-    stops = (
-        el("stop", offset=offset, stop_opacity=opacity, class_="from-leak" if reaches else "from-ink")
-        for offset, opacity in ((0, 0.4), (1, 0.1))
-    )
-    return definitions(
-        el("linearGradient", *stops, id=f"{chart.ident}-g", x1=0, x2=1, y1=0, y2=0),
-        el(
-            "clipPath",
-            el("rect", x=LEFT, y=TOP - 4, width=RIGHT - LEFT, height=BASE - TOP + 4),
-            id=f"{chart.ident}-c",
-        ),
-        el(
-            "pattern",
-            el("line", x1=0, y1=0, x2=0, y2=6, class_="hatch"),
-            id=f"{chart.ident}-h",
-            width=5,
-            height=6,
-            patternUnits="userSpaceOnUse",
-            patternTransform="rotate(45)",
-        ),
-    )
-
-
-def _y_axis(chart: Canvas) -> Markup:
-    values, labels = layout.memory_ticks(chart.top)
-    return join(
-        *(
-            text_element(LEFT - 7, chart.py(value) + 4, label, "", "end")
-            for value, label in zip(values, labels, strict=True)
-        ),
-    )
-
-
-def _x_axis(chart: Canvas) -> Markup:
-    ticks = layout.time_ticks(chart.t.start, chart.t.until, RIGHT - LEFT)
-    drawn = [el("line", x1=LEFT, x2=RIGHT, y1=BASE, y2=BASE, class_="axis")]
-    for time, label in ticks:
-        x = chart.px(time)
-        drawn.append(el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=BASE, y2=BASE + 4, class_="axis"))
-        half = layout.text_width(label) / 2
-        if x + half <= WIDTH:
-            drawn.append(text_element(x, BASE + 17, label, "", "middle"))
-    return join(*drawn)
-
-
-def _layers(chart: Canvas) -> list[Markup]:
-    """Areas from the top layer down: each covers what lies below its edge."""
-    drawn = []
-    for layer in reversed(chart.t.layers):
-        shapes = []
-        for times, values in layer.edge.pieces:
-            x = chart.x(times)
-            if len(times) == 1:
-                continue
-            shapes.append(f"{path(x, chart.y(values))}V{BASE}H{float(x[0]):.1f}Z")
-        if shapes:
-            drawn.append(el("path", d="".join(shapes), class_=f"area {layer.edge.token}"))
-    return drawn
-
-
-def _polyline(chart: Canvas, pieces: tuple[Piece, ...]) -> str:
-    return "".join(path(chart.x(times), chart.y(values)) for times, values in pieces)
-
-
-def _now(chart: Canvas) -> tuple[list[Markup], Markup | None]:
-    x = chart.px(chart.t.now)
-    word = "now" if chart.t.current else "last sample"
-    label = chart.label([(x - 6, 11, "end"), (x + 6, 11, "start")], f"{word}, {chart.moment(chart.t.now)}", "")
-    rule = el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=2, y2=BASE, class_="now")
-    return [rule], label
-
-
-def _limits(chart: Canvas) -> tuple[list[Markup], list[Markup | None]]:
-    if chart.far_limit:
-        written = f"limit {text.configured(chart.t.limits[-1][2])}, above this scale"
-        return [], [chart.label([(LEFT + 4, 11, "start")], written, "strong")]
-    drawn: list[Markup] = []
-    for start, end, value in chart.t.limits:
-        left, right, y = chart.px(start), chart.px(end), chart.py(value)
-        drawn.append(el("line", x1=f"{left:.1f}", x2=f"{right:.1f}", y1=f"{y:.1f}", y2=f"{y:.1f}", class_="limit"))
-        chart.labels.take(Box(left, y - 1, right, y + 1))
-    for (_, end, value), (_, _, after) in pairwise(chart.t.limits):
-        turn = f"{chart.px(end):.1f}"
-        steep = {"y1": f"{chart.py(value):.1f}", "y2": f"{chart.py(after):.1f}"}
-        drawn.append(el("line", x1=turn, x2=turn, class_="limit", **steep))
-    labels = []
-    for start, _, value in chart.t.limits:
-        x, y = chart.px(start) + 4, chart.py(value)
-        places = [(x, y - 7, "start"), (x, y + 15, "start")]
-        labels.append(chart.label(places, f"limit {text.configured(value)}", "strong"))
-    return drawn, labels
-
-
-def _requests(chart: Canvas) -> tuple[list[Markup], list[Markup | None]]:
-    drawn: list[Markup] = []
-    labels: list[Markup | None] = []
-    for start, end, value in chart.t.requests:
-        left, right, y = chart.px(start), chart.px(end), chart.py(value)
-        if y < TOP:
-            continue
-        drawn.append(el("line", x1=f"{left:.1f}", x2=f"{right:.1f}", y1=f"{y:.1f}", y2=f"{y:.1f}", class_="request"))
-        written = f"request {text.configured(value)}"
-        along = np.arange(left + 4, max(min(right, chart.px(chart.t.now)) - layout.text_width(written), left + 5), 12)
-        places = [(float(x), y + side, "start") for x in along for side in (-6, 15)] + [(RIGHT - 4, y - 6, "end")]
-        labels.append(chart.label(chart.clear(places, written) or places, written, ""))
-        chart.labels.take(Box(left, y - 1, right, y + 1))
-    return drawn, labels
-
-
-def _kills(chart: Canvas) -> list[Markup]:
-    drawn = []
-    for event in chart.t.events:
-        if event.kind != "oom_kill":
-            continue
-        x, y = chart.px(event.time), chart.py(kill_height(chart, event.time))
-        chart.labels.take(Box(x - 7, y - 7, x + 7, y + 7))
-        drawn.append(join(el("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=0), cross(round(x, 1), round(y, 1), 5)))
-    return drawn
-
-
-def kill_height(chart: Canvas, time: int) -> float:
-    """Find the height at which a kill is marked."""
-    limit = chart.t.limit_at(time)
-    return float(limit) if limit is not None and not chart.far_limit else _before(chart.t.line.pieces, time)
-
-
-def _before(pieces: tuple[Piece, ...], time: int) -> float:
-    """Last value at or before an instant."""
-    found = 0.0
-    for times, values in pieces:
-        earlier = times <= time
-        if earlier.any():
-            found = float(values[earlier][-1])
-    return found
-
-
-def _layer_names(chart: Canvas) -> list[Markup]:
-    """Names of layers with their last values, right of now, at the height of the layer."""
-    under = 0.0
-    found: list[tuple[float, str, str, str]] = []
-    for at, layer in enumerate(chart.t.layers):
-        last = layer.edge.last_bytes
-        if last is None or layer.last_bytes is None:
-            continue
-        middle, under = chart.py((under + max(last, under)) / 2), max(last, under)
-        if layer.last_bytes < _THIN * chart.top and len(chart.t.layers) > 1:
-            continue
-        written = f"{layer.edge.name} {text.memory(layer.last_bytes)}"
-        kind = ""
-        if at == 0 and layer.edge.name == text.SIGNAL_WORDS["allocated_bytes"]:
-            kind = "strong"
-            if chart.row["signal"] == "allocated_bytes" and chart.row["growth_bytes_per_day"] is not None:
-                written += (
-                    f" {text.rate(chart.row['growth_bytes_per_day'], sign=True)}" if is_growing(chart.row) else " flat"
-                )
-        found.append((middle, written, layer.edge.token, kind))
-    found.reverse()  # from the top down, as y grows
-    edge = chart.py(under)
-    if chart.t.forecast is not None:
-        edge = max(edge, chart.py(float(chart.t.forecast.mid[0])))
-    low = min(edge + 16, BASE - 15 * len(found))
-    places = layout.spread([y + 4 for y, *_ in found], 15, max(low, TOP + 12), BASE - 4)
-    x = chart.px(chart.t.now) + 10
-    drawn = []
-    for y, (_, written, token, kind) in zip(places, found, strict=True):
-        chart.labels.take(text_box(x - 2, y, f"xx {written}", bold=bool(kind)))
-        chart.placed.append(Placed(x + 15, y, "start", written, kind, token))
-        drawn.append(
-            join(
-                el("rect", x=f"{x:.1f}", y=f"{y - 9:.1f}", width=10, height=10, class_=token),
-                text_element(x + 15, y, written, kind),
-            )
-        )
-    return drawn
-
-
-def _fits(chart: Canvas) -> tuple[list[Markup], Markup | None]:
-    if not chart.t.fits:
-        return [], None
-    line = _polyline(chart, chart.t.fits)
-    # On a dark layer a halo lifts the fit off; on a light one it would cut the measured line, so it is thick instead.
-    if chart.t.fit_name == text.SIGNAL_WORDS["allocated_bytes"]:
-        drawn = [el("path", d=line, class_="halo"), el("path", d=line, class_="fit")]
-    else:
-        drawn = [el("path", d=line, class_="fit bare")]
-    growth = text.rate(chart.row["growth_bytes_per_day"], sign=True) if is_growing(chart.row) else "no growth"
-    written = f"fit on {chart.t.fit_name}: {growth}"
-    half = layout.text_width(written, bold=True) / 2
-    on_live = chart.t.fit_name == text.SIGNAL_WORDS["allocated_bytes"]
-    live = chart.t.layers[0].edge.pieces if on_live and chart.t.layers else ()
-    inside: list[tuple[float, float, str]] = []
-    outside: list[tuple[float, float, str]] = []
-    for times, values in sorted(chart.t.fits, key=lambda piece: int(piece[0][0] - piece[0][-1])):
-        first, last = chart.px(times[0]) + half + 6, chart.px(times[-1]) - half - 6
-        if first > last:
-            first = last = max(LEFT + half, (first + last) / 2)
-        for share in (0.5, 0.35, 0.65, 0.15, 0.85, 0.0, 1.0):
-            x = first + share * (last - first)
-            near = np.interp([x - half, x, x + half], chart.x(times), chart.y(values))
-            covered = any(chart.px(seen[0]) <= x - half and x + half <= chart.px(seen[-1]) for seen, _ in live)
-            if covered and BASE - near.max() > _ROOM_ON_LIVE:
-                inside.append((x, float(near.max()) + 18, "middle"))
-            outside += [(x, float(near.min()) - 9, "middle"), (x, float(near.max()) + 19, "middle")]
-    # Where spikes of the measured line stand in the way, the label goes above or below them.
-    outside += [(x, y + far, "middle") for x, y, _ in outside for far in (-20, 20, -40, 40)]
-    label = chart.label(inside, written, "on-live") if inside else None
-    free = chart.clear(outside, written, bold=True)
-    return drawn, label or chart.label(free, written, "strong") or chart.label(outside, written, "strong")
-
-
-def _lines(chart: Canvas) -> tuple[list[Markup], list[Markup | None]]:
-    line = chart.t.line
-    drawn = [el("path", d=_polyline(chart, line.pieces), class_="line")]
-    labels: list[Markup | None] = []
-    named = len(chart.t.layers) > 1
-    rss = chart.t.rss
-    if rss is not None and rss.pieces:
-        apart = abs(_middle_y(chart, rss.pieces) - _middle_y(chart, line.pieces))
-        if apart > 3:  # noqa: PLR2004 - px: closer lines cannot be told apart
-            drawn.insert(0, el("path", d=_polyline(chart, rss.pieces), class_="second"))
-            labels.append(_name_line(chart, rss.pieces, "RSS", ""))
-    if named:
-        labels.insert(0, _name_line(chart, line.pieces, line.name, "plain"))
-    return drawn, labels
-
-
-def _middle_y(chart: Canvas, pieces: tuple[Piece, ...]) -> float:
-    return float(np.median(np.concatenate([chart.y(values) for _, values in pieces])))
-
-
-def _name_line(chart: Canvas, pieces: tuple[Piece, ...], name: str, kind: str) -> Markup | None:
-    """Put a line's name just above it, where there is room."""
-    half = layout.text_width(name) / 2
-    x = np.concatenate([chart.x(times) for times, _ in pieces])
-    y = np.concatenate([chart.y(values) for _, values in pieces])
-    places = []
-    for share in (0.78, 0.6, 0.45, 0.9, 0.3, 0.15, 0.06, 0.97):
-        middle = LEFT + half + share * (chart.px(chart.t.now) - LEFT - 2 * half)
-        under = y[(x >= middle - half - 2) & (x <= middle + half + 2)]
-        if len(under):
-            places.append((middle, float(under.min()) - 7, "middle"))
-    return chart.label([*places, *((x, y - 13, anchor) for x, y, anchor in places)], name, kind)

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.views import canvas, svg, timeline, timeline_svg
+from rmtoolkit.views import svg, timeline, timeline_svg
+from rmtoolkit.views._plot import text_box
 from rmtoolkit.views.curves import Curve, Layer
-from rmtoolkit.views.layout import text_box
 from rmtoolkit.views.sparks import Sparks
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def test_labels_do_not_overlap(fleet: Judgement, workload: str) -> None:
             (element.text, text_box(*place, element.text or "", element.get("text-anchor") or "start", bold=bold))
         )
     assert [(one, other) for (one, a), (other, b) in combinations(boxes, 2) if a.overlaps(b)] == []
-    outside = [text for text, box in boxes if box.left < -2 or box.right > canvas.WIDTH + 4]
+    outside = [text for text, box in boxes if box.left < -2 or box.right > timeline_svg.WIDTH + 4]
     assert outside == []
 
 
@@ -205,8 +205,8 @@ def test_labels_cover_no_curve(spikes: bool) -> None:
         )
     )
     root = ET.fromstring(timeline_svg.draw(shown, row, "c1", "shop/api"))  # noqa: S314 - our own output
-    scales = canvas.Canvas(shown, row, "c1")
-    x, y = scales.x(shown.line.pieces[0][0]), scales.y(shown.line.pieces[0][1])
+    scales = timeline_svg.Chart(shown, row)
+    x, y = scales.x.of(shown.line.pieces[0][0]), scales.y.of(shown.line.pieces[0][1])
     checked = 0
     for element in root.iter("text"):
         written = element.text or ""

@@ -38,7 +38,10 @@ def test_growth_stands_at_the_bottom_in_the_colour_of_alarm() -> None:
     """What grows is the lowest area, marked by shape and word, and the description has its figures."""
     heap = profile({CACHE: growing(9000), INDEX: resting(40 * MI)})
     found = heap_over_time(heap, rm.suspects(heap))
-    assert re.findall(r'class="area (\w+)', found.svg) == ["alarm", "kept"]
+    areas = {look: drawn for drawn, look in re.findall(r'<path d="([^"]*Z)" class="(\w+)', found.svg)}
+    assert set(areas) == {"alarm", "kept"}
+    assert areas["alarm"].endswith("V260H62Z")
+    assert not areas["kept"].endswith("H62Z")
     assert "▲ billing::cache::insert 6.1" in found.svg
     assert f"{CACHE} grows from 0.954 Mi to 6.1" in found.says
     assert 'role="img"' in found.svg

@@ -13,6 +13,7 @@ from rmtoolkit.heap.tree import MEASURES, tree
 from rmtoolkit.views import theme
 from rmtoolkit.views.heap_icicle import icicle
 from tests.analysis.profiles import MI, growing, profile, resting
+from tests.views.colours import contrast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,4 +170,4 @@ def test_text_can_be_read_on_every_fill() -> None:
             ("on-badge", "leak"),
             ("ink", "cache"),
         ):
-            assert theme.contrast(tokens[text], tokens[fill]) >= 4.5, (text, fill)
+            assert contrast(tokens[text], tokens[fill]) >= 4.5, (text, fill)

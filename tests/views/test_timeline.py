@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rmtoolkit.analysis.judge import Judgement, judge
 from rmtoolkit.recording import Recording
-from rmtoolkit.views import curves, timeline
+from rmtoolkit.views import _plot, timeline
 
 if TYPE_CHECKING:
     from rmtoolkit.views.timeline import Timeline
@@ -63,7 +63,7 @@ def test_peaks_survive(values: list[int], bins: int) -> None:
     """However coarse the steps, both extremes and both ends are kept, and no value is invented."""
     times = np.arange(len(values), dtype=np.int64) * 1000
     numbers = np.array(values, dtype=np.float64)
-    kept_times, kept = curves.thin(times, numbers, 0, int(times[-1]), bins)
+    kept_times, kept = _plot.thin(times, numbers, 0, int(times[-1]), bins)
     assert kept.max() == numbers.max()
     assert kept.min() == numbers.min()
     assert (kept_times[0], kept_times[-1]) == (times[0], times[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -85,13 +86,18 @@ def test_kills_limits_and_restarts_are_marks_with_words(case: Case) -> None:
 
 
 def test_layers_stand_in_their_order(case: Case) -> None:
-    """The uppermost edge is drawn first, and each edge lies on or above those that are drawn after it."""
+    """Each layer lies between its lower and its upper edge, and begins where the one below ends."""
     found = picture(case, State("iris/noble-newt"))
     areas = pl.DataFrame(timeline_chart.rows(found.drawn, found.row, theme.LIGHT)["areas"])
     order = areas["c"].unique(maintain_order=True).to_list()
-    assert order == [theme.LIGHT[name] for name in ("cache", "outside", "kept", "slack", "live")]
-    peaks = [areas.filter(pl.col("c") == colour)["v"].max() for colour in order]
-    assert peaks == sorted(peaks, reverse=True)  # type: ignore[type-var]
+    assert order == [theme.LIGHT[name] for name in ("live", "slack", "kept", "outside", "cache")]
+    parts = [areas.filter(pl.col("c") == colour).select("t", "v", "v2") for colour in order]
+    assert parts[0]["v2"].unique().to_list() == [0]
+    assert all((part["v"] >= part["v2"]).all() for part in parts)
+    for below, above in pairwise(parts):
+        both = above.join(below, on="t", suffix="_below")
+        assert both.height > 50
+        assert (both["v2"] == both["v_below"]).all()
 
 
 def test_peaks_survive() -> None:

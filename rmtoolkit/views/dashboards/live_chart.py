@@ -31,16 +31,22 @@ def _bundle() -> str:
 
 
 class LiveChart(JupyterChart):
-    """An Altair chart of named data sets over a time axis."""
+    """An Altair chart of named data sets over a time axis whose ends are its parameters `x0` and `x1`."""
 
+    #: Columns for each data set, and values of the chart's parameters.
     rows = traitlets.Dict().tag(sync=True)
     axes = traitlets.Dict().tag(sync=True)
+    #: Ends of the time axis that Home and a double click go back to; nobody gets beyond them.
     home = traitlets.Dict({"x0": 0.0, "x1": 1.0}).tag(sync=True)
+    #: ms between samples: nobody zooms in further than two of them.
     step = traitlets.Float(1000.0).tag(sync=True)
+    #: What dragging does; with Shift the other.
     drag = traitlets.Enum(("zoom", "judge"), "zoom").tag(sync=True)
+    #: First and last ms since 1970 of what is looked at, and of what was selected: the browser sets them.
     shown = traitlets.List(trait=traitlets.Int()).tag(sync=True)
     selection = traitlets.List(trait=traitlets.Int()).tag(sync=True)
     says = traitlets.Unicode("").tag(sync=True)
+    #: Goes up with every change; the browser writes it to ``data-drawn`` when it has drawn it.
     serial = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, chart: alt.LayerChart, **traits: Any) -> None:  # noqa: ANN401 - of a widget

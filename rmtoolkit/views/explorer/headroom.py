@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from rmtoolkit import text
-from rmtoolkit.views.canvas import text_element
-from rmtoolkit.views.layout import text_width
-from rmtoolkit.views.markup import Markup, el
+from rmtoolkit.views._plot import PX, Bar, Box, Plot, Rule, Scale, text_width
+from rmtoolkit.views._plot_svg import picture
 
 if TYPE_CHECKING:
     from rmtoolkit.limits.explore import Chosen, Scene
+    from rmtoolkit.views.markup import Markup
 
 WIDTH: Final = 372
 #: A line of words, and the bar below it: words beside bars would run into each other.
@@ -22,51 +22,36 @@ _TOP: Final = 22
 
 
 def headroom_chart(scene: Scene, chosen: Chosen) -> Markup:
-    """Draw levels against the limit that was chosen."""
+    """Draw levels against the limit: a bar each, with the room above it as a share; negative is above the limit."""
     rows = levels(scene)
     limit = chosen.limit_bytes
-    top = max([limit, *(high for *_, high in rows)]) * 1.06
-    drawn: list[Markup] = []
+    height = _TOP + len(rows) * _ROW
+    x = Scale(0, max([limit, *(high for *_, high in rows)]) * 1.06, 0, WIDTH)
+    plot = Plot(x, PX, Box(0, 0, WIDTH, height))
     said = []
-    for at, (name, colour, low, value, high) in enumerate(rows):
-        y = _TOP + at * _ROW
-        bar = y + _ROW - _BAR - 4
-        drawn.append(el("rect", x=0, y=bar, width=f"{value / top * WIDTH:.1f}", height=_BAR, class_=colour))
+    for at, (name, look, low, value, high) in enumerate(rows):
+        bar = _TOP + (at + 1) * _ROW - _BAR - 4
+        middle = bar + _BAR / 2
         written = f"{name} {text.memory(value)}"
+        plot.add(Bar(look, 0, value, bar, bar + _BAR), Rule("limit", limit, limit, bar - 2, bar + _BAR + 2))
         if low < high:
             written += f" ({text.memory(low).removesuffix(' Mi')}–{text.memory(high).removesuffix(' Mi')})"
-        drawn.append(text_element(0, bar - 6, written, "plain"))
-        if low < high:
-            ends = [value_ / top * WIDTH for value_ in (low, high)]
-            middle = bar + _BAR / 2
-            whisker = f"M{ends[0]:.1f} {middle}H{ends[1]:.1f}M{ends[0]:.1f} {bar + 4}v10M{ends[1]:.1f} {bar + 4}v10"
-            drawn.append(el("path", d=whisker, class_="whisker"))
+            plot.add(Rule("whisker", low, high, middle, middle))
+            plot.add(*(Rule("whisker", end, end, bar + 4, bar + 14) for end in (low, high)))
         room = (limit - high) / limit
         verb = f"{_percent(room)} over {name}" if low == high else f"{_percent(room)} at the worst {name}"
-        drawn.append(text_element(WIDTH, bar - 6, verb, "alarm" if room < 0 else "plain", "end"))
-        x = limit / top * WIDTH
-        drawn.append(el("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=bar - 2, y2=bar + _BAR + 2, class_="limit"))
+        plot.write(0, bar - 6, "start", written, "plain")
+        plot.write(WIDTH, bar - 6, "end", verb, "alarm" if room < 0 else "plain")
         said.append(f"{written}, {verb}")
-    x = limit / top * WIDTH
-    height = _TOP + len(rows) * _ROW
     word = f"limit {text.configured(limit)}"
     half = text_width(word, bold=True) / 2
-    drawn.append(text_element(min(max(x, half), WIDTH - half), 14, word, "strong", "middle"))
-    return el(
-        "svg",
-        *drawn,
-        class_="rm-chart",
-        width=WIDTH,
-        height=height,
-        viewBox=f"0 0 {WIDTH} {height}",
-        role="img",
-        aria_label=f"Headroom at {word}: " + ("; ".join(said) if said else "no level is known"),
-        style="max-width:100%",
-    )
+    plot.write(min(max(x.at(limit), half), WIDTH - half), 14, "middle", word, "strong")
+    says = f"Headroom at {word}: " + ("; ".join(said) if said else "no level is known")
+    return picture(WIDTH, height, plot, says=says)
 
 
 def levels(scene: Scene) -> list[tuple[str, str, float, float, float]]:
-    """Find the levels that a limit is held against."""
+    """Find the levels that a limit is held against: name, look, lowest, usual and highest value in bytes."""
     found = scene.found
     rows = []
     if found.settled_bytes is not None:

@@ -1,15 +1,25 @@
-"""The limits that have a name: the one in force, ours, and what other tools would set."""
+"""The ground of a chart over limits, and the limits that have a name: in force, ours, and what others would set."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from rmtoolkit.views import _plot_svg
+from rmtoolkit.views._plot import Box, Grows, Plot, Scale, limit_ticks
+
 if TYPE_CHECKING:
     from rmtoolkit.limits.explore import Scene
+    from rmtoolkit.views.markup import Markup
 
+WIDTH: Final = 372
+HEIGHT: Final = 236
+_LEFT, _RIGHT, _TOP, _BASE = 44, WIDTH - 10, 14, HEIGHT - 30
+#: px between two marks at the least, and of the unit behind the last number.
+_APART: Final = 44
+_UNIT: Final = 22
 #: Name, column of `recommend_limits`, and how it is drawn.
 _NAMED: Final = (
-    ("now", "limit_bytes", "now"),
+    ("now", "limit_bytes", "other"),
     ("ours", "recommended_limit_bytes", "ours"),
     ("VPA", "vpa_target_bytes", "other"),
     ("KRR", "krr_limit_bytes", "other"),
@@ -21,10 +31,26 @@ class Named(NamedTuple):
 
     name: str
     limit_bytes: int
-    kind: str
+    look: str
 
 
 def named(scene: Scene) -> list[Named]:
-    """List the limits that have a name."""
-    rows = [(name, scene.ours[column], kind) for name, column, kind in _NAMED]
-    return [Named(name, round(limit), kind) for name, limit, kind in rows if limit]
+    """List the limits that have a name and are known; what grows has none of ours."""
+    rows = [(name, scene.ours[column], look) for name, column, look in _NAMED]
+    return [Named(name, round(limit), look) for name, limit, look in rows if limit]
+
+
+def limit_plot(scene: Scene, top: float, grows: Grows = Grows.EVENLY) -> Plot:
+    """Make a plot whose x is the limit, with its axis, and whose y ends at `top`."""
+    across = Scale(scene.low, scene.high, _LEFT, _RIGHT, Grows.AS_LOG if scene.wide else Grows.EVENLY)
+    plot = Plot(across, Scale(0, top, _BASE, _TOP, grows), Box(_LEFT, 0, WIDTH, _BASE))
+    ticks = limit_ticks(scene.low, scene.high, _RIGHT - _LEFT, _APART, doubled=scene.wide)
+    plot.bottom_axis(ticks, right=WIDTH - _UNIT, unit="Mi")
+    return plot
+
+
+def picture(plot: Plot, says: str, instead: str = "") -> Markup:
+    """Draw the plot, with a sentence `instead` of a curve where there is none."""
+    if instead:
+        plot.write((_LEFT + _RIGHT) / 2, 110, "middle", instead)
+    return _plot_svg.picture(WIDTH, HEIGHT, plot, says=says)

@@ -11,10 +11,10 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit.analysis import advice
 from rmtoolkit.views import summary, svg, timeline_chart
-from rmtoolkit.views.canvas import Canvas
 from rmtoolkit.views.markup import Markup, el, join
 from rmtoolkit.views.parts import facts, pattern_words, with_code
 from rmtoolkit.views.timeline import ahead
+from rmtoolkit.views.timeline_svg import Chart
 from rmtoolkit.views.triage import ages, tables
 from rmtoolkit.views.triage.case import timeline
 from rmtoolkit.views.triage.heap import heap_part
@@ -97,7 +97,7 @@ def picture(case: Case, state: State) -> Picture:
         drawn=drawn,
         row=row,
         says=timeline_chart.says(whole if state.judged is None else drawn, row),
-        top=Canvas(whole, row, "").top,
+        top=Chart(whole, row).y.high,
         ages=_ages(judged, state, row),
         evidence=tables.evidence(row),
         questions=tables.questions(judged.questions(state.workload)),

@@ -1,0 +1,204 @@
+"""Marks as SVG text: colours come from the page's theme."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from rmtoolkit.views._plot import LOOKS, PX, TYPES, Area, Bar, Box, Plot, Point, Rule, Shape, Text
+from rmtoolkit.views.markup import Markup, el, join
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rmtoolkit.views._plot import Floats, Look, Mark
+
+_SWATCH: Final = 10
+
+
+def _rule(name: str, look: Look) -> str:
+    if look.fades:  # the page's policy forbids styles on elements
+        return f".rm-chart .{name}{{stop-color:var(--rm-{look.fill})}}"
+    said = {
+        "fill": f"var(--rm-{look.fill})" if look.fill else "none",
+        "stroke": f"var(--rm-{look.stroke})" if look.stroke else None,
+        "stroke-width": f"{look.width:g}" if look.stroke else None,
+        "stroke-dasharray": look.dash or None,
+        "stroke-linejoin": "round" if look.stroke else None,
+        "opacity": f"{look.opacity:g}" if look.opacity < 1 else None,
+    }
+    return f".rm-chart .{name}{{{';'.join(f'{key}:{value}' for key, value in said.items() if value)}}}"
+
+
+def _type_rule(name: str) -> str:
+    kind = TYPES[name]
+    classes = "".join(f".{part}" for part in name.split())
+    weight = ";font-weight:600" if kind.bold else ""
+    halo = "none" if not kind.halo else f"var(--rm-{kind.halo})"
+    return f".rm-chart text{classes}{{fill:var(--rm-{kind.colour});stroke:{halo}{weight}}}"
+
+
+#: Rules for every mark; selectors stay under one class, so nothing leaks into a notebook.
+STYLE: Final = Markup(
+    ".rm-chart{font:12px/1.4 var(--rm-family);font-variant-numeric:tabular-nums;overflow:visible}"
+    ".rm-chart text{paint-order:stroke;stroke-width:4px;stroke-linejoin:round}"
+    + "".join(map(_type_rule, TYPES))
+    + "".join(_rule(name, look) for name, look in LOOKS.items())
+)
+
+
+def path(x: Floats, y: Floats) -> str:
+    """Write a line through points as short as tenths of a px allow: a move and relative steps."""
+    points = np.rint(np.stack([x, y], axis=1) * 10).astype(np.int64)
+    steps = np.diff(points, axis=0)
+    steps = steps[(steps != 0).any(axis=1)]
+    tail = " ".join(map(_tenths, steps.ravel().tolist())).replace(" -", "-")
+    return f"M{_tenths(int(points[0, 0]))} {_tenths(int(points[0, 1]))}" + (f"l{tail}" if tail else "")
+
+
+@lru_cache(maxsize=1 << 14)
+def _tenths(value: int) -> str:
+    whole, rest = divmod(abs(value), 10)
+    return ("-" if value < 0 else "") + (f"{whole}.{rest}" if rest else str(whole))
+
+
+def _px(value: float) -> str:
+    return _tenths(round(value * 10))
+
+
+def _area(area: Area, plot: Plot) -> str:
+    drawn = []
+    for top, below in area.between():
+        if len(top[0]) > 1:
+            x, y = plot.x.of(top[0]), plot.y.of(top[1])
+            edge = path(x, y)
+            if below is None:
+                drawn.append(f"{edge}V{_px(plot.y.at(0.0))}H{_px(float(x[0]))}Z")
+            else:
+                drawn.append(f"{edge}L{path(plot.x.of(below[0])[::-1], plot.y.of(below[1])[::-1])[1:]}Z")
+    return "".join(drawn)
+
+
+def _point(point: Point, plot: Plot) -> Markup:
+    x, y, size = plot.x.at(point.x), plot.y.at(point.y), point.size
+    title = el("title", point.says) if point.says else None
+    if point.shape is Shape.CIRCLE:
+        return el("circle", title, cx=_px(x), cy=_px(y), r=f"{size:g}", class_=point.look)
+    if point.shape is Shape.SQUARE:
+        side = f"{2 * size:g}"
+        return el("rect", title, x=_px(x - size), y=_px(y - size), width=side, height=side, class_=point.look)
+    if point.shape is Shape.CROSS:
+        arm = f"{2 * size:g}"
+        drawn = f"M{_px(x - size)} {_px(y - size)}l{arm} {arm}m0-{arm}l-{arm} {arm}"
+    else:
+        drawn = f"M{_px(x)} {_px(y - size)}l{size:g} {size:g}-{size:g} {size:g}-{size:g}-{size:g}Z"
+    return el("path", title, d=drawn, class_=point.look)
+
+
+def _text(label: Text) -> Markup:
+    x = label.x + _SWATCH + 5 if label.swatch else label.x
+    swatch = None
+    if label.swatch:
+        place = {"x": _px(label.x), "y": _px(label.y - 9)}
+        swatch = el("rect", **place, width=_SWATCH, height=_SWATCH, class_=label.swatch)
+    anchor = None if label.anchor == "start" else label.anchor
+    return join(
+        swatch, el("text", label.written, x=_px(x), y=_px(label.y), class_=label.look or None, text_anchor=anchor)
+    )
+
+
+def write(mark: Mark, plot: Plot, ident: str = "") -> Markup | None:
+    """Write one mark; ids that it refers to begin with `ident`."""
+    if isinstance(mark, Text):
+        return _text(mark)
+    look = LOOKS[mark.look]
+    defined = look.fades or mark.look == "hatch"
+    paint = {"fill": f"url(#{ident}-{mark.look})"} if defined else {"class_": mark.look}
+    match mark:
+        case Point():
+            drawn = _point(mark, plot)
+        case Rule():
+            title = el("title", mark.says) if mark.says else None
+            x, x2, y, y2 = (plot.x.at(mark.x), plot.x.at(mark.x2), plot.y.at(mark.y), plot.y.at(mark.y2))
+            if isinstance(mark, Bar):
+                place = {"x": _px(min(x, x2)), "y": _px(min(y, y2))}
+                drawn = el("rect", title, **place, width=_px(abs(x2 - x)), height=_px(abs(y2 - y)), **paint)
+            else:
+                drawn = el("line", title, x1=_px(x), x2=_px(x2), y1=_px(y), y2=_px(y2), **paint)
+        case _:
+            if isinstance(mark, Area):
+                line = _area(mark, plot)
+            else:
+                line = "".join(path(plot.x.of(x), plot.y.of(y)) for x, y in mark.pieces if len(x))
+            if not line:
+                return None
+            drawn = el("path", d=line, **paint)
+    return el("g", drawn, clip_path=f"url(#{ident}-clip)") if look.clips else drawn
+
+
+def _definitions(plots: Iterable[Plot], ident: str) -> Markup | None:
+    """Write the gradients, patterns and clips that the marks refer to."""
+    found = []
+    for plot in plots:
+        used = {mark.look for mark in plot.marks if not isinstance(mark, Text)}
+        for name in sorted(name for name in used if LOOKS[name].fades):
+            stops = [el("stop", offset=at, stop_opacity=share, class_=name) for at, share in ((0, 0.4), (1, 0.1))]
+            found.append(el("linearGradient", *stops, id=f"{ident}-{name}"))
+        if any(LOOKS[name].clips for name in used):
+            left, top, right, base = plot.x.first, plot.y.last - 4, plot.x.last, plot.y.first
+            inside = el("rect", x=left, y=top, width=right - left, height=base - top)
+            found.append(el("clipPath", inside, id=f"{ident}-clip"))
+        if "hatch" in used:
+            found.append(
+                el(
+                    "pattern",
+                    el("line", x1=0, y1=0, x2=0, y2=6, class_="hatch"),
+                    id=f"{ident}-hatch",
+                    width=5,
+                    height=6,
+                    patternUnits="userSpaceOnUse",
+                    patternTransform="rotate(45)",
+                )
+            )
+    return el("defs", *found) if found else None
+
+
+def picture(
+    width: float,
+    height: float,
+    *plots: Plot,
+    says: str = "",
+    also: str = "",
+    ident: str = "",
+    before: Iterable[Markup] = (),
+    sized: bool = True,
+    style: str | None = "max-width:100%",
+    **attributes: object,
+) -> Markup:
+    """Draw plots in one picture, after what stands `before`; `says` gives the figures to those who cannot see it."""
+    marks = [write(mark, plot, ident) for plot in plots for mark in plot.painted()]
+    shown = bool(says) or "aria_labelledby" in attributes
+    return el(
+        "svg",
+        *before,
+        _definitions(plots, ident),
+        *marks,
+        class_=f"rm-chart {also}".strip(),
+        width=f"{width:g}" if sized else None,
+        height=f"{height:g}" if sized else None,
+        viewBox=f"0 0 {width:g} {height:g}",
+        style=style if sized else None,
+        role="img" if shown else None,
+        aria_label=says or None,
+        aria_hidden=None if shown else "true",
+        **attributes,
+    )
+
+
+def note(width: float, height: float, says: str) -> Markup:
+    """Draw a sentence where there is nothing to draw."""
+    plot = Plot(PX, PX, Box(0, 0, width, height))
+    plot.write(6, 20, "start", f"{says}.")
+    return picture(width, height, plot, says=says)

@@ -1,0 +1,206 @@
+"""Marks as rows of an Altair chart whose form is fixed: it is made once, and rows are replaced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from rmtoolkit.views._plot import LOOKS, TYPES, Area, Bar, Line, Point, Rule, Shape, Text, text_width
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rmtoolkit.views._plot import Mark, Plot
+
+Rows = dict[str, list[Any]]
+
+#: Columns of the rows of a mark: `t` is x, `v` the height, `c` and `b` colours of stroke or area and of what is inside.
+_COLUMNS: Final[Mapping[type[Mark], tuple[str, ...]]] = {
+    Area: ("t", "v", "v2", "c", "p"),
+    Line: ("t", "v", "p"),
+    Rule: ("t", "t2", "v", "v2", "c", "s", "d", "w"),
+    Point: ("t", "v", "f", "z", "c", "b", "s", "w"),
+    Bar: ("t", "t2", "v", "v2", "c", "w"),
+}
+#: Data sets of text: tied to an instant, with the square of a layer before it, and at the left edge.
+TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "swatches": ("t", "y", "c", "a", "dx", "px"),
+    "labels": ("t", "y", "a", "b", "c", "h", "w", "dx", "px"),
+    "pinned": ("x", "y", "a", "b", "c", "h", "w"),
+}
+_SHAPES: Final = {Shape.CROSS: "M-1 -1L1 1M1 -1L-1 1"}
+_ANCHORS: Final = {"start": "left", "middle": "center", "end": "right"}
+#: A label this near to its mark, in px, keeps its distance when the chart is zoomed.
+_BESIDE: Final = 12
+#: From the left of a swatch to its text.
+_INDENT: Final = 15
+#: A label whose place is in sight is moved so that all of it is; `px` is how wide it is.
+_INSIDE: Final = (
+    "datum.dx+(inrange(scale('x',datum.t),[0,width])?clamp(0,"
+    "(datum.a=='left'?0:datum.a=='right'?datum.px:datum.px/2)-scale('x',datum.t)-datum.dx,"
+    "width-(datum.a=='left'?datum.px:datum.a=='right'?0:datum.px/2)-scale('x',datum.t)-datum.dx):0)"
+)
+_IN_SIGHT: Final = "inrange(scale('x',datum.t),[-1,width+1])?1:0"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A data set: marks of one kind and of some looks; what it says is read out where it is `told`."""
+
+    name: str
+    kind: type[Mark]
+    looks: tuple[str, ...]
+    told: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Its columns."""
+        return _COLUMNS[self.kind]
+
+    def layer(self, x: Any, y: Any, tokens: Mapping[str, str]) -> Any:  # noqa: ANN401 - channels and a chart
+        """Make the layer that draws it."""
+        alt: Any = import_module("altair")  # takes a second, and its types do not know its own channels
+        rows = alt.Chart(alt.NamedData(self.name))
+        look = LOOKS[self.looks[0]]
+        colour = alt.Color("c:N", scale=None)
+        place: dict[str, Any] = {"x": x, "y": y}
+        words = {"description": "w:N", "tooltip": "w:N"} if self.told else {}
+        if self.kind is Area:
+            paint = {"stroke": tokens[look.stroke], "strokeWidth": look.width} if look.stroke else {}
+            if look.fades:
+                paint["color"] = _fading(tokens[look.fill])
+            drawn = rows.mark_area(clip=True, aria=False, **paint).encode(**place, y2="v2:Q", detail="p:N")
+            return drawn if look.fades else drawn.encode(color=colour)
+        if self.kind is Line:
+            dash = {"strokeDash": list(map(int, look.dash.split()))} if look.dash else {}
+            paint = {"stroke": tokens[look.stroke], "strokeWidth": look.width, "strokeJoin": "round", **dash}
+            return rows.mark_line(clip=True, aria=False, **paint).encode(**place, detail="p:N")
+        if self.kind is Rule:
+            paint = {"strokeWidth": alt.ExprRef("datum.s"), "strokeDash": alt.ExprRef("datum.d?[2,3]:[1,0]")}
+            drawn = rows.mark_rule(clip=True, aria=self.told, opacity=look.opacity, **paint)
+            words.pop("tooltip", None)
+            return drawn.encode(**place, x2="t2:Q", y2="v2:Q", color=colour, **words)
+        if self.kind is Bar:
+            drawn = rows.mark_rect(clip=True, aria=self.told)
+            return drawn.encode(**place, x2="t2:Q", y2="v2:Q", color=colour, **words)
+        drawn = rows.mark_point(opacity=alt.ExprRef(_IN_SIGHT), strokeWidth=alt.ExprRef("datum.s"))
+        channels = {"shape": alt.Shape("f:N", scale=None), "size": alt.Size("z:Q", scale=None)}
+        paints = {"stroke": alt.Stroke("c:N", scale=None), "fill": alt.Fill("b:N", scale=None)}
+        return drawn.encode(**place, **channels, **paints, **words)
+
+    def rows(self, plot: Plot, tokens: Mapping[str, str]) -> list[tuple[Any, ...]]:
+        """Write the marks of a plot that belong to it."""
+        return [
+            row
+            for mark in plot.marks
+            if type(mark) is self.kind and mark.look in self.looks
+            for row in _rows(mark, tokens)
+        ]
+
+
+def _rows(mark: Mark, tokens: Mapping[str, str]) -> Iterable[tuple[Any, ...]]:
+    look = LOOKS.get(mark.look)
+    stroke = tokens[look.stroke] if look and look.stroke else "transparent"
+    fill = tokens[look.fill] if look and look.fill else "transparent"
+    match mark:
+        case Area():
+            for at, (x, low, high) in enumerate(mark.columns()):
+                for t, upper, lower in zip(x.tolist(), _whole(high), _whole(low), strict=True):
+                    yield t, upper, lower, fill, f"{mark.look}{at}"
+        case Line():
+            for at, (x, y) in enumerate(mark.pieces):
+                for t, v in zip(x.tolist(), _whole(y), strict=True):
+                    yield t, v, at
+        case Bar():
+            yield round(mark.x), round(mark.x2), round(mark.y), round(mark.y2), fill, mark.says
+        case Rule():
+            ends = (round(mark.x), round(mark.x2), round(mark.y), round(mark.y2))
+            yield *ends, stroke, look.width if look else 1, int(bool(look and look.dash)), mark.says
+        case Point():
+            size = (2 * mark.size) ** 2
+            shape = _SHAPES.get(mark.shape, str(mark.shape))
+            yield round(mark.x), round(mark.y), shape, size, stroke, fill, look.width if look else 1, mark.says
+
+
+def _whole(values: Any) -> list[int]:  # noqa: ANN401 - an array
+    found: list[int] = values.round().astype("int64").tolist()
+    return found
+
+
+def text_rows(plots: Sequence[Plot], tokens: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:
+    """Write the texts of plots, each tied to an instant or to the left edge."""
+    found: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TEXTS}
+    for plot in plots:
+        for mark in plot.marks:
+            if isinstance(mark, Text):
+                for name, row in _text_rows(mark, plot, tokens):
+                    found[name].append(row)
+    return found
+
+
+def _text_rows(label: Text, plot: Plot, tokens: Mapping[str, str]) -> Iterable[tuple[str, tuple[Any, ...]]]:
+    kind = TYPES[label.look]
+    paint = (int(kind.bold), tokens[kind.colour], tokens[kind.halo] if kind.halo else "transparent", label.written)
+    left, wide = plot.x.first, round(text_width(label.written, bold=kind.bold))
+    anchor = _ANCHORS[label.anchor]
+    x = label.x + (_INDENT if label.swatch else 0)
+    if label.x <= left + 5:
+        # What begins at the edge stays there when the chart is zoomed.
+        yield "pinned", (x - left, label.y, anchor, *paint)
+        return
+    tied = label.beside is not None and (bool(label.swatch) or abs(label.x - label.beside) <= _BESIDE)
+    at = label.beside if tied and label.beside is not None else x
+    place = (round(plot.x.back(at)), label.y)
+    beside = round(x - at, 1)
+    if label.swatch:
+        yield "swatches", (*place, tokens[LOOKS[label.swatch].fill], anchor, beside, wide)
+    yield "labels", (*place, anchor, *paint, beside, wide)
+
+
+def text_layers(x: Any, px: Any) -> list[Any]:  # noqa: ANN401 - channels and charts
+    """Make the layers that draw texts: each with a halo, which is a text with a stroke below it."""
+    alt: Any = import_module("altair")
+    own = alt.Color("c:N", scale=None)
+
+    def written(name: str, across: Any, **mark: Any) -> list[Any]:  # noqa: ANN401 - a channel and charts
+        look = {
+            "align": alt.ExprRef("datum.a"),
+            "fontWeight": alt.ExprRef("datum.b?600:400"),
+            "baseline": "alphabetic",
+            **mark,
+        }
+        rows = alt.Chart(alt.NamedData(name))
+        # Without a description a screen reader would read out colours and px.
+        words = rows.mark_text(**look).encode(x=across, y=px, text="w:N", color=own, description="w:N")
+        halo = rows.mark_text(**look, strokeWidth=4, strokeJoin="round", aria=False)
+        return [halo.encode(x=across, y=px, text="w:N", stroke=alt.Stroke("h:N", scale=None)), words]
+
+    swatch = {"shape": "square", "size": 100, "opacity": 1, "filled": True}
+    # A swatch stands before its label, also where that had to move.
+    beside = alt.ExprRef(f"{_INSIDE}-10")
+    return [
+        alt.Chart(alt.NamedData("swatches"))
+        .mark_point(clip=True, aria=False, xOffset=beside, yOffset=-4, **swatch)
+        .encode(x=x, y=px, color=own),
+        *written("labels", x, clip=True, dx=alt.ExprRef(_INSIDE)),
+        *written("pinned", alt.X("x:Q", scale=None, axis=None)),
+    ]
+
+
+def _fading(colour: str) -> dict[str, Any]:
+    stops = [
+        {"offset": offset, "color": f"color-mix(in srgb,{colour} {share}%,transparent)"}
+        for offset, share in ((0, 40), (1, 10))
+    ]
+    return {"gradient": "linear", "x1": 0, "y1": 0, "x2": 1, "y2": 0, "stops": stops}
+
+
+def columns(names: Mapping[str, tuple[str, ...]], rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> dict[str, Rows]:
+    """Turn rows into columns, for every data set that there is."""
+    return {
+        name: dict(zip(wanted, map(list, zip(*rows[name], strict=True)), strict=True))
+        if rows.get(name)
+        else {column: [] for column in wanted}
+        for name, wanted in names.items()
+    }
