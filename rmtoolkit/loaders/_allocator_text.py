@@ -12,20 +12,20 @@ from rmtoolkit.loaders._files import unwrapped
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rmtoolkit.loaders._files import Around
+    from rmtoolkit.loaders._files import LogContext
     from rmtoolkit.loaders._timestamps import Stamp
 
 
 _XML: Final = re.compile(r"<malloc version=\"\d+\">")
 _XML_END: Final = "</malloc>"
 _TAG: Final = re.compile(r"<(/?)(heap|size|unsorted|total|system)\b([^<>]*)>")
-_ATTRIBUTE: Final = re.compile(r"(\w+)=\"([a-z]+|\d{1,19})\"")
+_ATTRIBUTE: Final = re.compile(r"(?<!\w)(\w++)=\"([a-z]++|\d{1,19})\"")
 #: Fields of `struct mallinfo2`, as programs print it: `fordblks=1`, `"fordblks": 1`, `(fordblks): 1`.
 _FIELD: Final = re.compile(
-    r"\b(?:\w*_)?(arena|ordblks|hblks|hblkhd|uordblks|fordblks|keepcost)\b[\"')\]]*\s*(?:[:=]|=>)\s*[\"']?(\d{1,19})\b"
+    r"\b(?:\w*_)?(arena|ordblks|hblks|hblkhd|uordblks|fordblks|keepcost)\b[\"')\]]*+\s*+(?:[:=]|=>)\s*[\"']?(\d{1,19})\b"
 )
-_STATS: Final = re.compile(r"(?:^|\n)[^\n]*?\b(?:Arena (\d+)|Total \(incl\. mmap\)):[ \t\r]*(?=\n)")
-_BYTES: Final = re.compile(r"\n[^\n]*?\b(system bytes|in use bytes) += +(\d{1,19})\b")
+_STATS: Final = re.compile(r"(?:^|\n)[^\n]*?\b(?:Arena (\d+)|Total \(incl\. mmap\)):[ \t\r]*+(?=\n)")
+_BYTES: Final = re.compile(r"\n[^\n]*?\b(system bytes|in use bytes) ++= ++(\d{1,19})\b")
 _MOST: Final = 1 << 62
 
 
@@ -64,19 +64,19 @@ class GlibcDocument:
 
 def glibc_documents(text: str) -> list[GlibcDocument]:
     """Find every document in a text."""
-    text, around = unwrapped(text)
-    found = [*_xml(text, around), *_fields(text, around), *_stats(text, around)]
+    text, context = unwrapped(text)
+    found = [*_xml(text, context), *_fields(text, context), *_stats(text, context)]
     return sorted((one for one in found if one.allocated_bytes() is not None), key=lambda one: one.line)
 
 
-def _xml(text: str, around: Around) -> Iterator[GlibcDocument]:
+def _xml(text: str, context: LogContext) -> Iterator[GlibcDocument]:
     before = 0
     starts = list(_XML.finditer(text))
     for number, start in enumerate(starts):
         following = starts[number + 1].start() if number + 1 < len(starts) else len(text)
         end = text.find(_XML_END, start.end(), following)
         document = GlibcDocument(
-            around.line(start.start()), around.stamp(start.start(), before), mapped_bytes=0, whole=end >= 0
+            context.line(start.start()), context.stamp(start.start(), before), mapped_bytes=0, whole=end >= 0
         )
         before = following if end < 0 else end + len(_XML_END)
         _tags(document, text[start.end() : before])
@@ -134,31 +134,31 @@ def _tidy(arena: Arena, document: GlibcDocument) -> None:
         arena.top_bytes = None
 
 
-def _fields(text: str, around: Around) -> Iterator[GlibcDocument]:
+def _fields(text: str, context: LogContext) -> Iterator[GlibcDocument]:
     """Gather fields until one comes again."""
     said: dict[str, int] = {}
     begin = before = 0
     for found in _FIELD.finditer(text):
         if found[1] in said:
-            yield _of_fields(said, begin, before, around)
+            yield _of_fields(said, begin, before, context)
             said, before = {}, begin + 1
         if not said:
             begin = found.start()
         said[found[1]] = int(found[2])
     if said:
-        yield _of_fields(said, begin, before, around)
+        yield _of_fields(said, begin, before, context)
 
 
-def _of_fields(said: dict[str, int], begin: int, before: int, around: Around) -> GlibcDocument:
+def _of_fields(said: dict[str, int], begin: int, before: int, context: LogContext) -> GlibcDocument:
     used, free = said.get("uordblks"), said.get("fordblks")
-    document = GlibcDocument(around.line(begin), around.stamp(begin, before))
+    document = GlibcDocument(context.line(begin), context.stamp(begin, before))
     if used is not None and free is not None and max(said.values()) < _MOST:
         document.system_bytes, document.free_bytes = used + free, free
         document.mapped_bytes, document.top_bytes = said.get("hblkhd"), said.get("keepcost")
     return document
 
 
-def _stats(text: str, around: Around) -> Iterator[GlibcDocument]:
+def _stats(text: str, context: LogContext) -> Iterator[GlibcDocument]:
     document: GlibcDocument | None = None
     before = 0
     for found in _STATS.finditer(text):
@@ -167,7 +167,7 @@ def _stats(text: str, around: Around) -> Iterator[GlibcDocument]:
         if system is None or used is None or used > system:
             continue
         if document is None or found[1] == "0":
-            document = GlibcDocument(around.line(found.end()), around.stamp(found.end(), before), whole=False)
+            document = GlibcDocument(context.line(found.end()), context.stamp(found.end(), before), whole=False)
         if found[1] is not None:
             document.arenas.append(Arena(found[1], system, system - used))
             continue
@@ -188,10 +188,10 @@ _START: Final = re.compile(
 )
 _TOTALS_LINE: Final = re.compile(r"\bAllocated: \d+, active: \d+[^\n]*")
 _END: Final = re.compile(r"-{3} End jemalloc statistics -{3}")
-_PAIR: Final = re.compile(r"(\w+): (\d{1,19})")
+_PAIR: Final = re.compile(r"(?<!\w)(\w++): (\d{1,19})")
 _SECTION: Final = re.compile(r"(?:^|\s)(?:(Merged|Destroyed) arenas stats|arenas\[(\d+)\]):$")
-_VERSION: Final = re.compile(r'(?:^|\s)Version: "?([^"]*)"?$')
-_NUMBER: Final = re.compile(r"(?:^|\s)([a-z_]+|assigned threads): +(\d{1,19})$")
+_VERSION: Final = re.compile(r'(?:^|\s)Version: "?([^"]*+)"?$')
+_NUMBER: Final = re.compile(r"(?:^|\s)([a-z_]++|assigned threads): ++(\d{1,19})$")
 _OF_ARENA: Final = {"assigned threads": "nthreads", "uptime": "uptime_ns"}
 
 
@@ -229,7 +229,7 @@ def _is_amount(value: object) -> bool:
 
 def jemalloc_documents(text: str) -> list[Document]:
     """Find every document in a text."""
-    text, around = unwrapped(text)
+    text, context = unwrapped(text)
     decoder = json.JSONDecoder()
     documents: list[Document] = []
     position = 0
@@ -239,9 +239,9 @@ def jemalloc_documents(text: str) -> list[Document]:
             data, end, whole = _json(decoder, text, start)
         else:
             data, end, whole = _text(text, start, opened=found["begin"] is not None)
-        stamp = around.stamp(start, position)
+        stamp = context.stamp(start, position)
         body = text[start:end]
-        documents.append(Document(around.line(start), "json" if found["json"] else "text", whole, stamp, data, body))
+        documents.append(Document(context.line(start), "json" if found["json"] else "text", whole, stamp, data, body))
         # The line after a document that was cut off may hold the time of the next one.
         position = end if whole else _after_totals(text, start + len(found[0]), end)
     return documents
@@ -302,9 +302,9 @@ def _pairs(line: str) -> dict[str, int]:
     return {name.lower(): int(amount) for name, amount in _PAIR.findall(line)}
 
 
-_AMOUNT: Final = r"(-?\d{1,9}(?:\.\d+)?) ?([KkMmGgTt]?i?[Bb]?)"
-_COMMITTED: Final = re.compile(rf"\bcommitted: +{_AMOUNT} +{_AMOUNT} +{_AMOUNT} +{_AMOUNT}")
-_PROCESS: Final = re.compile(rf"\bprocess: [^\n]*?\brss: +{_AMOUNT}")
+_AMOUNT: Final = r"(-?\d{1,9}(?:\.\d++)?) ?([KkMmGgTt]?i?[Bb]?)"
+_COMMITTED: Final = re.compile(rf"\bcommitted: ++{_AMOUNT} ++{_AMOUNT} ++{_AMOUNT} ++{_AMOUNT}")
+_PROCESS: Final = re.compile(rf"\bprocess: [^\n]{{0,300}}?\brss: ++{_AMOUNT}")
 _POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -319,7 +319,7 @@ class MimallocDocument(NamedTuple):
 
 def mimalloc_documents(text: str) -> list[MimallocDocument]:
     """Find every document in a text."""
-    text, around = unwrapped(text)
+    text, context = unwrapped(text)
     starts = list(_COMMITTED.finditer(text))
     documents = []
     before = 0
@@ -328,8 +328,8 @@ def mimalloc_documents(text: str) -> list[MimallocDocument]:
         process = _PROCESS.search(text, found.end(), following)
         documents.append(
             MimallocDocument(
-                around.line(found.start()),
-                around.stamp(found.start(), before),
+                context.line(found.start()),
+                context.stamp(found.start(), before),
                 _bytes(found[7], found[8]),
                 _bytes(process[1], process[2]) if process else None,
             )
@@ -344,7 +344,7 @@ def _bytes(number: str, unit: str) -> int | None:
     return round(amount) if 0 <= amount < 1 << 62 else None
 
 
-_LINE: Final = re.compile(r"\bMALLOC: *[+=]? *(\d{1,19}) \( *[\d.]+ [A-Za-z]+\) +([A-Z][^\n\r]*)")
+_LINE: Final = re.compile(r"\bMALLOC: *+(?:[+=] *+)?(\d{1,19}) \( *+[\d.]++ [A-Za-z]++\) ++([A-Z][^\n\r]*+)")
 #: The first line of a document.
 IN_USE: Final = "Bytes in use by application"
 
@@ -364,7 +364,7 @@ class TcmallocDocument(NamedTuple):
 
 def tcmalloc_documents(text: str) -> list[TcmallocDocument]:
     """Find every document in a text."""
-    text, around = unwrapped(text)
+    text, context = unwrapped(text)
     documents: list[TcmallocDocument] = []
     amounts: dict[str, int] = {}
     before = 0
@@ -372,7 +372,9 @@ def tcmalloc_documents(text: str) -> list[TcmallocDocument]:
         name = found[2].strip()
         if name == IN_USE:
             amounts = {}
-            documents.append(TcmallocDocument(around.line(found.start()), around.stamp(found.start(), before), amounts))
+            documents.append(
+                TcmallocDocument(context.line(found.start()), context.stamp(found.start(), before), amounts)
+            )
         if documents and int(found[1]) < 1 << 62:
             amounts.setdefault(name, int(found[1]))
         before = found.end()

@@ -111,7 +111,7 @@ _LONE_NUMBERS: Final = frozenset(
         "memory.kmem.usage_in_bytes",
     )
 )
-_NUMBER: Final = re.compile(r"\s*+(?:(?:\d++|max)\s*+|(?:[a-z_]++ \d++\s++)++|(?:(?:some|full) avg10=[^\n]*+\s*+)++)")
+_NUMBER: Final = re.compile(r"\s*+(?:(?:\d++|max)\s*+|(?:[a-z_]++ \d++\s++)+|(?:(?:some|full) avg10=[^\n]*+\s*+)+)")
 
 
 class _File:

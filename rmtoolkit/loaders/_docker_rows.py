@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _SHORT_ID: Final = 12
 #: Docker's word for never.
 _NEVER: Final = "0001-"
-_TEXT_EVENT: Final = re.compile(r"(\S+) container (\w+)(?:: .*)? ([0-9a-f]{64}) \((.*)\)\s*")
-_ATTRIBUTE: Final = re.compile(r"(?:^|, )([\w./-]+)=(.*?)(?=, [\w./-]+=|$)")
+_TEXT_EVENT: Final = re.compile(r"(?=.*\)\s*+$)(\S++) container (\w++)(?:: .*?)? ([0-9a-f]{64}) \((.*)\)\s*")
+_ATTRIBUTE: Final = re.compile(r"(?:^|, )([\w./-]++)=(.*?)(?=, [\w./-]{1,200}+=|$)")
 #: What is said of the life of a container; `exec_die` and others say nothing of it.
 _ACTIONS: Final = frozenset({"start", "die", "oom", "kill", "stop"})
 

@@ -223,7 +223,7 @@ def warn_of_values(recording: Recording) -> None:
 
 
 #: What `/var/log/pods` holds: time, stream, F(ull) or P(artial), text.
-_CRI: Final = re.compile(r"(\d{4}-\d\d-\d\dT\S+) (stdout|stderr) ([FP])(?::\S*)?(?: (.*))?")
+_CRI: Final = re.compile(r"(\d{4}-\d\d-\d\dT\S++) (stdout|stderr) ([FP])(?::\S*+)?(?: (.*))?")
 #: `kubectl logs --timestamps`.
 _TIMESTAMPS: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}(?:Z|[+-]\d\d:\d\d))(?: (.*))?")
 _MESSAGES: Final = ("log", "message", "msg", "MESSAGE")
@@ -298,16 +298,16 @@ _LINES_BEFORE: Final = 20
 _CHARACTERS: Final = 80
 
 
-def unwrapped(text: str) -> tuple[str, Around]:
+def unwrapped(text: str) -> tuple[str, LogContext]:
     """Take off what a container runtime put around each line."""
     wrapped = unwrap(text)
     if wrapped is None:
-        return text, Around(text, None)
+        return text, LogContext(text, None)
     text = "\n".join(line for _, line in wrapped)
-    return text, Around(text, [stamp for stamp, _ in wrapped])
+    return text, LogContext(text, [stamp for stamp, _ in wrapped])
 
 
-class Around:
+class LogContext:
     """Where a document stands, and which time stamp belongs to it."""
 
     def __init__(self, text: str, stamps: list[str] | None) -> None:

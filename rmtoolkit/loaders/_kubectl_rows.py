@@ -125,13 +125,14 @@ _FAILURE: Final = re.compile(
     r"|(?:\S{1,100}: )?(?:line \d+: )?kubectl: |E\d{4} \d\d:\d\d:\d\d).*)"
 )
 _EMPTY: Final = re.compile(r"(?:^|\s)(No resources found.*)")
-_RULE: Final = re.compile(r"(?:^|.*\s)_{4,}(?:\s+_{4,})*")
+_RULE: Final = re.compile(r"(?:.*\s)?_{4,}+")
 _COLOURS: Final = re.compile(
     r"\x1b(?:\[[0-9;]*m|\[\?[0-9;]*[hl]|\[[0-3]?[JK]|\[H|\][^\x07\x1b]*(?:\x07|\x1b\\)|\([AB]|[=>])"
 )
 _WATCH_TITLE: Final = re.compile(r"Every [\d.,]+m?s: ")
 _WORD: Final = re.compile(r"\w+")
-_BEFORE_NAMES: Final = re.compile(_NAMES.replace(r"\pL", r"[^\W\d_]"))
+#: Nothing long stands before a header: it would be looked at again and again.
+_BEFORE_NAMES: Final = re.compile(r"(?!(?s:.){301})" + _NAMES.replace(r"\pL", r"[^\W\d_]"))
 _NAME_COLUMNS: Final = ("NAMESPACE", "POD", "NAME")
 _WORDS_BESIDE_A_STAMP: Final = 3
 _DETAIL_CHARACTERS: Final = 200

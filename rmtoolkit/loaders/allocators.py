@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 import polars as pl
 
 from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.loaders import _allocator_text, _files, _timestamps
-from rmtoolkit.loaders._allocator_text import Document
+from rmtoolkit.loaders._allocator_text import Document, GlibcDocument
 from rmtoolkit.loaders._allocator_text import glibc_documents as parse_documents
 from rmtoolkit.loaders._allocator_text import jemalloc_documents as jemalloc_documents_parse_documents
 from rmtoolkit.loaders._files import counted
-from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import SAMPLES
 from rmtoolkit.text import memory
@@ -30,22 +29,21 @@ if TYPE_CHECKING:
 
 #: Endings that say what a file is, not whose.
 _ENDINGS: Final = (
-    ".gz",
-    ".zst",
-    ".log",
-    ".txt",
-    ".json",
-    ".jsonl",
-    ".xml",
-    ".out",
-    ".err",
-    ".stderr",
-    ".stats",
-    ".jemalloc",
+    *(".gz", ".zst", ".log", ".txt", ".json", ".jsonl", ".xml", ".out", ".err", ".stderr", ".stats", ".jemalloc"),
     ".raw",
 )
 
 UNSTAMPED: Final = "documents without a time stamp, among others that have one"
+
+
+class _HasStamp(Protocol):
+    @property
+    def line(self) -> int: ...
+    @property
+    def stamp(self) -> tuple[Stamp, str] | None: ...
+
+
+_Stamped = TypeVar("_Stamped", bound=_HasStamp)
 
 
 class Said(NamedTuple):
@@ -54,6 +52,43 @@ class Said(NamedTuple):
     line: int
     stamp: tuple[Stamp, str] | None
     amounts: Mapping[str, int | None]
+
+
+class Text(NamedTuple):
+    """The text of a file, and what a reader of the report should know of it."""
+
+    path: str | os.PathLike[str]
+    expected: str
+    content: str
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str], expected: str) -> Text:
+        """Read a file."""
+        data, notes = _files.read_bytes(path, expected=expected)
+        content, more = _files.as_text(data, path, expected=expected)
+        return cls(path, expected, content, (*notes, *more))
+
+    def asked(
+        self, time: str | dt.datetime | None, interval: str | dt.timedelta | None, timezone: str | dt.tzinfo | None
+    ) -> _timestamps.Asked:
+        """Put what a user said about times beside what the file says of itself."""
+        return _timestamps.Asked(self.path, _files.modified(self.path), time, interval, timezone)
+
+    def nothing(self) -> ReadError:
+        """Say what stands there instead of a document."""
+        first = self.content.strip().split("\n", 1)[0]
+        return ReadError.at(self.path, found=first, expected=self.expected, line=1)
+
+
+def stamped(said: Sequence[_Stamped], asked: _timestamps.Asked) -> tuple[list[_Stamped], list[int], str] | None:
+    """Keep the documents with a time stamp; give them, their times and where these come from. None without any."""
+    timed = [(one, one.stamp) for one in said if one.stamp is not None]
+    if not timed:
+        return None
+    first, stamp = timed[0]
+    times, axis = _timestamps.instants([stamp[0] for _, stamp in timed], (first.line, stamp[1]), asked)
+    return [one for one, _ in timed], times, axis
 
 
 class Whose(NamedTuple):
@@ -104,28 +139,20 @@ def samples_frame(times: Sequence[int], amounts: Sequence[Mapping[str, int | Non
 
 
 def as_recording(
-    said: Sequence[Said], asked: _timestamps.Asked, whose: Whose, source: str, notes: Sequence[str] = ()
+    said: Sequence[Said], text: Text, asked: _timestamps.Asked, whose: Whose, source: str, about: Sequence[str] = ()
 ) -> Recording:
     """Make a Recording of documents that say no more than their values."""
-    left_out = {}
-    timed = [one for one in said if one.stamp is not None]
-    if timed:
-        if len(timed) < len(said):
-            left_out[UNSTAMPED] = len(said) - len(timed)
-        first = timed[0].stamp
-        stamps = [one.stamp[0] for one in timed if one.stamp is not None]
-        times, axis = _timestamps.instants(stamps, (timed[0].line, first[1] if first else ""), asked)
-    else:
-        timed = list(said)
-        times, axis = _timestamps.spaced(len(timed), asked, found="documents")
+    if not said:
+        raise text.nothing()
+    timed, times, axis = stamped(said, asked) or (said, *_timestamps.spaced(len(said), asked, found="documents"))
+    left_out = {UNSTAMPED: len(said) - len(timed)} if len(timed) < len(said) else {}
     if left_out:
-        words = "; ".join(f"left out {counted(number, reason)}" for reason, number in left_out.items())
-        _files.warn(f"{quote_path(asked.path)}: {words}. The rest was read.")
+        _files.warn(f"{quote_path(asked.path)}: left out {counted(left_out[UNSTAMPED], UNSTAMPED)}. The rest was read.")
     return normalise(
         whose.frame(asked.path, source),
         samples_frame(times, [one.amounts for one in timed]),
         None,
-        Report(sources=(str(asked.path),), left_out=left_out, warnings=tuple(notes), time_axis=axis),
+        Report(sources=(str(asked.path),), left_out=left_out, warnings=(*text.notes, *about), time_axis=axis),
     )
 
 
@@ -189,28 +216,20 @@ def read_malloc_info(
     >>> read_malloc_info(log).samples.select("allocated_bytes", "free_bytes", "mapped_bytes").row(0)
     (600, 400, 1000)
     """
-    data, notes = _files.read_bytes(path, expected=_EXPECTED)
-    text, more = _files.as_text(data, path, expected=_EXPECTED)
-    documents = parse_documents(text)
-    if not documents:
-        raise ReadError.at(path, found=text.strip().split("\n", 1)[0], expected=_EXPECTED, line=1)
-    said = [
-        Said(
-            one.line,
-            one.stamp,
-            {
-                "allocated_bytes": one.allocated_bytes(),
-                "free_bytes": one.free_bytes,
-                # Without the blocks that are mapped one by one the sum would be too small.
-                "mapped_bytes": None
-                if one.system_bytes is None or one.mapped_bytes is None
-                else one.system_bytes + one.mapped_bytes,
-            },
-        )
-        for one in documents
-    ]
-    asked = Asked(path, _files.modified(path), time, interval, timezone)
-    return as_recording(said, asked, Whose(pod, namespace, container, workload), "glibc malloc_info", (*notes, *more))
+    text = Text.of(path, _EXPECTED)
+    said = [Said(one.line, one.stamp, _amounts(one)) for one in parse_documents(text.content)]
+    whose = Whose(pod, namespace, container, workload)
+    return as_recording(said, text, text.asked(time, interval, timezone), whose, "glibc malloc_info")
+
+
+def _amounts(document: GlibcDocument) -> dict[str, int | None]:
+    system, mapped = document.system_bytes, document.mapped_bytes
+    return {
+        "allocated_bytes": document.allocated_bytes(),
+        "free_bytes": document.free_bytes,
+        # Without the blocks that are mapped one by one the sum would be too small.
+        "mapped_bytes": None if system is None or mapped is None else system + mapped,
+    }
 
 
 _EXPECTED_JEMALLOC: Final = "statistics that jemalloc's malloc_stats_print wrote"
@@ -278,11 +297,10 @@ def read_jemalloc_stats(
     >>> recording.containers["workload"].item(), recording.samples["allocated_bytes"].item()
     ('api', 1165784)
     """
-    data, notes = _files.read_bytes(path, expected=_EXPECTED_JEMALLOC)
-    text, more = _files.as_text(data, path, expected=_EXPECTED_JEMALLOC)
-    documents = jemalloc_documents_parse_documents(text)
+    text = Text.of(path, _EXPECTED_JEMALLOC)
+    documents = jemalloc_documents_parse_documents(text.content)
     if not documents:
-        raise ReadError.at(path, found=text.strip().split("\n", 1)[0], expected=_EXPECTED_JEMALLOC, line=1)
+        raise text.nothing()
     good = [document for document in documents if document.totals()]
     left_out = {"documents without totals": len(documents) - len(good)}
     if not good:
@@ -293,16 +311,10 @@ def read_jemalloc_stats(
             line=documents[0].line,
             hint="Was it cut off, or is jemalloc built without stats?",
         )
-    asked = _timestamps.Asked(path, _files.modified(path), time, interval, timezone)
-    timed = [document for document in good if document.stamp is not None]
-    if timed:
-        left_out[UNSTAMPED] = len(good) - len(timed)
-        good = timed
-        first = timed[0].stamp
-        stamps = [document.stamp[0] for document in timed if document.stamp is not None]
-        times, axis = _timestamps.instants(stamps, (timed[0].line, first[1] if first else ""), asked)
-    else:
-        times, axis = _untimed(good, asked)
+    asked = text.asked(time, interval, timezone)
+    timed, times, axis = stamped(good, asked) or (good, *_untimed(good, asked))
+    left_out[UNSTAMPED] = len(good) - len(timed)
+    good = timed
     cut = sum(not document.whole for document in good)
     left_out = {reason: count for reason, count in left_out.items() if count}
     partial = (f"{cut:,} document{'' if cut == 1 else 's'} cut off after the totals",) if cut else ()
@@ -323,7 +335,7 @@ def read_jemalloc_stats(
             found=("restarts",) if None not in uptimes else (),
             left_out=left_out,
             partial=partial,
-            warnings=(*notes, *more),
+            warnings=text.notes,
             time_axis=axis,
         ),
     )
@@ -423,16 +435,13 @@ def read_malloc_text(
     >>> read_malloc_text(log).samples["allocated_bytes"].item()
     2097152
     """
-    data, notes = _files.read_bytes(path, expected=_EXPECTED_MALLOC_TEXT)
-    text, more = _files.as_text(data, path, expected=_EXPECTED_MALLOC_TEXT)
+    text = Text.of(path, _EXPECTED_MALLOC_TEXT)
     about: tuple[str, ...] = ()
-    said, source = _tcmalloc(text), "tcmalloc stats"
+    said, source = _tcmalloc(text.content), "tcmalloc stats"
     if not said:
-        (said, about), source = _mimalloc(text), "mimalloc stats"
-    if not said:
-        raise ReadError.at(path, found=text.strip().split("\n", 1)[0], expected=_EXPECTED_MALLOC_TEXT, line=1)
-    asked = Asked(path, _files.modified(path), time, interval, timezone)
-    return as_recording(said, asked, Whose(pod, namespace, container, workload), source, (*notes, *more, *about))
+        (said, about), source = _mimalloc(text.content), "mimalloc stats"
+    whose = Whose(pod, namespace, container, workload)
+    return as_recording(said, text, text.asked(time, interval, timezone), whose, source, about)
 
 
 def _tcmalloc(text: str) -> list[Said]:

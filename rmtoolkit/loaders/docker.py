@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _NUMBERED: Final = re.compile(r"(?P<service>.+?)(?:\.\d+\.[a-z0-9]{25}|[-_.]\d{1,4})")
 
 
-class People:
+class Identities:
     """Containers by what different commands call them; each gets a number."""
 
     def __init__(self) -> None:
@@ -431,16 +431,16 @@ def _places(lines: Sequence[int], marks: Sequence[int]) -> list[int]:
 
 
 def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workload_pattern: str | None) -> Recording:
-    people = People()
+    identities = Identities()
     for labels in _everybody(found):
-        people.meet(labels)
-    samples, shown, quantum = _samples(found, people)
+        identities.meet(labels)
+    samples, shown, quantum = _samples(found, identities)
     inspected: dict[int, list[tuple[int, Inspected]]] = {}
     for written, entry in sorted(found.inspected, key=lambda pair: pair[0]):
-        inspected.setdefault(people.key(entry.labels), []).append((written, entry))
+        inspected.setdefault(identities.key(entry.labels), []).append((written, entry))
     happened: dict[int, list[Happened]] = {}
     for event in sorted(found.happened, key=lambda event: event.time):
-        happened.setdefault(people.key(event.labels), []).append(event)
+        happened.setdefault(identities.key(event.labels), []).append(event)
     limits, guessed = set_limits(shown, inspected)
     if guessed:
         found.notes.append(
@@ -457,7 +457,7 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
             "request_bytes": inspected[key][-1][1].request_bytes if key in inspected else None,
             "source": "docker stats",
         }
-        for key, about in people.rows(workload_pattern)
+        for key, about in identities.rows(workload_pattern)
     ]
     events = [
         event
@@ -482,14 +482,14 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
 
 
 def _samples(
-    found: Found, people: People
+    found: Found, identities: Identities
 ) -> tuple[list[dict[str, Any]], dict[int, list[tuple[int, int]]], dict[int, int]]:
     """Give rows of samples, the limits shown with their times, and how coarse each container's amounts are."""
     samples: list[dict[str, Any]] = []
     shown: dict[int, list[tuple[int, int]]] = {}
     exact: dict[int, tuple[int, int]] = {}
     for measured in found.measured:
-        key = people.key(measured.labels)
+        key = identities.key(measured.labels)
         first, last = exact.get(key, (measured.time, measured.time))
         exact[key] = min(first, measured.time), max(last, measured.time)
         signals = dict(measured.signals)
@@ -498,7 +498,7 @@ def _samples(
         samples.append({"container_id": key, "time": measured.time, **signals})
     quantum: dict[int, int] = {}
     for time, row in found.rows:
-        key = people.key(Labels(row.id, row.name))
+        key = identities.key(Labels(row.id, row.name))
         if key in exact and exact[key][0] <= time <= exact[key][1]:
             found.leave_out("rows of tables whose container the API measured at the same time", 1)
             continue

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 _KIB: Final = 1024
 #: No number of the kernel has more.
 _MOST_DIGITS: Final = 20
-_FIELD: Final = re.compile(r"^\s*(\w+):[ \t]+(\d{1,20})(?:[ \t]+kB)?[ \t]*$", re.MULTILINE)
+_FIELD: Final = re.compile(r"^[ \t]*+(\w++):[ \t]++(\d{1,20})(?:[ \t]++kB)?[ \t]*+$", re.MULTILINE)
 _NAME: Final = re.compile(r"^Name:[ \t]+(.*)$", re.MULTILINE)
-_PAIR: Final = re.compile(r"^\s*(\w+)[ \t]+(\d{1,20})[ \t]*$", re.MULTILINE)
-_STALL: Final = re.compile(r"^\s*(some|full)\s.*\btotal=(\d{1,20})\b", re.MULTILINE)
+_PAIR: Final = re.compile(r"^[ \t]*+(\w++)[ \t]++(\d{1,20})[ \t]*+$", re.MULTILINE)
+_STALL: Final = re.compile(r"^[ \t]*+(some|full)[ \t].*?\btotal=(\d{1,20})\b", re.MULTILINE)
 
 #: Keys of `memory.stat` by version: hierarchical ones where version 1 has both.
 _V1: Final = {
@@ -216,19 +216,19 @@ PROCESS_FILES: Final = frozenset({"smaps_rollup", "status"})
 
 _SECTION: Final = re.compile(r"==> (?P<path>.+) <==")
 #: What `grep . FILES` puts before each line.
-_PREFIX: Final = re.compile(r"(?P<path>(?:[^\s:]*/)?(?:memory\.[a-z_.]+|smaps_rollup|status)):(?P<rest>.*)")
+_PREFIX: Final = re.compile(r"(?P<path>(?:[^\s:]*/)?(?:memory\.[a-z_.]++|smaps_rollup|status)):(?P<rest>.*)")
 _PROCESS_PATH: Final = re.compile(r"/proc/(\d+|self)/(?:smaps_rollup|status)$")
-_FIELD_PROCFS_BLOCKS: Final = re.compile(r"(\w+):\s+(\S.*)")
+_FIELD_PROCFS_BLOCKS: Final = re.compile(r"(\w++):\s++(\S.*)")
 _KNOWN_FIELDS: Final = frozenset(
     (
         *("Name", "Pid", "VmPeak", "VmSize", "VmHWM", "VmRSS", "RssAnon", "RssFile", "RssShmem", "VmSwap", "Threads"),
         *("Rss", "Pss", "Pss_Dirty", "Pss_Anon", "Pss_File", "Pss_Shmem", "Anonymous", "LazyFree", "Swap", "SwapPss"),
     )
 )
-_OTHER_FIELDS: Final = re.compile(r"\w+:(?:\s.*)?")
+_OTHER_FIELDS: Final = re.compile(r"\w++:(?:\s.*)?")
 _PAIR_PROCFS_BLOCKS: Final = re.compile(r"([a-z]\w*) (\d+)")
 _EVENTS: Final = frozenset(["low", "high", "max", "oom", "oom_kill", "oom_group_kill", "oom_kill_disable", "under_oom"])
-_STALL_PROCFS_BLOCKS: Final = re.compile(r"(?:some|full) avg10=\S+ .*total=\d+")
+_STALL_PROCFS_BLOCKS: Final = re.compile(r"(?:some|full) avg10=\S++ .*total=\d+")
 _MAPPING: Final = re.compile(r"[0-9a-f]{6,16}-[0-9a-f]{6,16} [rwxps-]{4} .*")
 _NUMBER: Final = re.compile(r"\d+|max")
 

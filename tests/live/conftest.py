@@ -28,12 +28,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
 
 
 #: How raw samples are fetched where a test does not say it: `both_ways` changes it.
-WAY: dict[str, Any] = {"remote_read": "auto"}
+WAY: dict[str, Any] = {"remote_read": True}
 
 
-@pytest.fixture(params=[False, "auto"], ids=["json", "auto"])
+@pytest.fixture(params=[False, True], ids=["json", "bulk"])
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run a test with JSON, which every server has, and with the quickest way that this one has."""
+    """Run a test with JSON, which every server has, and by remote read or export where this one has it."""
     monkeypatch.setitem(WAY, "remote_read", request.param)
 
 

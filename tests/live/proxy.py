@@ -108,7 +108,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         request = urllib.request.Request(self.of.target + seen.path, body, headers, method=seen.method)  # noqa: S310
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-                return answer.status, {"Content-Type": "application/json"}, answer.read()
+                return answer.status, {"Content-Type": answer.headers.get("Content-Type", "")}, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, {"Content-Type": "application/json"}, error.read()
 

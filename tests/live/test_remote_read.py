@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import threading
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,10 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
+from rmtoolkit.exceptions import RmtoolkitWarning
 from rmtoolkit.loaders._wire import crc32c, read_varint
-from rmtoolkit.loaders.prometheus._client import ServerError
 from rmtoolkit.loaders.prometheus._decode import HISTOGRAMS
-from rmtoolkit.loaders.prometheus._remote_read import HEADERS, request_body
+from rmtoolkit.loaders.prometheus._remote_read import HEADERS, STREAMED_TYPE, request_body
 from tests.live.conftest import instant, pull
 from tests.live.history import STEP
 from tests.live.proxy import Proxy, Seen
@@ -71,7 +72,7 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         yield server
 
 
-def fetched(server: Prometheus | Proxy, *, remote_read: bool | str = True, **asked: Any) -> rm.Recording:
+def fetched(server: Prometheus | Proxy, *, remote_read: bool = True, **asked: Any) -> rm.Recording:
     """What was written, by remote read or not."""
     options = {"remote_read": remote_read, "retries": 2}
     return pull(server, options=options, **{"end": instant(_LAST), **asked})
@@ -168,41 +169,77 @@ def test_a_saved_body_is_read_like_the_live_one(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "why"),
     [
-        pytest.param((404, {}, b"404 page not found\n"), id="404"),
-        pytest.param((400, {}, b'unsupported path requested: "/api/v1/read"'), id="400"),
-        pytest.param((403, {}, b"forbidden"), id="403"),
-        pytest.param((200, {}, b'{"status":"success"}'), id="JSON"),
+        pytest.param((404, {}, b"404 page not found\n"), "HTTP 404", id="404"),
+        pytest.param((400, {}, b'unsupported path requested: "/api/v1/read"'), "HTTP 400", id="400"),
+        pytest.param((403, {}, b"forbidden"), "HTTP 403", id="403"),
+        pytest.param((500, {}, b"boom"), "HTTP 500", id="500"),
+        pytest.param((504, {}, b"gateway"), "HTTP 504", id="504"),
+        pytest.param((200, {"Content-Type": "application/json"}, b'{"status":"success"}'), "json", id="JSON"),
+        pytest.param((200, {"Content-Type": "text/html"}, b"<html>sign in</html>"), "text/html", id="HTML"),
+        pytest.param((200, {"Content-Type": STREAMED_TYPE}, b"<html>sign in</html>"), "web page", id="hidden HTML"),
+        pytest.param((200, {"Content-Type": STREAMED_TYPE}, b"sorry"), "something else", id="text"),
+        pytest.param((200, {"Content-Type": STREAMED_TYPE}, b""), "fewer series", id="empty"),
     ],
 )
-def test_without_remote_read_json_is_used(marked: Prometheus, answer: tuple[int, dict[str, str], bytes]) -> None:
-    """A server that does not have it gives the same samples; who insists on it is told why not."""
+def test_without_remote_read_json_is_used(
+    marked: Prometheus, answer: tuple[int, dict[str, str], bytes], why: str
+) -> None:
+    """A server that does not have it gives the same samples soon, with one warning that says why."""
 
     def none_there(seen: Seen) -> tuple[int, dict[str, str], bytes] | None:
-        return answer if seen.path.startswith(("/api/v1/read", "/api/v1/export")) else None
+        if seen.path.startswith("/api/v1/export"):
+            return 404, {}, b""
+        return answer if seen.path.startswith("/api/v1/read") else None
 
     with Proxy(marked.url, answer=none_there) as proxy:
-        found = fetched(proxy, remote_read="auto")
+        with pytest.warns(RmtoolkitWarning, match=f"JSON was read instead: .*{why}") as warned:
+            found = fetched(proxy)
         asked = [seen.path for seen in proxy.seen]
-        with pytest.raises(ServerError, match="it gives no remote read"):
-            fetched(proxy)
+    assert len(warned) == 1
     assert found.samples.equals(fetched(marked, remote_read=False).samples)
-    assert asked.count("/api/v1/read") == 1
+    assert asked.count("/api/v1/read") <= 2
     assert not found.report.partial
+    assert "JSON was read instead" in " ".join(found.report.warnings)
+
+
+def test_silence_is_not_waited_for_long(marked: Prometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that never answers costs two short waits, however long answers may take."""
+    monkeypatch.setattr("rmtoolkit.loaders.prometheus._fetch._HASTY_SECONDS", 0.1)
+    over = threading.Event()
+
+    def silent(seen: Seen) -> tuple[int, dict[str, str], bytes] | None:
+        if seen.path.startswith("/api/v1/read"):
+            over.wait(60)
+        return (404, {}, b"") if seen.path.startswith(("/api/v1/read", "/api/v1/export")) else None
+
+    with Proxy(marked.url, answer=silent) as proxy:
+        with pytest.warns(RmtoolkitWarning, match="JSON was read instead: .*silent for 0.1 s"):
+            found = fetched(proxy)
+        over.set()
+    assert found.samples.equals(fetched(marked, remote_read=False).samples)
 
 
 def test_a_cut_between_two_frames_is_not_taken_for_the_end(marked: Prometheus) -> None:
-    """Whole frames, right sums, no length: it looks complete, so such an answer is not believed, and JSON is."""
+    """Whole frames, right sums: it looks complete; without a length, or with too few series, JSON is read."""
     body = body_of(marked)
     length, begin = read_varint(body, 0, len(body))
     first = body[: begin + 4 + length]
     assert crc32c(first[begin + 4 :]) == int.from_bytes(first[begin : begin + 4], "big")
-    with Proxy(marked.url, lambda seen: "cut unseen" if seen.path == "/api/v1/read" else None) as proxy:
-        proxy.answer = lambda seen: (200, {}, first * 2) if seen.path == "/api/v1/read" else None
-        found = fetched(proxy, remote_read="auto")
-        assert proxy.faults["cut unseen"] >= 1
-    assert found.samples.equals(fetched(marked).samples)
+    whole = fetched(marked, remote_read=False).samples
+    for fault, why in (("cut unseen", "without its length"), (None, "fewer series")):
+        with Proxy(marked.url, lambda seen, fault=fault: fault if seen.path == "/api/v1/read" else None) as proxy:  # type: ignore[misc]
+            proxy.answer = lambda seen: (
+                (200, {"Content-Type": STREAMED_TYPE}, first * (2 if fault else 1))  # noqa: B023 - called within the turn
+                if seen.path == "/api/v1/read"
+                else (404, {}, b"")
+                if seen.path.startswith("/api/v1/export")
+                else None
+            )
+            with pytest.warns(RmtoolkitWarning, match=why):
+                found = fetched(proxy)
+        assert found.samples.equals(whole)
 
 
 def test_a_damaged_frame_is_asked_for_again(marked: Prometheus) -> None:
@@ -215,7 +252,7 @@ def test_a_damaged_frame_is_asked_for_again(marked: Prometheus) -> None:
         if seen.path != "/api/v1/read" or spoilt:
             return None
         spoilt.append(seen)
-        return 200, {}, bytes(body)
+        return 200, {"Content-Type": STREAMED_TYPE}, bytes(body)
 
     with Proxy(marked.url, answer=once) as proxy:
         found = fetched(proxy)
@@ -237,9 +274,3 @@ def test_an_answer_that_is_too_much_is_asked_for_in_halves(marked: Prometheus) -
         found = fetched(proxy)
     assert found.samples.equals(fetched(marked).samples)
     assert "1 request too large" in " ".join(found.report.warnings)
-
-
-def test_what_is_neither_word_nor_truth_is_refused() -> None:
-    """`remote_read` is one of three."""
-    with pytest.raises(rm.exceptions.RmtoolkitError, match='remote_read= is "auto", True or False'):
-        rm.Prometheus("http://127.0.0.1:9", remote_read="yes")  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rmtoolkit.exceptions import RmtoolkitWarning
 from rmtoolkit.loaders.prometheus._decode import TWICE
 from rmtoolkit.loaders.prometheus._merge import (
     OLD_LIFE,
@@ -21,6 +22,7 @@ from rmtoolkit.loaders.prometheus._merge import (
 )
 from rmtoolkit.loaders.prometheus._metrics import NO_CONTAINER, PAUSE
 from rmtoolkit.loaders.prometheus._recording import POD_LEVEL
+from rmtoolkit.loaders.prometheus_overlap import NOT_MERGED
 
 if TYPE_CHECKING:
     from tests.loaders.conftest import Prom
@@ -165,10 +167,11 @@ def test_restart_with_two_replicas_and_a_start_time(prom: Prom) -> None:
 
 def test_two_containers_that_live_side_by_side(prom: Prom) -> None:
     """Two ids that overlap for longer than a lookback are no restart: the longer one is used."""
-    recording = prom.read(
-        prom.series(WORKING_SET, [5] * 100, labels=prom.pod(id="/a")),
-        prom.series(WORKING_SET, [6] * 90, at=155, labels=prom.pod(id="/b")),
-    )
+    with pytest.warns(RmtoolkitWarning, match="Not merged"):
+        recording = prom.read(
+            prom.series(WORKING_SET, [5] * 100, labels=prom.pod(id="/a")),
+            prom.series(WORKING_SET, [6] * 90, at=155, labels=prom.pod(id="/b")),
+        )
     assert recording.samples["working_set_bytes"].unique().to_list() == [5]
     assert recording.events.height == 0
 
@@ -401,3 +404,81 @@ def test_filling_never_interleaves(base: list[int], extra: list[int]) -> None:
         before = [other for other in base if other <= time]
         after = [other for other in base if other >= time]
         assert not before or not after or after[0] - before[-1] > 2 * interval
+
+
+FLAT, LEAK = [300 << 20] * 100, [(100 + 3 * number) << 20 for number in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "eu", "us"),
+    [
+        ({"name": "web", "id": "/docker/a"}, {"instance": "eu:8080"}, {"instance": "us:8080", "id": "/docker/b"}),
+        ({"namespace": "shop", "pod": "db-0", "container": "db"}, {"region": "eu"}, {"region": "us"}),
+        (
+            {"namespace": "shop", "pod": "db-0", "container": "db"},
+            {"k8s_cluster_name": "eu"},
+            {"k8s_cluster_name": "us"},
+        ),
+        (
+            {"pod": "db-0", "container": "db"},
+            {"__tenant_id__": "eu", "node": "1"},
+            {"__tenant_id__": "us", "node": "2"},
+        ),
+        ({"pod": "db-0", "container": "db", "cluster": "x"}, {"region": "eu"}, {"region": "us"}),
+    ],
+    ids=["hosts of Docker", "regions", "clusters by another name", "tenants", "regions within a cluster"],
+)
+def test_containers_of_one_name_are_parted_by_the_label_that_differs(
+    prom: Prom, labels: dict[str, str], eu: dict[str, str], us: dict[str, str]
+) -> None:
+    """A leak beside a flat one of the same name stays a leak, whatever label tells them apart; and it is said."""
+    recording = prom.read(
+        prom.series(WORKING_SET, FLAT, labels=labels | eu), prom.series(WORKING_SET, LEAK, at=7, labels=labels | us)
+    )
+    assert [name.removeprefix("x/") for name in recording.containers["cluster"]] == ["eu", "us"]
+    found = recording.samples.group_by("container_id", maintain_order=True).agg("working_set_bytes")
+    assert found["working_set_bytes"].to_list() == [FLAT, LEAK]
+    assert recording.report.left_out == {}
+    assert "told apart by the label" in " ".join(recording.report.warnings)
+
+
+def test_facts_go_with_the_container_that_has_their_label(prom: Prom) -> None:
+    """Limits of two clusters stay with their containers, and so do the other containers of these clusters."""
+    both = [
+        prom.series(name, values, labels=prom.pod(pod=pod, region=region), **more)
+        for region, level in (("eu", FLAT), ("us", LEAK))
+        for pod in ("db-0", f"only-{region}")
+        for name, values, more in (
+            (WORKING_SET, level, {}),
+            ("kube_pod_container_resource_limits", [len(region + pod) << 28] * 100, {"resource": "memory"}),
+        )
+    ]
+    containers = prom.read(*both).containers.select("cluster", "pod", "limit_bytes")
+    sizes = [(region, pod, len(region + pod) << 28) for region in ("eu", "us") for pod in ("db-0", f"only-{region}")]
+    assert containers.rows() == sizes
+
+
+@pytest.mark.parametrize(
+    ("more", "at"),
+    [({"region": "us"}, 0), ({"region": "us"}, 7), ({"instance": "b:1", "prometheus_replica": "b"}, 7)],
+    ids=["exact copy", "scraped a little later", "replica"],
+)
+def test_copies_of_one_container_still_fold(prom: Prom, more: dict[str, str], at: float) -> None:
+    """Values that lie between each other's are two looks at one container, whatever their labels say."""
+    recording = prom.read(
+        prom.series(WORKING_SET, LEAK, labels=prom.pod(region="eu", instance="a:1")),
+        prom.series(WORKING_SET, LEAK[:90], at=at, labels=prom.pod(region="eu", instance="a:1") | more),
+    )
+    assert recording.samples["working_set_bytes"].to_list() == LEAK
+
+
+def test_what_no_label_tells_apart_is_not_merged(prom: Prom) -> None:
+    """Two containers of one name that differ in their ids only: the longer one is used, and a warning says so."""
+    with pytest.warns(RmtoolkitWarning, match="Not merged: 90 samples of another container of the same name"):
+        recording = prom.read(
+            prom.series(WORKING_SET, [*FLAT[:40], *[None] * 20, *FLAT[:40]], labels=prom.pod(id="/a")),
+            prom.series(WORKING_SET, LEAK[:70], at=155, labels=prom.pod(id="/b")),
+            prom.series("container_memory_rss", LEAK[:20], at=155, labels=prom.pod(id="/b")),
+        )
+    assert recording.samples["working_set_bytes"].drop_nulls().to_list() == FLAT[:80]
+    assert recording.report.left_out == {NOT_MERGED: 90}

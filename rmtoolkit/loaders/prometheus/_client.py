@@ -27,7 +27,7 @@ from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from prometheus_api_client import PrometheusConnect
     from requests import Response, Session
@@ -376,6 +376,13 @@ _BAD_REQUEST: Final = 400
 _LIMIT_WORDS: Final = ("exceed", "too many", "too long", "limit", "maximum", "max-", "range")
 
 
+class _Request(NamedTuple):
+    url: str
+    parameters: Mapping[str, str]
+    data: bytes | None
+    headers: Mapping[str, str]
+
+
 class _Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
@@ -503,18 +510,18 @@ class Client:
         parameters: Mapping[str, str],
         read: Callable[[bytes], _Read],
         *,
-        method: str | None = None,
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         pieces: bool = False,
+        types: Sequence[str] = (),
     ) -> _Read:
-        """Make a request, again where that may help, and read its answer."""
-        if data is None:
-            parameters = {**self._parameters, **parameters}
+        """Make a request (with `data` a POST of these bytes), again where that may help, and read its answer."""
+        parameters = {**self._parameters, **parameters} if data is None else parameters
+        request = _Request(self.address.of(path), parameters, data, headers or {})
         slow = 0
         for attempt in range(self.patience.retries + 1):
             try:
-                return read(self._answer(path, parameters, method, data, headers or {}, pieces=pieces))
+                return read(self._answer(request, pieces=pieces, types=types))
             except (DamagedError, PassingError, FinalError) as error:
                 trouble = error
             # Outside of `except`: what the HTTP library said may name secrets, and goes no further.
@@ -549,27 +556,23 @@ class Client:
         }
         return self.fault(failed.said, hints.get(failed.kind, ""))
 
-    def _answer(
-        self,
-        path: str,
-        parameters: Mapping[str, str],
-        method: str | None,
-        data: bytes | None,
-        headers: Mapping[str, str],
-        *,
-        pieces: bool,
-    ) -> bytes:
-        used = method or self._learnt.method
-        answer = self._followed(used, self.address.of(path), parameters, data, headers)
-        if method is None and used == "POST" and answer.status in _GET_ONLY:
-            other = self._followed("GET", self.address.of(path), parameters, None, headers)
+    def _answer(self, request: _Request, *, pieces: bool, types: Sequence[str]) -> bytes:
+        data = request.data
+        used = self._learnt.method if data is None else "POST"
+        answer = self._followed(used, request)
+        if data is None and used == "POST" and answer.status in _GET_ONLY:
+            other = self._followed("GET", request)
             if other.status == _OK or answer.status not in _UNSIGNED:
                 self._learnt.method, answer = ("GET" if other.status == _OK else "POST"), other
         self._learnt.reached = True
         if answer.status != _OK:
             self._refuse(answer)
+        # Cut off between two pieces, an answer looks whole.
         if pieces and not {"content-length", "transfer-encoding"} & {name.lower() for name in answer.headers}:
             raise FinalError(EndlessError(self.fault("an answer came without its length"), _OK))
+        kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if types and kind not in types:
+            raise FinalError(ServerError(self.fault(f"it answered with {quote(kind or 'no type')}"), _OK))
         head = answer.body[:512].lstrip()
         # A frame of a remote read may begin with any byte.
         if head[:1] == b"<" and (data is None or head[:2].lower() in (b"<!", b"<h")):
@@ -578,28 +581,24 @@ class Client:
             self._refuse(answer)
         return answer.body
 
-    def _followed(
-        self, method: str, url: str, parameters: Mapping[str, str], data: bytes | None, headers: Mapping[str, str]
-    ) -> _Answer:
+    def _followed(self, method: str, request: _Request) -> _Answer:
         """Make a request; go where the server sends us, within the same server only."""
         for _ in range(_MOST_REDIRECTS):
-            answer = self._sent(method, url, parameters, data, headers)
+            answer = self._sent(method, request)
             target = answer.headers.get("Location")
             if answer.status not in _REDIRECTS or not target:
                 return answer
-            target = urljoin(url, target)
-            if not is_same_server(url, target):
+            target = urljoin(request.url, target)
+            if not is_same_server(request.url, target):
                 host = quote(urlsplit(target).netloc.rpartition("@")[2])
                 hint = "Credentials are not sent there. If it is the server you mean, give its address; else sign in."
                 raise FinalError(
                     ServerError(self.fault(f"it redirects to another server, {host}", hint), answer.status)
                 )
-            url = self.address.signed(target.partition("?")[0])
+            request = request._replace(url=self.address.signed(target.partition("?")[0]))
         raise FinalError(ServerError(self.fault("it redirects in a circle", "Check the address and its path.")))
 
-    def _sent(
-        self, method: str, url: str, parameters: Mapping[str, str], data: bytes | None, headers: Mapping[str, str]
-    ) -> _Answer:
+    def _sent(self, method: str, request: _Request) -> _Answer:
         """Make one request; leave it alone when it takes too long, wherever within it that is."""
         import requests  # noqa: PLC0415 - slow, and only who asks a server needs it
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
@@ -609,7 +608,7 @@ class Client:
         over = threading.Event()
         begun = time.monotonic()
         try:
-            with self._begun(over, method, url, parameters, data, headers) as response:
+            with self._begun(over, method, request) as response:
                 return _Answer(response.status_code, response.headers, self._body(response))
         except (requests.RequestException, HTTPError, OSError) as error:
             failed = failure_of(error, self.patience.timeout_seconds)
@@ -628,22 +627,14 @@ class Client:
     def _slow(self) -> PassingError:
         return PassingError(f"it took longer than {self._longest:g} s to answer", kind="slow")
 
-    def _begun(
-        self,
-        over: threading.Event,
-        method: str,
-        url: str,
-        parameters: Mapping[str, str],
-        data: bytes | None,
-        headers: Mapping[str, str],
-    ) -> Response:
+    def _begun(self, over: threading.Event, method: str, request: _Request) -> Response:
         """Send a request and wait for the head of its answer; what takes too long after it is broken off, too."""
         found: list[Response | BaseException] = []
         done = threading.Event()
 
         def exchange() -> None:
             try:
-                response = self._exchanged(method, url, parameters, data, headers)
+                response = self._exchanged(method, request)
             except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits for it
                 found.append(error)
                 done.set()
@@ -669,13 +660,12 @@ class Client:
             raise found[0]
         return found[0]
 
-    def _exchanged(
-        self, method: str, url: str, parameters: Mapping[str, str], data: bytes | None, headers: Mapping[str, str]
-    ) -> Response:
+    def _exchanged(self, method: str, request: _Request) -> Response:
+        _, parameters, data, headers = request
         session = self.session
         return session.request(
             method,
-            url,
+            request.url,
             params=parameters if method == "GET" or data is not None else None,
             data=data if data is not None else (parameters if method == "POST" else None),
             headers={**self.headers, **headers},

@@ -12,16 +12,23 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from copy import copy
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.loaders.prometheus._answers import TRUNCATED, UNREADABLE
-from rmtoolkit.loaders.prometheus._client import Client, DamagedError, EndlessError, ServerError, TooMuchError
+from rmtoolkit.loaders.prometheus._client import Client, DamagedError, ServerError, TooMuchError
 from rmtoolkit.loaders.prometheus._decode import Decoded, Decoder
-from rmtoolkit.loaders.prometheus._remote_read import HEADERS, UNKNOWN_CHUNKS, is_remote_read, request_body
+from rmtoolkit.loaders.prometheus._remote_read import (
+    HEADERS,
+    PLAIN_TYPE,
+    STREAMED_TYPE,
+    UNKNOWN_CHUNKS,
+    is_remote_read,
+    request_body,
+)
 from rmtoolkit.schema import COUNTERS
 
 if TYPE_CHECKING:
@@ -427,12 +434,12 @@ def _bar(progress: bool | None) -> Any:  # noqa: ANN401, FBT001 - a bar of tqdm,
     return tqdm(total=0, disable=not progress, desc="Prometheus", unit=" requests", leave=False)
 
 
-#: Whether to use remote read: where the server has it, always, or never.
-RemoteRead: TypeAlias = Literal["auto"] | bool
-
-#: What servers answer that do not have an endpoint, or do not open it to everybody.
 _HEAD_BYTES: Final = 1 << 10
-_NOT_THERE: Final = (400, 401, 403, 404, 405, 406, 415, 501)
+#: Until an endpoint has answered once, silence of this length means that it is not there.
+_HASTY_SECONDS: Final = 10.0
+#: Answers that speak of the size of the request, not of the endpoint.
+_TOO_MUCH: Final = (413, 422)
+_OK: Final = 200
 
 
 #: Side by side, many short steps of numpy wait for each other: four threads take twice as long as one after another.
@@ -457,13 +464,9 @@ class _Labels(msgspec.Struct):
 
 
 class BulkFetch:
-    """Fetches raw samples in the quickest way that a server has: a `RawFetch`."""
+    """Fetches raw samples by remote read, else by VictoriaMetrics' export, else by JSON: a `RawFetch`."""
 
-    def __init__(self, remote_read: RemoteRead = "auto") -> None:
-        if remote_read not in ("auto", True, False):
-            msg = f'remote_read= is "auto", True or False; got {quote(remote_read)}.'
-            raise RmtoolkitError(msg)
-        self._insists = remote_read is True
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         #: Labels that the server adds to every series, and those that series of a selector have themselves.
         self._external: frozenset[str] = frozenset()
@@ -471,14 +474,29 @@ class BulkFetch:
         #: The first request finds out what there is; the others wait until that is known.
         self._first = threading.Lock()
         self._known = threading.Event()
-        ways = {"auto": ("read", "export"), True: ("read",), False: ()}
         #: Ways that are still to be tried; the first one that works is used from then on.
-        self._ways: tuple[str, ...] = ways[remote_read]
-        if not self._ways:
-            self._known.set()
+        self._ways: tuple[str, ...] = ("read", "export")
+        #: Why remote read was given up, until that was told.
+        self._trouble = ""
+
+    @property
+    def reads(self) -> bool:
+        """Whether samples came by remote read."""
+        return self._known.is_set() and self._ways[:1] == ("read",)
+
+    def give_up(self, why: str) -> None:
+        """Use JSON from now on."""
+        with self._lock:
+            self._ways, self._trouble = (), self._trouble or why
+
+    def told(self) -> str:
+        """Say once why JSON is read although remote read was asked for; nothing where it is not."""
+        with self._lock:
+            why, self._trouble = ("", self._trouble) if self._ways else (self._trouble, "")
+        return f"remote read was asked for, and JSON was read instead: {why.rstrip('.')}" if why else ""
 
     def __call__(self, client: Client, selector: Selector, after_seconds: int, until_seconds: int) -> Decoded:
-        """Fetch the samples later than the first and not later than the second time."""
+        """Fetch the samples later than the first and not later than the second time, and markers of ends."""
         if not self._known.is_set() and not self._first.acquire(blocking=False):
             self._known.wait()
         try:
@@ -489,16 +507,23 @@ class BulkFetch:
     def _tried(self, client: Client, selector: Selector, after_seconds: int, until_seconds: int) -> Decoded:
         for way in self._ways:
             fetch = self._by_remote_read if way == "read" else raw_by_export
+            known = self._known.is_set()
             try:
-                found = fetch(client, selector, after_seconds, until_seconds)
+                found = fetch(client if known else _hasty(client), selector, after_seconds, until_seconds)
             except _NotThereError as error:
-                if self._insists:
-                    msg = client.fault(f"it gives no remote read ({error})", 'Leave remote_read= at "auto".')
-                    raise ServerError(msg) from None
-                with self._lock:
-                    self._ways = tuple(other for other in self._ways if other != way)
+                why = str(error)
+            except ServerError as error:
+                # What is too much once something has come is asked for in smaller parts.
+                if isinstance(error, TooMuchError) and (known or error.status in _TOO_MUCH):
+                    raise
+                why = f"HTTP {error.status}" if error.status not in (None, _OK) else str(error)
+                why = why.removeprefix(f"Could not read {client.address!r}: ")
             else:
                 return between(found, after_seconds * 1000 + 1, until_seconds * 1000)
+            with self._lock:
+                self._ways = tuple(other for other in self._ways if other != way)
+                if way == "read":
+                    self._trouble = self._trouble or why
         return raw_by_json(client, selector, after_seconds, until_seconds)
 
     def _by_remote_read(self, client: Client, selector: Selector, after_seconds: int, until_seconds: int) -> Decoded:
@@ -524,21 +549,16 @@ class BulkFetch:
                 raise DamagedError(said)
             return decoder.finish()
 
-        try:
-            decoded = client.ask("/api/v1/read", {}, read, method="POST", data=body, headers=HEADERS, pieces=True)
-        except TooMuchError:
-            raise
-        except ServerError as error:
-            if error.status in _NOT_THERE or isinstance(error, EndlessError):
-                msg = f"HTTP {error.status}"
-                raise _NotThereError(msg) from None
-            raise
+        types = (STREAMED_TYPE, PLAIN_TYPE)
+        decoded = client.ask("/api/v1/read", {}, read, data=body, headers=HEADERS, pieces=True, types=types)
         external = self._added(client, selector, after_seconds, until_seconds, decoded.labels)
         if not external:
             return decoded
         kept = [{name: value for name, value in labels.items() if name not in external} for labels in decoded.labels]
         return replace(decoded, labels=kept)
 
+    # A remote read adds the server's external labels to every series, which no other answer has. They are taken away,
+    # so that samples and facts speak of the same containers, whichever way they came.
     def _added(
         self,
         client: Client,
@@ -553,14 +573,18 @@ class BulkFetch:
         with self._lock:
             if not unknown <= self._external | self._own.get(selector, frozenset()):
                 asked = {"match[]": selector.promql(), "start": str(after_seconds), "end": str(until_seconds)}
-                try:
-                    listed = client.ask("/api/v1/labels", asked, _labels)
-                except ServerError as error:
-                    msg = f"its labels are not told: HTTP {error.status}"
-                    raise _NotThereError(msg) from None
+                listed = client.ask("/api/v1/labels", asked, _labels)
                 self._own[selector] = unknown.intersection(listed)
                 self._external |= unknown.difference(listed)
             return self._external - self._own.get(selector, frozenset())
+
+
+def _hasty(client: Client) -> Client:
+    """Make a client that finds out soon whether there is such an endpoint."""
+    hasty = copy(client)
+    silence = min(client.patience.timeout_seconds, _HASTY_SECONDS)
+    hasty.patience = replace(client.patience, timeout_seconds=silence, retries=min(client.patience.retries, 1))
+    return hasty
 
 
 def _labels(body: bytes) -> list[str]:
@@ -591,12 +615,4 @@ def raw_by_export(client: Client, selector: Selector, after_seconds: int, until_
                 raise DamagedError(said)
         return decoder.finish()
 
-    try:
-        return client.ask("/api/v1/export", asked, read, pieces=True)
-    except TooMuchError:
-        raise
-    except ServerError as error:
-        if error.status in _NOT_THERE or isinstance(error, EndlessError):
-            msg = f"HTTP {error.status}"
-            raise _NotThereError(msg) from None
-        raise
+    return client.ask("/api/v1/export", asked, read, pieces=True)

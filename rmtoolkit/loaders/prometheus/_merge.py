@@ -122,7 +122,7 @@ def sum_gauges(rows: Rows) -> Rows:
 #: Without a marker of its end, `query_range` repeats a series' last value for this long.
 LOOKBACK_MILLISECONDS: Final = 300_000
 #: Series of two containers of one name in one pod overlap no longer than that, give or take a scrape.
-_HANDOVER_MILLISECONDS: Final = LOOKBACK_MILLISECONDS + 60_000
+HANDOVER_MILLISECONDS: Final = LOOKBACK_MILLISECONDS + 60_000
 #: No more series than this are asked to fill the gaps of one.
 _MOST_CANDIDATES: Final = 8
 _NEVER: Final = np.iinfo(np.int64).max
@@ -220,7 +220,7 @@ def _lives(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     for index, row in enumerate(rows):
         if previous >= 0 and rows[previous]["entity"] != row["entity"]:
             previous = -1
-        if previous >= 0 and rows[previous]["last"] - row["first"] > _HANDOVER_MILLISECONDS:
+        if previous >= 0 and rows[previous]["last"] - row["first"] > HANDOVER_MILLISECONDS:
             loser = previous if rows[previous]["count"] < row["count"] else index
             parallel[loser] = True
             previous = previous if loser == index else index

@@ -44,7 +44,7 @@ _WATCHED: Final = (
 _CLOSER_SAMPLES: Final = 2 * BUDGET
 
 
-class Facts(NamedTuple):
+class Metadata(NamedTuple):
     """What is known beside the samples."""
 
     parts: list[Decoded]  # series, in any order
@@ -62,22 +62,22 @@ def _meaning(name: str, overrides: Mapping[str, str]) -> Meaning:
     return meaning_of(name, {"type": "allocated"}, overrides) or Meaning("", "app")
 
 
-def fetch_facts(
+def fetch_metadata(
     fetcher: Fetcher, legs: Sequence[Leg], overrides: Mapping[str, str], after_seconds: int, until_seconds: int
-) -> Facts:
+) -> Metadata:
     """Fetch all facts of a window."""
     known = [leg for leg in (_facts_of(leg, overrides) for leg in legs) if leg.counts]
     if not known:
-        return Facts([])
+        return Metadata([])
     length = until_seconds - after_seconds
     try:
         if max(length / leg.interval_seconds for leg in known) <= _FEW_SAMPLES:
             parts = [part for leg in known for part in _raw(leg, list(leg.counts), after_seconds, until_seconds)]
-            return Facts(fetcher.fetch(parts))
+            return Metadata(fetcher.fetch(parts))
         coarse = together(fetcher.fetch([_coarse(known, after_seconds, until_seconds)]))
         return _closer(fetcher, known, coarse, after_seconds, until_seconds)
     except RmtoolkitError as error:
-        return Facts([], partial=(f"limits, owners, restarts and versions are missing: {error}",))
+        return Metadata([], partial=(f"limits, owners, restarts and versions are missing: {error}",))
 
 
 def _facts_of(leg: Leg, overrides: Mapping[str, str]) -> Leg:
@@ -117,7 +117,7 @@ def _role(name: str) -> str:
     return KNOWN[name].role if name in KNOWN else ""
 
 
-def _closer(fetcher: Fetcher, legs: Sequence[Leg], coarse: Decoded, after_seconds: int, until_seconds: int) -> Facts:
+def _closer(fetcher: Fetcher, legs: Sequence[Leg], coarse: Decoded, after_seconds: int, until_seconds: int) -> Metadata:
     """Fetch the facts of those pods again, exactly, where something changed."""
     changed = _changed(coarse, legs)
     parts: list[Part] = []
@@ -156,7 +156,7 @@ def _closer(fetcher: Fetcher, legs: Sequence[Leg], coarse: Decoded, after_second
     )
     step = _coarse(legs, after_seconds, until_seconds).step_seconds
     notes = (f"times of restarts are known to within {step // 60} minutes only for {left_out:,} pods",)
-    return Facts([kept, *exact], warnings=notes if left_out else ())
+    return Metadata([kept, *exact], warnings=notes if left_out else ())
 
 
 def _changed(coarse: Decoded, legs: Sequence[Leg]) -> set[tuple[str, str]]:
@@ -187,8 +187,8 @@ def _container(said: Mapping[str, str]) -> str | None:
 
 
 #: A ReplicaSet is its Deployment's name and a hash in an alphabet without vowels; a Job of a CronJob ends in a time.
-_REPLICA_SET: Final = re.compile(r"(?P<name>.+)-[bcdfghjklmnpqrstvwxz2456789]{6,10}")
-_CRON_JOB: Final = re.compile(r"(?P<name>.+)-\d{8,11}")
+_REPLICA_SET: Final = re.compile(r"^(?P<name>.+)-[bcdfghjklmnpqrstvwxz2456789]{6,10}")
+_CRON_JOB: Final = re.compile(r"^(?P<name>.+)-\d{8,11}")
 
 #: "No owner" was ``<none>`` before kube-state-metrics 2.8, and is an empty label since.
 _NONE: Final = ("", "<none>")

@@ -128,16 +128,20 @@ NAMEABLE: Final = (*SIGNALS, "limit_bytes", "request_bytes", "restarts_total", "
 
 _KINDS: Final = ("allocated", "active", "resident", "mapped", "retained", "metadata")
 _ANY_KIND: Final = "|".join(_KINDS)
+#: Longer names are none of these: what follows would look at them again and again.
+_SHORT: Final = r"(?!(?s:.){301})"
 #: No exporter agrees with another on these names; see facts of the jemalloc crates' users.
 _ALLOCATOR: Final = re.compile(
-    rf"(?:.*[_:])?jemalloc_(?:.*_)?(?P<kind>{_ANY_KIND})(?:_bytes)?"
+    rf"{_SHORT}(?:(?:.*[_:])?jemalloc_(?:.*_)?(?P<kind>{_ANY_KIND})(?:_bytes)?"
     rf"|(?:.*[_:])?jemalloc_(?:.*_)?bytes_(?P<kind2>{_ANY_KIND})"
-    r"|memory_(?P<kind3>allocated|active|resident|retained|metadata)_bytes"
+    r"|memory_(?P<kind3>allocated|active|resident|retained|metadata)_bytes)"
 )
 #: Numbers of jemalloc that carry the same words but are no totals of the process.
 _NO_TOTAL: Final = re.compile(r"(?:arenas?|threads?|tcache|bins?|extents?|small|large|huge|prof|opt|merged)(?:_|\b|\d)")
 #: `tikv_allocator_stats{type="allocated"}`, `jemalloc_memstats_bytes{stat="allocated"}`.
-_BY_LABEL: Final = re.compile(r".*(?:allocator|jemalloc).*stats?(?:_bytes)?|(?:.*[_:])?jemalloc(?:_memory)?_bytes")
+_BY_LABEL: Final = re.compile(
+    rf"{_SHORT}(?:.*(?:allocator|jemalloc).*stats?(?:_bytes)?|(?:.*[_:])?jemalloc(?:_memory)?_bytes)"
+)
 #: What a server is asked for (RE2); which of these are meant is then told by their whole name.
 ALLOCATOR_NAMES: Final = (
     ".*jemalloc.*|.*allocator.*stats?(_bytes)?|memory_(allocated|active|resident|retained|metadata)_bytes"
@@ -206,8 +210,8 @@ _POD: Final = ("pod", "pod_name", "container_label_io_kubernetes_pod_name")
 _CONTAINER: Final = ("container", "container_name", "container_label_io_kubernetes_container_name")
 _UID: Final = ("uid", "pod_uid", "container_label_io_kubernetes_pod_uid")
 _NODE: Final = ("exported_node", "node", "kubernetes_io_hostname", "nodename")
-_REPLICA: Final = ("prometheus_replica", "replica", "__replica__", "prometheus")
-_SOURCE: Final = ("job", "metrics_path", "endpoint", "service", "instance")
+REPLICA_LABELS: Final = ("prometheus_replica", "replica", "__replica__", "prometheus")
+SOURCE_LABELS: Final = ("job", "metrics_path", "endpoint", "service", "instance")
 _COMPOSE: Final = ("container_label_com_docker_compose_service", "container_label_com_docker_swarm_service_name")
 _WORKLOAD: Final = ("workload", *_COMPOSE)
 
@@ -282,8 +286,8 @@ def _identified(
         node=first_of(_NODE),
         id=first_of(["id"]),
         docker=first_of(["name"]),
-        replica=joined(_REPLICA),
-        source=joined(_SOURCE),
+        replica=joined(REPLICA_LABELS),
+        source=joined(SOURCE_LABELS),
         job=first_of(["job"]),
         instance=first_of(["instance"]),
         workload=first_of(_WORKLOAD),

@@ -16,6 +16,7 @@ from rmtoolkit._times import parse_duration, parse_time
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.loaders._files import warn
 from rmtoolkit.loaders.prometheus._client import Address, Client, NothingThereError, Patience, Secrets, TooMuchError
+from rmtoolkit.loaders.prometheus._decode import HISTOGRAMS, NO_SAMPLES
 from rmtoolkit.loaders.prometheus._discover import Leg, Wanted, discover
 from rmtoolkit.loaders.prometheus._fetch import (
     Ask,
@@ -27,9 +28,10 @@ from rmtoolkit.loaders.prometheus._fetch import (
     between,
     is_counter,
     plan,
+    raw_by_json,
     together,
 )
-from rmtoolkit.loaders.prometheus._metadata import fetch_facts, is_signal
+from rmtoolkit.loaders.prometheus._metadata import fetch_metadata, is_signal
 from rmtoolkit.loaders.prometheus._metrics import check_overrides, meaning_of
 from rmtoolkit.loaders.prometheus._recording import NothingUsableError, to_recording
 from rmtoolkit.text import count
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
     from prometheus_api_client import PrometheusConnect
 
-    from rmtoolkit.loaders.prometheus._fetch import RemoteRead
+    from rmtoolkit.loaders.prometheus._decode import Decoded
     from rmtoolkit.recording import Recording
 
 
@@ -48,7 +50,7 @@ _METRICS: Final = ("container_memory_working_set_bytes", "container_memory_usage
 _INSTANTS: Final = 8
 
 
-def nothing_found(
+def diagnose_empty(
     client: Client, wanted: Wanted, overrides: Mapping[str, str], after_seconds: int, until_seconds: int
 ) -> RmtoolkitError:
     """Say why nothing was found: a name that does not exist, a time without data, a server without the metrics."""
@@ -142,9 +144,9 @@ class Prometheus:
     parallel
         Requests under way at once.
     remote_read
-        How raw samples are fetched. ``"auto"``: by remote read where the server has it (a tenth of the bytes, and
-        containers that vanished are known to have ended), else by VictoriaMetrics' export, else as JSON, which every
-        server has. True insists on remote read; False takes JSON. Values and times are the same.
+        Fetch raw samples by remote read (or VictoriaMetrics' export) instead of JSON, where the server has it: a tenth
+        of the bytes, and containers that vanished are known to have ended. Where it does not work, or brings fewer
+        series than the server said there are, JSON is read, and a warning says so. Values and times are the same.
 
     Raises
     ------
@@ -182,7 +184,7 @@ class Prometheus:
         retries: int = 5,
         backoff_seconds: float = 0.5,
         parallel: int = 4,
-        remote_read: RemoteRead = "auto",
+        remote_read: bool = False,
     ) -> None:
         self._client = Client(
             url,
@@ -200,7 +202,7 @@ class Prometheus:
             proxies=proxies,
         )
         self._parallel = parallel
-        self._raw = BulkFetch(remote_read)
+        self._bulk = BulkFetch() if remote_read else None
 
     def __repr__(self) -> str:
         return f"<Prometheus: {self._client.address}>"
@@ -305,16 +307,22 @@ class Prometheus:
         legs = discover(client, wanted, overrides, window.after, window.until)
         signals = [leg for leg in (_signals_of(leg, overrides) for leg in legs) if leg.counts]
         if not signals:
-            raise nothing_found(client, wanted, overrides, window.after, window.until)
-        with Fetcher(client, self._raw, self._parallel, progress=progress) as fetcher:
+            raise diagnose_empty(client, wanted, overrides, window.after, window.until)
+        with Fetcher(client, self._bulk or raw_by_json, self._parallel, progress=progress) as fetcher:
             parts = [part for leg in signals for part in _plan(leg, overrides, window, step_seconds, self._parallel)]
             expected = sum(part.samples for part in parts)
             if expected > _MOST_SAMPLES:
                 raise TooMuchError(client.fault(f"this would be some {expected / 1e6:,.0f} million samples", _TOO_MANY))
             found, facts = fetcher.fetch_beside(
-                parts, lambda beside: fetch_facts(beside, legs, overrides, window.after, window.until)
+                parts, lambda beside: fetch_metadata(beside, legs, overrides, window.after, window.until)
             )
+            if self._bulk is not None and self._bulk.reads and (lacking := _lacking(found, signals)):
+                self._bulk.give_up(f"it brought fewer series of {lacking} than the server has")
+                found = fetcher.fetch(parts)
             halved = fetcher.halved
+            gave_up = self._bulk.told() if self._bulk is not None else ""
+            if gave_up:
+                warn(f"{client.address!r}: {gave_up}.")
         if not step_seconds:
             found = [between(part, window.start_ms, window.end_ms) for part in found]
         found += facts.parts
@@ -325,6 +333,7 @@ class Prometheus:
             partial=facts.partial,
             warnings=(
                 *facts.warnings,
+                *((gave_up,) if gave_up else ()),
                 *((f"the server found {count(halved, 'request')} too large, halved since",) if halved else ()),
             ),
             time_axis=f"ends of steps of {step_seconds} s, UTC" if step_seconds else "as scraped, UTC",
@@ -335,7 +344,7 @@ class Prometheus:
                 together(found), metrics=overrides, workload_pattern=workload_pattern, report=report
             )
         except NothingUsableError as error:
-            raise nothing_found(client, wanted, overrides, window.after, window.until) from error
+            raise diagnose_empty(client, wanted, overrides, window.after, window.until) from error
         recording = _chosen(recording, wanted)
         if recording.report.partial:
             more = len(recording.report.partial) - _SHOWN
@@ -419,6 +428,18 @@ def _plan(leg: Leg, overrides: Mapping[str, str], window: _Window, step_seconds:
     )
 
 
+def _lacking(found: Sequence[Decoded], legs: Sequence[Leg]) -> str:
+    """Name a metric of which fewer series came than the server counted at one instant; empty where none does."""
+    there: dict[str, set[frozenset[tuple[str, str]]]] = {}
+    for part in found:
+        for labels in part.labels:
+            there.setdefault(labels.get("__name__", ""), set()).add(frozenset(labels.items()))
+    # The server counts them too.
+    idle = sum(part.left_out[HISTOGRAMS] + part.left_out[NO_SAMPLES] for part in found)
+    counted = ((name, size) for leg in legs for name, size in leg.counts.items())
+    return next((name for name, size in counted if size > len(there.get(name, ())) + idle), "")
+
+
 def _role(name: str, overrides: Mapping[str, str]) -> str:
     meaning = meaning_of(name, {"type": "allocated"}, overrides)
     return meaning.role if meaning is not None else ""
@@ -473,7 +494,12 @@ def shown_url(url: str) -> str:
 
 
 def server_at(
-    url: str, *, token_file: str | os.PathLike[str] | None = None, tenant: str | None = None, ca_file: str | None = None
+    url: str,
+    *,
+    token_file: str | os.PathLike[str] | None = None,
+    tenant: str | None = None,
+    ca_file: str | None = None,
+    remote_read: bool = False,
 ) -> Prometheus:
     """Make a connection; who asks is said by the environment."""
     told = {name: os.environ.get(variable) or None for name, variable in VARIABLES.items()}
@@ -487,6 +513,7 @@ def server_at(
         password=told["password"],
         tenant=tenant if tenant is not None else told["tenant"],
         verify=ca_file or told["ca_file"] or True,
+        remote_read=remote_read,
     )
 
 
@@ -506,9 +533,10 @@ def read_url(
     token_file: str | os.PathLike[str] | None = None,
     tenant: str | None = None,
     ca_file: str | None = None,
+    remote_read: bool = False,
 ) -> Recording:
     """Fetch a recording from a server; who asks is said by the environment."""
-    with server_at(url, token_file=token_file, tenant=tenant, ca_file=ca_file) as server:
+    with server_at(url, token_file=token_file, tenant=tenant, ca_file=ca_file, remote_read=remote_read) as server:
         return server.recording(
             last=last,
             start=start,
