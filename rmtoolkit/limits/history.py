@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._partition import parts
-from rmtoolkit._times import begins
+from rmtoolkit._partition import partition
+from rmtoolkit._times import run_starts
 from rmtoolkit.analysis.judge import classify
 from rmtoolkit.analysis.records import WORKLOAD as COLUMNS_WORKLOAD
 from rmtoolkit.recording import Recording, as_recording
@@ -168,7 +168,7 @@ def usage(recording: AnyRecording) -> pl.DataFrame:
     if not samples[present[0]].null_count():
         return _placed(recording, pl.col(present[0]))
     # One signal per container: a single scrape without working set must not turn into usage.
-    first = begins(samples["container_id"])
+    first = run_starts(samples["container_id"])
     has = [np.logical_or.reduceat(samples[name].is_not_null().to_numpy(), first) for name in present]
     length = np.diff(first, append=samples.height)
     which = pl.lit(pl.Series(np.repeat(np.argmax(has, axis=0), length), dtype=pl.UInt8))
@@ -261,7 +261,7 @@ GROWS: Final = pl.col("verdict").eq("leak") | (
 def needs(recording: AnyRecording, verdicts: pl.DataFrame | None = None) -> pl.DataFrame:
     """Gather per workload container what a limit depends on."""
     recording = as_recording(recording)
-    found = pl.concat([_of_part(part) for part in parts(recording)])
+    found = pl.concat([_of_part(part) for part in partition(recording)])
     verdicts = (classify(recording) if verdicts is None else verdicts).select(
         *COLUMNS_WORKLOAD,
         "verdict",
@@ -315,7 +315,7 @@ def _of_part(recording: Recording) -> pl.DataFrame:
 
 def _tops(used: pl.DataFrame) -> pl.DataFrame:
     """Find the highest use of each pod, and when it was first."""
-    first = begins(used["container_id"])
+    first = run_starts(used["container_id"])
     values = used["used_bytes"].to_numpy()
     tops = [
         low + int(values[low:high].argmax())
