@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import json
 import os
 import zlib
@@ -19,8 +18,8 @@ from rmtoolkit import recording as recording_module
 from rmtoolkit._io import for_polars, replacing
 from rmtoolkit._partition import PART_ROWS
 from rmtoolkit._provenance import Report
-from rmtoolkit._tables import cadences, key_containers, order_samples, tidy_events
-from rmtoolkit._times import begins
+from rmtoolkit._tables import key_containers, order_samples, tidy_events, with_cadences
+from rmtoolkit._times import run_starts
 from rmtoolkit.exceptions import ColumnError, ReadError, quote_path, warn
 from rmtoolkit.recording import Recording as recording_Recording
 from rmtoolkit.recording import concat as recording_concat
@@ -144,24 +143,14 @@ def checksums(samples: pl.DataFrame, signals: Sequence[str], counts: Sequence[in
 
 def write_partition(file: Path, recording: recording_Recording) -> None:
     """Write a partition: an existing one stays whole until the new one is, also when the power fails."""
-    samples = recording.samples
-    table = samples.join(
-        recording.containers.select("container_id", *IDENTITY), on="container_id", how="left", maintain_order="left"
-    ).select("container_id", *IDENTITY, "time", *SIGNALS)
-    counts = recording.containers.join(
-        samples.group_by("container_id").len("rows"), on="container_id", how="left", maintain_order="left"
-    )["rows"].fill_null(0)
-    signals = [name for name in SIGNALS if samples[name].null_count() < samples.height]
-    metadata = recording_module.metadata_of(
-        recording.containers, recording.events, recording.report, rows=counts.to_list(), signals=signals
-    )
-    told = {"crc32": checksums(samples, signals, counts.to_list()), "restarts": recording.tells_restarts}
-    metadata[_METADATA_KEY] = json.dumps(told)
-    # Made in memory: polars reports a full disk as a broken file.
-    made = io.BytesIO()
-    table.write_parquet(made, compression="zstd", metadata=metadata)
+
+    def about(rows: Sequence[int], signals: Sequence[str]) -> dict[str, str]:
+        told = {"crc32": checksums(recording.samples, signals, rows), "restarts": recording.tells_restarts}
+        return {_METADATA_KEY: json.dumps(told)}
+
+    made = recording_module.as_parquet(recording, ["container_id", *IDENTITY, "time", *SIGNALS], about)
     with replacing(file, recording_module.ENDINGS) as part, part.open("wb") as stream:
-        stream.write(made.getbuffer())
+        stream.write(made)
         stream.flush()
         os.fsync(stream.fileno())
     sync_folder(file.parent)
@@ -217,8 +206,7 @@ def cut(
         return joined.select(frame.columns)
 
     samples = keyed(samples)
-    about = containers.drop("container_id", "cadence_seconds").with_row_index("container_id")
-    about = about.join(cadences(samples), on="container_id", how="left", maintain_order="left").select(*CONTAINERS)
+    about = with_cadences(containers.drop("container_id").with_row_index("container_id"), samples)
     return recording_Recording(about, samples, keyed(events), recording.report)
 
 
@@ -307,11 +295,7 @@ def together(found: Sequence[recording_Recording]) -> recording_Recording:
     events = tidy_events(
         pl.concat([keyed(part.events, int(shift)) for part, shift in zip(found, shifts, strict=False)])
     )
-    containers = (
-        frame.drop("cadence_seconds")
-        .join(cadences(samples), on="container_id", how="left", maintain_order="left")
-        .select(*CONTAINERS)
-    )
+    containers = with_cadences(frame, samples)
     report = joined(part.report for part in found)
     whole = recording_Recording(containers, samples, events, report)
     settings = stacked.with_columns(pl.Series("container_id", numbers[stacked["container_id"].to_numpy()]))
@@ -330,7 +314,7 @@ def _in_order(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
     sampled = [name for name in SIGNALS if any(day[name].null_count() < day.height for day in days)]
     whole = pl.concat([day.select("container_id", "time", *sampled) for day in days], rechunk=True)
     ids = whole["container_id"]
-    first = begins(ids)
+    first = run_starts(ids)
     length = np.diff(first, append=whole.height)
     order = np.argsort(ids.gather(first).to_numpy(), kind="stable")
     if (order[1:] < order[:-1]).any():

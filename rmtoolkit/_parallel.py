@@ -12,7 +12,7 @@ import polars as pl
 
 from rmtoolkit import _lake_files
 from rmtoolkit._lake_files import gathered, group_parts
-from rmtoolkit._partition import in_parallel, parts
+from rmtoolkit._partition import in_parallel, partition
 from rmtoolkit.exceptions import RmtoolkitError, quote, warn
 from rmtoolkit.lake import Lake
 from rmtoolkit.recording import Recording, as_recording
@@ -48,10 +48,10 @@ def as_source(data: Any) -> Recording | Lake:  # noqa: ANN401 - any kind of tabl
     return data if isinstance(data, Lake) else as_recording(data)
 
 
-def spread(source: Recording | Lake, work: Work, *, client: Client | None = None) -> tuple[Frames, Recording]:
+def parallel_map(source: Recording | Lake, work: Work, *, client: Client | None = None) -> tuple[Frames, Recording]:
     """Do the same work on every part, and put the answers together."""
     if isinstance(source, Recording):
-        pieces = list(_each(work, parts(source), client))
+        pieces = list(_each(work, partition(source), client))
         return {name: pl.concat([piece[name] for piece in pieces], how="diagonal") for name in pieces[0]}, source
     groups = list(_groups(source.files()))
     done = list(_each(partial(_of_group, work, source.view), groups, client, total=len(groups)))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import dataclasses
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PART_ROWS: Final = 2_000_000
 
 
-def parts(recording: Recording, rows: int = PART_ROWS) -> Iterator[Recording]:
+def partition(recording: Recording, rows: int = PART_ROWS) -> Iterator[Recording]:
     """Cut a recording into parts, without reading the samples of a stored one."""
     if not recording.containers.height:
         yield recording
@@ -46,10 +46,8 @@ def parts(recording: Recording, rows: int = PART_ROWS) -> Iterator[Recording]:
         if recording.stored is None:
             yield Recording(containers, recording.samples.slice(low, length), events, recording.report)
         else:
-            mine = dataclasses.replace(
-                recording.stored, first=low, rows=length, counts=tuple(map(int, counts[begin:end]))
-            )
-            yield Recording.waiting(containers, mine, events, recording.report)
+            mine = replace(recording.stored, first=low, rows=length, counts=tuple(map(int, counts[begin:end])))
+            yield Recording(containers, mine, events, recording.report)
         begin = end
 
 

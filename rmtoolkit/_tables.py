@@ -283,6 +283,13 @@ def cadences(samples: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def with_cadences(containers: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
+    """Give containers the cadence of their samples."""
+    about = containers.drop("cadence_seconds", strict=False)
+    about = about.join(cadences(samples), on="container_id", how="left", maintain_order="left")
+    return about.select(*CONTAINERS)
+
+
 def _starts(container: NDArray[np.uint32]) -> NDArray[np.int64]:
     """Where the rows of each container begin; they are sorted."""
     if not len(container):

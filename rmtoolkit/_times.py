@@ -73,13 +73,13 @@ def window_bounds(
     return low, high
 
 
-def begins(column: pl.Series) -> NDArray[np.int64]:
+def run_starts(column: pl.Series) -> NDArray[np.int64]:
     """Find the rows at which a value differs from the one before."""
     values = column.to_numpy()
     return np.flatnonzero(np.concatenate([np.ones(min(1, len(values)), dtype=bool), values[1:] != values[:-1]]))
 
 
-def search(
+def search_runs(
     values: NDArray[np.int64], first: NDArray[np.int64], length: NDArray[np.int64], wanted: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Find in many sorted stretches at once where values begin to be large enough."""
@@ -95,7 +95,7 @@ def search(
     return low
 
 
-def settings_at(containers: pl.DataFrame, events: pl.DataFrame, end: dt.datetime) -> pl.DataFrame:
+def settings_at_time(containers: pl.DataFrame, events: pl.DataFrame, end: dt.datetime) -> pl.DataFrame:
     """Give containers the limits and requests they had at an instant."""
     for kind in ("limit", "request"):
         column = f"{kind}_bytes"

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._times import begins
+from rmtoolkit._times import run_starts
 from rmtoolkit.analysis.advice import advise
 from rmtoolkit.analysis.judge import judge_with, verdicts_with
 from rmtoolkit.analysis.lives import lives as lives_of
@@ -682,7 +682,7 @@ def _last_instant(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
     """Find the window of each workload, what happened in it, and the layers of its shown pod at the last scrape."""
     shown = verdicts.select("container_id", *WORKLOAD)
     ids = part.samples["container_id"]
-    first = begins(ids)
+    first = run_starts(ids)
     last = np.append(first[1:], part.samples.height) - 1
     seen = pl.DataFrame(
         {

@@ -15,9 +15,9 @@ import polars as pl
 from rmtoolkit import _lake_files, recording
 from rmtoolkit._io import as_place, for_polars, replacing
 from rmtoolkit._lake_files import View, as_read_error, bucket_parts, in_one
-from rmtoolkit._partition import parts
+from rmtoolkit._partition import partition
 from rmtoolkit._tables import key_containers
-from rmtoolkit._times import settings_at, window_bounds
+from rmtoolkit._times import settings_at_time, window_bounds
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
@@ -118,7 +118,7 @@ class Lake:
         recording = as_recording(data)
         with self._locked() as buckets:
             changed = 0
-            for part in parts(recording):
+            for part in partition(recording):
                 changed += self._append(part, buckets, events_within)
         return changed
 
@@ -144,7 +144,7 @@ class Lake:
             ids = pl.concat([rows["container_id"], told["container_id"]]).unique().implode()
             containers = recording.containers.filter(pl.col("container_id").is_in(ids))
             end = dt.datetime.combine(date, dt.time.max, dt.UTC)
-            containers = settings_at(containers, recording.events, end)
+            containers = settings_at_time(containers, recording.events, end)
             new = _lake_files.cut(recording, containers, rows, told)
             changed += self._write(_lake_files.file_of(self.path, bucket, date), new, events_within)
         return changed
@@ -157,14 +157,8 @@ class Lake:
             _lake_files.write_partition(file, new)
             return True
         whole = _lake_files.merged(old, new, events_within)
-        if all(
-            mine.equals(theirs)
-            for mine, theirs in (
-                (whole.containers, old.containers),
-                (whole.samples, old.samples),
-                (whole.events, old.events),
-            )
-        ):
+        # Whatever more the reports say: nothing that was measured is new.
+        if replace(whole, report=old.report) == old:
             return False
         _lake_files.write_partition(file, whole)
         return True
@@ -336,15 +330,8 @@ class Lake:
                 containers, stored, _, _ = recording.open_parts(file)
                 row |= {"samples": stored.rows, "containers": containers.height}
             rows.append(row)
-        schema = {
-            "bucket": pl.Int64(),
-            "date": pl.Date(),
-            "path": pl.String(),
-            "bytes": pl.Int64(),
-            "samples": pl.Int64(),
-            "containers": pl.Int64(),
-        }
-        return pl.DataFrame(rows, schema=schema)
+        numbers = dict.fromkeys(("bytes", "samples", "containers"), pl.Int64())
+        return pl.DataFrame(rows, schema={"bucket": pl.Int64(), "date": pl.Date(), "path": pl.String(), **numbers})
 
     def scan(self) -> pl.LazyFrame:
         """Give all samples as one lazy table, for questions of your own.
@@ -542,10 +529,8 @@ def _looked_at(lake: Lake) -> Recording:
         raise lake.nothing()
     if failed:
         warn(f"{len(failed):,} of {len(files):,} files of {lake!r} could not be read; the first: {failed[0]}")
-    lost = {"files that could not be read": len(failed)} if failed else {}
-    return _with_left_out(in_one(found or [lake.view.kept(wholes[0])]), lost)
-
-
-def _with_left_out(recording: Recording, counts: dict[str, int]) -> Recording:
-    report = replace(recording.report, left_out={**recording.report.left_out, **counts})
-    return Recording(recording.containers, recording.samples, recording.events, report)
+    whole = in_one(found or [lake.view.kept(wholes[0])])
+    if failed:
+        lost = {**whole.report.left_out, "files that could not be read": len(failed)}
+        whole = replace(whole, report=replace(whole.report, left_out=lost))
+    return whole

@@ -18,13 +18,13 @@ from rmtoolkit import _tables, text
 from rmtoolkit._io import as_place, check_target, for_polars, replacing
 from rmtoolkit._provenance import Report
 from rmtoolkit._tables import conform
-from rmtoolkit._times import begins, parse_duration, parse_time, settings_at, window_bounds
+from rmtoolkit._times import parse_duration, parse_time, run_starts, settings_at_time, window_bounds
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.schema import CONTAINERS, EVENTS, FOOTPRINTS, IDENTITY, SAMPLES, SIGNALS, TIME, differing, empty
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pandas as pd
 
@@ -44,7 +44,7 @@ def completeness(recording: Recording) -> pl.DataFrame:
     names = (*FOOTPRINTS, "allocated_bytes")
     if all(samples[name].null_count() for name in names):
         present = present.filter(samples.select(pl.any_horizontal(pl.col(names).is_not_null())).to_series())
-    first = begins(present["container_id"])
+    first = run_starts(present["container_id"])
     length = np.diff(first, append=present.height)
     found = pl.DataFrame(
         {
@@ -57,7 +57,7 @@ def completeness(recording: Recording) -> pl.DataFrame:
     )
     ids = samples["container_id"]
     counted = (
-        ids.gather(begins(ids))
+        ids.gather(run_starts(ids))
         .to_frame()
         .join(found, on="container_id", how="left", maintain_order="left")
         .with_columns(pl.col("samples").fill_null(0))
@@ -139,37 +139,39 @@ _EXPECTED: Final = "a recording in Parquet"
 def write_recording(recording: Recording, path: str | os.PathLike[str]) -> Path:
     """Store a recording: its samples as a tidy table, the rest in the file's metadata."""
     check_target(path, ENDINGS)
-    table = recording.samples.join(
-        recording.containers.select("container_id", "cluster", "namespace", "workload", "pod", "container"),
-        on="container_id",
-        how="left",
-        maintain_order="left",
-    )
-    # Made in memory: polars reports a full disk as a broken file.
-    made = io.BytesIO()
-    counts = recording.containers.join(
-        recording.samples.group_by("container_id").len("rows"), on="container_id", how="left", maintain_order="left"
-    )["rows"].fill_null(0)
-    metadata = metadata_of(
-        recording.containers,
-        recording.events,
-        recording.report,
-        rows=counts.to_list(),
-        signals=[name for name in SIGNALS if recording.samples[name].null_count() < recording.samples.height],
-    )
-    table.write_parquet(made, compression="zstd", metadata=metadata)
+    names = ("cluster", "namespace", "workload", "pod", "container")
+    made = as_parquet(recording, [*SAMPLES, *names])
     with replacing(path, ENDINGS) as part:
-        part.write_bytes(made.getbuffer())
+        part.write_bytes(made)
     return Path(path)
 
 
+def as_parquet(
+    recording: Recording,
+    columns: Sequence[str],
+    about: Callable[[Sequence[int], Sequence[str]], dict[str, str]] | None = None,
+) -> memoryview:
+    """Put samples, and beside them all else, into the bytes of a file."""
+    samples, containers = recording.samples, recording.containers
+    counts = containers.join(
+        samples.group_by("container_id").len("rows"), on="container_id", how="left", maintain_order="left"
+    )["rows"].fill_null(0)
+    rows = counts.to_list()
+    signals = [name for name in SIGNALS if samples[name].null_count() < samples.height]
+    metadata = metadata_of(containers, recording.events, recording.report, rows=rows, signals=signals)
+    metadata |= {} if about is None else about(rows, signals)
+    names = [name for name in columns if name not in SAMPLES]
+    table = samples.join(
+        containers.select("container_id", *names), on="container_id", how="left", maintain_order="left"
+    )
+    # Made in memory: polars reports a full disk as a broken file.
+    made = io.BytesIO()
+    table.select(columns).write_parquet(made, compression="zstd", metadata=metadata)
+    return made.getbuffer()
+
+
 def metadata_of(
-    containers: pl.DataFrame,
-    events: pl.DataFrame,
-    report: Report,
-    *,
-    rows: Sequence[int],
-    signals: Sequence[str],
+    containers: pl.DataFrame, events: pl.DataFrame, report: Report, *, rows: Sequence[int], signals: Sequence[str]
 ) -> dict[str, str]:
     """Put everything but the samples into the form in which it is stored beside them."""
     kept = {
@@ -279,7 +281,24 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+class _Samples:
+    """The samples of a recording: a frame, or those of a large file, which are read when they are first asked for."""
+
+    def __get__(self, recording: Recording | None, owner: type | None = None) -> pl.DataFrame:
+        if recording is None:
+            # A recording is not made without them.
+            raise AttributeError
+        held = recording.__dict__["samples"]
+        if isinstance(held, Stored):
+            held = recording.__dict__["samples"] = held.collect(held.scan())
+        frame: pl.DataFrame = held
+        return frame
+
+    def __set__(self, recording: Recording, samples: pl.DataFrame | Stored) -> None:
+        recording.__dict__["samples"] = samples
+
+
+@dataclass(frozen=True)
 class Recording:
     """Memory samples and events of containers, sorted and free of duplicates.
 
@@ -293,8 +312,6 @@ class Recording:
         A row per event, in `rmtoolkit.schema.EVENTS`.
     report
         What was asked, found, missing and left out.
-    stored
-        Where the samples of a large file are until somebody asks for `samples`; None otherwise.
 
     Raises
     ------
@@ -309,16 +326,15 @@ class Recording:
     """
 
     containers: pl.DataFrame
-    samples: pl.DataFrame
+    samples: _Samples = _Samples()
     events: pl.DataFrame = field(default_factory=lambda: empty(EVENTS))
     report: Report = field(default_factory=Report)
-    stored: Stored | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the schemas once, so that nothing downstream has to."""
         for name, frame, schema in (
             ("containers", self.containers, CONTAINERS),
-            ("samples", self.samples, SAMPLES),
+            *((("samples", self.samples, SAMPLES),) if self.stored is None else ()),
             ("events", self.events, EVENTS),
         ):
             fault = differing(frame.schema, schema)
@@ -329,37 +345,11 @@ class Recording:
                 )
                 raise RmtoolkitError(msg)
 
-    @staticmethod
-    def waiting(containers: pl.DataFrame, stored: Stored, events: pl.DataFrame, report: Report) -> Recording:
-        """Make a recording whose samples are read when they are first asked for.
-
-        Parameters
-        ----------
-        containers, events, report
-            As in any recording.
-        stored
-            Where its samples are.
-
-        Returns
-        -------
-        Recording
-            With `stored` set until `samples` is read.
-        """
-        recording = Recording(containers, empty(SAMPLES), events, report)
-        object.__delattr__(recording, "samples")
-        object.__setattr__(recording, "stored", stored)
-        return recording
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> object:
-            """Read the samples of a large file when they are first asked for: until then they are not set."""
-            if name != "samples" or self.stored is None:
-                raise AttributeError(name, name=name, obj=self)
-            samples = self.stored.collect(self.stored.scan())
-            object.__setattr__(self, "samples", samples)
-            object.__setattr__(self, "stored", None)
-            return samples
+    @property
+    def stored(self) -> Stored | None:
+        """Where the samples of a large file are until somebody asks for `samples`; None otherwise."""
+        held = self.__dict__["samples"]
+        return held if isinstance(held, Stored) else None
 
     @staticmethod
     def from_frame(
@@ -529,7 +519,7 @@ class Recording:
         samples = self._samples_where(*inside) if inside else self.samples
         kept = self.containers.filter(pl.col("container_id").is_in(samples["container_id"].unique().implode()))
         if high is not None:
-            kept = settings_at(kept, self.events, high)
+            kept = settings_at_time(kept, self.events, high)
         ids = kept["container_id"].implode()
         events = self.events.filter(*inside, pl.col("container_id").is_in(ids))
         return replace(self, containers=kept, samples=samples, events=events)
@@ -687,13 +677,8 @@ def normalise(
     if contradictions:
         left_out["values that contradict each other at one instant; the later one was used"] = contradictions
     found = _tables.tidy_events(rekey(events)) if events is not None and events.height else empty(EVENTS)
-    measured = _tables.cadences(rows)
-    frame = (
-        frame.drop("cadence_seconds")
-        .join(measured, on="container_id", how="left", maintain_order="left")
-        .select(*CONTAINERS)
-    )
-    return Recording(frame, rows, found, report.joined(Report(left_out=left_out, time_axis=report.time_axis)))
+    told = report.joined(Report(left_out=left_out, time_axis=report.time_axis))
+    return Recording(_tables.with_cadences(frame, rows), rows, found, told)
 
 
 def concat(recordings: Iterable[Recording]) -> Recording:
@@ -782,9 +767,8 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     <Recording: 1 container, 1 samples, 1970-01-01 00:00 to 1970-01-01 00:00 UTC>
     """
     containers, stored, events, report = open_parts(path)
-    if stored.rows <= LARGE_ROWS:
-        return Recording(containers, stored.collect(stored.scan()), events, report)
-    return Recording.waiting(containers, stored, events, report)
+    samples = stored if stored.rows > LARGE_ROWS else stored.collect(stored.scan())
+    return Recording(containers, samples, events, report)
 
 
 def as_recording(data: Any) -> Recording:  # noqa: ANN401 - any kind of table

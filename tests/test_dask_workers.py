@@ -19,7 +19,7 @@ from distributed import Client, LocalCluster
 
 import rmtoolkit as rm
 from rmtoolkit import _parallel as spread_module
-from rmtoolkit._parallel import connected, on_workers, spread
+from rmtoolkit._parallel import connected, on_workers, parallel_map
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from tests.benchmarks import fleet
 
@@ -110,7 +110,7 @@ def test_a_worker_that_is_killed_loses_nothing(lake: rm.Lake, client: Client, tm
     """What it had is done again by another one, and the answer is whole."""
     found: list[pl.DataFrame] = []
     work = partial(slowly, folder=tmp_path)
-    run = threading.Thread(target=lambda: found.append(spread(lake, work, client=client)[0]["sizes"]))
+    run = threading.Thread(target=lambda: found.append(parallel_map(lake, work, client=client)[0]["sizes"]))
     run.start()
     until = time.monotonic() + 60
     while not list(tmp_path.glob("pid-*")):
@@ -122,7 +122,7 @@ def test_a_worker_that_is_killed_loses_nothing(lake: rm.Lake, client: Client, tm
     (tmp_path / "go").touch()
     run.join(120)
     assert not run.is_alive()
-    assert found[0].equals(spread(lake, work)[0]["sizes"])
+    assert found[0].equals(parallel_map(lake, work)[0]["sizes"])
     assert found[0].height == LIVES
 
 

@@ -323,6 +323,34 @@ def test_an_empty_lake_says_so(lake: rm.Lake) -> None:
         rm.Lake(lake.path, buckets=0)
 
 
+def test_a_day_without_anything_of_that_hour_says_so(lake: rm.Lake) -> None:
+    """A window behind the last sample of a day finds its file, but nothing in it; an expression may find nothing."""
+    lake.append(fleet([0, 3600]))
+    with pytest.raises(ReadError, match="without any file of that time"):
+        lake.recording(start="2026-11-25T02:00", end="2026-11-25T03:00")
+    assert lake.recording(start="2026-11-25T01:00", end="2026-11-25T03:00").samples.height == 6
+    nobody = lake.recording(pl.col("pod") == "nobody")
+    assert (nobody.containers.height, nobody.samples.height) == (0, 0)
+
+
+def test_first_and_last_sample_need_two_days_only(lake: rm.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All files of the first and of the last day are opened, and none between; a window looks at its own days."""
+    lake.append(fleet([100, DAY, 2 * DAY, 3 * DAY + 500]))
+    opened: list[str] = []
+    extent = lake_files.extent
+    monkeypatch.setattr(
+        lake_files, "extent", lambda files: (opened.extend(file.stem for file in files), extent(files))[1]
+    )
+    first, last = lake.times() or (None, None)
+    assert first == dt.datetime.fromtimestamp(START + 100, dt.UTC)
+    assert last == dt.datetime.fromtimestamp(START + 3 * DAY + 500, dt.UTC)
+    buckets = len({file.parent.name for file in lake.files()})
+    assert sorted(opened) == ["2026-11-25"] * buckets + ["2026-11-28"] * buckets
+    inside = lake.window("2026-11-26", "2026-11-27T12:00").times()
+    assert inside is not None
+    assert [time.day for time in inside] == [26, 27]
+
+
 def test_the_number_of_buckets_stays(lake: rm.Lake) -> None:
     """An existing lake keeps its own, whatever is asked for later."""
     rm.Lake(lake.path, buckets=3).append(fleet([0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import statistics
 from typing import Any
@@ -369,3 +370,22 @@ def test_every_signal_is_cleaned() -> None:
     frame, left_out = clean_samples(samples(**{name: [1.0, NAN] for name in SIGNALS}))
     assert frame.height == 1
     assert left_out["values that were NaN or infinite"] == len(SIGNALS)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "second"),
+    [
+        pytest.param(99_999_999_999, 99_999_999_999, id="last-second"),
+        pytest.param(100_000_000_000, 100_000_000, id="first-millisecond"),
+        pytest.param(99_999_999_999_000, 99_999_999_999, id="last-millisecond"),
+        pytest.param(100_000_000_000_000, 100_000_000, id="first-microsecond"),
+        pytest.param(99_999_999_999_000_000, 99_999_999_999, id="last-microsecond"),
+        pytest.param(100_000_000_000_000_000, 100_000_000, id="first-nanosecond"),
+        pytest.param(1_795_564_800_000_000_000, 1_795_564_800, id="nanosecond"),
+    ],
+)
+def test_a_number_is_a_time_in_the_unit_that_fits_its_size(stamp: int, second: int) -> None:
+    """Seconds, milliseconds, microseconds and nanoseconds since 1970 are told apart by their size, to the last one."""
+    frame = pl.DataFrame({"time": [stamp]}, schema={"time": pl.Int64})
+    read = frame.select(module.as_time(pl.col("time"), pl.Int64())).item()
+    assert read == dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=second)

@@ -12,7 +12,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit import recording as recordings
-from rmtoolkit._partition import parts
+from rmtoolkit._partition import partition
 from rmtoolkit.exceptions import ReadError
 from tests.benchmarks import fleet
 
@@ -75,7 +75,7 @@ def test_a_large_recording_is_the_same_as_a_small_one(large: Recording, file: Pa
 @pytest.mark.parametrize("rows", [1, 700, 10**9])
 def test_parts_hold_whole_workloads(large: Recording, rows: int) -> None:
     """Both pods of a workload are in one part, each sample in exactly one, and no part is read before its time."""
-    found = list(parts(large, rows=rows))
+    found = list(partition(large, rows=rows))
     assert len(found) == {1: 6, 700: 3, 10**9: 1}[rows]
     assert is_unread(large)
     assert pl.concat([part.samples for part in found]).equals(large.samples)
@@ -89,7 +89,7 @@ def test_a_workload_out_of_order_stays_whole() -> None:
     table = pl.DataFrame({"time": [0] * 4, "pod": ["a-0", "b-0", "c-0", "d-0"], "rss_bytes": [1] * 4})
     recording = rm.Recording.from_frame(table)
     mixed = recording.containers.with_columns(workload=pl.Series(["x", "y", "x", "z"]))
-    found = list(parts(recordings.Recording(mixed, recording.samples), rows=1))
+    found = list(partition(recordings.Recording(mixed, recording.samples), rows=1))
     assert [part.containers["workload"].to_list() for part in found] == [["x", "y", "x"], ["z"]]
 
 
@@ -121,7 +121,7 @@ def test_a_file_without_counts_is_read_as_well(tmp_path: Path, file: Path, monke
     pl.read_parquet(file).write_parquet(older, metadata={"rmtoolkit.recording": json.dumps(kept)})
     monkeypatch.setattr(recordings, "LARGE_ROWS", 100)
     recording = rm.read_recording(older)
-    assert [part.height for part in parts(recording, rows=1)] == [2 * SAMPLES] * 6
+    assert [part.height for part in partition(recording, rows=1)] == [2 * SAMPLES] * 6
     assert recording.samples.equals(rm.read_recording(file).samples)
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import numpy as np
 import polars as pl
 
-from rmtoolkit._parallel import as_source, spread
+from rmtoolkit._parallel import as_source, parallel_map
 from rmtoolkit._tables import conform
-from rmtoolkit._times import begins
+from rmtoolkit._times import run_starts
 from rmtoolkit.analysis import evidence, forecast, pooling, signals
 from rmtoolkit.analysis.advice import next_step
 from rmtoolkit.analysis.assess import BESIDE, assess_lifetime
@@ -455,7 +455,7 @@ def shown(recording: Recording, lives: pl.DataFrame, containers: pl.Series) -> p
     )
     if not samples.height:
         return samples
-    first = begins(samples["container_id"])
+    first = run_starts(samples["container_id"])
     length = np.diff(first, append=samples.height)
     time = samples["time"].to_physical().to_numpy()
     start, end = np.repeat(time[first], length), np.repeat(time[first + length - 1], length)
@@ -651,7 +651,7 @@ def _spread(
     heaps = {}
     if heap is not None:
         heaps = by_workload(heap, source.containers if isinstance(source, Recording) else source.containers())
-    frames, about = spread(source, partial(work, restarts_known=restarts_known, heaps=heaps), client=client)
+    frames, about = parallel_map(source, partial(work, restarts_known=restarts_known, heaps=heaps), client=client)
     _warn_of_units(frames["findings"])
     return frames, about
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._partition import parts
-from rmtoolkit._times import begins, search
+from rmtoolkit._partition import partition
+from rmtoolkit._times import run_starts, search_runs
 from rmtoolkit.analysis.thresholds import (
     GAP_SCRAPES,
     LINGER_SCRAPES,
@@ -192,7 +192,7 @@ class Lifetimes:
 
 def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:
     """List the lifetimes of every container."""
-    return pl.concat([split(part).table for part in parts(as_recording(recording))])
+    return pl.concat([split(part).table for part in partition(as_recording(recording))])
 
 
 def split(recording: Recording) -> Lifetimes:
@@ -232,7 +232,7 @@ def _footprint(samples: pl.DataFrame) -> pl.Expr:
 
 def _starts(samples: pl.DataFrame, cuts: pl.DataFrame) -> NDArray[np.int64]:
     """Rows at which a life begins: the first of each container, and the first from each cut on."""
-    starts = begins(samples["container_id"])
+    starts = run_starts(samples["container_id"])
     if not cuts.height:
         return starts
     rows = np.searchsorted(mark(samples, "time"), mark(cuts, "time"))
@@ -388,14 +388,14 @@ def _levels(table: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
     inside = samples.select("life_row", "time", value="footprint_bytes")
     if inside["value"].null_count():
         inside = inside.filter(pl.col("value").is_not_null())
-    first = begins(inside["life_row"])
+    first = run_starts(inside["life_row"])
     length = np.diff(first, append=inside.height)
     row = inside["life_row"].gather(first)
     chosen = table[row]
     start = chosen["start"].to_physical().to_numpy()
     span = chosen["end"].to_physical().to_numpy() - start
     value, time = inside["value"].to_numpy(), inside["time"].to_physical().to_numpy()
-    later = search(time, first, length, (start + (span + 1) // 2)[:, None])[:, 0]
+    later = search_runs(time, first, length, (start + (span + 1) // 2)[:, None])[:, 0]
     bounds = list(zip(first.tolist(), later.tolist(), (first + length).tolist(), strict=True))
     tops = np.array([low + value[low:high].argmax() for low, _, high in bounds], dtype=np.int64)
     stats = pl.DataFrame(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._times import begins, search
+from rmtoolkit._times import run_starts, search_runs
 from rmtoolkit.analysis.thresholds import (
     ABOVE_LATER,
     ABRUPT,
@@ -389,7 +389,7 @@ class _Bins:
 def _bins(samples: pl.DataFrame, lives: pl.DataFrame, finest: int) -> _Bins:
     """Find where each bin of each life begins; samples are sorted, so that bins are stretches of rows."""
     time = samples["time"].dt.cast_time_unit("ms").to_physical().to_numpy()
-    begin = begins(samples["life_row"])
+    begin = run_starts(samples["life_row"])
     life = samples["life_row"].gather(begin).to_numpy().astype(np.int64)
     start, span = (
         lives.select(
@@ -401,7 +401,7 @@ def _bins(samples: pl.DataFrame, lives: pl.DataFrame, finest: int) -> _Bins:
     )
     # A sample is in bin k or later when (time - start) * bins // span >= k, in whole numbers.
     edge = start[:, None] - -(span[:, None] * np.arange(finest)) // finest
-    edges = search(time, begin, np.diff(begin, append=samples.height), edge)
+    edges = search_runs(time, begin, np.diff(begin, append=samples.height), edge)
     edges[:, 0] = begin
     edges = edges.ravel()
     length = np.diff(edges, append=samples.height)

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
+from rmtoolkit._provenance import Report
+from rmtoolkit.exceptions import quote_path
 from rmtoolkit.heap.profile import FRAMES, STACKS
+from rmtoolkit.loaders import _files
+from rmtoolkit.loaders._files import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,271 +23,38 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 
-STD_CRATES: Final = frozenset(
-    [
-        "std",
-        "core",
-        "alloc",
-        "proc_macro",
-        "test",
-        "panic_unwind",
-        "panic_abort",
-        "unwind",
-        "std_detect",
-        "compiler_builtins",
-        "rustc_demangle",
-        "hashbrown",
-        "addr2line",
-        "gimli",
-        "object",
-        "miniz_oxide",
-        "adler",
-        "adler2",
-        "backtrace",
-        "memchr",
-        "libc",
-        "cfg_if",
-        "__rustc",
-        "rustc_std_workspace_core",
-        "rustc_std_workspace_alloc",
-    ],
-)
+_STD: Final = """
+std core alloc proc_macro test panic_unwind panic_abort unwind std_detect compiler_builtins rustc_demangle hashbrown
+addr2line gimli object miniz_oxide adler adler2 backtrace memchr libc cfg_if __rustc rustc_std_workspace_core
+rustc_std_workspace_alloc
+"""
+STD_CRATES: Final = frozenset(_STD.split())
+
 #: Names alone must do where there are no paths: the crates that services are mostly made of.
-DEPENDENCIES: Final = frozenset(
-    [
-        "actix",
-        "actix_http",
-        "actix_rt",
-        "actix_server",
-        "actix_service",
-        "actix_web",
-        "ahash",
-        "anyhow",
-        "arc_swap",
-        "arrayvec",
-        "arrow",
-        "async_channel",
-        "async_executor",
-        "async_io",
-        "async_lock",
-        "async_std",
-        "async_stream",
-        "async_trait",
-        "aws_config",
-        "aws_sdk_s3",
-        "aws_smithy_http",
-        "axum",
-        "axum_core",
-        "base64",
-        "bincode",
-        "bitflags",
-        "blocking",
-        "bollard",
-        "brotli",
-        "bstr",
-        "bumpalo",
-        "bytes",
-        "bzip2",
-        "cached",
-        "chrono",
-        "clap",
-        "clap_builder",
-        "concurrent_queue",
-        "config",
-        "console",
-        "criterion",
-        "crossbeam",
-        "crossbeam_channel",
-        "crossbeam_deque",
-        "crossbeam_epoch",
-        "crossbeam_queue",
-        "crossbeam_utils",
-        "csv",
-        "dashmap",
-        "datafusion",
-        "deadpool",
-        "diesel",
-        "dotenv",
-        "either",
-        "env_logger",
-        "event_listener",
-        "eyre",
-        "fastrand",
-        "flate2",
-        "flume",
-        "fnv",
-        "foldhash",
-        "futures",
-        "futures_channel",
-        "futures_core",
-        "futures_executor",
-        "futures_io",
-        "futures_lite",
-        "futures_sink",
-        "futures_task",
-        "futures_util",
-        "fxhash",
-        "generic_array",
-        "getrandom",
-        "glob",
-        "h2",
-        "headers",
-        "hex",
-        "http",
-        "http_body",
-        "http_body_util",
-        "httparse",
-        "hyper",
-        "hyper_rustls",
-        "hyper_util",
-        "idna",
-        "indexmap",
-        "itertools",
-        "itoa",
-        "jemallocator",
-        "jemalloc_pprof",
-        "jemalloc_sys",
-        "kube",
-        "kube_client",
-        "lapin",
-        "lazy_static",
-        "lexical",
-        "linked_hash_map",
-        "lock_api",
-        "log",
-        "lru",
-        "lz4_flex",
-        "metrics",
-        "metrics_exporter_prometheus",
-        "metrics_util",
-        "mimalloc",
-        "mini_moka",
-        "mio",
-        "moka",
-        "mongodb",
-        "native_tls",
-        "nom",
-        "num_cpus",
-        "num_traits",
-        "once_cell",
-        "openssl",
-        "opentelemetry",
-        "opentelemetry_otlp",
-        "opentelemetry_sdk",
-        "opentelemetry_proto",
-        "ordered_float",
-        "parking_lot",
-        "parking_lot_core",
-        "parquet",
-        "percent_encoding",
-        "petgraph",
-        "phf",
-        "pin_project",
-        "pin_project_lite",
-        "polling",
-        "polars",
-        "polars_core",
-        "postgres",
-        "postgres_protocol",
-        "pprof",
-        "prometheus",
-        "prometheus_client",
-        "prost",
-        "protobuf",
-        "quick_cache",
-        "quick_xml",
-        "quinn",
-        "quinn_proto",
-        "rand",
-        "rand_chacha",
-        "rand_core",
-        "rayon",
-        "rayon_core",
-        "rdkafka",
-        "redis",
-        "regex",
-        "regex_automata",
-        "regex_syntax",
-        "reqwest",
-        "ring",
-        "rmp",
-        "rmp_serde",
-        "rocksdb",
-        "rocket",
-        "rusqlite",
-        "rust_decimal",
-        "rustix",
-        "rustls",
-        "ryu",
-        "scopeguard",
-        "sea_orm",
-        "sea_query",
-        "secrecy",
-        "semver",
-        "serde",
-        "serde_core",
-        "serde_json",
-        "serde_urlencoded",
-        "serde_yaml",
-        "sha2",
-        "sharded_slab",
-        "simd_json",
-        "slab",
-        "sled",
-        "smallvec",
-        "smol",
-        "smol_str",
-        "snap",
-        "socket2",
-        "spin",
-        "sqlx",
-        "sqlx_core",
-        "sqlx_postgres",
-        "sync_wrapper",
-        "syn",
-        "tantivy",
-        "tempfile",
-        "thiserror",
-        "thread_local",
-        "tikv_jemalloc_ctl",
-        "tikv_jemalloc_sys",
-        "tikv_jemallocator",
-        "time",
-        "tinyvec",
-        "tokio",
-        "tokio_postgres",
-        "tokio_rustls",
-        "tokio_stream",
-        "tokio_tungstenite",
-        "tokio_util",
-        "toml",
-        "tonic",
-        "tower",
-        "tower_http",
-        "tower_layer",
-        "tower_service",
-        "tracing",
-        "tracing_core",
-        "tracing_log",
-        "tracing_opentelemetry",
-        "tracing_subscriber",
-        "triomphe",
-        "tungstenite",
-        "typed_arena",
-        "unicode_segmentation",
-        "url",
-        "uuid",
-        "warp",
-        "webpki",
-        "wasmtime",
-        "xxhash_rust",
-        "zstd",
-        "zstd_safe",
-        "zstd_sys",
-        "zerocopy",
-        "zeroize",
-    ],
-)
+_DEPENDENCIES: Final = """
+actix actix_http actix_rt actix_server actix_service actix_web ahash anyhow arc_swap arrayvec arrow async_channel
+async_executor async_io async_lock async_std async_stream async_trait aws_config aws_sdk_s3 aws_smithy_http axum
+axum_core base64 bincode bitflags blocking bollard brotli bstr bumpalo bytes bzip2 cached chrono clap clap_builder
+concurrent_queue config console criterion crossbeam crossbeam_channel crossbeam_deque crossbeam_epoch crossbeam_queue
+crossbeam_utils csv dashmap datafusion deadpool diesel dotenv either env_logger event_listener eyre fastrand flate2
+flume fnv foldhash futures futures_channel futures_core futures_executor futures_io futures_lite futures_sink
+futures_task futures_util fxhash generic_array getrandom glob h2 headers hex http http_body http_body_util httparse
+hyper hyper_rustls hyper_util idna indexmap itertools itoa jemallocator jemalloc_pprof jemalloc_sys kube kube_client
+lapin lazy_static lexical linked_hash_map lock_api log lru lz4_flex metrics metrics_exporter_prometheus metrics_util
+mimalloc mini_moka mio moka mongodb native_tls nom num_cpus num_traits once_cell openssl opentelemetry
+opentelemetry_otlp opentelemetry_sdk opentelemetry_proto ordered_float parking_lot parking_lot_core parquet
+percent_encoding petgraph phf pin_project pin_project_lite polling polars polars_core postgres postgres_protocol pprof
+prometheus prometheus_client prost protobuf quick_cache quick_xml quinn quinn_proto rand rand_chacha rand_core rayon
+rayon_core rdkafka redis regex regex_automata regex_syntax reqwest ring rmp rmp_serde rocksdb rocket rusqlite
+rust_decimal rustix rustls ryu scopeguard sea_orm sea_query secrecy semver serde serde_core serde_json
+serde_urlencoded serde_yaml sha2 sharded_slab simd_json slab sled smallvec smol smol_str snap socket2 spin sqlx
+sqlx_core sqlx_postgres sync_wrapper syn tantivy tempfile thiserror thread_local tikv_jemalloc_ctl tikv_jemalloc_sys
+tikv_jemallocator time tinyvec tokio tokio_postgres tokio_rustls tokio_stream tokio_tungstenite tokio_util toml tonic
+tower tower_http tower_layer tower_service tracing tracing_core tracing_log tracing_opentelemetry tracing_subscriber
+triomphe tungstenite typed_arena unicode_segmentation url uuid warp webpki wasmtime xxhash_rust zstd zstd_safe
+zstd_sys zerocopy zeroize
+"""
+DEPENDENCIES: Final = frozenset(_DEPENDENCIES.split())
 
 #: Origins of a frame, the nearest to the user first.
 OWN, DEPENDENCY, STD, SYSTEM = "own", "dependency", "std", "system"
@@ -508,6 +279,30 @@ class FrameTable:
         if any(crates(function or "") for _, function, *_ in rows):
             rows = [(*row[:5], SYSTEM) if row[5] == OWN and _BARE_C_FILE.match(row[2] or "") else row for row in rows]
         return pl.DataFrame(rows, schema=FRAMES, orient="row")
+
+
+def report(
+    path: object,
+    left_out: Mapping[str, int],
+    partial: Sequence[str] = (),
+    warnings: Sequence[str] = (),
+    *,
+    loud: Sequence[str] = (),
+    time_axis: str = "as recorded, UTC",
+) -> Report:
+    """Say what was not read of a profile, and warn of that and of what is loud."""
+    left_out = {reason: number for reason, number in left_out.items() if number}
+    said = [*partial, *(f"left out {counted(number, reason)}" for reason, number in left_out.items()), *loud]
+    if said:
+        _files.warn(f"{quote_path(path)}: {'; '.join(said)}.")
+    return Report(
+        (str(path),), left_out=left_out, partial=tuple(partial), warnings=(*loud, *warnings), time_axis=time_axis
+    )
+
+
+def deep(cut: int) -> list[str]:
+    """Say how many stacks were cut because they are too deep."""
+    return [f"{counted(cut, 'stack')} cut because of their depth"] if cut else []
 
 
 def as_lists(rows: Integers, values: Integers, count: int) -> pl.Series:

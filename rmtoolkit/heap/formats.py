@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit._provenance import Report
 from rmtoolkit._wire import BYTES, VARINT, WireError, fields, read_varint
-from rmtoolkit.exceptions import ReadError, quote_path
-from rmtoolkit.heap._names import FrameTable, stacks_frame
+from rmtoolkit.exceptions import ReadError
+from rmtoolkit.heap._names import FrameTable, deep, report, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary, Maps
 from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.loaders import _files
-from rmtoolkit.loaders._files import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from rmtoolkit._provenance import Report
 
 
 DHAT_EXPECTED: Final = "a DHAT profile (JSON, dhatFileVersion 2)"
@@ -99,11 +99,6 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
         for name, value in zip(_AMOUNTS, values[1], strict=True):
             amounts[name].append(value)
     stacks, cut = stacks_frame(rows, amounts)
-    partial = [f"{counted(cut, 'stack')} cut because of their depth"] if cut else []
-    left_out = {"damaged allocation points": bad} if bad else {}
-    if bad or partial:
-        said = [*partial, *(f"left out {counted(number, reason)}" for reason, number in left_out.items())]
-        _files.warn(f"{quote_path(path)}: {'; '.join(said)}.")
     unit = _SECONDS.get(str(document.get("tu")))
     ended, peaked = (_amount(document.get(name)) for name in ("te", "tg"))
     command = document.get("cmd")
@@ -118,14 +113,9 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
         peak_time_seconds=None if unit is None or peaked is None else peaked * unit,
         runtime_seconds=None if unit is None or ended is None else ended * unit,
     )
-    report = Report(
-        sources=(str(path),),
-        left_out=left_out,
-        partial=tuple(partial),
-        warnings=notes if unit is not None else (*notes, "time is counted in instructions, not in seconds"),
-        time_axis="none",
-    )
-    return HeapProfile(summary, stacks, table.frame(), report=report)
+    clock = () if unit is not None else ("time is counted in instructions, not in seconds",)
+    told = report(path, {"damaged allocation points": bad}, deep(cut), (*notes, *clock), time_axis="none")
+    return HeapProfile(summary, stacks, table.frame(), report=told)
 
 
 def _document(data: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -261,27 +251,21 @@ def read_massif(path: str | os.PathLike[str]) -> HeapProfile:
     snapshots = [snapshot for snapshot in output.snapshots if snapshot.heap is not None]
     if not snapshots:
         raise ReadError.at(path, found=text.strip().split("\n", 1)[0], expected=MASSIF_EXPECTED, line=1)
-    left_out = {"damaged lines": output.damaged} if output.damaged else {}
     broken = len(output.snapshots) - len(snapshots)
-    if broken:
-        left_out["snapshots without a heap"] = broken
-    partial = tuple(note for note in notes if "cut off" in note)
-    if left_out or partial:
-        said = [*partial, *(f"left out {counted(number, reason)}" for reason, number in left_out.items())]
-        _files.warn(f"{quote_path(path)}: {'; '.join(said)}.")
-    report = Report(
-        sources=(str(path),),
-        left_out=left_out,
-        partial=partial,
-        warnings=(*(note for note in notes if note not in partial), *more, _NO_END),
+    partial = [note for note in notes if "cut off" in note]
+    told = report(
+        path,
+        {"damaged lines": output.damaged, "snapshots without a heap": broken},
+        partial,
+        (*(note for note in notes if note not in partial), *more, _NO_END),
         time_axis="seconds since the start of the program"
         if output.unit in _SECONDS_MASSIF
         else f"{output.unit}, no seconds",
     )
-    return _profile(output, snapshots, report)
+    return _profile(output, snapshots, told)
 
 
-def _profile(output: _Output, snapshots: list[_Snapshot], report: Report) -> HeapProfile:
+def _profile(output: _Output, snapshots: list[_Snapshot], told: Report) -> HeapProfile:
     unit = _SECONDS_MASSIF.get(output.unit or "")
     detailed = [snapshot for snapshot in snapshots if snapshot.stacks]
     peak = max(snapshots, key=lambda snapshot: snapshot.heap or 0)
@@ -324,7 +308,7 @@ def _profile(output: _Output, snapshots: list[_Snapshot], report: Report) -> Hea
         runtime_seconds=None if unit is None else snapshots[-1].time * unit,
     )
     growth = pl.DataFrame(changes, schema=GROWTH, orient="row").sort("stack_id", "events")
-    return HeapProfile(summary, stacks, table.frame(), timeline, growth, report=report)
+    return HeapProfile(summary, stacks, table.frame(), timeline, growth, report=told)
 
 
 def _parse(text: str) -> _Output:
@@ -561,10 +545,8 @@ def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
     dump = _parse_jeprof(text, path)
     table = FrameTable()
     maps = Maps(dump.maps)
-    rows, amounts = (
-        [],
-        {name: list[int | None]() for name in ("live_blocks", "live_bytes", "allocations", "allocated_bytes")},
-    )
+    rows = []
+    amounts = {name: list[int | None]() for name in ("live_blocks", "live_bytes", "allocations", "allocated_bytes")}
     has_totals = any(values[2] for values in dump.stacks.values())
     numbers: dict[int, list[int]] = {}
     for addresses, (blocks, size, all_blocks, all_size) in dump.stacks.items():
@@ -577,18 +559,12 @@ def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
         for name, value in zip(amounts, (live_blocks, live, allocations, allocated), strict=True):
             amounts[name].append(value)
     stacks, cut = stacks_frame(rows, amounts)
-    partial = [f"{counted(cut, 'stack')} cut because of their depth"] if cut else []
-    left_out = {"damaged lines": dump.damaged} if dump.damaged else {}
-    partial += [note for note in notes if "cut off" in note]
+    partial = [*deep(cut), *(note for note in notes if "cut off" in note)]
     listed = sum(values[0] for values in dump.stacks.values())
     if dump.format == "gperftools" and dump.totals is not None and listed != dump.totals[0]:
         partial.append(f"the stacks hold {listed:,} of the {dump.totals[0]:,} objects that the first line promises")
     if not dump.maps and not dump.symbols:
         partial.append("the list of modules at its end is missing, so it may be cut off")
-    if left_out or partial:
-        said = [*partial, *(f"left out {counted(number, reason)}" for reason, number in left_out.items())]
-        _files.warn(f"{quote_path(path)}: {'; '.join(said)}.")
-    frames = table.frame()
     warnings = [note for note in (*notes, *more) if note not in partial]
     if not dump.symbols:
         warnings.append("no symbols, so functions have no names: symbolise it first (jeprof --raw, or rm.read_pprof)")
@@ -601,8 +577,8 @@ def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
         live_at_end_blocks=_sum(amounts["live_blocks"]),
         sampled=dump.rate > 1,
     )
-    report = Report(sources=(str(path),), left_out=left_out, partial=tuple(partial), warnings=tuple(warnings))
-    return HeapProfile(summary, stacks, frames, report=report)
+    told = report(path, {"damaged lines": dump.damaged}, partial, warnings)
+    return HeapProfile(summary, stacks, table.frame(), report=told)
 
 
 def _sum(values: list[int | None]) -> int | None:
@@ -806,12 +782,6 @@ def _read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
         for place, column in columns.items():
             amounts[column].append(values[place])
     stacks, cut = stacks_frame(rows, amounts)
-    if cut:
-        partial.append(f"{counted(cut, 'stack')} cut because of their depth")
-    left_out = {"damaged samples": profile.damaged} if profile.damaged else {}
-    if left_out or partial:
-        said = [*partial, *(f"left out {counted(number, reason)}" for reason, number in left_out.items())]
-        _files.warn(f"{quote_path(path)}: {'; '.join(said)}.")
 
     def total(column: str) -> int | None:
         return sum(amounts[column]) if column in amounts else None
@@ -826,12 +796,8 @@ def _read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
         live_at_end_blocks=total("live_blocks"),
         sampled=profile.period > 1,
     )
-    return HeapProfile(
-        summary,
-        stacks,
-        table.frame(),
-        report=Report(sources=(str(path),), left_out=left_out, partial=tuple(partial)),
-    )
+    told = report(path, {"damaged samples": profile.damaged}, [*partial, *deep(cut)])
+    return HeapProfile(summary, stacks, table.frame(), report=told)
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:

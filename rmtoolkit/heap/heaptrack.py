@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from rmtoolkit._provenance import Report
-from rmtoolkit.exceptions import ReadError, quote_path
+from rmtoolkit.exceptions import ReadError
 from rmtoolkit.heap import _heaptrack_events
 from rmtoolkit.heap._heaptrack_events import MARGIN, Account, Addresses, Blocks, RawEvents, Tally, ahead
 from rmtoolkit.heap._heaptrack_tables import DAMAGED, INDEXED, Tables
-from rmtoolkit.heap._names import FrameTable, as_lists
+from rmtoolkit.heap._names import FrameTable, as_lists, report
 from rmtoolkit.heap.profile import GROWTH, SIZES, STACKS, TIMELINE, HeapProfile, HeapSummary
 from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.heap.suspects import blind
-from rmtoolkit.loaders import _files
-from rmtoolkit.loaders._files import counted
 from rmtoolkit.text import memory
 
 if TYPE_CHECKING:
@@ -29,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from rmtoolkit._provenance import Report
 
     Integers = NDArray[np.int64]
 
@@ -319,7 +318,7 @@ def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
         # The last stamp falls into its millisecond; heaptrack_print counts that one too.
         runtime_seconds=None if last is None else (last + 1) / 1000,
     )
-    report = _report(found, summary, stacks, frames, cut)
+    told = _report(found, summary, stacks, frames, cut)
     rows = account.rows
     return HeapProfile(
         summary,
@@ -337,7 +336,7 @@ def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
         ),
         _growth(account),
         _sizes(found.sizes, counts),
-        report,
+        told,
     )
 
 
@@ -443,12 +442,7 @@ def _report(
 ) -> Report:
     """Say what is missing, and warn where the numbers mislead."""
     tables, blocks = found.tables, found.blocks
-    left_out = dict(tables.left_out)
-    if found.account.late_stamps:
-        left_out[LATE] = found.account.late_stamps
-    if blocks.long_lines:
-        left_out["endless lines"] = blocks.long_lines
-    left_out = {reason: number for reason, number in left_out.items() if number}
+    left_out = {**tables.left_out, LATE: found.account.late_stamps, "endless lines": blocks.long_lines}
     partial = []
     if blocks.damage is not None:
         partial.append(f"{blocks.damage}; the totals are those of the part that could be read")
@@ -458,23 +452,15 @@ def _report(
     if cut:
         partial.append(f"stacks are cut after {cut:,} frames")
     unseen = blind(summary, stacks, frames)
-    notes = [] if unseen is None else [unseen]
-    loud = [*partial, *(f"left out {counted(number, reason)}" for reason, number in left_out.items()), *notes]
-    if loud:
-        _files.warn(f"{quote_path(blocks.path)}: {'; '.join(loud)}.")
+    notes = []
     if tables.attached:
         notes.append("heaptrack was attached to a running program: what it held before is not in these numbers")
     if tables.raw:
         notes.append("not interpreted, so functions have no names (heaptrack --interpret names them)")
     if _has_pool(stacks, frames):
         notes.append(f"{memory(_POOL_BYTES)} are libstdc++'s reserve for errors, which heaptrack brought along")
-    return Report(
-        sources=(str(blocks.path),),
-        left_out=left_out,
-        partial=tuple(partial),
-        warnings=tuple(notes),
-        time_axis="seconds since the start of the program",
-    )
+    loud = [] if unseen is None else [unseen]
+    return report(blocks.path, left_out, partial, notes, loud=loud, time_axis="seconds since the start of the program")
 
 
 def _has_pool(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:

@@ -25,29 +25,11 @@ _SUFFIX: Final = re.compile(r"\.(?:llvm|lto|constprop|part|cold|isra)\b[.\w@]*$"
 _ESCAPE: Final = re.compile(r"\$(SP|BP|RF|LT|GT|LP|RP|C|u[0-9a-f]{1,6})\$")
 _ESCAPES: Final = {"SP": "@", "BP": "*", "RF": "&", "LT": "<", "GT": ">", "LP": "(", "RP": ")", "C": ","}
 
-_BASIC: Final = {
-    "a": "i8",
-    "b": "bool",
-    "c": "char",
-    "d": "f64",
-    "e": "str",
-    "f": "f32",
-    "h": "u8",
-    "i": "isize",
-    "j": "usize",
-    "l": "i32",
-    "m": "u32",
-    "n": "i128",
-    "o": "u128",
-    "p": "_",
-    "s": "i16",
-    "t": "u16",
-    "u": "()",
-    "v": "...",
-    "x": "i64",
-    "y": "u64",
-    "z": "!",
-}
+_TYPES: Final = (
+    "a=i8 b=bool c=char d=f64 e=str f=f32 h=u8 i=isize j=usize l=i32 m=u32 "
+    "n=i128 o=u128 p=_ s=i16 t=u16 u=() v=... x=i64 y=u64 z=!"
+)
+_BASIC: Final = dict(pair.split("=") for pair in _TYPES.split())
 _DIGITS: Final = {character: value for value, character in enumerate("0123456789abcdefghijklmnopqrstuvwxyz")} | {
     character: value for value, character in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 36)
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit._partition import parts
+from rmtoolkit._partition import partition
 from rmtoolkit._times import parse_duration
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
@@ -181,7 +181,7 @@ def backtest(
     found = []
     for origin in origins:
         learnt = _margins_before(recording, origin, margins)
-        found += [weeks_of(part, origin, length, learnt, promised) for part in parts(recording)]
+        found += [weeks_of(part, origin, length, learnt, promised) for part in partition(recording)]
     return summarise(pl.concat(found), promised)
 
 
@@ -200,7 +200,7 @@ def _margins_before(
 ) -> Margins:
     """Learn from the weeks that lie before, if nothing else is wanted."""
     if margins is None:
-        scored = pl.concat([pairs(part, origin - dt.timedelta(milliseconds=1)) for part in parts(recording)])
+        scored = pl.concat([pairs(part, origin - dt.timedelta(milliseconds=1)) for part in partition(recording)])
         if scored.height >= _ENOUGH_PAIRS:
             return Margins(f"learnt from the weeks before {origin:%Y-%m-%d}", tables_of(scored))
     return as_margins(margins)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._tables import as_time
-from rmtoolkit._times import begins
+from rmtoolkit._times import run_starts
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError
 from rmtoolkit.limits.history import WORKLOAD, footprint, kills, workloads
 from rmtoolkit.recording import as_recording
@@ -90,14 +90,14 @@ def vpa_memory(
 
 def _peaks_vpa(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
     """Keep one peak per container and 24 hours from its first sample, pod after pod as history is read."""
-    begin = begins(used["container_id"])
+    begin = run_starts(used["container_id"])
     time = used["time"].to_physical().to_numpy()
     start = np.repeat(time[begin], np.diff(begin, append=used.height))
     windows = used.select("workload_row", "container_id", first=pl.Series(start)).with_columns(
         window=pl.Series((time - start) // _DAY_MILLISECONDS)
     )
     # Times rise within a container, and so do its windows: each is a stretch of rows.
-    day = np.union1d(begin, begins(windows["window"]))
+    day = np.union1d(begin, run_starts(windows["window"]))
     peaks = windows[day]
     if day.size:
         peaks = peaks.with_columns(peak_bytes=pl.Series(np.maximum.reduceat(used["used_bytes"].to_numpy(), day)))
@@ -178,7 +178,7 @@ def _confidence(cpu: pl.DataFrame, height: int) -> Numbers:
 def _cpu_samples(cpu_times: Any, recording: Recording, used: pl.DataFrame) -> pl.DataFrame:  # noqa: ANN401 - see above
     """First and last CPU sample of each workload container, in milliseconds, and how many there were."""
     time = pl.col("time").to_physical()
-    begin = begins(used["container_id"])
+    begin = run_starts(used["container_id"])
     end = np.append(begin[1:], used.height)[: begin.size] - 1
     stamps = used["time"].to_physical()
     spans = used[begin].select("workload_row", "container_id", first=stamps.gather(begin), last=stamps.gather(end))
@@ -267,7 +267,7 @@ def krr_memory(recording: AnyRecording, *, use_oom: bool = False) -> pl.DataFram
 
 def _subquery(used: pl.DataFrame) -> pl.DataFrame:
     """Find of each container the highest sample that a subquery sees, and at how many instants it sees one."""
-    begin = begins(used["container_id"])
+    begin = run_starts(used["container_id"])
     rows = used[begin].select("workload_row")
     if not used.height:
         return rows.with_columns(used_bytes=pl.lit(None, dtype=pl.Int64), points=pl.lit(0, dtype=pl.Int64))

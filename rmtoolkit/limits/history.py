@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._partition import parts
-from rmtoolkit._times import begins
+from rmtoolkit._partition import partition
+from rmtoolkit._times import run_starts
 from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.recording import Recording, as_recording
@@ -295,7 +295,7 @@ def _one_footprint(samples: pl.DataFrame) -> pl.Expr:
         return pl.lit(None, dtype=pl.Int64)
     if not samples[present[0]].null_count():
         return pl.col(present[0])
-    first = begins(samples["container_id"])
+    first = run_starts(samples["container_id"])
     has = [np.logical_or.reduceat(samples[name].is_not_null().to_numpy(), first) for name in present]
     length = np.diff(first, append=samples.height)
     which = pl.lit(pl.Series(np.repeat(np.argmax(has, axis=0), length), dtype=pl.UInt8))
@@ -451,7 +451,7 @@ def as_need(row: Mapping[str, Any]) -> Need:
 def needs(recording: AnyRecording, verdicts: pl.DataFrame | None = None, *, requests: bool = True) -> pl.DataFrame:
     """Gather per workload container what a limit depends on: a row each, sorted by names."""
     recording = as_recording(recording)
-    found = pl.concat([_of_part(part, requests=requests) for part in parts(recording)])
+    found = pl.concat([_of_part(part, requests=requests) for part in partition(recording)])
     if verdicts is None:
         verdicts = verdicts_with(recording, lambda _part, rows: {"rows of verdicts": rows})["rows of verdicts"]
     known = verdicts.unique(WORKLOAD, keep="first", maintain_order=True).select(
@@ -546,7 +546,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
 def _running(recording: Recording) -> pl.DataFrame:
     """Count the pods that still have samples at the end, and say when that is."""
     ids = recording.samples["container_id"]
-    first = begins(ids)
+    first = run_starts(ids)
     last = np.append(first[1:], recording.samples.height) - 1
     seen = pl.DataFrame({"container_id": ids.gather(last), "last": recording.samples["time"].gather(last)})
     known = recording.containers.select("container_id", "pod", "pod_uid", "cadence_seconds")
@@ -562,7 +562,7 @@ def _running(recording: Recording) -> pl.DataFrame:
 
 def _tops(used: pl.DataFrame) -> pl.DataFrame:
     """Find the highest use of each pod, and when it was first."""
-    first = begins(used["container_id"])
+    first = run_starts(used["container_id"])
     values = used["used_bytes"].to_numpy()
     tops = [
         low + int(values[low:high].argmax())

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._parallel import as_source, spread
-from rmtoolkit._partition import parts
+from rmtoolkit._parallel import as_source, parallel_map
+from rmtoolkit._partition import partition
 from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.analysis.thresholds import CLOSE_TO_LIMIT
@@ -382,7 +382,7 @@ def gather(recording: Source, verdicts: pl.DataFrame | None = None, *, client: C
     """Gather what limits are decided from, so that they can be decided more than once."""
     if verdicts is None:
         return verdicts_with(recording, also, client=client)["needs"]
-    frames, _ = spread(as_source(recording), partial(also, verdicts=verdicts), client=client)
+    frames, _ = parallel_map(as_source(recording), partial(also, verdicts=verdicts), client=client)
     return frames["needs"]
 
 
@@ -430,7 +430,7 @@ def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> 
 def _beside(recording: Recording) -> pl.DataFrame:
     """Ask the others, and find the base of a purged past, part by part."""
     found = []
-    for part in parts(recording):
+    for part in partition(recording):
         whole = vpa_memory(part).select(*WORKLOAD, vpa_target_bytes="target_bytes")
         krr = krr_memory(part).select(*WORKLOAD, krr_limit_bytes="recommended_limit_bytes")
         whole = whole.join(krr, on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left")

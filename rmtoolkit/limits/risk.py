@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._io import check_target, replacing
-from rmtoolkit._parallel import as_source, spread
+from rmtoolkit._parallel import as_source
 from rmtoolkit.analysis.forecast import HORIZONS, Chances, Exposure, chances
 from rmtoolkit.analysis.judge import classify
 from rmtoolkit.analysis.records import WORKLOAD
@@ -301,7 +301,7 @@ def learn_margins(recording: Source, *, client: Client | None = None) -> Margins
         length = "none" if span is None else f"{(span[1] - span[0]).total_seconds() / 86_400:.1f} days"
         msg = f"Margins need eight days of history or more, found {length}. Hint: the shipped ones are used by default."
         raise RmtoolkitError(msg)
-    frames, _ = spread(source, partial(_scored, end=span[1]), client=client)
+    frames, _ = parallel_map(source, partial(_scored, end=span[1]), client=client)
     scored, number = frames["pairs"], frames["workloads"].height
     if not scored.height:
         msg = "No workload was seen in most of a week and of what lies before it: there is nothing to learn from."
@@ -466,7 +466,7 @@ _WEEK: Final = HORIZON.total_seconds() / 3600
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """The chance of at least one OOM kill at one limit, within a day, a week and a month; None where nothing is known."""
+    """The chance of at least one OOM kill at one limit, within a day, a week and a month; None where it is unknown."""
 
     day: float | None = None
     week: float | None = None

@@ -459,7 +459,7 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     report = recording.report.joined(extra)
     if recording.stored is not None:
         # The samples of a large file stay where they are.
-        return Recording.waiting(recording.containers, recording.stored, recording.events, report)
+        return Recording(recording.containers, recording.stored, recording.events, report)
     return replace(recording, report=report)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._partition import parts
-from rmtoolkit._times import begins
+from rmtoolkit._partition import partition
+from rmtoolkit._times import run_starts
 from rmtoolkit.recording import as_recording
 from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, SIGNALS, TIME
 
@@ -589,7 +589,7 @@ class _Columns:
 
     @staticmethod
     def of(samples: pl.DataFrame) -> _Columns:
-        first = begins(samples["container_id"])
+        first = run_starts(samples["container_id"])
         signals: dict[str, Numbers] = {}
         there: dict[str, Flags] = {}
         gaps: dict[str, Flags] = {}
@@ -782,7 +782,7 @@ def validate(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) 
     usage_bytes True Working set was above usage in 3 of 3 samples, at worst 900 Mi against 300 Mi.
     working_set_bytes True Working set was above usage in 3 of 3 samples, at worst 900 Mi against 300 Mi.
     """
-    return pl.concat([_check(part) for part in parts(as_recording(recording))])
+    return pl.concat([_check(part) for part in partition(as_recording(recording))])
 
 
 def _check(recording: Recording) -> pl.DataFrame:

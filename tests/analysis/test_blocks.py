@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 import rmtoolkit as rm
 from rmtoolkit import _parallel as spread
 from rmtoolkit import _partition as threads
-from rmtoolkit._partition import parts
+from rmtoolkit._partition import partition
 from rmtoolkit.analysis.judge import judge
 from tests.benchmarks import fleet
 
@@ -47,7 +47,7 @@ def test_parts_give_the_same_frames(
 ) -> None:
     """Every frame of a judgement is the same for parts of one workload, of several, and for the whole."""
     whole = judge(recording)
-    monkeypatch.setattr(spread, "parts", partial(parts, rows=rows))
+    monkeypatch.setattr(spread, "partition", partial(partition, rows=rows))
     monkeypatch.setattr(threads, "_cores", lambda: cores)
     pieces = judge(recording)
     for name in FRAMES:
@@ -72,4 +72,4 @@ def test_a_fault_in_one_part_ends_all(recording: Recording) -> None:
         return part.height
 
     with pytest.raises(ZeroDivisionError):
-        list(threads.in_parallel(work, parts(recording, rows=1)))
+        list(threads.in_parallel(work, partition(recording, rows=1)))

@@ -137,6 +137,7 @@ def test_forms_of_heaptrack(form: int, packing: str, tmp_path: Path) -> None:
     assert heap.sizes.rows() == [(16, 2, 1), (32, 1, 0)]
     names = heap.stack(heap.stacks["stack_id"][0])["function"].to_list()
     assert names == (["alloc::alloc::alloc", "billing::put", "main"] if form != 1 else names)
+    assert not [note for note in heap.report.notes() if "attached" in note or "not interpreted" in note]
 
 
 def test_a_newer_form_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,168 @@
+"""What is read of curves: how much grew, how fast, whose share it is, and in which words that is said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+import pytest
+
+from rmtoolkit.heap._names import FrameTable, stacks_frame
+from rmtoolkit.heap.growth import Curves, floors, read_curves
+from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary
+from rmtoolkit.heap.suspects import suspects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+#: A minute of a program that does the same in every second.
+SECONDS: Final = range(65)
+
+
+def service(events: Callable[[int], int] = lambda second: 10 * second, **held: Callable[[int], int]) -> HeapProfile:
+    """A program whose functions hold so many bytes at each second, in blocks of 100 bytes."""
+    table = FrameTable()
+    numbers = [table.number(f"api::{name}", "src/api.rs", 3, "/app/api") for name in held]
+    ends = [amount(SECONDS[-1]) for amount in held.values()]
+    stacks, _ = stacks_frame(
+        [[number] for number in numbers], {"live_bytes": ends, "allocations": [end // 100 for end in ends]}
+    )
+    rows = [
+        (stack, float(second), events(second), amount(second), amount(second) // 100)
+        for stack, amount in enumerate(held.values(), 1)
+        for second in SECONDS
+    ]
+    moments = [(float(second), None, None, None, events(second)) for second in SECONDS]
+    return HeapProfile(
+        HeapSummary("heaptrack"),
+        stacks,
+        table.frame(),
+        pl.DataFrame(moments, schema=TIMELINE, orient="row"),
+        pl.DataFrame(rows, schema=GROWTH, orient="row"),
+    )
+
+
+def test_growth_its_share_and_its_rates_are_numbers_that_can_be_checked() -> None:
+    """Of two leaks, one three times the other, everything that is counted is what was planted."""
+    heap = service(big=lambda second: 3000 * second, small=lambda second: 1000 * second, kept=lambda _: 7000)
+    found = suspects(heap, work=640)
+    assert found["function"].to_list() == ["api::big", "api::small", "api::kept"]
+    assert found["reading"].to_list() == ["grows", "grows", "held"]
+    assert found["growth_bytes"].to_list() == [96_000, 32_000, 0]
+    assert found["growth_blocks"].to_list() == [960, 320, 0]
+    assert found["growth_share"].to_list() == [0.75, 0.25, 0.0]
+    assert found["growth_bytes_per_second"].to_list() == [3000.0, 1000.0, 0.0]
+    # Half of the work falls into the half that is measured.
+    assert found["growth_bytes_per_unit"].to_list() == [300.0, 100.0, 0.0]
+    assert found["steadiness"].to_list() == [1.0, 1.0, 0.0]
+    assert found["held_bytes"].to_list() == [192_000, 64_000, 7000]
+
+
+def test_evidence_says_what_the_numbers_are() -> None:
+    """A growth with its blocks, its rate and its share of the time; what is held without any of them."""
+    heap = service(big=lambda second: 3000 * second, kept=lambda _: 7000)
+    grows, held = suspects(heap, work=640)["evidence"]
+    assert grows == (
+        "93.8 Ki more after startup in 960 blocks, 2.93 Ki/s, 300 bytes per unit of work; grew in 100 % of that time"
+    )
+    assert held == "holds 6.84 Ki, no more than after startup"
+    assert "unit of work" not in suspects(heap)["evidence"][0]
+
+
+def test_one_picture_says_what_is_held_and_that_it_cannot_say_more() -> None:
+    """Without growth the largest comes first, in words that promise nothing; what holds nothing has no row."""
+    whole = service(small=lambda _: 100, big=lambda _: 4096, gone=lambda _: 0)
+    found = suspects(HeapProfile(whole.summary, whole.stacks, whole.frames))
+    assert found["function"].to_list() == ["api::big", "api::small"]
+    assert found["reading"].to_list() == ["live", "live"]
+    assert found["held_bytes"].to_list() == [4096, 100]
+    assert found["evidence"][0] == "holds 4 Ki; one picture does not tell whether that grows"
+    assert found.select("growth_bytes", "growth_share", "steadiness").null_count().row(0) == (2, 2, 2)
+
+
+def test_a_function_stands_at_the_stack_that_grew_most() -> None:
+    """Line and stack of a row are those of what grew in the second half, not of what holds most."""
+    table = FrameTable()
+    numbers = [table.number("api::put", "src/api.rs", line, "/app/api") for line in (1, 2)]
+    stacks, _ = stacks_frame([[number] for number in numbers], {"live_bytes": [90_000, 64_000]})
+    held = (lambda second: min(90_000, 9000 * second)), (lambda second: 1000 * second)
+    rows = [
+        (stack, float(second), second, amount(second), None)
+        for stack, amount in enumerate(held, 1)
+        for second in SECONDS
+    ]
+    heap = HeapProfile(
+        HeapSummary("heaptrack"), stacks, table.frame(), growth=pl.DataFrame(rows, schema=GROWTH, orient="row")
+    )
+    found = suspects(heap)
+    assert found.select("line", "stack_id", "stacks").rows() == [(2, 2, 2)]
+    # Where no blocks are counted, their growth is unknown, not zero.
+    assert found["growth_blocks"].to_list() == [None]
+
+
+def late(second: int) -> int:
+    """Twenty events in all of a quiet minute, and thousands in its last seconds."""
+    return second // 3 + 1000 * max(second - 58, 0)
+
+
+def test_a_cache_that_fills_while_little_is_done_is_no_leak_beside_one() -> None:
+    """By time it grows until the end is near, by the work done it was full at once: the stricter clock counts."""
+    heap = service(late, leak=lambda second: 1000 * second, cache=lambda second: 2000 * min(second, 58))
+    found = {row["function"]: row for row in suspects(heap).iter_rows(named=True)}
+    assert found["api::leak"]["reading"] == "grows"
+    assert (found["api::cache"]["reading"], found["api::cache"]["growth_bytes"]) == ("held", 0)
+
+
+def test_growth_by_one_clock_counts_where_nothing_grows_by_both() -> None:
+    """An idle program that grows while it waits does so by time alone."""
+    found = suspects(service(late, cache=lambda second: 2000 * min(second, 58)))
+    assert found["growth_bytes"][0] > 0
+    assert found["reading"][0] != "held"
+
+
+def read(*held: Sequence[float], clocks: int = 1) -> dict[str, list[float]]:
+    """What one clock, even in time, says of some curves."""
+    size = np.array(held, dtype=np.float64)
+    clock = np.linspace(0, 1, size.shape[1])
+    found = read_curves(Curves(64 * clock, (clock,) * clocks, size, size / 100))
+    return {name: values.tolist() for name, values in found._asdict().items()}
+
+
+def test_growth_that_slows_down_ranks_behind_one_that_goes_on() -> None:
+    """At a quarter of its pace before, it counts a quarter; at the same pace it counts in full."""
+    steady = [1000.0 * second for second in SECONDS]
+    slowing = [4000.0 * min(second, 29) + 1000.0 * max(second - 29, 0) for second in SECONDS]
+    said = read(steady, slowing)
+    assert said["score"][0] == said["growth"][0] == 32_000
+    assert said["score"][1] / said["growth"][1] == 0.25
+    assert said["persistence"] == [1.0, 1.0]
+
+
+def test_growth_that_ended_counts_next_to_nothing() -> None:
+    """What stood still in the last quarter keeps two hundredths of its score."""
+    ended = [1000.0 * min(second, 45) for second in SECONDS]
+    said = read(ended)
+    assert said["growth"][0] > 0
+    assert said["persistence"] == [0.0]
+    # It is half as steady as it could be, and was twice as fast before.
+    assert said["steadiness"] == [0.5]
+    assert said["score"] == pytest.approx([0.02 * 16_000 * (0.25 + 0.75 * 0.5) * 0.5])
+
+
+def test_one_step_counts_less_than_as_much_in_many() -> None:
+    """A table that doubles in the last quarter is less steady than a list that is appended to."""
+    step = [1000.0] * 57 + [33_000.0] * 8
+    said = read([1000.0 * second for second in SECONDS], step)
+    assert said["jumps"] == [31.0, 1.0]
+    assert said["steadiness"][0] == 1.0
+    assert 0 < said["steadiness"][1] < 0.5
+    assert said["score"][1] < said["score"][0] / 2
+
+
+def test_what_comes_and_goes_within_a_part_is_no_growth() -> None:
+    """The least that was held within a part counts, and what was held when it began."""
+    values = np.array([[5.0, 9.0, 1.0, 9.0, 9.0, 7.0, 8.0, 8.0]])
+    assert floors(values, np.linspace(0, 1, 8), 2).tolist() == [[1.0, 7.0]]
+    sawtooth = [1000.0 + 500 * (second % 2) for second in SECONDS]
+    assert read(sawtooth)["growth"] == [0.0]
