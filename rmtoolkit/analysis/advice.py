@@ -1,4 +1,4 @@
-"""Advice where the data cannot decide: what would settle it, and when."""
+"""Advice on a leak: find it, bound it, and live with it until then."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit.analysis import heap_evidence
+from rmtoolkit.analysis import heap_evidence, remedies
 from rmtoolkit.analysis.patterns import PATTERNS
 from rmtoolkit.analysis.records import Advice, Evidence, Statistic, Unit, VerdictRow, rejected
+from rmtoolkit.analysis.remedies import UNPREFIXED
 from rmtoolkit.analysis.thresholds import CLOSE_TO_LIMIT, PEAK_NEAR_LIMIT, RISKY
 from rmtoolkit.analysis.words import OpenKind
 from rmtoolkit.schema import TIME, Cause, Signal, Verdict
@@ -18,6 +19,144 @@ from rmtoolkit.text import MI, configured, hours, memory, moment, number, printa
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+
+def leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
+    """Advise on a leak."""
+    if row.cause == Cause.THREAD_STACKS:
+        yield from _threads(evidence)
+    elif Statistic.HEAP_SUSPECT in evidence:
+        yield from heap_evidence.advise(evidence)
+        yield from _usual_suspects(row, evidence)
+    elif row.cause == Cause.HEAP:
+        yield from heap_evidence.advise(evidence)
+        yield _profile(evidence)
+        yield from _usual_suspects(row, evidence)
+    else:
+        yield from heap_evidence.advise(evidence)
+        if not any(piece.rejects for piece in evidence.values()):
+            yield _export_gauge()
+        yield Advice(
+            "Or trace allocations of the running process, half an hour at least, and read what was not freed",
+            setting="heaptrack --pid $(pidof SERVICE)",
+            expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow; with dhat-rs the same in a test "
+            "(dhat::Profiler::new_heap())",
+            because=Statistic.NO_LIVE_HEAP,
+        )
+        yield from _usual_suspects(row, evidence)
+    yield from _where(evidence)
+    yield from _time(row)
+
+
+def _threads(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
+    rise, stack = evidence.get(Statistic.THREADS_RISE), evidence.get(Statistic.STACK_OF_A_THREAD)
+    yield Advice(
+        "Find the threads that are never joined: count thread names twice, an hour apart",
+        setting="cat /proc/PID/task/*/comm | sort | uniq -c | sort -rn | head",
+        expected="the name whose count rises is the pool or the spawn that never ends",
+        because=Statistic.THREADS_RISE,
+    )
+    each = f"each thread costs {memory(stack.estimate)} here" if stack is not None else "each thread has a stack"
+    if rise is not None and rise.estimate and stack is not None and stack.estimate:
+        each += f"; capped at 64, they take {memory(64 * stack.estimate)}"
+        each += f" instead of {memory(rise.estimate * stack.estimate)} and growing"
+    yield Advice(
+        "Cap the threads: one runtime for the process, a bound on blocking threads, join what is spawned",
+        setting="tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(64)",
+        expected=each,
+        because=Statistic.THREADS_RISE,
+    )
+    yield Advice(
+        "Give threads that need little a small stack; only touched pages count, so this caps the worst case",
+        setting="RUST_MIN_STACK=524288, or std::thread::Builder::new().stack_size(512 * 1024)",
+        expected="no thread can touch more than 512 Ki of stack, instead of 2 Mi",
+        because=Statistic.THREADS_RISE,
+    )
+
+
+def _profile(evidence: Mapping[str, Evidence]) -> Advice:
+    """The profiler of the allocator that was seen."""
+    kept = evidence.get(Statistic.KEPT)
+    if kept is not None and kept.signal == Signal.FREE:
+        return Advice(
+            "Take a heap profile of one pod for half an hour: what was not freed names the code",
+            setting="heaptrack --pid $(pidof SERVICE)",
+            expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow",
+            because=Cause.HEAP,
+        )
+    return Advice(
+        "Take heap profiles half an hour apart on one pod and compare them: what grew names the code",
+        setting="_RJEM_MALLOC_CONF=prof:true,lg_prof_interval:32,prof_prefix:/tmp/heap",
+        expected=f"a dump for every 4 GiB allocated, if built with profiling ({UNPREFIXED}); "
+        "rm.diff(rm.read_heap(FIRST), rm.read_heap(LAST)) lists what grew",
+        because=Cause.HEAP,
+    )
+
+
+def _export_gauge() -> Advice:
+    return Advice(
+        "Export the allocator's live-heap gauge: it tells a leak in the heap from memory outside it",
+        setting="tikv_jemalloc_ctl::stats::allocated::read() after epoch::advance()",
+        expected="evidence level 4, and the cause",
+        because=Statistic.NO_LIVE_HEAP,
+    )
+
+
+def _usual_suspects(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
+    """What piles up in services: caches, tasks, metric labels."""
+    growth = rate(row.growth_bytes_per_day)
+    each = evidence.get(Statistic.GROWTH_PER_WORK)
+    of = f", {small_memory(each.estimate)} for each unit of work" if each and each.estimate is not None else ""
+    yield Advice(
+        "Bound every cache and map, by weight where values differ in size",
+        setting="moka::sync::Cache::builder().weigher(|_, v| v.len() as u32).max_capacity(64 << 20).build(), "
+        "or lru::LruCache::new(NonZeroUsize::new(10_000).unwrap())",
+        expected=f"if a cache is the cause, growth of {growth}{of} ends at its bound",
+        because=Statistic.GROWTH,
+    )
+    yield Advice(
+        "Count tasks that never end: in an async service each holds its future and all it captured",
+        setting="tokio::runtime::Handle::current().metrics().num_alive_tasks() as a gauge, or tokio-console",
+        expected="a count that rises with the memory names spawned tasks as the cause; a flat one clears them",
+        because=Statistic.GROWTH,
+    )
+    yield Advice(
+        "Count the series that the service exports: a label with user ids, paths or errors in it is kept for ever",
+        setting="curl -s localhost:PORT/metrics | grep -v '^#' | cut -d'{' -f1 | sort | uniq -c | sort -rn | head",
+        expected="a metric whose count rises between two looks has an unbounded label",
+        because=Statistic.GROWTH,
+    )
+
+
+def _where(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
+    pods, since = evidence.get(Statistic.PODS_GROWING), evidence.get(Statistic.SINCE_VERSION)
+    if since is not None:
+        yield Advice(
+            f"Roll back, or look through what changed: the growth began with version {printable(since.value)}",
+            setting="kubectl rollout undo deployment/NAME",
+            expected="the level stays where the version before it stayed",
+            because=Statistic.SINCE_VERSION,
+        )
+    if pods is not None and pods.estimate == 1 and "only" in pods.text:
+        yield Advice(
+            "Look at what only that pod does: its tenant, shard, leader role or stuck connection",
+            expected="the others run the same code and do not grow",
+            because=Statistic.PODS_GROWING,
+        )
+
+
+def _time(row: VerdictRow) -> Iterator[Advice]:
+    """What a higher limit buys: time, not a cure."""
+    growth, limit, left = row.growth_bytes_per_day, row.limit_bytes, row.hours_to_limit
+    if not growth or growth <= 0 or not limit or left is None:
+        return
+    more = math.ceil(limit / 2 / (16 * MI)) * 16 * MI
+    yield Advice(
+        "If it must live until the cure, raise the limit: this buys time, not a cure",
+        setting=f"resources.limits.memory: {math.ceil((limit + more) / MI)}Mi",
+        expected=f"{hours(left + more / growth * 24)} to the limit instead of {hours(left)}",
+        because="hours_to_limit",
+    )
 
 
 _GAUGE: Final = "tikv_jemalloc_ctl::stats::allocated::read() after epoch::advance()"
@@ -168,223 +307,6 @@ def files_in_memory(amount: float | None) -> Advice:
     )
 
 
-_DECAY: Final = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0"
-
-
-#: tikv-jemallocator prefixes its symbols and variables by default; Debian's and preloaded libraries do not.
-_CONF: Final = "_RJEM_MALLOC_CONF"
-UNPREFIXED: Final = "an unprefixed jemalloc reads MALLOC_CONF"
-
-
-def jemalloc_decay(back: str, keep: str | None) -> Advice:
-    """Advise to give freed pages back soon."""
-    return Advice(
-        "Let the allocator return freed pages",
-        setting=f"{_CONF}={_DECAY}",
-        expected=f"{back} within seconds of a burst, also when idle ({UNPREFIXED})" + (f". {keep}" if keep else ""),
-        because=Statistic.KEPT,
-    )
-
-
-def jemalloc_arenas() -> Advice:
-    """Advise fewer arenas."""
-    return Advice(
-        "Set the arenas by the CPU quota: jemalloc makes 4 for each core of the node, and each keeps pages of its own",
-        setting=f"{_CONF}=narenas:4",
-        expected="fewer half-used pages; more waiting for locks if threads allocate a lot",
-        because=Cause.ALLOCATOR,
-    )
-
-
-def glibc(back: str, keep: str | None) -> Advice:
-    """Advise glibc to trim and to share arenas."""
-    return Advice(
-        "Let glibc return pages: fewer arenas, a fixed trim threshold, and libc::malloc_trim(0) after a burst",
-        setting="MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072",
-        expected=back + (f". {keep}" if keep else ""),
-        because=Statistic.KEPT,
-    )
-
-
-def mimalloc() -> Advice:
-    """Advise mimalloc to purge at once."""
-    return Advice(
-        "With mimalloc, purge freed pages at once",
-        setting="MIMALLOC_PURGE_DELAY=0",
-        expected="freed pages go back without delay; a little more time in the kernel",
-        because=Statistic.KEPT,
-    )
-
-
-def musl() -> Advice:
-    """Advise another allocator for a static musl build."""
-    return Advice(
-        "In a static musl build, replace its allocator: it is slow with threads and returns little",
-        setting="#[global_allocator] static A: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;",
-        expected="freed pages go back by decay, and gauges say what is kept (crate tikv-jemalloc-ctl)",
-        because=Cause.ALLOCATOR,
-    )
-
-
-def huge_pages() -> Advice:
-    """Advise small pages where huge ones are half empty."""
-    return Advice(
-        "See whether transparent huge pages inflate it; if AnonHugePages is most of Rss, turn them off for the process",
-        setting=f"grep -E 'Rss|AnonHugePages' /proc/PID/smaps_rollup; {_CONF}=thp:never",
-        expected="a 2 Mi page with one live block in it costs 4 Ki again",
-        because=Cause.ALLOCATOR,
-    )
-
-
-def threads_for_quota(count: float | None) -> Advice:
-    """Advise as many worker threads as the quota has cores."""
-    seen = f"{count:.0f} threads now; " if count is not None else ""
-    return Advice(
-        "Set worker threads by the CPU quota, not by the node's cores",
-        setting="TOKIO_WORKER_THREADS=2, Builder::max_blocking_threads(16)",
-        expected=f"{seen}each has a stack and its share of the allocator",
-        because=Statistic.THREADS_MANY,
-    )
-
-
-def leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
-    """Advise on a leak."""
-    if row.cause == Cause.THREAD_STACKS:
-        yield from _threads(evidence)
-    elif Statistic.HEAP_SUSPECT in evidence:
-        yield from heap_evidence.advise(evidence)
-        yield from _usual_suspects(row, evidence)
-    elif row.cause == Cause.HEAP:
-        yield from heap_evidence.advise(evidence)
-        yield _profile(evidence)
-        yield from _usual_suspects(row, evidence)
-    else:
-        yield from heap_evidence.advise(evidence)
-        if not any(piece.rejects for piece in evidence.values()):
-            yield _export_gauge()
-        yield Advice(
-            "Or trace allocations of the running process, half an hour at least, and read what was not freed",
-            setting="heaptrack --pid $(pidof SERVICE)",
-            expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow; with dhat-rs the same in a test "
-            "(dhat::Profiler::new_heap())",
-            because=Statistic.NO_LIVE_HEAP,
-        )
-        yield from _usual_suspects(row, evidence)
-    yield from _where(evidence)
-    yield from _time(row)
-
-
-def _threads(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
-    rise, stack = evidence.get(Statistic.THREADS_RISE), evidence.get(Statistic.STACK_OF_A_THREAD)
-    yield Advice(
-        "Find the threads that are never joined: count thread names twice, an hour apart",
-        setting="cat /proc/PID/task/*/comm | sort | uniq -c | sort -rn | head",
-        expected="the name whose count rises is the pool or the spawn that never ends",
-        because=Statistic.THREADS_RISE,
-    )
-    each = f"each thread costs {memory(stack.estimate)} here" if stack is not None else "each thread has a stack"
-    if rise is not None and rise.estimate and stack is not None and stack.estimate:
-        each += f"; capped at 64, they take {memory(64 * stack.estimate)}"
-        each += f" instead of {memory(rise.estimate * stack.estimate)} and growing"
-    yield Advice(
-        "Cap the threads: one runtime for the process, a bound on blocking threads, join what is spawned",
-        setting="tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(64)",
-        expected=each,
-        because=Statistic.THREADS_RISE,
-    )
-    yield Advice(
-        "Give threads that need little a small stack; only touched pages count, so this caps the worst case",
-        setting="RUST_MIN_STACK=524288, or std::thread::Builder::new().stack_size(512 * 1024)",
-        expected="no thread can touch more than 512 Ki of stack, instead of 2 Mi",
-        because=Statistic.THREADS_RISE,
-    )
-
-
-def _profile(evidence: Mapping[str, Evidence]) -> Advice:
-    """The profiler of the allocator that was seen."""
-    kept = evidence.get(Statistic.KEPT)
-    if kept is not None and kept.signal == Signal.FREE:
-        return Advice(
-            "Take a heap profile of one pod for half an hour: what was not freed names the code",
-            setting="heaptrack --pid $(pidof SERVICE)",
-            expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow",
-            because=Cause.HEAP,
-        )
-    return Advice(
-        "Take heap profiles half an hour apart on one pod and compare them: what grew names the code",
-        setting="_RJEM_MALLOC_CONF=prof:true,lg_prof_interval:32,prof_prefix:/tmp/heap",
-        expected=f"a dump for every 4 GiB allocated, if built with profiling ({UNPREFIXED}); "
-        "rm.diff(rm.read_heap(FIRST), rm.read_heap(LAST)) lists what grew",
-        because=Cause.HEAP,
-    )
-
-
-def _export_gauge() -> Advice:
-    return Advice(
-        "Export the allocator's live-heap gauge: it tells a leak in the heap from memory outside it",
-        setting="tikv_jemalloc_ctl::stats::allocated::read() after epoch::advance()",
-        expected="evidence level 4, and the cause",
-        because=Statistic.NO_LIVE_HEAP,
-    )
-
-
-def _usual_suspects(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
-    """What piles up in services: caches, tasks, metric labels."""
-    growth = rate(row.growth_bytes_per_day)
-    each = evidence.get(Statistic.GROWTH_PER_WORK)
-    of = f", {small_memory(each.estimate)} for each unit of work" if each and each.estimate is not None else ""
-    yield Advice(
-        "Bound every cache and map, by weight where values differ in size",
-        setting="moka::sync::Cache::builder().weigher(|_, v| v.len() as u32).max_capacity(64 << 20).build(), "
-        "or lru::LruCache::new(NonZeroUsize::new(10_000).unwrap())",
-        expected=f"if a cache is the cause, growth of {growth}{of} ends at its bound",
-        because=Statistic.GROWTH,
-    )
-    yield Advice(
-        "Count tasks that never end: in an async service each holds its future and all it captured",
-        setting="tokio::runtime::Handle::current().metrics().num_alive_tasks() as a gauge, or tokio-console",
-        expected="a count that rises with the memory names spawned tasks as the cause; a flat one clears them",
-        because=Statistic.GROWTH,
-    )
-    yield Advice(
-        "Count the series that the service exports: a label with user ids, paths or errors in it is kept for ever",
-        setting="curl -s localhost:PORT/metrics | grep -v '^#' | cut -d'{' -f1 | sort | uniq -c | sort -rn | head",
-        expected="a metric whose count rises between two looks has an unbounded label",
-        because=Statistic.GROWTH,
-    )
-
-
-def _where(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
-    pods, since = evidence.get(Statistic.PODS_GROWING), evidence.get(Statistic.SINCE_VERSION)
-    if since is not None:
-        yield Advice(
-            f"Roll back, or look through what changed: the growth began with version {printable(since.value)}",
-            setting="kubectl rollout undo deployment/NAME",
-            expected="the level stays where the version before it stayed",
-            because=Statistic.SINCE_VERSION,
-        )
-    if pods is not None and pods.estimate == 1 and "only" in pods.text:
-        yield Advice(
-            "Look at what only that pod does: its tenant, shard, leader role or stuck connection",
-            expected="the others run the same code and do not grow",
-            because=Statistic.PODS_GROWING,
-        )
-
-
-def _time(row: VerdictRow) -> Iterator[Advice]:
-    """What a higher limit buys: time, not a cure."""
-    growth, limit, left = row.growth_bytes_per_day, row.limit_bytes, row.hours_to_limit
-    if not growth or growth <= 0 or not limit or left is None:
-        return
-    more = math.ceil(limit / 2 / (16 * MI)) * 16 * MI
-    yield Advice(
-        "If it must live until the cure, raise the limit: this buys time, not a cure",
-        setting=f"resources.limits.memory: {math.ceil((limit + more) / MI)}Mi",
-        expected=f"{hours(left + more / growth * 24)} to the limit instead of {hours(left)}",
-        because="hours_to_limit",
-    )
-
-
 #: Columns of the frame that `frame` makes.
 ADVICE: Final = pl.Schema(
     {"text": pl.String(), "setting": pl.String(), "expected": pl.String(), "because": pl.String(), "until": TIME}
@@ -468,7 +390,7 @@ def _not_leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Adv
             yield from remedy(row)
     many = evidence.get(Statistic.THREADS_MANY)
     if many is not None and entry.threads_matter:
-        yield threads_for_quota(many.estimate)
+        yield remedies.threads_for_quota(many.estimate)
 
 
 def _room(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:

@@ -21,7 +21,7 @@ from rmtoolkit.analysis.thresholds import (
     STACK_MOST,
     STRONG,
 )
-from rmtoolkit.schema import Outlook, Pattern, Signal, Verdict
+from rmtoolkit.schema import Ending, Outlook, Pattern, Signal, Verdict
 from rmtoolkit.text import (
     SIGNAL_WORDS,
     configured,
@@ -36,8 +36,10 @@ from rmtoolkit.text import (
 )
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.records import Opinion, Reading
-    from rmtoolkit.analysis.words import Situation
+    from collections.abc import Iterator
+
+    from rmtoolkit.analysis.records import Opinion, Reading, VerdictRow
+    from rmtoolkit.analysis.words import Open, Situation
 
 
 #: Layers by name: what they are called, and the signals that show them, the most telling first.
@@ -61,222 +63,110 @@ _PRESSURE_WORDS: Final = {
 }
 
 
-def layers(main: Opinion) -> list[Evidence]:
+def layers(main: Opinion) -> Iterator[Evidence]:
     """Tell what the memory is made of, where the allocator and the cgroup say it."""
-    found: list[Evidence] = []
-    heap = main.readings.get(Signal.ALLOCATED)
-    whole = main.footprint
+    heap, whole = main.readings.get(Signal.ALLOCATED), main.footprint
     if heap is not None and whole is not None and heap.bounded > LIKELY:
-        change = f"{memory(heap.early_level)} → {memory(heap.end_level)}"
-        found.append(
-            Evidence.of(
-                main,
-                Says.AGAINST,
-                "The live heap holds its level",
-                change,
-                3,
-                Statistic.LIVE_HEAP,
-                estimate=heap.end_level,
-                unit=Unit.BYTES,
-                signal=Signal.ALLOCATED,
-            )
+        text, change = "The live heap holds its level", f"{memory(heap.early_level)} → {memory(heap.end_level)}"
+        yield Evidence.of(
+            main, Says.AGAINST, 3, Statistic.LIVE_HEAP, text, change, heap.end_level, Unit.BYTES, signal=heap.signal
         )
         if spikes_early(heap):
-            change = f"{memory(heap.early_peak)} → {memory(heap.settled)}"
             text = "The live heap returns to its level after startup"
-            found.append(
-                Evidence.of(
-                    main,
-                    Says.AGAINST,
-                    text,
-                    change,
-                    3,
-                    Statistic.STARTUP_HEAP,
-                    estimate=heap.early_peak - heap.settled,
-                    unit=Unit.BYTES,
-                    signal=Signal.ALLOCATED,
-                )
+            change, fall = f"{memory(heap.early_peak)} → {memory(heap.settled)}", heap.early_peak - heap.settled
+            yield Evidence.of(
+                main, Says.AGAINST, 3, Statistic.STARTUP_HEAP, text, change, fall, Unit.BYTES, signal=heap.signal
             )
-    shares = main.shares
     footprint = whole.end_level if whole is not None else 0.0
-    growing = main.growing_layer
-    swapped = main.levels.get(Signal.SWAP)
-    if swapped is not None and swapped.end_level - swapped.early_level >= MATERIAL_SHARE * footprint > 0:
+    swap = main.levels.get(Signal.SWAP)
+    if swap is not None and swap.end_level - swap.early_level >= MATERIAL_SHARE * footprint > 0:
         text = "Memory that was moved to swap, and is counted here as what it is"
-        change = f"{memory(swapped.early_level)} → {memory(swapped.end_level)}"
-        amount = swapped.end_level
-        found.append(
-            Evidence.of(
-                main, Says.FOR, text, change, 2, Statistic.SWAP, estimate=amount, unit=Unit.BYTES, signal=Signal.SWAP
-            ),
+        change = f"{memory(swap.early_level)} → {memory(swap.end_level)}"
+        yield Evidence.of(
+            main, Says.FOR, 2, Statistic.SWAP, text, change, swap.end_level, Unit.BYTES, signal=swap.signal
         )
-    for layer, (text, signals) in _LAYERS.items():
-        if shares.get(layer, 0.0) < LAYER_SHOWN and layer != growing:
+    for layer, (words, signals) in _LAYERS.items():
+        part, grows = main.shares.get(layer, 0.0), layer == main.growing_layer
+        if part < LAYER_SHOWN and not grows:
             continue
-        amount = shares.get(layer, 0.0) * footprint
+        amount = part * footprint
         signal = next((name for name in signals if name in main.levels), signals[-1])
-        grows = layer == growing
         says = Says.FOR if grows and layer in _COUNTS else Says.AGAINST
-        words = f"{text}: this part grows" if grows else text
-        value = f"{memory(amount)} of {memory(footprint)}"
-        found.append(
-            Evidence.of(main, says, words, value, 2, layer, estimate=amount, unit=Unit.BYTES, signal=signal),
-        )
-    return found
+        text, value = f"{words}: this part grows" if grows else words, f"{memory(amount)} of {memory(footprint)}"
+        yield Evidence.of(main, says, 2, layer, text, value, amount, Unit.BYTES, signal=signal)
 
 
-def threads(main: Opinion) -> list[Evidence]:
+def threads(main: Opinion) -> Iterator[Evidence]:
     """Tell whether threads rise, and whether their stacks explain what the memory grew by."""
     row = main.readings.get(Signal.THREADS)
     if row is None:
-        return []
-    found: list[Evidence] = []
+        return
     last = row.end_level
     if main.threads_grow:
-        change = f"{row.first_level:.0f} → {last:.0f}"
-        text = "The number of threads keeps rising"
-        found.append(
-            Evidence.of(
-                main,
-                Says.FOR,
-                text,
-                change,
-                2,
-                Statistic.THREADS_RISE,
-                estimate=last,
-                unit=Unit.COUNT,
-                signal=Signal.THREADS,
-            ),
-        )
-        stack = stack_of_a_thread(main)
+        text, change = "The number of threads keeps rising", f"{row.first_level:.0f} → {last:.0f}"
+        yield Evidence.of(main, Says.FOR, 2, Statistic.THREADS_RISE, text, change, last, Unit.COUNT, signal=row.signal)
+        stack, unit = stack_of_a_thread(main), Unit.BYTES_PER_THREAD
         if stack is not None and STACK_LEAST <= stack <= STACK_MOST:
             text = "Growth outside the heap for each new thread: as much as a touched stack"
             value = f"{memory(stack)} a thread"
-            found.append(
-                Evidence.of(
-                    main,
-                    Says.FOR,
-                    text,
-                    value,
-                    2,
-                    Statistic.STACK_OF_A_THREAD,
-                    estimate=stack,
-                    unit=Unit.BYTES_PER_THREAD,
-                    signal=Signal.THREADS,
-                )
+            yield Evidence.of(
+                main, Says.FOR, 2, Statistic.STACK_OF_A_THREAD, text, value, stack, unit, signal=row.signal
             )
     elif last >= MANY_THREADS:
-        text = "Threads, a number that stays"
-        found.append(
-            Evidence.of(
-                main,
-                Says.AGAINST,
-                text,
-                f"{last:.0f}",
-                0,
-                Statistic.THREADS_MANY,
-                estimate=last,
-                unit=Unit.COUNT,
-                signal=Signal.THREADS,
-            )
+        text, value = "Threads, a number that stays", f"{last:.0f}"
+        yield Evidence.of(
+            main, Says.AGAINST, 0, Statistic.THREADS_MANY, text, value, last, Unit.COUNT, signal=row.signal
         )
-    return found
 
 
-def held_down(main: Opinion) -> list[Evidence]:
+def held_down(main: Opinion) -> Iterator[Evidence]:
     """Tell what says that a flat level is flat because it cannot grow."""
     if main.pattern != Pattern.AT_LIMIT:
-        return []
+        return
     limit, level = main.life.limit_bytes, main.end_level(Signal.FOOTPRINT)
-    found: list[Evidence] = []
     if limit and level is not None:
-        text = "Flat this near the limit: growth would not show"
-        value = f"{memory(level)} of {configured(limit)}"
-        found.append(
-            Evidence.of(main, Says.FOR, text, value, 2, Statistic.AT_LIMIT, estimate=level / limit, unit=Unit.SHARE)
-        )
+        text, value = "Flat this near the limit: growth would not show", f"{memory(level)} of {configured(limit)}"
+        yield Evidence.of(main, Says.FOR, 2, Statistic.AT_LIMIT, text, value, level / limit, Unit.SHARE)
     for name, amount in pressure(main).items():
-        shown = f"{share(amount)} of the time" if name != Signal.REFAULTS else f"{number(amount, 2)} × memory an hour"
-        unit = Unit.PER_HOUR if name == Signal.REFAULTS else Unit.SHARE
-        found.append(
-            Evidence.of(main, Says.FOR, _PRESSURE_WORDS[name], shown, 2, name, estimate=amount, unit=unit, signal=name),
-        )
+        text, shown, unit = _PRESSURE_WORDS[name], f"{share(amount)} of the time", Unit.SHARE
+        if name == Signal.REFAULTS:
+            shown, unit = f"{number(amount, 2)} × memory an hour", Unit.PER_HOUR
+        yield Evidence.of(main, Says.FOR, 2, name, text, shown, amount, unit, signal=name)
     if peaks_at_limit(main):
-        peak = main.end_level(Signal.PEAK)
-        text = "The highest usage that the kernel counted is the limit"
-        found.append(
-            Evidence.of(
-                main,
-                Says.FOR,
-                text,
-                memory(peak),
-                1,
-                Statistic.PEAK_AT_LIMIT,
-                estimate=peak,
-                unit=Unit.BYTES,
-                signal=Signal.PEAK,
-            )
+        text, peak = "The highest usage that the kernel counted is the limit", main.end_level(Signal.PEAK)
+        yield Evidence.of(
+            main, Says.FOR, 1, Statistic.PEAK_AT_LIMIT, text, memory(peak), peak, Unit.BYTES, signal=Signal.PEAK
         )
-    return found
 
 
-def work(situation: Situation, main: Opinion, row: Reading) -> list[Evidence]:
+def work(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]:
     """Set growth against the work that was done meanwhile."""
-    found: list[Evidence] = []
-    if row.load_share > 0:
-        value = f"{number(100 * row.load_share, 2)} % of its changes"
-        text = "The memory follows the load"
-        found.append(
-            Evidence.of(
-                main, Says.AGAINST, text, value, 2, Statistic.FOLLOWS_LOAD, estimate=row.load_share, unit=Unit.SHARE
-            )
-        )
+    if reading.load_share > 0:
+        text, value = "The memory follows the load", f"{number(100 * reading.load_share, 2)} % of its changes"
+        yield Evidence.of(main, Says.AGAINST, 2, Statistic.FOLLOWS_LOAD, text, value, reading.load_share, Unit.SHARE)
     counter = main.levels.get(Signal.WORK)
     days = main.life.seconds / 86_400
     if counter is None or days <= 0:
-        return found
+        return
     if counter.end_level <= counter.first_level:
         text = "No work was done: rest says nothing about a leak per request"
-        found.append(
-            Evidence.of(
-                main,
-                Says.NOT_MEASURED,
-                text,
-                "0 units",
-                1,
-                Statistic.IDLE,
-                estimate=0,
-                unit=Unit.COUNT,
-                signal=Signal.WORK,
-            )
+        yield Evidence.of(
+            main, Says.NOT_MEASURED, 1, Statistic.IDLE, text, "0 units", 0, Unit.COUNT, signal=counter.signal
         )
-        return found
+        return
     per_day = (counter.end_level - counter.middle_level) / (_LATER_PART * days)
-    seen = situation.row
-    growth, low, high = seen.growth_bytes_per_day, seen.growth_low_bytes_per_day, seen.growth_high_bytes_per_day
+    growth, low, high = row.growth_bytes_per_day, row.growth_low_bytes_per_day, row.growth_high_bytes_per_day
     if growth is None or low is None or high is None or per_day <= 0:
-        return found
-    each = [value / per_day for value in (growth, low, high)]
-    grows = low > 0 and seen.verdict != Verdict.NOT_LEAK
-    text = "Growth for each unit of work done" if grows else "For each unit of work done the memory does not grow"
-    value = f"{small_memory(each[0])} ({small_memory(each[1], like=each[0])}–{small_memory(each[2], like=each[0])})"
-    if each[1] < 0:
+        return
+    each, least, most = (value / per_day for value in (growth, low, high))
+    value = f"{small_memory(each)} ({small_memory(least, like=each)}–{small_memory(most, like=each)})"
+    if least < 0:
         value = value.replace("–", " to ")
-    found.append(
-        Evidence.of(
-            main,
-            Says.FOR if grows else Says.AGAINST,
-            text,
-            value,
-            2 if grows else 1,
-            Statistic.GROWTH_PER_WORK,
-            estimate=each[0],
-            low=each[1],
-            high=each[2],
-            unit=Unit.BYTES_PER_WORK,
-        )
-    )
-    return found
+    says, weight, text = Says.AGAINST, 1, "For each unit of work done the memory does not grow"
+    if low > 0 and row.verdict != Verdict.NOT_LEAK:
+        says, weight, text = Says.FOR, 2, "Growth for each unit of work done"
+    statistic, unit = Statistic.GROWTH_PER_WORK, Unit.BYTES_PER_WORK
+    yield Evidence.of(main, says, weight, statistic, text, value, each, unit, low=least, high=most)
 
 
 #: What was seen of growth that a model found.
@@ -311,218 +201,135 @@ _SHAPES: Final = {
 
 
 def rows(situation: Situation) -> list[Evidence]:
-    """Collect the evidence, strongest first: for, against, not measured."""
+    """Collect the evidence, strongest first: what speaks for the verdict, against it, what was not measured."""
     main = situation.main
     if main is None:
         return []
-    found = _settling(situation, main)
-    if situation.row.limit_bytes is None and not situation.row.limit_known:
-        found.append(Evidence.of(main, Says.NOT_MEASURED, "The memory limit", "not exported", 0, Statistic.NO_LIMIT))
+    first, second = (Says.FOR, Says.AGAINST) if situation.row.verdict == Verdict.LEAK else (Says.AGAINST, Says.FOR)
+    order = {first: 0, second: 1, Says.NOT_MEASURED: 2}
+    return sorted(_all(situation, main), key=lambda piece: (order[piece.says], -piece.weight))
+
+
+def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:
+    row = situation.row
+    if row.verdict == Verdict.INCONCLUSIVE:
+        yield _settling(situation.question, main)
+    if row.limit_bytes is None and not row.limit_known:
+        yield Evidence.of(main, Says.NOT_MEASURED, 0, Statistic.NO_LIMIT, "The memory limit", "not exported")
     if main.reading is not None:
-        found += [
-            *_trend(situation, main, main.reading),
-            *work(situation, main, main.reading),
-            *heap_evidence.rows(situation.pool),
-            *_lives(situation, main),
-            *layers(main),
-            *threads(main),
-            *held_down(main),
-            *_doubts(situation, main),
-            *_missing(situation, main),
-        ]
-    order = {Says.FOR: 0, Says.AGAINST: 1, Says.NOT_MEASURED: 2}
-    leak = situation.row.verdict == Verdict.LEAK
-    return sorted(
-        found,
-        key=lambda row: (
-            order[row.says] if leak or row.says == Says.NOT_MEASURED else 1 - order[row.says],
-            -row.weight,
-        ),
-    )
+        yield from _trend(row, main, main.reading)
+        yield from work(row, main, main.reading)
+        yield from heap_evidence.rows(situation.pool)
+        yield from _lives(situation, main)
+        yield from layers(main)
+        yield from threads(main)
+        yield from held_down(main)
+        yield from _doubts(situation, main)
+        yield from _missing(situation, main)
 
 
-def _settling(situation: Situation, main: Opinion) -> list[Evidence]:
+def _settling(question: Open, main: Opinion) -> Evidence:
     """What an open verdict waits for; `end` is when it will have come, where waiting helps."""
-    if situation.row.verdict != Verdict.INCONCLUSIVE:
-        return []
-    question = situation.question
-    text = f"What keeps it open: {question.why}"
-    since = main.life.end
+    text, since = f"What keeps it open: {question.why}", main.life.end
+    statistic = question.kind.statistic
     if question.until is None:
-        return [Evidence.of(main, Says.NOT_MEASURED, text, "time alone does not help", 1, question.kind.statistic)]
+        return Evidence.of(main, Says.NOT_MEASURED, 1, statistic, text, "time alone does not help")
     wait = (question.until - since).total_seconds() / 3600
     value = f"until {question.wait(since)}"
-    row = Evidence.of(main, Says.NOT_MEASURED, text, value, 1, question.kind.statistic, estimate=wait, unit=Unit.HOURS)
-    return [replace(row, start=since, end=question.until)]
+    row = Evidence.of(main, Says.NOT_MEASURED, 1, statistic, text, value, wait, Unit.HOURS)
+    return replace(row, start=since, end=question.until)
 
 
-def _trend(situation: Situation, main: Opinion, reading: Reading) -> list[Evidence]:
+def _trend(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]:
     signal = SIGNAL_WORDS.get(reading.signal, reading.signal)
     grows = reading.family in GROWTH_FAMILIES and reading.growing > LIKELY
     strength = max(reading.growing, reading.bounded, reading.unresolved)
     weight = 3 if strength > STRONG else 2 if strength > GOOD else 1
     says = Says.FOR if grows or reading.unresolved > LIKELY else Says.AGAINST
-    shape = f"{_SHAPES[reading.family]} explains the {signal} best"
-    shown = f"weight {number(100 * strength, 2)} %"
-    found = [Evidence.of(main, says, shape, shown, weight, Statistic.SHAPE, estimate=strength, unit=Unit.SHARE)]
-    row = situation.row
+    text, value = f"{_SHAPES[reading.family]} explains the {signal} best", f"weight {number(100 * strength, 2)} %"
+    yield Evidence.of(main, says, weight, Statistic.SHAPE, text, value, strength, Unit.SHARE)
     growth, low, high = row.growth_bytes_per_day, row.growth_low_bytes_per_day, row.growth_high_bytes_per_day
     if growth is None or low is None or high is None:
-        return found
-    value = rate_with_range(growth, low, high)
-    lasting = next((text for halt, text in _HALTS.items() if halt in main.halts), None)
+        return
+    lasting = next((words for halt, words in _HALTS.items() if halt in main.halts), None)
     if low > 0 and grows and lasting is None:
-        trend = (Says.FOR, f"The {signal} still grows at the end of the window", weight)
+        says, text = Says.FOR, f"The {signal} still grows at the end of the window"
     elif lasting is not None and grows:
-        trend = (Says.AGAINST, lasting, 2)
+        says, text, weight = Says.AGAINST, lasting, 2
     elif reading.unresolved > reading.bounded:
-        trend = (Says.FOR, f"The {signal} still rises, though less and less", 1)
+        says, text, weight = Says.FOR, f"The {signal} still rises, though less and less", 1
     else:
-        trend = (Says.AGAINST, f"The {signal} does not grow at the end of the window", weight)
-    said, text, heavy = trend
-    found.append(
-        Evidence.of(
-            main,
-            said,
-            text,
-            value,
-            heavy,
-            Statistic.GROWTH,
-            estimate=growth,
-            low=low,
-            high=high,
-            unit=Unit.BYTES_PER_DAY,
-        ),
-    )
-    return found
+        says, text = Says.AGAINST, f"The {signal} does not grow at the end of the window"
+    value, unit = rate_with_range(growth, low, high), Unit.BYTES_PER_DAY
+    yield Evidence.of(main, says, weight, Statistic.GROWTH, text, value, growth, unit, low=low, high=high)
 
 
-def _lives(situation: Situation, main: Opinion) -> list[Evidence]:
-    pool = situation.pool
-    found = []
+def _lives(situation: Situation, main: Opinion) -> Iterator[Evidence]:
+    pool, lasts = situation.pool, situation.lasts
     rising, judged = pool.lives_rising, pool.lives_judged
     if judged > 1:
         says = Says.FOR if rising > judged / 2 else Says.AGAINST
-        text, weight = "Lives in which the memory keeps rising", 3 if judged > 2 else 2
-        found.append(
-            Evidence.of(
-                main,
-                says,
-                text,
-                f"{rising} of {judged}",
-                weight,
-                Statistic.LIVES_RISING,
-                estimate=rising,
-                unit=Unit.COUNT,
-            )
-        )
+        text, value, weight = "Lives in which the memory keeps rising", f"{rising} of {judged}", 3 if judged > 2 else 2
+        yield Evidence.of(main, says, weight, Statistic.LIVES_RISING, text, value, rising, Unit.COUNT)
     if situation.judged > 1:
-        found.append(_pods(situation, main))
-    if kills := pool.kills:
+        yield _pods(situation, main)
+    if pool.kills:
         text = "Lives that ended in an OOM kill"
-        found.append(
-            Evidence.of(main, Says.FOR, text, f"{kills}", 1, Statistic.OOM_KILLS, estimate=kills, unit=Unit.COUNT)
-        )
-    elsewhere = sum(opinion.life.ended in ("node_oom", "evicted") for opinion in pool.opinions)
+        yield Evidence.of(main, Says.FOR, 1, Statistic.OOM_KILLS, text, f"{pool.kills}", pool.kills, Unit.COUNT)
+    elsewhere = sum(opinion.life.ended in (Ending.NODE_OOM, Ending.EVICTED) for opinion in pool.opinions)
     if elsewhere:
         text = "Ended by the node (eviction, node out of memory): says nothing about this limit"
         shown = count(elsewhere, "life", "lives")
-        found.append(
-            Evidence.of(main, Says.AGAINST, text, shown, 0, Statistic.NODE_EVENTS, estimate=elsewhere, unit=Unit.COUNT)
-        )
+        yield Evidence.of(main, Says.AGAINST, 0, Statistic.NODE_EVENTS, text, shown, elsewhere, Unit.COUNT)
     if pool.fixed_version is not None:
         shown = printable(pool.fixed_version)[:40]
-        found.append(
-            Evidence.of(main, Says.AGAINST, "The growth ended with a release", shown, 3, Statistic.FIXED_VERSION)
-        )
+        yield Evidence.of(main, Says.AGAINST, 3, Statistic.FIXED_VERSION, "The growth ended with a release", shown)
     if pool.since_version is not None and situation.row.verdict == Verdict.LEAK:
-        shown = printable(pool.since_version)[:40]
-        found.append(
-            Evidence.of(
-                main,
-                Says.FOR,
-                "The growth began with a release, the one before was flat",
-                shown,
-                3,
-                Statistic.SINCE_VERSION,
-            )
-        )
-    lasts = situation.lasts
+        text, shown = "The growth began with a release, the one before was flat", printable(pool.since_version)[:40]
+        yield Evidence.of(main, Says.FOR, 3, Statistic.SINCE_VERSION, text, shown)
     if lasts.longest_hours is not None and situation.row.limit_outlook == Outlook.REACHES:
         text = "Restarts begin the growth anew: no life is expected to last longer"
-        says = Says.AGAINST if situation.capped else Says.FOR
-        found.append(
-            Evidence.of(
-                main,
-                says,
-                text,
-                hours(lasts.longest_hours),
-                0,
-                Statistic.LIFE_LENGTH,
-                estimate=lasts.longest_hours,
-                unit=Unit.HOURS,
-            )
-        )
-    return found
+        says, longest = Says.AGAINST if situation.capped else Says.FOR, lasts.longest_hours
+        yield Evidence.of(main, says, 0, Statistic.LIFE_LENGTH, text, hours(longest), longest, Unit.HOURS)
 
 
 def _pods(situation: Situation, main: Opinion) -> Evidence:
     """One pod of several points at that instance, all of them at the code."""
-    growing, judged = situation.growing, situation.judged
-    says = Says.FOR if growing else Says.AGAINST
+    growing, judged, pod = situation.growing, situation.judged, situation.row.pod
     text = "Pods that grow"
     if growing == judged:
         text = "Pods that grow: all of them, so the code does it wherever it runs"
-    elif growing == 1 and situation.row.pod is not None:
-        text = f"Pods that grow: only {printable(situation.row.pod)[:80]}, so look at what is different there"
-    return Evidence.of(
-        main, says, text, f"{growing} of {judged}", 2, Statistic.PODS_GROWING, estimate=growing, unit=Unit.COUNT
-    )
+    elif growing == 1 and pod is not None:
+        text = f"Pods that grow: only {printable(pod)[:80]}, so look at what is different there"
+    says = Says.FOR if growing else Says.AGAINST
+    return Evidence.of(main, says, 2, Statistic.PODS_GROWING, text, f"{growing} of {judged}", growing, Unit.COUNT)
 
 
-def _doubts(situation: Situation, main: Opinion) -> list[Evidence]:
-    found = []
+def _doubts(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     if main.restarts_unknown:
         text = "Deep falls may be restarts that the source does not report"
-        found.append(Evidence.of(main, Says.FOR, text, "unknown", 2, Statistic.RESTARTS_UNKNOWN))
-    coverage = situation.row.coverage
-    if coverage is not None and coverage < COVERED:
-        shown = f"{number(100 * (1 - coverage), 2)} %"
-        found.append(
-            Evidence.of(
-                main,
-                Says.NOT_MEASURED,
-                "Samples are missing",
-                shown,
-                1,
-                Statistic.COVERAGE,
-                estimate=coverage,
-                unit=Unit.SHARE,
-            )
-        )
+        yield Evidence.of(main, Says.FOR, 2, Statistic.RESTARTS_UNKNOWN, text, "unknown")
+    seen = situation.row.coverage
+    if seen is not None and seen < COVERED:
+        text, shown = "Samples are missing", f"{number(100 * (1 - seen), 2)} %"
+        yield Evidence.of(main, Says.NOT_MEASURED, 1, Statistic.COVERAGE, text, shown, seen, Unit.SHARE)
+    # What is wrong between two signals is said of both; once is enough.
     said: set[str] = set()
     for one in situation.rejected:
-        # What is wrong between two signals is said of both; once is enough.
-        if one.detail not in said:
-            row = Evidence.of(main, Says.NOT_MEASURED, one.detail[:160], "not used", 0, rejected(one.check))
-            found.append(replace(row, signal=one.signal))
+        if one.detail in said:
+            continue
         said.add(one.detail)
-    return found
+        row = Evidence.of(main, Says.NOT_MEASURED, 0, rejected(one.check), one.detail[:160], "not used")
+        yield replace(row, signal=one.signal)
 
 
-def _missing(situation: Situation, main: Opinion) -> list[Evidence]:
-    found = []
-    broken = {one.signal for one in situation.rejected}
+def _missing(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     if Signal.ALLOCATED not in main.levels:
-        shown = "not exported" if Signal.ALLOCATED not in broken else "its exporter is broken"
-        found.append(
-            Evidence.of(main, Says.NOT_MEASURED, "The live heap of the allocator", shown, 0, Statistic.NO_LIVE_HEAP)
-        )
+        broken = any(one.signal == Signal.ALLOCATED for one in situation.rejected)
+        text, shown = "The live heap of the allocator", "its exporter is broken" if broken else "not exported"
+        yield Evidence.of(main, Says.NOT_MEASURED, 0, Statistic.NO_LIVE_HEAP, text, shown)
     if Signal.LOAD not in main.levels and Signal.WORK not in main.levels:
-        found.append(
-            Evidence.of(main, Says.NOT_MEASURED, "Requests or other work", "not exported", 0, Statistic.NO_WORK)
-        )
+        yield Evidence.of(main, Says.NOT_MEASURED, 0, Statistic.NO_WORK, "Requests or other work", "not exported")
     if main.life.seconds and situation.row.evidence_level < 2:
-        shown = f"{hours(main.life.seconds / 3600)} seen as one life"
-        found.append(Evidence.of(main, Says.NOT_MEASURED, "Restarts", shown, 0, Statistic.NO_RESTARTS))
-    return found
+        shown = f"{hours(main.life.hours)} seen as one life"
+        yield Evidence.of(main, Says.NOT_MEASURED, 0, Statistic.NO_RESTARTS, "Restarts", shown)

@@ -1,19 +1,97 @@
-"""What to do about memory that does not leak, by what it is made of and by what comes and goes."""
+"""Settings of allocators and runtimes, as they are written, and what they change."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from rmtoolkit.analysis import advice as settings
 from rmtoolkit.analysis.records import Advice, Statistic
 from rmtoolkit.analysis.thresholds import CLOSE_TO_LIMIT
-from rmtoolkit.schema import Pattern, Signal
+from rmtoolkit.schema import Cause, Pattern, Signal
 from rmtoolkit.text import memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rmtoolkit.analysis.records import VerdictRow
+
+
+_DECAY: Final = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0"
+
+
+#: tikv-jemallocator prefixes its symbols and variables by default; Debian's and preloaded libraries do not.
+_CONF: Final = "_RJEM_MALLOC_CONF"
+UNPREFIXED: Final = "an unprefixed jemalloc reads MALLOC_CONF"
+
+
+def jemalloc_decay(back: str, keep: str | None) -> Advice:
+    """Advise to give freed pages back soon."""
+    return Advice(
+        "Let the allocator return freed pages",
+        setting=f"{_CONF}={_DECAY}",
+        expected=f"{back} within seconds of a burst, also when idle ({UNPREFIXED})" + (f". {keep}" if keep else ""),
+        because=Statistic.KEPT,
+    )
+
+
+def jemalloc_arenas() -> Advice:
+    """Advise fewer arenas."""
+    return Advice(
+        "Set the arenas by the CPU quota: jemalloc makes 4 for each core of the node, and each keeps pages of its own",
+        setting=f"{_CONF}=narenas:4",
+        expected="fewer half-used pages; more waiting for locks if threads allocate a lot",
+        because=Cause.ALLOCATOR,
+    )
+
+
+def glibc(back: str, keep: str | None) -> Advice:
+    """Advise glibc to trim and to share arenas."""
+    return Advice(
+        "Let glibc return pages: fewer arenas, a fixed trim threshold, and libc::malloc_trim(0) after a burst",
+        setting="MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072",
+        expected=back + (f". {keep}" if keep else ""),
+        because=Statistic.KEPT,
+    )
+
+
+def mimalloc() -> Advice:
+    """Advise mimalloc to purge at once."""
+    return Advice(
+        "With mimalloc, purge freed pages at once",
+        setting="MIMALLOC_PURGE_DELAY=0",
+        expected="freed pages go back without delay; a little more time in the kernel",
+        because=Statistic.KEPT,
+    )
+
+
+def musl() -> Advice:
+    """Advise another allocator for a static musl build."""
+    return Advice(
+        "In a static musl build, replace its allocator: it is slow with threads and returns little",
+        setting="#[global_allocator] static A: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;",
+        expected="freed pages go back by decay, and gauges say what is kept (crate tikv-jemalloc-ctl)",
+        because=Cause.ALLOCATOR,
+    )
+
+
+def huge_pages() -> Advice:
+    """Advise small pages where huge ones are half empty."""
+    return Advice(
+        "See whether transparent huge pages inflate it; if AnonHugePages is most of Rss, turn them off for the process",
+        setting=f"grep -E 'Rss|AnonHugePages' /proc/PID/smaps_rollup; {_CONF}=thp:never",
+        expected="a 2 Mi page with one live block in it costs 4 Ki again",
+        because=Cause.ALLOCATOR,
+    )
+
+
+def threads_for_quota(count: float | None) -> Advice:
+    """Advise as many worker threads as the quota has cores."""
+    seen = f"{count:.0f} threads now; " if count is not None else ""
+    return Advice(
+        "Set worker threads by the CPU quota, not by the node's cores",
+        setting="TOKIO_WORKER_THREADS=2, Builder::max_blocking_threads(16)",
+        expected=f"{seen}each has a stack and its share of the allocator",
+        because=Statistic.THREADS_MANY,
+    )
 
 
 def release(row: VerdictRow) -> Iterator[Advice]:
@@ -24,15 +102,15 @@ def release(row: VerdictRow) -> Iterator[Advice]:
     keep = "Keep the limit: startup needs it" if Pattern.STARTUP_SPIKE in row.also else None
     signal = found.signal if found is not None else None
     if signal == Signal.FREE:
-        yield settings.glibc(back, keep)
+        yield glibc(back, keep)
     elif signal in (Signal.RESIDENT, Signal.ACTIVE):
-        yield settings.jemalloc_decay(back, keep)
-        yield settings.jemalloc_arenas()
+        yield jemalloc_decay(back, keep)
+        yield jemalloc_arenas()
     else:
-        yield settings.jemalloc_decay(back, keep)
-        yield settings.glibc(back, None)
-        yield settings.mimalloc()
-        yield settings.musl()
+        yield jemalloc_decay(back, keep)
+        yield glibc(back, None)
+        yield mimalloc()
+        yield musl()
 
 
 def close_gaps(row: VerdictRow) -> Iterator[Advice]:
@@ -47,9 +125,9 @@ def close_gaps(row: VerdictRow) -> Iterator[Advice]:
         expected=gaps,
         because=Statistic.SLACK,
     )
-    yield settings.jemalloc_arenas()
-    yield settings.huge_pages()
-    yield settings.musl()
+    yield jemalloc_arenas()
+    yield huge_pages()
+    yield musl()
 
 
 def watch_anonymous(row: VerdictRow) -> Iterator[Advice]:
