@@ -31,9 +31,9 @@ LAYERS: Final = {
     "heap": {"core", "loaders", "heap"},
     "analysis": {"core", "validation", "heap", "analysis"},
     "limits": {"core", "validation", "analysis", "limits"},
-    "views": {"core", "validation", "heap", "analysis", "limits", "views"},
-    "cli": {"core", "validation", "loaders", "heap", "analysis", "limits", "views", "cli"},
-    "__main__": {"cli"},
+    "assessment": {"core", "validation", "heap", "analysis", "limits", "assessment"},
+    "views": {"core", "validation", "heap", "analysis", "limits", "assessment", "views"},
+    "cli": {"core", "validation", "loaders", "heap", "analysis", "limits", "assessment", "views", "cli"},
 }
 #: Slow to import, and used by few.
 HEAVY: Final = {"altair", "IPython", "ipywidgets", "numba", "pandas", "prometheus_api_client", "pyarrow", "requests"}

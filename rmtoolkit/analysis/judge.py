@@ -29,6 +29,7 @@ from rmtoolkit.analysis.records import (
     VERDICTS,
     WORKLOAD,
     Layer,
+    Rejected,
     VerdictRow,
     frame_of,
     lives_of,
@@ -89,15 +90,6 @@ class Instance:
     def key(self) -> tuple[str | None, str | None, str | None, str | None]:
         """What makes a row of verdicts."""
         return self.cluster, self.namespace, self.workload, self.container
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """What `validate` does not accept as evidence: its check, the signal, and a sentence."""
-
-    check: str
-    signal: str
-    detail: str
 
 
 class Facts:

@@ -320,6 +320,15 @@ def frame_of(rows: Iterable[VerdictRow], schema: Mapping[str, pl.DataType]) -> p
     return pl.DataFrame(columns, schema=schema)
 
 
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """What `validate` does not accept as evidence: its check, the signal, and a sentence."""
+
+    check: str
+    signal: str
+    detail: str
+
+
 class Layer(StrEnum):
     """What lies between the signals of a life."""
 

@@ -36,9 +36,8 @@ from rmtoolkit.text import SIGNAL_WORDS, configured, count, hours, memory, momen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rmtoolkit.analysis.judge import Rejected
     from rmtoolkit.analysis.pooling import Pool
-    from rmtoolkit.analysis.records import Opinion, Reading, VerdictRow
+    from rmtoolkit.analysis.records import Opinion, Reading, Rejected, VerdictRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._io import check_target, replacing
-from rmtoolkit._parallel import as_source
+from rmtoolkit._parallel import as_source, parallel_map
 from rmtoolkit.analysis.forecast import HORIZONS, Chances, Exposure, chances
 from rmtoolkit.analysis.judge import classify
 from rmtoolkit.analysis.records import WORKLOAD
