@@ -22,7 +22,7 @@ from rmtoolkit.loaders._files import check_samples, warn_of_values
 from rmtoolkit.loaders._kubernetes import METRICS
 from rmtoolkit.loaders.kubernetes import joined, read_objects
 from rmtoolkit.loaders.prometheus._remote_read import is_remote_read
-from rmtoolkit.loaders.prometheus.live import is_url, read_url
+from rmtoolkit.loaders.prometheus.live import Prometheus, is_url, read_url
 from rmtoolkit.recording import Recording, concat
 from rmtoolkit.text import count
 
@@ -463,10 +463,10 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     return replace(recording, report=report)
 
 
-def _live(urls: Sequence[object], others: Sequence[PathLike], options: Mapping[str, object]) -> Recording:
+def _live(urls: Sequence[object], others: Sequence[PathLike], options: Mapping[str, Any]) -> Recording:
     """Read servers, and files beside them."""
     from_servers = {name: value for name, value in options.items() if name in _options_of(Form.SERVER)}
-    parts = [read_url(str(url), **from_servers) for url in urls]  # type: ignore[arg-type] # passed on
+    parts = [read_url(str(url), **from_servers) for url in urls]
     if others:
         of_files = _known_options(form for form in OF_FORM if form is not Form.SERVER)
         from_files = {name: value for name, value in options.items() if name in of_files}
@@ -534,7 +534,8 @@ def _read_objects(sorted_out: _SortedOut) -> Objects:
 
 def _options_of(form: Form) -> list[str]:
     """List the options that a reader takes."""
-    parameters = inspect.signature(OF_FORM[form].load()).parameters.values()
+    readers = [OF_FORM[form].load(), *((Prometheus.recording,) if form is Form.SERVER else ())]
+    parameters = [one for reader in readers for one in inspect.signature(reader).parameters.values()]
     return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
 
 

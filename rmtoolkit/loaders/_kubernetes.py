@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from rmtoolkit.loaders._kubectl_rows import failure, quantity
 from rmtoolkit.loaders.prometheus._events import Event
@@ -530,65 +530,54 @@ def _one_yaml(lines: list[str], first: int) -> Iterator[Part]:
         yield Part(first, None, next(line for line in lines if line.strip())[:_SHOWN], damaged=True)
 
 
+_Names: TypeAlias = "Mapping[str, Any]"
+
+
+def _as_they_are(*names: str) -> dict[str, Any]:
+    return dict.fromkeys(names)
+
+
 #: A mapping keeps these names; a list is kept entry by entry; None keeps a value as it is.
-_RESOURCES: Final = {"limits": {"memory": None}, "requests": {"memory": None}}
-_CONTAINERS: Final = {"name": None, "image": None, "restartPolicy": None, "resources": _RESOURCES}
-_STATE: Final = {
+_RESOURCES: Final[_Names] = {"limits": {"memory": None}, "requests": {"memory": None}}
+_CONTAINERS: Final[_Names] = {**_as_they_are("name", "image", "restartPolicy"), "resources": _RESOURCES}
+_STATE: Final[_Names] = {
     "running": {"startedAt": None},
-    "terminated": {"startedAt": None, "finishedAt": None, "reason": None, "exitCode": None},
+    "terminated": _as_they_are("startedAt", "finishedAt", "reason", "exitCode"),
 }
-_STATUSES_TRIM: Final = {
-    "name": None,
-    "imageID": None,
-    "restartCount": None,
+_STATUSES_TRIM: Final[_Names] = {
+    **_as_they_are("name", "imageID", "restartCount"),
     "resources": _RESOURCES,
     "state": _STATE,
     "lastState": _STATE,
 }
-_METADATA: Final = {
-    "name": None,
-    "namespace": None,
-    "uid": None,
-    "resourceVersion": None,
-    "creationTimestamp": None,
-    "deletionTimestamp": None,
-    "ownerReferences": {"kind": None, "name": None, "controller": None},
+_METADATA: Final[_Names] = {
+    **_as_they_are("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp"),
+    "ownerReferences": _as_they_are("kind", "name", "controller"),
 }
-_SPEC: Final = {
+_SPEC: Final[_Names] = {
     "nodeName": None,
     "resources": _RESOURCES,
     "containers": _CONTAINERS,
     "initContainers": _CONTAINERS,
-    "ephemeralContainers": {"name": None, "image": None},
+    "ephemeralContainers": _as_they_are("name", "image"),
 }
-_KEPT: Final[Mapping[str, Any]] = {
-    "Pod": {
-        "kind": None,
-        "metadata": _METADATA,
-        "spec": _SPEC,
-        "status": {
-            "phase": None,
-            "reason": None,
-            "message": None,
-            "qosClass": None,
-            "conditions": {"type": None, "lastTransitionTime": None},
-            "containerStatuses": _STATUSES_TRIM,
-            "initContainerStatuses": _STATUSES_TRIM,
-            "ephemeralContainerStatuses": _STATUSES_TRIM,
-        },
-    },
-    "ReplicaSet": {"kind": None, "metadata": _METADATA, "spec": {"template": {"spec": _SPEC}}},
-    "Node": {"kind": None, "metadata": _METADATA, "status": {"allocatable": {"memory": None}}},
-    "ResourceQuota": {"kind": None, "metadata": _METADATA, "status": {"hard": None}},
+_POD_STATUS: Final[_Names] = {
+    **_as_they_are("phase", "reason", "message", "qosClass"),
+    "conditions": _as_they_are("type", "lastTransitionTime"),
+    **dict.fromkeys(("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"), _STATUSES_TRIM),
+}
+_OWNER: Final[_Names] = {"kind": None, "metadata": _METADATA}
+_KEPT: Final[_Names] = {
+    "Pod": {**_OWNER, "spec": _SPEC, "status": _POD_STATUS},
+    "ReplicaSet": {**_OWNER, "spec": {"template": {"spec": _SPEC}}},
+    "Node": {**_OWNER, "status": {"allocatable": {"memory": None}}},
+    "ResourceQuota": {**_OWNER, "status": {"hard": None}},
     "PodMetrics": {
-        "kind": None,
-        "metadata": {"name": None, "namespace": None},
-        "timestamp": None,
-        "window": None,
-        "containers": {"name": None, "usage": {"memory": None, "swap": None}},
+        **_as_they_are("kind", "timestamp", "window"),
+        "metadata": _as_they_are("name", "namespace"),
+        "containers": {"name": None, "usage": _as_they_are("memory", "swap")},
     },
 }
-_OWNER: Final = {"kind": None, "metadata": _METADATA}
 
 
 def trimmed(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:

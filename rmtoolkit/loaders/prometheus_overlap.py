@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit.exceptions import quote
+from rmtoolkit.loaders.prometheus._identity import Placed, identify_containers
 from rmtoolkit.loaders.prometheus._merge import HANDOVER_MILLISECONDS
 from rmtoolkit.loaders.prometheus._metrics import REPLICA_LABELS, SOURCE_LABELS
-from rmtoolkit.loaders.prometheus._recording import Placed, identify_containers
 from rmtoolkit.schema import SIGNALS
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rmtoolkit.exceptions import RmtoolkitWarning
 from rmtoolkit.loaders.prometheus._decode import TWICE
+from rmtoolkit.loaders.prometheus._identity import POD_LEVEL
 from rmtoolkit.loaders.prometheus._merge import (
     OLD_LIFE,
     OTHER_JOB,
@@ -21,7 +22,6 @@ from rmtoolkit.loaders.prometheus._merge import (
     fill_gaps,
 )
 from rmtoolkit.loaders.prometheus._metrics import NO_CONTAINER, PAUSE
-from rmtoolkit.loaders.prometheus._recording import POD_LEVEL
 from rmtoolkit.loaders.prometheus_overlap import NOT_MERGED
 
 if TYPE_CHECKING:

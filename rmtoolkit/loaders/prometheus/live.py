@@ -520,32 +520,12 @@ def server_at(
 def read_url(
     url: str,
     *,
-    last: str | dt.timedelta | None = None,
-    start: str | dt.datetime | None = None,
-    end: str | dt.datetime | None = None,
-    namespace: str | Iterable[str] | None = None,
-    workload: str | Iterable[str] | None = None,
-    pod: str | Iterable[str] | None = None,
-    step: str | dt.timedelta | None = None,
-    metrics: Mapping[str, str] | None = None,
-    workload_pattern: str | None = None,
-    progress: bool | None = None,
     token_file: str | os.PathLike[str] | None = None,
     tenant: str | None = None,
     ca_file: str | None = None,
     remote_read: bool = False,
+    **asked: Any,  # noqa: ANN401 - as `Prometheus.recording` takes it
 ) -> Recording:
     """Fetch a recording from a server; who asks is said by the environment."""
     with server_at(url, token_file=token_file, tenant=tenant, ca_file=ca_file, remote_read=remote_read) as server:
-        return server.recording(
-            last=last,
-            start=start,
-            end=end,
-            namespace=namespace,
-            workload=workload,
-            pod=pod,
-            step=step,
-            metrics=metrics,
-            workload_pattern=workload_pattern,
-            progress=progress,
-        )
+        return server.recording(**asked)
