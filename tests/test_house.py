@@ -33,6 +33,7 @@ LAYERS: Final = {
     "limits": {"core", "validation", "analysis", "limits"},
     "assessment": {"core", "validation", "heap", "analysis", "limits", "assessment"},
     "views": {"core", "validation", "heap", "analysis", "limits", "assessment", "views"},
+    "__main__": {"core", "cli"},
     "cli": {"core", "validation", "loaders", "heap", "analysis", "limits", "assessment", "views", "cli"},
 }
 #: Slow to import, and used by few.
