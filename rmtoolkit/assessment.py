@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import numpy as np
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._times import run_starts
 from rmtoolkit.analysis.advice import advise
 from rmtoolkit.analysis.judge import judge_with, verdicts_with
 from rmtoolkit.analysis.lives import lives as lives_of
@@ -21,10 +19,11 @@ from rmtoolkit.limits import recommend
 from rmtoolkit.limits import recommend as cost
 from rmtoolkit.limits.history import GROWS, Ahead, as_need
 from rmtoolkit.limits.history import needs as gathered_needs
+from rmtoolkit.limits.last_instant import last_instant
 from rmtoolkit.limits.patches import OF_LIMITS, quantity
 from rmtoolkit.limits.recommend import of_gathered
 from rmtoolkit.limits.risk import HORIZON, as_margins, lookup, of_needs
-from rmtoolkit.schema import TIME, Action
+from rmtoolkit.schema import TIME, Action, Verdict
 
 if TYPE_CHECKING:
     import os
@@ -339,6 +338,7 @@ def assess(
     limits = of_gathered(needs, oom_probability, chosen, prices=prices)
     workloads = _workloads(judgement.verdicts, needs, limits, frames["now"], now or dt.datetime.now(dt.UTC))
     workloads = _with_runs(workloads, judgement.lives, about.containers)
+    workloads = _with_growth(workloads, judgement.fits)
     workloads = _accept(_compare(workloads, previous, oom_probability), accepted)
     keys = workloads.unique(WORKLOAD, keep="first", maintain_order=True).select("workload_id", *WORKLOAD)
     ids = about.containers.join(keys, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
@@ -656,171 +656,12 @@ def _rows_alone(
 
 def _gathered(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Reduce a part to what limits are decided from, to its last instant, and to what happened."""
-    return {**recommend.also(part, verdicts), "now": _last_instant(part, verdicts)}
+    return {**recommend.also(part, verdicts), "now": last_instant(part, verdicts)}
 
 
 def _gathered_alone(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Do the same without what a verdict does not show."""
     return {"needs": gathered_needs(part, verdicts, requests=False), "verdicts": verdicts}
-
-
-#: From the lowest layer up: the first one that was ever scraped says which instant is shown.
-_LOWEST: Final = ("allocated_bytes", "anon_bytes", "rss_bytes", "working_set_bytes", "usage_bytes")
-_OTHER_PARTS: Final = (
-    "active_bytes",
-    "resident_bytes",
-    "free_bytes",
-    "shmem_bytes",
-    "kernel_bytes",
-    "file_bytes",
-)
-#: What was scraped longer before that instant is no part of it.
-_SAME_INSTANT: Final = dt.timedelta(hours=1)
-
-
-def _last_instant(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Find the window of each workload, what happened in it, and the layers of its shown pod at the last scrape."""
-    shown = verdicts.select("container_id", *WORKLOAD)
-    ids = part.samples["container_id"]
-    first = run_starts(ids)
-    last = np.append(first[1:], part.samples.height) - 1
-    seen = pl.DataFrame(
-        {
-            "container_id": ids.gather(first),
-            "first": part.samples["time"].gather(first),
-            "last": part.samples["time"].gather(last),
-        }
-    )
-    about = part.containers.select("container_id", *WORKLOAD, "pod", "cadence_seconds", "workload_kind")
-    windows = (
-        about.join(seen, on="container_id", how="left", maintain_order="left")
-        .group_by(*WORKLOAD, maintain_order=True)
-        .agg(
-            window_start=pl.col("first").min(),
-            window_end=pl.col("last").max(),
-            cadence_seconds=pl.col("cadence_seconds").median(),
-            workload_kind=pl.col("workload_kind").drop_nulls().first(),
-        )
-    )
-    end = windows.select(*WORKLOAD, "window_end")
-    on = {"on": list(WORKLOAD), "how": "left", "nulls_equal": True, "maintain_order": "left"}
-    return (
-        shown.join(about.select("container_id", "pod"), on="container_id", how="left", maintain_order="left")
-        .join(_layers(part, shown["container_id"]), on="container_id", how="left", maintain_order="left")
-        .join(windows.drop("window_end"), **on)
-        .join(_happened(part, end).drop("window_end"), **on)
-        .drop(WORKLOAD)
-    )
-
-
-def _happened(part: Recording, end: pl.DataFrame) -> pl.DataFrame:
-    """Count kills, once each, and find the last release and the last change of the limit of each workload."""
-    names = part.containers.select("container_id", *WORKLOAD, running="version")
-    events = part.events.join(names, on="container_id", maintain_order="left").join(
-        end, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left"
-    )
-    killed, release = (pl.col("kind") == kind for kind in ("oom_kill", "release"))
-    # The first word on a limit says what it is, not that it changed.
-    changed = (pl.col("kind") == "limit") & pl.col("value_bytes").ne(
-        pl.col("value_bytes").filter(pl.col("kind") == "limit").first().over("container_id")
-    )
-    time = pl.col("time")
-    told = (
-        events.sort("time", maintain_order=True)
-        .with_columns(changed=changed)
-        .group_by(*WORKLOAD, maintain_order=True)
-        .agg(
-            kills=killed.sum().cast(pl.Int64),
-            kills_7d=(killed & (time > pl.col("window_end") - HORIZON)).sum().cast(pl.Int64),
-            last_kill=time.filter(killed).last(),
-            detail=pl.col("detail").filter(release).last(),
-            released=time.filter(release).last(),
-            limit_changed=time.filter("changed").last(),
-            kills_since=(killed & (time > time.filter("changed").last())).sum().cast(pl.Int64),
-        )
-    )
-    known = names.group_by(*WORKLOAD, maintain_order=True).agg(running=pl.col("running").drop_nulls().last())
-    return (
-        known.join(told, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
-        .join(end, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
-        .select(
-            *WORKLOAD,
-            pl.col("kills", "kills_7d").fill_null(0),
-            "last_kill",
-            "released",
-            "limit_changed",
-            "window_end",
-            version=pl.coalesce("detail", "running"),
-            kills_since=pl.when(pl.col("limit_changed").is_not_null()).then("kills_since"),
-        )
-    )
-
-
-def _layers(part: Recording, shown: pl.Series) -> pl.DataFrame:
-    """Take the memory of each shown container apart at the last scrape of its lowest layer; unknown is null."""
-    samples = part.samples
-    names = [
-        name
-        for name in (
-            *_LOWEST,
-            "active_bytes",
-            "resident_bytes",
-            "free_bytes",
-            "shmem_bytes",
-            "kernel_bytes",
-            "file_bytes",
-        )
-        if samples[name].null_count() < samples.height
-    ]
-    lowest = [pl.col("time").filter(pl.col(name).is_not_null()).last() for name in _LOWEST if name in names]
-    if not lowest:
-        return pl.DataFrame({"container_id": shown})
-    recent = samples.select("container_id", "time", *names).filter(
-        pl.col("container_id").is_in(shown.implode())
-        & (pl.col("time") > pl.col("time").last().over("container_id") - 24 * _SAME_INSTANT)
-    )
-    instant = pl.coalesce(lowest)
-    then = (pl.col("time") <= instant) & (pl.col("time") >= instant - _SAME_INSTANT)
-    found = recent.group_by("container_id", maintain_order=True).agg(
-        instant.alias("layers_time"), *(pl.col(name).filter(then).drop_nulls().last() for name in names)
-    )
-    missing = {*_LOWEST, *_OTHER_PARTS}.difference(names)
-    found = found.with_columns(pl.lit(None, dtype=pl.Int64).alias(name) for name in missing)
-    whole = pl.coalesce("working_set_bytes", "usage_bytes")
-    top = pl.coalesce(whole, "rss_bytes", "anon_bytes", pl.lit(2**62))
-
-    def below(edge: pl.Expr) -> pl.Expr:
-        # The allocator's own count of pages runs a little ahead of the kernel's: nothing is above the whole.
-        return pl.when(edge.is_not_null()).then(pl.min_horizontal(edge, top))
-
-    private = pl.coalesce("anon_bytes", "rss_bytes")
-    live = below(pl.col("allocated_bytes"))
-    active = below(pl.col("active_bytes"))
-    held = below(pl.coalesce("resident_bytes", pl.coalesce("active_bytes", "allocated_bytes") + pl.col("free_bytes")))
-    gaps = (active - live).clip(0)
-    kept = (held - live - gaps.fill_null(0)).clip(0)
-    heap = live + gaps.fill_null(0) + kept.fill_null(0)
-    anonymous = below(pl.max_horizontal(private, heap))
-    shmem = pl.col("shmem_bytes")
-    rest = (whole - anonymous - shmem.fill_null(0)).clip(0)
-    files = (pl.col("file_bytes") - shmem.fill_null(0)).clip(0)
-    # What is neither the process's nor a file is the kernel's; where files are not told, all of the rest is cache.
-    told = pl.when(pl.col("kernel_bytes").is_not_null()).then(pl.min_horizontal("kernel_bytes", rest))
-    kernel = pl.when(private.is_not_null()).then(pl.coalesce(told, (rest - files).clip(0)))
-    return found.select(
-        "container_id",
-        "layers_time",
-        live_bytes=live,
-        slack_bytes=gaps,
-        kept_bytes=kept,
-        outside_bytes=pl.when(private.is_not_null()).then(anonymous - heap),
-        anon_bytes=anonymous,
-        cache_bytes=pl.when(private.is_not_null()).then(rest - kernel.fill_null(0)),
-        kernel_bytes=kernel,
-        shmem_bytes="shmem_bytes",
-        working_set_bytes=whole,
-        rss_bytes=pl.coalesce("rss_bytes", "anon_bytes"),
-    )
 
 
 #: Columns of the limits under the names that they have beside a verdict.
@@ -895,7 +736,13 @@ def _by_urgency(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-_WORDS: Final = {"next_step": _TEXT, "setting": _TEXT, "expected": _TEXT, "undecided_until": TIME}
+_WORDS: Final = {
+    "next_step": _TEXT,
+    "setting": _TEXT,
+    "expected": _TEXT,
+    "undecided_until": TIME,
+    "worst_until_then": _TEXT,
+}
 
 
 def _with_words(rows: pl.DataFrame) -> pl.DataFrame:
@@ -910,16 +757,27 @@ def _with_words(rows: pl.DataFrame) -> pl.DataFrame:
         elif action in OF_LIMITS or (action is Action.WAIT and until is not None) or _limit_missing(row):
             found = _of_limit(row, action)
         else:
-            whole = rows.drop("ahead").row(at, named=True)
-            found = next((one for one in advise(whole) if _fits(one, action)), Advice(_OTHERWISE[action]))
+            every = list(advise(rows.row(at, named=True)))
+            found = next((one for one in every if _fits(one, action)), Advice(_OTHERWISE[action]))
+            until = next((one.until for one in every if one.until is not None), until)
         if found is None:
-            said.append((row["next_step"], None, None, None))
-        else:
-            said.append((found.sentence, found.setting, found.expected, found.until or until))
+            found = Advice(row["next_step"].removesuffix("."))
+        until = found.until or until
+        said.append((found.sentence, found.setting, found.expected, until, _worst(row)))
     return rows.with_columns(pl.DataFrame(said, schema=_WORDS, orient="row"), why=pl.col("reason"))
 
 
+def _worst(row: Mapping[str, Any]) -> str | None:
+    """Say what may happen until an open verdict is decided."""
+    if row["verdict"] != Verdict.INCONCLUSIVE or row["oom_probability_24h"] is None:
+        return None
+    day, week = (text.chance(row[name]) for name in ("oom_probability_24h", "oom_probability_7d"))
+    return f"an OOM kill: {day} chance within a day, {week} within 7 days"
+
+
 _SAID_FROM: Final = (
+    "verdict",
+    "oom_probability_24h",
     "action",
     "undecided_until",
     "next_step",
@@ -1088,6 +946,20 @@ def _with_runs(workloads: pl.DataFrame, lives: pl.DataFrame, containers: pl.Data
     return (
         workloads.drop("runs", "runs_killed")
         .join(runs, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
+        .select(workloads.columns)
+    )
+
+
+def _with_growth(workloads: pl.DataFrame, fits: pl.DataFrame) -> pl.DataFrame:
+    """Say since when the shown pod grows, and by how much for each unit of work."""
+    since = fits.group_by("container_id", maintain_order=True).agg(pl.col("growth_start").drop_nulls().last())
+    per_work = pl.col("evidence").list.filter(pl.element().struct.field("statistic") == "growth_per_work").list.first()
+    return (
+        workloads.join(since, on="container_id", how="left", maintain_order="left")
+        .with_columns(
+            growth_since=pl.when("growing").then("growth_start"),
+            growth_per_work_bytes=per_work.struct.field("estimate"),
+        )
         .select(workloads.columns)
     )
 

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,9 +21,9 @@ SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 NAMES = sorted(path.name for path in SAMPLES.iterdir() if path.suffix not in (".md", ".csv", ".jsonl"))
 
 
-def row_of(source: object, **options: object) -> dict[str, object]:
+def row_of(source: Any, **options: Any) -> dict[str, Any]:
     """The one workload."""
-    workloads = rm.assess(source, **options).workloads  # type: ignore[arg-type]
+    workloads = rm.assess(source, **options).workloads
     assert workloads.height == 1
     return workloads.row(0, named=True)
 
@@ -163,6 +164,15 @@ def test_no_small_chance_is_printed_for_a_limit_that_killed(days: list[float]) -
     assert row["advised_oom_probability"] <= 0.05
     risk = rm.limit_risk(killed(samples(steady(14, 150), limit_bytes=256 * MIB), days), [282 * MIB])
     assert risk["oom_probability"].item() > 0.2
+
+
+def test_what_is_killed_before_it_can_be_measured_gets_a_limit_to_try() -> None:
+    """Minutes of data, and kills: the advice is a higher limit, not to wait."""
+    table = samples(np.full(6, 100.0 * MIB), step=60, limit_bytes=128 * MIB)
+    row = row_of(killed(table, [60 / DAY, 180 / DAY]))
+    assert row["action"] == Action.RAISE_LIMIT
+    assert row["advised_limit_bytes"] > 1.4 * 128 * MIB
+    assert row["provisional"]
 
 
 def test_a_limit_that_killed_is_not_gone_back_to() -> None:
@@ -315,5 +325,5 @@ def test_last_time_is_compared() -> None:
 def test_the_age_of_the_data_is_counted_by_the_clock_of_the_run() -> None:
     """From the last sample to the time that is given."""
     table = samples(steady(2), limit_bytes=512 * MIB)
-    end = dt.datetime.fromtimestamp(int(table["time"].max()), dt.UTC)  # type: ignore[call-overload]
+    end = dt.datetime.fromtimestamp(int(table["time"].to_numpy().max()), dt.UTC)
     assert row_of(table, now=end + dt.timedelta(hours=5))["data_age_seconds"] == 5 * 3600

@@ -79,8 +79,10 @@ def block_peaks(
     held = cuts[:, :-1] < cuts[:, 1:]
     run, block = np.nonzero(held)
     begin, stop = cuts[:, :-1][held], cuts[:, 1:][held]
-    # Between two blocks that have a value nothing lies but what is outside the stretch: it is cut off by its end.
-    highest = np.maximum.reduceat(np.append(values, 0), np.column_stack([begin, stop]).ravel())[::2] if run.size else []
+    if not run.size:
+        return pl.DataFrame(schema=_PEAKS)
+    # Every second stretch lies between two blocks: outside, or empty.
+    highest = np.maximum.reduceat(np.append(values, 0), np.column_stack([begin, stop]).ravel())[::2]
     found = pl.DataFrame(
         {"workload_row": number[run], "block": block, "peak_bytes": highest},
         schema={"workload_row": pl.UInt32, "block": pl.Int32, "peak_bytes": pl.Int64},
@@ -222,7 +224,7 @@ def need_of(recording: Recording) -> pl.DataFrame:
         .group_by("container_id", maintain_order=True)
         .agg(
             pl.col("need_of").first(),
-            kernel_peak=(pl.col("peak_part") > 0)
+            kernel_peak=(pl.col("peak_part") > _MATERIAL_USAGE * pl.col("need_bytes"))
             .filter(pl.col("need_bytes") == pl.col("need_bytes").max())
             .any()
             .fill_null(value=False),
@@ -230,6 +232,8 @@ def need_of(recording: Recording) -> pl.DataFrame:
     )
 
 
+#: What the kernel alone saw is named from this share of the need on.
+_MATERIAL_USAGE: Final = 0.05
 #: What a need is made of where nothing tells page cache apart.
 WHOLE: Final = "working set"
 _PARTS: Final = ("anon_bytes", "file_bytes", "inactive_file_bytes", "shmem_bytes", "kernel_bytes", "peak_bytes")

@@ -414,7 +414,7 @@ def of_gathered(
     return answer.select(
         pl.col(name) if name in answer.columns else pl.lit(None, dtype=dtype).alias(name)
         for name, dtype in RECOMMENDED.items()
-    ).cast(dict(RECOMMENDED))
+    ).cast(RECOMMENDED)
 
 
 def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> pl.DataFrame:
@@ -596,21 +596,23 @@ def _cheapest(need: Need, target: int, in_force: int, ask: _Asked, scores: Numbe
 
 def _limit(need: Need, chance: float, scores: Numbers) -> int | None:
     """Find the smallest limit with at most that chance; None for what grows, and where the pairs cannot tell."""
-    if need.growing or need.base_bytes is None or need.spread is None:
+    if need.growing or (need.kills_now and need.killed_limit_bytes is None):
         return None
+    wanted = _by_scores(need, chance, scores)
+    if need.kills_now:
+        wanted = max(wanted or 0.0, above_kills(need, chance))
+    return None if wanted is None else max(math.ceil((wanted + 1) / _MIB) * _MIB, _LEAST)
+
+
+def _by_scores(need: Need, chance: float, scores: Numbers) -> float | None:
     place = math.ceil((1 - chance) * (scores.size + 1))
-    if not 1 <= place <= scores.size:
+    if need.base_bytes is None or need.spread is None or not 1 <= place <= scores.size:
         return None
     score = float(scores[place - 1])
     # A score this high stands for weeks that ended in kills: what they needed is not known.
     if score * need.spread > math.log(_FURTHEST):
         return None
-    wanted: float = need.base_bytes * math.exp(max(score, 0.0) * need.spread)
-    if need.kills_now:
-        if need.killed_limit_bytes is None:
-            return None
-        wanted = max(wanted, above_kills(need, chance))
-    return max(math.ceil((wanted + 1) / _MIB) * _MIB, _LEAST)
+    return need.base_bytes * math.exp(max(score, 0.0) * need.spread)
 
 
 def _after_a_week(need: Need, ask: _Asked) -> int | None:

@@ -667,7 +667,7 @@ def above_kills(need: Need, chance: float) -> float:
     if killed is None or (need.need_bytes or 0) > killed:
         return float((killed or 0) + 1)
     halvings = math.log2(-math.expm1(-_kills_per_hour(need) * _WEEK) / chance)
-    return killed * _HALVES ** max(halvings, 0.0) + 1
+    return float(killed * _HALVES ** max(halvings, 0.0) + 1)
 
 
 def _count_range(count: int) -> tuple[float, float]:
