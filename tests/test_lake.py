@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit import _lake_files as lake_files
+from rmtoolkit import _lake_files as lake_marks
 from rmtoolkit import lake as lake_module
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.schema import IDENTITY, SIGNALS
@@ -467,3 +468,24 @@ def test_a_disk_that_is_full_spoils_nothing(lake: rm.Lake) -> None:
     assert re.match(r"Could not write '.*2026-11-2[56]\.parquet': file too large", done.stdout), done.stdout
     assert state(lake.path) == before
     assert same(lake.recording(), recording)
+
+
+def test_what_was_pulled_is_joined_and_the_rest_is_missing() -> None:
+    """Stretches that touch become one; what lies between them, and the overlap at their ends, is to be pulled."""
+    at = [dt.datetime(2026, 11, 25, hour, tzinfo=dt.UTC) for hour in range(10)]
+    hour = dt.timedelta(hours=1)
+    spans = lake_marks.union([(at[5], at[6]), (at[1], at[3]), (at[2], at[2]), (at[6], at[7])])
+    assert spans == [(at[1], at[3]), (at[5], at[7])]
+    assert lake_marks.missing((at[0], at[9]), spans, dt.timedelta(0)) == [
+        (at[0], at[1]),
+        (at[3], at[5]),
+        (at[7], at[9]),
+    ]
+    assert lake_marks.missing((at[2], at[8]), spans, hour) == [(at[2], at[5]), (at[6], at[8])]
+    assert lake_marks.missing((at[5], at[7]), spans, dt.timedelta(0)) == []
+
+
+def test_a_lake_may_have_one_bucket(lake: rm.Lake) -> None:
+    """Everything is in the one there is."""
+    rm.Lake(lake.path, buckets=1).append(fleet([0]))
+    assert [file.parent.name for file in lake.files()] == ["bucket=000"]

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
-from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning, UnknownWorkloadError
+from rmtoolkit.heap.tree import tree
 from tests.heap import makers
 
 if TYPE_CHECKING:
@@ -213,3 +214,53 @@ def test_stamps_that_go_back_are_left_out(tmp_path: Path) -> None:
         heap = rm.read_heaptrack(file)
     assert heap.timeline["time_seconds"].is_sorted()
     assert heap.summary.runtime_seconds == 0.111
+
+
+def test_a_recording_that_was_not_interpreted_names_module_and_offset(tmp_path: Path) -> None:
+    """Long addresses are told apart by their upper digits, and code by its distance from where its module begins."""
+    lines = [
+        "v 10500 3",
+        "X ./api",
+        "x 8 /app/api",
+        "m 1 x 555555554000 0 5000",
+        "m c /lib/libc.so 7f0000000000 0 1000",
+        "t 555555554123 0",
+        "t 7f0000000010 1",
+        "+ 10 1 7f00aabbccdd",
+        "+ 20 2 7e00aabbccdd",
+        "- 7f00aabbccdd",
+    ]
+    file = tmp_path / "raw"
+    file.write_text("\n".join(lines) + "\n")
+    heap = rm.read_heaptrack(file)
+    assert (heap.summary.allocations, heap.summary.live_at_end_bytes, heap.summary.temporary) == (2, 32, 0)
+    names = {tuple(heap.stack(number)["function"]): tuple(heap.stack(number)["module"]) for number in (1, 2)}
+    assert names == {
+        ("api+0x123",): ("/app/api",),
+        ("libc.so+0x10", "api+0x123"): ("/lib/libc.so", "/app/api"),
+    }
+    assert any("not interpreted" in note for note in heap.report.notes())
+
+
+def test_growth_in_massif_is_by_stack_and_time(tmp_path: Path) -> None:
+    """Two stacks that change in turns each have their rows together, in the order of the snapshots."""
+    snapshots = [
+        f"snapshot={number}\ntime={number}\nmem_heap_B={one + two}\nmem_heap_extra_B=0\nmem_stacks_B=0\n"
+        f"heap_tree=detailed\nn2: {one + two} (heap allocation functions) malloc\n"
+        f" n0: {one} 0x1: a::one (a.rs:1)\n n0: {two} 0x2: a::two (a.rs:2)\n"
+        for number, (one, two) in enumerate([(10, 20), (30, 20), (30, 40)])
+    ]
+    file = tmp_path / "massif.out.7"
+    file.write_text("desc: (none)\ncmd: ./api\ntime_unit: ms\n#---\n" + "".join(snapshots))
+    heap = rm.read_massif(file)
+    assert heap.growth.select("stack_id", "events", "live_bytes").rows() == [
+        (1, 0, 10),
+        (1, 1, 30),
+        (2, 0, 20),
+        (2, 2, 40),
+    ]
+    assert heap.growth["time_seconds"].to_list() == [0.0, 0.001, 0.0, 0.002]
+    branch = tree(heap, "peak_bytes", root="a::two")
+    assert branch.select("name", "value").rows() == [("a::two", 40)]
+    with pytest.raises(UnknownWorkloadError):
+        tree(heap, root="a::three")
