@@ -439,7 +439,7 @@ def everything(block: Assessed) -> dict[str, pl.DataFrame]:
 STRETCHES: Final = 168
 
 
-def shown(recording: Recording, lives: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
+def downsample(recording: Recording, lives: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
     """Choose the samples that charts of some containers need."""
     samples = recording.samples.filter(pl.col("container_id").is_in(containers.implode()))
     samples = samples.select(
@@ -662,7 +662,7 @@ def _frames(
     block = assess_block(read(part), restarts_known=restarts_known, heaps=heaps)
     frames = everything(block)
     if thin:
-        frames["shown"] = shown(part, frames["lives"], frames["verdicts"]["container_id"])
+        frames["shown"] = downsample(part, frames["lives"], frames["verdicts"]["container_id"])
     return frames | (also(part, frames["verdicts"]) if also else {})
 
 

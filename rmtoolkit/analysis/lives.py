@@ -22,7 +22,7 @@ from rmtoolkit.analysis.thresholds import (
     STARTUP_SHARE,
 )
 from rmtoolkit.recording import Recording, as_recording
-from rmtoolkit.schema import FOOTPRINTS, TIME
+from rmtoolkit.schema import FOOTPRINTS, TIME, Ending
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ _STARTING: Final = ("start", "release")
 _ENDING: Final = ("oom_kill", "node_oom", "evicted", "error", "end")
 
 
-def cuts(recording: Recording, samples: pl.DataFrame) -> pl.DataFrame:
+def lifetime_boundaries(recording: Recording, samples: pl.DataFrame) -> pl.DataFrame:
     """Find the instants at which a new life begins: from that time on."""
     tick = pl.duration(milliseconds=1)
     known = recording.events.filter(pl.col("kind").is_in([*_STARTING, *_ENDING])).select(
@@ -177,7 +177,7 @@ def _nearest(times: pl.DataFrame, marks: pl.DataFrame, cadence: pl.DataFrame) ->
 _ARROW: Final = " → "
 
 #: How a life ended, the most telling first.
-ENDINGS: Final = ("oom_kill", "node_oom", "evicted", "error", "release", "end", "restart")
+ENDINGS: Final = tuple(ending.value for ending in Ending if ending not in (Ending.GAP, Ending.RUNNING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> 
 def split(recording: Recording) -> Lifetimes:
     """Cut the samples of a recording into lives."""
     samples = recording.samples.with_columns(footprint_bytes=_footprint(recording.samples))
-    starts = _starts(samples, cuts(recording, samples))
+    starts = _starts(samples, lifetime_boundaries(recording, samples))
     lengths = np.diff(starts, append=samples.height)
     number = np.arange(len(starts), dtype=np.uint32)
     samples = samples.with_columns(life_row=pl.Series(np.repeat(number, lengths)))

@@ -39,8 +39,6 @@ _LEVELS_OFF: Final = "levels off"
 class PatternEntry:
     """What is said of one pattern where it is no leak, and what it allows."""
 
-    #: For tables and charts.
-    label: str
     #: The end of the headline: "it does not leak: ...".
     headline: Clause
     #: The reason's verb: what the judged signal does.
@@ -71,19 +69,15 @@ def _entry(pattern: Pattern) -> PatternEntry:
     """Give the row of a pattern; mypy and the import both fail where one has none."""
     match pattern:
         case Pattern.PLATEAU:
-            return PatternEntry(
-                "plateau", _stays, beside_leak=False, hides=frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK})
-            )
+            return PatternEntry(_stays, beside_leak=False, hides=frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK}))
         case Pattern.WARM_UP:
             return PatternEntry(
-                "warm up",
                 _warmed_up,
                 reason=_LEVELS_OFF,
                 hides=frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK}),
             )
         case Pattern.STARTUP_SPIKE:
             return PatternEntry(
-                "startup spike",
                 lambda row, _: (
                     f"starting needs {memory(row.startup_peak_bytes or row.peak_bytes)}, "
                     f"running needs {memory(row.settled_bytes)}"
@@ -96,28 +90,24 @@ def _entry(pattern: Pattern) -> PatternEntry:
             )
         case Pattern.STEP:
             return PatternEntry(
-                "step",
                 lambda row, _: f"it moved to {memory(row.settled_bytes)} in one step and stays there",
                 reason=_LEVELS_OFF,
                 hides=frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK}),
             )
         case Pattern.PERIODIC:
             return PatternEntry(
-                "periodic",
                 _between("follows a cycle"),
                 reason=_FLOOR,
                 hides=frozenset({Layer.CACHE, Layer.KEPT}),
             )
         case Pattern.SAWTOOTH:
             return PatternEntry(
-                "sawtooth",
                 _between("rises and falls"),
                 reason=_FLOOR,
                 hides=frozenset({Layer.CACHE, Layer.KEPT}),
             )
         case Pattern.BURST:
             return PatternEntry(
-                "burst",
                 _between("has bursts"),
                 reason=_FLOOR,
                 peak_remedy=remedies.stream,
@@ -125,7 +115,6 @@ def _entry(pattern: Pattern) -> PatternEntry:
             )
         case Pattern.RETENTION:
             return PatternEntry(
-                "retention",
                 _keeps,
                 remedy=remedies.release,
                 remedy_beside=True,
@@ -134,7 +123,6 @@ def _entry(pattern: Pattern) -> PatternEntry:
             )
         case Pattern.FRAGMENTATION:
             return PatternEntry(
-                "fragmentation",
                 lambda _, main: f"{_part(main, Layer.SLACK)} are gaps between live blocks",
                 remedy=remedies.close_gaps,
                 threads_matter=True,
@@ -142,7 +130,6 @@ def _entry(pattern: Pattern) -> PatternEntry:
             )
         case Pattern.PAGE_CACHE:
             return PatternEntry(
-                "page cache",
                 lambda _, main: f"{_part(main, Layer.CACHE)} is page cache the kernel can take back",
                 remedy=remedies.watch_anonymous,
                 peak=None,
@@ -151,19 +138,18 @@ def _entry(pattern: Pattern) -> PatternEntry:
             )
         case Pattern.THREAD_GROWTH:
             return PatternEntry(
-                "thread growth",
                 lambda row, _: f"it grew with its threads and stays at {memory(row.settled_bytes)}",
                 threads_matter=True,
                 beside_leak=False,
             )
         case Pattern.AT_LIMIT:
-            return PatternEntry("at limit", _stays, named_while_open=True, hides=frozenset({Layer.CACHE}))
+            return PatternEntry(_stays, named_while_open=True, hides=frozenset({Layer.CACHE}))
         case Pattern.UNEXPLAINED_GROWTH:
-            return PatternEntry("unexplained growth", _stays, beside_leak=False)
+            return PatternEntry(_stays, beside_leak=False)
         case Pattern.INSUFFICIENT_DATA:
-            return PatternEntry("insufficient data", _stays, named_while_open=True)
+            return PatternEntry(_stays, named_while_open=True)
         case Pattern.LEAK:
-            return PatternEntry("leak", _stays, beside_leak=False)
+            return PatternEntry(_stays, beside_leak=False)
         case _:
             assert_never(pattern)
 

@@ -293,9 +293,10 @@ class VerdictRow:
     def stored(cls, row: Mapping[str, object]) -> VerdictRow:
         """Make a record of a row of `classify`, maybe of another version: what it has not is None."""
         given = cast("dict[str, Any]", {column.name: row.get(column.name) for column in dataclasses.fields(cls)})
-        known = set(Pattern)
-        given["pattern"] = given["pattern"] if given["pattern"] in known else Pattern.INSUFFICIENT_DATA
-        given["also"] = [Pattern(name) for name in given["also"] or () if name in known]
+        for name, members in _CLOSED.items():
+            given[name] = members.get(given[name])
+        given["pattern"] = given["pattern"] or Pattern.INSUFFICIENT_DATA
+        given["also"] = [_CLOSED["pattern"][name] for name in given["also"] or () if name in _CLOSED["pattern"]]
         given["evidence"] = [Evidence(*map(piece.get, _PIECE)) for piece in given["evidence"] or ()]
         return cls(**given)
 
@@ -305,6 +306,17 @@ class VerdictRow:
         return {piece.statistic: piece for piece in reversed(self.evidence) if piece.statistic}
 
 
+#: Columns of closed sets, with their members by name.
+_CLOSED: Final[dict[str, dict[str, StrEnum]]] = {
+    name: {str(member): member for member in kind}
+    for name, kind in (
+        ("verdict", Verdict),
+        ("pattern", Pattern),
+        ("cause", Cause),
+        ("signal", Signal),
+        ("limit_outlook", Outlook),
+    )
+}
 _PIECE: Final = tuple(column.name for column in dataclasses.fields(Evidence))
 
 

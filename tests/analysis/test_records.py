@@ -1,0 +1,66 @@
+"""Records and frames: one place where a table becomes records, one where records become a table."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+import numpy as np
+import pytest
+
+from rmtoolkit.analysis import advice
+from rmtoolkit.analysis.assess import BESIDE
+from rmtoolkit.analysis.judge import classify
+from rmtoolkit.analysis.patterns import PATTERNS
+from rmtoolkit.analysis.records import EVIDENCE, FOR_VIEWS, INSTANCE, VERDICTS, Evidence, Layer, Statistic, VerdictRow
+from rmtoolkit.analysis.words import OpenKind
+from rmtoolkit.schema import SIGNALS, Pattern, Signal
+from tests.analysis.curves import GI, MI, footprint, hours
+from tests.analysis.records import life_of, opinion_of, reading_of
+
+
+def names(record: type) -> set[str]:
+    """Fields of a record."""
+    return {column.name for column in dataclasses.fields(record)}
+
+
+def test_a_verdict_has_the_columns_of_its_frames() -> None:
+    """No column lacks a field, and no field is left out of all frames."""
+    assert names(VerdictRow) == {*VERDICTS, *FOR_VIEWS, *INSTANCE}
+    assert names(Evidence) == {field.name for field in EVIDENCE.inner.fields}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("pattern", Pattern)
+def test_each_pattern_has_a_headline_of_its_row(pattern: Pattern) -> None:
+    """Every pattern can be said of a life that does not leak, whatever was measured of it."""
+    verdict = VerdictRow.stored({"settled_bytes": 50 * MI})
+    whole = reading_of(Signal.FOOTPRINT, end_level=60.0 * MI, early_level=60.0 * MI, middle_level=60.0 * MI)
+    life = opinion_of(life_of(), {Signal.FOOTPRINT: whole}, Signal.FOOTPRINT)
+    assert PATTERNS[pattern].headline(verdict, life)[:1].isalnum()
+
+
+def test_names_that_mean_the_same_are_the_same() -> None:
+    """A layer is the statistic of its evidence, and the question that it leaves open; signals are columns."""
+    assert {str(layer) for layer in Layer} <= {str(statistic) for statistic in Statistic}
+    assert {str(layer) for layer in BESIDE} <= {str(kind) for kind in OpenKind}
+    assert {str(signal) for signal in Signal} - {str(Signal.FOOTPRINT)} <= set(SIGNALS)
+
+
+def test_a_stored_verdict_gives_the_same_advice() -> None:
+    """What is read back from a frame advises as the verdict did, and holds enums again."""
+    t = hours(24, 60)
+    recording = footprint(t, (200 + 9 * t) * MI, np.random.default_rng(3), limit=GI)
+    row = classify(recording).row(0, named=True)
+    stored = VerdictRow.stored(row)
+    assert advice.next_step(stored) == row["next_step"]
+    assert isinstance(stored.pattern, enum.Enum)
+    assert stored.by_statistic[Statistic.GROWTH].estimate == row["growth_bytes_per_day"]
+
+
+def test_a_verdict_of_another_version_is_read() -> None:
+    """A pattern that nobody knows any more, or yet, and columns that are missing are no error."""
+    stored = VerdictRow.stored({"workload": "api", "pattern": "moonlight", "also": ["step", "comet"], "later": 1})
+    assert (stored.pattern, stored.also) == (Pattern.INSUFFICIENT_DATA, [Pattern.STEP])
+    assert not stored.verdict
+    assert not stored.evidence
+    assert next(advice.advise_on(stored)).sentence == "Nothing to do."
