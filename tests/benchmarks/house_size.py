@@ -160,9 +160,8 @@ def main(arguments: list[str] | None = None) -> None:
     for name, counted in rooms.items():
         print(f"{name:12}" + "".join(f"{counted[what]:>{width},}" for what, width in WIDTHS.items()))
     assets = [file for kind in ("js", "css") for file in package.rglob(f"*.{kind}")]
-    print(
-        f"\nJavaScript and CSS: {len(assets)} files, {sum(len(f.read_text('utf-8').splitlines()) for f in assets)} lines"
-    )
+    lines = sum(len(file.read_text("utf-8").splitlines()) for file in assets)
+    print(f"\nJavaScript and CSS: {len(assets)} files, {lines} lines")
     edges = graph(package)
     once = Counter(other for others in edges.values() for other in others)
     print(f"Modules that exactly one other imports: {sum(times == 1 for times in once.values())}")
