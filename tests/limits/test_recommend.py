@@ -44,6 +44,28 @@ def test_nothing_at_or_below_a_limit_that_killed_is_recommended() -> None:
     assert "OOM killed at 512 Mi" in str(row["reason"])
 
 
+@pytest.mark.parametrize("limit", [210, 220, 240, 256])
+def test_a_limit_that_killed_is_raised_however_well_it_fits(limit: int) -> None:
+    """Killed at today's limit: it is never kept, nor lowered, though the samples would do with less."""
+    kill = pl.DataFrame([{"time": START + 10 * DAY, "kind": "oom_kill", "pod": "api-0"}])
+    table = samples(steady(14), limit_bytes=limit * MIB)
+    row = only(rm.recommend_limits(rm.Recording.from_frame(table, events=kill)))
+    assert row["action"] == "raise"
+    assert row["recommended_limit_bytes"] > limit * MIB  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("share", "action"), [(0.94, "raise"), (0.97, "keep"), (1.0, "keep"), (1.04, "keep"), (1.08, "lower")]
+)
+def test_a_limit_that_nearly_fits_is_kept(share: float, action: str) -> None:
+    """A change of less than 5 % is worth no roll-out."""
+    free = only(rm.recommend_limits(samples(steady(14))))
+    limit = round(free["recommended_limit_bytes"] * share)  # type: ignore[operator]
+    row = only(rm.recommend_limits(samples(steady(14), limit_bytes=limit)))
+    assert row["recommended_limit_bytes"] == free["recommended_limit_bytes"]
+    assert row["action"] == action
+
+
 def test_a_kill_of_an_older_version_does_not_count() -> None:
     """A release may have fixed what was needed."""
     table = samples(steady(28), limit_bytes=512 * MIB).with_columns(
@@ -118,6 +140,19 @@ def test_retention_has_two_numbers() -> None:
     row = only(rm.recommend_limits(table))
     assert row["purged_limit_bytes"] < 0.65 * row["recommended_limit_bytes"]  # type: ignore[operator]
     assert "gives kept pages back" in str(row["reason"])
+
+
+def test_a_short_history_has_both_numbers_too() -> None:
+    """Half a day is enough to say what giving back kept pages would save."""
+    values = steady(14, 400, rough=0.002)[:12]
+    gauges = {"allocated_bytes": 0.4, "active_bytes": 0.45, "resident_bytes": 0.95}
+    table = samples(values).with_columns(
+        (pl.col("working_set_bytes") * share).cast(pl.Int64).alias(name) for name, share in gauges.items()
+    )
+    row = only(rm.recommend_limits(table))
+    assert row["recommended_limit_bytes"] is not None
+    assert row["purged_limit_bytes"] is not None
+    assert row["purged_limit_bytes"] < 0.65 * row["recommended_limit_bytes"]  # type: ignore[operator]
 
 
 def test_too_small_a_chance_is_refused_with_what_would_help(fleet: rm.Recording) -> None:
