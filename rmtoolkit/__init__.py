@@ -9,37 +9,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from rmtoolkit.analysis.judge import Judgement, checklist, classify, fits, judge
     from rmtoolkit.analysis.lives import lives
-    from rmtoolkit.analysis.verdict import Judgement, checklist, classify, fits, judge
+    from rmtoolkit.heap._detect import read_heap
     from rmtoolkit.heap.allocator import Allocator, read_allocator
-    from rmtoolkit.heap.dhat import read_dhat
     from rmtoolkit.heap.diff import diff
+    from rmtoolkit.heap.formats import read_dhat, read_jeprof, read_massif, read_pprof
     from rmtoolkit.heap.heaptrack import read_heaptrack
-    from rmtoolkit.heap.jeprof import read_jeprof
-    from rmtoolkit.heap.massif import read_massif
-    from rmtoolkit.heap.pprof import read_pprof
     from rmtoolkit.heap.profile import HeapProfile
-    from rmtoolkit.heap.sniff import read_heap
     from rmtoolkit.heap.suspects import suspects
     from rmtoolkit.lake import Lake
     from rmtoolkit.limits.backtest import Backtest, backtest
-    from rmtoolkit.limits.margins import Margins, learn_margins
     from rmtoolkit.limits.recommend import recommend_limits
-    from rmtoolkit.limits.replay import replay
-    from rmtoolkit.limits.risk import limit_risk
-    from rmtoolkit.limits.what_if import WhatIf, what_if
+    from rmtoolkit.limits.risk import Margins, learn_margins, limit_risk
+    from rmtoolkit.limits.what_if import WhatIf, replay, what_if
+    from rmtoolkit.loaders._detect import read
+    from rmtoolkit.loaders.allocators import read_jemalloc_stats, read_malloc_info, read_malloc_text
     from rmtoolkit.loaders.docker import read_docker_stats
-    from rmtoolkit.loaders.glibc import read_malloc_info
-    from rmtoolkit.loaders.jemalloc import read_jemalloc_stats
-    from rmtoolkit.loaders.kubectl import read_kubectl_top
-    from rmtoolkit.loaders.kubectl_record import record_kubectl
-    from rmtoolkit.loaders.malloc_text import read_malloc_text
-    from rmtoolkit.loaders.procfs_files import read_procfs
-    from rmtoolkit.loaders.prometheus import read_prometheus
-    from rmtoolkit.loaders.prometheus_live import Prometheus
+    from rmtoolkit.loaders.kubectl_top import read_kubectl_top
+    from rmtoolkit.loaders.linux import read_procfs
+    from rmtoolkit.loaders.prometheus.live import Prometheus
+    from rmtoolkit.loaders.prometheus.saved import read_prometheus
     from rmtoolkit.loaders.pull import pull
     from rmtoolkit.loaders.record import record
-    from rmtoolkit.loaders.sniff import read
+    from rmtoolkit.loaders.record_kubectl import record_kubectl
     from rmtoolkit.recording import Recording, concat, read_recording
     from rmtoolkit.validation import validate
     from rmtoolkit.views.dashboards.fleet import Fleet
@@ -53,46 +46,46 @@ _HOMES: Final = {
     "Allocator": "rmtoolkit.heap.allocator",
     "Backtest": "rmtoolkit.limits.backtest",
     "backtest": "rmtoolkit.limits.backtest",
-    "checklist": "rmtoolkit.analysis.verdict",
-    "classify": "rmtoolkit.analysis.verdict",
+    "checklist": "rmtoolkit.analysis.judge",
+    "classify": "rmtoolkit.analysis.judge",
     "concat": "rmtoolkit.recording",
     "diff": "rmtoolkit.heap.diff",
     "explain": "rmtoolkit.views.explanation",
     "Explanation": "rmtoolkit.views.explanation",
-    "fits": "rmtoolkit.analysis.verdict",
+    "fits": "rmtoolkit.analysis.judge",
     "Fleet": "rmtoolkit.views.dashboards.fleet",
     "HeapProfile": "rmtoolkit.heap.profile",
-    "judge": "rmtoolkit.analysis.verdict",
-    "Judgement": "rmtoolkit.analysis.verdict",
+    "judge": "rmtoolkit.analysis.judge",
+    "Judgement": "rmtoolkit.analysis.judge",
     "Lake": "rmtoolkit.lake",
-    "learn_margins": "rmtoolkit.limits.margins",
+    "learn_margins": "rmtoolkit.limits.risk",
     "LimitExplorer": "rmtoolkit.views.dashboards.limit_explorer",
     "limit_risk": "rmtoolkit.limits.risk",
     "lives": "rmtoolkit.analysis.lives",
-    "Margins": "rmtoolkit.limits.margins",
-    "Prometheus": "rmtoolkit.loaders.prometheus_live",
+    "Margins": "rmtoolkit.limits.risk",
+    "Prometheus": "rmtoolkit.loaders.prometheus.live",
     "pull": "rmtoolkit.loaders.pull",
-    "read": "rmtoolkit.loaders.sniff",
+    "read": "rmtoolkit.loaders._detect",
     "read_allocator": "rmtoolkit.heap.allocator",
-    "read_dhat": "rmtoolkit.heap.dhat",
+    "read_dhat": "rmtoolkit.heap.formats",
     "read_docker_stats": "rmtoolkit.loaders.docker",
-    "read_heap": "rmtoolkit.heap.sniff",
+    "read_heap": "rmtoolkit.heap._detect",
     "read_heaptrack": "rmtoolkit.heap.heaptrack",
-    "read_jemalloc_stats": "rmtoolkit.loaders.jemalloc",
-    "read_jeprof": "rmtoolkit.heap.jeprof",
-    "read_kubectl_top": "rmtoolkit.loaders.kubectl",
-    "read_malloc_info": "rmtoolkit.loaders.glibc",
-    "read_malloc_text": "rmtoolkit.loaders.malloc_text",
-    "read_massif": "rmtoolkit.heap.massif",
-    "read_pprof": "rmtoolkit.heap.pprof",
-    "read_procfs": "rmtoolkit.loaders.procfs_files",
-    "read_prometheus": "rmtoolkit.loaders.prometheus",
+    "read_jemalloc_stats": "rmtoolkit.loaders.allocators",
+    "read_jeprof": "rmtoolkit.heap.formats",
+    "read_kubectl_top": "rmtoolkit.loaders.kubectl_top",
+    "read_malloc_info": "rmtoolkit.loaders.allocators",
+    "read_malloc_text": "rmtoolkit.loaders.allocators",
+    "read_massif": "rmtoolkit.heap.formats",
+    "read_pprof": "rmtoolkit.heap.formats",
+    "read_procfs": "rmtoolkit.loaders.linux",
+    "read_prometheus": "rmtoolkit.loaders.prometheus.saved",
     "read_recording": "rmtoolkit.recording",
     "recommend_limits": "rmtoolkit.limits.recommend",
     "record": "rmtoolkit.loaders.record",
-    "record_kubectl": "rmtoolkit.loaders.kubectl_record",
+    "record_kubectl": "rmtoolkit.loaders.record_kubectl",
     "Recording": "rmtoolkit.recording",
-    "replay": "rmtoolkit.limits.replay",
+    "replay": "rmtoolkit.limits.what_if",
     "report": "rmtoolkit.views.report",
     "suspects": "rmtoolkit.heap.suspects",
     "Triage": "rmtoolkit.views.dashboards.triage",

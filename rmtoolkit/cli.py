@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
     from typing_extensions import TypeIs
 
-    from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.analysis.judge import Judgement
     from rmtoolkit.lake import Lake
     from rmtoolkit.recording import Recording
 
@@ -50,24 +50,7 @@ _FAIL_HELP: Final = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Parameters
-    ----------
-    arguments
-        Words of the command line; None takes those of the process.
-
-    Returns
-    -------
-    int
-        The exit status: 0 done, 1 findings that ``--fail-on`` asked for, 2 bad input or usage.
-
-    Examples
-    --------
-    >>> main(["classify"])
-    Traceback (most recent call last):
-    SystemExit: 2
-    """
+    """Run one command."""
     options = _parser().parse_args(arguments)
     from rmtoolkit.exceptions import RmtoolkitError
 
@@ -219,8 +202,8 @@ def _add_sources(command: argparse.ArgumentParser, *, fail_on: bool = True, sche
 
 
 def _classify(options: argparse.Namespace) -> int:
-    from rmtoolkit.analysis.verdict import judge
-    from rmtoolkit.dask_workers import connected
+    from rmtoolkit._parallel import connected
+    from rmtoolkit.analysis.judge import judge
     from rmtoolkit.views import exports, terminal
 
     if options.output:
@@ -242,14 +225,14 @@ def _classify(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from rmtoolkit.dask_workers import connected
+    from rmtoolkit._parallel import connected
 
     with connected(options.scheduler) as client:
         return report_command.run(options, _read, heap_command.profiles, client)
 
 
 def _limits(options: argparse.Namespace) -> int:
-    from rmtoolkit.dask_workers import connected
+    from rmtoolkit._parallel import connected
     from rmtoolkit.limits.recommend import recommend_limits
     from rmtoolkit.views import limits_terminal, terminal
 
@@ -295,7 +278,7 @@ def _read(options: argparse.Namespace) -> Recording | Lake:
     import rmtoolkit as rm
     from rmtoolkit.exceptions import RmtoolkitError
     from rmtoolkit.lake import Lake, is_lake
-    from rmtoolkit.loaders.prometheus_url import is_url
+    from rmtoolkit.loaders.prometheus.live import is_url
 
     asked = {name: getattr(options, name) for name in _SERVER_OPTIONS if getattr(options, name) is not None}
     # All at once: what cannot be read is left out as long as something else can.
@@ -316,7 +299,7 @@ def _read(options: argparse.Namespace) -> Recording | Lake:
 
 def _shown(sources: Sequence[str]) -> str:
     """Name the sources, without the credentials that an address may hold."""
-    from rmtoolkit.loaders.prometheus_url import is_url, shown_url
+    from rmtoolkit.loaders.prometheus.live import is_url, shown_url
 
     return " ".join(shown_url(source) if is_url(source) else source for source in sources)
 

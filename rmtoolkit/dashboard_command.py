@@ -42,21 +42,7 @@ _END: Final = 15
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands, beside its sources.
-
-    Parameters
-    ----------
-    command
-        Its parser.
-
-    Examples
-    --------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_arguments(parser)
-    >>> parser.parse_args(["--port", "8866"]).port
-    8866
-    """
+    """Say what the command understands, beside its sources."""
     command.add_argument(
         "--port", type=int, default=0, metavar="N", help="port to listen on; default: one that is free"
     )
@@ -64,17 +50,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def check() -> None:
-    """See that what serves a page is installed.
-
-    Raises
-    ------
-    RmtoolkitError
-        It is not.
-
-    Examples
-    --------
-    >>> check()
-    """
+    """See that what serves a page is installed."""
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         msg = (
@@ -85,33 +61,7 @@ def check() -> None:
 
 
 def serve(recording: Recording, *, port: int = 0, browser: bool = True) -> int:
-    """Serve the dashboards of a recording until the process is told to stop.
-
-    Parameters
-    ----------
-    recording
-        What they show.
-    port
-        Where to listen; 0: where it is free.
-    browser
-        Whether to open one.
-
-    Returns
-    -------
-    int
-        The exit status, 0.
-
-    Raises
-    ------
-    RmtoolkitError
-        The notebook extra is not installed, the port is taken, or the server did not start.
-
-    Examples
-    --------
-    >>> serve(None, port=-1)
-    Traceback (most recent call last):
-    rmtoolkit.exceptions.RmtoolkitError: ...
-    """
+    """Serve the dashboards of a recording until the process is told to stop."""
     check()
     port = _free(port)
     token = secrets.token_urlsafe(24)

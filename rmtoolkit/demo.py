@@ -11,31 +11,7 @@ PAGE: Final = "out/demo.html"
 
 
 def run(folder: Path | None = None, target: Path | None = None) -> Path:
-    """Read the samples, print a verdict for each and write one page about all of them.
-
-    Parameters
-    ----------
-    folder
-        Where the samples are; None finds ``data/samples`` here or beside the package.
-    target
-        The page to write; None is ``out/demo.html`` beside ``data``.
-
-    Returns
-    -------
-    pathlib.Path
-        The page. Nothing is started and nothing is asked of any server.
-
-    Raises
-    ------
-    RmtoolkitError
-        There are no samples: they come with the repository, not with the package.
-
-    Examples
-    --------
-    >>> run(Path("nowhere"))
-    Traceback (most recent call last):
-    rmtoolkit.exceptions.RmtoolkitError: There are no samples in 'nowhere'. They come with a clone of the repository.
-    """
+    """Read the samples, print a verdict for each and write one page about all of them."""
     import rmtoolkit as rm  # noqa: PLC0415 - the command line imports this module for its help
     from rmtoolkit.exceptions import RmtoolkitError, quote_path  # noqa: PLC0415
     from rmtoolkit.views import report, terminal  # noqa: PLC0415

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from rmtoolkit.analysis.allocator_answer import AllocatorAnswer
-    from rmtoolkit.analysis.heap_answer import DiffAnswer, HeapAnswer
+    from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer
     from rmtoolkit.heap.allocator import Allocator
     from rmtoolkit.heap.profile import HeapProfile
 
@@ -25,21 +24,7 @@ _HEAP_HELP: Final = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands.
-
-    Parameters
-    ----------
-    command
-        Its parser.
-
-    Examples
-    --------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_arguments(parser)
-    >>> parser.parse_args(["new.zst", "--diff", "old.zst"]).diff
-    'old.zst'
-    """
+    """Say what the command understands."""
     command.add_argument(
         "files",
         nargs="+",
@@ -58,30 +43,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the short answer, and write what was asked for.
-
-    Parameters
-    ----------
-    options
-        What was given.
-
-    Returns
-    -------
-    int
-        0.
-
-    Examples
-    --------
-    >>> import argparse
-    >>> run(argparse.Namespace(files=["nowhere.zst"], diff=None, output=None, no_color=True))
-    Traceback (most recent call last):
-    FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.zst'
-    """
-    from rmtoolkit.analysis import heap_answer  # noqa: PLC0415 - the command line imports this for its help
+    """Print the short answer, and write what was asked for."""
+    from rmtoolkit._io import check_target  # noqa: PLC0415
+    from rmtoolkit.analysis import heap_answers as heap_answer  # noqa: PLC0415 - the command line imports this for its help
     from rmtoolkit.exceptions import RmtoolkitError, quote  # noqa: PLC0415
     from rmtoolkit.heap.profile import HeapProfile  # noqa: PLC0415
     from rmtoolkit.views import heap_terminal, terminal  # noqa: PLC0415
-    from rmtoolkit.writing import check_target  # noqa: PLC0415
 
     if options.output:
         check_target(options.output, FORMATS)
@@ -110,9 +77,9 @@ def run(options: argparse.Namespace) -> int:
 def _read(paths: Sequence[str]) -> HeapProfile | Allocator:
     """Read heap profiles, or the statistics of an allocator."""
     from rmtoolkit.exceptions import ReadError  # noqa: PLC0415
+    from rmtoolkit.heap._detect import read_heap  # noqa: PLC0415
     from rmtoolkit.heap.allocator import read_allocator  # noqa: PLC0415
-    from rmtoolkit.heap.series import join  # noqa: PLC0415
-    from rmtoolkit.heap.sniff import read_heap  # noqa: PLC0415
+    from rmtoolkit.heap.formats import join  # noqa: PLC0415
 
     try:
         return join([read_heap(path) for path in paths])
@@ -126,7 +93,7 @@ def _read(paths: Sequence[str]) -> HeapProfile | Allocator:
 
 
 def _allocator(allocator: Allocator, options: argparse.Namespace, *, unicode: bool) -> int:
-    from rmtoolkit.analysis.allocator_answer import answer_allocator  # noqa: PLC0415
+    from rmtoolkit.analysis.heap_answers import answer_allocator  # noqa: PLC0415
     from rmtoolkit.exceptions import RmtoolkitError  # noqa: PLC0415
     from rmtoolkit.views import heap_terminal  # noqa: PLC0415
 
@@ -154,47 +121,12 @@ def _write(
 
 
 def add_heap(command: argparse.ArgumentParser) -> None:
-    """Add the option that gives a heap profile to a verdict.
-
-    Parameters
-    ----------
-    command
-        A command that judges.
-
-    Examples
-    --------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_heap(parser)
-    >>> parser.parse_args(["--heap", "api=a.zst", "--heap", "b.zst"]).heap
-    ['api=a.zst', 'b.zst']
-    """
+    """Add the option that gives a heap profile to a verdict."""
     command.add_argument("--heap", action="append", default=[], metavar="[WORKLOAD=]FILE", help=_HEAP_HELP)
 
 
 def profiles(given: Sequence[str]) -> list[str] | dict[str, list[str]] | None:
-    """Sort the files of `--heap` by workload.
-
-    Parameters
-    ----------
-    given
-        As on the command line.
-
-    Returns
-    -------
-    list of str, dict of str to list of str, or None
-        As `rmtoolkit.classify` takes it.
-
-    Raises
-    ------
-    RmtoolkitError
-        Some name a workload and some do not.
-
-    Examples
-    --------
-    >>> profiles(["api=a.zst", "api=b.zst", "web=c.zst"]), profiles(["a.zst"]), profiles([])
-    ({'api': ['a.zst', 'b.zst'], 'web': ['c.zst']}, ['a.zst'], None)
-    """
+    """Sort the files of `--heap` by workload."""
     from rmtoolkit.exceptions import RmtoolkitError, quote  # noqa: PLC0415 - the command line imports this for its help
 
     named: dict[str, list[str]] = {}

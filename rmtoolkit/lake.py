@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit import lake_files, lake_marks, storage
+from rmtoolkit import _lake_files, recording
+from rmtoolkit._io import as_place, for_polars, replacing
+from rmtoolkit._lake_files import View, as_read_error, bucket_parts, in_one
+from rmtoolkit._partition import parts
+from rmtoolkit._tables import key_containers
+from rmtoolkit._times import settings_at, window_bounds
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
-from rmtoolkit.lake_parts import as_read_error, bucket_parts, in_one
-from rmtoolkit.lake_view import View
-from rmtoolkit.normalise import key_containers
-from rmtoolkit.parts import parts
-from rmtoolkit.places import as_place, for_polars
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
-from rmtoolkit.settings import settings_at
-from rmtoolkit.times import window_bounds
-from rmtoolkit.writing import replacing
 
 if TYPE_CHECKING:
     import os
@@ -31,7 +28,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from rmtoolkit.places import Remote
+    from rmtoolkit._io import Remote
+
 
 #: Raised when an older version could not read what this one writes.
 FORMAT: Final = 1
@@ -127,7 +125,7 @@ class Lake:
     def _append(self, recording: Recording, buckets: int, events_within: tuple[dt.datetime, dt.datetime] | None) -> int:
         names = recording.containers.select("cluster", "namespace", "workload").iter_rows()
         numbers = [
-            lake_files.bucket_of(cluster, namespace, workload, buckets) for cluster, namespace, workload in names
+            _lake_files.bucket_of(cluster, namespace, workload, buckets) for cluster, namespace, workload in names
         ]
         homes = recording.containers.select("container_id", bucket=pl.Series(numbers, dtype=pl.Int64))
 
@@ -147,18 +145,18 @@ class Lake:
             containers = recording.containers.filter(pl.col("container_id").is_in(ids))
             end = dt.datetime.combine(date, dt.time.max, dt.UTC)
             containers = settings_at(containers, recording.events, end)
-            new = lake_files.cut(recording, containers, rows, told)
-            changed += self._write(lake_files.file_of(self.path, bucket, date), new, events_within)
+            new = _lake_files.cut(recording, containers, rows, told)
+            changed += self._write(_lake_files.file_of(self.path, bucket, date), new, events_within)
         return changed
 
     def _write(self, file: Path, new: Recording, events_within: tuple[dt.datetime, dt.datetime] | None) -> bool:
         try:
-            old = lake_files.read_partition(file)
+            old = _lake_files.read_partition(file)
         except FileNotFoundError:
             file.parent.mkdir(exist_ok=True)
-            lake_files.write_partition(file, new)
+            _lake_files.write_partition(file, new)
             return True
-        whole = lake_files.merged(old, new, events_within)
+        whole = _lake_files.merged(old, new, events_within)
         if all(
             mine.equals(theirs)
             for mine, theirs in (
@@ -168,7 +166,7 @@ class Lake:
             )
         ):
             return False
-        lake_files.write_partition(file, whole)
+        _lake_files.write_partition(file, whole)
         return True
 
     def window(
@@ -239,10 +237,10 @@ class Lake:
         """
         days: dict[dt.date, list[Path]] = {}
         for file in self.files():
-            days.setdefault((lake_files.place_of(file) or (0, dt.date.min))[1], []).append(file)
+            days.setdefault((_lake_files.place_of(file) or (0, dt.date.min))[1], []).append(file)
         found = []
         for last in (False, True):
-            ends = (lake_files.extent(days[date]) for date in sorted(days, reverse=last))
+            ends = (_lake_files.extent(days[date]) for date in sorted(days, reverse=last))
             found.append(next((end[last] for end in ends if end is not None), None))
         first, newest = found
         return None if first is None or newest is None else (first, newest)
@@ -260,7 +258,7 @@ class Lake:
         list of (datetime.datetime, datetime.datetime)
             First and last instant of each, sorted and apart; empty without a lake.
         """
-        spans = lake_marks.read(self.path).get(source, [])
+        spans = _lake_files.read(self.path).get(source, [])
         return [(start, end) for start, end in spans]
 
     def note_pulled(self, source: str, start: dt.datetime, end: dt.datetime) -> None:
@@ -279,7 +277,7 @@ class Lake:
             The folder holds something else, or cannot be written to.
         """
         with self._locked():
-            lake_marks.add(self.path, source, (start, end))
+            _lake_files.add(self.path, source, (start, end))
 
     def recording(
         self,
@@ -332,10 +330,10 @@ class Lake:
         """
         rows = []
         for file in self.files():
-            bucket, date = lake_files.place_of(file) or (0, dt.date.min)
+            bucket, date = _lake_files.place_of(file) or (0, dt.date.min)
             row: dict[str, Any] = {"bucket": bucket, "date": date, "path": str(file), "bytes": file.stat().st_size}
             with suppress(ReadError, OSError):
-                containers, stored, _, _ = storage.open_parts(file)
+                containers, stored, _, _ = recording.open_parts(file)
                 row |= {"samples": stored.rows, "containers": containers.height}
             rows.append(row)
         schema = {
@@ -367,7 +365,7 @@ class Lake:
             raise self.nothing()
         frames = []
         for file in files:
-            bucket, date = lake_files.place_of(file) or (0, dt.date.min)
+            bucket, date = _lake_files.place_of(file) or (0, dt.date.min)
             there = pl.read_parquet_schema(for_polars(file))
             columns = [pl.col(name) if name in there else pl.lit(None, SAMPLES[name]).alias(name) for name in SIGNALS]
             place = (pl.lit(bucket).alias("bucket"), pl.lit(date).alias("date"))
@@ -388,7 +386,7 @@ class Lake:
             There is no lake, or it is of a later version.
         """
         _check(self.path)
-        found = {file: place for file in self.path.glob("bucket=*/*.parquet") if (place := lake_files.place_of(file))}
+        found = {file: place for file in self.path.glob("bucket=*/*.parquet") if (place := _lake_files.place_of(file))}
         inside = [file for file, (_, date) in found.items() if self.view.covers(date)]
         return sorted(inside, key=lambda file: found[file])
 
@@ -400,7 +398,7 @@ class Lake:
         bool
             As `Recording.tells_restarts`; only the ends of files are read.
         """
-        return any(lake_files.tells_restarts(file) for file in self.files())
+        return any(_lake_files.tells_restarts(file) for file in self.files())
 
     def containers(self) -> pl.DataFrame:
         """List who is in the lake; no samples are read.
@@ -453,9 +451,9 @@ class Lake:
                     _refuse_foreign(self.path)
                     with replacing(marker) as part:
                         part.write_text(json.dumps({"format": FORMAT, "buckets": self._new_buckets}) + "\n")
-                    lake_files.sync_folder(self.path)
+                    _lake_files.sync_folder(self.path)
                 buckets = _check(self.path)
-                lake_files.clear_leftovers(self.path)
+                _lake_files.clear_leftovers(self.path)
                 yield buckets
         except RmtoolkitError:
             raise
@@ -465,23 +463,7 @@ class Lake:
 
 
 def is_lake(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a folder is a lake.
-
-    Parameters
-    ----------
-    path
-        Any path.
-
-    Returns
-    -------
-    bool
-        It has the marker of a lake.
-
-    Examples
-    --------
-    >>> is_lake("/no/such")
-    False
-    """
+    """Tell whether a folder is a lake."""
     try:
         place = as_place(path)
         return not str(place).startswith(("http:", "https:")) and (place / MARKER).is_file()
@@ -490,29 +472,7 @@ def is_lake(path: str | os.PathLike[str]) -> bool:
 
 
 def read_lake(path: str | os.PathLike[str]) -> Recording:
-    """Read a whole lake.
-
-    Parameters
-    ----------
-    path
-        Its folder.
-
-    Returns
-    -------
-    Recording
-        As `Lake.recording` without a filter.
-
-    Raises
-    ------
-    ReadError
-        There is no lake, it is of a later version, it is empty, or every file is damaged.
-
-    Examples
-    --------
-    >>> read_lake("/no/such")
-    Traceback (most recent call last):
-    rmtoolkit.exceptions.ReadError: Could not read '/no/such': found 'no lake', expected ...
-    """
+    """Read a whole lake."""
     return Lake(path).recording()
 
 
@@ -560,7 +520,7 @@ def _opened(files: Sequence[Path]) -> tuple[list[tuple[Path, pl.DataFrame]], lis
     failed: list[ReadError] = []
     for file in files:
         try:
-            heads.append((file, storage.open_parts(file)[0]))
+            heads.append((file, recording.open_parts(file)[0]))
         except (ReadError, OSError) as error:
             failed.append(as_read_error(file, error))
     return heads, failed

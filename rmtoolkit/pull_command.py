@@ -14,21 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands.
-
-    Parameters
-    ----------
-    command
-        Its parser.
-
-    Examples
-    --------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_arguments(parser)
-    >>> parser.parse_args(["--prometheus", "http://prometheus:9090", "-o", "fleet"]).output
-    'fleet'
-    """
+    """Say what the command understands."""
     command.add_argument("--prometheus", metavar="URL", required=True, help="address of the server (http://…)")
     command.add_argument("-o", "--output", metavar="LAKE", required=True, help="folder of the lake; made if need be")
     command.add_argument("--last", metavar="DURATION", help="how long before the end to begin, such as 36h; default 7d")
@@ -53,29 +39,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Pull, and say what was pulled.
-
-    Parameters
-    ----------
-    options
-        What was asked.
-
-    Returns
-    -------
-    int
-        The exit status, 0.
-
-    Examples
-    --------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_arguments(parser)
-    >>> run(parser.parse_args(["--prometheus", "prometheus:9090", "-o", "fleet"]))
-    Traceback (most recent call last):
-    rmtoolkit.exceptions.RmtoolkitError: ...
-    """
+    """Pull, and say what was pulled."""
     from rmtoolkit.lake import Lake
-    from rmtoolkit.loaders.prometheus_url import server_at
+    from rmtoolkit.loaders.prometheus.live import server_at
     from rmtoolkit.loaders.pull import pull
     from rmtoolkit.text import count
 

@@ -1,27 +1,271 @@
-"""The Recording: what every loader returns and every analysis takes."""
+"""The Recording: what every loader returns and every analysis takes; its Parquet file and its picture in a notebook."""
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field, replace
+import html
+import io
+import json
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import polars as pl
 
-from rmtoolkit import normalise as _normalise
-from rmtoolkit import overview, storage, tables
-from rmtoolkit.exceptions import ColumnError, RmtoolkitError, UnknownWorkloadError, quote
-from rmtoolkit.provenance import Report
-from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, differing, empty
-from rmtoolkit.settings import settings_at
-from rmtoolkit.times import parse_duration, parse_time, window_bounds
+from rmtoolkit import _tables, text
+from rmtoolkit._io import as_place, check_target, for_polars, replacing
+from rmtoolkit._provenance import Report
+from rmtoolkit._tables import conform
+from rmtoolkit._times import begins, parse_duration, parse_time, settings_at, window_bounds
+from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, quote
+from rmtoolkit.schema import CONTAINERS, EVENTS, FOOTPRINTS, IDENTITY, SAMPLES, SIGNALS, TIME, differing, empty
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pandas as pd
+
+    from rmtoolkit._io import Remote
+
+
+_SHOWN_CONTAINERS: Final = 20
+_HEADS: Final = ("workload", "pod / container", "limit", "every", "samples", "coverage")
+_LEFT: Final = 2
+_STYLE: Final = "padding:2px 10px;text-align:"
+
+
+def completeness(recording: Recording) -> pl.DataFrame:
+    """Compare the samples that are there with those that were due."""
+    samples = recording.samples
+    present = samples.select("container_id", "time")
+    names = (*FOOTPRINTS, "allocated_bytes")
+    if all(samples[name].null_count() for name in names):
+        present = present.filter(samples.select(pl.any_horizontal(pl.col(names).is_not_null())).to_series())
+    first = begins(present["container_id"])
+    length = np.diff(first, append=present.height)
+    found = pl.DataFrame(
+        {
+            "container_id": present["container_id"].gather(first),
+            "samples": length,
+            "first": present["time"].gather(first),
+            "last": present["time"].gather(first + length - 1),
+        },
+        schema_overrides={"samples": pl.Int64},
+    )
+    ids = samples["container_id"]
+    counted = (
+        ids.gather(begins(ids))
+        .to_frame()
+        .join(found, on="container_id", how="left", maintain_order="left")
+        .with_columns(pl.col("samples").fill_null(0))
+        .join(recording.containers.select("container_id", "cadence_seconds"), on="container_id", how="left")
+    )
+    span = (pl.col("last") - pl.col("first")).dt.total_milliseconds() / 1000
+    expected = (span / pl.col("cadence_seconds")).round().cast(pl.Int64) + 1
+    return counted.with_columns(expected=expected).select(
+        "container_id",
+        "samples",
+        "first",
+        "last",
+        "expected",
+        coverage=(pl.col("samples") / pl.col("expected")).clip(0, 1),
+    )
+
+
+def as_html(recording: Recording) -> str:
+    """Show what is in a recording, how complete it is and what was left out."""
+    rows = recording.containers.join(
+        recording.completeness(),
+        on="container_id",
+        how="left",
+        maintain_order="left",
+    )
+    signals = ", ".join(_words(name) for name in SIGNALS if recording.samples[name].count())
+    kinds = recording.events["kind"].value_counts(sort=True, name="times")
+    events = ", ".join(
+        f"{times:,} × {_words(kind)}" for kind, times in kinds.sort("times", "kind").reverse().iter_rows()
+    )
+    shown = rows.head(_SHOWN_CONTAINERS)
+    more = rows.height - shown.height
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in recording.report.notes())
+    return (
+        '<div class="rm-recording" style="font:14px/1.45 system-ui,sans-serif">'
+        f"<p><b>{html.escape(repr(recording)[12:-1])}</b><br>signals: {html.escape(signals) or 'none'}"
+        f"<br>events: {html.escape(events) or 'none'}</p>"
+        f"<table><thead>{_line('th', _HEADS)}</thead>"
+        f"<tbody>{''.join(_line('td', _cells(row)) for row in shown.iter_rows(named=True))}</tbody></table>"
+        + (f"<p>and {text.count(more, 'more container')}</p>" if more > 0 else "")
+        + (f"<p>Good to know:</p><ul>{notes}</ul>" if notes else "<p>Nothing was left out.</p>")
+        + "</div>"
+    )
+
+
+def _words(name: str) -> str:
+    return text.SIGNAL_WORDS.get(name, name.removesuffix("_bytes").replace("_", " "))
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    name = "/".join(part for part in (row["namespace"], row["workload"]) if part) or text.NOT_APPLICABLE
+    return (
+        name + (" (inferred)" if row["workload_inferred"] else ""),
+        " / ".join(row[part] or text.NOT_APPLICABLE for part in ("pod", "container")),
+        text.configured(row["limit_bytes"], known=row["limit_known"]),
+        text.UNKNOWN if row["cadence_seconds"] is None else f"{row['cadence_seconds']:g} s",
+        f"{row['samples'] or 0:,}",
+        text.share(row["coverage"]),
+    )
+
+
+def _line(tag: str, cells: tuple[str, ...]) -> str:
+    sides = ("left" if index < _LEFT else "right" for index in range(len(cells)))
+    return (
+        "<tr>"
+        + "".join(
+            f'<{tag} style="{_STYLE}{side}">{html.escape(cell)}</{tag}>'
+            for side, cell in zip(sides, cells, strict=True)
+        )
+        + "</tr>"
+    )
+
+
+ENDINGS: Final = (".parquet",)
+_METADATA_KEY: Final = "rmtoolkit.recording"
+_EXPECTED: Final = "a recording in Parquet"
+
+
+def write_recording(recording: Recording, path: str | os.PathLike[str]) -> Path:
+    """Store a recording: its samples as a tidy table, the rest in the file's metadata."""
+    check_target(path, ENDINGS)
+    table = recording.samples.join(
+        recording.containers.select("container_id", "cluster", "namespace", "workload", "pod", "container"),
+        on="container_id",
+        how="left",
+        maintain_order="left",
+    )
+    # Made in memory: polars reports a full disk as a broken file.
+    made = io.BytesIO()
+    counts = recording.containers.join(
+        recording.samples.group_by("container_id").len("rows"), on="container_id", how="left", maintain_order="left"
+    )["rows"].fill_null(0)
+    metadata = metadata_of(
+        recording.containers,
+        recording.events,
+        recording.report,
+        rows=counts.to_list(),
+        signals=[name for name in SIGNALS if recording.samples[name].null_count() < recording.samples.height],
+    )
+    table.write_parquet(made, compression="zstd", metadata=metadata)
+    with replacing(path, ENDINGS) as part:
+        part.write_bytes(made.getbuffer())
+    return Path(path)
+
+
+def metadata_of(
+    containers: pl.DataFrame,
+    events: pl.DataFrame,
+    report: Report,
+    *,
+    rows: Sequence[int],
+    signals: Sequence[str],
+) -> dict[str, str]:
+    """Put everything but the samples into the form in which it is stored beside them."""
+    kept = {
+        "containers": containers.write_json(),
+        "events": events.with_columns(pl.col("time").to_physical()).write_json(),
+        "report": json.dumps(asdict(report)),
+        "rows": list(rows),
+        "signals": list(signals),
+    }
+    return {_METADATA_KEY: json.dumps(kept)}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Samples in a file, read when they are asked for and only as far as they are."""
+
+    path: Path | Remote
+    rows: int
+    signals: tuple[str, ...]
+    counts: tuple[int, ...] | None
+    stamp: tuple[int, int]
+    first: int = 0
+
+    def part(self, begin: int, end: int) -> Stored:
+        """Give the samples of some containers that follow each other."""
+        counts = self.counts or ()
+        first = self.first + sum(counts[:begin])
+        return replace(self, first=first, rows=sum(counts[begin:end]), counts=counts[begin:end])
+
+    def scan(self) -> pl.LazyFrame:
+        """Give the columns that have values, unread."""
+        names = ["container_id", "time", *self.signals]
+        rows = pl.scan_parquet(for_polars(self.path)).slice(self.first, self.rows)
+        return rows.select(pl.col(name).cast(SAMPLES[name]) for name in names)
+
+    def collect(self, samples: pl.LazyFrame) -> pl.DataFrame:
+        """Read what was made of `scan`."""
+        with _reading(self.path):
+            if _stamp(self.path) != self.stamp:
+                raise ReadError.at(
+                    self.path,
+                    found="a file that was changed after it was opened",
+                    expected="the one that was opened",
+                    hint="Read it again.",
+                )
+            found = conform(samples.collect(), SAMPLES)
+        if not found["container_id"].is_sorted():
+            raise ReadError.at(self.path, found="samples in no order", expected="samples sorted by container and time")
+        return found
+
+
+@contextmanager
+def _reading(path: str | os.PathLike[str] | Remote) -> Iterator[None]:
+    """Say in one error of ours what is wrong with a file."""
+    try:
+        yield
+    except (FileNotFoundError, RmtoolkitError):
+        raise
+    except (pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        found = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ReadError.at(path, found=found, expected=_EXPECTED) from error
+
+
+def _stamp(path: Path | Remote) -> tuple[int, int]:
+    now = path.stat()
+    return now.st_size, now.st_mtime_ns
+
+
+def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Stored, pl.DataFrame, Report]:
+    """Read what `write_recording` stored, but not yet the samples."""
+    file = as_place(path)
+    with _reading(path):
+        stamp = _stamp(file)
+        metadata = pl.read_parquet_metadata(for_polars(file))
+        if _METADATA_KEY not in metadata:
+            raise ReadError.at(
+                path, found="another Parquet file", expected=_EXPECTED, hint="Use rm.read for any table."
+            )
+        kept = json.loads(metadata[_METADATA_KEY])
+        containers = pl.read_json(kept["containers"].encode(), schema=CONTAINERS)
+        events = pl.read_json(kept["events"].encode(), schema={**EVENTS, "time": pl.Int64()})
+        report = _as_report(json.loads(kept["report"]))
+        rows = pl.scan_parquet(for_polars(file)).select(pl.len()).collect().item()
+        counts = kept.get("rows")
+        known = isinstance(counts, list) and len(counts) == containers.height and sum(counts) == rows
+        # A signal that the version which wrote the file did not know was not sampled.
+        there = pl.read_parquet_schema(for_polars(file))
+        signals = tuple(name for name in SIGNALS if name in kept.get("signals", SIGNALS) and name in there)
+    stored = Stored(file, rows, signals, tuple(counts) if known else None, stamp)
+    return containers, stored, events.with_columns(pl.col("time").cast(TIME)), report
+
+
+def _as_report(kept: dict[str, Any]) -> Report:
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
+    return Report(**fields)
+
 
 __all__ = [
     "Recording",
@@ -68,7 +312,7 @@ class Recording:
     samples: pl.DataFrame
     events: pl.DataFrame = field(default_factory=lambda: empty(EVENTS))
     report: Report = field(default_factory=Report)
-    stored: storage.Stored | None = field(default=None, init=False, repr=False, compare=False)
+    stored: Stored | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the schemas once, so that nothing downstream has to."""
@@ -86,7 +330,7 @@ class Recording:
                 raise RmtoolkitError(msg)
 
     @staticmethod
-    def waiting(containers: pl.DataFrame, stored: storage.Stored, events: pl.DataFrame, report: Report) -> Recording:
+    def waiting(containers: pl.DataFrame, stored: Stored, events: pl.DataFrame, report: Report) -> Recording:
         """Make a recording whose samples are read when they are first asked for.
 
         Parameters
@@ -159,7 +403,7 @@ class Recording:
         >>> Recording.from_frame(table).samples["rss_bytes"].to_list()
         [1500000]
         """
-        return normalise(*tables.take_apart(frame, events, source), workload_pattern=workload_pattern)
+        return normalise(*_tables.take_apart(frame, events, source), workload_pattern=workload_pattern)
 
     def frame(self) -> pl.DataFrame:
         """Join identity and limits onto the samples, for free exploration.
@@ -342,7 +586,7 @@ class Recording:
         >>> Recording.from_frame(table).completeness()["coverage"].round(2).to_list()
         [0.67]
         """
-        return overview.completeness(self)
+        return completeness(self)
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Store the recording in one Parquet file.
@@ -371,7 +615,7 @@ class Recording:
         ...     read_recording(recording.write(f"{folder}/a.parquet")) == recording
         True
         """
-        return storage.write_recording(self, path)
+        return write_recording(self, path)
 
     def __eq__(self, other: object) -> bool:
         """Two recordings are equal when their frames and reports are."""
@@ -400,7 +644,7 @@ class Recording:
 
     def _repr_html_(self) -> str:
         """Show at a glance what is inside, how complete it is and what was left out."""
-        return overview.as_html(self)
+        return as_html(self)
 
 
 #: More samples than this stay in their file until they are asked for.
@@ -418,39 +662,9 @@ def normalise(
     *,
     workload_pattern: str | None = None,
 ) -> Recording:
-    """Make a recording of what a loader found: the one door into the schemas.
-
-    Parameters
-    ----------
-    containers
-        Rows with a provisional `container_id` and any columns of the schema; several rows may speak of
-        the same container. Rows without a `workload` get one inferred from the pod's name.
-    samples
-        `container_id` as above, `time` and signals as numbers (bytes, not strings), in any order.
-    events
-        `container_id`, `time`, `kind`, `value_bytes`, `detail`.
-    report
-        What the loader has to say; counts made here are added.
-    workload_pattern
-        Regular expression with a group ``workload`` for pod names.
-
-    Returns
-    -------
-    Recording
-        Sorted by container and time, free of duplicates; `container_id` is new: the rank of the identity.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> recording = normalise(
-    ...     pl.DataFrame({"container_id": [7], "namespace": ["shop"], "pod": ["db-0"]}),
-    ...     pl.DataFrame({"container_id": [7, 7], "time": [60, 0], "rss_bytes": [2.0, float("inf")]}),
-    ... )
-    >>> recording.samples["rss_bytes"].to_list(), recording.report.notes()
-    ([2], ('left out: 1 values that were NaN or infinite', 'left out: 1 rows without any value'))
-    """
+    """Make a recording of what a loader found: the one door into the schemas."""
     report = report or Report()
-    frame, mapping = _normalise.key_containers(containers, workload_pattern)
+    frame, mapping = _tables.key_containers(containers, workload_pattern)
     mapping = mapping.with_columns(pl.col("old_id").cast(pl.UInt32), pl.col("container_id").cast(pl.UInt32))
 
     unchanged = mapping["old_id"].equals(mapping["container_id"])
@@ -464,16 +678,16 @@ def normalise(
         return joined.drop("container_id").rename({"container_id_right": "container_id"})
 
     keyed = rekey(samples)
-    rows, left_out = _normalise.clean_samples(keyed)
+    rows, left_out = _tables.clean_samples(keyed)
     if strangers := samples.height - keyed.height:
         left_out["rows of no known container"] = strangers
-    rows, copies, contradictions = _normalise.order_samples(rows)
+    rows, copies, contradictions = _tables.order_samples(rows)
     if copies:
         left_out["values given twice for one instant"] = copies
     if contradictions:
         left_out["values that contradict each other at one instant; the later one was used"] = contradictions
-    found = _normalise.tidy_events(rekey(events)) if events is not None and events.height else empty(EVENTS)
-    measured = _normalise.cadences(rows)
+    found = _tables.tidy_events(rekey(events)) if events is not None and events.height else empty(EVENTS)
+    measured = _tables.cadences(rows)
     frame = (
         frame.drop("cadence_seconds")
         .join(measured, on="container_id", how="left", maintain_order="left")
@@ -567,34 +781,12 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     ...     print(read_recording(Recording.from_frame(table).write(f"{folder}/a.parquet")))
     <Recording: 1 container, 1 samples, 1970-01-01 00:00 to 1970-01-01 00:00 UTC>
     """
-    containers, stored, events, report = storage.open_parts(path)
+    containers, stored, events, report = open_parts(path)
     if stored.rows <= LARGE_ROWS:
         return Recording(containers, stored.collect(stored.scan()), events, report)
     return Recording.waiting(containers, stored, events, report)
 
 
 def as_recording(data: Any) -> Recording:  # noqa: ANN401 - any kind of table
-    """Accept a recording, or any frame that can become one.
-
-    Parameters
-    ----------
-    data
-        A Recording, or a polars, lazy or pandas frame.
-
-    Returns
-    -------
-    Recording
-        The recording itself, or what `Recording.from_frame` makes of the frame.
-
-    Raises
-    ------
-    RmtoolkitError
-        It is neither.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> as_recording(pl.DataFrame({"time": [0], "rss_bytes": [1]})).containers.height
-    1
-    """
+    """Accept a recording, or any frame that can become one."""
     return data if isinstance(data, Recording) else Recording.from_frame(data)

@@ -20,21 +20,7 @@ _SHOWN_EVERY_SECONDS: Final = 0.5
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands.
-
-    Parameters
-    ----------
-    command
-        Its parser.
-
-    Examples
-    --------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_arguments(parser)
-    >>> parser.parse_args(["--kubectl", "-A", "-o", "week.jsonl"]).output
-    'week.jsonl'
-    """
+    """Say what the command understands."""
     what = command.add_mutually_exclusive_group()
     what.add_argument("--pid", type=int, metavar="N", help="record this process of this machine, with its children")
     what.add_argument("--cgroup", metavar="PATH", help="record this cgroup of this machine: a container or a service")
@@ -67,27 +53,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Record, and say what was recorded.
-
-    Parameters
-    ----------
-    options
-        What was asked.
-
-    Returns
-    -------
-    int
-        The exit status, 0.
-
-    Examples
-    --------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_arguments(parser)
-    >>> run(parser.parse_args(["--kubectl", "-o", "week.txt"]))
-    Traceback (most recent call last):
-    rmtoolkit.exceptions.RmtoolkitError: Could not write 'week.txt': the name must end in .jsonl, .ndjson, ...
-    """
+    """Record, and say what was recorded."""
     _check(options)
     with _stopped_by_kill():
         recording = _of_cluster(options) if options.kubectl else _of_this_machine(options)
@@ -119,7 +85,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _of_cluster(options: argparse.Namespace) -> Recording:
-    from rmtoolkit.loaders.kubectl_record import record_kubectl
+    from rmtoolkit.loaders.record_kubectl import record_kubectl
 
     return record_kubectl(
         options.output,
@@ -132,8 +98,8 @@ def _of_cluster(options: argparse.Namespace) -> Recording:
 
 
 def _of_this_machine(options: argparse.Namespace) -> Recording:
+    from rmtoolkit._times import parse_duration
     from rmtoolkit.loaders.record import Recorder
-    from rmtoolkit.times import parse_duration
 
     recorder = Recorder(
         pid=options.pid,

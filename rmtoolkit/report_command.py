@@ -19,21 +19,7 @@ _FINDINGS: Final = 1
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands, beside its sources.
-
-    Parameters
-    ----------
-    command
-        Its parser.
-
-    Examples
-    --------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_arguments(parser)
-    >>> parser.parse_args(["-o", "week.html", "--previous", "last"]).previous
-    'last'
-    """
+    """Say what the command understands, beside its sources."""
     command.add_argument(
         "-o", "--output", metavar="FILE", required=True, help="the page: week.html, or week.pdf (printed by Chromium)"
     )
@@ -65,37 +51,11 @@ def run(
     profiles: Callable[[Sequence[str]], list[str] | dict[str, list[str]] | None],
     client: Client | None = None,
 ) -> int:
-    """Write the report.
-
-    Parameters
-    ----------
-    options
-        What was asked.
-    read
-        Reads the sources.
-    profiles
-        Sorts the files of ``--heap``.
-    client
-        Of Dask distributed, for ``--scheduler``.
-
-    Returns
-    -------
-    int
-        The exit status: 0, or 1 for findings that ``--fail-on`` asked for.
-
-    Examples
-    --------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_arguments(parser)
-    >>> run(parser.parse_args(["-o", "week.txt"]), read=print, profiles=print)
-    Traceback (most recent call last):
-    rmtoolkit.exceptions.RmtoolkitError: Could not write 'week.txt': the name must end in .html, .htm or .pdf.
-    """
+    """Write the report."""
+    from rmtoolkit._io import check_target
     from rmtoolkit.views import report
     from rmtoolkit.views.report.beside import write_beside
     from rmtoolkit.views.report.lists import missing
-    from rmtoolkit.writing import check_target
 
     for path, endings in ((options.output, report.ENDINGS), (options.pdf, (".pdf",))):
         if path is not None:
@@ -129,6 +89,6 @@ def run(
 
 
 def _date(asked: str | None) -> dt.datetime | None:
-    from rmtoolkit.times import parse_time
+    from rmtoolkit._times import parse_time
 
     return None if asked is None else parse_time(asked)

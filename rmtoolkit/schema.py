@@ -171,46 +171,12 @@ ABSURD_BYTES: Final = 1 << 62
 
 
 def empty(schema: pl.Schema) -> pl.DataFrame:
-    """Make a frame of no rows in one of the schemas above.
-
-    Parameters
-    ----------
-    schema
-        `CONTAINERS`, `SAMPLES` or `EVENTS`.
-
-    Returns
-    -------
-    polars.DataFrame
-        No rows, all columns.
-
-    Examples
-    --------
-    >>> empty(EVENTS).shape
-    (0, 5)
-    """
+    """Make a frame of no rows in one of the schemas above."""
     return pl.DataFrame(schema=schema)
 
 
 def differing(found: pl.Schema, wanted: pl.Schema) -> str:
-    """Say in what a schema differs from the one it should be.
-
-    Parameters
-    ----------
-    found
-        Of a frame.
-    wanted
-        `CONTAINERS`, `SAMPLES` or `EVENTS`.
-
-    Returns
-    -------
-    str
-        Empty when they are the same.
-
-    Examples
-    --------
-    >>> differing(pl.Schema({"time": pl.Int64()}), pl.Schema({"time": TIME}))
-    "time is Int64, not Datetime(time_unit='ms', time_zone='UTC')"
-    """
+    """Say in what a schema differs from the one it should be."""
     if found == wanted:
         return ""
     wrong = [

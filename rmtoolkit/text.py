@@ -38,22 +38,7 @@ SIGNAL_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How one verdict, reading or kind of evidence looks: always a shape and a word, never a colour alone.
-
-    Attributes
-    ----------
-    shape, plain
-        The mark with Unicode and without it.
-    word
-        In running text and rows.
-    token
-        Name of the colour in `rmtoolkit.views.theme`.
-
-    Examples
-    --------
-    >>> VERDICTS["leak"].badge
-    'LEAK'
-    """
+    """How one verdict, reading or kind of evidence looks: always a shape and a word, never a colour alone."""
 
     shape: str
     plain: str
@@ -87,25 +72,7 @@ READINGS: Final = {
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Write a measured number with few significant digits.
-
-    Parameters
-    ----------
-    value
-        The number.
-    digits
-        Significant digits at most; trailing zeros after the point are dropped.
-
-    Returns
-    -------
-    str
-        With a comma between thousands and a true minus.
-
-    Examples
-    --------
-    >>> [number(value) for value in (2873, 58.24, 0.04, -0.4, 31.0)]
-    ['2,870', '58.2', '0.04', '−0.4', '31']
-    """
+    """Write a measured number with few significant digits."""
     if value == 0:
         return "0"
     places = digits - 1 - math.floor(math.log10(abs(value)))
@@ -126,23 +93,7 @@ def _scaled(bytes_: float) -> tuple[float, str]:
 
 
 def memory(bytes_: float | None) -> str:
-    """Write a measured amount of memory.
-
-    Parameters
-    ----------
-    bytes_
-        Bytes; None is unknown.
-
-    Returns
-    -------
-    str
-        At most three significant digits: Mi, from 10 GiB on GiB, below 0.1 Mi Ki.
-
-    Examples
-    --------
-    >>> memory(242.4 * MI), memory(12.3 * GI), memory(None)
-    ('242 Mi', '12.3 GiB', 'unknown')
-    """
+    """Write a measured amount of memory."""
     if bytes_ is None:
         return UNKNOWN
     value, unit = _scaled(bytes_)
@@ -150,48 +101,14 @@ def memory(bytes_: float | None) -> str:
 
 
 def configured(bytes_: int | None, *, known: bool = True) -> str:
-    """Write a limit or a request exactly as it was set.
-
-    Parameters
-    ----------
-    bytes_
-        Bytes; None is none set, or unknown.
-    known
-        Whether None means that none is set.
-
-    Returns
-    -------
-    str
-        In Mi; a value that is no whole number of Mi keeps two decimals.
-
-    Examples
-    --------
-    >>> configured(1 << 30), configured(100_000_000), configured(None), configured(None, known=False)
-    ('1,024 Mi', '95.37 Mi', 'none', 'unknown')
-    """
+    """Write a limit or a request exactly as it was set."""
     if bytes_ is None:
         return "none" if known else UNKNOWN
     return f"{configured_mi(bytes_)} Mi"
 
 
 def configured_mi(bytes_: int) -> str:
-    """Write a configured amount in Mi without the unit.
-
-    Parameters
-    ----------
-    bytes_
-        Bytes.
-
-    Returns
-    -------
-    str
-        Exact where it is a whole number of Mi, else with two decimals.
-
-    Examples
-    --------
-    >>> configured_mi(1 << 29)
-    '512'
-    """
+    """Write a configured amount in Mi without the unit."""
     whole, rest = divmod(bytes_, MI)
     return f"{whole:,}" if not rest else f"{bytes_ / MI:,.2f}".rstrip("0").rstrip(".")
 
@@ -203,31 +120,7 @@ def peak_against_limit(
     known: bool = True,
     unit: bool = True,
 ) -> str:
-    """Write a peak beside the limit it must stay under.
-
-    Parameters
-    ----------
-    peak_bytes
-        Largest working set; None is unknown.
-    limit_bytes
-        The limit at the window's end; None is none, or unknown.
-    known
-        Whether None means that there is none.
-    unit
-        False where the column's head names Mi.
-
-    Returns
-    -------
-    str
-        Both in Mi.
-
-    Examples
-    --------
-    >>> peak_against_limit(825.3 * MI, 1 << 30), peak_against_limit(118 * MI, None, unit=False)
-    ('825 / 1,024 Mi', '118 / none')
-    >>> peak_against_limit(118 * MI, None)
-    '118 Mi / none'
-    """
+    """Write a peak beside the limit it must stay under."""
     peak = UNKNOWN if peak_bytes is None else number(peak_bytes / MI)
     if limit_bytes is None:
         return f"{peak}{' Mi' if unit and peak_bytes is not None else ''} / {'none' if known else UNKNOWN}"
@@ -235,27 +128,7 @@ def peak_against_limit(
 
 
 def rate(bytes_per_day: float | None, *, sign: bool = False, digits: int = 3) -> str:
-    """Write a growth.
-
-    Parameters
-    ----------
-    bytes_per_day
-        Bytes per day; None is unknown.
-    sign
-        Whether growth carries a plus.
-    digits
-        Significant digits.
-
-    Returns
-    -------
-    str
-        Mi/day, from 10 GiB/day on GiB/day.
-
-    Examples
-    --------
-    >>> rate(58.24 * MI, sign=True), rate(-0.4 * MI), rate(84 * GI)
-    ('+58.2 Mi/day', '−0.4 Mi/day', '84 GiB/day')
-    """
+    """Write a growth."""
     if bytes_per_day is None:
         return UNKNOWN
     value, unit = _scaled(bytes_per_day)
@@ -264,23 +137,7 @@ def rate(bytes_per_day: float | None, *, sign: bool = False, digits: int = 3) ->
 
 
 def rate_range(low: float | None, high: float | None) -> str:
-    """Write the interval of a growth without its unit repeated.
-
-    Parameters
-    ----------
-    low, high
-        Bytes per day; None is unknown.
-
-    Returns
-    -------
-    str
-        The two ends in the unit of the larger, or nothing when either is unknown.
-
-    Examples
-    --------
-    >>> rate_range(52 * MI, 64 * MI), rate_range(-2.2 * MI, 1.5 * MI), rate_range(None, MI)
-    ('52–64', '−2.2 to 1.5', '')
-    """
+    """Write the interval of a growth without its unit repeated."""
     if low is None or high is None:
         return ""
     unit = GI if max(abs(low), abs(high)) >= GIB_FROM else MI
@@ -289,46 +146,12 @@ def rate_range(low: float | None, high: float | None) -> str:
 
 
 def grows(growth: float | None, low: float | None, floor: float | None) -> bool:
-    """Tell whether a growth is to be named, or is below what can be seen.
-
-    Parameters
-    ----------
-    growth, low
-        Growth and the lower end of its interval, bytes per day; None is unknown.
-    floor
-        The smallest growth that the data could show, bytes per day; None is unknown.
-
-    Returns
-    -------
-    bool
-        False for "none": the interval includes zero, or the growth is below the floor.
-
-    Examples
-    --------
-    >>> grows(58.0, 52.0, 3.1), grows(-0.4, -2.2, 4.0), grows(2.0, 1.0, 4.0)
-    (True, False, False)
-    """
+    """Tell whether a growth is to be named, or is below what can be seen."""
     return growth is not None and growth > 0 and (low is None or low > 0) and (floor is None or growth >= floor)
 
 
 def hours(value: float | None) -> str:
-    """Write a span of time.
-
-    Parameters
-    ----------
-    value
-        Hours; None is unknown.
-
-    Returns
-    -------
-    str
-        Seconds below a minute, minutes below an hour, hours below 72, else days.
-
-    Examples
-    --------
-    >>> [hours(value) for value in (0.01, 0.5, 4.25, 61.2, 305)]
-    ['36 s', '30 min', '4.2 h', '61 h', '12.7 d']
-    """
+    """Write a span of time."""
     if value is None:
         return UNKNOWN
     if value < 1 / 60:
@@ -341,23 +164,7 @@ def hours(value: float | None) -> str:
 
 
 def hours_range(low: float | None, high: float | None) -> str:
-    """Write an interval of time; the unit stands once where both ends share it.
-
-    Parameters
-    ----------
-    low, high
-        Hours; None at the upper end is open.
-
-    Returns
-    -------
-    str
-        The interval, or nothing when the lower end is unknown.
-
-    Examples
-    --------
-    >>> hours_range(54, 69), hours_range(60, 100), hours_range(60, None)
-    ('54–69 h', '60 h–4.2 d', 'from 60 h')
-    """
+    """Write an interval of time; the unit stands once where both ends share it."""
     if low is None:
         return ""
     if high is None:
@@ -367,29 +174,7 @@ def hours_range(low: float | None, high: float | None) -> str:
 
 
 def time_to_limit(outlook: str | None, value: float | None, limit_bytes: int | None, *, known: bool = True) -> str:
-    """Write how long until the limit is reached.
-
-    Parameters
-    ----------
-    outlook
-        ``bounded``, ``reaches`` or ``unknown``.
-    value
-        Hours; null unless it reaches.
-    limit_bytes
-        The limit; None when there is none or it is unknown.
-    known
-        Whether None means that there is none.
-
-    Returns
-    -------
-    str
-        A span, or a word.
-
-    Examples
-    --------
-    >>> time_to_limit("reaches", 61.0, 1), time_to_limit("bounded", None, 1), time_to_limit("unknown", None, None)
-    ('61 h', 'not reached', 'no limit')
-    """
+    """Write how long until the limit is reached."""
     if outlook == "reaches" and value is not None:
         return hours(value) if value > 0 else "reached"
     if limit_bytes is None:
@@ -398,23 +183,7 @@ def time_to_limit(outlook: str | None, value: float | None, limit_bytes: int | N
 
 
 def chance(value: float | None) -> str:
-    """Write a probability.
-
-    Parameters
-    ----------
-    value
-        0 to 1; None is unknown.
-
-    Returns
-    -------
-    str
-        Per cent with two significant digits; never 0 and never 100.
-
-    Examples
-    --------
-    >>> [chance(value) for value in (0.97, 0.061, 0.0004, 0.998, None)]
-    ['97 %', '6.1 %', '<0.1 %', '>99 %', 'unknown']
-    """
+    """Write a probability."""
     if value is None:
         return UNKNOWN
     if value < 0.001:  # noqa: PLR2004
@@ -423,46 +192,12 @@ def chance(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """Write a share of something that can be complete.
-
-    Parameters
-    ----------
-    value
-        0 to 1; None is unknown.
-
-    Returns
-    -------
-    str
-        Per cent, rounded down, so that only what is complete reads 100 %.
-
-    Examples
-    --------
-    >>> share(0.98765), share(0.99999), share(1.0), share(0.0)
-    ('98.7 %', '99.9 %', '100 %', '0 %')
-    """
+    """Write a share of something that can be complete."""
     return UNKNOWN if value is None else f"{number(math.floor(1000 * value + 1e-9) / 10)} %"
 
 
 def moment(time: dt.datetime, *, seconds: bool = False) -> str:
-    """Write an instant in UTC; the view names UTC once.
-
-    Parameters
-    ----------
-    time
-        An aware time.
-    seconds
-        Whether seconds matter here.
-
-    Returns
-    -------
-    str
-        Like ``Wed 25 Nov 09:00``, whatever the locale.
-
-    Examples
-    --------
-    >>> moment(dt.datetime(2026, 11, 25, 9, tzinfo=dt.UTC))
-    'Wed 25 Nov 09:00'
-    """
+    """Write an instant in UTC; the view names UTC once."""
     return f"{day(time)} {clock(time, seconds=seconds)}"
 
 
@@ -471,72 +206,19 @@ MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", 
 
 
 def day(time: dt.datetime, *, year: bool = False, weekday: bool = True) -> str:
-    """Write a day.
-
-    Parameters
-    ----------
-    time
-        An aware time.
-    year, weekday
-        What to add around day and month.
-
-    Returns
-    -------
-    str
-        Like ``Wed 25 Nov``, whatever the locale.
-
-    Examples
-    --------
-    >>> day(dt.datetime(2026, 11, 5, tzinfo=dt.UTC), year=True, weekday=False)
-    '5 Nov 2026'
-    """
+    """Write a day."""
     time = time.astimezone(dt.UTC)
     text = f"{time.day} {MONTHS[time.month - 1]}"
     return (f"{_DAYS[time.weekday()]} " if weekday else "") + text + (f" {time.year}" if year else "")
 
 
 def clock(time: dt.datetime, *, seconds: bool = False) -> str:
-    """Write a time of day.
-
-    Parameters
-    ----------
-    time
-        An aware time.
-    seconds
-        Whether seconds matter here.
-
-    Returns
-    -------
-    str
-        Like ``09:00``, in UTC.
-
-    Examples
-    --------
-    >>> clock(dt.datetime(2026, 11, 25, 9, 0, 7, tzinfo=dt.UTC), seconds=True)
-    '09:00:07'
-    """
+    """Write a time of day."""
     return time.astimezone(dt.UTC).strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
 def period(start: dt.datetime, end: dt.datetime) -> str:
-    """Write a stretch of time.
-
-    Parameters
-    ----------
-    start, end
-        Aware times.
-
-    Returns
-    -------
-    str
-        With the year and UTC once; seconds only below ten minutes.
-
-    Examples
-    --------
-    >>> start = dt.datetime(2026, 11, 16, 3, 5, tzinfo=dt.UTC)
-    >>> period(start, start + dt.timedelta(days=7)), period(start, start + dt.timedelta(minutes=20))
-    ('16 Nov 03:05 to 23 Nov 2026 03:05 UTC', '16 Nov 2026 03:05 to 03:25 UTC')
-    """
+    """Write a stretch of time."""
     fine = (end - start) < dt.timedelta(minutes=10)
     first, last = clock(start, seconds=fine), clock(end, seconds=fine)
     if start.astimezone(dt.UTC).date() == end.astimezone(dt.UTC).date():
@@ -545,47 +227,32 @@ def period(start: dt.datetime, end: dt.datetime) -> str:
 
 
 def count(amount: int, word: str, plural: str | None = None) -> str:
-    """Write how many there are of something.
-
-    Parameters
-    ----------
-    amount
-        How many.
-    word, plural
-        The word for one, and for more (default: with an s).
-
-    Returns
-    -------
-    str
-        Number and word.
-
-    Examples
-    --------
-    >>> count(1, "life", "lives"), count(2, "workload")
-    ('1 life', '2 workloads')
-    """
+    """Write how many there are of something."""
     return f"{amount:,} {word if amount == 1 else plural or word + 's'}"
 
 
 def printable(text: object) -> str:
-    r"""Make foreign text safe for one line of a terminal or an attribute.
-
-    Parameters
-    ----------
-    text
-        A label value, a name, anything from outside; None is not applicable.
-
-    Returns
-    -------
-    str
-        One line; control characters, escape sequences and direction marks become ``·``.
-
-    Examples
-    --------
-    >>> printable("api\x1b[31m\nevil")
-    'api·[31m·evil'
-    """
+    r"""Make foreign text safe for one line of a terminal or an attribute."""
     if text is None:
         return NOT_APPLICABLE
     said = str(text)
     return said if said.isprintable() else "".join(letter if letter.isprintable() else "·" for letter in said)
+
+
+def rate_with_range(growth: float | None, low: float | None, high: float | None) -> str:
+    """Write a growth and its interval in one unit."""
+    if growth is None or low is None or high is None:
+        return rate(growth)
+    size = max(abs(growth), abs(low), abs(high))
+    factor, unit = (GI, "GiB") if size >= GIB_FROM else (MI, "Mi") if size >= MI / 10 else (1024, "Ki")
+    if size < 1024 / 10:
+        factor, unit = 1, "B"
+    between = " to " if low < 0 else "–"
+    return f"{number(growth / factor)} {unit}/day ({number(low / factor)}{between}{number(high / factor)})"
+
+
+def small_memory(bytes_: float, *, like: float | None = None) -> str:
+    """Write an amount that may be smaller than a page, such as growth for each request."""
+    size = abs(bytes_ if like is None else like)
+    factor, unit = (1, "B") if size < 1024 / 10 else (1024, "Ki") if size < MI / 10 else (MI, "Mi")
+    return number(bytes_ / factor) + (f" {unit}" if like is None else "")

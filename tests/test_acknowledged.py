@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.acknowledged import Acknowledgement, read_acknowledgements
+from rmtoolkit._accepted import Acknowledgement, read_acknowledgements
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.views import report
 from rmtoolkit.views.report.top import headline

@@ -18,10 +18,9 @@ import pytest
 from distributed import Client, LocalCluster
 
 import rmtoolkit as rm
-from rmtoolkit import spread as spread_module
-from rmtoolkit.dask_workers import connected, on_workers
+from rmtoolkit import _parallel as spread_module
+from rmtoolkit._parallel import connected, on_workers, spread
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.spread import spread
 from tests.benchmarks import fleet
 
 if TYPE_CHECKING:
@@ -172,7 +171,7 @@ def test_the_command_line_takes_a_scheduler(lake: rm.Lake, cluster: LocalCluster
 
 def test_a_scheduler_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence with the address, no traceback."""
-    monkeypatch.setattr("rmtoolkit.dask_workers._PATIENCE", "1s")
+    monkeypatch.setattr("rmtoolkit._parallel._PATIENCE", "1s")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"

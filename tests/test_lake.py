@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
+from rmtoolkit import _lake_files as lake_files
 from rmtoolkit import lake as lake_module
-from rmtoolkit import lake_files
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.schema import IDENTITY, SIGNALS
 

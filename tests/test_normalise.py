@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit import normalise as module
-from rmtoolkit.normalise import cadences, clean_samples, conform, key_containers, order_samples, tidy_events
-from rmtoolkit.recording import Report, normalise
+from rmtoolkit import _tables as module
+from rmtoolkit._provenance import Report
+from rmtoolkit._tables import cadences, clean_samples, conform, key_containers, order_samples, tidy_events
+from rmtoolkit.recording import normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, SIGNALS
 
 NAN, INF = float("nan"), float("inf")

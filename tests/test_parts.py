@@ -12,8 +12,8 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit import recording as recordings
+from rmtoolkit._partition import parts
 from rmtoolkit.exceptions import ReadError
-from rmtoolkit.parts import parts
 from tests.benchmarks import fleet
 
 if TYPE_CHECKING:

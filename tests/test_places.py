@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
+from rmtoolkit._io import as_place
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.lake import is_lake
-from rmtoolkit.places import as_place
 from tests.benchmarks import fleet
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rmtoolkit import validation as screen
 from rmtoolkit.recording import Recording, as_recording
-from rmtoolkit.validation import screen, validate
+from rmtoolkit.validation import validate
 
 MI = 1 << 20
 BEGIN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -116,4 +117,4 @@ def test_an_ordinary_container_is_not_suspected(busy: bool) -> None:
             "limit_bytes": [512 * MI] * 400,
         },
     )
-    assert screen.suspects(as_recording(table)).to_list() == ([] if busy else [0])
+    assert screen.prefilter(as_recording(table)).to_list() == ([] if busy else [0])

@@ -10,8 +10,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import rmtoolkit as rm
-from rmtoolkit import lake_parts, spread
-from rmtoolkit.analysis.verdict import judge_with
+from rmtoolkit import _lake_files as lake_parts
+from rmtoolkit import _parallel as spread
+from rmtoolkit.analysis.judge import judge_with
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.limits.recommend import also, gather, of_gathered
 from tests.benchmarks import fleet

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rmtoolkit._times import parse_duration, parse_time
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.times import parse_duration, parse_time
 
 
 @pytest.mark.parametrize(

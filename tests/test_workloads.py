@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rmtoolkit._workloads import infer
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.workloads import infer
 
 SAFE = "bcdfghjklmnpqrstvwxz2456789"
 

@@ -16,9 +16,9 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
+from rmtoolkit._io import check_target, replacing
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views import exports
-from rmtoolkit.writing import check_target, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -205,7 +205,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["pipe", "file"])
 def test_our_own_output_is_written_into(tmp_path: Path, how: str) -> None:
     """/dev/stdout is the end of a pipe or a redirected file: what was printed before stands before."""
-    code = "import sys\nfrom rmtoolkit.writing import replacing\nprint('first')\n"
+    code = "import sys\nfrom rmtoolkit._io import replacing\nprint('first')\n"
     code += "with replacing('/dev/stdout', ('.html',)) as part: part.write_text('second\\n')\nprint('third')"
     words = [sys.executable, "-c", code]
     if how == "pipe":

@@ -20,7 +20,8 @@ from judge import Label, judge
 from measure import measure
 from shapes import SHAPES
 
-from rmtoolkit.recording import Report, normalise
+from rmtoolkit._provenance import Report
+from rmtoolkit.recording import normalise
 
 PARTS = ("dev", "sealed")
 _BEGIN, _END = "<!-- counts: made by data/lab/corpus.py -->", "<!-- end of the counts -->"

@@ -19,7 +19,8 @@ import polars as pl
 import recorded
 from series import Series, series
 
-from rmtoolkit.recording import Recording, Report, normalise
+from rmtoolkit._provenance import Report
+from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import SIGNALS
 
 if TYPE_CHECKING:

@@ -1,7 +1,4 @@
-"""Advice that fits the cause: what to do, the exact setting, and what it should change.
-
-Everything is read off a row of verdicts and its evidence, so that advice on a stored verdict is the same.
-"""
+"""Advice where the data cannot decide: what would settle it, and when."""
 
 from __future__ import annotations
 
@@ -11,14 +8,383 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit.analysis import advice_leak, advice_open, settings
-from rmtoolkit.analysis.hint import Advice, evidence_of
-from rmtoolkit.analysis.parameters import CLOSE_TO_LIMIT, PEAK_NEAR_LIMIT, RISKY
+from rmtoolkit.analysis import heap_evidence
+from rmtoolkit.analysis.records import Advice, evidence_of
+from rmtoolkit.analysis.thresholds import CLOSE_TO_LIMIT, PEAK_NEAR_LIMIT, RISKY
 from rmtoolkit.schema import TIME
-from rmtoolkit.text import MI, configured, hours, memory, number, rate
+from rmtoolkit.text import MI, configured, hours, memory, moment, number, printable, rate, small_memory
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator
+
+    Evidence = dict[str, dict[str, Any]]
+
+
+_GAUGE: Final = "tikv_jemalloc_ctl::stats::allocated::read() after epoch::advance()"
+
+
+def open_verdict(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
+    """Advise what would settle an open verdict: the price list, the surest first."""
+    kind = next((name.removeprefix("open_") for name in evidence if name.startswith("open_")), "too_few")
+    piece = evidence.get(f"open_{kind}")
+    if kind == "killed":
+        yield _raise(row, 2, "if a life then settles, the start needed the memory; if it is killed later, it leaks")
+    elif kind == "at_limit":
+        yield _raise(row, 4, "the memory follows the limit if it is held down, and stays if that was all it needs")
+    elif kind == "restarts_unknown":
+        yield Advice(
+            "Export the restart counter and look again: falls that it counts are restarts",
+            setting="kube_pod_container_status_restarts_total",
+            expected="rising between restarts is a leak that they hide; without restarts the falls are a sawtooth",
+            because="restarts_unknown",
+        )
+    elif kind == "shmem":
+        yield files_in_memory(evidence["shmem"]["estimate"] if "shmem" in evidence else None)
+    elif kind == "kernel":
+        yield _KERNEL
+    elif kind == "mapped":
+        yield _MAPPED
+    elif kind == "outside":
+        yield from _outside()
+    elif kind == "heap_rests":
+        yield from heap_evidence.advise(evidence)
+    elif kind == "idle":
+        yield Advice(
+            "Send it traffic, or look again after a busy hour: at rest nothing that a request leaks would show",
+            expected="growth for each unit of work, with its interval",
+            because="open_idle",
+        )
+    if piece is not None and piece.get("estimate") is not None and piece.get("unit") == "hours":
+        yield _wait(piece, kind, gauge="no_live_heap" in evidence)
+    elif kind == "too_few":
+        yield Advice("Record for longer: at least 24 samples of one life, better 200", because="open_too_few")
+    if kind != "heap_rests":
+        yield from heap_evidence.advise(evidence)
+    yield from _missing(evidence, kind)
+
+
+def _wait(piece: dict[str, Any], kind: str, *, gauge: bool) -> Advice:
+    since: dt.datetime = piece["start"]
+    until: dt.datetime = piece["end"]
+    span = until - since
+    when = moment(until, seconds=span.total_seconds() < 600)
+    sooner = gauge and kind != "too_few"
+    other = ", or export the allocator's live-heap gauge (jemalloc stats.allocated)" if sooner else ""
+    return Advice(
+        f"Wait until {when} UTC ({hours(span.total_seconds() / 3600)} more){other}, then judge again",
+        because=f"open_{kind}",
+        until=until,
+    )
+
+
+def _raise(row: dict[str, Any], share: int, expected: str) -> Advice:
+    limit = row["limit_bytes"]
+    part = {2: "half", 4: "a quarter"}[share]
+    text = f"Raise the limit once by {part} and watch what the memory does"
+    if not limit:
+        return Advice(text, expected=expected, because="oom_kills")
+    more = math.ceil(limit / share / (16 * MI)) * 16 * MI
+    size = math.ceil((limit + more) / MI)
+    return Advice(text, setting=f"resources.limits.memory: {size}Mi", expected=expected, because="limit_bytes")
+
+
+_KERNEL: Final = Advice(
+    "Read what the kernel holds for the container, an hour apart",
+    setting="grep -E 'sock|pagetables|kernel_stack|slab|percpu' /sys/fs/cgroup/memory.stat",
+    expected="sock, pagetables or slab_unreclaimable that rise are connections, mappings or handles that nobody "
+    "closes; slab_reclaimable is given back before anything is killed",
+    because="kernel",
+)
+_MAPPED: Final = Advice(
+    "Tell mapped files from shared memory",
+    setting="grep -E 'RssFile|RssShmem' /proc/PID/status",
+    expected="RssFile is given back under pressure; RssShmem counts until somebody deletes it",
+    because="mapped",
+)
+
+
+def _outside() -> Iterator[Advice]:
+    yield Advice(
+        "Compare the process's mappings an hour apart: the one that grew names the owner",
+        setting="cp /proc/PID/smaps a; sleep 3600; diff a /proc/PID/smaps | grep -E 'Rss|Anonymous'",
+        expected="[heap] is glibc's malloc (C code, or Rust without jemalloc), [stack] threads, a file name its mapper",
+        because="outside_allocator",
+    )
+    yield Advice(
+        "See whether transparent huge pages inflate it",
+        setting="grep -E 'Rss|AnonHugePages' /proc/PID/smaps_rollup",
+        expected="AnonHugePages that grow with Rss: turn them off (thp:never, or PR_SET_THP_DISABLE)",
+        because="outside_allocator",
+    )
+    yield Advice(
+        "If C code is linked in, it allocates from glibc beside jemalloc: ask glibc as well",
+        setting="libc::malloc_info(0, stdout), or MALLOC_ARENA_MAX=2 for its arenas",
+        expected="what glibc holds is the part that jemalloc's gauges do not see",
+        because="outside_allocator",
+    )
+
+
+def _missing(evidence: Evidence, kind: str) -> Iterator[Advice]:
+    """Signals that the source does not give, and that would settle it sooner."""
+    if "no_live_heap" in evidence and kind not in ("too_few", "killed"):
+        yield Advice(
+            "Expose jemalloc's figures: a flat live heap settles it at once",
+            setting=_GAUGE,
+            expected="evidence level 4",
+            because="no_live_heap",
+        )
+    if "no_restarts" in evidence and kind != "restarts_unknown":
+        yield Advice(
+            "Add the restart counter: a leak that restarts hide looks like a cycle",
+            setting="kube_pod_container_status_restarts_total",
+            expected="evidence level 2",
+            because="no_restarts",
+        )
+    if "no_work" in evidence and kind not in ("too_few", "killed"):
+        yield Advice(
+            "Add a counter of the work done: growth for each request does not depend on how busy it was",
+            setting='metrics={"http_requests_total": "work_total"} when reading',
+            expected="evidence level 3",
+            because="no_work",
+        )
+    if "no_limit" in evidence:
+        yield Advice(
+            "Add the limit: without it nothing can be said about time or kills",
+            setting="kube_pod_container_resource_limits",
+            expected="time to the limit and the chance of an OOM kill",
+            because="no_limit",
+        )
+
+
+def files_in_memory(amount: float | None) -> Advice:
+    """Advise to look at what lies on tmpfs."""
+    size = memory(amount) if amount is not None else "files"
+    return Advice(
+        "List the largest files on the container's tmpfs mounts and in /dev/shm: they name the writer",
+        setting="du -ah /dev/shm /tmp 2>/dev/null | sort -rh | head",
+        expected=f"the writer of {size} that count as memory until somebody deletes them; "
+        "bound it with emptyDir.sizeLimit",
+        because="shmem",
+    )
+
+
+_DECAY: Final = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0"
+
+
+#: tikv-jemallocator prefixes its symbols and variables by default; Debian's and preloaded libraries do not.
+_CONF: Final = "_RJEM_MALLOC_CONF"
+UNPREFIXED: Final = "an unprefixed jemalloc reads MALLOC_CONF"
+
+
+def jemalloc_decay(back: str, keep: str | None) -> Advice:
+    """Advise to give freed pages back soon."""
+    return Advice(
+        "Let the allocator return freed pages",
+        setting=f"{_CONF}={_DECAY}",
+        expected=f"{back} within seconds of a burst, also when idle ({UNPREFIXED})" + (f". {keep}" if keep else ""),
+        because="kept",
+    )
+
+
+def jemalloc_arenas() -> Advice:
+    """Advise fewer arenas."""
+    return Advice(
+        "Set the arenas by the CPU quota: jemalloc makes 4 for each core of the node, and each keeps pages of its own",
+        setting=f"{_CONF}=narenas:4",
+        expected="fewer half-used pages; more waiting for locks if threads allocate a lot",
+        because="allocator",
+    )
+
+
+def glibc(back: str, keep: str | None) -> Advice:
+    """Advise glibc to trim and to share arenas."""
+    return Advice(
+        "Let glibc return pages: fewer arenas, a fixed trim threshold, and libc::malloc_trim(0) after a burst",
+        setting="MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072",
+        expected=back + (f". {keep}" if keep else ""),
+        because="kept",
+    )
+
+
+def mimalloc() -> Advice:
+    """Advise mimalloc to purge at once."""
+    return Advice(
+        "With mimalloc, purge freed pages at once",
+        setting="MIMALLOC_PURGE_DELAY=0",
+        expected="freed pages go back without delay; a little more time in the kernel",
+        because="kept",
+    )
+
+
+def musl() -> Advice:
+    """Advise another allocator for a static musl build."""
+    return Advice(
+        "In a static musl build, replace its allocator: it is slow with threads and returns little",
+        setting="#[global_allocator] static A: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;",
+        expected="freed pages go back by decay, and gauges say what is kept (crate tikv-jemalloc-ctl)",
+        because="allocator",
+    )
+
+
+def huge_pages() -> Advice:
+    """Advise small pages where huge ones are half empty."""
+    return Advice(
+        "See whether transparent huge pages inflate it; if AnonHugePages is most of Rss, turn them off for the process",
+        setting=f"grep -E 'Rss|AnonHugePages' /proc/PID/smaps_rollup; {_CONF}=thp:never",
+        expected="a 2 Mi page with one live block in it costs 4 Ki again",
+        because="allocator",
+    )
+
+
+def threads_for_quota(count: float | None) -> Advice:
+    """Advise as many worker threads as the quota has cores."""
+    seen = f"{count:.0f} threads now; " if count is not None else ""
+    return Advice(
+        "Set worker threads by the CPU quota, not by the node's cores",
+        setting="TOKIO_WORKER_THREADS=2, Builder::max_blocking_threads(16)",
+        expected=f"{seen}each has a stack and its share of the allocator",
+        because="threads_many",
+    )
+
+
+def leak(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
+    """Advise on a leak."""
+    if row["cause"] == "thread_stacks":
+        yield from _threads(evidence)
+    elif "heap_suspect" in evidence:
+        yield from heap_evidence.advise(evidence)
+        yield from _usual_suspects(row, evidence)
+    elif row["cause"] == "heap":
+        yield from heap_evidence.advise(evidence)
+        yield _profile(evidence)
+        yield from _usual_suspects(row, evidence)
+    else:
+        yield from heap_evidence.advise(evidence)
+        if not any(name.startswith("rejected_") for name in evidence):
+            yield _export_gauge()
+        yield Advice(
+            "Or trace allocations of the running process, half an hour at least, and read what was not freed",
+            setting="heaptrack --pid $(pidof SERVICE)",
+            expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow; with dhat-rs the same in a test "
+            "(dhat::Profiler::new_heap())",
+            because="no_live_heap",
+        )
+        yield from _usual_suspects(row, evidence)
+    yield from _where(evidence)
+    yield from _time(row)
+
+
+def _threads(evidence: Evidence) -> Iterator[Advice]:
+    rise, stack = evidence.get("threads_rise"), evidence.get("stack_of_a_thread")
+    yield Advice(
+        "Find the threads that are never joined: count thread names twice, an hour apart",
+        setting="cat /proc/PID/task/*/comm | sort | uniq -c | sort -rn | head",
+        expected="the name whose count rises is the pool or the spawn that never ends",
+        because="threads_rise",
+    )
+    each = f"each thread costs {memory(stack['estimate'])} here" if stack is not None else "each thread has a stack"
+    if rise is not None and stack is not None:
+        each += f"; capped at 64, they take {memory(64 * stack['estimate'])}"
+        each += f" instead of {memory(rise['estimate'] * stack['estimate'])} and growing"
+    yield Advice(
+        "Cap the threads: one runtime for the process, a bound on blocking threads, join what is spawned",
+        setting="tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(64)",
+        expected=each,
+        because="threads_rise",
+    )
+    yield Advice(
+        "Give threads that need little a small stack; only touched pages count, so this caps the worst case",
+        setting="RUST_MIN_STACK=524288, or std::thread::Builder::new().stack_size(512 * 1024)",
+        expected="no thread can touch more than 512 Ki of stack, instead of 2 Mi",
+        because="threads_rise",
+    )
+
+
+def _profile(evidence: Evidence) -> Advice:
+    """The profiler of the allocator that was seen."""
+    kept = evidence.get("kept")
+    if kept is not None and kept["signal"] == "free_bytes":
+        return Advice(
+            "Take a heap profile of one pod for half an hour: what was not freed names the code",
+            setting="heaptrack --pid $(pidof SERVICE)",
+            expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow",
+            because="heap",
+        )
+    return Advice(
+        "Take heap profiles half an hour apart on one pod and compare them: what grew names the code",
+        setting="_RJEM_MALLOC_CONF=prof:true,lg_prof_interval:32,prof_prefix:/tmp/heap",
+        expected=f"a dump for every 4 GiB allocated, if built with profiling ({UNPREFIXED}); "
+        "rm.diff(rm.read_heap(FIRST), rm.read_heap(LAST)) lists what grew",
+        because="heap",
+    )
+
+
+def _export_gauge() -> Advice:
+    return Advice(
+        "Export the allocator's live-heap gauge: it tells a leak in the heap from memory outside it",
+        setting="tikv_jemalloc_ctl::stats::allocated::read() after epoch::advance()",
+        expected="evidence level 4, and the cause",
+        because="no_live_heap",
+    )
+
+
+def _usual_suspects(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
+    """What piles up in services: caches, tasks, metric labels."""
+    growth = rate(row["growth_bytes_per_day"])
+    each = evidence.get("growth_per_work")
+    of = f", {small_memory(each['estimate'])} for each unit of work" if each is not None else ""
+    yield Advice(
+        "Bound every cache and map, by weight where values differ in size",
+        setting="moka::sync::Cache::builder().weigher(|_, v| v.len() as u32).max_capacity(64 << 20).build(), "
+        "or lru::LruCache::new(NonZeroUsize::new(10_000).unwrap())",
+        expected=f"if a cache is the cause, growth of {growth}{of} ends at its bound",
+        because="growth",
+    )
+    yield Advice(
+        "Count tasks that never end: in an async service each holds its future and all it captured",
+        setting="tokio::runtime::Handle::current().metrics().num_alive_tasks() as a gauge, or tokio-console",
+        expected="a count that rises with the memory names spawned tasks as the cause; a flat one clears them",
+        because="growth",
+    )
+    yield Advice(
+        "Count the series that the service exports: a label with user ids, paths or errors in it is kept for ever",
+        setting="curl -s localhost:PORT/metrics | grep -v '^#' | cut -d'{' -f1 | sort | uniq -c | sort -rn | head",
+        expected="a metric whose count rises between two looks has an unbounded label",
+        because="growth",
+    )
+
+
+def _where(evidence: Evidence) -> Iterator[Advice]:
+    pods, since = evidence.get("pods_growing"), evidence.get("since_version")
+    if since is not None:
+        yield Advice(
+            f"Roll back, or look through what changed: the growth began with version {printable(since['value'])}",
+            setting="kubectl rollout undo deployment/NAME",
+            expected="the level stays where the version before it stayed",
+            because="since_version",
+        )
+    if pods is not None and pods["estimate"] == 1 and "only" in pods["text"]:
+        yield Advice(
+            "Look at what only that pod does: its tenant, shard, leader role or stuck connection",
+            expected="the others run the same code and do not grow",
+            because="pods_growing",
+        )
+
+
+def _time(row: dict[str, Any]) -> Iterator[Advice]:
+    """What a higher limit buys: time, not a cure."""
+    growth, limit, left = row["growth_bytes_per_day"], row["limit_bytes"], row["hours_to_limit"]
+    if not growth or growth <= 0 or not limit or left is None:
+        return
+    more = math.ceil(limit / 2 / (16 * MI)) * 16 * MI
+    yield Advice(
+        "If it must live until the cure, raise the limit: this buys time, not a cure",
+        setting=f"resources.limits.memory: {math.ceil((limit + more) / MI)}Mi",
+        expected=f"{hours(left + more / growth * 24)} to the limit instead of {hours(left)}",
+        because="hours_to_limit",
+    )
+
 
 #: Columns of the frame that `frame` makes.
 ADVICE: Final = pl.Schema(
@@ -64,25 +430,7 @@ class _Seen:
 
 
 def advise(row: dict[str, Any]) -> Iterator[Advice]:
-    """Give advice on a verdict, the first thing to do first; made as it is asked for.
-
-    Parameters
-    ----------
-    row
-        A row of `classify`, as a dict.
-
-    Yields
-    ------
-    Advice
-        At least one: "Nothing to do." where there is nothing.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.verdict import classify
-    >>> verdicts = classify(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100}))
-    >>> next(advise(verdicts.row(0, named=True))).sentence
-    'Nothing to do.'
-    """
+    """Give advice on a verdict, the first thing to do first; made as it is asked for."""
     seen = _Seen(row, evidence_of(row))
     given = 0
     for found in _all(seen):
@@ -99,13 +447,13 @@ def _all(seen: _Seen) -> Iterator[Advice]:
     if needed:
         yield from _mend(seen)
     if verdict == "leak":
-        yield from advice_leak.leak(seen.row, seen.evidence)
+        yield from leak(seen.row, seen.evidence)
     elif verdict == "inconclusive":
-        yield from advice_open.open_verdict(seen.row, seen.evidence)
+        yield from open_verdict(seen.row, seen.evidence)
     else:
         yield from _not_leak(seen)
     if verdict != "leak" and "shmem" in seen.evidence and "open_shmem" not in seen.evidence:
-        yield advice_open.files_in_memory(seen.amount("shmem"))
+        yield files_in_memory(seen.amount("shmem"))
     if not needed:
         yield from _mend(seen)
 
@@ -137,7 +485,7 @@ def _not_leak(seen: _Seen) -> Iterator[Advice]:
     if pattern in ("startup_spike", "retention", "burst") or "startup_spike" in row["also"]:
         yield from _peaks(seen)
     if "threads_many" in seen.evidence and pattern in ("retention", "fragmentation", "thread_growth"):
-        yield settings.threads_for_quota(seen.amount("threads_many"))
+        yield threads_for_quota(seen.amount("threads_many"))
 
 
 def _retention(seen: _Seen) -> Iterator[Advice]:
@@ -149,15 +497,15 @@ def _retention(seen: _Seen) -> Iterator[Advice]:
     keep = "Keep the limit: startup needs it" if "startup_spike" in seen.row["also"] else None
     signal = found["signal"] if found is not None else None
     if signal == "free_bytes":
-        yield settings.glibc(back, keep)
+        yield glibc(back, keep)
     elif signal in ("resident_bytes", "active_bytes"):
-        yield settings.jemalloc_decay(back, keep)
-        yield settings.jemalloc_arenas()
+        yield jemalloc_decay(back, keep)
+        yield jemalloc_arenas()
     else:
-        yield settings.jemalloc_decay(back, keep)
-        yield settings.glibc(back, None)
-        yield settings.mimalloc()
-        yield settings.musl()
+        yield jemalloc_decay(back, keep)
+        yield glibc(back, None)
+        yield mimalloc()
+        yield musl()
 
 
 def _fragmentation(seen: _Seen) -> Iterator[Advice]:
@@ -171,9 +519,9 @@ def _fragmentation(seen: _Seen) -> Iterator[Advice]:
         expected=gaps,
         because="slack",
     )
-    yield settings.jemalloc_arenas()
-    yield settings.huge_pages()
-    yield settings.musl()
+    yield jemalloc_arenas()
+    yield huge_pages()
+    yield musl()
 
 
 def _room(seen: _Seen) -> Iterator[Advice]:
@@ -241,47 +589,10 @@ def _peaks(seen: _Seen) -> Iterator[Advice]:
 
 
 def next_step(row: dict[str, Any]) -> str:
-    """Say the first piece of advice in a sentence or two.
-
-    Parameters
-    ----------
-    row
-        A row of `classify` with its evidence.
-
-    Returns
-    -------
-    str
-        One action, its expected effect, and what must stay; "Nothing to do." where there is none.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})).verdicts["next_step"].item()
-    'Nothing to do.'
-    """
+    """Say the first piece of advice in a sentence or two."""
     return next(advise(row)).sentence
 
 
 def frame(row: dict[str, Any]) -> pl.DataFrame:
-    """Lay out all advice on a verdict.
-
-    Parameters
-    ----------
-    row
-        A row of `classify`, as a dict.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row each, the first thing to do first: `text`, `setting` (exact; null where there is nothing to set),
-        `expected` (what it should change), `because` (the evidence's `statistic`, or the column, it follows from),
-        and `until` (when waiting is the advice).
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.verdict import classify
-    >>> verdicts = classify(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100}))
-    >>> frame(verdicts.row(0, named=True)).select("text", "because").rows()
-    [('Nothing to do.', 'plateau')]
-    """
+    """Lay out all advice on a verdict."""
     return pl.DataFrame([asdict(found) for found in advise(row)], schema=ADVICE)

@@ -4,27 +4,169 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from rmtoolkit.analysis.chances import ENDLESS, UNKNOWN, WEEK_HOURS, Chances, Exposure, chances, peaks_per_week
-from rmtoolkit.analysis.layers import BESIDE
-from rmtoolkit.analysis.parameters import (
+from rmtoolkit.analysis.assess import BESIDE
+from rmtoolkit.analysis.thresholds import (
     HORIZON_WEEKS,
     HORIZON_WINDOWS,
     LIKELY,
+    LINGER_SCRAPES,
+    LINGER_SECONDS,
+    PEAK_NEAR_LIMIT,
+    PEAK_PASSED,
     PEAK_SPREAD,
     QUANTILE,
+    RESTARTS_CAP,
+    SHORT,
     SLOPE_DOUBT,
 )
 from rmtoolkit.schema import TIME
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable
 
-    from rmtoolkit.analysis.opinion import Opinion
+    from rmtoolkit.analysis.records import Opinion
+
+
+#: A day, a week, a month: ends of the column names, and hours.
+HORIZONS: Final = {"24h": 24.0, "7d": 168.0, "30d": 720.0}
+WEEK_HOURS: Final = 168.0
+#: No single way of being killed is surer than this.
+_SUREST: Final = 0.999
+
+
+class Chances(NamedTuple):
+    """Chance of at least one OOM kill within each horizon; None where there is no limit to hit, or it is unknown."""
+
+    day: float | None
+    week: float | None
+    month: float | None
+
+
+#: Where nothing can be said.
+UNKNOWN: Final = Chances(None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """For how long a life grows before something other than memory ends it."""
+
+    age_hours: float
+    longest_hours: float | None
+    ended: int
+
+    @property
+    def left_hours(self) -> float:
+        """Hours that the running life still has; infinite where nothing is known to end it."""
+        if self.longest_hours is None or self.age_hours > self.longest_hours:
+            return math.inf
+        return self.longest_hours - self.age_hours
+
+
+#: Nothing ends a life.
+ENDLESS: Final = Exposure(0.0, None, 0)
+
+
+def exposure(lives: Iterable[tuple[dict[str, Any], float | None]]) -> Exposure:
+    """See from the lives of a workload how long one lasts when memory does not end it."""
+    known = list(lives)
+    if not known:
+        return ENDLESS
+    newest = max(life["start"] for life, _ in known)
+    last: dt.datetime = max(life["end"] for life, _ in known)
+    # Where the youngest life has ended, the next one begins with the forecast.
+    age = max(
+        (_hours(life) for life, _ in known if life["start"] == newest and life["ended"] == "running"),
+        default=0.0,
+    )
+    ended: list[dict[str, Any]] = []
+    for life, cadence in known:
+        silent = (last - life["end"]).total_seconds() > max(LINGER_SECONDS, LINGER_SCRAPES * (cadence or 0.0))
+        over = life["ended"] not in ("running", "gap", "oom_kill") or (life["ended"] == "running" and silent)
+        limit, peak = life["limit_bytes"], life["peak_bytes"]
+        if over and not (limit and peak and peak > PEAK_NEAR_LIMIT * limit):
+            ended.append(life)
+    longest = max((_hours(life) for life in ended), default=0.0)
+    times = _endings(ended, longest)
+    if times < RESTARTS_CAP:
+        return Exposure(age, None, times)
+    return Exposure(age, longest * (1 + 1 / times), times)
+
+
+def _endings(lives: list[dict[str, Any]], longest_hours: float) -> int:
+    """Count how often something ended lives: all pods of a rollout end together, and a false start is no life."""
+    times = 0
+    last: dt.datetime | None = None
+    for life in sorted(lives, key=lambda life: life["end"]):
+        if _hours(life) < SHORT * longest_hours:
+            continue
+        if last is None or (life["end"] - last).total_seconds() / 3600 > SHORT * longest_hours:
+            times += 1
+            last = life["end"]
+    return times
+
+
+def _hours(life: dict[str, Any]) -> float:
+    return float((life["end"] - life["start"]).total_seconds()) / 3600
+
+
+def chances(
+    *,
+    kills_per_hour: float,
+    peaks_per_week: float,
+    growing: float = 0.0,
+    per_day: float = 0.0,
+    doubt: float = 0.0,
+    spread: float = 0.0,
+    room: float = math.inf,
+    fresh_room: float = math.inf,
+    lasts: Exposure = ENDLESS,
+) -> Chances:
+    """Put together what may kill: kills as seen before, peaks near the limit, and growth that goes on."""
+    found: list[float] = []
+    reached = 0.0
+    for horizon in HORIZONS.values():
+        now = min(horizon, lasts.left_hours)
+        # A later life repeats the same growth from its start: the same slope decides in every one of them.
+        later = min(horizon - now, lasts.longest_hours or 0.0)
+        for hours, distance in ((now, room), (later, fresh_room)):
+            reached = max(reached, _reaches(hours / 24, distance, per_day, doubt, spread) if hours > 0 else 0.0)
+        found.append(
+            _either(
+                1 - math.exp(-kills_per_hour * horizon),
+                1 - math.exp(-peaks_per_week * horizon / WEEK_HOURS),
+                growing * reached,
+            )
+        )
+    return Chances(*found)
+
+
+def _reaches(days: float, room: float, per_day: float, doubt: float, spread: float) -> float:
+    """Chance that a line of uncertain slope, with noise around it, is at the limit after some days."""
+    if math.isinf(room):
+        return 0.0
+    deviation = max(math.hypot(doubt * days, spread), 1e-9)
+    return 0.5 * (1 + math.erf((per_day * days - room) / deviation / math.sqrt(2)))
+
+
+def _either(*parts: float) -> float:
+    none = 1.0
+    for part in parts:
+        none *= 1 - min(max(part, 0.0), _SUREST)
+    return 1 - none
+
+
+def peaks_per_week(peak: float, limit: float, spread: float) -> float:
+    """Estimate how often a week's highest peak passes the limit, from a peak that was seen."""
+    if limit <= peak:
+        return -math.log(1 - PEAK_PASSED)
+    return math.exp(-(limit - peak) / spread)
+
 
 #: Points of the forecast that a chart gets.
 _POINTS: Final = 20
@@ -42,25 +184,7 @@ FORECAST: Final = pl.Schema(
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """When a container reaches its limit.
-
-    Attributes
-    ----------
-    outlook
-        ``bounded``, ``reaches`` or ``unknown``.
-    hours, low, high
-        Hours from the last sample to the limit with an 80 % interval; None unless it reaches. An open
-        upper end is None.
-    chances
-        Of at least one OOM kill in the next day, week and month.
-    capped
-        Whether restarts end a life before it is at the limit.
-
-    Examples
-    --------
-    >>> Outlook("bounded", None, None, None, UNKNOWN).outlook
-    'bounded'
-    """
+    """When a container reaches its limit."""
 
     outlook: str
     hours: float | None
@@ -72,22 +196,7 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Growth of the memory that counts against the limit.
-
-    Attributes
-    ----------
-    per_day, error_per_day
-        Bytes per day and their standard error.
-    level_bytes
-        What the kernel cannot take back, at the end of the life: the highest of its last samples.
-    spread_bytes
-        Standard deviation around the fit.
-
-    Examples
-    --------
-    >>> Growth(0.0, 0.0, 1.0, 0.0).per_day
-    0.0
-    """
+    """Growth of the memory that counts against the limit."""
 
     per_day: float
     error_per_day: float
@@ -96,24 +205,7 @@ class Growth:
 
 
 def growth_against_limit(opinion: Opinion) -> Growth | None:
-    """Pick the signal whose growth fills the limit.
-
-    Parameters
-    ----------
-    opinion
-        The life that runs.
-
-    Returns
-    -------
-    Growth or None
-        Of anonymous memory plus what else cannot be reclaimed where it is known, else of the footprint.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.opinion import Opinion
-    >>> growth_against_limit(Opinion({}, {}, None)) is None
-    True
-    """
+    """Pick the signal whose growth fills the limit."""
     whole = opinion.readings.get("footprint_bytes")
     if whole is None:
         return None
@@ -133,28 +225,7 @@ def growth_against_limit(opinion: Opinion) -> Growth | None:
 
 
 def from_now(growth: Growth | None, main: Opinion, last: Opinion) -> Growth | None:
-    """Start the forecast where the container is now, which may be a younger life than the one judged.
-
-    Parameters
-    ----------
-    growth
-        As the judged life shows it.
-    main
-        The judged life.
-    last
-        The youngest life of the same container.
-
-    Returns
-    -------
-    Growth or None
-        The same growth, from the level of the youngest life; from a new start when that was killed.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.opinion import Opinion
-    >>> from_now(None, Opinion({}, {}, None), Opinion({}, {}, None)) is None
-    True
-    """
+    """Start the forecast where the container is now, which may be a younger life than the one judged."""
     if growth is None or (last is main and last.life["ended"] == "running"):
         return growth
     whole = main.readings["footprint_bytes"]
@@ -177,43 +248,7 @@ def look_ahead(
     watched_hours: float,
     lasts: Exposure = ENDLESS,
 ) -> Outlook:
-    """Say when the limit is reached, if it is.
-
-    Parameters
-    ----------
-    opinion
-        The life that runs.
-    growth
-        Of the memory that counts against the limit.
-    growing
-        Probability that this growth goes on.
-    open_end
-        Whether it cannot be told if the growth goes on.
-    limit_bytes
-        The limit; None is none, or unknown.
-    limit_known
-        Whether None means that there is none.
-    kills
-        OOM kills seen.
-    watched_hours
-        How long all lives together were watched.
-    lasts
-        How long a life lasts when memory does not end it.
-
-    Returns
-    -------
-    Outlook
-        The time is that of the straight line, as if nothing restarted the container. The chances add kills seen
-        before and peaks near the limit, and know that a restart ends growth.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.opinion import Opinion
-    >>> look_ahead(
-    ...     Opinion({}, {}, None), None, growing=0.0, limit_bytes=None, limit_known=True, kills=0, watched_hours=1.0
-    ... ).outlook
-    'bounded'
-    """
+    """Say when the limit is reached, if it is."""
     if limit_bytes is None:
         rises = growing > LIKELY
         return Outlook("unknown" if rises or not limit_known else "bounded", None, None, None, UNKNOWN)
@@ -267,27 +302,7 @@ def _peaks(opinion: Opinion, limit_bytes: int, growth: Growth) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What the forecast of one workload is drawn from.
-
-    Attributes
-    ----------
-    container_id
-        The instance that the chart shows.
-    opinion
-        Its running life.
-    growth
-        Of the memory that counts against the limit; None when unknown.
-    outlook
-        As `look_ahead` says.
-    growing
-        Probability that the growth goes on.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.opinion import Opinion
-    >>> Course(0, Opinion({}, {}, None), None, Outlook("unknown", None, None, None, UNKNOWN), 0.0).growing
-    0.0
-    """
+    """What the forecast of one workload is drawn from."""
 
     container_id: int
     opinion: Opinion
@@ -297,24 +312,7 @@ class Course:
 
 
 def paths(courses: Iterable[Course]) -> pl.DataFrame:
-    """Draw the forecasts of the footprint from the last sample on.
-
-    Parameters
-    ----------
-    courses
-        One for each workload.
-
-    Returns
-    -------
-    polars.DataFrame
-        `container_id`, `time`, `low_bytes`, `mid_bytes`, `high_bytes` (80 % band); no rows where unknown.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.opinion import Opinion
-    >>> paths([Course(0, Opinion({}, {}, None), None, Outlook("unknown", None, None, None, UNKNOWN), 0.0)]).height
-    0
-    """
+    """Draw the forecasts of the footprint from the last sample on."""
     known = [line for course in courses if (line := _line(course)) is not None]
     container, start, ahead, level, rate, doubt, spread = np.array(known, dtype=float).reshape(-1, 7).T[:, :, None]
     hours = ahead * np.arange(_POINTS + 1) / _POINTS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.analysis.hint import Advice
-from rmtoolkit.analysis.parameters import (
+from rmtoolkit.analysis.records import Advice, piece
+from rmtoolkit.analysis.thresholds import (
     CLEAN_FROM,
     HEAP_EXPLAINS,
     HEAP_LEAST,
@@ -15,17 +15,15 @@ from rmtoolkit.analysis.parameters import (
     HEAP_SHOWS,
     LIKELY,
 )
-from rmtoolkit.analysis.piece import piece
-from rmtoolkit.intervals import small_memory
-from rmtoolkit.text import hours, memory, share
+from rmtoolkit.text import hours, memory, share, small_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rmtoolkit.analysis.heap_reading import HeapReading
-    from rmtoolkit.analysis.opinion import Opinion
-    from rmtoolkit.analysis.piece import Piece
     from rmtoolkit.analysis.pooling import Pool
+    from rmtoolkit.analysis.records import Opinion, Piece
+
 
 _SECONDS_PER_DAY: Final = 86_400
 _SIGNAL: Final = "heap_profile"
@@ -34,29 +32,7 @@ _DECIDES: Final = ("grows", "rests")
 
 
 def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:
-    """Let a heap profile speak about a workload.
-
-    Parameters
-    ----------
-    pool
-        What the lives of the workload say.
-    reading
-        What a profile of it says; None where there is none.
-
-    Returns
-    -------
-    Pool
-        With `heap`, and with other probabilities where the profile decides something: steady growth in it settles most
-        of what the curve leaves open; a profile in which the recorded growth would have shown, and did not, takes most
-        of the probability of a leak away, because what grows is then not in the heap. A clear curve is never
-        overruled by a profile that is short beside it.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.pooling import Pool
-    >>> with_heap(Pool([], 0.2, 0.1, 0.7, None), None).heap is None
-    True
-    """
+    """Let a heap profile speak about a workload."""
     main = pool.main
     if reading is None or main is None or main.signal is None:
         return pool
@@ -90,73 +66,18 @@ def _heard(pool: Pool, main: Opinion, reading: HeapReading) -> str:
 
 
 def decides(pool: Pool) -> bool:
-    """Tell whether the verdict rests on a heap profile as well: evidence level 5.
-
-    Parameters
-    ----------
-    pool
-        A workload.
-
-    Returns
-    -------
-    bool
-        False for a profile that is blind, too short, or a single picture.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.pooling import Pool
-    >>> decides(Pool([], 0.2, 0.1, 0.7, None))
-    False
-    """
+    """Tell whether the verdict rests on a heap profile as well: evidence level 5."""
     return pool.heap is not None and pool.heap.kind in _DECIDES
 
 
 def names_leak(pool: Pool) -> str | None:
-    """Name the code that leaks, where a profile does.
-
-    Parameters
-    ----------
-    pool
-        A workload that leaks.
-
-    Returns
-    -------
-    str or None
-        A function of the user's own code.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.pooling import Pool
-    >>> names_leak(Pool([], 1.0, 0.0, 0.0, None)) is None
-    True
-    """
+    """Name the code that leaks, where a profile does."""
     heap = pool.heap
     return heap.suspects[0].function if heap is not None and heap.kind == "grows" and heap.suspects else None
 
 
 def rows(pool: Pool, main: Opinion) -> list[Piece]:
-    """Put what the profile says in rows of evidence.
-
-    Parameters
-    ----------
-    pool
-        A workload.
-    main
-        The life that stands for it.
-
-    Returns
-    -------
-    list of dict
-        Statistics ``heap_growth`` and ``heap_suspect`` (its `value` is the place in the code, its `estimate` the share
-        of all growth), ``heap_rests``, ``heap_small``, ``heap_short``, ``heap_picture`` or ``heap_blind``.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.opinion import Opinion
-    >>> from rmtoolkit.analysis.pooling import Pool
-    >>> rows(Pool([], 0.2, 0.1, 0.7, None), Opinion({}, {}, None))
-    []
-    """
+    """Put what the profile says in rows of evidence."""
     heap = pool.heap
     if heap is None:
         return []
@@ -203,25 +124,7 @@ def rows(pool: Pool, main: Opinion) -> list[Piece]:
 
 
 def advise(evidence: dict[str, dict[str, Any]]) -> Iterator[Advice]:
-    """Advise what to do about a leak that a profile names, or that it could not see.
-
-    Parameters
-    ----------
-    evidence
-        Evidence by statistic.
-
-    Yields
-    ------
-    Advice
-        None where there is no profile.
-
-    Examples
-    --------
-    >>> found = {"statistic": "heap_suspect", "value": "billing::cache::insert (cache.rs:41)", "estimate": 0.98}
-    >>> print(next(advise({"heap_suspect": found})).sentence)
-    Bound or free what this code keeps: `billing::cache::insert (cache.rs:41)`. Expected: 98 % of the growth in the \
-heap profile ends.
-    """
+    """Advise what to do about a leak that a profile names, or that it could not see."""
     suspect = evidence.get("heap_suspect")
     if suspect is not None:
         yield Advice(

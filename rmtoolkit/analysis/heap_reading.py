@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from rmtoolkit.analysis.columns import WORKLOAD
+from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
-from rmtoolkit.heap.own_code import spoken
+from rmtoolkit.heap._detect import read_heap
+from rmtoolkit.heap._names import spoken
+from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile
-from rmtoolkit.heap.series import join
-from rmtoolkit.heap.sight import blind
-from rmtoolkit.heap.sniff import read_heap
-from rmtoolkit.heap.suspects import suspects
+from rmtoolkit.heap.suspects import blind, suspects
 from rmtoolkit.text import printable
 
 if TYPE_CHECKING:
     import polars as pl
+
 
 #: One profile, or several of one program in the order in which they were taken.
 Heap: TypeAlias = "HeapProfile | str | os.PathLike[str] | Sequence[HeapProfile | str | os.PathLike[str]]"
@@ -32,19 +32,7 @@ _HINT: Final = "heap=rm.read_heap(PATH), a list of them, or {'WORKLOAD': rm.read
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A function that holds more and more.
-
-    Attributes
-    ----------
-    place
-        Function, file and line.
-    function
-        The function alone.
-    growth_bytes
-        What came after startup and stayed.
-    share
-        Share of all growth.
-    """
+    """A function that holds more and more."""
 
     place: str
     function: str
@@ -54,35 +42,7 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class HeapReading:
-    """What a heap profile says.
-
-    Attributes
-    ----------
-    kind
-        ``grows``, ``rests`` (it knows time and nothing grows steadily to the end), ``picture`` (it knows no time) or
-        ``blind``. Beside a recording also ``small`` (it grows by too little to explain what was recorded) and
-        ``short`` (what was recorded would hardly show in it).
-    suspects
-        What grows, the most suspicious first.
-    growth_bytes, growth_bytes_per_second
-        Of all that grows steadily, after startup; the rate is None where the profile knows an order but no times.
-    moved_bytes
-        Of all that is more than after startup, steadily or not.
-    held_bytes
-        Held before the program began to end, or in the picture.
-    seconds
-        Length of the stretch in which growth was measured; None is unknown.
-    why
-        Of a blind profile: why.
-    largest
-        What holds most.
-
-    Examples
-    --------
-    >>> from rmtoolkit.heap.profile import HeapSummary
-    >>> read_profile(HeapProfile(HeapSummary("dhat"))).kind
-    'picture'
-    """
+    """What a heap profile says."""
 
     kind: str
     suspects: tuple[Suspect, ...] = ()
@@ -96,26 +56,7 @@ class HeapReading:
 
 
 def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapReading:
-    """Read off a profile what it says about growth.
-
-    Parameters
-    ----------
-    heap
-        A profile, or several joined.
-    table
-        Its suspects, where they are known already.
-
-    Returns
-    -------
-    HeapReading
-        Without regard to any recording.
-
-    Examples
-    --------
-    >>> from rmtoolkit.heap.profile import HeapSummary
-    >>> read_profile(HeapProfile(HeapSummary("heaptrack", peak_bytes=1, rss_peak_bytes=1 << 30))).kind
-    'blind'
-    """
+    """Read off a profile what it says about growth."""
     unseen = blind(heap.summary, heap.stacks, heap.frames)
     if unseen is not None:
         return HeapReading("blind", why=unseen)
@@ -152,23 +93,7 @@ def _half(heap: HeapProfile) -> float | None:
 
 
 def place(row: dict[str, Any]) -> str:
-    """Write where some code is.
-
-    Parameters
-    ----------
-    row
-        With `function`, `file` and `line`, as in `rmtoolkit.suspects` and `rmtoolkit.diff`.
-
-    Returns
-    -------
-    str
-        Function, and file and line where they are known.
-
-    Examples
-    --------
-    >>> place({"function": "billing::cache::insert", "file": "/app/src/cache.rs", "line": 41})
-    'billing::cache::insert (cache.rs:41)'
-    """
+    """Write where some code is."""
     name = printable(spoken(row["function"]))
     if row["file"] is None:
         return name
@@ -177,70 +102,12 @@ def place(row: dict[str, Any]) -> str:
 
 
 def by_workload(heap: Heap | Mapping[str, Heap], containers: pl.DataFrame) -> dict[Key, HeapReading]:
-    """Read heap profiles, and find the workload that each belongs to.
-
-    Parameters
-    ----------
-    heap
-        A profile, its path, several of one program, or a mapping of workloads to these.
-    containers
-        Those of the recording.
-
-    Returns
-    -------
-    dict of tuple to HeapReading
-        By the columns of `columns.WORKLOAD`.
-
-    Raises
-    ------
-    RmtoolkitError
-        These are no profiles, or it cannot be told whose they are.
-    UnknownWorkloadError
-        There is no such workload, or there are several.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.heap.profile import HeapSummary
-    >>> place = dict.fromkeys(("cluster", "namespace", "container"))
-    >>> containers = pl.DataFrame([{**place, "workload": "api"}, {**place, "workload": "web"}])
-    >>> by_workload({"web": HeapProfile(HeapSummary("dhat"))}, containers)[None, None, "web", None].kind
-    'picture'
-    """
+    """Read heap profiles, and find the workload that each belongs to."""
     return {key: read_profile(profile) for key, profile in profiles_by_workload(heap, containers).items()}
 
 
 def profiles_by_workload(heap: Heap | Mapping[str, Heap], containers: pl.DataFrame) -> dict[Key, HeapProfile]:
-    """Find the workload that each heap profile belongs to.
-
-    Parameters
-    ----------
-    heap, containers
-        As for `by_workload`.
-
-    Returns
-    -------
-    dict of tuple to HeapProfile
-        By the columns of `columns.WORKLOAD`; several of one program are joined.
-
-    Raises
-    ------
-    RmtoolkitError
-        These are no profiles, or it cannot be told whose they are.
-    UnknownWorkloadError
-        There is no such workload, or there are several.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.heap.profile import HeapSummary
-    >>> place = dict.fromkeys(("cluster", "namespace", "container"))
-    >>> containers = pl.DataFrame([{**place, "workload": "api"}, {**place, "workload": "web"}])
-    >>> profiles_by_workload(HeapProfile(HeapSummary("dhat")), containers)
-    Traceback (most recent call last):
-    rmtoolkit.exceptions.RmtoolkitError: A heap profile is of one workload, and the recording has 2: api, web. Hint: \
-heap={'api': PROFILE}, or --heap api=FILE.
-    """
+    """Find the workload that each heap profile belongs to."""
     keys = containers.select(*WORKLOAD).unique(maintain_order=True).rows()
     names = {key: _names(key) for key in keys}
     if not isinstance(heap, Mapping):

@@ -1,44 +1,229 @@
-"""Let bounded and growing shapes compete for every life at once.
+"""The bank of shapes that compete to explain a life: bounded ones and growing ones.
 
-Residuals are a first-order autoregression whose strength is chosen for each row, so that a wandering level is
-no trend and a clean line is one. Shapes are weighed by BIC; the members of a family share its prior.
-
-References
-----------
-Schwarz, Estimating the dimension of a model, Annals of Statistics 1978 (BIC); Prais and Winsten, Trend
-estimators and serial correlation, Cowles Commission 1954 (whitening); Hoeting et al., Bayesian model
-averaging, Statistical Science 1999.
+Each shape is a small family of straight least-squares problems on the bins of a life's time, 0 to 1. Their
+bases are made once for a width and an autocorrelation; fitting all lives is then one matrix product.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from rmtoolkit.analysis.bank import CODE, FAMILIES, GROWTH_FAMILIES, RHOS, Bank, bank, whiten
-from rmtoolkit.analysis.parameters import (
+from rmtoolkit.analysis.thresholds import (
+    CYCLE_EXPLAINS,
     DECELERATION,
     EARLY_BEND,
     FAINT_SHARE,
+    FEWEST_CYCLES,
     FLOOR_EVIDENCE,
     FLOOR_MATERIAL,
     FRESH_RAMP,
     FRESH_STEP,
     LIKELY,
+    MANY_TEETH,
     MATERIAL_SHARE,
     MATERIAL_WINDOWS,
     NEAR_A_DAY,
     NOISE_SHARE,
     QUANTILE,
+    RICHER,
+    START_JUMP,
+    START_PART,
+    START_SHARE,
+    TEETH,
     YOUNG,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+
+
+#: Names of the shapes: the bounded ones first.
+FAMILIES: Final = (
+    "constant",
+    "step",
+    "two_steps",
+    "pulse",
+    "saturating",
+    "two_saturating",
+    "saturating_step",
+    "log",
+    "power",
+    "ramp_end",
+    "ramp",
+    "half_wave",
+    "linear",
+    "two_slopes",
+    "saturating_linear",
+    "saturating_hinge",
+    "step_linear",
+    "step_hinge",
+    "two_steps_linear",
+)
+#: Index of each family in `FAMILIES`.
+CODE: Final = {name: code for code, name in enumerate(FAMILIES)}
+#: Families that grow without an end.
+GROWTH_FAMILIES: Final = FAMILIES[FAMILIES.index("linear") :]
+#: Autocorrelations, bin to bin, that compete; the last is nearly a random walk.
+RHOS: Final = (0.0, 0.35, 0.6, 0.78, 0.9, 0.96)
+#: Terms nearer than this to each other count as one.
+_SAME: Final = 1e-7
+_MOST_CYCLES: Final = 1.75
+#: Of these large families every n-th member is enough to choose an autocorrelation.
+_SPARSE: Final = {
+    "two_steps": 6,
+    "pulse": 7,
+    "two_steps_linear": 6,
+    "two_saturating": 8,
+    "saturating_step": 6,
+    "saturating_hinge": 6,
+    "two_slopes": 2,
+    "ramp_end": 3,
+    "ramp": 4,
+    "saturating": 3,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """All shapes for one number of bins."""
+
+    time: Array
+    columns: Array
+    first: NDArray[np.int64]
+    count: NDArray[np.int64]
+    family: NDArray[np.int64]
+    scale: Array
+    lead: Array
+    mix: Array
+    onset: Array
+    shape: Array
+    prior: Array
+    design: tuple[Array, ...]
+    triangle: tuple[Array, ...]
+
+
+def _terms(u: Array) -> Iterator[tuple[str, list[Array], float, float]]:
+    """Give every member of every family: name, terms beside the constant, onset, shape."""
+    bins = len(u)
+    fine = np.linspace(0.06, 0.96, 24 if bins >= 48 else 16)
+    coarse = np.linspace(0.08, 0.92, 13)
+    taus = np.geomspace(0.012, 2.5, 36)
+    fast = taus[taus < 0.34][::2]
+
+    def step(c: float) -> Array:
+        return (u > c).astype(float)
+
+    def hinge(c: float) -> Array:
+        return np.maximum(u - c, 0)
+
+    yield "constant", [], 0, 0
+    yield "linear", [u], 0, 0
+    # A step falls between two bins: a coarser grid would leave its edge as an outlier.
+    for c in np.arange(3, bins - 2) / bins:
+        yield "step", [step(c)], c, 0
+        yield "step_linear", [step(c), u], 0, c
+        yield "step_hinge", [step(c), hinge(c)], c, 0
+    for c in fine:
+        yield "ramp_end", [np.minimum(u, c)], c, 0
+        yield "two_slopes", [np.minimum(u, c), hinge(c)], c, 0
+    for index, c in enumerate(coarse):
+        for d in coarse[index + 1 :]:
+            yield "two_steps", [step(c), step(d)], d, c
+            yield "two_steps_linear", [step(c), step(d), u], 0, c
+            yield "ramp", [np.clip((u - c) / (d - c), 0, 1)], d, c
+    edges = np.arange(3, bins - 2, max(1, bins // 32)) / bins
+    for index, c in enumerate(edges):
+        for d in edges[index + 1 :]:
+            yield "pulse", [step(c) - step(d)], d, c
+    for tau in taus:
+        yield "saturating", [np.exp(-u / tau)], 0, tau
+    for tau in taus[::3]:
+        for slower in taus[1::3]:
+            if slower > 2.5 * tau:
+                yield "two_saturating", [np.exp(-u / tau), np.exp(-u / slower)], 0, slower
+    for tau in fast:
+        yield "saturating_linear", [np.exp(-u / tau), u], 0, tau
+        for c in coarse:
+            yield "saturating_step", [np.exp(-u / tau), step(c)], c, tau
+            yield "saturating_hinge", [np.exp(-u / tau), hinge(c)], c, tau
+    for c in np.geomspace(0.004, 1.0, 12):
+        yield "log", [np.log1p(u / c)], 0, c
+    # Distinct keys among repeating ones grow by a power of the time (Heaps' law): ever slower, without an end.
+    for exponent in np.arange(0.3, 0.81, 0.05):
+        yield "power", [u**exponent], 0, exponent
+    for cycles in np.geomspace(0.25, _MOST_CYCLES, 12):
+        yield "half_wave", [np.sin(2 * np.pi * cycles * u), np.cos(2 * np.pi * cycles * u)], 0, cycles
+
+
+def whiten(rows: Array, rho: float) -> Array:
+    """Take a first-order autocorrelation out of rows."""
+    white = rows.astype(float)
+    white[:, 1:] -= rho * rows[:, :-1]
+    white[:, 0] *= np.sqrt(1 - rho**2)
+    return white
+
+
+@lru_cache(maxsize=48)
+def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
+    """Make the bases of all shapes for a width; made once, then kept."""
+    u = (np.arange(bins) + 0.5) / bins
+    constant = whiten(np.ones((1, bins)), rho)[0]
+    length = np.sqrt((constant**2).sum())
+    constant /= length
+    seen: dict[str, int] = {}
+    given: list[tuple[str, float, float, Array]] = []
+    for name, terms, begins, value in _terms(u):
+        seen[name] = seen.get(name, -1) + 1
+        if not (sparse and seen[name] % _SPARSE.get(name, 1)):
+            given.append((name, begins, value, np.array(terms).reshape(len(terms), bins)))
+    bases = _bases([design for *_, design in given], rho, constant)
+    members = [
+        (name, begins, value, design.T - shared / length, q, r)
+        for (name, begins, value, design), (shared, q, r) in zip(given, bases, strict=True)
+        # On few bins two terms can be the same: such a member says nothing new.
+        if not len(design) or np.abs(np.diag(r)).min() >= _SAME * np.abs(np.diag(r)).max()
+    ]
+    count = np.array([member[5].shape[0] for member in members])
+    codes = np.array([CODE[member[0]] for member in members])
+    last = [member[5] for member in members]
+    return Bank(
+        time=u,
+        columns=np.concatenate([member[4] for member in members], axis=1),
+        first=np.cumsum(count) - count,
+        count=count,
+        family=codes,
+        scale=np.array([1 / r[-1, -1] if len(r) else 0.0 for r in last]),
+        lead=np.array([1 / r[-2, -2] if len(r) > 1 else 0.0 for r in last]),
+        mix=np.array([r[-2, -1] if len(r) > 1 else 0.0 for r in last]),
+        onset=np.array([member[1] for member in members], dtype=float),
+        shape=np.array([member[2] for member in members], dtype=float),
+        prior=np.array([RICHER.get(member[0], 0.0) for member in members]) - np.log(np.bincount(codes)[codes]),
+        design=tuple(member[3] for member in members),
+        triangle=tuple(last),
+    )
+
+
+def _bases(designs: list[Array], rho: float, constant: Array) -> list[tuple[Array, Array, Array]]:
+    """Make the bases of many designs at once: what each shares with the constant, and its two factors."""
+    found: dict[int, tuple[Array, Array, Array]] = {}
+    for terms in {len(design) for design in designs}:
+        which = [index for index, design in enumerate(designs) if len(design) == terms]
+        stack = np.array([designs[index] for index in which])
+        white = whiten(stack.reshape(-1, stack.shape[2]), rho).reshape(stack.shape)
+        shared = white @ constant
+        q, r = np.linalg.qr((white - shared[:, :, None] * constant).transpose(0, 2, 1))
+        found |= zip(which, zip(shared, q, r, strict=True), strict=True)
+    return [found[index] for index in range(len(designs))]
+
 
 #: What a shape says about the time after the window.
 BOUNDED: Final = 0
@@ -54,40 +239,7 @@ _CHUNK_ROWS: Final = 150
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What the competition says about each row; all arrays have one entry a row.
-
-    Attributes
-    ----------
-    growing, bounded, unresolved
-        Probabilities of the three kinds; they sum to 1.
-    faint
-        Probability, within `bounded`, of growth that is too small to matter in this window.
-    fresh
-        Probability, within `unresolved`, of a rise that has only just begun.
-    best
-        Member of the bank with most weight; `family` is the family with most weight.
-    families
-        Weight of each family: rows x families.
-    growth, growth_error
-        Slope at the window's end in bytes per window, and its standard error.
-    onset
-        Where the growth begins, 0 to 1 (of the best growing shape).
-    noise
-        Standard deviation of the residuals around the best shape, bytes.
-    floor
-        Smallest growth per window that would be found nine times in ten, bytes.
-    fitted
-        The best shape's curve, bytes: rows x bins.
-    cost
-        Minus log evidence of all shapes together: the lower, the better the values are explained.
-
-    Examples
-    --------
-    >>> line = np.linspace(100.0, 200.0, 24)[None, :]
-    >>> found = compete(line, level=np.array([100.0]), headroom=np.array([np.inf]))
-    >>> bool(found.growing[0] > 0.9), FAMILIES[found.family[0]]
-    (True, 'linear')
-    """
+    """What the competition says about each row; all arrays have one entry a row."""
 
     growing: Array
     bounded: Array
@@ -115,37 +267,7 @@ def compete(
     grain: Array | None = None,
     day_cycles: Array | None = None,
 ) -> Fit:
-    """Fit every shape to every row and weigh them.
-
-    Parameters
-    ----------
-    values
-        Bytes, rows x bins.
-    level
-        Typical level of each row, bytes: the measure of what is material.
-    headroom
-        Bytes from the row's end to its limit; infinite where there is none or it is unknown.
-    filled
-        Share of bins that have a sample; 1 when left out.
-    grain
-        Resolution of the meter in bytes (1 MiB for `kubectl top`); 0 when left out.
-    day_cycles
-        Days that the row's window spans: half a day's wave competes only where a day is near the
-        window. Left out, it never does.
-
-    Returns
-    -------
-    Fit
-        The probabilities sum to 1 in each row. A probability of growth near 1 says that no bounded shape
-        explains the window as well as growth that still goes on at its end; one signal alone cannot
-        prove a leak, so weigh it with the evidence level.
-
-    Examples
-    --------
-    >>> flat = 100 + np.sin(np.arange(48) * 2.4)[None, :]
-    >>> bool(compete(flat, level=np.array([100.0]), headroom=np.array([50.0])).bounded[0] > 0.9)
-    True
-    """
+    """Fit every shape to every row and weigh them."""
     rows = len(values)
     given = (
         level,
@@ -399,3 +521,137 @@ def _tail(
         np.where(use, np.sqrt(np.maximum(square - mean**2, 0)), rest_error),
         np.where(use, onset, 0),
     )
+
+
+_STEP_CYCLES: Final = 0.06
+#: Bins that one cycle needs at least.
+_BINS_A_CYCLE: Final = 4
+_HARMONICS: Final = 2
+#: Slow waves that belong to the trend and not to the season.
+_SLOW_WAVES: Final = 3
+#: Parameters that a cycle takes: two waves for each harmonic, and its length.
+PARAMETERS: Final = 2 * _HARMONICS + 1
+_CHUNK_ROWS_SEASON: Final = 2000
+
+
+@lru_cache(maxsize=4)
+def _waves(bins: int) -> tuple[Array, Array, list[tuple[Array, Array]]]:
+    """Bases for a width: the slow trend, all cycles beside it, and what solves for each cycle."""
+    u = (np.arange(bins) + 0.5) / bins
+    slow = [np.ones(bins), u - 0.5, *(np.cos(np.pi * order * u) for order in range(1, _SLOW_WAVES + 1))]
+    trend = np.linalg.qr(np.column_stack(slow))[0]
+    stacked: list[Array] = []
+    solvers: list[tuple[Array, Array]] = []
+    for cycles in np.arange(FEWEST_CYCLES, bins / _BINS_A_CYCLE, _STEP_CYCLES):
+        orders = [order for order in range(1, _HARMONICS + 1) if cycles * order < bins / 2.5]
+        waves = np.column_stack(
+            [wave(2 * np.pi * cycles * order * u) for order in orders for wave in (np.sin, np.cos)],
+        )
+        if len(orders) < _HARMONICS:
+            # Too fast for its harmonics: columns of zeros keep the blocks alike.
+            waves = np.column_stack([waves, np.zeros((bins, 2 * (_HARMONICS - len(orders))))])
+        left = waves - trend @ (trend.T @ waves)
+        q, r = np.linalg.qr(left + 1e-12)
+        live = np.abs(np.diag(r)) > 1e-6
+        q = np.where(live, q, 0)
+        stacked.append(q)
+        solvers.append((waves[:, live], np.linalg.inv(r[np.ix_(live, live)])))
+    return trend, np.concatenate(stacked, axis=1), solvers
+
+
+def remove(values: Array, meter: Array) -> tuple[Array, Array]:
+    """Remove the strongest cycle of each row, where there is one."""
+    rest = values.copy()
+    share = np.zeros(len(values))
+    if not len(values):
+        return rest, share
+    bins = values.shape[1]
+    trend, waves, solvers = _waves(bins)
+    for low in range(0, len(values), _CHUNK_ROWS_SEASON):
+        cut = slice(low, low + _CHUNK_ROWS_SEASON)
+        block = values[cut]
+        left = block - (block @ trend) @ trend.T
+        projection = left @ waves
+        power = (projection**2).reshape(len(block), len(solvers), -1).sum(axis=2)
+        best = power.argmax(axis=1)
+        total = (left**2).sum(axis=1)
+        found = power.max(axis=1) / np.maximum(total, 1e-12)
+        strong = (found >= CYCLE_EXPLAINS) & (power.max(axis=1) / bins > (2 * meter[cut]) ** 2)
+        for index in np.unique(best[strong]):
+            rows = np.flatnonzero(strong & (best == index))
+            shape, inverse = solvers[index]
+            width = projection.shape[1] // len(solvers)
+            mine = projection[rows, index * width : (index + 1) * width][:, : len(inverse)]
+            season = mine @ inverse.T @ shape.T
+            rest[low + rows] -= season - season.mean(axis=1, keepdims=True)
+            share[low + rows] = found[rows]
+    return rest, share
+
+
+def fit_rows(
+    values: Array,
+    given: dict[str, Array],
+    fitted: NDArray[np.bool_],
+    teeth: NDArray[np.int64],
+) -> tuple[Array, Fit, Array]:
+    """Fit rows: floors of teeth on fewer bins, and without their cycle where that explains more."""
+    values = values.copy()
+    place = np.flatnonzero(fitted)
+    fit = compete(values[place], **{name: column[place] for name, column in given.items()})
+    periodic = np.zeros(len(values))
+    names = Fit.__dataclass_fields__
+
+    def replace(rows: NDArray[np.int64], better: Fit) -> None:
+        where = np.searchsorted(place, rows)
+        for name in names:
+            getattr(fit, name)[where] = getattr(better, name)
+
+    bins = values.shape[1]
+    troubled, flattened = _without_start(values[place], fit.fitted, fit.bounded)
+    if len(troubled):
+        rows = place[troubled]
+        found = compete(flattened, **{name: column[rows] for name, column in given.items()})
+        # A slow-down that began with the start is seen no more: what is left has to rise on as it did.
+        half = (bins - bins // START_PART) // 2
+        late, middle = flattened[:, -1] - flattened[:, -1 - half], flattened[:, -1 - half] - flattened[:, -1 - 2 * half]
+        goes_on = (found.bounded < LIKELY) & (late > DECELERATION * middle)
+        replace(rows[goes_on], Fit(*(getattr(found, name)[goes_on] for name in names)))
+    for low, high, width in ((TEETH, MANY_TEETH, 12), (MANY_TEETH, bins, 24)):
+        rows = np.flatnonzero(fitted & (teeth >= low) & (teeth < high))
+        if len(rows) and width < bins:
+            thin = values[rows][:, (np.arange(width) * bins + bins // 2) // width]
+            known = {name: column[rows] for name, column in given.items()}
+            known["filled"] = np.minimum(known["filled"], teeth[rows] / width)
+            found = compete(thin, **known)
+            curves = np.array(
+                [np.interp(np.linspace(0, 1, bins), np.linspace(0, 1, width), line) for line in found.fitted]
+            )
+            replace(rows, dataclasses.replace(found, fitted=curves))
+    rows = np.flatnonzero(fitted & (teeth < TEETH))
+    meter = NOISE_SHARE * np.abs(given["level"][rows])
+    rest, share = remove(values[rows], meter)
+    rows, rest, share = rows[share > 0], rest[share > 0], share[share > 0]
+    if len(rows):
+        found = compete(rest, **{name: column[rows] for name, column in given.items()})
+        # A cycle costs as many parameters as it has waves; a bend that looks like one is no cycle.
+        gain = fit.cost[np.searchsorted(place, rows)] - found.cost
+        wins = gain > PARAMETERS / 2 * np.log(bins)
+        replace(rows[wins], Fit(*(getattr(found, name)[wins] for name in names)))
+        periodic[rows[wins]] = share[wins]
+        values[rows[wins]] = rest[wins]
+    return values, fit, periodic
+
+
+def _without_start(values: Array, fitted: Array, bounded: Array) -> tuple[NDArray[np.int64], Array]:
+    """Find rows called bounded only because no shape has their start, whose jump hides the rest; level that start."""
+    early = values.shape[1] // START_PART
+    left = np.abs(np.diff(values - fitted, axis=1))
+    usual = np.quantile(left[:, early:], 0.9, axis=1)
+    share = (left[:, :early] ** 2).sum(axis=1) / np.maximum((left**2).sum(axis=1), 1.0)
+    jumps = left[:, :early] > START_JUMP * usual[:, None]
+    rows = np.flatnonzero((bounded > LIKELY) & (share > START_SHARE) & jumps.any(axis=1))
+    level = values[rows].copy()
+    # The start ends behind its last jump.
+    last = early - np.argmax(jumps[rows, ::-1], axis=1)
+    before = np.arange(values.shape[1]) < last[:, None]
+    return rows, np.where(before, np.take_along_axis(level, last[:, None], axis=1), level)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rmtoolkit.analysis.parameters import (
+from rmtoolkit.analysis.thresholds import (
     AGREEING,
     BEST_OF_MANY,
     CLEAN_FROM,
@@ -33,41 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rmtoolkit.analysis.heap_reading import HeapReading
-    from rmtoolkit.analysis.opinion import Opinion
+    from rmtoolkit.analysis.records import Opinion
 
 
 @dataclass(slots=True)
 class Pool:
-    """What several lives say together.
-
-    Attributes
-    ----------
-    opinions
-        The lives that count, of the running version.
-    growing, bounded, unresolved
-        Probabilities, they sum to 1.
-    main
-        The life that stands for all of them.
-    masked
-        True when growth in life after life ends in kills or restarts.
-    fixed_version
-        The running version, when it no longer grows and an older one did.
-    since_version
-        The running version, when it grows and the lives of older versions were flat.
-    before_version
-        The version before the running one, where it is known.
-    moved_bytes
-        Settled level of the running version less that of the one before; None where one is unknown.
-    notes
-        Facts for the words.
-    heap
-        What a heap profile of the workload says, beside these lives.
-
-    Examples
-    --------
-    >>> Pool([], 0.0, 0.0, 1.0, None).masked
-    False
-    """
+    """What several lives say together."""
 
     opinions: list[Opinion]
     growing: float
@@ -93,23 +64,7 @@ def _chance(log_odds: float) -> float:
 
 
 def pool_lives(opinions: Sequence[Opinion]) -> Pool:
-    """Pool the lives of one container instance.
-
-    Parameters
-    ----------
-    opinions
-        Its lives, the oldest first.
-
-    Returns
-    -------
-    Pool
-        One answer for the instance.
-
-    Examples
-    --------
-    >>> pool_lives([]).unresolved
-    1.0
-    """
+    """Pool the lives of one container instance."""
     usable = [opinion for opinion in opinions if opinion.signal is not None]
     if not usable:
         pool = Pool(list(opinions), 0.0, 0.0, 1.0, opinions[-1] if opinions else None)
@@ -273,23 +228,7 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
 
 
 def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
-    """Pool the instances (pods) of one workload container.
-
-    Parameters
-    ----------
-    pools
-        One for each instance.
-
-    Returns
-    -------
-    tuple of (Pool, int, int)
-        One answer for the workload, how many instances grow, and how many could be judged.
-
-    Examples
-    --------
-    >>> pool_instances([Pool([], 0.0, 0.0, 1.0, None)])[1:]
-    (0, 0)
-    """
+    """Pool the instances (pods) of one workload container."""
     judged = [pool for pool in pools if pool.main is not None and pool.main.signal is not None]
     if not judged:
         return pools[0], 0, 0

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit.analysis.hint import evidence_of
+from rmtoolkit.analysis.records import evidence_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
 
 #: Columns of the frame that `frame` makes.
 QUERIES: Final = pl.Schema({"shows": pl.String(), "promql": pl.String()})
@@ -47,43 +48,14 @@ _LAST_CONTROL: Final = 0x20
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query.
-
-    Attributes
-    ----------
-    shows
-        What its graph shows.
-    promql
-        The expression, to be pasted into Grafana or Prometheus.
-
-    Examples
-    --------
-    >>> Query("Memory", "container_memory_rss").shows
-    'Memory'
-    """
+    """One query."""
 
     shows: str
     promql: str
 
 
 def quoted(text: str) -> str:
-    r"""Write text as a PromQL string.
-
-    Parameters
-    ----------
-    text
-        A label's value, or a regular expression.
-
-    Returns
-    -------
-    str
-        Between double quotes; quotes, backslashes and control characters are escaped.
-
-    Examples
-    --------
-    >>> print(quoted('a"b\\c\nd'))
-    "a\"b\\c\nd"
-    """
+    r"""Write text as a PromQL string."""
     written = []
     # Half a surrogate is no character: no label of Prometheus can hold one.
     for letter in _SURROGATE.sub("\ufffd", text):
@@ -99,46 +71,12 @@ def quoted(text: str) -> str:
 
 
 def literal(text: str) -> str:
-    r"""Write text as an RE2 expression that matches it and nothing else.
-
-    Parameters
-    ----------
-    text
-        Any text.
-
-    Returns
-    -------
-    str
-        With a backslash before each metacharacter.
-
-    Examples
-    --------
-    >>> print(literal("api.v2+x"))
-    api\.v2\+x
-    """
+    r"""Write text as an RE2 expression that matches it and nothing else."""
     return _REGEX.sub(lambda found: "\\" + found[0], text)
 
 
 def queries(row: dict[str, Any]) -> Iterator[Query]:
-    """Write the queries that show what a verdict rests on.
-
-    Parameters
-    ----------
-    row
-        A row of `classify`, as a dict.
-
-    Yields
-    ------
-    Query
-        The judged signal, its growth, the footprint against the limit, restarts and kills; then what the evidence
-        names: threads, pressure, the layers of the allocator.
-
-    Examples
-    --------
-    >>> row = {"cluster": None, "namespace": "shop", "workload": "api", "container": "app", "signal": "anon_bytes"}
-    >>> print(next(queries(row)).promql)
-    container_memory_rss{namespace="shop",pod=~"api(-.+)?",container="app"}
-    """
+    """Write the queries that show what a verdict rests on."""
     names = _Names(row)
     evidence = evidence_of(row)
     signal = row.get("signal")
@@ -241,21 +179,5 @@ def _window(evidence: dict[str, dict[str, Any]]) -> str:
 
 
 def frame(row: dict[str, Any]) -> pl.DataFrame:
-    """Lay out the queries for a verdict.
-
-    Parameters
-    ----------
-    row
-        A row of `classify`, as a dict.
-
-    Returns
-    -------
-    polars.DataFrame
-        `shows` and `promql`, a row each.
-
-    Examples
-    --------
-    >>> frame({"namespace": "shop", "workload": "api", "container": None, "signal": None}).height
-    3
-    """
+    """Lay out the queries for a verdict."""
     return pl.DataFrame([asdict(query) for query in queries(row)], schema=QUERIES)

@@ -1,4 +1,4 @@
-"""Describe what bins look like: teeth and their floors, spikes, bursts, abrupt steps; for all rows at once."""
+"""Reduce every signal of every life to bins, and describe what they look like: teeth, spikes, bursts, steps."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import polars as pl
 
-from rmtoolkit.analysis.parameters import (
+from rmtoolkit._times import begins, search
+from rmtoolkit.analysis.thresholds import (
     ABOVE_LATER,
     ABRUPT,
     DEVIATIONS_PER_MAD,
@@ -33,9 +35,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rmtoolkit.analysis.envelope import Envelope
-
     Array = NDArray[np.float64]
+
 
 #: Bins on each side that a burst is compared with: this many, or this share of all.
 _NEIGHBOURS: Final = 5
@@ -44,57 +45,7 @@ _NEIGHBOUR_SHARE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """Descriptors, one entry a row.
-
-    Attributes
-    ----------
-    teeth
-        Releases: abrupt falls of a good part of the range.
-    trough
-        Median of the floors between releases over the median of the tops before them; 1 without teeth.
-    floor_trend, top_trend
-        Kendall's tau over time of the floors, and of the tops before them: 1 is a steady rise; 0 without teeth.
-    top_rise
-        Bytes from the tops of the first third of the teeth to those of the last third; 0 without teeth.
-    repeats
-        With one to three releases: how much of the rise before the last one it took back; 0 otherwise.
-    floor
-        Rows x bins: the floors of the teeth, interpolated; without teeth the mean, spikes clipped.
-    settled, end_level
-        Bytes: median of the later half, median of the last eighth.
-    early_peak, late_peak
-        Highest sample within the start-up share of the window, and after it.
-    high_share
-        Share of bins after the start-up that reach half way from the settled level to the late peak.
-    flutter
-        Median range of the samples inside a bin.
-    bursts, earlier_bursts
-        How many separate times the highest samples do that; and how often before the last share `YOUNG`.
-    rhythm
-        How much the times between those usually differ, as a share of the usual one; infinite with too few of them.
-    period
-        The usual time from one to the next, as a share of the window; 0 with too few of them.
-    depth
-        How far the bins after the start-up go below the settled level, without the lowest 3 %.
-    earlier_top, tail_top
-        Highest sample after the start-up and before the last share `YOUNG` of the window, and in it.
-    last_level
-        The lower one of the last two bins.
-    jump, jump_at
-        Largest change of level between two neighbouring bins that lasts, and where (0 to 1).
-    swing
-        Range of the bins after the start-up, without the highest and lowest 3 %.
-    begun
-        Level shortly after the start, at a twentieth of the window: the very first samples of a process say
-        little.
-    rise
-        Settled level minus the level after the first bin.
-
-    Examples
-    --------
-    >>> Shapes.__dataclass_fields__["teeth"].type
-    'NDArray[np.int64]'
-    """
+    """Descriptors, one entry a row."""
 
     teeth: NDArray[np.int64]
     trough: Array
@@ -125,26 +76,7 @@ class Shapes:
 
 
 def describe(envelope: Envelope) -> Shapes:
-    """Describe every row of an envelope.
-
-    Parameters
-    ----------
-    envelope
-        Rows of bins.
-
-    Returns
-    -------
-    Shapes
-        One entry a row.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.analysis.envelope import Envelope
-    >>> saw = np.tile(np.linspace(100, 200, 8), 12)[None, :]
-    >>> describe(Envelope(pl.DataFrame(), saw, saw, saw)).teeth.tolist()
-    [10]
-    """
+    """Describe every row of an envelope."""
     mean, low, high = envelope.mean, envelope.low, envelope.high
     bins = envelope.bins
     lead = max(1, round(STARTUP_SHARE * bins))
@@ -313,10 +245,7 @@ def _kendall(values: Sequence[float]) -> float:
 
 
 def _through(index: NDArray[np.int64], places: NDArray[np.int64], floors: Array) -> Array:
-    """Floors between the troughs, and beyond the first and the last of them as those nearest to them go on.
-
-    Flat ends would turn every rising floor into a ramp that has ended.
-    """
+    """Floors between the troughs, and beyond the first and the last of them as those nearest to them go on."""
     line = np.interp(index, places, floors)
     half = max(3, (len(places) + 1) // 2)
     for near, outside in ((slice(None, half), index < places[0]), (slice(-half, None), index > places[-1])):
@@ -355,3 +284,162 @@ def _lasting_changes(values: Array) -> Array:
     near = np.maximum(near, np.abs(edge))
     changes[:, inner] = np.where(near[:, inner] > ABRUPT * np.abs(wide), wide, 0)
     return changes
+
+
+#: Bins of a life, the finest first. A signal with too few samples for one width takes the next.
+WIDTHS: Final = (96, 48, 24, 12)
+#: Samples that a width needs: two a bin, and at the end one.
+_NEEDED: Final = (192, 72, 24, 10)
+#: Up to so many samples it matters where in its bin a sample lies: a line would get ripples.
+_CENTRED: Final = 1000
+#: Fewer samples than this say nothing about a trend.
+MINIMUM_SAMPLES: Final = _NEEDED[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Signals in equal bins of their life's time: a row per life and signal."""
+
+    rows: pl.DataFrame
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    @property
+    def bins(self) -> int:
+        """Bins of a life."""
+        return int(self.mean.shape[1])
+
+
+def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]) -> list[Envelope]:
+    """Bin the signals of all lives in one pass."""
+    finest = WIDTHS[0]
+    bins = _bins(samples, lives, finest)
+    found: dict[int, list[tuple[pl.DataFrame, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]] = {}
+    for name in signals:
+        grids = _reduce(samples[name], bins, (lives.height, finest))
+        counts = grids["count"].sum(axis=1)
+        for position, width in enumerate(WIDTHS):
+            upper = _NEEDED[position - 1] if position else np.inf
+            chosen = np.flatnonzero((counts >= _NEEDED[position]) & (counts < upper))
+            if not len(chosen):
+                continue
+            shape = (len(chosen), width, finest // width)
+            count = grids["count"][chosen].reshape(shape).sum(axis=2)
+            filled = count > 0
+            low = np.where(filled, grids["low"][chosen].reshape(shape).min(axis=2), np.nan)
+            high = np.where(filled, grids["high"][chosen].reshape(shape).max(axis=2), np.nan)
+            some = np.where(filled, count, np.nan)
+            mean = grids["sum"][chosen].reshape(shape).sum(axis=2) / some
+            place = grids["place"][chosen].reshape(shape).sum(axis=2) / some
+            late = np.where(counts[chosen, None] < _CENTRED, np.nan_to_num(place * width - np.arange(width) - 0.5), 0.0)
+            mean = _centred(_bridge(mean), late)
+            rows = pl.DataFrame(
+                {
+                    "life_row": chosen.astype(np.uint32),
+                    "signal": np.full(len(chosen), name),
+                    "samples": counts[chosen].astype(np.int64),
+                    "filled": filled.mean(axis=1),
+                },
+            )
+            found.setdefault(width, []).append((rows, mean, _bridge(low), _bridge(high)))
+    return [
+        Envelope(
+            pl.concat([part[0] for part in parts]),
+            *(np.concatenate([part[index] for part in parts]) for index in (1, 2, 3)),
+        )
+        for parts in found.values()
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bins:
+    """Stretches of samples that fall into one bin."""
+
+    first: NDArray[np.int64]
+    length: NDArray[np.int64]
+    place: NDArray[np.int64]
+    time: NDArray[np.int64]
+    start: NDArray[np.int64]
+    span: NDArray[np.int64]
+
+
+def _bins(samples: pl.DataFrame, lives: pl.DataFrame, finest: int) -> _Bins:
+    """Find where each bin of each life begins; samples are sorted, so that bins are stretches of rows."""
+    time = samples["time"].dt.cast_time_unit("ms").to_physical().to_numpy()
+    begin = begins(samples["life_row"])
+    life = samples["life_row"].gather(begin).to_numpy().astype(np.int64)
+    start, span = (
+        lives.select(
+            first=pl.col("start").dt.cast_time_unit("ms").to_physical(),
+            span=(pl.col("end") - pl.col("start")).dt.total_milliseconds().clip(1),
+        )
+        .to_numpy()[life]
+        .T
+    )
+    # A sample is in bin k or later when (time - start) * bins // span >= k, in whole numbers.
+    edge = start[:, None] - -(span[:, None] * np.arange(finest)) // finest
+    edges = search(time, begin, np.diff(begin, append=samples.height), edge)
+    edges[:, 0] = begin
+    edges = edges.ravel()
+    length = np.diff(edges, append=samples.height)
+    place = (life[:, None] * finest + np.arange(finest)).ravel()
+    kept = length > 0
+    start, span = (np.repeat(column, finest)[kept] for column in (start, span))
+    return _Bins(edges[kept], length[kept], place[kept], time, start, span)
+
+
+def _reduce(column: pl.Series, bins: _Bins, shape: tuple[int, int]) -> dict[str, NDArray[np.float64]]:
+    """Sum, count and extremes of a signal in each bin; bins without a value keep what changes nothing."""
+    grids = {
+        part: np.full(shape, empty)
+        for part, empty in (("sum", 0.0), ("low", np.inf), ("high", -np.inf), ("count", 0.0), ("place", 0.0))
+    }
+    if column.null_count() == len(column):
+        return grids
+    if column.null_count():
+        count = np.add.reduceat(column.is_not_null().to_numpy(), bins.first, dtype=np.int64)
+        # Whatever stands for null must change nothing in a bin that has a value.
+        sums, lows, highs = (column.fill_null(value).to_numpy() for value in (0, column.max(), column.min()))
+    else:
+        count = bins.length
+        sums = lows = highs = column.to_numpy()
+    parts = {
+        "place": _places(column, bins, count, shape),
+        "sum": np.add.reduceat(sums, bins.first),
+        "low": np.minimum.reduceat(lows, bins.first),
+        "high": np.maximum.reduceat(highs, bins.first),
+        "count": count,
+    }
+    filled = count > 0
+    for part, values in parts.items():
+        grids[part].reshape(-1)[bins.place[filled]] = values[filled]
+    return grids
+
+
+def _places(column: pl.Series, bins: _Bins, count: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Sum where the samples of each stretch lie in their life, 0 to 1; only if a life has so few that it matters."""
+    whole = np.bincount(bins.place // shape[1], count, minlength=shape[0])
+    if whole.min(where=whole > 0, initial=_CENTRED) >= _CENTRED:
+        return np.zeros(len(count))
+    time = bins.time * column.is_not_null().to_numpy() if column.null_count() else bins.time
+    found: NDArray[np.float64] = (np.add.reduceat(time, bins.first) - count * bins.start) / bins.span
+    return found
+
+
+def _centred(mean: NDArray[np.float64], late: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Move each mean to the middle of its bin, along the smaller slope beside it; a line stays a line."""
+    steps = np.diff(mean, axis=1)
+    before = np.concatenate([steps[:, :1], steps], axis=1)
+    after = np.concatenate([steps, steps[:, -1:]], axis=1)
+    slope = np.where(before * after > 0, np.sign(before) * np.minimum(np.abs(before), np.abs(after)), 0.0)
+    return mean - slope * late
+
+
+def _bridge(grid: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Interpolate the bins without a sample; the model fit counts them as missing by `filled`."""
+    index = np.arange(grid.shape[1])
+    for row in np.flatnonzero(np.isnan(grid).any(axis=1)):
+        known = ~np.isnan(grid[row])
+        grid[row] = np.interp(index, index[known], grid[row, known])
+    return grid

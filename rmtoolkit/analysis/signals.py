@@ -1,4 +1,4 @@
-"""Read every signal of every life: its levels, its shape, and the models that compete to explain it."""
+"""Read every signal of every life: levels, load, shape, models, and whether growth was still going on at the end."""
 
 from __future__ import annotations
 
@@ -9,11 +9,31 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit.analysis import bank, persistence, shapes
-from rmtoolkit.analysis.envelope import Envelope, envelopes
-from rmtoolkit.analysis.fitting import fit_rows
-from rmtoolkit.analysis.load import without_load
-from rmtoolkit.analysis.parameters import LARGEST_GRAIN, QUANTILE
+from rmtoolkit.analysis import models, shapes
+from rmtoolkit.analysis.models import fit_rows
+from rmtoolkit.analysis.shapes import Envelope, envelopes
+from rmtoolkit.analysis.thresholds import (
+    BEGUN_SHARE,
+    CLEAR_DEVIATIONS,
+    DEVIATIONS_PER_MAD,
+    FEW_JUMPS,
+    JUMP_DEVIATIONS,
+    JUMP_SHARE,
+    JUMPY,
+    LARGEST_GRAIN,
+    LATE_ONSET,
+    LIKELY,
+    LOAD_EXPLAINS,
+    LOAD_EXPLAINS_ALONE,
+    LOAD_TRENDS,
+    LOAD_VARIES,
+    QUANTILE,
+    START_PART,
+    STARTUP_OVER,
+    STEP_SHARE,
+    TAIL,
+    UNCHECKED,
+)
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME
 
 if TYPE_CHECKING:
@@ -25,6 +45,190 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
     Array = NDArray[np.float64]
+
+
+#: Shares of the last bin's load that memory still feels: delays that are tried.
+_DELAYS: Final = (0.0, 0.5, 0.8)
+
+
+def without_load(
+    envelope: Envelope,
+    rows: pl.DataFrame,
+    values: Array,
+    fitted: NDArray[np.bool_],
+) -> tuple[Array, Array]:
+    """Take out what follows the load, where a load was recorded."""
+    share = np.zeros(len(rows))
+    signal = rows["signal"].to_numpy()
+    life = rows["life_row"].to_numpy()
+    loads: dict[int, Array] = {}
+    for row in np.flatnonzero(signal == "work_total"):
+        loads[int(life[row])] = np.maximum(np.gradient(envelope.mean[row]), 0)
+    for row in np.flatnonzero(signal == "load"):
+        loads[int(life[row])] = envelope.mean[row]
+    if not loads:
+        return values, share
+    values = values.copy()
+    u = np.linspace(-0.5, 0.5, envelope.bins)
+    for row in np.flatnonzero(fitted):
+        load = loads.get(int(life[row]))
+        if load is None or np.ptp(load) <= LOAD_VARIES * max(abs(float(np.median(load))), 1e-12):
+            continue
+        rest, best = _explained(values[row], load, u)
+        if best > 0:
+            values[row], share[row] = rest, best
+    return values, share
+
+
+def _explained(y: Array, load: Array, u: Array) -> tuple[Array, float]:
+    """One row without what follows the load, and the share of its movement that this is."""
+    best, rest = 0.0, y
+    for smoothing in _DELAYS:
+        felt = _smooth(load, smoothing)
+        felt = (felt - felt.mean()) / max(float(felt.std()), 1e-12)
+        with_trend = np.column_stack([np.ones_like(u), u, felt])
+        base = with_trend[:, :2] if abs(float(np.corrcoef(felt, u)[0, 1])) < LOAD_TRENDS else with_trend[:, :1]
+        full = np.column_stack([base, felt])
+        before = y - base @ np.linalg.lstsq(base, y, rcond=None)[0]
+        coefficients = np.linalg.lstsq(full, y, rcond=None)[0]
+        after = y - full @ coefficients
+        explained = 1 - (after**2).sum() / max((before**2).sum(), 1e-12)
+        # Without room for a trend of its own, the load must explain nearly everything.
+        needed = LOAD_EXPLAINS if base.shape[1] > 1 else LOAD_EXPLAINS_ALONE
+        if coefficients[-1] > 0 and explained > max(best, needed):
+            best, rest = float(explained), y - coefficients[-1] * felt
+    return rest, best
+
+
+def _smooth(load: Array, keep: float) -> Array:
+    """Exponential moving average: memory follows the load with a delay."""
+    if not keep:
+        return load
+    felt = np.empty_like(load)
+    felt[0] = load[0]
+    for index in range(1, len(load)):
+        felt[index] = keep * felt[index - 1] + (1 - keep) * load[index]
+    return felt
+
+
+@dataclass(frozen=True, slots=True)
+class Persistence:
+    """One entry a row."""
+
+    last_third: Array
+    tail: Array
+    quarter: Array
+    excursion: Array
+    straight: Array
+    bend_noise: Array
+    between: Array
+    begun: Array
+
+
+def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Array) -> Persistence:
+    """Compare what the end of each row does with the growth that was found in it."""
+    bins = values.shape[1]
+    width = max(2, bins // 24)
+    begin = np.clip(onset, 0.0, 0.9)
+    # The first mark stands behind the onset: a step there is not part of the growth.
+    begin = begin + np.where(begin > 0, 1.1 * width / bins, 0)
+    levels, places = zip(*(_around(values, begin + (1 - begin) * part / 3, width) for part in range(4)), strict=True)
+    whole = (levels[3] - levels[0]) / np.maximum(places[3] - places[0], 1 / bins)
+    third = (levels[3] - levels[2]) / np.maximum(places[3] - places[2], 1 / bins)
+    # Beside a step or a warm-up the slope that the models found is that of the growth, the whole rise is not.
+    slope = np.where((growing > LIKELY) & (growth > 0), np.where(whole > 0, np.minimum(whole, growth), growth), whole)
+    steps = np.abs(np.diff(values, axis=1))
+    top = np.sort(steps, axis=1)[:, -max(1, bins // 10) :].sum(axis=1)
+    jumpy = top > JUMPY * steps.sum(axis=1)
+    before, place = _around(values, np.full(len(values), 1 - TAIL - 1.5 * width / bins), width)
+    predicted = growth * (places[3] - place)
+    noise = np.maximum(DEVIATIONS_PER_MAD * np.median(steps, axis=1), grain)
+    tail = np.where(
+        (predicted > CLEAR_DEVIATIONS * noise) & ~jumpy,
+        (levels[3] - before) / np.where(predicted > 0, predicted, 1),
+        np.nan,
+    )
+    early, early_place = _around(values, np.full(len(values), 1 - 2 * TAIL - 1.5 * width / bins), width)
+    expected = growth * (places[3] - early_place)
+    quarter = np.where(
+        (expected > CLEAR_DEVIATIONS * noise) & ~jumpy,
+        (levels[3] - early) / np.where(expected > 0, expected, 1),
+        np.nan,
+    )
+    rise = levels[3] - levels[0]
+    start = np.clip(np.maximum(onset, STARTUP_OVER), 0.0, 0.9)
+    (low, middle), (low_at, middle_at) = zip(
+        *(_around(values, start + (1 - start) * part / 2, width) for part in range(2)), strict=True
+    )
+    former = (middle - low) / np.maximum(middle_at - low_at, 1 / bins)
+    latter = (levels[3] - middle) / np.maximum(places[3] - middle_at, 1 / bins)
+    # A step or two beside the growth are no part of it; many small ones may be all of it.
+    size = JUMP_DEVIATIONS * DEVIATIONS_PER_MAD * np.median(steps, axis=1) + STEP_SHARE / 2 * np.median(values, axis=1)
+    large = steps > size[:, None]
+    # However many the start took; one that falls within a bin shows at both its sides.
+    later = large[:, bins // START_PART :]
+    few = large.any(axis=1) & (later[:, :1].sum(axis=1) + (later[:, 1:] & ~later[:, :-1]).sum(axis=1) <= FEW_JUMPS)
+    calm_steps = np.where(large, 0.0, np.diff(values, axis=1))
+    calm = np.concatenate([np.zeros((len(values), 1)), np.cumsum(calm_steps, axis=1)], axis=1)
+    ends, _ = _around(calm, np.full(len(values), 1.0), width)
+    starts, _ = _around(calm, begin, width)
+    due = growth * (places[3] - places[0])
+    # Where growth comes in jumps, whether the last of them has come yet makes the difference of one.
+    wobble = np.where(jumpy, top / max(1, bins // 10), noise / np.sqrt(width))
+    return Persistence(
+        last_third=np.where(
+            # Where the bins are too few to tell the last third from the one before, or the grain too coarse.
+            (places[3] <= places[2]) | ((slope > 0) & (slope * (1 - begin) / 3 < 2 * grain) & (third < slope)),
+            UNCHECKED,
+            np.where(slope > 0, np.where(whole > 0, third, np.maximum(third, 0)) / np.where(slope > 0, slope, 1), 0.0),
+        ),
+        tail=tail,
+        quarter=quarter,
+        excursion=_excursion(values, onset, rise),
+        straight=np.where(former > 0, latter / np.where(former > 0, former, 1), np.inf),
+        bend_noise=np.where(levels[3] > low, wobble / np.maximum((levels[3] - low) / 2, 1e-9), np.inf),
+        between=np.where(few & (due > 0), (ends - starts) / np.where(due > 0, due, 1), np.nan),
+        # After a fall the rise begins at the lowest place, not where the window does.
+        begun=_begun(values, np.minimum(np.minimum(levels[0], levels[1]), levels[2]), levels[3]),
+    )
+
+
+def _around(values: Array, place: Array, width: int) -> tuple[Array, Array]:
+    """Median of a few bins around a place of the window, and the middle of the bins that were taken."""
+    bins = values.shape[1]
+    first = np.clip(np.round(place * bins).astype(int) - width, 0, bins - 2 * width)
+    index = first[:, None] + np.arange(2 * width)[None, :]
+    return np.median(np.take_along_axis(values, index, axis=1), axis=1), (first + width) / bins
+
+
+def _excursion(values: Array, onset: Array, rise: Array) -> Array:
+    """How far the rise since the onset goes beyond what the values did before it."""
+    bins = values.shape[1]
+    found = np.full(len(values), np.inf)
+    lead = bins // 10
+    for row in np.flatnonzero(onset > LATE_ONSET):
+        before = values[row, lead : int(onset[row] * bins)]
+        # With fewer than three bins there is no range to go beyond.
+        if len(before) >= max(3, bins // 12):
+            # A step inside the time before is no wandering: only what is left between its jumps counts.
+            steps = np.diff(before)
+            deviation = DEVIATIONS_PER_MAD * np.median(np.abs(steps))
+            jumps = np.abs(steps) > JUMP_DEVIATIONS * deviation + JUMP_SHARE * np.abs(rise[row])
+            level = before - np.concatenate([[0.0], np.cumsum(np.where(jumps, steps, 0.0))])
+            # Nor is a trend: growth before the onset is growth.
+            place = np.arange(len(level)) - (len(level) - 1) / 2
+            level = level - place * (level @ place) / max(float(place @ place), 1.0)
+            span = np.quantile(level, 0.95) - np.quantile(level, 0.05)
+            found[row] = rise[row] / max(float(span), 1.0)
+    return found
+
+
+def _begun(values: Array, first: Array, last: Array) -> Array:
+    """Where the values pass a quarter of their rise for the last time."""
+    bins = values.shape[1]
+    below = values < (first + BEGUN_SHARE * (last - first))[:, None]
+    return np.where(below.any(axis=1), (bins - below[:, ::-1].argmax(axis=1)) / bins, 0.0)
+
 
 #: Signals that a verdict can rest on, the most telling first.
 JUDGED: Final = ("allocated_bytes", "anon_bytes", "rss_bytes", "working_set_bytes", "usage_bytes")
@@ -46,7 +250,7 @@ _LEVELS: Final = (
     "refaults_total",
 )
 #: Families with a step: what comes before and after it says nothing about a bend.
-_STEPPED: Final = [code for name, code in bank.CODE.items() if "step" in name or name == "pulse"]
+_STEPPED: Final = [code for name, code in models.CODE.items() if "step" in name or name == "pulse"]
 _DAY_SECONDS: Final = 86_400
 #: Places in the window, 0 to 1: the early part, and where the start-up is surely over.
 _EARLY: Final = 0.2
@@ -55,52 +259,14 @@ _AFTER_START: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Everything read off the signals.
-
-    Attributes
-    ----------
-    table
-        A row per life and signal: `life_row`, `signal`, `samples`, `filled`, the scalars of `models.Fit`
-        and `shapes.Shapes`, growth and its error per day, and `curve`, its place among the curves.
-    curves
-        For each row of the table: the fitted curve in bytes.
-
-    Examples
-    --------
-    >>> Readings(pl.DataFrame(), ()).curves
-    ()
-    """
+    """Everything read off the signals."""
 
     table: pl.DataFrame
     curves: tuple[Array, ...]
 
 
 def read(cut: Lifetimes, recording: Recording, rejected: pl.DataFrame) -> Readings:
-    """Read all signals of all lives.
-
-    Parameters
-    ----------
-    cut
-        The lives and their samples.
-    recording
-        Where they come from.
-    rejected
-        `container_id` and `signal` that `validate` does not accept as evidence.
-
-    Returns
-    -------
-    Readings
-        A signal with fewer than 10 samples in a life has no row.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.lives import split
-    >>> from rmtoolkit.recording import as_recording
-    >>> recording = as_recording(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": range(1000, 1100)}))
-    >>> nothing = pl.DataFrame(schema={"container_id": pl.UInt32, "signal": pl.String})
-    >>> read(split(recording), recording, nothing).table["signal"].to_list()
-    ['rss_bytes', 'footprint_bytes']
-    """
+    """Read all signals of all lives."""
     samples = _with_swap(cut.samples)
     for name in rejected["signal"].unique().to_list():
         if name in samples.columns:
@@ -187,7 +353,7 @@ def _read_width(
         "day_cycles": span / _DAY_SECONDS,
     }
     values, fit, periodic = fit_rows(values, given, fitted, shape.teeth)
-    lasting = persistence.check(values[fitted], fit.onset, fit.growth, fit.growing, given["grain"][fitted])
+    lasting = check(values[fitted], fit.onset, fit.growth, fit.growing, given["grain"][fitted])
     per_day = _DAY_SECONDS / np.maximum(span, 1e-3)
     place = np.flatnonzero(fitted)
 
@@ -197,8 +363,8 @@ def _read_width(
         return pl.Series(whole, nan_to_null=True)
 
     family = np.full(len(rows), "none", dtype=object)
-    family[place] = [bank.FAMILIES[code] for code in fit.family]
-    growing_part = np.isin(bank.FAMILIES, bank.GROWTH_FAMILIES)
+    family[place] = [models.FAMILIES[code] for code in fit.family]
+    growing_part = np.isin(models.FAMILIES, models.GROWTH_FAMILIES)
     low_rise = _rise(envelope.low)[place]
     mean_rise = _rise(envelope.mean)[place]
     table = rows.drop("limit_bytes", "quantum_bytes").with_columns(
@@ -244,7 +410,7 @@ def _names(
     """The likeliest family among the allowed ones."""
     names = np.full(len(family), "none", dtype=object)
     masked = np.where(allowed, families, -1)
-    names[place] = [bank.FAMILIES[code] for code in masked.argmax(axis=1)] if len(place) else []
+    names[place] = [models.FAMILIES[code] for code in masked.argmax(axis=1)] if len(place) else []
     return names
 
 
@@ -293,28 +459,7 @@ def _headroom(envelope: Envelope, rows: pl.DataFrame, whole: str) -> Array:
 
 
 def fits(lives: pl.DataFrame, readings: Readings, judged: pl.DataFrame) -> pl.DataFrame:
-    """Lay out the fit of the judged signal of every life.
-
-    Parameters
-    ----------
-    lives
-        The table of lives.
-    readings
-        What was read off their signals.
-    judged
-        `life_row` and `signal`: the signal that each life is judged by.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row per judged life, as `rm.fits` documents it.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})).fits["model"].to_list()
-    ['constant']
-    """
+    """Lay out the fit of the judged signal of every life."""
     numbered = lives.with_row_index("life_row")
     joined = (
         judged.select("life_row", "signal")

@@ -1,23 +1,329 @@
-"""`rm.read_allocator`: what an allocator keeps beyond what the program holds, by arena and by size."""
+"""`rm.read_allocator`: what jemalloc, glibc or tcmalloc keep, per arena and size of block."""
 
 from __future__ import annotations
 
 import html
+import re
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
 
+from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import ReadError, quote_path
-from rmtoolkit.heap import allocator_glibc, allocator_jemalloc, allocator_tcmalloc
-from rmtoolkit.heap.allocator_rows import Rows
-from rmtoolkit.loaders import files
-from rmtoolkit.loaders.left_out import counted
-from rmtoolkit.provenance import Report
+from rmtoolkit.loaders import _files
+from rmtoolkit.loaders._allocator_text import IN_USE, Arena, Document
+from rmtoolkit.loaders._allocator_text import glibc_documents as parse_documents
+from rmtoolkit.loaders._allocator_text import jemalloc_documents as jemalloc_documents_parse_documents
+from rmtoolkit.loaders._allocator_text import tcmalloc_documents as tcmalloc_documents_parse_documents
+from rmtoolkit.loaders._files import counted
 from rmtoolkit.text import UNKNOWN, memory
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator, Mapping
+
+
+Row: TypeAlias = dict[str, int | str | None]
+
+
+@dataclass(slots=True)
+class Rows:
+    """What has been read so far, see `rmtoolkit.heap.allocator` for the columns; a column that is not there is unknown."""
+
+    totals: list[Row] = field(default_factory=list)
+    arenas: list[Row] = field(default_factory=list)
+    bins: list[Row] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def less(whole: object, *parts: object) -> int | None:
+    """Take parts away from a whole."""
+    known = [part for part in parts if isinstance(part, int)]
+    if not isinstance(whole, int) or len(known) < len(parts):
+        return None
+    return max(whole - sum(known), 0)
+
+
+def plus(*parts: object) -> int | None:
+    """Add amounts up."""
+    known = [part for part in parts if isinstance(part, int)]
+    return sum(known) if len(known) == len(parts) else None
+
+
+#: glibc does not say how large its pages are; this is the size nearly everywhere.
+_PAGE_BYTES: Final = 4096
+
+
+def collect_glibc(text: str, rows: Rows) -> None:
+    r"""Read every document of glibc in a text."""
+    for number, document in enumerate(parse_documents(text)):
+        purgeable = document.top_bytes
+        for arena in document.arenas:
+            kept = _purgeable(arena)
+            rows.arenas.append(
+                {
+                    "document": number,
+                    "arena": arena.number,
+                    "allocated_bytes": less(arena.system_bytes, arena.free_bytes),
+                    "active_bytes": less(arena.system_bytes, kept),
+                    "mapped_bytes": arena.system_bytes,
+                    "fragmentation_bytes": less(arena.free_bytes, kept),
+                    "purgeable_bytes": kept,
+                }
+            )
+            rows.bins.extend(
+                {
+                    "document": number,
+                    "arena": arena.number,
+                    "size_bytes": largest,
+                    "free_blocks": count,
+                    "fragmentation_bytes": total - _whole_pages(count, total),
+                }
+                for largest, count, total in arena.chunks
+            )
+        if document.arenas:
+            purgeable = plus(*(_purgeable(arena) for arena in document.arenas))
+        mapped = plus(document.system_bytes, document.mapped_bytes)
+        rows.totals.append(
+            {
+                "document": number,
+                "allocator": "glibc",
+                "line": document.line,
+                "allocated_bytes": document.allocated_bytes(),
+                "active_bytes": less(mapped, purgeable),
+                "mapped_bytes": mapped,
+                "fragmentation_bytes": less(document.free_bytes, purgeable),
+                "purgeable_bytes": purgeable,
+            }
+        )
+
+
+def _purgeable(arena: Arena) -> int | None:
+    """Add up the end of an arena, and pages that lie wholly inside free chunks."""
+    if arena.top_bytes is None:
+        return None
+    inside = sum(_whole_pages(count, total) for _, count, total in arena.chunks)
+    return _whole_pages(1, arena.top_bytes) + inside
+
+
+def _whole_pages(count: int, total: int) -> int:
+    """Say how many bytes some chunks have on whole pages at least, wherever they begin."""
+    each = total // count
+    return count * max((each - _PAGE_BYTES + 1) // _PAGE_BYTES, 0) * _PAGE_BYTES
+
+
+_PAGE: Final = re.compile(r"(?:^|\s)Page size: (\d{1,9})$", re.MULTILINE)
+_SECTION: Final = re.compile(
+    r"(?:^|\s)(?:(?P<merged>Merged arenas stats)|Destroyed arenas stats|arenas\[(?P<number>\d+)\]):$"
+)
+_TABLE: Final = re.compile(r"(?:^|\s)(bins|large|extents):\s+(size\s.*)$")
+_SUMS: Final = re.compile(r"(?:^|\s)(small|large):\s+(\d{1,19})\s")
+_DECAY: Final = re.compile(r"(?:^|\s)(dirty|muzzy):\s+(?:-?\d+|N/A)\s+(\d{1,19})\s")
+_NUMBERS: Final = re.compile(r"(?:\d+(?:\.\d+)?\s*)+$")
+_MOST: Final = 1 << 62
+
+SHORT: Final = "rows of tables with other columns than their heads"
+
+
+def collect_jemalloc(text: str, rows: Rows) -> None:
+    r"""Read every document of jemalloc in a text."""
+    found = [document for document in jemalloc_documents_parse_documents(text) if document.totals()]
+    for number, document in enumerate(found):
+        page, sizes, arenas = _json(document) if document.format == "json" else _text(document, rows)
+        own = [
+            _arena({"document": number, "arena": name}, arena, page)
+            for name, arena in arenas.items()
+            if name not in ("merged", "destroyed")
+        ]
+        if not own and "merged" in arenas:  # a document without single arenas
+            own = [_arena({"document": number, "arena": "merged"}, arenas["merged"], page)]
+        rows.arenas.extend(own)
+        names = [row["arena"] for row in own]
+        for name in names:
+            rows.bins.extend(
+                {"document": number, "arena": name, **row} for row in _bins(arenas[str(name)], sizes, page)
+            )
+        rows.totals.append(_totals(document, own) | {"document": number})
+
+
+def _totals(document: Document, arenas: list[Row]) -> Row:
+    said = document.totals()
+    dirty, muzzy = (
+        plus(*(arena[name] for arena in arenas)) if arenas else None for name in ("dirty_bytes", "muzzy_bytes")
+    )
+    return {
+        "allocator": "jemalloc",
+        "line": document.line,
+        **{f"{name}_bytes": amount for name, amount in said.items()},
+        "dirty_bytes": dirty,
+        "muzzy_bytes": muzzy,
+        "fragmentation_bytes": less(said.get("active"), said.get("allocated")),
+        "purgeable_bytes": plus(dirty, muzzy),
+        "resident_if_purged_bytes": less(said.get("resident"), dirty),
+    }
+
+
+def _amount(values: Mapping[str, Any], name: str) -> int | None:
+    value = values.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST else None
+
+
+def _pages(values: Mapping[str, Any], name: str, page: int | None) -> int | None:
+    value = _amount(values, name)
+    return None if value is None or page is None or value >= _MOST // page else value * page
+
+
+def _arena(row: Row, arena: Mapping[str, Any], page: int | None) -> Row:
+    parts = [arena.get(kind) for kind in ("small", "large")]
+    allocated = plus(*(_amount(part, "allocated") if isinstance(part, dict) else None for part in parts))
+    active = _pages(arena, "pactive", page) if "pactive" in arena else _amount(arena, "active")
+    dirty, muzzy = (_pages(arena, name, page) for name in ("pdirty", "pmuzzy"))
+    row.update(
+        {
+            "threads": _amount(arena, "nthreads"),
+            "allocated_bytes": allocated,
+            "active_bytes": active,
+            "resident_bytes": _amount(arena, "resident"),
+            "metadata_bytes": plus(_amount(arena, "base"), _amount(arena, "internal")),
+            "mapped_bytes": _amount(arena, "mapped"),
+            "retained_bytes": _amount(arena, "retained"),
+            "dirty_bytes": dirty,
+            "muzzy_bytes": muzzy,
+            "cached_bytes": _amount(arena, "tcache_bytes"),
+            "fragmentation_bytes": less(active, allocated),
+            "purgeable_bytes": plus(dirty, muzzy),
+        }
+    )
+    return row
+
+
+def _bins(arena: Mapping[str, Any], sizes: tuple[list[Any], list[Any]], page: int | None) -> Iterator[Row]:
+    """Give the sizes in which an arena has slabs or blocks."""
+    found = arena.get("bins")
+    for place, values in enumerate(found if isinstance(found, list) else []):
+        kind = values if "size" in values else sizes[0][place] if place < len(sizes[0]) else {}
+        if not isinstance(values, dict) or not isinstance(kind, dict):
+            continue
+        size, regions = _amount(kind, "size"), _amount(kind, "nregs")
+        live, slabs = _amount(values, "curregs"), _amount(values, "curslabs")
+        slab = _pages(kind, "pgs", page) if "pgs" in kind else _amount(kind, "slab_size")
+        if not (live or slabs) or size is None:
+            continue
+        room = None if regions is None or slabs is None else regions * slabs
+        active = None if slab is None or slabs is None else slab * slabs
+        live_bytes = None if live is None else live * size
+        yield {
+            "size_bytes": size,
+            "live_blocks": live,
+            "live_bytes": live_bytes,
+            "slabs": slabs,
+            "partial_slabs": _amount(values, "nonfull_slabs"),
+            "slab_bytes": slab,
+            "active_bytes": active,
+            "free_blocks": less(room, live),
+            "fragmentation_bytes": less(active, live_bytes),
+        }
+    found = arena.get("lextents")
+    for place, values in enumerate(found if isinstance(found, list) else []):
+        kind = values if "size" in values else sizes[1][place] if place < len(sizes[1]) else {}
+        if not isinstance(values, dict) or not isinstance(kind, dict):
+            continue
+        size, live = _amount(kind, "size"), _amount(values, "curlextents")
+        if live and size is not None:
+            # A large block has pages of its own.
+            own = {"live_bytes": live * size, "active_bytes": live * size, "free_blocks": 0, "fragmentation_bytes": 0}
+            yield {"size_bytes": size, "live_blocks": live, **own}
+
+
+def _json(document: Document) -> tuple[int | None, tuple[list[Any], list[Any]], dict[str, dict[str, Any]]]:
+    about = document.data.get("arenas")
+    about = about if isinstance(about, dict) else {}
+    sizes = [found if isinstance(found := about.get(name), list) else [] for name in ("bin", "lextent")]
+    arenas = document.data.get("stats.arenas")
+    kept = {
+        str(name): arena
+        for name, arena in (arenas.items() if isinstance(arenas, dict) else ())
+        if isinstance(arena, dict)
+    }
+    return _amount(about, "page"), (sizes[0], sizes[1]), kept
+
+
+def _text(document: Document, rows: Rows) -> tuple[int | None, tuple[list[Any], list[Any]], dict[str, dict[str, Any]]]:
+    """Read the numbers of each arena, and the tables under its head, as JSON would have them."""
+    page = _PAGE.search(document.body)
+    plain = document.data.get("stats.arenas")
+    arenas: dict[str, dict[str, Any]] = {}
+    arena: dict[str, Any] | None = None
+    columns: list[str] = []
+    table: list[dict[str, int]] | None = None
+    for raw in document.body.split("\n"):
+        line = raw.rstrip()
+        if section := _SECTION.search(line):
+            name = section["number"] or ("merged" if section["merged"] else "destroyed")
+            known = plain.get(name, {}) if isinstance(plain, dict) else {}
+            arena, table = arenas.setdefault(name, dict(known)), None
+        elif arena is None:
+            continue
+        elif head := _TABLE.search(line):
+            columns = head[2].split()
+            kind = {"bins": "bins", "large": "lextents", "extents": "extents"}[head[1]]
+            table = arena.setdefault(kind, [])
+        elif table is not None and _is_row(line, columns):
+            _row(line.split()[-len(columns) :], columns, table, rows)
+        elif table is not None and line.strip() not in ("", "---"):
+            table = None
+        elif table is None and (sums := _SUMS.search(line + " ")):
+            arena.setdefault(sums[1], {"allocated": int(sums[2])})
+        elif table is None and (decay := _DECAY.search(line + " ")):
+            arena.setdefault(f"p{decay[1]}", int(decay[2]))
+    return int(page[1]) if page else None, ([], []), arenas
+
+
+def _is_row(line: str, columns: list[str]) -> bool:
+    """Tell whether a line is of the table: numbers only, or as many as there are columns behind what a log adds."""
+    found = _NUMBERS.search(line)
+    return found is not None and (found[0].strip() == line.strip() or len(found[0].split()) >= len(columns))
+
+
+def _row(words: list[str], columns: list[str], table: list[dict[str, int]], rows: Rows) -> None:
+    if len(words) != len(columns):
+        rows.left_out[SHORT] += 1
+        return
+    values = {
+        column: int(word) for column, word in zip(columns, words, strict=True) if word.isdecimal() and len(word) < 20
+    }
+    if "regs" in values:
+        values["nregs"] = values["regs"]
+    table.append(values)
+
+
+def collect_tcmalloc(text: str, rows: Rows) -> None:
+    r"""Read every document of tcmalloc in a text."""
+    for number, document in enumerate(tcmalloc_documents_parse_documents(text)):
+        said = document.amounts
+        pages, free = document.sum_of("page heap freelist"), document.sum_of("freelist")
+        resident = document.sum_of("Actual memory used")
+        virtual = document.sum_of("Virtual address space used")
+        rows.totals.append(
+            {
+                "document": number,
+                "allocator": "tcmalloc",
+                "line": document.line,
+                "allocated_bytes": said.get(IN_USE),
+                "active_bytes": plus(said.get(IN_USE), less(free, pages)),
+                "resident_bytes": resident,
+                "metadata_bytes": document.sum_of("malloc metadata"),
+                "mapped_bytes": resident,
+                "retained_bytes": less(virtual, resident),
+                "dirty_bytes": pages,
+                "fragmentation_bytes": less(free, pages),
+                "purgeable_bytes": pages,
+                "resident_if_purged_bytes": less(resident, pages),
+            }
+        )
+
 
 _EXPECTED: Final = "statistics of jemalloc (malloc_stats_print), glibc (malloc_info) or tcmalloc (MALLOCSTATS)"
 
@@ -187,8 +493,8 @@ def read_allocator(path: str | os.PathLike[str]) -> Allocator:
     >>> read_allocator(log)
     <Allocator: jemalloc, live 3 Mi, resident 8 Mi, fragmented 1 Mi>
     """
-    data, notes = files.read_bytes(path, expected=_EXPECTED)
-    text, more = files.as_text(data, path, expected=_EXPECTED)
+    data, notes = _files.read_bytes(path, expected=_EXPECTED)
+    text, more = _files.as_text(data, path, expected=_EXPECTED)
     rows = Rows()
     for module in (allocator_jemalloc, allocator_glibc, allocator_tcmalloc):
         module.collect(text, rows)
@@ -198,7 +504,7 @@ def read_allocator(path: str | os.PathLike[str]) -> Allocator:
         raise ReadError.at(path, found=text.strip().split("\n", 1)[0], expected=_EXPECTED, line=1)
     if rows.left_out:
         said = "; ".join(f"left out {counted(number, reason)}" for reason, number in rows.left_out.items())
-        files.warn(f"{quote_path(path)}: {said}. The rest was read.")
+        _files.warn(f"{quote_path(path)}: {said}. The rest was read.")
     return Allocator(
         pl.DataFrame(rows.totals, schema=TOTALS),
         pl.DataFrame(rows.arenas, schema=ARENAS),

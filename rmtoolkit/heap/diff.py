@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError, quote
-from rmtoolkit.heap.groups import groups
 from rmtoolkit.heap.profile import HeapProfile
+from rmtoolkit.heap.suspects import groups
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
 
 #: What is compared.
 AMOUNTS: Final = (

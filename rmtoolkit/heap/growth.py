@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+
 #: Parts into which a recording is cut; growth is that of what never goes away within one.
 _PARTS: Final = 32
 #: With fewer stamps than this the number of events is the better clock.
@@ -29,18 +30,7 @@ _IN_STEPS: Final = 0.25
 
 
 class Curves(NamedTuple):
-    """What each group holds over time.
-
-    Attributes
-    ----------
-    seconds
-        When; NaN where that is unknown.
-    clocks
-        How far the program had come then, from 0 to 1: by time, and by allocations and frees. Where time is too
-        coarse to tell, or unknown, there is one clock only.
-    size, blocks
-        A row per group, a column per moment.
-    """
+    """What each group holds over time."""
 
     seconds: Floats
     clocks: tuple[Floats, ...]
@@ -49,25 +39,7 @@ class Curves(NamedTuple):
 
 
 class Readings(NamedTuple):
-    """What the curves say, a value per group.
-
-    Attributes
-    ----------
-    growth, growth_blocks
-        Bytes and blocks that came after startup and stayed, until the program began to end.
-    seconds
-        Length of the stretch in which that was measured.
-    steadiness
-        Share of the parts in which it grew, since it began to.
-    persistence
-        Growth in the last quarter against that of the quarter before: 1 goes on, 0 has ended.
-    jumps
-        In how many parts of the whole recording it grew.
-    held
-        Bytes held before the program began to end.
-    score
-        What suspects are ranked by.
-    """
+    """What the curves say, a value per group."""
 
     growth: Floats
     growth_blocks: Floats
@@ -80,30 +52,7 @@ class Readings(NamedTuple):
 
 
 def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | None = None) -> Curves | None:
-    """Add up what the stacks of each group hold, from the start until the program begins to end.
-
-    Parameters
-    ----------
-    heap
-        A profile with growth.
-    of_stack
-        `stack_id` and the number of its `group`.
-    count
-        How many groups there are.
-    end
-        At which moment the program begins to end, where that is known.
-
-    Returns
-    -------
-    Curves or None
-        None where the profile knows no time.
-
-    Examples
-    --------
-    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-    >>> curves(HeapProfile(HeapSummary("dhat")), pl.DataFrame({"stack_id": [], "group": []}), 0) is None
-    True
-    """
+    """Add up what the stacks of each group hold, from the start until the program begins to end."""
     growth = heap.growth
     if growth.height < 2:
         return None
@@ -149,27 +98,7 @@ def _from_zero_to_one(clock: Floats) -> Floats:
 
 
 def floors(values: Floats, clock: Floats, parts: int) -> Floats:
-    """Give the least that each group held within each part of the recording.
-
-    Parameters
-    ----------
-    values
-        A row per group.
-    clock
-        When, from 0 to 1.
-    parts
-        How many parts.
-
-    Returns
-    -------
-    numpy.ndarray
-        A row per group, a column per part: temporary memory and teeth of saws are cut off.
-
-    Examples
-    --------
-    >>> floors(np.array([[1.0, 5.0, 2.0, 6.0, 3.0]]), np.linspace(0, 1, 5), 2)
-    array([[1., 2.]])
-    """
+    """Give the least that each group held within each part of the recording."""
     part = np.minimum((clock * parts).astype(np.int64), parts - 1)
     starts = np.searchsorted(part, np.arange(parts))
     least = np.empty((len(values), parts))
@@ -182,28 +111,7 @@ def floors(values: Floats, clock: Floats, parts: int) -> Floats:
 
 
 def read_curves(found: Curves) -> Readings:
-    """Tell what grows on and on from what was there at startup, has a bound, or comes and goes.
-
-    Parameters
-    ----------
-    found
-        The curves.
-
-    Returns
-    -------
-    Readings
-        A value per group. The score is the growth after startup, times how steady it is, times how far it goes on
-        to the end. With two clocks it is the smaller score of both: a program may rest for long, or do much work
-        that allocates nothing for good. Only where nothing grows by both clocks the larger score counts.
-
-    Examples
-    --------
-    >>> clock = np.linspace(0, 1, 65)
-    >>> leak, cache = 100 * clock, np.minimum(900 * clock, 300)
-    >>> said = read_curves(Curves(clock, (clock,), np.array([leak, cache]), np.zeros((2, 65))))
-    >>> bool(said.score[0] > said.score[1]), said.growth.round().tolist()
-    (True, [50.0, 0.0])
-    """
+    """Tell what grows on and on from what was there at startup, has a bound, or comes and goes."""
     several = [_by_clock(found, clock) for clock in found.clocks]
     if len(several) == 1:
         return several[0]

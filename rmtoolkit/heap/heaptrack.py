@@ -2,35 +2,140 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from bisect import bisect_right
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
+from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import ReadError, quote_path
-from rmtoolkit.heap import heaptrack_events, heaptrack_stacks
-from rmtoolkit.heap.blocks import MARGIN, Blocks, ahead
-from rmtoolkit.heap.frames import FrameTable, as_lists
-from rmtoolkit.heap.heaptrack_account import Account, NumpyTally, Tally
-from rmtoolkit.heap.heaptrack_raw import Addresses, RawEvents
-from rmtoolkit.heap.heaptrack_tables import DAMAGED, INDEXED, Tables
+from rmtoolkit.heap import _heaptrack_events
+from rmtoolkit.heap._heaptrack_events import MARGIN, Account, Addresses, Blocks, NumpyTally, RawEvents, Tally, ahead
+from rmtoolkit.heap._heaptrack_tables import DAMAGED, INDEXED, Tables
+from rmtoolkit.heap._names import FrameTable, as_lists
 from rmtoolkit.heap.profile import GROWTH, SIZES, STACKS, TIMELINE, HeapProfile, HeapSummary
-from rmtoolkit.heap.sight import blind
-from rmtoolkit.loaders import files
-from rmtoolkit.loaders.left_out import counted
-from rmtoolkit.provenance import Report
+from rmtoolkit.heap.rust_names import demangle
+from rmtoolkit.heap.suspects import blind
+from rmtoolkit.loaders import _files
+from rmtoolkit.loaders._files import counted
 from rmtoolkit.text import memory
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     Integers = NDArray[np.int64]
+
+
+#: What libraries keep on purpose until the end; heaptrack leaves them out of what leaked too.
+SUPPRESSIONS: Final = (
+    "__nss_module_allocate",
+    "__gconv_read_conf",
+    "__new_exitfn",
+    "tzset_internal",
+    "dl_open_worker",
+    "g_main_context_new",
+    "g_thread_self",
+)
+#: Stacks are cut, at the end where the program begins, when all together have more entries than this.
+_MOST_ENTRIES: Final = 8 << 20
+
+
+def frames_of_pointers(tables: Tables, table: FrameTable) -> list[tuple[int, ...]]:
+    """Find the frames of each instruction pointer, the innermost inlined function first."""
+    strings: list[str | None] = [None, *(text.decode("utf-8", "replace") for text in tables.strings)]
+
+    def string(number: int) -> str | None:
+        return strings[number] if 0 <= number < len(strings) else None
+
+    found: list[tuple[int, ...]] = [()]
+    for fields in tables.pointers:
+        module = string(fields[1]) if len(fields) > 1 else None
+        numbers = []
+        for place in range(2, max(len(fields), 3), 3):
+            name, file, line = (*fields[place : place + 3], 0, 0, 0)[:3]
+            function = string(name)
+            numbers.append(table.number(None if function is None else demangle(function), string(file), line, module))
+        found.append(tuple(numbers))
+    return found
+
+
+def frames_of_addresses(tables: Tables, addresses: Integers, table: FrameTable) -> list[tuple[int, ...]]:
+    """Find a frame for each address: the module and how far into it."""
+    modules = sorted(dict.fromkeys(tables.modules))
+    begins = [begin for begin, *_ in modules]
+    found: list[tuple[int, ...]] = [()]
+    for address in addresses.tolist():
+        place = bisect_right(begins, address) - 1
+        if place >= 0 and address < modules[place][1]:
+            name = modules[place][2].decode("utf-8", "replace")
+            text = f"{PurePosixPath(name).name}+{address - modules[place][3]:#x}"
+            found.append((table.number(text, None, None, name),))
+        else:
+            found.append((table.number(f"{address:#x}", None, None, None),))
+    return found
+
+
+def walk(traces: Integers, pointers: Integers, parents: Integers) -> tuple[Integers, Integers, int]:
+    """Follow traces from the allocation to where the program begins."""
+    rows = np.flatnonzero(traces > 0)
+    here = traces[rows]
+    found: list[tuple[Integers, Integers]] = []
+    total = 0
+    while len(here) and total + len(here) <= _MOST_ENTRIES:
+        found.append((rows, pointers[here - 1]))
+        total += len(here)
+        here = parents[here - 1]
+        on = np.flatnonzero(here > 0)
+        rows, here = rows[on], here[on]
+    if not found:
+        return traces[:0], traces[:0], 0
+    all_rows = np.concatenate([row for row, _ in found])
+    order = np.argsort(all_rows, kind="stable")
+    return (
+        all_rows[order].astype(np.int64),
+        np.concatenate([pointer for _, pointer in found])[order],
+        (len(found) if len(here) else 0),
+    )
+
+
+def expand(rows: Integers, pointers: Integers, frames: Sequence[tuple[int, ...]]) -> tuple[Integers, Integers]:
+    """Put the frames of each pointer in its place."""
+    counts = np.array([len(found) for found in frames], np.int64)
+    flat = np.array([number for found in frames for number in found], np.int64)
+    begins = np.append(0, np.cumsum(counts))[:-1]
+    pointers = np.where((pointers > 0) & (pointers < len(frames)), pointers, 0)
+    each = counts[pointers]
+    within = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each)
+    return np.repeat(rows, each), flat[np.repeat(begins[pointers], each) + within]
+
+
+def matches(patterns: Iterable[str], frames: pl.DataFrame) -> Integers:
+    """Find frames that a suppression names, by function, file or module."""
+    expressions = [
+        ("" if pattern.startswith("^") else ".*")
+        + ".*".join(map(re.escape, pattern.removeprefix("^").removesuffix("$").split("*")))
+        + ("$" if pattern.endswith("$") else "")
+        for pattern in patterns
+        if pattern.strip("^$*")
+    ]
+    if not expressions or not frames.height:
+        return np.zeros(0, np.int64)
+    names = [re.compile(text, re.DOTALL) for text in expressions]
+    found = []
+    for number, *texts in frames.select("frame_id", "function", "file", "module").rows():
+        if any(text is not None and name.match(text) for text in texts for name in names):
+            found.append(number)
+    return np.array(found, np.int64)
+
 
 EXPECTED: Final = "a heaptrack recording"
 #: Packed bytes from which on the start of numba costs less than it saves, and where it runs already.
@@ -113,15 +218,15 @@ def read_heaptrack(path: str | os.PathLike[str], *, suppressions: Iterable[str] 
     raise ReadError.at(path, found="no allocation at all", expected=EXPECTED, hint=hint)
 
 
-def _tools(packed_bytes: int) -> tuple[Callable[[memoryview], heaptrack_events.Events], Tally, int]:
+def _tools(packed_bytes: int) -> tuple[Callable[[memoryview], _heaptrack_events.Events], Tally, int]:
     """Choose the compiled readers where they pay; and how much to look at together."""
-    name = "rmtoolkit.heap.heaptrack_numba"
+    name = "rmtoolkit.heap._events_numba"
     least = _NUMBA_BYTES_RUNNING if name in sys.modules else _NUMBA_BYTES
     if packed_bytes >= least and find_spec("numba") is not None:
-        from rmtoolkit.heap import heaptrack_numba  # noqa: PLC0415 - an extra, slow to import
+        from rmtoolkit.heap import _events_numba as heaptrack_numba  # noqa: PLC0415 - an extra, slow to import
 
         return heaptrack_numba.decode, heaptrack_numba.NumbaTally(), _COMPILED_BLOCK_BYTES
-    return heaptrack_events.decode, NumpyTally(), _BLOCK_BYTES
+    return _heaptrack_events.decode, NumpyTally(), _BLOCK_BYTES
 
 
 class _Part(NamedTuple):
@@ -135,7 +240,7 @@ class _Part(NamedTuple):
     infos: tuple[Integers, Integers] | None
 
 
-def _parts(blocks: Blocks, tables: Tables, decode: Callable[[memoryview], heaptrack_events.Events]) -> Iterator[_Part]:
+def _parts(blocks: Blocks, tables: Tables, decode: Callable[[memoryview], _heaptrack_events.Events]) -> Iterator[_Part]:
     """Read block after block, without a thought for what it means."""
     addresses: Addresses | None = None
     for block in blocks:
@@ -215,7 +320,7 @@ def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
     counts = counts - np.column_stack((np.zeros_like(excess), excess))
     at_peak = found.tally.at_peak().reshape(-1, 2)[: len(found.sizes)]
     stacks, frames, cut = _stacks(found, counts, at_peak)
-    stacks = _suppress(stacks, frames, [*heaptrack_stacks.SUPPRESSIONS, *tables.suppressions, *_patterns(suppressions)])
+    stacks = _suppress(stacks, frames, [*SUPPRESSIONS, *tables.suppressions, *_patterns(suppressions)])
     suppressed = int(stacks["live_bytes"].filter(stacks["suppressed"]).sum())
     kept = ~stacks["suppressed"]
     last = account.rows[-1].ms if account.rows else None
@@ -285,15 +390,15 @@ def _stacks(found: _Found, counts: Integers, at_peak: Integers) -> tuple[pl.Data
         "peak_blocks": per_trace(peak),
     }
     used = np.flatnonzero(columns["allocations"])
-    rows, steps, cut = heaptrack_stacks.walk(used, pointers, parents)
+    rows, steps, cut = walk(used, pointers, parents)
     table = FrameTable()
     if tables.raw:
         addresses, steps = np.unique(steps, return_inverse=True)
-        frames = heaptrack_stacks.frames_of_addresses(tables, addresses, table)
+        frames = frames_of_addresses(tables, addresses, table)
         steps = steps + 1
     else:
-        frames = heaptrack_stacks.frames_of_pointers(tables, table)
-    rows, numbers = heaptrack_stacks.expand(rows, steps, frames)
+        frames = frames_of_pointers(tables, table)
+    rows, numbers = expand(rows, steps, frames)
     stacks = {
         "stack_id": used.astype(np.uint32),
         **{name: values[used] for name, values in columns.items()},
@@ -304,7 +409,7 @@ def _stacks(found: _Found, counts: Integers, at_peak: Integers) -> tuple[pl.Data
 
 
 def _suppress(stacks: pl.DataFrame, frames: pl.DataFrame, patterns: list[str]) -> pl.DataFrame:
-    named = heaptrack_stacks.matches(patterns, frames)
+    named = matches(patterns, frames)
     if not len(named):
         return stacks
     hit = pl.col("frames").list.eval(pl.element().is_in(named.tolist())).list.any()
@@ -377,7 +482,7 @@ def _report(
     notes = [] if unseen is None else [unseen]
     loud = [*partial, *(f"left out {counted(number, reason)}" for reason, number in left_out.items()), *notes]
     if loud:
-        files.warn(f"{quote_path(blocks.path)}: {'; '.join(loud)}.")
+        _files.warn(f"{quote_path(blocks.path)}: {'; '.join(loud)}.")
     if tables.attached:
         notes.append("heaptrack was attached to a running program: what it held before is not in these numbers")
     if tables.raw:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import html
+import re
+from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import Any, Final
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import RmtoolkitError, quote
-from rmtoolkit.provenance import Report
 from rmtoolkit.text import UNKNOWN, count, memory, number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 #: One row per stack that allocated. Null means that the format does not say.
 STACKS: Final = pl.Schema(
@@ -68,42 +75,7 @@ SIZES: Final = pl.Schema({"size_bytes": pl.Int64(), "allocations": pl.Int64(), "
 
 @dataclass(frozen=True, slots=True)
 class HeapSummary:
-    """The totals of a profile; None is unknown.
-
-    Attributes
-    ----------
-    format
-        What wrote it: ``heaptrack``, ``pprof``, ``jeprof``, ``gperftools``, ``dhat`` or ``massif``.
-    command
-        The program, as the file names it.
-    allocations
-        Calls that allocated; a realloc counts as one.
-    allocated_bytes
-        Bytes of all of them.
-    temporary
-        Allocations that were freed before anything else happened.
-    temporary_exact
-        Whether `temporary` was counted by address; if not, it is an upper bound, counted by size and stack as
-        heaptrack_print does.
-    live_at_end_bytes, live_at_end_blocks
-        What was not freed when the recording ended. That alone is no leak: a program that is killed, or ends without
-        freeing its caches, has live memory too.
-    suppressed_bytes
-        What else was live at the end, on stacks that a suppression names.
-    peak_bytes, peak_time_seconds
-        The most that was live at any time, and when, since the start.
-    rss_peak_bytes
-        The largest resident memory, the recorder's own included.
-    runtime_seconds
-        Length of the recording.
-    sampled
-        Whether the numbers are estimates from a sample of all allocations.
-
-    Examples
-    --------
-    >>> HeapSummary(format="dhat", peak_bytes=1 << 20).temporary_exact is None
-    True
-    """
+    """The totals of a profile; None is unknown."""
 
     format: str
     command: str | None = None
@@ -121,33 +93,11 @@ class HeapSummary:
     sampled: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the totals as a plain dict.
-
-        Returns
-        -------
-        dict
-            By the names above.
-
-        Examples
-        --------
-        >>> HeapSummary(format="dhat").to_dict()["format"]
-        'dhat'
-        """
+        """Give the totals as a plain dict."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     def lines(self) -> list[tuple[str, str]]:
-        """Put the totals in words.
-
-        Returns
-        -------
-        list of tuple of (str, str)
-            What, and how much.
-
-        Examples
-        --------
-        >>> HeapSummary(format="dhat", peak_bytes=1 << 20).lines()[0]
-        ('peak', '1 Mi')
-        """
+        """Put the totals in words."""
         about = "about " if self.sampled else ""
         rows = [
             (
@@ -270,3 +220,32 @@ class HeapProfile:
             + (f"<ul>{notes}</ul>" if notes else "")
             + "</div>"
         )
+
+
+_MAP: Final = re.compile(
+    r"([0-9a-f]{1,16})-([0-9a-f]{1,16}) +[-r][-w][-x][-ps] +([0-9a-f]{1,16}) +\S+ +\d+ *(.*)", re.IGNORECASE
+)
+
+
+class Maps:
+    """Memory maps of a process, as ``/proc/PID/maps`` lists them."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        found = []
+        for line in lines:
+            if match := _MAP.match(line.strip()):
+                begin, end, offset = (int(number, 16) for number in match.groups()[:3])
+                found.append((begin, end, offset, match[4].strip() or None))
+        self._maps = sorted(found, key=lambda one: one[:3])
+        self._begins = [begin for begin, *_ in self._maps]
+        # Where each module begins: symbol tables count from there.
+        self._bases = {module: begin for begin, _, offset, module in reversed(self._maps) if not offset}
+
+    def place(self, address: int) -> tuple[str, str | None]:
+        """Name an address."""
+        number = bisect_right(self._begins, address) - 1
+        if number >= 0:
+            begin, end, offset, module = self._maps[number]
+            if address < end and module is not None:
+                return f"{PurePosixPath(module).name}+{address - self._bases.get(module, begin - offset):#x}", module
+        return f"{address:#x}", None

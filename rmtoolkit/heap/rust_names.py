@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
 #: Foreign names may nest and repeat themselves without end.
 _MOST_DEPTH: Final = 200
 _MOST_CHARACTERS: Final = 1 << 14
@@ -57,27 +58,7 @@ _SPECIAL: Final = {"C": "closure", "S": "shim"}
 
 @lru_cache(maxsize=1 << 16)
 def demangle(name: str) -> str:
-    """Write a symbol as Rust does.
-
-    Parameters
-    ----------
-    name
-        A symbol: mangled in one of rustc's two ways, or half demangled by a tool that knows C++ only.
-
-    Returns
-    -------
-    str
-        The path without hashes; what is no Rust symbol comes back as it is.
-
-    Examples
-    --------
-    >>> demangle("_RNCNvNtCsjrHSEGnQ3l9_3std2rt19lang_start_internal0B5_")
-    'std::rt::lang_start_internal::{closure#0}'
-    >>> demangle("_ZN7billing5cache6insert17h0123456789abcdefE")
-    'billing::cache::insert'
-    >>> demangle("_$LT$alloc..vec..Vec$LT$T$GT$$u20$as$u20$core..clone..Clone$GT$::clone::h0123456789abcdef")
-    '<alloc::vec::Vec<T> as core::clone::Clone>::clone'
-    """
+    """Write a symbol as Rust does."""
     if len(name) > _MOST_CHARACTERS:
         return name[:_SHOWN_CHARACTERS] + "…"
     if found := _V0.match(name):

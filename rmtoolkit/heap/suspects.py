@@ -2,21 +2,80 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.heap.callers import tell_apart
-from rmtoolkit.heap.groups import groups
+from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, plain_name
+from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.growth import Readings, curves, read_curves
 from rmtoolkit.heap.profile import HeapProfile
-from rmtoolkit.heap.series import join
+from rmtoolkit.heap.tree import tell_apart
 from rmtoolkit.text import count, memory, number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    from numpy.typing import NDArray
+
+    from rmtoolkit.heap.profile import HeapSummary
+
+
+#: Whose code names a group, when a stack has none of what comes before.
+_ORDER: Final = ("own", "dependency", None, STD, SYSTEM)
+
+#: One row per stack.
+GROUPS: Final = pl.Schema(
+    {
+        "stack_id": pl.UInt32(),
+        "function": pl.String(),
+        "file": pl.String(),
+        "line": pl.Int64(),
+        "origin": pl.String(),
+    },
+)
+
+
+def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
+    """Name the function that is responsible for each stack."""
+    frames = heap.frames
+    if own:
+        is_own = [bool(set(crates(name or "")) & set(own)) for name in frames["function"]]
+        demoted = pl.when(pl.col("origin") == OWN).then(pl.lit("dependency")).otherwise(pl.col("origin"))
+        frames = frames.with_columns(
+            origin=pl.when(pl.Series(is_own, dtype=pl.Boolean)).then(pl.lit(OWN)).otherwise(demoted)
+        )
+    ranks = {origin: rank for rank, origin in enumerate(_ORDER)}
+    names = [_name(function, module) for function, module in frames.select("function", "module").iter_rows()]
+    places = frames.with_columns(
+        pl.Series("name", names, dtype=pl.String),
+        rank=pl.col("origin").replace_strict(ranks, default=ranks[None], return_dtype=pl.Int8),
+    )
+    exploded = (
+        heap.stacks.select("stack_id", "frames")
+        .explode("frames", empty_as_null=True)
+        .with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64))
+        .join(places, left_on="frames", right_on="frame_id", how="left", maintain_order="left")
+    )
+    # Of Rust's own frames the outermost says most: the innermost is always the allocator.
+    nearness = pl.when(pl.col("rank") == ranks[STD]).then(-pl.col("place")).otherwise(pl.col("place"))
+    best = exploded.with_columns(nearness=nearness).sort("rank", "nearness", nulls_last=True)
+    first = best.unique("stack_id", keep="first", maintain_order=True)
+    found = heap.stacks.select("stack_id").join(first, on="stack_id", how="left", maintain_order="left")
+    return found.select(
+        "stack_id", pl.col("name").fill_null("(unknown)").alias("function"), "file", "line", "origin"
+    ).cast(GROUPS)
+
+
+def _name(function: str | None, module: str | None) -> str:
+    """Name a frame for people."""
+    if function is not None:
+        return plain_name(function)
+    return f"({PurePosixPath(module).name}, no symbols)" if module else "(unknown)"
+
 
 #: One row per function, the most suspicious first. Null means that the profile does not say.
 SUSPECTS: Final = pl.Schema(
@@ -115,26 +174,7 @@ def suspects(
 
 
 def by_function(heap: HeapProfile, own: Collection[str] = ()) -> tuple[pl.DataFrame, list[str]]:
-    """Give each stack to the function that `suspects` counts it for.
-
-    Parameters
-    ----------
-    heap
-        A profile.
-    own
-        Crates that are your own, where paths and names do not tell.
-
-    Returns
-    -------
-    tuple of (polars.DataFrame, list of str)
-        A row per stack with `stack_id` and `function`; and the functions, most suspicious first.
-
-    Examples
-    --------
-    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-    >>> by_function(HeapProfile(HeapSummary("dhat")))[1]
-    []
-    """
+    """Give each stack to the function that `suspects` counts it for."""
     named, names, said = _read(heap, own)
     if said is None:
         return named, names
@@ -243,3 +283,132 @@ def _words(row: dict[str, object]) -> str:
     if row["through"] is not None:
         text += f", through {row['through']}"
     return text + f"; grew in {100 * amount('steadiness'):.0f} % of that time"
+
+
+#: One row per function, most allocations first. Null means that the profile does not say.
+CHURN: Final = pl.Schema(
+    {
+        "function": pl.String(),
+        "file": pl.String(),
+        "line": pl.Int64(),
+        "origin": pl.String(),
+        "allocations": pl.Int64(),
+        "allocated_bytes": pl.Int64(),
+        "temporary": pl.Int64(),
+        "temporary_share": pl.Float64(),
+    },
+)
+
+
+def churn(heap: HeapProfile, *, own: Collection[str] = ()) -> pl.DataFrame:
+    """Count what each function allocates, and how much of it was freed before anything else happened."""
+    counted = heap.stacks.filter(pl.col("allocations") > 0)
+    named = counted.join(groups(heap, own), on="stack_id")
+    summed = (
+        pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name)
+        for name in ("allocations", "allocated_bytes", "temporary")
+    )
+    # A group is shown at the line that allocates most often.
+    frame = (
+        named.sort("allocations", descending=True, maintain_order=True)
+        .group_by("function", maintain_order=True)
+        .agg(pl.col("file", "line", "origin").first(), *summed)
+        .with_columns(temporary_share=pl.col("temporary") / pl.col("allocations"))
+    )
+    return frame.sort("allocations", "function", descending=[True, False]).select(CHURN.names()).cast(CHURN)
+
+
+#: Resident memory beyond this times the peak of the heap, and this much more, is no overhead of the recorder.
+_BLIND_RATIO: Final = 2
+_BLIND_BYTES: Final = 64 << 20
+_FEW_ALLOCATIONS: Final = 1000
+
+
+def blind(summary: HeapSummary, stacks: pl.DataFrame, frames: pl.DataFrame) -> str | None:
+    """Find out whether the program's own allocator was out of sight."""
+    peak, rss = summary.peak_bytes or 0, summary.rss_peak_bytes or 0
+    if rss > _BLIND_RATIO * peak + _BLIND_BYTES:
+        return (
+            f"at most {memory(peak)} of heap were seen while {memory(rss)} were resident: an allocator that is linked "
+            "statically (jemalloc, mimalloc), memory maps or thread stacks are not in this profile"
+        )
+    few = summary.allocations is not None and summary.allocations < _FEW_ALLOCATIONS
+    if summary.format == "heaptrack" and few and _only_foreign(stacks, frames):
+        return (
+            "no Rust code was seen to allocate: the allocator is linked statically (jemalloc, mimalloc), so heaptrack "
+            "could not see it; build with the system's allocator to record"
+        )
+    return None
+
+
+def limits_of_sight(heap: HeapProfile) -> list[str]:
+    """Say what a profile cannot show, whatever is in it."""
+    summary = heap.summary
+    said = ["memory maps, thread stacks, and pages that the allocator keeps or that lie between live blocks"]
+    if summary.rss_peak_bytes is not None and summary.peak_bytes is not None:
+        beside = summary.rss_peak_bytes - summary.peak_bytes
+        if beside > 0:
+            said.append(f"{memory(beside)} of what was resident at most: the above, the program's code, the recorder")
+    if not heap.growth.height:
+        said.append("time: what is held is not what grows, and what is alive at the end is no leak by itself")
+    elif heap.growth["time_seconds"].null_count():
+        said.append("times: the pictures have an order, so growth has no rate")
+    if summary.sampled:
+        said.append("small or few allocations: the amounts are estimates from a sample")
+    return said
+
+
+def _only_foreign(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:
+    """Tell whether a Rust program's allocations all come from libraries of the system."""
+    if not any(crates(name) for name in frames.filter(pl.col("origin") == "std")["function"].drop_nulls()):
+        return False
+    leaves = stacks.select(pl.col("frames").list.first().alias("frame_id")).join(frames, on="frame_id")
+    return bool((leaves["origin"] == "system").all())
+
+
+OTHERS: Final = "everything else"
+#: Longer than any recording: all of it is shown, its end too.
+_ALL: Final = 1 << 60
+
+#: One row per moment and function; `time_seconds` is null where the pictures know only their order (`step`).
+OVER_TIME: Final = pl.Schema(
+    {"step": pl.Int64(), "time_seconds": pl.Float64(), "function": pl.String(), "live_bytes": pl.Int64()}
+)
+
+
+def over_time(heap: HeapProfile, *, most: int = 5, moments: int = 240, own: Collection[str] = ()) -> pl.DataFrame:
+    """Tell what the most suspicious functions hold over time, and what all others do."""
+    named, order = by_function(heap, own)
+    places = {name: place for place, name in enumerate(order[:most])}
+    shown = [*places, *([OTHERS] if len(order) > most else [])]
+    if not shown:
+        return pl.DataFrame(schema=OVER_TIME)
+    numbered = named.with_columns(
+        group=pl.col("function").replace_strict(places, default=len(places), return_dtype=pl.Int64)
+    )
+    found = curves(heap, numbered, len(places) + 1, end=_ALL)
+    if found is None:
+        return pl.DataFrame(schema=OVER_TIME)
+    kept = _evenly(found.clocks[0], moments)
+    seconds = [None if np.isnan(second) else float(second) for second in found.seconds[kept]]
+    parts = [
+        pl.DataFrame(
+            {
+                "step": np.arange(len(kept)),
+                "time_seconds": seconds,
+                "function": [name] * len(kept),
+                "live_bytes": found.size[place][kept].astype(np.int64),
+            },
+            schema=OVER_TIME,
+        )
+        for place, name in enumerate(shown)
+    ]
+    return pl.concat(parts)
+
+
+def _evenly(clock: NDArray[np.float64], moments: int) -> NDArray[np.int64]:
+    """Choose moments that are evenly far apart: the last before each tick, and the first and the last of all."""
+    if len(clock) <= moments:
+        return np.arange(len(clock))
+    ticks = np.searchsorted(clock, np.linspace(0, 1, moments), side="right") - 1
+    return np.unique(np.concatenate([[0], ticks, [len(clock) - 1]]).clip(0))

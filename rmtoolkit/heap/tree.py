@@ -1,19 +1,27 @@
-"""The stacks of a heap profile as a tree of functions, for flame graphs."""
+"""The stacks of a heap profile as a tree of functions, and callers that tell equal names apart."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
-from rmtoolkit.heap.growth import curves, read_curves
-from rmtoolkit.heap.own_code import OWN, STD, SYSTEM, crates, plain_name, spoken
+from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, plain_name, spoken
+from rmtoolkit.heap.growth import Curves, curves, read_curves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
+    from rmtoolkit.heap.growth import Readings
     from rmtoolkit.heap.profile import HeapProfile
+
+    Floats = NDArray[np.float64]
+    Path = tuple[str, ...]
+
 
 #: What a tree can be of, and how that is called.
 MEASURES: Final = {
@@ -46,24 +54,7 @@ TREE: Final = pl.Schema(
 
 
 def measure_of(heap: HeapProfile) -> str:
-    """Choose what a tree of this profile says most about.
-
-    Parameters
-    ----------
-    heap
-        A profile.
-
-    Returns
-    -------
-    str
-        One of `MEASURES`: growth where the profile knows time and something grew, else what is held.
-
-    Examples
-    --------
-    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-    >>> measure_of(HeapProfile(HeapSummary("dhat")))
-    'live_bytes'
-    """
+    """Choose what a tree of this profile says most about."""
     for name in ("growth_bytes", "peak_bytes"):
         if sum(_amounts(heap, name).values()):
             return name
@@ -78,44 +69,7 @@ def tree(
     every_frame: bool = False,
     before: HeapProfile | None = None,
 ) -> pl.DataFrame:
-    """Put the stacks together, from the program's start to what allocates.
-
-    Parameters
-    ----------
-    heap
-        A profile.
-    by
-        One of `MEASURES`; None chooses.
-    root
-        A function: only what it and what it calls allocates, wherever it is called from.
-    every_frame
-        Whether all frames are nodes. If not, what runs before your own code is left out, and a row of frames of Rust,
-        of the system or of one dependency is one node.
-    before
-        An older profile: its amounts stand in `before`, and what only it has is in the tree too.
-
-    Returns
-    -------
-    polars.DataFrame
-        See `TREE`. `value` includes what is called; `frames` says how many frames a node stands for. Names are as
-        people say them (``Type::method``).
-
-    Raises
-    ------
-    RmtoolkitError
-        There is no such measure or function.
-
-    Examples
-    --------
-    >>> from rmtoolkit.heap.frames import FrameTable, stacks_frame
-    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-    >>> table = FrameTable()
-    >>> leaf, main = (table.number(name, "a.rs", 1, "/app/a") for name in ("api::put", "api::main"))
-    >>> stacks, _ = stacks_frame([[leaf, main], [main]], {"live_bytes": [5, 2]})
-    >>> heap = HeapProfile(HeapSummary("dhat"), stacks, table.frame())
-    >>> tree(heap).select("depth", "name", "value").rows()
-    [(0, 'all', 7), (1, 'api::main', 7), (2, 'api::put', 5)]
-    """
+    """Put the stacks together, from the program's start to what allocates."""
     by = measure_of(heap) if by is None else by
     if by not in MEASURES:
         msg = f"by={quote(by)} is not known. There are: {', '.join(MEASURES)}."
@@ -271,3 +225,142 @@ def _of(nodes: _Nodes, root: str) -> _Nodes:
             else:
                 waiting.append((child, None))
     return found
+
+
+#: So many own functions outwards from the allocation are looked at, and so many groups.
+_DEPTH: Final = 5
+_LOOKED_AT: Final = 8
+#: Paths of one helper that are told apart; the others count as one.
+_PATHS: Final = 64
+#: Callers with this share of a helper's growth grow; together they must have so much of it ...
+_GROWS: Final = 0.15
+_TOGETHER: Final = 0.8
+#: ... and the callers that do not grow must hold this share, or make this share of the allocations.
+_OTHERS_HOLD: Final = 0.2
+_OTHERS_ALLOCATE: Final = 0.5
+
+
+def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Readings) -> pl.DataFrame | None:
+    """Name the callers of a helper where some of them grow and others do not."""
+    order = np.argsort(-said.score, kind="stable")[:_LOOKED_AT]
+    wanted = [int(group) for group in order if said.growth[group] > 0]
+    paths = _own_paths(heap, named.filter(pl.col("group").is_in(wanted)))
+    if paths.filter(pl.len().over("group") > 1).is_empty():
+        return None
+    numbered, names = _numbered(heap, named, paths)
+    if not names:
+        return None
+    fine = curves(heap, numbered, len(names) + 1, end=len(found.seconds))
+    if fine is None:
+        return None
+    amounts = (
+        numbered.filter(pl.col("group") < len(names))
+        .join(heap.stacks.select("stack_id", "allocations"), on="stack_id")
+        .group_by("group")
+        .agg(pl.col("allocations").sum())
+    )
+    allocations = np.zeros(len(names) + 1)
+    allocations[amounts["group"].to_numpy()] = amounts["allocations"].to_numpy()
+    chosen: dict[int, int] = {}
+    for group in wanted:
+        rows = [row for row, (owner, _) in enumerate(names) if owner == group]
+        if len(rows) > 1:
+            chosen |= _growers(fine, allocations, rows, [path for _, path in names], 1)
+    if not chosen:
+        return None
+    return _renamed(heap, named, numbered, chosen, [path for _, path in names])
+
+
+def _own_paths(heap: HeapProfile, named: pl.DataFrame) -> pl.DataFrame:
+    """List the own functions of each stack outwards from the allocation, each once where it is repeated."""
+    frames = heap.frames.filter(pl.col("origin") == OWN, pl.col("function").is_not_null())
+    plain = [plain_name(name) for name in frames["function"]]
+    frames = frames.select("frame_id", name=pl.Series(plain, dtype=pl.String))
+    listed = (
+        named.select("stack_id", "group")
+        .join(heap.stacks.select("stack_id", "frames"), on="stack_id", maintain_order="left")
+        .explode("frames", empty_as_null=True)
+        .join(frames, left_on="frames", right_on="frame_id", maintain_order="left")
+    )
+    once = listed.filter(pl.col("name").ne_missing(pl.col("name").shift(1).over("stack_id")))
+    return once.group_by("stack_id", "group", maintain_order=True).agg(pl.col("name").head(_DEPTH).alias("path"))
+
+
+def _numbered(
+    heap: HeapProfile, named: pl.DataFrame, paths: pl.DataFrame
+) -> tuple[pl.DataFrame, list[tuple[int, Path]]]:
+    """Give each path of each group a number; what is left over has the last one."""
+    held = paths.join(heap.stacks.select("stack_id", "live_bytes", "allocations"), on="stack_id", maintain_order="left")
+    kinds = (
+        held.group_by("group", "path", maintain_order=True)
+        .agg(pl.col("live_bytes", "allocations").sum())
+        .sort("live_bytes", "allocations", descending=True, nulls_last=True, maintain_order=True)
+        .filter(pl.int_range(pl.len()).over("group") < _PATHS)
+        .with_columns(fine=pl.int_range(pl.len(), dtype=pl.Int64))
+    )
+    names = [(group, tuple(path)) for group, path in kinds.select("group", "path").iter_rows()]
+    placed = held.join(kinds.select("group", "path", "fine"), on=["group", "path"], how="left", maintain_order="left")
+    numbered = named.select("stack_id").join(placed.select("stack_id", "fine"), on="stack_id", how="left")
+    return numbered.select("stack_id", group=pl.col("fine").fill_null(len(names))), names
+
+
+def _growers(fine: Curves, allocations: Floats, rows: list[int], paths: Sequence[Path], depth: int) -> dict[int, int]:
+    """Find the rows that grow through a caller of their own, and how deep in their path that caller is."""
+    branches: dict[str | None, list[int]] = {}
+    for row in rows:
+        branches.setdefault(paths[row][depth] if depth < len(paths[row]) else None, []).append(row)
+    if len(branches) == 1:
+        return {} if None in branches else _growers(fine, allocations, rows, paths, depth + 1)
+    parts = list(branches.values())
+    size, blocks = (np.array([values[part].sum(axis=0) for part in parts]) for values in (fine.size, fine.blocks))
+    said = read_curves(Curves(fine.seconds, fine.clocks, size, blocks))
+    whole = said.growth.sum()
+    grows = (said.growth >= _GROWS * whole) & np.array([branch is not None for branch in branches])
+    held, made = size[:, -1], np.array([allocations[part].sum() for part in parts])
+    others = max(
+        held[~grows].sum() / max(held.sum(), 1.0) / _OTHERS_HOLD,
+        made[~grows].sum() / max(made.sum(), 1.0) / _OTHERS_ALLOCATE,
+    )
+    if not grows.any() or said.growth[grows].sum() < _TOGETHER * whole or others < 1:
+        return {}
+    chosen: dict[int, int] = {}
+    # Where it is a helper, whoever holds much through it is named too.
+    named = grows | ((held >= _GROWS * held.sum()) & np.array([branch is not None for branch in branches]))
+    for part, caller in zip(parts, named, strict=True):
+        if caller:
+            deeper = _growers(fine, allocations, part, paths, depth + 1) if len(part) > 1 else {}
+            # Whoever calls the caller is told apart in the same way; the rest of it is the caller's.
+            chosen |= dict.fromkeys(part, depth) | deeper
+    return chosen
+
+
+def _renamed(
+    heap: HeapProfile, named: pl.DataFrame, numbered: pl.DataFrame, chosen: dict[int, int], paths: Sequence[Path]
+) -> pl.DataFrame:
+    """Give stacks to the callers that were chosen."""
+    callers = pl.DataFrame(
+        [(row, paths[row][depth]) for row, depth in chosen.items()],
+        schema={"fine": pl.Int64(), "caller": pl.String()},
+        orient="row",
+    )
+    mine = numbered.rename({"group": "fine"}).join(callers, on="fine")
+    plain = heap.frames.filter(pl.col("origin") == OWN, pl.col("function").is_not_null())
+    plain = plain.with_columns(name=pl.Series([plain_name(name) for name in plain["function"]], dtype=pl.String))
+    places = (
+        mine.select("stack_id", "caller")
+        .join(heap.stacks.select("stack_id", "frames"), on="stack_id", maintain_order="left")
+        .explode("frames", empty_as_null=True)
+        .join(plain.select("frame_id", "name", at="file", place="line"), left_on="frames", right_on="frame_id")
+        .filter(pl.col("name") == pl.col("caller"))
+        .unique("stack_id", keep="first", maintain_order=True)
+    )
+    joined = named.join(
+        places.select("stack_id", "caller", "at", "place"), on="stack_id", how="left", maintain_order="left"
+    )
+    is_theirs = pl.col("caller").is_not_null()
+    return joined.with_columns(
+        through=pl.when(is_theirs).then("function").otherwise("through"),
+        file=pl.when(is_theirs).then("at").otherwise("file"),
+        line=pl.when(is_theirs).then("place").otherwise("line"),
+        function=pl.coalesce("caller", "function"),
+    ).drop("caller", "at", "place")

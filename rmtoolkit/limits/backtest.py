@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit.analysis.columns import WORKLOAD
+from rmtoolkit._partition import parts
+from rmtoolkit._times import parse_duration
+from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import baselines
-from rmtoolkit.limits.intervals import mcnemar, wilson
-from rmtoolkit.limits.margins import HORIZON, Margins, as_margins, pairs, tables_of
-from rmtoolkit.limits.need import needs
+from rmtoolkit.limits.history import needs, usage, workloads
 from rmtoolkit.limits.recommend import limits_at
-from rmtoolkit.limits.usage import usage, workloads
-from rmtoolkit.parts import parts
+from rmtoolkit.limits.risk import HORIZON, Margins, as_margins, mcnemar, pairs, tables_of, wilson
 from rmtoolkit.recording import as_recording
-from rmtoolkit.times import parse_duration
 
 if TYPE_CHECKING:
     import os
@@ -28,8 +26,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from rmtoolkit.limits.usage import AnyRecording
+    from rmtoolkit.limits.history import AnyRecording
     from rmtoolkit.recording import Recording
+
 
 #: Our own limits at these chances.
 PROMISED: Final = (0.2, 0.1, 0.05, 0.02)
@@ -214,31 +213,7 @@ def weeks_of(
     margins: Margins,
     promised: Sequence[float] = PROMISED,
 ) -> pl.DataFrame:
-    """Score one week of a recording, or of a part of one.
-
-    Parameters
-    ----------
-    recording
-        What lies before the week, and the week.
-    origin
-        Where the week begins.
-    history
-        What the rules see before it.
-    margins, promised
-        As in `backtest`.
-
-    Returns
-    -------
-    polars.DataFrame
-        As `Backtest.weeks`.
-
-    Examples
-    --------
-    >>> table = pl.DataFrame({"time": range(0, 22 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
-    >>> begin = dt.datetime(1970, 1, 15, tzinfo=dt.UTC)
-    >>> weeks_of(table, begin, dt.timedelta(days=14), Margins.shipped())["week"].unique().to_list() == [begin]
-    True
-    """
+    """Score one week of a recording, or of a part of one."""
     recording = as_recording(recording)
     tick = dt.timedelta(milliseconds=1)
     before = recording.window(start=origin - history, end=origin - tick)
@@ -284,27 +259,7 @@ def _name(chance: float) -> str:
 
 
 def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED, *, reference: float = 0.05) -> Backtest:
-    """Put scored weeks into tables.
-
-    Parameters
-    ----------
-    weeks
-        As `weeks_of` gives it, of any number of parts and weeks.
-    promised
-        The chances that our limits were set for.
-    reference
-        The one of them that every other rule is compared with.
-
-    Returns
-    -------
-    Backtest
-        The tables.
-
-    Examples
-    --------
-    >>> summarise(pl.DataFrame(schema=WEEKS)).arms.height
-    0
-    """
+    """Put scored weeks into tables."""
     key = [*WORKLOAD, "week"]
     settled = weeks.filter(~pl.col("growing"))
     # A chance too small for the pairs there were leaves a week out for that chance only.

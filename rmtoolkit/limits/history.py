@@ -1,4 +1,4 @@
-"""What a workload's past says of its next week: how high it was, how much that moves, and whether it climbs."""
+"""What each workload container needed so far, and what its past says of its next week."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from rmtoolkit._partition import parts
+from rmtoolkit._times import begins
+from rmtoolkit.analysis.judge import classify
+from rmtoolkit.analysis.records import WORKLOAD as COLUMNS_WORKLOAD
+from rmtoolkit.recording import Recording, as_recording
+from rmtoolkit.schema import FOOTPRINTS
+
 if TYPE_CHECKING:
     import datetime as dt
 
     import numpy.typing as npt
+    import pandas as pd
 
     Numbers = npt.NDArray[np.float64]
+    AnyRecording = Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame
+
 
 #: A history is cut into so many blocks; the highest value of each is what counts.
 BLOCKS: Final = 14
@@ -33,36 +43,7 @@ _CLIMBS_FROM: Final = 3 * 86_400.0 / 1.02
 def block_peaks(
     used: pl.DataFrame, starts: pl.DataFrame, start: dt.datetime | None = None, end: dt.datetime | None = None
 ) -> pl.DataFrame:
-    """Reduce a stretch of usage to the highest value of each of its blocks, over all pods.
-
-    Parameters
-    ----------
-    used, starts
-        As `rmtoolkit.limits.usage.usage` and `starts` give them.
-    start, end
-        The stretch: from `start` on, before `end`. It is cut into `BLOCKS` blocks of equal length. None: from each
-        workload's first to its last sample.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row per workload and block with a value: `workload_row`, `block` (0 is the oldest), `peak_bytes`, `started`
-        (a process began in it, so that its peak may be that of a startup).
-
-    Examples
-    --------
-    >>> import datetime as dt
-    >>> begin = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    >>> table = pl.DataFrame(
-    ...     {"workload_row": [0, 0], "time": [begin, begin + dt.timedelta(hours=13)], "used_bytes": [5, 6]},
-    ...     schema_overrides={"workload_row": pl.UInt32},
-    ... )
-    >>> starts = pl.DataFrame({"workload_row": [0], "time": [begin]}, schema_overrides={"workload_row": pl.UInt32})
-    >>> block_peaks(table, starts, begin, begin + dt.timedelta(hours=14)).rows()
-    [(0, 0, 5, True), (0, 13, 6, False)]
-    >>> block_peaks(table, starts).rows()
-    [(0, 0, 5, True), (0, 13, 6, False)]
-    """
+    """Reduce a stretch of usage to the highest value of each of its blocks, over all pods."""
     time = pl.col("time").to_physical()
     if start is None or end is None:
         spans = used.lazy().group_by("workload_row").agg(first=time.min(), length=time.max() - time.min() + 1)
@@ -87,30 +68,7 @@ def block_peaks(
 
 
 def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.DataFrame:
-    """Say of every workload where its next peak is expected, and how far from there it may be.
-
-    Parameters
-    ----------
-    peaks
-        As `block_peaks` gives it.
-    history_seconds
-        How long the blocks are together; a frame with `workload_row` and `history_seconds` where it differs.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row per workload: `workload_row`, `peak_bytes` (highest value), `base_bytes` (that, or where a clear climb of
-        days leads to within a week), `spread` (what a margin is measured in, no unit: larger where peaks differ more
-        from block to block, those with a startup apart from those without; 1 for an hour, since what moves within an
-        hour says little about a week), `climbing` Boolean, `blocks` (how many had a value; fewer than 8 say nothing
-        about movement, and `spread` is null).
-
-    Examples
-    --------
-    >>> flat = pl.DataFrame({"workload_row": 0, "block": range(14), "peak_bytes": [100] * 14, "started": False})
-    >>> describe(flat, 14 * 86_400).select("base_bytes", pl.col("spread").round(3), "climbing").rows()
-    [(100.0, 0.1, False)]
-    """
+    """Say of every workload where its next peak is expected, and how far from there it may be."""
     if not peaks.height:
         return pl.DataFrame(schema=_DESCRIBED)
     number = peaks["workload_row"].rle_id().to_numpy()
@@ -162,29 +120,7 @@ _DESCRIBED: Final = pl.Schema(
 
 
 def spread_over(spread: float, history_seconds: float, other_seconds: float) -> float | None:
-    """Give the spread that the same movement would have over another length of history.
-
-    Parameters
-    ----------
-    spread
-        As `describe` gives it.
-    history_seconds
-        How long the history was.
-    other_seconds
-        How long the other one is.
-
-    Returns
-    -------
-    float or None
-        No unit; None for a history so short that its movement does not count.
-
-    Examples
-    --------
-    >>> spread_over(0.1, 14 * 86_400, 7 * 86_400)
-    0.1
-    >>> spread_over(1.0, 1800, 7 * 86_400) is None
-    True
-    """
+    """Give the spread that the same movement would have over another length of history."""
     weight = float(_weight(np.array([history_seconds]))[0])
     if not weight:
         return None
@@ -216,3 +152,219 @@ def _theil_sen(levels: Numbers) -> Numbers:
     # A row with a single block has no pair: its slope is 0.
     slopes[~np.isfinite(slopes).any(axis=1)] = 0.0
     return np.asarray(np.nanmedian(slopes, axis=1))
+
+
+#: What a recommendation is given for: one container of one workload, over all its pods.
+WORKLOAD: Final = ("cluster", "namespace", "workload", "container")
+
+
+def usage(recording: AnyRecording) -> pl.DataFrame:
+    """Take from a recording what a limit is held against."""
+    recording = as_recording(recording)
+    samples = recording.samples
+    present = [name for name in FOOTPRINTS if samples[name].null_count() < samples.height]
+    if not present:
+        return _placed(recording, pl.lit(None, dtype=pl.Int64))
+    if not samples[present[0]].null_count():
+        return _placed(recording, pl.col(present[0]))
+    # One signal per container: a single scrape without working set must not turn into usage.
+    first = begins(samples["container_id"])
+    has = [np.logical_or.reduceat(samples[name].is_not_null().to_numpy(), first) for name in present]
+    length = np.diff(first, append=samples.height)
+    which = pl.lit(pl.Series(np.repeat(np.argmax(has, axis=0), length), dtype=pl.UInt8))
+    return _placed(
+        recording, pl.coalesce(pl.when(which == number).then(pl.col(name)) for number, name in enumerate(present))
+    )
+
+
+def _placed(recording: Recording, used: pl.Expr) -> pl.DataFrame:
+    rows = np.zeros(recording.containers.select(pl.col("container_id").max().fill_null(0)).item() + 1, dtype=np.uint32)
+    rows[recording.containers["container_id"].to_numpy()] = _row(recording).to_numpy()
+    ids = recording.samples["container_id"]
+    chosen = recording.samples.select(
+        pl.Series("workload_row", rows[ids.to_numpy()]), "container_id", "time", used_bytes=used
+    )
+    return chosen.filter(pl.col("used_bytes").is_not_null()) if chosen["used_bytes"].null_count() else chosen
+
+
+def _row(recording: Recording) -> pl.Series:
+    """Give workloads numbers in the order of their names, and each container that of its own."""
+    return recording.containers.select(pl.struct(WORKLOAD).rank("dense").cast(pl.UInt32) - 1).to_series()
+
+
+def workloads(recording: AnyRecording) -> pl.DataFrame:
+    """List the workload containers of a recording."""
+    recording = as_recording(recording)
+    about = recording.containers.with_columns(workload_row=_row(recording))
+    siblings = about.select(
+        "workload_row",
+        n=pl.col("container").n_unique().over("cluster", "namespace", "workload").cast(pl.Int64),
+    ).unique()
+    return (
+        about.group_by("workload_row", maintain_order=True)
+        .agg(*(pl.col(name).first() for name in WORKLOAD), pods=pl.struct("pod", "pod_uid").n_unique().cast(pl.Int64))
+        .join(siblings, on="workload_row", how="left", maintain_order="left")
+        .rename({"n": "containers_in_pod"})
+        .sort("workload_row")
+    )
+
+
+def starts(recording: AnyRecording) -> pl.DataFrame:
+    """List when processes began."""
+    recording = as_recording(recording)
+    rows = recording.containers.select("container_id", workload_row=_row(recording))
+    return (
+        recording.events.filter(pl.col("kind").is_in(["start", "release"]))
+        .join(rows, on="container_id", how="inner", maintain_order="left")
+        .select("workload_row", "time")
+    )
+
+
+def kills(recording: AnyRecording) -> pl.DataFrame:
+    """List the OOM kills of a recording with the limit and the request that held then."""
+    recording = as_recording(recording)
+    rows = recording.containers.select("container_id", "limit_bytes", "request_bytes", workload_row=_row(recording))
+    found = recording.events.filter(pl.col("kind") == "oom_kill").select("container_id", "time").sort("time")
+    for kind in ("limit", "request"):
+        changes = recording.events.filter(pl.col("kind") == kind).select(
+            "container_id",
+            "time",
+            pl.col("value_bytes").alias(f"{kind} then"),
+            pl.lit(value=True).alias(f"{kind} said"),
+        )
+        found = found.join_asof(
+            changes.sort("time"), on="time", by="container_id", strategy="backward", check_sortedness=False
+        )
+    return (
+        found.join(rows, on="container_id", how="left", maintain_order="left")
+        .with_columns(
+            pl.when(pl.col(f"{kind} said")).then(f"{kind} then").otherwise(f"{kind}_bytes").alias(f"{kind}_bytes")
+            for kind in ("limit", "request")
+        )
+        .select("workload_row", "container_id", "time", "limit_bytes", "request_bytes")
+        .sort("workload_row", "container_id", "time")
+    )
+
+
+#: Patterns whose growth may go on: no plain limit helps against them.
+_GROWTH: Final = ("leak", "unexplained_growth")
+#: From this chance of a leak on, what is not decided is treated as growing.
+_SUSPECT: Final = 0.3
+#: Of a row of verdicts: whether it grows, or may.
+GROWS: Final = pl.col("verdict").eq("leak") | (
+    pl.col("verdict").eq("inconclusive")
+    & (pl.col("pattern").is_in(_GROWTH) | (pl.col("leak_probability") >= _SUSPECT))
+    & (pl.col("growth_bytes_per_day") > 0)
+)
+
+
+def needs(recording: AnyRecording, verdicts: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Gather per workload container what a limit depends on."""
+    recording = as_recording(recording)
+    found = pl.concat([_of_part(part) for part in parts(recording)])
+    verdicts = (classify(recording) if verdicts is None else verdicts).select(
+        *COLUMNS_WORKLOAD,
+        "verdict",
+        "pattern",
+        "also",
+        "leak_probability",
+        "growth_bytes_per_day",
+        "growth_low_bytes_per_day",
+        "growth_high_bytes_per_day",
+        "startup_peak_bytes",
+        "settled_bytes",
+        "next_step",
+    )
+    return found.join(verdicts, on=COLUMNS_WORKLOAD, how="left", nulls_equal=True, maintain_order="left").with_columns(
+        growing=GROWS.fill_null(value=False)
+    )
+
+
+def _of_part(recording: Recording) -> pl.DataFrame:
+    used = usage(recording)
+    about = workloads(recording)
+    settings = _settings(recording)
+    killed = _kills(recording)
+    value = pl.col("used_bytes")
+    by_pod = _tops(used)
+    names = recording.containers.select("container_id", "pod")
+    pods = (
+        by_pod.join(names, on="container_id", how="left", maintain_order="left")
+        .sort("workload_row", "pod_peak", descending=[False, True], maintain_order=True)
+        .group_by("workload_row", maintain_order=True)
+        .agg(
+            peak_pod=pl.col("pod").first(),
+            peak_time=pl.col("pod_time").first(),
+            hot_ratio=pl.when(pl.len() > 1).then(pl.col("pod_peak").first() / pl.col("pod_peak").median()),
+        )
+        .with_columns(hot_pod=pl.when(pl.col("hot_ratio").is_not_null()).then("peak_pod"))
+    )
+    busy = used.group_by("workload_row").agg(
+        busy_bytes=value.quantile(0.98, "higher").cast(pl.Int64),
+        history_seconds=(pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000,
+    )
+    past = describe(block_peaks(used, starts(recording)), busy.select("workload_row", "history_seconds"))
+    whole = about
+    for frame in (past, pods, busy, killed, settings):
+        whole = whole.join(frame, on="workload_row", how="left", maintain_order="left")
+    return whole.with_columns(
+        kills=pl.col("kills").fill_null(0),
+        base_bytes=pl.max_horizontal("base_bytes", pl.col("killed_limit_bytes").cast(pl.Float64)),
+    ).drop("workload_row", "containers_in_pod")
+
+
+def _tops(used: pl.DataFrame) -> pl.DataFrame:
+    """Find the highest use of each pod, and when it was first."""
+    first = begins(used["container_id"])
+    values = used["used_bytes"].to_numpy()
+    tops = [
+        low + int(values[low:high].argmax())
+        for low, high in zip(first, np.append(first[1:], used.height), strict=False)
+    ]
+    return used[tops].select("workload_row", "container_id", pod_peak="used_bytes", pod_time="time")
+
+
+def _settings(recording: Recording) -> pl.DataFrame:
+    """Limit and request of a workload: those of its pod with the lowest, since that one is killed first."""
+    ids = recording.containers.select("container_id", "limit_bytes", "request_bytes", "limit_known")
+    rows = usage_rows(recording)
+    return (
+        ids.join(rows, on="container_id")
+        .group_by("workload_row")
+        .agg(pl.col("limit_bytes").min(), pl.col("request_bytes").min(), pl.col("limit_known").any())
+    )
+
+
+def usage_rows(recording: Recording) -> pl.DataFrame:
+    """Say which workload each container belongs to."""
+    return (
+        recording.containers.select("container_id", *COLUMNS_WORKLOAD)
+        .join(
+            workloads(recording).select("workload_row", *COLUMNS_WORKLOAD),
+            on=COLUMNS_WORKLOAD,
+            nulls_equal=True,
+            maintain_order="left",
+        )
+        .select("container_id", "workload_row")
+    )
+
+
+def kills_of_now(recording: Recording) -> pl.DataFrame:
+    """List the OOM kills of the version that runs now: a release may have changed what is needed."""
+    released = recording.events.filter(pl.col("kind") == "release").select("container_id", released="time")
+    rows = usage_rows(recording)
+    latest = released.join(rows, on="container_id").group_by("workload_row").agg(pl.col("released").max())
+    return (
+        kills(recording)
+        .join(latest, on="workload_row", how="left")
+        .filter(pl.col("released").is_null() | (pl.col("time") > pl.col("released")))
+        .drop("released")
+    )
+
+
+def _kills(recording: Recording) -> pl.DataFrame:
+    return (
+        kills_of_now(recording)
+        .group_by("workload_row")
+        .agg(killed_limit_bytes=pl.col("limit_bytes").max(), kills=pl.len().cast(pl.Int64))
+    )

@@ -11,6 +11,7 @@ from rmtoolkit.text import printable
 if TYPE_CHECKING:
     import polars as pl
 
+
 _MIB: Final = 2**20
 #: Kinds that a strategic merge patch can be for, by the name a recording has for them.
 _KINDS: Final = {
@@ -24,65 +25,12 @@ _NAME: Final = set("abcdefghijklmnopqrstuvwxyz0123456789-.")
 
 
 def quantity(bytes_: int) -> str:
-    """Write an amount of memory as Kubernetes does.
-
-    Parameters
-    ----------
-    bytes_
-        Bytes.
-
-    Returns
-    -------
-    str
-        In whole Mi, rounded up.
-
-    Examples
-    --------
-    >>> quantity(100 * 2**20 + 1)
-    '101Mi'
-    """
+    """Write an amount of memory as Kubernetes does."""
     return f"{-(-bytes_ // _MIB)}Mi"
 
 
 def patches_yaml(limits: pl.DataFrame) -> str:
-    r"""Write the recommended limits as strategic merge patches, one YAML document per workload.
-
-    Parameters
-    ----------
-    limits
-        As `recommend_limits` gives it; only rows with a recommended limit, and with names that Kubernetes allows, are
-        written. A column `workload_kind` says the kind; without one a Deployment is assumed, and the comment says so.
-
-    Returns
-    -------
-    str
-        YAML; each document has the reason as a comment and can be given to ``kubectl patch --patch-file``. A last
-        comment counts what was left out.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> row = {"namespace": "shop", "workload": "api", "container": "api", "recommended_limit_bytes": 2**28}
-    >>> print(patches_yaml(pl.DataFrame([row | {"recommended_request_bytes": 2**27, "reason": "Peak\n200 Mi."}])))
-    # Peak·200 Mi.
-    # The kind was not known: a Deployment was assumed.
-    apiVersion: apps/v1
-    kind: Deployment
-    metadata:
-      name: api
-      namespace: shop
-    spec:
-      template:
-        spec:
-          containers:
-            - name: api
-              resources:
-                requests:
-                  memory: 128Mi
-                limits:
-                  memory: 256Mi
-    <BLANKLINE>
-    """
+    r"""Write the recommended limits as strategic merge patches, one YAML document per workload."""
     documents: list[str] = []
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     left_out = 0
@@ -137,25 +85,7 @@ def _document(kind: str, namespace: str, workload: str, rows: list[dict[str, Any
 
 
 def kubectl_lines(limits: pl.DataFrame) -> list[str]:
-    """Write the recommended limits as `kubectl set resources` lines.
-
-    Parameters
-    ----------
-    limits
-        As `recommend_limits` gives it.
-
-    Returns
-    -------
-    list of str
-        A line for each row with a recommended limit, quoted for a shell.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> row = {"namespace": "shop", "workload": "api", "container": "api", "recommended_limit_bytes": 2**28}
-    >>> kubectl_lines(pl.DataFrame([row]))
-    ['kubectl --namespace shop set resources deployment/api --containers=api --limits=memory=256Mi']
-    """
+    """Write the recommended limits as `kubectl set resources` lines."""
     lines = []
     for row in limits.iter_rows(named=True):
         if row.get("recommended_limit_bytes") is None:
@@ -172,28 +102,7 @@ def kubectl_lines(limits: pl.DataFrame) -> list[str]:
 
 
 def resize_lines(limits: pl.DataFrame, pods: pl.DataFrame) -> list[str]:
-    """Write lines that resize running pods in place, without a restart (Kubernetes 1.33 or later).
-
-    Parameters
-    ----------
-    limits
-        As `recommend_limits` gives it.
-    pods
-        Containers of a recording (`recording.containers`): which pods run.
-
-    Returns
-    -------
-    list of str
-        A line for each pod and container with a recommended limit, quoted for a shell.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> row = {"namespace": "shop", "workload": "api", "container": "api", "recommended_limit_bytes": 2**28}
-    >>> pod = {"namespace": "shop", "workload": "api", "container": "api", "pod": "api-0"}
-    >>> print(resize_lines(pl.DataFrame([row]), pl.DataFrame([pod]))[0][:64])
-    kubectl --namespace shop patch pod api-0 --subresource resize --
-    """
+    """Write lines that resize running pods in place, without a restart (Kubernetes 1.33 or later)."""
     wanted = {
         (row.get("namespace"), row.get("workload"), row.get("container")): row
         for row in limits.iter_rows(named=True)

@@ -1,4 +1,4 @@
-"""The request and the limit that a workload container should have, and why."""
+"""The request and the limit that a workload container should have, why, and what it costs."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit.analysis.columns import WORKLOAD
-from rmtoolkit.analysis.verdict import verdicts_with
+from rmtoolkit._parallel import as_source, spread
+from rmtoolkit._partition import parts
+from rmtoolkit.analysis.judge import verdicts_with
+from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits import cost
 from rmtoolkit.limits.baselines import krr_memory, vpa_memory
-from rmtoolkit.limits.history import block_peaks, describe, spread_over
-from rmtoolkit.limits.margins import HORIZON, as_margins, lookup
-from rmtoolkit.limits.need import needs
-from rmtoolkit.limits.reasons import reason
-from rmtoolkit.limits.risk import of_needs
-from rmtoolkit.limits.usage import starts, usage, workloads
+from rmtoolkit.limits.history import block_peaks, describe, needs, spread_over, starts, usage, workloads
+from rmtoolkit.limits.risk import HORIZON, SHORTEST, as_margins, lookup, of_needs
 from rmtoolkit.limits.what_if import purged
-from rmtoolkit.parts import parts
-from rmtoolkit.spread import as_source, spread
+from rmtoolkit.text import chance as chance_words
+from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate
 
 if TYPE_CHECKING:
     import os
@@ -29,9 +26,92 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from rmtoolkit.limits.margins import Margins, Numbers
+    from rmtoolkit._parallel import Source
+    from rmtoolkit.limits.risk import Margins, Numbers
     from rmtoolkit.recording import Recording
-    from rmtoolkit.spread import Source
+
+
+#: A pod so many times as high as the median pod is named.
+_HOT = 1.3
+
+
+def reason(row: dict[str, Any], chance: float) -> str:
+    """Say in a few sentences why."""
+    if row["action"] == "fix":
+        return _of_growth(row)
+    if row["action"] == "wait":
+        return _of_waiting(row, chance)
+    said = [f"The highest use was {memory(row['peak_bytes'])}{_where(row)}."]
+    startup, settled = row["startup_peak_bytes"], row["settled_bytes"]
+    if startup is not None and settled is not None and startup > 1.1 * settled and startup >= 0.95 * row["peak_bytes"]:
+        said.append(f"Startup sets the peak: it settles at {memory(settled)}.")
+    if (row["history_seconds"] or 0.0) < SHORTEST.total_seconds():
+        minutes = (row["history_seconds"] or 0.0) / 60
+        said.append(
+            f"It rests on {minutes:.0f} minutes, counted as an hour: no day, no release and no quiet hour is in them, "
+            "so take it as a first guess and ask again after a day."
+        )
+    elif row.get("week_limit_bytes") is not None and row["week_limit_bytes"] < row["recommended_limit_bytes"]:
+        said.append(
+            f"It rests on {hours(row['history_seconds'] / 3600)}, which say little of a week, so the margin is wide: "
+            f"after a week like this, {configured(row['week_limit_bytes'])} would do."
+        )
+    if row["climbing"]:
+        said.append("Its peaks climb from week to week; the climb is drawn on.")
+    if row["killed_limit_bytes"] is not None:
+        said.append(
+            f"It was OOM killed at {configured(row['killed_limit_bytes'])}: it needed more, nobody knows how much."
+        )
+    if row["hot_ratio"] is not None and row["hot_ratio"] > _HOT:
+        said.append(f"One pod is {row['hot_ratio']:.1f} times as high as the median pod.")
+    said.append(f"The margin is for {chance_words(chance)} chance of an OOM kill in 7 days ({row['margins']}).")
+    if row["purged_limit_bytes"] is not None and row["purged_limit_bytes"] < row["recommended_limit_bytes"]:
+        said.append(f"Once the allocator gives kept pages back, {configured(row['purged_limit_bytes'])} would do.")
+    return " ".join(said)
+
+
+def _where(row: dict[str, Any]) -> str:
+    when = f" at {moment(row['peak_time'])}" if row["peak_time"] is not None else ""
+    return f" in pod {row['peak_pod']}{when}" if row["peak_pod"] else when
+
+
+def _of_growth(row: dict[str, Any]) -> str:
+    said = f"It grows by {rate(row['growth_bytes_per_day'])}: no limit holds for long."
+    if row.get("raise_to_bytes") is None:
+        return f"{said} Fix the growth first."
+    low, high = (None if row[name] is None else 24 * row[name] for name in ("buys_days_low", "buys_days_high"))
+    span = hours_range(low, high)
+    between = f" ({span})" if span and hours(low) != hours(high) else ""
+    return f"{said} Raising to {configured(row['raise_to_bytes'])} buys {hours(24 * row['buys_days'])}{between}."
+
+
+def _of_waiting(row: dict[str, Any], chance: float) -> str:
+    if row["spread"] is None or not row["pairs"]:
+        return "The history is too short to say what a week needs: come back with a day or more of samples."
+    return (
+        f"{row['pairs']} pairs of weeks cannot certify {chance_words(chance)}: the smallest chance they can tell is "
+        f"{chance_words(1 / (row['pairs'] + 1))}. Accept that, or learn margins from more workloads or weeks."
+    )
+
+
+GIB: Final = 2**30
+#: Hours of an average month.
+HOURS_PER_MONTH: Final = 730.5
+
+
+def per_month(reserved_bytes: float | None, price_per_gib_hour: float | None) -> float | None:
+    """Price what is reserved for a month."""
+    if reserved_bytes is None or price_per_gib_hour is None:
+        return None
+    return reserved_bytes / GIB * price_per_gib_hour * HOURS_PER_MONTH
+
+
+def expected(oom_probability: float | None, price_per_incident: float | None) -> float | None:
+    """Price the OOM kills that are to be expected in a month."""
+    if oom_probability is None or price_per_incident is None:
+        return None
+    return oom_probability * price_per_incident * HOURS_PER_MONTH / 168
+
 
 _MIB: Final = 2**20
 #: What a limit must be above one that killed, at the least.
@@ -156,28 +236,7 @@ def _check(oom_probability: float) -> None:
 
 
 def gather(recording: Source, verdicts: pl.DataFrame | None = None, *, client: Client | None = None) -> pl.DataFrame:
-    """Gather what `recommend_limits` decides from, so that it can decide more than once.
-
-    Parameters
-    ----------
-    recording
-        A recording, a frame that can become one, or a lake, which is read part by part.
-    verdicts
-        Its verdicts, where they are known already (`Judgement.verdicts`); None: it is judged.
-    client
-        As for `recommend_limits`.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row per workload container: what `rmtoolkit.limits.need.needs` gives, and what others would say.
-
-    Examples
-    --------
-    >>> table = pl.DataFrame({"time": range(0, 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
-    >>> gather(table).select("peak_bytes", "growing").rows()
-    [(104857600, False)]
-    """
+    """Gather what `recommend_limits` decides from, so that it can decide more than once."""
     if verdicts is None:
         return verdicts_with(recording, also, client=client)["needs"]
     frames, _ = spread(as_source(recording), partial(also, verdicts=verdicts), client=client)
@@ -185,28 +244,7 @@ def gather(recording: Source, verdicts: pl.DataFrame | None = None, *, client: C
 
 
 def also(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Gather the same of a part, beside its verdicts: for `rmtoolkit.analysis.verdict.judge_with`.
-
-    Parameters
-    ----------
-    part
-        All there is of some workloads.
-    verdicts
-        Of these at least.
-
-    Returns
-    -------
-    dict of polars.DataFrame
-        `needs`: as `gather` gives them.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.verdict import judge_with
-    >>> table = pl.DataFrame({"time": range(0, 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
-    >>> judgement, frames = judge_with(table, also)
-    >>> of_gathered(frames["needs"])["verdict"].equals(judgement.verdicts["verdict"])
-    True
-    """
+    """Gather the same of a part, beside its verdicts: for `rmtoolkit.analysis.judge.judge_with`."""
     known = needs(part, verdicts)
     return {"needs": known.join(_beside(part), on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left")}
 
@@ -218,26 +256,7 @@ def of_gathered(
     *,
     price_per_gib_hour: float | None = None,
 ) -> pl.DataFrame:
-    """Do what `recommend_limits` does for what was gathered before.
-
-    Parameters
-    ----------
-    known
-        As `gather` gives it.
-    oom_probability, margins, price_per_gib_hour
-        As in `recommend_limits`.
-
-    Returns
-    -------
-    polars.DataFrame
-        As in `recommend_limits`.
-
-    Examples
-    --------
-    >>> table = pl.DataFrame({"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
-    >>> of_gathered(gather(table))["action"].to_list()
-    ['set']
-    """
+    """Do what `recommend_limits` does for what was gathered before."""
     _check(oom_probability)
     chosen = as_margins(margins)
     scores = lookup(chosen)
@@ -249,27 +268,7 @@ def of_gathered(
 
 
 def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> pl.DataFrame:
-    """Do the part of `recommend_limits` that decides the limit, for needs that were gathered before.
-
-    Parameters
-    ----------
-    known
-        As `rmtoolkit.limits.need.needs` gives it.
-    oom_probability, margins
-        As in `recommend_limits`.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row per workload container: its names and `limit_bytes`, null for what grows and where the pairs cannot tell.
-
-    Examples
-    --------
-    >>> from rmtoolkit.limits.margins import Margins
-    >>> table = pl.DataFrame({"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
-    >>> limits_at(needs(table), 0.0001, Margins.shipped())["limit_bytes"].to_list()
-    [None]
-    """
+    """Do the part of `recommend_limits` that decides the limit, for needs that were gathered before."""
     scores = lookup(margins)
     limits = [
         None if row["growing"] else _limit(row, oom_probability, scores(row["history_seconds"], row["climbing"]))
@@ -330,8 +329,8 @@ def _row(
         "reserved_then_bytes": None if request is None else request * row["pods"],
         **(_buys(row) if row["growing"] else {}),
     }
-    row["cost_now_per_month"] = cost.per_month(row["reserved_now_bytes"], price)
-    row["cost_then_per_month"] = cost.per_month(row["reserved_then_bytes"], price)
+    row["cost_now_per_month"] = per_month(row["reserved_now_bytes"], price)
+    row["cost_then_per_month"] = per_month(row["reserved_then_bytes"], price)
     row["week_limit_bytes"] = None if limit is None else _after_a_week(row, chance, lookup_scores)
     row["reason"] = reason(row, chance)
     return {name: row.get(name) for name in RECOMMENDED}

@@ -1,27 +1,466 @@
-"""The chance that a limit kills: at least one OOM kill in the next seven days, for every limit that is asked about."""
+"""The chance that a limit kills, by margins learnt from pairs of past and next week."""
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import math
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
 
-from rmtoolkit.analysis.columns import WORKLOAD
-from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.intervals import clopper_pearson
-from rmtoolkit.limits.margins import HORIZON, SHORTEST, as_margins, lookup
-from rmtoolkit.limits.need import needs
+from rmtoolkit._io import check_target, replacing
+from rmtoolkit._parallel import as_source, spread
+from rmtoolkit.analysis.judge import classify
+from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.exceptions import ReadError, RmtoolkitError
+from rmtoolkit.limits.history import GROWS, block_peaks, describe, kills, needs, starts, usage, workloads
+from rmtoolkit.limits.history import WORKLOAD as USAGE_WORKLOAD
+from rmtoolkit.recording import as_recording
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
+    from distributed import Client
 
-    from rmtoolkit.limits.margins import Margins
-    from rmtoolkit.limits.usage import AnyRecording
+    from rmtoolkit._parallel import Source
+    from rmtoolkit.limits.history import AnyRecording
+    from rmtoolkit.recording import Recording
+
+    Numbers = npt.NDArray[np.float64]
+
+
+HORIZON: Final = dt.timedelta(days=7)
+#: Lengths of history that margins are learnt for: a short one says less, so its margins are larger.
+HISTORIES: Final = tuple(
+    dt.timedelta(**length)
+    for length in ({"hours": 1}, {"hours": 6}, {"days": 1}, {"days": 3}, {"days": 7}, {"days": 14}, {"days": 28})
+)
+#: A history below this is no week's worth: margins for it are those of an hour, and not enough.
+SHORTEST: Final = HISTORIES[0]
+#: Kinds of past that margins are kept apart for.
+CLASSES: Final = ("settled", "climbing")
+
+_FORMAT: Final = "rmtoolkit margins 1"
+_ENDINGS: Final = (".json",)
+#: A week counts when a workload was seen in most of its blocks.
+_MOST: Final = 10
+#: Scores kept per table; more would say nothing more about a chance of 1 in 1000.
+_KEPT: Final = 2000
+#: Pairs that are enough: with fewer, both kinds of past are taken together, or the table of a shorter history.
+_PLENTY: Final = 100
+_CENSORED: Final = 1e9
+#: What a week's past is judged by.
+_JUDGED: Final = dt.timedelta(days=14)
+#: A history that lacks a fiftieth of a length is taken as that long.
+_NEARLY: Final = 1.02
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """How far next weeks went above what came before.
+
+    Attributes
+    ----------
+    origin
+        Where the pairs come from, in words: said in every answer that uses them.
+    tables
+        A row per length of history and kind of past: `history_seconds`, `kind` (`settled` or `climbing`), `pairs` (how
+        many were learnt from), `scores` (List of Float64, ascending: log of next week's peak over the expected one,
+        in units of the workload's own spread; a next week that ended in OOM kills counts as higher than anything).
+
+    Examples
+    --------
+    >>> Margins.shipped()
+    <Margins: shipped with rmtoolkit, learnt from generated fleets, ...>
+    """
+
+    origin: str
+    tables: pl.DataFrame
+
+    def __repr__(self) -> str:
+        """Say where they come from and how many pairs there are."""
+        return f"<Margins: {self.origin}, {int(self.tables['pairs'].sum())} pairs of a past and a next week>"
+
+    def scores(self, history_seconds: float, *, climbing: bool) -> Numbers:
+        """Choose the scores that fit a workload.
+
+        Parameters
+        ----------
+        history_seconds
+            How long its past is; the table of the longest history that is no longer is used, if it has enough pairs:
+            a shorter one with more pairs errs on the safe side. For a history shorter than all, the shortest is used:
+            that is too optimistic, and whoever shows the answer must say so.
+        climbing
+            Whether its peaks climb clearly.
+
+        Returns
+        -------
+        numpy.ndarray
+            Ascending; empty when there is no table at all.
+
+        Examples
+        --------
+        >>> scores = Margins.shipped().scores(14 * 86_400, climbing=False)
+        >>> bool(scores[0] < scores[-1])
+        True
+        """
+        shortest = pl.col("history_seconds").min()
+        longest = pl.max_horizontal(pl.lit(history_seconds * _NEARLY), shortest)
+        fitting = self.tables.filter(pl.col("history_seconds") <= longest)
+        counted = (
+            fitting.group_by("history_seconds").agg(pl.col("pairs").sum()).sort("history_seconds", descending=True)
+        )
+        plenty = counted.filter(pl.col("pairs") >= min(_PLENTY, counted["pairs"].max() or 0))
+        fitting = fitting.filter(pl.col("history_seconds") == pl.lit(plenty["history_seconds"].first()))
+        kind = fitting.filter(pl.col("kind") == CLASSES[climbing])
+        chosen = kind if kind["pairs"].sum() >= _PLENTY else fitting
+        return np.sort(chosen["scores"].explode().drop_nulls().to_numpy())
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the margins into a small JSON file.
+
+        Parameters
+        ----------
+        path
+            Ending in .json; an existing file is replaced whole, at once.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        RmtoolkitError
+            The name ends in something else, there is no such folder, or the disk is full.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Margins.load(Margins.shipped().save(f"{folder}/margins.json")) == Margins.shipped()
+        True
+        """
+        check_target(path, _ENDINGS)
+        tables = [
+            {**row, "scores": [float(f"{score:.4g}") for score in row["scores"]]}
+            for row in self.tables.iter_rows(named=True)
+        ]
+        with replacing(path, _ENDINGS) as part:
+            part.write_text(json.dumps({"format": _FORMAT, "origin": self.origin, "tables": tables}), "utf-8")
+        return Path(path)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Margins:
+        """Read margins that `save` wrote.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Returns
+        -------
+        Margins
+            The same margins.
+
+        Raises
+        ------
+        ReadError
+            It is no such file.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Margins.load(Margins.shipped().save(f"{folder}/margins.json")).origin == Margins.shipped().origin
+        True
+        """
+        try:
+            return _parse(json.loads(Path(path).read_text("utf-8")))
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+            found = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ReadError.at(path, found=found, expected="margins that Margins.save wrote") from error
+
+    @staticmethod
+    def shipped() -> Margins:
+        """Give the margins that come with the package.
+
+        Returns
+        -------
+        Margins
+            Learnt from generated fleets: right in kind, but not from your services. Learn your own with
+            `rmtoolkit.learn_margins` as soon as there are some weeks of history.
+
+        Examples
+        --------
+        >>> "generated fleets" in Margins.shipped().origin
+        True
+        """
+        return _parse(json.loads(files("rmtoolkit.limits").joinpath("margins.json").read_text("utf-8")))
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the numbers."""
+        return isinstance(other, Margins) and self.origin == other.origin and self.tables.equals(other.tables)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+_TABLES: Final = pl.Schema(
+    {"history_seconds": pl.Float64(), "kind": pl.String(), "pairs": pl.Int64(), "scores": pl.List(pl.Float64())}
+)
+
+
+def _parse(content: Any) -> Margins:  # noqa: ANN401 - whatever a file holds
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        msg = "another format"
+        raise ValueError(msg)
+    tables = pl.DataFrame(content["tables"], schema=_TABLES)
+    if tables.filter(~pl.col("kind").is_in(CLASSES)).height:
+        msg = "an unknown kind of past"
+        raise ValueError(msg)
+    return Margins(str(content["origin"]), tables)
+
+
+def lookup(margins: Margins) -> Callable[[float | None, bool | None], Numbers]:
+    """Prepare `Margins.scores` for many workloads."""
+    lengths = np.unique(margins.tables["history_seconds"].to_numpy())
+    known: dict[tuple[int, bool], Numbers] = {}
+
+    def scores(history_seconds: float | None, climbing: bool | None) -> Numbers:  # noqa: FBT001 - two columns of a row
+        length = history_seconds or 0.0
+        key = (int(np.searchsorted(lengths, length * _NEARLY, side="right")), bool(climbing))
+        if key not in known:
+            known[key] = margins.scores(length, climbing=key[1])
+        return known[key]
+
+    return scores
+
+
+def as_margins(margins: Margins | str | os.PathLike[str] | None) -> Margins:
+    """Take margins as people give them."""
+    if isinstance(margins, Margins):
+        return margins
+    return Margins.shipped() if margins is None else Margins.load(margins)
+
+
+def learn_margins(recording: Source, *, client: Client | None = None) -> Margins:
+    """Learn safety margins from weeks of history: how far did next weeks go above what came before?
+
+    Parameters
+    ----------
+    recording
+        Three weeks or more of many workloads, in a lake too; what leaks may be in it. Every week but the first is once
+        the next week of what lies before it. What grew then, or may have, takes no part: it gets no limit.
+    client
+        Of Dask distributed, as for `rm.classify`.
+
+    Returns
+    -------
+    Margins
+        To give to `limit_risk`, `recommend_limits` and `backtest`, and to save in a small file.
+
+    Raises
+    ------
+    RmtoolkitError
+        The history is shorter than eight days, or no workload was seen in two weeks that follow each other.
+
+    Notes
+    -----
+    The score of a pair is the log of the next week's peak over the expected one, divided by a spread that comes from
+    how much the workload's peaks differ; a limit for a chance is a quantile of the scores (conformal prediction, V.
+    Vovk et al., "Algorithmic Learning in a Random World", 2005). With n pairs no chance below 1 / (n + 1) is claimed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> hours = np.arange(0, 21 * 86_400, 3600)
+    >>> frames = [
+    ...     pl.DataFrame({"time": hours, "workload": name, "rss_bytes": (1e8 + 1e6 * rng.normal(size=504)).astype(int)})
+    ...     for name in "abc"
+    ... ]
+    >>> learn_margins(pl.concat(frames)).tables.filter(pl.col("history_seconds") == 14 * 86_400)["pairs"].sum()
+    3
+    """
+    source = as_source(recording)
+    span = source.times()
+    if span is None or span[1] - span[0] < HORIZON + dt.timedelta(days=1) - dt.timedelta(hours=1):
+        length = "none" if span is None else f"{(span[1] - span[0]).total_seconds() / 86_400:.1f} days"
+        msg = f"Margins need eight days of history or more, found {length}. Hint: the shipped ones are used by default."
+        raise RmtoolkitError(msg)
+    frames, _ = spread(source, partial(_scored, end=span[1]), client=client)
+    scored, number = frames["pairs"], frames["workloads"].height
+    if not scored.height:
+        msg = "No workload was seen in most of a week and of what lies before it: there is nothing to learn from."
+        raise RmtoolkitError(msg)
+    days = (span[1] - span[0]).total_seconds() / 86_400
+    origin = f"learnt from {number} workloads over {days:.0f} days until {span[1]:%Y-%m-%d}"
+    return Margins(origin, tables_of(scored))
+
+
+def _scored(part: Recording, end: dt.datetime) -> dict[str, pl.DataFrame]:
+    return {"pairs": pairs(part, end), "workloads": workloads(part).select(USAGE_WORKLOAD)}
+
+
+_PAIRS: Final = pl.Schema({"history_seconds": pl.Float64(), "kind": pl.String(), "score": pl.Float64()})
+
+
+def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
+    """Score every pair of a past and the week after it."""
+    recording = as_recording(recording)
+    used, killed, began = usage(recording), kills(recording), starts(recording)
+    if not used.height:
+        return pl.DataFrame(schema=_PAIRS)
+    first = used["time"].min()
+    found = []
+    stop = end + dt.timedelta(milliseconds=1)
+    while isinstance(first, dt.datetime) and stop - HORIZON > first:
+        begin = stop - HORIZON
+        after = (
+            block_peaks(used, began, begin, stop)
+            .group_by("workload_row")
+            .agg(next_bytes=pl.col("peak_bytes").max(), next_blocks=pl.len())
+        )
+        after = after.filter(pl.col("next_blocks") >= _MOST).join(
+            _killed(killed, begin, stop), on="workload_row", how="left"
+        )
+        after = after.join(_growing(recording, begin), on="workload_row", how="anti")
+        for history in HISTORIES:
+            if begin - history < first - history * (_NEARLY - 1):
+                break
+            before = describe(block_peaks(used, began, begin - history, begin), history.total_seconds())
+            both = before.filter(pl.col("spread").is_not_null()).join(after, on="workload_row")
+            found.append(
+                both.select(
+                    history_seconds=pl.lit(history.total_seconds()),
+                    kind=pl.when("climbing").then(pl.lit(CLASSES[1])).otherwise(pl.lit(CLASSES[0])),
+                    score=pl.when(pl.col("killed").fill_null(value=False))
+                    .then(_CENSORED)
+                    .otherwise((pl.col("next_bytes") / pl.col("base_bytes")).log() / pl.col("spread")),
+                )
+            )
+        stop = begin
+    return pl.concat(found) if found else pl.DataFrame(schema=_PAIRS)
+
+
+def _growing(recording: Recording, begin: dt.datetime) -> pl.DataFrame:
+    """List the workloads that were growing then, or may have been: they get no limit, so their weeks teach none."""
+    before = recording.window(start=begin - _JUDGED, end=begin - dt.timedelta(milliseconds=1))
+    found = (
+        classify(before).filter(GROWS)
+        if before.height
+        else pl.DataFrame(schema=dict.fromkeys(USAGE_WORKLOAD, pl.String))
+    )
+    return (
+        workloads(recording)
+        .join(found.select(USAGE_WORKLOAD), on=USAGE_WORKLOAD, nulls_equal=True)
+        .select("workload_row")
+    )
+
+
+def _killed(killed: pl.DataFrame, begin: dt.datetime, stop: dt.datetime) -> pl.DataFrame:
+    """Workloads with an OOM kill of their own in a week: what they needed is not known, only that it was more."""
+    inside = killed.filter((pl.col("time") >= begin) & (pl.col("time") < stop))
+    return inside.select("workload_row").unique().with_columns(killed=pl.lit(value=True))
+
+
+def tables_of(scored: pl.DataFrame) -> pl.DataFrame:
+    """Sort scores into tables, and thin out what is more than is needed."""
+    rows = []
+    for (history, kind), group in scored.group_by(["history_seconds", "kind"], maintain_order=True):
+        scores = np.sort(group["score"].to_numpy())
+        count = scores.size
+        if count > _KEPT:
+            # As many scores from the same places of the distribution, the highest among them.
+            scores = scores[np.ceil(np.arange(1, _KEPT + 1) * count / _KEPT).astype(int) - 1]
+        rows.append({"history_seconds": history, "kind": kind, "pairs": count, "scores": scores.tolist()})
+    return pl.DataFrame(rows, schema=_TABLES).sort("history_seconds", "kind")
+
+
+#: All intervals of the package are 80 % intervals.
+_TAIL: Final = 0.1
+_STEPS: Final = 100
+#: Steps that halve before lines are drawn, and what is near enough.
+_HALVED: Final = 6
+_NEAR: Final = 1e-13
+
+
+@lru_cache(maxsize=65_536)
+def clopper_pearson(count: int, total: int) -> tuple[float, float]:
+    """Give the exact 80 % interval of a share: so many of so many."""
+    if total == 0:
+        return 0.0, 1.0
+    low = 0.0 if count == 0 else _solve(lambda share: 1 - _at_most(count - 1, total, share), _TAIL)
+    high = 1.0 if count == total else _solve(lambda share: 1 - _at_most(count, total, share), 1 - _TAIL)
+    return low, high
+
+
+def _solve(rising: Callable[[float], float], wanted: float) -> float:
+    """Find where a rising function of a share has a value: halve, then draw lines (the Illinois method)."""
+    low, high = 0.0, 1.0
+    below, above = rising(low) - wanted, rising(high) - wanted
+    for step in range(_STEPS):
+        draws = step >= _HALVED
+        middle = high - above * (high - low) / (above - below) if draws else (low + high) / 2
+        found = rising(middle) - wanted
+        if abs(found) < _NEAR or high - low < _NEAR:
+            return middle
+        # The end that stays where it is counts half, or it would stay for ever.
+        if found < 0:
+            low, below, above = middle, found, above / 2 if draws else above
+        else:
+            high, above, below = middle, found, below / 2 if draws else below
+    return (low + high) / 2
+
+
+def _at_most(count: int, total: int, share: float) -> float:
+    """Give the chance of at most so many successes of a binomial distribution."""
+    if share <= 0:
+        return 1.0
+    if share >= 1:
+        return 0.0
+    successes = np.arange(count + 1)
+    logs = _log_ways(total)[: count + 1] + successes * math.log(share) + (total - successes) * math.log1p(-share)
+    return min(float(np.exp(logs).sum()), 1.0)
+
+
+@lru_cache(maxsize=64)
+def _log_ways(total: int) -> npt.NDArray[np.float64]:
+    """Give the log of the number of ways to choose 0, 1, … of so many."""
+    factorials = np.cumsum(np.log(np.maximum(np.arange(total + 1), 1)))
+    return np.asarray(factorials[-1] - factorials - factorials[::-1])
+
+
+@lru_cache(maxsize=65_536)
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """Give the 95 % interval of a share after Wilson: for tables of results."""
+    if total == 0:
+        return 0.0, 1.0
+    z = 1.959964
+    share = count / total
+    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
+    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Give the exact two-sided p-value of a paired comparison of two ways to fail."""
+    total = only_first + only_second
+    if total == 0:
+        return 1.0
+    return min(1.0, 2 * _at_most(min(only_first, only_second), total, 0.5))
+
 
 _DAYS: Final = HORIZON.total_seconds() / 86_400
 #: An 80 % interval of a normal distribution is so many deviations wide.
@@ -103,27 +542,7 @@ def limit_risk(
 
 
 def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, margins: Margins) -> pl.DataFrame:
-    """Do what `limit_risk` does for needs that were gathered before.
-
-    Parameters
-    ----------
-    known
-        As `rmtoolkit.limits.need.needs` gives it.
-    limits, margins
-        As in `limit_risk`.
-
-    Returns
-    -------
-    polars.DataFrame
-        As in `limit_risk`.
-
-    Examples
-    --------
-    >>> from rmtoolkit.limits.margins import Margins
-    >>> table = pl.DataFrame({"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
-    >>> of_needs(needs(table), 400 * 2**20, Margins.shipped())["certified"].to_list()
-    [False]
-    """
+    """Do what `limit_risk` does for needs that were gathered before."""
     tried = _tried(known, limits)
     scores = lookup(margins)
     # What grows needs no pairs, and callers that ask about nothing else give no columns for them.
@@ -153,27 +572,7 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
 
 
 def of_row(row: dict[str, Any], scores: npt.NDArray[np.float64]) -> Answer:
-    """Answer for one limit of one workload container.
-
-    Parameters
-    ----------
-    row
-        As `rmtoolkit.limits.need.needs` gives it, with the limit as `limit_bytes`.
-    scores
-        Those of the margins that fit it.
-
-    Returns
-    -------
-    tuple
-        As `Answer` says.
-
-    Examples
-    --------
-    >>> table = pl.DataFrame({"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
-    >>> row = needs(table).row(0, named=True) | {"limit_bytes": 90 * 2**20}
-    >>> of_row(row, np.array([0.1, 0.2]))[0]
-    1.0
-    """
+    """Answer for one limit of one workload container."""
     return _of_growth(row) if row["growing"] else _of_scores(row, scores)
 
 

@@ -1,22 +1,32 @@
-"""What would memory have been, if? Each change is a plain function of a frame, and says what it assumes."""
+"""What would memory have been, if? And which kills would a limit have caused in the recorded past?"""
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit.analysis.lives import split
-from rmtoolkit.analysis.parameters import SETTLED_BAND, STARTUP_SHARE
+from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.analysis.thresholds import SETTLED_BAND, STARTUP_SHARE
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.limits.history import BLOCKS, kills_of_now, usage, workloads
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rmtoolkit.limits.usage import AnyRecording
+    from numpy.typing import NDArray
+
+    from rmtoolkit.limits.history import AnyRecording
+
+    Floats = NDArray[np.float64]
+    Whole = NDArray[np.int64]
+
 
 #: Stack that a thread touches when nothing is known: two pages of the kernel's and what a shallow call chain needs.
 TOUCHED_STACK_BYTES: Final = 64 * 1024
@@ -135,25 +145,7 @@ def what_if(
 
 
 def startup_scaled(recording: AnyRecording, scale: float) -> WhatIf:
-    """Scale every startup spike: what is above the settled level until the process has settled.
-
-    Parameters
-    ----------
-    recording
-        A recording, or a frame that can become one.
-    scale
-        1 as it was.
-
-    Returns
-    -------
-    WhatIf
-        The changed recording and what was assumed.
-
-    Examples
-    --------
-    >>> startup_scaled(pl.DataFrame({"time": [0], "rss_bytes": [9]}), 0.5).assumptions[0][:38]
-    'Every startup spike is 0.5 times as hi'
-    """
+    """Scale every startup spike: what is above the settled level until the process has settled."""
     recording = as_recording(recording)
     samples = startups(recording)
     said = (
@@ -164,25 +156,7 @@ def startup_scaled(recording: AnyRecording, scale: float) -> WhatIf:
 
 
 def startup_spread(recording: AnyRecording, seconds: float) -> WhatIf:
-    """Spread every startup spike over more time, as delayed initialisation of caches does.
-
-    Parameters
-    ----------
-    recording
-        A recording, or a frame that can become one.
-    seconds
-        Over how much more time; what came at once is averaged over it.
-
-    Returns
-    -------
-    WhatIf
-        The changed recording and what was assumed.
-
-    Examples
-    --------
-    >>> startup_spread(pl.DataFrame({"time": [0], "rss_bytes": [9]}), 60).assumptions[0][:35]
-    'Every startup spike is spread over '
-    """
+    """Spread every startup spike over more time, as delayed initialisation of caches does."""
     recording = as_recording(recording)
     cadence = recording.containers.select("container_id", "cadence_seconds")
     samples = startups(recording).join(cadence, on="container_id", how="left", maintain_order="left")
@@ -195,31 +169,7 @@ def startup_spread(recording: AnyRecording, seconds: float) -> WhatIf:
 
 
 def with_threads(recording: AnyRecording, threads: int) -> WhatIf:
-    """Set the number of threads.
-
-    Parameters
-    ----------
-    recording
-        A recording with `threads`.
-    threads
-        How many instead.
-
-    Returns
-    -------
-    WhatIf
-        The changed recording and what was assumed.
-
-    Raises
-    ------
-    RmtoolkitError
-        The recording does not know its threads.
-
-    Examples
-    --------
-    >>> table = pl.DataFrame({"time": [0, 60], "rss_bytes": [1 << 20, 1 << 20], "threads": [8, 8]})
-    >>> with_threads(table, 4).recording.samples["rss_bytes"][0] // 1024
-    768
-    """
+    """Set the number of threads."""
     recording = as_recording(recording)
     if recording.samples["threads"].null_count() == recording.samples.height:
         msg = "The recording does not know how many threads there were. Hint: scrape process_threads beside the memory."
@@ -234,26 +184,7 @@ def with_threads(recording: AnyRecording, threads: int) -> WhatIf:
 
 
 def with_traffic(recording: AnyRecording, factor: float) -> WhatIf:
-    """Scale the traffic.
-
-    Parameters
-    ----------
-    recording
-        A recording, or a frame that can become one.
-    factor
-        1 as it was.
-
-    Returns
-    -------
-    WhatIf
-        The changed recording and what was assumed.
-
-    Examples
-    --------
-    >>> table = pl.DataFrame({"time": range(0, 600, 60), "rss_bytes": [100] * 5 + [200] * 5})
-    >>> with_traffic(table, 2).recording.samples["rss_bytes"].to_list()[-1]
-    300
-    """
+    """Scale the traffic."""
     recording = as_recording(recording)
     used = pl.coalesce(FOOTPRINTS)
     floor = used.quantile(0.05, "lower").over("container_id")
@@ -266,29 +197,7 @@ def with_traffic(recording: AnyRecording, factor: float) -> WhatIf:
 
 
 def purged(recording: AnyRecording) -> WhatIf:
-    """Take away the pages that the allocator keeps though nothing is in them.
-
-    Parameters
-    ----------
-    recording
-        A recording with `resident_bytes` and `active_bytes` (jemalloc), or `free_bytes` (glibc).
-
-    Returns
-    -------
-    WhatIf
-        The changed recording and what was assumed.
-
-    Raises
-    ------
-    RmtoolkitError
-        The recording has no allocator statistics.
-
-    Examples
-    --------
-    >>> table = pl.DataFrame({"time": [0], "rss_bytes": [900], "resident_bytes": [800], "active_bytes": [500]})
-    >>> purged(table).recording.samples["rss_bytes"].to_list()
-    [600]
-    """
+    """Take away the pages that the allocator keeps though nothing is in them."""
     recording = as_recording(recording)
     known = {name for name in _KEPT if recording.samples[name].null_count() < recording.samples.height}
     if {"resident_bytes", "active_bytes"} <= known:
@@ -312,26 +221,7 @@ _KEPT: Final = ("resident_bytes", "active_bytes", "free_bytes")
 
 
 def startups(recording: Recording) -> pl.DataFrame:
-    """Say of every sample whether its process was still starting, and what it held above the settled level then.
-
-    Parameters
-    ----------
-    recording
-        A recording.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row per sample: `container_id`, `time`, `life_row`, `settled_bytes` (where its life settles), `starting`
-        (from a start that was seen until the settled level is reached for the first time after the highest point),
-        `excess` (bytes above the settled level while starting, else 0). A life that was OOM killed at an age at which
-        others were still starting never settled: it is taken to settle where the others did.
-
-    Examples
-    --------
-    >>> startups(as_recording(pl.DataFrame({"time": [0], "rss_bytes": [9]})))["starting"].to_list()
-    [False]
-    """
+    """Say of every sample whether its process was still starting, and what it held above the settled level then."""
     cut = split(recording)
     spans = _settling(cut.table.with_row_index("life_row"))
     known = cut.samples.join(spans, on="life_row", how="left", maintain_order="left")
@@ -385,28 +275,7 @@ def _settling(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def spread_over(starting: pl.DataFrame, seconds: float) -> pl.Series:
-    """Average what startups hold over more time.
-
-    Parameters
-    ----------
-    starting
-        As `startups` gives it, with `cadence_seconds`.
-    seconds
-        Over how much more time.
-
-    Returns
-    -------
-    polars.Series
-        What is above the settled level then, in bytes, a value per row.
-
-    Examples
-    --------
-    >>> import datetime as dt
-    >>> times = [dt.datetime(2026, 1, 1, 0, minute, tzinfo=dt.UTC) for minute in range(3)]
-    >>> one = pl.DataFrame({"life_row": 0, "time": times, "excess": [60.0, 0, 0], "cadence_seconds": 60.0})
-    >>> spread_over(one, 120).to_list()
-    [30.0, 30.0, 0.0]
-    """
+    """Average what startups hold over more time."""
     window = f"{max(round(seconds * 1000), 1)}ms"
     spread = (
         pl.col("excess").rolling_sum_by("time", window_size=window).over("life_row")
@@ -423,3 +292,234 @@ def _shifted(recording: Recording, shifts: pl.DataFrame, said: str) -> WhatIf:
     by = shifts["shift"].fill_null(0).round().cast(pl.Int64)
     samples = recording.samples.with_columns((pl.col(name) + by).clip(0) for name in FOOTPRINTS)
     return WhatIf(replace(recording, samples=samples), (said,))
+
+
+#: A stretch above the limit is one kill; a new one begins after so long below it.
+EPISODE_GAP: Final = dt.timedelta(minutes=10)
+#: The first minutes of a process are its startup.
+STARTUP: Final = dt.timedelta(minutes=10)
+
+KILLS: Final = pl.Schema(
+    {
+        "cluster": pl.String(),
+        "namespace": pl.String(),
+        "workload": pl.String(),
+        "container": pl.String(),
+        "pod": pl.String(),
+        "time": pl.Datetime("ms", "UTC"),
+        "phase": pl.String(),
+        "used_bytes": pl.Int64(),
+        "limit_bytes": pl.Int64(),
+    }
+)
+
+
+def replay(recording: AnyRecording, limit: int | pl.DataFrame) -> pl.DataFrame:
+    """List the OOM kills that a limit would have caused in the recorded past.
+
+    Parameters
+    ----------
+    recording
+        A recording, or a frame that can become one.
+    limit
+        In bytes, for every workload container; or a frame with `limit_bytes` and any of the columns `cluster`,
+        `namespace`, `workload`, `container`. A workload without one is not replayed.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per kill, sorted by workload and time: `cluster` … `container`, `pod`, `time`, `phase` (`startup`: in the
+        first ten minutes of a process whose start was seen, else `running`), `used_bytes` (highest of the episode),
+        `limit_bytes`. A stretch above the limit is one kill, until use was ten minutes below it: what a killed process
+        would have done next is not in the record. A peak between two scrapes is not in it either, so the true number
+        may be higher.
+
+    Raises
+    ------
+    RmtoolkitError
+        The limit is not above zero.
+
+    Examples
+    --------
+    >>> minutes = range(0, 6000, 60)
+    >>> table = pl.DataFrame({"time": minutes, "rss_bytes": [300 if 3000 <= t < 3300 else 200 for t in minutes]})
+    >>> replay(table, 250).select("phase", "used_bytes").rows()
+    [('running', 300)]
+    """
+    recording = as_recording(recording)
+    about = workloads(recording)
+    if isinstance(limit, pl.DataFrame):
+        on = [name for name in WORKLOAD if name in limit.columns]
+        wanted = limit.select(*on, "limit_bytes")
+        about = (
+            about.join(wanted, on=on, nulls_equal=True, maintain_order="left")
+            if on
+            else about.join(wanted, how="cross", maintain_order="left")
+        )
+    else:
+        about = about.with_columns(limit_bytes=pl.lit(limit))
+    about = about.filter(pl.col("limit_bytes").is_not_null())
+    if about.height and not bool((about["limit_bytes"] > 0).all()):
+        msg = "A limit must be above zero bytes."
+        raise RmtoolkitError(msg)
+    above = (
+        usage(recording)
+        .join(about.select("workload_row", *WORKLOAD, pl.col("limit_bytes").cast(pl.Int64)), on="workload_row")
+        .filter(pl.col("used_bytes") > pl.col("limit_bytes"))
+        .sort("container_id", "time")
+    )
+    fresh = (pl.col("time").diff().over("container_id") > EPISODE_GAP).fill_null(value=True)
+    begun = recording.events.filter(pl.col("kind").is_in(["start", "release"])).select(
+        "container_id", "time", begun=pl.col("time")
+    )
+    pods = recording.containers.select("container_id", "pod")
+    return (
+        above.with_columns(episode=fresh.cum_sum())
+        .group_by("episode", "container_id", *WORKLOAD, maintain_order=True)
+        .agg(pl.col("time").first(), pl.col("used_bytes").max(), pl.col("limit_bytes").first())
+        .sort("time")
+        .join_asof(begun.sort("time"), on="time", by="container_id", strategy="backward", check_sortedness=False)
+        .join(pods, on="container_id", how="left", maintain_order="left")
+        .with_columns(
+            phase=pl.when((pl.col("time") - pl.col("begun")) <= STARTUP)
+            .then(pl.lit("startup"))
+            .otherwise(pl.lit("running")),
+        )
+        .sort(*WORKLOAD, "time", nulls_last=False)
+        .select(KILLS.names())
+        .cast(KILLS)
+    )
+
+
+_GAP_MS: Final = EPISODE_GAP.total_seconds() * 1000
+_STARTUP_MS: Final = STARTUP.total_seconds() * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Everything recorded of one workload container: a value per sample, sorted by pod and time."""
+
+    times: Whole
+    used: Floats
+    pod: Whole
+    life: Whole
+    first: Whole
+    begins: Whole
+    settled: Floats
+    starting: NDArray[np.bool_]
+    threads: Floats | None
+    block: Whole
+    started: Whole
+    cadence: Floats
+    pods: tuple[str | None, ...]
+    begun: tuple[Whole, ...]
+    killed: pl.DataFrame
+    history_seconds: float
+
+    def block_peaks(self, used: Floats) -> pl.DataFrame:
+        """Reduce a past, as it was or changed, to the highest value of each block."""
+        # Within a pod a block is one run of samples.
+        runs = np.flatnonzero(np.diff(self.block + BLOCKS * self.pod, prepend=-1))
+        highest = np.full(BLOCKS, -1.0)
+        np.maximum.at(highest, self.block[runs], np.maximum.reduceat(used, runs))
+        seen = np.flatnonzero(highest >= 0)
+        started = np.zeros(BLOCKS, dtype=np.bool_)
+        started[self.started] = True
+        return pl.DataFrame(
+            {
+                "workload_row": np.zeros(seen.size, dtype=np.uint32),
+                "block": seen,
+                "peak_bytes": highest[seen],
+                "started": started[seen],
+            },
+            schema={"workload_row": pl.UInt32, "block": pl.Int32, "peak_bytes": pl.Int64, "started": pl.Boolean},
+            strict=False,
+        )
+
+    def pod_peaks(self, used: Floats) -> Whole:
+        """Find the highest sample of each pod."""
+        ends = np.append(self.first[1:], used.size)
+        found = [low + int(used[low:high].argmax()) for low, high in zip(self.first, ends, strict=True)]
+        return np.array(found, dtype=np.int64)
+
+    def kills(self, used: Floats, limit_bytes: float) -> pl.DataFrame:
+        """List the kills that a limit would have caused: `rmtoolkit.replay` for one workload, much faster."""
+        above = np.flatnonzero(used > limit_bytes)
+        pod, time = self.pod[above], self.times[above]
+        fresh = np.ones(above.size, dtype=np.bool_)
+        fresh[1:] = (np.diff(pod) != 0) | (np.diff(time) > _GAP_MS)
+        at = np.flatnonzero(fresh)
+        highest = np.maximum.reduceat(used[above], at) if at.size else np.zeros(0)
+        starting = [_just_begun(self.begun[number], when) for number, when in zip(pod[at], time[at], strict=True)]
+        return pl.DataFrame(
+            {"pod": pod[at], "time": time[at], "used_bytes": highest, "starting": starting},
+            schema={"pod": pl.Int64, "time": pl.Int64, "used_bytes": pl.Float64, "starting": pl.Boolean},
+        )
+
+
+def _started(blocks: Whole) -> Whole:
+    """Keep those inside, and what began just before the first, which may be starting in it."""
+    return np.clip(blocks[(blocks >= -1) & (blocks < BLOCKS)], 0, None)
+
+
+def _just_begun(begun: Whole, when: int) -> bool:
+    at = int(np.searchsorted(begun, when, side="right")) - 1
+    return at >= 0 and when - int(begun[at]) <= _STARTUP_MS
+
+
+def of_workload(recording: Recording, names: dict[str, Any]) -> Past:
+    """Lay out the past of one workload container."""
+    mine = _only(recording, names)
+    used = _beside(usage(mine), startups(mine).drop("excess"), mine)
+    used = _beside(used, _threads(mine), mine)
+    begins = np.flatnonzero(np.diff(used["life_row"].to_numpy().astype(np.int64), prepend=-1))
+    times = used["time"].to_physical().to_numpy().astype(np.int64)
+    ids, first = np.unique(used["container_id"].to_numpy(), return_index=True)
+    pod = np.repeat(np.arange(ids.size), np.diff(first, append=times.size))
+    about = {row["container_id"]: row for row in mine.containers.iter_rows(named=True)}
+    begun = mine.events.filter(pl.col("kind").is_in(["start", "release"])).sort("time")
+    begin = int(times.min()) if times.size else 0
+    span = int(times.max()) - begin + 1 if times.size else 1
+    number = {int(container): at for at, container in enumerate(ids)}
+    killed = kills_of_now(mine).filter(pl.col("container_id").is_in(ids.tolist()))
+    return Past(
+        times=times,
+        used=used["used_bytes"].to_numpy().astype(np.float64),
+        pod=pod.astype(np.int64),
+        life=np.repeat(np.arange(begins.size), np.diff(begins, append=times.size)),
+        first=first.astype(np.int64),
+        begins=begins,
+        settled=used["settled_bytes"].cast(pl.Float64).fill_null(float("inf")).to_numpy(),
+        starting=used["starting"].fill_null(value=False).to_numpy(),
+        threads=None if used["threads"].null_count() == used.height else used["threads"].cast(pl.Float64).to_numpy(),
+        block=(times - begin) * BLOCKS // span,
+        started=_started((begun["time"].to_physical().to_numpy() - begin) * BLOCKS // span),
+        cadence=np.array([about[int(container)]["cadence_seconds"] or 0.0 for container in ids]),
+        pods=tuple(about[int(container)]["pod"] for container in ids),
+        begun=tuple(
+            begun.filter(pl.col("container_id") == int(container))["time"].to_physical().to_numpy() for container in ids
+        ),
+        killed=killed.select(
+            pod=pl.col("container_id").replace_strict(number, return_dtype=pl.Int64) if number else pl.lit(0),
+            time=pl.col("time").to_physical(),
+            limit_bytes=pl.col("limit_bytes"),
+        ),
+        history_seconds=(span - 1) / 1000,
+    )
+
+
+def _only(recording: Recording, names: dict[str, Any]) -> Recording:
+    """Keep what belongs to one workload container; of a large file nothing else is read."""
+    return recording.filter(*(pl.col(name).eq_missing(pl.lit(names[name], dtype=pl.String)) for name in WORKLOAD))
+
+
+def _beside(used: pl.DataFrame, more: pl.DataFrame, recording: Recording) -> pl.DataFrame:
+    """Put columns of all samples beside those that have a value; nothing is searched for where all have one."""
+    if used.height == recording.samples.height:
+        return used.hstack(more.drop("container_id", "time"))
+    return used.join(more, on=["container_id", "time"], how="left", maintain_order="left")
+
+
+def _threads(recording: Recording) -> pl.DataFrame:
+    """Give every sample the threads that were last counted."""
+    return recording.samples.select("container_id", "time", pl.col("threads").forward_fill().over("container_id"))

@@ -3,24 +3,242 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
+from rmtoolkit import _workloads
+from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import ReadError, quote_path
-from rmtoolkit.loaders import docker_objects, docker_text, files, timeline
-from rmtoolkit.loaders.docker_objects import Happened, Inspected, Labels, Measured
-from rmtoolkit.loaders.docker_people import People
-from rmtoolkit.loaders.docker_story import events_of, set_limits
-from rmtoolkit.loaders.left_out import counted
-from rmtoolkit.recording import Recording, Report, normalise
+from rmtoolkit.loaders import _docker_rows, _files, _timestamps
+from rmtoolkit.loaders._docker_rows import Happened, Inspected, Labels, Measured
+from rmtoolkit.loaders._files import counted
+from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import CONTAINERS, SAMPLES, empty
 from rmtoolkit.text import count
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+
+#: Swarm appends slot and task; Compose and people append a number.
+_NUMBERED: Final = re.compile(r"(?P<service>.+?)(?:\.\d+\.[a-z0-9]{25}|[-_.]\d{1,4})")
+
+
+class People:
+    """Containers by what different commands call them; each gets a number."""
+
+    def __init__(self) -> None:
+        self._known: list[Labels] = []
+        self._by_id: dict[str, int] = {}
+        self._by_name: dict[str | None, list[int]] = {}
+
+    def meet(self, labels: Labels) -> None:
+        """Learn of a container; what was said of it first is kept."""
+        key = self._find(labels)
+        if key is None:
+            self._by_name.setdefault(labels.name, []).append(len(self._known))
+            if labels.id is not None:
+                self._by_id[labels.id] = len(self._known)
+            self._known.append(labels)
+            return
+        known = self._known[key]
+        merged = Labels(*(old if old is not None else new for old, new in zip(known, labels, strict=True)))
+        if merged.name != known.name:
+            self._by_name.setdefault(merged.name, []).append(key)
+        if merged.id is not None:
+            self._by_id[merged.id] = key
+        self._known[key] = merged
+
+    def key(self, labels: Labels) -> int:
+        """Give the number of a container that was met."""
+        found = self._find(labels)
+        if found is None:
+            msg = f"{labels} was never met"
+            raise KeyError(msg)
+        return found
+
+    def _find(self, labels: Labels) -> int | None:
+        if labels.id is not None:
+            found = self._by_id.get(labels.id)
+            if found is not None:
+                return found
+            # A name without an id is this one, as long as no other container has had that name.
+            named = self._by_name.get(labels.name, []) if labels.name is not None else []
+            return named[0] if len(named) == 1 and self._known[named[0]].id is None else None
+        named = self._by_name.get(labels.name, [])
+        alone = [key for key in named if self._known[key].id is None]
+        return named[0] if len(named) == 1 else alone[0] if alone else None
+
+    def rows(self, workload_pattern: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Give number and identity of each container."""
+        guessed = self._guesses(workload_pattern)
+        for key, (labels, guess) in enumerate(zip(self._known, guessed, strict=True)):
+            service = labels.service or guess
+            yield (
+                key,
+                {
+                    "namespace": labels.namespace,
+                    "workload": service,
+                    "workload_kind": labels.kind,
+                    "workload_inferred": labels.service is None,
+                    "pod": labels.name or labels.id,
+                    "pod_uid": labels.id,
+                    "container": service,
+                    "version": labels.version,
+                },
+            )
+
+    def _guesses(self, workload_pattern: str | None) -> list[str | None]:
+        names = [labels.name or labels.id for labels in self._known]
+        if workload_pattern is not None:
+            frame = pl.DataFrame({"name": pl.Series(names, dtype=pl.String)})
+            owner = _workloads.infer(pl.col("name"), workload_pattern).struct.field("workload")
+            return frame.select(owner).to_series().to_list()
+        found = [_NUMBERED.fullmatch(name) if name else None for name in names]
+        return [match["service"] if match else name for match, name in zip(found, names, strict=True)]
+
+
+_MIB: Final = 1 << 20
+_MB: Final = 10**6
+_GIB: Final = 1 << 30
+#: The kernel kills, then Docker notices: a death so soon after an OOM kill is its consequence.
+_SAME_DEATH_MS: Final = 10_000
+#: `docker stop` waits 10 s by default before it kills; people give more.
+_STOPPED_MS: Final = 60_000
+#: inspect and events tell one start a few milliseconds apart.
+_SAME_MOMENT_MS: Final = 2_000
+_STOP_SIGNALS: Final = frozenset({2, 3, 9, 15})
+_KILLED: Final = 137
+
+#: Sizes that people choose are round; the memory of a host never is.
+_ROUND_BELOW: Final = (
+    (10 * _GIB, (64 * _MIB, 100 * _MIB, 100 * _MB)),
+    (1 << 62, (512 * _MIB, 1000 * _MIB, 1000 * _MB)),
+)
+
+
+class _Death(NamedTuple):
+    time: int
+    kind: str
+    detail: str | None
+
+
+def set_limits(
+    shown: Mapping[int, Sequence[tuple[int, int]]], inspected: Mapping[int, Sequence[tuple[int, Inspected]]]
+) -> tuple[dict[int, list[tuple[int, int]]], int]:
+    """Tell which limits were set, and when."""
+    most = max((limit for told in shown.values() for _, limit in told), default=0)
+    found: dict[int, list[tuple[int, int]]] = {}
+    guessed = 0
+    for key in {**shown, **inspected}:
+        told = sorted(shown.get(key, []))
+        entries = inspected.get(key, [])
+        if entries:
+            # Without a limit in inspect, the largest amount shown is the host's.
+            unlimited = any(entry.limit_bytes is None for _, entry in entries)
+            told = [(time, 0 if unlimited and limit == most else limit) for time, limit in told]
+            if not told:
+                told = [(time, entry.limit_bytes or 0) for time, entry in entries]
+            elif told[-1][1]:
+                # Exact where the table rounds.
+                told = [(time, _sharper(limit, entries)) for time, limit in told]
+        elif told and most and not _is_chosen(most) and any(limit == most for _, limit in told):
+            guessed += 1
+            told = [(time, 0 if limit == most else limit) for time, limit in told]
+        changes = told[:1] + [after for before, after in pairwise(told) if before[1] != after[1]]
+        if changes:
+            found[key] = changes
+    return found, guessed
+
+
+def _sharper(limit: int, entries: Sequence[tuple[int, Inspected]]) -> int:
+    near = [entry.limit_bytes for _, entry in entries if entry.limit_bytes]
+    return next((exact for exact in near if abs(exact - limit) <= exact / 1000), limit)
+
+
+def _is_chosen(limit: int) -> bool:
+    """Tell whether somebody would choose this amount; a table shows four digits of it."""
+    if limit % _MIB == 0:
+        return True
+    steps = next(steps for below, steps in _ROUND_BELOW if limit < below)
+    coarse = 0.55 * 10 ** (len(str(limit)) - 4)
+    return any(min(limit % step, -limit % step) <= coarse for step in steps)
+
+
+def events_of(
+    key: int,
+    limits: Sequence[tuple[int, int]],
+    inspected: Sequence[tuple[int, Inspected]],
+    happened: Sequence[Happened],
+) -> list[dict[str, Any]]:
+    """Tell what happened to a container."""
+
+    def row(time: int, kind: str, value: int | None = None, detail: str | None = None) -> dict[str, Any]:
+        return {"container_id": key, "time": time, "kind": kind, "value_bytes": value, "detail": detail}
+
+    starts = [event.time for event in happened if event.action == "start"]
+    deaths = list(_deaths(happened))
+    for _, entry in inspected:
+        if entry.started is not None and not _near(entry.started, starts):
+            starts.append(entry.started)
+        if not entry.running and entry.finished is not None:
+            deaths = _with_last(deaths, entry)
+    rows = [row(time, "start") for time in sorted(starts)]
+    for death in deaths:
+        in_force = [limit for time, limit in limits if time <= death.time] or [limit for _, limit in limits[:1]]
+        value = in_force[-1] or None if death.kind == "oom_kill" and in_force else None
+        rows.append(row(death.time, death.kind, value, death.detail))
+    rows += [row(time, "limit", limit or None) for time, limit in limits[1:]]
+    return sorted(rows, key=lambda told: (told["time"], told["kind"] == "start"))
+
+
+def _near(time: int, others: Sequence[int]) -> bool:
+    return any(abs(time - other) <= _SAME_MOMENT_MS for other in others)
+
+
+def _with_last(deaths: list[_Death], entry: Inspected) -> list[_Death]:
+    """Add how inspect says that the last life ended; that the kernel killed it, events may not have said."""
+    time = entry.finished or 0
+    known = [death for death in deaths if abs(death.time - time) <= _SAME_MOMENT_MS]
+    if entry.oom_killed:
+        return [death for death in deaths if death not in known] + [
+            _Death(known[0].time if known else time, "oom_kill", None),
+        ]
+    return deaths if known else [*deaths, _Death(time, *_by_code(entry.exit_code))]
+
+
+def _by_code(code: int) -> tuple[str, str | None]:
+    if code == 0:
+        return "end", "exit status 0"
+    return "error", f"exit status {code}" + (" (killed)" if code == _KILLED else "")
+
+
+def _deaths(happened: Sequence[Happened]) -> Iterator[_Death]:
+    kills: list[int] = []
+    stop: int | None = None
+    stopped_at = {event.time for event in happened if event.action == "stop"}
+    for event in happened:
+        if event.action == "oom":
+            kills.append(event.time)
+        elif event.action == "kill" and event.code in _STOP_SIGNALS:
+            stop = event.time
+        elif event.action == "start":
+            stop = None
+        elif event.action == "die":
+            if kills and event.time - kills[-1] <= _SAME_DEATH_MS:
+                kills.pop()
+                yield _Death(event.time, "oom_kill", None)
+            elif (stop is not None and event.time - stop <= _STOPPED_MS) or _near(event.time, list(stopped_at)):
+                yield _Death(event.time, "end", "stopped")
+            else:
+                yield _Death(event.time, *_by_code(event.code or 0))
+    yield from (_Death(time, "oom_kill", "a process in the container; the container went on") for time in kills)
+
 
 _EXPECTED: Final = "the output of docker stats, docker inspect or docker events, or answers of Docker's API"
 #: The command line draws a new table every half second.
@@ -29,28 +247,9 @@ _DRAWN_EVERY: Final = "500ms"
 
 @dataclass(slots=True)
 class Found:
-    """What several files hold together.
+    """What several files hold together."""
 
-    Attributes
-    ----------
-    rows
-        Of tables, with their times in milliseconds.
-    measured, inspected, happened
-        Of JSON, and of events as text.
-    left_out
-        Counts by reason.
-    notes
-        For the report.
-    axes
-        Where the times come from.
-
-    Examples
-    --------
-    >>> Found().rows
-    []
-    """
-
-    rows: list[tuple[int, docker_text.Row]] = field(default_factory=list)
+    rows: list[tuple[int, _docker_rows.Row]] = field(default_factory=list)
     measured: list[Measured] = field(default_factory=list)
     inspected: list[tuple[int, Inspected]] = field(default_factory=list)
     happened: list[Happened] = field(default_factory=list)
@@ -125,30 +324,30 @@ def read_docker_stats(
     failed: list[Exception] = []
     for file in paths:
         try:
-            _read(file, timeline.Asked(file, files.modified(file), time, interval, timezone), found)
+            _read(file, _timestamps.Asked(file, _files.modified(file), time, interval, timezone), found)
         except (ReadError, OSError) as error:
-            failed.append(files.unreadable(file, error) if isinstance(error, OSError) and len(paths) > 1 else error)
+            failed.append(_files.unreadable(file, error) if isinstance(error, OSError) and len(paths) > 1 else error)
     if len(failed) == len(paths):
         raise failed[0] if failed else ReadError.at("", found="no file", expected=_EXPECTED)
     if failed:
         found.leave_out("files that could not be read", len(failed))
-        files.warn(f"{len(failed):,} of {count(len(paths), 'file')} could not be read; the first: {failed[0]}")
+        _files.warn(f"{len(failed):,} of {count(len(paths), 'file')} could not be read; the first: {failed[0]}")
     return _put_together(found, paths, workload_pattern)
 
 
-def _read(path: str | os.PathLike[str], asked: timeline.Asked, found: Found) -> None:
-    data, notes = files.read_bytes(path, expected=_EXPECTED)
-    text, more = files.as_text(data, path, expected=_EXPECTED)
+def _read(path: str | os.PathLike[str], asked: _timestamps.Asked, found: Found) -> None:
+    data, notes = _files.read_bytes(path, expected=_EXPECTED)
+    text, more = _files.as_text(data, path, expected=_EXPECTED)
     found.notes += [*notes, *more]
     written = int(asked.modified.timestamp() * 1000)
     if _objects(text, written, found):
         return
-    happened = list(docker_objects.text_events(text))
+    happened = list(_docker_rows.text_events(text))
     if happened:
         found.happened += happened
         found.axes.append("as recorded, UTC")
         return
-    log = docker_text.read_text(text)
+    log = _docker_rows.read_text(text)
     if not log.rows:
         what = log.first_other[1] if log.first_other else "containers that do not run" if log.idle else "no table"
         hint = "Windows containers have other columns: use the API's answers." if log.windows else None
@@ -171,11 +370,11 @@ def _objects(text: str, written: int, found: Found) -> bool:
     """Take what is an answer of the API, or of inspect or events; false when nothing is."""
     if not any(key in text for key in ('"memory_stats"', '"HostConfig"', '"Action"', '"status"')):
         return False
-    values, lost = docker_objects.values(text)
+    values, lost = _docker_rows.values(text)
     known = stopped = 0
     for value in values:
-        measured, inspected = docker_objects.as_stats(value), docker_objects.as_inspected(value)
-        happened = docker_objects.as_event(value)
+        measured, inspected = _docker_rows.as_stats(value), _docker_rows.as_inspected(value)
+        happened = _docker_rows.as_event(value)
         if measured is not None:
             found.measured.append(measured)
         elif inspected is not None:
@@ -194,16 +393,16 @@ def _objects(text: str, written: int, found: Found) -> bool:
     return known > 0
 
 
-def _times(log: docker_text.Log, asked: timeline.Asked) -> tuple[list[int], str]:
+def _times(log: _docker_rows.Log, asked: _timestamps.Asked) -> tuple[list[int], str]:
     """Tell when each row was printed."""
     own = [row.stamp for row in log.rows if row.stamp is not None]
     if len(own) == len(log.rows):
         first = (log.rows[0].line, log.stamps[own[0]][1])
-        return timeline.instants([log.stamps[index][0] for index in own], first, asked)
+        return _timestamps.instants([log.stamps[index][0] for index in own], first, asked)
     ticks = log.rows[-1].tick + 1
     if len(log.marks) > 1 or (log.marks and ticks == 1):
         first = (log.marks[0][0], log.stamps[log.marks[0][1]][1])
-        instants, axis = timeline.instants([log.stamps[index][0] for _, index in log.marks], first, asked)
+        instants, axis = _timestamps.instants([log.stamps[index][0] for _, index in log.marks], first, asked)
         lines = [line for line, _ in log.marks]
         # `date` may stand after its table.
         after = log.rows[0].line < lines[0] and log.rows[-1].line < lines[-1]
@@ -213,11 +412,11 @@ def _times(log: docker_text.Log, asked: timeline.Asked) -> tuple[list[int], str]
     start = asked
     if log.marks:
         first = (log.marks[0][0], log.stamps[log.marks[0][1]][1])
-        (moment,), _ = timeline.instants([log.stamps[log.marks[0][1]][0]], first, asked)
-        start = asked._replace(time=timeline.as_datetime(moment))
+        (moment,), _ = _timestamps.instants([log.stamps[log.marks[0][1]][0]], first, asked)
+        start = asked._replace(time=_timestamps.as_datetime(moment))
     if log.drawn and asked.interval is None:
         start = start._replace(interval=_DRAWN_EVERY)
-    instants, axis = timeline.spaced(ticks, start, found="tables")
+    instants, axis = _timestamps.spaced(ticks, start, found="tables")
     return [instants[row.tick] for row in log.rows], axis
 
 
@@ -278,7 +477,7 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
     if other := found.left_out.get("lines that are no rows"):
         more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
         lines = counted(other, "lines that are no rows")
-        files.warn(f"{quote_path(paths[0])}{more}: left out {lines}. The rest was read.")
+        _files.warn(f"{quote_path(paths[0])}{more}: left out {lines}. The rest was read.")
     return recording
 
 

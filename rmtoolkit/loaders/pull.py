@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit import lake_marks
+from rmtoolkit import _lake_files
+from rmtoolkit._times import parse_duration, parse_time
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
-from rmtoolkit.loaders.prometheus_faults import NothingThereError
+from rmtoolkit.loaders.prometheus._client import NothingThereError
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import IDENTITY, TIME
-from rmtoolkit.times import parse_duration, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from rmtoolkit.lake import Lake
-    from rmtoolkit.loaders.prometheus_live import Prometheus
+    from rmtoolkit.loaders.prometheus.live import Prometheus
+
 
 _LAST: Final = "7d"
 #: Samples come late: an agent that was cut off sends what it kept, a rule is evaluated after its minute.
@@ -39,25 +40,7 @@ _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What a pull did.
-
-    Attributes
-    ----------
-    start, end
-        The stretch that the lake now has.
-    samples
-        Samples that were fetched; those that the lake had already are among them.
-    files
-        How many files of the lake were written.
-    pieces
-        In how many pieces.
-
-    Examples
-    --------
-    >>> moment = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
-    >>> Pulled(moment, moment, 0, 0, 0).pieces
-    0
-    """
+    """What a pull did."""
 
     start: dt.datetime
     end: dt.datetime
@@ -120,7 +103,7 @@ def pull(
     --------
     >>> import tempfile
     >>> from rmtoolkit.lake import Lake
-    >>> from rmtoolkit.loaders.prometheus_live import Prometheus
+    >>> from rmtoolkit.loaders.prometheus.live import Prometheus
     >>> pull(Prometheus("http://127.0.0.1:9"), Lake(tempfile.mkdtemp()), last="7 days")
     Traceback (most recent call last):
     rmtoolkit.exceptions.RmtoolkitError: '7 days' is no duration. Write it like '7d', '36h' or '1h30m'.
@@ -141,7 +124,7 @@ def pull(
     source = json.dumps({name: value for name, value in told.items() if value is not None}, sort_keys=True)
     known = [] if again else lake.pulled(source)
     work = _Work(server, lake, source, asked, step, again_for, grain, progress)
-    for stretch in lake_marks.missing(wanted, known, again_for):
+    for stretch in _lake_files.missing(wanted, known, again_for):
         work.fetch(stretch, fresh=not any(begin < stretch[0] <= until for begin, until in known))
     if work.nothing is not None and not work.samples:
         raise work.nothing
@@ -174,7 +157,7 @@ class _Work:
         self.samples = self.files = self.pieces = 0
         self.nothing: RmtoolkitError | None = None
 
-    def fetch(self, stretch: lake_marks.Span, *, fresh: bool) -> None:
+    def fetch(self, stretch: _lake_files.Span, *, fresh: bool) -> None:
         """Fetch a stretch piece by piece; unless it is fresh, the lake has what comes before it."""
         begin, stop = stretch
         # What the lake has there: the end of the last pull, and what one that was killed left behind. Day by day, as
@@ -282,7 +265,7 @@ def _without_doubles(recording: Recording, there: pl.DataFrame) -> Recording:
 
 def _window(
     last: str | dt.timedelta | None, start: str | dt.datetime | None, end: str | dt.datetime | None, grain: dt.timedelta
-) -> lake_marks.Span:
+) -> _lake_files.Span:
     if last is not None and start is not None:
         msg = "Give either start or last, not both."
         raise RmtoolkitError(msg)

@@ -3,29 +3,300 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
 import time
 from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.loaders.procfs import pairs
-from rmtoolkit.loaders.record_cgroup import cgroup_of, is_populated, oom_kills, process_ids, read_cgroup
-from rmtoolkit.loaders.record_process import PROC, ProcessReader
-from rmtoolkit.loaders.record_target import find_target, processes_of
-from rmtoolkit.recording import Recording, Report, normalise
+from rmtoolkit._provenance import Report
+from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
+from rmtoolkit.loaders import linux
+from rmtoolkit.loaders.linux import cgroup_place, pairs
+from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, SIGNALS, empty
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Generator, Sequence
-    from pathlib import Path
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     import psutil
+
+
+ROOT: Final = Path("/sys/fs/cgroup")
+_V1_FILE: Final = "memory.usage_in_bytes"
+_V2_FILE: Final = "memory.current"
+_FILES: Final = {
+    1: (_V1_FILE, "memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.kmem.usage_in_bytes", "memory.stat",
+        "memory.oom_control"),
+    2: (_V2_FILE, "memory.max", "memory.peak", "memory.swap.current", "memory.stat", "memory.events",
+        "memory.pressure"),
+}  # fmt: skip
+
+
+def find_cgroup(path: str | os.PathLike[str], root: Path = ROOT) -> Path:
+    """Find the folder of a cgroup's memory files."""
+    inner = str(path).strip("/")
+    for folder in (Path(path), root / "memory" / inner, root / inner):
+        if version_of(folder):
+            return folder
+    msg = (
+        f"Could not record the cgroup {quote_path(path)}: no memory.current (version 2) and no memory.usage_in_bytes "
+        f"(version 1) there or below {root}. /proc/PID/cgroup says in which cgroup a process is; the root of version 2 "
+        "has no such file."
+    )
+    raise RmtoolkitError(msg)
+
+
+def version_of(folder: Path) -> int:
+    """Tell the version of a cgroup."""
+    try:
+        return 1 if (folder / _V1_FILE).exists() else 2 if (folder / _V2_FILE).exists() else 0
+    except OSError:
+        return 0
+
+
+def cgroup_of(pid: int, root: Path = ROOT, proc: Path = Path("/proc")) -> Path | None:
+    """Find the memory cgroup that a process is in."""
+    try:
+        lines = (proc / str(pid) / "cgroup").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    found = {
+        controllers: path for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") > 1)
+    }
+    for controllers, path in found.items():
+        if "memory" in controllers.split(","):
+            folder = root / "memory" / path.lstrip("/")
+            return folder if version_of(folder) else None
+    if "" in found and version_of(folder := root / found[""].lstrip("/")):
+        return folder
+    return None
+
+
+def read_cgroup(folder: Path) -> dict[str, int | float]:
+    """Measure a cgroup."""
+    version = version_of(folder)
+    if not version:
+        return {}
+    texts = {name: text for name in _FILES[version] if (text := _text(folder / name))}
+    if version == 1 and (pressure := _text(_unified(folder) / "memory.pressure")):
+        texts["memory.pressure"] = pressure
+    signals = linux.cgroup_signals(texts)
+    if "usage_bytes" not in signals:
+        return {}
+    if version == 2:  # noqa: PLR2004
+        # What is above counts too, and version 2 does not say it below.
+        limits = [int(signals.get("limit_bytes", 0)), *map(_limit, folder.parents)]
+        signals["limit_bytes"] = min((limit for limit in limits if limit), default=0)
+    return signals
+
+
+def oom_kills(folder: Path) -> int | None:
+    """Count the processes that the kernel has killed for memory in a cgroup so far."""
+    found = (linux.pairs(_text(folder / name)).get("oom_kill") for name in ("memory.events", "memory.oom_control"))
+    return next((kills for kills in found if kills is not None), None)
+
+
+def process_ids(folder: Path) -> list[int]:
+    """List the processes of a cgroup and those below it."""
+    try:
+        lists = [folder / "cgroup.procs", *folder.glob("*/**/cgroup.procs")]
+    except OSError:
+        return []
+    # Version 2 writes 0 for a process that this namespace cannot see.
+    return sorted({int(pid) for file in lists for pid in _text(file).split() if pid.isdigit() and pid != "0"})
+
+
+def is_populated(folder: Path) -> bool | None:
+    """Tell whether a cgroup has processes."""
+    populated = linux.pairs(_text(folder / "cgroup.events")).get("populated")
+    if populated is not None:
+        return populated > 0
+    if not (folder / "cgroup.procs").exists():
+        return None
+    return any(_text(file).strip() for file in [folder / "cgroup.procs", *folder.glob("*/**/cgroup.procs")])
+
+
+def _limit(folder: Path) -> int:
+    return linux.parse_amount(_text(folder / "memory.max")) or 0
+
+
+def _unified(folder: Path) -> Path:
+    """Beside version 1, version 2 may be mounted for the pressure files."""
+    parts = folder.parts
+    at = len(parts) - 1 - parts[::-1].index("memory") if "memory" in parts else None
+    return Path(*parts[:at], "unified", *parts[at + 1 :]) if at is not None else folder
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+@dataclass(slots=True)
+class Target:
+    """What is followed."""
+
+    name: str
+    asked: str
+    process: psutil.Process | None = None
+    child: subprocess.Popen[bytes] | None = None
+    folder: Path | None = None
+    place: dict[str, str | None] = field(default_factory=dict)
+    started: float | None = None
+
+
+def find_target(
+    pid: int | None, command: Sequence[str] | None, cgroup: str | os.PathLike[str] | None, name: str | None
+) -> Target:
+    """Find, or start, what is to be followed."""
+    import psutil  # noqa: PLC0415
+
+    if cgroup is not None:
+        folder = find_cgroup(cgroup)
+        place = cgroup_place(str(folder))
+        called = name or place["container"] or place["pod"] or folder.name
+        return Target(
+            called, f"cgroup {os.fspath(cgroup)}", folder=folder, place={**place, "pod": place["pod"] or called}
+        )
+    child = None
+    began, asked = time.time(), f"process {pid}"
+    if command is not None:
+        # The kernel tells a start to the second only. Arguments may hold secrets.
+        child = _start(command)
+        pid, asked = child.pid, f"command {Path(command[0]).name}"
+    try:
+        process = psutil.Process(pid)
+        created = process.create_time()
+        called = name or (Path(command[0]).name if command else process.name())
+    except (psutil.Error, ValueError, OverflowError, TypeError) as error:
+        msg = f"Could not record process {quote(pid)}: there is no such process."
+        raise RmtoolkitError(msg) from error
+    # Process ids come again: together with its start it is one of a kind.
+    mine: dict[str, str | None] = {"pod": f"{called}-{pid}", "pod_uid": f"{pid}-{int(created * 1000)}"}
+    return Target(called, asked, process, child, place=mine, started=began if child else created)
+
+
+def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    words = [os.fspath(word) for word in command]
+    if isinstance(command, str) or not words:
+        msg = 'A command is a list of words: ["./api", "--port", "8080"].'
+        raise RmtoolkitError(msg)
+    try:
+        return subprocess.Popen(words)  # noqa: S603 - the command that the user gave
+    except (OSError, ValueError) as error:
+        why = (getattr(error, "strerror", None) or str(error)).lower()
+        msg = f"Could not start {quote(words[0])}: {why}."
+        raise RmtoolkitError(msg) from error
+
+
+def processes_of(pids: Sequence[int]) -> list[psutil.Process]:
+    """Find processes by their ids."""
+    import psutil  # noqa: PLC0415
+
+    found = []
+    for pid in pids:
+        with contextlib.suppress(psutil.Error, ValueError):
+            found.append(psutil.Process(pid))
+    return found
+
+
+PROC: Final = Path("/proc")
+#: Adding up the pages of a large process takes long and holds it up: then it is not done again.
+_LONGEST_SHARE: Final = 0.05
+
+
+class ProcessReader:
+    """Reads processes again and again; gives up on what costs them too much."""
+
+    def __init__(self, interval_seconds: float, proc: Path = PROC) -> None:
+        self._longest = _LONGEST_SHARE * interval_seconds
+        self._proc = proc
+        self._adds_up = True
+        self._costs: deque[float] = deque(maxlen=3)
+        self.notes: dict[str, None] = {}
+
+    def read(self, processes: Iterable[psutil.Process]) -> dict[str, int]:
+        """Measure processes as one."""
+        found = [part for process in processes if (part := self._one(process))]
+        return together([part for part, _ in found], [rollup for _, rollup in found], self.notes)
+
+    def _one(self, process: psutil.Process) -> tuple[dict[str, int], dict[str, int]] | None:
+        home = self._proc / str(process.pid)
+        if not (self._proc / "self").exists():
+            return self._elsewhere(process)
+        try:
+            status = linux.parse_status((home / "status").read_text("utf-8", "replace"))
+        except OSError:
+            return None
+        if "rss_bytes" not in status:
+            # A zombie: dead, and not fetched by its parent.
+            return None
+        return status, self._rollup(home)
+
+    def _rollup(self, home: Path) -> dict[str, int]:
+        if not self._adds_up:
+            return {}
+        start = time.thread_time()
+        try:
+            text = (home / "smaps_rollup").read_text()
+        except OSError as error:
+            if isinstance(error, PermissionError):
+                self.notes["smaps_rollup may not be read: amounts are those of status, which lag a little"] = None
+            return {}
+        self._costs.append(time.thread_time() - start)
+        if len(self._costs) == self._costs.maxlen and min(self._costs) > self._longest:
+            self._adds_up = False
+            self.notes["smaps_rollup took too long to read again and again: amounts are those of status"] = None
+        return linux.parse_smaps_rollup(text)
+
+    def _elsewhere(self, process: psutil.Process) -> tuple[dict[str, int], dict[str, int]] | None:
+        import psutil  # noqa: PLC0415 - imported by whoever made the process
+
+        try:
+            with process.oneshot():
+                return {"rss_bytes": process.memory_info().rss, "threads": process.num_threads()}, {}
+        except psutil.Error:
+            return None
+
+
+def together(
+    found: Sequence[Mapping[str, int]], rollups: Sequence[Mapping[str, int]], notes: dict[str, None]
+) -> dict[str, int]:
+    """Add up processes without counting the pages twice that they share."""
+    if len(found) < 2:  # noqa: PLR2004
+        return {name: value for one, rollup in zip(found, rollups, strict=True)
+                for name, value in linux.process_signals(one, rollup).items()}  # fmt: skip
+    threads = {"threads": sum(one.get("threads", 0) for one in found)}
+    parts = [linux.process_signals(one, rollup) for one, rollup in zip(found, rollups, strict=True)]
+    if not all("pss_anon_bytes" in rollup for rollup in rollups):
+        notes["several processes: pages that they share are counted for each of them"] = None
+        names = ("rss_bytes", "anon_bytes", "file_bytes", "shmem_bytes", "swap_bytes")
+        whole = [name for name in names if all(name in part for part in parts)]
+        return {name: sum(part[name] for part in parts) for name in whole} | threads
+
+    def share(name: str) -> int:
+        return sum(rollup.get(name, 0) for rollup in rollups)
+
+    anon, shmem = share("pss_anon_bytes"), share("pss_shmem_bytes")
+    mapped = max(share("pss_file_bytes"), *(part.get("file_bytes", 0) for part in parts))
+    return {
+        "rss_bytes": anon + shmem + mapped,
+        "anon_bytes": anon,
+        "file_bytes": mapped,
+        "shmem_bytes": shmem,
+        "swap_bytes": share("pss_swap_bytes"),
+        **threads,
+    }
+
 
 _STOP_SECONDS: Final = 10.0
 #: A start so shortly before the first sample belongs to the recording.
@@ -111,16 +382,7 @@ def record(
 
 
 class Recorder:
-    """Records until its end; what there is so far can be had at any time.
-
-    Parameters are those of `record`.
-
-    Examples
-    --------
-    >>> recorder = Recorder(pid=1, duration_seconds=0.01, interval_seconds=0.01)
-    >>> sorted(next(recorder.samples()))[-2:]
-    ['threads', 'time']
-    """
+    """Records until its end; what there is so far can be had at any time."""
 
     def __init__(
         self,
@@ -141,8 +403,8 @@ class Recorder:
                 msg = f"{what} must be above zero, got {seconds}."
                 raise RmtoolkitError(msg)
         if path is not None:
-            from rmtoolkit.storage import ENDINGS  # noqa: PLC0415
-            from rmtoolkit.writing import check_target  # noqa: PLC0415
+            from rmtoolkit._io import check_target  # noqa: PLC0415
+            from rmtoolkit.recording import ENDINGS  # noqa: PLC0415
 
             check_target(path, ENDINGS)
         self._interval = interval_seconds
@@ -180,13 +442,7 @@ class Recorder:
                 counts.popleft()
 
     def samples(self) -> Generator[dict[str, Any], None, None]:
-        """Measure again and again.
-
-        Yields
-        ------
-        dict
-            Each sample with its `time` in milliseconds.
-        """
+        """Measure again and again."""
         start = time.monotonic()
         end = start + self._duration if self._duration is not None else float("inf")
         # The first sample is written at once: whatever happens then, there is a file.
@@ -350,13 +606,7 @@ class Recorder:
             self.recording().write(self._path)
 
     def recording(self) -> Recording:
-        """Give what was recorded so far.
-
-        Returns
-        -------
-        Recording
-            One container.
-        """
+        """Give what was recorded so far."""
         if len(self._rows) >= _CHUNK_ROWS or not self._chunks:
             schema = {"time": pl.Int64()} | {name: SAMPLES[name] for name in SIGNALS}
             self._chunks.append(pl.DataFrame(self._rows, schema=schema))

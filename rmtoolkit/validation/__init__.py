@@ -2,20 +2,747 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit.parts import parts
+from rmtoolkit._partition import parts
+from rmtoolkit._times import begins
 from rmtoolkit.recording import as_recording
-from rmtoolkit.validation import gauges, orders, screen, values
-from rmtoolkit.validation.found import FINDINGS, FOUND
+from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, SIGNALS, TIME
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
+    from numpy.typing import NDArray
 
     from rmtoolkit.recording import Recording
+
+    Flags = NDArray[np.bool_]
+    Numbers = NDArray[np.int64] | NDArray[np.float64]
+
+
+MI: Final = 1 << 20
+
+#: One row per container, check and signal.
+FINDINGS: Final = pl.Schema(
+    {
+        "container_id": pl.UInt32(),
+        "namespace": pl.String(),
+        "workload": pl.String(),
+        "pod": pl.String(),
+        "container": pl.String(),
+        "check": pl.String(),
+        "signal": pl.String(),
+        "count": pl.Int64(),
+        "first": TIME,
+        "last": TIME,
+        "detail": pl.String(),
+        "rejected": pl.Boolean(),
+    },
+)
+
+#: What a check finds, before it is put in words: `low` and `high` are figures for the sentence.
+FOUND: Final = pl.Schema(
+    {
+        "container_id": pl.UInt32(),
+        "check": pl.String(),
+        "signal": pl.String(),
+        "count": pl.Int64(),
+        "compared": pl.Int64(),
+        "first": TIME,
+        "last": TIME,
+        "low": pl.Float64(),
+        "high": pl.Float64(),
+        "about": pl.String(),
+        "rejected": pl.Boolean(),
+    },
+)
+
+#: A signal at fault in this share of its samples is no slip of a clock.
+REJECT_SHARE: Final = 0.05
+#: An allocator counts pages that were never touched, but not this much more than the process has.
+ABOVE_SHARE: Final = 0.25
+ABOVE_BYTES: Final = 16 * MI
+
+
+def nothing() -> pl.DataFrame:
+    """Make the answer of a check that has no objection."""
+    return pl.DataFrame(schema=FOUND)
+
+
+#: Gauges of one allocator; they are refreshed together.
+ALLOCATOR: Final = (
+    "allocated_bytes",
+    "active_bytes",
+    "resident_bytes",
+    "mapped_bytes",
+    "metadata_bytes",
+    "retained_bytes",
+    "free_bytes",
+)
+#: Unchanged for this many samples, with this much movement beside it: nobody refreshes the gauge.
+STALE_SAMPLES: Final = 20
+_STALE_MOVE_BYTES: Final = 8 * MI
+_STALE_MOVE_SHARE: Final = 0.1
+#: Rises that make a habit.
+_RISES: Final = 10
+
+
+def stale(samples: pl.DataFrame) -> pl.DataFrame:
+    """Find allocator gauges that all stand still while the memory of the process moves."""
+    changed = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in ("container_id", *ALLOCATOR))
+    runs = (
+        samples.lazy()
+        .select("container_id", "time", *ALLOCATOR)
+        .filter(pl.any_horizontal(pl.col(name).is_not_null() for name in ALLOCATOR))
+        .with_columns(run=changed.cum_sum())
+        .filter(pl.len().over("run") >= STALE_SAMPLES)
+        .group_by("run")
+        .agg(
+            *(pl.col(name).first() for name in ("container_id", "time", *ALLOCATOR)),
+            end=pl.col("time").last(),
+            samples=pl.len(),
+        )
+        .sort("run")
+        .collect()
+    )
+    if not runs.height:
+        return nothing()
+    moved = (
+        samples.select("container_id", "time", "moving")
+        .drop_nulls("moving")
+        .join_asof(
+            runs.select("container_id", "time", "end", "run"),
+            on="time",
+            by="container_id",
+            check_sortedness=False,
+        )
+        .filter(pl.col("time") <= pl.col("end"))
+        .group_by("run")
+        .agg(low=pl.col("moving").min(), high=pl.col("moving").max())
+    )
+    enough = pl.max_horizontal(pl.col("high") * _STALE_MOVE_SHARE, pl.lit(_STALE_MOVE_BYTES))
+    total = samples.group_by("container_id").agg(pl.col(name).count().alias(f"{name}_n") for name in ALLOCATOR)
+    still = (
+        runs.join(moved.filter(pl.col("high") - pl.col("low") >= enough), on="run")
+        .join(total, on="container_id")
+        .sort("run")
+    )
+    return pl.concat(
+        still.filter(pl.col(name).is_not_null())
+        .group_by("container_id", maintain_order=True)
+        .agg(
+            check=pl.lit("stale_allocator"),
+            signal=pl.lit(name),
+            count=pl.col("samples").sum(),
+            compared=pl.col(f"{name}_n").first(),
+            first=pl.col("time").min(),
+            last=pl.col("end").max(),
+            low=pl.col("low").min(),
+            high=pl.col("high").max(),
+            about=pl.lit(None, dtype=pl.String),
+            rejected=pl.col("samples").sum() >= pl.col(f"{name}_n").first() / 2,
+        )
+        for name in ALLOCATOR
+    )
+
+
+def self_incrementing(samples: pl.DataFrame) -> pl.DataFrame:
+    """Find gauges to which an exporter adds their own value at every scrape."""
+    found = [_rises(samples, name) for name in ALLOCATOR if samples[name].count()]
+    if not found:
+        return nothing()
+    beside = samples.group_by("container_id").agg(
+        usual=pl.col("footprint").median(),
+        most=pl.col("footprint").max() * (1 + ABOVE_SHARE) + ABOVE_BYTES,
+    )
+    passes = (pl.col("high") > pl.col("most")) & pl.col("low").is_between(pl.col("usual") / 20, pl.col("most"))
+    own_size = pl.col("only_rises") & pl.col("low").is_between(pl.col("start") / 3, pl.col("start") * 3)
+    all_alike = own_size.all().over("container_id") & (pl.len().over("container_id") > 1)
+    return (
+        pl.concat(found)
+        .join(beside, on="container_id")
+        .filter(
+            pl.when(pl.col("most").is_null()).then(all_alike).otherwise(pl.col("only_rises") & passes),
+        )
+        .with_columns(
+            check=pl.lit("self_incrementing"),
+            compared="count",
+            about=pl.lit(None, dtype=pl.String),
+            rejected=pl.lit(value=True),
+        )
+    )
+
+
+def _rises(samples: pl.DataFrame, signal: str) -> pl.DataFrame:
+    step = pl.col("value") - pl.col("before")
+    # Down to less than half is a restart, not a gauge that fell.
+    falls = (step < 0) & (pl.col("value") >= pl.col("before") / 2)
+    up = (step > 0).sum()
+    return (
+        samples.lazy()
+        .select("container_id", "time", value=signal)
+        .drop_nulls("value")
+        .with_columns(
+            before=pl.when(pl.col("container_id") == pl.col("container_id").shift()).then(pl.col("value").shift()),
+        )
+        .group_by("container_id")
+        .agg(
+            signal=pl.lit(signal),
+            count=up,
+            first=pl.col("time").first(),
+            last=pl.col("time").last(),
+            low=step.filter(step > 0).median(),
+            high=pl.col("value").max(),
+            start=pl.col("value").first(),
+            only_rises=~falls.any() & (up >= _RISES) & (up >= pl.len() / 2),
+        )
+        .collect()
+    )
+
+
+class _Order(NamedTuple):
+    """`low` is part of `high`; where it is larger by more than share and slack, `blamed` are not to be trusted."""
+
+    check: str
+    low: str
+    high: str
+    share: float
+    slack_bytes: int
+    blamed: tuple[str, ...]
+
+
+#: Signals for all memory of a process, and for what the limit is compared with, the best first.
+FOOTPRINT: Final = ("rss_bytes", "usage_bytes", "working_set_bytes", "anon_bytes")
+FULLNESS: Final = ("usage_bytes", "working_set_bytes")
+
+
+def _layers(low: str, high: str, slack_bytes: int = MI, share: float = 0.02) -> _Order:
+    words = (name.removesuffix("_bytes") for name in (low, high))
+    return _Order("_above_".join(words), low, high, share, slack_bytes, (low, high))
+
+
+ORDERS: Final = (
+    _layers("allocated_bytes", "active_bytes"),
+    _layers("active_bytes", "resident_bytes"),
+    _layers("allocated_bytes", "resident_bytes"),
+    _layers("active_bytes", "mapped_bytes"),
+    # These may come from two exporters, each with a clock of its own.
+    _layers("working_set_bytes", "usage_bytes", share=0.05),
+    _layers("anon_bytes", "usage_bytes", 4 * MI, share=0.05),
+    _layers("usage_bytes", "peak_bytes")._replace(blamed=("peak_bytes",)),
+    *(
+        _Order("allocator_above_footprint", name, "footprint", ABOVE_SHARE, ABOVE_BYTES, (name,))
+        for name in ("allocated_bytes", "resident_bytes")
+    ),
+    _Order("usage_above_limit", "fullness", "limit", 0.1, MI, ("limit_bytes",)),
+)
+
+
+def check(samples: pl.DataFrame, recording: Recording) -> Iterator[pl.DataFrame]:
+    """Find every order that is broken."""
+    has = {name: samples[name].count() > 0 for order in ORDERS for name in (order.low, order.high)}
+    layered: set[int] = set()
+    for order in ORDERS:
+        if not (has[order.low] and has[order.high]):
+            continue
+        found = _out_of_order(samples, recording, order)
+        if order.check in ("allocated_above_active", "active_above_resident"):
+            layered.update(found["container_id"])
+        elif order.check == "allocated_above_resident":
+            # Said already, and nearer to the fault, where the layer between them is known.
+            found = found.filter(~pl.col("container_id").is_in(list(layered)))
+        yield found
+
+
+def with_references(recording: Recording) -> pl.DataFrame:
+    """Add to the samples what gauges are compared with."""
+    samples = recording.samples
+    has = samples.group_by("container_id").agg(pl.col(name).count() > 0 for name in FOOTPRINTS)
+
+    def first_of(*names: str) -> pl.Expr:
+        chosen = pl.lit(None, dtype=pl.Int64)
+        for name in reversed(names):
+            ids = has.filter(name)["container_id"].implode()
+            chosen = pl.when(pl.col("container_id").is_in(ids)).then(pl.col(name)).otherwise(chosen)
+        return chosen
+
+    samples = samples.with_columns(
+        footprint=first_of(*FOOTPRINT) + pl.col("swap_bytes").fill_null(0),
+        moving=first_of("rss_bytes", "anon_bytes", "working_set_bytes", "usage_bytes"),
+        fullness=first_of(*FULLNESS),
+    )
+    changes = recording.events.filter(pl.col("kind") == "limit").select("container_id", "time", limit="value_bytes")
+    if changes.height:
+        samples = samples.join_asof(changes, on="time", by="container_id", check_sortedness=False)
+    else:
+        samples = samples.with_columns(limit=pl.lit(None, dtype=pl.Int64))
+    # Before its first change a limit is unknown: the one on record is that of the window's end.
+    only = recording.containers.select("container_id", only="limit_bytes").join(
+        changes.select("container_id").unique(),
+        on="container_id",
+        how="anti",
+    )
+    return samples.join(only, on="container_id", how="left", maintain_order="left").with_columns(
+        limit=pl.coalesce("limit", "only"),
+    )
+
+
+def _near(samples: pl.DataFrame, signal: str, *, largest: bool) -> pl.DataFrame:
+    """Give each sample of a signal its most favourable reading within one scrape."""
+    beside = [
+        pl.when(pl.col("container_id") == pl.col("container_id").shift(by)).then(pl.col("value").shift(by))
+        for by in (1, -1)
+    ]
+    pick = pl.max_horizontal if largest else pl.min_horizontal
+    return (
+        samples.lazy()
+        .select("container_id", "time", value=signal)
+        .drop_nulls("value")
+        .with_columns(near=pick("value", *beside))
+        .collect()
+    )
+
+
+def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) -> pl.DataFrame:
+    # Most orders hold at every instant, and then no neighbour needs a look.
+    too_large = pl.col(order.low) > pl.col(order.high) * (1 + order.share) + order.slack_bytes
+    doubtful = samples.lazy().filter(pl.col(order.low).is_not_null(), pl.col(order.high).is_null() | too_large)
+    samples = samples.lazy().join(doubtful.select("container_id").unique(), on="container_id", how="semi").collect()
+    lows = _near(samples, order.low, largest=False)
+    highs = _near(samples, order.high, largest=True)
+    pairs = (
+        lows.join_asof(
+            highs.rename({"value": "other", "near": "other_near"}).with_columns(seen="time"),
+            on="time",
+            by="container_id",
+            strategy="nearest",
+            check_sortedness=False,
+        )
+        .join(recording.containers.select("container_id", "quantum_bytes"), on="container_id")
+        .with_columns(
+            bad=pl.col("near")
+            > pl.col("other_near") * (1 + order.share)
+            + pl.max_horizontal(pl.col("quantum_bytes").fill_null(0), pl.lit(order.slack_bytes)),
+        )
+    )
+    suspects = pairs.filter("bad").select("container_id").unique()
+    if not suspects.height:
+        return nothing()
+    steps = [
+        rows.join(suspects, on="container_id", how="semi")
+        .group_by("container_id")
+        .agg(pl.col("time").diff().dt.total_milliseconds().median().alias("step"))
+        for rows in (lows, highs)
+    ]
+    reach = steps[0].join(steps[1], on="container_id")
+    reach = reach.select("container_id", reach=pl.max_horizontal("step", "step_right").fill_null(0) * 1.5)
+    apart = (pl.col("time") - pl.col("seen")).dt.total_milliseconds().abs()
+    worst = (pl.col("value") - pl.col("other")).filter("bad").arg_max()
+    found = (
+        pairs.join(reach, on="container_id")
+        .filter(apart <= pl.col("reach"))
+        .group_by("container_id")
+        .agg(
+            check=pl.lit(order.check),
+            count=pl.col("bad").sum(),
+            compared=pl.len(),
+            first=pl.col("time").filter("bad").min(),
+            last=pl.col("time").filter("bad").max(),
+            low=pl.col("value").filter("bad").get(worst, null_on_oob=True),
+            high=pl.col("other").filter("bad").get(worst, null_on_oob=True),
+            about=pl.lit(f"{order.low} {order.high}"),
+            rejected=pl.col("bad").mean() >= REJECT_SHARE,
+        )
+        .filter(pl.col("count") > 0)
+    )
+    return pl.concat(found.with_columns(signal=pl.lit(name)) for name in order.blamed)
+
+
+#: No machine has this much memory, no kernel this many threads; no container runs in so little.
+ABSURD_BYTES: Final = 1 << 46
+ABSURD_THREADS: Final = 1 << 22
+LEAST_LIMIT_BYTES: Final = MI
+LEAST_FOOTPRINT_BYTES: Final = 64 << 10
+DECIMAL: Final = 1_000_000
+#: Values that are needed before a habit is called one.
+_FEW: Final = 5
+_SOME: Final = 10
+#: Shares of the runs of equal values that have the usual length, or stand alone.
+_ALIKE: Final = 0.8
+_SINGLE: Final = 0.2
+#: A signal that changes from row to row this often is not repeated.
+CHANGES: Final = 0.7
+
+_NO_TIME: Final = pl.lit(None, dtype=FOUND["first"])
+_NOT_ABOUT: Final = pl.lit(None, dtype=pl.String)
+
+
+def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
+    """Find amounts that no machine has, and settings in which nothing runs."""
+    samples = recording.samples
+    for name in BYTE_SIGNALS:
+        yield _values(samples, name, "absurd_value", pl.col(name) >= ABSURD_BYTES)
+    yield _values(samples, "threads", "absurd_value", pl.col("threads") > ABSURD_THREADS)
+    for name in ("limit_bytes", "request_bytes"):
+        wrong = (pl.col(name) < LEAST_LIMIT_BYTES) | (pl.col(name) >= ABSURD_BYTES)
+        yield _setting(recording, name, "absurd_value", wrong, rejected=True)
+    for name in FOOTPRINTS:
+        tiny = _values(samples, name, "tiny_value", pl.col(name) < LEAST_FOOTPRINT_BYTES)
+        yield tiny.filter(pl.col("count") == pl.col("compared")).with_columns(rejected=pl.lit(value=False))
+
+
+def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
+    """Find amounts that are whole numbers of MB, where Kubernetes and kubectl count in MiB."""
+    for name in FOOTPRINTS:
+        found = _values(recording.samples, name, "decimal_units", whole_megabytes(name))
+        every = (pl.col("count") >= _FEW) & (pl.col("count") == pl.col("compared")) & (pl.col("low") < pl.col("high"))
+        yield found.filter(every).with_columns(rejected=pl.lit(value=False))
+    for name in ("limit_bytes", "request_bytes"):
+        yield _setting(recording, name, "decimal_units", whole_megabytes(name), rejected=False)
+
+
+def whole_megabytes(name: str) -> pl.Expr:
+    """Tell whole numbers of MB from others."""
+    return (pl.col(name) > 0) & (pl.col(name) % DECIMAL == 0) & (pl.col(name) % MI != 0)
+
+
+def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
+    """Find signals that are stored more often than they are read: each value stands equally often."""
+    # Values in whole MiB stand still without being repeated.
+    exact = recording.containers.filter(pl.col("quantum_bytes").is_null()).select("container_id")
+    for name in FOOTPRINTS:
+        changed = pl.any_horizontal(
+            pl.col(column).ne_missing(pl.col(column).shift()) for column in ("container_id", "value")
+        )
+        rows = (
+            recording.samples.lazy()
+            .select("container_id", "time", value=name)
+            .drop_nulls("value")
+            .join(exact.lazy(), on="container_id", how="semi")
+            .with_columns(changed=changed)
+        )
+        often = rows.group_by("container_id").agg(share=pl.col("changed").mean()).filter(pl.col("share") < CHANGES)
+        # The window cuts the first and the last run.
+        inner = pl.col("times").slice(1, pl.max_horizontal(pl.len(), pl.lit(2)) - 2)
+        yield (
+            rows.join(often, on="container_id", how="semi")
+            .with_columns(run=pl.col("changed").cum_sum())
+            .group_by("run", maintain_order=True)
+            .agg(
+                pl.col("container_id").first(),
+                first=pl.col("time").first(),
+                last=pl.col("time").last(),
+                times=pl.len().cast(pl.Int64),
+            )
+            .group_by("container_id")
+            .agg(
+                check=pl.lit("repeated_values"),
+                signal=pl.lit(name),
+                count=(pl.col("times") - 1).sum(),
+                compared=pl.col("times").sum(),
+                first=pl.col("first").first(),
+                last=pl.col("last").last(),
+                low=inner.median(),
+                high=inner.len(),
+                about=_NOT_ABOUT,
+                rejected=pl.lit(value=False),
+                alike=((inner - inner.median()).abs() <= 1).mean(),
+                single=(inner == 1).mean(),
+            )
+            .filter(
+                (pl.col("high") >= _SOME)
+                & (pl.col("low") > 1)
+                & (pl.col("alike") > _ALIKE)
+                & (pl.col("single") < _SINGLE),
+            )
+            .collect()
+        )
+
+
+def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
+    """Find counters that fall where no restart is on record."""
+    marks = (
+        recording.events.filter(pl.col("kind").is_in(["start", "end", "oom_kill", "node_oom", "evicted", "error"]))
+        .select("container_id", "time", event="time")
+        .sort("container_id", "time")
+    )
+    for name in COUNTERS:
+        same = pl.col("container_id") == pl.col("container_id").shift()
+        falls = (
+            recording.samples.lazy()
+            .select("container_id", "time", value=name)
+            .drop_nulls("value")
+            .with_columns(
+                before=pl.when(same).then(pl.col("value").shift()),
+                gap=pl.when(same).then(pl.col("time").diff()),
+            )
+            .filter(pl.col("value") < pl.col("before"))
+            .collect()
+            .join_asof(marks, on="time", by="container_id", strategy="nearest", check_sortedness=False)
+            .filter(((pl.col("time") - pl.col("event")).abs() <= 2 * pl.col("gap")).fill_null(value=False).not_())
+        )
+        if falls.height:
+            largest = (pl.col("before") - pl.col("value")).arg_max()
+            yield falls.group_by("container_id").agg(
+                check=pl.lit("counter_fell"),
+                signal=pl.lit(name),
+                count=pl.len(),
+                compared=pl.len(),
+                first=pl.col("time").min(),
+                last=pl.col("time").max(),
+                low=pl.col("value").get(largest),
+                high=pl.col("before").get(largest),
+                about=_NOT_ABOUT,
+                # Down to a small part is an unseen restart; down by a part is no counter at all.
+                rejected=(pl.col("value") > pl.col("before") / 2).any(),
+            )
+
+
+def _values(samples: pl.DataFrame, signal: str, check: str, at_fault: pl.Expr) -> pl.DataFrame:
+    faulty = samples.lazy().filter(at_fault).select("container_id", "time", value=signal).collect()
+    total = (
+        samples.lazy()
+        .join(faulty.lazy().select("container_id").unique(), on="container_id", how="semi")
+        .group_by("container_id")
+        .agg(compared=pl.col(signal).count())
+        .collect()
+        if faulty.height
+        else pl.DataFrame(schema={"container_id": pl.UInt32, "compared": pl.UInt32})
+    )
+    return (
+        faulty.group_by("container_id")
+        .agg(
+            check=pl.lit(check),
+            signal=pl.lit(signal),
+            count=pl.len(),
+            first=pl.col("time").min(),
+            last=pl.col("time").max(),
+            low=pl.col("value").min(),
+            high=pl.col("value").max(),
+            about=_NOT_ABOUT,
+        )
+        .join(total, on="container_id")
+        .with_columns(rejected=pl.col("count") >= REJECT_SHARE * pl.col("compared"))
+    )
+
+
+def _setting(recording: Recording, setting: str, check: str, at_fault: pl.Expr, *, rejected: bool) -> pl.DataFrame:
+    return recording.containers.filter(at_fault).select(
+        "container_id",
+        check=pl.lit(check),
+        signal=pl.lit(setting),
+        count=pl.lit(1),
+        compared=pl.lit(1),
+        first=_NO_TIME,
+        last=_NO_TIME,
+        low=setting,
+        high=setting,
+        about=_NOT_ABOUT,
+        rejected=pl.lit(rejected),
+    )
+
+
+#: Rows looked at in each of three places of a container, where any of them can clear it.
+_LOOK: Final = 100
+
+
+def prefilter(recording: Recording) -> pl.Series:
+    """List the containers that are worth a closer look."""
+    odd = recording.containers.filter(
+        pl.any_horizontal(
+            (pl.col(name) < LEAST_LIMIT_BYTES) | (pl.col(name) >= ABSURD_BYTES) | whole_megabytes(name)
+            for name in ("limit_bytes", "request_bytes")
+        ),
+    )["container_id"]
+    if not recording.samples.height:
+        return odd
+    columns = _Columns.of(recording.samples)
+    bad = (
+        _amounts(columns)
+        | _orders(columns)
+        | _limits(columns, recording)
+        | _stale(columns)
+        | _incrementing(columns)
+        | _repeated(columns)
+        | _decimal(columns)
+        | _counters(columns)
+    )
+    return pl.concat([columns.ids.filter(pl.Series(bad)), odd]).unique()
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Signals as arrays, with the first row and the length of each container."""
+
+    ids: pl.Series
+    first: NDArray[np.int64]
+    length: NDArray[np.int64]
+    signals: dict[str, Numbers]
+    there: dict[str, Flags]
+    gaps: dict[str, Flags]
+
+    @staticmethod
+    def of(samples: pl.DataFrame) -> _Columns:
+        first = begins(samples["container_id"])
+        signals: dict[str, Numbers] = {}
+        there: dict[str, Flags] = {}
+        gaps: dict[str, Flags] = {}
+        for name in SIGNALS:
+            column = samples[name]
+            if column.null_count() == len(column):
+                continue
+            there[name], gaps[name] = np.ones(len(first), dtype=bool), np.zeros(len(first), dtype=bool)
+            if column.null_count():
+                known = column.is_not_null().to_numpy()
+                there[name] = np.logical_or.reduceat(known, first)
+                gaps[name] = there[name] & ~np.logical_and.reduceat(known, first)
+            signals[name] = column.fill_null(0).to_numpy()
+        length = np.diff(first, append=samples.height)
+        return _Columns(samples["container_id"].gather(first), first, length, signals, there, gaps)
+
+    def none(self) -> Flags:
+        return np.zeros(len(self.first), dtype=bool)
+
+    def any(self, rows: NDArray[np.int64]) -> Flags:
+        """Containers with one of these rows."""
+        found = self.none()
+        found[np.searchsorted(self.first, rows, side="right") - 1] = True
+        return found
+
+    def unchanged(self, name: str) -> NDArray[np.int64]:
+        """How often a value stands right after the same one."""
+        signal = self.signals[name]
+        same = np.concatenate([[False], signal[1:] == signal[:-1]])
+        same[self.first] = False
+        return np.add.reduceat(same, self.first, dtype=np.int64)
+
+    def highest(self, name: str) -> Numbers:
+        return np.maximum.reduceat(self.signals[name], self.first)
+
+    def looks(self, name: str) -> Numbers:
+        """Rows of three places of each container, that follow each other: containers x places x rows."""
+        latest = np.maximum(self.length - _LOOK, 0)
+        places = np.stack([np.zeros_like(latest), latest // 2, latest], axis=1)
+        rows = np.minimum(places[:, :, None] + np.arange(_LOOK), self.length[:, None, None] - 1)
+        looked: Numbers = self.signals[name][self.first[:, None, None] + rows]
+        return looked
+
+    def chosen(self, *names: str) -> list[tuple[str, Flags]]:
+        """For each container the first of these signals that it has."""
+        left = ~self.none()
+        found = []
+        for name in names:
+            if name in self.signals:
+                found.append((name, left & self.there[name]))
+                left = left & ~self.there[name]
+        return found
+
+
+def _amounts(columns: _Columns) -> Flags:
+    bad = columns.none()
+    for name in (*BYTE_SIGNALS, "threads"):
+        if name in columns.signals:
+            most = ABSURD_BYTES if name in BYTE_SIGNALS else ABSURD_THREADS
+            highest = columns.highest(name)
+            bad |= highest >= most
+            if name in FOOTPRINTS:
+                bad |= columns.there[name] & (highest < LEAST_FOOTPRINT_BYTES)
+    return bad
+
+
+def _orders(columns: _Columns) -> Flags:
+    bad = columns.none()
+    for order in ORDERS:
+        if order.low not in columns.signals or order.high == "limit":
+            continue
+        names = FOOTPRINT if order.high == "footprint" else (order.high,)
+        for high, mine in columns.chosen(*names):
+            pairs = mine & columns.there[order.low]
+            bad |= pairs & (columns.gaps[order.low] | columns.gaps[high])
+            low, above = columns.signals[order.low], columns.signals[high]
+            # Few rows, if any, are out of order at all: only these are measured.
+            rows = np.flatnonzero(low > above)
+            rows = rows[low[rows] > above[rows] * (1 + order.share) + order.slack_bytes]
+            bad |= pairs & columns.any(rows)
+    return bad
+
+
+def _limits(columns: _Columns, recording: Recording) -> Flags:
+    changes = recording.events.filter(pl.col("kind") == "limit").select("container_id", limit_bytes="value_bytes")
+    known = pl.concat([recording.containers.select("container_id", "limit_bytes"), changes])
+    least = known.group_by("container_id").agg(pl.col("limit_bytes").min())
+    limit = (
+        columns.ids.to_frame("container_id")
+        .join(least, on="container_id", how="left", maintain_order="left")["limit_bytes"]
+        .cast(pl.Float64)
+        .fill_null(np.inf)
+        .to_numpy()
+    )
+    bad = columns.none()
+    order = next(order for order in ORDERS if order.high == "limit")
+    for name, mine in columns.chosen(*FULLNESS):
+        bad |= mine & (columns.highest(name) > limit * (1 + order.share) + order.slack_bytes)
+    return bad
+
+
+def _stale(columns: _Columns) -> Flags:
+    exports = columns.none()
+    stands = ~columns.none()
+    for name in ALLOCATOR:
+        if name in columns.signals:
+            exports |= columns.there[name]
+            # All stand still together: one that moves clears the others.
+            stands &= columns.gaps[name] | ~columns.there[name] | (columns.unchanged(name) >= STALE_SAMPLES - 1)
+    return exports & stands
+
+
+def _incrementing(columns: _Columns) -> Flags:
+    bad = columns.none()
+    for name in ALLOCATOR:
+        if name in columns.signals:
+            looked = columns.looks(name)
+            before, after = looked[:, :, :-1], looked[:, :, 1:]
+            falls = ((after < before) & (after >= before / 2)).any(axis=(1, 2))
+            bad |= columns.there[name] & (columns.gaps[name] | ~falls)
+    return bad
+
+
+def _repeated(columns: _Columns) -> Flags:
+    bad = columns.none()
+    for name in FOOTPRINTS:
+        if name in columns.signals:
+            # The first value of a container counts as a change.
+            often = columns.unchanged(name) > (1 - CHANGES) * columns.length - 1
+            bad |= columns.there[name] & (columns.gaps[name] | often)
+    return bad
+
+
+def _decimal(columns: _Columns) -> Flags:
+    bad = columns.none()
+    for name in FOOTPRINTS:
+        if name in columns.signals:
+            looked = columns.looks(name)
+            whole = ((looked > 0) & (looked % DECIMAL == 0)).all(axis=(1, 2))
+            bad |= columns.there[name] & (columns.gaps[name] | whole)
+    return bad
+
+
+def _counters(columns: _Columns) -> Flags:
+    bad = columns.none()
+    for name in COUNTERS:
+        if name in columns.signals:
+            signal = columns.signals[name]
+            falls = np.concatenate([[False], signal[1:] < signal[:-1]])
+            falls[columns.first] = False
+            bad |= columns.there[name] & (columns.gaps[name] | columns.any(np.flatnonzero(falls)))
+    return bad
+
 
 __all__ = ["FINDINGS", "validate"]
 
@@ -60,20 +787,20 @@ def validate(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) 
 
 def _check(recording: Recording) -> pl.DataFrame:
     """Make every check of the containers that one of them might object to."""
-    suspects = screen.suspects(recording)
+    suspects = prefilter(recording)
     if not len(suspects):
         return pl.DataFrame(schema=FINDINGS)
     if len(suspects) < recording.containers.height:
         recording = recording.filter(pl.col("container_id").is_in(suspects.implode()))
-    samples = orders.with_references(recording)
+    samples = with_references(recording)
     found = [
-        *orders.check(samples, recording),
-        gauges.stale(samples),
-        gauges.self_incrementing(samples),
-        *values.absurd(recording),
-        *values.decimal_units(recording),
-        *values.repeated(recording),
-        *values.falling_counters(recording),
+        *check(samples, recording),
+        stale(samples),
+        self_incrementing(samples),
+        *absurd(recording),
+        *decimal_units(recording),
+        *repeated(recording),
+        *falling_counters(recording),
     ]
     rows = pl.concat(part.select(pl.col(name).cast(dtype) for name, dtype in FOUND.items()) for part in found)
     details = [_sentence(row) for row in rows.iter_rows(named=True)]

@@ -30,26 +30,7 @@ FAR_LIMIT: Final = 3
 
 
 class Placed(NamedTuple):
-    """A label that found its place.
-
-    Attributes
-    ----------
-    x, y
-        Anchor point in px.
-    anchor
-        ``start``, ``middle`` or ``end``.
-    written
-        The text.
-    kind
-        Its class in `rmtoolkit.views.svg.STYLE`; may be empty.
-    swatch
-        Token of the layer that it names, drawn as a square before it; empty for others.
-
-    Examples
-    --------
-    >>> Placed(1.0, 2.0, "start", "limit 512 Mi", "strong").swatch
-    ''
-    """
+    """A label that found its place."""
 
     x: float
     y: float
@@ -60,29 +41,7 @@ class Placed(NamedTuple):
 
 
 class Canvas:
-    """Scales of one chart, and the labels that were placed so far.
-
-    Parameters
-    ----------
-    timeline
-        What is drawn.
-    row
-        The verdict, as a dict.
-    ident
-        Ids inside the chart begin with it.
-    top
-        Bytes at the upper end of the axis; without it all that is drawn fits.
-    narrow
-        The least part of its width that it may be drawn in: labels, which do not shrink, then keep apart.
-
-    Examples
-    --------
-    >>> from rmtoolkit.views.curves import Curve
-    >>> from rmtoolkit.views.timeline import Timeline
-    >>> canvas = Canvas(Timeline(0, 50, 100, True, Curve("", "", ()), None, (), (), (), (), (), (), "", None), {}, "c0")
-    >>> canvas.px(0), canvas.px(100), canvas.py(0)
-    (66.0, 1072.0, 262.0)
-    """
+    """Scales of one chart, and the labels that were placed so far."""
 
     def __init__(
         self, timeline: Timeline, row: dict[str, Any], ident: str, top: float | None = None, narrow: float = 1.0
@@ -178,29 +137,7 @@ def _top(timeline: Timeline, shown: list[int]) -> float:
 
 
 def text_element(x: float, y: float, written: str, kind: str, anchor: str = "start") -> Markup:
-    """Write a text on a chart.
-
-    Parameters
-    ----------
-    x, y
-        Anchor point in px.
-    written
-        The text.
-    kind
-        Its class in `rmtoolkit.views.svg.STYLE`; may be empty.
-    anchor
-        ``start``, ``middle`` or ``end``.
-
-    Returns
-    -------
-    Markup
-        A ``text`` element.
-
-    Examples
-    --------
-    >>> text_element(1, 2, "a < b", "strong")
-    '<text x="1.0" y="2.0" class="strong">a &lt; b</text>'
-    """
+    """Write a text on a chart."""
     return el(
         "text",
         written,

@@ -26,22 +26,7 @@ Piece = tuple["NDArray[np.int64]", "NDArray[np.float64]"]
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One signal over time.
-
-    Attributes
-    ----------
-    name
-        What it is called on the chart.
-    token
-        Its colour in `rmtoolkit.views.theme`.
-    pieces
-        Times (ms since 1970) and bytes; a piece ends where a life or the data ends.
-
-    Examples
-    --------
-    >>> Curve("working set", "ink", ()).last_bytes is None
-    True
-    """
+    """One signal over time."""
 
     name: str
     token: str
@@ -60,47 +45,14 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One stacked layer, drawn as the area under its upper edge; layers below cover it.
-
-    Attributes
-    ----------
-    edge
-        The upper edge.
-    last_bytes
-        Thickness at the end; None where it is not known.
-
-    Examples
-    --------
-    >>> Layer(Curve("live heap", "live", ()), None).edge.name
-    'live heap'
-    """
+    """One stacked layer, drawn as the area under its upper edge; layers below cover it."""
 
     edge: Curve
     last_bytes: float | None
 
 
 class Cutter:
-    """Cuts the signals of one container at lives and gaps, and thins them.
-
-    Parameters
-    ----------
-    samples, lives
-        Of one container, in order.
-    start, now
-        What the steps divide, ms since 1970.
-    bins
-        How many steps there are.
-
-    Examples
-    --------
-    >>> from rmtoolkit.recording import Recording
-    >>> import polars as pl
-    >>> samples = Recording.from_frame(pl.DataFrame({"time": [0, 60, 120, 900], "rss_bytes": [1, 2, 3, 4]})).samples
-    >>> lives = samples.select(start=pl.col("time").min(), end=pl.col("time").max())
-    >>> cutter = Cutter(samples, lives, 0, 900_000, 100)
-    >>> len(cutter.curve(cutter.values["rss_bytes"], "RSS", "ink").pieces), cutter.gaps("rss_bytes")
-    (2, ((120000, 900000),))
-    """
+    """Cuts the signals of one container at lives and gaps, and thins them."""
 
     def __init__(self, samples: pl.DataFrame, lives: pl.DataFrame, start: int, now: int, bins: int) -> None:
         self.edges = [(ms(first), ms(last)) for first, last in lives.select("start", "end").iter_rows()]
@@ -131,24 +83,7 @@ class Cutter:
         return (times, values[there]), np.concatenate([[0], breaks]).astype(np.int64)
 
     def curve(self, values: NDArray[np.float64], name: str, token: str) -> Curve:
-        """Make a curve.
-
-        Parameters
-        ----------
-        values
-            One for each sample; NaN where there is none.
-        name, token
-            What it is called, and its colour.
-
-        Returns
-        -------
-        Curve
-            In pieces.
-
-        Examples
-        --------
-        See the class.
-        """
+        """Make a curve."""
         (times, there), begins = self._runs(values)
         ends = [*begins[1:].tolist(), len(times)]
         pieces = [
@@ -159,22 +94,7 @@ class Cutter:
         return Curve(name, token, tuple(pieces))
 
     def gaps(self, name: str) -> tuple[tuple[int, int], ...]:
-        """Find stretches inside a life without a sample of a signal.
-
-        Parameters
-        ----------
-        name
-            The signal.
-
-        Returns
-        -------
-        tuple of (int, int)
-            Last sample before and first sample after, ms since 1970.
-
-        Examples
-        --------
-        See the class.
-        """
+        """Find stretches inside a life without a sample of a signal."""
         (times, _), begins = self._runs(self.values[name])
         cuts = {last for _, last in self.edges}
         return tuple(
@@ -191,29 +111,7 @@ def thin(
     end: int,
     bins: int,
 ) -> Piece:
-    """Keep the smallest and the largest value of every step of time, and both ends.
-
-    Parameters
-    ----------
-    times, values
-        One unbroken run, in order of time.
-    start, end
-        What the steps divide, ms since 1970.
-    bins
-        How many steps there are.
-
-    Returns
-    -------
-    tuple of arrays
-        At most two points a step: a peak of a single sample stays.
-
-    Examples
-    --------
-    >>> times = np.arange(1000)
-    >>> kept = thin(times, np.where(times == 501, 9.0, 1.0), 0, 1000, 10)
-    >>> len(kept[0]), float(kept[1].max())
-    (20, 9.0)
-    """
+    """Keep the smallest and the largest value of every step of time, and both ends."""
     if len(times) <= 2 * bins * (int(times[-1]) - int(times[0])) / max(end - start, 1) or len(times) < 4:  # noqa: PLR2004
         return times, values
     step = ((times - start) * bins) // max(end - start, 1)
@@ -225,31 +123,7 @@ def thin(
 
 
 def layers(cutter: Cutter, line: str) -> tuple[Layer, ...]:
-    """Choose layers by what was measured; each edge lies on or above the ones below it.
-
-    Parameters
-    ----------
-    cutter
-        The signals.
-    line
-        The signal that the chart follows: it is the only layer where nothing divides it.
-
-    Returns
-    -------
-    tuple of Layer
-        From the bottom up.
-
-    Examples
-    --------
-    >>> from rmtoolkit.recording import Recording
-    >>> import polars as pl
-    >>> table = pl.DataFrame({"time": [0, 60], "anon_bytes": [3, 4], "working_set_bytes": [5, 7]})
-    >>> samples = Recording.from_frame(table).samples
-    >>> lives = samples.select(start=pl.col("time").min(), end=pl.col("time").max())
-    >>> found = layers(Cutter(samples, lives, 0, 60_000, 9), "working_set_bytes")
-    >>> [(layer.edge.name, layer.last_bytes) for layer in found]
-    [('anonymous memory', 4.0), ('page cache, kernel', 3.0)]
-    """
+    """Choose layers by what was measured; each edge lies on or above the ones below it."""
     known = cutter.values
     whole = known.get("usage_bytes", known.get("working_set_bytes"))
     private = known.get("anon_bytes", known.get("rss_bytes"))

@@ -9,8 +9,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit.analysis import advice, promql
-from rmtoolkit.analysis.columns import VERDICTS
-from rmtoolkit.analysis.hint import Advice, evidence_of
+from rmtoolkit.analysis.records import VERDICTS, Advice, evidence_of
 from rmtoolkit.exceptions import ColumnError, UnknownWorkloadError
 from rmtoolkit.views import svg
 from rmtoolkit.views.markup import Markup, el, join
@@ -40,7 +39,7 @@ class Explanation:
 
     Examples
     --------
-    >>> from rmtoolkit.analysis.verdict import classify
+    >>> from rmtoolkit.analysis.judge import classify
     >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": ["api"] * 100, "rss_bytes": [50 << 20] * 100})
     >>> explain(classify(table), "api")
     <Explanation: not_leak: api does not leak: it stays at 50 Mi.>
@@ -261,7 +260,7 @@ def explain(verdicts: pl.DataFrame, workload: str) -> Explanation:
 
     Examples
     --------
-    >>> from rmtoolkit.analysis.verdict import classify
+    >>> from rmtoolkit.analysis.judge import classify
     >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": ["api"] * 100, "rss_bytes": [50 << 20] * 100})
     >>> explain(classify(table), "api").row["verdict"]
     'not_leak'

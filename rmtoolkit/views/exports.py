@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit.writing import check_target, replacing
+from rmtoolkit._io import check_target, replacing
 
 if TYPE_CHECKING:
     import os
 
-    from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.analysis.judge import Judgement
 
 FORMATS: Final = (".parquet", ".csv", ".json")
 
@@ -22,28 +22,7 @@ _FORMULA: Final = r"^[=+\-@\t\r]"
 
 
 def check_format(path: str | os.PathLike[str]) -> str:
-    """Tell from a file's name how to write it, and whether it can be written at all.
-
-    Parameters
-    ----------
-    path
-        The file to make.
-
-    Returns
-    -------
-    str
-        One of `FORMATS`.
-
-    Raises
-    ------
-    RmtoolkitError
-        The name ends in something else, or nothing can be written there.
-
-    Examples
-    --------
-    >>> check_format("verdicts.JSON")
-    '.json'
-    """
+    """Tell from a file's name how to write it, and whether it can be written at all."""
     check_target(path, FORMATS)
     ending = Path(path).suffix.lower()
     if ending not in FORMATS:
@@ -53,28 +32,8 @@ def check_format(path: str | os.PathLike[str]) -> str:
 
 
 def columns(judgement: Judgement, by: str) -> pl.DataFrame:
-    """Select what `rm.classify` returns from a judgement that is there already.
-
-    Parameters
-    ----------
-    judgement
-        What `judge` found.
-    by
-        ``workload`` or ``instance``.
-
-    Returns
-    -------
-    polars.DataFrame
-        The same frame as ``rm.classify(recording, by=by)``.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> found = judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100}))
-    >>> columns(found, "instance").columns[:5]
-    ['cluster', 'namespace', 'workload', 'pod', 'container']
-    """
-    from rmtoolkit.analysis.columns import VERDICTS  # noqa: PLC0415 - analysis is imported by whoever has a judgement
+    """Select what `rm.classify` returns from a judgement that is there already."""
+    from rmtoolkit.analysis.records import VERDICTS  # noqa: PLC0415 - analysis is imported by whoever has a judgement
 
     if by == "workload":
         return judgement.verdicts.select(*VERDICTS)
@@ -82,35 +41,7 @@ def columns(judgement: Judgement, by: str) -> pl.DataFrame:
 
 
 def write(verdicts: pl.DataFrame, path: str | os.PathLike[str]) -> Path:
-    """Write verdicts in the format that the file's name asks for.
-
-    Parameters
-    ----------
-    verdicts
-        What `rm.classify` returned.
-    path
-        Ends in .parquet, .csv or .json. Parquet and JSON (an array of objects) keep everything; CSV joins
-        `also` with spaces and leaves the evidence out.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
-
-    Raises
-    ------
-    RmtoolkitError
-        The name ends in something else, or there is no such folder.
-
-    Examples
-    --------
-    >>> frame = pl.DataFrame({"workload": ["=HYPERLINK(0)"], "growth_bytes_per_day": [-1.5]})
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     print(write(frame, f"{folder}/a.csv").read_text(), end="")
-    workload,growth_bytes_per_day
-    '=HYPERLINK(0),-1.5
-    """
+    """Write verdicts in the format that the file's name asks for."""
     ending = check_format(path)
     # Made in memory: what polars writes to a full disk itself is lost without a word, or with a riddle.
     made = io.BytesIO()
@@ -126,24 +57,7 @@ def write(verdicts: pl.DataFrame, path: str | os.PathLike[str]) -> Path:
 
 
 def for_spreadsheets(frame: pl.DataFrame) -> pl.DataFrame:
-    """Flatten a frame for CSV and take the danger out of text that looks like a formula.
-
-    Parameters
-    ----------
-    frame
-        Any frame.
-
-    Returns
-    -------
-    polars.DataFrame
-        Lists of text joined with spaces, other nested columns left out, and an apostrophe before any text
-        that a spreadsheet would run.
-
-    Examples
-    --------
-    >>> for_spreadsheets(pl.DataFrame({"a": ["@SUM(1)", "plain"], "b": [["x", "y"], []]})).rows()
-    [("'@SUM(1)", 'x y'), ('plain', '')]
-    """
+    """Flatten a frame for CSV and take the danger out of text that looks like a formula."""
     kept = []
     for name, dtype in frame.schema.items():
         column = pl.col(name)

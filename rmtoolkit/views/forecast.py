@@ -21,26 +21,7 @@ if TYPE_CHECKING:
 
 
 def draw_forecast(chart: Canvas) -> tuple[list[Markup], Markup | None]:
-    """Draw where the memory is expected to go.
-
-    Parameters
-    ----------
-    chart
-        The ground to draw on.
-
-    Returns
-    -------
-    tuple of (list of Markup, Markup or None)
-        The band, its dashed middle and the limit it reaches; and the label, which may find no place.
-
-    Examples
-    --------
-    >>> from rmtoolkit.views.curves import Curve
-    >>> from rmtoolkit.views.timeline import Timeline
-    >>> nothing = Timeline(0, 9, 9, True, Curve("", "", ()), None, (), (), (), (), (), (), "", None)
-    >>> draw_forecast(Canvas(nothing, {}, "c0"))
-    ([], None)
-    """
+    """Draw where the memory is expected to go."""
     ahead = chart.t.forecast
     if ahead is None:
         return [], None

@@ -14,22 +14,7 @@ from rmtoolkit import text
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to the container.
-
-    Attributes
-    ----------
-    time
-        ms since 1970.
-    kind
-        As in `rmtoolkit.schema.EVENT_KINDS`, or ``restart``.
-    words
-        How it is called, without the time.
-
-    Examples
-    --------
-    >>> Event(0, "oom_kill", "OOM kill").words
-    'OOM kill'
-    """
+    """Something that happened to the container."""
 
     time: int
     kind: str
@@ -42,30 +27,7 @@ def steps(
     about: dict[str, Any],
     span: tuple[int, int],
 ) -> tuple[tuple[int, int, int], ...]:
-    """Cut a limit or a request into stretches of one value.
-
-    Parameters
-    ----------
-    events
-        Of one container; they hold its changes.
-    kind
-        ``limit`` or ``request``.
-    about
-        The container's row: its values at the end.
-    span
-        First and last ms since 1970.
-
-    Returns
-    -------
-    tuple of (int, int, int)
-        Start, end and bytes. What is unknown or not set has no stretch.
-
-    Examples
-    --------
-    >>> from rmtoolkit.schema import EVENTS, empty
-    >>> steps(empty(EVENTS), "limit", {"limit_bytes": 512}, (0, 9))
-    ((0, 9, 512),)
-    """
+    """Cut a limit or a request into stretches of one value."""
     start, until = span
     changes = events.filter(pl.col("kind") == kind).select(pl.col("time").to_physical(), "value_bytes").rows()
     if not changes:
@@ -95,31 +57,7 @@ _CUTS: Final = ("oom_kill", "node_oom", "evicted", "error", "end", "start", "rel
 
 
 def happened(events: pl.DataFrame, lives: pl.DataFrame, start: int, now: int, reach: int) -> tuple[Event, ...]:
-    """List what happened, restarts that no event names among them.
-
-    Parameters
-    ----------
-    events, lives
-        Of one container.
-    start, now
-        First and last sample, ms since 1970.
-    reach
-        How far from the change of lives, in ms, the event may lie that explains it.
-
-    Returns
-    -------
-    tuple of Event
-        In order of time.
-
-    Examples
-    --------
-    >>> from rmtoolkit.schema import EVENTS, empty
-    >>> import datetime as dt
-    >>> at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    >>> two = pl.DataFrame({"start": [at, at], "end": [at, at], "limit_bytes": [None, None]})
-    >>> [event.kind for event in happened(empty(EVENTS), two, ms(at), ms(at), 0)]
-    ['restart']
-    """
+    """List what happened, restarts that no event names among them."""
     found: list[Event] = []
     limit: int | None = None
     for row in events.select(pl.col("time").to_physical(), "kind", "value_bytes", "detail").iter_rows(named=True):
@@ -156,28 +94,7 @@ def happened(events: pl.DataFrame, lives: pl.DataFrame, start: int, now: int, re
 
 
 def ms(value: object) -> int:
-    """Turn a time of a frame into ms since 1970.
-
-    Parameters
-    ----------
-    value
-        An aware datetime.
-
-    Returns
-    -------
-    int
-        Milliseconds.
-
-    Raises
-    ------
-    TypeError
-        It is no datetime.
-
-    Examples
-    --------
-    >>> ms(dt.datetime(1970, 1, 1, 0, 1, tzinfo=dt.UTC))
-    60000
-    """
+    """Turn a time of a frame into ms since 1970."""
     if not isinstance(value, dt.datetime):
         msg = f"expected a time, got {type(value).__name__}"
         raise TypeError(msg)

@@ -11,7 +11,7 @@ from rmtoolkit.views.limit_charts import Picture
 from rmtoolkit.views.markup import Markup, el
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.allocator_answer import AllocatorAnswer
+    from rmtoolkit.analysis.heap_answers import AllocatorAnswer
 
 WIDTH: Final = 1080
 _LEFT, _RIGHT = 150, WIDTH - 20
@@ -32,25 +32,7 @@ STYLE: Final = Markup(".rm-heap-bars rect{stroke:var(--rm-surface);stroke-width:
 
 
 def allocator_layers(found: AllocatorAnswer) -> Picture:
-    """Draw what is resident: live, in gaps, kept, metadata, outside; the process first, then each arena.
-
-    Parameters
-    ----------
-    found
-        What `rmtoolkit.analysis.allocator_answer.answer_allocator` put together.
-
-    Returns
-    -------
-    Picture
-        Bars on one scale, the arena with most to give back or most in gaps first.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.allocator_answer import answer_allocator
-    >>> from rmtoolkit.heap.allocator import Allocator
-    >>> allocator_layers(answer_allocator(Allocator()))
-    <Picture: These statistics have no totals.>
-    """
+    """Draw what is resident: live, in gaps, kept, metadata, outside; the process first, then each arena."""
     totals = found.allocator.totals
     if not totals.height:
         return Picture(_frame([text_element(6, 20, found.headline, "")], 40, found.headline), found.headline)
@@ -80,25 +62,7 @@ def allocator_layers(found: AllocatorAnswer) -> Picture:
 
 
 def allocator_sizes(found: AllocatorAnswer) -> Picture:
-    """Draw which sizes of blocks have the gaps.
-
-    Parameters
-    ----------
-    found
-        What `rmtoolkit.analysis.allocator_answer.answer_allocator` put together.
-
-    Returns
-    -------
-    Picture
-        A bar per size of block, the one with most in gaps first: what is live on its pages, and what is free.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.allocator_answer import answer_allocator
-    >>> from rmtoolkit.heap.allocator import Allocator
-    >>> allocator_sizes(answer_allocator(Allocator())).says
-    'These statistics list no sizes of blocks'
-    """
+    """Draw which sizes of blocks have the gaps."""
     rows = [row for row in found.sizes.head(_SIZES).iter_rows(named=True) if row["fragmentation_bytes"]]
     rows = [row for row in rows if row["fragmentation_bytes"] >= _WORTH * rows[0]["fragmentation_bytes"]]
     if not rows:
@@ -125,23 +89,7 @@ def allocator_sizes(found: AllocatorAnswer) -> Picture:
 
 
 def size(size_bytes: int) -> str:
-    """Write the size of a block: exactly, as allocators have them.
-
-    Parameters
-    ----------
-    size_bytes
-        The size.
-
-    Returns
-    -------
-    str
-        Bytes, or whole Ki or Mi.
-
-    Examples
-    --------
-    >>> size(320), size(1536), size(16384), size(2 << 20)
-    ('320 bytes', '1,536 bytes', '16 Ki', '2 Mi')
-    """
+    """Write the size of a block: exactly, as allocators have them."""
     for unit, name in ((text.MI, "Mi"), (_KI, "Ki")):
         if size_bytes >= 2 * unit and not size_bytes % unit:
             return f"{size_bytes // unit:,} {name}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit.heap.own_code import plain_name, spoken
+from rmtoolkit.heap._names import plain_name, spoken
 from rmtoolkit.heap.tree import MEASURES, measure_of, tree
 from rmtoolkit.views import theme
 from rmtoolkit.views.limit_charts import Picture
@@ -56,26 +56,7 @@ STYLE: Final = Markup(
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node, and where it is.
-
-    Attributes
-    ----------
-    row
-        Of `rmtoolkit.heap.tree.TREE`.
-    left, share
-        Where it begins and how wide it is, as shares of the whole.
-    kind
-        Its class in `STYLE`: whose code it is, or how it changed.
-    weight
-        How strong the colour of a change is, 0 to 1.
-    suspect
-        Whether it is the code that grows.
-
-    Examples
-    --------
-    >>> Node({"name": "all"}, 0.0, 1.0, "all").suspect
-    False
-    """
+    """A node, and where it is."""
 
     row: dict[str, Any]
     left: float
@@ -96,48 +77,7 @@ def icicle(
     every_frame: bool = False,
     pressable: bool = False,
 ) -> Picture:
-    """Draw which code allocated what is held, by whom it is called.
-
-    Parameters
-    ----------
-    heap
-        A profile.
-    by
-        What the width is: one of `rmtoolkit.heap.tree.MEASURES`; None chooses growth where something grew.
-    root
-        Zoom: a function (as it is written in the picture) that takes the whole width, wherever it is called from.
-    search
-        Functions with this in their name stand out, upper or lower case; what they and their callees make is said.
-    before
-        An older profile: colour is then the change since, and what is gone keeps its width.
-    suspects
-        As `rmtoolkit.suspects` gives it: the code that grows is marked.
-    every_frame
-        Whether every frame is drawn; else rows of foreign frames are one.
-    pressable
-        Whether the page around it hears of a press on a function, as ``zoom NAME``, and of one on the whole program, as
-        ``zoom`` with no name.
-
-    Returns
-    -------
-    Picture
-        `svg` is markup that a page or an `ipywidgets.HTML` can show: state goes in, a picture comes out, no script.
-
-    Raises
-    ------
-    RmtoolkitError
-        There is no such measure, or no such function.
-
-    Examples
-    --------
-    >>> from rmtoolkit.heap.frames import FrameTable, stacks_frame
-    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-    >>> table = FrameTable()
-    >>> leaf, main = (table.number(name, "a.rs", 1, "/app/a") for name in ("api::put", "api::main"))
-    >>> stacks, _ = stacks_frame([[leaf, main], [main]], {"live_bytes": [5 << 20, 3 << 20]})
-    >>> icicle(HeapProfile(HeapSummary("dhat"), stacks, table.frame()), search="put").says
-    'Live at the end: 8 Mi, most of it through api::main (8 Mi), api::put (5 Mi). "put" is in 1 place: 5 Mi (62.5 %).'
-    """
+    """Draw which code allocated what is held, by whom it is called."""
     by = measure_of(heap) if by is None else by
     nodes = tree(heap, by, root=root, before=before, every_frame=every_frame)
     found = placed(nodes, suspects)
@@ -156,29 +96,7 @@ def icicle(
 
 
 def frame(drawn: list[Markup], height: int, says: str, **attributes: object) -> Markup:
-    """Put nodes in a picture.
-
-    Parameters
-    ----------
-    drawn
-        The nodes.
-    height
-        In px.
-    says
-        What it shows.
-    **attributes
-        Of the element.
-
-    Returns
-    -------
-    Markup
-        The picture with its own style.
-
-    Examples
-    --------
-    >>> frame([], 22, "nothing").startswith("<svg")
-    True
-    """
+    """Put nodes in a picture."""
     told: dict[str, object] = {"role": "img", "aria_label": says} | attributes
     return el(
         "svg",
@@ -193,27 +111,7 @@ def frame(drawn: list[Markup], height: int, says: str, **attributes: object) -> 
 
 
 def placed(nodes: pl.DataFrame, suspects: pl.DataFrame | None = None) -> list[Node]:
-    """Find where each node of a tree is drawn.
-
-    Parameters
-    ----------
-    nodes
-        As `rmtoolkit.heap.tree.tree` gives it.
-    suspects
-        As `rmtoolkit.suspects` gives it.
-
-    Returns
-    -------
-    list of Node
-        In the order of `nodes`, without what is too small to see; the first is the whole.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.heap.tree import TREE
-    >>> [node.share for node in placed(pl.DataFrame([{"node_id": 0, "depth": 0, "value": 5}], schema=TREE))]
-    [1.0]
-    """
+    """Find where each node of a tree is drawn."""
     grows = set() if suspects is None else set(suspects.filter(suspects["reading"] == "grows").head(1)["function"])
     marked = {spoken(plain_name(name)) for name in grows}
     rows = list(nodes.iter_rows(named=True))
@@ -258,25 +156,7 @@ def _changed(row: dict[str, Any], most: int) -> tuple[str, float]:
 
 
 def amount(row: dict[str, Any], by: str) -> str:
-    """Write how much a node is.
-
-    Parameters
-    ----------
-    row
-        Of `rmtoolkit.heap.tree.TREE`.
-    by
-        One of `rmtoolkit.heap.tree.MEASURES`.
-
-    Returns
-    -------
-    str
-        Memory, or a count; a change with its sign.
-
-    Examples
-    --------
-    >>> amount({"value": 3 << 20, "before": None}, "live_bytes"), amount({"value": 5, "before": 7}, "allocations")
-    ('3 Mi', '−2 to 5')
-    """
+    """Write how much a node is."""
     write = text.memory if by.endswith("_bytes") else lambda value: f"{value:,}"
     shown = write(row["value"])
     if row["before"] is None:
@@ -286,25 +166,7 @@ def amount(row: dict[str, Any], by: str) -> str:
 
 
 def labels(node: Node, by: str) -> list[str]:
-    """Write what may stand in a node, the longest first: its name and its amount, then less and less of the name.
-
-    Parameters
-    ----------
-    node
-        The node.
-    by
-        One of `rmtoolkit.heap.tree.MEASURES`.
-
-    Returns
-    -------
-    list of str
-        The end of a path says most, so that is kept longest.
-
-    Examples
-    --------
-    >>> labels(Node({"name": "api::put", "value": 3 << 20, "before": None}, 0, 1, "own", suspect=True), "live_bytes")
-    ['▲ api::put 3 Mi', '▲ put 3 Mi', '▲ put']
-    """
+    """Write what may stand in a node, the longest first: its name and its amount, then less and less of the name."""
     mark = "▲ " if node.suspect else ""
     parts = text.printable(node.row["name"]).split("::")
     row = node.row
@@ -316,25 +178,7 @@ def labels(node: Node, by: str) -> list[str]:
 
 
 def fitting(written: list[str], width: float) -> str:
-    """Choose the longest label that fits.
-
-    Parameters
-    ----------
-    written
-        Labels, the longest first.
-    width
-        In px.
-
-    Returns
-    -------
-    str
-        Cut at its end if none fits; empty where nothing useful does.
-
-    Examples
-    --------
-    >>> fitting(["api::put 3 Mi", "put 3 Mi", "put"], 80), fitting(["put"], 20), fitting(["insert"], 40)
-    ('put 3 Mi', '', 'ins…')
-    """
+    """Choose the longest label that fits."""
     letters = int((width - 10) / LETTER)
     found = next((label for label in written if len(label) <= letters), None)
     if found is not None:
@@ -343,28 +187,7 @@ def fitting(written: list[str], width: float) -> str:
 
 
 def describe(node: Node, by: str, whole: float) -> str:
-    """Say all about a node.
-
-    Parameters
-    ----------
-    node
-        The node.
-    by
-        One of `rmtoolkit.heap.tree.MEASURES`.
-    whole
-        Share of the whole that is shown.
-
-    Returns
-    -------
-    str
-        Name, amount, share and place.
-
-    Examples
-    --------
-    >>> row = {"name": "api::put", "value": 5, "before": None, "file": "/app/src/a.rs", "line": 3, "frames": 2}
-    >>> describe(Node(row, 0, 0.5, "own"), "allocations", 1.0)
-    'api::put: 5, 50 %; a.rs:3; 2 frames'
-    """
+    """Say all about a node."""
     row = node.row
     said = f"{text.printable(row['name'])}: {amount(row, by)}, {text.share(node.share / whole)}"
     if row["file"]:
@@ -407,25 +230,7 @@ def _drawn(node: Node, by: str, *, hit: bool, dim: bool, pressable: bool) -> Mar
 
 
 def matching(nodes: Collection[Node], search: str) -> set[int]:
-    """Find the nodes whose name has a text in it.
-
-    Parameters
-    ----------
-    nodes
-        All of them.
-    search
-        The text; empty finds none.
-
-    Returns
-    -------
-    set of int
-        Their places.
-
-    Examples
-    --------
-    >>> matching([Node({"name": "all"}, 0, 1, "all"), Node({"name": "api::Put"}, 0, 1, "own")], "put")
-    {1}
-    """
+    """Find the nodes whose name has a text in it."""
     wanted = search.strip().casefold()
     return {
         at for at, node in enumerate(nodes) if wanted and node.kind != "all" and wanted in node.row["name"].casefold()
@@ -462,23 +267,7 @@ def _nothing(by: str) -> Markup:
 
 
 def legend(*, compared: bool) -> Markup:
-    """Say what the colours are.
-
-    Parameters
-    ----------
-    compared
-        Whether they are changes.
-
-    Returns
-    -------
-    Markup
-        A line of text with samples.
-
-    Examples
-    --------
-    >>> "your own code" in legend(compared=False)
-    True
-    """
+    """Say what the colours are."""
     kinds = (
         (("more", "holds more"), ("less", "holds less"), ("same", "as before"))
         if compared

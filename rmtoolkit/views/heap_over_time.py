@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from rmtoolkit import text
-from rmtoolkit.heap.over_time import OTHERS, over_time
-from rmtoolkit.heap.own_code import spoken
+from rmtoolkit.heap._names import spoken
+from rmtoolkit.heap.suspects import OTHERS, over_time
 from rmtoolkit.views.canvas import text_element
 from rmtoolkit.views.curves import thin
 from rmtoolkit.views.heap_icicle import fitting
@@ -65,26 +65,7 @@ class _Scales:
 
 
 def heap_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> Picture:
-    """Draw what the heap holds over time, stacked by the functions that hold it.
-
-    Parameters
-    ----------
-    heap
-        A profile that knows time, or several pictures joined.
-    suspects
-        As `rmtoolkit.suspects` gives it: what grows steadily has the colour of alarm, and its mark.
-
-    Returns
-    -------
-    Picture
-        The most suspicious function at the bottom, where its growth can be seen best; resident memory as a line.
-
-    Examples
-    --------
-    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-    >>> heap_over_time(HeapProfile(HeapSummary("dhat")))
-    <Picture: This profile knows no time>
-    """
+    """Draw what the heap holds over time, stacked by the functions that hold it."""
     table = over_time(heap)
     if not table.height:
         says = "This profile knows no time"

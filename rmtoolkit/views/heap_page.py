@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit.analysis.allocator_answer import AllocatorAnswer
-from rmtoolkit.analysis.heap_answer import DiffAnswer, HeapAnswer, spans
+from rmtoolkit._io import check_target, replacing
+from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer, spans
 from rmtoolkit.analysis.heap_reading import place
-from rmtoolkit.intervals import small_memory
+from rmtoolkit.text import small_memory
 from rmtoolkit.views import notebook_style, theme
 from rmtoolkit.views.heap_allocator import allocator_layers, allocator_sizes
 from rmtoolkit.views.heap_over_time import heap_over_time
@@ -19,7 +19,6 @@ from rmtoolkit.views.heap_terminal import MARKS, SHOWN
 from rmtoolkit.views.heap_zoom import SCRIPT, zoomable
 from rmtoolkit.views.markup import Markup, el
 from rmtoolkit.views.parts import marked, with_code
-from rmtoolkit.writing import check_target, replacing
 
 if TYPE_CHECKING:
     import os
@@ -56,27 +55,7 @@ _STYLE: Final = Markup(
 
 
 def page(found: HeapAnswer | DiffAnswer | AllocatorAnswer, *, source: str = "") -> str:
-    """Write the whole page.
-
-    Parameters
-    ----------
-    found
-        What `rmtoolkit.analysis.heap_answer` or `rmtoolkit.analysis.allocator_answer` put together.
-    source
-        Where it came from.
-
-    Returns
-    -------
-    str
-        HTML with its style, its charts and its script inside. The page forbids itself every request.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.heap_answer import answer
-    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-    >>> page(answer(HeapProfile(HeapSummary("dhat"))))[:15]
-    '<!doctype html>'
-    """
+    """Write the whole page."""
     what = "Heap profile"
     if isinstance(found, AllocatorAnswer):
         what = "Statistics of an allocator"
@@ -110,34 +89,7 @@ def page(found: HeapAnswer | DiffAnswer | AllocatorAnswer, *, source: str = "") 
 
 
 def write(found: HeapAnswer | DiffAnswer | AllocatorAnswer, path: str | os.PathLike[str], *, source: str = "") -> Path:
-    """Write the page to a file, whole or not at all.
-
-    Parameters
-    ----------
-    found, source
-        As `page` takes them.
-    path
-        Ends in .html.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
-
-    Raises
-    ------
-    RmtoolkitError
-        The name ends in something else, or it cannot be written there.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from rmtoolkit.analysis.heap_answer import answer
-    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write(answer(HeapProfile(HeapSummary("dhat"))), f"{folder}/heap.html").name
-    'heap.html'
-    """
+    """Write the page to a file, whole or not at all."""
     check_target(path, ENDINGS)
     with replacing(path, ENDINGS) as part:
         part.write_text(page(found, source=source), encoding="utf-8")

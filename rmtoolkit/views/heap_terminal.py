@@ -6,9 +6,9 @@ import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit.analysis.heap_answer import spans
+from rmtoolkit.analysis.heap_answers import spans
 from rmtoolkit.analysis.heap_reading import place
-from rmtoolkit.intervals import small_memory
+from rmtoolkit.text import small_memory
 from rmtoolkit.views import theme
 from rmtoolkit.views.heap_allocator import size
 from rmtoolkit.views.summary import shortened
@@ -17,8 +17,7 @@ from rmtoolkit.views.terminal import WIDTH, plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rmtoolkit.analysis.allocator_answer import AllocatorAnswer
-    from rmtoolkit.analysis.heap_answer import DiffAnswer, HeapAnswer
+    from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer
 
 #: How a reading looks.
 MARKS: Final = {
@@ -41,31 +40,7 @@ _WORTH: Final = 0.002
 
 
 def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode: bool = True) -> str:
-    """Write the short answer about a profile.
-
-    Parameters
-    ----------
-    found
-        What `rmtoolkit.analysis.heap_answer.answer` put together.
-    source
-        Where it came from.
-    colour
-        Whether readings are coloured; nothing depends on it.
-    unicode
-        Whether the output may have more than ASCII.
-
-    Returns
-    -------
-    str
-        Lines of at most 100 columns, ending with a newline.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis import heap_answer
-    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-    >>> print(answer(heap_answer.answer(HeapProfile(HeapSummary("dhat"))), source="dhat.json").splitlines()[1])
-    dhat.json: dhat
-    """
+    """Write the short answer about a profile."""
     said = [_style("bold", line, colour=colour) for line in _wrap(found.headline)]
     lines = [*said, *_about(source, spans(found.heap))]
     facts = [(what, said) for what, said in found.heap.summary.lines() if what != "recorded"]
@@ -87,29 +62,7 @@ def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode
 
 
 def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str:
-    """Write the short answer about what changed between two profiles.
-
-    Parameters
-    ----------
-    found
-        What `rmtoolkit.analysis.heap_answer.answer_diff` put together.
-    source
-        Where they came from.
-    unicode
-        Whether the output may have more than ASCII.
-
-    Returns
-    -------
-    str
-        Lines of at most 100 columns, ending with a newline.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.heap_answer import answer_diff
-    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-    >>> print(changes(answer_diff(HeapProfile(HeapSummary("dhat")), HeapProfile(HeapSummary("dhat")))).splitlines()[0])
-    The two profiles do not differ.
-    """
+    """Write the short answer about what changed between two profiles."""
     lines = [*_wrap(found.headline), *_about(source, _both(found))]
     sums = [
         (what, getattr(found.before.summary, name), getattr(found.after.summary, name))
@@ -142,29 +95,7 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
 
 
 def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True) -> str:
-    """Write the short answer about an allocator's own statistics.
-
-    Parameters
-    ----------
-    found
-        What `rmtoolkit.analysis.allocator_answer.answer_allocator` put together.
-    source
-        Where it came from.
-    unicode
-        Whether the output may have more than ASCII.
-
-    Returns
-    -------
-    str
-        Lines of at most 100 columns, ending with a newline.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.allocator_answer import answer_allocator
-    >>> from rmtoolkit.heap.allocator import Allocator
-    >>> print(allocator(answer_allocator(Allocator())).splitlines()[0])
-    These statistics have no totals.
-    """
+    """Write the short answer about an allocator's own statistics."""
     totals = found.allocator.totals
     lines = [*_wrap(found.headline), *_about(source, text.count(totals.height, "document") + ", the last one:")]
     if totals.height:

@@ -139,31 +139,7 @@ def zoomable(
     before: HeapProfile | None = None,
     suspects: pl.DataFrame | None = None,
 ) -> Markup:
-    """Draw an icicle that zooms and searches where a page runs `SCRIPT`; without it, it is a picture for each measure.
-
-    Parameters
-    ----------
-    heap
-        A profile.
-    by
-        The only measure; None offers all that the profile knows.
-    before
-        An older profile: colour is then the change since.
-    suspects
-        As `rmtoolkit.suspects` gives it.
-
-    Returns
-    -------
-    Markup
-        A part of a page, with its own style. A click or Enter on a function zooms, Escape shows the whole again, arrows
-        go from function to function.
-
-    Examples
-    --------
-    >>> from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-    >>> zoomable(HeapProfile(HeapSummary("dhat")))
-    '<p class="note">No stack holds anything in this profile.</p>'
-    """
+    """Draw an icicle that zooms and searches where a page runs `SCRIPT`; without it, it is a picture for each measure."""
     offered = [by] if by else [name for name in OFFERED if tree(heap, name, before=before)["value"][0]]
     first = measure_of(heap)
     offered.sort(key=lambda name: name != first)

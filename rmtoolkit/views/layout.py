@@ -39,13 +39,7 @@ _EAST_ASIAN: Final = 0x2E80
 
 
 class Box(NamedTuple):
-    """A rectangle in px: left, top, right, bottom.
-
-    Examples
-    --------
-    >>> Box(0, 0, 10, 10).overlaps(Box(10, 0, 20, 10))
-    False
-    """
+    """A rectangle in px: left, top, right, bottom."""
 
     left: float
     top: float
@@ -53,130 +47,38 @@ class Box(NamedTuple):
     bottom: float
 
     def overlaps(self, other: Box) -> bool:
-        """Tell whether two boxes share more than an edge.
-
-        Parameters
-        ----------
-        other
-            Another box.
-
-        Returns
-        -------
-        bool
-            True when they overlap.
-
-        Examples
-        --------
-        >>> Box(0, 0, 10, 10).overlaps(Box(5, 5, 6, 6))
-        True
-        """
+        """Tell whether two boxes share more than an edge."""
         return (
             self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )
 
 
 def text_width(written: str, *, size: float = 12, bold: bool = False) -> float:
-    """Guess how wide a text is.
-
-    Parameters
-    ----------
-    written
-        The text.
-    size
-        Font size in px.
-    bold
-        Whether it is bold.
-
-    Returns
-    -------
-    float
-        Width in px; narrow letters count less.
-
-    Examples
-    --------
-    >>> text_width("limit 512 Mi") < text_width("LIMIT 512 MI") < 110
-    True
-    """
+    """Guess how wide a text is."""
     width = sum(_WIDTH_OF.get(letter, _LETTER if ord(letter) < _EAST_ASIAN else 12.5) for letter in written)
     return width * size / 12 * (_BOLD if bold else 1)
 
 
 def text_box(x: float, y: float, written: str, anchor: str = "start", *, bold: bool = False) -> Box:
-    """Box of a 12 px text.
-
-    Parameters
-    ----------
-    x, y
-        Anchor point: start, middle or end of the baseline.
-    written
-        The text.
-    anchor
-        ``start``, ``middle`` or ``end``.
-    bold
-        Whether it is bold.
-
-    Returns
-    -------
-    Box
-        With a little air.
-
-    Examples
-    --------
-    >>> text_box(100, 20, "now", "end").right
-    102.0
-    """
+    """Box of a 12 px text."""
     width = text_width(written, bold=bold)
     left = {"start": x, "middle": x - width / 2, "end": x - width}[anchor]
     return Box(left - 2, y - 11, left + width + 2, y + 4)
 
 
 class Labels:
-    """Boxes that are taken; finds a free place for the next label.
-
-    Examples
-    --------
-    >>> labels = Labels(Box(0, 0, 100, 100))
-    >>> labels.take(Box(0, 0, 50, 20))
-    >>> labels.first_free([Box(10, 5, 60, 25), Box(10, 30, 60, 50)])
-    1
-    """
+    """Boxes that are taken; finds a free place for the next label."""
 
     def __init__(self, room: Box) -> None:
         self.room = room
         self.taken: list[Box] = []
 
     def take(self, box: Box) -> None:
-        """Mark a box as taken.
-
-        Parameters
-        ----------
-        box
-            What nothing else may cover.
-
-        Examples
-        --------
-        >>> Labels(Box(0, 0, 1, 1)).take(Box(0, 0, 1, 1))
-        """
+        """Mark a box as taken."""
         self.taken.append(box)
 
     def first_free(self, candidates: Iterable[Box]) -> int | None:
-        """Take the first candidate that lies inside the room and on nothing.
-
-        Parameters
-        ----------
-        candidates
-            Boxes, the best first.
-
-        Returns
-        -------
-        int or None
-            Which one was taken; None when all are in the way.
-
-        Examples
-        --------
-        >>> Labels(Box(0, 0, 10, 10)).first_free([Box(5, 0, 15, 5)]) is None
-        True
-        """
+        """Take the first candidate that lies inside the room and on nothing."""
         for number, box in enumerate(candidates):
             inside = (
                 self.room.left <= box.left
@@ -191,27 +93,7 @@ class Labels:
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Move positions apart as little as needed, keeping their order.
-
-    Parameters
-    ----------
-    wanted
-        Where each would like to be, in rising order.
-    gap
-        Least distance.
-    low, high
-        First and last position allowed; where there is no room for all, the end gives way.
-
-    Returns
-    -------
-    list of float
-        New positions.
-
-    Examples
-    --------
-    >>> spread([10, 12, 50], 15, 0, 100)
-    [3.5, 18.5, 50.0]
-    """
+    """Move positions apart as little as needed, keeping their order."""
     groups: list[list[float]] = []  # centre sum, count: neighbours that touch move as one
     for value in wanted:
         groups.append([value, 1])
@@ -236,23 +118,7 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
 
 
 def memory_ticks(top_bytes: float) -> tuple[list[float], list[str]]:
-    """Choose round amounts for a y axis that starts at 0.
-
-    Parameters
-    ----------
-    top_bytes
-        Upper end of the axis.
-
-    Returns
-    -------
-    tuple of (list of float, list of str)
-        Four to seven amounts in bytes, each a multiple of a power of two; the unit stands on the last.
-
-    Examples
-    --------
-    >>> memory_ticks(640 * 1024**2)[1]
-    ['0', '128', '256', '384', '512', '640 Mi']
-    """
+    """Choose round amounts for a y axis that starts at 0."""
     step = 2.0 ** math.ceil(math.log2(max(top_bytes, 1) / 6.5))
     count = int(top_bytes / step + 1e-9)
     values = [step * at for at in range(count + 1)]
@@ -272,27 +138,7 @@ def memory_ticks(top_bytes: float) -> tuple[list[float], list[str]]:
 
 
 def time_ticks(start: int, end: int, width: float, *, apart: float = 78) -> list[tuple[int, str]]:
-    """Choose round instants for a time axis.
-
-    Parameters
-    ----------
-    start, end
-        ms since 1970, UTC.
-    width
-        Length of the axis in px.
-    apart
-        Least distance between labels in px.
-
-    Returns
-    -------
-    list of (int, str)
-        Instants and labels: days as ``Tue 17 Nov``, hours as ``03:00``; midnight among hours is its day.
-
-    Examples
-    --------
-    >>> time_ticks(0, 6 * 3_600_000, 400)[:2]
-    [(0, 'Thu 1 Jan'), (7200000, '02:00')]
-    """
+    """Choose round instants for a time axis."""
     per_px = max(end - start, 1) / width
     step = next((step for step in _TIME_STEPS if step / per_px >= apart), _TIME_STEPS[-1])
     # Weeks begin on Monday; 1 January 1970 was a Thursday.

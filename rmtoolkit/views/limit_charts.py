@@ -31,20 +31,7 @@ _CHANCES: Final = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A chart that a notebook shows.
-
-    Attributes
-    ----------
-    svg
-        The chart.
-    says
-        What it shows, with its figures.
-
-    Examples
-    --------
-    >>> Picture(Markup("<svg></svg>"), "nothing")
-    <Picture: nothing>
-    """
+    """A chart that a notebook shows."""
 
     svg: Markup
     says: str
@@ -64,27 +51,7 @@ class Picture:
 
 
 def risk_curve(risk: pl.DataFrame, points: Sequence[tuple[str, int | None]] = ()) -> Picture:
-    """Draw the chance of an OOM kill in 7 days over the limits that were tried for one workload container.
-
-    Parameters
-    ----------
-    risk
-        Rows of one workload container as `rmtoolkit.limit_risk` gives them.
-    points
-        Limits to mark, with their names: ``("now", 2**29)``. None is left out, and so is what was not tried.
-
-    Returns
-    -------
-    Picture
-        Chance on a square-root scale, so that 5 % can be read; the band is the 80 % interval.
-
-    Examples
-    --------
-    >>> import rmtoolkit as rm
-    >>> table = pl.DataFrame({"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
-    >>> risk_curve(rm.limit_risk(table, [n * 2**20 for n in range(90, 200, 5)])).says[:31]
-    'Chance of an OOM kill in 7 days'
-    """
+    """Draw the chance of an OOM kill in 7 days over the limits that were tried for one workload container."""
     known = risk.filter(pl.col("oom_probability").is_not_null()).sort("limit_bytes")
     if not known.height:
         return Picture(_frame([], "No chance is known."), "No chance of an OOM kill is known")
@@ -114,24 +81,7 @@ def risk_curve(risk: pl.DataFrame, points: Sequence[tuple[str, int | None]] = ()
 
 
 def pareto(result: Backtest) -> Picture:
-    """Draw the rules of a backtest: how often they killed, against how much they left unused.
-
-    Parameters
-    ----------
-    result
-        What `rmtoolkit.backtest` returned.
-
-    Returns
-    -------
-    Picture
-        Each rule a point; ours joined by a line, and the peak and so many percent by another. Left and low is better.
-
-    Examples
-    --------
-    >>> from rmtoolkit.limits.backtest import WEEKS, summarise
-    >>> pareto(summarise(pl.DataFrame(schema=WEEKS)))
-    <Picture: No week was scored>
-    """
+    """Draw the rules of a backtest: how often they killed, against how much they left unused."""
     arms = result.arms.filter(pl.col("slack").is_not_null()).sort("slack")
     if not arms.height:
         return Picture(_frame([], "No week was scored."), "No week was scored")

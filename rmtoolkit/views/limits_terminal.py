@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
+from rmtoolkit._io import check_target, replacing
 from rmtoolkit.limits.patches import patches_yaml
 from rmtoolkit.views import exports
 from rmtoolkit.views.terminal import WIDTH, plain
-from rmtoolkit.writing import check_target, replacing
 
 if TYPE_CHECKING:
     import os
@@ -33,29 +33,7 @@ _NAMES_SHOWN: Final = 60
 
 
 def table(limits: pl.DataFrame, chance: float, *, unicode: bool = True) -> str:
-    """Write what to do, then a block for each workload container, the most urgent first.
-
-    Parameters
-    ----------
-    limits
-        As `rmtoolkit.recommend_limits` gives it.
-    chance
-        The chance of an OOM kill that was asked for.
-    unicode
-        Whether the output may have more than ASCII.
-
-    Returns
-    -------
-    str
-        Lines of at most 100 columns, ending with a newline.
-
-    Examples
-    --------
-    >>> import rmtoolkit as rm
-    >>> recorded = {"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20}
-    >>> print(table(rm.recommend_limits(pl.DataFrame(recorded)), 0.05).splitlines()[0])
-    1 workload: 1 to set. Limits for at most 5 % chance of an OOM kill in 7 days.
-    """
+    """Write what to do, then a block for each workload container, the most urgent first."""
     order = {action: place for place, action in enumerate(ACTIONS)}
     rows = sorted(limits.iter_rows(named=True), key=lambda row: (order[row["action"]], -(row["peak_bytes"] or 0)))
     counted = [(sum(row["action"] == action for row in rows), word.lower()) for action, word in ACTIONS.items()]
@@ -105,57 +83,12 @@ def _block(row: dict[str, Any]) -> list[str]:
 
 
 def check_format(path: str | os.PathLike[str]) -> None:
-    """See that limits can be written to a file of that name.
-
-    Parameters
-    ----------
-    path
-        The file to make.
-
-    Raises
-    ------
-    RmtoolkitError
-        The name ends in something else, or nothing can be written there.
-
-    Examples
-    --------
-    >>> check_format("limits.yaml")
-    """
+    """See that limits can be written to a file of that name."""
     check_target(path, FORMATS)
 
 
 def write(limits: pl.DataFrame, containers: pl.DataFrame, path: str | os.PathLike[str]) -> Path:
-    """Write limits in the format that the file's name asks for.
-
-    Parameters
-    ----------
-    limits
-        As `rmtoolkit.recommend_limits` gives it.
-    containers
-        Those of the recording: they know which kind each workload is.
-    path
-        Ends in .parquet, .csv, .json, or .yaml for Kubernetes patches.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
-
-    Raises
-    ------
-    RmtoolkitError
-        The name ends in something else, there is no such folder, or the disk is full.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import rmtoolkit as rm
-    >>> recorded = {"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20}
-    >>> recording = rm.Recording.from_frame(pl.DataFrame(recorded))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     print(write(rm.recommend_limits(recording), recording.containers, f"{folder}/limits.yaml").name)
-    limits.yaml
-    """
+    """Write limits in the format that the file's name asks for."""
     check_format(path)
     if Path(path).suffix.lower() not in YAML:
         return exports.write(limits, path)

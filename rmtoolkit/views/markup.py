@@ -18,35 +18,13 @@ _SUSPECT: Final = re.compile("[&<>\"'\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\
 
 
 class Markup(str):
-    """Text that is markup already. Only `el`, `join` and literals in this package make it.
-
-    Examples
-    --------
-    >>> el("p", "a < b", el("b", "c"))
-    '<p>a &lt; b<b>c</b></p>'
-    """
+    """Text that is markup already. Only `el`, `join` and literals in this package make it."""
 
     __slots__ = ()
 
 
 def escape(text: object) -> Markup:
-    """Escape text for an element or an attribute; markup stays as it is.
-
-    Parameters
-    ----------
-    text
-        Anything.
-
-    Returns
-    -------
-    Markup
-        Safe between tags and between double quotes.
-
-    Examples
-    --------
-    >>> escape('<img src="x">')
-    '&lt;img src=&quot;x&quot;&gt;'
-    """
+    """Escape text for an element or an attribute; markup stays as it is."""
     return text if isinstance(text, Markup) else Markup(_escaped(text))
 
 
@@ -57,28 +35,7 @@ def _escaped(text: object) -> str:
 
 
 def el(name: str, /, *children: object, **attributes: object) -> Markup:
-    """Write one element.
-
-    Parameters
-    ----------
-    name
-        The element's name: a literal, never foreign text.
-    *children
-        Markup, or text that is escaped; None is left out.
-    **attributes
-        A trailing underscore goes, other underscores become hyphens; None and False leave an attribute
-        out, True writes its name alone.
-
-    Returns
-    -------
-    Markup
-        The element.
-
-    Examples
-    --------
-    >>> el("td", 5, class_="n", colspan=2, hidden=False)
-    '<td class="n" colspan="2">5</td>'
-    """
+    """Write one element."""
     start = name
     for key, value in attributes.items():
         if value is None or value is False:
@@ -94,23 +51,7 @@ def el(name: str, /, *children: object, **attributes: object) -> Markup:
 
 
 def join(*children: object) -> Markup:
-    """Put markup and text one after the other.
-
-    Parameters
-    ----------
-    *children
-        Markup, or text that is escaped; None is left out.
-
-    Returns
-    -------
-    Markup
-        All of it.
-
-    Examples
-    --------
-    >>> join("a & b", el("br"))
-    'a &amp; b<br/>'
-    """
+    """Put markup and text one after the other."""
     return Markup(_joined(children))
 
 

@@ -81,25 +81,7 @@ max-width:none;white-space:normal;overflow-wrap:anywhere;color:var(--rm-ink)}
 
 
 def themed(selector: str, rules: str) -> Markup:
-    """Write rules under one selector, with the tokens of the notebook's theme, or of the system where it has none.
-
-    Parameters
-    ----------
-    selector
-        Stands for every ``.X`` of the rules; two classes, so that they outweigh those of the notebook.
-    rules
-        Style sheet.
-
-    Returns
-    -------
-    Markup
-        A style sheet that changes nothing outside of the selector.
-
-    Examples
-    --------
-    >>> themed(".rm.rm-box", ".X b{color:var(--rm-ink)}").splitlines()[-1]
-    '.rm.rm-box b{color:var(--rm-ink)}'
-    """
+    """Write rules under one selector, with the tokens of the notebook's theme, or of the system where it has none."""
     themes = (
         f"{selector}{_LIGHT}\n@media (prefers-color-scheme:dark){{{selector}{_DARK}}}\n"
         f"[data-jp-theme-light=true] {selector}{_LIGHT}\n[data-jp-theme-light=false] {selector}{_DARK}\n"

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit.intervals import rate_with_range
+from rmtoolkit.text import rate_with_range
 from rmtoolkit.views import svg
 from rmtoolkit.views.markup import el, join
 from rmtoolkit.views.summary import TARGET, is_growing
@@ -26,26 +26,7 @@ LEVELS: Final = {
 
 
 def facts(row: dict[str, Any]) -> Markup:
-    """Write the same four facts, always in the same places.
-
-    Parameters
-    ----------
-    row
-        A verdict, as a dict.
-
-    Returns
-    -------
-    Markup
-        Time to the limit, chance of an OOM kill, confidence, growth.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> import polars as pl
-    >>> found = judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100}))
-    >>> facts(found.verdicts.row(0, named=True)).count("<dt>")
-    4
-    """
+    """Write the same four facts, always in the same places."""
     return el("dl", _time(row), _risk(row), _confidence(row), _growth(row), class_="facts")
 
 
@@ -115,23 +96,7 @@ def _growth(row: dict[str, Any]) -> Markup:
 
 
 def pattern_words(row: dict[str, Any]) -> list[str]:
-    """Write pattern, other patterns and cause in words.
-
-    Parameters
-    ----------
-    row
-        A verdict, as a dict.
-
-    Returns
-    -------
-    list of str
-        To be joined by commas.
-
-    Examples
-    --------
-    >>> pattern_words({"pattern": "page_cache", "also": ["step"], "cause": None, "workload_inferred": False})
-    ['page cache', 'also step']
-    """
+    """Write pattern, other patterns and cause in words."""
     words = [row["pattern"].replace("_", " ")] if row["pattern"] else []
     words += [f"also {other.replace('_', ' ')}" for other in row["also"] or []]
     if row["cause"]:
@@ -142,44 +107,12 @@ def pattern_words(row: dict[str, Any]) -> list[str]:
 
 
 def with_code(sentence: str) -> Markup:
-    """Show what stands between backticks as code.
-
-    Parameters
-    ----------
-    sentence
-        Text.
-
-    Returns
-    -------
-    Markup
-        Escaped.
-
-    Examples
-    --------
-    >>> with_code("Set `A=1`.")
-    'Set <code>A=1</code>.'
-    """
+    """Show what stands between backticks as code."""
     parts = re.split(r"`([^`]+)`", text.printable(sentence))
     return join(*(el("code", part) if at % 2 else part for at, part in enumerate(parts)))
 
 
 @lru_cache(maxsize=64)
 def marked(mark: text.Mark) -> Markup:
-    """Write a mark: its shape and its word.
-
-    Parameters
-    ----------
-    mark
-        Of a verdict, a reading or a kind of evidence.
-
-    Returns
-    -------
-    Markup
-        In the mark's colour.
-
-    Examples
-    --------
-    >>> "against" in marked(text.EVIDENCE["against"])
-    True
-    """
+    """Write a mark: its shape and its word."""
     return el("span", svg.mark(mark.shape), mark.word, class_=f"marked {mark.token}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.analysis.judge import Judgement
     from rmtoolkit.views.markup import Markup
 
 #: Histories share one window when it is at most this many times the usual one.
@@ -31,27 +31,7 @@ _MOST_KILLS: Final = 12
 
 
 class Sparks:
-    """Draws the spark of any container of a judgement.
-
-    Parameters
-    ----------
-    judgement
-        What `judge` found; its samples may be thinned.
-    shown
-        The containers that will be drawn.
-
-    Attributes
-    ----------
-    heading
-        What a column of these sparks is called.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> sparks = Sparks(judge(pl.DataFrame({"time": range(0, 7260, 60), "rss_bytes": 1 << 20})), [0])
-    >>> sparks.heading, str(sparks.of(0))[:4]
-    ('2 h, to limit', '<svg')
-    """
+    """Draws the spark of any container of a judgement."""
 
     def __init__(self, judgement: Judgement, shown: Iterable[int]) -> None:
         recording = judgement.recording
@@ -89,22 +69,7 @@ class Sparks:
         return f"{text.hours((last - first) / 3_600_000).replace(' d', ' days')}, to limit", (first, last)
 
     def curve(self, container: int) -> Curve | None:
-        """Give the memory of a container, cut at lives and gaps.
-
-        Parameters
-        ----------
-        container
-            Its id.
-
-        Returns
-        -------
-        Curve or None
-            None where there is no memory sample.
-
-        Examples
-        --------
-        See the class.
-        """
+        """Give the memory of a container, cut at lives and gaps."""
         signal = self._signal.get(container)
         if not signal:
             return None
@@ -121,22 +86,7 @@ class Sparks:
         return Curve(text.SIGNAL_WORDS.get(signal, signal), "ink", pieces)
 
     def of(self, container: int) -> Markup | str:
-        """Draw the spark of a container.
-
-        Parameters
-        ----------
-        container
-            Its id.
-
-        Returns
-        -------
-        Markup or str
-            The spark, or a dash where there is nothing to draw.
-
-        Examples
-        --------
-        See the class.
-        """
+        """Draw the spark of a container."""
         line = self.curve(container)
         if line is None:
             return text.NOT_APPLICABLE

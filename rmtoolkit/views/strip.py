@@ -37,40 +37,7 @@ def draw(
     *,
     days: bool,
 ) -> Markup:
-    """Draw events and gaps.
-
-    Parameters
-    ----------
-    timeline
-        What is drawn.
-    scale
-        From ms since 1970 to px.
-    sides
-        Left and right end in px.
-    top
-        Upper edge in px.
-    hatch
-        Id of the pattern for missing data.
-    days
-        Whether times need their day.
-
-    Returns
-    -------
-    Markup
-        Marks, the most telling ones labelled; the rest say what they are when pointed at.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from rmtoolkit.views.happened import Event
-    >>> from rmtoolkit.views.curves import Curve
-    >>> from rmtoolkit.views.timeline import Timeline
-    >>> nothing = Curve("", "", ())
-    >>> kill = Event(5, "oom_kill", "OOM kill")
-    >>> one = Timeline(0, 9, 9, True, nothing, None, (), (), (), (kill,), (), (), "", None)
-    >>> "OOM kill 00:00" in draw(one, lambda time: 10.0 * np.asarray(time), (0, 500), 0, "h", days=False)
-    True
-    """
+    """Draw events and gaps."""
     found = arrange(timeline, scale, sides, top, days=days)
     left, right = sides
     drawn = [el("rect", x=left, y=top, width=right - left, height=HEIGHT, class_="panel")]
@@ -84,22 +51,7 @@ def draw(
 
 
 class Arranged(NamedTuple):
-    """What stands where on the strip, in px.
-
-    Attributes
-    ----------
-    marks
-        x, and the events there, the most telling first.
-    gaps
-        First and last x of stretches without data.
-    labels
-        x, y, anchor, text and class.
-
-    Examples
-    --------
-    >>> Arranged([], [], []).marks
-    []
-    """
+    """What stands where on the strip, in px."""
 
     marks: list[tuple[float, list[Event]]]
     gaps: list[tuple[float, float]]
@@ -114,27 +66,7 @@ def arrange(
     *,
     days: bool,
 ) -> Arranged:
-    """Find out what stands where.
-
-    Parameters
-    ----------
-    timeline, scale, sides, top, days
-        As for `draw`.
-
-    Returns
-    -------
-    Arranged
-        Marks, gaps and the labels that found a place.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from rmtoolkit.views.curves import Curve
-    >>> from rmtoolkit.views.timeline import Timeline
-    >>> one = Timeline(0, 9, 9, True, Curve("", "", ()), None, (), (), (), (), (), (), "", None)
-    >>> arrange(one, lambda time: 10.0 * np.asarray(time), (0, 500), 0, days=False).labels[0][3]
-    'no restart, kill, release or gap seen'
-    """
+    """Find out what stands where."""
     left, right = sides
     baseline = top + HEIGHT / 2 + 4
     room = Labels(Box(left, top, right, top + HEIGHT))
@@ -199,47 +131,13 @@ def _mark(x: float, middle: float, events: list[Event]) -> Markup:
 
 
 def shape(events: Sequence[Event]) -> str:
-    """Choose the shape of a mark.
-
-    Parameters
-    ----------
-    events
-        Events that lie on each other, the most telling first.
-
-    Returns
-    -------
-    str
-        ``cross`` for a kill, ``square`` for what somebody changed, ``circle`` for the rest.
-
-    Examples
-    --------
-    >>> from rmtoolkit.views.happened import Event
-    >>> shape([Event(0, "release", "release 2.1")])
-    'square'
-    """
+    """Choose the shape of a mark."""
     kind = events[0].kind
     return "cross" if kind == "oom_kill" else "square" if kind in _SQUARES else "circle"
 
 
 def told(events: Sequence[Event]) -> str:
-    """Say what one mark stands for.
-
-    Parameters
-    ----------
-    events
-        Events that lie on each other.
-
-    Returns
-    -------
-    str
-        Each with its time.
-
-    Examples
-    --------
-    >>> from rmtoolkit.views.happened import Event
-    >>> told([Event(0, "restart", "restart")])
-    'restart Thu 00:00 UTC'
-    """
+    """Say what one mark stands for."""
     return "; ".join(f"{event.words} {_moment(event.time, days=True)} UTC" for event in events)
 
 

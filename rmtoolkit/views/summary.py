@@ -23,29 +23,7 @@ TARGET: Final = 0.05
 
 
 def worst_first(verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Order verdicts for a reader: leaks, then what cannot be decided, then the rest.
-
-    Parameters
-    ----------
-    verdicts
-        Rows as `rm.classify` gives them.
-
-    Returns
-    -------
-    polars.DataFrame
-        The same rows; within a verdict the soonest at its limit first, then the likeliest OOM kill, then
-        the peak nearest the limit, then by name.
-
-    Examples
-    --------
-    >>> frame = pl.DataFrame({
-    ...     "verdict": ["not_leak", "leak", "leak"], "hours_to_limit": [None, None, 3.0],
-    ...     "oom_probability_7d": [None, None, None], "peak_bytes": [1, 1, 1], "limit_bytes": [2, 2, 2],
-    ...     "cluster": None, "namespace": None, "workload": ["a", "b", "c"], "container": None,
-    ... }, schema_overrides={"oom_probability_7d": pl.Float64})
-    >>> worst_first(frame)["workload"].to_list()
-    ['c', 'b', 'a']
-    """
+    """Order verdicts for a reader: leaks, then what cannot be decided, then the rest."""
     rank = pl.col("verdict").replace_strict({name: at for at, name in enumerate(ORDER)}, default=len(ORDER))
     names = [name for name in ("cluster", "namespace", "workload", "container", "pod") if name in verdicts.columns]
     keys = [
@@ -59,24 +37,7 @@ def worst_first(verdicts: pl.DataFrame) -> pl.DataFrame:
 
 
 def names(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Name each row as shortly as tells it from the others.
-
-    Parameters
-    ----------
-    rows
-        Verdicts as dicts.
-
-    Returns
-    -------
-    list of str
-        ``namespace/workload``, with container, pod or cluster only where needed. One line each, printable.
-
-    Examples
-    --------
-    >>> row = {"cluster": None, "namespace": "shop", "workload": "api"}
-    >>> names([row | {"container": "app"}, row | {"container": "proxy"}, row | {"workload": "db", "container": "db"}])
-    ['shop/api/app', 'shop/api/proxy', 'shop/db']
-    """
+    """Name each row as shortly as tells it from the others."""
     found: list[str | None] = [None] * len(rows)
     for parts in _FORMS:
         written = ["/".join(text.printable(row[part]) for part in parts if row.get(part) is not None) for row in rows]
@@ -98,25 +59,7 @@ _FORMS: Final = (
 
 
 def shortened(name: str, characters: int) -> str:
-    """Cut a name in its middle: its beginning says whose it is, its end tells it from others.
-
-    Parameters
-    ----------
-    name
-        Any text.
-    characters
-        How long it may be, at least 3.
-
-    Returns
-    -------
-    str
-        The text, or its two ends around an ellipsis.
-
-    Examples
-    --------
-    >>> shortened("payments/ledger-api-canary", 15), shortened("edge/router", 15)
-    ('payment…-canary', 'edge/router')
-    """
+    """Cut a name in its middle: its beginning says whose it is, its end tells it from others."""
     if len(name) <= characters:
         return name
     tail = (characters - 1) // 2
@@ -125,24 +68,7 @@ def shortened(name: str, characters: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many workloads got which verdict.
-
-    Attributes
-    ----------
-    total, leak, inconclusive, not_leak
-        Workload containers.
-    soon, unknown
-        Leaks that reach their limit within seven days, and leaks of which that is not known.
-    reaching
-        Workloads that reach it within seven days, whatever the verdict.
-    above_target
-        Workloads whose chance of an OOM kill in seven days is above 5 %; None when no chance is known.
-
-    Examples
-    --------
-    >>> Counts(6, 2, 1, 3, 1, 0, 1, None).sentence
-    '2 of 6 workloads leak. 1 reaches its limit within 7 days.'
-    """
+    """How many workloads got which verdict."""
 
     total: int
     leak: int
@@ -177,24 +103,7 @@ class Counts:
 
 
 def counts(verdicts: pl.DataFrame) -> Counts:
-    """Count verdicts.
-
-    Parameters
-    ----------
-    verdicts
-        Rows as `rm.classify` gives them.
-
-    Returns
-    -------
-    Counts
-        What the sentence and the tiles need.
-
-    Examples
-    --------
-    >>> frame = pl.DataFrame({"verdict": ["leak"], "hours_to_limit": [61.0], "oom_probability_7d": [0.97]})
-    >>> counts(frame)
-    Counts(total=1, leak=1, inconclusive=0, not_leak=0, soon=1, unknown=0, reaching=1, above_target=1)
-    """
+    """Count verdicts."""
     by_verdict = {name: verdicts.filter(pl.col("verdict") == name).height for name in ORDER}
     reaching = verdicts.filter(pl.col("hours_to_limit") <= HORIZON_HOURS)
     soon = reaching.filter(pl.col("verdict") == "leak").height
@@ -214,47 +123,14 @@ def counts(verdicts: pl.DataFrame) -> Counts:
 
 
 def growth(row: dict[str, Any]) -> str:
-    """Write a row's growth, or that there is none to be seen.
-
-    Parameters
-    ----------
-    row
-        A verdict.
-
-    Returns
-    -------
-    str
-        A signed rate; ``none``; or ``unknown`` where nothing could be fitted.
-
-    Examples
-    --------
-    >>> growth({"verdict": "not_leak", "growth_bytes_per_day": -0.4e6, "growth_low_bytes_per_day": -2e6,
-    ...         "detection_floor_bytes_per_day": 4e6})
-    'none'
-    """
+    """Write a row's growth, or that there is none to be seen."""
     if row["growth_bytes_per_day"] is None:
         return "none" if row["verdict"] == "not_leak" else text.UNKNOWN
     return text.rate(row["growth_bytes_per_day"], sign=True) if is_growing(row) else "none"
 
 
 def is_growing(row: dict[str, Any]) -> bool:
-    """Tell whether a row's growth is to be named; a leak's always is.
-
-    Parameters
-    ----------
-    row
-        A verdict.
-
-    Returns
-    -------
-    bool
-        See `rmtoolkit.text.grows`.
-
-    Examples
-    --------
-    >>> is_growing({"verdict": "leak", "growth_bytes_per_day": 1.0})
-    True
-    """
+    """Tell whether a row's growth is to be named; a leak's always is."""
     if row["verdict"] == "leak":
         return row["growth_bytes_per_day"] is not None
     return text.grows(
@@ -265,48 +141,13 @@ def is_growing(row: dict[str, Any]) -> bool:
 
 
 def extent(completeness: pl.DataFrame) -> tuple[dt.datetime, dt.datetime] | None:
-    """Find the first and the last sample.
-
-    Parameters
-    ----------
-    completeness
-        Of a judgement.
-
-    Returns
-    -------
-    tuple of datetime, or None
-        In UTC; None when there is no sample.
-
-    Examples
-    --------
-    >>> from rmtoolkit.recording import Recording
-    >>> recording = Recording.from_frame(pl.DataFrame({"time": [0, 60], "rss_bytes": [1, 2]}))
-    >>> [time.minute for time in extent(recording.completeness())]
-    [0, 1]
-    """
+    """Find the first and the last sample."""
     first, last = completeness.select(pl.col("first").min(), pl.col("last").max()).row(0)
     return None if first is None else (first, last)
 
 
 def coverage(completeness: pl.DataFrame) -> float | None:
-    """Compare samples that are there with those that were due, over all containers.
-
-    Parameters
-    ----------
-    completeness
-        Of a judgement.
-
-    Returns
-    -------
-    float or None
-        0 to 1; None when no container has two samples.
-
-    Examples
-    --------
-    >>> from rmtoolkit.recording import Recording
-    >>> coverage(Recording.from_frame(pl.DataFrame({"time": [0, 60, 120], "rss_bytes": [1, 2, 3]})).completeness())
-    1.0
-    """
+    """Compare samples that are there with those that were due, over all containers."""
     known = completeness.filter(pl.col("coverage").is_not_null())
     expected = int(known["expected"].sum())
     present = int(known.select(pl.min_horizontal("samples", "expected").sum()).item())

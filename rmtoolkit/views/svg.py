@@ -35,23 +35,7 @@ _SHAPES: Final = {
 
 
 def path(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
-    """Write a line through points as short as tenths of a px allow.
-
-    Parameters
-    ----------
-    x, y
-        Points in px.
-
-    Returns
-    -------
-    str
-        Path data: a move and relative steps; points that do not move are left out.
-
-    Examples
-    --------
-    >>> path(np.array([0.0, 10.0, 10.02, 20.5]), np.array([5.0, 5.0, 5.01, 4.0]))
-    'M0 5l10 0 10.5-1'
-    """
+    """Write a line through points as short as tenths of a px allow."""
     points = np.rint(np.stack([x, y], axis=1) * 10).astype(np.int64)
     steps = np.diff(points, axis=0)
     steps = steps[(steps != 0).any(axis=1)]
@@ -67,25 +51,7 @@ def _tenths(value: int) -> str:
 
 @lru_cache(maxsize=64)
 def mark(shape: str, *, size: int = 12) -> Markup:
-    """Draw one of the marks ▲ ● ◆ in the colour of the text around it.
-
-    Parameters
-    ----------
-    shape
-        The mark.
-    size
-        Width and height in px.
-
-    Returns
-    -------
-    Markup
-        Hidden from screen readers: the word stands beside it.
-
-    Examples
-    --------
-    >>> mark("▲").startswith("<svg")
-    True
-    """
+    """Draw one of the marks ▲ ● ◆ in the colour of the text around it."""
     return el(
         "svg",
         el("path", d=_SHAPES[shape], fill="currentColor"),
@@ -98,31 +64,7 @@ def mark(shape: str, *, size: int = 12) -> Markup:
 
 
 def spark(line: Curve, limit: int | None, kills: Sequence[tuple[int, int | None]], start: int, end: int) -> Markup:
-    """Draw the memory of a container in the size of a word.
-
-    Parameters
-    ----------
-    line
-        Its memory over time.
-    limit
-        In force at the end; None: none or unknown.
-    kills
-        OOM kills: when (ms since 1970), and the limit then.
-    start, end
-        The stretch of time that the width stands for, ms since 1970. A short history starts where it starts.
-
-    Returns
-    -------
-    Markup
-        From 0 to the larger of limit and peak, so that height means closeness to the limit.
-
-    Examples
-    --------
-    >>> from rmtoolkit.views.curves import Curve
-    >>> line = Curve("RSS", "ink", ((np.array([0, 9]), np.array([1.0, 2.0]) * text.MI),))
-    >>> 'aria-label="RSS, last 2 Mi, peak 2 Mi, no limit"' in spark(line, None, (), 0, 9)
-    True
-    """
+    """Draw the memory of a container in the size of a word."""
     top = max(limit or 0, line.peak_bytes, 1.0) * 1.04
     width, base = SPARK_WIDTH - 5, SPARK_HEIGHT - 1
 
@@ -176,47 +118,13 @@ def spark(line: Curve, limit: int | None, kills: Sequence[tuple[int, int | None]
 
 
 def cross(x: float, y: float, arm: float) -> Markup:
-    """Draw the mark of an OOM kill.
-
-    Parameters
-    ----------
-    x, y
-        Its middle in px.
-    arm
-        Half its width.
-
-    Returns
-    -------
-    Markup
-        Two strokes.
-
-    Examples
-    --------
-    >>> cross(5, 5, 3)
-    '<path d="M2 2l6 6m0-6l-6 6" class="kill"/>'
-    """
+    """Draw the mark of an OOM kill."""
     size = f"{2 * arm:g}"
     return el("path", d=f"M{x - arm:g} {y - arm:g}l{size} {size}m0-{size}l-{size} {size}", class_="kill")
 
 
 def bullet(peak_bytes: int, limit_bytes: int) -> Markup:
-    """Draw a peak against its limit.
-
-    Parameters
-    ----------
-    peak_bytes, limit_bytes
-        The two amounts.
-
-    Returns
-    -------
-    Markup
-        A bar that turns to the colour of alarm when the peak reaches the limit.
-
-    Examples
-    --------
-    >>> 'class="alarm"' in bullet(512, 512), 'class="alarm"' in bullet(256, 512)
-    (True, False)
-    """
+    """Draw a peak against its limit."""
     reached = peak_bytes >= _AS_GOOD_AS * limit_bytes
     full = _BULLET_WIDTH - 6
     width = round(full * min(peak_bytes / max(limit_bytes, 1), 1))
@@ -234,23 +142,7 @@ def bullet(peak_bytes: int, limit_bytes: int) -> Markup:
 
 
 def risk_bar(probability: float) -> Markup:
-    """Draw a chance of an OOM kill against the target.
-
-    Parameters
-    ----------
-    probability
-        0 to 1.
-
-    Returns
-    -------
-    Markup
-        A bar on a square-root scale, so that 5 % is readable, with a tick at the target.
-
-    Examples
-    --------
-    >>> 'aria-label="97 %, target at most 5 %"' in risk_bar(0.97)
-    True
-    """
+    """Draw a chance of an OOM kill against the target."""
     width = round(_RISK_WIDTH * min(max(probability, 0), 1) ** 0.5)
     tick = round(_RISK_WIDTH * TARGET**0.5)
     return el(
@@ -269,23 +161,7 @@ def risk_bar(probability: float) -> Markup:
 
 @lru_cache(maxsize=64)
 def boxes(level: int) -> Markup:
-    """Draw an evidence level as five boxes.
-
-    Parameters
-    ----------
-    level
-        1 to 5.
-
-    Returns
-    -------
-    Markup
-        Filled up to the level.
-
-    Examples
-    --------
-    >>> boxes(4).count('class="ink-2"')
-    4
-    """
+    """Draw an evidence level as five boxes."""
     return el(
         "svg",
         *(
@@ -303,23 +179,7 @@ def boxes(level: int) -> Markup:
 
 @lru_cache(maxsize=64)
 def dots(weight: int) -> Markup:
-    """Draw the weight of evidence as three dots.
-
-    Parameters
-    ----------
-    weight
-        0 to 3.
-
-    Returns
-    -------
-    Markup
-        Filled up to the weight.
-
-    Examples
-    --------
-    >>> dots(2).count('class="hollow"')
-    1
-    """
+    """Draw the weight of evidence as three dots."""
     return el(
         "svg",
         *(el("circle", cx=5 + 11 * at, cy=6, r=3.8, class_="ink-2" if at < weight else "hollow") for at in range(3)),
@@ -367,21 +227,5 @@ STYLE: Final = Markup(
 
 
 def definitions(*children: Markup) -> Markup:
-    """Wrap gradients and patterns that a chart refers to.
-
-    Parameters
-    ----------
-    *children
-        Elements with ids of their own.
-
-    Returns
-    -------
-    Markup
-        A ``defs`` element.
-
-    Examples
-    --------
-    >>> definitions()
-    '<defs></defs>'
-    """
+    """Wrap gradients and patterns that a chart refers to."""
     return el("defs", join(*children))

@@ -12,7 +12,7 @@ from rmtoolkit.views import summary, theme
 if TYPE_CHECKING:
     import polars as pl
 
-    from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.analysis.judge import Judgement
 
 WIDTH: Final = 100
 _GAP: Final = "  "
@@ -37,46 +37,12 @@ _ASCII: Final = str.maketrans(
 
 
 def wants_colour(stream: IO[str]) -> bool:
-    """Tell whether colour belongs on a stream.
-
-    Parameters
-    ----------
-    stream
-        Where the text goes.
-
-    Returns
-    -------
-    bool
-        True on a terminal, unless NO_COLOR is set or the terminal is a dumb one.
-
-    Examples
-    --------
-    >>> import io
-    >>> wants_colour(io.StringIO())
-    False
-    """
+    """Tell whether colour belongs on a stream."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def has_unicode(stream: IO[str]) -> bool:
-    """Tell whether a stream's encoding has the marks.
-
-    Parameters
-    ----------
-    stream
-        Where the text goes.
-
-    Returns
-    -------
-    bool
-        False for ASCII and the like: marks are then written as ``[!]``, ``[?]`` and ``[ok]``.
-
-    Examples
-    --------
-    >>> import io
-    >>> has_unicode(io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
-    False
-    """
+    """Tell whether a stream's encoding has the marks."""
     try:
         "▲◆●–−·…→".encode(getattr(stream, "encoding", None) or "utf-8")
     except (UnicodeEncodeError, LookupError):
@@ -92,37 +58,7 @@ def table(
     colour: bool = False,
     unicode: bool = True,
 ) -> str:
-    """Write the answer, then a block of three lines for each workload, the worst first.
-
-    Parameters
-    ----------
-    judgement
-        What `judge` found.
-    source
-        Where the recording came from, in the words of whoever asked.
-    by
-        ``workload``, or ``instance`` for a block per pod and container.
-    colour
-        Whether verdicts are coloured and names bold; nothing depends on it.
-    unicode
-        Whether the marks are ▲ ◆ ● or plain ASCII.
-
-    Returns
-    -------
-    str
-        Lines of at most 100 columns, ending with a newline.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> from rmtoolkit.recording import Recording
-    >>> import polars as pl
-    >>> recording = Recording.from_frame(pl.DataFrame({"time": [0], "rss_bytes": [1]})).filter(pl.lit(value=False))
-    >>> columns = {"verdict": pl.String, "hours_to_limit": pl.Float64, "oom_probability_7d": pl.Float64}
-    >>> nothing = pl.DataFrame(schema=columns)
-    >>> print(table(SimpleNamespace(recording=recording, verdicts=nothing)), end="")
-    There is no workload to judge.
-    """
+    """Write the answer, then a block of three lines for each workload, the worst first."""
     rows = judgement.instances if by == "instance" else judgement.verdicts
     counted = summary.counts(judgement.verdicts)
     pen = _Pen(colour=colour, unicode=unicode)
@@ -134,51 +70,12 @@ def table(
 
 
 def plain(body: str) -> str:
-    """Write a text in ASCII.
-
-    Parameters
-    ----------
-    body
-        Any text.
-
-    Returns
-    -------
-    str
-        Its words and figures; what has no like becomes a question mark.
-
-    Examples
-    --------
-    >>> plain("5–6 × ≤ 7 …")
-    '5-6 x <= 7 ...'
-    """
+    """Write a text in ASCII."""
     return body.translate(_ASCII).encode("ascii", "replace").decode("ascii")
 
 
 def about(judgement: Judgement, source: str) -> str:
-    """Say what was judged.
-
-    Parameters
-    ----------
-    judgement
-        What `judge` found.
-    source
-        Where the recording came from; may be empty.
-
-    Returns
-    -------
-    str
-        Counts, period and coverage.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> from rmtoolkit.recording import Recording
-    >>> import polars as pl
-    >>> recording = Recording.from_frame(pl.DataFrame({"time": [0, 60], "rss_bytes": [1, 2]}))
-    >>> known = {"recording": recording, "completeness": recording.completeness()}
-    >>> print(about(SimpleNamespace(**known, verdicts=pl.DataFrame({"verdict": ["leak"]})), "a.log"))
-    a.log: 1 workload, 1 container, 1 Jan 1970 00:00:00 to 00:01:00 UTC, coverage 100 %
-    """
+    """Say what was judged."""
     recording = judgement.recording
     words = [
         text.count(judgement.verdicts.height, "workload"),

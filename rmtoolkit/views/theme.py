@@ -60,66 +60,18 @@ SGR: Final[Mapping[str, str]] = {"leak": "1;31", "ok": "1;36", "unsure": "1;35",
 
 
 def variables(tokens: Mapping[str, str]) -> str:
-    """Write tokens as CSS custom properties.
-
-    Parameters
-    ----------
-    tokens
-        `LIGHT` or `DARK`.
-
-    Returns
-    -------
-    str
-        Declarations ``--rm-NAME:VALUE`` for one rule.
-
-    Examples
-    --------
-    >>> variables({"ink": "#15202B"})
-    '--rm-ink:#15202B'
-    """
+    """Write tokens as CSS custom properties."""
     return ";".join(f"--rm-{name}:{value}" for name, value in tokens.items())
 
 
 def luminance(colour: str) -> float:
-    """Relative luminance of a colour, as WCAG 2 defines it.
-
-    Parameters
-    ----------
-    colour
-        ``#RRGGBB``.
-
-    Returns
-    -------
-    float
-        0 for black, 1 for white.
-
-    Examples
-    --------
-    >>> luminance("#FFFFFF")
-    1.0
-    """
+    """Relative luminance of a colour, as WCAG 2 defines it."""
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]  # noqa: PLR2004
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def contrast(one: str, other: str) -> float:
-    """Contrast of two colours, as WCAG 2 defines it.
-
-    Parameters
-    ----------
-    one, other
-        ``#RRGGBB``.
-
-    Returns
-    -------
-    float
-        1 for the same colour, 21 for black on white; text needs 4.5, controls 3.
-
-    Examples
-    --------
-    >>> contrast("#000000", "#FFFFFF")
-    21.0
-    """
+    """Contrast of two colours, as WCAG 2 defines it."""
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)

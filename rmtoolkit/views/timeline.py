@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.analysis.judge import Judgement
 
 #: A restart is seen in the samples up to this many steps away from the event that tells of it.
 _REACH_STEPS: Final = 10
@@ -30,24 +30,7 @@ _MOST_AHEAD: Final = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Where the memory is expected to go.
-
-    Attributes
-    ----------
-    times
-        ms since 1970.
-    low, mid, high
-        Bytes; `low` and `high` are NaN where the band is unknown.
-    outlook
-        ``bounded``, ``reaches`` or ``unknown``.
-    hit, hit_low, hit_high
-        When the limit is reached, ms since 1970, with its 80 % interval; None where that is not known.
-
-    Examples
-    --------
-    >>> Forecast.__slots__[-3:]
-    ('hit', 'hit_low', 'hit_high')
-    """
+    """Where the memory is expected to go."""
 
     times: NDArray[np.int64]
     low: NDArray[np.float64]
@@ -61,34 +44,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Everything that the chart of one container shows.
-
-    Attributes
-    ----------
-    start, now, until
-        First sample, last sample and end of the axis, ms since 1970.
-    current
-        Whether the last sample is as new as the recording: then it is called *now*.
-    line
-        The memory that counts against the limit, or the nearest there is.
-    rss
-        A second line, where RSS is known and is not the first.
-    layers
-        From the bottom up.
-    limits, requests
-        Stretches of start, end (ms) and bytes.
-    events, gaps
-        In order of time.
-    fits, fit_name
-        Fitted curves, one a life, and what was fitted.
-    forecast
-        None where nothing can be said.
-
-    Examples
-    --------
-    >>> Timeline.__slots__[:3]
-    ('start', 'now', 'until')
-    """
+    """Everything that the chart of one container shows."""
 
     start: int
     now: int
@@ -111,48 +67,13 @@ class Timeline:
         return max(self.line.peak_bytes, *(layer.edge.peak_bytes for layer in self.layers), 1.0)
 
     def limit_at(self, time: int) -> int | None:
-        """Find the limit in force.
-
-        Parameters
-        ----------
-        time
-            ms since 1970.
-
-        Returns
-        -------
-        int or None
-            Bytes.
-
-        Examples
-        --------
-        >>> nothing = Curve("", "", ())
-        >>> Timeline(0, 9, 9, True, nothing, None, (), ((0, 5, 1), (5, 9, 2)), (), (), (), (), "", None).limit_at(5)
-        1
-        """
+        """Find the limit in force."""
         # At the instant of a change the old limit was still the one that killed.
         return next((value for start, end, value in self.limits if start <= time <= end), None)
 
 
 class Timelines:
-    """Collects what the charts of a judgement draw.
-
-    Parameters
-    ----------
-    judgement
-        What `judge` found.
-    bins
-        Steps of the recorded time; each keeps its smallest and its largest value, so peaks survive.
-    only
-        The containers that will be asked for; None: any.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> judgement = judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [1 << 20] * 100}))
-    >>> found = Timelines(judgement).of(judgement.verdicts.row(0, named=True))
-    >>> found.line.name, found.line.last_bytes, found.now - found.start
-    ('RSS', 1048576.0, 5940000)
-    """
+    """Collects what the charts of a judgement draw."""
 
     def __init__(self, judgement: Judgement, bins: int = 420, *, only: Iterable[int] | None = None) -> None:
         self.bins = bins
@@ -169,25 +90,7 @@ class Timelines:
         self.forecast = _parts(judgement.forecast, wanted)
 
     def of(self, row: dict[str, Any], span: tuple[int, int] | None = None) -> Timeline | None:
-        """Collect what the chart of one workload's container draws.
-
-        Parameters
-        ----------
-        row
-            A verdict, as a dict: its `container_id` says which container stands for the workload.
-        span
-            First and last ms since 1970 of the axis: only what lies there and beside it is collected, finely. Without
-            it everything, and what is ahead.
-
-        Returns
-        -------
-        Timeline or None
-            None when the container has no memory sample.
-
-        Examples
-        --------
-        See the class.
-        """
+        """Collect what the chart of one workload's container draws."""
         container = row["container_id"]
         samples, lives = self.samples.get(container), self.lives.get(container)
         if samples is None or lives is None:
@@ -241,25 +144,7 @@ def _parts(frame: pl.DataFrame, wanted: pl.Series | None) -> dict[int, pl.DataFr
 
 
 def ahead(forecast: Forecast | None, span: int) -> int:
-    """Choose how much time after the last sample the axis shows.
-
-    Parameters
-    ----------
-    forecast
-        Where the memory is expected to go.
-    span
-        How much time before it the axis shows, ms.
-
-    Returns
-    -------
-    int
-        ms: at least a third of the past, more when the limit is reached soon after.
-
-    Examples
-    --------
-    >>> ahead(None, 100)
-    36
-    """
+    """Choose how much time after the last sample the axis shows."""
     least, most = int(_LEAST_AHEAD * span), int(_MOST_AHEAD * span)
     if forecast is None:
         return least

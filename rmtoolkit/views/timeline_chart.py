@@ -75,24 +75,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def form(tokens: Mapping[str, str] = LIVE) -> LayerChart:
-    """Make the chart without data.
-
-    Parameters
-    ----------
-    tokens
-        Colours: `LIVE` inside a dashboard, ``LIGHT`` or ``DARK`` of `rmtoolkit.views.theme` for a file.
-
-    Returns
-    -------
-    altair.LayerChart
-        Its parameters are `x0` and `x1` (ends of the time axis, ms since 1970, UTC) and `top` (bytes); its data sets
-        are those of `rows`.
-
-    Examples
-    --------
-    >>> [parameter["name"] for parameter in form().to_dict()["params"]]
-    ['x0', 'x1', 'top']
-    """
+    """Make the chart without data."""
     alt: Any = import_module("altair")  # takes a second, and its types do not know its own channels
 
     axis = alt.Axis(
@@ -236,35 +219,7 @@ def _fading(colour: str) -> Any:  # noqa: ANN401 - a gradient of Vega
 def rows(
     timeline: Timeline, row: dict[str, Any], tokens: Mapping[str, str] = LIVE, top: float | None = None
 ) -> dict[str, Rows]:
-    """Collect the data sets of the chart.
-
-    Parameters
-    ----------
-    timeline
-        What `rmtoolkit.views.timeline.Timelines` collected, or a part of it.
-    row
-        The verdict, as a dict.
-    tokens
-        Colours, the same as for `form`.
-    top
-        Bytes at the upper end of the axis: of the whole, where a part is drawn.
-
-    Returns
-    -------
-    dict of (str, dict of (str, list))
-        A column each for every data set of `COLUMNS`. Times are ms since 1970, heights bytes or px.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from rmtoolkit.views.curves import Curve, Layer
-    >>> from rmtoolkit.views.timeline import Timeline
-    >>> line = Curve("RSS", "whole", ((np.array([0, 60_000]), np.array([1e6, 2e6])),))
-    >>> one = Timeline(0, 60_000, 80_000, True, line, None, (Layer(line, 2e6),), (), (), (), (), (), "", None)
-    >>> found = rows(one, {"signal": None})
-    >>> found["areas"]["v"], [name for name, columns in found.items() if tuple(columns) != COLUMNS[name]]
-    ([1000000, 2000000], [])
-    """
+    """Collect the data sets of the chart."""
     chart = place(timeline, row, top)
     found: dict[str, list[tuple[Any, ...]]] = {name: [] for name in COLUMNS}
     for layer in reversed(timeline.layers):
@@ -400,57 +355,12 @@ def _look(kind: str, tokens: Mapping[str, str]) -> tuple[int, str, int]:
 
 
 def says(timeline: Timeline, row: dict[str, Any]) -> str:
-    """Say in words what the chart shows.
-
-    Parameters
-    ----------
-    timeline, row
-        As for `rows`.
-
-    Returns
-    -------
-    str
-        A few sentences with the figures.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from rmtoolkit.views.curves import Curve
-    >>> from rmtoolkit.views.timeline import Timeline
-    >>> line = Curve("RSS", "ink", ((np.array([0, 60_000]), np.array([1e6, 2e6])),))
-    >>> one = Timeline(0, 60_000, 80_000, True, line, None, (), (), (), (), (), (), "", None)
-    >>> says(one, {"limit_outlook": "unknown"})[:24]
-    'Memory over time. 1 Jan '
-    """
+    """Say in words what the chart shows."""
     return f"Memory over time. {describe(timeline, row)}"
 
 
 def chart(timeline: Timeline, row: dict[str, Any], tokens: Mapping[str, str] = theme.LIGHT) -> LayerChart:
-    """Make the whole chart, with its data inside, to show, change or save.
-
-    Parameters
-    ----------
-    timeline, row
-        As for `rows`.
-    tokens
-        Colours.
-
-    Returns
-    -------
-    altair.LayerChart
-        Complete.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from rmtoolkit.views.curves import Curve
-    >>> from rmtoolkit.views.timeline import Timeline
-    >>> line = Curve("RSS", "ink", ((np.array([0, 60_000]), np.array([1e6, 2e6])),))
-    >>> one = Timeline(0, 60_000, 80_000, True, line, None, (), (), (), (), (), (), "", None)
-    >>> made = chart(one, {"signal": None, "limit_outlook": "unknown"}).to_dict()
-    >>> COLUMNS.keys() <= made["datasets"].keys(), made["datasets"]["lines"][0]
-    (True, {'t': 0, 'v': 1000000, 'p': 0})
-    """
+    """Make the whole chart, with its data inside, to show, change or save."""
     whole: Any = form(tokens).properties(description=says(timeline, row))
     found = rows(timeline, row, tokens)
     whole.datasets = {
@@ -465,23 +375,5 @@ def chart(timeline: Timeline, row: dict[str, Any], tokens: Mapping[str, str] = t
 
 
 def parameters(timeline: Timeline, row: dict[str, Any]) -> dict[str, float]:
-    """Say what the chart's axes span.
-
-    Parameters
-    ----------
-    timeline, row
-        As for `rows`.
-
-    Returns
-    -------
-    dict of (str, float)
-        `x0`, `x1` and `top`.
-
-    Examples
-    --------
-    >>> from rmtoolkit.views.curves import Curve
-    >>> from rmtoolkit.views.timeline import Timeline
-    >>> parameters(Timeline(0, 9, 12, True, Curve("", "", ()), None, (), (), (), (), (), (), "", None), {})["x1"]
-    12.0
-    """
+    """Say what the chart's axes span."""
     return {"x0": float(timeline.start), "x1": float(timeline.until), "top": float(Canvas(timeline, row, "").top)}

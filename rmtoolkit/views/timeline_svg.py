@@ -30,35 +30,7 @@ _ROOM_ON_LIVE: Final = 34
 
 
 def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Markup:
-    """Draw memory over time with all that explains it.
-
-    Parameters
-    ----------
-    timeline
-        What `rmtoolkit.views.timeline.Timelines` collected.
-    row
-        The verdict, as a dict.
-    ident
-        A word unlike that of any other chart in the page: ids inside begin with it.
-    name
-        Whose memory it is, for the description.
-
-    Returns
-    -------
-    Markup
-        An ``svg`` element of 1,080 px, without any outside reference. Its description gives the figures.
-
-    Examples
-    --------
-    >>> from rmtoolkit.views.curves import Curve, Layer
-    >>> from rmtoolkit.views.timeline import Timeline
-    >>> line = Curve("RSS", "ink", ((np.array([0, 60_000]), np.array([1e6, 2e6])),))
-    >>> one = Timeline(0, 60_000, 80_000, True, line, None, (Layer(line, 2e6),), (), (), (), (), (), "", None)
-    >>> row = {"verdict": "not_leak", "growth_bytes_per_day": None, "signal": None}
-    >>> drawn = draw(one, row, "c1", "shop/api")
-    >>> drawn.startswith("<svg"), "http" in drawn
-    (True, False)
-    """
+    """Draw memory over time with all that explains it."""
     chart = Canvas(timeline, row, ident)
     parts, labels = _parts(chart)
     return el(
@@ -103,60 +75,14 @@ def _parts(chart: Canvas) -> tuple[dict[str, list[Markup]], list[Markup]]:
 
 
 def place(timeline: Timeline, row: dict[str, Any], top: float | None = None) -> Canvas:
-    """Find the places of all labels without drawing, for a chart of the same proportions.
-
-    Parameters
-    ----------
-    timeline
-        What is drawn.
-    row
-        The verdict, as a dict.
-    top
-        Bytes at the upper end of the axis; without it all that is drawn fits.
-
-    Returns
-    -------
-    Canvas
-        With scales, and the labels in `placed`.
-
-    Examples
-    --------
-    >>> from rmtoolkit.views.curves import Curve
-    >>> from rmtoolkit.views.timeline import Timeline
-    >>> line = Curve("RSS", "ink", ((np.array([0, 60_000]), np.array([1e6, 2e6])),))
-    >>> one = Timeline(0, 60_000, 80_000, True, line, None, (), (), (), (), (), (), "", None)
-    >>> [label.written for label in place(one, {"signal": None}).placed]
-    ['now, Thu 1 Jan 00:01:00']
-    """
+    """Find the places of all labels without drawing, for a chart of the same proportions."""
     chart = Canvas(timeline, row, "", top, _NARROW)
     _parts(chart)
     return chart
 
 
 def describe(timeline: Timeline, row: dict[str, Any]) -> str:
-    """Say in words what the chart shows.
-
-    Parameters
-    ----------
-    timeline
-        What is drawn.
-    row
-        The verdict, as a dict.
-
-    Returns
-    -------
-    str
-        A few sentences with the figures.
-
-    Examples
-    --------
-    >>> from rmtoolkit.views.curves import Curve
-    >>> from rmtoolkit.views.timeline import Timeline
-    >>> line = Curve("RSS", "ink", ((np.array([0, 60_000]), np.array([1e6, 2e6])),))
-    >>> one = Timeline(0, 60_000, 80_000, True, line, None, (), (), (), (), (), (), "", None)
-    >>> describe(one, {"limit_outlook": "unknown"})
-    '1 Jan 1970 00:00:00 to 00:01:00 UTC. RSS 1.91 Mi at the end, peak 1.91 Mi. No limit known.'
-    """
+    """Say in words what the chart shows."""
     start, now = (dt.datetime.fromtimestamp(value / 1000, tz=dt.UTC) for value in (timeline.start, timeline.now))
     line = timeline.line
     parts = [
@@ -311,28 +237,7 @@ def _kills(chart: Canvas) -> list[Markup]:
 
 
 def kill_height(chart: Canvas, time: int) -> float:
-    """Find the height at which a kill is marked.
-
-    Parameters
-    ----------
-    chart
-        The ground.
-    time
-        ms since 1970.
-
-    Returns
-    -------
-    float
-        Bytes: the limit in force, or the last value before the kill where the limit is unknown or far above.
-
-    Examples
-    --------
-    >>> from rmtoolkit.views.curves import Curve
-    >>> from rmtoolkit.views.timeline import Timeline
-    >>> line = Curve("RSS", "ink", ((np.array([0, 60_000]), np.array([1e6, 2e6])),))
-    >>> kill_height(Canvas(Timeline(0, 9, 9, True, line, None, (), (), (), (), (), (), "", None), {}, ""), 60_000)
-    2000000.0
-    """
+    """Find the height at which a kill is marked."""
     limit = chart.t.limit_at(time)
     return float(limit) if limit is not None and not chart.far_limit else _before(chart.t.line.pieces, time)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from rmtoolkit.heap.frames import FrameTable, stacks_frame
+from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.analysis import advice
-from rmtoolkit.analysis.hint import Advice
+from rmtoolkit.analysis.records import Advice
 from tests.analysis.curves import GI, MI, hours, record, small_noise
 from tests.analysis.verdicts import row_of
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rmtoolkit.analysis.bank import FAMILIES, RHOS, bank, whiten
-from rmtoolkit.analysis.parameters import RICHER
+from rmtoolkit.analysis.models import FAMILIES, RHOS, bank, whiten
+from rmtoolkit.analysis.thresholds import RICHER
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.6, 0.9], ids="rho{}".format)

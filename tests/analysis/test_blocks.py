@@ -10,9 +10,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import rmtoolkit as rm
-from rmtoolkit import spread, threads
-from rmtoolkit.analysis.verdict import judge
-from rmtoolkit.parts import parts
+from rmtoolkit import _parallel as spread
+from rmtoolkit import _partition as threads
+from rmtoolkit._partition import parts
+from rmtoolkit.analysis.judge import judge
 from tests.benchmarks import fleet
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.analysis.chances import ENDLESS, Exposure, chances, exposure
-from rmtoolkit.analysis.verdict import classify
+from rmtoolkit.analysis.forecast import ENDLESS, Exposure, chances, exposure
+from rmtoolkit.analysis.judge import classify
 from tests.analysis.curves import GI, MI, footprint, hours, record, small_noise, when
 
 COLUMNS = ("oom_probability_24h", "oom_probability_7d", "oom_probability_30d")

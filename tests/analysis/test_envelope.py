@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.envelope import MINIMUM_SAMPLES, WIDTHS, Envelope, envelopes
+from rmtoolkit.analysis.shapes import MINIMUM_SAMPLES, WIDTHS, Envelope, envelopes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

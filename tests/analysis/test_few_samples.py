@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from rmtoolkit.analysis.verdict import judge
+from rmtoolkit.analysis.judge import judge
 from tests.analysis.curves import GI, MI, record, saturate, small_noise
 from tests.analysis.verdicts import row_of
 

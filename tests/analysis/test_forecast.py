@@ -8,10 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.chances import UNKNOWN
-from rmtoolkit.analysis.forecast import FORECAST, Course, Growth, Outlook, look_ahead, paths
-from rmtoolkit.analysis.opinion import Opinion
-from rmtoolkit.analysis.verdict import classify, judge
+from rmtoolkit.analysis.forecast import FORECAST, UNKNOWN, Course, Growth, Outlook, look_ahead, paths
+from rmtoolkit.analysis.judge import classify, judge
+from rmtoolkit.analysis.records import Opinion
 from tests.analysis.curves import BEGIN, MI, footprint, hours, together, when
 
 

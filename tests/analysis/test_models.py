@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rmtoolkit.analysis.bank import FAMILIES, bank, whiten
-from rmtoolkit.analysis.models import Fit, compete
+from rmtoolkit.analysis.models import FAMILIES, Fit, bank, compete, whiten
 from tests.analysis.curves import MI, ar1, saturate
 
 BINS = 96

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.verdict import classify, judge
+from rmtoolkit.analysis.judge import classify, judge
 from rmtoolkit.exceptions import RmtoolkitWarning
 from tests.analysis.curves import GI, MI
 from tests.analysis.verdicts import PATTERNS, row_of

@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from rmtoolkit.analysis.assess import form
 from rmtoolkit.analysis.lives import split
-from rmtoolkit.analysis.one_life import form
 from rmtoolkit.analysis.signals import read
 from tests.analysis.curves import MI, hours, record, saturate, saw, small_noise
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.opinion import Opinion
+    from rmtoolkit.analysis.records import Opinion
     from rmtoolkit.recording import Recording
 
 T = hours(24, 60)

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from rmtoolkit.analysis.lives import split
-from rmtoolkit.analysis.opinion import Opinion
 from rmtoolkit.analysis.pooling import Pool, pool_instances, pool_lives
+from rmtoolkit.analysis.records import Opinion
 from rmtoolkit.analysis.signals import read
 from tests.analysis.curves import MI, hours, record, when
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from rmtoolkit.analysis.verdict import classify
+from rmtoolkit.analysis.judge import classify
 from tests.analysis.curves import GI, MI, ar1, hours, record, together
 
 if TYPE_CHECKING:

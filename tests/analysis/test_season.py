@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rmtoolkit.analysis.season import remove
+from rmtoolkit.analysis.models import remove
 
 BINS = 96
 U = (np.arange(BINS) + 0.5) / BINS

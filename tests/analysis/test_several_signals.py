@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pytest
 
-from rmtoolkit.analysis.held import peaks_at_limit, pressure
-from rmtoolkit.analysis.opinion import Opinion
+from rmtoolkit.analysis.assess import peaks_at_limit, pressure
+from rmtoolkit.analysis.records import Opinion
 from tests.analysis.curves import GI, MI, hours, record, small_noise, when
 from tests.analysis.verdicts import row_of
 

@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.envelope import Envelope
-from rmtoolkit.analysis.shapes import Shapes, describe
+from rmtoolkit.analysis.shapes import Envelope, Shapes, describe
 from tests.analysis.curves import saw
 
 BINS = 96

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.verdict import classify, judge
+from rmtoolkit.analysis.judge import classify, judge
 from rmtoolkit.recording import Recording
 from rmtoolkit.validation import validate
 from tests.analysis import layers, traces

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.checklist import CHECKLIST
 from rmtoolkit.analysis.forecast import FORECAST
-from rmtoolkit.analysis.parameters import SUREST
-from rmtoolkit.analysis.verdict import classify, fits, judge
+from rmtoolkit.analysis.judge import classify, fits, judge
+from rmtoolkit.analysis.thresholds import SUREST
+from rmtoolkit.analysis.words import CHECKLIST
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.recording import Recording
 from tests.analysis.curves import BEGIN, GI, MI, ar1, footprint, hours, record, saturate, saw, small_noise, together

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.analysis.verdict import classify
+from rmtoolkit.analysis.judge import classify
 
 if TYPE_CHECKING:
     import polars as pl

@@ -12,7 +12,7 @@ import polars as pl
 from tqdm import tqdm
 
 from rmtoolkit.limits.backtest import RIVALS, Backtest, summarise, weeks_of
-from rmtoolkit.limits.margins import HORIZON, Margins, as_margins, pairs, tables_of
+from rmtoolkit.limits.risk import HORIZON, Margins, as_margins, pairs, tables_of
 from rmtoolkit.recording import Recording, as_recording, read_recording
 from tests.benchmarks.limit_fleets import KINDS, fleet, frame
 

@@ -36,7 +36,7 @@ from rmtoolkit.loaders import prometheus_decode, prometheus_raw, remote_read
 url, start, end, fast, near = sys.argv[1], *map(int, sys.argv[2:6])
 way = "auto" if near else False
 if fast:
-    import rmtoolkit.loaders.prometheus_numba
+    import rmtoolkit.loaders.prometheus._decode_numba
 else:
     for module in (prometheus_raw, prometheus_decode, remote_read):
         module.find_spec = lambda _: None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 import rmtoolkit as rm
-from rmtoolkit.loaders import prometheus_decode
+from rmtoolkit.loaders.prometheus import _decode as prometheus_decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,11 +8,10 @@ import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from rmtoolkit._lake_files import bucket_of
 from rmtoolkit.lake import Lake
-from rmtoolkit.lake_files import bucket_of
-from rmtoolkit.recording import Recording
+from rmtoolkit.recording import Recording, metadata_of
 from rmtoolkit.schema import SAMPLES
-from rmtoolkit.storage import metadata_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 from tqdm import tqdm
 
-from rmtoolkit.limits.margins import Margins, pairs, tables_of
+from rmtoolkit.limits.risk import Margins, pairs, tables_of
 from rmtoolkit.recording import as_recording
 from tests.benchmarks.limit_fleets import DAY, fleet, frame
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from rmtoolkit.analysis import heap_answer
+from rmtoolkit.analysis import heap_answers as heap_answer
 from rmtoolkit.views import heap_page
 from tests.analysis.profiles import MI, growing, profile, resting
 

@@ -6,10 +6,9 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.heap.churn import churn
-from rmtoolkit.heap.frames import FrameTable, stacks_frame
-from rmtoolkit.heap.own_code import STD, origin
+from rmtoolkit.heap._names import STD, FrameTable, origin, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, HeapProfile, HeapSummary
+from rmtoolkit.heap.suspects import churn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,7 +18,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
-from rmtoolkit.heap import blocks
+from rmtoolkit.heap import _heaptrack_events as blocks
 from tests.heap import makers
 from tests.heap.conftest import DATA
 

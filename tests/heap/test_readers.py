@@ -36,7 +36,7 @@ def test_jemalloc_samples_are_scaled_up(tmp_path: Path) -> None:
 @given(blocks=st.integers(1, 1 << 20), each=st.integers(1, 1 << 24), rate=st.integers(1, 1 << 30))
 def test_scaling_never_loses_memory(blocks: int, each: int, rate: int) -> None:
     """What was sampled is the least there can be, and what is much larger than the interval is counted as it is."""
-    from rmtoolkit.heap.jeprof import _scaled
+    from rmtoolkit.heap.formats import _scaled
 
     found, size = _scaled(blocks, blocks * each, rate)
     assert found >= blocks

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.heap.own_code import origin, plain_name
+from rmtoolkit.heap._names import origin, plain_name
 from rmtoolkit.heap.rust_names import demangle
 
 

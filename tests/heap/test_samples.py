@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.analysis.allocator_answer import answer_allocator
+from rmtoolkit.analysis.heap_answers import answer_allocator
 
 HEAP = Path(__file__).parents[2] / "data" / "heap"
 #: What the service counted itself in its last second.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from rmtoolkit.limits.buys import buys
-from rmtoolkit.limits.week import survey
+from rmtoolkit.limits.week import buys, survey
 
 MI = 1 << 20
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from rmtoolkit.limits.capacity import capacity
-from rmtoolkit.limits.week import survey
+from rmtoolkit.limits.week import capacity, survey
 from rmtoolkit.recording import Recording
 from rmtoolkit.views import report
 

@@ -10,10 +10,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.columns import WORKLOAD
+from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.changes import Changes, compare, verdicts_before
-from rmtoolkit.limits.week import Week, survey
+from rmtoolkit.limits.week import Changes, Week, compare, survey, verdicts_before
 from rmtoolkit.recording import Recording, normalise, read_recording
 
 CORPUS = Path(__file__).parents[2] / "data" / "corpus" / "dev.parquet"

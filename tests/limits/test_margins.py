@@ -12,9 +12,8 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
-from rmtoolkit.limits.history import block_peaks, describe, spread_over
-from rmtoolkit.limits.margins import Margins, pairs, tables_of
-from rmtoolkit.limits.usage import usage
+from rmtoolkit.limits.history import block_peaks, describe, spread_over, usage
+from rmtoolkit.limits.risk import Margins, pairs, tables_of
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
 if TYPE_CHECKING:

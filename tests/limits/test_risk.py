@@ -8,7 +8,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.intervals import clopper_pearson, mcnemar, wilson
+from rmtoolkit.limits.risk import clopper_pearson, mcnemar, wilson
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
 

@@ -10,8 +10,10 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits import past, recommend, scenario
-from rmtoolkit.limits.margins import Margins
+from rmtoolkit.limits import explore as scenario
+from rmtoolkit.limits import recommend
+from rmtoolkit.limits import what_if as past
+from rmtoolkit.limits.risk import Margins
 from tests.limits.conftest import MIB, samples
 
 MARGINS: Final = Margins.shipped()
@@ -128,9 +130,9 @@ def test_costs_follow_the_request_or_the_limit(known: tuple[past.Past, dict[str,
     found = scenario.outcome(*known, scenario.Change())
     row = scenario.ours(found, 0.2, MARGINS)
     risk = scenario.curve(found, np.array([600.0 * MIB, 1200.0 * MIB]), MARGINS)
-    whole = scenario.costs(risk, row, 0.005, 40, whole=True)
+    whole = scenario.costs_of(risk, row, 0.005, 40, whole=True)
     assert whole["memory"][1] == pytest.approx(2 * whole["memory"][0])
-    assert scenario.costs(risk, row, 0.005, 40, whole=False)["memory"].n_unique() == 1
+    assert scenario.costs_of(risk, row, 0.005, 40, whole=False)["memory"].n_unique() == 1
     assert whole["incidents"].to_list() == pytest.approx([40 * p * 730.5 / 168 for p in risk["oom_probability"]])
 
 

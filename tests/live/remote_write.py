@@ -7,7 +7,7 @@ import time
 import urllib.request
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit.loaders.protobuf import field, pack_snappy, varint
+from rmtoolkit.loaders._wire import field, pack_snappy, varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

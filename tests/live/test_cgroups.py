@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.loaders.record_cgroup import process_ids
+from rmtoolkit.loaders.record import process_ids
 from tests.live.cgroup_exporter import NAMESPACE, WORKING_SET, Exporter
 from tests.live.servers import Prometheus
 

@@ -64,7 +64,7 @@ def test_pieces_of_any_size_make_the_same_recording(
 ) -> None:
     """Wherever the window is cut, no sample at an edge is lost or comes twice."""
     whole = pull(server)
-    monkeypatch.setattr("rmtoolkit.loaders.prometheus_plan.BUDGET", budget)
+    monkeypatch.setattr("rmtoolkit.loaders.prometheus._fetch.BUDGET", budget)
     cut = pull(server)
     assert cut.samples.equals(whole.samples)
     assert cut.events.equals(whole.events)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.loaders.prometheus_faults import ServerError, TooMuchError
+from rmtoolkit.loaders.prometheus._client import ServerError, TooMuchError
 from tests.live.conftest import instant, pull
 from tests.live.history import END
 from tests.live.proxy import FAULTS, Proxy, Seen, at_random
@@ -202,7 +202,7 @@ def test_a_real_server_with_a_small_budget_is_asked_for_less(
 
 def test_more_than_fits_into_memory_is_not_begun(server: Prometheus, monkeypatch: pytest.MonkeyPatch) -> None:
     """A whole fleet, sample by sample, is refused before a single one is fetched; the message says what to do."""
-    monkeypatch.setattr("rmtoolkit.loaders.prometheus_live._MOST_SAMPLES", 1_000)
+    monkeypatch.setattr("rmtoolkit.loaders.prometheus.live._MOST_SAMPLES", 1_000)
     with Proxy(server.url) as proxy:
         with pytest.raises(TooMuchError, match=r"million samples\. For a whole fleet say step='1h'"):
             pull(proxy)

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rmtoolkit.exceptions import UnknownWorkloadError
-from rmtoolkit.loaders.promql import Selector, exactly, literal, one_of
+from rmtoolkit.loaders.prometheus._fetch import Selector, exactly, literal, one_of
 from tests.live.conftest import pull
 from tests.live.history import END, ODD
 

@@ -18,7 +18,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.loaders import kubectl_client
+from rmtoolkit.loaders import record_kubectl as kubectl_client
 from tests.live.api_server import Cluster, configuration, serving
 from tests.loaders.kubernetes import API, at, container, ended, owned, pod, running, status
 
@@ -218,7 +218,7 @@ def test_a_slow_answer_is_given_up_and_counted(
     cluster: Cluster, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that does not answer costs one turn; nothing hangs, and kubectl is gone."""
-    from rmtoolkit.loaders import kubectl_record
+    from rmtoolkit.loaders import record_kubectl as kubectl_record
 
     monkeypatch.setattr(kubectl_record, "_TIMEOUT", 1.0)
     asked, released = 0, threading.Event()

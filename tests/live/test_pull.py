@@ -20,7 +20,7 @@ import rmtoolkit as rm
 from rmtoolkit.cli import main
 from rmtoolkit.exceptions import RmtoolkitWarning
 from rmtoolkit.loaders import pull as pull_module
-from rmtoolkit.loaders.prometheus_faults import ServerError
+from rmtoolkit.loaders.prometheus._client import ServerError
 from rmtoolkit.loaders.pull import Pulled, pull
 from rmtoolkit.schema import IDENTITY, SIGNALS
 from tests.live.history import END

@@ -11,11 +11,10 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.loaders.crc32c import crc32c
-from rmtoolkit.loaders.prometheus_decode import HISTOGRAMS, Decoder
-from rmtoolkit.loaders.prometheus_faults import ServerError
-from rmtoolkit.loaders.protobuf import read_varint
-from rmtoolkit.loaders.remote_read import HEADERS, request_body
+from rmtoolkit.loaders._wire import crc32c, read_varint
+from rmtoolkit.loaders.prometheus._client import ServerError
+from rmtoolkit.loaders.prometheus._decode import HISTOGRAMS, Decoder
+from rmtoolkit.loaders.prometheus._remote_read import HEADERS, request_body
 from tests.live.conftest import instant, pull
 from tests.live.history import STEP
 from tests.live.proxy import Proxy, Seen

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rmtoolkit.loaders.container_logs import unwrap
+from rmtoolkit.loaders._files import unwrap
 
 
 def test_pieces_of_a_line_are_joined_stream_by_stream() -> None:

@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
-from rmtoolkit.loaders.docker_objects import Happened, Labels
-from rmtoolkit.loaders.docker_story import events_of, set_limits
-from rmtoolkit.loaders.docker_text import amount, read_text
-from rmtoolkit.loaders.recognise import Form, recognise
+from rmtoolkit.loaders._detect import Form, recognise
+from rmtoolkit.loaders._docker_rows import Happened, Labels, amount, read_text
+from rmtoolkit.loaders.docker import events_of, set_limits
 
 DATA: Final = Path(__file__).parents[1] / "data" / "docker"
 MIB: Final = 1 << 20
@@ -345,7 +344,7 @@ def test_a_file_cut_anywhere_is_read_or_refused(tmp_path_factory: pytest.TempPat
     file.write_bytes((DATA / name).read_bytes()[:end])
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("rmtoolkit.loaders.files.warn", lambda _: None)
+            patch.setattr("rmtoolkit.loaders._files.warn", lambda _: None)
             recording = rm.read_docker_stats(file)
     except ReadError:
         return

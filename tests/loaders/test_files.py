@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from rmtoolkit.exceptions import ReadError
-from rmtoolkit.loaders import files
+from rmtoolkit.loaders import _files as files
 
 if TYPE_CHECKING:
     from pathlib import Path

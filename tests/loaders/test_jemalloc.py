@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.loaders.jemalloc_documents import TOTALS, parse_documents
+from rmtoolkit.loaders._allocator_text import TOTALS
+from rmtoolkit.loaders._allocator_text import jemalloc_documents as parse_documents
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
-from rmtoolkit.loaders import files
+from rmtoolkit.loaders import _files as files
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import yaml
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
-from rmtoolkit.loaders.kubernetes_join import WITHOUT_OBJECTS
+from rmtoolkit.loaders.kubernetes import WITHOUT_OBJECTS
 from tests.loaders.kubernetes import API, MI, T0, at, container, ended, listed, owned, pod, running, save, status, top
 
 if TYPE_CHECKING:

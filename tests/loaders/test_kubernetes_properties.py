@@ -18,9 +18,8 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
+from rmtoolkit.loaders._kubernetes import parts, trimmed
 from rmtoolkit.loaders.kubernetes import read_objects
-from rmtoolkit.loaders.kubernetes_documents import parts
-from rmtoolkit.loaders.kubernetes_trim import trimmed
 from tests.loaders.kubernetes import API, at, container, ended, listed, owned, pod, running, status, top
 
 OBJECTS: Final = [

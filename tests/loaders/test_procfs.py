@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
-from rmtoolkit.loaders import procfs
-from rmtoolkit.loaders.procfs_blocks import read_blocks
-from rmtoolkit.loaders.recognise import Form, recognise
+from rmtoolkit.loaders import linux as procfs
+from rmtoolkit.loaders._detect import Form, recognise
+from rmtoolkit.loaders.linux import read_blocks
 
 DATA: Final = Path(__file__).parents[1] / "data" / "procfs"
 MIB: Final = 1 << 20

@@ -16,7 +16,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.loaders.prometheus_metrics import meaning_of
+from rmtoolkit.loaders.prometheus._metrics import meaning_of
 from rmtoolkit.schema import SIGNALS
 
 if TYPE_CHECKING:
@@ -405,8 +405,8 @@ def test_with_and_without_numba(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     meant = MEANT | {"t_special": "load", "t_ha": "rss_bytes", "t_oom_total": "work_total"}
     found = []
     for least in (1 << 60, 0):
-        monkeypatch.setattr("rmtoolkit.loaders.prometheus_decode._NUMBA_BYTES", least)
-        monkeypatch.setattr("rmtoolkit.loaders.prometheus_decode._NUMBA_BYTES_RUNNING", least)
+        monkeypatch.setattr("rmtoolkit.loaders.prometheus._decode._NUMBA_BYTES", least)
+        monkeypatch.setattr("rmtoolkit.loaders.prometheus._decode._NUMBA_BYTES_RUNNING", least)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RmtoolkitWarning)
             found.append(rm.read_prometheus(path, metrics=meant))

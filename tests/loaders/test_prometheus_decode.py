@@ -16,14 +16,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmtoolkit.loaders import prometheus_numba
-from rmtoolkit.loaders.prometheus_answers import NO_SERIES, ODD_LABELS
-from rmtoolkit.loaders.prometheus_decode import HISTOGRAMS, NO_SAMPLES, NO_TIMES, Decoded, Decoder
-from rmtoolkit.loaders.prometheus_numbers import (
+from rmtoolkit.loaders.prometheus import _decode_numba as prometheus_numba
+from rmtoolkit.loaders.prometheus._answers import NO_SERIES, ODD_LABELS
+from rmtoolkit.loaders.prometheus._decode import (
+    HISTOGRAMS,
     NO_NUMBERS,
     NO_PAIR,
+    NO_SAMPLES,
     NO_SERIES_FORM,
+    NO_TIMES,
     STALE_BITS,
+    Decoded,
+    Decoder,
     read_exports,
     read_pairs,
 )
@@ -258,7 +262,7 @@ def test_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     """However the text is cut into batches, the samples are the same."""
     content = [{"metric": {"a": str(index)}, "values": [[index, str(index)], [index + 1, "7"]]} for index in range(40)]
     whole = decode(content, fast=False)
-    monkeypatch.setattr("rmtoolkit.loaders.prometheus_decode._BATCH_BYTES", 50)
+    monkeypatch.setattr("rmtoolkit.loaders.prometheus._decode._BATCH_BYTES", 50)
     pieces = decode(content, fast=False)
     assert whole.labels == pieces.labels
     assert whole.times.tolist() == pieces.times.tolist()

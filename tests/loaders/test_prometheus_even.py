@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.loaders import prometheus_numbers
-from rmtoolkit.loaders.prometheus_even import read_even
-from rmtoolkit.loaders.prometheus_numbers import read_pairs
+from rmtoolkit.loaders.prometheus import _decode as prometheus_numbers
+from rmtoolkit.loaders.prometheus._decode import read_even, read_pairs
 
 #: Runs of samples: how many, digits of the value, its decimals, decimals of the time.
 RUNS = st.lists(

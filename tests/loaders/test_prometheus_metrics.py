@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.loaders.prometheus_metrics import check_overrides, is_known, meaning_of
+from rmtoolkit.loaders.prometheus._metrics import check_overrides, is_known, meaning_of
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.loaders.prometheus_gaps import Rows, fill_gaps
-from rmtoolkit.loaders.prometheus_merge import OLD_LIFE, OTHER_JOB, OTHER_LABELS, OTHER_METRIC, REPLICA
-from rmtoolkit.loaders.prometheus_places import POD_LEVEL
-from rmtoolkit.loaders.prometheus_series import NO_CONTAINER, PAUSE
-from rmtoolkit.loaders.prometheus_tidy import TWICE
+from rmtoolkit.loaders.prometheus._decode import TWICE
+from rmtoolkit.loaders.prometheus._merge import (
+    OLD_LIFE,
+    OTHER_JOB,
+    OTHER_LABELS,
+    OTHER_METRIC,
+    REPLICA,
+    Rows,
+    fill_gaps,
+)
+from rmtoolkit.loaders.prometheus._metrics import NO_CONTAINER, PAUSE
+from rmtoolkit.loaders.prometheus._recording import POD_LEVEL
 
 if TYPE_CHECKING:
     from tests.loaders.conftest import Prom

@@ -18,9 +18,8 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.loaders import record_cgroup
-from rmtoolkit.loaders.record import Recorder
-from rmtoolkit.loaders.record_process import ProcessReader, together
+from rmtoolkit.loaders import record as record_cgroup
+from rmtoolkit.loaders.record import ProcessReader, Recorder, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

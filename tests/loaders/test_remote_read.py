@@ -15,21 +15,28 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.loaders import remote_read_numba
-from rmtoolkit.loaders.crc32c import crc32c
-from rmtoolkit.loaders.prometheus_numbers import STALE, STALE_BITS
-from rmtoolkit.loaders.protobuf import field, pack_snappy, unpack_snappy, varint
-from rmtoolkit.loaders.remote_read import DAMAGED_CHUNKS, is_remote_read, read_answer, request_body
-from rmtoolkit.loaders.remote_read_frames import BAD_SERIES, CUT_FRAMES, DAMAGED_FRAMES, UNKNOWN_CHUNKS
-from rmtoolkit.loaders.remote_read_xor import PADDING, decode_chunks
+from rmtoolkit.loaders._wire import crc32c, field, pack_snappy, unpack_snappy, varint
+from rmtoolkit.loaders.prometheus import _remote_read_numba as remote_read_numba
+from rmtoolkit.loaders.prometheus._decode import STALE, STALE_BITS
+from rmtoolkit.loaders.prometheus._remote_read import (
+    BAD_SERIES,
+    CUT_FRAMES,
+    DAMAGED_CHUNKS,
+    DAMAGED_FRAMES,
+    UNKNOWN_CHUNKS,
+    is_remote_read,
+    read_answer,
+    request_body,
+)
+from rmtoolkit.loaders.prometheus._xor import PADDING, decode_chunks
 from tests.loaders.xor_chunks import bits_of, chunk_field, frame, labels_of, plain, streamed, xor_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from rmtoolkit.loaders.remote_read import Read
-    from rmtoolkit.loaders.remote_read_xor import Chunks
+    from rmtoolkit.loaders.prometheus._remote_read import Read
+    from rmtoolkit.loaders.prometheus._xor import Chunks
 
 DATA = Path(__file__).parents[1] / "data" / "prometheus"
 FAST = [pytest.param(False, id="numpy"), pytest.param(True, id="numba")]
@@ -232,7 +239,7 @@ def test_hostile_lengths_cost_nothing(name: str, *, fast: bool) -> None:
 
 def test_more_samples_than_one_machine_should_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two bits a sample: a small answer may promise a lot."""
-    monkeypatch.setattr("rmtoolkit.loaders.remote_read._MOST_SAMPLES", 200)
+    monkeypatch.setattr("rmtoolkit.loaders.prometheus._remote_read._MOST_SAMPLES", 200)
     with pytest.raises(ReadError, match="found '250 samples', expected at most 200 in one answer"):
         read_answer(streamed([(LABELS, SAMPLES)]), "a.bin")
 

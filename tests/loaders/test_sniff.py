@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.loaders.recognise import Form, recognise
+from rmtoolkit.loaders._detect import Form, recognise
 
 DATA: Final = Path(__file__).parents[1] / "data"
 ROOT: Final = Path(__file__).parents[2]

@@ -12,9 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmtoolkit.exceptions import ReadError
-from rmtoolkit.loaders.stamp_columns import shaped
-from rmtoolkit.loaders.stamps import Kind, find
-from rmtoolkit.loaders.timeline import Asked, instants
+from rmtoolkit.loaders._timestamps import Asked, Kind, find, instants, shaped
 
 LOCALES: Final = Path(__file__).parents[1] / "data" / "kubectl" / "date_locales.txt"
 INSTANT: Final = dt.datetime(2026, 11, 24, 22, 52, 57, tzinfo=dt.UTC)

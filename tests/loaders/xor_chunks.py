@@ -5,8 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from rmtoolkit.loaders.crc32c import crc32c
-from rmtoolkit.loaders.protobuf import field, pack_snappy, varint
+from rmtoolkit.loaders._wire import crc32c, field, pack_snappy, varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

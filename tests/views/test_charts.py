@@ -16,7 +16,7 @@ from rmtoolkit.views.layout import text_box
 from rmtoolkit.views.sparks import Sparks
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.analysis.judge import Judgement
 
 
 MI = 1 << 20

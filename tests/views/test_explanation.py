@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.verdict import classify
+from rmtoolkit.analysis.judge import classify
 from rmtoolkit.exceptions import ColumnError, UnknownWorkloadError
 from rmtoolkit.views.explanation import Explanation, explain
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours

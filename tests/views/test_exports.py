@@ -15,7 +15,7 @@ from rmtoolkit.views import exports
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.analysis.judge import Judgement
 
 
 HOSTILE = ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(1)", "\tx", "\rx", "plain"]

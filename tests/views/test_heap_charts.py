@@ -7,9 +7,9 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit import cli
-from rmtoolkit.analysis.allocator_answer import answer_allocator
-from rmtoolkit.heap.over_time import OTHERS, over_time
+from rmtoolkit.analysis.heap_answers import answer_allocator
 from rmtoolkit.heap.profile import HeapProfile
+from rmtoolkit.heap.suspects import OTHERS, over_time
 from rmtoolkit.views.heap_allocator import LAYERS, allocator_layers, allocator_sizes
 from rmtoolkit.views.heap_over_time import heap_over_time
 from tests.analysis.profiles import MI, growing, profile, resting
@@ -50,7 +50,7 @@ def test_pictures_without_times_are_drawn_in_their_order() -> None:
     for at in range(5):
         whole = profile({CACHE: growing(0, start=1e6 * (at + 1))})
         pictures.append(HeapProfile(whole.summary, whole.stacks, whole.frames))
-    from rmtoolkit.heap.series import join
+    from rmtoolkit.heap.formats import join
 
     joined = join(pictures)
     found = heap_over_time(joined, rm.suspects(joined))

@@ -7,7 +7,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
-from rmtoolkit.heap.frames import FrameTable, stacks_frame
+from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
 from rmtoolkit.heap.tree import MEASURES, tree
 from rmtoolkit.views import theme

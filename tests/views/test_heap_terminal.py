@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rmtoolkit import cli
-from rmtoolkit.analysis import heap_answer
+from rmtoolkit.analysis import heap_answers as heap_answer
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
 from rmtoolkit.views import heap_terminal
 from tests.analysis.profiles import MI, growing, profile, resting

@@ -22,7 +22,7 @@ from rmtoolkit.views import report
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.analysis.judge import Judgement
     from rmtoolkit.views.report import Contents
 
 

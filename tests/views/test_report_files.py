@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 import yaml
 
-from rmtoolkit.analysis.columns import VERDICTS
+from rmtoolkit.analysis.records import VERDICTS
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.recommend import RECOMMENDED
 from rmtoolkit.limits.week import BESIDE
@@ -184,7 +184,7 @@ def test_the_page_shows_labels_as_text(told: report.Contents) -> None:
 
 def test_secrets_of_the_source_are_nowhere(tmp_path: Path) -> None:
     """What a source's report keeps out of its sources is in no file; nothing of the environment gets in."""
-    from rmtoolkit.provenance import Report
+    from rmtoolkit._provenance import Report
     from rmtoolkit.recording import Recording
 
     table = _one(PLAIN, grows=0)

@@ -9,7 +9,7 @@ from rmtoolkit.views import summary
 from rmtoolkit.views.summary import Counts
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.analysis.judge import Judgement
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from rmtoolkit.views import terminal
 if TYPE_CHECKING:
     from typing import IO
 
-    from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.analysis.judge import Judgement
 
 
 def test_the_table(fleet: Judgement) -> None:

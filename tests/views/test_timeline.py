@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.analysis.verdict import Judgement, judge
+from rmtoolkit.analysis.judge import Judgement, judge
 from rmtoolkit.recording import Recording
 from rmtoolkit.views import curves, timeline
 

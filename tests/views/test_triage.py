@@ -11,7 +11,7 @@ import vl_convert
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.heap.frames import FrameTable, stacks_frame
+from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
 from rmtoolkit.views import theme, timeline_chart
 from rmtoolkit.views.triage.case import Case, timeline

@@ -11,35 +11,13 @@ if TYPE_CHECKING:
 
 
 class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """The class that dashboards are of.
-
-    One that is given what it cannot show raises before it makes its first widget, so that nothing of it stays.
-
-    Attributes
-    ----------
-    _wiring
-        Its connections, once it is made.
-    _beside
-        Widgets of it that are not shown now.
-
-    Examples
-    --------
-    >>> board = Board()
-    >>> board.close()
-    >>> board.comm is None
-    True
-    """
+    """The class that dashboards are of."""
 
     _wiring: Wiring
     _beside: tuple[ipywidgets.Widget, ...] = ()
 
     def close(self) -> None:
-        """Take away every connection, control and picture.
-
-        Examples
-        --------
-        See the class.
-        """
+        """Take away every connection, control and picture."""
         # Python closes what it throws away, also where a wrong argument kept it from ever being made.
         if hasattr(self, "_wiring"):
             self._wiring.close(*self.children, *self._beside, self.layout)

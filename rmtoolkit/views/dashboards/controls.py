@@ -16,42 +16,14 @@ _LABEL = {"description_width": "initial"}
 
 
 class Slider(NamedTuple):
-    """A slider and its number box, which do the same.
-
-    Attributes
-    ----------
-    box
-        What to show: label, slider, number box and unit.
-    slider, number
-        The two controls; their `value` is one.
-
-    Examples
-    --------
-    >>> limit = slider("Limit", 512, 64, 2048, step=8, unit="Mi")
-    >>> limit.number.value = 640
-    >>> limit.slider.value
-    640.0
-    """
+    """A slider and its number box, which do the same."""
 
     box: ipywidgets.VBox
     slider: ipywidgets.FloatSlider
     number: ipywidgets.BoundedFloatText
 
     def set(self, value: float, *, low: float | None = None, high: float | None = None) -> None:
-        """Set the value, and the ends where they are given.
-
-        Parameters
-        ----------
-        value, low, high
-            In the slider's unit.
-
-        Examples
-        --------
-        >>> limit = slider("Limit", 512, 64, 2048, step=8, unit="Mi")
-        >>> limit.set(9000, low=4096, high=16384)
-        >>> limit.number.value
-        9000.0
-        """
+        """Set the value, and the ends where they are given."""
         for control in (self.slider, self.number):
             # The ends are widened first: a value outside would be pulled to one of them.
             if low is not None:
@@ -65,29 +37,7 @@ class Slider(NamedTuple):
 def slider(
     label: str, value: float, low: float, high: float, *, step: float, unit: str = "", continuous: bool = True
 ) -> Slider:
-    """Make a slider with a number box that does everything it does.
-
-    Parameters
-    ----------
-    label
-        What it sets; visible, and the name of both controls.
-    value, low, high, step
-        In the unit.
-    unit
-        Stands behind the number box.
-    continuous
-        Whether the value follows while the slider is dragged.
-
-    Returns
-    -------
-    Slider
-        Put `box` into the dashboard; observe `value` of `slider`.
-
-    Examples
-    --------
-    >>> slider("Traffic", 1, 0.1, 10, step=0.1, unit="×").number.description
-    'Traffic, ×'
-    """
+    """Make a slider with a number box that does everything it does."""
     named = f"{label}, {unit}" if unit else label
     moved = ipywidgets.FloatSlider(
         value=value, min=low, max=high, step=step, readout=False, continuous_update=continuous
@@ -106,27 +56,7 @@ def slider(
 
 
 def search(label: str, options: Sequence[str], value: str) -> ipywidgets.Combobox:
-    """Make a box to type into that lists what matches.
-
-    Parameters
-    ----------
-    label
-        What it chooses.
-    options
-        All there is, in order.
-    value
-        What is chosen first.
-
-    Returns
-    -------
-    ipywidgets.Combobox
-        Its value changes on Enter, not on every key; `match` tells what was meant.
-
-    Examples
-    --------
-    >>> search("Workload", ["shop/api"], "shop/api").value
-    'shop/api'
-    """
+    """Make a box to type into that lists what matches."""
     box = ipywidgets.Combobox(
         value=value, options=tuple(options), description=label, style=_LABEL, continuous_update=False
     )
@@ -135,27 +65,7 @@ def search(label: str, options: Sequence[str], value: str) -> ipywidgets.Combobo
 
 
 def match(typed: str, options: Sequence[str]) -> str | None:
-    """Find what somebody meant who typed a part of a name.
-
-    Parameters
-    ----------
-    typed
-        The text.
-    options
-        All there is, the likeliest first.
-
-    Returns
-    -------
-    str or None
-        The option itself; else the first that is, has a part, begins with or holds the text, in capitals or not.
-
-    Examples
-    --------
-    >>> match("API", ["shop/db", "shop/api-canary", "shop/api"])
-    'shop/api'
-    >>> match("cana", ["shop/db", "shop/api-canary", "shop/api"])
-    'shop/api-canary'
-    """
+    """Find what somebody meant who typed a part of a name."""
     if typed in options:
         return typed
     wanted = typed.strip().casefold()
@@ -173,119 +83,29 @@ def match(typed: str, options: Sequence[str]) -> str | None:
 
 
 def choice(label: str, options: Sequence[str] | Sequence[tuple[str, Any]], value: object) -> ipywidgets.ToggleButtons:
-    """Make a row of buttons of which one is pressed.
-
-    Parameters
-    ----------
-    label
-        What it chooses.
-    options
-        Words, or pairs of word and value.
-    value
-        What is chosen first.
-
-    Returns
-    -------
-    ipywidgets.ToggleButtons
-        Observe its `value`.
-
-    Examples
-    --------
-    >>> choice("Window", [("24 h", 24), ("7 d", 168)], 168).label
-    '7 d'
-    """
+    """Make a row of buttons of which one is pressed."""
     return ipywidgets.ToggleButtons(options=list(options), value=value, description=label, style=_LABEL)
 
 
 def dropdown(label: str, options: Sequence[str] | Sequence[tuple[str, Any]], value: object) -> ipywidgets.Dropdown:
-    """Make a list to choose from.
-
-    Parameters
-    ----------
-    label
-        What it chooses.
-    options
-        Words, or pairs of word and value.
-    value
-        What is chosen first.
-
-    Returns
-    -------
-    ipywidgets.Dropdown
-        Observe its `value`.
-
-    Examples
-    --------
-    >>> dropdown("Pod", ["all pods", "api-0"], "all pods").value
-    'all pods'
-    """
+    """Make a list to choose from."""
     return ipywidgets.Dropdown(options=list(options), value=value, description=label, style=_LABEL)
 
 
 def button(label: str) -> ipywidgets.Button:
-    """Make a button; its words are its name.
-
-    Parameters
-    ----------
-    label
-        A verb first.
-
-    Returns
-    -------
-    ipywidgets.Button
-        For `Wiring.press`.
-
-    Examples
-    --------
-    >>> button("Undo").description
-    'Undo'
-    """
+    """Make a button; its words are its name."""
     return ipywidgets.Button(description=label, layout=ipywidgets.Layout(width="auto"))
 
 
 def moment(label: str) -> ipywidgets.Text:
-    """Make a box for an instant.
-
-    Parameters
-    ----------
-    label
-        What it is; say the zone.
-
-    Returns
-    -------
-    ipywidgets.Text
-        Its value changes on Enter; `rmtoolkit.times.parse_time` reads it.
-
-    Examples
-    --------
-    >>> moment("From, UTC").continuous_update
-    False
-    """
+    """Make a box for an instant."""
     box = ipywidgets.Text(description=label, style=_LABEL, continuous_update=False)
     box.add_class("rm-moment")
     return box
 
 
 def html(value: str, *classes: str) -> ipywidgets.HTML:
-    """Make a place for markup.
-
-    Parameters
-    ----------
-    value
-        Markup: whoever writes it escapes what is foreign.
-    *classes
-        Classes of the widget; ``rm-status`` and ``rm-alert`` are spoken when they change.
-
-    Returns
-    -------
-    ipywidgets.HTML
-        Set its `value` to change it.
-
-    Examples
-    --------
-    >>> html("<b>x</b>", "rm-status")._dom_classes
-    ('rm-status',)
-    """
+    """Make a place for markup."""
     widget = ipywidgets.HTML(value)
     for name in classes:
         widget.add_class(name)
@@ -293,23 +113,7 @@ def html(value: str, *classes: str) -> ipywidgets.HTML:
 
 
 def controls(*widgets: ipywidgets.Widget) -> ipywidgets.HBox:
-    """Put controls into one row that wraps.
-
-    Parameters
-    ----------
-    *widgets
-        From left to right.
-
-    Returns
-    -------
-    ipywidgets.HBox
-        With a line below.
-
-    Examples
-    --------
-    >>> len(controls(button("Undo")).children)
-    1
-    """
+    """Put controls into one row that wraps."""
     row = ipywidgets.HBox(list(widgets))
     row.add_class("rm-controls")
     return row

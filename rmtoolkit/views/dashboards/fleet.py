@@ -11,8 +11,8 @@ import polars as pl
 import traitlets
 
 from rmtoolkit import text
-from rmtoolkit.analysis.columns import WORKLOAD
-from rmtoolkit.analysis.verdict import Judgement
+from rmtoolkit.analysis.judge import Judgement
+from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.recommend import gather as gather_needs
 from rmtoolkit.limits.recommend import of_gathered
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
-    from rmtoolkit.limits.margins import Margins
-    from rmtoolkit.spread import Source
+    from rmtoolkit._parallel import Source
+    from rmtoolkit.limits.risk import Margins
     from rmtoolkit.views.report.contents import Entry
 
 _CSS: Final = Markup(DASHBOARD + themed(".rm.rm-dashboard", RULES))

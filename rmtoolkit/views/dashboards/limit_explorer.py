@@ -12,16 +12,16 @@ import polars as pl
 import traitlets
 
 from rmtoolkit import text
-from rmtoolkit.analysis.columns import WORKLOAD
-from rmtoolkit.analysis.verdict import Judgement
+from rmtoolkit._parallel import as_source
+from rmtoolkit.analysis.judge import Judgement
+from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.lake import Lake
-from rmtoolkit.limits import scenario
-from rmtoolkit.limits.margins import as_margins
-from rmtoolkit.limits.past import Past, of_workload
+from rmtoolkit.limits import explore as scenario
+from rmtoolkit.limits.explore import Chosen, Prices, Scene, choose, scene
 from rmtoolkit.limits.recommend import gather, of_gathered
-from rmtoolkit.limits.scene import Chosen, Prices, Scene, choose, scene
-from rmtoolkit.spread import as_source
+from rmtoolkit.limits.risk import as_margins
+from rmtoolkit.limits.what_if import Past, of_workload
 from rmtoolkit.views import summary
 from rmtoolkit.views.dashboards import controls
 from rmtoolkit.views.dashboards.board import Board
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
 
-    from rmtoolkit.limits.margins import Margins
-    from rmtoolkit.spread import Source
+    from rmtoolkit._parallel import Source
+    from rmtoolkit.limits.risk import Margins
 
 MI: Final = text.MI
 #: Pasts that are kept laid out: going back to a workload is then quicker.
@@ -95,7 +95,7 @@ class LimitExplorer(Board):
     -----
     Setting a trait in Python does what moving a slider does. All numbers come from functions that need no widget:
     `rmtoolkit.what_if`, `rmtoolkit.replay`, `rmtoolkit.limit_risk` and `rmtoolkit.recommend_limits`, in a quicker form
-    for one workload (`rmtoolkit.limits.scene`).
+    for one workload (`rmtoolkit.limits.explore`).
 
     Examples
     --------

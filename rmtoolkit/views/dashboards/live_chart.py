@@ -215,42 +215,7 @@ def _bundle() -> str:
 
 
 class LiveChart(JupyterChart):
-    """An Altair chart of named data sets over a time axis.
-
-    Parameters
-    ----------
-    chart
-        Its parameters `x0` and `x1` are the ends of the time axis, its data sets have names and no rows; one of them
-        is called ``selected``.
-
-    Attributes
-    ----------
-    rows
-        A dict of columns for each data set.
-    axes
-        Values of the chart's parameters.
-    home
-        Ends of the time axis that Home and a double click go back to; nobody gets beyond them.
-    step
-        ms between samples: nobody zooms in further than two of them.
-    drag
-        ``zoom`` or ``judge``: what dragging does; with Shift the other.
-    shown, selection
-        First and last ms since 1970 of what is looked at, and of what was selected: the browser sets them.
-    says
-        What the chart shows, in words.
-    serial
-        Goes up with every change; the browser writes it to ``data-drawn`` when it has drawn it, and the ends of the
-        time axis to ``data-shown``.
-
-    Examples
-    --------
-    >>> from rmtoolkit.views.timeline_chart import form
-    >>> chart = LiveChart(form())
-    >>> chart.drag, len(chart.spec["layer"]) > 10
-    ('zoom', True)
-    >>> chart.close()
-    """
+    """An Altair chart of named data sets over a time axis."""
 
     rows = traitlets.Dict().tag(sync=True)
     axes = traitlets.Dict().tag(sync=True)
@@ -267,24 +232,7 @@ class LiveChart(JupyterChart):
         super().__init__(chart, embed_options={"actions": False, "renderer": "svg"}, **traits)
 
     def draw(self, rows: dict[str, Any], axes: dict[str, float], says: str, step_ms: float = 1000.0) -> None:
-        """Replace everything at once.
-
-        Parameters
-        ----------
-        rows, axes, says
-            As the attributes; the ends of the axes become the home.
-        step_ms
-            Between samples.
-
-        Examples
-        --------
-        >>> from rmtoolkit.views.timeline_chart import form
-        >>> chart = LiveChart(form())
-        >>> chart.draw({"now": {"t": [5]}}, {"x0": 0.0, "x1": 9.0, "top": 1.0}, "nothing")
-        >>> chart.serial, chart.home
-        (1, {'x0': 0.0, 'x1': 9.0})
-        >>> chart.close()
-        """
+        """Replace everything at once."""
         with self.hold_sync():
             self.home = {"x0": axes["x0"], "x1": axes["x1"]}
             self.rows, self.says, self.step = rows, says, step_ms
@@ -294,22 +242,7 @@ class LiveChart(JupyterChart):
             self.shown = []
 
     def redraw(self, rows: dict[str, Any]) -> None:
-        """Replace the rows and leave the axes as the user has moved them.
-
-        Parameters
-        ----------
-        rows
-            As the attribute.
-
-        Examples
-        --------
-        >>> from rmtoolkit.views.timeline_chart import form
-        >>> chart = LiveChart(form())
-        >>> chart.redraw({"now": {"t": [5]}})
-        >>> chart.serial
-        1
-        >>> chart.close()
-        """
+        """Replace the rows and leave the axes as the user has moved them."""
         with self.hold_sync():
             self.rows = rows
             self.serial += 1

@@ -177,21 +177,7 @@ export default { render };
 
 
 class Page(anywidget.AnyWidget):
-    """The first child of every dashboard.
-
-    It gives sliders and toggle buttons the names that screen readers read, elements with the class ``rm-status`` or
-    ``rm-alert`` that role, copies ``data-rm-copy`` when such a button is pressed, and sends what is pressed
-    (``data-rm-send``) and the Escape key to Python: ``page.on_msg(lambda widget, content, buffers: …)`` with content
-    ``{"kind": "send", "value": …}`` or ``{"kind": "escape", …}``, whose value is ``tree`` where the key was pressed in
-    one. Arrows go through trees, and what was unfolded stays so when it is drawn anew.
-
-    Examples
-    --------
-    >>> page = Page()
-    >>> ".rm.rm-dashboard" in page.css
-    True
-    >>> page.close()
-    """
+    """The first child of every dashboard."""
 
     _esm = _SCRIPT
     css = traitlets.Unicode(DASHBOARD).tag(sync=True)

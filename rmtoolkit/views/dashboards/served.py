@@ -25,29 +25,7 @@ if TYPE_CHECKING:
 
 
 class Dashboards(Board):
-    """Fleet, Triage and LimitExplorer of one recording, one at a time; each is made when it is first shown.
-
-    Parameters
-    ----------
-    recording
-        A recording.
-
-    Attributes
-    ----------
-    shown
-        ``fleet``, ``triage`` or ``limits``.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.recording import as_recording
-    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20})
-    >>> boards = Dashboards(as_recording(table))
-    >>> boards.shown = "limits"
-    >>> type(boards.board).__name__
-    'LimitExplorer'
-    >>> boards.close()
-    """
+    """Fleet, Triage and LimitExplorer of one recording, one at a time; each is made when it is first shown."""
 
     shown = traitlets.Enum(("fleet", "triage", "limits"), "fleet")
 
@@ -88,24 +66,7 @@ class Dashboards(Board):
 
 
 def served() -> Dashboards:
-    """Make the dashboards of the recording that the environment names.
-
-    Returns
-    -------
-    Dashboards
-        To be shown.
-
-    Raises
-    ------
-    RmtoolkitError
-        The environment names none.
-
-    Examples
-    --------
-    >>> served()
-    Traceback (most recent call last):
-    rmtoolkit.exceptions.RmtoolkitError: ...
-    """
+    """Make the dashboards of the recording that the environment names."""
     told = os.environ.get(SERVED)
     if told is None:
         msg = f"The environment has no {SERVED}: this page is made by rmtoolkit dashboard."

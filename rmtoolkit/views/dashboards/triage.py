@@ -10,9 +10,9 @@ import ipywidgets
 import traitlets
 
 from rmtoolkit import text
-from rmtoolkit.analysis.verdict import Judgement, judge
+from rmtoolkit._times import parse_time
+from rmtoolkit.analysis.judge import Judgement, judge
 from rmtoolkit.exceptions import UnknownWorkloadError
-from rmtoolkit.times import parse_time
 from rmtoolkit.views import theme, timeline_chart
 from rmtoolkit.views.dashboards import controls
 from rmtoolkit.views.dashboards.board import Board
@@ -26,7 +26,7 @@ from rmtoolkit.views.triage.picture import Picture, State, picture, pods, window
 if TYPE_CHECKING:
     import altair as alt
 
-    from rmtoolkit.spread import Source
+    from rmtoolkit._parallel import Source
 
 _DRAGS: Final = [("zoom and pan", "zoom"), ("re-judge a window", "judge")]
 

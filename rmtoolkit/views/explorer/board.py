@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rmtoolkit import text
-from rmtoolkit.limits.scene import choose
+from rmtoolkit.limits.explore import choose
 from rmtoolkit.views.explorer.headroom import headroom_chart
 from rmtoolkit.views.explorer.money import cost_chart
 from rmtoolkit.views.explorer.replayed import Ground, replay_chart
@@ -14,7 +14,7 @@ from rmtoolkit.views.explorer.words import answer, assumptions, patch
 from rmtoolkit.views.markup import Markup, el
 
 if TYPE_CHECKING:
-    from rmtoolkit.limits.scene import Chosen, Scene
+    from rmtoolkit.limits.explore import Chosen, Scene
 
 
 def board(
@@ -27,39 +27,7 @@ def board(
     currency: str,
     ours: Chosen | None,
 ) -> tuple[Markup, Markup]:
-    """Draw everything that a limit changes.
-
-    Parameters
-    ----------
-    scene
-        The workload after a change.
-    limit_bytes
-        The limit that was chosen.
-    ground
-        As `rmtoolkit.views.explorer.replayed.ground` gives it.
-    name, kind
-        How the workload is called, and its kind in Kubernetes; None: not known.
-    currency
-        Name of the currency.
-    ours
-        Our limit, as `rmtoolkit.limits.scene.choose` gives it; None where there is none.
-
-    Returns
-    -------
-    tuple of (Markup, Markup)
-        The answer in words; the charts and the patch.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.scene import scene_of
-    >>> minutes = range(0, 864_000, 600)
-    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
-    >>> from rmtoolkit.views.explorer.replayed import ground
-    >>> words, charts = board(scene, 200 * 2**20, ground(scene), name="api", kind=None, currency="USD", ours=None)
-    >>> "At 200 Mi" in words, charts.count("<svg")
-    (True, 4)
-    """
+    """Draw everything that a limit changes."""
     chosen = choose(scene, limit_bytes)
     what = "Chance that the growth gets there in 7 days" if scene.growing else "Chance of an OOM kill in 7 days"
     pair = el(

@@ -12,7 +12,7 @@ from rmtoolkit.views.layout import text_width
 from rmtoolkit.views.markup import Markup, el
 
 if TYPE_CHECKING:
-    from rmtoolkit.limits.scene import Chosen, Scene
+    from rmtoolkit.limits.explore import Chosen, Scene
 
 WIDTH: Final = 372
 #: A line of words, and the bar below it: words beside bars would run into each other.
@@ -22,30 +22,7 @@ _TOP: Final = 22
 
 
 def headroom_chart(scene: Scene, chosen: Chosen) -> Markup:
-    """Draw levels against the limit that was chosen.
-
-    Parameters
-    ----------
-    scene
-        The workload after a change.
-    chosen
-        The limit that was chosen.
-
-    Returns
-    -------
-    Markup
-        A bar per level, with the room above it as a share of the limit; negative is above the limit. The description
-        has the figures.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.scene import choose, scene_of
-    >>> minutes = range(0, 864_000, 600)
-    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
-    >>> "50 % over steady" in headroom_chart(scene, choose(scene, 200 * 2**20))
-    True
-    """
+    """Draw levels against the limit that was chosen."""
     rows = levels(scene)
     limit = chosen.limit_bytes
     top = max([limit, *(high for *_, high in rows)]) * 1.06
@@ -89,27 +66,7 @@ def headroom_chart(scene: Scene, chosen: Chosen) -> Markup:
 
 
 def levels(scene: Scene) -> list[tuple[str, str, float, float, float]]:
-    """Find the levels that a limit is held against.
-
-    Parameters
-    ----------
-    scene
-        The workload after a change.
-
-    Returns
-    -------
-    list of tuple
-        Name, colour, lowest, usual and highest value in bytes.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.scene import choose, scene_of
-    >>> minutes = range(0, 864_000, 600)
-    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
-    >>> [row[0] for row in levels(scene)]
-    ['steady', 'running peak']
-    """
+    """Find the levels that a limit is held against."""
     found = scene.found
     rows = []
     if found.settled_bytes is not None:

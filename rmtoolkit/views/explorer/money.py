@@ -16,29 +16,11 @@ from rmtoolkit.views.markup import Markup, el
 from rmtoolkit.views.svg import path
 
 if TYPE_CHECKING:
-    from rmtoolkit.limits.scene import Chosen, Scene
+    from rmtoolkit.limits.explore import Chosen, Scene
 
 
 def amount(value: float | None, currency: str) -> str:
-    """Write a price.
-
-    Parameters
-    ----------
-    value
-        In the currency; None is unknown.
-    currency
-        Its name.
-
-    Returns
-    -------
-    str
-        Two significant digits below 10, else whole.
-
-    Examples
-    --------
-    >>> amount(53.2, "USD"), amount(0.123, "EUR"), amount(None, "EUR")
-    ('53 USD', '0.12 EUR', 'unknown')
-    """
+    """Write a price."""
     if value is None:
         return text.UNKNOWN
     shown = text.number(value, 2) if value < 10 else f"{value:,.0f}"  # noqa: PLR2004
@@ -46,31 +28,7 @@ def amount(value: float | None, currency: str) -> str:
 
 
 def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
-    """Draw what a month costs at every limit.
-
-    Parameters
-    ----------
-    scene
-        The workload after a change.
-    chosen
-        The limit that was chosen.
-    currency
-        Name of the currency.
-
-    Returns
-    -------
-    Markup
-        Memory below, incidents above. The description has the figures.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.scene import choose, scene_of
-    >>> minutes = range(0, 864_000, 600)
-    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
-    >>> "Cost a month at 90 Mi" in cost_chart(scene, choose(scene, 90 * 2**20), "EUR")
-    True
-    """
+    """Draw what a month costs at every limit."""
     known = scene.costs.drop_nulls("memory")
     totals = known["total"].drop_nulls()
     top = _top(scene, chosen, [float(value) for value in totals] or [float(v) for v in known["memory"]] or [1.0])

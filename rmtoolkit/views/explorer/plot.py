@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from rmtoolkit.limits.scene import Scene
+    from rmtoolkit.limits.explore import Scene
 
     Floats = NDArray[np.float64]
 
@@ -35,25 +35,7 @@ _APART: Final = 44
 
 
 class Plot:
-    """A chart whose x axis is the limit.
-
-    Parameters
-    ----------
-    scene
-        Says which limits there are.
-    down
-        Turns values into shares of the height, 0 at the base and 1 at the top.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.scene import scene_of
-    >>> minutes = range(0, 864_000, 600)
-    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
-    >>> plot = Plot(scene, lambda value: value)
-    >>> float(plot.x(scene.low)), float(plot.y(1.0))
-    (44.0, 14.0)
-    """
+    """A chart whose x axis is the limit."""
 
     def __init__(self, scene: Scene, down: Callable[[Floats], Floats]) -> None:
         self._scene = scene

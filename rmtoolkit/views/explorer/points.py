@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from rmtoolkit.limits.scene import Scene
+    from rmtoolkit.limits.explore import Scene
 
 #: Name, column of `recommend_limits`, and how it is drawn.
 _NAMED: Final = (
@@ -17,22 +17,7 @@ _NAMED: Final = (
 
 
 class Named(NamedTuple):
-    """A limit with a name.
-
-    Attributes
-    ----------
-    name
-        ``now``, ``ours``, ``VPA`` or ``KRR``.
-    limit_bytes
-        The limit.
-    kind
-        How it is drawn.
-
-    Examples
-    --------
-    >>> Named("now", 2**29, "now").name
-    'now'
-    """
+    """A limit with a name."""
 
     name: str
     limit_bytes: int
@@ -40,26 +25,6 @@ class Named(NamedTuple):
 
 
 def named(scene: Scene) -> list[Named]:
-    """List the limits that have a name.
-
-    Parameters
-    ----------
-    scene
-        The scene.
-
-    Returns
-    -------
-    list of Named
-        Without those that are not known; what grows has none of ours.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.scene import choose, scene_of
-    >>> minutes = range(0, 864_000, 600)
-    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
-    >>> [point.name for point in named(scene)]
-    ['ours', 'VPA', 'KRR']
-    """
+    """List the limits that have a name."""
     rows = [(name, scene.ours[column], kind) for name, column, kind in _NAMED]
     return [Named(name, round(limit), kind) for name, limit, kind in rows if limit]

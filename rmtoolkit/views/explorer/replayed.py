@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rmtoolkit.limits.scene import Chosen, Scene
+    from rmtoolkit.limits.explore import Chosen, Scene
 
 WIDTH: Final = 768
 HEIGHT: Final = 232
@@ -43,26 +43,7 @@ _NAMED: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What does not depend on the limit, drawn once.
-
-    Attributes
-    ----------
-    pod
-        Number of the pod that is drawn.
-    start, end
-        ms since 1970.
-    pieces
-        Times and bytes, cut at lives and gaps, thinned so that peaks survive.
-    before
-        The same as recorded, where a change makes it differ.
-    content_bytes
-        The highest value that is drawn.
-
-    Examples
-    --------
-    >>> Ground.__slots__[0]
-    'pod'
-    """
+    """What does not depend on the limit, drawn once."""
 
     pod: int
     start: int
@@ -73,27 +54,7 @@ class Ground:
 
 
 def ground(scene: Scene) -> Ground | None:
-    """Prepare the pod that goes highest.
-
-    Parameters
-    ----------
-    scene
-        The workload after a change.
-
-    Returns
-    -------
-    Ground or None
-        None where nothing was recorded.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.scene import choose, scene_of
-    >>> minutes = range(0, 864_000, 600)
-    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
-    >>> ground(scene).content_bytes // 2**20
-    100.0
-    """
+    """Prepare the pod that goes highest."""
     past, found = scene.past, scene.found
     if not past.times.size:
         return None
@@ -159,31 +120,7 @@ class _Drawing:
 
 
 def replay_chart(scene: Scene, chosen: Chosen, base: Ground) -> Markup:
-    """Draw the recorded past with a limit.
-
-    Parameters
-    ----------
-    scene
-        The workload after a change.
-    chosen
-        The limit that was chosen.
-    base
-        As `ground` gives it.
-
-    Returns
-    -------
-    Markup
-        The line is what a limit is held against; a cross is a kill. The description has the figures.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.scene import choose, scene_of
-    >>> minutes = range(0, 864_000, 600)
-    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
-    >>> "1 OOM kill" in replay_chart(scene, choose(scene, 90 * 2**20), ground(scene))
-    True
-    """
+    """Draw the recorded past with a limit."""
     chart = _Drawing(scene, chosen, base)
     values, written = layout.memory_ticks(chart.top)
     for value, word in zip(values, written, strict=True):
@@ -274,27 +211,7 @@ def _time_axis(chart: _Drawing) -> None:
 
 
 def replay_words(scene: Scene, chosen: Chosen) -> str:
-    """Say how many kills there would have been, and when.
-
-    Parameters
-    ----------
-    scene, chosen
-        The workload after a change, and a limit.
-
-    Returns
-    -------
-    str
-        A sentence or two.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.scene import choose, scene_of
-    >>> minutes = range(0, 864_000, 600)
-    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
-    >>> replay_words(scene, choose(scene, 200 * 2**20))
-    'Recorded past at a limit of 200 Mi: 0 OOM kills. The highest use was 100 Mi.'
-    """
+    """Say how many kills there would have been, and when."""
     kills = chosen.kills
     said = f"Recorded past at a limit of {text.configured(chosen.limit_bytes)}: {text.count(kills.height, 'OOM kill')}"
     if kills.height:

@@ -17,7 +17,7 @@ from rmtoolkit.views.svg import path
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rmtoolkit.limits.scene import Chosen, Scene
+    from rmtoolkit.limits.explore import Chosen, Scene
 
 _CHANCES: Final = (
     (0.0, "0 %"),
@@ -31,30 +31,7 @@ _CHANCES: Final = (
 
 
 def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
-    """Draw the chance of at least one OOM kill within 7 days at every limit.
-
-    Parameters
-    ----------
-    scene
-        The workload after a change.
-    chosen
-        The limit that was chosen.
-
-    Returns
-    -------
-    Markup
-        Chance on a square-root scale, so that 5 % is readable; the band is the 80 % interval. The description has the
-        figures.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.scene import choose, scene_of
-    >>> minutes = range(0, 864_000, 600)
-    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
-    >>> risk_chart(scene, choose(scene, 90 * 2**20)).count("<circle")
-    4
-    """
+    """Draw the chance of at least one OOM kill within 7 days at every limit."""
     plot = Plot(scene, lambda chance: np.sqrt(np.clip(chance, 0, 1)))
     for value, written in _CHANCES:
         plot.tick(value, written)
@@ -99,27 +76,7 @@ def _points(plot: Plot, scene: Scene, chosen: Chosen, limits: NDArray[np.float64
 
 
 def between(chosen: Chosen) -> str:
-    """Write the interval of a chance, in brackets.
-
-    Parameters
-    ----------
-    chosen
-        The limit that was chosen.
-
-    Returns
-    -------
-    str
-        Empty where it is not known.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.scene import choose, scene_of
-    >>> minutes = range(0, 864_000, 600)
-    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
-    >>> between(choose(scene, 90 * 2**20))
-    ' (98–>99 %)'
-    """
+    """Write the interval of a chance, in brackets."""
     if chosen.low is None or chosen.high is None:
         return ""
     low, high = text.chance(chosen.low), text.chance(chosen.high)

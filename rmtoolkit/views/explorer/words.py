@@ -15,7 +15,7 @@ from rmtoolkit.views.markup import Markup, el, join
 if TYPE_CHECKING:
     from typing import Any
 
-    from rmtoolkit.limits.scene import Chosen, Scene
+    from rmtoolkit.limits.explore import Chosen, Scene
 
 #: A total this much smaller is worth a sentence.
 _CHEAPER: Final = 0.9
@@ -24,35 +24,7 @@ _STARTUP_LEADS: Final = 1.05
 
 
 def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currency: str) -> Markup:
-    """Say what the limit that was chosen means, and what ours would.
-
-    Parameters
-    ----------
-    scene
-        The workload after a change.
-    chosen
-        The limit that was chosen.
-    name
-        How the workload is called.
-    ours
-        Our limit, as `choose` gives it; None where there is none.
-    currency
-        Name of the currency.
-
-    Returns
-    -------
-    Markup
-        Which limit it is, a headline and a reason.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.scene import choose, scene_of
-    >>> minutes = range(0, 864_000, 600)
-    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
-    >>> "At 90 Mi" in answer(scene, choose(scene, 90 * 2**20), "api", None, "EUR")
-    True
-    """
+    """Say what the limit that was chosen means, and what ours would."""
     return join(
         el("p", _which(scene, chosen), class_="rm-at"),
         el("p", *(_unbroken(part) for part in _headline(scene, chosen, name, ours)), class_="headline"),
@@ -161,32 +133,7 @@ def _money(chosen: Chosen, ours: Chosen | None, scene: Scene, currency: str) -> 
 
 
 def patch(scene: Scene, chosen: Chosen, kind: str | None) -> tuple[int, str] | None:
-    """Write the patch: for the limit that was chosen, or for ours as long as the one in force is chosen.
-
-    Parameters
-    ----------
-    scene
-        The workload after a change.
-    chosen
-        The limit that was chosen.
-    kind
-        The workload's kind; None: not known.
-
-    Returns
-    -------
-    tuple of (int, str) or None
-        The limit and YAML; None where there is nothing to set.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.scene import choose, scene_of
-    >>> minutes = range(0, 864_000, 600)
-    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
-    >>> limit, written = patch(scene, choose(scene, 200 * 2**20), "Deployment")
-    >>> limit // 2**20
-    200
-    """
+    """Write the patch: for the limit that was chosen, or for ours as long as the one in force is chosen."""
     now = scene.ours["limit_bytes"]
     limit = scene.ours_bytes if chosen.limit_bytes == now else chosen.limit_bytes
     if limit is None:
@@ -227,27 +174,7 @@ def _rows(scene: Scene, limit: int, chosen: Chosen, kind: str | None) -> Any:  #
 
 
 def assumptions(scene: Scene) -> list[str]:
-    """Say what a change takes for granted.
-
-    Parameters
-    ----------
-    scene
-        The workload after a change.
-
-    Returns
-    -------
-    list of str
-        A sentence each; none where nothing was changed.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.scene import choose, scene_of
-    >>> minutes = range(0, 864_000, 600)
-    >>> scene = scene_of(pl.DataFrame({"time": minutes, "workload": "api", "rss_bytes": 100 * 2**20}))
-    >>> assumptions(scene)
-    []
-    """
+    """Say what a change takes for granted."""
     change, said = scene.change, []
     if change.threads is not None:
         said.append(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit import text
-from rmtoolkit.limits.changes import TARGET
+from rmtoolkit.limits.week import TARGET
 from rmtoolkit.views import summary
 
 if TYPE_CHECKING:
@@ -50,28 +50,7 @@ SORTS: Final[Mapping[str, tuple[Value, bool]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What somebody wants to see.
-
-    Attributes
-    ----------
-    search
-        A part of a name, in capitals or not; several words must all be in it.
-    namespace
-        One namespace; None: all.
-    tile
-        One of `TILES`; None: all.
-    sort
-        One of `SORTS`.
-    turned
-        Whether the order is turned around.
-    page
-        From 0 on.
-
-    Examples
-    --------
-    >>> Selection().sort
-    'worst'
-    """
+    """What somebody wants to see."""
 
     search: str = ""
     namespace: str | None = None
@@ -82,26 +61,7 @@ class Selection:
 
 
 def belongs(entry: Entry, tile: str) -> bool:
-    """Tell whether a workload is one of those that a tile counts.
-
-    Parameters
-    ----------
-    entry
-        The workload.
-    tile
-        One of `TILES`.
-
-    Returns
-    -------
-    bool
-        Whether it is.
-
-    Examples
-    --------
-    >>> from rmtoolkit.views.report.contents import Entry
-    >>> belongs(Entry(0, {"oom_probability": 0.2}, "shop/api", "a"), "above")
-    True
-    """
+    """Tell whether a workload is one of those that a tile counts."""
     if tile == ABOVE:
         return (entry.row["oom_probability"] or 0.0) > TARGET
     if tile == SPARE:
@@ -110,30 +70,7 @@ def belongs(entry: Entry, tile: str) -> bool:
 
 
 def selected(entries: Sequence[Entry], wanted: Selection) -> list[Entry]:
-    """Filter and sort.
-
-    Parameters
-    ----------
-    entries
-        All workloads.
-    wanted
-        What somebody wants to see.
-
-    Returns
-    -------
-    list of Entry
-        Of all pages; what has no value to sort by comes last, whichever way it is sorted.
-
-    Examples
-    --------
-    >>> from rmtoolkit.views.report.contents import Entry
-    >>> counts = enumerate((1, None, 3))
-    >>> rows = [Entry(at, {"namespace": "shop", "pods": pods}, f"shop/{at}", "") for at, pods in counts]
-    >>> [entry.at for entry in selected(rows, Selection(sort="pods"))]
-    [2, 0, 1]
-    >>> [entry.at for entry in selected(rows, Selection(sort="pods", turned=True, search="SHOP"))]
-    [0, 2, 1]
-    """
+    """Filter and sort."""
     words = wanted.search.casefold().split()
     found = [
         entry
@@ -156,21 +93,5 @@ def selected(entries: Sequence[Entry], wanted: Selection) -> list[Entry]:
 
 
 def pages(count: int) -> int:
-    """Count the pages of so many rows.
-
-    Parameters
-    ----------
-    count
-        Rows.
-
-    Returns
-    -------
-    int
-        1 at the least.
-
-    Examples
-    --------
-    >>> pages(0), pages(25), pages(26)
-    (1, 1, 2)
-    """
+    """Count the pages of so many rows."""
     return max(-(-count // PAGE), 1)

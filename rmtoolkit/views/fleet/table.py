@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit.limits.changes import TARGET
+from rmtoolkit.limits.week import TARGET
 from rmtoolkit.views import summary, svg
 from rmtoolkit.views.fleet.selection import ABOVE, PAGE, SORTS, SPARE, Selection, belongs, pages
 from rmtoolkit.views.markup import Markup, el
@@ -46,27 +46,7 @@ _SHOWN_PATTERNS: Final = 2
 
 
 def headline(contents: Contents) -> Markup:
-    """Say in a sentence how the fleet is.
-
-    Parameters
-    ----------
-    contents
-        All of it.
-
-    Returns
-    -------
-    Markup
-        A headline and a note.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20})
-    >>> "None of 1 workload is known to exceed" in headline(gather(survey(table)))
-    True
-    """
+    """Say in a sentence how the fleet is."""
     counted = contents.counts
     total = text.count(counted.total, "workload")
     target = f"the {text.share(TARGET)} OOM target"
@@ -91,29 +71,7 @@ def headline(contents: Contents) -> Markup:
 
 
 def tiles(contents: Contents, wanted: Selection) -> Markup:
-    """Count the fleet in tiles that filter the table.
-
-    Parameters
-    ----------
-    contents
-        All of it.
-    wanted
-        What is shown: its tile is pressed.
-
-    Returns
-    -------
-    Markup
-        Buttons that send ``tile NAME``.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20})
-    >>> tiles(gather(survey(table)), Selection(tile="leak")).count('aria-pressed="true"')
-    1
-    """
+    """Count the fleet in tiles that filter the table."""
     counted = contents.counts
     patterns = Counter(
         (entry.row["pattern"] or text.UNKNOWN).replace("_", " ")
@@ -161,37 +119,7 @@ def _tile(name: str, figure: str, label: str, note: str, *, pressed: bool) -> Ma
 def table(
     contents: Contents, found: Sequence[Entry], wanted: Selection, spark: Callable[[Entry], Any], spark_head: str
 ) -> Markup:
-    """Write one page of the table.
-
-    Parameters
-    ----------
-    contents
-        All of it.
-    found
-        What was selected, of all pages.
-    wanted
-        Order and page.
-    spark
-        Draws the memory of a workload.
-    spark_head
-        What the column of sparks is called.
-
-    Returns
-    -------
-    Markup
-        Heads send ``sort NAME``, rows ``open NUMBER`` (the entry's place among all).
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> rows = pl.DataFrame({"time": range(0, 6000, 60), "workload": "a<b", "rss_bytes": 50 << 20})
-    >>> fleet = gather(survey(rows))
-    >>> written = table(fleet, fleet.entries, Selection(), lambda entry: "", "7 days, to limit")
-    >>> "a&lt;b" in written, 'data-rm-send="open 0"' in written, written.count("<th ")
-    (True, True, 10)
-    """
+    """Write one page of the table."""
     page = min(wanted.page, pages(len(found)) - 1)
     shown = found[page * PAGE : (page + 1) * PAGE]
     heads = [_head("Workload", "name", wanted, "name", number=False)]
@@ -264,25 +192,7 @@ def _hot(column: Column, entry: Entry) -> str:
 
 
 def pager(count: int, page: int) -> Markup:
-    """Write which rows are shown, and buttons to the others.
-
-    Parameters
-    ----------
-    count
-        Rows in all.
-    page
-        From 0 on.
-
-    Returns
-    -------
-    Markup
-        Buttons that send ``page previous`` and ``page next``.
-
-    Examples
-    --------
-    >>> "1–25 of 60" in pager(60, 0), pager(60, 2).count("disabled")
-    (True, 1)
-    """
+    """Write which rows are shown, and buttons to the others."""
     last = pages(count) - 1
     page = min(page, last)
     first = page * PAGE

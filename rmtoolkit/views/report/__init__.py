@@ -7,21 +7,21 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rmtoolkit._io import check_target, replacing
 from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.views.report.contents import Contents, gather
 from rmtoolkit.views.report.page import page, shown_card
-from rmtoolkit.writing import check_target, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from distributed import Client
 
-    from rmtoolkit.acknowledged import Acknowledgement
+    from rmtoolkit._accepted import Acknowledgement
+    from rmtoolkit._parallel import Source
     from rmtoolkit.analysis.heap_reading import Heap
-    from rmtoolkit.limits.changes import Previous
-    from rmtoolkit.limits.margins import Margins
-    from rmtoolkit.spread import Source
+    from rmtoolkit.limits.risk import Margins
+    from rmtoolkit.limits.week import Previous
 
 __all__ = ["ENDINGS", "Contents", "contents", "gather", "page", "report", "shown_card", "write"]
 
@@ -60,7 +60,7 @@ def report(
         The week before, to name what changed: ``verdicts.parquet`` of its report or the folder it is in, a frame of
         verdicts, or its recording.
     acknowledged
-        A TOML file of what is known and accepted; see `rmtoolkit.acknowledged.read_acknowledgements`.
+        A TOML file of what is known and accepted; see `rmtoolkit._accepted.read_acknowledgements`.
     beside
         A folder for verdicts and limits as Parquet, CSV and JSON, ``limits.yaml`` and ``summary.md``; None: no files.
     title
@@ -127,36 +127,13 @@ def contents(
     currency: str = "USD",
     client: Client | None = None,
 ) -> Contents:
-    """Find out what a report says, without writing it.
-
-    Parameters
-    ----------
-    recording
-        A recording, any frame that can become one, or a lake, which is read part by part.
-    heap, previous, acknowledged, title, oom_probability, margins, price_per_gib_hour, currency,
-    client
-        As in `report`.
-
-    Returns
-    -------
-    Contents
-        For `write`, `page` and the Markdown.
-
-    Raises
-    ------
-    RmtoolkitError
-        As in `report`.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> contents(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})).counts.total
-    1
-    """
+    """Find out what a report says, without writing it."""
     # Who has contents needs no analysis; what is wrong with small files is said before the long work.
-    from rmtoolkit.acknowledged import read_acknowledgements  # noqa: PLC0415
-    from rmtoolkit.limits.changes import verdicts_before  # noqa: PLC0415
-    from rmtoolkit.limits.week import survey  # noqa: PLC0415
+    from rmtoolkit._accepted import read_acknowledgements  # noqa: PLC0415
+    from rmtoolkit.limits.week import (
+        survey,
+        verdicts_before,
+    )
 
     known = read_acknowledgements(acknowledged) if isinstance(acknowledged, str | os.PathLike) else acknowledged
     before = None if previous is None else verdicts_before(previous)
@@ -180,35 +157,7 @@ def contents(
 
 
 def write(found: Contents, path: str | os.PathLike[str], *, date: dt.datetime | None = None) -> Path:
-    """Write what a report says as one HTML page, or as PDF.
-
-    Parameters
-    ----------
-    found
-        As `contents` gives it.
-    path
-        The page to write, such as week.html or week.pdf; an existing one is replaced whole.
-    date
-        As in `report`.
-
-    Returns
-    -------
-    pathlib.Path
-        The page.
-
-    Raises
-    ------
-    RmtoolkitError
-        There is no such folder, the name does not end in .html or .pdf, the disk is full, or there is no Chromium.
-
-    Examples
-    --------
-    >>> import polars as pl, tempfile
-    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write(contents(table), f"{folder}/week.html").name
-    'week.html'
-    """
+    """Write what a report says as one HTML page, or as PDF."""
     check_target(path, ENDINGS)
     html = page(found, written=_date(date))
     with replacing(path, ENDINGS) as part:

@@ -23,31 +23,7 @@ _ACTIONS: Final = {
 
 
 def advised(contents: Contents, entry: Entry, bought: pl.DataFrame | None) -> Markup | None:
-    """Write the limits of one workload.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-    entry
-        The workload.
-    bought
-        Its rows of `rmtoolkit.limits.buys.buys`; None where it does not grow.
-
-    Returns
-    -------
-    Markup or None
-        A section; None where nothing is known about limits.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> found = gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20})))
-    >>> "VPA" in advised(found, found.entries[0], None)
-    True
-    """
+    """Write the limits of one workload."""
     row = entry.row
     if row["action"] is None:
         return None
@@ -125,24 +101,7 @@ def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Markup:
 
 
 def known(entry: Entry) -> Markup | None:
-    """Write what the team knows and accepts of a workload.
-
-    Parameters
-    ----------
-    entry
-        The workload.
-
-    Returns
-    -------
-    Markup or None
-        None where nothing is known.
-
-    Examples
-    --------
-    >>> from rmtoolkit.views.report.contents import Entry
-    >>> known(Entry(0, {}, "a", "a")) is None
-    True
-    """
+    """Write what the team knows and accepts of a workload."""
     if entry.accepted is None:
         return None
     said = {"size": "It has passed the size that was accepted.", "day": "It was accepted until a day that is past."}
@@ -155,25 +114,7 @@ def known(entry: Entry) -> Markup | None:
 
 
 def bounds(entry: Entry) -> str:
-    """Write up to which size and day a workload is accepted.
-
-    Parameters
-    ----------
-    entry
-        A workload that is.
-
-    Returns
-    -------
-    str
-        Such as ``up to 900 Mi, until 31 Jan 2027``.
-
-    Examples
-    --------
-    >>> from rmtoolkit.acknowledged import Acknowledgement
-    >>> from rmtoolkit.views.report.contents import Entry
-    >>> bounds(Entry(0, {}, "a", "a", Acknowledgement("a", "bounded", 900 << 20, None, None, 1)))
-    'up to 900 Mi'
-    """
+    """Write up to which size and day a workload is accepted."""
     if entry.accepted is None:
         return ""
     words = []

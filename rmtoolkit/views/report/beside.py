@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from rmtoolkit._io import replacing
 from rmtoolkit.exceptions import RmtoolkitError, quote_path
 from rmtoolkit.limits.patches import patches_yaml
 from rmtoolkit.views import exports
 from rmtoolkit.views.report.markdown import markdown
-from rmtoolkit.writing import replacing
 
 if TYPE_CHECKING:
     import os
@@ -34,38 +34,7 @@ _APPLIED: Final = ("raise", "lower", "set")
 
 
 def write_beside(contents: Contents, folder: str | os.PathLike[str]) -> Path:
-    """Write the files.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-    folder
-        Where; it is made when it is not there. Files of the same names are replaced, each whole.
-
-    Returns
-    -------
-    pathlib.Path
-        The folder. ``verdicts.*`` has the columns of `classify` and those of `rmtoolkit.limits.week.BESIDE`, a row per
-        workload container, sorted by names; it is what ``--previous`` wants next week. ``limits.*`` has those of
-        `recommend_limits`. ``limits.yaml`` has patches for what is to be raised, set or lowered, without what is
-        accepted. ``summary.md`` is for a chat.
-
-    Raises
-    ------
-    RmtoolkitError
-        The folder cannot be written to, or the disk is full.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> week = survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20}))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     sorted(path.name for path in write_beside(gather(week), folder).iterdir()) == sorted(FILES)
-    True
-    """
+    """Write the files."""
     made = Path(folder)
     try:
         made.mkdir(parents=True, exist_ok=True)
@@ -85,26 +54,7 @@ def write_beside(contents: Contents, folder: str | os.PathLike[str]) -> Path:
 
 
 def patches(contents: Contents) -> str:
-    """Write the limits that are worth a rollout as Kubernetes patches.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    str
-        YAML.
-
-    Examples
-    --------
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> week = survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20}))
-    >>> "kind: Deployment" in patches(gather(week)) or "left out" in patches(gather(week))
-    True
-    """
+    """Write the limits that are worth a rollout as Kubernetes patches."""
     names = ["cluster", "namespace", "workload"]
     containers = contents.week.judgement.recording.containers
     kinds = containers.group_by(names, maintain_order=True).agg(pl.col("workload_kind").drop_nulls().first())

@@ -14,72 +14,18 @@ if TYPE_CHECKING:
 
 
 def packed(value: object) -> Markup:
-    """Compress anything that JSON can hold.
-
-    Parameters
-    ----------
-    value
-        Lists, dicts, text, numbers.
-
-    Returns
-    -------
-    Markup
-        Base64 of its raw deflate stream: letters, digits, + / and =, so that nothing in it can end an element.
-
-    Examples
-    --------
-    >>> zlib.decompress(base64.b64decode(packed(["</script>"])), -15)
-    b'["</script>"]'
-    """
+    """Compress anything that JSON can hold."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     packer = zlib.compressobj(7, zlib.DEFLATED, -15, 9)
     return Markup(base64.b64encode(packer.compress(text.encode()) + packer.flush()).decode())
 
 
 def element(ident: str, value: object, **attributes: object) -> Markup:
-    """Put a packed value in the page.
-
-    Parameters
-    ----------
-    ident
-        Its id.
-    value
-        Anything that JSON can hold.
-    **attributes
-        More attributes.
-
-    Returns
-    -------
-    Markup
-        A ``script`` of a type that no browser runs.
-
-    Examples
-    --------
-    >>> element("rows", [])
-    '<script type="text/plain" id="rows">i44FAA==</script>'
-    """
+    """Put a packed value in the page."""
     return el("script", packed(value), type="text/plain", id=ident, **attributes)
 
 
 def chunks(cards: Sequence[str], size: int) -> Iterator[Markup]:
-    """Pack cards by the dozen, so that unfolding one costs little.
-
-    Parameters
-    ----------
-    cards
-        Markup, in the order in which they are looked up.
-    size
-        How many go together.
-
-    Yields
-    ------
-    Markup
-        Elements ``cards-0``, ``cards-1``, …
-
-    Examples
-    --------
-    >>> len(list(chunks(["a", "b", "c"], 2)))
-    2
-    """
+    """Pack cards by the dozen, so that unfolding one costs little."""
     for number, begin in enumerate(range(0, len(cards), size)):
         yield element(f"cards-{number}", cards[begin : begin + size])

@@ -36,41 +36,7 @@ def card(
     instances: Rows,
     about: dict[str, Any],
 ) -> Markup:
-    """Write the card of one workload.
-
-    Parameters
-    ----------
-    row
-        The verdict, as a dict.
-    name
-        How the workload is called on the page.
-    ident
-        A word for ids inside the chart, unlike that of any other card.
-    timeline
-        What the chart draws; None: the page enlarges its spark.
-    beside
-        What stands beside the evidence: limits, and what is known.
-    checklist, lives, instances
-        Rows of this workload as dicts: answers, lifetimes of the container shown in their order, pods.
-    about
-        The container shown, as a row of the recording's containers.
-
-    Returns
-    -------
-    Markup
-        Everything below the row in the table, without its id.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> found = judge(pl.DataFrame({"time": range(0, 6000, 60), "workload": "a<b", "rss_bytes": [50 << 20] * 100}))
-    >>> row, about = found.verdicts.row(0, named=True), found.recording.containers.row(0, named=True)
-    >>> written = card(row, name="a<b", ident="c0", timeline=None, beside=(), checklist=found.checklist.to_dicts(),
-    ...     lives=found.lives.to_dicts(), instances=found.instances.to_dicts(), about=about)
-    >>> "a<b" in written, "a&lt;b does not leak" in written
-    (False, True)
-    """
+    """Write the card of one workload."""
     return join(
         el("div", _answer(row, name), facts(row), class_="answer"),
         _chart(row, name, ident, timeline, about),

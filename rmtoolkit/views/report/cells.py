@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit.limits.changes import TARGET
+from rmtoolkit.limits.week import TARGET
 from rmtoolkit.views import summary, svg
 from rmtoolkit.views.markup import Markup, el, join
 from rmtoolkit.views.parts import marked
@@ -31,26 +31,7 @@ _HOT: Final = 1.3
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column.
-
-    Attributes
-    ----------
-    head
-        Its heading.
-    kind
-        Its class: how wide it is.
-    cell
-        Writes a cell.
-    value
-        What it is sorted by; None: it is not.
-    number
-        Whether it stands at the right.
-
-    Examples
-    --------
-    >>> GROWTH.head
-    'Growth, Mi/day'
-    """
+    """One column."""
 
     head: str
     kind: str
@@ -62,36 +43,7 @@ class Column:
 def row(
     contents: Contents, entry: Entry, columns: tuple[Column, ...], spark: object, history: str = "History"
 ) -> Markup:
-    """Write one row.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-    entry
-        The workload.
-    columns
-        Behind that of its name; one of them may be `SPARK`.
-    spark
-        What stands in that one.
-    history
-        How that one is called.
-
-    Returns
-    -------
-    Markup
-        A ``tr``; its link unfolds the card.
-
-    Examples
-    --------
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> import polars as pl
-    >>> found = gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "a<b", "rss_bytes": 50 << 20})))
-    >>> written = row(found, found.entries[0], (SPARK, GROWTH), "")
-    >>> "a&lt;b" in written, written.count("<td")
-    (True, 2)
-    """
+    """Write one row."""
     cells = [
         el(
             "td",
@@ -116,24 +68,7 @@ def _name(entry: Entry) -> Markup:
 
 
 def apart(entry: Entry) -> tuple[str, str]:
-    """Part a name into its namespace and the rest; a label may hold slashes of its own.
-
-    Parameters
-    ----------
-    entry
-        The workload.
-
-    Returns
-    -------
-    tuple of str
-        Namespace, empty where there is none, and what follows.
-
-    Examples
-    --------
-    >>> from rmtoolkit.views.report.contents import Entry
-    >>> apart(Entry(0, {"namespace": "shop"}, "shop/a/b", "a"))
-    ('shop', 'a/b')
-    """
+    """Part a name into its namespace and the rest; a label may hold slashes of its own."""
     space = text.printable(entry.row["namespace"]) if entry.row["namespace"] is not None else ""
     return (space, entry.name[len(space) + 1 :]) if space and entry.name.startswith(f"{space}/") else ("", entry.name)
 
@@ -149,23 +84,7 @@ def _heat(column: Column, entry: Entry) -> str:
 
 
 def first_sentence(words: str | None) -> str:
-    """Shorten a next step to what is done.
-
-    Parameters
-    ----------
-    words
-        The next step.
-
-    Returns
-    -------
-    str
-        Its first sentence, without backticks.
-
-    Examples
-    --------
-    >>> first_sentence("Take a profile: `heaptrack`. Expected: a name.")
-    'Take a profile: heaptrack.'
-    """
+    """Shorten a next step to what is done."""
     return f"{text.printable(words or 'Nothing to do.').split('. ')[0].removesuffix('.')}.".replace("`", "")
 
 
@@ -360,25 +279,7 @@ CHANCE: Final = Column(
 
 
 def links(entries: list[Entry], most: int) -> Markup:
-    """Name workloads as links to their cards.
-
-    Parameters
-    ----------
-    entries
-        The workloads.
-    most
-        How many are named; the rest are counted.
-
-    Returns
-    -------
-    Markup
-        Separated by commas.
-
-    Examples
-    --------
-    >>> links([], 3)
-    ''
-    """
+    """Name workloads as links to their cards."""
     shown: list[object] = []
     for entry in entries[:most]:
         name = summary.shortened(entry.name, SHOWN_NAME)
@@ -388,46 +289,12 @@ def links(entries: list[Entry], most: int) -> Markup:
 
 
 def whole_name(name: str) -> str | None:
-    """Give a name that is cut where it is shown.
-
-    Parameters
-    ----------
-    name
-        A workload's.
-
-    Returns
-    -------
-    str or None
-        None when it is short enough.
-
-    Examples
-    --------
-    >>> whole_name("shop/api") is None
-    True
-    """
+    """Give a name that is cut where it is shown."""
     return name if len(name) > SHOWN_NAME else None
 
 
 def heads(columns: tuple[Column, ...], spark: str) -> list[tuple[str, str, str]]:
-    """Give text, class and side of the heads.
-
-    Parameters
-    ----------
-    columns
-        Behind the name.
-    spark
-        What the column of sparks is called.
-
-    Returns
-    -------
-    list of (str, str, str)
-        The name's first.
-
-    Examples
-    --------
-    >>> heads((GROWTH,), "7 days")
-    [('Workload', 'name', ''), ('Growth, Mi/day', 'growth', 'n')]
-    """
+    """Give text, class and side of the heads."""
     rest: list[tuple[str, str, str]] = [
         (spark if column is SPARK else column.head, column.kind, "n" if column.number else "") for column in columns
     ]
@@ -435,25 +302,7 @@ def heads(columns: tuple[Column, ...], spark: str) -> list[tuple[str, str, str]]
 
 
 def values(entry: Entry, columns: tuple[Column, ...]) -> list[Any]:
-    """Give what the columns are sorted by, the name's first.
-
-    Parameters
-    ----------
-    entry
-        The workload.
-    columns
-        Behind the name.
-
-    Returns
-    -------
-    list
-        Numbers, text, or None for what is not known or not sorted by.
-
-    Examples
-    --------
-    >>> values.__name__
-    'values'
-    """
+    """Give what the columns are sorted by, the name's first."""
     found: list[Any] = [None]
     for column in columns:
         value = None if column.value is None else column.value(entry)

@@ -10,19 +10,16 @@ from urllib.parse import quote as percent
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit.analysis.columns import WORKLOAD
-from rmtoolkit.limits.buys import buys
-from rmtoolkit.limits.capacity import capacity
-from rmtoolkit.limits.changes import TARGET, compare
-from rmtoolkit.limits.cost import per_month
+from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.limits.recommend import per_month
+from rmtoolkit.limits.week import TARGET, buys, capacity, compare
 from rmtoolkit.views import summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rmtoolkit.acknowledged import Acknowledgement
-    from rmtoolkit.limits.changes import Changes
-    from rmtoolkit.limits.week import Week
+    from rmtoolkit._accepted import Acknowledgement
+    from rmtoolkit.limits.week import Changes, Week
 
 #: A workload that starts with so many times what it needs afterwards is bound by its startup.
 _STARTUP: Final = 1.25
@@ -35,26 +32,7 @@ _RESTING: Final = {"raise": 0, "set": 1, "lower": 2, "keep": 3, "wait": 4, "fix"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One workload container of the report.
-
-    Attributes
-    ----------
-    at
-        Its place among all of them, worst first.
-    row
-        Verdict, limit and what happened, as a dict.
-    name
-        How it is called, one printable line.
-    anchor
-        ``namespace/workload/container``, percent-encoded: what an address ends in.
-    accepted, passed
-        What the team knows of it, and which bound of that was passed.
-
-    Examples
-    --------
-    >>> Entry.__slots__
-    ('at', 'row', 'name', 'anchor', 'accepted', 'passed')
-    """
+    """One workload container of the report."""
 
     at: int
     row: dict[str, Any]
@@ -81,36 +59,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Everything that a report says.
-
-    Attributes
-    ----------
-    week
-        What it rests on.
-    entries
-        All workload containers, worst first.
-    changes
-        Since the week before; None when there is nothing to compare to.
-    capacity
-        As `rmtoolkit.limits.capacity.capacity` gives it.
-    buys
-        As `rmtoolkit.limits.buys.buys` gives it.
-    unmatched
-        What is known of workloads that are not here.
-    title, currency
-        The reader's words.
-    price_per_gib_hour
-        What a requested GiB costs; None: nothing is said about money.
-    asked
-        The chance of an OOM kill that recommended limits accept.
-
-    Examples
-    --------
-    >>> from rmtoolkit.limits.week import survey
-    >>> contents = gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20})))
-    >>> contents.entries[0].anchor, contents.counts.sentence
-    ('api', 'No leak found in 1 workload.')
-    """
+    """Everything that a report says."""
 
     week: Week
     entries: tuple[Entry, ...]
@@ -158,53 +107,18 @@ class Contents:
         return sum(entry.spare_bytes or 0 for entry in self.awake)
 
     def money(self, bytes_: float | None) -> str | None:
-        """Price an amount of reserved memory for a month.
-
-        Parameters
-        ----------
-        bytes_
-            Bytes; None is unknown.
-
-        Returns
-        -------
-        str or None
-            Such as ``420 USD a month``; None without a price.
-        """
+        """Price an amount of reserved memory for a month."""
         cost = per_month(bytes_, self.price_per_gib_hour)
         return None if cost is None else f"{self.amount(cost)} a month"
 
     def amount(self, cost: float, *, sign: bool = False) -> str:
-        """Write an amount of money.
-
-        Parameters
-        ----------
-        cost
-            In the currency of the price.
-        sign
-            Whether what is more carries a plus.
-
-        Returns
-        -------
-        str
-            In hundredths below 100, then the currency.
-        """
+        """Write an amount of money."""
         plus = "+" if sign and cost > 0 else ""
         shown = f"{cost:.2f}".replace("-", "−") if abs(cost) < _WHOLE_FROM else text.number(cost)
         return f"{plus}{shown} {text.printable(self.currency)}".rstrip()
 
     def of(self, names: Sequence[str | None]) -> Entry | None:
-        """Find a workload by `cluster`, `namespace`, `workload` and `container`.
-
-        Parameters
-        ----------
-        names
-            The four.
-
-        Returns
-        -------
-        Entry or None
-            None when it is not in this week.
-        """
+        """Find a workload by `cluster`, `namespace`, `workload` and `container`."""
         wanted = tuple(names)
         return next((entry for entry in self.entries if tuple(entry.row[part] for part in WORKLOAD) == wanted), None)
 
@@ -219,32 +133,7 @@ def gather(
     price_per_gib_hour: float | None = None,
     asked: float = 0.05,
 ) -> Contents:
-    """Gather what a report says.
-
-    Parameters
-    ----------
-    week
-        What it rests on.
-    before
-        Verdicts of the week before, as `rmtoolkit.limits.changes.verdicts_before` gives them.
-    acknowledged
-        What is known and accepted.
-    title, currency
-        The reader's words.
-    price_per_gib_hour, asked
-        As in `recommend_limits`, where `asked` is `oom_probability`.
-
-    Returns
-    -------
-    Contents
-        All of it.
-
-    Examples
-    --------
-    >>> from rmtoolkit.limits.week import survey
-    >>> gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})), title="Week 48").title
-    'Week 48'
-    """
+    """Gather what a report says."""
     rows = _worst_first(week.rows()).to_dicts()
     known = list(acknowledged)
     used: set[int] = set()
@@ -303,24 +192,7 @@ def _anchors(rows: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def is_startup_bound(row: dict[str, Any]) -> bool:
-    """Tell whether starting needs clearly more than running.
-
-    Parameters
-    ----------
-    row
-        A row of a week.
-
-    Returns
-    -------
-    bool
-        The startup peak is the highest, and a quarter or more above the settled level.
-
-    Examples
-    --------
-    >>> row = {"startup_peak_bytes": 800, "settled_bytes": 300, "peak_bytes": 810, "pattern": "startup_spike"}
-    >>> is_startup_bound(row | {"also": [], "verdict": "not_leak"})
-    True
-    """
+    """Tell whether starting needs clearly more than running."""
     startup, settled, peak = row["startup_peak_bytes"], row["settled_bytes"], row["peak_bytes"]
     named = row["pattern"] == "startup_spike" or "startup_spike" in (row["also"] or [])
     return bool(
@@ -333,44 +205,12 @@ def is_startup_bound(row: dict[str, Any]) -> bool:
 
 
 def is_allocator_bound(row: dict[str, Any]) -> bool:
-    """Tell whether the allocator holds much of the memory.
-
-    Parameters
-    ----------
-    row
-        A row of a week.
-
-    Returns
-    -------
-    bool
-        It keeps freed pages, or cannot give them back.
-
-    Examples
-    --------
-    >>> is_allocator_bound({"pattern": "retention", "also": None, "cause": None})
-    True
-    """
+    """Tell whether the allocator holds much of the memory."""
     patterns = {row["pattern"], *(row["also"] or [])}
     return bool(patterns & _ALLOCATOR) or row["cause"] == "allocator"
 
 
 def setting(row: dict[str, Any]) -> str | None:
-    """Find the setting that the next step names.
-
-    Parameters
-    ----------
-    row
-        A verdict.
-
-    Returns
-    -------
-    str or None
-        What stands between the first backticks.
-
-    Examples
-    --------
-    >>> setting({"next_step": "Give pages back: `dirty_decay_ms:1000`. Expected: less."})
-    'dirty_decay_ms:1000'
-    """
+    """Find the setting that the next step names."""
     parts = (row["next_step"] or "").split("`")
     return parts[1] if len(parts) > 2 else None  # noqa: PLR2004 - before, between, after

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit.analysis.columns import WORKLOAD
+from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.views import summary, svg
 from rmtoolkit.views.markup import Markup, el, join
 from rmtoolkit.views.report.advised import bounds
@@ -31,27 +31,7 @@ _SHOWN_PARTIAL: Final = 3
 
 
 def changed(contents: Contents) -> Markup | None:
-    """Write what changed since the week before.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    Markup or None
-        None when there is nothing to compare to.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> week = survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20}))
-    >>> "Nothing changed" in changed(gather(week, before=week.verdicts()))
-    True
-    """
+    """Write what changed since the week before."""
     if contents.changes is None:
         return None
     known = {tuple(entry.row[part] for part in WORKLOAD): entry for entry in contents.entries}
@@ -105,26 +85,7 @@ def _was(amount: int) -> str:
 
 
 def failures(contents: Contents) -> Markup | None:
-    """Write which of the five questions fail, and for whom.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    Markup or None
-        None when none does.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> failures(gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})))) is None
-    True
-    """
+    """Write which of the five questions fail, and for whom."""
     checklist = contents.week.judgement.checklist
     places = {tuple(entry.row[part] for part in WORKLOAD): entry for entry in contents.awake}
     rows = []
@@ -176,26 +137,7 @@ def _plain(
 
 
 def capacity(contents: Contents) -> Markup | None:
-    """Write what nodes and quotas hold, and what the proposals would free.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    Markup or None
-        None where neither allocatable memory nor a quota is known.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> capacity(gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})))) is None
-    True
-    """
+    """Write what nodes and quotas hold, and what the proposals would free."""
     frame = contents.capacity
     if not frame.height:
         return None
@@ -237,26 +179,7 @@ def _held(row: dict[str, Any]) -> Markup:
 
 
 def accepted(contents: Contents) -> Markup | None:
-    """Write what is known and accepted, at the end.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    Markup or None
-        None where nothing was acknowledged.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> accepted(gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})))) is None
-    True
-    """
+    """Write what is known and accepted, at the end."""
     known = [entry for entry in contents.entries if entry.accepted is not None]
     if not known and not contents.unmatched:
         return None
@@ -292,48 +215,13 @@ def accepted(contents: Contents) -> Markup | None:
 
 
 def incomplete(contents: Contents) -> Markup | None:
-    """Say before anything else that something could not be read.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    Markup or None
-        None where everything was read.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> incomplete(gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})))) is None
-    True
-    """
+    """Say before anything else that something could not be read."""
     said = missing(contents)
     return None if said is None else el("p", el("b", "Not complete: "), said, class_="warned", role="alert")
 
 
 def missing(contents: Contents) -> str | None:
-    """Say what could not be read.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    str or None
-        A sentence; None where everything was read.
-
-    Examples
-    --------
-    >>> missing.__name__
-    'missing'
-    """
+    """Say what could not be read."""
     report = contents.week.judgement.recording.report
     lost = sum(amount for reason, amount in report.left_out.items() if "could not be read" in reason)
     if not lost and not report.partial:
@@ -348,26 +236,7 @@ def missing(contents: Contents) -> str | None:
 
 
 def raised_again(contents: Contents) -> Markup | None:
-    """Name what was accepted and has passed its bound.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    Markup or None
-        None where nothing has.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> raised_again(gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})))) is None
-    True
-    """
+    """Name what was accepted and has passed its bound."""
     passed = [entry for entry in contents.entries if entry.passed is not None]
     if not passed:
         return None

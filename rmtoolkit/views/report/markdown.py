@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit import text
-from rmtoolkit.analysis.columns import WORKLOAD
+from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.views import summary
 from rmtoolkit.views.report.lists import missing
 from rmtoolkit.views.report.sections import SECTIONS
@@ -24,23 +24,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9./ -]+")
 
 
 def escaped(words: object) -> str:
-    r"""Write foreign text so that Markdown shows it as it is.
-
-    Parameters
-    ----------
-    words
-        Anything.
-
-    Returns
-    -------
-    str
-        One line.
-
-    Examples
-    --------
-    >>> print(escaped("a_b|<script>\n# c"), escaped("shop/api-0"))
-    a\_b\|\<script\>·\# c shop/api-0
-    """
+    r"""Write foreign text so that Markdown shows it as it is."""
     said = text.printable(words)
     said = said if _PLAIN.fullmatch(said) else _SPECIAL.sub(r"\\\1", said)
     # An address that is written out becomes a link in many places, escaped or not.
@@ -50,27 +34,7 @@ def escaped(words: object) -> str:
 
 
 def markdown(contents: Contents) -> str:
-    """Write the report as Markdown.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    str
-        Headline, where to start, figures, what changed, leaks and limits: the first ten of each.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> week = survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20}))
-    >>> print(markdown(gather(week)).splitlines()[0])
-    # No leak found in 1 workload.
-    """
+    """Write the report as Markdown."""
     lines = [f"# {' '.join(headline(contents))}", ""]
     entry, why = begin(contents)
     where = f"Start with **{_name(entry)}**: " if entry is not None else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit.analysis.columns import WORKLOAD
+from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import UnknownWorkloadError
 from rmtoolkit.views.markup import Markup, el
 from rmtoolkit.views.report import blob, lists
@@ -43,30 +43,7 @@ _CHUNK: Final = 32
 
 
 def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
-    """Write the whole page.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-    written
-        When the page was made; without it the page does not say, and the same contents always give the same page.
-
-    Returns
-    -------
-    str
-        HTML with its style, its charts and its script inside. The page forbids itself every request.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> week = survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100}))
-    >>> made = page(gather(week))
-    >>> made.startswith("<!doctype html>"), "http:" in made, made == page(gather(week))
-    (True, False, True)
-    """
+    """Write the whole page."""
     drawn = _Drawn(contents)
     chosen = [(section, section.choose(contents)) for section in SECTIONS]
     chosen = [(section, entries) for section, entries in chosen if entries]
@@ -113,27 +90,7 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
 
 
 def fragment(contents: Contents) -> Markup:
-    """Write the report for the output of a notebook: no script, no request, rows without cards.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    Markup
-        A style under one class and one element.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> made = fragment(gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20}))))
-    >>> "No leak found in 1 workload." in made, "<script" in made
-    (True, False)
-    """
+    """Write the report for the output of a notebook: no script, no request, rows without cards."""
     drawn = _Drawn(contents)
     chosen = [(section, section.choose(contents)) for section in SECTIONS]
     sections = [drawn.section(section, entries, opened=False, cards=False) for section, entries in chosen if entries]
@@ -155,34 +112,7 @@ def fragment(contents: Contents) -> Markup:
 
 
 def shown_card(contents: Contents, name: str) -> Markup:
-    """Write the card of one workload for the output of a notebook.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-    name
-        ``namespace/workload``, as the report calls it, or its address ``namespace/workload/container``.
-
-    Returns
-    -------
-    Markup
-        A style under one class and one element.
-
-    Raises
-    ------
-    UnknownWorkloadError
-        No workload is called so.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> found = gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20})))
-    >>> "api does not leak" in shown_card(found, "api")
-    True
-    """
+    """Write the card of one workload for the output of a notebook."""
     entry = next((entry for entry in contents.entries if name in (entry.name, entry.anchor)), None)
     if entry is None:
         raise UnknownWorkloadError.named(name, (one.name for one in contents.entries))

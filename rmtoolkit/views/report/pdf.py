@@ -22,23 +22,7 @@ _SECONDS: Final = 300
 
 
 def chromium() -> str:
-    """Find a Chromium.
-
-    Returns
-    -------
-    str
-        Its path.
-
-    Raises
-    ------
-    RmtoolkitError
-        There is none.
-
-    Examples
-    --------
-    >>> chromium.__name__
-    'chromium'
-    """
+    """Find a Chromium."""
     asked = os.environ.get("RMTOOLKIT_CHROMIUM")
     for name in (asked,) if asked else (*_BROWSERS, *_PLACES):
         if found := shutil.which(name):
@@ -52,25 +36,7 @@ def chromium() -> str:
 
 
 def print_page(html: str, target: Path) -> None:
-    """Print a page.
-
-    Parameters
-    ----------
-    html
-        The page; it asks for nothing.
-    target
-        The PDF to make.
-
-    Raises
-    ------
-    RmtoolkitError
-        There is no Chromium, or it failed.
-
-    Examples
-    --------
-    >>> print_page.__name__
-    'print_page'
-    """
+    """Print a page."""
     browser = chromium()
     with tempfile.TemporaryDirectory(prefix="rmtoolkit-") as folder:
         page, made = Path(folder, "page.html"), Path(folder, "page.pdf")

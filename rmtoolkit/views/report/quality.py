@@ -13,7 +13,7 @@ from rmtoolkit.views.markup import Markup, el
 from rmtoolkit.views.report.card import SHOWN_NAME
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.verdict import Judgement
+    from rmtoolkit.analysis.judge import Judgement
     from rmtoolkit.views.report.contents import Contents
 
 _SHOWN_SOURCES: Final = 12
@@ -25,27 +25,7 @@ _COMPLETE: Final = 0.95
 
 
 def quality(contents: Contents) -> Markup:
-    """Write the section.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    Markup
-        A section; what there is nothing to say about is left out.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> week = survey(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100}))
-    >>> "100 %, 100 samples" in quality(gather(week))
-    True
-    """
+    """Write the section."""
     week = contents.week
     report = week.judgement.recording.report
     complete = text.share(summary.coverage(week.judgement.completeness))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit import text
-from rmtoolkit.limits.changes import TARGET
+from rmtoolkit.limits.week import TARGET
 from rmtoolkit.views.report import cells
 from rmtoolkit.views.report.contents import is_allocator_bound, is_startup_bound
 
@@ -19,24 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One table.
-
-    Attributes
-    ----------
-    key
-        Its id is ``section-KEY``.
-    title, note
-        Heading, and how the table is ordered or what it means.
-    choose
-        Picks its workloads, in order.
-    columns
-        Behind the name.
-
-    Examples
-    --------
-    >>> [section.key for section in SECTIONS][:3]
-    ['leak', 'raise', 'lower']
-    """
+    """One table."""
 
     key: str
     title: str
@@ -144,23 +127,5 @@ ALL: Final = Section(
 
 
 def counted(section: Section, amount: int) -> str:
-    """Write how many a section has, and their order.
-
-    Parameters
-    ----------
-    section
-        The section.
-    amount
-        How many workloads.
-
-    Returns
-    -------
-    str
-        A note for its heading.
-
-    Examples
-    --------
-    >>> counted(SECTIONS[0], 5)
-    '5 workloads, fastest to the limit first'
-    """
+    """Write how many a section has, and their order."""
     return text.count(amount, "workload") + (f", {section.note}" if section.note else "")

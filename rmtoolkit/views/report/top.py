@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit.limits.changes import TARGET
+from rmtoolkit.limits.week import TARGET
 from rmtoolkit.views import summary, svg
 from rmtoolkit.views.markup import Markup, el
 from rmtoolkit.views.report.amounts import fleet
@@ -22,26 +22,7 @@ _LITTLE_BYTES: Final = 64 << 20
 
 
 def top(contents: Contents) -> Markup:
-    """Write title, clusters and period.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    Markup
-        A header.
-
-    Examples
-    --------
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> week = survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20}))
-    >>> "1 Jan 1970" in top(gather(week))
-    True
-    """
+    """Write title, clusters and period."""
     named = contents.week.judgement.recording.containers["cluster"].drop_nulls().unique().sort()
     clusters = [text.printable(name) for name in named]
     where = f", cluster{'s' if len(clusters) > 1 else ''} {', '.join(clusters)}" if clusters else ""
@@ -54,25 +35,7 @@ def top(contents: Contents) -> Markup:
 
 
 def headline(contents: Contents) -> list[str]:
-    """Write the answer for all workloads.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    list of str
-        One sentence or two.
-
-    Examples
-    --------
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> headline(gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20}))))
-    ['No leak found in 1 workload.']
-    """
+    """Write the answer for all workloads."""
     counted = contents.counts
     lines = [counted.sentence]
     if counted.leak and counted.soon == counted.leak:
@@ -85,46 +48,12 @@ def headline(contents: Contents) -> list[str]:
 
 
 def heading(contents: Contents) -> Markup:
-    """Write the headline as a heading.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    Markup
-        A line for each sentence.
-
-    Examples
-    --------
-    >>> heading.__name__
-    'heading'
-    """
+    """Write the headline as a heading."""
     return el("h1", *(el("span", line) for line in headline(contents)))
 
 
 def begin(contents: Contents) -> tuple[Entry | None, str]:
-    """Find where to start and why.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    tuple of (Entry or None, str)
-        The workload, and words that follow its name; None and a sentence when there is nothing to do.
-
-    Examples
-    --------
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> begin(gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20}))))
-    (None, 'Nothing to do.')
-    """
+    """Find where to start and why."""
     awake = contents.awake
     if not awake:
         return None, "Nothing to do."
@@ -148,23 +77,7 @@ def begin(contents: Contents) -> tuple[Entry | None, str]:
 
 
 def start(contents: Contents) -> Markup:
-    """Say where to start, and what can be given back.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    Markup
-        A paragraph.
-
-    Examples
-    --------
-    >>> start.__name__
-    'start'
-    """
+    """Say where to start, and what can be given back."""
     entry, why = begin(contents)
     spare = ""
     if contents.spare_bytes > _LITTLE_BYTES:
@@ -178,26 +91,7 @@ def start(contents: Contents) -> Markup:
 
 
 def figures(contents: Contents) -> list[tuple[str, str | None, str, str]]:
-    """Gather what the tiles say.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    list of (str, str or None, str, str)
-        Figure, verdict whose mark stands beside it, label and note.
-
-    Examples
-    --------
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> week = survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20}))
-    >>> [label for _, _, label, _ in figures(gather(week))][:2]
-    ['above the OOM target', 'leak']
-    """
+    """Gather what the tiles say."""
     counted = contents.counts
     above = text.UNKNOWN if counted.above_target is None else f"{counted.above_target:,}"
     soon = f"{counted.soon:,} {'reaches its' if counted.soon == 1 else 'reach their'} limit within 7 days"
@@ -248,25 +142,7 @@ def _since(contents: Contents) -> str:
 
 
 def tiles(contents: Contents) -> Markup:
-    """Write the tiles.
-
-    Parameters
-    ----------
-    contents
-        What the report says.
-
-    Returns
-    -------
-    Markup
-        A list of five.
-
-    Examples
-    --------
-    >>> from rmtoolkit.limits.week import survey
-    >>> from rmtoolkit.views.report.contents import gather
-    >>> tiles(gather(survey(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": 50 << 20})))).count("<li")
-    5
-    """
+    """Write the tiles."""
     return el(
         "ul",
         *(

@@ -38,24 +38,7 @@ _UNITS: Final = (("days", 86_400_000, 4), ("hours", 3_600_000, 3), ("minutes", 6
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One container lifetime.
-
-    Attributes
-    ----------
-    ages, values
-        ms since its start, and bytes.
-    ended
-        How it ended, as in the lives table.
-    end
-        ms since 1970.
-    start_seen
-        Whether its start was recorded; else its age counts from the first sample.
-
-    Examples
-    --------
-    >>> Life(np.array([0]), np.array([1.0]), "running", 5, True).ended
-    'running'
-    """
+    """One container lifetime."""
 
     ages: NDArray[np.int64]
     values: NDArray[np.float64]
@@ -65,30 +48,7 @@ class Life:
 
 
 def collect(samples: dict[int, pl.DataFrame], lives: pl.DataFrame, signal: str) -> list[Life]:
-    """Cut a signal into lives.
-
-    Parameters
-    ----------
-    samples
-        Samples of each container.
-    lives
-        Lives of these containers.
-    signal
-        The column to show.
-
-    Returns
-    -------
-    list of Life
-        In the order in which they ended; those without a value of the signal are left out.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> import polars as pl
-    >>> found = judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100}))
-    >>> [len(life.ages) for life in collect({0: found.recording.samples}, found.lives, "rss_bytes")]
-    [100]
-    """
+    """Cut a signal into lives."""
     found: list[Life] = []
     for row in lives.iter_rows(named=True):
         frame = samples.get(row["container_id"])
@@ -106,28 +66,7 @@ def collect(samples: dict[int, pl.DataFrame], lives: pl.DataFrame, signal: str) 
 
 
 def draw(lives: list[Life], row: dict[str, Any], name: str) -> Markup:
-    """Draw lives by age.
-
-    Parameters
-    ----------
-    lives
-        What `collect` found.
-    row
-        The verdict, as a dict.
-    name
-        Whose lives, for the description.
-
-    Returns
-    -------
-    Markup
-        An ``svg`` element whose description gives the figures.
-
-    Examples
-    --------
-    >>> two = [Life(np.array([0, 60_000]), np.array([1.0, 2.0]) * text.MI, "oom_kill", end, True) for end in (1, 2)]
-    >>> "2 lives of api" in draw(two, {"limit_bytes": None, "signal": "rss_bytes"}, "api")
-    True
-    """
+    """Draw lives by age."""
     shown = lives[-SHOWN:]
     end = _reach(shown)
     curves = [_inside(life, end) for life in shown]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from rmtoolkit import text
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.heap.own_code import plain_name, spoken
-from rmtoolkit.intervals import small_memory
+from rmtoolkit.heap._names import plain_name, spoken
+from rmtoolkit.text import small_memory
 from rmtoolkit.views import heap_icicle
 from rmtoolkit.views.markup import Markup, el
 from rmtoolkit.views.triage.tables import folded, table, wide
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.heap_answer import HeapAnswer
+    from rmtoolkit.analysis.heap_answers import HeapAnswer
 
 #: So many functions are listed.
 _SHOWN: Final = 8
@@ -22,31 +22,7 @@ _KEYS: Final = "Point at a function, or go to one with the arrows. Enter zooms, 
 
 
 def heap_part(answer: HeapAnswer | None, function: str = "") -> Markup:
-    """Show what a heap profile answers.
-
-    Parameters
-    ----------
-    answer
-        See `rmtoolkit.analysis.heap_answer`; None where there is no profile.
-    function
-        A function that takes the whole width of the icicle, wherever it is called from; empty: the whole program.
-
-    Returns
-    -------
-    Markup
-        A part that folds out: suspects as a table, and an icicle in which they are marked. A press on a function sends
-        ``zoom NAME``, one on the way back ``zoom`` with no name.
-
-    Raises
-    ------
-    RmtoolkitError
-        There is no such function.
-
-    Examples
-    --------
-    >>> "none loaded; pass heap= to name the call sites" in heap_part(None)
-    True
-    """
+    """Show what a heap profile answers."""
     if answer is None and function:
         msg = f"There is no heap profile to show {text.printable(function)!r} in. Load one with heap=."
         raise RmtoolkitError(msg)

@@ -20,7 +20,7 @@ from rmtoolkit.views.triage.case import timeline
 from rmtoolkit.views.triage.heap import heap_part
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.hint import Advice
+    from rmtoolkit.analysis.records import Advice
     from rmtoolkit.views.timeline import Timeline
     from rmtoolkit.views.triage.case import Case
 
@@ -41,26 +41,7 @@ ALL_PODS: Final = "all pods"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the user of a triage dashboard has chosen.
-
-    Attributes
-    ----------
-    workload
-        One of the case's names.
-    pod
-        One of its pods; empty for the one that stands for all.
-    last_ms
-        How much of the past is shown; 0 for all.
-    judged
-        First and last ms since 1970 of the window that is judged; None for the whole recording.
-    function
-        The function that the picture of the heap profile shows; empty for the whole program.
-
-    Examples
-    --------
-    >>> State("shop/api").judged is None
-    True
-    """
+    """What the user of a triage dashboard has chosen."""
 
     workload: str
     pod: str = ""
@@ -71,30 +52,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is shown for a state.
-
-    Attributes
-    ----------
-    aside, answer, judged, heading, evidence, questions, heap, folded
-        Markup from the top down; `judged` is empty unless a window is.
-    drawn
-        What the chart draws.
-    row
-        The verdict shown, as a dict.
-    says
-        What the chart shows, in words.
-    ages
-        Lives by age: heading and drawing.
-    home
-        Ends of the chart's time axis, ms since 1970.
-    step_ms
-        Between samples.
-
-    Examples
-    --------
-    >>> Picture.__slots__[:2]
-    ('aside', 'answer')
-    """
+    """What is shown for a state."""
 
     aside: Markup
     answer: Markup
@@ -114,33 +72,7 @@ class Picture:
 
 
 def picture(case: Case, state: State) -> Picture:
-    """Show a state.
-
-    Parameters
-    ----------
-    case
-        What is triaged.
-    state
-        What was chosen.
-
-    Returns
-    -------
-    Picture
-        The same for the same case and state.
-
-    Raises
-    ------
-    RmtoolkitError
-        There is nothing to draw, or too little in the window.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> from rmtoolkit.views.triage.case import Case
-    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
-    >>> "api does not leak: it stays at 50 Mi." in picture(Case(judge(table)), State("api")).answer
-    True
-    """
+    """Show a state."""
     judged = case if state.judged is None else case.again(state.workload, state.judged)
     row = _row(judged, state)
     whole = timeline(case, _row(case, state))
@@ -177,26 +109,7 @@ def picture(case: Case, state: State) -> Picture:
 
 
 def windows(case: Case, workload: str) -> list[tuple[str, int]]:
-    """Offer stretches of the past to look at.
-
-    Parameters
-    ----------
-    case, workload
-        Whose past.
-
-    Returns
-    -------
-    list of (str, int)
-        Words and ms, the shortest first; all of it is 0.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> from rmtoolkit.views.triage.case import Case
-    >>> table = pl.DataFrame({"time": range(0, 60_000, 60), "workload": "api", "rss_bytes": [50 << 20] * 1000})
-    >>> windows(Case(judge(table)), "api")
-    [('1 h', 3600000), ('6 h', 21600000), ('all', 0)]
-    """
+    """Offer stretches of the past to look at."""
     whole = timeline(case, case.rows[workload])
     step = 1000 * (case.timelines.about[case.rows[workload]["container_id"]]["cadence_seconds"] or 1.0)
     fitting = [
@@ -212,26 +125,7 @@ _LARGEST_SHARE: Final = 0.8
 
 
 def pods(case: Case, workload: str) -> list[tuple[str, str]]:
-    """Offer the pods of a workload.
-
-    Parameters
-    ----------
-    case, workload
-        Whose pods.
-
-    Returns
-    -------
-    list of (str, str)
-        Words and pod; the first, with an empty name, stands for all.
-
-    Examples
-    --------
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> from rmtoolkit.views.triage.case import Case
-    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
-    >>> pods(Case(judge(table)), "api")
-    [('all pods', '')]
-    """
+    """Offer the pods of a workload."""
     instances = case.instances(workload)
     if instances.height < 2:  # noqa: PLR2004
         return [(ALL_PODS, "")]

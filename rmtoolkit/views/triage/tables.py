@@ -22,23 +22,7 @@ _SHORT: Final = 26
 
 
 def evidence(row: dict[str, Any]) -> Markup:
-    """List what speaks for a leak, what against, and what was not measured.
-
-    Parameters
-    ----------
-    row
-        A verdict, as a dict.
-
-    Returns
-    -------
-    Markup
-        A table: what says most first.
-
-    Examples
-    --------
-    >>> "No evidence" in evidence({"evidence": [], "verdict": "inconclusive"})
-    True
-    """
+    """List what speaks for a leak, what against, and what was not measured."""
     # What supports the verdict stands first, what speaks against it after, so that neither is hidden.
     order = dict(_ORDER) if row["verdict"] == "leak" else {"against": 0, "for": 1, "not_measured": 2}
     items = sorted(row["evidence"] or [], key=lambda item: (order[item["says"]], -(item["weight"] or 0)))
@@ -61,26 +45,7 @@ def evidence(row: dict[str, Any]) -> Markup:
 
 
 def questions(checklist: pl.DataFrame) -> Markup:
-    """Answer the five questions.
-
-    Parameters
-    ----------
-    checklist
-        Rows of one workload.
-
-    Returns
-    -------
-    Markup
-        A table.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> found = judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100}))
-    >>> questions(found.checklist).count("<tr>")
-    6
-    """
+    """Answer the five questions."""
     rows = [
         (
             item["question"],
@@ -95,28 +60,7 @@ def questions(checklist: pl.DataFrame) -> Markup:
 
 
 def lifetimes(lives: pl.DataFrame, pods: dict[int, str]) -> Markup:
-    """List lifetimes, the newest first: the data of the charts.
-
-    Parameters
-    ----------
-    lives
-        Of the containers shown.
-    pods
-        Names of the containers.
-
-    Returns
-    -------
-    Markup
-        A part that folds out.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> found = judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100}))
-    >>> "1, none ended in an OOM kill" in lifetimes(found.lives, {0: "api-0"})
-    True
-    """
+    """List lifetimes, the newest first: the data of the charts."""
     kills = int((lives["ended"] == "oom_kill").sum())
     summary = f"{lives.height:,}, {kills:,} of them ended in an OOM kill"
     shown = lives.sort("end", "start", descending=True).head(_SHOWN)
@@ -143,26 +87,7 @@ def lifetimes(lives: pl.DataFrame, pods: dict[int, str]) -> Markup:
 
 
 def siblings(instances: pl.DataFrame) -> Markup | None:
-    """List the pods of a workload with their own verdicts.
-
-    Parameters
-    ----------
-    instances
-        Rows of one workload.
-
-    Returns
-    -------
-    Markup or None
-        A part that folds out; None where there is but one pod.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from rmtoolkit.analysis.verdict import judge
-    >>> found = judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100}))
-    >>> siblings(found.instances) is None
-    True
-    """
+    """List the pods of a workload with their own verdicts."""
     if instances.height < 2:  # noqa: PLR2004
         return None
     rows = [
@@ -187,30 +112,7 @@ def siblings(instances: pl.DataFrame) -> Markup | None:
 def quality(
     row: dict[str, Any], findings: pl.DataFrame, gaps: Sequence[tuple[int, int]], cadence: float | None
 ) -> Markup:
-    """Say how good the data of a workload is.
-
-    Parameters
-    ----------
-    row
-        Its verdict, as a dict.
-    findings
-        What `validate` found in it.
-    gaps
-        First and last ms of stretches without a sample, of the pod shown.
-    cadence
-        Seconds between samples.
-
-    Returns
-    -------
-    Markup
-        A part that folds out.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> quality({"coverage": 0.99}, pl.DataFrame({"signal": []}), [(0, 240_000)], 60.0).count("<li>")
-    3
-    """
+    """Say how good the data of a workload is."""
     lost = sum(last - first for first, last in gaps) / 3_600_000
     said = [f"coverage {text.share(row['coverage'])}"]
     said.append(f"{text.count(len(gaps), 'gap')} of {text.hours(lost)} in all" if gaps else "no gaps")
@@ -228,50 +130,12 @@ def quality(
 
 
 def folded(title: str, summary: str, *inside: Markup | None) -> Markup:
-    """Put something behind its summary.
-
-    Parameters
-    ----------
-    title, summary
-        What is read while it is closed.
-    *inside
-        What is read when it is open.
-
-    Returns
-    -------
-    Markup
-        A ``details`` element.
-
-    Examples
-    --------
-    >>> folded("Pods", "3 leak", el("p", "x"))
-    '<details><summary>Pods <span class="note">3 leak</span></summary><p>x</p></details>'
-    """
+    """Put something behind its summary."""
     return el("details", el("summary", title, " ", el("span", summary, class_="note")), *inside)
 
 
 def table(title: str | None, heads: Iterable[tuple[str, str]], rows: Iterable[Iterable[object]]) -> Markup:
-    """Write a table.
-
-    Parameters
-    ----------
-    title
-        Its caption.
-    heads
-        Name and class of every column: ``n`` for numbers, ``word`` for what must not break.
-    rows
-        Cells.
-
-    Returns
-    -------
-    Markup
-        A ``table`` element.
-
-    Examples
-    --------
-    >>> table(None, [("Peak", "n")], [["5 Mi"]]).endswith('<td class="n">5 Mi</td></tr></tbody></table>')
-    True
-    """
+    """Write a table."""
     heads = list(heads)
     head = el("tr", *(el("th", name, scope="col", class_=kind or None) for name, kind in heads))
     body = [
@@ -283,23 +147,5 @@ def table(title: str | None, heads: Iterable[tuple[str, str]], rows: Iterable[It
 
 
 def wide(name: str, table: Markup) -> Markup:
-    """Let a table of many columns scroll by itself.
-
-    Parameters
-    ----------
-    name
-        What it is, for who cannot see it.
-    table
-        The table.
-
-    Returns
-    -------
-    Markup
-        A part that the keyboard can scroll.
-
-    Examples
-    --------
-    >>> wide("Pods", el("table"))
-    '<div class="wide" tabindex="0" role="group" aria-label="Pods"><table></table></div>'
-    """
+    """Let a table of many columns scroll by itself."""
     return el("div", table, class_="wide", tabindex=0, role="group", aria_label=name)

@@ -1,0 +1,168 @@
+"""What a team knows and accepts: workloads that a report keeps out of its headline, up to a size and a day."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rmtoolkit.exceptions import ReadError, quote
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+
+_UNITS: Final = {
+    "": 1,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "Ki": 1 << 10,
+    "Mi": 1 << 20,
+    "Gi": 1 << 30,
+    "Ti": 1 << 40,
+}
+_LARGEST: Final = 1_000_000
+_EXPECTED: Final = (
+    'tables [[accepted]] with workload = "namespace/name", known = "…", up_to = "900Mi", until = 2027-01-31'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """One thing that is known."""
+
+    workload: str
+    known: str
+    up_to_bytes: int | None
+    until: dt.date | None
+    cluster: str | None
+    line: int
+
+    def covers(self, row: Mapping[str, Any]) -> bool:
+        """Tell whether it speaks of a workload."""
+        if self.cluster is not None and self.cluster != row["cluster"]:
+            return False
+        name = [part for part in (row["namespace"], row["workload"]) if part is not None]
+        return self.workload in ("/".join(name), "/".join([*name, row["container"] or ""]))
+
+    def passed(self, peak_bytes: int | None, day: dt.date | None) -> str | None:
+        """Say which bound was passed."""
+        if self.up_to_bytes is not None and peak_bytes is not None and peak_bytes > self.up_to_bytes:
+            return "size"
+        if self.until is not None and day is not None and day > self.until:
+            return "day"
+        return None
+
+
+def read_acknowledgements(path: str | os.PathLike[str]) -> tuple[Acknowledgement, ...]:
+    r"""Read a file of what is known and accepted."""
+    try:
+        if Path(path).stat().st_size > _LARGEST:
+            raise ReadError.at(path, found="more than a megabyte", expected=_EXPECTED)
+        text = Path(path).read_text("utf-8")
+    except OSError as error:
+        raise ReadError.at(path, found=(error.strerror or str(error)).lower(), expected="a TOML file") from error
+    except UnicodeDecodeError as error:
+        raise ReadError.at(path, found="bytes that are not UTF-8", expected="a TOML file") from error
+    try:
+        told = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _no_toml(path, text, error) from error
+    lines = _Lines(text)
+    for key, value in told.items():
+        if key != "accepted" or not isinstance(value, list):
+            raise ReadError.at(path, line=lines.of(key), found=key, expected=_EXPECTED)
+    return tuple(_one(path, entry, number, lines) for number, entry in enumerate(told.get("accepted", [])))
+
+
+def _no_toml(path: str | os.PathLike[str], text: str, error: tomllib.TOMLDecodeError) -> ReadError:
+    where = re.search(r"\(at (?:line (\d+), column \d+|end of document)\)", str(error))
+    number = int(where[1]) if where and where[1] else max(text.count("\n") + (not text.endswith("\n")), 1)
+    rows = text.splitlines()
+    found = rows[number - 1].strip() if number <= len(rows) else ""
+    why = str(error).split(" (at ")[0].rstrip(".")
+    return ReadError.at(path, line=number, found=found, expected="TOML", hint=f"The parser says: {quote(why, 120)}.")
+
+
+class _Lines:
+    """Finds keys in the text, since the parser does not say where they stood."""
+
+    def __init__(self, text: str) -> None:
+        self.rows = text.splitlines()
+        self.tables = [number for number, row in enumerate(self.rows, 1) if re.match(r"\s*\[\[\s*accepted\s*\]\]", row)]
+
+    def of(self, key: str, table: int | None = None) -> int | None:
+        """Find a key, in a table or anywhere."""
+        begin, end = 0, len(self.rows)
+        if table is not None and table < len(self.tables):
+            begin = self.tables[table]
+            end = self.tables[table + 1] - 1 if table + 1 < len(self.tables) else end
+        pattern = re.compile(rf"\s*\[*\s*[\"']?{re.escape(key)}\b")
+        return next((at + 1 for at in range(begin, end) if pattern.match(self.rows[at])), None)
+
+    def table(self, number: int) -> int:
+        """Find where a table begins; an array written in one line has no such place."""
+        return self.tables[number] if number < len(self.tables) else self.of("accepted") or 1
+
+
+def _one(path: str | os.PathLike[str], entry: object, number: int, lines: _Lines) -> Acknowledgement:
+    begin = lines.table(number)
+    if not isinstance(entry, dict):
+        raise ReadError.at(path, line=begin, found=entry, expected=_EXPECTED)
+    checks = [(key, _EXPECTED_OF.get(key, ""), _CHECKS.get(key)) for key in entry]
+    for key, expected, check in checks:
+        if check is None:
+            expected = f"one of {', '.join(_CHECKS)}"  # noqa: PLW2901 - a key that is not known
+        if check is None or not check(entry[key]):
+            found = key if check is None else entry[key]
+            raise ReadError.at(path, line=lines.of(key, number) or begin, found=found, expected=expected)
+    lacking = [key for key in ("workload", "known") if key not in entry]
+    if lacking:
+        raise ReadError.at(path, line=begin, found=f"a table without {lacking[0]}", expected=_EXPECTED)
+    if not {"up_to", "until"} & entry.keys():
+        hint = "Give up_to, until or both: what is accepted without a bound is never seen again."
+        raise ReadError.at(path, line=begin, found="a table without a bound", expected=_EXPECTED, hint=hint)
+    until = entry.get("until")
+    day = until.date() if isinstance(until, dt.datetime) else until
+    return Acknowledgement(
+        entry["workload"].strip(), entry["known"], _bytes(entry.get("up_to")), day, entry.get("cluster"), begin
+    )
+
+
+def _bytes(value: object) -> int | None:
+    """Read an amount as Kubernetes writes it."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value if value > 0 else None
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?\s*", value) if isinstance(value, str) else None
+    if found is None:
+        return None
+    return int(float(found[1]) * _UNITS[found[2] or ""]) or None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+#: What each key may be, and how that is said.
+_CHECKS: Final = {
+    "workload": _is_text,
+    "known": _is_text,
+    "up_to": lambda value: _bytes(value) is not None,
+    "until": lambda value: isinstance(value, dt.date),
+    "cluster": _is_text,
+}
+_EXPECTED_OF: Final = {
+    "workload": 'a name in quotes, such as "shop/cache"',
+    "known": "words in quotes",
+    "up_to": 'an amount such as "900Mi" or 943718400',
+    "until": "a date without quotes, such as 2027-01-31",
+    "cluster": "a name in quotes",
+}

@@ -1,0 +1,236 @@
+"""Files that are written whole or not at all, on this machine or in an object store."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import shutil
+import stat
+import sys
+import tempfile
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from rmtoolkit.exceptions import RmtoolkitError, quote_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+_HINTS: Final = {
+    errno.ENOSPC: "Free some space or write somewhere else.",
+    errno.EDQUOT: "Free some space or write somewhere else.",
+    errno.EFBIG: "Write somewhere else or raise the file size limit (ulimit -f).",
+    errno.EACCES: "Write to a folder that is yours.",
+    errno.EPERM: "Write to a folder that is yours.",
+    errno.EROFS: "Write to a folder that is yours.",
+    errno.ELOOP: "Name the file itself.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+}
+
+
+def check_target(path: str | os.PathLike[str], endings: Sequence[str] = ()) -> None:
+    """Tell before any work whether a file can be made."""
+    try:
+        found = _stat(path)
+        if found is not None and _is_stream(found):
+            return
+        folder = Path(os.path.realpath(path)).parent
+        is_folder = folder.is_dir()
+    except (OSError, ValueError) as error:
+        raise _failed(path, error) from error
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        raise _refused(path, "it is a folder. Name a file in it.")
+    if found is not None and not stat.S_ISREG(found.st_mode):
+        raise _refused(path, "it is a socket or a disk, not a file. Name a file.")
+    if endings and Path(path).suffix.lower() not in endings:
+        allowed = " or ".join(filter(None, (", ".join(endings[:-1]), endings[-1])))
+        raise _refused(path, f"the name must end in {allowed}.")
+    if not is_folder:
+        raise _refused(path, f"there is no folder {quote_path(folder)}. Make it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _failed(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str], endings: Sequence[str] = ()) -> Iterator[Path]:
+    """Write a file under another name and rename it when it is whole."""
+    check_target(path, endings)
+    try:
+        found = _stat(path)
+        if found is not None and _is_stream(found):
+            with tempfile.TemporaryDirectory() as folder:
+                part = Path(folder) / "part"
+                yield part
+                with part.open("rb") as whole, _open_stream(path, found) as stream:
+                    shutil.copyfileobj(whole, stream)
+            return
+        target = Path(os.path.realpath(path))
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".rmtoolkit-") as folder:
+            part = Path(folder) / "part"
+            yield part
+            part.chmod(0o644 if found is None else stat.S_IMODE(found.st_mode))
+            part.replace(target)
+    except BrokenPipeError:
+        # Whoever read has seen enough: nothing is wrong with the target.
+        raise
+    except OSError as error:
+        raise _failed(path, error) from error
+
+
+def _stat(path: str | os.PathLike[str]) -> os.stat_result | None:
+    try:
+        return Path(path).stat()
+    except FileNotFoundError:
+        return None
+
+
+def _is_stream(found: os.stat_result) -> bool:
+    """Tell what is written into from what is replaced: a file that is our own output must not be replaced either."""
+    return stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode) or _own_output(found) is not None
+
+
+def _own_output(found: os.stat_result) -> int | None:
+    for descriptor in (1, 2):
+        try:
+            if os.path.samestat(found, os.fstat(descriptor)):
+                return descriptor
+        except OSError:
+            continue
+    return None
+
+
+def _open_stream(path: str | os.PathLike[str], found: os.stat_result) -> BinaryIO:
+    own = _own_output(found)
+    if own is None:
+        # Opened without creating or truncating: there is something already, and it is no file.
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_NOCTTY), "wb")
+    for printed in (sys.stdout, sys.stderr):
+        printed.flush()
+    return os.fdopen(os.dup(own), "wb")
+
+
+def _refused(path: str | os.PathLike[str], why: str) -> RmtoolkitError:
+    return RmtoolkitError(f"Could not write {quote_path(path)}: {why}")
+
+
+def _failed(path: str | os.PathLike[str], error: OSError | ValueError) -> RmtoolkitError:
+    number = error.errno if isinstance(error, OSError) else None
+    what = os.strerror(number) if number is not None else next(iter(str(error).splitlines()), type(error).__name__)
+    hint = _HINTS.get(number or 0, "")
+    return _refused(path, f"{what[:1].lower()}{what[1:].rstrip('.')}. {hint}".rstrip())
+
+
+_URL: Final = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL)
+#: Files of a store that are kept in memory: each is looked at a few times.
+_KEPT: Final = 4
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Remote:
+    """A file or folder in an object store, to read: as much of `pathlib.Path` as a lake needs."""
+
+    protocol: str
+    inside: PurePosixPath
+
+    def __str__(self) -> str:
+        """Give the address."""
+        return f"{self.protocol}://{self.inside}"
+
+    def __truediv__(self, name: str) -> Remote:
+        """Something in this folder."""
+        return Remote(self.protocol, self.inside / name)
+
+    @property
+    def name(self) -> str:
+        """The last part."""
+        return self.inside.name
+
+    @property
+    def stem(self) -> str:
+        """The name without its ending."""
+        return self.inside.stem
+
+    @property
+    def suffix(self) -> str:
+        """The ending."""
+        return self.inside.suffix
+
+    @property
+    def parent(self) -> Remote:
+        """The folder that this is in."""
+        return Remote(self.protocol, self.inside.parent)
+
+    def glob(self, pattern: str) -> Iterator[Remote]:
+        """Find files below this folder."""
+        found = self._system().glob(str(self.inside / pattern))
+        return (Remote(self.protocol, PurePosixPath(path)) for path in found)
+
+    def exists(self) -> bool:
+        """Whether there is anything."""
+        return bool(self._system().exists(str(self.inside)))
+
+    def is_file(self) -> bool:
+        """Whether there is a file."""
+        return bool(self._system().isfile(str(self.inside)))
+
+    def stat(self) -> os.stat_result:
+        """Size, and a number that is another one after a change, in the place of the time."""
+        known = self._system().info(str(self.inside))
+        size = int(known.get("size") or 0)
+        said = [known.get(name) for name in ("ETag", "etag", "mtime", "LastModified", "updated", "created")]
+        changed = zlib.crc32(repr(said).encode())
+        return os.stat_result((0, 0, 0, 0, 0, 0, size, 0, changed, 0))
+
+    def read_bytes(self) -> bytes:
+        """Read what is in the file."""
+        content: bytes = self._system().cat_file(str(self.inside))
+        return content
+
+    def read_text(self, encoding: str = "utf-8") -> str:
+        """Read the same as text."""
+        return self.read_bytes().decode(encoding)
+
+    def _system(self) -> Any:  # noqa: ANN401 - fsspec has no types
+        try:
+            import fsspec  # noqa: PLC0415 - an extra that few have
+
+            return fsspec.filesystem(self.protocol)
+        except (ImportError, ValueError) as error:
+            msg = (
+                f"Could not use {quote_path(self)}: {error}. Hint: pip install 'rmtoolkit[fleet]' and the store's own "
+                "package, such as s3fs."
+            )
+            raise RmtoolkitError(msg) from error
+
+
+def as_place(path: str | os.PathLike[str] | Remote) -> Path | Remote:
+    """Tell an address from a path."""
+    if isinstance(path, Remote):
+        return path
+    found = _URL.fullmatch(str(path))
+    if found is None:
+        return Path(path)
+    protocol, inside = found.groups()
+    if protocol == "file":
+        return Path("/" + inside.lstrip("/"))
+    return Remote(protocol, PurePosixPath("/" + inside if protocol == "memory" and inside[:1] != "/" else inside))
+
+
+def for_polars(place: Path | Remote) -> Path | io.BytesIO:
+    """Give polars what it can read."""
+    if isinstance(place, Path):
+        return place
+    known = place.stat()
+    return io.BytesIO(_content(place, (known.st_size, known.st_mtime_ns)))
+
+
+@lru_cache(maxsize=_KEPT)
+def _content(place: Remote, _stamp: tuple[int, int]) -> bytes:
+    return place.read_bytes()

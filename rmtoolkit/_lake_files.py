@@ -1,0 +1,564 @@
+"""The files of a lake: one per bucket and day, read by part, with marks of what a pull has fetched."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import os
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+
+from rmtoolkit import recording as recording_module
+from rmtoolkit._io import for_polars, replacing
+from rmtoolkit._partition import PART_ROWS
+from rmtoolkit._provenance import Report
+from rmtoolkit._tables import cadences, key_containers, order_samples, tidy_events
+from rmtoolkit._times import begins
+from rmtoolkit.exceptions import ColumnError, ReadError, quote_path, warn
+from rmtoolkit.recording import Recording as recording_Recording
+from rmtoolkit.recording import concat as recording_concat
+from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from rmtoolkit._io import Remote
+
+    Place = Path | Remote
+
+
+_METADATA_KEY: Final = "rmtoolkit.lake"
+_EXPECTED: Final = "a partition of a lake"
+#: A file that is replaced while it is read is read again.
+_TRIES: Final = 5
+_LEFT: Final = ".rmtoolkit-"
+
+
+def bucket_of(cluster: str | None, namespace: str | None, workload: str | None, buckets: int) -> int:
+    """Tell in which bucket a workload is: always the same one."""
+    names = "\x1f".join(name or "" for name in (cluster, namespace, workload))
+    return zlib.crc32(names.encode("utf-8", "surrogatepass")) % buckets
+
+
+def file_of(root: Path, bucket: int, date: dt.date) -> Path:
+    """Name the file of a bucket and a day."""
+    return root / f"bucket={bucket:03}" / f"{date.isoformat()}.parquet"
+
+
+def place_of(file: Path | Remote) -> tuple[int, dt.date] | None:
+    """Tell bucket and day of a file by its name."""
+    with suppress(ValueError):
+        folder, _, number = file.parent.name.partition("=")
+        if folder == "bucket" and file.suffix == ".parquet":
+            return int(number), dt.date.fromisoformat(file.stem)
+    return None
+
+
+def read_partition(file: Path | Remote, workloads: pl.DataFrame | None = None) -> recording_Recording:
+    """Read a partition and make sure that it is what was written."""
+    for tries_left in reversed(range(_TRIES)):
+        stamp = _stamp(file)
+        try:
+            return _read(file, workloads)
+        except ReadError:
+            # Somebody appends meanwhile: the new file is as whole as the old one was.
+            if not tries_left or _stamp(file) == stamp:
+                raise
+    raise AssertionError
+
+
+def _read(file: Path | Remote, workloads: pl.DataFrame | None) -> recording_Recording:
+    containers, stored, events, report = recording_module.open_parts(file)
+    try:
+        wanted = json.loads(pl.read_parquet_metadata(for_polars(file))[_METADATA_KEY])["crc32"]
+    except (pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError) as error:
+        raise ReadError.at(file, found="a recording from elsewhere", expected=_EXPECTED) from error
+    if workloads is not None:
+        places = containers.with_row_index("place").join(
+            workloads, on=workloads.columns, how="semi", nulls_equal=True, maintain_order="left"
+        )["place"]
+        # Containers are sorted by workload, and samples by container: what is asked for lies together.
+        begin, end = (int(places[0]), int(places[-1]) + 1) if places.len() else (0, 0)
+        containers, stored, wanted = containers[begin:end], stored.part(begin, end), wanted[begin:end]
+        events = events.filter(pl.col("container_id").is_in(containers["container_id"].implode()))
+    samples = stored.collect(stored.scan())
+    if checksums(samples, stored.signals, stored.counts or ()) != wanted:
+        hint = "The file is damaged: restore it from a backup, or move it away and fill the day again."
+        raise ReadError.at(file, found="other samples than were written", expected=_EXPECTED, hint=hint)
+    return recording_Recording(containers, samples, events, report)
+
+
+def tells_restarts(file: Path | Remote) -> bool:
+    """Tell whether the source of a partition reports restarts, from the end of the file alone."""
+    with suppress(pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError):
+        return bool(json.loads(pl.read_parquet_metadata(for_polars(file))[_METADATA_KEY])["restarts"])
+    return False
+
+
+def extent(files: Sequence[Path | Remote]) -> tuple[dt.datetime, dt.datetime] | None:
+    """Find the first and the last sample of some files."""
+    found = []
+    for file in files:
+        with suppress(pl.exceptions.PolarsError, OSError):
+            time = pl.col("time")
+            found.append(pl.scan_parquet(for_polars(file)).select(first=time.min(), last=time.max()).collect())
+    if not found:
+        return None
+    first, last = pl.concat(found).select(pl.col("first").min(), pl.col("last").max()).row(0)
+    return None if first is None else (first, last)
+
+
+def _stamp(file: Path | Remote) -> tuple[int, int, int]:
+    now = file.stat()
+    return now.st_ino, now.st_size, now.st_mtime_ns
+
+
+def checksums(samples: pl.DataFrame, signals: Sequence[str], counts: Sequence[int]) -> list[int]:
+    """Sum up the samples of each container, so that a change of any of them shows."""
+    bounds = list(accumulate(counts, initial=0))
+    if bounds[-1] != samples.height:
+        return []
+    totals = list(counts)
+    for name in ("time", *signals):
+        column = samples[name].to_physical()
+        values = [column.fill_null(0).to_numpy()]
+        if column.null_count():
+            values.append(column.is_null().to_numpy())
+        for array in values:
+            view = memoryview(np.ascontiguousarray(array)).cast("B")
+            size = array.itemsize
+            totals = [
+                zlib.crc32(view[size * low : size * high], total)
+                for total, low, high in zip(totals, bounds, bounds[1:], strict=False)
+            ]
+    return totals
+
+
+def write_partition(file: Path, recording: recording_Recording) -> None:
+    """Write a partition: an existing one stays whole until the new one is, also when the power fails."""
+    samples = recording.samples
+    table = samples.join(
+        recording.containers.select("container_id", *IDENTITY), on="container_id", how="left", maintain_order="left"
+    ).select("container_id", *IDENTITY, "time", *SIGNALS)
+    counts = recording.containers.join(
+        samples.group_by("container_id").len("rows"), on="container_id", how="left", maintain_order="left"
+    )["rows"].fill_null(0)
+    signals = [name for name in SIGNALS if samples[name].null_count() < samples.height]
+    metadata = recording_module.metadata_of(
+        recording.containers, recording.events, recording.report, rows=counts.to_list(), signals=signals
+    )
+    told = {"crc32": checksums(samples, signals, counts.to_list()), "restarts": recording.tells_restarts}
+    metadata[_METADATA_KEY] = json.dumps(told)
+    # Made in memory: polars reports a full disk as a broken file.
+    made = io.BytesIO()
+    table.write_parquet(made, compression="zstd", metadata=metadata)
+    with replacing(file, recording_module.ENDINGS) as part, part.open("wb") as stream:
+        stream.write(made.getbuffer())
+        stream.flush()
+        os.fsync(stream.fileno())
+    sync_folder(file.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that a rename in a folder outlasts a power failure."""
+    # Some systems cannot open folders; there it is not needed.
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def clear_leftovers(root: Path) -> None:
+    """Remove what an append left that was killed; nobody else may be appending."""
+    for place in (root, *root.glob("bucket=*")):
+        for folder in place.glob(f"{_LEFT}*"):
+            for file in folder.iterdir():
+                file.unlink(missing_ok=True)
+            folder.rmdir()
+
+
+def merged(
+    old: recording_Recording, new: recording_Recording, events_within: tuple[dt.datetime, dt.datetime] | None
+) -> recording_Recording:
+    """Add to a partition."""
+    kept = old.events
+    if events_within is not None:
+        again = old.containers.join(new.containers, on=IDENTITY, how="semi", nulls_equal=True)["container_id"]
+        stale = pl.col("container_id").is_in(again.implode()) & pl.col("time").is_between(*events_within)
+        kept = kept.filter(~stale)
+    parts = [
+        recording_Recording(old.containers, old.samples, kept),
+        recording_Recording(new.containers, new.samples, new.events),
+    ]
+    whole = recording_concat(parts)
+    changes = settings_changes(parts, whole)
+    events = pl.concat([whole.events, changes]).unique(maintain_order=True).sort("container_id", "time", "kind")
+    return recording_Recording(whole.containers, whole.samples, events, joined([old.report, new.report]))
+
+
+def cut(
+    recording: recording_Recording, containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame
+) -> recording_Recording:
+    """Make a recording of some rows of another."""
+    ids = containers.select(old="container_id").with_row_index("container_id")
+
+    def keyed(frame: pl.DataFrame) -> pl.DataFrame:
+        joined = frame.rename({"container_id": "old"}).join(ids, on="old", maintain_order="left")
+        return joined.select(frame.columns)
+
+    samples = keyed(samples)
+    about = containers.drop("container_id", "cadence_seconds").with_row_index("container_id")
+    about = about.join(cadences(samples), on="container_id", how="left", maintain_order="left").select(*CONTAINERS)
+    return recording_Recording(about, samples, keyed(events), recording.report)
+
+
+def settings_changes(parts: Sequence[recording_Recording], whole: recording_Recording) -> pl.DataFrame:
+    """Find limits and requests that changed between two parts, so that neither part saw the change."""
+    seen = []
+    for number, part in enumerate(parts):
+        span = part.samples.group_by("container_id").agg(first=pl.col("time").min(), last=pl.col("time").max())
+        told = part.containers.join(span, on="container_id", how="inner")
+        said = part.events.filter(pl.col("kind").is_in(["limit", "request"])).select("container_id", "kind").unique()
+        for kind in ("limit", "request"):
+            # An event in the part says more than the difference between two.
+            silent = told.join(said.filter(pl.col("kind") == kind), on="container_id", how="anti")
+            both = pl.concat([told.with_columns(silent=False).join(silent, on="container_id", how="anti"),
+                              silent.with_columns(silent=True)])  # fmt: skip
+            known = pl.col("limit_known") if kind == "limit" else pl.col("request_bytes").is_not_null()
+            seen.append(
+                both.filter(known).select(
+                    *IDENTITY,
+                    "first",
+                    "last",
+                    "silent",
+                    kind=pl.lit(kind),
+                    part=pl.lit(number),
+                    value_bytes=pl.col(f"{kind}_bytes"),
+                ),
+            )
+    place = [*IDENTITY, "kind"]
+    before = {
+        f"{name}_before": pl.col(name).shift().over(place, order_by="first")
+        for name in ("value_bytes", "first", "last", "silent")
+    }
+    changed = (
+        pl.concat(seen)
+        .with_columns(**before)
+        .filter(pl.col("silent"), pl.col("last_before") < pl.col("first"))
+        .filter(pl.col("value_bytes_before").ne_missing(pl.col("value_bytes")))
+    )
+    # What held before is said too: else nothing would tell it.
+    earlier = changed.filter("silent_before").with_columns(first="first_before", value_bytes="value_bytes_before")
+    return (
+        pl.concat([earlier, changed])
+        .join(whole.containers.select("container_id", *IDENTITY), on=IDENTITY, nulls_equal=True)
+        .select("container_id", time="first", kind="kind", value_bytes="value_bytes", detail=pl.lit(None, pl.String()))
+        .cast(dict(EVENTS))  # type: ignore[arg-type]
+    )
+
+
+def joined(reports: Iterable[Report]) -> Report:
+    """Put the reports of partitions together: they repeat each other, so counts are not added up."""
+    different = {repr(report): report for report in reports}.values()
+    whole = Report(time_axis="")
+    counts: dict[str, int] = {}
+    for report in different:
+        for reason, count in report.left_out.items():
+            counts[reason] = max(count, counts.get(reason, 0))
+        whole = whole.joined(report)
+    axes = dict.fromkeys(axis for axis in whole.time_axis.split("; ") if axis)
+    asked = dict.fromkeys(part for part in whole.asked.split("; ") if part)
+    return replace(whole, left_out=counts, asked="; ".join(asked), time_axis="; ".join(axes))
+
+
+#: What tells a workload from others; the containers of a file are sorted by it first.
+_WORKLOAD = IDENTITY[:3]
+
+
+def together(found: Sequence[recording_Recording]) -> recording_Recording:
+    """Make one recording of the days of a bucket."""
+    # Provisional ids rise with the days: of two limits the later one counts.
+    sizes = [
+        part.containers.select(pl.col("container_id").max().fill_null(0).cast(pl.Int64)).item() + 1 for part in found
+    ]
+    shifts = np.cumsum([0, *sizes])
+    stacked = pl.concat(
+        part.containers.with_columns(pl.col("container_id") + pl.lit(shift, dtype=pl.UInt32))
+        for part, shift in zip(found, shifts, strict=False)
+    )
+    frame, mapping = key_containers(stacked, None)
+    numbers = np.zeros(int(shifts[-1]), dtype=np.uint32)
+    numbers[mapping["old_id"].to_numpy()] = mapping["container_id"].to_numpy()
+
+    def keyed(rows: pl.DataFrame, shift: int) -> pl.DataFrame:
+        return rows.with_columns(pl.Series("container_id", numbers[rows["container_id"].to_numpy() + shift]))
+
+    samples = _in_order([keyed(part.samples, int(shift)) for part, shift in zip(found, shifts, strict=False)])
+    events = tidy_events(
+        pl.concat([keyed(part.events, int(shift)) for part, shift in zip(found, shifts, strict=False)])
+    )
+    containers = (
+        frame.drop("cadence_seconds")
+        .join(cadences(samples), on="container_id", how="left", maintain_order="left")
+        .select(*CONTAINERS)
+    )
+    report = joined(part.report for part in found)
+    whole = recording_Recording(containers, samples, events, report)
+    settings = stacked.with_columns(pl.Series("container_id", numbers[stacked["container_id"].to_numpy()]))
+    kinds = settings.select("container_id", "limit_known", "limit_bytes", "request_bytes").unique()
+    if kinds.height == containers.height:
+        return whole
+    changes = settings_changes(found, whole)
+    events = pl.concat([events, changes]).unique(maintain_order=True)
+    return recording_Recording(
+        containers, samples, events.sort("container_id", "time", "kind", maintain_order=True), report
+    )
+
+
+def _in_order(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Put each container's days behind each other: whole stretches are moved, nothing is compared."""
+    sampled = [name for name in SIGNALS if any(day[name].null_count() < day.height for day in days)]
+    whole = pl.concat([day.select("container_id", "time", *sampled) for day in days], rechunk=True)
+    ids = whole["container_id"]
+    first = begins(ids)
+    length = np.diff(first, append=whole.height)
+    order = np.argsort(ids.gather(first).to_numpy(), kind="stable")
+    if (order[1:] < order[:-1]).any():
+        start, count = first[order], length[order]
+        before = np.cumsum(count) - count
+        whole = whole[np.repeat(start - before, count) + np.arange(whole.height)]
+    # What two sources said of one container on the same day is joined as everywhere.
+    return order_samples(whole)[0]
+
+
+def bucket_parts(
+    files: Sequence[Place], failed: list[ReadError], rows: int = PART_ROWS
+) -> Iterator[recording_Recording]:
+    """Read a bucket, part by part."""
+    heads = []
+    for file in files:
+        try:
+            containers, stored, _, _ = recording_module.open_parts(file)
+        except (ReadError, OSError) as error:
+            failed.append(as_read_error(file, error))
+        else:
+            heads.append((file, containers, stored))
+    number = _numbered([(containers, stored) for _, containers, stored in heads], rows)
+    bad: set[Place] = set()
+    chosen = number.partition_by("part", maintain_order=True)
+    for names in chosen:
+        found = []
+        for file, *_ in heads:
+            if file in bad:
+                continue
+            try:
+                found.append(read_partition(file, None if len(chosen) == 1 else names.select(_WORKLOAD)))
+            except (ReadError, OSError) as error:
+                bad.add(file)
+                failed.append(as_read_error(file, error))
+        found = [partition for partition in found if partition.containers.height]
+        if found:
+            yield together(found)
+
+
+def gathered(found: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame]:
+    """Put the frames of parts together, under the ids and in the order of the whole."""
+    sizes = [frames["containers"].height for frames in found]
+    shifts = [sum(sizes[:at]) for at in range(len(sizes))]
+
+    def shifted(frame: pl.DataFrame, shift: int) -> pl.DataFrame:
+        if "container_id" not in frame.columns:
+            return frame
+        return frame.with_columns(pl.col("container_id") + pl.lit(shift, dtype=pl.UInt32))
+
+    whole = {
+        name: pl.concat(
+            (shifted(frames[name], shift) for frames, shift in zip(found, shifts, strict=True)), how="diagonal"
+        )
+        for name in found[0]
+    }
+    ordered = whole["containers"].sort(IDENTITY, nulls_last=True, maintain_order=True)
+    numbers = ordered.select("container_id", *_WORKLOAD).with_row_index("new")
+    place = numbers.select(pl.struct(_WORKLOAD).rle_id().alias("place")).to_series()
+    numbers = numbers.with_columns(place)
+    names = numbers.unique(_WORKLOAD, keep="first").select(*_WORKLOAD, "place")
+
+    def rekeyed(frame: pl.DataFrame) -> pl.DataFrame:
+        columns = frame.columns
+        if "container_id" in columns:
+            about = numbers.select("container_id", "new", "place")
+            joined = frame.join(about, on="container_id", how="left", maintain_order="left")
+            joined = joined.with_columns(container_id="new")
+        elif set(_WORKLOAD) <= set(columns):
+            joined = frame.join(names, on=_WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
+        else:
+            return frame
+        # Within a workload the rows stay as its part gave them.
+        return joined.sort("place", maintain_order=True).select(columns)
+
+    frames = {name: rekeyed(frame) for name, frame in whole.items() if name != "containers"}
+    frames["containers"] = ordered.drop("container_id").with_row_index("container_id").select(*CONTAINERS)
+    return frames
+
+
+def group_parts(
+    buckets: Sequence[Sequence[Place]], failed: list[ReadError], rows: int = PART_ROWS
+) -> Iterator[recording_Recording]:
+    """Read a few buckets: a large one part by part, several small ones as one."""
+    found = (part for files in buckets for part in bucket_parts(files, failed, rows))
+    if len(buckets) == 1:
+        yield from found
+    elif wholes := list(found):
+        yield in_one(wholes)
+
+
+def in_one(wholes: Sequence[recording_Recording]) -> recording_Recording:
+    """Put recordings of different workloads together."""
+    if len(wholes) == 1:
+        return wholes[0]
+    frames = gathered(
+        [{"containers": whole.containers, "samples": whole.samples, "events": whole.events} for whole in wholes]
+    )
+    return recording_Recording(**frames, report=joined(whole.report for whole in wholes))
+
+
+def _numbered(heads: Sequence[tuple[pl.DataFrame, recording_module.Stored]], rows: int) -> pl.DataFrame:
+    """Say in which part each workload is."""
+    counted = [
+        containers.select(*_WORKLOAD, rows=pl.Series(stored.counts, dtype=pl.Int64))
+        for containers, stored in heads
+        if stored.counts is not None
+    ]
+    if not counted:
+        return pl.DataFrame(schema={**dict.fromkeys(_WORKLOAD, pl.String()), "part": pl.Int64()})
+    totals = pl.concat(counted).group_by(_WORKLOAD).agg(pl.col("rows").sum()).sort(_WORKLOAD, nulls_last=True)
+    before = totals["rows"].cum_sum() - totals["rows"]
+    return totals.select(*_WORKLOAD, part=before // rows)
+
+
+def as_read_error(file: Place, error: ReadError | OSError) -> ReadError:
+    """Name the file in what the system said."""
+    if isinstance(error, ReadError):
+        return error
+    return ReadError.at(file, found=(error.strerror or str(error)).lower(), expected="a partition of a lake")
+
+
+FILE: Final = "pulls.json"
+Span = tuple[dt.datetime, dt.datetime]
+
+
+def read(lake: Path) -> dict[str, list[Span]]:
+    """Read what was pulled."""
+    file = lake / FILE
+    try:
+        told = json.loads(file.read_text("utf-8"))
+        spans = {
+            source: [(dt.datetime.fromisoformat(start), dt.datetime.fromisoformat(end)) for start, end in stretches]
+            for source, stretches in told.items()
+        }
+        return {source: union(stretches) for source, stretches in spans.items()}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError):
+        warn(f"{quote_path(file)} cannot be read: what was pulled before is pulled again.")
+        return {}
+
+
+def add(lake: Path, source: str, span: Span) -> None:
+    """Add a stretch; nobody else may be writing."""
+    known = read(lake)
+    known[source] = union([*known.get(source, []), span])
+    told = {
+        name: [[start.isoformat(), end.isoformat()] for start, end in spans] for name, spans in sorted(known.items())
+    }
+    with replacing(lake / FILE) as part, part.open("w", encoding="utf-8") as stream:
+        json.dump(told, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def union(spans: Iterable[Span]) -> list[Span]:
+    """Join stretches that touch."""
+    found: list[Span] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return found
+
+
+def missing(wanted: Span, known: Sequence[Span], overlap: dt.timedelta) -> list[Span]:
+    """Tell what is still to be pulled."""
+    start, stop = wanted
+    found: list[Span] = []
+    for begin, end in known:
+        settled = end - overlap
+        if settled <= start or begin >= stop:
+            continue
+        if begin > start:
+            found.append((start, begin))
+        start = max(start, settled)
+    if start < stop:
+        found.append((start, stop))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is looked at; everything, unless told."""
+
+    start: dt.datetime | None = None
+    end: dt.datetime | None = None
+    predicates: tuple[pl.Expr, ...] = ()
+    equal: Mapping[str, Any] = field(default_factory=dict)
+
+    def between(self, start: dt.datetime | None, end: dt.datetime | None) -> View:
+        """Look at a stretch of this one."""
+        starts = [time for time in (self.start, start) if time is not None]
+        ends = [time for time in (self.end, end) if time is not None]
+        return replace(self, start=max(starts, default=None), end=min(ends, default=None))
+
+    def only(self, predicates: Iterable[pl.Expr], equal: Mapping[str, Any]) -> View:
+        """Look at some of these containers."""
+        for name in equal:
+            if name not in CONTAINERS:
+                raise ColumnError.missing(name, CONTAINERS)
+        same = [_is(name, self.equal[name]) for name in equal if name in self.equal]
+        return replace(self, predicates=(*self.predicates, *same, *predicates), equal={**self.equal, **equal})
+
+    def covers(self, date: dt.date) -> bool:
+        """Tell whether anything of a day is looked at."""
+        return (self.start is None or self.start.date() <= date) and (self.end is None or date <= self.end.date())
+
+    def kept(self, part: recording_Recording) -> recording_Recording:
+        """Keep of a recording what is looked at."""
+        if self.start is not None or self.end is not None:
+            part = part.window(self.start, self.end)
+        conditions = [*(_is(name, wanted) for name, wanted in self.equal.items()), *self.predicates]
+        return part.filter(*conditions) if conditions else part
+
+    def may_have(self, containers: pl.DataFrame) -> bool:
+        """Tell by their names whether any of some containers is looked at."""
+        names = [_is(name, wanted) for name, wanted in self.equal.items() if name in IDENTITY]
+        return bool(containers.filter(*names).height) if names else True
+
+    def check(self, containers: pl.DataFrame) -> None:
+        """Say which of the names that are looked for is not there."""
+        names = {name: wanted for name, wanted in self.equal.items() if name in IDENTITY}
+        recording_Recording(containers, empty(SAMPLES)).filter(**names)
+
+
+def _is(name: str, wanted: str | int | Iterable[str] | None) -> pl.Expr:
+    values = [wanted] if wanted is None or isinstance(wanted, str | int) else list(wanted)
+    return pl.col(name).is_in(values, nulls_equal=True)

@@ -1,0 +1,535 @@
+"""Any table, or what a loader found, brought into the schemas: types, identity, order, no duplicates, honest nulls."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from rmtoolkit import _workloads
+from rmtoolkit._provenance import Report
+from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote
+from rmtoolkit.schema import (
+    ABSURD_BYTES,
+    BYTE_SIGNALS,
+    CONTAINERS,
+    EVENT_KINDS,
+    EVENTS,
+    FOOTPRINTS,
+    IDENTITY,
+    SAMPLES,
+    SIGNALS,
+    TIME,
+    empty,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    AnyFrame = pl.DataFrame | pl.LazyFrame | pd.DataFrame
+
+
+#: Rows that are looked at together.
+_ROWS: Final = 1 << 16
+
+
+def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Select the schema's columns, cast to its types; a column that is not there becomes null."""
+    return frame.select(
+        (pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name))
+        for name, dtype in schema.items()
+    )
+
+
+def as_time(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Read times as UTC instants in milliseconds."""
+    if isinstance(dtype, pl.Datetime):
+        stamped = column.dt.replace_time_zone("UTC") if dtype.time_zone is None else column.dt.convert_time_zone("UTC")
+        return stamped.dt.cast_time_unit("ms")
+    if dtype == pl.Null:
+        return column.cast(TIME)
+    if dtype == pl.Date:
+        return column.cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
+    if dtype.is_numeric():
+        # In none of these units does a stamp between 1973 and 5138 pass for one in another.
+        number = column.cast(pl.Float64)
+        milliseconds = pl.lit(None, dtype=pl.Float64)
+        for below, factor in ((1e20, 1e-6), (1e17, 1e-3), (1e14, 1.0), (1e11, 1e3)):
+            milliseconds = pl.when(number.abs() < below).then(number * factor).otherwise(milliseconds)
+        return milliseconds.round().cast(pl.Int64).cast(TIME)
+    if dtype == pl.String:
+        # Polars infers one form from the first value; ISO 8601 with offsets of its own may follow.
+        forms = (f"%F{sep}%T%.f{zone}" for sep in "T " for zone in ("%#z", ""))
+        return pl.coalesce(
+            column.str.to_datetime(time_unit="ms", time_zone="UTC", strict=False),
+            *(column.str.to_datetime(form, time_unit="ms", time_zone="UTC", strict=False) for form in forms),
+        )
+    raise ColumnError.mistyped(name="time", found=dtype, expected="datetimes, seconds or milliseconds since 1970")
+
+
+def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Cast signals; what is no real amount (NaN, ±Inf, negative, near 2**63) becomes null and is counted."""
+    present = [name for name in SIGNALS if name in samples.columns]
+    frame = samples.select("container_id", *present, time=as_time(pl.col("time"), samples.schema["time"]))
+    finite = {name: _finite(name, frame) for name in present}
+    real = {name: finite[name] & (pl.col(name) >= 0) for name in present}
+    real |= {name: real[name] & (pl.col(name) < ABSURD_BYTES) for name in present if SAMPLES[name] == pl.Int64()}
+    counts = frame.select(
+        *((~finite[name]).sum().alias(f"{name} infinite") for name in present),
+        *((finite[name] & ~real[name]).sum().alias(f"{name} unreal") for name in present),
+        timeless=pl.col("time").is_null().sum(),
+    ).row(0, named=True)
+    left_out = {
+        reason: sum(counts[f"{name} {word}"] for name in present)
+        for reason, word in (
+            ("values that were NaN or infinite", "infinite"),
+            ("values that were negative or absurd", "unreal"),
+        )
+    }
+    frame = frame.with_columns(
+        _as_signal(name, frame, pl.when(real[name]).then(pl.col(name)) if unsound else pl.col(name))
+        for name in present
+        if (unsound := counts[f"{name} infinite"] + counts[f"{name} unreal"]) or frame.schema[name] != SAMPLES[name]
+    )
+    if counts["timeless"]:
+        left_out["rows without a readable time"] = counts["timeless"]
+        frame = frame.filter(pl.col("time").is_not_null())
+    valued = frame.select(pl.any_horizontal(pl.lit(value=False), *(pl.col(name).is_not_null() for name in present)))
+    empty_rows = int((~valued.to_series()).sum())
+    if empty_rows:
+        left_out["rows without any value"] = empty_rows
+        frame = frame.filter(valued.to_series())
+    return frame, {reason: count for reason, count in left_out.items() if count}
+
+
+def _finite(name: str, frame: pl.DataFrame) -> pl.Expr:
+    return pl.col(name).is_finite() if frame.schema[name].is_float() else pl.lit(value=True)
+
+
+def _as_signal(name: str, frame: pl.DataFrame, value: pl.Expr) -> pl.Expr:
+    whole = value.round() if frame.schema[name].is_float() and SAMPLES[name] == pl.Int64 else value
+    return whole.cast(SAMPLES[name]).alias(name)
+
+
+def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int, int]:
+    """Sort by container and time; one row per instant, a later value wins over an earlier one."""
+    if _is_ordered(samples):
+        return conform(samples, SAMPLES), 0, 0
+    same = pl.col("container_id") == pl.col("container_id").shift()
+    rises = (pl.col("container_id") > pl.col("container_id").shift()) | (same & (pl.col("time").diff() >= 0))
+    if not samples.select(rises.all()).item():
+        samples = _sort(samples)
+    again = same & (pl.col("time") == pl.col("time").shift())
+    doubled = samples.select(again=again.fill_null(value=False)).with_columns(
+        repeated=pl.col("again") | pl.col("again").shift(-1, fill_value=False),
+    )
+    if not doubled["again"].any():
+        return conform(samples, SAMPLES), 0, 0
+    # Two sources may give different signals for one instant: only a value said twice is a double.
+    present = [name for name in SIGNALS if name in samples.columns]
+    twice = samples.filter(doubled["repeated"])
+    groups = twice.group_by("container_id", "time", maintain_order=True)
+    merged = groups.agg(pl.col(name).last(ignore_nulls=True) for name in present)
+    differing = groups.agg((pl.col(name) != pl.col(name).last(ignore_nulls=True)).sum() for name in present)
+    given, kept = (
+        frame.select(pl.sum_horizontal(pl.lit(0), *(pl.col(name).count() for name in present))).item()
+        for frame in (twice, merged)
+    )
+    contradictions = int(
+        differing.select(pl.sum_horizontal(pl.lit(0), *(pl.col(name).sum() for name in present))).item()
+    )
+    samples = pl.concat([samples.filter(~doubled["repeated"]), merged.select(samples.columns)])
+    return conform(_sort(samples), SAMPLES), int(given - kept) - contradictions, contradictions
+
+
+def _sort(samples: pl.DataFrame) -> pl.DataFrame:
+    """Sort by container and time, rows of one instant as they came."""
+    time = pl.col("time").to_physical()
+    first, last, most = samples.select(time.min(), time.max().alias("last"), pl.col("container_id").max()).row(0)
+    span = last - first + 1
+    if (most + 1) * span >= 1 << 63:
+        return samples.sort("container_id", "time", maintain_order=True)
+    # One whole number sorts several times faster than two columns.
+    return samples.sort(pl.col("container_id").cast(pl.Int64) * span + (time - first), maintain_order=True)
+
+
+def _is_ordered(samples: pl.DataFrame) -> bool:
+    """Whether every row is later than the one before it, or of a later container."""
+    ids, times = samples["container_id"], samples["time"]
+    if ids.null_count() or times.null_count():
+        return False
+    containers, every = ids.to_numpy(), times.to_physical().to_numpy()
+    for first in range(0, len(every), _ROWS):
+        container, time = (column[first : first + _ROWS + 1] for column in (containers, every))
+        same = container[1:] == container[:-1]
+        if not ((container[1:] > container[:-1]) | (same & (time[1:] > time[:-1]))).all():
+            return False
+    return True
+
+
+def key_containers(containers: pl.DataFrame, workload_pattern: str | None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give every container instance one row and one id, in a fixed order."""
+    frame = conform(containers, CONTAINERS).rename({"container_id": "old_id"})
+    frame = frame.with_columns(_workloads.infer(pl.col("pod"), workload_pattern).alias("inferred"))
+    unknown = pl.col("workload").is_null()
+    guessed = unknown & pl.col("pod").is_not_null()
+    frame = frame.with_columns(
+        workload=pl.coalesce("workload", pl.col("inferred").struct.field("workload")),
+        workload_kind=pl.when(unknown)
+        .then(pl.coalesce("workload_kind", pl.col("inferred").struct.field("workload_kind")))
+        .otherwise("workload_kind"),
+        workload_inferred=guessed | pl.col("workload_inferred").fill_null(value=False),
+    )
+    frame = _fill_in(frame)
+    latest = ("limit_bytes", "request_bytes", "version")
+    merged = (
+        frame.sort("workload_inferred", "old_id", maintain_order=True)
+        .group_by(IDENTITY, maintain_order=True)
+        .agg(
+            "old_id",
+            *(
+                pl.col(name).last(ignore_nulls=True) if name in latest else pl.col(name).first(ignore_nulls=True)
+                for name in CONTAINERS
+                if name not in (*IDENTITY, "container_id", "limit_known", "workload_inferred")
+            ),
+            limit_known=pl.col("limit_known").any() | pl.col("limit_bytes").is_not_null().any(),
+            workload_inferred=pl.col("workload_inferred").all(),
+        )
+        .sort(IDENTITY, nulls_last=True)
+        .with_row_index("container_id")
+    )
+    mapping = merged.select("old_id", "container_id").explode("old_id")
+    return conform(merged, CONTAINERS), mapping
+
+
+def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
+    """Give a pod what only another source says of it: cluster, namespace, uid, owner."""
+    named = pl.col("pod").is_not_null()
+    for name, place in (
+        ("namespace", ["pod", "container"]),
+        ("cluster", ["namespace", "pod", "container"]),
+        ("pod_uid", ["cluster", "namespace", "pod", "container"]),
+    ):
+        if not frame.select((named & pl.col(name).is_null()).any()).item():
+            continue
+        # Several known values are several pods of one name: then the one without stays on its own.
+        known = frame.filter(named & pl.col(name).is_not_null()).select(*place, name).unique()
+        if not known.height:
+            continue
+        known = known.filter(pl.len().over(place) == 1).rename({name: "known"})
+        frame = (
+            frame.join(known, on=place, how="left", nulls_equal=True, maintain_order="left")
+            .with_columns(pl.when(named).then(pl.coalesce(name, "known")).otherwise(name).alias(name))
+            .drop("known")
+        )
+    place = ["cluster", "namespace", "pod", "container"]
+    if not frame.select(pl.struct(place).is_duplicated().any()).item():
+        return frame
+    owner = (
+        frame.filter(named & pl.col("workload").is_not_null())
+        .sort("workload_inferred", maintain_order=True)
+        .unique(place, keep="first", maintain_order=True)
+        .select(*place, owner="workload", guess="workload_inferred")
+    )
+    owned = pl.col("owner").is_not_null() & named
+    return (
+        frame.join(owner, on=place, how="left", nulls_equal=True, maintain_order="left")
+        .with_columns(
+            workload=pl.when(owned).then("owner").otherwise("workload"),
+            # The kind that was guessed with another owner does not belong to this one.
+            workload_kind=pl.when(owned & (pl.col("owner") != pl.col("workload")) & pl.col("workload_inferred"))
+            .then(None)
+            .otherwise("workload_kind"),
+        )
+        .drop("owner", "guess")
+    )
+
+
+def tidy_events(events: pl.DataFrame) -> pl.DataFrame:
+    """Cast, sort and dedupe events."""
+    frame = events.with_columns(time=as_time(pl.col("time"), events.schema["time"])) if events.height else events
+    return (
+        conform(frame, EVENTS)
+        .filter(pl.col("time").is_not_null() & pl.col("container_id").is_not_null())
+        .unique(maintain_order=True)
+        .sort("container_id", "time", "kind", maintain_order=True)
+    )
+
+
+def cadences(samples: pl.DataFrame) -> pl.DataFrame:
+    """Find how often each container was sampled."""
+    sampled = [name for name in (*FOOTPRINTS, "allocated_bytes") if samples[name].null_count() < samples.height]
+    container = samples["container_id"].to_numpy()
+    none = pl.DataFrame({"container_id": container[_starts(container)]}).select(
+        "container_id",
+        step=pl.lit(None, dtype=pl.Float64),
+        samples=pl.lit(0, dtype=pl.Int64),
+    )
+    instants = samples.select("container_id", "time")
+    found = (
+        _usual_steps(instants.filter(samples[name].is_not_null()) if samples[name].null_count() else instants)
+        for name in sampled
+    )
+    return (
+        pl.concat([*found, none])
+        .sort("container_id", "samples", descending=[False, True], maintain_order=True)
+        .unique("container_id", keep="first", maintain_order=True)
+        .select("container_id", cadence_seconds=pl.col("step") / 1000)
+    )
+
+
+def _starts(container: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Where the rows of each container begin; they are sorted."""
+    if not len(container):
+        return np.empty(0, np.int64)
+    # An id without rows would begin where the next one does.
+    return np.unique(np.searchsorted(container, np.arange(int(container[-1]) + 1, dtype=np.uint32)))
+
+
+def _usual_steps(samples: pl.DataFrame) -> pl.DataFrame:
+    """Tell the median time between two samples of each container, in milliseconds."""
+    container, time = samples["container_id"].to_numpy(), samples["time"].to_physical().to_numpy()
+    starts = _starts(container)
+    ends = np.append(starts[1:], len(container)) - 1
+    median = np.zeros(len(starts))
+    several = np.flatnonzero(ends > starts)
+    # Some containers at a time, whose steps fit into a processor's cache.
+    for some in np.split(several, np.flatnonzero(np.diff(starts[several] // _ROWS)) + 1) if len(several) else ():
+        first = starts[some[0]]
+        steps = np.diff(time[first : ends[some[-1]] + 1])
+        begins, stops = starts[some] - first, ends[some] - first
+        # Stretches of the steps within a container, and between them the steps into the next one, left out.
+        bounds = np.column_stack([begins, stops]).ravel()[:-1]
+        low, high = (extreme.reduceat(steps, bounds)[::2] for extreme in (np.minimum, np.maximum))
+        median[some] = low
+        for place in np.flatnonzero(low != high):
+            median[some[place]] = np.median(steps[begins[place] : stops[place]])
+    counts = ends - starts + 1
+    frame = pl.DataFrame({"container_id": container[starts], "step": median, "samples": counts})
+    return frame.with_columns(pl.when(pl.col("samples") > 1).then("step"))
+
+
+#: Other names under which people bring the same columns. What is renamed is said in the report.
+_ALIASES: Final = {
+    "timestamp": "time",
+    "timestamp_s": "time",
+    "ts": "time",
+    "datetime": "time",
+    "series_id": "workload",
+    "deployment": "workload",
+    "memory_bytes": "working_set_bytes",
+    "working_set": "working_set_bytes",
+    "rss": "rss_bytes",
+    "restarts": "restarts_total",
+}
+#: A written time that names its zone, or a number.
+_ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
+#: Columns that hold the same for a whole container, or change seldom; their changes become events.
+_SETTINGS: Final = ("limit_bytes", "request_bytes")
+_TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
+
+
+class Parts(NamedTuple):
+    """What `normalise` needs."""
+
+    containers: pl.DataFrame
+    samples: pl.DataFrame
+    events: pl.DataFrame
+    report: Report
+
+
+def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
+    """Take a table apart into containers, samples and events."""
+    table, renamed = _to_polars(frame)
+    signals = _check_columns(table)
+    known = {"time", *signals, *CONTAINERS, *_TOTALS}
+    ignored = [name for name in table.columns if name not in known]
+    identity: list[str] = [name for name in (*IDENTITY, "node", "workload_kind") if name in table.columns]
+    texts = [name for name in (*identity, "version") if name in table.columns]
+    time_axis = _time_axis(table["time"])
+    table = table.with_columns(
+        *(pl.col(name).cast(pl.String) for name in texts),
+        time=_readable_time(table),
+    )
+    table, containers = _identify(table, identity)
+    about, changes = _settings(table)
+    containers = containers.join(about, on="container_id", how="left", maintain_order="left").with_columns(
+        source=pl.lit(source),
+    )
+    found = [changes]
+    left_out: dict[str, int] = {}
+    if events is not None:
+        named, strangers = _identified(_to_polars(events)[0], containers, identity)
+        found.append(named)
+        if strangers:
+            left_out["events of containers that are not in the frame"] = strangers
+    report = Report(
+        sources=(source,),
+        found=("restarts",) if "restarts_total" in table.columns else (),
+        left_out=left_out,
+        warnings=(
+            *(f"column {old!r} was read as {new!r}" for old, new in renamed.items()),
+            *((f"columns not used: {', '.join(map(quote, ignored))}",) if ignored else ()),
+        ),
+        time_axis=time_axis,
+    )
+    samples = table.select("container_id", "time", *signals)
+    return Parts(containers, samples, pl.concat(found, how="diagonal_relaxed"), report)
+
+
+def _to_polars(frame: Any) -> tuple[pl.DataFrame, dict[str, str]]:  # noqa: ANN401 - any kind of table
+    if isinstance(frame, pl.LazyFrame):
+        frame = frame.collect()
+    if not isinstance(frame, pl.DataFrame):
+        if not hasattr(frame, "columns") or not hasattr(frame, "index"):
+            msg = f"Expected a Recording or a polars or pandas frame, got {type(frame).__name__}."
+            if isinstance(frame, str | os.PathLike):
+                msg += f" Hint: rm.read({quote(os.fspath(frame))}) reads files, folders and lakes."
+            raise RmtoolkitError(msg)
+        frame = _from_pandas(frame)
+    renamed = {old: new for old, new in _ALIASES.items() if old in frame.columns and new not in frame.columns}
+    # Two aliases of one column: the first one wins, the second stays and is reported as unused.
+    renamed = {old: new for i, (old, new) in enumerate(renamed.items()) if new not in list(renamed.values())[:i]}
+    return frame.rename(renamed), renamed
+
+
+def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
+    if type(frame.index).__name__ == "DatetimeIndex" and frame.index.name is None:
+        frame = frame.rename_axis("time")
+    named = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    if named:
+        frame = frame.reset_index(named)
+    try:
+        return pl.from_pandas(frame.set_axis(frame.columns.map(str), axis=1))
+    except (TypeError, ValueError) as error:
+        msg = f"The pandas frame cannot be read: {error}. Hint: give each column one type."
+        raise ColumnError(msg) from error
+
+
+def _check_columns(table: pl.DataFrame) -> list[str]:
+    """Find the signals; refuse what is missing or is no number."""
+    signals = [name for name in SIGNALS if name in table.columns]
+    if "time" not in table.columns:
+        raise ColumnError.missing(wanted="time", available=table.columns)
+    if not any(name.endswith("_bytes") for name in signals):
+        raise ColumnError.no_memory(available=table.columns, known=BYTE_SIGNALS)
+    for name in (*signals, *_SETTINGS, *_TOTALS):
+        dtype = table.schema.get(name)
+        if dtype is not None and not dtype.is_numeric() and dtype != pl.Null:
+            raise ColumnError.mistyped(name, found=dtype, expected="a number")
+    return signals
+
+
+def _readable_time(table: pl.DataFrame) -> pl.Series:
+    time = table.select(as_time(pl.col("time"), table.schema["time"])).to_series()
+    if table.height and time.null_count() == table.height:
+        stated = table["time"].drop_nulls()
+        msg = f"The column 'time' holds no time that can be read, but {quote(stated[0]) if stated.len() else 'nulls'}."
+        raise ColumnError(msg)
+    return time
+
+
+def _time_axis(time: pl.Series) -> str:
+    """Say where the times come from; a number counts from 1970 and needs no zone."""
+    naive = (isinstance(time.dtype, pl.Datetime) and time.dtype.time_zone is None) or time.dtype == pl.Date
+    if time.dtype == pl.String:
+        naive = bool((~time.str.contains(_ZONED)).any())
+    return "as recorded, without a time zone: UTC was assumed" if naive else Report().time_axis
+
+
+def _identify(table: pl.DataFrame, identity: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give each container a number. Its rows usually stand together: only the first of each run is looked up."""
+    if not identity:
+        containers = pl.DataFrame({"container_id": [0]}, schema={"container_id": pl.UInt32})
+        return table.with_columns(container_id=pl.lit(0, dtype=pl.UInt32)), containers
+    differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in identity)
+    starts = table.select(differs | (pl.int_range(pl.len()) == 0)).to_series()
+    heads = table.select(identity).filter(starts)
+    run = starts.cum_sum() - 1
+    containers = heads.unique(maintain_order=True).with_row_index("container_id")
+    ids = heads.join(containers, on=identity, how="left", nulls_equal=True, maintain_order="left")["container_id"]
+    return table.with_columns(container_id=ids.gather(run)), containers
+
+
+def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Find what holds at the window's end, and turn what changed before into events."""
+    used = [
+        name
+        for name in (*CONTAINERS, *_TOTALS)
+        if name in table.columns and name not in (*IDENTITY, "node", "workload_kind", "source", "cadence_seconds")
+    ]
+    if used == ["container_id"]:
+        return table.select("container_id").unique(), empty(EVENTS)
+    rows = table.select("time", *used).sort("container_id", "time", maintain_order=True)
+    known: list[pl.Expr] = []
+    found = [empty(EVENTS)]
+    for name in _SETTINGS:
+        if name in used:
+            # "No limit" is written as 0, -1, infinity or a number near 2**63; NaN is no statement.
+            value = pl.col(name).cast(pl.Float64)
+            said = pl.col(name).is_not_null() & value.is_not_nan()
+            real = (value > 0) & (value < ABSURD_BYTES)
+            rows = rows.with_columns(
+                pl.when(said & real).then(pl.col(name)).cast(pl.Int64).alias(name),
+                said.alias(f"{name} said"),
+            )
+            known.append(pl.col(name).filter(pl.col(f"{name} said")).last())
+            found.append(_changes(rows.filter(f"{name} said"), name, name.removesuffix("_bytes"), "value_bytes"))
+    if "limit_bytes" in used:
+        given = pl.col("limit_known").any() if "limit_known" in used else pl.lit(value=False)
+        known.append((given | pl.col("limit_bytes said").any()).alias("limit_known"))
+    if "version" in used:
+        released = _changes(rows.filter(pl.col("version").is_not_null()), "version", "release", "detail")
+        before = pl.col("detail").shift().over("container_id")
+        released = released.with_columns(detail=before + " → " + pl.col("detail"))
+        found.append(released.filter(pl.int_range(pl.len()).over("container_id") > 0))
+    for name, kind in _TOTALS.items():
+        if name in used:
+            counted = rows.filter(pl.col(name).is_not_null())
+            rose = pl.col(name).diff().over("container_id") > 0
+            found.append(counted.filter(rose).select("container_id", "time", kind=pl.lit(kind)))
+    plain = [name for name in used if name in CONTAINERS and name not in ("container_id", *_SETTINGS)]
+    if "limit_bytes" in used and "limit_known" in plain:
+        plain.remove("limit_known")
+    about = rows.group_by("container_id", maintain_order=True).agg(
+        *(pl.col(name).drop_nulls().last() for name in plain),
+        *known,
+    )
+    return about, pl.concat(found, how="diagonal_relaxed")
+
+
+def _changes(rows: pl.DataFrame, name: str, kind: str, into: str) -> pl.DataFrame:
+    """List the changes of a setting, and before them the value it had at first."""
+    same = pl.col("container_id") == pl.col("container_id").shift()
+    turned = rows.filter(~same.fill_null(value=False) | pl.col(name).ne_missing(pl.col(name).shift()))
+    turned = turned.filter(pl.len().over("container_id") > 1)
+    return turned.select("container_id", "time", kind=pl.lit(kind), **{into: pl.col(name)})
+
+
+def _identified(events: pl.DataFrame, containers: pl.DataFrame, identity: list[str]) -> tuple[pl.DataFrame, int]:
+    """Give events that name their container its id; count those whose container is unknown."""
+    for name in ("time", "kind"):
+        if name not in events.columns:
+            raise ColumnError.missing(name, events.columns)
+    unknown = events.filter(~pl.col("kind").is_in(EVENT_KINDS))["kind"].unique().to_list()
+    if unknown:
+        msg = f"Unknown event kinds: {', '.join(map(quote, unknown))}. Known: {', '.join(EVENT_KINDS)}."
+        raise RmtoolkitError(msg)
+    on = [name for name in identity if name in events.columns]
+    events = (
+        events.drop("container_id", strict=False)
+        .with_row_index("row")
+        .with_columns(
+            *(pl.col(name).cast(pl.String) for name in on),
+            time=as_time(pl.col("time"), events.schema["time"]),
+        )
+    )
+    ids = containers.select("container_id", *on)
+    joined = events.join(ids, on=on, how="inner", nulls_equal=True) if on else events.join(ids, how="cross")
+    kept = ["container_id", "time", "kind", *(name for name in ("value_bytes", "detail") if name in joined.columns)]
+    return joined.select(kept), events.height - joined["row"].n_unique()

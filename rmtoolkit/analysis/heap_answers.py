@@ -1,0 +1,324 @@
+"""The short answers about a heap profile, about two, and about an allocator's own statistics."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from rmtoolkit.analysis import advice
+from rmtoolkit.analysis.heap_reading import HeapReading, read_profile
+from rmtoolkit.analysis.thresholds import LAYER_SHOWN, PEAK_NEAR_LIMIT
+from rmtoolkit.heap._names import STD, SYSTEM, plain_name, spoken
+from rmtoolkit.heap.diff import diff
+from rmtoolkit.heap.suspects import churn, limits_of_sight, suspects
+from rmtoolkit.heap.tree import tree
+from rmtoolkit.text import MI, count, hours, memory, number, printable, share, small_memory
+
+if TYPE_CHECKING:
+    from rmtoolkit.heap.allocator import Allocator
+    from rmtoolkit.heap.profile import HeapProfile
+
+
+#: A change below this share of what was held before is said to be none.
+_SAME: Final = 0.01
+#: Characters of a command line that are shown.
+_COMMAND: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class HeapAnswer:
+    """What a heap profile answers."""
+
+    heap: HeapProfile
+    reading: HeapReading
+    headline: str
+    suspects: pl.DataFrame
+    path: tuple[str, ...]
+    churn: pl.DataFrame
+    unseen: tuple[str, ...]
+    next_step: str
+
+    def __repr__(self) -> str:
+        """Give the answer."""
+        return f"<HeapAnswer: {self.headline}>"
+
+
+def answer(heap: HeapProfile) -> HeapAnswer:
+    """Put together what a heap profile answers."""
+    table = suspects(heap)
+    reading = read_profile(heap, table)
+    path = _path(heap, table["stack_id"][0]) if table.height else ()
+    seen = tuple(limits_of_sight(heap))
+    return HeapAnswer(heap, reading, _headline(reading), table, path, churn(heap), seen, _next(reading))
+
+
+def _headline(reading: HeapReading) -> str:
+    if reading.kind == "blind":
+        return "This profile is blind: the memory of the program is not in it."
+    if reading.kind == "picture":
+        most = f" {reading.largest} holds most." if reading.largest else ""
+        return f"One picture of the heap tells what is held, not what grows.{most}"
+    if reading.kind == "grows":
+        first = reading.suspects[0]
+        rate = reading.growth_bytes_per_second
+        speed = memory(reading.growth_bytes) if rate is None else f"{small_memory(rate)}/s"
+        return (
+            f"The heap grows steadily by {speed} after startup, {share(min(first.share, 1))} of it in {first.function}."
+        )
+    if reading.moved_bytes > _SAME * reading.held_bytes:
+        came = memory(reading.moved_bytes)
+        return f"Nothing grows steadily to the end; {came} came after startup, in few steps or for a while."
+    return "Nothing in the heap grows after startup."
+
+
+def _next(reading: HeapReading) -> str:
+    if reading.kind == "grows":
+        place = reading.suspects[0].place
+        return f"Bound or free what this code keeps: `{place}`."
+    if reading.kind == "blind":
+        return (
+            "Use the profiler of the allocator that the program has (jemalloc: prof:true), or build once with the "
+            "system's allocator."
+        )
+    if reading.kind == "picture":
+        return "Take a second one half an hour later: `rmtoolkit heap FIRST SECOND` tells what grows."
+    return (
+        "If RSS grows all the same, look at what the allocator keeps (its statistics) and at mappings (smaps); "
+        "`rmtoolkit classify RECORDING --heap FILE` judges both."
+    )
+
+
+def _path(heap: HeapProfile, stack_id: int) -> tuple[str, ...]:
+    """List the user's own functions on a stack, the outermost first, each once."""
+    frames = heap.stack(stack_id).reverse()
+    own = frames.filter(pl.col("origin").is_null() | ~pl.col("origin").is_in([STD, SYSTEM]))
+    names = [spoken(plain_name(name)) for name in own["function"].drop_nulls()]
+    return tuple(printable(name) for at, name in enumerate(names) if not at or name != names[at - 1])
+
+
+@dataclass(frozen=True, slots=True)
+class DiffAnswer:
+    """What changed between two heap profiles."""
+
+    before: HeapProfile
+    after: HeapProfile
+    table: pl.DataFrame
+    headline: str
+    path: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Give the answer."""
+        return f"<DiffAnswer: {self.headline}>"
+
+
+def answer_diff(before: HeapProfile, after: HeapProfile) -> DiffAnswer:
+    """Put together what changed between two heap profiles."""
+    table = diff(before, after)
+    path = _changed_path(before, after) if table.height else ()
+    return DiffAnswer(before, after, table, _changed(before, table, path), path)
+
+
+def _changed(before: HeapProfile, table: pl.DataFrame, path: tuple[str, ...]) -> str:
+    if not table.height:
+        return "The two profiles do not differ."
+    change = int(table["live_bytes_change"].sum() or 0)
+    held = before.summary.live_at_end_bytes or 0
+    first = table.row(0, named=True)
+    name = printable(spoken(first["function"]))
+    if table["live_bytes_change"].null_count() == table.height:
+        return f"{count(table.height, 'function')} differ; what is held at the end is unknown in one of them."
+    if abs(change) <= _SAME * held and abs(first["live_bytes_change"]) <= _SAME * held:
+        return f"The second holds as much as the first at the end ({memory(held + change)}), in the same places."
+    word = "more" if change > 0 else "less"
+    # A helper that allocates for many says little without its caller.
+    through = " → ".join(path[-2:]) if path else name
+    return f"The second holds {memory(abs(change))} {word} at the end than the first, most of it through {through}."
+
+
+def _changed_path(before: HeapProfile, after: HeapProfile) -> tuple[str, ...]:
+    """Follow the largest change from the program's start; list the own functions on the way."""
+    nodes = tree(after, "live_bytes", before=before).with_columns(change=pl.col("value") - pl.col("before"))
+    whole = nodes["change"][0]
+    largest = nodes["change"].max() if whole >= 0 else nodes["change"].min()
+    if not isinstance(largest, int) or not largest:
+        return ()
+    sign = 1 if largest > 0 else -1
+    names: list[str] = []
+    node = 0
+    while True:
+        below = nodes.filter(pl.col("parent_id") == node).sort(pl.col("change") * sign, descending=True)
+        if not below.height or below["change"][0] * sign <= 0:
+            return tuple(names)
+        node, name, origin = below.select("node_id", "name", "origin").row(0)
+        if origin not in (STD, SYSTEM) and (not names or names[-1] != name):
+            names.append(printable(name))
+
+
+def spans(heap: HeapProfile) -> str:
+    """Say what a profile is of, and how long it is."""
+    summary = heap.summary
+    # A command line may hold more than anybody wants to read, or to show.
+    command = printable(summary.command or "")
+    shown = command if len(command) <= _COMMAND else command[: _COMMAND - 1] + "…"
+    words = [summary.format + (f" of {shown}" if shown else "")]
+    if summary.runtime_seconds:
+        words.append(hours(summary.runtime_seconds / 3600))
+    if summary.allocations is not None:
+        words.append(count(summary.allocations, "allocation"))
+        if summary.runtime_seconds:
+            words.append(f"{number(summary.allocations / summary.runtime_seconds)} a second")
+    return ", ".join(words)
+
+
+#: Limits are written in whole steps of this.
+_STEP: Final = 16 * MI
+
+#: One row per arena, or per size of block, the one with most to give back, or most in gaps, first.
+ARENAS: Final = pl.Schema(
+    {
+        "arena": pl.String(),
+        "threads": pl.Int64(),
+        "allocated_bytes": pl.Int64(),
+        "fragmentation_bytes": pl.Int64(),
+        "purgeable_bytes": pl.Int64(),
+        "metadata_bytes": pl.Int64(),
+    },
+)
+SIZES: Final = pl.Schema(
+    {
+        "size_bytes": pl.Int64(),
+        "live_bytes": pl.Int64(),
+        "active_bytes": pl.Int64(),
+        "fragmentation_bytes": pl.Int64(),
+        "partial_slabs": pl.Int64(),
+        "slabs": pl.Int64(),
+        "used": pl.Float64(),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AllocatorAnswer:
+    """What an allocator's statistics answer."""
+
+    allocator: Allocator
+    headline: str
+    kept_bytes: int | None
+    gaps_bytes: int | None
+    resident_bytes: int | None
+    limit_as_it_is_bytes: int | None
+    limit_if_purged_bytes: int | None
+    outside_bytes: int | None
+    arenas: pl.DataFrame
+    sizes: pl.DataFrame
+    next_step: str
+
+    def __repr__(self) -> str:
+        """Give the answer."""
+        return f"<AllocatorAnswer: {self.headline}>"
+
+
+def answer_allocator(allocator: Allocator, *, rss_bytes: int | None = None) -> AllocatorAnswer:
+    r"""Put together what an allocator's statistics answer."""
+    totals = allocator.totals
+    if not totals.height:
+        return AllocatorAnswer(
+            allocator,
+            "These statistics have no totals.",
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            _arenas(allocator, 0),
+            _sizes(allocator, 0),
+            "Write them with malloc_stats_print.",
+        )
+    last = totals.row(-1, named=True)
+    resident, kept, gaps = (last[name] for name in ("resident_bytes", "purgeable_bytes", "fragmentation_bytes"))
+    outside = None if rss_bytes is None or resident is None else max(rss_bytes - resident, 0)
+    as_it_is, purged = (_limit(totals[name].max(), outside) for name in ("resident_bytes", "resident_if_purged_bytes"))
+    arenas, sizes = _arenas(allocator, last["document"]), _sizes(allocator, last["document"])
+    return AllocatorAnswer(
+        allocator,
+        _headline_answer(last, sizes),
+        kept,
+        gaps,
+        resident,
+        as_it_is,
+        purged,
+        outside,
+        arenas,
+        sizes,
+        _next_answer(last),
+    )
+
+
+def _limit(most: object, outside: int | None) -> int | None:
+    if not isinstance(most, int):
+        return None
+    return math.ceil((most + (outside or 0)) / PEAK_NEAR_LIMIT / _STEP) * _STEP
+
+
+def _arenas(allocator: Allocator, document: int) -> pl.DataFrame:
+    found = allocator.arenas.filter(pl.col("document") == document, pl.col("allocated_bytes") > 0)
+    known = found if found.height else allocator.arenas.filter(pl.col("document") == document)
+    waste = pl.col("purgeable_bytes").fill_null(0) + pl.col("fragmentation_bytes").fill_null(0)
+    return known.sort(waste, descending=True, maintain_order=True).select(*ARENAS)
+
+
+def _sizes(allocator: Allocator, document: int) -> pl.DataFrame:
+    """Add the sizes of all arenas up: which sizes have the gaps."""
+    found = allocator.bins.filter(pl.col("document") == document)
+    summed = found.group_by("size_bytes", maintain_order=True).agg(
+        pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name)
+        for name in ("live_bytes", "active_bytes", "fragmentation_bytes", "partial_slabs", "slabs")
+    )
+    used = pl.when(pl.col("active_bytes") > 0).then(pl.col("live_bytes") / pl.col("active_bytes"))
+    order = summed.with_columns(used=used).sort(
+        "fragmentation_bytes", "live_bytes", descending=True, nulls_last=True, maintain_order=True
+    )
+    return order.select(*SIZES)
+
+
+def _headline_answer(last: dict[str, int | str | None], sizes: pl.DataFrame) -> str:
+    name = last["allocator"] or "the allocator"
+    resident, kept, gaps = (last[column] for column in ("resident_bytes", "purgeable_bytes", "fragmentation_bytes"))
+    if not isinstance(resident, int) or not resident:
+        return f"{name}: how much is resident is not said."
+    kept, gaps = (amount if isinstance(amount, int) else 0 for amount in (kept, gaps))
+    of = f"of {memory(resident)} resident"
+    if max(kept, gaps) < LAYER_SHOWN * resident:
+        return f"{name}: {memory(last['allocated_bytes'])} {of} are in use; little is kept or lies in gaps."  # type: ignore[arg-type]
+    if kept >= gaps:
+        part = share(min(kept / resident, 1))
+        return f"{name} keeps {memory(kept)} {of} ({part}): pages that were freed and not given back."
+    where = ""
+    if sizes.height and (sizes["fragmentation_bytes"][0] or 0) > gaps / 2:
+        where = f", most of them between blocks of {sizes['size_bytes'][0]:,} bytes"
+    part = share(min(gaps / resident, 1))
+    return f"{name}: {memory(gaps)} {of} ({part}) are gaps between live blocks{where}, which no setting gives back."
+
+
+def _next_answer(last: dict[str, int | str | None]) -> str:
+    resident, kept, gaps = (
+        amount if isinstance(amount := last[column], int) else 0
+        for column in ("resident_bytes", "purgeable_bytes", "fragmentation_bytes")
+    )
+    if max(kept, gaps) < LAYER_SHOWN * resident:
+        return "Nothing to do in the allocator."
+    if kept >= gaps:
+        back = f"about {memory(kept)} less"
+        if last["allocator"] == "glibc":
+            return advice.glibc(back, None).sentence
+        if last["allocator"] == "jemalloc":
+            return advice.jemalloc_decay(back, None).sentence
+        return "Let the allocator return pages: a lower release delay."
+    return (
+        "Allocate together what is freed together (an arena for each request), or box large values: gaps between live "
+        "blocks cannot be returned."
+    )

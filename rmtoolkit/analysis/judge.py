@@ -1,0 +1,736 @@
+"""Judge a recording: lives, verdicts, fits, checklist and forecast, from one pass over it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+import polars as pl
+
+from rmtoolkit._parallel import as_source, spread
+from rmtoolkit._tables import conform
+from rmtoolkit._times import begins
+from rmtoolkit.analysis import evidence, forecast, pooling, signals
+from rmtoolkit.analysis.advice import next_step
+from rmtoolkit.analysis.assess import BESIDE, form
+from rmtoolkit.analysis.forecast import ENDLESS, UNKNOWN, exposure, paths
+from rmtoolkit.analysis.growth import going_on
+from rmtoolkit.analysis.heap_evidence import decides, names_leak, with_heap
+from rmtoolkit.analysis.heap_reading import by_workload
+from rmtoolkit.analysis.lives import split
+from rmtoolkit.analysis.patterns import name_pattern
+from rmtoolkit.analysis.records import FOR_VIEWS, INSTANCE, VERDICTS, WORKLOAD
+from rmtoolkit.analysis.shapes import MINIMUM_SAMPLES
+from rmtoolkit.analysis.thresholds import (
+    CLEAN_FROM,
+    FEW_SAMPLES,
+    FLOOR_SURE,
+    LEAK_FROM,
+    LIKELY,
+    QUANTILE,
+    SUREST,
+    UNRESOLVED_LEAKS,
+)
+from rmtoolkit.analysis.words import CHECKLIST, Situation, answers, headline, reason
+from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
+from rmtoolkit.lake import Lake
+from rmtoolkit.recording import Recording
+from rmtoolkit.schema import FOOTPRINTS, SAMPLES, SIGNALS
+from rmtoolkit.validation import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from distributed import Client
+
+    from rmtoolkit._parallel import Source
+    from rmtoolkit.analysis.forecast import Course
+    from rmtoolkit.analysis.heap_reading import Heap, HeapReading, Key
+    from rmtoolkit.analysis.pooling import Pool
+    from rmtoolkit.analysis.records import Opinion, Row
+
+    Also = Callable[[Recording, pl.DataFrame], dict[str, pl.DataFrame]]
+
+
+def verdict_row(
+    pool: Pool,
+    facts: Facts,
+    containers: list[int],
+    *,
+    growing: int,
+    judged: int,
+) -> tuple[dict[str, Any], forecast.Course | None]:
+    """Build one row of verdicts, and what its forecast is drawn from."""
+    main = pool.main
+    shown = main.life["container_id"] if main is not None and main.life else containers[0]
+    about = facts.about[shown]
+    level = _evidence_level(pool, facts, containers)
+    verdict = "leak" if pool.growing >= LEAK_FROM else "not_leak" if pool.bounded >= CLEAN_FROM else "inconclusive"
+    pattern, also, cause = name_pattern(pool, verdict)
+    if cause is None and verdict == "leak" and names_leak(pool) is not None:
+        cause = "heap"
+    surest = SUREST[level]
+    probability = min(max(pool.growing + UNRESOLVED_LEAKS * pool.unresolved, 1 - surest), surest)
+    limit = main.life["limit_bytes"] if main is not None and main.life else about["limit_bytes"]
+    growth = forecast.growth_against_limit(main) if main is not None else None
+    if main is not None and main.life:
+        growth = forecast.from_now(growth, main, facts.opinions[shown][-1])
+    goes_on = _goes_on(pool, verdict)
+    outlook, lasts = forecast.Outlook("unknown", None, None, None, UNKNOWN), ENDLESS
+    course: forecast.Course | None = None
+    if main is not None and main.life:
+        lasts = exposure(
+            (opinion.life, facts.about[container]["cadence_seconds"])
+            for container in containers
+            for opinion in facts.opinions[container]
+        )
+        outlook = forecast.look_ahead(
+            main,
+            growth,
+            growing=goes_on,
+            open_end=_open_end(pool, verdict),
+            limit_bytes=limit,
+            limit_known=about["limit_known"],
+            kills=sum(facts.kills.get(container, 0) for container in containers),
+            watched_hours=sum(facts.lives[c]["hours"] for c in containers if c in facts.lives),
+            lasts=lasts,
+        )
+        course = forecast.Course(shown, main, growth, outlook, goes_on)
+    reading = main.readings.get(main.signal or "") if main is not None else None
+    samples = sum(facts.counts[c][0] or 0 for c in containers if c in facts.counts)
+    expected = sum(facts.counts[c][1] or facts.counts[c][0] or 0 for c in containers if c in facts.counts)
+    row: dict[str, Any] = {
+        **{name: about[name] for name in WORKLOAD},
+        "pods": len({facts.about[container]["pod"] or container for container in containers}),
+        "verdict": verdict,
+        "leak_probability": probability,
+        "pattern": pattern,
+        "also": also,
+        "cause": cause,
+        "signal": main.signal if main is not None else None,
+        "evidence_level": level,
+        **_growth_columns(pool, reading, verdict),
+        "limit_outlook": outlook.outlook,
+        "hours_to_limit": outlook.hours,
+        "hours_to_limit_low": outlook.low,
+        "hours_to_limit_high": outlook.high,
+        "oom_probability_7d": outlook.chances.week,
+        "oom_probability_24h": outlook.chances.day,
+        "oom_probability_30d": outlook.chances.month,
+        "startup_peak_bytes": facts.maximum(containers, "startup_peak_bytes"),
+        "settled_bytes": main.life.get("settled_bytes") if main is not None else None,
+        "peak_bytes": facts.maximum(containers, "peak_bytes"),
+        "limit_bytes": limit,
+        "coverage": samples / expected if expected else None,
+        "container_id": shown,
+        "workload_inferred": about["workload_inferred"],
+        "limit_known": about["limit_known"],
+    }
+    situation = Situation(
+        row,
+        pool,
+        growing,
+        judged,
+        rejected=facts.rejected.get(shown, []),
+        pod=about["pod"],
+        lasts=lasts,
+        capped=outlook.capped,
+    )
+    row["evidence"] = evidence.rows(situation)
+    row["headline"] = headline(situation)
+    row["reason"] = reason(situation)
+    row["explanation"] = f"{row['headline']} {row['reason']}"
+    row["next_step"] = next_step(row)
+    return row, course
+
+
+def _growth_columns(pool: Pool, reading: dict[str, Any] | None, verdict: str) -> dict[str, float | None]:
+    names = (
+        "growth_bytes_per_day",
+        "growth_low_bytes_per_day",
+        "growth_high_bytes_per_day",
+        "detection_floor_bytes_per_day",
+    )
+    if reading is None or reading["growth_per_day"] is None:
+        return dict.fromkeys(names)
+    growth, error = reading["growth_per_day"], reading["growth_error_per_day"]
+    if verdict == "not_leak" and reading["growing"] > pool.growing:
+        # A line fitted growth that was then seen to end: the interval must hold both.
+        error = max(error, 1.2 * abs(growth) / QUANTILE)
+    if pool.masked:
+        slopes = [
+            opinion.readings[opinion.signal]["growth_per_day"]
+            for opinion in pool.opinions
+            if opinion.signal is not None and opinion.growing + opinion.unresolved > LIKELY
+        ]
+        growth = sorted(slopes)[len(slopes) // 2] if slopes else growth
+    return dict(
+        zip(
+            names,
+            (
+                growth,
+                growth - QUANTILE * error,
+                growth + QUANTILE * error,
+                # Where growth was found, what the models see is what shows.
+                reading["floor_per_day"] * (1.0 if verdict == "leak" else FLOOR_SURE),
+            ),
+            strict=True,
+        ),
+    )
+
+
+def _goes_on(pool: Pool, verdict: str) -> float:
+    """Probability that the memory that counts against the limit keeps growing, leak or not."""
+    main = pool.main
+    if verdict == "leak" or main is None:
+        return pool.growing
+    if "growing_layer" not in main.notes:
+        return pool.growing + UNRESOLVED_LEAKS * pool.unresolved
+    row = _growing_beside(main)
+    return going_on(row) if row is not None else 0.0
+
+
+def _growing_beside(main: Opinion) -> Row | None:
+    """Readings of what grows although the judged signal does not; None where the kernel can take it back."""
+    layer = main.notes.get("growing_layer")
+    if layer is None or layer == "cache":
+        return None
+    names = (BESIDE[layer].signal,) if layer in BESIDE else ("anon_bytes", "rss_bytes")
+    return next(main.readings[name] for name in (*names, "footprint_bytes") if name in main.readings)
+
+
+def _open_end(pool: Pool, verdict: str) -> bool:
+    """Whether it cannot be told if the memory that counts against the limit stays below it."""
+    if verdict == "inconclusive":
+        return pool.bounded < CLEAN_FROM
+    row = _growing_beside(pool.main) if pool.main is not None else None
+    return verdict == "not_leak" and row is not None and row["growing"] + row["unresolved"] > LIKELY
+
+
+def _evidence_level(pool: Pool, facts: Facts, containers: list[int]) -> int:
+    main = pool.main
+    if main is None:
+        return 1
+    if decides(pool):
+        return 5
+    if main.signal == "allocated_bytes":
+        return 4
+    if "work_total" in main.readings or "load" in main.readings or len(containers) > 1:
+        return 3
+    known = main.life.get("limit_bytes") is not None or any(container in facts.with_events for container in containers)
+    return 2 if known or "restarts" in facts.recording.report.found else 1
+
+
+class Facts:
+    """Look-ups shared by all rows."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        table: pl.DataFrame,
+        findings: pl.DataFrame,
+        completeness: pl.DataFrame,
+        opinions: dict[int, list[Opinion]],
+    ) -> None:
+        self.opinions = opinions
+        self.recording = recording
+        self.rejected: dict[int, list[tuple[str, str, str]]] = {}
+        for found in findings.filter(pl.col("rejected")).iter_rows(named=True):
+            self.rejected.setdefault(found["container_id"], []).append(
+                (found["check"], found["signal"], found["detail"])
+            )
+        self.about = {row["container_id"]: row for row in recording.containers.iter_rows(named=True)}
+        counts = completeness.select("container_id", "samples", "expected").iter_rows()
+        self.counts = {container: (samples, expected) for container, samples, expected in counts}
+        lives = table.group_by("container_id", maintain_order=True).agg(
+            pl.col("startup_peak_bytes").max(),
+            pl.col("peak_bytes").max(),
+            hours=((pl.col("end") - pl.col("start")).dt.total_milliseconds().sum() / 3_600_000),
+        )
+        self.lives = {row["container_id"]: row for row in lives.iter_rows(named=True)}
+        self.with_events = set(recording.events["container_id"].unique().to_list())
+        watched = table.group_by("container_id").agg(since=pl.col("start").min())
+        # A status tells of kills before the first sample too: they are no part of what was watched.
+        kills = (
+            recording.events.filter(pl.col("kind") == "oom_kill")
+            .join(watched, on="container_id", how="inner")
+            .filter(pl.col("time") >= pl.col("since"))
+            .group_by("container_id")
+            .len()
+        )
+        self.kills = dict(kills.iter_rows())
+
+    def workloads(self) -> Iterable[list[int]]:
+        """Containers by workload, in the order of the recording; an unnamed container is its own workload."""
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for container, about in self.about.items():
+            key = tuple(about[name] for name in WORKLOAD)
+            if about["workload"] is None and about["container"] is None:
+                key = (*key, container)
+            groups.setdefault(key, []).append(container)
+        return groups.values()
+
+    def maximum(self, containers: list[int], name: str) -> int | None:
+        """Highest of what the lives of some containers show."""
+        found = [self.lives[c][name] for c in containers if c in self.lives and self.lives[c][name] is not None]
+        return max(found) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What the samples of a block were reduced to; the samples themselves are no longer needed."""
+
+    recording: Recording
+    lives: pl.DataFrame
+    readings: signals.Readings
+    findings: pl.DataFrame
+    completeness: pl.DataFrame
+
+
+def read(recording: Recording) -> Read:
+    """Reduce the samples of a block to lives and readings."""
+    findings = validate(recording)
+    cut = split(recording)
+    rejected = findings.filter(pl.col("rejected")).select("container_id", "signal").unique()
+    readings = signals.read(cut, recording, rejected)
+    return Read(
+        replace(recording, samples=recording.samples.clear()), cut.table, readings, findings, recording.completeness()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A block whose lives were judged and pooled."""
+
+    read: Read
+    facts: Facts
+    pools: dict[int, Pool]
+    heaps: Mapping[Key, HeapReading]
+
+    def workloads(self) -> Iterator[tuple[list[int], dict[str, Any], Pool, Course | None]]:
+        """Give the containers of each workload, its verdict, what that rests on, and its forecast."""
+        for containers in self.facts.workloads():
+            pool, growing, judged = pooling.pool_instances([self.pools[container] for container in containers])
+            pool = with_heap(pool, self.heap(containers[0]))
+            row, course = verdict_row(pool, self.facts, containers, growing=growing, judged=judged)
+            yield containers, row, pool, course
+
+    def instance(self, container: int) -> dict[str, Any]:
+        """Judge one instance by itself."""
+        pool = with_heap(self.pools[container], self.heap(container))
+        row, _ = verdict_row(pool, self.facts, [container], growing=0, judged=1)
+        return row | self.about(container)
+
+    def heap(self, container: int) -> HeapReading | None:
+        """Find what a heap profile says about the workload of a container; None where there is no profile."""
+        about = self.facts.about[container]
+        return self.heaps.get(tuple(about[name] for name in WORKLOAD))
+
+    def about(self, container: int) -> dict[str, Any]:
+        """Say what only a row of the instances has."""
+        return {"pod": self.facts.about[container]["pod"], "lives": len(self.facts.opinions[container])}
+
+
+def weigh(found: Read, *, restarts_known: bool, heaps: Mapping[Key, HeapReading] | None = None) -> Weighed:
+    """Form an opinion on every life of a block, and pool the lives of each container."""
+    by_life: dict[int, dict[str, dict[str, Any]]] = {}
+    for row in found.readings.table.iter_rows(named=True):
+        by_life.setdefault(row["life_row"], {})[row["signal"]] = row
+    opinions: dict[int, list[Opinion]] = {container: [] for container in found.recording.containers["container_id"]}
+    few = found.lives.filter(pl.col("samples").is_between(MINIMUM_SAMPLES, FEW_SAMPLES, closed="left"))
+    short = dict(few.group_by("container_id").agg(pl.col("samples").sum()).iter_rows())
+    for life in found.lives.with_row_index("life_row").iter_rows(named=True):
+        others = short.get(life["container_id"], 0) - life["samples"]
+        readings = by_life.get(life["life_row"], {})
+        opinion = form(life, readings, restarts_known=restarts_known, others=max(others, 0))
+        opinions[life["container_id"]].append(opinion)
+    facts = Facts(found.recording, found.lives, found.findings, found.completeness, opinions)
+    return Weighed(
+        found, facts, {container: pooling.pool_lives(lives) for container, lives in opinions.items()}, heaps or {}
+    )
+
+
+def verdicts(block: Weighed) -> pl.DataFrame:
+    """Give the verdicts of a block."""
+    return pl.DataFrame([row for _, row, _, _ in block.workloads()], schema=VERDICTS | FOR_VIEWS, orient="row")
+
+
+def instances(block: Weighed) -> pl.DataFrame:
+    """Give the verdicts on the instances of a block."""
+    rows = [block.instance(container) for containers in block.facts.workloads() for container in containers]
+    return pl.DataFrame(rows, schema=VERDICTS | FOR_VIEWS | INSTANCE, orient="row")
+
+
+def everything(block: Weighed) -> dict[str, pl.DataFrame]:
+    """Put all that was found about a block in frames."""
+    found = list(block.workloads())
+    judged = [
+        (opinion.life["life_row"], opinion.signal)
+        for opinions in block.facts.opinions.values()
+        for opinion in opinions
+        if opinion.signal is not None
+    ]
+    judged_frame = pl.DataFrame(judged, schema={"life_row": pl.UInt32, "signal": pl.String}, orient="row")
+    return {
+        "lives": block.read.lives,
+        "fits": signals.fits(block.read.lives, block.read.readings, judged_frame),
+        "verdicts": pl.DataFrame([row for _, row, _, _ in found], schema=VERDICTS | FOR_VIEWS, orient="row"),
+        "instances": pl.DataFrame(
+            # The only instance of a workload is judged with it.
+            [
+                row | block.about(container) if len(containers) == 1 else block.instance(container)
+                for containers, row, _, _ in found
+                for container in containers
+            ],
+            schema=VERDICTS | FOR_VIEWS | INSTANCE,
+            orient="row",
+        ),
+        "checklist": pl.DataFrame(
+            [line for _, row, pool, _ in found for line in answers(row, pool)], schema=CHECKLIST, orient="row"
+        ),
+        "forecast": paths(course for *_, course in found if course is not None),
+        "findings": block.read.findings,
+        "completeness": block.read.completeness,
+    }
+
+
+#: Stretches that a container's history is cut into: an hour each in a week.
+STRETCHES: Final = 168
+
+
+def shown(recording: Recording, lives: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
+    """Choose the samples that charts of some containers need."""
+    samples = recording.samples.filter(pl.col("container_id").is_in(containers.implode()))
+    samples = samples.select(
+        "container_id", "time", *(name for name in SIGNALS if samples[name].null_count() < samples.height)
+    )
+    if not samples.height:
+        return samples
+    first = begins(samples["container_id"])
+    length = np.diff(first, append=samples.height)
+    time = samples["time"].to_physical().to_numpy()
+    start, end = np.repeat(time[first], length), np.repeat(time[first + length - 1], length)
+    stretch = (time - start) * STRETCHES // (end - start + 1)
+    # A container with few samples keeps all: each is a stretch of its own.
+    few = np.repeat(length <= 2 * STRETCHES, length)
+    number = np.where(few, np.arange(samples.height), stretch)
+    new = np.ones(samples.height, dtype=bool)
+    new[1:] = number[1:] != number[:-1]
+    new[first] = True
+    runs = np.flatnonzero(new)
+    names = [name for name in (*FOOTPRINTS, "allocated_bytes") if name in samples.columns]
+    used = samples.select(pl.coalesce(*names, pl.lit(0, dtype=pl.Int64)).fill_null(0)).to_series().to_numpy()
+    highest = np.repeat(np.maximum.reduceat(used, runs), np.diff(runs, append=samples.height))
+    tops = np.flatnonzero(used == highest)
+    _, once = np.unique(np.searchsorted(runs, tops, side="right"), return_index=True)
+    kept = np.zeros(samples.height, dtype=bool)
+    kept[tops[once]] = True
+    ends = pl.concat([lives.select("container_id", time=edge) for edge in ("start", "end")]).unique()
+    rows = (
+        samples.select("container_id", "time").with_row_index("row").join(ends, on=["container_id", "time"], how="semi")
+    )
+    kept[rows["row"].to_numpy()] = True
+    return samples.filter(pl.Series(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Everything that was found out about a recording; views show it and compute nothing.
+
+    Attributes
+    ----------
+    recording
+        What was judged. Of a lake, and of a large file, only the samples that charts show: see `analysis.shown`.
+    lives
+        A row per lifetime.
+    fits
+        A row per judged lifetime, with the fitted curve.
+    verdicts
+        A row per workload container: the columns of `classify` and what views need besides.
+    instances
+        The same per pod and container.
+    checklist
+        The five questions for every workload container.
+    forecast
+        The footprint's expected course from the last sample on.
+    findings
+        What `validate` found.
+    completeness
+        Samples of each container that are there and that were due, as `Recording.completeness` gives them.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100}))
+    <Judgement: 1 workload: 1 not_leak>
+    """
+
+    recording: Recording
+    lives: pl.DataFrame
+    fits: pl.DataFrame
+    verdicts: pl.DataFrame
+    instances: pl.DataFrame
+    checklist: pl.DataFrame
+    forecast: pl.DataFrame
+    findings: pl.DataFrame
+    completeness: pl.DataFrame
+
+    def __repr__(self) -> str:
+        """Count the verdicts."""
+        counts = self.verdicts["verdict"].value_counts(sort=True).iter_rows()
+        count = self.verdicts.height
+        return (
+            f"<Judgement: {count} workload{'' if count == 1 else 's'}: "
+            + ", ".join(f"{n} {v}" for v, n in counts)
+            + ">"
+        )
+
+
+def classify(
+    recording: Source,
+    heap: Heap | Mapping[str, Heap] | None = None,
+    *,
+    by: Literal["workload", "instance"] = "workload",
+    client: Client | None = None,
+) -> pl.DataFrame:
+    """Say for every workload whether it leaks, why its memory is what it is, and when it reaches its limit.
+
+    Parameters
+    ----------
+    recording
+        A recording, any frame that can become one, or a lake, which is read part by part.
+    heap
+        A heap profile (or its path) of the workload, or several in the order in which they were taken; of a recording
+        with several workloads a mapping: ``{"billing/api": profile}``. Steady growth in it is evidence level 5 and
+        names the code; a profile that shows none speaks against a leak in the heap; one that is blind, too short or a
+        single picture changes no verdict and is said to.
+    by
+        A row per workload container, or per pod and container with `pod` and `lives`.
+    client
+        Of Dask distributed: its workers judge the parts, with the same result. They must see the files under the same
+        path; set POLARS_MAX_THREADS where they start.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row each. `verdict` is ``leak``, ``not_leak`` or ``inconclusive``; `leak_probability` is capped by
+        `evidence_level` (1 one resident series, 2 with restarts or limits, 3 with work or replicas, 4 with a
+        live-heap gauge, 5 with a heap profile). Growth is of `signal`, bytes per day, with an 80 % interval; growth
+        above `detection_floor_bytes_per_day` would have been found nine times in ten. `hours_to_limit` is null
+        unless `limit_outlook` is ``reaches``. Peaks are of the working set, else the nearest signal there is.
+
+    Raises
+    ------
+    RmtoolkitError
+        `by` is neither of the two, there are no samples, or it cannot be told whose a heap profile is.
+
+    Notes
+    -----
+    Lives are cut at known events; bounded and growing shapes compete for each (BIC, residuals with first-order
+    autocorrelation); lives, pods and versions are pooled; a live-heap gauge overrules the shape of what lies
+    above it. See `rmtoolkit.analysis.models`.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = pl.DataFrame({
+    ...     "time": range(0, 12_000, 60),
+    ...     "workload": ["api"] * 200,
+    ...     "rss_bytes": range(100_000_000, 140_000_000, 200_000),
+    ... })
+    >>> classify(table).select("workload", "verdict", "pattern").rows()
+    [('api', 'leak', 'leak')]
+    """
+    if by not in ("workload", "instance"):
+        msg = f"by must be 'workload' or 'instance', got {by!r}."
+        raise RmtoolkitError(msg)
+    frames, _ = _spread(recording, heap, partial(_rows, by=by, also=None), client)
+    rows = frames["rows"]
+    if by == "workload":
+        return _by_urgency(rows).select(*VERDICTS)
+    return rows.select("cluster", "namespace", "workload", "pod", *list(VERDICTS)[3:], "lives")
+
+
+def fits(recording: Source, *, client: Client | None = None) -> pl.DataFrame:
+    """Show the fit behind the verdict of every life.
+
+    Parameters
+    ----------
+    recording
+        A recording, any frame that can become one, or a lake, which is read part by part.
+    client
+        As for `classify`.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per life with at least 10 samples: `container_id`, `life`, `signal` judged, `model` (the
+        likeliest shape), `growth_start`, `growth_end`, `growth_bytes_per_day` at the life's end with its 80 %
+        interval, `detection_floor_bytes_per_day`, and `fitted`: times and values of the curve.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> fits(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})).select("signal", "model").rows()
+    [('rss_bytes', 'constant')]
+    """
+    return judge(recording, client=client).fits
+
+
+def checklist(
+    recording: Source, heap: Heap | Mapping[str, Heap] | None = None, *, client: Client | None = None
+) -> pl.DataFrame:
+    """Ask the five questions of every workload.
+
+    Parameters
+    ----------
+    recording
+        A recording, any frame that can become one, or a lake, which is read part by part.
+    heap
+        As `classify` takes it.
+    client
+        As for `classify`.
+
+    Returns
+    -------
+    polars.DataFrame
+        Five rows per workload container: `cluster` … `container`, `question`, `answer` (``yes``, ``no``,
+        ``unknown``), `reading` (``fine``, ``concern``, ``unknown``: a yes is good news for some questions and
+        bad news for others) and `because`, the evidence in words.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})
+    >>> checklist(table).select("answer", "reading").rows()[0]
+    ('yes', 'fine')
+    """
+    return judge(recording, heap, client=client).checklist
+
+
+def judge(
+    recording: Source, heap: Heap | Mapping[str, Heap] | None = None, *, client: Client | None = None
+) -> Judgement:
+    """Judge everything in a recording once, for tables, charts and reports alike.
+
+    Parameters
+    ----------
+    recording
+        A recording, any frame that can become one, or a lake, which is read part by part.
+    heap
+        A heap profile (or its path) of the workload, or several in the order in which they were taken; of a recording
+        with several workloads a mapping: ``{"billing/api": profile}``. Steady growth in it is evidence level 5 and
+        names the code; a profile that shows none speaks against a leak in the heap; one that is blind, too short or a
+        single picture changes no verdict and is said to.
+    client
+        As for `classify`.
+
+    Returns
+    -------
+    Judgement
+        All frames.
+
+    Raises
+    ------
+    RmtoolkitError
+        There are no samples, or it cannot be told whose a heap profile is.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})).verdicts["pattern"].to_list()
+    ['plateau']
+    """
+    return judge_with(recording, None, heap, client=client)[0]
+
+
+def judge_with(
+    recording: Source,
+    also: Also | None,
+    heap: Heap | Mapping[str, Heap] | None = None,
+    *,
+    client: Client | None = None,
+) -> tuple[Judgement, dict[str, pl.DataFrame]]:
+    """Judge everything, and make further frames of each part in the same pass."""
+    source = as_source(recording)
+    # What is not in memory does not come into it: charts get what they show.
+    thin = isinstance(source, Lake) or source.stored is not None
+    frames, about = _spread(source, heap, partial(_frames, thin=thin, also=also), client)
+    frames["verdicts"] = _by_urgency(frames["verdicts"])
+    if thin:
+        about = replace(about, samples=conform(frames.pop("shown"), SAMPLES))
+    mine = {name: frames.pop(name) for name in (field.name for field in fields(Judgement)) if name in frames}
+    return Judgement(recording=about, **mine), frames
+
+
+def verdicts_with(recording: Source, also: Also, *, client: Client | None = None) -> dict[str, pl.DataFrame]:
+    """Do what `judge_with` does where of the judgement nobody needs more than the verdicts."""
+    frames, _ = _spread(recording, None, partial(_rows, by="workload", also=also), client)
+    return {name: frame for name, frame in frames.items() if name not in ("rows", "findings")}
+
+
+def _spread(
+    data: Source,
+    heap: Heap | Mapping[str, Heap] | None,
+    work: Callable[..., dict[str, pl.DataFrame]],
+    client: Client | None,
+) -> tuple[dict[str, pl.DataFrame], Recording]:
+    """Judge part by part, so that a large recording needs no more memory than some of its parts."""
+    source = as_source(data)
+    if isinstance(source, Recording):
+        if not source.height:
+            msg = "The recording has no samples: there is nothing to judge."
+            raise RmtoolkitError(msg)
+        restarts_known = source.tells_restarts
+    else:
+        restarts_known = source.tells_restarts()
+    heaps = {}
+    if heap is not None:
+        heaps = by_workload(heap, source.containers if isinstance(source, Recording) else source.containers())
+    frames, about = spread(source, partial(work, restarts_known=restarts_known, heaps=heaps), client=client)
+    _warn_of_units(frames["findings"])
+    return frames, about
+
+
+def _rows(
+    part: Recording, *, by: str, also: Also | None, restarts_known: bool, heaps: dict[Key, HeapReading]
+) -> dict[str, pl.DataFrame]:
+    block = weigh(read(part), restarts_known=restarts_known, heaps=heaps)
+    rows = verdicts(block) if by == "workload" else instances(block)
+    return {"rows": rows, "findings": block.read.findings, **(also(part, rows) if also else {})}
+
+
+def _frames(
+    part: Recording, *, thin: bool, also: Also | None, restarts_known: bool, heaps: dict[Key, HeapReading]
+) -> dict[str, pl.DataFrame]:
+    block = weigh(read(part), restarts_known=restarts_known, heaps=heaps)
+    frames = everything(block)
+    if thin:
+        frames["shown"] = shown(part, frames["lives"], frames["verdicts"]["container_id"])
+    return frames | (also(part, frames["verdicts"]) if also else {})
+
+
+def _warn_of_units(findings: pl.DataFrame) -> None:
+    """Say it aloud when amounts look like another unit: the shape stands, every amount is wrong."""
+    tiny = findings.filter(pl.col("check") == "tiny_value").unique("container_id", maintain_order=True)
+    if tiny.height:
+        more = f" ({tiny.height} containers)" if tiny.height > 1 else ""
+        warnings.warn(
+            f"{tiny['detail'][0]}{more} Give bytes; else every amount is wrong.", RmtoolkitWarning, stacklevel=3
+        )
+
+
+def _by_urgency(verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Worst first: leaks by time to limit, then what cannot be decided, then the rest by risk."""
+    order = {"leak": 0, "inconclusive": 1, "not_leak": 2}
+    return verdicts.sort(
+        pl.col("verdict").replace_strict(order, return_dtype=pl.Int64),
+        pl.col("hours_to_limit").fill_null(float("inf")),
+        pl.col("oom_probability_7d").fill_null(0.0).neg(),
+        *WORKLOAD,
+        nulls_last=True,
+        maintain_order=True,
+    )

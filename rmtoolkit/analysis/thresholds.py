@@ -1,0 +1,424 @@
+"""The numbers that were chosen: every threshold and share that a verdict rests on, by what it decides.
+
+They were chosen on the development part of the corpus and on public series of programs that do not leak, never
+on the sealed part: that one is there to say how good they are. Whoever changes one measures again.
+
+Shares and probabilities are 0 to 1, ratios are above 1, and a window is one life from its first to its last
+sample. What a module needs for its arithmetic only (grids, widths, bins) stands in that module.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+# --- Known from statistics, not chosen --------------------------------------------------------------------------
+
+#: Half the width of an 80 % interval, in standard errors.
+QUANTILE: Final = 1.2816
+#: Standard deviations in one median absolute deviation of normal noise.
+DEVIATIONS_PER_MAD: Final = 1.4826
+
+# --- The verdict ------------------------------------------------------------------------------------------------
+
+#: Probability of growth from which on it is called a leak ...
+LEAK_FROM: Final = 0.75
+#: ... and probability of rest from which on it is called none. Between them lies `inconclusive`.
+CLEAN_FROM: Final = 0.6
+#: A probability above this is taken for true where one of two things must be said.
+LIKELY: Final = 0.5
+#: Share of what cannot be told apart that counts as a leak in `leak_probability`.
+UNRESOLVED_LEAKS: Final = 0.35
+#: Highest `leak_probability`, and distance from 0 of the lowest, by evidence level: one curve can suggest, not prove.
+SUREST: Final = {1: 0.9, 2: 0.93, 3: 0.95, 4: 0.98, 5: 0.995}
+
+# --- What growth matters ----------------------------------------------------------------------------------------
+
+#: Growth that a window must show before it matters: a share of the level ...
+MATERIAL_SHARE: Final = 0.02
+#: ... or enough to reach the limit within this many windows like the one seen.
+MATERIAL_WINDOWS: Final = 20.0
+#: Largest grain that is read off a curve, bytes: memory comes in pages, and no page in use is larger than that.
+LARGEST_GRAIN: Final = 2 << 20
+#: Growth smaller than that, but above this share of the level and seen, leaves the verdict open.
+FAINT_SHARE: Final = 0.004
+#: ... where it is at least this probable, and its slope this many times its standard error.
+FAINT_FROM: Final = 0.5
+FAINT_ERRORS: Final = 3.0
+#: Share of the level below which differences are never evidence: no meter and no page is finer.
+NOISE_SHARE: Final = 0.0015
+#: The detection floor in multiples of what is material: growth just above that may still be taken for a step.
+FLOOR_MATERIAL: Final = 1.5
+#: Evidence that a line needs to be found, in units of twice a log likelihood, before the price of its parameter.
+FLOOR_EVIDENCE: Final = 6.0
+
+#: What the models see may still be doubted: growth of this many times their floor was not cleared nine times in ten
+#: when it was added to the clean runs of the development part. This is the floor that is printed where none was found.
+FLOOR_SURE: Final = 2.7
+
+# --- What a shape says about the time after the window ----------------------------------------------------------
+
+#: Log prior of families that contain a simpler one: the richer word must earn its place.
+RICHER: Final = {
+    "two_steps": -3.0,
+    "two_steps_linear": -2.0,
+    "two_saturating": -1.0,
+    "saturating_step": -2.0,
+    "pulse": -1.0,
+    "ramp": -1.0,
+    "power": -1.0,
+}
+#: Share of the window below which a growth phase is too young to judge.
+YOUNG: Final = 0.2
+#: A second slope below this share of the first is deceleration, not a leak at a constant rate ...
+DECELERATION: Final = 0.45
+#: ... unless the bend lies before this share of the window: then it belongs to the start.
+EARLY_BEND: Final = 0.3
+#: A ramp that ends after this share of the window may not have ended ...
+FRESH_RAMP: Final = 0.85
+#: ... and what steps after this share of it may step again.
+FRESH_STEP: Final = 0.9
+#: Half a wave competes where its period is a day, up to this difference of logarithms: the grid is that coarse.
+NEAR_A_DAY: Final = 0.12
+
+# --- Where a life begins and settles ----------------------------------------------------------------------------
+
+#: A start is at most one part of so many of a life; its jump is hidden from the fit where it is this many times what
+#: else the best shape leaves, and this share of all of it.
+START_PART: Final = 8
+START_JUMP: Final = 4.0
+START_SHARE: Final = 0.5
+#: Share by which a footprint falls from one sample to the next where a new process begins.
+NEW_PROCESS_FALL: Final = 0.3
+#: Scrapes between a known restart and the fall of the curve that it is always taken for ...
+LINGER_SCRAPES_SURE: Final = 3
+#: ... and up to this many, where they are within `LINGER_SECONDS`: a killed process is still shown for minutes.
+LINGER_SCRAPES: Final = 10
+#: Seconds.
+LINGER_SECONDS: Final = 300
+#: Scrapes without a sample after which a deep fall is a restart, and the slack for an event beside a life's ends.
+SILENT_SCRAPES: Final = 3
+#: A stretch without samples that is this share of all that was watched, and this many scrapes, parts two lives.
+LONG_GAP: Final = 0.2
+GAP_SCRAPES: Final = 20
+#: Share of a life that is its start-up.
+STARTUP_SHARE: Final = 0.15
+#: What of a start above the level after it is no more part of the start, as a share of its height.
+START_OVER: Final = 0.1
+#: A life is settled where it stays within this share of its settled level.
+SETTLED_BAND: Final = 0.1
+
+# --- Teeth, spikes and jumps in the bins ------------------------------------------------------------------------
+
+#: A fall of this share of the range, within two bins, is a release ...
+RELEASE_SHARE: Final = 0.3
+#: ... and this many of them make a sawtooth; as many bursts do.
+TEETH: Final = 4
+#: From this many teeth on, their floors are fitted as finely as short lives are.
+MANY_TEETH: Final = 16
+#: Ratio of the falls of teeth to their rises.
+SHARP: Final = 1.5
+#: Teeth are faster than the bins where samples inside a bin range this share of everything, and of the level.
+FAST_OF_RANGE: Final = 0.5
+FAST_OF_LEVEL: Final = 0.1
+#: Share of the level below which a range is noise, not teeth.
+SMALL_RANGE: Final = 0.06
+#: Share of the range that is left for the teeth at least when the trend is taken off.
+TEETH_IN_RANGE: Final = 0.25
+#: The middle of a tooth's rise lies above its bottom by this share of its height; a burst lies at the bottom.
+SLOW_RISE: Final = 0.2
+#: Spikes this many deviations, and this share of the level, above their neighbours take no part in a trend.
+SPIKE_DEVIATIONS: Final = 4.0
+SPIKE_SHARE: Final = 0.02
+#: Share of a lasting change that two neighbouring boundaries must bring for it to be abrupt.
+ABRUPT: Final = 0.6
+
+# --- Cycles and load --------------------------------------------------------------------------------------------
+
+#: Fewer cycles than this are no cycle but a bend.
+FEWEST_CYCLES: Final = 2.4
+#: Share of what the trend leaves that a cycle must explain.
+CYCLE_EXPLAINS: Final = 0.5
+#: Share of the changes that the load must explain beside a trend ...
+LOAD_EXPLAINS: Final = 0.5
+#: ... and without room for one: ...
+LOAD_EXPLAINS_ALONE: Final = 0.9
+#: ... where the load itself is correlated with time this much.
+LOAD_TRENDS: Final = 0.85
+#: Share of its median that the load must vary by.
+LOAD_VARIES: Final = 0.1
+
+# --- Whether growth was still going on --------------------------------------------------------------------------
+
+#: Share of the window at its end that must still grow; the last quarter is two of them.
+TAIL: Final = 0.125
+#: A prediction below this many deviations of the noise cannot be checked.
+CLEAR_DEVIATIONS: Final = 2.5
+#: Growth comes in jumps where a tenth of the bins make this share of the movement.
+JUMPY: Final = 0.6
+#: What stands for the slope of a last third that cannot be checked: neither steady nor slowing.
+UNCHECKED: Final = 0.6
+#: So many boundaries between bins may be large steps beside growth; where there are more, growth may be made of them.
+FEW_JUMPS: Final = 2
+#: Growth that brings less than this share of what was expected between the steps is made of them.
+BETWEEN: Final = 0.35
+#: Where it brings this little, a few jumps are all there is, whatever shape explains it best: nobody knows of more.
+NOTHING_BETWEEN: Final = 0.1
+#: A start-up is over by this share of the window.
+STARTUP_OVER: Final = 0.2
+#: Growth and its slowing down are equally likely where the later half of the growth is this share as fast as the
+#: earlier half; log odds for each unit above it, and their limit. From 1600 simulated curves of eight kinds.
+STRAIGHT: Final = 0.84
+STRAIGHT_ODDS: Final = 14.0
+STRAIGHT_MOST: Final = 4.0
+#: Noise, as a share of what half of the growth brings, at which that comparison is worth half.
+STRAIGHT_NOISE: Final = 0.15
+#: Before an onset later than this share of the window there is something to compare a rise with.
+LATE_ONSET: Final = 0.15
+#: A jump before the onset, in deviations of the steps, plus this share of the rise: it is no wandering.
+JUMP_DEVIATIONS: Final = 8.0
+JUMP_SHARE: Final = 0.3
+#: Growth has begun where this share of the rise is passed for good.
+BEGUN_SHARE: Final = 0.25
+
+# --- Doubts about one life --------------------------------------------------------------------------------------
+
+
+class Doubt(NamedTuple):
+    """What one observation takes off the probability of growth."""
+
+    taken: float
+    ended: float = 0.0
+
+
+#: A life with fewer samples than this decides nothing alone, several may: its probabilities count this share.
+FEW_SAMPLES: Final = 24
+FEW_SHARE: Final = 0.6
+#: With fewer samples than this a bend is hard to see: growth must be steady to the end.
+COARSE_SAMPLES: Final = 72
+COARSE_STEADY: Final = Doubt(0.2)
+COARSE: Final = Doubt(0.6)
+#: Slope of the last third over that of the whole growth: below this it has ended ...
+ENDED: Final = 0.2
+#: ... as it has where the last quarter brings less than this share of what was expected ...
+ENDED_QUARTER: Final = 0.12
+#: ... and below this it slows down.
+SLOWING: Final = 0.42
+#: Share of the expected rise that the tail brings: below this it stands still ...
+STOPPED: Final = 0.1
+#: ... above this, and with such a last third, growth is steady ...
+STEADY: Final = 0.8
+#: ... and above this multiple the tail is where all the growth is.
+ALL_AT_THE_END: Final = 2.2
+GROWTH_ENDED: Final = Doubt(0.9, ended=0.8)
+GROWTH_JUMPS: Final = Doubt(0.9)
+GROWTH_STOPPED: Final = Doubt(0.9, ended=0.75)
+GROWTH_SLOWS: Final = Doubt(0.8)
+TAIL_SLOWS: Final = Doubt(0.7)
+#: Where growth has clearly ended, this share of what could not be told is rest.
+RESTS: Final = 0.5
+#: Steady growth takes this share of what could not be told, where it is this probable already.
+TIPS: Final = 0.6
+LEANING: Final = 0.3
+#: A last third that rose less than the rest, by so little that the grain of the meter may be why, is a slight doubt.
+GROWTH_UNCHECKED: Final = Doubt(0.3)
+#: Growth below the detection floor is as likely noise as not.
+BELOW_FLOOR: Final = Doubt(0.5)
+#: Share of `YOUNG` that what was seen after the onset must fill.
+YOUNG_SEEN: Final = 0.95
+GROWTH_YOUNG: Final = Doubt(0.8)
+#: A rise that begins late must go this many times beyond the range of what was before it; once is no rise.
+EXCURSION: Final = 2.0
+NO_EXCURSION: Final = 1.0
+WITHIN_RANGE: Final = Doubt(0.8)
+INSIDE_RANGE: Final = Doubt(0.8, ended=0.7)
+#: Share of the growth of the mean that the floor must show.
+FLOOR_FOLLOWS: Final = 0.35
+FLOOR_STAYS: Final = Doubt(0.8)
+#: Kendall's tau of the floors of teeth from which on they rise.
+FLOORS_RISE: Final = 0.6
+FLOORS_STAY: Final = Doubt(0.9, ended=0.8)
+#: Floors of teeth that rise by this many times what is material, so steadily, are not at rest: this share is open.
+FLOORS_CLIMB: Final = 2.0
+FLOORS_OPEN: Final = 0.7
+#: Deviations that the tau of unordered floors has: above this many, that they stay was not seen.
+FLOORS_UNSURE: Final = 1.0
+FLOORS_NOT_SEEN: Final = Doubt(0.9)
+#: Kendall's tau of the tops of teeth from which on a floor that stays may be one that the allocator holds up.
+TOPS_RISE: Final = 0.8
+#: With too few teeth to know the floor, a fall that takes back this share of the rise before it may come again ...
+TAKES_BACK: Final = 0.5
+#: ... and one above this share is a change of level: else the probabilities count only so much.
+TAKES_MORE: Final = 1.8
+FEW_TEETH_SHARE: Final = 0.2
+#: The lowest part of a tooth as a share of its top: below it the fall may as well be a restart.
+RESTART_LIKE: Final = 0.35
+#: A live heap that grows by less than this share of the growth around it is a side show ...
+SMALL_PART: Final = 0.1
+#: ... if it grows by less than this many times what is material ...
+SMALL_MATERIAL: Final = 2.0
+#: ... and then this share of its growth is rest.
+SIDE_SHOW: Final = 0.9
+#: A rise that has only just begun is one more burst after so many, if it is at most this many times as high.
+BURSTS_BEFORE: Final = 2
+AS_HIGH: Final = 1.15
+#: Where the footprint rises this many times as much as the live heap, faint growth of the heap is not the story.
+SIDE_BY: Final = 3.0
+#: Share of the rest that cannot be told where the limit or idleness forced it.
+FORCED_REST: Final = 0.9
+
+# --- Layers of memory -------------------------------------------------------------------------------------------
+
+#: Kernel memory for each byte of page cache, at most: its index, a fortieth of it, and the names of its files.
+INDEX_SHARE: Final = 0.1
+#: Share of the footprint at the window's end from which on a layer is named ...
+NAMING_SHARE: Final = 0.25
+#: ... and from which on page cache comes first.
+MOST_SHARE: Final = 0.5
+#: The allocator keeps what lies above the live heap where the heap once was larger by this share of it.
+ONCE_USED: Final = 0.5
+#: Threads by which their number must rise.
+THREADS_RISE: Final = 3
+#: A thread can have touched this many bytes of its stack at least, and at most: the default of glibc and musl.
+STACK_LEAST: Final = 4 << 10
+STACK_MOST: Final = 8 << 20
+#: Threads explain growth where the live heap shows less than this share of it.
+THREADS_EXPLAIN: Final = 0.5
+#: Probability of rest that is left where memory grows outside the allocator; the others cannot be told.
+OUTSIDE_BOUNDED: Final = 0.1
+
+# --- The name of a bounded shape --------------------------------------------------------------------------------
+
+#: Ratio of an early peak to the settled level from which on it is a startup spike ...
+SPIKE_RATIO: Final = 1.25
+#: ... if it is this many times every later peak.
+ABOVE_LATER: Final = 1.1
+#: Share of the limit from which on a level is flat because it cannot grow ...
+AT_LIMIT: Final = 0.955
+#: ... with pressure, because memory.high may hold it lower; ...
+AT_HIGH: Final = 0.7
+#: ... pressure is being stalled for this share of the time; ...
+PRESSURE: Final = 0.02
+#: ... or reading dropped pages again, as much as the whole footprint, this often an hour; ...
+REFAULTS: Final = 1.0
+#: ... or this share of the limit where the kernel's own peak is at it, whatever the samples saw; ...
+AT_PEAK: Final = 0.9
+PEAK_AT_LIMIT: Final = 0.995
+#: ... this share of that level must be anonymous, ...
+AT_LIMIT_ANON: Final = 0.9
+#: ... and it has come there by at most this share of the limit since the middle of the window.
+AT_LIMIT_RISE: Final = 0.05
+#: Share of the settled level that a cycle must move.
+SWING: Final = 0.08
+#: Share of the movement that a cycle must be.
+PERIODIC: Final = 0.5
+#: Ratio of a later peak to the settled level from which on it is a burst, ...
+BURST_RATIO: Final = 1.15
+#: ... if at most this share of the bins is that high ...
+BURST_SHARE: Final = 0.3
+#: ... or this share where they come again and again, ...
+BURSTS_SHARE: Final = 0.45
+#: ... it lies this much further above the settled level than anything lies below it, ...
+BURST_ABOVE: Final = 2.5
+#: ... and the end is back within this share of the burst.
+BURST_OVER: Final = 0.3
+#: The times between bursts that usually differ by no more than this share come by the clock ...
+EVEN: Final = 0.15
+#: ... and are a cycle where at least this share of the bins is high.
+EVEN_SHARE: Final = 0.15
+#: Share of the level that samples range inside every bin where they rise and fall faster than bins can show.
+FLUTTER: Final = 0.2
+#: A step moves the level by this share of it ...
+STEP_SHARE: Final = 0.08
+#: ... and by this share of the range, ...
+STEP_OF_SWING: Final = 0.35
+#: ... after this share of the window; ...
+STEP_AFTER: Final = 0.08
+#: ... where no stepped shape won, by this share of the whole rise.
+STEP_OF_RISE: Final = 0.6
+#: Share of the level that a warm-up rises.
+WARM_UP_RISE: Final = 0.1
+#: Share of the level that a release moves where it is a step.
+MOVED_SHARE: Final = 0.08
+
+# --- Several lives, pods and versions ---------------------------------------------------------------------------
+
+#: No single life is surer than this, however long.
+MOST_SURE: Final = 0.985
+#: Lives that repeat the same shape repeat the same mistake: each counts this much of an independent one.
+INDEPENDENCE: Final = 0.7
+#: A life shorter than this share of the longest one says little about what comes after it ...
+SHORT: Final = 0.3
+#: ... and the one that stands for all is at least this share of the longest.
+STANDS_FOR_ALL: Final = 0.6
+#: What a life says counts this much when it ended in a burst: ...
+JUMPED: Final = 0.15
+#: ... its end above its middle, and its middle not above its early part, by this ratio, ...
+JUMP_RATIO: Final = 1.1
+#: ... and growth no more probable than this.
+HARDLY_GROWS: Final = 0.2
+#: Probability of growth from which on the lives before a release leaked.
+LEAKED_BEFORE: Final = 0.7
+#: Probability of growth and of rest where a release was seen too shortly to tell.
+YOUNG_RELEASE: Final = 0.1
+#: Share of the level within which a release changed nothing.
+SAME_LEVEL: Final = 0.08
+#: Restarts mask a leak where at least so many lives rise, ...
+MASKED_LIVES: Final = 3
+#: ... which are this share of all lives, ...
+MASKED_SHARE: Final = 0.7
+#: ... with slopes that deviate by no more than this share of their median, ...
+AGREEING: Final = 0.6
+#: ... each growing with at least this probability: less is a warm-up that restarts interrupt.
+MASKED_GROWING: Final = 0.15
+#: What the best of several pods loses, in log odds by the logarithm of their number: it looks better than it is.
+BEST_OF_MANY: Final = 0.3
+
+# --- A heap profile beside the recording ------------------------------------------------------------------------
+
+#: Share of what the curve cannot tell that steady growth in a profile settles ...
+HEAP_SETTLES: Final = 0.9
+#: ... and how many times more probable it makes growth, against rest; its absence divides by the same.
+HEAP_ODDS: Final = 4.0
+#: Growth in a profile below this share of the recorded rate does not explain it, whatever the load was.
+HEAP_EXPLAINS: Final = 0.02
+#: The recorded growth would show in a profile where it brings this many times what moved in it anyway, ...
+HEAP_SHOWS: Final = 4.0
+#: ... and at least so many bytes.
+HEAP_LEAST: Final = 64 << 10
+
+# --- The forecast -----------------------------------------------------------------------------------------------
+
+#: Share of itself within which the slope of a real process is never known better (standard error).
+SLOPE_DOUBT: Final = 0.06
+#: A straight line says nothing any more beyond so many windows like the one seen ...
+HORIZON_WINDOWS: Final = 200.0
+#: ... and so many weeks.
+HORIZON_WEEKS: Final = 52
+#: Share of a peak by which peaks spread at least from week to week.
+PEAK_SPREAD: Final = 0.03
+#: Chance of a kill in a week where a peak has passed the limit: that of one that comes once a week on average.
+PEAK_PASSED: Final = 0.63
+#: Lives that must have ended otherwise than by an OOM kill before restarts are taken to cap a life's length.
+RESTARTS_CAP: Final = 3
+
+# --- The words and the checklist --------------------------------------------------------------------------------
+
+#: Hours to the limit above which a headline only says that it is further away than 90 days.
+FAR_HOURS: Final = 90 * 24
+#: Share of the limit above which a peak leaves something to do.
+PEAK_NEAR_LIMIT: Final = 0.9
+#: Chance of an OOM kill within a week above which it is worth to watch on.
+RISKY: Final = 0.05
+#: Share of the limit above which an average leaves too little room for a burst.
+CLOSE_TO_LIMIT: Final = 0.8
+#: Share of the footprint above which kept or reclaimable memory is easily taken for used.
+RESERVED_SHARE: Final = 0.3
+#: Probability from which on a fit is strong evidence (weight 3), and from which on it is good evidence (weight 2).
+STRONG: Final = 0.95
+GOOD: Final = 0.8
+#: Share of the footprint from which on a layer is evidence.
+LAYER_SHOWN: Final = 0.2
+#: Threads from which on their number is worth a look though it does not rise.
+MANY_THREADS: Final = 64
+#: Coverage below which missing samples are mentioned.
+COVERED: Final = 0.9

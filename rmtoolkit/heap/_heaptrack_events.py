@@ -1,0 +1,638 @@
+"""Events of a heaptrack file as numbers: what allocations and frees add up to, in bounded memory."""
+
+from __future__ import annotations
+
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+
+from rmtoolkit.exceptions import ReadError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from rmtoolkit.heap._heaptrack_tables import Mark
+
+    Integers = NDArray[np.int64]
+
+
+#: Steps of the growth table: when there are so many, every two become one.
+_MOST_STEPS: Final = 512
+#: Rows of the growth table, and rows of the timeline: the same.
+_MOST_GROWTH: Final = 1 << 19
+_MOST_ROWS: Final = 1 << 18
+#: A step is at least so many events or so many milliseconds long.
+_STEP_EVENTS: Final = 256
+_STEP_MS: Final = 10
+#: Bytes of a packed file per event: a first guess that spares merging.
+_PACKED_PER_EVENT: Final = 2
+
+
+class Nets(NamedTuple):
+    """What changed within a step: traces, and by how many bytes and blocks."""
+
+    traces: Integers
+    size: Integers
+    blocks: Integers
+
+
+class Tally(Protocol):
+    """Counts events: with numpy (`NumpyTally`, which says what each method does), or compiled."""
+
+    @property
+    def counts(self) -> Integers:
+        ...
+
+    @property
+    def temporaries(self) -> Integers: ...
+
+    @property
+    def entries(self) -> int: ...
+
+    @property
+    def live(self) -> int: ...
+
+    def grow(self, sizes: Integers, traces: Integers, most_traces: int) -> None: ...
+    def load(self, keys: Integers, temporary: Integers | None = None) -> None: ...
+    def advance(self, end: int) -> int: ...
+    def nets(self) -> Nets: ...
+    def at_peak(self) -> Integers: ...
+    def reset(self) -> None: ...
+
+
+class NumpyTally:
+    """Counts events a block at a time."""
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(0, np.int64)
+        self.temporaries = np.zeros(0, np.int64)
+        self.live = 0
+        self._signed = np.zeros(0, np.int64)
+        self._traces = np.zeros(0, np.int64)
+        self._held = np.zeros(0, np.int64)
+        self._most_traces = 0
+        self._last = 0
+        self._peak = 0
+        self._best: tuple[Integers, Integers, int] = self.counts, self.counts, 0
+        self._keys = self._cum = np.zeros(0, np.int64)
+        self._at = self._counted = 0
+
+    @property
+    def entries(self) -> int:
+        """How many entries are known."""
+        return len(self._traces)
+
+    def grow(self, sizes: Integers, traces: Integers, most_traces: int) -> None:
+        """Learn of more entries; the last one takes events of entries that do not exist."""
+        more = len(sizes) - len(self._traces)
+        self._signed = np.column_stack((sizes, -sizes)).ravel()
+        self._traces, self._most_traces = traces, most_traces
+        self.counts = np.append(self.counts, np.zeros(2 * more, np.int64))
+        self._held = np.append(self._held, np.zeros(more, np.int64))
+        self.temporaries = np.append(self.temporaries, np.zeros(more, np.int64))
+
+    def load(self, keys: Integers, temporary: Integers | None = None) -> None:
+        """Take the events of a block."""
+        self._count()
+        self._keys, self._at, self._counted = keys, 0, 0
+        if not len(keys):
+            self._cum = keys
+            return
+        # No key is beyond the table, so none is clipped: it only spares a second look at each.
+        self._cum = self._signed.take(keys, mode="clip")
+        self._cum[0] += self.live
+        np.cumsum(self._cum, out=self._cum)
+        best = int(self._cum.argmax())
+        if self._cum[best] > self._peak:
+            self._peak = int(self._cum[best])
+            self._best = self.counts.copy(), keys, best + 1
+        if temporary is None:
+            temporary = self._freed_at_once(keys)
+        self.temporaries += np.bincount(temporary, minlength=len(self.temporaries))
+
+    def _freed_at_once(self, keys: Integers) -> Integers:
+        """Find entries that are freed right after they were allocated; entry 0 after any free, as heaptrack does."""
+        pairs = np.flatnonzero((keys[1:] ^ keys[:-1]) == 1) + 1
+        pairs = pairs[(keys[pairs] & 1) == 1]
+        zeros = np.flatnonzero(keys == 1)
+        before = np.where(zeros > 0, keys[zeros - 1], self._last)
+        more = int(((before & 1) == 1).sum())
+        first = int(keys[0]) & 1 and int(keys[0]) ^ 1 == self._last
+        self._last = int(keys[-1])
+        return np.concatenate((keys[pairs] >> 1, np.zeros(more, np.int64), keys[:1] >> 1 if first else zeros[:0]))
+
+    def advance(self, end: int) -> int:
+        """Go on to an event of the block; say how much was live at most on the way."""
+        if end <= self._at:
+            return self.live
+        most = max(self.live, int(self._cum[self._at : end].max()))
+        self.live = int(self._cum[end - 1])
+        self._at = end
+        return most
+
+    def nets(self) -> Nets:
+        """Say what changed since the last time."""
+        self._count()
+        held = self.counts[0::2] - self.counts[1::2]
+        entries = np.flatnonzero(held != self._held)
+        change = held[entries] - self._held[entries]
+        self._held = held
+        traces, size = self._traces[entries], change * self._signed[2 * entries]
+        if 4 * len(entries) < self._most_traces:
+            found, where = np.unique(traces, return_inverse=True)
+            many = len(found)
+        else:
+            found, where, many = None, traces, self._most_traces
+        sizes = np.bincount(where, weights=size, minlength=many).astype(np.int64)
+        blocks = np.bincount(where, weights=change, minlength=many).astype(np.int64)
+        changed = np.flatnonzero((sizes != 0) | (blocks != 0))
+        return Nets(changed if found is None else found[changed], sizes[changed], blocks[changed])
+
+    def _count(self) -> None:
+        """Count the events up to where we are."""
+        if self._at > self._counted:
+            self.counts += np.bincount(self._keys[self._counted : self._at], minlength=len(self.counts))
+            self._counted = self._at
+
+    def at_peak(self) -> Integers:
+        """Count the allocations and frees of each entry up to the peak."""
+        counts, keys, end = self._best
+        counts = np.append(counts, np.zeros(len(self.counts) - len(counts), np.int64))
+        return counts + np.bincount(keys[:end], minlength=len(counts))
+
+    def reset(self) -> None:
+        """Forget everything so far."""
+        self.counts[:] = 0
+        self.temporaries[:] = 0
+        self._held[:] = 0
+        self._counted = self._at
+        self._cum = self._cum - self.live
+        self.live = self._peak = 0
+        self._best = self.counts[:0], self._keys[:0], 0
+        if self._at < len(self._cum):
+            best = self._at + int(self._cum[self._at :].argmax())
+            if self._cum[best] > 0:
+                self._peak = int(self._cum[best])
+                self._best = self.counts * 0, self._keys[self._at :], best + 1 - self._at
+
+
+class Row(NamedTuple):
+    """A stamp: when, how much is live, at most since the stamp before, resident, and events so far."""
+
+    ms: int
+    live: int
+    most: int
+    rss: int
+    events: int
+
+
+class Account:
+    """Follows a whole file: the timeline, the peak, and what each trace holds over time."""
+
+    def __init__(self, tally: Tally, packed_bytes: int, *, growth: bool = True) -> None:
+        self.tally = tally
+        self.peak = self.peak_ms = self.last_ms = self.rss_pages = self.events = 0
+        self.rows: list[Row] = []
+        self.steps: list[tuple[int, int, Nets]] = []
+        self.late_stamps = 0
+        self._growth = growth
+        self._most = self._growth_rows = 0
+        self._step_events = max(_STEP_EVENTS, packed_bytes // _PACKED_PER_EVENT // _MOST_STEPS)
+        self._step_ms = _STEP_MS
+        self._step_began = (0, 0)
+
+    def add(self, keys: Integers, marks: Sequence[Mark], temporary: Integers | None = None) -> None:
+        """Go through the events of a block."""
+        self.tally.load(keys, temporary)
+        begun = self.events
+        for mark in marks:
+            self._go(begun, mark.before)
+            if mark.kind == "c":
+                self._stamp(mark.value)
+            elif mark.kind == "R":
+                self._resident(mark.value)
+            else:
+                self._forget()
+        self._go(begun, len(keys))
+
+    def _go(self, begun: int, end: int) -> None:
+        """Go on to an event; close steps on the way that hold enough events."""
+        while self._growth:
+            full = self._step_began[0] + self._step_events - begun
+            if full > end:
+                break
+            self._advance(full, begun)
+            self._close()
+        self._advance(end, begun)
+
+    def _advance(self, end: int, begun: int) -> None:
+        most = self.tally.advance(end)
+        self._most = max(self._most, most)
+        if most > self.peak:
+            self.peak, self.peak_ms = most, self.last_ms
+        self.events = max(self.events, begun + end)
+
+    def _stamp(self, ms: int) -> None:
+        if ms < self.last_ms:
+            self.late_stamps += 1
+            return
+        self.last_ms = ms
+        self.rows.append(Row(ms, self.tally.live, max(self._most, self.tally.live), -1, self.events))
+        self._most = self.tally.live
+        if len(self.rows) >= 2 * _MOST_ROWS:
+            self.rows = [
+                later._replace(most=max(first.most, later.most), rss=max(first.rss, later.rss))
+                for first, later in zip(self.rows[::2], self.rows[1::2], strict=True)
+            ]
+        if self._growth and ms - self._step_began[1] >= self._step_ms:
+            self._close()
+
+    def _resident(self, pages: int) -> None:
+        self.rss_pages = max(self.rss_pages, pages)
+        if self.rows:
+            self.rows[-1] = self.rows[-1]._replace(rss=pages)
+
+    def _close(self) -> None:
+        nets = self.tally.nets()
+        self.steps.append((self.events, self.last_ms, nets))
+        self._step_began = self.events, self.last_ms
+        self._growth_rows += len(nets.traces)
+        if len(self.steps) >= _MOST_STEPS or (self._growth_rows > _MOST_GROWTH and len(self.steps) > 1):
+            self._merge()
+
+    def _merge(self) -> None:
+        """Make one step of every two."""
+        self._step_events *= 2
+        self._step_ms *= 2
+        pairs = list(zip(self.steps[::2], self.steps[1::2], strict=False))
+        odd = self.steps[2 * len(pairs) :]
+        self.steps = [(events, ms, added(first, nets)) for (_, _, first), (events, ms, nets) in pairs] + odd
+        self._growth_rows = sum(len(nets.traces) for *_, nets in self.steps)
+
+    def _forget(self) -> None:
+        self.tally.reset()
+        self.rows.clear()
+        self.steps.clear()
+        self.peak = self.peak_ms = self._most = self._growth_rows = self.rss_pages = 0
+        self._step_began = self.events, self.last_ms
+
+    def finish(self) -> None:
+        """Close the last step."""
+        if self._growth:
+            self._close()
+        else:
+            self.tally.nets()
+
+
+def added(first: Nets, second: Nets) -> Nets:
+    """Join two steps."""
+    traces, where = np.unique(np.concatenate((first.traces, second.traces)), return_inverse=True)
+    size = np.zeros(len(traces), np.int64)
+    blocks = np.zeros(len(traces), np.int64)
+    np.add.at(size, where, np.concatenate((first.size, second.size)))
+    np.add.at(blocks, where, np.concatenate((first.blocks, second.blocks)))
+    kept = (size != 0) | (blocks != 0)
+    return Nets(traces[kept], size[kept], blocks[kept])
+
+
+_Item = TypeVar("_Item")
+
+#: Room in front of every block, so that the eight bytes before any end of line exist.
+MARGIN: Final = 8
+#: What is looked at together unless told otherwise.
+BLOCK_BYTES: Final = 1 << 21
+#: No line of any format is longer; what follows up to the next end of line is dropped.
+_LINE_BYTES: Final = 1 << 20
+
+_GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+#: Frames that hold no data (0x184D2A50 to 0x184D2A5F) may stand first.
+_SKIPPABLE: Final = b"\x2a\x4d\x18"
+_PACKED_BYTES: Final = 1 << 18
+#: A damaged stream gives nothing of the read in which it breaks: read again in pieces, the last one byte by byte.
+_PIECES: Final = (1 << 12, 1)
+#: A packed file may unpack to this much, whatever its size; beyond that to this many times its size.
+_ALWAYS_BYTES: Final = 2 << 30
+_RATIO: Final = 200
+#: So much without any end of line is no text.
+_ENDLESS_BYTES: Final = 256 << 20
+
+
+class Blocks:
+    r"""The lines of one file."""
+
+    def __init__(self, path: str | os.PathLike[str], *, expected: str, block_bytes: int = BLOCK_BYTES) -> None:
+        self.path = Path(path)
+        self.block_bytes = block_bytes
+        self.damage: str | None = None
+        self.long_lines = 0
+        if self.path.is_dir():
+            raise ReadError.at(path, found="a folder", expected=expected)
+        self.packed_bytes = self.path.stat().st_size
+        with self.path.open("rb") as stream:
+            magic = stream.read(4)
+        if not magic:
+            raise ReadError.at(path, found="an empty file", expected=expected)
+        self._zstd = magic == _ZSTD or (magic[1:] == _SKIPPABLE and magic[0] & 0xF0 == 0x50)
+        self._gzip = magic.startswith(_GZIP)
+
+    def __iter__(self) -> Iterator[memoryview]:
+        """Give blocks of whole lines after `MARGIN` bytes of anything; the next block overwrites the last one."""
+        # What was left of the last block goes in front of the next one.
+        front = MARGIN + _LINE_BYTES
+        slot = bytearray(front + self.block_bytes)
+        rest, skipping, dropped, given = b"", False, 0, 0
+        allowed = max(_ALWAYS_BYTES, _RATIO * self.packed_bytes)
+        for size in self._parts(memoryview(slot)[front:]):
+            given += size
+            if given > allowed or dropped > _ENDLESS_BYTES:
+                self.damage = f"it unpacks to more than {given - size:,} bytes, and no more was read"
+                return
+            end = slot.rfind(b"\n", front, front + size) + 1
+            begin = front
+            if end and skipping:
+                begin, skipping = slot.find(b"\n", front, end) + 1, False
+            elif end:
+                begin = front - len(rest)
+                slot[begin:front] = rest
+            if begin < end:
+                yield memoryview(slot)[begin - MARGIN : end]
+            rest = bytes(slot[end : front + size]) if end else rest + slot[front : front + size]
+            if len(rest) > _LINE_BYTES:
+                self.long_lines += not skipping
+                dropped += len(rest)
+                rest, skipping = b"", True
+        if rest:
+            yield memoryview(b"".join((bytes(MARGIN), rest, b"\n")))
+
+    def _parts(self, room: memoryview) -> Iterator[int]:
+        """Fill the room again and again; say each time with how many bytes."""
+        if self._gzip:
+            for part in self._gunzip():
+                room[: len(part)] = part
+                yield len(part)
+        elif self._zstd:
+            yield from self._unzstd(room)
+        else:
+            with self.path.open("rb", buffering=0) as stream:
+                while size := stream.readinto(room):
+                    yield size
+
+    def _unzstd(self, room: memoryview) -> Iterator[int]:
+        """Unpack frames; where that breaks, once more in smaller pieces, to the last byte there is."""
+        import pyarrow as pa  # noqa: PLC0415 - slow to import, and only this path needs it
+
+        given = 0
+        for piece in (self.block_bytes, *_PIECES):
+            try:
+                with pa.CompressedInputStream(pa.OSFile(str(self.path)), "zstd") as stream:
+                    skip = given
+                    while skip:
+                        skip -= stream.readinto(room[: min(skip, len(room))])
+                    while size := stream.readinto(room[:piece]):
+                        given += size
+                        yield size
+            except (OSError, pa.ArrowException) as error:
+                self.damage = "it is cut off" if "runcated" in str(error) else "it is damaged"
+            else:
+                return
+
+    def _gunzip(self) -> Iterator[bytes]:
+        with self.path.open("rb") as stream:
+            member: Any = None
+            packed = b""
+            while packed := packed or stream.read(_PACKED_BYTES):
+                if member is None:
+                    packed = packed.lstrip(b"\0")
+                    if not packed:
+                        continue
+                    member = zlib.decompressobj(wbits=31)
+                try:
+                    part = member.decompress(packed, self.block_bytes)
+                except zlib.error:
+                    self.damage = "it is damaged"
+                    return
+                if part:
+                    yield part
+                packed = member.unconsumed_tail or member.unused_data
+                if member.eof:
+                    member = None
+            if member is not None:
+                self.damage = "it is cut off"
+
+
+def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+    """Make the next item while the last one is used; what makes it must let go of the interpreter to gain from that."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+
+
+#: ``+ `` or ``- `` as the little-endian word that they make.
+_PLUS: Final = ord("+") | ord(" ") << 8
+_MINUS: Final = ord("-") | ord(" ") << 8
+_ONES: Final = np.uint64(0x0101010101010101)
+#: Hex digits that fit into one word: no index is longer.
+_MOST_DIGITS: Final = 8
+
+
+class Events(NamedTuple):
+    """What stands in one block."""
+
+    keys: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    before: NDArray[np.int64]
+
+
+def decode(block: memoryview) -> Events:
+    r"""Find the events of a block, and the lines that are none."""
+    text = np.frombuffer(block, np.uint8)
+    ends = np.flatnonzero(text == 10)
+    if text[:MARGIN].any():
+        ends = ends[np.searchsorted(ends, MARGIN) :]
+    starts = np.empty_like(ends)
+    starts[0] = MARGIN
+    np.add(ends[:-1], 1, out=starts[1:])
+    digits = ends - starts
+    digits -= 2
+    # The last line may be blank, and then nothing follows its end.
+    kind = np.ndarray((len(text) - 1,), "<u2", block, strides=(1,))[np.minimum(starts, len(text) - 2)]
+    is_free = kind == _MINUS
+    is_event = (kind == _PLUS) | is_free
+    is_event &= (digits > 0) & (digits <= _MOST_DIGITS)
+    words = np.ndarray((len(text) - 7,), "<u8", block, strides=(1,))[ends - 8]
+    values, good = hex_words(words, digits)
+    is_event &= good
+    values <<= np.uint64(1)
+    values |= is_free
+    keys = values.view(np.int64)
+    others = np.flatnonzero(~is_event)
+    if len(others):
+        keys = keys[is_event]
+    return Events(keys, starts[others], ends[others], others - np.arange(len(others)))
+
+
+def hex_words(words: NDArray[np.uint64], digits: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """Read the hex digits at the end of each word, eight at a time; say where something else stands."""
+    # What precedes the digits is shifted out at the low end, where the first characters are.
+    shift = (8 - digits).view(np.uint64)
+    shift <<= np.uint64(3)
+    words >>= shift
+    letters = words >> np.uint64(6)
+    letters &= _ONES
+    # Of a digit one bit is set, of a letter the other; of a blank none.
+    either = words >> np.uint64(4)
+    either &= _ONES
+    either ^= letters
+    good = either == _ONES >> shift
+    letters *= np.uint64(9)
+    words &= np.uint64(0x0F0F0F0F0F0F0F0F)
+    words += letters
+    words <<= shift
+    good &= (words & np.uint64(0x1010101010101010)) == 0
+    # The first digit is the lowest byte, and counts most.
+    words.byteswap(inplace=True)
+    words |= words >> np.uint64(4)
+    words &= np.uint64(0x00FF00FF00FF00FF)
+    words |= words >> np.uint64(8)
+    words &= np.uint64(0x0000FFFF0000FFFF)
+    words |= words >> np.uint64(16)
+    words &= np.uint64(0x00000000FFFFFFFF)
+    return words, good
+
+
+_MOST_DIGITS_HEAPTRACK_RAW: Final = 16
+_WORD: Final = 8
+#: Size and trace make one number: no larger block and no more traces are believed.
+_TRACE_BITS: Final = 24
+_SIZE_BITS: Final = 39
+
+
+class RawEvents(NamedTuple):
+    """What stands in one block."""
+
+    keys: Integers
+    temporary: Integers
+    starts: Integers
+    ends: Integers
+    before: Integers
+    unmatched: int
+
+
+class Addresses:
+    r"""Remembers what is live, from block to block."""
+
+    def __init__(self) -> None:
+        self._entries: dict[int, int] = {}
+        self._live = np.zeros(0, np.int64)
+        self._of_live = np.zeros(0, np.int64)
+        self._last = -1
+
+    def infos(self) -> tuple[Integers, Integers]:
+        """Give size and trace of each entry so far."""
+        packed = np.fromiter(self._entries, np.int64, len(self._entries))
+        return packed >> _TRACE_BITS, packed & ((1 << _TRACE_BITS) - 1)
+
+    def decode(self, block: memoryview) -> RawEvents:
+        """Read the events of a block, and find for each free what it frees."""
+        text = np.frombuffer(block, np.uint8)
+        marks = np.flatnonzero((text == 32) | (text == 10))
+        marks = marks[np.searchsorted(marks, MARGIN) :]
+        lasts = np.flatnonzero(text[marks] == 10)
+        ends = marks[lasts]
+        starts = np.append(MARGIN, ends[:-1] + 1)
+        words = np.diff(lasts, prepend=-1)
+        kind = text[starts]
+        is_alloc = (kind == ord("+")) & (words == 4)
+        is_free = (kind == ord("-")) & (words == 2)
+        both = np.flatnonzero(is_alloc | is_free)
+        pointers, good = _field(text, block, marks, lasts[both])
+        good &= pointers > 0
+        entries = np.full(len(both), -1, np.int64)
+        allocs = np.flatnonzero(is_alloc[both])
+        traces, good_traces = _field(text, block, marks, lasts[both[allocs]] - 1)
+        sizes, good_sizes = _field(text, block, marks, lasts[both[allocs]] - 2)
+        good[allocs] &= good_traces & good_sizes & (traces < 1 << _TRACE_BITS) & (sizes < 1 << _SIZE_BITS)
+        entries[allocs] = self._numbered(sizes, traces, good[allocs])
+        others = np.ones(len(starts), bool)
+        others[both[good]] = False
+        other = np.flatnonzero(others)
+        keys, temporary, kept = self._match(pointers[good], entries[good])
+        # Events that stand before each other line, without those that match nothing.
+        before = np.append(0, np.cumsum(kept))[other - np.arange(len(other))]
+        return RawEvents(keys, temporary, starts[other], ends[other], before, int((~kept).sum()))
+
+    def _numbered(self, sizes: Integers, traces: Integers, good: NDArray[np.bool_]) -> Integers:
+        """Give each pair of size and trace its number."""
+        packed = np.where(good, sizes << _TRACE_BITS | traces, -1)
+        found, first, where = np.unique(packed, return_index=True, return_inverse=True)
+        numbers = np.full(len(found), -1, np.int64)
+        for place in np.argsort(first).tolist():  # in the order of the file
+            key = int(found[place])
+            if key >= 0:
+                numbers[place] = self._entries.setdefault(key, len(self._entries))
+        return numbers[where]
+
+    def _match(self, pointers: Integers, entries: Integers) -> tuple[Integers, Integers, NDArray[np.bool_]]:
+        """Find for each free the last allocation at its address, in this block or before it."""
+        if not len(pointers):
+            return pointers, pointers, np.zeros(0, bool)
+        is_free = entries < 0
+        order = np.argsort(pointers, kind="stable")
+        sorted_pointers = pointers[order]
+        same = np.zeros(len(order), bool)
+        same[1:] = sorted_pointers[1:] == sorted_pointers[:-1]
+        before = np.empty(len(order), np.int64)
+        before[1:] = entries[order[:-1]]
+        # The first event at an address looks among what was live before the block.
+        first = np.flatnonzero(~same)
+        place = np.minimum(np.searchsorted(self._live, sorted_pointers[first]), max(len(self._live) - 1, 0))
+        known = np.zeros(len(first), bool) if not len(self._live) else self._live[place] == sorted_pointers[first]
+        before[first] = np.where(known, self._of_live[place] if len(self._live) else 0, -1)
+        matched = np.empty(len(order), np.int64)
+        matched[order] = before
+        temporary = is_free & (np.append(self._last, np.where(is_free, -1, pointers)[:-1]) == pointers)
+        self._last = -1 if is_free[-1] else int(pointers[-1])
+        self._remember(sorted_pointers, entries[order], np.append(~same[1:], True), place[known])
+        kept = ~is_free | (matched >= 0)
+        keys = np.where(is_free, 2 * matched + 1, 2 * entries)[kept]
+        return keys, matched[temporary & kept], kept
+
+    def _remember(self, pointers: Integers, entries: Integers, last: NDArray[np.bool_], known: Integers) -> None:
+        """Take what the last event at each address left."""
+        left = np.flatnonzero(last & (entries >= 0))
+        kept = np.ones(len(self._live), bool)
+        kept[known] = False
+        live, of_live = self._live[kept], self._of_live[kept]
+        where = np.searchsorted(live, pointers[left])
+        self._live = np.insert(live, where, pointers[left])
+        self._of_live = np.insert(of_live, where, entries[left])
+
+
+def _field(
+    text: NDArray[np.uint8], block: memoryview, marks: Integers, numbers: Integers
+) -> tuple[Integers, NDArray[np.bool_]]:
+    """Read the hex field that ends at each of some blanks or line feeds, up to sixteen digits."""
+    ends = marks[numbers]
+    digits = ends - marks[numbers - 1] - 1 if len(numbers) else ends
+    words = np.ndarray((len(text) - 7,), "<u8", block, strides=(1,))
+    low, good = hex_words(words[ends - _WORD], np.minimum(digits, _WORD))
+    long = np.flatnonzero(digits > _WORD)
+    values = low.view(np.int64)
+    if len(long):
+        high, also_good = hex_words(
+            words[np.maximum(ends[long] - 2 * _WORD, 0)], np.minimum(digits[long] - _WORD, _WORD)
+        )
+        values[long] |= (high << np.uint64(32)).view(np.int64)
+        good[long] &= also_good
+    good &= (digits > 0) & (digits <= _MOST_DIGITS_HEAPTRACK_RAW) & (values >= 0)
+    return values, good

@@ -1,0 +1,531 @@
+"""Frames, and whose code they are: the user's own, a dependency's, Rust's or the system's."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+
+from rmtoolkit.heap.profile import FRAMES, STACKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Integers = NDArray[np.int64]
+
+
+STD_CRATES: Final = frozenset(
+    [
+        "std",
+        "core",
+        "alloc",
+        "proc_macro",
+        "test",
+        "panic_unwind",
+        "panic_abort",
+        "unwind",
+        "std_detect",
+        "compiler_builtins",
+        "rustc_demangle",
+        "hashbrown",
+        "addr2line",
+        "gimli",
+        "object",
+        "miniz_oxide",
+        "adler",
+        "adler2",
+        "backtrace",
+        "memchr",
+        "libc",
+        "cfg_if",
+        "__rustc",
+        "rustc_std_workspace_core",
+        "rustc_std_workspace_alloc",
+    ],
+)
+#: Names alone must do where there are no paths: the crates that services are mostly made of.
+DEPENDENCIES: Final = frozenset(
+    [
+        "actix",
+        "actix_http",
+        "actix_rt",
+        "actix_server",
+        "actix_service",
+        "actix_web",
+        "ahash",
+        "anyhow",
+        "arc_swap",
+        "arrayvec",
+        "arrow",
+        "async_channel",
+        "async_executor",
+        "async_io",
+        "async_lock",
+        "async_std",
+        "async_stream",
+        "async_trait",
+        "aws_config",
+        "aws_sdk_s3",
+        "aws_smithy_http",
+        "axum",
+        "axum_core",
+        "base64",
+        "bincode",
+        "bitflags",
+        "blocking",
+        "bollard",
+        "brotli",
+        "bstr",
+        "bumpalo",
+        "bytes",
+        "bzip2",
+        "cached",
+        "chrono",
+        "clap",
+        "clap_builder",
+        "concurrent_queue",
+        "config",
+        "console",
+        "criterion",
+        "crossbeam",
+        "crossbeam_channel",
+        "crossbeam_deque",
+        "crossbeam_epoch",
+        "crossbeam_queue",
+        "crossbeam_utils",
+        "csv",
+        "dashmap",
+        "datafusion",
+        "deadpool",
+        "diesel",
+        "dotenv",
+        "either",
+        "env_logger",
+        "event_listener",
+        "eyre",
+        "fastrand",
+        "flate2",
+        "flume",
+        "fnv",
+        "foldhash",
+        "futures",
+        "futures_channel",
+        "futures_core",
+        "futures_executor",
+        "futures_io",
+        "futures_lite",
+        "futures_sink",
+        "futures_task",
+        "futures_util",
+        "fxhash",
+        "generic_array",
+        "getrandom",
+        "glob",
+        "h2",
+        "headers",
+        "hex",
+        "http",
+        "http_body",
+        "http_body_util",
+        "httparse",
+        "hyper",
+        "hyper_rustls",
+        "hyper_util",
+        "idna",
+        "indexmap",
+        "itertools",
+        "itoa",
+        "jemallocator",
+        "jemalloc_pprof",
+        "jemalloc_sys",
+        "kube",
+        "kube_client",
+        "lapin",
+        "lazy_static",
+        "lexical",
+        "linked_hash_map",
+        "lock_api",
+        "log",
+        "lru",
+        "lz4_flex",
+        "metrics",
+        "metrics_exporter_prometheus",
+        "metrics_util",
+        "mimalloc",
+        "mini_moka",
+        "mio",
+        "moka",
+        "mongodb",
+        "native_tls",
+        "nom",
+        "num_cpus",
+        "num_traits",
+        "once_cell",
+        "openssl",
+        "opentelemetry",
+        "opentelemetry_otlp",
+        "opentelemetry_sdk",
+        "opentelemetry_proto",
+        "ordered_float",
+        "parking_lot",
+        "parking_lot_core",
+        "parquet",
+        "percent_encoding",
+        "petgraph",
+        "phf",
+        "pin_project",
+        "pin_project_lite",
+        "polling",
+        "polars",
+        "polars_core",
+        "postgres",
+        "postgres_protocol",
+        "pprof",
+        "prometheus",
+        "prometheus_client",
+        "prost",
+        "protobuf",
+        "quick_cache",
+        "quick_xml",
+        "quinn",
+        "quinn_proto",
+        "rand",
+        "rand_chacha",
+        "rand_core",
+        "rayon",
+        "rayon_core",
+        "rdkafka",
+        "redis",
+        "regex",
+        "regex_automata",
+        "regex_syntax",
+        "reqwest",
+        "ring",
+        "rmp",
+        "rmp_serde",
+        "rocksdb",
+        "rocket",
+        "rusqlite",
+        "rust_decimal",
+        "rustix",
+        "rustls",
+        "ryu",
+        "scopeguard",
+        "sea_orm",
+        "sea_query",
+        "secrecy",
+        "semver",
+        "serde",
+        "serde_core",
+        "serde_json",
+        "serde_urlencoded",
+        "serde_yaml",
+        "sha2",
+        "sharded_slab",
+        "simd_json",
+        "slab",
+        "sled",
+        "smallvec",
+        "smol",
+        "smol_str",
+        "snap",
+        "socket2",
+        "spin",
+        "sqlx",
+        "sqlx_core",
+        "sqlx_postgres",
+        "sync_wrapper",
+        "syn",
+        "tantivy",
+        "tempfile",
+        "thiserror",
+        "thread_local",
+        "tikv_jemalloc_ctl",
+        "tikv_jemalloc_sys",
+        "tikv_jemallocator",
+        "time",
+        "tinyvec",
+        "tokio",
+        "tokio_postgres",
+        "tokio_rustls",
+        "tokio_stream",
+        "tokio_tungstenite",
+        "tokio_util",
+        "toml",
+        "tonic",
+        "tower",
+        "tower_http",
+        "tower_layer",
+        "tower_service",
+        "tracing",
+        "tracing_core",
+        "tracing_log",
+        "tracing_opentelemetry",
+        "tracing_subscriber",
+        "triomphe",
+        "tungstenite",
+        "typed_arena",
+        "unicode_segmentation",
+        "url",
+        "uuid",
+        "warp",
+        "webpki",
+        "wasmtime",
+        "xxhash_rust",
+        "zstd",
+        "zstd_safe",
+        "zstd_sys",
+        "zerocopy",
+        "zeroize",
+    ],
+)
+
+#: Origins of a frame, the nearest to the user first.
+OWN, DEPENDENCY, STD, SYSTEM = "own", "dependency", "std", "system"
+
+_STD_FILE: Final = re.compile(
+    r"/rustc/[0-9a-f]{6,}/|^/rust/deps/|/rustlib/src/rust/"
+    r"|(?:^|/)library/(?:alloc|core|std|proc_macro|test|panic_\w+|unwind|backtrace|stdarch|compiler-builtins"
+    r"|portable-simd|rtstartup)/",
+)
+_DEPENDENCY_FILE: Final = re.compile(
+    r"/\.?cargo/(?:registry|git)/|/registry/src/|/git/checkouts/|(?:^|/)(?:cargo-)?vendor(?:-dir|ed)?/"
+    # What remains of a registry's path where a build hides it: a folder of name and version.
+    r"|(?:^|/)[A-Za-z0-9_-]+-\d+\.\d+\.\d+[^/]*/",
+)
+_SYSTEM_FILE: Final = re.compile(
+    r"^(?:\./|\.\./)+(?:sysdeps|csu|elf|nptl|malloc|libio|stdlib|string|dlfcn|io|misc|posix|time|wcsmbs|locale|iconv"
+    r"|intl|nss|resolv|inet|socket|rt|stdio-common|gmon|debug|libgcc|libstdc\+\+-v3)/|^/build/|^/usr/(?:src|include)/",
+)
+_SYSTEM_MODULE: Final = re.compile(
+    r"^(?:/usr)?/lib(?:32|64|x32|exec)?/|^linux-(?:vdso|gate)|^\[|^/nix/store/[^/]*glibc"
+)
+
+#: What runs before the program does, and what allocates for it.
+_RUNTIME: Final = re.compile(
+    r"_*(?:start|libc_start\w*|rust_\w+|rdl_\w+|rg_\w+|clone3?|(?:je_|mi_|tc_|rjem_)?(?:m|c|re|aligned_|posix_mem)alloc\w*"
+    r"|posix_memalign|mallocx|xallocx|rallocx|operator new.*|main|start_thread|pthread_create\w*)$"
+)
+#: What a program puts around its allocator, to count or to choose; and Rust's own way to it.
+_ALLOCATOR: Final = re.compile(
+    r"(?:^__rustc::| as (?:core|std|alloc|allocator_api2)::(?:\w+::)*(?:GlobalAlloc|Allocator)>::)"
+    # Valgrind names inlined functions without their path, or not at all.
+    r"|^(?:alloc|alloc_zeroed|realloc|allocate|__r(?:ust|dl|g)_(?:alloc|alloc_zeroed|realloc)|UnknownInlinedFun)$"
+)
+_BASIC_TYPES: Final = frozenset(
+    [
+        "bool",
+        "char",
+        "str",
+        "u8",
+        "u16",
+        "u32",
+        "u64",
+        "u128",
+        "usize",
+        "i8",
+        "i16",
+        "i32",
+        "i64",
+        "i128",
+        "isize",
+        "f32",
+        "f64",
+        "fn",
+        "unsafe",
+        "extern",
+        "for",
+        "_",
+        "Self",
+    ],
+)
+_CLOSURES: Final = re.compile(r"(?:::\{(?:closure|shim)[^{}]*\}|::\{\{[^{}]*\}\})+$")
+_HEAD: Final = re.compile(r"^(?:[<&*(\[]|mut |const |dyn |impl |'[a-z_]\w* |for<[^<>]*> )+")
+_ROOT: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*")
+
+
+@lru_cache(maxsize=1 << 16)
+def crates(function: str) -> tuple[str, ...]:
+    """Name the crates whose code a function may be."""
+    if "::" not in function:
+        return ()
+    if not function.startswith("<"):
+        return tuple(_root(function))
+    inner = function[1 : _closing(function)]
+    own, trait = _halves(inner)
+    return (*_root(own), *_root(trait))
+
+
+def _root(path: str) -> list[str]:
+    path = _HEAD.sub("", path)
+    found = _ROOT.match(path)
+    if not found or found[0] in _BASIC_TYPES or not path[found.end() :].startswith("::"):
+        return []
+    return [found[0]]
+
+
+def _closing(text: str) -> int:
+    """Find where the bracket closes that a text begins with."""
+    depth = 0
+    for place, character in enumerate(text):
+        if character == "<":
+            depth += 1
+        elif character == ">" and text[place - 1] != "-":
+            depth -= 1
+            if not depth:
+                return place
+    return len(text)
+
+
+def _halves(inner: str) -> tuple[str, str]:
+    """Split ``T as Trait`` where it is not inside brackets."""
+    depth = 0
+    for place, character in enumerate(inner):
+        if character == "<":
+            depth += 1
+        elif character == ">" and inner[place - 1] != "-":
+            depth -= 1
+        elif character == " " and not depth and inner.startswith(" as ", place):
+            return inner[:place], inner[place + 4 :]
+    return inner, ""
+
+
+def is_allocator(function: str) -> bool:
+    """Tell whether a function is an allocator, or Rust's way to it, whoever wrote it."""
+    return _ALLOCATOR.search(function) is not None
+
+
+@lru_cache(maxsize=1 << 16)
+def origin(function: str | None, file: str | None, module: str | None) -> str | None:
+    """Tell whose code a frame is."""
+    if module is not None and _SYSTEM_MODULE.search(module):
+        return SYSTEM
+    if function is not None and is_allocator(function):
+        return STD
+    names = crates(function or "")
+    # A file without its folder says nothing where the name does: there is a main.rs in every crate.
+    if file and not (names and "/" not in file):
+        path = file.replace("\\", "/")
+        if _STD_FILE.search(path):
+            return STD
+        if _DEPENDENCY_FILE.search(path):
+            return DEPENDENCY
+        return SYSTEM if _SYSTEM_FILE.search(path) else OWN
+    if not names:
+        return SYSTEM if function is not None and _RUNTIME.match(function) else None
+    foreign = [name for name in names if name in STD_CRATES or name in DEPENDENCIES]
+    if len(foreign) < len(names):
+        return OWN
+    return DEPENDENCY if any(name in DEPENDENCIES for name in foreign) else STD
+
+
+@lru_cache(maxsize=1 << 16)
+def plain_name(function: str) -> str:
+    """Name the function that the source has: without closures, type arguments and brackets around the type."""
+    name = _CLOSURES.sub("", function)
+    if name.startswith("<"):
+        end = _closing(name)
+        own, trait = _halves(name[1:end])
+        own, trait = _without_arguments(own), _without_arguments(trait)
+        rest = _without_arguments(name[end + 1 :])
+        name = f"<{own} as {trait}>{rest}" if trait else own + rest
+    else:
+        name = _without_arguments(name)
+    return _CLOSURES.sub("", name) or function
+
+
+def spoken(name: str) -> str:
+    """Name a function as people say it: a method of its type, whatever trait it comes from."""
+    if not name.startswith("<"):
+        return name
+    end = _closing(name)
+    return _halves(name[1:end])[0] + name[end + 1 :] if end < len(name) else name
+
+
+def _without_arguments(path: str) -> str:
+    kept, depth = [], 0
+    for place, character in enumerate(path):
+        if character == "<":
+            depth += 1
+        if not depth:
+            kept.append(character)
+        if character == ">" and path[place - 1] != "-":
+            depth = max(depth - 1, 0)
+    return re.sub(r"::(?=::|$)", "", "".join(kept))
+
+
+_Frame = tuple[str | None, str | None, int | None, str | None]
+
+#: A source file of C without its folder: in a Rust program that is the system's.
+_BARE_C_FILE: Final = re.compile(r"[^/]+\.(?:c|cc|cpp|cxx|h|S|s|asm)$")
+#: Stacks are cut after so many frames, where the program begins; and all together have no more than this.
+_MOST_FRAMES: Final = 2048
+_MOST_ENTRIES: Final = 8 << 20
+#: No source file has more lines.
+_MOST_LINES: Final = 1 << 31
+
+
+class FrameTable:
+    """Gives each place in the code a number, once."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[_Frame, int] = {}
+        self._origins: list[str | None] = []
+
+    def number(
+        self,
+        function: str | None,
+        file: str | None,
+        line: int | None,
+        module: str | None,
+        *,
+        inside: str | None = None,
+    ) -> int:
+        """Give the number of a place; the function it is inlined into tells whose it is where its name does not."""
+        frame = function, file, line if line is not None and 0 < line < _MOST_LINES else None, module
+        number = self._numbers.get(frame)
+        if number is None:
+            number = self._numbers[frame] = len(self._numbers)
+            plain = inside is None or crates(function or "") or is_allocator(function or "")
+            tells = function if plain else inside
+            self._origins.append(origin(tells, file, module))
+        return number
+
+    def frame(self) -> pl.DataFrame:
+        """Give all places, see `rmtoolkit.heap.profile.FRAMES`."""
+        rows = [(number, *frame, self._origins[number]) for frame, number in self._numbers.items()]
+        if any(crates(function or "") for _, function, *_ in rows):
+            rows = [(*row[:5], SYSTEM) if row[5] == OWN and _BARE_C_FILE.match(row[2] or "") else row for row in rows]
+        return pl.DataFrame(rows, schema=FRAMES, orient="row")
+
+
+def as_lists(rows: Integers, values: Integers, count: int) -> pl.Series:
+    """Put the values of each row in a list."""
+    flat = pl.DataFrame({"row": rows, "frames": values.astype(np.uint32)}, schema_overrides={"row": pl.Int64()})
+    lists = flat.group_by("row", maintain_order=True).agg("frames")
+    if lists.height == count:  # every row has a value
+        return lists["frames"]
+    every = pl.DataFrame({"row": np.arange(count)}, schema={"row": pl.Int64()})
+    joined = every.join(lists, on="row", how="left", maintain_order="left")["frames"]
+    return joined.fill_null(pl.Series([[]], dtype=pl.List(pl.UInt32)))
+
+
+def stacks_frame(frames: Iterable[Sequence[int]], amounts: Mapping[str, Sequence[Any]]) -> tuple[pl.DataFrame, int]:
+    """Put stacks in a table, each with a number of its own."""
+    kept: list[Sequence[int]] = []
+    total = cut = 0
+    for numbers in frames:
+        room = min(_MOST_FRAMES, max(_MOST_ENTRIES - total, 1))
+        cut += len(numbers) > room
+        kept.append(numbers[:room])
+        total += len(kept[-1])
+    columns = {name: amounts.get(name, [None] * len(kept)) for name in STACKS if name not in ("stack_id", "frames")}
+    table = pl.DataFrame(columns, schema={name: STACKS[name] for name in columns})
+    lists = pl.Series("frames", kept, dtype=pl.List(pl.UInt32))
+    table = table.with_columns(lists, stack_id=pl.int_range(1, pl.len() + 1), suppressed=pl.lit(value=False))
+    return table.select(STACKS.names()).cast(STACKS), cut

@@ -1,0 +1,954 @@
+"""DHAT, massif, jemalloc and gperftools dumps, pprof; and several of them in order, as one profile."""
+
+from __future__ import annotations
+
+import glob
+import math
+import os
+import re
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from rmtoolkit._provenance import Report
+from rmtoolkit.exceptions import ReadError, quote_path
+from rmtoolkit.heap._names import FrameTable, stacks_frame
+from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary, Maps
+from rmtoolkit.heap.rust_names import demangle
+from rmtoolkit.loaders import _files
+from rmtoolkit.loaders._files import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+
+DHAT_EXPECTED: Final = "a DHAT profile (JSON, dhatFileVersion 2)"
+
+#: Columns of `STACKS`, and what DHAT calls them.
+_AMOUNTS: Final = {
+    "allocations": "tbk",
+    "allocated_bytes": "tb",
+    "live_blocks": "ebk",
+    "live_bytes": "eb",
+    "peak_blocks": "gbk",
+    "peak_bytes": "gb",
+}
+#: Seconds in the units of time that are times.
+_SECONDS: Final = {"µs": 1e-6, "μs": 1e-6, "us": 1e-6, "ms": 1e-3, "s": 1.0}
+#: A frame: address, name, and file with line (and column) or the module it is in.
+_FRAME: Final = re.compile(
+    r"(?:0x[0-9A-Fa-f]+: )?(?P<name>.*?)"
+    r"(?: \((?:in (?P<module>[^()]*)|(?P<file>[^()]*?)(?::(?P<line>\d{1,9}))?(?::\d+)?)\))?$",
+    re.DOTALL,
+)
+
+
+def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
+    r"""Read a DHAT profile.
+
+    Parameters
+    ----------
+    path
+        What dhat-rs wrote (``dhat-heap.json``), or ``valgrind --tool=dhat``; also packed.
+
+    Returns
+    -------
+    HeapProfile
+        Every allocation is counted: in all, at the peak of the whole program, and at the end. DHAT follows no
+        stack over time, so `growth` is empty.
+
+    Raises
+    ------
+    ReadError
+        It is no DHAT profile of a heap.
+    OSError
+        There is no such file.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "dhat-heap.json")
+    >>> point = {"tb": 9, "tbk": 1, "gb": 9, "gbk": 1, "eb": 9, "ebk": 1, "fs": [1]}
+    >>> table = ["[root]", "0x1: api::put (src/a.rs:3:5)"]
+    >>> text = json.dumps({"dhatFileVersion": 2, "mode": "rust-heap", "cmd": "api", "pps": [point], "ftbl": table})
+    >>> _ = file.write_text(text)
+    >>> read_dhat(file)
+    <HeapProfile: dhat, 1 stack, peak 0.00879 Ki, live at the end 0.00879 Ki>
+    """
+    data, notes = _files.read_bytes(path, expected=DHAT_EXPECTED)
+    document = _document(data, path)
+    mode = document.get("mode")
+    if mode not in ("heap", "rust-heap"):
+        raise ReadError.at(path, found=f"mode {mode}", expected="a profile of the heap (mode heap or rust-heap)")
+    table = FrameTable()
+    texts = document["ftbl"]
+    numbers = number_frames(texts, table)
+    rows: list[list[int]] = []
+    amounts: dict[str, list[int]] = {name: [] for name in _AMOUNTS}
+    bad = 0
+    for point in document["pps"]:
+        values = _point(point, numbers)
+        if values is None:
+            bad += 1
+            continue
+        rows.append(values[0])
+        for name, value in zip(_AMOUNTS, values[1], strict=True):
+            amounts[name].append(value)
+    stacks, cut = stacks_frame(rows, amounts)
+    partial = [f"{counted(cut, 'stack')} cut because of their depth"] if cut else []
+    left_out = {"damaged allocation points": bad} if bad else {}
+    if bad or partial:
+        said = [*partial, *(f"left out {counted(number, reason)}" for reason, number in left_out.items())]
+        _files.warn(f"{quote_path(path)}: {'; '.join(said)}.")
+    unit = _SECONDS.get(str(document.get("tu")))
+    ended, peaked = (_amount(document.get(name)) for name in ("te", "tg"))
+    command = document.get("cmd")
+    summary = HeapSummary(
+        format="dhat",
+        command=command if isinstance(command, str) else None,
+        allocations=sum(amounts["allocations"]),
+        allocated_bytes=sum(amounts["allocated_bytes"]),
+        live_at_end_bytes=sum(amounts["live_bytes"]),
+        live_at_end_blocks=sum(amounts["live_blocks"]),
+        peak_bytes=sum(amounts["peak_bytes"]),
+        peak_time_seconds=None if unit is None or peaked is None else peaked * unit,
+        runtime_seconds=None if unit is None or ended is None else ended * unit,
+    )
+    report = Report(
+        sources=(str(path),),
+        left_out=left_out,
+        partial=tuple(partial),
+        warnings=notes if unit is not None else (*notes, "time is counted in instructions, not in seconds"),
+        time_axis="none",
+    )
+    return HeapProfile(summary, stacks, table.frame(), report=report)
+
+
+def _document(data: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
+    import msgspec  # noqa: PLC0415 - fast on large files
+
+    try:
+        document = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ReadError.at(
+            path, found=str(error), expected="whole JSON", hint="DHAT writes its file when the program ends."
+        ) from None
+    if not isinstance(document, dict) or document.get("dhatFileVersion") != 2:
+        version = document.get("dhatFileVersion") if isinstance(document, dict) else None
+        raise ReadError.at(path, found=f"dhatFileVersion {version}", expected=DHAT_EXPECTED)
+    for name in ("pps", "ftbl"):
+        if not isinstance(document.get(name), list):
+            raise ReadError.at(path, found=f"no list {name}", expected=DHAT_EXPECTED)
+    return document
+
+
+def number_frames(texts: list[Any], table: FrameTable) -> list[int | None]:
+    """Find frames as valgrind and dhat-rs write them."""
+    outer: dict[str, str] = {}
+    for text in texts:
+        if isinstance(text, str) and text.startswith("0x"):
+            address, _, rest = text.partition(": ")
+            outer[address] = rest
+    found: list[int | None] = []
+    for text in texts:
+        if not isinstance(text, str) or text == "[root]":
+            found.append(None)
+            continue
+        inside = outer.get(text.partition(": ")[0])
+        found.append(table.number(*parse_frame(text), inside=None if inside is None else parse_frame(inside)[0]))
+    return found
+
+
+def parse_frame(text: str) -> tuple[str | None, str | None, int | None, str | None]:
+    """Take a frame apart, as valgrind and dhat-rs write it."""
+    found = _FRAME.match(text)
+    if found is None:
+        return text, None, None, None
+    name = found["name"].strip()
+    line = int(found["line"]) if found["line"] else None
+    return None if name in ("???", "") else demangle(name), found["file"] or None, line, found["module"]
+
+
+def _point(point: object, numbers: list[int | None]) -> tuple[list[int], list[int]] | None:
+    if not isinstance(point, dict) or not isinstance(point.get("fs"), list):
+        return None
+    values = [_amount(point.get(name, 0)) for name in _AMOUNTS.values()]
+    frames = []
+    for place in point["fs"]:
+        if not isinstance(place, int) or not 0 <= place < len(numbers):
+            return None
+        number = numbers[place]
+        if number is not None:
+            frames.append(number)
+    known = [value for value in values if value is not None]
+    return (frames, known) if len(known) == len(values) else None
+
+
+def _amount(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 62 else None
+
+
+MASSIF_EXPECTED: Final = "output of massif (massif.out.PID)"
+
+_VALUE: Final = re.compile(r"(time|mem_heap_B|mem_heap_extra_B|mem_stacks_B)=(\d{1,18})(?:\.\d+)?\s*$")
+_NODE: Final = re.compile(r"( *)n(\d{1,9}): (\d{1,15}) (.*)$", re.DOTALL)
+_ALIKE: Final = re.compile(r"in \d+ places?, ")
+_SECONDS_MASSIF: Final = {"ms": 1e-3, "s": 1.0}
+_OTHERS: Final = "(all others below massif's threshold)"
+_MOST_DEPTH: Final = 2048
+_NO_END: Final = (
+    "massif takes its last picture some time before the program ends, so what is live at the end is not known"
+)
+
+
+@dataclass(slots=True)
+class _Snapshot:
+    time: int = 0
+    heap: int | None = None
+    tree: str = "empty"
+    #: Bytes by stack, the allocating frame first.
+    stacks: dict[tuple[str, ...], int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Output:
+    command: str | None = None
+    unit: str | None = None
+    snapshots: list[_Snapshot] = field(default_factory=list)
+    damaged: int = 0
+
+
+def read_massif(path: str | os.PathLike[str]) -> HeapProfile:
+    r"""Read what valgrind's massif wrote.
+
+    Parameters
+    ----------
+    path
+        ``massif.out.PID``; also packed.
+
+    Returns
+    -------
+    HeapProfile
+        The heap as the program asked for it, without massif's own extra bytes and stacks. `peak_bytes` of a stack
+        is from the peak snapshot, `live_bytes` from the last detailed one, which is not the end, `growth` from all
+        detailed ones; small stacks are one row. Times are in seconds only where massif ran with ``--time-unit=ms``.
+
+    Raises
+    ------
+    ReadError
+        It is no output of massif, or holds no snapshot.
+    OSError
+        There is no such file.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "massif.out.7")
+    >>> snapshot = "snapshot=0\ntime=5\nmem_heap_B=40\nmem_heap_extra_B=8\nmem_stacks_B=0\nheap_tree=peak\n"
+    >>> tree = "n1: 40 (heap allocation functions) malloc\n n0: 40 0x1: api::put (a.rs:3)\n"
+    >>> _ = file.write_text("desc: (none)\ncmd: ./api\ntime_unit: ms\n#---\n" + snapshot + tree)
+    >>> heap = read_massif(file)
+    >>> heap.summary.peak_bytes, heap.stack(1)["function"].to_list()
+    (40, ['api::put'])
+    """
+    data, notes = _files.read_bytes(path, expected=MASSIF_EXPECTED)
+    text, more = _files.as_text(data, path, expected=MASSIF_EXPECTED)
+    output = _parse(text)
+    snapshots = [snapshot for snapshot in output.snapshots if snapshot.heap is not None]
+    if not snapshots:
+        raise ReadError.at(path, found=text.strip().split("\n", 1)[0], expected=MASSIF_EXPECTED, line=1)
+    left_out = {"damaged lines": output.damaged} if output.damaged else {}
+    broken = len(output.snapshots) - len(snapshots)
+    if broken:
+        left_out["snapshots without a heap"] = broken
+    partial = tuple(note for note in notes if "cut off" in note)
+    if left_out or partial:
+        said = [*partial, *(f"left out {counted(number, reason)}" for reason, number in left_out.items())]
+        _files.warn(f"{quote_path(path)}: {'; '.join(said)}.")
+    report = Report(
+        sources=(str(path),),
+        left_out=left_out,
+        partial=partial,
+        warnings=(*(note for note in notes if note not in partial), *more, _NO_END),
+        time_axis="seconds since the start of the program"
+        if output.unit in _SECONDS_MASSIF
+        else f"{output.unit}, no seconds",
+    )
+    return _profile(output, snapshots, report)
+
+
+def _profile(output: _Output, snapshots: list[_Snapshot], report: Report) -> HeapProfile:
+    unit = _SECONDS_MASSIF.get(output.unit or "")
+    detailed = [snapshot for snapshot in snapshots if snapshot.stacks]
+    peak = max(snapshots, key=lambda snapshot: snapshot.heap or 0)
+    at_peak = next((snapshot for snapshot in detailed if snapshot.tree == "peak"), None)
+    if at_peak is None and detailed:
+        at_peak = max(detailed, key=lambda snapshot: snapshot.heap or 0)
+    keys = list(dict.fromkeys(key for snapshot in detailed for key in snapshot.stacks))
+    table = FrameTable()
+    texts = list(dict.fromkeys(text for key in keys for text in key))
+    numbers = dict(zip(texts, number_frames(texts, table), strict=True))
+    last = detailed[-1].stacks if detailed else {}
+    stacks, _ = stacks_frame(
+        [[number for text in key if (number := numbers[text]) is not None] for key in keys],
+        {
+            "live_bytes": [last.get(key, 0) for key in keys],
+            "peak_bytes": [0 if at_peak is None else at_peak.stacks.get(key, 0) for key in keys],
+        },
+    )
+    changes, before = [], dict.fromkeys(keys, 0)
+    for step, snapshot in enumerate(snapshots):
+        if snapshot.stacks:
+            for number, key in enumerate(keys, 1):
+                size = snapshot.stacks.get(key, 0)
+                if size != before[key]:
+                    changes.append((number, None if unit is None else snapshot.time * unit, step, size, None))
+                    before[key] = size
+    timeline = pl.DataFrame(
+        [
+            (None if unit is None else snapshot.time * unit, snapshot.heap, None, None, step)
+            for step, snapshot in enumerate(snapshots)
+        ],
+        schema=TIMELINE,
+        orient="row",
+    )
+    summary = HeapSummary(
+        format="massif",
+        command=output.command,
+        peak_bytes=peak.heap,
+        peak_time_seconds=None if unit is None else peak.time * unit,
+        runtime_seconds=None if unit is None else snapshots[-1].time * unit,
+    )
+    growth = pl.DataFrame(changes, schema=GROWTH, orient="row").sort("stack_id", "events")
+    return HeapProfile(summary, stacks, table.frame(), timeline, growth, report=report)
+
+
+def _parse(text: str) -> _Output:
+    output = _Output()
+    path: list[str] = []
+    pending: list[tuple[int, int]] = []
+    for line in text.split("\n"):
+        if line.startswith("cmd: ") and output.command is None:
+            output.command = line[5:].strip()
+        elif line.startswith("time_unit: "):
+            output.unit = line[11:].strip()
+        elif line.startswith("snapshot="):
+            output.snapshots.append(_Snapshot())
+        elif line.startswith(("desc:", "#")) or not line.strip():
+            continue
+        elif not output.snapshots:
+            output.damaged += 1
+        elif found := _VALUE.match(line):
+            if found[1] == "time":
+                output.snapshots[-1].time = int(found[2])
+            elif found[1] == "mem_heap_B":
+                output.snapshots[-1].heap = int(found[2])
+        elif line.startswith("heap_tree="):
+            output.snapshots[-1].tree = line[10:].strip()
+            path.clear()
+            pending.clear()
+        elif found := _NODE.match(line):
+            _node(output.snapshots[-1], found, path)
+        else:
+            output.damaged += 1
+    return output
+
+
+def _node(snapshot: _Snapshot, found: re.Match[str], path: list[str]) -> None:
+    """Take a node of the tree: the root is all of the heap, its children allocate, theirs call them."""
+    depth = len(found[1])
+    if depth > min(len(path), _MOST_DEPTH):
+        return
+    del path[depth:]
+    children, size, text = int(found[2]), int(found[3]), found[4]
+    path.append(_OTHERS if _ALIKE.match(text) else text)
+    if not children and depth and size:
+        key = tuple(path[1:])
+        snapshot.stacks[key] = snapshot.stacks.get(key, 0) + size
+
+
+_AMOUNTS_SERIES: Final = (
+    "allocations",
+    "allocated_bytes",
+    "temporary",
+    "live_bytes",
+    "live_blocks",
+    "peak_bytes",
+    "peak_blocks",
+)
+
+#: Files written closer together than this were copied together.
+_MOMENT_SECONDS: Final = 0.05
+
+
+def read_series(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    read: Callable[[str | os.PathLike[str]], HeapProfile],
+    expected: str,
+) -> HeapProfile:
+    """Read one picture, or all that a folder, a glob or a list means as one profile."""
+    if isinstance(path, str | os.PathLike):
+        here = Path(path)
+        if here.is_dir():
+            found = [file for file in here.iterdir() if file.is_file() and not file.name.startswith(".")]
+        elif not here.exists() and any(letter in str(path) for letter in "*?["):
+            found = [Path(name) for name in glob.glob(str(path))]  # noqa: PTH207 - the pattern may be absolute
+        else:
+            return read(path)
+        found.sort(key=_order)
+    else:
+        found = [Path(item) for item in path]
+    if not found:
+        raise ReadError.at(path, found="no files", expected=expected)
+    times = [file.stat().st_mtime for file in found]
+    # Copies made in no time say nothing about when the pictures were taken.
+    rising = all(later - earlier > _MOMENT_SECONDS for earlier, later in pairwise(times))
+    return join([read(file) for file in found], [time - times[0] for time in times] if rising else None)
+
+
+def _order(file: Path) -> tuple[list[int], float, str]:
+    """Sort by the numbers in a name, as dumps are counted."""
+    return [int(number) for number in re.findall(r"\d{1,18}", file.name)], file.stat().st_mtime, file.name
+
+
+def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None) -> HeapProfile:
+    """Make one profile of several pictures of one program."""
+    if len(profiles) == 1:
+        return profiles[0]
+    table = FrameTable()
+    numbers: dict[tuple[int, ...], int] = {}
+    changes: list[tuple[int, float | None, int, int, int]] = []
+    held: dict[int, tuple[int, int]] = {}
+    for step, profile in enumerate(profiles):
+        places = {
+            number: table.number(function, file, line, module)
+            for number, function, file, line, module, _ in profile.frames.iter_rows()
+        }
+        now: dict[int, tuple[int, int]] = {}
+        for frames, size, blocks in profile.stacks.select("frames", "live_bytes", "live_blocks").iter_rows():
+            key = tuple(places[number] for number in frames)
+            stack = numbers.setdefault(key, len(numbers) + 1)
+            before = now.get(stack, (0, 0))
+            now[stack] = before[0] + (size or 0), before[1] + (blocks or 0)
+        when = None if seconds is None else float(seconds[step])
+        changes.extend(
+            (stack, when, step, *now.get(stack, (0, 0)))
+            for stack in sorted(now.keys() | held.keys())
+            if now.get(stack, (0, 0)) != held.get(stack, (0, 0))
+        )
+        held = now
+    last = profiles[-1]
+    stacks = _restacked(last, table, numbers)
+    timeline = pl.DataFrame(
+        {
+            "time_seconds": seconds if seconds is not None else [None] * len(profiles),
+            "live_bytes": [profile.summary.live_at_end_bytes for profile in profiles],
+            "events": range(len(profiles)),
+        }
+    ).with_columns(pl.lit(None, pl.Int64()).alias("peak_bytes"), pl.lit(None, pl.Int64()).alias("rss_bytes"))
+    report = last.report
+    for profile in profiles[:-1]:
+        report = profile.report.joined(report)
+    return replace(
+        last,
+        stacks=stacks,
+        frames=table.frame(),
+        timeline=timeline.select(TIMELINE.names()).cast(TIMELINE),
+        growth=pl.DataFrame(changes, schema=GROWTH, orient="row").sort("stack_id", "events"),
+        report=replace(
+            report, time_axis="when the files were written" if seconds is not None else "the order of the files"
+        ),
+    )
+
+
+def _restacked(last: HeapProfile, table: FrameTable, numbers: dict[tuple[int, ...], int]) -> pl.DataFrame:
+    """List every stack of any picture, with what the last one says of it."""
+    places = {
+        number: table.number(function, file, line, module)
+        for number, function, file, line, module, _ in last.frames.iter_rows()
+    }
+    said: dict[int, list[int | None]] = {}
+    for frames, *amounts in last.stacks.select("frames", *_AMOUNTS_SERIES).iter_rows():
+        stack = numbers[tuple(places[number] for number in frames)]
+        known = said.get(stack)
+        said[stack] = (
+            list(amounts)
+            if known is None
+            else [one if other is None else (one or 0) + other for one, other in zip(known, amounts, strict=True)]
+        )
+    gone = [0 if name.startswith("live") else None for name in _AMOUNTS_SERIES]
+    rows = [said.get(stack, gone) for stack in numbers.values()]
+    return stacks_frame(
+        list(numbers), {name: [row[place] for row in rows] for place, name in enumerate(_AMOUNTS_SERIES)}
+    )[0]
+
+
+JEPROF_EXPECTED: Final = "a heap dump of jemalloc (heap_v2/…) or gperftools (heap profile: …)"
+
+_JEMALLOC: Final = re.compile(r"heap_v2/(\d{1,12})\s*$")
+_GPERFTOOLS: Final = re.compile(
+    r"heap profile: *(\d+): *(\d+) *\[ *(\d+): *(\d+) *\] *@ *(heapprofile|heap(?:_v2)?(?:/(\d{1,12}))?)\s*$"
+)
+_OF_THREADS: Final = re.compile(r"\s*t(\*|\d+): *(\d{1,19}): *(\d{1,19}) *\[ *(\d{1,19}): *(\d{1,19}) *\]\s*$")
+_ROW: Final = re.compile(
+    r" *(\d{1,19}): *(\d{1,19}) *\[ *(\d{1,19}): *(\d{1,19}) *\] *@((?: *0x[0-9a-fA-F]{1,16}(?=\s|$))*)\s*$"
+)
+_SYMBOL: Final = re.compile(r"0x([0-9a-fA-F]{1,16})\s+(\S.*)$")
+_ADDRESSES: Final = re.compile(r"@((?: *0x[0-9a-fA-F]{1,16}(?=\s|$))*)\s*$")
+
+
+@dataclass(slots=True)
+class _Dump:
+    """What stands in one file."""
+
+    rate: int = 1
+    format: str = "jeprof"
+    totals: tuple[int, int, int, int] | None = None
+    stacks: dict[tuple[int, ...], list[int]] = field(default_factory=dict)
+    symbols: dict[int, str] = field(default_factory=dict)
+    binary: str | None = None
+    maps: list[str] = field(default_factory=list)
+    damaged: int = 0
+
+
+def read_jeprof(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> HeapProfile:
+    r"""Read a heap dump of jemalloc or gperftools, or a series of them.
+
+    Parameters
+    ----------
+    path
+        A dump (``jeprof.PID.SEQ.iN.heap``, ``NAME.0001.heap``), with addresses or with symbols (``jeprof --raw``,
+        services that symbolise themselves). Several of one process, also as a folder or a glob, make one profile
+        with growth, in the order of their numbers.
+
+    Returns
+    -------
+    HeapProfile
+        What was live when the dump was written. jemalloc samples: each stack is scaled up by the chance that its
+        allocations are seen, so numbers are estimates (`summary.sampled`) unless every allocation is sampled.
+        gperftools counts every allocation. Without symbols, functions are named by module and offset.
+
+    Raises
+    ------
+    ReadError
+        It is no such dump.
+    OSError
+        There is no such file.
+
+    Notes
+    -----
+    A stack with objects of mean size s under a sampling interval of R bytes is multiplied by 1 / (1 - exp(-s / R)), as
+    jeprof does.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "jeprof.7.0.f.heap")
+    >>> _ = file.write_text("heap_v2/1\n  t*: 2: 96 [0: 0]\n@ 0x10 0x20\n  t*: 2: 96 [0: 0]\n\nMAPPED_LIBRARIES:\n-\n")
+    >>> read_jeprof(file).summary.live_at_end_bytes
+    96
+    """
+    return read_series(path, _read_one, JEPROF_EXPECTED)
+
+
+def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
+    data, notes = _files.read_bytes(path, expected=JEPROF_EXPECTED)
+    text, more = _files.as_text(data, path, expected=JEPROF_EXPECTED)
+    dump = _parse_jeprof(text, path)
+    table = FrameTable()
+    maps = Maps(dump.maps)
+    rows, amounts = (
+        [],
+        {name: list[int | None]() for name in ("live_blocks", "live_bytes", "allocations", "allocated_bytes")},
+    )
+    has_totals = any(values[2] for values in dump.stacks.values())
+    numbers: dict[int, list[int]] = {}
+    for addresses, (blocks, size, all_blocks, all_size) in dump.stacks.items():
+        for address in addresses:
+            if address not in numbers:
+                numbers[address] = _frames(dump, maps, table, address)
+        rows.append([number for address in addresses for number in numbers[address]])
+        live_blocks, live = _scaled(blocks, size, dump.rate)
+        allocations, allocated = _scaled(all_blocks, all_size, dump.rate) if has_totals else (None, None)
+        for name, value in zip(amounts, (live_blocks, live, allocations, allocated), strict=True):
+            amounts[name].append(value)
+    stacks, cut = stacks_frame(rows, amounts)
+    partial = [f"{counted(cut, 'stack')} cut because of their depth"] if cut else []
+    left_out = {"damaged lines": dump.damaged} if dump.damaged else {}
+    partial += [note for note in notes if "cut off" in note]
+    listed = sum(values[0] for values in dump.stacks.values())
+    if dump.format == "gperftools" and dump.totals is not None and listed != dump.totals[0]:
+        partial.append(f"the stacks hold {listed:,} of the {dump.totals[0]:,} objects that the first line promises")
+    if not dump.maps and not dump.symbols:
+        partial.append("the list of modules at its end is missing, so it may be cut off")
+    if left_out or partial:
+        said = [*partial, *(f"left out {counted(number, reason)}" for reason, number in left_out.items())]
+        _files.warn(f"{quote_path(path)}: {'; '.join(said)}.")
+    frames = table.frame()
+    warnings = [note for note in (*notes, *more) if note not in partial]
+    if not dump.symbols:
+        warnings.append("no symbols, so functions have no names: symbolise it first (jeprof --raw, or rm.read_pprof)")
+    summary = HeapSummary(
+        format=dump.format,
+        command=dump.binary or _program(dump),
+        allocations=_sum(amounts["allocations"]),
+        allocated_bytes=_sum(amounts["allocated_bytes"]),
+        live_at_end_bytes=_sum(amounts["live_bytes"]),
+        live_at_end_blocks=_sum(amounts["live_blocks"]),
+        sampled=dump.rate > 1,
+    )
+    report = Report(sources=(str(path),), left_out=left_out, partial=tuple(partial), warnings=tuple(warnings))
+    return HeapProfile(summary, stacks, frames, report=report)
+
+
+def _sum(values: list[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known or not values else None
+
+
+def _program(dump: _Dump) -> str | None:
+    """Take the first module that the memory maps name."""
+    found = (line.split(maxsplit=5) for line in dump.maps)
+    return next((words[-1] for words in found if words and words[-1].startswith("/")), None)
+
+
+def _scaled(blocks: int, size: int, rate: int) -> tuple[int, int]:
+    """Undo the sampling."""
+    if rate <= 1 or blocks <= 0:
+        return blocks, size
+    factor = 1 / -math.expm1(-(size / blocks) / rate) if size else 1.0
+    return round(blocks * factor), round(size * factor)
+
+
+def _parse_jeprof(text: str, path: str | os.PathLike[str]) -> _Dump:  # noqa: PLR0912 - a branch per kind of line
+    dump = _Dump()
+    section = "heap"
+    started = False
+    addresses: tuple[int, ...] | None = None
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith("--- "):
+            section = line[4:].strip() or section
+            if section not in ("symbol", "heap", "growth"):
+                raise ReadError.at(path, found=line, expected="a section symbol or heap", line=number)
+            continue
+        if section == "symbol":
+            _symbol(dump, line)
+        elif not started:
+            if not line.strip():
+                continue
+            started = _header(dump, line, path, number)
+        elif section == "maps":
+            dump.maps.append(line)
+        elif line.startswith("MAPPED_LIBRARIES"):
+            section = "maps"
+        elif found := _ROW.match(line):
+            _add(dump, _numbers(found[5]), [int(word) for word in found.groups()[:4]])
+        elif found := _ADDRESSES.match(line):
+            addresses = _numbers(found[1])
+        elif found := _OF_THREADS.match(line):
+            if found[1] == "*":
+                values = [int(word) for word in found.groups()[1:]]
+                if addresses is None:
+                    dump.totals = dump.totals or (values[0], values[1], values[2], values[3])
+                else:
+                    _add(dump, addresses, values)
+        elif line.strip():
+            dump.damaged += 1
+    if not started:
+        raise ReadError.at(path, found=text.strip().split("\n", 1)[0], expected=JEPROF_EXPECTED, line=1)
+    return dump
+
+
+def _header(dump: _Dump, line: str, path: str | os.PathLike[str], number: int) -> bool:
+    if found := _JEMALLOC.match(line):
+        dump.rate = int(found[1])
+        return True
+    if found := _GPERFTOOLS.match(line):
+        dump.format = "gperftools"
+        dump.totals = int(found[1]), int(found[2]), int(found[3]), int(found[4])
+        dump.rate = int(found[6] or 1)
+        return True
+    raise ReadError.at(path, found=line, expected=JEPROF_EXPECTED, line=number)
+
+
+def _symbol(dump: _Dump, line: str) -> None:
+    if line.startswith("binary="):
+        dump.binary = line.removeprefix("binary=").strip()
+    elif found := _SYMBOL.match(line.strip()):
+        dump.symbols[int(found[1], 16)] = found[2]
+    elif line.strip() not in ("", "---"):
+        dump.damaged += 1
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(word, 16) for word in text.split())
+
+
+def _add(dump: _Dump, addresses: tuple[int, ...], values: list[int]) -> None:
+    known = dump.stacks.get(addresses, [0, 0, 0, 0])
+    together = [one + other for one, other in zip(known, values, strict=True)]
+    if max(together) >= 1 << 62:
+        dump.damaged += 1
+    else:
+        dump.stacks[addresses] = together
+
+
+def _frames(dump: _Dump, maps: Maps, table: FrameTable, address: int) -> list[int]:
+    """Find the frames at an address, inlined functions first."""
+    # Addresses are those where callers go on; the call itself stands one byte before.
+    names = dump.symbols.get(address) or dump.symbols.get(address - 1)
+    text, module = maps.place(address - 1)
+    if names is None:
+        return [table.number(text, None, None, module)]
+    return [table.number(demangle(name.strip()), None, None, module) for name in names.split("--") if name.strip()]
+
+
+PPROF_EXPECTED: Final = "a pprof profile of the heap (protocol buffers, packed with gzip or not)"
+
+#: Fields of the messages.
+_SAMPLE_TYPE, _SAMPLE, _MAPPING, _LOCATION, _FUNCTION, _STRING, _PERIOD = 1, 2, 3, 4, 5, 6, 12
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+#: Columns of `STACKS` by the name of a value.
+_VALUES: Final = {
+    "inuse_space": "live_bytes",
+    "inuse_objects": "live_blocks",
+    "alloc_space": "allocated_bytes",
+    "alloc_objects": "allocations",
+    "space": "live_bytes",
+    "objects": "live_blocks",
+}
+_MOST_BYTES: Final = 1 << 62
+
+
+class _BrokenError(Exception):
+    """The bytes are no such message."""
+
+
+@dataclass(slots=True)
+class _Profile:
+    types: list[tuple[int, int]] = field(default_factory=list)
+    samples: list[tuple[list[int], list[int]]] = field(default_factory=list)
+    mappings: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
+    locations: dict[int, tuple[int, int, list[tuple[int, int]]]] = field(default_factory=dict)
+    functions: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    strings: list[str] = field(default_factory=list)
+    period: int = 0
+    damaged: int = 0
+
+    def string(self, number: int) -> str:
+        return self.strings[number] if 0 <= number < len(self.strings) else ""
+
+
+def read_pprof(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> HeapProfile:
+    r"""Read a pprof profile of the heap, or a series of them.
+
+    Parameters
+    ----------
+    path
+        What ``jemalloc_pprof`` serves at ``/debug/pprof/allocs`` or ``/debug/pprof/heap``, also of other profilers
+        that write pprof. Several of one process, also as a folder or a glob, make one profile with growth.
+
+    Returns
+    -------
+    HeapProfile
+        What was live; numbers are estimates where the profiler sampled. Functions without symbols are named by
+        module and offset.
+
+    Raises
+    ------
+    ReadError
+        It is no pprof profile, or not one of the heap.
+    OSError
+        There is no such file.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> strings = b"".join(b"\x32" + bytes([len(text)]) + text for text in (b"", b"inuse_space", b"bytes", b"api::put"))
+    >>> message = b"\x0a\x04\x08\x01\x10\x02\x12\x04\x08\x01\x10\x28\x22\x06\x08\x01\x22\x02\x08\x01"
+    >>> message += b"\x2a\x04\x08\x01\x10\x03"
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "heap.pb")
+    >>> _ = file.write_bytes(message + strings)
+    >>> heap = read_pprof(file)
+    >>> heap.summary.live_at_end_bytes, heap.stack(1)["function"].to_list()
+    (40, ['api::put'])
+    """
+    return read_series(path, _read_one_pprof, PPROF_EXPECTED)
+
+
+def _read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
+    data, notes = _files.read_bytes(path, expected=PPROF_EXPECTED)
+    profile = _Profile()
+    partial = [note for note in notes if "cut off" in note]
+    try:
+        for number, value in _fields(data):
+            _top(profile, number, value)
+    except _BrokenError as error:
+        if not profile.samples:
+            raise ReadError.at(path, found=str(error), expected=PPROF_EXPECTED) from None
+        partial.append(f"{error}; what stands before was read")
+    columns: dict[int, str] = {}
+    for place, (kind, _) in enumerate(profile.types):
+        column = _VALUES.get(profile.string(kind))
+        # Of two columns with one name the first counts.
+        if column is not None and column not in columns.values():
+            columns[place] = column
+    if not columns:
+        names = ", ".join(profile.string(kind) for kind, _ in profile.types) or "no values"
+        raise ReadError.at(path, found=names, expected="a profile with inuse_space")
+    table = FrameTable()
+    frames = {number: _frames_pprof(profile, number, table) for number in profile.locations}
+    rows, amounts = [], {column: list[int]() for column in columns.values()}
+    for locations, values in profile.samples:
+        if len(values) != len(profile.types):
+            profile.damaged += 1
+            continue
+        rows.append([number for location in locations for number in frames.get(location, ())])
+        for place, column in columns.items():
+            amounts[column].append(values[place])
+    stacks, cut = stacks_frame(rows, amounts)
+    if cut:
+        partial.append(f"{counted(cut, 'stack')} cut because of their depth")
+    left_out = {"damaged samples": profile.damaged} if profile.damaged else {}
+    if left_out or partial:
+        said = [*partial, *(f"left out {counted(number, reason)}" for reason, number in left_out.items())]
+        _files.warn(f"{quote_path(path)}: {'; '.join(said)}.")
+
+    def total(column: str) -> int | None:
+        return sum(amounts[column]) if column in amounts else None
+
+    first = profile.mappings[min(profile.mappings)] if profile.mappings else None
+    summary = HeapSummary(
+        format="pprof",
+        command=(profile.string(first[3]) or None) if first else None,
+        allocations=total("allocations"),
+        allocated_bytes=total("allocated_bytes"),
+        live_at_end_bytes=total("live_bytes"),
+        live_at_end_blocks=total("live_blocks"),
+        sampled=profile.period > 1,
+    )
+    return HeapProfile(
+        summary,
+        stacks,
+        table.frame(),
+        report=Report(sources=(str(path),), left_out=left_out, partial=tuple(partial)),
+    )
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while place < len(data) and shift < 70:
+        byte = data[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & ((1 << 64) - 1), place
+        shift += 7
+    msg = "a number that does not end"
+    raise _BrokenError(msg)
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Give number and value of each field of a message."""
+    place = 0
+    while place < len(data):
+        key, place = _varint(data, place)
+        kind = key & 7
+        if kind == _VARINT:
+            value, place = _varint(data, place)
+            yield key >> 3, value
+        elif kind == _BYTES:
+            size, place = _varint(data, place)
+            if size > len(data) - place:
+                msg = f"a field of {size:,} bytes of which {len(data) - place:,} are there"
+                raise _BrokenError(msg)
+            yield key >> 3, data[place : place + size]
+            place += size
+        elif kind in (_FIXED64, _FIXED32):
+            place += 8 if kind == _FIXED64 else 4
+        else:
+            msg = f"a field of the unknown kind {kind}"
+            raise _BrokenError(msg)
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _message(data: int | bytes) -> dict[int, list[int | bytes]]:
+    if isinstance(data, int):
+        msg = "a number where a message should be"
+        raise _BrokenError(msg)
+    found: dict[int, list[int | bytes]] = {}
+    for number, value in _fields(data):
+        found.setdefault(number, []).append(value)
+    return found
+
+
+def _number(message: dict[int, list[int | bytes]], field_number: int) -> int:
+    value = message.get(field_number, [0])[-1]
+    return value if isinstance(value, int) else 0
+
+
+def _numbers_pprof(message: dict[int, list[int | bytes]], field_number: int) -> list[int]:
+    """Read a list of numbers, packed or one by one."""
+    found = []
+    for value in message.get(field_number, ()):
+        if isinstance(value, int):
+            found.append(value)
+            continue
+        place = 0
+        while place < len(value):
+            number, place = _varint(value, place)
+            found.append(number)
+    return found
+
+
+def _top(profile: _Profile, number: int, value: int | bytes) -> None:
+    """Take one field of the profile."""
+    if number == _PERIOD and isinstance(value, int):
+        profile.period = _signed(value)
+    elif number == _STRING and isinstance(value, bytes):
+        profile.strings.append(value.decode("utf-8", "replace"))
+    elif number == _SAMPLE_TYPE:
+        message = _message(value)
+        profile.types.append((_number(message, 1), _number(message, 2)))
+    elif number == _SAMPLE:
+        message = _message(value)
+        values = [_signed(amount) for amount in _numbers_pprof(message, 2)]
+        if all(0 <= amount < _MOST_BYTES for amount in values):
+            profile.samples.append((_numbers_pprof(message, 1), values))
+        else:
+            profile.damaged += 1
+    elif number == _MAPPING:
+        message = _message(value)
+        begin, end, offset, name = (_number(message, place) for place in (2, 3, 4, 5))
+        profile.mappings[_number(message, 1)] = begin, end, offset, name
+    elif number == _LOCATION:
+        message = _message(value)
+        lines = [(_number(line, 1), _signed(_number(line, 2))) for line in map(_message, message.get(4, ()))]
+        profile.locations[_number(message, 1)] = _number(message, 2), _number(message, 3), lines
+    elif number == _FUNCTION:
+        message = _message(value)
+        name = _number(message, 2) or _number(message, 3)
+        profile.functions[_number(message, 1)] = name, _number(message, 3), _number(message, 4)
+
+
+def _frames_pprof(profile: _Profile, location: int, table: FrameTable) -> list[int]:
+    """Find the frames at a location, inlined functions first."""
+    mapping, address, lines = profile.locations[location]
+    begin, _, offset, name = profile.mappings.get(mapping, (0, 0, 0, 0))
+    module = profile.string(name) or None
+    if not lines:
+        place = address - begin + offset if address >= begin else address
+        text = f"{PurePosixPath(module).name}+{place:#x}" if module else f"{address:#x}"
+        return [table.number(text, None, None, module)]
+    found = []
+    for function, line in lines:
+        title, _, file = profile.functions.get(function, (0, 0, 0))
+        shown = profile.string(title)
+        found.append(table.number(demangle(shown) if shown else None, profile.string(file) or None, line, module))
+    return found

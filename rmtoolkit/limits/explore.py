@@ -1,0 +1,381 @@
+"""A changed past of one workload container and all that can be said of its limits: quick enough to play with."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+
+from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.limits import recommend
+from rmtoolkit.limits.history import describe
+from rmtoolkit.limits.recommend import gather, of_gathered
+from rmtoolkit.limits.risk import Margins, lookup, of_needs, of_row
+from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, Past, of_workload, spread_over
+from rmtoolkit.recording import as_recording
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rmtoolkit.limits.history import AnyRecording
+
+    Floats = NDArray[np.float64]
+
+
+#: The quietest twentieth of a pod's samples is taken not to follow the traffic.
+_QUIET: Final = 0.05
+#: A request is what it uses nearly always.
+_BUSY: Final = 0.98
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is different."""
+
+    startup_scale: float = 1.0
+    spread_seconds: float = 0.0
+    threads: int | None = None
+    traffic: float = 1.0
+
+    @property
+    def nothing(self) -> bool:
+        """Whether everything is as it was."""
+        return self == Change()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One workload container after a change."""
+
+    used: Floats
+    need: dict[str, Any]
+    settled_bytes: float | None
+    running_bytes: float | None
+    startups: Floats
+    pod: int
+
+
+def measured_spike(past: Past) -> float | None:
+    """Find how far the highest startup went above its settled level."""
+    starting = past.starting
+    if not starting.any():
+        return None
+    spike = float((past.used[starting] - past.settled[starting]).max())
+    return spike if spike > 0 else None
+
+
+def change(past: Past, wanted: Change) -> Floats:
+    """Give what would have been used."""
+    return _changed(past, wanted)[0]
+
+
+def _changed(past: Past, wanted: Change) -> tuple[Floats, Floats, Floats]:
+    """Give what would have been used, where it would settle, and each sample's shift other than by its startup."""
+    if wanted.nothing or not past.used.size:
+        return past.used, past.settled, np.zeros(past.used.size)
+    used, settled = past.used, past.settled
+    if wanted.threads is not None:
+        if past.threads is None:
+            msg = "The recording does not know how many threads there were."
+            raise RmtoolkitError(msg)
+        shift = np.nan_to_num((wanted.threads - past.threads) * TOUCHED_STACK_BYTES)
+        used, settled = np.maximum(used + shift, 0.0), np.maximum(settled + shift, 0.0)
+    if wanted.traffic != 1:
+        floor = _floors(past, used)
+        used = np.maximum(used + np.maximum(used - floor, 0.0) * (wanted.traffic - 1), 0.0)
+        settled = settled + np.maximum(settled - floor, 0.0) * (wanted.traffic - 1)
+    moved = used - past.used
+    if wanted.startup_scale != 1 or wanted.spread_seconds:
+        excess = np.where(past.starting, np.maximum(used - settled, 0.0), 0.0)
+        then = excess * wanted.startup_scale
+        if wanted.spread_seconds and excess.any():
+            then = _spread(past, then, wanted.spread_seconds)
+        used = np.maximum(used + then - excess, 0.0)
+    return used, settled, moved
+
+
+def _floors(past: Past, used: Floats) -> Floats:
+    """Find what each pod holds in its quietest twentieth, a value for each sample."""
+    ends = np.append(past.first[1:], used.size)
+    floors = []
+    for low, high in zip(past.first, ends, strict=True):
+        rank = int(_QUIET * (high - low - 1))
+        floors.append(np.partition(used[low:high], rank)[rank])
+    return np.repeat(np.array(floors), ends - past.first)
+
+
+def _spread(past: Past, excess: Floats, seconds: float) -> Floats:
+    """Spread startups: only samples that what is spread may reach take part."""
+    high = np.flatnonzero(excess > 0)
+    until = np.full(past.begins.size, -1, dtype=np.int64)
+    np.maximum.at(until, past.life[high], past.times[high] + round(1000 * seconds))
+    there = past.times <= until[past.life]
+    frame = pl.DataFrame(
+        {
+            "life_row": past.life[there],
+            "time": pl.Series(past.times[there]).cast(pl.Datetime("ms", "UTC")),
+            "excess": excess[there],
+            "cadence_seconds": past.cadence[past.pod[there]],
+        }
+    )
+    then = excess.copy()
+    then[there] = spread_over(frame, seconds).to_numpy()
+    return then
+
+
+def outcome(past: Past, need: dict[str, Any], wanted: Change) -> Outcome:
+    """Say what a workload container would need after a change."""
+    used, settled, moved = _changed(past, wanted)
+    if not used.size:
+        return Outcome(used, need, None, None, np.zeros(0), 0)
+    peaks = past.pod_peaks(used)
+    hot = int(used[peaks].argmax())
+    after = need if wanted.nothing else _needed(past, need, used, moved, wanted, peaks)
+    begins = past.begins
+    starting = past.starting
+    # Of a changed past, a startup is where it was, and where it is spread to.
+    high = used.copy()
+    high[~starting] = -1.0
+    tops = np.maximum.reduceat(high, begins)
+    levels = settled[begins]
+    running = used[~starting]
+    return Outcome(
+        used=used,
+        need=after,
+        settled_bytes=float(np.median(levels[np.isfinite(levels)])) if np.isfinite(levels).any() else None,
+        running_bytes=float(running.max()) if running.size else None,
+        startups=tops[tops >= 0],
+        pod=hot,
+    )
+
+
+def _needed(
+    past: Past, need: dict[str, Any], used: Floats, moved: Floats, wanted: Change, peaks: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Write the row that `gather` would give, as far as limits and risk depend on the change."""
+    history = describe(past.block_peaks(used), past.history_seconds)
+    base, spread, climbing = history.select("base_bytes", "spread", "climbing").row(0)
+    killed = _killed(past, used, moved, wanted)
+    top = int(peaks[used[peaks].argmax()])
+    rank = min(int(np.ceil(_BUSY * (used.size - 1))), used.size - 1)
+    return need | {
+        "base_bytes": max(base, killed or 0.0),
+        "spread": spread,
+        "climbing": climbing,
+        "peak_bytes": round(float(used[top])),
+        "peak_pod": past.pods[int(past.pod[top])],
+        "peak_time": pl.Series([int(past.times[top])]).cast(pl.Datetime("ms", "UTC"))[0],
+        "killed_limit_bytes": None if killed is None else round(killed),
+        "busy_bytes": round(float(np.partition(used, rank)[rank])),
+        "hot_ratio": float(used[peaks].max() / max(float(np.median(used[peaks])), 1.0)) if peaks.size > 1 else None,
+        # What is kept of the allocator's pages is not told apart from the rest of what moved.
+        "purged_base_bytes": None,
+    }
+
+
+def _killed(past: Past, used: Floats, moved: Floats, wanted: Change) -> float | None:
+    """Move the limits that killed by what moved the sample before: the need was above them, and moves as it did."""
+    found = []
+    ends = np.append(past.first[1:], used.size)
+    for pod, time, limit in past.killed.drop_nulls().iter_rows():
+        low, high = int(past.first[pod]), int(ends[pod])
+        at = max(low + int(np.searchsorted(past.times[low:high], time, side="right")) - 1, low)
+        then = limit + moved[at]
+        if past.starting[at]:
+            level = past.settled[at] + moved[at]
+            then = level + max(then - level, 0.0) * _eased(past, used, moved, wanted, at)
+        found.append(then)
+    return max(found, default=None)
+
+
+def _eased(past: Past, used: Floats, moved: Floats, wanted: Change, at: int) -> float:
+    """Say how high the startup of a sample's life is, as a share of what it was."""
+    same = (past.life == past.life[at]) & past.starting
+    before = float((past.used[same] - past.settled[same]).max())
+    after = float((used[same] - past.settled[same] - moved[same]).max())
+    return max(after, 0.0) / before if before > 0 else wanted.startup_scale
+
+
+def curve(found: Outcome, limits: Floats, margins: Margins) -> pl.DataFrame:
+    """Give the chance of an OOM kill within 7 days at every limit."""
+    return of_needs(_row(found.need), [round(float(limit)) for limit in limits], margins)
+
+
+def ours(found: Outcome, oom_probability: float, margins: Margins) -> dict[str, Any]:
+    """Recommend request and limit."""
+    return of_gathered(_row(found.need), oom_probability, margins).row(0, named=True)
+
+
+def _row(need: dict[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame([need], schema_overrides=dict.fromkeys(WORKLOAD, pl.String), infer_schema_length=None)
+
+
+def reserved_bytes(row: dict[str, Any], limit_bytes: float, *, whole: bool) -> float | None:
+    """Say what a limit makes the scheduler set aside, over all pods."""
+    request = limit_bytes if whole else row["recommended_request_bytes"]
+    return None if request is None else min(request, limit_bytes) * max(row["pods"], 1)
+
+
+def costs_of(
+    risk: pl.DataFrame, row: dict[str, Any], price_per_gib_hour: float, price_per_incident: float, *, whole: bool
+) -> pl.DataFrame:
+    """Price every limit for a month: the memory it sets aside, and the weeks with OOM kills it lets through."""
+    rows = [
+        (
+            limit,
+            recommend.per_month(reserved_bytes(row, limit, whole=whole), price_per_gib_hour),
+            recommend.expected(chance, price_per_incident),
+        )
+        for limit, chance in risk.select("limit_bytes", "oom_probability").iter_rows()
+    ]
+    schema = {"limit_bytes": pl.Int64, "memory": pl.Float64, "incidents": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(total=pl.col("memory") + pl.col("incidents"))
+
+
+_MIB: Final = 2**20
+#: Limits tried for a curve.
+_TRIED: Final = 96
+#: A range wider than this is cut in equal ratios, not in equal steps.
+_WIDE: Final = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What things cost."""
+
+    per_gib_hour: float
+    per_incident: float
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One workload container after a change, at every limit."""
+
+    past: Past
+    found: Outcome
+    change: Change
+    ours: dict[str, Any]
+    low: int
+    high: int
+    risk: pl.DataFrame
+    costs: pl.DataFrame
+    prices: Prices
+    margins: Margins
+    scores: NDArray[np.float64]
+    target: float
+
+    @property
+    def wide(self) -> bool:
+        """Whether the limits are cut in equal ratios."""
+        return self.high > _WIDE * self.low
+
+    @property
+    def ours_bytes(self) -> int | None:
+        """Our limit; None where there is none."""
+        limit: int | None = self.ours["recommended_limit_bytes"]
+        return limit
+
+    @property
+    def growing(self) -> bool:
+        """Whether it grows: then no limit holds."""
+        return bool(self.ours["growing"])
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One limit."""
+
+    limit_bytes: int
+    chance: float | None
+    low: float | None
+    high: float | None
+    certified: bool
+    because: str
+    memory: float | None
+    incidents: float | None
+    kills: pl.DataFrame
+    days: float | None
+    days_low: float | None
+    days_high: float | None
+
+    @property
+    def total(self) -> float | None:
+        """What a month costs with incidents."""
+        return None if self.memory is None or self.incidents is None else self.memory + self.incidents
+
+
+def scene(past: Past, need: dict[str, Any], change: Change, margins: Margins, target: float, prices: Prices) -> Scene:
+    """Work out everything that does not depend on the limit."""
+    found = outcome(past, need, change)
+    row = ours(found, target, margins)
+    low, high = _span(found, row)
+    tried = _limits(low, high)
+    risk = curve(found, tried, margins)
+    costs = costs_of(risk, row, prices.per_gib_hour, prices.per_incident, whole=prices.whole)
+    scores = lookup(margins)(found.need["history_seconds"], found.need["climbing"])
+    return Scene(past, found, change, row, low, high, risk, costs, prices, margins, scores, target)
+
+
+def scene_of(
+    recording: AnyRecording, change: Change | None = None, prices: Prices | None = None, target: float = 0.05
+) -> Scene:
+    """Work out the scene of a recording's first workload container, with margins and prices that are usual."""
+    recording = as_recording(recording)
+    row = gather(recording).row(0, named=True)
+    past = of_workload(recording, row)
+    usual = prices or Prices(0.005, 40.0, whole=True)
+    return scene(past, row, change or Change(), Margins.shipped(), target, usual)
+
+
+def _span(found: Outcome, row: dict[str, Any]) -> tuple[int, int]:
+    """Find the limits between which everything of interest lies, in whole steps of the axis."""
+    names = ("limit_bytes", "recommended_limit_bytes", "vpa_target_bytes", "krr_limit_bytes", "raise_to_bytes")
+    points = [float(row[name]) for name in names if row[name] is not None]
+    points += [float(row["peak_bytes"] or _MIB)]
+    if row["killed_limit_bytes"] is not None:
+        points.append(1.2 * row["killed_limit_bytes"])
+    level = found.settled_bytes if found.settled_bytes is not None else points[-1]
+    low, high = min(0.9 * min(points), 0.95 * max(level, 1.0)), 1.2 * max(points)
+    step = 2 ** max(math.floor(math.log2(max(high - low, 1) / 64)), 0)
+    # A limit of nothing is no limit.
+    return max(math.floor(low / step), 1) * step, math.ceil(high / step) * step
+
+
+def _limits(low: int, high: int) -> NDArray[np.float64]:
+    cut = np.geomspace if high > _WIDE * low else np.linspace
+    return np.asarray(np.round(cut(low, high, _TRIED)), dtype=np.float64)
+
+
+def choose(known: Scene, limit_bytes: int) -> Chosen:
+    """Say everything of one limit."""
+    need, prices = known.found.need, known.prices
+    answer = of_row(need | {"limit_bytes": limit_bytes}, known.scores)
+    chance, low, high, _, _, certified, because = answer
+    memory = recommend.per_month(reserved_bytes(known.ours, limit_bytes, whole=prices.whole), prices.per_gib_hour)
+    incidents = recommend.expected(chance, prices.per_incident)
+    days = _days(need, limit_bytes) if known.growing else (None, None, None)
+    return Chosen(
+        limit_bytes,
+        chance,
+        low,
+        high,
+        certified,
+        because,
+        memory,
+        incidents,
+        known.past.kills(known.found.used, limit_bytes),
+        *days,
+    )
+
+
+def _days(need: dict[str, Any], limit_bytes: int) -> tuple[float | None, float | None, float | None]:
+    """How long growth takes from the limit in force, or the peak where there is none, to another limit."""
+    more = limit_bytes - (need["limit_bytes"] or need["peak_bytes"] or 0)
+    rates = (need["growth_bytes_per_day"], need["growth_high_bytes_per_day"], need["growth_low_bytes_per_day"])
+    middle, soonest, latest = (more / rate if rate is not None and rate > 0 else None for rate in rates)
+    return middle, soonest, latest

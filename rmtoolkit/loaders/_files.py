@@ -1,0 +1,346 @@
+"""Files as readers meet them: compressed, cut off, wrapped by a log collector; what was skipped is counted."""
+
+from __future__ import annotations
+
+import bisect
+import datetime as dt
+import io
+import re
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+import msgspec
+import polars as pl
+
+from rmtoolkit import exceptions
+from rmtoolkit.exceptions import ReadError, quote_path
+from rmtoolkit.loaders._timestamps import Kind, Stamp, find
+from rmtoolkit.schema import SIGNALS
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from rmtoolkit.recording import Recording
+
+
+#: A packed file may unpack to this much, whatever its size.
+_ALWAYS_BYTES: Final = 128 << 20
+#: Beyond that to this many times what was read of it. Saved answers of flat series reach 10 with gzip, 600 with zstd.
+_GZIP_RATIO: Final = 100
+_ZSTD_RATIO: Final = 1000
+#: And never to more than this.
+_NEVER_BYTES: Final = 1 << 30
+
+_GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_CHUNK: Final = 1 << 20
+_PACKED_CHUNK: Final = 1 << 16
+#: A damaged zstd stream gives nothing of the piece in which it breaks.
+_PIECE: Final = 1 << 14
+_MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_BINARY_SHARE: Final = 0.05
+#: Tab, line feed, form feed, carriage return and escape are what terminals and editors write.
+_CONTROL: Final = bytes(set(range(32)) - {9, 10, 12, 13, 27})
+
+
+def warn(message: str) -> None:
+    """Warn at the line outside this package that asked for the reading."""
+    exceptions.warn(message)
+
+
+def unreadable(path: str | os.PathLike[str], error: OSError) -> ReadError:
+    """Say in the words of people why a file cannot be opened."""
+    why = (error.strerror or str(error)).lower()
+    return ReadError(f"{quote_path(path)} cannot be read: {why}.")
+
+
+def modified(path: str | os.PathLike[str]) -> dt.datetime:
+    """Tell when a file was last written."""
+    milliseconds = Path(path).stat().st_mtime_ns // 1_000_000
+    return dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
+
+
+def read_bytes(
+    path: str | os.PathLike[str], *, expected: str, first: int | None = None
+) -> tuple[bytes, tuple[str, ...]]:
+    """Read a file, unpacked if it is gzip or zstd."""
+    file = Path(path)
+    if file.is_dir():
+        raise ReadError.at(path, found="a folder", expected=expected, hint="rm.read reads the files of a folder.")
+    # A buffer would hold the beginning, and a large file would be copied once more to put it before the rest.
+    with file.open("rb", buffering=0) as stream:
+        magic = stream.read(4)
+        stream.seek(0)
+        if not magic:
+            raise ReadError.at(path, found="an empty file", expected=expected)
+        if not (magic.startswith(_GZIP) or magic == _ZSTD):
+            return (stream.read() if first is None else stream.read(first)), ()
+        unpack, ratio = (_gunzip, _GZIP_RATIO) if magic.startswith(_GZIP) else (_unzstd, _ZSTD_RATIO)
+        unpacked = io.BytesIO()
+        whole = True
+        for part in unpack(stream):
+            if part is None:
+                whole = False
+                break
+            unpacked.write(part)
+            allowed = min(max(_ALWAYS_BYTES, ratio * stream.tell()), _NEVER_BYTES)
+            if unpacked.tell() > allowed:
+                raise ReadError.at(
+                    path,
+                    found=f"{file.stat().st_size:,} bytes that unpack to more than {allowed:,}",
+                    expected=expected,
+                    hint="Unpack it yourself if you trust it.",
+                )
+            if first is not None and unpacked.tell() >= first:
+                unpacked.truncate(first)
+                break
+    # This takes what was written as it is, without a copy.
+    data = unpacked.getvalue()
+    if not data:
+        raise ReadError.at(path, found="a packed file that is empty or cut off at once", expected=expected)
+    if whole:
+        return data, ()
+    return data, ("the packed file is cut off or damaged; what could be unpacked was read",)
+
+
+def _gunzip(stream: BinaryIO) -> Iterator[bytes | None]:
+    """Unpack members one after another, piece by piece; a last None says that the file is damaged."""
+    rest = b""
+    member = None
+    while rest := rest or stream.read(_PACKED_CHUNK):
+        if member is None:
+            rest = rest.lstrip(b"\0")
+            if not rest:
+                continue
+            member = zlib.decompressobj(wbits=31)
+        try:
+            yield member.decompress(rest, _CHUNK)
+        except zlib.error:
+            yield None
+            return
+        rest = member.unconsumed_tail or member.unused_data
+        if member.eof:
+            member = None
+    if member is not None:
+        yield None
+
+
+def _unzstd(stream: BinaryIO) -> Iterator[bytes | None]:
+    """Unpack frames piece by piece; a last None says that the file is damaged."""
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and only this path needs it
+
+    try:
+        with pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd") as unpacked:
+            while part := unpacked.read(_PIECE):
+                yield part
+    except (OSError, pa.ArrowException):
+        yield None
+
+
+def as_text(data: bytes, path: str | os.PathLike[str], *, expected: str) -> tuple[str, tuple[str, ...]]:
+    r"""Decode a text file."""
+    notes: tuple[str, ...] = ()
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    if encoding != "utf-16":
+        head = data[:_CHUNK]
+        if b"\0" in head or len(head) - len(head.translate(None, _CONTROL)) > _BINARY_SHARE * len(head):
+            raise ReadError.at(path, found="binary data", expected=expected)
+    try:
+        text = data.decode(encoding or "utf-8")
+    except UnicodeDecodeError as error:
+        if encoding is not None or error.reason == "unexpected end of data":
+            text = data.decode(encoding or "utf-8", "replace")
+            notes = ("the last character is cut off",)
+        else:
+            text = data.decode("latin-1")
+            notes = ("not UTF-8; read as Latin-1",)
+    if text.lstrip()[:15].lower().startswith(("<!doctype html", "<html")):
+        raise ReadError.at(
+            path,
+            found="a web page (HTML)",
+            expected=expected,
+            line=1,
+            hint="A login page in front of the server looks like this: sign in and export again.",
+        )
+    if not text.strip():
+        raise ReadError.at(path, found="only blanks", expected=expected)
+    return text.replace("\r\n", "\n").replace("\r", "\n"), notes
+
+
+_VALUES: Final = (
+    "values that were NaN or infinite",
+    "values that were negative or absurd",
+    "values that are no numbers",
+    "values given twice for one instant",
+    "values that contradict each other at one instant; the later one was used",
+)
+_ROWS: Final = ("rows without a readable time", "rows without any value", "rows of no known container")
+#: A smaller share stands in the report only.
+_NOTICEABLE: Final = 0.01
+_ENDINGS: Final = {"stretches": "stretch", "series": "series"}
+
+
+def counted(count: int, reason: str) -> str:
+    """Put a count before a reason that is written for several."""
+    if count != 1:
+        return f"{count:,} {reason}"
+    noun, space, rest = reason.partition(" ")
+    rest = (
+        rest.replace("that were ", "that was ", 1).replace("that are ", "that is ", 1).replace("no rows", "no row", 1)
+    )
+    return f"1 {_ENDINGS.get(noun, noun.removesuffix('s'))}{space}{rest}"
+
+
+def check_samples(recording: Recording, place: str) -> None:
+    """Refuse a recording of which nothing is left."""
+    left_out = {reason: recording.report.left_out.get(reason, 0) for reason in (*_VALUES, *_ROWS)}
+    # Facts about a container that was not sampled leave rows without any value too, and are no failure.
+    lost = any(count for reason, count in left_out.items() if reason != "rows without any value")
+    if not recording.height and lost:
+        lines = ", ".join(counted(count, reason) for reason, count in left_out.items() if count)
+        msg = f"Could not use {place}: no sample is left. Left out: {lines}."
+        raise ReadError(msg)
+
+
+def warn_of_values(recording: Recording) -> None:
+    """Warn once when a noticeable share of the values or rows was left out."""
+    left_out = recording.report.left_out
+    values, rows = (sum(left_out.get(reason, 0) for reason in reasons) for reasons in (_VALUES, _ROWS))
+    if not values + rows:
+        return
+    kept = recording.samples.select(pl.sum_horizontal(pl.col(name).count() for name in SIGNALS)).item()
+    if values < _NOTICEABLE * (values + kept) and rows < _NOTICEABLE * (rows + recording.samples.height):
+        return
+    lines = [counted(left_out[reason], reason) for reason in (*_VALUES, *_ROWS) if left_out.get(reason)]
+    if lines:
+        sources = recording.report.sources
+        more = "" if len(sources) == 1 else f" and {len(sources) - 1:,} more"
+        warn(
+            f"{quote_path(sources[0])}{more}: left out {', '.join(lines)}. The rest was read." if sources else lines[0]
+        )
+
+
+#: What `/var/log/pods` holds: time, stream, F(ull) or P(artial), text.
+_CRI: Final = re.compile(r"(\d{4}-\d\d-\d\dT\S+) (stdout|stderr) ([FP])(?::\S*)?(?: (.*))?")
+#: `kubectl logs --timestamps`.
+_TIMESTAMPS: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}(?:Z|[+-]\d\d:\d\d))(?: (.*))?")
+_MESSAGES: Final = ("log", "message", "msg", "MESSAGE")
+_TIMES: Final = ("time", "timestamp", "ts", "@timestamp")
+_LOOK_AT: Final = 50
+_MOST: Final = 0.8
+
+
+def unwrap(text: str) -> list[tuple[str, str]] | None:
+    r"""Split a container's log into time stamps and what the program wrote."""
+    head = [line for line in text[:200_000].split("\n", _LOOK_AT)[:_LOOK_AT] if line.strip()]
+    enough = _MOST * len(head)
+    if sum(_CRI.fullmatch(line) is not None for line in head) > enough:
+        return _joined([_cri(line) for line in text.split("\n")])
+    if sum(_TIMESTAMPS.fullmatch(line) is not None for line in head) > enough:
+        found = [(_TIMESTAMPS.fullmatch(line), line) for line in text.split("\n")]
+        return [(match[1], match[2] or "") if match else ("", line) for match, line in found]
+    if sum(_json(line) is not None for line in head) > enough:
+        return _joined([_json(line) or ("", line, "", True) for line in text.split("\n")])
+    return None
+
+
+def _cri(line: str) -> tuple[str, str, str, bool]:
+    """Read stamp, text, stream and whether the line ends here."""
+    found = _CRI.fullmatch(line)
+    return (found[1], found[4] or "", found[2], found[3] == "F") if found else ("", line, "", True)
+
+
+def _json(line: str) -> tuple[str, str, str, bool] | None:
+    """Read the same of a JSON line; None where it is not one with a message."""
+    if not line.startswith("{"):
+        return None
+    try:
+        entry = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return None
+    if not isinstance(entry, dict):
+        return None
+    fields = entry.get("fields")
+    inner = fields if isinstance(fields, dict) else {}
+    message = next(
+        (value for key in _MESSAGES for value in (entry.get(key), inner.get(key)) if isinstance(value, str)), None
+    )
+    if message is None:
+        return None
+    stamp = next((value for key in _TIMES if isinstance(value := entry.get(key), str)), "")
+    # Docker keeps the line feed; a piece of a long line has none.
+    whole = "stream" not in entry or message.endswith("\n")
+    return stamp, message.removesuffix("\n"), str(entry.get("stream", "")), whole
+
+
+def _joined(entries: list[tuple[str, str, str, bool]]) -> list[tuple[str, str]]:
+    """Put lines that were stored in pieces together, stream by stream."""
+    lines: list[tuple[str, str]] = []
+    open_pieces: dict[str, tuple[str, list[str]]] = {}
+    for stamp, message, stream, whole in entries:
+        if whole and stream not in open_pieces:
+            lines.append((stamp, message))
+            continue
+        first, pieces = open_pieces.setdefault(stream, (stamp, []))
+        pieces.append(message)
+        if whole:
+            lines.append((first, "".join(pieces)))
+            del open_pieces[stream]
+    lines.extend((first, "".join(pieces)) for first, pieces in open_pieces.values())
+    # One stored entry may hold several lines of text.
+    return [(stamp, line) for stamp, message in lines for line in message.split("\n")]
+
+
+_BARE_NUMBER: Final = re.compile(r"\d{10,}")
+_LINES_BEFORE: Final = 20
+_CHARACTERS: Final = 80
+
+
+def unwrapped(text: str) -> tuple[str, Around]:
+    r"""Take off what a container runtime put around each line."""
+    wrapped = unwrap(text)
+    if wrapped is None:
+        return text, Around(text, None)
+    text = "\n".join(line for _, line in wrapped)
+    return text, Around(text, [stamp for stamp, _ in wrapped])
+
+
+class Around:
+    r"""Where a document stands, and which time stamp belongs to it."""
+
+    def __init__(self, text: str, stamps: list[str] | None) -> None:
+        self._text = text
+        self._stamps = stamps
+        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
+
+    def line(self, place: int) -> int:
+        """Give the 1-based line on which a character stands."""
+        return bisect.bisect_right(self._starts, place)
+
+    def stamp(self, start: int, before: int) -> tuple[Stamp, str] | None:
+        """Find the stamp that the log gave the line, else one on it, else one on the lines before it."""
+        number = self.line(start)
+        if self._stamps is not None and self._stamps[number - 1]:
+            logged = find(self._stamps[number - 1])
+            if logged is not None:
+                return logged[0], self._stamps[number - 1]
+        for index in range(number - 1, max(number - 2 - _LINES_BEFORE, -1), -1):
+            line_start = max(self._starts[index], before)
+            stop = start if index == number - 1 else self._starts[index + 1]
+            if stop <= before:
+                break
+            said = self._text[line_start : min(stop, line_start + _CHARACTERS)].strip()
+            found = find(said) if said else None
+            if found is not None and (index == number - 1 or _heads(said, found)):
+                return found[0], said
+        return None
+
+
+def _heads(line: str, found: tuple[Stamp, str]) -> bool:
+    """Tell a time stamp from a number or a date that a program happened to write."""
+    head = line.lstrip("[(=-# ")
+    if _BARE_NUMBER.match(head):
+        return not any(map(str.isalpha, found[1]))
+    return found[0].kind != Kind.CLOCK or head[:1].isdigit()

@@ -1,0 +1,377 @@
+"""Lines and cells of `kubectl top` output: what each is, and what it says."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import polars as pl
+
+from rmtoolkit.exceptions import ReadError
+from rmtoolkit.loaders._timestamps import Kind, Stamp, find, shaped
+
+if TYPE_CHECKING:
+    import os
+
+
+MEBIBYTE: Final = 1 << 20
+
+_QUANTITY: Final = re.compile(r"(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE]([+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i))?")
+_DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+#: Names that Kubernetes gave: a Deployment's pod ends with the hash of its template and five random letters.
+_GENERATED: Final = r"-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$"
+
+
+def quantity(text: str) -> int | None:
+    """Read an amount of memory as Kubernetes writes it."""
+    found = _QUANTITY.fullmatch(text)
+    if found is None:
+        return None
+    number, exponent, unit = found.groups()
+    amount = Decimal(number)
+    if exponent:
+        amount = amount.scaleb(int(exponent))
+    elif unit and unit.endswith("i"):
+        amount *= 1024 ** ("KMGTPE".index(unit[0]) + 1)
+    elif unit:
+        amount = amount.scaleb(_DECIMAL[unit])
+    whole = int(amount)
+    return whole if whole < 1 << 63 else None
+
+
+def two_names(
+    one: pl.Series,
+    two: pl.Series,
+    first: tuple[int, str],
+    path: str | os.PathLike[str],
+    *,
+    containers: bool | None,
+) -> tuple[bool, str]:
+    """Decide whether two names without a header are pod and container, or namespace and pod."""
+    if containers is not None:
+        return (
+            containers,
+            f"no header: two names were read as {'pod and container' if containers else 'namespace and pod'}, as asked",
+        )
+    generated = one.str.contains(_GENERATED).any(), two.str.contains(_GENERATED).any()
+    if generated[0] == generated[1]:
+        raise ReadError.at(
+            path,
+            found=first[1].strip(),
+            expected="a header, or names that tell pod and container from namespace and pod",
+            line=first[0],
+            hint="Say which: containers=True (kubectl top pod --containers) or containers=False (kubectl top pod -A).",
+        )
+    read = "pod and container" if generated[0] else "namespace and pod"
+    return bool(generated[0]), f"no header: two names were read as {read}, because of the hashes in the pods' names"
+
+
+class Line(IntEnum):
+    """What a line is."""
+
+    BLANK = 0
+    ROW = 1
+    NODE = 2
+    SUM = 3
+    HEADER = 4
+    STAMP = 5
+    FAILURE = 6
+    EMPTY = 7
+    CUT = 8
+    RULE = 9
+    OTHER = 10
+
+
+class Layout(IntEnum):
+    """Which names stand before the numbers."""
+
+    POD = 1
+    NAMESPACE_POD = 2
+    POD_CONTAINER = 3
+    ALL = 4
+    NODE = 5
+
+
+_LAYOUTS: Final = {
+    ("NAME",): Layout.POD,
+    ("NAMESPACE", "NAME"): Layout.NAMESPACE_POD,
+    ("POD", "NAME"): Layout.POD_CONTAINER,
+    ("NAMESPACE", "POD", "NAME"): Layout.ALL,
+}
+_CELLS: Final = {Layout.POD: 1, Layout.NAMESPACE_POD: 2, Layout.POD_CONTAINER: 2, Layout.ALL: 3, Layout.NODE: 1}
+
+# kubectl prints CPU in m and memory in Mi, whatever the size: any other unit means that a cell is cut.
+_ROW: Final = (
+    r"^(?:(?P<left>.*\S)\s+|\s*)(?P<cpu>[0-9]+m|<unknown>)\s+(?:(?P<memory>[0-9]{1,12})Mi|<unknown>)"
+    r"(?:\s+(?:(?P<swap>[0-9]{1,12})Mi|<unknown>))?$"
+)
+_WINDOW_ROW: Final = (
+    r"^(?P<left>.*\S)\s+[0-9]+[num]?\s+(?P<memory>[0-9]{1,18}(?:[KMGTPE]i|[kMGTPEm])?)\s+[0-9][0-9.hmnsuµ]*s$"
+)
+_NODE_ROW: Final = (
+    r"\s(?:[0-9]+m|<unknown>)\s+(?:[0-9]+%|<unknown>)\s+(?:[0-9]+Mi|<unknown>)\s+(?:[0-9]+%|<unknown>)(?:\s|$)"
+)
+# Names have only a-z, 0-9, dot and dash; so what stands before them ends with the last other character, except for
+# the year of `date` and for stamps that look like names.
+_OWN: Final = (
+    r"\[?\pL+[.,]*\s+(?:\pL+\.?\s+[0-9]+|[0-9]+\.?\s+\pL+\.?)\s+[0-9]\S*(?:\s+[A-Z+-]\S*){0,2}\s+(?:19|20)[0-9]{2}"
+    r"|.*[^a-z0-9.\s-]\S*|[0-9]{10,19}(?:[.,][0-9]+)?"
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[-_][0-9]{2}[-.]?[0-9]{2}[-.]?[0-9]{2})?|(?:19|20)[0-9]{6}[-_]?[0-9]{6}"
+)
+_NAMES: Final = rf"^(?:(?P<own>{_OWN})\s+)?(?P<names>[a-z0-9][a-z0-9.\s-]*)$"
+_LAST_WORDS: Final = r"^(?:(?P<own>.*\S)\s+)?(?P<names>(?:\S+\s+){%d}\S+)$"
+_LAST_THREE: Final = r"(?:^|\s)(?:(?:(?P<a>\S+)\s+)?(?P<b>\S+)\s+)?(?P<c>\S+)$"
+
+_FAILURE: Final = re.compile(
+    r"(?:^|[\s|>\]])((?:error: |Error from server|Error: |Unable to connect to the server|The connection to the server"
+    r"|You must be logged in|Unauthorized|couldn't get |dial tcp|net/http: |command terminated|Command '?kubectl"
+    r"|(?:\S{1,100}: )?(?:line \d+: )?kubectl: |E\d{4} \d\d:\d\d:\d\d).*)",
+)
+_EMPTY: Final = re.compile(r"(?:^|\s)(No resources found.*)")
+_RULE: Final = re.compile(r"(?:^|.*\s)_{4,}(?:\s+_{4,})*")
+_COLOURS: Final = re.compile(
+    r"\x1b(?:\[[0-9;]*m|\[\?[0-9;]*[hl]|\[[0-3]?[JK]|\[H|\][^\x07\x1b]*(?:\x07|\x1b\\)|\([AB]|[=>])",
+)
+_WATCH_TITLE: Final = re.compile(r"Every [\d.,]+m?s: ")
+_WORD: Final = re.compile(r"\w+")
+_BEFORE_NAMES: Final = re.compile(_NAMES.replace(r"\pL", r"[^\W\d_]"))
+_NAME_COLUMNS: Final = ("NAMESPACE", "POD", "NAME")
+_WORDS_BESIDE_A_STAMP: Final = 3
+_DETAIL_CHARACTERS: Final = 200
+_NARROWEST: Final = 20
+
+EXPECTED: Final = "rows of kubectl top pod"
+USE_RAW: Final = "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods gives exact bytes with time stamps."
+
+
+class _Meaning(NamedTuple):
+    """What a line that is no row says."""
+
+    said: Line
+    layout: Layout | None = None
+    extra: int | None = None
+    said_own: str | None = None
+    window: bool = False
+
+
+_MEANINGS: Final = pl.Schema(
+    {
+        "said": pl.Int8(),
+        "layout": pl.Int8(),
+        "extra": pl.Int64(),
+        "said_own": pl.String(),
+        "window": pl.Boolean(),
+    },
+)
+
+
+def split_lines(text: str, path: str | os.PathLike[str]) -> pl.Series:
+    r"""Split a log into lines without colours; refuse a recording in which only changed cells are drawn."""
+    plain = _COLOURS.sub("", text) if "\x1b" in text else text
+    if "\x1b" in plain:
+        raise ReadError.at(
+            path,
+            found="codes that draw on a terminal screen",
+            expected="lines of text",
+            line=plain.count("\n", 0, plain.index("\x1b")) + 1,
+            hint=f"A recording of watch draws only what changed. Use a loop that appends, or better: {USE_RAW}",
+        )
+    return pl.Series([plain], dtype=pl.String).str.split("\n").explode()
+
+
+def classify(lines: pl.Series, stamps: dict[str, Stamp], numbers: list[int] | None = None) -> pl.DataFrame:
+    """Say of every line what it is."""
+    frame = pl.DataFrame({"raw": lines})
+    frame = frame.with_row_index("number", 1) if numbers is None else frame.with_columns(number=pl.Series(numbers))
+    frame = frame.with_columns(pl.col("number").cast(pl.Int64), text=pl.col("raw").str.strip_chars())
+    frame = frame.with_columns(pl.col("text").str.extract_groups(_ROW).struct.unnest())
+    frame = frame.with_columns(
+        kind=pl.when(pl.col("text").str.contains(_NODE_ROW))
+        .then(int(Line.NODE))
+        .when(pl.col("cpu").is_not_null())
+        .then(pl.when(pl.col("left").is_null()).then(int(Line.SUM)).otherwise(int(Line.ROW)))
+        .cast(pl.Int8),
+    ).drop("cpu")
+    rest = frame.filter(pl.col("kind").is_null()).select("number", "text")
+    rest = pl.concat([rest.select("number"), shaped(rest["text"])], how="horizontal")
+    shapes = rest["shape"].unique(maintain_order=True)
+    said = pl.DataFrame([_meaning(text, stamps) for text in shapes], schema=_MEANINGS, orient="row")
+    rest = rest.join(said.with_columns(shape=shapes), on="shape", how="left", maintain_order="left").drop("shape")
+    frame = frame.join(rest, on="number", how="left", maintain_order="left")
+    frame = frame.with_columns(kind=pl.coalesce("kind", "said")).drop("said")
+    if said["window"].any():
+        frame = _with_window_rows(frame)
+    else:
+        frame = frame.with_columns(memory_bytes=pl.col("memory").cast(pl.Int64) * MEBIBYTE, exact=pl.lit(value=False))
+    frame = frame.with_columns(
+        kind=pl.when((pl.col("kind") == Line.ROW) & (pl.col("kind").shift() == Line.RULE))
+        .then(int(Line.SUM))
+        .otherwise("kind")
+        .cast(pl.Int8),
+        layout=pl.col("layout").forward_fill(),
+        extra=pl.col("extra").forward_fill().fill_null(0),
+        swap_bytes=pl.col("swap").cast(pl.Int64) * MEBIBYTE,
+    ).drop("memory", "swap")
+    frame = _with_names(frame)
+    own = shaped(frame["own"])
+    frame = frame.with_columns(
+        pl.col("names").str.extract_groups(_LAST_THREE).struct.unnest(),
+        own=pl.coalesce(own["shape"], "said_own"),
+        of_day=pl.coalesce(own["of_day"], "of_day"),
+        cells=pl.col("names").str.count_matches(r"\S+").cast(pl.Int64),
+        table=(pl.col("kind") != Line.ROW).cum_sum().cast(pl.Int64),
+    )
+    return _without_strays(frame.drop("left", "names", "said_own", "extra", "window"))
+
+
+def _with_names(frame: pl.DataFrame) -> pl.DataFrame:
+    """Part the names from what stands before them: by number below a header, by their letters without one."""
+    layouts = frame.filter(pl.col("kind") == Line.ROW)["layout"].unique()
+    frame = frame.with_columns(own=pl.lit(None, dtype=pl.String), names=pl.lit(None, dtype=pl.String))
+    for layout in layouts:
+        form = _NAMES if layout is None else _LAST_WORDS % (_CELLS[Layout(layout)] - 1)
+        # Each form is applied once and kept: an expression used twice would be computed twice.
+        found = frame.select(pl.col("left").str.extract_groups(form).struct.unnest())
+        here = pl.col("layout").is_null()
+        if layout is not None:
+            # More words than the header has names, and no stamp or tag among them: this is another table's row.
+            fits = found["own"].is_null() | (frame["extra"] > 0) | found["own"].str.contains(rf"^(?:{_OWN})$")
+            here = (pl.col("layout") == layout) & fits
+        frame = frame.with_columns(
+            own=pl.when(here).then(found["own"]).otherwise("own"),
+            names=pl.when(here).then(found["names"]).otherwise("names"),
+        )
+    return frame
+
+
+def _without_strays(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows in a node's table are nodes; rows with other cells than their header are no rows."""
+    row, node = pl.col("kind") == Line.ROW, pl.col("kind") == Line.NODE
+    is_node = pl.col("layout") == Layout.NODE
+    if frame["kind"].is_in([Line.NODE]).any() and frame["layout"].has_nulls():
+        # A node that the node list does not know has no % cells, and nodes come sorted: it stands among others.
+        block = (~row & ~node).cum_sum()
+        among = (node.cum_sum().over(block) > 0) & (node.cum_sum(reverse=True).over(block) > 0)
+        is_node = pl.coalesce(is_node, among)
+    fits = (
+        pl.when(pl.col("layout").is_null())
+        .then(pl.col("cells").is_between(1, 3))
+        .otherwise(pl.col("cells") == pl.col("layout").replace_strict(_CELLS, return_dtype=pl.Int64))
+    )
+    return frame.with_columns(
+        kind=pl.when(row & is_node.fill_null(value=False))
+        .then(int(Line.NODE))
+        .when(row & ~fits.fill_null(value=False))
+        .then(int(Line.OTHER))
+        .otherwise("kind")
+        .cast(pl.Int8),
+    )
+
+
+def _with_window_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    """Read the rows of `kubectl get pods.metrics.k8s.io`, whose memory is exact."""
+    found = frame.select(pl.col("text").str.extract_groups(_WINDOW_ROW).struct.unnest())
+    is_row = found["memory"].is_not_null()
+    exact = pl.Series([quantity(text) if text else None for text in found["memory"]], dtype=pl.Int64)
+    return frame.with_columns(
+        left=pl.when(is_row).then(found["left"]).otherwise("left"),
+        kind=pl.when(is_row).then(int(Line.ROW)).otherwise("kind").cast(pl.Int8),
+        memory_bytes=pl.when(is_row).then(exact).otherwise(pl.col("memory").cast(pl.Int64) * MEBIBYTE),
+        exact=is_row,
+    )
+
+
+def _meaning(text: str, stamps: dict[str, Stamp]) -> _Meaning:
+    """Say what a line that is no row says."""
+    if not text:
+        return _Meaning(Line.BLANK)
+    if "NAME" in text or "POD" in text:
+        header = _header(text)
+        if header is not None:
+            return header
+    if "____" in text and _RULE.fullmatch(text):
+        return _Meaning(Line.RULE)
+    if failed := failure(text):
+        line = Line.EMPTY if failed[1] else Line.FAILURE
+        return _Meaning(line, said_own=text[: text.index(failed[0])] or None)
+    stamp = find(text)
+    while stamp is not None:
+        stamps.setdefault(text, stamp[0])
+        words = _WORD.findall(stamp[1])
+        most = 0 if stamp[0].kind == Kind.CLOCK else _WORDS_BESIDE_A_STAMP
+        if _WATCH_TITLE.match(text) or (len(words) <= most and not any(map(str.isdigit, "".join(words)))):
+            return _Meaning(Line.STAMP, said_own=text)
+        # A collector may have put its own stamp before the line that `date` wrote.
+        stamp = find(stamp[1])
+    return _Meaning(Line.OTHER)
+
+
+def failure(text: str) -> tuple[str, bool] | None:
+    """Find the message of a scrape that failed or found nothing."""
+    found = _FAILURE.search(text) or _EMPTY.search(text)
+    return (found[1].strip()[:_DETAIL_CHARACTERS], found[1].startswith("No resources")) if found else None
+
+
+def _header(text: str) -> _Meaning | None:
+    """Read a header: which names stand before the numbers, and what stands before the header."""
+    words = text.split()
+    start = next((index for index, word in enumerate(words) if word in _NAME_COLUMNS), None)
+    if start is None:
+        return None
+    stop = next((index for index, word in enumerate(words) if index > start and word not in _NAME_COLUMNS), len(words))
+    rest = words[stop:]
+    if not rest:
+        return _Meaning(Line.CUT) if start == 0 or find(text) else None
+    layout = _LAYOUTS.get(tuple(words[start:stop]))
+    if layout is None or not rest[0].startswith("CPU"):
+        return None
+    if len(rest) == 1 or not rest[1].startswith(("MEMORY", "CPU")):
+        return _Meaning(Line.CUT)
+    before = _BEFORE_NAMES.match(" ".join([*words[:start], "x"]))
+    own, names = (before[1], before[2]) if before else (None, "x")
+    if rest[1].startswith("CPU"):
+        layout = Layout.NODE
+    return _Meaning(Line.HEADER, layout, len(names.split()) - 1, own, window="WINDOW" in rest)
+
+
+def looks_folded(frame: pl.DataFrame) -> bool:
+    """Tell whether rows go on from the line before them: kubectl never indents a row."""
+    lengths = frame["raw"].str.len_chars()
+    width = max(lengths.to_list(), default=0)
+    indented = pl.col("raw").str.contains(r"^\s")
+    full = (pl.col("raw").str.len_chars().shift() == width) & pl.lit(width >= _NARROWEST)
+    goes_on = (pl.col("kind") == Line.ROW) & (pl.col("kind").shift() == Line.OTHER) & (indented | full)
+    return bool(frame.select(goes_on.any()).item())
+
+
+def unfolded(
+    lines: pl.Series, frame: pl.DataFrame, path: str | os.PathLike[str], stamps: dict[str, Stamp]
+) -> pl.DataFrame:
+    """Put lines together that were broken at a fixed width."""
+    width = int(lines.str.len_chars().max() or 0)  # type: ignore[arg-type]
+    whole: list[str] = []
+    numbers: list[int] = []
+    full = False
+    for number, line in enumerate(lines, 1):
+        if full:
+            whole[-1] += line
+        else:
+            whole.append(line)
+            numbers.append(number)
+        full = len(line) == width
+    again = classify(pl.Series(whole, dtype=pl.String), stamps, numbers)
+    bad = pl.col("kind").is_in([Line.OTHER, Line.CUT])
+    fewer = again.filter(bad).height < frame.filter(bad).height
+    is_cut = again["kind"].is_in([Line.CUT]).any() or looks_folded(again)
+    if is_cut or not fewer or not again["kind"].is_in([Line.ROW]).any():
+        first = frame.filter(bad).row(0, named=True)
+        raise ReadError.at(
+            path,
+            found=first["text"],
+            expected=f"{EXPECTED} with their numbers",
+            line=first["number"],
+            hint=f"They are cut off or folded (cut -c, fold, a narrow terminal). Log whole lines, or better: {USE_RAW}",
+        )
+    return again

@@ -1,0 +1,527 @@
+"""Time stamps as logs write them, in whatever language and format, turned into instants."""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+import re
+import unicodedata
+import zoneinfo
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import polars as pl
+
+from rmtoolkit._times import parse_duration, parse_time
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+
+class Kind(IntEnum):
+    """How much a time stamp says; more is better."""
+
+    CLOCK = 0
+    YEARLESS = 1
+    DATED = 2
+
+
+class Stamp(NamedTuple):
+    """A time stamp as it was written."""
+
+    kind: Kind
+    milliseconds: int
+    utc: bool
+    order: str = ""
+    other: int = -1
+    zone: str = ""
+
+    def at(self, of_day: int) -> Stamp:
+        """Move a stamp of midnight on."""
+        milliseconds = self.milliseconds + of_day
+        if self.kind == Kind.CLOCK:
+            milliseconds %= _DAY_MS
+        other = self.other + of_day if self.other >= 0 else -1
+        return Stamp(self.kind, milliseconds, self.utc, self.order, other, self.zone)
+
+
+#: Month names and their short forms in the languages of glibc, folded; names that mean two months are not here.
+_MONTH_NAMES: Final = (
+    "jan january januar janv janvier ene enero janeiro gen gener gennaio januari sty stycznia styczen led ledna "
+    "leden tammi tammikuu jaan jaanuar ian ianuarie яну януари янв января январь січ січня oca ocak ιαν "
+    "ιανουαριου",
+    "feb february februar fevr fevrier febrero fev fevereiro febbraio febrer februari lut lutego luty uno unora "
+    "unor helmi helmikuu veebr veebruar febr februarie фев февр февруари февраля февраль лют лютого sub subat φεβ "
+    "φεβρουαριου",
+    "mar march marz mars marzo marco marc mrt maart marca marzec bre brezna brezen marec mart marts maalis "
+    "maaliskuu marcius martie мар март марта бер березня μαρ μαρτιου maret",
+    "apr april avr avril abr abril aprile kwi kwietnia kwiecien dub dubna duben huhti huhtikuu aprill aprilie апр "
+    "април апреля апрель кві квітня nis nisan απρ απριλιου",
+    "may mai mayo maio mag maig maggio mei maj maja kve kvetna kveten touko toukokuu majus май мая трав травня "
+    "mayıs mayis μαι μαιου",
+    "jun june juni juin junio junho juny giu giugno cze czerwca czerwiec cvn cen cervna cerven junij kesa kesakuu "
+    "juuni junius iun iunie юни июн июня июнь чер червня haz haziran ιουν ιουνιου",
+    "jul july juli juil juillet julio julho juliol lug luglio lip lipca lipiec cvc cec cervence cervenec julij "
+    "heina heinakuu juuli julius iul iulie юли июл июля июль лип липня tem temmuz ιουλ ιουλιου",
+    "aug august aout ago ag agost agosto augustus sie sierpnia sierpien srp srpna srpen avg avgust augusti elo "
+    "elokuu augusztus авг август августа сер серпня agu agustos agustus αυγ αυγουστου",
+    "sep september sept septembre septiembre set setembro setembre settembre wrz wrzesnia wrzesien zar zari syys "
+    "syyskuu szept szeptember septembrie сеп септември сен сент сентября сентябрь вер вересня eyl eylul σεπ "
+    "σεπτεμβριου",
+    "oct october okt oktober octobre octubre out outubro ott ottobre paz pazdziernika pazdziernik rij rijna rijen "
+    "loka lokakuu oktoober octombrie окт октомври октября октябрь жов жовтня eki ekim οκτ οκτωβριου",
+    "nov november novembre noviembre novembro lis listopad listopadu listopada marras marraskuu noiembrie ное "
+    "ноември ноя нояб ноября ноябрь лис листопада kas kasım kasim νοε νοεμβριου",
+    "dec december dez dezember decembre des desembre dic diciembre dezembro dicembre gru grudnia grudzien pro "
+    "prosince prosinec desember joulu joulukuu dets detsember decembrie дек декември декабря декабрь гру грудня "
+    "ara aralık aralik δεκ δεκεμβριου",
+)
+
+#: Minutes east of Greenwich for the zone names that mean one offset in the whole tz database since 2022.
+_ZONES: Final = {
+    "Z": 0, "UTC": 0, "UCT": 0, "GMT": 0, "WET": 0, "WEST": 60, "CET": 60, "CEST": 120, "EET": 120, "EEST": 180,
+    "MSK": 180, "SAST": 120, "WAT": 60, "CAT": 120, "EAT": 180, "PKT": 300, "WIB": 420, "HKT": 480, "AWST": 480,
+    "JST": 540, "KST": 540, "ACST": 570, "ACDT": 630, "AEST": 600, "AEDT": 660, "NZST": 720, "NZDT": 780,
+    "NST": -210, "NDT": -150, "AST": -240, "ADT": -180, "EST": -300, "EDT": -240, "MDT": -360, "PDT": -420,
+    "AKST": -540, "AKDT": -480, "HST": -600,
+}  # fmt: skip
+
+_ISO: Final = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:?\d\d(?::?\d\d(?:[.,]\d+)?)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?)?",
+)
+_EPOCH: Final = re.compile(r"(?<![\w.,:+-])(1\d{9}|[2-9]\d{9})(?:[.,](\d{1,9})|(\d{3}|\d{6}|\d{9}))?(?![\w:])")
+_COMPACT: Final = re.compile(r"(?<!\d)((?:19|20)\d\d)-?(\d\d)-?(\d\d)[-_T]?(\d\d)[-.]?(\d\d)[-.]?(\d\d)(?!\d)(Z?)")
+_CLOCK: Final = re.compile(
+    r"(?<![\d.])(?:(?<!:)|(?<=/\d{4}:))(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?![\d:])(?:\s*([AaPp])\.?\s?[Mm]\b\.?)?",
+)
+_DOTTED_CLOCK: Final = re.compile(r"(?<![\d.])(\d{1,2})\.(\d\d)\.(\d\d)(?![\d.])()()")
+_ZONE: Final = re.compile(r",?\s*\(?(Z\b|[A-Z]{3,5}\b|[+-]\d\d(?::?\d\d)?(?!\d))\)?")
+_YEAR_FIRST: Final = re.compile(r"(?<!\d)(\d{4})\s?[-/.年]\s?(\d{1,2})\s?[-/.月]\s?(\d{1,2})(?!\d)日?\.?")
+_YEAR_LAST: Final = re.compile(r"(?<![\d.])(\d{1,2})(\.|/|-)\s?(\d{1,2})\2\s?(\d{4}|\d\d)(?!\d)\.?")
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_DAY: Final = re.compile(r"(?<!\d)(\d{1,2})(?!\d)\.?")
+_YEAR: Final = re.compile(r"(?<!\d)((?:19|20)\d\d)(?!\d)\.?")
+#: What may stand before a date in ISO 8601.
+_BEFORE: Final = ("", " ", "[", "(", "=", '"', "\t", ":", "|")
+
+_DAY_MS: Final = 86_400_000
+_LEAP_YEAR: Final = 2000
+_LAST_YEAR: Final = 2200
+_NOON: Final = 12
+_DAYS: Final = 31
+_NEAR: Final = 5  # as in `24 de novembre`
+_LAST_SECOND: Final = 7_258_118_400
+_FARTHEST_MINUTES: Final = 15 * 60
+_YEAR_DIGITS: Final = 4
+
+
+def _fold(word: str) -> str:
+    """Strip case and accents, so that `März` and `MARZ` are one."""
+    spread = unicodedata.normalize("NFKD", word.casefold())
+    return spread if spread.isascii() else "".join(letter for letter in spread if not unicodedata.combining(letter))
+
+
+_MONTHS: Final = {_fold(name): number for number, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
+
+
+def _local(year: int, month: int, day: int) -> int:
+    """Count milliseconds from 1970 to a midnight, or give -1 where there is no such day."""
+    if not (1970 <= year <= _LAST_YEAR and 1 <= month <= 12 and 1 <= day <= calendar.monthrange(year, month)[1]):  # noqa: PLR2004
+        return -1
+    return calendar.timegm((year, month, day, 0, 0, 0)) * 1000
+
+
+def _of_day(hour: str, minute: str, second: str | None, fraction: str | None, half: str | None) -> int:
+    """Count milliseconds from midnight, or give -1 where there is no such time."""
+    hours, minutes, seconds = int(hour), int(minute), int(second or 0)
+    if half:
+        hours = hours % _NOON + (_NOON if half in "Pp" else 0)
+    if hours > 23 or minutes > 59 or seconds > 60:  # noqa: PLR2004 - a leap second is written as 60
+        return -1
+    return ((hours * 60 + minutes) * 60 + min(seconds, 59)) * 1000 + int(((fraction or "") + "000")[:3])
+
+
+def _offset(zone: str) -> int | None:
+    """Read a zone as minutes east of Greenwich; None where its name does not say."""
+    if zone in _ZONES:
+        return _ZONES[zone]
+    if zone[0] not in "+-":
+        return None
+    minutes = int(zone[1:3]) * 60 + int(zone[3:].replace(":", "") or 0)
+    if minutes > _FARTHEST_MINUTES:
+        return None
+    return -minutes if zone[0] == "-" else minutes
+
+
+def _iso(text: str) -> Stamp | None:
+    """Read ISO 8601 and RFC 3339."""
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if not 1970 <= moment.year <= _LAST_YEAR:  # noqa: PLR2004
+        return None
+    milliseconds = calendar.timegm(moment.utctimetuple()) * 1000 + moment.microsecond // 1000
+    return Stamp(Kind.DATED, milliseconds, moment.tzinfo is not None)
+
+
+def find(text: str) -> tuple[Stamp, str] | None:
+    """Find the time stamp in a line."""
+    found = _ISO.search(text)
+    if found and text[found.start() - 1 : found.start()] in _BEFORE:
+        stamp = _iso(found[0].replace(",", "."))
+        follows = text[found.end() : found.end() + 1]
+        named = stamp and not stamp.utc and _ZONE.match(text, found.end())
+        if stamp and not named and not follows.isalnum() and (not follows or follows not in "-_:/."):
+            return stamp, text[: found.start()] + text[found.end() :]
+    found = _EPOCH.search(text)
+    if found and int(found[1]) < _LAST_SECOND:
+        seconds, fraction, more = found.groups()
+        digits = f"{fraction or more or ''}000"
+        stamp = Stamp(Kind.DATED, int(seconds) * 1000 + int(digits[:3]), utc=True)
+        return stamp, text[: found.start()] + text[found.end() :]
+    return _compact(text) or _pieces(text)
+
+
+def _compact(text: str) -> tuple[Stamp, str] | None:
+    """Find a stamp such as 20261124-225257."""
+    found = _COMPACT.search(text)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second, utc = found.groups()
+    of_day = _of_day(hour, minute, second, None, None)
+    midnight = _local(int(year), int(month), int(day))
+    if of_day < 0 or midnight < 0:
+        return None
+    return Stamp(Kind.DATED, midnight + of_day, bool(utc)), text[: found.start()] + text[found.end() :]
+
+
+def _pieces(text: str) -> tuple[Stamp, str] | None:
+    """Find clock, zone and date one by one, taking each out of the text."""
+    found = _CLOCK.search(text)
+    clock, zone, rest = _clock(text, found) if found else (None, "", text)
+    date, rest = _date(rest)
+    if found is None:
+        if date.kind != Kind.DATED or any(letter.isdigit() for letter in rest.replace(".", "")):
+            found = _DOTTED_CLOCK.search(rest)
+            if date.kind != Kind.DATED or found is None:
+                return None
+            clock, zone, rest = _clock(rest, found)
+        else:
+            clock = 0
+    if clock is None or date.milliseconds < 0:
+        return None
+    offset = _offset(zone) if zone else None
+    shift = clock - (offset or 0) * 60_000
+    first = date.milliseconds + shift
+    stamp = date._replace(
+        milliseconds=first % _DAY_MS if date.kind == Kind.CLOCK else first,
+        other=date.other + shift if date.order == "?" else -1,
+        utc=offset is not None,
+        zone=zone,
+    )
+    return (stamp, " ".join(rest.split())) if stamp.milliseconds >= 0 else None
+
+
+def _clock(text: str, found: re.Match[str]) -> tuple[int | None, str, str]:
+    """Take clock and zone out of the text; None where the clock shows no real time."""
+    of_day = _of_day(*found.groups())
+    zone = _ZONE.match(text, found.end())
+    rest = f"{text[: found.start()]} {text[zone.end() if zone else found.end() :]}"
+    return (of_day if of_day >= 0 else None), (zone[1] if zone else ""), rest
+
+
+def _date(text: str) -> tuple[Stamp, str]:
+    """Take a date out of the text: the stamp of its midnight, negative where there is no such day."""
+    if found := _YEAR_FIRST.search(text):
+        year, month, day = map(int, found.groups())
+        rest = text[: found.start()] + text[found.end() :]
+        return Stamp(Kind.DATED, _local(year, month, day), utc=False), rest
+    if found := _YEAR_LAST.search(text):
+        one, two = int(found[1]), int(found[3])
+        year = int(found[4]) if len(found[4]) == _YEAR_DIGITS else 2000 + int(found[4])
+        day_first, month_first = _local(year, two, one), _local(year, one, two)
+        rest = text[: found.start()] + text[found.end() :]
+        if found[2] == "." or day_first == month_first:
+            return Stamp(Kind.DATED, day_first, utc=False), rest
+        if day_first < 0 or month_first < 0:
+            return Stamp(
+                Kind.DATED, max(day_first, month_first), utc=False, order="dm" if month_first < 0 else "md"
+            ), rest
+        return Stamp(Kind.DATED, day_first, utc=False, order="?", other=month_first), rest
+    return _named_date(text) or (Stamp(Kind.CLOCK, 0, utc=False), text)
+
+
+def _named_date(text: str) -> tuple[Stamp, str] | None:
+    """Take out a date whose month is a word."""
+    # `mar.` is March in one language and Tuesday in another: the weekday comes first.
+    for word in reversed(list(_WORD.finditer(text))):
+        month = _MONTHS.get(_fold(word[0]))
+        if month is None:
+            continue
+        rest = _blank(text, word)
+        year = _YEAR.search(rest)
+        if year:
+            rest = _blank(rest, year)
+        near = (
+            day
+            for day in _DAY.finditer(rest)
+            if -_NEAR <= day.start() - word.end() <= _NEAR or 0 <= word.start() - day.end() <= _NEAR
+        )
+        day = next((day for day in near if 1 <= int(day[1]) <= _DAYS), None)
+        if day is None:
+            continue
+        midnight = _local(int(year[1]) if year else _LEAP_YEAR, month, int(day[1]))
+        return Stamp(Kind.DATED if year else Kind.YEARLESS, midnight, utc=False), _blank(rest, day)
+    return None
+
+
+def _blank(text: str, found: re.Match[str]) -> str:
+    """Put blanks in the place of what was found, so that places stay."""
+    return f"{text[: found.start()]}{' ' * (found.end() - found.start())}{text[found.end() :]}"
+
+
+_CLOCKS: Final = r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}"
+_HALF_DAY: Final = r"^\s*[aApP]\.?\s?[mM]\b"
+_PARTS: Final = (
+    r"^(?P<before>(?:.*[^0-9:.])?)(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9]):(?P<second>[0-5][0-9])"
+    r"(?:[.,](?P<fraction>[0-9]{1,9}))?(?P<after>(?:[^0-9:.].*)?)$"
+)
+
+
+def shaped(texts: pl.Series) -> pl.DataFrame:
+    """Take the clock out of lines."""
+    # Step by step: an expression that is used twice would be computed twice.
+    frame = texts.to_frame("text").select("text", pl.col("text").str.extract_groups(_PARTS).struct.unnest())
+    another = pl.concat_str("before", pl.lit(" "), "after").str.contains(_CLOCKS)
+    half_day = pl.col("after").str.contains(_HALF_DAY)
+    frame = frame.with_columns(usable=pl.col("hour").is_not_null() & ~another & ~half_day)
+    hour, minute, second = (pl.col(name).cast(pl.Int64) for name in ("hour", "minute", "second"))
+    fraction = pl.concat_str(pl.col("fraction").fill_null(""), pl.lit("000")).str.slice(0, 3).cast(pl.Int64)
+    return frame.select(
+        shape=pl.when("usable").then(pl.concat_str("before", pl.lit("00:00:00"), "after")).otherwise("text"),
+        of_day=pl.when("usable").then(((hour * 60 + minute) * 60 + second) * 1000 + fraction),
+    )
+
+
+_EPOCH_TIMELINE: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock, no instant
+_HALF_YEAR_MS: Final = 183 * _DAY_MS
+_QUARTER_MS: Final = 15 * 60_000
+_FIXED_ZONE: Final = re.compile(r"(?:UTC|GMT)?([+-])(\d\d?)(?::?(\d\d))?")
+
+
+class Asked(NamedTuple):
+    """What a user said about the times of a log, and what the file says of itself."""
+
+    path: str | os.PathLike[str]
+    modified: dt.datetime
+    time: str | dt.datetime | None = None
+    interval: str | dt.timedelta | None = None
+    timezone: str | dt.tzinfo | None = None
+
+    def zone(self) -> dt.tzinfo | None:
+        """Read `timezone`, or take that of `time`."""
+        if isinstance(self.timezone, dt.tzinfo):
+            return self.timezone
+        if self.timezone is None:
+            naive = self._time()
+            return naive.tzinfo if naive is not None else None
+        fixed = _FIXED_ZONE.fullmatch(self.timezone)
+        try:
+            if fixed:
+                offset = dt.timedelta(hours=int(fixed[2]), minutes=int(fixed[3] or 0))
+                return dt.timezone(-offset if fixed[1] == "-" else offset)
+            return dt.UTC if self.timezone in ("UTC", "Z") else zoneinfo.ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError) as error:
+            msg = f"{quote(self.timezone)} is no time zone. Write it like 'Europe/Berlin', 'UTC' or '+01:00'."
+            raise RmtoolkitError(msg) from error
+
+    def _time(self) -> dt.datetime | None:
+        if isinstance(self.time, str):
+            parse_time(self.time)  # raises the message for what is no time
+            return dt.datetime.fromisoformat(self.time)
+        return self.time
+
+    def start(self) -> dt.datetime | None:
+        """Read `time` as an instant; without a zone it is in `timezone`, else in UTC."""
+        moment = self._time()
+        if moment is None:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=self.zone() or dt.UTC)
+        return moment.astimezone(dt.UTC)
+
+
+def instants(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -> tuple[list[int], str]:
+    """Turn the stamps of one log into instants."""
+    stamps = _ordered(stamps, first, asked)
+    kind = min(stamp.kind for stamp in stamps)
+    says = "as recorded, UTC"
+    if kind == Kind.DATED:
+        local = [stamp.milliseconds for stamp in stamps]
+    elif kind == Kind.YEARLESS:
+        local, says = _with_years(stamps, asked)
+    else:
+        local, says = _with_dates(stamps, first, asked)
+    if not all(stamp.utc for stamp in stamps):
+        zone = asked.zone()
+        if zone is None:
+            raise ReadError.at(
+                asked.path,
+                found=first[1],
+                expected="a time stamp that says its zone",
+                line=first[0],
+                hint="Say where the log was made: timezone='Europe/Berlin', or timezone='UTC'.",
+            )
+        local = _in_zone(local, [stamp.utc for stamp in stamps], zone)
+        says = f"{says.removesuffix(', UTC')}, in {asked.timezone or zone}"
+    named = sorted({stamp.zone for stamp in stamps if stamp.utc and stamp.zone.isalpha()} - {"UTC", "GMT", "Z"})
+    return local, says + (f"; the zone {', '.join(named)} was taken at its word" if named else "")
+
+
+def _ordered(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -> Sequence[Stamp]:
+    """Decide the order of day and month once for the whole log."""
+    orders = {stamp.order for stamp in stamps}
+    if "?" not in orders:
+        return stamps
+    if {"dm", "md"} <= orders or not orders & {"dm", "md"}:
+        raise ReadError.at(
+            asked.path,
+            found=first[1],
+            expected="a date in which day and month cannot be mixed up",
+            line=first[0],
+            hint="Log ISO dates: date -Is.",
+        )
+    if "dm" in orders:
+        return stamps
+    return [stamp._replace(milliseconds=stamp.other) if stamp.order == "?" else stamp for stamp in stamps]
+
+
+def _with_years(stamps: Sequence[Stamp], asked: Asked) -> tuple[list[int], str]:
+    """Give stamps without a year theirs: the log ends before the file was last written."""
+    turns, turn, before = [], 0, stamps[0].milliseconds
+    for stamp in stamps:
+        if stamp.kind == Kind.YEARLESS:
+            step = stamp.milliseconds - before
+            turn += (step < -_HALF_YEAR_MS) - (step > _HALF_YEAR_MS)
+            before = stamp.milliseconds
+        turns.append(turn)
+
+    shifts: dict[tuple[int, int], int] = {}
+
+    def in_year(index: int, year: int) -> int:
+        stamp = stamps[index]
+        if stamp.kind == Kind.DATED:
+            return stamp.milliseconds
+        key = stamp.milliseconds // _DAY_MS, year + turns[index]
+        if key not in shifts:
+            day = _EPOCH_TIMELINE + dt.timedelta(days=key[0])
+            try:
+                moved = day.replace(year=key[1])
+            except ValueError:  # 29 February in a year that has none
+                moved = day.replace(year=key[1], month=3, day=1)
+            shifts[key] = (moved - day).days * _DAY_MS
+        return stamp.milliseconds + shifts[key]
+
+    start = asked.start()
+    if start is not None:
+        wanted = _wall(start)
+        year = min(range(start.year - 1, start.year + 2), key=lambda year: abs(in_year(0, year) - wanted))
+        says = f"as recorded; the year follows from time={asked.time}, UTC"
+    else:
+        latest = _wall(asked.modified) + _DAY_MS
+        last = max(range(len(stamps)), key=lambda index: (turns[index], stamps[index].milliseconds))
+        year = asked.modified.year + 1 - turns[last]
+        while in_year(last, year) > latest:
+            year -= 1
+        says = (
+            f"as recorded; the year is that before the file was last written ({asked.modified:%Y-%m-%d %H:%M} UTC), UTC"
+        )
+    return [in_year(index, year) for index in range(len(stamps))], says
+
+
+def _with_dates(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -> tuple[list[int], str]:
+    """Give clock times their day: the log starts on the day of `time`."""
+    start = asked.start()
+    if start is None or any(stamp.kind != Kind.CLOCK for stamp in stamps):
+        raise ReadError.at(
+            asked.path,
+            found=first[1],
+            expected="a time stamp with a date",
+            line=first[0],
+            hint="Say on which day the log starts, and in which zone: time='2026-11-24', timezone='UTC'.",
+        )
+    zone = dt.UTC if stamps[0].utc else (asked.zone() or dt.UTC)
+    midnight = _wall(start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0))
+    local, before = [], stamps[0].milliseconds
+    for stamp in stamps:
+        step = stamp.milliseconds - before
+        midnight += ((step < -_DAY_MS // 2) - (step > _DAY_MS // 2)) * _DAY_MS
+        before = stamp.milliseconds
+        local.append(midnight + before)
+    return local, f"clock times as recorded, from {start.astimezone(zone):%Y-%m-%d} on, UTC"
+
+
+def _wall(moment: dt.datetime) -> int:
+    """Count milliseconds from 1970 on this clock."""
+    return round((moment.replace(tzinfo=None) - _EPOCH_TIMELINE).total_seconds() * 1000)
+
+
+def _in_zone(local: list[int], utc: list[bool], zone: dt.tzinfo) -> list[int]:
+    """Turn wall-clock times into instants; in the hour that comes twice, time goes on where the clock goes back."""
+    offsets: dict[int, tuple[int, int]] = {}
+    found: list[int] = []
+    second_time, before = False, local[0]
+    for wall, known in zip(local, utc, strict=True):
+        if known:
+            found.append(wall)
+            continue
+        quarter = wall // _QUARTER_MS
+        both = offsets.get(quarter)
+        if both is None:
+            moment = (_EPOCH_TIMELINE + dt.timedelta(milliseconds=quarter * _QUARTER_MS)).replace(tzinfo=zone)
+            both = _offset_ms(moment), _offset_ms(moment.replace(fold=1))
+            offsets[quarter] = both
+        if both[0] > both[1]:
+            second_time |= wall < before - _QUARTER_MS
+        else:
+            second_time = False
+        found.append(wall - both[second_time])
+        before = wall
+    return found
+
+
+def _offset_ms(moment: dt.datetime) -> int:
+    offset = moment.utcoffset()
+    return round(offset.total_seconds() * 1000) if offset is not None else 0
+
+
+def spaced(count: int, asked: Asked, *, found: str) -> tuple[list[int], str]:
+    """Give times to snapshots that have none."""
+    start = asked.start()
+    if count > 1 and asked.interval is None:
+        raise ReadError.at(
+            asked.path,
+            found=f"{count:,} {found} and no time stamp",
+            expected="a time for each",
+            hint="Say how far apart they are: interval='15s' (and time= for the first).",
+        )
+    step = parse_duration(asked.interval) if asked.interval is not None else dt.timedelta(0)
+    step_ms = step / dt.timedelta(milliseconds=1)
+    if start is not None:
+        origin, anchor = _wall(start), f"{start:%Y-%m-%d %H:%M:%S} UTC as asked"
+    else:
+        origin = _wall(asked.modified) - round(step_ms * (count - 1))
+        anchor = f"when the file was last written ({asked.modified:%Y-%m-%d %H:%M:%S} UTC)"
+    says = f"assumed: no time in the file; taken as {anchor}"
+    if count > 1:
+        which = "first" if start is not None else "last"
+        says = f"assumed: no time in the file; the {which} snapshot taken as {anchor}, the others {step} apart"
+    return [origin + round(step_ms * index) for index in range(count)], says
+
+
+def as_datetime(milliseconds: int) -> dt.datetime:
+    """Turn milliseconds since 1970 into an instant."""
+    return (_EPOCH_TIMELINE + dt.timedelta(milliseconds=milliseconds)).replace(tzinfo=dt.UTC)

@@ -1,0 +1,460 @@
+"""What allocators say of themselves as a Recording: glibc, jemalloc, tcmalloc, mimalloc."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import polars as pl
+
+from rmtoolkit._provenance import Report
+from rmtoolkit.exceptions import ReadError, quote_path
+from rmtoolkit.loaders import _allocator_text, _files, _timestamps
+from rmtoolkit.loaders._allocator_text import Document
+from rmtoolkit.loaders._allocator_text import glibc_documents as parse_documents
+from rmtoolkit.loaders._allocator_text import jemalloc_documents as jemalloc_documents_parse_documents
+from rmtoolkit.loaders._files import counted
+from rmtoolkit.loaders._timestamps import Asked
+from rmtoolkit.recording import Recording, normalise
+from rmtoolkit.schema import SAMPLES
+from rmtoolkit.text import memory
+
+if TYPE_CHECKING:
+    import datetime as dt
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from rmtoolkit.loaders._timestamps import Stamp
+
+
+#: Endings that say what a file is, not whose.
+_ENDINGS: Final = (
+    ".gz",
+    ".zst",
+    ".log",
+    ".txt",
+    ".json",
+    ".jsonl",
+    ".xml",
+    ".out",
+    ".err",
+    ".stderr",
+    ".stats",
+    ".jemalloc",
+    ".raw",
+)
+
+UNSTAMPED: Final = "documents without a time stamp, among others that have one"
+
+
+class Said(NamedTuple):
+    """One document: where it stands, when it was written if its log says so, and values by column of the samples."""
+
+    line: int
+    stamp: tuple[Stamp, str] | None
+    amounts: Mapping[str, int | None]
+
+
+class Whose(NamedTuple):
+    """Names that a user gave; without pod and workload the name of the file is taken."""
+
+    pod: str | None = None
+    namespace: str | None = None
+    container: str | None = None
+    workload: str | None = None
+
+    def frame(self, path: str | os.PathLike[str], source: str) -> pl.DataFrame:
+        """Make the one row of the containers."""
+        inferred = self.workload is None and self.pod is None
+        return pl.DataFrame(
+            {
+                "container_id": [0],
+                "namespace": [self.namespace],
+                "pod": [self.pod],
+                "container": [self.container],
+                "workload": [_name(path) if inferred else self.workload],
+                "workload_inferred": [inferred],
+                "source": [source],
+            },
+            schema_overrides={name: pl.String() for name in ("namespace", "pod", "container", "workload")},
+        )
+
+
+def _name(path: str | os.PathLike[str]) -> str:
+    """Take from a file's name what says what it is, and keep whose it is."""
+    name = Path(path).name
+    while True:
+        ending = next(
+            (ending for ending in _ENDINGS if name.lower().endswith(ending) and len(name) > len(ending)), None
+        )
+        if ending is None:
+            return name
+        name = name[: -len(ending)]
+
+
+def samples_frame(times: Sequence[int], amounts: Sequence[Mapping[str, int | None]]) -> pl.DataFrame:
+    """Put values at their times, for `normalise`."""
+    names = list(dict.fromkeys(name for values in amounts for name in values))
+    columns = {name: [values.get(name) for values in amounts] for name in names}
+    return pl.DataFrame(
+        {"container_id": [0] * len(times), "time": list(times), **columns},
+        schema={"container_id": pl.UInt32(), "time": pl.Int64(), **{name: SAMPLES[name] for name in names}},
+    ).with_columns(pl.col("time").cast(pl.Datetime("ms", "UTC")))
+
+
+def as_recording(
+    said: Sequence[Said], asked: _timestamps.Asked, whose: Whose, source: str, notes: Sequence[str] = ()
+) -> Recording:
+    """Make a Recording of documents that say no more than their values."""
+    left_out = {}
+    timed = [one for one in said if one.stamp is not None]
+    if timed:
+        if len(timed) < len(said):
+            left_out[UNSTAMPED] = len(said) - len(timed)
+        first = timed[0].stamp
+        stamps = [one.stamp[0] for one in timed if one.stamp is not None]
+        times, axis = _timestamps.instants(stamps, (timed[0].line, first[1] if first else ""), asked)
+    else:
+        timed = list(said)
+        times, axis = _timestamps.spaced(len(timed), asked, found="documents")
+    if left_out:
+        words = "; ".join(f"left out {counted(number, reason)}" for reason, number in left_out.items())
+        _files.warn(f"{quote_path(asked.path)}: {words}. The rest was read.")
+    return normalise(
+        whose.frame(asked.path, source),
+        samples_frame(times, [one.amounts for one in timed]),
+        None,
+        Report(sources=(str(asked.path),), left_out=left_out, warnings=tuple(notes), time_axis=axis),
+    )
+
+
+_EXPECTED: Final = "what glibc's malloc_info (XML), mallinfo2 (its fields by name) or malloc_stats wrote"
+
+
+def read_malloc_info(
+    path: str | os.PathLike[str],
+    *,
+    time: str | dt.datetime | None = None,
+    interval: str | dt.timedelta | None = None,
+    timezone: str | dt.tzinfo | None = None,
+    pod: str | None = None,
+    namespace: str | None = None,
+    container: str | None = None,
+    workload: str | None = None,
+) -> Recording:
+    r"""Read what glibc's ``malloc_info``, ``mallinfo2`` or ``malloc_stats`` told.
+
+    Parameters
+    ----------
+    path
+        A text file, also packed with gzip or zstd: one document or many, alone or in a program's output or a
+        container's log. One file is one container.
+    time
+        When the only document was written, or the first of several, where the file does not say. Without a zone it
+        is in `timezone`, else in UTC.
+    interval
+        Time between two documents, where the file does not say: ``"60s"`` or a timedelta.
+    timezone
+        Zone of time stamps that do not say theirs: ``"Europe/Berlin"``, ``"UTC"``, ``"+01:00"``.
+    pod, namespace, container
+        Whose memory this is.
+    workload
+        The same; when neither `pod` nor `workload` is given, the name of the file, marked as inferred.
+
+    Returns
+    -------
+    Recording
+        `allocated_bytes` is what the program holds, `free_bytes` what the allocator keeps for it in its arenas
+        (``fordblks``), `mapped_bytes` both together: all that was taken from the system. Per arena and size see
+        `rmtoolkit.read_allocator`.
+
+    Raises
+    ------
+    ReadError
+        There is no document that says how much is in use, or several and no way to tell when they were written.
+    OSError
+        There is no such file.
+
+    Notes
+    -----
+    Nothing exports these numbers by itself: a program must call ``mallinfo2()`` and log or serve what it returns.
+    Blocks that wait in the caches of threads (tcache) count as held.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> log = pathlib.Path(tempfile.mkdtemp(), "api.log")
+    >>> _ = log.write_text("2026-11-24T22:51:07Z mallinfo2: arena=1000 hblkhd=0 uordblks=600 fordblks=400 keepcost=9\n")
+    >>> read_malloc_info(log).samples.select("allocated_bytes", "free_bytes", "mapped_bytes").row(0)
+    (600, 400, 1000)
+    """
+    data, notes = _files.read_bytes(path, expected=_EXPECTED)
+    text, more = _files.as_text(data, path, expected=_EXPECTED)
+    documents = parse_documents(text)
+    if not documents:
+        raise ReadError.at(path, found=text.strip().split("\n", 1)[0], expected=_EXPECTED, line=1)
+    said = [
+        Said(
+            one.line,
+            one.stamp,
+            {
+                "allocated_bytes": one.allocated_bytes(),
+                "free_bytes": one.free_bytes,
+                # Without the blocks that are mapped one by one the sum would be too small.
+                "mapped_bytes": None
+                if one.system_bytes is None or one.mapped_bytes is None
+                else one.system_bytes + one.mapped_bytes,
+            },
+        )
+        for one in documents
+    ]
+    asked = Asked(path, _files.modified(path), time, interval, timezone)
+    return as_recording(said, asked, Whose(pod, namespace, container, workload), "glibc malloc_info", (*notes, *more))
+
+
+_EXPECTED_JEMALLOC: Final = "statistics that jemalloc's malloc_stats_print wrote"
+_NS_PER_MS: Final = 1_000_000
+
+
+def read_jemalloc_stats(
+    path: str | os.PathLike[str],
+    *,
+    time: str | dt.datetime | None = None,
+    interval: str | dt.timedelta | None = None,
+    timezone: str | dt.tzinfo | None = None,
+    pod: str | None = None,
+    namespace: str | None = None,
+    container: str | None = None,
+    workload: str | None = None,
+) -> Recording:
+    r"""Read what jemalloc's ``malloc_stats_print`` wrote, as text or JSON.
+
+    Parameters
+    ----------
+    path
+        A text file, also packed with gzip or zstd: one document or many, alone or in a program's output
+        or a container's log. One file is one container.
+    time
+        When the only document was written, or the first of several, where the file does not say; the day
+        on which a log of clock times starts. Without a zone it is in `timezone`, else in UTC.
+    interval
+        Time between two documents, where the file does not say: ``"60s"`` or a timedelta.
+    timezone
+        Zone of time stamps that do not say theirs: ``"Europe/Berlin"``, ``"UTC"``, ``"+01:00"``.
+    pod, namespace, container
+        Whose statistics these are.
+    workload
+        The same; when neither `pod` nor `workload` is given, the name of the file, marked as inferred.
+
+    Returns
+    -------
+    Recording
+        `allocated_bytes`, `active_bytes`, `metadata_bytes`, `resident_bytes`, `mapped_bytes` and
+        `retained_bytes` per document: allocated is what the program holds, resident is what the allocator
+        keeps in RAM for it, retained is address space only. Times come from the log, else from the line
+        before a document, else from `interval`, else from the age of the process that documents with
+        arenas tell; the report says which. Where that age is known, a `start` event marks each process.
+
+    Raises
+    ------
+    ReadError
+        There is no document with totals, or several and no way to tell when they were written.
+    OSError
+        There is no such file.
+
+    Notes
+    -----
+    ``stats_interval`` writes a document every so many bytes allocated, not every so many seconds: give
+    `interval` only when a timer wrote them. ``stats_interval_opts:Jgmdblxeh`` makes short documents that tell
+    the age of the process; with ``a`` among the letters (``Jmdablxe``) they do not.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> log = pathlib.Path(tempfile.mkdtemp(), "api.stats.log")
+    >>> _ = log.write_text("2026-11-24T22:51:07Z\nAllocated: 1165784, active: 1261568, resident: 21889024\n")
+    >>> recording = read_jemalloc_stats(log)
+    >>> recording.containers["workload"].item(), recording.samples["allocated_bytes"].item()
+    ('api', 1165784)
+    """
+    data, notes = _files.read_bytes(path, expected=_EXPECTED_JEMALLOC)
+    text, more = _files.as_text(data, path, expected=_EXPECTED_JEMALLOC)
+    documents = jemalloc_documents_parse_documents(text)
+    if not documents:
+        raise ReadError.at(path, found=text.strip().split("\n", 1)[0], expected=_EXPECTED_JEMALLOC, line=1)
+    good = [document for document in documents if document.totals()]
+    left_out = {"documents without totals": len(documents) - len(good)}
+    if not good:
+        raise ReadError.at(
+            path,
+            found="a document without totals",
+            expected=_EXPECTED_JEMALLOC,
+            line=documents[0].line,
+            hint="Was it cut off, or is jemalloc built without stats?",
+        )
+    asked = _timestamps.Asked(path, _files.modified(path), time, interval, timezone)
+    timed = [document for document in good if document.stamp is not None]
+    if timed:
+        left_out[UNSTAMPED] = len(good) - len(timed)
+        good = timed
+        first = timed[0].stamp
+        stamps = [document.stamp[0] for document in timed if document.stamp is not None]
+        times, axis = _timestamps.instants(stamps, (timed[0].line, first[1] if first else ""), asked)
+    else:
+        times, axis = _untimed(good, asked)
+    cut = sum(not document.whole for document in good)
+    left_out = {reason: count for reason, count in left_out.items() if count}
+    partial = (f"{cut:,} document{'' if cut == 1 else 's'} cut off after the totals",) if cut else ()
+    if left_out or cut:
+        _files.warn(
+            f"{quote_path(path)}: "
+            f"{'; '.join([*(f'left out {counted(n, what)}' for what, n in left_out.items()), *partial])}. "
+            "The rest was read.",
+        )
+    uptimes = [document.uptime_ns() for document in good]
+    amounts = [{f"{name}_bytes": size for name, size in document.totals().items()} for document in good]
+    return normalise(
+        Whose(pod, namespace, container, workload).frame(path, "jemalloc stats"),
+        samples_frame(times, amounts),
+        _starts(times, uptimes),
+        Report(
+            sources=(str(path),),
+            found=("restarts",) if None not in uptimes else (),
+            left_out=left_out,
+            partial=partial,
+            warnings=(*notes, *more),
+            time_axis=axis,
+        ),
+    )
+
+
+def _untimed(documents: Sequence[Document], asked: _timestamps.Asked) -> tuple[list[int], str]:
+    """Place documents without time stamps: by the interval, else by the age of the process."""
+    uptimes = [document.uptime_ns() for document in documents]
+    ages = [uptime // _NS_PER_MS for uptime in uptimes if uptime is not None]
+    if asked.interval is not None or len(documents) == 1 or len(ages) < len(documents):
+        return _timestamps.spaced(len(documents), asked, found="documents")
+    offsets, restarts = [0], 0
+    for before, age in pairwise(ages):
+        restarts += age < before
+        offsets.append(offsets[-1] + (age - before if age >= before else age))
+    start = asked.start()
+    (anchor,), says = _timestamps.spaced(1, asked, found="documents")
+    origin = anchor if start is not None else anchor - offsets[-1]
+    axis = f"{says}, the others by the age of the process that jemalloc tells (uptime)"
+    return [origin + offset for offset in offsets], axis + (
+        "; the time between two processes is not known" if restarts else ""
+    )
+
+
+def _starts(times: Sequence[int], uptimes: Sequence[int | None]) -> pl.DataFrame | None:
+    """Tell when each process began: a document says how old it is."""
+    known = sorted(
+        (time, uptime // _NS_PER_MS) for time, uptime in zip(times, uptimes, strict=True) if uptime is not None
+    )
+    found, before = [], None
+    for time, age in known:
+        if before is None or age < before:
+            found.append((0, time - age, "start", "by the age of the process that jemalloc tells"))
+        before = age
+    if not found:
+        return None
+    frame = pl.DataFrame(
+        found,
+        schema={"container_id": pl.UInt32(), "time": pl.Int64(), "kind": pl.String(), "detail": pl.String()},
+        orient="row",
+    )
+    return frame.with_columns(pl.col("time").cast(pl.Datetime("ms", "UTC")))
+
+
+_EXPECTED_MALLOC_TEXT: Final = "what tcmalloc (MALLOCSTATS) or mimalloc (MIMALLOC_SHOW_STATS) printed"
+
+
+def read_malloc_text(
+    path: str | os.PathLike[str],
+    *,
+    time: str | dt.datetime | None = None,
+    interval: str | dt.timedelta | None = None,
+    timezone: str | dt.tzinfo | None = None,
+    pod: str | None = None,
+    namespace: str | None = None,
+    container: str | None = None,
+    workload: str | None = None,
+) -> Recording:
+    r"""Read what tcmalloc or mimalloc printed of themselves.
+
+    Parameters
+    ----------
+    path
+        A text file, also packed with gzip or zstd: one document or many, alone or in a program's output or a
+        container's log. One file is one container.
+    time
+        When the only document was written, or the first of several, where the file does not say. Without a zone it
+        is in `timezone`, else in UTC.
+    interval
+        Time between two documents, where the file does not say: ``"60s"`` or a timedelta.
+    timezone
+        Zone of time stamps that do not say theirs: ``"Europe/Berlin"``, ``"UTC"``, ``"+01:00"``.
+    pod, namespace, container
+        Whose memory this is.
+    workload
+        The same; when neither `pod` nor `workload` is given, the name of the file, marked as inferred.
+
+    Returns
+    -------
+    Recording
+        Of tcmalloc `allocated_bytes`, `free_bytes` (all its free lists), `metadata_bytes`, `resident_bytes`,
+        `mapped_bytes` and `retained_bytes` (released to the system). Of mimalloc `mapped_bytes` only (committed now):
+        a usual build does not count what the program holds, and what it calls ``rss`` is the most there ever was.
+
+    Raises
+    ------
+    ReadError
+        There is no such document, or several and no way to tell when they were written.
+    OSError
+        There is no such file.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> log = pathlib.Path(tempfile.mkdtemp(), "api.log")
+    >>> _ = log.write_text("MALLOC:  2097152 (    2.0 MiB) Bytes in use by application\n")
+    >>> read_malloc_text(log).samples["allocated_bytes"].item()
+    2097152
+    """
+    data, notes = _files.read_bytes(path, expected=_EXPECTED_MALLOC_TEXT)
+    text, more = _files.as_text(data, path, expected=_EXPECTED_MALLOC_TEXT)
+    about: tuple[str, ...] = ()
+    said, source = _tcmalloc(text), "tcmalloc stats"
+    if not said:
+        (said, about), source = _mimalloc(text), "mimalloc stats"
+    if not said:
+        raise ReadError.at(path, found=text.strip().split("\n", 1)[0], expected=_EXPECTED_MALLOC_TEXT, line=1)
+    asked = Asked(path, _files.modified(path), time, interval, timezone)
+    return as_recording(said, asked, Whose(pod, namespace, container, workload), source, (*notes, *more, *about))
+
+
+def _tcmalloc(text: str) -> list[Said]:
+    return [
+        Said(
+            one.line,
+            one.stamp,
+            {
+                "allocated_bytes": one.amounts.get(_allocator_text.IN_USE),
+                "free_bytes": one.sum_of("freelist"),
+                "metadata_bytes": one.sum_of("malloc metadata"),
+                "resident_bytes": one.sum_of("Actual memory used"),
+                "mapped_bytes": one.sum_of("Actual memory used"),
+                "retained_bytes": one.sum_of("released to OS"),
+            },
+        )
+        for one in _allocator_text.tcmalloc_documents(text)
+    ]
+
+
+def _mimalloc(text: str) -> tuple[list[Said], tuple[str, ...]]:
+    found = [one for one in _allocator_text.mimalloc_documents(text) if one.committed_bytes is not None]
+    said = [Said(one.line, one.stamp, {"mapped_bytes": one.committed_bytes}) for one in found]
+    most = max((one.rss_peak_bytes or 0 for one in found), default=0)
+    return said, (f"mimalloc: at most {memory(most)} were resident until then",) if most else ()

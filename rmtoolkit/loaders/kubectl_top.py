@@ -1,0 +1,977 @@
+"""`kubectl top pod`: logs of its tables, CSV made of them, and the JSON behind it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import polars as pl
+
+from rmtoolkit._provenance import Report
+from rmtoolkit.exceptions import ReadError, quote, quote_path
+from rmtoolkit.loaders import _files, _timestamps
+from rmtoolkit.loaders._files import counted, unwrap, warn
+from rmtoolkit.loaders._kubectl_rows import (
+    EXPECTED,
+    MEBIBYTE,
+    Layout,
+    Line,
+    classify,
+    failure,
+    looks_folded,
+    quantity,
+    split_lines,
+    two_names,
+    unfolded,
+)
+from rmtoolkit.loaders._kubernetes import KINDS, METRICS, METRICS_WORDS, Objects, items, parts
+from rmtoolkit.loaders._timestamps import Asked, Kind, Stamp, find
+from rmtoolkit.loaders.kubernetes import SOURCE, WITHOUT_OBJECTS, joined, read_objects
+from rmtoolkit.recording import Recording, concat, normalise
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+ROWS: Final = pl.Schema(
+    {
+        "number": pl.Int64(),
+        "table": pl.Int64(),
+        "stamp": pl.Int64(),
+        "of_day": pl.Int64(),
+        "namespace": pl.String(),
+        "pod": pl.String(),
+        "container": pl.String(),
+        "memory_bytes": pl.Int64(),
+        "swap_bytes": pl.Int64(),
+    },
+)
+MARKS: Final = pl.Schema({"number": pl.Int64(), "stamp": pl.Int64(), "of_day": pl.Int64()})
+FAILURES: Final = pl.Schema({**MARKS, "detail": pl.String(), "empty": pl.Boolean()})
+
+_SECOND_MS: Final = 1000
+_SERVED_AGAIN: Final = "samples that metrics-server served again"
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A log of `kubectl top`, read but not yet put on a time axis."""
+
+    rows: pl.DataFrame
+    failures: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FAILURES))
+    marks: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=MARKS))
+    stamps: Sequence[tuple[Stamp, str]] = ()
+    quantum_bytes: int | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    first_left_out: tuple[int, str] | None = None
+    notes: tuple[str, ...] = ()
+    objects: Objects = field(default_factory=Objects)
+
+
+def put_together(
+    log: Log,
+    asked: _timestamps.Asked,
+    *,
+    notes: tuple[str, ...] = (),
+    namespace: str | None = None,
+    workload_pattern: str | None = None,
+) -> Recording:
+    """Put a log on its time axis and into the schemas."""
+    rows = log.rows.with_columns(
+        namespace=pl.coalesce("namespace", pl.lit(namespace, dtype=pl.String)),
+    ).with_columns(container_id=pl.struct("namespace", "pod", "container").rank("dense").cast(pl.UInt32))
+    rows, failures, axis = _timed(rows, log, asked)
+    left_out = dict(log.left_out)
+    timeless = rows["time"].null_count()
+    if timeless:
+        left_out["rows before the first time stamp or without one"] = timeless
+        rows = rows.filter(pl.col("time").is_not_null())
+    if rows.is_empty():
+        raise ReadError.at(asked.path, found=f"{timeless:,} rows without a time stamp", expected="a time for each")
+    again = rows.height
+    if log.quantum_bytes is None:
+        # metrics-server serves a sample again until its next window: that is no double.
+        rows = rows.unique(["container_id", "time", "memory_bytes"], keep="first", maintain_order=True)
+        if again > rows.height:
+            left_out[_SERVED_AGAIN] = again - rows.height
+    containers = rows.unique("container_id", keep="first", maintain_order=True).select(
+        "container_id",
+        "namespace",
+        "pod",
+        "container",
+        quantum_bytes=pl.lit(log.quantum_bytes, dtype=pl.Int64),
+        source=pl.lit(SOURCE),
+    )
+    partial = []
+    for some, what in ((failures.filter(~pl.col("empty")), "failed"), (failures.filter("empty"), "found no pods")):
+        if some.height:
+            first = f"line {some['number'][0]}: {quote(some['detail'][0])}"
+            partial.append(f"{some.height:,} scrape{'' if some.height == 1 else 's'} {what} ({first})")
+    report = Report(
+        sources=(str(asked.path),),
+        missing=(WITHOUT_OBJECTS,),
+        left_out=left_out,
+        partial=tuple(partial),
+        warnings=(*notes, *log.notes, *_unused(axis, asked)),
+        time_axis=axis,
+    )
+    lost = ", ".join(counted(count, reason) for reason, count in left_out.items() if reason != _SERVED_AGAIN)
+    if lost and log.first_left_out:
+        lost += f" (line {log.first_left_out[0]}: {quote(log.first_left_out[1])})"
+    complaints = [*([f"left out {lost}"] if lost else []), *partial]
+    if complaints:
+        warn(f"{quote_path(asked.path)}: {'; '.join(complaints)}. The rest was read.")
+    recording = normalise(
+        containers,
+        rows.select("container_id", "time", working_set_bytes="memory_bytes", swap_bytes="swap_bytes"),
+        _gaps(rows, failures),
+        report,
+        workload_pattern=workload_pattern,
+    )
+    return joined(recording, log.objects)
+
+
+def _unused(axis: str, asked: _timestamps.Asked) -> tuple[str, ...]:
+    """Name the options that had nothing to do, so that nobody relies on them."""
+    return (
+        *(
+            ("interval= was not needed: the log has time stamps",)
+            if asked.interval and not axis.startswith("assumed")
+            else ()
+        ),
+        *(
+            ("time= was not needed: the log has time stamps",)
+            if asked.time and axis.startswith("as recorded, ")
+            else ()
+        ),
+    )
+
+
+def _timed(rows: pl.DataFrame, log: Log, asked: _timestamps.Asked) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+    """Give every row and failure its time, in milliseconds since 1970; null where there is none."""
+    own = rows["stamp"].drop_nulls()
+    marks = log.marks
+    if own.len() and (marks.is_empty() or _says(own, log) >= _says(marks["stamp"], log)):
+        return _by_own_stamps(rows, log, asked)
+    if marks.is_empty():
+        ticks, failure_ticks = _ticks(rows, log.failures)
+        times, axis = _timestamps.spaced(max([*ticks, *failure_ticks]) + 1, asked, found="snapshots")
+        return (
+            rows.with_columns(time=pl.Series([times[tick] for tick in ticks], dtype=pl.Int64)),
+            log.failures.with_columns(time=pl.Series([times[tick] for tick in failure_ticks], dtype=pl.Int64)),
+            axis,
+        )
+    if marks.height == 1 and _comes_again(rows, marks["number"][0]):
+        return _by_one_mark(rows, log, asked)
+    times, axis = _instants(marks, log, asked)
+    marked = marks.select("number", mark="number", time=pl.Series(times, dtype=pl.Int64))
+    # `date` may stand before or after the table: after, when a table comes first and a stamp last.
+    last_row = rows["number"].max()
+    after = rows["number"][0] < marks["number"][0] and isinstance(last_row, int) and last_row < marks["number"][-1]
+    strategy: Literal["forward", "backward"] = "forward" if after else "backward"
+    return (
+        rows.join_asof(marked, on="number", strategy=strategy),
+        log.failures.join_asof(marked, on="number", strategy=strategy),
+        axis,
+    )
+
+
+def _comes_again(rows: pl.DataFrame, mark: int) -> bool:
+    """Tell whether there are several snapshots below the only time stamp, or above it."""
+    below = pl.col("number") > mark
+    return bool(rows.select(pl.struct("container_id", below=below).is_duplicated().any()).item())
+
+
+def _says(ids: pl.Series, log: Log) -> tuple[int, bool]:
+    """Tell how much the best of some stamps says."""
+    return max((int(stamp.kind), stamp.utc) for stamp in (log.stamps[index][0] for index in ids.unique()))
+
+
+def _instants(some: pl.DataFrame, log: Log, asked: _timestamps.Asked) -> tuple[list[int], str]:
+    stamps = [stamp for stamp, _ in log.stamps]
+    places = zip(some["stamp"], some["of_day"], strict=True)
+    read = [stamps[index] if of_day is None else stamps[index].at(of_day) for index, of_day in places]
+    return _timestamps.instants(read, (some["number"][0], log.stamps[some["stamp"][0]][1]), asked)
+
+
+def _by_own_stamps(rows: pl.DataFrame, log: Log, asked: _timestamps.Asked) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+    """Take the stamp at the head of each line."""
+    both = (
+        pl.concat([rows.select(*MARKS), log.failures.select(*MARKS)])
+        .filter(pl.col("stamp").is_not_null())
+        .sort("number")
+    )
+    both = both.filter(pl.struct("stamp", "of_day").rle_id().diff().fill_null(1) > 0)
+    times, axis = _instants(both, log, asked)
+    heads = both.select("number", time=pl.Series(times, dtype=pl.Int64))
+
+    def at(some: pl.DataFrame) -> pl.DataFrame:
+        timed = some.join_asof(heads, on="number", strategy="backward")
+        return timed.with_columns(time=pl.when(pl.col("stamp").is_not_null()).then("time"))
+
+    timed = at(rows)
+    if timed.select((pl.col("time") % _SECOND_MS != 0).any()).item():
+        timed = timed.with_columns(time=_together(timed))
+    return timed, at(log.failures), axis
+
+
+def _together(rows: pl.DataFrame) -> pl.Series:
+    """Give the lines of one snapshot one time: a stamp per line runs on while kubectl prints."""
+    times: list[int | None] = []
+    seen: set[int] = set()
+    first, before, table_before = 0, 0, -1
+    for table, key, time in rows.select("table", "container_id", "time").iter_rows():
+        if time is None:
+            times.append(None)
+            continue
+        if not seen or not 0 <= time - before < _SECOND_MS or key in seen or table != table_before:
+            first, seen = time, set()
+        seen.add(key)
+        before, table_before = time, table
+        times.append(first)
+    return pl.Series(times, dtype=pl.Int64)
+
+
+def _by_one_mark(rows: pl.DataFrame, log: Log, asked: _timestamps.Asked) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+    """Count on from the only time stamp of a log with several snapshots."""
+    (start,), axis = _instants(log.marks, log, asked)
+    ticks, failure_ticks = _ticks(rows, log.failures)
+    known = asked._replace(time=_timestamps.as_datetime(start))
+    times, _ = _timestamps.spaced(max([*ticks, *failure_ticks]) + 1, known, found="snapshots under one time stamp")
+    return (
+        rows.with_columns(time=pl.Series([times[tick] for tick in ticks], dtype=pl.Int64)),
+        log.failures.with_columns(time=pl.Series([times[tick] for tick in failure_ticks], dtype=pl.Int64)),
+        f"assumed: the one time stamp is that of the first snapshot, the others are {asked.interval} apart ({axis})",
+    )
+
+
+def _ticks(rows: pl.DataFrame, failures: pl.DataFrame) -> tuple[list[int], list[int]]:
+    """Count snapshots where only the rows tell them apart: a new one begins when a container comes again."""
+    tables: list[set[int]] = []
+    starts: list[int] = []
+    of_row: list[int] = []
+    before = None
+    for number, table, key in rows.select("number", "table", "container_id").iter_rows():
+        if table != before or key in tables[-1]:
+            tables.append(set())
+            starts.append(number)
+        tables[-1].add(key)
+        of_row.append(len(tables) - 1)
+        before = table
+    table_ticks, failure_ticks = [0] * len(tables), [0] * failures.height
+    steps = [(number, index, False) for index, number in enumerate(starts)]
+    steps += [(number, index, True) for index, number in enumerate(failures["number"])]
+    tick = -1
+    seen: set[int] = set()
+    is_new = True
+    for _, index, failed in sorted(steps):
+        if failed or is_new or seen & tables[index]:
+            tick, seen = tick + 1, set()
+        is_new = failed
+        if failed:
+            failure_ticks[index] = tick
+        else:
+            table_ticks[index] = tick
+            seen |= tables[index]
+    return [table_ticks[table] for table in of_row], failure_ticks
+
+
+def _gaps(rows: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame | None:
+    """Tell the containers in the snapshots before and after a failed scrape that there was one."""
+    failed = failures.filter(pl.col("time").is_not_null()).sort("number")
+    if failed.is_empty():
+        return None
+    place = pl.Series("place", rows["number"].search_sorted(failed["number"]), dtype=pl.Int64)
+    runs = (
+        failed.with_columns(place)
+        .group_by("place", maintain_order=True)
+        .agg(pl.col("time", "detail").first(), count=pl.len())
+        .with_columns(
+            kind=pl.lit("gap"),
+            detail=pl.format(
+                "scrape failed: {}{}",
+                "detail",
+                pl.when(pl.col("count") > 1).then(pl.format(" ({} in a row)", "count")).otherwise(pl.lit("")),
+            ),
+        )
+    )
+    times = rows["time"]
+    near = pl.concat(
+        [
+            beside.with_columns(near=times.gather(beside["place"] - before))
+            for before, beside in (
+                (1, runs.filter(pl.col("place") > 0)),
+                (0, runs.filter(pl.col("place") < rows.height)),
+            )
+        ],
+    )
+    return (
+        near.join(rows.select("container_id", near="time").unique(), on="near")
+        .unique(["container_id", "place"])
+        .select("container_id", "time", "kind", "detail")
+    )
+
+
+_KLOG: Final = r"^E[0-9]{4} "
+
+
+def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | None) -> Log:
+    r"""Read a log of `kubectl top` tables."""
+    notes: tuple[str, ...] = ()
+    stamps: dict[str, Stamp] = {}
+    lines = split_lines(text, path)
+    frame = classify(lines, stamps)
+    if frame["kind"].is_in([Line.CUT]).any() or looks_folded(frame):
+        frame = unfolded(lines, frame, path, stamps)
+        notes = ("lines folded at a fixed width were put together again",)
+    rows = frame.filter(pl.col("kind") == Line.ROW)
+    if rows.is_empty():
+        raise _nothing(frame, path)
+    rows, notes = _named(rows, notes, path, containers=containers)
+    if rows["memory_bytes"].null_count() == rows.height:
+        first = rows.row(0, named=True)
+        raise ReadError.at(path, found=first["text"], expected=f"{EXPECTED} with known memory", line=first["number"])
+    known, places = _stamped(frame, stamps)
+    counts = {
+        "lines that are no rows of kubectl top": frame.filter(pl.col("kind") == Line.OTHER).height,
+        "rows of nodes, which are no containers": frame.filter(pl.col("kind") == Line.NODE).height,
+        "rows with <unknown> memory": rows["memory_bytes"].null_count(),
+    }
+    stray = frame.filter(pl.col("kind") == Line.OTHER).select("number", "text").head(1).rows()
+    # The client library logs its own view of an error before kubectl prints it: one failure, not two.
+    logged = pl.col("text").str.contains(_KLOG) & (pl.col("kind").shift(-1) == Line.FAILURE).fill_null(value=False)
+    failures = frame.with_columns(empty=pl.col("kind") == Line.EMPTY).filter(
+        pl.col("empty") | ((pl.col("kind") == Line.FAILURE) & ~logged),
+    )
+    messages = [(failure(line) or (line, False))[0] for line in failures["text"]]
+    failures = failures.with_columns(detail=pl.Series(messages, dtype=pl.String))
+
+    def stamped(some: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+        placed = some.join(places, on="own", how="left", maintain_order="left")
+        return placed.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+    return Log(
+        stamped(rows.filter(pl.col("memory_bytes").is_not_null()), ROWS),
+        stamped(failures, FAILURES),
+        stamped(frame.filter(pl.col("kind") == Line.STAMP), MARKS),
+        known,
+        None if rows["exact"].all() else MEBIBYTE,
+        {reason: count for reason, count in counts.items() if count},
+        stray[0] if stray else None,
+        notes,
+    )
+
+
+def _why(failure: str) -> str:
+    """Say what helps against an error of kubectl."""
+    if "NotFound" in failure:
+        return "kubectl top found no such pod or node; check its name, and name the namespace with -n."
+    if "unknown flag" in failure or "unknown shorthand" in failure:
+        return "This kubectl does not know the flag; leave it out."
+    return "kubectl printed only errors; it needs metrics-server and the right to read its metrics."
+
+
+def _nothing(frame: pl.DataFrame, path: str | os.PathLike[str]) -> ReadError:
+    """Say what is there instead of rows."""
+    failures = frame.filter(pl.col("kind") == Line.FAILURE)["text"]
+    for kind, hint in (
+        (Line.FAILURE, _why(failures[0]) if len(failures) else ""),
+        (Line.EMPTY, "kubectl top found no pods; name the namespace with -n, or use -A."),
+        (Line.NODE, "These are nodes; log kubectl top pod --containers."),
+        (Line.OTHER, "Log whole lines of kubectl top pod --containers, with a date before each table."),
+        (Line.HEADER, "There is a header and no row."),
+    ):
+        lines = frame.filter(pl.col("kind") == kind).select("number", "text").head(1).rows()
+        if lines:
+            return ReadError.at(path, found=lines[0][1].strip(), expected=EXPECTED, line=lines[0][0], hint=hint)
+    return ReadError.at(path, found="nothing but time stamps", expected=EXPECTED)
+
+
+def _named(
+    rows: pl.DataFrame,
+    notes: tuple[str, ...],
+    path: str | os.PathLike[str],
+    *,
+    containers: bool | None,
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Say which of the words before the numbers is which name."""
+    two = rows.filter(pl.col("layout").is_null() & (pl.col("cells") == 2))  # noqa: PLR2004
+    meant = Layout.POD_CONTAINER
+    if two.height:
+        first = two["number"][0], two["text"][0]
+        are_containers, note = two_names(two["b"], two["c"], first, path, containers=containers)
+        meant = Layout.POD_CONTAINER if are_containers else Layout.NAMESPACE_POD
+        notes = (*notes, note)
+    by_cells = {1: Layout.POD, 2: meant, 3: Layout.ALL}
+    guessed = pl.col("cells").replace_strict(by_cells, default=None, return_dtype=pl.Int8)
+    rows = rows.with_columns(layout=pl.coalesce("layout", guessed))
+    with_namespace = pl.col("layout").is_in([Layout.NAMESPACE_POD, Layout.ALL])
+    with_container = pl.col("layout").is_in([Layout.POD_CONTAINER, Layout.ALL])
+    return rows.with_columns(
+        namespace=pl.when(with_namespace).then(pl.when(with_container).then("a").otherwise("b")),
+        pod=pl.when(with_container).then("b").otherwise("c"),
+        container=pl.when(with_container).then("c"),
+    ), notes
+
+
+def _stamped(frame: pl.DataFrame, stamps: dict[str, Stamp]) -> tuple[list[tuple[Stamp, str]], pl.DataFrame]:
+    """Read every kind of time stamp once; say where each is in the list."""
+    timed = pl.col("kind").is_in([Line.ROW, Line.STAMP, Line.FAILURE, Line.EMPTY])
+    said = frame.filter(pl.col("own").is_not_null() & timed).unique("own", keep="first", maintain_order=True)
+    known: list[tuple[Stamp, str]] = []
+    places: list[int | None] = []
+    for shape, line in said.select("own", "text").iter_rows():
+        stamp = stamps.get(shape)
+        if stamp is None and (found := find(shape)):
+            stamp = found[0]
+        places.append(None if stamp is None else len(known))
+        if stamp is not None:
+            known.append((stamp, line))
+    return known, pl.DataFrame({"own": said["own"], "stamp": places}, schema={"own": pl.String, "stamp": pl.Int64})
+
+
+_DELIMITERS: Final = ",;\t|"
+_ROLES: Final = {
+    "time": ("time", "timestamp", "ts", "date", "datetime"),
+    "namespace": ("namespace", "ns"),
+    "pod": ("pod", "pod_name", "podname"),
+    "container": ("container", "container_name"),
+    "cpu": ("cpu", "cpu(cores)", "cpu_cores", "cpu_m"),
+    "memory": ("memory", "mem", "memory(bytes)", "memory_mi", "mem_mi", "memory_mib", "mem_mib", "memory_mb", "mem_mb"),
+    "memory_bytes": ("memory_bytes", "mem_bytes", "bytes"),
+}
+_NAMES: Final = {name: role for role, names in _ROLES.items() for name in names}
+_AMOUNTS: Final = re.compile(r"\d+(?:\.\d+)?(?:[KMGTPE]i|[kMGTPEm])?(?: \d+(?:\.\d+)?(?:[KMGTPE]i|[kMGTPEm])?)*")
+_CPU: Final = re.compile(r"\d+(?:\.\d+)?[num]?")
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+_WHOLE_MEBIBYTES: Final = re.compile(r"\d+(?:Mi)?")
+_OTHER_UNIT: Final = r"[0-9](?:[KGTPE]i|[kMGTPEm])(?: |$)"
+_LOOK_AT: Final = 20
+_LOOK_AT_CHARACTERS: Final = 100_000
+_FEWEST_CELLS: Final = 3
+_MOST_MEBIBYTES: Final = 1 << 22
+_EXPECTED_CSV: Final = "a time, a pod and an amount of memory in each line"
+
+
+def looks_like_csv(text: str) -> bool:
+    """Tell whether lines are CSV made of `kubectl top`."""
+    return _delimiter(_head(text)) is not None
+
+
+def _head(text: str) -> list[str]:
+    return [line for line in text[:_LOOK_AT_CHARACTERS].split("\n", 5 * _LOOK_AT) if line.strip()][:_LOOK_AT]
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    return [cell.strip("\"' \t") for cell in line.strip().split(delimiter)]
+
+
+def _delimiter(head: list[str]) -> str | None:
+    """Find the delimiter of which most lines make sense."""
+    for delimiter in _DELIMITERS:
+        if head and _by_header(_split(head[0], delimiter)):
+            return delimiter
+        good = sum(bool(_by_header(cells) or _by_shape(cells)) for cells in (_split(line, delimiter) for line in head))
+        if good > len(head) / 2:
+            return delimiter
+    return None
+
+
+def _by_header(cells: list[str]) -> dict[str, int]:
+    """Read which column is what from the names; empty when this is no header."""
+    roles: dict[str, int] = {}
+    for index, cell in enumerate(cells):
+        role = _NAMES.get(cell.lower())
+        if role is not None:
+            roles.setdefault(role, index)
+    names = [index for index, cell in enumerate(cells) if cell.lower() == "name"]
+    if names:
+        roles.setdefault("container" if "pod" in roles else "pod", names[0])
+    # awk puts its time before kubectl's own header too.
+    stamps = (index for index, cell in enumerate(cells) if cell[:1].isdigit() and find(cell))
+    if "time" not in roles and (stamp := next(stamps, None)) is not None:
+        roles["time"] = stamp
+    has_memory = "memory" in roles or "memory_bytes" in roles
+    return roles if has_memory and "pod" in roles and len(cells) >= _FEWEST_CELLS else {}
+
+
+def _by_shape(cells: list[str]) -> dict[str, int]:
+    """Read which column is what from a row; empty when this is no row. Two names are told apart later."""
+    if len(cells) < _FEWEST_CELLS or not _AMOUNTS.fullmatch(cells[-1]):
+        return {}
+    left = list(range(len(cells) - 1))
+    roles = {"memory": len(cells) - 1}
+    if _CPU.fullmatch(cells[left[-1]]):
+        roles["cpu"] = left.pop()
+    stamp = next((index for index in left if not _NAME.fullmatch(cells[index]) or cells[index].isdigit()), None)
+    if stamp is not None:
+        if find(cells[stamp]) is None:
+            return {}
+        roles["time"] = stamp
+        left.remove(stamp)
+    if not 1 <= len(left) <= 3 or any(not _NAME.fullmatch(cells[index]) for index in left):  # noqa: PLR2004
+        return {}
+    names = {1: ("pod",), 2: ("one", "two"), 3: ("namespace", "pod", "container")}[len(left)]
+    return roles | dict(zip(names, left, strict=True))
+
+
+def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None) -> Log:
+    r"""Read CSV made of `kubectl top`."""
+    head = _head(text)
+    delimiter = _delimiter(head) or ","
+    cells = [_split(line, delimiter) for line in head]
+    width = Counter(map(len, cells)).most_common(1)[0][0]
+    roles = next((roles for row in cells if (roles := _by_header(row))), {}) or next(
+        (roles for row in cells if len(row) == width and (roles := _by_shape(row))),
+        {},
+    )
+    split = pl.col("text").str.split(delimiter)
+    frame = (
+        pl.DataFrame({"text": pl.Series([text], dtype=pl.String).str.split("\n").explode()})
+        .with_row_index("number", offset=1)
+        .with_columns(number=pl.col("number").cast(pl.Int64), text=pl.col("text").str.strip_chars())
+        .filter(pl.col("text") != "")
+        .with_columns(
+            split.list.get(index, null_on_oob=True).str.strip_chars("\"' \t").alias(role)
+            for role, index in roles.items()
+        )
+        .with_columns(whole=split.list.len() == width)
+    )
+    amount = "memory_bytes" if "memory_bytes" in roles else "memory"
+    read = _amounts(frame, amount, path)
+    frame = frame.join(read, on=amount, how="left", maintain_order="left")
+    pod = "pod" if "pod" in roles else "two"
+    is_row = (
+        pl.col("whole")
+        & pl.col("bytes").is_not_null()
+        & pl.col(pod).str.contains(rf"^{_NAME.pattern}$").fill_null(value=False)
+    )
+    rows = frame.filter(is_row)
+    if rows.is_empty():
+        first = frame.row(0, named=True)
+        raise ReadError.at(path, found=first["text"], expected=_EXPECTED_CSV, line=first["number"])
+    rows, notes = _named_csv(rows, path, containers=containers)
+    failures, strays = _others(frame.filter(~is_row.fill_null(value=False)), delimiter)
+    stamps, places = _stamps(rows)
+    if amount == "memory" and not rows["with_unit"].all() and rows["floored"].all():
+        notes = (*notes, "memory without a unit was read as MiB, as kubectl top prints it")
+    rows = rows.join(places, on="time", how="left", maintain_order="left") if "time" in roles else rows
+    # Without blank lines or headers between them, snapshots are told apart by pods that come again.
+    rows = rows.with_columns(memory_bytes="bytes", table=pl.lit(0))
+    return Log(
+        rows.select(
+            (pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name)
+            for name, dtype in ROWS.items()
+        ),
+        pl.DataFrame(
+            [(number, None, None, text, empty) for number, text, empty in failures], schema=FAILURES, orient="row"
+        ),
+        stamps=stamps,
+        quantum_bytes=MEBIBYTE if rows["floored"].all() else None,
+        left_out={"lines that are no rows of kubectl top": len(strays)} if strays else {},
+        first_left_out=strays[0] if strays else None,
+        notes=notes,
+    )
+
+
+def _amounts(frame: pl.DataFrame, column: str, path: str | os.PathLike[str]) -> pl.DataFrame:
+    """Read every different amount of memory once."""
+    texts = frame[column].drop_nulls().unique(maintain_order=True)
+    # kubectl top prints Mi and nothing else; among other units a bare number is Kubernetes' way to write bytes.
+    other_units = texts.str.contains(_OTHER_UNIT).any()
+    read: list[tuple[str, int | None, bool, bool]] = []
+    for text in texts:
+        if not _AMOUNTS.fullmatch(text):
+            read.append((text, None, True, True))
+            continue
+        with_unit = any(map(str.isalpha, text))
+        in_bytes = not with_unit and (column == "memory_bytes" or other_units)
+        if not with_unit and not in_bytes and float(text.split()[-1]) > _MOST_MEBIBYTES:
+            number = frame.filter(pl.col(column) == text)["number"][0]
+            raise ReadError.at(
+                path,
+                found=text,
+                expected="memory in MiB, as kubectl top prints it",
+                line=number,
+                hint="If these are bytes, call the column memory_bytes.",
+            )
+        unit = "" if with_unit or in_bytes else "Mi"
+        parts = [quantity(part if part[-1].isalpha() else part + unit) for part in text.split()]
+        total = None if None in parts else sum(part for part in parts if part is not None)
+        floored = not in_bytes and _WHOLE_MEBIBYTES.fullmatch(text) is not None
+        read.append((text, total if total is not None and total < 1 << 63 else None, with_unit, floored))
+    schema = {column: pl.String, "bytes": pl.Int64, "with_unit": pl.Boolean, "floored": pl.Boolean}
+    return pl.DataFrame(read, schema=schema, orient="row")
+
+
+def _named_csv(
+    rows: pl.DataFrame, path: str | os.PathLike[str], *, containers: bool | None
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Say which of two names is which."""
+    if "one" not in rows.columns:
+        return rows, ()
+    first = rows["number"][0], rows["text"][0]
+    are_containers, note = two_names(rows["one"], rows["two"], first, path, containers=containers)
+    names = ("pod", "container") if are_containers else ("namespace", "pod")
+    return rows.rename(dict(zip(("one", "two"), names, strict=True))), (note,)
+
+
+def _others(rest: pl.DataFrame, delimiter: str) -> tuple[list[tuple[int, str, bool]], list[tuple[int, str]]]:
+    """Sort lines that are no rows into failures and strays; headers are neither."""
+    failures: list[tuple[int, str, bool]] = []
+    strays: list[tuple[int, str]] = []
+    for number, text in rest.select("number", "text").iter_rows():
+        failed = failure(text.replace(delimiter, " "))
+        if failed:
+            failures.append((number, *failed))
+        elif not _by_header(_split(text, delimiter)):
+            strays.append((number, text))
+    return failures, strays
+
+
+def _stamps(rows: pl.DataFrame) -> tuple[list[tuple[Stamp, str]], pl.DataFrame]:
+    """Read every different time stamp once."""
+    texts = (
+        rows["time"].drop_nulls().unique(maintain_order=True)
+        if "time" in rows.columns
+        else pl.Series([], dtype=pl.String)
+    )
+    stamps: list[tuple[Stamp, str]] = []
+    places: dict[str, int | None] = {}
+    for text in texts:
+        found = find(text)
+        places[text] = len(stamps) if found else None
+        if found:
+            stamps.append((found[0], text))
+    return stamps, pl.DataFrame(
+        {"time": list(places), "stamp": list(places.values())}, schema={"time": pl.String, "stamp": pl.Int64}
+    )
+
+
+_EXPECTED_JSON: Final = "PodMetrics from metrics.k8s.io"
+_RAW: Final = "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods prints them."
+_BESIDE: Final = (
+    "These are read beside memory samples: rm.read(['top.log', 'pods.json']), with kubectl top pod --containers or "
+    "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods as the log."
+)
+_UNREADABLE: Final = "containers without a name or a readable amount of memory"
+_SHOWN: Final = 100
+_MESSAGE: Final = 200
+
+
+#: Line, table, place of the stamp, namespace, pod, container, memory and swap as they are written.
+_Row = tuple[int, int, int | None, str | None, str, str | None, str, str | None]
+_TEXTS: Final = pl.Schema(
+    {
+        "number": pl.Int64(),
+        "table": pl.Int64(),
+        "stamp": pl.Int64(),
+        "namespace": pl.String(),
+        "pod": pl.String(),
+        "container": pl.String(),
+        "memory": pl.String(),
+        "swap": pl.String(),
+    }
+)
+_KIBIBYTES: Final = r"^([0-9]{1,15})Ki$"
+
+
+@dataclass(slots=True)
+class _Found:
+    """What has been read so far."""
+
+    rows: list[_Row] = field(default_factory=list)
+    failures: list[tuple[int, int | None, None, str, bool]] = field(default_factory=list)
+    stamps: list[tuple[Stamp, str]] = field(default_factory=list)
+    places: dict[str, int | None] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+    first_left_out: tuple[int, str] | None = None
+    last_stamp: int | None = None
+    objects: Objects = field(default_factory=Objects)
+    tables: list[str] = field(default_factory=list)
+    namespace: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def place(self, text: object) -> int | None:
+        """Find a time stamp that says everything in the list of stamps; None where there is none."""
+        if not isinstance(text, str):
+            return None
+        if text not in self.places:
+            found = find(text)
+            whole = found is not None and found[0].kind == Kind.DATED and found[0].utc
+            self.places[text] = len(self.stamps) if whole else None
+            if whole and found is not None:
+                self.stamps.append((found[0], text))
+        return self.places[text]
+
+    def now(self) -> int | None:
+        """Tell the last instant that was told, in milliseconds."""
+        return None if self.last_stamp is None else self.stamps[self.last_stamp][0].milliseconds
+
+    def leave_out(self, reason: str, line: int, text: str) -> None:
+        self.left_out[reason] = self.left_out.get(reason, 0) + 1
+        if self.first_left_out is None and "node" not in reason:
+            self.first_left_out = (line, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What stands in a file of documents."""
+
+    log: Log | None
+    tables: str
+    namespace: str | None
+    objects: Objects
+
+
+def read_documents(text: str, path: str | os.PathLike[str]) -> Documents:
+    """Read answers of ``kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods`` and their like."""
+    found = _Found()
+    for table, part in enumerate(parts(text)):
+        if part.damaged:
+            found.leave_out("documents that are cut off or damaged", part.line, part.text)
+        elif part.content is None:
+            _between(part.text, part.line, found)
+        else:
+            _document(part.content, part.line, table, found)
+    found.objects.settle()
+    rows = _read_amounts(found)
+    if rows.is_empty() and not found.tables:
+        line, what = found.first_left_out or (1, "metrics of nodes" if found.left_out else "a list without pods")
+        if found.failures:
+            line, what = found.failures[0][0], found.failures[0][3]
+        if found.objects:
+            raise ReadError.at(path, found="Kubernetes objects without metrics", expected=_EXPECTED_JSON, hint=_BESIDE)
+        raise ReadError.at(path, found=what, expected=_EXPECTED_JSON, line=line, hint=_RAW)
+    log = Log(
+        rows,
+        pl.DataFrame(found.failures, schema=FAILURES, orient="row"),
+        stamps=found.stamps,
+        left_out=found.left_out,
+        first_left_out=found.first_left_out,
+        notes=tuple(dict.fromkeys(found.notes)),
+        objects=found.objects,
+    )
+    return Documents(log if rows.height else None, "\n".join(found.tables), found.namespace, found.objects)
+
+
+def _between(text: str, line: int, found: _Found) -> None:
+    """Read what stands between two documents: errors and dates."""
+    failed = failure(text)
+    place = found.place(text)
+    if place is not None:
+        found.last_stamp = place
+    if failed:
+        found.failures.append((line, place if place is not None else found.last_stamp, None, *failed))
+    elif place is None and find(text) is None:
+        found.leave_out("lines that are no JSON", line, text)
+
+
+def _document(document: Any, line: int, table: int, found: _Found) -> None:  # noqa: ANN401 - any JSON
+    """Read one answer of the server."""
+    if not isinstance(document, dict):
+        return
+    if isinstance(document.get("kubectl"), str):
+        _recorded(document, line, table, found)
+        return
+    if document.get("kind") == "Status":
+        found.failures.append((line, found.last_stamp, None, str(document.get("message", "Status"))[:_MESSAGE], False))
+        return
+    listed = document.get("items")
+    for item in listed if isinstance(listed, list) else ():
+        if not isinstance(item, dict):
+            found.leave_out("items that are no pod metrics", line, repr(item)[:_SHOWN])
+    _items(document, line, table, found)
+
+
+def _items(document: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
+    """Sort objects into metrics of pods, other objects that are of use, and the rest."""
+    for kind, item, gone in items(document):
+        if isinstance(item.get("containers"), list) and kind in ("", "PodMetrics"):
+            _pod(item, line, table, found)
+        elif kind in KINDS:
+            found.objects.take(kind, item, found.now(), gone=gone)
+        elif "usage" in item:
+            found.leave_out("rows of nodes, which are no containers", line, "")
+        elif kind:
+            found.leave_out("objects of kinds that say nothing about memory", line, kind[:_SHOWN])
+        else:
+            found.leave_out("items that are no pod metrics", line, "an item without a kind")
+
+
+def _recorded(document: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
+    """Read a line of `rmtoolkit record --kubectl`: when it was, and what kubectl said."""
+    place = found.place(document.get("time"))
+    found.last_stamp = place if place is not None else found.last_stamp
+    answer, error = document.get("answer"), document.get("error")
+    if isinstance(answer, str):
+        found.tables.append(f"{document.get('time')}\n{answer}")
+        found.namespace = found.namespace or _text(document.get("namespace"))
+    elif isinstance(answer, dict) and "kubectl" not in answer:
+        _document(answer, line, table, found)
+    elif isinstance(document.get("without"), str):
+        command = document["kubectl"].removeprefix("get ")
+        found.notes.append(f"not recorded: {quote(command)}, because of {quote(document['without'], _MESSAGE)}")
+    elif isinstance(error, str):
+        found.failures.append((line, found.last_stamp, None, error[:_MESSAGE], False))
+
+
+def _pod(item: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
+    """Read the containers of one pod."""
+    metadata = item.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    place = found.place(item.get("timestamp"))
+    if place is None:
+        place = found.place(metadata.get("creationTimestamp"))
+    if place is None:
+        place = found.last_stamp
+    now = found.now()
+    if place is not None and (now is None or found.stamps[place][0].milliseconds > now):
+        found.last_stamp = place
+    pod, namespace = _text(metadata.get("name")), _text(metadata.get("namespace"))
+    for container in item["containers"]:
+        usage = container.get("usage") if isinstance(container, dict) else None
+        memory = _written(usage.get("memory")) if isinstance(usage, dict) else None
+        if memory is None or usage is None or pod is None:
+            found.leave_out(_UNREADABLE, line, repr(container)[:_SHOWN])
+            continue
+        swap = _written(usage["swap"]) if "swap" in usage else None
+        found.rows.append((line, table, place, namespace, pod, _text(container.get("name")), memory, swap))
+
+
+def _read_amounts(found: _Found) -> pl.DataFrame:
+    """Read the amounts of all rows at once: nearly all are in Ki."""
+    frame = pl.DataFrame(found.rows, schema=_TEXTS, orient="row")
+    frame = frame.with_columns(_amounts_json(frame[name]).alias(f"{name}_bytes") for name in ("memory", "swap"))
+    unread = frame.filter(pl.col("memory_bytes").is_null())
+    for line, text in unread.select("number", "memory").iter_rows():
+        found.leave_out(_UNREADABLE, line, text[:_SHOWN])
+    kept = frame.filter(pl.col("memory_bytes").is_not_null())
+    return kept.select(
+        (pl.col(name) if name in kept.columns else pl.lit(None)).cast(dtype).alias(name) for name, dtype in ROWS.items()
+    )
+
+
+def _amounts_json(texts: pl.Series) -> pl.Series:
+    quick = texts.str.extract(_KIBIBYTES).cast(pl.Int64) * 1024
+    rest = texts.filter(quick.is_null()).drop_nulls().unique()
+    read = pl.DataFrame(
+        {"text": rest, "bytes": [quantity(text) for text in rest]}, {"text": pl.String, "bytes": pl.Int64}
+    )
+    other = texts.alias("text").to_frame().join(read, on="text", how="left", maintain_order="left")["bytes"]
+    return pl.select(pl.coalesce(quick, other)).to_series()
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _written(value: object) -> str | None:
+    """Take an amount as it is written; a bare number is bytes."""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+_DOCUMENTS: Final = re.compile(METRICS)
+_EXPECTED: Final = "the output of kubectl top pod"
+
+
+def read_kubectl_top(
+    path: str | os.PathLike[str],
+    *,
+    pods: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
+    time: str | dt.datetime | None = None,
+    interval: str | dt.timedelta | None = None,
+    timezone: str | dt.tzinfo | None = None,
+    namespace: str | None = None,
+    containers: bool | None = None,
+    workload_pattern: str | None = None,
+) -> Recording:
+    r"""Read a log of ``kubectl top pod``.
+
+    Parameters
+    ----------
+    path
+        A text file, also packed with gzip or zstd: tables of any kubectl version and any of its flags,
+        one or many, with or without headers and time stamps, errors among them; CSV made of them with
+        awk; JSON or YAML of ``metrics.k8s.io`` (``kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods``),
+        one answer or many; or what ``rmtoolkit record --kubectl`` wrote.
+    pods
+        Dumps of ``kubectl get pods,replicasets,nodes -o json`` (or yaml), one or several over time: limits,
+        requests, owners, versions, restarts with reason and time. `rm.read` finds them by itself.
+    time
+        When a single snapshot without a time stamp was taken, or the first of several; the day on which
+        a log of clock times starts. Without a zone it is in `timezone`, else in UTC.
+    interval
+        Time between two snapshots that have no time stamps: ``"15s"`` or a timedelta.
+    timezone
+        Zone of time stamps that do not say theirs: ``"Europe/Berlin"``, ``"UTC"``, ``"+01:00"``.
+    namespace
+        Namespace of rows that do not name theirs.
+    containers
+        What two names without a header are: pod and container (True, ``--containers``), or namespace
+        and pod (False, ``-A``).
+    workload_pattern
+        Regular expression with a group ``workload`` that reads the owner from a pod's name.
+
+    Returns
+    -------
+    Recording
+        `working_set_bytes` per container, or per pod (`container` null) where the log has only pods, and
+        `swap_bytes` where it has them. Tables print whole MiB, rounded down: `quantum_bytes` is 1048576,
+        and a slow leak looks like stairs. JSON is exact: `quantum_bytes` is null. A scrape that failed is
+        a `gap` event. The report says where the times come from and what was left out.
+
+    Raises
+    ------
+    ReadError
+        There are no rows; or they cannot be read safely (cut off, drawn by ``watch``, open to two
+        readings); or their times are not known and nothing was said about them.
+    OSError
+        There is no such file.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> log = pathlib.Path(tempfile.mkdtemp(), "top.log")
+    >>> _ = log.write_text("Tue Nov 24 22:51:07 UTC 2026\nNAME   CPU(cores)   MEMORY(bytes)\ndb-0   3m   345Mi\n")
+    >>> recording = read_kubectl_top(log, namespace="shop")
+    >>> recording.samples["working_set_bytes"].item() // 2**20, recording.containers["workload"].item()
+    (345, 'db')
+    """
+    data, notes = _files.read_bytes(path, expected=_EXPECTED)
+    text, more = _files.as_text(data, path, expected=_EXPECTED)
+    asked = Asked(path, _files.modified(path), time, interval, timezone)
+    recordings: list[Recording] = []
+    logs: list[tuple[Log, str | None]] = []
+    if any(word in text for word in METRICS_WORDS) and _DOCUMENTS.search(text):
+        documents = read_documents(text, path)
+        if documents.log is not None:
+            logs.append((documents.log, namespace))
+        if documents.tables:
+            log = read_table(documents.tables, path, containers=True)
+            objects = Objects() if logs else documents.objects
+            logs.append((replace(log, objects=objects), documents.namespace or namespace))
+    else:
+        wrapped = unwrap(text)
+        if wrapped is not None:
+            text = "\n".join(f"{stamp} {line}" if stamp else line for stamp, line in wrapped)
+        read = read_csv if looks_like_csv(text) else read_table
+        logs.append((read(text, path, containers=containers), namespace))
+    for log, place in logs:
+        recordings.append(
+            put_together(log, asked, notes=(*notes, *more), namespace=place, workload_pattern=workload_pattern)
+        )
+    recording = concat(recordings)
+    dumps = [pods] if isinstance(pods, str | os.PathLike) else list(pods)
+    if not dumps:
+        return recording
+    objects, failed = read_objects(dumps)
+    if failed:
+        raise failed[0][1]
+    return joined(recording, objects)

@@ -1,0 +1,609 @@
+"""What the kernel says of a process or a cgroup: `/proc/PID` and the files of the memory controller."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import polars as pl
+
+from rmtoolkit._provenance import Report
+from rmtoolkit.exceptions import ReadError
+from rmtoolkit.loaders import _files, _timestamps
+from rmtoolkit.loaders._files import counted
+from rmtoolkit.recording import Recording, normalise
+from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, SAMPLES
+from rmtoolkit.text import count
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rmtoolkit.loaders._timestamps import Stamp
+
+
+_KIB: Final = 1024
+#: No number of the kernel has more.
+_MOST_DIGITS: Final = 20
+_FIELD: Final = re.compile(r"^\s*(\w+):[ \t]+(\d{1,20})(?:[ \t]+kB)?[ \t]*$", re.MULTILINE)
+_NAME: Final = re.compile(r"^Name:[ \t]+(.*)$", re.MULTILINE)
+_PAIR: Final = re.compile(r"^\s*(\w+)[ \t]+(\d{1,20})[ \t]*$", re.MULTILINE)
+_STALL: Final = re.compile(r"^\s*(some|full)\s.*\btotal=(\d{1,20})\b", re.MULTILINE)
+
+#: Keys of `memory.stat` by version: hierarchical ones where version 1 has both.
+_V1: Final = {
+    "anon_bytes": "rss",
+    "file_bytes": "cache",
+    "inactive_file_bytes": "inactive_file",
+    "shmem_bytes": "shmem",
+    "swap_bytes": "swap",
+    "refaults_total": "workingset_refault_file",
+}
+_V2: Final = {
+    "anon_bytes": "anon",
+    "file_bytes": "file",
+    "inactive_file_bytes": "inactive_file",
+    "shmem_bytes": "shmem",
+    "kernel_bytes": "kernel",
+    "refaults_total": "workingset_refault_file",
+}
+#: What `kernel` adds up where the kernel (before Linux 5.18) does not.
+_KERNEL_PARTS: Final = ("kernel_stack", "pagetables", "sec_pagetables", "percpu", "slab", "vmalloc")
+
+#: Files that hold one number, by the signal they give.
+NUMBER_FILES: Final = {
+    "memory.current": "usage_bytes",
+    "memory.usage_in_bytes": "usage_bytes",
+    "memory.peak": "peak_bytes",
+    "memory.max_usage_in_bytes": "peak_bytes",
+    "memory.swap.current": "swap_bytes",
+    "memory.kmem.usage_in_bytes": "kernel_bytes",
+    "memory.max": "limit_bytes",
+    "memory.limit_in_bytes": "limit_bytes",
+}
+
+
+def parse_smaps_rollup(text: str) -> dict[str, int]:
+    r"""Read `/proc/PID/smaps_rollup`."""
+    found = fields(text)
+    wanted = {
+        "rss_bytes": "Rss",
+        "anon_bytes": "Anonymous",
+        "swap_bytes": "Swap",
+        "pss_bytes": "Pss",
+        "pss_anon_bytes": "Pss_Anon",
+        "pss_file_bytes": "Pss_File",
+        "pss_shmem_bytes": "Pss_Shmem",
+        "pss_swap_bytes": "SwapPss",
+    }
+    return {signal: found[key] * _KIB for signal, key in wanted.items() if key in found}
+
+
+def parse_status(text: str) -> dict[str, int]:
+    r"""Read `/proc/PID/status`."""
+    found = fields(text)
+    wanted = {
+        "rss_bytes": "VmRSS",
+        "anon_bytes": "RssAnon",
+        "file_bytes": "RssFile",
+        "shmem_bytes": "RssShmem",
+        "swap_bytes": "VmSwap",
+        "peak_bytes": "VmHWM",
+    }
+    signals = {signal: found[key] * _KIB for signal, key in wanted.items() if key in found}
+    return signals | ({"threads": found["Threads"]} if "Threads" in found else {})
+
+
+def fields(text: str) -> dict[str, int]:
+    r"""Read lines such as ``VmRSS:  2048 kB``."""
+    return {name: min(int(number), ABSURD_BYTES >> 10) for name, number in _FIELD.findall(text)}
+
+
+def process_name(text: str) -> str | None:
+    r"""Read the name from `/proc/PID/status`."""
+    found = _NAME.search(text)
+    return (found[1].strip() or None) if found else None
+
+
+def parse_memory_stat(text: str) -> dict[str, int]:
+    r"""Read `memory.stat` of a cgroup, version 1 or 2."""
+    return memory_stat_signals(pairs(text))
+
+
+def memory_stat_signals(stat: Mapping[str, int]) -> dict[str, int]:
+    """Turn the keys of `memory.stat` into signals; Docker's API answers with the same keys."""
+    if "anon" in stat:
+        signals = {signal: stat[key] for signal, key in _V2.items() if key in stat}
+        parts = [stat[part] for part in _KERNEL_PARTS if part in stat]
+        return signals if "kernel_bytes" in signals or not parts else signals | {"kernel_bytes": sum(parts)}
+    if "rss" not in stat and "total_rss" not in stat:
+        return {}
+    whole = "total_" if "total_rss" in stat else ""
+    signals = {signal: stat[f"{whole}{key}"] for signal, key in _V1.items() if f"{whole}{key}" in stat}
+    limit = stat.get("hierarchical_memory_limit", ABSURD_BYTES)
+    return signals | ({"limit_bytes": limit} if limit < ABSURD_BYTES else {})
+
+
+def pairs(text: str) -> dict[str, int]:
+    r"""Read lines such as ``anon 8192``."""
+    return {key: min(int(number), ABSURD_BYTES) for key, number in _PAIR.findall(text)}
+
+
+def parse_pressure(text: str) -> dict[str, float]:
+    r"""Read `memory.pressure`."""
+    return {f"psi_{kind}_seconds": int(total) / 1e6 for kind, total in _STALL.findall(text)}
+
+
+def parse_amount(text: str) -> int | None:
+    r"""Read a file that holds one amount, such as `memory.max`."""
+    word = text.strip()
+    if not word.isascii() or not word.isdigit() or len(word) > _MOST_DIGITS:
+        return None
+    amount = int(word)
+    return amount if amount < ABSURD_BYTES else None
+
+
+def working_set(usage_bytes: int | None, inactive_file_bytes: int | None) -> int | None:
+    """Take from the usage what the kernel gives back first, as cAdvisor, the kubelet and Docker do."""
+    if usage_bytes is None or inactive_file_bytes is None:
+        return None
+    return max(0, usage_bytes - inactive_file_bytes)
+
+
+def process_signals(status: Mapping[str, int], rollup: Mapping[str, int]) -> dict[str, int]:
+    """Put together what `status` and `smaps_rollup` say of one process."""
+    exact = {name: rollup[name] for name in ("rss_bytes", "anon_bytes", "swap_bytes") if name in rollup}
+    signals = {**status, **exact}
+    if "peak_bytes" in signals and "rss_bytes" in signals:
+        # The counters behind the peak lag too.
+        signals["peak_bytes"] = max(signals["peak_bytes"], signals["rss_bytes"])
+    if {"rss_bytes", "anon_bytes"} <= exact.keys() and "shmem_bytes" in status:
+        signals["file_bytes"] = max(0, exact["rss_bytes"] - exact["anon_bytes"] - status["shmem_bytes"])
+    return signals
+
+
+def cgroup_signals(files: Mapping[str, str]) -> dict[str, int | float]:
+    r"""Turn the files of a cgroup into signals."""
+    signals: dict[str, int | float] = {}
+    for name, signal in NUMBER_FILES.items():
+        text = files.get(name)
+        amount = parse_amount(text) if text is not None else None
+        if amount is not None:
+            signals[signal] = amount
+        elif signal == "limit_bytes" and text is not None and text.strip():
+            signals[signal] = 0
+    stat = parse_memory_stat(files.get("memory.stat", ""))
+    # The limit of a group above may be the smaller one.
+    above = stat.pop("limit_bytes", None)
+    if above is not None:
+        signals["limit_bytes"] = min(above, int(signals.get("limit_bytes", 0)) or above)
+    signals |= {name: amount for name, amount in stat.items() if name not in signals}
+    usage, inactive = signals.get("usage_bytes"), signals.get("inactive_file_bytes")
+    if usage is not None and inactive is not None:
+        signals["working_set_bytes"] = max(0, usage - inactive)
+    signals |= parse_pressure(files.get("memory.pressure", ""))
+    for name in ("memory.events", "memory.oom_control"):
+        if (kills := pairs(files.get(name, "")).get("oom_kill")) is not None:
+            signals["oom_kills"] = kills
+    return signals
+
+
+#: `/kubepods/burstable/pod<uid>/<id>`, `kubepods-burstable-pod<uid>.slice/cri-containerd-<id>.scope`, `docker/<id>`.
+_POD_UID: Final = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})")
+_CONTAINER_ID: Final = re.compile(r"(?:^|[/-])([0-9a-f]{64})(?:\.scope)?$")
+
+
+def cgroup_place(path: str) -> dict[str, str | None]:
+    """Tell from the path of a cgroup whose it is."""
+    path = path.rstrip("/")
+    pod, container = _POD_UID.search(path), _CONTAINER_ID.search(path)
+    short = container[1][:12] if container else None
+    if pod:
+        return {"pod": None, "pod_uid": pod[1].replace("_", "-"), "container": short}
+    if short:
+        return {"pod": short, "pod_uid": short, "container": None}
+    return {"pod": None, "pod_uid": None, "container": path.rpartition("/")[2] or None}
+
+
+#: Files of a cgroup that give signals.
+CGROUP_FILES: Final = frozenset(
+    {*NUMBER_FILES, "memory.stat", "memory.pressure", "memory.events", "memory.oom_control"},
+)
+PROCESS_FILES: Final = frozenset({"smaps_rollup", "status"})
+
+_SECTION: Final = re.compile(r"==> (?P<path>.+) <==")
+#: What `grep . FILES` puts before each line.
+_PREFIX: Final = re.compile(r"(?P<path>(?:[^\s:]*/)?(?:memory\.[a-z_.]+|smaps_rollup|status)):(?P<rest>.*)")
+_PROCESS_PATH: Final = re.compile(r"/proc/(\d+|self)/(?:smaps_rollup|status)$")
+_FIELD_PROCFS_BLOCKS: Final = re.compile(r"(\w+):\s+(\S.*)")
+_KNOWN_FIELDS: Final = frozenset(
+    (
+        *("Name", "Pid", "VmPeak", "VmSize", "VmHWM", "VmRSS", "RssAnon", "RssFile", "RssShmem", "VmSwap", "Threads"),
+        *("Rss", "Pss", "Pss_Dirty", "Pss_Anon", "Pss_File", "Pss_Shmem", "Anonymous", "LazyFree", "Swap", "SwapPss"),
+    ),
+)
+_OTHER_FIELDS: Final = re.compile(r"\w+:(?:\s.*)?")
+_PAIR_PROCFS_BLOCKS: Final = re.compile(r"([a-z]\w*) (\d+)")
+_EVENTS: Final = frozenset(["low", "high", "max", "oom", "oom_kill", "oom_group_kill", "oom_kill_disable", "under_oom"])
+_STALL_PROCFS_BLOCKS: Final = re.compile(r"(?:some|full) avg10=\S+ .*total=\d+")
+_MAPPING: Final = re.compile(r"[0-9a-f]{6,16}-[0-9a-f]{6,16} [rwxps-]{4} .*")
+_NUMBER: Final = re.compile(r"\d+|max")
+
+
+@dataclass(slots=True)
+class Block:
+    """What was said of one process or cgroup at one instant."""
+
+    line: int
+    subject: str
+    stamp: int | None
+    tick: int
+    files: dict[str, list[str]] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        """Give the content of a file; empty where it was not there."""
+        return "\n".join(self.files.get(name, ()))
+
+
+@dataclass(slots=True)
+class Log:
+    """What stands in one file."""
+
+    blocks: list[Block] = field(default_factory=list)
+    stamps: list[tuple[Stamp, str]] = field(default_factory=list)
+    other: int = 0
+    mappings: bool = False
+
+
+def read_blocks(text: str, file_name: str = "") -> Log:
+    r"""Cut a file into blocks."""
+    log = Log()
+    reader = _Reader(log, file_name if file_name in CGROUP_FILES | PROCESS_FILES else "")
+    for line, content in enumerate(text.split("\n"), start=1):
+        reader.take(line, content.strip())
+    # A stamp without anything after it leaves an empty block.
+    log.blocks = [block for block in log.blocks if block.files]
+    return log
+
+
+class _Reader:
+    """Goes through the lines and remembers which file they are of."""
+
+    def __init__(self, log: Log, file_name: str) -> None:
+        self._log = log
+        self._file = file_name
+        self._tick = -1
+        self._stamp: int | None = None
+        self._seen: dict[str, set[str]] = {}
+        self._subject = ""
+        self._block: Block | None = None
+
+    def take(self, line: int, text: str) -> None:
+        """Read a line."""
+        if not text:
+            return
+        if section := _SECTION.fullmatch(text):
+            self._open(section["path"])
+            return
+        if prefix := _PREFIX.fullmatch(text):
+            self._open(prefix["path"])
+            text = prefix["rest"].strip()
+        if self._known(line, text):
+            return
+        # A bare number may be the time or an amount: only the first in a snapshot can be the time.
+        if text.isdigit() and self._block is not None and not self._block.files and self._block.stamp is not None:
+            self._log.other += 1
+            return
+        found = _timestamps.find(text)
+        if found is None:
+            self._log.other += 1
+            return
+        rest = found[1].strip()
+        # A weekday may be left of a stamp that stands alone.
+        own = not any(letter.isdigit() for letter in rest)
+        self._mark(line, found[0], text, own=own)
+        if not own and not self._known(line, rest):
+            self._log.other += 1
+
+    def _open(self, path: str) -> None:
+        """Go on with another file."""
+        folder, _, name = path.rpartition("/")
+        self._file = name
+        process = _PROCESS_PATH.search(path)
+        subject = process[1] if process else folder
+        if subject != self._subject:
+            self._subject, self._block = subject, None
+
+    def _mark(self, line: int, stamp: Stamp, text: str, *, own: bool) -> None:
+        last = self._log.stamps[self._stamp][0] if self._stamp is not None else None
+        self._log.stamps.append((stamp, text))
+        if own or last is None:
+            self._stamp = len(self._log.stamps) - 1
+            self._new_tick(line)
+        elif last.milliseconds // 1000 != stamp.milliseconds // 1000:
+            # The lines of one snapshot may be stamped apart: what comes again tells a new one.
+            self._stamp = len(self._log.stamps) - 1
+            self._block = None
+
+    def _new_tick(self, line: int) -> None:
+        self._tick += 1
+        self._seen = {}
+        self._block = self._add(line)
+
+    def _add(self, line: int) -> Block:
+        block = Block(line, self._subject, self._stamp, max(0, self._tick))
+        self._log.blocks.append(block)
+        return block
+
+    def _known(self, line: int, text: str) -> bool:
+        """Take a line that says something; false when it says nothing that is known."""
+        name, key = self._of(text)
+        if not name:
+            return bool(key)
+        if key == "Name" and self._block is not None and name in self._block.files:
+            # Another process, or the same one again: its id comes a few lines later.
+            self._block, self._subject = None, ""
+        elif key == "Pid":
+            self._identify(text.rsplit(maxsplit=1)[-1])
+        elif key != "Name" and self._again(f"{name}/{key}"):
+            self._block = None
+        if self._block is None or self._block.subject != self._subject:
+            self._block = self._add(line)
+        self._block.files.setdefault(name, []).append(text)
+        return True
+
+    def _again(self, what: str) -> bool:
+        """Notice what comes a second time in a snapshot: then it is the next one."""
+        seen = self._seen.setdefault(self._subject, set())
+        if what not in seen:
+            seen.add(what)
+            return False
+        self._tick = max(0, self._tick) + 1
+        self._seen = {self._subject: {what}}
+        return True
+
+    def _identify(self, pid: str) -> None:
+        self._subject = pid
+        again = self._again("status/Pid")
+        if self._block is not None:
+            self._block.subject = pid
+            if again:
+                self._block.tick = self._tick
+
+    def _of(self, text: str) -> tuple[str, str]:
+        """Tell of which file a line is, and what in it; no file for what is known to be of no use."""
+        found = _FIELD_PROCFS_BLOCKS.fullmatch(text)
+        if found and found[1] in _KNOWN_FIELDS:
+            rollup = found[1] in ("Swap", "Anonymous", "LazyFree") or found[1].startswith(("Rss", "Pss", "SwapPss"))
+            rollup = rollup and found[1] not in ("RssAnon", "RssFile", "RssShmem")
+            return ("smaps_rollup" if rollup else "status"), found[1]
+        if _MAPPING.fullmatch(text):
+            self._log.mappings |= not text.endswith("[rollup]")
+            return "smaps_rollup", "rollup"
+        pair = _PAIR_PROCFS_BLOCKS.fullmatch(text)
+        if pair:
+            name = self._file if self._file in CGROUP_FILES else ""
+            name = name or ("memory.events" if pair[1] in _EVENTS else "memory.stat")
+            return name, pair[1]
+        if _STALL_PROCFS_BLOCKS.fullmatch(text):
+            # The files for processor and disk look the same.
+            return ("memory.pressure", text[:4]) if self._file == "memory.pressure" else ("", "stall")
+        if _NUMBER.fullmatch(text) and self._file in NUMBER_FILES:
+            return self._file, "number"
+        return "", "field" if _OTHER_FIELDS.fullmatch(text) else ""
+
+
+_EXPECTED: Final = "smaps_rollup or status of a process, or memory.stat and other files of a cgroup"
+
+
+class _Source(NamedTuple):
+    """One file with its blocks and their times."""
+
+    path: Path
+    log: Log
+    times: list[int]
+
+
+def read_procfs(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    time: str | dt.datetime | None = None,
+    interval: str | dt.timedelta | None = None,
+    timezone: str | dt.tzinfo | None = None,
+) -> Recording:
+    r"""Read what Linux says of processes and cgroups.
+
+    Parameters
+    ----------
+    path
+        A file or several: copies of `/proc/PID/smaps_rollup`, `/proc/PID/status`, `memory.stat` (version 1 or 2),
+        `memory.current`, `memory.max`, `memory.peak`, `memory.events`, `memory.pressure` and their like under their
+        own names; or logs of a loop that printed them (with `cat`, `head -v`, `tail -n +1` or ``grep .``), with or
+        without time stamps, also packed. Copies in one folder belong to one container.
+    time
+        When a copy was made, or the first snapshot of a log without time stamps. Without it, when the file was last
+        written.
+    interval
+        Time between two snapshots of a log without time stamps.
+    timezone
+        Zone of time stamps that do not say theirs.
+
+    Returns
+    -------
+    Recording
+        Of processes `rss_bytes`, `anon_bytes`, `file_bytes` (mapped files), `shmem_bytes`, `swap_bytes`, `threads`;
+        of cgroups `usage_bytes`, `working_set_bytes` and what `memory.stat` has, `peak_bytes`, pressure, the limit,
+        and an `oom_kill` event where the kernel counted one between two snapshots.
+
+    Raises
+    ------
+    ReadError
+        There is nothing of memory in it, or the times are not known.
+    OSError
+        There is no such file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> log = Path(tempfile.mkdtemp(), "api.log")
+    >>> _ = log.write_text("2026-11-25T03:44:31Z\nName:\tapi\nPid:\t7\nVmRSS:\t  2048 kB\n")
+    >>> recording = read_procfs(log)
+    >>> recording.containers["container"].item(), recording.samples["rss_bytes"].item()
+    ('api', 2097152)
+    """
+    paths = [Path(path)] if isinstance(path, str | os.PathLike) else [Path(file) for file in path]
+    notes: list[str] = []
+    axes: list[str] = []
+    sources: list[_Source] = []
+    failed: list[Exception] = []
+    for file in paths:
+        try:
+            source, axis, more = _read(file, time, interval, timezone)
+        except (ReadError, OSError) as error:
+            failed.append(_files.unreadable(file, error) if isinstance(error, OSError) and len(paths) > 1 else error)
+            continue
+        notes += more
+        axes.append(axis)
+        sources.append(source)
+    if not sources:
+        raise failed[0] if failed else ReadError.at("", found="no file", expected=_EXPECTED)
+    if failed:
+        _files.warn(f"{len(failed):,} of {count(len(paths), 'file')} could not be read; the first: {failed[0]}")
+    containers, samples, events = _tell(sources)
+    other = sum(source.log.other for source in sources)
+    report = Report(
+        sources=tuple(str(file) for file in paths),
+        found=("limits",) if any(entry["limit_known"] for entry in containers) else (),
+        left_out={
+            reason: number
+            for reason, number in (
+                ("lines that do not say what they are", other),
+                ("files that could not be read", len(failed)),
+            )
+            if number
+        },
+        warnings=tuple(dict.fromkeys(notes)),
+        time_axis="; ".join(dict.fromkeys(axes)),
+    )
+    if not samples:
+        raise ReadError.at(paths[0], found="no amount of memory", expected=_EXPECTED)
+    recording = normalise(
+        pl.DataFrame(containers, schema_overrides=CONTAINERS, infer_schema_length=None),
+        pl.DataFrame(samples, schema_overrides=SAMPLES, infer_schema_length=None),
+        pl.DataFrame(events, infer_schema_length=None) if events else None,
+        report,
+    )
+    if other:
+        _files.warn(f"{paths[0].name!r}: left out {counted(other, 'lines that do not say what they are')}.")
+    return recording
+
+
+def _read(
+    file: Path,
+    time: str | dt.datetime | None,
+    interval: str | dt.timedelta | None,
+    timezone: str | dt.tzinfo | None,
+) -> tuple[_Source, str, tuple[str, ...]]:
+    data, notes = _files.read_bytes(file, expected=_EXPECTED)
+    text, more = _files.as_text(data, file, expected=_EXPECTED)
+    log = read_blocks(text, file.name)
+    if log.mappings:
+        hint = "Read smaps_rollup, which is their sum."
+        raise ReadError.at(file, found="smaps, one mapping after another", expected=_EXPECTED, hint=hint)
+    if not log.blocks:
+        raise ReadError.at(file, found=text.strip().split("\n", 1)[0], expected=_EXPECTED, line=1)
+    times, axis = _times(log, _timestamps.Asked(file, _files.modified(file), time, interval, timezone))
+    return _Source(file, log, times), axis, (*notes, *more)
+
+
+def _times(log: Log, asked: _timestamps.Asked) -> tuple[list[int], str]:
+    own = [block.stamp for block in log.blocks if block.stamp is not None]
+    ticks = log.blocks[-1].tick + 1
+    if len(own) == len(log.blocks) and (len(set(own)) > 1 or ticks == 1):
+        first = (log.blocks[0].line, log.stamps[own[0]][1])
+        return _timestamps.instants([log.stamps[index][0] for index in own], first, asked)
+    if own:
+        (moment,), _ = _timestamps.instants([log.stamps[own[0]][0]], (log.blocks[0].line, log.stamps[own[0]][1]), asked)
+        asked = asked._replace(time=_timestamps.as_datetime(moment))
+    instants, axis = _timestamps.spaced(ticks, asked, found="snapshots")
+    return [instants[block.tick] for block in log.blocks], axis
+
+
+def _tell(sources: Sequence[_Source]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Say who was measured, what, and what happened."""
+    keys: dict[tuple[str, str], int] = {}
+    containers: list[dict[str, Any]] = []
+    samples: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
+    merged = _merged(sources)
+    for (home, subject), told in merged.items():
+        key = keys.setdefault((home, subject), len(keys))
+        told.sort(key=lambda pair: pair[0])
+        about, limit, kills = _about(home, [block for _, block in told]), None, None
+        for time, block in told:
+            status, rollup = block.text("status"), block.text("smaps_rollup")
+            process = process_signals(parse_status(status), parse_smaps_rollup(rollup))
+            signals: dict[str, Any] = cgroup_signals({name: block.text(name) for name in block.files})
+            now, counted_now = signals.pop("limit_bytes", None), signals.pop("oom_kills", None)
+            if now is not None:
+                if limit is not None and now != limit:
+                    events.append(_event(key, time, "limit", now or None))
+                limit = now
+            if counted_now is not None:
+                if kills is not None and counted_now > kills:
+                    events.append(_event(key, time, "oom_kill", limit or None))
+                kills = counted_now
+            # The process's own figures where the cgroup has the same name for its own.
+            if values := {**process, **signals}:
+                samples.append({"container_id": key, "time": time, **values})
+        known = {"limit_known": limit is not None, "limit_bytes": limit or None, "source": "proc"}
+        containers.append({"container_id": key, **about, **known})
+    return containers, samples, events
+
+
+def _event(key: int, time: int, kind: str, value: int | None) -> dict[str, Any]:
+    return {"container_id": key, "time": time, "kind": kind, "value_bytes": value, "detail": None}
+
+
+def _merged(sources: Sequence[_Source]) -> dict[tuple[str, str], list[tuple[int, Block]]]:
+    """Put together what speaks of one container; copies of one folder were made at one instant."""
+    found: dict[tuple[str, str], list[tuple[int, Block]]] = {}
+    for source in sources:
+        copied = source.path.name in CGROUP_FILES | PROCESS_FILES
+        home = str(source.path.parent if copied else source.path)
+        subjects = list(dict.fromkeys(block.subject for block in source.log.blocks))
+        # One process and one cgroup in a log are a container seen from inside.
+        alone = len([name for name in subjects if name.isdigit() or name == "self"]) <= 1
+        alone = alone and len([name for name in subjects if name and not name.isdigit() and name != "self"]) <= 1
+        for time, block in zip(source.times, source.log.blocks, strict=True):
+            subject = "" if copied or alone else block.subject
+            told = found.setdefault((home, subject), [])
+            if copied and told and len(source.log.blocks) == 1:
+                told[0][1].files.update(block.files)
+                told[0] = (max(time, told[0][0]), told[0][1])
+            elif alone and told and told[-1][0] == time and told[-1][1].tick == block.tick:
+                told[-1][1].files.update(block.files)
+            else:
+                told.append((time, block))
+    return found
+
+
+def _about(home: str, blocks: Sequence[Block]) -> dict[str, Any]:
+    """Tell who a container is, as far as anything says it."""
+    name = next((found for block in blocks if (found := process_name(block.text("status")))), None)
+    folder = next((block.subject for block in blocks if "/" in block.subject), "")
+    place: dict[str, str | None] = cgroup_place(folder) if folder else {}
+    where = Path(home)
+    name = name or place.get("container") or (where.name if where.is_dir() else where.name.partition(".")[0])
+    pids = {block.subject for block in blocks if block.subject.isdigit()}
+    pod = place.get("pod") or (f"{name}-{pids.pop()}" if len(pids) == 1 else name)
+    return {
+        "workload": name,
+        "workload_inferred": True,
+        "pod": pod,
+        "pod_uid": place.get("pod_uid"),
+        "container": place.get("container") or name,
+    }

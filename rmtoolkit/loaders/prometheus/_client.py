@@ -1,0 +1,790 @@
+"""Requests to a Prometheus server: credentials, TLS, retries, bounds, and failures in words that hold no secret."""
+
+from __future__ import annotations
+
+import io
+import logging
+import random
+import re
+import ssl
+import threading
+import time
+from base64 import b64encode
+from contextlib import suppress
+from copy import copy
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote as parse_quote
+from weakref import WeakSet
+
+import msgspec
+
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Mapping
+
+    from prometheus_api_client import PrometheusConnect
+    from requests import Response, Session
+    from requests.adapters import HTTPAdapter
+    from urllib3 import ProxyManager
+    from urllib3.util.retry import Retry
+
+
+_MESSAGE_CHARACTERS: Final = 400
+
+
+class ServerError(ReadError):
+    """A server cannot be reached, or did not answer as Prometheus does."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class NothingThereError(ServerError):
+    """A server answers, and has nothing of what was asked for in that time."""
+
+
+class TooMuchError(ServerError):
+    """The server refused a request, or did not finish it, because of its size: a smaller one may do."""
+
+
+class EndlessError(ServerError):
+    """An answer came without its length, so that nobody can tell whether it is whole."""
+
+
+class DamagedError(Exception):
+    """What reads an answer says that it is damaged: it is asked for again."""
+
+
+class PassingError(Exception):
+    """A request failed in a way that may pass."""
+
+    def __init__(self, said: str, *, status: int | None = None, wait: float = 0.0, kind: str = "") -> None:
+        self.said, self.status, self.wait, self.kind = said, status, wait, kind
+        super().__init__(said)
+
+
+class FinalError(Exception):
+    """Carries an error out of the `except` of another, which may name secrets."""
+
+    def __init__(self, error: ServerError) -> None:
+        self.error = error
+        super().__init__()
+
+
+class _Said(msgspec.Struct, rename={"kind": "errorType"}):
+    """The parts of an error answer, all of which may be missing."""
+
+    status: str = ""
+    kind: str | int | None = None
+    error: str | None = None
+    message: str | None = None
+
+
+class Failure(NamedTuple):
+    """Why a request failed."""
+
+    said: str
+    hint: str = ""
+    kind: str = ""
+    passes: bool = True
+
+
+def failure_of(error: Exception, silence_seconds: float) -> Failure:
+    """Say in words of our own why a request failed."""
+    import requests  # noqa: PLC0415 - slow, and only who asks a server needs it
+    from urllib3 import exceptions as urllib3  # noqa: PLC0415 - likewise
+
+    causes = list(_causes(error))
+    if any(isinstance(one, ssl.SSLError | requests.exceptions.SSLError | urllib3.SSLError) for one in causes):
+        said = next((str(one.verify_message) for one in causes if isinstance(one, ssl.SSLCertVerificationError)), "")
+        said = said or next((str(one.reason) for one in causes if isinstance(one, ssl.SSLError) and one.reason), "")
+        hint = "For a certificate of your own authority say verify='/path/to/ca.pem'."
+        return Failure(f"TLS failed{f' ({quote(said)})' if said else ''}", hint, passes=False)
+    if isinstance(error, OSError) and "invalid path" in str(error):
+        return Failure("a file of verify= or certificate= is not there", passes=False)
+    kinds: tuple[tuple[tuple[type[BaseException], ...], Failure], ...] = (
+        (
+            (requests.exceptions.InvalidHeader,),
+            Failure("a header, or the token, has signs that no header may have", passes=False),
+        ),
+        (
+            (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema),
+            Failure("this is no address", passes=False),
+        ),
+        ((urllib3.NameResolutionError,), Failure("there is no such host", kind="connect")),
+        (
+            (urllib3.ProxyError, requests.exceptions.ProxyError),
+            Failure("the proxy cannot be reached, or refused", kind="connect"),
+        ),
+        ((ConnectionRefusedError,), Failure("the connection was refused", kind="connect")),
+        (
+            (urllib3.NewConnectionError, urllib3.ConnectTimeoutError, requests.exceptions.ConnectTimeout),
+            Failure("no connection could be made", kind="connect"),
+        ),
+        (
+            (TimeoutError, urllib3.ReadTimeoutError, requests.exceptions.Timeout),
+            Failure(f"it was silent for {silence_seconds:g} s", kind="slow"),
+        ),
+    )
+    for types, failure in kinds:
+        if any(isinstance(one, types) for one in causes):
+            return failure
+    return Failure("the connection broke within the answer")
+
+
+def words_of(body: bytes, mask: Callable[[str], str]) -> tuple[str, str]:
+    """Take the kind and the message out of an error answer, which may have any form."""
+    try:
+        said = msgspec.json.decode(body, type=_Said)
+        kind, text = str(said.kind or ""), said.error or said.message or ""
+    except msgspec.MsgspecError:
+        kind, text = "", body[: 4 * _MESSAGE_CHARACTERS].decode("utf-8", "replace")
+        if text.lstrip()[:1] == "<":
+            text = "a web page"
+    # Masked before it is cut: half a secret would not be recognised.
+    text = " ".join(mask(text).split())
+    text = text[:_MESSAGE_CHARACTERS] + ("…" if len(text) > _MESSAGE_CHARACTERS else "")
+    return kind, text if text.isprintable() else ascii(text)[1:-1]
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error and all that led to it."""
+    seen: list[BaseException] = []
+    queue = [error]
+    while queue:
+        one = queue.pop()
+        if one is None or one in seen:
+            continue
+        seen.append(one)
+        yield one
+        reason = getattr(one, "reason", None)
+        queue += [one.__cause__, one.__context__, *(arg for arg in one.args if isinstance(arg, BaseException))]
+        queue += [reason] if isinstance(reason, BaseException) else []
+
+
+def is_same_server(url: str, target: str) -> bool:
+    """Tell whether a redirect stays on the server that the credentials are for."""
+    try:
+        one, other = urlsplit(url), urlsplit(target)
+        ports = (one.port, other.port)
+    except ValueError:
+        return False
+    if one.hostname != other.hostname or other.username is not None:
+        return False
+    standard = {"http": 80, "https": 443}
+    mine, theirs = (port or standard.get(part.scheme) for port, part in zip(ports, (one, other), strict=True))
+    return (one.scheme == other.scheme and mine == theirs) or (
+        (one.scheme, other.scheme) == ("http", "https") and (mine, theirs) in ((80, 443), (mine, mine))
+    )
+
+
+def wait_of(headers: Mapping[str, str]) -> float:
+    """Read how many seconds a server asks to wait."""
+    text = headers.get("Retry-After", "").strip()
+    if not text:
+        return 0.0
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        then = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    then = then if then.tzinfo is not None else then.replace(tzinfo=UTC)
+    return max(0.0, (then - datetime.now(UTC)).total_seconds())
+
+
+MASK: Final = "***"
+#: A word as short as that stands in many texts by chance; its length gives away more than it hides.
+_SHORTEST: Final = 3
+#: What a client may say of a credential without our knowledge: whatever follows these words.
+_SCHEMES: Final = re.compile(r"(?i)\b(bearer|basic)\s+(?!<)[A-Za-z0-9+/=._~-]{8,}")
+_USERINFO: Final = re.compile(r"(?<=://)[^/\s@]*@")
+
+
+class Secrets:
+    """Texts that must not be shown."""
+
+    __slots__ = ("__weakref__", "_known")
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<Secrets: {len(self._known)}>"
+
+    def add(self, *texts: str | None) -> None:
+        """Remember secrets, also as they look within an address."""
+        for text in texts:
+            if text and len(text) >= _SHORTEST:
+                self._known |= {text, parse_quote(text, safe=""), parse_quote(text)}
+
+    def mask(self, text: str) -> str:
+        """Take all secrets out of a text."""
+        for secret in sorted(self._known, key=len, reverse=True):
+            text = text.replace(secret, MASK)
+        return _SCHEMES.sub(rf"\1 {MASK}", _USERINFO.sub(f"{MASK}@", text))
+
+
+class _Filter(logging.Filter):
+    """Masks the addresses that urllib3 writes at level DEBUG."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, without secrets."""
+        said = masked = record.getMessage()
+        for secrets in list(_GUARDED):
+            masked = secrets.mask(masked)
+        if masked != said:
+            record.msg, record.args = masked, ()
+        return True
+
+
+_GUARDED: Final[WeakSet[Secrets]] = WeakSet()
+_FILTER: Final = _Filter()
+
+
+def guard_logs(secrets: Secrets) -> None:
+    """Keep secrets out of the logs of the HTTP libraries."""
+    _GUARDED.add(secrets)
+    for name in ("urllib3.connectionpool", "urllib3.util.retry", "prometheus_api_client.prometheus_connect"):
+        logging.getLogger(name).addFilter(_FILTER)
+
+
+class Address:
+    """Where a server is, without credentials; and what its address said beyond that."""
+
+    __slots__ = ("parameters", "password", "url", "user")
+
+    def __init__(self, url: str, secrets: Secrets) -> None:
+        try:
+            parts = urlsplit(url.strip())
+            port = parts.port
+        except (ValueError, AttributeError):
+            parts, port = urlsplit(""), None
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            # Whatever stands before the last @ may be a password, and what follows a ? a token.
+            before, at, host = str(url).partition("?")[0].rpartition("@")
+            scheme = re.match(r"\w+://", before)
+            named = f"{scheme[0] if scheme else ''}{MASK}@{host}" if at else host
+            msg = f"{quote(named)} is no address of a server. Write it like 'http://prometheus:9090' or \
+'https://host/prometheus'."
+            raise RmtoolkitError(msg)
+        self.user = unquote(parts.username) if parts.username is not None else None
+        self.password = unquote(parts.password) if parts.password is not None else None
+        told = parse_qsl(parts.query, keep_blank_values=True)
+        self.parameters = tuple((name, value) for name, value in told if not re.match(r"g\d+\.", name))
+        secrets.add(self.password, *(value for _, value in self.parameters))
+        if self.user is not None and self.password is None:
+            # A token is often written as if it were a user.
+            secrets.add(self.user)
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        # What stands in a browser's address bar will do: pages of the server's own interface, and their parameters.
+        path = re.sub(r"/(?:graph|query|alerts|targets|api/v1(?:/.*)?)$", "", parts.path.rstrip("/"))
+        self.url = urlunsplit((parts.scheme, host + (f":{port}" if port else ""), path, "", ""))
+
+    def __repr__(self) -> str:
+        return self.url
+
+    def of(self, path: str) -> str:
+        """Give the whole address of an endpoint."""
+        return self.signed(f"{self.url}{path}")
+
+    def signed(self, url: str) -> str:
+        """Add what the query of the address said."""
+        return f"{url}?{urlencode(self.parameters)}" if self.parameters else url
+
+
+class Bearer:
+    """Sends a token: the same one, a file's content at each request, or what a function gives."""
+
+    __slots__ = ("_file", "_secrets", "_token")
+
+    def __init__(
+        self,
+        secrets: Secrets,
+        *,
+        token: str | Callable[[], str] | None = None,
+        file: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._token = token
+        self._file = file
+        self._secrets = secrets
+        if isinstance(token, str):
+            secrets.add(token.strip())
+
+    def __repr__(self) -> str:
+        kind = "a token" if isinstance(self._token, str) else ("a file" if self._file is not None else "a function")
+        return f"<Bearer: {kind}>"
+
+    def __call__(self, request: Any) -> Any:  # noqa: ANN401 - requests' prepared request, which ships no types
+        """Sign a request."""
+        request.headers["Authorization"] = f"Bearer {self._current()}"
+        return request
+
+    def _current(self) -> str:
+        if self._file is not None:
+            try:
+                text = Path(self._file).read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                why = error.strerror if isinstance(error, OSError) else "it is no text"
+                msg = f"The token file {quote(self._file)} cannot be read: {why}."
+                raise RmtoolkitError(msg) from None
+        else:
+            text = self._token() if callable(self._token) else str(self._token)
+        token = text.strip()
+        self._secrets.add(token)
+        if not token or not token.isascii() or any(sign.isspace() or not sign.isprintable() for sign in token):
+            where = f"the file {quote(self._file)}" if self._file is not None else "what was given as token"
+            msg = f"There is no token in {where}: one word is expected."
+            raise RmtoolkitError(msg)
+        return token
+
+
+_Read = TypeVar("_Read")
+
+#: What an answer may have at most, unpacked.
+MOST_BYTES: Final = 512 << 20
+_PIECE_BYTES: Final = 1 << 18
+_CONNECT_SECONDS: Final = 10.0
+#: An answer that keeps coming may take this many times the time of silence that is allowed.
+_DEADLINE_FACTOR: Final = 5
+_LONGEST_WAIT_SECONDS: Final = 60.0
+#: Between two looks at whether to go on waiting for an answer.
+_LOOK_SECONDS: Final = 0.1
+_MOST_REDIRECTS: Final = 5
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_PASSING: Final = (408, 425, 429, 500, 502, 503, 504)
+_TOO_MUCH: Final = (413, 414, 422, 431)
+#: What a server, or what stands before it, answers to a POST when it takes only GET.
+_GET_ONLY: Final = (403, 404, 405, 501)
+_OK: Final = 200
+_UNSIGNED: Final = (401, 403, 407)
+_NOT_FOUND: Final = 404
+_BAD_REQUEST: Final = 400
+#: Words in which servers say that a request is larger than they allow.
+_LIMIT_WORDS: Final = ("exceed", "too many", "too long", "limit", "maximum", "max-", "range")
+
+
+class _Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, and how often to try."""
+
+    timeout_seconds: float = 60.0
+    retries: int = 5
+    backoff_seconds: float = 0.5
+
+
+@dataclass(slots=True)
+class _Learnt:
+    """What previous requests told of the server."""
+
+    method: str = "POST"
+    reached: bool = False
+
+
+class Client:
+    """A connection to one server."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        patience: Patience | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        token: str | Callable[[], str] | None = None,
+        token_file: str | os.PathLike[str] | None = None,
+        auth: Any = None,  # noqa: ANN401 - any authentication of requests
+        headers: Mapping[str, str] | None = None,
+        tenant: str | None = None,
+        parameters: Mapping[str, str] | None = None,
+        verify: bool | str = True,
+        certificate: str | tuple[str, str] | None = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> None:
+        self.secrets = Secrets()
+        self.address = Address(url, self.secrets)
+        self.patience = patience or Patience()
+        user = username if username is not None else self.address.user
+        word = password if password is not None else self.address.password
+        if user is not None:
+            self.secrets.add(word, b64encode(f"{user}:{word or ''}".encode()).decode())
+        bearer = Bearer(self.secrets, token=token, file=token_file) if token or token_file is not None else None
+        given = [one for one in (auth, bearer, _basic(user, word) if user is not None else None) if one is not None]
+        if len(given) > 1:
+            msg = "Say who asks in one way: a user and password, or token, or token_file, or auth."
+            raise ServerError(msg)
+        self.auth: Any = given[0] if given else None
+        self.headers = dict(headers or {}) | ({"X-Scope-OrgID": tenant} if tenant is not None else {})
+        self.secrets.add(*(value for name, value in self.headers.items() if name.lower() not in _HARMLESS))
+        self.secrets.add(_word(auth[1] if isinstance(auth, tuple) else getattr(auth, "password", None)))
+        for proxy in (proxies or {}).values():
+            self.secrets.add(_password_of(proxy))
+        self._parameters = dict(parameters or {})
+        self._tls = (verify if isinstance(verify, bool) else str(verify), certificate, dict(proxies or {}))
+        self._learnt = _Learnt()
+        self._lock = threading.Lock()
+        self._connect: PrometheusConnect | None = None
+        self.requests = 0
+        self.stop = threading.Event()
+        guard_logs(self.secrets)
+
+    def __repr__(self) -> str:
+        return f"<Client: {self.address}>"
+
+    @property
+    def connect(self) -> PrometheusConnect:
+        """The connection that prometheus-api-client makes of our own session; for other requests than ours."""
+        with self._lock:
+            if self._connect is None:
+                self._connect = self._connected()
+            return self._connect
+
+    def _connected(self) -> PrometheusConnect:
+        # All are slow to import, and only who asks a server needs them.
+        from prometheus_api_client import PrometheusConnect  # noqa: PLC0415
+        from requests import Session  # noqa: PLC0415
+        from urllib3.util.retry import Retry  # noqa: PLC0415
+
+
+        session = Session()
+        session.verify, session.cert, proxies = self._tls
+        session.proxies.update(proxies)
+        is_near = urlsplit(self.address.url).hostname in _LOOPBACK
+        # Packing 100 MB takes a server a second; a loopback carries them in a tenth of that.
+        session.headers["Accept-Encoding"] = "identity" if is_near else "gzip"
+        session.headers["User-Agent"] = "rmtoolkit"
+        retry = Retry(total=0, redirect=False, raise_on_status=False)
+        connect: Any = PrometheusConnect
+        made: PrometheusConnect = connect(
+            self.address.url, headers=self.headers, auth=self.auth, session=session, retry=retry, method="POST"
+        )
+        if isinstance(session.verify, str):
+            session.mount(self.address.url, own_authority(retry))
+        return made
+
+    @property
+    def session(self) -> Session:
+        """The session under the connection."""
+        session: Session = self.connect._session  # noqa: SLF001 - it is ours, handed in above
+        return session
+
+    def for_one_pull(self) -> Client:
+        """Give the same connection, with a count of requests and a way to stop of its own."""
+        _ = self.connect
+        other = copy(self)
+        other.stop, other.requests = threading.Event(), 0
+        return other
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        if self._connect is not None:
+            self._connect.close()
+
+    def ask(
+        self,
+        path: str,
+        parameters: Mapping[str, str],
+        read: Callable[[bytes], _Read],
+        *,
+        method: str | None = None,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        pieces: bool = False,
+    ) -> _Read:
+        """Make a request, again where that may help, and read its answer."""
+        if data is None:
+            parameters = {**self._parameters, **parameters}
+        slow = 0
+        for attempt in range(self.patience.retries + 1):
+            try:
+                return read(self._answer(path, parameters, method, data, headers or {}, pieces=pieces))
+            except (DamagedError, PassingError, FinalError) as error:
+                trouble = error
+            # Outside of `except`: what the HTTP library said may name secrets, and goes no further.
+            if isinstance(trouble, FinalError):
+                raise trouble.error
+            if isinstance(trouble, DamagedError):
+                trouble = PassingError(f"its answer was damaged ({trouble})")
+            failed: PassingError = trouble
+            slow += failed.kind == "slow"
+            if slow > 1 or (failed.kind == "gateway" and attempt):
+                raise TooMuchError(self._told(failed), failed.status)
+            hopeless = failed.kind == "connect" and not self._learnt.reached and attempt
+            if attempt == self.patience.retries or hopeless or failed.wait > _LONGEST_WAIT_SECONDS:
+                raise ServerError(self._told(failed), failed.status)
+            spread = 0.5 + random.random() / 2  # noqa: S311 - so that parallel requests do not return together
+            backoff = self.patience.backoff_seconds * 2**attempt * spread
+            if self.stop.wait(min(max(failed.wait, backoff), _LONGEST_WAIT_SECONDS)):
+                raise ServerError(self.fault("the pull was stopped"))
+        raise AssertionError  # the last attempt returns or raises
+
+    def fault(self, said: str, hint: str = "") -> str:
+        """Build the one message of what went wrong."""
+        line = f"Could not read {self.address!r}: {said}."
+        return self.secrets.mask(f"{line} {hint}" if hint else line)
+
+    def _told(self, failed: PassingError) -> str:
+        hints = {
+            "connect": "Is it running, and the address right? In a cluster: "
+            "kubectl port-forward svc/prometheus-server 9090:80, then http://127.0.0.1:9090.",
+            "slow": "Ask for less (last=, namespace=, step=), or give it more time: timeout_seconds=.",
+            "limit": "It asks for patience: try later, or with less in parallel (parallel=1).",
+        }
+        return self.fault(failed.said, hints.get(failed.kind, ""))
+
+    def _answer(
+        self,
+        path: str,
+        parameters: Mapping[str, str],
+        method: str | None,
+        data: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        pieces: bool,
+    ) -> bytes:
+        used = method or self._learnt.method
+        answer = self._followed(used, self.address.of(path), parameters, data, headers)
+        if method is None and used == "POST" and answer.status in _GET_ONLY:
+            other = self._followed("GET", self.address.of(path), parameters, None, headers)
+            if other.status == _OK or answer.status not in _UNSIGNED:
+                self._learnt.method, answer = ("GET" if other.status == _OK else "POST"), other
+        self._learnt.reached = True
+        if answer.status != _OK:
+            self._refuse(answer)
+        if pieces and not {"content-length", "transfer-encoding"} & {name.lower() for name in answer.headers}:
+            raise FinalError(EndlessError(self.fault("an answer came without its length"), _OK))
+        head = answer.body[:512].lstrip()
+        # A frame of a remote read may begin with any byte.
+        if head[:1] == b"<" and (data is None or head[:2].lower() in (b"<!", b"<h")):
+            raise FinalError(ServerError(self.fault("it answered with a web page", _WEB_PAGE), _OK))
+        if data is None and b'"status":"error"' in head.replace(b" ", b""):
+            self._refuse(answer)
+        return answer.body
+
+    def _followed(
+        self,
+        method: str,
+        url: str,
+        parameters: Mapping[str, str],
+        data: bytes | None,
+        headers: Mapping[str, str],
+    ) -> _Answer:
+        """Make a request; go where the server sends us, within the same server only."""
+        for _ in range(_MOST_REDIRECTS):
+            answer = self._sent(method, url, parameters, data, headers)
+            target = answer.headers.get("Location")
+            if answer.status not in _REDIRECTS or not target:
+                return answer
+            target = urljoin(url, target)
+            if not is_same_server(url, target):
+                host = quote(urlsplit(target).netloc.rpartition("@")[2])
+                hint = "Credentials are not sent there. If it is the server you mean, give its address; else sign in."
+                raise FinalError(
+                    ServerError(self.fault(f"it redirects to another server, {host}", hint), answer.status)
+                )
+            url = self.address.signed(target.partition("?")[0])
+        raise FinalError(ServerError(self.fault("it redirects in a circle", "Check the address and its path.")))
+
+    def _sent(
+        self,
+        method: str,
+        url: str,
+        parameters: Mapping[str, str],
+        data: bytes | None,
+        headers: Mapping[str, str],
+    ) -> _Answer:
+        """Make one request; leave it alone when it takes too long, wherever within it that is."""
+        import requests  # noqa: PLC0415 - slow, and only who asks a server needs it
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        with self._lock:
+            self.requests += 1
+        over = threading.Event()
+        begun = time.monotonic()
+        try:
+            with self._begun(over, method, url, parameters, data, headers) as response:
+                return _Answer(response.status_code, response.headers, self._body(response))
+        except (requests.RequestException, HTTPError, OSError) as error:
+            failed = failure_of(error, self.patience.timeout_seconds)
+        finally:
+            over.set()
+        if time.monotonic() - begun > self._longest:
+            raise self._slow()
+        if failed.passes:
+            raise PassingError(failed.said, kind=failed.kind)
+        raise FinalError(ServerError(self.fault(failed.said, failed.hint)))
+
+    @property
+    def _longest(self) -> float:
+        return _DEADLINE_FACTOR * self.patience.timeout_seconds
+
+    def _slow(self) -> PassingError:
+        return PassingError(f"it took longer than {self._longest:g} s to answer", kind="slow")
+
+    def _begun(
+        self,
+        over: threading.Event,
+        method: str,
+        url: str,
+        parameters: Mapping[str, str],
+        data: bytes | None,
+        headers: Mapping[str, str],
+    ) -> Response:
+        """Send a request and wait for the head of its answer; what takes too long after it is broken off, too."""
+        found: list[Response | BaseException] = []
+        done = threading.Event()
+
+        def exchange() -> None:
+            try:
+                response = self._exchanged(method, url, parameters, data, headers)
+            except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits for it
+                found.append(error)
+                done.set()
+                return
+            if over.is_set():
+                response.close()
+                return
+            found.append(response)
+            done.set()
+            if not over.wait(self._longest):
+                with suppress(Exception):
+                    response.raw.shutdown()
+
+        # The library waits for each byte of a line anew, and for a name to be resolved as long as the system does.
+        deadline = time.monotonic() + self._longest
+        threading.Thread(target=exchange, name="rmtoolkit-request", daemon=True).start()
+        while not done.wait(_LOOK_SECONDS):
+            if self.stop.is_set():
+                raise FinalError(ServerError(self.fault("the pull was stopped")))
+            if time.monotonic() > deadline:
+                raise self._slow()
+        if isinstance(found[0], BaseException):
+            raise found[0]
+        return found[0]
+
+    def _exchanged(
+        self,
+        method: str,
+        url: str,
+        parameters: Mapping[str, str],
+        data: bytes | None,
+        headers: Mapping[str, str],
+    ) -> Response:
+        session = self.session
+        return session.request(
+            method,
+            url,
+            params=parameters if method == "GET" or data is not None else None,
+            data=data if data is not None else (parameters if method == "POST" else None),
+            headers={**self.headers, **headers},
+            auth=self.auth,
+            # Said here: else an authority that the environment names would go before it.
+            verify=session.verify,
+            timeout=(min(_CONNECT_SECONDS, self.patience.timeout_seconds), self.patience.timeout_seconds),
+            allow_redirects=False,
+            stream=True,
+        )
+
+    def _body(self, response: Response) -> bytes:
+        """Read piece by piece: bounded in size and in time, whatever the server does."""
+        deadline = time.monotonic() + self._longest
+        body = io.BytesIO()
+        more = True
+        while more:
+            piece = response.raw.read1(_PIECE_BYTES, decode_content=True)
+            more = bool(piece)
+            body.write(piece)
+            if body.tell() > MOST_BYTES:
+                raise FinalError(TooMuchError(self.fault(f"its answer has more than {MOST_BYTES:,} bytes")))
+            # After the last piece as well: what was broken off may look like an end.
+            if time.monotonic() > deadline:
+                raise self._slow()
+            if self.stop.is_set():
+                raise FinalError(ServerError(self.fault("the pull was stopped")))
+        # This takes what was written as it is, without a copy.
+        return body.getvalue()
+
+    def _refuse(self, answer: _Answer) -> None:
+        """Say what an answer means that is none."""
+        kind, text = words_of(answer.body, self.secrets.mask)
+        said = f"HTTP {answer.status}{f': {text}' if text else ''}"
+        status = answer.status if answer.status != _OK else _BAD_REQUEST
+        if status in _TOO_MUCH or kind == "timeout":
+            raise FinalError(TooMuchError(self.fault(said, "Ask for less: last=, namespace=, step=."), status))
+        if status in _PASSING:
+            names = {429: "limit", 504: "gateway"}
+            raise PassingError(said, status=status, wait=wait_of(answer.headers), kind=names.get(status, ""))
+        if status in _UNSIGNED:
+            who = "It knows nobody without credentials" if self.auth is None else "It does not accept these credentials"
+            raise FinalError(
+                ServerError(self.fault(said, f"{who}: token=, token_file=, username= and password=."), status)
+            )
+        if status == _BAD_REQUEST and any(word in text.lower() for word in _LIMIT_WORDS):
+            raise FinalError(TooMuchError(self.fault(said, "Ask for less: last=, namespace=, step=."), status))
+        hint = "Is the path right? Mimir's ends in /prometheus, for example." if status == _NOT_FOUND else ""
+        raise FinalError(ServerError(self.fault(said, hint), status))
+
+
+_HARMLESS: Final = ("accept", "accept-encoding", "content-type", "user-agent", "x-scope-orgid")
+_WEB_PAGE: Final = (
+    "That is no Prometheus: a login page looks like this (token=, username=), or the path is wrong "
+    "(Grafana's own address is not that of its data source)."
+)
+
+
+def _basic(user: str, word: str | None) -> tuple[bytes, bytes]:
+    """Give user and password as UTF-8: as text, requests takes Latin-1 only."""
+    return user.encode(), (word or "").encode()
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _password_of(url: str) -> str | None:
+    try:
+        return urlsplit(url).password
+    except ValueError:
+        return None
+
+
+def own_authority(retries: Retry) -> HTTPAdapter:
+    """Make what connects to servers of an authority that the user named."""
+    # All are slow to import, and only who asks a server needs them.
+    import ssl  # noqa: PLC0415
+
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415
+    from urllib3.util.ssl_ import create_urllib3_context  # noqa: PLC0415
+
+    context = create_urllib3_context()
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+
+    class OwnAuthority(HTTPAdapter):
+        """Hands the context on, also where a proxy stands between."""
+
+        def init_poolmanager(self, *places: Any, **named: Any) -> None:  # noqa: ANN401 - as the library calls it
+            super().init_poolmanager(*places, ssl_context=context, **named)
+
+        def proxy_manager_for(self, proxy: str, **named: Any) -> ProxyManager:  # noqa: ANN401 - likewise
+            manager: ProxyManager = super().proxy_manager_for(proxy, ssl_context=context, **named)
+            return manager
+
+    return OwnAuthority(max_retries=retries)

@@ -1,0 +1,567 @@
+"""From the raw JSON of samples to arrays of times and values, without a Python object per sample."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
+
+import msgspec
+import numpy as np
+import polars as pl
+from msgspec import UNSET
+
+from rmtoolkit.exceptions import ReadError, quote_path
+from rmtoolkit.loaders.prometheus._answers import TRUNCATED, UNREADABLE, parse_answers, plain_size, read_content
+from rmtoolkit.loaders.prometheus._remote_read import damage_of, is_remote_read, read_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from rmtoolkit.loaders.prometheus._answers import Answers, Series
+    from rmtoolkit.loaders.prometheus._decode_numba import Cut
+
+
+#: ``[seconds,"value"]`` with digits and a point only.
+_SAMPLE: Final = re.compile(rb'\[(\d{1,11})(?:\.(\d{1,3}))?,"(\d{1,15})(?:\.(\d{1,14}))?"\]')
+#: A mantissa of so many digits, over a power of ten up to 10**22, are both exact: one division rounds correctly.
+_MOST_DIGITS: Final = 15
+_ZERO: Final = np.uint8(ord("0"))
+_NINE: Final = 9
+#: Shorter stretches of one width are not worth the start.
+_LEAST_ROWS: Final = 32
+#: After a change of width, look this many times as far ahead as the last stretch went.
+_AHEAD: Final = 4
+
+
+def read_even(text: memoryview) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Read a series whose samples change their width seldom."""
+    data = np.frombuffer(text, np.uint8)
+    place, ahead = 1, len(text)
+    times: list[NDArray[np.int64]] = []
+    values: list[NDArray[np.float64]] = []
+    while place < len(text):
+        sample = _SAMPLE.match(text, place)
+        if sample is None or len(sample[3] + (sample[4] or b"")) > _MOST_DIGITS:
+            return None
+        width = sample.end() + 1 - place
+        # Behind the last sample stands a bracket, where the others have a comma.
+        rows = data[place : place + min((len(text) - place) // width, ahead) * width].reshape(-1, width)
+        fields = [(begin - place, end - place) for begin, end in map(sample.span, range(1, 5)) if begin >= 0]
+        digits = [rows[:, begin:end] - _ZERO for begin, end in fields]
+        good = _alike(rows, digits, fields, is_last=place + rows.size == len(text))
+        if good < _LEAST_ROWS and place + good * width < len(text):
+            return None
+        numbers = iter([_joined_even(table[:good]) for table in digits])
+        time = next(numbers) * 1000
+        if sample[2]:
+            time += next(numbers) * 10.0 ** (3 - len(sample[2]))
+        value = next(numbers)
+        if sample[4]:
+            scale = 10.0 ** len(sample[4])
+            value = (value * scale + next(numbers)) / scale
+        times.append(time.astype(np.int64))
+        values.append(value)
+        place += good * width
+        ahead = _AHEAD * good
+    return (times[0], values[0]) if len(times) == 1 else (np.concatenate(times), np.concatenate(values))
+
+
+def _alike(
+    rows: NDArray[np.uint8],
+    digits: list[NDArray[np.uint8]],
+    fields: list[tuple[int, int]],
+    *,
+    is_last: bool,
+) -> int:
+    """How many of the first samples have their digits where the first one has them, and the same marks between."""
+    inside = {place for begin, end in fields for place in range(begin, end)}
+    marks = [place for place in range(rows.shape[1]) if place not in inside]
+    # The last sample of all has another mark behind it.
+    height = len(rows)
+    wrong = [
+        np.flatnonzero(column != first)
+        for column, first in (
+            (rows[: height - (is_last and place == marks[-1]), place], rows[0, place]) for place in marks
+        )
+    ]
+    # Below "0" the difference wraps around and is large.
+    wrong += [np.flatnonzero(table.max(axis=1) > _NINE) for table in digits if table.max() > _NINE]
+    return min((int(places[0]) for places in wrong if len(places)), default=height)
+
+
+def _joined_even(digits: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Join digits to whole numbers."""
+    number: NDArray[np.float64] = digits.astype(np.float64) @ 10.0 ** np.arange(digits.shape[1] - 1, -1, -1)
+    return number
+
+
+#: 2109. A later time, or one before 1970, is damage.
+MOST_MILLISECONDS: Final = 1 << 42
+#: What Prometheus stores where a series ended: no number, and not the NaN that arithmetic gives.
+STALE_BITS: Final = np.uint64(0x7FF0000000000002)
+STALE: Final = np.array([STALE_BITS]).view(np.float64)[0]
+
+NO_SERIES_FORM: Final = "series whose samples are not pairs of time and value"
+NO_PAIR: Final = "samples that are not a pair of time and value"
+NO_NUMBERS: Final = "values that are no numbers"
+
+_LINE: Final = {"nothing": pl.String(), "seconds": pl.Float64(), "value": pl.Float64()}
+#: Shorter series are read faster all at once.
+_LONG_BYTES: Final = 1 << 14
+_BLANKS: Final = (b" ", b"\n", b"\t", b"\r")
+
+
+_Pair: TypeAlias = tuple[float, float | str | None]
+
+
+class Numbers(NamedTuple):
+    """Samples of several series, one stretch a series."""
+
+    counts: NDArray[np.int64]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+def read_pairs(texts: Sequence[bytes | memoryview], left_out: Counter[str]) -> Numbers:
+    """Read ``[[1.5,"2"],[3,"NaN"]]`` of each series."""
+    parts = [read_even(memoryview(text)) if len(text) >= _LONG_BYTES else None for text in texts]
+    others = [text for text, part in zip(texts, parts, strict=True) if part is None]
+    if len(others) == len(texts):
+        return _read_uneven(texts, left_out)
+    if others:
+        counts, times, values = _read_uneven(others, left_out)
+        cuts = np.cumsum(counts)[:-1]
+        pieces = zip(np.split(times, cuts), np.split(values, cuts), strict=True)
+        parts = [next(pieces) if part is None else part for part in parts]
+    return _stacked([part for part in parts if part is not None])
+
+
+def _read_uneven(texts: Sequence[bytes | memoryview], left_out: Counter[str]) -> Numbers:
+    return _read_compact(texts) or _stacked([_read_odd(text, left_out) for text in texts])
+
+
+def _read_compact(texts: Sequence[bytes | memoryview]) -> Numbers | None:
+    """Read pairs as servers write them; None when one of the series has another form."""
+    joined = b"],[".join([text[2:-2] for text in texts])
+    if any(blank in joined for blank in _BLANKS):
+        texts = [msgspec.json.format(bytes(text), indent=-1) for text in texts]
+        joined = b"],[".join([text[2:-2] for text in texts])
+    counts = np.array([bytes(text).count(b"],[") for text in texts], np.int64) + 1
+    rows = int(counts.sum())
+    # One pass leaves ",1.5,2],3,4": a line ends at "]", and the next begins with the comma between samples.
+    lines = b"," + joined.translate(None, b'"[')
+    # Two quotes a sample and a bracket between two: any other number means another form.
+    if len(joined) + 1 - len(lines) != 3 * rows - 1 or b"\\" in joined:
+        return None
+    try:
+        frame = pl.read_csv(lines, has_header=False, schema=_LINE, quote_char=None, eol_char="]")
+    except pl.exceptions.PolarsError:
+        return None
+    if frame.height != rows or frame["seconds"].null_count() or frame["value"].null_count():
+        return None
+    return Numbers(counts, _milliseconds(frame["seconds"].to_numpy()), frame["value"].to_numpy())
+
+
+def _read_odd(text: bytes | memoryview, left_out: Counter[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Read a series sample by sample: escapes, plain numbers, nulls, rubbish."""
+    try:
+        pairs = msgspec.json.decode(text, type=list[_Pair])
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        pairs = _good_pairs(text, left_out)
+    values = [_number(value) for _, value in pairs]
+    if None in values:
+        left_out[NO_NUMBERS] += values.count(None)
+    times = _milliseconds(np.array([time for time, _ in pairs], np.float64))
+    return times, np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+def _good_pairs(text: bytes | memoryview, left_out: Counter[str]) -> list[_Pair]:
+    """Read the pairs of a series that holds something else as well; count the rest, or the series if none is good."""
+    pairs: list[_Pair] = []
+    with suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        samples = msgspec.json.decode(text, type=list[msgspec.Raw])
+        for sample in samples:
+            with suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+                pairs.append(msgspec.json.decode(sample, type=_Pair))
+        if pairs:
+            left_out[NO_PAIR] += len(samples) - len(pairs)
+    if not pairs:
+        left_out[NO_SERIES_FORM] += 1
+    return pairs
+
+
+def _number(value: float | str | None) -> float | None:
+    if not isinstance(value, str):
+        return value
+    try:
+        # Python alone would take underscores, as in its own literals.
+        return None if "_" in value else float(value)
+    except ValueError:
+        return None
+
+
+def _milliseconds(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+    with np.errstate(over="ignore"):  # beyond all time anyway
+        milliseconds = seconds * 1000
+    np.rint(milliseconds, out=milliseconds)
+    if not len(milliseconds) or (milliseconds.min() >= 0 and milliseconds.max() < MOST_MILLISECONDS):
+        return milliseconds.astype(np.int64)
+    possible = (milliseconds >= 0) & (milliseconds < MOST_MILLISECONDS)
+    return np.where(possible, milliseconds, -1).astype(np.int64)
+
+
+def _stacked(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> Numbers:
+    return Numbers(
+        np.array([len(times) for times, _ in parts], np.int64),
+        np.concatenate([times for times, _ in parts]),
+        np.concatenate([values for _, values in parts]),
+    )
+
+
+def read_exports(values: Sequence[bytes], timestamps: Sequence[bytes], left_out: Counter[str]) -> Numbers:
+    """Read ``"values":[1,2,null]`` and ``"timestamps":[1000,2000,3000]`` of each series."""
+    together = _read_arrays(values, timestamps)
+    if together is not None:
+        return together
+    parts: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
+    for value, timestamp in zip(values, timestamps, strict=True):
+        alone = _read_arrays([value], [timestamp]) or _read_odd_arrays(value, timestamp, left_out)
+        if alone is None:
+            left_out[NO_SERIES_FORM] += 1
+        parts.append((np.empty(0, np.int64), np.empty(0)) if alone is None else (alone.times, alone.values))
+    return _stacked(parts)
+
+
+def _read_arrays(values: Sequence[bytes], timestamps: Sequence[bytes]) -> Numbers | None:
+    counts = np.array([text.count(b",") for text in timestamps], np.int64) + 1
+    if [text.count(b",") + 1 for text in values] != counts.tolist():
+        return None
+    try:
+        found = _column(values, pl.Float64())
+        times = _column(timestamps, pl.Int64())
+    except pl.exceptions.PolarsError:
+        return None
+    if len(found) != counts.sum() or len(times) != counts.sum() or times.null_count():
+        return None
+    times = times.set(~times.is_between(0, MOST_MILLISECONDS - 1), -1)
+    if found.null_count():
+        ended = found.is_null().to_numpy()
+        numbers = found.to_numpy().copy()
+        numbers[ended] = STALE
+        return Numbers(counts, times.to_numpy(), numbers)
+    return Numbers(counts, times.to_numpy(), found.to_numpy())
+
+
+def _read_odd_arrays(value: bytes, timestamp: bytes, left_out: Counter[str]) -> Numbers | None:
+    """Read what is good of two arrays of one length; None when that is nothing."""
+    try:
+        values = msgspec.json.decode(value, type=list[msgspec.Raw])
+        times = msgspec.json.decode(timestamp, type=list[msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None
+    if len(values) != len(times):
+        return None
+    good: list[Numbers] = []
+    for one, time in zip(values, times, strict=True):
+        alone = _read_arrays([b"[%b]" % bytes(one)], [b"[%b]" % bytes(time)])
+        if alone is not None:
+            good.append(alone)
+    if not any(numbers.counts.sum() for numbers in good):
+        return None
+    left_out[NO_PAIR] += len(values) - len(good)
+    columns = [np.concatenate([getattr(numbers, name) for numbers in good]) for name in ("times", "values")]
+    return Numbers(np.array([len(columns[0])], np.int64), *columns)
+
+
+def _column(texts: Sequence[bytes], dtype: pl.DataType) -> pl.Series:
+    lines = b",".join([text[1:-1] for text in texts]).replace(b",", b"\n").replace(b'"', b"")
+    return pl.read_csv(lines, has_header=False, schema={"it": dtype}, quote_char=None, null_values="null")["it"]
+
+
+TWICE: Final = "values given twice for one instant"
+
+
+def stack(array: NDArray[_Number], starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[_Number]:
+    """Put stretches of an array one after another; copies nothing when they are so already."""
+    if not len(starts):
+        return array[:0]
+    if np.array_equal(starts[1:], starts[:-1] + counts[:-1]):
+        return array[starts[0] : starts[-1] + counts[-1]]
+    stretches = zip(starts.tolist(), (starts + counts).tolist(), strict=True)
+    return np.concatenate([array[start:end] for start, end in stretches])
+
+
+def tidy(decoded: Decoded) -> Decoded:
+    """Join series that came in pieces; sort samples by time; keep one of those at the same instant."""
+    decoded = _joined_tidy(decoded)
+    ends = np.cumsum(decoded.counts)
+    falls = decoded.times[1:] <= decoded.times[:-1]
+    falls[ends[:-1] - 1] = False
+    wrong = np.flatnonzero(falls)
+    if not len(wrong):
+        return decoded
+    disordered = np.zeros(len(ends), bool)
+    disordered[np.searchsorted(ends, wrong, side="right")] = True
+    owner = np.repeat(np.arange(len(ends)), decoded.counts)
+    rows = np.flatnonzero(disordered[owner])
+    order = rows[np.lexsort((decoded.times[rows], owner[rows]))]
+    times, values = decoded.times.copy(), decoded.values.copy()
+    times[rows], values[rows] = times[order], values[order]
+    kept = np.ones(len(times), bool)
+    kept[:-1] = (np.diff(times) != 0) | (np.diff(owner) != 0)
+    twice = Counter({TWICE: int(len(kept) - kept.sum())})
+    return replace(
+        decoded,
+        counts=np.bincount(owner[kept], minlength=len(ends)).astype(np.int64),
+        times=times[kept],
+        values=values[kept],
+        left_out=+(decoded.left_out + twice),
+    )
+
+
+def _joined_tidy(decoded: Decoded) -> Decoded:
+    first: dict[frozenset[tuple[str, str]], int] = {}
+    owners = np.array([first.setdefault(frozenset(labels.items()), len(first)) for labels in decoded.labels], np.int64)
+    if len(first) == len(owners):
+        return decoded
+    order = np.argsort(owners, kind="stable")
+    starts = np.cumsum(decoded.counts) - decoded.counts
+    chosen = np.unique(owners, return_index=True)[1].tolist()
+    return replace(
+        decoded,
+        labels=[decoded.labels[index] for index in chosen],
+        sources=[decoded.sources[index] for index in chosen],
+        counts=np.bincount(owners, decoded.counts).astype(np.int64),
+        times=stack(decoded.times, starts[order], decoded.counts[order]),
+        values=stack(decoded.values, starts[order], decoded.counts[order]),
+    )
+
+
+_Number = TypeVar("_Number", np.int64, np.float64)
+_Waiting: TypeAlias = "tuple[int, *tuple[bytes | memoryview, ...]]"
+
+#: Text that is turned into numbers at once: enough for speed, little beside the answer itself.
+_BATCH_BYTES: Final = 16 << 20
+#: Below this the start of numba costs more than it saves, unless it runs already.
+_NUMBA_BYTES: Final = 48 << 20
+_NUMBA_BYTES_RUNNING: Final = 1 << 18
+#: Enough of a file to tell whether it is the answer to a remote read.
+_HEAD_BYTES: Final = 1 << 10
+
+HISTOGRAMS: Final = "native histogram series (they hold no memory gauge)"
+NO_SAMPLES: Final = "series without samples"
+NO_TIMES: Final = "samples with an impossible time"
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Series and their samples, in one stretch of the arrays a series."""
+
+    labels: list[dict[str, str]]
+    sources: list[str]
+    counts: NDArray[np.int64]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+    warnings: list[str]
+    partial: list[str]
+    left_out: Counter[str]
+
+
+@dataclass(slots=True)
+class Decoder:
+    """Takes answers one after another and gives all their samples at the end."""
+
+    fast: bool | None = None
+    warnings: list[str] = field(default_factory=list)
+    partial: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    _labels: list[dict[str, str]] = field(default_factory=list)
+    _sources: list[str] = field(default_factory=list)
+    _pairs: list[_Waiting] = field(default_factory=list)
+    _exports: list[_Waiting] = field(default_factory=list)
+    _waiting_bytes: int = 0
+    _blocks: list[_Block] = field(default_factory=list)
+
+    def add(self, content: bytes, source: str, name: str | None = None) -> int:
+        """Take the text of an answer, or of several."""
+        if is_remote_read(content[:_HEAD_BYTES]):
+            return self.add_remote_read(content, source, name=name)
+        found = self._cut(io.BytesIO(content), len(content), source)
+        cut, answers = found or (None, parse_answers(content, source))
+        return self._take(answers, cut, source, name)
+
+    def add_remote_read(
+        self,
+        content: bytes,
+        source: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        name: str | None = None,
+    ) -> int:
+        """Take the answer to a remote read."""
+        read = read_answer(content, source, start=start, end=end, fast=self.fast)
+        self.left_out.update(read.left_out + Counter({HISTOGRAMS: read.histograms, NO_SAMPLES: read.silent}))
+        self.partial += damage_of(read, source)
+        first = len(self._labels)
+        for labels in read.labels:
+            if name is not None:
+                labels.setdefault("__name__", name)
+        self._labels += read.labels
+        self._sources += [source] * len(read.labels)
+        indices = np.arange(first, len(self._labels), dtype=np.int64)
+        self._blocks.append(_Block(indices, Numbers(read.counts, read.times, read.values)))
+        return len(read.labels) + read.histograms + read.silent
+
+    def add_file(self, path: Path, name: str | None = None) -> int:
+        """Take a file; a large one is not held in memory where numba reads it."""
+        size = plain_size(path)
+        if self._runs_fast(size):
+            # What cannot be read is told by the ordinary way.
+            with suppress(OSError), path.open("rb", buffering=0) as stream:
+                binary = is_remote_read(stream.read(_HEAD_BYTES) or b"")
+                stream.seek(0)
+                found = None if binary else self._cut(stream, size, str(path))
+                if found is not None:
+                    return self._take(found[1], found[0], str(path), name)
+        content, notes = read_content(path)
+        count = self.add(content, str(path), name)
+        self.partial += [f"{quote_path(path)}: {note}" for note in notes]
+        return count
+
+    def _take(self, answers: Answers, cut: Cut | None, source: str, name: str | None) -> int:
+        self.warnings += answers.warnings
+        self.partial += answers.partial
+        self.left_out.update(answers.left_out)
+        self.partial += [f"{quote_path(source)}: found {what}" for what in dict.fromkeys(answers.refused)]
+        already: list[tuple[int, int]] = []
+        for series in answers.series:
+            index = len(self._labels)
+            number = _number_of(series, cut)
+            if number is not None:
+                already.append((index, number))
+            elif series.values is not UNSET and series.timestamps is not UNSET:
+                self._wait(self._exports, index, memoryview(series.values), memoryview(series.timestamps))
+            elif series.values is not UNSET:
+                self._wait(self._pairs, index, memoryview(series.values))
+            elif series.value is not UNSET:
+                self._wait(self._pairs, index, b"[%b]" % bytes(series.value))
+            else:
+                is_histogram = series.histogram is not UNSET or series.histograms is not UNSET
+                self.left_out[HISTOGRAMS if is_histogram else NO_SAMPLES] += 1
+                continue
+            if name is not None and "__name__" not in series.metric:
+                series.metric["__name__"] = name
+            self._labels.append(series.metric)
+            self._sources.append(source)
+        if cut is not None and already:
+            indices, numbers = (np.array(column, np.int64) for column in zip(*already, strict=True))
+            starts, counts = cut.starts[numbers], cut.counts[numbers]
+            read = Numbers(counts, stack(cut.times, starts, counts), stack(cut.values, starts, counts))
+            self._blocks.append(_Block(indices, read))
+        return len(answers.series)
+
+    def finish(self) -> Decoded:
+        """Give what was taken."""
+        self._flush()
+        blocks = [block for block in self._blocks if len(block.series)]
+        order = _joined([block.series for block in blocks], np.int64)
+        counts = _joined([block.numbers.counts for block in blocks], np.int64)
+        times = _joined([block.numbers.times for block in blocks], np.int64)
+        values = _joined([block.numbers.values for block in blocks], np.float64)
+        # A series of another form is counted as that already, and one without a possible time by its samples.
+        silent = int((counts == 0).sum()) - self.left_out[NO_SERIES_FORM]
+        self.left_out[NO_SAMPLES] += silent
+        if len(times) and (times.min() < 0 or times.max() >= MOST_MILLISECONDS):
+            good = (times >= 0) & (times < MOST_MILLISECONDS)
+            self.left_out[NO_TIMES] += int(len(times) - good.sum())
+            owner = np.repeat(np.arange(len(counts)), counts)
+            counts = np.bincount(owner[good], minlength=len(counts)).astype(np.int64)
+            times, values = times[good], values[good]
+        kept = counts > 0
+        if not kept.all():
+            order, counts = order[kept], counts[kept]
+        return Decoded(
+            [self._labels[index] for index in order.tolist()],
+            [self._sources[index] for index in order.tolist()],
+            counts,
+            times,
+            values,
+            self.warnings,
+            self.partial,
+            +self.left_out,
+        )
+
+    def _runs_fast(self, size: int) -> bool:
+        if self.fast is not None:
+            return self.fast and size > 0
+        least = _NUMBA_BYTES_RUNNING if "rmtoolkit.loaders.prometheus._decode_numba" in sys.modules else _NUMBA_BYTES
+        return size >= least and find_spec("numba") is not None
+
+    def _cut(self, stream: io.BytesIO | io.FileIO, size: int, source: str) -> tuple[Cut, Answers] | None:
+        """Read most samples first, where that pays; None where it does not, or the answer is damaged."""
+        if not self._runs_fast(size):
+            return None
+        from rmtoolkit.loaders.prometheus._decode_numba import cut_matrices  # noqa: PLC0415 - an extra, slow to import
+
+        cut = cut_matrices(stream.readinto, size)
+        if cut is None:
+            return None
+        try:
+            answers = parse_answers(cut.rest, source)
+        except ReadError:
+            return None
+        # Of a damaged answer the places have to be right.
+        return None if answers.left_out[TRUNCATED] or answers.left_out[UNREADABLE] else (cut, answers)
+
+    def _wait(self, queue: list[_Waiting], index: int, *texts: bytes | memoryview) -> None:
+        if any(_is_empty(text) for text in texts):
+            self.left_out[NO_SAMPLES] += 1
+            return
+        queue.append((index, *texts))
+        self._waiting_bytes += sum(map(len, texts))
+        if self._waiting_bytes >= _BATCH_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Turn the text that waits into numbers."""
+        if self._pairs:
+            indices, texts = zip(*self._pairs, strict=True)
+            self._blocks.append(_Block(np.array(indices, np.int64), read_pairs(texts, self.left_out)))
+        if self._exports:
+            indices, values, times = zip(*self._exports, strict=True)
+            numbers = read_exports([bytes(text) for text in values], [bytes(text) for text in times], self.left_out)
+            self._blocks.append(_Block(np.array(indices, np.int64), numbers))
+        self._pairs, self._exports, self._waiting_bytes = [], [], 0
+
+
+class _Block(NamedTuple):
+    series: NDArray[np.int64]
+    numbers: Numbers
+
+
+def _joined(parts: Sequence[NDArray[_Number]], dtype: type[_Number]) -> NDArray[_Number]:
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, dtype)
+
+
+def _number_of(series: Series, cut: Cut | None) -> int | None:
+    """Which of the samples that were read before belong to a series."""
+    if cut is None or series.values is UNSET:
+        return None
+    text = bytes(memoryview(series.values)[: len(cut.mark) + 22])
+    return int(text[len(cut.mark) + 1 : -1]) if text[1:].startswith(cut.mark) else None
+
+
+def _is_empty(text: bytes | memoryview) -> bool:
+    return len(text) < 16 and not bytes(text).strip(b"[] \t\r\n")  # noqa: PLR2004 - no sample and some blanks

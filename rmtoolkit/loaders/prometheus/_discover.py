@@ -1,0 +1,288 @@
+"""What a server knows about containers, asked with two queries: which metrics, how many series, how often scraped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from rmtoolkit.loaders.prometheus._client import TooMuchError
+from rmtoolkit.loaders.prometheus._fetch import Matcher, Selector, ask, exactly, literal, one_of
+from rmtoolkit.loaders.prometheus._metrics import ALLOCATOR_NAMES, KNOWN, OWNER_ROLES, meaning_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rmtoolkit.loaders.prometheus._client import Client
+    from rmtoolkit.loaders.prometheus._decode import Decoded
+
+
+#: The window is looked at in that many instants.
+_INSTANTS: Final = 8
+#: How often something is scraped is counted over this long.
+_COUNTED_SECONDS: Final = 1200
+#: So many of the series are not scraped more often than is planned for.
+_MOST_OFTEN: Final = 0.9
+#: Assumed where nothing tells; rather too often than too seldom.
+_INTERVAL_SECONDS: Final = 15.0
+#: Kubernetes cuts the owner's name in a pod's name after 58 characters, hash and all.
+_OWNER_CHARACTERS: Final = 45
+#: More pods than that are asked for without listing them.
+_MOST_LISTED: Final = 500
+
+_PATH: Final = "/api/v1/query_range"
+_CONTAINER_LEVEL: Final = "container"
+_POD_LEVEL: Final = "pod"
+
+
+class _Style(NamedTuple):
+    """How labels are called: as usual, renamed by a scrape without honor_labels, and before Kubernetes 1.16."""
+
+    namespace: str
+    pod: str
+    container: str
+
+
+_STYLES: Final = (
+    _Style("namespace", "pod", "container"),
+    _Style("exported_namespace", "exported_pod", "exported_container"),
+    _Style("namespace", "pod_name", "container_name"),
+)
+
+#: Of these one tells how often its family is scraped.
+_TELLTALES: Final = {
+    "cgroup": "container_memory_working_set_bytes",
+    "kube": "kube_pod_container_info",
+    "owner": "kube_replicaset_owner",
+    "app": "process_resident_memory_bytes",
+}
+
+
+class Wanted(NamedTuple):
+    """Which containers are asked for; nothing means all."""
+
+    namespaces: tuple[str, ...] = ()
+    workloads: tuple[str, ...] = ()
+    pods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """Series that are asked for together: of one family, found by the same labels."""
+
+    family: str
+    level: str
+    style: int
+    names: Matcher
+    matchers: tuple[Matcher, ...]
+    listed: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    interval_seconds: float = _INTERVAL_SECONDS
+
+    @property
+    def pod_label(self) -> str:
+        """The label that names the pod."""
+        return _STYLES[self.style].pod
+
+    def selector(self, names: Sequence[str], *more: Matcher) -> Selector:
+        """Select some of its metrics."""
+        return Selector(tuple(names), (*self.matchers, *more))
+
+
+def discover(
+    client: Client,
+    wanted: Wanted,
+    overrides: Mapping[str, str],
+    start_seconds: int,
+    end_seconds: int,
+) -> list[Leg]:
+    """Find what a server has, with two requests."""
+    legs = list(legs_of(wanted, overrides))
+    step = max(60, (end_seconds - start_seconds) // _INSTANTS)
+    first = end_seconds - step * min(_INSTANTS - 1, (end_seconds - start_seconds) // step)
+    times = {"start": str(first), "end": str(end_seconds), "step": str(step)}
+    looks = " or ".join(part for number, leg in enumerate(legs) for part in _looks(number, leg))
+    try:
+        seen = _seen(ask(client, _PATH, {"query": looks, **times}, keep_own=True), legs)
+    except TooMuchError:
+        # One look instead of several: less exact, but no plan needs more.
+        times["start"] = times["end"]
+        seen = _seen(ask(client, _PATH, {"query": looks, **times}, keep_own=True), legs)
+    # What lives between two looks is missed by them. Of the known metrics all names are asked for anyway.
+    unsure = [(number, leg) for number, leg in enumerate(legs) if leg.family == "app" or number not in seen.counts]
+    closer = [_counted(number, f"last_over_time({_selected(leg)}[{step}s])") for number, leg in unsure]
+    has_pods = any(leg.level == _POD_LEVEL and number in seen.counts for number, leg in enumerate(legs))
+    lone = [_lone(legs)] if has_pods else []
+    try:
+        more = _seen(ask(client, _PATH, {"query": " or ".join(closer + lone), **times}, keep_own=True), legs)
+    except TooMuchError:
+        times["start"] = times["end"]
+        more = _Seen({}, {}, set())
+        if lone:
+            more = _seen(ask(client, _PATH, {"query": lone[0], **times}, keep_own=True), legs)
+    for number, counts in more.counts.items():
+        for name, size in counts.items():
+            there = seen.counts.setdefault(number, {})
+            there[name] = max(size, there.get(name, 0))
+    return _found(legs, seen._replace(lone=more.lone), overrides)
+
+
+def legs_of(wanted: Wanted, overrides: Mapping[str, str]) -> Iterator[Leg]:
+    """Say in which ways containers may be found."""
+    cgroup, kube, app = (_names(family, overrides) for family in ("cgroup", "kube", "app"))
+    owner = tuple(name for name in kube if name in KNOWN and KNOWN[name].role in OWNER_ROLES)
+    kube = tuple(name for name in kube if name not in owner)
+    app_names = Matcher("__name__", "=~", "|".join([*map(exactly, app), ALLOCATOR_NAMES]))
+    is_filtered = any(wanted)
+    memory = Matcher("resource", "=~", "memory|")
+    for number, style in enumerate(_STYLES):
+        conditions = tuple(_conditions(wanted, style))
+        inside = (Matcher(style.container, "!=", ""), Matcher(style.container, "!=", "POD"))
+        whole = (Matcher(style.container, "=", ""), Matcher(style.pod, "!=", ""))
+        yield Leg("cgroup", _CONTAINER_LEVEL, number, one_of("__name__", cgroup), (*conditions, *inside), cgroup)
+        if number == 0:
+            yield Leg("cgroup", _POD_LEVEL, number, one_of("__name__", cgroup), (*conditions, *whole), cgroup)
+        # Without conditions, labels do not have to be told apart: what is there is found the first time.
+        if number == 0 or (number == 1 and is_filtered):
+            yield Leg("kube", _CONTAINER_LEVEL, number, one_of("__name__", kube), (*conditions, memory), kube)
+            of_namespace = tuple(_conditions(Wanted(wanted.namespaces), style))
+            yield Leg("owner", _CONTAINER_LEVEL, number, one_of("__name__", owner), of_namespace, owner)
+            yield Leg("app", _CONTAINER_LEVEL, number, app_names, conditions)
+    if not wanted.namespaces and not wanted.pods:
+        # The names that Compose and Swarm give hold that of the service.
+        held = "|".join(f".*{exactly(name)}.*" for name in wanted.workloads)
+        named = Matcher("name", "=~", held) if held else Matcher("name", "!=", "")
+        docker = (named, Matcher("container", "=", ""), Matcher("pod", "=", ""))
+        yield Leg("cgroup", _CONTAINER_LEVEL, 0, one_of("__name__", cgroup), docker, cgroup)
+        if wanted.workloads:
+            alone = (one_of("job", wanted.workloads), Matcher("pod", "=", ""), Matcher("exported_pod", "=", ""))
+            yield Leg("app", _CONTAINER_LEVEL, 0, app_names, alone)
+
+
+def _names(family: str, overrides: Mapping[str, str]) -> tuple[str, ...]:
+    known = [name for name, meaning in KNOWN.items() if meaning.family == family]
+    own = {name: meaning_of(name, {}, overrides) for name in overrides}
+    return tuple(
+        dict.fromkeys([*known, *(name for name, one in own.items() if one is not None and one.family == family)])
+    )
+
+
+def _conditions(wanted: Wanted, style: _Style) -> Iterator[Matcher]:
+    if wanted.namespaces:
+        yield one_of(style.namespace, wanted.namespaces)
+    if wanted.pods:
+        yield one_of(style.pod, wanted.pods)
+    if wanted.workloads:
+        # Pods are called after their owner, and the owner's own tables are read afterwards.
+        starts = "|".join(f"{exactly(name[:_OWNER_CHARACTERS])}.*" for name in wanted.workloads)
+        yield Matcher(style.pod, "=~", starts)
+
+
+def _selected(leg: Leg, *more: Matcher) -> str:
+    conditions = (leg.names, *more, *leg.matchers)
+    return "{" + ",".join(f"{label}{sign}{literal(value)}" for label, sign, value in conditions) + "}"
+
+
+def _looks(number: int, leg: Leg) -> Iterator[str]:
+    """Count the series of each metric, and those of one of them by how often they were scraped: each looked at once."""
+    name = _TELLTALES[leg.family]
+    yield _counted(number, _selected(leg, Matcher("__name__", "!=", name)))
+    telltale = Selector((name,), leg.matchers).promql()
+    often = f'count_values("rmtoolkit_name", count_over_time({telltale}[{_COUNTED_SECONDS}s]))'
+    yield f'label_replace({often}, "rmtoolkit_leg", "{number} often", "", "")'
+
+
+def _counted(number: int, series: str) -> str:
+    named = f'label_replace(count by (__name__) ({series}), "rmtoolkit_name", "$1", "__name__", "(.*)")'
+    return f'label_replace({named}, "rmtoolkit_leg", "{number}", "", "")'
+
+
+def _lone(legs: Sequence[Leg]) -> str:
+    """Name the pods of which only the whole is known."""
+    name = _TELLTALES["cgroup"]
+    levels = {leg.level: leg.matchers for leg in reversed(legs) if leg.family == "cgroup" and leg.style == 0}
+    whole, inside = (
+        f"group by (namespace, pod) ({Selector((name,), levels[level]).promql()})"
+        for level in (_POD_LEVEL, _CONTAINER_LEVEL)
+    )
+    return f'label_replace({whole} unless {inside}, "rmtoolkit_leg", "lone", "", "")'
+
+
+class _Seen(NamedTuple):
+    """The most series of each metric of a leg; samples of one series in a while; pods known only as a whole."""
+
+    counts: dict[int, dict[str, int]]
+    often: dict[int, float]
+    lone: set[str]
+
+
+def _seen(decoded: Decoded, legs: Sequence[Leg]) -> _Seen:
+    seen = _Seen({}, {}, set())
+    scraped: dict[int, dict[int, Counter[float]]] = {}
+    at = 0
+    for labels, number in zip(decoded.labels, decoded.counts.tolist(), strict=True):
+        times, values, at = decoded.times[at : at + number], decoded.values[at : at + number], at + number
+        place, _, kind = labels.get("rmtoolkit_leg", "").partition(" ")
+        name = labels.get("rmtoolkit_name", "")
+        if place == "lone":
+            seen.lone.add(labels.get("pod", ""))
+        elif kind:
+            for time, series in zip(times.tolist(), values.tolist(), strict=True):
+                scraped.setdefault(int(place), {}).setdefault(time, Counter())[float(name)] += int(series)
+        else:
+            seen.counts.setdefault(int(place), {})[name] = int(values.max())
+    for leg, looks in scraped.items():
+        seen.often[leg] = max(map(_often, looks.values()))
+        telltale = _TELLTALES[legs[leg].family]
+        seen.counts.setdefault(leg, {})[telltale] = max(look.total() for look in looks.values())
+    return seen
+
+
+def _often(scraped: Counter[float]) -> float:
+    """How often nine of ten series are scraped at most."""
+    ordered = sorted(scraped.items())
+    below = accumulate(series for _, series in ordered)
+    enough = _MOST_OFTEN * scraped.total()
+    return next(times for (times, _), so_far in zip(ordered, below, strict=True) if so_far >= enough)
+
+
+def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> list[Leg]:
+    found: list[Leg] = []
+    for number, leg in enumerate(legs):
+        counts = seen.counts.get(number, {})
+        meant = _best({name: size for name, size in counts.items() if _is_meant(name, overrides)})
+        matchers = leg.matchers
+        if leg.level == _POD_LEVEL:
+            if not seen.lone:
+                continue
+            if len(seen.lone) <= _MOST_LISTED:
+                matchers = (*matchers, one_of("pod", sorted(seen.lone)))
+                meant = {name: min(size, len(seen.lone)) for name, size in meant.items()}
+        if meant:
+            if leg.family != "app":
+                meant |= dict.fromkeys([name for name in leg.listed if name not in counts], 0)
+            times = seen.often.get(number, 0.0)
+            interval = _COUNTED_SECONDS / times if times > 1 else min(_others(seen.often), default=_INTERVAL_SECONDS)
+            found.append(Leg(leg.family, leg.level, leg.style, leg.names, matchers, leg.listed, meant, interval))
+    return found
+
+
+def _others(often: Mapping[int, float]) -> Iterator[float]:
+    return (_COUNTED_SECONDS / times for times in often.values() if times > 1)
+
+
+def _is_meant(name: str, overrides: Mapping[str, str]) -> bool:
+    return meaning_of(name, {"type": "allocated"}, overrides) is not None
+
+
+def _best(counts: Mapping[str, int]) -> dict[str, int]:
+    """Leave out metrics that say what a better one says of as many."""
+    kept: dict[str, int] = {}
+    covered: dict[str, int] = {}
+    for name, size in sorted(counts.items(), key=lambda item: KNOWN[item[0]].rank if item[0] in KNOWN else -1):
+        role = KNOWN[name].role if name in KNOWN else name
+        if size > covered.get(role, 0):
+            kept[name] = size
+            covered[role] = max(size, covered.get(role, 0))
+    return kept

@@ -1,0 +1,359 @@
+"""Restarts, reasons, limits and stale markers of a container, told as events: each thing once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from rmtoolkit.loaders.prometheus._decode import STALE_BITS
+from rmtoolkit.schema import SIGNALS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from rmtoolkit.loaders.prometheus._decode import Decoded
+
+
+#: What kube-state-metrics learns through the API server may be this late.
+_LATE: Final = 90_000
+#: Start times of one start differ by less than this between two who tell them.
+_SAME_START: Final = 60_000
+#: The same start told twice by one source differs by rounding only.
+_ROUNDING: Final = 2_000
+#: Two reports of one kill are at most this far apart: a lookback and a scrape.
+_SAME_KILL: Final = 360_000
+#: 2001: an earlier start time is no time.
+_FIRST_START: Final = 1_000_000_000_000
+
+#: How far before a start its reason may have been told, when no earlier start is known.
+_AN_HOUR: Final = 3_600_000
+
+#: The server stores a marker where a series ends.
+VANISHED: Final = "no longer there"
+#: Facts of a container that kube-state-metrics tells from its beginning.
+_OF_KUBE: Final = ("restarts_total", "limit_bytes", "request_bytes", "image")
+_KIND_OF: Final = {"OOMKilled": "oom_kill", "Completed": "end", "Evicted": "evicted"}
+
+
+class Run(NamedTuple):
+    """A value that stayed the same for a while."""
+
+    value: float
+    first: int
+    last: int
+    before: int | None
+    fact: str | None = None
+
+
+class Event(NamedTuple):
+    """What happened, in the words of `rmtoolkit.schema.EVENTS`."""
+
+    time: int
+    kind: str
+    value_bytes: int | None = None
+    detail: str | None = None
+
+
+class Seen(NamedTuple):
+    """What is known of one container."""
+
+    runs: Mapping[str, Sequence[Run]]
+    first: int | None
+    last: int | None
+    replaced: Sequence[tuple[int, int]] = ()
+    ended: int | None = None
+
+
+class _Restart(NamedTuple):
+    after: int
+    until: int
+    number: int
+
+
+class _Start(NamedTuple):
+    time: int
+    exact: bool
+    #: A life is known to have been there before.
+    follows: bool = False
+    detail: str | None = None
+
+
+def events_of(seen: Seen) -> list[Event]:
+    """Tell what happened to a container."""
+    starts = _starts(seen)
+    found = [Event(start.time, "start", None, start.detail) for start in starts]
+    found += _ends(seen, starts)
+    found += _kills_without_restart(seen, found)
+    found += _changes(seen.runs.get("limit_bytes", ()), "limit")
+    found += _changes(seen.runs.get("request_bytes", ()), "request")
+    return sorted(found, key=lambda event: (event.time, event.kind))
+
+
+def limit_at(runs: Sequence[Run], time: int) -> int | None:
+    """Tell the limit in force."""
+    value = next((run.value for run in reversed(runs) if run.first <= time), runs[0].value if runs else 0)
+    return int(value) or None
+
+
+def _starts(seen: Seen) -> list[_Start]:
+    """Put together what start times, restart counters and replaced containers say."""
+    starts = [_Start(time, exact=True) for time in _told_starts(seen)]
+    _add_counted(starts, _restarts(seen.runs.get("restarts_total", ())))
+    _add_replaced(starts, seen.replaced)
+    if not starts and seen.first is not None:
+        pod = [round(run.value * 1000) for run in seen.runs.get("pod_start_seconds", ()) if run.value > 0]
+        near = [time for time in pod if seen.first - _SAME_KILL <= time <= seen.first]
+        starts += [_Start(time, exact=False, detail="the pod's start") for time in near[:1]]
+    starts.sort(key=lambda start: start.time)
+    begun = seen.first
+    if starts and begun is not None and not starts[0].follows and begun < starts[0].time <= begun + _LATE:
+        # Nothing can be sampled before it starts: the clocks of the node and of the server differ.
+        starts[0] = starts[0]._replace(time=begun)
+    return starts
+
+
+def _add_counted(starts: list[_Start], restarts: Sequence[_Restart]) -> None:
+    """Match each counted restart with a start that somebody told; add those that nobody told."""
+    taken: set[int] = set()
+    for restart in restarts:
+        near = [
+            index
+            for index, start in enumerate(starts)
+            if index not in taken and restart.after - _LATE < start.time <= restart.until + _ROUNDING
+        ][-restart.number :]
+        taken.update(near)
+        for index in near:
+            starts[index] = starts[index]._replace(follows=True)
+        missing = restart.number - len(near)
+        if missing:
+            detail = "restart counted" if missing == 1 else f"{missing} restarts counted at once"
+            taken.add(len(starts))
+            starts.append(_Start(restart.until, exact=False, follows=True, detail=detail))
+
+
+def _add_replaced(starts: list[_Start], replaced: Sequence[tuple[int, int]]) -> None:
+    """Match each container that took the place of another with a start; add those without one."""
+    taken: set[int] = set()
+    for before, begin in replaced:
+        near = [
+            index
+            for index, start in enumerate(starts)
+            if index not in taken and before - _LATE < start.time <= begin + _LATE
+        ]
+        index = min(near, key=lambda index: abs(starts[index].time - begin), default=None)
+        if index is None:
+            index = len(starts)
+            starts.append(_Start(begin, exact=False, detail="another container of the same name"))
+        else:
+            # A counter is seen later than the new container's first sample; and clocks differ.
+            starts[index] = starts[index]._replace(time=min(begin, starts[index].time))
+        taken.add(index)
+        starts[index] = starts[index]._replace(follows=True)
+
+
+def _told_starts(seen: Seen) -> list[int]:
+    """Start times that somebody told, each once."""
+
+    def told(role: str) -> list[int]:
+        times: list[int] = []
+        for run in seen.runs.get(role, ()):
+            time = round(run.value * 1000)
+            if time < _FIRST_START or time > run.last + _SAME_START:
+                continue
+            if not any(abs(time - other) <= _ROUNDING for other in times):
+                times.append(time)
+        return times
+
+    times = told("start_time_seconds")
+    times += [time for time in told("started_seconds") if not any(abs(time - other) <= _SAME_START for other in times)]
+    # A process may begin long after its container: its start counts only where nobody tells the container's.
+    return sorted(times or told("process_start_seconds"))
+
+
+def _restarts(runs: Sequence[Run]) -> list[_Restart]:
+    """Where the restart counter rose; a fall means that the pod was made anew under the same name."""
+    return [
+        _Restart(before.last, after.first, max(1, round(after.value - before.value)))
+        for before, after in pairwise(runs)
+        if after.value != before.value
+    ]
+
+
+def _ends(seen: Seen, starts: Sequence[_Start]) -> list[Event]:
+    """How each life ended that was followed by another, and the last one where that is known."""
+    found: list[Event] = []
+    for number, start in enumerate(starts):
+        was_alive = seen.first is not None and seen.first < start.time - _ROUNDING
+        if number == 0 and not start.follows and not was_alive:
+            continue
+        since = starts[number - 1].time if number else start.time - _AN_HOUR
+        said = _reason(seen, since, start.time, is_last=number == len(starts) - 1)
+        if said is not None:
+            found.append(_end(seen, *said))
+    return found + _final_end(seen, starts)
+
+
+def _final_end(seen: Seen, starts: Sequence[_Start]) -> list[Event]:
+    """How the last life ended, when the container was not started again."""
+    started = starts[-1].time if starts else (seen.first if seen.first is not None else 0)
+    stopped = [
+        run
+        for role in ("terminated_reason", "pod_reason")
+        for run in seen.runs.get(role, ())
+        if run.value > 0 and run.fact and run.first > started
+    ]
+    stopped += _told_since(seen, starts, started)
+    if seen.first is None or seen.last is None:
+        return []
+    vanished = [Event(seen.ended, "end", None, VANISHED)] if seen.ended is not None and seen.ended > started else []
+    if not stopped:
+        return vanished
+    run = min(stopped, key=lambda run: run.first)
+    if seen.first > run.first or seen.last > run.first + _SAME_KILL:
+        return vanished
+    evicted = any(other.fact == "Evicted" and other.first <= run.first + _SAME_KILL for other in stopped)
+    # Told long after the last sample, as by an instant query, it had happened right after it.
+    time = run.first if run.first <= seen.last + _SAME_KILL else seen.last
+    return [_end(seen, time, "Evicted" if evicted else str(run.fact), run.first)]
+
+
+def _told_since(seen: Seen, starts: Sequence[_Start], started: int) -> list[Run]:
+    """Reasons of the last termination that must be about the last life: it was not started again, or not yet."""
+    reasons = [run for run in seen.runs.get("last_terminated_reason", ()) if run.value > 0 and run.fact]
+    stamps = [(round(run.value * 1000), run.first) for run in seen.runs.get("last_terminated_timestamp", ())]
+    found = [
+        run._replace(first=time)
+        for time, told in stamps
+        for run in reasons
+        if time > started + _ROUNDING and run.first <= told + _LATE and run.last >= told
+    ]
+    # Without that time a reason counts which was not there before; that of the life before may come late.
+    had_another = bool(starts) and (starts[-1].follows or (seen.first or 0) < starts[-1].time)
+    since = started + (_LATE if had_another else 0)
+    known = min((runs[0].first for role, runs in seen.runs.items() if runs and role in _OF_KUBE), default=None)
+    return found + [run for run in reasons if run.first > since and known is not None and known < run.first]
+
+
+def _reason(seen: Seen, since: int, start: int, *, is_last: bool) -> tuple[int, str, int] | None:
+    """Why the life before a start ended: when, the reason, and the instant at which it was told."""
+    while_down = [
+        run
+        for run in seen.runs.get("terminated_reason", ())
+        if run.value > 0 and run.fact and since < run.first <= start + _LATE
+    ]
+    told = [run for run in seen.runs.get("last_terminated_reason", ()) if run.value > 0 and run.fact]
+    # The reason stays: the first one told after the last start is about the life before it.
+    until = seen.last + _SAME_KILL if is_last and seen.last is not None else start + _SAME_KILL
+    current = [run for run in told if run.first <= start + _LATE and run.last >= start]
+    later = [run for run in told if start < run.first <= until]
+    if current:
+        # Of two that overlap (a lookback), the one that came last is the new one.
+        run = max(current, key=lambda run: run.first)
+    elif later:
+        run = min(later, key=lambda run: run.first)
+    elif while_down:
+        run = while_down[-1]
+    else:
+        return None
+    stamps = [
+        round(stamp.value * 1000)
+        for stamp in seen.runs.get("last_terminated_timestamp", ())
+        if stamp.first <= max(run.first, start) + _LATE and stamp.last >= start
+    ]
+    exact = [time for time in stamps if since < time <= start + _LATE]
+    down = [run.first for run in while_down]
+    # Killed between its last sample and the start of its successor; the curve ends at the former.
+    gone = [before for before, begin in seen.replaced if since < before <= start <= begin + _ROUNDING]
+    time = next((times[-1] for times in (exact, down, gone[:1]) if times), start)
+    return min(time, start), str(run.fact), max(run.first, start)
+
+
+def _end(seen: Seen, time: int, reason: str, instant: int) -> Event:
+    kind = _KIND_OF.get(reason, "error")
+    codes = [run for run in seen.runs.get("last_terminated_exitcode", ()) if run.first <= instant + _LATE]
+    current = [run for run in codes if run.last >= instant]
+    code = f", exit code {int(max(current, key=lambda run: run.first).value)}" if current else ""
+    limits = seen.runs.get("limit_bytes", ())
+    limit = limit_at(limits, time)
+    if kind == "oom_kill" and limits and limit is None:
+        # Without a limit of its own, a container can only be killed because the node ran out.
+        kind = "node_oom"
+    return Event(time, kind, limit if kind == "oom_kill" else None, f"{reason}{code}")
+
+
+def _kills_without_restart(seen: Seen, found: Sequence[Event]) -> list[Event]:
+    """Kills that cAdvisor counted and no reason tells: of a process that was not the container's first."""
+    kills: list[Event] = []
+    runs = seen.runs.get("oom_events_total", ())
+    for before, after in pairwise(runs):
+        told = [event.time for event in found if event.kind in ("oom_kill", "node_oom")]
+        rose = after.value > before.value
+        if rose and not any(before.last - _SAME_KILL <= time <= after.first + _SAME_KILL for time in told):
+            limit = limit_at(seen.runs.get("limit_bytes", ()), after.first)
+            detail = f"{round(after.value - before.value)} counted by cAdvisor"
+            kills.append(Event(after.first, "oom_kill", limit, detail))
+    return kills
+
+
+def _changes(runs: Sequence[Run], kind: str) -> list[Event]:
+    """Every change, and before the first one what it changed from."""
+    changes = [after for before, after in pairwise(runs) if after.value != before.value]
+    if not changes:
+        return []
+    return [
+        Event(run.first, kind, int(run.value) or None, None if run.value else f"no {kind}")
+        for run in (runs[0], *changes)
+    ]
+
+
+class Markers(NamedTuple):
+    """Where series ended."""
+
+    series: NDArray[np.int64]
+    times: NDArray[np.int64]
+
+
+def without_markers(decoded: Decoded) -> tuple[Decoded, Markers]:
+    """Take the markers out of the samples: they are no values."""
+    marked = decoded.values.view(np.uint64) == STALE_BITS
+    if not marked.any():
+        return decoded, Markers(np.empty(0, np.int64), np.empty(0, np.int64))
+    owner = np.repeat(np.arange(len(decoded.counts)), decoded.counts)
+    kept = ~marked
+    counts = np.bincount(owner[kept], minlength=len(decoded.counts)).astype(np.int64)
+    found = replace(decoded, counts=counts, times=decoded.times[kept], values=decoded.values[kept])
+    return found, Markers(owner[marked], decoded.times[marked])
+
+
+def ends_of(
+    table: pl.DataFrame,
+    decoded: Decoded,
+    markers: Markers,
+    spans: Mapping[int, tuple[int, int]],
+) -> dict[int, int]:
+    """Tell which containers vanished, and when."""
+    if not len(markers.times):
+        return {}
+    used = table.filter(pl.col("role").is_in(SIGNALS), pl.col("entity").is_not_null())
+    series = used["series"].to_numpy()
+    ends = np.cumsum(decoded.counts)[series] - 1
+    last = np.where(decoded.counts[series] > 0, decoded.times[np.maximum(ends, 0)], -1)
+    alive = used.select("series", "source", last=pl.Series(last)).with_columns(pl.col("last").max().over("source"))
+    marked = (
+        pl.DataFrame({"series": markers.series, "time": markers.times})
+        .join(used.select("series", "entity").cast({"series": pl.Int64}), on="series")
+        .join(alive.select("series", "last").cast({"series": pl.Int64}), on="series")
+        .group_by("entity")
+        .agg(pl.all().sort_by("time").last())
+    )
+    return {
+        entity: time
+        for entity, time, alive_until in marked.select("entity", "time", "last").iter_rows()
+        if entity in spans and spans[entity][1] < time <= alive_until
+    }

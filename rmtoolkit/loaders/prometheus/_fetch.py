@@ -1,0 +1,615 @@
+"""How a pull is cut into requests that a server can bear, and how they are asked, several at once."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from copy import copy
+from dataclasses import replace
+from importlib.util import find_spec
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias, TypeVar
+
+import msgspec
+import numpy as np
+
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
+from rmtoolkit.loaders.prometheus._answers import TRUNCATED, UNREADABLE
+from rmtoolkit.loaders.prometheus._client import Client, DamagedError, EndlessError, ServerError, TooMuchError
+from rmtoolkit.loaders.prometheus._decode import Decoded, Decoder
+from rmtoolkit.loaders.prometheus._remote_read import HEADERS, UNKNOWN_CHUNKS, is_remote_read, request_body
+from rmtoolkit.schema import COUNTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+#: What has a meaning in a RE2 expression; the rest is itself.
+_META: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_SPECIAL: Final = re.compile(r"[\\\"\x00-\x1f\x7f]")
+_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+class Matcher(NamedTuple):
+    """A condition on one label."""
+
+    label: str
+    operator: str
+    value: str
+
+
+class Selector(NamedTuple):
+    """The series of some metrics."""
+
+    names: tuple[str, ...]
+    matchers: tuple[Matcher, ...] = ()
+
+    def conditions(self) -> tuple[Matcher, ...]:
+        """Say the names as a condition too."""
+        return (one_of("__name__", self.names), *self.matchers)
+
+    def promql(self) -> str:
+        """Write it as PromQL."""
+        return "{" + ",".join(f"{label}{sign}{literal(value)}" for label, sign, value in self.conditions()) + "}"
+
+
+def literal(text: str) -> str:
+    r"""Write a PromQL string."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        msg = f"{quote(text)} is no text that a server could hold: it is not UTF-8."
+        raise RmtoolkitError(msg) from error
+    return '"' + _SPECIAL.sub(lambda found: _ESCAPES.get(found[0]) or f"\\x{ord(found[0]):02x}", text) + '"'
+
+
+def exactly(text: str) -> str:
+    r"""Write a RE2 expression that matches one text only."""
+    return _META.sub(lambda found: "\\" + found[0], text)
+
+
+def one_of(label: str, values: Iterable[str]) -> Matcher:
+    r"""Demand that a label has one of several values."""
+    several = list(dict.fromkeys(values))
+    if not _NAME.fullmatch(label) or not several:
+        msg = f"{quote(label)} is no label name, or no value was given for it."
+        raise RmtoolkitError(msg)
+    if len(several) == 1:
+        return Matcher(label, "=", several[0])
+    return Matcher(label, "=~", "|".join(map(exactly, several)))
+
+
+#: Samples in one answer: some 35 MB of JSON.
+BUDGET: Final = 1_200_000
+#: So small an answer is not worth another request.
+_SMALL: Final = 250_000
+#: Samples that the server reads for one answer; Prometheus stops at 50 million.
+_SERVER_SAMPLES: Final = 20_000_000
+#: Prometheus refuses more steps than this in one series.
+_MOST_STEPS: Final = 11_000
+#: A stretch is not cut below this; then the metrics are shared out.
+_SHORTEST_SECONDS: Final = 60
+
+
+class Ask(NamedTuple):
+    """Some series, and what of them is wanted."""
+
+    selector: Selector
+    how: str
+
+
+class Part(NamedTuple):
+    """What one request asks for: samples later than `after_seconds`, up to `until_seconds`."""
+
+    asks: tuple[Ask, ...]
+    after_seconds: int
+    until_seconds: int
+    step_seconds: int = 0
+    samples: int = 0
+
+    def promql(self) -> str:
+        """Write the query of `query_range`."""
+        parts = [text for ask in self.asks for text in _terms(ask, self.step_seconds)]
+        if len(parts) == 1:
+            return parts[0]
+        # `or` takes no account of names: series of two parts must differ in another label.
+        return " or ".join(
+            f'label_replace({part}, "rmtoolkit_leg", "{number}", "", "")' for number, part in enumerate(parts)
+        )
+
+    def times(self) -> dict[str, str]:
+        """Give the times of `query_range`."""
+        first = self.after_seconds + self.step_seconds
+        return {"start": str(first), "end": str(self.until_seconds), "step": str(self.step_seconds)}
+
+    def halves(self) -> tuple[Part, Part] | None:
+        """Cut it in two: by time, and what is as short as can be by its metrics."""
+        length = self.until_seconds - self.after_seconds
+        step = self.step_seconds or 1
+        if length >= 2 * max(step, _SHORTEST_SECONDS if self.step_seconds == 0 else step):
+            middle = self.after_seconds + length // step // 2 * step
+            return self._replace(until_seconds=middle), self._replace(after_seconds=middle)
+        if len(self.asks) > 1:
+            half = len(self.asks) // 2
+            return self._replace(asks=self.asks[:half]), self._replace(asks=self.asks[half:])
+        for ask in self.asks:
+            names = ask.selector.names
+            if len(names) > 1:
+                return self._named(ask, names[: len(names) // 2]), self._named(ask, names[len(names) // 2 :])
+        return None
+
+    def _named(self, ask: Ask, names: tuple[str, ...]) -> Part:
+        return self._replace(asks=(ask._replace(selector=ask.selector._replace(names=names)),))
+
+
+def _terms(ask: Ask, step_seconds: int) -> Iterable[str]:
+    if ask.how == "last":
+        return [f"last_over_time({ask.selector.promql()}[{step_seconds}s])"]
+    if ask.how == "last_true":
+        return [f"(last_over_time({ask.selector.promql()}[{step_seconds}s]) > 0)"]
+    # This function drops the metric's name, so there is one term for each.
+    return [
+        f"label_replace(max_over_time({ask.selector._replace(names=(name,)).promql()}[{step_seconds}s]), "
+        f'"rmtoolkit_name", {literal(name)}, "", "")'
+        for name in ask.selector.names
+    ]
+
+
+def is_counter(role: str) -> bool:
+    """Tell whether the last value of a step says more than the highest: a counter may have been reset."""
+    return role in COUNTERS
+
+
+def plan(
+    asks: Sequence[Ask],
+    after_seconds: int,
+    until_seconds: int,
+    *,
+    samples_per_second: float,
+    series: int,
+    step_seconds: int = 0,
+    parallel: int = 4,
+) -> list[Part]:
+    """Cut a stretch of time into requests."""
+    length = until_seconds - after_seconds
+    raw = samples_per_second * length
+    points = raw if step_seconds == 0 else series * (length / step_seconds)
+    count = max(math.ceil(points / BUDGET), min(parallel, int(points / _SMALL)), 1)
+    unit = step_seconds or 1
+    shortest = step_seconds or _SHORTEST_SECONDS
+    if step_seconds:
+        count = max(count, math.ceil(raw / _SERVER_SAMPLES), math.ceil(length / step_seconds / _MOST_STEPS))
+    pieces = max(1, min(count, length // shortest))
+    edges = [after_seconds + round(length / unit * number / pieces) * unit for number in range(pieces)]
+    edges.append(until_seconds)
+    parts = [
+        Part(tuple(asks), one, other, step_seconds, int(points / pieces))
+        for one, other in pairwise(edges)
+        if other > one
+    ]
+    # Few instants of very many series: the metrics are shared out.
+    for _ in range(math.ceil(math.log2(max(1.0, count / pieces)))):
+        parts = [half for part in parts for half in _by_names(part)]
+    return parts
+
+
+def _by_names(part: Part) -> Sequence[Part]:
+    halves = part.halves()
+    is_cut = halves is not None and halves[0].until_seconds == part.until_seconds
+    return halves if halves is not None and is_cut else (part,)
+
+
+#: How raw samples are fetched: `(client, selector, after_seconds, until_seconds)` gives all samples later than
+#: `after_seconds` and not later than `until_seconds` (whole seconds since 1970). Raises `TooMuchError` to be asked
+#: for less, `ServerError` when nothing helps.
+RawFetch: TypeAlias = Callable[[Client, Selector, int, int], Decoded]
+
+#: Below this the start of numba (over a second) costs more than it saves, unless it runs already.
+_NUMBA_SAMPLES: Final = 12_000_000
+
+#: Labels of our own queries; no answer keeps them.
+OWN_LABELS: Final = ("rmtoolkit_leg", "rmtoolkit_name")
+
+
+def raw_by_json(client: Client, selector: Selector, after_seconds: int, until_seconds: int) -> Decoded:
+    """Fetch raw samples with a range selector in an instant query: the one way that every server has."""
+    query = f"{selector.promql()}[{until_seconds - after_seconds}s]"
+    decoded = ask(client, "/api/v1/query", {"query": query, "time": str(until_seconds)})
+    # Up to version 2 a range holds both its ends, since version 3 only the later one.
+    return between(decoded, after_seconds * 1000 + 1, until_seconds * 1000)
+
+
+def ask(client: Client, path: str, parameters: Mapping[str, str], *, keep_own: bool = False) -> Decoded:
+    """Ask for series and decode the answer, again if it was cut off on its way."""
+
+    def read(body: bytes) -> Decoded:
+        decoder = Decoder()
+        try:
+            decoder.add(body, repr(client.address))
+        except ReadError as error:
+            said = "no JSON" if not body.lstrip().startswith((b"{", b"[")) else "not whole"
+            raise DamagedError(said) from error
+        if decoder.left_out[TRUNCATED] or decoder.left_out[UNREADABLE]:
+            said = "not whole"
+            raise DamagedError(said)
+        return decoder.finish()
+
+    decoded = client.ask(path, parameters, read)
+    mask = client.secrets.mask
+    return replace(
+        decoded,
+        labels=decoded.labels if keep_own else [_own_names(labels) for labels in decoded.labels],
+        warnings=[mask(line) for line in decoded.warnings],
+        partial=[mask(line) for line in decoded.partial],
+    )
+
+
+def _own_names(labels: dict[str, str]) -> dict[str, str]:
+    """Put the metric's name back where a function of PromQL had dropped it."""
+    if labels.keys().isdisjoint(OWN_LABELS):
+        return labels
+    name = labels.get("rmtoolkit_name")
+    kept = {label: value for label, value in labels.items() if label not in OWN_LABELS}
+    return kept if name is None else {"__name__": name, **kept}
+
+
+def warm_up(samples: int) -> None:
+    """Load the accelerator, where there is one, when a pull is large enough for it to pay."""
+    if samples >= _NUMBA_SAMPLES and find_spec("numba") is not None:
+        # Loaded here, before several threads would do it at once; `Decoder` uses it where it is there.
+        import rmtoolkit.loaders.prometheus._decode_numba  # noqa: F401, PLC0415
+
+
+def between(decoded: Decoded, first: int, last: int) -> Decoded:
+    """Keep the samples of a stretch of time."""
+    good = (decoded.times >= first) & (decoded.times <= last)
+    if good.all():
+        return decoded
+    owner = np.repeat(np.arange(len(decoded.counts)), decoded.counts)
+    counts = np.bincount(owner[good], minlength=len(decoded.counts)).astype(np.int64)
+    return _kept(replace(decoded, counts=counts, times=decoded.times[good], values=decoded.values[good]), counts > 0)
+
+
+def _kept(decoded: Decoded, series: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Decoded:
+    """Drop series that have no samples any more."""
+    if series.all():
+        return decoded
+    chosen = np.flatnonzero(series).tolist()
+    return replace(
+        decoded,
+        labels=[decoded.labels[index] for index in chosen],
+        sources=[decoded.sources[index] for index in chosen],
+        counts=decoded.counts[series],
+    )
+
+
+def where(decoded: Decoded, chosen: Sequence[bool]) -> Decoded:
+    """Keep some series."""
+    series = np.array(chosen, bool)
+    good = np.repeat(series, decoded.counts)
+    return _kept(replace(decoded, times=decoded.times[good], values=decoded.values[good]), series)
+
+
+def _order(labels: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple([labels.get(name, "") for name in ("__name__", "cluster", "namespace", "pod", "container")])
+
+
+def together(parts: list[Decoded]) -> Decoded:
+    """Put answers together, each series in one stretch."""
+    if len(parts) == 1:
+        return parts.pop()
+    # Containers mostly stand in this order afterwards too: then nothing of this size is copied again.
+    every = {frozenset(one.items()): _order(one) for part in parts for one in part.labels}
+    numbers = {series: number for number, series in enumerate(sorted(every, key=every.__getitem__))}
+    places = [np.array([numbers[frozenset(one.items())] for one in part.labels], np.int64) for part in parts]
+    counts = np.zeros(len(numbers), np.int64)
+    for part, place in zip(parts, places, strict=True):
+        np.add.at(counts, place, part.counts)
+    free = np.cumsum(counts) - counts
+    whole = Decoded(
+        [{} for _ in numbers],
+        [""] * len(numbers),
+        counts,
+        np.empty(int(counts.sum()), np.int64),
+        np.empty(int(counts.sum()), np.float64),
+        [],
+        [],
+        Counter(),
+    )
+    places.reverse()
+    parts.reverse()
+    while parts:
+        part, place = parts.pop(), places.pop()
+        starts = (np.cumsum(part.counts) - part.counts).tolist()
+        for labels, source, number, start, count in zip(
+            part.labels, part.sources, place.tolist(), starts, part.counts.tolist(), strict=True
+        ):
+            whole.labels[number], whole.sources[number] = labels, source
+            begin = free[number]
+            whole.times[begin : begin + count] = part.times[start : start + count]
+            whole.values[begin : begin + count] = part.values[start : start + count]
+            free[number] += count
+        whole.warnings.extend(part.warnings)
+        whole.partial.extend(part.partial)
+        whole.left_out.update(part.left_out)
+    return whole
+
+
+_Other = TypeVar("_Other")
+
+#: A request is halved this often at most: into a thousand.
+_MOST_HALVINGS: Final = 10
+
+
+class Fetcher:
+    """Fetches parts of a pull from one server."""
+
+    def __init__(self, client: Client, raw: RawFetch, parallel: int, *, progress: bool | None) -> None:
+        self._client = client
+        self._raw = raw
+        self._parallel = max(1, parallel)
+        self._slots = threading.BoundedSemaphore(self._parallel)
+        self._depth = 0
+        self._lock = threading.Lock()
+        self._bar = _bar(progress)
+        #: How often a request had to be made smaller.
+        self.halved = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def fetch(self, parts: Sequence[Part]) -> list[Decoded]:
+        """Fetch parts."""
+        self._bar.total = (self._bar.total or 0) + len(parts)
+        self._bar.refresh()
+        if len(parts) == 1:
+            return self._one(parts[0], 0)
+        pool = ThreadPoolExecutor(min(self._parallel, len(parts)) or 1, thread_name_prefix="rmtoolkit")
+        try:
+            futures = [pool.submit(self._one, part, 0) for part in parts]
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+            return [decoded for future in futures for decoded in future.result()]
+        except BaseException:
+            # Nobody waits for what is under way, be it an error or the user's Ctrl-C.
+            self._client.stop.set()
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def fetch_beside(self, parts: Sequence[Part], other: Callable[[Fetcher], _Other]) -> tuple[list[Decoded], _Other]:
+        """Fetch parts, and what somebody else wants meanwhile."""
+        beside = copy(self)
+        beside._client = self._client.for_one_pull()  # noqa: SLF001 - ours too
+        pool = ThreadPoolExecutor(1, thread_name_prefix="rmtoolkit-beside")
+        try:
+            given = pool.submit(other, beside)
+            found = self.fetch(parts)
+            return found, given.result()
+        except BaseException:
+            beside._client.stop.set()  # noqa: SLF001 - ours too
+            raise
+        finally:
+            self.halved += beside.halved
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _one(self, part: Part, depth: int) -> list[Decoded]:
+        halves = part.halves() if depth < self._depth else None
+        if halves is None:
+            try:
+                with self._slots:
+                    decoded = self._sent(part)
+            except TooMuchError:
+                halves = part.halves() if depth < _MOST_HALVINGS else None
+                if halves is None:
+                    raise
+                with self._lock:
+                    # What was too much once is not tried again in this pull.
+                    self._depth = max(self._depth, depth + 1)
+                    self.halved += 1
+            else:
+                self._bar.update()
+                return [decoded]
+        self._bar.total += 1
+        return [decoded for half in halves for decoded in self._one(half, depth + 1)]
+
+    def _sent(self, part: Part) -> Decoded:
+        if part.step_seconds == 0:
+            return self._raw(self._client, part.asks[0].selector, part.after_seconds, part.until_seconds)
+        decoded = ask(self._client, "/api/v1/query_range", {"query": part.promql(), **part.times()})
+        return between(decoded, part.after_seconds * 1000 + 1, part.until_seconds * 1000)
+
+
+def _bar(progress: bool | None) -> Any:  # noqa: ANN401, FBT001 - a bar of tqdm, in a terminal or a notebook
+    from tqdm.auto import tqdm  # noqa: PLC0415 - slow, and only a pull needs it
+
+    if progress is None:
+        progress = sys.stderr.isatty() or "ipykernel" in sys.modules
+    return tqdm(total=0, disable=not progress, desc="Prometheus", unit=" requests", leave=False)
+
+
+#: Whether to use remote read: where the server has it, always, or never.
+RemoteRead: TypeAlias = Literal["auto"] | bool
+
+#: What servers answer that do not have an endpoint, or do not open it to everybody.
+_HEAD_BYTES: Final = 1 << 10
+_NOT_THERE: Final = (400, 401, 403, 404, 405, 406, 415, 501)
+
+
+#: Side by side, many short steps of numpy wait for each other: four threads take twice as long as one after another.
+_DECODING: Final = threading.Lock()
+
+#: Labels that scraped series have; no server adds these.
+_ORDINARY: Final = frozenset(
+    (
+        *("__name__", "job", "instance", "endpoint", "service", "metrics_path", "uid", "image"),
+        *("namespace", "pod", "container", "node", "id", "name", "resource", "unit", "type", "pod_name"),
+        *("container_name", "exported_namespace", "exported_pod", "exported_container", "exported_job"),
+    )
+)
+
+
+class _NotThereError(Exception):
+    """The server has no such endpoint, or speaks another form of it."""
+
+
+class _Labels(msgspec.Struct):
+    data: list[str]
+
+
+class BulkFetch:
+    """Fetches raw samples in the quickest way that a server has: a `RawFetch`."""
+
+    def __init__(self, remote_read: RemoteRead = "auto") -> None:
+        if remote_read not in ("auto", True, False):
+            msg = f'remote_read= is "auto", True or False; got {quote(remote_read)}.'
+            raise RmtoolkitError(msg)
+        self._insists = remote_read is True
+        self._lock = threading.Lock()
+        #: Labels that the server adds to every series, and those that series of a selector have themselves.
+        self._external: frozenset[str] = frozenset()
+        self._own: dict[Selector, frozenset[str]] = {}
+        #: The first request finds out what there is; the others wait until that is known.
+        self._first = threading.Lock()
+        self._known = threading.Event()
+        ways = {"auto": ("read", "export"), True: ("read",), False: ()}
+        #: Ways that are still to be tried; the first one that works is used from then on.
+        self._ways: tuple[str, ...] = ways[remote_read]
+        if not self._ways:
+            self._known.set()
+
+    def __call__(self, client: Client, selector: Selector, after_seconds: int, until_seconds: int) -> Decoded:
+        """Fetch the samples later than the first and not later than the second time."""
+        if not self._known.is_set() and not self._first.acquire(blocking=False):
+            self._known.wait()
+        try:
+            return self._tried(client, selector, after_seconds, until_seconds)
+        finally:
+            self._known.set()
+
+    def _tried(self, client: Client, selector: Selector, after_seconds: int, until_seconds: int) -> Decoded:
+        for way in self._ways:
+            fetch = self._by_remote_read if way == "read" else raw_by_export
+            try:
+                found = fetch(client, selector, after_seconds, until_seconds)
+            except _NotThereError as error:
+                if self._insists:
+                    msg = client.fault(f"it gives no remote read ({error})", 'Leave remote_read= at "auto".')
+                    raise ServerError(msg) from None
+                with self._lock:
+                    self._ways = tuple(other for other in self._ways if other != way)
+            else:
+                return between(found, after_seconds * 1000 + 1, until_seconds * 1000)
+        return raw_by_json(client, selector, after_seconds, until_seconds)
+
+    def _by_remote_read(self, client: Client, selector: Selector, after_seconds: int, until_seconds: int) -> Decoded:
+        body = request_body([selector.conditions()], after_seconds * 1000 + 1, until_seconds * 1000)
+
+        def read(content: bytes) -> Decoded:
+            if content and not is_remote_read(content[:_HEAD_BYTES]):
+                said = "it answers something else"
+                raise _NotThereError(said)
+            self._known.set()
+            decoder = Decoder()
+            try:
+                # Compiled code does without the interpreter's lock.
+                with nullcontext() if "rmtoolkit.loaders.prometheus._decode_numba" in sys.modules else _DECODING:
+                    decoder.add_remote_read(content, repr(client.address))
+            except ReadError as error:
+                said = "not whole"
+                raise DamagedError(said) from error
+            if decoder.left_out[UNKNOWN_CHUNKS]:
+                # JSON has what is in them.
+                raise _NotThereError(UNKNOWN_CHUNKS)
+            if decoder.partial:
+                said = "not whole"
+                raise DamagedError(said)
+            return decoder.finish()
+
+        try:
+            decoded = client.ask("/api/v1/read", {}, read, method="POST", data=body, headers=HEADERS, pieces=True)
+        except TooMuchError:
+            raise
+        except ServerError as error:
+            if error.status in _NOT_THERE or isinstance(error, EndlessError):
+                msg = f"HTTP {error.status}"
+                raise _NotThereError(msg) from None
+            raise
+        external = self._added(client, selector, after_seconds, until_seconds, decoded.labels)
+        if not external:
+            return decoded
+        kept = [{name: value for name, value in labels.items() if name not in external} for labels in decoded.labels]
+        return replace(decoded, labels=kept)
+
+    def _added(
+        self,
+        client: Client,
+        selector: Selector,
+        after_seconds: int,
+        until_seconds: int,
+        series: Sequence[Mapping[str, str]],
+    ) -> frozenset[str]:
+        """Tell which labels were added to all series: the server does not list them as labels of its own."""
+        common = set(series[0]).intersection(*series) if series else set()
+        unknown = frozenset(common - _ORDINARY)
+        with self._lock:
+            if not unknown <= self._external | self._own.get(selector, frozenset()):
+                asked = {"match[]": selector.promql(), "start": str(after_seconds), "end": str(until_seconds)}
+                try:
+                    listed = client.ask("/api/v1/labels", asked, _labels)
+                except ServerError as error:
+                    msg = f"its labels are not told: HTTP {error.status}"
+                    raise _NotThereError(msg) from None
+                self._own[selector] = unknown.intersection(listed)
+                self._external |= unknown.difference(listed)
+            return self._external - self._own.get(selector, frozenset())
+
+
+def _labels(body: bytes) -> list[str]:
+    try:
+        return msgspec.json.decode(body, type=_Labels).data
+    except msgspec.MsgspecError as error:
+        said = "no list of labels"
+        raise DamagedError(said) from error
+
+
+def raw_by_export(client: Client, selector: Selector, after_seconds: int, until_seconds: int) -> Decoded:
+    """Fetch raw samples from VictoriaMetrics, which streams them as JSON lines."""
+    asked = {"match[]": selector.promql(), "start": f"{after_seconds}.001", "end": str(until_seconds)}
+
+    def read(body: bytes) -> Decoded:
+        decoder = Decoder()
+        if body.strip():
+            if not body.startswith(b'{"metric"'):
+                said = "it answers something else"
+                raise _NotThereError(said)
+            try:
+                decoder.add(body, repr(client.address))
+            except ReadError as error:
+                said = "not whole"
+                raise DamagedError(said) from error
+            if decoder.partial:
+                said = "not whole"
+                raise DamagedError(said)
+        return decoder.finish()
+
+    try:
+        return client.ask("/api/v1/export", asked, read, pieces=True)
+    except TooMuchError:
+        raise
+    except ServerError as error:
+        if error.status in _NOT_THERE or isinstance(error, EndlessError):
+            msg = f"HTTP {error.status}"
+            raise _NotThereError(msg) from None
+        raise

@@ -1,0 +1,416 @@
+"""Several series that say the same of one container, made one: replicas, jobs, restarts, gaps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from rmtoolkit.loaders.prometheus._decode import stack
+from rmtoolkit.schema import ABSURD_BYTES, SAMPLES, TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from rmtoolkit.loaders.prometheus._decode import Decoded
+
+
+#: A stretch without a sample is a gap when it is longer than this many intervals.
+_GAP_INTERVALS: Final = 2
+#: Taken for the interval of a series of a single sample.
+_UNKNOWN_INTERVAL: Final = 60_000
+
+
+class Rows(NamedTuple):
+    """Samples, sorted by key and time."""
+
+    key: NDArray[np.int64]
+    series: NDArray[np.int64]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Rows:
+        """Keep some of the samples."""
+        return Rows(*(part[chosen] for part in self))  # type: ignore[arg-type] # mypy loses the types of the parts
+
+    def ordered(self) -> Rows:
+        """Sort by key and time."""
+        return self.where(np.lexsort((self.times, self.key)))
+
+
+def combined(parts: Sequence[Rows]) -> Rows:
+    """Put samples together."""
+    if len(parts) == 1:
+        return parts[0]
+    return Rows(*(np.concatenate(columns) for columns in zip(*parts, strict=True))).ordered()
+
+
+def fill_gaps(base: Rows, extra: Rows) -> NDArray[np.bool_]:
+    """Say which samples fall into gaps of others: never between two that follow each other."""
+    if not len(base.key):
+        return np.ones(len(extra.key), bool)
+    if not len(extra.key):
+        return np.zeros(0, bool)
+    origin = min(int(base.times.min()), int(extra.times.min()))
+    span = max(int(base.times.max()), int(extra.times.max())) - origin + 1
+    base_line, line = _line(base, origin, span), _line(extra, origin, span)
+    at = np.searchsorted(base_line, line, side="right")
+    before, after = np.maximum(at - 1, 0), np.minimum(at, len(base.key) - 1)
+    keys, starts = np.unique(extra.key, return_index=True)
+    ends = np.append(starts[1:], len(extra.key)) - 1
+    place = np.searchsorted(keys, extra.key)
+    interval = _intervals(base, extra, keys)[place]
+    previous = np.where((at > 0) & (base.key[before] == extra.key), base.times[before], extra.times[starts][place])
+    is_inside = (at < len(base.key)) & (base.key[after] == extra.key)
+    following = np.where(is_inside, base.times[after], extra.times[ends][place])
+    is_gap: NDArray[np.bool_] = following - previous > _GAP_INTERVALS * interval
+    is_twice: NDArray[np.bool_] = (at > 0) & (base_line[before] == line)
+    return is_gap & ~is_twice
+
+
+def _line(rows: Rows, origin: int, span: int) -> NDArray[np.int64]:
+    """Keys and times as one rising number."""
+    return rows.key * span + (rows.times - origin)
+
+
+def _intervals(base: Rows, extra: Rows, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How long the usual step of each key is; of `extra` where `base` has a single sample."""
+    found = np.zeros(len(keys))
+    for rows in (extra, base):
+        medians = (
+            pl.DataFrame({"key": rows.key, "step": np.diff(rows.times, prepend=rows.times[:1])})
+            .filter(pl.col("key") == pl.col("key").shift())
+            .group_by("key")
+            .agg(pl.col("step").median())
+            .filter(pl.col("key").is_in(keys))
+        )
+        found[np.searchsorted(keys, medians["key"].to_numpy())] = medians["step"].to_numpy()
+    return np.where(found > 0, found, _UNKNOWN_INTERVAL).astype(np.int64)
+
+
+def sum_increments(rows: Rows) -> Rows:
+    """Sum counters that belong together, such as one for each status code, at every instant."""
+    value = pl.col("value")
+    step = value - value.shift().over("key", "series")
+    frame = (
+        pl.DataFrame({"key": rows.key, "series": rows.series, "time": rows.times, "value": rows.values})
+        .filter(value.is_finite())
+        .with_columns(step=pl.when(step >= 0).then(step).otherwise(value))
+        .group_by("key", "time")
+        .agg(pl.col("series").min(), pl.col("step").sum())
+        .sort("key", "time")
+        .with_columns(pl.col("step").cum_sum().over("key"))
+    )
+    return Rows(*(frame[name].to_numpy() for name in ("key", "series", "time", "step")))
+
+
+def sum_gauges(rows: Rows) -> Rows:
+    """Sum gauges that belong together, such as requests in flight of each handler, at every instant."""
+    frame = (
+        pl.DataFrame({"key": rows.key, "series": rows.series, "time": rows.times, "value": rows.values})
+        .group_by("key", "time")
+        .agg(pl.col("series").min(), pl.col("value").sum())
+        .sort("key", "time")
+    )
+    return Rows(*(frame[name].to_numpy() for name in ("key", "series", "time", "value")))
+
+
+#: Without a marker of its end, `query_range` repeats a series' last value for this long.
+LOOKBACK_MILLISECONDS: Final = 300_000
+#: Series of two containers of one name in one pod overlap no longer than that, give or take a scrape.
+_HANDOVER_MILLISECONDS: Final = LOOKBACK_MILLISECONDS + 60_000
+#: No more series than this are asked to fill the gaps of one.
+_MOST_CANDIDATES: Final = 8
+_NEVER: Final = np.iinfo(np.int64).max
+
+REPLICA: Final = "samples of a second Prometheus replica (it only fills gaps)"
+OTHER_METRIC: Final = "samples of another metric that says the same"
+OTHER_JOB: Final = "samples of a second job or exporter for the same container (it only fills gaps)"
+OTHER_LABELS: Final = "samples under other labels for the same signal of the same container"
+OLD_LIFE: Final = "samples of an old container after its successor had started"
+
+
+class Merged(NamedTuple):
+    """One series a group."""
+
+    counts: NDArray[np.int64]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+    lives: pl.DataFrame
+    left_out: Counter[str]
+
+
+NO_LIVES: Final = pl.DataFrame(schema={"entity": pl.Int64(), "begin": pl.Int64(), "before": pl.Int64()})
+
+
+def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:
+    """Make one series of each group."""
+    starts = np.cumsum(decoded.counts) - decoded.counts
+    series = table["series"].to_numpy()
+    group = table["group"].to_numpy()
+    alone = np.bincount(group)[group] == 1
+    if alone.all():
+        times = stack(decoded.times, starts[series], decoded.counts[series])
+        values = stack(decoded.values, starts[series], decoded.counts[series])
+        return Merged(decoded.counts[series], times, values, NO_LIVES, Counter())
+    lives, table = _lives(_ranked(table, decoded, starts))
+    several = table.filter(~alone)
+    rows = _rows(several, decoded, starts)
+    summed, rows = _summed(several, rows)
+    made = _one_of_each(several, rows)
+    counts = np.bincount(made.key, minlength=int(group.max()) + 1).astype(np.int64)
+    # The samples that were made stand behind those that are used as they came.
+    group_starts = np.cumsum(counts) - counts + len(decoded.times)
+    group_starts[group[alone]] = starts[series[alone]]
+    counts[group[alone]] = decoded.counts[series[alone]]
+    return Merged(
+        counts,
+        stack(np.concatenate([decoded.times, made.times]), group_starts, counts),
+        stack(np.concatenate([decoded.values, made.values]), group_starts, counts),
+        lives,
+        _unused(several.filter(~pl.col("series").is_in(summed)), made),
+    )
+
+
+def _ranked(table: pl.DataFrame, decoded: Decoded, starts: NDArray[np.int64]) -> pl.DataFrame:
+    """Put the series of each group in the order in which they are preferred."""
+    series = table["series"].to_numpy()
+    ends = starts + decoded.counts - 1
+    return table.with_columns(
+        count=decoded.counts[series],
+        first=decoded.times[starts[series]],
+        last=decoded.times[ends[series]],
+        value=decoded.values[starts[series]],
+    ).with_columns(
+        # One replica for all signals of a container, so that they share their instants.
+        weight=pl.col("count").sum().over("entity", "replica", "source"),
+    )
+
+
+def _lives(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Find which container took the place of which; say from when on a series is no longer believed."""
+    started = pl.col("value") * 1000
+    begun = pl.col("role") == "start_time_seconds"
+    several = (
+        table.filter(pl.col("life").is_not_null())
+        .group_by("entity", "life")
+        .agg(
+            pl.col("first").min(),
+            pl.col("last").max(),
+            pl.col("count").sum(),
+            exact=started.filter(begun & started.is_finite()).first(),
+        )
+        .filter(pl.len().over("entity") > 1)
+        .with_columns(
+            exact=pl.when(pl.col("exact").is_between(pl.col("first") - LOOKBACK_MILLISECONDS, pl.col("first")))
+            .then(pl.col("exact").cast(pl.Int64))
+            .otherwise("first"),
+        )
+        .sort("entity", "first", "exact", "last", "life")
+    )
+    cut: list[int] = [_NEVER] * several.height
+    parallel = [False] * several.height
+    changes: dict[str, list[int]] = {"entity": [], "begin": [], "before": []}
+    previous = -1
+    rows = several.rows(named=True)
+    for index, row in enumerate(rows):
+        if previous >= 0 and rows[previous]["entity"] != row["entity"]:
+            previous = -1
+        if previous >= 0 and rows[previous]["last"] - row["first"] > _HANDOVER_MILLISECONDS:
+            loser = previous if rows[previous]["count"] < row["count"] else index
+            parallel[loser] = True
+            previous = previous if loser == index else index
+            continue
+        if previous >= 0:
+            cut[previous] = row["exact"]
+            changes["entity"].append(row["entity"])
+            changes["begin"].append(row["first"])
+            changes["before"].append(min(rows[previous]["last"], row["first"]))
+        previous = index
+    marks = several.select("entity", "life").with_columns(
+        cut=pl.Series(cut, dtype=pl.Int64),
+        parallel=pl.Series(parallel, dtype=pl.Boolean),
+    )
+    marked = table.join(marks, on=["entity", "life"], how="left", maintain_order="left").with_columns(
+        pl.col("cut").fill_null(_NEVER),
+        life=pl.when(pl.col("parallel").fill_null(value=False)).then(None).otherwise("life"),
+    )
+    return pl.DataFrame(changes, schema=NO_LIVES.schema), marked
+
+
+def _rows(table: pl.DataFrame, decoded: Decoded, starts: NDArray[np.int64]) -> Rows:
+    series = table["series"].to_numpy()
+    counts = decoded.counts[series]
+    return Rows(
+        np.repeat(table["group"].to_numpy().astype(np.int64), counts),
+        np.repeat(series.astype(np.int64), counts),
+        stack(decoded.times, starts[series], counts),
+        stack(decoded.values, starts[series], counts),
+    )
+
+
+def _summed(table: pl.DataFrame, rows: Rows) -> tuple[list[int], Rows]:
+    """Sum work of several label sets of one exporter; give the series that went into sums."""
+    parts = table.filter(pl.col("role").is_in(["work_total", "load"])).with_columns(
+        key=pl.struct("group", "replica", "source").rank("dense").cast(pl.Int64),
+    )
+    chosen = parts["series"].to_list()
+    if not chosen:
+        return [], rows
+    inside = np.isin(rows.series, parts["series"].to_numpy())
+    made = [rows.where(~inside)]
+    for role, add in (("work_total", sum_increments), ("load", sum_gauges)):
+        some = parts.filter(pl.col("role") == role)
+        if some.height:
+            key_of = dict(zip(some["series"].to_list(), some["key"].to_list(), strict=True))
+            group_of = dict(zip(some["series"].to_list(), some["group"].to_list(), strict=True))
+            found = rows.where(np.isin(rows.series, some["series"].to_numpy()))
+            keys = np.array([key_of[index] for index in found.series.tolist()], np.int64)
+            total = add(found._replace(key=keys).ordered())
+            # A sum stands for the first of its series.
+            made.append(total._replace(key=np.array([group_of[index] for index in total.series.tolist()], np.int64)))
+    return chosen, combined(made)
+
+
+def _one_of_each(table: pl.DataFrame, rows: Rows) -> Rows:
+    """Choose and fill within each life, hand over from life to life, then fill from what belongs to no life."""
+    table = table.filter(pl.col("series").is_in(np.unique(rows.series))).sort(
+        "group",
+        "rank",
+        "weight",
+        "source",
+        "replica",
+        "series",
+        descending=[False, False, True, False, False, False],
+    )
+    table = table.with_columns(
+        place=pl.struct("group", "life").rank("dense").cast(pl.Int64),
+        order=pl.int_range(pl.len()).over("group", "life"),
+    )
+    size = int(table["series"].max()) + 1  # type: ignore[arg-type] # there are rows
+    looked_up = {
+        name: _lookup(table["series"].to_numpy(), table[name].to_numpy(), size)
+        for name in ("group", "place", "order", "cut")
+    }
+    has_life = _lookup(table["series"].to_numpy(), table["life"].is_not_null().to_numpy(), size).astype(bool)
+    lived = has_life[rows.series]
+    within = rows.where(lived)
+    within = _layered(within._replace(key=looked_up["place"][within.series]).ordered(), looked_up["order"])
+    within = within.where(within.times < looked_up["cut"][within.series])
+    base = within._replace(key=looked_up["group"][within.series]).ordered()
+    others = rows.where(~lived)
+    # Where there are no lives, the first of the others is the base.
+    return _layered(others._replace(key=looked_up["group"][others.series]).ordered(), looked_up["order"], base)
+
+
+def _lookup(keys: NDArray[np.int64], values: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    found = np.zeros(size, np.int64)
+    found[keys] = values
+    return found
+
+
+def _layered(rows: Rows, order: NDArray[np.int64], base: Rows | None = None) -> Rows:
+    """Take the first choice of each key, then let the second fill its gaps, then the third."""
+    layer = order[rows.series]
+    found = rows.where(layer < 0) if base is None else base
+    for number in range(min(int(layer.max(initial=-1)) + 1, _MOST_CANDIDATES)):
+        extra = rows.where(layer == number)
+        found = combined([found, extra.where(fill_gaps(found, extra) | ~np.isin(extra.key, found.key))])
+    return found
+
+
+def _unused(table: pl.DataFrame, made: Rows) -> Counter[str]:
+    """Count what was not used, by the label that tells the series from the one that was."""
+    counts = np.bincount(made.series, minlength=int(table["series"].max() or 0) + 1)  # type: ignore[arg-type]
+    kept = counts[table["series"].to_numpy()]
+    # The series that gave most is the one that is used; of a life of its own it can only have lost the end.
+    chosen = table.with_columns(unused=pl.col("count") - kept, kept=kept).sort("kept", descending=True)
+    first = {name: pl.col(name).first().over("group") for name in ("replica", "name", "source")}
+    of_life = pl.col("series").first().over("group", "life")
+    reasons = chosen.with_columns(
+        reason=pl.when(pl.col("life").is_not_null() & (of_life == pl.col("series")))
+        .then(pl.lit(OLD_LIFE))
+        .when(pl.col("name") != first["name"])
+        .then(pl.lit(OTHER_METRIC))
+        .when(pl.col("replica") != first["replica"])
+        .then(pl.lit(REPLICA))
+        .when(pl.col("source") != first["source"])
+        .then(pl.lit(OTHER_JOB))
+        .otherwise(pl.lit(OTHER_LABELS)),
+    )
+    totals = reasons.group_by("reason").agg(pl.col("unused").sum()).filter(pl.col("unused") > 0)
+    return Counter({reason: int(count) for reason, count in totals.sort("reason").iter_rows()})
+
+
+_PIECE: Final = 1 << 15
+
+
+class Signal(NamedTuple):
+    """One signal of many containers, sorted by container and time, each instant once."""
+
+    container: NDArray[np.uint32]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+def side_by_side(signals: Mapping[str, Signal]) -> pl.DataFrame:
+    """Put signals in columns."""
+    if not signals:
+        return pl.DataFrame(schema={"container_id": pl.UInt32(), "time": TIME})
+    parts = list(signals.values())
+    frame = parts[0]
+    if all(_same_instants(part, frame) for part in parts[1:]):
+        columns = {name: _column(name, part.values) for name, part in signals.items()}
+        return pl.DataFrame({**_instants(frame.container, frame.times), **columns})
+    origin = min(int(part.times.min()) for part in parts if len(part.times))
+    span = max(int(part.times.max()) for part in parts if len(part.times)) - origin + 1
+    lines = {name: part.container.astype(np.int64) * span + (part.times - origin) for name, part in signals.items()}
+    union = np.unique(np.concatenate(list(lines.values())))
+    columns = {}
+    for name, part in signals.items():
+        place = np.searchsorted(union, lines[name])
+        values = np.zeros(len(union))
+        values[place] = part.values
+        if len(place) == len(union):
+            columns[name] = _column(name, values)
+            continue
+        there = np.zeros(len(union), bool)
+        there[place] = True
+        both = pl.DataFrame({"value": _column(name, values), "there": there})
+        columns[name] = both.select(pl.when("there").then("value"))["value"]
+    return pl.DataFrame({**_instants((union // span).astype(np.uint32), union % span + origin), **columns})
+
+
+def _same_instants(one: Signal, other: Signal) -> bool:
+    return np.array_equal(one.times, other.times) and np.array_equal(one.container, other.container)
+
+
+def _instants(container: NDArray[np.uint32], times: NDArray[np.int64]) -> dict[str, pl.Series]:
+    return {
+        "container_id": pl.Series(container),
+        "time": pl.Series(times).cast(TIME),
+    }
+
+
+def _column(name: str, values: NDArray[np.float64]) -> pl.Series:
+    """Whole numbers where the schema wants them and all are real; else leave it to `normalise`, which counts."""
+    if SAMPLES[name] != pl.Int64 or not len(values):
+        return pl.Series(values)
+    whole = np.empty(len(values), np.int64)
+    # Piece by piece, so that each is looked at several times while a processor's cache holds it.
+    for first in range(0, len(values), _PIECE):
+        piece, into = values[first : first + _PIECE], whole[first : first + _PIECE]
+        with np.errstate(invalid="ignore"):  # what is no number becomes another one, and is seen to differ
+            into[:] = piece
+        if not np.array_equal(into, piece):
+            if not (piece.min() >= 0 and piece.max() < ABSURD_BYTES):
+                return pl.Series(values)
+            into[:] = np.rint(piece)
+        # As unsigned numbers, negative ones are the largest.
+        elif into.view(np.uint64).max() >= ABSURD_BYTES:
+            return pl.Series(values)
+    return pl.Series(whole)

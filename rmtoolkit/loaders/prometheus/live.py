@@ -1,0 +1,547 @@
+"""`rm.Prometheus`: a live server as a source of recordings, and why it has nothing where it has nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import polars as pl
+
+from rmtoolkit import _workloads
+from rmtoolkit._provenance import Report
+from rmtoolkit._times import parse_duration, parse_time
+from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
+from rmtoolkit.loaders._files import warn
+from rmtoolkit.loaders.prometheus._client import Address, Client, NothingThereError, Patience, Secrets, TooMuchError
+from rmtoolkit.loaders.prometheus._discover import Leg, Wanted, discover
+from rmtoolkit.loaders.prometheus._fetch import (
+    Ask,
+    BulkFetch,
+    Fetcher,
+    Part,
+    Selector,
+    ask,
+    between,
+    is_counter,
+    plan,
+    together,
+    warm_up,
+)
+from rmtoolkit.loaders.prometheus._metadata import fetch_facts, is_signal
+from rmtoolkit.loaders.prometheus._metrics import check_overrides, meaning_of
+from rmtoolkit.loaders.prometheus._recording import NothingUsableError, to_recording
+from rmtoolkit.text import count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from prometheus_api_client import PrometheusConnect
+
+    from rmtoolkit.loaders.prometheus._fetch import RemoteRead
+    from rmtoolkit.recording import Recording
+
+
+_METRICS: Final = ("container_memory_working_set_bytes", "container_memory_usage_bytes", "container_memory_rss")
+#: The window is looked at in that many instants.
+_INSTANTS: Final = 8
+
+
+def nothing_found(
+    client: Client,
+    wanted: Wanted,
+    overrides: Mapping[str, str],
+    after_seconds: int,
+    until_seconds: int,
+) -> RmtoolkitError:
+    """Say why nothing was found: a name that does not exist, a time without data, a server without the metrics."""
+    names = (*_METRICS, *overrides, "process_resident_memory_bytes")
+    there = _labels(client, f"group by (namespace, pod) ({Selector(names).promql()})", after_seconds, until_seconds)
+    if there:
+        frame = pl.DataFrame(there, schema={"namespace": pl.String(), "pod": pl.String()}, orient="row")
+        for column, values in (("namespace", wanted.namespaces), ("pod", wanted.pods)):
+            found = frame[column].drop_nulls().unique().sort()
+            if values and not set(values) & set(found):
+                return UnknownWorkloadError.named(values[0], found, kind=column)
+            frame = frame.filter(pl.col(column).is_in(list(values))) if values else frame
+        if wanted.workloads:
+            owner = _workloads.infer(pl.col("pod")).struct.field("workload").alias("workload")
+            found = frame.select(owner)["workload"].drop_nulls().unique().sort()
+            return UnknownWorkloadError.named(wanted.workloads[0], found)
+    first, last = (dt.datetime.fromtimestamp(time, dt.UTC) for time in (after_seconds + 1, until_seconds))
+    when = f"between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC"
+    metrics = _labels(client, 'count by (job) ({__name__=~".+"})', until_seconds - 60, until_seconds, label="job")
+    if not metrics:
+        return NothingThereError(
+            client.fault(f"it has no samples at all {when}", "Is the time right? Does it scrape anything?")
+        )
+    jobs = ", ".join(sorted(str(job) for (job,) in metrics if job)[:5])
+    return NothingThereError(
+        client.fault(
+            f"it has no memory of containers {when}",
+            f"Expected {_METRICS[0]} (cAdvisor, in every kubelet) or process_resident_memory_bytes; it scrapes: "
+            f"{jobs or 'jobs without a name'}. If another metric is memory, say so: "
+            "metrics={'its_name': 'rss_bytes'}.",
+        ),
+    )
+
+
+def _labels(
+    client: Client,
+    query: str,
+    after_seconds: int,
+    until_seconds: int,
+    *,
+    label: str | None = None,
+) -> list[tuple[str | None, ...]]:
+    step = max(60, (until_seconds - after_seconds) // _INSTANTS)
+    first = until_seconds - (until_seconds - after_seconds) // step * step
+    times = {"start": str(first), "end": str(until_seconds), "step": str(step)}
+    try:
+        decoded = ask(client, "/api/v1/query_range", {"query": query, **times})
+    except RmtoolkitError:
+        # The first trouble is told; why, cannot be found out.
+        return []
+    names = ("namespace", "pod") if label is None else (label,)
+    return [tuple(labels.get(name) for name in names) for labels in decoded.labels]
+
+
+_LAST: Final = "7d"
+_SHOWN: Final = 3
+#: What would not fit into the memory of a usual machine.
+_MOST_SAMPLES: Final = 150_000_000
+_TOO_MANY: Final = (
+    "For a whole fleet say step='1h', which keeps the peaks; or ask for less: last=, namespace=, workload=."
+)
+
+
+class Prometheus:
+    """A Prometheus server, or one that speaks its language: Thanos, Mimir, Cortex, VictoriaMetrics, a cloud's own.
+
+    Parameters
+    ----------
+    url
+        Its address, such as ``http://prometheus:9090`` or ``https://mimir/prometheus``. A user, a password and
+        parameters in it are used, and never shown.
+    username, password
+        For basic authentication.
+    token, token_file
+        For a bearer: the token, a function that gives it, or a file that is read again at each request.
+    auth
+        Any other authentication of requests, such as one that signs for a cloud.
+    headers, tenant
+        Sent with every request; the tenant as ``X-Scope-OrgID`` (Mimir and Cortex, whose address ends in
+        ``/prometheus``).
+    parameters
+        Sent with every query. For Thanos ``{"dedup": "true", "max_source_resolution": "0s"}``, so that replicas are
+        one and nothing is downsampled; and ``"partial_response": "false"`` to fail rather than to go without a
+        store: else a store that did not answer is told in the report and in a warning.
+    verify
+        A file with the certificates of your own authority; False to trust anybody.
+    certificate
+        A client's certificate: one file, or those of the certificate and of its key.
+    proxies
+        As requests takes them: ``{"https": "http://proxy:3128"}``.
+    timeout_seconds
+        The longest silence within an answer; five times that is the longest answer.
+    retries, backoff_seconds
+        How often a failed request is made again, and the first wait, which doubles; the server's Retry-After goes
+        before.
+    parallel
+        Requests under way at once.
+    remote_read
+        How raw samples are fetched. ``"auto"``: by remote read where the server has it (a tenth of the bytes, and
+        containers that vanished are known to have ended), else by VictoriaMetrics' export, else as JSON, which every
+        server has. True insists on remote read; False takes JSON. Values and times are the same.
+
+    Raises
+    ------
+    RmtoolkitError
+        This is no address, or it is said in two ways who asks.
+
+    Notes
+    -----
+    Nothing is asked before `recording` is called. `connect` is the ``PrometheusConnect`` of prometheus-api-client
+    with the same session and credentials, for queries of your own. Credentials go to this server only, never to
+    where it redirects.
+
+    Examples
+    --------
+    >>> Prometheus("http://me:secret@127.0.0.1:9090/?token=abc")
+    <Prometheus: http://127.0.0.1:9090>
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        token: str | Callable[[], str] | None = None,
+        token_file: str | os.PathLike[str] | None = None,
+        auth: Any = None,  # noqa: ANN401 - any authentication of requests
+        headers: Mapping[str, str] | None = None,
+        tenant: str | None = None,
+        parameters: Mapping[str, str] | None = None,
+        verify: bool | str = True,
+        certificate: str | tuple[str, str] | None = None,
+        proxies: Mapping[str, str] | None = None,
+        timeout_seconds: float = 60.0,
+        retries: int = 5,
+        backoff_seconds: float = 0.5,
+        parallel: int = 4,
+        remote_read: RemoteRead = "auto",
+    ) -> None:
+        self._client = Client(
+            url,
+            patience=Patience(timeout_seconds, retries, backoff_seconds),
+            username=username,
+            password=password,
+            token=token,
+            token_file=token_file,
+            auth=auth,
+            headers=headers,
+            tenant=tenant,
+            parameters=parameters,
+            verify=verify,
+            certificate=certificate,
+            proxies=proxies,
+        )
+        self._parallel = parallel
+        self._raw = BulkFetch(remote_read)
+
+    def __repr__(self) -> str:
+        return f"<Prometheus: {self._client.address}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    @property
+    def url(self) -> str:
+        """Address of the server, without credentials."""
+        return self._client.address.url
+
+    @property
+    def connect(self) -> PrometheusConnect:
+        """The connection of prometheus-api-client, with the same session and credentials."""
+        return self._client.connect
+
+    def recording(
+        self,
+        *,
+        last: str | dt.timedelta | None = None,
+        start: str | dt.datetime | None = None,
+        end: str | dt.datetime | None = None,
+        namespace: str | Iterable[str] | None = None,
+        workload: str | Iterable[str] | None = None,
+        pod: str | Iterable[str] | None = None,
+        step: str | dt.timedelta | None = None,
+        metrics: Mapping[str, str] | None = None,
+        workload_pattern: str | None = None,
+        progress: bool | None = None,
+    ) -> Recording:
+        """Fetch a window of time as one recording.
+
+        Parameters
+        ----------
+        last
+            How long before the end the window begins: ``"7d"`` (which is also what nothing means), ``"36h"``.
+        start, end
+            First and last instant, both included; without a zone, UTC. The end is now when it is not given.
+        namespace, workload, pod
+            Names to keep, one or several. None keeps all.
+        step
+            None fetches the samples as they were scraped, which is best for verdicts. For a whole fleet, a
+            duration such as ``"1h"``: then the server gives the highest value of each step (the last one of
+            counters), so that peaks survive. Steps end at the window's end, or at whole multiples when that is
+            now; each sample stands at the end of its step.
+        metrics
+            What metrics mean that are not known, or otherwise: ``{"http_requests_total": "work_total"}``.
+        workload_pattern
+            Regular expression with a group ``workload`` that reads the owner from a pod's name, where the
+            server knows no owners.
+        progress
+            Whether to show a bar on stderr; None shows it to people only.
+
+        Returns
+        -------
+        Recording
+            Samples, events and containers. Its report says what was asked and found, what the server did not
+            have, what it warned of, and what is partial. A null means that the server did not say.
+
+        Raises
+        ------
+        ServerError
+            The server cannot be reached, refuses, is no Prometheus, or fails for longer than the retries last.
+        UnknownWorkloadError
+            No container has the name that was asked for.
+        TooMuchError
+            It would be more samples than fit into memory.
+        RmtoolkitError
+            The window is empty or ends before it starts, or there is nothing about memory in it.
+
+        Warns
+        -----
+        RmtoolkitWarning
+            The answer is partial.
+
+        Notes
+        -----
+        Two queries find out what the server has and how much that is; what it would take is then cut by time into
+        requests of at most 1.2 million samples and 11,000 steps, a few of which are under way at once. When the
+        server finds one too large, it is halved. Limits, owners, restarts and versions are looked at 336 times in
+        the window, and exactly for the pods in which something changed.
+
+        Examples
+        --------
+        >>> Prometheus("http://127.0.0.1:9").recording(last="7 days")
+        Traceback (most recent call last):
+        rmtoolkit.exceptions.RmtoolkitError: '7 days' is no duration. Write it like '7d', '36h' or '1h30m'.
+        """
+        overrides = check_overrides(metrics)
+        wanted = Wanted(_texts(namespace, "namespace"), _texts(workload, "workload"), _texts(pod, "pod"))
+        step_seconds = _whole(parse_duration(step)) if step is not None else 0
+        window = _window(last, start, end, step_seconds)
+        client = self._client.for_one_pull()
+        legs = discover(client, wanted, overrides, window.after, window.until)
+        signals = [leg for leg in (_signals_of(leg, overrides) for leg in legs) if leg.counts]
+        if not signals:
+            raise nothing_found(client, wanted, overrides, window.after, window.until)
+        with Fetcher(client, self._raw, self._parallel, progress=progress) as fetcher:
+            parts = [part for leg in signals for part in _plan(leg, overrides, window, step_seconds, self._parallel)]
+            expected = sum(part.samples for part in parts)
+            if expected > _MOST_SAMPLES:
+                raise TooMuchError(client.fault(f"this would be some {expected / 1e6:,.0f} million samples", _TOO_MANY))
+            warm_up(expected)
+            found, facts = fetcher.fetch_beside(
+                parts, lambda beside: fetch_facts(beside, legs, overrides, window.after, window.until)
+            )
+            halved = fetcher.halved
+        if not step_seconds:
+            found = [between(part, window.start_ms, window.end_ms) for part in found]
+        found += facts.parts
+        facts.parts.clear()
+        report = Report(
+            sources=(client.address.url,),
+            asked=_asked(window, wanted, step_seconds),
+            partial=facts.partial,
+            warnings=(
+                *facts.warnings,
+                *((f"the server found {count(halved, 'request')} too large, halved since",) if halved else ()),
+            ),
+            time_axis=f"ends of steps of {step_seconds} s, UTC" if step_seconds else "as scraped, UTC",
+        )
+        try:
+            # Nothing but the reading itself holds the samples, so that each step can let go of what it had before.
+            recording = to_recording(
+                together(found), metrics=overrides, workload_pattern=workload_pattern, report=report
+            )
+        except NothingUsableError as error:
+            raise nothing_found(client, wanted, overrides, window.after, window.until) from error
+        recording = _chosen(recording, wanted)
+        if recording.report.partial:
+            more = len(recording.report.partial) - _SHOWN
+            lines = "; ".join(line.rstrip(".") for line in recording.report.partial[:_SHOWN])
+            warn(f"{client.address!r} did not give everything: {lines}{f'; and {more} more' if more > 0 else ''}.")
+        return recording
+
+
+class _Window:
+    """The window in milliseconds, and in the whole seconds that servers are asked for."""
+
+    __slots__ = ("after", "end_ms", "start_ms", "until")
+
+    def __init__(self, start: dt.datetime, end: dt.datetime, step_seconds: int, *, is_now: bool) -> None:
+        self.start_ms = math.ceil(start.timestamp() * 1000)
+        self.end_ms = math.floor(end.timestamp() * 1000)
+        self.until = -(-self.end_ms // 1000)
+        # One millisecond earlier: a sample at the very start belongs to the window.
+        self.after = (self.start_ms - 1) // 1000
+        if step_seconds:
+            self.until = -(-self.until // step_seconds) * step_seconds if is_now else self.until
+            self.after = self.until - -(-(self.until - self.after) // step_seconds) * step_seconds
+
+
+def _window(
+    last: str | dt.timedelta | None,
+    start: str | dt.datetime | None,
+    end: str | dt.datetime | None,
+    step_seconds: int,
+) -> _Window:
+    if last is not None and start is not None:
+        msg = "Give either start or last, not both."
+        raise RmtoolkitError(msg)
+    stop = parse_time(end) if end is not None else dt.datetime.now(dt.UTC)
+    try:
+        begin = parse_time(start) if start is not None else stop - parse_duration(last or _LAST)
+    except OverflowError:
+        begin = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
+    if begin >= stop:
+        msg = f"The window ends ({stop.isoformat()}) before it starts ({begin.isoformat()})."
+        raise RmtoolkitError(msg)
+    return _Window(begin, stop, step_seconds, is_now=end is None)
+
+
+def _whole(step: dt.timedelta) -> int:
+    seconds = step.total_seconds()
+    if seconds < 1 or seconds != int(seconds):
+        msg = f"A step is a whole number of seconds, at least 1; got {seconds:g} s."
+        raise RmtoolkitError(msg)
+    return int(seconds)
+
+
+def _texts(names: str | Iterable[str] | None, what: str) -> tuple[str, ...]:
+    if names is None:
+        return ()
+    several = (names,) if isinstance(names, str) else tuple(names)
+    if not several or not all(several):
+        msg = f"{what}= takes a name or several, got {quote(names)}. Leave it out to keep all."
+        raise RmtoolkitError(msg)
+    return several
+
+
+def _signals_of(leg: Leg, overrides: Mapping[str, str]) -> Leg:
+    return replace(leg, counts={name: size for name, size in leg.counts.items() if is_signal(name, overrides)})
+
+
+def _plan(
+    leg: Leg,
+    overrides: Mapping[str, str],
+    window: _Window,
+    step_seconds: int,
+    parallel: int,
+) -> Sequence[Part]:
+    """Cut what is wanted of a leg into requests."""
+    series = sum(leg.counts.values())
+    if step_seconds:
+        counters = [name for name in leg.counts if is_counter(_role(name, overrides))]
+        gauges = [name for name in leg.counts if name not in counters]
+        asks = [Ask(leg.selector(names), how) for names, how in ((gauges, "max"), (counters, "last")) if names]
+    else:
+        asks = [Ask(leg.selector(list(leg.counts)), "raw")]
+    return plan(
+        asks,
+        window.after,
+        window.until,
+        samples_per_second=series / leg.interval_seconds,
+        series=series,
+        step_seconds=step_seconds,
+        parallel=parallel,
+    )
+
+
+def _role(name: str, overrides: Mapping[str, str]) -> str:
+    meaning = meaning_of(name, {"type": "allocated"}, overrides)
+    return meaning.role if meaning is not None else ""
+
+
+def _asked(window: _Window, wanted: Wanted, step_seconds: int) -> str:
+    first, last = (dt.datetime.fromtimestamp(time / 1000, dt.UTC) for time in (window.start_ms, window.end_ms))
+    names = zip(("namespace", "workload", "pod"), wanted, strict=True)
+    return ", ".join(
+        [
+            f"{first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC",
+            *(f"{name} {' or '.join(map(quote, values))}" for name, values in names if values),
+            f"the highest value of every {step_seconds} s" if step_seconds else "samples as scraped",
+        ],
+    )
+
+
+def _chosen(recording: Recording, wanted: Wanted) -> Recording:
+    """Keep what was asked for: the server selects pods by the beginning of their names."""
+    kept = recording.containers
+    for name, values in zip(("namespace", "workload", "pod"), wanted, strict=True):
+        if not values:
+            continue
+        there = kept[name].drop_nulls().unique().sort()
+        if not set(values) & set(there):
+            raise UnknownWorkloadError.named(values[0], there, kind=name)
+        kept = kept.filter(pl.col(name).is_in(list(values)))
+    if kept.height == recording.containers.height:
+        return recording
+    return recording.filter(pl.col("container_id").is_in(kept["container_id"].implode()))
+
+
+#: Where credentials come from that must stand in no command line, and in no notebook.
+VARIABLES: Final = {
+    "token": "RMTOOLKIT_TOKEN",
+    "token_file": "RMTOOLKIT_TOKEN_FILE",
+    "username": "RMTOOLKIT_USERNAME",
+    "password": "RMTOOLKIT_PASSWORD",
+    "tenant": "RMTOOLKIT_TENANT",
+    "ca_file": "RMTOOLKIT_CA_FILE",
+}
+
+
+def is_url(source: object) -> bool:
+    """Tell whether a source is the address of a server."""
+    return isinstance(source, str) and source.lower().startswith(("http://", "https://"))
+
+
+def shown_url(url: str) -> str:
+    """Take user, password and parameters out of an address."""
+    return Address(url, Secrets()).url
+
+
+def server_at(
+    url: str,
+    *,
+    token_file: str | os.PathLike[str] | None = None,
+    tenant: str | None = None,
+    ca_file: str | None = None,
+) -> Prometheus:
+    """Make a connection; who asks is said by the environment."""
+    told = {name: os.environ.get(variable) or None for name, variable in VARIABLES.items()}
+    if token_file is not None:
+        told["token"] = told["username"] = told["password"] = None
+    return Prometheus(
+        url,
+        token=told["token"],
+        token_file=token_file if token_file is not None else told["token_file"],
+        username=told["username"],
+        password=told["password"],
+        tenant=tenant if tenant is not None else told["tenant"],
+        verify=ca_file or told["ca_file"] or True,
+    )
+
+
+def read_url(
+    url: str,
+    *,
+    last: str | dt.timedelta | None = None,
+    start: str | dt.datetime | None = None,
+    end: str | dt.datetime | None = None,
+    namespace: str | Iterable[str] | None = None,
+    workload: str | Iterable[str] | None = None,
+    pod: str | Iterable[str] | None = None,
+    step: str | dt.timedelta | None = None,
+    metrics: Mapping[str, str] | None = None,
+    workload_pattern: str | None = None,
+    progress: bool | None = None,
+    token_file: str | os.PathLike[str] | None = None,
+    tenant: str | None = None,
+    ca_file: str | None = None,
+) -> Recording:
+    """Fetch a recording from a server; who asks is said by the environment."""
+    with server_at(url, token_file=token_file, tenant=tenant, ca_file=ca_file) as server:
+        return server.recording(
+            last=last,
+            start=start,
+            end=end,
+            namespace=namespace,
+            workload=workload,
+            pod=pod,
+            step=step,
+            metrics=metrics,
+            workload_pattern=workload_pattern,
+            progress=progress,
+        )

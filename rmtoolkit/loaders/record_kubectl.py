@@ -1,0 +1,501 @@
+"""`rm.record_kubectl`: sample a cluster through the user's own kubectl, into a file that a crash cannot spoil."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time as clock
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+
+from rmtoolkit._io import check_target
+from rmtoolkit._times import parse_duration
+from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
+from rmtoolkit.loaders._kubectl_rows import failure
+from rmtoolkit.loaders._kubernetes import items, trimmed
+from rmtoolkit.loaders.kubectl_top import read_kubectl_top
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from rmtoolkit.recording import Recording
+
+
+_MISSING: Final = re.compile(
+    r"Metrics API not available|could not find the requested resource|\(NotFound\)|doesn't have a resource"
+)
+#: What never gets better by itself, and what to do about it.
+_LASTING: Final = (
+    (
+        re.compile(r"\(Forbidden\)|is forbidden:"),
+        "Your user must be allowed to list pods and pods.metrics.k8s.io there: the role view is enough.",
+    ),
+    (
+        re.compile(r"\(Unauthorized\)|must be logged in|\bUnauthorized\b|provide credentials"),
+        "Log in to the cluster again: kubectl get pods must work.",
+    ),
+    (
+        _MISSING,
+        "The cluster needs metrics-server: kubectl top pod must work.",
+    ),
+    (
+        re.compile(r"connection refused|was refused|no such host|no route to host|network is unreachable"),
+        "Is the cluster running, and is this the right context? See: kubectl config current-context.",
+    ),
+    (
+        re.compile(r"x509:|certificate"),
+        "kubectl does not trust the cluster's certificate, or the other way round: kubectl get pods must work.",
+    ),
+    (
+        re.compile(
+            r"context .{0,300}does not exist|context was not found|cannot locate context"
+            r"|no configuration has been provided|invalid configuration|unknown flag"
+            r"|error loading config|stat .{0,300}: no such file|current-context must exist|executable .{0,300}not found"
+        ),
+        "See: kubectl config get-contexts.",
+    ),
+)
+_KLOG: Final = re.compile(r"[EWIF]\d{4} ")
+_SECRET: Final = re.compile(r"(?i)(?:bearer|basic|token|password)[ =:]+\S+|eyJ[\w-]{10,}(?:\.[\w-]+)*")
+_SHOWN: Final = 300
+
+
+class KubectlError(RmtoolkitError):
+    """`kubectl` could not do what it was asked."""
+
+    def __init__(self, command: str, said: str, hint: str) -> None:
+        self.said = said
+        self.hint = hint
+        super().__init__(f"kubectl {command} failed: {quote(said, _SHOWN)}. {hint}".rstrip())
+
+    @property
+    def lasting(self) -> bool:
+        """It will not get better by itself."""
+        return bool(self.hint)
+
+    @property
+    def missing(self) -> bool:
+        """The server does not have what was asked for."""
+        return _MISSING.search(self.said) is not None
+
+
+class Kubectl(NamedTuple):
+    """The user's `kubectl`, with the cluster that it talks to."""
+
+    program: str
+    options: tuple[str, ...] = ()
+
+    @classmethod
+    def find(cls, program: str, context: str | None, kubeconfig: str | os.PathLike[str] | None) -> Kubectl:
+        """Find the program."""
+        found = shutil.which(program)
+        if found is None:
+            msg = (
+                f"There is no program {quote(program)}. Install kubectl, or read what it prints elsewhere with rm.read."
+            )
+            raise RmtoolkitError(msg)
+        options = [] if context is None else [f"--context={context}"]
+        options += [] if kubeconfig is None else [f"--kubeconfig={os.fspath(kubeconfig)}"]
+        return cls(found, tuple(options))
+
+    def run(self, *arguments: str, timeout_seconds: float) -> bytes:
+        r"""Run one command."""
+        shown = " ".join(arguments)
+        command = [self.program, *self.options, f"--request-timeout={max(1, round(timeout_seconds))}s", *arguments]
+        # A session of its own: Ctrl-C is for the recorder, and a credential helper dies with kubectl.
+        with subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        ) as process:
+            try:
+                # kubectl's own limit comes first: it says more.
+                printed, complaints = process.communicate(timeout=timeout_seconds + 2)
+            except subprocess.TimeoutExpired as error:
+                _kill(process)
+                raise KubectlError(shown, f"no answer within {timeout_seconds:g} s", "") from error
+            except BaseException:
+                _kill(process)
+                raise
+        if process.returncode != 0:
+            raise _error(shown, complaints.decode("utf-8", "replace").splitlines(), process.returncode)
+        return printed
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        process.kill()
+
+
+def _error(command: str, lines: Sequence[str], status: int) -> KubectlError:
+    """Find the line that says what is wrong: kubectl's own, not what its libraries log before."""
+    plain = [line.strip() for line in lines if line.strip() and not _KLOG.match(line)]
+    told = [found[0] for line in plain if (found := failure(line))]
+    said = next(iter(told), plain[-1] if plain else next(iter(lines), f"exit status {status} and no word"))
+    said = _SECRET.sub("…", " ".join(said.split()))[:_SHOWN]
+    hint = next((hint for pattern, hint in _LASTING if pattern.search(said)), "")
+    return KubectlError(command, said, hint)
+
+
+_VERSIONS: Final = ("v1beta1", "v1")
+#: Before the first sample; after it, nothing ends a recording.
+_TRIES: Final = 3
+#: Where objects are listed; nodes belong to no namespace.
+_PLACES: Final = {
+    "pods": ("Pod", "/api/v1"),
+    "replicasets": ("ReplicaSet", "/apis/apps/v1"),
+    "jobs": ("Job", "/apis/batch/v1"),
+    "nodes": ("Node", "/api/v1"),
+    "resourcequotas": ("ResourceQuota", "/api/v1"),
+}
+_OWNERS: Final = {"ReplicaSet": "replicasets", "Job": "jobs"}
+
+
+class Sampler:
+    """Samples a cluster."""
+
+    def __init__(
+        self, client: Kubectl, stream: BinaryIO, namespace: str | None, *, everywhere: bool, timeout_seconds: float
+    ) -> None:
+        self.client = client
+        self.stream = stream
+        self.timeout_seconds = timeout_seconds
+        self.everywhere = everywhere
+        self.namespace = namespace
+        self.samples = 0
+        self.failed = 0
+        self.containers = 0
+        self.last_error: KubectlError | None = None
+        self.continued = stream.tell() > 0
+        self._source: tuple[str, ...] | None = None
+        self._served: dict[tuple[object, object], object] = {}
+        self._pods: dict[tuple[object, object], dict[str, Any]] = {}
+        self._owners: set[tuple[object, object, object]] = set()
+        self._refused: dict[str, str] = {}
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        """The words that say which namespace."""
+        return ("--all-namespaces",) if self.everywhere else (f"--namespace={self.namespace}",)
+
+    def sample(self) -> None:
+        """Take one sample; a failure is written down and counted."""
+        now = _now()
+        try:
+            if self.namespace is None and not self.everywhere:
+                self.namespace = self._own_namespace()
+            answer = self._choose() if self._source is None else self._metrics(self._source)
+        except KubectlError as error:
+            self.failed += 1
+            self.last_error = error
+            if not self.samples and (error.lasting or self.failed >= _TRIES):
+                raise
+            if self.samples:
+                self._write({"time": now, "kubectl": " ".join(self._source or ()), "error": error.said})
+            return
+        self.samples += 1
+        if answer:
+            self._write({"time": now, "kubectl": " ".join(self._source or ()), **answer})
+
+    def look(self) -> None:
+        """Look at the pods, and at what made them where that is new; what is refused is written down once."""
+        found = self._objects("pods")
+        if found is not None:
+            now = {_identity(pod): pod for pod in found}
+            changed = [pod for key, pod in now.items() if self._pods.get(key) != pod]
+            self._list("get pods", changed)
+            for key, pod in self._pods.items():
+                if key not in now:
+                    gone = {"type": "DELETED", "object": pod}
+                    self._write({"time": _now(), "kubectl": "get pods", "answer": gone})
+            first, self._pods = not self._pods, now
+            if first:
+                self._look_once()
+            self._look_at_owners(changed)
+
+    def _own_namespace(self) -> str:
+        view = ("config", "view", "--minify", "--output=jsonpath={..namespace}")
+        return (
+            self.client.run(*view, timeout_seconds=self.timeout_seconds).decode("utf-8", "replace").strip() or "default"
+        )
+
+    def _choose(self) -> dict[str, Any]:
+        """Find the best that the server has."""
+        place = "" if self.everywhere else f"namespaces/{self.namespace}/"
+        source: tuple[str, ...]
+        for version in _VERSIONS:
+            source = ("get", "--raw", f"/apis/metrics.k8s.io/{version}/{place}pods")
+            try:
+                answer = self._metrics(source)
+            except KubectlError as error:
+                if not error.missing:
+                    raise
+                continue
+            self._source = source
+            return answer
+        source = ("top", "pod", "--containers", *self.scope)
+        answer = self._metrics(source)
+        self._source = source
+        return answer
+
+    def _metrics(self, source: tuple[str, ...]) -> dict[str, Any]:
+        """Ask for memory; an answer without anything new is empty."""
+        printed = self.client.run(*source, timeout_seconds=self.timeout_seconds)
+        if source[0] == "top":
+            text = printed.decode("utf-8", "replace")
+            self.containers = max(0, text.count("\n") - 1)
+            return {"namespace": self.namespace, "answer": text} if self.containers else {}
+        served = dict(self._served)
+        pods = [trimmed("PodMetrics", item) for _, item, _ in items(_json(source, printed))]
+        self._served = {_identity(pod): pod.get("timestamp") for pod in pods}
+        self.containers = sum(len(pod.get("containers") or ()) for pod in pods)
+        # metrics-server serves a sample again until its next window.
+        new = [pod for pod in pods if (at := pod.get("timestamp")) is None or served.get(_identity(pod)) != at]
+        return {"answer": {"kind": "PodMetricsList", "items": new}} if new else {}
+
+    def _objects(self, resource: str) -> list[dict[str, Any]] | None:
+        """List objects, trimmed; None where that is not possible."""
+        kind, api = _PLACES[resource]
+        place = "" if self.everywhere or kind == "Node" else f"/namespaces/{self.namespace}"
+        # Revision 0: from the server's memory, without a word to its data base.
+        command = ("get", "--raw", f"{api}{place}/{resource}?resourceVersion=0")
+        try:
+            printed = self.client.run(*command, timeout_seconds=self.timeout_seconds)
+            found = items(_json(command, printed))
+        except KubectlError as error:
+            if self._refused.get(resource) != error.said:
+                self._refused[resource] = error.said
+                self._write({"time": _now(), "kubectl": f"get {resource}", "without": error.said})
+            return None
+        return [trimmed(kind, item) for _, item, _ in found]
+
+    def _look_once(self) -> None:
+        for resource in ("nodes", "resourcequotas"):
+            self._list(f"get {resource}", self._objects(resource) or ())
+
+    def _look_at_owners(self, pods: Iterable[Mapping[str, Any]]) -> None:
+        """List ReplicaSets and Jobs when a pod has one that was not seen yet."""
+        for kind, resource in _OWNERS.items():
+            wanted = {
+                (kind, pod["metadata"].get("namespace"), owner.get("name"))
+                for pod in pods
+                for owner in pod["metadata"].get("ownerReferences") or ()
+                if owner.get("kind") == kind
+            }
+            if wanted <= self._owners:
+                continue
+            found = self._objects(resource) or []
+            new = [
+                one
+                for one in found
+                if (kind, one["metadata"].get("namespace"), one["metadata"].get("name")) not in self._owners
+            ]
+            self._list(f"get {resource}", new)
+            self._owners |= wanted | {
+                (kind, one["metadata"].get("namespace"), one["metadata"].get("name")) for one in new
+            }
+
+    def _list(self, command: str, objects: Iterable[Mapping[str, Any]]) -> None:
+        kept = list(objects)
+        if kept:
+            self._write({"time": _now(), "kubectl": command, "answer": {"kind": "List", "items": kept}})
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        """Append one whole line, and see to it that it is on the disk."""
+        import msgspec  # noqa: PLC0415 - only the recorder needs it
+
+        rest = memoryview(msgspec.json.encode(line) + b"\n")
+        while rest:
+            rest = rest[self.stream.write(rest) :]
+        try:
+            os.fsync(self.stream.fileno())
+        except OSError:
+            # A pipe has no disk.
+            return
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _identity(item: Mapping[str, Any]) -> tuple[object, object]:
+    about = item.get("metadata") or {}
+    return about.get("namespace"), about.get("uid") or about.get("name")
+
+
+def _json(command: tuple[str, ...], printed: bytes) -> dict[str, Any]:
+    import msgspec  # noqa: PLC0415 - only the recorder needs it
+
+    try:
+        content = msgspec.json.decode(printed)
+    except (msgspec.DecodeError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        said = "an answer that is no JSON object"
+        raise KubectlError(" ".join(command), said, "")
+    return content
+
+
+ENDINGS: Final = (".jsonl", ".ndjson", ".json", ".log", ".parquet")
+
+#: A large cluster needs more than an interval.
+_TIMEOUT: Final = 10.0
+_LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+_OURS: Final = re.compile(rb'\{"time": ?"[^"]*", ?"kubectl": ?"')
+
+
+def record_kubectl(
+    path: str | os.PathLike[str],
+    *,
+    namespace: str | None = None,
+    all_namespaces: bool = False,
+    context: str | None = None,
+    kubeconfig: str | os.PathLike[str] | None = None,
+    interval: str | dt.timedelta = "15s",
+    duration: str | dt.timedelta | None = None,
+    objects_interval: str | dt.timedelta = "1m",
+    kubectl: str = "kubectl",
+    progress: bool | None = None,
+) -> Recording:
+    """Record the memory of a cluster's containers through `kubectl`, until Ctrl-C or for a while.
+
+    Parameters
+    ----------
+    path
+        The file: ``.jsonl`` (also .ndjson, .json, .log), a line per answer, added to what an earlier recording left
+        there; or ``.parquet``, made of such lines (in a file beside it, ``.parquet.jsonl``) at the end.
+    namespace
+        Which namespace; None is that of the context.
+    all_namespaces
+        Of all namespaces.
+    context, kubeconfig
+        Which cluster; None is kubectl's own choice.
+    interval
+        Time between two samples. metrics-server has a new one every 15 seconds, or what it was told to.
+    duration
+        Stop after so long; None goes on until Ctrl-C.
+    objects_interval
+        Time between two looks at the pods, for limits, versions and restarts.
+    kubectl
+        The program.
+    progress
+        Show a line that counts; None shows it on a terminal.
+
+    Returns
+    -------
+    Recording
+        What is in the file: `working_set_bytes` per container with the time stamps of metrics-server, limits,
+        requests, owners, versions, restarts with reason and time.
+
+    Raises
+    ------
+    RmtoolkitError
+        There is no kubectl; it may not, or cannot, read metrics; the file cannot be written. Once something was
+        recorded, failed answers are counted, are `gap` events, and end nothing.
+
+    Notes
+    -----
+    ``kubectl get --raw /apis/metrics.k8s.io/…`` is asked for exact bytes with their own time stamps; where the
+    server does not have it, ``kubectl top pod --containers``, which rounds down to whole MiB. Of pods only what
+    is needed is kept: no environment, no arguments, no annotations.
+
+    Examples
+    --------
+    >>> record_kubectl("week.txt", duration="1s")
+    Traceback (most recent call last):
+    rmtoolkit.exceptions.RmtoolkitError: Could not write 'week.txt': the name must end in .jsonl, .ndjson, ...
+    """
+    target = Path(path)
+    every, looks = parse_duration(interval).total_seconds(), parse_duration(objects_interval).total_seconds()
+    until = None if duration is None else parse_duration(duration).total_seconds()
+    if namespace is not None and (all_namespaces or not _LABEL.fullmatch(namespace)):
+        why = "give a namespace or all of them, not both" if all_namespaces else f"{quote(namespace)} is no namespace"
+        msg = f"Could not record: {why}."
+        raise RmtoolkitError(msg)
+    check_target(target, ENDINGS)
+    if target.exists() and not target.is_file():
+        msg = f"Could not write {quote_path(target)}: it is no file. Name one."
+        raise RmtoolkitError(msg)
+    lines = target.with_name(f"{target.name}.jsonl") if target.suffix.lower() == ".parquet" else target
+    client = Kubectl.find(kubectl, context, kubeconfig)
+    with _appending(lines) as stream:
+        sampler = Sampler(client, stream, namespace, everywhere=all_namespaces, timeout_seconds=max(every, _TIMEOUT))
+        _run(sampler, every=every, looks=looks, until=until, progress=progress)
+    if not sampler.samples and sampler.last_error is not None:
+        raise sampler.last_error
+    if not sampler.containers and not sampler.continued:
+        where = "" if all_namespaces else f" in the namespace {quote(sampler.namespace)}"
+        msg = f"Nothing was recorded: there are no pods with metrics{where}."
+        raise RmtoolkitError(msg)
+    recording = read_kubectl_top(lines)
+    if lines != target:
+        recording.write(target)
+        lines.unlink()
+    return recording
+
+
+def _run(sampler: Sampler, *, every: float, looks: float, until: float | None, progress: bool | None) -> None:
+    """Sample until the time is over or Ctrl-C is pressed."""
+    from tqdm import tqdm  # noqa: PLC0415 - only this needs it
+
+    total = None if until is None else int(until / every) + 1
+    begin = due = clock.monotonic()
+    looked: float | None = None
+    hidden = None if progress is None else not progress
+    try:
+        with tqdm(total=total, unit=" samples", desc="kubectl", disable=hidden, leave=False) as bar:
+            while True:
+                sampler.sample()
+                if sampler.samples and (looked is None or due - looked >= looks):
+                    sampler.look()
+                    looked = due
+                bar.set_postfix(containers=sampler.containers, failed=sampler.failed)
+                bar.update()
+                # What takes longer than an interval costs turns, and shifts none.
+                due += every * max(1, math.ceil((clock.monotonic() - due) / every))
+                if until is not None and due > begin + until:
+                    break
+                clock.sleep(max(0.0, due - clock.monotonic()))
+        if sampler.samples and due - every != looked:
+            sampler.look()
+    except KeyboardInterrupt:
+        # The usual end: a last look, for what restarted meanwhile.
+        if not sampler.samples:
+            raise
+        with suppress(KeyboardInterrupt):
+            sampler.look()
+
+
+@contextmanager
+def _appending(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for whole lines, behind what an earlier recording left."""
+    try:
+        with path.open("ab+", buffering=0) as stream:
+            size = stream.seek(0, os.SEEK_END)
+            if size:
+                stream.seek(0)
+                if not _OURS.match(stream.read(200)):
+                    msg = f"Could not write {quote_path(path)}: it holds something else. Choose another name."
+                    raise RmtoolkitError(msg)
+                stream.seek(size - 1)
+                if stream.read(1) != b"\n":
+                    # A crash left half a line: it stays alone.
+                    stream.write(b"\n")
+            yield stream
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        msg = f"Could not write {quote_path(path)}: {why}. What was recorded before is in it."
+        raise RmtoolkitError(msg) from error
+    finally:
+        if path.exists() and not path.stat().st_size:
+            path.unlink()
