@@ -59,9 +59,10 @@ def test_three_kills_in_a_week_are_one_pair() -> None:
 
 @pytest.mark.parametrize("short", [0, 1])
 def test_eight_days_are_the_least_to_learn_from(short: int) -> None:
-    """A week and the day before it, less an hour for what was missed: exactly so much is enough, a scrape less is not."""
+    """A week and the day before it, less an hour for what was missed: so much is enough, a scrape less is not."""
     number = (8 * 24 - 1) * 6 + 1 - short
-    tables = [samples(steady(8, seed=seed, step=600)[:number], step=600, workload=f"w{seed}") for seed in range(3)]
+    levels = {f"w{seed}": steady(8, seed=seed, step=600)[:number] for seed in range(3)}
+    tables = [samples(values, step=600, workload=name, pod=name) for name, values in levels.items()]
     if short:
         with pytest.raises(RmtoolkitError, match="eight days"):
             rm.learn_margins(pl.concat(tables))
