@@ -23,6 +23,7 @@ test: check ## check, then every test; says what was skipped and how to switch i
 check: $(STAMP) ## Lint, formatting, types and the examples in the docstrings
 	@echo "ruff check";  $(BIN)/ruff check --quiet .
 	@echo "ruff format"; $(BIN)/ruff format --check --quiet .
+	@echo "oxlint";      $(BIN)/oxlint --quiet --deny-warnings rmtoolkit/views/assets > .venv/oxlint.log || { cat .venv/oxlint.log; exit 1; }
 	@echo "mypy";        $(BIN)/mypy --no-error-summary $(CHECKED)
 	@echo "pyright";     $(BIN)/pyright --warnings $(CHECKED) > .venv/pyright.log || { cat .venv/pyright.log; exit 1; }
 	@echo "doctests";    $(BIN)/python -m pytest --doctest-modules --doctest-glob=README.md rmtoolkit README.md -q -n 2 -p no:randomly

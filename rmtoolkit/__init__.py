@@ -1,6 +1,7 @@
 """Does a Rust service leak, why is its memory high, and what limit should it have?
 
-``import rmtoolkit as rm``; names are imported when they are first used.
+``import rmtoolkit as rm``; names are imported when they are first used. Every function that takes a recording may be
+given the Assessment that `rm.assess` made of it instead.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from rmtoolkit.analysis.judge import Judgement, checklist, classify, fits, judge
     from rmtoolkit.analysis.lives import lives
+    from rmtoolkit.assessment import Assessment, assess
     from rmtoolkit.heap._detect import read_heap
     from rmtoolkit.heap.allocator import Allocator, read_allocator
     from rmtoolkit.heap.diff import diff
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.suspects import suspects
     from rmtoolkit.lake import Lake
     from rmtoolkit.limits.backtest import Backtest, backtest
-    from rmtoolkit.limits.recommend import recommend_limits
+    from rmtoolkit.limits.recommend import Prices, recommend_limits
     from rmtoolkit.limits.risk import Margins, learn_margins, limit_risk
     from rmtoolkit.limits.what_if import WhatIf, replay, what_if
     from rmtoolkit.loaders._detect import read
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 
 _HOMES: Final = {
     "Allocator": "rmtoolkit.heap.allocator",
+    "assess": "rmtoolkit.assessment",
+    "Assessment": "rmtoolkit.assessment",
     "Backtest": "rmtoolkit.limits.backtest",
     "backtest": "rmtoolkit.limits.backtest",
     "checklist": "rmtoolkit.analysis.judge",
@@ -63,6 +67,7 @@ _HOMES: Final = {
     "limit_risk": "rmtoolkit.limits.risk",
     "lives": "rmtoolkit.analysis.lives",
     "Margins": "rmtoolkit.limits.risk",
+    "Prices": "rmtoolkit.limits.recommend",
     "Prometheus": "rmtoolkit.loaders.prometheus.live",
     "pull": "rmtoolkit.loaders.pull",
     "read": "rmtoolkit.loaders._detect",
@@ -96,6 +101,7 @@ _HOMES: Final = {
 
 __all__ = [
     "Allocator",
+    "Assessment",
     "Backtest",
     "Explanation",
     "Fleet",
@@ -104,10 +110,12 @@ __all__ = [
     "Lake",
     "LimitExplorer",
     "Margins",
+    "Prices",
     "Prometheus",
     "Recording",
     "Triage",
     "WhatIf",
+    "assess",
     "backtest",
     "checklist",
     "classify",

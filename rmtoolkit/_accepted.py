@@ -61,7 +61,7 @@ class Acknowledgement:
 
 
 def read_acknowledgements(path: str | os.PathLike[str]) -> tuple[Acknowledgement, ...]:
-    r"""Read a file of what is known and accepted."""
+    """Read a file of what is known and accepted."""
     try:
         if Path(path).stat().st_size > _LARGEST:
             raise ReadError.at(path, found="more than a megabyte", expected=_EXPECTED)

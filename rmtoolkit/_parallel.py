@@ -75,12 +75,7 @@ def _each(
     """Work on all items, in their order; where there are many buckets, a bar shows how far it is."""
     from tqdm.auto import tqdm  # noqa: PLC0415 - only for what takes long
 
-    if client is None:
-        made = in_parallel(work, items)
-    else:
-
-
-        made = on_workers(work, list(items), client)
+    made = in_parallel(work, items) if client is None else on_workers(work, list(items), client)
     # None: no bar where nobody looks.
     yield from tqdm(made, total=total, disable=None if total else True, delay=2, leave=False, unit="bucket")
 

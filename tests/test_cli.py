@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from rmtoolkit import cli
+from rmtoolkit.cli._sources import profiles
 from rmtoolkit.recording import Recording
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def test_a_fault_of_ours_is_no_finding(
 ) -> None:
     """An unexpected error is status 2 and one line: a script must not take it for a leak."""
     monkeypatch.delenv("RMTOOLKIT_TRACEBACK", raising=False)
-    monkeypatch.setattr("rmtoolkit.cli._read", lambda _: 1 / 0)
+    monkeypatch.setattr("rmtoolkit.cli._sources.read", lambda _: 1 / 0)
     assert cli.main(["classify", str(calm), "--fail-on", "leak"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
@@ -191,7 +192,7 @@ def test_warnings_are_lines(calm: Path, tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_reader_that_has_seen_enough_is_no_error(calm: Path) -> None:
     """`| head` ends the pipe early: no complaint."""
     with subprocess.Popen(
-        [sys.executable, "-m", "rmtoolkit.cli", "classify", str(calm)],
+        [sys.executable, "-m", "rmtoolkit", "classify", str(calm)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=ROOT,
@@ -205,7 +206,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(calm: Path) -> None:
 def test_ascii_terminals_get_ascii(calm: Path) -> None:
     """Where the encoding has no marks, the table is plain ASCII."""
     found = subprocess.run(
-        [sys.executable, "-m", "rmtoolkit.cli", "classify", str(calm)],
+        [sys.executable, "-m", "rmtoolkit", "classify", str(calm)],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
@@ -227,10 +228,17 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_imports_nothing_heavy() -> None:
     """`rmtoolkit --help` stays fast because it loads neither polars nor anything as large."""
     found = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "rmtoolkit.cli", "--help"],
+        [sys.executable, "-X", "importtime", "-m", "rmtoolkit", "--help"],
         capture_output=True,
         text=True,
         check=True,
     )
     loaded = {line.rpartition("|")[2].strip() for line in found.stderr.splitlines()}
     assert not loaded & {"polars", "numpy", "pandas", "pyarrow", "altair", "ipywidgets"}
+
+
+def test_heap_profiles_are_sorted_by_workload() -> None:
+    """Several files of one workload are its pictures in their order; without a name they are of the only one."""
+    assert profiles(["api=a.zst", "api=b.zst", "web=c.zst"]) == {"api": ["a.zst", "b.zst"], "web": ["c.zst"]}
+    assert profiles(["a.zst"]) == ["a.zst"]
+    assert profiles([]) is None

@@ -154,7 +154,7 @@ def test_a_damaged_day_is_named_from_afar(client: Client, tmp_path: Path) -> Non
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:
     """Run the command line."""
-    words = (sys.executable, "-m", "rmtoolkit.cli", *words)
+    words = (sys.executable, "-m", "rmtoolkit", *words)
     return subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
 
 

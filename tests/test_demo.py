@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit import demo
+from rmtoolkit.cli import demo
 from rmtoolkit.exceptions import RmtoolkitError
 
 ROOT = Path(__file__).parents[1]
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What the demo writes."""
-    return demo.run(ROOT / demo.SAMPLES, tmp_path_factory.mktemp("demo") / "out" / "demo.html").read_text(
+    return demo.show(ROOT / demo.SAMPLES, tmp_path_factory.mktemp("demo") / "out" / "demo.html").read_text(
         encoding="utf-8"
     )
 
@@ -51,4 +51,4 @@ def test_every_verdict_is_the_truth() -> None:
 def test_missing_samples_are_named(tmp_path: Path) -> None:
     """Outside a clone the demo says what it lacks."""
     with pytest.raises(RmtoolkitError, match="clone of the repository"):
-        demo.run(tmp_path / "nowhere")
+        demo.show(tmp_path / "nowhere")

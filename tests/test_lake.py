@@ -267,7 +267,7 @@ def test_a_lake_is_a_source_like_any_other(lake: rm.Lake, tmp_path: Path) -> Non
     assert same(rm.read(lake.path), lake.recording())
     assert same(rm.read(str(tmp_path / "la*")), lake.recording())
     done = subprocess.run(
-        [sys.executable, "-m", "rmtoolkit.cli", "classify", str(lake.path)],
+        [sys.executable, "-m", "rmtoolkit", "classify", str(lake.path)],
         capture_output=True,
         text=True,
         check=False,

@@ -38,7 +38,7 @@ def everything(recording: Recording) -> pl.Series:
 def both(recording: Recording) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What is found after the quick look, and what without it."""
     quick = validate(recording)
-    with mock.patch.object(screen, "suspects", everything):
+    with mock.patch.object(screen, "prefilter", everything):
         return quick, validate(recording)
 
 

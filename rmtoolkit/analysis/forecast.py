@@ -311,6 +311,23 @@ class Course:
     growing: float
 
 
+def ahead(course: Course, lasts: Exposure, watched_hours: float) -> dict[str, float | None]:
+    """Give what the chance of an OOM kill at any limit is worked out from: `columns.AHEAD`."""
+    growth = course.growth
+    return {
+        "per_day_bytes": None if growth is None else growth.per_day,
+        "error_bytes": None if growth is None else growth.error_per_day,
+        "level_bytes": None if growth is None else growth.level_bytes,
+        "fresh_bytes": None if growth is None else _begun(course.opinion, growth),
+        "noise_bytes": None if growth is None else growth.spread_bytes,
+        "goes_on": course.growing,
+        "age_hours": lasts.age_hours,
+        "longest_hours": lasts.longest_hours,
+        "endings": lasts.ended,
+        "watched_hours": watched_hours,
+    }
+
+
 def paths(courses: Iterable[Course]) -> pl.DataFrame:
     """Draw the forecasts of the footprint from the last sample on."""
     known = [line for course in courses if (line := _line(course)) is not None]

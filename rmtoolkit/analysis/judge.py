@@ -81,6 +81,7 @@ def verdict_row(
     goes_on = _goes_on(pool, verdict)
     outlook, lasts = forecast.Outlook("unknown", None, None, None, UNKNOWN), ENDLESS
     course: forecast.Course | None = None
+    watched_hours = sum(facts.lives[c]["hours"] for c in containers if c in facts.lives)
     if main is not None and main.life:
         lasts = exposure(
             (opinion.life, facts.about[container]["cadence_seconds"])
@@ -95,7 +96,7 @@ def verdict_row(
             limit_bytes=limit,
             limit_known=about["limit_known"],
             kills=sum(facts.kills.get(container, 0) for container in containers),
-            watched_hours=sum(facts.lives[c]["hours"] for c in containers if c in facts.lives),
+            watched_hours=watched_hours,
             lasts=lasts,
         )
         course = forecast.Course(shown, main, growth, outlook, goes_on)
@@ -128,6 +129,7 @@ def verdict_row(
         "container_id": shown,
         "workload_inferred": about["workload_inferred"],
         "limit_known": about["limit_known"],
+        "ahead": None if course is None else forecast.ahead(course, lasts, watched_hours),
     }
     situation = Situation(
         row,
@@ -666,9 +668,16 @@ def judge_with(
     return Judgement(recording=about, **mine), frames
 
 
-def verdicts_with(recording: Source, also: Also, *, client: Client | None = None) -> dict[str, pl.DataFrame]:
+def verdicts_with(
+    recording: Source,
+    also: Also,
+    heap: Heap | Mapping[str, Heap] | None = None,
+    *,
+    by: Literal["workload", "instance"] = "workload",
+    client: Client | None = None,
+) -> dict[str, pl.DataFrame]:
     """Do what `judge_with` does where of the judgement nobody needs more than the verdicts."""
-    frames, _ = _spread(recording, None, partial(_rows, by="workload", also=also), client)
+    frames, _ = _spread(recording, heap, partial(_rows, by=by, also=also), client)
     return {name: frame for name, frame in frames.items() if name not in ("rows", "findings")}
 
 

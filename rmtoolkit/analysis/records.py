@@ -69,6 +69,22 @@ VERDICTS: Final = pl.Schema(
         "evidence": EVIDENCE,
     },
 )
+#: What the chance of an OOM kill at any limit is worked out from, where memory grows: see `forecast.Growth` and
+#: `chances.Exposure`. `fresh_bytes` is the level after a restart, `goes_on` the chance that the growth does.
+AHEAD: Final = pl.Struct(
+    {
+        "per_day_bytes": pl.Float64,
+        "error_bytes": pl.Float64,
+        "level_bytes": pl.Float64,
+        "fresh_bytes": pl.Float64,
+        "noise_bytes": pl.Float64,
+        "goes_on": pl.Float64,
+        "age_hours": pl.Float64,
+        "longest_hours": pl.Float64,
+        "endings": pl.Int64,
+        "watched_hours": pl.Float64,
+    }
+)
 #: What the views need besides.
 FOR_VIEWS: Final = {
     "headline": pl.String(),
@@ -76,6 +92,7 @@ FOR_VIEWS: Final = {
     "container_id": pl.UInt32(),
     "workload_inferred": pl.Boolean(),
     "limit_known": pl.Boolean(),
+    "ahead": AHEAD,
 }
 #: What makes a row of verdicts.
 WORKLOAD: Final = ("cluster", "namespace", "workload", "container")

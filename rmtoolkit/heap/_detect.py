@@ -23,9 +23,9 @@ _HEAD: Final = 1 << 16
 #: A first line, and the reader of what begins with it.
 _MARKS: Final = (
     (re.compile(rb"v [0-9a-f]+(?: [0-9a-f]+)?\r?\n"), "heaptrack", "read_heaptrack"),
-    (re.compile(rb"\s*(?:heap_v2/|heap profile: *\d|--- *symbol)"), "jeprof", "read_jeprof"),
-    (re.compile(rb"(?:[a-z_]+:[^\n]*\n){0,3}desc:|mem_heap_B=|snapshot=0"), "massif", "read_massif"),
-    (re.compile(rb"\s*\{(?s:.){0,4096}?\"dhatFileVersion\""), "dhat", "read_dhat"),
+    (re.compile(rb"\s*(?:heap_v2/|heap profile: *\d|--- *symbol)"), "formats", "read_jeprof"),
+    (re.compile(rb"(?:[a-z_]+:[^\n]*\n){0,3}desc:|mem_heap_B=|snapshot=0"), "formats", "read_massif"),
+    (re.compile(rb"\s*\{(?s:.){0,4096}?\"dhatFileVersion\""), "formats", "read_dhat"),
     (re.compile(rb"(?:[XIASsitacR+-] [^\n]*\n)+"), "heaptrack", "read_heaptrack"),
 )
 
@@ -64,7 +64,7 @@ def read_heap(path: str | os.PathLike[str]) -> HeapProfile:
         if mark.match(head):
             return _reader(module, name)(path)
     if b"\0" in head[:4096] or head[:1] in b"\x0a\x12\x1a\x22\x2a\x32":
-        return _reader("pprof", "read_pprof")(path)
+        return _reader("formats", "read_pprof")(path)
     raise ReadError.at(path, found=head.split(b"\n", 1)[0], expected=UNDERSTOOD, line=1)
 
 

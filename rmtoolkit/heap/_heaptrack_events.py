@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,8 @@ _STEP_EVENTS: Final = 256
 _STEP_MS: Final = 10
 #: Bytes of a packed file per event: a first guess that spares merging.
 _PACKED_PER_EVENT: Final = 2
+#: So many events may wait until they are summed up.
+_MOST_MOVED: Final = 1 << 20
 
 
 class Nets(NamedTuple):
@@ -42,68 +44,43 @@ class Nets(NamedTuple):
     blocks: Integers
 
 
-class Tally(Protocol):
-    """Counts events: with numpy (`NumpyTally`, which says what each method does), or compiled."""
-
-    @property
-    def counts(self) -> Integers:
-        ...
-
-    @property
-    def temporaries(self) -> Integers: ...
-
-    @property
-    def entries(self) -> int: ...
-
-    @property
-    def live(self) -> int: ...
-
-    def grow(self, sizes: Integers, traces: Integers, most_traces: int) -> None: ...
-    def load(self, keys: Integers, temporary: Integers | None = None) -> None: ...
-    def advance(self, end: int) -> int: ...
-    def nets(self) -> Nets: ...
-    def at_peak(self) -> Integers: ...
-    def reset(self) -> None: ...
+def _nothing() -> Nets:
+    return Nets(*np.zeros((3, 0), np.int64))
 
 
-class NumpyTally:
+class Tally:
     """Counts events a block at a time."""
 
     def __init__(self) -> None:
-        self.counts = np.zeros(0, np.int64)
-        self.temporaries = np.zeros(0, np.int64)
-        self.live = 0
-        self._signed = np.zeros(0, np.int64)
-        self._traces = np.zeros(0, np.int64)
-        self._held = np.zeros(0, np.int64)
-        self._most_traces = 0
-        self._last = 0
-        self._peak = 0
-        self._best: tuple[Integers, Integers, int] = self.counts, self.counts, 0
-        self._keys = self._cum = np.zeros(0, np.int64)
-        self._at = self._counted = 0
-
-    @property
-    def entries(self) -> int:
-        """How many entries are known."""
-        return len(self._traces)
+        self.counts = self.temporaries = np.zeros(0, np.int64)
+        self.live = self.entries = 0
+        self._signed = self._places = self._keys = self._cum = np.zeros(0, np.int64)
+        self._most_traces = self._last = self._peak = self._at = 0
+        self._best: tuple[Integers, Integers] = self.counts, self._keys
+        # Events since the last step, and what was summed up of them already.
+        self._moved: list[Integers] = []
+        self._nets = _nothing()
 
     def grow(self, sizes: Integers, traces: Integers, most_traces: int) -> None:
         """Learn of more entries; the last one takes events of entries that do not exist."""
-        more = len(sizes) - len(self._traces)
+        # What moved was counted for the table as it was.
+        self._sum_up()
+        more = np.zeros(len(sizes) - self.entries, np.int64)
+        self.entries = len(sizes)
         self._signed = np.column_stack((sizes, -sizes)).ravel()
-        self._traces, self._most_traces = traces, most_traces
-        self.counts = np.append(self.counts, np.zeros(2 * more, np.int64))
-        self._held = np.append(self._held, np.zeros(more, np.int64))
-        self.temporaries = np.append(self.temporaries, np.zeros(more, np.int64))
+        self._places = np.column_stack((2 * traces, 2 * traces + 1)).ravel()
+        self._most_traces = most_traces
+        self.counts = np.concatenate((self.counts, more, more))
+        self.temporaries = np.append(self.temporaries, more)
 
     def load(self, keys: Integers, temporary: Integers | None = None) -> None:
         """Take the events of a block."""
-        self._count()
-        self._keys, self._at, self._counted = keys, 0, 0
+        self._keys, self._at = keys, 0
         if not len(keys):
             self._cum = keys
             return
+        if sum(map(len, self._moved)) > _MOST_MOVED:
+            self._sum_up()
         # No key is beyond the table, so none is clipped: it only spares a second look at each.
         self._cum = self._signed.take(keys, mode="clip")
         self._cum[0] += self.live
@@ -111,7 +88,8 @@ class NumpyTally:
         best = int(self._cum.argmax())
         if self._cum[best] > self._peak:
             self._peak = int(self._cum[best])
-            self._best = self.counts.copy(), keys, best + 1
+            self._best = self.counts.copy(), keys[: best + 1]
+        self.counts += np.bincount(keys, minlength=len(self.counts))
         if temporary is None:
             temporary = self._freed_at_once(keys)
         self.temporaries += np.bincount(temporary, minlength=len(self.temporaries))
@@ -133,53 +111,55 @@ class NumpyTally:
             return self.live
         most = max(self.live, int(self._cum[self._at : end].max()))
         self.live = int(self._cum[end - 1])
+        self._moved.append(self._keys[self._at : end])
         self._at = end
         return most
 
     def nets(self) -> Nets:
         """Say what changed since the last time."""
-        self._count()
-        held = self.counts[0::2] - self.counts[1::2]
-        entries = np.flatnonzero(held != self._held)
-        change = held[entries] - self._held[entries]
-        self._held = held
-        traces, size = self._traces[entries], change * self._signed[2 * entries]
-        if 4 * len(entries) < self._most_traces:
-            found, where = np.unique(traces, return_inverse=True)
-            many = len(found)
-        else:
-            found, where, many = None, traces, self._most_traces
-        sizes = np.bincount(where, weights=size, minlength=many).astype(np.int64)
-        blocks = np.bincount(where, weights=change, minlength=many).astype(np.int64)
-        changed = np.flatnonzero((sizes != 0) | (blocks != 0))
-        return Nets(changed if found is None else found[changed], sizes[changed], blocks[changed])
+        self._sum_up()
+        found, self._nets = self._nets, _nothing()
+        return found
 
-    def _count(self) -> None:
-        """Count the events up to where we are."""
-        if self._at > self._counted:
-            self.counts += np.bincount(self._keys[self._counted : self._at], minlength=len(self.counts))
-            self._counted = self._at
+    def _sum_up(self) -> None:
+        """Turn the events since the last step into what changed."""
+        if not self._moved:
+            return
+        keys = np.concatenate(self._moved)
+        self._moved.clear()
+        places, many, found = self._places.take(keys), self._most_traces, None
+        if 4 * len(keys) < many:
+            found, where = np.unique(places >> 1, return_inverse=True)
+            places, many = 2 * where + (places & 1), len(found)
+        counts = np.bincount(places, minlength=2 * many)
+        blocks = counts[0::2] - counts[1::2]
+        size = np.bincount(places, self._signed.take(keys), 2 * many)
+        sizes = (size[0::2] + size[1::2]).astype(np.int64)
+        changed = np.flatnonzero((sizes != 0) | (blocks != 0))
+        nets = Nets(changed if found is None else found[changed], sizes[changed], blocks[changed])
+        self._nets = added(self._nets, nets) if len(self._nets.traces) else nets
 
     def at_peak(self) -> Integers:
         """Count the allocations and frees of each entry up to the peak."""
-        counts, keys, end = self._best
+        counts, keys = self._best
         counts = np.append(counts, np.zeros(len(self.counts) - len(counts), np.int64))
-        return counts + np.bincount(keys[:end], minlength=len(counts))
+        return counts + np.bincount(keys, minlength=len(counts))
 
     def reset(self) -> None:
         """Forget everything so far."""
-        self.counts[:] = 0
+        left = self._keys[self._at :]
+        self.counts = np.bincount(left, minlength=len(self.counts))
         self.temporaries[:] = 0
-        self._held[:] = 0
-        self._counted = self._at
+        self._moved.clear()
+        self._nets = _nothing()
         self._cum = self._cum - self.live
         self.live = self._peak = 0
-        self._best = self.counts[:0], self._keys[:0], 0
-        if self._at < len(self._cum):
-            best = self._at + int(self._cum[self._at :].argmax())
-            if self._cum[best] > 0:
-                self._peak = int(self._cum[best])
-                self._best = self.counts * 0, self._keys[self._at :], best + 1 - self._at
+        self._best = self.counts[:0], left[:0]
+        if len(left):
+            best = int(self._cum[self._at :].argmax())
+            if self._cum[self._at + best] > 0:
+                self._peak = int(self._cum[self._at + best])
+                self._best = self.counts[:0], left[: best + 1]
 
 
 class Row(NamedTuple):
@@ -325,7 +305,7 @@ _ENDLESS_BYTES: Final = 256 << 20
 
 
 class Blocks:
-    r"""The lines of one file."""
+    """The lines of one file."""
 
     def __init__(self, path: str | os.PathLike[str], *, expected: str, block_bytes: int = BLOCK_BYTES) -> None:
         self.path = Path(path)
@@ -436,9 +416,7 @@ def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
             yield item
 
 
-#: ``+ `` or ``- `` as the little-endian word that they make.
-_PLUS: Final = ord("+") | ord(" ") << 8
-_MINUS: Final = ord("-") | ord(" ") << 8
+_PLUS, _MINUS, _BLANK = b"+- "
 _ONES: Final = np.uint64(0x0101010101010101)
 #: Hex digits that fit into one word: no index is longer.
 _MOST_DIGITS: Final = 8
@@ -454,7 +432,7 @@ class Events(NamedTuple):
 
 
 def decode(block: memoryview) -> Events:
-    r"""Find the events of a block, and the lines that are none."""
+    """Find the events of a block, and the lines that are none."""
     text = np.frombuffer(block, np.uint8)
     ends = np.flatnonzero(text == 10)
     if text[:MARGIN].any():
@@ -464,11 +442,14 @@ def decode(block: memoryview) -> Events:
     np.add(ends[:-1], 1, out=starts[1:])
     digits = ends - starts
     digits -= 2
-    # The last line may be blank, and then nothing follows its end.
-    kind = np.ndarray((len(text) - 1,), "<u2", block, strides=(1,))[np.minimum(starts, len(text) - 2)]
+    kind = text.take(starts)
     is_free = kind == _MINUS
     is_event = (kind == _PLUS) | is_free
     is_event &= (digits > 0) & (digits <= _MOST_DIGITS)
+    # A line of one character has no second one, and the last line nothing behind it.
+    starts += 1
+    is_event &= text.take(starts, mode="clip") == _BLANK
+    starts -= 1
     words = np.ndarray((len(text) - 7,), "<u8", block, strides=(1,))[ends - 8]
     values, good = hex_words(words, digits)
     is_event &= good
@@ -529,7 +510,7 @@ class RawEvents(NamedTuple):
 
 
 class Addresses:
-    r"""Remembers what is live, from block to block."""
+    """Remembers what is live, from block to block."""
 
     def __init__(self) -> None:
         self._entries: dict[int, int] = {}

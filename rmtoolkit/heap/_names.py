@@ -424,6 +424,10 @@ def origin(function: str | None, file: str | None, module: str | None) -> str | 
     return DEPENDENCY if any(name in DEPENDENCIES for name in foreign) else STD
 
 
+#: What is left where arguments were cut out.
+_LEFT_OVER: Final = re.compile(r"::(?=::|$)")
+
+
 @lru_cache(maxsize=1 << 16)
 def plain_name(function: str) -> str:
     """Name the function that the source has: without closures, type arguments and brackets around the type."""
@@ -448,6 +452,8 @@ def spoken(name: str) -> str:
 
 
 def _without_arguments(path: str) -> str:
+    if "<" not in path:
+        return _LEFT_OVER.sub("", path)
     kept, depth = [], 0
     for place, character in enumerate(path):
         if character == "<":
@@ -456,7 +462,7 @@ def _without_arguments(path: str) -> str:
             kept.append(character)
         if character == ">" and path[place - 1] != "-":
             depth = max(depth - 1, 0)
-    return re.sub(r"::(?=::|$)", "", "".join(kept))
+    return _LEFT_OVER.sub("", "".join(kept))
 
 
 _Frame = tuple[str | None, str | None, int | None, str | None]

@@ -30,7 +30,7 @@ Row: TypeAlias = dict[str, int | str | None]
 
 @dataclass(slots=True)
 class Rows:
-    """What has been read so far, see `rmtoolkit.heap.allocator` for the columns; a column that is not there is unknown."""
+    """What has been read so far; a column that is not there is unknown."""
 
     totals: list[Row] = field(default_factory=list)
     arenas: list[Row] = field(default_factory=list)
@@ -57,7 +57,7 @@ _PAGE_BYTES: Final = 4096
 
 
 def collect_glibc(text: str, rows: Rows) -> None:
-    r"""Read every document of glibc in a text."""
+    """Read every document of glibc in a text."""
     for number, document in enumerate(parse_documents(text)):
         purgeable = document.top_bytes
         for arena in document.arenas:
@@ -128,7 +128,7 @@ SHORT: Final = "rows of tables with other columns than their heads"
 
 
 def collect_jemalloc(text: str, rows: Rows) -> None:
-    r"""Read every document of jemalloc in a text."""
+    """Read every document of jemalloc in a text."""
     found = [document for document in jemalloc_documents_parse_documents(text) if document.totals()]
     for number, document in enumerate(found):
         page, sizes, arenas = _json(document) if document.format == "json" else _text(document, rows)
@@ -300,7 +300,7 @@ def _row(words: list[str], columns: list[str], table: list[dict[str, int]], rows
 
 
 def collect_tcmalloc(text: str, rows: Rows) -> None:
-    r"""Read every document of tcmalloc in a text."""
+    """Read every document of tcmalloc in a text."""
     for number, document in enumerate(tcmalloc_documents_parse_documents(text)):
         said = document.amounts
         pages, free = document.sum_of("page heap freelist"), document.sum_of("freelist")
@@ -496,8 +496,8 @@ def read_allocator(path: str | os.PathLike[str]) -> Allocator:
     data, notes = _files.read_bytes(path, expected=_EXPECTED)
     text, more = _files.as_text(data, path, expected=_EXPECTED)
     rows = Rows()
-    for module in (allocator_jemalloc, allocator_glibc, allocator_tcmalloc):
-        module.collect(text, rows)
+    for collect in (collect_jemalloc, collect_glibc, collect_tcmalloc):
+        collect(text, rows)
         if rows.totals:
             break
     else:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit._provenance import Report
+from rmtoolkit._wire import BYTES, VARINT, WireError, fields, read_varint
 from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary, Maps
@@ -710,7 +711,6 @@ PPROF_EXPECTED: Final = "a pprof profile of the heap (protocol buffers, packed w
 
 #: Fields of the messages.
 _SAMPLE_TYPE, _SAMPLE, _MAPPING, _LOCATION, _FUNCTION, _STRING, _PERIOD = 1, 2, 3, 4, 5, 6, 12
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 #: Columns of `STACKS` by the name of a value.
 _VALUES: Final = {
     "inuse_space": "live_bytes",
@@ -721,10 +721,6 @@ _VALUES: Final = {
     "objects": "live_blocks",
 }
 _MOST_BYTES: Final = 1 << 62
-
-
-class _BrokenError(Exception):
-    """The bytes are no such message."""
 
 
 @dataclass(slots=True)
@@ -786,7 +782,7 @@ def _read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
     try:
         for number, value in _fields(data):
             _top(profile, number, value)
-    except _BrokenError as error:
+    except WireError as error:
         if not profile.samples:
             raise ReadError.at(path, found=str(error), expected=PPROF_EXPECTED) from None
         partial.append(f"{error}; what stands before was read")
@@ -838,40 +834,13 @@ def _read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
     )
 
 
-def _varint(data: bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while place < len(data) and shift < 70:
-        byte = data[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value & ((1 << 64) - 1), place
-        shift += 7
-    msg = "a number that does not end"
-    raise _BrokenError(msg)
-
-
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Give number and value of each field of a message."""
-    place = 0
-    while place < len(data):
-        key, place = _varint(data, place)
-        kind = key & 7
-        if kind == _VARINT:
-            value, place = _varint(data, place)
-            yield key >> 3, value
-        elif kind == _BYTES:
-            size, place = _varint(data, place)
-            if size > len(data) - place:
-                msg = f"a field of {size:,} bytes of which {len(data) - place:,} are there"
-                raise _BrokenError(msg)
-            yield key >> 3, data[place : place + size]
-            place += size
-        elif kind in (_FIXED64, _FIXED32):
-            place += 8 if kind == _FIXED64 else 4
-        else:
-            msg = f"a field of the unknown kind {kind}"
-            raise _BrokenError(msg)
+    for number, kind, begin, end in fields(data, 0, len(data)):
+        if kind == VARINT:
+            yield number, begin
+        elif kind == BYTES:
+            yield number, data[begin:end]
 
 
 def _signed(value: int) -> int:
@@ -881,7 +850,7 @@ def _signed(value: int) -> int:
 def _message(data: int | bytes) -> dict[int, list[int | bytes]]:
     if isinstance(data, int):
         msg = "a number where a message should be"
-        raise _BrokenError(msg)
+        raise WireError(msg)
     found: dict[int, list[int | bytes]] = {}
     for number, value in _fields(data):
         found.setdefault(number, []).append(value)
@@ -902,7 +871,7 @@ def _numbers_pprof(message: dict[int, list[int | bytes]], field_number: int) -> 
             continue
         place = 0
         while place < len(value):
-            number, place = _varint(value, place)
+            number, place = read_varint(value, place, len(value))
             found.append(number)
     return found
 

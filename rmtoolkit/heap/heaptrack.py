@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
 from bisect import bisect_right
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,7 +14,7 @@ import polars as pl
 from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.heap import _heaptrack_events
-from rmtoolkit.heap._heaptrack_events import MARGIN, Account, Addresses, Blocks, NumpyTally, RawEvents, Tally, ahead
+from rmtoolkit.heap._heaptrack_events import MARGIN, Account, Addresses, Blocks, RawEvents, Tally, ahead
 from rmtoolkit.heap._heaptrack_tables import DAMAGED, INDEXED, Tables
 from rmtoolkit.heap._names import FrameTable, as_lists
 from rmtoolkit.heap.profile import GROWTH, SIZES, STACKS, TIMELINE, HeapProfile, HeapSummary
@@ -28,7 +26,7 @@ from rmtoolkit.text import memory
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -138,12 +136,8 @@ def matches(patterns: Iterable[str], frames: pl.DataFrame) -> Integers:
 
 
 EXPECTED: Final = "a heaptrack recording"
-#: Packed bytes from which on the start of numba costs less than it saves, and where it runs already.
-_NUMBA_BYTES: Final = 24 << 20
-_NUMBA_BYTES_RUNNING: Final = 1 << 16
-#: What is looked at together: for numpy it should fit into a processor's cache.
+#: What is looked at together should fit into a processor's cache.
 _BLOCK_BYTES: Final = 1 << 18
-_COMPILED_BLOCK_BYTES: Final = 1 << 20
 #: With more damage than this nothing is worth reading on.
 _MOST_DAMAGE: Final = 1 << 20
 #: Enough of the beginning to tell what follows.
@@ -195,10 +189,6 @@ def read_heaptrack(path: str | os.PathLike[str], *, suppressions: Iterable[str] 
     OSError
         There is no such file.
 
-    Notes
-    -----
-    Large files are read faster where numba is installed (the extra ``fast``); the numbers are the same.
-
     Examples
     --------
     >>> import pathlib, tempfile
@@ -218,17 +208,6 @@ def read_heaptrack(path: str | os.PathLike[str], *, suppressions: Iterable[str] 
     raise ReadError.at(path, found="no allocation at all", expected=EXPECTED, hint=hint)
 
 
-def _tools(packed_bytes: int) -> tuple[Callable[[memoryview], _heaptrack_events.Events], Tally, int]:
-    """Choose the compiled readers where they pay; and how much to look at together."""
-    name = "rmtoolkit.heap._events_numba"
-    least = _NUMBA_BYTES_RUNNING if name in sys.modules else _NUMBA_BYTES
-    if packed_bytes >= least and find_spec("numba") is not None:
-        from rmtoolkit.heap import _events_numba as heaptrack_numba  # noqa: PLC0415 - an extra, slow to import
-
-        return heaptrack_numba.decode, heaptrack_numba.NumbaTally(), _COMPILED_BLOCK_BYTES
-    return _heaptrack_events.decode, NumpyTally(), _BLOCK_BYTES
-
-
 class _Part(NamedTuple):
     """A block in numbers; of a raw file with the entries known by then."""
 
@@ -240,13 +219,13 @@ class _Part(NamedTuple):
     infos: tuple[Integers, Integers] | None
 
 
-def _parts(blocks: Blocks, tables: Tables, decode: Callable[[memoryview], _heaptrack_events.Events]) -> Iterator[_Part]:
+def _parts(blocks: Blocks, tables: Tables) -> Iterator[_Part]:
     """Read block after block, without a thought for what it means."""
     addresses: Addresses | None = None
     for block in blocks:
         if tables.form is None:
             addresses = _begin(tables, bytes(block[MARGIN : MARGIN + _HEAD_BYTES]))
-        events = decode(block) if addresses is None else addresses.decode(block)
+        events = _heaptrack_events.decode(block) if addresses is None else addresses.decode(block)
         # Blank lines mean nothing, and there is no end to how many a packed file may hold.
         told = np.flatnonzero(events.ends > events.starts)
         places = zip(events.starts[told].tolist(), events.ends[told].tolist(), strict=True)
@@ -261,13 +240,13 @@ def _parts(blocks: Blocks, tables: Tables, decode: Callable[[memoryview], _heapt
 
 def _read(path: str | os.PathLike[str]) -> _Found:
     """Go through the file once."""
-    blocks = Blocks(path, expected=EXPECTED)
-    decode, tally, blocks.block_bytes = _tools(blocks.packed_bytes)
+    blocks = Blocks(path, expected=EXPECTED, block_bytes=_BLOCK_BYTES)
+    tally = Tally()
     tables = Tables(blocks.path)
     account = Account(tally, blocks.packed_bytes)
     sizes = traces = np.zeros(0, np.int64)
     exact = False
-    for part in ahead(_parts(blocks, tables, decode)):
+    for part in ahead(_parts(blocks, tables)):
         marks = tables.take(part.lines, part.before)
         exact = part.infos is not None
         sizes, traces = tables.infos() if part.infos is None else part.infos

@@ -12,7 +12,7 @@ import polars as pl
 from rmtoolkit._tables import as_time
 from rmtoolkit._times import begins
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError
-from rmtoolkit.limits.history import WORKLOAD, kills, usage, workloads
+from rmtoolkit.limits.history import WORKLOAD, footprint, kills, workloads
 from rmtoolkit.recording import as_recording
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def vpa_memory(
     """Compute what the Kubernetes VPA recommender would set as memory request."""
     recording = as_recording(recording)
     about = workloads(recording)
-    used = usage(recording)
+    used = footprint(recording)
     shape = (about.height, _BUCKETS)
     weights, totals = np.zeros(shape), np.zeros(about.height)
     peaks = _peaks_vpa(used, kills(recording))
@@ -247,7 +247,7 @@ _NOTHING_LEFT: Final = -100
 def krr_memory(recording: AnyRecording, *, use_oom: bool = False) -> pl.DataFrame:
     """Compute what Robusta KRR's simple strategy would set as memory request and limit."""
     recording = as_recording(recording)
-    seen = _subquery(usage(recording))
+    seen = _subquery(footprint(recording))
     found = seen.group_by("workload_row").agg(raw=pl.col("used_bytes").max(), points=pl.col("points").sum())
     percents = (100 + _KRR_BUFFER_PERCENT) * pl.col("raw")
     if use_oom:
@@ -305,12 +305,12 @@ def max_plus(recording: AnyRecording, percent: float) -> pl.DataFrame:
 def crane_memory(recording: AnyRecording) -> pl.DataFrame:
     """Compute what Crane would set as memory request."""
     recording = as_recording(recording)
-    minutes = _recent(usage(recording), days=7).with_columns(bucket=pl.col("used_bytes") // _CRANE_BUCKET_BYTES)
+    minutes = _recent(footprint(recording), days=7).with_columns(bucket=pl.col("used_bytes") // _CRANE_BUCKET_BYTES)
     minutes = minutes.group_by("container_id", pl.col("time").dt.truncate("1m"), maintain_order=True).last()
     found = _percentile(minutes, pl.col("bucket"), 0.99, half_life_hours=48).with_columns(
         raw=(pl.col("value") + 1) * _CRANE_BUCKET_BYTES
     )
-    killed = _recent(kills(recording), days=7, of=usage(recording))
+    killed = _recent(kills(recording), days=7, of=footprint(recording))
     bumps = (
         killed.sort("time")
         .group_by("workload_row")
@@ -329,7 +329,7 @@ def autopilot_memory(recording: AnyRecording) -> pl.DataFrame:
     """Compute the moving-window recommendation of Google's Autopilot for memory."""
     recording = as_recording(recording)
     peaks = (
-        usage(recording)
+        footprint(recording)
         .group_by("workload_row", "container_id", pl.col("time").dt.truncate("5m"), maintain_order=True)
         .agg(pl.col("used_bytes").max())
     )
@@ -348,7 +348,7 @@ def kubecost_memory(recording: AnyRecording) -> pl.DataFrame:
 def castai_memory(recording: AnyRecording) -> pl.DataFrame:
     """Compute what CAST AI would set: the highest use of five days and 10 %, and one and a half of that as limit."""
     recording = as_recording(recording)
-    found = _recent(usage(recording), days=5).group_by("workload_row").agg(peak=pl.col("used_bytes").max())
+    found = _recent(footprint(recording), days=5).group_by("workload_row").agg(peak=pl.col("used_bytes").max())
     return _answer(
         recording,
         found,
@@ -361,7 +361,7 @@ _NONE: Final = pl.lit(None, dtype=pl.Int64)
 
 
 def _peaks(recording: AnyRecording) -> pl.DataFrame:
-    return usage(recording).group_by("workload_row").agg(peak=pl.col("used_bytes").max())
+    return footprint(recording).group_by("workload_row").agg(peak=pl.col("used_bytes").max())
 
 
 def _recent(rows: pl.DataFrame, days: int, of: pl.DataFrame | None = None) -> pl.DataFrame:

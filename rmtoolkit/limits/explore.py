@@ -12,9 +12,9 @@ import polars as pl
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import recommend
-from rmtoolkit.limits.history import describe
-from rmtoolkit.limits.recommend import gather, of_gathered
-from rmtoolkit.limits.risk import Margins, lookup, of_needs, of_row
+from rmtoolkit.limits.history import as_need, describe
+from rmtoolkit.limits.recommend import Prices, gather, of_gathered
+from rmtoolkit.limits.risk import Margins, lookup, of_needs, risk
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, Past, of_workload, spread_over
 from rmtoolkit.recording import as_recording
 
@@ -166,6 +166,7 @@ def _needed(
         "base_bytes": max(base, killed or 0.0),
         "spread": spread,
         "climbing": climbing,
+        "need_bytes": round(max(float(used[top]), killed or 0.0)),
         "peak_bytes": round(float(used[top])),
         "peak_pod": past.pods[int(past.pod[top])],
         "peak_time": pl.Series([int(past.times[top])]).cast(pl.Datetime("ms", "UTC"))[0],
@@ -241,15 +242,6 @@ _MIB: Final = 2**20
 _TRIED: Final = 96
 #: A range wider than this is cut in equal ratios, not in equal steps.
 _WIDE: Final = 6.0
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What things cost."""
-
-    per_gib_hour: float
-    per_incident: float
-    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +328,7 @@ def _span(found: Outcome, row: dict[str, Any]) -> tuple[int, int]:
     """Find the limits between which everything of interest lies, in whole steps of the axis."""
     names = ("limit_bytes", "recommended_limit_bytes", "vpa_target_bytes", "krr_limit_bytes", "raise_to_bytes")
     points = [float(row[name]) for name in names if row[name] is not None]
-    points += [float(row["peak_bytes"] or _MIB)]
+    points += [float(row["need_bytes"] or row["peak_bytes"] or _MIB)]
     if row["killed_limit_bytes"] is not None:
         points.append(1.2 * row["killed_limit_bytes"])
     level = found.settled_bytes if found.settled_bytes is not None else points[-1]
@@ -354,18 +346,17 @@ def _limits(low: int, high: int) -> NDArray[np.float64]:
 def choose(known: Scene, limit_bytes: int) -> Chosen:
     """Say everything of one limit."""
     need, prices = known.found.need, known.prices
-    answer = of_row(need | {"limit_bytes": limit_bytes}, known.scores)
-    chance, low, high, _, _, certified, because = answer
+    found = risk(as_need(need), limit_bytes, known.scores)
     memory = recommend.per_month(reserved_bytes(known.ours, limit_bytes, whole=prices.whole), prices.per_gib_hour)
-    incidents = recommend.expected(chance, prices.per_incident)
+    incidents = recommend.expected(found.week, prices.per_incident)
     days = _days(need, limit_bytes) if known.growing else (None, None, None)
     return Chosen(
         limit_bytes,
-        chance,
-        low,
-        high,
-        certified,
-        because,
+        found.week,
+        found.low,
+        found.high,
+        found.certified,
+        found.because,
         memory,
         incidents,
         known.past.kills(known.found.used, limit_bytes),

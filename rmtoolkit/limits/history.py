@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
 
 from rmtoolkit._partition import parts
 from rmtoolkit._times import begins
-from rmtoolkit.analysis.judge import classify
-from rmtoolkit.analysis.records import WORKLOAD as COLUMNS_WORKLOAD
+from rmtoolkit.analysis.judge import verdicts_with
+from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -154,30 +156,119 @@ def _theil_sen(levels: Numbers) -> Numbers:
     return np.asarray(np.nanmedian(slopes, axis=1))
 
 
-#: What a recommendation is given for: one container of one workload, over all its pods.
-WORKLOAD: Final = ("cluster", "namespace", "workload", "container")
-
-
 def usage(recording: AnyRecording) -> pl.DataFrame:
-    """Take from a recording what a limit is held against."""
+    """Take from a recording what a limit is held against and cannot be taken back."""
     recording = as_recording(recording)
-    samples = recording.samples
+    made = _need(recording.samples)
+    if made is None:
+        return footprint(recording)
+    return _placed(recording, made["need_bytes"])
+
+
+def made_of_footprint(recording: Recording) -> bool:
+    """Tell whether nothing in a recording says more of the need than the footprint does."""
+    known = {name for name in _PARTS if recording.samples[name].null_count() < recording.samples.height}
+    return not _told(known) and "peak_bytes" not in known
+
+
+def _told(known: set[str]) -> bool:
+    return "anon_bytes" in known and ("file_bytes" in known or {"kernel_bytes", "shmem_bytes"} <= known)
+
+
+def need_of(recording: Recording) -> pl.DataFrame:
+    """Say of each container what its need was made of, and whether its highest was seen by the kernel alone."""
+    made = _need(recording.samples)
+    ids = recording.samples["container_id"]
+    if made is None:
+        return pl.DataFrame({"container_id": ids.unique(maintain_order=True)}).with_columns(
+            need_of=pl.lit(WHOLE), kernel_peak=pl.lit(value=False)
+        )
+    return (
+        made.with_columns(ids)
+        .group_by("container_id", maintain_order=True)
+        .agg(
+            pl.col("need_of").first(),
+            kernel_peak=(pl.col("peak_part") > 0)
+            .filter(pl.col("need_bytes") == pl.col("need_bytes").max())
+            .any()
+            .fill_null(value=False),
+        )
+    )
+
+
+#: What a need is made of where nothing tells page cache apart.
+WHOLE: Final = "working set"
+_PARTS: Final = ("anon_bytes", "file_bytes", "inactive_file_bytes", "shmem_bytes", "kernel_bytes", "peak_bytes")
+
+
+def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
+    """Work out the need of every sample; None where it is the footprint and nothing else."""
+    known = {name for name in _PARTS if samples[name].null_count() < samples.height}
+    if not _told(known) and "peak_bytes" not in known:
+        return None
+    names = [name for name in (*_PARTS, *FOOTPRINTS) if name in known or name in FOOTPRINTS]
+    part = samples.select("container_id", *dict.fromkeys(names))
+    for name in _PARTS:
+        if name not in part.columns:
+            part = part.with_columns(pl.lit(None, dtype=pl.Int64).alias(name))
+    # What is scraped at other instants is taken as it was last; the anonymous memory and the whole are not.
+    beside = [name for name in known - {"anon_bytes", "peak_bytes"} if samples[name].null_count() > 0]
+    part = part.with_columns(pl.col(name).forward_fill().over("container_id") for name in beside)
+    whole = _one_footprint(samples)
+    part = part.with_columns(whole=whole)
+    has = {name: pl.col(name).is_not_null().any().over("container_id") for name in _PARTS if name in known}
+    nothing = pl.lit(value=False)
+    anon, files = has.get("anon_bytes", nothing), has.get("file_bytes", nothing)
+    kernel, shmem = has.get("kernel_bytes", nothing), has.get("shmem_bytes", nothing)
+    counted = pl.col("anon_bytes") + pl.col("kernel_bytes").fill_null(0) + pl.col("shmem_bytes").fill_null(0)
+    # The working set has no inactive files in it.
+    inactive = pl.col("inactive_file_bytes") if samples["working_set_bytes"].count() else pl.lit(0)
+    active = (pl.col("file_bytes") - inactive.fill_null(0) - pl.col("shmem_bytes").fill_null(0)).clip(0)
+    by_files = pl.max_horizontal(counted, pl.col("whole") - active)
+    by_sum = anon & kernel & shmem
+    told_here = pl.when(by_sum).then(counted).when(anon & files).then(by_files).otherwise(pl.col("whole"))
+    # A gap in one part is no fall of the need.
+    part = part.with_columns(
+        told=told_here,
+        need_of=pl.when(by_sum)
+        .then(pl.lit("anon+kernel+shmem"))
+        .when(anon & files)
+        .then(pl.lit("working set less files"))
+        .otherwise(pl.lit(WHOLE)),
+    )
+    peak = pl.col("peak_bytes")
+    if "peak_bytes" not in known:
+        return part.select("need_of", need_bytes="told", peak_part=pl.lit(0, dtype=pl.Int64))
+    # The kernel keeps its own peak: where it rises, memory was that much above what this scrape saw.
+    risen = peak > peak.forward_fill().shift().over("container_id").fill_null(0)
+    seen = pl.max_horizontal("whole", "usage_bytes")
+    above = pl.when(risen).then((peak - seen).clip(0)).fill_null(0)
+    return part.with_columns(above=above).select(
+        "need_of", need_bytes=pl.col("told") + pl.col("above"), peak_part="above"
+    )
+
+
+def footprint(recording: AnyRecording) -> pl.DataFrame:
+    """Take the working set, or the nearest signal there is: what VPA, KRR and the others look at; as `usage`."""
+    recording = as_recording(recording)
+    return _placed(recording, _one_footprint(recording.samples))
+
+
+def _one_footprint(samples: pl.DataFrame) -> pl.Expr:
+    """Choose one signal per container: a single scrape without working set must not turn into usage."""
     present = [name for name in FOOTPRINTS if samples[name].null_count() < samples.height]
     if not present:
-        return _placed(recording, pl.lit(None, dtype=pl.Int64))
+        return pl.lit(None, dtype=pl.Int64)
     if not samples[present[0]].null_count():
-        return _placed(recording, pl.col(present[0]))
-    # One signal per container: a single scrape without working set must not turn into usage.
+        return pl.col(present[0])
     first = begins(samples["container_id"])
     has = [np.logical_or.reduceat(samples[name].is_not_null().to_numpy(), first) for name in present]
     length = np.diff(first, append=samples.height)
     which = pl.lit(pl.Series(np.repeat(np.argmax(has, axis=0), length), dtype=pl.UInt8))
-    return _placed(
-        recording, pl.coalesce(pl.when(which == number).then(pl.col(name)) for number, name in enumerate(present))
-    )
+    return pl.coalesce(pl.when(which == number).then(pl.col(name)) for number, name in enumerate(present))
 
 
-def _placed(recording: Recording, used: pl.Expr) -> pl.DataFrame:
+def _placed(recording: Recording, used: pl.Expr | pl.Series) -> pl.DataFrame:
     rows = np.zeros(recording.containers.select(pl.col("container_id").max().fill_null(0)).item() + 1, dtype=np.uint32)
     rows[recording.containers["container_id"].to_numpy()] = _row(recording).to_numpy()
     ids = recording.samples["container_id"]
@@ -258,26 +349,110 @@ GROWS: Final = pl.col("verdict").eq("leak") | (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Growth of what counts towards a limit, and for how long a life lasts: `rmtoolkit.analysis.records.AHEAD`."""
+
+    per_day_bytes: float | None = None
+    error_bytes: float | None = None
+    level_bytes: float | None = None
+    fresh_bytes: float | None = None
+    noise_bytes: float | None = None
+    goes_on: float | None = None
+    age_hours: float | None = None
+    longest_hours: float | None = None
+    endings: int | None = None
+    watched_hours: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one workload container needed so far, and what its next weeks depend on: a row of `needs`."""
+
+    base_bytes: float | None = None
+    spread: float | None = None
+    climbing: bool | None = None
+    history_seconds: float | None = None
+    need_bytes: int | None = None
+    need_of: str | None = None
+    growing: bool = False
+    kills: int = 0
+    kills_now: int = 0
+    killed_limit_bytes: int | None = None
+    ahead: Ahead = Ahead()
+    pods: int = 1
+    pods_now: int = 1
+    limit_bytes: int | None = None
+    limit_known: bool = False
+    request_bytes: int | None = None
+    busy_bytes: int | None = None
+    peak_bytes: int | None = None
+    peak_pod: str | None = None
+    peak_time: dt.datetime | None = None
+    hot_pod: str | None = None
+    hot_ratio: float | None = None
+    startup_peak_bytes: int | None = None
+    settled_bytes: int | None = None
+    verdict: str | None = None
+    pattern: str | None = None
+    also: Sequence[str] = ()
+    growth_bytes_per_day: float | None = None
+    growth_low_bytes_per_day: float | None = None
+    growth_high_bytes_per_day: float | None = None
+    purged_base_bytes: float | None = None
+    exporter_broken: bool = False
+
+
+_OF_NEED: Final = tuple(field.name for field in fields(Need) if field.name != "ahead")
+_NO_AHEAD: Final = Ahead()
+
+
+def as_need(row: Mapping[str, Any]) -> Need:
+    """Take a row of `needs`; what it lacks is unknown."""
+    ahead = row.get("ahead")
+    known = {name: row[name] for name in _OF_NEED if row.get(name) is not None}
+    return Need(**known, ahead=Ahead(**ahead) if ahead else _NO_AHEAD)
+
+
 def needs(recording: AnyRecording, verdicts: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Gather per workload container what a limit depends on."""
+    """Gather per workload container what a limit depends on: a row each, sorted by names."""
     recording = as_recording(recording)
     found = pl.concat([_of_part(part) for part in parts(recording)])
-    verdicts = (classify(recording) if verdicts is None else verdicts).select(
-        *COLUMNS_WORKLOAD,
-        "verdict",
-        "pattern",
-        "also",
-        "leak_probability",
-        "growth_bytes_per_day",
-        "growth_low_bytes_per_day",
-        "growth_high_bytes_per_day",
-        "startup_peak_bytes",
-        "settled_bytes",
-        "next_step",
+    if verdicts is None:
+        verdicts = verdicts_with(recording, lambda _part, rows: {"rows of verdicts": rows})["rows of verdicts"]
+    known = verdicts.unique(WORKLOAD, keep="first", maintain_order=True).select(
+        *WORKLOAD,
+        *(name for name in _OF_VERDICT if name in verdicts.columns),
+        *([_BROKEN.alias("exporter_broken")] if "evidence" in verdicts.columns else []),
     )
-    return found.join(verdicts, on=COLUMNS_WORKLOAD, how="left", nulls_equal=True, maintain_order="left").with_columns(
+    return found.join(known, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left").with_columns(
         growing=GROWS.fill_null(value=False)
     )
+
+
+_OF_VERDICT: Final = (
+    "verdict",
+    "pattern",
+    "also",
+    "leak_probability",
+    "growth_bytes_per_day",
+    "growth_low_bytes_per_day",
+    "growth_high_bytes_per_day",
+    "startup_peak_bytes",
+    "settled_bytes",
+    "peak_bytes",
+    "next_step",
+    "ahead",
+)
+_STATISTIC: Final = pl.element().struct.field("statistic")
+#: Whether a gauge was rejected whose right figures would settle the verdict.
+_BROKEN: Final = (
+    (pl.col("verdict") == "inconclusive")
+    & pl.col("evidence").list.eval(_STATISTIC == "no_live_heap").list.any()
+    & pl.col("evidence").list.eval(_STATISTIC.str.starts_with("rejected_")).list.any()
+).fill_null(value=False)
+#: A pod runs when it has a sample within so many scrapes of the workload's last one.
+_SCRAPES_NOW: Final = 2
 
 
 def _of_part(recording: Recording) -> pl.DataFrame:
@@ -287,17 +462,23 @@ def _of_part(recording: Recording) -> pl.DataFrame:
     killed = _kills(recording)
     value = pl.col("used_bytes")
     by_pod = _tops(used)
+    peaks = by_pod if made_of_footprint(recording) else _tops(footprint(recording))
     names = recording.containers.select("container_id", "pod")
+    made = need_of(recording)
     pods = (
         by_pod.join(names, on="container_id", how="left", maintain_order="left")
+        .join(made, on="container_id", how="left", maintain_order="left")
         .sort("workload_row", "pod_peak", descending=[False, True], maintain_order=True)
         .group_by("workload_row", maintain_order=True)
         .agg(
-            peak_pod=pl.col("pod").first(),
-            peak_time=pl.col("pod_time").first(),
-            hot_ratio=pl.when(pl.len() > 1).then(pl.col("pod_peak").first() / pl.col("pod_peak").median()),
+            need_bytes=pl.col("pod_peak").first(),
+            need_of=pl.when(pl.col("kernel_peak").first())
+            .then(pl.lit("kernel peak"))
+            .otherwise(pl.col("need_of").first()),
+            hot_pod=pl.when(pl.len() > 1).then(pl.col("pod").first()),
+            # A pod that used nothing at all is no measure for the others.
+            hot_ratio=pl.when(pl.len() > 1).then(pl.col("pod_peak").first() / pl.col("pod_peak").median().clip(1)),
         )
-        .with_columns(hot_pod=pl.when(pl.col("hot_ratio").is_not_null()).then("peak_pod"))
     )
     busy = used.group_by("workload_row").agg(
         busy_bytes=value.quantile(0.98, "higher").cast(pl.Int64),
@@ -305,12 +486,41 @@ def _of_part(recording: Recording) -> pl.DataFrame:
     )
     past = describe(block_peaks(used, starts(recording)), busy.select("workload_row", "history_seconds"))
     whole = about
-    for frame in (past, pods, busy, killed, settings):
+    highest = (
+        peaks.join(names, on="container_id", how="left", maintain_order="left")
+        .sort("workload_row", "pod_peak", descending=[False, True], maintain_order=True)
+        .group_by("workload_row", maintain_order=True)
+        .agg(peak_pod=pl.col("pod").first(), peak_time=pl.col("pod_time").first())
+    )
+    for frame in (highest, past.drop("peak_bytes"), pods, busy, killed, settings, _running(recording)):
         whole = whole.join(frame, on="workload_row", how="left", maintain_order="left")
+    above = pl.col("killed_limit_bytes") >= pl.col("need_bytes")
     return whole.with_columns(
-        kills=pl.col("kills").fill_null(0),
+        pl.col("kills", "kills_now").fill_null(0),
+        pods_now=pl.col("pods_now").fill_null(0),
         base_bytes=pl.max_horizontal("base_bytes", pl.col("killed_limit_bytes").cast(pl.Float64)),
+        # What was killed needed more than anybody saw.
+        need_of=pl.when(above).then(pl.lit("above a kill")).otherwise("need_of"),
+        need_bytes=pl.max_horizontal("need_bytes", "killed_limit_bytes"),
     ).drop("workload_row", "containers_in_pod")
+
+
+def _running(recording: Recording) -> pl.DataFrame:
+    """Count the pods that still have samples at the end."""
+    ids = recording.samples["container_id"]
+    first = begins(ids)
+    last = np.append(first[1:], recording.samples.height) - 1
+    seen = pl.DataFrame({"container_id": ids.gather(last), "last": recording.samples["time"].gather(last)})
+    known = recording.containers.select("container_id", "pod", "pod_uid", "cadence_seconds")
+    about = seen.join(known, on="container_id", how="left").join(usage_rows(recording), on="container_id", how="left")
+    # Scrapes never come to the millisecond: half a step more is given.
+    reach = pl.col("cadence_seconds").fill_null(0.0) * (_SCRAPES_NOW - 0.5)
+    gone = (pl.col("last").max().over("workload_row") - pl.col("last")).dt.total_milliseconds() / 1000
+    return (
+        about.filter(gone <= reach)
+        .group_by("workload_row")
+        .agg(pods_now=pl.struct("pod", "pod_uid").n_unique().cast(pl.Int64))
+    )
 
 
 def _tops(used: pl.DataFrame) -> pl.DataFrame:
@@ -338,10 +548,10 @@ def _settings(recording: Recording) -> pl.DataFrame:
 def usage_rows(recording: Recording) -> pl.DataFrame:
     """Say which workload each container belongs to."""
     return (
-        recording.containers.select("container_id", *COLUMNS_WORKLOAD)
+        recording.containers.select("container_id", *WORKLOAD)
         .join(
-            workloads(recording).select("workload_row", *COLUMNS_WORKLOAD),
-            on=COLUMNS_WORKLOAD,
+            workloads(recording).select("workload_row", *WORKLOAD),
+            on=WORKLOAD,
             nulls_equal=True,
             maintain_order="left",
         )
@@ -363,8 +573,11 @@ def kills_of_now(recording: Recording) -> pl.DataFrame:
 
 
 def _kills(recording: Recording) -> pl.DataFrame:
-    return (
+    """Count kills: all of them, and those of the version that runs now, with the highest limit that killed it."""
+    everything = kills(recording).group_by("workload_row").agg(kills=pl.len().cast(pl.Int64))
+    of_now = (
         kills_of_now(recording)
         .group_by("workload_row")
-        .agg(killed_limit_bytes=pl.col("limit_bytes").max(), kills=pl.len().cast(pl.Int64))
+        .agg(killed_limit_bytes=pl.col("limit_bytes").max(), kills_now=pl.len().cast(pl.Int64))
     )
+    return everything.join(of_now, on="workload_row", how="left", maintain_order="left")

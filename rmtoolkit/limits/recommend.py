@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
+from dataclasses import astuple, dataclass, fields, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit._parallel import as_source, spread
 from rmtoolkit._partition import parts
 from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.analysis.thresholds import CLOSE_TO_LIMIT
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.baselines import krr_memory, vpa_memory
-from rmtoolkit.limits.history import block_peaks, describe, needs, spread_over, starts, usage, workloads
-from rmtoolkit.limits.risk import HORIZON, SHORTEST, as_margins, lookup, of_needs
-from rmtoolkit.limits.what_if import purged
+from rmtoolkit.limits.history import Need, as_need, block_peaks, describe, needs, spread_over, starts, usage, workloads
+from rmtoolkit.limits.risk import HORIZON, SHORTEST, Risk, above_kills, as_margins, lookup, risk
+from rmtoolkit.limits.what_if import purged as purged_recording
+from rmtoolkit.schema import TIME, Action, Pattern, Verdict
 from rmtoolkit.text import chance as chance_words
-from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate
+from rmtoolkit.text import configured, count, hours, hours_range, memory, moment, rate
 
 if TYPE_CHECKING:
     import os
@@ -33,70 +37,191 @@ if TYPE_CHECKING:
 
 #: A pod so many times as high as the median pod is named.
 _HOT = 1.3
+_WEEK_SECONDS = 7 * 86_400
+#: A peak so much above the need is told apart from it.
+_APART = 1.1
 
 
-def reason(row: dict[str, Any], chance: float) -> str:
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """The time that a higher limit buys against growth."""
+
+    to_bytes: int | None
+    days: float | None
+    days_low: float | None
+    days_high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What a reason is made of."""
+
+    need: Need
+    action: Action
+    limit: int | None
+    chance: float
+    margins: str
+    pairs: int
+    now: Risk
+    purged: int | None
+    week_limit: int | None
+    bought: Bought
+
+
+def reason(why: Why) -> str:
     """Say in a few sentences why."""
-    if row["action"] == "fix":
-        return _of_growth(row)
-    if row["action"] == "wait":
-        return _of_waiting(row, chance)
-    said = [f"The highest use was {memory(row['peak_bytes'])}{_where(row)}."]
-    startup, settled = row["startup_peak_bytes"], row["settled_bytes"]
-    if startup is not None and settled is not None and startup > 1.1 * settled and startup >= 0.95 * row["peak_bytes"]:
-        said.append(f"Startup sets the peak: it settles at {memory(settled)}.")
-    if (row["history_seconds"] or 0.0) < SHORTEST.total_seconds():
-        minutes = (row["history_seconds"] or 0.0) / 60
-        said.append(
-            f"It rests on {minutes:.0f} minutes, counted as an hour: no day, no release and no quiet hour is in them, "
-            "so take it as a first guess and ask again after a day."
+    if why.need.growing:
+        return _of_growth(why)
+    if why.limit is None:
+        return f"{_killed(why)} {_of_waiting(why)}".strip()
+    return " ".join(said for said in _sentences(why) if said)
+
+
+def _sentences(why: Why) -> tuple[str, ...]:
+    need = why.need
+    return (
+        _peak(need),
+        _startup(need),
+        _killed(why),
+        _length(why),
+        "Its peaks climb from week to week; the climb is drawn on." if need.climbing else "",
+        f"One pod is {need.hot_ratio:.1f} times as high as the median pod."
+        if need.hot_ratio is not None and need.hot_ratio > _HOT
+        else "",
+        _limit_reasons(why),
+        # Nothing at or below what killed is named.
+        f"Once the allocator gives kept pages back, {configured(why.purged)} would do."
+        if why.purged is not None and why.limit is not None and why.purged < why.limit
+        else "",
+    )
+
+
+def _peak(need: Need) -> str:
+    when = f" at {moment(need.peak_time)}" if need.peak_time is not None else ""
+    where = f" in pod {need.peak_pod}{when}" if need.peak_pod else when
+    if need.peak_bytes is None:
+        return "" if need.need_bytes is None else f"The highest need was {memory(need.need_bytes)}."
+    said = f"The highest use was {memory(need.peak_bytes)}{where}."
+    if need.need_bytes is None or need.need_of == "above a kill":
+        return said
+    if need.need_of == "kernel peak" and need.need_bytes > need.peak_bytes:
+        return f"{said} The kernel recorded a peak between two scrapes: {memory(need.need_bytes)}."
+    if need.peak_bytes > _APART * need.need_bytes:
+        files = "the rest is page cache, which is given back before anything is killed"
+        return f"{said} Of that {memory(need.need_bytes)} cannot be taken back; {files}."
+    return said
+
+
+def _startup(need: Need) -> str:
+    startup, settled, peak = need.startup_peak_bytes, need.settled_bytes, need.peak_bytes
+    if startup is None or settled is None or peak is None or startup <= 1.1 * settled or startup < 0.95 * peak:
+        return ""
+    return f"Startup sets the peak: it settles at {memory(settled)}."
+
+
+def _killed(why: Why) -> str:
+    need = why.need
+    if not need.kills_now:
+        return ""
+    times = f"It was OOM-killed {count(need.kills_now, 'time')}"
+    if need.killed_limit_bytes is None:
+        return f"{times}, at a limit that the data do not name: export kube_pod_container_resource_limits first."
+    return f"{times}, at {configured(need.killed_limit_bytes)}: it needed more, nobody knows how much."
+
+
+def _length(why: Why) -> str:
+    seconds = why.need.history_seconds or 0.0
+    if seconds < SHORTEST.total_seconds():
+        return (
+            f"It rests on {seconds / 60:.0f} minutes, counted as an hour: no day, no release and no quiet hour is in "
+            "them, so take it as a first guess and ask again after a day."
         )
-    elif row.get("week_limit_bytes") is not None and row["week_limit_bytes"] < row["recommended_limit_bytes"]:
-        said.append(
-            f"It rests on {hours(row['history_seconds'] / 3600)}, which say little of a week, so the margin is wide: "
-            f"after a week like this, {configured(row['week_limit_bytes'])} would do."
+    if why.week_limit is not None and why.limit is not None and why.week_limit < why.limit:
+        return (
+            f"It rests on {hours(seconds / 3600)}, which say little of a week, so the margin is wide: "
+            f"after a week like this, {configured(why.week_limit)} would do."
         )
-    if row["climbing"]:
-        said.append("Its peaks climb from week to week; the climb is drawn on.")
-    if row["killed_limit_bytes"] is not None:
-        said.append(
-            f"It was OOM killed at {configured(row['killed_limit_bytes'])}: it needed more, nobody knows how much."
-        )
-    if row["hot_ratio"] is not None and row["hot_ratio"] > _HOT:
-        said.append(f"One pod is {row['hot_ratio']:.1f} times as high as the median pod.")
-    said.append(f"The margin is for {chance_words(chance)} chance of an OOM kill in 7 days ({row['margins']}).")
-    if row["purged_limit_bytes"] is not None and row["purged_limit_bytes"] < row["recommended_limit_bytes"]:
-        said.append(f"Once the allocator gives kept pages back, {configured(row['purged_limit_bytes'])} would do.")
-    return " ".join(said)
+    if seconds < _WEEK_SECONDS / 1.02:
+        return "No whole week was seen: what comes once a week may be missing."
+    return ""
 
 
-def _where(row: dict[str, Any]) -> str:
-    when = f" at {moment(row['peak_time'])}" if row["peak_time"] is not None else ""
-    return f" in pod {row['peak_pod']}{when}" if row["peak_pod"] else when
+def _limit_reasons(why: Why) -> str:
+    target = f"{chance_words(why.chance)} chance of an OOM kill in 7 days"
+    now = why.need.limit_bytes
+    if why.limit != now:
+        return f"The margin is for {target} ({why.margins})."
+    if why.now.week is None:
+        return ""
+    if why.now.week > why.chance:
+        return f"At {configured(now)} the chance is {chance_words(why.now.week)}, above {chance_words(why.chance)}."
+    return (
+        f"At {configured(now)} the chance is {chance_words(why.now.week)} in 7 days, within {chance_words(why.chance)}."
+    )
 
 
-def _of_growth(row: dict[str, Any]) -> str:
-    said = f"It grows by {rate(row['growth_bytes_per_day'])}: no limit holds for long."
-    if row.get("raise_to_bytes") is None:
-        return f"{said} Fix the growth first."
-    low, high = (None if row[name] is None else 24 * row[name] for name in ("buys_days_low", "buys_days_high"))
+def _of_growth(why: Why) -> str:
+    need, bought = why.need, why.bought
+    leaks = why.action is Action.FIX_LEAK
+    killed = f" {_killed(why)}" if need.kills_now else ""
+    if need.growth_bytes_per_day is None:
+        return f"It grows at a rate that is not known.{killed}"
+    said = f"It grows by {rate(need.growth_bytes_per_day)}: no limit holds for long."
+    if not leaks:
+        said = f"It grew by {rate(need.growth_bytes_per_day)}, and it is not decided whether it goes on."
+    if bought.to_bytes is None or bought.days is None:
+        return f"{said}{killed} {'Fix the growth first.' if leaks else 'Wait for what decides it.'}"
+    low, high = (None if days is None else 24 * days for days in (bought.days_low, bought.days_high))
     span = hours_range(low, high)
     between = f" ({span})" if span and hours(low) != hours(high) else ""
-    return f"{said} Raising to {configured(row['raise_to_bytes'])} buys {hours(24 * row['buys_days'])}{between}."
+    return f"{said}{killed} Raising to {configured(bought.to_bytes)} buys {hours(24 * bought.days)}{between}."
 
 
-def _of_waiting(row: dict[str, Any], chance: float) -> str:
-    if row["spread"] is None or not row["pairs"]:
+def _of_waiting(why: Why) -> str:
+    if why.need.kills_now and why.need.killed_limit_bytes is None:
+        return ""
+    if why.need.spread is None or not why.pairs:
         return "The history is too short to say what a week needs: come back with a day or more of samples."
     return (
-        f"{row['pairs']} pairs of weeks cannot certify {chance_words(chance)}: the smallest chance they can tell is "
-        f"{chance_words(1 / (row['pairs'] + 1))}. Accept that, or learn margins from more workloads or weeks."
+        f"{why.pairs} pairs of weeks cannot certify {chance_words(why.chance)}: the smallest chance they can tell is "
+        f"{chance_words(1 / (why.pairs + 1))}. Accept that, or learn margins from more workloads or weeks."
     )
 
 
 GIB: Final = 2**30
 #: Hours of an average month.
 HOURS_PER_MONTH: Final = 730.5
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What memory and incidents cost.
+
+    Attributes
+    ----------
+    per_gib_hour
+        A GiB of reserved memory for an hour.
+    per_incident
+        A week with OOM kills.
+    whole
+        Whether the whole limit is reserved (request = limit), or only the request.
+    currency
+        Of both.
+
+    Examples
+    --------
+    >>> Prices(0.005, 40.0).currency
+    'USD'
+    """
+
+    per_gib_hour: float
+    per_incident: float
+    whole: bool = True
+    currency: str = "USD"
+
+
+#: What things usually cost, where nobody says.
+USUAL: Final = Prices(0.005, 40.0)
 
 
 def per_month(reserved_bytes: float | None, price_per_gib_hour: float | None) -> float | None:
@@ -114,13 +239,70 @@ def expected(oom_probability: float | None, price_per_incident: float | None) ->
 
 
 _MIB: Final = 2**20
-#: What a limit must be above one that killed, at the least.
-_ABOVE_KILLED: Final = 1.1
-#: A change below this share of the limit is not worth a rollout.
-_WORTH: Final = 0.05
+#: A limit so many times the highest need is no advice.
+_FURTHEST: Final = 1000
 #: What a leak's limit is raised to in "raising to X buys Y days".
 _RAISED: Final = 1.5
+#: Growth so slow that the next limit is a century away buys no days: it is no rate.
+_NO_RATE_DAYS: Final = 36_525.0
 
+#: A container's processes need some memory before the first sample: nothing below is advised.
+_LEAST: Final = 16 * _MIB
+#: A history below this is a first guess: limits are not raised for what only its shortness makes likely.
+_FIRST_GUESS: Final = 86_400.0 / 1.02
+#: A limit is lowered where that saves so much of the whole cost, and of the limit.
+_SAVES: Final = 0.05
+_LOWER: Final = 0.1
+#: Between the smallest limit within the target and the one in force so many are tried for the cheapest.
+_TRIED: Final = 24
+
+#: Patterns of an allocator that holds more than is in use.
+_KEEPING: Final = (Pattern.RETENTION, Pattern.FRAGMENTATION)
+#: A startup so much above the settled level is worth a change.
+_SPIKE: Final = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Advised:
+    """The one action for a workload container and the limit that goes with it: columns of `recommend_limits`."""
+
+    action: Action
+    recommended_request_bytes: int | None
+    recommended_limit_bytes: int | None
+    oom_probability: float | None
+    oom_probability_low: float | None
+    oom_probability_high: float | None
+    pairs: int
+    oom_probability_now: float | None
+    reason: str
+    headroom: float | None
+    purged_limit_bytes: int | None
+    raise_to_bytes: int | None
+    buys_days: float | None
+    buys_days_low: float | None
+    buys_days_high: float | None
+    qos_now: str | None
+    qos_then: str | None
+    reserved_now_bytes: int | None
+    reserved_then_bytes: int | None
+    cost_now_per_month: float | None
+    cost_then_per_month: float | None
+    margins: str
+    oom_probability_24h: float | None
+    oom_probability_30d: float | None
+    oom_probability_7d_low: float | None
+    oom_probability_7d_high: float | None
+    risk_basis: str | None
+    risk_because: str
+    target_limit_bytes: int | None
+    advised_basis: str | None
+    provisional: bool
+    incidents_now_per_month: float | None
+    incidents_then_per_month: float | None
+    wait_seconds: float | None
+
+
+#: Columns of `recommend_limits`, in this order.
 RECOMMENDED: Final = pl.Schema(
     {
         "cluster": pl.String(),
@@ -144,7 +326,7 @@ RECOMMENDED: Final = pl.Schema(
         "growing": pl.Boolean(),
         "peak_bytes": pl.Int64(),
         "peak_pod": pl.String(),
-        "peak_time": pl.Datetime("ms", "UTC"),
+        "peak_time": TIME,
         "startup_peak_bytes": pl.Int64(),
         "settled_bytes": pl.Int64(),
         "busy_bytes": pl.Int64(),
@@ -168,6 +350,21 @@ RECOMMENDED: Final = pl.Schema(
         "krr_limit_bytes": pl.Int64(),
         "history_seconds": pl.Float64(),
         "margins": pl.String(),
+        "pods_now": pl.Int64(),
+        "need_bytes": pl.Int64(),
+        "need_of": pl.String(),
+        "oom_probability_24h": pl.Float64(),
+        "oom_probability_30d": pl.Float64(),
+        "oom_probability_7d_low": pl.Float64(),
+        "oom_probability_7d_high": pl.Float64(),
+        "risk_basis": pl.String(),
+        "risk_because": pl.String(),
+        "target_limit_bytes": pl.Int64(),
+        "advised_basis": pl.String(),
+        "provisional": pl.Boolean(),
+        "incidents_now_per_month": pl.Float64(),
+        "incidents_then_per_month": pl.Float64(),
+        "wait_seconds": pl.Float64(),
     }
 )
 
@@ -223,13 +420,14 @@ def recommend_limits(
     >>> row["action"], row["peak_bytes"] < row["recommended_limit_bytes"] < 2 * row["peak_bytes"]
     ('set', True)
     """
-    _check(oom_probability)
+    check_chance(oom_probability)
     return of_gathered(
         gather(recording, client=client), oom_probability, margins, price_per_gib_hour=price_per_gib_hour
     )
 
 
-def _check(oom_probability: float) -> None:
+def check_chance(oom_probability: float) -> None:
+    """Refuse what is no chance."""
     if not 0 < oom_probability < 1:
         msg = f"oom_probability must be between 0 and 1, got {oom_probability!r}."
         raise RmtoolkitError(msg)
@@ -255,25 +453,31 @@ def of_gathered(
     margins: Margins | str | os.PathLike[str] | None = None,
     *,
     price_per_gib_hour: float | None = None,
+    prices: Prices | None = None,
 ) -> pl.DataFrame:
-    """Do what `recommend_limits` does for what was gathered before."""
-    _check(oom_probability)
+    """Do what `recommend_limits` does for what `gather` gathered before."""
+    check_chance(oom_probability)
     chosen = as_margins(margins)
-    scores = lookup(chosen)
-    rows = [
-        _row(row, oom_probability, scores, chosen.origin, price_per_gib_hour) for row in known.iter_rows(named=True)
-    ]
-    answer = pl.DataFrame(rows, schema=RECOMMENDED)
-    return _with_chances(answer, known, chosen)
+    if prices is None and price_per_gib_hour is not None:
+        prices = Prices(price_per_gib_hour, USUAL.per_incident)
+    ask = _Asked(oom_probability, lookup(chosen), chosen.origin, prices)
+    rows = [astuple(_advise(as_need(row), ask)) for row in known.iter_rows(named=True)]
+    names = [field.name for field in fields(Advised)]
+    advised = pl.DataFrame(rows, schema={name: RECOMMENDED[name] for name in names}, orient="row")
+    answer = known.drop(name for name in names if name in known.columns).hstack(advised)
+    return answer.select(
+        pl.col(name) if name in answer.columns else pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in RECOMMENDED.items()
+    ).cast(dict(RECOMMENDED))
 
 
 def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> pl.DataFrame:
-    """Do the part of `recommend_limits` that decides the limit, for needs that were gathered before."""
+    """Give the smallest limit within the target; null for what grows and where the pairs cannot tell."""
     scores = lookup(margins)
-    limits = [
-        None if row["growing"] else _limit(row, oom_probability, scores(row["history_seconds"], row["climbing"]))
-        for row in known.iter_rows(named=True)
-    ]
+    limits = []
+    for row in known.iter_rows(named=True):
+        need = as_need(row)
+        limits.append(_limit(need, oom_probability, scores(need.history_seconds, need.climbing)))
     return known.select(WORKLOAD).with_columns(limit_bytes=pl.Series(limits, dtype=pl.Int64))
 
 
@@ -285,7 +489,7 @@ def _beside(recording: Recording) -> pl.DataFrame:
         krr = krr_memory(part).select(*WORKLOAD, krr_limit_bytes="recommended_limit_bytes")
         whole = whole.join(krr, on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left")
         try:
-            given_back = purged(part).recording
+            given_back = purged_recording(part).recording
         except RmtoolkitError:
             whole = whole.with_columns(purged_base_bytes=pl.lit(None, dtype=pl.Float64))
         else:
@@ -300,90 +504,188 @@ def _beside(recording: Recording) -> pl.DataFrame:
     return pl.concat(found)
 
 
-def _row(
-    row: dict[str, Any],
-    chance: float,
-    lookup_scores: Callable[[float | None, bool | None], Numbers],
-    origin: str,
-    price: float | None,
-) -> dict[str, Any]:
-    """Decide for one workload container."""
-    scores = lookup_scores(row["history_seconds"], row["climbing"])
-    limit, action = None, "fix"
-    if not row["growing"]:
-        limit = _limit(row, chance, scores)
-        action = "wait" if limit is None else _action(row, limit)
-    request = _request(row, limit)
-    row = {
-        **row,
-        "action": action,
-        "recommended_limit_bytes": limit,
-        "recommended_request_bytes": request,
-        "margins": origin,
-        "pairs": scores.size,
-        "purged_limit_bytes": _purged(row, chance, scores) if limit is not None else None,
-        "headroom": None if limit is None or row["peak_bytes"] is None else 1 - row["peak_bytes"] / limit,
-        "qos_now": _qos(row["request_bytes"], row["limit_bytes"], known=bool(row["limit_known"])),
-        "qos_then": None if limit is None else _qos(request, limit, known=True),
-        "reserved_now_bytes": None if row["request_bytes"] is None else row["request_bytes"] * row["pods"],
-        "reserved_then_bytes": None if request is None else request * row["pods"],
-        **(_buys(row) if row["growing"] else {}),
-    }
-    row["cost_now_per_month"] = per_month(row["reserved_now_bytes"], price)
-    row["cost_then_per_month"] = per_month(row["reserved_then_bytes"], price)
-    row["week_limit_bytes"] = None if limit is None else _after_a_week(row, chance, lookup_scores)
-    row["reason"] = reason(row, chance)
-    return {name: row.get(name) for name in RECOMMENDED}
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked for: a chance, the margins to reach it with, prices."""
+
+    chance: float
+    scores: Callable[[float | None, bool | None], Numbers]
+    origin: str
+    prices: Prices | None
 
 
-def _limit(row: dict[str, Any], chance: float, scores: Numbers, base: str = "base_bytes") -> int | None:
-    """Find the smallest limit with at most that chance; None where the pairs cannot tell so small a one."""
-    if row[base] is None or row["spread"] is None:
+def _advise(need: Need, ask: _Asked) -> Advised:
+    """Decide for one workload container: one action, and the limit that goes with it."""
+    scores = ask.scores(need.history_seconds, need.climbing)
+    now = risk_now(need, scores)
+    target = _limit(need, ask.chance, scores)
+    purged = None
+    if target is not None and need.purged_base_bytes is not None:
+        purged = _limit(replace(need, base_bytes=need.purged_base_bytes), ask.chance, scores)
+    bought = _buys(need) if need.growing else _NOTHING_BOUGHT
+    action, limit = _decide(need, now, target, purged, bought.to_bytes, ask, scores)
+    then = Risk() if limit is None else now if limit == need.limit_bytes else risk(need, limit, scores)
+    request = _request(need, limit)
+    first_guess = (need.history_seconds or 0.0) < _FIRST_GUESS
+    reserved_now = None if need.request_bytes is None else need.request_bytes * need.pods_now
+    reserved_then = None if request is None else request * need.pods_now
+    price = None if ask.prices is None else ask.prices.per_gib_hour
+    incident = None if ask.prices is None else ask.prices.per_incident
+    week_limit = None if target is None or limit != target else _after_a_week(need, ask)
+    why = Why(need, action, limit, ask.chance, ask.origin, scores.size, now, purged, week_limit, bought)
+    return Advised(
+        action=action,
+        recommended_request_bytes=request,
+        recommended_limit_bytes=limit,
+        oom_probability=then.week,
+        oom_probability_low=then.low,
+        oom_probability_high=then.high,
+        pairs=scores.size,
+        oom_probability_now=now.week,
+        reason=reason(why),
+        headroom=None if limit is None or need.need_bytes is None else 1 - need.need_bytes / limit,
+        purged_limit_bytes=purged,
+        raise_to_bytes=bought.to_bytes,
+        buys_days=bought.days,
+        buys_days_low=bought.days_low,
+        buys_days_high=bought.days_high,
+        qos_now=_qos(need.request_bytes, need.limit_bytes, known=need.limit_known),
+        qos_then=None if limit is None else _qos(request, limit, known=True),
+        reserved_now_bytes=reserved_now,
+        reserved_then_bytes=reserved_then,
+        cost_now_per_month=per_month(reserved_now, price),
+        cost_then_per_month=per_month(reserved_then, price),
+        margins=ask.origin,
+        oom_probability_24h=now.day,
+        oom_probability_30d=now.month,
+        oom_probability_7d_low=now.low,
+        oom_probability_7d_high=now.high,
+        risk_basis=_basis(now, ask.origin, need),
+        risk_because=now.because,
+        target_limit_bytes=target,
+        advised_basis=_basis(then, ask.origin, need),
+        provisional=first_guess or need.growing or then.basis == "kills",
+        incidents_now_per_month=expected(now.week, incident),
+        incidents_then_per_month=expected(then.week, incident),
+        wait_seconds=max(_FIRST_GUESS - (need.history_seconds or 0.0), 0.0)
+        if action is Action.WAIT and first_guess and not need.growing
+        else None,
+    )
+
+
+def risk_now(need: Need, scores: Numbers) -> Risk:
+    """Give the chance at the limit in force; an unknown limit does not hide that it killed."""
+    limit = need.limit_bytes
+    if limit is None and need.kills_now:
+        limit = need.killed_limit_bytes or need.need_bytes
+    return Risk(because="there is no limit, or it is not known") if not limit else risk(need, limit, scores)
+
+
+def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
+    need: Need,
+    now: Risk,
+    target: int | None,
+    purged: int | None,
+    to_try: int | None,
+    ask: _Asked,
+    scores: Numbers,
+) -> tuple[Action, int | None]:
+    """Choose the one thing to do first, and the limit that it leaves or sets; None: none helps, or none is known."""
+    in_force = need.limit_bytes
+    if need.verdict == Verdict.LEAK:
+        return Action.FIX_LEAK, None
+    if need.exporter_broken or (need.kills_now and in_force is None and need.killed_limit_bytes is None):
+        # Figures that would decide it are wrong; or it was killed at a limit that nobody wrote down.
+        return Action.FIX_EXPORTER, None
+    if need.growing:
+        return (Action.RAISE_LIMIT, to_try) if need.kills_now and to_try else (Action.WAIT, None)
+    if target is None:
+        return Action.WAIT, None
+    if in_force is None:
+        return Action.SET_LIMIT, target
+    cure = _cure(need)
+    if (now.week or 0.0) > ask.chance:
+        if not need.kills_now and cure is Action.TUNE_ALLOCATOR and purged is not None and purged <= in_force:
+            return cure, in_force
+        close = (need.need_bytes or 0) >= CLOSE_TO_LIMIT * in_force
+        if not need.kills_now and not close and (need.history_seconds or 0.0) < _FIRST_GUESS:
+            return cure or Action.WAIT, in_force
+        return Action.RAISE_LIMIT, max(target, in_force)
+    if cure is not None:
+        return cure, in_force
+    lower = _cheapest(need, target, in_force, ask, scores)
+    if lower is not None:
+        return Action.LOWER_LIMIT, lower
+    return (Action.WAIT if need.verdict == Verdict.INCONCLUSIVE else Action.NONE), in_force
+
+
+def _cure(need: Need) -> Action | None:
+    """Name what makes a workload need less, where its pattern says so."""
+    if need.verdict != Verdict.NOT_LEAK:
+        return None
+    if need.pattern in _KEEPING or Pattern.RETENTION in need.also:
+        return Action.TUNE_ALLOCATOR
+    startup, settled = need.startup_peak_bytes, need.settled_bytes
+    if Pattern.STARTUP_SPIKE in (need.pattern, *need.also) and startup and settled and startup > _SPIKE * settled:
+        return Action.REDUCE_STARTUP
+    return None
+
+
+def _cheapest(need: Need, target: int, in_force: int, ask: _Asked, scores: Numbers) -> int | None:
+    """Find the limit below the one in force at which memory and incidents cost least; None: none is worth it."""
+    if target > (1 - _LOWER) * in_force or (need.history_seconds or 0.0) < _FIRST_GUESS:
+        return None
+    prices = ask.prices or USUAL
+
+    def whole(limit: int) -> float:
+        reserved = limit if prices.whole or need.request_bytes is None else min(need.request_bytes, limit)
+        memory = per_month(reserved * need.pods_now, prices.per_gib_hour) or 0.0
+        return memory + (expected(risk(need, limit, scores).week, prices.per_incident) or 0.0)
+
+    tried = {math.ceil(limit / _MIB) * _MIB for limit in np.geomspace(target, in_force, _TRIED)[:-1]}
+    best = min(sorted(tried), key=whole)
+    worth = whole(best) < (1 - _SAVES) * whole(in_force) and best <= (1 - _LOWER) * in_force
+    return best if worth else None
+
+
+def _limit(need: Need, chance: float, scores: Numbers) -> int | None:
+    """Find the smallest limit with at most that chance; None for what grows, and where the pairs cannot tell."""
+    if need.growing or need.base_bytes is None or need.spread is None:
         return None
     place = math.ceil((1 - chance) * (scores.size + 1))
     if not 1 <= place <= scores.size:
         return None
     score = float(scores[place - 1])
     # A score this high stands for weeks that ended in kills: what they needed is not known.
-    if score * row["spread"] > math.log(1000):
+    if score * need.spread > math.log(_FURTHEST):
         return None
-    wanted: float = row[base] * math.exp(max(score, 0.0) * row["spread"])
-    if base == "base_bytes" and row["killed_limit_bytes"] is not None:
-        wanted = max(wanted, row["killed_limit_bytes"] * _ABOVE_KILLED)
-    return math.ceil((wanted + 1) / _MIB) * _MIB
+    wanted: float = need.base_bytes * math.exp(max(score, 0.0) * need.spread)
+    if need.kills_now:
+        if need.killed_limit_bytes is None:
+            return None
+        wanted = max(wanted, above_kills(need, chance))
+    return max(math.ceil((wanted + 1) / _MIB) * _MIB, _LEAST)
 
 
-def _after_a_week(
-    row: dict[str, Any], chance: float, lookup_scores: Callable[[float | None, bool | None], Numbers]
-) -> int | None:
+def _after_a_week(need: Need, ask: _Asked) -> int | None:
     """Find the limit that a whole week which moves as little would give, where there is less than half of one."""
     week = HORIZON.total_seconds()
-    spread = None if row["spread"] is None else spread_over(row["spread"], row["history_seconds"] or 0.0, week)
-    if spread is None or row["history_seconds"] > week / 2:
+    length = need.history_seconds or 0.0
+    spread = None if need.spread is None else spread_over(need.spread, length, week)
+    if spread is None or length > week / 2:
         return None
-    return _limit({**row, "spread": spread}, chance, lookup_scores(week, row["climbing"]))
+    return _limit(replace(need, spread=spread, history_seconds=week), ask.chance, ask.scores(week, need.climbing))
 
 
-def _purged(row: dict[str, Any], chance: float, scores: Numbers) -> int | None:
-    """Find the limit once kept pages are given back; only where that makes it smaller."""
-    return None if row["purged_base_bytes"] is None else _limit(row, chance, scores, "purged_base_bytes")
-
-
-def _request(row: dict[str, Any], limit: int | None) -> int | None:
+def _request(need: Need, limit: int | None) -> int | None:
     """Take what it uses nearly always, in whole MiB: packing goes by the request, kills by the limit."""
-    if row["busy_bytes"] is None:
+    if need.request_bytes is not None and need.request_bytes == need.limit_bytes and limit is not None:
+        # Guaranteed stays Guaranteed.
+        return limit
+    if need.busy_bytes is None:
         return None
-    wanted: int = math.ceil(row["busy_bytes"] / _MIB) * _MIB
+    wanted = max(math.ceil(need.busy_bytes / _MIB), 1) * _MIB
     return wanted if limit is None else min(wanted, limit)
-
-
-def _action(row: dict[str, Any], limit: int) -> str:
-    now = row["limit_bytes"]
-    if now is None:
-        return "set"
-    if abs(limit - now) < _WORTH * now and not (row["killed_limit_bytes"] or 0) >= now:
-        return "keep"
-    return "raise" if limit > now else "lower"
 
 
 def _qos(request: int | None, limit: int | None, *, known: bool) -> str | None:
@@ -393,38 +695,25 @@ def _qos(request: int | None, limit: int | None, *, known: bool) -> str | None:
     return "Guaranteed" if request == limit or request is None else "Burstable"
 
 
-def _buys(row: dict[str, Any]) -> dict[str, Any]:
+def _basis(found: Risk, origin: str, need: Need) -> str | None:
+    """Say what a chance rests on."""
+    if found.basis != "margins":
+        return found.basis
+    whose = "shipped" if origin.startswith("shipped") else "own"
+    return f"{whose}, {hours((need.history_seconds or 0.0) / 3600)} of data"
+
+
+_NOTHING_BOUGHT: Final = Bought(None, None, None, None)
+
+
+def _buys(need: Need) -> Bought:
     """How long a higher limit would hold out against the growth."""
-    now = row["limit_bytes"] or row["peak_bytes"]
-    rate = row["growth_bytes_per_day"]
-    if now is None or not rate or rate <= 0:
-        return {}
+    now = need.limit_bytes or need.need_bytes
+    if now is None:
+        return _NOTHING_BOUGHT
     to = math.ceil(now * _RAISED / _MIB) * _MIB
-    more = to - now
-    low, high = row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"]
-    return {
-        "raise_to_bytes": to,
-        "buys_days": more / rate,
-        "buys_days_low": more / high if high and high > 0 else None,
-        "buys_days_high": more / low if low and low > 0 else None,
-    }
-
-
-def _with_chances(answer: pl.DataFrame, known: pl.DataFrame, margins: Margins) -> pl.DataFrame:
-    """Add the chances at the recommended limit and at the one in force."""
-    wanted = answer.select(*WORKLOAD, limit_bytes="recommended_limit_bytes").drop_nulls("limit_bytes")
-    now = answer.select(*WORKLOAD, "limit_bytes").drop_nulls("limit_bytes")
-    on = list(WORKLOAD)
-    if wanted.height:
-        then = of_needs(known, wanted, margins).select(
-            *on, "oom_probability", "oom_probability_low", "oom_probability_high"
-        )
-        answer = answer.drop("oom_probability", "oom_probability_low", "oom_probability_high").join(
-            then, on=on, how="left", nulls_equal=True, maintain_order="left"
-        )
-    if now.height:
-        before = of_needs(known, now, margins).select(*on, oom_probability_now="oom_probability")
-        answer = answer.drop("oom_probability_now").join(
-            before, on=on, how="left", nulls_equal=True, maintain_order="left"
-        )
-    return answer.select(RECOMMENDED.names())
+    rates = (need.growth_bytes_per_day, need.growth_high_bytes_per_day, need.growth_low_bytes_per_day)
+    middle, soonest, latest = ((to - now) / rate if rate is not None and rate > 0 else None for rate in rates)
+    if middle is None or middle > _NO_RATE_DAYS:
+        return _NOTHING_BOUGHT
+    return Bought(to, middle, soonest, latest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
@@ -16,11 +16,12 @@ import polars as pl
 
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit._parallel import as_source, spread
+from rmtoolkit.analysis.forecast import HORIZONS, Chances, Exposure, chances
 from rmtoolkit.analysis.judge import classify
 from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.analysis.thresholds import LIKELY, QUANTILE, SLOPE_DOUBT
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
-from rmtoolkit.limits.history import GROWS, block_peaks, describe, kills, needs, starts, usage, workloads
-from rmtoolkit.limits.history import WORKLOAD as USAGE_WORKLOAD
+from rmtoolkit.limits.history import GROWS, Need, as_need, block_peaks, describe, kills, needs, starts, usage, workloads
 from rmtoolkit.recording import as_recording
 
 if TYPE_CHECKING:
@@ -310,7 +311,7 @@ def learn_margins(recording: Source, *, client: Client | None = None) -> Margins
 
 
 def _scored(part: Recording, end: dt.datetime) -> dict[str, pl.DataFrame]:
-    return {"pairs": pairs(part, end), "workloads": workloads(part).select(USAGE_WORKLOAD)}
+    return {"pairs": pairs(part, end), "workloads": workloads(part).select(WORKLOAD)}
 
 
 _PAIRS: Final = pl.Schema({"history_seconds": pl.Float64(), "kind": pl.String(), "score": pl.Float64()})
@@ -357,16 +358,8 @@ def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
 def _growing(recording: Recording, begin: dt.datetime) -> pl.DataFrame:
     """List the workloads that were growing then, or may have been: they get no limit, so their weeks teach none."""
     before = recording.window(start=begin - _JUDGED, end=begin - dt.timedelta(milliseconds=1))
-    found = (
-        classify(before).filter(GROWS)
-        if before.height
-        else pl.DataFrame(schema=dict.fromkeys(USAGE_WORKLOAD, pl.String))
-    )
-    return (
-        workloads(recording)
-        .join(found.select(USAGE_WORKLOAD), on=USAGE_WORKLOAD, nulls_equal=True)
-        .select("workload_row")
-    )
+    found = classify(before).filter(GROWS) if before.height else pl.DataFrame(schema=dict.fromkeys(WORKLOAD, pl.String))
+    return workloads(recording).join(found.select(WORKLOAD), on=WORKLOAD, nulls_equal=True).select("workload_row")
 
 
 def _killed(killed: pl.DataFrame, begin: dt.datetime, stop: dt.datetime) -> pl.DataFrame:
@@ -462,17 +455,29 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return min(1.0, 2 * _at_most(min(only_first, only_second), total, 0.5))
 
 
-_DAYS: Final = HORIZON.total_seconds() / 86_400
-#: An 80 % interval of a normal distribution is so many deviations wide.
-_DEVIATIONS_IN_80: Final = 2.5631
-
-#: What has killed before may well kill again.
+#: What has killed before may well kill again: no week at such a limit is safer.
 _KILLED_BEFORE: Final = 0.5
-#: How well a level is known.
-_LEVEL: Final = 0.02
+#: A need above a limit that killed was never seen: each 15 % more halves the chance (30 %, where it goes badly).
+_HALVES: Final = 1.15
+_HALVES_AT_WORST: Final = 1.3
+_WEEK: Final = HORIZON.total_seconds() / 3600
 
-#: Chance, its interval, pairs, smallest chance they can tell, whether certified, why.
-Answer = tuple[float | None, float | None, float | None, int, float | None, bool, str]
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """The chance of at least one OOM kill at one limit, within a day, a week and a month; None where nothing is known."""
+
+    day: float | None = None
+    week: float | None = None
+    month: float | None = None
+    low: float | None = None
+    high: float | None = None
+    pairs: int = 0
+    smallest: float | None = None
+    certified: bool = False
+    basis: str | None = None
+    because: str = ""
+
 
 RISK: Final = pl.Schema(
     {
@@ -490,8 +495,24 @@ RISK: Final = pl.Schema(
         "growing": pl.Boolean(),
         "margins": pl.String(),
         "because": pl.String(),
+        "oom_probability_24h": pl.Float64(),
+        "oom_probability_30d": pl.Float64(),
+        "risk_basis": pl.String(),
     }
 )
+#: The fields of `Risk`, as columns.
+_ANSWER: Final = {
+    "oom_probability_24h": pl.Float64,
+    "oom_probability": pl.Float64,
+    "oom_probability_30d": pl.Float64,
+    "oom_probability_low": pl.Float64,
+    "oom_probability_high": pl.Float64,
+    "pairs": pl.Int64,
+    "smallest_probability": pl.Float64,
+    "certified": pl.Boolean,
+    "risk_basis": pl.String,
+    "because": pl.String,
+}
 
 
 def limit_risk(
@@ -546,23 +567,12 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
     tried = _tried(known, limits)
     scores = lookup(margins)
     # What grows needs no pairs, and callers that ask about nothing else give no columns for them.
-    found = [
-        _of_growth(row) if row["growing"] else _of_scores(row, scores(row["history_seconds"], row["climbing"]))
-        for row in tried.iter_rows(named=True)
-    ]
-    answer = pl.DataFrame(
-        found,
-        schema={
-            "oom_probability": pl.Float64,
-            "oom_probability_low": pl.Float64,
-            "oom_probability_high": pl.Float64,
-            "pairs": pl.Int64,
-            "smallest_probability": pl.Float64,
-            "certified": pl.Boolean,
-            "because": pl.String,
-        },
-        orient="row",
-    )
+    found = []
+    for row in tried.iter_rows(named=True):
+        need = as_need(row)
+        one = risk(need, row["limit_bytes"], scores(need.history_seconds, need.climbing))
+        found.append(astuple(one))
+    answer = pl.DataFrame(found, schema=_ANSWER, orient="row")
     return (
         tried.select(*WORKLOAD, "limit_bytes", "growing")
         .hstack(answer)
@@ -571,9 +581,11 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
     )
 
 
-def of_row(row: dict[str, Any], scores: npt.NDArray[np.float64]) -> Answer:
-    """Answer for one limit of one workload container."""
-    return _of_growth(row) if row["growing"] else _of_scores(row, scores)
+def risk(need: Need, limit_bytes: float, scores: npt.NDArray[np.float64]) -> Risk:
+    """Give the chance at one limit: of the forecast for what grows, of past pairs of weeks for the rest, of kills."""
+    grows = need.growing or ((need.ahead.goes_on or 0.0) > LIKELY and (need.ahead.per_day_bytes or 0.0) > 0)
+    found = _of_growth(need, limit_bytes) if grows else _of_scores(need, limit_bytes, scores)
+    return _of_kills(need, limit_bytes, found, grows=grows) if need.kills_now else found
 
 
 def _tried(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -> pl.DataFrame:
@@ -597,48 +609,114 @@ def _tried(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -> p
     return rest.join(wanted, on=on, nulls_equal=True, maintain_order="left_right")
 
 
-def _of_scores(row: dict[str, Any], scores: npt.NDArray[np.float64]) -> Answer:
+def _of_scores(need: Need, limit: float, scores: npt.NDArray[np.float64]) -> Risk:
     """Find the place of a limit in the scores of past pairs."""
-    base, spread = row["base_bytes"], row["spread"]
-    if base is None or spread is None or not scores.size:
-        return None, None, None, 0, None, False, "the history is too short to say anything about a week"
-    limit = float(row["limit_bytes"])
-    above = int(scores.size - np.searchsorted(scores, math.log(limit / base) / spread, side="left"))
+    if need.base_bytes is None or need.spread is None or not scores.size:
+        return Risk(because="the history is too short to say anything about a week")
+    score = math.log(limit / max(need.base_bytes, 1.0)) / need.spread
+    above = int(scores.size - np.searchsorted(scores, score, side="left"))
     floor = 1 / (scores.size + 1)
-    chance = (above + 1) / (scores.size + 1)
+    chance = min((above + 1) / (scores.size + 1), 1.0)
     low, high = clopper_pearson(above, scores.size)
-    killed = row["killed_limit_bytes"]
-    if killed is not None and limit <= killed:
-        return (
-            max(chance, _KILLED_BEFORE),
-            low,
-            1.0,
-            scores.size,
-            floor,
-            True,
-            "it was OOM killed at this limit or a higher one",
-        )
-    if (row["history_seconds"] or 0.0) < SHORTEST.total_seconds():
+    high = max(high, chance)
+    certified = above > 0
+    because = "counted in past pairs of weeks" if above else "no pair went so high: the chance may be anything below"
+    if (need.history_seconds or 0.0) < SHORTEST.total_seconds():
         because = "the history is shorter than an hour, and counted as an hour: the true chance is higher"
-        return min(chance, 1.0), low, 1.0, scores.size, floor, False, because
+        certified, high = False, 1.0
+    day, month = (_over(chance, hours) for hours in (HORIZONS["24h"], HORIZONS["30d"]))
+    return Risk(day, chance, month, low, high, scores.size, floor, certified, "margins", because)
+
+
+def _over(week: float, hours: float) -> float:
+    """Turn the chance of a week into that of another span: weeks are alike."""
+    return week if week >= 1 else -math.expm1(math.log1p(-week) * hours / _WEEK)
+
+
+def _of_growth(need: Need, limit: float) -> Risk:
+    """Let the growth go on: is it at the limit within a day, a week, a month?"""
+    ahead = need.ahead
+    if ahead.per_day_bytes is None or ahead.level_bytes is None or ahead.goes_on is None:
+        return Risk(because="it grows, but not at a rate that is known")
+    lasts = Exposure(ahead.age_hours or 0.0, ahead.longest_hours, ahead.endings or 0)
+    doubt = math.hypot(ahead.error_bytes or 0.0, SLOPE_DOUBT * ahead.per_day_bytes)
+    fresh = ahead.level_bytes if ahead.fresh_bytes is None else ahead.fresh_bytes
+
+    def at(per_day: float, doubt: float) -> Chances:
+        return chances(
+            kills_per_hour=0.0,
+            peaks_per_week=0.0,
+            growing=ahead.goes_on or 0.0,
+            per_day=per_day,
+            doubt=doubt,
+            spread=ahead.noise_bytes or 0.0,
+            room=limit - (ahead.level_bytes or 0.0),
+            fresh_room=limit - fresh,
+            lasts=lasts,
+        )
+
+    found = at(ahead.per_day_bytes, doubt)
+    slow, fast = (at(ahead.per_day_bytes + side * QUANTILE * doubt, 0.0).week or 0.0 for side in (-1, 1))
+    week = found.week or 0.0
+    because = "it grows: this is the chance that the growth gets there within a week"
+    low, high = min(slow, fast, week), max(slow, fast, week)
+    return Risk(found.day, found.week, found.month, low, high, certified=True, basis="forecast", because=because)
+
+
+def _of_kills(need: Need, limit: float, found: Risk, *, grows: bool) -> Risk:
+    """Keep a chance above what kills say: at the limit that killed they go on, above it nobody saw the need."""
+    killed = need.killed_limit_bytes or need.need_bytes
+    if killed is None:
+        return found
+    share = worst = 1.0
+    if limit > killed:
+        if grows or (need.need_bytes or 0) > killed:
+            return found
+        higher = math.log(limit / killed)
+        share, worst = 0.5 ** (higher / math.log(_HALVES)), 0.5 ** (higher / math.log(_HALVES_AT_WORST))
+    watched, rate = _watched(need), _kills_per_hour(need)
+    day, week, month = (share * -math.expm1(-rate * hours) for hours in HORIZONS.values())
+    if found.week is not None and found.week >= week:
+        return found
+    slow, fast = _count_range(need.kills_now)
     because = (
-        "no pair went so high: the chance may be anything below" if above == 0 else "counted in past pairs of weeks"
+        "it was OOM killed at this limit or a higher one"
+        if limit <= killed
+        else "it was OOM killed below: how much it needed was never seen"
     )
-    return min(chance, 1.0), low, max(high, chance), scores.size, floor, above > 0, because
+    return Risk(
+        max(day, found.day or 0.0),
+        week,
+        max(month, found.month or 0.0),
+        min(share * -math.expm1(-slow / watched * _WEEK), week),
+        max(worst * -math.expm1(-max(fast / watched, rate) * _WEEK), week),
+        found.pairs,
+        found.smallest,
+        certified=True,
+        basis="kills",
+        because=because,
+    )
 
 
-def _of_growth(row: dict[str, Any]) -> Answer:
-    """Let the growth go on for a week: does it reach the limit?"""
-    rate, low, high = (
-        row[name] for name in ("growth_bytes_per_day", "growth_low_bytes_per_day", "growth_high_bytes_per_day")
-    )
-    peak, limit = row["peak_bytes"], row["limit_bytes"]
-    if rate is None or peak is None:
-        return None, None, None, 0, None, False, "it grows, but not at a rate that is known"
-    deviation = 0.0
-    if low is not None and high is not None:
-        deviation = (high - low) / _DEVIATIONS_IN_80 * _DAYS
-    # The level itself is known to some percent only.
-    deviation = math.hypot(deviation, _LEVEL * peak)
-    chance = 0.5 * math.erfc((limit - peak - rate * _DAYS) / deviation / math.sqrt(2))
-    return chance, None, None, 0, None, True, "it grows: this is the chance that the growth gets there within a week"
+def _watched(need: Need) -> float:
+    return max(need.ahead.watched_hours or (need.history_seconds or 0.0) / 3600, 1.0)
+
+
+def _kills_per_hour(need: Need) -> float:
+    return max(need.kills_now / _watched(need), -math.log(1 - _KILLED_BEFORE) / _WEEK)
+
+
+def above_kills(need: Need, chance: float) -> float:
+    """Find the limit from which on kills below it leave no more than that chance; 0 where they say nothing."""
+    killed = need.killed_limit_bytes
+    if killed is None or (need.need_bytes or 0) > killed:
+        return float((killed or 0) + 1)
+    halvings = math.log2(-math.expm1(-_kills_per_hour(need) * _WEEK) / chance)
+    return killed * _HALVES ** max(halvings, 0.0) + 1
+
+
+def _count_range(count: int) -> tuple[float, float]:
+    """Give the 80 % interval of what so many kills were expected to be (Wilson and Hilferty)."""
+    more = count + 1
+    low = count * max(1 - 1 / (9 * count) - QUANTILE / (3 * math.sqrt(count)), 0.0) ** 3
+    return low, more * (1 - 1 / (9 * more) + QUANTILE / (3 * math.sqrt(more))) ** 3

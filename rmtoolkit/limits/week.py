@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,8 +16,9 @@ from rmtoolkit.analysis.judge import Judgement, judge_with
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
 from rmtoolkit.lake import Lake
+from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import also, of_gathered, per_month
-from rmtoolkit.limits.risk import of_row
+from rmtoolkit.limits.risk import risk
 from rmtoolkit.recording import Recording, read_recording
 from rmtoolkit.schema import TIME
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.heap_reading import Heap
     from rmtoolkit.limits.risk import Margins
 
-    Previous = str | os.PathLike[str] | Week | Source
+    Previous = str | os.PathLike[str] | "Week" | Source
 
 
 #: Columns of a week's verdicts behind those of `classify`.
@@ -512,7 +513,7 @@ def _row(about: dict[str, Any], limit: int, price: float | None) -> dict[str, An
     chance = about["oom_probability"]
     if more:
         # What grows is asked for its growth alone: no margin comes into it.
-        tried = of_row(about | {"limit_bytes": limit, "growing": True}, np.array([]))[0]
+        tried = risk(replace(as_need(about), growing=True), limit, np.array([])).week
         # Two estimates of one thing: a higher limit is never riskier than the one in force.
         chance = tried if chance is None or tried is None else min(tried, chance)
         if hours is not None:

@@ -52,7 +52,7 @@ class GlibcDocument:
     mapped_bytes: int | None = None
     free_bytes: int | None = None
     top_bytes: int | None = None
-    arenas: list[Arena] = field(default_factory=list)
+    arenas: list[Arena] = field(default_factory=list)  # each arena, where it is listed
     whole: bool = True
 
     def allocated_bytes(self) -> int | None:
@@ -63,7 +63,7 @@ class GlibcDocument:
 
 
 def glibc_documents(text: str) -> list[GlibcDocument]:
-    r"""Find every document in a text."""
+    """Find every document in a text."""
     text, around = unwrapped(text)
     found = [*_xml(text, around), *_fields(text, around), *_stats(text, around)]
     return sorted((one for one in found if one.allocated_bytes() is not None), key=lambda one: one.line)
@@ -184,7 +184,7 @@ TOTALS: Final = ("allocated", "active", "metadata", "resident", "mapped", "retai
 
 _START: Final = re.compile(
     r'(?P<json>\{\s*"jemalloc"\s*:)|(?P<begin>_{3} Begin jemalloc statistics _{3})'
-    r"|(?P<totals>\bAllocated: \d+, active: \d+)",
+    r"|(?P<totals>\bAllocated: \d+, active: \d+)"
 )
 _TOTALS_LINE: Final = re.compile(r"\bAllocated: \d+, active: \d+[^\n]*")
 _END: Final = re.compile(r"-{3} End jemalloc statistics -{3}")
@@ -228,7 +228,7 @@ def _is_amount(value: object) -> bool:
 
 
 def jemalloc_documents(text: str) -> list[Document]:
-    r"""Find every document in a text."""
+    """Find every document in a text."""
     text, around = unwrapped(text)
     decoder = json.JSONDecoder()
     documents: list[Document] = []
@@ -318,7 +318,7 @@ class MimallocDocument(NamedTuple):
 
 
 def mimalloc_documents(text: str) -> list[MimallocDocument]:
-    r"""Find every document in a text."""
+    """Find every document in a text."""
     text, around = unwrapped(text)
     starts = list(_COMMITTED.finditer(text))
     documents = []
@@ -363,7 +363,7 @@ class TcmallocDocument(NamedTuple):
 
 
 def tcmalloc_documents(text: str) -> list[TcmallocDocument]:
-    r"""Find every document in a text."""
+    """Find every document in a text."""
     text, around = unwrapped(text)
     documents: list[TcmallocDocument] = []
     amounts: dict[str, int] = {}

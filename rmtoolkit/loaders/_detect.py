@@ -9,6 +9,7 @@ import os
 import re
 from dataclasses import replace
 from enum import StrEnum
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 
 
 class Form(StrEnum):
-    """What can be read, in the words of messages; the rest is named and skipped."""
+    """What a file is, in the words of messages."""
 
+    SERVER = "the address of a Prometheus server"
     PROMETHEUS = "a Prometheus answer"
     KUBECTL = "kubectl top output"
     OBJECTS = "Kubernetes objects"
@@ -51,23 +53,18 @@ class Form(StrEnum):
     BROKEN = "broken"
 
 
-UNDERSTOOD: Final = (
-    "saved Prometheus answers (JSON, remote read), output of kubectl top pod (tables, CSV, JSON, YAML) and of kubectl "
-    "get pods -o json beside it, docker stats, inspect and events, statistics of jemalloc (text, JSON), glibc "
-    "(malloc_info), tcmalloc and mimalloc, smaps_rollup, status and cgroup files of Linux, recordings and tables in "
-    "Parquet, or CSV with a time and a memory column; also packed with gzip or zstd"
-)
-
-_HEAD: Final = 1 << 18
-_REMOTE_READ_HEAD: Final = 1 << 10
+_HEAD_BYTES: Final = 1 << 18
+_REMOTE_READ_BYTES: Final = 1 << 10
 _DATA_ENDINGS: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".log", ".csv", ".gz", ".zst")
+_EXPECTED: Final = "a recording"
 
 _JEMALLOC: Final = re.compile(
-    rb'\{\s*\\?"jemalloc\\?"\s*:|_{3} Begin jemalloc statistics _{3}|\bAllocated: \d+, active: \d+',
+    rb'\{\s*+\\?"jemalloc\\?"\s*+:|_{3} Begin jemalloc statistics _{3}|\bAllocated: \d++, active: \d'
 )
-_GLIBC: Final = re.compile(rb'<malloc version="\d+">|\b(?:\w*_)?uordblks\b[^\n\w]{1,8}\d|\bin use bytes +=[ ]+\d')
+_GLIBC: Final = re.compile(rb'<malloc version="\d++">|(?:\b|_)uordblks\b[^\n\w]{1,8}\d|\bin use bytes +=[ ]+\d')
 _MALLOC_TEXT: Final = re.compile(
-    rb"\bMALLOC: +\d+ \( *[\d.]+ [A-Za-z]+\) Bytes in use by application|\bheap stats: +peak +total +freed +current\b"
+    rb"\bMALLOC: ++\d++ \( *+[\d.]++ [A-Za-z]++\) Bytes in use by application"
+    rb"|\bheap stats: ++peak ++total ++freed ++current\b"
 )
 _METRICS: Final = re.compile(METRICS.encode())
 _KINDS: Final = (
@@ -75,150 +72,309 @@ _KINDS: Final = (
     rb"(?:List)?"
 )
 #: What the API shows has a uid or a revision; the manifests that people write have neither.
-_OBJECTS: Final = re.compile(rb'"kind"\s*:\s*"%b"|(?:^|\n)(?:- |  )?kind: %b\b' % (_KINDS, _KINDS))
-_LIVE: Final = re.compile(rb'"uid"\s*:|\n\s+uid: |"resourceVersion"\s*:|\n\s+resourceVersion: ')
+_OBJECTS: Final = re.compile(rb'"kind"\s*+:\s*+"%b"|^(?:- |  )?kind: %b\b' % (_KINDS, _KINDS), re.MULTILINE)
+_LIVE: Final = re.compile(rb'"uid"\s*+:|^[ \t]++uid: |"resourceVersion"\s*+:|^[ \t]++resourceVersion: ', re.MULTILINE)
+#: A row ends with CPU and memory; what stands before them is not looked at, so that no line is walked over twice.
 _KUBECTL: Final = re.compile(
-    rb"\bCPU(?:\(cores\))?\s+(?:CPU\S+\s+)?MEMORY\b"
-    rb"|(?:^|\n)(?:[^\n]*\S)?[ \t]+\d+m[ \t]+\d+Mi(?:[ \t]+(?:\d+Mi|<unknown>))?[ \t]*\r?(?:\n|$)"
-    rb"|[ \t]\d+m[ \t]+\d+%[ \t]+\d+Mi[ \t]+\d+%|(?:^|\n)(?:NAMESPACE[ \t]+)?POD[ \t]*\r?\n"
-    rb"|Every [\d.]+s: kubectl top ",
+    rb"\bCPU(?:\(cores\))?\s++(?:CPU\S*+\s++)?MEMORY\b"
+    rb"|(?<=[ \t])\d++m[ \t]++\d++Mi(?:[ \t]++(?:\d++Mi|<unknown>))?[ \t\r]*+$"
+    rb"|[ \t]\d++m[ \t]++\d++%[ \t]++\d++Mi[ \t]++\d++%|^(?:NAMESPACE[ \t]++)?POD[ \t\r]*+$"
+    rb"|Every [\d.]++s: kubectl top ",
+    re.MULTILINE,
 )
 _PROMETHEUS: Final = re.compile(
-    rb'"resultType"\s*:|"status"\s*:\s*"(?:success|error)"|"metric"\s*:\s*\{[^{}]*\}\s*,\s*"values?"\s*:',
+    rb'"resultType"\s*+:|"status"\s*+:\s*+"(?:success|error)"|"metric"\s*+:\s*+\{[^{}]*+\}\s*+,\s*+"values?"\s*+:'
 )
 #: A pair of sizes without a blank in them is written by Docker; progress bars have one.
 _DOCKER: Final = re.compile(
-    rb'\bMEM USAGE ?/ ?LIMIT\b|"[Mm]em_?[Uu]sage"\s*:\s*"|"memory_stats"\s*:\s*\{|"HostConfig"\s*:\s*\{'
-    rb'|"Action"\s*:\s*"[^"]+"\s*,\s*"Actor"\s*:|"status"\s*:\s*"(?:start|die|oom)"\s*,\s*"id"\s*:\s*"[0-9a-f]{64}"'
-    rb"|\S container \w+ [0-9a-f]{64} \(|(?<![\w.])[\d.]+[KMG]?i?B ?/ ?[\d.]+[KMG]i?B(?![\w/])",
+    rb'\bMEM USAGE ?/ ?LIMIT\b|"[Mm]em_?[Uu]sage"\s*+:\s*+"|"memory_stats"\s*+:\s*+\{|"HostConfig"\s*+:\s*+\{'
+    rb'|"Action"\s*+:\s*+"[^"]++"\s*+,\s*+"Actor"\s*+:'
+    rb'|"status"\s*+:\s*+"(?:start|die|oom)"\s*+,\s*+"id"\s*+:\s*+"[0-9a-f]{64}"'
+    rb"|\S container \w++ [0-9a-f]{64} \(|(?<![\w.])[\d.]++[KMG]?i?B ?/ ?[\d.]++[KMG]i?B(?![\w/])"
 )
 _PROCFS: Final = re.compile(
-    rb"(?:^|\n)[^\n]{0,80}?\b(?:VmRSS|RssAnon|Rss|Pss):[ \t]+\d+ kB[ \t\r]*(?:\n|$)"
-    rb"|==> \S*(?:memory\.[a-z]|smaps_rollup)\S* <=="
-    rb"|(?:^|\n)(?:\S*memory\.stat:)?(?:total_)?(?:anon|rss|inactive_file) \d+[ \t\r]*(?:\n|$)"
-    rb"|(?:^|\n)(?:\S*/)?memory\.(?:current|usage_in_bytes):\d+",
+    rb"^[^\n]{0,80}?\b(?:VmRSS|RssAnon|Rss|Pss):[ \t]++\d++ kB[ \t\r]*+$"
+    rb"|==> [^\s<]{0,400}?(?:memory\.[a-z]|smaps_rollup)[^\s<]{0,400}+ <=="
+    rb"|^(?:\S{0,4000}?memory\.stat:)?(?:total_)?(?:anon|rss|inactive_file) \d++[ \t\r]*+$"
+    rb"|^(?:\S{0,4000}?/)?memory\.(?:current|usage_in_bytes):\d",
+    re.MULTILINE,
 )
 _HEAP: Final = re.compile(
-    rb"(?:v [0-9a-f]+(?: [0-9a-f]+)?\n|heap_v2/|heap profile:|--- symbol|desc: [^\n]*\ncmd: |\{\s*\"dhatFileVersion\")",
+    rb"(?:v [0-9a-f]++(?: [0-9a-f]++)?\n|heap_v2/|heap profile:|--- symbol|desc: [^\n]*+\ncmd: "
+    rb"|\{\s*+\"dhatFileVersion\")"
 )
-
-
 #: Files of a cgroup whose content alone does not say what it is.
 _LONE_NUMBERS: Final = frozenset(
     (
         *("memory.current", "memory.max", "memory.peak", "memory.swap.current", "memory.events", "memory.pressure"),
         *("memory.usage_in_bytes", "memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"),
         "memory.kmem.usage_in_bytes",
-    ),
+    )
 )
-_NUMBER: Final = re.compile(r"\s*(?:\d+|max|(?:[a-z_]+ \d+\s+)+|(?:(?:some|full) avg10=[^\n]*\s*)+)\s*")
+_NUMBER: Final = re.compile(r"\s*+(?:(?:\d++|max)\s*+|(?:[a-z_]++ \d++\s++)++|(?:(?:some|full) avg10=[^\n]*+\s*+)++)")
 
 
-def recognise(path: Path) -> tuple[Form, str]:
-    r"""Tell what a file is."""
-    if is_lake(path):
-        return Form.LAKE, ""
-    with path.open("rb") as stream:
-        magic = stream.read(4)
-    return _parquet(path) if magic == b"PAR1" else _no_parquet(path)
+class _File:
+    """A file, read no further than its recognisers ask."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def is_parquet(self) -> bool:
+        with self.path.open("rb") as stream:
+            return stream.read(4) == b"PAR1"
+
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """What a Parquet file says of itself."""
+        import polars as pl  # noqa: PLC0415
+
+        try:
+            return pl.read_parquet_metadata(self.path)
+        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+            first = (str(error) or type(error).__name__).splitlines()[0]
+            raise ReadError.at(self.path, found=first, expected="a whole Parquet file") from error
+
+    @cached_property
+    def head(self) -> bytes:
+        return _files.read_bytes(self.path, expected=_EXPECTED, first=_HEAD_BYTES)[0]
+
+    @cached_property
+    def text(self) -> str:
+        return _files.as_text(self.head, self.path, expected=_EXPECTED)[0]
+
+    @cached_property
+    def data(self) -> bytes:
+        """The text in UTF-8, whatever it was written in."""
+        return self.text.encode("utf-8", "replace")
+
+    @cached_property
+    def rest(self) -> bytes:
+        """The whole of a file that is longer than its head."""
+        if len(self.head) < _HEAD_BYTES:
+            return b""
+        return _files.read_bytes(self.path, expected=_EXPECTED)[0]
 
 
-def _no_parquet(path: Path) -> tuple[Form, str]:
-    """Tell what a text or a packed file is."""
-    named = path.name.lower().endswith(_DATA_ENDINGS)
-    try:
-        head, _ = _files.read_bytes(path, expected="a recording", first=_HEAD)
-        if _HEAP.match(head):
-            return Form.HEAP, "a heap profile"
-        if is_remote_read(head[:_REMOTE_READ_HEAD]):
-            return Form.PROMETHEUS, ""
-        text, _ = _files.as_text(head, path, expected="a recording")
-    except ReadError as error:
-        # A file without data that is called like one with data was meant to hold some.
-        why = str(error).partition(": found ")[2].partition(", expected")[0].strip("'\"")
-        empty = why in ("an empty file", "only blanks")
-        return (Form.BROKEN, str(error)) if named or empty else (Form.OTHER, why)
-    lone = path.name in _LONE_NUMBERS and _NUMBER.fullmatch(text)
-    form = Form.PROCFS if lone else _of_text(text.encode("utf-8", "replace"), text)
-    if form in (None, Form.OBJECTS) and len(head) >= _HEAD:
-        whole, _ = _files.read_bytes(path, expected="a recording")
-        marks = (
-            (Form.JEMALLOC, _JEMALLOC),
-            (Form.KUBECTL, _METRICS),
-            (Form.GLIBC, _GLIBC),
-            (Form.MALLOC_TEXT, _MALLOC_TEXT),
-            (Form.KUBECTL, _KUBECTL),
-        )
-        # Metrics may stand behind the objects; a table does not.
-        later = next((later for later, mark in marks[: 2 if form else 5] if mark.search(whole)), None)
-        form = later or form
-    if form is not None:
-        return form, ""
-    return Form.OTHER, "other JSON" if text.lstrip()[:1] in ("{", "[") else "other text"
+def _is_lone_number(file: _File) -> bool:
+    return file.path.name in _LONE_NUMBERS and _NUMBER.fullmatch(file.text) is not None
 
 
-def _of_text(data: bytes, text: str) -> Form | None:
-    """Tell what the first part of a text file is."""
+def _is_table(file: _File) -> bool:
+    from rmtoolkit.loaders.tables import columns_of  # noqa: PLC0415
+
+    return columns_of(file.text) is not None
+
+
+def _is_top(file: _File) -> bool:
     from rmtoolkit.loaders._kubectl_rows import failure  # noqa: PLC0415
     from rmtoolkit.loaders.kubectl_top import looks_like_csv  # noqa: PLC0415 - seldom gets so far
 
-    marks = (
-        (Form.KUBECTL, _METRICS),
-        (Form.JEMALLOC, _JEMALLOC),
-        (Form.PROMETHEUS, _PROMETHEUS),
-        (Form.GLIBC, _GLIBC),
-        (Form.MALLOC_TEXT, _MALLOC_TEXT),
-    )
-    for form, mark in marks:
-        if mark.search(data):
-            return form
-    if _OBJECTS.search(data) and _LIVE.search(data):
-        return Form.OBJECTS
-    if _has_columns(text):
-        return Form.CSV
-    for form, mark in ((Form.DOCKER, _DOCKER), (Form.PROCFS, _PROCFS)):
-        if mark.search(data):
-            return form
-    if _KUBECTL.search(data) or looks_like_csv(text) or failure(text.lstrip().split("\n", 1)[0]):
-        return Form.KUBECTL
-    return None
+    first = file.text.lstrip().split("\n", 1)[0]
+    return _KUBECTL.search(file.data) is not None or looks_like_csv(file.text) or failure(first) is not None
 
 
-def _has_columns(text: str) -> bool:
-    """Tell whether the first line names a time and a memory column."""
-    from rmtoolkit.loaders.tables import columns_of  # noqa: PLC0415
-
-    return columns_of(text) is not None
+def _has(pattern: re.Pattern[bytes]) -> Callable[[_File], bool]:
+    return lambda file: pattern.search(file.data) is not None
 
 
-def _parquet(path: Path) -> tuple[Form, str]:
-    """Tell our own Parquet files from others."""
-    import polars as pl  # noqa: PLC0415
+class Reader(NamedTuple):
+    """A row of the table: what is tried first stands first."""
 
+    form: Form
+    recognises: Callable[[_File], bool] | None
+    #: Module and name of the function; None for what is no recording of its own.
+    reads: tuple[str, str] | None
+    source: str
+    how: str  # how to get such a file, in Markdown
+    #: Files of one folder explain each other: the owners of one file's pods, or a container's limit, stand in another.
+    together: bool = False
+    #: May stand behind more than the head of a file, as in the log of a program.
+    behind: re.Pattern[bytes] | None = None
+
+    def load(self) -> Callable[..., Recording]:
+        """Import the function that reads it."""
+        assert self.reads is not None  # noqa: S101 - for the type checker; only such rows are asked
+        module, name = self.reads
+        reader: Callable[..., Recording] = getattr(import_module(f"rmtoolkit.{module}"), name)
+        return reader
+
+
+READERS: Final = (
+    Reader(
+        Form.SERVER,
+        None,
+        ("loaders.prometheus.live", "read_url"),
+        "a live Prometheus, VictoriaMetrics, Thanos or Mimir",
+        'its address: `rm.Prometheus("http://…")`, or `http://…` in place of a file, see below',
+    ),
+    Reader(
+        Form.LAKE,
+        lambda file: is_lake(file.path),
+        ("lake", "read_lake"),
+        "a lake",
+        "`rmtoolkit pull --prometheus URL --last 7d -o lake` keeps one current; every command takes the folder",
+    ),
+    Reader(
+        Form.RECORDING,
+        lambda file: file.is_parquet and "rmtoolkit.recording" in file.metadata,
+        ("recording", "read_recording"),
+        "its own recordings, of this machine too",
+        '`recording.write("a.parquet")`; `rmtoolkit record --pid N`, `--cgroup PATH` or `-- COMMAND…`',
+    ),
+    Reader(
+        Form.PARQUET,
+        lambda file: file.is_parquet,
+        ("loaders.tables", "read_table"),
+        "any table in Parquet, or a polars, lazy or pandas frame",
+        "a time and at least one memory column",
+    ),
+    Reader(
+        Form.HEAP,
+        lambda file: _HEAP.match(file.head) is not None,
+        None,
+        "heap profiles",
+        "`rm.read_heap`, or `--heap` beside a recording, see below",
+    ),
+    Reader(
+        Form.PROMETHEUS,
+        lambda file: is_remote_read(file.head[:_REMOTE_READ_BYTES]),
+        ("loaders.prometheus.saved", "read_prometheus"),
+        "answers to a remote read",
+        "the body of an answer of `/api/v1/read`, streamed or not, saved as it is",
+        together=True,
+    ),
+    Reader(
+        Form.PROCFS,
+        _is_lone_number,
+        ("loaders.linux", "read_procfs"),
+        "files of a cgroup, version 1 or 2",
+        "copies of `memory.current`, `memory.max`, `memory.stat` and their like under their own names",
+        together=True,
+    ),
+    Reader(
+        Form.KUBECTL,
+        _has(_METRICS),
+        ("loaders.kubectl_top", "read_kubectl_top"),
+        "a cluster, through your own kubectl",
+        "`rmtoolkit record --kubectl -n shop -o week.jsonl`, see below; or "
+        "`kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods` now and then (JSON or YAML)",
+        behind=_METRICS,
+    ),
+    Reader(
+        Form.JEMALLOC,
+        _has(_JEMALLOC),
+        ("loaders.allocators", "read_jemalloc_stats"),
+        "jemalloc",
+        "`malloc_stats_print` as text or JSON, mixed with other log lines, also inside container logs",
+        behind=_JEMALLOC,
+    ),
+    Reader(
+        Form.PROMETHEUS,
+        _has(_PROMETHEUS),
+        ("loaders.prometheus.saved", "read_prometheus"),
+        "saved answers of Prometheus, and of what answers like it",
+        "answers of `query_range`, `query` or VictoriaMetrics' `export`, saved as they are: one metric or several per "
+        "file, one file, a folder or a glob",
+        together=True,
+    ),
+    Reader(
+        Form.GLIBC,
+        _has(_GLIBC),
+        ("loaders.allocators", "read_malloc_info"),
+        "glibc",
+        "what `malloc_info`, `mallinfo2` or `malloc_stats` print",
+        behind=_GLIBC,
+    ),
+    Reader(
+        Form.MALLOC_TEXT,
+        _has(_MALLOC_TEXT),
+        ("loaders.allocators", "read_malloc_text"),
+        "tcmalloc, mimalloc",
+        "what they print of themselves: `MALLOCSTATS=1`, `MIMALLOC_SHOW_STATS=1`",
+        behind=_MALLOC_TEXT,
+    ),
+    Reader(
+        Form.OBJECTS,
+        lambda file: _OBJECTS.search(file.data) is not None and _LIVE.search(file.data) is not None,
+        None,
+        "what `kubectl top` lacks: limits, owners, restarts, versions",
+        "`kubectl get pods,replicasets,nodes -A -o json > pods.json` (or `-o yaml`), once or from time to time, read "
+        "together with the log",
+    ),
+    Reader(
+        Form.CSV,
+        _is_table,
+        ("loaders.tables", "read_table"),
+        "any table in CSV",
+        "a first line with the names of a time and at least one memory column",
+    ),
+    Reader(
+        Form.DOCKER,
+        _has(_DOCKER),
+        ("loaders.docker", "read_docker_stats"),
+        "Docker",
+        "`docker stats --no-stream --format json` in a loop or as a stream, answers of its API, `docker inspect`, "
+        "`docker events`",
+        together=True,
+    ),
+    Reader(
+        Form.PROCFS,
+        _has(_PROCFS),
+        ("loaders.linux", "read_procfs"),
+        "processes of Linux",
+        "copies of `/proc/N/smaps_rollup` and `/proc/N/status`, or a log of a loop that prints them",
+        together=True,
+    ),
+    Reader(
+        Form.KUBECTL,
+        _is_top,
+        ("loaders.kubectl_top", "read_kubectl_top"),
+        "`kubectl top pod`",
+        "the output of a loop with `date`, with or without `--containers`, `-A` or headers; also as CSV",
+        behind=_KUBECTL,
+    ),
+)
+
+#: The first row of each form that holds a recording of its own.
+OF_FORM: Final = {row.form: row for row in sorted(READERS, key=lambda row: [*Form].index(row.form)) if row.reads}
+UNDERSTOOD: Final = f"{', '.join(OF_FORM)}; files also packed with gzip or zstd"
+
+
+def sources_table() -> str:
+    """Print the table of sources of the README."""
+    rows = [f"| {row.source} | {row.how} |" for form in Form for row in READERS if row.form is form]
+    return "\n".join(["| source | how to get it |", "|---|---|", *rows])
+
+
+def recognise(path: Path) -> tuple[Form, str]:
+    """Tell what a file is; where it is none that can be read, why."""
+    file = _File(path)
+    rows = [row for row in READERS if row.recognises is not None]
     try:
-        metadata = pl.read_parquet_metadata(path)
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        first = (str(error) or type(error).__name__).splitlines()[0]
-        return Form.BROKEN, str(ReadError.at(path, found=first, expected="a whole Parquet file"))
-    return (Form.RECORDING if "rmtoolkit.recording" in metadata else Form.PARQUET), ""
+        row = next((row for row in rows if row.recognises is not None and row.recognises(file)), None)
+        form = row.form if row is not None else None
+        if form in (None, Form.OBJECTS) and file.rest:
+            # Metrics may stand behind the objects; a table does not.
+            marks = {
+                row.behind: row.form for row in rows if row.behind and (form is None or row.behind is not _KUBECTL)
+            }
+            form = next((there for mark, there in marks.items() if mark.search(file.rest)), form)
+    except ReadError as error:
+        # A file without data that is called like one with data was meant to hold some.
+        why = str(error).partition(": found ")[2].partition(", expected")[0].strip("'\"")
+        meant = path.name.lower().endswith(_DATA_ENDINGS) or why in ("an empty file", "only blanks")
+        return (Form.BROKEN, str(error)) if meant or file.is_parquet else (Form.OTHER, why)
+    if form is Form.HEAP:
+        return form, "a heap profile"
+    if form is not None:
+        return form, ""
+    return Form.OTHER, "other JSON" if file.text.lstrip()[:1] in ("{", "[") else "other text"
 
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
-_READERS: Final = {
-    Form.PROMETHEUS: ("rmtoolkit.loaders.prometheus.saved", "read_prometheus"),
-    Form.KUBECTL: ("rmtoolkit.loaders.kubectl_top", "read_kubectl_top"),
-    Form.JEMALLOC: ("rmtoolkit.loaders.allocators", "read_jemalloc_stats"),
-    Form.GLIBC: ("rmtoolkit.loaders.allocators", "read_malloc_info"),
-    Form.MALLOC_TEXT: ("rmtoolkit.loaders.allocators", "read_malloc_text"),
-    Form.DOCKER: ("rmtoolkit.loaders.docker", "read_docker_stats"),
-    Form.PROCFS: ("rmtoolkit.loaders.linux", "read_procfs"),
-    Form.LAKE: ("rmtoolkit.lake", "read_lake"),
-    Form.RECORDING: ("rmtoolkit.recording", "read_recording"),
-    Form.PARQUET: ("rmtoolkit.loaders.tables", "read_table"),
-    Form.CSV: ("rmtoolkit.loaders.tables", "read_table"),
-}
-_TOGETHER: Final = (Form.PROMETHEUS, Form.DOCKER, Form.PROCFS)
 _NAMES_SHOWN: Final = 10
 _HOST_AND_PORT: Final = re.compile(r"[\w.-]+:\d{2,5}(/\S*)?")
 _WARNED: Final = 5
@@ -309,10 +465,11 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
 
 def _live(urls: Sequence[object], others: Sequence[PathLike], options: Mapping[str, object]) -> Recording:
     """Read servers, and files beside them."""
-    from_servers = {name: value for name, value in options.items() if name in _options_of(read_url)}
+    from_servers = {name: value for name, value in options.items() if name in _options_of(Form.SERVER)}
     parts = [read_url(str(url), **from_servers) for url in urls]  # type: ignore[arg-type] # passed on
     if others:
-        from_files = {name: value for name, value in options.items() if name in _known_of_files()}
+        of_files = _known_options(form for form in OF_FORM if form is not Form.SERVER)
+        from_files = {name: value for name, value in options.items() if name in of_files}
         parts.append(read(others, **from_files))
     return concat(parts)
 
@@ -338,7 +495,7 @@ def _sort_out(found: Sequence[Path]) -> _SortedOut:
             continue
         if form is Form.BROKEN:
             result.failed.append((file, ReadError(why)))
-        elif form in _READERS or form is Form.OBJECTS:
+        elif form in OF_FORM or form is Form.OBJECTS:
             result.forms.setdefault(form, []).append(file)
         else:
             result.skipped.append((file, why))
@@ -352,11 +509,11 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
     for form, paths in sorted_out.forms.items():
         if form is Form.OBJECTS:
             continue
-        reader = _reader(form)
-        wanted = {name: value for name, value in options.items() if name in _parameters(form)}
+        reader = OF_FORM[form].load()
+        wanted = {name: value for name, value in options.items() if name in _options_of(form)}
         used |= set(wanted)
         # Some files explain each other: the owners of one file's pods, or a container's limit, stand in another.
-        groups = [paths] if form in _TOGETHER else [[file] for file in paths]
+        groups = [paths] if OF_FORM[form].together else [[file] for file in paths]
         for group in groups:
             try:
                 part = reader(group[0] if len(group) == 1 else group, **wanted)
@@ -375,31 +532,21 @@ def _read_objects(sorted_out: _SortedOut) -> Objects:
     return objects
 
 
-def _reader(form: Form) -> Callable[..., Recording]:
-    module, name = _READERS[form]
-    reader: Callable[..., Recording] = getattr(import_module(module), name)
-    return reader
-
-
-def _parameters(form: Form) -> list[str]:
+def _options_of(form: Form) -> list[str]:
     """List the options that a reader takes."""
-    return _options_of(_reader(form))
-
-
-def _options_of(reader: Callable[..., Recording]) -> list[str]:
-    parameters = inspect.signature(reader).parameters.values()
+    parameters = inspect.signature(OF_FORM[form].load()).parameters.values()
     return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
 
 
-def _known_of_files() -> set[str]:
-    return {name for form in _READERS for name in _parameters(form)}
+def _known_options(forms: Iterable[Form]) -> set[str]:
+    return {name for form in forms for name in _options_of(form)}
 
 
 def _check_options(options: Mapping[str, object]) -> None:
     """Refuse an option that no reader takes: it is misspelt."""
     if not options:
         return
-    known = sorted(_known_of_files() | set(_options_of(read_url)))
+    known = sorted(_known_options(OF_FORM))
     for name in options:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)

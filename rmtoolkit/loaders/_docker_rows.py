@@ -30,7 +30,7 @@ _ACTIONS: Final = frozenset({"start", "die", "oom", "kill", "stop"})
 class Labels(NamedTuple):
     """Who a container is."""
 
-    id: str | None
+    id: str | None  # its first 12 digits; None where it was not said
     name: str | None
     namespace: str | None = None
     service: str | None = None
@@ -70,7 +70,7 @@ class Happened(NamedTuple):
 
 
 def values(text: str) -> tuple[list[Any], int]:
-    r"""Read JSON: one value, one after another, or lines of them among other text."""
+    """Read JSON: one value, one after another, or lines of them among other text."""
     decoder = json.JSONDecoder()
     found: list[Any] = []
     place, lost = 0, 0
@@ -147,7 +147,7 @@ def as_event(value: Any) -> Happened | None:  # noqa: ANN401 - any JSON
 
 
 def text_events(text: str) -> Iterator[Happened]:
-    r"""Read the lines that `docker events` prints."""
+    """Read the lines that `docker events` prints."""
     for line in text.split("\n"):
         found = _TEXT_EVENT.fullmatch(line.rstrip("\r"))
         if found:
@@ -239,25 +239,25 @@ class Row(NamedTuple):
 
     line: int
     tick: int
-    stamp: int | None
+    stamp: int | None  # index of the time stamp at the head of the line; None without
     id: str | None
     name: str | None
     working_set_bytes: int
     limit_bytes: int | None
     quantum_bytes: int
-    threads: int | None
+    threads: int | None  # the column PIDS; None without
 
 
 @dataclass(slots=True)
 class Log:
     """What stands in one file."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)  # in order
     stamps: list[tuple[Stamp, str]] = field(default_factory=list)
     marks: list[tuple[int, int]] = field(default_factory=list)
     drawn: bool = False
     idle: int = 0
-    other: int = 0
+    other: int = 0  # lines that are none of these
     first_other: tuple[int, str] | None = None
     windows: bool = False
 
@@ -276,7 +276,7 @@ def _amount(number: str, unit: str) -> tuple[int, int]:
 
 
 def read_text(text: str) -> Log:
-    r"""Read the output of `docker stats`."""
+    """Read the output of `docker stats`."""
     log = Log(drawn="\x1b[" in text and bool(_HOME.search(text) or _WIPED.search(text)))
     reader = _Reader(log)
     # Some versions draw every picture twice between two wipes: what is printed again replaces itself.
@@ -398,7 +398,7 @@ class _Reader:
         self._seen.add(key)
         count = int(threads) if threads and _COUNT.fullmatch(threads) else None
         self._log.rows.append(
-            Row(line, self._tick, stamp, id_[:_SHORT_ID] if id_ else None, name, used, limit or None, quantum, count),
+            Row(line, self._tick, stamp, id_[:_SHORT_ID] if id_ else None, name, used, limit or None, quantum, count)
         )
 
 

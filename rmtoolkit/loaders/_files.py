@@ -140,7 +140,7 @@ def _unzstd(stream: BinaryIO) -> Iterator[bytes | None]:
 
 
 def as_text(data: bytes, path: str | os.PathLike[str], *, expected: str) -> tuple[str, tuple[str, ...]]:
-    r"""Decode a text file."""
+    """Decode a text file."""
     notes: tuple[str, ...] = ()
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
     if encoding != "utf-16":
@@ -233,7 +233,7 @@ _MOST: Final = 0.8
 
 
 def unwrap(text: str) -> list[tuple[str, str]] | None:
-    r"""Split a container's log into time stamps and what the program wrote."""
+    """Split a container's log into time stamps and what the program wrote."""
     head = [line for line in text[:200_000].split("\n", _LOOK_AT)[:_LOOK_AT] if line.strip()]
     enough = _MOST * len(head)
     if sum(_CRI.fullmatch(line) is not None for line in head) > enough:
@@ -299,7 +299,7 @@ _CHARACTERS: Final = 80
 
 
 def unwrapped(text: str) -> tuple[str, Around]:
-    r"""Take off what a container runtime put around each line."""
+    """Take off what a container runtime put around each line."""
     wrapped = unwrap(text)
     if wrapped is None:
         return text, Around(text, None)
@@ -308,7 +308,7 @@ def unwrapped(text: str) -> tuple[str, Around]:
 
 
 class Around:
-    r"""Where a document stands, and which time stamp belongs to it."""
+    """Where a document stands, and which time stamp belongs to it."""
 
     def __init__(self, text: str, stamps: list[str] | None) -> None:
         self._text = text

@@ -42,12 +42,7 @@ def quantity(text: str) -> int | None:
 
 
 def two_names(
-    one: pl.Series,
-    two: pl.Series,
-    first: tuple[int, str],
-    path: str | os.PathLike[str],
-    *,
-    containers: bool | None,
+    one: pl.Series, two: pl.Series, first: tuple[int, str], path: str | os.PathLike[str], *, containers: bool | None
 ) -> tuple[bool, str]:
     """Decide whether two names without a header are pod and container, or namespace and pod."""
     if containers is not None:
@@ -127,12 +122,12 @@ _LAST_THREE: Final = r"(?:^|\s)(?:(?:(?P<a>\S+)\s+)?(?P<b>\S+)\s+)?(?P<c>\S+)$"
 _FAILURE: Final = re.compile(
     r"(?:^|[\s|>\]])((?:error: |Error from server|Error: |Unable to connect to the server|The connection to the server"
     r"|You must be logged in|Unauthorized|couldn't get |dial tcp|net/http: |command terminated|Command '?kubectl"
-    r"|(?:\S{1,100}: )?(?:line \d+: )?kubectl: |E\d{4} \d\d:\d\d:\d\d).*)",
+    r"|(?:\S{1,100}: )?(?:line \d+: )?kubectl: |E\d{4} \d\d:\d\d:\d\d).*)"
 )
 _EMPTY: Final = re.compile(r"(?:^|\s)(No resources found.*)")
 _RULE: Final = re.compile(r"(?:^|.*\s)_{4,}(?:\s+_{4,})*")
 _COLOURS: Final = re.compile(
-    r"\x1b(?:\[[0-9;]*m|\[\?[0-9;]*[hl]|\[[0-3]?[JK]|\[H|\][^\x07\x1b]*(?:\x07|\x1b\\)|\([AB]|[=>])",
+    r"\x1b(?:\[[0-9;]*m|\[\?[0-9;]*[hl]|\[[0-3]?[JK]|\[H|\][^\x07\x1b]*(?:\x07|\x1b\\)|\([AB]|[=>])"
 )
 _WATCH_TITLE: Final = re.compile(r"Every [\d.,]+m?s: ")
 _WORD: Final = re.compile(r"\w+")
@@ -157,18 +152,12 @@ class _Meaning(NamedTuple):
 
 
 _MEANINGS: Final = pl.Schema(
-    {
-        "said": pl.Int8(),
-        "layout": pl.Int8(),
-        "extra": pl.Int64(),
-        "said_own": pl.String(),
-        "window": pl.Boolean(),
-    },
+    {"said": pl.Int8(), "layout": pl.Int8(), "extra": pl.Int64(), "said_own": pl.String(), "window": pl.Boolean()}
 )
 
 
 def split_lines(text: str, path: str | os.PathLike[str]) -> pl.Series:
-    r"""Split a log into lines without colours; refuse a recording in which only changed cells are drawn."""
+    """Split a log into lines without colours; refuse a recording in which only changed cells are drawn."""
     plain = _COLOURS.sub("", text) if "\x1b" in text else text
     if "\x1b" in plain:
         raise ReadError.at(
@@ -192,7 +181,7 @@ def classify(lines: pl.Series, stamps: dict[str, Stamp], numbers: list[int] | No
         .then(int(Line.NODE))
         .when(pl.col("cpu").is_not_null())
         .then(pl.when(pl.col("left").is_null()).then(int(Line.SUM)).otherwise(int(Line.ROW)))
-        .cast(pl.Int8),
+        .cast(pl.Int8)
     ).drop("cpu")
     rest = frame.filter(pl.col("kind").is_null()).select("number", "text")
     rest = pl.concat([rest.select("number"), shaped(rest["text"])], how="horizontal")
@@ -266,7 +255,7 @@ def _without_strays(frame: pl.DataFrame) -> pl.DataFrame:
         .when(row & ~fits.fill_null(value=False))
         .then(int(Line.OTHER))
         .otherwise("kind")
-        .cast(pl.Int8),
+        .cast(pl.Int8)
     )
 
 

@@ -47,7 +47,7 @@ class Run(NamedTuple):
 
     started: int | None
     finished: int | None = None
-    reason: str | None = None
+    reason: str | None = None  # why it ended, as the kubelet says it; None while it runs
     code: int | None = None
 
 
@@ -55,7 +55,7 @@ class ContainerSeen(NamedTuple):
     """A container of a pod as one dump shows it."""
 
     name: str
-    stays: bool
+    stays: bool  # it runs as long as the pod: false for an init container that ends, and for a debugging container
     image: str | None
     image_id: str | None
     limit_bytes: int | None
@@ -67,18 +67,18 @@ class ContainerSeen(NamedTuple):
 class PodSeen(NamedTuple):
     """A pod as one dump shows it."""
 
-    seen: int | None
+    seen: int | None  # when it was seen, milliseconds; None = unknown
     revision: int | None
     namespace: str | None
     name: str
     uid: str | None
     node: str | None
-    created: int | None
-    owner: tuple[str, str] | None
+    created: int | None  # when it was made, milliseconds
+    owner: tuple[str, str] | None  # kind and name of its controller; None without one
     quality: str | None
     evicted: tuple[int | None, str] | None
-    gone: int | None
-    limit_bytes: int | None
+    gone: int | None  # when it was deleted, milliseconds
+    limit_bytes: int | None  # a limit of the whole pod
     containers: tuple[ContainerSeen, ...]
 
 
@@ -433,18 +433,18 @@ class Part(NamedTuple):
     """A document, or a line that is none."""
 
     line: int
-    content: Any = None
+    content: Any = None  # the document; None for a line between documents and for what is damaged
     text: str = ""
     damaged: bool = False
 
 
 def looks_like_yaml(text: str) -> bool:
-    r"""Tell whether documents are YAML."""
+    """Tell whether documents are YAML."""
     return text.startswith(_YAML) or any(f"\n{mark}" in text for mark in _YAML)
 
 
 def parts(text: str) -> Iterator[Part]:
-    r"""Take a file apart."""
+    """Take a file apart."""
     return _yaml_parts(text) if looks_like_yaml(text) else _json_parts(text)
 
 

@@ -32,11 +32,11 @@ class Stamp(NamedTuple):
     """A time stamp as it was written."""
 
     kind: Kind
-    milliseconds: int
+    milliseconds: int  # as above; in UTC where `utc` is true, else on the clock of a zone that is not said
     utc: bool
     order: str = ""
-    other: int = -1
-    zone: str = ""
+    other: int = -1  # with ``?``: `milliseconds` is day first, this is month first
+    zone: str = ""  # the zone as it was written; empty when there is none
 
     def at(self, of_day: int) -> Stamp:
         """Move a stamp of midnight on."""
@@ -88,13 +88,11 @@ _ZONES: Final = {
     "AKST": -540, "AKDT": -480, "HST": -600,
 }  # fmt: skip
 
-_ISO: Final = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:?\d\d(?::?\d\d(?:[.,]\d+)?)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?)?",
-)
+_ISO: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:?\d\d(?::?\d\d(?:[.,]\d+)?)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?)?")
 _EPOCH: Final = re.compile(r"(?<![\w.,:+-])(1\d{9}|[2-9]\d{9})(?:[.,](\d{1,9})|(\d{3}|\d{6}|\d{9}))?(?![\w:])")
 _COMPACT: Final = re.compile(r"(?<!\d)((?:19|20)\d\d)-?(\d\d)-?(\d\d)[-_T]?(\d\d)[-.]?(\d\d)[-.]?(\d\d)(?!\d)(Z?)")
 _CLOCK: Final = re.compile(
-    r"(?<![\d.])(?:(?<!:)|(?<=/\d{4}:))(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?![\d:])(?:\s*([AaPp])\.?\s?[Mm]\b\.?)?",
+    r"(?<![\d.])(?:(?<!:)|(?<=/\d{4}:))(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?![\d:])(?:\s*([AaPp])\.?\s?[Mm]\b\.?)?"
 )
 _DOTTED_CLOCK: Final = re.compile(r"(?<![\d.])(\d{1,2})\.(\d\d)\.(\d\d)(?![\d.])()()")
 _ZONE: Final = re.compile(r",?\s*\(?(Z\b|[A-Z]{3,5}\b|[+-]\d\d(?::?\d\d)?(?!\d))\)?")
@@ -316,7 +314,7 @@ class Asked(NamedTuple):
     """What a user said about the times of a log, and what the file says of itself."""
 
     path: str | os.PathLike[str]
-    modified: dt.datetime
+    modified: dt.datetime  # when it was last written, in UTC
     time: str | dt.datetime | None = None
     interval: str | dt.timedelta | None = None
     timezone: str | dt.tzinfo | None = None

@@ -36,7 +36,7 @@ class WireError(RmtoolkitError):
 
 
 def varint(number: int) -> bytes:
-    r"""Write a number, seven bits a byte."""
+    """Write a number, seven bits a byte."""
     number &= _WORD
     found = bytearray()
     while number > 0x7F:  # noqa: PLR2004 - seven bits
@@ -47,28 +47,31 @@ def varint(number: int) -> bytes:
 
 
 def field(number: int, content: bytes | int) -> bytes:
-    r"""Write a field of a message."""
+    """Write a field of a message."""
     if isinstance(content, int):
         return varint(number << 3 | VARINT) + varint(content)
     return varint(number << 3 | BYTES) + varint(len(content)) + content
 
 
 def read_varint(data: Buffer, place: int, end: int) -> tuple[int, int]:
-    r"""Read a number."""
-    number = 0
-    for index in range(min(end - place, _MOST_VARINT_BYTES)):
-        byte = data[place + index]
-        number |= (byte & 0x7F) << 7 * index
+    """Read a number."""
+    number = shift = 0
+    for byte in data[place : min(end, place + _MOST_VARINT_BYTES)]:
+        place += 1
         if byte < 0x80:  # noqa: PLR2004 - the last byte has no continuation bit
-            return number & _WORD, place + index + 1
+            return (number | byte << shift) & _WORD, place
+        number |= (byte & 0x7F) << shift
+        shift += 7
     msg = "a number that does not end"
     raise WireError(msg)
 
 
 def fields(data: Buffer, place: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    r"""Walk over the fields of a message."""
+    """Walk over the fields of a message."""
     while place < end:
-        key, place = read_varint(data, place, end)
+        # Nearly all keys take one byte.
+        key = data[place]
+        key, place = (key, place + 1) if key < 0x80 else read_varint(data, place, end)  # noqa: PLR2004 - seven bits
         kind = key & 7
         if kind == VARINT:
             value, place = read_varint(data, place, end)
@@ -89,7 +92,7 @@ def fields(data: Buffer, place: int, end: int) -> Iterator[tuple[int, int, int, 
 
 
 def pack_snappy(data: bytes) -> bytes:
-    r"""Write a snappy block that holds the bytes as they are: requests are short."""
+    """Write a snappy block that holds the bytes as they are: requests are short."""
     parts = [varint(len(data))]
     for begin in range(0, len(data), _LITERAL_BYTES):
         literal = data[begin : begin + _LITERAL_BYTES]
@@ -140,6 +143,9 @@ def tables() -> NDArray[np.uint32]:
     return np.stack(rows)
 
 
+# A CRC is linear: the sum of two halves is the sum of the left one, moved by the length of the right one, with the sum
+# of the right one. So all words are summed at once, then neighbours are put together until one is left. See Intel's
+# "Fast CRC computation for generic polynomials".
 def crc32c(data: bytes | memoryview) -> int:
     """Compute the CRC-32C of bytes."""
     if len(data) < _FEW_BYTES:

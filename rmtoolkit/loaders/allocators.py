@@ -310,7 +310,7 @@ def read_jemalloc_stats(
         _files.warn(
             f"{quote_path(path)}: "
             f"{'; '.join([*(f'left out {counted(n, what)}' for what, n in left_out.items()), *partial])}. "
-            "The rest was read.",
+            "The rest was read."
         )
     uptimes = [document.uptime_ns() for document in good]
     amounts = [{f"{name}_bytes": size for name, size in document.totals().items()} for document in good]

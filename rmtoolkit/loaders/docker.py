@@ -207,7 +207,7 @@ def _with_last(deaths: list[_Death], entry: Inspected) -> list[_Death]:
     known = [death for death in deaths if abs(death.time - time) <= _SAME_MOMENT_MS]
     if entry.oom_killed:
         return [death for death in deaths if death not in known] + [
-            _Death(known[0].time if known else time, "oom_kill", None),
+            _Death(known[0].time if known else time, "oom_kill", None)
         ]
     return deaths if known else [*deaths, _Death(time, *_by_code(entry.exit_code))]
 
@@ -255,7 +255,7 @@ class Found:
     happened: list[Happened] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    axes: list[str] = field(default_factory=list)
+    axes: list[str] = field(default_factory=list)  # where the times come from
 
     def leave_out(self, reason: str, number: int) -> None:
         """Count what is not used."""
@@ -445,7 +445,7 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
     if guessed:
         found.notes.append(
             f"{count(guessed, 'container')}: the limit shown is the memory of the host, which is taken as no limit; "
-            "docker inspect beside it says for sure",
+            "docker inspect beside it says for sure"
         )
     containers = [
         {
@@ -505,7 +505,7 @@ def _samples(
         quantum[key] = max(quantum.get(key, 1), row.quantum_bytes)
         shown.setdefault(key, []).append((time, row.limit_bytes or 0))
         samples.append(
-            {"container_id": key, "time": time, "working_set_bytes": row.working_set_bytes, "threads": row.threads},
+            {"container_id": key, "time": time, "working_set_bytes": row.working_set_bytes, "threads": row.threads}
         )
     return samples, shown, quantum
 

@@ -48,7 +48,7 @@ ROWS: Final = pl.Schema(
         "container": pl.String(),
         "memory_bytes": pl.Int64(),
         "swap_bytes": pl.Int64(),
-    },
+    }
 )
 MARKS: Final = pl.Schema({"number": pl.Int64(), "stamp": pl.Int64(), "of_day": pl.Int64()})
 FAILURES: Final = pl.Schema({**MARKS, "detail": pl.String(), "empty": pl.Boolean()})
@@ -65,7 +65,7 @@ class Log:
     failures: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FAILURES))
     marks: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=MARKS))
     stamps: Sequence[tuple[Stamp, str]] = ()
-    quantum_bytes: int | None = None
+    quantum_bytes: int | None = None  # memory was rounded down to a multiple of this; None = exact
     left_out: Mapping[str, int] = field(default_factory=dict)
     first_left_out: tuple[int, str] | None = None
     notes: tuple[str, ...] = ()
@@ -81,9 +81,9 @@ def put_together(
     workload_pattern: str | None = None,
 ) -> Recording:
     """Put a log on its time axis and into the schemas."""
-    rows = log.rows.with_columns(
-        namespace=pl.coalesce("namespace", pl.lit(namespace, dtype=pl.String)),
-    ).with_columns(container_id=pl.struct("namespace", "pod", "container").rank("dense").cast(pl.UInt32))
+    rows = log.rows.with_columns(namespace=pl.coalesce("namespace", pl.lit(namespace, dtype=pl.String))).with_columns(
+        container_id=pl.struct("namespace", "pod", "container").rank("dense").cast(pl.UInt32)
+    )
     rows, failures, axis = _timed(rows, log, asked)
     left_out = dict(log.left_out)
     timeless = rows["time"].null_count()
@@ -307,7 +307,7 @@ def _gaps(rows: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame | None:
                 (1, runs.filter(pl.col("place") > 0)),
                 (0, runs.filter(pl.col("place") < rows.height)),
             )
-        ],
+        ]
     )
     return (
         near.join(rows.select("container_id", near="time").unique(), on="near")
@@ -320,7 +320,7 @@ _KLOG: Final = r"^E[0-9]{4} "
 
 
 def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | None) -> Log:
-    r"""Read a log of `kubectl top` tables."""
+    """Read a log of `kubectl top` tables."""
     notes: tuple[str, ...] = ()
     stamps: dict[str, Stamp] = {}
     lines = split_lines(text, path)
@@ -345,7 +345,7 @@ def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | No
     # The client library logs its own view of an error before kubectl prints it: one failure, not two.
     logged = pl.col("text").str.contains(_KLOG) & (pl.col("kind").shift(-1) == Line.FAILURE).fill_null(value=False)
     failures = frame.with_columns(empty=pl.col("kind") == Line.EMPTY).filter(
-        pl.col("empty") | ((pl.col("kind") == Line.FAILURE) & ~logged),
+        pl.col("empty") | ((pl.col("kind") == Line.FAILURE) & ~logged)
     )
     messages = [(failure(line) or (line, False))[0] for line in failures["text"]]
     failures = failures.with_columns(detail=pl.Series(messages, dtype=pl.String))
@@ -392,11 +392,7 @@ def _nothing(frame: pl.DataFrame, path: str | os.PathLike[str]) -> ReadError:
 
 
 def _named(
-    rows: pl.DataFrame,
-    notes: tuple[str, ...],
-    path: str | os.PathLike[str],
-    *,
-    containers: bool | None,
+    rows: pl.DataFrame, notes: tuple[str, ...], path: str | os.PathLike[str], *, containers: bool | None
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Say which of the words before the numbers is which name."""
     two = rows.filter(pl.col("layout").is_null() & (pl.col("cells") == 2))  # noqa: PLR2004
@@ -520,14 +516,13 @@ def _by_shape(cells: list[str]) -> dict[str, int]:
 
 
 def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None) -> Log:
-    r"""Read CSV made of `kubectl top`."""
+    """Read CSV made of `kubectl top`."""
     head = _head(text)
     delimiter = _delimiter(head) or ","
     cells = [_split(line, delimiter) for line in head]
     width = Counter(map(len, cells)).most_common(1)[0][0]
     roles = next((roles for row in cells if (roles := _by_header(row))), {}) or next(
-        (roles for row in cells if len(row) == width and (roles := _by_shape(row))),
-        {},
+        (roles for row in cells if len(row) == width and (roles := _by_shape(row))), {}
     )
     split = pl.col("text").str.split(delimiter)
     frame = (
@@ -722,7 +717,7 @@ class _Found:
 class Documents:
     """What stands in a file of documents."""
 
-    log: Log | None
+    log: Log | None  # metrics, failures and objects; None where there are no metrics
     tables: str
     namespace: str | None
     objects: Objects

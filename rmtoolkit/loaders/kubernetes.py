@@ -30,8 +30,11 @@ _EXPECTED: Final = "pods and other objects as kubectl get -o json (or yaml) prin
 _DAMAGED: Final = "documents that are cut off or damaged"
 
 
+# A dump does not say when it was made. That is the time stamp before it, or in the file's name, or for the last one in
+# a file when the file was written. It only matters for what changes without a time of its own: limits, requests and how
+# often a container restarted.
 def read_objects(paths: Sequence[str | os.PathLike[str]]) -> tuple[Objects, list[tuple[Path, Exception]]]:
-    r"""Read dumps of pods, their owners, nodes and quotas."""
+    """Read dumps of pods, their owners, nodes and quotas."""
     objects = Objects()
     failed: list[tuple[Path, Exception]] = []
     for file in sorted(map(Path, paths), key=_written):
@@ -157,6 +160,9 @@ class _Row(NamedTuple):
     versioned: bool
 
 
+# The row of a whole pod (`kubectl top pod` without ``--containers``) becomes that of its container when it has one;
+# else its limit is the sum of its containers' limits. A pod that is in no dump takes owner, version and limit from its
+# ReplicaSet, if that is.
 def joined(recording: Recording, objects: Objects) -> Recording:
     """Join what dumps of Kubernetes objects say onto a recording."""
     if not objects:

@@ -67,7 +67,7 @@ NUMBER_FILES: Final = {
 
 
 def parse_smaps_rollup(text: str) -> dict[str, int]:
-    r"""Read `/proc/PID/smaps_rollup`."""
+    """Read `/proc/PID/smaps_rollup`."""
     found = fields(text)
     wanted = {
         "rss_bytes": "Rss",
@@ -83,7 +83,7 @@ def parse_smaps_rollup(text: str) -> dict[str, int]:
 
 
 def parse_status(text: str) -> dict[str, int]:
-    r"""Read `/proc/PID/status`."""
+    """Read `/proc/PID/status`."""
     found = fields(text)
     wanted = {
         "rss_bytes": "VmRSS",
@@ -98,18 +98,18 @@ def parse_status(text: str) -> dict[str, int]:
 
 
 def fields(text: str) -> dict[str, int]:
-    r"""Read lines such as ``VmRSS:  2048 kB``."""
+    """Read lines such as ``VmRSS:  2048 kB``."""
     return {name: min(int(number), ABSURD_BYTES >> 10) for name, number in _FIELD.findall(text)}
 
 
 def process_name(text: str) -> str | None:
-    r"""Read the name from `/proc/PID/status`."""
+    """Read the name from `/proc/PID/status`."""
     found = _NAME.search(text)
     return (found[1].strip() or None) if found else None
 
 
 def parse_memory_stat(text: str) -> dict[str, int]:
-    r"""Read `memory.stat` of a cgroup, version 1 or 2."""
+    """Read `memory.stat` of a cgroup, version 1 or 2."""
     return memory_stat_signals(pairs(text))
 
 
@@ -128,17 +128,17 @@ def memory_stat_signals(stat: Mapping[str, int]) -> dict[str, int]:
 
 
 def pairs(text: str) -> dict[str, int]:
-    r"""Read lines such as ``anon 8192``."""
+    """Read lines such as ``anon 8192``."""
     return {key: min(int(number), ABSURD_BYTES) for key, number in _PAIR.findall(text)}
 
 
 def parse_pressure(text: str) -> dict[str, float]:
-    r"""Read `memory.pressure`."""
+    """Read `memory.pressure`."""
     return {f"psi_{kind}_seconds": int(total) / 1e6 for kind, total in _STALL.findall(text)}
 
 
 def parse_amount(text: str) -> int | None:
-    r"""Read a file that holds one amount, such as `memory.max`."""
+    """Read a file that holds one amount, such as `memory.max`."""
     word = text.strip()
     if not word.isascii() or not word.isdigit() or len(word) > _MOST_DIGITS:
         return None
@@ -166,7 +166,7 @@ def process_signals(status: Mapping[str, int], rollup: Mapping[str, int]) -> dic
 
 
 def cgroup_signals(files: Mapping[str, str]) -> dict[str, int | float]:
-    r"""Turn the files of a cgroup into signals."""
+    """Turn the files of a cgroup into signals."""
     signals: dict[str, int | float] = {}
     for name, signal in NUMBER_FILES.items():
         text = files.get(name)
@@ -210,7 +210,7 @@ def cgroup_place(path: str) -> dict[str, str | None]:
 
 #: Files of a cgroup that give signals.
 CGROUP_FILES: Final = frozenset(
-    {*NUMBER_FILES, "memory.stat", "memory.pressure", "memory.events", "memory.oom_control"},
+    {*NUMBER_FILES, "memory.stat", "memory.pressure", "memory.events", "memory.oom_control"}
 )
 PROCESS_FILES: Final = frozenset({"smaps_rollup", "status"})
 
@@ -223,7 +223,7 @@ _KNOWN_FIELDS: Final = frozenset(
     (
         *("Name", "Pid", "VmPeak", "VmSize", "VmHWM", "VmRSS", "RssAnon", "RssFile", "RssShmem", "VmSwap", "Threads"),
         *("Rss", "Pss", "Pss_Dirty", "Pss_Anon", "Pss_File", "Pss_Shmem", "Anonymous", "LazyFree", "Swap", "SwapPss"),
-    ),
+    )
 )
 _OTHER_FIELDS: Final = re.compile(r"\w+:(?:\s.*)?")
 _PAIR_PROCFS_BLOCKS: Final = re.compile(r"([a-z]\w*) (\d+)")
@@ -237,9 +237,9 @@ _NUMBER: Final = re.compile(r"\d+|max")
 class Block:
     """What was said of one process or cgroup at one instant."""
 
-    line: int
-    subject: str
-    stamp: int | None
+    line: int  # where it begins
+    subject: str  # process id or folder of the cgroup; empty where it is not said
+    stamp: int | None  # index of its time stamp; None without
     tick: int
     files: dict[str, list[str]] = field(default_factory=dict)
 
@@ -252,14 +252,14 @@ class Block:
 class Log:
     """What stands in one file."""
 
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)  # in order
     stamps: list[tuple[Stamp, str]] = field(default_factory=list)
     other: int = 0
     mappings: bool = False
 
 
 def read_blocks(text: str, file_name: str = "") -> Log:
-    r"""Cut a file into blocks."""
+    """Cut a file into blocks."""
     log = Log()
     reader = _Reader(log, file_name if file_name in CGROUP_FILES | PROCESS_FILES else "")
     for line, content in enumerate(text.split("\n"), start=1):
@@ -502,10 +502,7 @@ def read_procfs(
 
 
 def _read(
-    file: Path,
-    time: str | dt.datetime | None,
-    interval: str | dt.timedelta | None,
-    timezone: str | dt.tzinfo | None,
+    file: Path, time: str | dt.datetime | None, interval: str | dt.timedelta | None, timezone: str | dt.tzinfo | None
 ) -> tuple[_Source, str, tuple[str, ...]]:
     data, notes = _files.read_bytes(file, expected=_EXPECTED)
     text, more = _files.as_text(data, file, expected=_EXPECTED)

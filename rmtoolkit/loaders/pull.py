@@ -44,7 +44,7 @@ class Pulled:
 
     start: dt.datetime
     end: dt.datetime
-    samples: int
+    samples: int  # samples that were fetched; those that the lake had already are among them
     files: int
     pieces: int
 

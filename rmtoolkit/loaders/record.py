@@ -147,11 +147,11 @@ class Target:
 
     name: str
     asked: str
-    process: psutil.Process | None = None
-    child: subprocess.Popen[bytes] | None = None
+    process: psutil.Process | None = None  # the process; None of a cgroup
+    child: subprocess.Popen[bytes] | None = None  # the same, where this program started it
     folder: Path | None = None
     place: dict[str, str | None] = field(default_factory=dict)
-    started: float | None = None
+    started: float | None = None  # when it began, in seconds since 1970; None of a cgroup
 
 
 def find_target(
@@ -576,7 +576,7 @@ class Recorder:
 
     def _event(self, kind: str, at: float, value: int | None = None, detail: str | None = None) -> None:
         self._events.append(
-            {"container_id": 0, "time": round(at * 1000), "kind": kind, "value_bytes": value, "detail": detail},
+            {"container_id": 0, "time": round(at * 1000), "kind": kind, "value_bytes": value, "detail": detail}
         )
 
     def _close(self) -> None:

@@ -40,10 +40,7 @@ _LASTING: Final = (
         re.compile(r"\(Unauthorized\)|must be logged in|\bUnauthorized\b|provide credentials"),
         "Log in to the cluster again: kubectl get pods must work.",
     ),
-    (
-        _MISSING,
-        "The cluster needs metrics-server: kubectl top pod must work.",
-    ),
+    (_MISSING, "The cluster needs metrics-server: kubectl top pod must work."),
     (
         re.compile(r"connection refused|was refused|no such host|no route to host|network is unreachable"),
         "Is the cluster running, and is this the right context? See: kubectl config current-context.",
@@ -105,16 +102,12 @@ class Kubectl(NamedTuple):
         return cls(found, tuple(options))
 
     def run(self, *arguments: str, timeout_seconds: float) -> bytes:
-        r"""Run one command."""
+        """Run one command."""
         shown = " ".join(arguments)
         command = [self.program, *self.options, f"--request-timeout={max(1, round(timeout_seconds))}s", *arguments]
         # A session of its own: Ctrl-C is for the recorder, and a credential helper dies with kubectl.
         with subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         ) as process:
             try:
                 # kubectl's own limit comes first: it says more.

@@ -28,7 +28,7 @@ _MEMORIES: Final = (*(name for name in SIGNALS if name.endswith("_bytes")), "mem
 
 
 def columns_of(text: str) -> tuple[str, list[str]] | None:
-    r"""Read the first line of a text as the header of a table."""
+    """Read the first line of a text as the header of a table."""
     header = text.lstrip().split("\n", 1)[0]
     for delimiter in _DELIMITERS:
         columns = [cell.strip(" \t\"'") for cell in header.split(delimiter)]
@@ -38,7 +38,7 @@ def columns_of(text: str) -> tuple[str, list[str]] | None:
 
 
 def read_table(path: str | os.PathLike[str], *, workload_pattern: str | None = None) -> Recording:
-    r"""Read CSV or Parquet with a time and a memory column."""
+    """Read CSV or Parquet with a time and a memory column."""
     data, notes = _files.read_bytes(path, expected=_EXPECTED)
     try:
         if data.startswith(b"PAR1"):

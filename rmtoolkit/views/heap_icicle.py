@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rmtoolkit import text
 from rmtoolkit.heap._names import plain_name, spoken
 from rmtoolkit.heap.tree import MEASURES, measure_of, tree
-from rmtoolkit.views import theme
+from rmtoolkit.views.assets import asset
 from rmtoolkit.views.limit_charts import Picture
 from rmtoolkit.views.markup import Markup, el, join
 
@@ -36,22 +36,7 @@ _FEWEST: Final = 4
 _KINDS: Final = {"own": "own", "dependency": "dep"}
 
 #: Rules for what is drawn here; they stand in the picture, so that it can be put anywhere.
-STYLE: Final = Markup(
-    f".rm-icicle{{font:12px/1.4 {theme.CODE_FAMILY};display:block;max-width:100%;height:auto}}"
-    ".rm-icicle rect{stroke:var(--rm-surface);stroke-width:1}"
-    ".rm-icicle text{fill:var(--rm-ink);stroke:none;pointer-events:none;white-space:pre}"
-    ".rm-icicle .own rect{fill:var(--rm-kept)}.rm-icicle .dep rect{fill:var(--rm-whole)}"
-    ".rm-icicle .std rect{fill:var(--rm-panel);stroke:var(--rm-line)}.rm-icicle .std text{fill:var(--rm-ink-2)}"
-    ".rm-icicle .all rect{fill:var(--rm-panel);stroke:var(--rm-line)}"
-    ".rm-icicle .same rect{fill:var(--rm-cache)}.rm-icicle .more rect{fill:var(--rm-leak)}"
-    ".rm-icicle .less rect{fill:var(--rm-ok)}"
-    ".rm-icicle .suspect rect{fill:var(--rm-leak)}"
-    ".rm-icicle .suspect text{fill:var(--rm-on-badge);font-weight:700}"
-    ".rm-icicle .dim rect{fill-opacity:.3}.rm-icicle .dim text{fill:var(--rm-ink-3)}"
-    ".rm-icicle [role=treeitem]{cursor:pointer}.rm-icicle [role=treeitem]:focus{outline:none}"
-    ".rm-icicle [role=treeitem]:focus-visible rect{stroke:var(--rm-accent);stroke-width:3}"
-    ".rm-icicle .hit .edge{fill:none;stroke:var(--rm-ink);stroke-width:2}.rm-icicle .hit text{font-weight:700}"
-)
+STYLE: Final = asset("icicle.css")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import numpy as np
 from rmtoolkit import text
 from rmtoolkit.heap._names import spoken
 from rmtoolkit.heap.suspects import OTHERS, over_time
+from rmtoolkit.views.assets import asset
 from rmtoolkit.views.canvas import text_element
 from rmtoolkit.views.curves import thin
 from rmtoolkit.views.heap_icicle import fitting
@@ -44,9 +45,7 @@ _FEWEST: Final = 2
 
 
 #: What grows, and what grows beside it.
-STYLE: Final = Markup(
-    ".rm-heap-time path.alarm,.rm-heap-time rect.alarm{fill:var(--rm-leak)}.rm-heap-time .faint{fill-opacity:.55}"
-)
+STYLE: Final = asset("heap_time.css")
 
 
 @dataclass(frozen=True, slots=True)

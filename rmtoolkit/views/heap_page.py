@@ -12,12 +12,12 @@ from rmtoolkit._io import check_target, replacing
 from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer, spans
 from rmtoolkit.analysis.heap_reading import place
 from rmtoolkit.text import small_memory
-from rmtoolkit.views import notebook_style, theme
 from rmtoolkit.views.heap_allocator import allocator_layers, allocator_sizes
 from rmtoolkit.views.heap_over_time import heap_over_time
 from rmtoolkit.views.heap_terminal import MARKS, SHOWN
 from rmtoolkit.views.heap_zoom import SCRIPT, zoomable
 from rmtoolkit.views.markup import Markup, el
+from rmtoolkit.views.notebook_style import HEAP_PAGE
 from rmtoolkit.views.parts import marked, with_code
 
 if TYPE_CHECKING:
@@ -33,25 +33,6 @@ _CHURNS: Final = 8
 _HELD: Final = 1e-3
 #: The colour at the side is that of the answer.
 _TOKENS: Final = {"grows": "leak", "rests": "ok"}
-
-_STYLE: Final = Markup(
-    f":root{{{theme.variables(theme.LIGHT)};color-scheme:light}}"
-    f"@media (prefers-color-scheme:dark){{:root{{{theme.variables(theme.DARK)};color-scheme:dark}}}}"
-    "body{margin:0;background:var(--rm-surface)}main.rm.rm-explanation{max-width:1144px;margin:0 auto;border:0;"
-    "border-radius:0;padding:24px 32px 48px}"
-    ".rm.rm-explanation h1{font-size:28px;line-height:1.25;font-weight:600;color:var(--rm-ink);margin:8px 0 6px;"
-    "overflow-wrap:anywhere;text-wrap:pretty}"
-    ".rm.rm-explanation h2{font-size:16px;line-height:1.45;font-weight:600;color:var(--rm-ink);margin:28px 0 6px}"
-    ".rm.rm-explanation h3{font-size:14px;font-weight:600;color:var(--rm-ink);margin:10px 0 4px}"
-    ".rm.rm-explanation .wide{overflow-x:auto}"
-    ".rm.rm-explanation .wide>svg,.rm.rm-explanation .view>svg{min-width:720px}"
-    ".rm.rm-explanation .facts{grid-template-columns:repeat(auto-fit,minmax(168px,1fr));margin:18px 0 0}"
-    ".rm.rm-explanation .facts div{border-bottom:0}.rm.rm-explanation td.code .small{font-family:var(--rm-family)}"
-    ".rm.rm-explanation td.n{white-space:nowrap}.rm.rm-explanation td.code{font:13px/1.45 var(--rm-code)}"
-    ".rm.rm-explanation .rm-zoom .view{overflow-x:auto}"
-    "@media (max-width:640px){main.rm.rm-explanation{padding:16px}.rm.rm-explanation h1{font-size:22px}}"
-    "@media print{main.rm.rm-explanation{padding:0}h2{break-after:avoid}svg,tr{break-inside:avoid}}"
-)
 
 
 def page(found: HeapAnswer | DiffAnswer | AllocatorAnswer, *, source: str = "") -> str:
@@ -71,7 +52,7 @@ def page(found: HeapAnswer | DiffAnswer | AllocatorAnswer, *, source: str = "") 
         el("meta", http_equiv="Content-Security-Policy", content=_policy()),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("title", text.printable(found.headline)),
-        el("style", notebook_style.STYLE, _STYLE),
+        el("style", HEAP_PAGE),
     )
     said = f"{what}: {text.printable(source)}" if source else what
     body = el(

@@ -10,7 +10,6 @@ from rmtoolkit.analysis.heap_answers import spans
 from rmtoolkit.analysis.heap_reading import place
 from rmtoolkit.text import small_memory
 from rmtoolkit.views import theme
-from rmtoolkit.views.heap_allocator import size
 from rmtoolkit.views.summary import shortened
 from rmtoolkit.views.terminal import WIDTH, plain
 
@@ -96,6 +95,8 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
 
 def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True) -> str:
     """Write the short answer about an allocator's own statistics."""
+    from rmtoolkit.views import heap_allocator  # noqa: PLC0415 - draws, which takes much longer to import
+
     totals = found.allocator.totals
     lines = [*_wrap(found.headline), *_about(source, text.count(totals.height, "document") + ", the last one:")]
     if totals.height:
@@ -148,7 +149,7 @@ def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True)
             *_columns(
                 ("LIVE", "GAPS", "USED", "PARTIAL SLABS"),
                 cells,
-                [size(row["size_bytes"]) for row in rows],
+                [heap_allocator.size(row["size_bytes"]) for row in rows],
                 name="BLOCKS OF",
             ),
         ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from rmtoolkit import text
+from rmtoolkit.views.assets import asset
 from rmtoolkit.views.curves import thin
 from rmtoolkit.views.markup import Markup, el, join
 from rmtoolkit.views.summary import TARGET
@@ -193,37 +194,7 @@ def dots(weight: int) -> Markup:
 
 
 #: Rules for everything drawn here; selectors stay under one class, so nothing leaks into a notebook.
-STYLE: Final = Markup(
-    ".rm-chart{font:12px/1.4 var(--rm-family);font-variant-numeric:tabular-nums;overflow:visible}"
-    ".rm-chart text{fill:var(--rm-ink-2);paint-order:stroke;stroke:var(--rm-surface);stroke-width:4px;"
-    "stroke-linejoin:round}"
-    ".rm-chart text.strong{fill:var(--rm-ink);font-weight:600}.rm-chart text.plain{fill:var(--rm-ink)}"
-    ".rm-chart text.note{fill:var(--rm-ink-3)}.rm-chart text.alarm{fill:var(--rm-leak);font-weight:600}"
-    ".rm-chart text.on-live{fill:var(--rm-on-badge);stroke:none;font-weight:600}"
-    ".rm-chart text.on-panel{stroke:var(--rm-panel)}"
-    + "".join(f".rm-chart .{name}{{fill:var(--rm-{name})}}" for name in ("slack", "kept", "outside", "cache", "whole"))
-    + ".rm-chart .live{fill:var(--rm-live)}.rm-chart .ink{fill:var(--rm-ink)}.rm-chart .ink-2{fill:var(--rm-ink-2)}"
-    ".rm-chart .empty{fill:var(--rm-line)}.rm-chart rect.alarm{fill:var(--rm-leak)}"
-    ".rm-chart .hollow{fill:none;stroke:var(--rm-control)}.rm-chart .area{stroke:var(--rm-surface);stroke-width:.75}"
-    ".rm-chart .spark{fill:none;stroke:var(--rm-ink);stroke-width:1.2;stroke-linejoin:round}"
-    ".rm-chart .spark-limit{stroke:var(--rm-ink);stroke-width:1;stroke-dasharray:2 2}"
-    ".rm-chart .kill{fill:none;stroke:var(--rm-leak);stroke-width:2}"
-    ".rm-chart .line{fill:none;stroke:var(--rm-ink);stroke-width:1.6;stroke-linejoin:round}"
-    ".rm-chart .second{fill:none;stroke:var(--rm-ink-2);stroke-width:1;stroke-linejoin:round}"
-    ".rm-chart .halo{fill:none;stroke:var(--rm-surface);stroke-width:4}"
-    ".rm-chart .fit{fill:none;stroke:var(--rm-ink);stroke-width:1.6;stroke-dasharray:6 4}"
-    ".rm-chart .bare{stroke-width:2.8}"
-    ".rm-chart .limit{stroke:var(--rm-ink);stroke-width:2}"
-    ".rm-chart .request{stroke:var(--rm-ink-2);stroke-width:1.2;stroke-dasharray:2 3}"
-    ".rm-chart .now{stroke:var(--rm-ink-3);stroke-width:1}.rm-chart .axis{stroke:var(--rm-control);stroke-width:1}"
-    ".rm-chart .ahead{fill:none;stroke-width:2;stroke-dasharray:6 4}"
-    ".rm-chart .stretch{stroke-width:7;opacity:.4}"
-    ".rm-chart .reaches{stroke:var(--rm-leak)}.rm-chart .bounded{stroke:var(--rm-ink-2)}"
-    ".rm-chart .diamond{fill:var(--rm-surface);stroke:var(--rm-leak);stroke-width:1.6}"
-    ".rm-chart .event{fill:var(--rm-panel);stroke:var(--rm-ink-2);stroke-width:1.6}"
-    ".rm-chart .from-leak{stop-color:var(--rm-leak)}.rm-chart .from-ink{stop-color:var(--rm-ink-2)}"
-    ".rm-chart .panel{fill:var(--rm-panel)}.rm-chart .hatch{stroke:var(--rm-ink-3);stroke-width:1}"
-)
+STYLE: Final = asset("charts.css")
 
 
 def definitions(*children: Markup) -> Markup:

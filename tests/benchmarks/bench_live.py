@@ -1,8 +1,8 @@
 """A live Prometheus: a week of 500 series against prometheus-api-client's frame; a week of fifty Deployments, cold.
 
 Run: ``python tests/benchmarks/bench_live.py`` (Debian's ``prometheus``; some minutes and 8 GB, most of them for the
-frame). Targets: from the address to the Recording 10 times as fast as the client's frame, 20 times with numba, in
-less than 600 MiB; a cold process to verdicts and limits in less than 3 s, with at most 12 requests.
+frame). Targets: from the address to the Recording 10 times as fast as the client's frame, in less than
+600 MiB; a cold process to verdicts and limits in less than 3 s, with at most 12 requests.
 """
 
 from __future__ import annotations
@@ -30,18 +30,11 @@ WEEK = 604_800
 REPEATS = 3
 
 _OURS = """
-import datetime as dt, importlib.util, json, pathlib, sys, time
+import datetime as dt, json, pathlib, sys, time
 import rmtoolkit as rm
-from rmtoolkit.loaders import prometheus_decode, prometheus_raw, remote_read
-url, start, end, fast, near = sys.argv[1], *map(int, sys.argv[2:6])
-way = "auto" if near else False
-if fast:
-    import rmtoolkit.loaders.prometheus._decode_numba
-else:
-    for module in (prometheus_raw, prometheus_decode, remote_read):
-        module.find_spec = lambda _: None
+url, start, end, way = sys.argv[1], *map(int, sys.argv[2:4]), sys.argv[4] == "1"
 window = {name: dt.datetime.fromtimestamp(at, dt.UTC) for name, at in (("start", start), ("end", end))}
-# The accelerator is compiled, or found, on a small piece.
+# What has to be imported is, for a small piece.
 small = rm.Prometheus(url, remote_read=way).recording(start=window["end"] - dt.timedelta(hours=1), end=window["end"])
 begun, used = time.perf_counter(), time.process_time()
 recording = rm.Prometheus(url, remote_read=way).recording(**window)
@@ -157,9 +150,9 @@ def against_the_frame(folder: Path) -> None:
         print(f"{SERIES} series x {POINTS:,} points from a live Prometheus; ours: best of {REPEATS}, theirs: one run")
         (theirs, their_cpu, _, rows), _, _ = run(_THEIRS, server, end)
         print(f"  MetricRangeDataFrame     {theirs:7.2f} s (CPU {their_cpu:6.2f} s), {rows:,} rows")
-        rows_of = (("as JSON", 0, 0, 10), ("as JSON, numba running", 1, 0, 20), ("by remote read", 0, 1, 10))
-        for name, fast, near, target in (*rows_of, ("by remote read, numba", 1, 1, 40)):
-            tries = [run(_OURS, server, end, fast, near)[0] for _ in range(REPEATS)]
+        target = 10
+        for name, way in (("as JSON", 0), ("by remote read", 1)):
+            tries = [run(_OURS, server, end, way)[0] for _ in range(REPEATS)]
             seconds, cpu, peak, samples = min(tries)
             peak = max(one[2] for one in tries)
             assert samples == SERIES * POINTS

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from rmtoolkit import dashboard_command
-from rmtoolkit.cli import main
+from rmtoolkit.cli import dashboard, main
 from rmtoolkit.exceptions import RmtoolkitError
 from tests.browser.hosts import ROOT
 from tests.views.services import shop
@@ -34,7 +33,7 @@ HOSTILE = """a'"); import os; os._exit(3) #$(touch x)`<img src=x onerror=alert(1
 def start(*words: str, cwd: Path) -> subprocess.Popen[str]:
     """The command as people run it."""
     return subprocess.Popen(
-        [sys.executable, "-m", "rmtoolkit.cli", "dashboard", *words],
+        [sys.executable, "-m", "rmtoolkit", "dashboard", *words],
         cwd=cwd,
         env=os.environ | {"PYTHONPATH": str(ROOT), "TZ": "UTC"},
         stdin=subprocess.DEVNULL,
@@ -132,7 +131,7 @@ def test_without_the_extra_there_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> N
     """Who has no Voilà is told what to install."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "voila" else object())
     with pytest.raises(RmtoolkitError, match=r"voila.*pip install 'rmtoolkit\[notebook\]'"):
-        dashboard_command.check()
+        dashboard.check()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminate"])
@@ -142,7 +141,7 @@ def test_stopping_the_command_stops_the_server(how: signal.Signals, tmp_path: Pa
     folder = tmp_path / "tmp"
     folder.mkdir()
     running = subprocess.Popen(
-        [sys.executable, "-m", "rmtoolkit.cli", "dashboard", "shop.parquet", "--no-browser"],
+        [sys.executable, "-m", "rmtoolkit", "dashboard", "shop.parquet", "--no-browser"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
         stdin=subprocess.DEVNULL,

@@ -95,7 +95,7 @@ def test_a_server_without_memory_of_containers_names_its_jobs(tmp_path: Path) ->
 
 def test_the_command_line_reads_a_server(server: Prometheus, tmp_path: Path) -> None:
     """`rmtoolkit classify http://…` prints verdicts; a secret of the address is nowhere in what it says."""
-    command = [sys.executable, "-m", "rmtoolkit.cli", "classify", server.url.replace("//", "//me:pa55word@")]
+    command = [sys.executable, "-m", "rmtoolkit", "classify", server.url.replace("//", "//me:pa55word@")]
     window = ["--start", "2023-11-14T22:13:20", "--end", "2023-11-15T00:13:20"]
     file = tmp_path / "verdicts.json"
     done = subprocess.run(

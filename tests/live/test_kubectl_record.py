@@ -353,7 +353,7 @@ def test_whenever_it_ends_the_file_can_be_read(
     command = [
         sys.executable,
         "-m",
-        "rmtoolkit.cli",
+        "rmtoolkit",
         "record",
         "--kubectl",
         "-A",
@@ -397,7 +397,7 @@ def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path: Path) -> None
         command = [
             sys.executable,
             "-m",
-            "rmtoolkit.cli",
+            "rmtoolkit",
             "record",
             "--kubectl",
             "-n",

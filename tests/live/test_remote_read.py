@@ -13,7 +13,7 @@ import pytest
 import rmtoolkit as rm
 from rmtoolkit.loaders._wire import crc32c, read_varint
 from rmtoolkit.loaders.prometheus._client import ServerError
-from rmtoolkit.loaders.prometheus._decode import HISTOGRAMS, Decoder
+from rmtoolkit.loaders.prometheus._decode import HISTOGRAMS
 from rmtoolkit.loaders.prometheus._remote_read import HEADERS, request_body
 from tests.live.conftest import instant, pull
 from tests.live.history import STEP
@@ -165,18 +165,6 @@ def test_a_saved_body_is_read_like_the_live_one(
     assert saved.samples.equals(live.samples)
     assert saved.report.left_out == live.report.left_out
     assert set(saved.containers["cluster"]) == {"lab"}
-
-
-def test_both_readers_agree_on_a_real_body(marked: Prometheus) -> None:
-    """Numpy and numba: the same labels, times and bits."""
-    found = []
-    for fast in (False, True):
-        decoder = Decoder(fast=fast)
-        decoder.add_remote_read(body_of(marked), "x")
-        found.append(decoder.finish())
-    assert found[0].labels == found[1].labels
-    assert found[0].times.tolist() == found[1].times.tolist()
-    assert found[0].values.tobytes() == found[1].values.tobytes()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import csv
 import gzip
 import json
 import re
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -395,22 +394,6 @@ def test_the_workload_pattern(prom: Prom) -> None:
         workload_pattern=r"^\w+?_(?P<workload>\w+)_\d+$",
     )
     assert recording.containers.select("workload", "workload_inferred").row(0) == ("api", True)
-
-
-@pytest.mark.parametrize(
-    "path", [SAMPLES / "tidy-grouse", SAMPLES / "young-badger.json", DATA], ids=lambda path: path.name
-)
-def test_with_and_without_numba(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The compiled parser is only faster: whole recordings are the same, reports and all."""
-    meant = MEANT | {"t_special": "load", "t_ha": "rss_bytes", "t_oom_total": "work_total"}
-    found = []
-    for least in (1 << 60, 0):
-        monkeypatch.setattr("rmtoolkit.loaders.prometheus._decode._NUMBA_BYTES", least)
-        monkeypatch.setattr("rmtoolkit.loaders.prometheus._decode._NUMBA_BYTES_RUNNING", least)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RmtoolkitWarning)
-            found.append(rm.read_prometheus(path, metrics=meant))
-    assert found[0] == found[1]
 
 
 def _saved() -> list[Path]:

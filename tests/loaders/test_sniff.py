@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.loaders._detect import Form, recognise
+from rmtoolkit.loaders._detect import READERS, Form, _File, recognise, sources_table
 from tests.loaders.outcomes import Outcomes
 
 DATA: Final = Path(__file__).parents[1] / "data"
@@ -214,7 +214,7 @@ def test_a_warning_of_a_reader_points_at_the_caller(folder: Path) -> None:
         (lambda _: [], r"list of files is empty"),
         (
             lambda folder: folder / "README.md",
-            r"README\.md': found 'other text', expected saved Prometheus answers.*Parquet, or CSV",
+            r"README\.md': found 'other text', expected the address of a Prom.*, kubectl top output, .* CSV; ",
         ),
         (lambda folder: folder / "heap.txt", r"heap\.txt': found 'a heap profile'"),
         (lambda folder: [folder / "README.md", folder / "picture.svg"], r"found '2 files that hold no recording'"),
@@ -431,3 +431,21 @@ def test_when_nothing_is_left_the_error_says_why(tmp_path: Path, value: str, rea
     (tmp_path / "a.json").write_text(_answer([value, value]))
     with pytest.raises(ReadError, match=rf"a\.json': no sample is left. Left out: 2 values that were .*{reason}"):
         rm.read(tmp_path / "a.json")
+
+
+def test_the_table_of_the_readme_is_the_table_of_readers() -> None:
+    """What the README says can be read is what `rm.read` tries, printed anew when a row changes."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert (
+        readme.partition("<!-- sources: ")[2].partition("-->")[2].partition("<!-- /sources")[0].strip()
+        == sources_table()
+    )
+
+
+def test_a_file_is_told_by_the_first_row_that_knows_it(tmp_path: Path) -> None:
+    """An answer that quotes a table is an answer: the order of the rows decides."""
+    file = tmp_path / "a"
+    file.write_text(ANSWER.replace("web-0", "NAME CPU(cores) MEMORY(bytes)"))
+    rows = [row.form for row in READERS if row.recognises is not None and row.recognises(_File(file))]
+    assert rows == [Form.PROMETHEUS, Form.KUBECTL]
+    assert recognise(file)[0] is Form.PROMETHEUS

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rmtoolkit.views import svg, theme
-from rmtoolkit.views.report.style import STYLE
+from rmtoolkit.views.notebook_style import REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,13 +45,13 @@ def test_controls_are_visible(tokens: Mapping[str, str]) -> None:
 def test_every_colour_comes_from_the_tokens() -> None:
     """The style sheet names no colour of its own outside the token declarations and the black of print."""
     known = {value.upper() for value in (*theme.LIGHT.values(), *theme.DARK.values(), "#000000", "#333333")}
-    assert {found.upper() for found in re.findall(r"#[0-9A-Fa-f]{6}\b", STYLE)} <= known
+    assert {found.upper() for found in re.findall(r"#[0-9A-Fa-f]{6}\b", REPORT)} <= known
 
 
 def test_every_variable_is_declared() -> None:
     """No rule refers to a custom property that nothing sets."""
-    used = set(re.findall(r"var\((--[\w-]+)\)", STYLE))
-    declared = set(re.findall(r"(--[\w-]+):", STYLE))
+    used = set(re.findall(r"var\((--[\w-]+)\)", REPORT))
+    declared = set(re.findall(r"(--[\w-]+):", REPORT))
     assert used <= declared
 
 

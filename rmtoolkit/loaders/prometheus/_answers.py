@@ -24,7 +24,6 @@ PathLike: TypeAlias = str | os.PathLike[str]
 
 EXPECTED: Final = "a saved Prometheus answer (JSON)"
 
-_PACKED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _HEAD_BYTES: Final = 1 << 10
 _NAMES: Final = (".json", ".jsonl", ".ndjson")
 _COMPRESSED: Final = (".gz", ".zst", ".zstd")
@@ -79,15 +78,6 @@ def read_content(path: Path) -> tuple[bytes, tuple[str, ...]]:
         return read_bytes(path, expected=EXPECTED)
     except OSError as error:
         raise unreadable(path, error) from error
-
-
-def plain_size(path: Path) -> int:
-    """Tell how large a file is that can be read as it is."""
-    try:
-        with path.open("rb") as stream:
-            return 0 if stream.read(4).startswith(_PACKED) else path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _is_remote_read(file: Path) -> bool:
@@ -169,7 +159,7 @@ class Answers:
     """What a file, or the body of an answer, holds."""
 
     series: list[Series] = field(default_factory=list)
-    documents: int = 0
+    documents: int = 0  # how many documents were answers with series (perhaps none in them)
     refused: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     partial: list[str] = field(default_factory=list)
@@ -403,12 +393,7 @@ def _salvage(view: memoryview, answers: Answers) -> bool:
     return False
 
 
-def _nothing_read(
-    content: bytes,
-    source: object,
-    answers: Answers,
-    trouble: tuple[int, str] | None,
-) -> NoReturn:
+def _nothing_read(content: bytes, source: object, answers: Answers, trouble: tuple[int, str] | None) -> NoReturn:
     if answers.refused:
         what = answers.refused[0]
         hint = (

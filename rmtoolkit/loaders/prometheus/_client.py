@@ -91,9 +91,9 @@ class _Said(msgspec.Struct, rename={"kind": "errorType"}):
 class Failure(NamedTuple):
     """Why a request failed."""
 
-    said: str
+    said: str  # as the end of a sentence
     hint: str = ""
-    kind: str = ""
+    kind: str = ""  # ``connect`` or ``slow`` where it matters
     passes: bool = True
 
 
@@ -386,7 +386,7 @@ class _Answer(NamedTuple):
 class Patience:
     """How long to wait, and how often to try."""
 
-    timeout_seconds: float = 60.0
+    timeout_seconds: float = 60.0  # longest silence within an answer; five times that for the whole of it
     retries: int = 5
     backoff_seconds: float = 0.5
 
@@ -462,7 +462,6 @@ class Client:
         from prometheus_api_client import PrometheusConnect  # noqa: PLC0415
         from requests import Session  # noqa: PLC0415
         from urllib3.util.retry import Retry  # noqa: PLC0415
-
 
         session = Session()
         session.verify, session.cert, proxies = self._tls
@@ -580,12 +579,7 @@ class Client:
         return answer.body
 
     def _followed(
-        self,
-        method: str,
-        url: str,
-        parameters: Mapping[str, str],
-        data: bytes | None,
-        headers: Mapping[str, str],
+        self, method: str, url: str, parameters: Mapping[str, str], data: bytes | None, headers: Mapping[str, str]
     ) -> _Answer:
         """Make a request; go where the server sends us, within the same server only."""
         for _ in range(_MOST_REDIRECTS):
@@ -604,12 +598,7 @@ class Client:
         raise FinalError(ServerError(self.fault("it redirects in a circle", "Check the address and its path.")))
 
     def _sent(
-        self,
-        method: str,
-        url: str,
-        parameters: Mapping[str, str],
-        data: bytes | None,
-        headers: Mapping[str, str],
+        self, method: str, url: str, parameters: Mapping[str, str], data: bytes | None, headers: Mapping[str, str]
     ) -> _Answer:
         """Make one request; leave it alone when it takes too long, wherever within it that is."""
         import requests  # noqa: PLC0415 - slow, and only who asks a server needs it
@@ -681,12 +670,7 @@ class Client:
         return found[0]
 
     def _exchanged(
-        self,
-        method: str,
-        url: str,
-        parameters: Mapping[str, str],
-        data: bytes | None,
-        headers: Mapping[str, str],
+        self, method: str, url: str, parameters: Mapping[str, str], data: bytes | None, headers: Mapping[str, str]
     ) -> Response:
         session = self.session
         return session.request(
@@ -766,6 +750,8 @@ def _password_of(url: str) -> str | None:
         return None
 
 
+# Many companies and clusters still have certificates without a key usage or an identifier, which Python refuses since
+# 3.13; chain, name and time are checked all the same.
 def own_authority(retries: Retry) -> HTTPAdapter:
     """Make what connects to servers of an authority that the user named."""
     # All are slow to import, and only who asks a server needs them.

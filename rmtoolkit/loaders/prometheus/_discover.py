@@ -72,11 +72,11 @@ class Leg:
     """Series that are asked for together: of one family, found by the same labels."""
 
     family: str
-    level: str
+    level: str  # ``container``, or ``pod`` for rows of whole pods
     style: int
     names: Matcher
     matchers: tuple[Matcher, ...]
-    listed: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()  # metrics that are known by their whole name
     counts: Mapping[str, int] = field(default_factory=dict)
     interval_seconds: float = _INTERVAL_SECONDS
 
@@ -91,11 +91,7 @@ class Leg:
 
 
 def discover(
-    client: Client,
-    wanted: Wanted,
-    overrides: Mapping[str, str],
-    start_seconds: int,
-    end_seconds: int,
+    client: Client, wanted: Wanted, overrides: Mapping[str, str], start_seconds: int, end_seconds: int
 ) -> list[Leg]:
     """Find what a server has, with two requests."""
     legs = list(legs_of(wanted, overrides))

@@ -47,16 +47,16 @@ class Run(NamedTuple):
     value: float
     first: int
     last: int
-    before: int | None
-    fact: str | None = None
+    before: int | None  # the sample before the first; None at the beginning of the data
+    fact: str | None = None  # a reason, where the metric carries one
 
 
 class Event(NamedTuple):
     """What happened, in the words of `rmtoolkit.schema.EVENTS`."""
 
-    time: int
+    time: int  # milliseconds since 1970
     kind: str
-    value_bytes: int | None = None
+    value_bytes: int | None = None  # the new limit or request; the limit in force at an OOM kill
     detail: str | None = None
 
 
@@ -67,7 +67,7 @@ class Seen(NamedTuple):
     first: int | None
     last: int | None
     replaced: Sequence[tuple[int, int]] = ()
-    ended: int | None = None
+    ended: int | None = None  # when the server saw that it was no longer there; None when it did not
 
 
 class _Restart(NamedTuple):
@@ -84,6 +84,8 @@ class _Start(NamedTuple):
     detail: str | None = None
 
 
+# ``last_terminated_reason`` stays for as long as the container lives, so it is never counted: it only says how the life
+# before a restart ended.
 def events_of(seen: Seen) -> list[Event]:
     """Tell what happened to a container."""
     starts = _starts(seen)
@@ -316,7 +318,7 @@ class Markers(NamedTuple):
     """Where series ended."""
 
     series: NDArray[np.int64]
-    times: NDArray[np.int64]
+    times: NDArray[np.int64]  # milliseconds since 1970: the first scrape that did not find the series any more
 
 
 def without_markers(decoded: Decoded) -> tuple[Decoded, Markers]:
@@ -332,10 +334,7 @@ def without_markers(decoded: Decoded) -> tuple[Decoded, Markers]:
 
 
 def ends_of(
-    table: pl.DataFrame,
-    decoded: Decoded,
-    markers: Markers,
-    spans: Mapping[int, tuple[int, int]],
+    table: pl.DataFrame, decoded: Decoded, markers: Markers, spans: Mapping[int, tuple[int, int]]
 ) -> dict[int, int]:
     """Tell which containers vanished, and when."""
     if not len(markers.times):

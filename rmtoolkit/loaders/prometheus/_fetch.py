@@ -9,10 +9,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import nullcontext
 from copy import copy
 from dataclasses import replace
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias, TypeVar
 
@@ -41,14 +39,14 @@ class Matcher(NamedTuple):
     """A condition on one label."""
 
     label: str
-    operator: str
+    operator: str  # ``=``, ``!=``, ``=~`` or ``!~``; the last two take a whole RE2 expression
     value: str
 
 
 class Selector(NamedTuple):
     """The series of some metrics."""
 
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # names of metrics, as they are
     matchers: tuple[Matcher, ...] = ()
 
     def conditions(self) -> tuple[Matcher, ...]:
@@ -61,7 +59,7 @@ class Selector(NamedTuple):
 
 
 def literal(text: str) -> str:
-    r"""Write a PromQL string."""
+    """Write a PromQL string."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -71,12 +69,12 @@ def literal(text: str) -> str:
 
 
 def exactly(text: str) -> str:
-    r"""Write a RE2 expression that matches one text only."""
+    """Write a RE2 expression that matches one text only."""
     return _META.sub(lambda found: "\\" + found[0], text)
 
 
 def one_of(label: str, values: Iterable[str]) -> Matcher:
-    r"""Demand that a label has one of several values."""
+    """Demand that a label has one of several values."""
     several = list(dict.fromkeys(values))
     if not _NAME.fullmatch(label) or not several:
         msg = f"{quote(label)} is no label name, or no value was given for it."
@@ -108,10 +106,10 @@ class Ask(NamedTuple):
 class Part(NamedTuple):
     """What one request asks for: samples later than `after_seconds`, up to `until_seconds`."""
 
-    asks: tuple[Ask, ...]
+    asks: tuple[Ask, ...]  # one of raw samples; any number of others
     after_seconds: int
     until_seconds: int
-    step_seconds: int = 0
+    step_seconds: int = 0  # 0 for raw samples; else points lie at `until_seconds` and every step before it
     samples: int = 0
 
     def promql(self) -> str:
@@ -211,9 +209,6 @@ def _by_names(part: Part) -> Sequence[Part]:
 #: for less, `ServerError` when nothing helps.
 RawFetch: TypeAlias = Callable[[Client, Selector, int, int], Decoded]
 
-#: Below this the start of numba (over a second) costs more than it saves, unless it runs already.
-_NUMBA_SAMPLES: Final = 12_000_000
-
 #: Labels of our own queries; no answer keeps them.
 OWN_LABELS: Final = ("rmtoolkit_leg", "rmtoolkit_name")
 
@@ -258,13 +253,6 @@ def _own_names(labels: dict[str, str]) -> dict[str, str]:
     name = labels.get("rmtoolkit_name")
     kept = {label: value for label, value in labels.items() if label not in OWN_LABELS}
     return kept if name is None else {"__name__": name, **kept}
-
-
-def warm_up(samples: int) -> None:
-    """Load the accelerator, where there is one, when a pull is large enough for it to pay."""
-    if samples >= _NUMBA_SAMPLES and find_spec("numba") is not None:
-        # Loaded here, before several threads would do it at once; `Decoder` uses it where it is there.
-        import rmtoolkit.loaders.prometheus._decode_numba  # noqa: F401, PLC0415
 
 
 def between(decoded: Decoded, first: int, last: int) -> Decoded:
@@ -523,8 +511,7 @@ class BulkFetch:
             self._known.set()
             decoder = Decoder()
             try:
-                # Compiled code does without the interpreter's lock.
-                with nullcontext() if "rmtoolkit.loaders.prometheus._decode_numba" in sys.modules else _DECODING:
+                with _DECODING:
                     decoder.add_remote_read(content, repr(client.address))
             except ReadError as error:
                 said = "not whole"

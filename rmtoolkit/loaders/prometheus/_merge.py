@@ -28,9 +28,9 @@ _UNKNOWN_INTERVAL: Final = 60_000
 class Rows(NamedTuple):
     """Samples, sorted by key and time."""
 
-    key: NDArray[np.int64]
+    key: NDArray[np.int64]  # what the samples belong to; rises
     series: NDArray[np.int64]
-    times: NDArray[np.int64]
+    times: NDArray[np.int64]  # milliseconds; rise within a key
     values: NDArray[np.float64]
 
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Rows:
@@ -187,7 +187,7 @@ def _ranked(table: pl.DataFrame, decoded: Decoded, starts: NDArray[np.int64]) ->
         value=decoded.values[starts[series]],
     ).with_columns(
         # One replica for all signals of a container, so that they share their instants.
-        weight=pl.col("count").sum().over("entity", "replica", "source"),
+        weight=pl.col("count").sum().over("entity", "replica", "source")
     )
 
 
@@ -208,7 +208,7 @@ def _lives(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .with_columns(
             exact=pl.when(pl.col("exact").is_between(pl.col("first") - LOOKBACK_MILLISECONDS, pl.col("first")))
             .then(pl.col("exact").cast(pl.Int64))
-            .otherwise("first"),
+            .otherwise("first")
         )
         .sort("entity", "first", "exact", "last", "life")
     )
@@ -232,8 +232,7 @@ def _lives(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             changes["before"].append(min(rows[previous]["last"], row["first"]))
         previous = index
     marks = several.select("entity", "life").with_columns(
-        cut=pl.Series(cut, dtype=pl.Int64),
-        parallel=pl.Series(parallel, dtype=pl.Boolean),
+        cut=pl.Series(cut, dtype=pl.Int64), parallel=pl.Series(parallel, dtype=pl.Boolean)
     )
     marked = table.join(marks, on=["entity", "life"], how="left", maintain_order="left").with_columns(
         pl.col("cut").fill_null(_NEVER),
@@ -256,7 +255,7 @@ def _rows(table: pl.DataFrame, decoded: Decoded, starts: NDArray[np.int64]) -> R
 def _summed(table: pl.DataFrame, rows: Rows) -> tuple[list[int], Rows]:
     """Sum work of several label sets of one exporter; give the series that went into sums."""
     parts = table.filter(pl.col("role").is_in(["work_total", "load"])).with_columns(
-        key=pl.struct("group", "replica", "source").rank("dense").cast(pl.Int64),
+        key=pl.struct("group", "replica", "source").rank("dense").cast(pl.Int64)
     )
     chosen = parts["series"].to_list()
     if not chosen:
@@ -279,13 +278,7 @@ def _summed(table: pl.DataFrame, rows: Rows) -> tuple[list[int], Rows]:
 def _one_of_each(table: pl.DataFrame, rows: Rows) -> Rows:
     """Choose and fill within each life, hand over from life to life, then fill from what belongs to no life."""
     table = table.filter(pl.col("series").is_in(np.unique(rows.series))).sort(
-        "group",
-        "rank",
-        "weight",
-        "source",
-        "replica",
-        "series",
-        descending=[False, False, True, False, False, False],
+        "group", "rank", "weight", "source", "replica", "series", descending=[False, False, True, False, False, False]
     )
     table = table.with_columns(
         place=pl.struct("group", "life").rank("dense").cast(pl.Int64),
@@ -340,7 +333,7 @@ def _unused(table: pl.DataFrame, made: Rows) -> Counter[str]:
         .then(pl.lit(REPLICA))
         .when(pl.col("source") != first["source"])
         .then(pl.lit(OTHER_JOB))
-        .otherwise(pl.lit(OTHER_LABELS)),
+        .otherwise(pl.lit(OTHER_LABELS))
     )
     totals = reasons.group_by("reason").agg(pl.col("unused").sum()).filter(pl.col("unused") > 0)
     return Counter({reason: int(count) for reason, count in totals.sort("reason").iter_rows()})
@@ -353,7 +346,7 @@ class Signal(NamedTuple):
     """One signal of many containers, sorted by container and time, each instant once."""
 
     container: NDArray[np.uint32]
-    times: NDArray[np.int64]
+    times: NDArray[np.int64]  # milliseconds
     values: NDArray[np.float64]
 
 
@@ -390,10 +383,7 @@ def _same_instants(one: Signal, other: Signal) -> bool:
 
 
 def _instants(container: NDArray[np.uint32], times: NDArray[np.int64]) -> dict[str, pl.Series]:
-    return {
-        "container_id": pl.Series(container),
-        "time": pl.Series(times).cast(TIME),
-    }
+    return {"container_id": pl.Series(container), "time": pl.Series(times).cast(TIME)}
 
 
 def _column(name: str, values: NDArray[np.float64]) -> pl.Series:

@@ -47,7 +47,7 @@ _CLOSER_SAMPLES: Final = 2 * BUDGET
 class Facts(NamedTuple):
     """What is known beside the samples."""
 
-    parts: list[Decoded]
+    parts: list[Decoded]  # series, in any order
     warnings: tuple[str, ...] = ()
     partial: tuple[str, ...] = ()
 
@@ -63,11 +63,7 @@ def _meaning(name: str, overrides: Mapping[str, str]) -> Meaning:
 
 
 def fetch_facts(
-    fetcher: Fetcher,
-    legs: Sequence[Leg],
-    overrides: Mapping[str, str],
-    after_seconds: int,
-    until_seconds: int,
+    fetcher: Fetcher, legs: Sequence[Leg], overrides: Mapping[str, str], after_seconds: int, until_seconds: int
 ) -> Facts:
     """Fetch all facts of a window."""
     known = [leg for leg in (_facts_of(leg, overrides) for leg in legs) if leg.counts]
@@ -246,8 +242,7 @@ def top_owner(pod: Pod, owner: Owner, of_owner: Mapping[tuple[str, Pod], Owner])
     if above is not None:
         return (name, kind, False) if above[1] in _NONE else (above[1], above[0], False)
     pattern, kind_above = {"ReplicaSet": (_REPLICA_SET, "Deployment"), "Job": (_CRON_JOB, "CronJob")}.get(
-        kind,
-        (None, ""),
+        kind, (None, "")
     )
     match = pattern.fullmatch(name) if pattern is not None else None
     return (match["name"], kind_above, True) if match else (name, kind, False)
@@ -271,7 +266,7 @@ class Release(NamedTuple):
     """The first container of a workload that runs a version which was not running before."""
 
     container: int
-    time: int
+    time: int  # milliseconds
     version: str
 
 

@@ -132,7 +132,7 @@ _ANY_KIND: Final = "|".join(_KINDS)
 _ALLOCATOR: Final = re.compile(
     rf"(?:.*[_:])?jemalloc_(?:.*_)?(?P<kind>{_ANY_KIND})(?:_bytes)?"
     rf"|(?:.*[_:])?jemalloc_(?:.*_)?bytes_(?P<kind2>{_ANY_KIND})"
-    r"|memory_(?P<kind3>allocated|active|resident|retained|metadata)_bytes",
+    r"|memory_(?P<kind3>allocated|active|resident|retained|metadata)_bytes"
 )
 #: Numbers of jemalloc that carry the same words but are no totals of the process.
 _NO_TOTAL: Final = re.compile(r"(?:arenas?|threads?|tcache|bins?|extents?|small|large|huge|prof|opt|merged)(?:_|\b|\d)")
@@ -256,8 +256,7 @@ def describe(labels: Sequence[Mapping[str, str]], overrides: Mapping[str, str]) 
 
 
 def _identified(
-    labels: Sequence[Mapping[str, str]],
-    meanings: Sequence[tuple[int, str, str, str, int]],
+    labels: Sequence[Mapping[str, str]], meanings: Sequence[tuple[int, str, str, str, int]]
 ) -> pl.DataFrame:
     schema = {"series": pl.Int64(), "name": pl.String(), "role": pl.String(), "family": pl.String(), "rank": pl.Int64()}
     table = pl.DataFrame(meanings, schema=schema, orient="row")

@@ -74,9 +74,7 @@ def _by_address(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.
     pods = (
         table.filter(pl.col("role") == "pod_info")
         .with_columns(
-            address=pl.col("series").map_elements(
-                lambda series: labels[series].get("pod_ip"), return_dtype=pl.String()
-            ),
+            address=pl.col("series").map_elements(lambda series: labels[series].get("pod_ip"), return_dtype=pl.String())
         )
         .filter(pl.col("address").is_not_null())
         .group_by("address")
@@ -86,10 +84,7 @@ def _by_address(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.
         .select("address", *(pl.col(name).list.first().alias(f"{name}_there") for name in ("namespace", "pod", "uid")))
     )
     found = table.with_columns(address=pl.when(lost).then(host)).join(
-        pods,
-        on="address",
-        how="left",
-        maintain_order="left",
+        pods, on="address", how="left", maintain_order="left"
     )
     alone = lost & pl.col("pod_there").is_null() & pl.col("container").is_null()
     return found.with_columns(
@@ -113,7 +108,7 @@ def _filled(table: pl.DataFrame) -> pl.DataFrame:
     table = table.with_columns(
         namespace=pl.when(named & pl.col("namespace").is_null())
         .then(pl.when(only.len().over("cluster", "pod") == 1).then(pl.col("namespace").max().over("cluster", "pod")))
-        .otherwise("namespace"),
+        .otherwise("namespace")
     )
     uids = pl.col("uid").n_unique() - pl.col("uid").is_null().any().cast(pl.UInt32)
     unsaid = pl.col("uid").is_null().any()
@@ -126,7 +121,7 @@ def _filled(table: pl.DataFrame) -> pl.DataFrame:
         .then(pl.col("uid").max().over(_POD))
         .when(unsaid.over(_POD))
         .then(None)
-        .otherwise("uid"),
+        .otherwise("uid")
     )
 
 
@@ -163,7 +158,7 @@ def _joined(table: pl.DataFrame) -> pl.DataFrame:
         .then(pl.col("names").list.first())
         .when(lacking & (pl.col("family") == "app") & pl.col("names").list.contains(same))
         .then(same)
-        .otherwise("container"),
+        .otherwise("container")
     ).drop("names")
 
 
@@ -225,10 +220,7 @@ _MERGED: Final = (*SIGNALS, *(fact for fact in FACTS if fact != "image"), *_POD_
 _SOUGHT: Final = {
     "limits": (("limit_bytes",), "kube_pod_container_resource_limits or container_spec_memory_limit_bytes"),
     "restarts": (("restarts_total",), "kube_pod_container_status_restarts_total"),
-    "reasons": (
-        ("last_terminated_reason", "terminated_reason"),
-        "kube_pod_container_status_last_terminated_reason",
-    ),
+    "reasons": (("last_terminated_reason", "terminated_reason"), "kube_pod_container_status_last_terminated_reason"),
     "start times": (
         ("start_time_seconds", "started_seconds", "process_start_seconds"),
         "container_start_time_seconds or kube_pod_container_state_started",
@@ -247,11 +239,7 @@ class NothingUsableError(RmtoolkitError):
 
 
 def to_recording(
-    decoded: Decoded,
-    *,
-    metrics: Mapping[str, str],
-    workload_pattern: str | None,
-    report: Report,
+    decoded: Decoded, *, metrics: Mapping[str, str], workload_pattern: str | None, report: Report
 ) -> Recording:
     """Make a recording of decoded series."""
     decoded, markers = without_markers(tidy(decoded))
@@ -291,7 +279,7 @@ def to_recording(
                 found=tuple(name for name in _SOUGHT if name in told),
                 missing=tuple(f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told),
                 time_axis=report.time_axis,
-            ),
+            )
         ),
         workload_pattern=workload_pattern,
     )
@@ -317,9 +305,7 @@ def _samples(groups: pl.DataFrame, merged: Merged) -> tuple[pl.DataFrame, dict[i
         stretch = slice(int(starts[group[0]]), int(ends[group[-1]]))
         entity = rows["entity"].to_numpy().astype(np.uint32)
         signals[str(role)] = Signal(
-            np.repeat(entity, merged.counts[group]),
-            merged.times[stretch],
-            merged.values[stretch],
+            np.repeat(entity, merged.counts[group]), merged.times[stretch], merged.values[stretch]
         )
         firsts, lasts = merged.times[starts[group]].tolist(), merged.times[ends[group] - 1].tolist()
         for container, first, last in zip(entity.tolist(), firsts, lasts, strict=True):
@@ -415,9 +401,7 @@ def _images(table: pl.DataFrame, decoded: Decoded) -> dict[int, list[tuple[str, 
 
 
 def _container_rows(
-    kept: pl.DataFrame,
-    seen: Mapping[int, Seen],
-    images: Mapping[int, Sequence[tuple[str, int, int]]],
+    kept: pl.DataFrame, seen: Mapping[int, Seen], images: Mapping[int, Sequence[tuple[str, int, int]]]
 ) -> pl.DataFrame:
     entities = kept["entity"].to_list()
     limits = [seen[entity].runs.get("limit_bytes", ()) for entity in entities]
@@ -435,9 +419,7 @@ def _container_rows(
 
 
 def _events(
-    kept: pl.DataFrame,
-    seen: Mapping[int, Seen],
-    images: Mapping[int, Sequence[tuple[str, int, int]]],
+    kept: pl.DataFrame, seen: Mapping[int, Seen], images: Mapping[int, Sequence[tuple[str, int, int]]]
 ) -> pl.DataFrame:
     rows: list[tuple[int, int, str, int | None, str | None]] = []
     ran: list[Image] = []

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from dataclasses import field as dataclasses_field
-from functools import lru_cache, partial
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -29,24 +27,23 @@ from rmtoolkit.loaders._wire import (
 from rmtoolkit.loaders.prometheus._xor import PADDING, counts_of, decode_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
-
-    from rmtoolkit.loaders.prometheus._xor import Chunks
 
 
 #: Fields of the messages, as protobuf writes them: number and type in one.
 _SERIES: Final = 1
 _LABELS, _CHUNKS, _SAMPLES, _HISTOGRAMS = 1, 2, 2, 4
 _NAME, _VALUE = 1, 2
+_ENCODING, _DATA = 3, 4
 _LABELS_KEY: Final = b"\x0a"
 _SUM_BYTES: Final = 4
 _ONE_BYTE: Final = 0x80
 _SHORT_LABEL: Final = 256
 
 #: How samples of a chunk are written.
-XOR, HISTOGRAM, FLOAT_HISTOGRAM = 1, 2, 3
+XOR, HISTOGRAM, FLOAT_HISTOGRAM = _ENCODINGS = 1, 2, 3
 
 #: A sample of SAMPLES whose value is not zero: its field, 16 bytes, a value, six bytes of time.
 _SAMPLE_BYTES: Final = 18
@@ -64,7 +61,7 @@ class Frame(NamedTuple):
 
     begin: int
     end: int
-    crc: int
+    crc: int  # its check sum, as the server wrote it
 
 
 @dataclass(slots=True)
@@ -72,16 +69,16 @@ class Taken:
     """Series of an answer and where their chunks stand."""
 
     labels: list[dict[str, str]] = dataclasses_field(default_factory=list)
-    owners: list[NDArray[np.int64]] = dataclasses_field(default_factory=list)
-    begins: list[NDArray[np.int64]] = dataclasses_field(default_factory=list)
-    ends: list[NDArray[np.int64]] = dataclasses_field(default_factory=list)
+    chunks: list[tuple[int, int, int]] = dataclasses_field(
+        default_factory=list
+    )  # of XOR: its series, where it begins and ends
     histograms: int = 0
     silent: int = 0
     left_out: Counter[str] = dataclasses_field(default_factory=Counter)
 
 
 def split_frames(data: bytes, left_out: Counter[str]) -> Iterator[Frame]:
-    r"""Walk over the frames of a streamed answer."""
+    """Walk over the frames of a streamed answer."""
     place = 0
     while place < len(data):
         try:
@@ -97,13 +94,8 @@ def split_frames(data: bytes, left_out: Counter[str]) -> Iterator[Frame]:
         place = begin + length
 
 
-def take_frame(
-    data: bytes,
-    frame: Frame,
-    taken: Taken,
-    listed: Callable[[int, int], NDArray[np.int64] | None],
-) -> None:
-    """Take the series of a frame."""
+def take_frame(data: bytes, frame: Frame, taken: Taken) -> None:
+    """Take the series of a frame whose sum is right."""
     for number, kind, begin, end in fields(data, frame.begin, frame.end):
         if number != _SERIES or kind != BYTES:
             continue
@@ -111,27 +103,26 @@ def take_frame(
             labels, after = read_labels(data, begin, end)
         except WireError:
             labels, after = {}, begin
-        chunks = listed(after, end)
+        try:
+            chunks = list_chunks(data, after, end)
+        except WireError:
+            chunks = None
         if chunks is None or (not labels and after == begin):
             taken.left_out[BAD_SERIES] += 1
             continue
-        encodings = chunks[:, 2]
-        is_xor = encodings == XOR
-        is_histogram = (encodings == HISTOGRAM) | (encodings == FLOAT_HISTOGRAM)
-        taken.left_out[UNKNOWN_CHUNKS] += int(np.count_nonzero(~is_xor & ~is_histogram))
-        if not is_xor.any():
-            taken.histograms += bool(is_histogram.any())
-            taken.silent += not len(chunks)
+        encodings = {encoding for _, _, encoding in chunks}
+        taken.left_out[UNKNOWN_CHUNKS] += sum(encoding not in _ENCODINGS for _, _, encoding in chunks)
+        if XOR not in encodings:
+            taken.histograms += not encodings.isdisjoint((HISTOGRAM, FLOAT_HISTOGRAM))
+            taken.silent += not chunks
             continue
-        chunks = chunks[is_xor]
-        taken.owners.append(np.full(len(chunks), len(taken.labels)))
-        taken.begins.append(chunks[:, 0])
-        taken.ends.append(chunks[:, 1])
+        owner = len(taken.labels)
+        taken.chunks += [(owner, first, last) for first, last, encoding in chunks if encoding == XOR]
         taken.labels.append(labels)
 
 
 def read_labels(data: bytes, place: int, end: int) -> tuple[dict[str, str], int]:
-    r"""Read the labels with which a series begins."""
+    """Read the labels with which a series begins."""
     labels: dict[str, str] = {}
     while data[place : place + 1] == _LABELS_KEY and place < end:
         length, begin = read_varint(data, place + 1, end)
@@ -157,66 +148,27 @@ def _label(message: bytes) -> tuple[str, str]:
     return name, value
 
 
-def list_chunks(data: Any, place: int, end: int, rows: NDArray[np.int64]) -> int:  # noqa: ANN401, C901, PLR0912 - also compiled
-    r"""List the chunks of a series."""
-    row, limit, inside = 0, end, False
-    begin = stop = encoding = 0
-    while True:
-        if inside and place == limit:
-            rows[row, 0], rows[row, 1], rows[row, 2] = begin, stop, encoding
-            row += 1
-            inside, limit = False, end
-        if place >= limit:
-            return row
-        key = shift = 0
-        while True:
-            if place >= limit or shift > 63:  # noqa: PLR2004 - bits
-                return -1
-            byte = int(data[place])
-            place += 1
-            key |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:  # noqa: PLR2004 - the last byte has no continuation bit
-                break
-        kind = key & 7
-        size = 0
-        if kind in (0, 2):
-            shift = 0
-            while True:
-                if place >= limit or shift > 63:  # noqa: PLR2004 - bits
-                    return -1
-                byte = int(data[place])
-                place += 1
-                size |= (byte & 0x7F) << shift
-                shift += 7
-                if byte < 0x80:  # noqa: PLR2004 - the last byte has no continuation bit
-                    break
-            if kind == 0:
-                if inside and key == 24:  # noqa: PLR2004 - the encoding: field 3, a number
-                    encoding = size & 0xFF
-                continue
-        elif kind == 1:
-            size = 8
-        elif kind == 5:  # noqa: PLR2004 - four bytes
-            size = 4
-        else:
-            return -1
-        if size < 0 or size > limit - place:
-            return -1
-        if not inside and key == 18:  # noqa: PLR2004 - a chunk: field 2, a message
-            inside, limit = True, place + size
-            begin = stop = encoding = 0
+def list_chunks(data: bytes, place: int, end: int) -> list[tuple[int, int, int]]:
+    """Tell where the chunks of a series begin and end, and their encoding; the series is without its labels."""
+    chunks: list[tuple[int, int, int]] = []
+    for number, kind, begin, stop in fields(data, place, end):
+        if number != _CHUNKS or kind != BYTES:
             continue
-        if inside and key == 34:  # noqa: PLR2004 - the data: field 4, bytes
-            begin, stop = place, place + size
-        place += size
+        first, last, encoding = begin, begin, 0
+        for inner, inner_kind, where, until in fields(data, begin, stop):
+            if inner == _ENCODING and inner_kind == VARINT:
+                encoding = where & 0xFF
+            elif inner == _DATA and inner_kind == BYTES:
+                first, last = where, until
+        chunks.append((first, last, encoding))
+    return chunks
 
 
 class Plain(NamedTuple):
     """A series of an answer of type SAMPLES."""
 
     labels: dict[str, str]
-    times: NDArray[np.int64]
+    times: NDArray[np.int64]  # milliseconds since 1970
     values: NDArray[np.float64]
     has_histograms: bool
 
@@ -287,9 +239,6 @@ PLAIN_TYPE: Final = "application/x-protobuf"
 
 _COMPARISONS: Final = {"=": 0, "!=": 1, "=~": 2, "!~": 3}
 _STREAMED, _PLAIN = 1, 0
-#: Below this the start of numba costs more than it saves, unless it runs already.
-_NUMBA_BYTES: Final = 8 << 20
-_NUMBA_BYTES_RUNNING: Final = 1 << 16
 #: An answer that says it holds more samples than this is damage, or too much for one machine.
 _MOST_SAMPLES: Final = 1 << 28
 
@@ -300,9 +249,9 @@ DAMAGED_CHUNKS: Final = "chunks of a remote read that were damaged"
 class Read(NamedTuple):
     """The samples of an answer."""
 
-    labels: list[dict[str, str]]
+    labels: list[dict[str, str]]  # labels of each series; one that came in several frames is listed as often
     counts: NDArray[np.int64]
-    times: NDArray[np.int64]
+    times: NDArray[np.int64]  # milliseconds since 1970, series after series
     values: NDArray[np.float64]
     histograms: int
     silent: int
@@ -310,7 +259,7 @@ class Read(NamedTuple):
 
 
 def request_body(selectors: Iterable[Iterable[Matcher]], start: int, end: int, *, streamed: bool = True) -> bytes:
-    r"""Write the body of a request for raw samples."""
+    """Write the body of a request for raw samples."""
     body = b""
     for selector in selectors:
         query = field(1, start) + field(2, end)
@@ -327,7 +276,7 @@ def request_body(selectors: Iterable[Iterable[Matcher]], start: int, end: int, *
 
 
 def is_remote_read(head: bytes) -> bool:
-    r"""Tell whether a file, or a body, is the answer to a remote read."""
+    """Tell whether a file, or a body, is the answer to a remote read."""
     return _is_streamed(head) or _is_plain(head)
 
 
@@ -367,19 +316,12 @@ def _begins_with_label(head: bytes, place: int, length: int, depth: int) -> bool
     return name.isascii() and name.replace(b"_", b"a").replace(b".", b"a").replace(b":", b"a").isalnum()
 
 
-def read_answer(
-    content: bytes,
-    source: object,
-    *,
-    start: int | None = None,
-    end: int | None = None,
-    fast: bool | None = None,
-) -> Read:
+def read_answer(content: bytes, source: object, *, start: int | None = None, end: int | None = None) -> Read:
     """Read the answer to a remote read."""
     if _is_plain(content[: 1 << 10]) and not _first_frame_is_right(content):
         read = _plain_answer(content, source)
     else:
-        read = _streamed_answer(content, source, fast=_compiled(len(content)) if fast is None else fast)
+        read = _streamed_answer(content, source)
     outside = np.zeros(0, bool)
     if start is not None and len(read.times):
         outside = read.times < start
@@ -397,50 +339,16 @@ def _first_frame_is_right(content: bytes) -> bool:
     return frame is not None and frame.crc == crc32c(content[frame.begin : frame.end])
 
 
-def _compiled(size: int) -> bool:
-    least = _NUMBA_BYTES_RUNNING if "rmtoolkit.loaders.prometheus._decode_numba" in sys.modules else _NUMBA_BYTES
-    return size >= least and find_spec("numba") is not None
-
-
-class _Tools(NamedTuple):
-    """What takes an answer apart: all in Python and numpy, or all compiled."""
-
-    crc: Callable[[int, int], int]
-    list_chunks: Callable[[int, int, NDArray[np.int64]], int]
-    decode: Callable[[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]], Chunks]
-
-
-def _tools(content: bytes, data: NDArray[np.uint8], *, fast: bool) -> _Tools:
-    if fast:
-        from rmtoolkit.loaders.prometheus import _remote_read_numba as compiled  # noqa: PLC0415 - an extra, slow to import
-
-        return _Tools(partial(compiled.crc32c, data), partial(compiled.list_chunks, data), compiled.decode_chunks)
+def _streamed_answer(content: bytes, source: object) -> Read:
     view = memoryview(content)
-    return _Tools(lambda begin, end: crc32c(view[begin:end]), partial(list_chunks, content), decode_chunks)
-
-
-def _streamed_answer(content: bytes, source: object, *, fast: bool) -> Read:
-    data = np.zeros(len(content) + PADDING, np.uint8)
-    data[: len(content)] = np.frombuffer(content, np.uint8)
-    tools = _tools(content, data, fast=fast)
-    rows = np.empty((0, 3), np.int64)
-
-    def listed(begin: int, end: int) -> NDArray[np.int64] | None:
-        nonlocal rows
-        if len(rows) < (end - begin) // 2 + 1:
-            # Pages that are never written cost nothing.
-            rows = np.empty((end - begin + 1, 3), np.int64)
-        number = tools.list_chunks(begin, end, rows)
-        return None if number < 0 else rows[:number].copy()
-
     taken = Taken()
     whole = 0
     for frame in split_frames(content, taken.left_out):
-        if tools.crc(frame.begin, frame.end) != frame.crc:
+        if crc32c(view[frame.begin : frame.end]) != frame.crc:
             taken.left_out[DAMAGED_FRAMES] += 1
             continue
         try:
-            take_frame(content, frame, taken, listed)
+            take_frame(content, frame, taken)
             whole += 1
         except WireError:
             taken.left_out[DAMAGED_FRAMES] += 1
@@ -451,10 +359,11 @@ def _streamed_answer(content: bytes, source: object, *, fast: bool) -> Read:
             expected="the answer to a remote read",
             hint="It is cut off or damaged: save it again.",
         )
-    empty = np.empty(0, np.int64)
-    owners, begins, ends = (np.concatenate([empty, *columns]) for columns in (taken.owners, taken.begins, taken.ends))
+    data = np.zeros(len(content) + PADDING, np.uint8)
+    data[: len(content)] = np.frombuffer(content, np.uint8)
+    owners, begins, ends = np.array(taken.chunks, np.int64).reshape(-1, 3).T
     _check_samples(data, begins, ends, source)
-    chunks = tools.decode(data, begins, ends)
+    chunks = decode_chunks(data, begins, ends)
     taken.left_out[DAMAGED_CHUNKS] += chunks.damaged
     counts = np.bincount(owners, chunks.counts, minlength=len(taken.labels)).astype(np.int64)
     return Read(taken.labels, counts, chunks.times, chunks.values, taken.histograms, taken.silent, +taken.left_out)

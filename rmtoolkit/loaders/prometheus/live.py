@@ -28,7 +28,6 @@ from rmtoolkit.loaders.prometheus._fetch import (
     is_counter,
     plan,
     together,
-    warm_up,
 )
 from rmtoolkit.loaders.prometheus._metadata import fetch_facts, is_signal
 from rmtoolkit.loaders.prometheus._metrics import check_overrides, meaning_of
@@ -50,11 +49,7 @@ _INSTANTS: Final = 8
 
 
 def nothing_found(
-    client: Client,
-    wanted: Wanted,
-    overrides: Mapping[str, str],
-    after_seconds: int,
-    until_seconds: int,
+    client: Client, wanted: Wanted, overrides: Mapping[str, str], after_seconds: int, until_seconds: int
 ) -> RmtoolkitError:
     """Say why nothing was found: a name that does not exist, a time without data, a server without the metrics."""
     names = (*_METRICS, *overrides, "process_resident_memory_bytes")
@@ -84,17 +79,12 @@ def nothing_found(
             f"Expected {_METRICS[0]} (cAdvisor, in every kubelet) or process_resident_memory_bytes; it scrapes: "
             f"{jobs or 'jobs without a name'}. If another metric is memory, say so: "
             "metrics={'its_name': 'rss_bytes'}.",
-        ),
+        )
     )
 
 
 def _labels(
-    client: Client,
-    query: str,
-    after_seconds: int,
-    until_seconds: int,
-    *,
-    label: str | None = None,
+    client: Client, query: str, after_seconds: int, until_seconds: int, *, label: str | None = None
 ) -> list[tuple[str | None, ...]]:
     step = max(60, (until_seconds - after_seconds) // _INSTANTS)
     first = until_seconds - (until_seconds - after_seconds) // step * step
@@ -321,7 +311,6 @@ class Prometheus:
             expected = sum(part.samples for part in parts)
             if expected > _MOST_SAMPLES:
                 raise TooMuchError(client.fault(f"this would be some {expected / 1e6:,.0f} million samples", _TOO_MANY))
-            warm_up(expected)
             found, facts = fetcher.fetch_beside(
                 parts, lambda beside: fetch_facts(beside, legs, overrides, window.after, window.until)
             )
@@ -372,10 +361,7 @@ class _Window:
 
 
 def _window(
-    last: str | dt.timedelta | None,
-    start: str | dt.datetime | None,
-    end: str | dt.datetime | None,
-    step_seconds: int,
+    last: str | dt.timedelta | None, start: str | dt.datetime | None, end: str | dt.datetime | None, step_seconds: int
 ) -> _Window:
     if last is not None and start is not None:
         msg = "Give either start or last, not both."
@@ -413,13 +399,7 @@ def _signals_of(leg: Leg, overrides: Mapping[str, str]) -> Leg:
     return replace(leg, counts={name: size for name, size in leg.counts.items() if is_signal(name, overrides)})
 
 
-def _plan(
-    leg: Leg,
-    overrides: Mapping[str, str],
-    window: _Window,
-    step_seconds: int,
-    parallel: int,
-) -> Sequence[Part]:
+def _plan(leg: Leg, overrides: Mapping[str, str], window: _Window, step_seconds: int, parallel: int) -> Sequence[Part]:
     """Cut what is wanted of a leg into requests."""
     series = sum(leg.counts.values())
     if step_seconds:
@@ -452,7 +432,7 @@ def _asked(window: _Window, wanted: Wanted, step_seconds: int) -> str:
             f"{first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC",
             *(f"{name} {' or '.join(map(quote, values))}" for name, values in names if values),
             f"the highest value of every {step_seconds} s" if step_seconds else "samples as scraped",
-        ],
+        ]
     )
 
 
@@ -493,11 +473,7 @@ def shown_url(url: str) -> str:
 
 
 def server_at(
-    url: str,
-    *,
-    token_file: str | os.PathLike[str] | None = None,
-    tenant: str | None = None,
-    ca_file: str | None = None,
+    url: str, *, token_file: str | os.PathLike[str] | None = None, tenant: str | None = None, ca_file: str | None = None
 ) -> Prometheus:
     """Make a connection; who asks is said by the environment."""
     told = {name: os.environ.get(variable) or None for name, variable in VARIABLES.items()}

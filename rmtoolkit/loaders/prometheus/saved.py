@@ -31,17 +31,7 @@ if TYPE_CHECKING:
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _PASSED_OVER: Final = "files of the folder that are neither JSON by their name nor a remote read"
 _UNREAD: Final = "files that could not be read"
-_DAMAGE: Final = (
-    _UNREAD,
-    TRUNCATED,
-    NOT_UTF8,
-    ODD_LABELS,
-    NO_SERIES,
-    NO_SERIES_FORM,
-    NO_PAIR,
-    NO_NUMBERS,
-    NO_TIMES,
-)
+_DAMAGE: Final = (_UNREAD, TRUNCATED, NOT_UTF8, ODD_LABELS, NO_SERIES, NO_SERIES_FORM, NO_PAIR, NO_NUMBERS, NO_TIMES)
 _SHOWN: Final = 4
 
 
@@ -167,7 +157,7 @@ def _nothing_usable(files: list[Path], error: NothingUsableError) -> ReadError:
         shown = name[0] if name else "answer"
         return ReadError(
             f"{msg} The series do not say which metric they are. Name the file after it, such as "
-            f"container_memory_working_set_bytes.json, or say metrics={{{shown!r}: 'working_set_bytes'}}.",
+            f"container_memory_working_set_bytes.json, or say metrics={{{shown!r}: 'working_set_bytes'}}."
         )
     if not counts:
         return ReadError(f"{msg} The query matched nothing: check its labels and its time.")

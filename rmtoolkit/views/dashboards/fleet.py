@@ -21,13 +21,11 @@ from rmtoolkit.recording import Recording
 from rmtoolkit.views.dashboards import controls
 from rmtoolkit.views.dashboards.board import Board
 from rmtoolkit.views.dashboards.page import Page
-from rmtoolkit.views.dashboards.style import DASHBOARD
 from rmtoolkit.views.dashboards.wiring import Wiring
 from rmtoolkit.views.fleet.selection import PAGE, SORTS, TILES, Selection, pages, selected
-from rmtoolkit.views.fleet.style import RULES
 from rmtoolkit.views.fleet.table import ORDERS, headline, pager, table, tiles
-from rmtoolkit.views.markup import Markup, el
-from rmtoolkit.views.notebook_style import themed
+from rmtoolkit.views.markup import el
+from rmtoolkit.views.notebook_style import FLEET
 from rmtoolkit.views.report.contents import gather
 from rmtoolkit.views.sparks import Sparks
 
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.risk import Margins
     from rmtoolkit.views.report.contents import Entry
 
-_CSS: Final = Markup(DASHBOARD + themed(".rm.rm-dashboard", RULES))
 _ALL: Final = ""
 
 
@@ -144,7 +141,7 @@ class Fleet(Board):
         return self._triage
 
     def _build(self) -> None:
-        self._page_widget = Page(css=_CSS)
+        self._page_widget = Page(css=FLEET)
         spaces = sorted({text.printable(e.row["namespace"]) for e in self._contents.entries if e.row["namespace"]})
         self._search_box = ipywidgets.Text(
             description="Search", placeholder="workload or namespace", style={"description_width": "initial"}

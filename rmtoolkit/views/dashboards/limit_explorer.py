@@ -18,22 +18,20 @@ from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.lake import Lake
 from rmtoolkit.limits import explore as scenario
-from rmtoolkit.limits.explore import Chosen, Prices, Scene, choose, scene
-from rmtoolkit.limits.recommend import gather, of_gathered
+from rmtoolkit.limits.explore import Chosen, Scene, choose, scene
+from rmtoolkit.limits.recommend import Prices, gather, of_gathered
 from rmtoolkit.limits.risk import as_margins
 from rmtoolkit.limits.what_if import Past, of_workload
 from rmtoolkit.views import summary
 from rmtoolkit.views.dashboards import controls
 from rmtoolkit.views.dashboards.board import Board
 from rmtoolkit.views.dashboards.page import Page
-from rmtoolkit.views.dashboards.style import DASHBOARD
 from rmtoolkit.views.dashboards.wiring import Wiring
 from rmtoolkit.views.explorer.board import board
 from rmtoolkit.views.explorer.points import named
 from rmtoolkit.views.explorer.replayed import Ground, ground
-from rmtoolkit.views.explorer.style import RULES
 from rmtoolkit.views.markup import Markup, el
-from rmtoolkit.views.notebook_style import themed
+from rmtoolkit.views.notebook_style import EXPLORER
 
 if TYPE_CHECKING:
     import os
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
 MI: Final = text.MI
 #: Pasts that are kept laid out: going back to a workload is then quicker.
 _KEPT: Final = 8
-_CSS: Final = Markup(DASHBOARD + themed(".rm.rm-dashboard", RULES))
 
 
 class LimitExplorer(Board):
@@ -190,7 +187,7 @@ class LimitExplorer(Board):
 
     def _build(self) -> None:
         """Make controls and places for pictures."""
-        self._page = Page(css=_CSS)
+        self._page = Page(css=EXPLORER)
         self._search = controls.search("Workload (type to search, worst first)", self._names, self._names[0])
         self._about = controls.html("", "rm-aside")
         self._limit = controls.slider("Limit", 1, 1, 2, step=1, unit="Mi")

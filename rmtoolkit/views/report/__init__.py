@@ -130,10 +130,7 @@ def contents(
     """Find out what a report says, without writing it."""
     # Who has contents needs no analysis; what is wrong with small files is said before the long work.
     from rmtoolkit._accepted import read_acknowledgements  # noqa: PLC0415
-    from rmtoolkit.limits.week import (
-        survey,
-        verdicts_before,
-    )
+    from rmtoolkit.limits.week import survey, verdicts_before  # noqa: PLC0415
 
     known = read_acknowledgements(acknowledged) if isinstance(acknowledged, str | os.PathLike) else acknowledged
     before = None if previous is None else verdicts_before(previous)

@@ -11,15 +11,15 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import UnknownWorkloadError
+from rmtoolkit.views.assets import asset
 from rmtoolkit.views.markup import Markup, el
+from rmtoolkit.views.notebook_style import REPORT, REPORT_PART
 from rmtoolkit.views.report import blob, lists
 from rmtoolkit.views.report.advised import advised, known
 from rmtoolkit.views.report.card import card
 from rmtoolkit.views.report.cells import heads, row, values
 from rmtoolkit.views.report.quality import quality
-from rmtoolkit.views.report.script import SCRIPT
 from rmtoolkit.views.report.sections import ALL, SECTIONS, counted
-from rmtoolkit.views.report.style import FRAGMENT, STYLE
 from rmtoolkit.views.report.top import heading, start, tiles, top
 from rmtoolkit.views.sparks import Sparks
 from rmtoolkit.views.timeline import Timelines
@@ -73,7 +73,7 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
             _footer(written),
         ),
         drawn.packed([*chosen, (ALL, everything)]),
-        el("script", SCRIPT),
+        el("script", asset("report.js")),
         class_="rm",
         data_chunk=_CHUNK,
     )
@@ -84,7 +84,7 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="color-scheme", content="light dark"),
         el("title", f"{text.printable(contents.title)}: {contents.counts.sentence}"),
-        el("style", STYLE),
+        el("style", REPORT),
     )
     return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
 
@@ -108,7 +108,7 @@ def fragment(contents: Contents) -> Markup:
         lists.accepted(contents),
         quality(contents),
     )
-    return Markup(f"{el('style', FRAGMENT)}{el('div', el('main', *parts), class_='rm')}")
+    return Markup(f"{el('style', REPORT_PART)}{el('div', el('main', *parts), class_='rm')}")
 
 
 def shown_card(contents: Contents, name: str) -> Markup:
@@ -117,7 +117,7 @@ def shown_card(contents: Contents, name: str) -> Markup:
     if entry is None:
         raise UnknownWorkloadError.named(name, (one.name for one in contents.entries))
     card_of = _Drawn(contents, [entry]).card(entry)
-    return Markup(f"{el('style', FRAGMENT)}{el('div', card_of, class_='rm')}")
+    return Markup(f"{el('style', REPORT_PART)}{el('div', card_of, class_='rm')}")
 
 
 def _policy() -> str:
@@ -126,7 +126,8 @@ def _policy() -> str:
     def own(source: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
 
-    return f"default-src 'none'; style-src {own(STYLE)}; script-src {own(SCRIPT)}; base-uri 'none'; form-action 'none'"
+    script = own(asset("report.js"))
+    return f"default-src 'none'; style-src {own(REPORT)}; script-src {script}; base-uri 'none'; form-action 'none'"
 
 
 class _Drawn:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rmtoolkit.cli import _sources
+
 if TYPE_CHECKING:
     import argparse
     import datetime as dt
-    from collections.abc import Callable, Sequence
 
-    from distributed import Client
-
-    from rmtoolkit.lake import Lake
-    from rmtoolkit.recording import Recording
-
-_DONE: Final = 0
-_FINDINGS: Final = 1
+HELP: Final = "write one self-contained HTML page"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands, beside its sources."""
+    """Say what the command understands."""
+    _sources.add_sources(command)
     command.add_argument(
         "-o", "--output", metavar="FILE", required=True, help="the page: week.html, or week.pdf (printed by Chromium)"
     )
@@ -32,27 +28,16 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--acknowledged", metavar="FILE", help="TOML of what is known and accepted")
     command.add_argument("--title", help="stands at the top of the page")
-    command.add_argument(
-        "--oom-probability",
-        type=float,
-        default=0.05,
-        metavar="P",
-        help="accepted chance of an OOM kill in 7 days (default 0.05)",
-    )
-    command.add_argument("--margins", metavar="FILE", help="margins that were learnt from your own weeks (JSON)")
-    command.add_argument("--price", type=float, metavar="P", help="of a requested GiB for an hour")
+    _sources.add_limits(command)
     command.add_argument("--currency", default="USD", metavar="WORD", help="of the price (default USD)")
     command.add_argument("--date", metavar="TIME", help="when it is written, such as 2026-11-23T03:05 (default now)")
+    _sources.add_heap(command)
 
 
-def run(
-    options: argparse.Namespace,
-    read: Callable[[argparse.Namespace], Recording | Lake],
-    profiles: Callable[[Sequence[str]], list[str] | dict[str, list[str]] | None],
-    client: Client | None = None,
-) -> int:
+def run(options: argparse.Namespace) -> int:
     """Write the report."""
     from rmtoolkit._io import check_target
+    from rmtoolkit._parallel import connected
     from rmtoolkit.views import report
     from rmtoolkit.views.report.beside import write_beside
     from rmtoolkit.views.report.lists import missing
@@ -61,18 +46,19 @@ def run(
         if path is not None:
             check_target(path, endings)
     date = _date(options.date)
-    found = report.contents(
-        read(options),
-        heap=profiles(options.heap),
-        previous=options.previous,
-        acknowledged=options.acknowledged,
-        title=options.title,
-        oom_probability=options.oom_probability,
-        margins=options.margins,
-        price_per_gib_hour=options.price,
-        currency=options.currency,
-        client=client,
-    )
+    with connected(options.scheduler) as client:
+        found = report.contents(
+            _sources.read(options),
+            heap=_sources.profiles(options.heap),
+            previous=options.previous,
+            acknowledged=options.acknowledged,
+            title=options.title,
+            oom_probability=options.oom_probability,
+            margins=options.margins,
+            price_per_gib_hour=options.price,
+            currency=options.currency,
+            client=client,
+        )
     print(f"Report: {report.write(found, options.output, date=date)}")
     if options.pdf:
         print(f"PDF: {report.write(found, options.pdf, date=date)}")
@@ -82,10 +68,7 @@ def run(
     print(f"Covers {count:,} of {count:,} workloads. {found.counts.sentence}")
     if (lost := missing(found)) is not None:
         print(f"Not complete: {lost}")
-    counted = found.counts
-    leaks = "leak" in options.fail_on and counted.leak > 0
-    kills = "oom" in options.fail_on and (counted.reaching > 0 or bool(counted.above_target))
-    return _FINDINGS if leaks or kills else _DONE
+    return _sources.status(found.counts, options.fail_on)
 
 
 def _date(asked: str | None) -> dt.datetime | None:

@@ -34,7 +34,7 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
 
 def started(*words: str) -> subprocess.Popen[str]:
     """The command line in a process of its own."""
-    command = [sys.executable, "-m", "rmtoolkit.cli", "record", *words]
+    command = [sys.executable, "-m", "rmtoolkit", "record", *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
 
 

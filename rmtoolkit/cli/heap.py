@@ -1,7 +1,8 @@
-"""`rmtoolkit heap`, and `--heap` of the commands that judge."""
+"""`rmtoolkit heap`: what a heap profile, or an allocator's statistics, answer."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,11 +17,8 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.allocator import Allocator
     from rmtoolkit.heap.profile import HeapProfile
 
+HELP: Final = "say what grows in a heap profile, and in which code"
 FORMATS: Final = (".json", ".csv", ".parquet", ".html")
-_HEAP_HELP: Final = (
-    "a heap profile of the workload, as WORKLOAD=FILE where there are several workloads; several files of one workload "
-    "are pictures in the order in which they were taken"
-)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -44,11 +42,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the short answer, and write what was asked for."""
-    from rmtoolkit._io import check_target  # noqa: PLC0415
-    from rmtoolkit.analysis import heap_answers as heap_answer  # noqa: PLC0415 - the command line imports this for its help
-    from rmtoolkit.exceptions import RmtoolkitError, quote  # noqa: PLC0415
-    from rmtoolkit.heap.profile import HeapProfile  # noqa: PLC0415
-    from rmtoolkit.views import heap_terminal, terminal  # noqa: PLC0415
+    # numpy's threads for linear algebra cost a tenth of a second to start, and nothing here needs them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from rmtoolkit._io import check_target
+    from rmtoolkit.analysis import heap_answers
+    from rmtoolkit.exceptions import RmtoolkitError, quote
+    from rmtoolkit.heap.profile import HeapProfile
+    from rmtoolkit.views import heap_terminal, terminal
 
     if options.output:
         check_target(options.output, FORMATS)
@@ -62,12 +62,12 @@ def run(options: argparse.Namespace) -> int:
         if not isinstance(before, HeapProfile):
             msg = f"{quote(options.diff)} is no heap profile but an allocator's statistics: they cannot be compared."
             raise RmtoolkitError(msg)
-        changed = heap_answer.answer_diff(before, heap)
+        changed = heap_answers.answer_diff(before, heap)
         source = f"{options.diff} → {source}"
         sys.stdout.write(heap_terminal.changes(changed, source=source, unicode=unicode))
         _write(changed, changed.table, options.output, "Changes", source)
     else:
-        found = heap_answer.answer(heap)
+        found = heap_answers.answer(heap)
         colour = terminal.wants_colour(sys.stdout) and not options.no_color
         sys.stdout.write(heap_terminal.answer(found, source=source, colour=colour, unicode=unicode))
         _write(found, found.suspects, options.output, "Suspects", source)
@@ -76,15 +76,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _read(paths: Sequence[str]) -> HeapProfile | Allocator:
     """Read heap profiles, or the statistics of an allocator."""
-    from rmtoolkit.exceptions import ReadError  # noqa: PLC0415
-    from rmtoolkit.heap._detect import read_heap  # noqa: PLC0415
-    from rmtoolkit.heap.allocator import read_allocator  # noqa: PLC0415
-    from rmtoolkit.heap.formats import join  # noqa: PLC0415
+    from rmtoolkit.exceptions import ReadError
+    from rmtoolkit.heap._detect import read_heap
+    from rmtoolkit.heap.formats import join
 
     try:
         return join([read_heap(path) for path in paths])
     except ReadError as error:
         if len(paths) == 1:
+            from rmtoolkit.heap.allocator import read_allocator
+
             try:
                 return read_allocator(paths[0])
             except ReadError:
@@ -93,9 +94,9 @@ def _read(paths: Sequence[str]) -> HeapProfile | Allocator:
 
 
 def _allocator(allocator: Allocator, options: argparse.Namespace, *, unicode: bool) -> int:
-    from rmtoolkit.analysis.heap_answers import answer_allocator  # noqa: PLC0415
-    from rmtoolkit.exceptions import RmtoolkitError  # noqa: PLC0415
-    from rmtoolkit.views import heap_terminal  # noqa: PLC0415
+    from rmtoolkit.analysis.heap_answers import answer_allocator
+    from rmtoolkit.exceptions import RmtoolkitError
+    from rmtoolkit.views import heap_terminal
 
     if options.diff is not None:
         msg = "An allocator's statistics cannot be compared; --diff is for heap profiles."
@@ -111,34 +112,10 @@ def _write(
     found: HeapAnswer | DiffAnswer | AllocatorAnswer, table: pl.DataFrame, path: str | None, what: str, source: str
 ) -> None:
     """Write the table, or the page, and say so."""
-    from rmtoolkit.views import exports, heap_page  # noqa: PLC0415
-
     if path is None:
         return
+    from rmtoolkit.views import exports, heap_page
+
     is_page = Path(path).suffix.lower() in heap_page.ENDINGS
     written = heap_page.write(found, path, source=source) if is_page else exports.write(table, path)
     sys.stdout.write(f"{'Page' if is_page else what}: {written}\n")
-
-
-def add_heap(command: argparse.ArgumentParser) -> None:
-    """Add the option that gives a heap profile to a verdict."""
-    command.add_argument("--heap", action="append", default=[], metavar="[WORKLOAD=]FILE", help=_HEAP_HELP)
-
-
-def profiles(given: Sequence[str]) -> list[str] | dict[str, list[str]] | None:
-    """Sort the files of `--heap` by workload."""
-    from rmtoolkit.exceptions import RmtoolkitError, quote  # noqa: PLC0415 - the command line imports this for its help
-
-    named: dict[str, list[str]] = {}
-    alone: list[str] = []
-    for one in given:
-        workload, equals, file = one.partition("=")
-        # A file may have such a sign in its name.
-        if not equals or not workload or Path(one).exists():
-            alone.append(one)
-        else:
-            named.setdefault(workload, []).append(file)
-    if named and alone:
-        msg = f"--heap {quote(alone[0])} names no workload, and others do. Hint: --heap WORKLOAD=FILE for each."
-        raise RmtoolkitError(msg)
-    return named or alone or None

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from rmtoolkit.cli import _sources
+
+if TYPE_CHECKING:
+    import argparse
+
+HELP: Final = "judge the sample recordings in data/samples"
 SAMPLES: Final = "data/samples"
 PAGE: Final = "out/demo.html"
 
 
-def run(folder: Path | None = None, target: Path | None = None) -> Path:
-    """Read the samples, print a verdict for each and write one page about all of them."""
-    import rmtoolkit as rm  # noqa: PLC0415 - the command line imports this module for its help
-    from rmtoolkit.exceptions import RmtoolkitError, quote_path  # noqa: PLC0415
-    from rmtoolkit.views import report, terminal  # noqa: PLC0415
+def add_arguments(_: argparse.ArgumentParser) -> None:
+    """Understand nothing: the samples are where they are."""
 
-    root = next((root for root in (Path(), Path(__file__).parents[1]) if (root / SAMPLES).is_dir()), Path())
+
+def run(_: argparse.Namespace) -> int:
+    """Judge the samples, and say where the page is."""
+    show()
+    return _sources.DONE
+
+
+def show(folder: Path | None = None, target: Path | None = None) -> Path:
+    """Read the samples, print a verdict for each and write one page about all of them."""
+    import rmtoolkit as rm
+    from rmtoolkit.exceptions import RmtoolkitError, quote_path
+    from rmtoolkit.views import report, terminal
+
+    root = next((root for root in (Path(), Path(__file__).parents[2]) if (root / SAMPLES).is_dir()), Path())
     folder = root / SAMPLES if folder is None else folder
     target = root / PAGE if target is None else target
     if not folder.is_dir():

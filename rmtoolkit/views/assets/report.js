@@ -1,24 +1,31 @@
-"""The page's one script: unfolds cards, filters, sorts. Without it the first rows and cards stand open."""
+// The page's one script: unfolds cards, filters, sorts. Without it the first rows and cards stand open.
 
-from __future__ import annotations
-
-from typing import Final
-
-from rmtoolkit.views.markup import Markup
-
-SCRIPT: Final = Markup(
-    r"""
 const byId = name => document.getElementById(name);
 const inflate = async node => {
   const bytes = Uint8Array.from(atob(node.textContent), letter => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   return JSON.parse(await new Response(stream).text());
 };
-const plain = text => { try { return decodeURIComponent(text); } catch { return text; } };
-const folds = new Map(), places = new Map(), chunks = new Map(), tables = new Map();
-const PER_CHUNK = Number(document.body.dataset.chunk), MORE = 25;
+const plain = text => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+};
+const folds = new Map(),
+  places = new Map(),
+  chunks = new Map(),
+  tables = new Map();
+const PER_CHUNK = Number(document.body.dataset.chunk),
+  MORE = 25;
 let all = null;
-const ready = byId("rows") ? inflate(byId("rows")).then(found => all = found) : Promise.resolve(null);
+const ready = byId("rows")
+  ? inflate(byId("rows")).then(found => {
+      all = found;
+      return all;
+    })
+  : Promise.resolve(null);
 
 const built = markup => {
   const box = document.createElement("template");
@@ -30,7 +37,7 @@ const foldOf = async anchor => {
   await ready;
   const place = all.packed[all.anchors.indexOf(anchor)];
   const chunk = Math.floor(place / PER_CHUNK);
-  if (!chunks.has(chunk)) chunks.set(chunk, inflate(byId("cards-" + chunk)));
+  if (!chunks.has(chunk)) chunks.set(chunk, inflate(byId(`cards-${chunk}`)));
   const cards = await chunks.get(chunk);
   if (!folds.has(anchor)) {
     const fold = document.createElement("div");
@@ -49,9 +56,11 @@ const foldOf = async anchor => {
 const linksTo = anchor => [...document.querySelectorAll("a[data-card]")].filter(link => link.dataset.card === anchor);
 const set = (link, on) => link.setAttribute("aria-expanded", on);
 const put = (link, fold) => {
-  const row = link.closest("tr"), holder = fold.closest("tr");
+  const row = link.closest("tr"),
+    holder = fold.closest("tr");
   if (holder && holder === row.nextElementSibling) return;
-  const unfolded = document.createElement("tr"), cell = document.createElement("td");
+  const unfolded = document.createElement("tr"),
+    cell = document.createElement("td");
   unfolded.className = "unfolded";
   cell.colSpan = row.cells.length;
   unfolded.append(cell);
@@ -67,7 +76,8 @@ const toNow = fold => {
   }
 };
 const open = async link => {
-  const anchor = link.dataset.card, fold = await foldOf(anchor);
+  const anchor = link.dataset.card,
+    fold = await foldOf(anchor);
   for (const other of linksTo(anchor)) set(other, other === link);
   put(link, fold);
   fold.removeAttribute("hidden");
@@ -86,13 +96,23 @@ document.addEventListener("click", async event => {
   if (!link) return;
   event.preventDefault();
   const on = link.getAttribute("aria-expanded") !== "true";
-  if (on) await open(link); else close(link);
-  history.replaceState(null, "", on ? "#" + link.dataset.card : location.pathname + location.search);
+  if (on) await open(link);
+  else close(link);
+  history.replaceState(null, "", on ? `#${link.dataset.card}` : location.pathname + location.search);
 });
 document.addEventListener("keydown", event => {
   const link = event.target.closest?.("a[data-card]");
-  if (link && event.key === " ") { event.preventDefault(); link.click(); }
+  if (link && event.key === " ") {
+    event.preventDefault();
+    link.click();
+  }
 });
+
+// What is unknown comes last, whichever way a table is sorted.
+const compare = (a, b, way) => {
+  if (a === null || b === null) return (a === null) - (b === null);
+  return way * (a < b ? -1 : a > b ? 1 : 0);
+};
 
 class Table {
   constructor(section) {
@@ -108,7 +128,10 @@ class Table {
     this.order = null;
     this.pinned = null;
     for (const [at, head] of [...section.querySelectorAll("thead th")].entries()) this.sortable(head, at);
-    this.more.addEventListener("click", () => { this.shown += MORE * (this.shown >= 100 ? 8 : 1); this.draw(); });
+    this.more.addEventListener("click", () => {
+      this.shown += MORE * (this.shown >= 100 ? 8 : 1);
+      this.draw();
+    });
   }
   sortable(head, at) {
     const by = head.dataset.by;
@@ -119,8 +142,12 @@ class Table {
     head.replaceChildren(button);
     button.addEventListener("click", async () => {
       const first = by === "text" ? 1 : -1;
-      this.order = !this.order || this.order.at !== at ? { at, way: first }
-        : this.order.way === first ? { at, way: -first } : null;
+      this.order =
+        !this.order || this.order.at !== at
+          ? { at, way: first }
+          : this.order.way === first
+            ? { at, way: -first }
+            : null;
       for (const other of this.section.querySelectorAll("thead th")) other.removeAttribute("aria-sort");
       if (this.order) head.setAttribute("aria-sort", this.order.way > 0 ? "ascending" : "descending");
       await ready;
@@ -131,22 +158,21 @@ class Table {
     const rows = all.sections[this.key].filter(([at]) => matches(at) || at === this.pinned);
     if (this.order) {
       const { at, way } = this.order;
-      const value = row => at === 0 ? all.search[row[0]] : row[2][at];
-      rows.sort((one, other) => {
-        const a = value(one), b = value(other);
-        if (a === null || b === null) return (a === null) - (b === null);
-        return way * (a < b ? -1 : a > b ? 1 : 0);
-      });
+      const value = row => (at === 0 ? all.search[row[0]] : row[2][at]);
+      rows.sort((one, other) => compare(value(one), value(other), way));
     }
     return rows;
   }
   draw() {
-    const rows = this.chosen(), drawn = [];
+    const rows = this.chosen(),
+      drawn = [];
     const cut = rows.slice(0, this.shown);
     if (this.pinned !== null && !cut.some(([at]) => at === this.pinned))
       cut.unshift(...rows.filter(([at]) => at === this.pinned));
     for (const [at, markup] of cut) {
-      const row = built(markup), link = row.querySelector("a[data-card]"), anchor = link.dataset.card;
+      const row = built(markup),
+        link = row.querySelector("a[data-card]"),
+        anchor = link.dataset.card;
       const cell = row.querySelector("[data-spark]");
       if (cell) cell.innerHTML = all.sparks[at];
       link.setAttribute("role", "button");
@@ -154,7 +180,8 @@ class Table {
       set(link, on);
       drawn.push(row);
       if (on) {
-        const unfolded = document.createElement("tr"), inside = document.createElement("td");
+        const unfolded = document.createElement("tr"),
+          inside = document.createElement("td");
         unfolded.className = "unfolded";
         inside.colSpan = row.cells.length;
         inside.append(folds.get(anchor));
@@ -177,14 +204,21 @@ class Table {
   }
 }
 
-const query = byId("search"), space = byId("namespace"), hits = byId("hits");
-let wanted = "", within = "";
+const query = byId("search"),
+  space = byId("namespace"),
+  hits = byId("hits");
+let wanted = "",
+  within = "";
 const matches = at => (!within || all.spaces[at] === within) && (!wanted || all.search[at].includes(wanted));
 const filter = async () => {
   await ready;
   wanted = query.value.trim().toLowerCase();
   within = space.value;
-  for (const table of tables.values()) { table.shown = table.first; table.pinned = null; table.draw(); }
+  for (const table of tables.values()) {
+    table.shown = table.first;
+    table.pinned = null;
+    table.draw();
+  }
   const found = all.search.filter((_, at) => matches(at)).length;
   const whole = all.search.length.toLocaleString("en");
   hits.textContent = wanted || within ? `${found.toLocaleString("en")} of ${whole} workloads` : "";
@@ -228,10 +262,15 @@ if (all !== undefined && byId("rows") && "DecompressionStream" in window) {
   byId("filter").hidden = false;
   query.addEventListener("input", filter);
   space.addEventListener("change", filter);
-  query.addEventListener("keydown", event => { if (event.key === "Escape") { query.value = ""; filter(); } });
-  ready.then(() => { for (const table of tables.values()) table.foot(all.sections[table.key].length); });
+  query.addEventListener("keydown", event => {
+    if (event.key === "Escape") {
+      query.value = "";
+      filter();
+    }
+  });
+  ready.then(() => {
+    for (const table of tables.values()) table.foot(all.sections[table.key].length);
+  });
 }
 addEventListener("hashchange", follow);
 follow();
-""",
-)

@@ -12,12 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.error import HTTPError, URLError
 
+from rmtoolkit.cli import _sources
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views.dashboards import SERVED
 
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
 
     from rmtoolkit.recording import Recording
 
+HELP: Final = "serve the dashboards on this machine"
 #: The page is always this; what it shows comes by the environment, never by its text.
 _CELL: Final = "from rmtoolkit.views.dashboards.served import served\n\nserved()"
 #: Voilà's own template asks the network for a font of icons that no dashboard uses.
@@ -42,11 +41,20 @@ _END: Final = 15
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands, beside its sources."""
+    """Say what the command understands."""
+    _sources.add_sources(command, fail_on=False, scheduler=False)
     command.add_argument(
         "--port", type=int, default=0, metavar="N", help="port to listen on; default: one that is free"
     )
     command.add_argument("--no-browser", action="store_true", help="only print the address")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, and serve."""
+    check()
+    found = _sources.read(options)
+    recording = found if _sources.is_recording(found) else found.recording()
+    return serve(recording, port=options.port, browser=not options.no_browser)
 
 
 def check() -> None:
@@ -88,6 +96,8 @@ def serve(recording: Recording, *, port: int = 0, browser: bool = True) -> int:
             print(f"Dashboards: {address}?token={token}", flush=True)
             print("Only this machine can reach them, and only with this address. Ctrl-C stops.", flush=True)
             if browser:
+                import webbrowser
+
                 webbrowser.open(f"{address}?token={token}")
             server.wait()
         except KeyboardInterrupt:
@@ -169,14 +179,17 @@ def _write_home(home: Path, token: str) -> None:
 
 def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
     """Wait until the server answers."""
+    import urllib.error
+    import urllib.request
+
     end = time.monotonic() + _START
     while time.monotonic() < end and server.poll() is None:
         try:
             with urllib.request.urlopen(f"{address}voila/static/none", timeout=5):  # noqa: S310 - this machine
                 return
-        except HTTPError:
+        except urllib.error.HTTPError:
             return
-        except (URLError, OSError):
+        except OSError:
             time.sleep(0.1)
     last = log.read_text("utf-8", "replace").strip().splitlines()[-1:] or ["it said nothing"]
     msg = f"The server of the dashboards did not start: {last[0][:200]}."

@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import argparse
     import datetime as dt
     from collections.abc import Callable
+
+HELP: Final = "keep a lake current from a Prometheus server"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

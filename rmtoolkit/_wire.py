@@ -1,0 +1,114 @@
+"""The few pieces of protobuf and snappy that are needed: small, and bounded for hostile input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from rmtoolkit.exceptions import RmtoolkitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Buffer: TypeAlias = bytes | memoryview
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+_FIXED: Final = {FIXED64: 8, FIXED32: 4}
+_MOST_VARINT_BYTES: Final = 10
+_WORD: Final = (1 << 64) - 1
+
+#: A snappy copy of three bytes gives up to 64: nothing packs better.
+_SNAPPY_RATIO: Final = 22
+#: No answer unpacks to more than this.
+_NEVER_BYTES: Final = 1 << 30
+#: A literal of snappy whose length stands in the next byte, or the next two.
+_LITERAL_1, _LITERAL_2 = 60 << 2, 61 << 2
+_LITERAL_BYTES: Final = 1 << 16
+
+
+class WireError(RmtoolkitError):
+    """Bytes that are not what they should be."""
+
+
+def varint(number: int) -> bytes:
+    """Write a number, seven bits a byte."""
+    number &= _WORD
+    found = bytearray()
+    while number > 0x7F:  # noqa: PLR2004 - seven bits
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
+
+
+def field(number: int, content: bytes | int) -> bytes:
+    """Write a field of a message."""
+    if isinstance(content, int):
+        return varint(number << 3 | VARINT) + varint(content)
+    return varint(number << 3 | BYTES) + varint(len(content)) + content
+
+
+def read_varint(data: Buffer, place: int, end: int) -> tuple[int, int]:
+    """Read a number."""
+    number = 0
+    for index in range(min(end - place, _MOST_VARINT_BYTES)):
+        byte = data[place + index]
+        number |= (byte & 0x7F) << 7 * index
+        if byte < 0x80:  # noqa: PLR2004 - the last byte has no continuation bit
+            return number & _WORD, place + index + 1
+    msg = "a number that does not end"
+    raise WireError(msg)
+
+
+def fields(data: Buffer, place: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Walk over the fields of a message."""
+    while place < end:
+        key, place = read_varint(data, place, end)
+        kind = key & 7
+        if kind == VARINT:
+            value, place = read_varint(data, place, end)
+            yield key >> 3, kind, value, value
+            continue
+        if kind == BYTES:
+            length, place = read_varint(data, place, end)
+        elif kind in _FIXED:
+            length = _FIXED[kind]
+        else:
+            msg = f"a field of type {kind}"
+            raise WireError(msg)
+        if length > end - place:
+            msg = f"a field of {length:,} bytes where {end - place:,} are left"
+            raise WireError(msg)
+        yield key >> 3, kind, place, place + length
+        place += length
+
+
+def pack_snappy(data: bytes) -> bytes:
+    """Write a snappy block that holds the bytes as they are: requests are short."""
+    parts = [varint(len(data))]
+    for begin in range(0, len(data), _LITERAL_BYTES):
+        literal = data[begin : begin + _LITERAL_BYTES]
+        size = len(literal) - 1
+        if size < 60:  # noqa: PLR2004 - a shorter length stands in the tag
+            parts.append(bytes([size << 2]))
+        elif size < 256:  # noqa: PLR2004 - one byte
+            parts.append(bytes([_LITERAL_1, size]))
+        else:
+            parts.append(bytes([_LITERAL_2]) + size.to_bytes(2, "little"))
+        parts.append(literal)
+    return b"".join(parts)
+
+
+def unpack_snappy(data: Buffer) -> bytes:
+    """Unpack a snappy block."""
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and seldom needed
+
+    size, _ = read_varint(data, 0, len(data))
+    if size > min(_SNAPPY_RATIO * len(data), _NEVER_BYTES):
+        msg = f"{len(data):,} bytes that say they unpack to {size:,}"
+        raise WireError(msg)
+    try:
+        unpacked: bytes = pa.decompress(bytes(data), decompressed_size=size, codec="snappy", asbytes=True)
+    except (OSError, pa.ArrowException) as error:
+        msg = "a damaged snappy block"
+        raise WireError(msg) from error
+    return unpacked

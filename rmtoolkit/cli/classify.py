@@ -1,0 +1,51 @@
+"""`rmtoolkit classify`: a verdict for every workload."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+from rmtoolkit.cli import _sources
+
+if TYPE_CHECKING:
+    import argparse
+
+HELP: Final = "print a verdict for every workload"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Say what the command understands."""
+    _sources.add_sources(command)
+    command.add_argument(
+        "--by",
+        choices=("workload", "instance"),
+        default="workload",
+        help="a row per workload (default), or per pod and container",
+    )
+    _sources.add_heap(command)
+    command.add_argument("-o", "--output", metavar="FILE", help="also write the verdicts: .parquet, .csv or .json")
+    command.add_argument("--no-color", action="store_true", help="no colour, on a terminal too (like NO_COLOR=1)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the verdicts, and write what was asked for."""
+    from rmtoolkit._parallel import connected
+    from rmtoolkit.analysis.judge import judge
+    from rmtoolkit.views import exports, summary, terminal
+
+    if options.output:
+        exports.check_format(options.output)
+    with connected(options.scheduler) as client:
+        judgement = judge(_sources.read(options), _sources.profiles(options.heap), client=client)
+    sys.stdout.write(
+        terminal.table(
+            judgement,
+            source=_sources.shown(options.sources),
+            by=options.by,
+            colour=terminal.wants_colour(sys.stdout) and not options.no_color,
+            unicode=terminal.has_unicode(sys.stdout),
+        ),
+    )
+    if options.output:
+        print(f"Verdicts: {exports.write(exports.columns(judgement, options.by), options.output)}")
+    return _sources.status(summary.counts(judgement.verdicts), options.fail_on)

@@ -1,0 +1,22 @@
+"""The style sheets and scripts of the views, each a file of its own beside this one."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+
+from rmtoolkit.views.markup import Markup
+
+
+@cache
+def asset(name: str) -> Markup:
+    """Read one file, once; a style sheet loses its comments and what white space it has for people."""
+    text = files(__name__).joinpath(name).read_text(encoding="utf-8")
+    return Markup(_compact(text) if name.endswith(".css") else text)
+
+
+def _compact(sheet: str) -> str:
+    plain = re.sub(r"/\*.*?\*/", "", sheet, flags=re.DOTALL)
+    short = re.sub(r" ?([{};,]) ?|(?<=:) ", r"\1", re.sub(r"\s+", " ", plain))
+    return short.replace(";}", "}").strip()

@@ -1,0 +1,167 @@
+// Runs once for every view of a dashboard and leaves with it. It asks for nothing from anywhere.
+
+const ROLES = { "rm-status": "status", "rm-alert": "alert" };
+
+function set(element, name, value) {
+  if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+function nameOf(element) {
+  return element?.querySelector(".rm-name, .widget-label")?.textContent.trim() ?? "";
+}
+
+// ipywidgets leave sliders and rows of toggle buttons without a name, and say nowhere which button is pressed.
+function describe(root) {
+  for (const [name, role] of Object.entries(ROLES)) {
+    for (const element of root.querySelectorAll(`.${name}`)) set(element, "role", role);
+  }
+  for (const handle of root.querySelectorAll(".rm-slider .noUi-handle")) {
+    set(handle, "aria-label", nameOf(handle.closest(".rm-slider").querySelector(".widget-text")));
+    set(handle, "aria-disabled", String(handle.closest(".noUi-target").hasAttribute("disabled")));
+  }
+  for (const row of root.querySelectorAll(".widget-toggle-buttons")) {
+    set(row, "role", "group");
+    set(row, "aria-label", nameOf(row));
+    for (const button of row.querySelectorAll("button")) {
+      set(button, "aria-pressed", String(button.classList.contains("mod-active")));
+      if (!button.title) button.removeAttribute("title");
+    }
+  }
+}
+
+// What somebody unfolded stays so when it is drawn anew.
+function unfold(root, unfolded, seen) {
+  for (const details of root.querySelectorAll("details")) {
+    if (seen.has(details)) continue;
+    seen.add(details);
+    if (unfolded.has(title(details))) details.open = true;
+  }
+}
+
+function title(details) {
+  return details.querySelector("summary")?.firstChild?.textContent.trim() ?? "";
+}
+
+const level = node => Number(node.getAttribute("aria-level"));
+
+// In a tree parents come first: what is below one is next, and its neighbours are the next of its level.
+function walk(item, key) {
+  const all = [...item.closest("[role=tree]").querySelectorAll("[role=treeitem]")];
+  const at = all.indexOf(item);
+  const beside = node => level(node) === level(item);
+  const moves = {
+    ArrowDown: () => all.slice(at + 1, at + 2).find(node => level(node) > level(item)),
+    ArrowUp: () => all.slice(0, at).findLast(node => level(node) < level(item)),
+    ArrowRight: () => all.slice(at + 1).find(beside),
+    ArrowLeft: () => all.slice(0, at).findLast(beside),
+    Home: () => all[0],
+  };
+  if (key in moves) moves[key]()?.focus();
+  else if (key === "Enter" || key === " ") item.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+  else return false;
+  return true;
+}
+
+// Labels of narrow nodes are cut: what is pointed at, or has the focus, is said in full.
+function say(item) {
+  const said = item?.closest(".rm-tree")?.querySelector(".said");
+  if (said) said.textContent = item.getAttribute("aria-label");
+}
+
+// What is typed into a list replaces what stood there, so that the list shows all that matches.
+function focus(event) {
+  if (event.target.list) event.target.select();
+  const item = event.target.closest("[role=treeitem]");
+  if (!item) return;
+  for (const node of item.closest("[role=tree]").querySelectorAll("[tabindex='0']")) node.tabIndex = -1;
+  item.tabIndex = 0;
+  say(item);
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Pages from another machine without https have no clipboard: the old way works there.
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+}
+
+function render({ model, el }) {
+  const style = document.createElement("style");
+  style.textContent = model.get("css");
+  el.append(style);
+  let root = null;
+  const leave = new AbortController();
+  // A button that was pressed may be drawn anew by what it did: its like then has the focus.
+  let pressed = null;
+  const unfolded = new Set();
+  const seen = new WeakSet();
+  const changes = new MutationObserver(() => {
+    describe(root);
+    unfold(root, unfolded, seen);
+    if (pressed === null || document.activeElement !== document.body) return;
+    root.querySelector(`[data-rm-send="${CSS.escape(pressed)}"]`)?.focus();
+  });
+
+  const click = async event => {
+    const target = event.target.closest("[data-rm-send], [data-rm-copy]");
+    if (!target) return;
+    if (target.dataset.rmSend !== undefined) {
+      pressed = target.dataset.rmSend;
+      model.send({ kind: "send", value: target.dataset.rmSend });
+    }
+    if (target.dataset.rmCopy !== undefined) {
+      await copy(target.dataset.rmCopy);
+      const before = target.textContent;
+      target.textContent = "Copied";
+      setTimeout(() => {
+        target.textContent = before;
+      }, 1500);
+    }
+  };
+  const key = event => {
+    if (!root.contains(event.target)) return;
+    const item = event.target.closest("[role=treeitem]");
+    if (event.key === "Escape") model.send({ kind: "escape", value: item ? "tree" : "" });
+    else if (item && walk(item, event.key)) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    }
+  };
+  const fold = event => {
+    if (!(event.target instanceof HTMLDetailsElement)) return;
+    if (event.target.open) unfolded.add(title(event.target));
+    else unfolded.delete(title(event.target));
+  };
+  // The view is made before it stands in the page; it has a width as soon as it does.
+  const arrival = new ResizeObserver(() => {
+    const found = el.closest(".rm-dashboard");
+    if (!found || found === root) return;
+    root = found;
+    describe(root);
+    unfold(root, unfolded, seen);
+    changes.observe(root, { subtree: true, childList: true, attributes: true, attributeFilter: ["class", "disabled"] });
+    const signal = leave.signal;
+    root.addEventListener("click", click, { signal });
+    // JupyterLab listens on the document and keeps Escape to itself: the window hears it first.
+    window.addEventListener("keydown", key, { signal, capture: true });
+    root.addEventListener("focusin", focus, { signal });
+    root.addEventListener("pointerover", event => say(event.target.closest("[role=treeitem]")), { signal });
+    root.addEventListener("toggle", fold, { signal, capture: true });
+  });
+  el.style.cssText = "width:100%;height:0;margin:0;overflow:hidden";
+  arrival.observe(el);
+  return () => {
+    arrival.disconnect();
+    changes.disconnect();
+    leave.abort();
+  };
+}
+
+export default { render };
