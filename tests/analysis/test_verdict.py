@@ -380,6 +380,17 @@ def test_inconclusive_says_what_would_settle_it(shape: str) -> None:
     assert row["next_step"].startswith(("Wait", "Watch", "Export", "Measure"))
 
 
+@pytest.mark.parametrize("seed", [3, 4])
+def test_the_nearer_the_limit_the_less_growth_matters_enough(seed: int) -> None:
+    """4 MiB a day are a leak seven MiB below the limit; 800 MiB below it they are not called one yet."""
+    curve = (200 + 0.15 * T) * MI
+    near, far = (row_of(footprint(T, curve, np.random.default_rng(seed), limit=limit * MI)) for limit in (210, 1024))
+    assert near["verdict"] == "leak"
+    assert far["verdict"] != "leak"
+    assert near["leak_probability"] > far["leak_probability"] + 0.3
+    assert near["growth_bytes_per_day"] == pytest.approx(0.15 * 24 * MI, rel=0.25)
+
+
 @pytest.mark.parametrize("seed", range(6), ids="seed{}".format)
 def test_growth_over_a_flat_heap_keeps_its_risk(seed: int) -> None:
     """Whatever the shape competition doubts, 400 MiB an hour towards a limit four hours away is no small risk."""
