@@ -50,20 +50,21 @@ def test_a_limit_that_killed_is_raised_however_well_it_fits(limit: int) -> None:
     kill = pl.DataFrame([{"time": START + 10 * DAY, "kind": "oom_kill", "pod": "api-0"}])
     table = samples(steady(14), limit_bytes=limit * MIB)
     row = only(rm.recommend_limits(rm.Recording.from_frame(table, events=kill)))
-    assert row["action"] == "raise"
+    assert row["action"] == "raise_limit"
     assert row["recommended_limit_bytes"] > limit * MIB  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(
-    ("share", "action"), [(0.94, "raise"), (0.97, "keep"), (1.0, "keep"), (1.04, "keep"), (1.08, "lower")]
+    ("share", "action"),
+    [(0.94, "raise_limit"), (0.97, "raise_limit"), (1.0, "none"), (1.08, "none"), (4.0, "lower_limit")],
 )
-def test_a_limit_that_nearly_fits_is_kept(share: float, action: str) -> None:
-    """A change of less than 5 % is worth no roll-out."""
-    free = only(rm.recommend_limits(samples(steady(14))))
-    limit = round(free["recommended_limit_bytes"] * share)  # type: ignore[operator]
+def test_a_limit_is_moved_only_where_that_pays(share: float, action: str) -> None:
+    """Too small a limit is raised to what is advised without one; one that holds is kept; a wasteful one is lowered."""
+    advised = int(only(rm.recommend_limits(samples(steady(14))))["recommended_limit_bytes"])  # type: ignore[call-overload]
+    limit = round(advised * share)
     row = only(rm.recommend_limits(samples(steady(14), limit_bytes=limit)))
-    assert row["recommended_limit_bytes"] == free["recommended_limit_bytes"]
     assert row["action"] == action
+    assert row["recommended_limit_bytes"] == (limit if action == "none" else advised)
 
 
 def test_a_kill_of_an_older_version_does_not_count() -> None:

@@ -119,7 +119,7 @@ def test_patches_are_for_names_that_kubernetes_takes(folder: Path) -> None:
     """A YAML parser finds one patch, for the harmless service, and every number in it is the recommended one."""
     documents = list(yaml.safe_load_all((folder / "limits.yaml").read_text("utf-8")))
     limits = pl.read_parquet(folder / "limits.parquet").filter(workload=PLAIN)
-    assert limits["action"].item() == "lower"
+    assert limits["action"].item() == "lower_limit"
     (patch,) = documents
     assert patch["metadata"] == {"name": PLAIN, "namespace": PLAIN}
     (container,) = patch["spec"]["template"]["spec"]["containers"]
