@@ -64,7 +64,10 @@ def test_a_limit_is_moved_only_where_that_pays(share: float, action: str) -> Non
     limit = round(advised * share)
     row = only(rm.recommend_limits(samples(steady(14), limit_bytes=limit)))
     assert row["action"] == action
-    assert row["recommended_limit_bytes"] == (limit if action == "none" else advised)
+    if action == "lower_limit":
+        assert advised <= row["recommended_limit_bytes"] < limit / 2  # type: ignore[operator]
+    else:
+        assert row["recommended_limit_bytes"] == (limit if action == "none" else advised)
 
 
 def test_a_kill_of_an_older_version_does_not_count() -> None:
