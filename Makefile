@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
 CHECKED := rmtoolkit tests data/lab
 
-.PHONY: help install demo test check notebooks bench bench-leaks corpus
+.PHONY: help install demo test check notebooks bench bench-leaks frozen mutants corpus
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,12 @@ bench: $(STAMP) ## Run and print every benchmark
 
 bench-leaks: $(STAMP) ## Score the verdicts, and the rules that others use, on the dev part of the corpus
 	@$(BIN)/python tests/benchmarks/leak_or_not.py --part dev
+
+frozen: $(STAMP) ## Compare what is said of the samples and the dev part with what was frozen in data/frozen
+	@$(BIN)/python tests/benchmarks/frozen.py
+
+mutants: $(STAMP) ## Change the package in 200 places, one at a time, and tell which no test notices (an hour; goes on)
+	@$(BIN)/python -m tests.benchmarks.mutants --jobs 2
 
 corpus: $(STAMP) ## Record the corpus anew (root, Linux, rustc; about an hour; goes on where it stopped) into out/corpus
 	@mkdir -p out/corpus/raw out/corpus/new

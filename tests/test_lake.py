@@ -177,6 +177,27 @@ def test_filters_open_only_what_they_need(lake: rm.Lake, monkeypatch: pytest.Mon
     assert len({file.stem for file in opened}) <= 2
 
 
+def test_a_window_after_the_last_sample_holds_nothing(lake: rm.Lake) -> None:
+    """Also later on the same day, where a file has to be opened to know."""
+    lake.append(fleet(range(0, DAY // 2, 3600)))
+    assert lake.recording(start="2026-11-25T10:30").samples.height == 6
+    for start in ("2026-11-25T12:00", "2026-11-26T12:00"):
+        with pytest.raises(ReadError, match="without any file of that time"):
+            lake.recording(start=start, end="2026-11-27")
+
+
+def test_first_and_last_sample_need_only_the_days_at_the_ends(lake: rm.Lake) -> None:
+    """What lies between them may be damaged: it is not opened."""
+    lake.append(fleet(range(0, 4 * DAY, 3600)))
+    days = sorted({file.stem for file in lake.files()})
+    for file in lake.files():
+        if file.stem in days[1:-1]:
+            file.write_bytes(b"PAR1")
+    times = lake.times()
+    assert times is not None
+    assert [int(time.timestamp()) - START for time in times] == [0, 4 * DAY - 3600]
+
+
 def test_a_name_that_is_not_there_is_said(lake: rm.Lake) -> None:
     """As for a recording, with the names that are."""
     lake.append(fleet([0]))

@@ -53,6 +53,14 @@ def test_hours_are_those_of_the_line() -> None:
     assert found.chances.week > 0.85
 
 
+def test_the_interval_is_that_of_rate_and_level() -> None:
+    """80 % are 1.2816 deviations: of the rate its own 2 MiB a day and its 6 %, of the level 1 MiB."""
+    found = ahead(life(), STEADY)
+    rate, level = 1.2816 * np.hypot(2, 0.06 * 240), 1.2816
+    assert found.low == pytest.approx((724 - level) / (240 + rate) * 24)
+    assert found.high == pytest.approx((724 + level) / (240 - rate) * 24)
+
+
 def test_no_limit_is_never_reached() -> None:
     """Without a limit, flat memory is bounded and growing memory unknown; a limit nobody knows is unknown."""
     assert ahead(life(), STEADY, growing=0.1, limit_bytes=None).outlook == "bounded"
@@ -115,6 +123,18 @@ def test_band_of_the_chart() -> None:
     ).item()
     span = (frame["time"][-1] - frame["time"][0]).total_seconds() / 3600
     assert frame["mid_bytes"][-1] - frame["mid_bytes"][0] == pytest.approx(10 * MI * span)
+
+
+def test_the_band_is_as_wide_below_as_above() -> None:
+    """Around the line both ways, wider the farther it looks, and never below nothing."""
+    rng = np.random.default_rng(2)
+    t = hours(24, 30)
+    found = judge(footprint(t, (200 + 6 * t) * MI, rng, limit=1024 * MI)).forecast
+    below = (found["mid_bytes"] - found["low_bytes"]).to_numpy()
+    above = (found["high_bytes"] - found["mid_bytes"]).to_numpy()
+    assert below == pytest.approx(above, rel=1e-6)
+    assert (np.diff(above) > 0).all()
+    assert above[0] > 0
 
 
 def test_no_band_when_nothing_is_known() -> None:

@@ -169,6 +169,14 @@ def test_ending_is_named(kind: str) -> None:
     assert found["ended"].to_list() == [kind, "running"]
 
 
+@pytest.mark.parametrize(("kind", "seen"), [("start", True), ("limit", False), ("request", False)])
+def test_only_a_start_at_the_first_sample_is_a_start_that_was_seen(kind: str, *, seen: bool) -> None:
+    """A limit that was set then says nothing of when the process began."""
+    found = lives(record(T, {"rss_bytes": FLAT}, events=[(T[0], kind, None)]))
+    assert found["start_seen"].to_list() == [seen]
+    assert (found["startup_peak_bytes"].null_count() == 0) == seen
+
+
 def test_pods_are_apart() -> None:
     """One pod's restart cuts only that pod's life."""
     first = record(T, {"rss_bytes": FLAT}, pod="api-0", events=[(2.0, "start", None)])

@@ -141,6 +141,17 @@ def test_forms_of_heaptrack(form: int, packing: str, tmp_path: Path) -> None:
     assert not [note for note in heap.report.notes() if "attached" in note or "not interpreted" in note]
 
 
+@pytest.mark.parametrize("shift", range(4))
+def test_what_is_freed_at_once_is_temporary_wherever_a_block_ends(shift: int, tmp_path: Path) -> None:
+    """A file is read block by block: an allocation at the end of one is freed at the beginning of the next."""
+    stacks, sizes = [["put", "main"], ["keep", "main"]], [(16, 0), (8, 1)]
+    file = tmp_path / "api.heaptrack"
+    file.write_bytes(makers.heaptrack(stacks, sizes, ["+ 1"] * shift + ["+ 0", "- 0"] * 120_000))
+    found = rm.read_heaptrack(file).summary
+    assert found.temporary == 120_000
+    assert found.allocations == 120_000 + shift
+
+
 def test_a_newer_form_is_refused(tmp_path: Path) -> None:
     """A file of a form that is not known is no guess."""
     file = tmp_path / "new"

@@ -9,6 +9,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.analysis.heap_answers import answer_allocator
+from tests.heap.makers import heaptrack
 
 HEAP = Path(__file__).parents[2] / "data" / "heap"
 #: What the service counted itself in its last second.
@@ -36,6 +37,37 @@ def test_leak_beside_a_cache_is_found_with_its_rate_and_size() -> None:
     readings = dict(found.select("function", "reading").iter_rows())
     assert readings["service::caches::Lru::look_up"] != "grows"
     assert [name for name, reading in readings.items() if reading == "grows"] == [first["function"]]
+
+
+def test_shares_of_growth_are_shares_of_all_of_it(tmp_path: Path) -> None:
+    """Two leaks, one three times the other: a quarter and three quarters; what is given back has no part in it."""
+    stacks = [[name, "main"] for name in ("service::small", "service::large", "service::scratch")]
+    events = [event for tick in range(400) for event in (f"c {tick * 10:x}", "+ 0", "+ 1", "+ 2", "- 2")]
+    file = tmp_path / "two.heaptrack"
+    file.write_bytes(heaptrack(stacks, [(1000, 0), (3000, 1), (500, 2)], events))
+    found = rm.suspects(rm.read_heap(file))
+    shares = dict(found.select("function", "growth_share").iter_rows())
+    assert shares["service::small"] == pytest.approx(0.25)
+    assert shares["service::large"] == pytest.approx(0.75)
+    assert "service::scratch" not in shares
+    first = found.row(0, named=True)
+    assert first["function"] == "service::large"
+    # The earlier half may be start-up: of 400 ticks of 10 ms the later half is looked at.
+    assert first["growth_bytes"] == pytest.approx(0.5 * 400 * 3000, rel=0.01)
+    assert first["growth_bytes_per_second"] == pytest.approx(400 * 3000 / 4, rel=0.01)
+
+
+def test_evidence_says_what_was_seen_of_each() -> None:
+    """Growth with its blocks, rate and steadiness; a cache at rest as that; and one picture claims no growth."""
+    grows, holds, *_ = rm.suspects(rm.read_heap(HEAP / "warm-jackdaw.heaptrack.zst"))["evidence"]
+    assert re.fullmatch(
+        r"3\.06 Mi more after startup in 1,569 blocks, 32\.1 Ki/s, through service::ledger::block; "
+        r"grew in 100 % of that time",
+        grows,
+    )
+    assert holds == "holds 12 Mi, no more than after startup"
+    (picture, *_) = rm.suspects(rm.read_heap(HEAP / "warm-jackdaw.dhat.json.gz"))["evidence"]
+    assert picture == "holds 12 Mi; one picture does not tell whether that grows"
 
 
 def test_before_the_leak_began_nothing_is_called_one() -> None:

@@ -185,6 +185,18 @@ def test_crane_does_not_see_what_lasts_less_than_a_hundredth_of_the_week() -> No
     assert with_high(86_400) == 115 * 2100 * MIB // 100
 
 
+@pytest.mark.parametrize(
+    ("days_ago", "minutes", "seen"), [(0, 34, False), (0, 42, True), (2, 68, False), (2, 84, True)]
+)
+def test_crane_halves_a_sample_in_two_days(days_ago: int, minutes: int, *, seen: bool) -> None:
+    """Six days weigh as 2.5 of today: a hundredth of that is 36 minutes of today, or 73 of the day before yesterday."""
+    times = range(START, START + 6 * 86_400, 60)
+    end = times[-1] + 60 - days_ago * 86_400
+    values = [400 * MIB if end - minutes * 60 <= time < end else 100 * MIB for time in times]
+    amount = crane_memory(series(times, values))["recommended_request_bytes"].item()
+    assert (amount > 300 * MIB) == seen
+
+
 def test_crane_is_raised_by_an_oom_kill() -> None:
     """A fifth or 100 MiB above the limit that killed, whichever is more."""
     table = series(range(START, START + 86_400, 60), 200 * MIB, limit_bytes=300 * MIB)

@@ -46,6 +46,39 @@ def test_a_next_week_with_an_oom_kill_counts_as_higher_than_anything() -> None:
     assert last == [1e9]
 
 
+def test_three_kills_in_a_week_are_one_pair() -> None:
+    """A week that was killed is one week, however often it was."""
+
+    def scored(days: list[float]) -> pl.DataFrame:
+        kills = pl.DataFrame([{"time": START + int(day * DAY), "kind": "oom_kill", "pod": "api-0"} for day in days])
+        recording = rm.Recording.from_frame(samples(steady(21), limit_bytes=256 * MIB), events=kills)
+        return pairs(recording, dt.datetime.fromtimestamp(START + 21 * DAY - 3600, dt.UTC))
+
+    assert scored([18, 19, 20]).equals(scored([20]))
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_eight_days_are_the_least_to_learn_from(short: int) -> None:
+    """A week and the day before it, less an hour for what was missed: so much is enough, a scrape less is not."""
+    number = (8 * 24 - 1) * 6 + 1 - short
+    levels = {f"w{seed}": steady(8, seed=seed, step=600)[:number] for seed in range(3)}
+    tables = [samples(values, step=600, workload=name, pod=name) for name, values in levels.items()]
+    if short:
+        with pytest.raises(RmtoolkitError, match="eight days"):
+            rm.learn_margins(pl.concat(tables))
+    else:
+        assert rm.learn_margins(pl.concat(tables)).origin.startswith("learnt from 3 workloads over 8 days until ")
+
+
+def test_margins_differ_by_their_tables(fleet: rm.Recording) -> None:
+    """The same origin with other numbers is another artefact."""
+    margins = rm.learn_margins(fleet)
+    assert margins == Margins(margins.origin, margins.tables)
+    assert margins != Margins(margins.origin, margins.tables.head(1))
+    assert margins != Margins("elsewhere", margins.tables)
+    assert margins.origin.startswith("learnt from 40 workloads over 35 days until 2025-07-")
+
+
 def test_an_eviction_or_a_node_oom_says_nothing_about_a_limit() -> None:
     """Only the cgroup's own kill censors a week."""
     for kind in ("evicted", "node_oom"):

@@ -45,6 +45,32 @@ def test_nothing_at_or_below_a_limit_that_killed_is_recommended() -> None:
     assert "OOM-killed once, at 512 Mi" in str(row["reason"])
 
 
+@pytest.mark.parametrize("limit", [210, 220, 240, 256])
+def test_a_limit_that_killed_is_raised_however_well_it_fits(limit: int) -> None:
+    """Killed at today's limit: it is never kept, nor lowered, though the samples would do with less."""
+    kill = pl.DataFrame([{"time": START + 10 * DAY, "kind": "oom_kill", "pod": "api-0"}])
+    table = samples(steady(14), limit_bytes=limit * MIB)
+    row = only(rm.recommend_limits(rm.Recording.from_frame(table, events=kill)))
+    assert row["action"] == "raise_limit"
+    assert row["recommended_limit_bytes"] > limit * MIB  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("share", "action"),
+    [(0.94, "raise_limit"), (0.97, "raise_limit"), (1.0, "none"), (1.08, "none"), (4.0, "lower_limit")],
+)
+def test_a_limit_is_moved_only_where_that_pays(share: float, action: str) -> None:
+    """Too small a limit is raised to what is advised without one; one that holds is kept; a wasteful one is lowered."""
+    advised = int(only(rm.recommend_limits(samples(steady(14))))["recommended_limit_bytes"])  # type: ignore[call-overload]
+    limit = round(advised * share)
+    row = only(rm.recommend_limits(samples(steady(14), limit_bytes=limit)))
+    assert row["action"] == action
+    if action == "lower_limit":
+        assert advised <= row["recommended_limit_bytes"] < limit / 2
+    else:
+        assert row["recommended_limit_bytes"] == (limit if action == "none" else advised)
+
+
 def test_a_kill_of_an_older_version_does_not_count() -> None:
     """A release may have fixed what was needed."""
     table = samples(steady(28), limit_bytes=512 * MIB).with_columns(
@@ -120,6 +146,19 @@ def test_retention_has_two_numbers() -> None:
     row = only(rm.recommend_limits(table))
     assert row["purged_limit_bytes"] < 0.65 * row["recommended_limit_bytes"]  # type: ignore[operator]
     assert "gives kept pages back" in str(row["reason"])
+
+
+def test_a_short_history_has_both_numbers_too() -> None:
+    """Half a day is enough to say what giving back kept pages would save."""
+    values = steady(14, 400, rough=0.002)[:12]
+    gauges = {"allocated_bytes": 0.4, "active_bytes": 0.45, "resident_bytes": 0.95}
+    table = samples(values).with_columns(
+        (pl.col("working_set_bytes") * share).cast(pl.Int64).alias(name) for name, share in gauges.items()
+    )
+    row = only(rm.recommend_limits(table))
+    assert row["recommended_limit_bytes"] is not None
+    assert row["purged_limit_bytes"] is not None
+    assert row["purged_limit_bytes"] < 0.65 * row["recommended_limit_bytes"]  # type: ignore[operator]
 
 
 def test_too_small_a_chance_is_refused_with_what_would_help(fleet: rm.Recording) -> None:

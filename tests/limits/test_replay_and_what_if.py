@@ -42,6 +42,14 @@ def test_limits_may_differ_by_container() -> None:
     assert kills["workload"].unique().to_list() == ["b"]
 
 
+def test_a_name_that_is_null_is_matched_too() -> None:
+    """A recording of one cluster has no name for it, and its limits have none either."""
+    found = rm.recommend_limits(spiky())
+    assert found["cluster"].to_list() == [None]
+    wanted = found.select("cluster", "namespace", "workload", "container", limit_bytes=pl.lit(350 * MIB))
+    assert rm.replay(spiky(), wanted)["used_bytes"].to_list() == [400 * MIB]
+
+
 def test_a_limit_of_nothing_is_refused() -> None:
     """Zero is no limit."""
     with pytest.raises(RmtoolkitError, match="above zero"):

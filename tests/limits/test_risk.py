@@ -51,6 +51,28 @@ def test_a_limit_that_killed_is_no_good() -> None:
     assert risk["oom_probability"][1] < 0.1
 
 
+def test_a_limit_that_past_weeks_went_above_is_counted(fleet: rm.Recording) -> None:
+    """An ordinary history: the chance, its interval and its reason are those of the pairs, and they are certified."""
+    margins = rm.learn_margins(fleet)
+    row = rm.limit_risk(fleet.filter(workload="w07"), 137 * MIB, margins).row(0, named=True)
+    assert row["because"] == "counted in past pairs of weeks"
+    assert row["certified"]
+    above = round(row["oom_probability"] * (row["pairs"] + 1)) - 1
+    assert above > 0
+    low, high = clopper_pearson(above, row["pairs"])
+    assert row["oom_probability_low"] == pytest.approx(low)
+    assert row["oom_probability_high"] == pytest.approx(max(high, row["oom_probability"]))
+    assert row["oom_probability_high"] < 1.0
+
+
+def test_half_an_hour_of_history_certifies_nothing() -> None:
+    """It counts as an hour, so that the true chance may be anything above."""
+    row = rm.limit_risk(samples(steady(1, step=30)[:60], step=30), 400 * MIB).row(0, named=True)
+    assert row["oom_probability_high"] == 1.0
+    assert not row["certified"]
+    assert "shorter than an hour" in row["because"]
+
+
 def test_growth_that_reaches_the_limit_within_a_week_is_certain_to_kill() -> None:
     """A leak of 20 MiB a day: 50 MiB above it is gone in a week, 500 MiB is not."""
     values = steady(14, 200, rough=0.002) + np.linspace(0, 14 * 20 * MIB, 14 * 24)

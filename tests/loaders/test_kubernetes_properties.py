@@ -21,6 +21,7 @@ from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.loaders._kubernetes import parts, trimmed
 from rmtoolkit.loaders.kubernetes import read_objects
 from tests.loaders.kubernetes import API, at, container, ended, listed, owned, pod, running, status, top
+from tests.loaders.outcomes import Outcomes
 
 OBJECTS: Final = [
     pod(
@@ -138,16 +139,20 @@ def test_nothing_in_an_object_can_crash_the_reader(changes: list[tuple[tuple[Any
         assert recording.containers.filter((recording.containers["limit_bytes"] < 0).fill_null(value=False)).is_empty()
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    lines=st.lists(
-        st.sampled_from([*RECORDED.splitlines(), *FILES["yaml"].splitlines(), at(2), "x: &a [*a]"]), max_size=9
-    )
-)
-def test_any_mixture_of_lines_is_a_recording_or_one_clear_error(lines: list[str]) -> None:
+def test_any_mixture_of_lines_is_a_recording_or_one_clear_error() -> None:
     """Lines of recordings and of YAML in any order."""
-    with contextlib.suppress(RmtoolkitError):
-        read("\n".join(lines))
+    met = Outcomes()
+    pieces = st.sampled_from([*RECORDED.splitlines(), *FILES["yaml"].splitlines(), at(2), "x: &a [*a]"])
+
+    @settings(max_examples=100, deadline=None)
+    @given(lines=st.lists(pieces, max_size=9))
+    def mixed(lines: list[str]) -> None:
+        recording = met.of(lambda: read("\n".join(lines)))
+        assert recording is None or recording.containers["pod"].null_count() == 0
+
+    mixed()
+    assert met.recordings > 0
+    assert met.errors > 0
 
 
 @pytest.mark.parametrize(
@@ -168,9 +173,9 @@ def test_a_bomb_is_refused_at_once(tmp_path: Path, bomb: str) -> None:
     """References that multiply, nesting without end, code: none is followed, and no time is lost on it."""
     dump = tmp_path / "pods.yaml"
     dump.write_text(bomb)
-    begin = time.monotonic()
+    begin = time.process_time()
     objects, failed = read_objects([dump])
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
     assert not objects
     assert len(failed) == 1
     assert isinstance(failed[0][1], ReadError)
@@ -213,7 +218,7 @@ def test_a_large_dump_is_read_in_time(tmp_path: Path) -> None:
     dump, log = tmp_path / "pods.json", tmp_path / "top.log"
     dump.write_text(listed(*many))
     log.write_text(top({(one["metadata"]["name"], "api"): [100] * 3 for one in many}))
-    begin = time.monotonic()
+    begin = time.process_time()
     recording = rm.read(tmp_path)
-    assert time.monotonic() - begin < 20
+    assert time.process_time() - begin < 20
     assert recording.containers["version"].null_count() == 0

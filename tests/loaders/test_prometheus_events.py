@@ -80,6 +80,24 @@ def test_a_sticky_reason_is_never_counted(prom: Prom) -> None:
     assert recording.events.height == 0
 
 
+def test_a_sticky_reason_with_a_known_start_is_never_counted(prom: Prom) -> None:
+    """Nor does it when the start of the life that goes on is told: that start follows nothing in the window."""
+    recording = prom.read(
+        memory(prom),
+        limit(prom),
+        prom.series(RESTARTS, [7] * 40, labels=prom.pod()),
+        prom.series(REASON, [1] * 40, labels=prom.pod(reason="OOMKilled")),
+        prom.series("kube_pod_container_state_started", [prom.t0 - 50] * 40, labels=prom.pod()),
+    )
+    assert prom.events(recording) == [(-50, "start", None, None)]
+
+
+def test_two_restarts_in_consecutive_scrapes(prom: Prom) -> None:
+    """Each rise of the counter is a start of its own, however near the next is."""
+    recording = prom.read(memory(prom), prom.series(RESTARTS, [3] * 20 + [4] + [5] * 19, labels=prom.pod()))
+    assert [event[:2] for event in prom.events(recording)] == [(600, "start"), (630, "start")]
+
+
 def test_a_reason_that_changes(prom: Prom) -> None:
     """Each restart gets the reason told after it, though the old one lingers for a while."""
     recording = prom.read(

@@ -9,7 +9,7 @@ import time
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -154,11 +154,26 @@ def test_a_duration_ends_the_recording_and_the_command() -> None:
 
 
 @needs_linux
-def test_samples_keep_their_distance() -> None:
-    """The usual distance is the interval asked for: what one sample took is not added to it."""
-    rows = list(Recorder(pid=os.getpid(), interval_seconds=0.05, duration_seconds=1.5).samples())
-    steps = [after["time"] - before["time"] for before, after in pairwise(rows)]
-    assert median(steps) == pytest.approx(50, rel=0.2)
+@pytest.mark.parametrize(
+    ("takes", "steps"), [(0.0, [50] * 29), (0.03, [50] * 29), (0.12, [150] * 9)], ids=["nothing", "less", "more"]
+)
+def test_samples_keep_their_distance(takes: float, steps: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one sample took is not added to the interval; what could not be kept up with is left out, not caught up."""
+    now = 1_000.0
+
+    def wait(_: Recorder, seconds: float) -> bool:
+        nonlocal now
+        now += max(0.0, seconds)
+        return False
+
+    clock = {"monotonic": lambda: now, "time": lambda: now, "time_ns": lambda: round(now * 1e9)}
+    monkeypatch.setattr(record_cgroup, "time", SimpleNamespace(**vars(time) | clock))
+    monkeypatch.setattr(Recorder, "_wait", wait)
+    times = []
+    for row in Recorder(pid=os.getpid(), interval_seconds=0.05, duration_seconds=1.5).samples():
+        times.append(row["time"])
+        now += takes
+    assert [after - before for before, after in pairwise(times)] == steps
 
 
 @needs_linux

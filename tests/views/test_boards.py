@@ -37,6 +37,12 @@ def unheard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
+def _widgets() -> set[str]:
+    """The widgets that are there now, without what earlier tests have only let go of."""
+    gc.collect()
+    return set(ipywidgets.widgets.widget._instances)
+
+
 RECORDING: Final = rm.Recording.from_frame(TABLE)
 REFUSED: Final = {
     "Triage of nothing": lambda: rm.Triage(NOTHING),
@@ -56,24 +62,22 @@ REFUSED: Final = {
 @pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED)
 def test_what_could_not_be_made_leaves_nothing(make: Callable[[], Any], unheard: list[str]) -> None:
     """The error is the one that was raised, closing what never was is fine, and no widget stays."""
-    before = set(ipywidgets.widgets.widget._instances)
+    before = _widgets()
     with pytest.raises((RmtoolkitError, traitlets.TraitError, TypeError)):
         make()
-    gc.collect()
+    assert _widgets() - before == set()
     assert unheard == []
-    assert set(ipywidgets.widgets.widget._instances) == before
 
 
 def test_a_chart_that_cannot_be_made_leaves_nothing(monkeypatch: pytest.MonkeyPatch, unheard: list[str]) -> None:
     """Whoever lacks the extra is told what to install; what was made until then is gone."""
     live_chart._bundle.cache_clear()
     monkeypatch.setitem(sys.modules, "vl_convert", None)
-    before = set(ipywidgets.widgets.widget._instances)
+    before = _widgets()
     with pytest.raises(RmtoolkitError, match="pip install"):
         rm.Triage(TABLE)
-    gc.collect()
+    assert _widgets() - before == set()
     assert unheard == []
-    assert set(ipywidgets.widgets.widget._instances) == before
 
 
 @pytest.mark.parametrize("board", BOARDS[:3])
@@ -84,22 +88,26 @@ def test_a_path_is_told_how_to_be_read(board: Callable[[Any], Board]) -> None:
 
 
 @pytest.mark.parametrize("board", BOARDS)
-def test_what_never_was_can_be_closed(board: type[Board]) -> None:
-    """Even before anything of it is there, twice."""
+def test_what_never_was_can_be_closed(board: type[Board], unheard: list[str]) -> None:
+    """Even before anything of it is there, twice; and nothing of it stays or complains."""
+    before = _widgets()
     never = board.__new__(board)
     never.close()
     never.close()
+    del never
+    assert _widgets() - before == set()
+    assert unheard == []
 
 
 def test_all_of_a_page_of_dashboards_is_closed() -> None:
     """Also those that are not shown, and the workload that is open in one of them."""
-    before = set(ipywidgets.widgets.widget._instances)
+    before = _widgets()
     boards = Dashboards(RECORDING)
     boards.board.opened = "api"
     for name in ("triage", "limits"):
         boards.shown = name
     boards.close()
-    assert set(ipywidgets.widgets.widget._instances) == before
+    assert _widgets() - before == set()
     boards.close()
 
 

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -242,6 +243,46 @@ def test_a_quiet_fleet_has_nothing_to_do(fleet: Judgement) -> None:
     assert "No leak found in 1 workload." in page.text
     assert "Nothing to do." in page.text or "can be given back." in page.text
     assert "Start with" not in page.text
+
+
+def _service(name: str, mebibytes: int, pods: int = 1, **more: Any) -> pl.DataFrame:
+    """Two weeks of a level, in hours; the first pod of several needs three times as much."""
+    noise = np.random.default_rng(len(name)).normal(1, 0.01, 14 * 24)
+    tables = []
+    for pod in range(pods):
+        values = (mebibytes << 20) * (3 if pods > 1 and pod == 0 else 1) * noise
+        about = {"time": range(0, 14 * 86_400, 3600), "workload": name, "pod": f"{name}-{pod}", **more}
+        tables.append(pl.DataFrame(about).with_columns(rss_bytes=pl.Series(values).cast(pl.Int64)))
+    return pl.concat(tables)
+
+
+def test_only_what_was_killed_is_said_to_have_been(tmp_path: Path) -> None:
+    """A kill is told with the limit that killed, a hot pod with how hot it is; neither of a calm service."""
+    from rmtoolkit.recording import Recording
+
+    kill = pl.DataFrame([{"time": 10 * 86_400, "kind": "oom_kill", "pod": "api-0"}])
+    sources: dict[str, pl.DataFrame | Recording] = {
+        "killed": Recording.from_frame(_service("api", 150, limit_bytes=256 << 20), events=kill),
+        "hot": _service("api", 100, pods=4, limit_bytes=2 << 30),
+        "calm": _service("api", 200, limit_bytes=1 << 30),
+    }
+    texts = {}
+    for name, source in sources.items():
+        texts[name] = _Page(report.report(source, tmp_path / f"{name}.html").read_text("utf-8")).text
+    told = {r"It was OOM.killed .*?at 256 Mi": "killed", r"One pod is 3\.0 times as high as the median pod": "hot"}
+    for said, whose in told.items():
+        assert [name for name, text in texts.items() if re.search(said, text)] == [whose]
+
+
+def test_workloads_that_are_gone_are_named_twelve_at_most() -> None:
+    """Of fourteen that were there last week twelve are named and two are counted; of twelve none is only counted."""
+    tables = [_service(f"w{number:02}", 50) for number in range(15)]
+    for gone in (12, 14):
+        before = report.contents(pl.concat(tables[: gone + 1])).week
+        text = _Page(report.page(report.contents(tables[0], previous=before))).text
+        names = ", ".join(f"w{number:02}" for number in range(1, 13))
+        more = " and 2 more." if gone > 12 else "."
+        assert f"{gone} workloads of last week were not seen this week: {names}{more}" in text
 
 
 def test_the_title_is_the_readers(fleet: Judgement) -> None:

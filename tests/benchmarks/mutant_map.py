@@ -1,0 +1,62 @@
+"""A pytest plugin that notes which test runs which line, how long each test takes, and which fail already.
+
+``pytest -p tests.benchmarks.mutant_map``; the folder that the notes go to stands in MUTANT_MAP.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import coverage
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+FOLDER: Final = Path(os.environ.get("MUTANT_MAP", "."))
+SEEN: Final = coverage.Coverage(
+    data_file=FOLDER / "coverage", data_suffix=True, include=[f"{Path.cwd()}/rmtoolkit/*"], messages=False
+)
+_seconds: Final[defaultdict[str, float]] = defaultdict(float)
+_failed: Final[set[str]] = set()
+
+
+def _runs_tests(config: pytest.Config) -> bool:
+    """Tell a process that runs tests from one that only hands them to workers."""
+    return hasattr(config, "workerinput") or not config.getoption("numprocesses", None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin before the package is imported."""
+    if _runs_tests(config):
+        SEEN.start()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Note lines under the name of the test that runs them."""
+    SEEN.switch_context(item.nodeid)
+    done = yield
+    SEEN.switch_context("")
+    return done
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add up a test's set-up, call and tear-down."""
+    _seconds[report.nodeid] += report.duration
+    if report.outcome != "passed":
+        _failed.add(report.nodeid)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Store the lines of this process, and the times of all."""
+    if _runs_tests(config):
+        SEEN.stop()
+        SEEN.save()
+    if not hasattr(config, "workerinput"):
+        text = json.dumps({"seconds": _seconds, "failed": sorted(_failed)})
+        (FOLDER / "tests.json").write_text(text, encoding="utf-8")
