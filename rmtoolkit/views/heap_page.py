@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
+from rmtoolkit._html import table
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer, spans
 from rmtoolkit.analysis.heap_reading import place
@@ -144,18 +145,8 @@ def _section(title: str, drawn: Markup) -> Markup:
 
 def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> Markup:
     """Lay out a table whose first columns are text and whose others are figures."""
-    head = el("tr", *(el("th", name, scope="col", class_=None if at < left else "n") for at, name in enumerate(heads)))
-    body = [
-        el(
-            "tr",
-            *(
-                el("td", cell, class_=("code" if at == left - 1 else None) if at < left else "n")
-                for at, cell in enumerate(row)
-            ),
-        )
-        for row in rows
-    ]
-    return el("div", el("table", el("caption", caption), el("thead", head), el("tbody", *body)), class_="wide")
+    kinds = ["" if at < left - 1 else "code" if at < left else "n" for at in range(len(heads))]
+    return el("div", table(list(zip(heads, kinds, strict=True)), rows, caption=caption), class_="wide")
 
 
 def _suspects(found: HeapAnswer) -> Markup:
