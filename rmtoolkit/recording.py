@@ -618,13 +618,12 @@ class Recording:
 
     def __repr__(self) -> str:
         """Say in one line what is inside."""
-        count = self.containers.height
-        text = f"{count:,} container{'' if count == 1 else 's'}, {self.height:,} samples"
+        said = f"{text.count(self.containers.height, 'container')}, {self.height:,} samples"
         times = self.times()
         if times is not None:
             first, last = times
-            text += f", {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
-        return f"<Recording: {text}>"
+            said += f", {text.stamp(first)} to {text.stamp(last)} UTC"
+        return f"<Recording: {said}>"
 
     def _repr_html_(self) -> str:
         """Show at a glance what is inside, how complete it is and what was left out."""

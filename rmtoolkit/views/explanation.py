@@ -105,7 +105,7 @@ class Explanation:
             where = f" ({seen})" if (seen := _tables.seen(item)) else ""
             lines.append(f"  {_MARKS[item['says']]:<13} {item['text']}: {item['value']}{where}")
         if self.row.get("detection_floor_bytes_per_day") is not None:
-            floor = text.rate(self.row["detection_floor_bytes_per_day"], digits=2)
+            floor = text.floor(self.row["detection_floor_bytes_per_day"])
             lines.append(f"Smallest growth that would be found here, nine times in ten: {floor}.")
         if (risk := _risk_words(self.row)) is not None:
             lines.append(risk)

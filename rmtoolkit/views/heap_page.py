@@ -12,7 +12,6 @@ from rmtoolkit._html import table
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer, spans
 from rmtoolkit.analysis.heap_reading import place
-from rmtoolkit.text import small_memory
 from rmtoolkit.views.heap_allocator import allocator_layers, allocator_sizes
 from rmtoolkit.views.heap_over_time import heap_over_time
 from rmtoolkit.views.heap_terminal import MARKS, SHOWN
@@ -109,7 +108,7 @@ def _of_profile(found: HeapAnswer) -> list[Markup | None]:
     if found.reading.kind in ("grows", "rests"):
         rate = found.reading.growth_bytes_per_second
         value = (
-            f"{small_memory(rate)}/s"
+            f"{text.small_memory(rate)}/s"
             if rate
             else "none"
             if not found.reading.growth_bytes

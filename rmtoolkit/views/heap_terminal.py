@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from rmtoolkit import text
 from rmtoolkit.analysis.heap_answers import spans
 from rmtoolkit.analysis.heap_reading import place
-from rmtoolkit.text import small_memory
 from rmtoolkit.views import theme
 from rmtoolkit.views._tables import fitting, lines
 from rmtoolkit.views.summary import shortened
@@ -198,7 +197,7 @@ def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, un
     cells: list[tuple[str, ...]] = [
         (
             text.memory(row["growth_bytes"]) if row["growth_bytes"] else text.NOT_APPLICABLE,
-            f"{small_memory(row['growth_bytes_per_second'])}"
+            f"{text.small_memory(row['growth_bytes_per_second'])}"
             if row["growth_bytes_per_second"]
             else text.NOT_APPLICABLE,
             text.chance(row["growth_share"]) if row["growth_share"] else text.NOT_APPLICABLE,

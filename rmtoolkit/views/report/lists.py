@@ -155,7 +155,7 @@ def capacity(contents: Contents) -> Markup | None:
     words = []
     if nodes.height:
         side = "free" if freed >= 0 else "take"
-        words.append(f"Applied, the proposals {side} {text.number(abs(freed) / text.GI)} GiB of requests on all nodes.")
+        words.append(f"Applied, the proposals {side} {text.gib(abs(freed))} GiB of requests on all nodes.")
     if frame.height > _SHOWN_CAPACITY:
         words.append(f"{frame.height - _SHOWN_CAPACITY:,} more are not shown.")
     if unknown := int(nodes["unknown"].sum()):
@@ -171,7 +171,7 @@ def _held(row: dict[str, Any]) -> list[object]:
     unknown = f" ({row['unknown']:,} unknown)" if row["unknown"] else ""
     return [
         join(text.printable(row["name"]), el("span", kind, class_="small")),
-        *(text.number(amount / text.GI) for amount in amounts),
+        *map(text.gib, amounts),
         f"{row['containers']:,}{unknown}",
     ]
 

@@ -9,7 +9,6 @@ from rmtoolkit import text
 from rmtoolkit._html import folded, table, wide
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.heap._names import plain_name, spoken
-from rmtoolkit.text import small_memory
 from rmtoolkit.views import heap_icicle
 from rmtoolkit.views.markup import Markup, el
 
@@ -88,4 +87,4 @@ def _whole(function: str) -> Markup:
 
 
 def _amount(value: int | None) -> str:
-    return text.NOT_APPLICABLE if value is None else small_memory(value)
+    return text.NOT_APPLICABLE if value is None else text.small_memory(value)
