@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import html
 import io
 import json
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import _tables, text
+from rmtoolkit._html import el, join, table
 from rmtoolkit._io import as_place, check_target, for_polars, replacing
 from rmtoolkit._provenance import Report
 from rmtoolkit._tables import conform
@@ -32,9 +32,14 @@ if TYPE_CHECKING:
 
 
 _SHOWN_CONTAINERS: Final = 20
-_HEADS: Final = ("workload", "pod / container", "limit", "every", "samples", "coverage")
-_LEFT: Final = 2
-_STYLE: Final = "padding:2px 10px;text-align:"
+_HEADS: Final = (
+    ("workload", ""),
+    ("pod / container", ""),
+    ("limit", "n"),
+    ("every", "n"),
+    ("samples", "n"),
+    ("coverage", "n"),
+)
 
 
 def completeness(recording: Recording) -> pl.DataFrame:
@@ -90,16 +95,17 @@ def as_html(recording: Recording) -> str:
     )
     shown = rows.head(_SHOWN_CONTAINERS)
     more = rows.height - shown.height
-    notes = "".join(f"<li>{html.escape(note)}</li>" for note in recording.report.notes())
-    return (
-        '<div class="rm-recording" style="font:14px/1.45 system-ui,sans-serif">'
-        f"<p><b>{html.escape(repr(recording)[12:-1])}</b><br>signals: {html.escape(signals) or 'none'}"
-        f"<br>events: {html.escape(events) or 'none'}</p>"
-        f"<table><thead>{_line('th', _HEADS)}</thead>"
-        f"<tbody>{''.join(_line('td', _cells(row)) for row in shown.iter_rows(named=True))}</tbody></table>"
-        + (f"<p>and {text.count(more, 'more container')}</p>" if more > 0 else "")
-        + (f"<p>Good to know:</p><ul>{notes}</ul>" if notes else "<p>Nothing was left out.</p>")
-        + "</div>"
+    notes = [el("li", note) for note in recording.report.notes()]
+    return el(
+        "div",
+        el("div", el("b", repr(recording)[12:-1])),
+        el("div", f"signals: {signals or 'none'}"),
+        el("div", f"events: {events or 'none'}"),
+        table(_HEADS, map(_cells, shown.iter_rows(named=True)), inline=True),
+        el("p", f"and {text.count(more, 'more container')}") if more > 0 else None,
+        join(el("p", "Good to know:"), el("ul", *notes)) if notes else el("p", "Nothing was left out."),
+        class_="rm-recording",
+        style="font:14px/1.45 system-ui,sans-serif",
     )
 
 
@@ -116,18 +122,6 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         text.UNKNOWN if row["cadence_seconds"] is None else f"{row['cadence_seconds']:g} s",
         f"{row['samples'] or 0:,}",
         text.share(row["coverage"]),
-    )
-
-
-def _line(tag: str, cells: tuple[str, ...]) -> str:
-    sides = ("left" if index < _LEFT else "right" for index in range(len(cells)))
-    return (
-        "<tr>"
-        + "".join(
-            f'<{tag} style="{_STYLE}{side}">{html.escape(cell)}</{tag}>'
-            for side, cell in zip(sides, cells, strict=True)
-        )
-        + "</tr>"
     )
 
 
@@ -624,13 +618,12 @@ class Recording:
 
     def __repr__(self) -> str:
         """Say in one line what is inside."""
-        count = self.containers.height
-        text = f"{count:,} container{'' if count == 1 else 's'}, {self.height:,} samples"
+        said = f"{text.count(self.containers.height, 'container')}, {self.height:,} samples"
         times = self.times()
         if times is not None:
             first, last = times
-            text += f", {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
-        return f"<Recording: {text}>"
+            said += f", {text.stamp(first)} to {text.stamp(last)} UTC"
+        return f"<Recording: {said}>"
 
     def _repr_html_(self) -> str:
         """Show at a glance what is inside, how complete it is and what was left out."""

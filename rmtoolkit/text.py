@@ -16,6 +16,8 @@ NOT_APPLICABLE: Final = "–"
 GIB_FROM: Final = 10 * GI
 #: Hours below this many, days from it on.
 _DAYS_FROM_HOURS: Final = 72
+#: Money from this on has no hundredths.
+_WHOLE_FROM: Final = 100
 
 #: How a signal is called everywhere.
 SIGNAL_WORDS: Final = {
@@ -72,7 +74,7 @@ READINGS: Final = {
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Write a measured number with few significant digits."""
+    """Write a measured number with few significant digits, a comma between thousands and a true minus."""
     if value == 0:
         return "0"
     places = digits - 1 - math.floor(math.log10(abs(value)))
@@ -93,15 +95,36 @@ def _scaled(bytes_: float) -> tuple[float, str]:
 
 
 def memory(bytes_: float | None) -> str:
-    """Write a measured amount of memory."""
+    """Write a measured amount in three significant digits: Mi, from 10 GiB on GiB, below 0.1 Mi Ki."""
     if bytes_ is None:
         return UNKNOWN
     value, unit = _scaled(bytes_)
     return f"{number(value)} {unit}"
 
 
+def mi(bytes_: float) -> str:
+    """Write a measured amount in Mi, under a head that names the unit."""
+    return number(bytes_ / MI)
+
+
+def mi_range(low: float, high: float) -> str:
+    """Write an interval in Mi, under a head that names the unit."""
+    return f"{mi(low)}{' to ' if low < 0 else '–'}{mi(high)}"
+
+
+def gib(bytes_: float) -> str:
+    """Write an amount of a fleet in GiB, under a head that names the unit."""
+    return number(bytes_ / GI)
+
+
+def fleet_memory(bytes_: float, *, sign: bool = False) -> str:
+    """Write an amount of a whole fleet: GiB, below a tenth of one Mi; with `sign` what is more carries a plus."""
+    plus = "+" if sign and bytes_ > 0 else ""
+    return f"{plus}{gib(bytes_)} GiB" if abs(bytes_) >= GI / 10 or not bytes_ else f"{plus}{mi(bytes_)} Mi"
+
+
 def configured(bytes_: int | None, *, known: bool = True) -> str:
-    """Write a limit or a request exactly as it was set."""
+    """Write a limit or a request exactly as it was set; None is none, or unknown unless that is `known`."""
     if bytes_ is None:
         return "none" if known else UNKNOWN
     return f"{configured_mi(bytes_)} Mi"
@@ -111,6 +134,13 @@ def configured_mi(bytes_: int) -> str:
     """Write a configured amount in Mi without the unit."""
     whole, rest = divmod(bytes_, MI)
     return f"{whole:,}" if not rest else f"{bytes_ / MI:,.2f}".rstrip("0").rstrip(".")
+
+
+def small_memory(bytes_: float, *, like: float | None = None) -> str:
+    """Write an amount that may be smaller than a page, such as growth for each request."""
+    size = abs(bytes_ if like is None else like)
+    factor, unit = (1, "B") if size < 1024 / 10 else (1024, "Ki") if size < MI / 10 else (MI, "Mi")
+    return number(bytes_ / factor) + (f" {unit}" if like is None else "")
 
 
 def peak_against_limit(
@@ -128,7 +158,7 @@ def peak_against_limit(
 
 
 def rate(bytes_per_day: float | None, *, sign: bool = False, digits: int = 3) -> str:
-    """Write a growth."""
+    """Write a growth: Mi/day, from 10 GiB/day on GiB/day; with `sign` what grows carries a plus."""
     if bytes_per_day is None:
         return UNKNOWN
     value, unit = _scaled(bytes_per_day)
@@ -136,13 +166,30 @@ def rate(bytes_per_day: float | None, *, sign: bool = False, digits: int = 3) ->
     return f"{plus}{number(value, digits)} {unit}/day"
 
 
+def floor(bytes_per_day: float | None) -> str:
+    """Write the smallest growth that would have been found: it is an estimate, and has two digits."""
+    return rate(bytes_per_day, digits=2)
+
+
 def rate_range(low: float | None, high: float | None) -> str:
     """Write the interval of a growth without its unit repeated."""
     if low is None or high is None:
         return ""
-    unit = GI if max(abs(low), abs(high)) >= GIB_FROM else MI
+    if max(abs(low), abs(high)) < GIB_FROM:
+        return mi_range(low, high)
+    return f"{gib(low)}{' to ' if low < 0 else '–'}{gib(high)}"
+
+
+def rate_with_range(growth: float | None, low: float | None, high: float | None) -> str:
+    """Write a growth and its interval in one unit."""
+    if growth is None or low is None or high is None:
+        return rate(growth)
+    size = max(abs(growth), abs(low), abs(high))
+    factor, unit = (GI, "GiB") if size >= GIB_FROM else (MI, "Mi") if size >= MI / 10 else (1024, "Ki")
+    if size < 1024 / 10:
+        factor, unit = 1, "B"
     between = " to " if low < 0 else "–"
-    return f"{number(low / unit)}{between}{number(high / unit)}"
+    return f"{number(growth / factor)} {unit}/day ({number(low / factor)}{between}{number(high / factor)})"
 
 
 def grows(growth: float | None, low: float | None, floor: float | None) -> bool:
@@ -151,7 +198,7 @@ def grows(growth: float | None, low: float | None, floor: float | None) -> bool:
 
 
 def hours(value: float | None) -> str:
-    """Write a span of time."""
+    """Write hours: seconds below a minute, minutes below an hour, hours below 72, else days."""
     if value is None:
         return UNKNOWN
     if value < 1 / 60:
@@ -183,7 +230,7 @@ def time_to_limit(outlook: str | None, value: float | None, limit_bytes: int | N
 
 
 def chance(value: float | None) -> str:
-    """Write a probability."""
+    """Write a probability with two significant digits; never 0 and never 100 %."""
     if value is None:
         return UNKNOWN
     if value < 0.001:  # noqa: PLR2004
@@ -192,7 +239,7 @@ def chance(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """Write a share of something that can be complete."""
+    """Write a share of something that can be complete, rounded down: only what is complete reads 100 %."""
     return UNKNOWN if value is None else f"{number(math.floor(1000 * value + 1e-9) / 10)} %"
 
 
@@ -201,19 +248,31 @@ def moment(time: dt.datetime, *, seconds: bool = False) -> str:
     return f"{day(time)} {clock(time, seconds=seconds)}"
 
 
+def stamp(time: dt.datetime, *, seconds: bool = False) -> str:
+    """Write an instant in UTC as it can be typed, such as ``2026-11-25 09:00``."""
+    return time.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+
+
+def money(amount: float, currency: str, *, sign: bool = False) -> str:
+    """Write an amount of money: hundredths below 100; with `sign` what is more carries a plus."""
+    plus = "+" if sign and amount > 0 else ""
+    shown = f"{amount:.2f}".replace("-", "−") if abs(amount) < _WHOLE_FROM else number(amount)
+    return f"{plus}{shown} {printable(currency)}".rstrip()
+
+
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def day(time: dt.datetime, *, year: bool = False, weekday: bool = True) -> str:
-    """Write a day."""
+    """Write a day like ``Wed 25 Nov``, in UTC and whatever the locale."""
     time = time.astimezone(dt.UTC)
     text = f"{time.day} {MONTHS[time.month - 1]}"
     return (f"{_DAYS[time.weekday()]} " if weekday else "") + text + (f" {time.year}" if year else "")
 
 
 def clock(time: dt.datetime, *, seconds: bool = False) -> str:
-    """Write a time of day."""
+    """Write a time of day like ``09:00``, in UTC."""
     return time.astimezone(dt.UTC).strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
@@ -237,22 +296,3 @@ def printable(text: object) -> str:
         return NOT_APPLICABLE
     said = str(text)
     return said if said.isprintable() else "".join(letter if letter.isprintable() else "·" for letter in said)
-
-
-def rate_with_range(growth: float | None, low: float | None, high: float | None) -> str:
-    """Write a growth and its interval in one unit."""
-    if growth is None or low is None or high is None:
-        return rate(growth)
-    size = max(abs(growth), abs(low), abs(high))
-    factor, unit = (GI, "GiB") if size >= GIB_FROM else (MI, "Mi") if size >= MI / 10 else (1024, "Ki")
-    if size < 1024 / 10:
-        factor, unit = 1, "B"
-    between = " to " if low < 0 else "–"
-    return f"{number(growth / factor)} {unit}/day ({number(low / factor)}{between}{number(high / factor)})"
-
-
-def small_memory(bytes_: float, *, like: float | None = None) -> str:
-    """Write an amount that may be smaller than a page, such as growth for each request."""
-    size = abs(bytes_ if like is None else like)
-    factor, unit = (1, "B") if size < 1024 / 10 else (1024, "Ki") if size < MI / 10 else (MI, "Mi")
-    return number(bytes_ / factor) + (f" {unit}" if like is None else "")

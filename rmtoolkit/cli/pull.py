@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     from rmtoolkit.lake import Lake
     from rmtoolkit.loaders.prometheus.live import server_at
     from rmtoolkit.loaders.pull import pull
-    from rmtoolkit.text import count
+    from rmtoolkit.text import count, stamp
 
     if threading.current_thread() is threading.main_thread():
         # A polite kill is Ctrl-C: what is in the lake is whole, and the next pull goes on.
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         )
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-    span = f"{done.start:%Y-%m-%d %H:%M} to {done.end:%Y-%m-%d %H:%M} UTC"
+    span = f"{stamp(done.start)} to {stamp(done.end)} UTC"
     amounts = f"{count(done.samples, 'sample')} fetched, {count(done.files, 'file')} written"
     print(f"Pulled: {options.output} ({span}; {amounts})")
     return 0

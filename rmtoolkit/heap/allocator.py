@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
 
+from rmtoolkit._html import el, table
 from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.loaders import _files
@@ -445,12 +445,8 @@ class Allocator:
         return [("allocator", last["allocator"] or UNKNOWN), *said]
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th scope='row' style='text-align:left'>{html.escape(what)}</th>"
-            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
-            for what, text in self.lines()
-        )
-        return f"<div class='rm-allocator' style='font:14px/1.45 system-ui,sans-serif'><table>{rows}</table></div>"
+        shown = table((("", ""), ("", "")), self.lines(), named=True, inline=True)
+        return el("div", shown, class_="rm-allocator", style="font:14px/1.45 system-ui,sans-serif")
 
 
 def read_allocator(path: str | os.PathLike[str]) -> Allocator:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from rmtoolkit._html import el, table
 from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.text import UNKNOWN, count, memory, number
@@ -207,18 +207,14 @@ class HeapProfile:
         return f"<HeapProfile: {summary.format}, {stacks}, peak {peak}, live at the end {live}>"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th scope='row' style='text-align:left'>{html.escape(what)}</th>"
-            f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
-            for what, value in self.summary.lines()
-        )
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.report.notes())
-        return (
-            '<div class="rm-heap" style="font:14px/1.45 system-ui,sans-serif;max-width:60em">'
-            f"<p><b>Heap profile</b> ({html.escape(self.summary.format)}) of "
-            f"{html.escape(self.summary.command or UNKNOWN)}</p><table><tbody>{rows}</tbody></table>"
-            + (f"<ul>{notes}</ul>" if notes else "")
-            + "</div>"
+        notes = [el("li", note) for note in self.report.notes()]
+        return el(
+            "div",
+            el("p", el("b", "Heap profile"), f" ({self.summary.format}) of {self.summary.command or UNKNOWN}"),
+            table((("", ""), ("", "")), self.summary.lines(), named=True, inline=True),
+            el("ul", *notes) if notes else None,
+            class_="rm-heap",
+            style="font:14px/1.45 system-ui,sans-serif;max-width:60em",
         )
 
 

@@ -11,10 +11,10 @@ from rmtoolkit import text
 from rmtoolkit.analysis import advice, promql
 from rmtoolkit.analysis.records import VERDICTS, Advice, evidence_of
 from rmtoolkit.exceptions import ColumnError, UnknownWorkloadError
-from rmtoolkit.views import svg
+from rmtoolkit.views import _tables
 from rmtoolkit.views.markup import Markup, el, join
 from rmtoolkit.views.notebook_style import STYLE
-from rmtoolkit.views.parts import facts, marked, pattern_words, with_code
+from rmtoolkit.views.parts import facts, pattern_words, with_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,10 +102,10 @@ class Explanation:
         """
         lines = [self.row["explanation"]]
         for item in self.row.get("evidence") or []:
-            where = f" ({seen})" if (seen := _seen(item)) else ""
+            where = f" ({seen})" if (seen := _tables.seen(item)) else ""
             lines.append(f"  {_MARKS[item['says']]:<13} {item['text']}: {item['value']}{where}")
         if self.row.get("detection_floor_bytes_per_day") is not None:
-            floor = text.rate(self.row["detection_floor_bytes_per_day"], digits=2)
+            floor = text.floor(self.row["detection_floor_bytes_per_day"])
             lines.append(f"Smallest growth that would be found here, nine times in ten: {floor}.")
         if (risk := _risk_words(self.row)) is not None:
             lines.append(risk)
@@ -145,7 +145,7 @@ class Explanation:
             el("style", STYLE),
             el("div", answer, facts(row), class_="answer"),
             el("p", risk, class_="note") if risk else None,
-            _evidence(row),
+            _tables.evidence(row, where=True, caption="Evidence"),
             _more(others),
             _queries(row),
             class_=f"rm rm-explanation {mark.token}",
@@ -170,35 +170,6 @@ def _risk_words(row: dict[str, Any]) -> str | None:
     if not known:
         return None
     return "Chance of an OOM kill: " + ", ".join(f"{text.chance(value)} within {span}" for span, value in known) + "."
-
-
-def _seen(item: dict[str, Any]) -> str:
-    """Signal and window of a piece of evidence."""
-    signal = text.SIGNAL_WORDS.get(item.get("signal") or "", item.get("signal"))
-    if item["says"] == "not_measured" and not (item.get("statistic") or "").startswith("rejected"):
-        return ""
-    if item.get("start") is None or item.get("end") is None:
-        return signal or ""
-    window = text.period(item["start"], item["end"])
-    return f"{signal}, {window}" if signal else window
-
-
-def _evidence(row: dict[str, Any]) -> Markup:
-    rows = [
-        el(
-            "tr",
-            el("td", marked(text.EVIDENCE[item["says"]])),
-            el("td", text.printable(item["text"]), el("span", text.printable(_seen(item)), class_="small")),
-            el("td", text.printable(item["value"] or ""), class_="n"),
-            el("td", svg.dots(item["weight"]) if item["weight"] else text.NOT_APPLICABLE, class_="n"),
-        )
-        for item in row["evidence"] or []
-    ]
-    if not rows:
-        return el("p", "No evidence: too few samples.", class_="note")
-    heads = (("Says", None), ("Evidence, signal and window", None), ("Value (80 % interval)", "n"), ("Weight", "n"))
-    head = el("tr", *(el("th", name, scope="col", class_=kind) for name, kind in heads))
-    return el("table", el("caption", "Evidence"), el("thead", head), el("tbody", *rows))
 
 
 def _action(piece: Advice) -> tuple[Markup | None, ...]:

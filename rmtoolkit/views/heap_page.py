@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
+from rmtoolkit._html import table
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer, spans
 from rmtoolkit.analysis.heap_reading import place
-from rmtoolkit.text import small_memory
 from rmtoolkit.views.heap_allocator import allocator_layers, allocator_sizes
 from rmtoolkit.views.heap_over_time import heap_over_time
 from rmtoolkit.views.heap_terminal import MARKS, SHOWN
@@ -108,7 +108,7 @@ def _of_profile(found: HeapAnswer) -> list[Markup | None]:
     if found.reading.kind in ("grows", "rests"):
         rate = found.reading.growth_bytes_per_second
         value = (
-            f"{small_memory(rate)}/s"
+            f"{text.small_memory(rate)}/s"
             if rate
             else "none"
             if not found.reading.growth_bytes
@@ -144,18 +144,8 @@ def _section(title: str, drawn: Markup) -> Markup:
 
 def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> Markup:
     """Lay out a table whose first columns are text and whose others are figures."""
-    head = el("tr", *(el("th", name, scope="col", class_=None if at < left else "n") for at, name in enumerate(heads)))
-    body = [
-        el(
-            "tr",
-            *(
-                el("td", cell, class_=("code" if at == left - 1 else None) if at < left else "n")
-                for at, cell in enumerate(row)
-            ),
-        )
-        for row in rows
-    ]
-    return el("div", el("table", el("caption", caption), el("thead", head), el("tbody", *body)), class_="wide")
+    kinds = ["" if at < left - 1 else "code" if at < left else "n" for at in range(len(heads))]
+    return el("div", table(list(zip(heads, kinds, strict=True)), rows, caption=caption), class_="wide")
 
 
 def _suspects(found: HeapAnswer) -> Markup:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from rmtoolkit import text
 from rmtoolkit.analysis.heap_answers import spans
 from rmtoolkit.analysis.heap_reading import place
-from rmtoolkit.text import small_memory
 from rmtoolkit.views import theme
+from rmtoolkit.views._tables import fitting, lines
 from rmtoolkit.views.summary import shortened
 from rmtoolkit.views.terminal import WIDTH, plain
 
@@ -197,7 +197,7 @@ def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, un
     cells: list[tuple[str, ...]] = [
         (
             text.memory(row["growth_bytes"]) if row["growth_bytes"] else text.NOT_APPLICABLE,
-            f"{small_memory(row['growth_bytes_per_second'])}"
+            f"{text.small_memory(row['growth_bytes_per_second'])}"
             if row["growth_bytes_per_second"]
             else text.NOT_APPLICABLE,
             text.chance(row["growth_share"]) if row["growth_share"] else text.NOT_APPLICABLE,
@@ -226,18 +226,7 @@ def _columns(
     heads: Sequence[str], cells: Sequence[Sequence[str]], names: list[str], room: int = WIDTH, *, name: str = "FUNCTION"
 ) -> list[str]:
     """Set figures to the right and the name of the code behind them."""
-    widths = [max(len(row[at]) for row in (heads, *cells)) for at in range(len(heads))]
-    left = room - sum(widths) - len(_GAP) * len(widths)
-
-    def line(row: Sequence[str], whose: str) -> str:
-        return _GAP.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + _GAP + whose
-
-    return [line(heads, name), *(line(row, _fit(whose, left)) for row, whose in zip(cells, names, strict=True))]
-
-
-def _fit(name: str, room: int) -> str:
-    """Keep the end of a long path: the function says more than the crate."""
-    return name if len(name) <= room else "…" + name[-(room - 1) :]
+    return lines(heads, cells, names, room, name)
 
 
 def _churn(found: HeapAnswer) -> list[str]:
@@ -254,7 +243,7 @@ def _churn(found: HeapAnswer) -> list[str]:
     for row in rows:
         said = f"{row['allocations']:>13,}  {text.chance(row['allocations'] / total):>6}"
         short = "" if row["temporary_share"] is None else f", {bound}{text.chance(row['temporary_share'])} temporary"
-        lines += [f"{said}  {_fit(place(row) + short, WIDTH - len(said) - 2)}"]
+        lines += [f"{said}  {fitting(place(row) + short, WIDTH - len(said) - 2)}"]
     return lines
 
 

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit.text import rate_with_range
 from rmtoolkit.views import svg
 from rmtoolkit.views.markup import el, join
 from rmtoolkit.views.summary import TARGET, is_growing
@@ -89,9 +88,9 @@ def _growth(row: dict[str, Any]) -> Markup:
         value = text.rate(growth) if is_growing(row) else "none"
     span = text.rate_range(row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"])
     if span and value == "none" and growth is not None:
-        span = rate_with_range(growth, row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"])
+        span = text.rate_with_range(growth, row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"])
     floor = row["detection_floor_bytes_per_day"]
-    notes = [*([span] if span else []), *([f"smallest detectable here {text.rate(floor, digits=2)}"] if floor else [])]
+    notes = [*([span] if span else []), *([f"smallest detectable here {text.floor(floor)}"] if floor else [])]
     return _fact(f"Growth of {signal}", value, None, ", ".join(notes))
 
 

@@ -236,12 +236,12 @@ class Triage(Board):
     def _type(self, ends: tuple[int, int] | list[int]) -> None:
         last = min(ends[1], self._picture.drawn.now)
         for box, value in ((self._from, ends[0]), (self._to, last)):
-            box.value = _written(dt.datetime.fromtimestamp(value / 1000, tz=dt.UTC))
+            box.value = text.stamp(dt.datetime.fromtimestamp(value / 1000, tz=dt.UTC), seconds=True)
 
     @staticmethod
     def _typed_in(change: Any) -> None:  # noqa: ANN401 - a traitlets change
         """Show how an instant was read."""
-        change.owner.value = _written(parse_time(change.new))
+        change.owner.value = text.stamp(parse_time(change.new), seconds=True)
 
     def _changed(self) -> None:
         if self._settling:
@@ -320,10 +320,6 @@ class _Settling:
 
     def __exit__(self, *_: object) -> None:
         self.triage._settling = self.before  # noqa: SLF001
-
-
-def _written(moment: dt.datetime) -> str:
-    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _ms(moment: dt.datetime) -> int:

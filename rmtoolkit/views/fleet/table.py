@@ -90,16 +90,12 @@ def tiles(contents: Contents, wanted: Selection) -> Markup:
         ("not_leak", f"{counted.not_leak:,}", "not a leak", common),
         (
             SPARE,
-            _gib(contents.spare_bytes),
+            text.fleet_memory(contents.spare_bytes),
             "can be given back",
             ", ".join([*([money] if money else []), text.count(givers, "workload")]),
         ),
     )
     return el("div", *(_tile(*tile, pressed=wanted.tile == tile[0]) for tile in shown), class_="rm-tiles")
-
-
-def _gib(bytes_: int) -> str:
-    return f"{text.number(bytes_ / text.GI)} GiB" if bytes_ >= text.GI else text.memory(bytes_)
 
 
 def _tile(name: str, figure: str, label: str, note: str, *, pressed: bool) -> Markup:

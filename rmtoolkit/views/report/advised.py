@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
+from rmtoolkit._html import table
 from rmtoolkit.views.markup import Markup, el
 
 if TYPE_CHECKING:
@@ -84,20 +85,8 @@ def _bought(contents: Contents, bought: pl.DataFrame) -> Markup:
 
 
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Markup:
-    sides = [None, *("n" for _ in heads[1:])]
-    head = (
-        el("th", name, scope="col", class_=side) if name else el("td", class_="corner")
-        for name, side in zip(heads, sides, strict=True)
-    )
-    body = (
-        el(
-            "tr",
-            el("th", row[0], scope="row"),
-            *(el("td", cell, class_="n") for cell in row[1:]),
-        )
-        for row in rows
-    )
-    return el("table", el("thead", el("tr", *head)), el("tbody", *body), class_="limits")
+    sides = [(name, "n" if at else "") for at, name in enumerate(heads)]
+    return table(sides, rows, named=True, class_="limits")
 
 
 def known(entry: Entry) -> Markup | None:

@@ -10,7 +10,6 @@ from rmtoolkit.limits.week import TARGET
 from rmtoolkit.views import summary, svg
 from rmtoolkit.views.markup import Markup, el, join
 from rmtoolkit.views.parts import marked
-from rmtoolkit.views.report.amounts import fleet
 from rmtoolkit.views.report.card import SHOWN_NAME
 from rmtoolkit.views.report.contents import setting
 
@@ -96,9 +95,8 @@ def _growth(_: Contents, entry: Entry) -> object:
     low, high = row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"]
     interval = None
     if low is not None and high is not None:
-        between = " to " if low < 0 else "–"
-        interval = el("span", f"{text.number(low / text.MI)}{between}{text.number(high / text.MI)}", class_="small")
-    return el("span", f"+{text.number(row['growth_bytes_per_day'] / text.MI)}", interval)
+        interval = el("span", text.mi_range(low, high), class_="small")
+    return el("span", f"+{text.mi(row['growth_bytes_per_day'])}", interval)
 
 
 def _time(_: Contents, entry: Entry) -> str:
@@ -149,7 +147,7 @@ def _cost(contents: Contents, entry: Entry) -> object:
 
 
 def _gib(bytes_: float | None) -> str:
-    return text.UNKNOWN if bytes_ is None else fleet(bytes_, sign=True)
+    return text.UNKNOWN if bytes_ is None else text.fleet_memory(bytes_, sign=True)
 
 
 def _reserved(entry: Entry) -> int | None:
@@ -161,12 +159,12 @@ def _reserved(entry: Entry) -> int | None:
 
 
 def _spare(_: Contents, entry: Entry) -> str:
-    return text.NOT_APPLICABLE if entry.spare_bytes is None else fleet(entry.spare_bytes)
+    return text.NOT_APPLICABLE if entry.spare_bytes is None else text.fleet_memory(entry.spare_bytes)
 
 
 def _mi(key: str) -> Cell:
     def cell(_: Contents, entry: Entry) -> str:
-        return text.NOT_APPLICABLE if entry.row[key] is None else text.number(entry.row[key] / text.MI)
+        return text.NOT_APPLICABLE if entry.row[key] is None else text.mi(entry.row[key])
 
     return cell
 

@@ -26,7 +26,6 @@ _STARTUP: Final = 1.25
 #: Patterns of memory that the allocator keeps or cannot give back.
 _ALLOCATOR: Final = frozenset({"retention", "fragmentation"})
 #: Money from here on is written without hundredths.
-_WHOLE_FROM: Final = 100
 _RESTING: Final = {"raise": 0, "set": 1, "lower": 2, "keep": 3, "wait": 4, "fix": 5}
 
 
@@ -113,9 +112,7 @@ class Contents:
 
     def amount(self, cost: float, *, sign: bool = False) -> str:
         """Write an amount of money."""
-        plus = "+" if sign and cost > 0 else ""
-        shown = f"{cost:.2f}".replace("-", "−") if abs(cost) < _WHOLE_FROM else text.number(cost)
-        return f"{plus}{shown} {text.printable(self.currency)}".rstrip()
+        return text.money(cost, self.currency, sign=sign)
 
     def of(self, names: Sequence[str | None]) -> Entry | None:
         """Find a workload by `cluster`, `namespace`, `workload` and `container`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
+from rmtoolkit._html import table, wide
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.views import summary, svg
 from rmtoolkit.views.markup import Markup, el, join
@@ -15,6 +16,8 @@ from rmtoolkit.views.report.card import SHOWN_NAME
 from rmtoolkit.views.report.cells import links
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rmtoolkit.views.report.contents import Contents, Entry
 
 _WORDS: Final = {
@@ -103,35 +106,31 @@ def failures(contents: Contents) -> Markup | None:
     if not any(concern for _, concern, _, _ in rows):
         return None
     body = [
-        el(
-            "tr",
-            el("th", question, scope="row"),
-            el("td", f"{len(concern):,}", class_="n"),
-            el("td", f"{unknown:,}", class_="n"),
-            el("td", f"{fine:,}", class_="n"),
-            el("td", links(concern, _SHOWN_NAMES) if concern else text.NOT_APPLICABLE, class_="names"),
+        (
+            question,
+            f"{len(concern):,}",
+            f"{unknown:,}",
+            f"{fine:,}",
+            links(concern, _SHOWN_NAMES) if concern else text.NOT_APPLICABLE,
         )
         for question, concern, unknown, fine in rows
     ]
-    heads = (("Question", None), ("▲ concern", "n"), ("◆ unknown", "n"), ("● fine", "n"), ("Concern for", None))
+    heads = (("Question", ""), ("▲ concern", "n"), ("◆ unknown", "n"), ("● fine", "n"), ("Concern for", "names"))
     return _plain("checklist", "The five questions", "asked of every workload", heads, body)
 
 
 def _plain(
-    key: str, title: str, note: str, heads: tuple[tuple[str, str | None], ...], body: list[Markup], after: object = None
+    key: str,
+    title: str,
+    note: str,
+    heads: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[object]],
+    after: Markup | None = None,
 ) -> Markup:
-    head = el("thead", el("tr", *(el("th", name, scope="col", class_=side) for name, side in heads)))
     return el(
         "section",
         el("h2", title, " ", el("span", note, class_="note"), id=f"section-{key}"),
-        el(
-            "div",
-            el("table", head, el("tbody", *body), class_=f"plain-table {key}"),
-            class_="wide-list",
-            tabindex=0,
-            role="group",
-            aria_label=title,
-        ),
+        wide(title, table(heads, rows, named=True, class_=f"plain-table {key}"), "wide-list"),
         after,
     )
 
@@ -144,7 +143,7 @@ def capacity(contents: Contents) -> Markup | None:
     order = frame.sort(pl.col("kind") == "quota", -pl.col("freed_bytes").abs(), "name", maintain_order=True)
     rows = [_held(row) for row in order.head(_SHOWN_CAPACITY).iter_rows(named=True)]
     heads = (
-        ("Node or quota", None),
+        ("Node or quota", ""),
         ("Available, GiB", "n"),
         ("Taken now, GiB", "n"),
         ("With the proposals, GiB", "n"),
@@ -156,7 +155,7 @@ def capacity(contents: Contents) -> Markup | None:
     words = []
     if nodes.height:
         side = "free" if freed >= 0 else "take"
-        words.append(f"Applied, the proposals {side} {text.number(abs(freed) / text.GI)} GiB of requests on all nodes.")
+        words.append(f"Applied, the proposals {side} {text.gib(abs(freed))} GiB of requests on all nodes.")
     if frame.height > _SHOWN_CAPACITY:
         words.append(f"{frame.height - _SHOWN_CAPACITY:,} more are not shown.")
     if unknown := int(nodes["unknown"].sum()):
@@ -166,16 +165,15 @@ def capacity(contents: Contents) -> Markup | None:
     return _plain("capacity", "Capacity", "by node and namespace", heads, rows, after)
 
 
-def _held(row: dict[str, Any]) -> Markup:
+def _held(row: dict[str, Any]) -> list[object]:
     amounts = (row["available_bytes"], row["now_bytes"], row["then_bytes"], row["freed_bytes"])
     kind = "node" if row["kind"] == "node" else "quota"
     unknown = f" ({row['unknown']:,} unknown)" if row["unknown"] else ""
-    return el(
-        "tr",
-        el("th", text.printable(row["name"]), el("span", kind, class_="small"), scope="row"),
-        *(el("td", text.number(amount / text.GI), class_="n") for amount in amounts),
-        el("td", f"{row['containers']:,}{unknown}", class_="n"),
-    )
+    return [
+        join(text.printable(row["name"]), el("span", kind, class_="small")),
+        *map(text.gib, amounts),
+        f"{row['containers']:,}{unknown}",
+    ]
 
 
 def accepted(contents: Contents) -> Markup | None:
@@ -188,23 +186,22 @@ def accepted(contents: Contents) -> Markup | None:
     for entry in known:
         shape, word, token = states[entry.passed]
         rows.append(
-            el(
-                "tr",
-                el("th", links([entry], 1), scope="row"),
-                el("td", el("span", svg.mark(shape), word, class_=f"marked {token}")),
-                el("td", text.printable(entry.accepted.known) if entry.accepted else ""),
-                el("td", bounds(entry)),
-                el("td", text.memory(entry.row["peak_bytes"]), class_="n"),
-                el("td", text.VERDICTS[entry.row["verdict"]].word),
+            (
+                links([entry], 1),
+                el("span", svg.mark(shape), word, class_=f"marked {token}"),
+                text.printable(entry.accepted.known) if entry.accepted else "",
+                bounds(entry),
+                text.memory(entry.row["peak_bytes"]),
+                text.VERDICTS[entry.row["verdict"]].word,
             )
         )
     heads = (
-        ("Workload", None),
-        ("State", None),
-        ("What is known", None),
-        ("Accepted", None),
+        ("Workload", ""),
+        ("State", ""),
+        ("What is known", ""),
+        ("Accepted", ""),
         ("Peak", "n"),
-        ("Verdict", None),
+        ("Verdict", ""),
     )
     names = ", ".join(f"{text.printable(one.workload)} (line {one.line})" for one in contents.unmatched)
     after = el("p", f"Known, but not in this recording: {names}.", class_="note") if names else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
+from rmtoolkit._html import folded, table
 from rmtoolkit.views import summary
 from rmtoolkit.views.markup import Markup, el
 from rmtoolkit.views.report.card import SHOWN_NAME
@@ -101,32 +102,23 @@ def _findings(judgement: Judgement) -> Markup | None:
     if not findings.height:
         return None
     rows = [
-        el(
-            "tr",
-            el("th", _name(row), scope="row"),
-            el("td", text.SIGNAL_WORDS.get(row["signal"] or "", text.printable(row["signal"]))),
-            el("td", text.printable(row["detail"])),
-            el("td", "not used" if row["rejected"] else "used"),
+        (
+            _name(row),
+            text.SIGNAL_WORDS.get(row["signal"] or "", text.printable(row["signal"])),
+            text.printable(row["detail"]),
+            "not used" if row["rejected"] else "used",
         )
         for row in findings.head(_SHOWN_FINDINGS).iter_rows(named=True)
     ]
-    heads = ("Workload", "Signal", "What cannot be right", "As evidence")
+    heads = (("Workload", ""), ("Signal", ""), ("What cannot be right", ""), ("As evidence", ""))
     more = findings.height - _SHOWN_FINDINGS
     rejected = findings.filter(pl.col("rejected")).height
-    return el(
-        "details",
-        el(
-            "summary",
-            "Doubtful values ",
-            el("span", f"{findings.height:,}, {rejected:,} not used as evidence", class_="note"),
-        ),
-        el(
-            "table",
-            el("thead", el("tr", *(el("th", head, scope="col") for head in heads))),
-            el("tbody", *rows),
-        ),
+    return folded(
+        "Doubtful values",
+        f"{findings.height:,}, {rejected:,} not used as evidence",
+        table(heads, rows, named=True),
         el("p", f"and {more:,} more", class_="note") if more > 0 else None,
-        open=findings.height <= _OPEN_FINDINGS,
+        opened=findings.height <= _OPEN_FINDINGS,
     )
 
 

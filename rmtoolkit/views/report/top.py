@@ -10,7 +10,6 @@ from rmtoolkit import text
 from rmtoolkit.limits.week import TARGET
 from rmtoolkit.views import summary, svg
 from rmtoolkit.views.markup import Markup, el
-from rmtoolkit.views.report.amounts import fleet
 from rmtoolkit.views.report.card import SHOWN_NAME
 from rmtoolkit.views.report.cells import first_sentence, whole_name
 
@@ -82,7 +81,7 @@ def start(contents: Contents) -> Markup:
     spare = ""
     if contents.spare_bytes > _LITTLE_BYTES:
         where = " elsewhere" if entry is not None else ""
-        spare = f" {fleet(contents.spare_bytes)} can be given back{where}."
+        spare = f" {text.fleet_memory(contents.spare_bytes)} can be given back{where}."
     if entry is None:
         return el("p", why if not spare else spare.strip(), class_="start")
     name = summary.shortened(entry.name, SHOWN_NAME)
@@ -106,7 +105,7 @@ def figures(contents: Contents) -> list[tuple[str, str | None, str, str]]:
         (above, None, "above the OOM target", f"more than {text.share(TARGET)} in 7 days{_more_above(contents)}"),
         (f"{counted.leak:,}", "leak", "leak", news or (soon if counted.leak else "")),
         (
-            text.UNKNOWN if unknown and contents.awake else fleet(contents.spare_bytes),
+            text.UNKNOWN if unknown and contents.awake else text.fleet_memory(contents.spare_bytes),
             None,
             "can be given back",
             ", ".join(filter(None, (money, f"{text.count(givers, 'workload')}" if givers else ""))),

@@ -6,12 +6,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit import text
+from rmtoolkit._html import folded, table, wide
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.heap._names import plain_name, spoken
-from rmtoolkit.text import small_memory
 from rmtoolkit.views import heap_icicle
 from rmtoolkit.views.markup import Markup, el
-from rmtoolkit.views.triage.tables import folded, table, wide
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.heap_answers import HeapAnswer
@@ -69,7 +68,7 @@ def _drawn(same: _Same, function: str) -> Markup:
     return folded(
         "Heap profile",
         text.printable(answer.headline),
-        wide("Suspects", table(None, heads, rows))
+        wide("Suspects", table(heads, rows))
         if rows
         else el("p", "No function of your own code holds memory.", class_="note"),
         el("h2", "Who calls it", el("span", "width is memory, the program's start on top", class_="note")),
@@ -88,4 +87,4 @@ def _whole(function: str) -> Markup:
 
 
 def _amount(value: int | None) -> str:
-    return text.NOT_APPLICABLE if value is None else small_memory(value)
+    return text.NOT_APPLICABLE if value is None else text.small_memory(value)

@@ -10,12 +10,12 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit.analysis import advice
-from rmtoolkit.views import summary, svg, timeline_chart
+from rmtoolkit.views import _tables, summary, svg, timeline_chart
 from rmtoolkit.views.markup import Markup, el, join
 from rmtoolkit.views.parts import facts, pattern_words, with_code
 from rmtoolkit.views.timeline import ahead
 from rmtoolkit.views.timeline_svg import Chart
-from rmtoolkit.views.triage import ages, tables
+from rmtoolkit.views.triage import ages
 from rmtoolkit.views.triage.case import timeline
 from rmtoolkit.views.triage.heap import heap_part
 
@@ -99,8 +99,8 @@ def picture(case: Case, state: State) -> Picture:
         says=timeline_chart.says(whole if state.judged is None else drawn, row),
         top=Chart(whole, row).y.high,
         ages=_ages(judged, state, row),
-        evidence=tables.evidence(row),
-        questions=tables.questions(judged.questions(state.workload)),
+        evidence=_tables.evidence(row, caption="Evidence"),
+        questions=_tables.questions(judged.questions(state.workload).to_dicts(), caption="The five questions"),
         heap=heap_part(case.heap(state.workload), state.function),
         folded=_folded(judged, state, row, whole, about),
         home=home,
@@ -233,7 +233,7 @@ def _folded(judged: Case, state: State, row: dict[str, Any], whole: Timeline, ab
     names = dict(zip(ids, instances["pod"].to_list(), strict=True))
     findings = judged.judgement.findings.filter(pl.col("container_id").is_in(ids))
     return join(
-        tables.siblings(instances),
-        tables.lifetimes(lives, names),
-        tables.quality(row, findings, whole.gaps, about["cadence_seconds"]),
+        _tables.pods(instances.to_dicts()),
+        _tables.lives(lives.to_dicts(), names),
+        _tables.quality(row["coverage"], findings.to_dicts(), whole.gaps, about["cadence_seconds"]),
     )

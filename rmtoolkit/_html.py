@@ -1,0 +1,118 @@
+"""The one writer of HTML and SVG: elements that escape whatever they are given, tables, what folds away."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_VOID: Final = frozenset({"meta", "br", "col", "link", "path", "line", "rect", "circle", "stop"})
+
+# XML 1.0 cannot hold these at all, not even escaped; HTML parsers turn them into errors.
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+_SUSPECT: Final = re.compile("[&<>\"'\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+#: Of a cell where no style sheet stands around it.
+_INLINE: Final = "padding:2px 10px;text-align:"
+
+
+class Markup(str):
+    """Text that is markup already. Only `el`, `join` and literals in this package make it."""
+
+    __slots__ = ()
+
+
+def escape(text: object) -> Markup:
+    """Escape text for an element or between double quotes of an attribute; markup stays as it is."""
+    return text if isinstance(text, Markup) else Markup(_escaped(text))
+
+
+def _escaped(text: object) -> str:
+    text = str(text)
+    # Most text has nothing in it that must be escaped.
+    return html.escape(_FORBIDDEN.sub("\ufffd", text)) if _SUSPECT.search(text) else text
+
+
+def el(name: str, /, *children: object, **attributes: object) -> Markup:
+    """Write one element, its name a literal.
+
+    Children are markup, or text that is escaped; None is left out. Of an attribute's name a trailing underscore goes
+    and others become hyphens; None and False leave it out, True writes its name alone.
+    """
+    start = name
+    for key, value in attributes.items():
+        if value is None or value is False:
+            continue
+        label = key.rstrip("_").replace("_", "-")
+        if value is True:
+            start += f" {label}"
+        else:
+            start += f' {label}="{value if isinstance(value, Markup) else _escaped(value)}"'
+    if name in _VOID and not children:
+        return Markup(f"<{start}/>")
+    return Markup(f"<{start}>{_joined(children)}</{name}>")
+
+
+def join(*children: object) -> Markup:
+    """Put markup and text, which is escaped, one after the other."""
+    return Markup(_joined(children))
+
+
+def _joined(children: Iterable[object]) -> str:
+    return "".join(
+        [child if isinstance(child, Markup) else _escaped(child) for child in children if child is not None],
+    )
+
+
+def table(
+    heads: Sequence[tuple[str, str]],
+    rows: Iterable[Sequence[object]],
+    *,
+    caption: str | None = None,
+    named: bool = False,
+    inline: bool = False,
+    **attributes: object,
+) -> Markup:
+    """Write a table: heads are word and class (``n`` for figures), rows are cells.
+
+    With `named` the first cell of a row is its head; with `inline` cells bring their style along, for places that have
+    no style sheet.
+    """
+
+    def cell(name: str, content: object, kind: str, **more: object) -> Markup:
+        if inline:
+            return el(name, content, style=_INLINE + ("right" if kind == "n" else "left"), **more)
+        return el(name, content, class_=kind or None, **more)
+
+    head = [cell("th", word, kind, scope="col") if word else el("td", class_="corner") for word, kind in heads]
+    body = [
+        el(
+            "tr",
+            *(
+                cell("th", content, kind, scope="row") if named and not at else cell("td", content, kind)
+                for at, (content, (_, kind)) in enumerate(zip(row, heads, strict=True))
+            ),
+        )
+        for row in rows
+    ]
+    return el(
+        "table",
+        el("caption", caption) if caption else None,
+        el("thead", el("tr", *head)) if any(word for word, _ in heads) else None,
+        el("tbody", *body),
+        **attributes,
+    )
+
+
+def wide(name: str, inside: Markup, class_: str = "wide") -> Markup:
+    """Let a table of many columns scroll by itself, by keyboard too."""
+    return el("div", inside, class_=class_, tabindex=0, role="group", aria_label=name)
+
+
+def folded(title: str, summary: str, *inside: object, opened: bool = False) -> Markup:
+    """Put something behind a title and what is read while it is closed."""
+    return el("details", el("summary", title, " ", el("span", summary, class_="note")), *inside, open=opened)
