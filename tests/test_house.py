@@ -37,7 +37,7 @@ LAYERS: Final = {
     "cli": {"core", "validation", "loaders", "heap", "analysis", "limits", "assessment", "views", "cli"},
 }
 #: Slow to import, and used by few.
-HEAVY: Final = {"altair", "IPython", "ipywidgets", "numba", "pandas", "prometheus_api_client", "pyarrow", "requests"}
+HEAVY: Final = {"altair", "IPython", "ipywidgets", "pandas", "prometheus_api_client", "pyarrow", "requests"}
 #: Not for the layers that compute.
 PICTURES: Final = {"altair", "IPython", "ipywidgets", "vl_convert"}
 
@@ -132,8 +132,8 @@ def test_importing_the_package_loads_nothing_slow() -> None:
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in PACKAGE
-        # The accelerator is imported only where numba is there, a dashboard only by who wants widgets.
-        if path.name != "__main__.py" and not path.stem.endswith("_numba") and "dashboards" not in path.parts
+        # A dashboard is imported only by who wants widgets.
+        if path.name != "__main__.py" and "dashboards" not in path.parts
     ]
     code = (
         "import sys, importlib, rmtoolkit\n"
