@@ -1,4 +1,4 @@
-"""Advice where the data cannot decide: what would settle it, and when."""
+"""Advice on a leak: find it, bound it, and live with it until then."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit.analysis import heap_evidence
+from rmtoolkit.analysis import heap_evidence, remedies
 from rmtoolkit.analysis.records import Advice, evidence_of
+from rmtoolkit.analysis.remedies import UNPREFIXED
 from rmtoolkit.analysis.thresholds import CLOSE_TO_LIMIT, PEAK_NEAR_LIMIT, RISKY
 from rmtoolkit.schema import TIME
 from rmtoolkit.text import MI, configured, hours, memory, moment, number, printable, rate, small_memory
@@ -19,6 +20,144 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     Evidence = dict[str, dict[str, Any]]
+
+
+def leak(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
+    """Advise on a leak."""
+    if row["cause"] == "thread_stacks":
+        yield from _threads(evidence)
+    elif "heap_suspect" in evidence:
+        yield from heap_evidence.advise(evidence)
+        yield from _usual_suspects(row, evidence)
+    elif row["cause"] == "heap":
+        yield from heap_evidence.advise(evidence)
+        yield _profile(evidence)
+        yield from _usual_suspects(row, evidence)
+    else:
+        yield from heap_evidence.advise(evidence)
+        if not any(name.startswith("rejected_") for name in evidence):
+            yield _export_gauge()
+        yield Advice(
+            "Or trace allocations of the running process, half an hour at least, and read what was not freed",
+            setting="heaptrack --pid $(pidof SERVICE)",
+            expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow; with dhat-rs the same in a test "
+            "(dhat::Profiler::new_heap())",
+            because="no_live_heap",
+        )
+        yield from _usual_suspects(row, evidence)
+    yield from _where(evidence)
+    yield from _time(row)
+
+
+def _threads(evidence: Evidence) -> Iterator[Advice]:
+    rise, stack = evidence.get("threads_rise"), evidence.get("stack_of_a_thread")
+    yield Advice(
+        "Find the threads that are never joined: count thread names twice, an hour apart",
+        setting="cat /proc/PID/task/*/comm | sort | uniq -c | sort -rn | head",
+        expected="the name whose count rises is the pool or the spawn that never ends",
+        because="threads_rise",
+    )
+    each = f"each thread costs {memory(stack['estimate'])} here" if stack is not None else "each thread has a stack"
+    if rise is not None and stack is not None:
+        each += f"; capped at 64, they take {memory(64 * stack['estimate'])}"
+        each += f" instead of {memory(rise['estimate'] * stack['estimate'])} and growing"
+    yield Advice(
+        "Cap the threads: one runtime for the process, a bound on blocking threads, join what is spawned",
+        setting="tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(64)",
+        expected=each,
+        because="threads_rise",
+    )
+    yield Advice(
+        "Give threads that need little a small stack; only touched pages count, so this caps the worst case",
+        setting="RUST_MIN_STACK=524288, or std::thread::Builder::new().stack_size(512 * 1024)",
+        expected="no thread can touch more than 512 Ki of stack, instead of 2 Mi",
+        because="threads_rise",
+    )
+
+
+def _profile(evidence: Evidence) -> Advice:
+    """The profiler of the allocator that was seen."""
+    kept = evidence.get("kept")
+    if kept is not None and kept["signal"] == "free_bytes":
+        return Advice(
+            "Take a heap profile of one pod for half an hour: what was not freed names the code",
+            setting="heaptrack --pid $(pidof SERVICE)",
+            expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow",
+            because="heap",
+        )
+    return Advice(
+        "Take heap profiles half an hour apart on one pod and compare them: what grew names the code",
+        setting="_RJEM_MALLOC_CONF=prof:true,lg_prof_interval:32,prof_prefix:/tmp/heap",
+        expected=f"a dump for every 4 GiB allocated, if built with profiling ({UNPREFIXED}); "
+        "rm.diff(rm.read_heap(FIRST), rm.read_heap(LAST)) lists what grew",
+        because="heap",
+    )
+
+
+def _export_gauge() -> Advice:
+    return Advice(
+        "Export the allocator's live-heap gauge: it tells a leak in the heap from memory outside it",
+        setting="tikv_jemalloc_ctl::stats::allocated::read() after epoch::advance()",
+        expected="evidence level 4, and the cause",
+        because="no_live_heap",
+    )
+
+
+def _usual_suspects(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
+    """What piles up in services: caches, tasks, metric labels."""
+    growth = rate(row["growth_bytes_per_day"])
+    each = evidence.get("growth_per_work")
+    of = f", {small_memory(each['estimate'])} for each unit of work" if each is not None else ""
+    yield Advice(
+        "Bound every cache and map, by weight where values differ in size",
+        setting="moka::sync::Cache::builder().weigher(|_, v| v.len() as u32).max_capacity(64 << 20).build(), "
+        "or lru::LruCache::new(NonZeroUsize::new(10_000).unwrap())",
+        expected=f"if a cache is the cause, growth of {growth}{of} ends at its bound",
+        because="growth",
+    )
+    yield Advice(
+        "Count tasks that never end: in an async service each holds its future and all it captured",
+        setting="tokio::runtime::Handle::current().metrics().num_alive_tasks() as a gauge, or tokio-console",
+        expected="a count that rises with the memory names spawned tasks as the cause; a flat one clears them",
+        because="growth",
+    )
+    yield Advice(
+        "Count the series that the service exports: a label with user ids, paths or errors in it is kept for ever",
+        setting="curl -s localhost:PORT/metrics | grep -v '^#' | cut -d'{' -f1 | sort | uniq -c | sort -rn | head",
+        expected="a metric whose count rises between two looks has an unbounded label",
+        because="growth",
+    )
+
+
+def _where(evidence: Evidence) -> Iterator[Advice]:
+    pods, since = evidence.get("pods_growing"), evidence.get("since_version")
+    if since is not None:
+        yield Advice(
+            f"Roll back, or look through what changed: the growth began with version {printable(since['value'])}",
+            setting="kubectl rollout undo deployment/NAME",
+            expected="the level stays where the version before it stayed",
+            because="since_version",
+        )
+    if pods is not None and pods["estimate"] == 1 and "only" in pods["text"]:
+        yield Advice(
+            "Look at what only that pod does: its tenant, shard, leader role or stuck connection",
+            expected="the others run the same code and do not grow",
+            because="pods_growing",
+        )
+
+
+def _time(row: dict[str, Any]) -> Iterator[Advice]:
+    """What a higher limit buys: time, not a cure."""
+    growth, limit, left = row["growth_bytes_per_day"], row["limit_bytes"], row["hours_to_limit"]
+    if not growth or growth <= 0 or not limit or left is None:
+        return
+    more = math.ceil(limit / 2 / (16 * MI)) * 16 * MI
+    yield Advice(
+        "If it must live until the cure, raise the limit: this buys time, not a cure",
+        setting=f"resources.limits.memory: {math.ceil((limit + more) / MI)}Mi",
+        expected=f"{hours(left + more / growth * 24)} to the limit instead of {hours(left)}",
+        because="hours_to_limit",
+    )
 
 
 _GAUGE: Final = "tikv_jemalloc_ctl::stats::allocated::read() after epoch::advance()"
@@ -169,223 +308,6 @@ def files_in_memory(amount: float | None) -> Advice:
     )
 
 
-_DECAY: Final = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0"
-
-
-#: tikv-jemallocator prefixes its symbols and variables by default; Debian's and preloaded libraries do not.
-_CONF: Final = "_RJEM_MALLOC_CONF"
-UNPREFIXED: Final = "an unprefixed jemalloc reads MALLOC_CONF"
-
-
-def jemalloc_decay(back: str, keep: str | None) -> Advice:
-    """Advise to give freed pages back soon."""
-    return Advice(
-        "Let the allocator return freed pages",
-        setting=f"{_CONF}={_DECAY}",
-        expected=f"{back} within seconds of a burst, also when idle ({UNPREFIXED})" + (f". {keep}" if keep else ""),
-        because="kept",
-    )
-
-
-def jemalloc_arenas() -> Advice:
-    """Advise fewer arenas."""
-    return Advice(
-        "Set the arenas by the CPU quota: jemalloc makes 4 for each core of the node, and each keeps pages of its own",
-        setting=f"{_CONF}=narenas:4",
-        expected="fewer half-used pages; more waiting for locks if threads allocate a lot",
-        because="allocator",
-    )
-
-
-def glibc(back: str, keep: str | None) -> Advice:
-    """Advise glibc to trim and to share arenas."""
-    return Advice(
-        "Let glibc return pages: fewer arenas, a fixed trim threshold, and libc::malloc_trim(0) after a burst",
-        setting="MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072",
-        expected=back + (f". {keep}" if keep else ""),
-        because="kept",
-    )
-
-
-def mimalloc() -> Advice:
-    """Advise mimalloc to purge at once."""
-    return Advice(
-        "With mimalloc, purge freed pages at once",
-        setting="MIMALLOC_PURGE_DELAY=0",
-        expected="freed pages go back without delay; a little more time in the kernel",
-        because="kept",
-    )
-
-
-def musl() -> Advice:
-    """Advise another allocator for a static musl build."""
-    return Advice(
-        "In a static musl build, replace its allocator: it is slow with threads and returns little",
-        setting="#[global_allocator] static A: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;",
-        expected="freed pages go back by decay, and gauges say what is kept (crate tikv-jemalloc-ctl)",
-        because="allocator",
-    )
-
-
-def huge_pages() -> Advice:
-    """Advise small pages where huge ones are half empty."""
-    return Advice(
-        "See whether transparent huge pages inflate it; if AnonHugePages is most of Rss, turn them off for the process",
-        setting=f"grep -E 'Rss|AnonHugePages' /proc/PID/smaps_rollup; {_CONF}=thp:never",
-        expected="a 2 Mi page with one live block in it costs 4 Ki again",
-        because="allocator",
-    )
-
-
-def threads_for_quota(count: float | None) -> Advice:
-    """Advise as many worker threads as the quota has cores."""
-    seen = f"{count:.0f} threads now; " if count is not None else ""
-    return Advice(
-        "Set worker threads by the CPU quota, not by the node's cores",
-        setting="TOKIO_WORKER_THREADS=2, Builder::max_blocking_threads(16)",
-        expected=f"{seen}each has a stack and its share of the allocator",
-        because="threads_many",
-    )
-
-
-def leak(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
-    """Advise on a leak."""
-    if row["cause"] == "thread_stacks":
-        yield from _threads(evidence)
-    elif "heap_suspect" in evidence:
-        yield from heap_evidence.advise(evidence)
-        yield from _usual_suspects(row, evidence)
-    elif row["cause"] == "heap":
-        yield from heap_evidence.advise(evidence)
-        yield _profile(evidence)
-        yield from _usual_suspects(row, evidence)
-    else:
-        yield from heap_evidence.advise(evidence)
-        if not any(name.startswith("rejected_") for name in evidence):
-            yield _export_gauge()
-        yield Advice(
-            "Or trace allocations of the running process, half an hour at least, and read what was not freed",
-            setting="heaptrack --pid $(pidof SERVICE)",
-            expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow; with dhat-rs the same in a test "
-            "(dhat::Profiler::new_heap())",
-            because="no_live_heap",
-        )
-        yield from _usual_suspects(row, evidence)
-    yield from _where(evidence)
-    yield from _time(row)
-
-
-def _threads(evidence: Evidence) -> Iterator[Advice]:
-    rise, stack = evidence.get("threads_rise"), evidence.get("stack_of_a_thread")
-    yield Advice(
-        "Find the threads that are never joined: count thread names twice, an hour apart",
-        setting="cat /proc/PID/task/*/comm | sort | uniq -c | sort -rn | head",
-        expected="the name whose count rises is the pool or the spawn that never ends",
-        because="threads_rise",
-    )
-    each = f"each thread costs {memory(stack['estimate'])} here" if stack is not None else "each thread has a stack"
-    if rise is not None and stack is not None:
-        each += f"; capped at 64, they take {memory(64 * stack['estimate'])}"
-        each += f" instead of {memory(rise['estimate'] * stack['estimate'])} and growing"
-    yield Advice(
-        "Cap the threads: one runtime for the process, a bound on blocking threads, join what is spawned",
-        setting="tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(64)",
-        expected=each,
-        because="threads_rise",
-    )
-    yield Advice(
-        "Give threads that need little a small stack; only touched pages count, so this caps the worst case",
-        setting="RUST_MIN_STACK=524288, or std::thread::Builder::new().stack_size(512 * 1024)",
-        expected="no thread can touch more than 512 Ki of stack, instead of 2 Mi",
-        because="threads_rise",
-    )
-
-
-def _profile(evidence: Evidence) -> Advice:
-    """The profiler of the allocator that was seen."""
-    kept = evidence.get("kept")
-    if kept is not None and kept["signal"] == "free_bytes":
-        return Advice(
-            "Take a heap profile of one pod for half an hour: what was not freed names the code",
-            setting="heaptrack --pid $(pidof SERVICE)",
-            expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow",
-            because="heap",
-        )
-    return Advice(
-        "Take heap profiles half an hour apart on one pod and compare them: what grew names the code",
-        setting="_RJEM_MALLOC_CONF=prof:true,lg_prof_interval:32,prof_prefix:/tmp/heap",
-        expected=f"a dump for every 4 GiB allocated, if built with profiling ({UNPREFIXED}); "
-        "rm.diff(rm.read_heap(FIRST), rm.read_heap(LAST)) lists what grew",
-        because="heap",
-    )
-
-
-def _export_gauge() -> Advice:
-    return Advice(
-        "Export the allocator's live-heap gauge: it tells a leak in the heap from memory outside it",
-        setting="tikv_jemalloc_ctl::stats::allocated::read() after epoch::advance()",
-        expected="evidence level 4, and the cause",
-        because="no_live_heap",
-    )
-
-
-def _usual_suspects(row: dict[str, Any], evidence: Evidence) -> Iterator[Advice]:
-    """What piles up in services: caches, tasks, metric labels."""
-    growth = rate(row["growth_bytes_per_day"])
-    each = evidence.get("growth_per_work")
-    of = f", {small_memory(each['estimate'])} for each unit of work" if each is not None else ""
-    yield Advice(
-        "Bound every cache and map, by weight where values differ in size",
-        setting="moka::sync::Cache::builder().weigher(|_, v| v.len() as u32).max_capacity(64 << 20).build(), "
-        "or lru::LruCache::new(NonZeroUsize::new(10_000).unwrap())",
-        expected=f"if a cache is the cause, growth of {growth}{of} ends at its bound",
-        because="growth",
-    )
-    yield Advice(
-        "Count tasks that never end: in an async service each holds its future and all it captured",
-        setting="tokio::runtime::Handle::current().metrics().num_alive_tasks() as a gauge, or tokio-console",
-        expected="a count that rises with the memory names spawned tasks as the cause; a flat one clears them",
-        because="growth",
-    )
-    yield Advice(
-        "Count the series that the service exports: a label with user ids, paths or errors in it is kept for ever",
-        setting="curl -s localhost:PORT/metrics | grep -v '^#' | cut -d'{' -f1 | sort | uniq -c | sort -rn | head",
-        expected="a metric whose count rises between two looks has an unbounded label",
-        because="growth",
-    )
-
-
-def _where(evidence: Evidence) -> Iterator[Advice]:
-    pods, since = evidence.get("pods_growing"), evidence.get("since_version")
-    if since is not None:
-        yield Advice(
-            f"Roll back, or look through what changed: the growth began with version {printable(since['value'])}",
-            setting="kubectl rollout undo deployment/NAME",
-            expected="the level stays where the version before it stayed",
-            because="since_version",
-        )
-    if pods is not None and pods["estimate"] == 1 and "only" in pods["text"]:
-        yield Advice(
-            "Look at what only that pod does: its tenant, shard, leader role or stuck connection",
-            expected="the others run the same code and do not grow",
-            because="pods_growing",
-        )
-
-
-def _time(row: dict[str, Any]) -> Iterator[Advice]:
-    """What a higher limit buys: time, not a cure."""
-    growth, limit, left = row["growth_bytes_per_day"], row["limit_bytes"], row["hours_to_limit"]
-    if not growth or growth <= 0 or not limit or left is None:
-        return
-    more = math.ceil(limit / 2 / (16 * MI)) * 16 * MI
-    yield Advice(
-        "If it must live until the cure, raise the limit: this buys time, not a cure",
-        setting=f"resources.limits.memory: {math.ceil((limit + more) / MI)}Mi",
-        expected=f"{hours(left + more / growth * 24)} to the limit instead of {hours(left)}",
-        because="hours_to_limit",
-    )
-
-
 #: Columns of the frame that `frame` makes.
 ADVICE: Final = pl.Schema(
     {"text": pl.String(), "setting": pl.String(), "expected": pl.String(), "because": pl.String(), "until": TIME}
@@ -485,7 +407,7 @@ def _not_leak(seen: _Seen) -> Iterator[Advice]:
     if pattern in ("startup_spike", "retention", "burst") or "startup_spike" in row["also"]:
         yield from _peaks(seen)
     if "threads_many" in seen.evidence and pattern in ("retention", "fragmentation", "thread_growth"):
-        yield threads_for_quota(seen.amount("threads_many"))
+        yield remedies.threads_for_quota(seen.amount("threads_many"))
 
 
 def _retention(seen: _Seen) -> Iterator[Advice]:
@@ -497,15 +419,15 @@ def _retention(seen: _Seen) -> Iterator[Advice]:
     keep = "Keep the limit: startup needs it" if "startup_spike" in seen.row["also"] else None
     signal = found["signal"] if found is not None else None
     if signal == "free_bytes":
-        yield glibc(back, keep)
+        yield remedies.glibc(back, keep)
     elif signal in ("resident_bytes", "active_bytes"):
-        yield jemalloc_decay(back, keep)
-        yield jemalloc_arenas()
+        yield remedies.jemalloc_decay(back, keep)
+        yield remedies.jemalloc_arenas()
     else:
-        yield jemalloc_decay(back, keep)
-        yield glibc(back, None)
-        yield mimalloc()
-        yield musl()
+        yield remedies.jemalloc_decay(back, keep)
+        yield remedies.glibc(back, None)
+        yield remedies.mimalloc()
+        yield remedies.musl()
 
 
 def _fragmentation(seen: _Seen) -> Iterator[Advice]:
@@ -519,9 +441,9 @@ def _fragmentation(seen: _Seen) -> Iterator[Advice]:
         expected=gaps,
         because="slack",
     )
-    yield jemalloc_arenas()
-    yield huge_pages()
-    yield musl()
+    yield remedies.jemalloc_arenas()
+    yield remedies.huge_pages()
+    yield remedies.musl()
 
 
 def _room(seen: _Seen) -> Iterator[Advice]:

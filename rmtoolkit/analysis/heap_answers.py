@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit.analysis import advice
+from rmtoolkit.analysis import remedies
 from rmtoolkit.analysis.heap_reading import HeapReading, read_profile
 from rmtoolkit.analysis.thresholds import LAYER_SHOWN, PEAK_NEAR_LIMIT
 from rmtoolkit.heap._names import STD, SYSTEM, plain_name, spoken
@@ -314,9 +314,9 @@ def _next_answer(last: dict[str, int | str | None]) -> str:
     if kept >= gaps:
         back = f"about {memory(kept)} less"
         if last["allocator"] == "glibc":
-            return advice.glibc(back, None).sentence
+            return remedies.glibc(back, None).sentence
         if last["allocator"] == "jemalloc":
-            return advice.jemalloc_decay(back, None).sentence
+            return remedies.jemalloc_decay(back, None).sentence
         return "Let the allocator return pages: a lower release delay."
     return (
         "Allocate together what is freed together (an arena for each request), or box large values: gaps between live "

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtoolkit.loaders.prometheus._decode import TWICE
+from rmtoolkit.loaders.prometheus._identity import POD_LEVEL
 from rmtoolkit.loaders.prometheus._merge import (
     OLD_LIFE,
     OTHER_JOB,
@@ -20,7 +21,6 @@ from rmtoolkit.loaders.prometheus._merge import (
     fill_gaps,
 )
 from rmtoolkit.loaders.prometheus._metrics import NO_CONTAINER, PAUSE
-from rmtoolkit.loaders.prometheus._recording import POD_LEVEL
 
 if TYPE_CHECKING:
     from tests.loaders.conftest import Prom
