@@ -174,7 +174,8 @@ def text_layers(x: Any, px: Any) -> list[Any]:  # noqa: ANN401 - channels and ch
         # Without a description a screen reader would read out colours and px.
         words = rows.mark_text(**look).encode(x=across, y=px, text="w:N", color=own, description="w:N")
         halo = rows.mark_text(**look, strokeWidth=4, strokeJoin="round", aria=False)
-        return [halo.encode(x=across, y=px, text="w:N", stroke=alt.Stroke("h:N", scale=None)), words]
+        paint = {"stroke": alt.Stroke("h:N", scale=None), "fill": alt.Fill("h:N", scale=None)}
+        return [halo.encode(x=across, y=px, text="w:N", **paint), words]
 
     swatch = {"shape": "square", "size": 100, "opacity": 1, "filled": True}
     # A swatch stands before its label, also where that had to move.

@@ -222,3 +222,19 @@ def test_labels_cover_no_curve(spikes: bool) -> None:
 def test_nothing_hangs_over_the_strip(fleet: Judgement) -> None:
     """Marks lie on the strip: nothing of them stands above its edge."""
     assert 'class="tick"' not in _draw(fleet, "ledger-api")
+
+
+def test_the_old_limit_killed_at_the_instant_of_a_change() -> None:
+    """A kill at the moment of a change is marked at the limit before it, and without a limit at the last value."""
+    shown = replace(_sawtooth(spikes=False), limits=((0, 5000, 100 * MI), (5000, 900_000, 200 * MI)))
+    chart = timeline_svg.Chart(shown, {})
+    assert [chart.kill_height(time) for time in (5000, 5001)] == [100 * MI, 200 * MI]
+    bare = timeline_svg.Chart(_sawtooth(spikes=False), {})
+    assert bare.kill_height(4500) == float(bare.t.line.pieces[0][1][4])
+
+
+def test_a_quiet_strip_says_so() -> None:
+    """Without an event and without a gap the strip has words instead of marks."""
+    shown = replace(_sawtooth(spikes=False), fits=())
+    strip = timeline_svg.Chart(shown, {"signal": None}).compose().strip
+    assert "no restart, kill, release or gap seen" in [getattr(mark, "written", "") for mark in strip.marks]

@@ -10,7 +10,7 @@ from rmtoolkit import cli
 from rmtoolkit.analysis.heap_answers import answer_allocator
 from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.suspects import OTHERS, over_time
-from rmtoolkit.views.heap_allocator import LAYERS, allocator_layers, allocator_sizes
+from rmtoolkit.views.heap_allocator import LAYERS, allocator_layers, allocator_sizes, size
 from rmtoolkit.views.heap_over_time import heap_over_time
 from tests.analysis.profiles import MI, growing, profile, resting
 
@@ -120,3 +120,8 @@ def test_command_line_answers_for_an_allocator(capsys: pytest.CaptureFixture[str
     assert (tmp_path / "sizes.csv").read_text().startswith("size_bytes,")
     assert cli.main(["heap", file, "--diff", file]) == 2
     assert "cannot be compared" in capsys.readouterr().err
+
+
+def test_sizes_of_blocks_are_exact() -> None:
+    """Whole Ki and Mi where they are, else bytes."""
+    assert [size(one) for one in (320, 1536, 16384, 2 << 20)] == ["320 bytes", "1,536 bytes", "16 Ki", "2 Mi"]

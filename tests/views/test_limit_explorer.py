@@ -13,6 +13,7 @@ import traitlets
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.views.explorer.money import amount
 from tests.views.services import MI, service, shop
 
 if TYPE_CHECKING:
@@ -237,3 +238,9 @@ def test_closing_leaves_nothing_behind(judgement: rm.Judgement) -> None:
     assert set(registry) == before
     explorer.limit_bytes = 200 * MI
     assert explorer._wiring.failed is None
+
+
+def test_prices_have_two_digits_or_none() -> None:
+    """Two significant digits below 10, else whole; what is not known says so."""
+    prices = [amount(value, "EUR") for value in (53.2, 0.123, None)]
+    assert prices == ["53 EUR", "0.12 EUR", "unknown"]
