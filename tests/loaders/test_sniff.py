@@ -323,11 +323,11 @@ def test_a_parquet_file_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_reading_a_log_does_not_import_what_it_does_not_need(tmp_path: Path) -> None:
-    """pandas, pyarrow, altair and numba stay out when a kubectl log is read."""
+    """pandas, pyarrow and altair stay out when a kubectl log is read."""
     (tmp_path / "top.log").write_text(TOP)
     code = (
         "import sys, rmtoolkit as rm; rm.read(sys.argv[1]);"
-        "heavy = ('pandas', 'pyarrow', 'altair', 'numba', 'ipywidgets', 'requests');"
+        "heavy = ('pandas', 'pyarrow', 'altair', 'ipywidgets', 'requests');"
         "print([name for name in heavy if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
