@@ -11,7 +11,6 @@ import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
@@ -26,6 +25,7 @@ from rmtoolkit.limits.recommend import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     Row = dict[str, Any]
     Key = tuple[str | None, ...]
@@ -139,9 +139,12 @@ def key(row: Row) -> Key:
 
 def run_of_corpus(count: int) -> rm.Recording:
     """Take so many runs of the part for development, of all shapes."""
-    labels = pl.read_csv("data/corpus/dev_labels.csv", columns=["run", "shape", "workload"]).sort("shape", "run")
-    chosen = labels.gather_every(labels.height // count).head(count)["workload"].to_list()
-    return rm.read_recording("data/corpus/dev.parquet").filter(workload=chosen)
+    labels = pl.read_csv("data/corpus/dev_labels.csv", columns=["run", "shape", "namespace", "workload"])
+    chosen = labels.sort("shape", "run").gather_every(labels.height // count).head(count)
+    both = pl.struct("namespace", "workload")
+    return rm.read_recording("data/corpus/dev.parquet").filter(
+        both.is_in(chosen.select(both.alias("one"))["one"].implode())
+    )
 
 
 # Markup.
@@ -282,6 +285,17 @@ class AnyOf(frozenset[str]):
     __hash__ = None  # type: ignore[assignment]
 
 
+class Spoken(str):
+    """A sentence, however it is cut into elements."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return re.sub(r"\W+", "", self) == re.sub(r"\W+", "", str(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 _ACTIONS: Final = {
     "fix_leak": ("fix first", "fix the growth first", "fix leak", "fix the leak"),
     "raise_limit": ("raise", "raise limit", "raise the limit"),
@@ -309,6 +323,11 @@ def told(column: str) -> Callable[[Row], bool]:
 def always(_: Row) -> bool:
     """Tell that a view shows a fact of every workload."""
     return True
+
+
+def calm(row: Row) -> bool | None:
+    """Tell whose card has a table of limits; of what grows it may have what a higher limit buys."""
+    return None if row["growing"] else True
 
 
 def leaks(row: Row) -> bool:
@@ -341,7 +360,8 @@ class Fact:
     """How a view writes a fact, and of which workloads."""
 
     write: Callable[[Row], Any]
-    due: Callable[[Row], bool] = always
+    #: None: it may be shown or not, but where it is, it is the Assessment's.
+    due: Callable[[Row], bool | None] = always
 
 
 @dataclass(frozen=True)
@@ -611,8 +631,9 @@ def _of_folded(one: Key, part: Node) -> Iterator[Seen]:
 
 def _of_chart(one: Key, said: str) -> Iterator[Seen]:
     """Read what a chart says in words."""
-    for fact, what in (("live", r"[ ,]live heap (\S+ \w+)"), ("kept", r"[ ,]kept pages (\S+ \w+)")):
-        if found := re.search(what, said.split("Layers from the bottom:")[-1].split(". ")[0] if "Layers" in said else ""):
+    layers = re.search(r"Layers from the bottom: (.*?)\. ", said)
+    for fact, name in (("live", "live heap"), ("kept", "kept pages")):
+        if layers and (found := re.search(rf"{name} (\S+ \w+)", layers[1])):
             yield Seen(one, fact, found[1])
 
 
@@ -648,7 +669,8 @@ def kubectl(fleet: Fleet) -> Iterator[Seen]:
         said = dict(re.findall(r"--(namespace |containers=|requests=memory=|limits=memory=)(\S+)", line))
         found = re.search(r"resources \w+/(\S+)", line)
         assert found is not None, line
-        one = fleet.names[f"{said['namespace ']}/{found[1]}/{said['containers=']}"]
+        own = f"{found[1]}/{said['containers=']}"
+        one = fleet.names.get(f"{said['namespace ']}/{own}") or fleet.names[own]
         yield Seen(one, "advised_limit", said["limits=memory="])
         yield Seen(one, "advised_request", said["requests=memory="])
 
@@ -673,7 +695,7 @@ def explain_text(fleet: Fleet) -> Iterator[Seen]:
 def explain_html(fleet: Fleet) -> Iterator[Seen]:
     """Read `rm.explain` as a notebook shows it."""
     for one, found in _explained(fleet):
-        part = parsed(found._repr_html_())  # noqa: SLF001 - what a notebook calls
+        part = parsed(found._repr_html_())
         yield Seen(one, "verdict", words(part.first("span", class_="badge"))[2:])
         yield Seen(one, "headline", words(part.first("p", class_="headline")))
         yield Seen(one, "next_step", words(part.first("div", class_="next")).removeprefix("Next: "))
@@ -713,7 +735,9 @@ def _of_triage(one: Key, board: Any) -> Iterator[Seen]:
     yield from _of_folded(one, part)
     yield from _of_chart(one, board.picture.says)
     for button in following.all("button"):
-        if found := re.search(r"limits\.memory: (\S+)|limits:\s+memory: (\S+)", button.attributes["data-rm-copy"] or ""):
+        if found := re.search(
+            r"limits\.memory: (\S+)|limits:\s+memory: (\S+)", button.attributes["data-rm-copy"] or ""
+        ):
             yield Seen(one, "advised_limit", found[1] or found[2])
 
 
@@ -735,6 +759,8 @@ def triage_alone(fleet: Fleet) -> Iterator[Seen]:
 
 
 def _of_explorer(one: Key, row: Row, board: Any) -> Iterator[Seen]:
+    assert str(one[2]) in board.workload, f"{board.workload} is open"
+
     def said() -> dict[str, tuple[str, str]]:
         labels = [svg.attributes.get("aria-label") or "" for svg in parsed(_walked(board)).all("svg")]
         found = re.search(r"in 7 days at (\S+ Mi): (\S+ %|unknown)", " ".join(labels))
@@ -763,7 +789,7 @@ def explorer(fleet: Fleet) -> Iterator[Seen]:
     """Read `rm.LimitExplorer` of a fleet, one workload after the other."""
     board = rm.LimitExplorer(fleet.recording)
     for one, row in fleet.rows.items():
-        board.workload = "/".join(part for part in one[1:] if part and part not in one[1 : one.index(part)])
+        board.workload = "/".join(part for part in one[1:3] if part)
         yield from _of_explorer(one, row, board)
     board.close()
 
@@ -777,6 +803,17 @@ def explorer_alone(fleet: Fleet) -> Iterator[Seen]:
 
 
 # What each shows, and what it does not.
+
+
+def spoken(row: Row) -> Spoken:
+    """Write the next step as a page does: its code and what is expected stand apart."""
+    return Spoken(row["next_step"])
+
+
+def _spare(bytes_: int | None) -> str:
+    from rmtoolkit.views.report.amounts import fleet
+
+    return text.NOT_APPLICABLE if bytes_ is None else fleet(bytes_)
 
 
 def _shown(**facts: Fact | Callable[[Row], Any]) -> dict[str, Fact]:
@@ -813,7 +850,7 @@ _OF_FLEET: Final = _shown(
     limit=limit_mi,
     hours_to_limit=hours,
     peak=peak_mi,
-    waste=Fact(of("waste_bytes", lambda value: _spare(value)), lambda row: bool(row["waste_bytes"])),
+    waste=Fact(of("waste_bytes", _spare), lambda row: bool(row["waste_bytes"])),
 )
 _OF_PATCHES: Final = _shown(
     advised_limit=Fact(of("advised_limit_bytes", quantity), patched),
@@ -822,11 +859,13 @@ _OF_PATCHES: Final = _shown(
 _OF_TRIAGE: Final = _shown(
     verdict=badge,
     headline=of("headline"),
-    next_step=lambda row: spoken(row),
+    next_step=spoken,
     fact_chance=chance_of_fact,
     advised_limit=Fact(of("advised_limit_bytes", quantity), changes),
     hours_to_limit=hours,
-    live=Fact(of("live_bytes", text.memory), lambda row: row["live_bytes"] is not None and row["kept_bytes"] is not None),
+    live=Fact(
+        of("live_bytes", text.memory), lambda row: row["live_bytes"] is not None and row["kept_bytes"] is not None
+    ),
     kept=Fact(of("kept_bytes", text.memory), told("kept_bytes")),
     kills=of("kills"),
 )
@@ -843,26 +882,15 @@ _OF_EXPLORER: Final = _shown(
 )
 
 
-def _spare(bytes_: int | None) -> str:
-    from rmtoolkit.views.report.amounts import fleet  # noqa: PLC0415 - the one format of sums over a fleet
-
-    return text.NOT_APPLICABLE if bytes_ is None else fleet(bytes_)
-
-
-def spoken(row: Row) -> str:
-    """Write the next step without the marks around its code."""
-    return str(row["next_step"]).replace("`", "")
-
-
-def _view(
-    read: Callable[[Fleet], Iterator[Seen]], shows: dict[str, Fact], lacks: str, *fleets: str
-) -> View:
+def _view(read: Callable[[Fleet], Iterator[Seen]], shows: dict[str, Fact], lacks: str, *fleets: str) -> View:
     return View(read, shows, tuple(lacks.split()), fleets or ("samples", "corpus"))
 
 
 _NO_CLASSIFY: Final = "headline advised_limit advised_request advised_chance action limit_at live kept kills waste cost"
 _NO_LIMITS: Final = "headline next_step hours_to_limit limit_at live kept waste"
-_NO_FLEET: Final = "headline next_step advised_limit advised_request advised_chance action limit_at live kept kills cost"
+_NO_FLEET: Final = (
+    "headline next_step advised_limit advised_request advised_chance action limit_at live kept kills cost"
+)
 _NO_PATCH: Final = (
     "verdict headline next_step chance limit advised_chance action hours_to_limit limit_at live kept peak kills waste "
     "cost"
@@ -882,7 +910,10 @@ VIEWS: Final = {
         ),
         f"next_step {_NO_CLASSIFY}",
     ),
-    **{f"classify {ending}": _view(file("classify", ending), _OF_CLASSIFY, _NO_CLASSIFY) for ending in ("json", "csv", "parquet")},
+    **{
+        f"classify {ending}": _view(file("classify", ending), _OF_CLASSIFY, _NO_CLASSIFY)
+        for ending in ("json", "csv", "parquet")
+    },
     "limits terminal": _view(
         limits_terminal,
         _shown(
@@ -895,13 +926,16 @@ VIEWS: Final = {
         ),
         f"verdict peak kills cost {_NO_LIMITS}",
     ),
-    **{f"limits {ending}": _view(file("limits", ending), _OF_LIMITS, _NO_LIMITS) for ending in ("json", "csv", "parquet")},
+    **{
+        f"limits {ending}": _view(file("limits", ending), _OF_LIMITS, _NO_LIMITS)
+        for ending in ("json", "csv", "parquet")
+    },
     "limits.yaml": _view(limits_yaml, _OF_PATCHES, _NO_PATCH),
     "kubectl": _view(
         kubectl,
         _shown(
-            advised_limit=Fact(of("advised_limit_bytes", quantity), advised),
-            advised_request=Fact(of("advised_request_bytes", quantity), advised),
+            advised_limit=Fact(of("advised_limit_bytes", quantity), changes),
+            advised_request=Fact(of("advised_request_bytes", quantity), changes),
         ),
         _NO_PATCH,
     ),
@@ -928,7 +962,7 @@ VIEWS: Final = {
             limit=Fact(limit_mi, leaks),
             hours_to_limit=Fact(hours, leaks),
             peak=Fact(peak_mi, leaks),
-            next_step=Fact(lambda row: spoken(row).split(". ")[0].removesuffix("."), leaks),
+            next_step=Fact(lambda row: Spoken(row["next_step"].split(". ")[0]), leaks),
         ),
         "headline advised_limit advised_request advised_chance action limit_at live kept kills waste cost",
     ),
@@ -940,9 +974,11 @@ VIEWS: Final = {
             advised_limit=Fact(of("advised_limit_bytes", text.configured_mi), changes),
             advised_request=Fact(of("advised_request_bytes", text.configured_mi), changes),
             chance=Fact(
-                lambda row: text.chance(row["oom_probability_7d"]).removesuffix(" %")
-                if row["oom_probability_7d"] is not None
-                else text.NOT_APPLICABLE,
+                lambda row: (
+                    text.chance(row["oom_probability_7d"]).removesuffix(" %")
+                    if row["oom_probability_7d"] is not None
+                    else text.NOT_APPLICABLE
+                ),
                 changes,
             ),
             advised_chance=Fact(of("advised_oom_probability", text.chance), changes),
@@ -963,12 +999,12 @@ VIEWS: Final = {
             headline=of("headline"),
             next_step=spoken,
             fact_chance=chance_of_fact,
-            chance=Fact(of("oom_probability_7d", text.chance), lambda row: row["action"] != "fix_leak"),
-            limit=Fact(limit, lambda row: row["action"] != "fix_leak"),
+            chance=Fact(of("oom_probability_7d", text.chance), calm),
+            limit=Fact(limit, calm),
             advised_limit=Fact(of("advised_limit_bytes", text.configured), advised),
             advised_request=Fact(of("advised_request_bytes", text.configured), advised),
             advised_chance=Fact(of("advised_oom_probability", text.chance), advised),
-            action=Fact(action, lambda row: row["action"] != "fix_leak"),
+            action=Fact(action, calm),
             hours_to_limit=hours,
             live=_OF_TRIAGE["live"],
             kept=_OF_TRIAGE["kept"],
@@ -989,7 +1025,9 @@ VIEWS: Final = {
     ),
     "explain html": _view(
         explain_html,
-        _shown(verdict=badge, headline=of("headline"), next_step=spoken, fact_chance=chance_of_fact, hours_to_limit=hours),
+        _shown(
+            verdict=badge, headline=of("headline"), next_step=spoken, fact_chance=chance_of_fact, hours_to_limit=hours
+        ),
         "limit advised_limit advised_request advised_chance action limit_at live kept peak kills waste cost",
     ),
     "Fleet": _view(fleet_table, _OF_FLEET, _NO_FLEET),
@@ -1007,7 +1045,7 @@ def disagreements(fleet: Fleet, view: str, fact: str) -> list[str]:
         if name == fact:
             there.add(one)
             row = fleet.rows[one]
-            if not how.due(row):
+            if how.due(row) is False:
                 wrong.append(f"{_name(one)}: says {shown!r}, and should say nothing")
             elif not _same(shown, wanted := how.write(row)):
                 wrong.append(f"{_name(one)}: says {shown!r}, and the Assessment {wanted!r}")

@@ -10,10 +10,107 @@ import rmtoolkit as rm
 from tests.numbers import FACTS, VIEWS, Fleet, disagreements, rows_of, run_of_corpus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from _pytest.mark import ParameterSet
 
-#: Views that still say something else: a fact leaves this table when its view reads the Assessment.
-KNOWN: Final[frozenset[tuple[str, str]]] = frozenset()
+#: Views that still say something else: a fact leaves this table when its view reads the Assessment. `read` is a view
+#: that raises, `shared` are the columns that two files have in common.
+KNOWN: Final[frozenset[tuple[str, str]]] = frozenset(
+    {
+        ("Fleet", "waste"),
+        ("LimitExplorer", "advised_request"),
+        ("LimitExplorer", "cost"),
+        ("LimitExplorer alone", "advised_request"),
+        ("LimitExplorer alone", "cost"),
+        ("Triage", "advised_limit"),
+        ("Triage", "fact_chance"),
+        ("Triage", "kept"),
+        ("Triage", "next_step"),
+        ("Triage", "verdict"),
+        ("Triage alone", "advised_limit"),
+        ("Triage alone", "fact_chance"),
+        ("Triage alone", "kept"),
+        ("Triage alone", "next_step"),
+        ("Triage alone", "verdict"),
+        ("classify csv", "chance"),
+        ("classify csv", "next_step"),
+        ("classify json", "chance"),
+        ("classify json", "next_step"),
+        ("classify parquet", "chance"),
+        ("classify parquet", "next_step"),
+        ("classify terminal", "chance"),
+        ("classify terminal", "verdict"),
+        ("explain html", "fact_chance"),
+        ("explain html", "next_step"),
+        ("explain text", "chance"),
+        ("explain text", "next_step"),
+        ("explain text", "verdict"),
+        ("kubectl", "advised_limit"),
+        ("kubectl", "advised_request"),
+        ("limits csv", "action"),
+        ("limits csv", "advised_chance"),
+        ("limits csv", "advised_limit"),
+        ("limits csv", "advised_request"),
+        ("limits csv", "chance"),
+        ("limits csv", "cost"),
+        ("limits csv", "kills"),
+        ("limits csv", "limit"),
+        ("limits csv", "peak"),
+        ("limits csv", "read"),
+        ("limits csv", "verdict"),
+        ("limits json", "action"),
+        ("limits json", "advised_chance"),
+        ("limits json", "advised_limit"),
+        ("limits json", "advised_request"),
+        ("limits json", "chance"),
+        ("limits json", "cost"),
+        ("limits json", "kills"),
+        ("limits json", "limit"),
+        ("limits json", "peak"),
+        ("limits json", "read"),
+        ("limits json", "shared"),
+        ("limits json", "verdict"),
+        ("limits parquet", "action"),
+        ("limits parquet", "advised_chance"),
+        ("limits parquet", "advised_limit"),
+        ("limits parquet", "advised_request"),
+        ("limits parquet", "chance"),
+        ("limits parquet", "cost"),
+        ("limits parquet", "kills"),
+        ("limits parquet", "limit"),
+        ("limits parquet", "peak"),
+        ("limits parquet", "read"),
+        ("limits parquet", "verdict"),
+        ("limits terminal", "action"),
+        ("limits terminal", "advised_chance"),
+        ("limits terminal", "advised_limit"),
+        ("limits terminal", "advised_request"),
+        ("limits terminal", "chance"),
+        ("limits terminal", "limit"),
+        ("limits terminal", "read"),
+        ("limits.yaml", "advised_limit"),
+        ("limits.yaml", "advised_request"),
+        ("limits.yaml", "read"),
+        ("report blob", "chance"),
+        ("report cards", "action"),
+        ("report cards", "kept"),
+        ("report cards", "kills"),
+        ("report cards", "next_step"),
+        ("report limits", "action"),
+        ("report limits", "advised_chance"),
+        ("report limits", "advised_limit"),
+        ("report limits", "advised_request"),
+        ("report limits", "chance"),
+        ("report limits", "cost"),
+        ("report limits", "limit"),
+        ("report limits.yaml", "advised_limit"),
+        ("report limits.yaml", "advised_request"),
+        ("report table", "waste"),
+        ("summary.md", "advised_chance"),
+        ("summary.md", "advised_limit"),
+        ("summary.md", "chance"),
+        ("summary.md", "limit"),
+    }
+)
 
 #: The chance beside an answer is a second place for the same fact.
 _SAME: Final = {"fact_chance": "chance"}
@@ -27,14 +124,16 @@ def fleets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Fleet]:
     return {name: Fleet(name, recording, folder) for name, recording in read.items()}
 
 
-def _pairs() -> Iterator[object]:
-    for view, about in VIEWS.items():
-        for fact in about.shows:
-            known = pytest.mark.xfail(strict=True, reason=f"{view} works out {fact} itself")
-            yield pytest.param(view, fact, marks=[known] if (view, fact) in KNOWN else [], id=f"{view}-{fact}")
+def _case(*parts: str, view: str, fact: str) -> ParameterSet:
+    """Give a case that must fail as long as it stands in the table."""
+    known = pytest.mark.xfail(strict=True, reason=f"{view} works out {fact} itself")
+    return pytest.param(*parts, marks=[known] if (view, fact) in KNOWN else [], id="-".join(parts))
 
 
-@pytest.mark.parametrize(("view", "fact"), _pairs())
+_PAIRS: Final = [_case(view, fact, view=view, fact=fact) for view, about in VIEWS.items() for fact in about.shows]
+
+
+@pytest.mark.parametrize(("view", "fact"), _PAIRS)
 def test_view_says_what_the_assessment_says(fleets: dict[str, Fleet], view: str, fact: str) -> None:
     """A view shows a fact of every workload as the Assessment has it."""
     wrong = [
@@ -45,6 +144,12 @@ def test_view_says_what_the_assessment_says(fleets: dict[str, Fleet], view: str,
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_table_of_exceptions_names_only_what_is_there() -> None:
+    """A pair that no test has would hide nothing and stay for ever."""
+    there = {(view, fact) for view, about in VIEWS.items() for fact in (*about.shows, "read", "shared")}
+    assert there >= KNOWN
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_fact_is_shown_or_known_to_be_left_out(view: str) -> None:
     """No view drops a fact without a word: what it shows and what it lacks are all facts."""
@@ -53,14 +158,14 @@ def test_every_fact_is_shown_or_known_to_be_left_out(view: str) -> None:
     assert shown | set(VIEWS[view].lacks) == set(FACTS)
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", [_case(view, view=view, fact="read") for view in VIEWS])
 def test_nothing_is_read_that_is_not_compared(fleets: dict[str, Fleet], view: str) -> None:
     """What can be read out of a view is also held against the Assessment."""
     for name in VIEWS[view].fleets:
         assert {seen.fact for seen in fleets[name].seen(view)} <= set(VIEWS[view].shows)
 
 
-@pytest.mark.parametrize("name", ["samples", "corpus"])
+@pytest.mark.parametrize("name", [_case(name, view="limits json", fact="shared") for name in ("samples", "corpus")])
 def test_verdicts_and_limits_agree_on_every_column_they_share(fleets: dict[str, Fleet], name: str) -> None:
     """`classify -o` and `limits -o` write the same number under the same name."""
     fleet = fleets[name]
