@@ -29,15 +29,16 @@ OF_LIMITS: Final = ("raise_limit", "lower_limit", "set_limit")
 RULES: Final[dict[str, Rule]] = {}
 #: Rules that are broken today, with a workload that breaks them.
 KNOWN: Final[dict[str, str]] = {
-    "peak_is_at_least_what_is_used_now": "amber-heron: where only the allocator is known, the peak is of the live heap, the layers of resident",
-    "need_is_at_least_what_cannot_be_taken_back_now": "noble-newt: the need is below anonymous and kernel memory of the last sample",
+    "peak_is_at_least_what_is_used_now": "amber-heron: the peak is of the live heap, the layers of resident",
+    "need_is_at_least_what_cannot_be_taken_back_now": "noble-newt: the need is below the last sample's",
     "need_is_known_where_memory_was_seen": "amber-heron: resident of the allocator is no need",
     "what_leaks_gets_no_plain_limit": "tidy-grouse: a request of 126 Mi is advised for a leak, and no limit",
     "above_the_target_is_not_left_to_waiting": "amber-kestrel: 11 % at the limit in force, and the action is to wait",
     "what_would_do_is_below_what_is_advised": "opal-vole: 750 Mi once pages are given back, where 420 Mi is advised",
-    "memory_has_a_price_where_it_is_set_aside": "vivid-vole: without a request the limit is the request, and no price is known",
+    "memory_has_a_price_where_it_is_set_aside": "vivid-vole: no price where the request is not known",
     "there_is_no_price_of_no_advice": "tidy-grouse: cost_then of a limit that is not advised",
     "the_headline_names_the_layers": "noble-newt: keeps 212 Mi in the headline, 204 Mi in kept_bytes",
+    "a_limit_that_kills_is_not_left_alone": "dapper-wren: seven kills, more than 99 %, and the action is to wait",
     "the_reasons_count_the_kills": "silver-plover: `1 life ended in an OOM kill` of two",
 }
 
@@ -315,6 +316,19 @@ def the_same_limit_has_the_same_chance(row: Row) -> bool:
 
 
 @rule
+def a_limit_that_kills_is_not_left_alone(row: Row) -> bool:
+    """What is killed and gets no leak to fix gets a limit to try: it does not wait."""
+    return not row["kills_7d"] or row["limit_bytes"] is None or row["action"] not in ("wait", "none")
+
+
+@rule
+def waiting_has_a_reason_in_its_numbers(row: Row) -> bool:
+    """To wait for a smaller chance makes sense only where the chance is above the target."""
+    waits = "smaller chance" in (row["next_step"] or "")
+    return not waits or row["oom_probability_7d"] > TARGET
+
+
+@rule
 def a_leak_is_to_be_fixed(row: Row) -> bool:
     """The action of a leak is to fix it, and of nothing else."""
     return (row["action"] == "fix_leak") == (row["verdict"] == "leak")
@@ -563,6 +577,9 @@ def test_lives_and_events_count_the_same_kills(found: dict[str, Assessment], fle
     assert not wrong.height, wrong["workload"].to_list()
 
 
+@pytest.mark.xfail(
+    strict=True, reason="young-raven: `180 Mi would do` only beside a workload with an allocator's gauges"
+)
 def test_alone_is_as_in_a_fleet(recordings: dict[str, rm.Recording], found: dict[str, Assessment]) -> None:
     """A workload that is assessed alone has the same row."""
     wrong = []
