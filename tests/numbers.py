@@ -781,8 +781,8 @@ def _of_explorer(one: Key, row: Row, board: Any) -> Iterator[Seen]:
         yield Seen(one, "advised_limit", said()["chance"][0])
         yield Seen(one, "advised_chance", said()["chance"][1])
         for button in parsed(_walked(board)).all("button"):
-            if found := re.search(r"requests:\s+memory: (\S+)", button.attributes.get("data-rm-copy") or ""):
-                yield Seen(one, "advised_request", found[1])
+            if asked := re.search(r"requests:\s+memory: (\S+)", button.attributes.get("data-rm-copy") or ""):
+                yield Seen(one, "advised_request", asked[1])
 
 
 def explorer(fleet: Fleet) -> Iterator[Seen]:

@@ -83,7 +83,7 @@ def layers_add_up_to_the_working_set(row: Row) -> bool:
     parts = [row[name] for name in ("anon_bytes", "cache_bytes", "kernel_bytes", "shmem_bytes")]
     if row["working_set_bytes"] is None or row["anon_bytes"] is None or row["cache_bytes"] is None:
         return True
-    return abs(sum(part or 0 for part in parts) - row["working_set_bytes"]) <= MI / 10
+    return bool(abs(sum(part or 0 for part in parts) - row["working_set_bytes"]) <= MI / 10)
 
 
 @rule
@@ -92,7 +92,7 @@ def heap_and_what_is_outside_add_up_to_anonymous_memory(row: Row) -> bool:
     parts = [row[name] for name in ("live_bytes", "slack_bytes", "kept_bytes", "outside_bytes")]
     if row["live_bytes"] is None or row["anon_bytes"] is None:
         return True
-    return abs(sum(part or 0 for part in parts) - row["anon_bytes"]) <= MI / 10
+    return bool(abs(sum(part or 0 for part in parts) - row["anon_bytes"]) <= MI / 10)
 
 
 @rule
@@ -139,7 +139,7 @@ def what_grows_has_not_settled(row: Row) -> bool:
 @rule
 def what_is_called_growing_is_no_clean_verdict(row: Row) -> bool:
     """What does not leak does not grow, and what leaks does."""
-    return row["growing"] == (row["verdict"] == "leak") or row["verdict"] == "inconclusive"
+    return bool(row["growing"] == (row["verdict"] == "leak") or row["verdict"] == "inconclusive")
 
 
 @rule
@@ -164,13 +164,13 @@ def instants_are_the_hours_from_the_end_of_the_window(row: Row) -> bool:
     """The instant at which a limit is met is the end of the window and the hours."""
     if row["hours_to_limit"] is None:
         return row["limit_at"] is None
-    return abs((row["limit_at"] - row["window_end"]).total_seconds() - 3600 * row["hours_to_limit"]) < 1
+    return bool(abs((row["limit_at"] - row["window_end"]).total_seconds() - 3600 * row["hours_to_limit"]) < 1)
 
 
 @rule
 def hours_are_known_exactly_where_the_limit_is_reached(row: Row) -> bool:
     """Only what reaches its limit has a time to it."""
-    return (row["hours_to_limit"] is not None) == (row["limit_outlook"] == "reaches")
+    return bool((row["hours_to_limit"] is not None) == (row["limit_outlook"] == "reaches"))
 
 
 @rule
@@ -192,7 +192,7 @@ def headroom_is_the_free_share(row: Row) -> bool:
     """Headroom is what the need leaves of the limit."""
     if None in (row["need_bytes"], row["limit_bytes"]):
         return row["headroom_share"] is None
-    return abs(row["headroom_share"] - (1 - row["need_bytes"] / row["limit_bytes"])) < 1e-9
+    return bool(abs(row["headroom_share"] - (1 - row["need_bytes"] / row["limit_bytes"])) < 1e-9)
 
 
 # The chance of an OOM kill.
@@ -237,7 +237,7 @@ def need_near_the_limit_is_no_small_chance(row: Row) -> bool:
     """A need above 97 % of the limit is above the target."""
     if None in (row["need_bytes"], row["limit_bytes"]):
         return True
-    return row["need_bytes"] < 0.97 * row["limit_bytes"] or row["oom_probability_7d"] > TARGET
+    return bool(row["need_bytes"] < 0.97 * row["limit_bytes"] or row["oom_probability_7d"] > TARGET)
 
 
 @rule
@@ -281,7 +281,7 @@ def what_leaks_gets_no_plain_limit(row: Row) -> bool:
 def the_action_moves_the_limit_as_it_says(row: Row) -> bool:
     """Raising raises, lowering lowers, setting sets where there is none; all else leaves the limit."""
     now, then = row["limit_bytes"], row["advised_limit_bytes"]
-    moves = {
+    moves: dict[str, Callable[[], bool]] = {
         "raise_limit": lambda: now is not None and then > now,
         "lower_limit": lambda: now is not None and then < now,
         "set_limit": lambda: now is None and then is not None,
@@ -331,7 +331,7 @@ def waiting_has_a_reason_in_its_numbers(row: Row) -> bool:
 @rule
 def a_leak_is_to_be_fixed(row: Row) -> bool:
     """The action of a leak is to fix it, and of nothing else."""
-    return (row["action"] == "fix_leak") == (row["verdict"] == "leak")
+    return bool((row["action"] == "fix_leak") == (row["verdict"] == "leak"))
 
 
 @rule
@@ -357,13 +357,13 @@ def a_setting_is_that_of_the_action(row: Row) -> bool:
 @rule
 def each_kill_counts_once(row: Row) -> bool:
     """A run is ended by one kill: as many kills as killed runs, and no more runs killed than seen."""
-    return row["runs_killed"] == row["kills"] and row["runs_killed"] <= row["runs"]
+    return bool(row["runs_killed"] == row["kills"] and row["runs_killed"] <= row["runs"])
 
 
 @rule
 def kills_of_a_week_are_kills(row: Row) -> bool:
     """The kills of the last week are among all of them, and the last one is known."""
-    return row["kills_7d"] <= row["kills"] and (row["last_kill"] is not None) == (row["kills"] > 0)
+    return bool(row["kills_7d"] <= row["kills"] and (row["last_kill"] is not None) == (row["kills"] > 0))
 
 
 @rule
@@ -384,7 +384,7 @@ def a_known_limit_that_killed_is_named(row: Row) -> bool:
 @rule
 def waste_is_what_lowering_gives_back(row: Row) -> bool:
     """There is waste exactly where the limit is to be lowered."""
-    return bool(row["waste_bytes"]) == (row["action"] == "lower_limit")
+    return bool(bool(row["waste_bytes"]) == (row["action"] == "lower_limit"))
 
 
 @rule
@@ -409,7 +409,7 @@ def there_is_no_price_of_no_advice(row: Row) -> bool:
 @rule
 def pods_now_are_pods(row: Row) -> bool:
     """Some pod is there now, and no more than were seen."""
-    return 0 < row["pods_now"] <= row["pods"]
+    return bool(0 < row["pods_now"] <= row["pods"])
 
 
 # Words.
