@@ -281,12 +281,11 @@ def what_leaks_gets_no_plain_limit(row: Row) -> bool:
 def the_action_moves_the_limit_as_it_says(row: Row) -> bool:
     """Raising raises, lowering lowers, setting sets where there is none; all else leaves the limit."""
     now, then = row["limit_bytes"], row["advised_limit_bytes"]
-    moves: dict[str, Callable[[], bool]] = {
-        "raise_limit": lambda: now is not None and then > now,
-        "lower_limit": lambda: now is not None and then < now,
-        "set_limit": lambda: now is None and then is not None,
-    }
-    return moves.get(row["action"], lambda: then is None or then == now)()
+    if row["action"] == "set_limit":
+        return now is None and then is not None
+    if row["action"] in OF_LIMITS:
+        return None not in (now, then) and (then > now) == (row["action"] == "raise_limit") and then != now
+    return then is None or bool(then == now)
 
 
 @rule
