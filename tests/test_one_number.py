@@ -1,0 +1,186 @@
+"""One fact, one number: what any view shows of a workload is what stands in the Assessment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+import rmtoolkit as rm
+from tests.numbers import FACTS, VIEWS, Fleet, disagreements, rows_of, run_of_corpus
+
+if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
+
+#: Views that still say something else: a fact leaves this table when its view reads the Assessment. `read` is a view
+#: that raises, `shared` are the columns that two files have in common.
+KNOWN: Final[frozenset[tuple[str, str]]] = frozenset(
+    {
+        ("Fleet", "waste"),
+        ("LimitExplorer", "advised_request"),
+        ("LimitExplorer", "cost"),
+        ("LimitExplorer alone", "advised_request"),
+        ("LimitExplorer alone", "cost"),
+        ("Triage", "advised_limit"),
+        ("Triage", "fact_chance"),
+        ("Triage", "kept"),
+        ("Triage", "next_step"),
+        ("Triage alone", "advised_limit"),
+        ("Triage alone", "fact_chance"),
+        ("Triage alone", "kept"),
+        ("Triage alone", "next_step"),
+        ("classify csv", "chance"),
+        ("classify csv", "next_step"),
+        ("classify json", "chance"),
+        ("classify json", "next_step"),
+        ("classify parquet", "chance"),
+        ("classify parquet", "next_step"),
+        ("classify terminal", "chance"),
+        ("explain html", "fact_chance"),
+        ("explain html", "next_step"),
+        ("explain text", "chance"),
+        ("explain text", "next_step"),
+        ("kubectl", "advised_limit"),
+        ("kubectl", "advised_request"),
+        ("limits csv", "action"),
+        ("limits csv", "advised_chance"),
+        ("limits csv", "advised_limit"),
+        ("limits csv", "advised_request"),
+        ("limits csv", "chance"),
+        ("limits csv", "cost"),
+        ("limits csv", "kills"),
+        ("limits csv", "limit"),
+        ("limits csv", "peak"),
+        ("limits csv", "read"),
+        ("limits csv", "verdict"),
+        ("limits json", "action"),
+        ("limits json", "advised_chance"),
+        ("limits json", "advised_limit"),
+        ("limits json", "advised_request"),
+        ("limits json", "chance"),
+        ("limits json", "cost"),
+        ("limits json", "kills"),
+        ("limits json", "limit"),
+        ("limits json", "peak"),
+        ("limits json", "read"),
+        ("limits json", "shared"),
+        ("limits json", "verdict"),
+        ("limits parquet", "action"),
+        ("limits parquet", "advised_chance"),
+        ("limits parquet", "advised_limit"),
+        ("limits parquet", "advised_request"),
+        ("limits parquet", "chance"),
+        ("limits parquet", "cost"),
+        ("limits parquet", "kills"),
+        ("limits parquet", "limit"),
+        ("limits parquet", "peak"),
+        ("limits parquet", "read"),
+        ("limits parquet", "verdict"),
+        ("limits terminal", "action"),
+        ("limits terminal", "advised_chance"),
+        ("limits terminal", "advised_limit"),
+        ("limits terminal", "advised_request"),
+        ("limits terminal", "chance"),
+        ("limits terminal", "limit"),
+        ("limits terminal", "read"),
+        ("limits.yaml", "advised_limit"),
+        ("limits.yaml", "advised_request"),
+        ("limits.yaml", "read"),
+        ("report blob", "chance"),
+        ("report cards", "action"),
+        ("report cards", "kept"),
+        ("report cards", "kills"),
+        ("report cards", "next_step"),
+        ("report limits", "action"),
+        ("report limits", "advised_chance"),
+        ("report limits", "advised_limit"),
+        ("report limits", "advised_request"),
+        ("report limits", "chance"),
+        ("report limits", "cost"),
+        ("report limits", "limit"),
+        ("report limits.yaml", "advised_limit"),
+        ("report limits.yaml", "advised_request"),
+        ("report table", "waste"),
+        ("summary.md", "advised_chance"),
+        ("summary.md", "advised_limit"),
+        ("summary.md", "chance"),
+        ("summary.md", "limit"),
+    }
+)
+
+#: The chance beside an answer is a second place for the same fact.
+_SAME: Final = {"fact_chance": "chance"}
+
+
+@pytest.fixture(scope="session")
+def fleets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Fleet]:
+    """The samples and thirty runs of the corpus, each read and assessed once."""
+    folder = tmp_path_factory.mktemp("numbers")
+    read = {"samples": rm.read("data/samples"), "corpus": run_of_corpus(30)}
+    return {name: Fleet(name, recording, folder) for name, recording in read.items()}
+
+
+def _case(*parts: str, view: str, fact: str) -> ParameterSet:
+    """Give a case that must fail as long as it stands in the table."""
+    known = pytest.mark.xfail(strict=True, reason=f"{view} works out {fact} itself")
+    return pytest.param(*parts, marks=[known] if (view, fact) in KNOWN else [], id="-".join(parts))
+
+
+_PAIRS: Final = [_case(view, fact, view=view, fact=fact) for view, about in VIEWS.items() for fact in about.shows]
+
+
+@pytest.mark.parametrize(("view", "fact"), _PAIRS)
+def test_view_says_what_the_assessment_says(fleets: dict[str, Fleet], view: str, fact: str) -> None:
+    """A view shows a fact of every workload as the Assessment has it."""
+    wrong = [
+        f"{view}, {fact}, {name}/{one}"
+        for name in VIEWS[view].fleets
+        for one in disagreements(fleets[name], view, fact)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_table_of_exceptions_names_only_what_is_there() -> None:
+    """A pair that no test has would hide nothing and stay for ever."""
+    there = {(view, fact) for view, about in VIEWS.items() for fact in (*about.shows, "read", "shared")}
+    assert there >= KNOWN
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_fact_is_shown_or_known_to_be_left_out(view: str) -> None:
+    """No view drops a fact without a word: what it shows and what it lacks are all facts."""
+    shown = {_SAME.get(fact, fact) for fact in VIEWS[view].shows}
+    assert not shown & set(VIEWS[view].lacks)
+    assert shown | set(VIEWS[view].lacks) == set(FACTS)
+
+
+@pytest.mark.parametrize("view", [_case(view, view=view, fact="read") for view in VIEWS])
+def test_nothing_is_read_that_is_not_compared(fleets: dict[str, Fleet], view: str) -> None:
+    """What can be read out of a view is also held against the Assessment."""
+    for name in VIEWS[view].fleets:
+        assert {seen.fact for seen in fleets[name].seen(view)} <= set(VIEWS[view].shows)
+
+
+@pytest.mark.parametrize("name", [_case(name, view="limits json", fact="shared") for name in ("samples", "corpus")])
+def test_verdicts_and_limits_agree_on_every_column_they_share(fleets: dict[str, Fleet], name: str) -> None:
+    """`classify -o` and `limits -o` write the same number under the same name."""
+    fleet = fleets[name]
+    tables = []
+    for command in ("classify", "limits"):
+        path = fleet.folder / f"{fleet.name}-shared-{command}.json"
+        fleet.run(command, "-o", path)
+        tables.append({tuple(row[part] for part in _WORKLOAD): row for row in rows_of(path)})
+    verdicts, limits = tables
+    assert verdicts.keys() == limits.keys()
+    wrong = []
+    for one, row in verdicts.items():
+        for column in row.keys() & limits[one].keys():
+            first, second = row[column], limits[one][column]
+            numbers = isinstance(first, float | int) and isinstance(second, float | int)
+            if not (abs(first - second) <= _TINY * max(1.0, abs(first)) if numbers else first == second):
+                wrong.append(f"{'/'.join(map(str, one))}, {column}: {first!r} and {second!r}")
+    assert not wrong, "\n".join(wrong)
+
+
+_WORKLOAD: Final = ("cluster", "namespace", "workload", "container")
+_TINY: Final = 1e-6
