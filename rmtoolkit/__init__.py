@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders.record_kubectl import record_kubectl
     from rmtoolkit.recording import Recording, concat, read_recording
     from rmtoolkit.validation import validate
+    from rmtoolkit.views.dashboards.explorer import LimitExplorer
     from rmtoolkit.views.dashboards.fleet import Fleet
-    from rmtoolkit.views.dashboards.limit_explorer import LimitExplorer
     from rmtoolkit.views.dashboards.triage import Triage
     from rmtoolkit.views.explanation import Explanation, explain
     from rmtoolkit.views.report import report
@@ -71,7 +71,7 @@ _HOMES: Final = {
     "Judgement": "rmtoolkit.analysis.judge",
     "Lake": "rmtoolkit.lake",
     "learn_margins": "rmtoolkit.limits.risk",
-    "LimitExplorer": "rmtoolkit.views.dashboards.limit_explorer",
+    "LimitExplorer": "rmtoolkit.views.dashboards.explorer",
     "limit_risk": "rmtoolkit.assessment",
     "lives": "rmtoolkit.assessment",
     "Margins": "rmtoolkit.limits.risk",

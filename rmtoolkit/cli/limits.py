@@ -26,7 +26,8 @@ def run(options: argparse.Namespace) -> int:
     """Print the limits, and write what was asked for."""
     from rmtoolkit._parallel import connected
     from rmtoolkit.assessment import recommend_limits
-    from rmtoolkit.views import limits_terminal, terminal
+    from rmtoolkit.views import terminal
+    from rmtoolkit.views import terminal as limits_terminal
 
     if options.output:
         limits_terminal.check_format(options.output)
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
             source, options.oom_probability, options.margins, price_per_gib_hour=options.price, client=client
         )
     unicode = terminal.has_unicode(sys.stdout)
-    sys.stdout.write(limits_terminal.table(limits, options.oom_probability, unicode=unicode))
+    sys.stdout.write(limits_terminal.limits_table(limits, options.oom_probability, unicode=unicode))
     if options.output:
         containers = source.containers if _sources.is_recording(source) else source.containers()
         print(f"Limits: {limits_terminal.write(limits, containers, options.output)}")

@@ -39,8 +39,8 @@ def run(options: argparse.Namespace) -> int:
     from rmtoolkit._io import check_target
     from rmtoolkit._parallel import connected
     from rmtoolkit.views import report
-    from rmtoolkit.views.report.beside import write_beside
-    from rmtoolkit.views.report.lists import missing
+    from rmtoolkit.views.report.files import write_beside
+    from rmtoolkit.views.report.sections import missing
 
     for path, endings in ((options.output, report.ENDINGS), (options.pdf, (".pdf",))):
         if path is not None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
+from rmtoolkit._html import Markup, el, join
 from rmtoolkit.analysis import advice, promql
 from rmtoolkit.analysis.records import VERDICTS, Advice, evidence_of
 from rmtoolkit.exceptions import ColumnError, UnknownWorkloadError
 from rmtoolkit.views import _tables
-from rmtoolkit.views.markup import Markup, el, join
-from rmtoolkit.views.notebook_style import STYLE
-from rmtoolkit.views.parts import facts, pattern_words, with_code
+from rmtoolkit.views._tables import facts, pattern_words, with_code
+from rmtoolkit.views.style import STYLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

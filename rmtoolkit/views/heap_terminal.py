@@ -95,7 +95,7 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
 
 def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True) -> str:
     """Write the short answer about an allocator's own statistics."""
-    from rmtoolkit.views import heap_allocator  # noqa: PLC0415 - draws, which takes much longer to import
+    from rmtoolkit.views import allocator as heap_allocator  # noqa: PLC0415 - draws, which takes much longer to import
 
     totals = found.allocator.totals
     lines = [*_wrap(found.headline), *_about(source, text.count(totals.height, "document") + ", the last one:")]

@@ -22,7 +22,7 @@ from rmtoolkit.loaders.prometheus._merge import (
     fill_gaps,
 )
 from rmtoolkit.loaders.prometheus._metrics import NO_CONTAINER, PAUSE
-from rmtoolkit.loaders.prometheus_overlap import NOT_MERGED
+from rmtoolkit.loaders.prometheus._overlap import NOT_MERGED
 
 if TYPE_CHECKING:
     from tests.loaders.conftest import Prom

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rmtoolkit.views import svg, theme
-from rmtoolkit.views.notebook_style import REPORT
+from rmtoolkit.views import charts as svg
+from rmtoolkit.views import theme
+from rmtoolkit.views.style import REPORT
 from tests.views.colours import contrast
 
 if TYPE_CHECKING:

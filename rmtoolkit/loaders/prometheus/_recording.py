@@ -16,7 +16,7 @@ from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, 
 from rmtoolkit.loaders.prometheus._merge import LOOKBACK_MILLISECONDS, Merged, Signal, merge, side_by_side
 from rmtoolkit.loaders.prometheus._metadata import Image, releases, version_of
 from rmtoolkit.loaders.prometheus._metrics import FACTS, POD_ROLES, describe
-from rmtoolkit.loaders.prometheus_overlap import NOT_MERGED, tell_apart
+from rmtoolkit.loaders.prometheus._overlap import NOT_MERGED, tell_apart
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, EVENTS, SIGNALS, empty
 

@@ -108,7 +108,7 @@ def report(
     )
     made = write(found, path, date=date)
     if beside is not None:
-        from rmtoolkit.views.report.beside import write_beside  # noqa: PLC0415 - only where files are asked for
+        from rmtoolkit.views.report.files import write_beside  # noqa: PLC0415 - only where files are asked for
 
         write_beside(found, beside)
     return made
@@ -159,7 +159,7 @@ def write(found: Contents, path: str | os.PathLike[str], *, date: dt.datetime | 
     html = page(found, written=_date(date))
     with replacing(path, ENDINGS) as part:
         if Path(path).suffix.lower() == ".pdf":
-            from rmtoolkit.views.report.pdf import print_page  # noqa: PLC0415 - only for PDF
+            from rmtoolkit.views.report.files import print_page  # noqa: PLC0415 - only for PDF
 
             print_page(html, part)
         else:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit.views import _tables, svg, timeline_svg
-from rmtoolkit.views.markup import Markup, el, join
-from rmtoolkit.views.parts import facts, pattern_words, with_code
+from rmtoolkit._html import Markup, el, join
+from rmtoolkit.views import _tables, timeline_svg
+from rmtoolkit.views import charts as svg
+from rmtoolkit.views._tables import facts, pattern_words, with_code
 from rmtoolkit.views.summary import shortened
 
 if TYPE_CHECKING:

@@ -1,35 +1,56 @@
-"""The page: headline, tiles, what changed, tables, capacity, data quality, and the cards behind every row."""
+"""The weekly report as one self-contained page."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 from rmtoolkit import text
+from rmtoolkit._html import Markup, el
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import UnknownWorkloadError
 from rmtoolkit.views.assets import asset
-from rmtoolkit.views.markup import Markup, el
-from rmtoolkit.views.notebook_style import REPORT, REPORT_PART
-from rmtoolkit.views.report import blob, lists
-from rmtoolkit.views.report.advised import advised, known
+from rmtoolkit.views.charts import Sparks
+from rmtoolkit.views.report import sections as section_tables
 from rmtoolkit.views.report.card import card
-from rmtoolkit.views.report.cells import heads, row, values
-from rmtoolkit.views.report.quality import quality
-from rmtoolkit.views.report.sections import ALL, SECTIONS, counted
-from rmtoolkit.views.report.top import heading, start, tiles, top
-from rmtoolkit.views.sparks import Sparks
+from rmtoolkit.views.report.columns import advised, heads, known, row, values
+from rmtoolkit.views.report.sections import ALL as SECTIONS_ALL
+from rmtoolkit.views.report.sections import SECTIONS as SECTIONS_SECTIONS
+from rmtoolkit.views.report.sections import counted as sections_counted
+from rmtoolkit.views.report.sections import heading, quality, start, tiles, top
+from rmtoolkit.views.style import REPORT, REPORT_PART
 from rmtoolkit.views.timeline import Timelines
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rmtoolkit.views.report.contents import Contents, Entry
-    from rmtoolkit.views.report.sections import Section
+    from rmtoolkit.views.report.sections import Section as sections_Section
+
+
+def packed(value: object) -> Markup:
+    """Compress anything that JSON can hold."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    packer = zlib.compressobj(7, zlib.DEFLATED, -15, 9)
+    return Markup(base64.b64encode(packer.compress(text.encode()) + packer.flush()).decode())
+
+
+def element(ident: str, value: object, **attributes: object) -> Markup:
+    """Put a packed value in the page."""
+    return el("script", packed(value), type="text/plain", id=ident, **attributes)
+
+
+def chunks(cards: Sequence[str], size: int) -> Iterator[Markup]:
+    """Pack cards by the dozen, so that unfolding one costs little."""
+    for number, begin in enumerate(range(0, len(cards), size)):
+        yield element(f"cards-{number}", cards[begin : begin + size])
+
 
 #: Rows of a section that stand in the page without a script; the rest is packed.
 _STANDING: Final = 10
@@ -45,11 +66,11 @@ _CHUNK: Final = 32
 def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
     """Write the whole page."""
     drawn = _Drawn(contents)
-    chosen = [(section, section.choose(contents)) for section in SECTIONS]
+    chosen = [(section, section.choose(contents)) for section in SECTIONS_SECTIONS]
     chosen = [(section, entries) for section, entries in chosen if entries]
     everything = [entry for entry in contents.entries if entry.at < _MOST]
     sections = [drawn.section(section, entries, opened=not at) for at, (section, entries) in enumerate(chosen)]
-    whole = drawn.section(ALL, everything, opened=not chosen)
+    whole = drawn.section(SECTIONS_ALL, everything, opened=not chosen)
     body = el(
         "body",
         el(
@@ -57,22 +78,22 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
             top(contents),
             heading(contents),
             start(contents),
-            lists.incomplete(contents),
-            lists.raised_again(contents),
+            section_tables.incomplete(contents),
+            section_tables.raised_again(contents),
             tiles(contents),
             _overview(chosen, contents),
-            lists.changed(contents),
+            section_tables.changed(contents),
             _filter(contents),
             *sections,
-            lists.failures(contents),
-            lists.capacity(contents),
+            section_tables.failures(contents),
+            section_tables.capacity(contents),
             whole,
             _not_shown(contents),
-            lists.accepted(contents),
+            section_tables.accepted(contents),
             quality(contents),
             _footer(written),
         ),
-        drawn.packed([*chosen, (ALL, everything)]),
+        drawn.packed([*chosen, (SECTIONS_ALL, everything)]),
         el("script", asset("report.js")),
         class_="rm",
         data_chunk=_CHUNK,
@@ -92,20 +113,20 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
 def fragment(contents: Contents) -> Markup:
     """Write the report for the output of a notebook: no script, no request, rows without cards."""
     drawn = _Drawn(contents)
-    chosen = [(section, section.choose(contents)) for section in SECTIONS]
+    chosen = [(section, section.choose(contents)) for section in SECTIONS_SECTIONS]
     sections = [drawn.section(section, entries, opened=False, cards=False) for section, entries in chosen if entries]
     parts = (
         top(contents),
         heading(contents),
         start(contents),
-        lists.incomplete(contents),
-        lists.raised_again(contents),
+        section_tables.incomplete(contents),
+        section_tables.raised_again(contents),
         tiles(contents),
-        lists.changed(contents),
+        section_tables.changed(contents),
         *sections,
-        lists.failures(contents),
-        lists.capacity(contents),
-        lists.accepted(contents),
+        section_tables.failures(contents),
+        section_tables.capacity(contents),
+        section_tables.accepted(contents),
         quality(contents),
     )
     return Markup(f"{el('style', REPORT_PART)}{el('div', el('main', *parts), class_='rm')}")
@@ -157,7 +178,7 @@ class _Drawn:
             self.drawn[entry.at] = self.sparks.of(entry.row["container_id"])
         return self.drawn[entry.at]
 
-    def section(self, section: Section, entries: list[Entry], *, opened: bool, cards: bool = True) -> Markup:
+    def section(self, section: sections_Section, entries: list[Entry], *, opened: bool, cards: bool = True) -> Markup:
         """Write a table with its first rows, and the first cards under them."""
         names = heads(section.columns, self.sparks.heading)
         sorted_by = ["text", *("" if column.value is None else "number" for column in section.columns)]
@@ -181,7 +202,7 @@ class _Drawn:
         )
         return el(
             "section",
-            el("h2", section.title, " ", el("span", counted(section, len(entries)), class_="note"), id=ident),
+            el("h2", section.title, " ", el("span", sections_counted(section, len(entries)), class_="note"), id=ident),
             el(
                 "table",
                 el("colgroup", *(el("col", class_=kind) for _, kind, _ in names)),
@@ -212,7 +233,7 @@ class _Drawn:
         )
         return el("article", inside, class_=f"card {text.VERDICTS[found['verdict']].token}")
 
-    def packed(self, chosen: list[tuple[Section, list[Entry]]]) -> Markup:
+    def packed(self, chosen: list[tuple[sections_Section, list[Entry]]]) -> Markup:
         """Pack all rows, and the cards that do not stand in the page."""
         rows: dict[str, list[Any]] = {}
         for section, entries in chosen:
@@ -235,8 +256,8 @@ class _Drawn:
             "sparks": [self.spark(entry) for entry in self.entries],
             "sections": rows,
         }
-        cards = blob.chunks([self.card(entry) for entry in later], _CHUNK)
-        return Markup("".join([blob.element("rows", told), *cards]))
+        cards = chunks([self.card(entry) for entry in later], _CHUNK)
+        return Markup("".join([element("rows", told), *cards]))
 
 
 def _grouped(frame: pl.DataFrame, keys: Sequence[str]) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
@@ -247,7 +268,7 @@ def _grouped(frame: pl.DataFrame, keys: Sequence[str]) -> dict[tuple[Any, ...], 
     return found
 
 
-def _overview(chosen: list[tuple[Section, list[Entry]]], contents: Contents) -> Markup:
+def _overview(chosen: list[tuple[sections_Section, list[Entry]]], contents: Contents) -> Markup:
     """Link to the sections that are there."""
     parts: list[object] = []
     for section, entries in chosen:

@@ -9,25 +9,16 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit.views import notebook_style
-from rmtoolkit.views._plot import (
-    Area,
-    Box,
-    Grows,
-    Line,
-    Plot,
-    Scale,
-    chance_ticks,
-    limit_ticks,
-    share_ticks,
-)
+from rmtoolkit._html import Markup, el
+from rmtoolkit.views import style
+from rmtoolkit.views._plot import Area, Box, Grows, Line, Plot, Scale, chance_ticks, limit_ticks, share_ticks
 from rmtoolkit.views._plot_svg import note, picture
-from rmtoolkit.views.markup import Markup, el
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rmtoolkit.limits.backtest import Backtest
+
 
 WIDTH: Final = 720
 HEIGHT: Final = 300
@@ -48,7 +39,7 @@ class Picture:
     def _repr_html_(self) -> str:
         return el(
             "div",
-            el("style", notebook_style.STYLE),
+            el("style", style.STYLE),
             self.svg,
             class_="rm rm-explanation",
             style="--rm-verdict:var(--rm-line)",

@@ -1,4 +1,4 @@
-"""Columns of the report's tables: what stands in a cell, and by what a table is sorted."""
+"""The columns of the report's tables: each once, with its head, its cell and what it is sorted by."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
+from rmtoolkit._html import Markup, el, join, table
 from rmtoolkit.limits.week import TARGET
-from rmtoolkit.views import summary, svg
-from rmtoolkit.views.markup import Markup, el, join
-from rmtoolkit.views.parts import marked
+from rmtoolkit.views import charts, summary
+from rmtoolkit.views._tables import marked
 from rmtoolkit.views.report.card import SHOWN_NAME
 from rmtoolkit.views.report.contents import setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import polars as pl
+
     from rmtoolkit.views.report.contents import Contents, Entry
 
     Cell = Callable[[Contents, Entry], object]
     Value = Callable[[Entry], float | str | None]
+
 
 _LONGEST_SETTING: Final = 160
 #: A startup this many times the settled level is named; a peak this near another is the same; a pod so hot is named.
@@ -107,7 +110,7 @@ def _time(_: Contents, entry: Entry) -> str:
 def _peak(_: Contents, entry: Entry) -> Markup:
     row = entry.row
     peak = text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"], unit=False)
-    bar = svg.bullet(row["peak_bytes"], row["limit_bytes"]) if row["peak_bytes"] and row["limit_bytes"] else None
+    bar = charts.bullet(row["peak_bytes"], row["limit_bytes"]) if row["peak_bytes"] and row["limit_bytes"] else None
     return el("span", peak, bar)
 
 
@@ -306,3 +309,104 @@ def values(entry: Entry, columns: tuple[Column, ...]) -> list[Any]:
         value = None if column.value is None else column.value(entry)
         found.append(float(f"{value:.4g}") if isinstance(value, float) else value)
     return found
+
+
+_ACTIONS: Final = {
+    "raise": "raise the limit",
+    "set": "set a limit",
+    "lower": "lower the limit",
+    "keep": "keep the limit",
+    "wait": "wait for more history",
+    "fix": "fix the growth first",
+}
+
+
+def advised(contents: Contents, entry: Entry, bought: pl.DataFrame | None) -> Markup | None:
+    """Write the limits of one workload."""
+    row = entry.row
+    if row["action"] is None:
+        return None
+    if bought is not None and bought.height:
+        return el("section", el("h4", "What a higher limit buys"), _bought(contents, bought))
+    note = _ACTIONS.get(row["action"], "")
+    return el(
+        "section",
+        el("h4", "Request and limit ", el("span", note, class_="note")),
+        _table(("", "Request", "Limit", "OOM kill 7 d"), _rows(row)),
+        el("p", text.printable(row["limit_reason"] or ""), class_="because"),
+    )
+
+
+def _rows(row: dict[str, Any]) -> list[tuple[str, ...]]:
+    then = row["recommended_limit_bytes"]
+    known = bool(row["limit_known"])
+    low, high = row["oom_probability_low"], row["oom_probability_high"]
+    span = f" ({text.chance(low).removesuffix(' %')}–{text.chance(high)})" if None not in (low, high, then) else ""
+    rows: list[tuple[str, ...]] = [
+        (
+            "now",
+            text.configured(row["request_bytes"], known=known),
+            text.configured(row["limit_bytes"], known=known),
+            text.chance(row["oom_probability"]),
+        ),
+        (
+            "recommended",
+            _or_dash(row["recommended_request_bytes"]),
+            _or_dash(then),
+            text.NOT_APPLICABLE if then is None else text.chance(row["oom_probability_then"]) + span,
+        ),
+    ]
+    if row["purged_limit_bytes"] is not None and then is not None and row["purged_limit_bytes"] < then:
+        rows.append(("once kept pages are given back", "", text.configured(row["purged_limit_bytes"]), ""))
+    if row["vpa_target_bytes"] is not None:
+        rows.append(("VPA would say", text.memory(row["vpa_target_bytes"]), "", ""))
+    if row["krr_limit_bytes"] is not None:
+        rows.append(("KRR would say", text.memory(row["krr_limit_bytes"]), text.memory(row["krr_limit_bytes"]), ""))
+    return rows
+
+
+def _or_dash(value: int | None) -> str:
+    return text.NOT_APPLICABLE if value is None else text.configured(value)
+
+
+def _bought(contents: Contents, bought: pl.DataFrame) -> Markup:
+    rows: list[tuple[str, ...]] = [
+        (
+            text.configured(row["limit_bytes"]) + (" (now)" if number == 0 else ""),
+            text.chance(row["oom_probability"]),
+            text.UNKNOWN if row["hours"] is None else text.hours(row["hours"]),
+            text.NOT_APPLICABLE if row["cost_per_month"] is None else contents.amount(row["cost_per_month"], sign=True),
+        )
+        for number, row in enumerate(bought.iter_rows(named=True))
+    ]
+    return _table(("Limit", "OOM kill 7 d", "Time", "Cost a month"), rows)
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Markup:
+    sides = [(name, "n" if at else "") for at, name in enumerate(heads)]
+    return table(sides, rows, named=True, class_="limits")
+
+
+def known(entry: Entry) -> Markup | None:
+    """Write what the team knows and accepts of a workload."""
+    if entry.accepted is None:
+        return None
+    said = {"size": "It has passed the size that was accepted.", "day": "It was accepted until a day that is past."}
+    return el(
+        "section",
+        el("h4", "Known"),
+        el("p", text.printable(entry.accepted.known), " ", el("span", bounds(entry), class_="note"), class_="because"),
+        el("p", said[entry.passed], class_="because") if entry.passed else None,
+    )
+
+
+def bounds(entry: Entry) -> str:
+    """Write up to which size and day a workload is accepted."""
+    if entry.accepted is None:
+        return ""
+    words = []
+    if entry.accepted.up_to_bytes is not None:
+        words.append(f"up to {text.configured(entry.accepted.up_to_bytes)}")
+    if (day := entry.accepted.until) is not None:
+        words.append(f"until {day.day} {text.MONTHS[day.month - 1]} {day.year}")
+    return ", ".join(words)

@@ -1,4 +1,4 @@
-"""An icicle of a heap profile: the program's start on top, what allocates below, width is memory."""
+"""An icicle of a heap profile, which a page can zoom and search by itself."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
+from rmtoolkit._html import Markup, el, join
 from rmtoolkit.heap._names import plain_name, spoken
 from rmtoolkit.heap.tree import MEASURES, measure_of, tree
 from rmtoolkit.views.assets import asset
-from rmtoolkit.views.limit_charts import Picture
-from rmtoolkit.views.markup import Markup, el, join
+from rmtoolkit.views.limits import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from rmtoolkit.heap.profile import HeapProfile
+
 
 WIDTH: Final = 1080
 ROW: Final = 22
@@ -280,3 +281,87 @@ def legend(*, compared: bool) -> Markup:
     ]
     mark = None if compared else el("span", "▲ grows steadily")
     return el("p", *parts, mark, class_="note key")
+
+
+_MOST_ROWS: Final = 60
+#: What a page offers, the most telling first; what a profile does not know is left out.
+OFFERED: Final = ("growth_bytes", "peak_bytes", "live_bytes", "allocations")
+
+ZOOM_STYLE: Final = asset("zoom.css")
+
+#: Runs once in a page, for every icicle in it. It reads what the markup says and asks nothing of anybody.
+SCRIPT: Final = asset("zoom.js")
+
+
+def zoomable(
+    heap: HeapProfile,
+    *,
+    by: str | None = None,
+    before: HeapProfile | None = None,
+    suspects: pl.DataFrame | None = None,
+) -> Markup:
+    """Draw an icicle that zooms and searches where a page runs `SCRIPT`, and else is a picture for each measure."""
+    offered = [by] if by else [name for name in OFFERED if tree(heap, name, before=before)["value"][0]]
+    first = measure_of(heap)
+    offered.sort(key=lambda name: name != first)
+    if not offered:
+        return el("p", "No stack holds anything in this profile.", class_="note")
+    views = [
+        el("div", el("h3", MEASURES[name].capitalize()), _view(heap, name, before, suspects), class_="view")
+        for name in offered
+    ]
+    choice = (
+        el("label", "Width is", el("select", *(el("option", MEASURES[name]) for name in offered)))
+        if len(offered) > 1
+        else None
+    )
+    return el(
+        "div",
+        el("style", ZOOM_STYLE),
+        el(
+            "div",
+            el("label", "Search functions", el("input", type="search", autocomplete="off", spellcheck="false")),
+            choice,
+            el("button", "Show the whole", type="button"),
+            el("span", class_="found", role="status"),
+            class_="tools",
+        ),
+        *views,
+        el(
+            "p",
+            "Point at a function, or go to one with the arrows. Enter zooms, Escape shows the whole.",
+            class_="said",
+        ),
+        legend(compared=before is not None),
+        class_="rm-zoom",
+        data_width=WIDTH,
+        data_letter=LETTER,
+    )
+
+
+def _view(heap: HeapProfile, by: str, before: HeapProfile | None, suspects: pl.DataFrame | None) -> Markup:
+    found = [node for node in placed(tree(heap, by, before=before), suspects) if node.row["depth"] < _MOST_ROWS]
+    places = {node.row["node_id"]: at for at, node in enumerate(found)}
+    shown = [_node(node, by, at, places.get(node.row["parent_id"])) for at, node in enumerate(found)]
+    height = ROW * (1 + max(node.row["depth"] for node in found)) + 1
+    says = f"{MEASURES[by].capitalize()}, by function: {amount(found[0].row, by)}"
+    return frame(shown, height, says, role="tree")
+
+
+def _node(node: Node, by: str, at: int, parent: int | None) -> Markup:
+    name = node.row["name"]
+    written = labels(node, by)[0].removeprefix("▲ ")
+    return drawn(
+        node,
+        by,
+        (),
+        **item(node, by, first=not at),
+        data_x=f"{node.left:.6f}",
+        data_w=f"{node.share:.6f}",
+        data_d=node.row["depth"],
+        data_up="" if parent is None else parent,
+        data_name=name,
+        data_size=written[len(name) + 1 :],
+        data_mark="▲ " if node.suspect else None,
+        data_value=node.row["value"],
+    )

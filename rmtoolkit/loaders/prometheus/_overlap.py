@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rmtoolkit.loaders.prometheus._decode import Decoded
 
+
 NOT_MERGED: Final = "samples of another container of the same name, which no label tells apart"
 
 _AMOUNTS: Final = [name for name in SIGNALS if name.endswith("_bytes")]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from rmtoolkit._html import Markup
 from rmtoolkit.views import theme
 from rmtoolkit.views._plot_svg import STYLE as CHARTS
 from rmtoolkit.views.assets import asset
-from rmtoolkit.views.markup import Markup
 
 _LIGHT: Final = f"{theme.variables(theme.LIGHT)};color-scheme:light"
 _DARK: Final = f"{theme.variables(theme.DARK)};color-scheme:dark"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rmtoolkit.views.timeline import Timeline
 
+
 #: A board of 800 px has so much of the width for its chart.
 _NARROW: Final = 0.7
 #: Width of the plot in px for which labels are placed.

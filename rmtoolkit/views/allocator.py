@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from rmtoolkit import text
 from rmtoolkit.views._plot import PX, Bar, Box, Plot, Scale, memory_ticks, text_width
 from rmtoolkit.views._plot_svg import note, picture
-from rmtoolkit.views.limit_charts import Picture
+from rmtoolkit.views.limits import Picture
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.heap_answers import AllocatorAnswer
+
 
 WIDTH: Final = 1080
 _LEFT, _RIGHT = 150, WIDTH - 20
