@@ -197,7 +197,7 @@ ARENAS: Final = pl.Schema(
         "fragmentation_bytes": pl.Int64(),
         "purgeable_bytes": pl.Int64(),
         "metadata_bytes": pl.Int64(),
-    },
+    }
 )
 SIZES: Final = pl.Schema(
     {
@@ -208,7 +208,7 @@ SIZES: Final = pl.Schema(
         "partial_slabs": pl.Int64(),
         "slabs": pl.Int64(),
         "used": pl.Float64(),
-    },
+    }
 )
 
 

@@ -144,12 +144,7 @@ def maximum(values: Iterable[int | None]) -> int | None:
 
 
 def verdict_row(
-    pool: Pool,
-    facts: Facts,
-    containers: list[int],
-    *,
-    growing: int,
-    judged: int,
+    pool: Pool, facts: Facts, containers: list[int], *, growing: int, judged: int
 ) -> tuple[VerdictRow, forecast.Course | None]:
     """Build one row of verdicts, and what its forecast is drawn from."""
     main = pool.main
@@ -594,11 +589,7 @@ def judge(
 
 
 def judge_with(
-    recording: Source,
-    also: Also | None,
-    heap: Heap | Mapping[str, Heap] | None = None,
-    *,
-    client: Client | None = None,
+    recording: Source, also: Also | None, heap: Heap | Mapping[str, Heap] | None = None, *, client: Client | None = None
 ) -> tuple[Judgement, dict[str, pl.DataFrame]]:
     """Judge everything, and make further frames of each part in the same pass."""
     source = as_source(recording)

@@ -71,11 +71,7 @@ def _entry(pattern: Pattern) -> PatternEntry:
         case Pattern.PLATEAU:
             return PatternEntry(_stays, beside_leak=False, hides=frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK}))
         case Pattern.WARM_UP:
-            return PatternEntry(
-                _warmed_up,
-                reason=_LEVELS_OFF,
-                hides=frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK}),
-            )
+            return PatternEntry(_warmed_up, reason=_LEVELS_OFF, hides=frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK}))
         case Pattern.STARTUP_SPIKE:
             return PatternEntry(
                 lambda row, _: (
@@ -95,17 +91,9 @@ def _entry(pattern: Pattern) -> PatternEntry:
                 hides=frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK}),
             )
         case Pattern.PERIODIC:
-            return PatternEntry(
-                _between("follows a cycle"),
-                reason=_FLOOR,
-                hides=frozenset({Layer.CACHE, Layer.KEPT}),
-            )
+            return PatternEntry(_between("follows a cycle"), reason=_FLOOR, hides=frozenset({Layer.CACHE, Layer.KEPT}))
         case Pattern.SAWTOOTH:
-            return PatternEntry(
-                _between("rises and falls"),
-                reason=_FLOOR,
-                hides=frozenset({Layer.CACHE, Layer.KEPT}),
-            )
+            return PatternEntry(_between("rises and falls"), reason=_FLOOR, hides=frozenset({Layer.CACHE, Layer.KEPT}))
         case Pattern.BURST:
             return PatternEntry(
                 _between("has bursts"),
@@ -115,11 +103,7 @@ def _entry(pattern: Pattern) -> PatternEntry:
             )
         case Pattern.RETENTION:
             return PatternEntry(
-                _keeps,
-                remedy=remedies.release,
-                remedy_beside=True,
-                threads_matter=True,
-                made_around=True,
+                _keeps, remedy=remedies.release, remedy_beside=True, threads_matter=True, made_around=True
             )
         case Pattern.FRAGMENTATION:
             return PatternEntry(

@@ -362,7 +362,7 @@ def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]
                     "signal": np.full(len(chosen), name),
                     "samples": counts[chosen].astype(np.int64),
                     "filled": filled.mean(axis=1),
-                },
+                }
             )
             found.setdefault(width, []).append((rows, mean, _bridge(low), _bridge(high)))
     return [

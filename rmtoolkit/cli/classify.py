@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
             by=options.by,
             colour=terminal.wants_colour(sys.stdout) and not options.no_color,
             unicode=terminal.has_unicode(sys.stdout),
-        ),
+        )
     )
     if options.output:
         print(f"Verdicts: {exports.write(exports.columns(judgement, options.by), options.output)}")

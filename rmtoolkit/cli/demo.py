@@ -46,7 +46,7 @@ def show(folder: Path | None = None, target: Path | None = None) -> Path:
             source=str(folder),
             colour=terminal.wants_colour(sys.stdout),
             unicode=terminal.has_unicode(sys.stdout),
-        ),
+        )
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     path = report.write(found, target)

@@ -345,7 +345,7 @@ TOTALS: Final = pl.Schema(
         "fragmentation_bytes": pl.Int64(),
         "purgeable_bytes": pl.Int64(),
         "resident_if_purged_bytes": pl.Int64(),
-    },
+    }
 )
 
 #: One row per document and arena, in the order of the document.
@@ -365,7 +365,7 @@ ARENAS: Final = pl.Schema(
         "cached_bytes": pl.Int64(),
         "fragmentation_bytes": pl.Int64(),
         "purgeable_bytes": pl.Int64(),
-    },
+    }
 )
 
 #: One row per document, arena and size of a block. `size_bytes` is the largest block that falls into the row.
@@ -382,7 +382,7 @@ BINS: Final = pl.Schema(
         "active_bytes": pl.Int64(),
         "free_blocks": pl.Int64(),
         "fragmentation_bytes": pl.Int64(),
-    },
+    }
 )
 
 

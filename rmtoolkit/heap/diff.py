@@ -15,14 +15,7 @@ if TYPE_CHECKING:
 
 
 #: What is compared.
-AMOUNTS: Final = (
-    "live_bytes",
-    "live_blocks",
-    "peak_bytes",
-    "allocations",
-    "allocated_bytes",
-    "temporary",
-)
+AMOUNTS: Final = ("live_bytes", "live_blocks", "peak_bytes", "allocations", "allocated_bytes", "temporary")
 
 #: One row per function or stack that differs. Null means that one of the profiles does not say.
 DIFF: Final = pl.Schema(
@@ -33,7 +26,7 @@ DIFF: Final = pl.Schema(
         "origin": pl.String(),
         "stack": pl.List(pl.String()),
         **{f"{name}_{which}": pl.Int64() for name in AMOUNTS for which in ("before", "after", "change")},
-    },
+    }
 )
 
 

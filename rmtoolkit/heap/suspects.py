@@ -29,13 +29,7 @@ _ORDER: Final = ("own", "dependency", None, STD, SYSTEM)
 
 #: One row per stack.
 GROUPS: Final = pl.Schema(
-    {
-        "stack_id": pl.UInt32(),
-        "function": pl.String(),
-        "file": pl.String(),
-        "line": pl.Int64(),
-        "origin": pl.String(),
-    },
+    {"stack_id": pl.UInt32(), "function": pl.String(), "file": pl.String(), "line": pl.Int64(), "origin": pl.String()}
 )
 
 
@@ -99,7 +93,7 @@ SUSPECTS: Final = pl.Schema(
         "stacks": pl.Int64(),
         "stack_id": pl.UInt32(),
         "evidence": pl.String(),
-    },
+    }
 )
 
 #: Readings, and what they mean.
@@ -296,7 +290,7 @@ CHURN: Final = pl.Schema(
         "allocated_bytes": pl.Int64(),
         "temporary": pl.Int64(),
         "temporary_share": pl.Float64(),
-    },
+    }
 )
 
 

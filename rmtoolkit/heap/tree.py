@@ -49,7 +49,7 @@ TREE: Final = pl.Schema(
         "frames": pl.UInt32(),
         "value": pl.Int64(),
         "before": pl.Int64(),
-    },
+    }
 )
 
 

@@ -45,10 +45,7 @@ def _fact(label: str, value: str, drawn: Markup | None, note: str) -> Markup:
 
 def _time(row: dict[str, Any]) -> Markup:
     value = text.time_to_limit(
-        row["limit_outlook"],
-        row["hours_to_limit"],
-        row["limit_bytes"],
-        known=row["limit_known"],
+        row["limit_outlook"], row["hours_to_limit"], row["limit_bytes"], known=row["limit_known"]
     )
     span = text.hours_range(row["hours_to_limit_low"], row["hours_to_limit_high"])
     if row["limit_outlook"] == "reaches" and span:
@@ -238,10 +235,7 @@ def lives(rows: Sequence[Row], pods: Mapping[int, str] | None = None) -> Markup 
     if pods is not None:
         columns = (("Pod", "", lambda row: text.printable(pods.get(row["container_id"], ""))), *columns)
     return folded(
-        "Lifetimes",
-        f"{len(rows):,}, {said}",
-        _cut("newest", len(rows)),
-        wide("Lifetimes", write(columns, shown)),
+        "Lifetimes", f"{len(rows):,}, {said}", _cut("newest", len(rows)), wide("Lifetimes", write(columns, shown))
     )
 
 

@@ -34,11 +34,7 @@ _BULLET_WIDTH: Final = 96
 #: A sample seldom meets the very byte at which the kernel kills.
 _AS_GOOD_AS: Final = 0.995
 
-_SHAPES: Final = {
-    "▲": "M6 1.2 11.4 10.8H.6Z",
-    "●": "M6 1.2a4.8 4.8 0 1 0 .01 0Z",
-    "◆": "M6 .4 11.6 6 6 11.6.4 6Z",
-}
+_SHAPES: Final = {"▲": "M6 1.2 11.4 10.8H.6Z", "●": "M6 1.2a4.8 4.8 0 1 0 .01 0Z", "◆": "M6 .4 11.6 6 6 11.6.4 6Z"}
 
 
 @lru_cache(maxsize=64)

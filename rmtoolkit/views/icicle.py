@@ -294,11 +294,7 @@ SCRIPT: Final = asset("zoom.js")
 
 
 def zoomable(
-    heap: HeapProfile,
-    *,
-    by: str | None = None,
-    before: HeapProfile | None = None,
-    suspects: pl.DataFrame | None = None,
+    heap: HeapProfile, *, by: str | None = None, before: HeapProfile | None = None, suspects: pl.DataFrame | None = None
 ) -> Markup:
     """Draw an icicle that zooms and searches where a page runs `SCRIPT`, and else is a picture for each measure."""
     offered = [by] if by else [name for name in OFFERED if tree(heap, name, before=before)["value"][0]]

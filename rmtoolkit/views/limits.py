@@ -38,11 +38,7 @@ class Picture:
 
     def _repr_html_(self) -> str:
         return el(
-            "div",
-            el("style", style.STYLE),
-            self.svg,
-            class_="rm rm-explanation",
-            style="--rm-verdict:var(--rm-line)",
+            "div", el("style", style.STYLE), self.svg, class_="rm rm-explanation", style="--rm-verdict:var(--rm-line)"
         )
 
 

@@ -36,7 +36,7 @@ _ASCII: Final = str.maketrans(
         "≈": "~",
         "’": "'",
         "±": "+-",
-    },
+    }
 )
 
 
@@ -55,12 +55,7 @@ def has_unicode(stream: IO[str]) -> bool:
 
 
 def table(
-    judgement: Judgement,
-    *,
-    source: str = "",
-    by: str = "workload",
-    colour: bool = False,
-    unicode: bool = True,
+    judgement: Judgement, *, source: str = "", by: str = "workload", colour: bool = False, unicode: bool = True
 ) -> str:
     """Write the answer, then a block of three lines for each workload, the worst first."""
     rows = judgement.instances if by == "instance" else judgement.verdicts
@@ -81,10 +76,7 @@ def plain(body: str) -> str:
 def about(judgement: Judgement, source: str) -> str:
     """Say what was judged."""
     recording = judgement.recording
-    words = [
-        text.count(judgement.verdicts.height, "workload"),
-        text.count(recording.containers.height, "container"),
-    ]
+    words = [text.count(judgement.verdicts.height, "workload"), text.count(recording.containers.height, "container")]
     span = summary.extent(judgement.completeness)
     if span:
         words.append(text.period(*span))
@@ -199,7 +191,7 @@ def limits_table(limits: pl.DataFrame, chance: float, *, unicode: bool = True) -
     said = ", ".join(f"{number} to {word}" for number, word in counted if number)
     lines = [
         f"{text.count(len(rows), 'workload')}{': ' + said if said else ''}. Limits for at most {text.chance(chance)} "
-        "chance of an OOM kill in 7 days.",
+        "chance of an OOM kill in 7 days."
     ]
     # Where the margins come from is said once, not in every row.
     lines += [f"Margins: {origin}." for origin in limits["margins"].unique(maintain_order=True).drop_nulls()]

@@ -32,10 +32,7 @@ class Event:
 
 
 def steps(
-    events: pl.DataFrame,
-    kind: str,
-    about: dict[str, Any],
-    span: tuple[int, int],
+    events: pl.DataFrame, kind: str, about: dict[str, Any], span: tuple[int, int]
 ) -> tuple[tuple[int, int, int], ...]:
     """Cut a limit or a request into stretches of one value."""
     start, until = span

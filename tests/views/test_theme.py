@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rmtoolkit.views import charts as svg
-from rmtoolkit.views import theme
+from rmtoolkit.views import _plot_svg, theme
 from rmtoolkit.views.style import REPORT
 from tests.views.colours import contrast
 
@@ -59,5 +58,5 @@ def test_every_variable_is_declared() -> None:
 
 def test_chart_rules_stay_under_one_class() -> None:
     """Rules of charts cannot leak into a notebook that shows one."""
-    selectors = [part for rule in re.findall(r"([^{}]+)\{", svg.STYLE) for part in rule.split(",")]
+    selectors = [part for rule in re.findall(r"([^{}]+)\{", _plot_svg.STYLE) for part in rule.split(",")]
     assert all(selector.strip().startswith(".rm-chart") for selector in selectors)

@@ -324,14 +324,7 @@ def accepted(contents: Contents) -> Markup | None:
                 text.VERDICTS[entry.row["verdict"]].word,
             )
         )
-    heads = (
-        ("Workload", ""),
-        ("State", ""),
-        ("What is known", ""),
-        ("Accepted", ""),
-        ("Peak", "n"),
-        ("Verdict", ""),
-    )
+    heads = (("Workload", ""), ("State", ""), ("What is known", ""), ("Accepted", ""), ("Peak", "n"), ("Verdict", ""))
     names = ", ".join(f"{text.printable(one.workload)} (line {one.line})" for one in contents.unmatched)
     after = el("p", f"Known, but not in this recording: {names}.", class_="note") if names else None
     note = "out of the headline until a bound is passed"
@@ -417,7 +410,7 @@ def quality(contents: Contents) -> Markup:
         (
             "Not used, not found, assumed",
             el("ul", *(el("li", note) for note in notes), class_="plain") if notes else "nothing",
-        ),
+        )
     )
     return el(
         "section",
