@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 import rmtoolkit as rm
-from tests.numbers import FACTS, VIEWS, Fleet, disagreements, rows_of, run_of_corpus
+from tests.shown_numbers import FACTS, VIEWS, Fleet, disagreements, rows_of, run_of_corpus
 
 if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
