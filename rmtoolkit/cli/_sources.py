@@ -87,9 +87,9 @@ def add_limits(command: argparse.ArgumentParser) -> None:
 def read(options: argparse.Namespace) -> Recording | Lake:
     """Read what was asked for; a lake stays one."""
     import rmtoolkit as rm
+    from rmtoolkit._io import is_lake, is_url
     from rmtoolkit.exceptions import RmtoolkitError
-    from rmtoolkit.lake import Lake, is_lake
-    from rmtoolkit.loaders.prometheus.live import is_url
+    from rmtoolkit.lake import Lake
 
     asked = {name: getattr(options, name) for name in _SERVER_OPTIONS if getattr(options, name) is not None}
     # All at once: what cannot be read is left out as long as something else can.
@@ -117,7 +117,8 @@ def is_recording(found: Recording | Lake) -> TypeIs[Recording]:
 
 def shown(sources: Sequence[str]) -> str:
     """Name the sources, without the credentials that an address may hold."""
-    from rmtoolkit.loaders.prometheus.live import is_url, shown_url
+    from rmtoolkit._io import is_url
+    from rmtoolkit.loaders.prometheus.live import shown_url
 
     return " ".join(shown_url(source) if is_url(source) else source for source in sources)
 

@@ -73,6 +73,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _date(asked: str | None) -> dt.datetime | None:
-    from rmtoolkit._times import parse_time
+    from rmtoolkit._tables import parse_time
 
     return None if asked is None else parse_time(asked)
