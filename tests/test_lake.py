@@ -360,7 +360,7 @@ def test_first_and_last_sample_need_two_days_only(lake: rm.Lake, monkeypatch: py
     opened: list[str] = []
     extent = _lake_files.extent
 
-    def noted(files: list[Path]) -> tuple[dt.datetime, dt.datetime]:
+    def noted(files: list[Path]) -> tuple[dt.datetime, dt.datetime] | None:
         opened.extend(file.stem for file in files)
         return extent(files)
 
