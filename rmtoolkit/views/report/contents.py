@@ -11,7 +11,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit.analysis.records import WORKLOAD
-from rmtoolkit.limits.recommend import per_month
+from rmtoolkit.limits.cost import per_month
 from rmtoolkit.limits.week import TARGET, buys, capacity, compare
 from rmtoolkit.views import summary
 
