@@ -440,6 +440,11 @@ class Need:
     purged_base_bytes: float | None = None
     exporter_broken: bool = False
 
+    @property
+    def guaranteed(self) -> bool:
+        """Whether the whole limit is requested."""
+        return self.request_bytes is not None and self.request_bytes == self.limit_bytes
+
 
 _OF_NEED: Final = tuple(field.name for field in fields(Need) if field.name != "ahead")
 _NO_AHEAD: Final = Ahead()
