@@ -11,8 +11,9 @@ import polars as pl
 
 from rmtoolkit._tables import as_time
 from rmtoolkit._times import run_starts
+from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError
-from rmtoolkit.limits.history import WORKLOAD, footprint, kills, workloads
+from rmtoolkit.limits.history import footprint, kills, workloads
 from rmtoolkit.recording import as_recording
 
 if TYPE_CHECKING:

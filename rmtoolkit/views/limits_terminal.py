@@ -33,6 +33,12 @@ ACTIONS: Final = {
     "none": "Keep",
 }
 _NAMES_SHOWN: Final = 60
+#: Columns of `recommend_limits` under the names that they have in an Assessment.
+ADVISED: Final = {
+    "recommended_limit_bytes": "advised_limit_bytes",
+    "recommended_request_bytes": "advised_request_bytes",
+    "reason": "limit_reason",
+}
 
 
 def table(limits: pl.DataFrame, chance: float, *, unicode: bool = True) -> str:
@@ -97,7 +103,7 @@ def write(limits: pl.DataFrame, containers: pl.DataFrame, path: str | os.PathLik
         return exports.write(limits, path)
     names = ["cluster", "namespace", "workload"]
     kinds = containers.group_by(names, maintain_order=True).agg(pl.col("workload_kind").drop_nulls().first())
-    known = limits.join(kinds, on=names, how="left", nulls_equal=True, maintain_order="left")
+    known = limits.join(kinds, on=names, how="left", nulls_equal=True, maintain_order="left").rename(ADVISED)
     with replacing(path, FORMATS) as part:
         part.write_text(patches_yaml(known), "utf-8")
     return Path(path)

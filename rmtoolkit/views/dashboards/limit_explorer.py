@@ -19,7 +19,8 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.lake import Lake
 from rmtoolkit.limits import explore as scenario
 from rmtoolkit.limits.explore import Chosen, Scene, choose, scene
-from rmtoolkit.limits.recommend import Prices, gather, of_gathered
+from rmtoolkit.limits.history import as_need
+from rmtoolkit.limits.recommend import Prices, advise, gather, of_gathered
 from rmtoolkit.limits.risk import as_margins
 from rmtoolkit.limits.what_if import Past, of_workload
 from rmtoolkit.views import summary
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rmtoolkit._parallel import Source
+    from rmtoolkit.limits.history import Need
     from rmtoolkit.limits.risk import Margins
 
 MI: Final = text.MI
@@ -142,7 +144,7 @@ class LimitExplorer(Board):
         order = sorted(range(known.height), key=lambda at: _urgency(advice[at]))
         rows = [known.row(at, named=True) for at in order]
         self._names = summary.names(rows)
-        self._needs = dict(zip(self._names, rows, strict=True))
+        self._needs = {name: as_need(row) for name, row in zip(self._names, rows, strict=True)}
         containers = self._source.containers() if isinstance(self._source, Lake) else self._source.containers
         kinds = containers.drop_nulls("workload_kind")
         self._kinds = {row[:3]: row[3] for row in kinds.select(*WORKLOAD[:3], "workload_kind").iter_rows()}
@@ -325,11 +327,10 @@ class LimitExplorer(Board):
         self.startup_bytes = spike
         self.spread_seconds, self.traffic = 0.0, 1.0
         self.threads = None if past.threads is None else round(float(np.nanmedian(past.threads)))
-        now, request = need["limit_bytes"], need["request_bytes"]
-        self.reserve_limit = request is None or request == now
-        ours = scenario.ours(scenario.outcome(past, need, scenario.Change()), self._target, self._margins)
+        self.reserve_limit = need.whole
+        ours = advise(need, self._target, self._margins)
         self.limit_bytes = (
-            now or ours["recommended_limit_bytes"] or ours["raise_to_bytes"] or max(need["peak_bytes"], 1)
+            need.limit_bytes or ours.recommended_limit_bytes or ours.raise_to_bytes or max(need.peak_bytes or 0, 1)
         )
         top = self.threads or 0
         self._set(
@@ -359,8 +360,9 @@ class LimitExplorer(Board):
         if self.workload not in self._pasts:
             need, mine = self._needs[self.workload], self._source
             if isinstance(mine, Lake):
-                mine = mine.recording(*(pl.col(name).eq_missing(pl.lit(need[name], pl.String)) for name in WORKLOAD))
-            self._pasts[self.workload] = of_workload(mine, need)
+                wanted = zip(WORKLOAD, need.names, strict=True)
+                mine = mine.recording(*(pl.col(column).eq_missing(pl.lit(name, pl.String)) for column, name in wanted))
+            self._pasts[self.workload] = of_workload(mine, need.names)
             while len(self._pasts) > _KEPT:
                 self._pasts.popitem(last=False)
         self._pasts.move_to_end(self.workload)
@@ -380,8 +382,9 @@ class LimitExplorer(Board):
     def _redo(self) -> None:
         """Work everything out and draw it."""
         need = self._needs[self.workload]
-        prices = Prices(self.price_per_gib_hour, self.price_per_incident, whole=self.reserve_limit)
-        self._scene = scene(self._past(), need, self._change(), self._margins, self._target, prices)
+        prices = Prices(self.price_per_gib_hour, self.price_per_incident)
+        whole = None if self.reserve_limit == need.whole else self.reserve_limit
+        self._scene = scene(self._past(), need, self._change(), self._margins, self._target, prices, whole=whole)
         ours = self._scene.ours_bytes
         self._ours = None if ours is None else choose(self._scene, ours)
         self._ground = ground(self._scene)
@@ -443,7 +446,7 @@ class LimitExplorer(Board):
             self.limit_bytes,
             self._ground,
             name=self.workload,
-            kind=self._kinds.get((need["cluster"], need["namespace"], need["workload"])),
+            kind=self._kinds.get(need.names[:3]),
             currency=self._currency,
             ours=self._ours,
         )
@@ -469,13 +472,14 @@ def _tick(place: float) -> Markup:
     return el("span", "", class_="rm-tick", style=f"--at:{place:.2f}%")
 
 
-def _about(found: Scene, need: dict[str, Any]) -> Markup:
-    row = found.ours
-    pods = text.count(int(row["pods"]), "pod")
+def _about(found: Scene, need: Need) -> Markup:
+    pods = text.count(need.pods, "pod")
     lives = text.count(found.past.begins.size, "life", "lives")
     pairs = (
-        f"{row['pairs']:,} pairs of weeks behind the curve" if row["pairs"] else "no pairs of weeks behind the curve"
+        f"{found.ours.pairs:,} pairs of weeks behind the curve"
+        if found.ours.pairs
+        else "no pairs of weeks behind the curve"
     )
-    limit = "no limit is set" if need["limit_bytes"] is None and need["limit_known"] else None
+    limit = "no limit is set" if need.limit_bytes is None and need.limit_known else None
     said = [pods, lives, pairs, *([limit] if limit else [])]
     return el("p", ", ".join(said), el("br"), "intervals are 80 %, all times UTC")

@@ -30,7 +30,7 @@ def amount(value: float | None, currency: str) -> str:
 
 def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
     """Draw what a month costs at every limit: memory below, incidents above."""
-    known = scene.costs.drop_nulls("memory")
+    known = scene.curve.drop_nulls("memory")
     totals = known["total"].drop_nulls()
     prices = _at(scene)
     top = _top(chosen, [float(value) for value in (totals if totals.len() else known["memory"])] or [1.0], prices)
@@ -54,11 +54,8 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
 
 
 def _at(scene: Scene) -> list[tuple[Named, float]]:
-    known = scene.costs.drop_nulls("total")
-    limits, values = known["limit_bytes"].to_numpy(), known["total"].to_numpy()
-    return (
-        [(point, float(np.interp(point.limit_bytes, limits, values))) for point in named(scene)] if limits.size else []
-    )
+    points = ((point, scene.at(point.limit_bytes).total_per_month) for point in named(scene))
+    return [(point, price) for point, price in points if price is not None]
 
 
 def _points(plot: Plot, chosen: Chosen, prices: list[tuple[Named, float]], currency: str) -> None:

@@ -17,13 +17,6 @@ _LEFT, _RIGHT, _TOP, _BASE = 44, WIDTH - 10, 14, HEIGHT - 30
 #: px between two marks at the least, and of the unit behind the last number.
 _APART: Final = 44
 _UNIT: Final = 22
-#: Name, column of `recommend_limits`, and how it is drawn.
-_NAMED: Final = (
-    ("now", "limit_bytes", "other"),
-    ("ours", "recommended_limit_bytes", "ours"),
-    ("VPA", "vpa_target_bytes", "other"),
-    ("KRR", "krr_limit_bytes", "other"),
-)
 
 
 class Named(NamedTuple):
@@ -36,8 +29,14 @@ class Named(NamedTuple):
 
 def named(scene: Scene) -> list[Named]:
     """List the limits that have a name and are known; what grows has none of ours."""
-    rows = [(name, scene.ours[column], look) for name, column, look in _NAMED]
-    return [Named(name, round(limit), look) for name, limit, look in rows if limit]
+    need = scene.found.need
+    rows = (
+        ("now", need.limit_bytes, "other"),
+        ("ours", scene.ours_bytes, "ours"),
+        ("VPA", need.vpa_target_bytes, "other"),
+        ("KRR", need.krr_limit_bytes, "other"),
+    )
+    return [Named(name, limit, look) for name, limit, look in rows if limit]
 
 
 def limit_plot(scene: Scene, top: float, grows: Grows = Grows.EVENLY) -> Plot:

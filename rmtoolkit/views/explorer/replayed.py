@@ -144,7 +144,7 @@ def replay_words(scene: Scene, chosen: Chosen) -> str:
         said += ": " + ", ".join(text.moment(time) for time in times)
         said += f" and {kills.height - _LISTED:,} more" if kills.height > _LISTED else ""
         said += f" UTC; the highest needed {text.memory(_highest(kills['used_bytes'].max()))}"
-    return f"{said}. The highest use was {text.memory(scene.found.need['peak_bytes'])}."
+    return f"{said}. The highest use was {text.memory(scene.found.need.peak_bytes)}."
 
 
 def _highest(value: Any) -> float:  # noqa: ANN401 - polars gives a literal

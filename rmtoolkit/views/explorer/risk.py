@@ -19,7 +19,7 @@ def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
     """Draw the chance of at least one OOM kill within 7 days at every limit; the band is the 80 % interval."""
     plot = limit_plot(scene, 1.0, Grows.AS_ROOT)
     plot.left_axis(chance_ticks())
-    known = scene.risk.drop_nulls("oom_probability")
+    known = scene.curve.drop_nulls("oom_probability")
     if not known.height:
         return picture(
             plot, f"Chance of an OOM kill in 7 days: unknown. {chosen.because}", "unknown: the history is too short"
@@ -68,16 +68,6 @@ def _said(scene: Scene, chosen: Chosen) -> str:
 
 
 def _at(scene: Scene) -> list[tuple[Named, float]]:
-    """Give the chance at named limits: at ours as it was counted; others lie near enough to limits that were tried."""
-    known = scene.risk.drop_nulls("oom_probability")
-    limits, chances = known["limit_bytes"].to_numpy(), known["oom_probability"].to_numpy()
-    counted: float | None = scene.ours["oom_probability"]
-    return [
-        (
-            point,
-            counted
-            if point.name == "ours" and counted is not None
-            else float(np.interp(point.limit_bytes, limits, chances)),
-        )
-        for point in named(scene)
-    ]
+    """Give the chance at named limits."""
+    points = ((point, scene.at(point.limit_bytes).risk.week) for point in named(scene))
+    return [(point, chance) for point, chance in points if chance is not None]

@@ -6,15 +6,15 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit import text
-from rmtoolkit.limits.patches import patches_yaml
+from rmtoolkit.limits.cost import requested
+from rmtoolkit.limits.patches import Resources, documents, fragment, obstacle
+from rmtoolkit.limits.recommend import qos
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES
 from rmtoolkit.views.explorer.money import amount
 from rmtoolkit.views.explorer.points import named
 from rmtoolkit.views.markup import Markup, el, join
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from rmtoolkit.limits.explore import Chosen, Scene
 
 #: A total this much smaller is worth a sentence.
@@ -67,10 +67,10 @@ def _headline(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None) -> l
 
 def _of_growth(scene: Scene, chosen: Chosen, name: str) -> list[Markup | str]:
     need = scene.found.need
-    rate = need["growth_bytes_per_day"]
-    grows = "leaks" if need["verdict"] == "leak" else "may leak"
+    rate = need.growth_bytes_per_day
+    grows = "leaks" if need.verdict == "leak" else "may leak"
     first = f"{text.printable(name)} {grows} {text.rate(rate)}. " if rate else f"{text.printable(name)} {grows}. "
-    now = need["limit_bytes"]
+    now = need.limit_bytes
     limit = text.configured(chosen.limit_bytes)
     if chosen.days is None:
         return [first, "No limit holds for long."]
@@ -96,8 +96,8 @@ def _because(scene: Scene, chosen: Chosen, ours: Chosen | None, currency: str) -
         parts.append("No limit is recommended: fix the growth first.")
     elif not chosen.certified and chosen.because:
         parts.append(f"{chosen.because[:1].upper()}{chosen.because[1:]}.")
-    if ours is None and not scene.growing and scene.ours["reason"]:
-        parts.append(text.printable(scene.ours["reason"]))
+    if ours is None and not scene.growing and scene.ours.reason:
+        parts.append(text.printable(scene.ours.reason))
     parts += _money(chosen, ours, scene, currency)
     return " ".join(parts)
 
@@ -107,8 +107,8 @@ def _startups(scene: Scene, chosen: Chosen) -> list[str]:
     starts, running = scene.found.startups, scene.found.running_bytes
     if not starts.size or (running is not None and float(starts.max()) <= _STARTUP_LEADS * running):
         need = scene.found.need
-        where = f" in pod {text.printable(need['peak_pod'])}" if need["peak_pod"] else ""
-        said = f"The highest use was {text.memory(need['peak_bytes'])}{where}"
+        where = f" in pod {text.printable(need.peak_pod)}" if need.peak_pod else ""
+        said = f"The highest use was {text.memory(need.peak_bytes)}{where}"
         return [f"{said}, while running: no start needed much more." if starts.size else f"{said}."]
     above = int((starts > chosen.limit_bytes).sum())
     of_all = (
@@ -124,7 +124,7 @@ def _money(chosen: Chosen, ours: Chosen | None, scene: Scene, currency: str) -> 
     if ours.total > _CHEAPER * chosen.total:
         return []
     also = " also" if ours.chance is not None and chosen.chance is not None and ours.chance < chosen.chance else ""
-    pods = text.count(int(scene.ours["pods"]), "pod")
+    pods = text.count(scene.found.need.pods_now, "pod")
     return [
         f"With incidents counted, {text.configured(ours.limit_bytes)} is{also} cheaper: "
         f"{amount(ours.total, currency).removesuffix(f' {text.printable(currency)}')} instead of "
@@ -134,43 +134,26 @@ def _money(chosen: Chosen, ours: Chosen | None, scene: Scene, currency: str) -> 
 
 def patch(scene: Scene, chosen: Chosen, kind: str | None) -> tuple[int, str] | None:
     """Write the patch: for the limit that was chosen, or for ours as long as the one in force is chosen."""
-    now = scene.ours["limit_bytes"]
-    limit = scene.ours_bytes if chosen.limit_bytes == now else chosen.limit_bytes
+    need = scene.found.need
+    limit = scene.ours_bytes if chosen.limit_bytes == need.limit_bytes else chosen.limit_bytes
     if limit is None:
         return None
-    return limit, patches_yaml(_rows(scene, limit, chosen, kind))
+    request = requested(need, limit, whole=scene.whole, anew=True)
+    then = qos(request, limit, known=True)
+    why = _why(scene, limit, chosen)
+    wanted = Resources(*need.names, kind, limit, request, why, scene.ours.qos_now, then)
+    hinders = obstacle(wanted)
+    return limit, documents([wanted]) if hinders is None else f"# {why}\n# No patch: {hinders}.\n{fragment(wanted)}"
 
 
-def _rows(scene: Scene, limit: int, chosen: Chosen, kind: str | None) -> Any:  # noqa: ANN401 - a frame
-    import polars as pl  # noqa: PLC0415 - only here
-
-    row = scene.ours
-    request = row["recommended_request_bytes"]
-    reserved = limit if scene.prices.whole or request is None else min(request, limit)
-    now = row["limit_bytes"]
+def _why(scene: Scene, limit: int, chosen: Chosen) -> str:
+    now = scene.found.need.limit_bytes
     was = f"The limit was {text.configured(now)}." if now is not None else "There was no limit, or it is not known."
-    if limit == scene.ours_bytes:
-        why = f"{text.chance(row['oom_probability'])} chance of an OOM kill in 7 days."
-    elif scene.growing and chosen.days is not None and chosen.days > 0:
+    why = f"{text.chance(scene.at(limit).risk.week)} chance of an OOM kill in 7 days."
+    if limit != scene.ours_bytes and scene.growing and chosen.days is not None and chosen.days > 0:
         why = f"Buys {text.hours(24 * chosen.days)} against the growth, not a cure."
-    else:
-        why = f"{text.chance(chosen.chance)} chance of an OOM kill in 7 days."
-    if not scene.change.nothing:
-        why = f"Only after the changes that were assumed. {why}"
-    return pl.DataFrame(
-        [
-            {
-                "namespace": row["namespace"],
-                "workload": row["workload"],
-                "container": row["container"],
-                "workload_kind": kind,
-                "recommended_limit_bytes": limit,
-                "recommended_request_bytes": reserved,
-                "reason": f"{why} {was}",
-            }
-        ],
-        schema_overrides=dict.fromkeys(("namespace", "workload", "container", "workload_kind"), pl.String),
-    )
+    assumed = "" if scene.change.nothing else "Only after the changes that were assumed. "
+    return f"{assumed}{why} {was}"
 
 
 def assumptions(scene: Scene) -> list[str]:

@@ -11,6 +11,7 @@ from rmtoolkit._io import replacing
 from rmtoolkit.exceptions import RmtoolkitError, quote_path
 from rmtoolkit.limits.patches import patches_yaml
 from rmtoolkit.views import exports
+from rmtoolkit.views.limits_terminal import ADVISED
 from rmtoolkit.views.report.markdown import markdown
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ FILES: Final = (
     "limits.yaml",
     "summary.md",
 )
-#: What is worth a rollout.
-_APPLIED: Final = ("raise", "lower", "set")
 
 
 def write_beside(contents: Contents, folder: str | os.PathLike[str]) -> Path:
@@ -64,7 +63,7 @@ def patches(contents: Contents) -> str:
         schema={name: pl.String() for name in (*names, "container")},
     )
     limits = contents.week.limits.sort([*names, "container"], maintain_order=True)
-    wanted = limits.filter(pl.col("action").is_in(_APPLIED)).join(
+    wanted = limits.rename(ADVISED).join(
         accepted, on=[*names, "container"], how="anti", nulls_equal=True, maintain_order="left"
     )
     return patches_yaml(wanted.join(kinds, on=names, how="left", nulls_equal=True, maintain_order="left"))
