@@ -23,11 +23,10 @@ if TYPE_CHECKING:
     )
     from rmtoolkit.heap._detect import read_heap
     from rmtoolkit.heap.allocator import Allocator, read_allocator
-    from rmtoolkit.heap.diff import diff
     from rmtoolkit.heap.formats import read_dhat, read_jeprof, read_massif, read_pprof
     from rmtoolkit.heap.heaptrack import read_heaptrack
     from rmtoolkit.heap.profile import HeapProfile
-    from rmtoolkit.heap.suspects import suspects
+    from rmtoolkit.heap.suspects import diff, suspects
     from rmtoolkit.lake import Lake
     from rmtoolkit.limits.backtest import Backtest, backtest
     from rmtoolkit.limits.recommend import Prices
@@ -45,8 +44,8 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders.record_kubectl import record_kubectl
     from rmtoolkit.recording import Recording, concat, read_recording
     from rmtoolkit.validation import validate
+    from rmtoolkit.views.dashboards.explorer import LimitExplorer
     from rmtoolkit.views.dashboards.fleet import Fleet
-    from rmtoolkit.views.dashboards.limit_explorer import LimitExplorer
     from rmtoolkit.views.dashboards.triage import Triage
     from rmtoolkit.views.explanation import Explanation, explain
     from rmtoolkit.views.report import report
@@ -61,7 +60,7 @@ _HOMES: Final = {
     "checklist": "rmtoolkit.assessment",
     "classify": "rmtoolkit.assessment",
     "concat": "rmtoolkit.recording",
-    "diff": "rmtoolkit.heap.diff",
+    "diff": "rmtoolkit.heap.suspects",
     "explain": "rmtoolkit.views.explanation",
     "Explanation": "rmtoolkit.views.explanation",
     "fits": "rmtoolkit.assessment",
@@ -71,7 +70,7 @@ _HOMES: Final = {
     "Judgement": "rmtoolkit.analysis.judge",
     "Lake": "rmtoolkit.lake",
     "learn_margins": "rmtoolkit.limits.risk",
-    "LimitExplorer": "rmtoolkit.views.dashboards.limit_explorer",
+    "LimitExplorer": "rmtoolkit.views.dashboards.explorer",
     "limit_risk": "rmtoolkit.assessment",
     "lives": "rmtoolkit.assessment",
     "Margins": "rmtoolkit.limits.risk",

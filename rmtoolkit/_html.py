@@ -38,11 +38,7 @@ def _escaped(text: object) -> str:
 
 
 def el(name: str, /, *children: object, **attributes: object) -> Markup:
-    """Write one element, its name a literal.
-
-    Children are markup, or text that is escaped; None is left out. Of an attribute's name a trailing underscore goes
-    and others become hyphens; None and False leave it out, True writes its name alone.
-    """
+    """Write one element, its name a literal."""
     start = name
     for key, value in attributes.items():
         if value is None or value is False:
@@ -77,11 +73,7 @@ def table(
     inline: bool = False,
     **attributes: object,
 ) -> Markup:
-    """Write a table: heads are word and class (``n`` for figures), rows are cells.
-
-    With `named` the first cell of a row is its head; with `inline` cells bring their style along, for places that have
-    no style sheet.
-    """
+    """Write a table: heads are word and class (``n`` for figures), rows are cells."""
 
     def cell(name: str, content: object, kind: str, **more: object) -> Markup:
         if inline:

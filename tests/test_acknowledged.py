@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rmtoolkit._accepted import Acknowledgement, read_acknowledgements
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.views import report
-from rmtoolkit.views.report.top import headline
+from rmtoolkit.views.report.sections import headline
 
 if TYPE_CHECKING:
     from pathlib import Path

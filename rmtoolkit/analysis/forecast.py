@@ -84,10 +84,7 @@ def exposure(lives: Iterable[tuple[Life, float | None]]) -> Exposure:
     newest = max(life.start for life, _ in known)
     last = max(life.end for life, _ in known)
     # Where the youngest life has ended, the next one begins with the forecast.
-    age = max(
-        (life.hours for life, _ in known if life.start == newest and life.ended == Ending.RUNNING),
-        default=0.0,
-    )
+    age = max((life.hours for life, _ in known if life.start == newest and life.ended == Ending.RUNNING), default=0.0)
     ended: list[Life] = []
     for life, cadence in known:
         silent = (last - life.end).total_seconds() > max(LINGER_SECONDS, LINGER_SCRAPES * (cadence or 0.0))
@@ -180,7 +177,7 @@ FORECAST: Final = pl.Schema(
         "low_bytes": pl.Float64(),
         "mid_bytes": pl.Float64(),
         "high_bytes": pl.Float64(),
-    },
+    }
 )
 
 

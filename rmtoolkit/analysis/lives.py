@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._partition import partition
-from rmtoolkit._times import run_starts, search_runs
+from rmtoolkit._parallel import partition
+from rmtoolkit._tables import run_starts, search_runs
 from rmtoolkit.analysis.thresholds import (
     GAP_SCRAPES,
     LINGER_SCRAPES,
@@ -208,7 +208,7 @@ def split(recording: Recording) -> Lifetimes:
             "container_id": samples["container_id"].gather(starts),
             "start": samples["time"].gather(starts),
             "end": samples["time"].gather(starts + lengths - 1),
-        },
+        }
     ).with_columns(life=pl.col("life_row").rank("dense").over("container_id").cast(pl.UInt32) - 1)
     table = _endings(table, recording)
     table = _in_force(table, recording)
@@ -258,7 +258,7 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
         .filter(
             (pl.col("event_time") >= pl.col("end") - pl.col("slack"))
             & (pl.col("next_start").is_null() | (pl.col("event_time") <= pl.col("next_start") + pl.col("slack")))
-            & (pl.col("event_time") > pl.col("start")),
+            & (pl.col("event_time") > pl.col("start"))
         )
         .sort("rank")
         .group_by("life_row", maintain_order=True)
@@ -286,11 +286,11 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
                 .when(pl.col("next_start") - pl.col("end") > GAP_SCRAPES / SILENT_SCRAPES * pl.col("slack"))
                 .then(pl.lit("gap"))
                 .otherwise(pl.lit("restart")),
-            ),
+            )
         )
         .with_columns(
             start_seen=pl.col("begun").fill_null(value=False)
-            | (pl.col("ended").shift().over("container_id") != "gap").fill_null(value=False),
+            | (pl.col("ended").shift().over("container_id") != "gap").fill_null(value=False)
         )
         .drop("begun", "next_start", "slack")
     )
@@ -359,7 +359,7 @@ def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) 
         .with_columns(
             coverage=(pl.col("samples") / expected).clip(0, 1),
             startup_seconds=pl.when(pl.col("start_seen") & (pl.col("startup_seconds").fill_null(0) < whole / 2)).then(
-                pl.col("startup_seconds").fill_null(0.0),
+                pl.col("startup_seconds").fill_null(0.0)
             ),
         )
         .select(

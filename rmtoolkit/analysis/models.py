@@ -373,9 +373,7 @@ def compete(
         return _compete(values, 0.0, cost, meter, *given)
     order = np.argsort(np.concatenate([cut for cut, _ in parts]))
     return Fit(
-        **{
-            name: np.concatenate([getattr(part, name) for _, part in parts])[order] for name in Fit.__dataclass_fields__
-        },
+        **{name: np.concatenate([getattr(part, name) for _, part in parts])[order] for name in Fit.__dataclass_fields__}
     )
 
 
@@ -492,12 +490,7 @@ def _curves(shapes: Bank, projection: Array, mean: Array, member: NDArray[np.int
 
 
 def _kinds(
-    shapes: Bank,
-    projection: Array,
-    coefficient: Array,
-    level: Array,
-    headroom: Array,
-    noise: Array,
+    shapes: Bank, projection: Array, coefficient: Array, level: Array, headroom: Array, noise: Array
 ) -> NDArray[np.int8]:
     """Decide for each row and shape what it says about the time after the window."""
     size = np.maximum(np.abs(level), 1)[:, None]
@@ -669,10 +662,7 @@ def remove(values: Array, meter: Array) -> tuple[Array, Array]:
 
 
 def fit_rows(
-    values: Array,
-    given: dict[str, Array],
-    fitted: NDArray[np.bool_],
-    teeth: NDArray[np.int64],
+    values: Array, given: dict[str, Array], fitted: NDArray[np.bool_], teeth: NDArray[np.int64]
 ) -> tuple[Array, Fit, Array]:
     """Fit rows: floors of teeth on fewer bins, and without their cycle where that explains more."""
     values = values.copy()

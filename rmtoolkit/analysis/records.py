@@ -34,8 +34,8 @@ EVIDENCE: Final = pl.List(
             "low": pl.Float64,
             "high": pl.Float64,
             "unit": pl.String,
-        },
-    ),
+        }
+    )
 )
 #: Columns of `classify`, in this order.
 VERDICTS: Final = pl.Schema(
@@ -71,7 +71,7 @@ VERDICTS: Final = pl.Schema(
         "explanation": pl.String(),
         "next_step": pl.String(),
         "evidence": EVIDENCE,
-    },
+    }
 )
 #: What the chance of an OOM kill at any limit is worked out from, where memory grows: see `forecast.Growth` and
 #: `chances.Exposure`. `fresh_bytes` is the level after a restart, `goes_on` the chance that the growth does.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._times import run_starts, search_runs
+from rmtoolkit._tables import run_starts, search_runs
 from rmtoolkit.analysis.thresholds import (
     ABOVE_LATER,
     ABRUPT,
@@ -362,7 +362,7 @@ def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]
                     "signal": np.full(len(chosen), name),
                     "samples": counts[chosen].astype(np.int64),
                     "filled": filled.mean(axis=1),
-                },
+                }
             )
             found.setdefault(width, []).append((rows, mean, _bridge(low), _bridge(high)))
     return [

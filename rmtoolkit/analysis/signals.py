@@ -52,10 +52,7 @@ _DELAYS: Final = (0.0, 0.5, 0.8)
 
 
 def without_load(
-    envelope: Envelope,
-    rows: pl.DataFrame,
-    values: Array,
-    fitted: NDArray[np.bool_],
+    envelope: Envelope, rows: pl.DataFrame, values: Array, fitted: NDArray[np.bool_]
 ) -> tuple[Array, Array]:
     """Take out what follows the load, where a load was recorded."""
     share = np.zeros(len(rows))
@@ -275,9 +272,7 @@ def read(cut: Lifetimes, recording: Recording, rejected: pl.DataFrame) -> Readin
     for name in rejected["signal"].unique().to_list():
         if name in samples.columns:
             bad = rejected.filter(pl.col("signal") == name)["container_id"].implode()
-            samples = samples.with_columns(
-                pl.when(~pl.col("container_id").is_in(bad)).then(pl.col(name)).alias(name),
-            )
+            samples = samples.with_columns(pl.when(~pl.col("container_id").is_in(bad)).then(pl.col(name)).alias(name))
     wanted = [name for name in (*_FITTED, *_LEVELS) if samples[name].count()]
     # The footprint is mostly one of the signals: read it once, under both names.
     whole = next((name for name in FOOTPRINTS if samples[name].equals(samples["footprint_bytes"])), "footprint_bytes")
@@ -322,17 +317,10 @@ def _with_swap(samples: pl.DataFrame) -> pl.DataFrame:
 
 
 def _no_rows() -> pl.DataFrame:
-    return pl.DataFrame(
-        schema={"life_row": pl.UInt32, "signal": pl.String, "samples": pl.Int64, "filled": pl.Float64},
-    )
+    return pl.DataFrame(schema={"life_row": pl.UInt32, "signal": pl.String, "samples": pl.Int64, "filled": pl.Float64})
 
 
-def _read_width(
-    envelope: Envelope,
-    lives: pl.DataFrame,
-    whole: str,
-    offset: int,
-) -> tuple[pl.DataFrame, list[Array]]:
+def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int) -> tuple[pl.DataFrame, list[Array]]:
     rows = envelope.rows.join(
         lives.select(
             "life_row",
@@ -502,9 +490,9 @@ def _curves(rows: pl.DataFrame, curves: Sequence[Array]) -> pl.Series:
             "row": np.repeat(np.arange(len(count)), count),
             "time": (np.repeat(begin, count) + share * np.repeat(end - begin, count)).round().astype(np.int64),
             "value_bytes": np.concatenate(
-                [np.zeros(0), *(curves[curve][points] for curve, points in zip(rows["curve"], chosen, strict=True))],
+                [np.zeros(0), *(curves[curve][points] for curve, points in zip(rows["curve"], chosen, strict=True))]
             ),
-        },
+        }
     ).with_columns(pl.col("time").cast(TIME))
     return points.group_by("row", maintain_order=True).agg(pl.struct("time", "value_bytes").alias("fitted"))["fitted"]
 

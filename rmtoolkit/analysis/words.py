@@ -387,7 +387,7 @@ CHECKLIST: Final = pl.Schema(
         "answer": pl.String(),
         "reading": pl.String(),
         "because": pl.String(),
-    },
+    }
 )
 
 

@@ -114,7 +114,8 @@ def _write(
     """Write the table, or the page, and say so."""
     if path is None:
         return
-    from rmtoolkit.views import exports, heap_page
+    from rmtoolkit.views import exports
+    from rmtoolkit.views import heap as heap_page
 
     is_page = Path(path).suffix.lower() in heap_page.ENDINGS
     written = heap_page.write(found, path, source=source) if is_page else exports.write(table, path)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import quote_path
 from rmtoolkit.heap.profile import FRAMES, STACKS
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._files import counted
+from rmtoolkit.schema import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,16 +62,16 @@ OWN, DEPENDENCY, STD, SYSTEM = "own", "dependency", "std", "system"
 _STD_FILE: Final = re.compile(
     r"/rustc/[0-9a-f]{6,}/|^/rust/deps/|/rustlib/src/rust/"
     r"|(?:^|/)library/(?:alloc|core|std|proc_macro|test|panic_\w+|unwind|backtrace|stdarch|compiler-builtins"
-    r"|portable-simd|rtstartup)/",
+    r"|portable-simd|rtstartup)/"
 )
 _DEPENDENCY_FILE: Final = re.compile(
     r"/\.?cargo/(?:registry|git)/|/registry/src/|/git/checkouts/|(?:^|/)(?:cargo-)?vendor(?:-dir|ed)?/"
     # What remains of a registry's path where a build hides it: a folder of name and version.
-    r"|(?:^|/)[A-Za-z0-9_-]+-\d+\.\d+\.\d+[^/]*/",
+    r"|(?:^|/)[A-Za-z0-9_-]+-\d+\.\d+\.\d+[^/]*/"
 )
 _SYSTEM_FILE: Final = re.compile(
     r"^(?:\./|\.\./)+(?:sysdeps|csu|elf|nptl|malloc|libio|stdlib|string|dlfcn|io|misc|posix|time|wcsmbs|locale|iconv"
-    r"|intl|nss|resolv|inet|socket|rt|stdio-common|gmon|debug|libgcc|libstdc\+\+-v3)/|^/build/|^/usr/(?:src|include)/",
+    r"|intl|nss|resolv|inet|socket|rt|stdio-common|gmon|debug|libgcc|libstdc\+\+-v3)/|^/build/|^/usr/(?:src|include)/"
 )
 _SYSTEM_MODULE: Final = re.compile(
     r"^(?:/usr)?/lib(?:32|64|x32|exec)?/|^linux-(?:vdso|gate)|^\[|^/nix/store/[^/]*glibc"
@@ -113,7 +113,7 @@ _BASIC_TYPES: Final = frozenset(
         "for",
         "_",
         "Self",
-    ],
+    ]
 )
 _CLOSURES: Final = re.compile(r"(?:::\{(?:closure|shim)[^{}]*\}|::\{\{[^{}]*\}\})+$")
 _HEAD: Final = re.compile(r"^(?:[<&*(\[]|mut |const |dyn |impl |'[a-z_]\w* |for<[^<>]*> )+")
@@ -255,13 +255,7 @@ class FrameTable:
         self._origins: list[str | None] = []
 
     def number(
-        self,
-        function: str | None,
-        file: str | None,
-        line: int | None,
-        module: str | None,
-        *,
-        inside: str | None = None,
+        self, function: str | None, file: str | None, line: int | None, module: str | None, *, inside: str | None = None
     ) -> int:
         """Give the number of a place; the function it is inlined into tells whose it is where its name does not."""
         frame = function, file, line if line is not None and 0 < line < _MOST_LINES else None, module

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import polars as pl
 
 from rmtoolkit._html import el, table
-from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._allocator_text import IN_USE, Arena, Document
@@ -18,6 +17,7 @@ from rmtoolkit.loaders._allocator_text import glibc_documents as parse_documents
 from rmtoolkit.loaders._allocator_text import jemalloc_documents as jemalloc_documents_parse_documents
 from rmtoolkit.loaders._allocator_text import tcmalloc_documents as tcmalloc_documents_parse_documents
 from rmtoolkit.loaders._files import counted
+from rmtoolkit.schema import Report
 from rmtoolkit.text import UNKNOWN, memory
 
 if TYPE_CHECKING:
@@ -345,7 +345,7 @@ TOTALS: Final = pl.Schema(
         "fragmentation_bytes": pl.Int64(),
         "purgeable_bytes": pl.Int64(),
         "resident_if_purged_bytes": pl.Int64(),
-    },
+    }
 )
 
 #: One row per document and arena, in the order of the document.
@@ -365,7 +365,7 @@ ARENAS: Final = pl.Schema(
         "cached_bytes": pl.Int64(),
         "fragmentation_bytes": pl.Int64(),
         "purgeable_bytes": pl.Int64(),
-    },
+    }
 )
 
 #: One row per document, arena and size of a block. `size_bytes` is the largest block that falls into the row.
@@ -382,7 +382,7 @@ BINS: Final = pl.Schema(
         "active_bytes": pl.Int64(),
         "free_blocks": pl.Int64(),
         "fragmentation_bytes": pl.Int64(),
-    },
+    }
 )
 
 

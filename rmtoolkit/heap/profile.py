@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit._html import el, table
-from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import RmtoolkitError, quote
+from rmtoolkit.schema import Report
 from rmtoolkit.text import UNKNOWN, count, memory, number
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ STACKS: Final = pl.Schema(
         "peak_blocks": pl.Int64(),
         "suppressed": pl.Boolean(),
         "frames": pl.List(pl.UInt32()),
-    },
+    }
 )
 
 #: One row per place in the code. `origin` says whose code it is: own, dependency, std or system.
@@ -44,7 +44,7 @@ FRAMES: Final = pl.Schema(
         "line": pl.Int64(),
         "module": pl.String(),
         "origin": pl.String(),
-    },
+    }
 )
 
 #: One row per moment. `peak_bytes` is the most that was live since the row before.
@@ -55,7 +55,7 @@ TIMELINE: Final = pl.Schema(
         "peak_bytes": pl.Int64(),
         "rss_bytes": pl.Int64(),
         "events": pl.Int64(),
-    },
+    }
 )
 
 #: One row per stack and step in which what it holds changed; `events` counts allocations and frees of all stacks.
@@ -66,7 +66,7 @@ GROWTH: Final = pl.Schema(
         "events": pl.Int64(),
         "live_bytes": pl.Int64(),
         "live_blocks": pl.Int64(),
-    },
+    }
 )
 
 #: One row per size of a block as it was asked for.
@@ -117,11 +117,7 @@ class HeapSummary:
             ("suppressed", memory(self.suppressed_bytes), self.suppressed_bytes or None),
             ("resident at most", f"{memory(self.rss_peak_bytes)}, with the recorder", self.rss_peak_bytes),
             ("allocations", f"{about}{self.allocations or 0:,}", self.allocations),
-            (
-                "temporary",
-                f"{'' if self.temporary_exact else 'at most '}{self.temporary or 0:,}",
-                self.temporary,
-            ),
+            ("temporary", f"{'' if self.temporary_exact else 'at most '}{self.temporary or 0:,}", self.temporary),
             ("recorded", f"{number(self.runtime_seconds or 0)} s", self.runtime_seconds),
         ]
         return [(what, text) for what, text, value in rows if value is not None]

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._partition import partition
-from rmtoolkit._times import run_starts
+from rmtoolkit._parallel import partition
+from rmtoolkit._tables import run_starts
 from rmtoolkit.recording import as_recording
 from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, SIGNALS, TIME
 
@@ -43,7 +43,7 @@ FINDINGS: Final = pl.Schema(
         "last": TIME,
         "detail": pl.String(),
         "rejected": pl.Boolean(),
-    },
+    }
 )
 
 #: What a check finds, before it is put in words: `low` and `high` are figures for the sentence.
@@ -60,7 +60,7 @@ FOUND: Final = pl.Schema(
         "high": pl.Float64(),
         "about": pl.String(),
         "rejected": pl.Boolean(),
-    },
+    }
 )
 
 #: A signal at fault in this share of its samples is no slip of a clock.
@@ -117,10 +117,7 @@ def stale(samples: pl.DataFrame) -> pl.DataFrame:
         samples.select("container_id", "time", "moving")
         .drop_nulls("moving")
         .join_asof(
-            runs.select("container_id", "time", "end", "run"),
-            on="time",
-            by="container_id",
-            check_sortedness=False,
+            runs.select("container_id", "time", "end", "run"), on="time", by="container_id", check_sortedness=False
         )
         .filter(pl.col("time") <= pl.col("end"))
         .group_by("run")
@@ -158,8 +155,7 @@ def self_incrementing(samples: pl.DataFrame) -> pl.DataFrame:
     if not found:
         return nothing()
     beside = samples.group_by("container_id").agg(
-        usual=pl.col("footprint").median(),
-        most=pl.col("footprint").max() * (1 + ABOVE_SHARE) + ABOVE_BYTES,
+        usual=pl.col("footprint").median(), most=pl.col("footprint").max() * (1 + ABOVE_SHARE) + ABOVE_BYTES
     )
     passes = (pl.col("high") > pl.col("most")) & pl.col("low").is_between(pl.col("usual") / 20, pl.col("most"))
     own_size = pl.col("only_rises") & pl.col("low").is_between(pl.col("start") / 3, pl.col("start") * 3)
@@ -167,9 +163,7 @@ def self_incrementing(samples: pl.DataFrame) -> pl.DataFrame:
     return (
         pl.concat(found)
         .join(beside, on="container_id")
-        .filter(
-            pl.when(pl.col("most").is_null()).then(all_alike).otherwise(pl.col("only_rises") & passes),
-        )
+        .filter(pl.when(pl.col("most").is_null()).then(all_alike).otherwise(pl.col("only_rises") & passes))
         .with_columns(
             check=pl.lit("self_incrementing"),
             compared="count",
@@ -189,7 +183,7 @@ def _rises(samples: pl.DataFrame, signal: str) -> pl.DataFrame:
         .select("container_id", "time", value=signal)
         .drop_nulls("value")
         .with_columns(
-            before=pl.when(pl.col("container_id") == pl.col("container_id").shift()).then(pl.col("value").shift()),
+            before=pl.when(pl.col("container_id") == pl.col("container_id").shift()).then(pl.col("value").shift())
         )
         .group_by("container_id")
         .agg(
@@ -284,12 +278,10 @@ def with_references(recording: Recording) -> pl.DataFrame:
         samples = samples.with_columns(limit=pl.lit(None, dtype=pl.Int64))
     # Before its first change a limit is unknown: the one on record is that of the window's end.
     only = recording.containers.select("container_id", only="limit_bytes").join(
-        changes.select("container_id").unique(),
-        on="container_id",
-        how="anti",
+        changes.select("container_id").unique(), on="container_id", how="anti"
     )
     return samples.join(only, on="container_id", how="left", maintain_order="left").with_columns(
-        limit=pl.coalesce("limit", "only"),
+        limit=pl.coalesce("limit", "only")
     )
 
 
@@ -328,7 +320,7 @@ def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) ->
         .with_columns(
             bad=pl.col("near")
             > pl.col("other_near") * (1 + order.share)
-            + pl.max_horizontal(pl.col("quantum_bytes").fill_null(0), pl.lit(order.slack_bytes)),
+            + pl.max_horizontal(pl.col("quantum_bytes").fill_null(0), pl.lit(order.slack_bytes))
         )
     )
     suspects = pairs.filter("bad").select("container_id").unique()
@@ -459,7 +451,7 @@ def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
                 (pl.col("high") >= _SOME)
                 & (pl.col("low") > 1)
                 & (pl.col("alike") > _ALIKE)
-                & (pl.col("single") < _SINGLE),
+                & (pl.col("single") < _SINGLE)
             )
             .collect()
         )
@@ -479,8 +471,7 @@ def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
             .select("container_id", "time", value=name)
             .drop_nulls("value")
             .with_columns(
-                before=pl.when(same).then(pl.col("value").shift()),
-                gap=pl.when(same).then(pl.col("time").diff()),
+                before=pl.when(same).then(pl.col("value").shift()), gap=pl.when(same).then(pl.col("time").diff())
             )
             .filter(pl.col("value") < pl.col("before"))
             .collect()
@@ -558,7 +549,7 @@ def prefilter(recording: Recording) -> pl.Series:
         pl.any_horizontal(
             (pl.col(name) < LEAST_LIMIT_BYTES) | (pl.col(name) >= ABSURD_BYTES) | whole_megabytes(name)
             for name in ("limit_bytes", "request_bytes")
-        ),
+        )
     )["container_id"]
     if not recording.samples.height:
         return odd

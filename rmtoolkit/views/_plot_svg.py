@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from rmtoolkit._html import Markup, el, join
 from rmtoolkit.views._plot import LOOKS, PX, TYPES, Area, Bar, Box, Plot, Point, Rule, Shape, Text
-from rmtoolkit.views.markup import Markup, el, join
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,8 +9,7 @@ from rmtoolkit import text
 from rmtoolkit.analysis.heap_answers import spans
 from rmtoolkit.analysis.heap_reading import place
 from rmtoolkit.views import theme
-from rmtoolkit.views._tables import fitting, lines
-from rmtoolkit.views.summary import shortened
+from rmtoolkit.views._tables import fitting, lines, shortened
 from rmtoolkit.views.terminal import WIDTH, plain
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
 
 def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True) -> str:
     """Write the short answer about an allocator's own statistics."""
-    from rmtoolkit.views import heap_allocator  # noqa: PLC0415 - draws, which takes much longer to import
+    from rmtoolkit.views import allocator as heap_allocator  # noqa: PLC0415 - draws, which takes much longer to import
 
     totals = found.allocator.totals
     lines = [*_wrap(found.headline), *_about(source, text.count(totals.height, "document") + ", the last one:")]

@@ -134,9 +134,7 @@ def is_growing(row: dict[str, Any]) -> bool:
     if row["verdict"] == "leak":
         return row["growth_bytes_per_day"] is not None
     return text.grows(
-        row["growth_bytes_per_day"],
-        row["growth_low_bytes_per_day"],
-        row["detection_floor_bytes_per_day"],
+        row["growth_bytes_per_day"], row["growth_low_bytes_per_day"], row["detection_floor_bytes_per_day"]
     )
 
 

@@ -1,17 +1,18 @@
-"""What a chart of one container draws: lines cut at lives and gaps, layers, limits, events, fit, forecast."""
+"""What a chart of one container draws: curves and layers cut at lives and gaps, limits, events, fit, forecast."""
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit.schema import BYTE_SIGNALS, EVENTS, empty
-from rmtoolkit.views.curves import LINES, Curve, Cutter, Layer, layers
-from rmtoolkit.views.happened import Event, happened, ms, steps
+from rmtoolkit.schema import BYTE_SIGNALS, EVENTS, FOOTPRINTS, empty
+from rmtoolkit.views._plot import Piece, stretches, telling, thin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +20,215 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rmtoolkit.analysis.judge import Judgement
-    from rmtoolkit.views._plot import Piece
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to the container."""
+
+    time: int
+    kind: str
+    words: str
+
+
+def steps(
+    events: pl.DataFrame, kind: str, about: dict[str, Any], span: tuple[int, int]
+) -> tuple[tuple[int, int, int], ...]:
+    """Cut a limit or a request into stretches of one value."""
+    start, until = span
+    changes = events.filter(pl.col("kind") == kind).select(pl.col("time").to_physical(), "value_bytes").rows()
+    if not changes:
+        value = about[f"{kind}_bytes"]
+        return ((start, until, value),) if value is not None else ()
+    # What held before the first change is unknown.
+    stretches = [(start, None), *changes]
+    ends = [max(time, start) for time, _ in changes] + [until]
+    return tuple(
+        (max(begin, start), end, value)
+        for (begin, value), end in zip(stretches, ends, strict=True)
+        if value is not None and end > max(begin, start)
+    )
+
+
+_WORDS: Final = {
+    "oom_kill": "OOM kill",
+    "node_oom": "node OOM",
+    "evicted": "evicted",
+    "error": "error",
+    "start": "start",
+    "end": "end",
+    "restart": "restart",
+}
+#: Events that explain why a new life begins.
+_CUTS: Final = ("oom_kill", "node_oom", "evicted", "error", "end", "start", "release")
+
+
+def happened(events: pl.DataFrame, lives: pl.DataFrame, start: int, now: int, reach: int) -> tuple[Event, ...]:
+    """List what happened, restarts that no event names among them."""
+    found: list[Event] = []
+    limit: int | None = None
+    for row in events.select(pl.col("time").to_physical(), "kind", "value_bytes", "detail").iter_rows(named=True):
+        kind, detail = row["kind"], row["detail"]
+        if kind == "limit":
+            before, limit = limit, row["value_bytes"]
+            words = f"limit {text.configured(limit)}"
+            if before == limit or (before is None and row["time"] <= start):
+                continue
+            if before is not None and limit is not None:
+                words = f"limit {text.configured_mi(before)} → {text.configured(limit)}"
+        elif kind == "release":
+            words = f"release {text.printable(detail)}" if detail else "release"
+        elif kind == "error" and detail:
+            words = f"error {text.printable(detail)}"[:40]
+        elif kind in _WORDS:
+            words = "restart" if kind == "start" and row["time"] > start else _WORDS[kind]
+        else:
+            continue
+        found.append(Event(row["time"], kind, words))
+    hidden = lives["ended"] == "gap" if "ended" in lives.columns else [False] * lives.height
+    rows = zip(lives["start"], lives["end"], hidden, strict=True)
+    for (_, before, unseen), (begin, _, _) in pairwise(rows):
+        # What happened in a long stretch without samples is not known: the strip shows the gap itself.
+        known = unseen or any(
+            event.kind in _CUTS and ms(before) - reach <= event.time <= ms(begin) + reach for event in found
+        )
+        if not known:
+            found.append(Event(ms(begin), "restart", "restart"))
+    slack = (now - start) // 100
+    inside = [event for event in found if start - slack <= event.time <= now + slack]
+    placed = (Event(min(max(event.time, start), now), event.kind, event.words) for event in inside)
+    return tuple(sorted(placed, key=lambda event: (event.time, event.kind)))
+
+
+def ms(value: object) -> int:
+    """Turn a time of a frame into ms since 1970."""
+    if not isinstance(value, dt.datetime):
+        msg = f"expected a time, got {type(value).__name__}"
+        raise TypeError(msg)
+    return round(value.timestamp() * 1000)
+
+
+#: The lines that a chart can follow, the one nearest the limit first.
+LINES: Final = (*FOOTPRINTS, "resident_bytes", "allocated_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One signal over time: its name on the chart, its colour in `rmtoolkit.views.theme`, ms since 1970 and bytes."""
+
+    name: str
+    token: str
+    pieces: tuple[Piece, ...]
+
+    @property
+    def last_bytes(self) -> float | None:
+        """The newest value."""
+        return float(self.pieces[-1][1][-1]) if self.pieces else None
+
+    @property
+    def peak_bytes(self) -> float:
+        """The largest value; 0 where there is none."""
+        return max((float(values.max()) for _, values in self.pieces), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One stacked layer: its upper edge, and how thick it is at the end; None where that is not known."""
+
+    edge: Curve
+    last_bytes: float | None
+
+
+class Cutter:
+    """Cuts the signals of one container at lives and gaps, and thins them to so many steps of time."""
+
+    def __init__(self, samples: pl.DataFrame, lives: pl.DataFrame, start: int, now: int, bins: int) -> None:
+        self.edges = [(ms(first), ms(last)) for first, last in lives.select("start", "end").iter_rows()]
+        self.span = (start, now, bins)
+        times = samples["time"].to_physical().to_numpy()
+        life = np.full(len(times), -1)
+        for number, (first, last) in enumerate(self.edges):
+            life[(times >= first) & (times <= last)] = number
+        self.times = times[life >= 0]
+        self.life = life[life >= 0]
+        #: Signals that have a value, as floats; NaN where they were not sampled.
+        self.values: dict[str, NDArray[np.float64]] = {}
+        for name in BYTE_SIGNALS:
+            if samples[name].null_count() < samples.height:
+                values = samples[name].to_numpy().astype(np.float64)[life >= 0]
+                if not np.isnan(values).all():
+                    self.values[name] = values
+
+    def _runs(self, values: NDArray[np.float64]) -> list[NDArray[np.int64]]:
+        """Find the rows of each unbroken stretch of one value for each sample; NaN where there is none."""
+        there = np.flatnonzero(~np.isnan(values))
+        return [there[low:high] for low, high in stretches(self.times[there], self.life[there])]
+
+    def curve(self, values: NDArray[np.float64], name: str, token: str) -> Curve:
+        """Make a curve."""
+        runs = self._runs(values)
+        return Curve(name, token, tuple(thin(self.times[run], values[run], *self.span) for run in runs))
+
+    def stack(self, edges: list[tuple[str, str, NDArray[np.float64]]]) -> list[Curve]:
+        """Make the edges of layers, all of the same instants, so that none crosses another between its points."""
+        runs = [self._runs(values) for *_, values in edges]
+        start, end, bins = self.span
+        kept = np.zeros(len(self.times), dtype=bool)
+        for (*_, values), found in zip(edges, runs, strict=True):
+            for run in found:
+                kept[run[telling(self.times[run], values[run], start, end, bins // len(edges))]] = True
+        curves = []
+        for (name, token, values), found in zip(edges, runs, strict=True):
+            rows = [run[kept[run]] for run in found]
+            curves.append(Curve(name, token, tuple((self.times[row], values[row]) for row in rows)))
+        return curves
+
+    def gaps(self, name: str) -> tuple[tuple[int, int], ...]:
+        """Find stretches inside a life without a sample: last before and first after, ms since 1970."""
+        runs = self._runs(self.values[name])
+        cuts = {last for _, last in self.edges}
+        ends = [(int(self.times[one[-1]]), int(self.times[other[0]])) for one, other in pairwise(runs)]
+        return tuple((last, first) for last, first in ends if not any(last <= cut < first for cut in cuts))
+
+
+def layers(cutter: Cutter, line: str) -> tuple[Layer, ...]:
+    """Choose layers by what was measured, from the bottom up; each edge lies on or above the ones below it."""
+    known = cutter.values
+    whole = known.get("usage_bytes", known.get("working_set_bytes"))
+    private = known.get("anon_bytes", known.get("rss_bytes"))
+    wanted: list[tuple[str, str, NDArray[np.float64] | None]]
+    if "allocated_bytes" in known:
+        kept = known.get("resident_bytes")
+        if kept is None and "free_bytes" in known:
+            kept = known["allocated_bytes"] + known["free_bytes"]
+        rest = "page cache, kernel" if private is not None else "outside allocator, page cache"
+        wanted = [
+            ("live heap", "live", known["allocated_bytes"]),
+            ("allocator slack", "slack", known.get("active_bytes")),
+            ("kept pages", "kept", kept),
+            ("outside allocator", "outside", private),
+            (rest, "cache", whole),
+        ]
+    elif "anon_bytes" in known and whole is not None:
+        wanted = [("anonymous memory", "whole", private), ("page cache, kernel", "cache", whole)]
+    else:
+        wanted = [(text.SIGNAL_WORDS[line], "whole", known[line])]
+    edges: list[tuple[str, str, NDArray[np.float64]]] = []
+    below: NDArray[np.float64] | None = None
+    for name, token, values in wanted:
+        if values is not None:
+            # Gauges of different scrapes may cross: a layer is then empty, never negative.
+            top = values if below is None else np.where(np.isnan(values), values, np.fmax(values, below))
+            below = values if below is None else np.fmax(values, below)
+            edges.append((name, token, top))
+    found: list[Layer] = []
+    under = 0.0
+    for edge in cutter.stack(edges):
+        last = edge.last_bytes
+        found.append(Layer(edge, None if last is None else max(last - under, 0.0)))
+        under = last if last is not None else under
+    return tuple(found)
+
 
 #: A restart is seen in the samples up to this many steps away from the event that tells of it.
 _REACH_STEPS: Final = 10

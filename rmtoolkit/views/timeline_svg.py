@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from rmtoolkit import text
+from rmtoolkit._html import Markup, el
 from rmtoolkit.views._plot import (
     PX,
     Area,
@@ -30,16 +31,13 @@ from rmtoolkit.views._plot import (
     time_ticks,
 )
 from rmtoolkit.views._plot_svg import picture
-from rmtoolkit.views.markup import Markup, el
 from rmtoolkit.views.summary import is_growing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rmtoolkit.views._plot import Piece
-    from rmtoolkit.views.curves import Curve
-    from rmtoolkit.views.happened import Event
-    from rmtoolkit.views.timeline import Forecast, Timeline
+    from rmtoolkit.views.timeline import Curve, Event, Forecast, Timeline
 
 WIDTH: Final = 1080
 LEFT: Final = 66

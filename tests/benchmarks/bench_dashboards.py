@@ -25,9 +25,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import rmtoolkit as rm  # noqa: E402 - after the path
-from rmtoolkit.views import timeline_chart  # noqa: E402
-from rmtoolkit.views.triage.case import Case  # noqa: E402
-from rmtoolkit.views.triage.picture import State, picture  # noqa: E402
+from rmtoolkit.views import timeline_altair as timeline_chart  # noqa: E402
+from rmtoolkit.views.dashboards.triage import (  # noqa: E402
+    Case,
+    State,
+    picture,
+)
 from tests.benchmarks import fleet  # noqa: E402
 from tests.browser.hosts import PATIENCE, Voila, chromium, new_page  # noqa: E402
 

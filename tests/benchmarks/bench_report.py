@@ -23,7 +23,7 @@ RUNS = 5
 def opening(page: Path) -> dict[str, list[float]] | None:
     """Open the page in a fresh tab, a few times; give seconds until it is drawn, can be searched, and has answered."""
     from rmtoolkit.exceptions import RmtoolkitError
-    from rmtoolkit.views.report.pdf import chromium
+    from rmtoolkit.views.report.files import chromium
 
     try:
         from playwright.sync_api import sync_playwright

@@ -17,9 +17,9 @@ pytestmark = pytest.mark.browser
 BOARD = """
 import ipywidgets
 from rmtoolkit.views.dashboards import controls
-from rmtoolkit.views.dashboards.page import Page
-from rmtoolkit.views.dashboards.wiring import Wiring
-from rmtoolkit.views.markup import el
+from rmtoolkit.views.dashboards._base import Page
+from rmtoolkit.views.dashboards._base import Wiring
+from rmtoolkit._html import el
 
 page, wiring = Page(), Wiring()
 limit = controls.slider("Limit", 512, 64, 2048, step=8, unit="Mi")

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from rmtoolkit.analysis import heap_answers as heap_answer
-from rmtoolkit.views import heap_page
+from rmtoolkit.views import heap as heap_page
 from tests.analysis.profiles import MI, growing, profile, resting
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import pytest
 import vl_convert
 
 import rmtoolkit as rm
-from rmtoolkit.views import theme, timeline_chart
+from rmtoolkit.views import theme
+from rmtoolkit.views import timeline_altair as timeline_chart
+from rmtoolkit.views.dashboards.triage import Case, State, picture
 from rmtoolkit.views.timeline_svg import BASE, LEFT, TOP
-from rmtoolkit.views.triage.case import Case
-from rmtoolkit.views.triage.picture import State, picture
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

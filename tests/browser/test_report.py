@@ -10,7 +10,7 @@ import pytest
 
 from rmtoolkit.recording import Recording
 from rmtoolkit.views import report
-from rmtoolkit.views.report import pdf
+from rmtoolkit.views.report import files as pdf
 from tests.browser.hosts import chromium
 
 if TYPE_CHECKING:

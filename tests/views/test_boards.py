@@ -16,13 +16,13 @@ import traitlets
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views.dashboards import live_chart
+from rmtoolkit.views.dashboards._base import Wiring
 from rmtoolkit.views.dashboards.served import Dashboards
-from rmtoolkit.views.dashboards.wiring import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rmtoolkit.views.dashboards.board import Board
+    from rmtoolkit.views.dashboards._base import Board
 
 BOARDS: Final[list[type[Board]]] = [rm.Triage, rm.LimitExplorer, rm.Fleet, Dashboards]
 NOTHING: Final = pl.DataFrame(schema={"time": pl.Int64, "rss_bytes": pl.Int64})

@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.views import svg, timeline, timeline_svg
+from rmtoolkit.views import charts as svg
+from rmtoolkit.views import timeline, timeline_svg
 from rmtoolkit.views._plot import text_box
-from rmtoolkit.views.curves import Curve, Layer
-from rmtoolkit.views.sparks import Sparks
+from rmtoolkit.views.charts import Sparks
+from rmtoolkit.views.timeline import Curve, Layer
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.judge import Judgement

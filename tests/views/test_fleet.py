@@ -14,7 +14,7 @@ import traitlets
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.week import survey
-from rmtoolkit.views.fleet.selection import PAGE
+from rmtoolkit.views.dashboards.fleet import PAGE
 from tests.views.services import MI, service
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
 from rmtoolkit.heap.tree import MEASURES, tree
 from rmtoolkit.views import theme
-from rmtoolkit.views.heap_icicle import icicle
+from rmtoolkit.views.icicle import icicle
 from tests.analysis.profiles import MI, growing, profile, resting
 from tests.views.colours import contrast
 

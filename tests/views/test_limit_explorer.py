@@ -13,7 +13,7 @@ import traitlets
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.views.explorer.money import amount
+from rmtoolkit.views.dashboards.explorer import amount
 from tests.views.services import MI, service, shop
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import yaml
 
 import rmtoolkit as rm
 from rmtoolkit import cli
-from rmtoolkit.views import limits_terminal
-from rmtoolkit.views.limit_charts import pareto, risk_curve
+from rmtoolkit.views import terminal as limits_terminal
+from rmtoolkit.views.limits import pareto, risk_curve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,13 +115,13 @@ def test_learnt_margins_are_used_and_named(path: Path, tmp_path: Path, capsys: p
 
 def test_plain_ascii_where_the_terminal_has_nothing_else(recording: rm.Recording) -> None:
     """Every character."""
-    assert limits_terminal.table(rm.recommend_limits(recording), 0.05, unicode=False).isascii()
+    assert limits_terminal.limits_table(rm.recommend_limits(recording), 0.05, unicode=False).isascii()
 
 
 def test_hostile_names_stay_on_their_line(recording: rm.Recording) -> None:
     """No name moves the cursor or starts a line."""
     limits = rm.recommend_limits(recording).with_columns(workload=pl.lit("a\x1b[2J\nfix"))
-    printed = limits_terminal.table(limits, 0.05)
+    printed = limits_terminal.limits_table(limits, 0.05)
     assert "\x1b" not in printed
     assert not any(line.startswith("fix") for line in printed.splitlines())
 

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.views.markup import Markup, el, escape, join
+from rmtoolkit._html import Markup, el, escape, join
 
 
 class _Reader(HTMLParser):

@@ -22,8 +22,7 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.recommend import RECOMMENDED
 from rmtoolkit.limits.week import BESIDE
 from rmtoolkit.views import report
-from rmtoolkit.views.report.beside import FILES, write_beside
-from rmtoolkit.views.report.markdown import escaped, markdown
+from rmtoolkit.views.report.files import FILES, escaped, markdown, write_beside
 
 if TYPE_CHECKING:
     from pathlib import Path

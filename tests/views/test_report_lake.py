@@ -12,7 +12,7 @@ import rmtoolkit as rm
 from rmtoolkit import cli
 from rmtoolkit.exceptions import RmtoolkitWarning
 from rmtoolkit.views import report
-from rmtoolkit.views.report.markdown import markdown
+from rmtoolkit.views.report.files import markdown
 from tests.benchmarks import fleet
 
 if TYPE_CHECKING:

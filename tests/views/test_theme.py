@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rmtoolkit.views import svg, theme
-from rmtoolkit.views.notebook_style import REPORT
+from rmtoolkit.views import _plot_svg, theme
+from rmtoolkit.views.style import REPORT
 from tests.views.colours import contrast
 
 if TYPE_CHECKING:
@@ -58,5 +58,5 @@ def test_every_variable_is_declared() -> None:
 
 def test_chart_rules_stay_under_one_class() -> None:
     """Rules of charts cannot leak into a notebook that shows one."""
-    selectors = [part for rule in re.findall(r"([^{}]+)\{", svg.STYLE) for part in rule.split(",")]
+    selectors = [part for rule in re.findall(r"([^{}]+)\{", _plot_svg.STYLE) for part in rule.split(",")]
     assert all(selector.strip().startswith(".rm-chart") for selector in selectors)

@@ -14,9 +14,9 @@ import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-from rmtoolkit.views import theme, timeline_chart
-from rmtoolkit.views.triage.case import Case, timeline
-from rmtoolkit.views.triage.picture import Picture, State, picture, pods, windows
+from rmtoolkit.views import theme
+from rmtoolkit.views import timeline_altair as timeline_chart
+from rmtoolkit.views.dashboards.triage import Case, Picture, State, picture, pods, timeline, windows
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 SHOWN = ("tidy-grouse", "noble-newt", "amber-kestrel")

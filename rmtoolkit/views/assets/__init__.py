@@ -6,7 +6,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from rmtoolkit.views.markup import Markup
+from rmtoolkit._html import Markup
 
 
 @cache

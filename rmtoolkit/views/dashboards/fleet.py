@@ -1,9 +1,10 @@
-"""Every workload of a fleet in one table that sorts, filters and opens."""
+"""`rm.Fleet`: all workloads of a fleet, sorted, filtered, opened."""
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import ipywidgets
@@ -11,31 +12,304 @@ import polars as pl
 import traitlets
 
 from rmtoolkit import text
+from rmtoolkit._html import Markup, el
 from rmtoolkit.analysis.judge import Judgement
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.recommend import gather as gather_needs
 from rmtoolkit.limits.recommend import of_gathered
-from rmtoolkit.limits.week import Week, happened, survey
+from rmtoolkit.limits.week import TARGET, Week, happened, survey
 from rmtoolkit.recording import Recording
-from rmtoolkit.views.dashboards import controls
-from rmtoolkit.views.dashboards.board import Board
-from rmtoolkit.views.dashboards.page import Page
-from rmtoolkit.views.dashboards.wiring import Wiring
-from rmtoolkit.views.fleet.selection import PAGE, SORTS, TILES, Selection, pages, selected
-from rmtoolkit.views.fleet.table import ORDERS, headline, pager, table, tiles
-from rmtoolkit.views.markup import el
-from rmtoolkit.views.notebook_style import FLEET
+from rmtoolkit.views import charts, summary
+from rmtoolkit.views.charts import Sparks
+from rmtoolkit.views.dashboards import _base
+from rmtoolkit.views.dashboards._base import Board, Page, Wiring
+from rmtoolkit.views.report import columns
 from rmtoolkit.views.report.contents import gather
-from rmtoolkit.views.sparks import Sparks
+from rmtoolkit.views.style import FLEET
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rmtoolkit._parallel import Source
     from rmtoolkit.limits.risk import Margins
-    from rmtoolkit.views.report.contents import Entry
+    from rmtoolkit.views.report.columns import Column
+    from rmtoolkit.views.report.contents import Contents, Entry
+
+    Value = Callable[[Entry], float | str | None]
+
+
+#: Rows of one page.
+PAGE: Final = 25
+#: What the tiles ask for.
+ABOVE: Final = "above"
+SPARE: Final = "spare"
+TILES: Final = (ABOVE, *("leak", "inconclusive", "not_leak"), SPARE)
+
+
+def _ratio(entry: Entry) -> float | None:
+    row = entry.row
+    return row["peak_bytes"] / row["limit_bytes"] if row["peak_bytes"] is not None and row["limit_bytes"] else None
+
+
+def _growth(entry: Entry) -> float | None:
+    growth: float | None = entry.row["growth_bytes_per_day"] if summary.is_growing(entry.row) else None
+    return growth
+
+
+#: What can be sorted by: value, and whether the largest comes first.
+SORTS: Final[Mapping[str, tuple[Value, bool]]] = {
+    "worst": (lambda entry: entry.at, False),
+    "name": (lambda entry: entry.name.casefold(), False),
+    "verdict": (lambda entry: summary.ORDER.index(entry.row["verdict"]), False),
+    "kill": (lambda entry: entry.row["oom_probability"], True),
+    "time": (lambda entry: entry.row["hours_to_limit"], False),
+    "growth": (_growth, True),
+    "peak": (_ratio, True),
+    "spare": (lambda entry: entry.spare_bytes, True),
+    "pods": (lambda entry: entry.row["pods"], True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What somebody wants to see."""
+
+    search: str = ""
+    namespace: str | None = None
+    tile: str | None = None
+    sort: str = "worst"
+    turned: bool = False
+    page: int = 0
+
+
+def belongs(entry: Entry, tile: str) -> bool:
+    """Tell whether a workload is one of those that a tile counts."""
+    if tile == ABOVE:
+        return (entry.row["oom_probability"] or 0.0) > TARGET
+    if tile == SPARE:
+        return entry.spare_bytes is not None
+    return bool(entry.row["verdict"] == tile)
+
+
+def selected(entries: Sequence[Entry], wanted: Selection) -> list[Entry]:
+    """Filter and sort."""
+    words = wanted.search.casefold().split()
+    found = [
+        entry
+        for entry in entries
+        if (wanted.namespace is None or text.printable(entry.row["namespace"]) == wanted.namespace)
+        and (wanted.tile is None or belongs(entry, wanted.tile))
+        and all(word in entry.name.casefold() for word in words)
+    ]
+    value, largest = SORTS[wanted.sort]
+    known: list[tuple[float | str, Entry]] = []
+    unknown: list[Entry] = []
+    for entry in found:
+        key = value(entry)
+        if key is None:
+            unknown.append(entry)
+        else:
+            known.append((key, entry))
+    known.sort(key=lambda pair: pair[0], reverse=largest != wanted.turned)
+    return [entry for _, entry in known] + unknown
+
+
+def pages(count: int) -> int:
+    """Count the pages of so many rows."""
+    return max(-(-count // PAGE), 1)
+
+
+#: Columns behind the name, and what each is sorted by.
+_COLUMNS: Final[tuple[tuple[Column, str | None], ...]] = (
+    (columns.VERDICT, "verdict"),
+    (columns.SPARK, None),
+    (columns.KILL, "kill"),
+    (columns.TIME, "time"),
+    (columns.GROWTH, "growth"),
+    (columns.PEAK, "peak"),
+    (columns.SPARE, "spare"),
+    (columns.PODS, "pods"),
+)
+#: Names of the orders, for a list to choose from.
+ORDERS: Final = (
+    ("worst first", "worst"),
+    ("name", "name"),
+    ("verdict", "verdict"),
+    ("chance of an OOM kill", "kill"),
+    ("time to limit", "time"),
+    ("growth", "growth"),
+    ("peak against limit", "peak"),
+    ("spare memory", "spare"),
+    ("pods", "pods"),
+)
+_SHOWN_NAME: Final = 70
+_SHOWN_PATTERNS: Final = 2
+
+
+def headline(contents: Contents) -> Markup:
+    """Say in a sentence how the fleet is."""
+    counted = contents.counts
+    total = text.count(counted.total, "workload")
+    target = f"the {text.share(TARGET)} OOM target"
+    if counted.above_target:
+        verb = "exceeds" if counted.above_target == 1 else "exceed"
+        first = f"{counted.above_target:,} of {total} {verb} {target}"
+    else:
+        known = "is known to exceed" if counted.above_target is None else "exceeds"
+        first = f"None of {total} {known} {target}"
+    if counted.soon:
+        verb = "leaks and reaches its" if counted.soon == 1 else "leak and reach their"
+        second = f"{counted.soon:,} {verb} limit this week"
+    elif counted.leak:
+        second = f"{counted.leak:,} {'leaks' if counted.leak == 1 else 'leak'}"
+    else:
+        second = "none leaks" if not counted.inconclusive else f"{counted.inconclusive:,} cannot be decided yet"
+    span = contents.week.span
+    cover = summary.coverage(contents.week.judgement.completeness)
+    note = [text.period(*span)] if span else []
+    note += [f"coverage {text.share(cover)}"] if cover is not None else []
+    return Markup(el("p", f"{first}; {second}.", class_="headline") + el("p", ", ".join(note), class_="note"))
+
+
+def tiles(contents: Contents, wanted: Selection) -> Markup:
+    """Count the fleet in tiles that filter the table."""
+    counted = contents.counts
+    patterns = Counter(
+        (entry.row["pattern"] or text.UNKNOWN).replace("_", " ")
+        for entry in contents.entries
+        if entry.row["verdict"] == "not_leak"
+    )
+    common = ", ".join(f"{amount:,} {name}" for name, amount in patterns.most_common(_SHOWN_PATTERNS))
+    givers = sum(belongs(entry, SPARE) for entry in contents.entries)
+    above = text.UNKNOWN if counted.above_target is None else f"{counted.above_target:,}"
+    soon = f"{counted.soon:,} {'reaches its' if counted.soon == 1 else 'reach their'} limit this week"
+    money = contents.money(contents.spare_bytes)
+    shown: tuple[tuple[str, str, str, str], ...] = (
+        (ABOVE, above, "above the OOM target", f"more than {text.share(TARGET)} in 7 days"),
+        ("leak", f"{counted.leak:,}", "leak", soon if counted.leak else "none found"),
+        ("inconclusive", f"{counted.inconclusive:,}", "inconclusive", "next measurement named"),
+        ("not_leak", f"{counted.not_leak:,}", "not a leak", common),
+        (
+            SPARE,
+            text.fleet_memory(contents.spare_bytes),
+            "can be given back",
+            ", ".join([*([money] if money else []), text.count(givers, "workload")]),
+        ),
+    )
+    return el("div", *(_tile(*tile, pressed=wanted.tile == tile[0]) for tile in shown), class_="rm-tiles")
+
+
+def _tile(name: str, figure: str, label: str, note: str, *, pressed: bool) -> Markup:
+    verdict = text.VERDICTS.get(name)
+    return el(
+        "button",
+        el("span", charts.mark(verdict.shape) if verdict else None, figure, class_="figure"),
+        el("b", label),
+        el("span", note, class_="note"),
+        type="button",
+        class_=f"rm-tile {verdict.token if verdict else ''}".strip(),
+        aria_pressed=str(pressed).lower(),
+        data_rm_send=f"tile {name}",
+    )
+
+
+def table(
+    contents: Contents, found: Sequence[Entry], wanted: Selection, spark: Callable[[Entry], Any], spark_head: str
+) -> Markup:
+    """Write one page of the table."""
+    page = min(wanted.page, pages(len(found)) - 1)
+    shown = found[page * PAGE : (page + 1) * PAGE]
+    heads = [_head("Workload", "name", wanted, "name", number=False)]
+    heads += [
+        _head(spark_head if column is columns.SPARK else column.head, sort, wanted, column.kind, number=column.number)
+        for column, sort in _COLUMNS
+    ]
+    body = [_row(contents, entry, spark) for entry in shown]
+    if not body:
+        body = [el("tr", el("td", "No workload matches. Take a filter away.", colspan=len(heads), class_="note"))]
+    caption = f"{text.count(len(found), 'workload')}, page {page + 1:,} of {pages(len(found)):,}"
+    return el(
+        "table",
+        el("caption", caption, class_="rm-hidden"),
+        el("thead", el("tr", *heads)),
+        el("tbody", *body),
+        class_="rm-fleet",
+    )
+
+
+def _head(word: str, sort: str | None, wanted: Selection, kind: str, *, number: bool) -> Markup:
+    side = " n" if number else ""
+    if sort is None:
+        return el("th", word, scope="col", class_=f"c-{kind}{side}")
+    direction = None
+    if wanted.sort == sort:
+        direction = "descending" if SORTS[sort][1] != wanted.turned else "ascending"
+    arrow = {"descending": "▾", "ascending": "▴", None: None}[direction]
+    button = el(
+        "button",
+        word,
+        el("span", arrow, aria_hidden="true") if arrow else None,
+        type="button",
+        class_="rm-sort",
+        data_rm_send=f"sort {sort}",
+    )
+    return el("th", button, scope="col", class_=f"c-{kind}{side}", aria_sort=direction)
+
+
+def _row(contents: Contents, entry: Entry, spark: Callable[[Entry], Any]) -> Markup:
+    space, own = columns.apart(entry)
+    shown = summary.shortened(own, _SHOWN_NAME)
+    link = el(
+        "button",
+        shown,
+        type="button",
+        class_="rm-open",
+        data_rm_send=f"open {entry.at}",
+        title=entry.name if shown != own else None,
+    )
+    where = el("span", summary.shortened(space, _SHOWN_NAME), class_="small") if space else None
+    written = [
+        el(
+            "td",
+            spark(entry) if column is columns.SPARK else column.cell(contents, entry),
+            class_=" ".join(filter(None, ("n" if column.number else "", _hot(column, entry)))) or None,
+        )
+        for column, _ in _COLUMNS
+    ]
+    return el("tr", el("th", link, where, scope="row"), *written)
+
+
+def _hot(column: Column, entry: Entry) -> str:
+    """Bold only where the target is exceeded, or the limit is near."""
+    row = entry.row
+    if column is columns.KILL:
+        return "hot" if belongs(entry, ABOVE) else ""
+    near = row["hours_to_limit"] is not None and row["hours_to_limit"] <= summary.HORIZON_HOURS
+    return "hot" if column is columns.TIME and near else ""
+
+
+def pager(count: int, page: int) -> Markup:
+    """Write which rows are shown, and buttons to the others."""
+    last = pages(count) - 1
+    page = min(page, last)
+    first = page * PAGE
+    where = f"{first + 1:,}–{min(first + PAGE, count):,} of {count:,}" if count else "0 of 0"
+    legend = "Line: working set. Dotted: limit. ✕ OOM kill. Spare: reserved above what is recommended, all pods."
+    return el(
+        "div",
+        el("p", legend, class_="note"),
+        el("span", where),
+        _step("Previous", off=page == 0),
+        _step("Next", off=page == last),
+        class_="rm-pager",
+    )
+
+
+def _step(word: str, *, off: bool) -> Markup:
+    return el("button", word, type="button", class_="rm-button", disabled=off, data_rm_send=f"page {word.lower()}")
+
 
 _ALL: Final = ""
 
@@ -146,17 +420,17 @@ class Fleet(Board):
         self._search_box = ipywidgets.Text(
             description="Search", placeholder="workload or namespace", style={"description_width": "initial"}
         )
-        self._spaces = controls.dropdown("Namespace", [(f"all {len(spaces):,}", _ALL), *((s, s) for s in spaces)], _ALL)
+        self._spaces = _base.dropdown("Namespace", [(f"all {len(spaces):,}", _ALL), *((s, s) for s in spaces)], _ALL)
         verdicts = [("all", _ALL), ("leak", "leak"), ("inconclusive", "inconclusive"), ("not a leak", "not_leak")]
-        self._verdicts = controls.choice("Verdict", verdicts, _ALL)
-        self._order = controls.dropdown("Sort by", list(ORDERS), "worst")
-        self._top = controls.html(headline(self._contents), "rm-top")
-        self._tiles = controls.html("")
-        self._said = controls.html("", "rm-aside", "rm-status")
-        self._table = controls.html("", "rm-scroll")
-        self._pager = controls.html("")
-        self._row = controls.controls(self._search_box, self._spaces, self._verdicts, self._order, self._said)
-        self._back = controls.button("Back to the fleet")
+        self._verdicts = _base.choice("Verdict", verdicts, _ALL)
+        self._order = _base.dropdown("Sort by", list(ORDERS), "worst")
+        self._top = _base.html(headline(self._contents), "rm-top")
+        self._tiles = _base.html("")
+        self._said = _base.html("", "rm-aside", "rm-status")
+        self._table = _base.html("", "rm-scroll")
+        self._pager = _base.html("")
+        self._row = _base.controls(self._search_box, self._spaces, self._verdicts, self._order, self._said)
+        self._back = _base.button("Back to the fleet")
         self._back.add_class("rm-opened")
         self._beside = (self._back,)
         self._list = ipywidgets.VBox([self._top, self._tiles, self._row, self._table, self._pager])
@@ -286,7 +560,7 @@ class Fleet(Board):
         self._list.layout.display = "none"
 
     def _like(self, typed: str) -> Entry:
-        found = controls.match(typed, list(self._by_name))
+        found = _base.match(typed, list(self._by_name))
         if found is None:
             msg = f"No workload is called {text.printable(typed)!r}."
             raise RmtoolkitError(msg)

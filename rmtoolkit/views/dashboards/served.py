@@ -12,13 +12,12 @@ import traitlets
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.week import Week, survey
 from rmtoolkit.recording import read_recording
-from rmtoolkit.views.dashboards import SERVED, controls
-from rmtoolkit.views.dashboards.board import Board
+from rmtoolkit.views.dashboards import SERVED
+from rmtoolkit.views.dashboards import _base as controls
+from rmtoolkit.views.dashboards._base import Board, Page, Wiring
+from rmtoolkit.views.dashboards.explorer import LimitExplorer
 from rmtoolkit.views.dashboards.fleet import Fleet
-from rmtoolkit.views.dashboards.limit_explorer import LimitExplorer
-from rmtoolkit.views.dashboards.page import Page
 from rmtoolkit.views.dashboards.triage import Triage
-from rmtoolkit.views.dashboards.wiring import Wiring
 
 if TYPE_CHECKING:
     from rmtoolkit.recording import Recording

@@ -1,32 +1,538 @@
-"""The triage dashboard: one workload's verdict, its reasons and its memory, and a window of it to judge again."""
+"""`rm.Triage`: does this workload leak, and why is its memory high?"""
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import ipywidgets
+import numpy as np
+import polars as pl
 import traitlets
 
 from rmtoolkit import text
-from rmtoolkit._times import parse_time
+from rmtoolkit._html import Markup, el, folded, join, table, wide
+from rmtoolkit._tables import parse_time
+from rmtoolkit.analysis import advice
+from rmtoolkit.analysis.heap_answers import HeapAnswer, answer
+from rmtoolkit.analysis.heap_reading import profiles_by_workload
 from rmtoolkit.analysis.judge import Judgement, judge
-from rmtoolkit.exceptions import UnknownWorkloadError
-from rmtoolkit.views import theme, timeline_chart
-from rmtoolkit.views.dashboards import controls
-from rmtoolkit.views.dashboards.board import Board
+from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
+from rmtoolkit.heap._names import plain_name, spoken
+from rmtoolkit.views import _tables, charts, icicle, summary, theme, timeline_altair
+from rmtoolkit.views._plot import Box, Line, Plot, Point, Scale, Shape, age_ticks, memory_ticks, thin
+from rmtoolkit.views._plot_svg import picture as plot_svg_picture
+from rmtoolkit.views._tables import facts, pattern_words, with_code
+from rmtoolkit.views.dashboards import _base
+from rmtoolkit.views.dashboards._base import Board, Page, Wiring
 from rmtoolkit.views.dashboards.live_chart import LiveChart
-from rmtoolkit.views.dashboards.page import Page
-from rmtoolkit.views.dashboards.wiring import Wiring
-from rmtoolkit.views.triage.case import Case, timeline
-from rmtoolkit.views.triage.heap import heap_part
-from rmtoolkit.views.triage.picture import Picture, State, picture, pods, windows
+from rmtoolkit.views.timeline import Timelines, ahead, ms
+from rmtoolkit.views.timeline_svg import Chart
 
 if TYPE_CHECKING:
     import altair as alt
+    from numpy.typing import NDArray
 
     from rmtoolkit._parallel import Source
+    from rmtoolkit.analysis.records import Advice
+    from rmtoolkit.views._plot import Piece, Place
+    from rmtoolkit.views.timeline import Timeline
+
+
+WIDTH: Final = 400
+HEIGHT: Final = 232
+_LEFT, _RIGHT, _TOP, _BASE = 58, WIDTH - 10, 14, HEIGHT - 40
+_BINS: Final = 130
+#: So many lives are drawn, the newest ones.
+SHOWN: Final = 40
+_LONGER_THAN_USUAL: Final = 4
+_ENDS: Final = {
+    "running": "running",
+    "oom_kill": "OOM kill",
+    "restart": "restarted",
+    "release": "ended by release",
+    "end": "ended",
+    "gap": "lost from sight",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One container lifetime: ms since its start and bytes, how and when (ms since 1970) it ended."""
+
+    ages: NDArray[np.int64]
+    values: NDArray[np.float64]
+    ended: str
+    end: int
+
+
+def collect(samples: dict[int, pl.DataFrame], lives: pl.DataFrame, signal: str) -> list[Life]:
+    """Cut a signal into lives, in the order in which they ended; those without a value are left out."""
+    found: list[Life] = []
+    for row in lives.iter_rows(named=True):
+        frame = samples.get(row["container_id"])
+        if frame is None or signal not in frame.columns:
+            continue
+        start, end = ms(row["start"]), ms(row["end"])
+        times = frame["time"].to_physical().to_numpy()
+        first, last = np.searchsorted(times, [start, end + 1])
+        part = frame[int(first) : int(last)].select("time", signal).drop_nulls()
+        if part.height:
+            ages = part["time"].to_physical().to_numpy() - start
+            values = part[signal].to_numpy().astype(np.float64)
+            found.append(Life(ages, values, row["ended"], end))
+    return sorted(found, key=lambda life: life.end)
+
+
+def draw(lives: list[Life], row: dict[str, Any], name: str) -> Markup:
+    """Draw lives by age; `name` says whose they are."""
+    shown = lives[-SHOWN:]
+    end = _reach(shown)
+    curves = [_inside(life, end) for life in shown]
+    highest = max((float(values.max()) for _, values in curves), default=1.0)
+    limit = row["limit_bytes"]
+    near = limit is not None and limit <= 2 * highest
+    top = max(1.12 * highest, 1.1 * limit if near else 0, 1.0)
+    plot = Plot(Scale(0, end, _LEFT, _RIGHT), Scale(0, top, _BASE, _TOP), Box(_LEFT, 0, WIDTH, _BASE))
+    plot.left_axis(memory_ticks(top))
+    unit, ticks = age_ticks(end)
+    plot.bottom_axis(ticks)
+    plot.write(_RIGHT, _BASE + 34, "end", f"{unit} since start", "note")
+    if near:
+        y = plot.rule("limit", limit)
+        plot.label([(_LEFT + 4, y - 6, "start")], f"limit {text.configured(limit)}", "strong")
+    newest = _newest(shown)
+    for at, (life, curve) in enumerate(zip(shown, curves, strict=True)):
+        plot.add(Line("newest" if at == newest else "life", (curve,)))
+        last = float(curve[0][-1]), float(curve[1][-1])
+        if life.ages[-1] <= end and life.ended == "oom_kill":
+            plot.add(Point("kill", *last, Shape.CROSS))
+        elif life.ages[-1] <= end and at == newest:
+            plot.add(Point("live", *last))
+    _names(plot, shown, curves)
+    title, says = f"{text.count(len(lives), 'life', 'lives')} of {name} by age", _says(lives, row)
+    before = (el("title", title), el("desc", says))
+    return plot_svg_picture(WIDTH, HEIGHT, plot, says=f"{title}. {says}", also="ages", before=before, sized=False)
+
+
+def _reach(lives: list[Life]) -> int:
+    """How far the axis goes: to the longest life, unless it is much longer than the rest."""
+    lengths = sorted(int(life.ages[-1]) for life in lives) or [1]
+    usual = lengths[len(lengths) // 2]
+    return max(lengths[-1] if lengths[-1] <= _LONGER_THAN_USUAL * usual else 2 * usual, 1)
+
+
+def _inside(life: Life, end: int) -> Piece:
+    kept = max(int(np.searchsorted(life.ages, end, side="right")), 1)
+    return thin(life.ages[:kept], life.values[:kept], 0, max(end, 1), _BINS)
+
+
+def _newest(lives: list[Life]) -> int:
+    """Find the running life, else the one that ended last."""
+    running = [at for at, life in enumerate(lives) if life.ended == "running"]
+    return (running or list(range(len(lives))) or [0])[-1]
+
+
+def _names(plot: Plot, lives: list[Life], curves: list[Piece]) -> None:
+    """Say at the end of the curves how lives ended, once for each way."""
+    groups: dict[str, list[int]] = {}
+    for at, life in enumerate(lives):
+        groups.setdefault(life.ended, []).append(at)
+    for ended in sorted(groups, key=lambda name: (name != "running", name != "oom_kill")):
+        members = groups[ended]
+        words = _ENDS.get(ended, ended.replace("_", " "))
+        places: list[Place] = []
+        for at in reversed(members):
+            x, y = plot.x.at(curves[at][0][-1]), plot.y.at(curves[at][1][-1])
+            places += [(x, y + down, "end") for down in (-9, 18, -24, 34)]
+        kind = {"oom_kill": "alarm", "running": "strong"}.get(ended, "")
+        plot.label(places, words if len(members) == 1 else f"{words} ({len(members):,})", kind)
+
+
+def _says(lives: list[Life], row: dict[str, Any]) -> str:
+    signal = text.SIGNAL_WORDS.get(row["signal"] or "", "memory")
+    kills = sum(life.ended == "oom_kill" for life in lives)
+    parts = [f"{signal} by time since start"]
+    if kills:
+        parts.append(f"{kills:,} ended in an OOM kill")
+    peaks = [float(life.values.max()) for life in lives]
+    if peaks:
+        parts.append(f"peaks {text.memory(min(peaks))} to {text.memory(max(peaks))}")
+    if len(lives) > SHOWN:
+        parts.append(f"the newest {SHOWN} are drawn")
+    said = ", ".join(parts)
+    return f"{said[:1].upper()}{said[1:]}."
+
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+#: Judgements of selected windows that are kept, so that going back is quick.
+_KEPT: Final = 16
+#: Below this many samples a window says nothing about a shape.
+_LEAST: Final = 10
+
+
+class Case:
+    """A judgement, and windows of it that were judged again."""
+
+    def __init__(self, judgement: Judgement, heap: Any = None) -> None:  # noqa: ANN401 - as for `judge`
+        self.judgement = judgement
+        self._heaps = {} if heap is None else profiles_by_workload(heap, judgement.recording.containers)
+        rows = summary.worst_first(judgement.verdicts).to_dicts()
+        self.names = summary.names(rows)
+        self.rows: dict[str, dict[str, Any]] = dict(zip(self.names, rows, strict=True))
+        self.timelines = Timelines(judgement)
+        self._instances = _groups(judgement.instances)
+        self._checklist = _groups(judgement.checklist)
+        self._again = lru_cache(_KEPT)(self._judge_window)
+        self._answers: dict[str, HeapAnswer] = {}
+
+    def heap(self, name: str) -> HeapAnswer | None:
+        """Give what the heap profile of a workload answers."""
+        profile = self._heaps.get(_key(self.rows[name]))
+        if profile is not None and name not in self._answers:
+            self._answers[name] = answer(profile)
+        return self._answers.get(name)
+
+    def instances(self, name: str) -> pl.DataFrame:
+        """Give the pods of a workload, with their own verdicts."""
+        return self._instances[_key(self.rows[name])]
+
+    def questions(self, name: str) -> pl.DataFrame:
+        """Give the five answers about a workload."""
+        return self._checklist.get(_key(self.rows[name]), self.judgement.checklist.clear())
+
+    def again(self, name: str, window: tuple[int, int]) -> Case:
+        """Judge one workload anew by what lies in a window."""
+        found: Case = self._again(name, window)
+        return found
+
+    def _judge_window(self, name: str, window: tuple[int, int]) -> Case:
+        row = self.rows[name]
+        recording = self.judgement.recording.filter(*(pl.col(column).eq_missing(row[column]) for column in WORKLOAD))
+        first, last = (_EPOCH + dt.timedelta(milliseconds=value) for value in window)
+        part = recording.window(first, last)
+        if part.samples.height < _LEAST:
+            msg = (
+                f"There are {text.count(part.samples.height, 'sample')} between {text.moment(first)} and "
+                f"{text.moment(last)}: too few to judge. Select a longer window."
+            )
+            raise RmtoolkitError(msg)
+        found = Case(judge(part))
+        # A name that had to say more beside others keeps saying it.
+        own = found.names[0]
+        found.names, found.rows = [name], {name: found.rows[own]}
+        return found
+
+
+def timeline(case: Case, row: dict[str, Any], span: tuple[int, int] | None = None) -> Timeline:
+    """Collect what the chart of one container draws."""
+    found = case.timelines.of(row, span)
+    if found is None:
+        msg = f"{text.printable(row['workload'])} has no memory sample to draw."
+        raise RmtoolkitError(msg)
+    return found
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[column] for column in WORKLOAD)
+
+
+def _groups(frame: pl.DataFrame) -> dict[tuple[Any, ...], pl.DataFrame]:
+    return frame.partition_by(*WORKLOAD, as_dict=True, maintain_order=True)
+
+
+#: So many functions are listed.
+_SHOWN: Final = 8
+_KEYS: Final = "Point at a function, or go to one with the arrows. Enter zooms, Escape shows the whole."
+
+
+def heap_part(answer: HeapAnswer | None, function: str = "") -> Markup:
+    """Show what a heap profile answers."""
+    if answer is None and function:
+        msg = f"There is no heap profile to show {text.printable(function)!r} in. Load one with heap=."
+        raise RmtoolkitError(msg)
+    if answer is None:
+        example = 'For example: rm.Triage(recording, heap=rm.read_heap("service.heaptrack.zst"))'
+        return folded("Heap profile", "none loaded; pass heap= to name the call sites", el("p", example, class_="note"))
+    return _drawn(_Same(answer), function)
+
+
+class _Same:
+    """An answer, equal to itself alone: drawing one takes long, and it never changes."""
+
+    def __init__(self, answer: HeapAnswer) -> None:
+        self.answer = answer
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.answer is self.answer
+
+    def __hash__(self) -> int:
+        return id(self.answer)
+
+
+@lru_cache(32)
+def _drawn(same: _Same, function: str) -> Markup:
+    answer = same.answer
+    rows = [
+        (
+            el("code", text.printable(spoken(plain_name(row["function"])))),
+            text.printable(row["reading"]),
+            _amount(row["growth_bytes"]),
+            _amount(row["held_bytes"]),
+            text.printable(row["evidence"]),
+        )
+        for row in answer.suspects.head(_SHOWN).iter_rows(named=True)
+    ]
+    heads = (
+        ("Function of your own code", "code"),
+        ("Reading", "word"),
+        ("Growth", "n"),
+        ("Held", "n"),
+        ("Evidence", "wrap"),
+    )
+    picture = icicle.icicle(answer.heap, root=function or None, suspects=answer.suspects, pressable=True)
+    return folded(
+        "Heap profile",
+        text.printable(answer.headline),
+        wide("Suspects", table(heads, rows))
+        if rows
+        else el("p", "No function of your own code holds memory.", class_="note"),
+        el("h2", "Who calls it", el("span", "width is memory, the program's start on top", class_="note")),
+        _whole(function) if function else None,
+        el("div", el("div", picture.svg, class_="wide"), el("p", _KEYS, class_="note said"), class_="rm-tree"),
+        icicle.legend(compared=False),
+        el("p", f"Not seen: {text.printable('; '.join(answer.unseen))}.", class_="note") if answer.unseen else None,
+    )
+
+
+def _whole(function: str) -> Markup:
+    """Say what fills the width, and offer the way back."""
+    said = el("span", el("code", text.printable(function)), " fills the width, from wherever it is called.")
+    back = el("button", "Show the whole", type="button", class_="rm-button", data_rm_send="zoom ")
+    return el("div", said, back, class_="rm-zoomed")
+
+
+def _amount(value: int | None) -> str:
+    return text.NOT_APPLICABLE if value is None else text.small_memory(value)
+
+
+_HOUR: Final = 3_600_000
+#: Stretches that can be looked at, if they are shorter than the recording.
+_WINDOWS: Final = (
+    ("5 min", _HOUR // 12),
+    ("1 h", _HOUR),
+    ("6 h", 6 * _HOUR),
+    ("24 h", 24 * _HOUR),
+    ("7 d", 168 * _HOUR),
+    ("30 d", 720 * _HOUR),
+)
+_SHOWN_WINDOWS: Final = 3
+_SHOWN_NAME: Final = 120
+ALL_PODS: Final = "all pods"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the user of a triage dashboard has chosen."""
+
+    workload: str
+    pod: str = ""
+    last_ms: int = 0
+    judged: tuple[int, int] | None = None
+    function: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is shown for a state."""
+
+    aside: Markup
+    answer: Markup
+    judged: Markup
+    heading: Markup
+    drawn: Timeline
+    row: dict[str, Any]
+    says: str
+    top: float
+    ages: Markup
+    evidence: Markup
+    questions: Markup
+    heap: Markup
+    folded: Markup
+    home: tuple[int, int]
+    step_ms: float
+
+
+def picture(case: Case, state: State) -> Picture:
+    """Show a state."""
+    judged = case if state.judged is None else case.again(state.workload, state.judged)
+    row = _row(judged, state)
+    whole = timeline(case, _row(case, state))
+    if state.judged is None:
+        drawn = whole
+        home = _home(whole, state.last_ms)
+    else:
+        # What was judged is drawn with its own fit and forecast, at the place where it lies in the whole.
+        drawn = timeline(judged, row)
+        home = (drawn.start, drawn.until)
+        # The end of a selected window is not now.
+        drawn = replace(drawn, current=drawn.current and whole.current and drawn.now == whole.now)
+    if home != (drawn.start, drawn.until):
+        drawn = timeline(judged, row, home)
+    container = row["container_id"]
+    about = judged.timelines.about[container]
+    return Picture(
+        aside=_aside(case, state, row),
+        answer=_answer(row, state.workload),
+        judged=_judged(state),
+        heading=_heading(whole, row, about),
+        drawn=drawn,
+        row=row,
+        says=timeline_altair.says(whole if state.judged is None else drawn, row),
+        top=Chart(whole, row).y.high,
+        ages=_ages(judged, state, row),
+        evidence=_tables.evidence(row, caption="Evidence"),
+        questions=_tables.questions(judged.questions(state.workload).to_dicts(), caption="The five questions"),
+        heap=heap_part(case.heap(state.workload), state.function),
+        folded=_folded(judged, state, row, whole, about),
+        home=home,
+        step_ms=1000 * (about["cadence_seconds"] or 1.0),
+    )
+
+
+def windows(case: Case, workload: str) -> list[tuple[str, int]]:
+    """Offer stretches of the past to look at."""
+    whole = timeline(case, case.rows[workload])
+    step = 1000 * (case.timelines.about[case.rows[workload]["container_id"]]["cadence_seconds"] or 1.0)
+    fitting = [
+        (words, size)
+        for words, size in _WINDOWS
+        if _LEAST_STEPS * step <= size <= _LARGEST_SHARE * (whole.now - whole.start)
+    ]
+    return [*fitting[-_SHOWN_WINDOWS:], ("all", 0)]
+
+
+_LEAST_STEPS: Final = 20
+_LARGEST_SHARE: Final = 0.8
+
+
+def pods(case: Case, workload: str) -> list[tuple[str, str]]:
+    """Offer the pods of a workload."""
+    instances = case.instances(workload)
+    if instances.height < 2:  # noqa: PLR2004
+        return [(ALL_PODS, "")]
+    return [(ALL_PODS, ""), *((text.printable(pod), pod) for pod in instances["pod"].to_list() if pod is not None)]
+
+
+def _row(case: Case, state: State) -> dict[str, Any]:
+    """Find the verdict on the workload, or on one of its pods."""
+    row = case.rows[state.workload]
+    if not state.pod:
+        return row
+    found = case.instances(state.workload).filter(pl.col("pod") == state.pod)
+    return row | {"pods": 1} | found.row(0, named=True) if found.height else row
+
+
+def _home(whole: Timeline, last_ms: int) -> tuple[int, int]:
+    if not last_ms or last_ms >= whole.now - whole.start:
+        return whole.start, whole.until
+    return whole.now - last_ms, whole.now + min(
+        ahead(whole.forecast, last_ms), max(whole.until - whole.now, last_ms // 3)
+    )
+
+
+def _aside(case: Case, state: State, row: dict[str, Any]) -> Markup:
+    rank = case.names.index(state.workload) + 1
+    several = len(case.names) > 1
+    first = f"{rank:,} of {len(case.names):,} workloads, worst first" if several else "the only workload"
+    return join(el("div", first), el("div", f"coverage {text.share(row['coverage'])}, all times UTC"))
+
+
+def _answer(row: dict[str, Any], name: str) -> Markup:
+    mark = text.VERDICTS[row["verdict"]]
+    words = [*([text.count(row["pods"], "pod")] if row["pods"] else []), *pattern_words(row)]
+    found = list(advice.advise(row))
+    said = el(
+        "div",
+        el("span", charts.mark(mark.shape), mark.badge, class_="badge"),
+        el("span", ", ".join([summary.shortened(name, _SHOWN_NAME), *words]), class_="who"),
+        el("p", text.printable(row["headline"]), class_="headline", role="heading", aria_level="1"),
+        el("p", text.printable(row["reason"]), class_="reason"),
+        _next(found[0]) if found else None,
+    )
+    return el("div", said, facts(row), class_=f"answer {mark.token}")
+
+
+def _next(step: Advice) -> Markup:
+    """Say what to do, with what is to be typed on a line of its own and a button that copies it."""
+    expected = f"Expected: {text.printable(step.expected.rstrip('.'))}." if step.expected else None
+    setting = text.printable(step.setting) if step.setting else None
+    return el(
+        "div",
+        el("div", el("b", "Next:"), " ", with_code(step.text.rstrip(".") + ".")),
+        el(
+            "div",
+            el("code", setting, class_="block"),
+            el("button", "Copy", type="button", class_="rm-button small", data_rm_copy=setting),
+            class_="copied",
+        )
+        if setting
+        else None,
+        el("span", expected, class_="small") if expected else None,
+        class_="next",
+    )
+
+
+def _judged(state: State) -> Markup:
+    if state.judged is None:
+        return Markup("")
+    first, last = (dt.datetime.fromtimestamp(value / 1000, tz=dt.UTC) for value in state.judged)
+    return el("p", el("b", "Judged on "), f"{text.moment(first)} to {text.moment(last)}", " only.", class_="judged")
+
+
+def _heading(whole: Timeline, row: dict[str, Any], about: dict[str, Any]) -> Markup:
+    title = "Memory by layer" if len(whole.layers) > 1 else "Memory"
+    pod = text.printable(about["pod"] or about["container"] or "")
+    note = [*([pod] if pod else []), "time in UTC", *(["band = 80 % interval"] if whole.forecast is not None else [])]
+    one = ", one pod" if row["pods"] and row["pods"] > 1 else ""
+    return el("h2", f"{title}{one}", el("span", ", ".join(note), class_="note"))
+
+
+def _ages(judged: Case, state: State, row: dict[str, Any]) -> Markup:
+    instances = judged.instances(state.workload)
+    if state.pod:
+        instances = instances.filter(pl.col("container_id") == row["container_id"])
+    ids = instances["container_id"].to_list()
+    lives = pl.concat([judged.timelines.lives[one] for one in ids if one in judged.timelines.lives])
+    signal = row["signal"] or "working_set_bytes"
+    found = collect(judged.timelines.samples, lives, signal)
+    count = len(found)
+    title = "One life by age" if count == 1 else f"{_COUNTS.get(count, f'{count:,}')} lives by age"
+    note = text.SIGNAL_WORDS.get(signal, signal)
+    heading = el("h2", title, el("span", note, class_="note"))
+    if not found:
+        return join(el("h2", "Lives by age"), el("p", "There is no sample to draw.", class_="note"))
+    return join(heading, draw(found, row, state.workload))
+
+
+_COUNTS: Final = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight", 9: "Nine", 10: "Ten"}
+
+
+def _folded(judged: Case, state: State, row: dict[str, Any], whole: Timeline, about: dict[str, Any]) -> Markup:
+    instances = judged.instances(state.workload)
+    ids = instances["container_id"].to_list()
+    lives = pl.concat([judged.timelines.lives[one] for one in ids if one in judged.timelines.lives])
+    names = dict(zip(ids, instances["pod"].to_list(), strict=True))
+    findings = judged.judgement.findings.filter(pl.col("container_id").is_in(ids))
+    return join(
+        _tables.pods(instances.to_dicts()),
+        _tables.lives(lives.to_dicts(), names),
+        _tables.quality(row["coverage"], findings.to_dicts(), whole.gaps, about["cadence_seconds"]),
+    )
+
 
 _DRAGS: Final = [("zoom and pan", "zoom"), ("re-judge a window", "judge")]
 
@@ -89,30 +595,30 @@ class Triage(Board):
         self._state = State(first)
         self._picture = picture(self._case, self._state)
         # The first widget: it is the one that may not be installed.
-        self._chart = LiveChart(timeline_chart.form())
+        self._chart = LiveChart(timeline_altair.form())
         self._wiring = Wiring()
         self._settling = False
         self._page = Page()
-        self._search = controls.search("Workload (type to search, worst first)", self._case.names, first)
-        self._pods = controls.dropdown("Pod", pods(self._case, first), "")
-        self._windows = controls.choice("Shown", windows(self._case, first), 0)
-        self._drags = controls.choice("Drag on the chart to", _DRAGS, "zoom")
-        self._aside = controls.html("", "rm-aside")
-        self._answer = controls.html("", "rm-status")
-        self._said = controls.html("")
-        self._undo = controls.button("Judge the whole recording again")
+        self._search = _base.search("Workload (type to search, worst first)", self._case.names, first)
+        self._pods = _base.dropdown("Pod", pods(self._case, first), "")
+        self._windows = _base.choice("Shown", windows(self._case, first), 0)
+        self._drags = _base.choice("Drag on the chart to", _DRAGS, "zoom")
+        self._aside = _base.html("", "rm-aside")
+        self._answer = _base.html("", "rm-status")
+        self._said = _base.html("")
+        self._undo = _base.button("Judge the whole recording again")
         self._again = ipywidgets.HBox([self._said, self._undo])
         self._again.add_class("rm-again")
-        self._from, self._to = controls.moment("From, UTC"), controls.moment("To, UTC")
-        self._judge = controls.button("Judge this window")
+        self._from, self._to = _base.moment("From, UTC"), _base.moment("To, UTC")
+        self._judge = _base.button("Judge this window")
         self._typed = ipywidgets.HBox([self._from, self._to, self._judge])
         self._typed.add_class("rm-controls").add_class("rm-typed")
-        self._heading = controls.html("")
-        self._ages, self._evidence = controls.html("", "rm-ages"), controls.html("", "rm-evidence")
+        self._heading = _base.html("")
+        self._ages, self._evidence = _base.html("", "rm-ages"), _base.html("", "rm-evidence")
         halves = ipywidgets.HBox([self._ages, self._evidence])
         halves.add_class("rm-halves")
-        self._questions, self._heap, self._folded = (controls.html("") for _ in range(3))
-        row = controls.controls(self._search, self._pods, self._windows, self._drags, self._aside)
+        self._questions, self._heap, self._folded = (_base.html("") for _ in range(3))
+        row = _base.controls(self._search, self._pods, self._windows, self._drags, self._aside)
         super().__init__(
             [
                 *(self._page, self._wiring.alert, row, self._again, self._answer, self._heading, self._chart),
@@ -133,7 +639,7 @@ class Triage(Board):
     @property
     def chart(self) -> alt.LayerChart:
         """The chart that is shown, with its data inside: to change, or ``triage.chart.save("memory.svg")``."""
-        return timeline_chart.chart(self._picture.drawn, self._picture.row, theme.LIGHT)
+        return timeline_altair.chart(self._picture.drawn, self._picture.row, theme.LIGHT)
 
     def __repr__(self) -> str:
         """Say the verdict."""
@@ -188,7 +694,7 @@ class Triage(Board):
         self.set_trait("judged", None)
 
     def _find(self, typed: str) -> str:
-        found = controls.match(typed, self._case.names)
+        found = _base.match(typed, self._case.names)
         if found is None:
             raise UnknownWorkloadError.named(typed, self._case.names)
         return found
@@ -230,7 +736,7 @@ class Triage(Board):
         case = self._case if judged is None else self._case.again(self._state.workload, judged)
         row = self._picture.row
         drawn = timeline(case, row, (ends[0], ends[1]))
-        self._chart.redraw(timeline_chart.rows(drawn, row, top=self._picture.top))
+        self._chart.redraw(timeline_altair.rows(drawn, row, top=self._picture.top))
         self._type(ends)
 
     def _type(self, ends: tuple[int, int] | list[int]) -> None:
@@ -303,7 +809,7 @@ class Triage(Board):
         self._questions.value, self._heap.value, self._folded.value = found.questions, found.heap, found.folded
         self._said.value = found.judged
         self._again.layout.display = "flex" if found.judged else "none"
-        rows = timeline_chart.rows(found.drawn, found.row, top=found.top)
+        rows = timeline_altair.rows(found.drawn, found.row, top=found.top)
         axes = {"x0": float(found.home[0]), "x1": float(found.home[1]), "top": found.top}
         self._chart.draw(rows, axes, found.says, found.step_ms)
 

@@ -1,68 +1,57 @@
-"""The sections of the report that are tables of workloads."""
+"""The sections of the report, from the first screen to the quality of the data."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit.limits.week import TARGET
-from rmtoolkit.views.report import cells
-from rmtoolkit.views.report.contents import is_allocator_bound, is_startup_bound
+from rmtoolkit._html import Markup, el, folded, join, table, wide
+from rmtoolkit.schema import Action, Ending, Verdict
+from rmtoolkit.views import charts
+from rmtoolkit.views._tables import shortened
+from rmtoolkit.views.report import columns
+from rmtoolkit.views.report.columns import SHOWN_NAME, bounds, link, links
+from rmtoolkit.views.report.contents import Section
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
-    from rmtoolkit.views.report.cells import Column
-    from rmtoolkit.views.report.contents import Contents, Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One table."""
-
-    key: str
-    title: str
-    note: str
-    choose: Callable[[Contents], list[Entry]]
-    columns: tuple[Column, ...]
+    from rmtoolkit.views.report.contents import Contents, Row
 
 
-def _leaks(contents: Contents) -> list[Entry]:
-    return [entry for entry in contents.awake if entry.row["verdict"] == "leak"]
+def _leaks(contents: Contents) -> list[Row]:
+    return [row for row in contents.awake if row["verdict"] == Verdict.LEAK]
 
 
-def _to_raise(contents: Contents) -> list[Entry]:
-    found = [entry for entry in contents.awake if entry.row["action"] in ("raise", "set")]
-    return sorted(found, key=lambda entry: (entry.row["action"] == "set", -(entry.row["oom_probability"] or 0.0)))
+def _to_raise(contents: Contents) -> list[Row]:
+    found = [row for row in contents.awake if row["action"] in (Action.RAISE_LIMIT, Action.SET_LIMIT)]
+    return sorted(found, key=lambda row: row["action"] == Action.SET_LIMIT)
 
 
-def _to_lower(contents: Contents) -> list[Entry]:
-    found = [entry for entry in contents.awake if entry.row["action"] == "lower"]
-    return sorted(found, key=lambda entry: -(entry.spare_bytes or 0))
+def _to_lower(contents: Contents) -> list[Row]:
+    found = [row for row in contents.awake if row["action"] == Action.LOWER_LIMIT]
+    return sorted(found, key=lambda row: -(row["waste_bytes"] or 0))
 
 
-def _at_risk(contents: Contents) -> list[Entry]:
-    """Find what may be killed and is in no other list: no limit can be certified for it, or it may still grow."""
-    listed = {entry.at for choose in (_leaks, _to_raise, _undecided) for entry in choose(contents)}
-    return [
-        entry
-        for entry in contents.awake
-        if entry.at not in listed and (entry.row["oom_probability"] or 0.0) > TARGET and entry.row["action"] != "lower"
-    ]
+def _at_risk(contents: Contents) -> list[Row]:
+    """Find what may be killed and is in no other list."""
+    listed = {row["workload_id"] for choose in (_leaks, _to_raise, _to_lower, _undecided) for row in choose(contents)}
+    return [row for row in contents.awake if row["above_target"] and row["workload_id"] not in listed]
 
 
-def _undecided(contents: Contents) -> list[Entry]:
-    return [entry for entry in contents.awake if entry.row["verdict"] == "inconclusive"]
+def _undecided(contents: Contents) -> list[Row]:
+    return [row for row in contents.awake if row["verdict"] == Verdict.INCONCLUSIVE]
 
 
-def _startup(contents: Contents) -> list[Entry]:
-    found = [entry for entry in contents.awake if is_startup_bound(entry.row)]
-    return sorted(found, key=lambda entry: -entry.row["startup_peak_bytes"] / max(entry.row["settled_bytes"], 1))
+def _startup(contents: Contents) -> list[Row]:
+    return [row for row in contents.awake if row["bound_by"] == "startup"]
 
 
-def _allocator(contents: Contents) -> list[Entry]:
-    return [entry for entry in contents.awake if entry.row["verdict"] == "not_leak" and is_allocator_bound(entry.row)]
+def _allocator(contents: Contents) -> list[Row]:
+    return [row for row in contents.awake if row["bound_by"] == "allocator" and row["verdict"] == Verdict.NOT_LEAK]
 
 
 SECTIONS: Final = (
@@ -71,49 +60,49 @@ SECTIONS: Final = (
         "Leaks",
         "fastest to the limit first",
         _leaks,
-        (cells.SPARK, cells.GROWTH, cells.TIME, cells.KILL, cells.PEAK, cells.LEVEL, cells.NEXT),
+        (columns.SPARK, columns.GROWTH, columns.TIME, columns.KILL, columns.PEAK, columns.LEVEL, columns.NEXT),
     ),
     Section(
         "raise",
         "Limits to raise",
-        "highest chance of an OOM kill first",
+        "most urgent first",
         _to_raise,
-        (cells.SPARK, cells.LIMIT, cells.REQUEST, cells.RISK, cells.COST, cells.WHY),
+        (columns.SPARK, columns.LIMIT, columns.REQUEST, columns.RISK, columns.COST, columns.WHY),
     ),
     Section(
         "lower",
         "Limits to lower",
         "most to give back first",
         _to_lower,
-        (cells.SPARK, cells.LIMIT, cells.REQUEST, cells.RISK, cells.SPARE, cells.COST, cells.WHY),
+        (columns.SPARK, columns.LIMIT, columns.REQUEST, columns.RISK, columns.SPARE, columns.COST, columns.WHY),
     ),
     Section(
         "risk",
-        "Above the target otherwise",
+        "Above target, no fix known yet",
         "no limit can be named for them yet",
         _at_risk,
-        (cells.SPARK, cells.KILL, cells.TIME, cells.PEAK, cells.NEXT),
+        (columns.SPARK, columns.KILL, columns.TIME, columns.PEAK, columns.NEXT),
     ),
     Section(
         "startup",
-        "Bound by their startup",
+        "Limit set by startup",
         "what starting needs sets the limit",
         _startup,
-        (cells.SPARK, cells.STARTUP, cells.SETTLED, cells.PEAK, cells.KILL, cells.NEXT),
+        (columns.SPARK, columns.STARTUP, columns.SETTLED, columns.PEAK, columns.KILL, columns.NEXT),
     ),
     Section(
         "allocator",
         "Bound by their allocator",
         "freed memory that is kept, or cannot be given back",
         _allocator,
-        (cells.SPARK, cells.PATTERN, cells.PEAK, cells.GIVEN_BACK, cells.SETTING),
+        (columns.SPARK, columns.PATTERN, columns.PEAK, columns.GIVEN_BACK, columns.SETTING),
     ),
     Section(
         "undecided",
-        "Not decidable yet",
+        "Needs more data",
         "the next measurement is named for each",
         _undecided,
-        (cells.SPARK, cells.CHANCE, cells.GROWTH, cells.KILL, cells.PEAK, cells.NEXT),
+        (columns.SPARK, columns.CHANCE, columns.GROWTH, columns.KILL, columns.PEAK, columns.NEXT),
     ),
 )
 #: Everything, at the end: what is accepted as well.
@@ -121,11 +110,448 @@ ALL: Final = Section(
     "all",
     "All workloads",
     "worst first",
-    lambda contents: list(contents.entries),
-    (cells.VERDICT, cells.SPARK, cells.KILL, cells.TIME, cells.GROWTH, cells.PEAK, cells.SPARE, cells.PODS),
+    lambda contents: list(contents.rows),
+    (
+        columns.VERDICT,
+        columns.SPARK,
+        columns.KILL,
+        columns.TIME,
+        columns.GROWTH,
+        columns.PEAK,
+        columns.SPARE,
+        columns.PODS,
+    ),
 )
 
 
 def counted(section: Section, amount: int) -> str:
     """Write how many a section has, and their order."""
     return text.count(amount, "workload") + (f", {section.note}" if section.note else "")
+
+
+_WORDS: Final = {
+    "new": ("▲", "New", "leak"),
+    "worse": ("▲", "Worse", "leak"),
+    "applied": ("●", "Applied", "ok"),
+    "better": ("●", "Better", "ok"),
+    "resolved": ("●", "Resolved", "ok"),
+}
+_SHOWN_CHANGES: Final = 60
+_SHOWN_NAMES: Final = 12
+_SHOWN_CAPACITY: Final = 60
+_SHOWN_PARTIAL: Final = 3
+
+
+def told(contents: Contents) -> list[tuple[Row, str, str]]:
+    """List what changed of what is not accepted: the workload, the kind of change, and the change in words."""
+    known = {row["workload_id"]: row for row in contents.awake}
+    changes = contents.found.changes.select("workload_id", "kind", "sentence").iter_rows()
+    return [(known[one], kind, said) for one, kind, said in changes if one in known]
+
+
+def changed(contents: Contents) -> Markup | None:
+    """Write what changed since last time."""
+    if contents.found.fleet.gone is None:
+        return None
+    found = told(contents)
+    rows = [_change(*one) for one in found[:_SHOWN_CHANGES]]
+    more = len(found) - _SHOWN_CHANGES
+    body: Markup = el("dl", *rows, class_="changes") if rows else el("p", "Nothing changed that is clear.")
+    return el(
+        "section",
+        el("h2", "What changed since last time", id="section-changed"),
+        body,
+        el("p", f"and {more:,} more", class_="note") if more > 0 else None,
+        _came_and_went(contents),
+    )
+
+
+def _change(row: Row, kind: str, said: str) -> Markup:
+    shape, word, token = _WORDS[kind]
+    return el(
+        "div",
+        el("dt", charts.mark(shape), word, class_=f"marked {token}"),
+        el("dd", link(row), " ", text.printable(said)),
+    )
+
+
+def _came_and_went(contents: Contents) -> Markup | None:
+    fleet, words = contents.found.fleet, []
+    if fleet.appeared:
+        words.append(f"{text.count(fleet.appeared, 'workload')} {_was(fleet.appeared)} not there last time.")
+    if fleet.gone:
+        gone = contents.found.changes.filter(kind="gone").select("namespace", "workload").head(_SHOWN_NAMES)
+        names = ["/".join(text.printable(part) for part in row if part is not None) for row in gone.iter_rows()]
+        more = f" and {fleet.gone - _SHOWN_NAMES:,} more" if fleet.gone > _SHOWN_NAMES else ""
+        count = text.count(fleet.gone, "workload")
+        words.append(f"{count} of last time {_was(fleet.gone)} not seen this time: {', '.join(names)}{more}.")
+    return el("p", " ".join(words), class_="note") if words else None
+
+
+def _was(amount: int) -> str:
+    return "was" if amount == 1 else "were"
+
+
+_READINGS: Final = ("concern", "unknown", "fine")
+
+
+def failures(contents: Contents) -> Markup | None:
+    """Write which of the five questions fail, and for whom."""
+    asked = contents.found.checklist.select("workload_id", "question", "reading").rows()
+    known = {row["workload_id"]: row for row in contents.awake}
+    whose: dict[str, dict[str, list[int]]] = {}
+    for one, question, reading in sorted(asked, key=lambda row: row[0]):
+        whose.setdefault(question, {name: [] for name in _READINGS})[reading].append(one)
+    concerns = {question: [known[one] for one in said["concern"] if one in known] for question, said in whose.items()}
+    if not any(concerns.values()):
+        return None
+    body = [
+        (
+            question,
+            f"{len(concerns[question]):,}",
+            f"{len(said['unknown']):,}",
+            f"{len(said['fine']):,}",
+            links(concerns[question], _SHOWN_NAMES) if concerns[question] else text.NOT_APPLICABLE,
+        )
+        for question, said in whose.items()
+    ]
+    heads = (("Question", ""), ("▲ concern", "n"), ("◆ unknown", "n"), ("● fine", "n"), ("Concern for", "names"))
+    return _plain("checklist", "The five questions", "asked of every workload", heads, body)
+
+
+def _plain(
+    key: str,
+    title: str,
+    note: str,
+    heads: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[object]],
+    after: Markup | None = None,
+) -> Markup:
+    return el(
+        "section",
+        el("h2", title, " ", el("span", note, class_="note"), id=f"section-{key}"),
+        wide(title, table(heads, rows, named=True, class_=f"plain-table {key}"), "wide-list"),
+        after,
+    )
+
+
+def capacity(contents: Contents) -> Markup | None:
+    """Write what nodes and quotas hold, and what the proposals would free."""
+    frame = contents.found.capacity
+    if not frame.height:
+        return None
+    order = frame.sort(pl.col("kind") == "quota", -pl.col("freed_bytes").abs(), "name", maintain_order=True)
+    rows = [_held(row) for row in order.head(_SHOWN_CAPACITY).iter_rows(named=True)]
+    heads = (
+        ("Node or quota", ""),
+        ("Available, GiB", "n"),
+        ("Taken now, GiB", "n"),
+        ("With the proposals, GiB", "n"),
+        ("Freed, GiB", "n"),
+        ("Containers", "n"),
+    )
+    nodes = frame.filter(pl.col("kind") == "node")
+    freed = int(nodes["freed_bytes"].sum())
+    words = []
+    if nodes.height:
+        side = "free" if freed >= 0 else "take"
+        words.append(f"Applying these would {side} {text.gib(abs(freed))} GiB of requests on all nodes.")
+    if frame.height > _SHOWN_CAPACITY:
+        words.append(f"{frame.height - _SHOWN_CAPACITY:,} more are not shown.")
+    if unknown := int(nodes["unknown"].sum()):
+        words.append(f"{text.count(unknown, 'container')} without a known request {_was(unknown)} not counted.")
+    words.append("Only what is in this recording is counted; other pods take room as well.")
+    after = el("p", " ".join(words), class_="note")
+    return _plain("capacity", "Capacity", "by node and namespace", heads, rows, after)
+
+
+def _held(row: dict[str, Any]) -> list[object]:
+    amounts = (row["available_bytes"], row["now_bytes"], row["then_bytes"], row["freed_bytes"])
+    kind = "node" if row["kind"] == "node" else "quota"
+    unknown = f" ({row['unknown']:,} unknown)" if row["unknown"] else ""
+    return [
+        join(text.printable(row["name"]), el("span", kind, class_="small")),
+        *map(text.gib, amounts),
+        f"{row['containers']:,}{unknown}",
+    ]
+
+
+def accepted(contents: Contents) -> Markup | None:
+    """Write what is known and accepted, at the end."""
+    known = [row for row in contents.rows if row["accepted_because"] is not None]
+    if not known and not contents.unmatched:
+        return None
+    states = {None: ("●", "accepted", "ok"), "size": ("▲", "raised: size", "leak"), "day": ("▲", "raised: day", "leak")}
+    rows = []
+    for row in known:
+        shape, word, token = states[row["accepted_passed"]]
+        rows.append(
+            (
+                link(row),
+                el("span", charts.mark(shape), word, class_=f"marked {token}"),
+                text.printable(row["accepted_because"]),
+                bounds(row),
+                text.memory(row["peak_bytes"]),
+                text.VERDICTS[row["verdict"]].word,
+            )
+        )
+    heads = (("Workload", ""), ("State", ""), ("What is known", ""), ("Accepted", ""), ("Peak", "n"), ("Verdict", ""))
+    names = ", ".join(f"{text.printable(one.workload)} (line {one.line})" for one in contents.unmatched)
+    after = el("p", f"Known, but not in this recording: {names}.", class_="note") if names else None
+    note = "out of the headline until a bound is passed"
+    if not rows:
+        return el("section", el("h2", "Known and accepted", id="section-accepted"), after)
+    return _plain("accepted", "Known and accepted", note, heads, rows, after)
+
+
+def incomplete(contents: Contents) -> Markup | None:
+    """Say before anything else that something could not be read."""
+    said = missing(contents)
+    return None if said is None else el("p", el("b", "Not complete: "), said, class_="warned", role="alert")
+
+
+def missing(contents: Contents) -> str | None:
+    """Say what could not be read."""
+    report = contents.found.recording.report
+    lost = sum(amount for reason, amount in report.left_out.items() if "could not be read" in reason)
+    if not lost and not report.partial:
+        return None
+    lines = [text.printable(line).rstrip(".") for line in report.partial[:_SHOWN_PARTIAL]]
+    more = len(report.partial) - len(lines)
+    head = [
+        f"{text.count(lost, 'file')} could not be read: workloads in {'it' if lost == 1 else 'them'} may be missing"
+    ]
+    tail = [f"and {more:,} more, under Data quality"] if more > 0 else []
+    return f"{'; '.join([*(head if lost else []), *lines, *tail])}."
+
+
+def raised_again(contents: Contents) -> Markup | None:
+    """Name what was accepted and has passed its bound."""
+    passed = [row for row in contents.rows if row["accepted_passed"] is not None]
+    if not passed:
+        return None
+    said: list[object] = []
+    for row in passed[:_SHOWN_NAMES]:
+        peak = f"peak {text.memory(row['peak_bytes'])}, " if row["accepted_passed"] == "size" else ""
+        said += [", " if said else "", link(row), f" ({peak}accepted {bounds(row)})"]
+    return el("p", el("b", "Past what was accepted: "), join(*said), ".", class_="again")
+
+
+_SHOWN_SOURCES: Final = 12
+_SHOWN_NAMES_QUALITY: Final = 20
+_SHOWN_FINDINGS: Final = 40
+_OPEN_FINDINGS: Final = 6
+#: Workloads with less of their samples than this are named.
+_COMPLETE: Final = 0.95
+
+
+def quality(contents: Contents) -> Markup:
+    """Write the section."""
+    fleet, report = contents.found.fleet, contents.found.recording.report
+    few = sorted(
+        (row for row in contents.rows if row["coverage"] is not None and row["coverage"] < _COMPLETE),
+        key=lambda row: row["coverage"],
+    )
+    inferred = [row["name"] for row in contents.rows if row["workload_inferred"]]
+    sources = _sources(report.sources)
+    more = f" and {len(sources) - _SHOWN_SOURCES:,} more" if len(sources) > _SHOWN_SOURCES else ""
+    least = [f"{row['name']} {text.share(row['coverage'])}" for row in few]
+    judged = f"{fleet.workloads:,}"
+    entries: list[tuple[str, object]] = [
+        (
+            "Covers",
+            f"{judged} of {judged} workloads read" + ("; see what was left out below" if report.partial else ""),
+        ),
+        (
+            "Coverage",
+            f"{text.share(fleet.coverage)}, {fleet.samples:,} samples of {text.count(fleet.containers, 'container')}",
+        ),
+        ("Least complete", _first(least)),
+        ("Gaps", _gaps(contents)),
+        ("Names inferred from pods", _first(inferred)),
+        ("Read from", ", ".join(sources[:_SHOWN_SOURCES]) + more),
+        ("Times", text.printable(report.time_axis)),
+    ]
+    notes = [text.printable(note) for note in report.notes()]
+    entries.append(
+        (
+            "Not used, not found, assumed",
+            el("ul", *(el("li", note) for note in notes), class_="plain") if notes else "nothing",
+        )
+    )
+    return el(
+        "section",
+        el("h2", "Data quality", id="section-quality"),
+        el("dl", *(part for label, value in entries if value for part in (el("dt", label), el("dd", value)))),
+        _findings(contents),
+        class_="data",
+    )
+
+
+def _first(names: list[str]) -> str:
+    """Name the first of many."""
+    shown = ", ".join(shortened(name, SHOWN_NAME) for name in names[:_SHOWN_NAMES_QUALITY])
+    return shown + (f" and {len(names) - _SHOWN_NAMES_QUALITY:,} more" if len(names) > _SHOWN_NAMES_QUALITY else "")
+
+
+def _gaps(contents: Contents) -> str:
+    """Count stretches without samples, as the lives that ended in one tell."""
+    ended = contents.found.lives.filter(pl.col("ended") == Ending.GAP)
+    if not ended.height:
+        return ""
+    hidden = text.count(ended["container_id"].n_unique(), "container")
+    return (
+        f"{text.count(ended.height, 'stretch', 'stretches')} without samples in {hidden}, too long to say what happened"
+    )
+
+
+def _sources(found: tuple[str, ...]) -> list[str]:
+    """Name what was read; many files of one folder count as the folder."""
+    if len(found) <= _SHOWN_SOURCES:
+        return [text.printable(source) for source in found]
+    folders = Counter(source.rpartition("/")[0] or source for source in found)
+    return [
+        text.printable(folder) + (f" ({text.count(amount, 'file')})" if amount > 1 else "")
+        for folder, amount in folders.items()
+    ]
+
+
+def _findings(contents: Contents) -> Markup | None:
+    """List what cannot be true in the data, as `validate` found it."""
+    findings = contents.found.findings
+    if not findings.height:
+        return None
+    rows = [
+        (
+            _name(row),
+            text.SIGNAL_WORDS.get(row["signal"] or "", text.printable(row["signal"])),
+            text.printable(row["detail"]),
+            "not used" if row["rejected"] else "used",
+        )
+        for row in findings.head(_SHOWN_FINDINGS).iter_rows(named=True)
+    ]
+    heads = (("Workload", ""), ("Signal", ""), ("What cannot be right", ""), ("As evidence", ""))
+    more = findings.height - _SHOWN_FINDINGS
+    rejected = findings.filter(pl.col("rejected")).height
+    return folded(
+        "Doubtful values",
+        f"{findings.height:,}, {rejected:,} not used as evidence",
+        table(heads, rows, named=True),
+        el("p", f"and {more:,} more", class_="note") if more > 0 else None,
+        opened=findings.height <= _OPEN_FINDINGS,
+    )
+
+
+def _name(row: dict[str, Any]) -> str:
+    parts = [text.printable(row[part]) for part in ("namespace", "workload", "pod") if row[part] is not None]
+    return "/".join(parts) or text.NOT_APPLICABLE
+
+
+#: Less than this is not worth a word.
+_LITTLE_BYTES: Final = 64 << 20
+#: Data of so many scrapes ago are said to be old.
+_OLD_SCRAPES: Final = 3
+
+
+def top(contents: Contents) -> Markup:
+    """Write title, clusters and period, and how old the data are."""
+    named = contents.found.recording.containers["cluster"].drop_nulls().unique().sort()
+    clusters = [text.printable(name) for name in named]
+    where = f", cluster{'s' if len(clusters) > 1 else ''} {', '.join(clusters)}" if clusters else ""
+    span = contents.found.span
+    beside = ", compared with last time" if contents.found.fleet.gone is not None else ""
+    period = None if span is None else el("p", text.period(*span) + beside)
+    return el("header", el("p", el("b", text.printable(contents.title)), where), period, class_="top")
+
+
+def heading(contents: Contents) -> Markup:
+    """Write the headline as a heading."""
+    sentences = contents.found.fleet.sentence.split(". ")
+    return el("h1", *(el("span", f"{said.removesuffix('.')}.") for said in sentences))
+
+
+def begin(contents: Contents) -> tuple[Row | None, str]:
+    """Find where to start and why."""
+    fleet = contents.found.fleet
+    return None if fleet.start_with is None else contents.rows[fleet.start_with], fleet.start_because
+
+
+def start(contents: Contents) -> Markup:
+    """Say where to start, and what can be given back."""
+    row, why = begin(contents)
+    spare, waste = "", contents.found.fleet.waste_bytes or 0
+    if waste > _LITTLE_BYTES:
+        spare = f" {text.fleet_memory(waste)} can be given back{' elsewhere' if row is not None else ''}."
+    if row is None:
+        return el("p", why if not spare else spare.strip(), class_="start")
+    return el("p", "Start with ", link(row), f": {text.printable(why)}{spare}", class_="start")
+
+
+def figures(contents: Contents) -> list[tuple[str, str | None, str, str]]:
+    """Gather what the tiles say."""
+    fleet = contents.found.fleet
+    soon = (
+        f"{fleet.leaks_reaching:,} {'reaches its' if fleet.leaks_reaching == 1 else 'reach their'} limit within 7 days"
+    )
+    money = None if fleet.waste_per_month is None else f"{contents.amount(fleet.waste_per_month)} a month"
+    givers = text.count(fleet.waste_workloads, "workload") if fleet.waste_workloads else ""
+    covers = f"covers {fleet.workloads:,} of {fleet.workloads:,} workloads"
+    covers += f", {fleet.accepted:,} accepted" if fleet.accepted else ""
+    return [
+        (
+            text.UNKNOWN if fleet.above_target is None else f"{fleet.above_target:,}",
+            None,
+            "above the OOM target",
+            f"more than {text.share(fleet.target)} in 7 days{_more_above(contents)}",
+        ),
+        (f"{fleet.leak:,}", Verdict.LEAK, "leak", _since(contents) or (soon if fleet.leak else "")),
+        (
+            text.UNKNOWN if fleet.waste_bytes is None else text.fleet_memory(fleet.waste_bytes),
+            None,
+            "can be given back",
+            ", ".join(filter(None, (money, givers))),
+        ),
+        (
+            f"{fleet.inconclusive:,}",
+            Verdict.INCONCLUSIVE,
+            "need more data",
+            "next step named for each" if fleet.inconclusive else "",
+        ),
+        (text.share(fleet.coverage), None, "coverage", covers),
+    ]
+
+
+def _more_above(contents: Contents) -> str:
+    """Compare with last time."""
+    now, before = contents.found.fleet.above_target, contents.found.fleet.above_target_before
+    if now is None or before is None:
+        return ""
+    if now == before:
+        return "; as many last time"
+    return f"; {abs(now - before):,} {'more' if now > before else 'fewer'} than last time"
+
+
+def _since(contents: Contents) -> str:
+    fleet = contents.found.fleet
+    if fleet.leaks_new is None:
+        return ""
+    counted = ((fleet.leaks_new, "new"), (fleet.leaks_gone, "gone"))
+    return ", ".join(f"{amount:,} {word}" for amount, word in counted if amount) or "none new"
+
+
+def tiles(contents: Contents) -> Markup:
+    """Write the tiles."""
+    return el(
+        "ul",
+        *(
+            el(
+                "li",
+                el("div", charts.mark(text.VERDICTS[verdict].shape) if verdict else None, figure, class_="figure"),
+                el("b", label),
+                el("span", note, class_="note") if note else None,
+                class_=text.VERDICTS[verdict].token if verdict else None,
+            )
+            for figure, verdict, label, note in figures(contents)
+        ),
+        class_="tiles",
+    )

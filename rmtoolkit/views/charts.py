@@ -1,0 +1,190 @@
+"""Small static charts as inline SVG: marks, sparks, bullets, bars of risk."""
+
+from __future__ import annotations
+
+import statistics
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+
+from rmtoolkit import text
+from rmtoolkit._html import Markup, el
+from rmtoolkit.views._plot import PX, Area, Bar, Box, Grows, Line, Plot, Point, Rule, Scale, Shape, stretches, thin
+from rmtoolkit.views._plot_svg import STYLE, picture
+from rmtoolkit.views.timeline import LINES, Curve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from rmtoolkit.assessment import Assessment
+
+
+__all__ = ["STYLE", "boxes", "bullet", "dots", "mark", "risk_bar", "spark"]
+
+SPARK_WIDTH: Final = 132
+SPARK_HEIGHT: Final = 26
+_SPARK_BINS: Final = 44
+_RISK_WIDTH: Final = 200
+_BULLET_WIDTH: Final = 96
+#: A sample seldom meets the very byte at which the kernel kills.
+_AS_GOOD_AS: Final = 0.995
+
+_SHAPES: Final = {"▲": "M6 1.2 11.4 10.8H.6Z", "●": "M6 1.2a4.8 4.8 0 1 0 .01 0Z", "◆": "M6 .4 11.6 6 6 11.6.4 6Z"}
+
+
+@lru_cache(maxsize=64)
+def mark(shape: str, *, size: int = 12) -> Markup:
+    """Draw one of the marks ▲ ● ◆ in the colour of the text around it; the word stands beside it."""
+    drawn = el("path", d=_SHAPES[shape], fill="currentColor")
+    return el("svg", drawn, class_="mark", width=size, height=size, viewBox="0 0 12 12", aria_hidden="true")
+
+
+def spark(line: Curve, limit: int | None, kills: Sequence[tuple[int, int | None]], start: int, end: int) -> Markup:
+    """Draw the memory of a container from 0 to the larger of limit and peak: height means closeness to the limit."""
+    top = max(limit or 0, line.peak_bytes, 1.0) * 1.04
+    across = Scale(start, max(end, start + 1), 1, SPARK_WIDTH - 5)
+    plot = Plot(across, Scale(0, top, SPARK_HEIGHT - 1, 2), Box(0, 0, SPARK_WIDTH, SPARK_HEIGHT))
+    pieces = tuple(thin(times, values, start, end, _SPARK_BINS) for times, values in line.pieces)
+    plot.add(Area("whole", pieces), Line("spark", pieces))
+    if limit is not None:
+        plot.add(Rule("spark-limit", start, across.back(SPARK_WIDTH), limit, limit))
+    plot.add(*(Point("kill", time, then or line.peak_bytes, Shape.CROSS, 3) for time, then in kills))
+    if line.pieces:
+        times, values = line.pieces[-1]
+        plot.add(Point("ink", float(times[-1]), float(values[-1]), size=2.2))
+    words = [
+        line.name,
+        f"last {text.memory(line.last_bytes)}",
+        f"peak {text.memory(line.peak_bytes)}",
+        f"limit {text.configured(limit)}" if limit is not None else "no limit",
+    ]
+    if kills:
+        words.append(text.count(len(kills), "OOM kill"))
+    return picture(SPARK_WIDTH, SPARK_HEIGHT, plot, says=", ".join(words), style=None)
+
+
+def _bits(width: int, height: int, *bits: Bar | Point, says: str = "", also: str = "") -> Markup:
+    plot = Plot(PX, PX, Box(0, 0, width, height))
+    plot.add(*bits)
+    return picture(width, height, plot, says=says, also=also, style=None)
+
+
+def bullet(peak_bytes: int, limit_bytes: int) -> Markup:
+    """Draw a peak against its limit: a bar that turns to the colour of alarm when it reaches it."""
+    reached = peak_bytes >= _AS_GOOD_AS * limit_bytes
+    full = _BULLET_WIDTH - 6
+    width = round(full * min(peak_bytes / max(limit_bytes, 1), 1))
+    bar = Bar("alarm" if reached else "slack", 0, width, 3, 11)
+    return _bits(
+        _BULLET_WIDTH, 14, Bar("empty", 0, full, 3, 11), bar, Bar("ink", full - 1, full + 1, 0, 14), also="bullet"
+    )
+
+
+def risk_bar(probability: float, target: float = 0.05) -> Markup:
+    """Draw a chance of an OOM kill on a square-root scale, so that 5 % is readable, with a tick at the target."""
+    scale = Scale(0, 1, 0, _RISK_WIDTH, Grows.AS_ROOT)
+    width, tick = (round(scale.at(min(max(share, 0.0), 1.0))) for share in (probability, target))
+    return _bits(
+        _RISK_WIDTH,
+        16,
+        Bar("empty", 0, _RISK_WIDTH, 5, 11),
+        Bar("alarm" if probability > target else "ink-2", 0, width, 5, 11),
+        Bar("ink", tick - 1, tick + 1, 0, 16),
+        says=f"{text.chance(probability)}, target at most {text.share(target)}",
+    )
+
+
+@lru_cache(maxsize=64)
+def boxes(level: int) -> Markup:
+    """Draw an evidence level of 1 to 5 as five boxes."""
+    looks = ["ink-2" if at < level else "hollow" for at in range(5)]
+    drawn = (Bar(look, 0.5 + 21 * at, 18.5 + 21 * at, 1.5, 10.5) for at, look in enumerate(looks))
+    return _bits(104, 12, *drawn, says=f"evidence level {level} of 5")
+
+
+@lru_cache(maxsize=64)
+def dots(weight: int) -> Markup:
+    """Draw the weight of evidence, 0 to 3, as three dots."""
+    drawn = (Point("ink-2" if at < weight else "hollow", 5 + 11 * at, 6, size=3.8) for at in range(3))
+    return _bits(33, 12, *drawn, says=f"weight {weight} of 3")
+
+
+#: Histories share one window when it is at most this many times the usual one.
+_SIDE_BY_SIDE: Final = 2.5
+_WEEK_MS: Final = 7 * 86_400_000
+#: More kills than this are one blot on a spark.
+_MOST_KILLS: Final = 12
+
+
+class Sparks:
+    """Draws the spark of any container of an Assessment."""
+
+    def __init__(self, found: Assessment, shown: Iterable[int]) -> None:
+        recording = found.recording
+        wanted = pl.Series("container_id", sorted(set(shown)), dtype=pl.UInt32)
+        samples = recording.samples.filter(pl.col("container_id").is_in(wanted.implode()))
+        ids = samples["container_id"].to_numpy()
+        self._times = samples["time"].to_physical().to_numpy()
+        edges = np.flatnonzero(np.diff(ids, prepend=ids[:1] + 1)) if len(ids) else np.array([], dtype=np.int64)
+        ends = np.append(edges[1:], len(ids)) if len(edges) else edges
+        self._rows = {int(ids[begin]): (int(begin), int(end)) for begin, end in zip(edges, ends, strict=True)}
+        known = [name for name in LINES if samples[name].null_count() < samples.height]
+        counted = samples.lazy().group_by("container_id").agg(pl.col(known).count()).collect() if known else None
+        self._signal: dict[int, str] = {}
+        for row in () if counted is None else counted.iter_rows(named=True):
+            self._signal[row["container_id"]] = next((name for name in known if row[name]), "")
+        self._values: dict[str, NDArray[np.float64]] = {
+            name: samples[name].cast(pl.Float64).to_numpy() for name in set(self._signal.values()) if name
+        }
+        lives = found.lives.filter(pl.col("container_id").is_in(wanted.implode())).sort("container_id", "start")
+        cut = lives.partition_by("container_id", as_dict=True)
+        self._starts = {key[0]: part["start"].to_physical().to_numpy() for key, part in cut.items()}
+        self._limits = dict(recording.containers.select("container_id", "limit_bytes").iter_rows())
+        self._kills = _kills(recording.events, wanted)
+        self.heading, self._window = self._shared(recording.times())
+
+    def _shared(self, extent: tuple[Any, Any] | None) -> tuple[str, tuple[int, int] | None]:
+        """One window for all sparks where the histories lie side by side in time, else each its own."""
+        spans = [int(self._times[end - 1] - self._times[begin]) for begin, end in self._rows.values()]
+        if not spans or extent is None:
+            return "History, to limit", None
+        first, last = (round(time.timestamp() * 1000) for time in extent)
+        if last - first > _SIDE_BY_SIDE * statistics.median(spans):
+            return "History, to limit", None
+        first = max(first, last - _WEEK_MS)
+        return f"{text.hours((last - first) / 3_600_000).replace(' d', ' days')}, to limit", (first, last)
+
+    def curve(self, container: int) -> Curve | None:
+        """Give the memory of a container, cut at lives and gaps."""
+        signal = self._signal.get(container)
+        if not signal:
+            return None
+        begin, end = self._rows[container]
+        times, values = self._times[begin:end], self._values[signal][begin:end]
+        there = ~np.isnan(values)
+        times, values = times[there], values[there]
+        life = np.searchsorted(self._starts.get(container, times[:1]), times, side="right")
+        pieces = tuple((times[low:high], values[low:high]) for low, high in stretches(times, life))
+        return Curve(text.SIGNAL_WORDS.get(signal, signal), "ink", pieces)
+
+    def of(self, container: int) -> Markup | str:
+        """Draw the spark of a container."""
+        line = self.curve(container)
+        if line is None:
+            return text.NOT_APPLICABLE
+        start, end = self._window or (int(line.pieces[0][0][0]), int(line.pieces[-1][0][-1]))
+        limit = self._limits.get(container)
+        kills = [(time, limit) for time in self._kills.get(container, ()) if start <= time <= end]
+        return spark(line, limit, kills[-_MOST_KILLS:], start, end)
+
+
+def _kills(events: pl.DataFrame, wanted: pl.Series) -> dict[int, list[int]]:
+    killed = events.filter((pl.col("kind") == "oom_kill") & pl.col("container_id").is_in(wanted.implode()))
+    found: dict[int, list[int]] = {}
+    for container, time in killed.select("container_id", pl.col("time").to_physical()).iter_rows():
+        found.setdefault(container, []).append(time)
+    return found

@@ -1,0 +1,226 @@
+"""What all dashboards share: named controls, wiring, errors in sight, an end without remains."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import anywidget
+import ipywidgets
+import traitlets
+
+from rmtoolkit import text
+from rmtoolkit._html import el
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.views.assets import asset
+from rmtoolkit.views.style import DASHBOARD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+    """The class that dashboards are of."""
+
+    _wiring: Wiring
+    _beside: tuple[ipywidgets.Widget, ...] = ()
+
+    def close(self) -> None:
+        """Take away every connection, control and picture."""
+        # Python closes what it throws away, also where a wrong argument kept it from ever being made.
+        if hasattr(self, "_wiring"):
+            self._wiring.close(*self.children, *self._beside, self.layout)
+        super().close()
+
+
+_LEFT_ALONE: Final = "The last good result stays on screen."
+
+
+class Wiring:
+    """Observers of one dashboard, and where it shows what went wrong in them."""
+
+    def __init__(self) -> None:
+        self.alert = ipywidgets.HTML("", layout=ipywidgets.Layout(width="100%"))
+        self.alert.add_class("rm-alert")
+        #: What went wrong last; None when the last action went well.
+        self.failed: str | None = None
+        self._undo: list[Callable[[], object]] = []
+        self._inside = 0
+        # JupyterLab delivers values and presses in threads of their own: one action at a time.
+        self._alone = threading.RLock()
+
+    def watch(self, widget: traitlets.HasTraits, name: str, action: Callable[[Any], object]) -> None:
+        """Call an action when a trait changes."""
+        guarded = self.guarded(action)
+        widget.observe(guarded, names=name)
+        self._undo.append(lambda: widget.unobserve(guarded, names=name))
+
+    def press(self, button: ipywidgets.Button, action: Callable[[], object]) -> None:
+        """Call an action when a button is pressed."""
+        guarded = self.guarded(lambda _: action())
+        button.on_click(guarded)
+        self._undo.append(lambda: button.on_click(guarded, remove=True))
+
+    def hear(self, page: ipywidgets.DOMWidget, action: Callable[[str, str], object]) -> None:
+        """Call an action when the page sends something."""
+
+        def receive(_: object, content: dict[str, Any], __: object) -> None:
+            guarded(content)
+
+        guarded = self.guarded(lambda content: action(str(content.get("kind")), str(content.get("value", ""))))
+        page.on_msg(receive)
+        self._undo.append(lambda: page.on_msg(receive, remove=True))
+
+    def guarded(self, action: Callable[[Any], object]) -> Callable[[Any], None]:
+        """Wrap an action so that what it raises is shown in the dashboard."""
+
+        def run(argument: Any) -> None:  # noqa: ANN401 - a change, a button or a message
+            with self._alone:
+                self._inside += 1
+                if self._inside == 1:
+                    self._show(None)
+                try:
+                    action(argument)
+                except RmtoolkitError as error:
+                    self._show(str(error))
+                except Exception as error:  # noqa: BLE001 - elsewhere it would vanish into a log that nobody reads
+                    self._show(f"{type(error).__name__}: {error}")
+                finally:
+                    self._inside -= 1
+
+        return run
+
+    def _show(self, said: str | None) -> None:
+        self.failed = said
+        self.alert.value = "" if said is None else el("p", text.printable(said), " ", _LEFT_ALONE)
+
+    def close(self, *widgets: ipywidgets.Widget) -> None:
+        """Undo every connection and close widgets with all that is in them."""
+        while self._undo:
+            self._undo.pop()()
+        for widget in (*widgets, self.alert):
+            _close(widget)
+
+
+def _close(widget: ipywidgets.Widget) -> None:
+    for child in getattr(widget, "children", ()):
+        _close(child)
+    parts = [getattr(widget, name, None) for name in ("layout", "style")]
+    widget.close()
+    for part in parts:
+        if isinstance(part, ipywidgets.Widget):
+            part.close()
+
+
+_LABEL = {"description_width": "initial"}
+
+
+class Slider(NamedTuple):
+    """A slider and its number box, which do the same."""
+
+    box: ipywidgets.VBox
+    slider: ipywidgets.FloatSlider
+    number: ipywidgets.BoundedFloatText
+
+    def set(self, value: float, *, low: float | None = None, high: float | None = None) -> None:
+        """Set the value, and the ends where they are given."""
+        for control in (self.slider, self.number):
+            # The ends are widened first: a value outside would be pulled to one of them.
+            if low is not None:
+                control.min = min(low, control.max)
+            if high is not None:
+                control.max = max(high, control.min)
+                control.min = control.min if low is None else low
+        self.number.value = value
+
+
+def slider(
+    label: str, value: float, low: float, high: float, *, step: float, unit: str = "", continuous: bool = True
+) -> Slider:
+    """Make a slider with a number box that does everything it does."""
+    named = f"{label}, {unit}" if unit else label
+    moved = ipywidgets.FloatSlider(
+        value=value, min=low, max=high, step=step, readout=False, continuous_update=continuous
+    )
+    number = ipywidgets.BoundedFloatText(
+        value=value, min=low, max=high, step=step, description=named, style=_LABEL, continuous_update=False
+    )
+    traitlets.dlink((number, "value"), (moved, "value"))
+    # The browser places the handle by per cent and may report 511.99999999999994: nobody wants to read that.
+    traitlets.dlink((moved, "value"), (number, "value"), lambda value: round(value, 9))
+    row = ipywidgets.HBox([moved, number, html(el("span", unit), "rm-unit")])
+    row.add_class("rm-slider-row")
+    box = ipywidgets.VBox([html(el("span", label), "rm-name"), row])
+    box.add_class("rm-slider")
+    return Slider(box, moved, number)
+
+
+def search(label: str, options: Sequence[str], value: str) -> ipywidgets.Combobox:
+    """Make a box to type into that lists what matches."""
+    box = ipywidgets.Combobox(
+        value=value, options=tuple(options), description=label, style=_LABEL, continuous_update=False
+    )
+    box.add_class("rm-wide")
+    return box
+
+
+def match(typed: str, options: Sequence[str]) -> str | None:
+    """Find what somebody meant who typed a part of a name."""
+    if typed in options:
+        return typed
+    wanted = typed.strip().casefold()
+    if not wanted:
+        return None
+    folded = [option.casefold() for option in options]
+    # A whole name between the slashes is meant more likely than a part of one.
+    tests = (
+        lambda name: name == wanted,
+        lambda name: wanted in name.split("/"),
+        lambda name: name.startswith(wanted),
+        lambda name: wanted in name,
+    )
+    return next((option for test in tests for option, name in zip(options, folded, strict=True) if test(name)), None)
+
+
+def choice(label: str, options: Sequence[str] | Sequence[tuple[str, Any]], value: object) -> ipywidgets.ToggleButtons:
+    """Make a row of buttons of which one is pressed."""
+    return ipywidgets.ToggleButtons(options=list(options), value=value, description=label, style=_LABEL)
+
+
+def dropdown(label: str, options: Sequence[str] | Sequence[tuple[str, Any]], value: object) -> ipywidgets.Dropdown:
+    """Make a list to choose from."""
+    return ipywidgets.Dropdown(options=list(options), value=value, description=label, style=_LABEL)
+
+
+def button(label: str) -> ipywidgets.Button:
+    """Make a button; its words are its name."""
+    return ipywidgets.Button(description=label, layout=ipywidgets.Layout(width="auto"))
+
+
+def moment(label: str) -> ipywidgets.Text:
+    """Make a box for an instant."""
+    box = ipywidgets.Text(description=label, style=_LABEL, continuous_update=False)
+    box.add_class("rm-moment")
+    return box
+
+
+def html(value: str, *classes: str) -> ipywidgets.HTML:
+    """Make a place for markup."""
+    widget = ipywidgets.HTML(value)
+    for name in classes:
+        widget.add_class(name)
+    return widget
+
+
+def controls(*widgets: ipywidgets.Widget) -> ipywidgets.HBox:
+    """Put controls into one row that wraps."""
+    row = ipywidgets.HBox(list(widgets))
+    row.add_class("rm-controls")
+    return row
+
+
+class Page(anywidget.AnyWidget):
+    """The first child of every dashboard."""
+
+    _esm = asset("dashboard.js")
+    css = traitlets.Unicode(DASHBOARD).tag(sync=True)

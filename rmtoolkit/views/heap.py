@@ -1,0 +1,399 @@
+"""What a heap profile answers, as one self-contained page, and what the heap held over time."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from rmtoolkit import text
+from rmtoolkit._html import Markup, el, table
+from rmtoolkit._io import check_target, replacing
+from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer, spans
+from rmtoolkit.analysis.heap_reading import place
+from rmtoolkit.heap._names import spoken
+from rmtoolkit.heap.suspects import OTHERS, over_time
+from rmtoolkit.views._plot import Area, Box, Line, Plot, Point, Rule, Scale, count_step, memory_ticks, spread, thin
+from rmtoolkit.views._plot_svg import note, picture
+from rmtoolkit.views._tables import marked, with_code
+from rmtoolkit.views.allocator import allocator_layers, allocator_sizes
+from rmtoolkit.views.heap_terminal import MARKS, SHOWN
+from rmtoolkit.views.icicle import SCRIPT, fitting, zoomable
+from rmtoolkit.views.limits import Picture
+from rmtoolkit.views.style import HEAP_PAGE
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from rmtoolkit.heap.profile import HeapProfile
+    from rmtoolkit.views._plot import Floats, Piece, Ticks
+
+
+WIDTH: Final = 1080
+HEIGHT: Final = 300
+_LEFT, _RIGHT, _TOP, _BASE = 62, WIDTH - 262, 30, HEIGHT - 40
+#: The largest is the lightest, so that the picture is no wall; what grows has the colour of alarm instead.
+_FILLS: Final = ("kept", "slack", "whole", "live")
+#: What never holds this share of the top is not worth a colour, unless it grows.
+_SEEN: Final = 0.01
+#: ... which is this share of all growth at least.
+_GROWS: Final = 0.02
+_STEPS: Final = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
+_TICKS: Final = 8
+#: Fewer samples of resident memory make no line.
+_FEWEST: Final = 2
+
+
+def heap_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> Picture:
+    """Draw what the heap holds over time, stacked by the functions that hold it; what grows stands at the bottom."""
+    table = over_time(heap)
+    if not table.height:
+        says = "This profile knows no time"
+        return Picture(note(WIDTH, 40, says), says)
+    names = table["function"].unique(maintain_order=True).to_list()
+    levels = np.array([table.filter(function=name)["live_bytes"].to_numpy() for name in names], dtype=np.float64)
+    first = table.filter(function=names[0])
+    timed = first["time_seconds"].null_count() == 0
+    clock = (first["time_seconds"] if timed else first["step"] + 1).to_numpy().astype(np.float64)
+    # Time begins with the program, whenever the first stamp came.
+    begin, end = (0.0 if timed else float(clock[0])), float(clock[-1])
+    resident = _resident(heap, end) if timed else None
+    grows = _growing(suspects)
+    top = float(levels.sum(axis=0).max())
+    names, levels = _ordered(names, levels, grows, top)
+    top = max(top, float(resident[1].max()) if resident is not None else 0.0, 1.0)
+
+    plot = Plot(
+        Scale(begin, max(end, begin + 1e-9), _LEFT, _RIGHT), Scale(0, top, _BASE, _TOP), Box(0, 0, WIDTH, HEIGHT)
+    )
+    plot.left_axis(memory_ticks(top))
+    plot.bottom_axis(_timed(begin, end) if timed else _counted(begin, end), marks=False)
+    below = "since the recording began" if timed else "pictures, in the order in which they were taken"
+    plot.write(_RIGHT, _BASE + 34, "end", below, "note")
+    looks = _looks(names, grows)
+    edges = [((clock, edge),) for edge in levels.cumsum(axis=0)]
+    for at, (look, edge) in enumerate(zip(looks, edges, strict=True)):
+        plot.add(Area(look, edge, edges[at - 1] if at else None))
+    if resident is not None:
+        plot.add(Line("wide-halo", (resident,)), Line("line", (resident,)))
+    _name(plot, names, looks, levels, resident)
+    if timed:
+        _peak(plot, heap)
+    says = _says(names, levels, grows, heap)
+    style = "max-width:100%;height:auto;display:block"
+    return Picture(picture(WIDTH, HEIGHT, plot, says=says, style=style), says)
+
+
+def _growing(suspects: pl.DataFrame | None) -> set[str]:
+    """Name what grows steadily, and by enough to be seen beside the rest that grows."""
+    if suspects is None:
+        return set()
+    growing = suspects.filter(suspects["reading"] == "grows")
+    return set(growing.filter(growing["growth_share"] >= _GROWS)["function"])
+
+
+def _ordered(names: list[str], levels: Floats, grows: set[str], top: float) -> tuple[list[str], Floats]:
+    """Put what grows below, the largest of the others next, and what is too small to see to everything else."""
+    kept = [place for place, name in enumerate(names) if name in grows]
+    seen = [place for place, name in enumerate(names) if name not in grows and name != OTHERS]
+    seen = [place for place in seen if levels[place].max() >= _SEEN * top]
+    kept += sorted(seen, key=lambda place: -levels[place][-1])
+    rest = [place for place in range(len(names)) if place not in kept]
+    shown = [names[place] for place in kept] + ([OTHERS] if rest else [])
+    parts = [levels[place] for place in kept] + ([levels[rest].sum(axis=0)] if rest else [])
+    return shown, np.array(parts)
+
+
+def _looks(names: list[str], grows: set[str]) -> list[str]:
+    """Choose a look for each function."""
+    calm = iter(_FILLS)
+    alarms = iter(("alarm", "alarm-faint"))
+    return ["cache" if name == OTHERS else next(alarms if name in grows else calm, "whole") for name in names]
+
+
+def _resident(heap: HeapProfile, end: float) -> Piece | None:
+    known = heap.timeline.drop_nulls(["time_seconds", "rss_bytes"]).sort("time_seconds")
+    known = known.filter(known["time_seconds"].is_between(0, end))
+    if known.height < _FEWEST:
+        return None
+    times = (known["time_seconds"] * 1000).round().cast(int).to_numpy()
+    times, values = thin(times, known["rss_bytes"].to_numpy().astype(np.float64), int(times[0]), int(times[-1]), 240)
+    return times / 1000, values
+
+
+def _timed(begin: float, end: float) -> Ticks:
+    span = end - begin
+    step = next((step for step in _STEPS if span / step <= _TICKS), span / _TICKS)
+    ticks = range(math.ceil(begin / step), math.floor(end / step + 1e-9) + 1)
+    return [(tick * step, text.hours(tick * step / 3600) if tick else "0") for tick in ticks]
+
+
+def _counted(begin: float, end: float) -> Ticks:
+    step = count_step(end - begin, _TICKS)
+    return [(at, f"{at:,}") for at in range(math.ceil(begin), math.floor(end) + 1, step)]
+
+
+def _name(plot: Plot, names: list[str], looks: list[str], levels: Floats, resident: Piece | None) -> None:
+    """Write the functions beside the end of their areas, with what they hold there."""
+    upper = levels[:, -1].cumsum()
+    told = [
+        (plot.y.at(upper[at] - levels[at, -1] / 2), look, _named(name, levels[at, -1]))
+        for at, (name, look) in enumerate(zip(names, looks, strict=True))
+    ]
+    if resident is not None:
+        told.append((plot.y.at(resident[1][-1]), "", f"resident {text.memory(resident[1][-1])}"))
+    told.sort()
+    x = _RIGHT + 12
+    for y, (_, look, shown) in zip(spread([y for y, *_ in told], 17, _TOP, _BASE), told, strict=True):
+        grows = look.startswith("alarm")
+        kind = "alarm" if grows else "" if look in ("", "cache") else "plain"
+        if look:
+            plot.write(x, y + 4, "start", f"{'▲ ' if grows else ''}{shown}", kind, swatch=look)
+        else:
+            height = plot.y.back(y)
+            plot.add(Rule("line", plot.x.back(x), plot.x.back(x + 10), height, height))
+            plot.write(x + 15, y + 4, "start", shown, "plain")
+
+
+def _named(name: str, held: float) -> str:
+    parts = text.printable(spoken(name)).split("::")
+    size = text.memory(held)
+    return fitting([f"{'::'.join(parts[at:])} {size}" for at in range(len(parts))], 240) or size
+
+
+def _peak(plot: Plot, heap: HeapProfile) -> None:
+    """Mark the most that was held at any time."""
+    when, most = heap.summary.peak_time_seconds, heap.summary.peak_bytes
+    if when is None or most is None or not plot.x.low <= when <= plot.x.high:
+        return
+    plot.add(Point("event", when, most))
+    x = plot.x.at(when)
+    written = f"peak {text.memory(most)} after {text.hours(when / 3600)}"
+    plot.write(x, plot.y.at(most) + 19, "end" if x > (_LEFT + _RIGHT) / 2 else "start", written, "strong")
+
+
+def _says(names: list[str], levels: Floats, grows: set[str], heap: HeapProfile) -> str:
+    whole = levels.sum(axis=0)
+    said = f"Live heap over time: {text.memory(whole[0])} at first, {text.memory(whole[-1])} at the end"
+    if heap.summary.peak_bytes is not None:
+        said += f", at most {text.memory(heap.summary.peak_bytes)}"
+    parts = [
+        f"{text.printable(spoken(name))} {'grows' if name in grows else 'goes'} from {text.memory(level[0])} to "
+        f"{text.memory(level[-1])}"
+        for name, level in zip(names[:2], levels[:2], strict=True)
+    ]
+    return f"{said}; {', '.join(parts)}"
+
+
+ENDINGS: Final = (".html",)
+_ROWS: Final = 25
+_CHURNS: Final = 8
+#: A function that holds less than this share, and does not grow, has no row.
+_HELD: Final = 1e-3
+#: The colour at the side is that of the answer.
+_TOKENS: Final = {"grows": "leak", "rests": "ok"}
+
+
+def page(found: HeapAnswer | DiffAnswer | AllocatorAnswer, *, source: str = "") -> str:
+    """Write the whole page."""
+    what = "Heap profile"
+    if isinstance(found, AllocatorAnswer):
+        what = "Statistics of an allocator"
+        token, parts = "unsure", _of_allocator(found)
+    elif isinstance(found, DiffAnswer):
+        what = "Two heap profiles"
+        token, parts = "unsure", _of_diff(found)
+    else:
+        token, parts = _TOKENS.get(found.reading.kind, "unsure"), _of_profile(found)
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", http_equiv="Content-Security-Policy", content=_policy()),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("title", text.printable(found.headline)),
+        el("style", HEAP_PAGE),
+    )
+    said = f"{what}: {text.printable(source)}" if source else what
+    body = el(
+        "body",
+        el(
+            "main",
+            el("p", said, class_="note"),
+            el("h1", text.printable(found.headline)),
+            *parts,
+            class_=f"rm rm-explanation {token}",
+        ),
+        el("script", SCRIPT),
+    )
+    return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
+
+
+def write(found: HeapAnswer | DiffAnswer | AllocatorAnswer, path: str | os.PathLike[str], *, source: str = "") -> Path:
+    """Write the page to a file, whole or not at all."""
+    check_target(path, ENDINGS)
+    with replacing(path, ENDINGS) as part:
+        part.write_text(page(found, source=source), encoding="utf-8")
+    return Path(path)
+
+
+def _policy() -> str:
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'"
+
+
+def _next(step: str) -> Markup:
+    return el("div", el("b", "Next:"), " ", with_code(step), class_="next")
+
+
+def _facts(facts: Sequence[tuple[str, str, str]]) -> Markup:
+    return el(
+        "dl",
+        *(
+            el("div", el("dt", name), el("dd", value, class_="fact"), el("dd", note, class_="note"))
+            for name, value, note in facts
+        ),
+        class_="facts",
+    )
+
+
+def _of_profile(found: HeapAnswer) -> list[Markup | None]:
+    heap, summary = found.heap, found.heap.summary
+    facts = []
+    if summary.peak_bytes is not None:
+        when = "" if summary.peak_time_seconds is None else f"after {text.hours(summary.peak_time_seconds / 3600)}"
+        facts.append(("Peak", text.memory(summary.peak_bytes), when))
+    if summary.live_at_end_bytes is not None:
+        facts.append(("Live at the end", text.memory(summary.live_at_end_bytes), "that alone is no leak"))
+    if found.reading.kind in ("grows", "rests"):
+        rate = found.reading.growth_bytes_per_second
+        value = (
+            f"{text.small_memory(rate)}/s"
+            if rate
+            else "none"
+            if not found.reading.growth_bytes
+            else text.memory(found.reading.growth_bytes)
+        )
+        facts.append(("Steady growth", value, f"{text.memory(found.reading.growth_bytes)} after startup"))
+    if summary.rss_peak_bytes is not None:
+        facts.append(("Resident at most", text.memory(summary.rss_peak_bytes), "with the recorder"))
+    if summary.temporary is not None and summary.allocations:
+        bound = "" if summary.temporary_exact else "at most "
+        part = text.chance(summary.temporary / summary.allocations)
+        facts.append(("Temporary", f"{bound}{part}", f"of {summary.allocations:,} allocations"))
+    blind = found.reading.kind == "blind"
+    return [
+        el("p", text.printable(spans(heap)), class_="reason"),
+        _next(found.next_step),
+        _facts(facts),
+        _section("What the heap holds over time", heap_over_time(heap, found.suspects).svg)
+        if heap.growth.height
+        else None,
+        el("h2", "Which code holds it, and who calls it"),
+        zoomable(heap, suspects=found.suspects),
+        None if blind or not found.suspects.height else _suspects(found),
+        _churn(found) if found.churn.height else None,
+        el("h2", "Not in this profile"),
+        el("ul", *(el("li", part) for part in (*found.unseen, *heap.report.notes()))),
+    ]
+
+
+def _section(title: str, drawn: Markup) -> Markup:
+    return el("section", el("h2", title), el("div", drawn, class_="wide"))
+
+
+def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> Markup:
+    """Lay out a table whose first columns are text and whose others are figures."""
+    kinds = ["" if at < left - 1 else "code" if at < left else "n" for at in range(len(heads))]
+    return el("div", table(list(zip(heads, kinds, strict=True)), rows, caption=caption), class_="wide")
+
+
+def _suspects(found: HeapAnswer) -> Markup:
+    rows = [
+        (
+            marked(MARKS[row["reading"]]),
+            el("span", place(row), el("span", text.printable(row["evidence"]), class_="small")),
+            text.NOT_APPLICABLE if not row["growth_bytes"] else text.memory(row["growth_bytes"]),
+            text.NOT_APPLICABLE if not row["growth_share"] else text.chance(row["growth_share"]),
+            text.memory(row["held_bytes"]),
+        )
+        for row in _worth_a_row(found).iter_rows(named=True)
+    ]
+    return _table("By function", ("Reading", "Function of your own code", "Growth", "Share", "Held"), rows, 2)
+
+
+def _worth_a_row(found: HeapAnswer) -> pl.DataFrame:
+    """Keep what grows, and what holds more than next to nothing."""
+    table = found.suspects.head(_ROWS)
+    least = _HELD * float(table["held_bytes"].sum() or 0)
+    return table.filter((table["growth_bytes"].fill_null(0) > 0) | (table["held_bytes"] >= least))
+
+
+def _churn(found: HeapAnswer) -> Markup:
+    total = max(found.heap.summary.allocations or 1, 1)
+    rows = [
+        (
+            place(row),
+            f"{row['allocations']:,}",
+            text.chance(row["allocations"] / total),
+            text.UNKNOWN if row["temporary"] is None else f"{row['temporary']:,}",
+            text.UNKNOWN if row["allocated_bytes"] is None else text.memory(row["allocated_bytes"]),
+        )
+        for row in found.churn.head(_CHURNS).iter_rows(named=True)
+    ]
+    return _table("Most allocations", ("Function", "Allocations", "Share", "Temporary", "Bytes in all"), rows)
+
+
+def _of_diff(found: DiffAnswer) -> list[Markup | None]:
+    rows = [
+        (place(row), *(_change(row, name) for name in SHOWN))
+        for row in found.table.iter_rows(named=True)
+        if any(row[f"{name}_change"] for name in SHOWN)
+    ][:_ROWS]
+    through = (
+        el("p", "Most of the change comes through ", " → ".join(found.path), ".", class_="note")
+        if len(found.path) > 1
+        else None
+    )
+    return [
+        el("p", text.printable(f"{spans(found.before)}; then {spans(found.after)}"), class_="reason"),
+        el("h2", "Which code changed, and who calls it"),
+        zoomable(found.after, by="live_bytes", before=found.before),
+        through,
+        _table("By function", ("Function", "Live at the end", "At the peak", "Allocations"), rows),
+    ]
+
+
+def _change(row: dict[str, Any], name: str) -> str:
+    value = row[f"{name}_change"]
+    if value is None:
+        return text.UNKNOWN
+    if not value:
+        return text.NOT_APPLICABLE
+    size = text.memory(abs(value)) if name.endswith("_bytes") else f"{abs(value):,}"
+    return f"{'+' if value > 0 else '−'}{size}"
+
+
+def _of_allocator(found: AllocatorAnswer) -> list[Markup | None]:
+    limits = found.limit_as_it_is_bytes, found.limit_if_purged_bytes
+    notes = ("a tenth above the most that was resident", "the same, if the allocator gave back what it could")
+    facts = [
+        ("Kept pages", text.memory(found.kept_bytes), "freed, and not given back"),
+        ("Gaps", text.memory(found.gaps_bytes), "between live blocks: no setting gives them back"),
+        *(
+            (name, text.configured(limit, known=limit is not None), note)
+            for name, limit, note in zip(("Limit as it is", "Limit if purged"), limits, notes, strict=True)
+        ),
+    ]
+    return [
+        _next(found.next_step),
+        _facts(facts),
+        _section("Layers", allocator_layers(found).svg),
+        _section("Sizes of blocks with gaps", allocator_sizes(found).svg) if found.sizes.height else None,
+    ]

@@ -1,0 +1,363 @@
+"""An icicle of a heap profile, which a page can zoom and search by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rmtoolkit import text
+from rmtoolkit._html import Markup, el, join
+from rmtoolkit.heap._names import plain_name, spoken
+from rmtoolkit.heap.tree import MEASURES, measure_of, tree
+from rmtoolkit.views.assets import asset
+from rmtoolkit.views.limits import Picture
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    import polars as pl
+
+    from rmtoolkit.heap.profile import HeapProfile
+
+
+WIDTH: Final = 1080
+ROW: Final = 22
+#: A letter of the code font at 12 px: the widest of those that a page may get.
+LETTER: Final = 7.25
+_ROWS: Final = 40
+#: Nodes narrower than this are not drawn, px; in a page that can be zoomed they are there below a share of the whole.
+_NARROWEST: Final = 0.7
+_LEAST_SHARE: Final = 4e-4
+_MOST_NODES: Final = 3000
+#: Below this share of the largest change a node has not changed.
+_UNCHANGED: Final = 0.01
+#: A label that is cut has so many letters at least, the ellipsis too.
+_FEWEST: Final = 4
+
+_KINDS: Final = {"own": "own", "dependency": "dep"}
+
+#: Rules for what is drawn here; they stand in the picture, so that it can be put anywhere.
+STYLE: Final = asset("icicle.css")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of `rmtoolkit.heap.tree.TREE`, and where it is, as shares of the whole."""
+
+    row: dict[str, Any]
+    left: float
+    share: float
+    kind: str
+    weight: float = 1.0
+    suspect: bool = False
+
+
+def icicle(
+    heap: HeapProfile,
+    *,
+    by: str | None = None,
+    root: str | None = None,
+    search: str = "",
+    before: HeapProfile | None = None,
+    suspects: pl.DataFrame | None = None,
+    every_frame: bool = False,
+    pressable: bool = False,
+) -> Picture:
+    """Draw which code allocated what is held, by whom it is called."""
+    by = measure_of(heap) if by is None else by
+    nodes = tree(heap, by, root=root, before=before, every_frame=every_frame)
+    found = placed(nodes, suspects)
+    says = _says(found, by, search)
+    if not found[0].share:
+        return Picture(_nothing(by), f"{MEASURES[by].capitalize()}: nothing")
+    hits = matching(found, search)
+    shown = [
+        _drawn(node, by, hit=at in hits, dim=bool(search) and at not in hits, pressable=pressable)
+        for at, node in enumerate(found)
+        if node.share * WIDTH >= _NARROWEST and node.row["depth"] < _ROWS
+    ]
+    height = ROW * (1 + max(node.row["depth"] for node in found if node.share * WIDTH >= _NARROWEST))
+    role = {"role": "tree"} if pressable else {}
+    return Picture(frame(shown, min(height, _ROWS * ROW) + 1, says, **role), says)
+
+
+def frame(drawn: list[Markup], height: int, says: str, **attributes: object) -> Markup:
+    """Put nodes in a picture."""
+    told: dict[str, object] = {"role": "img", "aria_label": says} | attributes
+    return el(
+        "svg",
+        el("style", STYLE),
+        *drawn,
+        class_="rm-icicle",
+        width=WIDTH,
+        height=height,
+        viewBox=f"0 0 {WIDTH} {height}",
+        **told,
+    )
+
+
+def placed(nodes: pl.DataFrame, suspects: pl.DataFrame | None = None) -> list[Node]:
+    """Find where each node of a tree is drawn."""
+    grows = set() if suspects is None else set(suspects.filter(suspects["reading"] == "grows").head(1)["function"])
+    marked = {spoken(plain_name(name)) for name in grows}
+    rows = list(nodes.iter_rows(named=True))
+    compared = rows[0]["before"] is not None
+    sizes = _sizes(rows) if compared else [max(row["value"], 0) for row in rows]
+    whole = sizes[0]
+    change = max((abs(row["value"] - row["before"]) for row in rows), default=0) if compared else 0
+    found: list[Node] = []
+    starts: dict[int, float] = {}
+    for row, size in zip(rows, sizes, strict=True):
+        parent = row["parent_id"]
+        left = 0.0 if parent is None else starts.get(parent, -1.0)
+        share = size / whole if whole else 0.0
+        if left < 0 or (parent is not None and (share < _LEAST_SHARE or len(found) >= _MOST_NODES)):
+            continue
+        starts[row["node_id"]] = left
+        if parent is not None:
+            starts[parent] += share
+        kind, weight = _changed(row, change) if compared else (_KINDS.get(row["origin"] or "", "std"), 1.0)
+        found.append(Node(row, left, share, kind if parent is not None else "all", weight, row["name"] in marked))
+    return found
+
+
+def _sizes(rows: list[dict[str, Any]]) -> list[int]:
+    """Give what is new and what is gone their width: a node is as wide as its children, and what is its own."""
+    children: dict[int, list[int]] = {}
+    for row in rows[1:]:
+        children.setdefault(row["parent_id"], []).append(row["node_id"])
+    sizes = [0] * len(rows)
+    for row in reversed(rows):
+        below = children.get(row["node_id"], [])
+        own = [row[name] - sum(rows[child][name] for child in below) for name in ("value", "before")]
+        sizes[row["node_id"]] = max(*own, 0) + sum(sizes[child] for child in below)
+    return sizes
+
+
+def _changed(row: dict[str, Any], most: int) -> tuple[str, float]:
+    change = row["value"] - row["before"]
+    if not most or abs(change) < _UNCHANGED * most:
+        return "same", 1.0
+    return ("more" if change > 0 else "less"), 0.2 + 0.4 * abs(change) / most
+
+
+def amount(row: dict[str, Any], by: str) -> str:
+    """Write how much a node is."""
+    write = text.memory if by.endswith("_bytes") else lambda value: f"{value:,}"
+    shown = write(row["value"])
+    if row["before"] is None:
+        return shown
+    change = row["value"] - row["before"]
+    return f"{'+' if change > 0 else '−'}{write(abs(change))} to {shown}" if change else f"{shown} as before"
+
+
+def labels(node: Node, by: str) -> list[str]:
+    """Write what may stand in a node, the longest first: its name and its amount, then less and less of the name."""
+    mark = "▲ " if node.suspect else ""
+    parts = text.printable(node.row["name"]).split("::")
+    row = node.row
+    size = amount(row, by)
+    if row["before"] is not None:
+        # In a node only the change; all of it is told beside it.
+        size = size.split(" to ")[0] if row["value"] != row["before"] else amount(row | {"before": None}, by)
+    return [*(f"{mark}{'::'.join(parts[at:])} {size}" for at in range(len(parts))), f"{mark}{parts[-1]}"]
+
+
+def fitting(written: list[str], width: float) -> str:
+    """Choose the longest label that fits."""
+    letters = int((width - 10) / LETTER)
+    found = next((label for label in written if len(label) <= letters), None)
+    if found is not None:
+        return found
+    return written[-1][: letters - 1] + "…" if letters >= _FEWEST else ""
+
+
+def describe(node: Node, by: str, whole: float) -> str:
+    """Say all about a node."""
+    row = node.row
+    said = f"{text.printable(row['name'])}: {amount(row, by)}, {text.share(node.share / whole)}"
+    if row["file"]:
+        line = "" if row["line"] is None else f":{row['line']}"
+        said += f"; {text.printable(str(row['file']).rsplit('/', 1)[-1])}{line}"
+    return said + (f"; {row['frames']} frames" if (row["frames"] or 0) > 1 else "")
+
+
+def _drawn(node: Node, by: str, *, hit: bool, dim: bool, pressable: bool) -> Markup:
+    # A press on the whole program names no function; a zoomed one stands where that would.
+    whole = node.row["origin"] is None and node.row["parent_id"] is None
+    pressed = item(node, by, first=not node.row["depth"]) if pressable else {}
+    if pressable:
+        pressed["data_rm_send"] = "zoom " if whole else f"zoom {node.row['name']}"
+    kinds = [name for name, wanted in (("hit", hit), ("dim", dim)) if wanted]
+    return drawn(node, by, kinds, el("title", describe(node, by, 1.0)), **pressed)
+
+
+def item(node: Node, by: str, *, first: bool) -> dict[str, object]:
+    """Give the attributes of a node that can be gone to; the first is where the keyboard begins."""
+    return {
+        "role": "treeitem",
+        "aria_level": node.row["depth"] + 1,
+        "aria_label": ("grows steadily: " if node.suspect else "") + describe(node, by, 1.0),
+        "tabindex": 0 if first else -1,
+    }
+
+
+def drawn(node: Node, by: str, kinds: Sequence[str], *inside: Markup, **attributes: object) -> Markup:
+    """Draw a node with the longest label that fits."""
+    x, width, y = node.left * WIDTH, node.share * WIDTH, node.row["depth"] * ROW
+    weight = None if node.weight == 1 else f"{node.weight:.2f}"
+    edge = None
+    if "hit" in kinds:
+        edge = el("rect", x=f"{x + 2:.1f}", y=y + 2, width=f"{max(width - 4, 1):.1f}", height=ROW - 4, class_="edge")
+    return el(
+        "g",
+        *inside,
+        el("rect", x=f"{x:.1f}", y=y, width=f"{width:.1f}", height=ROW, fill_opacity=weight),
+        edge,
+        el("text", fitting(labels(node, by), width), x=f"{x + 6:.1f}", y=y + 15),
+        class_=" ".join([node.kind, *(["suspect"] if node.suspect else []), *kinds]),
+        **attributes,
+    )
+
+
+def matching(nodes: Collection[Node], search: str) -> set[int]:
+    """Find the nodes whose name has a text in it."""
+    wanted = search.strip().casefold()
+    return {
+        at for at, node in enumerate(nodes) if wanted and node.kind != "all" and wanted in node.row["name"].casefold()
+    }
+
+
+def _says(nodes: list[Node], by: str, search: str) -> str:
+    whole = nodes[0]
+    most = sorted(nodes[1:], key=lambda node: (node.kind != "own", -node.share))
+    told = [f"{text.printable(node.row['name'])} ({amount(node.row, by)})" for node in most[:2]]
+    zoomed = "" if whole.row["name"] == "all" else f" through {text.printable(whole.row['name'])}"
+    said = f"{MEASURES[by].capitalize()}{zoomed}: {amount(whole.row, by)}"
+    said += f", most of it through {', '.join(told)}." if told else "."
+    if not search.strip():
+        return said
+    hits = matching(nodes, search)
+    # What is called by a match is in it already.
+    inside: set[int] = set()
+    total = 0
+    for at, node in enumerate(nodes):
+        parent = node.row["parent_id"]
+        if parent in inside:
+            inside.add(node.row["node_id"])
+        elif at in hits:
+            inside.add(node.row["node_id"])
+            total += node.row["value"]
+    part = text.share(total / whole.row["value"]) if whole.row["value"] else text.share(0.0)
+    size = amount({"value": total, "before": None}, by)
+    return f'{said} "{text.printable(search.strip())}" is in {text.count(len(hits), "place")}: {size} ({part}).'
+
+
+def _nothing(by: str) -> Markup:
+    return frame([el("text", f"{MEASURES[by].capitalize()}: nothing.", x=6, y=15)], ROW, f"{MEASURES[by]}: nothing")
+
+
+def legend(*, compared: bool) -> Markup:
+    """Say what the colours are."""
+    kinds = (
+        (("more", "holds more"), ("less", "holds less"), ("same", "as before"))
+        if compared
+        else (("own", "your own code"), ("dep", "dependencies"), ("std", "Rust and the system"))
+    )
+    parts = [
+        join(
+            el(
+                "svg",
+                el("g", el("rect", width=12, height=12, fill_opacity="0.6" if compared else None), class_=kind),
+                class_="rm-icicle key",
+                width=12,
+                height=12,
+                viewBox="0 0 12 12",
+                aria_hidden="true",
+            ),
+            f" {words}  ",
+        )
+        for kind, words in kinds
+    ]
+    mark = None if compared else el("span", "▲ grows steadily")
+    return el("p", *parts, mark, class_="note key")
+
+
+_MOST_ROWS: Final = 60
+#: What a page offers, the most telling first; what a profile does not know is left out.
+OFFERED: Final = ("growth_bytes", "peak_bytes", "live_bytes", "allocations")
+
+ZOOM_STYLE: Final = asset("zoom.css")
+
+#: Runs once in a page, for every icicle in it. It reads what the markup says and asks nothing of anybody.
+SCRIPT: Final = asset("zoom.js")
+
+
+def zoomable(
+    heap: HeapProfile, *, by: str | None = None, before: HeapProfile | None = None, suspects: pl.DataFrame | None = None
+) -> Markup:
+    """Draw an icicle that zooms and searches where a page runs `SCRIPT`, and else is a picture for each measure."""
+    offered = [by] if by else [name for name in OFFERED if tree(heap, name, before=before)["value"][0]]
+    first = measure_of(heap)
+    offered.sort(key=lambda name: name != first)
+    if not offered:
+        return el("p", "No stack holds anything in this profile.", class_="note")
+    views = [
+        el("div", el("h3", MEASURES[name].capitalize()), _view(heap, name, before, suspects), class_="view")
+        for name in offered
+    ]
+    choice = (
+        el("label", "Width is", el("select", *(el("option", MEASURES[name]) for name in offered)))
+        if len(offered) > 1
+        else None
+    )
+    return el(
+        "div",
+        el("style", ZOOM_STYLE),
+        el(
+            "div",
+            el("label", "Search functions", el("input", type="search", autocomplete="off", spellcheck="false")),
+            choice,
+            el("button", "Show the whole", type="button"),
+            el("span", class_="found", role="status"),
+            class_="tools",
+        ),
+        *views,
+        el(
+            "p",
+            "Point at a function, or go to one with the arrows. Enter zooms, Escape shows the whole.",
+            class_="said",
+        ),
+        legend(compared=before is not None),
+        class_="rm-zoom",
+        data_width=WIDTH,
+        data_letter=LETTER,
+    )
+
+
+def _view(heap: HeapProfile, by: str, before: HeapProfile | None, suspects: pl.DataFrame | None) -> Markup:
+    found = [node for node in placed(tree(heap, by, before=before), suspects) if node.row["depth"] < _MOST_ROWS]
+    places = {node.row["node_id"]: at for at, node in enumerate(found)}
+    shown = [_node(node, by, at, places.get(node.row["parent_id"])) for at, node in enumerate(found)]
+    height = ROW * (1 + max(node.row["depth"] for node in found)) + 1
+    says = f"{MEASURES[by].capitalize()}, by function: {amount(found[0].row, by)}"
+    return frame(shown, height, says, role="tree")
+
+
+def _node(node: Node, by: str, at: int, parent: int | None) -> Markup:
+    name = node.row["name"]
+    written = labels(node, by)[0].removeprefix("▲ ")
+    return drawn(
+        node,
+        by,
+        (),
+        **item(node, by, first=not at),
+        data_x=f"{node.left:.6f}",
+        data_w=f"{node.share:.6f}",
+        data_d=node.row["depth"],
+        data_up="" if parent is None else parent,
+        data_name=name,
+        data_size=written[len(name) + 1 :],
+        data_mark="▲ " if node.suspect else None,
+        data_value=node.row["value"],
+    )

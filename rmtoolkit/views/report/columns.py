@@ -1,0 +1,339 @@
+"""The columns of the report's tables, each once; and the parts of a card that are about limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from rmtoolkit import text
+from rmtoolkit._html import Markup, el, join, table
+from rmtoolkit.schema import Verdict
+from rmtoolkit.views import charts
+from rmtoolkit.views._tables import ACTIONS, marked, shortened
+from rmtoolkit.views.report.contents import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rmtoolkit.views.report.contents import Contents, Row
+
+
+_LONGEST_SETTING: Final = 160
+#: A longer name is cut, and whole in the title of its element.
+SHOWN_NAME: Final = 160
+
+
+def row(contents: Contents, about: Row, columns: tuple[Column, ...], spark: object, history: str = "History") -> Markup:
+    """Write one row."""
+    cells = [
+        el(
+            "td",
+            spark if column is SPARK else column.cell(contents, about),
+            role="cell",
+            data_spark=column is SPARK and not spark,
+            class_=" ".join(filter(None, ("n" if column.number else "", heat(column, about)))) or None,
+            data_label=history if column is SPARK else column.head,
+        )
+        for column in columns
+    ]
+    return el("tr", _name(about), *cells, class_="row", role="row")
+
+
+def _name(about: Row) -> Markup:
+    space, own = apart(about)
+    shown = shortened(own, SHOWN_NAME)
+    whole = about["name"] if shown != own or len(space) > SHOWN_NAME else None
+    link = el("a", shown, href=f"#{about['anchor']}", data_card=about["anchor"], title=whole)
+    where = el("span", shortened(space, SHOWN_NAME), class_="small") if space else None
+    return el("th", link, where, scope="row", role="rowheader")
+
+
+def apart(about: Row) -> tuple[str, str]:
+    """Part a name into its namespace and the rest; a label may hold slashes of its own."""
+    space = text.printable(about["namespace"]) if about["namespace"] is not None else ""
+    name: str = about["name"]
+    return (space, name[len(space) + 1 :]) if space and name.startswith(f"{space}/") else ("", name)
+
+
+def heat(column: Column, about: Row) -> str:
+    """Give the class of what is set in bold: the target is exceeded, or the limit is near."""
+    return "hot" if column.hot is not None and column.hot(about) else ""
+
+
+def first_sentence(words: str) -> str:
+    """Shorten a next step to what is done."""
+    return f"{text.printable(words).split('. ')[0].removesuffix('.')}.".replace("`", "")
+
+
+def links(rows: Sequence[Row], most: int) -> Markup:
+    """Name workloads as links to their cards."""
+    shown: list[object] = []
+    for about in rows[:most]:
+        shown += [", " if shown else "", link(about)]
+    more = len(rows) - most
+    return join(*shown, f" and {more:,} more" if more > 0 else None)
+
+
+def link(about: Row) -> Markup:
+    """Name a workload as a link to its card."""
+    name: str = about["name"]
+    whole = name if len(name) > SHOWN_NAME else None
+    return el("a", shortened(name, SHOWN_NAME), href=f"#{about['anchor']}", title=whole)
+
+
+def heads(columns: tuple[Column, ...], spark: str) -> list[tuple[str, str, str]]:
+    """Give text, class and side of the heads."""
+    rest: list[tuple[str, str, str]] = [
+        (spark if column is SPARK else column.head, column.kind, "n" if column.number else "") for column in columns
+    ]
+    return [("Workload", "name", ""), *rest]
+
+
+def values(about: Row, columns: tuple[Column, ...]) -> list[Any]:
+    """Give what the columns are sorted by, the name's first."""
+    found: list[Any] = [None]
+    for column in columns:
+        value = None if column.value is None else column.value(about)
+        found.append(float(f"{value:.4g}") if isinstance(value, float) else value)
+    return found
+
+
+# The cells.
+
+
+def _growth(_: Contents, about: Row) -> object:
+    rate, low, high = (about[f"growth_{side}bytes_per_day"] for side in ("", "low_", "high_"))
+    if rate is None:
+        return text.NOT_APPLICABLE if about["verdict"] == Verdict.NOT_LEAK else text.UNKNOWN
+    interval = el("span", text.mi_range(low, high), class_="small") if None not in (low, high) else None
+    return el("span", f"{'+' if rate > 0 else ''}{text.mi(rate)}", interval)
+
+
+def _time(_: Contents, about: Row) -> str:
+    return text.time_to_limit(
+        about["limit_outlook"], about["hours_to_limit"], about["limit_bytes"], known=about["limit_known"]
+    )
+
+
+def _peak(_: Contents, about: Row) -> Markup:
+    peak = text.peak_against_limit(about["peak_bytes"], about["limit_bytes"], known=about["limit_known"], unit=False)
+    drawn = about["peak_bytes"] and about["limit_bytes"]
+    return el("span", peak, charts.bullet(about["peak_bytes"], about["limit_bytes"]) if drawn else None)
+
+
+def _short(words: str) -> Markup:
+    return el("span", words, class_="short")
+
+
+def _change(setting: str) -> Callable[[Contents, Row], object]:
+    def cell(_: Contents, about: Row) -> object:
+        now, then = about[f"{setting}_bytes"], about[f"advised_{setting}_bytes"]
+        before = "none" if about["limit_known"] else text.UNKNOWN
+        before = before if now is None else text.configured_mi(now)
+        return el("span", f"{before} → {text.configured_mi(then)}" if then is not None else before)
+
+    return cell
+
+
+def _risk(_: Contents, about: Row) -> str:
+    now, then = about["oom_probability_7d"], about["advised_oom_probability"]
+    if now is None and then is None:
+        return text.UNKNOWN
+    return f"{text.chance(now).removesuffix(' %') if now is not None else text.NOT_APPLICABLE} → {text.chance(then)}"
+
+
+def _cost(contents: Contents, about: Row) -> object:
+    change, cost = about["reserved_change_bytes"], about["cost_change_per_month"]
+    reserved = text.UNKNOWN if change is None else text.fleet_memory(change, sign=True)
+    return (
+        reserved if cost is None else el("span", contents.amount(cost, sign=True), el("span", reserved, class_="small"))
+    )
+
+
+def _spare(_: Contents, about: Row) -> str:
+    return text.fleet_memory(about["waste_bytes"]) if about["waste_bytes"] else text.NOT_APPLICABLE
+
+
+def _mi(key: str) -> Callable[[Contents, Row], str]:
+    return lambda _, about: text.NOT_APPLICABLE if about[key] is None else text.mi(about[key])
+
+
+def _given_back(_: Contents, about: Row) -> str:
+    now, then = about["limit_bytes"], about["purged_limit_bytes"]
+    if now is None or then is None:
+        return text.NOT_APPLICABLE
+    return f"{text.configured_mi(now)} → {text.configured_mi(then)}"
+
+
+def _setting(_: Contents, about: Row) -> Markup:
+    if about["setting"] is None:
+        return _short(first_sentence(about["next_step"]))
+    shown = text.printable(about["setting"])
+    return el("code", shown if len(shown) <= _LONGEST_SETTING else f"{shown[:_LONGEST_SETTING]}…")
+
+
+def _why(_: Contents, about: Row) -> Markup:
+    """Say in a few words what the limit rests on; the card has the whole reason."""
+    words = text.printable(about["limit_because"] or text.UNKNOWN)
+    return _short(f"{words[:1].upper()}{words[1:]}.")
+
+
+def _of(key: str) -> Callable[[Row], float | str | None]:
+    return lambda about: about[key]
+
+
+_ORDER: Final = (Verdict.LEAK, Verdict.INCONCLUSIVE, Verdict.NOT_LEAK)
+
+SPARK: Final = Column("History, to limit", "spark", lambda *_: "")
+VERDICT: Final = Column(
+    "Verdict",
+    "verdict",
+    lambda _, about: marked(text.VERDICTS[about["verdict"]]),
+    lambda about: _ORDER.index(about["verdict"]),
+)
+GROWTH: Final = Column("Growth, Mi/day", "growth", _growth, _of("growth_bytes_per_day"), number=True)
+TIME: Final = Column("Time to limit", "time", _time, _of("hours_to_limit"), number=True, hot=_of("reaches_soon"))
+KILL: Final = Column(
+    "OOM kill 7\u00a0d",
+    "kill",
+    lambda _, about: text.chance(about["oom_probability_7d"]),
+    _of("oom_probability_7d"),
+    number=True,
+    hot=_of("above_target"),
+)
+PEAK: Final = Column("Peak / limit, Mi", "peak", _peak, _of("peak_bytes"), number=True)
+LEVEL: Final = Column(
+    "Evidence",
+    "level",
+    lambda _, about: f"level {about['evidence_level']}" if about["evidence_level"] else text.UNKNOWN,
+    _of("evidence_level"),
+)
+NEXT: Final = Column("Next step", "next", lambda _, about: _short(first_sentence(about["next_step"])))
+LIMIT: Final = Column("Limit, Mi", "change", _change("limit"), _of("advised_limit_bytes"), number=True)
+REQUEST: Final = Column("Request, Mi", "change", _change("request"), _of("advised_request_bytes"), number=True)
+RISK: Final = Column(
+    "OOM kill 7\u00a0d", "risk", _risk, _of("oom_probability_7d"), number=True, hot=_of("above_target")
+)
+COST: Final = Column("Cost a month", "cost", _cost, _of("reserved_change_bytes"), number=True)
+WHY: Final = Column("Why", "next", _why)
+SPARE: Final = Column("Spare", "time", _spare, lambda about: about["waste_bytes"] or None, number=True)
+PODS: Final = Column("Pods", "pods", lambda _, about: f"{about['pods'] or 0:,}", _of("pods"), number=True)
+KILLS: Final = Column("Kills", "pods", lambda _, about: f"{about['kills_7d']:,}", _of("kills_7d"), number=True)
+STARTUP: Final = Column("Starting needs, Mi", "time", _mi("startup_peak_bytes"), _of("startup_peak_bytes"), number=True)
+SETTLED: Final = Column("Running needs, Mi", "time", _mi("settled_bytes"), _of("settled_bytes"), number=True)
+PATTERN: Final = Column(
+    "Pattern",
+    "verdict",
+    lambda _, about: (about["pattern"] or text.UNKNOWN).replace("_", " "),
+    _of("pattern"),
+)
+GIVEN_BACK: Final = Column("Limit if given back, Mi", "change", _given_back, _of("purged_limit_bytes"), number=True)
+SETTING: Final = Column("Setting to try", "next", _setting)
+CHANCE: Final = Column(
+    "Chance of a leak",
+    "time",
+    lambda _, about: text.chance(about["leak_probability"]),
+    _of("leak_probability"),
+    number=True,
+)
+
+
+# Of a card.
+
+
+def advised(contents: Contents, about: Row, bought: Sequence[Row]) -> Markup | None:
+    """Write the limits of one workload."""
+    if about["action"] is None:
+        return None
+    if bought:
+        heading = el("h4", "What a higher limit buys")
+        return el("section", heading, _bought(contents, bought))
+    return el(
+        "section",
+        el("h4", "Request and limit ", el("span", ACTIONS[about["action"]].lower(), class_="note")),
+        _table(("", "Request", "Limit", "OOM kill 7 d"), _rows(about)),
+        el("p", text.printable(about["limit_reason"] or ""), class_="because"),
+    )
+
+
+def _rows(about: Row) -> list[tuple[str, ...]]:
+    known = bool(about["limit_known"])
+    then, low, high = (about[f"advised_{name}"] for name in _ADVISED)
+    span = f" ({text.chance(low).removesuffix(' %')}–{text.chance(high)})" if None not in (low, high) else ""
+    rows: list[tuple[str, ...]] = [
+        (
+            "now",
+            text.configured(about["request_bytes"], known=known),
+            text.configured(about["limit_bytes"], known=known),
+            text.chance(about["oom_probability_7d"]),
+        ),
+        (
+            "recommended",
+            _or_dash(about["advised_request_bytes"]),
+            _or_dash(then),
+            text.NOT_APPLICABLE if then is None else text.chance(about["advised_oom_probability"]) + span,
+        ),
+    ]
+    if about["purged_limit_bytes"] is not None:
+        rows.append(("once kept pages are given back", "", text.configured(about["purged_limit_bytes"]), ""))
+    if about["vpa_target_bytes"] is not None:
+        rows.append(("VPA would say", text.memory(about["vpa_target_bytes"]), "", ""))
+    if about["krr_limit_bytes"] is not None:
+        rows.append(("KRR would say", text.memory(about["krr_limit_bytes"]), text.memory(about["krr_limit_bytes"]), ""))
+    return rows
+
+
+_ADVISED: Final = ("limit_bytes", "oom_probability_low", "oom_probability_high")
+
+
+def _or_dash(value: int | None) -> str:
+    return text.NOT_APPLICABLE if value is None else text.configured(value)
+
+
+def _bought(contents: Contents, bought: Sequence[Row]) -> Markup:
+    rows: list[tuple[str, ...]] = [
+        (
+            text.configured(one["limit_bytes"]) + ("" if number else " (now)"),
+            text.chance(one["oom_probability"]),
+            text.hours(one["hours_to_limit"]),
+            text.NOT_APPLICABLE
+            if not number or one["cost_per_month"] is None
+            else contents.amount(one["cost_per_month"], sign=True),
+        )
+        for number, one in enumerate(bought)
+    ]
+    return _table(("Limit", "OOM kill 7 d", "Time", "Cost a month"), rows)
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Markup:
+    sides = [(name, "n" if at else "") for at, name in enumerate(heads)]
+    return table(sides, rows, named=True, class_="limits")
+
+
+def known(about: Row) -> Markup | None:
+    """Write what the team knows and accepts of a workload."""
+    if about["accepted_because"] is None:
+        return None
+    said = {"size": "It has passed the size that was accepted.", "day": "It was accepted until a day that is past."}
+    passed = said.get(about["accepted_passed"])
+    return el(
+        "section",
+        el("h4", "Known"),
+        el(
+            "p",
+            text.printable(about["accepted_because"]),
+            " ",
+            el("span", bounds(about), class_="note"),
+            class_="because",
+        ),
+        el("p", passed, class_="because") if passed else None,
+    )
+
+
+def bounds(about: Row) -> str:
+    """Write up to which size and day a workload is accepted."""
+    words = []
+    if about["accepted_bound_bytes"] is not None:
+        words.append(f"up to {text.configured(about['accepted_bound_bytes'])}")
+    if (day := about["accepted_until"]) is not None:
+        words.append(f"until {day.day} {text.MONTHS[day.month - 1]} {day.year}")
+    return ", ".join(words)

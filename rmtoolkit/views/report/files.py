@@ -1,0 +1,187 @@
+"""The files beside a report: verdicts, limits, patches, Markdown, PDF."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rmtoolkit import text
+from rmtoolkit._io import replacing
+from rmtoolkit.assessment import recommend_limits
+from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
+from rmtoolkit.views import exports
+from rmtoolkit.views._tables import shortened
+from rmtoolkit.views.report.sections import SECTIONS, begin, figures, missing, told
+
+if TYPE_CHECKING:
+    from rmtoolkit.views.report.contents import Contents, Row
+
+
+#: Names under which a Chromium is found; RMTOOLKIT_CHROMIUM names another.
+_BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+_PLACES: Final = (
+    "/usr/bin/chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+_SECONDS: Final = 300
+
+
+def chromium() -> str:
+    """Find a Chromium."""
+    asked = os.environ.get("RMTOOLKIT_CHROMIUM")
+    for name in (asked,) if asked else (*_BROWSERS, *_PLACES):
+        if found := shutil.which(name):
+            return found
+    msg = (
+        "A PDF is printed by Chromium, and there is none"
+        + (f" at {quote(asked)}" if asked else "")
+        + ". Install chromium (or set RMTOOLKIT_CHROMIUM to one), or write .html and print it from a browser."
+    )
+    raise RmtoolkitError(msg)
+
+
+def print_page(html: str, target: Path) -> None:
+    """Print a page."""
+    browser = chromium()
+    with tempfile.TemporaryDirectory(prefix="rmtoolkit-") as folder:
+        page, made = Path(folder, "page.html"), Path(folder, "page.pdf")
+        page.write_text(html, encoding="utf-8")
+        sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        command = [
+            browser,
+            "--headless",
+            *sandbox,
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--no-first-run",
+            f"--user-data-dir={folder}/profile",
+            "--no-pdf-header-footer",
+            f"--print-to-pdf={made}",
+            page.as_uri(),
+        ]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)  # noqa: S603 - no shell
+        except (OSError, subprocess.TimeoutExpired) as error:
+            msg = f"Chromium could not print the page: {quote(error)}. Write .html and print it from a browser."
+            raise RmtoolkitError(msg) from error
+        if not made.is_file() or not made.stat().st_size:
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            msg = f"Chromium could not print the page: {quote(said[-1] if said else 'it said nothing')}."
+            raise RmtoolkitError(msg)
+        shutil.copyfile(made, target)
+
+
+_SHOWN: Final = 10
+_SHOWN_CHANGES: Final = 20
+_NAME: Final = 120
+#: What Markdown, its tables or a chat would take for more than text.
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#!|~@&$])")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9./ -]+")
+
+
+def escaped(words: object) -> str:
+    r"""Write foreign text so that Markdown shows it as it is."""
+    said = text.printable(words)
+    said = said if _PLAIN.fullmatch(said) else _SPECIAL.sub(r"\\\1", said)
+    # An address that is written out becomes a link in many places, escaped or not.
+    said = re.sub(r"(?i)\b(https?|ftp)(?=:)", "\\1\u200b", said)
+    said = re.sub(r"(?i)\bwww\.", "www\u200b.", said)
+    return re.sub(r"^(\s*\d*)([-+=]|(?<=\d)[.)](?=\s|$))", r"\1\\\2", said)
+
+
+def markdown(contents: Contents) -> str:
+    """Write the report as Markdown."""
+    lines = [f"# {contents.found.fleet.sentence}", ""]
+    row, why = begin(contents)
+    where = f"Start with **{_name(row)}**: " if row is not None else ""
+    span = contents.found.span
+    period = f" {text.period(*span)}." if span is not None else ""
+    lines += [f"{where}{escaped(why)}", "", f"{escaped(contents.title)}.{escaped(period)}", ""]
+    if (lost := missing(contents)) is not None:
+        lines += [f"**Not complete:** {escaped(lost)}", ""]
+    for figure, _, label, note in figures(contents):
+        lines.append(f"* **{escaped(figure)}** {label}" + (f" ({escaped(note)})" if note else ""))
+    lines += _changes(contents)
+    for key, heads, cells in _TABLES:
+        section = next(section for section in SECTIONS if section.key == key)
+        found = section.choose(contents)
+        if found:
+            lines += ["", f"## {section.title} ({len(found):,})", "", f"| Workload | {' | '.join(heads)} |"]
+            lines += ["|---" * (len(heads) + 1) + "|"]
+            lines += [f"| {_name(one)} | {' | '.join(map(escaped, cells(one)))} |" for one in found[:_SHOWN]]
+            if len(found) > _SHOWN:
+                lines += ["", f"and {len(found) - _SHOWN:,} more"]
+    return "\n".join(lines) + "\n"
+
+
+def _name(row: Row) -> str:
+    return escaped(shortened(row["name"], _NAME))
+
+
+def _changes(contents: Contents) -> list[str]:
+    if contents.found.fleet.gone is None:
+        return []
+    found = told(contents)
+    lines = ["", "## What changed since last time", ""]
+    lines += [f"* **{kind.capitalize()}** {_name(row)} {escaped(said)}" for row, kind, said in found[:_SHOWN_CHANGES]]
+    if len(found) > _SHOWN_CHANGES:
+        lines.append(f"* and {len(found) - _SHOWN_CHANGES:,} more")
+    return lines if found else [*lines, "Nothing changed that is clear."]
+
+
+def _leak(row: Row) -> tuple[str, ...]:
+    time = text.time_to_limit(row["limit_outlook"], row["hours_to_limit"], row["limit_bytes"], known=row["limit_known"])
+    return text.rate(row["growth_bytes_per_day"]), time, text.chance(row["oom_probability_7d"])
+
+
+def _limit(row: Row) -> tuple[str, ...]:
+    now = text.configured(row["limit_bytes"], known=row["limit_known"])
+    then = text.configured(row["advised_limit_bytes"])
+    return (
+        f"{now} → {then}",
+        f"{text.chance(row['oom_probability_7d'])} → {text.chance(row['advised_oom_probability'])}",
+    )
+
+
+_TABLES: Final = (
+    ("leak", ("Growth", "Time to limit", "OOM kill, 7 days"), _leak),
+    ("raise", ("Limit", "OOM kill, 7 days"), _limit),
+    ("lower", ("Limit", "OOM kill, 7 days"), _limit),
+)
+
+#: Names of the files, in the order in which they are written.
+FILES: Final = (
+    "verdicts.parquet",
+    "verdicts.csv",
+    "verdicts.json",
+    "limits.parquet",
+    "limits.csv",
+    "limits.json",
+    "limits.yaml",
+    "summary.md",
+)
+
+
+def write_beside(contents: Contents, folder: str | os.PathLike[str]) -> Path:
+    """Write the files."""
+    made = Path(folder)
+    try:
+        made.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"Could not make the folder {quote_path(folder)}: {(error.strerror or str(error)).lower()}."
+        raise RmtoolkitError(msg) from error
+    found = contents.found
+    limits = recommend_limits(found)
+    for ending in exports.FORMATS:
+        exports.write(found.workloads, made / f"verdicts{ending}")
+        exports.write(limits, made / f"limits{ending}")
+    for name, written in (("limits.yaml", exports.patches(found)), ("summary.md", markdown(contents))):
+        with replacing(made / name) as part:
+            part.write_text(written, "utf-8")
+    return made

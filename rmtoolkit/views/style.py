@@ -1,0 +1,54 @@
+"""The style of every page, dashboard and output: the sheets of `assets` with the tokens of a light and a dark theme.
+
+Each stands under a class of its own, so that nothing leaks into a notebook. Notebooks style tables, code and lists by
+rules of their own; two classes outweigh them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from rmtoolkit._html import Markup
+from rmtoolkit.views import theme
+from rmtoolkit.views._plot_svg import STYLE as CHARTS
+from rmtoolkit.views.assets import asset
+
+_LIGHT: Final = f"{theme.variables(theme.LIGHT)};color-scheme:light"
+_DARK: Final = f"{theme.variables(theme.DARK)};color-scheme:dark"
+_FONTS: Final = f"--rm-family:{theme.FAMILY};--rm-code:{theme.CODE_FAMILY}"
+_PAPER: Final = theme.variables({**theme.LIGHT, "ink": "#000000", "ink-2": "#000000", "ink-3": "#333333"})
+
+
+def _of_system(selector: str) -> str:
+    return f"{selector}{{{_FONTS};{_LIGHT}}}@media (prefers-color-scheme:dark){{{selector}{{{_DARK}}}}}"
+
+
+def _of_notebook(selector: str) -> str:
+    return f"[data-jp-theme-light=true] {selector}{{{_LIGHT}}}[data-jp-theme-light=false] {selector}{{{_DARK}}}"
+
+
+def themed(selector: str, *names: str) -> Markup:
+    """Put sheets under one selector, which stands for every `.X` in them, with the notebook's theme or the system's."""
+    rules = re.sub(r"\.X(?![\w-])", selector, "".join(asset(name) for name in names))
+    return Markup(_of_system(selector) + _of_notebook(selector) + rules)
+
+
+#: The answer in the output of a cell, with a box around it.
+STYLE: Final = Markup(themed(".rm.rm-explanation", "frame.css", "answer.css") + CHARTS)
+#: What a heap profile answers, as a page.
+HEAP_PAGE: Final = Markup(STYLE + _of_system(":root") + asset("heap_page.css"))
+
+_DASHBOARD: Final = ".rm.rm-dashboard"
+DASHBOARD: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css") + CHARTS)
+FLEET: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css", "fleet.css") + CHARTS)
+EXPLORER: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css", "explorer.css") + CHARTS)
+
+#: The weekly page, and what is shown of it in the output of a cell.
+REPORT: Final = Markup(
+    f"{_of_system('.rm')}{asset('report.css')}{CHARTS}@media print{{.rm{{{_PAPER};color-scheme:light}}}}"
+    f"{asset('report_print.css')}"
+)
+REPORT_PART: Final = Markup(
+    f"{_of_system('.rm')}{asset('report.css')}{CHARTS}{_of_notebook('.rm')}{asset('report_notebook.css')}"
+)
