@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from rmtoolkit._shown import PARTS, layers
 from rmtoolkit._times import run_starts
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.limits.risk import HORIZON
@@ -16,15 +17,7 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
 #: From the lowest layer up: the first one that was ever scraped says which instant is shown.
-_LOWEST: Final = ("allocated_bytes", "anon_bytes", "rss_bytes", "working_set_bytes", "usage_bytes")
-_OTHER_PARTS: Final = (
-    "active_bytes",
-    "resident_bytes",
-    "free_bytes",
-    "shmem_bytes",
-    "kernel_bytes",
-    "file_bytes",
-)
+_LOWEST: Final = PARTS[:5]
 #: What was scraped longer before that instant is no part of it.
 _SAME_INSTANT: Final = dt.timedelta(hours=1)
 
@@ -111,19 +104,7 @@ def _happened(part: Recording, end: pl.DataFrame) -> pl.DataFrame:
 def _layers(part: Recording, shown: pl.Series) -> pl.DataFrame:
     """Take the memory of each shown container apart at the last scrape of its lowest layer; unknown is null."""
     samples = part.samples
-    names = [
-        name
-        for name in (
-            *_LOWEST,
-            "active_bytes",
-            "resident_bytes",
-            "free_bytes",
-            "shmem_bytes",
-            "kernel_bytes",
-            "file_bytes",
-        )
-        if samples[name].null_count() < samples.height
-    ]
+    names = [name for name in PARTS if samples[name].null_count() < samples.height]
     lowest = [pl.col("time").filter(pl.col(name).is_not_null()).last() for name in _LOWEST if name in names]
     if not lowest:
         return pl.DataFrame({"container_id": shown})
@@ -136,43 +117,6 @@ def _layers(part: Recording, shown: pl.Series) -> pl.DataFrame:
     found = recent.group_by("container_id", maintain_order=True).agg(
         instant.alias("layers_time"), *(pl.col(name).filter(then).drop_nulls().last() for name in names)
     )
-    missing = {*_LOWEST, *_OTHER_PARTS}.difference(names)
+    missing = set(PARTS).difference(names)
     found = found.with_columns(pl.lit(None, dtype=pl.Int64).alias(name) for name in missing)
-    whole = pl.coalesce("working_set_bytes", "usage_bytes")
-    top = pl.coalesce(whole, "rss_bytes", "anon_bytes", pl.lit(2**62))
-
-    def below(edge: pl.Expr) -> pl.Expr:
-        # The allocator's own count of pages runs a little ahead of the kernel's: nothing is above the whole.
-        return pl.when(edge.is_not_null()).then(pl.min_horizontal(edge, top))
-
-    private = pl.coalesce("anon_bytes", "rss_bytes")
-    live = below(pl.col("allocated_bytes"))
-    active = below(pl.col("active_bytes"))
-    held = below(pl.coalesce("resident_bytes", pl.coalesce("active_bytes", "allocated_bytes") + pl.col("free_bytes")))
-    gaps = (active - live).clip(0)
-    kept = (held - live - gaps.fill_null(0)).clip(0)
-    heap = live + gaps.fill_null(0) + kept.fill_null(0)
-    anonymous = below(pl.max_horizontal(private, heap))
-    room = (whole - anonymous).clip(0)
-    shmem = pl.when(pl.col("shmem_bytes").is_not_null()).then(
-        pl.min_horizontal("shmem_bytes", pl.coalesce(room, "shmem_bytes"))
-    )
-    rest = room - shmem.fill_null(0)
-    files = (pl.col("file_bytes") - shmem.fill_null(0)).clip(0)
-    # What is neither the process's nor a file is the kernel's; where files are not told, all of the rest is cache.
-    told = pl.when(pl.col("kernel_bytes").is_not_null()).then(pl.min_horizontal("kernel_bytes", rest))
-    kernel = pl.when(private.is_not_null()).then(pl.coalesce(told, (rest - files).clip(0)))
-    return found.select(
-        "container_id",
-        "layers_time",
-        live_bytes=live,
-        slack_bytes=gaps,
-        kept_bytes=kept,
-        outside_bytes=pl.when(private.is_not_null()).then(anonymous - heap),
-        anon_bytes=anonymous,
-        cache_bytes=pl.when(private.is_not_null()).then(rest - kernel.fill_null(0)),
-        kernel_bytes=kernel,
-        shmem_bytes=shmem,
-        working_set_bytes=whole,
-        rss_bytes=pl.coalesce("rss_bytes", "anon_bytes"),
-    )
+    return found.select("container_id", "layers_time", **layers())
