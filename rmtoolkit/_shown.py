@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+import datetime as dt
+from typing import Any, Final
 
 import polars as pl
 
-#: Signals that layers are made of.
+#: Signals that layers are made of; of the first five, from the lowest layer up, the first one that was ever scraped
+#: says which instant is shown.
 PARTS: Final = (
     "allocated_bytes",
     "anon_bytes",
@@ -20,6 +22,10 @@ PARTS: Final = (
     "kernel_bytes",
     "file_bytes",
 )
+
+_LOWEST: Final = PARTS[:5]
+#: What was scraped longer before that instant is no part of it.
+_SAME_INSTANT: Final = dt.timedelta(hours=1)
 
 
 def layers() -> dict[str, pl.Expr]:
@@ -60,3 +66,70 @@ def layers() -> dict[str, pl.Expr]:
         "working_set_bytes": whole,
         "rss_bytes": pl.coalesce("rss_bytes", "anon_bytes"),
     }
+
+
+def last_layers(samples: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
+    """Take the memory of containers apart at the last scrape of their lowest layer."""
+    names = [name for name in PARTS if samples[name].null_count() < samples.height]
+    lowest = [pl.col("time").filter(pl.col(name).is_not_null()).last() for name in _LOWEST if name in names]
+    if not lowest:
+        return pl.DataFrame({"container_id": containers})
+    recent = samples.select("container_id", "time", *names).filter(
+        pl.col("container_id").is_in(containers.implode())
+        & (pl.col("time") > pl.col("time").last().over("container_id") - 24 * _SAME_INSTANT)
+    )
+    instant = pl.coalesce(lowest)
+    then = (pl.col("time") <= instant) & (pl.col("time") >= instant - _SAME_INSTANT)
+    found = recent.group_by("container_id", maintain_order=True).agg(
+        instant.alias("layers_time"), *(pl.col(name).filter(then).drop_nulls().last() for name in names)
+    )
+    missing = set(PARTS).difference(names)
+    found = found.with_columns(pl.lit(None, dtype=pl.Int64).alias(name) for name in missing)
+    return found.select("container_id", "layers_time", **layers())
+
+
+#: Upper edges of the layers, from the bottom up.
+TOPS: Final = ("live", "slack", "kept", "outside", "cache")
+
+
+def edges(samples: pl.DataFrame) -> pl.DataFrame:
+    """Give the upper edges of the layers of one container at every sample, from the bottom up, by the colour of each.
+
+    An edge is null where its own signal was not scraped; what bounds it is taken from the scrape before in its `life`.
+    """
+    own = {
+        "live": pl.col("allocated_bytes"),
+        "slack": pl.col("active_bytes"),
+        "kept": pl.coalesce("resident_bytes", "free_bytes"),
+        "outside": pl.coalesce("anon_bytes", "rss_bytes"),
+        "cache": pl.coalesce("working_set_bytes", "usage_bytes"),
+    }
+    there = samples.select(signal.is_not_null().alias(name) for name, signal in own.items())
+    filled = samples.select("life", *PARTS).with_columns(pl.col(PARTS).forward_fill().over("life"))
+    apart = filled.select(**layers())
+    heap = pl.sum_horizontal("live_bytes", "slack_bytes")
+    kept = heap + pl.col("kept_bytes")
+    tops = apart.select(live="live_bytes", slack=heap, kept=kept, outside="anon_bytes", cache="working_set_bytes")
+    return tops.select(pl.when(there[name]).then(pl.col(name)).cast(pl.Float64).alias(name) for name in own)
+
+
+def of_pod(workload: dict[str, Any], pod: dict[str, Any], samples: pl.DataFrame) -> dict[str, Any]:
+    """Put the row of one pod together: its own numbers and the workload's one action."""
+    seen = last_layers(samples, pl.Series([pod["container_id"]], dtype=pl.UInt32)).to_dicts()
+    own = {name: value for name, value in pod.items() if name not in _OF_THE_WORKLOAD}
+    for end in ("", "_low", "_high"):
+        hours = pod[f"hours_to_limit{end}"]
+        left = None if hours is None else dt.timedelta(milliseconds=round(3_600_000 * hours))
+        own[f"limit_at{end}"] = None if left is None or seen == [] else workload["window_end"] + left
+    return workload | {"pods": 1} | own | (seen[0] if seen else {})
+
+
+_OF_THE_WORKLOAD: Final = ("action", "next_step", "setting", "expected")
+
+
+def thick(row: dict[str, Any]) -> dict[str, int | None]:
+    """Say how thick each layer is in a row, by its colour: what lies above the process's own memory is one layer."""
+    whole, own = row["working_set_bytes"], row["anon_bytes"]
+    rest = None if whole is None or own is None else whole - own
+    layers = {name: row[f"{name}_bytes"] for name in ("live", "slack", "kept", "outside")}
+    return layers | {"cache": rest, "whole": own}

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from rmtoolkit._shown import PARTS, layers
+from rmtoolkit._shown import last_layers
 from rmtoolkit._times import run_starts
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.limits.risk import HORIZON
 
 if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
-
-#: From the lowest layer up: the first one that was ever scraped says which instant is shown.
-_LOWEST: Final = PARTS[:5]
-#: What was scraped longer before that instant is no part of it.
-_SAME_INSTANT: Final = dt.timedelta(hours=1)
 
 
 def last_instant(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
@@ -52,7 +46,7 @@ def last_instant(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
     )
     return (
         shown.join(about.select("container_id", "pod"), on="container_id", how="left", maintain_order="left")
-        .join(_layers(part, shown["container_id"]), on="container_id", how="left", maintain_order="left")
+        .join(last_layers(part.samples, shown["container_id"]), on="container_id", how="left", maintain_order="left")
         .join(beside, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
         .drop(WORKLOAD)
     )
@@ -99,24 +93,3 @@ def _happened(part: Recording, end: pl.DataFrame) -> pl.DataFrame:
             kills_since=pl.when(pl.col("limit_changed").is_not_null()).then("kills_since"),
         )
     )
-
-
-def _layers(part: Recording, shown: pl.Series) -> pl.DataFrame:
-    """Take the memory of each shown container apart at the last scrape of its lowest layer; unknown is null."""
-    samples = part.samples
-    names = [name for name in PARTS if samples[name].null_count() < samples.height]
-    lowest = [pl.col("time").filter(pl.col(name).is_not_null()).last() for name in _LOWEST if name in names]
-    if not lowest:
-        return pl.DataFrame({"container_id": shown})
-    recent = samples.select("container_id", "time", *names).filter(
-        pl.col("container_id").is_in(shown.implode())
-        & (pl.col("time") > pl.col("time").last().over("container_id") - 24 * _SAME_INSTANT)
-    )
-    instant = pl.coalesce(lowest)
-    then = (pl.col("time") <= instant) & (pl.col("time") >= instant - _SAME_INSTANT)
-    found = recent.group_by("container_id", maintain_order=True).agg(
-        instant.alias("layers_time"), *(pl.col(name).filter(then).drop_nulls().last() for name in names)
-    )
-    missing = set(PARTS).difference(names)
-    found = found.with_columns(pl.lit(None, dtype=pl.Int64).alias(name) for name in missing)
-    return found.select("container_id", "layers_time", **layers())
