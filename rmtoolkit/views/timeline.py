@@ -276,10 +276,10 @@ class Timeline:
 class Parts(Mapping[int, pl.DataFrame]):
     """The rows of a frame by container, cut when they are asked for."""
 
-    def __init__(self, frame: pl.DataFrame) -> None:
+    def __init__(self, frame: pl.DataFrame, by: str = "container_id") -> None:
         # Samples are in order as they are; they would take long to sort.
-        self._frame = frame if "working_set_bytes" in frame.columns else frame.sort("container_id", maintain_order=True)
-        ids = self._frame["container_id"]
+        self._frame = frame if frame[by].is_sorted() else frame.sort(by, maintain_order=True)
+        ids = self._frame[by]
         first = run_starts(ids)
         ends = np.append(first[1:], len(ids))
         self._at = dict(zip(ids.gather(first).to_list(), zip(first, ends - first, strict=True), strict=True))
