@@ -1,4 +1,4 @@
-"""The window of each workload, what happened in it, and the layers of its memory at the last scrape."""
+"""The window of each workload and what happened in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from rmtoolkit._shown import last_layers
 from rmtoolkit._times import run_starts
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.limits.risk import HORIZON
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
 
-def last_instant(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Find the window of each workload, what happened in it, and the layers of its shown pod at the last scrape."""
+def windows(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Find the window of each workload and what happened in it, by the container that is shown."""
     shown = verdicts.select("container_id", *WORKLOAD)
     ids = part.samples["container_id"]
     first = run_starts(ids)
@@ -30,7 +29,7 @@ def last_instant(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
         }
     )
     about = part.containers.select("container_id", *WORKLOAD, "pod", "cadence_seconds", "workload_kind")
-    windows = (
+    found = (
         about.join(seen, on="container_id", how="left", maintain_order="left")
         .group_by(*WORKLOAD, maintain_order=True)
         .agg(
@@ -40,13 +39,12 @@ def last_instant(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
             workload_kind=pl.col("workload_kind").drop_nulls().first(),
         )
     )
-    end = windows.select(*WORKLOAD, "window_end")
-    beside = windows.drop("window_end").join(
+    end = found.select(*WORKLOAD, "window_end")
+    beside = found.drop("window_end").join(
         _happened(part, end).drop("window_end"), on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left"
     )
     return (
         shown.join(about.select("container_id", "pod"), on="container_id", how="left", maintain_order="left")
-        .join(last_layers(part.samples, shown["container_id"]), on="container_id", how="left", maintain_order="left")
         .join(beside, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
         .drop(WORKLOAD)
     )
