@@ -113,20 +113,6 @@ def edges(samples: pl.DataFrame) -> pl.DataFrame:
     return tops.select(pl.when(there[name]).then(pl.col(name)).cast(pl.Float64).alias(name) for name in own)
 
 
-def of_pod(workload: dict[str, Any], pod: dict[str, Any], samples: pl.DataFrame) -> dict[str, Any]:
-    """Put the row of one pod together: its own numbers and the workload's one action."""
-    seen = last_layers(samples, pl.Series([pod["container_id"]], dtype=pl.UInt32)).to_dicts()
-    own = {name: value for name, value in pod.items() if name not in _OF_THE_WORKLOAD}
-    for end in ("", "_low", "_high"):
-        hours = pod[f"hours_to_limit{end}"]
-        left = None if hours is None else dt.timedelta(milliseconds=round(3_600_000 * hours))
-        own[f"limit_at{end}"] = None if left is None or seen == [] else workload["window_end"] + left
-    return workload | {"pods": 1} | own | (seen[0] if seen else {})
-
-
-_OF_THE_WORKLOAD: Final = ("action", "next_step", "setting", "expected")
-
-
 def thick(row: dict[str, Any]) -> dict[str, int | None]:
     """Say how thick each layer is in a row, by its colour: what lies above the process's own memory is one layer."""
     whole, own = row["working_set_bytes"], row["anon_bytes"]

@@ -14,7 +14,6 @@ import traitlets
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, join, table, wide
-from rmtoolkit._shown import of_pod
 from rmtoolkit._times import parse_time
 from rmtoolkit.analysis.heap_answers import HeapAnswer, answer
 from rmtoolkit.analysis.heap_reading import profiles_by_workload
@@ -22,10 +21,10 @@ from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import assess
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.heap._names import plain_name, spoken
-from rmtoolkit.views import _tables, charts, icicle, summary, theme, timeline_altair
+from rmtoolkit.views import _tables, charts, icicle, theme, timeline_altair
 from rmtoolkit.views._plot import Box, Line, Plot, Point, Scale, Shape, age_ticks, memory_ticks, thin
 from rmtoolkit.views._plot_svg import picture as plot_svg_picture
-from rmtoolkit.views._tables import facts, pattern_words, with_code
+from rmtoolkit.views._tables import facts, pattern_words, shortened, with_code
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
 from rmtoolkit.views.dashboards.live_chart import LiveChart
@@ -190,7 +189,7 @@ class Case:
         self.found = found
         self._recording = samples_from or found.recording
         self._heaps = {} if heap is None else profiles_by_workload(heap, found.recording.containers)
-        self.names = summary.names(found.workloads.select(WORKLOAD).to_dicts())
+        self.names = found.workloads["name"].to_list()
         self._at = {name: at for at, name in enumerate(self.names)}
         self.timelines = Timelines(found, samples_from=samples_from)
         self._instances = Parts(found.instances, by="workload_id")
@@ -442,8 +441,7 @@ def _row(case: Case, state: State) -> dict[str, Any]:
     found = case.instances(state.workload).filter(pl.col("pod") == state.pod)
     if not state.pod or not found.height:
         return row
-    pod = found.row(0, named=True)
-    return of_pod(row, pod, case.timelines.samples[pod["container_id"]])
+    return found.row(0, named=True)
 
 
 def _home(whole: Timeline, last_ms: int) -> tuple[int, int]:
@@ -467,7 +465,7 @@ def _answer(row: dict[str, Any], name: str) -> Markup:
     said = el(
         "div",
         el("span", charts.mark(mark.shape), mark.badge, class_="badge"),
-        el("span", ", ".join([summary.shortened(name, _SHOWN_NAME), *words]), class_="who"),
+        el("span", ", ".join([shortened(name, _SHOWN_NAME), *words]), class_="who"),
         el("p", text.printable(row["headline"]), class_="headline", role="heading", aria_level="1"),
         el("p", text.printable(row["why"]), class_="reason"),
         _next(row),
@@ -477,21 +475,21 @@ def _answer(row: dict[str, Any], name: str) -> Markup:
 
 def _next(row: dict[str, Any]) -> Markup:
     """Say what to do, with what is to be typed on a line of its own and a button that copies it."""
-    setting = row["setting"]
-    step, _, then = row["next_step"].partition(f"`{setting}`") if setting else (row["next_step"], "", "")
-    copied = text.printable(setting)
+    setting = text.printable(row["setting"]) if row["setting"] else None
     return el(
         "div",
-        el("div", el("b", "Next:"), " ", with_code(step.rstrip(":. ") + ".")),
+        el("div", el("b", "Next:"), " ", with_code(row["next_text"])),
         el(
             "div",
-            el("code", copied, class_="block"),
-            el("button", "Copy", type="button", class_="rm-button small", data_rm_copy=copied),
+            el("code", setting, class_="block"),
+            el("button", "Copy", type="button", class_="rm-button small", data_rm_copy=setting),
             class_="copied",
         )
         if setting
         else None,
-        el("span", text.printable(then.lstrip(". ")), class_="small") if then else None,
+        el("span", f"Expected: {text.printable(row['expected'].rstrip('.'))}.", class_="small")
+        if row["expected"]
+        else None,
         class_="next",
     )
 

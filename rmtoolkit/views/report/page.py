@@ -157,7 +157,7 @@ class _Drawn:
         charted = self.shown[:_CHARTS]
         self.charted = {about["workload_id"] for about in charted}
         self.sparks = Sparks(found, [about["container_id"] for about in self.shown])
-        self.timelines = Timelines(found, only=[about["container_id"] for about in charted])
+        self.timelines = Timelines(found)
         self.about = {one["container_id"]: one for one in found.recording.containers.iter_rows(named=True)}
         self.lives = _grouped(found.lives.sort("container_id", "life"), "container_id")
         self.checklist = _grouped(found.checklist, "workload_id")
