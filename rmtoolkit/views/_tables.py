@@ -41,6 +41,11 @@ def shortened(name: str, characters: int) -> str:
     return f"{name[: characters - 1 - tail]}…{name[-tail:]}"
 
 
+def named(row: Row) -> str:
+    """Name a workload, and the pod where the row is one's."""
+    return "/".join(text.printable(row[part]) for part in ("name", "pod") if part == "name" or "lives" in row)
+
+
 def facts(row: Row, target: float = 0.05) -> Markup:
     """Write the same four facts, always in the same places."""
     return el("dl", _time(row), _risk(row, target), _confidence(row), _growth(row), class_="facts")
@@ -77,7 +82,10 @@ def _risk(row: Row, target: float) -> Markup:
         return _fact("OOM kill, 7 days", text.UNKNOWN if not why else text.NOT_APPLICABLE, None, why)
     drawn = charts.risk_bar(value, target)
     return _fact(
-        "OOM kill, 7 days", text.chance(value), drawn, f"{'above' if value > target else 'within'} the {text.share(target)} target"
+        "OOM kill, 7 days",
+        text.chance(value),
+        drawn,
+        f"{'above' if value > target else 'within'} the {text.share(target)} target",
     )
 
 

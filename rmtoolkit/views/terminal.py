@@ -13,7 +13,7 @@ from rmtoolkit._io import check_target, replacing
 from rmtoolkit.assessment import recommend_limits
 from rmtoolkit.schema import Action
 from rmtoolkit.views import exports, theme
-from rmtoolkit.views._tables import ACTIONS, growth, shortened
+from rmtoolkit.views._tables import ACTIONS, growth, named, shortened
 
 if TYPE_CHECKING:
     import polars as pl
@@ -102,7 +102,7 @@ class _Pen:
 
 def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
-    names = ["/".join(text.printable(part) for part in (row["name"], row.get("pod")) if part) for row in dicts]
+    names = [named(row) for row in dicts]
     heads = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D")
     figures = [_figures(row) for row in dicts]
     widths = [max(len(line[at]) for line in (heads, *figures)) for at in range(len(heads))]

@@ -12,7 +12,7 @@ from rmtoolkit.views._tables import facts, pattern_words, shortened, with_code
 from rmtoolkit.views.report.columns import SHOWN_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rmtoolkit.views.timeline import Timeline
 
@@ -28,16 +28,16 @@ def card(
     checklist: Rows,
     lives: Rows,
     instances: Rows,
-    pod: str,
+    pods: Mapping[int, str],
     target: float,
 ) -> Markup:
     """Write the card of one workload."""
     return join(
         el("div", _answer(row), facts(row, target), class_="answer"),
-        _chart(row, ident, timeline, text.printable(pod)),
+        _chart(row, ident, timeline, pods[row["container_id"]] or row["name"]),
         el("div", _evidence(row, ident), el("div", *beside, _questions(checklist, ident)), class_="halves"),
         _tables.pods(instances),
-        _tables.lives(lives),
+        _tables.lives(lives, pods if len(instances) > 1 else None, row),
     )
 
 

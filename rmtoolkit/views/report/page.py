@@ -8,6 +8,8 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
+import polars as pl
+
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
 from rmtoolkit.exceptions import UnknownWorkloadError
@@ -22,8 +24,6 @@ from rmtoolkit.views.timeline import Timelines
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Sequence
-
-    import polars as pl
 
     from rmtoolkit.views.report.contents import Contents, Row, Section
 
@@ -158,8 +158,9 @@ class _Drawn:
         self.charted = {about["workload_id"] for about in charted}
         self.sparks = Sparks(found, [about["container_id"] for about in self.shown])
         self.timelines = Timelines(found)
-        self.about = {one["container_id"]: one for one in found.recording.containers.iter_rows(named=True)}
-        self.lives = _grouped(found.lives.sort("container_id", "life"), "container_id")
+        pods = found.recording.containers.select("container_id", pl.coalesce("pod", "container"))
+        self.pods = {container: text.printable(pod or "") for container, pod in pods.iter_rows()}
+        self.lives = _grouped(found.lives.sort("container_id", "life"), "workload_id")
         self.checklist = _grouped(found.checklist, "workload_id")
         self.instances = _grouped(found.instances.drop("evidence"), "workload_id")
         self.bought = _grouped(found.buys, "workload_id")
@@ -212,16 +213,16 @@ class _Drawn:
 
     def card(self, about: Row) -> Markup:
         """Write the card of one workload."""
-        at, container = about["workload_id"], about["container_id"]
+        at = about["workload_id"]
         inside = card(
             about,
             ident=f"c{at}",
             timeline=self.timelines.of(about) if at in self.charted else None,
             beside=(known(about), advised(self.contents, about, self.bought.get(at, ()))),
             checklist=self.checklist.get(at, ()),
-            lives=self.lives.get(container, ()),
+            lives=self.lives.get(at, ()),
             instances=self.instances.get(at, ()),
-            pod=self.about[container]["pod"] or self.about[container]["container"] or about["name"],
+            pods=self.pods,
             target=self.contents.found.fleet.target,
         )
         return el("article", inside, class_=f"card {text.VERDICTS[about['verdict']].token}")
