@@ -21,14 +21,6 @@ KNOWN: Final[frozenset[tuple[str, str]]] = frozenset(
         ("LimitExplorer", "cost"),
         ("LimitExplorer alone", "advised_request"),
         ("LimitExplorer alone", "cost"),
-        ("Triage", "advised_limit"),
-        ("Triage", "fact_chance"),
-        ("Triage", "kept"),
-        ("Triage", "next_step"),
-        ("Triage alone", "advised_limit"),
-        ("Triage alone", "fact_chance"),
-        ("Triage alone", "kept"),
-        ("Triage alone", "next_step"),
     }
 )
 
