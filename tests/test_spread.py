@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 import rmtoolkit as rm
 from rmtoolkit import _lake_files as lake_parts
-from rmtoolkit import _parallel as spread
+from rmtoolkit import lake as spread
 from rmtoolkit.analysis.judge import judge_with
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.limits.recommend import also, gather, of_gathered

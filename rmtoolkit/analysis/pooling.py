@@ -33,8 +33,7 @@ from rmtoolkit.schema import Ending
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rmtoolkit.analysis.heap_reading import HeapReading
-    from rmtoolkit.analysis.records import Opinion, Reading
+    from rmtoolkit.analysis.records import HeapReading, Opinion, Reading
 
 
 @dataclass(slots=True)
