@@ -290,6 +290,11 @@ def count(amount: int, word: str, plural: str | None = None) -> str:
     return f"{amount:,} {word if amount == 1 else plural or word + 's'}"
 
 
+def times(amount: int) -> str:
+    """Write how often something happened."""
+    return {0: "never", 1: "once", 2: "twice"}.get(amount, f"{amount:,} times")
+
+
 def printable(text: object) -> str:
     r"""Make foreign text safe for one line of a terminal or an attribute."""
     if text is None:

@@ -215,7 +215,7 @@ def test_a_limit_is_lowered_only_where_the_whole_cost_falls() -> None:
 
     now = whole(2048 * MIB, many["oom_probability_7d"])
     assert whole(many["advised_limit_bytes"], many["advised_oom_probability"]) < now
-    assert many["waste_bytes"] == 40 * (2048 * MIB - many["advised_limit_bytes"])
+    assert many["waste_bytes"] == 40 * (2048 * MIB - many["advised_request_bytes"])
 
 
 def test_what_grows_has_not_settled() -> None:

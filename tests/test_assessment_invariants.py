@@ -37,8 +37,6 @@ KNOWN: Final[dict[str, str]] = {
     "what_would_do_is_below_what_is_advised": "opal-vole: 750 Mi once pages are given back, where 420 Mi is advised",
     "memory_has_a_price_where_it_is_set_aside": "vivid-vole: no price where the request is not known",
     "there_is_no_price_of_no_advice": "tidy-grouse: cost_then of a limit that is not advised",
-    "the_headline_names_the_layers": "noble-newt: keeps 212 Mi in the headline, 204 Mi in kept_bytes",
-    "a_limit_that_kills_is_not_left_alone": "dapper-wren: seven kills, more than 99 %, and the action is to wait",
     "the_reasons_count_the_kills": "silver-plover: `1 life ended in an OOM kill` of two",
 }
 
@@ -381,9 +379,12 @@ def a_known_limit_that_killed_is_named(row: Row) -> bool:
 
 
 @rule
-def waste_is_what_lowering_gives_back(row: Row) -> bool:
-    """There is waste exactly where the limit is to be lowered."""
-    return bool(bool(row["waste_bytes"]) == (row["action"] == "lower_limit"))
+def waste_is_what_is_set_aside_above_the_advice(row: Row) -> bool:
+    """Waste is what is requested, or else the limit, above the advised request, of all pods; never below nothing."""
+    now = row["limit_bytes"] if row["request_bytes"] is None else row["request_bytes"]
+    if None in (now, row["advised_request_bytes"]):
+        return row["waste_bytes"] is None
+    return bool(row["waste_bytes"] == max(now - row["advised_request_bytes"], 0) * row["pods_now"])
 
 
 @rule

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeIs
 
+    from rmtoolkit.assessment import Totals
     from rmtoolkit.lake import Lake
+    from rmtoolkit.limits.recommend import Prices
     from rmtoolkit.recording import Recording
-    from rmtoolkit.views.summary import Counts
 
 DONE: Final = 0
 FINDINGS: Final = 1
@@ -39,8 +40,8 @@ _SERVER_OPTIONS: Final = {
 _SEVERAL: Final = ("namespace", "workload", "pod")
 _TIMES: Final = ("start", "end", "last")
 _FAIL_HELP: Final = (
-    "exit with status 1 if a workload leaks (leak), or if one reaches its limit or has more than a 5 %% chance of "
-    "an OOM kill within 7 days (oom); may be given twice"
+    "exit with status 1 if a workload leaks (leak), or if one reaches its limit or has more than the accepted chance "
+    "of an OOM kill within 7 days (oom); may be given twice"
 )
 _HEAP_HELP: Final = (
     "a heap profile of the workload, as WORKLOAD=FILE where there are several workloads; several files of one workload "
@@ -144,8 +145,17 @@ def profiles(given: Sequence[str]) -> list[str] | dict[str, list[str]] | None:
     return named or alone or None
 
 
-def status(counted: Counts, fail_on: Sequence[str]) -> int:
+def prices(options: argparse.Namespace, currency: str = "USD") -> Prices | None:
+    """Give what things cost, where it is said."""
+    from dataclasses import replace
+
+    from rmtoolkit.limits.recommend import USUAL
+
+    return None if options.price is None else replace(USUAL, per_gib_hour=options.price, currency=currency)
+
+
+def status(fleet: Totals, fail_on: Sequence[str]) -> int:
     """Give the exit status that `--fail-on` asks for."""
-    leaks = "leak" in fail_on and counted.leak > 0
-    kills = "oom" in fail_on and (counted.reaching > 0 or bool(counted.above_target))
+    leaks = "leak" in fail_on and fleet.leak > 0
+    kills = "oom" in fail_on and (fleet.reaching > 0 or bool(fleet.above_target))
     return FINDINGS if leaks or kills else DONE

@@ -29,8 +29,8 @@ _OTHER_PARTS: Final = (
 _SAME_INSTANT: Final = dt.timedelta(hours=1)
 
 
-def last_instant(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Find the window of each workload, what happened in it, and the layers of its shown pod at the last scrape."""
+def windows(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Find the window of each workload and what happened in it, by the container that is shown."""
     shown = verdicts.select("container_id", *WORKLOAD)
     ids = part.samples["container_id"]
     first = run_starts(ids)
@@ -43,7 +43,7 @@ def last_instant(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
         }
     )
     about = part.containers.select("container_id", *WORKLOAD, "pod", "cadence_seconds", "workload_kind")
-    windows = (
+    found = (
         about.join(seen, on="container_id", how="left", maintain_order="left")
         .group_by(*WORKLOAD, maintain_order=True)
         .agg(
@@ -53,13 +53,12 @@ def last_instant(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
             workload_kind=pl.col("workload_kind").drop_nulls().first(),
         )
     )
-    end = windows.select(*WORKLOAD, "window_end")
-    beside = windows.drop("window_end").join(
+    end = found.select(*WORKLOAD, "window_end")
+    beside = found.drop("window_end").join(
         _happened(part, end).drop("window_end"), on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left"
     )
     return (
         shown.join(about.select("container_id", "pod"), on="container_id", how="left", maintain_order="left")
-        .join(_layers(part, shown["container_id"]), on="container_id", how="left", maintain_order="left")
         .join(beside, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
         .drop(WORKLOAD)
     )
@@ -108,22 +107,10 @@ def _happened(part: Recording, end: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _layers(part: Recording, shown: pl.Series) -> pl.DataFrame:
-    """Take the memory of each shown container apart at the last scrape of its lowest layer; unknown is null."""
+def layers(part: Recording, shown: pl.Series) -> pl.DataFrame:
+    """Take the memory of some containers apart at the last scrape of their lowest layer; unknown is null."""
     samples = part.samples
-    names = [
-        name
-        for name in (
-            *_LOWEST,
-            "active_bytes",
-            "resident_bytes",
-            "free_bytes",
-            "shmem_bytes",
-            "kernel_bytes",
-            "file_bytes",
-        )
-        if samples[name].null_count() < samples.height
-    ]
+    names = [name for name in (*_LOWEST, *_OTHER_PARTS) if samples[name].null_count() < samples.height]
     lowest = [pl.col("time").filter(pl.col(name).is_not_null()).last() for name in _LOWEST if name in names]
     if not lowest:
         return pl.DataFrame({"container_id": shown})

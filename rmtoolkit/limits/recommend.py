@@ -22,7 +22,7 @@ from rmtoolkit.limits.risk import HORIZON, SHORTEST, Risk, above_kills, as_margi
 from rmtoolkit.limits.what_if import purged as purged_recording
 from rmtoolkit.schema import TIME, Action, Pattern, Verdict
 from rmtoolkit.text import chance as chance_words
-from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate
+from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate, times
 
 if TYPE_CHECKING:
     import os
@@ -123,11 +123,10 @@ def _killed(why: Why) -> str:
     need = why.need
     if not need.kills_now:
         return ""
-    often = {1: "once", 2: "twice"}.get(need.kills_now, f"{need.kills_now:,} times")
-    times = f"It was OOM-killed {often}"
+    said = f"It was OOM-killed {times(need.kills_now)}"
     if need.killed_limit_bytes is None:
-        return f"{times}, at a limit that the data do not name: export kube_pod_container_resource_limits first."
-    return f"{times}, at {configured(need.killed_limit_bytes)}: it needed more, nobody knows how much."
+        return f"{said}, at a limit that the data do not name: export kube_pod_container_resource_limits first."
+    return f"{said}, at {configured(need.killed_limit_bytes)}: it needed more, nobody knows how much."
 
 
 def _length(why: Why) -> str:

@@ -1,0 +1,608 @@
+"""Everything that is known of every workload, worked out once: what every view, export and patch reads."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+
+from rmtoolkit.analysis.judge import judge_with, verdicts_with
+from rmtoolkit.analysis.lives import lives as lives_of
+from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
+from rmtoolkit.assessment import _rows, _totals, _words
+from rmtoolkit.assessment._changes import CHANGES, Change, compare, stored
+from rmtoolkit.assessment._rows import WORKLOADS
+from rmtoolkit.assessment._totals import Totals
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.lake import Lake
+from rmtoolkit.limits import recommend
+from rmtoolkit.limits.history import needs as gathered_needs
+from rmtoolkit.limits.last_instant import layers, windows
+from rmtoolkit.limits.recommend import of_gathered
+from rmtoolkit.limits.risk import HORIZON, as_margins, of_needs
+from rmtoolkit.recording import Recording, read_recording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pandas as pd
+    from distributed import Client
+
+    from rmtoolkit._accepted import Acknowledgement
+    from rmtoolkit._parallel import Source
+    from rmtoolkit.analysis.heap_reading import Heap
+    from rmtoolkit.limits.history import AnyRecording
+    from rmtoolkit.limits.recommend import Prices
+    from rmtoolkit.limits.risk import Margins
+
+
+__all__ = [
+    "CHANGES",
+    "WORKLOADS",
+    "Assessment",
+    "Change",
+    "Totals",
+    "as_assessment",
+    "assess",
+    "checklist",
+    "classify",
+    "fits",
+    "limit_risk",
+    "lives",
+    "recommend_limits",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Everything that was found out about a fleet; views show it and compute nothing.
+
+    All frames share `workload_id`, the row number of `workloads`; it counts in the order of urgency.
+
+    Attributes
+    ----------
+    recording
+        What was assessed. Of a lake, and of a large file, only the samples that charts show.
+    fleet
+        All of them in a few figures: counts, kills, what can be given back, what to start with, a sentence.
+    workloads
+        A row per workload container, in the order of urgency: what is or will be killed, leaks, what is above the
+        target, what is open, the rest, what is accepted.
+    instances
+        A row per pod and container, with the same columns and `lives`: verdict, layers, kills and chances are its own,
+        limits and words about them those of its workload.
+    lives
+        A row per lifetime.
+    fits
+        A row per judged lifetime, with the fitted curve.
+    forecast
+        The footprint's expected course from the last sample on.
+    evidence
+        A row per piece of evidence, with the window and the lives that it rests on.
+    checklist
+        The five questions for every workload container.
+    advice
+        What there is to do, a row each: `rank` 0 is the one action, `next_step` of its workload.
+    queries
+        PromQL that shows in Grafana what a verdict rests on.
+    changes
+        What changed since last time, in words; empty where there is nothing to compare with.
+    risk_curves
+        A row per workload container and limit: `limit_bytes`, `oom_probability` with its 80 % interval, and what memory
+        and incidents cost at that limit.
+    buys
+        For what grows: the limit in force and three higher ones, with chance, time and price.
+    capacity
+        Requests by node, and requests or limits by quota, as they are and as they would be.
+    findings
+        What `validate` found.
+    completeness
+        Samples of each container that are there and that were due.
+    events
+        What happened.
+    needs
+        What the limits were decided from, so that they can be decided anew with other margins, target or prices.
+    oom_probability, margins, prices
+        What was asked for.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> assess(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100}))
+    <Assessment: 1 workload: 1 not_leak>
+    """
+
+    recording: Recording
+    fleet: Totals
+    workloads: pl.DataFrame
+    instances: pl.DataFrame
+    lives: pl.DataFrame
+    fits: pl.DataFrame
+    forecast: pl.DataFrame
+    evidence: pl.DataFrame
+    checklist: pl.DataFrame
+    advice: pl.DataFrame
+    queries: pl.DataFrame
+    changes: pl.DataFrame
+    risk_curves: pl.DataFrame
+    buys: pl.DataFrame
+    capacity: pl.DataFrame
+    findings: pl.DataFrame
+    completeness: pl.DataFrame
+    events: pl.DataFrame
+    needs: pl.DataFrame
+    oom_probability: float
+    margins: Margins
+    prices: Prices | None
+
+    def __repr__(self) -> str:
+        """Count the verdicts."""
+        counts = self.workloads["verdict"].value_counts(sort=True).iter_rows()
+        count = self.workloads.height
+        said = ", ".join(f"{n} {verdict}" for verdict, n in counts)
+        return f"<Assessment: {count:,} workload{'' if count == 1 else 's'}: {said}>"
+
+    @property
+    def span(self) -> tuple[dt.datetime, dt.datetime] | None:
+        """First and last sample; None without any."""
+        first, last = self.completeness.select(pl.col("first").min(), pl.col("last").max()).row(0)
+        return None if first is None else (first, last)
+
+
+def assess(
+    source: Source | Assessment,
+    *,
+    heap: Heap | Mapping[str, Heap] | None = None,
+    margins: Margins | str | os.PathLike[str] | None = None,
+    oom_probability: float = 0.05,
+    prices: Prices | None = None,
+    previous: str | os.PathLike[str] | Source | Assessment | None = None,
+    accepted: Iterable[Acknowledgement] = (),
+    client: Client | None = None,
+    now: dt.datetime | None = None,
+) -> Assessment:
+    """Work out everything about every workload, once.
+
+    Every function that takes a recording may be given the result instead: nothing is then worked out again.
+
+    Parameters
+    ----------
+    source
+        A recording, any frame that can become one, or a lake, which is read part by part. An Assessment is given back.
+    heap
+        As `rm.classify` takes it.
+    margins
+        From `rm.learn_margins`, or the file they were saved in; None: those that come with the package.
+    oom_probability
+        The chance of an OOM kill within 7 days that is accepted, between 0 and 1.
+    prices
+        What memory and an incident cost; None: costs stay null.
+    previous
+        What was found last time: an Assessment, its `workloads`, ``verdicts.parquet`` of a report or the folder it is
+        in; or the recording of then, which is assessed first.
+    accepted
+        What the team knows and accepts.
+    client
+        Of Dask distributed, as for `rm.classify`.
+    now
+        The clock that the age of the data is counted by; None: that of this machine.
+
+    Returns
+    -------
+    Assessment
+        Small, where the source is not in memory.
+
+    Raises
+    ------
+    RmtoolkitError
+        There are no samples, it cannot be told whose a heap profile is, or `oom_probability` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> found = assess(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100}))
+    >>> found.workloads.select("workload", "verdict", "pattern").rows()
+    [('api', 'not_leak', 'plateau')]
+    """
+    if isinstance(source, Assessment):
+        return source
+    recommend.check_chance(oom_probability)
+    chosen = as_margins(margins)
+    before = None if previous is None else _before(previous)
+    judgement, frames = judge_with(source, _gathered, heap, client=client)
+    needs, about = frames["needs"], judgement.recording
+    limits = of_gathered(needs, oom_probability, chosen, prices=prices)
+    rows = _rows.joined(
+        judgement.verdicts, needs, limits, (frames["windows"], frames["layers"]), now or dt.datetime.now(dt.UTC)
+    )
+    rows = _rows.with_growth(_rows.with_runs(rows, judgement.lives, about.containers), judgement.fits)
+    rows = _rows.by_urgency(_rows.with_accepted(_rows.with_waste(rows, prices), accepted))
+    rows = _rows.with_alarms(rows, oom_probability)
+    rows, changes = compare(_rows.complete(_rows.named(_words.with_words(rows))), before)
+    keys = rows.unique(WORKLOAD, keep="first", maintain_order=True).select("workload_id", *WORKLOAD)
+    ids = about.containers.join(keys, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
+    by_container = partial(_with_id, ids=ids, on=["container_id"])
+    by_name = partial(_with_id, ids=keys, on=list(WORKLOAD))
+    tried = _totals.tried_limits(rows)
+    curves = by_name(_rows.curves_of(needs, limits, tried, chosen, prices))
+    return Assessment(
+        recording=about,
+        fleet=_totals.totals_of(
+            rows, judgement.completeness, None if before is None else changes, oom_probability, prices
+        ),
+        workloads=rows,
+        instances=_rows.instances_of(
+            judgement.instances, needs, rows, chosen, (frames["layers"], _by_pod(judgement.lives, about))
+        ),
+        lives=by_container(judgement.lives),
+        fits=by_container(judgement.fits),
+        forecast=by_container(judgement.forecast),
+        evidence=_rows.evidence_of(rows),
+        checklist=by_name(judgement.checklist),
+        advice=_words.advice_of(rows),
+        queries=_words.queries_of(rows),
+        changes=changes,
+        risk_curves=curves,
+        buys=_totals.buys_of(rows, tried, curves, prices),
+        capacity=_totals.capacity_of(rows, about, judgement.completeness),
+        findings=by_container(judgement.findings),
+        completeness=by_container(judgement.completeness),
+        events=by_container(about.events),
+        needs=needs,
+        oom_probability=oom_probability,
+        margins=chosen,
+        prices=prices,
+    )
+
+
+def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFrame:
+    """Find the rows of last time."""
+    if isinstance(previous, str | os.PathLike):
+        found = stored(previous)
+        return assess(read_recording(previous)).workloads if found is None else found
+    if isinstance(previous, Assessment):
+        return previous.workloads
+    if not isinstance(previous, Recording | Lake):
+        frame = previous.collect() if isinstance(previous, pl.LazyFrame) else pl.DataFrame(previous)
+        if "verdict" in frame.columns:
+            return frame
+    return assess(previous).workloads
+
+
+def _by_pod(lives: pl.DataFrame, recording: Recording) -> pl.DataFrame:
+    """Count the kills and the lives of each container."""
+    killed = recording.events.filter(pl.col("kind") == "oom_kill")
+    kills = killed.group_by("container_id").agg(last_kill=pl.col("time").max(), times=pl.col("time"))
+    ended = pl.col("ended") == "oom_kill"
+    runs = lives.group_by("container_id").agg(
+        runs=pl.len().cast(pl.Int64), runs_killed=ended.sum().cast(pl.Int64), end=pl.col("end").max()
+    )
+    recent = pl.col("times").list.eval(pl.element() > pl.element().max() - HORIZON).list.sum()
+    return runs.join(kills, on="container_id", how="left").select(
+        "container_id",
+        "runs",
+        "runs_killed",
+        "last_kill",
+        kills=pl.col("times").list.len().fill_null(0).cast(pl.Int64),
+        kills_7d=pl.when(pl.col("last_kill") > pl.col("end") - HORIZON).then(recent).otherwise(0).cast(pl.Int64),
+    )
+
+
+def _with_id(frame: pl.DataFrame, *, ids: pl.DataFrame, on: list[str]) -> pl.DataFrame:
+    found = frame.join(ids.select(*on, "workload_id"), on=on, how="left", nulls_equal=True, maintain_order="left")
+    return found.select("workload_id", *frame.columns)
+
+
+def classify(
+    recording: Source | Assessment,
+    heap: Heap | Mapping[str, Heap] | None = None,
+    *,
+    by: Literal["workload", "instance"] = "workload",
+    client: Client | None = None,
+) -> pl.DataFrame:
+    """Say for every workload whether it leaks, why its memory is what it is, and when it reaches its limit.
+
+    Parameters
+    ----------
+    recording
+        A recording, any frame that can become one, a lake, which is read part by part, or an Assessment.
+    heap
+        A heap profile (or its path) of the workload, or several in the order in which they were taken; of a recording
+        with several workloads a mapping: ``{"billing/api": profile}``. Steady growth in it is evidence level 5 and
+        names the code; a profile that shows none speaks against a leak in the heap; one that is blind, too short or a
+        single picture changes no verdict and is said to.
+    by
+        A row per workload container, or per pod and container with `pod` and `lives`.
+    client
+        Of Dask distributed: its workers judge the parts, with the same result. They must see the files under the same
+        path; set POLARS_MAX_THREADS where they start.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row each. `verdict` is ``leak``, ``not_leak`` or ``inconclusive``; `leak_probability` is capped by
+        `evidence_level` (1 one resident series, 2 with restarts or limits, 3 with work or replicas, 4 with a
+        live-heap gauge, 5 with a heap profile). Growth is of `signal`, bytes per day, with an 80 % interval; growth
+        above `detection_floor_bytes_per_day` would have been found nine times in ten. `hours_to_limit` is null
+        unless `limit_outlook` is ``reaches``. `oom_probability_7d` is the chance of an OOM kill at the limit in force,
+        as in `recommend_limits`. Peaks are of the working set, else the nearest signal there is.
+
+    Raises
+    ------
+    RmtoolkitError
+        `by` is neither of the two, there are no samples, or it cannot be told whose a heap profile is.
+
+    Notes
+    -----
+    Lives are cut at known events; bounded and growing shapes compete for each (BIC, residuals with first-order
+    autocorrelation); lives, pods and versions are pooled; a live-heap gauge overrules the shape of what lies
+    above it. See `rmtoolkit.analysis.models`.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = pl.DataFrame({
+    ...     "time": range(0, 12_000, 60),
+    ...     "workload": ["api"] * 200,
+    ...     "rss_bytes": range(100_000_000, 140_000_000, 200_000),
+    ... })
+    >>> classify(table).select("workload", "verdict", "pattern").rows()
+    [('api', 'leak', 'leak')]
+    """
+    if by not in ("workload", "instance"):
+        msg = f"by must be 'workload' or 'instance', got {by!r}."
+        raise RmtoolkitError(msg)
+    if by == "instance":
+        instances = as_assessment(recording, heap=heap, client=client).instances
+        return instances.select("cluster", "namespace", "workload", "pod", *list(VERDICTS)[3:], "lives")
+    rows = recording.workloads if isinstance(recording, Assessment) else _alone(recording, heap, client=client)
+    return rows.select(*VERDICTS)
+
+
+def recommend_limits(
+    recording: Source | Assessment,
+    oom_probability: float | None = None,
+    margins: Margins | str | os.PathLike[str] | None = None,
+    *,
+    price_per_gib_hour: float | None = None,
+    client: Client | None = None,
+) -> pl.DataFrame:
+    """Recommend a memory request and a limit for every workload container.
+
+    The limit is the smallest whose chance of at least one OOM kill in the next 7 days is at most `oom_probability`.
+    What leaks gets no higher limit: its row says how many days a higher one would buy.
+
+    Parameters
+    ----------
+    recording
+        A recording, a frame that can become one, a lake, which is read part by part, or an Assessment.
+    oom_probability
+        The chance that is accepted, between 0 and 1; None: 0.05, or what was asked of the Assessment.
+    margins
+        From `learn_margins`, or the file they were saved in; None: those that come with the package, or those of the
+        Assessment.
+    price_per_gib_hour
+        What a GiB of requested memory costs an hour, in any currency; None: costs stay null.
+    client
+        Of Dask distributed, as for `rm.classify`.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per workload container, sorted by names. `action` is the one thing to do first: ``raise_limit``,
+        ``lower_limit`` (only where memory and expected incidents cost less together), ``set_limit`` (there is none now,
+        or it is not known), ``fix_leak`` (`recommended_limit_bytes` is null, `raise_to_bytes` would buy `buys_days`),
+        ``tune_allocator``, ``reduce_startup``, ``fix_exporter``, ``wait`` or ``none``: these leave the limit as it is.
+        `oom_probability` with its 80 % interval is that of the recommended limit, over all pods, from `pairs` past and
+        next weeks; `oom_probability_now` that of the limit in force, `risk_basis` what it rests on.
+        `target_limit_bytes` is the smallest limit within the target, whether or not a change is worth it. `need_bytes`
+        is the highest use of what cannot be taken back, made of `need_of`; `headroom` the share of the recommended
+        limit above it. `purged_limit_bytes` is the limit once the allocator gives kept pages back, where allocator
+        statistics tell. `hot_ratio` is the highest pod's need over the median pod's. `qos_*` is the QoS class as far
+        as memory decides it. `reserved_*` is request times the pods that run now. `vpa_target_bytes` and
+        `krr_limit_bytes` are what these tools would say. Bytes; null: unknown or not applicable.
+
+    Raises
+    ------
+    RmtoolkitError
+        `oom_probability` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
+    >>> row = recommend_limits(table).row(0, named=True)
+    >>> row["action"], row["peak_bytes"] < row["recommended_limit_bytes"] < 2 * row["peak_bytes"]
+    ('set_limit', True)
+    """
+    prices = None if price_per_gib_hour is None else replace(recommend.USUAL, per_gib_hour=price_per_gib_hour)
+    if isinstance(recording, Assessment):
+        target = recording.oom_probability if oom_probability is None else oom_probability
+        chosen = recording.margins if margins is None else as_margins(margins)
+        return of_gathered(recording.needs, target, chosen, prices=prices or recording.prices)
+    target = 0.05 if oom_probability is None else oom_probability
+    recommend.check_chance(target)
+    return of_gathered(recommend.gather(recording, client=client), target, margins, prices=prices)
+
+
+def limit_risk(
+    recording: AnyRecording | Assessment,
+    limits: Sequence[int] | int | pl.DataFrame,
+    margins: Margins | str | os.PathLike[str] | None = None,
+) -> pl.DataFrame:
+    """Give the chance of at least one OOM kill in the next 7 days for every candidate limit.
+
+    Parameters
+    ----------
+    recording
+        A recording, a frame that can become one, or an Assessment.
+    limits
+        Limits in bytes, tried for every workload container; or a frame with `limit_bytes` and any of the columns
+        `cluster`, `namespace`, `workload`, `container`, for limits of each.
+    margins
+        From `learn_margins`, or the file they were saved in; None: those that come with the package, or those of the
+        Assessment.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per workload container and limit: `cluster` … `container`, `limit_bytes`, `oom_probability` with
+        `oom_probability_low` and `oom_probability_high` (80 %), `pairs` (past and next weeks behind the number),
+        `smallest_probability` (the lowest that so many pairs can tell: 1 in pairs + 1), `certified` (false: the chance
+        is at that floor, and may be anything below; or the history is shorter than an hour, and it may be higher),
+        `growing` (it leaks or may), `margins` (where the pairs come from), `because`, the chances of a day and of 30
+        days, and `risk_basis`: ``margins`` (past pairs of weeks), ``forecast`` (what grows) or ``kills``. The chance is
+        null where nothing can be said.
+
+    Raises
+    ------
+    RmtoolkitError
+        There is no limit, or one is not above zero.
+
+    Notes
+    -----
+    A limit's place in the scores of other pairs is its chance: conformal prediction; see `learn_margins`. The interval
+    is that of Clopper and Pearson.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
+    >>> risk = limit_risk(table, [90 * 2**20, 400 * 2**20])
+    >>> (risk["oom_probability"] > 0.5).to_list()
+    [True, False]
+    """
+    if isinstance(recording, Assessment):
+        return of_needs(recording.needs, limits, recording.margins if margins is None else as_margins(margins))
+    return of_needs(gathered_needs(recording), limits, as_margins(margins))
+
+
+def checklist(
+    recording: Source | Assessment, heap: Heap | Mapping[str, Heap] | None = None, *, client: Client | None = None
+) -> pl.DataFrame:
+    """Ask the five questions of every workload.
+
+    Parameters
+    ----------
+    recording
+        A recording, any frame that can become one, a lake, which is read part by part, or an Assessment.
+    heap
+        As `classify` takes it.
+    client
+        As for `classify`.
+
+    Returns
+    -------
+    polars.DataFrame
+        Five rows per workload container: `cluster` … `container`, `question`, `answer` (``yes``, ``no``,
+        ``unknown``), `reading` (``fine``, ``concern``, ``unknown``: a yes is good news for some questions and
+        bad news for others) and `because`, the evidence in words.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})
+    >>> checklist(table).select("answer", "reading").rows()[0]
+    ('yes', 'fine')
+    """
+    return as_assessment(recording, heap=heap, client=client).checklist.drop("workload_id")
+
+
+def fits(recording: Source | Assessment, *, client: Client | None = None) -> pl.DataFrame:
+    """Show the fit behind the verdict of every life.
+
+    Parameters
+    ----------
+    recording
+        A recording, any frame that can become one, a lake, which is read part by part, or an Assessment.
+    client
+        As for `classify`.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per life with at least 10 samples: `container_id`, `life`, `signal` judged, `model` (the
+        likeliest shape), `growth_start`, `growth_end`, `growth_bytes_per_day` at the life's end with its 80 %
+        interval, `detection_floor_bytes_per_day`, and `fitted`: times and values of the curve.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> fits(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})).select("signal", "model").rows()
+    [('rss_bytes', 'constant')]
+    """
+    if isinstance(recording, Assessment):
+        return recording.fits.drop("workload_id")
+    return judge_with(recording, None, client=client)[0].fits
+
+
+def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame | Assessment) -> pl.DataFrame:
+    """List the lifetimes of every container.
+
+    Parameters
+    ----------
+    recording
+        A recording, a frame that can become one, or an Assessment.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per lifetime with at least one sample, sorted by container and time: `container_id`, `life`
+        (0 is the oldest), `start` and `end` (first and last sample, UTC), `start_seen` (false: it was
+        already running), `ended` (how: `oom_kill`, `node_oom`, `evicted`, `error`, `release`, `end`,
+        `restart` when the reason is unknown, `gap` when a long stretch without samples hides it, `running` when it
+        has not), `version`, `limit_bytes` in
+        force, `samples`, `coverage`, and of the footprint (working set, else the nearest signal there
+        is): `startup_peak_bytes` (highest in the first 15 % of a life whose start was seen, else null),
+        `startup_seconds` (until it stays within 10 % of the settled level; null when it never does),
+        `settled_bytes` (median of the later half), `peak_bytes`, `peak_time`, `last_bytes`.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"time": range(0, 600, 60), "restarts_total": [0] * 6 + [1] * 4, "rss_bytes": [100] * 10})
+    >>> lives(table).select("life", "ended", "samples", "settled_bytes").rows()
+    [(0, 'restart', 6, 100), (1, 'running', 4, 100)]
+    """
+    if isinstance(recording, Assessment):
+        return recording.lives.drop("workload_id")
+    return lives_of(recording)
+
+
+def as_assessment(source: Source | Assessment, **options: Any) -> Assessment:  # noqa: ANN401 - those of `assess`
+    """Give an Assessment back as it is; assess anything else."""
+    return source if isinstance(source, Assessment) else assess(source, **options)
+
+
+def _alone(
+    source: Source, heap: Heap | Mapping[str, Heap] | None = None, *, client: Client | None = None
+) -> pl.DataFrame:
+    """Make the rows of the workloads where nobody asks for the other frames."""
+    frames = verdicts_with(source, _gathered_alone, heap, client=client)
+    limits = of_gathered(frames["needs"])
+    now = dt.datetime.now(dt.UTC)
+    rows = _rows.joined(frames["verdicts"], frames["needs"], limits, (frames["layers"],), now)
+    return _rows.complete(_words.with_words(_rows.by_urgency(rows)))
+
+
+def _gathered(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Reduce a part to what limits are decided from, to its last instant, and to what happened."""
+    return {
+        **recommend.also(part, verdicts),
+        "windows": windows(part, verdicts),
+        "layers": layers(part, part.containers["container_id"]),
+    }
+
+
+def _gathered_alone(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Do the same without what a verdict does not show: few headlines name layers."""
+    named = verdicts.filter(pl.col("pattern").is_in(_words.OF_LAYERS))["container_id"]
+    return {
+        "needs": gathered_needs(part, verdicts, requests=False),
+        "verdicts": verdicts,
+        "layers": layers(part, named),
+    }

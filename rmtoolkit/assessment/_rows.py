@@ -1,0 +1,563 @@
+"""The rows of an Assessment: every number of each workload container, and of each of its pods."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, WORKLOAD
+from rmtoolkit.assessment._names import anchors, names
+from rmtoolkit.limits import recommend
+from rmtoolkit.limits.history import GROWS, Ahead, as_need
+from rmtoolkit.limits.recommend import per_month
+from rmtoolkit.limits.risk import HORIZON, lookup, of_needs
+from rmtoolkit.schema import TIME, Cause, Pattern, Verdict
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable
+
+    from rmtoolkit._accepted import Acknowledgement
+    from rmtoolkit.limits.recommend import Prices
+    from rmtoolkit.limits.risk import Margins
+
+_SHARE: Final = pl.Float64()
+_BYTES: Final = pl.Int64()
+_RATE: Final = pl.Float64()
+_HOURS: Final = pl.Float64()
+_MONEY: Final = pl.Float64()
+_TEXT: Final = pl.String()
+_COUNT: Final = pl.Int64()
+
+#: A row per workload container, in the order of urgency: every number and every word that any view shows.
+WORKLOADS: Final = pl.Schema(
+    {
+        # Who it is.
+        "workload_id": pl.UInt32(),
+        "name": _TEXT,
+        "anchor": _TEXT,
+        "cluster": _TEXT,
+        "namespace": _TEXT,
+        "workload": _TEXT,
+        "container": _TEXT,
+        "workload_kind": _TEXT,
+        "workload_inferred": pl.Boolean(),
+        "version": _TEXT,
+        "pods": _COUNT,
+        "pods_now": _COUNT,
+        "owner": _TEXT,
+        # The pod that is shown first.
+        "container_id": pl.UInt32(),
+        "pod": _TEXT,
+        # The window.
+        "window_start": TIME,
+        "window_end": TIME,
+        "data_age_seconds": pl.Float64(),
+        "coverage": _SHARE,
+        "dropped_share": _SHARE,
+        "cadence_seconds": pl.Float64(),
+        "history_seconds": pl.Float64(),
+        "whole_weeks": _COUNT,
+        # The verdict.
+        "verdict": _TEXT,
+        "leak_probability": _SHARE,
+        "pattern": _TEXT,
+        "also": pl.List(pl.String()),
+        "cause": _TEXT,
+        "signal": _TEXT,
+        "evidence_level": _COUNT,
+        "growing": pl.Boolean(),
+        "confidence_of": _TEXT,
+        "confidence_share": _SHARE,
+        "evidence_words": _TEXT,
+        "bound_by": _TEXT,
+        # Growth, of `signal`.
+        "growth_bytes_per_day": _RATE,
+        "growth_low_bytes_per_day": _RATE,
+        "growth_high_bytes_per_day": _RATE,
+        "growth_since": TIME,
+        "detection_floor_bytes_per_day": _RATE,
+        "growth_per_work_bytes": pl.Float64(),
+        # Layers of one instant of the pod that is shown first; they add up to the working set.
+        "layers_time": TIME,
+        "live_bytes": _BYTES,
+        "slack_bytes": _BYTES,
+        "kept_bytes": _BYTES,
+        "outside_bytes": _BYTES,
+        "anon_bytes": _BYTES,
+        "cache_bytes": _BYTES,
+        "kernel_bytes": _BYTES,
+        "shmem_bytes": _BYTES,
+        "working_set_bytes": _BYTES,
+        "rss_bytes": _BYTES,
+        # Levels.
+        "peak_bytes": _BYTES,
+        "peak_pod": _TEXT,
+        "peak_time": TIME,
+        "hot_pod": _TEXT,
+        "hot_ratio": pl.Float64(),
+        "startup_peak_bytes": _BYTES,
+        "settled_bytes": _BYTES,
+        "need_bytes": _BYTES,
+        "need_of": _TEXT,
+        "busy_bytes": _BYTES,
+        # The limit in force.
+        "limit_bytes": _BYTES,
+        "limit_known": pl.Boolean(),
+        "request_bytes": _BYTES,
+        "headroom_share": _SHARE,
+        "over_settled_share": _SHARE,
+        "qos_now": _TEXT,
+        "released": TIME,
+        "limit_changed": TIME,
+        # Kills, once each.
+        "kills": _COUNT,
+        "kills_7d": _COUNT,
+        "kills_since": _COUNT,
+        "last_kill": TIME,
+        "killed_limit_bytes": _BYTES,
+        "runs": _COUNT,
+        "runs_killed": _COUNT,
+        # Outlook: the instant first, hours from `window_end`.
+        "limit_outlook": _TEXT,
+        "limit_at": TIME,
+        "limit_at_low": TIME,
+        "limit_at_high": TIME,
+        "hours_to_limit": _HOURS,
+        "hours_to_limit_low": _HOURS,
+        "hours_to_limit_high": _HOURS,
+        "reaches_soon": pl.Boolean(),
+        # The chance of at least one OOM kill at the limit in force.
+        "oom_probability_24h": _SHARE,
+        "oom_probability_7d": _SHARE,
+        "oom_probability_30d": _SHARE,
+        "above_target": pl.Boolean(),
+        "oom_probability_7d_low": _SHARE,
+        "oom_probability_7d_high": _SHARE,
+        "risk_basis": _TEXT,
+        "risk_because": _TEXT,
+        # The one action, and the limit that goes with it.
+        "action": _TEXT,
+        "advised_limit_bytes": _BYTES,
+        "advised_request_bytes": _BYTES,
+        "advised_oom_probability": _SHARE,
+        "advised_oom_probability_low": _SHARE,
+        "advised_oom_probability_high": _SHARE,
+        "advised_headroom_share": _SHARE,
+        "advised_basis": _TEXT,
+        "provisional": pl.Boolean(),
+        "limit_reason": _TEXT,
+        "limit_because": _TEXT,
+        "qos_then": _TEXT,
+        "purged_limit_bytes": _BYTES,
+        "raise_to_bytes": _BYTES,
+        "buys_days": pl.Float64(),
+        "buys_days_low": pl.Float64(),
+        "buys_days_high": pl.Float64(),
+        "pairs": _COUNT,
+        "margins": _TEXT,
+        # Money: of all pods that run now.
+        "reserved_now_bytes": _BYTES,
+        "reserved_then_bytes": _BYTES,
+        "reserved_change_bytes": _BYTES,
+        "cost_now_per_month": _MONEY,
+        "cost_then_per_month": _MONEY,
+        "cost_change_per_month": _MONEY,
+        "incidents_now_per_month": _MONEY,
+        "incidents_then_per_month": _MONEY,
+        "waste_bytes": _BYTES,
+        "waste_per_month": _MONEY,
+        # What others say.
+        "vpa_target_bytes": _BYTES,
+        "krr_limit_bytes": _BYTES,
+        # Words.
+        "headline": _TEXT,
+        "why": _TEXT,
+        "explanation": _TEXT,
+        "next_step": _TEXT,
+        "next_text": _TEXT,
+        "setting": _TEXT,
+        "expected": _TEXT,
+        "undecided_until": TIME,
+        "worst_until_then": _TEXT,
+        # Against last time.
+        "change": _TEXT,
+        "changed": _TEXT,
+        "applied": pl.Boolean(),
+        "previous_verdict": _TEXT,
+        "previous_oom_probability_7d": _SHARE,
+        "previous_limit_bytes": _BYTES,
+        # What a team accepts.
+        "accepted": pl.Boolean(),
+        "accepted_until": pl.Date(),
+        "accepted_bound_bytes": _BYTES,
+        "accepted_because": _TEXT,
+        "accepted_passed": _TEXT,
+        "evidence": EVIDENCE,
+    }
+)
+
+
+#: Columns of the limits under the names that they have beside a verdict.
+_ADVISED: Final = {
+    "recommended_limit_bytes": "advised_limit_bytes",
+    "recommended_request_bytes": "advised_request_bytes",
+    "oom_probability": "advised_oom_probability",
+    "oom_probability_low": "advised_oom_probability_low",
+    "oom_probability_high": "advised_oom_probability_high",
+    "oom_probability_now": "oom_probability_7d",
+    "headroom": "advised_headroom_share",
+    "reason": "limit_reason",
+}
+#: Of the limits' row the same number is worked out elsewhere.
+_ELSEWHERE: Final = (
+    "kills",
+    "verdict",
+    "pattern",
+    "growing",
+    "startup_peak_bytes",
+    "limit_bytes",
+    "pods",
+    "peak_bytes",
+)
+_CHANCES: Final = ("oom_probability_24h", "oom_probability_7d", "oom_probability_30d")
+#: What each level of evidence rests on.
+_LEVELS: Final = {
+    1: "one resident series",
+    2: "restarts, limits or versions as well",
+    3: "work or sibling pods as well",
+    4: "live-heap gauge",
+    5: "heap profile",
+}
+#: Starting needs so many times what running does, and sets the peak: startup is what the limit is for.
+_STARTUP: Final = 1.25
+_SETS_PEAK: Final = 0.9
+_KEEPING: Final = (Pattern.RETENTION, Pattern.FRAGMENTATION)
+#: More likely than not within a week.
+_WILL_BE_KILLED: Final = 0.499
+_WEEK_HOURS: Final = 168.0
+
+
+def joined(
+    verdicts: pl.DataFrame, needs: pl.DataFrame, limits: pl.DataFrame, seen: Iterable[pl.DataFrame], now: dt.datetime
+) -> pl.DataFrame:
+    """Put everything about a workload container in one row."""
+    on = list(WORKLOAD)
+    rows = (
+        verdicts.drop(*_CHANCES, "settled_bytes")
+        .join(limits.rename(_ADVISED).drop(_ELSEWHERE), on=on, how="left", nulls_equal=True, maintain_order="left")
+        .join(
+            needs.select(*on, "growing", "kills_now", "window_end"),
+            on=on,
+            how="left",
+            nulls_equal=True,
+            maintain_order="left",
+        )
+    )
+    for frame in seen:
+        rows = rows.join(frame, on="container_id", how="left", maintain_order="left")
+    end, limit = pl.col("window_end"), pl.col("limit_bytes")
+    rests = (pl.col("verdict") == Verdict.NOT_LEAK) & pl.col("growing").not_()
+    startup = pl.col("startup_peak_bytes")
+    patterns = pl.concat_list(pl.concat_list("pattern"), "also")
+    keeps = patterns.list.eval(pl.element().is_in(_KEEPING)).list.any() | (pl.col("cause") == Cause.ALLOCATOR)
+    spikes = patterns.list.contains(Pattern.STARTUP_SPIKE) & (pl.col("verdict") != Verdict.LEAK)
+    spikes = spikes & (startup > _STARTUP * pl.col("settled_bytes")) & (startup > _SETS_PEAK * pl.col("peak_bytes"))
+    leak, chance = pl.col("leak_probability"), pl.col("verdict") == Verdict.INCONCLUSIVE
+    return rows.with_columns(
+        data_age_seconds=pl.lit(now).cast(TIME).sub(end).dt.total_milliseconds() / 1000,
+        whole_weeks=(pl.col("history_seconds") / (HORIZON.total_seconds() / 1.02)).floor().cast(pl.Int64),
+        headroom_share=1 - pl.col("need_bytes") / limit,
+        over_settled_share=limit / pl.col("settled_bytes").replace(0, None) - 1,
+        reserved_change_bytes=pl.col("reserved_then_bytes") - pl.col("reserved_now_bytes"),
+        cost_change_per_month=pl.col("cost_then_per_month") - pl.col("cost_now_per_month"),
+        undecided_until=pl.when(pl.col("wait_seconds").is_not_null()).then(
+            end + pl.duration(milliseconds=(pl.col("wait_seconds") * 1000).round(), time_unit="ms")
+        ),
+        confidence_of=pl.when(chance).then(pl.lit("Chance of a leak")).otherwise(pl.lit("Confidence")),
+        confidence_share=pl.when(pl.col("verdict") == Verdict.NOT_LEAK).then(1 - leak).otherwise(leak),
+        evidence_words=pl.col("evidence_level").replace_strict(_LEVELS, default=None, return_dtype=pl.String),
+        bound_by=pl.when(spikes).then(pl.lit("startup")).when(keeps).then(pl.lit("allocator")),
+        why=pl.col("reason"),
+        **_instants(),
+        # Where rest was shown there is no growth; the smallest that would have been seen stays.
+        **{name: pl.when(rests.not_()).then(name) for name in _GROWTH},
+    )
+
+
+_GROWTH: Final = ("growth_bytes_per_day", "growth_low_bytes_per_day", "growth_high_bytes_per_day")
+
+
+def _instants() -> dict[str, pl.Expr]:
+    """Say when the limit is met, from the hours that are left."""
+    return {
+        f"limit_at{side}": pl.col("window_end")
+        + pl.duration(milliseconds=(pl.col(f"hours_to_limit{side}") * 3_600_000).round(), time_unit="ms")
+        for side in ("", "_low", "_high")
+    }
+
+
+def with_waste(rows: pl.DataFrame, prices: Prices | None) -> pl.DataFrame:
+    """Say how much of what is set aside is above the advised request, over all pods that run now."""
+    now = pl.coalesce("request_bytes", "limit_bytes")
+    waste = ((now - pl.col("advised_request_bytes")) * pl.col("pods_now")).clip(0)
+    price = per_month(1.0, None if prices is None else prices.per_gib_hour)
+    return rows.with_columns(
+        waste_bytes=waste, waste_per_month=pl.lit(None, dtype=_MONEY) if price is None else waste * price
+    )
+
+
+def with_alarms(rows: pl.DataFrame, target: float) -> pl.DataFrame:
+    """Say what is above the target, and what meets its limit within a week."""
+    return rows.with_columns(
+        above_target=pl.col("oom_probability_7d") > target, reaches_soon=pl.col("hours_to_limit") <= _WEEK_HOURS
+    )
+
+
+def by_urgency(rows: pl.DataFrame) -> pl.DataFrame:
+    """Put first what is or will be killed, then leaks, what is above the target, what is open, the rest."""
+    chance, hours = pl.col("oom_probability_7d").fill_null(0.0), pl.col("hours_to_limit")
+    dies = (chance >= _WILL_BE_KILLED) | (hours <= _WEEK_HOURS).fill_null(value=False)
+    accepted = pl.col("accepted") if "accepted" in rows.columns else pl.lit(value=False)
+    rank = (
+        pl.when(accepted)
+        .then(5)
+        .when(dies)
+        .then(0)
+        .when(pl.col("verdict") == Verdict.LEAK)
+        .then(1)
+        .when(chance > _TARGET)
+        .then(2)
+        .when(pl.col("verdict") == Verdict.INCONCLUSIVE)
+        .then(3)
+        .otherwise(4)
+    )
+    return rows.sort(
+        rank,
+        pl.when(dies).then(pl.col("oom_probability_24h").fill_null(0.0).neg().round(6)),
+        hours,
+        chance.neg(),
+        (pl.col("peak_bytes") / pl.col("limit_bytes")).neg(),
+        *WORKLOAD,
+        nulls_last=True,
+        maintain_order=True,
+    ).with_columns(workload_id=pl.int_range(pl.len(), dtype=pl.UInt32))
+
+
+#: From this chance of an OOM kill within a week on a workload is urgent, whatever is asked for.
+_TARGET: Final = 0.05
+
+
+def named(rows: pl.DataFrame) -> pl.DataFrame:
+    """Name every row."""
+    about = rows.select(WORKLOAD).to_dicts()
+    return rows.with_columns(name=pl.Series(names(about), dtype=_TEXT), anchor=pl.Series(anchors(about), dtype=_TEXT))
+
+
+def complete(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give exactly the columns that are written down."""
+    return rows.select(
+        pl.col(name).cast(dtype) if name in rows.columns else pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in WORKLOADS.items()
+    )
+
+
+def with_runs(rows: pl.DataFrame, lives: pl.DataFrame, containers: pl.DataFrame) -> pl.DataFrame:
+    """Count the lives of each workload, and those that its own limit ended."""
+    runs = (
+        lives.join(containers.select("container_id", *WORKLOAD), on="container_id", how="left", maintain_order="left")
+        .group_by(WORKLOAD)
+        .agg(runs=pl.len().cast(pl.Int64), runs_killed=(pl.col("ended") == "oom_kill").sum().cast(pl.Int64))
+    )
+    return rows.join(runs, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
+
+
+def with_growth(rows: pl.DataFrame, fits: pl.DataFrame) -> pl.DataFrame:
+    """Say since when the shown pod grows, and by how much for each unit of work."""
+    since = fits.group_by("container_id", maintain_order=True).agg(pl.col("growth_start").drop_nulls().last())
+    per_work = pl.col("evidence").list.filter(pl.element().struct.field("statistic") == "growth_per_work").list.first()
+    return rows.join(since, on="container_id", how="left", maintain_order="left").with_columns(
+        growth_since=pl.when("growing").then("growth_start"), growth_per_work_bytes=per_work.struct.field("estimate")
+    )
+
+
+_ACCEPTED: Final = ("accepted", "accepted_until", "accepted_bound_bytes", "accepted_because", "accepted_passed")
+
+
+def with_accepted(rows: pl.DataFrame, accepted: Iterable[Acknowledgement]) -> pl.DataFrame:
+    """Note what the team accepts, as long as it is within its bound."""
+    known = list(accepted)
+    if not known:
+        return rows.with_columns(accepted=pl.lit(value=False))
+    found: list[tuple[object, ...]] = []
+    for row in rows.select(*WORKLOAD, "peak_bytes", "window_end").iter_rows(named=True):
+        one = next((one for one in known if one.covers(row)), None)
+        if one is None:
+            found.append((False, None, None, None, None))
+            continue
+        day = None if row["window_end"] is None else row["window_end"].date()
+        passed = one.passed(row["peak_bytes"], day)
+        found.append((passed is None, one.until, one.up_to_bytes, one.known, passed))
+    return rows.with_columns(pl.DataFrame(found, schema={name: WORKLOADS[name] for name in _ACCEPTED}, orient="row"))
+
+
+#: What a pod has of its own; the rest is that of its workload: one limit is set for all of its pods.
+_OWN: Final = (
+    *(name for name in VERDICTS if name not in (*WORKLOAD, "next_step", "pods")),
+    "headline",
+    "why",
+    "need_bytes",
+    "headroom_share",
+    "limit_at",
+    "limit_at_low",
+    "limit_at_high",
+    "kills",
+    "kills_7d",
+    "last_kill",
+    "runs",
+    "runs_killed",
+    "layers_time",
+    "live_bytes",
+    "slack_bytes",
+    "kept_bytes",
+    "outside_bytes",
+    "anon_bytes",
+    "cache_bytes",
+    "kernel_bytes",
+    "shmem_bytes",
+    "working_set_bytes",
+    "rss_bytes",
+    "confidence_of",
+    "confidence_share",
+    "evidence_words",
+    "growing",
+)
+
+
+def instances_of(
+    instances: pl.DataFrame,
+    needs: pl.DataFrame,
+    workloads: pl.DataFrame,
+    margins: Margins,
+    beside: Iterable[pl.DataFrame],
+) -> pl.DataFrame:
+    """Give each pod a row like its workload's, with its own verdict, layers, kills and chance at its own limit."""
+    own = instances.drop(*_CHANCES).hstack(_chances(instances, needs, workloads, margins))
+    for frame in beside:
+        own = own.join(frame, on="container_id", how="left", maintain_order="left")
+    leak, open_ = pl.col("leak_probability"), pl.col("verdict") == Verdict.INCONCLUSIVE
+    about = workloads.unique(WORKLOAD, keep="first", maintain_order=True).select(
+        *WORKLOAD, pl.col("pods").alias("of pods"), *(pl.col(name).alias(f"its {name}") for name in WORKLOADS)
+    )
+    own = own.join(about, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left").with_columns(
+        growing=GROWS.fill_null(value=False),
+        window_end=pl.col("its window_end"),
+        headroom_share=1 - pl.col("need_bytes") / pl.col("limit_bytes"),
+        confidence_of=pl.when(open_).then(pl.lit("Chance of a leak")).otherwise(pl.lit("Confidence")),
+        confidence_share=pl.when(pl.col("verdict") == Verdict.NOT_LEAK).then(1 - leak).otherwise(leak),
+        evidence_words=pl.col("evidence_level").replace_strict(_LEVELS, default=None, return_dtype=pl.String),
+        why=pl.col("reason"),
+    )
+    rests = (pl.col("verdict") == Verdict.NOT_LEAK) & pl.col("growing").not_()
+    own = own.with_columns(**_instants(), **{name: pl.when(rests.not_()).then(name) for name in _GROWTH})
+    alone = pl.col("of pods") == 1
+    return own.select(
+        *(
+            pl.lit(1, dtype=_COUNT).alias(name)
+            if name == "pods"
+            else pl.col(name)
+            if name in ("container_id", "pod")
+            else pl.when(alone).then(f"its {name}").otherwise(pl.col(name).cast(dtype)).alias(name)
+            if name in _OWN
+            else pl.col(f"its {name}").alias(name)
+            for name, dtype in WORKLOADS.items()
+        ),
+        "lives",
+    )
+
+
+def _chances(instances: pl.DataFrame, needs: pl.DataFrame, workloads: pl.DataFrame, margins: Margins) -> pl.DataFrame:
+    """Give each pod the chance at its own limit: its share of the workload's need, its own growth and kills."""
+    scores = lookup(margins)
+    known = {tuple(row[name] for name in WORKLOAD): as_need(row) for row in needs.iter_rows(named=True)}
+    whole = {tuple(row[:4]): row[4:] for row in workloads.select(*WORKLOAD, *_CHANCES, "need_bytes").iter_rows()}
+    found = []
+    about = instances.select(
+        *WORKLOAD, "peak_bytes", "limit_bytes", "ahead", grows=GROWS.fill_null(value=False)
+    ).iter_rows(named=True)
+    for row in about:
+        key = tuple(row[name] for name in WORKLOAD)
+        need = known[key]
+        if need.pods == 1:
+            found.append(whole[key])
+            continue
+        share = (row["peak_bytes"] or 0) / need.peak_bytes if need.peak_bytes else 1.0
+        mine = replace(
+            need,
+            base_bytes=None if need.base_bytes is None else need.base_bytes * share,
+            need_bytes=None if need.need_bytes is None else round(need.need_bytes * share),
+            growing=row["grows"],
+            limit_bytes=row["limit_bytes"],
+            ahead=Ahead(**row["ahead"]) if row["ahead"] else Ahead(),
+        )
+        risk = recommend.risk_now(mine, scores(mine.history_seconds, mine.climbing))
+        found.append((risk.day, risk.week, risk.month, mine.need_bytes))
+    schema = {**dict.fromkeys(_CHANCES, pl.Float64), "need_bytes": pl.Int64}
+    return pl.DataFrame(found, schema=schema, orient="row")
+
+
+#: Evidence of all lives together: it rests on the whole window.
+_OF_ALL_LIVES: Final = (
+    "lives_rising",
+    "pods_growing",
+    "oom_kills",
+    "node_events",
+    "fixed_version",
+    "since_version",
+    "life_length",
+)
+
+
+def evidence_of(workloads: pl.DataFrame) -> pl.DataFrame:
+    """Give a row per piece of evidence, with the window and the number of lives that it rests on."""
+    exploded = workloads.select("workload_id", "window_start", "window_end", "runs", "evidence").explode(
+        "evidence", empty_as_null=False
+    )
+    found = exploded.filter(pl.col("evidence").is_not_null()).unnest("evidence")
+    whole = pl.col("statistic").is_in(_OF_ALL_LIVES)
+    return found.with_columns(
+        start=pl.when(whole).then("window_start").otherwise("start"),
+        end=pl.when(whole).then("window_end").otherwise("end"),
+        lives=pl.when(whole).then("runs").otherwise(1),
+    ).drop("window_start", "window_end", "runs")
+
+
+#: Limits of a curve, as multiples of the highest need.
+_TRIED: Final = (0.8, 0.9, 1.0, 1.05, 1.1, 1.2, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0)
+
+
+def curves_of(
+    needs: pl.DataFrame, limits: pl.DataFrame, more: pl.DataFrame, margins: Margins, prices: Prices | None
+) -> pl.DataFrame:
+    """Give the chance and the price of limits around the need, of the one in force, the advised one and some more."""
+    on = list(WORKLOAD)
+    around = needs.select(
+        *on, pl.concat_list([(pl.col("need_bytes") * times).cast(pl.Int64) for times in _TRIED]).alias("limit_bytes")
+    ).explode("limit_bytes")
+    named_ones = [limits.select(*on, limit_bytes=name) for name in ("limit_bytes", "recommended_limit_bytes")]
+    tried = pl.concat([around, *named_ones, more.select(*on, "limit_bytes")])
+    tried = tried.filter(pl.col("limit_bytes") > 0).unique().sort(*on, "limit_bytes")
+    if not tried.height:
+        tried = needs.select(*on, limit_bytes=pl.lit(1, dtype=pl.Int64))
+    about = needs.select(*on, "pods_now", "request_bytes")
+    found = of_needs(needs, tried, margins).join(about, on=on, how="left", nulls_equal=True, maintain_order="left")
+    if prices is None:
+        cost = incidents = pl.lit(None, dtype=_MONEY)
+    else:
+        request = pl.coalesce("request_bytes", "limit_bytes")
+        reserved = pl.col("limit_bytes") if prices.whole else pl.min_horizontal(request, "limit_bytes")
+        cost = reserved * pl.col("pods_now") * per_month(1.0, prices.per_gib_hour)
+        incidents = pl.col("oom_probability") * recommend.expected(1.0, prices.per_incident)
+    return found.with_columns(cost_per_month=cost, incidents_per_month=incidents).drop("pods_now", "request_bytes")
