@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit.analysis.heap_reading import HeapKind, HeapReading
-from rmtoolkit.analysis.records import Advice, Evidence, Says, Statistic, Unit
+from rmtoolkit.analysis.records import Advice, Evidence, HeapKind, HeapReading, Says, Statistic, Unit
 from rmtoolkit.analysis.thresholds import (
     CLEAN_FROM,
     HEAP_EXPLAINS,
