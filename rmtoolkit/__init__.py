@@ -23,11 +23,10 @@ if TYPE_CHECKING:
     )
     from rmtoolkit.heap._detect import read_heap
     from rmtoolkit.heap.allocator import Allocator, read_allocator
-    from rmtoolkit.heap.diff import diff
     from rmtoolkit.heap.formats import read_dhat, read_jeprof, read_massif, read_pprof
     from rmtoolkit.heap.heaptrack import read_heaptrack
     from rmtoolkit.heap.profile import HeapProfile
-    from rmtoolkit.heap.suspects import suspects
+    from rmtoolkit.heap.suspects import diff, suspects
     from rmtoolkit.lake import Lake
     from rmtoolkit.limits.backtest import Backtest, backtest
     from rmtoolkit.limits.recommend import Prices
@@ -61,7 +60,7 @@ _HOMES: Final = {
     "checklist": "rmtoolkit.assessment",
     "classify": "rmtoolkit.assessment",
     "concat": "rmtoolkit.recording",
-    "diff": "rmtoolkit.heap.diff",
+    "diff": "rmtoolkit.heap.suspects",
     "explain": "rmtoolkit.views.explanation",
     "Explanation": "rmtoolkit.views.explanation",
     "fits": "rmtoolkit.assessment",

@@ -234,3 +234,21 @@ def for_polars(place: Path | Remote) -> Path | io.BytesIO:
 @lru_cache(maxsize=_KEPT)
 def _content(place: Remote, _stamp: tuple[int, int]) -> bytes:
     return place.read_bytes()
+
+
+#: The file that makes a folder a lake.
+MARKER: Final = "rmtoolkit-lake.json"
+
+
+def is_lake(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a folder is a lake."""
+    try:
+        place = as_place(path)
+        return not str(place).startswith(("http:", "https:")) and (place / MARKER).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_url(source: object) -> bool:
+    """Tell whether a source is the address of a server."""
+    return isinstance(source, str) and source.lower().startswith(("http://", "https://"))

@@ -16,14 +16,12 @@ import polars as pl
 
 from rmtoolkit import recording as recording_module
 from rmtoolkit._io import for_polars, replacing
-from rmtoolkit._partition import PART_ROWS
-from rmtoolkit._provenance import Report
-from rmtoolkit._tables import key_containers, order_samples, tidy_events, with_cadences
-from rmtoolkit._times import run_starts
+from rmtoolkit._parallel import PART_ROWS
+from rmtoolkit._tables import key_containers, order_samples, run_starts, tidy_events, with_cadences
 from rmtoolkit.exceptions import ColumnError, ReadError, quote_path, warn
 from rmtoolkit.recording import Recording as recording_Recording
 from rmtoolkit.recording import concat as recording_concat
-from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
+from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

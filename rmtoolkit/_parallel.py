@@ -1,119 +1,207 @@
-"""Do the same work on all parts of a recording or a lake: on this machine's cores, or on Dask's workers."""
+"""Cut a recording or a lake into parts, and do the same work on all: on this machine's cores, or on Dask's workers."""
 
 from __future__ import annotations
 
+import ctypes
+import os
+from abc import ABC, abstractmethod
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
+import numpy as np
 import polars as pl
 
-from rmtoolkit import _lake_files
-from rmtoolkit._lake_files import gathered, group_parts
-from rmtoolkit._partition import in_parallel, partition
-from rmtoolkit.exceptions import RmtoolkitError, quote, warn
-from rmtoolkit.lake import Lake
+from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.recording import Recording, as_recording
-from rmtoolkit.schema import SAMPLES, empty
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
+    from concurrent.futures import Future
 
     import pandas as pd
     from distributed import Client
+    from numpy.typing import NDArray
 
-    from rmtoolkit._io import Remote
-    from rmtoolkit._lake_files import View
-    from rmtoolkit._provenance import Report
-    from rmtoolkit.exceptions import ReadError
-
-    Place = Path | Remote
     Frames = dict[str, pl.DataFrame]
-    Source = Recording | Lake | pl.DataFrame | pl.LazyFrame | pd.DataFrame
+    Source: TypeAlias = "Recording | Parted | pl.DataFrame | pl.LazyFrame | pd.DataFrame"
     Work = Callable[[Recording], Frames]
-    Done = tuple[list[tuple[Frames, Report]], list[ReadError]]
 
 
-#: Files that could not be read are named in a report, up to so many.
-_NAMED: Final = 20
-#: Buckets are taken together up to this size of their files: some hundred thousand samples.
-_GROUP_BYTES: Final = 8 << 20
+#: Samples that a part has at least, unless the recording ends before.
+PART_ROWS: Final = 2_000_000
 
 
-def as_source(data: Any) -> Recording | Lake:  # noqa: ANN401 - any kind of table
+def partition(recording: Recording, rows: int = PART_ROWS) -> Iterator[Recording]:
+    """Cut a recording into parts, without reading the samples of a stored one."""
+    if not recording.containers.height:
+        yield recording
+        return
+    counts = _counts(recording)
+    ends = np.cumsum(counts)
+    begin = 0
+    for end in _bounds(recording.containers, ends, rows):
+        if begin == 0 and end == len(counts) and recording.stored is None:
+            yield recording
+            return
+        containers = recording.containers[begin:end]
+        low = int(ends[begin - 1]) if begin else 0
+        length = int(ends[end - 1]) - low
+        events = recording.events.filter(pl.col("container_id").is_in(containers["container_id"].implode()))
+        if recording.stored is None:
+            yield Recording(containers, recording.samples.slice(low, length), events, recording.report)
+        else:
+            mine = replace(recording.stored, first=low, rows=length, counts=tuple(map(int, counts[begin:end])))
+            yield Recording(containers, mine, events, recording.report)
+        begin = end
+
+
+def _counts(recording: Recording) -> NDArray[np.int64]:
+    """Count the samples of each container, in the order of the containers."""
+    if recording.stored is not None and recording.stored.counts is not None:
+        return np.array(recording.stored.counts, dtype=np.int64)
+    samples = recording.samples.lazy() if recording.stored is None else recording.stored.scan()
+    found = samples.group_by("container_id").len("rows").collect(engine="streaming")
+    joined = recording.containers.join(found, on="container_id", how="left", maintain_order="left")
+    return joined["rows"].fill_null(0).to_numpy().astype(np.int64)
+
+
+def _bounds(containers: pl.DataFrame, ends: NDArray[np.int64], rows: int) -> Iterator[int]:
+    """Positions behind the last container of each part."""
+    # Containers are sorted by workload; should they not be, a part reaches to the last one of a workload.
+    number = containers.select(pl.struct("cluster", "namespace", "workload").rank("dense")).to_series().to_numpy()
+    last = np.zeros(int(number.max(initial=0)) + 1, dtype=np.int64)
+    last[number] = np.arange(len(number))
+    reach = np.maximum.accumulate(last[number])
+    begun = 0
+    for end in np.flatnonzero(reach == np.arange(len(number))) + 1:
+        if ends[end - 1] - begun >= rows or end == len(number):
+            yield int(end)
+            begun = ends[end - 1]
+
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+#: Parts in memory at once, however many cores there are.
+_MOST_WORKERS: Final = 4
+_TWO: Final = 2
+_OPENBLAS: Final = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads")
+
+
+def in_parallel(work: Callable[[Given], Made], parts: Iterable[Given]) -> Iterator[Made]:
+    """Work on parts, a few at once."""
+    todo = iter(parts)
+    ahead = list(islice(todo, 2))
+    workers = min(_cores(), _MOST_WORKERS) if len(ahead) == _TWO else 1
+    todo = chain(ahead, todo)
+    # A part that was worked on is let go.
+    del ahead
+    with _one_thread_for_matrices():
+        if workers == 1:
+            yield from map(work, todo)
+            return
+        pool = ThreadPoolExecutor(workers)
+        try:
+            futures: deque[Future[Made]] = deque()
+            # One more than there are workers: none waits while the oldest answer is taken.
+            futures.extend(pool.submit(work, part) for part in islice(todo, workers + 1))
+            while futures:
+                done = futures.popleft().result()
+                futures.extend(pool.submit(work, part) for part in islice(todo, 1))
+                yield done
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _one_thread_for_matrices() -> Iterator[None]:
+    """Keep OpenBLAS to one thread: the others would only wait, busily, for matrices as small as these."""
+    calls = _openblas()
+    if calls is None:
+        yield
+        return
+    ask, tell = calls
+    before = ask()
+    tell(1)
+    try:
+        yield
+    finally:
+        tell(before)
+
+
+def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
+    """Find the two functions in the library that numpy brings; None where it uses another one."""
+    try:
+        library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # type: ignore[attr-defined] # noqa: SLF001
+    except (AttributeError, OSError):
+        return None
+    for name in _OPENBLAS:
+        ask, tell = (getattr(library, name.format(verb), None) for verb in ("get", "set"))
+        if ask is not None and tell is not None:
+            return ask, tell
+    return None
+
+
+class Parted(ABC):
+    """What is read part by part, and knows its parts itself: a lake."""
+
+    @abstractmethod
+    def recording(self, *predicates: pl.Expr) -> Recording:
+        """Read some of it."""
+
+    @abstractmethod
+    def containers(self) -> pl.DataFrame:
+        """List who is in it."""
+
+    @abstractmethod
+    def times(self) -> tuple[dt.datetime, dt.datetime] | None:
+        """Tell the first and the last instant."""
+
+    @abstractmethod
+    def tells_restarts(self) -> bool:
+        """Tell whether any of its sources does."""
+
+    @abstractmethod
+    def map_parts(self, work: Work, client: Client | None) -> tuple[Frames, Recording]:
+        """Do the same work on every part, and put the answers together."""
+
+
+def as_source(data: Any) -> Recording | Parted:  # noqa: ANN401 - any kind of table
     """Accept a lake, a recording, or any frame that can become one."""
-    return data if isinstance(data, Lake) else as_recording(data)
+    return data if isinstance(data, Parted) else as_recording(data)
 
 
-def parallel_map(source: Recording | Lake, work: Work, *, client: Client | None = None) -> tuple[Frames, Recording]:
+def parallel_map(source: Recording | Parted, work: Work, *, client: Client | None = None) -> tuple[Frames, Recording]:
     """Do the same work on every part, and put the answers together."""
-    if isinstance(source, Recording):
-        pieces = list(_each(work, partition(source), client))
-        return {name: pl.concat([piece[name] for piece in pieces], how="diagonal") for name in pieces[0]}, source
-    groups = list(_groups(source.files()))
-    done = list(_each(partial(_of_group, work, source.view), groups, client, total=len(groups)))
-    found = [part for made, _ in done for part in made]
-    failed = [error for _, errors in done for error in errors]
-    if not found:
-        raise failed[0] if failed else source.nothing()
-    frames = gathered([frames for frames, _ in found])
-    report = _lake_files.joined(report for _, report in found)
-    if failed:
-        report = _without(report, failed)
-        total = sum(len(files) for group in groups for files in group)
-        warn(f"{len(failed):,} of {total:,} files of {source!r} could not be read; the first: {failed[0]}")
-    about = Recording(frames.pop("containers"), empty(SAMPLES), frames.pop("events"), report)
-    return frames, about
+    if isinstance(source, Parted):
+        return source.map_parts(work, client)
+    pieces = list(each(work, partition(source), client))
+    return {name: pl.concat([piece[name] for piece in pieces], how="diagonal") for name in pieces[0]}, source
 
 
-def _each(
+def each(
     work: Callable[[Any], Any], items: Iterable[Any], client: Client | None, total: int | None = None
 ) -> Iterator[Any]:
-    """Work on all items, in their order; where there are many buckets, a bar shows how far it is."""
+    """Work on all items, in their order; where it is known how many there are, a bar shows how far it is."""
+    made = in_parallel(work, items) if client is None else on_workers(work, list(items), client)
+    if total is None:
+        yield from made
+        return
     from tqdm.auto import tqdm  # noqa: PLC0415 - only for what takes long
 
-    made = in_parallel(work, items) if client is None else on_workers(work, list(items), client)
     # None: no bar where nobody looks.
-    yield from tqdm(made, total=total, disable=None if total else True, delay=2, leave=False, unit="bucket")
-
-
-def _groups(files: Sequence[Place]) -> Iterator[list[list[Place]]]:
-    """Take small buckets together: each part costs some time, however little is in it."""
-    group: list[list[Place]] = []
-    size = 0
-    for _, mine in groupby(files, key=lambda file: file.parent):
-        bucket = list(mine)
-        # What has gone meanwhile is noticed when it is read.
-        more = sum(file.stat().st_size for file in bucket if file.exists())
-        if group and size + more > _GROUP_BYTES:
-            yield group
-            group, size = [], 0
-        group.append(bucket)
-        size += more
-    if group:
-        yield group
-
-
-def _of_group(work: Work, view: View, buckets: Sequence[Sequence[Place]]) -> Done:
-    failed: list[ReadError] = []
-    found = (view.kept(part) for part in group_parts(buckets, failed))
-    made = [
-        (work(part) | {"containers": part.containers, "events": part.events}, part.report)
-        for part in found
-        if part.height
-    ]
-    return made, failed
-
-
-def _without(report: Report, failed: Sequence[ReadError]) -> Report:
-    lines = [str(error) for error in failed[:_NAMED]]
-    if len(failed) > _NAMED:
-        lines.append(f"{len(failed) - _NAMED:,} more files of the lake could not be read")
-    lost = {**report.left_out, "files that could not be read": len(failed)}
-    return replace(report, left_out=lost, partial=(*report.partial, *lines))
+    yield from tqdm(made, total=total, disable=None, delay=2, leave=False, unit="bucket")
 
 
 #: A scheduler that does not answer for so long is none.

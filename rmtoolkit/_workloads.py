@@ -1,13 +1,16 @@
-"""From a pod's name to the workload that owns it, for sources without owner data."""
+"""Who owns a pod, which version it runs since when, and what happened to it, as any source may tell."""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 # Kubernetes draws random suffixes from this alphabet: no vowels and no 0, 1, 3, so no words appear.
 _SAFE: Final = "[bcdfghjklmnpqrstvwxz2456789]"
@@ -54,3 +57,96 @@ def _owner_group(pattern: str) -> int:
         msg = f"The workload pattern {quote(pattern)} needs a group (?P<workload>…)."
         raise RmtoolkitError(msg)
     return groups["workload"]
+
+
+class Event(NamedTuple):
+    """What happened, in the words of `rmtoolkit.schema.EVENTS`."""
+
+    time: int  # milliseconds since 1970
+    kind: str
+    value_bytes: int | None = None  # the new limit or request; the limit in force at an OOM kill
+    detail: str | None = None
+
+
+#: A ReplicaSet is its Deployment's name and a hash in an alphabet without vowels; a Job of a CronJob ends in a time.
+_REPLICA_SET: Final = re.compile(r"^(?P<name>.+)-[bcdfghjklmnpqrstvwxz2456789]{6,10}")
+_CRON_JOB: Final = re.compile(r"^(?P<name>.+)-\d{8,11}")
+
+#: "No owner" was ``<none>`` before kube-state-metrics 2.8, and is an empty label since.
+NO_OWNER: Final = ("", "<none>")
+
+Pod = tuple[str | None, str | None, str]
+Owner = tuple[str, str]
+
+
+def top_owner(pod: Pod, owner: Owner, of_owner: Mapping[tuple[str, Pod], Owner]) -> tuple[str, str, bool]:
+    """Go from a pod's owner to the workload that people know."""
+    kind, name = owner
+    if name in NO_OWNER:
+        return pod[2], "Pod", False
+    if kind == "Node":
+        return pod[2].removesuffix(f"-{name}"), "StaticPod", False
+    above = of_owner.get((kind, (pod[0], pod[1], name)))
+    if above is not None:
+        return (name, kind, False) if above[1] in NO_OWNER else (above[1], above[0], False)
+    pattern, kind_above = {"ReplicaSet": (_REPLICA_SET, "Deployment"), "Job": (_CRON_JOB, "CronJob")}.get(
+        kind, (None, "")
+    )
+    match = pattern.fullmatch(name) if pattern is not None else None
+    return (match["name"], kind_above, True) if match else (name, kind, False)
+
+
+_DIGEST: Final = re.compile(r"sha256:(?P<hex>[0-9a-f]{12,64})")
+_SHORT: Final = 12
+
+
+class Image(NamedTuple):
+    """A stretch of time in which a container ran a version."""
+
+    container: int
+    workload: object
+    version: str
+    first: int
+    last: int
+
+
+class Release(NamedTuple):
+    """The first container of a workload that runs a version which was not running before."""
+
+    container: int
+    time: int  # milliseconds
+    version: str
+
+
+def version_of(image: str | None, image_id: str | None) -> str | None:
+    """Tell the version from an image."""
+    name = (image or "").partition("@")[0]
+    tag = "" if name.startswith("sha256:") else name.rpartition("/")[2].partition(":")[2]
+    if tag not in ("", "latest"):
+        return tag
+    digest = _DIGEST.search(image or "") or _DIGEST.search(image_id or "")
+    return digest["hex"][:_SHORT] if digest else tag or None
+
+
+def releases(images: Iterable[Image], slack: int) -> list[Release]:
+    """Find when a workload began to run another version."""
+    of_workload: dict[object, list[Image]] = {}
+    for image in images:
+        of_workload.setdefault(image.workload, []).append(image)
+    return [release for rows in of_workload.values() for release in _of_one(rows, slack)]
+
+
+def _of_one(images: Sequence[Image], slack: int) -> list[Release]:
+    ordered = sorted(images, key=lambda image: (image.first, image.last))
+    begun = ordered[0].first
+    until: dict[str, int] = {}
+    found: list[Release] = []
+    newest: str | None = None
+    for image in ordered:
+        last = until.get(image.version)
+        if last is None or image.first > last + slack:
+            if image.first > begun + slack and image.version != newest:
+                found.append(Release(image.container, image.first, image.version))
+            newest = image.version
+        until[image.version] = image.last if last is None else max(last, image.last)
+    return found

@@ -7,17 +7,18 @@ import json
 from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 from rmtoolkit import _lake_files, recording
-from rmtoolkit._io import as_place, for_polars, replacing
-from rmtoolkit._lake_files import View, as_read_error, bucket_parts, in_one
-from rmtoolkit._partition import partition
-from rmtoolkit._tables import key_containers
-from rmtoolkit._times import settings_at_time, window_bounds
+from rmtoolkit._io import MARKER, as_place, for_polars, is_lake, replacing
+from rmtoolkit._lake_files import View, as_read_error, bucket_parts, group_parts, in_one
+from rmtoolkit._parallel import Parted, each, partition
+from rmtoolkit._tables import key_containers, settings_at_time, window_bounds
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
@@ -27,19 +28,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     import pandas as pd
+    from distributed import Client
 
     from rmtoolkit._io import Remote
+    from rmtoolkit._parallel import Frames, Work
+    from rmtoolkit.schema import Report
 
+    Place = Path | Remote
+    Done = tuple[list[tuple[Frames, Report]], list[ReadError]]
+
+
+__all__ = ["FORMAT", "Lake", "is_lake", "read_lake"]
 
 #: Raised when an older version could not read what this one writes.
 FORMAT: Final = 1
-MARKER: Final = "rmtoolkit-lake.json"
 _LOCK: Final = ".lock"
 _BUCKETS: Final = 64
 _MOST_BUCKETS: Final = 1000
+#: Files that could not be read are named in a report, up to so many.
+_NAMED: Final = 20
+#: Buckets are taken together up to this size of their files: some hundred thousand samples.
+_GROUP_BYTES: Final = 8 << 20
 
 
-class Lake:
+class Lake(Parted):
     """Recordings of a fleet in a folder, as ``bucket=NNN/DATE.parquet``.
 
     A workload is in one bucket, told by a hash of its cluster, namespace and name; a file has what one bucket's
@@ -420,6 +432,40 @@ class Lake:
             return error
         return ReadError.at(self.path, found="a lake without any file of that time", expected="something in it")
 
+    def map_parts(self, work: Work, client: Client | None) -> tuple[Frames, Recording]:
+        """Do the same work on every part, and put the answers together.
+
+        Parameters
+        ----------
+        work
+            Makes frames of a recording.
+        client
+            Of Dask distributed, or None.
+
+        Returns
+        -------
+        dict of polars.DataFrame, Recording
+            The frames of all parts, and who and what was in them, without samples.
+
+        Raises
+        ------
+        ReadError
+            Nothing could be read.
+        """
+        groups = list(_groups(self.files()))
+        done = list(each(partial(_of_group, work, self.view), groups, client, total=len(groups)))
+        found = [part for made, _ in done for part in made]
+        failed = [error for _, errors in done for error in errors]
+        if not found:
+            raise failed[0] if failed else self.nothing()
+        frames = _lake_files.gathered([frames for frames, _ in found])
+        report = _lake_files.joined(report for _, report in found)
+        if failed:
+            report = _without(report, failed)
+            total = sum(len(files) for group in groups for files in group)
+            warn(f"{len(failed):,} of {total:,} files of {self!r} could not be read; the first: {failed[0]}")
+        return frames, Recording(frames.pop("containers"), empty(SAMPLES), frames.pop("events"), report)
+
     @contextmanager
     def _locked(self) -> Iterator[int]:
         """Wait until nobody else appends; make the lake if there is none; tell its number of buckets."""
@@ -447,15 +493,6 @@ class Lake:
         except OSError as error:
             msg = f"Could not write to the lake {quote_path(self.path)}: {(error.strerror or str(error)).lower()}."
             raise RmtoolkitError(msg) from error
-
-
-def is_lake(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a folder is a lake."""
-    try:
-        place = as_place(path)
-        return not str(place).startswith(("http:", "https:")) and (place / MARKER).is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def read_lake(path: str | os.PathLike[str]) -> Recording:
@@ -534,3 +571,39 @@ def _looked_at(lake: Lake) -> Recording:
         lost = {**whole.report.left_out, "files that could not be read": len(failed)}
         whole = replace(whole, report=replace(whole.report, left_out=lost))
     return whole
+
+
+def _groups(files: Sequence[Place]) -> Iterator[list[list[Place]]]:
+    """Take small buckets together: each part costs some time, however little is in it."""
+    group: list[list[Place]] = []
+    size = 0
+    for _, mine in groupby(files, key=lambda file: file.parent):
+        bucket = list(mine)
+        # What has gone meanwhile is noticed when it is read.
+        more = sum(file.stat().st_size for file in bucket if file.exists())
+        if group and size + more > _GROUP_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(bucket)
+        size += more
+    if group:
+        yield group
+
+
+def _of_group(work: Work, view: View, buckets: Sequence[Sequence[Place]]) -> Done:
+    failed: list[ReadError] = []
+    found = (view.kept(part) for part in group_parts(buckets, failed))
+    made = [
+        (work(part) | {"containers": part.containers, "events": part.events}, part.report)
+        for part in found
+        if part.height
+    ]
+    return made, failed
+
+
+def _without(report: Report, failed: Sequence[ReadError]) -> Report:
+    lines = [str(error) for error in failed[:_NAMED]]
+    if len(failed) > _NAMED:
+        lines.append(f"{len(failed) - _NAMED:,} more files of the lake could not be read")
+    lost = {**report.left_out, "files that could not be read": len(failed)}
+    return replace(report, left_out=lost, partial=(*report.partial, *lines))

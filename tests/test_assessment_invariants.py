@@ -12,7 +12,7 @@ import rmtoolkit as rm
 from rmtoolkit import text
 from rmtoolkit.assessment import assess
 from rmtoolkit.limits.recommend import USUAL
-from tests.numbers import run_of_corpus
+from tests.shown_numbers import run_of_corpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

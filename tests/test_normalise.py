@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtoolkit import _tables as module
-from rmtoolkit._provenance import Report
 from rmtoolkit._tables import cadences, clean_samples, conform, key_containers, order_samples, tidy_events
 from rmtoolkit.recording import normalise
-from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, SIGNALS
+from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, SIGNALS, Report
 
 NAN, INF = float("nan"), float("inf")
 

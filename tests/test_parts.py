@@ -12,7 +12,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit import recording as recordings
-from rmtoolkit._partition import partition
+from rmtoolkit._parallel import partition
 from rmtoolkit.exceptions import ReadError
 from tests.benchmarks import fleet
 

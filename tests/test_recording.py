@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
-from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.recording import as_recording
-from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, SIGNALS, empty
+from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, SIGNALS, Report, empty
 
 if TYPE_CHECKING:
     from pathlib import Path

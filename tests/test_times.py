@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit._times import parse_duration, parse_time
+from rmtoolkit._tables import parse_duration, parse_time
 from rmtoolkit.exceptions import RmtoolkitError
 
 

@@ -20,8 +20,8 @@ from judge import Label, judge
 from measure import measure
 from shapes import SHAPES
 
-from rmtoolkit._provenance import Report
 from rmtoolkit.recording import normalise
+from rmtoolkit.schema import Report
 
 PARTS = ("dev", "sealed")
 _BEGIN, _END = "<!-- counts: made by data/lab/corpus.py -->", "<!-- end of the counts -->"

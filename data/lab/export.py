@@ -19,9 +19,8 @@ import polars as pl
 import recorded
 from series import Series, series
 
-from rmtoolkit._provenance import Report
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import SIGNALS
+from rmtoolkit.schema import SIGNALS, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

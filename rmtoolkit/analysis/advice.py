@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit.analysis import heap_evidence, remedies
-from rmtoolkit.analysis.patterns import PATTERNS
+from rmtoolkit.analysis import heap_evidence
+from rmtoolkit.analysis import patterns as remedies
+from rmtoolkit.analysis.patterns import PATTERNS, UNPREFIXED
 from rmtoolkit.analysis.records import Advice, Evidence, Statistic, Unit, VerdictRow, rejected
-from rmtoolkit.analysis.remedies import UNPREFIXED
 from rmtoolkit.analysis.thresholds import CLOSE_TO_LIMIT, PEAK_NEAR_LIMIT, RISKY
 from rmtoolkit.analysis.words import OpenKind
 from rmtoolkit.schema import TIME, Cause, Signal, Verdict

@@ -1,50 +1,108 @@
-"""Assess one life: which signal speaks, which layer of memory explains it, which name its shape has."""
+"""What is held against the growth, or the rest, that the models found in one life."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from rmtoolkit.analysis import growth
 from rmtoolkit.analysis.models import SLOWING_DOWN, Family
 from rmtoolkit.analysis.patterns import PATTERNS
-from rmtoolkit.analysis.records import Layer, Opinion
+from rmtoolkit.analysis.records import Halt, Layer, Opinion
 from rmtoolkit.analysis.signals import JUDGED
 from rmtoolkit.analysis.thresholds import (
     ABOVE_LATER,
+    ALL_AT_THE_END,
+    AS_HIGH,
     AT_HIGH,
     AT_LIMIT,
     AT_LIMIT_ANON,
     AT_LIMIT_RISE,
     AT_PEAK,
+    BELOW_FLOOR,
+    BETWEEN,
     BURST_ABOVE,
     BURST_OVER,
     BURST_RATIO,
     BURST_SHARE,
+    BURSTS_BEFORE,
     BURSTS_SHARE,
+    COARSE,
+    COARSE_SAMPLES,
+    COARSE_STEADY,
+    ENDED,
+    ENDED_QUARTER,
     EVEN,
     EVEN_SHARE,
+    EXCURSION,
+    FAINT_ERRORS,
+    FAINT_FROM,
+    FEW_SAMPLES,
+    FEW_SHARE,
+    FEW_TEETH_SHARE,
+    FLOOR_FOLLOWS,
+    FLOOR_STAYS,
+    FLOORS_CLIMB,
+    FLOORS_NOT_SEEN,
+    FLOORS_OPEN,
+    FLOORS_RISE,
+    FLOORS_STAY,
+    FLOORS_UNSURE,
     FLUTTER,
+    FORCED_REST,
+    GROWTH_ENDED,
+    GROWTH_JUMPS,
+    GROWTH_SLOWS,
+    GROWTH_STOPPED,
+    GROWTH_UNCHECKED,
+    GROWTH_YOUNG,
     INDEX_SHARE,
+    INSIDE_RANGE,
+    LEANING,
     LIKELY,
     LOAD_EXPLAINS_ALONE,
     MATERIAL_SHARE,
     MOST_SHARE,
     NAMING_SHARE,
+    NO_EXCURSION,
+    NOTHING_BETWEEN,
     ONCE_USED,
     OUTSIDE_BOUNDED,
     PEAK_AT_LIMIT,
     PERIODIC,
     PRESSURE,
     REFAULTS,
+    RESTART_LIKE,
+    RESTS,
+    SIDE_BY,
+    SIDE_SHOW,
+    SLOWING,
+    SMALL_MATERIAL,
+    SMALL_PART,
     SPIKE_RATIO,
+    STEADY,
     STEP_AFTER,
     STEP_OF_RISE,
     STEP_OF_SWING,
     STEP_SHARE,
+    STOPPED,
+    STRAIGHT,
+    STRAIGHT_MOST,
+    STRAIGHT_NOISE,
+    STRAIGHT_ODDS,
     SWING,
+    TAIL_SLOWS,
+    TAKES_BACK,
+    TAKES_MORE,
     TEETH,
     THREADS_RISE,
+    TIPS,
+    TOPS_RISE,
+    UNCHECKED,
     WARM_UP_RISE,
+    WITHIN_RANGE,
+    YOUNG,
+    YOUNG_SEEN,
+    Doubt,
 )
 from rmtoolkit.schema import Cause, Ending, Pattern, Signal
 
@@ -52,6 +110,193 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rmtoolkit.analysis.records import Level, Life, Reading
+
+
+def doubt_growth(opinion: Opinion, row: Reading, *, restarts_known: bool, others: int = 0) -> None:
+    """Take from the growth, in place, what was not seen to go on to the end of the life."""
+    if row.samples + others < FEW_SAMPLES:
+        opinion.growing, opinion.bounded = FEW_SHARE * opinion.growing, FEW_SHARE * opinion.bounded
+        opinion.unresolved = 1 - opinion.growing - opinion.bounded
+    _weigh_heap(opinion, row)
+    _hold_to_end(opinion, row)
+    _hold_to_floor(opinion, row)
+    _doubt_teeth(opinion, row, restarts_known=restarts_known)
+    _doubt_faint(opinion, row)
+
+
+def _weigh_heap(opinion: Opinion, row: Reading) -> None:
+    """A live heap that grows a little while the memory around it grows a lot is not what fills the limit."""
+    whole = opinion.readings.get(Signal.ANON) or opinion.readings.get(Signal.RSS)
+    if row.signal != Signal.ALLOCATED or whole is None:
+        return
+    small = row.mean_rise < SMALL_PART * whole.mean_rise
+    if whole.mean_rise < MATERIAL_SHARE * whole.settled:
+        return
+    if small and row.mean_rise < SMALL_MATERIAL * MATERIAL_SHARE * whole.settled:
+        opinion.bounded += SIDE_SHOW * (opinion.growing + opinion.unresolved)
+        opinion.growing, opinion.unresolved = (1 - SIDE_SHOW) * opinion.growing, (1 - SIDE_SHOW) * opinion.unresolved
+
+
+def _hold_to_end(opinion: Opinion, row: Reading) -> None:
+    """A leak still grows at the end, and goes beyond what the memory did before."""
+    if row.teeth >= TEETH:
+        if row.floor_trend < FLOORS_RISE:
+            _floors_stay(opinion, row)
+        elif row.floor_trend > STEADY and row.last_third > SLOWING and opinion.growing > LEANING / 2:
+            moved = TIPS * opinion.unresolved
+            opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
+        elif row.floor_trend > STEADY and row.low_rise > FLOORS_CLIMB * MATERIAL_SHARE * row.settled:
+            moved = FLOORS_OPEN * opinion.bounded
+            opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
+        return
+    if row.fresh and row.earlier_bursts >= BURSTS_BEFORE:
+        # Bursts as high came before, and went: one more is no news.
+        again = row.tail_top - row.settled <= AS_HIGH * (row.earlier_top - row.settled)
+        moved = FORCED_REST * row.fresh if again else 0.0
+        opinion.bounded, opinion.unresolved = opinion.bounded + moved, max(opinion.unresolved - moved, 0.0)
+    if row.stepped < LIKELY:
+        _weigh_bend(opinion, row)
+    if row.last_level > row.earlier_top and row.last_level - row.settled > STEP_SHARE * row.settled:
+        # It has just gone where it never was: nobody knows whether it stays, goes on or comes back.
+        moved = FORCED_REST * opinion.bounded
+        opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
+    if row.excursion < EXCURSION:
+        opinion.halts.add(Halt.WITHIN_RANGE)
+        _shift(opinion, INSIDE_RANGE if row.excursion < NO_EXCURSION else WITHIN_RANGE)
+    quarter = row.quarter
+    only_steps = _weigh_steps(opinion, row)
+    if row.last_third < ENDED or (quarter is not None and quarter < ENDED_QUARTER) or only_steps:
+        opinion.halts.add(Halt.ENDED)
+        _shift(opinion, GROWTH_ENDED)
+        if row.last_third < ENDED / 2 and opinion.bounded > opinion.growing:
+            moved = RESTS * max(opinion.unresolved - row.fresh, 0.0)
+            opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
+    elif row.last_third < SLOWING:
+        stopped = row.tail is not None and row.tail < STOPPED
+        opinion.halts.add(Halt.ENDED if stopped else Halt.SLOWING)
+        _shift(opinion, GROWTH_STOPPED if stopped or opinion.bounded > opinion.growing else GROWTH_SLOWS)
+    elif row.tail is not None and row.tail < ENDED:
+        opinion.halts.add(Halt.SLOWING)
+        _shift(opinion, TAIL_SLOWS)
+    elif row.last_third > STEADY and (row.tail or 1.0) > STEADY and opinion.growing > LEANING:
+        # Models that slow down or have just ended fit too, but nothing slowed down.
+        moved = TIPS * (opinion.unresolved if row.stepped > LIKELY else min(row.fresh, opinion.unresolved))
+        opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
+    if row.last_third == UNCHECKED and row.tail is None and quarter is None:
+        _shift(opinion, GROWTH_UNCHECKED)
+    if row.samples < COARSE_SAMPLES:
+        _shift(opinion, COARSE_STEADY if row.last_third > STEADY else COARSE)
+    fell = row.stepped > LIKELY and row.mean_rise <= 0
+    if (row.begun_at > 1 - YOUNG_SEEN * YOUNG and not fell) or (row.tail or 0.0) > ALL_AT_THE_END:
+        _shift(opinion, GROWTH_YOUNG)
+    if row.growth_per_day < row.floor_per_day:
+        _shift(opinion, BELOW_FLOOR)
+
+
+def _weigh_steps(opinion: Opinion, row: Reading) -> bool:
+    """Tell whether growth is made of the steps that explain it best; of jumps that no step explains more may come."""
+    between = row.between
+    if between is not None and between < NOTHING_BETWEEN and row.stepped <= LIKELY:
+        _shift(opinion, GROWTH_JUMPS)
+    return between is not None and between < BETWEEN and row.stepped > LIKELY
+
+
+def _floors_stay(opinion: Opinion, row: Reading) -> None:
+    """Floors that do not rise: no leak, unless they do so only a little, or the allocator may hold them up."""
+    opinion.halts.add(Halt.FLOOR_STAYS)
+    teeth = row.teeth
+    deviation = math.sqrt(2 * (2 * teeth + 5) / (9 * teeth * (teeth - 1)))
+    stays = row.floor_trend < FLOORS_UNSURE * deviation
+    _shift(opinion, FLOORS_STAY if stays else FLOORS_NOT_SEEN)
+    if stays:
+        # One high floor at the end of others that stayed has begun nothing.
+        moved = FLOORS_STAY.taken * min(row.fresh, opinion.unresolved)
+        opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
+    climbs = row.top_trend > TOPS_RISE and row.top_rise > FLOORS_CLIMB * MATERIAL_SHARE * row.settled
+    if climbs and row.signal != Signal.ALLOCATED:
+        moved = FLOORS_OPEN * opinion.bounded
+        opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
+
+
+def _weigh_bend(opinion: Opinion, row: Reading) -> None:
+    """Growth that is as fast in its later half as in its earlier one is no warm-up; slower, it may be one."""
+    slowing = opinion.unresolved - min(row.fresh, opinion.unresolved)
+    going = opinion.growing + slowing
+    if row.last_third < ENDED or going <= 0 or not math.isfinite(row.straight or math.inf):
+        return
+    steep = STRAIGHT_ODDS / (1 + (row.bend_noise / STRAIGHT_NOISE) ** 2)
+    shift = min(max(steep * (row.straight - STRAIGHT), -STRAIGHT_MOST), STRAIGHT_MOST)
+    for_growth = opinion.growing * math.exp(shift)
+    growing = going * for_growth / max(for_growth + slowing, 1e-12)
+    if growing < opinion.growing / 2:
+        opinion.halts.add(Halt.SLOWING)
+    opinion.growing, opinion.unresolved = growing, opinion.unresolved + opinion.growing - growing
+
+
+def _hold_to_floor(opinion: Opinion, row: Reading) -> None:
+    """A leak lifts the floor too; where only the tops rise, the traffic does."""
+    if row.teeth < TEETH and row.mean_rise > 0 and row.low_rise < FLOOR_FOLLOWS * row.mean_rise:
+        opinion.halts.add(Halt.FLOOR_STAYS)
+        _shift(opinion, FLOOR_STAYS)
+
+
+def _doubt_teeth(opinion: Opinion, row: Reading, *, restarts_known: bool) -> None:
+    """Without restart data, deep teeth may be kills: a hidden leak, not a sawtooth."""
+    if 0 < row.teeth < TEETH and TAKES_BACK <= row.repeats <= TAKES_MORE:
+        # Too few teeth to know the floor: neither growth nor its absence was seen.
+        opinion.growing, opinion.bounded = FEW_TEETH_SHARE * opinion.growing, FEW_TEETH_SHARE * opinion.bounded
+        opinion.unresolved = 1 - opinion.growing - opinion.bounded
+        return
+    if restarts_known or row.teeth < TEETH or row.trough > RESTART_LIKE:
+        return
+    opinion.restarts_unknown = True
+    opinion.unresolved += opinion.bounded
+    opinion.bounded = 0.0
+
+
+def _doubt_faint(opinion: Opinion, row: Reading) -> None:
+    """Growth that is seen but too small to matter may go on: only a longer window tells."""
+    faint = min(row.faint, opinion.bounded)
+    if faint < FAINT_FROM or row.teeth >= TEETH or row.last_third < SLOWING:
+        return
+    if row.begun_at > 1 - YOUNG_SEEN * YOUNG:
+        return
+    whole = opinion.footprint or row
+    if whole.mean_rise > SIDE_BY * max(row.mean_rise, 0.0):
+        # What grows most is around it, and has a name of its own.
+        return
+    if row.growth_per_day > FAINT_ERRORS * row.growth_error_per_day:
+        opinion.faint = True
+        opinion.bounded, opinion.unresolved = opinion.bounded - faint, opinion.unresolved + faint
+
+
+def doubt_rest(opinion: Opinion) -> None:
+    """Open again, in place, the rest that was forced or that nothing disturbed: it is no sign of health."""
+    if opinion.pattern == Pattern.AT_LIMIT and opinion.signal != Signal.ALLOCATED:
+        _reopen(opinion)
+    work = opinion.levels.get(Signal.WORK)
+    if work is not None and work.end_level - work.first_level <= 0:
+        _reopen(opinion)
+
+
+def _reopen(opinion: Opinion) -> None:
+    """Take back most of the rest: it cannot be told."""
+    opinion.unresolved += FORCED_REST * opinion.bounded
+    opinion.bounded *= 1 - FORCED_REST
+
+
+def going_on(row: Reading) -> float:
+    """Give the probability that the growth of one signal goes on, whether it is a leak or not."""
+    steady = row.last_third > STEADY and (row.tail or 1.0) > STEADY
+    return row.growing + TIPS * row.unresolved if steady else row.growing
+
+
+def _shift(opinion: Opinion, doubt: Doubt) -> None:
+    """Take a share off the growth that was not seen to go on."""
+    moved = doubt.taken * opinion.growing
+    opinion.growing -= moved
+    opinion.bounded += doubt.ended * moved
+    opinion.unresolved += (1 - doubt.ended) * moved
 
 
 #: Refaults are counted in pages.
@@ -396,9 +641,9 @@ def assess_lifetime(
     if row is None:
         return opinion
     opinion.growing, opinion.bounded, opinion.unresolved = row.growing, row.bounded, row.unresolved
-    growth.doubt_growth(opinion, row, restarts_known=restarts_known, others=others)
+    doubt_growth(opinion, row, restarts_known=restarts_known, others=others)
     _explain(opinion, row)
-    growth.doubt_rest(opinion)
+    doubt_rest(opinion)
     return opinion
 
 

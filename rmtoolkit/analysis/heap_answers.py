@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit.analysis import remedies
+from rmtoolkit.analysis import patterns as remedies
 from rmtoolkit.analysis.heap_reading import HeapKind, HeapReading, read_profile
 from rmtoolkit.analysis.thresholds import LAYER_SHOWN, PEAK_NEAR_LIMIT
 from rmtoolkit.heap._names import STD, SYSTEM, plain_name, spoken
-from rmtoolkit.heap.diff import diff
-from rmtoolkit.heap.suspects import churn, limits_of_sight, suspects
+from rmtoolkit.heap.suspects import churn, diff, limits_of_sight, suspects
 from rmtoolkit.heap.tree import tree
 from rmtoolkit.text import MI, count, hours, memory, number, printable, share, small_memory
 

@@ -12,13 +12,11 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._parallel import as_source, parallel_map
-from rmtoolkit._tables import conform
-from rmtoolkit._times import run_starts
+from rmtoolkit._tables import conform, run_starts
 from rmtoolkit.analysis import evidence, forecast, pooling, signals
 from rmtoolkit.analysis.advice import next_step
-from rmtoolkit.analysis.assess import BESIDE, assess_lifetime
+from rmtoolkit.analysis.assess import BESIDE, assess_lifetime, going_on
 from rmtoolkit.analysis.forecast import ENDLESS, UNKNOWN, exposure, paths
-from rmtoolkit.analysis.growth import going_on
 from rmtoolkit.analysis.heap_evidence import decides, names_leak, with_heap
 from rmtoolkit.analysis.heap_reading import by_workload
 from rmtoolkit.analysis.lives import split
@@ -48,7 +46,6 @@ from rmtoolkit.analysis.thresholds import (
 )
 from rmtoolkit.analysis.words import CHECKLIST, Situation, answers, headline, open_question, reason
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.lake import Lake
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import FOOTPRINTS, SAMPLES, SIGNALS, Cause, Outlook, Signal, Verdict
 from rmtoolkit.validation import validate
@@ -594,7 +591,7 @@ def judge_with(
     """Judge everything, and make further frames of each part in the same pass."""
     source = as_source(recording)
     # What is not in memory does not come into it: charts get what they show.
-    thin = isinstance(source, Lake) or source.stored is not None
+    thin = not isinstance(source, Recording) or source.stored is not None
     frames, about = _spread(source, heap, partial(_frames, thin=thin, also=also), client)
     frames["verdicts"] = _by_urgency(frames["verdicts"])
     if thin:

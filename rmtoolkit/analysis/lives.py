@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._partition import partition
-from rmtoolkit._times import run_starts, search_runs
+from rmtoolkit._parallel import partition
+from rmtoolkit._tables import run_starts, search_runs
 from rmtoolkit.analysis.thresholds import (
     GAP_SCRAPES,
     LINGER_SCRAPES,

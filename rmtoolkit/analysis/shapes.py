@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._times import run_starts, search_runs
+from rmtoolkit._tables import run_starts, search_runs
 from rmtoolkit.analysis.thresholds import (
     ABOVE_LATER,
     ABRUPT,

@@ -221,6 +221,7 @@ def assess(
     )
     rows = _rows.with_growth(_rows.with_runs(rows, judgement.lives, about.containers), judgement.fits)
     rows = _rows.by_urgency(_rows.with_accepted(_rows.with_waste(rows, prices), accepted))
+    rows = _rows.with_alarms(rows, oom_probability)
     rows, changes = compare(_rows.complete(_rows.named(_words.with_words(rows))), before)
     keys = rows.unique(WORKLOAD, keep="first", maintain_order=True).select("workload_id", *WORKLOAD)
     ids = about.containers.join(keys, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")

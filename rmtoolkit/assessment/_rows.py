@@ -128,10 +128,12 @@ WORKLOADS: Final = pl.Schema(
         "hours_to_limit": _HOURS,
         "hours_to_limit_low": _HOURS,
         "hours_to_limit_high": _HOURS,
+        "reaches_soon": pl.Boolean(),
         # The chance of at least one OOM kill at the limit in force.
         "oom_probability_24h": _SHARE,
         "oom_probability_7d": _SHARE,
         "oom_probability_30d": _SHARE,
+        "above_target": pl.Boolean(),
         "oom_probability_7d_low": _SHARE,
         "oom_probability_7d_high": _SHARE,
         "risk_basis": _TEXT,
@@ -304,6 +306,13 @@ def with_waste(rows: pl.DataFrame, prices: Prices | None) -> pl.DataFrame:
     price = per_month(1.0, None if prices is None else prices.per_gib_hour)
     return rows.with_columns(
         waste_bytes=waste, waste_per_month=pl.lit(None, dtype=_MONEY) if price is None else waste * price
+    )
+
+
+def with_alarms(rows: pl.DataFrame, target: float) -> pl.DataFrame:
+    """Say what is above the target, and what meets its limit within a week."""
+    return rows.with_columns(
+        above_target=pl.col("oom_probability_7d") > target, reaches_soon=pl.col("hours_to_limit") <= _WEEK_HOURS
     )
 
 

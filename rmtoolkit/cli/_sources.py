@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeIs
 
+    from rmtoolkit.assessment import Totals
     from rmtoolkit.lake import Lake
+    from rmtoolkit.limits.recommend import Prices
     from rmtoolkit.recording import Recording
-    from rmtoolkit.views.summary import Counts
 
 DONE: Final = 0
 FINDINGS: Final = 1
@@ -39,8 +40,8 @@ _SERVER_OPTIONS: Final = {
 _SEVERAL: Final = ("namespace", "workload", "pod")
 _TIMES: Final = ("start", "end", "last")
 _FAIL_HELP: Final = (
-    "exit with status 1 if a workload leaks (leak), or if one reaches its limit or has more than a 5 %% chance of "
-    "an OOM kill within 7 days (oom); may be given twice"
+    "exit with status 1 if a workload leaks (leak), or if one reaches its limit or has more than the accepted chance "
+    "of an OOM kill within 7 days (oom); may be given twice"
 )
 _HEAP_HELP: Final = (
     "a heap profile of the workload, as WORKLOAD=FILE where there are several workloads; several files of one workload "
@@ -86,9 +87,9 @@ def add_limits(command: argparse.ArgumentParser) -> None:
 def read(options: argparse.Namespace) -> Recording | Lake:
     """Read what was asked for; a lake stays one."""
     import rmtoolkit as rm
+    from rmtoolkit._io import is_lake, is_url
     from rmtoolkit.exceptions import RmtoolkitError
-    from rmtoolkit.lake import Lake, is_lake
-    from rmtoolkit.loaders.prometheus.live import is_url
+    from rmtoolkit.lake import Lake
 
     asked = {name: getattr(options, name) for name in _SERVER_OPTIONS if getattr(options, name) is not None}
     # All at once: what cannot be read is left out as long as something else can.
@@ -116,7 +117,8 @@ def is_recording(found: Recording | Lake) -> TypeIs[Recording]:
 
 def shown(sources: Sequence[str]) -> str:
     """Name the sources, without the credentials that an address may hold."""
-    from rmtoolkit.loaders.prometheus.live import is_url, shown_url
+    from rmtoolkit._io import is_url
+    from rmtoolkit.loaders.prometheus.live import shown_url
 
     return " ".join(shown_url(source) if is_url(source) else source for source in sources)
 
@@ -140,8 +142,17 @@ def profiles(given: Sequence[str]) -> list[str] | dict[str, list[str]] | None:
     return named or alone or None
 
 
-def status(counted: Counts, fail_on: Sequence[str]) -> int:
+def prices(options: argparse.Namespace, currency: str = "USD") -> Prices | None:
+    """Give what things cost, where it is said."""
+    from dataclasses import replace
+
+    from rmtoolkit.limits.recommend import USUAL
+
+    return None if options.price is None else replace(USUAL, per_gib_hour=options.price, currency=currency)
+
+
+def status(fleet: Totals, fail_on: Sequence[str]) -> int:
     """Give the exit status that `--fail-on` asks for."""
-    leaks = "leak" in fail_on and counted.leak > 0
-    kills = "oom" in fail_on and (counted.reaching > 0 or bool(counted.above_target))
+    leaks = "leak" in fail_on and fleet.leak > 0
+    kills = "oom" in fail_on and (fleet.reaching > 0 or bool(fleet.above_target))
     return FINDINGS if leaks or kills else DONE

@@ -30,16 +30,16 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the verdicts, and write what was asked for."""
     from rmtoolkit._parallel import connected
-    from rmtoolkit.analysis.judge import judge
-    from rmtoolkit.views import exports, summary, terminal
+    from rmtoolkit.assessment import assess, classify
+    from rmtoolkit.views import exports, terminal
 
     if options.output:
         exports.check_format(options.output)
     with connected(options.scheduler) as client:
-        judgement = judge(_sources.read(options), _sources.profiles(options.heap), client=client)
+        found = assess(_sources.read(options), heap=_sources.profiles(options.heap), client=client)
     sys.stdout.write(
         terminal.table(
-            judgement,
+            found,
             source=_sources.shown(options.sources),
             by=options.by,
             colour=terminal.wants_colour(sys.stdout) and not options.no_color,
@@ -47,5 +47,5 @@ def run(options: argparse.Namespace) -> int:
         )
     )
     if options.output:
-        print(f"Verdicts: {exports.write(exports.columns(judgement, options.by), options.output)}")
-    return _sources.status(summary.counts(judgement.verdicts), options.fail_on)
+        print(f"Verdicts: {exports.write(classify(found, by=options.by), options.output)}")
+    return _sources.status(found.fleet, options.fail_on)

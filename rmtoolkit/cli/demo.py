@@ -38,17 +38,16 @@ def show(folder: Path | None = None, target: Path | None = None) -> Path:
     if not folder.is_dir():
         msg = f"There are no samples in {quote_path(folder)}. They come with a clone of the repository."
         raise RmtoolkitError(msg)
-    recording = rm.read(folder)
-    found = report.contents(recording, title="rmtoolkit demo")
+    found = rm.assess(rm.read(folder))
     sys.stdout.write(
         terminal.table(
-            found.week.judgement,
+            found,
             source=str(folder),
             colour=terminal.wants_colour(sys.stdout),
             unicode=terminal.has_unicode(sys.stdout),
         )
     )
     target.parent.mkdir(parents=True, exist_ok=True)
-    path = report.write(found, target)
+    path = report.report(found, target, title="rmtoolkit demo")
     sys.stdout.write(f"Report: {path}\n")
     return path

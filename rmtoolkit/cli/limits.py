@@ -25,20 +25,20 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the limits, and write what was asked for."""
     from rmtoolkit._parallel import connected
-    from rmtoolkit.assessment import recommend_limits
+    from rmtoolkit.assessment import assess
     from rmtoolkit.views import terminal
-    from rmtoolkit.views import terminal as limits_terminal
 
     if options.output:
-        limits_terminal.check_format(options.output)
-    source = _sources.read(options)
+        terminal.check_format(options.output)
     with connected(options.scheduler) as client:
-        limits = recommend_limits(
-            source, options.oom_probability, options.margins, price_per_gib_hour=options.price, client=client
+        found = assess(
+            _sources.read(options),
+            margins=options.margins,
+            oom_probability=options.oom_probability,
+            prices=_sources.prices(options),
+            client=client,
         )
-    unicode = terminal.has_unicode(sys.stdout)
-    sys.stdout.write(limits_terminal.limits_table(limits, options.oom_probability, unicode=unicode))
+    sys.stdout.write(terminal.limits_table(found, unicode=terminal.has_unicode(sys.stdout)))
     if options.output:
-        containers = source.containers if _sources.is_recording(source) else source.containers()
-        print(f"Limits: {limits_terminal.write(limits, containers, options.output)}")
+        print(f"Limits: {terminal.write(found, options.output)}")
     return _sources.DONE

@@ -99,7 +99,7 @@ def _of_cluster(options: argparse.Namespace) -> Recording:
 
 
 def _of_this_machine(options: argparse.Namespace) -> Recording:
-    from rmtoolkit._times import parse_duration
+    from rmtoolkit._tables import parse_duration
     from rmtoolkit.loaders.record import Recorder
 
     recorder = Recorder(

@@ -58,20 +58,21 @@ def run(options: argparse.Namespace) -> int:
             price_per_gib_hour=options.price,
             currency=options.currency,
             client=client,
+            now=date,
         )
     print(f"Report: {report.write(found, options.output, date=date)}")
     if options.pdf:
         print(f"PDF: {report.write(found, options.pdf, date=date)}")
     if options.beside:
         print(f"Files: {write_beside(found, options.beside)}")
-    count = len(found.entries)
-    print(f"Covers {count:,} of {count:,} workloads. {found.counts.sentence}")
+    fleet = found.found.fleet
+    print(f"Covers {fleet.workloads:,} of {fleet.workloads:,} workloads. {fleet.sentence}")
     if (lost := missing(found)) is not None:
         print(f"Not complete: {lost}")
-    return _sources.status(found.counts, options.fail_on)
+    return _sources.status(fleet, options.fail_on)
 
 
 def _date(asked: str | None) -> dt.datetime | None:
-    from rmtoolkit._times import parse_time
+    from rmtoolkit._tables import parse_time
 
     return None if asked is None else parse_time(asked)

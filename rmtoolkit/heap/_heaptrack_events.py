@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rmtoolkit.heap._heaptrack_tables import Mark
-
     Integers = NDArray[np.int64]
 
 
@@ -34,6 +32,14 @@ _STEP_MS: Final = 10
 _PACKED_PER_EVENT: Final = 2
 #: So many events may wait until they are summed up.
 _MOST_MOVED: Final = 1 << 20
+
+
+class Mark(NamedTuple):
+    """A line that has its place among the events: a stamp (c), the resident pages (R), an attachment (A)."""
+
+    before: int
+    kind: str
+    value: int
 
 
 class Nets(NamedTuple):

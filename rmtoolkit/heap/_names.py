@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import quote_path
 from rmtoolkit.heap.profile import FRAMES, STACKS
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._files import counted
+from rmtoolkit.schema import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import polars as pl
 
 from rmtoolkit._html import el, table
-from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._allocator_text import IN_USE, Arena, Document
@@ -18,6 +17,7 @@ from rmtoolkit.loaders._allocator_text import glibc_documents as parse_documents
 from rmtoolkit.loaders._allocator_text import jemalloc_documents as jemalloc_documents_parse_documents
 from rmtoolkit.loaders._allocator_text import tcmalloc_documents as tcmalloc_documents_parse_documents
 from rmtoolkit.loaders._files import counted
+from rmtoolkit.schema import Report
 from rmtoolkit.text import UNKNOWN, memory
 
 if TYPE_CHECKING:

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit._wire import BYTES, VARINT, WireError, fields, read_varint
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.heap._names import FrameTable, deep, report, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary, Maps
 from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.loaders import _files
+from rmtoolkit.loaders._wire import BYTES, VARINT, WireError, fields, read_varint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from rmtoolkit._provenance import Report
+    from rmtoolkit.schema import Report
 
 
 DHAT_EXPECTED: Final = "a DHAT profile (JSON, dhatFileVersion 2)"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit._html import el, table
-from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import RmtoolkitError, quote
+from rmtoolkit.schema import Report
 from rmtoolkit.text import UNKNOWN, count, memory, number
 
 if TYPE_CHECKING:

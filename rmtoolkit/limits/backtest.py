@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit._partition import partition
-from rmtoolkit._times import parse_duration
+from rmtoolkit._parallel import partition
+from rmtoolkit._tables import parse_duration
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import baselines

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._tables import as_time
-from rmtoolkit._times import run_starts
+from rmtoolkit._tables import as_time, run_starts
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError
 from rmtoolkit.limits.history import WORKLOAD, footprint, kills, workloads
 from rmtoolkit.recording import as_recording

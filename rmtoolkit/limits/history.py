@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._partition import partition
-from rmtoolkit._times import run_starts
+from rmtoolkit._parallel import partition
+from rmtoolkit._tables import run_starts
 from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.recording import Recording, as_recording

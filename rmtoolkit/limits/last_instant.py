@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._times import run_starts
+from rmtoolkit._tables import run_starts
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.limits.risk import HORIZON
 

@@ -53,9 +53,15 @@ def patches_yaml(limits: pl.DataFrame) -> str:
     return text
 
 
+def _advised(row: Mapping[str, Any], setting: str) -> int | None:
+    """Find the advice in a row of an Assessment, or of `recommend_limits`."""
+    advised: int | None = row.get(f"advised_{setting}_bytes", row.get(f"recommended_{setting}_bytes"))
+    return advised
+
+
 def _changes(row: Mapping[str, Any]) -> bool:
     """Tell whether the one action is another limit: what is to stay needs no patch."""
-    return row.get("recommended_limit_bytes") is not None and row.get("action", Action.SET_LIMIT) in OF_LIMITS
+    return _advised(row, "limit") is not None and row.get("action", Action.SET_LIMIT) in OF_LIMITS
 
 
 def _is_name(text: str) -> bool:
@@ -71,7 +77,7 @@ def _scalar(text: str) -> str:
 
 def _document(kind: str, namespace: str, workload: str, rows: list[dict[str, Any]]) -> str:
     name, version = _KINDS.get(kind.lower(), _KINDS["deployment"])
-    lines = [f"# {printable(row.get('reason') or 'No reason was given.')}" for row in rows]
+    lines = [f"# {printable(row.get('limit_reason') or row.get('reason') or 'No reason was given.')}" for row in rows]
     if kind.lower() not in _KINDS:
         known = "not known" if not kind else "another"
         lines.append(f"# The kind was {known}: a Deployment was assumed.")
@@ -88,9 +94,9 @@ def _document(kind: str, namespace: str, workload: str, rows: list[dict[str, Any
     ]
     for row in rows:
         lines += [f"        - name: {_scalar(row['container'])}", "          resources:"]
-        if row.get("recommended_request_bytes") is not None:
-            lines += ["            requests:", f"              memory: {quantity(row['recommended_request_bytes'])}"]
-        lines += ["            limits:", f"              memory: {quantity(row['recommended_limit_bytes'])}"]
+        for setting in ("request", "limit"):
+            if (advised := _advised(row, setting)) is not None:
+                lines += [f"            {setting}s:", f"              memory: {quantity(advised)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -104,9 +110,9 @@ def kubectl_lines(limits: pl.DataFrame) -> list[str]:
         words = ["kubectl", "--namespace", row.get("namespace") or "default", "set", "resources"]
         words.append(f"{kind if kind in _KINDS else 'deployment'}/{row.get('workload') or ''}")
         words.append(f"--containers={row.get('container') or ''}")
-        if row.get("recommended_request_bytes") is not None:
-            words.append(f"--requests=memory={quantity(row['recommended_request_bytes'])}")
-        words.append(f"--limits=memory={quantity(row['recommended_limit_bytes'])}")
+        for setting in ("request", "limit"):
+            if (advised := _advised(row, setting)) is not None:
+                words.append(f"--{setting}s=memory={quantity(advised)}")
         lines.append(shlex.join(words))
     return lines
 
@@ -123,9 +129,11 @@ def resize_lines(limits: pl.DataFrame, pods: pl.DataFrame) -> list[str]:
         row = wanted.get((pod["namespace"], pod["workload"], pod["container"]))
         if row is None or not pod["pod"]:
             continue
-        resources: dict[str, dict[str, str]] = {"limits": {"memory": quantity(row["recommended_limit_bytes"])}}
-        if row.get("recommended_request_bytes") is not None:
-            resources["requests"] = {"memory": quantity(row["recommended_request_bytes"])}
+        resources = {
+            f"{setting}s": {"memory": quantity(advised)}
+            for setting in ("limit", "request")
+            if (advised := _advised(row, setting)) is not None
+        }
         patch = {"spec": {"containers": [{"name": pod["container"], "resources": resources}]}}
         words = ["kubectl", "--namespace", pod["namespace"] or "default", "patch", "pod", pod["pod"]]
         lines.append(shlex.join([*words, "--subresource", "resize", "--patch", json.dumps(patch)]))

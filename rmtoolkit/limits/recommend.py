@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._parallel import as_source, parallel_map
-from rmtoolkit._partition import partition
+from rmtoolkit._parallel import as_source, parallel_map, partition
 from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.analysis.thresholds import CLOSE_TO_LIMIT

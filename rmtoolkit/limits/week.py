@@ -6,16 +6,16 @@ import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import polars as pl
 
 from rmtoolkit import text
+from rmtoolkit._parallel import Parted
 from rmtoolkit.analysis.judge import Judgement, judge_with
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
-from rmtoolkit.lake import Lake
 from rmtoolkit.limits.cost import per_month
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import also, of_gathered
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.heap_reading import Heap
     from rmtoolkit.limits.risk import Margins
 
-    Previous = str | os.PathLike[str] | "Week" | Source
+    Previous: TypeAlias = "str | os.PathLike[str] | Week | Source"
 
 
 #: Columns of a week's verdicts behind those of `classify`.
@@ -170,7 +170,7 @@ def verdicts_before(previous: Previous) -> pl.DataFrame:
     """Find the verdicts of the week before."""
     if isinstance(previous, Week):
         return previous.verdicts()
-    if isinstance(previous, Recording | Lake):
+    if isinstance(previous, Recording | Parted):
         return survey(previous).verdicts()
     if isinstance(previous, pl.LazyFrame):
         previous = previous.collect()

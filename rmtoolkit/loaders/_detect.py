@@ -14,22 +14,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from rmtoolkit._provenance import Report
+from rmtoolkit._io import is_lake, is_url
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
-from rmtoolkit.lake import is_lake
 from rmtoolkit.loaders import _files
-from rmtoolkit.loaders._files import check_samples, warn_of_values
-from rmtoolkit.loaders._kubernetes import METRICS
-from rmtoolkit.loaders.kubernetes import joined, read_objects
-from rmtoolkit.loaders.prometheus._remote_read import is_remote_read
-from rmtoolkit.loaders.prometheus.live import Prometheus, is_url, read_url
+from rmtoolkit.loaders._files import METRICS, check_samples, warn_of_values
 from rmtoolkit.recording import Recording, concat
+from rmtoolkit.schema import Report
 from rmtoolkit.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from rmtoolkit.loaders._kubernetes import Objects
 
 
 class Form(StrEnum):
@@ -55,6 +49,8 @@ class Form(StrEnum):
 
 _HEAD_BYTES: Final = 1 << 18
 _REMOTE_READ_BYTES: Final = 1 << 10
+#: Protobuf's tag of a label's value: text has no such byte.
+_LABEL_VALUE: Final = b"\x12"
 _DATA_ENDINGS: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".log", ".csv", ".gz", ".zst")
 _EXPECTED: Final = "a recording"
 
@@ -161,6 +157,15 @@ def _is_lone_number(file: _File) -> bool:
     return file.path.name in _LONE_NUMBERS and _NUMBER.fullmatch(file.text) is not None
 
 
+def _is_remote_read(file: _File) -> bool:
+    head = file.head[:_REMOTE_READ_BYTES]
+    if _LABEL_VALUE not in head:
+        return False
+    from rmtoolkit.loaders.prometheus._remote_read import is_remote_read  # noqa: PLC0415
+
+    return is_remote_read(head)
+
+
 def _is_table(file: _File) -> bool:
     from rmtoolkit.loaders.tables import columns_of  # noqa: PLC0415
 
@@ -239,7 +244,7 @@ READERS: Final = (
     ),
     Reader(
         Form.PROMETHEUS,
-        lambda file: is_remote_read(file.head[:_REMOTE_READ_BYTES]),
+        _is_remote_read,
         ("loaders.prometheus.saved", "read_prometheus"),
         "answers to a remote read",
         "the body of an answer of `/api/v1/read`, streamed or not, saved as it is",
@@ -430,13 +435,11 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     found, given = _files_sniff(named)
     sorted_out = _sort_out(found)
     parts, used = _read_all(sorted_out, options)
-    dumps = sorted_out.forms.get(Form.OBJECTS, [])
-    objects = _read_objects(sorted_out) if dumps and parts else None
     if not parts:
         raise _nothing(path, sorted_out)
     recording = concat(parts)
-    if objects:
-        recording = joined(recording, objects)
+    if sorted_out.forms.get(Form.OBJECTS):
+        recording = _with_objects(recording, sorted_out)
     notes = []
     if sorted_out.skipped:
         notes.append(f"skipped, no recording: {_named([file.name for file, _ in sorted_out.skipped])}")
@@ -466,6 +469,7 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
 def _live(urls: Sequence[object], others: Sequence[PathLike], options: Mapping[str, Any]) -> Recording:
     """Read servers, and files beside them."""
     from_servers = {name: value for name, value in options.items() if name in _options_of(Form.SERVER)}
+    read_url = OF_FORM[Form.SERVER].load()
     parts = [read_url(str(url), **from_servers) for url in urls]
     if others:
         of_files = _known_options(form for form in OF_FORM if form is not Form.SERVER)
@@ -525,16 +529,22 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
     return parts, used
 
 
-def _read_objects(sorted_out: _SortedOut) -> Objects:
-    """Read what explains the samples; add to the failures."""
+def _with_objects(recording: Recording, sorted_out: _SortedOut) -> Recording:
+    """Join what explains the samples; add to the failures."""
+    from rmtoolkit.loaders.kubernetes import joined, read_objects  # noqa: PLC0415
+
     objects, failed = read_objects(sorted_out.forms[Form.OBJECTS])
     sorted_out.failed.extend(failed)
-    return objects
+    return joined(recording, objects)
 
 
 def _options_of(form: Form) -> list[str]:
     """List the options that a reader takes."""
-    readers = [OF_FORM[form].load(), *((Prometheus.recording,) if form is Form.SERVER else ())]
+    readers: list[Callable[..., Recording]] = [OF_FORM[form].load()]
+    if form is Form.SERVER:
+        from rmtoolkit.loaders.prometheus.live import Prometheus  # noqa: PLC0415
+
+        readers.append(Prometheus.recording)
     parameters = [one for reader in readers for one in inspect.signature(reader).parameters.values()]
     return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
 

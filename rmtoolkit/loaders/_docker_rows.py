@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from rmtoolkit._workloads import version_of
 from rmtoolkit.loaders import _timestamps, linux
-from rmtoolkit.loaders.prometheus._metadata import version_of
 from rmtoolkit.schema import ABSURD_BYTES
 
 if TYPE_CHECKING:

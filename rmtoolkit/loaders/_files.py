@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
 
+#: A regular expression for what holds metrics: answers of `metrics.k8s.io`, or our own recordings of them.
+METRICS: Final = (
+    r'"(?:Pod|Node)Metrics(?:List)?"|"metrics\.k8s\.io/|(?:^|\n)(?:- |  )?(?:kind: ["\']?(?:Pod|Node)Metrics'
+    r'|apiVersion: ["\']?metrics\.k8s\.io/)|(?:^|\n)\{"time": ?"[^"]*", ?"kubectl": ?"'
+)
 #: A packed file may unpack to this much, whatever its size.
 _ALWAYS_BYTES: Final = 128 << 20
 #: Beyond that to this many times what was read of it. Saved answers of flat series reach 10 with gzip, 600 with zstd.

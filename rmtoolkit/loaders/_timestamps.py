@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
-from rmtoolkit._times import parse_duration, parse_time
+from rmtoolkit._tables import parse_duration, parse_time
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 
 if TYPE_CHECKING:

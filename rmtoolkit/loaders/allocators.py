@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 import polars as pl
 
-from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.loaders import _allocator_text, _files, _timestamps
 from rmtoolkit.loaders._allocator_text import Document, GlibcDocument
@@ -16,7 +15,7 @@ from rmtoolkit.loaders._allocator_text import glibc_documents as parse_documents
 from rmtoolkit.loaders._allocator_text import jemalloc_documents as jemalloc_documents_parse_documents
 from rmtoolkit.loaders._files import counted
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import SAMPLES
+from rmtoolkit.schema import SAMPLES, Report
 from rmtoolkit.text import memory
 
 if TYPE_CHECKING:

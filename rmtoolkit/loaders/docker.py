@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import polars as pl
 
 from rmtoolkit import _workloads
-from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.loaders import _docker_rows, _files, _timestamps
 from rmtoolkit.loaders._docker_rows import Happened, Inspected, Labels, Measured
 from rmtoolkit.loaders._files import counted
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import CONTAINERS, SAMPLES, empty
+from rmtoolkit.schema import CONTAINERS, SAMPLES, Report, empty
 from rmtoolkit.text import count
 
 if TYPE_CHECKING:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
 
-from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import ReadError, quote, quote_path
 from rmtoolkit.loaders import _files, _timestamps
-from rmtoolkit.loaders._files import counted, unwrap, warn
+from rmtoolkit.loaders._files import METRICS, counted, unwrap, warn
 from rmtoolkit.loaders._kubectl_rows import (
     EXPECTED,
     MEBIBYTE,
@@ -27,10 +26,20 @@ from rmtoolkit.loaders._kubectl_rows import (
     two_names,
     unfolded,
 )
-from rmtoolkit.loaders._kubernetes import KINDS, METRICS, METRICS_WORDS, Objects, items, parts
 from rmtoolkit.loaders._timestamps import Asked, Kind, Stamp, find
-from rmtoolkit.loaders.kubernetes import SOURCE, WITHOUT_OBJECTS, joined, read_objects
+from rmtoolkit.loaders.kubernetes import (
+    KINDS,
+    METRICS_WORDS,
+    SOURCE,
+    WITHOUT_OBJECTS,
+    Objects,
+    items,
+    joined,
+    parts,
+    read_objects,
+)
 from rmtoolkit.recording import Recording, concat, normalise
+from rmtoolkit.schema import Report
 
 if TYPE_CHECKING:
     import datetime as dt

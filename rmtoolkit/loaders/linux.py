@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
-from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _files, _timestamps
 from rmtoolkit.loaders._files import counted
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, SAMPLES
+from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, SAMPLES, Report
 from rmtoolkit.text import count
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import _lake_files
-from rmtoolkit._times import parse_duration, parse_time
+from rmtoolkit._tables import parse_duration, parse_time
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.loaders.prometheus._client import NothingThereError
 from rmtoolkit.recording import Recording

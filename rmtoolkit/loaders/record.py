@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
 from rmtoolkit.loaders import linux
 from rmtoolkit.loaders.linux import cgroup_place, pairs
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, SIGNALS, empty
+from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, SIGNALS, Report, empty
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence

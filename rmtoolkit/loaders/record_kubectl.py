@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from rmtoolkit._io import check_target
-from rmtoolkit._times import parse_duration
+from rmtoolkit._tables import parse_duration
 from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
 from rmtoolkit.loaders._kubectl_rows import failure
-from rmtoolkit.loaders._kubernetes import items, trimmed
 from rmtoolkit.loaders.kubectl_top import read_kubectl_top
+from rmtoolkit.loaders.kubernetes import items, trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

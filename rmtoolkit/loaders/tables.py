@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit._provenance import Report
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote_path
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._files import check_samples
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import CONTAINERS, SIGNALS
+from rmtoolkit.schema import CONTAINERS, SIGNALS, Report
 
 if TYPE_CHECKING:
     import os

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._partition import partition
-from rmtoolkit._times import run_starts
+from rmtoolkit._parallel import partition
+from rmtoolkit._tables import run_starts
 from rmtoolkit.recording import as_recording
 from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, SIGNALS, TIME
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, join, table, wide
+from rmtoolkit.schema import Action, Ending, Outlook, Verdict
 from rmtoolkit.views import charts
-from rmtoolkit.views.summary import TARGET, growth, is_growing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,19 +19,36 @@ if TYPE_CHECKING:
     Column = tuple[str, str, Callable[[Row], object]]
 
 
-#: What each level of evidence rests on.
-LEVELS: Final = {
-    1: "one resident series",
-    2: "restarts, limits or versions as well",
-    3: "work or sibling pods as well",
-    4: "live-heap gauge",
-    5: "heap profile",
+#: The one action in words.
+ACTIONS: Final = {
+    Action.FIX_LEAK: "Fix the leak",
+    Action.RAISE_LIMIT: "Raise the limit",
+    Action.SET_LIMIT: "Set a limit",
+    Action.LOWER_LIMIT: "Lower the limit",
+    Action.TUNE_ALLOCATOR: "Tune the allocator",
+    Action.REDUCE_STARTUP: "Reduce the startup",
+    Action.FIX_EXPORTER: "Fix the exporter",
+    Action.WAIT: "Wait for more data",
+    Action.NONE: "Nothing to do",
 }
 
 
-def facts(row: dict[str, Any]) -> Markup:
+def shortened(name: str, characters: int) -> str:
+    """Cut a name in its middle: its beginning says whose it is, its end tells it from others."""
+    if len(name) <= characters:
+        return name
+    tail = (characters - 1) // 2
+    return f"{name[: characters - 1 - tail]}…{name[-tail:]}"
+
+
+def named(row: Row) -> str:
+    """Name a workload, and the pod where the row is one's."""
+    return "/".join(text.printable(row[part]) for part in ("name", "pod") if part == "name" or "lives" in row)
+
+
+def facts(row: Row, target: float = 0.05) -> Markup:
     """Write the same four facts, always in the same places."""
-    return el("dl", _time(row), _risk(row), _confidence(row), _growth(row), class_="facts")
+    return el("dl", _time(row), _risk(row, target), _confidence(row), _growth(row), class_="facts")
 
 
 def _fact(label: str, value: str, drawn: Markup | None, note: str) -> Markup:
@@ -43,59 +60,55 @@ def _fact(label: str, value: str, drawn: Markup | None, note: str) -> Markup:
     )
 
 
-def _time(row: dict[str, Any]) -> Markup:
+def _time(row: Row) -> Markup:
     value = text.time_to_limit(
         row["limit_outlook"], row["hours_to_limit"], row["limit_bytes"], known=row["limit_known"]
     )
-    span = text.hours_range(row["hours_to_limit_low"], row["hours_to_limit_high"])
-    if row["limit_outlook"] == "reaches" and span:
-        note = f"80 % interval {span}"
-    elif row["limit_outlook"] == "bounded":
-        note = (
-            f"bounded: settled at {text.memory(row['settled_bytes'])}"
-            if row["settled_bytes"] is not None
-            else "bounded"
-        )
-    else:
-        note = ""
-    return _fact("Time to limit", value, None, note)
+    notes = []
+    if row["limit_outlook"] == Outlook.REACHES:
+        notes = [f"about {text.moment(row['limit_at'])} UTC"] if row["limit_at"] is not None else []
+        if span := text.hours_range(row["hours_to_limit_low"], row["hours_to_limit_high"]):
+            notes.append(f"80 % interval {span}")
+    elif row["limit_outlook"] == Outlook.BOUNDED:
+        settled = row["settled_bytes"]
+        notes = ["bounded" if settled is None else f"bounded: settled at {text.memory(settled)}"]
+    return _fact("Time to limit", value, None, ", ".join(notes))
 
 
-def _risk(row: dict[str, Any]) -> Markup:
+def _risk(row: Row, target: float) -> Markup:
     value = row["oom_probability_7d"]
     if value is None:
         why = "there is no limit to exceed" if row["limit_bytes"] is None and row["limit_known"] else ""
         return _fact("OOM kill, 7 days", text.UNKNOWN if not why else text.NOT_APPLICABLE, None, why)
-    side = "above" if value > TARGET else "within"
+    drawn = charts.risk_bar(value, target)
     return _fact(
-        "OOM kill, 7 days", text.chance(value), charts.risk_bar(value), f"{side} the {text.share(TARGET)} target"
+        "OOM kill, 7 days",
+        text.chance(value),
+        drawn,
+        f"{'above' if value > target else 'within'} the {text.share(target)} target",
     )
 
 
-def _confidence(row: dict[str, Any]) -> Markup:
-    level, leak = row["evidence_level"], row["leak_probability"]
-    if row["verdict"] == "inconclusive":
-        label, value = "Chance of a leak", text.chance(leak)
-    else:
-        label, value = "Confidence", text.chance(leak if row["verdict"] == "leak" or leak is None else 1 - leak)
+def _confidence(row: Row) -> Markup:
+    label, value, level = row["confidence_of"], text.chance(row["confidence_share"]), row["evidence_level"]
     if level is None:
         return _fact(label, value, None, "")
-    return _fact(label, value, charts.boxes(level), f"evidence level {level} of 5: {LEVELS.get(level, '')}")
+    return _fact(label, value, charts.boxes(level), f"evidence {level}/5: {row['evidence_words']}")
 
 
-def _growth(row: dict[str, Any]) -> Markup:
+def growth(row: Row) -> str:
+    """Write a row's growth, or that there is none to be seen."""
+    if row["growth_bytes_per_day"] is None:
+        return "none" if row["verdict"] == Verdict.NOT_LEAK else text.UNKNOWN
+    return text.rate(row["growth_bytes_per_day"], sign=True)
+
+
+def _growth(row: Row) -> Markup:
     signal = text.SIGNAL_WORDS.get(row["signal"] or "", "memory")
-    growth = row["growth_bytes_per_day"]
-    if growth is None:
-        value = "none" if row["verdict"] == "not_leak" else text.UNKNOWN
-    else:
-        value = text.rate(growth) if is_growing(row) else "none"
     span = text.rate_range(row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"])
-    if span and value == "none" and growth is not None:
-        span = text.rate_with_range(growth, row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"])
     floor = row["detection_floor_bytes_per_day"]
-    notes = [*([span] if span else []), *([f"smallest detectable here {text.floor(floor)}"] if floor else [])]
-    return _fact(f"Growth of {signal}", value, None, ", ".join(notes))
+    notes = [*([span] if span else []), *([f"we would notice {text.floor(floor)}"] if floor else [])]
+    return _fact(f"Growth of {signal}", growth(row).removeprefix("+"), None, ", ".join(notes))
 
 
 def pattern_words(row: dict[str, Any]) -> list[str]:
@@ -211,7 +224,7 @@ _PODS: Final[Sequence[Column]] = (
 
 def evidence(row: Row, *, where: bool = False, **attributes: Any) -> Markup:  # noqa: ANN401 - of `table`
     """List what speaks for a leak, what against, and what was not measured; what supports the verdict stands first."""
-    sides = ("for", "against") if row["verdict"] == "leak" else ("against", "for")
+    sides = ("for", "against") if row["verdict"] == Verdict.LEAK else ("against", "for")
     order = {name: at for at, name in enumerate((*sides, "not_measured"))}
     items = sorted(row["evidence"] or [], key=lambda item: (order[item["says"]], -(item["weight"] or 0)))
     if not items:
@@ -224,12 +237,12 @@ def questions(checklist: Sequence[Row], **attributes: Any) -> Markup:  # noqa: A
     return write(_QUESTIONS, checklist, class_="questions", **attributes)
 
 
-def lives(rows: Sequence[Row], pods: Mapping[int, str] | None = None) -> Markup | None:
-    """List lifetimes, the newest first: the data of the charts; with `pods` each says whose it is."""
+def lives(rows: Sequence[Row], pods: Mapping[int, str] | None = None, about: Row | None = None) -> Markup | None:
+    """List the lifetimes of a workload, the newest first; with `pods` each says whose it is."""
     if not rows:
         return None
-    kills = sum(row["ended"] == "oom_kill" for row in rows)
-    said = f"{kills:,} of them ended in an OOM kill" if kills else "none ended in an OOM kill"
+    kills = sum(row["ended"] == Ending.OOM_KILL for row in rows) if about is None else about["kills"]
+    said = text.count(kills, "OOM kill") if kills else "no OOM kill"
     shown = sorted(rows, key=lambda row: (row["end"], row["start"]), reverse=True)[:_SHOWN]
     columns = _lives(seconds=(shown[0]["end"] - min(row["start"] for row in rows)).total_seconds() < _HOUR)
     if pods is not None:

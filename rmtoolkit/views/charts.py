@@ -13,7 +13,6 @@ from rmtoolkit import text
 from rmtoolkit._html import Markup, el
 from rmtoolkit.views._plot import PX, Area, Bar, Box, Grows, Line, Plot, Point, Rule, Scale, Shape, stretches, thin
 from rmtoolkit.views._plot_svg import STYLE, picture
-from rmtoolkit.views.summary import TARGET
 from rmtoolkit.views.timeline import LINES, Curve
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rmtoolkit.analysis.judge import Judgement
+    from rmtoolkit.assessment import Assessment
 
 
 __all__ = ["STYLE", "boxes", "bullet", "dots", "mark", "risk_bar", "spark"]
@@ -85,17 +84,17 @@ def bullet(peak_bytes: int, limit_bytes: int) -> Markup:
     )
 
 
-def risk_bar(probability: float) -> Markup:
+def risk_bar(probability: float, target: float = 0.05) -> Markup:
     """Draw a chance of an OOM kill on a square-root scale, so that 5 % is readable, with a tick at the target."""
     scale = Scale(0, 1, 0, _RISK_WIDTH, Grows.AS_ROOT)
-    width, tick = (round(scale.at(min(max(share, 0.0), 1.0))) for share in (probability, TARGET))
+    width, tick = (round(scale.at(min(max(share, 0.0), 1.0))) for share in (probability, target))
     return _bits(
         _RISK_WIDTH,
         16,
         Bar("empty", 0, _RISK_WIDTH, 5, 11),
-        Bar("alarm" if probability > TARGET else "ink-2", 0, width, 5, 11),
+        Bar("alarm" if probability > target else "ink-2", 0, width, 5, 11),
         Bar("ink", tick - 1, tick + 1, 0, 16),
-        says=f"{text.chance(probability)}, target at most {text.share(TARGET)}",
+        says=f"{text.chance(probability)}, target at most {text.share(target)}",
     )
 
 
@@ -122,10 +121,10 @@ _MOST_KILLS: Final = 12
 
 
 class Sparks:
-    """Draws the spark of any container of a judgement."""
+    """Draws the spark of any container of an Assessment."""
 
-    def __init__(self, judgement: Judgement, shown: Iterable[int]) -> None:
-        recording = judgement.recording
+    def __init__(self, found: Assessment, shown: Iterable[int]) -> None:
+        recording = found.recording
         wanted = pl.Series("container_id", sorted(set(shown)), dtype=pl.UInt32)
         samples = recording.samples.filter(pl.col("container_id").is_in(wanted.implode()))
         ids = samples["container_id"].to_numpy()
@@ -141,7 +140,7 @@ class Sparks:
         self._values: dict[str, NDArray[np.float64]] = {
             name: samples[name].cast(pl.Float64).to_numpy() for name in set(self._signal.values()) if name
         }
-        lives = judgement.lives.filter(pl.col("container_id").is_in(wanted.implode())).sort("container_id", "start")
+        lives = found.lives.filter(pl.col("container_id").is_in(wanted.implode())).sort("container_id", "start")
         cut = lives.partition_by("container_id", as_dict=True)
         self._starts = {key[0]: part["start"].to_physical().to_numpy() for key, part in cut.items()}
         self._limits = dict(recording.containers.select("container_id", "limit_bytes").iter_rows())

@@ -9,18 +9,20 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, join
-from rmtoolkit.analysis import advice, promql
-from rmtoolkit.analysis.records import VERDICTS, Advice, evidence_of
-from rmtoolkit.exceptions import ColumnError, UnknownWorkloadError
+from rmtoolkit.assessment import Assessment, as_assessment
+from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.views import _tables
 from rmtoolkit.views._tables import facts, pattern_words, with_code
 from rmtoolkit.views.style import STYLE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
+    from rmtoolkit._parallel import Source
+    from rmtoolkit.analysis.heap_reading import Heap
 
-_MARKS: Final = {name: mark.word for name, mark in text.EVIDENCE.items()}
+    Row = dict[str, Any]
+
 _HORIZONS: Final = (
     ("24 h", "oom_probability_24h"),
     ("7 days", "oom_probability_7d"),
@@ -35,41 +37,34 @@ class Explanation:
     Attributes
     ----------
     row
-        The workload's row of `classify`, as a dict.
+        The workload's row of `Assessment.workloads`, as a dict.
+    evidence
+        Evidence, a row each: in words, and as statistic, estimate, interval and unit.
+    advice
+        Advice, the first thing to do first: `text`, `setting`, `expected`, `because`, `until`.
+    queries
+        Queries for Grafana: `shows` and `promql`.
+    target
+        The chance of an OOM kill within 7 days that is accepted.
 
     Examples
     --------
-    >>> from rmtoolkit.analysis.judge import classify
     >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": ["api"] * 100, "rss_bytes": [50 << 20] * 100})
-    >>> explain(classify(table), "api")
+    >>> explain(table, "api")
     <Explanation: not_leak: api does not leak: it stays at 50 Mi.>
     """
 
     row: dict[str, Any]
+    evidence: pl.DataFrame
+    advice: pl.DataFrame
+    queries: pl.DataFrame
+    target: float
 
     @property
     def headline(self) -> str:
         """The verdict in one sentence."""
-        said: str = self.row.get("headline") or self.row["explanation"].split(". ", maxsplit=1)[0]
-        return said.removesuffix(".") + "."
-
-    @property
-    def evidence(self) -> pl.DataFrame:
-        """Evidence, a row each: in words, and as statistic, estimate, interval and unit."""
-        dtype = VERDICTS["evidence"]
-        return pl.DataFrame({"evidence": [self.row.get("evidence") or []]}, schema={"evidence": dtype}).select(
-            pl.col("evidence").explode(empty_as_null=False).struct.unnest()
-        )
-
-    @property
-    def advice(self) -> pl.DataFrame:
-        """Advice, the first thing to do first: `text`, `setting`, `expected`, `because`, `until`."""
-        return advice.frame(_whole(self.row))
-
-    @property
-    def queries(self) -> pl.DataFrame:
-        """Queries for Grafana: `shows` and `promql`."""
-        return promql.frame(_whole(self.row))
+        said: str = self.row["headline"]
+        return said
 
     def to_dict(self) -> dict[str, Any]:
         """Give the row as a plain dict.
@@ -77,12 +72,13 @@ class Explanation:
         Returns
         -------
         dict
-            Columns of `classify`.
+            Columns of `Assessment.workloads`.
 
         Examples
         --------
-        >>> Explanation({"verdict": "leak"}).to_dict()
-        {'verdict': 'leak'}
+        >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
+        >>> explain(table, "api").to_dict()["verdict"]
+        'not_leak'
         """
         return dict(self.row)
 
@@ -96,22 +92,23 @@ class Explanation:
 
         Examples
         --------
-        >>> print(Explanation({"explanation": "a leaks. b.", "next_step": "c", "evidence": []}).summary())
-        a leaks. b.
-        Next: c
+        >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
+        >>> explain(table, "api").summary().splitlines()[0].split(". ")[0]
+        'api does not leak: it stays at 50 Mi'
         """
         lines = [self.row["explanation"]]
-        for item in self.row.get("evidence") or []:
+        for item in self.evidence.iter_rows(named=True):
             where = f" ({seen})" if (seen := _tables.seen(item)) else ""
-            lines.append(f"  {_MARKS[item['says']]:<13} {item['text']}: {item['value']}{where}")
-        if self.row.get("detection_floor_bytes_per_day") is not None:
+            lines.append(f"  {text.EVIDENCE[item['says']].word:<13} {item['text']}: {item['value']}{where}")
+        if self.row["detection_floor_bytes_per_day"] is not None:
             floor = text.floor(self.row["detection_floor_bytes_per_day"])
             lines.append(f"Smallest growth that would be found here, nine times in ten: {floor}.")
         if (risk := _risk_words(self.row)) is not None:
             lines.append(risk)
-        if "verdict" in self.row:
-            lines += [f"Then: {found.sentence}" for found in list(advice.advise(_whole(self.row)))[1:]]
-            lines += [f"{query.shows}: {query.promql}" for query in promql.queries(_whole(self.row))]
+        for then in self.advice[1:].iter_rows(named=True):
+            setting = f" `{then['setting']}`" if then["setting"] else ""
+            lines.append(f"Then: {then['text']}{setting}")
+        lines += [f"{shows}: {promql}" for shows, promql in self.queries.iter_rows()]
         return "\n".join(text.printable(line) for line in [*lines, f"Next: {self.row['next_step']}"])
 
     def __str__(self) -> str:
@@ -123,98 +120,76 @@ class Explanation:
         return f"<Explanation: {self.row['verdict']}: {text.printable(self.headline)}>"
 
     def _repr_html_(self) -> str:
-        row = _whole(self.row)
+        row = self.row | {"evidence": self.evidence.to_dicts()}
         mark = text.VERDICTS[row["verdict"]]
         pods = [text.count(row["pods"], "pod")] if row["pods"] else []
-        reason = row["explanation"].removeprefix(self.headline).strip()
-        first, *others = advice.advise(row)
-        if row["next_step"] != first.sentence:
-            # A frame that another version wrote keeps its own words.
-            first = Advice(row["next_step"] or "Nothing to do.")
+        first, *others = self.advice.iter_rows(named=True)
         answer = el(
             "div",
             el("span", f"{mark.shape} {mark.badge}", class_="badge"),
-            el("span", text.printable(", ".join([_name(row), *pods, *pattern_words(row)])), class_="who"),
+            el("span", ", ".join([_tables.named(row), *pods, *pattern_words(row)]), class_="who"),
             el("p", text.printable(self.headline), class_="headline"),
-            el("p", text.printable(reason), class_="reason"),
+            el("p", text.printable(row["why"]), class_="reason"),
             el("div", el("b", "Next:"), " ", *_action(first), class_="next"),
         )
         risk = _risk_words(row)
+        more = [el("li", *_action(one)) for one in others]
+        queries = [
+            join(el("dt", shows), el("dd", el("code", promql, class_="block")))
+            for shows, promql in self.queries.iter_rows()
+        ]
         return el(
             "div",
             el("style", STYLE),
-            el("div", answer, facts(row), class_="answer"),
+            el("div", answer, facts(row, self.target), class_="answer"),
             el("p", risk, class_="note") if risk else None,
             _tables.evidence(row, where=True, caption="Evidence"),
-            _more(others),
-            _queries(row),
+            _folded("What else to do ", text.count(len(more), "thing"), "ol", more),
+            _folded(
+                "The same in Grafana ", text.count(len(queries), "query", "queries"), "dl", queries, class_="queries"
+            ),
             class_=f"rm rm-explanation {mark.token}",
         )
 
 
-def _whole(row: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what an older or smaller frame of verdicts lacks: unknown, not an error."""
-    missing = {name: None for name in VERDICTS if name not in row}
-    known = {"limit_known": "no_limit" not in evidence_of(row), "workload_inferred": None}
-    return known | {"also": []} | missing | row | ({} if row.get("also") else {"also": []})
-
-
-def _name(row: dict[str, Any]) -> str:
-    parts = [row["namespace"], row["workload"], row.get("pod"), row["container"]]
-    return "/".join(str(part) for part in parts if part is not None) or "this process"
-
-
-def _risk_words(row: dict[str, Any]) -> str | None:
+def _risk_words(row: Row) -> str | None:
     """Write the chance of a kill within each horizon."""
-    known = [(span, row.get(column)) for span, column in _HORIZONS if row.get(column) is not None]
+    known = [(span, row[column]) for span, column in _HORIZONS if row[column] is not None]
     if not known:
         return None
     return "Chance of an OOM kill: " + ", ".join(f"{text.chance(value)} within {span}" for span, value in known) + "."
 
 
-def _action(piece: Advice) -> tuple[Markup | None, ...]:
+def _action(one: Row) -> tuple[Markup | None, ...]:
     """Write what to do, the setting on a line of its own, and what it should change."""
-    expected = f"Expected: {text.printable(piece.expected.rstrip('.'))}." if piece.expected else None
+    expected = f"Expected: {text.printable(one['expected'].rstrip('.'))}." if one["expected"] else None
     return (
-        with_code(piece.text.rstrip(".") + "."),
-        el("code", text.printable(piece.setting), class_="block") if piece.setting else None,
+        with_code(one["text"]),
+        el("code", text.printable(one["setting"]), class_="block") if one["setting"] else None,
         el("span", expected, class_="small") if expected else None,
     )
 
 
-def _more(found: Sequence[Advice]) -> Markup | None:
-    if not found:
+def _folded(title: str, note: str, kind: str, items: list[Markup], **attributes: object) -> Markup | None:
+    if not items:
         return None
-    items = [el("li", *_action(piece)) for piece in found]
-    return el(
-        "details",
-        el("summary", "What else to do ", el("span", text.count(len(items), "thing"), class_="note")),
-        el("ol", *items),
-    )
+    return el("details", el("summary", title, el("span", note, class_="note")), el(kind, *items, **attributes))
 
 
-def _queries(row: dict[str, Any]) -> Markup | None:
-    found = list(promql.queries(row))
-    if not found:
-        return None
-    items = [join(el("dt", query.shows), el("dd", el("code", query.promql, class_="block"))) for query in found]
-    return el(
-        "details",
-        el("summary", "The same in Grafana ", el("span", text.count(len(found), "query", "queries"), class_="note")),
-        el("dl", *items, class_="queries"),
-    )
-
-
-def explain(verdicts: pl.DataFrame, workload: str) -> Explanation:
+def explain(
+    source: Source | Assessment, workload: str, *, heap: Heap | Mapping[str, Heap] | None = None
+) -> Explanation:
     """Explain the verdict on one workload.
 
     Parameters
     ----------
-    verdicts
-        What `classify` returned.
+    source
+        A recording, a frame that can become one, a lake, or an Assessment: of that nothing is worked out again.
     workload
-        Its name, or ``namespace/workload``, or ``namespace/workload/container`` where the name is not unique; of
-        verdicts by instance also ``namespace/workload/pod/container``.
+        Its name, or ``namespace/workload``, or ``namespace/workload/container`` where the name is not unique; or the
+        name of a pod: then verdict and evidence are the pod's, advice and queries its workload's.
+    heap
+        As `rm.classify` takes it; not for an Assessment.
 
     Returns
     -------
@@ -226,28 +201,39 @@ def explain(verdicts: pl.DataFrame, workload: str) -> Explanation:
     ------
     UnknownWorkloadError
         There is no such workload, or there are several.
-    ColumnError
-        The frame is not what `classify` returns.
+    RmtoolkitError
+        The source is a frame of verdicts.
 
     Examples
     --------
-    >>> from rmtoolkit.analysis.judge import classify
     >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": ["api"] * 100, "rss_bytes": [50 << 20] * 100})
-    >>> explain(classify(table), "api").row["verdict"]
+    >>> explain(table, "api").row["verdict"]
     'not_leak'
     """
-    for column in ("namespace", "workload", "container", "explanation", "evidence"):
-        if column not in verdicts.columns:
-            raise ColumnError.missing(column, verdicts.columns)
+    if isinstance(source, pl.DataFrame) and "verdict" in source.columns:
+        msg = "explain takes what was recorded, or the Assessment of it (rm.assess), not a frame of verdicts."
+        raise RmtoolkitError(msg)
+    found = as_assessment(source, heap=heap)
     names: list[str] = []
-    found: list[dict[str, Any]] = []
-    for row in verdicts.iter_rows(named=True):
-        pod = [row["pod"]] if "pod" in row else []
-        parts = [part or text.NOT_APPLICABLE for part in (row["namespace"], row["workload"], *pod, row["container"])]
-        full = "/".join(parts)
-        names.append(full)
-        if workload in (row["workload"], "/".join(parts[:2]), full, *pod, "/".join([*parts[:2], parts[-1]])):
-            found.append(row)
-    if len(found) != 1:
+    rows: list[Row] = []
+    for row in found.workloads.iter_rows(named=True):
+        parts = [text.NOT_APPLICABLE if row[part] is None else row[part] for part in _PARTS]
+        names.append("/".join(parts))
+        if workload in (row["workload"], row["name"], "/".join(parts[:2]), names[-1]):
+            rows.append(row)
+    if not rows:
+        rows = found.instances.filter(pod=workload).to_dicts()
+    if len(rows) != 1:
         raise UnknownWorkloadError.named(workload, names)
-    return Explanation(found[0])
+    row = rows[0]
+    mine = [
+        frame.filter(workload_id=row["workload_id"]).drop("workload_id")
+        for frame in (found.evidence, found.advice, found.queries)
+    ]
+    if "lives" in row:
+        mine[0] = pl.DataFrame({"evidence": [row["evidence"]]}, schema={"evidence": found.workloads.schema["evidence"]})
+        mine[0] = mine[0].explode("evidence", empty_as_null=False).unnest("evidence")
+    return Explanation(row, mine[0], mine[1].drop("rank"), mine[2], found.fleet.target)
+
+
+_PARTS: Final = ("namespace", "workload", "container")

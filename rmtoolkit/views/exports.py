@@ -1,4 +1,4 @@
-"""Verdicts as files for other programs: Parquet, CSV, JSON; written whole or not at all."""
+"""Verdicts and limits as files for other programs: Parquet, CSV, JSON; written whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from rmtoolkit._io import check_target, replacing
+from rmtoolkit.limits.patches import patches_yaml
 
 if TYPE_CHECKING:
     import os
 
-    from rmtoolkit.analysis.judge import Judgement
+    from rmtoolkit.assessment import Assessment
 
 FORMATS: Final = (".parquet", ".csv", ".json")
 
@@ -31,13 +32,9 @@ def check_format(path: str | os.PathLike[str]) -> str:
     return ending
 
 
-def columns(judgement: Judgement, by: str) -> pl.DataFrame:
-    """Select what `rm.classify` returns from a judgement that is there already."""
-    from rmtoolkit.analysis.records import VERDICTS  # noqa: PLC0415 - analysis is imported by whoever has a judgement
-
-    if by == "workload":
-        return judgement.verdicts.select(*VERDICTS)
-    return judgement.instances.select("cluster", "namespace", "workload", "pod", *list(VERDICTS)[3:], "lives")
+def patches(found: Assessment) -> str:
+    """Write the limits that are worth a rollout, and that nobody accepts as they are, as Kubernetes patches."""
+    return patches_yaml(found.workloads.filter(~pl.col("accepted")))
 
 
 def write(verdicts: pl.DataFrame, path: str | os.PathLike[str]) -> Path:

@@ -9,8 +9,7 @@ from rmtoolkit import text
 from rmtoolkit.analysis.heap_answers import spans
 from rmtoolkit.analysis.heap_reading import place
 from rmtoolkit.views import theme
-from rmtoolkit.views._tables import fitting, lines
-from rmtoolkit.views.summary import shortened
+from rmtoolkit.views._tables import fitting, lines, shortened
 from rmtoolkit.views.terminal import WIDTH, plain
 
 if TYPE_CHECKING:

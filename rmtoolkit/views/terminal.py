@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections import Counter
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-import polars as pl
-
 from rmtoolkit import text
 from rmtoolkit._io import check_target, replacing
-from rmtoolkit.limits.patches import patches_yaml
-from rmtoolkit.views import exports, summary, theme
+from rmtoolkit.assessment import recommend_limits
+from rmtoolkit.schema import Action
+from rmtoolkit.views import exports, theme
+from rmtoolkit.views._tables import ACTIONS, growth, named, shortened
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.judge import Judgement
+    import polars as pl
+
+    from rmtoolkit.assessment import Assessment
 
 
 WIDTH: Final = 100
@@ -55,15 +58,14 @@ def has_unicode(stream: IO[str]) -> bool:
 
 
 def table(
-    judgement: Judgement, *, source: str = "", by: str = "workload", colour: bool = False, unicode: bool = True
+    found: Assessment, *, source: str = "", by: str = "workload", colour: bool = False, unicode: bool = True
 ) -> str:
-    """Write the answer, then a block of three lines for each workload, the worst first."""
-    rows = judgement.instances if by == "instance" else judgement.verdicts
-    counted = summary.counts(judgement.verdicts)
+    """Write the answer, then a block of three lines for each workload, the most urgent first."""
+    rows = found.instances.sort("workload_id", maintain_order=True) if by == "instance" else found.workloads
     pen = _Pen(colour=colour, unicode=unicode)
-    lines = [pen.style("bold", counted.sentence)]
-    if counted.total:
-        lines += [*textwrap.wrap(about(judgement, source), WIDTH), "", *_blocks(rows, pen), *_closing(rows)]
+    lines = [pen.style("bold", line) for line in textwrap.wrap(found.fleet.sentence, WIDTH)]
+    if rows.height:
+        lines += [*textwrap.wrap(about(found, source), WIDTH), "", *_blocks(rows, pen), *_closing(rows)]
     body = "\n".join(lines) + "\n"
     return body if unicode else plain(body)
 
@@ -73,14 +75,13 @@ def plain(body: str) -> str:
     return body.translate(_ASCII).encode("ascii", "replace").decode("ascii")
 
 
-def about(judgement: Judgement, source: str) -> str:
+def about(found: Assessment, source: str) -> str:
     """Say what was judged."""
-    recording = judgement.recording
-    words = [text.count(judgement.verdicts.height, "workload"), text.count(recording.containers.height, "container")]
-    span = summary.extent(judgement.completeness)
-    if span:
-        words.append(text.period(*span))
-    words.append(f"coverage {text.share(summary.coverage(judgement.completeness))}")
+    fleet = found.fleet
+    words = [text.count(fleet.workloads, "workload"), text.count(fleet.containers, "container")]
+    if found.span:
+        words.append(text.period(*found.span))
+    words.append(f"coverage {text.share(fleet.coverage)}")
     return (f"{text.printable(source)}: " if source else "") + ", ".join(words)
 
 
@@ -100,8 +101,8 @@ class _Pen:
 
 
 def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
-    dicts = summary.worst_first(rows).to_dicts()
-    names = summary.names(dicts)
+    dicts = rows.drop("evidence").to_dicts()
+    names = [named(row) for row in dicts]
     heads = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D")
     figures = [_figures(row) for row in dicts]
     widths = [max(len(line[at]) for line in (heads, *figures)) for at in range(len(heads))]
@@ -119,11 +120,11 @@ def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
         column = _first_column(row, pen)
         verdict = pen.style(text.VERDICTS[row["verdict"]].token, column[0]) + " " * (first - len(column[0]))
         # A name longer than its column keeps a line to itself, because cut names cannot be copied; but no name more.
-        name = summary.shortened(name, WIDTH - first - 1)  # noqa: PLW2901 - shown from here on
+        name = shortened(name, WIDTH - first - 1)  # noqa: PLW2901 - shown from here on
         spaces = " " * (room - len(name)) if len(name) <= room else "\n" + " " * (first + 1 + room)
         lines += ["", f"{verdict} {pen.style('bold', name)}{spaces}{numbers(cells)}"]
-        why = [pen.style("dim", part) for part in _wrapped(row["reason"] or row["explanation"], first)]
-        why += _wrapped(f"Next: {_lower_first(row['next_step'])}" if row["next_step"] else "", first)
+        why = [pen.style("dim", part) for part in _wrapped(row["why"], first)]
+        why += _wrapped(f"Next: {_lower_first(row['next_step'])}", first)
         beside = [*column[1:], *[""] * len(why)][: max(len(why), len(column) - 1)]
         why += [""] * (len(beside) - len(why))
         lines += [f"{label.ljust(first)} {part}".rstrip() for label, part in zip(beside, why, strict=True)]
@@ -132,7 +133,7 @@ def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
 
 def _wrapped(sentence: str, first: int) -> list[str]:
     width = WIDTH - first - 1
-    words = (summary.shortened(word, width) for word in text.printable(sentence).split(" "))
+    words = (shortened(word, width) for word in text.printable(sentence).split(" "))
     return textwrap.wrap(" ".join(words), width, break_on_hyphens=False) if sentence else []
 
 
@@ -148,7 +149,7 @@ def _first_column(row: dict[str, Any], pen: _Pen) -> list[str]:
 
 def _figures(row: dict[str, Any]) -> tuple[str, ...]:
     return (
-        summary.growth(row),
+        growth(row),
         text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"]),
         text.time_to_limit(row["limit_outlook"], row["hours_to_limit"], row["limit_bytes"], known=row["limit_known"]),
         text.chance(row["oom_probability_7d"]),
@@ -156,49 +157,36 @@ def _figures(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _closing(rows: pl.DataFrame) -> list[str]:
-    signals = [text.SIGNAL_WORDS.get(name, name) for name in rows["signal"].drop_nulls().unique(maintain_order=True)]
-    order = [word for word in text.SIGNAL_WORDS.values() if word in signals]
-    if len(order) > 1:
-        of = f"{', '.join(order[:-1])} or {order[-1]}, whichever says most of a workload"
-    else:
-        of = order[0] if order else "memory"
-    return ["", *textwrap.wrap(f"Growth is of {of}. Intervals: -o verdicts.json", WIDTH)]
+    signals = rows["signal"].drop_nulls().unique(maintain_order=True)
+    of = " or ".join(text.SIGNAL_WORDS.get(name, name) for name in signals) or "memory"
+    words = f"Growth is of {of}, the most reliable signal of each workload. Intervals: -o verdicts.json"
+    return ["", *textwrap.wrap(words, WIDTH)]
 
 
 YAML: Final = (".yaml", ".yml")
 FORMATS: Final = (*exports.FORMATS, *YAML)
 
-#: What to do, the most urgent first, and how it reads.
-ACTIONS: Final = {
-    "fix_leak": "Fix first",
-    "raise_limit": "Raise",
-    "set_limit": "Set",
-    "lower_limit": "Lower",
-    "tune_allocator": "Tune the allocator",
-    "reduce_startup": "Reduce the startup",
-    "fix_exporter": "Mend the exporter",
-    "wait": "Wait",
-    "none": "Keep",
-}
 _NAMES_SHOWN: Final = 60
 
 
-def limits_table(limits: pl.DataFrame, chance: float, *, unicode: bool = True) -> str:
+def limits_table(found: Assessment, *, unicode: bool = True) -> str:
     """Write what to do, then a block for each workload container, the most urgent first."""
-    order = {action: place for place, action in enumerate(ACTIONS)}
-    rows = sorted(limits.iter_rows(named=True), key=lambda row: (order[row["action"]], -(row["peak_bytes"] or 0)))
-    counted = [(sum(row["action"] == action for row in rows), word.lower()) for action, word in ACTIONS.items()]
-    said = ", ".join(f"{number} to {word}" for number, word in counted if number)
+    rows = found.workloads.drop("evidence").to_dicts()
+    counted = Counter(row["action"] for row in rows)
+    said = ", ".join(f"{counted[action]:,} to {word.lower()}" for action, word in _COUNTED.items() if counted[action])
     lines = [
-        f"{text.count(len(rows), 'workload')}{': ' + said if said else ''}. Limits for at most {text.chance(chance)} "
-        "chance of an OOM kill in 7 days."
+        f"{text.count(len(rows), 'workload')}{': ' + said if said else ''}. Limits for at most "
+        f"{text.chance(found.oom_probability)} chance of an OOM kill in 7 days."
     ]
     # Where the margins come from is said once, not in every row.
-    lines += [f"Margins: {origin}." for origin in limits["margins"].unique(maintain_order=True).drop_nulls()]
+    lines += [f"Margins: {origin}." for origin in found.workloads["margins"].unique(maintain_order=True).drop_nulls()]
     for row in rows:
         lines += ["", *_block(row)]
     wrapped = "\n".join(part for line in lines for part in _wrap(line)) + "\n"
     return wrapped if unicode else plain(wrapped)
+
+
+_COUNTED: Final = {action: words for action, words in ACTIONS.items() if action is not Action.NONE}
 
 
 def _wrap(line: str) -> list[str]:
@@ -207,29 +195,27 @@ def _wrap(line: str) -> list[str]:
 
 
 def _block(row: dict[str, Any]) -> list[str]:
-    names = [row["namespace"], row["workload"], row["container"] if row["container"] != row["workload"] else None]
-    name = "/".join(text.printable(part)[:_NAMES_SHOWN] for part in names if part) or "(no name)"
-    now = text.configured(row["limit_bytes"], known=row["limit_bytes"] is not None)
-    if row["recommended_limit_bytes"] is None:
-        then = "no plain limit"
+    now = text.configured(row["limit_bytes"], known=bool(row["limit_known"]))
+    if row["advised_limit_bytes"] is None:
+        then = "no safe limit" if row["growing"] else "no limit"
     else:
-        then = f"limit {text.configured(row['recommended_limit_bytes'])}"
-    if row["recommended_request_bytes"] is not None:
-        then += f", request {text.configured(row['recommended_request_bytes'])}"
-    risk = "" if row["oom_probability_now"] is None else f", risk now {text.chance(row['oom_probability_now'])}"
-    if row["oom_probability"] is not None:
-        risk += f", then {text.chance(row['oom_probability'])}"
-    reason = text.printable(row["reason"] or "").replace(f" ({text.printable(row['margins'] or '')})", "")
+        then = f"limit {text.configured(row['advised_limit_bytes'])}"
+    if row["advised_request_bytes"] is not None:
+        then += f", request {text.configured(row['advised_request_bytes'])}"
+    risk = "" if row["oom_probability_7d"] is None else f", risk now {text.chance(row['oom_probability_7d'])}"
+    if row["advised_oom_probability"] is not None:
+        risk += f", then {text.chance(row['advised_oom_probability'])}"
+    reason = text.printable(row["limit_reason"] or "").replace(f" ({text.printable(row['margins'] or '')})", "")
     beside = [
         f"{tool} {text.memory(row[column])}"
         for tool, column in (("VPA", "vpa_target_bytes"), ("KRR", "krr_limit_bytes"))
         if row[column] is not None
     ]
     return [
-        f"{ACTIONS[row['action']]:10} {name}",
+        f"{ACTIONS[row['action']]:18} {shortened(text.printable(row['name']), _NAMES_SHOWN)}",
         f"  {then}; limit now {now}{risk}",
         f"  {reason}",
-        *([f"  Others would say: {', '.join(beside)}."] if beside else []),
+        *([f"  For comparison: {', '.join(beside)}."] if beside else []),
     ]
 
 
@@ -238,14 +224,11 @@ def check_format(path: str | os.PathLike[str]) -> None:
     check_target(path, FORMATS)
 
 
-def write(limits: pl.DataFrame, containers: pl.DataFrame, path: str | os.PathLike[str]) -> Path:
+def write(found: Assessment, path: str | os.PathLike[str]) -> Path:
     """Write limits in the format that the file's name asks for."""
     check_format(path)
     if Path(path).suffix.lower() not in YAML:
-        return exports.write(limits, path)
-    names = ["cluster", "namespace", "workload"]
-    kinds = containers.group_by(names, maintain_order=True).agg(pl.col("workload_kind").drop_nulls().first())
-    known = limits.join(kinds, on=names, how="left", nulls_equal=True, maintain_order="left")
+        return exports.write(recommend_limits(found), path)
     with replacing(path, FORMATS) as part:
-        part.write_text(patches_yaml(known), "utf-8")
+        part.write_text(exports.patches(found), "utf-8")
     return Path(path)

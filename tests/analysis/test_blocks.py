@@ -11,8 +11,8 @@ from polars.testing import assert_frame_equal
 
 import rmtoolkit as rm
 from rmtoolkit import _parallel as spread
-from rmtoolkit import _partition as threads
-from rmtoolkit._partition import partition
+from rmtoolkit import _parallel as threads
+from rmtoolkit._parallel import partition
 from rmtoolkit.analysis.judge import judge
 from tests.benchmarks import fleet
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtoolkit.heap import _heaptrack_events as heaptrack_account
-from rmtoolkit.heap._heaptrack_events import Account, Nets, Tally, added
-from rmtoolkit.heap._heaptrack_tables import Mark
+from rmtoolkit.heap._heaptrack_events import Account, Mark, Nets, Tally, added
 
 SIZES: Final = (10, 300, 7, 64)
 TRACES: Final = (1, 2, 2, 3)

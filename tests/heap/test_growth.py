@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from rmtoolkit.heap._names import FrameTable, stacks_frame
-from rmtoolkit.heap.growth import Curves, floors, read_curves
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary
 from rmtoolkit.heap.suspects import suspects
+from rmtoolkit.heap.tree import Curves, floors, read_curves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

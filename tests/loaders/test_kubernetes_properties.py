@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.loaders._kubernetes import parts, trimmed
-from rmtoolkit.loaders.kubernetes import read_objects
+from rmtoolkit.loaders.kubernetes import parts, read_objects, trimmed
 from tests.loaders.kubernetes import API, at, container, ended, listed, owned, pod, running, status, top
 from tests.loaders.outcomes import Outcomes
 

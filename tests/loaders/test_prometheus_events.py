@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rmtoolkit._workloads import Image, releases, version_of
 from rmtoolkit.loaders.prometheus._events import Run, Seen, events_of
-from rmtoolkit.loaders.prometheus._metadata import Image, releases, version_of
 
 if TYPE_CHECKING:
     from tests.loaders.conftest import Prom

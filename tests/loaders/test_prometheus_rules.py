@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from rmtoolkit.exceptions import RmtoolkitWarning
 from rmtoolkit.loaders.prometheus._decode import TWICE
-from rmtoolkit.loaders.prometheus._identity import POD_LEVEL
 from rmtoolkit.loaders.prometheus._merge import (
+    NOT_MERGED,
     OLD_LIFE,
     OTHER_JOB,
     OTHER_LABELS,
@@ -21,8 +21,8 @@ from rmtoolkit.loaders.prometheus._merge import (
     Rows,
     fill_gaps,
 )
+from rmtoolkit.loaders.prometheus._metadata import POD_LEVEL
 from rmtoolkit.loaders.prometheus._metrics import NO_CONTAINER, PAUSE
-from rmtoolkit.loaders.prometheus._overlap import NOT_MERGED
 
 if TYPE_CHECKING:
     from tests.loaders.conftest import Prom

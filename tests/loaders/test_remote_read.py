@@ -22,20 +22,20 @@ from rmtoolkit.loaders.prometheus._remote_read import (
     CUT_FRAMES,
     DAMAGED_CHUNKS,
     DAMAGED_FRAMES,
+    PADDING,
     UNKNOWN_CHUNKS,
+    decode_chunks,
     is_remote_read,
     read_answer,
     request_body,
 )
-from rmtoolkit.loaders.prometheus._xor import PADDING, decode_chunks
 from tests.loaders.xor_chunks import bits_of, chunk_field, frame, labels_of, plain, streamed, xor_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from rmtoolkit.loaders.prometheus._remote_read import Read
-    from rmtoolkit.loaders.prometheus._xor import Chunks
+    from rmtoolkit.loaders.prometheus._remote_read import Chunks, Read
 
 DATA = Path(__file__).parents[1] / "data" / "prometheus"
 T0 = 1_700_000_000_000

@@ -9,12 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit._provenance import Report
 from rmtoolkit.analysis.judge import Judgement
 from rmtoolkit.analysis.records import FOR_VIEWS, VERDICTS
 from rmtoolkit.analysis.words import QUESTIONS
 from rmtoolkit.recording import Recording, concat
-from rmtoolkit.schema import TIME
+from rmtoolkit.schema import TIME, Report
 from rmtoolkit.validation import FINDINGS
 
 MI = 1 << 20

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from rmtoolkit._workloads import Event
 from rmtoolkit.loaders.prometheus._decode import STALE_BITS
 from rmtoolkit.schema import SIGNALS
 
@@ -49,15 +50,6 @@ class Run(NamedTuple):
     last: int
     before: int | None  # the sample before the first; None at the beginning of the data
     fact: str | None = None  # a reason, where the metric carries one
-
-
-class Event(NamedTuple):
-    """What happened, in the words of `rmtoolkit.schema.EVENTS`."""
-
-    time: int  # milliseconds since 1970
-    kind: str
-    value_bytes: int | None = None  # the new limit or request; the limit in force at an OOM kill
-    detail: str | None = None
 
 
 class Seen(NamedTuple):

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
+from rmtoolkit import _workloads
+from rmtoolkit._workloads import NO_OWNER, Owner, Pod, top_owner
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders.prometheus._fetch import BUDGET, Ask, Part, one_of, plan, together, where
 from rmtoolkit.loaders.prometheus._metrics import KNOWN, Meaning, meaning_of
-from rmtoolkit.schema import SIGNALS
+from rmtoolkit.schema import IDENTITY, SIGNALS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rmtoolkit.loaders.prometheus._decode import Decoded
     from rmtoolkit.loaders.prometheus._discover import Leg
@@ -186,17 +188,6 @@ def _container(said: Mapping[str, str]) -> str | None:
     return said.get("container") or said.get("exported_container") or said.get("container_name")
 
 
-#: A ReplicaSet is its Deployment's name and a hash in an alphabet without vowels; a Job of a CronJob ends in a time.
-_REPLICA_SET: Final = re.compile(r"^(?P<name>.+)-[bcdfghjklmnpqrstvwxz2456789]{6,10}")
-_CRON_JOB: Final = re.compile(r"^(?P<name>.+)-\d{8,11}")
-
-#: "No owner" was ``<none>`` before kube-state-metrics 2.8, and is an empty label since.
-_NONE: Final = ("", "<none>")
-
-Pod = tuple[str | None, str | None, str]
-Owner = tuple[str, str]
-
-
 def owners(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataFrame:
     """Find the owner of each pod."""
     rows = table.filter(pl.col("role").is_in(["pod_owner", "pod_info", "replicaset_owner", "job_owner"]))
@@ -213,7 +204,7 @@ def owners(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataF
         if role in ("replicaset_owner", "job_owner"):
             kind, name = ("ReplicaSet", "replicaset") if role == "replicaset_owner" else ("Job", "job_name")
             of_owner[kind, (cluster, namespace, said.get(f"exported_{name}", said.get(name, "")))] = owner
-        elif pod is not None and (role == "pod_owner" or owner[1] not in _NONE):
+        elif pod is not None and (role == "pod_owner" or owner[1] not in NO_OWNER):
             # A pod may have several owners, one of which controls it.
             controls = role == "pod_owner" and said.get("owner_is_controller") != "false"
             key = (cluster, namespace, pod)
@@ -231,74 +222,183 @@ def owners(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataF
     return pl.DataFrame(found, schema=schema, orient="row")
 
 
-def top_owner(pod: Pod, owner: Owner, of_owner: Mapping[tuple[str, Pod], Owner]) -> tuple[str, str, bool]:
-    """Go from a pod's owner to the workload that people know."""
-    kind, name = owner
-    if name in _NONE:
-        return pod[2], "Pod", False
-    if kind == "Node":
-        return pod[2].removesuffix(f"-{name}"), "StaticPod", False
-    above = of_owner.get((kind, (pod[0], pod[1], name)))
-    if above is not None:
-        return (name, kind, False) if above[1] in _NONE else (above[1], above[0], False)
-    pattern, kind_above = {"ReplicaSet": (_REPLICA_SET, "Deployment"), "Job": (_CRON_JOB, "CronJob")}.get(
-        kind, (None, "")
+POD_LEVEL: Final = "series of whole pods (their containers are there)"
+
+_POD: Final = ("cluster", "namespace", "pod")
+
+
+class Placed(NamedTuple):
+    """Series with the container or pod they belong to."""
+
+    table: pl.DataFrame
+    containers: pl.DataFrame
+    left_out: Counter[str]
+    warnings: list[str]
+
+
+def identify_containers(
+    table: pl.DataFrame, labels: Sequence[Mapping[str, str]], workload_pattern: str | None
+) -> Placed:
+    """Find the container of each series."""
+    table = _filled(_by_address(table, labels))
+    table, dropped, warnings = _pod_level(table)
+    table = _joined(table)
+    table = _owned(table, owners(table, labels))
+    table = table.with_columns(pod_entity=pl.struct(*_POD, "uid").rank("dense").cast(pl.Int64))
+    containers = _containers(table, workload_pattern)
+    keyed = table.join(
+        containers.select(*_POD, "pod_uid", "container", "container_entity"),
+        left_on=[*_POD, "uid", "container"],
+        right_on=[*_POD, "pod_uid", "container"],
+        how="left",
+        nulls_equal=True,
+        maintain_order="left",
     )
-    match = pattern.fullmatch(name) if pattern is not None else None
-    return (match["name"], kind_above, True) if match else (name, kind, False)
+    entity = pl.when(pl.col("level") == "pod").then("pod_entity").otherwise("container_entity")
+    return Placed(
+        keyed.with_columns(entity=entity.cast(pl.Int64)).drop("pod_entity", "container_entity"),
+        containers.drop("container_entity"),
+        Counter({POD_LEVEL: dropped} if dropped else {}),
+        warnings,
+    )
 
 
-_DIGEST: Final = re.compile(r"sha256:(?P<hex>[0-9a-f]{12,64})")
-_SHORT: Final = 12
+def _by_address(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataFrame:
+    """Name exporters without a pod: by the pod that has their address, else by the address itself."""
+    lost = (pl.col("family") == "app") & pl.col("pod").is_null() & pl.col("instance").is_not_null()
+    if not table.filter(lost).height:
+        return table
+    host = pl.col("instance").str.replace(r":\d+$", "")
+    pods = (
+        table.filter(pl.col("role") == "pod_info")
+        .with_columns(
+            address=pl.col("series").map_elements(lambda series: labels[series].get("pod_ip"), return_dtype=pl.String())
+        )
+        .filter(pl.col("address").is_not_null())
+        .group_by("address")
+        .agg(pl.col("namespace", "pod", "uid").unique())
+        # An address that several pods had, one after another or on the host's network, tells nothing.
+        .filter(pl.col("pod").list.len() == 1)
+        .select("address", *(pl.col(name).list.first().alias(f"{name}_there") for name in ("namespace", "pod", "uid")))
+    )
+    found = table.with_columns(address=pl.when(lost).then(host)).join(
+        pods, on="address", how="left", maintain_order="left"
+    )
+    alone = lost & pl.col("pod_there").is_null() & pl.col("container").is_null()
+    return found.with_columns(
+        pod=pl.coalesce("pod", "pod_there", pl.when(alone).then("instance")),
+        namespace=pl.when(pl.col("pod_there").is_not_null()).then("namespace_there").otherwise("namespace"),
+        uid=pl.coalesce("uid", "uid_there"),
+        workload=pl.coalesce("workload", pl.when(alone).then(pl.coalesce("job", "instance"))),
+        address_only=alone,
+    ).drop("address", "namespace_there", "pod_there", "uid_there")
 
 
-class Image(NamedTuple):
-    """A stretch of time in which a container ran a version."""
-
-    container: int
-    workload: object
-    version: str
-    first: int
-    last: int
-
-
-class Release(NamedTuple):
-    """The first container of a workload that runs a version which was not running before."""
-
-    container: int
-    time: int  # milliseconds
-    version: str
-
-
-def version_of(image: str | None, image_id: str | None) -> str | None:
-    """Tell the version from an image."""
-    name = (image or "").partition("@")[0]
-    tag = "" if name.startswith("sha256:") else name.rpartition("/")[2].partition(":")[2]
-    if tag not in ("", "latest"):
-        return tag
-    digest = _DIGEST.search(image or "") or _DIGEST.search(image_id or "")
-    return digest["hex"][:_SHORT] if digest else tag or None
-
-
-def releases(images: Iterable[Image], slack: int) -> list[Release]:
-    """Find when a workload began to run another version."""
-    of_workload: dict[object, list[Image]] = {}
-    for image in images:
-        of_workload.setdefault(image.workload, []).append(image)
-    return [release for rows in of_workload.values() for release in _of_one(rows, slack)]
+def _filled(table: pl.DataFrame) -> pl.DataFrame:
+    """Give a series the cluster, namespace and uid that others say of the same pod."""
+    if "address_only" not in table.columns:
+        table = table.with_columns(address_only=pl.lit(value=False))
+    clusters = table["cluster"].drop_nulls().unique()
+    if len(clusters) == 1:
+        table = table.with_columns(cluster=pl.lit(clusters.item()))
+    named = pl.col("pod").is_not_null()
+    only = pl.col("namespace").drop_nulls().unique()
+    table = table.with_columns(
+        namespace=pl.when(named & pl.col("namespace").is_null())
+        .then(pl.when(only.len().over("cluster", "pod") == 1).then(pl.col("namespace").max().over("cluster", "pod")))
+        .otherwise("namespace")
+    )
+    uids = pl.col("uid").n_unique() - pl.col("uid").is_null().any().cast(pl.UInt32)
+    unsaid = pl.col("uid").is_null().any()
+    # A pod that was made anew under its old name has several uids. When a series does not say which it means,
+    # both are one row, and the change is a restart.
+    return table.with_columns(
+        uid=pl.when(~named)
+        .then(None)
+        .when(uids.over(_POD) == 1)
+        .then(pl.col("uid").max().over(_POD))
+        .when(unsaid.over(_POD))
+        .then(None)
+        .otherwise("uid")
+    )
 
 
-def _of_one(images: Sequence[Image], slack: int) -> list[Release]:
-    ordered = sorted(images, key=lambda image: (image.first, image.last))
-    begun = ordered[0].first
-    until: dict[str, int] = {}
-    found: list[Release] = []
-    newest: str | None = None
-    for image in ordered:
-        last = until.get(image.version)
-        if last is None or image.first > last + slack:
-            if image.first > begun + slack and image.version != newest:
-                found.append(Release(image.container, image.first, image.version))
-            newest = image.version
-        until[image.version] = image.last if last is None else max(last, image.last)
-    return found
+def _pod_level(table: pl.DataFrame) -> tuple[pl.DataFrame, int, list[str]]:
+    """Drop the cgroups of whole pods where those of their containers are there."""
+    cgroup = (pl.col("family") == "cgroup") & pl.col("pod").is_not_null()
+    samples = pl.col("role").is_in(SIGNALS)
+    whole = cgroup & pl.col("container").is_null()
+    has_containers = (cgroup & samples & pl.col("container").is_not_null()).any().over(_POD)
+    doubled = table.select((whole & has_containers).alias("doubled"))["doubled"]
+    table, dropped = table.filter(~doubled), int(doubled.sum())
+    pods = table.filter(whole & samples).select(_POD).n_unique()
+    notice = (
+        f"{pods} pod{'' if pods == 1 else 's'} without series of containers: "
+        "the memory of the whole pod (with the pause container) is used"
+    )
+    return table, dropped, [notice] if table.filter(whole & samples).height else []
+
+
+def _joined(table: pl.DataFrame) -> pl.DataFrame:
+    """Join series without a container to their pod's only one, or to the one that is called like their job."""
+    sayers = pl.col("container").is_not_null() & (pl.col("level") == "container")
+    init = pl.col("name").str.starts_with("kube_pod_init_container_")
+    known = (
+        table.filter(sayers & ~init & pl.col("pod").is_not_null())
+        .group_by(_POD)
+        .agg(names=pl.col("container").unique().sort())
+    )
+    table = table.join(known, on=list(_POD), how="left", nulls_equal=True, maintain_order="left")
+    same = pl.col("job").str.split("/").list.last()
+    lacking = pl.col("container").is_null() & (pl.col("level") == "container") & pl.col("pod").is_not_null()
+    return table.with_columns(
+        container=pl.when(lacking & (pl.col("names").list.len() == 1))
+        .then(pl.col("names").list.first())
+        .when(lacking & (pl.col("family") == "app") & pl.col("names").list.contains(same))
+        .then(same)
+        .otherwise("container")
+    ).drop("names")
+
+
+def _owned(table: pl.DataFrame, owned: pl.DataFrame) -> pl.DataFrame:
+    """Give each row its pod's owner and node."""
+    by_rule = pl.col("role") == "pod_workload"
+    table = table.join(owned, on=list(_POD), how="left", nulls_equal=True, maintain_order="left")
+    of_pod = pl.col("pod").is_not_null()
+    recorded = pl.col("workload").filter(by_rule).last().over(_POD)
+    recorded_kind = pl.col("workload_kind").filter(by_rule).last().over(_POD)
+    node = pl.col("node").filter(pl.col("role") == "pod_info").last().over(_POD)
+    other_node = pl.col("node").filter(pl.col("role") != "pod_info").drop_nulls().last().over(_POD)
+    labelled = pl.col("workload").drop_nulls().last().over(_POD)
+    return table.with_columns(
+        workload=pl.when(of_pod).then(pl.coalesce(recorded, "owner", labelled)).otherwise("workload"),
+        workload_kind=pl.when(of_pod)
+        .then(pl.coalesce(recorded_kind, "owner_kind", "workload_kind"))
+        .otherwise("workload_kind"),
+        workload_inferred=pl.col("address_only")
+        | (recorded.is_null() & pl.col("owner_inferred").fill_null(value=False)),
+        node=pl.when(of_pod).then(pl.coalesce(node, other_node)).otherwise("node"),
+    ).drop("owner", "owner_kind", "owner_inferred", "address_only")
+
+
+def _containers(table: pl.DataFrame, workload_pattern: str | None) -> pl.DataFrame:
+    """List containers in the order of a Recording, so that nothing has to be sorted again."""
+    rows = (
+        table.filter(pl.col("level") == "container")
+        .group_by(*_POD, "uid", "container", maintain_order=True)
+        .agg(
+            pl.col("workload", "workload_kind", "node").drop_nulls().first(),
+            pl.col("pod_entity").first(),
+            pl.col("workload_inferred").any(),
+        )
+        .rename({"uid": "pod_uid"})
+        .with_columns(
+            # Without Kubernetes the container's own name is the best there is.
+            workload_inferred=pl.col("workload_inferred") | (pl.col("pod").is_null() & pl.col("workload").is_null()),
+            workload=pl.when(pl.col("pod").is_null()).then(pl.coalesce("workload", "container")).otherwise("workload"),
+        )
+    )
+    guess = _workloads.infer(pl.col("pod"), workload_pattern).struct.field("workload")
+    rows = rows.with_columns(workload_guess=pl.coalesce("workload", guess))
+    order = ["workload_guess" if name == "workload" else name for name in IDENTITY]
+    return rows.sort(order, nulls_last=True).with_row_index("container_entity")

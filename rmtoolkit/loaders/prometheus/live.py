@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import polars as pl
 
 from rmtoolkit import _workloads
-from rmtoolkit._provenance import Report
-from rmtoolkit._times import parse_duration, parse_time
+from rmtoolkit._tables import parse_duration, parse_time
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.loaders._files import warn
 from rmtoolkit.loaders.prometheus._client import Address, Client, NothingThereError, Patience, Secrets, TooMuchError
@@ -33,7 +32,8 @@ from rmtoolkit.loaders.prometheus._fetch import (
 )
 from rmtoolkit.loaders.prometheus._metadata import fetch_metadata, is_signal
 from rmtoolkit.loaders.prometheus._metrics import check_overrides, meaning_of
-from rmtoolkit.loaders.prometheus._recording import NothingUsableError, to_recording
+from rmtoolkit.loaders.prometheus.saved import NothingUsableError, to_recording
+from rmtoolkit.schema import Report
 from rmtoolkit.text import count
 
 if TYPE_CHECKING:
@@ -481,11 +481,6 @@ VARIABLES: Final = {
     "tenant": "RMTOOLKIT_TENANT",
     "ca_file": "RMTOOLKIT_CA_FILE",
 }
-
-
-def is_url(source: object) -> bool:
-    """Tell whether a source is the address of a server."""
-    return isinstance(source, str) and source.lower().startswith(("http://", "https://"))
 
 
 def shown_url(url: str) -> str:

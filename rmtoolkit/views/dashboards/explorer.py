@@ -21,13 +21,13 @@ from rmtoolkit._parallel import as_source
 from rmtoolkit.analysis.judge import Judgement
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.lake import Lake
 from rmtoolkit.limits import explore
 from rmtoolkit.limits.explore import Chosen, Scene, choose, scene
 from rmtoolkit.limits.patches import patches_yaml
 from rmtoolkit.limits.recommend import Prices, gather, of_gathered
 from rmtoolkit.limits.risk import as_margins
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, Past, of_workload
+from rmtoolkit.recording import Recording
 from rmtoolkit.views import _plot_svg, summary
 from rmtoolkit.views._plot import (
     PX,
@@ -802,7 +802,8 @@ class LimitExplorer(Board):
         rows = [known.row(at, named=True) for at in order]
         self._names = summary.names(rows)
         self._needs = dict(zip(self._names, rows, strict=True))
-        containers = self._source.containers() if isinstance(self._source, Lake) else self._source.containers
+        source = self._source
+        containers = source.containers if isinstance(source, Recording) else source.containers()
         kinds = containers.drop_nulls("workload_kind")
         self._kinds = {row[:3]: row[3] for row in kinds.select(*WORKLOAD[:3], "workload_kind").iter_rows()}
         self._pasts: OrderedDict[str, Past] = OrderedDict()
@@ -1017,7 +1018,7 @@ class LimitExplorer(Board):
     def _past(self) -> Past:
         if self.workload not in self._pasts:
             need, mine = self._needs[self.workload], self._source
-            if isinstance(mine, Lake):
+            if not isinstance(mine, Recording):
                 mine = mine.recording(*(pl.col(name).eq_missing(pl.lit(need[name], pl.String)) for name in WORKLOAD))
             self._pasts[self.workload] = of_workload(mine, need)
             while len(self._pasts) > _KEPT:

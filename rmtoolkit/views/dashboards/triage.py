@@ -14,7 +14,7 @@ import traitlets
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, join, table, wide
-from rmtoolkit._times import parse_time
+from rmtoolkit._tables import parse_time
 from rmtoolkit.analysis import advice
 from rmtoolkit.analysis.heap_answers import HeapAnswer, answer
 from rmtoolkit.analysis.heap_reading import profiles_by_workload

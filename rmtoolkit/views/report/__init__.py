@@ -9,32 +9,33 @@ from typing import TYPE_CHECKING, Final
 
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit.exceptions import RmtoolkitError, quote
-from rmtoolkit.views.report.contents import Contents, gather
+from rmtoolkit.views.report.contents import Contents, contents
 from rmtoolkit.views.report.page import page, shown_card
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import polars as pl
     from distributed import Client
 
     from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit._parallel import Source
     from rmtoolkit.analysis.heap_reading import Heap
+    from rmtoolkit.assessment import Assessment
     from rmtoolkit.limits.risk import Margins
-    from rmtoolkit.limits.week import Previous
 
-__all__ = ["ENDINGS", "Contents", "contents", "gather", "page", "report", "shown_card", "write"]
+__all__ = ["ENDINGS", "Contents", "contents", "page", "report", "shown_card", "write"]
 
 #: How the name of a page may end.
 ENDINGS: Final = (".html", ".htm", ".pdf")
 
 
 def report(
-    recording: Source,
+    recording: Source | Assessment,
     path: str | os.PathLike[str],
     *,
     heap: Heap | Mapping[str, Heap] | None = None,
-    previous: Previous | None = None,
+    previous: Assessment | pl.DataFrame | str | os.PathLike[str] | None = None,
     acknowledged: str | os.PathLike[str] | Iterable[Acknowledgement] | None = None,
     beside: str | os.PathLike[str] | None = None,
     title: str | None = None,
@@ -45,20 +46,21 @@ def report(
     date: dt.datetime | None = None,
     client: Client | None = None,
 ) -> Path:
-    """Judge a recording, recommend its limits and write what was found as one HTML page.
+    """Assess a recording and write what was found as one HTML page.
 
     Parameters
     ----------
     recording
-        A recording, any frame that can become one, or a lake, which is read part by part.
+        A recording, any frame that can become one, a lake, which is read part by part, or an Assessment: of that only
+        `beside`, `title` and `date` are heeded.
     path
         The page to write, such as week.html; an existing one is replaced whole. A name that ends in .pdf is printed by
         Chromium, where there is one.
     heap
-        As in `judge`: profiles that name the code.
+        As `rm.classify` takes it: profiles that name the code.
     previous
-        The week before, to name what changed: ``verdicts.parquet`` of its report or the folder it is in, a frame of
-        verdicts, or its recording.
+        Last time, to name what changed: ``verdicts.parquet`` of its report or the folder it is in, an Assessment or its
+        `workloads`.
     acknowledged
         A TOML file of what is known and accepted; see `rmtoolkit._accepted.read_acknowledgements`.
     beside
@@ -105,6 +107,7 @@ def report(
         price_per_gib_hour=price_per_gib_hour,
         currency=currency,
         client=client,
+        now=_date(date),
     )
     made = write(found, path, date=date)
     if beside is not None:
@@ -112,45 +115,6 @@ def report(
 
         write_beside(found, beside)
     return made
-
-
-def contents(
-    recording: Source,
-    *,
-    heap: Heap | Mapping[str, Heap] | None = None,
-    previous: Previous | None = None,
-    acknowledged: str | os.PathLike[str] | Iterable[Acknowledgement] | None = None,
-    title: str | None = None,
-    oom_probability: float = 0.05,
-    margins: Margins | str | os.PathLike[str] | None = None,
-    price_per_gib_hour: float | None = None,
-    currency: str = "USD",
-    client: Client | None = None,
-) -> Contents:
-    """Find out what a report says, without writing it."""
-    # Who has contents needs no analysis; what is wrong with small files is said before the long work.
-    from rmtoolkit._accepted import read_acknowledgements  # noqa: PLC0415
-    from rmtoolkit.limits.week import survey, verdicts_before  # noqa: PLC0415
-
-    known = read_acknowledgements(acknowledged) if isinstance(acknowledged, str | os.PathLike) else acknowledged
-    before = None if previous is None else verdicts_before(previous)
-    week = survey(
-        recording,
-        heap,
-        oom_probability=oom_probability,
-        margins=margins,
-        price_per_gib_hour=price_per_gib_hour,
-        client=client,
-    )
-    return gather(
-        week,
-        before=before,
-        acknowledged=known or (),
-        title=title,
-        currency=currency,
-        price_per_gib_hour=price_per_gib_hour,
-        asked=oom_probability,
-    )
 
 
 def write(found: Contents, path: str | os.PathLike[str], *, date: dt.datetime | None = None) -> Path:

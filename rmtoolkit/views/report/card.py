@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, join
 from rmtoolkit.views import _tables, timeline_svg
 from rmtoolkit.views import charts as svg
-from rmtoolkit.views._tables import facts, pattern_words, with_code
-from rmtoolkit.views.summary import shortened
+from rmtoolkit.views._tables import facts, pattern_words, shortened, with_code
+from rmtoolkit.views.report.columns import SHOWN_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rmtoolkit.views.timeline import Timeline
 
     Rows = Sequence[dict[str, Any]]
 
-#: A longer name is cut, and whole in the title of its element.
-SHOWN_NAME: Final = 160
-
 
 def card(
     row: dict[str, Any],
     *,
-    name: str,
     ident: str,
     timeline: Timeline | None,
     beside: Sequence[Markup | None],
     checklist: Rows,
     lives: Rows,
     instances: Rows,
-    about: dict[str, Any],
+    pods: Mapping[int, str],
+    target: float,
 ) -> Markup:
     """Write the card of one workload."""
     return join(
-        el("div", _answer(row, name), facts(row), class_="answer"),
-        _chart(row, name, ident, timeline, about),
+        el("div", _answer(row), facts(row, target), class_="answer"),
+        _chart(row, ident, timeline, pods[row["container_id"]] or row["name"]),
         el("div", _evidence(row, ident), el("div", *beside, _questions(checklist, ident)), class_="halves"),
         _tables.pods(instances),
-        _tables.lives(lives),
+        _tables.lives(lives, pods if len(instances) > 1 else None, row),
     )
 
 
-def _answer(row: dict[str, Any], name: str) -> Markup:
-    mark = text.VERDICTS[row["verdict"]]
+def _answer(row: dict[str, Any]) -> Markup:
+    mark, name = text.VERDICTS[row["verdict"]], row["name"]
     words = [*([text.count(row["pods"], "pod")] if row["pods"] else []), *pattern_words(row)]
     return el(
         "div",
@@ -57,13 +54,12 @@ def _answer(row: dict[str, Any], name: str) -> Markup:
             title=name if len(name) > SHOWN_NAME else None,
         ),
         el("h3", text.printable(row["headline"])),
-        el("p", text.printable(row["reason"]), class_="reason"),
-        el("p", el("b", "Next:"), " ", with_code(row["next_step"] or "Nothing to do."), class_="next"),
+        el("p", text.printable(row["why"]), class_="reason"),
+        el("p", el("b", "Next:"), " ", with_code(row["next_step"]), class_="next"),
     )
 
 
-def _chart(row: dict[str, Any], name: str, ident: str, timeline: Timeline | None, about: dict[str, Any]) -> Markup:
-    pod = text.printable(about["pod"] or about["container"] or name)
+def _chart(row: dict[str, Any], ident: str, timeline: Timeline | None, pod: str) -> Markup:
     if timeline is None:
         words = f"{pod}; from 0 to the larger of limit and peak, dotted: limit"
         heading = el("h4", "Memory ", el("span", words, class_="note"))
@@ -80,11 +76,11 @@ def _chart(row: dict[str, Any], name: str, ident: str, timeline: Timeline | None
         ),
         el(
             "div",
-            timeline_svg.draw(timeline, row, ident, f"{name} ({pod})"),
+            timeline_svg.draw(timeline, row, ident, f"{row['name']} ({pod})"),
             class_="scroll",
             tabindex=0,
             role="group",
-            aria_label=f"Chart of {name}, scrolls sideways",
+            aria_label=f"Chart of {row['name']}, scrolls sideways",
         ),
         class_="chart",
     )

@@ -10,18 +10,16 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
 from rmtoolkit import text
 from rmtoolkit._io import replacing
-from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.assessment import recommend_limits
 from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
-from rmtoolkit.limits.patches import patches_yaml
-from rmtoolkit.views import exports, summary
-from rmtoolkit.views.report.sections import SECTIONS, begin, figures, headline, missing
+from rmtoolkit.views import exports
+from rmtoolkit.views._tables import shortened
+from rmtoolkit.views.report.sections import SECTIONS, begin, figures, missing, told
 
 if TYPE_CHECKING:
-    from rmtoolkit.views.report.contents import Contents, Entry
+    from rmtoolkit.views.report.contents import Contents, Row
 
 
 #: Names under which a Chromium is found; RMTOOLKIT_CHROMIUM names another.
@@ -99,10 +97,10 @@ def escaped(words: object) -> str:
 
 def markdown(contents: Contents) -> str:
     """Write the report as Markdown."""
-    lines = [f"# {' '.join(headline(contents))}", ""]
-    entry, why = begin(contents)
-    where = f"Start with **{_name(entry)}**: " if entry is not None else ""
-    span = contents.week.span
+    lines = [f"# {contents.found.fleet.sentence}", ""]
+    row, why = begin(contents)
+    where = f"Start with **{_name(row)}**: " if row is not None else ""
+    span = contents.found.span
     period = f" {text.period(*span)}." if span is not None else ""
     lines += [f"{where}{escaped(why)}", "", f"{escaped(contents.title)}.{escaped(period)}", ""]
     if (lost := missing(contents)) is not None:
@@ -122,38 +120,33 @@ def markdown(contents: Contents) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _name(entry: Entry) -> str:
-    return escaped(summary.shortened(entry.name, _NAME))
+def _name(row: Row) -> str:
+    return escaped(shortened(row["name"], _NAME))
 
 
 def _changes(contents: Contents) -> list[str]:
-    if contents.changes is None:
+    if contents.found.fleet.gone is None:
         return []
-    known = {tuple(entry.row[part] for part in WORKLOAD): entry for entry in contents.entries}
-    told = [
-        (row, entry)
-        for row in contents.changes.rows.iter_rows(named=True)
-        if (entry := known.get(tuple(row[part] for part in WORKLOAD))) is not None and not entry.rests
-    ]
-    lines = ["", "## What changed since last week", ""]
-    for row, entry in told[:_SHOWN_CHANGES]:
-        lines.append(f"* **{row['kind'].capitalize()}** {_name(entry)} {escaped(row['what'])}")
-    if len(told) > _SHOWN_CHANGES:
-        lines.append(f"* and {len(told) - _SHOWN_CHANGES:,} more")
-    return lines if told else [*lines, "Nothing changed that is clear."]
+    found = told(contents)
+    lines = ["", "## What changed since last time", ""]
+    lines += [f"* **{kind.capitalize()}** {_name(row)} {escaped(said)}" for row, kind, said in found[:_SHOWN_CHANGES]]
+    if len(found) > _SHOWN_CHANGES:
+        lines.append(f"* and {len(found) - _SHOWN_CHANGES:,} more")
+    return lines if found else [*lines, "Nothing changed that is clear."]
 
 
-def _leak(entry: Entry) -> tuple[str, ...]:
-    row = entry.row
+def _leak(row: Row) -> tuple[str, ...]:
     time = text.time_to_limit(row["limit_outlook"], row["hours_to_limit"], row["limit_bytes"], known=row["limit_known"])
-    return text.rate(row["growth_bytes_per_day"]), time, text.chance(row["oom_probability"])
+    return text.rate(row["growth_bytes_per_day"]), time, text.chance(row["oom_probability_7d"])
 
 
-def _limit(entry: Entry) -> tuple[str, ...]:
-    row = entry.row
+def _limit(row: Row) -> tuple[str, ...]:
     now = text.configured(row["limit_bytes"], known=row["limit_known"])
-    then = text.configured(row["recommended_limit_bytes"])
-    return f"{now} → {then}", f"{text.chance(row['oom_probability'])} → {text.chance(row['oom_probability_then'])}"
+    then = text.configured(row["advised_limit_bytes"])
+    return (
+        f"{now} → {then}",
+        f"{text.chance(row['oom_probability_7d'])} → {text.chance(row['advised_oom_probability'])}",
+    )
 
 
 _TABLES: Final = (
@@ -173,8 +166,6 @@ FILES: Final = (
     "limits.yaml",
     "summary.md",
 )
-#: What is worth a rollout.
-_APPLIED: Final = ("raise", "lower", "set")
 
 
 def write_beside(contents: Contents, folder: str | os.PathLike[str]) -> Path:
@@ -185,30 +176,12 @@ def write_beside(contents: Contents, folder: str | os.PathLike[str]) -> Path:
     except OSError as error:
         msg = f"Could not make the folder {quote_path(folder)}: {(error.strerror or str(error)).lower()}."
         raise RmtoolkitError(msg) from error
-    names = ["cluster", "namespace", "workload", "container"]
-    verdicts = contents.week.verdicts().sort(names, maintain_order=True)
-    limits = contents.week.limits.sort(names, maintain_order=True)
+    found = contents.found
+    limits = recommend_limits(found)
     for ending in exports.FORMATS:
-        exports.write(verdicts, made / f"verdicts{ending}")
+        exports.write(found.workloads, made / f"verdicts{ending}")
         exports.write(limits, made / f"limits{ending}")
-    for name, written in (("limits.yaml", patches(contents)), ("summary.md", markdown(contents))):
+    for name, written in (("limits.yaml", exports.patches(found)), ("summary.md", markdown(contents))):
         with replacing(made / name) as part:
             part.write_text(written, "utf-8")
     return made
-
-
-def patches(contents: Contents) -> str:
-    """Write the limits that are worth a rollout as Kubernetes patches."""
-    names = ["cluster", "namespace", "workload"]
-    containers = contents.week.judgement.recording.containers
-    kinds = containers.group_by(names, maintain_order=True).agg(pl.col("workload_kind").drop_nulls().first())
-    resting = [entry.row for entry in contents.entries if entry.rests]
-    accepted = pl.DataFrame(
-        [{name: row[name] for name in (*names, "container")} for row in resting],
-        schema={name: pl.String() for name in (*names, "container")},
-    )
-    limits = contents.week.limits.sort([*names, "container"], maintain_order=True)
-    wanted = limits.filter(pl.col("action").is_in(_APPLIED)).join(
-        accepted, on=[*names, "container"], how="anti", nulls_equal=True, maintain_order="left"
-    )
-    return patches_yaml(wanted.join(kinds, on=names, how="left", nulls_equal=True, maintain_order="left"))

@@ -12,17 +12,12 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
-from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import UnknownWorkloadError
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.charts import Sparks
-from rmtoolkit.views.report import sections as section_tables
+from rmtoolkit.views.report import sections
 from rmtoolkit.views.report.card import card
 from rmtoolkit.views.report.columns import advised, heads, known, row, values
-from rmtoolkit.views.report.sections import ALL as SECTIONS_ALL
-from rmtoolkit.views.report.sections import SECTIONS as SECTIONS_SECTIONS
-from rmtoolkit.views.report.sections import counted as sections_counted
-from rmtoolkit.views.report.sections import heading, quality, start, tiles, top
 from rmtoolkit.views.style import REPORT, REPORT_PART
 from rmtoolkit.views.timeline import Timelines
 
@@ -30,8 +25,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Sequence
 
-    from rmtoolkit.views.report.contents import Contents, Entry
-    from rmtoolkit.views.report.sections import Section as sections_Section
+    from rmtoolkit.views.report.contents import Contents, Row, Section
 
 
 def packed(value: object) -> Markup:
@@ -66,34 +60,26 @@ _CHUNK: Final = 32
 def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
     """Write the whole page."""
     drawn = _Drawn(contents)
-    chosen = [(section, section.choose(contents)) for section in SECTIONS_SECTIONS]
-    chosen = [(section, entries) for section, entries in chosen if entries]
-    everything = [entry for entry in contents.entries if entry.at < _MOST]
-    sections = [drawn.section(section, entries, opened=not at) for at, (section, entries) in enumerate(chosen)]
-    whole = drawn.section(SECTIONS_ALL, everything, opened=not chosen)
+    chosen = _chosen(contents)
+    everything = [about for about in contents.rows if about["workload_id"] < _MOST]
+    tables = [drawn.section(section, found, opened=not at) for at, (section, found) in enumerate(chosen)]
+    whole = drawn.section(sections.ALL, everything, opened=not chosen)
     body = el(
         "body",
         el(
             "main",
-            top(contents),
-            heading(contents),
-            start(contents),
-            section_tables.incomplete(contents),
-            section_tables.raised_again(contents),
-            tiles(contents),
-            _overview(chosen, contents),
-            section_tables.changed(contents),
+            *_first_screen(contents, _overview(chosen, contents)),
             _filter(contents),
-            *sections,
-            section_tables.failures(contents),
-            section_tables.capacity(contents),
+            *tables,
+            sections.failures(contents),
+            sections.capacity(contents),
             whole,
             _not_shown(contents),
-            section_tables.accepted(contents),
-            quality(contents),
+            sections.accepted(contents),
+            sections.quality(contents),
             _footer(written),
         ),
-        drawn.packed([*chosen, (SECTIONS_ALL, everything)]),
+        drawn.packed([*chosen, (sections.ALL, everything)]),
         el("script", asset("report.js")),
         class_="rm",
         data_chunk=_CHUNK,
@@ -104,7 +90,7 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
         el("meta", http_equiv="Content-Security-Policy", content=_policy()),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="color-scheme", content="light dark"),
-        el("title", f"{text.printable(contents.title)}: {contents.counts.sentence}"),
+        el("title", f"{text.printable(contents.title)}: {contents.found.fleet.sentence}"),
         el("style", REPORT),
     )
     return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
@@ -113,31 +99,41 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
 def fragment(contents: Contents) -> Markup:
     """Write the report for the output of a notebook: no script, no request, rows without cards."""
     drawn = _Drawn(contents)
-    chosen = [(section, section.choose(contents)) for section in SECTIONS_SECTIONS]
-    sections = [drawn.section(section, entries, opened=False, cards=False) for section, entries in chosen if entries]
+    tables = [drawn.section(section, found, opened=False, cards=False) for section, found in _chosen(contents)]
     parts = (
-        top(contents),
-        heading(contents),
-        start(contents),
-        section_tables.incomplete(contents),
-        section_tables.raised_again(contents),
-        tiles(contents),
-        section_tables.changed(contents),
-        *sections,
-        section_tables.failures(contents),
-        section_tables.capacity(contents),
-        section_tables.accepted(contents),
-        quality(contents),
+        *_first_screen(contents),
+        *tables,
+        sections.failures(contents),
+        sections.capacity(contents),
+        sections.accepted(contents),
+        sections.quality(contents),
     )
     return Markup(f"{el('style', REPORT_PART)}{el('div', el('main', *parts), class_='rm')}")
 
 
+def _chosen(contents: Contents) -> list[tuple[Section, list[Row]]]:
+    """Find the sections that have rows."""
+    return [(section, found) for section in sections.SECTIONS if (found := section.choose(contents))]
+
+
+def _first_screen(contents: Contents, overview: Markup | None = None) -> Iterator[Markup | None]:
+    """Write what stands before the tables."""
+    yield sections.top(contents)
+    yield sections.heading(contents)
+    yield sections.start(contents)
+    yield sections.incomplete(contents)
+    yield sections.raised_again(contents)
+    yield sections.tiles(contents)
+    yield overview
+    yield sections.changed(contents)
+
+
 def shown_card(contents: Contents, name: str) -> Markup:
     """Write the card of one workload for the output of a notebook."""
-    entry = next((entry for entry in contents.entries if name in (entry.name, entry.anchor)), None)
-    if entry is None:
-        raise UnknownWorkloadError.named(name, (one.name for one in contents.entries))
-    card_of = _Drawn(contents, [entry]).card(entry)
+    found = next((about for about in contents.rows if name in (about["name"], about["anchor"])), None)
+    if found is None:
+        raise UnknownWorkloadError.named(name, (about["name"] for about in contents.rows))
+    card_of = _Drawn(contents, [found]).card(found)
     return Markup(f"{el('style', REPORT_PART)}{el('div', card_of, class_='rm')}")
 
 
@@ -154,43 +150,42 @@ def _policy() -> str:
 class _Drawn:
     """Rows, sparks and cards of the page; each card is made once, and stands in the page or is packed."""
 
-    def __init__(self, contents: Contents, only: Sequence[Entry] | None = None) -> None:
-        judgement = contents.week.judgement
+    def __init__(self, contents: Contents, only: Sequence[Row] | None = None) -> None:
+        found = contents.found
         self.contents = contents
-        self.entries = contents.entries[:_MOST] if only is None else only
-        self.charted = {entry.at for entry in self.entries[:_CHARTS]}
-        charted = [entry.row["container_id"] for entry in self.entries[:_CHARTS]]
-        shown = pl.Series([entry.row["container_id"] for entry in self.entries], dtype=pl.UInt32)
-        self.sparks = Sparks(judgement, shown)
-        self.timelines = Timelines(judgement, only=charted)
-        self.about = {one["container_id"]: one for one in judgement.recording.containers.iter_rows(named=True)}
-        lives = judgement.lives.filter(pl.col("container_id").is_in(shown.implode())).sort("container_id", "life")
-        self.lives = _grouped(lives, ("container_id",))
-        self.checklist = _grouped(judgement.checklist, WORKLOAD)
-        self.instances = _grouped(judgement.instances.drop("evidence"), WORKLOAD)
-        self.bought = contents.buys.partition_by(WORKLOAD, as_dict=True)
+        self.shown = contents.rows[:_MOST] if only is None else only
+        charted = self.shown[:_CHARTS]
+        self.charted = {about["workload_id"] for about in charted}
+        self.sparks = Sparks(found, [about["container_id"] for about in self.shown])
+        self.timelines = Timelines(found, only=[about["container_id"] for about in charted])
+        pods = found.recording.containers.select("container_id", pl.coalesce("pod", "container"))
+        self.pods = {container: text.printable(pod or "") for container, pod in pods.iter_rows()}
+        self.lives = _grouped(found.lives.sort("container_id", "life"), "workload_id")
+        self.checklist = _grouped(found.checklist, "workload_id")
+        self.instances = _grouped(found.instances.drop("evidence"), "workload_id")
+        self.bought = _grouped(found.buys, "workload_id")
         self.standing: set[int] = set()
         self.drawn: dict[int, object] = {}
 
-    def spark(self, entry: Entry) -> object:
+    def spark(self, about: Row) -> object:
         """Draw a spark once."""
-        if entry.at not in self.drawn:
-            self.drawn[entry.at] = self.sparks.of(entry.row["container_id"])
-        return self.drawn[entry.at]
+        if about["workload_id"] not in self.drawn:
+            self.drawn[about["workload_id"]] = self.sparks.of(about["container_id"])
+        return self.drawn[about["workload_id"]]
 
-    def section(self, section: sections_Section, entries: list[Entry], *, opened: bool, cards: bool = True) -> Markup:
+    def section(self, section: Section, found: Sequence[Row], *, opened: bool, cards: bool = True) -> Markup:
         """Write a table with its first rows, and the first cards under them."""
         names = heads(section.columns, self.sparks.heading)
         sorted_by = ["text", *("" if column.value is None else "number" for column in section.columns)]
         rows: list[Markup] = []
-        for place, entry in enumerate(entries[:_STANDING]):
+        for place, about in enumerate(found[:_STANDING]):
             first = place == 0 and opened
-            line = row(self.contents, entry, section.columns, self.spark(entry), self.sparks.heading)
-            if cards and entry.at not in self.standing and len(self.standing) < _CARDS:
-                self.standing.add(entry.at)
+            line = row(self.contents, about, section.columns, self.spark(about), self.sparks.heading)
+            if cards and about["workload_id"] not in self.standing and len(self.standing) < _CARDS:
+                self.standing.add(about["workload_id"])
                 if first:
                     line = Markup(line.replace("<a ", '<a data-open="1" ', 1))
-                fold = el("div", self.card(entry), id=entry.anchor, class_="fold")
+                fold = el("div", self.card(about), id=about["anchor"], class_="fold")
                 unfolded = el("tr", el("td", fold, colspan=len(names), role="cell"), class_="unfolded", role="row")
                 rows += [line, unfolded]
             else:
@@ -202,7 +197,7 @@ class _Drawn:
         )
         return el(
             "section",
-            el("h2", section.title, " ", el("span", sections_counted(section, len(entries)), class_="note"), id=ident),
+            el("h2", section.title, " ", el("span", sections.counted(section, len(found)), class_="note"), id=ident),
             el(
                 "table",
                 el("colgroup", *(el("col", class_=kind) for _, kind, _ in names)),
@@ -216,73 +211,73 @@ class _Drawn:
             data_key=section.key,
         )
 
-    def card(self, entry: Entry) -> Markup:
+    def card(self, about: Row) -> Markup:
         """Write the card of one workload."""
-        found = entry.row
-        same = tuple(found[part] for part in WORKLOAD)
+        at = about["workload_id"]
         inside = card(
-            found | {"oom_probability_7d": found["oom_probability"]},
-            name=entry.name,
-            ident=f"c{entry.at}",
-            timeline=self.timelines.of(found) if entry.at in self.charted else None,
-            beside=(known(entry), advised(self.contents, entry, self.bought.get(same))),
-            checklist=self.checklist.get(same, ()),
-            lives=self.lives.get((found["container_id"],), ()),
-            instances=self.instances.get(same, ()),
-            about=self.about[found["container_id"]],
+            about,
+            ident=f"c{at}",
+            timeline=self.timelines.of(about) if at in self.charted else None,
+            beside=(known(about), advised(self.contents, about, self.bought.get(at, ()))),
+            checklist=self.checklist.get(at, ()),
+            lives=self.lives.get(at, ()),
+            instances=self.instances.get(at, ()),
+            pods=self.pods,
+            target=self.contents.found.fleet.target,
         )
-        return el("article", inside, class_=f"card {text.VERDICTS[found['verdict']].token}")
+        return el("article", inside, class_=f"card {text.VERDICTS[about['verdict']].token}")
 
-    def packed(self, chosen: list[tuple[sections_Section, list[Entry]]]) -> Markup:
+    def packed(self, chosen: list[tuple[Section, list[Row]]]) -> Markup:
         """Pack all rows, and the cards that do not stand in the page."""
-        rows: dict[str, list[Any]] = {}
-        for section, entries in chosen:
-            rows[section.key] = [
+        rows = {
+            section.key: [
                 [
-                    entry.at,
-                    row(self.contents, entry, section.columns, "", self.sparks.heading),
-                    values(entry, section.columns),
+                    about["workload_id"],
+                    row(self.contents, about, section.columns, "", self.sparks.heading),
+                    values(about, section.columns),
                 ]
-                for entry in entries
-                if entry.at < _MOST
+                for about in found
+                if about["workload_id"] < _MOST
             ]
-        later = [entry for entry in self.entries if entry.at not in self.standing]
-        places = {entry.at: place for place, entry in enumerate(later)}
+            for section, found in chosen
+        }
+        later = [about for about in self.shown if about["workload_id"] not in self.standing]
+        places = {about["workload_id"]: place for place, about in enumerate(later)}
         told = {
-            "anchors": [entry.anchor for entry in self.entries],
-            "packed": [places.get(entry.at) for entry in self.entries],
-            "search": [entry.name.lower() for entry in self.entries],
-            "spaces": [text.printable(entry.row["namespace"] or "") for entry in self.entries],
-            "sparks": [self.spark(entry) for entry in self.entries],
+            "anchors": [about["anchor"] for about in self.shown],
+            "packed": [places.get(about["workload_id"]) for about in self.shown],
+            "search": [about["name"].lower() for about in self.shown],
+            "spaces": [text.printable(about["namespace"] or "") for about in self.shown],
+            "sparks": [self.spark(about) for about in self.shown],
             "sections": rows,
         }
-        cards = chunks([self.card(entry) for entry in later], _CHUNK)
+        cards = chunks([self.card(about) for about in later], _CHUNK)
         return Markup("".join([element("rows", told), *cards]))
 
 
-def _grouped(frame: pl.DataFrame, keys: Sequence[str]) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+def _grouped(frame: pl.DataFrame, key: str) -> dict[int, list[dict[str, Any]]]:
     """Give rows by a key, in one go: thousands of small frames cost far more."""
-    found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    found: dict[int, list[dict[str, Any]]] = {}
     for one in frame.iter_rows(named=True):
-        found.setdefault(tuple(one[key] for key in keys), []).append(one)
+        found.setdefault(one[key], []).append(one)
     return found
 
 
-def _overview(chosen: list[tuple[sections_Section, list[Entry]]], contents: Contents) -> Markup:
+def _overview(chosen: list[tuple[Section, list[Row]]], contents: Contents) -> Markup:
     """Link to the sections that are there."""
     parts: list[object] = []
-    for section, entries in chosen:
-        parts.append(el("a", f"{section.title} {len(entries):,}", href=f"#section-{section.key}"))
-    if contents.capacity.height:
+    for section, found in chosen:
+        parts.append(el("a", f"{section.title} {len(found):,}", href=f"#section-{section.key}"))
+    if contents.found.capacity.height:
         parts.append(el("a", "Capacity", href="#section-capacity"))
-    parts.append(el("a", f"All {len(contents.entries):,}", href="#section-all"))
+    parts.append(el("a", f"All {len(contents.rows):,}", href="#section-all"))
     parts.append(el("a", "Data quality", href="#section-quality"))
     return el("nav", *parts, class_="contents", aria_label="Sections")
 
 
 def _filter(contents: Contents) -> Markup:
     """Write the controls; they appear where the script runs."""
-    spaces = sorted({text.printable(entry.row["namespace"] or "") for entry in contents.entries[:_MOST]})
+    spaces = sorted({text.printable(about["namespace"] or "") for about in contents.rows[:_MOST]})
     options = [el("option", f"all {len(spaces):,}", value="")]
     options += [el("option", space or text.NOT_APPLICABLE, value=space) for space in spaces if space]
     return el(
@@ -300,16 +295,16 @@ def _one_space() -> Markup:
 
 
 def _not_shown(contents: Contents) -> Markup | None:
-    more = len(contents.entries) - _MOST
+    more = len(contents.rows) - _MOST
     if more <= 0:
         return None
-    where = "they are in verdicts.parquet and limits.parquet"
+    where = "they are in verdicts.parquet"
     return el("p", f"{more:,} more workloads, the least urgent, have no row here: {where}.", class_="note")
 
 
 def _footer(written: dt.datetime | None) -> Markup:
     legend = (
-        "Intervals are 80 %. Growth is of the live heap where it is exported, else of the nearest signal there is. "
+        "Intervals are 80 %. Growth is measured on the most reliable signal available. "
         "Sparks start at 0 and end at the larger of limit and peak; dotted: limit; ✕: OOM kill. The chance of an OOM "
         "kill is counted in past pairs of weeks; for what grows, it is that of the growth reaching the limit."
     )

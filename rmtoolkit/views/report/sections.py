@@ -3,75 +3,55 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, join, table, wide
-from rmtoolkit.analysis.records import WORKLOAD
-from rmtoolkit.limits.week import TARGET
-from rmtoolkit.views import charts, summary
+from rmtoolkit.schema import Action, Ending, Verdict
+from rmtoolkit.views import charts
+from rmtoolkit.views._tables import shortened
 from rmtoolkit.views.report import columns
-from rmtoolkit.views.report.card import SHOWN_NAME
-from rmtoolkit.views.report.columns import bounds, first_sentence, links, whole_name
-from rmtoolkit.views.report.contents import is_allocator_bound, is_startup_bound
+from rmtoolkit.views.report.columns import SHOWN_NAME, bounds, link, links
+from rmtoolkit.views.report.contents import Section
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from rmtoolkit.analysis.judge import Judgement
-    from rmtoolkit.views.report.columns import Column
-    from rmtoolkit.views.report.contents import Contents, Entry
+    from rmtoolkit.views.report.contents import Contents, Row
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One table."""
-
-    key: str
-    title: str
-    note: str
-    choose: Callable[[Contents], list[Entry]]
-    columns: tuple[Column, ...]
+def _leaks(contents: Contents) -> list[Row]:
+    return [row for row in contents.awake if row["verdict"] == Verdict.LEAK]
 
 
-def _leaks(contents: Contents) -> list[Entry]:
-    return [entry for entry in contents.awake if entry.row["verdict"] == "leak"]
+def _to_raise(contents: Contents) -> list[Row]:
+    found = [row for row in contents.awake if row["action"] in (Action.RAISE_LIMIT, Action.SET_LIMIT)]
+    return sorted(found, key=lambda row: row["action"] == Action.SET_LIMIT)
 
 
-def _to_raise(contents: Contents) -> list[Entry]:
-    found = [entry for entry in contents.awake if entry.row["action"] in ("raise", "set")]
-    return sorted(found, key=lambda entry: (entry.row["action"] == "set", -(entry.row["oom_probability"] or 0.0)))
+def _to_lower(contents: Contents) -> list[Row]:
+    found = [row for row in contents.awake if row["action"] == Action.LOWER_LIMIT]
+    return sorted(found, key=lambda row: -(row["waste_bytes"] or 0))
 
 
-def _to_lower(contents: Contents) -> list[Entry]:
-    found = [entry for entry in contents.awake if entry.row["action"] == "lower"]
-    return sorted(found, key=lambda entry: -(entry.spare_bytes or 0))
+def _at_risk(contents: Contents) -> list[Row]:
+    """Find what may be killed and is in no other list."""
+    listed = {row["workload_id"] for choose in (_leaks, _to_raise, _to_lower, _undecided) for row in choose(contents)}
+    return [row for row in contents.awake if row["above_target"] and row["workload_id"] not in listed]
 
 
-def _at_risk(contents: Contents) -> list[Entry]:
-    """Find what may be killed and is in no other list: no limit can be certified for it, or it may still grow."""
-    listed = {entry.at for choose in (_leaks, _to_raise, _undecided) for entry in choose(contents)}
-    return [
-        entry
-        for entry in contents.awake
-        if entry.at not in listed and (entry.row["oom_probability"] or 0.0) > TARGET and entry.row["action"] != "lower"
-    ]
+def _undecided(contents: Contents) -> list[Row]:
+    return [row for row in contents.awake if row["verdict"] == Verdict.INCONCLUSIVE]
 
 
-def _undecided(contents: Contents) -> list[Entry]:
-    return [entry for entry in contents.awake if entry.row["verdict"] == "inconclusive"]
+def _startup(contents: Contents) -> list[Row]:
+    return [row for row in contents.awake if row["bound_by"] == "startup"]
 
 
-def _startup(contents: Contents) -> list[Entry]:
-    found = [entry for entry in contents.awake if is_startup_bound(entry.row)]
-    return sorted(found, key=lambda entry: -entry.row["startup_peak_bytes"] / max(entry.row["settled_bytes"], 1))
-
-
-def _allocator(contents: Contents) -> list[Entry]:
-    return [entry for entry in contents.awake if entry.row["verdict"] == "not_leak" and is_allocator_bound(entry.row)]
+def _allocator(contents: Contents) -> list[Row]:
+    return [row for row in contents.awake if row["bound_by"] == "allocator" and row["verdict"] == Verdict.NOT_LEAK]
 
 
 SECTIONS: Final = (
@@ -85,7 +65,7 @@ SECTIONS: Final = (
     Section(
         "raise",
         "Limits to raise",
-        "highest chance of an OOM kill first",
+        "most urgent first",
         _to_raise,
         (columns.SPARK, columns.LIMIT, columns.REQUEST, columns.RISK, columns.COST, columns.WHY),
     ),
@@ -98,14 +78,14 @@ SECTIONS: Final = (
     ),
     Section(
         "risk",
-        "Above the target otherwise",
+        "Above target, no fix known yet",
         "no limit can be named for them yet",
         _at_risk,
         (columns.SPARK, columns.KILL, columns.TIME, columns.PEAK, columns.NEXT),
     ),
     Section(
         "startup",
-        "Bound by their startup",
+        "Limit set by startup",
         "what starting needs sets the limit",
         _startup,
         (columns.SPARK, columns.STARTUP, columns.SETTLED, columns.PEAK, columns.KILL, columns.NEXT),
@@ -119,7 +99,7 @@ SECTIONS: Final = (
     ),
     Section(
         "undecided",
-        "Not decidable yet",
+        "Needs more data",
         "the next measurement is named for each",
         _undecided,
         (columns.SPARK, columns.CHANCE, columns.GROWTH, columns.KILL, columns.PEAK, columns.NEXT),
@@ -130,7 +110,7 @@ ALL: Final = Section(
     "all",
     "All workloads",
     "worst first",
-    lambda contents: list(contents.entries),
+    lambda contents: list(contents.rows),
     (
         columns.VERDICT,
         columns.SPARK,
@@ -152,8 +132,8 @@ def counted(section: Section, amount: int) -> str:
 _WORDS: Final = {
     "new": ("▲", "New", "leak"),
     "worse": ("▲", "Worse", "leak"),
-    "fixed": ("●", "Fixed", "ok"),
     "applied": ("●", "Applied", "ok"),
+    "better": ("●", "Better", "ok"),
     "resolved": ("●", "Resolved", "ok"),
 }
 _SHOWN_CHANGES: Final = 60
@@ -162,53 +142,49 @@ _SHOWN_CAPACITY: Final = 60
 _SHOWN_PARTIAL: Final = 3
 
 
+def told(contents: Contents) -> list[tuple[Row, str, str]]:
+    """List what changed of what is not accepted: the workload, the kind of change, and the change in words."""
+    known = {row["workload_id"]: row for row in contents.awake}
+    changes = contents.found.changes.select("workload_id", "kind", "sentence").iter_rows()
+    return [(known[one], kind, said) for one, kind, said in changes if one in known]
+
+
 def changed(contents: Contents) -> Markup | None:
-    """Write what changed since the week before."""
-    if contents.changes is None:
+    """Write what changed since last time."""
+    if contents.found.fleet.gone is None:
         return None
-    known = {tuple(entry.row[part] for part in WORKLOAD): entry for entry in contents.entries}
-    told = [
-        (row, entry)
-        for row in contents.changes.rows.iter_rows(named=True)
-        if (entry := known.get(tuple(row[part] for part in WORKLOAD))) is not None and not entry.rests
-    ]
-    rows = [_change(row, entry) for row, entry in told[:_SHOWN_CHANGES]]
-    more = len(told) - _SHOWN_CHANGES
+    found = told(contents)
+    rows = [_change(*one) for one in found[:_SHOWN_CHANGES]]
+    more = len(found) - _SHOWN_CHANGES
     body: Markup = el("dl", *rows, class_="changes") if rows else el("p", "Nothing changed that is clear.")
     return el(
         "section",
-        el("h2", "What changed since last week", id="section-changed"),
+        el("h2", "What changed since last time", id="section-changed"),
         body,
         el("p", f"and {more:,} more", class_="note") if more > 0 else None,
         _came_and_went(contents),
     )
 
 
-def _change(row: dict[str, Any], entry: Entry) -> Markup:
-    shape, word, token = _WORDS[row["kind"]]
-    name = summary.shortened(entry.name, SHOWN_NAME)
+def _change(row: Row, kind: str, said: str) -> Markup:
+    shape, word, token = _WORDS[kind]
     return el(
         "div",
         el("dt", charts.mark(shape), word, class_=f"marked {token}"),
-        el("dd", el("a", name, href=f"#{entry.anchor}"), " ", row["what"]),
+        el("dd", link(row), " ", text.printable(said)),
     )
 
 
 def _came_and_went(contents: Contents) -> Markup | None:
-    changes = contents.changes
-    if changes is None:
-        return None
-    words = []
-    if changes.appeared:
-        words.append(f"{text.count(changes.appeared, 'workload')} {_was(changes.appeared)} not there last week.")
-    if changes.gone.height:
-        names = [
-            "/".join(text.printable(part) for part in row[1:3] if part is not None)
-            for row in changes.gone.select(WORKLOAD).head(_SHOWN_NAMES).iter_rows()
-        ]
-        more = f" and {changes.gone.height - _SHOWN_NAMES:,} more" if changes.gone.height > _SHOWN_NAMES else ""
-        gone = text.count(changes.gone.height, "workload")
-        words.append(f"{gone} of last week {_was(changes.gone.height)} not seen this week: {', '.join(names)}{more}.")
+    fleet, words = contents.found.fleet, []
+    if fleet.appeared:
+        words.append(f"{text.count(fleet.appeared, 'workload')} {_was(fleet.appeared)} not there last time.")
+    if fleet.gone:
+        gone = contents.found.changes.filter(kind="gone").select("namespace", "workload").head(_SHOWN_NAMES)
+        names = ["/".join(text.printable(part) for part in row if part is not None) for row in gone.iter_rows()]
+        more = f" and {fleet.gone - _SHOWN_NAMES:,} more" if fleet.gone > _SHOWN_NAMES else ""
+        count = text.count(fleet.gone, "workload")
+        words.append(f"{count} of last time {_was(fleet.gone)} not seen this time: {', '.join(names)}{more}.")
     return el("p", " ".join(words), class_="note") if words else None
 
 
@@ -216,33 +192,28 @@ def _was(amount: int) -> str:
     return "was" if amount == 1 else "were"
 
 
+_READINGS: Final = ("concern", "unknown", "fine")
+
+
 def failures(contents: Contents) -> Markup | None:
     """Write which of the five questions fail, and for whom."""
-    checklist = contents.week.judgement.checklist
-    places = {tuple(entry.row[part] for part in WORKLOAD): entry for entry in contents.awake}
-    rows = []
-    for question in checklist["question"].unique(maintain_order=True):
-        mine = checklist.filter(pl.col("question") == question)
-        concern = [
-            entry
-            for row in mine.filter(pl.col("reading") == "concern").select(WORKLOAD).iter_rows()
-            if (entry := places.get(row)) is not None
-        ]
-        concern.sort(key=lambda entry: entry.at)
-        unknown = mine.filter(pl.col("reading") == "unknown").height
-        fine = mine.filter(pl.col("reading") == "fine").height
-        rows.append((question, concern, unknown, fine))
-    if not any(concern for _, concern, _, _ in rows):
+    asked = contents.found.checklist.select("workload_id", "question", "reading").rows()
+    known = {row["workload_id"]: row for row in contents.awake}
+    whose: dict[str, dict[str, list[int]]] = {}
+    for one, question, reading in sorted(asked, key=lambda row: row[0]):
+        whose.setdefault(question, {name: [] for name in _READINGS})[reading].append(one)
+    concerns = {question: [known[one] for one in said["concern"] if one in known] for question, said in whose.items()}
+    if not any(concerns.values()):
         return None
     body = [
         (
             question,
-            f"{len(concern):,}",
-            f"{unknown:,}",
-            f"{fine:,}",
-            links(concern, _SHOWN_NAMES) if concern else text.NOT_APPLICABLE,
+            f"{len(concerns[question]):,}",
+            f"{len(said['unknown']):,}",
+            f"{len(said['fine']):,}",
+            links(concerns[question], _SHOWN_NAMES) if concerns[question] else text.NOT_APPLICABLE,
         )
-        for question, concern, unknown, fine in rows
+        for question, said in whose.items()
     ]
     heads = (("Question", ""), ("▲ concern", "n"), ("◆ unknown", "n"), ("● fine", "n"), ("Concern for", "names"))
     return _plain("checklist", "The five questions", "asked of every workload", heads, body)
@@ -266,7 +237,7 @@ def _plain(
 
 def capacity(contents: Contents) -> Markup | None:
     """Write what nodes and quotas hold, and what the proposals would free."""
-    frame = contents.capacity
+    frame = contents.found.capacity
     if not frame.height:
         return None
     order = frame.sort(pl.col("kind") == "quota", -pl.col("freed_bytes").abs(), "name", maintain_order=True)
@@ -284,7 +255,7 @@ def capacity(contents: Contents) -> Markup | None:
     words = []
     if nodes.height:
         side = "free" if freed >= 0 else "take"
-        words.append(f"Applied, the proposals {side} {text.gib(abs(freed))} GiB of requests on all nodes.")
+        words.append(f"Applying these would {side} {text.gib(abs(freed))} GiB of requests on all nodes.")
     if frame.height > _SHOWN_CAPACITY:
         words.append(f"{frame.height - _SHOWN_CAPACITY:,} more are not shown.")
     if unknown := int(nodes["unknown"].sum()):
@@ -307,21 +278,21 @@ def _held(row: dict[str, Any]) -> list[object]:
 
 def accepted(contents: Contents) -> Markup | None:
     """Write what is known and accepted, at the end."""
-    known = [entry for entry in contents.entries if entry.accepted is not None]
+    known = [row for row in contents.rows if row["accepted_because"] is not None]
     if not known and not contents.unmatched:
         return None
     states = {None: ("●", "accepted", "ok"), "size": ("▲", "raised: size", "leak"), "day": ("▲", "raised: day", "leak")}
     rows = []
-    for entry in known:
-        shape, word, token = states[entry.passed]
+    for row in known:
+        shape, word, token = states[row["accepted_passed"]]
         rows.append(
             (
-                links([entry], 1),
+                link(row),
                 el("span", charts.mark(shape), word, class_=f"marked {token}"),
-                text.printable(entry.accepted.known) if entry.accepted else "",
-                bounds(entry),
-                text.memory(entry.row["peak_bytes"]),
-                text.VERDICTS[entry.row["verdict"]].word,
+                text.printable(row["accepted_because"]),
+                bounds(row),
+                text.memory(row["peak_bytes"]),
+                text.VERDICTS[row["verdict"]].word,
             )
         )
     heads = (("Workload", ""), ("State", ""), ("What is known", ""), ("Accepted", ""), ("Peak", "n"), ("Verdict", ""))
@@ -341,7 +312,7 @@ def incomplete(contents: Contents) -> Markup | None:
 
 def missing(contents: Contents) -> str | None:
     """Say what could not be read."""
-    report = contents.week.judgement.recording.report
+    report = contents.found.recording.report
     lost = sum(amount for reason, amount in report.left_out.items() if "could not be read" in reason)
     if not lost and not report.partial:
         return None
@@ -356,18 +327,14 @@ def missing(contents: Contents) -> str | None:
 
 def raised_again(contents: Contents) -> Markup | None:
     """Name what was accepted and has passed its bound."""
-    passed = [entry for entry in contents.entries if entry.passed is not None]
+    passed = [row for row in contents.rows if row["accepted_passed"] is not None]
     if not passed:
         return None
-    told: list[object] = []
-    for entry in passed[:_SHOWN_NAMES]:
-        why = (
-            f"peak {text.memory(entry.row['peak_bytes'])}, accepted {bounds(entry)}"
-            if entry.passed == "size"
-            else f"accepted {bounds(entry)}"
-        )
-        told += [", " if told else "", links([entry], 1), f" ({why})"]
-    return el("p", el("b", "Past what was accepted: "), join(*told), ".", class_="again")
+    said: list[object] = []
+    for row in passed[:_SHOWN_NAMES]:
+        peak = f"peak {text.memory(row['peak_bytes'])}, " if row["accepted_passed"] == "size" else ""
+        said += [", " if said else "", link(row), f" ({peak}accepted {bounds(row)})"]
+    return el("p", el("b", "Past what was accepted: "), join(*said), ".", class_="again")
 
 
 _SHOWN_SOURCES: Final = 12
@@ -380,28 +347,28 @@ _COMPLETE: Final = 0.95
 
 def quality(contents: Contents) -> Markup:
     """Write the section."""
-    week = contents.week
-    report = week.judgement.recording.report
-    complete = text.share(summary.coverage(week.judgement.completeness))
-    containers = text.count(week.judgement.completeness.height, "container")
+    fleet, report = contents.found.fleet, contents.found.recording.report
     few = sorted(
-        (entry for entry in contents.entries if (entry.row["coverage"] or 1.0) < _COMPLETE),
-        key=lambda entry: (entry.row["coverage"], entry.at),
+        (row for row in contents.rows if row["coverage"] is not None and row["coverage"] < _COMPLETE),
+        key=lambda row: row["coverage"],
     )
-    inferred = [entry for entry in contents.entries if entry.row["workload_inferred"]]
+    inferred = [row["name"] for row in contents.rows if row["workload_inferred"]]
     sources = _sources(report.sources)
     more = f" and {len(sources) - _SHOWN_SOURCES:,} more" if len(sources) > _SHOWN_SOURCES else ""
-    least = [f"{entry.name} {text.share(entry.row['coverage'])}" for entry in few]
-    judged = f"{len(contents.entries):,}"
+    least = [f"{row['name']} {text.share(row['coverage'])}" for row in few]
+    judged = f"{fleet.workloads:,}"
     entries: list[tuple[str, object]] = [
         (
             "Covers",
             f"{judged} of {judged} workloads read" + ("; see what was left out below" if report.partial else ""),
         ),
-        ("Coverage", f"{complete}, {week.judgement.completeness['samples'].sum():,} samples of {containers}"),
+        (
+            "Coverage",
+            f"{text.share(fleet.coverage)}, {fleet.samples:,} samples of {text.count(fleet.containers, 'container')}",
+        ),
         ("Least complete", _first(least)),
         ("Gaps", _gaps(contents)),
-        ("Names inferred from pods", _first([entry.name for entry in inferred])),
+        ("Names inferred from pods", _first(inferred)),
         ("Read from", ", ".join(sources[:_SHOWN_SOURCES]) + more),
         ("Times", text.printable(report.time_axis)),
     ]
@@ -416,20 +383,20 @@ def quality(contents: Contents) -> Markup:
         "section",
         el("h2", "Data quality", id="section-quality"),
         el("dl", *(part for label, value in entries if value for part in (el("dt", label), el("dd", value)))),
-        _findings(week.judgement),
+        _findings(contents),
         class_="data",
     )
 
 
 def _first(names: list[str]) -> str:
     """Name the first of many."""
-    shown = ", ".join(summary.shortened(name, SHOWN_NAME) for name in names[:_SHOWN_NAMES_QUALITY])
+    shown = ", ".join(shortened(name, SHOWN_NAME) for name in names[:_SHOWN_NAMES_QUALITY])
     return shown + (f" and {len(names) - _SHOWN_NAMES_QUALITY:,} more" if len(names) > _SHOWN_NAMES_QUALITY else "")
 
 
 def _gaps(contents: Contents) -> str:
     """Count stretches without samples, as the lives that ended in one tell."""
-    ended = contents.week.judgement.lives.filter(pl.col("ended") == "gap")
+    ended = contents.found.lives.filter(pl.col("ended") == Ending.GAP)
     if not ended.height:
         return ""
     hidden = text.count(ended["container_id"].n_unique(), "container")
@@ -449,9 +416,9 @@ def _sources(found: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _findings(judgement: Judgement) -> Markup | None:
+def _findings(contents: Contents) -> Markup | None:
     """List what cannot be true in the data, as `validate` found it."""
-    findings = judgement.findings
+    findings = contents.found.findings
     if not findings.height:
         return None
     rows = [
@@ -482,126 +449,94 @@ def _name(row: dict[str, Any]) -> str:
 
 #: Less than this is not worth a word.
 _LITTLE_BYTES: Final = 64 << 20
+#: Data of so many scrapes ago are said to be old.
+_OLD_SCRAPES: Final = 3
 
 
 def top(contents: Contents) -> Markup:
-    """Write title, clusters and period."""
-    named = contents.week.judgement.recording.containers["cluster"].drop_nulls().unique().sort()
+    """Write title, clusters and period, and how old the data are."""
+    named = contents.found.recording.containers["cluster"].drop_nulls().unique().sort()
     clusters = [text.printable(name) for name in named]
     where = f", cluster{'s' if len(clusters) > 1 else ''} {', '.join(clusters)}" if clusters else ""
-    span = contents.week.span
-    period = None
-    if span is not None:
-        beside = ", compared with the week before" if contents.changes is not None else ""
-        period = el("p", text.period(*span) + beside)
+    span = contents.found.span
+    beside = ", compared with last time" if contents.found.fleet.gone is not None else ""
+    period = None if span is None else el("p", text.period(*span) + beside)
     return el("header", el("p", el("b", text.printable(contents.title)), where), period, class_="top")
-
-
-def headline(contents: Contents) -> list[str]:
-    """Write the answer for all workloads."""
-    counted = contents.counts
-    lines = [counted.sentence]
-    if counted.leak and counted.soon == counted.leak:
-        verb = "leak reaches its" if counted.leak == 1 else "leaks reach their"
-        lines = [f"{counted.leak:,} {verb} limit within 7 days."]
-    if counted.above_target:
-        verb = "exceeds" if counted.above_target == 1 else "exceed"
-        lines.append(f"{text.count(counted.above_target, 'workload')} {verb} the {text.share(TARGET)} OOM target.")
-    return lines
 
 
 def heading(contents: Contents) -> Markup:
     """Write the headline as a heading."""
-    return el("h1", *(el("span", line) for line in headline(contents)))
+    sentences = contents.found.fleet.sentence.split(". ")
+    return el("h1", *(el("span", f"{said.removesuffix('.')}.") for said in sentences))
 
 
-def begin(contents: Contents) -> tuple[Entry | None, str]:
+def begin(contents: Contents) -> tuple[Row | None, str]:
     """Find where to start and why."""
-    awake = contents.awake
-    if not awake:
-        return None, "Nothing to do."
-    entry = awake[0]
-    row = entry.row
-    risk = row["oom_probability"] or 0.0
-    if row["verdict"] == "leak":
-        cure = "and a higher limit does not cure it"
-        if row["limit_outlook"] == "reaches" and row["hours_to_limit"]:
-            return entry, f"{text.hours(row['hours_to_limit'])} to its limit, {cure}."
-        return entry, f"it leaks {text.rate(row['growth_bytes_per_day'])}, {cure}."
-    if risk > TARGET and row["verdict"] == "not_leak":
-        said = f"{text.chance(risk)} chance of an OOM kill in the next 7 days"
-        if row["action"] == "raise":
-            said += f"; a limit of {text.configured(row['recommended_limit_bytes'])} brings it to "
-            said += text.chance(row["oom_probability_then"])
-        return entry, f"{said}."
-    if row["verdict"] == "inconclusive":
-        return entry, first_sentence(row["next_step"])
-    return None, "Nothing to do."
+    fleet = contents.found.fleet
+    return None if fleet.start_with is None else contents.rows[fleet.start_with], fleet.start_because
 
 
 def start(contents: Contents) -> Markup:
     """Say where to start, and what can be given back."""
-    entry, why = begin(contents)
-    spare = ""
-    if contents.spare_bytes > _LITTLE_BYTES:
-        where = " elsewhere" if entry is not None else ""
-        spare = f" {text.fleet_memory(contents.spare_bytes)} can be given back{where}."
-    if entry is None:
+    row, why = begin(contents)
+    spare, waste = "", contents.found.fleet.waste_bytes or 0
+    if waste > _LITTLE_BYTES:
+        spare = f" {text.fleet_memory(waste)} can be given back{' elsewhere' if row is not None else ''}."
+    if row is None:
         return el("p", why if not spare else spare.strip(), class_="start")
-    name = summary.shortened(entry.name, SHOWN_NAME)
-    link = el("a", name, href=f"#{entry.anchor}", title=whole_name(entry.name))
-    return el("p", "Start with ", link, f": {why}{spare}", class_="start")
+    return el("p", "Start with ", link(row), f": {text.printable(why)}{spare}", class_="start")
 
 
 def figures(contents: Contents) -> list[tuple[str, str | None, str, str]]:
     """Gather what the tiles say."""
-    counted = contents.counts
-    above = text.UNKNOWN if counted.above_target is None else f"{counted.above_target:,}"
-    soon = f"{counted.soon:,} {'reaches its' if counted.soon == 1 else 'reach their'} limit within 7 days"
-    news = _since(contents)
-    money = contents.money(contents.spare_bytes)
-    givers = sum(entry.spare_bytes is not None for entry in contents.awake)
-    unknown = all(entry.row["recommended_request_bytes"] is None for entry in contents.awake)
-    resting = sum(entry.rests for entry in contents.entries)
-    count = f"{len(contents.entries):,}"
-    covers = f"covers {count} of {count} workloads" + (f", {resting:,} accepted" if resting else "")
+    fleet = contents.found.fleet
+    soon = (
+        f"{fleet.leaks_reaching:,} {'reaches its' if fleet.leaks_reaching == 1 else 'reach their'} limit within 7 days"
+    )
+    money = None if fleet.waste_per_month is None else f"{contents.amount(fleet.waste_per_month)} a month"
+    givers = text.count(fleet.waste_workloads, "workload") if fleet.waste_workloads else ""
+    covers = f"covers {fleet.workloads:,} of {fleet.workloads:,} workloads"
+    covers += f", {fleet.accepted:,} accepted" if fleet.accepted else ""
     return [
-        (above, None, "above the OOM target", f"more than {text.share(TARGET)} in 7 days{_more_above(contents)}"),
-        (f"{counted.leak:,}", "leak", "leak", news or (soon if counted.leak else "")),
         (
-            text.UNKNOWN if unknown and contents.awake else text.fleet_memory(contents.spare_bytes),
+            text.UNKNOWN if fleet.above_target is None else f"{fleet.above_target:,}",
+            None,
+            "above the OOM target",
+            f"more than {text.share(fleet.target)} in 7 days{_more_above(contents)}",
+        ),
+        (f"{fleet.leak:,}", Verdict.LEAK, "leak", _since(contents) or (soon if fleet.leak else "")),
+        (
+            text.UNKNOWN if fleet.waste_bytes is None else text.fleet_memory(fleet.waste_bytes),
             None,
             "can be given back",
-            ", ".join(filter(None, (money, f"{text.count(givers, 'workload')}" if givers else ""))),
+            ", ".join(filter(None, (money, givers))),
         ),
         (
-            f"{counted.inconclusive:,}",
-            "inconclusive",
-            "not decidable yet",
-            "next step named for each" if counted.inconclusive else "",
+            f"{fleet.inconclusive:,}",
+            Verdict.INCONCLUSIVE,
+            "need more data",
+            "next step named for each" if fleet.inconclusive else "",
         ),
-        (text.share(summary.coverage(contents.week.judgement.completeness)), None, "coverage", covers),
+        (text.share(fleet.coverage), None, "coverage", covers),
     ]
 
 
 def _more_above(contents: Contents) -> str:
-    """Compare with the week before."""
-    now = contents.counts.above_target
-    if contents.changes is None or contents.changes.above_before is None or now is None:
+    """Compare with last time."""
+    now, before = contents.found.fleet.above_target, contents.found.fleet.above_target_before
+    if now is None or before is None:
         return ""
-    more = now - contents.changes.above_before
-    if not more:
-        return "; as many last week"
-    return f"; {abs(more):,} {'more' if more > 0 else 'fewer'} than last week"
+    if now == before:
+        return "; as many last time"
+    return f"; {abs(now - before):,} {'more' if now > before else 'fewer'} than last time"
 
 
 def _since(contents: Contents) -> str:
-    if contents.changes is None:
+    fleet = contents.found.fleet
+    if fleet.leaks_new is None:
         return ""
-    rows = contents.changes.rows
-    new = rows.filter((pl.col("kind") == "new") & pl.col("what").str.starts_with("leaks")).height
-    gone = rows.filter(pl.col("what").str.starts_with("no longer leaks")).height
-    return ", ".join(f"{amount:,} {word}" for amount, word in ((new, "new"), (gone, "gone")) if amount) or "none new"
+    counted = ((fleet.leaks_new, "new"), (fleet.leaks_gone, "gone"))
+    return ", ".join(f"{amount:,} {word}" for amount, word in counted if amount) or "none new"
 
 
 def tiles(contents: Contents) -> Markup:

@@ -401,7 +401,7 @@ def limits_terminal(fleet: Fleet) -> Iterator[Seen]:
         one, said = fleet.names[name], " ".join(rest.split())
         yield Seen(one, "action", " ".join(verb))
         found = re.match(
-            r"(?:no plain limit|limit (?P<then>\S+ Mi))(?:, request (?P<request>\S+ Mi))?; "
+            r"(?:no limit|no safe limit|limit (?P<then>\S+ Mi))(?:, request (?P<request>\S+ Mi))?; "
             r"limit now (?P<now>none|unknown|\S+ Mi)"
             r"(?:, risk now (?P<chance>\S+ %|unknown))?(?:, then (?P<after>\S+ %|unknown))?",
             said,
@@ -624,9 +624,9 @@ def _of_folded(one: Key, part: Node) -> Iterator[Seen]:
     """Read how many lives ended in an OOM kill."""
     for summary in part.all("summary"):
         if (said := words(summary)).startswith("Lifetimes"):
-            found = re.search(r", (none|[\d,]+)(?: of them)? ended in an OOM kill", said)
+            found = re.search(r", (no|[\d,]+) OOM kills?$", said)
             assert found is not None, said
-            yield Seen(one, "kills", 0 if found[1] == "none" else int(found[1].replace(",", "")))
+            yield Seen(one, "kills", 0 if found[1] == "no" else int(found[1].replace(",", "")))
 
 
 def _of_chart(one: Key, said: str) -> Iterator[Seen]:
@@ -676,9 +676,8 @@ def kubectl(fleet: Fleet) -> Iterator[Seen]:
 
 
 def _explained(fleet: Fleet) -> Iterator[tuple[Key, Any]]:
-    verdicts = rm.classify(fleet.recording)
-    for one in fleet.rows:
-        yield one, rm.explain(verdicts, "/".join(part for part in one[1:3] if part))
+    for one, row in fleet.rows.items():
+        yield one, rm.explain(fleet.found, row["name"])
 
 
 def explain_text(fleet: Fleet) -> Iterator[Seen]:
@@ -811,9 +810,7 @@ def spoken(row: Row) -> Spoken:
 
 
 def _spare(bytes_: int | None) -> str:
-    from rmtoolkit.views.report.amounts import fleet
-
-    return text.NOT_APPLICABLE if bytes_ is None else fleet(bytes_)
+    return text.NOT_APPLICABLE if bytes_ is None else text.fleet_memory(bytes_)
 
 
 def _shown(**facts: Fact | Callable[[Row], Any]) -> dict[str, Fact]:
