@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.limits.risk import risk
@@ -62,13 +62,22 @@ def reserved(need: Need, limit_bytes: int | None, request_bytes: int | None) -> 
 
 def advised_request(need: Need, limit_bytes: int | None) -> int | None:
     """Take what it uses nearly always, in whole MiB: packing goes by the request, kills by the limit."""
-    if need.request_bytes is not None and need.request_bytes == need.limit_bytes and limit_bytes is not None:
+    if need.guaranteed and limit_bytes is not None:
         # Guaranteed stays Guaranteed.
         return limit_bytes
     if need.busy_bytes is None:
         return None
     wanted = max(math.ceil(need.busy_bytes / _MIB), 1) * _MIB
     return wanted if limit_bytes is None else min(wanted, limit_bytes)
+
+
+def requested(need: Need, limit_bytes: int, *, whole: bool | None = None, anew: bool = False) -> int | None:
+    """Say what is requested beside a limit: the request in force beside the limit in force, unless it is set anew."""
+    if whole is not None:
+        return limit_bytes if whole else advised_request(replace(need, request_bytes=None), limit_bytes)
+    if limit_bytes == need.limit_bytes and not anew:
+        return need.request_bytes
+    return advised_request(need, limit_bytes)
 
 
 def per_month(reserved_bytes: float | None, price_per_gib_hour: float | None) -> float | None:

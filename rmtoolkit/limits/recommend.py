@@ -409,6 +409,11 @@ def of_gathered(
     ).cast(RECOMMENDED)
 
 
+def advise(need: Need, oom_probability: float, margins: Margins, prices: Prices | None = None) -> Advised:
+    """Do for one need what `of_gathered` does for many."""
+    return _advise(need, _Asked(oom_probability, lookup(margins), margins.origin, prices))
+
+
 def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> pl.DataFrame:
     """Give the smallest limit within the target; null for what grows and where the pairs cannot tell."""
     scores = lookup(margins)
@@ -519,8 +524,8 @@ def _advise(need: Need, ask: _Asked) -> Advised:
         buys_days=bought.days,
         buys_days_low=bought.days_low,
         buys_days_high=bought.days_high,
-        qos_now=_qos(need.request_bytes, need.limit_bytes, known=need.limit_known),
-        qos_then=None if limit is None else _qos(request, limit, known=True),
+        qos_now=qos(need.request_bytes, need.limit_bytes, known=need.limit_known),
+        qos_then=None if limit is None else qos(request, limit, known=True),
         reserved_now_bytes=reserved_now,
         reserved_then_bytes=None if after is None else after.reserved_bytes,
         cost_now_per_month=per_month(reserved_now, price),
@@ -666,7 +671,7 @@ def _after_a_week(need: Need, ask: _Asked) -> int | None:
     return _limit(replace(need, spread=spread, history_seconds=week), ask.chance, ask.scores(week, need.climbing))
 
 
-def _qos(request: int | None, limit: int | None, *, known: bool) -> str | None:
+def qos(request: int | None, limit: int | None, *, known: bool) -> str | None:
     """Name the QoS class as far as memory decides it: Guaranteed needs the same of the CPU."""
     if request is None and limit is None:
         return "BestEffort" if known else None
