@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 KNOWN: Final[frozenset[tuple[str, str]]] = frozenset(
     {
         ("Fleet", "waste"),
-        ("LimitExplorer", "advised_request"),
-        ("LimitExplorer", "cost"),
-        ("LimitExplorer alone", "advised_request"),
-        ("LimitExplorer alone", "cost"),
     }
 )
 

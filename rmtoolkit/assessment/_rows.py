@@ -10,8 +10,8 @@ import polars as pl
 from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, WORKLOAD
 from rmtoolkit.assessment._names import anchors, names
 from rmtoolkit.limits import recommend
+from rmtoolkit.limits.cost import expected, per_month
 from rmtoolkit.limits.history import GROWS, Ahead, as_need
-from rmtoolkit.limits.recommend import per_month
 from rmtoolkit.limits.risk import HORIZON, lookup, of_needs
 from rmtoolkit.schema import TIME, Cause, Pattern, Verdict
 
@@ -559,5 +559,5 @@ def curves_of(
         request = pl.coalesce("request_bytes", "limit_bytes")
         reserved = pl.col("limit_bytes") if prices.whole else pl.min_horizontal(request, "limit_bytes")
         cost = reserved * pl.col("pods_now") * per_month(1.0, prices.per_gib_hour)
-        incidents = pl.col("oom_probability") * recommend.expected(1.0, prices.per_incident)
+        incidents = pl.col("oom_probability") * expected(1.0, prices.per_incident)
     return found.with_columns(cost_per_month=cost, incidents_per_month=incidents).drop("pods_now", "request_bytes")

@@ -17,6 +17,7 @@ from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.analysis.thresholds import CLOSE_TO_LIMIT
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.baselines import krr_memory, vpa_memory
+from rmtoolkit.limits.cost import advised_request, at_limit, expected, per_month, reserved
 from rmtoolkit.limits.history import Need, as_need, block_peaks, describe, needs, spread_over, starts, usage, workloads
 from rmtoolkit.limits.risk import HORIZON, SHORTEST, Risk, above_kills, as_margins, lookup, risk
 from rmtoolkit.limits.what_if import purged as purged_recording
@@ -188,11 +189,6 @@ def _of_waiting(why: Why) -> str:
     )
 
 
-GIB: Final = 2**30
-#: Hours of an average month.
-HOURS_PER_MONTH: Final = 730.5
-
-
 @dataclass(frozen=True, slots=True)
 class Prices:
     """What memory and incidents cost.
@@ -222,20 +218,6 @@ class Prices:
 
 #: What things usually cost, where nobody says.
 USUAL: Final = Prices(0.005, 40.0)
-
-
-def per_month(reserved_bytes: float | None, price_per_gib_hour: float | None) -> float | None:
-    """Price what is reserved for a month."""
-    if reserved_bytes is None or price_per_gib_hour is None:
-        return None
-    return reserved_bytes / GIB * price_per_gib_hour * HOURS_PER_MONTH
-
-
-def expected(oom_probability: float | None, price_per_incident: float | None) -> float | None:
-    """Price the OOM kills that are to be expected in a month."""
-    if oom_probability is None or price_per_incident is None:
-        return None
-    return oom_probability * price_per_incident * HOURS_PER_MONTH / 168
 
 
 _MIB: Final = 2**20
@@ -415,6 +397,11 @@ def of_gathered(
     ).cast(RECOMMENDED)
 
 
+def advise(need: Need, oom_probability: float, margins: Margins, prices: Prices | None = None) -> Advised:
+    """Do for one need what `of_gathered` does for many."""
+    return _advise(need, _Asked(oom_probability, lookup(margins), margins.origin, prices))
+
+
 def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> pl.DataFrame:
     """Give the smallest limit within the target; null for what grows and where the pairs cannot tell."""
     scores = lookup(margins)
@@ -468,11 +455,11 @@ def _advise(need: Need, ask: _Asked) -> Advised:
         purged = _limit(replace(need, base_bytes=need.purged_base_bytes), ask.chance, scores)
     bought = _buys(need) if need.growing else _NOTHING_BOUGHT
     action, limit = _decide(need, now, target, purged, bought.to_bytes, ask, scores)
-    then = Risk() if limit is None else now if limit == need.limit_bytes else risk(need, limit, scores)
-    request = _request(need, limit)
+    request = advised_request(need, limit)
+    after = None if limit is None else at_limit(need, limit, request, scores, ask.prices)
+    then = Risk() if after is None else after.risk
     first_guess = (need.history_seconds or 0.0) < _FIRST_GUESS
-    reserved_now = None if need.request_bytes is None else need.request_bytes * need.pods_now
-    reserved_then = None if request is None else request * need.pods_now
+    reserved_now = reserved(need, need.limit_bytes, need.request_bytes)
     price = None if ask.prices is None else ask.prices.per_gib_hour
     incident = None if ask.prices is None else ask.prices.per_incident
     week_limit = None if target is None or limit != target else _after_a_week(need, ask)
@@ -493,12 +480,12 @@ def _advise(need: Need, ask: _Asked) -> Advised:
         buys_days=bought.days,
         buys_days_low=bought.days_low,
         buys_days_high=bought.days_high,
-        qos_now=_qos(need.request_bytes, need.limit_bytes, known=need.limit_known),
-        qos_then=None if limit is None else _qos(request, limit, known=True),
+        qos_now=qos(need.request_bytes, need.limit_bytes, known=need.limit_known),
+        qos_then=None if limit is None else qos(request, limit, known=True),
         reserved_now_bytes=reserved_now,
-        reserved_then_bytes=reserved_then,
+        reserved_then_bytes=None if after is None else after.reserved_bytes,
         cost_now_per_month=per_month(reserved_now, price),
-        cost_then_per_month=per_month(reserved_then, price),
+        cost_then_per_month=None if after is None else after.memory_per_month,
         margins=ask.origin,
         oom_probability_24h=now.day,
         oom_probability_30d=now.month,
@@ -510,7 +497,7 @@ def _advise(need: Need, ask: _Asked) -> Advised:
         advised_basis=_basis(then, ask.origin, need),
         provisional=first_guess or need.growing or then.basis == "kills",
         incidents_now_per_month=expected(now.week, incident),
-        incidents_then_per_month=expected(then.week, incident),
+        incidents_then_per_month=None if after is None else after.incidents_per_month,
         wait_seconds=max(_FIRST_GUESS - (need.history_seconds or 0.0), 0.0)
         if action is Action.WAIT and first_guess and not need.growing
         else None,
@@ -582,9 +569,8 @@ def _cheapest(need: Need, target: int, in_force: int, ask: _Asked, scores: Numbe
     prices = ask.prices or USUAL
 
     def whole(limit: int) -> float:
-        reserved = limit if prices.whole or need.request_bytes is None else min(need.request_bytes, limit)
-        memory = per_month(reserved * need.pods_now, prices.per_gib_hour) or 0.0
-        return memory + (expected(risk(need, limit, scores).week, prices.per_incident) or 0.0)
+        found = at_limit(need, limit, None if prices.whole else need.request_bytes, scores, prices)
+        return found.total_per_month or found.memory_per_month or 0.0
 
     tried = {math.ceil(limit / _MIB) * _MIB for limit in np.geomspace(target, in_force, _TRIED)[:-1]}
     best = min(sorted(tried), key=whole)
@@ -623,18 +609,7 @@ def _after_a_week(need: Need, ask: _Asked) -> int | None:
     return _limit(replace(need, spread=spread, history_seconds=week), ask.chance, ask.scores(week, need.climbing))
 
 
-def _request(need: Need, limit: int | None) -> int | None:
-    """Take what it uses nearly always, in whole MiB: packing goes by the request, kills by the limit."""
-    if need.request_bytes is not None and need.request_bytes == need.limit_bytes and limit is not None:
-        # Guaranteed stays Guaranteed.
-        return limit
-    if need.busy_bytes is None:
-        return None
-    wanted = max(math.ceil(need.busy_bytes / _MIB), 1) * _MIB
-    return wanted if limit is None else min(wanted, limit)
-
-
-def _qos(request: int | None, limit: int | None, *, known: bool) -> str | None:
+def qos(request: int | None, limit: int | None, *, known: bool) -> str | None:
     """Name the QoS class as far as memory decides it: Guaranteed needs the same of the CPU."""
     if request is None and limit is None:
         return "BestEffort" if known else None

@@ -13,7 +13,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._shown import TOPS, edges, thick
-from rmtoolkit._times import run_starts
+from rmtoolkit._tables import run_starts
 from rmtoolkit.schema import BYTE_SIGNALS, EVENTS, FOOTPRINTS, empty
 from rmtoolkit.views._plot import Piece, stretches, telling, thin
 
