@@ -13,6 +13,7 @@ import traitlets
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.limits.recommend import USUAL
 from rmtoolkit.views.dashboards.fleet import PAGE
 from tests.views.services import MI, service
 
@@ -36,13 +37,14 @@ def found() -> rm.Assessment:
     frames += [service(f"leaky-{rate}", 200 + hours * 0.01 * rate, step=3600) for rate in (50, 150)]
     frames.append(service(HOSTILE, 150 + rng.standard_normal(hours.size), step=3600))
     frames.append(service("free", 150 + rng.standard_normal(hours.size), step=3600, limit=None))
-    return rm.assess(rm.Recording.from_frame(pl.concat(frames, how="diagonal_relaxed")))
+    recording = rm.Recording.from_frame(pl.concat(frames, how="diagonal_relaxed"))
+    return rm.assess(recording, prices=USUAL)
 
 
 @pytest.fixture
 def fleet(found: rm.Assessment) -> Iterator[rm.Fleet]:
     """Its table."""
-    made = rm.Fleet(found, price_per_gib_hour=0.005)
+    made = rm.Fleet(found)
     yield made
     made.close()
 
@@ -177,7 +179,7 @@ def test_a_recording_and_an_assessment_give_the_same_table(found: rm.Assessment)
     """Whatever was found out already is not asked again, and changes nothing."""
     tables: list[Any] = []
     for source in (found.recording, found):
-        fleet = rm.Fleet(source)
+        fleet = rm.Fleet(source, price_per_gib_hour=USUAL.per_gib_hour)
         tables.append((fleet.shown, fleet._table.value, fleet._tiles.value))
         fleet.close()
     assert tables[0] == tables[1]
