@@ -603,7 +603,7 @@ def _gathered_alone(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.Dat
     """Do the same without what a verdict does not show: few headlines name layers."""
     named = verdicts.filter(pl.col("pattern").is_in(_words.OF_LAYERS))["container_id"]
     return {
-        "needs": gathered_needs(part, verdicts, requests=False),
+        "needs": recommend.gathered(part, verdicts, requests=False),
         "verdicts": verdicts,
         "layers": last_layers(part.samples, named),
     }

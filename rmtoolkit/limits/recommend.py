@@ -19,9 +19,9 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.baselines import krr_memory, vpa_memory
 from rmtoolkit.limits.cost import advised_request, at_limit, expected, per_month, reserved
 from rmtoolkit.limits.history import Need, as_need, block_peaks, describe, needs, spread_over, starts, usage, workloads
-from rmtoolkit.limits.risk import HORIZON, SHORTEST, Risk, above_kills, as_margins, lookup, risk
+from rmtoolkit.limits.risk import HORIZON, SHORTEST, Risk, above_kills, as_margins, by_forecast, lookup, risk
 from rmtoolkit.limits.what_if import purged as purged_recording
-from rmtoolkit.schema import TIME, Action, Pattern, Verdict
+from rmtoolkit.schema import FOOTPRINTS, TIME, Action, Pattern, Verdict
 from rmtoolkit.text import chance as chance_words
 from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate, times
 
@@ -150,6 +150,9 @@ def _length(why: Why) -> str:
 def _limit_reasons(why: Why) -> str:
     target = f"{chance_words(why.chance)} chance of an OOM kill in 7 days"
     now = why.need.limit_bytes
+    if by_forecast(why.need):
+        grows = rate(why.need.ahead.per_day_bytes)
+        return f"What counts towards the limit grows by {grows} beside the heap: the limit is for {target} of that."
     if why.limit != now:
         return f"The margin is for {target} ({why.margins})."
     if why.now.week is None:
@@ -223,6 +226,8 @@ USUAL: Final = Prices(0.005, 40.0)
 _MIB: Final = 2**20
 #: A limit so many times the highest need is no advice.
 _FURTHEST: Final = 1000
+#: A limit so many times the highest need is tried against growth that is no leak.
+_FAR: Final = 3
 #: What a leak's limit is raised to in "raising to X buys Y days".
 _RAISED: Final = 1.5
 #: Growth so slow that the next limit is a century away buys no days: it is no rate.
@@ -368,8 +373,15 @@ def gather(recording: Source, verdicts: pl.DataFrame | None = None, *, client: C
 
 def also(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Gather the same of a part, beside its verdicts: for `rmtoolkit.analysis.judge.judge_with`."""
-    known = needs(part, verdicts)
+    known = gathered(part, verdicts)
     return {"needs": known.join(_beside(part), on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left")}
+
+
+def gathered(part: Recording, verdicts: pl.DataFrame, *, requests: bool = True) -> pl.DataFrame:
+    """Gather what an action and its chances depend on, without what others say."""
+    return needs(part, verdicts, requests=requests).join(
+        purged_bases(part, verdicts), on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left"
+    )
 
 
 def of_gathered(
@@ -413,26 +425,55 @@ def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> 
 
 
 def _beside(recording: Recording) -> pl.DataFrame:
-    """Ask the others, and find the base of a purged past, part by part."""
+    """Ask the others, part by part."""
+    on = list(WORKLOAD)
     found = []
     for part in partition(recording):
-        whole = vpa_memory(part).select(*WORKLOAD, vpa_target_bytes="target_bytes")
-        krr = krr_memory(part).select(*WORKLOAD, krr_limit_bytes="recommended_limit_bytes")
-        whole = whole.join(krr, on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left")
-        try:
-            given_back = purged_recording(part).recording
-        except RmtoolkitError:
-            whole = whole.with_columns(purged_base_bytes=pl.lit(None, dtype=pl.Float64))
-        else:
-            used = usage(given_back)
-            span = (pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000
-            past = describe(
-                block_peaks(used, starts(given_back)), used.group_by("workload_row").agg(history_seconds=span)
-            )
-            about = workloads(part).join(past, on="workload_row", how="left", maintain_order="left")
-            whole = whole.hstack(about.select(purged_base_bytes="base_bytes"))
-        found.append(whole)
+        vpa = vpa_memory(part).select(*on, vpa_target_bytes="target_bytes")
+        krr = krr_memory(part).select(*on, krr_limit_bytes="recommended_limit_bytes")
+        found.append(vpa.join(krr, on=on, nulls_equal=True, how="left", maintain_order="left"))
     return pl.concat(found)
+
+
+_PURGED: Final = pl.Schema({**{name: pl.String() for name in WORKLOAD}, "purged_base_bytes": pl.Float64()})
+
+
+def purged_bases(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Find where the next peak is expected once the allocator gives back what it keeps, for what keeps much."""
+    on = list(WORKLOAD)
+    keeps = pl.col("pattern").is_in(_KEEPING) | pl.col("also").list.contains(Pattern.RETENTION)
+    about = verdicts.filter(keeps & (pl.col("verdict") == Verdict.NOT_LEAK)).select(on)
+    mine = part.containers.join(about, on=on, how="semi", nulls_equal=True)["container_id"]
+    found = [pl.DataFrame(schema=_PURGED)]
+    if mine.len():
+        kept = part.filter(pl.col("container_id").is_in(mine.implode()))
+        seen = kept.samples.group_by("container_id").agg(
+            pages=pl.all_horizontal(pl.col("resident_bytes", "active_bytes").is_not_null().any()),
+            chunks=pl.col("free_bytes").is_not_null().any(),
+        )
+        # What is kept is told in two ways: a neighbour that tells it otherwise changes nothing.
+        for told in (pl.col("pages"), pl.col("chunks") & pl.col("pages").not_()):
+            ids = seen.filter(told)["container_id"]
+            if ids.len():
+                found.append(_given_back(kept.filter(pl.col("container_id").is_in(ids.implode()))))
+    return pl.concat(found).unique(on, keep="first", maintain_order=True)
+
+
+def _given_back(kept: Recording) -> pl.DataFrame:
+    """Take what the allocator keeps from what counts towards the limit."""
+    whole, less = (pl.coalesce(FOOTPRINTS), purged_recording(kept).recording.samples)
+    held = kept.samples.select("container_id", "time", whole=whole).with_columns(
+        held=pl.col("whole") - less.select(whole).to_series()
+    )
+    used = (
+        usage(kept)
+        .join(held, on=["container_id", "time"], how="left", maintain_order="left")
+        .with_columns(used_bytes=(pl.col("used_bytes") - pl.col("held").fill_null(0)).clip(0))
+    )
+    span = (pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000
+    past = describe(block_peaks(used, starts(kept)), used.group_by("workload_row").agg(history_seconds=span))
+    about = workloads(kept).join(past, on="workload_row", how="left", maintain_order="left")
+    return about.select(*WORKLOAD, purged_base_bytes="base_bytes").cast(_PURGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,7 +496,10 @@ def _advise(need: Need, ask: _Asked) -> Advised:
         purged = _limit(replace(need, base_bytes=need.purged_base_bytes), ask.chance, scores)
     bought = _buys(need) if need.growing else _NOTHING_BOUGHT
     action, limit = _decide(need, now, target, purged, bought.to_bytes, ask, scores)
-    request = advised_request(need, limit)
+    # Nothing is told that would not be less.
+    purged = purged if purged is not None and limit is not None and purged < limit else None
+    # No past says what growth will need.
+    request = None if need.growing and not (need.guaranteed and limit) else advised_request(need, limit)
     after = None if limit is None else at_limit(need, limit, request, scores, ask.prices)
     then = Risk() if after is None else after.risk
     first_guess = (need.history_seconds or 0.0) < _FIRST_GUESS
@@ -539,7 +583,8 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
         if not need.kills_now and cure is Action.TUNE_ALLOCATOR and purged is not None and purged <= in_force:
             return cure, in_force
         close = (need.need_bytes or 0) >= CLOSE_TO_LIMIT * in_force
-        if not need.kills_now and not close and (need.history_seconds or 0.0) < _FIRST_GUESS:
+        short = (need.history_seconds or 0.0) < _FIRST_GUESS and not by_forecast(need)
+        if not need.kills_now and not close and short:
             return cure or Action.WAIT, in_force
         return Action.RAISE_LIMIT, max(target, in_force)
     if cure is not None:
@@ -585,7 +630,24 @@ def _limit(need: Need, chance: float, scores: Numbers) -> int | None:
     wanted = _by_scores(need, chance, scores)
     if need.kills_now:
         wanted = max(wanted or 0.0, above_kills(need, chance))
+    if by_forecast(need):
+        wanted = _by_forecast(need, wanted or 0.0, chance, scores)
     return None if wanted is None else max(math.ceil((wanted + 1) / _MIB) * _MIB, _LEAST)
+
+
+def _by_forecast(need: Need, least: float, chance: float, scores: Numbers) -> float | None:
+    """Find the limit that what grows beside the heap stays below for a week; None where none near does."""
+    low, high = math.ceil(least / _MIB), math.ceil(_FAR * (need.need_bytes or 0) / _MIB)
+
+    def holds(size: int) -> bool:
+        return (risk(need, size * _MIB + _MIB, scores).week or 0.0) <= chance
+
+    if not holds(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return float(high * _MIB)
 
 
 def _by_scores(need: Need, chance: float, scores: Numbers) -> float | None:
