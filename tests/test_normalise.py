@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit import _tables as module
+from rmtoolkit import _tables
 from rmtoolkit._tables import cadences, clean_samples, conform, key_containers, order_samples, tidy_events
 from rmtoolkit.recording import normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, SIGNALS, Report
@@ -273,7 +273,7 @@ def test_however_many_rows_are_looked_at_together(rows: int, steps: list[list[in
     container = [number for number, some in enumerate(times) for _ in some]
     columns = {"container_id": container, "time": list(itertools.chain(*times)), "rss_bytes": [1] * len(container)}
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(module, "_ROWS", rows)
+        patched.setattr(_tables, "_ROWS", rows)
         frame, copies, contradictions = order_samples(clean_samples(samples(**columns))[0])
         found = cadences(frame)["cadence_seconds"].to_list()
         moved = frame.reverse()
@@ -386,5 +386,5 @@ def test_every_signal_is_cleaned() -> None:
 def test_a_number_is_a_time_in_the_unit_that_fits_its_size(stamp: int, second: int) -> None:
     """Seconds, milliseconds, microseconds and nanoseconds since 1970 are told apart by their size, to the last one."""
     frame = pl.DataFrame({"time": [stamp]}, schema={"time": pl.Int64})
-    read = frame.select(module.as_time(pl.col("time"), pl.Int64())).item()
+    read = frame.select(_tables.as_time(pl.col("time"), pl.Int64())).item()
     assert read == dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=second)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from rmtoolkit._parallel import Parted
+from rmtoolkit._shown import last_layers
 from rmtoolkit.analysis.judge import judge_with, verdicts_with
 from rmtoolkit.analysis.lives import lives as lives_of
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
@@ -18,10 +20,9 @@ from rmtoolkit.assessment._changes import CHANGES, Change, compare, stored
 from rmtoolkit.assessment._rows import WORKLOADS
 from rmtoolkit.assessment._totals import Totals
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.lake import Lake
 from rmtoolkit.limits import recommend
 from rmtoolkit.limits.history import needs as gathered_needs
-from rmtoolkit.limits.last_instant import layers, windows
+from rmtoolkit.limits.last_instant import windows
 from rmtoolkit.limits.recommend import of_gathered
 from rmtoolkit.limits.risk import HORIZON, as_margins, of_needs
 from rmtoolkit.recording import Recording, read_recording
@@ -266,7 +267,7 @@ def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFr
         return assess(read_recording(previous)).workloads if found is None else found
     if isinstance(previous, Assessment):
         return previous.workloads
-    if not isinstance(previous, Recording | Lake):
+    if not isinstance(previous, Recording | Parted):
         frame = previous.collect() if isinstance(previous, pl.LazyFrame) else pl.DataFrame(previous)
         if "verdict" in frame.columns:
             return frame
@@ -594,7 +595,7 @@ def _gathered(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame
     return {
         **recommend.also(part, verdicts),
         "windows": windows(part, verdicts),
-        "layers": layers(part, part.containers["container_id"]),
+        "layers": last_layers(part.samples, part.containers["container_id"]),
     }
 
 
@@ -602,7 +603,7 @@ def _gathered_alone(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.Dat
     """Do the same without what a verdict does not show: few headlines name layers."""
     named = verdicts.filter(pl.col("pattern").is_in(_words.OF_LAYERS))["container_id"]
     return {
-        "needs": gathered_needs(part, verdicts, requests=False),
+        "needs": recommend.gathered(part, verdicts, requests=False),
         "verdicts": verdicts,
-        "layers": layers(part, named),
+        "layers": last_layers(part.samples, named),
     }

@@ -8,9 +8,12 @@ import numpy as np
 import polars as pl
 
 import rmtoolkit as rm
+from rmtoolkit._shown import of_pod
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from rmtoolkit.analysis.judge import Judgement
 
 MI: Final = 2**20
 
@@ -61,3 +64,10 @@ def shop(other: str = "db") -> rm.Recording:
     frames.append(service("leaky", 200 + np.arange(7 * 1440) * 0.02))
     frames.append(service(other, 100 + np.random.default_rng(1).standard_normal(7 * 1440)))
     return rm.Recording.from_frame(pl.concat(frames, how="diagonal_relaxed"))
+
+
+def shown(fleet: Judgement, row: dict[str, Any]) -> dict[str, Any]:
+    """Complete a hand-made verdict with what an Assessment knows of the last instant."""
+    samples = fleet.recording.samples
+    mine = samples.filter(pl.col("container_id") == row["container_id"])
+    return of_pod(row | {"window_end": samples["time"].max()}, row, mine)

@@ -93,32 +93,32 @@ def test_kills_and_chance_are_those_of_the_public_functions(
 
 
 def test_a_smaller_startup_needs_less(explorer: rm.LimitExplorer) -> None:
-    """Halving it, or spreading it, lowers our limit, and the assumption is written down."""
-    before = explorer.scene.ours_bytes
+    """Halving it, or spreading it, lowers the limit that the target needs, and the assumption is written down."""
+    before = explorer.scene.ours.target_limit_bytes
     explorer._startup.slider.value = explorer._startup.slider.value / 2
-    halved = explorer.scene.ours_bytes
+    halved = explorer.scene.ours.target_limit_bytes
     assert before is not None
     assert halved is not None
     assert halved < before
     assert "Startups 0.5 times as high" in words(explorer)
     explorer.reset()
-    assert explorer.scene.ours_bytes == before
+    assert explorer.scene.ours.target_limit_bytes == before
     assert "Startups" not in words(explorer)
     explorer.spread_seconds = 1200
     assert explorer._spread.number.value == 1200
-    spread = explorer.scene.ours_bytes
+    spread = explorer.scene.ours.target_limit_bytes
     assert spread is not None
     assert spread < before
 
 
 def test_threads_and_traffic_change_the_past(explorer: rm.LimitExplorer) -> None:
     """More threads touch more stack; more traffic raises what follows it."""
-    peak = explorer.scene.found.need["peak_bytes"]
+    peak = explorer.scene.found.need.peak_bytes
     explorer._threads.number.value = 24 + 16
-    assert explorer.scene.found.need["peak_bytes"] == peak + 16 * 64 * 1024
+    assert explorer.scene.found.need.peak_bytes == peak + 16 * 64 * 1024
     explorer.reset()
     explorer.traffic = 2.0
-    assert explorer.scene.found.need["peak_bytes"] > peak + 100 * MI
+    assert explorer.scene.found.need.peak_bytes > peak + 100 * MI
 
 
 def test_prices_change_the_cost_and_nothing_else(explorer: rm.LimitExplorer) -> None:
@@ -174,13 +174,14 @@ def test_names_are_escaped_and_unknown_ones_refused(judgement: rm.Judgement) -> 
 
 
 def test_a_workload_without_a_limit_opens_on_ours() -> None:
-    """There is no "now" then, and the patch sets what was not set."""
+    """There is no "now" then; of a kind that is not known the resources are written, and no patch."""
     rng = np.random.default_rng(4)
     table = service("db", 250 + rng.standard_normal(8 * 1440), limit=None)
     explorer = rm.LimitExplorer(table, currency="<b>EUR")
     assert explorer.limit_bytes == explorer.scene.ours_bytes
     assert explorer._presets.options[0][0].startswith("ours")
-    assert "kind: Deployment" in explorer._charts.value
+    assert "No patch: the kind is not known." in explorer._charts.value
+    assert "limits:\n    memory: " in explorer._charts.value
     assert "<b>EUR" not in explorer._charts.value
     explorer.close()
 

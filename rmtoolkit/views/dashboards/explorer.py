@@ -22,9 +22,11 @@ from rmtoolkit.analysis.judge import Judgement
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import explore
+from rmtoolkit.limits.cost import requested
 from rmtoolkit.limits.explore import Chosen, Scene, choose, scene
-from rmtoolkit.limits.patches import patches_yaml
-from rmtoolkit.limits.recommend import Prices, gather, of_gathered
+from rmtoolkit.limits.history import as_need
+from rmtoolkit.limits.patches import Resources, documents, fragment, obstacle
+from rmtoolkit.limits.recommend import Prices, advise, gather, of_gathered, qos
 from rmtoolkit.limits.risk import as_margins
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, Past, of_workload
 from rmtoolkit.recording import Recording
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rmtoolkit._parallel import Source
+    from rmtoolkit.limits.history import Need
     from rmtoolkit.limits.risk import Margins
     from rmtoolkit.views._plot import Floats, Place
 
@@ -128,13 +131,6 @@ _LEFT, _RIGHT, _TOP_POINTS, _BASE = 44, WIDTH - 10, 14, HEIGHT - 30
 #: px between two marks at the least, and of the unit behind the last number.
 _APART: Final = 44
 _UNIT: Final = 22
-#: Name, column of `recommend_limits`, and how it is drawn.
-_NAMED: Final = (
-    ("now", "limit_bytes", "other"),
-    ("ours", "recommended_limit_bytes", "ours"),
-    ("VPA", "vpa_target_bytes", "other"),
-    ("KRR", "krr_limit_bytes", "other"),
-)
 
 
 class Named(NamedTuple):
@@ -147,8 +143,14 @@ class Named(NamedTuple):
 
 def named(scene: Scene) -> list[Named]:
     """List the limits that have a name and are known; what grows has none of ours."""
-    rows = [(name, scene.ours[column], look) for name, column, look in _NAMED]
-    return [Named(name, round(limit), look) for name, limit, look in rows if limit]
+    need = scene.found.need
+    rows = (
+        ("now", need.limit_bytes, "other"),
+        ("ours", scene.ours_bytes, "ours"),
+        ("VPA", need.vpa_target_bytes, "other"),
+        ("KRR", need.krr_limit_bytes, "other"),
+    )
+    return [Named(name, limit, look) for name, limit, look in rows if limit]
 
 
 def limit_plot(scene: Scene, top: float, grows: Grows = Grows.EVENLY) -> Plot:
@@ -181,7 +183,7 @@ def amount(value: float | None, currency: str) -> str:
 
 def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
     """Draw what a month costs at every limit: memory below, incidents above."""
-    known = scene.costs.drop_nulls("memory")
+    known = scene.curve.drop_nulls("memory")
     totals = known["total"].drop_nulls()
     prices = _at(scene)
     top = _top(chosen, [float(value) for value in (totals if totals.len() else known["memory"])] or [1.0], prices)
@@ -205,11 +207,8 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
 
 
 def _at(scene: Scene) -> list[tuple[Named, float]]:
-    known = scene.costs.drop_nulls("total")
-    limits, values = known["limit_bytes"].to_numpy(), known["total"].to_numpy()
-    return (
-        [(point, float(np.interp(point.limit_bytes, limits, values))) for point in named(scene)] if limits.size else []
-    )
+    points = ((point, scene.at(point.limit_bytes).total_per_month) for point in named(scene))
+    return [(point, price) for point, price in points if price is not None]
 
 
 def _points(plot: Plot, chosen: Chosen, prices: list[tuple[Named, float]], currency: str) -> None:
@@ -373,7 +372,7 @@ def replay_words(scene: Scene, chosen: Chosen) -> str:
         said += ": " + ", ".join(text.moment(time) for time in times)
         said += f" and {kills.height - _LISTED:,} more" if kills.height > _LISTED else ""
         said += f" UTC; the highest needed {text.memory(_highest(kills['used_bytes'].max()))}"
-    return f"{said}. The highest use was {text.memory(scene.found.need['peak_bytes'])}."
+    return f"{said}. The highest use was {text.memory(scene.found.need.peak_bytes)}."
 
 
 def _highest(value: Any) -> float:  # noqa: ANN401 - polars gives a literal
@@ -384,7 +383,7 @@ def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
     """Draw the chance of at least one OOM kill within 7 days at every limit; the band is the 80 % interval."""
     plot = limit_plot(scene, 1.0, Grows.AS_ROOT)
     plot.left_axis(chance_ticks())
-    known = scene.risk.drop_nulls("oom_probability")
+    known = scene.curve.drop_nulls("oom_probability")
     if not known.height:
         return picture(
             plot, f"Chance of an OOM kill in 7 days: unknown. {chosen.because}", "unknown: the history is too short"
@@ -436,19 +435,9 @@ def _said_risk(scene: Scene, chosen: Chosen) -> str:
 
 
 def _at_risk(scene: Scene) -> list[tuple[Named, float]]:
-    """Give the chance at named limits: at ours as it was counted; others lie near enough to limits that were tried."""
-    known = scene.risk.drop_nulls("oom_probability")
-    limits, chances = known["limit_bytes"].to_numpy(), known["oom_probability"].to_numpy()
-    counted: float | None = scene.ours["oom_probability"]
-    return [
-        (
-            point,
-            counted
-            if point.name == "ours" and counted is not None
-            else float(np.interp(point.limit_bytes, limits, chances)),
-        )
-        for point in named(scene)
-    ]
+    """Give the chance at named limits."""
+    points = ((point, scene.at(point.limit_bytes).risk.week) for point in named(scene))
+    return [(point, chance) for point, chance in points if chance is not None]
 
 
 #: A total this much smaller is worth a sentence.
@@ -501,10 +490,10 @@ def _headline(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None) -> l
 
 def _of_growth(scene: Scene, chosen: Chosen, name: str) -> list[Markup | str]:
     need = scene.found.need
-    rate = need["growth_bytes_per_day"]
-    grows = "leaks" if need["verdict"] == "leak" else "may leak"
+    rate = need.growth_bytes_per_day
+    grows = "leaks" if need.verdict == "leak" else "may leak"
     first = f"{text.printable(name)} {grows} {text.rate(rate)}. " if rate else f"{text.printable(name)} {grows}. "
-    now = need["limit_bytes"]
+    now = need.limit_bytes
     limit = text.configured(chosen.limit_bytes)
     if chosen.days is None:
         return [first, "No limit holds for long."]
@@ -530,8 +519,8 @@ def _because(scene: Scene, chosen: Chosen, ours: Chosen | None, currency: str) -
         parts.append("No limit is recommended: fix the growth first.")
     elif not chosen.certified and chosen.because:
         parts.append(f"{chosen.because[:1].upper()}{chosen.because[1:]}.")
-    if ours is None and not scene.growing and scene.ours["reason"]:
-        parts.append(text.printable(scene.ours["reason"]))
+    if ours is None and not scene.growing and scene.ours.reason:
+        parts.append(text.printable(scene.ours.reason))
     parts += _money(chosen, ours, scene, currency)
     return " ".join(parts)
 
@@ -541,8 +530,8 @@ def _startups(scene: Scene, chosen: Chosen) -> list[str]:
     starts, running = scene.found.startups, scene.found.running_bytes
     if not starts.size or (running is not None and float(starts.max()) <= _STARTUP_LEADS * running):
         need = scene.found.need
-        where = f" in pod {text.printable(need['peak_pod'])}" if need["peak_pod"] else ""
-        said = f"The highest use was {text.memory(need['peak_bytes'])}{where}"
+        where = f" in pod {text.printable(need.peak_pod)}" if need.peak_pod else ""
+        said = f"The highest use was {text.memory(need.peak_bytes)}{where}"
         return [f"{said}, while running: no start needed much more." if starts.size else f"{said}."]
     above = int((starts > chosen.limit_bytes).sum())
     of_all = (
@@ -558,7 +547,7 @@ def _money(chosen: Chosen, ours: Chosen | None, scene: Scene, currency: str) -> 
     if ours.total > _CHEAPER * chosen.total:
         return []
     also = " also" if ours.chance is not None and chosen.chance is not None and ours.chance < chosen.chance else ""
-    pods = text.count(int(scene.ours["pods"]), "pod")
+    pods = text.count(scene.found.need.pods_now, "pod")
     return [
         f"With incidents counted, {text.configured(ours.limit_bytes)} is{also} cheaper: "
         f"{amount(ours.total, currency).removesuffix(f' {text.printable(currency)}')} instead of "
@@ -568,43 +557,26 @@ def _money(chosen: Chosen, ours: Chosen | None, scene: Scene, currency: str) -> 
 
 def patch(scene: Scene, chosen: Chosen, kind: str | None) -> tuple[int, str] | None:
     """Write the patch: for the limit that was chosen, or for ours as long as the one in force is chosen."""
-    now = scene.ours["limit_bytes"]
-    limit = scene.ours_bytes if chosen.limit_bytes == now else chosen.limit_bytes
+    need = scene.found.need
+    limit = scene.ours_bytes if chosen.limit_bytes == need.limit_bytes else chosen.limit_bytes
     if limit is None:
         return None
-    return limit, patches_yaml(_rows(scene, limit, chosen, kind))
+    request = requested(need, limit, whole=scene.whole, anew=True)
+    then = qos(request, limit, known=True)
+    why = _why(scene, limit, chosen)
+    wanted = Resources(*need.names, kind, limit, request, why, scene.ours.qos_now, then)
+    hinders = obstacle(wanted)
+    return limit, documents([wanted]) if hinders is None else f"# {why}\n# No patch: {hinders}.\n{fragment(wanted)}"
 
 
-def _rows(scene: Scene, limit: int, chosen: Chosen, kind: str | None) -> Any:  # noqa: ANN401 - a frame
-    import polars as pl  # noqa: PLC0415 - only here
-
-    row = scene.ours
-    request = row["recommended_request_bytes"]
-    reserved = limit if scene.prices.whole or request is None else min(request, limit)
-    now = row["limit_bytes"]
+def _why(scene: Scene, limit: int, chosen: Chosen) -> str:
+    now = scene.found.need.limit_bytes
     was = f"The limit was {text.configured(now)}." if now is not None else "There was no limit, or it is not known."
-    if limit == scene.ours_bytes:
-        why = f"{text.chance(row['oom_probability'])} chance of an OOM kill in 7 days."
-    elif scene.growing and chosen.days is not None and chosen.days > 0:
+    why = f"{text.chance(scene.at(limit).risk.week)} chance of an OOM kill in 7 days."
+    if limit != scene.ours_bytes and scene.growing and chosen.days is not None and chosen.days > 0:
         why = f"Buys {text.hours(24 * chosen.days)} against the growth, not a cure."
-    else:
-        why = f"{text.chance(chosen.chance)} chance of an OOM kill in 7 days."
-    if not scene.change.nothing:
-        why = f"Only after the changes that were assumed. {why}"
-    return pl.DataFrame(
-        [
-            {
-                "namespace": row["namespace"],
-                "workload": row["workload"],
-                "container": row["container"],
-                "workload_kind": kind,
-                "recommended_limit_bytes": limit,
-                "recommended_request_bytes": reserved,
-                "reason": f"{why} {was}",
-            }
-        ],
-        schema_overrides=dict.fromkeys(("namespace", "workload", "container", "workload_kind"), pl.String),
-    )
+    assumed = "" if scene.change.nothing else "Only after the changes that were assumed. "
+    return f"{assumed}{why} {was}"
 
 
 def assumptions(scene: Scene) -> list[str]:
@@ -801,7 +773,7 @@ class LimitExplorer(Board):
         order = sorted(range(known.height), key=lambda at: _urgency(advice[at]))
         rows = [known.row(at, named=True) for at in order]
         self._names = summary.names(rows)
-        self._needs = dict(zip(self._names, rows, strict=True))
+        self._needs = {name: as_need(row) for name, row in zip(self._names, rows, strict=True)}
         source = self._source
         containers = source.containers if isinstance(source, Recording) else source.containers()
         kinds = containers.drop_nulls("workload_kind")
@@ -985,11 +957,10 @@ class LimitExplorer(Board):
         self.startup_bytes = spike
         self.spread_seconds, self.traffic = 0.0, 1.0
         self.threads = None if past.threads is None else round(float(np.nanmedian(past.threads)))
-        now, request = need["limit_bytes"], need["request_bytes"]
-        self.reserve_limit = request is None or request == now
-        ours = explore.ours(explore.outcome(past, need, explore.Change()), self._target, self._margins)
+        self.reserve_limit = need.whole
+        ours = advise(need, self._target, self._margins)
         self.limit_bytes = (
-            now or ours["recommended_limit_bytes"] or ours["raise_to_bytes"] or max(need["peak_bytes"], 1)
+            need.limit_bytes or ours.recommended_limit_bytes or ours.raise_to_bytes or max(need.peak_bytes or 0, 1)
         )
         top = self.threads or 0
         self._set(
@@ -1019,8 +990,9 @@ class LimitExplorer(Board):
         if self.workload not in self._pasts:
             need, mine = self._needs[self.workload], self._source
             if not isinstance(mine, Recording):
-                mine = mine.recording(*(pl.col(name).eq_missing(pl.lit(need[name], pl.String)) for name in WORKLOAD))
-            self._pasts[self.workload] = of_workload(mine, need)
+                wanted = zip(WORKLOAD, need.names, strict=True)
+                mine = mine.recording(*(pl.col(column).eq_missing(pl.lit(name, pl.String)) for column, name in wanted))
+            self._pasts[self.workload] = of_workload(mine, need.names)
             while len(self._pasts) > _KEPT:
                 self._pasts.popitem(last=False)
         self._pasts.move_to_end(self.workload)
@@ -1040,8 +1012,9 @@ class LimitExplorer(Board):
     def _redo(self) -> None:
         """Work everything out and draw it."""
         need = self._needs[self.workload]
-        prices = Prices(self.price_per_gib_hour, self.price_per_incident, whole=self.reserve_limit)
-        self._scene = scene(self._past(), need, self._change(), self._margins, self._target, prices)
+        prices = Prices(self.price_per_gib_hour, self.price_per_incident)
+        whole = None if self.reserve_limit == need.whole else self.reserve_limit
+        self._scene = scene(self._past(), need, self._change(), self._margins, self._target, prices, whole=whole)
         ours = self._scene.ours_bytes
         self._ours = None if ours is None else choose(self._scene, ours)
         self._ground = ground(self._scene)
@@ -1103,7 +1076,7 @@ class LimitExplorer(Board):
             self.limit_bytes,
             self._ground,
             name=self.workload,
-            kind=self._kinds.get((need["cluster"], need["namespace"], need["workload"])),
+            kind=self._kinds.get(need.names[:3]),
             currency=self._currency,
             ours=self._ours,
         )
@@ -1129,13 +1102,14 @@ def _tick(place: float) -> Markup:
     return el("span", "", class_="rm-tick", style=f"--at:{place:.2f}%")
 
 
-def _about(found: Scene, need: dict[str, Any]) -> Markup:
-    row = found.ours
-    pods = text.count(int(row["pods"]), "pod")
+def _about(found: Scene, need: Need) -> Markup:
+    pods = text.count(need.pods, "pod")
     lives = text.count(found.past.begins.size, "life", "lives")
     pairs = (
-        f"{row['pairs']:,} pairs of weeks behind the curve" if row["pairs"] else "no pairs of weeks behind the curve"
+        f"{found.ours.pairs:,} pairs of weeks behind the curve"
+        if found.ours.pairs
+        else "no pairs of weeks behind the curve"
     )
-    limit = "no limit is set" if need["limit_bytes"] is None and need["limit_known"] else None
+    limit = "no limit is set" if need.limit_bytes is None and need.limit_known else None
     said = [pods, lives, pairs, *([limit] if limit else [])]
     return el("p", ", ".join(said), el("br"), "intervals are 80 %, all times UTC")
