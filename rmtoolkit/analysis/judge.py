@@ -17,9 +17,9 @@ from rmtoolkit.analysis import evidence, forecast, pooling, signals
 from rmtoolkit.analysis.advice import next_step
 from rmtoolkit.analysis.assess import BESIDE, assess_lifetime, going_on
 from rmtoolkit.analysis.forecast import ENDLESS, UNKNOWN, exposure, paths
-from rmtoolkit.analysis.heap_evidence import decides, names_leak, with_heap
 from rmtoolkit.analysis.lives import split
 from rmtoolkit.analysis.patterns import name_pattern
+from rmtoolkit.analysis.pooling import decides, names_leak, with_heap
 from rmtoolkit.analysis.records import (
     FOR_VIEWS,
     INSTANCE,

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.schema import Ending
+from rmtoolkit.analysis.records import HeapKind
+from rmtoolkit.schema import Ending, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rmtoolkit.analysis.records import HeapReading, Opinion, Reading
+
+_SECONDS_PER_DAY: Final = 86_400
+#: What kinds of reading decide something.
+_DECIDES: Final = (HeapKind.GROWS, HeapKind.RESTS)
 
 
 @dataclass(slots=True)
@@ -303,3 +308,47 @@ def _are_gone(older: Sequence[Pool], newer: Sequence[Pool]) -> bool:
 
 def _duration(pool: Pool) -> float:
     return max((opinion.life.seconds for opinion in pool.opinions), default=0.0)
+
+
+def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:
+    """Let a heap profile speak about a workload."""
+    main = pool.main
+    if reading is None or main is None or main.reading is None:
+        return pool
+    heard = replace(reading, kind=_heard(pool, main.reading, reading))
+    growing, bounded, unresolved = pool.growing, pool.bounded, pool.unresolved
+    if heard.kind == HeapKind.GROWS:
+        growing, unresolved = growing + th.HEAP_SETTLES * unresolved, (1 - th.HEAP_SETTLES) * unresolved
+        growing *= th.HEAP_ODDS
+    elif heard.kind == HeapKind.RESTS and main.signal != Signal.ALLOCATED and not main.threads_grow:
+        # What grows is not in the heap that was seen; whether it ends elsewhere is another question.
+        taken = growing * (1 - 1 / th.HEAP_ODDS)
+        growing, unresolved = growing - taken, unresolved + taken
+    whole = growing + bounded + unresolved
+    return replace(pool, growing=growing / whole, bounded=bounded / whole, unresolved=unresolved / whole, heap=heard)
+
+
+def _heard(pool: Pool, judged: Reading, reading: HeapReading) -> HeapKind:
+    """What a profile says beside what was recorded."""
+    if reading.kind not in _DECIDES:
+        return reading.kind
+    recorded = max(judged.growth_per_day, 0.0) / _SECONDS_PER_DAY if pool.bounded < th.CLEAN_FROM else 0.0
+    if reading.kind == HeapKind.GROWS:
+        rate = reading.growth_bytes_per_second
+        return HeapKind.SMALL if rate is not None and rate < th.HEAP_EXPLAINS * recorded else HeapKind.GROWS
+    if not recorded:
+        return HeapKind.RESTS
+    # In the stretch that the profile measured, so much would have come.
+    due = recorded * (reading.seconds or 0.0)
+    return HeapKind.RESTS if due >= max(th.HEAP_LEAST, th.HEAP_SHOWS * reading.moved_bytes) else HeapKind.SHORT
+
+
+def decides(pool: Pool) -> bool:
+    """Tell whether the verdict rests on a heap profile as well: evidence level 5."""
+    return pool.heap is not None and pool.heap.kind in _DECIDES
+
+
+def names_leak(pool: Pool) -> str | None:
+    """Name the code that leaks, where a profile does."""
+    heap = pool.heap
+    return heap.suspects[0].function if heap is not None and heap.kind == HeapKind.GROWS and heap.suspects else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit.analysis import promql
+from rmtoolkit.analysis import evidence as promql
 from rmtoolkit.analysis.advice import advise
 from rmtoolkit.analysis.records import Advice
 from rmtoolkit.limits.patches import OF_LIMITS, quantity
