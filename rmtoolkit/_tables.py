@@ -235,12 +235,13 @@ def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
     owner = (
         frame.filter(named & pl.col("workload").is_not_null())
         .unique([*place, "workload", "workload_inferred"], maintain_order=True)
-        .filter((~pl.col("workload_inferred")).sum().over(place) < 2)
+        .filter((~pl.col("workload_inferred")).sum().over(place) <= 1)
         .sort("workload_inferred", maintain_order=True)
         .unique(place, keep="first", maintain_order=True)
         .select(*place, owner="workload")
     )
     owned = pl.col("owner").is_not_null() & named & guessed
+    renamed = owned & (pl.col("owner") != pl.col("workload"))
     return (
         frame.join(owner, on=place, how="left", nulls_equal=True, maintain_order="left")
         .with_columns(
