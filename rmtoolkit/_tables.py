@@ -247,9 +247,7 @@ def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             workload=pl.when(owned).then("owner").otherwise("workload"),
             # The kind that was guessed with another owner does not belong to this one.
-            workload_kind=pl.when(owned & (pl.col("owner") != pl.col("workload")))
-            .then(None)
-            .otherwise("workload_kind"),
+            workload_kind=pl.when(renamed).then(None).otherwise("workload_kind"),
         )
         .drop("owner")
     )
