@@ -18,7 +18,6 @@ from rmtoolkit.assessment._changes import CHANGES, Change, compare, stored
 from rmtoolkit.assessment._rows import WORKLOADS
 from rmtoolkit.assessment._totals import Totals
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.lake import Lake
 from rmtoolkit.limits import recommend
 from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.last_instant import layers, windows
@@ -266,11 +265,10 @@ def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFr
         return assess(read_recording(previous)).workloads if found is None else found
     if isinstance(previous, Assessment):
         return previous.workloads
-    if not isinstance(previous, Recording | Lake):
-        frame = previous.collect() if isinstance(previous, pl.LazyFrame) else pl.DataFrame(previous)
-        if "verdict" in frame.columns:
-            return frame
-    return assess(previous).workloads
+    frame = previous.collect() if isinstance(previous, pl.LazyFrame) else previous
+    if isinstance(frame, pl.DataFrame) and "verdict" in frame.columns:
+        return frame
+    return assess(frame).workloads
 
 
 def _by_pod(lives: pl.DataFrame, recording: Recording) -> pl.DataFrame:

@@ -184,6 +184,9 @@ def _of_growth(why: Why) -> str:
 def _of_waiting(why: Why) -> str:
     if why.need.kills_now and why.need.killed_limit_bytes is None:
         return ""
+    if by_forecast(why.need):
+        grows = rate(why.need.ahead.per_day_bytes)
+        return f"What counts towards the limit grows by {grows} beside the heap: no limit near the need holds a week."
     if why.need.spread is None or not why.pairs:
         return "The history is too short to say what a week needs: come back with a day or more of samples."
     return (
