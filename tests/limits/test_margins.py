@@ -81,12 +81,11 @@ def test_eight_days_by_the_hour_are_enough_too() -> None:
 def test_scores_are_those_of_the_history_that_fits() -> None:
     """The longest table that is no longer than the history, with a fiftieth to spare, and with pairs enough."""
     rows = [(DAY, "settled", 200, [1.0]), (DAY, "climbing", 200, [2.0]), (7 * DAY, "settled", 200, [3.0])]
-    names = {"history_seconds": pl.Float64, "kind": pl.String, "pairs": pl.Int64, "scores": pl.List(pl.Float64)}
     few = (14 * DAY, "settled", 50, [4.0])
-    margins = Margins("made", pl.DataFrame([*rows, few], schema=names, orient="row"))
+    margins = Margins("made", pl.DataFrame([*rows, few], schema=Margins.shipped().tables.schema, orient="row"))
 
     def scores(days: float, *, climbing: bool = False) -> list[float]:
-        return margins.scores(days * DAY, climbing=climbing).tolist()
+        return list(margins.scores(days * DAY, climbing=climbing))
 
     assert scores(0.1) == scores(1) == scores(6.8) == [1.0]
     assert scores(3, climbing=True) == [2.0]

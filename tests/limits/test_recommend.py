@@ -170,7 +170,7 @@ def test_too_small_a_chance_is_refused_with_what_would_help(fleet: rm.Recording)
     limits = rm.recommend_limits(fleet, 0.0001, rm.learn_margins(fleet))
     assert limits["recommended_limit_bytes"].is_null().all()
     assert (limits["action"] == "wait").all()
-    assert limits["reason"].str.contains(r"cannot certify 1 in 10,000: the smallest .* is 0\.8 %").all()
+    assert limits["reason"].str.contains(r"cannot certify 1 in 10,000: .* is 0\.83 %").all()
 
 
 def test_what_went_too_high_is_not_said_to_be_too_few_pairs() -> None:
