@@ -456,11 +456,6 @@ class Need:
         """Whether the whole limit is set aside: where no request is known, Kubernetes takes the limit for it."""
         return self.request_bytes is None or self.request_bytes == self.limit_bytes
 
-    @property
-    def guaranteed(self) -> bool:
-        """Whether the whole limit is requested."""
-        return self.request_bytes is not None and self.request_bytes == self.limit_bytes
-
 
 _OF_NEED: Final = tuple(field.name for field in fields(Need) if field.name != "ahead")
 _NO_AHEAD: Final = Ahead()
