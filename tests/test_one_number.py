@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 #: that raises, `shared` are the columns that two files have in common.
 KNOWN: Final[frozenset[tuple[str, str]]] = frozenset(
     {
-        ("Fleet", "waste"),
         ("LimitExplorer", "advised_request"),
         ("LimitExplorer", "cost"),
         ("LimitExplorer alone", "advised_request"),
