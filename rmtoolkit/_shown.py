@@ -73,7 +73,10 @@ def last_layers(samples: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
     names = [name for name in PARTS if samples[name].null_count() < samples.height]
     lowest = [pl.col("time").filter(pl.col(name).is_not_null()).last() for name in _LOWEST if name in names]
     if not lowest:
-        return pl.DataFrame({"container_id": containers})
+        nothing = dict.fromkeys(layers(), pl.Int64) | {"layers_time": samples.schema["time"]}
+        return pl.DataFrame({"container_id": containers}).with_columns(
+            pl.lit(None, dtype=dtype).alias(name) for name, dtype in nothing.items()
+        )
     recent = samples.select("container_id", "time", *names).filter(
         pl.col("container_id").is_in(containers.implode())
         & (pl.col("time") > pl.col("time").last().over("container_id") - 24 * _SAME_INSTANT)

@@ -665,7 +665,9 @@ def _of_patches(fleet: Fleet, patches: str) -> Iterator[Seen]:
 
 def kubectl(fleet: Fleet) -> Iterator[Seen]:
     """Read the lines for kubectl."""
-    for line in kubectl_lines(rm.recommend_limits(fleet.recording)):
+    for line in kubectl_lines(rm.assess(fleet.recording).workloads):
+        if line.startswith("#"):
+            continue
         said = dict(re.findall(r"--(namespace |containers=|requests=memory=|limits=memory=)(\S+)", line))
         found = re.search(r"resources \w+/(\S+)", line)
         assert found is not None, line

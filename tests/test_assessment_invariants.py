@@ -35,8 +35,6 @@ KNOWN: Final[dict[str, str]] = {
     "what_leaks_gets_no_plain_limit": "tidy-grouse: a request of 126 Mi is advised for a leak, and no limit",
     "above_the_target_is_not_left_to_waiting": "amber-kestrel: 11 % at the limit in force, and the action is to wait",
     "what_would_do_is_below_what_is_advised": "opal-vole: 750 Mi once pages are given back, where 420 Mi is advised",
-    "memory_has_a_price_where_it_is_set_aside": "vivid-vole: no price where the request is not known",
-    "there_is_no_price_of_no_advice": "tidy-grouse: cost_then of a limit that is not advised",
     "the_reasons_count_the_kills": "silver-plover: `1 life ended in an OOM kill` of two",
 }
 

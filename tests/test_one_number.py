@@ -14,14 +14,7 @@ if TYPE_CHECKING:
 
 #: Views that still say something else: a fact leaves this table when its view reads the Assessment. `read` is a view
 #: that raises, `shared` are the columns that two files have in common.
-KNOWN: Final[frozenset[tuple[str, str]]] = frozenset(
-    {
-        ("LimitExplorer", "advised_request"),
-        ("LimitExplorer", "cost"),
-        ("LimitExplorer alone", "advised_request"),
-        ("LimitExplorer alone", "cost"),
-    }
-)
+KNOWN: Final[frozenset[tuple[str, str]]] = frozenset({})
 
 #: The chance beside an answer is a second place for the same fact.
 _SAME: Final = {"fact_chance": "chance"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from rmtoolkit._parallel import Parted
 from rmtoolkit._shown import last_layers
 from rmtoolkit.analysis.judge import judge_with, verdicts_with
 from rmtoolkit.analysis.lives import lives as lives_of
@@ -19,7 +20,6 @@ from rmtoolkit.assessment._changes import CHANGES, Change, compare, stored
 from rmtoolkit.assessment._rows import WORKLOADS
 from rmtoolkit.assessment._totals import Totals
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.lake import Lake
 from rmtoolkit.limits import recommend
 from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.last_instant import windows
@@ -267,7 +267,7 @@ def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFr
         return assess(read_recording(previous)).workloads if found is None else found
     if isinstance(previous, Assessment):
         return previous.workloads
-    if not isinstance(previous, Recording | Lake):
+    if not isinstance(previous, Recording | Parted):
         frame = previous.collect() if isinstance(previous, pl.LazyFrame) else pl.DataFrame(previous)
         if "verdict" in frame.columns:
             return frame
@@ -603,7 +603,7 @@ def _gathered_alone(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.Dat
     """Do the same without what a verdict does not show: few headlines name layers."""
     named = verdicts.filter(pl.col("pattern").is_in(_words.OF_LAYERS))["container_id"]
     return {
-        "needs": gathered_needs(part, verdicts, requests=False),
+        "needs": recommend.gathered(part, verdicts, requests=False),
         "verdicts": verdicts,
         "layers": last_layers(part.samples, named),
     }

@@ -10,8 +10,8 @@ import polars as pl
 from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, WORKLOAD
 from rmtoolkit.assessment._names import anchors, names
 from rmtoolkit.limits import recommend
+from rmtoolkit.limits.cost import expected, per_month, reserved
 from rmtoolkit.limits.history import GROWS, Ahead, as_need
-from rmtoolkit.limits.recommend import per_month
 from rmtoolkit.limits.risk import HORIZON, lookup, of_needs
 from rmtoolkit.schema import TIME, Cause, Pattern, Verdict
 
@@ -555,13 +555,15 @@ def curves_of(
     tried = tried.filter(pl.col("limit_bytes") > 0).unique().sort(*on, "limit_bytes")
     if not tried.height:
         tried = needs.select(*on, limit_bytes=pl.lit(1, dtype=pl.Int64))
-    about = needs.select(*on, "pods_now", "request_bytes")
-    found = of_needs(needs, tried, margins).join(about, on=on, how="left", nulls_equal=True, maintain_order="left")
+    found = of_needs(needs, tried, margins)
     if prices is None:
-        cost = incidents = pl.lit(None, dtype=_MONEY)
-    else:
-        request = pl.coalesce("request_bytes", "limit_bytes")
-        reserved = pl.col("limit_bytes") if prices.whole else pl.min_horizontal(request, "limit_bytes")
-        cost = reserved * pl.col("pods_now") * per_month(1.0, prices.per_gib_hour)
-        incidents = pl.col("oom_probability") * recommend.expected(1.0, prices.per_incident)
-    return found.with_columns(cost_per_month=cost, incidents_per_month=incidents).drop("pods_now", "request_bytes")
+        unknown = pl.lit(None, dtype=_MONEY)
+        return found.with_columns(cost_per_month=unknown, incidents_per_month=unknown)
+    known = {tuple(row[name] for name in WORKLOAD): as_need(row) for row in needs.iter_rows(named=True)}
+    costs = []
+    for *key, limit, chance in found.select(*on, "limit_bytes", "oom_probability").iter_rows():
+        need = known[tuple(key)]
+        aside = reserved(need, limit, None if prices.whole else need.request_bytes)
+        costs.append((per_month(aside, prices.per_gib_hour), expected(chance, prices.per_incident)))
+    schema = {"cost_per_month": _MONEY, "incidents_per_month": _MONEY}
+    return found.hstack(pl.DataFrame(costs, schema=schema, orient="row"))

@@ -11,7 +11,7 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment._changes import Change
-from rmtoolkit.limits.recommend import per_month
+from rmtoolkit.limits.cost import per_month
 from rmtoolkit.schema import Action, Outlook, Pattern, Verdict
 
 if TYPE_CHECKING:

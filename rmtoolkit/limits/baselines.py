@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._tables import as_time, run_starts
+from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError
-from rmtoolkit.limits.history import WORKLOAD, footprint, kills, workloads
+from rmtoolkit.limits.history import footprint, kills, workloads
 from rmtoolkit.recording import as_recording
 
 if TYPE_CHECKING:

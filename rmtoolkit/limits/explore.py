@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits import recommend
+from rmtoolkit.limits.cost import at_limit, requested
 from rmtoolkit.limits.history import as_need, describe
-from rmtoolkit.limits.recommend import Prices, gather, of_gathered
-from rmtoolkit.limits.risk import Margins, lookup, of_needs, risk
+from rmtoolkit.limits.recommend import USUAL, Advised, Prices, advise, gather
+from rmtoolkit.limits.risk import Margins, lookup
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, Past, of_workload, spread_over
 from rmtoolkit.recording import as_recording
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from rmtoolkit.limits.history import AnyRecording
+    from rmtoolkit.limits.cost import AtLimit
+    from rmtoolkit.limits.history import AnyRecording, Need
 
     Floats = NDArray[np.float64]
 
@@ -47,16 +49,39 @@ class Change:
         return self == Change()
 
 
+class Level(NamedTuple):
+    """A level that a limit is held against: its lowest, usual and highest value."""
+
+    name: str
+    low_bytes: float
+    usual_bytes: float
+    high_bytes: float
+
+    def room(self, limit_bytes: int) -> float:
+        """Say which share of a limit is free above it; negative where the limit is below."""
+        return (limit_bytes - self.high_bytes) / limit_bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One workload container after a change."""
 
     used: Floats
-    need: dict[str, Any]
+    need: Need
     settled_bytes: float | None
     running_bytes: float | None
     startups: Floats
     pod: int
+
+    @property
+    def levels(self) -> list[Level]:
+        """What is known of where it runs and how high it starts."""
+        steady, running, starts = self.settled_bytes, self.running_bytes, self.startups
+        found = [] if steady is None else [Level("steady", steady, steady, steady)]
+        found += [] if running is None else [Level("running peak", running, running, running)]
+        if starts.size:
+            found.append(Level("startup", float(starts.min()), float(np.median(starts)), float(starts.max())))
+        return found
 
 
 def measured_spike(past: Past) -> float | None:
@@ -127,7 +152,7 @@ def _spread(past: Past, excess: Floats, seconds: float) -> Floats:
     return then
 
 
-def outcome(past: Past, need: dict[str, Any], wanted: Change) -> Outcome:
+def outcome(past: Past, need: Need, wanted: Change) -> Outcome:
     """Say what a workload container would need after a change."""
     used, settled, moved = _changed(past, wanted)
     if not used.size:
@@ -153,29 +178,28 @@ def outcome(past: Past, need: dict[str, Any], wanted: Change) -> Outcome:
     )
 
 
-def _needed(
-    past: Past, need: dict[str, Any], used: Floats, moved: Floats, wanted: Change, peaks: NDArray[np.int64]
-) -> dict[str, Any]:
-    """Write the row that `gather` would give, as far as limits and risk depend on the change."""
+def _needed(past: Past, need: Need, used: Floats, moved: Floats, wanted: Change, peaks: NDArray[np.int64]) -> Need:
+    """Give what `gather` would, as far as limits and risk depend on the change."""
     history = describe(past.block_peaks(used), past.history_seconds)
     base, spread, climbing = history.select("base_bytes", "spread", "climbing").row(0)
     killed = _killed(past, used, moved, wanted)
     top = int(peaks[used[peaks].argmax()])
     rank = min(int(np.ceil(_BUSY * (used.size - 1))), used.size - 1)
-    return need | {
-        "base_bytes": max(base, killed or 0.0),
-        "spread": spread,
-        "climbing": climbing,
-        "need_bytes": round(max(float(used[top]), killed or 0.0)),
-        "peak_bytes": round(float(used[top])),
-        "peak_pod": past.pods[int(past.pod[top])],
-        "peak_time": pl.Series([int(past.times[top])]).cast(pl.Datetime("ms", "UTC"))[0],
-        "killed_limit_bytes": None if killed is None else round(killed),
-        "busy_bytes": round(float(np.partition(used, rank)[rank])),
-        "hot_ratio": float(used[peaks].max() / max(float(np.median(used[peaks])), 1.0)) if peaks.size > 1 else None,
+    return replace(
+        need,
+        base_bytes=max(base, killed or 0.0),
+        spread=spread,
+        climbing=climbing,
+        need_bytes=round(max(float(used[top]), killed or 0.0)),
+        peak_bytes=round(float(used[top])),
+        peak_pod=past.pods[int(past.pod[top])],
+        peak_time=pl.Series([int(past.times[top])]).cast(pl.Datetime("ms", "UTC"))[0],
+        killed_limit_bytes=None if killed is None else round(killed),
+        busy_bytes=round(float(np.partition(used, rank)[rank])),
+        hot_ratio=float(used[peaks].max() / max(float(np.median(used[peaks])), 1.0)) if peaks.size > 1 else None,
         # What is kept of the allocator's pages is not told apart from the rest of what moved.
-        "purged_base_bytes": None,
-    }
+        purged_base_bytes=None,
+    )
 
 
 def _killed(past: Past, used: Floats, moved: Floats, wanted: Change) -> float | None:
@@ -201,42 +225,6 @@ def _eased(past: Past, used: Floats, moved: Floats, wanted: Change, at: int) -> 
     return max(after, 0.0) / before if before > 0 else wanted.startup_scale
 
 
-def curve(found: Outcome, limits: Floats, margins: Margins) -> pl.DataFrame:
-    """Give the chance of an OOM kill within 7 days at every limit."""
-    return of_needs(_row(found.need), [round(float(limit)) for limit in limits], margins)
-
-
-def ours(found: Outcome, oom_probability: float, margins: Margins) -> dict[str, Any]:
-    """Recommend request and limit."""
-    return of_gathered(_row(found.need), oom_probability, margins).row(0, named=True)
-
-
-def _row(need: dict[str, Any]) -> pl.DataFrame:
-    return pl.DataFrame([need], schema_overrides=dict.fromkeys(WORKLOAD, pl.String), infer_schema_length=None)
-
-
-def reserved_bytes(row: dict[str, Any], limit_bytes: float, *, whole: bool) -> float | None:
-    """Say what a limit makes the scheduler set aside, over all pods."""
-    request = limit_bytes if whole else row["recommended_request_bytes"]
-    return None if request is None else min(request, limit_bytes) * max(row["pods"], 1)
-
-
-def costs_of(
-    risk: pl.DataFrame, row: dict[str, Any], price_per_gib_hour: float, price_per_incident: float, *, whole: bool
-) -> pl.DataFrame:
-    """Price every limit for a month: the memory it sets aside, and the weeks with OOM kills it lets through."""
-    rows = [
-        (
-            limit,
-            recommend.per_month(reserved_bytes(row, limit, whole=whole), price_per_gib_hour),
-            recommend.expected(chance, price_per_incident),
-        )
-        for limit, chance in risk.select("limit_bytes", "oom_probability").iter_rows()
-    ]
-    schema = {"limit_bytes": pl.Int64, "memory": pl.Float64, "incidents": pl.Float64}
-    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(total=pl.col("memory") + pl.col("incidents"))
-
-
 _MIB: Final = 2**20
 #: Limits tried for a curve.
 _TRIED: Final = 96
@@ -251,13 +239,14 @@ class Scene:
     past: Past
     found: Outcome
     change: Change
-    ours: dict[str, Any]
+    ours: Advised
     low: int
     high: int
-    risk: pl.DataFrame
-    costs: pl.DataFrame
+    #: A row per limit that was tried: chance with its interval, and what a month costs.
+    curve: pl.DataFrame
     prices: Prices
-    margins: Margins
+    #: Whether the whole limit is requested; None: as it is, or as it is advised.
+    whole: bool | None
     scores: NDArray[np.float64]
     target: float
 
@@ -269,13 +258,18 @@ class Scene:
     @property
     def ours_bytes(self) -> int | None:
         """Our limit; None where there is none."""
-        limit: int | None = self.ours["recommended_limit_bytes"]
-        return limit
+        return self.ours.recommended_limit_bytes
 
     @property
     def growing(self) -> bool:
         """Whether it grows: then no limit holds."""
-        return bool(self.ours["growing"])
+        return self.found.need.growing
+
+    def at(self, limit_bytes: int) -> AtLimit:
+        """Say what one limit means: the one in force with the request in force."""
+        need = self.found.need
+        request = requested(need, limit_bytes, whole=self.whole)
+        return at_limit(need, limit_bytes, request, self.scores, self.prices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +277,7 @@ class Chosen:
     """One limit."""
 
     limit_bytes: int
+    request_bytes: int | None
     chance: float | None
     low: float | None
     high: float | None
@@ -290,47 +285,81 @@ class Chosen:
     because: str
     memory: float | None
     incidents: float | None
+    total: float | None
     kills: pl.DataFrame
     days: float | None
     days_low: float | None
     days_high: float | None
 
-    @property
-    def total(self) -> float | None:
-        """What a month costs with incidents."""
-        return None if self.memory is None or self.incidents is None else self.memory + self.incidents
 
-
-def scene(past: Past, need: dict[str, Any], change: Change, margins: Margins, target: float, prices: Prices) -> Scene:
+def scene(
+    past: Past,
+    need: Need,
+    change: Change,
+    margins: Margins,
+    target: float = 0.05,
+    prices: Prices = USUAL,
+    *,
+    whole: bool | None = None,
+) -> Scene:
     """Work out everything that does not depend on the limit."""
     found = outcome(past, need, change)
-    row = ours(found, target, margins)
-    low, high = _span(found, row)
-    tried = _limits(low, high)
-    risk = curve(found, tried, margins)
-    costs = costs_of(risk, row, prices.per_gib_hour, prices.per_incident, whole=prices.whole)
-    scores = lookup(margins)(found.need["history_seconds"], found.need["climbing"])
-    return Scene(past, found, change, row, low, high, risk, costs, prices, margins, scores, target)
+    ours = advise(found.need, target, margins, prices)
+    named = _named(found.need, ours)
+    low, high = _span(found, [*named, ours.raise_to_bytes])
+    scores = lookup(margins)(found.need.history_seconds, found.need.climbing)
+    tried = sorted({*_limits(low, high), *(limit for limit in named if limit and low <= limit <= high)})
+    curve = curve_of(found.need, tried, scores, prices, whole=whole)
+    return Scene(past, found, change, ours, low, high, curve, prices, whole, scores, target)
+
+
+def curve_of(
+    need: Need, limits: Sequence[int], scores: Floats, prices: Prices = USUAL, *, whole: bool | None = None
+) -> pl.DataFrame:
+    """Give chance and cost of every limit, each as it would be once it is set."""
+    rows = []
+    for limit in limits:
+        # What is set together with a limit is the advised request, at the limit in force too.
+        one = at_limit(need, limit, requested(need, limit, whole=whole, anew=True), scores, prices)
+        chances = (one.risk.week, one.risk.low, one.risk.high)
+        rows.append((limit, *chances, one.memory_per_month, one.incidents_per_month, one.total_per_month))
+    return pl.DataFrame(rows, schema=_CURVE, orient="row")
+
+
+_CURVE: Final = pl.Schema(
+    {
+        "limit_bytes": pl.Int64(),
+        "oom_probability": pl.Float64(),
+        "oom_probability_low": pl.Float64(),
+        "oom_probability_high": pl.Float64(),
+        "memory": pl.Float64(),
+        "incidents": pl.Float64(),
+        "total": pl.Float64(),
+    }
+)
 
 
 def scene_of(
-    recording: AnyRecording, change: Change | None = None, prices: Prices | None = None, target: float = 0.05
+    recording: AnyRecording, change: Change | None = None, prices: Prices = USUAL, target: float = 0.05
 ) -> Scene:
     """Work out the scene of a recording's first workload container, with margins and prices that are usual."""
     recording = as_recording(recording)
-    row = gather(recording).row(0, named=True)
-    past = of_workload(recording, row)
-    usual = prices or Prices(0.005, 40.0, whole=True)
-    return scene(past, row, change or Change(), Margins.shipped(), target, usual)
+    need = as_need(gather(recording).row(0, named=True))
+    return scene(of_workload(recording, need.names), need, change or Change(), Margins.shipped(), target, prices)
 
 
-def _span(found: Outcome, row: dict[str, Any]) -> tuple[int, int]:
+def _named(need: Need, ours: Advised) -> tuple[int | None, ...]:
+    """List the limits that have a name: in force, ours, and what others would set."""
+    return need.limit_bytes, ours.recommended_limit_bytes, need.vpa_target_bytes, need.krr_limit_bytes
+
+
+def _span(found: Outcome, named: Sequence[int | None]) -> tuple[int, int]:
     """Find the limits between which everything of interest lies, in whole steps of the axis."""
-    names = ("limit_bytes", "recommended_limit_bytes", "vpa_target_bytes", "krr_limit_bytes", "raise_to_bytes")
-    points = [float(row[name]) for name in names if row[name] is not None]
-    points += [float(row["need_bytes"] or row["peak_bytes"] or _MIB)]
-    if row["killed_limit_bytes"] is not None:
-        points.append(1.2 * row["killed_limit_bytes"])
+    need = found.need
+    points = [float(limit) for limit in named if limit is not None]
+    points += [float(need.need_bytes or need.peak_bytes or _MIB)]
+    if need.killed_limit_bytes is not None:
+        points.append(1.2 * need.killed_limit_bytes)
     level = found.settled_bytes if found.settled_bytes is not None else points[-1]
     low, high = min(0.9 * min(points), 0.95 * max(level, 1.0)), 1.2 * max(points)
     step = 2 ** max(math.floor(math.log2(max(high - low, 1) / 64)), 0)
@@ -338,35 +367,34 @@ def _span(found: Outcome, row: dict[str, Any]) -> tuple[int, int]:
     return max(math.floor(low / step), 1) * step, math.ceil(high / step) * step
 
 
-def _limits(low: int, high: int) -> NDArray[np.float64]:
+def _limits(low: int, high: int) -> list[int]:
     cut = np.geomspace if high > _WIDE * low else np.linspace
-    return np.asarray(np.round(cut(low, high, _TRIED)), dtype=np.float64)
+    return [round(float(limit)) for limit in cut(low, high, _TRIED)]
 
 
 def choose(known: Scene, limit_bytes: int) -> Chosen:
     """Say everything of one limit."""
-    need, prices = known.found.need, known.prices
-    found = risk(as_need(need), limit_bytes, known.scores)
-    memory = recommend.per_month(reserved_bytes(known.ours, limit_bytes, whole=prices.whole), prices.per_gib_hour)
-    incidents = recommend.expected(found.week, prices.per_incident)
-    days = _days(need, limit_bytes) if known.growing else (None, None, None)
+    one = known.at(limit_bytes)
+    days = _days(known.found.need, limit_bytes) if known.growing else (None, None, None)
     return Chosen(
         limit_bytes,
-        found.week,
-        found.low,
-        found.high,
-        found.certified,
-        found.because,
-        memory,
-        incidents,
+        one.request_bytes,
+        one.risk.week,
+        one.risk.low,
+        one.risk.high,
+        one.risk.certified,
+        one.risk.because,
+        one.memory_per_month,
+        one.incidents_per_month,
+        one.total_per_month,
         known.past.kills(known.found.used, limit_bytes),
         *days,
     )
 
 
-def _days(need: dict[str, Any], limit_bytes: int) -> tuple[float | None, float | None, float | None]:
+def _days(need: Need, limit_bytes: int) -> tuple[float | None, float | None, float | None]:
     """How long growth takes from the limit in force, or the peak where there is none, to another limit."""
-    more = limit_bytes - (need["limit_bytes"] or need["peak_bytes"] or 0)
-    rates = (need["growth_bytes_per_day"], need["growth_high_bytes_per_day"], need["growth_low_bytes_per_day"])
+    more = limit_bytes - (need.limit_bytes or need.peak_bytes or 0)
+    rates = (need.growth_bytes_per_day, need.growth_high_bytes_per_day, need.growth_low_bytes_per_day)
     middle, soonest, latest = (more / rate if rate is not None and rate > 0 else None for rate in rates)
     return middle, soonest, latest

@@ -407,6 +407,10 @@ class Ahead:
 class Need:
     """What one workload container needed so far, and what its next weeks depend on: a row of `needs`."""
 
+    cluster: str | None = None
+    namespace: str | None = None
+    workload: str | None = None
+    container: str | None = None
     base_bytes: float | None = None
     spread: float | None = None
     climbing: bool | None = None
@@ -439,6 +443,23 @@ class Need:
     growth_high_bytes_per_day: float | None = None
     purged_base_bytes: float | None = None
     exporter_broken: bool = False
+    vpa_target_bytes: int | None = None
+    krr_limit_bytes: int | None = None
+
+    @property
+    def names(self) -> tuple[str | None, str | None, str | None, str | None]:
+        """Cluster, namespace, workload and container."""
+        return self.cluster, self.namespace, self.workload, self.container
+
+    @property
+    def guaranteed(self) -> bool:
+        """Whether the whole limit is requested."""
+        return self.request_bytes is not None and self.request_bytes == self.limit_bytes
+
+    @property
+    def whole(self) -> bool:
+        """Whether the whole limit is set aside: where no request is known, Kubernetes takes the limit for it."""
+        return self.request_bytes is None or self.request_bytes == self.limit_bytes
 
 
 _OF_NEED: Final = tuple(field.name for field in fields(Need) if field.name != "ahead")

@@ -1,16 +1,18 @@
-"""Recommended limits in the forms in which they are applied: Kubernetes patches and kubectl lines."""
+"""Advised limits in the forms in which they are applied: Kubernetes patches and kubectl lines."""
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit.schema import Action
 from rmtoolkit.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import polars as pl
 
@@ -18,15 +20,51 @@ if TYPE_CHECKING:
 _MIB: Final = 2**20
 #: Actions that change a limit.
 OF_LIMITS: Final = (Action.RAISE_LIMIT, Action.LOWER_LIMIT, Action.SET_LIMIT)
-#: Kinds that a strategic merge patch can be for, by the name a recording has for them.
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of object, where its pods are written down, and what stands in the way of changing them there."""
+
+    name: str
+    version: str
+    template: tuple[str, ...] = ("template",)
+    longest: int = 253
+    but: str | None = None
+
+
+#: By the name a recording has for them, in small letters. A pod without an owner has no template to patch.
 _KINDS: Final = {
-    "deployment": ("Deployment", "apps/v1"),
-    "statefulset": ("StatefulSet", "apps/v1"),
-    "daemonset": ("DaemonSet", "apps/v1"),
+    kind.name.lower(): kind
+    for kind in (
+        _Kind("Deployment", "apps/v1"),
+        _Kind("StatefulSet", "apps/v1"),
+        _Kind("DaemonSet", "apps/v1"),
+        # 11 characters are for the time that is put behind the name of each job.
+        _Kind("CronJob", "batch/v1", ("jobTemplate", "spec", "template"), longest=52),
+        _Kind("Job", "batch/v1", longest=63, but="the template of a Job cannot be changed, create it anew"),
+        _Kind("Rollout", "argoproj.io/v1alpha1", but="kubectl cannot merge a Rollout, change its manifest"),
+    )
 }
+_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_LONGEST_LABEL: Final = 63
 _LONGEST: Final = 253
-#: What the API server takes as a name; anything else is not written as one.
-_NAME: Final = set("abcdefghijklmnopqrstuvwxyz0123456789-.")
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The memory that one container is to have."""
+
+    cluster: str | None
+    namespace: str | None
+    workload: str | None
+    container: str | None
+    kind: str | None
+    limit_bytes: int
+    request_bytes: int | None
+    reason: str | None = None
+    qos_now: str | None = None
+    qos_then: str | None = None
 
 
 def quantity(bytes_: int) -> str:
@@ -34,39 +72,90 @@ def quantity(bytes_: int) -> str:
     return f"{-(-bytes_ // _MIB)}Mi"
 
 
-def patches_yaml(limits: pl.DataFrame) -> str:
-    r"""Write the recommended limits as strategic merge patches, one YAML document per workload."""
-    documents: list[str] = []
-    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    left_out = 0
-    for row in limits.iter_rows(named=True):
-        names = (row.get("namespace") or "default", row.get("workload") or "", row.get("container") or "")
-        if not _changes(row) or not all(map(_is_name, names)):
-            left_out += 1
-            continue
-        groups.setdefault((row.get("workload_kind") or "", *names[:2]), []).append(row)
-    for (kind, namespace, workload), rows in groups.items():
-        documents.append(_document(kind, namespace, workload, rows))
-    text = "---\n".join(documents)
-    if left_out:
-        text += f"# {left_out} left out: no plain limit is recommended, or the name is none that Kubernetes allows.\n"
-    return text
-
-
-def _advised(row: Mapping[str, Any], setting: str) -> int | None:
-    """Find the advice in a row of an Assessment, or of `recommend_limits`."""
-    advised: int | None = row.get(f"advised_{setting}_bytes", row.get(f"recommended_{setting}_bytes"))
-    return advised
+def changes(workloads: pl.DataFrame) -> list[Resources]:
+    """Take from the workloads of an Assessment those whose one action is another limit: what stays needs no patch."""
+    return [_resources(row) for row in workloads.iter_rows(named=True) if _changes(row)]
 
 
 def _changes(row: Mapping[str, Any]) -> bool:
-    """Tell whether the one action is another limit: what is to stay needs no patch."""
-    return _advised(row, "limit") is not None and row.get("action", Action.SET_LIMIT) in OF_LIMITS
+    return row["advised_limit_bytes"] is not None and row["action"] in OF_LIMITS
 
 
-def _is_name(text: str) -> bool:
-    """Tell whether Kubernetes would take it as a name."""
-    return 0 < len(text) <= _LONGEST and set(text) <= _NAME and text[0].isalnum() and text[-1].isalnum()
+def _resources(row: Mapping[str, Any]) -> Resources:
+    return Resources(
+        row.get("cluster"),
+        row["namespace"],
+        row["workload"],
+        row["container"],
+        row["workload_kind"],
+        row["advised_limit_bytes"],
+        row["advised_request_bytes"],
+        row.get("limit_reason"),
+        row.get("qos_now"),
+        row.get("qos_then"),
+    )
+
+
+def patches_yaml(workloads: pl.DataFrame) -> str:
+    """Write the advised limits as strategic merge patches, one YAML document per workload."""
+    wanted = changes(workloads)
+    kept = workloads.height - len(wanted)
+    said = f"# {kept} without a patch: the limit is to stay, or no plain limit would hold.\n" if kept else ""
+    return documents(wanted) + said
+
+
+def documents(wanted: Iterable[Resources]) -> str:
+    """Write a patch per workload, and in comments what none can be written for."""
+    groups: dict[tuple[str | None, ...], list[Resources]] = {}
+    left_out = []
+    for one in wanted:
+        reason = obstacle(one)
+        if reason is None:
+            groups.setdefault((one.cluster, one.namespace, one.workload, (one.kind or "").lower()), []).append(one)
+        else:
+            left_out.append(f"#   {_called(one)}: {reason}")
+    text = "---\n".join(_document(rows) for rows in groups.values())
+    if text:
+        text = "# Each document is a strategic merge patch: for Kustomize, or by the line of kubectl above it.\n" + text
+    if left_out:
+        text += "\n".join([f"# {len(left_out)} left out:", *left_out]) + "\n"
+    return text
+
+
+def obstacle(one: Resources) -> str | None:
+    """Say why no patch can be written for a container; None where one can."""
+    if not one.kind:
+        return "the kind is not known"
+    kind = _KINDS.get(one.kind.lower())
+    if kind is None:
+        bare = one.kind.lower() == "pod"
+        return "a pod without an owner has no template" if bare else f"no patch for the kind {printable(one.kind)}"
+    wrong = [
+        what
+        for what, name, fits in (
+            ("namespace", one.namespace or "default", _is_label),
+            ("workload", one.workload or "", lambda name: _is_name(name, kind.longest)),
+            ("container", one.container or "", _is_label),
+        )
+        if not fits(name)
+    ]
+    return f"Kubernetes allows no such name of a {wrong[0]}" if wrong else None
+
+
+def _called(one: Resources) -> str:
+    """Name a container in a comment: whatever is in its name stays in one line."""
+    names = (one.cluster, one.namespace, one.workload, one.container)
+    return printable("/".join(name for name in names if name) or "(no name)")
+
+
+def _is_label(name: str) -> bool:
+    """Tell whether the API server takes it for a namespace or a container (RFC 1123 label)."""
+    return len(name) <= _LONGEST_LABEL and _LABEL.fullmatch(name) is not None
+
+
+def _is_name(name: str, longest: int = _LONGEST) -> bool:
+    """Tell whether the API server takes it for an object's name (RFC 1123 subdomain)."""
+    return len(name) <= longest and all(_LABEL.fullmatch(part) for part in name.split("."))
 
 
 def _scalar(text: str) -> str:
@@ -75,66 +164,71 @@ def _scalar(text: str) -> str:
     return text if plain else json.dumps(text)
 
 
-def _document(kind: str, namespace: str, workload: str, rows: list[dict[str, Any]]) -> str:
-    name, version = _KINDS.get(kind.lower(), _KINDS["deployment"])
-    lines = [f"# {printable(row.get('limit_reason') or row.get('reason') or 'No reason was given.')}" for row in rows]
-    if kind.lower() not in _KINDS:
-        known = "not known" if not kind else "another"
-        lines.append(f"# The kind was {known}: a Deployment was assumed.")
-    lines += [
-        f"apiVersion: {version}",
-        f"kind: {name}",
-        "metadata:",
-        f"  name: {_scalar(workload)}",
-        f"  namespace: {_scalar(namespace)}",
-        "spec:",
-        "  template:",
-        "    spec:",
-        "      containers:",
-    ]
+def _document(rows: Sequence[Resources]) -> str:
+    first = rows[0]
+    kind = _KINDS[(first.kind or "").lower()]
+    lines = [] if first.cluster is None else [f"# Cluster {printable(first.cluster)}."]
     for row in rows:
-        lines += [f"        - name: {_scalar(row['container'])}", "          resources:"]
-        for setting in ("request", "limit"):
-            if (advised := _advised(row, setting)) is not None:
-                lines += [f"            {setting}s:", f"              memory: {quantity(advised)}"]
+        lines.append(f"# {printable(row.reason or 'No reason was given.')}")
+        if row.qos_now and row.qos_then and row.qos_now != row.qos_then:
+            lines.append(f"# The QoS class becomes {printable(row.qos_then)}; it was {printable(row.qos_now)}.")
+    lines += [f"# {kind.but[0].upper()}{kind.but[1:]}."] if kind.but else [f"# {_line(row)}" for row in rows]
+    lines += [
+        f"apiVersion: {kind.version}",
+        f"kind: {kind.name}",
+        "metadata:",
+        f"  name: {_scalar(first.workload or '')}",
+        f"  namespace: {_scalar(first.namespace or 'default')}",
+        "spec:",
+    ]
+    path = (*kind.template, "spec")
+    lines += [f"{'  ' * depth}{name}:" for depth, name in enumerate((*path, "containers"), start=1)]
+    indent = "  " * (len(path) + 2)
+    for row in rows:
+        lines.append(f"{indent}- name: {_scalar(row.container or '')}")
+        lines += [f"{indent}  {line}" for line in fragment(row).splitlines()]
     return "\n".join(lines) + "\n"
 
 
-def kubectl_lines(limits: pl.DataFrame) -> list[str]:
-    """Write the recommended limits as `kubectl set resources` lines."""
-    lines = []
-    for row in limits.iter_rows(named=True):
-        if not _changes(row):
-            continue
-        kind = (row.get("workload_kind") or "Deployment").lower()
-        words = ["kubectl", "--namespace", row.get("namespace") or "default", "set", "resources"]
-        words.append(f"{kind if kind in _KINDS else 'deployment'}/{row.get('workload') or ''}")
-        words.append(f"--containers={row.get('container') or ''}")
-        for setting in ("request", "limit"):
-            if (advised := _advised(row, setting)) is not None:
-                words.append(f"--{setting}s=memory={quantity(advised)}")
-        lines.append(shlex.join(words))
-    return lines
+def fragment(one: Resources) -> str:
+    """Write the `resources` of one container: for a manifest whose kind is not known."""
+    asked = "" if one.request_bytes is None else f"  requests:\n    memory: {quantity(one.request_bytes)}\n"
+    return f"resources:\n{asked}  limits:\n    memory: {quantity(one.limit_bytes)}\n"
 
 
-def resize_lines(limits: pl.DataFrame, pods: pl.DataFrame) -> list[str]:
+def kubectl_lines(workloads: pl.DataFrame) -> list[str]:
+    """Write the advised limits as `kubectl set resources` lines, and as comments what it cannot set."""
+    lines, left_out = [], []
+    for one in changes(workloads):
+        reason = obstacle(one) or _KINDS[(one.kind or "").lower()].but
+        if reason is None:
+            lines.append(_line(one))
+        else:
+            left_out.append(f"# {_called(one)} left out: {reason}")
+    return lines + left_out
+
+
+def _line(one: Resources) -> str:
+    words = ["kubectl", "--namespace", one.namespace or "default", "set", "resources"]
+    words += [f"{(one.kind or '').lower()}/{one.workload}", f"--containers={one.container}"]
+    if one.request_bytes is not None:
+        words.append(f"--requests=memory={quantity(one.request_bytes)}")
+    return shlex.join([*words, f"--limits=memory={quantity(one.limit_bytes)}"])
+
+
+def resize_lines(workloads: pl.DataFrame, pods: pl.DataFrame) -> list[str]:
     """Write lines that resize running pods in place, without a restart (Kubernetes 1.33 or later)."""
-    wanted = {
-        (row.get("namespace"), row.get("workload"), row.get("container")): row
-        for row in limits.iter_rows(named=True)
-        if _changes(row)
-    }
+    wanted = {(one.namespace, one.workload, one.container): one for one in changes(workloads)}
     lines = []
-    for pod in pods.iter_rows(named=True):
-        row = wanted.get((pod["namespace"], pod["workload"], pod["container"]))
-        if row is None or not pod["pod"]:
+    for namespace, workload, container, pod in pods.select("namespace", "workload", "container", "pod").iter_rows():
+        one = wanted.get((namespace, workload, container))
+        named = one is not None and _is_label(namespace or "default") and _is_label(container or "")
+        if one is None or not named or not _is_name(pod or ""):
             continue
-        resources = {
-            f"{setting}s": {"memory": quantity(advised)}
-            for setting in ("limit", "request")
-            if (advised := _advised(row, setting)) is not None
-        }
-        patch = {"spec": {"containers": [{"name": pod["container"], "resources": resources}]}}
-        words = ["kubectl", "--namespace", pod["namespace"] or "default", "patch", "pod", pod["pod"]]
+        resources = {"limits": {"memory": quantity(one.limit_bytes)}}
+        if one.request_bytes is not None:
+            resources["requests"] = {"memory": quantity(one.request_bytes)}
+        patch = {"spec": {"containers": [{"name": container, "resources": resources}]}}
+        words = ["kubectl", "--namespace", namespace or "default", "patch", "pod", pod]
         lines.append(shlex.join([*words, "--subresource", "resize", "--patch", json.dumps(patch)]))
     return lines

@@ -17,10 +17,11 @@ from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.analysis.thresholds import CLOSE_TO_LIMIT
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.baselines import krr_memory, vpa_memory
+from rmtoolkit.limits.cost import advised_request, at_limit, expected, per_month, reserved
 from rmtoolkit.limits.history import Need, as_need, block_peaks, describe, needs, spread_over, starts, usage, workloads
-from rmtoolkit.limits.risk import HORIZON, SHORTEST, Risk, above_kills, as_margins, lookup, risk
+from rmtoolkit.limits.risk import HORIZON, SHORTEST, Risk, above_kills, as_margins, by_forecast, lookup, risk
 from rmtoolkit.limits.what_if import purged as purged_recording
-from rmtoolkit.schema import TIME, Action, Pattern, Verdict
+from rmtoolkit.schema import FOOTPRINTS, TIME, Action, Pattern, Verdict
 from rmtoolkit.text import chance as chance_words
 from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate, times
 
@@ -149,6 +150,9 @@ def _length(why: Why) -> str:
 def _limit_reasons(why: Why) -> str:
     target = f"{chance_words(why.chance)} chance of an OOM kill in 7 days"
     now = why.need.limit_bytes
+    if by_forecast(why.need):
+        grows = rate(why.need.ahead.per_day_bytes)
+        return f"What counts towards the limit grows by {grows} beside the heap: the limit is for {target} of that."
     if why.limit != now:
         return f"The margin is for {target} ({why.margins})."
     if why.now.week is None:
@@ -188,11 +192,6 @@ def _of_waiting(why: Why) -> str:
     )
 
 
-GIB: Final = 2**30
-#: Hours of an average month.
-HOURS_PER_MONTH: Final = 730.5
-
-
 @dataclass(frozen=True, slots=True)
 class Prices:
     """What memory and incidents cost.
@@ -224,23 +223,11 @@ class Prices:
 USUAL: Final = Prices(0.005, 40.0)
 
 
-def per_month(reserved_bytes: float | None, price_per_gib_hour: float | None) -> float | None:
-    """Price what is reserved for a month."""
-    if reserved_bytes is None or price_per_gib_hour is None:
-        return None
-    return reserved_bytes / GIB * price_per_gib_hour * HOURS_PER_MONTH
-
-
-def expected(oom_probability: float | None, price_per_incident: float | None) -> float | None:
-    """Price the OOM kills that are to be expected in a month."""
-    if oom_probability is None or price_per_incident is None:
-        return None
-    return oom_probability * price_per_incident * HOURS_PER_MONTH / 168
-
-
 _MIB: Final = 2**20
 #: A limit so many times the highest need is no advice.
 _FURTHEST: Final = 1000
+#: A limit so many times the highest need is tried against growth that is no leak.
+_FAR: Final = 3
 #: What a leak's limit is raised to in "raising to X buys Y days".
 _RAISED: Final = 1.5
 #: Growth so slow that the next limit is a century away buys no days: it is no rate.
@@ -386,8 +373,15 @@ def gather(recording: Source, verdicts: pl.DataFrame | None = None, *, client: C
 
 def also(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Gather the same of a part, beside its verdicts: for `rmtoolkit.analysis.judge.judge_with`."""
-    known = needs(part, verdicts)
+    known = gathered(part, verdicts)
     return {"needs": known.join(_beside(part), on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left")}
+
+
+def gathered(part: Recording, verdicts: pl.DataFrame, *, requests: bool = True) -> pl.DataFrame:
+    """Gather what an action and its chances depend on, without what others say."""
+    return needs(part, verdicts, requests=requests).join(
+        purged_bases(part, verdicts), on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left"
+    )
 
 
 def of_gathered(
@@ -415,6 +409,11 @@ def of_gathered(
     ).cast(RECOMMENDED)
 
 
+def advise(need: Need, oom_probability: float, margins: Margins, prices: Prices | None = None) -> Advised:
+    """Do for one need what `of_gathered` does for many."""
+    return _advise(need, _Asked(oom_probability, lookup(margins), margins.origin, prices))
+
+
 def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> pl.DataFrame:
     """Give the smallest limit within the target; null for what grows and where the pairs cannot tell."""
     scores = lookup(margins)
@@ -426,26 +425,55 @@ def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> 
 
 
 def _beside(recording: Recording) -> pl.DataFrame:
-    """Ask the others, and find the base of a purged past, part by part."""
+    """Ask the others, part by part."""
+    on = list(WORKLOAD)
     found = []
     for part in partition(recording):
-        whole = vpa_memory(part).select(*WORKLOAD, vpa_target_bytes="target_bytes")
-        krr = krr_memory(part).select(*WORKLOAD, krr_limit_bytes="recommended_limit_bytes")
-        whole = whole.join(krr, on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left")
-        try:
-            given_back = purged_recording(part).recording
-        except RmtoolkitError:
-            whole = whole.with_columns(purged_base_bytes=pl.lit(None, dtype=pl.Float64))
-        else:
-            used = usage(given_back)
-            span = (pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000
-            past = describe(
-                block_peaks(used, starts(given_back)), used.group_by("workload_row").agg(history_seconds=span)
-            )
-            about = workloads(part).join(past, on="workload_row", how="left", maintain_order="left")
-            whole = whole.hstack(about.select(purged_base_bytes="base_bytes"))
-        found.append(whole)
+        vpa = vpa_memory(part).select(*on, vpa_target_bytes="target_bytes")
+        krr = krr_memory(part).select(*on, krr_limit_bytes="recommended_limit_bytes")
+        found.append(vpa.join(krr, on=on, nulls_equal=True, how="left", maintain_order="left"))
     return pl.concat(found)
+
+
+_PURGED: Final = pl.Schema({**{name: pl.String() for name in WORKLOAD}, "purged_base_bytes": pl.Float64()})
+
+
+def purged_bases(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Find where the next peak is expected once the allocator gives back what it keeps, for what keeps much."""
+    on = list(WORKLOAD)
+    keeps = pl.col("pattern").is_in(_KEEPING) | pl.col("also").list.contains(Pattern.RETENTION)
+    about = verdicts.filter(keeps & (pl.col("verdict") == Verdict.NOT_LEAK)).select(on)
+    mine = part.containers.join(about, on=on, how="semi", nulls_equal=True)["container_id"]
+    found = [pl.DataFrame(schema=_PURGED)]
+    if mine.len():
+        kept = part.filter(pl.col("container_id").is_in(mine.implode()))
+        seen = kept.samples.group_by("container_id").agg(
+            pages=pl.all_horizontal(pl.col("resident_bytes", "active_bytes").is_not_null().any()),
+            chunks=pl.col("free_bytes").is_not_null().any(),
+        )
+        # What is kept is told in two ways: a neighbour that tells it otherwise changes nothing.
+        for told in (pl.col("pages"), pl.col("chunks") & pl.col("pages").not_()):
+            ids = seen.filter(told)["container_id"]
+            if ids.len():
+                found.append(_given_back(kept.filter(pl.col("container_id").is_in(ids.implode()))))
+    return pl.concat(found).unique(on, keep="first", maintain_order=True)
+
+
+def _given_back(kept: Recording) -> pl.DataFrame:
+    """Take what the allocator keeps from what counts towards the limit."""
+    whole, less = (pl.coalesce(FOOTPRINTS), purged_recording(kept).recording.samples)
+    held = kept.samples.select("container_id", "time", whole=whole).with_columns(
+        held=pl.col("whole") - less.select(whole).to_series()
+    )
+    used = (
+        usage(kept)
+        .join(held, on=["container_id", "time"], how="left", maintain_order="left")
+        .with_columns(used_bytes=(pl.col("used_bytes") - pl.col("held").fill_null(0)).clip(0))
+    )
+    span = (pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000
+    past = describe(block_peaks(used, starts(kept)), used.group_by("workload_row").agg(history_seconds=span))
+    about = workloads(kept).join(past, on="workload_row", how="left", maintain_order="left")
+    return about.select(*WORKLOAD, purged_base_bytes="base_bytes").cast(_PURGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,11 +496,14 @@ def _advise(need: Need, ask: _Asked) -> Advised:
         purged = _limit(replace(need, base_bytes=need.purged_base_bytes), ask.chance, scores)
     bought = _buys(need) if need.growing else _NOTHING_BOUGHT
     action, limit = _decide(need, now, target, purged, bought.to_bytes, ask, scores)
-    then = Risk() if limit is None else now if limit == need.limit_bytes else risk(need, limit, scores)
-    request = _request(need, limit)
+    # Nothing is told that would not be less.
+    purged = purged if purged is not None and limit is not None and purged < limit else None
+    # No past says what growth will need.
+    request = None if need.growing and not (need.guaranteed and limit) else advised_request(need, limit)
+    after = None if limit is None else at_limit(need, limit, request, scores, ask.prices)
+    then = Risk() if after is None else after.risk
     first_guess = (need.history_seconds or 0.0) < _FIRST_GUESS
-    reserved_now = None if need.request_bytes is None else need.request_bytes * need.pods_now
-    reserved_then = None if request is None else request * need.pods_now
+    reserved_now = reserved(need, need.limit_bytes, need.request_bytes)
     price = None if ask.prices is None else ask.prices.per_gib_hour
     incident = None if ask.prices is None else ask.prices.per_incident
     week_limit = None if target is None or limit != target else _after_a_week(need, ask)
@@ -493,12 +524,12 @@ def _advise(need: Need, ask: _Asked) -> Advised:
         buys_days=bought.days,
         buys_days_low=bought.days_low,
         buys_days_high=bought.days_high,
-        qos_now=_qos(need.request_bytes, need.limit_bytes, known=need.limit_known),
-        qos_then=None if limit is None else _qos(request, limit, known=True),
+        qos_now=qos(need.request_bytes, need.limit_bytes, known=need.limit_known),
+        qos_then=None if limit is None else qos(request, limit, known=True),
         reserved_now_bytes=reserved_now,
-        reserved_then_bytes=reserved_then,
+        reserved_then_bytes=None if after is None else after.reserved_bytes,
         cost_now_per_month=per_month(reserved_now, price),
-        cost_then_per_month=per_month(reserved_then, price),
+        cost_then_per_month=None if after is None else after.memory_per_month,
         margins=ask.origin,
         oom_probability_24h=now.day,
         oom_probability_30d=now.month,
@@ -510,7 +541,7 @@ def _advise(need: Need, ask: _Asked) -> Advised:
         advised_basis=_basis(then, ask.origin, need),
         provisional=first_guess or need.growing or then.basis == "kills",
         incidents_now_per_month=expected(now.week, incident),
-        incidents_then_per_month=expected(then.week, incident),
+        incidents_then_per_month=None if after is None else after.incidents_per_month,
         wait_seconds=max(_FIRST_GUESS - (need.history_seconds or 0.0), 0.0)
         if action is Action.WAIT and first_guess and not need.growing
         else None,
@@ -552,7 +583,8 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
         if not need.kills_now and cure is Action.TUNE_ALLOCATOR and purged is not None and purged <= in_force:
             return cure, in_force
         close = (need.need_bytes or 0) >= CLOSE_TO_LIMIT * in_force
-        if not need.kills_now and not close and (need.history_seconds or 0.0) < _FIRST_GUESS:
+        short = (need.history_seconds or 0.0) < _FIRST_GUESS and not by_forecast(need)
+        if not need.kills_now and not close and short:
             return cure or Action.WAIT, in_force
         return Action.RAISE_LIMIT, max(target, in_force)
     if cure is not None:
@@ -582,9 +614,8 @@ def _cheapest(need: Need, target: int, in_force: int, ask: _Asked, scores: Numbe
     prices = ask.prices or USUAL
 
     def whole(limit: int) -> float:
-        reserved = limit if prices.whole or need.request_bytes is None else min(need.request_bytes, limit)
-        memory = per_month(reserved * need.pods_now, prices.per_gib_hour) or 0.0
-        return memory + (expected(risk(need, limit, scores).week, prices.per_incident) or 0.0)
+        found = at_limit(need, limit, None if prices.whole else need.request_bytes, scores, prices)
+        return found.total_per_month or found.memory_per_month or 0.0
 
     tried = {math.ceil(limit / _MIB) * _MIB for limit in np.geomspace(target, in_force, _TRIED)[:-1]}
     best = min(sorted(tried), key=whole)
@@ -599,7 +630,24 @@ def _limit(need: Need, chance: float, scores: Numbers) -> int | None:
     wanted = _by_scores(need, chance, scores)
     if need.kills_now:
         wanted = max(wanted or 0.0, above_kills(need, chance))
+    if by_forecast(need):
+        wanted = _by_forecast(need, wanted or 0.0, chance, scores)
     return None if wanted is None else max(math.ceil((wanted + 1) / _MIB) * _MIB, _LEAST)
+
+
+def _by_forecast(need: Need, least: float, chance: float, scores: Numbers) -> float | None:
+    """Find the limit that what grows beside the heap stays below for a week; None where none near does."""
+    low, high = math.ceil(least / _MIB), math.ceil(_FAR * (need.need_bytes or 0) / _MIB)
+
+    def holds(size: int) -> bool:
+        return (risk(need, size * _MIB + _MIB, scores).week or 0.0) <= chance
+
+    if not holds(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return float(high * _MIB)
 
 
 def _by_scores(need: Need, chance: float, scores: Numbers) -> float | None:
@@ -623,18 +671,7 @@ def _after_a_week(need: Need, ask: _Asked) -> int | None:
     return _limit(replace(need, spread=spread, history_seconds=week), ask.chance, ask.scores(week, need.climbing))
 
 
-def _request(need: Need, limit: int | None) -> int | None:
-    """Take what it uses nearly always, in whole MiB: packing goes by the request, kills by the limit."""
-    if need.request_bytes is not None and need.request_bytes == need.limit_bytes and limit is not None:
-        # Guaranteed stays Guaranteed.
-        return limit
-    if need.busy_bytes is None:
-        return None
-    wanted = max(math.ceil(need.busy_bytes / _MIB), 1) * _MIB
-    return wanted if limit is None else min(wanted, limit)
-
-
-def _qos(request: int | None, limit: int | None, *, known: bool) -> str | None:
+def qos(request: int | None, limit: int | None, *, known: bool) -> str | None:
     """Name the QoS class as far as memory decides it: Guaranteed needs the same of the CPU."""
     if request is None and limit is None:
         return "BestEffort" if known else None

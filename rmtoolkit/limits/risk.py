@@ -462,6 +462,8 @@ _KILLED_BEFORE: Final = 0.5
 _HALVES: Final = 1.15
 _HALVES_AT_WORST: Final = 1.3
 _WEEK: Final = HORIZON.total_seconds() / 3600
+#: Outside an interval of 80 %, on either side.
+_TENTH: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -536,9 +538,15 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
     )
 
 
+def by_forecast(need: Need) -> bool:
+    """Tell whether what counts towards the limit grows although nothing is known to leak: files in memory, say."""
+    ahead = need.ahead
+    return not need.growing and (ahead.goes_on or 0.0) > LIKELY and (ahead.per_day_bytes or 0.0) > 0
+
+
 def risk(need: Need, limit_bytes: float, scores: npt.NDArray[np.float64]) -> Risk:
     """Give the chance at one limit: of the forecast for what grows, of past pairs of weeks for the rest, of kills."""
-    grows = need.growing or ((need.ahead.goes_on or 0.0) > LIKELY and (need.ahead.per_day_bytes or 0.0) > 0)
+    grows = need.growing or by_forecast(need)
     found = _of_growth(need, limit_bytes) if grows else _of_scores(need, limit_bytes, scores)
     return _of_kills(need, limit_bytes, found, grows=grows) if need.kills_now else found
 
@@ -597,11 +605,11 @@ def _of_growth(need: Need, limit: float) -> Risk:
     doubt = math.hypot(ahead.error_bytes or 0.0, SLOPE_DOUBT * ahead.per_day_bytes)
     fresh = ahead.level_bytes if ahead.fresh_bytes is None else ahead.fresh_bytes
 
-    def at(per_day: float, doubt: float) -> Chances:
+    def at(per_day: float, doubt: float, goes_on: float) -> Chances:
         return chances(
             kills_per_hour=0.0,
             peaks_per_week=0.0,
-            growing=ahead.goes_on or 0.0,
+            growing=goes_on,
             per_day=per_day,
             doubt=doubt,
             spread=ahead.noise_bytes or 0.0,
@@ -610,8 +618,12 @@ def _of_growth(need: Need, limit: float) -> Risk:
             lasts=lasts,
         )
 
-    found = at(ahead.per_day_bytes, doubt)
-    slow, fast = (at(ahead.per_day_bytes + side * QUANTILE * doubt, 0.0).week or 0.0 for side in (-1, 1))
+    found = at(ahead.per_day_bytes, doubt, ahead.goes_on)
+    # Whether it goes on is the larger doubt: a tenth on either side is enough for it to end, or to go on.
+    ends = 0.0 if ahead.goes_on < 1 - _TENTH else ahead.goes_on
+    lasts_on = 1.0 if ahead.goes_on > _TENTH else ahead.goes_on
+    slow = at(ahead.per_day_bytes - QUANTILE * doubt, 0.0, ends).week or 0.0
+    fast = at(ahead.per_day_bytes + QUANTILE * doubt, 0.0, lasts_on).week or 0.0
     week = found.week or 0.0
     because = "it grows: this is the chance that the growth gets there within a week"
     low, high = min(slow, fast, week), max(slow, fast, week)

@@ -16,8 +16,9 @@ from rmtoolkit._parallel import Parted
 from rmtoolkit.analysis.judge import Judgement, judge_with
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
+from rmtoolkit.limits.cost import per_month
 from rmtoolkit.limits.history import as_need
-from rmtoolkit.limits.recommend import also, of_gathered, per_month
+from rmtoolkit.limits.recommend import also, of_gathered
 from rmtoolkit.limits.risk import risk
 from rmtoolkit.recording import Recording, read_recording
 from rmtoolkit.schema import TIME

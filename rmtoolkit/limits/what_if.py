@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -467,8 +467,8 @@ def _just_begun(begun: Whole, when: int) -> bool:
     return at >= 0 and when - int(begun[at]) <= _STARTUP_MS
 
 
-def of_workload(recording: Recording, names: dict[str, Any]) -> Past:
-    """Lay out the past of one workload container."""
+def of_workload(recording: Recording, names: Sequence[str | None]) -> Past:
+    """Lay out the past of one workload container: of a cluster, namespace, workload and container."""
     mine = _only(recording, names)
     used = _beside(usage(mine), startups(mine).drop("excess"), mine)
     used = _beside(used, _threads(mine), mine)
@@ -508,9 +508,10 @@ def of_workload(recording: Recording, names: dict[str, Any]) -> Past:
     )
 
 
-def _only(recording: Recording, names: dict[str, Any]) -> Recording:
+def _only(recording: Recording, names: Sequence[str | None]) -> Recording:
     """Keep what belongs to one workload container; of a large file nothing else is read."""
-    return recording.filter(*(pl.col(name).eq_missing(pl.lit(names[name], dtype=pl.String)) for name in WORKLOAD))
+    wanted = zip(WORKLOAD, names, strict=True)
+    return recording.filter(*(pl.col(column).eq_missing(pl.lit(name, dtype=pl.String)) for column, name in wanted))
 
 
 def _beside(used: pl.DataFrame, more: pl.DataFrame, recording: Recording) -> pl.DataFrame:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,22 +14,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtoolkit.limits.patches import kubectl_lines, patches_yaml, quantity, resize_lines
+from rmtoolkit.schema import Action
 
 ROW = {
+    "cluster": None,
     "namespace": "shop",
     "workload": "api",
     "workload_kind": "StatefulSet",
     "container": "app",
-    "recommended_request_bytes": 200 * 2**20,
-    "recommended_limit_bytes": 256 * 2**20,
-    "reason": "Peak 200 Mi.",
+    "action": "raise_limit",
+    "advised_request_bytes": 200 * 2**20,
+    "advised_limit_bytes": 256 * 2**20,
+    "limit_reason": "Peak 200 Mi.",
+    "qos_now": "Burstable",
+    "qos_then": "Burstable",
 }
+
+
+def of(*rows: dict[str, Any]) -> pl.DataFrame:
+    """Rows as the workloads of an Assessment have them."""
+    strings = dict.fromkeys(("cluster", "namespace", "workload", "workload_kind", "container"), pl.String)
+    return pl.DataFrame([ROW | row for row in rows or ({},)], schema_overrides=strings)
+
+
+def written(*rows: dict[str, Any]) -> list[Any]:
+    """The documents that are written for rows."""
+    return [document for document in yaml.safe_load_all(patches_yaml(of(*rows))) if document]
 
 
 def test_a_patch_has_what_the_api_server_wants() -> None:
     """Kind, name, container, request and limit."""
-    (document,) = yaml.safe_load_all(patches_yaml(pl.DataFrame([ROW])))
+    (document,) = written()
     assert document["kind"] == "StatefulSet"
+    assert document["apiVersion"] == "apps/v1"
     assert document["metadata"] == {"name": "api", "namespace": "shop"}
     (container,) = document["spec"]["template"]["spec"]["containers"]
     assert container == {
@@ -35,57 +55,198 @@ def test_a_patch_has_what_the_api_server_wants() -> None:
     }
 
 
+@pytest.mark.parametrize("action", list(Action))
+def test_only_a_changed_limit_is_written(action: Action) -> None:
+    """Raise, lower and set; of any other action there is neither a patch nor a line, though a limit is advised."""
+    wanted = action in ("raise_limit", "lower_limit", "set_limit")
+    assert len(written({"action": action})) == wanted
+    assert len(kubectl_lines(of({"action": action}))) == wanted
+    pods = pl.DataFrame([{"namespace": "shop", "workload": "api", "container": "app", "pod": "api-0"}])
+    assert len(resize_lines(of({"action": action}), pods)) == wanted
+    assert ("# 1 without a patch" in patches_yaml(of({"action": action}))) != wanted
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "template"),
+    [
+        ("Deployment", "apps/v1", ["template"]),
+        ("StatefulSet", "apps/v1", ["template"]),
+        ("DaemonSet", "apps/v1", ["template"]),
+        ("CronJob", "batch/v1", ["jobTemplate", "spec", "template"]),
+        ("Job", "batch/v1", ["template"]),
+        ("Rollout", "argoproj.io/v1alpha1", ["template"]),
+    ],
+)
+def test_each_kind_has_its_template_in_its_place(kind: str, version: str, template: list[str]) -> None:
+    """However the recording writes it."""
+    for said in (kind, kind.lower()):
+        (document,) = written({"workload_kind": said})
+        assert (document["kind"], document["apiVersion"]) == (kind, version)
+        place = document["spec"]
+        for name in template:
+            place = place[name]
+        assert place["spec"]["containers"][0]["resources"]["limits"] == {"memory": "256Mi"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("Pod", "no template"),
+        (None, "not known"),
+        ("", "not known"),
+        ("ReplicaSet", "no patch for the kind ReplicaSet"),
+    ],
+)
+def test_what_has_no_template_is_left_out_and_listed(kind: str | None, why: str) -> None:
+    """A bare pod, and kinds that are not known: nothing is assumed, and both forms name who is left out."""
+    text = patches_yaml(of({"workload_kind": kind}))
+    assert list(yaml.safe_load_all(text)) in ([], [None])
+    assert re.search(rf"^# 1 left out:\n#   shop/api/app: .*{why}", text, re.MULTILINE)
+    (line,) = kubectl_lines(of({"workload_kind": kind}))
+    assert line.startswith("# shop/api/app left out: ")
+    assert why in line
+
+
+@pytest.mark.parametrize("kind", ["Job", "Rollout"])
+def test_what_kubectl_cannot_change_gets_no_line(kind: str) -> None:
+    """The patch says why, and no line is written that would fail."""
+    assert "kubectl --namespace" not in patches_yaml(of({"workload_kind": kind}))
+    assert kubectl_lines(of({"workload_kind": kind}))[0].startswith("# shop/api/app left out: ")
+
+
+def test_the_line_of_kubectl_stands_above_its_patch() -> None:
+    """A file of many documents says how each is applied, with the same numbers."""
+    (line,) = kubectl_lines(of())
+    assert f"# {line}\n" in patches_yaml(of())
+    assert shlex.split(line) == [
+        "kubectl",
+        "--namespace",
+        "shop",
+        "set",
+        "resources",
+        "statefulset/api",
+        "--containers=app",
+        "--requests=memory=200Mi",
+        "--limits=memory=256Mi",
+    ]
+
+
+def test_without_a_request_only_the_limit_is_set() -> None:
+    """Null is not zero."""
+    (document,) = written({"advised_request_bytes": None})
+    (container,) = document["spec"]["template"]["spec"]["containers"]
+    assert container["resources"] == {"limits": {"memory": "256Mi"}}
+    assert "--requests" not in kubectl_lines(of({"advised_request_bytes": None}))[0]
+
+
 def test_containers_of_a_workload_share_one_patch() -> None:
     """One document per workload, each container in it."""
-    rows = pl.DataFrame([ROW, ROW | {"container": "proxy"}, ROW | {"workload": "web"}])
-    documents = list(yaml.safe_load_all(patches_yaml(rows)))
+    documents = written({}, {"container": "proxy"}, {"workload": "web"})
     assert [len(d["spec"]["template"]["spec"]["containers"]) for d in documents] == [2, 1]
+
+
+def test_clusters_are_kept_apart() -> None:
+    """The same name in two clusters is two objects, and each patch says where it belongs."""
+    text = patches_yaml(of({"cluster": "east"}, {"cluster": "west"}))
+    assert len(list(yaml.safe_load_all(text))) == 2
+    assert re.findall(r"^# Cluster (\w+)\.", text, re.MULTILINE) == ["east", "west"]
+
+
+def test_another_qos_class_is_said() -> None:
+    """What was Guaranteed and is no longer may be evicted sooner: nobody should find out later."""
+    text = patches_yaml(of({"qos_now": "Guaranteed", "qos_then": "Burstable"}))
+    assert "# The QoS class becomes Burstable; it was Guaranteed.\n" in text
+    assert "QoS" not in patches_yaml(of())
 
 
 def test_what_has_no_limit_is_counted_not_written() -> None:
     """A leak has none."""
-    text = patches_yaml(pl.DataFrame([ROW, ROW | {"workload": "leak", "recommended_limit_bytes": None}]))
-    assert "leak" not in text.replace("left out", "")
-    assert "# 1 left out" in text
+    text = patches_yaml(of({}, {"workload": "leak", "action": "fix_leak", "advised_limit_bytes": None}))
+    assert "api" in text
+    assert "# 1 without a patch: the limit is to stay, or no plain limit would hold." in text
+    assert "leak" not in text
 
 
-@pytest.mark.parametrize("name", ["a: b", "x\n---\nkind: Secret", "'", '"', "<script>", "A", "", "-a", "a" * 254])
-def test_names_that_kubernetes_does_not_allow_are_left_out(name: str) -> None:
-    """No name can change what the file says."""
-    text = patches_yaml(pl.DataFrame([ROW | {"workload": name}]))
+@pytest.mark.parametrize(
+    "names",
+    [
+        *({"workload": name} for name in ("a: b", "x\n---\nkind: Secret", "'", '"', "<script>", "A", "-a", "a" * 254)),
+        {"workload": "a..b"},
+        {"workload": "a.-b"},
+        {"workload": "é"},
+        {"workload": "--server=http://evil"},
+        {"workload": "\x1b[31mred"},
+        {"workload": "a\n"},
+        {"workload": None},
+        {"workload": "a" * 53, "workload_kind": "CronJob"},
+        {"workload": "a" * 64, "workload_kind": "Job"},
+        {"namespace": "a.b"},
+        {"namespace": "a" * 64},
+        {"namespace": "kube\nsystem"},
+        {"container": "a.b"},
+        {"container": "a" * 64},
+        {"container": "app,proxy"},
+        {"container": None},
+    ],
+    ids=repr,
+)
+def test_names_that_kubernetes_does_not_allow_are_left_out(names: dict[str, str]) -> None:
+    """No name can change what a file or a line says: it is listed in a comment of one line."""
+    text = patches_yaml(of(names))
     assert list(yaml.safe_load_all(text)) in ([], [None])
-    assert "1 left out" in text
+    assert "# 1 left out:\n" in text
+    (line,) = kubectl_lines(of(names))
+    for said in (line, *text.splitlines()):
+        assert said.startswith("#")
+        assert said.isprintable()
 
 
-@pytest.mark.parametrize("name", ["1e3", "true", "null", "0x1f", "yes", "1.5", "no"])
+@pytest.mark.parametrize("workload", ["a", "1e3", "a.b", "a" * 253, "web-1.eu"])
+def test_names_that_kubernetes_allows_are_written(workload: str) -> None:
+    """A subdomain of up to 253 characters."""
+    (document,) = written({"workload": workload, "namespace": "n" * 63, "container": "c" * 63})
+    assert document["metadata"] == {"name": workload, "namespace": "n" * 63}
+
+
+@pytest.mark.parametrize("name", ["1e3", "true", "null", "0x1f", "yes", "1-5", "no"])
 def test_names_that_yaml_takes_for_something_else_stay_names(name: str) -> None:
     """1e3 is a workload, not a number."""
-    (document,) = yaml.safe_load_all(patches_yaml(pl.DataFrame([ROW | {"workload": name, "container": name}])))
+    (document,) = written({"workload": name, "container": name})
     assert document["metadata"]["name"] == name
+    assert document["spec"]["template"]["spec"]["containers"][0]["name"] == name
 
 
-@given(reason=st.text())
-def test_no_reason_leaves_its_comment(reason: str) -> None:
-    """Whatever is in it."""
-    (document,) = yaml.safe_load_all(patches_yaml(pl.DataFrame([ROW | {"reason": reason}])))
-    assert document["metadata"]["name"] == "api"
+@given(reason=st.text(), kind=st.text())
+def test_no_text_leaves_its_comment(reason: str, kind: str) -> None:
+    """Whatever is in a reason, or where a kind should be."""
+    assert len(written({"limit_reason": reason})) == 1
+    assert not written({"limit_reason": reason, "workload_kind": f"{kind}?"})
 
 
 @given(name=st.text(min_size=1))
 def test_no_name_breaks_out_of_a_shell_line(name: str) -> None:
-    """Each line is read back as the words that were meant."""
-    (line,) = kubectl_lines(pl.DataFrame([ROW | {"workload": name}]))
-    assert shlex.split(line)[5] == f"statefulset/{name}"
+    """Each line is read back as the words that were meant, or is a comment."""
+    (line,) = kubectl_lines(of({"workload": name}))
+    assert line.isprintable()
+    assert line.startswith("#") or shlex.split(line)[5] == f"statefulset/{name}"
 
 
 def test_running_pods_can_be_resized_in_place() -> None:
-    """A line per pod of the workload, none for others."""
+    """A line per pod of the workload, none for others, nor for what is no name of a pod."""
     pods = pl.DataFrame(
-        [{"namespace": "shop", "workload": w, "container": "app", "pod": f"{w}-0"} for w in ("api", "web")]
+        [
+            {"namespace": "shop", "workload": workload, "container": "app", "pod": pod}
+            for workload, pod in (("api", "api-0"), ("web", "web-0"), ("api", "--server=http://evil"), ("api", None))
+        ]
     )
-    (line,) = resize_lines(pl.DataFrame([ROW]), pods)
-    assert "api-0 --subresource resize" in line
-    assert '"memory": "256Mi"' in line
+    (line,) = resize_lines(of(), pods)
+    *words, patch = shlex.split(line)
+    assert words == [
+        *("kubectl", "--namespace", "shop", "patch", "pod", "api-0"),
+        *("--subresource", "resize", "--patch"),
+    ]
+    memory = {"requests": {"memory": "200Mi"}, "limits": {"memory": "256Mi"}}
+    assert json.loads(patch) == {"spec": {"containers": [{"name": "app", "resources": memory}]}}
 
 
 def test_quantities_are_rounded_up() -> None:

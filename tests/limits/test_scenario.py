@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Final
 
 import numpy as np
@@ -13,7 +15,8 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import explore as scenario
 from rmtoolkit.limits import recommend
 from rmtoolkit.limits import what_if as past
-from rmtoolkit.limits.risk import Margins
+from rmtoolkit.limits.history import Need, as_need
+from rmtoolkit.limits.risk import Margins, lookup
 from tests.limits.conftest import MIB, samples
 
 MARGINS: Final = Margins.shipped()
@@ -43,10 +46,10 @@ def recording() -> rm.Recording:
 
 
 @pytest.fixture(scope="module")
-def known(recording: rm.Recording) -> tuple[past.Past, dict[str, object]]:
+def known(recording: rm.Recording) -> tuple[past.Past, Need]:
     """Its past, and what was gathered of it."""
-    row = recommend.gather(recording).row(0, named=True)
-    return past.of_workload(recording, row), row
+    need = as_need(recommend.gather(recording).row(0, named=True))
+    return past.of_workload(recording, need.names), need
 
 
 CHANGES: Final = {
@@ -59,9 +62,7 @@ CHANGES: Final = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_changed_past_is_that_of_what_if(
-    name: str, recording: rm.Recording, known: tuple[past.Past, dict[str, object]]
-) -> None:
+def test_a_changed_past_is_that_of_what_if(name: str, recording: rm.Recording, known: tuple[past.Past, Need]) -> None:
     """Every sample is the same to the byte that rounding may take, and so are the kills of a limit."""
     quick, options = CHANGES[name]
     changed = rm.what_if(recording, **options).recording  # type: ignore[arg-type]
@@ -76,18 +77,19 @@ def test_a_changed_past_is_that_of_what_if(
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_the_limit_of_a_changed_past_is_that_of_the_slow_way(
-    name: str, recording: rm.Recording, known: tuple[past.Past, dict[str, object]]
+    name: str, recording: rm.Recording, known: tuple[past.Past, Need]
 ) -> None:
     """Limit, need and chances as when the changed recording is judged anew."""
     quick, options = CHANGES[name]
     found = scenario.outcome(*known, quick)
     changed = rm.what_if(recording, **options).recording  # type: ignore[arg-type]
     slow = rm.recommend_limits(changed, 0.2).row(0, named=True)
-    fast = scenario.ours(found, 0.2, MARGINS)
-    for column in ("target_limit_bytes", "need_bytes"):
-        assert fast[column] == pytest.approx(slow[column], abs=MIB), column
+    fast = recommend.advise(found.need, 0.2, MARGINS)
+    assert fast.target_limit_bytes == pytest.approx(slow["target_limit_bytes"], abs=MIB)
+    assert found.need.need_bytes == pytest.approx(slow["need_bytes"], abs=MIB)
     limits = [400 * MIB, 600 * MIB, 900 * MIB]
-    chances = scenario.curve(found, np.array(limits, dtype=np.float64), MARGINS)["oom_probability"]
+    scores = lookup(MARGINS)(found.need.history_seconds, found.need.climbing)
+    chances = scenario.curve_of(found.need, limits, scores)["oom_probability"]
     assert chances.to_list() == pytest.approx(rm.limit_risk(changed, limits)["oom_probability"].to_list())
 
 
@@ -106,39 +108,73 @@ def test_a_kill_in_startup_needs_less_once_startup_is_lower() -> None:
         limit_bytes=pl.lit(500 * MIB),
     )
     recording = rm.Recording.from_frame(table)
-    row = recommend.gather(recording).row(0, named=True)
-    assert row["killed_limit_bytes"] == 500 * MIB
-    one = past.of_workload(recording, row)
+    need = as_need(recommend.gather(recording).row(0, named=True))
+    assert need.killed_limit_bytes == 500 * MIB
+    one = past.of_workload(recording, need.names)
     assert scenario.measured_spike(one) == pytest.approx(280 * MIB, rel=0.02)
-    halved = scenario.outcome(one, row, scenario.Change(startup_scale=0.5))
-    assert halved.need["killed_limit_bytes"] == pytest.approx(350 * MIB, rel=0.02)
-    assert halved.need["base_bytes"] < 360 * MIB
+    halved = scenario.outcome(one, need, scenario.Change(startup_scale=0.5))
+    assert halved.need.killed_limit_bytes == pytest.approx(350 * MIB, rel=0.02)
+    assert halved.need.base_bytes < 360 * MIB
     assert rm.what_if(recording, startup_scale=0.5).recording.samples["working_set_bytes"].max() < 350 * MIB  # type: ignore[operator]
 
 
 def test_unknown_threads_cannot_change() -> None:
     """Nothing is made up."""
     recording = rm.Recording.from_frame(samples(np.full(100, 100.0 * MIB)))
-    one = past.of_workload(recording, recording.containers.row(0, named=True))
+    one = past.of_workload(recording, (None, "shop", "api", "app"))
     with pytest.raises(RmtoolkitError, match="threads"):
         scenario.change(one, scenario.Change(threads=3))
 
 
-def test_costs_follow_the_request_or_the_limit(known: tuple[past.Past, dict[str, object]]) -> None:
-    """With the limit as request every Mi is paid; else only the request is; incidents go by the chance."""
-    found = scenario.outcome(*known, scenario.Change())
-    row = scenario.ours(found, 0.2, MARGINS)
-    risk = scenario.curve(found, np.array([600.0 * MIB, 1200.0 * MIB]), MARGINS)
-    whole = scenario.costs_of(risk, row, 0.005, 40, whole=True)
-    assert whole["memory"][1] == pytest.approx(2 * whole["memory"][0])
-    assert scenario.costs_of(risk, row, 0.005, 40, whole=False)["memory"].n_unique() == 1
-    assert whole["incidents"].to_list() == pytest.approx([40 * p * 730.5 / 168 for p in risk["oom_probability"]])
+@pytest.mark.parametrize("asked", [512, 300, None], ids=["guaranteed", "burstable", "unknown"])
+def test_the_explorer_says_what_the_assessment_says(asked: int | None, recording: rm.Recording) -> None:
+    """Chance, request and cost at the limit in force and at ours are columns of the Assessment."""
+    request = None if asked is None else asked * MIB
+    containers = recording.containers.with_columns(request_bytes=pl.lit(request, dtype=pl.Int64))
+    found = rm.assess(dataclasses.replace(recording, containers=containers), prices=recommend.USUAL)
+    row = found.workloads.row(0, named=True)
+    need = as_need(found.needs.row(0, named=True))
+    opened = scenario.scene(past.of_workload(found.recording, need.names), need, scenario.Change(), found.margins)
+    now, then = (opened.at(row[name]) for name in ("limit_bytes", "advised_limit_bytes"))
+    assert row["advised_limit_bytes"] == opened.ours_bytes
+    assert now.risk.week == row["oom_probability_7d"]
+    assert (now.risk.low, now.risk.high) == (row["oom_probability_7d_low"], row["oom_probability_7d_high"])
+    assert now.request_bytes == row["request_bytes"]
+    assert now.memory_per_month == row["cost_now_per_month"]
+    assert now.incidents_per_month == row["incidents_now_per_month"]
+    if row["advised_limit_bytes"] != row["limit_bytes"]:
+        assert then.request_bytes == row["advised_request_bytes"]
+        assert then.memory_per_month == row["cost_then_per_month"]
+        assert then.risk.week == row["advised_oom_probability"]
+
+
+def test_a_limit_in_force_is_a_point_of_the_curve(recording: rm.Recording) -> None:
+    """What is drawn at a limit with a name is what is said of it: nothing lies between two limits that were tried."""
+    opened = scenario.scene_of(recording)
+    drawn = dict(opened.curve.select("limit_bytes", "oom_probability").iter_rows())
+    for limit in (512 * MIB, opened.ours_bytes):
+        assert limit is not None
+        assert drawn[limit] == opened.at(limit).risk.week
+
+
+def test_costs_follow_the_request_or_the_limit(known: tuple[past.Past, Need]) -> None:
+    """With the limit as request every Mi of every pod is paid; else only the request is; incidents go by the chance."""
+    need = known[1]
+    scores = lookup(MARGINS)(need.history_seconds, need.climbing)
+    limits = [600 * MIB, 1200 * MIB]
+    whole = scenario.curve_of(need, limits, scores)
+    assert whole["memory"].to_list() == pytest.approx([3 * limit / 2**30 * 0.005 * 730.5 for limit in limits])
+    assert whole["incidents"].to_list() == pytest.approx([40 * p * 730.5 / 168 for p in whole["oom_probability"]])
+    assert whole["total"].to_list() == pytest.approx((whole["memory"] + whole["incidents"]).to_list())
+    used = math.ceil((need.busy_bytes or 0) / MIB) * MIB
+    part = scenario.curve_of(need, limits, scores, whole=False)
+    assert part["memory"].to_list() == pytest.approx([3 * used / 2**30 * 0.005 * 730.5] * 2)
 
 
 def test_a_workload_without_samples_has_a_past_without_samples() -> None:
     """Nothing to draw, nothing to change, no error."""
     recording = rm.Recording.from_frame(samples(np.full(3, 100.0 * MIB)))
-    nothing = past.of_workload(recording, recording.containers.row(0, named=True) | {"workload": "other"})
+    nothing = past.of_workload(recording, (None, "shop", "other", "app"))
     assert nothing.used.size == 0
     assert scenario.change(nothing, scenario.Change(traffic=2)).size == 0
     assert nothing.kills(nothing.used, 1).height == 0

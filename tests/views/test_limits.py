@@ -36,6 +36,7 @@ def recording() -> rm.Recording:
                     "time": hours,
                     "namespace": "shop",
                     "workload": name,
+                    "workload_kind": "Deployment",
                     "pod": f"{name}-0",
                     "container": "app",
                     "working_set_bytes": (value * MIB).astype(int),

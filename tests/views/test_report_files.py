@@ -52,6 +52,7 @@ def _one(name: str, *, grows: int) -> pl.DataFrame:
             "cluster": name,
             "namespace": name,
             "workload": name,
+            "workload_kind": "Deployment",
             "pod": name,
             "container": name,
             "version": name,
