@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from rmtoolkit._accepted import Acknowledgement, read_acknowledgements
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.views import report
-from rmtoolkit.views.report.sections import headline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,20 +123,20 @@ def _leak(name: str) -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def leaks() -> report.Contents:
     """Two leaks of which nothing is known."""
-    return report.contents(pl.concat([_leak("api"), _leak("cache")]))
+    return _with()
 
 
-def _with(leaks: report.Contents, *known: Acknowledgement) -> report.Contents:
-    return report.gather(leaks.week, acknowledged=known, before=leaks.week.verdicts().clear())
+def _with(*known: Acknowledgement) -> report.Contents:
+    return report.contents(pl.concat([_leak("api"), _leak("cache")]), acknowledged=known)
 
 
 def test_what_is_accepted_is_out_of_the_headline(leaks: report.Contents) -> None:
     """It is counted in no figure and named in no list but the last; without it, it would be."""
     known = Acknowledgement("shop/cache", "a cache <of 300 MiB>", 900 * MI, dt.date(2027, 1, 31), None, 1)
-    found = _with(leaks, known)
-    assert (leaks.counts.leak, found.counts.leak) == (2, 1)
+    found = _with(known)
+    assert (leaks.found.fleet.leak, found.found.fleet.leak) == (2, 1)
     page = report.page(found)
-    assert "1 leak reaches its limit within 7 days." in headline(found)
+    assert found.found.fleet.sentence.startswith("1 of 1 workload leaks. It reaches its limit within 7 days.")
     shown = page[: page.index('id="section-all"')]
     assert "shop/api" in shown
     assert "shop/cache" not in shown
@@ -158,19 +157,19 @@ def test_what_is_accepted_is_out_of_the_headline(leaks: report.Contents) -> None
     ],
     ids=["size", "day"],
 )
-def test_what_passed_its_bound_is_raised_again(leaks: report.Contents, known: Acknowledgement, words: str) -> None:
+def test_what_passed_its_bound_is_raised_again(known: Acknowledgement, words: str) -> None:
     """Too large, or too late: it counts like everything else, and the page says at its top why."""
-    found = _with(leaks, known)
-    assert found.counts.leak == 2
+    found = _with(known)
+    assert found.found.fleet.leak == 2
     page = report.page(found)
     assert "Past what was accepted:" in page
     assert words in page
     assert page.index("Past what was accepted:") < page.index('id="section-leak"')
 
 
-def test_what_is_known_of_others_is_said(leaks: report.Contents) -> None:
+def test_what_is_known_of_others_is_said() -> None:
     """A name that is not in the recording is told with its line, so that a slip of the pen is seen."""
-    found = _with(leaks, Acknowledgement("shop/cahce", "typo", 1, None, None, 7))
+    found = _with(Acknowledgement("shop/cahce", "typo", 1, None, None, 7))
     assert "Known, but not in this recording: shop/cahce (line 7)." in report.page(found)
 
 

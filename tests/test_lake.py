@@ -21,8 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
-from rmtoolkit import _lake_files as lake_files
-from rmtoolkit import _lake_files as lake_marks
+from rmtoolkit import _lake_files
 from rmtoolkit import lake as lake_module
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.schema import IDENTITY, SIGNALS
@@ -108,7 +107,7 @@ def test_files_are_by_bucket_and_day_and_sorted(lake: rm.Lake) -> None:
         for workload in part.containers["workload"]:
             buckets.setdefault(workload, set()).add(int(file.parent.name[-3:]))
     assert all(len(numbers) == 1 for numbers in buckets.values())
-    assert buckets["api"] == {lake_files.bucket_of(None, "shop", "api", 64)}
+    assert buckets["api"] == {_lake_files.bucket_of(None, "shop", "api", 64)}
 
 
 def test_appending_the_same_again_changes_nothing(lake: rm.Lake) -> None:
@@ -162,13 +161,13 @@ def test_filters_open_only_what_they_need(lake: rm.Lake, monkeypatch: pytest.Mon
     """Names and times choose files; the rest is not read."""
     lake.append(fleet(range(0, 5 * DAY, 3600)))
     opened: list[Path] = []
-    real = lake_files.read_partition
+    real = _lake_files.read_partition
 
     def spy(file: Path, workloads: pl.DataFrame | None = None) -> rm.Recording:
         opened.append(file)
         return real(file, workloads)
 
-    monkeypatch.setattr(lake_files, "read_partition", spy)
+    monkeypatch.setattr(_lake_files, "read_partition", spy)
     recording = lake.recording(workload="api", start="2026-11-26T12:00", end="2026-11-27T06:00")
     assert len(opened) == 2
     assert same(recording, fleet(range(0, 5 * DAY, 3600), ["api"]).window("2026-11-26T12:00", "2026-11-27T06:00"))
@@ -359,10 +358,13 @@ def test_first_and_last_sample_need_two_days_only(lake: rm.Lake, monkeypatch: py
     """All files of the first and of the last day are opened, and none between; a window looks at its own days."""
     lake.append(fleet([100, DAY, 2 * DAY, 3 * DAY + 500]))
     opened: list[str] = []
-    extent = lake_files.extent
-    monkeypatch.setattr(
-        lake_files, "extent", lambda files: (opened.extend(file.stem for file in files), extent(files))[1]
-    )
+    extent = _lake_files.extent
+
+    def noted(files: list[Path]) -> tuple[dt.datetime, dt.datetime] | None:
+        opened.extend(file.stem for file in files)
+        return extent(files)
+
+    monkeypatch.setattr(_lake_files, "extent", noted)
     first, last = lake.times() or (None, None)
     assert first == dt.datetime.fromtimestamp(START + 100, dt.UTC)
     assert last == dt.datetime.fromtimestamp(START + 3 * DAY + 500, dt.UTC)
@@ -495,15 +497,15 @@ def test_what_was_pulled_is_joined_and_the_rest_is_missing() -> None:
     """Stretches that touch become one; what lies between them, and the overlap at their ends, is to be pulled."""
     at = [dt.datetime(2026, 11, 25, hour, tzinfo=dt.UTC) for hour in range(10)]
     hour = dt.timedelta(hours=1)
-    spans = lake_marks.union([(at[5], at[6]), (at[1], at[3]), (at[2], at[2]), (at[6], at[7])])
+    spans = _lake_files.union([(at[5], at[6]), (at[1], at[3]), (at[2], at[2]), (at[6], at[7])])
     assert spans == [(at[1], at[3]), (at[5], at[7])]
-    assert lake_marks.missing((at[0], at[9]), spans, dt.timedelta(0)) == [
+    assert _lake_files.missing((at[0], at[9]), spans, dt.timedelta(0)) == [
         (at[0], at[1]),
         (at[3], at[5]),
         (at[7], at[9]),
     ]
-    assert lake_marks.missing((at[2], at[8]), spans, hour) == [(at[2], at[5]), (at[6], at[8])]
-    assert lake_marks.missing((at[5], at[7]), spans, dt.timedelta(0)) == []
+    assert _lake_files.missing((at[2], at[8]), spans, hour) == [(at[2], at[5]), (at[6], at[8])]
+    assert _lake_files.missing((at[5], at[7]), spans, dt.timedelta(0)) == []
 
 
 def test_a_lake_may_have_one_bucket(lake: rm.Lake) -> None:

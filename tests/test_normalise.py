@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit import _tables as module
+from rmtoolkit import _tables
 from rmtoolkit._tables import cadences, clean_samples, conform, key_containers, order_samples, tidy_events
 from rmtoolkit.recording import normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, SIGNALS, Report
@@ -181,6 +181,21 @@ def test_one_name_in_two_clusters_stays_two() -> None:
     assert key_containers(rows, None)[0]["cluster"].to_list() == ["a", "b", None]
 
 
+def test_one_pod_name_of_two_known_workloads_stays_two() -> None:
+    """What two workloads call alike is two containers, with samples of their own; a guess belongs to neither."""
+    rows = pl.DataFrame({"container_id": [0, 1, 2], "pod": ["db-0"] * 3, "workload": ["red", "blue", None]})
+    found = key_containers(rows, None)[0].select("workload", "workload_inferred").rows()
+    assert found == [("blue", False), ("db", True), ("red", False)]
+
+
+def test_of_two_guesses_the_first_holds() -> None:
+    """Guessed with a pattern in one recording and without in the next, a pod is still one."""
+    rows = pl.DataFrame(
+        {"container_id": [0, 1], "pod": ["db-0"] * 2, "workload": ["red", "db"], "workload_inferred": [True, True]}
+    )
+    assert key_containers(rows, None)[0]["workload"].to_list() == ["red"]
+
+
 def test_a_known_owner_beats_an_inferred_one() -> None:
     """A guess from the name never overrides what a source says."""
     rows = SEEN.with_columns(workload=pl.Series([None, "checkout"]), workload_kind=pl.Series([None, "Rollout"]))
@@ -273,7 +288,7 @@ def test_however_many_rows_are_looked_at_together(rows: int, steps: list[list[in
     container = [number for number, some in enumerate(times) for _ in some]
     columns = {"container_id": container, "time": list(itertools.chain(*times)), "rss_bytes": [1] * len(container)}
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(module, "_ROWS", rows)
+        patched.setattr(_tables, "_ROWS", rows)
         frame, copies, contradictions = order_samples(clean_samples(samples(**columns))[0])
         found = cadences(frame)["cadence_seconds"].to_list()
         moved = frame.reverse()
@@ -386,5 +401,5 @@ def test_every_signal_is_cleaned() -> None:
 def test_a_number_is_a_time_in_the_unit_that_fits_its_size(stamp: int, second: int) -> None:
     """Seconds, milliseconds, microseconds and nanoseconds since 1970 are told apart by their size, to the last one."""
     frame = pl.DataFrame({"time": [stamp]}, schema={"time": pl.Int64})
-    read = frame.select(module.as_time(pl.col("time"), pl.Int64())).item()
+    read = frame.select(_tables.as_time(pl.col("time"), pl.Int64())).item()
     assert read == dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=second)

@@ -14,19 +14,7 @@ if TYPE_CHECKING:
 
 #: Views that still say something else: a fact leaves this table when its view reads the Assessment. `read` is a view
 #: that raises, `shared` are the columns that two files have in common.
-KNOWN: Final[frozenset[tuple[str, str]]] = frozenset(
-    {
-        ("Fleet", "waste"),
-        ("Triage", "advised_limit"),
-        ("Triage", "fact_chance"),
-        ("Triage", "kept"),
-        ("Triage", "next_step"),
-        ("Triage alone", "advised_limit"),
-        ("Triage alone", "fact_chance"),
-        ("Triage alone", "kept"),
-        ("Triage alone", "next_step"),
-    }
-)
+KNOWN: Final[frozenset[tuple[str, str]]] = frozenset({})
 
 #: The chance beside an answer is a second place for the same fact.
 _SAME: Final = {"fact_chance": "chance"}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmtoolkit import validation as screen
+from rmtoolkit import validation
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.validation import validate
 
@@ -38,7 +38,7 @@ def everything(recording: Recording) -> pl.Series:
 def both(recording: Recording) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What is found after the quick look, and what without it."""
     quick = validate(recording)
-    with mock.patch.object(screen, "prefilter", everything):
+    with mock.patch.object(validation, "prefilter", everything):
         return quick, validate(recording)
 
 
@@ -117,4 +117,4 @@ def test_an_ordinary_container_is_not_suspected(busy: bool) -> None:
             "limit_bytes": [512 * MI] * 400,
         },
     )
-    assert screen.prefilter(as_recording(table)).to_list() == ([] if busy else [0])
+    assert validation.prefilter(as_recording(table)).to_list() == ([] if busy else [0])

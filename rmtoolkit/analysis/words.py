@@ -11,11 +11,10 @@ import polars as pl
 
 from rmtoolkit.analysis.assess import BESIDE, pressure
 from rmtoolkit.analysis.forecast import ENDLESS, Exposure
-from rmtoolkit.analysis.heap_evidence import names_leak
-from rmtoolkit.analysis.heap_reading import HeapKind
 from rmtoolkit.analysis.models import SLOWING_DOWN, Family
 from rmtoolkit.analysis.patterns import PATTERNS
-from rmtoolkit.analysis.records import Halt, Layer, Statistic
+from rmtoolkit.analysis.pooling import names_leak
+from rmtoolkit.analysis.records import Halt, HeapKind, Layer, Statistic
 from rmtoolkit.analysis.thresholds import (
     CLOSE_TO_LIMIT,
     COARSE_SAMPLES,

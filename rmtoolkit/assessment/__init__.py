@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from rmtoolkit._shown import last_layers
 from rmtoolkit.analysis.judge import judge_with, verdicts_with
 from rmtoolkit.analysis.lives import lives as lives_of
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
@@ -20,7 +21,7 @@ from rmtoolkit.assessment._totals import Totals
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import recommend
 from rmtoolkit.limits.history import needs as gathered_needs
-from rmtoolkit.limits.last_instant import layers, windows
+from rmtoolkit.limits.last_instant import windows
 from rmtoolkit.limits.recommend import of_gathered
 from rmtoolkit.limits.risk import HORIZON, as_margins, of_needs
 from rmtoolkit.recording import Recording, read_recording
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit._parallel import Source
     from rmtoolkit.analysis.heap_reading import Heap
+    from rmtoolkit.limits.cost import Prices
     from rmtoolkit.limits.history import AnyRecording
-    from rmtoolkit.limits.recommend import Prices
     from rmtoolkit.limits.risk import Margins
 
 
@@ -592,7 +593,7 @@ def _gathered(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame
     return {
         **recommend.also(part, verdicts),
         "windows": windows(part, verdicts),
-        "layers": layers(part, part.containers["container_id"]),
+        "layers": last_layers(part.samples, part.containers["container_id"]),
     }
 
 
@@ -602,5 +603,5 @@ def _gathered_alone(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.Dat
     return {
         "needs": recommend.gathered(part, verdicts, requests=False),
         "verdicts": verdicts,
-        "layers": layers(part, named),
+        "layers": last_layers(part.samples, named),
     }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rmtoolkit._accepted import Acknowledgement
-    from rmtoolkit.limits.recommend import Prices
+    from rmtoolkit.limits.cost import Prices
     from rmtoolkit.limits.risk import Margins
 
 _SHARE: Final = pl.Float64()

@@ -118,6 +118,9 @@ def is_recording(found: Recording | Lake) -> TypeIs[Recording]:
 def shown(sources: Sequence[str]) -> str:
     """Name the sources, without the credentials that an address may hold."""
     from rmtoolkit._io import is_url
+
+    if not any(map(is_url, sources)):
+        return " ".join(sources)
     from rmtoolkit.loaders.prometheus.live import shown_url
 
     return " ".join(shown_url(source) if is_url(source) else source for source in sources)

@@ -29,7 +29,7 @@ _TYPES: Final = (
     "a=i8 b=bool c=char d=f64 e=str f=f32 h=u8 i=isize j=usize l=i32 m=u32 "
     "n=i128 o=u128 p=_ s=i16 t=u16 u=() v=... x=i64 y=u64 z=!"
 )
-_BASIC: Final = dict(pair.split("=") for pair in _TYPES.split())
+_BASIC: Final = {pair[0]: pair[2:] for pair in _TYPES.split()}
 _DIGITS: Final = {character: value for value, character in enumerate("0123456789abcdefghijklmnopqrstuvwxyz")} | {
     character: value for value, character in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 36)
 }

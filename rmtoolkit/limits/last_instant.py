@@ -1,9 +1,8 @@
-"""The window of each workload, what happened in it, and the layers of its memory at the last scrape."""
+"""The window of each workload and what happened in it."""
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -14,19 +13,6 @@ from rmtoolkit.limits.risk import HORIZON
 
 if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
-
-#: From the lowest layer up: the first one that was ever scraped says which instant is shown.
-_LOWEST: Final = ("allocated_bytes", "anon_bytes", "rss_bytes", "working_set_bytes", "usage_bytes")
-_OTHER_PARTS: Final = (
-    "active_bytes",
-    "resident_bytes",
-    "free_bytes",
-    "shmem_bytes",
-    "kernel_bytes",
-    "file_bytes",
-)
-#: What was scraped longer before that instant is no part of it.
-_SAME_INSTANT: Final = dt.timedelta(hours=1)
 
 
 def windows(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
@@ -104,63 +90,4 @@ def _happened(part: Recording, end: pl.DataFrame) -> pl.DataFrame:
             version=pl.coalesce("detail", "running"),
             kills_since=pl.when(pl.col("limit_changed").is_not_null()).then("kills_since"),
         )
-    )
-
-
-def layers(part: Recording, shown: pl.Series) -> pl.DataFrame:
-    """Take the memory of some containers apart at the last scrape of their lowest layer; unknown is null."""
-    samples = part.samples
-    names = [name for name in (*_LOWEST, *_OTHER_PARTS) if samples[name].null_count() < samples.height]
-    lowest = [pl.col("time").filter(pl.col(name).is_not_null()).last() for name in _LOWEST if name in names]
-    if not lowest:
-        return pl.DataFrame({"container_id": shown})
-    recent = samples.select("container_id", "time", *names).filter(
-        pl.col("container_id").is_in(shown.implode())
-        & (pl.col("time") > pl.col("time").last().over("container_id") - 24 * _SAME_INSTANT)
-    )
-    instant = pl.coalesce(lowest)
-    then = (pl.col("time") <= instant) & (pl.col("time") >= instant - _SAME_INSTANT)
-    found = recent.group_by("container_id", maintain_order=True).agg(
-        instant.alias("layers_time"), *(pl.col(name).filter(then).drop_nulls().last() for name in names)
-    )
-    missing = {*_LOWEST, *_OTHER_PARTS}.difference(names)
-    found = found.with_columns(pl.lit(None, dtype=pl.Int64).alias(name) for name in missing)
-    whole = pl.coalesce("working_set_bytes", "usage_bytes")
-    top = pl.coalesce(whole, "rss_bytes", "anon_bytes", pl.lit(2**62))
-    private = pl.coalesce("anon_bytes", "rss_bytes")
-    roof = pl.min_horizontal(private, top)
-
-    def below(edge: pl.Expr) -> pl.Expr:
-        # The allocator's own count of pages runs a little ahead of the kernel's: nothing is above what that says.
-        return pl.when(edge.is_not_null()).then(pl.min_horizontal(edge, roof))
-
-    live = below(pl.col("allocated_bytes"))
-    active = below(pl.col("active_bytes"))
-    held = below(pl.coalesce("resident_bytes", pl.coalesce("active_bytes", "allocated_bytes") + pl.col("free_bytes")))
-    gaps = (active - live).clip(0)
-    kept = (held - live - gaps.fill_null(0)).clip(0)
-    heap = live + gaps.fill_null(0) + kept.fill_null(0)
-    anonymous = pl.when(private.is_not_null()).then(roof).otherwise(heap)
-    room = (whole - anonymous).clip(0)
-    shmem = pl.when(pl.col("shmem_bytes").is_not_null()).then(
-        pl.min_horizontal("shmem_bytes", pl.coalesce(room, "shmem_bytes"))
-    )
-    rest = room - shmem.fill_null(0)
-    files = (pl.col("file_bytes") - shmem.fill_null(0)).clip(0)
-    # What is neither the process's nor a file is the kernel's; where files are not told, all of the rest is cache.
-    told = pl.when(pl.col("kernel_bytes").is_not_null()).then(pl.min_horizontal("kernel_bytes", rest))
-    kernel = pl.when(private.is_not_null()).then(pl.coalesce(told, (rest - files).clip(0)))
-    return found.select(
-        "container_id",
-        "layers_time",
-        live_bytes=live,
-        slack_bytes=gaps,
-        kept_bytes=kept,
-        outside_bytes=pl.when(private.is_not_null()).then(anonymous - heap),
-        anon_bytes=anonymous,
-        cache_bytes=pl.when(private.is_not_null()).then(rest - kernel.fill_null(0)),
-        kernel_bytes=kernel,
-        shmem_bytes=shmem,
-        working_set_bytes=whole,
-        rss_bytes=pl.coalesce("rss_bytes", "anon_bytes"),
     )

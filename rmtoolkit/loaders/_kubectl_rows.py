@@ -327,11 +327,11 @@ def _header(text: str) -> _Meaning | None:
 
 
 def looks_folded(frame: pl.DataFrame) -> bool:
-    """Tell whether rows go on from the line before them: kubectl never indents a row."""
-    lengths = frame["raw"].str.len_chars()
-    width = max(lengths.to_list(), default=0)
+    """Tell whether rows go on from the line before them: kubectl never indents a row, and one long line is no width."""
+    length = pl.col("raw").str.len_chars()
     indented = pl.col("raw").str.contains(r"^\s")
-    full = (pl.col("raw").str.len_chars().shift() == width) & pl.lit(width >= _NARROWEST)
+    is_width = (length.max() >= _NARROWEST) & ((length == length.max()).sum() > 1)
+    full = (length.shift() == length.max()) & is_width
     goes_on = (pl.col("kind") == Line.ROW) & (pl.col("kind").shift() == Line.OTHER) & (indented | full)
     return bool(frame.select(goes_on.any()).item())
 

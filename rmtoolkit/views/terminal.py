@@ -158,8 +158,9 @@ def _figures(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _closing(rows: pl.DataFrame) -> list[str]:
     signals = rows["signal"].drop_nulls().unique(maintain_order=True)
-    of = " or ".join(text.SIGNAL_WORDS.get(name, name) for name in signals) or "memory"
-    words = f"Growth is of {of}, the most reliable signal of each workload. Intervals: -o verdicts.json"
+    *most, last = [text.SIGNAL_WORDS.get(name, name) for name in signals] or ["memory"]
+    of = f"{', '.join(most)} or {last}, the most reliable signal of each workload" if most else last
+    words = f"Growth is of {of}. Intervals: -o verdicts.json"
     return ["", *textwrap.wrap(words, WIDTH)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -11,15 +12,18 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import text
+from rmtoolkit._shown import TOPS, edges, thick
+from rmtoolkit._tables import run_starts
 from rmtoolkit.schema import BYTE_SIGNALS, EVENTS, FOOTPRINTS, empty
 from rmtoolkit.views._plot import Piece, stretches, telling, thin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from rmtoolkit.analysis.judge import Judgement
+    from rmtoolkit.assessment import Assessment
+    from rmtoolkit.recording import Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One stacked layer: its upper edge, and how thick it is at the end; None where that is not known."""
+    """One stacked layer: its upper edge, and how thick the row says that it is; None where that is not known."""
 
     edge: Curve
     last_bytes: float | None
@@ -151,6 +155,7 @@ class Cutter:
             life[(times >= first) & (times <= last)] = number
         self.times = times[life >= 0]
         self.life = life[life >= 0]
+        self.samples = samples.with_columns(life=pl.Series(life)).filter(pl.col("life") >= 0)
         #: Signals that have a value, as floats; NaN where they were not sampled.
         self.values: dict[str, NDArray[np.float64]] = {}
         for name in BYTE_SIGNALS:
@@ -191,43 +196,24 @@ class Cutter:
         return tuple((last, first) for last, first in ends if not any(last <= cut < first for cut in cuts))
 
 
-def layers(cutter: Cutter, line: str) -> tuple[Layer, ...]:
-    """Choose layers by what was measured, from the bottom up; each edge lies on or above the ones below it."""
+def layers(cutter: Cutter, line: str, row: dict[str, Any]) -> tuple[Layer, ...]:
+    """Choose layers by what was measured, from the bottom up; how thick each is at the end, the row says."""
     known = cutter.values
-    whole = known.get("usage_bytes", known.get("working_set_bytes"))
-    private = known.get("anon_bytes", known.get("rss_bytes"))
-    wanted: list[tuple[str, str, NDArray[np.float64] | None]]
+    private = "anon_bytes" in known or "rss_bytes" in known
+    footprint = "usage_bytes" in known or "working_set_bytes" in known
+    rest = ("page cache, kernel" if private else "outside allocator, page cache", "cache", "cache")
     if "allocated_bytes" in known:
-        kept = known.get("resident_bytes")
-        if kept is None and "free_bytes" in known:
-            kept = known["allocated_bytes"] + known["free_bytes"]
-        rest = "page cache, kernel" if private is not None else "outside allocator, page cache"
-        wanted = [
-            ("live heap", "live", known["allocated_bytes"]),
-            ("allocator slack", "slack", known.get("active_bytes")),
-            ("kept pages", "kept", kept),
-            ("outside allocator", "outside", private),
-            (rest, "cache", whole),
-        ]
-    elif "anon_bytes" in known and whole is not None:
-        wanted = [("anonymous memory", "whole", private), ("page cache, kernel", "cache", whole)]
+        names = ("live heap", "allocator slack", "kept pages", "outside allocator")
+        wanted = [*((name, top, top) for name, top in zip(names, TOPS, strict=False)), rest]
+    elif "anon_bytes" in known and footprint:
+        wanted = [("anonymous memory", "whole", "outside"), rest]
     else:
-        wanted = [(text.SIGNAL_WORDS[line], "whole", known[line])]
-    edges: list[tuple[str, str, NDArray[np.float64]]] = []
-    below: NDArray[np.float64] | None = None
-    for name, token, values in wanted:
-        if values is not None:
-            # Gauges of different scrapes may cross: a layer is then empty, never negative.
-            top = values if below is None else np.where(np.isnan(values), values, np.fmax(values, below))
-            below = values if below is None else np.fmax(values, below)
-            edges.append((name, token, top))
-    found: list[Layer] = []
-    under = 0.0
-    for edge in cutter.stack(edges):
-        last = edge.last_bytes
-        found.append(Layer(edge, None if last is None else max(last - under, 0.0)))
-        under = last if last is not None else under
-    return tuple(found)
+        curve = cutter.curve(known[line], text.SIGNAL_WORDS[line], "whole")
+        return (Layer(curve, curve.last_bytes),)
+    tops = edges(cutter.samples)
+    stack = cutter.stack([(name, token, tops[top].to_numpy()) for name, token, top in wanted if tops[top].count()])
+    thickness = thick(row)
+    return tuple(Layer(edge, thickness[edge.token]) for edge in stack)
 
 
 #: A restart is seen in the samples up to this many steps away from the event that tells of it.
@@ -287,22 +273,42 @@ class Timeline:
         return next((value for start, end, value in self.limits if start <= time <= end), None)
 
 
-class Timelines:
-    """Collects what the charts of a judgement draw, in so many `bins` of time; `only` the containers asked for."""
+class Parts(Mapping[int, pl.DataFrame]):
+    """The rows of a frame by container, cut when they are asked for."""
 
-    def __init__(self, judgement: Judgement, bins: int = 420, *, only: Iterable[int] | None = None) -> None:
+    def __init__(self, frame: pl.DataFrame, by: str = "container_id") -> None:
+        # Samples are in order as they are; they would take long to sort.
+        self._frame = frame if frame[by].is_sorted() else frame.sort(by, maintain_order=True)
+        ids = self._frame[by]
+        first = run_starts(ids)
+        ends = np.append(first[1:], len(ids))
+        self._at = dict(zip(ids.gather(first).to_list(), zip(first, ends - first, strict=True), strict=True))
+
+    def __getitem__(self, container: int) -> pl.DataFrame:
+        """Give the rows of a container."""
+        first, count = self._at[container]
+        return self._frame.slice(int(first), int(count))
+
+    def __iter__(self) -> Iterator[int]:
+        """Go through the containers."""
+        return iter(self._at)
+
+    def __len__(self) -> int:
+        """Count the containers."""
+        return len(self._at)
+
+
+class Timelines:
+    """Collects what the charts of an Assessment draw, in so many `bins` of time; `samples_from` has more samples."""
+
+    def __init__(self, found: Assessment, bins: int = 420, *, samples_from: Recording | None = None) -> None:
         self.bins = bins
-        wanted = None if only is None else pl.Series(sorted(set(only)), dtype=pl.UInt32).implode()
-        recording = judgement.recording
+        recording = found.recording if samples_from is None else samples_from
         newest = recording.samples["time"].max()
         self.newest = None if newest is None else ms(newest)
         self.about = {row["container_id"]: row for row in recording.containers.iter_rows(named=True)}
-        # Cut once by container: a filter over all samples for every chart would take most of the time.
-        self.samples = _parts(recording.samples, wanted)
-        self.events = _parts(recording.events, wanted)
-        self.lives = _parts(judgement.lives, wanted)
-        self.fits = _parts(judgement.fits, wanted)
-        self.forecast = _parts(judgement.forecast, wanted)
+        self.samples, self.events = Parts(recording.samples), Parts(recording.events)
+        self.lives, self.fits, self.forecast = Parts(found.lives), Parts(found.fits), Parts(found.forecast)
 
     def of(self, row: dict[str, Any], span: tuple[int, int] | None = None) -> Timeline | None:
         """Collect what a chart draws, finely where `span` says which stretch; None without a sample of memory."""
@@ -322,7 +328,7 @@ class Timelines:
         about = self.about[container]
         step_ms = round(1000 * (about["cadence_seconds"] or 60))
         events = self.events.get(container, empty(EVENTS))
-        forecast = _forecast(self.forecast.get(container), row, now)
+        forecast = _forecast(self.forecast.get(container), row)
         left, until = span or (start, now + ahead(forecast, max(now - start, 60_000)))
         rss = cutter.values.get("rss_bytes") if known[0] != "rss_bytes" else None
         fits = self.fits.get(container)
@@ -333,7 +339,7 @@ class Timelines:
             current=self.newest is None or self.newest - now <= 2 * step_ms,
             line=cutter.curve(cutter.values[known[0]], text.SIGNAL_WORDS[known[0]], "ink"),
             rss=cutter.curve(rss, "RSS", "ink-3") if rss is not None else None,
-            layers=layers(cutter, known[0]),
+            layers=layers(cutter, known[0], row),
             limits=steps(events, "limit", about, (left, until)),
             requests=steps(events, "request", about, (left, until)),
             events=happened(events, lives, start, now, _REACH_STEPS * step_ms),
@@ -351,13 +357,6 @@ def _beside(samples: pl.DataFrame, first: int, last: int) -> pl.DataFrame:
     return near if near.height else samples
 
 
-def _parts(frame: pl.DataFrame, wanted: pl.Series | None) -> dict[int, pl.DataFrame]:
-    if wanted is not None:
-        frame = frame.filter(pl.col("container_id").is_in(wanted))
-    parts = frame.partition_by("container_id", as_dict=True, maintain_order=True)
-    return {container: part for (container,), part in parts.items()}
-
-
 def ahead(forecast: Forecast | None, span: int) -> int:
     """Choose how many ms ahead the axis shows: a third of the past, more when the limit is reached soon after."""
     least, most = int(_LEAST_AHEAD * span), int(_MOST_AHEAD * span)
@@ -372,7 +371,7 @@ def ahead(forecast: Forecast | None, span: int) -> int:
     return least
 
 
-def _forecast(rows: pl.DataFrame | None, row: dict[str, Any], now: int) -> Forecast | None:
+def _forecast(rows: pl.DataFrame | None, row: dict[str, Any]) -> Forecast | None:
     if rows is None or row["limit_outlook"] == "unknown":
         return None
     low, mid, high = (
@@ -381,8 +380,8 @@ def _forecast(rows: pl.DataFrame | None, row: dict[str, Any], now: int) -> Forec
     )
     ends: list[int | None] = [None, None, None]
     if row["limit_outlook"] == "reaches":
-        values = (row["hours_to_limit"], row["hours_to_limit_low"], row["hours_to_limit_high"])
-        ends = [None if value is None else now + round(3_600_000 * value) for value in values]
+        times = (row["limit_at"], row["limit_at_low"], row["limit_at_high"])
+        ends = [None if time is None else ms(time) for time in times]
     return Forecast(rows["time"].to_physical().to_numpy(), low, mid, high, row["limit_outlook"], *ends)
 
 

@@ -23,9 +23,9 @@ def life_of(start: float = 0.0, end: float = 24.0, ended: str = "running", **cha
 
 def reading_of(signal: Signal, **changed: Any) -> Reading:
     """Readings of a signal that are all 0 but what is given."""
-    values: dict[str, Any] = dict.fromkeys((column.name for column in dataclasses.fields(Reading)), 0.0)
-    values |= {"samples": 100, "family": Family.CONSTANT, "bounded_family": Family.CONSTANT}
-    return Reading(**(values | {"signal": signal} | changed))
+    values: dict[str, Any] = {column.name: 0.0 for column in dataclasses.fields(Reading)}
+    values |= {"samples": 100, "family": Family.CONSTANT, "bounded_family": Family.CONSTANT, "signal": signal}
+    return Reading(**(values | changed))
 
 
 def opinion_of(life: Life, readings: Mapping[Signal, Reading], judged: Signal | None = None, **changed: Any) -> Opinion:

@@ -12,6 +12,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.analysis import advice
+from rmtoolkit.analysis.judge import classify
 from rmtoolkit.analysis.records import Advice
 from tests.analysis.curves import GI, MI, hours, record, small_noise
 from tests.analysis.verdicts import row_of
@@ -23,7 +24,7 @@ T = hours(24, 60)
 @cache
 def verdicts() -> dict[str, dict[str, Any]]:
     """Verdicts on the recorded samples."""
-    return {row["workload"]: row for row in rm.classify(rm.read(SAMPLES)).iter_rows(named=True)}
+    return {row["workload"]: row for row in classify(rm.read(SAMPLES)).iter_rows(named=True)}
 
 
 def given(row: dict[str, Any]) -> str:
@@ -107,7 +108,7 @@ def test_next_step_is_the_first_piece() -> None:
 
 def test_advice_on_a_stored_verdict_is_the_same(tmp_path: Path) -> None:
     """Advice is read off the row: stored as Parquet and read again, it does not change."""
-    frame = rm.classify(rm.read(SAMPLES / "noble-newt"))
+    frame = classify(rm.read(SAMPLES / "noble-newt"))
     frame.write_parquet(tmp_path / "verdicts.parquet")
     again = pl.read_parquet(tmp_path / "verdicts.parquet")
     assert given(again.row(0, named=True)) == given(frame.row(0, named=True))

@@ -10,10 +10,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import rmtoolkit as rm
-from rmtoolkit import _parallel as spread
-from rmtoolkit import _parallel as threads
+from rmtoolkit import _parallel
 from rmtoolkit._parallel import partition
-from rmtoolkit.analysis.judge import judge
+from rmtoolkit.analysis.judge import classify, judge
 from tests.benchmarks import fleet
 
 if TYPE_CHECKING:
@@ -47,8 +46,8 @@ def test_parts_give_the_same_frames(
 ) -> None:
     """Every frame of a judgement is the same for parts of one workload, of several, and for the whole."""
     whole = judge(recording)
-    monkeypatch.setattr(spread, "partition", partial(partition, rows=rows))
-    monkeypatch.setattr(threads, "_cores", lambda: cores)
+    monkeypatch.setattr(_parallel, "partition", partial(partition, rows=rows))
+    monkeypatch.setattr(_parallel, "_cores", lambda: cores)
     pieces = judge(recording)
     for name in FRAMES:
         # Matrices of another height are added up in another order: the last digits may differ.
@@ -58,8 +57,8 @@ def test_parts_give_the_same_frames(
 def test_classify_gives_the_rows_of_judge(recording: Recording) -> None:
     """What classify leaves out does not change what it gives."""
     whole = judge(recording)
-    assert rm.classify(recording).equals(whole.verdicts.select(rm.classify(recording).columns))
-    by_pod = rm.classify(recording, by="instance")
+    assert classify(recording).equals(whole.verdicts.select(classify(recording).columns))
+    by_pod = classify(recording, by="instance")
     assert by_pod.equals(whole.instances.select(by_pod.columns))
 
 
@@ -72,4 +71,4 @@ def test_a_fault_in_one_part_ends_all(recording: Recording) -> None:
         return part.height
 
     with pytest.raises(ZeroDivisionError):
-        list(threads.in_parallel(work, partition(recording, rows=1)))
+        list(_parallel.in_parallel(work, partition(recording, rows=1)))

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import coverage
 import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider
+from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 from mutmut.mutation.file_mutation import MutationVisitor
 from mutmut.mutation.mutators import mutation_operators
 from mutmut.mutation.pragma_handling import IgnoredCode
@@ -149,7 +149,7 @@ class _Places(MutationVisitor):
 
     def _create_mutations(self, node: cst.CSTNode) -> None:
         position = self.get_metadata(PositionProvider, node, None)
-        if isinstance(position, cst.metadata.CodeRange):
+        if isinstance(position, CodeRange):
             for kind, make in OPERATORS:
                 if isinstance(node, kind):
                     changed = [(node, new) for new in make(node)]

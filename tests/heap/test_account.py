@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.heap import _heaptrack_events as heaptrack_account
+from rmtoolkit.heap import _heaptrack_events
 from rmtoolkit.heap._heaptrack_events import Account, Mark, Nets, Tally, added
 
 SIZES: Final = (10, 300, 7, 64)
@@ -101,7 +101,7 @@ def test_what_was_before_an_attachment_is_forgotten() -> None:
 
 def test_steps_stay_few() -> None:
     """When there are many, every two become one, and nothing is lost by it."""
-    most = heaptrack_account._MOST_STEPS
+    most = _heaptrack_events._MOST_STEPS
     stamps = [Mark(1, "c", 10 * (number + 1)) for number in range(3 * most)]
     account = count([[2]] * len(stamps), [[stamp] for stamp in stamps])
     assert most / 4 <= len(account.steps) < most

@@ -18,7 +18,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
-from rmtoolkit.heap import _heaptrack_events as blocks
+from rmtoolkit.heap import _heaptrack_events
 from tests.heap import makers
 from tests.heap.conftest import DATA
 
@@ -199,7 +199,7 @@ def test_a_bomb_is_defused(kind: str, tmp_path: Path) -> None:
 
 def test_what_unpacks_without_end_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Good events without end: what was read until the limit counts, and the report says that there is more."""
-    monkeypatch.setattr(blocks, "_ALWAYS_BYTES", 8 * MI)
+    monkeypatch.setattr(_heaptrack_events, "_ALWAYS_BYTES", 8 * MI)
     data = makers.heaptrack([["put", "main"]], [(16, 0)], []) + b"+ 0\n- 0\n" * (2 * MI)
     file = tmp_path / "heaptrack.long.1.zst"
     file.write_bytes(zstd(data))

@@ -86,11 +86,10 @@ def test_a_function_stands_at_the_stack_that_grew_most() -> None:
     table = FrameTable()
     numbers = [table.number("api::put", "src/api.rs", line, "/app/api") for line in (1, 2)]
     stacks, _ = stacks_frame([[number] for number in numbers], {"live_bytes": [90_000, 64_000]})
-    held = (lambda second: min(90_000, 9000 * second)), (lambda second: 1000 * second)
     rows = [
-        (stack, float(second), second, amount(second), None)
-        for stack, amount in enumerate(held, 1)
+        (stack, float(second), second, amount, None)
         for second in SECONDS
+        for stack, amount in ((1, min(90_000, 9000 * second)), (2, 1000 * second))
     ]
     heap = HeapProfile(
         HeapSummary("heaptrack"), stacks, table.frame(), growth=pl.DataFrame(rows, schema=GROWTH, orient="row")

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from rmtoolkit.exceptions import ReadError
-from rmtoolkit.loaders import _files as files
+from rmtoolkit.loaders import _files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ def peak_bytes(path: Path) -> tuple[int, bytes | str]:
     """Read a file; give the most memory that took, and the content or the error."""
     tracemalloc.start()
     try:
-        found: bytes | str = files.read_bytes(path, expected="a log")[0]
+        found: bytes | str = _files.read_bytes(path, expected="a log")[0]
     except ReadError as error:
         found = str(error)
     finally:
@@ -37,8 +37,8 @@ def peak_bytes(path: Path) -> tuple[int, bytes | str]:
 @pytest.mark.parametrize("pack", [gzip.compress, zstd], ids=["gzip", "zstd"])
 def test_a_bomb_is_given_up_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Any) -> None:
     """What unpacks to more than the cap is refused as soon as that shows, not after all of it was unpacked."""
-    monkeypatch.setattr(files, "_ALWAYS_BYTES", 1 << 20)
-    monkeypatch.setattr(files, "_NEVER_BYTES", 4 << 20)
+    monkeypatch.setattr(_files, "_ALWAYS_BYTES", 1 << 20)
+    monkeypatch.setattr(_files, "_NEVER_BYTES", 4 << 20)
     bomb = tmp_path / "bomb.json"
     bomb.write_bytes(pack(b"0" * (64 << 20)))
     peak, said = peak_bytes(bomb)
@@ -48,7 +48,7 @@ def test_a_bomb_is_given_up_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_the_cap_is_a_gibibyte_whatever_the_size() -> None:
     """No packed file may fill the memory of a laptop."""
-    assert files._ALWAYS_BYTES < files._NEVER_BYTES <= 1 << 30
+    assert _files._ALWAYS_BYTES < _files._NEVER_BYTES <= 1 << 30
 
 
 def test_unpacking_makes_no_second_copy(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_cut_packed_file_gives_its_beginning(tmp_path: Path, pack: Any, first:
     """What could be unpacked is read, with a note unless the reader wanted no more anyway."""
     content = "".join(f"line {number * number}\n" for number in range(100_000)).encode()
     (tmp_path / "cut").write_bytes(pack(content)[:-5000])
-    found, notes = files.read_bytes(tmp_path / "cut", expected="a log", first=first)
+    found, notes = _files.read_bytes(tmp_path / "cut", expected="a log", first=first)
     assert content.startswith(found)
     assert len(found) == 100 if first else len(found) > len(content) // 2
     assert bool(notes) is (first is None)

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
-from rmtoolkit.loaders._allocator_text import TOTALS
-from rmtoolkit.loaders._allocator_text import jemalloc_documents as parse_documents
+from rmtoolkit.loaders._allocator_text import TOTALS, jemalloc_documents
 from tests.loaders.outcomes import Outcomes
 
 if TYPE_CHECKING:
@@ -117,8 +116,8 @@ def test_real_documents_without_a_separator() -> None:
 
 def test_parsed_documents_keep_what_later_readers_need() -> None:
     """Arenas of JSON and of text agree where both say the same; places, versions and bodies are kept."""
-    as_text = parse_documents((DATA / "jemalloc_known_stats.txt").read_text())[0]
-    as_json = parse_documents((DATA / "jemalloc_known_stats.raw.json").read_text())[0]
+    as_text = jemalloc_documents((DATA / "jemalloc_known_stats.txt").read_text())[0]
+    as_json = jemalloc_documents((DATA / "jemalloc_known_stats.raw.json").read_text())[0]
     assert (as_text.line, as_text.format, as_text.whole) == (2, "text", True)
     assert (as_json.line, as_json.format, as_json.whole) == (2, "json", True)
     assert as_text.data["version"] == as_json.data["version"]
@@ -127,7 +126,7 @@ def test_parsed_documents_keep_what_later_readers_need() -> None:
     same = ("nthreads", "mapped", "retained", "base", "internal", "resident", "abandoned_vm", "tcache_bytes")
     assert {name: arena[name] for name in same} == {name: of_text[name] for name in same}
     assert as_text.body.endswith("--- End jemalloc statistics ---")
-    merged = parse_documents(gzip.decompress((DATA / "svc_jemalloc_stats.json.txt.gz").read_bytes()).decode())[0]
+    merged = jemalloc_documents(gzip.decompress((DATA / "svc_jemalloc_stats.json.txt.gz").read_bytes()).decode())[0]
     assert set(merged.data["stats.arenas"]) == {"merged", "0", "1", "2", "3", "4"}
     assert merged.data["stats.arenas"]["merged"]["resident"] == SERVICE[3]
 
@@ -297,7 +296,7 @@ sizes = st.lists(st.integers(0, (1 << 62) - 6), min_size=1, max_size=5)
 def test_any_amounts_come_back(sizes: list[int], text: bool, between: str) -> None:
     """Documents of any size in any number come back exactly, whatever stands between them."""
     log = "".join(document(size, text=text) + between for size in sizes)
-    assert [found.totals()["allocated"] for found in parse_documents(log)] == sizes
+    assert [found.totals()["allocated"] for found in jemalloc_documents(log)] == sizes
 
 
 PIECES: Final = st.sampled_from(

@@ -11,7 +11,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
-from rmtoolkit.loaders import _files as files
+from rmtoolkit.loaders import _files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,8 +121,8 @@ def test_a_packed_log_that_is_cut_off_gives_its_head(tmp_path: Path, form: str) 
 
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that unpacks to an absurd amount is not unpacked to its end."""
-    monkeypatch.setattr(files, "_ALWAYS_BYTES", 1000)
-    monkeypatch.setattr(files, "_GZIP_RATIO", 10)
+    monkeypatch.setattr(_files, "_ALWAYS_BYTES", 1000)
+    monkeypatch.setattr(_files, "_GZIP_RATIO", 10)
     log = tmp_path / "top.log.gz"
     log.write_bytes(gzip.compress(LOG.encode() * 10_000))
     with pytest.raises(ReadError, match=r"bytes that unpack to more than .*Unpack it yourself if you trust it"):

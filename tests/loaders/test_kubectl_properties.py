@@ -188,6 +188,7 @@ def test_arbitrary_text_around_a_row_never_crashes() -> None:
     met = Outcomes()
 
     @settings(max_examples=100, deadline=None)
+    @example(text="starting", prefix="2026-11-24T22:51:29Z ")
     @given(text=st.text(max_size=200), prefix=st.sampled_from(["", "2026-11-24T22:51:29Z ", "a 1m 2Mi\n"]))
     def around(text: str, prefix: str) -> None:
         data = f"{prefix}{text}\ndb-0 1m 2Mi\n".encode("utf-8", "surrogatepass")

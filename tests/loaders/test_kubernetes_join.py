@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import rmtoolkit as rm
+from rmtoolkit.analysis.judge import classify
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
 from rmtoolkit.loaders.kubernetes import WITHOUT_OBJECTS
 from tests.loaders.kubernetes import API, MI, T0, at, container, ended, listed, owned, pod, running, save, status, top
@@ -447,9 +448,9 @@ def test_a_kill_before_the_first_sample_is_known_and_not_counted_as_watched(tmp_
     dump = listed(pod(API, container(limit="300Mi"), statuses=(killed,), created=-9999))
     recording = rm.read(save(tmp_path, top(FLAT), dump))
     assert "oom_kill" in recording.events["kind"].to_list()
-    chance = rm.classify(recording)["oom_probability_7d"].item()
+    chance = classify(recording)["oom_probability_7d"].item()
     without = rm.read(save(tmp_path, top(FLAT), listed(pod(API, container(limit="300Mi"), created=-9999))))
-    assert chance == rm.classify(without)["oom_probability_7d"].item()
+    assert chance == classify(without)["oom_probability_7d"].item()
 
 
 def test_whole_mebibytes_do_not_hide_a_slow_leak_nor_make_one(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
-from rmtoolkit.loaders import linux as procfs
+from rmtoolkit.loaders import linux
 from rmtoolkit.loaders._detect import Form, recognise
 from rmtoolkit.loaders.linux import read_blocks
 
@@ -191,15 +191,15 @@ def test_lines_that_do_not_say_what_they_are_are_counted(tmp_path: Path) -> None
 )
 def test_amounts_that_stand_for_no_limit(text: str, bytes_: int | None) -> None:
     """Version 2 says max, version 1 a number near 2**63."""
-    assert procfs.parse_amount(text) == bytes_
+    assert linux.parse_amount(text) == bytes_
 
 
 def test_the_limit_above_counts_when_it_is_smaller() -> None:
     """Version 1 says in memory.stat what the groups above allow."""
     stat = "rss 5\ncache 5\nhierarchical_memory_limit 1000\ntotal_rss 5\ntotal_cache 5\n"
     files = {"memory.usage_in_bytes": "10", "memory.stat": stat}
-    assert procfs.cgroup_signals({**files, "memory.limit_in_bytes": str(NO_LIMIT)})["limit_bytes"] == 1000
-    assert procfs.cgroup_signals({**files, "memory.limit_in_bytes": "500"})["limit_bytes"] == 500
+    assert linux.cgroup_signals({**files, "memory.limit_in_bytes": str(NO_LIMIT)})["limit_bytes"] == 1000
+    assert linux.cgroup_signals({**files, "memory.limit_in_bytes": "500"})["limit_bytes"] == 500
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_the_limit_above_counts_when_it_is_smaller() -> None:
 )
 def test_the_path_of_a_cgroup_tells_whose_it_is(path: str, place: tuple[str | None, ...]) -> None:
     """Pods, Docker containers and others are told apart."""
-    assert tuple(procfs.cgroup_place(path).values()) == place
+    assert tuple(linux.cgroup_place(path).values()) == place
 
 
 def test_parts_of_a_process_add_up(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.loaders.prometheus import _decode as prometheus_numbers
+from rmtoolkit.loaders.prometheus import _decode
 from rmtoolkit.loaders.prometheus._decode import read_even, read_pairs
 
 #: Runs of samples: how many, digits of the value, its decimals, decimals of the time.
@@ -66,7 +66,7 @@ def test_what_is_odd_is_left_to_others(name: str) -> None:
 
 def test_a_digit_that_is_none_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """One letter among thousands of digits sends the series to the careful reader, which counts it."""
-    monkeypatch.setattr(prometheus_numbers, "_LONG_BYTES", 0)
+    monkeypatch.setattr(_decode, "_LONG_BYTES", 0)
     text = text_of([(400, 9, 0, 0)], 1)
     place = text.index(b'"]', 1000) - 3
     damaged = text[:place] + b"x" + text[place + 1 :]
@@ -78,10 +78,10 @@ def test_a_digit_that_is_none_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_uneven_series_keep_their_place_among_even_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever way each series is read, they come out in the order in which they came in."""
-    monkeypatch.setattr(prometheus_numbers, "_LONG_BYTES", 300)
+    monkeypatch.setattr(_decode, "_LONG_BYTES", 300)
     texts = [b'[[1,"NaN"]]', text_of([(40, 3, 0, 0)], 2), b'[[2,"5"],[3,"60"]]', text_of([(50, 4, 0, 0)], 3)]
     mixed = read_pairs(texts, Counter())
-    monkeypatch.setattr(prometheus_numbers, "_LONG_BYTES", 1 << 60)
+    monkeypatch.setattr(_decode, "_LONG_BYTES", 1 << 60)
     alone = read_pairs(texts, Counter())
     assert mixed.counts.tolist() == [1, 40, 2, 50]
     assert np.array_equal(mixed.times, alone.times)

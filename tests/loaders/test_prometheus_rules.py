@@ -444,13 +444,15 @@ def test_containers_of_one_name_are_parted_by_the_label_that_differs(
 
 def test_facts_go_with_the_container_that_has_their_label(prom: Prom) -> None:
     """Limits of two clusters stay with their containers, and so do the other containers of these clusters."""
+    limit = "kube_pod_container_resource_limits"
     both = [
-        prom.series(name, values, labels=prom.pod(pod=pod, region=region), **more)
+        series
         for region, level in (("eu", FLAT), ("us", LEAK))
         for pod in ("db-0", f"only-{region}")
-        for name, values, more in (
-            (WORKING_SET, level, {}),
-            ("kube_pod_container_resource_limits", [len(region + pod) << 28] * 100, {"resource": "memory"}),
+        for labels in [prom.pod(pod=pod, region=region)]
+        for series in (
+            prom.series(WORKING_SET, level, labels=labels),
+            prom.series(limit, [len(region + pod) << 28] * 100, labels=labels, resource="memory"),
         )
     ]
     containers = prom.read(*both).containers.select("cluster", "pod", "limit_bytes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from rmtoolkit.analysis.judge import Judgement
 from rmtoolkit.analysis.records import FOR_VIEWS, VERDICTS
 from rmtoolkit.analysis.words import QUESTIONS
+from rmtoolkit.assessment import WORKLOADS, Assessment, _rows, assess
+from rmtoolkit.assessment._totals import totals_of
 from rmtoolkit.recording import Recording, concat
 from rmtoolkit.schema import TIME, Report
 from rmtoolkit.validation import FINDINGS
@@ -498,3 +501,52 @@ def build() -> Judgement:
 def fleet() -> Judgement:
     """Seven workloads with every verdict, one of them with a hostile name."""
     return build()
+
+
+@pytest.fixture(scope="session")
+def assessed(fleet: Judgement) -> Assessment:
+    """The same fleet as an Assessment: verdicts and words of the hand-made frames, all else worked out."""
+    real = assess(fleet.recording, now=END)
+    hand = fleet.verdicts.rename({"reason": "why"})
+    rests = pl.col("verdict") == "not_leak"
+    hand = hand.with_columns(
+        *(pl.when(~rests).then(name).alias(name) for name in hand.columns if name.startswith("growth_")),
+        next_text=pl.col("next_step"),
+        growing=~rests,
+        confidence_share=pl.when(rests).then(1 - pl.col("leak_probability")).otherwise("leak_probability"),
+    )
+    mine = [name for name in WORKLOADS if name in hand.columns]
+    rest = real.workloads.drop([name for name in mine if name != "container_id"])
+    return arranged(real, hand.select(mine).join(rest, on="container_id", maintain_order="left"), fleet)
+
+
+def arranged(real: Assessment, rows: pl.DataFrame, judged: Judgement | Assessment) -> Assessment:
+    """Give an Assessment other rows, in their order of urgency, with every frame beside them."""
+    rows = _rows.complete(_rows.by_urgency(_rows.with_alarms(rows, real.oom_probability)))
+    ids = rows.select("container_id", "workload_id")
+
+    def keyed(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.drop("workload_id", strict=False).join(ids, on="container_id", maintain_order="left")
+
+    def moved(frame: pl.DataFrame) -> pl.DataFrame:
+        back = real.workloads.select("workload_id", "container_id")
+        return keyed(frame.join(back, on="workload_id", maintain_order="left")).drop("container_id")
+
+    instances = rows.with_columns(lives=pl.lit(1, dtype=pl.UInt32))
+    return replace(
+        real,
+        recording=judged.recording,
+        workloads=rows,
+        instances=instances,
+        fleet=totals_of(rows, real.completeness, None, real.oom_probability, None),
+        lives=keyed(judged.lives),
+        fits=keyed(judged.fits),
+        forecast=keyed(judged.forecast),
+        findings=keyed(judged.findings),
+        evidence=_rows.evidence_of(rows),
+        checklist=moved(real.checklist),
+        advice=moved(real.advice),
+        queries=moved(real.queries),
+        risk_curves=moved(real.risk_curves),
+        buys=moved(real.buys),
+    )

@@ -15,6 +15,7 @@ from rmtoolkit.views import timeline, timeline_svg
 from rmtoolkit.views._plot import text_box
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.timeline import Curve, Layer
+from tests.views.services import shown
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.judge import Judgement
@@ -25,7 +26,8 @@ WORKLOADS = ["ledger-api", "indexer", "renderer", "recommender", "query-gateway"
 
 
 def _row(fleet: Judgement, workload: str) -> dict[str, Any]:
-    return next(row for row in fleet.verdicts.iter_rows(named=True) if row["workload"] == workload)
+    row = next(row for row in fleet.verdicts.iter_rows(named=True) if row["workload"] == workload)
+    return shown(fleet, row)
 
 
 def _draw(fleet: Judgement, workload: str, **changes: object) -> str:

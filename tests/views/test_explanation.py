@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.judge import classify
-from rmtoolkit.exceptions import ColumnError, UnknownWorkloadError
+from rmtoolkit.assessment import Assessment, assess, classify
+from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
+from rmtoolkit.recording import concat
 from rmtoolkit.views.explanation import Explanation, explain
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours
 
 T = hours(24, 60)
 
 
-def table(*workloads: tuple[str, str, str]) -> pl.DataFrame:
-    """Verdicts on flat workloads: namespace, workload and container."""
+def table(*workloads: tuple[str, str, str]) -> Assessment:
+    """What is known of flat workloads: namespace, workload and container."""
     rows = [
         pl.DataFrame(
             {
@@ -28,7 +31,7 @@ def table(*workloads: tuple[str, str, str]) -> pl.DataFrame:
         )
         for namespace, workload, container in workloads
     ]
-    return classify(pl.concat(rows))
+    return assess(pl.concat(rows))
 
 
 SHOP = table(("shop", "api", "app"), ("shop", "api", "proxy"), ("shop", "web", "app"), ("test", "web", "app"))
@@ -48,15 +51,15 @@ def test_unknown_or_ambiguous_name(name: str) -> None:
         explain(SHOP, name)
 
 
-def test_another_frame() -> None:
-    """A frame that is no verdict is named as such."""
-    with pytest.raises(ColumnError, match="namespace"):
-        explain(pl.DataFrame({"workload": ["api"]}), "api")
+def test_a_frame_of_verdicts() -> None:
+    """What was found without what it was found from is not enough; the error says what is."""
+    with pytest.raises(RmtoolkitError, match=r"rm\.assess"):
+        explain(classify(SHOP), "shop/web")
 
 
 def test_leak_in_words() -> None:
     """A leak's explanation names the workload, its rate and its evidence, and ends with the next step."""
-    found = explain(classify(footprint(T, (200 + 5 * T) * MI, np.random.default_rng(1), limit=GI)), "api")
+    found = explain(footprint(T, (200 + 5 * T) * MI, np.random.default_rng(1), limit=GI), "api")
     assert found.headline.startswith("api leaks 1")
     assert "limit" in found.headline
     assert repr(found).startswith("<Explanation: leak: api leaks")
@@ -67,13 +70,6 @@ def test_leak_in_words() -> None:
     assert text.splitlines()[-1] == f"Next: {found.row['next_step']}"
     assert found.to_dict() == found.row
     assert found.to_dict() is not found.row
-
-
-def test_headline_keeps_a_version_whole() -> None:
-    """A full stop within a version or a number does not end the headline."""
-    assert Explanation({"explanation": "api no longer leaks: version 2.0.2 fixed it. Why."}).headline == (
-        "api no longer leaks: version 2.0.2 fixed it."
-    )
 
 
 def test_html_is_escaped() -> None:
@@ -87,9 +83,10 @@ def test_html_is_escaped() -> None:
 @pytest.mark.parametrize("verdict", ["leak", "not_leak", "inconclusive"])
 def test_html_of_each_verdict(verdict: str) -> None:
     """Each verdict has its sign and its word, and does without evidence."""
-    row = {"verdict": verdict, "explanation": "a. b.", "next_step": "c", "evidence": None, "evidence_level": 1}
-    page = Explanation(row)._repr_html_()
+    found = explain(SHOP, "shop/web")
+    page = replace(found, row=found.row | {"verdict": verdict}, evidence=found.evidence.clear())._repr_html_()
     assert {"leak": "▲ LEAK", "not_leak": "● NOT A LEAK", "inconclusive": "◆ INCONCLUSIVE"}[verdict] in page
+    assert "No evidence" in page
 
 
 HOSTILE = '"><script>alert(1)</script>\x1b[31m<!--\n{{x}}'
@@ -100,8 +97,8 @@ def hostile() -> Explanation:
     rng = np.random.default_rng(1)
     frame = footprint(T, (200 + 5 * T) * MI, rng, limit=GI).frame().select("time", "working_set_bytes")
     names = dict.fromkeys(("cluster", "namespace", "workload", "pod", "container", "version"), HOSTILE)
-    verdicts = classify(frame.with_columns(**{name: pl.lit(value) for name, value in names.items()}, restarts_total=0))
-    return explain(verdicts, HOSTILE)
+    source = frame.with_columns(**{name: pl.lit(value) for name, value in names.items()}, restarts_total=0)
+    return explain(source, HOSTILE)
 
 
 def test_hostile_labels_stay_text() -> None:
@@ -118,7 +115,7 @@ def test_hostile_labels_stay_text() -> None:
 
 def test_the_page_has_everything_and_loads_nothing() -> None:
     """Answer, facts, evidence with window and interval, advice with settings, queries; and no address, no script."""
-    found = explain(classify(footprint(T, (200 + 5 * T) * MI, np.random.default_rng(1), limit=GI)), "api")
+    found = explain(footprint(T, (200 + 5 * T) * MI, np.random.default_rng(1), limit=GI), "api")
     page = found._repr_html_()
     for part in (
         "Time to limit",
@@ -148,7 +145,7 @@ def test_the_page_follows_the_notebooks_theme() -> None:
 
 def test_frames_of_an_explanation() -> None:
     """Evidence, advice and queries are frames too, with their columns, also where there is nothing in them."""
-    found = explain(classify(footprint(T, (200 + 5 * T) * MI, np.random.default_rng(1), limit=GI)), "api")
+    found = explain(footprint(T, (200 + 5 * T) * MI, np.random.default_rng(1), limit=GI), "api")
     assert {"says", "statistic", "estimate", "low", "high", "unit", "signal", "start", "end"} <= set(
         found.evidence.columns
     )
@@ -157,32 +154,25 @@ def test_frames_of_an_explanation() -> None:
     assert growth["unit"] == "bytes/day"
     assert found.advice.columns == ["text", "setting", "expected", "because", "until"]
     assert found.queries.columns == ["shows", "promql"]
-    assert Explanation(found.row | {"evidence": None}).evidence.height == 0
 
 
-def test_verdicts_by_instance() -> None:
-    """Of verdicts by instance, a pod is found by its name, and asked for exactly."""
-    recording = footprint(T, (200 + 5 * T) * MI, np.random.default_rng(1), limit=GI, namespace="shop", container="app")
-    found = explain(classify(recording, by="instance"), "api-0")
-    assert 'pod="api-0"' in found.queries["promql"][0]
-    assert "api-0" in found._repr_html_()
+def test_a_pod_is_found_by_its_name() -> None:
+    """Of several pods one can be asked for: verdict and evidence are its own."""
+    rng = np.random.default_rng(1)
+    pods = [
+        footprint(T, level, rng, limit=GI, namespace="shop", container="app", pod=f"api-{number}")
+        for number, level in enumerate(((200 + 5 * T) * MI, 200 * MI + 0 * T))
+    ]
+    found = assess(concat(pods))
+    assert [explain(found, f"api-{number}").row["verdict"] for number in range(2)] == ["leak", "not_leak"]
+    page = explain(found, "api-1")._repr_html_()
+    assert "shop/api/api-1" in page
+    assert 'namespace="shop"' in page.replace("&quot;", '"')
 
 
 def test_floor_and_horizons_in_the_summary() -> None:
     """The plain text says the smallest growth that would be found and the chance of a kill for all horizons."""
-    text = explain(classify(footprint(T, (200 + 5 * T) * MI, np.random.default_rng(1), limit=GI)), "api").summary()
+    text = explain(footprint(T, (200 + 5 * T) * MI, np.random.default_rng(1), limit=GI), "api").summary()
     assert "nine times in ten" in text
     assert "within 24 h, " in text
     assert " within 30 days." in text
-
-
-def test_a_verdict_of_an_earlier_version() -> None:
-    """A stored frame without the newer columns and keys is explained, in its own words."""
-    row = explain(SHOP, "shop/web").row
-    evidence = [
-        {"says": "for", "text": "RSS rises", "value": "1 Mi", "weight": 1, "signal": None, "start": None, "end": None}
-    ]
-    old = {name: value for name, value in row.items() if name not in ("oom_probability_24h", "oom_probability_30d")}
-    found = Explanation(old | {"evidence": evidence, "next_step": "Do this."})
-    assert "Do this." in found._repr_html_()
-    assert "RSS rises" in found.summary()

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rmtoolkit.assessment import classify
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views import exports
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rmtoolkit.analysis.judge import Judgement
+    from rmtoolkit.assessment import Assessment
 
 
 HOSTILE = ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(1)", "\tx", "\rx", "plain"]
@@ -38,34 +39,34 @@ def test_no_cell_begins_a_formula(texts: list[str]) -> None:
     assert not any(str(value).startswith(tuple("=+-@\t\r")) for row in safe.iter_rows() for value in row)
 
 
-def test_parquet_keeps_everything(fleet: Judgement, tmp_path: Path) -> None:
+def test_parquet_keeps_everything(assessed: Assessment, tmp_path: Path) -> None:
     """What is read back from Parquet is what classify returns, evidence and all."""
-    verdicts = exports.columns(fleet, "workload")
+    verdicts = classify(assessed)
     exports.write(verdicts, tmp_path / "v.parquet")
     assert pl.read_parquet(tmp_path / "v.parquet").equals(verdicts)
     assert "evidence" in verdicts.columns
     assert "headline" not in verdicts.columns
 
 
-def test_json_is_an_array_of_objects(fleet: Judgement, tmp_path: Path) -> None:
+def test_json_is_an_array_of_objects(assessed: Assessment, tmp_path: Path) -> None:
     """JSON holds one object a workload with its evidence; unknown is null."""
-    exports.write(exports.columns(fleet, "workload"), tmp_path / "v.json")
+    exports.write(classify(assessed), tmp_path / "v.json")
     rows = json.loads((tmp_path / "v.json").read_text())
     assert [row["workload"] for row in rows][:2] == ["ledger-api", "indexer"]
     assert rows[0]["evidence"][0]["says"] == "for"
     assert rows[2]["hours_to_limit"] is None
 
 
-def test_instances_have_pod_and_lives(fleet: Judgement) -> None:
+def test_instances_have_pod_and_lives(assessed: Assessment) -> None:
     """By instance the columns are those of classify with pod and lives."""
-    columns = exports.columns(fleet, "instance").columns
+    columns = classify(assessed, by="instance").columns
     assert columns[:5] == ["cluster", "namespace", "workload", "pod", "container"]
     assert columns[-1] == "lives"
 
 
 @pytest.mark.parametrize("name", ["verdicts.xlsx", "verdicts", "parquet"])
-def test_other_formats_are_refused(fleet: Judgement, tmp_path: Path, name: str) -> None:
+def test_other_formats_are_refused(assessed: Assessment, tmp_path: Path, name: str) -> None:
     """The error names the formats that exist, and nothing is written."""
     with pytest.raises(RmtoolkitError, match=r"must end in \.parquet, \.csv or \.json"):
-        exports.write(fleet.verdicts, tmp_path / name)
+        exports.write(assessed.workloads, tmp_path / name)
     assert list(tmp_path.iterdir()) == []

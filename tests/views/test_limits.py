@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -57,7 +58,9 @@ def test_the_answer_stands_first_and_the_leak_before_the_rest(path: Path, capsys
     """One to fix, one to lower; nothing wider than 100 columns."""
     assert cli.main(["limits", str(path)]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("2 workloads: 1 to fix first, 1 to lower. Limits for at most 5 % chance of an OOM kill")
+    assert printed.startswith(
+        "2 workloads: 1 to fix the leak, 1 to lower the limit. Limits for at most 5 % chance of an OOM kill"
+    )
     assert printed.index("shop/leaking") < printed.index("shop/calm")
     assert "Raising to 1,536 Mi buys" in " ".join(printed.split())
     assert "shipped with rmtoolkit" in printed
@@ -115,13 +118,14 @@ def test_learnt_margins_are_used_and_named(path: Path, tmp_path: Path, capsys: p
 
 def test_plain_ascii_where_the_terminal_has_nothing_else(recording: rm.Recording) -> None:
     """Every character."""
-    assert limits_terminal.limits_table(rm.recommend_limits(recording), 0.05, unicode=False).isascii()
+    assert limits_terminal.limits_table(rm.assess(recording), unicode=False).isascii()
 
 
 def test_hostile_names_stay_on_their_line(recording: rm.Recording) -> None:
     """No name moves the cursor or starts a line."""
-    limits = rm.recommend_limits(recording).with_columns(workload=pl.lit("a\x1b[2J\nfix"))
-    printed = limits_terminal.limits_table(limits, 0.05)
+    found = rm.assess(recording.filter(workload="calm"))
+    rows = found.workloads.with_columns(name=pl.lit("a\x1b[2J\nfix"))
+    printed = limits_terminal.limits_table(replace(found, workloads=rows))
     assert "\x1b" not in printed
     assert not any(line.startswith("fix") for line in printed.splitlines())
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import zlib
-from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -15,15 +14,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.assessment import recommend_limits
+import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.week import Week, happened
 from rmtoolkit.views import report
+from tests.views.conftest import arranged
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rmtoolkit.analysis.judge import Judgement
+    from rmtoolkit.assessment import Assessment
     from rmtoolkit.views.report import Contents
 
 
@@ -60,10 +59,9 @@ class _Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def _contents(judgement: Judgement, **more: object) -> Contents:
-    """What a report on a judgement says."""
-    limits = recommend_limits(judgement.recording)
-    return report.gather(Week(judgement, limits, happened(judgement.recording)), **more)  # type: ignore[arg-type]
+def _of(assessed: Assessment, rows: pl.DataFrame) -> Contents:
+    """What a report on other rows says."""
+    return report.Contents(arranged(assessed, rows, assessed))
 
 
 def _unpacked(page: str, name: str) -> Any:
@@ -74,9 +72,9 @@ def _unpacked(page: str, name: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def told(fleet: Judgement) -> Contents:
+def told(assessed: Assessment) -> Contents:
     """What the fleet's report says."""
-    return _contents(fleet)
+    return report.Contents(assessed)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +99,8 @@ def test_the_answer_comes_first(parsed: _Page) -> None:
     shown = parsed.text[parsed.text.index("Memory report, cluster") :]
     order = [
         "2 of 7 workloads leak. 1 reaches its limit within 7 days.",
-        "4 workloads exceed the 5 % OOM target.",
+        "2 were OOM-killed in the last 7 days.",
+        "4 exceed the 5 % OOM target.",
         "Start with payments/ledger-api: 61 h to its limit, and a higher limit does not cure it.",
         "above the OOM target",
         "covers 7 of 7 workloads",
@@ -110,8 +109,8 @@ def test_the_answer_comes_first(parsed: _Page) -> None:
         "Says",
         "What a higher limit buys",
         "Are caches bounded?",
-        "Limits to lower 2 workloads",
-        "Not decidable yet 2 workloads",
+        "Limits to raise 2 workloads",
+        "Needs more data 2 workloads",
         "All workloads 7 workloads",
         "Data qualityCovers",
     ]
@@ -124,21 +123,22 @@ def test_every_workload_has_a_card(told: Contents, written: str, parsed: _Page) 
     cards = [attributes.get("id") for _, attributes in parsed.elements if attributes.get("class") == "fold"]
     links = [attributes for attributes in parsed.all("a") if attributes.get("data-card")]
     assert {link["href"] for link in links} == {f"#{link['data-card']}" for link in links}
-    assert {entry.anchor for entry in told.entries} == set(cards) == {link["data-card"] for link in links}
+    assert {row["anchor"] for row in told.rows} == set(cards) == {link["data-card"] for link in links}
     assert "payments/ledger-api/app" in cards
     charts = [attributes for attributes in parsed.all("svg") if "timeline" in (attributes.get("class") or "")]
-    assert len(charts) == len(told.entries)
-    assert parsed.text.count("Question, and because") == len(told.entries)
+    assert len(charts) == len(told.rows)
+    assert parsed.text.count("Question, and because") == len(told.rows)
     packed = _unpacked(written, "rows")
-    assert packed["packed"] == [None] * len(told.entries)
-    assert [row[0] for row in packed["sections"]["all"]] == list(range(len(told.entries)))
+    assert packed["packed"] == [None] * len(told.rows)
+    assert [row[0] for row in packed["sections"]["all"]] == list(range(len(told.rows)))
 
 
-def test_cards_of_a_large_fleet_are_packed(fleet: Judgement) -> None:
+def test_cards_of_a_large_fleet_are_packed(assessed: Assessment) -> None:
     """What does not stand in the page is found in it: each card once, in the order that the page looks for."""
-    calm = fleet.verdicts.filter(workload="router")
-    many = pl.concat([calm.with_columns(workload=pl.lit(f"router-{number:02}")) for number in range(60)])
-    found = _contents(replace(fleet, verdicts=many))
+    calm = assessed.workloads.filter(workload="router")
+    names = [f"edge/router-{number:02}" for number in range(60)]
+    many = pl.concat([calm.with_columns(name=pl.lit(name), anchor=pl.lit(f"{name}/app")) for name in names])
+    found = _of(assessed, many)
     page = report.page(found)
     packed = _unpacked(page, "rows")
     assert len(packed["anchors"]) == len(packed["sparks"]) == 60
@@ -150,20 +150,19 @@ def test_cards_of_a_large_fleet_are_packed(fleet: Judgement) -> None:
     assert standing == set(packed["anchors"]) - set(later)
 
 
-def test_a_growth_has_the_same_digits_everywhere(fleet: Judgement) -> None:
+def test_a_growth_has_the_same_digits_everywhere(assessed: Assessment) -> None:
     """103 Mi/day is 103 in row, fact and chart."""
     changed = pl.when(pl.col("workload") == "ledger-api").then(103.4 * (1 << 20)).otherwise("growth_bytes_per_day")
-    verdicts = fleet.verdicts.with_columns(growth_bytes_per_day=changed)
-    shown = _Page(report.page(_contents(replace(fleet, verdicts=verdicts))))
+    shown = _Page(report.page(_of(assessed, assessed.workloads.with_columns(growth_bytes_per_day=changed))))
     assert "+103 Mi/day" in shown.text
     assert "100 Mi/day" not in shown.text
 
 
-def test_an_endless_name_is_whole_in_a_title(fleet: Judgement) -> None:
+def test_an_endless_name_is_whole_in_a_title(assessed: Assessment) -> None:
     """Row and card show the ends of a label of 5,000 characters, and all of it when pointed at."""
     name = f"begin{'x' * 5000}end"
-    row = fleet.verdicts.filter(workload="router").with_columns(workload=pl.lit(name))
-    shown = _Page(report.page(_contents(replace(fleet, verdicts=row))))
+    row = assessed.workloads.filter(workload="router").with_columns(name=pl.lit(f"edge/{name}"))
+    shown = _Page(report.page(_of(assessed, row)))
     titles = [attributes.get("title") or "" for tag, attributes in shown.elements if tag in ("a", "span")]
     assert sum(title.endswith(name) for title in titles) >= 2
     assert re.search(r"beginx{50,80}…x{50,80}end", shown.text)
@@ -235,11 +234,10 @@ def test_data_quality_is_told(parsed: _Page) -> None:
     assert "not used" in shown
 
 
-def test_a_quiet_fleet_has_nothing_to_do(fleet: Judgement) -> None:
+def test_a_quiet_fleet_has_nothing_to_do(assessed: Assessment) -> None:
     """Without leak, doubt or risk the page says so."""
-    calm = fleet.verdicts.filter(workload="router")
-    found = _contents(replace(fleet, verdicts=calm))
-    page = _Page(report.page(found))
+    calm = assessed.workloads.filter(workload="router").with_columns(action=pl.lit("none"))
+    page = _Page(report.page(_of(assessed, calm)))
     assert "No leak found in 1 workload." in page.text
     assert "Nothing to do." in page.text or "can be given back." in page.text
     assert "Start with" not in page.text
@@ -278,16 +276,16 @@ def test_workloads_that_are_gone_are_named_twelve_at_most() -> None:
     """Of fourteen that were there last week twelve are named and two are counted; of twelve none is only counted."""
     tables = [_service(f"w{number:02}", 50) for number in range(15)]
     for gone in (12, 14):
-        before = report.contents(pl.concat(tables[: gone + 1])).week
+        before = rm.assess(pl.concat(tables[: gone + 1]))
         text = _Page(report.page(report.contents(tables[0], previous=before))).text
         names = ", ".join(f"w{number:02}" for number in range(1, 13))
         more = " and 2 more." if gone > 12 else "."
-        assert f"{gone} workloads of last week were not seen this week: {names}{more}" in text
+        assert f"{gone} workloads of last time were not seen this time: {names}{more}" in text
 
 
-def test_the_title_is_the_readers(fleet: Judgement) -> None:
+def test_the_title_is_the_readers(assessed: Assessment) -> None:
     """A title given is shown, escaped."""
-    page = _Page(report.page(_contents(fleet, title="Week <48>")))
+    page = _Page(report.page(report.Contents(assessed, "Week <48>")))
     assert "Week <48>" in page.text
 
 

@@ -17,10 +17,9 @@ import pytest
 import yaml
 
 import rmtoolkit as rm
-from rmtoolkit.analysis.records import VERDICTS
+from rmtoolkit.assessment import WORKLOADS
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.recommend import RECOMMENDED
-from rmtoolkit.limits.week import BESIDE
 from rmtoolkit.views import report
 from rmtoolkit.views.report.files import FILES, escaped, markdown, write_beside
 
@@ -69,7 +68,7 @@ def told() -> report.Contents:
     """A report on services whose every label is hostile, half of them leaking, and on a harmless one."""
     tables = [_one(name, grows=MI // 4 * (number % 2)) for number, name in enumerate(HOSTILE)]
     tables.append(_one(PLAIN, grows=0))
-    calm = report.contents(pl.concat(tables[1:])).week
+    calm = rm.assess(pl.concat(tables[1:]))
     return report.contents(
         pl.concat(tables), previous=calm, price_per_gib_hour=0.01, currency="<b>€</b>", title="<i>=1"
     )
@@ -87,8 +86,8 @@ def test_all_files_are_written(folder: Path) -> None:
 
 
 def test_columns_are_those_that_are_documented(folder: Path) -> None:
-    """Verdicts have the columns of `classify` and of a week, limits those of `recommend_limits`, in every format."""
-    for name, columns in (("verdicts", [*VERDICTS, *BESIDE]), ("limits", list(RECOMMENDED))):
+    """Verdicts have the columns of the Assessment, limits those of `recommend_limits`, in every format."""
+    for name, columns in (("verdicts", list(WORKLOADS)), ("limits", list(RECOMMENDED))):
         assert pl.read_parquet(folder / f"{name}.parquet").columns == columns
         rows = json.loads((folder / f"{name}.json").read_text("utf-8"))
         assert list(rows[0]) == columns

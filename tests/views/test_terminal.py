@@ -13,17 +13,17 @@ from rmtoolkit.views import terminal
 if TYPE_CHECKING:
     from typing import IO
 
-    from rmtoolkit.analysis.judge import Judgement
+    from rmtoolkit.assessment import Assessment
 
 
-def test_the_table(fleet: Judgement) -> None:
+def test_the_table(assessed: Assessment) -> None:
     """One aligned block for each workload: figures, why, next step; the worst first."""
-    lines = terminal.table(fleet, source="data/samples").splitlines()
-    assert lines[0] == "2 of 7 workloads leak. 1 reaches its limit within 7 days."
-    assert lines[1].startswith(
+    lines = terminal.table(assessed, source="data/samples").splitlines()
+    assert lines[0].startswith("2 of 7 workloads leak. 1 reaches its limit within 7 days. 2 were OOM-killed in")
+    assert lines[2].startswith(
         "data/samples: 7 workloads, 7 containers, 16 Nov 03:05 to 23 Nov 2026 03:05 UTC, coverage 9"
     )
-    assert lines[3:11] == [
+    assert lines[4:12] == [
         "VERDICT           WORKLOAD                     GROWTH      PEAK / LIMIT  TIME TO LIMIT  OOM KILL 7 D",
         "pattern, cause    why, next step",
         "",
@@ -41,60 +41,60 @@ def test_the_table(fleet: Judgement) -> None:
     )
 
 
-def test_figures_are_aligned(fleet: Judgement) -> None:
+def test_figures_are_aligned(assessed: Assessment) -> None:
     """All rows of figures end in the same column."""
-    lines = terminal.table(fleet).splitlines()
+    lines = terminal.table(assessed).splitlines()
     heads = next(line for line in lines if line.startswith("VERDICT"))
     rows = [line for line in lines if re.search(r"(%|unknown)$", line) and "coverage" not in line and ":" not in line]
     assert len(rows) == 7
     assert {len(line) for line in rows} == {len(heads)}
 
 
-def test_no_line_is_longer_than_the_table(fleet: Judgement) -> None:
+def test_no_line_is_longer_than_the_table(assessed: Assessment) -> None:
     """Nothing wraps in a terminal of 100 columns."""
-    long = [line for line in terminal.table(fleet).splitlines() if len(line) > terminal.WIDTH]
+    long = [line for line in terminal.table(assessed).splitlines() if len(line) > terminal.WIDTH]
     assert long == []
 
 
-def test_an_endless_name_is_cut_in_its_middle(fleet: Judgement) -> None:
+def test_an_endless_name_is_cut_in_its_middle(assessed: Assessment) -> None:
     """A label of 5,000 characters takes no more than a line; its beginning and its end can be read."""
     name = f"begin{'x' * 5000}end"
-    row = fleet.verdicts.filter(workload="router").with_columns(
-        workload=pl.lit(name), reason=pl.lit(f"The pods of {name} are flat.")
+    row = assessed.workloads.filter(workload="router").with_columns(
+        name=pl.lit(f"edge/{name}"), why=pl.lit(f"The pods of {name} are flat.")
     )
-    written = terminal.table(replace(fleet, verdicts=row))
+    written = terminal.table(replace(assessed, workloads=row))
     assert max(map(len, written.splitlines())) <= terminal.WIDTH
     assert re.search(r"edge/beginx+…x+end\n", written)
     assert re.search(r"beginx+…x+end\n.*are flat", written)
 
 
-def test_a_hostile_name_cannot_drive_the_terminal(fleet: Judgement) -> None:
+def test_a_hostile_name_cannot_drive_the_terminal(assessed: Assessment) -> None:
     """Escape sequences in labels are shown, not sent."""
-    assert "\x1b" not in terminal.table(fleet)
-    assert "[31m" in terminal.table(fleet)
+    assert "\x1b" not in terminal.table(assessed)
+    assert "[31m" in terminal.table(assessed)
 
 
-def test_colour_adds_no_meaning(fleet: Judgement) -> None:
+def test_colour_adds_no_meaning(assessed: Assessment) -> None:
     """Without its colour the coloured table is the plain one."""
-    coloured = terminal.table(fleet, colour=True)
+    coloured = terminal.table(assessed, colour=True)
     assert "\x1b[1;31m▲ LEAK\x1b[0m" in coloured
-    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == terminal.table(fleet)
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == terminal.table(assessed)
 
 
-def test_ascii_has_marks_of_its_own(fleet: Judgement) -> None:
+def test_ascii_has_marks_of_its_own(assessed: Assessment) -> None:
     """Where the encoding has no Unicode, marks and figures are plain ASCII."""
-    plain = terminal.table(fleet, unicode=False)
+    plain = terminal.table(assessed, unicode=False)
     assert plain.isascii()
     assert all(mark in plain for mark in ("[!] LEAK", "[?] INCONCLUSIVE", "[ok] NOT A LEAK"))
 
 
-def test_by_instance_names_pods(fleet: Judgement) -> None:
-    """By instance there is a block per pod, named where the workload has several."""
-    router = fleet.instances.filter(workload="router")
-    two = replace(fleet, instances=pl.concat([router, router.with_columns(pod=pl.lit("router-1"))]))
+def test_by_instance_names_pods(assessed: Assessment) -> None:
+    """By instance there is a block per pod, each with its name."""
+    router = assessed.instances.filter(workload="router")
+    two = replace(assessed, instances=pl.concat([router, router.with_columns(pod=pl.lit("router-1"))]))
     written = terminal.table(two, by="instance")
-    assert "edge/router/router-0/app" in written
-    assert "edge/router/router-1/app" in written
+    assert "edge/router/router-0" in written
+    assert "edge/router/router-1" in written
 
 
 class _Terminal(io.StringIO):

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.analysis.judge import Judgement, judge
+from rmtoolkit.assessment import assess
 from rmtoolkit.recording import Recording
 from rmtoolkit.views import _plot, timeline
+from tests.views.services import shown
 
 if TYPE_CHECKING:
+    from rmtoolkit.analysis.judge import Judgement
     from rmtoolkit.views.timeline import Timeline
 
 MI = 1 << 20
@@ -23,7 +25,7 @@ START = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
 
 def _of(fleet: Judgement, workload: str) -> Timeline:
     row = next(row for row in fleet.verdicts.iter_rows(named=True) if row["workload"] == workload)
-    found = timeline.Timelines(fleet).of(row)
+    found = timeline.Timelines(fleet).of(shown(fleet, row))
     assert found is not None
     return found
 
@@ -33,8 +35,8 @@ def _minutes(count: int) -> list[dt.datetime]:
 
 
 def _prepare(frame: pl.DataFrame, events: pl.DataFrame | None = None) -> Timeline:
-    judgement = judge(Recording.from_frame(frame, events=events))
-    found = timeline.Timelines(judgement).of(judgement.verdicts.row(0, named=True))
+    assessed = assess(Recording.from_frame(frame, events=events))
+    found = timeline.Timelines(assessed).of(assessed.workloads.row(0, named=True))
     assert found is not None
     return found
 
@@ -72,11 +74,13 @@ def test_peaks_survive(values: list[int], bins: int) -> None:
 
 
 def test_layers_lie_on_each_other(fleet: Judgement) -> None:
-    """From the bottom: live heap, slack, kept pages, outside, page cache; thicknesses add up to the usage."""
+    """From the bottom: live heap, slack, kept pages, outside, page cache; thicknesses add up to the working set."""
     found = _of(fleet, "ledger-api")
     assert [layer.edge.token for layer in found.layers] == ["live", "slack", "kept", "outside", "cache"]
-    usage = fleet.recording.samples.filter(pl.col("container_id") == fleet.verdicts["container_id"][0])["usage_bytes"]
-    assert sum(layer.last_bytes or 0 for layer in found.layers) == pytest.approx(usage.drop_nulls()[-1])
+    samples = fleet.recording.samples.filter(pl.col("container_id") == fleet.verdicts["container_id"][0])
+    last = samples["working_set_bytes"].drop_nulls()[-1]
+    assert sum(layer.last_bytes or 0 for layer in found.layers) == last
+    assert found.layers[-1].edge.last_bytes == found.line.last_bytes == last
 
 
 def test_a_layer_never_falls_below_the_one_under_it() -> None:

@@ -29,7 +29,7 @@ HOSTILE = '"><img src=x onerror=alert(1)>'
 def case() -> Case:
     """Three of the recorded services: a leak with four kills, kept startup memory, a step after a release."""
     recording = rm.concat([rm.read(SAMPLES / name) for name in SHOWN])
-    return Case(rm.judge(recording))
+    return Case(rm.assess(recording))
 
 
 def table(name: str, values: list[int], pod: str = "api-0", **more: object) -> pl.DataFrame:
@@ -47,7 +47,7 @@ def markup(found: Picture) -> str:
 
 def test_the_worst_workload_comes_first(case: Case) -> None:
     """Names stand in the order in which somebody on call wants to see them."""
-    assert [case.rows[name]["verdict"] for name in case.names] == ["leak", "not_leak", "not_leak"]
+    assert [case.row(name)["verdict"] for name in case.names] == ["leak", "not_leak", "not_leak"]
 
 
 def test_the_answer_has_word_shape_facts_reason_and_next_step(case: Case) -> None:
@@ -104,7 +104,7 @@ def test_peaks_survive() -> None:
     """One sample of 20,000 is in the chart, however far away one looks from, and so is the trough beside it."""
     values = [100 * MI] * 20_000
     values[7_777], values[7_779] = 400 * MI, 5 * MI
-    spiky = Case(rm.judge(table("spiky", values)))
+    spiky = Case(rm.assess(table("spiky", values)))
     for last_ms in (0, 3_600_000 * 250):
         drawn = picture(spiky, State("shop/spiky", last_ms=last_ms))
         heights = timeline_chart.rows(drawn.drawn, drawn.row)["lines"]["v"]
@@ -114,8 +114,8 @@ def test_peaks_survive() -> None:
 
 def test_what_is_looked_at_from_near_is_drawn_finely() -> None:
     """A stretch of an hour shows its sixty samples, the limit and the same height of the axis as the whole."""
-    many = Case(rm.judge(table("many", [(100 + at % 7) * MI for at in range(20_000)])))
-    row = many.rows["shop/many"]
+    many = Case(rm.assess(table("many", [(100 + at % 7) * MI for at in range(20_000)])))
+    row = many.row("shop/many")
     first = (START + 60 * 9_000) * 1000
     near = timeline(many, row, (first, first + 3_600_000))
     inside = [time for time in near.line.pieces[0][0].tolist() if first <= time <= first + 3_600_000]
@@ -137,7 +137,7 @@ def test_windows_fit_the_recording(case: Case) -> None:
 
 def test_a_window_is_judged_again(case: Case) -> None:
     """The verdict, fit and forecast are those of the window, and the picture says so."""
-    row = case.rows["aster/tidy-grouse"]
+    row = case.row("aster/tidy-grouse")
     lives = case.timelines.lives[row["container_id"]]
     window = tuple(int(lives[name].to_physical()[0]) for name in ("start", "end"))
     found = picture(case, State("aster/tidy-grouse", judged=(window[0], window[1])))
@@ -161,7 +161,7 @@ def test_a_pod_can_be_looked_at_alone() -> None:
     """With several pods each has its own verdict, its own chart and its own lives."""
     rising = [(50 + at // 4) * MI for at in range(600)]
     two = pl.concat([table("api", rising, "api-0"), table("api", [80 * MI] * 600, "api-1")])
-    case = Case(rm.judge(two))
+    case = Case(rm.assess(two))
     assert pods(case, "shop/api") == [("all pods", ""), ("api-0", "api-0"), ("api-1", "api-1")]
     verdicts = {pod: picture(case, State("shop/api", pod)).row["verdict"] for pod in ("api-0", "api-1")}
     assert verdicts == {"api-0": "leak", "api-1": "not_leak"}
@@ -172,7 +172,7 @@ def test_a_pod_can_be_looked_at_alone() -> None:
 
 def test_hostile_names_are_text() -> None:
     """A label value that is markup stays text, in every part."""
-    case = Case(rm.judge(table(HOSTILE, [(50 + at) * MI for at in range(300)], pod=HOSTILE)))
+    case = Case(rm.assess(table(HOSTILE, [(50 + at) * MI for at in range(300)], pod=HOSTILE)))
     found = picture(case, State(case.names[0]))
     assert "<img" not in markup(found)
     assert "onerror=alert(1)&gt;" in markup(found)
@@ -186,7 +186,7 @@ def test_a_heap_profile_names_the_code() -> None:
     stacks, _ = stacks_frame([[leaf, main], [main]], {"live_bytes": [5 * MI, 3 * MI]})
     profile = HeapProfile(HeapSummary("dhat"), stacks, table.frame())
     recording = rm.read(SAMPLES / "tidy-grouse")
-    case = Case(rm.judge(recording, profile), profile)
+    case = Case(rm.assess(recording, heap=profile), profile)
     found = picture(case, State(case.names[0])).heap
     assert re.search(r"Heap profile <span class=.note.>One picture .*api::put \(main\.rs:40\) holds most", found)
     assert "<code>api::put</code>" in found
@@ -196,7 +196,7 @@ def test_a_heap_profile_names_the_code() -> None:
     assert "through api::put: 5 Mi" in zoomed
     assert "api::main:" not in zoomed
     assert "Show the whole" in zoomed
-    bare = Case(rm.judge(recording))
+    bare = Case(rm.assess(recording))
     assert "none loaded; pass heap= to name the call sites" in picture(bare, State(case.names[0])).heap
     with pytest.raises(RmtoolkitError, match="There is no heap profile to show 'api::put' in"):
         picture(bare, State(case.names[0], function="api::put"))

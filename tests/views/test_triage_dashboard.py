@@ -28,7 +28,7 @@ def service(name: str, values: list[int], pod: str = "0") -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def judgement() -> rm.Judgement:
+def assessed() -> rm.Assessment:
     """A leak with two pods, and two calm services."""
     rising = [(50 + at // 4) * MI for at in range(600)]
     calm = [80 * MI] * 600
@@ -38,13 +38,13 @@ def judgement() -> rm.Judgement:
         service("web", calm),
         service("websocket", calm),
     ]
-    return rm.judge(pl.concat(frames))
+    return rm.assess(pl.concat(frames))
 
 
 @pytest.fixture
-def triage(judgement: rm.Judgement) -> Iterator[rm.Triage]:
+def triage(assessed: rm.Assessment) -> Iterator[rm.Triage]:
     """A dashboard, closed after the test."""
-    made = rm.Triage(judgement)
+    made = rm.Triage(assessed)
     yield made
     made.close()
 
@@ -69,13 +69,13 @@ def test_it_opens_with_the_worst(triage: rm.Triage) -> None:
     assert repr(triage).startswith("<Triage: ledger leaks")
 
 
-def test_a_workload_can_be_named_at_the_start(judgement: rm.Judgement) -> None:
+def test_a_workload_can_be_named_at_the_start(assessed: rm.Assessment) -> None:
     """A part of the name is enough; one that is not there is an error that lists what is."""
-    triage = rm.Triage(judgement, workload="websocket")
+    triage = rm.Triage(assessed, workload="websocket")
     assert triage.workload == "shop/websocket"
     triage.close()
     with pytest.raises(RmtoolkitError, match="No workload 'nothing'"):
-        rm.Triage(judgement, workload="nothing")
+        rm.Triage(assessed, workload="nothing")
 
 
 @pytest.mark.parametrize(
@@ -185,11 +185,11 @@ def test_it_uses_no_output_widget_and_stays_small(triage: rm.Triage) -> None:
     assert sum(len(json.dumps(widget.get_state(), default=str)) for widget in found) < 1_300_000
 
 
-def test_a_heap_profile_zooms_and_nothing_else_is_drawn(judgement: rm.Judgement) -> None:
+def test_a_heap_profile_zooms_and_nothing_else_is_drawn(assessed: rm.Assessment) -> None:
     """A press zooms to a function and back; the chart stays; another workload begins with its whole profile."""
     hostile = "api::<img src=x onerror=alert(1)>::f"
     heap = profile({"api::put": growing(20_000), hostile: growing(9_000)})
-    triage = rm.Triage(judgement, heap={"shop/ledger": heap})
+    triage = rm.Triage(assessed, heap={"shop/ledger": heap})
     whole, serial = triage._heap.value, triage._chart.serial
     assert 'data-rm-send="zoom api::put"' in whole
     assert "<img" not in whole
@@ -223,11 +223,11 @@ def test_a_heap_profile_zooms_and_nothing_else_is_drawn(judgement: rm.Judgement)
     triage.close()
 
 
-def test_closing_leaves_nothing(judgement: rm.Judgement) -> None:
+def test_closing_leaves_nothing(assessed: rm.Assessment) -> None:
     """No widget and no observer stays, and closing twice is fine."""
     everything = ipywidgets.widgets.widget._instances
     before = set(everything)
-    triage = rm.Triage(judgement)
+    triage = rm.Triage(assessed)
     parts = list(inside(triage))
     assert len(set(everything) - before) > len(parts)
     triage.close()

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import ipywidgets
-import polars as pl
 import traitlets
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
-from rmtoolkit.analysis.judge import Judgement
-from rmtoolkit.analysis.records import WORKLOAD
-from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.recommend import gather as gather_needs
-from rmtoolkit.limits.recommend import of_gathered
-from rmtoolkit.limits.week import TARGET, Week, happened, survey
+from rmtoolkit.exceptions import UnknownWorkloadError
 from rmtoolkit.recording import Recording
-from rmtoolkit.views import charts, summary
+from rmtoolkit.views import charts
+from rmtoolkit.views._tables import shortened
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
+from rmtoolkit.views.dashboards.triage import Triage
 from rmtoolkit.views.report import columns
-from rmtoolkit.views.report.contents import gather
+from rmtoolkit.views.report.contents import contents
 from rmtoolkit.views.style import FLEET
 
 if TYPE_CHECKING:
@@ -33,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rmtoolkit._parallel import Source
+    from rmtoolkit.assessment import Assessment
     from rmtoolkit.limits.risk import Margins
-    from rmtoolkit.views.report.columns import Column
-    from rmtoolkit.views.report.contents import Contents, Entry
+    from rmtoolkit.views.report.contents import Column, Contents, Row
 
-    Value = Callable[[Entry], float | str | None]
+    Value = Callable[[Row], float | str | None]
 
 
 #: Rows of one page.
@@ -47,28 +42,17 @@ ABOVE: Final = "above"
 SPARE: Final = "spare"
 TILES: Final = (ABOVE, *("leak", "inconclusive", "not_leak"), SPARE)
 
-
-def _ratio(entry: Entry) -> float | None:
-    row = entry.row
-    return row["peak_bytes"] / row["limit_bytes"] if row["peak_bytes"] is not None and row["limit_bytes"] else None
-
-
-def _growth(entry: Entry) -> float | None:
-    growth: float | None = entry.row["growth_bytes_per_day"] if summary.is_growing(entry.row) else None
-    return growth
-
-
-#: What can be sorted by: value, and whether the largest comes first.
-SORTS: Final[Mapping[str, tuple[Value, bool]]] = {
-    "worst": (lambda entry: entry.at, False),
-    "name": (lambda entry: entry.name.casefold(), False),
-    "verdict": (lambda entry: summary.ORDER.index(entry.row["verdict"]), False),
-    "kill": (lambda entry: entry.row["oom_probability"], True),
-    "time": (lambda entry: entry.row["hours_to_limit"], False),
-    "growth": (_growth, True),
-    "peak": (_ratio, True),
-    "spare": (lambda entry: entry.spare_bytes, True),
-    "pods": (lambda entry: entry.row["pods"], True),
+#: What can be sorted by: its words, the value, and whether the largest comes first.
+SORTS: Final[Mapping[str, tuple[str, Value | None, bool]]] = {
+    "worst": ("worst first", lambda row: row["workload_id"], False),
+    "name": ("name", lambda row: row["name"].casefold(), False),
+    "verdict": ("verdict", columns.VERDICT.value, False),
+    "kill": ("chance of an OOM kill", columns.KILL.value, True),
+    "time": ("time to limit", columns.TIME.value, False),
+    "growth": ("growth", columns.GROWTH.value, True),
+    "peak": ("least room below the limit", lambda row: row["headroom_share"], False),
+    "spare": ("spare memory", columns.SPARE.value, True),
+    "pods": ("pods", columns.PODS.value, True),
 }
 
 
@@ -84,36 +68,30 @@ class Selection:
     page: int = 0
 
 
-def belongs(entry: Entry, tile: str) -> bool:
-    """Tell whether a workload is one of those that a tile counts."""
-    if tile == ABOVE:
-        return (entry.row["oom_probability"] or 0.0) > TARGET
-    if tile == SPARE:
-        return entry.spare_bytes is not None
-    return bool(entry.row["verdict"] == tile)
+def belongs(row: Row, tile: str) -> bool:
+    """Tell whether a workload is one of those that a tile counts: what is accepted is in none."""
+    if row["accepted"]:
+        return False
+    return bool(
+        row["above_target"] if tile == ABOVE else row["waste_bytes"] if tile == SPARE else row["verdict"] == tile
+    )
 
 
-def selected(entries: Sequence[Entry], wanted: Selection) -> list[Entry]:
+def selected(rows: Sequence[Row], wanted: Selection) -> list[Row]:
     """Filter and sort."""
     words = wanted.search.casefold().split()
     found = [
-        entry
-        for entry in entries
-        if (wanted.namespace is None or text.printable(entry.row["namespace"]) == wanted.namespace)
-        and (wanted.tile is None or belongs(entry, wanted.tile))
-        and all(word in entry.name.casefold() for word in words)
+        row
+        for row in rows
+        if (wanted.namespace is None or text.printable(row["namespace"]) == wanted.namespace)
+        and (wanted.tile is None or belongs(row, wanted.tile))
+        and all(word in row["name"].casefold() for word in words)
     ]
-    value, largest = SORTS[wanted.sort]
-    known: list[tuple[float | str, Entry]] = []
-    unknown: list[Entry] = []
-    for entry in found:
-        key = value(entry)
-        if key is None:
-            unknown.append(entry)
-        else:
-            known.append((key, entry))
+    _, value, largest = SORTS[wanted.sort]
+    keys = [(None if value is None else value(row), row) for row in found]
+    known = [(key, row) for key, row in keys if key is not None]
     known.sort(key=lambda pair: pair[0], reverse=largest != wanted.turned)
-    return [entry for _, entry in known] + unknown
+    return [row for _, row in known] + [row for key, row in keys if key is None]
 
 
 def pages(count: int) -> int:
@@ -132,70 +110,35 @@ _COLUMNS: Final[tuple[tuple[Column, str | None], ...]] = (
     (columns.SPARE, "spare"),
     (columns.PODS, "pods"),
 )
-#: Names of the orders, for a list to choose from.
-ORDERS: Final = (
-    ("worst first", "worst"),
-    ("name", "name"),
-    ("verdict", "verdict"),
-    ("chance of an OOM kill", "kill"),
-    ("time to limit", "time"),
-    ("growth", "growth"),
-    ("peak against limit", "peak"),
-    ("spare memory", "spare"),
-    ("pods", "pods"),
-)
 _SHOWN_NAME: Final = 70
 _SHOWN_PATTERNS: Final = 2
 
 
 def headline(contents: Contents) -> Markup:
     """Say in a sentence how the fleet is."""
-    counted = contents.counts
-    total = text.count(counted.total, "workload")
-    target = f"the {text.share(TARGET)} OOM target"
-    if counted.above_target:
-        verb = "exceeds" if counted.above_target == 1 else "exceed"
-        first = f"{counted.above_target:,} of {total} {verb} {target}"
-    else:
-        known = "is known to exceed" if counted.above_target is None else "exceeds"
-        first = f"None of {total} {known} {target}"
-    if counted.soon:
-        verb = "leaks and reaches its" if counted.soon == 1 else "leak and reach their"
-        second = f"{counted.soon:,} {verb} limit this week"
-    elif counted.leak:
-        second = f"{counted.leak:,} {'leaks' if counted.leak == 1 else 'leak'}"
-    else:
-        second = "none leaks" if not counted.inconclusive else f"{counted.inconclusive:,} cannot be decided yet"
-    span = contents.week.span
-    cover = summary.coverage(contents.week.judgement.completeness)
-    note = [text.period(*span)] if span else []
-    note += [f"coverage {text.share(cover)}"] if cover is not None else []
-    return Markup(el("p", f"{first}; {second}.", class_="headline") + el("p", ", ".join(note), class_="note"))
+    fleet = contents.found.fleet
+    note = [text.period(fleet.window_start, fleet.window_end)] if fleet.window_start and fleet.window_end else []
+    note += [f"coverage {text.share(fleet.coverage)}"] if fleet.coverage is not None else []
+    return Markup(el("p", fleet.sentence, class_="headline") + el("p", ", ".join(note), class_="note"))
 
 
 def tiles(contents: Contents, wanted: Selection) -> Markup:
     """Count the fleet in tiles that filter the table."""
-    counted = contents.counts
-    patterns = Counter(
-        (entry.row["pattern"] or text.UNKNOWN).replace("_", " ")
-        for entry in contents.entries
-        if entry.row["verdict"] == "not_leak"
-    )
-    common = ", ".join(f"{amount:,} {name}" for name, amount in patterns.most_common(_SHOWN_PATTERNS))
-    givers = sum(belongs(entry, SPARE) for entry in contents.entries)
-    above = text.UNKNOWN if counted.above_target is None else f"{counted.above_target:,}"
-    soon = f"{counted.soon:,} {'reaches its' if counted.soon == 1 else 'reach their'} limit this week"
-    money = contents.money(contents.spare_bytes)
+    fleet = contents.found.fleet
+    common = ", ".join(f"{amount:,} {(name or text.UNKNOWN).replace('_', ' ')}" for name, amount in fleet.patterns[:2])
+    above = text.UNKNOWN if fleet.above_target is None else f"{fleet.above_target:,}"
+    soon = f"{fleet.leaks_reaching:,} {'reaches its' if fleet.leaks_reaching == 1 else 'reach their'} limit this week"
+    money = [] if fleet.waste_per_month is None else [f"{contents.amount(fleet.waste_per_month)} a month"]
     shown: tuple[tuple[str, str, str, str], ...] = (
-        (ABOVE, above, "above the OOM target", f"more than {text.share(TARGET)} in 7 days"),
-        ("leak", f"{counted.leak:,}", "leak", soon if counted.leak else "none found"),
-        ("inconclusive", f"{counted.inconclusive:,}", "inconclusive", "next measurement named"),
-        ("not_leak", f"{counted.not_leak:,}", "not a leak", common),
+        (ABOVE, above, "above the OOM target", f"more than {text.share(fleet.target)} in 7 days"),
+        ("leak", f"{fleet.leak:,}", "leak", soon if fleet.leak else "none found"),
+        ("inconclusive", f"{fleet.inconclusive:,}", "inconclusive", "next measurement named"),
+        ("not_leak", f"{fleet.not_leak:,}", "not a leak", common),
         (
             SPARE,
-            text.fleet_memory(contents.spare_bytes),
+            text.UNKNOWN if fleet.waste_bytes is None else text.fleet_memory(fleet.waste_bytes),
             "can be given back",
-            ", ".join([*([money] if money else []), text.count(givers, "workload")]),
+            ", ".join([*money, text.count(fleet.waste_workloads, "workload")]),
         ),
     )
     return el("div", *(_tile(*tile, pressed=wanted.tile == tile[0]) for tile in shown), class_="rm-tiles")
@@ -216,7 +159,7 @@ def _tile(name: str, figure: str, label: str, note: str, *, pressed: bool) -> Ma
 
 
 def table(
-    contents: Contents, found: Sequence[Entry], wanted: Selection, spark: Callable[[Entry], Any], spark_head: str
+    contents: Contents, found: Sequence[Row], wanted: Selection, spark: Callable[[Row], Any], spark_head: str
 ) -> Markup:
     """Write one page of the table."""
     page = min(wanted.page, pages(len(found)) - 1)
@@ -226,7 +169,7 @@ def table(
         _head(spark_head if column is columns.SPARK else column.head, sort, wanted, column.kind, number=column.number)
         for column, sort in _COLUMNS
     ]
-    body = [_row(contents, entry, spark) for entry in shown]
+    body = [_row(contents, row, spark) for row in shown]
     if not body:
         body = [el("tr", el("td", "No workload matches. Take a filter away.", colspan=len(heads), class_="note"))]
     caption = f"{text.count(len(found), 'workload')}, page {page + 1:,} of {pages(len(found)):,}"
@@ -245,7 +188,7 @@ def _head(word: str, sort: str | None, wanted: Selection, kind: str, *, number: 
         return el("th", word, scope="col", class_=f"c-{kind}{side}")
     direction = None
     if wanted.sort == sort:
-        direction = "descending" if SORTS[sort][1] != wanted.turned else "ascending"
+        direction = "descending" if SORTS[sort][2] != wanted.turned else "ascending"
     arrow = {"descending": "▾", "ascending": "▴", None: None}[direction]
     button = el(
         "button",
@@ -258,36 +201,27 @@ def _head(word: str, sort: str | None, wanted: Selection, kind: str, *, number: 
     return el("th", button, scope="col", class_=f"c-{kind}{side}", aria_sort=direction)
 
 
-def _row(contents: Contents, entry: Entry, spark: Callable[[Entry], Any]) -> Markup:
-    space, own = columns.apart(entry)
-    shown = summary.shortened(own, _SHOWN_NAME)
+def _row(contents: Contents, row: Row, spark: Callable[[Row], Any]) -> Markup:
+    space, own = columns.apart(row)
+    shown = shortened(own, _SHOWN_NAME)
     link = el(
         "button",
         shown,
         type="button",
         class_="rm-open",
-        data_rm_send=f"open {entry.at}",
-        title=entry.name if shown != own else None,
+        data_rm_send=f"open {row['workload_id']}",
+        title=row["name"] if shown != own else None,
     )
-    where = el("span", summary.shortened(space, _SHOWN_NAME), class_="small") if space else None
+    where = el("span", shortened(space, _SHOWN_NAME), class_="small") if space else None
     written = [
         el(
             "td",
-            spark(entry) if column is columns.SPARK else column.cell(contents, entry),
-            class_=" ".join(filter(None, ("n" if column.number else "", _hot(column, entry)))) or None,
+            spark(row) if column is columns.SPARK else column.cell(contents, row),
+            class_=" ".join(filter(None, ("n" if column.number else "", columns.heat(column, row)))) or None,
         )
         for column, _ in _COLUMNS
     ]
     return el("tr", el("th", link, where, scope="row"), *written)
-
-
-def _hot(column: Column, entry: Entry) -> str:
-    """Bold only where the target is exceeded, or the limit is near."""
-    row = entry.row
-    if column is columns.KILL:
-        return "hot" if belongs(entry, ABOVE) else ""
-    near = row["hours_to_limit"] is not None and row["hours_to_limit"] <= summary.HORIZON_HOURS
-    return "hot" if column is columns.TIME and near else ""
 
 
 def pager(count: int, page: int) -> Markup:
@@ -319,16 +253,14 @@ class Fleet(Board):
 
     Parameters
     ----------
-    recording
-        A recording, a frame that can become one, a lake, or what was found out already: a `Judgement`, or a week as
-        `rmtoolkit.limits.week.survey` gives it, which saves judging again.
+    source
+        A recording, a frame that can become one, a lake, or an Assessment, of which nothing is worked out again.
     samples_from
-        Beside what was found out already: the recording itself, so that an opened row has all samples. What was found
-        in a large file has only those that charts show.
+        Beside an Assessment of a large file, which has only the samples that charts show: the recording itself.
     oom_probability, margins
-        As in `rmtoolkit.recommend_limits`.
+        As in `rmtoolkit.assess`.
     price_per_gib_hour, currency
-        What a GiB of reserved memory costs an hour; None: nothing is said about money.
+        What a GiB of reserved memory costs an hour; None: nothing is said about money. An Assessment has its own.
 
     Attributes
     ----------
@@ -377,7 +309,7 @@ class Fleet(Board):
 
     def __init__(
         self,
-        recording: Source | Judgement | Week,
+        source: Source | Assessment,
         *,
         samples_from: Recording | None = None,
         oom_probability: float = 0.05,
@@ -385,19 +317,23 @@ class Fleet(Board):
         price_per_gib_hour: float | None = None,
         currency: str = "USD",
     ) -> None:
-        #: All samples, where they are at hand: a judgement of a large file has only those that charts show.
-        self._recording = recording if isinstance(recording, Recording) else samples_from
-        week = recording if isinstance(recording, Week) else _week(recording, oom_probability, margins)
-        self._judgement = week.judgement
-        self._contents = gather(week, currency=currency, price_per_gib_hour=price_per_gib_hour, asked=oom_probability)
-        self._by_name = {entry.name: entry for entry in self._contents.entries}
+        self._samples_from = source if isinstance(source, Recording) else samples_from
+        self._contents = contents(
+            source,
+            oom_probability=oom_probability,
+            margins=margins,
+            price_per_gib_hour=price_per_gib_hour,
+            currency=currency,
+        )
+        self._rows = self._contents.rows
+        self._by_name = {row["name"]: row for row in self._rows}
         super().__init__()
         self._wiring = Wiring()
-        self._triage: Any = None
+        self._triage: Triage | None = None
         self._sparks: dict[int, Any] = {}
         self._head = ""
         self._quiet = 0
-        self._found: list[Entry] = []
+        self._found: list[Row] = []
         self._build()
         self._connect()
         self.add_class("rm").add_class("rm-dashboard")
@@ -407,23 +343,23 @@ class Fleet(Board):
     def shown(self) -> list[str]:
         """Names of the workloads on this page, in order."""
         begin = min(self.page, pages(len(self._found)) - 1) * PAGE
-        return [entry.name for entry in self._found[begin : begin + PAGE]]
+        return [row["name"] for row in self._found[begin : begin + PAGE]]
 
     @property
-    def triage(self) -> Any:  # noqa: ANN401 - imported only when a row is opened
+    def triage(self) -> Triage | None:
         """The dashboard of the open workload; None while the table is shown."""
         return self._triage
 
     def _build(self) -> None:
         self._page_widget = Page(css=FLEET)
-        spaces = sorted({text.printable(e.row["namespace"]) for e in self._contents.entries if e.row["namespace"]})
+        spaces = sorted({text.printable(row["namespace"]) for row in self._rows if row["namespace"]})
         self._search_box = ipywidgets.Text(
             description="Search", placeholder="workload or namespace", style={"description_width": "initial"}
         )
         self._spaces = _base.dropdown("Namespace", [(f"all {len(spaces):,}", _ALL), *((s, s) for s in spaces)], _ALL)
         verdicts = [("all", _ALL), ("leak", "leak"), ("inconclusive", "inconclusive"), ("not a leak", "not_leak")]
         self._verdicts = _base.choice("Verdict", verdicts, _ALL)
-        self._order = _base.dropdown("Sort by", list(ORDERS), "worst")
+        self._order = _base.dropdown("Sort by", [(words, name) for name, (words, *_) in SORTS.items()], "worst")
         self._top = _base.html(headline(self._contents), "rm-top")
         self._tiles = _base.html("")
         self._said = _base.html("", "rm-aside", "rm-status")
@@ -480,8 +416,8 @@ class Fleet(Board):
             self._set(sort=which, turned=not self.turned if self.sort == which else False)
         elif what == "page":
             self.page = max(self.page + (1 if which == "next" else -1), 0)
-        elif what == "open" and which.isdecimal() and int(which) < len(self._contents.entries):
-            self.opened = self._contents.entries[int(which)].name
+        elif what == "open" and which.isdecimal() and int(which) < len(self._rows):
+            self.opened = self._rows[int(which)]["name"]
 
     def _filtered(self) -> None:
         if self._quiet:
@@ -500,7 +436,7 @@ class Fleet(Board):
     def _show(self) -> None:
         """Draw one page."""
         wanted = self._selection()
-        self._found = selected(self._contents.entries, wanted)
+        self._found = selected(self._rows, wanted)
         last = pages(len(self._found)) - 1
         if wanted.page > last:
             with self._together():
@@ -518,7 +454,7 @@ class Fleet(Board):
             self._contents,
             self._found,
             wanted,
-            lambda entry: self._sparks.get(entry.at, text.NOT_APPLICABLE),
+            lambda row: self._sparks.get(row["workload_id"], text.NOT_APPLICABLE),
             self._head,
         )
         self._pager.value = pager(len(self._found), wanted.page)
@@ -527,19 +463,19 @@ class Fleet(Board):
     def _tell(self) -> None:
         """Say how many workloads there are."""
         said = f"{text.count(len(self._found), 'workload')}"
-        if len(self._found) < len(self._contents.entries):
-            said += f" of {len(self._contents.entries):,}"
+        if len(self._found) < len(self._rows):
+            said += f" of {len(self._rows):,}"
         self._said.value = el("p", f"{said}. Enter on a name opens it.")
 
-    def _draw_sparks(self, entries: Sequence[Entry]) -> None:
+    def _draw_sparks(self, rows: Sequence[Row]) -> None:
         """Draw what is not drawn yet; a page is cut out of the samples in one go."""
-        missing = [entry for entry in entries if entry.at not in self._sparks]
+        missing = [row for row in rows if row["workload_id"] not in self._sparks]
         if not missing:
             return
-        drawn = Sparks(self._judgement, [entry.row["container_id"] for entry in missing])
+        drawn = Sparks(self._contents.found, [row["container_id"] for row in missing])
         self._head = self._head or drawn.heading
-        for entry in missing:
-            self._sparks[entry.at] = drawn.of(entry.row["container_id"])
+        for row in missing:
+            self._sparks[row["workload_id"]] = drawn.of(row["container_id"])
 
     def _open(self, name: str) -> None:
         """Show Triage of one workload in place of the table; of none, the table again."""
@@ -547,24 +483,21 @@ class Fleet(Board):
         if not name:
             self._list.layout.display = None
             return
-        entry = self._by_name.get(name) or self._like(name)
-        if entry.name != name:
-            self.opened = entry.name
+        found = name if name in self._by_name else self._like(name)
+        if found != name:
+            self.opened = found
             return
         self._said.value = el("p", f"Opening {text.printable(name)} …")
-        from rmtoolkit.views.dashboards.triage import Triage  # noqa: PLC0415 - only once a row is opened
-
-        self._triage = Triage(_only(self._judgement, entry.row, self._recording or self._judgement.recording))
+        self._triage = Triage(self._contents.found, workload=name, samples_from=self._samples_from)
         self._place.children = (self._back, self._triage)
         self._tell()
         self._list.layout.display = "none"
 
-    def _like(self, typed: str) -> Entry:
+    def _like(self, typed: str) -> str:
         found = _base.match(typed, list(self._by_name))
         if found is None:
-            msg = f"No workload is called {text.printable(typed)!r}."
-            raise RmtoolkitError(msg)
-        return self._by_name[found]
+            raise UnknownWorkloadError.named(typed, self._by_name)
+        return found
 
     def _close_triage(self) -> None:
         self._place.children = ()
@@ -585,35 +518,3 @@ class Fleet(Board):
         >>> fleet.close()
         """
         self.opened = ""
-
-
-def _week(
-    recording: Source | Judgement, oom_probability: float, margins: Margins | str | os.PathLike[str] | None
-) -> Week:
-    if not isinstance(recording, Judgement):
-        return survey(recording, oom_probability=oom_probability, margins=margins)
-    known = gather_needs(recording.recording, recording.verdicts)
-    return Week(recording, of_gathered(known, oom_probability, margins), happened(recording.recording))
-
-
-def _only(judgement: Judgement, names: dict[str, Any], recording: Recording) -> Judgement:
-    """Keep one workload container of a judgement and of its recording."""
-    same = [pl.col(name).eq_missing(pl.lit(names[name], dtype=pl.String)) for name in WORKLOAD]
-    mine_only = recording.filter(*same)
-    ids = pl.col("container_id").is_in(mine_only.containers["container_id"].implode())
-
-    def mine(frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.filter(ids) if "container_id" in frame.columns else frame.filter(same)
-
-    return replace(
-        judgement,
-        recording=mine_only,
-        lives=mine(judgement.lives),
-        fits=mine(judgement.fits),
-        verdicts=judgement.verdicts.filter(same),
-        instances=judgement.instances.filter(same),
-        checklist=judgement.checklist.filter(same),
-        forecast=mine(judgement.forecast),
-        findings=mine(judgement.findings),
-        completeness=mine(judgement.completeness),
-    )

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets
 
+from rmtoolkit.assessment import assess
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.week import Week, survey
 from rmtoolkit.recording import read_recording
-from rmtoolkit.views.dashboards import SERVED
-from rmtoolkit.views.dashboards import _base as controls
+from rmtoolkit.views.dashboards import SERVED, _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
 from rmtoolkit.views.dashboards.explorer import LimitExplorer
 from rmtoolkit.views.dashboards.fleet import Fleet
@@ -30,12 +29,12 @@ class Dashboards(Board):
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
-        self._week: Week = survey(recording)
+        self._found = assess(recording)
         super().__init__()
         self._wiring = Wiring()
         self._made: dict[str, Any] = {}
         choices = [("Fleet", "fleet"), ("Triage", "triage"), ("Limits", "limits")]
-        self._choice = controls.choice("Show", choices, "fleet")
+        self._choice = _base.choice("Show", choices, "fleet")
         self._page = Page()
         bar = ipywidgets.VBox([self._page, self._choice, self._wiring.alert])
         bar.add_class("rm").add_class("rm-dashboard").add_class("rm-bar")
@@ -58,10 +57,8 @@ class Dashboards(Board):
         self._place.children = (self._made[self.shown],)
 
     def _make(self) -> Any:  # noqa: ANN401 - one of three
-        judgement = self._week.judgement
-        if self.shown == "fleet":
-            return Fleet(self._week, samples_from=self._recording)
-        return Triage(judgement) if self.shown == "triage" else LimitExplorer(self._recording, judgement=judgement)
+        boards = {"fleet": Fleet, "triage": Triage, "limits": LimitExplorer}
+        return boards[self.shown](self._found, samples_from=self._recording)
 
 
 def served() -> Dashboards:

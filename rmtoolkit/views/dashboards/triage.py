@@ -15,29 +15,31 @@ import traitlets
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, join, table, wide
 from rmtoolkit._tables import parse_time
-from rmtoolkit.analysis import advice
 from rmtoolkit.analysis.heap_answers import HeapAnswer, answer
 from rmtoolkit.analysis.heap_reading import profiles_by_workload
-from rmtoolkit.analysis.judge import Judgement, judge
 from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.assessment import assess
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.heap._names import plain_name, spoken
-from rmtoolkit.views import _tables, charts, icicle, summary, theme, timeline_altair
+from rmtoolkit.views import _tables, charts, icicle, theme, timeline_altair
 from rmtoolkit.views._plot import Box, Line, Plot, Point, Scale, Shape, age_ticks, memory_ticks, thin
 from rmtoolkit.views._plot_svg import picture as plot_svg_picture
-from rmtoolkit.views._tables import facts, pattern_words, with_code
+from rmtoolkit.views._tables import facts, pattern_words, shortened, with_code
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
 from rmtoolkit.views.dashboards.live_chart import LiveChart
-from rmtoolkit.views.timeline import Timelines, ahead, ms
+from rmtoolkit.views.timeline import Parts, Timelines, ahead, ms
 from rmtoolkit.views.timeline_svg import Chart
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import altair as alt
     from numpy.typing import NDArray
 
     from rmtoolkit._parallel import Source
-    from rmtoolkit.analysis.records import Advice
+    from rmtoolkit.assessment import Assessment
+    from rmtoolkit.recording import Recording
     from rmtoolkit.views._plot import Piece, Place
     from rmtoolkit.views.timeline import Timeline
 
@@ -69,7 +71,7 @@ class Life:
     end: int
 
 
-def collect(samples: dict[int, pl.DataFrame], lives: pl.DataFrame, signal: str) -> list[Life]:
+def collect(samples: Mapping[int, pl.DataFrame], lives: pl.DataFrame, signal: str) -> list[Life]:
     """Cut a signal into lives, in the order in which they ended; those without a value are left out."""
     found: list[Life] = []
     for row in lives.iter_rows(named=True):
@@ -175,34 +177,47 @@ _LEAST: Final = 10
 
 
 class Case:
-    """A judgement, and windows of it that were judged again."""
+    """An Assessment, and windows of it that were judged again; `samples_from` is a recording with more samples."""
 
-    def __init__(self, judgement: Judgement, heap: Any = None) -> None:  # noqa: ANN401 - as for `judge`
-        self.judgement = judgement
-        self._heaps = {} if heap is None else profiles_by_workload(heap, judgement.recording.containers)
-        rows = summary.worst_first(judgement.verdicts).to_dicts()
-        self.names = summary.names(rows)
-        self.rows: dict[str, dict[str, Any]] = dict(zip(self.names, rows, strict=True))
-        self.timelines = Timelines(judgement)
-        self._instances = _groups(judgement.instances)
-        self._checklist = _groups(judgement.checklist)
+    def __init__(
+        self,
+        found: Assessment,
+        heap: Any = None,  # noqa: ANN401 - as for `assess`
+        *,
+        samples_from: Recording | None = None,
+    ) -> None:
+        self.found = found
+        self._recording = samples_from or found.recording
+        self._heaps = {} if heap is None else profiles_by_workload(heap, found.recording.containers)
+        self.names = found.workloads["name"].to_list()
+        self._at = {name: at for at, name in enumerate(self.names)}
+        self.timelines = Timelines(found, samples_from=samples_from)
+        self._instances = Parts(found.instances, by="workload_id")
         self._again = lru_cache(_KEPT)(self._judge_window)
         self._answers: dict[str, HeapAnswer] = {}
 
+    def row(self, name: str) -> dict[str, Any]:
+        """Give everything about a workload."""
+        return self.found.workloads.row(self._at[name], named=True)
+
     def heap(self, name: str) -> HeapAnswer | None:
         """Give what the heap profile of a workload answers."""
-        profile = self._heaps.get(_key(self.rows[name]))
+        profile = self._heaps.get(self.found.workloads.select(WORKLOAD).row(self._at[name]))
         if profile is not None and name not in self._answers:
             self._answers[name] = answer(profile)
         return self._answers.get(name)
 
     def instances(self, name: str) -> pl.DataFrame:
         """Give the pods of a workload, with their own verdicts."""
-        return self._instances[_key(self.rows[name])]
+        return self._instances[self._at[name]]
 
     def questions(self, name: str) -> pl.DataFrame:
         """Give the five answers about a workload."""
-        return self._checklist.get(_key(self.rows[name]), self.judgement.checklist.clear())
+        return self.found.checklist.filter(pl.col("workload_id") == self._at[name])
+
+    def lives(self, containers: Sequence[int]) -> pl.DataFrame:
+        """Give the lives of some containers."""
+        return self.found.lives.filter(pl.col("container_id").is_in(containers))
 
     def again(self, name: str, window: tuple[int, int]) -> Case:
         """Judge one workload anew by what lies in a window."""
@@ -210,8 +225,8 @@ class Case:
         return found
 
     def _judge_window(self, name: str, window: tuple[int, int]) -> Case:
-        row = self.rows[name]
-        recording = self.judgement.recording.filter(*(pl.col(column).eq_missing(row[column]) for column in WORKLOAD))
+        row = self.row(name)
+        recording = self._recording.filter(*(pl.col(column).eq_missing(row[column]) for column in WORKLOAD))
         first, last = (_EPOCH + dt.timedelta(milliseconds=value) for value in window)
         part = recording.window(first, last)
         if part.samples.height < _LEAST:
@@ -220,10 +235,10 @@ class Case:
                 f"{text.moment(last)}: too few to judge. Select a longer window."
             )
             raise RmtoolkitError(msg)
-        found = Case(judge(part))
+        asked = self.found
+        found = Case(assess(part, oom_probability=asked.oom_probability, margins=asked.margins, prices=asked.prices))
         # A name that had to say more beside others keeps saying it.
-        own = found.names[0]
-        found.names, found.rows = [name], {name: found.rows[own]}
+        found.names, found._at = [name], {name: 0}
         return found
 
 
@@ -234,14 +249,6 @@ def timeline(case: Case, row: dict[str, Any], span: tuple[int, int] | None = Non
         msg = f"{text.printable(row['workload'])} has no memory sample to draw."
         raise RmtoolkitError(msg)
     return found
-
-
-def _key(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[column] for column in WORKLOAD)
-
-
-def _groups(frame: pl.DataFrame) -> dict[tuple[Any, ...], pl.DataFrame]:
-    return frame.partition_by(*WORKLOAD, as_dict=True, maintain_order=True)
 
 
 #: So many functions are listed.
@@ -370,7 +377,7 @@ def picture(case: Case, state: State) -> Picture:
     """Show a state."""
     judged = case if state.judged is None else case.again(state.workload, state.judged)
     row = _row(judged, state)
-    whole = timeline(case, _row(case, state))
+    whole = timeline(case, row if judged is case else _row(case, state))
     if state.judged is None:
         drawn = whole
         home = _home(whole, state.last_ms)
@@ -405,8 +412,9 @@ def picture(case: Case, state: State) -> Picture:
 
 def windows(case: Case, workload: str) -> list[tuple[str, int]]:
     """Offer stretches of the past to look at."""
-    whole = timeline(case, case.rows[workload])
-    step = 1000 * (case.timelines.about[case.rows[workload]["container_id"]]["cadence_seconds"] or 1.0)
+    row = case.row(workload)
+    whole = timeline(case, row)
+    step = 1000 * (case.timelines.about[row["container_id"]]["cadence_seconds"] or 1.0)
     fitting = [
         (words, size)
         for words, size in _WINDOWS
@@ -428,12 +436,12 @@ def pods(case: Case, workload: str) -> list[tuple[str, str]]:
 
 
 def _row(case: Case, state: State) -> dict[str, Any]:
-    """Find the verdict on the workload, or on one of its pods."""
-    row = case.rows[state.workload]
-    if not state.pod:
-        return row
+    """Find the row of the workload, or of one of its pods."""
+    row = case.row(state.workload)
     found = case.instances(state.workload).filter(pl.col("pod") == state.pod)
-    return row | {"pods": 1} | found.row(0, named=True) if found.height else row
+    if not state.pod or not found.height:
+        return row
+    return found.row(0, named=True)
 
 
 def _home(whole: Timeline, last_ms: int) -> tuple[int, int]:
@@ -454,25 +462,23 @@ def _aside(case: Case, state: State, row: dict[str, Any]) -> Markup:
 def _answer(row: dict[str, Any], name: str) -> Markup:
     mark = text.VERDICTS[row["verdict"]]
     words = [*([text.count(row["pods"], "pod")] if row["pods"] else []), *pattern_words(row)]
-    found = list(advice.advise(row))
     said = el(
         "div",
         el("span", charts.mark(mark.shape), mark.badge, class_="badge"),
-        el("span", ", ".join([summary.shortened(name, _SHOWN_NAME), *words]), class_="who"),
+        el("span", ", ".join([shortened(name, _SHOWN_NAME), *words]), class_="who"),
         el("p", text.printable(row["headline"]), class_="headline", role="heading", aria_level="1"),
-        el("p", text.printable(row["reason"]), class_="reason"),
-        _next(found[0]) if found else None,
+        el("p", text.printable(row["why"]), class_="reason"),
+        _next(row),
     )
     return el("div", said, facts(row), class_=f"answer {mark.token}")
 
 
-def _next(step: Advice) -> Markup:
+def _next(row: dict[str, Any]) -> Markup:
     """Say what to do, with what is to be typed on a line of its own and a button that copies it."""
-    expected = f"Expected: {text.printable(step.expected.rstrip('.'))}." if step.expected else None
-    setting = text.printable(step.setting) if step.setting else None
+    setting = text.printable(row["setting"]) if row["setting"] else None
     return el(
         "div",
-        el("div", el("b", "Next:"), " ", with_code(step.text.rstrip(".") + ".")),
+        el("div", el("b", "Next:"), " ", with_code(row["next_text"])),
         el(
             "div",
             el("code", setting, class_="block"),
@@ -481,7 +487,9 @@ def _next(step: Advice) -> Markup:
         )
         if setting
         else None,
-        el("span", expected, class_="small") if expected else None,
+        el("span", f"Expected: {text.printable(row['expected'].rstrip('.'))}.", class_="small")
+        if row["expected"]
+        else None,
         class_="next",
     )
 
@@ -502,17 +510,12 @@ def _heading(whole: Timeline, row: dict[str, Any], about: dict[str, Any]) -> Mar
 
 
 def _ages(judged: Case, state: State, row: dict[str, Any]) -> Markup:
-    instances = judged.instances(state.workload)
-    if state.pod:
-        instances = instances.filter(pl.col("container_id") == row["container_id"])
-    ids = instances["container_id"].to_list()
-    lives = pl.concat([judged.timelines.lives[one] for one in ids if one in judged.timelines.lives])
+    ids = [row["container_id"]] if state.pod else judged.instances(state.workload)["container_id"].to_list()
     signal = row["signal"] or "working_set_bytes"
-    found = collect(judged.timelines.samples, lives, signal)
+    found = collect(judged.timelines.samples, judged.lives(ids), signal)
     count = len(found)
     title = "One life by age" if count == 1 else f"{_COUNTS.get(count, f'{count:,}')} lives by age"
-    note = text.SIGNAL_WORDS.get(signal, signal)
-    heading = el("h2", title, el("span", note, class_="note"))
+    heading = el("h2", title, el("span", text.SIGNAL_WORDS.get(signal, signal), class_="note"))
     if not found:
         return join(el("h2", "Lives by age"), el("p", "There is no sample to draw.", class_="note"))
     return join(heading, draw(found, row, state.workload))
@@ -524,12 +527,11 @@ _COUNTS: Final = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seve
 def _folded(judged: Case, state: State, row: dict[str, Any], whole: Timeline, about: dict[str, Any]) -> Markup:
     instances = judged.instances(state.workload)
     ids = instances["container_id"].to_list()
-    lives = pl.concat([judged.timelines.lives[one] for one in ids if one in judged.timelines.lives])
     names = dict(zip(ids, instances["pod"].to_list(), strict=True))
-    findings = judged.judgement.findings.filter(pl.col("container_id").is_in(ids))
+    findings = judged.found.findings.filter(pl.col("container_id").is_in(ids))
     return join(
         _tables.pods(instances.to_dicts()),
-        _tables.lives(lives.to_dicts(), names),
+        _tables.lives(judged.lives(ids).to_dicts(), names),
         _tables.quality(row["coverage"], findings.to_dicts(), whole.gaps, about["cadence_seconds"]),
     )
 
@@ -542,13 +544,15 @@ class Triage(Board):
 
     Parameters
     ----------
-    recording
-        A recording, any frame that can become one, a lake, or what `judge` found in one. Of a lake there are only the
-        samples that charts show; for all of a workload give ``lake.recording(workload="api")``.
+    source
+        A recording, any frame that can become one, a lake, or an Assessment. Of a lake there are only the samples that
+        charts show; for all of a workload give ``lake.recording(workload="api")``.
     heap
-        Heap profiles, as for `judge`.
+        Heap profiles, as for `assess`.
     workload
         The workload to begin with, or a part of its name; without it the worst.
+    samples_from
+        Beside an Assessment of a large file, which has only the samples that charts show: the recording itself.
 
     Attributes
     ----------
@@ -584,13 +588,13 @@ class Triage(Board):
 
     def __init__(
         self,
-        recording: Source | Judgement,
+        source: Source | Assessment,
         heap: Any = None,  # noqa: ANN401 - a profile, a path, several, or a mapping
         *,
         workload: str | None = None,
+        samples_from: Recording | None = None,
     ) -> None:
-        found = recording if isinstance(recording, Judgement) else judge(recording, heap)
-        self._case = Case(found, heap)
+        self._case = Case(assess(source, heap=heap), heap, samples_from=samples_from)
         first = self._find(workload) if workload is not None else self._case.names[0]
         self._state = State(first)
         self._picture = picture(self._case, self._state)

@@ -157,7 +157,7 @@ class _Drawn:
         charted = self.shown[:_CHARTS]
         self.charted = {about["workload_id"] for about in charted}
         self.sparks = Sparks(found, [about["container_id"] for about in self.shown])
-        self.timelines = Timelines(found, only=[about["container_id"] for about in charted])
+        self.timelines = Timelines(found)
         pods = found.recording.containers.select("container_id", pl.coalesce("pod", "container"))
         self.pods = {container: text.printable(pod or "") for container, pod in pods.iter_rows()}
         self.lives = _grouped(found.lives.sort("container_id", "life"), "workload_id")

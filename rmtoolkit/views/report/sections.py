@@ -466,8 +466,9 @@ def top(contents: Contents) -> Markup:
 
 def heading(contents: Contents) -> Markup:
     """Write the headline as a heading."""
-    sentences = contents.found.fleet.sentence.split(". ")
-    return el("h1", *(el("span", f"{said.removesuffix('.')}.") for said in sentences))
+    first, *others = contents.found.fleet.sentence.split(". ")
+    said = [el("span", first.removesuffix("."), "."), *(el("span", " ", one.removesuffix("."), ".") for one in others)]
+    return el("h1", *said)
 
 
 def begin(contents: Contents) -> tuple[Row | None, str]:

@@ -1,0 +1,125 @@
+"""The memory of one instant taken apart into layers: the same rule for what is said and for what is drawn."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Final
+
+import polars as pl
+
+#: Signals that layers are made of; of the first five, from the lowest layer up, the first one that was ever scraped
+#: says which instant is shown.
+PARTS: Final = (
+    "allocated_bytes",
+    "anon_bytes",
+    "rss_bytes",
+    "working_set_bytes",
+    "usage_bytes",
+    "active_bytes",
+    "resident_bytes",
+    "free_bytes",
+    "shmem_bytes",
+    "kernel_bytes",
+    "file_bytes",
+)
+
+_LOWEST: Final = PARTS[:5]
+#: What was scraped longer before that instant is no part of it.
+_SAME_INSTANT: Final = dt.timedelta(hours=1)
+
+
+def layers() -> dict[str, pl.Expr]:
+    """Take `PARTS` of one instant apart; unknown is null. From live heap to cache they add up to the working set."""
+    whole = pl.coalesce("working_set_bytes", "usage_bytes")
+    top = pl.coalesce(whole, "rss_bytes", "anon_bytes", pl.lit(2**62))
+    private = pl.coalesce("anon_bytes", "rss_bytes")
+    roof = pl.min_horizontal(private, top)
+
+    def below(edge: pl.Expr) -> pl.Expr:
+        # The allocator's own count of pages runs a little ahead of the kernel's: nothing is above what that says.
+        return pl.when(edge.is_not_null()).then(pl.min_horizontal(edge, roof))
+
+    live = below(pl.col("allocated_bytes"))
+    active = below(pl.col("active_bytes"))
+    held = below(pl.coalesce("resident_bytes", pl.coalesce("active_bytes", "allocated_bytes") + pl.col("free_bytes")))
+    gaps = (active - live).clip(0)
+    kept = (held - live - gaps.fill_null(0)).clip(0)
+    heap = live + gaps.fill_null(0) + kept.fill_null(0)
+    anonymous = pl.when(private.is_not_null()).then(roof).otherwise(heap)
+    room = (whole - anonymous).clip(0)
+    shmem = pl.when(pl.col("shmem_bytes").is_not_null()).then(
+        pl.min_horizontal("shmem_bytes", pl.coalesce(room, "shmem_bytes"))
+    )
+    rest = room - shmem.fill_null(0)
+    files = (pl.col("file_bytes") - shmem.fill_null(0)).clip(0)
+    # What is neither the process's nor a file is the kernel's; where files are not told, all of the rest is cache.
+    told = pl.when(pl.col("kernel_bytes").is_not_null()).then(pl.min_horizontal("kernel_bytes", rest))
+    kernel = pl.when(private.is_not_null()).then(pl.coalesce(told, (rest - files).clip(0)))
+    return {
+        "live_bytes": live,
+        "slack_bytes": gaps,
+        "kept_bytes": kept,
+        "outside_bytes": pl.when(private.is_not_null()).then(anonymous - heap),
+        "anon_bytes": anonymous,
+        "cache_bytes": pl.when(private.is_not_null()).then(rest - kernel.fill_null(0)),
+        "kernel_bytes": kernel,
+        "shmem_bytes": shmem,
+        "working_set_bytes": whole,
+        "rss_bytes": pl.coalesce("rss_bytes", "anon_bytes"),
+    }
+
+
+def last_layers(samples: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
+    """Take the memory of containers apart at the last scrape of their lowest layer."""
+    names = [name for name in PARTS if samples[name].null_count() < samples.height]
+    lowest = [pl.col("time").filter(pl.col(name).is_not_null()).last() for name in _LOWEST if name in names]
+    if not lowest:
+        nothing = dict.fromkeys(layers(), pl.Int64) | {"layers_time": samples.schema["time"]}
+        return pl.DataFrame({"container_id": containers}).with_columns(
+            pl.lit(None, dtype=dtype).alias(name) for name, dtype in nothing.items()
+        )
+    recent = samples.select("container_id", "time", *names).filter(
+        pl.col("container_id").is_in(containers.implode())
+        & (pl.col("time") > pl.col("time").last().over("container_id") - 24 * _SAME_INSTANT)
+    )
+    instant = pl.coalesce(lowest)
+    then = (pl.col("time") <= instant) & (pl.col("time") >= instant - _SAME_INSTANT)
+    found = recent.group_by("container_id", maintain_order=True).agg(
+        instant.alias("layers_time"), *(pl.col(name).filter(then).drop_nulls().last() for name in names)
+    )
+    missing = set(PARTS).difference(names)
+    found = found.with_columns(pl.lit(None, dtype=pl.Int64).alias(name) for name in missing)
+    return found.select("container_id", "layers_time", **layers())
+
+
+#: Upper edges of the layers, from the bottom up.
+TOPS: Final = ("live", "slack", "kept", "outside", "cache")
+
+
+def edges(samples: pl.DataFrame) -> pl.DataFrame:
+    """Give the upper edges of the layers of one container at every sample, from the bottom up, by the colour of each.
+
+    An edge is null where its own signal was not scraped; what bounds it is taken from the scrape before in its `life`.
+    """
+    own = {
+        "live": pl.col("allocated_bytes"),
+        "slack": pl.col("active_bytes"),
+        "kept": pl.coalesce("resident_bytes", "free_bytes"),
+        "outside": pl.coalesce("anon_bytes", "rss_bytes"),
+        "cache": pl.coalesce("working_set_bytes", "usage_bytes"),
+    }
+    there = samples.select(signal.is_not_null().alias(name) for name, signal in own.items())
+    filled = samples.select("life", *PARTS).with_columns(pl.col(PARTS).forward_fill().over("life"))
+    apart = filled.select(**layers())
+    heap = pl.sum_horizontal("live_bytes", "slack_bytes")
+    kept = heap + pl.col("kept_bytes")
+    tops = apart.select(live="live_bytes", slack=heap, kept=kept, outside="anon_bytes", cache="working_set_bytes")
+    return tops.select(pl.when(there[name]).then(pl.col(name)).cast(pl.Float64).alias(name) for name in own)
+
+
+def thick(row: dict[str, Any]) -> dict[str, int | None]:
+    """Say how thick each layer is in a row, by its colour: what lies above the process's own memory is one layer."""
+    whole, own = row["working_set_bytes"], row["anon_bytes"]
+    rest = None if whole is None or own is None else whole - own
+    layers = {name: row[f"{name}_bytes"] for name in ("live", "slack", "kept", "outside")}
+    return layers | {"cache": rest, "whole": own}
