@@ -32,19 +32,20 @@ def layers() -> dict[str, pl.Expr]:
     """Take `PARTS` of one instant apart; unknown is null. From live heap to cache they add up to the working set."""
     whole = pl.coalesce("working_set_bytes", "usage_bytes")
     top = pl.coalesce(whole, "rss_bytes", "anon_bytes", pl.lit(2**62))
+    private = pl.coalesce("anon_bytes", "rss_bytes")
+    roof = pl.min_horizontal(private, top)
 
     def below(edge: pl.Expr) -> pl.Expr:
-        # The allocator's own count of pages runs a little ahead of the kernel's: nothing is above the whole.
-        return pl.when(edge.is_not_null()).then(pl.min_horizontal(edge, top))
+        # The allocator's own count of pages runs a little ahead of the kernel's: nothing is above what that says.
+        return pl.when(edge.is_not_null()).then(pl.min_horizontal(edge, roof))
 
-    private = pl.coalesce("anon_bytes", "rss_bytes")
     live = below(pl.col("allocated_bytes"))
     active = below(pl.col("active_bytes"))
     held = below(pl.coalesce("resident_bytes", pl.coalesce("active_bytes", "allocated_bytes") + pl.col("free_bytes")))
     gaps = (active - live).clip(0)
     kept = (held - live - gaps.fill_null(0)).clip(0)
     heap = live + gaps.fill_null(0) + kept.fill_null(0)
-    anonymous = below(pl.max_horizontal(private, heap))
+    anonymous = pl.when(private.is_not_null()).then(roof).otherwise(heap)
     room = (whole - anonymous).clip(0)
     shmem = pl.when(pl.col("shmem_bytes").is_not_null()).then(
         pl.min_horizontal("shmem_bytes", pl.coalesce(room, "shmem_bytes"))
@@ -73,7 +74,10 @@ def last_layers(samples: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
     names = [name for name in PARTS if samples[name].null_count() < samples.height]
     lowest = [pl.col("time").filter(pl.col(name).is_not_null()).last() for name in _LOWEST if name in names]
     if not lowest:
-        return pl.DataFrame({"container_id": containers})
+        nothing = dict.fromkeys(layers(), pl.Int64) | {"layers_time": samples.schema["time"]}
+        return pl.DataFrame({"container_id": containers}).with_columns(
+            pl.lit(None, dtype=dtype).alias(name) for name, dtype in nothing.items()
+        )
     recent = samples.select("container_id", "time", *names).filter(
         pl.col("container_id").is_in(containers.implode())
         & (pl.col("time") > pl.col("time").last().over("container_id") - 24 * _SAME_INSTANT)

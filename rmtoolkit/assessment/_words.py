@@ -56,7 +56,7 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
             if row["next_step"].startswith(NOTHING[:-1]) and row["next_step"] != NOTHING:
                 beside = advise(rows.row(at, named=True))
                 found = next((one for one in beside if one.text.startswith(NOTHING[:-1])), found)
-        elif action in OF_LIMITS or (action is Action.WAIT and until is not None) or _limit_missing(row):
+        elif action in OF_LIMITS or _waits_for_history(row, action) or _limit_missing(row):
             found = _of_limit(row, action)
         else:
             every = list(advise(rows.row(at, named=True)))
@@ -140,8 +140,9 @@ def _headline(row: Row) -> str:
 
 
 def _worst(row: Row) -> str | None:
-    """Say what may happen until an open verdict is decided."""
-    if row["verdict"] != Verdict.INCONCLUSIVE or row["oom_probability_24h"] is None:
+    """Say what may happen while somebody waits."""
+    waits = row["verdict"] == Verdict.INCONCLUSIVE or row["action"] == Action.WAIT
+    if not waits or row["oom_probability_24h"] is None:
         return None
     day, week = (text.chance(row[name]) for name in ("oom_probability_24h", "oom_probability_7d"))
     return f"an OOM kill: {day} chance within a day, {week} within 7 days"
@@ -189,6 +190,11 @@ def _fits(one: Advice, action: Action) -> bool:
     if action is Action.REDUCE_STARTUP:
         return one.because == "startup_peak_bytes"
     return not _names_limit(one) and not about_exporter and one.because != "oom_probability_7d"
+
+
+def _waits_for_history(row: Row, action: Action) -> bool:
+    """Tell whether there is a history, and it is only too short."""
+    return action is Action.WAIT and None not in (row["undecided_until"], row["history_seconds"])
 
 
 def _limit_missing(row: Row) -> bool:

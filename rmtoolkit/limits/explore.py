@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.cost import at_limit, requested
+from rmtoolkit.limits.cost import USUAL, Prices, at_limit, requested
 from rmtoolkit.limits.history import as_need, describe
-from rmtoolkit.limits.recommend import USUAL, Advised, Prices, advise, gather
+from rmtoolkit.limits.recommend import Advised, advise, gather
 from rmtoolkit.limits.risk import Margins, lookup
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, Past, of_workload, spread_over
 from rmtoolkit.recording import as_recording
@@ -49,6 +49,19 @@ class Change:
         return self == Change()
 
 
+class Level(NamedTuple):
+    """A level that a limit is held against: its lowest, usual and highest value."""
+
+    name: str
+    low_bytes: float
+    usual_bytes: float
+    high_bytes: float
+
+    def room(self, limit_bytes: int) -> float:
+        """Say which share of a limit is free above it; negative where the limit is below."""
+        return (limit_bytes - self.high_bytes) / limit_bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One workload container after a change."""
@@ -59,6 +72,16 @@ class Outcome:
     running_bytes: float | None
     startups: Floats
     pod: int
+
+    @property
+    def levels(self) -> list[Level]:
+        """What is known of where it runs and how high it starts."""
+        steady, running, starts = self.settled_bytes, self.running_bytes, self.startups
+        found = [] if steady is None else [Level("steady", steady, steady, steady)]
+        found += [] if running is None else [Level("running peak", running, running, running)]
+        if starts.size:
+            found.append(Level("startup", float(starts.min()), float(np.median(starts)), float(starts.max())))
+        return found
 
 
 def measured_spike(past: Past) -> float | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
 
 import rmtoolkit as rm
-from rmtoolkit._shown import of_pod
+from rmtoolkit._shown import last_layers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.judge import Judgement
 
 MI: Final = 2**20
+HOUR: Final = dt.timedelta(hours=1)
 
 
 def service(
@@ -69,5 +71,9 @@ def shop(other: str = "db") -> rm.Recording:
 def shown(fleet: Judgement, row: dict[str, Any]) -> dict[str, Any]:
     """Complete a hand-made verdict with what an Assessment knows of the last instant."""
     samples = fleet.recording.samples
-    mine = samples.filter(pl.col("container_id") == row["container_id"])
-    return of_pod(row | {"window_end": samples["time"].max()}, row, mine)
+    layers = last_layers(samples, pl.Series([row["container_id"]], dtype=pl.UInt32)).row(0, named=True)
+    end = samples["time"].max()
+    hours = {side: row[f"hours_to_limit{side}"] for side in ("", "_low", "_high")}
+    met = {f"limit_at{side}": None if left is None else end + left * HOUR for side, left in hours.items()}
+    grows = {"growing": row["verdict"] == "leak"}
+    return row | layers | met | grows

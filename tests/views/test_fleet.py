@@ -13,20 +13,19 @@ import traitlets
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.week import survey
+from rmtoolkit.limits.recommend import USUAL
 from rmtoolkit.views.dashboards.fleet import PAGE
 from tests.views.services import MI, service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rmtoolkit.limits.week import Week
 
 HOSTILE: Final = '"><img src=x onerror=alert(1)>'
 
 
 @pytest.fixture(scope="module")
-def week() -> Week:
+def found() -> rm.Assessment:
     """Thirty quiet services of two namespaces, two that leak, one that means harm and one without a limit."""
     rng = np.random.default_rng(2)
     hours = np.arange(7 * 24)
@@ -38,13 +37,14 @@ def week() -> Week:
     frames += [service(f"leaky-{rate}", 200 + hours * 0.01 * rate, step=3600) for rate in (50, 150)]
     frames.append(service(HOSTILE, 150 + rng.standard_normal(hours.size), step=3600))
     frames.append(service("free", 150 + rng.standard_normal(hours.size), step=3600, limit=None))
-    return survey(rm.Recording.from_frame(pl.concat(frames, how="diagonal_relaxed")))
+    recording = rm.Recording.from_frame(pl.concat(frames, how="diagonal_relaxed"))
+    return rm.assess(recording, prices=USUAL)
 
 
 @pytest.fixture
-def fleet(week: Week) -> Iterator[rm.Fleet]:
+def fleet(found: rm.Assessment) -> Iterator[rm.Fleet]:
     """Its table."""
-    made = rm.Fleet(week, price_per_gib_hour=0.005)
+    made = rm.Fleet(found)
     yield made
     made.close()
 
@@ -80,9 +80,8 @@ def test_every_column_sorts_both_ways(fleet: rm.Fleet) -> None:
     assert fleet.shown[:2] == ["shop/leaky-150", "shop/leaky-50"]
     assert 'aria-sort="descending"' in fleet._table.value
     press(fleet, "sort peak")
-    peaks = [fleet._by_name[name].row for name in fleet.shown]
-    ratios = [row["peak_bytes"] / row["limit_bytes"] for row in peaks if row["limit_bytes"]]
-    assert ratios == sorted(ratios, reverse=True)
+    rooms = [fleet._by_name[name]["headroom_share"] for name in fleet.shown]
+    assert rooms == sorted(rooms)
     for name in ("verdict", "kill", "time", "spare", "pods", "worst"):
         press(fleet, f"sort {name}")
         assert fleet.sort == name
@@ -108,14 +107,14 @@ def test_filters_add_up_and_tiles_are_one_of_them(fleet: rm.Fleet) -> None:
     fleet.search, fleet.namespace, fleet.tile = "", "", "spare"
     assert fleet._spaces.value == ""
     assert fleet._verdicts.value is None
-    assert all(fleet._by_name[name].spare_bytes for name in fleet.shown)
+    assert all(fleet._by_name[name]["waste_bytes"] for name in fleet.shown)
     assert len(fleet.shown) == min(len(fleet._found), PAGE) > 0
 
 
-def test_the_tiles_count_what_the_frame_has(fleet: rm.Fleet, week: Week) -> None:
+def test_the_tiles_count_what_the_frame_has(fleet: rm.Fleet, found: rm.Assessment) -> None:
     """Counts on top are those of the verdicts."""
     written = dict(re.findall(r'data-rm-send="tile (\w+)"><span[^>]*><svg.*?</svg>([\d,]+)</span>', fleet._tiles.value))
-    counted = dict(week.judgement.verdicts["verdict"].value_counts().iter_rows())
+    counted = dict(found.workloads["verdict"].value_counts().iter_rows())
     assert {name: int(amount) for name, amount in written.items()} == {
         name: counted.get(name, 0) for name in ("leak", "inconclusive", "not_leak")
     }
@@ -155,7 +154,7 @@ def test_a_row_opens_triage_in_its_place(fleet: rm.Fleet) -> None:
     assert fleet.opened == "shop/calm-07"
     fleet.back()
     fleet.opened = "nothing like it"
-    assert "No workload is called" in str(fleet._wiring.failed)
+    assert "No workload" in str(fleet._wiring.failed)
     assert fleet._list.layout.display is None
 
 
@@ -176,21 +175,21 @@ def test_values_that_cannot_be_are_refused(fleet: rm.Fleet) -> None:
     assert fleet.page == 1
 
 
-def test_a_recording_a_judgement_and_a_week_give_the_same_table(week: Week) -> None:
+def test_a_recording_and_an_assessment_give_the_same_table(found: rm.Assessment) -> None:
     """Whatever was found out already is not asked again, and changes nothing."""
     tables: list[Any] = []
-    for source in (week.judgement.recording, week.judgement, week):
-        fleet = rm.Fleet(source)
+    for source in (found.recording, found):
+        fleet = rm.Fleet(source, price_per_gib_hour=USUAL.per_gib_hour)
         tables.append((fleet.shown, fleet._table.value, fleet._tiles.value))
         fleet.close()
-    assert tables[0] == tables[1] == tables[2]
+    assert tables[0] == tables[1]
 
 
-def test_a_lake_is_a_fleet_too(week: Week, tmp_path: Any) -> None:
+def test_a_lake_is_a_fleet_too(found: rm.Assessment, tmp_path: Any) -> None:
     """Read part by part; the rows are the same."""
     lake = rm.Lake(tmp_path / "lake")
-    lake.append(week.judgement.recording)
-    one, other = rm.Fleet(lake), rm.Fleet(week)
+    lake.append(found.recording)
+    one, other = rm.Fleet(lake), rm.Fleet(found)
     assert one.shown == other.shown
     one.close()
     other.close()
@@ -202,11 +201,11 @@ def test_nothing_recorded_is_an_error() -> None:
         rm.Fleet(pl.DataFrame({"time": [], "rss_bytes": []}, schema={"time": pl.Int64, "rss_bytes": pl.Int64}))
 
 
-def test_closing_leaves_nothing_behind(week: Week) -> None:
+def test_closing_leaves_nothing_behind(found: rm.Assessment) -> None:
     """Every widget is gone, that of an open workload too, and nothing listens any more."""
     registry = ipywidgets.widgets.widget._instances
     before = set(registry)
-    fleet = rm.Fleet(week)
+    fleet = rm.Fleet(found)
     fleet.opened = fleet.shown[0]
     assert set(registry) > before
     fleet.close()

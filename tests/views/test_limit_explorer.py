@@ -13,7 +13,7 @@ import traitlets
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.views.dashboards.explorer import amount
+from rmtoolkit.views.dashboards.limit_charts import amount
 from tests.views.services import MI, service, shop
 
 if TYPE_CHECKING:
@@ -30,15 +30,15 @@ def recording() -> rm.Recording:
 
 
 @pytest.fixture(scope="module")
-def judgement(recording: rm.Recording) -> rm.Judgement:
-    """Judged once."""
-    return rm.judge(recording)
+def found(recording: rm.Recording) -> rm.Assessment:
+    """Assessed once."""
+    return rm.assess(recording)
 
 
 @pytest.fixture
-def explorer(judgement: rm.Judgement) -> Iterator[rm.LimitExplorer]:
+def explorer(found: rm.Assessment) -> Iterator[rm.LimitExplorer]:
     """On the service with startups."""
-    made = rm.LimitExplorer(judgement, "api")
+    made = rm.LimitExplorer(found, "api")
     yield made
     made.close()
 
@@ -137,9 +137,9 @@ def test_prices_change_the_cost_and_nothing_else(explorer: rm.LimitExplorer) -> 
     assert explorer.chosen.memory < after.memory
 
 
-def test_what_grows_gets_days_and_no_recommendation(judgement: rm.Judgement) -> None:
+def test_what_grows_gets_days_and_no_recommendation(found: rm.Assessment) -> None:
     """No preset of ours, no tick; a higher limit "buys" days, in the patch too."""
-    explorer = rm.LimitExplorer(judgement, "leaky")
+    explorer = rm.LimitExplorer(found, "leaky")
     assert explorer.scene.ours_bytes is None
     assert [label.split()[0] for label, _ in explorer._presets.options][:1] == ["now"]
     assert "ours" not in [label.split()[0] for label, _ in explorer._presets.options]
@@ -153,24 +153,24 @@ def test_what_grows_gets_days_and_no_recommendation(judgement: rm.Judgement) -> 
     explorer.close()
 
 
-def test_names_are_escaped_and_unknown_ones_refused(judgement: rm.Judgement) -> None:
+def test_names_are_escaped_and_unknown_ones_refused(found: rm.Assessment) -> None:
     """A hostile name is text; one that is not there is an error that names some that are."""
-    explorer = rm.LimitExplorer(judgement, HOSTILE[:6])
+    explorer = rm.LimitExplorer(found, HOSTILE[:6])
     everything = explorer._words.value + explorer._charts.value + explorer._about.value
     assert "<img" not in everything
     assert explorer.threads is None
     assert explorer._threads.slider.disabled
     assert explorer._startup.number.disabled
     explorer._search.value = "no such thing"
-    assert "No workload is called" in str(explorer._wiring.failed)
+    assert "No workload" in str(explorer._wiring.failed)
     assert explorer.workload.endswith(HOSTILE)
     explorer.workload = "api"
     assert explorer.workload == "shop/api"
     assert explorer._search.value == "shop/api"
     assert str(explorer._wiring.failed) == "None"
     explorer.close()
-    with pytest.raises(RmtoolkitError, match="such as"):
-        rm.LimitExplorer(judgement, "no such thing")
+    with pytest.raises(RmtoolkitError, match="There are"):
+        rm.LimitExplorer(found, "no such thing")
 
 
 def test_a_workload_without_a_limit_opens_on_ours() -> None:
@@ -228,11 +228,11 @@ def test_nothing_to_explore_is_an_error() -> None:
         )
 
 
-def test_closing_leaves_nothing_behind(judgement: rm.Judgement) -> None:
+def test_closing_leaves_nothing_behind(found: rm.Assessment) -> None:
     """Every widget that was made is gone, and the traits have no listener left."""
     registry = ipywidgets.widgets.widget._instances
     before = set(registry)
-    explorer = rm.LimitExplorer(judgement)
+    explorer = rm.LimitExplorer(found)
     explorer.limit_bytes = 300 * MI
     assert set(registry) > before
     explorer.close()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import math
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import ipywidgets
 import numpy as np
@@ -18,426 +16,38 @@ import traitlets
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, join
 from rmtoolkit._parallel import as_source
-from rmtoolkit.analysis.judge import Judgement
 from rmtoolkit.analysis.records import WORKLOAD
-from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.assessment import Assessment, assess
+from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.limits import explore
 from rmtoolkit.limits.cost import requested
 from rmtoolkit.limits.explore import Chosen, Scene, choose, scene
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.patches import Resources, documents, fragment, obstacle
-from rmtoolkit.limits.recommend import Prices, advise, gather, of_gathered, qos
-from rmtoolkit.limits.risk import as_margins
+from rmtoolkit.limits.recommend import USUAL, qos
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, Past, of_workload
 from rmtoolkit.recording import Recording
-from rmtoolkit.views import _plot_svg, summary
-from rmtoolkit.views._plot import (
-    PX,
-    Area,
-    Bar,
-    Box,
-    Grows,
-    Line,
-    Piece,
-    Plot,
-    Point,
-    Rule,
-    Scale,
-    Shape,
-    chance_ticks,
-    limit_ticks,
-    memory_ticks,
-    money_step,
-    money_ticks,
-    stretches,
-    text_box,
-    text_width,
-    thin,
-    time_ticks,
-)
-from rmtoolkit.views._plot_svg import picture as plot_svg_picture
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
+from rmtoolkit.views.dashboards.limit_charts import (
+    Ground,
+    amount,
+    cost_chart,
+    ground,
+    headroom_chart,
+    named,
+    replay_chart,
+    risk_chart,
+)
 from rmtoolkit.views.style import EXPLORER
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
-
     from rmtoolkit._parallel import Source
     from rmtoolkit.limits.history import Need
     from rmtoolkit.limits.risk import Margins
-    from rmtoolkit.views._plot import Floats, Place
-
-
-WIDTH: Final = 372
-#: A line of words, and the bar below it: words beside bars would run into each other.
-_ROW: Final = 44
-_BAR: Final = 18
-_TOP: Final = 22
-
-
-def headroom_chart(scene: Scene, chosen: Chosen) -> Markup:
-    """Draw levels against the limit: a bar each, with the room above it as a share; negative is above the limit."""
-    rows = levels(scene)
-    limit = chosen.limit_bytes
-    height = _TOP + len(rows) * _ROW
-    x = Scale(0, max([limit, *(high for *_, high in rows)]) * 1.06, 0, WIDTH)
-    plot = Plot(x, PX, Box(0, 0, WIDTH, height))
-    said = []
-    for at, (name, look, low, value, high) in enumerate(rows):
-        bar = _TOP + (at + 1) * _ROW - _BAR - 4
-        middle = bar + _BAR / 2
-        written = f"{name} {text.memory(value)}"
-        plot.add(Bar(look, 0, value, bar, bar + _BAR), Rule("limit", limit, limit, bar - 2, bar + _BAR + 2))
-        if low < high:
-            written += f" ({text.memory(low).removesuffix(' Mi')}–{text.memory(high).removesuffix(' Mi')})"
-            plot.add(Rule("whisker", low, high, middle, middle))
-            plot.add(*(Rule("whisker", end, end, bar + 4, bar + 14) for end in (low, high)))
-        room = (limit - high) / limit
-        verb = f"{_percent(room)} over {name}" if low == high else f"{_percent(room)} at the worst {name}"
-        plot.write(0, bar - 6, "start", written, "plain")
-        plot.write(WIDTH, bar - 6, "end", verb, "alarm" if room < 0 else "plain")
-        said.append(f"{written}, {verb}")
-    word = f"limit {text.configured(limit)}"
-    half = text_width(word, bold=True) / 2
-    plot.write(min(max(x.at(limit), half), WIDTH - half), 14, "middle", word, "strong")
-    says = f"Headroom at {word}: " + ("; ".join(said) if said else "no level is known")
-    return plot_svg_picture(WIDTH, height, plot, says=says)
-
-
-def levels(scene: Scene) -> list[tuple[str, str, float, float, float]]:
-    """Find the levels that a limit is held against: name, look, lowest, usual and highest value in bytes."""
-    found = scene.found
-    rows = []
-    if found.settled_bytes is not None:
-        rows.append(("steady", "live", *(found.settled_bytes,) * 3))
-    if found.running_bytes is not None:
-        rows.append(("running peak", "whole", *(found.running_bytes,) * 3))
-    if found.startups.size:
-        low, high = float(found.startups.min()), float(found.startups.max())
-        rows.append(("startup", "kept", low, float(np.median(found.startups)), high))
-    return rows
-
-
-def _percent(room: float) -> str:
-    return f"{100 * room:.0f} %".replace("-0 %", "0 %").replace("-", "−")
-
-
-HEIGHT: Final = 236
-_LEFT, _RIGHT, _TOP_POINTS, _BASE = 44, WIDTH - 10, 14, HEIGHT - 30
-#: px between two marks at the least, and of the unit behind the last number.
-_APART: Final = 44
-_UNIT: Final = 22
-
-
-class Named(NamedTuple):
-    """A limit with a name."""
-
-    name: str
-    limit_bytes: int
-    look: str
-
-
-def named(scene: Scene) -> list[Named]:
-    """List the limits that have a name and are known; what grows has none of ours."""
-    need = scene.found.need
-    rows = (
-        ("now", need.limit_bytes, "other"),
-        ("ours", scene.ours_bytes, "ours"),
-        ("VPA", need.vpa_target_bytes, "other"),
-        ("KRR", need.krr_limit_bytes, "other"),
-    )
-    return [Named(name, limit, look) for name, limit, look in rows if limit]
-
-
-def limit_plot(scene: Scene, top: float, grows: Grows = Grows.EVENLY) -> Plot:
-    """Make a plot whose x is the limit, with its axis, and whose y ends at `top`."""
-    across = Scale(scene.low, scene.high, _LEFT, _RIGHT, Grows.AS_LOG if scene.wide else Grows.EVENLY)
-    plot = Plot(across, Scale(0, top, _BASE, _TOP_POINTS, grows), Box(_LEFT, 0, WIDTH, _BASE))
-    ticks = limit_ticks(scene.low, scene.high, _RIGHT - _LEFT, _APART, doubled=scene.wide)
-    plot.bottom_axis(ticks, right=WIDTH - _UNIT, unit="Mi")
-    return plot
-
-
-def picture(plot: Plot, says: str, instead: str = "") -> Markup:
-    """Draw the plot, with a sentence `instead` of a curve where there is none."""
-    if instead:
-        plot.write((_LEFT + _RIGHT) / 2, 110, "middle", instead)
-    return _plot_svg.picture(WIDTH, HEIGHT, plot, says=says)
-
-
-#: px of a line of text.
-_LINE: Final = 18
-
-
-def amount(value: float | None, currency: str) -> str:
-    """Write a price: two significant digits below 10, else whole."""
-    if value is None:
-        return text.UNKNOWN
-    shown = text.number(value, 2) if value < 10 else f"{value:,.0f}"  # noqa: PLR2004
-    return f"{shown} {text.printable(currency)}"
-
-
-def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
-    """Draw what a month costs at every limit: memory below, incidents above."""
-    known = scene.curve.drop_nulls("memory")
-    totals = known["total"].drop_nulls()
-    prices = _at(scene)
-    top = _top(chosen, [float(value) for value in (totals if totals.len() else known["memory"])] or [1.0], prices)
-    plot = limit_plot(scene, top)
-    plot.left_axis(money_ticks(top))
-    if not known.height:
-        return picture(plot, "Cost a month: unknown, no request is known", "unknown: no request is known")
-    limits = known["limit_bytes"].to_numpy().astype(np.float64)
-    memory = np.minimum(known["memory"].to_numpy(), top)
-    total = np.minimum(known["total"].fill_null(float("nan")).to_numpy(), top)
-    seen = ~np.isnan(total)
-    plot.add(Area("cache", ((limits, memory),)))
-    if seen.any():
-        whole = ((limits[seen], total[seen]),)
-        plot.add(Area("incidents", whole, ((limits, memory),)), Line("line", whole))
-    _points(plot, chosen, prices, currency)
-    edges = plot.y.of(memory), plot.y.of(np.where(seen, total, memory)), np.full(limits.size, plot.y.first)
-    _name(plot, "expected incidents", "alarm-word", plot.x.of(limits), edges[1], edges[0])
-    _name(plot, "memory", "plain", plot.x.of(limits), edges[0], edges[2])
-    return picture(plot, _said(chosen, prices, currency))
-
-
-def _at(scene: Scene) -> list[tuple[Named, float]]:
-    points = ((point, scene.at(point.limit_bytes).total_per_month) for point in named(scene))
-    return [(point, price) for point, price in points if price is not None]
-
-
-def _points(plot: Plot, chosen: Chosen, prices: list[tuple[Named, float]], currency: str) -> None:
-    places = []
-    if chosen.total is not None:
-        said = f"{text.configured(chosen.limit_bytes)}: {amount(chosen.total, currency)}"
-        places.append((chosen.limit_bytes, chosen.total, "ink", said, "strong"))
-    for point, price in prices:
-        if point.name == "ours" and point.limit_bytes != chosen.limit_bytes:
-            places.append((point.limit_bytes, price, "ours", f"ours {amount(price, currency)}", "ours"))
-    spots = [plot.mark(look, limit, price) for limit, price, look, *_ in places]
-    for spot, (*_, said, kind) in zip(spots, places, strict=True):
-        plot.name(spot, said, kind)
-
-
-def _name(plot: Plot, written: str, kind: str, across: Floats, top: Floats, under: Floats) -> None:
-    """Name an area where it is thick enough."""
-    half = text_width(written) / 2 + 4
-    for at in np.argsort(top - under, kind="stable")[:40]:
-        if under[at] - top[at] < _LINE:
-            return
-        y = float(top[at] + under[at]) / 2 + 4
-        place = min(max(float(across[at]), plot.x.first + half), plot.x.last - half)
-        near = np.abs(across - place) < half
-        if (top[near] > y - 11).any() or (under[near] < y + 3).any():
-            continue
-        if plot.free([Box(place - half, y - 11, place + half, y + 4)]) is not None:
-            plot.write(place, y, "middle", written, kind)
-            return
-
-
-def _top(chosen: Chosen, totals: list[float], prices: list[tuple[Named, float]]) -> float:
-    """Let the axis end above what is of interest: certain kills would flatten the rest."""
-    shown = [chosen.total or 0.0, *(price for _, price in prices)]
-    wanted = max(1.6 * min(totals), 1.25 * max(shown), 1e-9)
-    top = min(wanted, max(1.1 * max(totals), 1e-9))
-    step = money_step(top)
-    return math.ceil(top / step) * step
-
-
-def _said(chosen: Chosen, prices: list[tuple[Named, float]], currency: str) -> str:
-    parts = [
-        f"Cost a month at {text.configured(chosen.limit_bytes)}: {amount(chosen.total, currency)}, of which memory "
-        f"{amount(chosen.memory, currency)}, expected incidents {amount(chosen.incidents, currency)}"
-    ]
-    parts += [
-        f"{point.name} {text.configured(point.limit_bytes)}: {amount(price, currency)}" for point, price in prices
-    ]
-    return "; ".join(parts)
-
-
-WIDTH_REPLAYED: Final = 768
-HEIGHT_REPLAYED: Final = 232
-LEFT: Final = 44
-RIGHT: Final = WIDTH_REPLAYED - 8
-TOP: Final = 22
-BASE: Final = HEIGHT_REPLAYED - 28
-_BINS: Final = 390
-#: A limit more than this many times above everything else would flatten the curve: it is named at the top instead.
-_FAR: Final = 3.0
-#: Kills that are drawn, that are named, and that are listed in words.
-_DRAWN: Final = 400
-_NAMED_REPLAYED: Final = 6
-_LISTED: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What does not depend on the limit: the pod that is drawn, its past, and the same as it was recorded."""
-
-    pod: int
-    start: int
-    end: int
-    pieces: tuple[Piece, ...]
-    #: Empty where nothing was changed.
-    before: tuple[Piece, ...]
-    content_bytes: float
-
-
-def ground(scene: Scene) -> Ground | None:
-    """Prepare the pod that goes highest; None where nothing was recorded."""
-    past, found = scene.past, scene.found
-    if not past.times.size:
-        return None
-    low = int(past.first[found.pod])
-    high = int(past.first[found.pod + 1]) if found.pod + 1 < past.first.size else past.times.size
-    times, life = past.times[low:high], past.life[low:high]
-    used, recorded = found.used[low:high], past.used[low:high]
-    start, end = int(past.times.min()), int(past.times.max())
-
-    def pieces(values: NDArray[np.float64]) -> tuple[Piece, ...]:
-        runs = stretches(times, life)
-        return tuple(thin(times[at:to], values[at:to], start, max(end, start + 1), _BINS) for at, to in runs)
-
-    before = () if scene.change.nothing else pieces(recorded)
-    content = float(max(used.max(), recorded.max(), 1.0))
-    return Ground(found.pod, start, max(end, start + 1), pieces(used), before, content)
-
-
-def replay_chart(scene: Scene, chosen: Chosen, base: Ground) -> Markup:
-    """Draw the recorded past with a limit; a cross is a kill."""
-    limit, ours = chosen.limit_bytes, scene.ours_bytes
-    far = _FAR * base.content_bytes
-    shown = [] if limit > far else [limit]
-    if ours is not None and ours != limit and ours <= far:
-        shown.append(ours)
-    top = max(1.1 * base.content_bytes, *(1.12 * value for value in shown), 1.0)
-    across = Scale(base.start, base.end, LEFT, RIGHT)
-    plot = Plot(across, Scale(0, top, BASE, TOP), Box(LEFT, 0, WIDTH_REPLAYED, BASE))
-    plot.left_axis(memory_ticks(top))
-    plot.bottom_axis(time_ticks(base.start, base.end, RIGHT - LEFT), right=WIDTH_REPLAYED)
-    plot.add(Area("whole", base.pieces), Line("recorded", base.before), Line("line", base.pieces))
-    written = f"limit {text.configured(limit)}"
-    if limit in shown:
-        y = plot.rule("limit", limit)
-        plot.label([(LEFT + 4, y - 6, "start"), (LEFT + 4, y + 16, "start")], written, "strong")
-    else:
-        plot.label([(LEFT + 4, 12, "start")], f"{written}, above this scale", "strong")
-    if ours is not None and ours in shown and ours != limit:
-        y = plot.rule("ours-rule", ours)
-        places: list[Place] = [(LEFT + 4, y - 6, "start"), (RIGHT - 4, y - 6, "end"), (RIGHT - 4, y + 16, "end")]
-        plot.label(places, f"ours {text.configured(ours)}", "ours")
-    _kills(plot, chosen, base, limit if limit in shown else top)
-    _level(plot, scene)
-    return plot_svg_picture(WIDTH_REPLAYED, HEIGHT_REPLAYED, plot, says=replay_words(scene, chosen))
-
-
-def _kills(plot: Plot, chosen: Chosen, base: Ground, height: float) -> None:
-    mine = chosen.kills.filter(chosen.kills["pod"] == base.pod).select("time", "used_bytes").head(_DRAWN).rows()
-    y = plot.y.at(height)
-    for time, _ in mine:
-        x = plot.x.at(time)
-        plot.add(Point("kill", time, height, Shape.CROSS, 5))
-        plot.take(Box(x - 6, y - 6, x + 6, y + 6))
-    for time, used in sorted(mine, key=lambda kill: -kill[1])[:_NAMED_REPLAYED]:
-        x = plot.x.at(time)
-        places: list[Place] = [(x + 9, y - 7, "start"), (x - 9, y - 7, "end")]
-        places += [(x + 9, y + 17, "start"), (x - 9, y + 17, "end")]
-        plot.label(places, f"killed, needed {text.memory(used)}", "alarm")
-
-
-def _level(plot: Plot, scene: Scene) -> None:
-    level = scene.found.settled_bytes
-    if level is None or level > plot.y.high:
-        return
-    y = plot.y.at(level)
-    places: list[Place] = [(RIGHT - 8, y - 16, "end"), (RIGHT - 8, y + 24, "end")]
-    places += [(RIGHT - 160, y - 20, "end"), (LEFT + 60, y - 20, "start")]
-    plot.label(places, f"settled {text.memory(level)}")
-
-
-def replay_words(scene: Scene, chosen: Chosen) -> str:
-    """Say how many kills there would have been, and when."""
-    kills = chosen.kills
-    said = f"Recorded past at a limit of {text.configured(chosen.limit_bytes)}: {text.count(kills.height, 'OOM kill')}"
-    if kills.height:
-        starting = int(kills["starting"].sum())
-        said += f", {starting:,} while starting"
-        first = kills.sort("time").head(_LISTED)
-        times = [dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC) for time in first["time"]]
-        said += ": " + ", ".join(text.moment(time) for time in times)
-        said += f" and {kills.height - _LISTED:,} more" if kills.height > _LISTED else ""
-        said += f" UTC; the highest needed {text.memory(_highest(kills['used_bytes'].max()))}"
-    return f"{said}. The highest use was {text.memory(scene.found.need.peak_bytes)}."
-
-
-def _highest(value: Any) -> float:  # noqa: ANN401 - polars gives a literal
-    return float(value) if value is not None else math.nan
-
-
-def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
-    """Draw the chance of at least one OOM kill within 7 days at every limit; the band is the 80 % interval."""
-    plot = limit_plot(scene, 1.0, Grows.AS_ROOT)
-    plot.left_axis(chance_ticks())
-    known = scene.curve.drop_nulls("oom_probability")
-    if not known.height:
-        return picture(
-            plot, f"Chance of an OOM kill in 7 days: unknown. {chosen.because}", "unknown: the history is too short"
-        )
-    limits = known["limit_bytes"].to_numpy().astype(np.float64)
-    if known["oom_probability_low"].null_count() == 0:
-        low, high = (known[f"oom_probability_{side}"].to_numpy() for side in ("low", "high"))
-        plot.add(Area("interval", ((limits, high),), ((limits, low),)))
-    target = plot.rule("request", scene.target)
-    written = f"target {text.share(scene.target)}"
-    plot.take(text_box(plot.x.first + 6, target - 5, written))
-    plot.write(plot.x.first + 6, target - 5, "start", written, "note")
-    plot.add(Line("curve", ((limits, known["oom_probability"].to_numpy()),)))
-    named_here = [(point, chance) for point, chance in _at_risk(scene) if point.limit_bytes != chosen.limit_bytes]
-    inside = [(point, chance) for point, chance in named_here if scene.low <= point.limit_bytes <= scene.high]
-    places = [(point, plot.mark(point.look, point.limit_bytes, chance), chance) for point, chance in inside]
-    if chosen.chance is not None:
-        spot = plot.mark("ink", chosen.limit_bytes, chosen.chance)
-        shown = f"{text.configured(chosen.limit_bytes)}: {text.chance(chosen.chance)}{between(chosen)}"
-        plot.name(spot, shown, "strong")
-    for point, spot, chance in sorted(places, key=lambda place: place[0].name != "ours"):
-        ours = point.name == "ours"
-        figure = f": {text.chance(chance)}" if ours else ""
-        shown = f"{point.name} {text.memory(point.limit_bytes).removesuffix(' Mi')}{figure}"
-        plot.name(spot, shown, "ours" if ours else "")
-    return picture(plot, _said_risk(scene, chosen))
-
-
-def between(chosen: Chosen) -> str:
-    """Write the interval of a chance, in brackets; empty where it is not known."""
-    if chosen.low is None or chosen.high is None:
-        return ""
-    low, high = text.chance(chosen.low), text.chance(chosen.high)
-    return f" ({low.removesuffix(' %')}–{high})"
-
-
-def _said_risk(scene: Scene, chosen: Chosen) -> str:
-    what = "that the growth reaches the limit" if scene.growing else "of an OOM kill"
-    at = text.configured(chosen.limit_bytes)
-    parts = [
-        f"Chance {what} in 7 days at {at}: {text.chance(chosen.chance)}{between(chosen)}",
-        *(
-            f"{point.name} {text.configured(point.limit_bytes)}: {text.chance(chance)}"
-            for point, chance in _at_risk(scene)
-        ),
-        f"target {text.share(scene.target)}",
-    ]
-    return "; ".join(parts)
-
-
-def _at_risk(scene: Scene) -> list[tuple[Named, float]]:
-    """Give the chance at named limits."""
-    points = ((point, scene.at(point.limit_bytes).risk.week) for point in named(scene))
-    return [(point, chance) for point, chance in points if chance is not None]
 
 
 #: A total this much smaller is worth a sentence.
@@ -681,15 +291,15 @@ class LimitExplorer(Board):
 
     Parameters
     ----------
-    recording
-        A recording, a frame that can become one, a lake, or a `Judgement`. That of a large file or a lake has only the
-        samples that charts show: then give the recording or the lake, and the judgement as well.
+    source
+        A recording, a frame that can become one, a lake, or an Assessment.
     workload
-        Which one to show first; None: the one most at risk. A part of its name is enough.
-    judgement
-        What `judge` found in the recording; None: it is judged.
+        Which one to show first; None: the most urgent. A part of its name is enough.
+    samples_from
+        Beside an Assessment of a large file or a lake, which has only the samples that charts show: the recording or
+        the lake itself.
     oom_probability, margins
-        As in `rmtoolkit.recommend_limits`.
+        As in `rmtoolkit.assess`; an Assessment has its own.
     price_per_gib_hour, price_per_incident
         What a GiB of reserved memory costs an hour, and what a week with OOM kills costs.
     currency
@@ -721,9 +331,8 @@ class LimitExplorer(Board):
 
     Notes
     -----
-    Setting a trait in Python does what moving a slider does. All numbers come from functions that need no widget:
-    `rmtoolkit.what_if`, `rmtoolkit.replay`, `rmtoolkit.limit_risk` and `rmtoolkit.recommend_limits`, in a quicker form
-    for one workload (`rmtoolkit.limits.explore`).
+    Setting a trait in Python does what moving a slider does. As long as nothing is changed, the numbers at the limit in
+    force and at the advised one are those of the Assessment; others come from `rmtoolkit.limits.explore`.
 
     Examples
     --------
@@ -742,42 +351,38 @@ class LimitExplorer(Board):
     spread_seconds = traitlets.Float(0.0, min=0.0)
     threads = traitlets.Int(None, allow_none=True, min=0)
     traffic = traitlets.Float(1.0, min=0.0)
-    price_per_gib_hour = traitlets.Float(0.005, min=0.0)
-    price_per_incident = traitlets.Float(40.0, min=0.0)
+    price_per_gib_hour = traitlets.Float(USUAL.per_gib_hour, min=0.0)
+    price_per_incident = traitlets.Float(USUAL.per_incident, min=0.0)
     reserve_limit = traitlets.Bool(default_value=True)
 
     def __init__(
         self,
-        recording: Source | Judgement,
+        source: Source | Assessment,
         workload: str | None = None,
         *,
-        judgement: Judgement | None = None,
+        samples_from: Source | None = None,
         oom_probability: float = 0.05,
         margins: Margins | str | os.PathLike[str] | None = None,
-        price_per_gib_hour: float = 0.005,
-        price_per_incident: float = 40.0,
+        price_per_gib_hour: float = USUAL.per_gib_hour,
+        price_per_incident: float = USUAL.per_incident,
         currency: str = "USD",
     ) -> None:
-        if isinstance(recording, Judgement):
-            judgement, recording = recording, recording.recording
-        self._source = as_source(recording)
-        self._margins = as_margins(margins)
-        self._target = oom_probability
+        found = assess(source, oom_probability=oom_probability, margins=margins)
+        whole = found.recording if isinstance(source, Assessment) else source
+        self._source = as_source(whole if samples_from is None else samples_from)
+        self._found = found
         self._currency = currency
-        known = gather(self._source, None if judgement is None else judgement.verdicts)
-        known = known.filter(known["peak_bytes"].is_not_null())
+        known = found.workloads.filter(pl.col("peak_bytes").is_not_null())
         if not known.height:
             msg = "There is no memory sample to explore a limit with."
             raise RmtoolkitError(msg)
-        advice = of_gathered(known, oom_probability, self._margins).to_dicts()
-        order = sorted(range(known.height), key=lambda at: _urgency(advice[at]))
-        rows = [known.row(at, named=True) for at in order]
-        self._names = summary.names(rows)
-        self._needs = {name: as_need(row) for name, row in zip(self._names, rows, strict=True)}
-        source = self._source
-        containers = source.containers if isinstance(source, Recording) else source.containers()
-        kinds = containers.drop_nulls("workload_kind")
-        self._kinds = {row[:3]: row[3] for row in kinds.select(*WORKLOAD[:3], "workload_kind").iter_rows()}
+        self._rows = {row["name"]: row for row in known.drop("evidence").iter_rows(named=True)}
+        self._names = list(self._rows)
+        needs = {need.names: need for need in map(as_need, found.needs.iter_rows(named=True))}
+        self._needs = {
+            name: needs[row["cluster"], row["namespace"], row["workload"], row["container"]]
+            for name, row in self._rows.items()
+        }
         self._pasts: OrderedDict[str, Past] = OrderedDict()
         self._quiet = 0
         self._scene: Scene | None = None
@@ -799,9 +404,7 @@ class LimitExplorer(Board):
     def _find(self, typed: str) -> str:
         found = _base.match(typed, self._names)
         if found is None:
-            msg = f"No workload is called {text.printable(typed)!r}. There are {len(self._names):,}, such as "
-            msg += f"{', '.join(self._names[:3])}."
-            raise RmtoolkitError(msg)
+            raise UnknownWorkloadError.named(typed, self._names)
         return found
 
     # --- what is shown -----------------------------------------------------------------------------------------------
@@ -958,9 +561,9 @@ class LimitExplorer(Board):
         self.spread_seconds, self.traffic = 0.0, 1.0
         self.threads = None if past.threads is None else round(float(np.nanmedian(past.threads)))
         self.reserve_limit = need.whole
-        ours = advise(need, self._target, self._margins)
+        row = self._rows[self.workload]
         self.limit_bytes = (
-            need.limit_bytes or ours.recommended_limit_bytes or ours.raise_to_bytes or max(need.peak_bytes or 0, 1)
+            row["limit_bytes"] or row["advised_limit_bytes"] or row["raise_to_bytes"] or max(row["peak_bytes"], 1)
         )
         top = self.threads or 0
         self._set(
@@ -1012,9 +615,10 @@ class LimitExplorer(Board):
     def _redo(self) -> None:
         """Work everything out and draw it."""
         need = self._needs[self.workload]
-        prices = Prices(self.price_per_gib_hour, self.price_per_incident)
+        prices = replace(USUAL, per_gib_hour=self.price_per_gib_hour, per_incident=self.price_per_incident)
         whole = None if self.reserve_limit == need.whole else self.reserve_limit
-        self._scene = scene(self._past(), need, self._change(), self._margins, self._target, prices, whole=whole)
+        margins, target = self._found.margins, self._found.oom_probability
+        self._scene = scene(self._past(), need, self._change(), margins, target, prices, whole=whole)
         ours = self._scene.ours_bytes
         self._ours = None if ours is None else choose(self._scene, ours)
         self._ground = ground(self._scene)
@@ -1070,13 +674,12 @@ class LimitExplorer(Board):
         self._draw()
 
     def _draw(self) -> None:
-        need = self._needs[self.workload]
         words, charts = board(
             self.scene,
             self.limit_bytes,
             self._ground,
             name=self.workload,
-            kind=self._kinds.get(need.names[:3]),
+            kind=self._rows[self.workload]["workload_kind"],
             currency=self._currency,
             ours=self._ours,
         )
@@ -1086,11 +689,6 @@ class LimitExplorer(Board):
 
 #: Steps that a slider has at the least.
 _FINE: Final = 64
-
-
-def _urgency(row: dict[str, Any]) -> tuple[bool, float, str]:
-    """Put what grows first, then go by the chance of an OOM kill."""
-    return not row["growing"], -(row["oom_probability_now"] or 0.0), str(row["workload"])
 
 
 def _button(name: str, limit: int) -> str:
@@ -1103,13 +701,11 @@ def _tick(place: float) -> Markup:
 
 
 def _about(found: Scene, need: Need) -> Markup:
-    pods = text.count(need.pods, "pod")
-    lives = text.count(found.past.begins.size, "life", "lives")
-    pairs = (
-        f"{found.ours.pairs:,} pairs of weeks behind the curve"
-        if found.ours.pairs
-        else "no pairs of weeks behind the curve"
-    )
-    limit = "no limit is set" if need.limit_bytes is None and need.limit_known else None
-    said = [pods, lives, pairs, *([limit] if limit else [])]
+    pairs = found.ours.pairs
+    said = [
+        text.count(need.pods, "pod"),
+        text.count(found.past.begins.size, "life", "lives"),
+        f"{pairs:,} pairs of weeks behind the curve" if pairs else "no pairs of weeks behind the curve",
+        *(["no limit is set"] if need.limit_bytes is None and need.limit_known else []),
+    ]
     return el("p", ", ".join(said), el("br"), "intervals are 80 %, all times UTC")

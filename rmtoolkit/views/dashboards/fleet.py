@@ -260,7 +260,7 @@ class Fleet(Board):
     oom_probability, margins
         As in `rmtoolkit.assess`.
     price_per_gib_hour, currency
-        What a GiB of reserved memory costs an hour; None: nothing is said about money.
+        What a GiB of reserved memory costs an hour; None: nothing is said about money. An Assessment has its own.
 
     Attributes
     ----------

@@ -1,0 +1,399 @@
+"""The pictures of `rm.LimitExplorer`: headroom, cost and chance of every limit, and the past replayed under one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from rmtoolkit import text
+from rmtoolkit.views._plot import (
+    PX,
+    Area,
+    Bar,
+    Box,
+    Grows,
+    Line,
+    Piece,
+    Plot,
+    Point,
+    Rule,
+    Scale,
+    Shape,
+    chance_ticks,
+    limit_ticks,
+    memory_ticks,
+    money_step,
+    money_ticks,
+    stretches,
+    text_box,
+    text_width,
+    thin,
+    time_ticks,
+)
+from rmtoolkit.views._plot_svg import picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from rmtoolkit._html import Markup
+    from rmtoolkit.limits.cost import AtLimit
+    from rmtoolkit.limits.explore import Chosen, Scene
+    from rmtoolkit.views._plot import Floats, Place
+
+
+WIDTH: Final = 372
+#: A line of words, and the bar below it: words beside bars would run into each other.
+_ROW: Final = 44
+_BAR: Final = 18
+_TOP: Final = 22
+
+
+def headroom_chart(scene: Scene, chosen: Chosen) -> Markup:
+    """Draw levels against the limit: a bar each, with the room above it as a share; negative is above the limit."""
+    rows = scene.found.levels
+    limit = chosen.limit_bytes
+    height = _TOP + len(rows) * _ROW
+    x = Scale(0, max([limit, *(level.high_bytes for level in rows)]) * 1.06, 0, WIDTH)
+    plot = Plot(x, PX, Box(0, 0, WIDTH, height))
+    said = []
+    for at, level in enumerate(rows):
+        name, low, value, high = level
+        bar = _TOP + (at + 1) * _ROW - _BAR - 4
+        middle = bar + _BAR / 2
+        written = f"{name} {text.memory(value)}"
+        plot.add(Bar(_LOOKS[name], 0, value, bar, bar + _BAR), Rule("limit", limit, limit, bar - 2, bar + _BAR + 2))
+        if low < high:
+            written += f" ({text.memory(low).removesuffix(' Mi')}–{text.memory(high).removesuffix(' Mi')})"
+            plot.add(Rule("whisker", low, high, middle, middle))
+            plot.add(*(Rule("whisker", end, end, bar + 4, bar + 14) for end in (low, high)))
+        room = level.room(limit)
+        verb = f"{_percent(room)} over {name}" if low == high else f"{_percent(room)} at the worst {name}"
+        plot.write(0, bar - 6, "start", written, "plain")
+        plot.write(WIDTH, bar - 6, "end", verb, "alarm" if room < 0 else "plain")
+        said.append(f"{written}, {verb}")
+    word = f"limit {text.configured(limit)}"
+    half = text_width(word, bold=True) / 2
+    plot.write(min(max(x.at(limit), half), WIDTH - half), 14, "middle", word, "strong")
+    says = f"Headroom at {word}: " + ("; ".join(said) if said else "no level is known")
+    return picture(WIDTH, height, plot, says=says)
+
+
+_LOOKS: Final = {"steady": "live", "running peak": "whole", "startup": "kept"}
+
+
+def _percent(room: float) -> str:
+    return f"{100 * room:.0f} %".replace("-0 %", "0 %").replace("-", "−")
+
+
+HEIGHT: Final = 236
+_LEFT, _RIGHT, _TOP_POINTS, _BASE = 44, WIDTH - 10, 14, HEIGHT - 30
+#: px between two marks at the least, and of the unit behind the last number.
+_APART: Final = 44
+_UNIT: Final = 22
+
+
+class Named(NamedTuple):
+    """A limit with a name."""
+
+    name: str
+    limit_bytes: int
+    look: str
+
+
+def named(scene: Scene) -> list[Named]:
+    """List the limits that have a name and are known; what grows has none of ours."""
+    need = scene.found.need
+    rows = (
+        ("now", need.limit_bytes, "other"),
+        ("ours", scene.ours_bytes, "ours"),
+        ("VPA", need.vpa_target_bytes, "other"),
+        ("KRR", need.krr_limit_bytes, "other"),
+    )
+    return [Named(name, limit, look) for name, limit, look in rows if limit]
+
+
+def limit_plot(scene: Scene, top: float, grows: Grows = Grows.EVENLY) -> Plot:
+    """Make a plot whose x is the limit, with its axis, and whose y ends at `top`."""
+    across = Scale(scene.low, scene.high, _LEFT, _RIGHT, Grows.AS_LOG if scene.wide else Grows.EVENLY)
+    plot = Plot(across, Scale(0, top, _BASE, _TOP_POINTS, grows), Box(_LEFT, 0, WIDTH, _BASE))
+    ticks = limit_ticks(scene.low, scene.high, _RIGHT - _LEFT, _APART, doubled=scene.wide)
+    plot.bottom_axis(ticks, right=WIDTH - _UNIT, unit="Mi")
+    return plot
+
+
+def _picture(plot: Plot, says: str, instead: str = "") -> Markup:
+    """Draw the plot, with a sentence `instead` of a curve where there is none."""
+    if instead:
+        plot.write((_LEFT + _RIGHT) / 2, 110, "middle", instead)
+    return picture(WIDTH, HEIGHT, plot, says=says)
+
+
+#: px of a line of text.
+_LINE: Final = 18
+
+
+def amount(value: float | None, currency: str) -> str:
+    """Write a price: two significant digits below 10, else whole."""
+    if value is None:
+        return text.UNKNOWN
+    shown = text.number(value, 2) if value < 10 else f"{value:,.0f}"  # noqa: PLR2004
+    return f"{shown} {text.printable(currency)}"
+
+
+def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
+    """Draw what a month costs at every limit: memory below, incidents above."""
+    known = scene.curve.drop_nulls("memory")
+    totals = known["total"].drop_nulls()
+    prices = _of_named(scene, lambda one: one.total_per_month)
+    top = _top(chosen, [float(value) for value in (totals if totals.len() else known["memory"])] or [1.0], prices)
+    plot = limit_plot(scene, top)
+    plot.left_axis(money_ticks(top))
+    if not known.height:
+        return _picture(plot, "Cost a month: unknown, no request is known", "unknown: no request is known")
+    limits = known["limit_bytes"].to_numpy().astype(np.float64)
+    memory = np.minimum(known["memory"].to_numpy(), top)
+    total = np.minimum(known["total"].fill_null(float("nan")).to_numpy(), top)
+    seen = ~np.isnan(total)
+    plot.add(Area("cache", ((limits, memory),)))
+    if seen.any():
+        whole = ((limits[seen], total[seen]),)
+        plot.add(Area("incidents", whole, ((limits, memory),)), Line("line", whole))
+    _points(plot, chosen, prices, currency)
+    edges = plot.y.of(memory), plot.y.of(np.where(seen, total, memory)), np.full(limits.size, plot.y.first)
+    _name(plot, "expected incidents", "alarm-word", plot.x.of(limits), edges[1], edges[0])
+    _name(plot, "memory", "plain", plot.x.of(limits), edges[0], edges[2])
+    return _picture(plot, _cost_words(chosen, prices, currency))
+
+
+def _points(plot: Plot, chosen: Chosen, prices: list[tuple[Named, float]], currency: str) -> None:
+    places = []
+    if chosen.total is not None:
+        said = f"{text.configured(chosen.limit_bytes)}: {amount(chosen.total, currency)}"
+        places.append((chosen.limit_bytes, chosen.total, "ink", said, "strong"))
+    for point, price in prices:
+        if point.name == "ours" and point.limit_bytes != chosen.limit_bytes:
+            places.append((point.limit_bytes, price, "ours", f"ours {amount(price, currency)}", "ours"))
+    spots = [plot.mark(look, limit, price) for limit, price, look, *_ in places]
+    for spot, (*_, said, kind) in zip(spots, places, strict=True):
+        plot.name(spot, said, kind)
+
+
+def _name(plot: Plot, written: str, kind: str, across: Floats, top: Floats, under: Floats) -> None:
+    """Name an area where it is thick enough."""
+    half = text_width(written) / 2 + 4
+    for at in np.argsort(top - under, kind="stable")[:40]:
+        if under[at] - top[at] < _LINE:
+            return
+        y = float(top[at] + under[at]) / 2 + 4
+        place = min(max(float(across[at]), plot.x.first + half), plot.x.last - half)
+        near = np.abs(across - place) < half
+        if (top[near] > y - 11).any() or (under[near] < y + 3).any():
+            continue
+        if plot.free([Box(place - half, y - 11, place + half, y + 4)]) is not None:
+            plot.write(place, y, "middle", written, kind)
+            return
+
+
+def _top(chosen: Chosen, totals: list[float], prices: list[tuple[Named, float]]) -> float:
+    """Let the axis end above what is of interest: certain kills would flatten the rest."""
+    shown = [chosen.total or 0.0, *(price for _, price in prices)]
+    wanted = max(1.6 * min(totals), 1.25 * max(shown), 1e-9)
+    top = min(wanted, max(1.1 * max(totals), 1e-9))
+    step = money_step(top)
+    return math.ceil(top / step) * step
+
+
+def _cost_words(chosen: Chosen, prices: list[tuple[Named, float]], currency: str) -> str:
+    parts = [
+        f"Cost a month at {text.configured(chosen.limit_bytes)}: {amount(chosen.total, currency)}, of which memory "
+        f"{amount(chosen.memory, currency)}, expected incidents {amount(chosen.incidents, currency)}"
+    ]
+    parts += [
+        f"{point.name} {text.configured(point.limit_bytes)}: {amount(price, currency)}" for point, price in prices
+    ]
+    return "; ".join(parts)
+
+
+#: The replayed past is a picture of its own size.
+PAST: Final = Box(_LEFT, 22, 760, 204)
+_PAST_WIDTH, _PAST_HEIGHT = 768, 232
+_BINS: Final = 390
+#: A limit more than this many times above everything else would flatten the curve: it is named at the top instead.
+_FAR: Final = 3.0
+#: Kills that are drawn, that are named, and that are listed in words.
+_DRAWN: Final = 400
+_NAMED_KILLS: Final = 6
+_LISTED: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What does not depend on the limit: the pod that is drawn, its past, and the same as it was recorded."""
+
+    pod: int
+    start: int
+    end: int
+    pieces: tuple[Piece, ...]
+    #: Empty where nothing was changed.
+    before: tuple[Piece, ...]
+    content_bytes: float
+
+
+def ground(scene: Scene) -> Ground | None:
+    """Prepare the pod that goes highest; None where nothing was recorded."""
+    past, found = scene.past, scene.found
+    if not past.times.size:
+        return None
+    low = int(past.first[found.pod])
+    high = int(past.first[found.pod + 1]) if found.pod + 1 < past.first.size else past.times.size
+    times, life = past.times[low:high], past.life[low:high]
+    used, recorded = found.used[low:high], past.used[low:high]
+    start, end = int(past.times.min()), int(past.times.max())
+
+    def pieces(values: NDArray[np.float64]) -> tuple[Piece, ...]:
+        runs = stretches(times, life)
+        return tuple(thin(times[at:to], values[at:to], start, max(end, start + 1), _BINS) for at, to in runs)
+
+    before = () if scene.change.nothing else pieces(recorded)
+    content = float(max(used.max(), recorded.max(), 1.0))
+    return Ground(found.pod, start, max(end, start + 1), pieces(used), before, content)
+
+
+def replay_chart(scene: Scene, chosen: Chosen, base: Ground) -> Markup:
+    """Draw the recorded past with a limit; a cross is a kill."""
+    limit, ours = chosen.limit_bytes, scene.ours_bytes
+    far = _FAR * base.content_bytes
+    shown = [] if limit > far else [limit]
+    if ours is not None and ours != limit and ours <= far:
+        shown.append(ours)
+    top = max(1.1 * base.content_bytes, *(1.12 * value for value in shown), 1.0)
+    across = Scale(base.start, base.end, PAST.left, PAST.right)
+    plot = Plot(across, Scale(0, top, PAST.bottom, PAST.top), Box(PAST.left, 0, _PAST_WIDTH, PAST.bottom))
+    plot.left_axis(memory_ticks(top))
+    plot.bottom_axis(time_ticks(base.start, base.end, PAST.right - PAST.left), right=_PAST_WIDTH)
+    plot.add(Area("whole", base.pieces), Line("recorded", base.before), Line("line", base.pieces))
+    written = f"limit {text.configured(limit)}"
+    if limit in shown:
+        y = plot.rule("limit", limit)
+        plot.label([(PAST.left + 4, y - 6, "start"), (PAST.left + 4, y + 16, "start")], written, "strong")
+    else:
+        plot.label([(PAST.left + 4, 12, "start")], f"{written}, above this scale", "strong")
+    if ours is not None and ours in shown and ours != limit:
+        y = plot.rule("ours-rule", ours)
+        places: list[Place] = [
+            (PAST.left + 4, y - 6, "start"),
+            (PAST.right - 4, y - 6, "end"),
+            (PAST.right - 4, y + 16, "end"),
+        ]
+        plot.label(places, f"ours {text.configured(ours)}", "ours")
+    _kills(plot, chosen, base, limit if limit in shown else top)
+    _level(plot, scene)
+    return picture(_PAST_WIDTH, _PAST_HEIGHT, plot, says=replay_words(scene, chosen))
+
+
+def _kills(plot: Plot, chosen: Chosen, base: Ground, height: float) -> None:
+    mine = chosen.kills.filter(chosen.kills["pod"] == base.pod).select("time", "used_bytes").head(_DRAWN).rows()
+    y = plot.y.at(height)
+    for time, _ in mine:
+        x = plot.x.at(time)
+        plot.add(Point("kill", time, height, Shape.CROSS, 5))
+        plot.take(Box(x - 6, y - 6, x + 6, y + 6))
+    for time, used in sorted(mine, key=lambda kill: -kill[1])[:_NAMED_KILLS]:
+        x = plot.x.at(time)
+        places: list[Place] = [(x + 9, y - 7, "start"), (x - 9, y - 7, "end")]
+        places += [(x + 9, y + 17, "start"), (x - 9, y + 17, "end")]
+        plot.label(places, f"killed, needed {text.memory(used)}", "alarm")
+
+
+def _level(plot: Plot, scene: Scene) -> None:
+    level = scene.found.settled_bytes
+    if level is None or level > plot.y.high:
+        return
+    y = plot.y.at(level)
+    places: list[Place] = [(PAST.right - 8, y - 16, "end"), (PAST.right - 8, y + 24, "end")]
+    places += [(PAST.right - 160, y - 20, "end"), (PAST.left + 60, y - 20, "start")]
+    plot.label(places, f"settled {text.memory(level)}")
+
+
+def replay_words(scene: Scene, chosen: Chosen) -> str:
+    """Say how many kills there would have been, and when."""
+    kills = chosen.kills
+    said = f"Recorded past at a limit of {text.configured(chosen.limit_bytes)}: {text.count(kills.height, 'OOM kill')}"
+    if kills.height:
+        starting = int(kills["starting"].sum())
+        said += f", {starting:,} while starting"
+        first = kills.sort("time").head(_LISTED)
+        times = [dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC) for time in first["time"]]
+        said += ": " + ", ".join(text.moment(time) for time in times)
+        said += f" and {kills.height - _LISTED:,} more" if kills.height > _LISTED else ""
+        said += f" UTC; the highest needed {text.memory(_highest(kills['used_bytes'].max()))}"
+    return f"{said}. The highest use was {text.memory(scene.found.need.peak_bytes)}."
+
+
+def _highest(value: Any) -> float:  # noqa: ANN401 - polars gives a literal
+    return float(value) if value is not None else math.nan
+
+
+def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
+    """Draw the chance of at least one OOM kill within 7 days at every limit; the band is the 80 % interval."""
+    plot = limit_plot(scene, 1.0, Grows.AS_ROOT)
+    plot.left_axis(chance_ticks())
+    known = scene.curve.drop_nulls("oom_probability")
+    if not known.height:
+        return _picture(
+            plot, f"Chance of an OOM kill in 7 days: unknown. {chosen.because}", "unknown: the history is too short"
+        )
+    limits = known["limit_bytes"].to_numpy().astype(np.float64)
+    if known["oom_probability_low"].null_count() == 0:
+        low, high = (known[f"oom_probability_{side}"].to_numpy() for side in ("low", "high"))
+        plot.add(Area("interval", ((limits, high),), ((limits, low),)))
+    target = plot.rule("request", scene.target)
+    written = f"target {text.share(scene.target)}"
+    plot.take(text_box(plot.x.first + 6, target - 5, written))
+    plot.write(plot.x.first + 6, target - 5, "start", written, "note")
+    plot.add(Line("curve", ((limits, known["oom_probability"].to_numpy()),)))
+    chances = _of_named(scene, lambda one: one.risk.week)
+    named_here = [(point, chance) for point, chance in chances if point.limit_bytes != chosen.limit_bytes]
+    inside = [(point, chance) for point, chance in named_here if scene.low <= point.limit_bytes <= scene.high]
+    places = [(point, plot.mark(point.look, point.limit_bytes, chance), chance) for point, chance in inside]
+    if chosen.chance is not None:
+        spot = plot.mark("ink", chosen.limit_bytes, chosen.chance)
+        shown = f"{text.configured(chosen.limit_bytes)}: {text.chance(chosen.chance)}{between(chosen)}"
+        plot.name(spot, shown, "strong")
+    for point, spot, chance in sorted(places, key=lambda place: place[0].name != "ours"):
+        ours = point.name == "ours"
+        figure = f": {text.chance(chance)}" if ours else ""
+        shown = f"{point.name} {text.memory(point.limit_bytes).removesuffix(' Mi')}{figure}"
+        plot.name(spot, shown, "ours" if ours else "")
+    return _picture(plot, _risk_words(scene, chosen, chances))
+
+
+def between(chosen: Chosen) -> str:
+    """Write the interval of a chance, in brackets; empty where it is not known."""
+    if chosen.low is None or chosen.high is None:
+        return ""
+    low, high = text.chance(chosen.low), text.chance(chosen.high)
+    return f" ({low.removesuffix(' %')}–{high})"
+
+
+def _risk_words(scene: Scene, chosen: Chosen, chances: list[tuple[Named, float]]) -> str:
+    what = "that the growth reaches the limit" if scene.growing else "of an OOM kill"
+    at = text.configured(chosen.limit_bytes)
+    parts = [
+        f"Chance {what} in 7 days at {at}: {text.chance(chosen.chance)}{between(chosen)}",
+        *(f"{point.name} {text.configured(point.limit_bytes)}: {text.chance(chance)}" for point, chance in chances),
+        f"target {text.share(scene.target)}",
+    ]
+    return "; ".join(parts)
+
+
+def _of_named(scene: Scene, figure: Callable[[AtLimit], float | None]) -> list[tuple[Named, float]]:
+    """Give a figure of every limit that has a name."""
+    found = ((point, figure(scene.at(point.limit_bytes))) for point in named(scene))
+    return [(point, value) for point, value in found if value is not None]
