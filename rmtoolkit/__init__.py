@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.suspects import diff, suspects
     from rmtoolkit.lake import Lake
     from rmtoolkit.limits.backtest import Backtest, backtest
-    from rmtoolkit.limits.recommend import Prices
+    from rmtoolkit.limits.cost import Prices
     from rmtoolkit.limits.risk import Margins, learn_margins
     from rmtoolkit.limits.what_if import WhatIf, replay, what_if
     from rmtoolkit.loaders._detect import read
@@ -63,7 +63,7 @@ _NAMES: Final = {
     "heap.suspects": "diff suspects",
     "lake": "Lake",
     "limits.backtest": "Backtest backtest",
-    "limits.recommend": "Prices",
+    "limits.cost": "Prices",
     "limits.risk": "Margins learn_margins",
     "limits.what_if": "WhatIf replay what_if",
     "loaders._detect": "read",

@@ -17,7 +17,7 @@ from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.analysis.thresholds import CLOSE_TO_LIMIT
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.baselines import krr_memory, vpa_memory
-from rmtoolkit.limits.cost import advised_request, at_limit, expected, per_month, reserved
+from rmtoolkit.limits.cost import USUAL, Prices, advised_request, at_limit, expected, per_month, reserved
 from rmtoolkit.limits.history import Need, as_need, block_peaks, describe, needs, spread_over, starts, usage, workloads
 from rmtoolkit.limits.risk import HORIZON, SHORTEST, Risk, above_kills, as_margins, by_forecast, lookup, risk
 from rmtoolkit.limits.what_if import purged as purged_recording
@@ -185,6 +185,9 @@ def _of_growth(why: Why) -> str:
 def _of_waiting(why: Why) -> str:
     if why.need.kills_now and why.need.killed_limit_bytes is None:
         return ""
+    if by_forecast(why.need):
+        grows = rate(why.need.ahead.per_day_bytes)
+        return f"What counts towards the limit grows by {grows} beside the heap: no limit near the need holds a week."
     if why.need.spread is None or not why.pairs:
         return "The history is too short to say what a week needs: come back with a day or more of samples."
     smallest = 1 / (why.pairs + 1)
@@ -202,37 +205,6 @@ def _of_waiting(why: Why) -> str:
 def _one_in(chance: float) -> str:
     """Write a chance so that two small ones differ."""
     return chance_words(chance) if chance >= _SMALL else f"1 in {round(1 / chance):,}"
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What memory and incidents cost.
-
-    Attributes
-    ----------
-    per_gib_hour
-        A GiB of reserved memory for an hour.
-    per_incident
-        A week with OOM kills.
-    whole
-        Whether the whole limit is reserved (request = limit), or only the request.
-    currency
-        Of both.
-
-    Examples
-    --------
-    >>> Prices(0.005, 40.0).currency
-    'USD'
-    """
-
-    per_gib_hour: float
-    per_incident: float
-    whole: bool = True
-    currency: str = "USD"
-
-
-#: What things usually cost, where nobody says.
-USUAL: Final = Prices(0.005, 40.0)
 
 
 _MIB: Final = 2**20
