@@ -394,9 +394,11 @@ def _lives(situation: Situation, main: Opinion) -> Iterator[Evidence]:
         yield Evidence.of(main, says, weight, Statistic.LIVES_RISING, text, value, rising, Unit.COUNT)
     if situation.judged > 1:
         yield _pods(situation, main)
-    if pool.kills:
+    if situation.kills:
         text = "Lives that ended in an OOM kill"
-        yield Evidence.of(main, Says.FOR, 1, Statistic.OOM_KILLS, text, f"{pool.kills}", pool.kills, Unit.COUNT)
+        yield Evidence.of(
+            main, Says.FOR, 1, Statistic.OOM_KILLS, text, f"{situation.kills}", situation.kills, Unit.COUNT
+        )
     elsewhere = sum(opinion.life.ended in (Ending.NODE_OOM, Ending.EVICTED) for opinion in pool.opinions)
     if elsewhere:
         text = "Ended by the node (eviction, node out of memory): says nothing about this limit"

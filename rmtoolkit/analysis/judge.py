@@ -46,7 +46,7 @@ from rmtoolkit.analysis.thresholds import (
 from rmtoolkit.analysis.words import CHECKLIST, Situation, answers, headline, open_question, reason
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import FOOTPRINTS, SAMPLES, SIGNALS, Cause, Outlook, Signal, Verdict
+from rmtoolkit.schema import FOOTPRINTS, SAMPLES, SIGNALS, Cause, Ending, Outlook, Signal, Verdict
 from rmtoolkit.validation import validate
 
 if TYPE_CHECKING:
@@ -224,6 +224,7 @@ def verdict_row(
         rejected=facts.rejected.get(about.container_id, ()),
         lasts=lasts,
         capped=outlook.capped,
+        kills=sum(life.ended == Ending.OOM_KILL for life in facts.lives(containers)),
     )
     row.evidence = evidence.rows(situation)
     row.headline = headline(situation)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rmtoolkit._accepted import Acknowledgement
-    from rmtoolkit.limits.recommend import Prices
+    from rmtoolkit.limits.cost import Prices
     from rmtoolkit.limits.risk import Margins
 
 _SHARE: Final = pl.Float64()
@@ -246,10 +246,10 @@ def joined(
     """Put everything about a workload container in one row."""
     on = list(WORKLOAD)
     rows = (
-        verdicts.drop(*_CHANCES, "settled_bytes")
+        verdicts.drop(*_CHANCES, "settled_bytes", "peak_bytes")
         .join(limits.rename(_ADVISED).drop(_ELSEWHERE), on=on, how="left", nulls_equal=True, maintain_order="left")
         .join(
-            needs.select(*on, "growing", "kills_now", "window_end"),
+            needs.select(*on, "growing", "kills_now", "window_end", "peak_bytes"),
             on=on,
             how="left",
             nulls_equal=True,

@@ -428,6 +428,11 @@ def _short(time: int, *, days: bool) -> str:
     return f"{text.day(stamp).split()[0]} {text.clock(stamp)}" if days else text.clock(stamp)
 
 
+def _growth(row: dict[str, Any]) -> str:
+    rate = row["growth_bytes_per_day"]
+    return "no growth" if rate is None else text.rate(rate, sign=True)
+
+
 def describe(timeline: Timeline, row: dict[str, Any]) -> str:
     """Say in words what the chart shows: a few sentences with the figures."""
     line = timeline.line
@@ -439,7 +444,8 @@ def describe(timeline: Timeline, row: dict[str, Any]) -> str:
     if len(timeline.layers) > 1:
         layers = [f"{layer.edge.name} {text.memory(layer.last_bytes)}" for layer in timeline.layers]
         parts.append(f"Layers from the bottom: {', '.join(layers)}")
-    parts.append(f"Limit {text.configured(timeline.limits[-1][2])}" if timeline.limits else "No limit known")
+    limit = row["limit_bytes"]
+    parts.append("No limit known" if limit is None else f"Limit {text.configured(limit)}")
     parts += [f"{event.words} {text.moment(_stamp(event.time))}" for event in timeline.events[-_TOLD_EVENTS:]]
     if len(timeline.events) > _TOLD_EVENTS:
         parts.append(f"{len(timeline.events) - _TOLD_EVENTS:,} earlier events")
