@@ -142,7 +142,6 @@ STILL_COMPUTE: Final[dict[str, set[str]]] = {
     "rmtoolkit/views/dashboards/explorer.py": {
         "as_need",
         "choose",
-        "explore",
         "of_workload",
         "qos",
         "requested",

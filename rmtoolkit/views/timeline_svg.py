@@ -428,11 +428,6 @@ def _short(time: int, *, days: bool) -> str:
     return f"{text.day(stamp).split()[0]} {text.clock(stamp)}" if days else text.clock(stamp)
 
 
-def _growth(row: dict[str, Any]) -> str:
-    rate = row["growth_bytes_per_day"]
-    return "no growth" if rate is None else text.rate(rate, sign=True)
-
-
 def describe(timeline: Timeline, row: dict[str, Any]) -> str:
     """Say in words what the chart shows: a few sentences with the figures."""
     line = timeline.line
