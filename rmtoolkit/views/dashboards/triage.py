@@ -19,7 +19,7 @@ from rmtoolkit.analysis.heap_answers import HeapAnswer, answer
 from rmtoolkit.analysis.heap_reading import profiles_by_workload
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import assess
-from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
+from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.heap._names import plain_name, spoken
 from rmtoolkit.views import _tables, charts, icicle, theme, timeline_altair
 from rmtoolkit.views._plot import Box, Line, Plot, Point, Scale, Shape, age_ticks, memory_ticks, thin
@@ -595,13 +595,12 @@ class Triage(Board):
         samples_from: Recording | None = None,
     ) -> None:
         self._case = Case(assess(source, heap=heap), heap, samples_from=samples_from)
-        first = self._find(workload) if workload is not None else self._case.names[0]
+        first = _base.find(workload, self._case.names) if workload is not None else self._case.names[0]
         self._state = State(first)
         self._picture = picture(self._case, self._state)
         # The first widget: it is the one that may not be installed.
         self._chart = LiveChart(timeline_altair.form())
         self._wiring = Wiring()
-        self._settling = False
         self._page = Page()
         self._search = _base.search("Workload (type to search, worst first)", self._case.names, first)
         self._pods = _base.dropdown("Pod", pods(self._case, first), "")
@@ -630,7 +629,7 @@ class Triage(Board):
             ]
         )
         self.add_class("rm").add_class("rm-dashboard").add_class("rm-triage")
-        with self._quiet():
+        with self._wiring.quiet():
             self.workload = first
         self._show()
         self._connect()
@@ -697,31 +696,22 @@ class Triage(Board):
         """
         self.set_trait("judged", None)
 
-    def _find(self, typed: str) -> str:
-        found = _base.match(typed, self._case.names)
-        if found is None:
-            raise UnknownWorkloadError.named(typed, self._case.names)
-        return found
-
-    def _quiet(self) -> _Settling:
-        return _Settling(self)
-
     def _choose(self, name: str, value: object) -> None:
-        if not self._settling:
+        if not self._wiring.silent:
             setattr(self, name, value)
 
     def _searched(self, typed: str) -> None:
-        if self._settling:
+        if self._wiring.silent:
             return
-        found = self._find(typed)
+        found = _base.find(typed, self._case.names)
         self.workload = found
-        with self._quiet():
+        with self._wiring.quiet():
             self._search.value = found
 
     def _dragged(self, drag: str) -> None:
         self._chart.drag = drag
         self._typed.layout.display = "flex" if drag == "judge" else "none"
-        with self._quiet():
+        with self._wiring.quiet():
             self._drags.value = drag
 
     def _selected(self, ends: list[int]) -> None:
@@ -754,13 +744,13 @@ class Triage(Board):
         change.owner.value = text.stamp(parse_time(change.new), seconds=True)
 
     def _changed(self) -> None:
-        if self._settling:
+        if self._wiring.silent:
             return
         before = self._state
         wanted = State(self.workload, self.pod, self.last_ms, self.judged, before.function)
         if wanted.workload != before.workload:
             # Pods, windows, functions and what was selected belong to the workload before.
-            wanted = State(self._find(wanted.workload))
+            wanted = State(_base.find(wanted.workload, self._case.names))
         elif wanted.pod != before.pod:
             wanted = replace(wanted, judged=None)
         self._state = wanted
@@ -775,7 +765,7 @@ class Triage(Board):
 
     def _zoomed(self) -> None:
         """Draw the heap profile alone: the chart stays where somebody has moved it."""
-        if self._settling:
+        if self._wiring.silent:
             return
         wanted = replace(self._state, function=self.function)
         try:
@@ -789,7 +779,7 @@ class Triage(Board):
     def _settle(self) -> None:
         """Let traits and controls say what is shown."""
         state = self._state
-        with self._quiet():
+        with self._wiring.quiet():
             self.workload, self.pod, self.function = state.workload, state.pod, state.function
             self.last_ms = state.last_ms
             self.set_trait("judged", state.judged)
@@ -816,20 +806,6 @@ class Triage(Board):
         rows = timeline_altair.rows(found.drawn, found.row, top=found.top)
         axes = {"x0": float(found.home[0]), "x1": float(found.home[1]), "top": found.top}
         self._chart.draw(rows, axes, found.says, found.step_ms)
-
-
-class _Settling:
-    """While it lasts, changes of traits and controls are ours, not the user's."""
-
-    def __init__(self, triage: Triage) -> None:
-        self.triage = triage
-
-    def __enter__(self) -> None:
-        self.before = self.triage._settling  # noqa: SLF001 - the other half of the same class
-        self.triage._settling = True  # noqa: SLF001
-
-    def __exit__(self, *_: object) -> None:
-        self.triage._settling = self.before  # noqa: SLF001
 
 
 def _ms(moment: dt.datetime) -> int:
