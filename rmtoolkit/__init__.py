@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.suspects import diff, suspects
     from rmtoolkit.lake import Lake
     from rmtoolkit.limits.backtest import Backtest, backtest
-    from rmtoolkit.limits.recommend import Prices
+    from rmtoolkit.limits.cost import Prices
     from rmtoolkit.limits.risk import Margins, learn_margins
     from rmtoolkit.limits.what_if import WhatIf, replay, what_if
     from rmtoolkit.loaders._detect import read
@@ -51,60 +51,40 @@ if TYPE_CHECKING:
     from rmtoolkit.views.report import report
 
 
-_HOMES: Final = {
-    "Allocator": "rmtoolkit.heap.allocator",
-    "assess": "rmtoolkit.assessment",
-    "Assessment": "rmtoolkit.assessment",
-    "Backtest": "rmtoolkit.limits.backtest",
-    "backtest": "rmtoolkit.limits.backtest",
-    "checklist": "rmtoolkit.assessment",
-    "classify": "rmtoolkit.assessment",
-    "concat": "rmtoolkit.recording",
-    "diff": "rmtoolkit.heap.suspects",
-    "explain": "rmtoolkit.views.explanation",
-    "Explanation": "rmtoolkit.views.explanation",
-    "fits": "rmtoolkit.assessment",
-    "Fleet": "rmtoolkit.views.dashboards.fleet",
-    "HeapProfile": "rmtoolkit.heap.profile",
-    "judge": "rmtoolkit.analysis.judge",
-    "Judgement": "rmtoolkit.analysis.judge",
-    "Lake": "rmtoolkit.lake",
-    "learn_margins": "rmtoolkit.limits.risk",
-    "LimitExplorer": "rmtoolkit.views.dashboards.explorer",
-    "limit_risk": "rmtoolkit.assessment",
-    "lives": "rmtoolkit.assessment",
-    "Margins": "rmtoolkit.limits.risk",
-    "Prices": "rmtoolkit.limits.recommend",
-    "Prometheus": "rmtoolkit.loaders.prometheus.live",
-    "pull": "rmtoolkit.loaders.pull",
-    "read": "rmtoolkit.loaders._detect",
-    "read_allocator": "rmtoolkit.heap.allocator",
-    "read_dhat": "rmtoolkit.heap.formats",
-    "read_docker_stats": "rmtoolkit.loaders.docker",
-    "read_heap": "rmtoolkit.heap._detect",
-    "read_heaptrack": "rmtoolkit.heap.heaptrack",
-    "read_jemalloc_stats": "rmtoolkit.loaders.allocators",
-    "read_jeprof": "rmtoolkit.heap.formats",
-    "read_kubectl_top": "rmtoolkit.loaders.kubectl_top",
-    "read_malloc_info": "rmtoolkit.loaders.allocators",
-    "read_malloc_text": "rmtoolkit.loaders.allocators",
-    "read_massif": "rmtoolkit.heap.formats",
-    "read_pprof": "rmtoolkit.heap.formats",
-    "read_procfs": "rmtoolkit.loaders.linux",
-    "read_prometheus": "rmtoolkit.loaders.prometheus.saved",
-    "read_recording": "rmtoolkit.recording",
-    "recommend_limits": "rmtoolkit.assessment",
-    "record": "rmtoolkit.loaders.record",
-    "record_kubectl": "rmtoolkit.loaders.record_kubectl",
-    "Recording": "rmtoolkit.recording",
-    "replay": "rmtoolkit.limits.what_if",
-    "report": "rmtoolkit.views.report",
-    "suspects": "rmtoolkit.heap.suspects",
-    "Triage": "rmtoolkit.views.dashboards.triage",
-    "validate": "rmtoolkit.validation",
-    "what_if": "rmtoolkit.limits.what_if",
-    "WhatIf": "rmtoolkit.limits.what_if",
+#: The public names of each module.
+_NAMES: Final = {
+    "analysis.judge": "Judgement judge",
+    "assessment": "Assessment assess checklist classify fits limit_risk lives recommend_limits",
+    "heap._detect": "read_heap",
+    "heap.allocator": "Allocator read_allocator",
+    "heap.formats": "read_dhat read_jeprof read_massif read_pprof",
+    "heap.heaptrack": "read_heaptrack",
+    "heap.profile": "HeapProfile",
+    "heap.suspects": "diff suspects",
+    "lake": "Lake",
+    "limits.backtest": "Backtest backtest",
+    "limits.cost": "Prices",
+    "limits.risk": "Margins learn_margins",
+    "limits.what_if": "WhatIf replay what_if",
+    "loaders._detect": "read",
+    "loaders.allocators": "read_jemalloc_stats read_malloc_info read_malloc_text",
+    "loaders.docker": "read_docker_stats",
+    "loaders.kubectl_top": "read_kubectl_top",
+    "loaders.linux": "read_procfs",
+    "loaders.prometheus.live": "Prometheus",
+    "loaders.prometheus.saved": "read_prometheus",
+    "loaders.pull": "pull",
+    "loaders.record": "record",
+    "loaders.record_kubectl": "record_kubectl",
+    "recording": "Recording concat read_recording",
+    "validation": "validate",
+    "views.dashboards.explorer": "LimitExplorer",
+    "views.dashboards.fleet": "Fleet",
+    "views.dashboards.triage": "Triage",
+    "views.explanation": "Explanation explain",
+    "views.report": "report",
 }
+_HOMES: Final = {name: home for home, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "Allocator",
@@ -168,7 +148,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
 
         return version("rmtoolkit")
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        return getattr(import_module(f"rmtoolkit.{_HOMES[name]}"), name)
     msg = f"module 'rmtoolkit' has no attribute {name!r}"
     raise AttributeError(msg)
 

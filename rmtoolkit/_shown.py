@@ -32,19 +32,20 @@ def layers() -> dict[str, pl.Expr]:
     """Take `PARTS` of one instant apart; unknown is null. From live heap to cache they add up to the working set."""
     whole = pl.coalesce("working_set_bytes", "usage_bytes")
     top = pl.coalesce(whole, "rss_bytes", "anon_bytes", pl.lit(2**62))
+    private = pl.coalesce("anon_bytes", "rss_bytes")
+    roof = pl.min_horizontal(private, top)
 
     def below(edge: pl.Expr) -> pl.Expr:
-        # The allocator's own count of pages runs a little ahead of the kernel's: nothing is above the whole.
-        return pl.when(edge.is_not_null()).then(pl.min_horizontal(edge, top))
+        # The allocator's own count of pages runs a little ahead of the kernel's: nothing is above what that says.
+        return pl.when(edge.is_not_null()).then(pl.min_horizontal(edge, roof))
 
-    private = pl.coalesce("anon_bytes", "rss_bytes")
     live = below(pl.col("allocated_bytes"))
     active = below(pl.col("active_bytes"))
     held = below(pl.coalesce("resident_bytes", pl.coalesce("active_bytes", "allocated_bytes") + pl.col("free_bytes")))
     gaps = (active - live).clip(0)
     kept = (held - live - gaps.fill_null(0)).clip(0)
     heap = live + gaps.fill_null(0) + kept.fill_null(0)
-    anonymous = below(pl.max_horizontal(private, heap))
+    anonymous = pl.when(private.is_not_null()).then(roof).otherwise(heap)
     room = (whole - anonymous).clip(0)
     shmem = pl.when(pl.col("shmem_bytes").is_not_null()).then(
         pl.min_horizontal("shmem_bytes", pl.coalesce(room, "shmem_bytes"))

@@ -232,23 +232,26 @@ def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
     place = ["cluster", "namespace", "pod", "container"]
     if not frame.select(pl.struct(place).is_duplicated().any()).item():
         return frame
+    # An owner that was guessed gives way to the one that is known; two that are known are two containers.
+    guessed = pl.col("workload_inferred") | pl.col("workload").is_null()
     owner = (
         frame.filter(named & pl.col("workload").is_not_null())
+        .unique([*place, "workload", "workload_inferred"], maintain_order=True)
+        .filter((~pl.col("workload_inferred")).sum().over(place) <= 1)
         .sort("workload_inferred", maintain_order=True)
         .unique(place, keep="first", maintain_order=True)
-        .select(*place, owner="workload", guess="workload_inferred")
+        .select(*place, owner="workload")
     )
-    owned = pl.col("owner").is_not_null() & named
+    owned = pl.col("owner").is_not_null() & named & guessed
+    renamed = owned & (pl.col("owner") != pl.col("workload"))
     return (
         frame.join(owner, on=place, how="left", nulls_equal=True, maintain_order="left")
         .with_columns(
             workload=pl.when(owned).then("owner").otherwise("workload"),
             # The kind that was guessed with another owner does not belong to this one.
-            workload_kind=pl.when(owned & (pl.col("owner") != pl.col("workload")) & pl.col("workload_inferred"))
-            .then(None)
-            .otherwise("workload_kind"),
+            workload_kind=pl.when(renamed).then(None).otherwise("workload_kind"),
         )
-        .drop("owner", "guess")
+        .drop("owner")
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 import rmtoolkit as rm
 from rmtoolkit import text
 from rmtoolkit.assessment import assess
-from rmtoolkit.limits.recommend import USUAL
+from rmtoolkit.limits.cost import USUAL
 from tests.shown_numbers import run_of_corpus
 
 if TYPE_CHECKING:
@@ -27,16 +27,6 @@ TARGET: Final = 0.05
 OF_LIMITS: Final = ("raise_limit", "lower_limit", "set_limit")
 
 RULES: Final[dict[str, Rule]] = {}
-#: Rules that are broken today, with a workload that breaks them.
-KNOWN: Final[dict[str, str]] = {
-    "peak_is_at_least_what_is_used_now": "amber-heron: the peak is of the live heap, the layers of resident",
-    "need_is_at_least_what_cannot_be_taken_back_now": "noble-newt: the need is below the last sample's",
-    "need_is_known_where_memory_was_seen": "amber-heron: resident of the allocator is no need",
-    "what_leaks_gets_no_plain_limit": "tidy-grouse: a request of 126 Mi is advised for a leak, and no limit",
-    "above_the_target_is_not_left_to_waiting": "amber-kestrel: 11 % at the limit in force, and the action is to wait",
-    "what_would_do_is_below_what_is_advised": "opal-vole: 750 Mi once pages are given back, where 420 Mi is advised",
-    "the_reasons_count_the_kills": "silver-plover: `1 life ended in an OOM kill` of two",
-}
 
 
 def rule(check: Rule) -> Rule:
@@ -55,13 +45,6 @@ def recordings() -> dict[str, rm.Recording]:
 def found(recordings: dict[str, rm.Recording]) -> dict[str, Assessment]:
     """What is said of them."""
     return {name: assess(recording, prices=USUAL) for name, recording in recordings.items()}
-
-
-def _rules() -> list[object]:
-    return [
-        pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason=KNOWN[name])] if name in KNOWN else [], id=name)
-        for name in RULES
-    ]
 
 
 def _rows(found: dict[str, Assessment]) -> Iterator[tuple[str, Row]]:
@@ -269,8 +252,46 @@ def the_request_is_at_most_the_limit(row: Row) -> bool:
 
 @rule
 def what_leaks_gets_no_plain_limit(row: Row) -> bool:
-    """What grows gets neither a limit nor a request."""
-    return not row["growing"] or (row["advised_limit_bytes"] is None and row["advised_request_bytes"] is None)
+    """What leaks gets neither a limit nor a request; what may leak gets a limit only after kills, to try."""
+    if row["verdict"] == "leak":
+        return row["advised_limit_bytes"] is None and row["advised_request_bytes"] is None
+    tried = row["action"] == "raise_limit" and row["kills"] and row["advised_limit_bytes"] == row["raise_to_bytes"]
+    return not row["growing"] or row["advised_limit_bytes"] is None or bool(tried)
+
+
+@rule
+def what_grows_gets_no_request_below_its_use(row: Row) -> bool:
+    """No request is advised for what grows, unless it is its whole limit."""
+    return not row["growing"] or row["advised_request_bytes"] in (None, row["advised_limit_bytes"])
+
+
+@rule
+def rest_has_no_growth(row: Row) -> bool:
+    """Where rest was shown there is no growth, but the smallest that would have been seen."""
+    if row["verdict"] != "not_leak" or row["growing"]:
+        return True
+    return row["growth_bytes_per_day"] is None and row["growth_low_bytes_per_day"] is None
+
+
+@rule
+def the_interval_of_a_doubtful_forecast_is_wide(row: Row) -> bool:
+    """Where growth may or may not go on, the chance is no single number."""
+    low, high = row["oom_probability_7d_low"], row["oom_probability_7d_high"]
+    doubtful = row["risk_basis"] == "forecast" and 0.1 < row["oom_probability_7d"] < 0.9
+    return not doubtful or high - low > 0.1
+
+
+@rule
+def the_next_step_is_made_of_its_parts(row: Row) -> bool:
+    """The sentence holds the act, the setting and what is expected of it."""
+    parts = (row["next_text"].rstrip("."), row["setting"] or "", (row["expected"] or "").rstrip("."))
+    return all(part in row["next_step"] for part in parts)
+
+
+@rule
+def the_explanation_is_headline_and_reason(row: Row) -> bool:
+    """What explains a verdict are its two sentences."""
+    return bool(row["explanation"] == f"{row['headline']} {row['why']}")
 
 
 @rule
@@ -297,10 +318,16 @@ def nothing_to_do_means_within_the_target(row: Row) -> bool:
 
 
 @rule
-def above_the_target_is_not_left_to_waiting(row: Row) -> bool:
-    """What does not leak and is above the target gets something to do that brings it below."""
-    calm = row["verdict"] != "not_leak" or (row["oom_probability_7d"] or 0) <= TARGET
-    return calm or row["action"] != "wait"
+def above_the_target_is_left_to_waiting_only_while_the_data_are_short(row: Row) -> bool:
+    """What does not leak and is above the target waits only where less than a day was seen, and is told until when.
+
+    A margin for so short a past is so wide that a day more may well show that nothing is to be done; what may happen
+    until then is said.
+    """
+    if row["verdict"] != "not_leak" or (row["oom_probability_7d"] or 0) <= TARGET or row["action"] != "wait":
+        return True
+    told = row["undecided_until"] is not None and row["worst_until_then"] is not None
+    return bool(told and not row["kills_7d"] and row["history_seconds"] < 86_400)
 
 
 @rule
@@ -519,7 +546,7 @@ def the_patterns_also_named_are_others(row: Row) -> bool:
     return row["pattern"] not in (row["also"] or []) and len(set(row["also"] or [])) == len(row["also"] or [])
 
 
-@pytest.mark.parametrize("name", _rules())
+@pytest.mark.parametrize("name", RULES)
 def test_every_workload(found: dict[str, Assessment], name: str) -> None:
     """A rule holds of every workload."""
     broken = [where for where, row in _rows(found) if not RULES[name](row)]
@@ -575,9 +602,10 @@ def test_lives_and_events_count_the_same_kills(found: dict[str, Assessment], fle
     assert not wrong.height, wrong["workload"].to_list()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="young-raven: `180 Mi would do` only beside a workload with an allocator's gauges"
-)
+#: A place in a fleet, and a name that tells it from others there.
+_OF_A_FLEET: Final = ("workload_id", "container_id", "data_age_seconds", "name", "anchor")
+
+
 def test_alone_is_as_in_a_fleet(recordings: dict[str, rm.Recording], found: dict[str, Assessment]) -> None:
     """A workload that is assessed alone has the same row."""
     wrong = []
@@ -587,7 +615,7 @@ def test_alone_is_as_in_a_fleet(recordings: dict[str, rm.Recording], found: dict
         wrong += [
             f"{row['workload']}, {name}: {row[name]!r} and {other[name]!r}"
             for name in row
-            if name not in ("workload_id", "container_id", "data_age_seconds") and not _same(row[name], other[name])
+            if name not in _OF_A_FLEET and not _same(row[name], other[name])
         ]
     assert not wrong, "\n".join(wrong)
 

@@ -18,7 +18,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 import rmtoolkit as rm
-from rmtoolkit import _parallel
+from rmtoolkit import lake as lake_module
 from rmtoolkit._parallel import connected, on_workers, parallel_map
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from tests.benchmarks import fleet
@@ -72,7 +72,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> rm.Lake:
 @pytest.fixture(autouse=True)
 def _every_bucket_is_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small buckets would be taken together."""
-    monkeypatch.setattr(_parallel, "_GROUP_BYTES", 0)
+    monkeypatch.setattr(lake_module, "_GROUP_BYTES", 0)
 
 
 def test_workers_give_the_rows_of_one_machine(lake: rm.Lake, client: Client) -> None:

@@ -181,6 +181,21 @@ def test_one_name_in_two_clusters_stays_two() -> None:
     assert key_containers(rows, None)[0]["cluster"].to_list() == ["a", "b", None]
 
 
+def test_one_pod_name_of_two_known_workloads_stays_two() -> None:
+    """What two workloads call alike is two containers, with samples of their own; a guess belongs to neither."""
+    rows = pl.DataFrame({"container_id": [0, 1, 2], "pod": ["db-0"] * 3, "workload": ["red", "blue", None]})
+    found = key_containers(rows, None)[0].select("workload", "workload_inferred").rows()
+    assert found == [("blue", False), ("db", True), ("red", False)]
+
+
+def test_of_two_guesses_the_first_holds() -> None:
+    """Guessed with a pattern in one recording and without in the next, a pod is still one."""
+    rows = pl.DataFrame(
+        {"container_id": [0, 1], "pod": ["db-0"] * 2, "workload": ["red", "db"], "workload_inferred": [True, True]}
+    )
+    assert key_containers(rows, None)[0]["workload"].to_list() == ["red"]
+
+
 def test_a_known_owner_beats_an_inferred_one() -> None:
     """A guess from the name never overrides what a source says."""
     rows = SEEN.with_columns(workload=pl.Series([None, "checkout"]), workload_kind=pl.Series([None, "Rollout"]))

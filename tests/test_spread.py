@@ -10,7 +10,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import rmtoolkit as rm
-from rmtoolkit import _lake_files, _parallel
+from rmtoolkit import _lake_files
+from rmtoolkit import lake as lake_module
 from rmtoolkit.analysis.judge import judge_with
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.limits.recommend import also, gather, of_gathered
@@ -61,8 +62,8 @@ def lake(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> rm.L
 @pytest.mark.parametrize("rows", [1, 3000, 10**9, GROUPED], ids=["workloads", "some", "buckets", "groups"])
 def test_a_lake_is_judged_like_its_recording(lake: rm.Lake, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every frame has the same rows in the same order, however small the parts of a bucket are."""
-    monkeypatch.setattr(_parallel, "group_parts", partial(_lake_files.group_parts, rows=rows))
-    monkeypatch.setattr(_parallel, "_GROUP_BYTES", 0 if rows < GROUPED else 1 << 30)
+    monkeypatch.setattr(lake_module, "group_parts", partial(_lake_files.group_parts, rows=rows))
+    monkeypatch.setattr(lake_module, "_GROUP_BYTES", 0 if rows < GROUPED else 1 << 30)
     whole, parts = rm.judge(lake.recording()), rm.judge(lake)
     for name in FRAMES:
         # Matrices of another height are added up in another order: the last digits may differ.

@@ -52,6 +52,12 @@ def test_every_usual_form_of_time_is_the_same_instant(times: pl.Series) -> None:
     assert recording.samples.schema["time"] == pl.Datetime("ms", "UTC")
 
 
+def test_pods_of_one_name_in_two_workloads_keep_their_samples() -> None:
+    """The column `workload` tells containers apart when it is given."""
+    found = read(time=[0, 60] * 2, workload=["a", "a", "b", "b"], pod=["db-0"] * 4, rss_bytes=[1, 2, 3, 4]).frame()
+    assert found.select("workload", "rss_bytes").rows() == [("a", 1), ("a", 2), ("b", 3), ("b", 4)]
+
+
 def test_dates_are_midnights() -> None:
     """A table with a row per day is a table with a row per midnight, UTC."""
     assert read(time=[dt.date(2026, 11, 23)], rss_bytes=[1]).samples["time"].item().isoformat() == (

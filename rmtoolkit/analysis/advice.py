@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit.analysis import heap_evidence
+from rmtoolkit.analysis import evidence as heap_evidence
 from rmtoolkit.analysis import patterns as remedies
 from rmtoolkit.analysis.patterns import PATTERNS, UNPREFIXED
 from rmtoolkit.analysis.records import Advice, Evidence, Statistic, Unit, VerdictRow, rejected
@@ -26,14 +26,14 @@ def leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     if row.cause == Cause.THREAD_STACKS:
         yield from _threads(evidence)
     elif Statistic.HEAP_SUSPECT in evidence:
-        yield from heap_evidence.advise(evidence)
+        yield from heap_evidence.advise_on_heap(evidence)
         yield from _usual_suspects(row, evidence)
     elif row.cause == Cause.HEAP:
-        yield from heap_evidence.advise(evidence)
+        yield from heap_evidence.advise_on_heap(evidence)
         yield _profile(evidence)
         yield from _usual_suspects(row, evidence)
     else:
-        yield from heap_evidence.advise(evidence)
+        yield from heap_evidence.advise_on_heap(evidence)
         if not any(piece.rejects for piece in evidence.values()):
             yield _export_gauge()
         yield Advice(
@@ -187,7 +187,7 @@ def open_verdict(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[
     elif kind == OpenKind.OUTSIDE:
         yield from _outside()
     elif kind == OpenKind.HEAP_RESTS:
-        yield from heap_evidence.advise(evidence)
+        yield from heap_evidence.advise_on_heap(evidence)
     elif kind == OpenKind.IDLE:
         yield Advice(
             "Send it traffic, or look again after a busy hour: at rest nothing that a request leaks would show",
@@ -201,7 +201,7 @@ def open_verdict(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[
             "Record for longer: at least 24 samples of one life, better 200", because=OpenKind.TOO_FEW.statistic
         )
     if kind != OpenKind.HEAP_RESTS:
-        yield from heap_evidence.advise(evidence)
+        yield from heap_evidence.advise_on_heap(evidence)
     yield from _missing(evidence, kind)
 
 

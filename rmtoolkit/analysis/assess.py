@@ -5,105 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import SLOWING_DOWN, Family
 from rmtoolkit.analysis.patterns import PATTERNS
 from rmtoolkit.analysis.records import Halt, Layer, Opinion
 from rmtoolkit.analysis.signals import JUDGED
-from rmtoolkit.analysis.thresholds import (
-    ABOVE_LATER,
-    ALL_AT_THE_END,
-    AS_HIGH,
-    AT_HIGH,
-    AT_LIMIT,
-    AT_LIMIT_ANON,
-    AT_LIMIT_RISE,
-    AT_PEAK,
-    BELOW_FLOOR,
-    BETWEEN,
-    BURST_ABOVE,
-    BURST_OVER,
-    BURST_RATIO,
-    BURST_SHARE,
-    BURSTS_BEFORE,
-    BURSTS_SHARE,
-    COARSE,
-    COARSE_SAMPLES,
-    COARSE_STEADY,
-    ENDED,
-    ENDED_QUARTER,
-    EVEN,
-    EVEN_SHARE,
-    EXCURSION,
-    FAINT_ERRORS,
-    FAINT_FROM,
-    FEW_SAMPLES,
-    FEW_SHARE,
-    FEW_TEETH_SHARE,
-    FLOOR_FOLLOWS,
-    FLOOR_STAYS,
-    FLOORS_CLIMB,
-    FLOORS_NOT_SEEN,
-    FLOORS_OPEN,
-    FLOORS_RISE,
-    FLOORS_STAY,
-    FLOORS_UNSURE,
-    FLUTTER,
-    FORCED_REST,
-    GROWTH_ENDED,
-    GROWTH_JUMPS,
-    GROWTH_SLOWS,
-    GROWTH_STOPPED,
-    GROWTH_UNCHECKED,
-    GROWTH_YOUNG,
-    INDEX_SHARE,
-    INSIDE_RANGE,
-    LEANING,
-    LIKELY,
-    LOAD_EXPLAINS_ALONE,
-    MATERIAL_SHARE,
-    MOST_SHARE,
-    NAMING_SHARE,
-    NO_EXCURSION,
-    NOTHING_BETWEEN,
-    ONCE_USED,
-    OUTSIDE_BOUNDED,
-    PEAK_AT_LIMIT,
-    PERIODIC,
-    PRESSURE,
-    REFAULTS,
-    RESTART_LIKE,
-    RESTS,
-    SIDE_BY,
-    SIDE_SHOW,
-    SLOWING,
-    SMALL_MATERIAL,
-    SMALL_PART,
-    SPIKE_RATIO,
-    STEADY,
-    STEP_AFTER,
-    STEP_OF_RISE,
-    STEP_OF_SWING,
-    STEP_SHARE,
-    STOPPED,
-    STRAIGHT,
-    STRAIGHT_MOST,
-    STRAIGHT_NOISE,
-    STRAIGHT_ODDS,
-    SWING,
-    TAIL_SLOWS,
-    TAKES_BACK,
-    TAKES_MORE,
-    TEETH,
-    THREADS_RISE,
-    TIPS,
-    TOPS_RISE,
-    UNCHECKED,
-    WARM_UP_RISE,
-    WITHIN_RANGE,
-    YOUNG,
-    YOUNG_SEEN,
-    Doubt,
-)
 from rmtoolkit.schema import Cause, Ending, Pattern, Signal
 
 if TYPE_CHECKING:
@@ -114,8 +20,8 @@ if TYPE_CHECKING:
 
 def doubt_growth(opinion: Opinion, row: Reading, *, restarts_known: bool, others: int = 0) -> None:
     """Take from the growth, in place, what was not seen to go on to the end of the life."""
-    if row.samples + others < FEW_SAMPLES:
-        opinion.growing, opinion.bounded = FEW_SHARE * opinion.growing, FEW_SHARE * opinion.bounded
+    if row.samples + others < th.FEW_SAMPLES:
+        opinion.growing, opinion.bounded = th.FEW_SHARE * opinion.growing, th.FEW_SHARE * opinion.bounded
         opinion.unresolved = 1 - opinion.growing - opinion.bounded
     _weigh_heap(opinion, row)
     _hold_to_end(opinion, row)
@@ -129,76 +35,79 @@ def _weigh_heap(opinion: Opinion, row: Reading) -> None:
     whole = opinion.readings.get(Signal.ANON) or opinion.readings.get(Signal.RSS)
     if row.signal != Signal.ALLOCATED or whole is None:
         return
-    small = row.mean_rise < SMALL_PART * whole.mean_rise
-    if whole.mean_rise < MATERIAL_SHARE * whole.settled:
+    small = row.mean_rise < th.SMALL_PART * whole.mean_rise
+    if whole.mean_rise < th.MATERIAL_SHARE * whole.settled:
         return
-    if small and row.mean_rise < SMALL_MATERIAL * MATERIAL_SHARE * whole.settled:
-        opinion.bounded += SIDE_SHOW * (opinion.growing + opinion.unresolved)
-        opinion.growing, opinion.unresolved = (1 - SIDE_SHOW) * opinion.growing, (1 - SIDE_SHOW) * opinion.unresolved
+    if small and row.mean_rise < th.SMALL_MATERIAL * th.MATERIAL_SHARE * whole.settled:
+        opinion.bounded += th.SIDE_SHOW * (opinion.growing + opinion.unresolved)
+        opinion.growing, opinion.unresolved = (
+            (1 - th.SIDE_SHOW) * opinion.growing,
+            (1 - th.SIDE_SHOW) * opinion.unresolved,
+        )
 
 
 def _hold_to_end(opinion: Opinion, row: Reading) -> None:
     """A leak still grows at the end, and goes beyond what the memory did before."""
-    if row.teeth >= TEETH:
-        if row.floor_trend < FLOORS_RISE:
+    if row.teeth >= th.TEETH:
+        if row.floor_trend < th.FLOORS_RISE:
             _floors_stay(opinion, row)
-        elif row.floor_trend > STEADY and row.last_third > SLOWING and opinion.growing > LEANING / 2:
-            moved = TIPS * opinion.unresolved
+        elif row.floor_trend > th.STEADY and row.last_third > th.SLOWING and opinion.growing > th.LEANING / 2:
+            moved = th.TIPS * opinion.unresolved
             opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
-        elif row.floor_trend > STEADY and row.low_rise > FLOORS_CLIMB * MATERIAL_SHARE * row.settled:
-            moved = FLOORS_OPEN * opinion.bounded
+        elif row.floor_trend > th.STEADY and row.low_rise > th.FLOORS_CLIMB * th.MATERIAL_SHARE * row.settled:
+            moved = th.FLOORS_OPEN * opinion.bounded
             opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
         return
-    if row.fresh and row.earlier_bursts >= BURSTS_BEFORE:
+    if row.fresh and row.earlier_bursts >= th.BURSTS_BEFORE:
         # Bursts as high came before, and went: one more is no news.
-        again = row.tail_top - row.settled <= AS_HIGH * (row.earlier_top - row.settled)
-        moved = FORCED_REST * row.fresh if again else 0.0
+        again = row.tail_top - row.settled <= th.AS_HIGH * (row.earlier_top - row.settled)
+        moved = th.FORCED_REST * row.fresh if again else 0.0
         opinion.bounded, opinion.unresolved = opinion.bounded + moved, max(opinion.unresolved - moved, 0.0)
-    if row.stepped < LIKELY:
+    if row.stepped < th.LIKELY:
         _weigh_bend(opinion, row)
-    if row.last_level > row.earlier_top and row.last_level - row.settled > STEP_SHARE * row.settled:
+    if row.last_level > row.earlier_top and row.last_level - row.settled > th.STEP_SHARE * row.settled:
         # It has just gone where it never was: nobody knows whether it stays, goes on or comes back.
-        moved = FORCED_REST * opinion.bounded
+        moved = th.FORCED_REST * opinion.bounded
         opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
-    if row.excursion < EXCURSION:
+    if row.excursion < th.EXCURSION:
         opinion.halts.add(Halt.WITHIN_RANGE)
-        _shift(opinion, INSIDE_RANGE if row.excursion < NO_EXCURSION else WITHIN_RANGE)
+        _shift(opinion, th.INSIDE_RANGE if row.excursion < th.NO_EXCURSION else th.WITHIN_RANGE)
     quarter = row.quarter
     only_steps = _weigh_steps(opinion, row)
-    if row.last_third < ENDED or (quarter is not None and quarter < ENDED_QUARTER) or only_steps:
+    if row.last_third < th.ENDED or (quarter is not None and quarter < th.ENDED_QUARTER) or only_steps:
         opinion.halts.add(Halt.ENDED)
-        _shift(opinion, GROWTH_ENDED)
-        if row.last_third < ENDED / 2 and opinion.bounded > opinion.growing:
-            moved = RESTS * max(opinion.unresolved - row.fresh, 0.0)
+        _shift(opinion, th.GROWTH_ENDED)
+        if row.last_third < th.ENDED / 2 and opinion.bounded > opinion.growing:
+            moved = th.RESTS * max(opinion.unresolved - row.fresh, 0.0)
             opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
-    elif row.last_third < SLOWING:
-        stopped = row.tail is not None and row.tail < STOPPED
+    elif row.last_third < th.SLOWING:
+        stopped = row.tail is not None and row.tail < th.STOPPED
         opinion.halts.add(Halt.ENDED if stopped else Halt.SLOWING)
-        _shift(opinion, GROWTH_STOPPED if stopped or opinion.bounded > opinion.growing else GROWTH_SLOWS)
-    elif row.tail is not None and row.tail < ENDED:
+        _shift(opinion, th.GROWTH_STOPPED if stopped or opinion.bounded > opinion.growing else th.GROWTH_SLOWS)
+    elif row.tail is not None and row.tail < th.ENDED:
         opinion.halts.add(Halt.SLOWING)
-        _shift(opinion, TAIL_SLOWS)
-    elif row.last_third > STEADY and (row.tail or 1.0) > STEADY and opinion.growing > LEANING:
+        _shift(opinion, th.TAIL_SLOWS)
+    elif row.last_third > th.STEADY and (row.tail or 1.0) > th.STEADY and opinion.growing > th.LEANING:
         # Models that slow down or have just ended fit too, but nothing slowed down.
-        moved = TIPS * (opinion.unresolved if row.stepped > LIKELY else min(row.fresh, opinion.unresolved))
+        moved = th.TIPS * (opinion.unresolved if row.stepped > th.LIKELY else min(row.fresh, opinion.unresolved))
         opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
-    if row.last_third == UNCHECKED and row.tail is None and quarter is None:
-        _shift(opinion, GROWTH_UNCHECKED)
-    if row.samples < COARSE_SAMPLES:
-        _shift(opinion, COARSE_STEADY if row.last_third > STEADY else COARSE)
-    fell = row.stepped > LIKELY and row.mean_rise <= 0
-    if (row.begun_at > 1 - YOUNG_SEEN * YOUNG and not fell) or (row.tail or 0.0) > ALL_AT_THE_END:
-        _shift(opinion, GROWTH_YOUNG)
+    if row.last_third == th.UNCHECKED and row.tail is None and quarter is None:
+        _shift(opinion, th.GROWTH_UNCHECKED)
+    if row.samples < th.COARSE_SAMPLES:
+        _shift(opinion, th.COARSE_STEADY if row.last_third > th.STEADY else th.COARSE)
+    fell = row.stepped > th.LIKELY and row.mean_rise <= 0
+    if (row.begun_at > 1 - th.YOUNG_SEEN * th.YOUNG and not fell) or (row.tail or 0.0) > th.ALL_AT_THE_END:
+        _shift(opinion, th.GROWTH_YOUNG)
     if row.growth_per_day < row.floor_per_day:
-        _shift(opinion, BELOW_FLOOR)
+        _shift(opinion, th.BELOW_FLOOR)
 
 
 def _weigh_steps(opinion: Opinion, row: Reading) -> bool:
     """Tell whether growth is made of the steps that explain it best; of jumps that no step explains more may come."""
     between = row.between
-    if between is not None and between < NOTHING_BETWEEN and row.stepped <= LIKELY:
-        _shift(opinion, GROWTH_JUMPS)
-    return between is not None and between < BETWEEN and row.stepped > LIKELY
+    if between is not None and between < th.NOTHING_BETWEEN and row.stepped <= th.LIKELY:
+        _shift(opinion, th.GROWTH_JUMPS)
+    return between is not None and between < th.BETWEEN and row.stepped > th.LIKELY
 
 
 def _floors_stay(opinion: Opinion, row: Reading) -> None:
@@ -206,15 +115,15 @@ def _floors_stay(opinion: Opinion, row: Reading) -> None:
     opinion.halts.add(Halt.FLOOR_STAYS)
     teeth = row.teeth
     deviation = math.sqrt(2 * (2 * teeth + 5) / (9 * teeth * (teeth - 1)))
-    stays = row.floor_trend < FLOORS_UNSURE * deviation
-    _shift(opinion, FLOORS_STAY if stays else FLOORS_NOT_SEEN)
+    stays = row.floor_trend < th.FLOORS_UNSURE * deviation
+    _shift(opinion, th.FLOORS_STAY if stays else th.FLOORS_NOT_SEEN)
     if stays:
         # One high floor at the end of others that stayed has begun nothing.
-        moved = FLOORS_STAY.taken * min(row.fresh, opinion.unresolved)
+        moved = th.FLOORS_STAY.taken * min(row.fresh, opinion.unresolved)
         opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
-    climbs = row.top_trend > TOPS_RISE and row.top_rise > FLOORS_CLIMB * MATERIAL_SHARE * row.settled
+    climbs = row.top_trend > th.TOPS_RISE and row.top_rise > th.FLOORS_CLIMB * th.MATERIAL_SHARE * row.settled
     if climbs and row.signal != Signal.ALLOCATED:
-        moved = FLOORS_OPEN * opinion.bounded
+        moved = th.FLOORS_OPEN * opinion.bounded
         opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
 
 
@@ -222,10 +131,10 @@ def _weigh_bend(opinion: Opinion, row: Reading) -> None:
     """Growth that is as fast in its later half as in its earlier one is no warm-up; slower, it may be one."""
     slowing = opinion.unresolved - min(row.fresh, opinion.unresolved)
     going = opinion.growing + slowing
-    if row.last_third < ENDED or going <= 0 or not math.isfinite(row.straight or math.inf):
+    if row.last_third < th.ENDED or going <= 0 or not math.isfinite(row.straight or math.inf):
         return
-    steep = STRAIGHT_ODDS / (1 + (row.bend_noise / STRAIGHT_NOISE) ** 2)
-    shift = min(max(steep * (row.straight - STRAIGHT), -STRAIGHT_MOST), STRAIGHT_MOST)
+    steep = th.STRAIGHT_ODDS / (1 + (row.bend_noise / th.STRAIGHT_NOISE) ** 2)
+    shift = min(max(steep * (row.straight - th.STRAIGHT), -th.STRAIGHT_MOST), th.STRAIGHT_MOST)
     for_growth = opinion.growing * math.exp(shift)
     growing = going * for_growth / max(for_growth + slowing, 1e-12)
     if growing < opinion.growing / 2:
@@ -235,19 +144,19 @@ def _weigh_bend(opinion: Opinion, row: Reading) -> None:
 
 def _hold_to_floor(opinion: Opinion, row: Reading) -> None:
     """A leak lifts the floor too; where only the tops rise, the traffic does."""
-    if row.teeth < TEETH and row.mean_rise > 0 and row.low_rise < FLOOR_FOLLOWS * row.mean_rise:
+    if row.teeth < th.TEETH and row.mean_rise > 0 and row.low_rise < th.FLOOR_FOLLOWS * row.mean_rise:
         opinion.halts.add(Halt.FLOOR_STAYS)
-        _shift(opinion, FLOOR_STAYS)
+        _shift(opinion, th.FLOOR_STAYS)
 
 
 def _doubt_teeth(opinion: Opinion, row: Reading, *, restarts_known: bool) -> None:
     """Without restart data, deep teeth may be kills: a hidden leak, not a sawtooth."""
-    if 0 < row.teeth < TEETH and TAKES_BACK <= row.repeats <= TAKES_MORE:
+    if 0 < row.teeth < th.TEETH and th.TAKES_BACK <= row.repeats <= th.TAKES_MORE:
         # Too few teeth to know the floor: neither growth nor its absence was seen.
-        opinion.growing, opinion.bounded = FEW_TEETH_SHARE * opinion.growing, FEW_TEETH_SHARE * opinion.bounded
+        opinion.growing, opinion.bounded = th.FEW_TEETH_SHARE * opinion.growing, th.FEW_TEETH_SHARE * opinion.bounded
         opinion.unresolved = 1 - opinion.growing - opinion.bounded
         return
-    if restarts_known or row.teeth < TEETH or row.trough > RESTART_LIKE:
+    if restarts_known or row.teeth < th.TEETH or row.trough > th.RESTART_LIKE:
         return
     opinion.restarts_unknown = True
     opinion.unresolved += opinion.bounded
@@ -257,15 +166,15 @@ def _doubt_teeth(opinion: Opinion, row: Reading, *, restarts_known: bool) -> Non
 def _doubt_faint(opinion: Opinion, row: Reading) -> None:
     """Growth that is seen but too small to matter may go on: only a longer window tells."""
     faint = min(row.faint, opinion.bounded)
-    if faint < FAINT_FROM or row.teeth >= TEETH or row.last_third < SLOWING:
+    if faint < th.FAINT_FROM or row.teeth >= th.TEETH or row.last_third < th.SLOWING:
         return
-    if row.begun_at > 1 - YOUNG_SEEN * YOUNG:
+    if row.begun_at > 1 - th.YOUNG_SEEN * th.YOUNG:
         return
     whole = opinion.footprint or row
-    if whole.mean_rise > SIDE_BY * max(row.mean_rise, 0.0):
+    if whole.mean_rise > th.SIDE_BY * max(row.mean_rise, 0.0):
         # What grows most is around it, and has a name of its own.
         return
-    if row.growth_per_day > FAINT_ERRORS * row.growth_error_per_day:
+    if row.growth_per_day > th.FAINT_ERRORS * row.growth_error_per_day:
         opinion.faint = True
         opinion.bounded, opinion.unresolved = opinion.bounded - faint, opinion.unresolved + faint
 
@@ -281,17 +190,17 @@ def doubt_rest(opinion: Opinion) -> None:
 
 def _reopen(opinion: Opinion) -> None:
     """Take back most of the rest: it cannot be told."""
-    opinion.unresolved += FORCED_REST * opinion.bounded
-    opinion.bounded *= 1 - FORCED_REST
+    opinion.unresolved += th.FORCED_REST * opinion.bounded
+    opinion.bounded *= 1 - th.FORCED_REST
 
 
 def going_on(row: Reading) -> float:
     """Give the probability that the growth of one signal goes on, whether it is a leak or not."""
-    steady = row.last_third > STEADY and (row.tail or 1.0) > STEADY
-    return row.growing + TIPS * row.unresolved if steady else row.growing
+    steady = row.last_third > th.STEADY and (row.tail or 1.0) > th.STEADY
+    return row.growing + th.TIPS * row.unresolved if steady else row.growing
 
 
-def _shift(opinion: Opinion, doubt: Doubt) -> None:
+def _shift(opinion: Opinion, doubt: th.Doubt) -> None:
     """Take a share off the growth that was not seen to go on."""
     moved = doubt.taken * opinion.growing
     opinion.growing -= moved
@@ -311,12 +220,12 @@ def pressure(opinion: Opinion) -> dict[Signal, float]:
         return found
     for name in (Signal.PSI_SOME, Signal.PSI_FULL):
         row = opinion.levels.get(name)
-        if row is not None and (share := (row.end_level - row.middle_level) / half) > PRESSURE:
+        if row is not None and (share := (row.end_level - row.middle_level) / half) > th.PRESSURE:
             found[name] = share
     refaults, footprint = opinion.levels.get(Signal.REFAULTS), opinion.end_level(Signal.FOOTPRINT)
     if refaults is not None and footprint:
         read_again = (refaults.end_level - refaults.middle_level) * _PAGE_BYTES
-        if (times := read_again / footprint / (half / 3600)) > REFAULTS:
+        if (times := read_again / footprint / (half / 3600)) > th.REFAULTS:
             found[Signal.REFAULTS] = times
     return found
 
@@ -324,7 +233,7 @@ def pressure(opinion: Opinion) -> dict[Signal, float]:
 def peaks_at_limit(opinion: Opinion) -> bool:
     """Tell whether the kernel's own peak counter is at the limit, which scrapes may have missed."""
     limit, peak = opinion.life.limit_bytes, opinion.end_level(Signal.PEAK)
-    return bool(limit and peak is not None and peak >= PEAK_AT_LIMIT * limit)
+    return bool(limit and peak is not None and peak >= th.PEAK_AT_LIMIT * limit)
 
 
 _DAY_SECONDS: Final = 86_400
@@ -338,67 +247,74 @@ def name_shape(opinion: Opinion, row: Reading) -> tuple[Pattern, Cause | None]:
     whole = opinion.footprint or row
     startup = spikes_early(whole) or spikes_early(row)
     spread = row.late_peak / settled
-    if startup and row.teeth < TEETH:
+    if startup and row.teeth < th.TEETH:
         opinion.spikes_early = True
     anon = opinion.end_level(Signal.ANON)
-    share = AT_LIMIT
-    if limit and AT_HIGH * limit <= whole.end_level < AT_LIMIT * limit:
-        share = min(AT_HIGH if pressure(opinion) else AT_LIMIT, AT_PEAK if peaks_at_limit(opinion) else AT_LIMIT)
+    share = th.AT_LIMIT
+    if limit and th.AT_HIGH * limit <= whole.end_level < th.AT_LIMIT * limit:
+        share = min(
+            th.AT_HIGH if pressure(opinion) else th.AT_LIMIT, th.AT_PEAK if peaks_at_limit(opinion) else th.AT_LIMIT
+        )
     still = opinion.life.ended != Ending.OOM_KILL and _still(whole, limit)
-    if limit and still and whole.end_level >= share * limit and (anon is None or anon >= AT_LIMIT_ANON * share * limit):
+    if (
+        limit
+        and still
+        and whole.end_level >= share * limit
+        and (anon is None or anon >= th.AT_LIMIT_ANON * share * limit)
+    ):
         return Pattern.AT_LIMIT, None
-    if row.unresolved + row.growing > LIKELY and opinion.bounded < LIKELY:
+    if row.unresolved + row.growing > th.LIKELY and opinion.bounded < th.LIKELY:
         return Pattern.UNEXPLAINED_GROWTH, None
-    swings = row.swing >= SWING * settled
-    over = row.end_level < settled * (1 + BURST_OVER * (spread - 1))
+    swings = row.swing >= th.SWING * settled
+    over = row.end_level < settled * (1 + th.BURST_OVER * (spread - 1))
     above = row.late_peak - row.settled
-    from_rest = above >= BURST_ABOVE * row.depth
-    again = from_rest and row.bursts >= TEETH
-    rare = row.high_share <= (BURSTS_SHARE if again else BURST_SHARE)
-    bursts = spread >= BURST_RATIO and rare and over and (row.bursts > 1 or row.begun < settled + above / 2)
-    if row.teeth >= TEETH and row.load_share < LOAD_EXPLAINS_ALONE:
+    from_rest = above >= th.BURST_ABOVE * row.depth
+    again = from_rest and row.bursts >= th.TEETH
+    rare = row.high_share <= (th.BURSTS_SHARE if again else th.BURST_SHARE)
+    bursts = spread >= th.BURST_RATIO and rare and over and (row.bursts > 1 or row.begun < settled + above / 2)
+    if row.teeth >= th.TEETH and row.load_share < th.LOAD_EXPLAINS_ALONE:
         return Pattern.SAWTOOTH, None
-    follows = row.load_share > 0 and swings and whole.swing >= SWING * max(whole.settled, 1.0)
-    if follows and from_rest and (bursts or (again and spread >= BURST_RATIO)):
+    follows = row.load_share > 0 and swings and whole.swing >= th.SWING * max(whole.settled, 1.0)
+    if follows and from_rest and (bursts or (again and spread >= th.BURST_RATIO)):
         return Pattern.BURST, Cause.TRAFFIC
     if follows:
         return Pattern.PERIODIC, Cause.TRAFFIC
-    if row.teeth >= TEETH:
+    if row.teeth >= th.TEETH:
         return Pattern.SAWTOOTH, None
-    if row.periodic > PERIODIC and swings:
+    if row.periodic > th.PERIODIC and swings:
         return Pattern.PERIODIC, Cause.TRAFFIC
     if startup:
         return Pattern.STARTUP_SPIKE, Cause.STARTUP
-    if from_rest and spread >= BURST_RATIO and row.rhythm <= EVEN and row.high_share >= EVEN_SHARE:
+    if from_rest and spread >= th.BURST_RATIO and row.rhythm <= th.EVEN and row.high_share >= th.EVEN_SHARE:
         # What comes by the clock and lasts is a cycle: that of the day, or the program's own.
         return (Pattern.PERIODIC, Cause.TRAFFIC) if _daily(opinion, row.period) else (Pattern.SAWTOOTH, None)
     if bursts:
-        return (Pattern.SAWTOOTH, None) if row.bursts >= TEETH and not from_rest else (Pattern.BURST, Cause.TRAFFIC)
-    if row.flutter >= FLUTTER * settled:
+        return (Pattern.SAWTOOTH, None) if row.bursts >= th.TEETH and not from_rest else (Pattern.BURST, Cause.TRAFFIC)
+    if row.flutter >= th.FLUTTER * settled:
         return Pattern.SAWTOOTH, None
     family = row.bounded_family
-    abrupt = abs(row.jump) >= max(STEP_SHARE * settled, STEP_OF_SWING * row.swing) and row.jump_at > STEP_AFTER
-    if abrupt and (family in _STEPPED or abs(row.jump) >= STEP_OF_RISE * abs(row.rise)):
+    abrupt = abs(row.jump) >= max(th.STEP_SHARE * settled, th.STEP_OF_SWING * row.swing) and row.jump_at > th.STEP_AFTER
+    if abrupt and (family in _STEPPED or abs(row.jump) >= th.STEP_OF_RISE * abs(row.rise)):
         return Pattern.STEP, None
     rise = row.settled - row.begun
-    if rise >= WARM_UP_RISE * settled and family in SLOWING_DOWN:
+    if rise >= th.WARM_UP_RISE * settled and family in SLOWING_DOWN:
         return Pattern.WARM_UP, Cause.STARTUP
     return Pattern.PLATEAU, None
 
 
 def _daily(opinion: Opinion, period: float) -> bool:
     """Whether a cycle takes a day."""
-    return abs(period * opinion.life.seconds / _DAY_SECONDS - 1) <= EVEN
+    return abs(period * opinion.life.seconds / _DAY_SECONDS - 1) <= th.EVEN
 
 
 def spikes_early(row: Reading) -> bool:
     """Tell whether the start needs clearly more than running does, and more than any later peak."""
-    return row.early_peak >= max(SPIKE_RATIO * max(row.settled, 1.0), ABOVE_LATER * row.late_peak)
+    return row.early_peak >= max(th.SPIKE_RATIO * max(row.settled, 1.0), th.ABOVE_LATER * row.late_peak)
 
 
 def _still(whole: Reading, limit: float | None) -> bool:
     """Whether the footprint was near its end level already in the middle of the window."""
-    return limit is None or whole.end_level - whole.middle_level <= AT_LIMIT_RISE * limit
+    return limit is None or whole.end_level - whole.middle_level <= th.AT_LIMIT_RISE * limit
 
 
 class Amount(NamedTuple):
@@ -477,7 +393,7 @@ def layers_of(opinion: Opinion) -> Layers:
         found[Layer.KEPT] is None
         and heap is not None
         and above is not None
-        and heap.early_peak - heap.settled >= ONCE_USED * above.end
+        and heap.early_peak - heap.settled >= th.ONCE_USED * above.end
     ):
         found[Layer.KEPT] = above
     shared = levels.get(Signal.SHMEM)
@@ -516,7 +432,7 @@ def _kernel(opinion: Opinion) -> Amount | None:
     if kernel is not None:
         end, growth = _amount(kernel)
         # Page cache takes some for its own index, which goes with it.
-        of_files = file is not None and growth <= INDEX_SHARE * (file.end_level - file.early_level)
+        of_files = file is not None and growth <= th.INDEX_SHARE * (file.end_level - file.early_level)
         return Amount(end, 0.0 if of_files else growth)
     if anon is None or file is None:
         return None
@@ -535,9 +451,9 @@ def _files_explain(opinion: Opinion) -> bool:
     shared, row = opinion.readings.get(Signal.SHMEM), opinion.reading
     if shared is None or row is None or row.signal not in _WITH_FILES:
         return False
-    if shared.growing + shared.unresolved <= LIKELY:
+    if shared.growing + shared.unresolved <= th.LIKELY:
         return False
-    return row.mean_rise - shared.mean_rise < MATERIAL_SHARE * row.settled < row.mean_rise
+    return row.mean_rise - shared.mean_rise < th.MATERIAL_SHARE * row.settled < row.mean_rise
 
 
 def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> None:
@@ -546,24 +462,26 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
     grows = max((row.growing + row.unresolved for row in candidates if row is not None), default=0.0)
     threads = opinion.readings.get(Signal.THREADS)
     threads_grow = (
-        threads is not None and threads.growing + threads.unresolved > LIKELY and threads.mean_rise >= THREADS_RISE
+        threads is not None
+        and threads.growing + threads.unresolved > th.LIKELY
+        and threads.mean_rise >= th.THREADS_RISE
     )
     opinion.threads_grow = threads_grow
     if _files_explain(opinion):
         opinion.growing_layer = Layer.SHMEM
         opinion.pattern, opinion.cause = Pattern.UNEXPLAINED_GROWTH, Cause.OUTSIDE_ALLOCATOR
-        opinion.unresolved, opinion.bounded, opinion.growing = 1 - OUTSIDE_BOUNDED, OUTSIDE_BOUNDED, 0.0
+        opinion.unresolved, opinion.bounded, opinion.growing = 1 - th.OUTSIDE_BOUNDED, th.OUTSIDE_BOUNDED, 0.0
         return
-    if opinion.bounded < LIKELY or grows < LIKELY:
+    if opinion.bounded < th.LIKELY or grows < th.LIKELY:
         return
     for layer, signal in ((Layer.SHMEM, Signal.SHMEM), (Layer.KERNEL, Signal.KERNEL)):
         row = opinion.readings.get(signal)
-        if row is not None and row.bounded > LIKELY:
+        if row is not None and row.bounded > th.LIKELY:
             layers = {name: value for name, value in layers.items() if name != layer}
     if not layers:
         return
     name, (_, growth) = max(layers.items(), key=lambda item: item[1][1])
-    if growth < MATERIAL_SHARE * footprint:
+    if growth < th.MATERIAL_SHARE * footprint:
         return
     opinion.growing_layer = name
     if name == Layer.KEPT:
@@ -578,7 +496,7 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
         opinion.unresolved = 1 - opinion.growing
     else:
         opinion.pattern, opinion.cause = Pattern.UNEXPLAINED_GROWTH, Cause.OUTSIDE_ALLOCATOR
-        opinion.unresolved, opinion.bounded, opinion.growing = 1 - OUTSIDE_BOUNDED, OUTSIDE_BOUNDED, 0.0
+        opinion.unresolved, opinion.bounded, opinion.growing = 1 - th.OUTSIDE_BOUNDED, th.OUTSIDE_BOUNDED, 0.0
 
 
 def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> None:
@@ -588,7 +506,7 @@ def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> Non
     shares = {name: end / footprint for name, (end, _) in layers.items()}
     opinion.shares = shares
     kept = shares.get(Layer.KEPT, 0.0) if opinion.kept_known else 0.0
-    if kept >= NAMING_SHARE and opinion.pattern != Pattern.RETENTION:
+    if kept >= th.NAMING_SHARE and opinion.pattern != Pattern.RETENTION:
         previous = opinion.pattern
         if Layer.KEPT in PATTERNS[opinion.pattern].hides:
             opinion.pattern, opinion.cause = Pattern.RETENTION, Cause.ALLOCATOR
@@ -596,7 +514,7 @@ def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> Non
                 opinion.also.append(previous)
         else:
             opinion.also.append(Pattern.RETENTION)
-    if shares.get(Layer.SLACK, 0.0) >= NAMING_SHARE and Layer.SLACK in PATTERNS[opinion.pattern].hides:
+    if shares.get(Layer.SLACK, 0.0) >= th.NAMING_SHARE and Layer.SLACK in PATTERNS[opinion.pattern].hides:
         if opinion.pattern != Pattern.PLATEAU:
             opinion.also.append(opinion.pattern)
         # Gaps that the startup left are pages it keeps; gaps that come while running are fragmentation.
@@ -607,11 +525,11 @@ def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> Non
     cache = shares.get(Layer.CACHE, 0.0)
     if opinion.pattern == Pattern.PLATEAU and Layer.CACHE in layers and _cache_moves(opinion):
         opinion.pattern, opinion.cause = Pattern.PAGE_CACHE, Cause.PAGE_CACHE
-    if cache >= MOST_SHARE and Layer.CACHE in PATTERNS[opinion.pattern].hides:
+    if cache >= th.MOST_SHARE and Layer.CACHE in PATTERNS[opinion.pattern].hides:
         if opinion.pattern not in (Pattern.PLATEAU, Pattern.AT_LIMIT):
             opinion.also.append(opinion.pattern)
         opinion.pattern, opinion.cause = Pattern.PAGE_CACHE, Cause.PAGE_CACHE
-    elif cache >= NAMING_SHARE and opinion.pattern != Pattern.PAGE_CACHE:
+    elif cache >= th.NAMING_SHARE and opinion.pattern != Pattern.PAGE_CACHE:
         opinion.also.append(Pattern.PAGE_CACHE)
     if opinion.threads_grow and opinion.pattern != Pattern.THREAD_GROWTH:
         opinion.also.append(Pattern.THREAD_GROWTH)
@@ -624,7 +542,7 @@ def _cache_moves(opinion: Opinion) -> bool:
         return False
     kernel = opinion.readings.get(Signal.KERNEL)
     others = anon.swing + (kernel.swing if kernel is not None else 0.0)
-    return whole.swing - others >= (BURST_RATIO - 1) * whole.settled
+    return whole.swing - others >= (th.BURST_RATIO - 1) * whole.settled
 
 
 def assess_lifetime(

@@ -1,15 +1,28 @@
-"""The evidence for and against a leak, a row each, and what was not measured."""
+"""The evidence for and against a verdict, a heap profile's too, and the PromQL that shows the same."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit.analysis import heap_evidence
+import polars as pl
+
 from rmtoolkit.analysis.assess import peaks_at_limit, pressure, spikes_early
 from rmtoolkit.analysis.models import GROWTH_FAMILIES, Family
 from rmtoolkit.analysis.patterns import stack_of_a_thread
-from rmtoolkit.analysis.records import Evidence, Halt, Layer, Says, Statistic, Unit, rejected
+from rmtoolkit.analysis.records import (
+    Advice,
+    Evidence,
+    Halt,
+    HeapKind,
+    Layer,
+    Says,
+    Statistic,
+    Unit,
+    VerdictRow,
+    rejected,
+)
 from rmtoolkit.analysis.thresholds import (
     COVERED,
     GOOD,
@@ -36,10 +49,118 @@ from rmtoolkit.text import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from rmtoolkit.analysis.records import Opinion, Reading, VerdictRow
+    from rmtoolkit.analysis.pooling import Pool
+    from rmtoolkit.analysis.records import Opinion, Reading
     from rmtoolkit.analysis.words import Open, Situation
+
+
+_SECONDS_PER_DAY: Final = 86_400
+_HEAP_SIGNAL: Final = "heap_profile"
+
+
+def heap_rows(pool: Pool) -> list[Evidence]:
+    """Put what the profile says in rows of evidence."""
+    heap = pool.heap
+    if heap is None:
+        return []
+
+    def row(
+        says: Says,
+        text: str,
+        value: str,
+        weight: int,
+        statistic: Statistic,
+        estimate: float | None = None,
+        unit: Unit | None = None,
+    ) -> Evidence:
+        # A profile has a clock of its own: no window of the recording.
+        return Evidence(says, text, value, weight, _HEAP_SIGNAL, None, None, statistic, estimate, None, None, unit)
+
+    span = "" if heap.seconds is None else f" over {hours(2 * heap.seconds / 3600)}"
+    if heap.kind == HeapKind.GROWS:
+        rate = heap.growth_bytes_per_second
+        shown = memory(heap.growth_bytes) if rate is None else f"{small_memory(rate)}/s{span}"
+        text = "The heap profile grows steadily, to its end"
+        weight = 1 if pool.bounded > LIKELY else 3
+        per_day = (None, None) if rate is None else (rate * _SECONDS_PER_DAY, Unit.BYTES_PER_DAY)
+        found = [row(Says.FOR, text, shown, weight, Statistic.HEAP_GROWTH, *per_day)]
+        for place, one in enumerate(heap.suspects):
+            part = f"{share(min(one.share, 1.0))} of its growth"
+            text = f"The code that it grows in: {part}" if not place else f"And then: {part}"
+            heavy = weight if not place else 1
+            found.append(row(Says.FOR, text, one.place, heavy, Statistic.HEAP_SUSPECT, one.share, Unit.SHARE))
+        return found
+    held = f"{memory(heap.held_bytes)} held{span}"
+    if heap.kind == HeapKind.RESTS:
+        text = "The heap profile shows nothing that grows to its end"
+        heavy = 3 if heap.seconds else 2
+        return [row(Says.AGAINST, text, held, heavy, Statistic.HEAP_RESTS, heap.moved_bytes, Unit.BYTES)]
+    if heap.kind == HeapKind.SMALL:
+        text = "The heap profile grows by too little to be what was recorded"
+        return [
+            row(
+                Says.AGAINST,
+                text,
+                f"{small_memory(heap.growth_bytes_per_second or 0)}/s{span}",
+                1,
+                Statistic.HEAP_SMALL,
+            )
+        ]
+    if heap.kind == HeapKind.SHORT:
+        text = "The heap profile is too short: what was recorded would hardly show in it"
+        if heap.seconds is None:
+            text = "The heap profiles know no time: whether what was recorded would show in them is not known"
+        return [row(Says.NOT_MEASURED, text, held, 0, Statistic.HEAP_SHORT)]
+    if heap.kind == HeapKind.PICTURE:
+        text = "One heap profile tells what is held, not what grows" + (
+            f"; most is held by {heap.largest}" if heap.largest else ""
+        )
+        return [row(Says.NOT_MEASURED, text, f"{memory(heap.held_bytes)} held", 0, Statistic.HEAP_PICTURE)]
+    text = f"The heap profile is blind: {heap.why}"
+    return [row(Says.NOT_MEASURED, text, "not used", 0, Statistic.HEAP_BLIND)]
+
+
+def advise_on_heap(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
+    """Advise what to do about a leak that a profile names, or that it could not see."""
+    suspect = evidence.get(Statistic.HEAP_SUSPECT)
+    if suspect is not None:
+        yield Advice(
+            "Bound or free what this code keeps",
+            setting=suspect.value,
+            expected=f"{share(min(suspect.estimate or 0.0, 1.0))} of the growth in the heap profile ends",
+            because=Statistic.HEAP_SUSPECT,
+        )
+    if Statistic.HEAP_BLIND in evidence:
+        yield Advice(
+            "Profile with the allocator that the program has: heaptrack sees only one that is linked dynamically",
+            setting="_RJEM_MALLOC_CONF=prof:true,lg_prof_interval:32,prof_prefix:/tmp/heap",
+            expected="jemalloc's own dumps, for heap=; or build once with the system's allocator for heaptrack",
+            because=Statistic.HEAP_BLIND,
+        )
+    if Statistic.HEAP_PICTURE in evidence:
+        yield Advice(
+            "Take a second profile half an hour later and give both: two of them tell what grows",
+            setting="rm.classify(recording, heap=[rm.read_heap(FIRST), rm.read_heap(SECOND)])",
+            expected="the function that grows, at evidence level 5",
+            because=Statistic.HEAP_PICTURE,
+        )
+    if Statistic.HEAP_SHORT in evidence:
+        yield Advice(
+            "Record a longer heap profile, or one under more load: growth like this hardly shows in so short a one",
+            setting="heaptrack --pid $(pidof SERVICE)",
+            expected="the function that grows, or the proof that the heap does not",
+            because=Statistic.HEAP_SHORT,
+        )
+    if Statistic.HEAP_RESTS in evidence or Statistic.HEAP_SMALL in evidence:
+        yield Advice(
+            "Look beside the heap, an hour apart: what the allocator keeps (resident − allocated), and the mappings",
+            setting="malloc_stats_print or malloc_info(0, stdout); cp /proc/PID/smaps a; sleep 3600; diff a "
+            "/proc/PID/smaps | grep -E 'Rss|Anonymous'",
+            expected="kept pages that grow are retention or fragmentation; a mapping that grows names its owner",
+            because=Statistic.HEAP_RESTS if Statistic.HEAP_RESTS in evidence else Statistic.HEAP_SMALL,
+        )
 
 
 #: Layers by name: what they are called, and the signals that show them, the most telling first.
@@ -219,7 +340,7 @@ def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     if main.reading is not None:
         yield from _trend(row, main, main.reading)
         yield from work(row, main, main.reading)
-        yield from heap_evidence.rows(situation.pool)
+        yield from heap_rows(situation.pool)
         yield from _lives(situation, main)
         yield from layers(main)
         yield from threads(main)
@@ -273,9 +394,11 @@ def _lives(situation: Situation, main: Opinion) -> Iterator[Evidence]:
         yield Evidence.of(main, says, weight, Statistic.LIVES_RISING, text, value, rising, Unit.COUNT)
     if situation.judged > 1:
         yield _pods(situation, main)
-    if pool.kills:
+    if situation.kills:
         text = "Lives that ended in an OOM kill"
-        yield Evidence.of(main, Says.FOR, 1, Statistic.OOM_KILLS, text, f"{pool.kills}", pool.kills, Unit.COUNT)
+        yield Evidence.of(
+            main, Says.FOR, 1, Statistic.OOM_KILLS, text, f"{situation.kills}", situation.kills, Unit.COUNT
+        )
     elsewhere = sum(opinion.life.ended in (Ending.NODE_OOM, Ending.EVICTED) for opinion in pool.opinions)
     if elsewhere:
         text = "Ended by the node (eviction, node out of memory): says nothing about this limit"
@@ -333,3 +456,171 @@ def _missing(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     if main.life.seconds and situation.row.evidence_level < 2:
         shown = f"{hours(main.life.hours)} seen as one life"
         yield Evidence.of(main, Says.NOT_MEASURED, 0, Statistic.NO_RESTARTS, "Restarts", shown)
+
+
+#: Columns of the frame that `frame` makes.
+QUERIES: Final = pl.Schema({"shows": pl.String(), "promql": pl.String()})
+
+#: Metrics of the container, as cAdvisor names them, by signal.
+_CGROUP: Final[dict[str, str]] = {
+    Signal.WORKING_SET: "container_memory_working_set_bytes",
+    Signal.USAGE: "container_memory_usage_bytes",
+    Signal.ANON: "container_memory_rss",
+    Signal.FILE: "container_memory_cache",
+    Signal.KERNEL: "container_memory_kernel_usage",
+    Signal.PEAK: "container_memory_max_usage_bytes",
+    Signal.THREADS: "container_threads",
+}
+#: Of the process itself, as Prometheus' client libraries name them.
+_PROCESS: Final[dict[str, str]] = {Signal.RSS: "process_resident_memory_bytes"}
+#: No two exporters of jemalloc agree on names: a pattern finds them all.
+_ALLOCATOR: Final = ("allocated", "active", "resident", "retained", "mapped", "metadata")
+_WORDS: Final = {
+    Signal.WORKING_SET: "Working set",
+    Signal.USAGE: "Usage",
+    Signal.ANON: "Anonymous memory",
+    Signal.RSS: "RSS",
+    Signal.ALLOCATED: "Live heap",
+}
+_REGEX: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_WEEK_SECONDS: Final = 604_800
+_SHORTEST_SECONDS: Final = 300
+_LAST_CONTROL: Final = 0x20
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One query."""
+
+    #: What its graph shows.
+    shows: str
+    #: The expression, to be pasted into Grafana or Prometheus.
+    promql: str
+
+
+def quoted(text: str) -> str:
+    r"""Write text as a PromQL string."""
+    written = []
+    # Half a surrogate is no character: no label of Prometheus can hold one.
+    for letter in _SURROGATE.sub("\ufffd", text):
+        if letter in _ESCAPES:
+            written.append(_ESCAPES[letter])
+        elif ord(letter) < _LAST_CONTROL or ord(letter) == 0x7F:
+            written.append(f"\\x{ord(letter):02x}")
+        else:
+            # Prometheus takes the mark of a broken character for one, unless it is escaped.
+            plain = letter.isprintable() and letter != "\ufffd"
+            written.append(letter if plain else f"\\U{ord(letter):08x}")
+    return '"' + "".join(written) + '"'
+
+
+def literal(text: str) -> str:
+    r"""Write text as an RE2 expression that matches it and nothing else."""
+    return _REGEX.sub(lambda found: "\\" + found[0], text)
+
+
+def queries(stored: Mapping[str, object]) -> Iterator[Query]:
+    """Write the queries that show what a stored verdict rests on."""
+    row = VerdictRow.stored(stored)
+    names, evidence, signal = _Names(row), row.by_statistic, row.signal
+    if signal is not None:
+        shown, window = names.signal(signal), _window(evidence)
+        word = _WORDS.get(signal, signal)
+        yield Query(f"{word}, which the verdict rests on", shown)
+        yield Query(f"Growth of it, bytes a day over {window}", f"deriv({shown}[{window}]) * 86400")
+    if names.in_kubernetes:
+        yield Query("Working set as a share of the limit", _share_of_limit(names))
+        restarts = f"kube_pod_container_status_restarts_total{names.pods()}"
+        yield Query("Restarts within a week", f"increase({restarts}[7d])")
+        reason = "kube_pod_container_status_last_terminated_reason" + names.pods('reason="OOMKilled"')
+        yield Query("Containers whose last end was an OOM kill", f"{reason} == 1")
+    if Statistic.GROWTH_PER_WORK in evidence or Statistic.FOLLOWS_LOAD in evidence:
+        matchers = names.process()
+        yield Query("Requests a second (put your own counter here)", f"sum(rate(http_requests_total{matchers}[5m]))")
+    if {Statistic.THREADS_RISE, Statistic.THREADS_MANY} & evidence.keys():
+        yield Query("Threads", names.signal(Signal.THREADS))
+    if {Statistic.PSI_SOME, Statistic.PSI_FULL, Statistic.AT_LIMIT} & evidence.keys():
+        waiting = f"container_pressure_memory_waiting_seconds_total{names.container()}"
+        yield Query("Share of time that tasks wait for memory", f"rate({waiting}[5m])")
+    if {Statistic.KEPT, Statistic.SLACK, Statistic.OUTSIDE, Statistic.LIVE_HEAP} & evidence.keys():
+        for kind in (Signal.ALLOCATED, Signal.ACTIVE, Signal.RESIDENT):
+            if kind != signal:
+                yield Query(f"jemalloc, {kind.removesuffix('_bytes')}", names.signal(kind))
+    if Statistic.KERNEL in evidence:
+        yield Query("What the kernel holds for the container", names.signal(Signal.KERNEL))
+    if {Statistic.CACHE, Statistic.SHMEM} & evidence.keys():
+        yield Query("Page cache, files in memory included", names.signal(Signal.FILE))
+
+
+def _share_of_limit(names: _Names) -> str:
+    by = "max by (namespace, pod, container)"
+    limit = "kube_pod_container_resource_limits" + names.pods('resource="memory"')
+    return f"{by} ({names.signal(Signal.WORKING_SET)}) / {by} ({limit})"
+
+
+class _Names:
+    """Label matchers of one workload container."""
+
+    def __init__(self, row: VerdictRow) -> None:
+        named = (("cluster", row.cluster), ("namespace", row.namespace))
+        self._places = [f"{label}={quoted(name)}" for label, name in named if name is not None]
+        pod, workload = row.pod, row.workload
+        if pod is not None:
+            self._places.append(f"pod={quoted(pod)}")
+        elif workload is not None and row.namespace is not None:
+            # The pod of a Deployment, a StatefulSet or a Job begins with its name; a bare pod's is its name.
+            self._places.append(f"pod=~{quoted(literal(workload) + '(-.+)?')}")
+        self.in_kubernetes = bool(self._places)
+        self._container = row.container
+        self._name = workload
+
+    def container(self) -> str:
+        """For the metrics of cAdvisor: without a name, all containers but the sums over a pod."""
+        if not self.in_kubernetes:
+            name = self._container or self._name
+            return _braces([f"name={quoted(name)}"] if name is not None else [])
+        if self._container is None:
+            return _braces([*self._places, 'container!=""', 'container!="POD"'])
+        return _braces([*self._places, f"container={quoted(self._container)}"])
+
+    def pods(self, *more: str) -> str:
+        """For kube-state-metrics."""
+        own = [f"container={quoted(self._container)}"] if self._container is not None else []
+        return _braces([*self._places, *own, *more])
+
+    def process(self, *more: str) -> str:
+        """For what the process exports: scrape rules give it a namespace and a pod, seldom a container."""
+        return _braces([*more, *self._places])
+
+    def signal(self, signal: str) -> str:
+        """The metric of a signal."""
+        if signal in _CGROUP:
+            return _CGROUP[signal] + self.container()
+        if signal in _PROCESS:
+            return _PROCESS[signal] + self.process()
+        kind = signal.removesuffix("_bytes")
+        if kind in _ALLOCATOR:
+            pattern = f"(.+_)?jemalloc_(.+_)?{kind}(_bytes)?"
+            return self.process(f"__name__=~{quoted(pattern)}")
+        return "container_memory_working_set_bytes" + self.container()
+
+
+def _braces(matchers: list[str]) -> str:
+    return "{" + ",".join(matchers) + "}" if matchers else ""
+
+
+def _window(evidence: Mapping[str, Evidence]) -> str:
+    """The stretch that was judged, at most a week: a slope over less is noise."""
+    found = evidence.get(Statistic.GROWTH)
+    if found is None or found.start is None or found.end is None:
+        return "6h"
+    seconds = (found.end - found.start).total_seconds()
+    seconds = min(max(seconds, _SHORTEST_SECONDS), _WEEK_SECONDS)
+    return f"{round(seconds / 3600)}h" if seconds >= 3 * 3600 else f"{round(seconds / 60)}m"
+
+
+def frame(row: Mapping[str, object]) -> pl.DataFrame:
+    """Lay out the queries for a verdict."""
+    return pl.DataFrame([asdict(query) for query in queries(row)], schema=QUERIES)

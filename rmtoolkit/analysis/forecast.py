@@ -9,21 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.assess import BESIDE
-from rmtoolkit.analysis.thresholds import (
-    HORIZON_WEEKS,
-    HORIZON_WINDOWS,
-    LIKELY,
-    LINGER_SCRAPES,
-    LINGER_SECONDS,
-    PEAK_NEAR_LIMIT,
-    PEAK_PASSED,
-    PEAK_SPREAD,
-    QUANTILE,
-    RESTARTS_CAP,
-    SHORT,
-    SLOPE_DOUBT,
-)
 from rmtoolkit.schema import TIME, Ending, Outlook, Signal
 
 if TYPE_CHECKING:
@@ -87,16 +74,16 @@ def exposure(lives: Iterable[tuple[Life, float | None]]) -> Exposure:
     age = max((life.hours for life, _ in known if life.start == newest and life.ended == Ending.RUNNING), default=0.0)
     ended: list[Life] = []
     for life, cadence in known:
-        silent = (last - life.end).total_seconds() > max(LINGER_SECONDS, LINGER_SCRAPES * (cadence or 0.0))
+        silent = (last - life.end).total_seconds() > max(th.LINGER_SECONDS, th.LINGER_SCRAPES * (cadence or 0.0))
         over = life.ended not in (Ending.RUNNING, Ending.GAP, Ending.OOM_KILL) or (
             life.ended == Ending.RUNNING and silent
         )
         limit, peak = life.limit_bytes, life.peak_bytes
-        if over and not (limit and peak and peak > PEAK_NEAR_LIMIT * limit):
+        if over and not (limit and peak and peak > th.PEAK_NEAR_LIMIT * limit):
             ended.append(life)
     longest = max((life.hours for life in ended), default=0.0)
     times = _endings(ended, longest)
-    if times < RESTARTS_CAP:
+    if times < th.RESTARTS_CAP:
         return Exposure(age, None, times)
     return Exposure(age, longest * (1 + 1 / times), times)
 
@@ -106,9 +93,9 @@ def _endings(lives: list[Life], longest_hours: float) -> int:
     times = 0
     last: dt.datetime | None = None
     for life in sorted(lives, key=lambda life: life.end):
-        if life.hours < SHORT * longest_hours:
+        if life.hours < th.SHORT * longest_hours:
             continue
-        if last is None or (life.end - last).total_seconds() / 3600 > SHORT * longest_hours:
+        if last is None or (life.end - last).total_seconds() / 3600 > th.SHORT * longest_hours:
             times += 1
             last = life.end
     return times
@@ -163,7 +150,7 @@ def _either(*parts: float) -> float:
 def peaks_per_week(peak: float, limit: float, spread: float) -> float:
     """Estimate how often a week's highest peak passes the limit, from a peak that was seen."""
     if limit <= peak:
-        return -math.log(1 - PEAK_PASSED)
+        return -math.log(1 - th.PEAK_PASSED)
     return math.exp(-(limit - peak) / spread)
 
 
@@ -252,7 +239,7 @@ def look_ahead(
 ) -> TimeToLimit:
     """Say when the limit is reached, if it is."""
     if limit_bytes is None:
-        rises = growing > LIKELY
+        rises = growing > th.LIKELY
         return TimeToLimit(Outlook.UNKNOWN if rises or not limit_known else Outlook.BOUNDED, None, None, None, UNKNOWN)
     repeated = kills / max(watched_hours, 1e-6)
     if growth is None:
@@ -261,7 +248,7 @@ def look_ahead(
     room = limit_bytes - growth.level_bytes
     peaks = _peaks(opinion, limit_bytes, growth)
     window = max(opinion.life.seconds / 3600, 1e-6)
-    doubt = math.hypot(growth.error_per_day, SLOPE_DOUBT * growth.per_day)
+    doubt = math.hypot(growth.error_per_day, th.SLOPE_DOUBT * growth.per_day)
     risk = chances(
         kills_per_hour=repeated,
         peaks_per_week=peaks,
@@ -273,14 +260,14 @@ def look_ahead(
         fresh_room=limit_bytes - _begun(opinion, growth),
         lasts=lasts,
     )
-    if growing <= LIKELY or growth.per_day <= 0:
+    if growing <= th.LIKELY or growth.per_day <= 0:
         return TimeToLimit(Outlook.UNKNOWN if open_end else Outlook.BOUNDED, None, None, None, risk)
     hours = max(room, 0.0) / growth.per_day * 24
-    fast, slow = growth.per_day + QUANTILE * doubt, growth.per_day - QUANTILE * doubt
-    wobble = QUANTILE * growth.spread_bytes
+    fast, slow = growth.per_day + th.QUANTILE * doubt, growth.per_day - th.QUANTILE * doubt
+    wobble = th.QUANTILE * growth.spread_bytes
     low = max(room - wobble, 0.0) / fast * 24
     high = (max(room, 0.0) + wobble) / slow * 24 if slow > 0 else None
-    if hours > HORIZON_WINDOWS * window and hours > HORIZON_WEEKS * WEEK_HOURS:
+    if hours > th.HORIZON_WINDOWS * window and hours > th.HORIZON_WEEKS * WEEK_HOURS:
         return TimeToLimit(Outlook.BOUNDED, None, None, None, chances(kills_per_hour=repeated, peaks_per_week=peaks))
     return TimeToLimit(Outlook.REACHES, hours, low, high, risk, capped=hours > lasts.left_hours)
 
@@ -299,7 +286,7 @@ def _peaks(opinion: Opinion, limit_bytes: int, growth: Growth) -> float:
         return 0.0
     reclaimable = max(whole.top - growth.level_bytes, 0.0)
     peak = max(whole.early_peak, whole.late_peak) - reclaimable
-    return peaks_per_week(peak, limit_bytes, max(PEAK_SPREAD * peak, growth.spread_bytes))
+    return peaks_per_week(peak, limit_bytes, max(th.PEAK_SPREAD * peak, growth.spread_bytes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,9 +330,9 @@ def paths(courses: Iterable[Course]) -> pl.DataFrame:
     columns = {
         "container_id": np.broadcast_to(container, hours.shape).astype(np.uint32),
         "time": np.rint(start + hours * 3_600_000).astype(np.int64),
-        "low_bytes": np.maximum(level + (rate - QUANTILE * doubt) * hours / 24 - QUANTILE * spread, 0.0),
+        "low_bytes": np.maximum(level + (rate - th.QUANTILE * doubt) * hours / 24 - th.QUANTILE * spread, 0.0),
         "mid_bytes": level + rate * hours / 24,
-        "high_bytes": level + (rate + QUANTILE * doubt) * hours / 24 + QUANTILE * spread,
+        "high_bytes": level + (rate + th.QUANTILE * doubt) * hours / 24 + th.QUANTILE * spread,
     }
     return pl.DataFrame({name: column.ravel() for name, column in columns.items()}).cast(FORECAST)
 
@@ -360,8 +347,8 @@ def _line(course: Course) -> tuple[float, ...] | None:
     ahead = 0.3 * window
     if outlook.hours is not None:
         ahead = min(max(1.15 * (outlook.high or outlook.hours), ahead), 1.0 * window)
-    goes_on = course.growing > LIKELY
+    goes_on = course.growing > th.LIKELY
     rate = growth.per_day if goes_on else 0.0
-    doubt = math.hypot(growth.error_per_day, SLOPE_DOUBT * growth.per_day) if goes_on else 0.0
+    doubt = math.hypot(growth.error_per_day, th.SLOPE_DOUBT * growth.per_day) if goes_on else 0.0
     start = opinion.life.end.timestamp() * 1000
     return course.container_id, start, ahead, whole.end_level, rate, doubt, whole.noise

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from rmtoolkit.analysis import patterns as remedies
-from rmtoolkit.analysis.heap_reading import HeapKind, HeapReading, read_profile
+from rmtoolkit.analysis.heap_reading import read_profile
+from rmtoolkit.analysis.records import HeapKind, HeapReading
 from rmtoolkit.analysis.thresholds import LAYER_SHOWN, PEAK_NEAR_LIMIT
 from rmtoolkit.heap._names import STD, SYSTEM, plain_name, spoken
 from rmtoolkit.heap.suspects import churn, diff, limits_of_sight, suspects

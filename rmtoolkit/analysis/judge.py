@@ -17,10 +17,9 @@ from rmtoolkit.analysis import evidence, forecast, pooling, signals
 from rmtoolkit.analysis.advice import next_step
 from rmtoolkit.analysis.assess import BESIDE, assess_lifetime, going_on
 from rmtoolkit.analysis.forecast import ENDLESS, UNKNOWN, exposure, paths
-from rmtoolkit.analysis.heap_evidence import decides, names_leak, with_heap
-from rmtoolkit.analysis.heap_reading import by_workload
 from rmtoolkit.analysis.lives import split
 from rmtoolkit.analysis.patterns import name_pattern
+from rmtoolkit.analysis.pooling import decides, names_leak, with_heap
 from rmtoolkit.analysis.records import (
     FOR_VIEWS,
     INSTANCE,
@@ -47,7 +46,7 @@ from rmtoolkit.analysis.thresholds import (
 from rmtoolkit.analysis.words import CHECKLIST, Situation, answers, headline, open_question, reason
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import FOOTPRINTS, SAMPLES, SIGNALS, Cause, Outlook, Signal, Verdict
+from rmtoolkit.schema import FOOTPRINTS, SAMPLES, SIGNALS, Cause, Ending, Outlook, Signal, Verdict
 from rmtoolkit.validation import validate
 
 if TYPE_CHECKING:
@@ -57,9 +56,9 @@ if TYPE_CHECKING:
 
     from rmtoolkit._parallel import Source
     from rmtoolkit.analysis.forecast import Course
-    from rmtoolkit.analysis.heap_reading import Heap, HeapReading, Key
+    from rmtoolkit.analysis.heap_reading import Heap, Key
     from rmtoolkit.analysis.pooling import Pool
-    from rmtoolkit.analysis.records import Life, Opinion, Reading
+    from rmtoolkit.analysis.records import HeapReading, Life, Opinion, Reading
 
     Also = Callable[[Recording, pl.DataFrame], dict[str, pl.DataFrame]]
 
@@ -225,6 +224,7 @@ def verdict_row(
         rejected=facts.rejected.get(about.container_id, ()),
         lasts=lasts,
         capped=outlook.capped,
+        kills=sum(life.ended == Ending.OOM_KILL for life in facts.lives(containers)),
     )
     row.evidence = evidence.rows(situation)
     row.headline = headline(situation)
@@ -630,6 +630,8 @@ def _spread(
         restarts_known = source.tells_restarts()
     heaps = {}
     if heap is not None:
+        from rmtoolkit.analysis.heap_reading import by_workload  # noqa: PLC0415 - few have a profile
+
         heaps = by_workload(heap, source.containers if isinstance(source, Recording) else source.containers())
     frames, about = parallel_map(source, partial(work, restarts_known=restarts_known, heaps=heaps), client=client)
     _warn_of_units(frames["findings"])

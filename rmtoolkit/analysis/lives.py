@@ -10,17 +10,7 @@ import polars as pl
 
 from rmtoolkit._parallel import partition
 from rmtoolkit._tables import run_starts, search_runs
-from rmtoolkit.analysis.thresholds import (
-    GAP_SCRAPES,
-    LINGER_SCRAPES,
-    LINGER_SCRAPES_SURE,
-    LINGER_SECONDS,
-    LONG_GAP,
-    NEW_PROCESS_FALL,
-    SETTLED_BAND,
-    SILENT_SCRAPES,
-    STARTUP_SHARE,
-)
+from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS, TIME, Ending
 
@@ -48,21 +38,21 @@ def lifetime_boundaries(recording: Recording, samples: pl.DataFrame) -> pl.DataF
     present = samples.lazy().select("container_id", "time", "footprint_bytes")
     if samples["footprint_bytes"].null_count():
         present = present.filter(pl.col("footprint_bytes").is_not_null())
-    long = GAP_SCRAPES * 1000 * (cadence["cadence_seconds"].min() or 0.0)  # type: ignore[operator]
+    long = th.GAP_SCRAPES * 1000 * (cadence["cadence_seconds"].min() or 0.0)  # type: ignore[operator]
     # Of all samples few follow a fall or a long step: only these are looked at.
     marked = (
         present.with_columns(
             fall=pl.when(_SAME).then(1 - pl.col("footprint_bytes") / pl.col("footprint_bytes").shift()),
             step=pl.when(_SAME).then(pl.col("time").diff()),
         )
-        .filter((pl.col("fall") > NEW_PROCESS_FALL) | (pl.col("step").dt.total_milliseconds() > long))
+        .filter((pl.col("fall") > th.NEW_PROCESS_FALL) | (pl.col("step").dt.total_milliseconds() > long))
         .collect()
     )
-    falls = marked.filter(pl.col("fall") > NEW_PROCESS_FALL)
+    falls = marked.filter(pl.col("fall") > th.NEW_PROCESS_FALL)
     # The scrape that shows a restart is not the one that counts it: the fall nearby is where it happened.
     reach = pl.max_horizontal(
-        LINGER_SCRAPES_SURE * pl.col("cadence_seconds"),
-        pl.min_horizontal(LINGER_SECONDS, LINGER_SCRAPES * pl.col("cadence_seconds")),
+        th.LINGER_SCRAPES_SURE * pl.col("cadence_seconds"),
+        pl.min_horizontal(th.LINGER_SECONDS, th.LINGER_SCRAPES * pl.col("cadence_seconds")),
     )
     if falls.height and known.height:
         moved = _nearest(known, falls, cadence).with_columns(
@@ -73,7 +63,7 @@ def lifetime_boundaries(recording: Recording, samples: pl.DataFrame) -> pl.DataF
     # A deep fall across a stretch without samples is a new process too.
     silent = (
         falls.join(cadence, on="container_id", how="left")
-        .filter(pl.col("step").dt.total_milliseconds() > 1000 * SILENT_SCRAPES * pl.col("cadence_seconds"))
+        .filter(pl.col("step").dt.total_milliseconds() > 1000 * th.SILENT_SCRAPES * pl.col("cadence_seconds"))
         .select("container_id", "time")
     )
     known = known.select("container_id", "time")
@@ -101,7 +91,7 @@ def _still_shown(moved: pl.DataFrame, samples: pl.DataFrame) -> pl.Series:
             shown[row] = False
             continue
         between = value[first:last]
-        away = np.abs(between[~np.isnan(between)] - value[before]) > NEW_PROCESS_FALL * value[before]
+        away = np.abs(between[~np.isnan(between)] - value[before]) > th.NEW_PROCESS_FALL * value[before]
         shown[row] = not away.any()
     return pl.Series(shown)
 
@@ -131,7 +121,7 @@ def _unseen(marked: pl.DataFrame, present: pl.LazyFrame, cadence: pl.DataFrame) 
     """Ends of long stretches without samples: what happened in them is not known, so no trend spans them."""
     step = pl.col("step").dt.total_milliseconds()
     gaps = marked.join(cadence, on="container_id", how="left").filter(
-        step > GAP_SCRAPES * 1000 * pl.col("cadence_seconds")
+        step > th.GAP_SCRAPES * 1000 * pl.col("cadence_seconds")
     )
     if not gaps.height:
         return gaps.select("container_id", "time")
@@ -143,7 +133,7 @@ def _unseen(marked: pl.DataFrame, present: pl.LazyFrame, cadence: pl.DataFrame) 
     )
     return (
         gaps.join(spans, on="container_id", how="left")
-        .filter(step > LONG_GAP * pl.col("span"))
+        .filter(step > th.LONG_GAP * pl.col("span"))
         .select("container_id", "time")
     )
 
@@ -250,7 +240,8 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
         rank=pl.col("kind").replace_strict(rank, return_dtype=pl.Int64),
     )
     step = recording.containers.select(
-        "container_id", slack=pl.duration(milliseconds=1000 * SILENT_SCRAPES * pl.col("cadence_seconds").fill_null(0))
+        "container_id",
+        slack=pl.duration(milliseconds=1000 * th.SILENT_SCRAPES * pl.col("cadence_seconds").fill_null(0)),
     )
     found = (
         table.join(events, on="container_id", how="inner")
@@ -283,7 +274,7 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
                 "ended",
                 pl.when(pl.col("next_start").is_null())
                 .then(pl.lit("running"))
-                .when(pl.col("next_start") - pl.col("end") > GAP_SCRAPES / SILENT_SCRAPES * pl.col("slack"))
+                .when(pl.col("next_start") - pl.col("end") > th.GAP_SCRAPES / th.SILENT_SCRAPES * pl.col("slack"))
                 .then(pl.lit("gap"))
                 .otherwise(pl.lit("restart")),
             )
@@ -428,13 +419,13 @@ def _startup(inside: pl.DataFrame, begun: pl.DataFrame) -> pl.DataFrame:
     """Measure the first part of the lives that were seen to begin: its peak, and when it was over."""
     span = (pl.col("end") - pl.col("start")).dt.total_milliseconds()
     age = (pl.col("time") - pl.col("start")).dt.total_milliseconds()
-    away = (pl.col("value") - pl.col("settled_bytes")).abs() > SETTLED_BAND * pl.col("settled_bytes")
+    away = (pl.col("value") - pl.col("settled_bytes")).abs() > th.SETTLED_BAND * pl.col("settled_bytes")
     return (
         inside.lazy()
         .join(begun.lazy(), on="life_row", how="inner")
         .group_by("life_row")
         .agg(
-            startup_peak_bytes=pl.col("value").filter(age <= STARTUP_SHARE * span).max(),
+            startup_peak_bytes=pl.col("value").filter(age <= th.STARTUP_SHARE * span).max(),
             startup_seconds=age.filter(away).max() / 1000,
         )
         .collect()

@@ -14,30 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from rmtoolkit.analysis.thresholds import (
-    CYCLE_EXPLAINS,
-    DECELERATION,
-    EARLY_BEND,
-    FAINT_SHARE,
-    FEWEST_CYCLES,
-    FLOOR_EVIDENCE,
-    FLOOR_MATERIAL,
-    FRESH_RAMP,
-    FRESH_STEP,
-    LIKELY,
-    MANY_TEETH,
-    MATERIAL_SHARE,
-    MATERIAL_WINDOWS,
-    NEAR_A_DAY,
-    NOISE_SHARE,
-    QUANTILE,
-    RICHER,
-    START_JUMP,
-    START_PART,
-    START_SHARE,
-    TEETH,
-    YOUNG,
-)
+from rmtoolkit.analysis import thresholds as th
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -278,7 +255,7 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
         if terms > 1:
             lead[which], mix[which] = 1 / r[:, -2, -2], r[:, -2, -1]
     codes = members.family[chosen]
-    richer = np.array([RICHER.get(name, 0.0) for name in FAMILIES])
+    richer = np.array([th.RICHER.get(name, 0.0) for name in FAMILIES])
     return Bank(
         time=(np.arange(bins) + 0.5) / bins,
         columns=columns,
@@ -357,7 +334,7 @@ def compete(
         np.ones(rows) if filled is None else filled,
         np.zeros(rows) if day_cycles is None else day_cycles,
     )
-    meter = np.sqrt((NOISE_SHARE * np.abs(level)) ** 2 + (0 if grain is None else grain**2 / 12) + 1.0)
+    meter = np.sqrt((th.NOISE_SHARE * np.abs(level)) ** 2 + (0 if grain is None else grain**2 / 12) + 1.0)
     rho, cost = np.zeros(rows), np.zeros(rows)
     for low in range(0, rows, _CHUNK_ROWS):
         some = slice(low, low + _CHUNK_ROWS)
@@ -448,8 +425,8 @@ def _compete(
     for code in range(len(FAMILIES)):
         families[:, code] = weight[:, shapes.family == code].sum(axis=1)
     line = float(np.abs(shapes.scale[shapes.family == CODE[Family.LINEAR]]).max(initial=0.0))
-    detectable = (np.sqrt(FLOOR_EVIDENCE + np.log(effective)) + QUANTILE) * innovation * line
-    material = np.minimum(MATERIAL_SHARE * np.abs(level), np.maximum(headroom, 0) / MATERIAL_WINDOWS)
+    detectable = (np.sqrt(th.FLOOR_EVIDENCE + np.log(effective)) + th.QUANTILE) * innovation * line
+    material = np.minimum(th.MATERIAL_SHARE * np.abs(level), np.maximum(headroom, 0) / th.MATERIAL_WINDOWS)
     return Fit(
         growing=chance[GROWING],
         bounded=chance[BOUNDED] + chance[FAINT],
@@ -463,7 +440,7 @@ def _compete(
         growth_error=error,
         onset=onset,
         noise=noise,
-        floor=detectable + FLOOR_MATERIAL * material,
+        floor=detectable + th.FLOOR_MATERIAL * material,
         fitted=fitted,
         cost=cost,
     )
@@ -472,7 +449,7 @@ def _compete(
 def _possible(shapes: Bank, day_cycles: Array) -> NDArray[np.bool_]:
     """Half a wave is a rival only where a day is its period: nothing else in service life is."""
     half = shapes.family == CODE[Family.HALF_WAVE]
-    near = np.abs(np.log(np.maximum(day_cycles[:, None], 1e-9) / np.maximum(shapes.shape, 1e-9))) < NEAR_A_DAY
+    near = np.abs(np.log(np.maximum(day_cycles[:, None], 1e-9) / np.maximum(shapes.shape, 1e-9))) < th.NEAR_A_DAY
     possible: NDArray[np.bool_] = ~half | near
     return possible
 
@@ -494,10 +471,10 @@ def _kinds(
 ) -> NDArray[np.int8]:
     """Decide for each row and shape what it says about the time after the window."""
     size = np.maximum(np.abs(level), 1)[:, None]
-    material = MATERIAL_SHARE * size
-    seen = FAINT_SHARE * size
+    material = th.MATERIAL_SHARE * size
+    seen = th.FAINT_SHARE * size
     reach = np.maximum(headroom, 0)[:, None]
-    counts = np.minimum(material, reach / MATERIAL_WINDOWS)
+    counts = np.minimum(material, reach / th.MATERIAL_WINDOWS)
     kind = np.zeros(coefficient.shape, dtype=np.int8)
 
     def members(*names: Family) -> NDArray[np.int64]:
@@ -507,19 +484,19 @@ def _kinds(
     slope = coefficient[:, grows]
     phase = 1 - shapes.onset[grows]
     rise = slope * phase
-    matters = ((rise > material) | (slope * MATERIAL_WINDOWS > reach)) & (rise > noise[:, None]) & (slope > 0)
-    young = phase < YOUNG
+    matters = ((rise > material) | (slope * th.MATERIAL_WINDOWS > reach)) & (rise > noise[:, None]) & (slope > 0)
+    young = phase < th.YOUNG
     # Too little to matter yet, but seen: only a longer window tells what comes of it.
     faint = (rise > seen) & (rise > noise[:, None]) & ~matters
     kind[:, grows] = np.where(matters, np.where(young, FRESH, GROWING), np.where(faint, FAINT, BOUNDED))
 
     two, early, late = _slopes(shapes, projection, coefficient)
     # A bend near the start is a warm-up that is over; one later on is a slow-down that may go on.
-    late_bend = shapes.onset[two] > EARLY_BEND
-    slowing = (early > 0) & (late < DECELERATION * early) & late_bend & (kind[:, two] == GROWING)
+    late_bend = shapes.onset[two] > th.EARLY_BEND
+    slowing = (early > 0) & (late < th.DECELERATION * early) & late_bend & (kind[:, two] == GROWING)
     kind[:, two] = np.where(slowing, UNRESOLVED, kind[:, two])
     # A late bend in growth that went on since the start makes it no younger.
-    going_on = (early * shapes.onset[two] > material) & (late > DECELERATION * early) & (kind[:, two] == FRESH)
+    going_on = (early * shapes.onset[two] > material) & (late > th.DECELERATION * early) & (kind[:, two] == FRESH)
     kind[:, two] = np.where(going_on, GROWING, kind[:, two])
 
     rising = members(Family.SATURATING, Family.TWO_SATURATING)
@@ -540,7 +517,7 @@ def _kinds(
     from_start = shapes.family[ends] == CODE[Family.RAMP_END]
     is_ramp = from_start | (shapes.family[ends] == CODE[Family.RAMP])
     jump = coefficient[:, ends] * np.where(from_start, shapes.onset[ends], 1)
-    fresh = shapes.onset[ends] > np.where(is_ramp, FRESH_RAMP, FRESH_STEP)
+    fresh = shapes.onset[ends] > np.where(is_ramp, th.FRESH_RAMP, th.FRESH_STEP)
     kind[:, ends] = np.where(fresh & (jump > material), FRESH, BOUNDED)
 
     half = members(Family.HALF_WAVE)
@@ -578,7 +555,7 @@ def _tail(
     square = (grows * (coefficient**2 + error**2)).sum(axis=1) / safe
     two, early, late = _slopes(shapes, projection, coefficient)
     # Growth that was about as fast before its bend did not begin at it.
-    begins = np.where(early > DECELERATION * late, 0.0, shapes.onset[two])
+    begins = np.where(early > th.DECELERATION * late, 0.0, shapes.onset[two])
     onset = (grows @ shapes.onset + (grows[:, two] * (begins - shapes.onset[two])).sum(axis=1)) / safe
 
     later = shapes.time > 0.5
@@ -590,7 +567,7 @@ def _tail(
     last = max(2, len(shapes.time) // 8)
     wave = shapes.family[best] == CODE[Family.HALF_WAVE]
     curve = np.where(wave, 0, (fitted[:, -1] - fitted[:, -1 - last]) / (shapes.time[-1] - shapes.time[-1 - last]))
-    use = share > LIKELY
+    use = share > th.LIKELY
     return (
         np.where(use, mean, curve + rest),
         np.where(use, np.sqrt(np.maximum(square - mean**2, 0)), rest_error),
@@ -615,7 +592,7 @@ def _waves(bins: int) -> tuple[Array, Array, list[tuple[Array, Array]]]:
     u = (np.arange(bins) + 0.5) / bins
     slow = [np.ones(bins), u - 0.5, *(np.cos(np.pi * order * u) for order in range(1, _SLOW_WAVES + 1))]
     trend = np.linalg.qr(np.column_stack(slow))[0]
-    cycles = np.arange(FEWEST_CYCLES, bins / _BINS_A_CYCLE, _STEP_CYCLES)
+    cycles = np.arange(th.FEWEST_CYCLES, bins / _BINS_A_CYCLE, _STEP_CYCLES)
     waves = np.zeros((len(cycles), bins, 2 * _HARMONICS))
     for order in range(1, _HARMONICS + 1):
         # Too fast for its harmonics: columns of zeros keep the blocks alike.
@@ -649,7 +626,7 @@ def remove(values: Array, meter: Array) -> tuple[Array, Array]:
         best = power.argmax(axis=1)
         total = (left**2).sum(axis=1)
         found = power.max(axis=1) / np.maximum(total, 1e-12)
-        strong = (found >= CYCLE_EXPLAINS) & (power.max(axis=1) / bins > (2 * meter[cut]) ** 2)
+        strong = (found >= th.CYCLE_EXPLAINS) & (power.max(axis=1) / bins > (2 * meter[cut]) ** 2)
         for index in np.unique(best[strong]):
             rows = np.flatnonzero(strong & (best == index))
             shape, inverse = solvers[index]
@@ -682,11 +659,11 @@ def fit_rows(
         rows = place[troubled]
         found = compete(flattened, **{name: column[rows] for name, column in given.items()})
         # A slow-down that began with the start is seen no more: what is left has to rise on as it did.
-        half = (bins - bins // START_PART) // 2
+        half = (bins - bins // th.START_PART) // 2
         late, middle = flattened[:, -1] - flattened[:, -1 - half], flattened[:, -1 - half] - flattened[:, -1 - 2 * half]
-        goes_on = (found.bounded < LIKELY) & (late > DECELERATION * middle)
+        goes_on = (found.bounded < th.LIKELY) & (late > th.DECELERATION * middle)
         replace(rows[goes_on], Fit(*(getattr(found, name)[goes_on] for name in names)))
-    for low, high, width in ((TEETH, MANY_TEETH, 12), (MANY_TEETH, bins, 24)):
+    for low, high, width in ((th.TEETH, th.MANY_TEETH, 12), (th.MANY_TEETH, bins, 24)):
         rows = np.flatnonzero(fitted & (teeth >= low) & (teeth < high))
         if len(rows) and width < bins:
             thin = values[rows][:, (np.arange(width) * bins + bins // 2) // width]
@@ -697,8 +674,8 @@ def fit_rows(
                 [np.interp(np.linspace(0, 1, bins), np.linspace(0, 1, width), line) for line in found.fitted]
             )
             replace(rows, dataclasses.replace(found, fitted=curves))
-    rows = np.flatnonzero(fitted & (teeth < TEETH))
-    meter = NOISE_SHARE * np.abs(given["level"][rows])
+    rows = np.flatnonzero(fitted & (teeth < th.TEETH))
+    meter = th.NOISE_SHARE * np.abs(given["level"][rows])
     rest, share = remove(values[rows], meter)
     rows, rest, share = rows[share > 0], rest[share > 0], share[share > 0]
     if len(rows):
@@ -714,12 +691,12 @@ def fit_rows(
 
 def _without_start(values: Array, fitted: Array, bounded: Array) -> tuple[NDArray[np.int64], Array]:
     """Find rows called bounded only because no shape has their start, whose jump hides the rest; level that start."""
-    early = values.shape[1] // START_PART
+    early = values.shape[1] // th.START_PART
     left = np.abs(np.diff(values - fitted, axis=1))
     usual = np.quantile(left[:, early:], 0.9, axis=1)
     share = (left[:, :early] ** 2).sum(axis=1) / np.maximum((left**2).sum(axis=1), 1.0)
-    jumps = left[:, :early] > START_JUMP * usual[:, None]
-    rows = np.flatnonzero((bounded > LIKELY) & (share > START_SHARE) & jumps.any(axis=1))
+    jumps = left[:, :early] > th.START_JUMP * usual[:, None]
+    rows = np.flatnonzero((bounded > th.LIKELY) & (share > th.START_SHARE) & jumps.any(axis=1))
     level = values[rows].copy()
     # The start ends behind its last jump.
     last = early - np.argmax(jumps[rows, ::-1], axis=1)

@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from rmtoolkit.analysis.thresholds import (
-    AGREEING,
-    BEST_OF_MANY,
-    CLEAN_FROM,
-    DEVIATIONS_PER_MAD,
-    HARDLY_GROWS,
-    INDEPENDENCE,
-    JUMP_RATIO,
-    JUMPED,
-    LEAKED_BEFORE,
-    LIKELY,
-    MASKED_GROWING,
-    MASKED_LIVES,
-    MASKED_SHARE,
-    MOST_SURE,
-    SAME_LEVEL,
-    SHORT,
-    STANDS_FOR_ALL,
-    YOUNG_RELEASE,
-)
-from rmtoolkit.schema import Ending
+from rmtoolkit.analysis import thresholds as th
+from rmtoolkit.analysis.records import HeapKind
+from rmtoolkit.schema import Ending, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rmtoolkit.analysis.heap_reading import HeapReading
-    from rmtoolkit.analysis.records import Opinion, Reading
+    from rmtoolkit.analysis.records import HeapReading, Opinion, Reading
+
+_SECONDS_PER_DAY: Final = 86_400
+#: What kinds of reading decide something.
+_DECIDES: Final = (HeapKind.GROWS, HeapKind.RESTS)
 
 
 @dataclass(slots=True)
@@ -71,7 +56,7 @@ class Pool:
 
 
 def _logit(value: float) -> float:
-    clipped = min(max(value, 1 - MOST_SURE), MOST_SURE)
+    clipped = min(max(value, 1 - th.MOST_SURE), th.MOST_SURE)
     return math.log(clipped / (1 - clipped))
 
 
@@ -98,23 +83,23 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     _unmask(before, older)
     if (
         short
-        and len({opinion.life.version for opinion in older if opinion.growing > HARDLY_GROWS}) > 1
-        and before.growing > LEAKED_BEFORE
+        and len({opinion.life.version for opinion in older if opinion.growing > th.HARDLY_GROWS}) > 1
+        and before.growing > th.LEAKED_BEFORE
     ):
         # Releases did not end it before: one more, just begun, is no reason to think it did.
         pool.growing, pool.bounded, pool.unresolved = before.growing, before.bounded, before.unresolved
         pool.main, pool.masked = before.main, before.masked
-    elif short and pool.growing > LIKELY and before.growing > LEAKED_BEFORE:
+    elif short and pool.growing > th.LIKELY and before.growing > th.LEAKED_BEFORE:
         # The new version has begun as the old one did: what agrees is surer than either.
-        pool.growing = _chance(_logit(pool.growing) + INDEPENDENCE * _logit(before.growing))
+        pool.growing = _chance(_logit(pool.growing) + th.INDEPENDENCE * _logit(before.growing))
         pool.bounded = min(pool.bounded, 1 - pool.growing)
         pool.unresolved = 1 - pool.growing - pool.bounded
         pool.main = before.main
     elif short:
         _wait_for_release(pool, before)
-    elif pool.bounded > CLEAN_FROM and before.growing > LEAKED_BEFORE:
+    elif pool.bounded > th.CLEAN_FROM and before.growing > th.LEAKED_BEFORE:
         pool.fixed_version = _version(current)
-    elif pool.growing > LEAKED_BEFORE and before.bounded > CLEAN_FROM:
+    elif pool.growing > th.LEAKED_BEFORE and before.bounded > th.CLEAN_FROM:
         pool.since_version = _version(current)
     pool.before_version = _version(older)
     return pool
@@ -129,24 +114,24 @@ def _wait_for_release(pool: Pool, before: Pool) -> None:
     """A release that was seen too shortly neither proves nor disproves what came before it."""
     main = before.main
     settled = main.reading.settled if main is not None and main.reading is not None else 0.0
-    same = pool.moved_bytes is not None and abs(pool.moved_bytes) <= SAME_LEVEL * settled
-    if before.bounded > CLEAN_FROM and same:
+    same = pool.moved_bytes is not None and abs(pool.moved_bytes) <= th.SAME_LEVEL * settled
+    if before.bounded > th.CLEAN_FROM and same:
         pool.growing, pool.bounded, pool.unresolved, pool.main = before.growing, before.bounded, before.unresolved, main
         return
-    pool.growing, pool.bounded, pool.unresolved = YOUNG_RELEASE, YOUNG_RELEASE, 1 - 2 * YOUNG_RELEASE
+    pool.growing, pool.bounded, pool.unresolved = th.YOUNG_RELEASE, th.YOUNG_RELEASE, 1 - 2 * th.YOUNG_RELEASE
     pool.young_release = True
     pool.longest_before_seconds = max(opinion.life.seconds for opinion in before.opinions)
 
 
 def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
     """A version that was seen too shortly to judge clears no leak of the one before."""
-    leaky = {opinion.life.version for opinion in pool.opinions if opinion.growing > HARDLY_GROWS}
-    if pool.growing > LEAKED_BEFORE and len(leaky) <= 1:
+    leaky = {opinion.life.version for opinion in pool.opinions if opinion.growing > th.HARDLY_GROWS}
+    if pool.growing > th.LEAKED_BEFORE and len(leaky) <= 1:
         pool.before_version = _version(pool.opinions)
         pool.young_release = True
         pool.longest_before_seconds = max(opinion.life.seconds for opinion in pool.opinions)
         pool.opinions = [*pool.opinions, *running]
-        pool.growing, pool.bounded, pool.unresolved = YOUNG_RELEASE, YOUNG_RELEASE, 1 - 2 * YOUNG_RELEASE
+        pool.growing, pool.bounded, pool.unresolved = th.YOUNG_RELEASE, th.YOUNG_RELEASE, 1 - 2 * th.YOUNG_RELEASE
     return pool
 
 
@@ -162,7 +147,7 @@ def _running_version(opinions: list[Opinion]) -> tuple[list[Opinion], list[Opini
     current = [opinion for opinion in opinions if opinion.life.version == running]
     older = [opinion for opinion in opinions if opinion.life.version != running]
     longest = max(opinion.life.seconds for opinion in opinions)
-    if older and max(opinion.life.seconds for opinion in current) < SHORT * longest:
+    if older and max(opinion.life.seconds for opinion in current) < th.SHORT * longest:
         return current, older, True
     return current, older, False
 
@@ -170,14 +155,14 @@ def _running_version(opinions: list[Opinion]) -> tuple[list[Opinion], list[Opini
 def _combine(opinions: Sequence[Opinion]) -> Pool:
     longest = max(opinion.life.seconds for opinion in opinions)
     weights = [
-        1.0 if opinion.life.seconds >= longest else INDEPENDENCE * opinion.life.seconds / max(longest, 1e-9)
+        1.0 if opinion.life.seconds >= longest else th.INDEPENDENCE * opinion.life.seconds / max(longest, 1e-9)
         for opinion in opinions
     ]
     for index, opinion in enumerate(opinions):
-        if opinion.life.seconds < SHORT * longest:
+        if opinion.life.seconds < th.SHORT * longest:
             weights[index] = 0.0
         elif opinion.life.ended != Ending.RUNNING and _ends_in_jump(opinion) and index < len(opinions) - 1:
-            weights[index] *= JUMPED
+            weights[index] *= th.JUMPED
     whole = max(sum(weights), 1e-9)
     if whole < 1:
         weights = [weight / whole for weight in weights]
@@ -191,16 +176,16 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
         unresolved = max(0.0, 1 - growing - bounded)
         total = growing + bounded + unresolved
         chances = (growing / total, bounded / total, unresolved / total)
-    main = max(opinions, key=lambda opinion: (opinion.life.seconds >= STANDS_FOR_ALL * longest, opinion.life.start))
+    main = max(opinions, key=lambda opinion: (opinion.life.seconds >= th.STANDS_FOR_ALL * longest, opinion.life.start))
     return Pool(list(opinions), *chances, main)
 
 
 def _ends_in_jump(opinion: Opinion) -> bool:
     """Whether a life ends in a burst that its end cut off: it says nothing about the lives after it."""
     row = opinion.reading
-    if row is None or opinion.growing >= HARDLY_GROWS:
+    if row is None or opinion.growing >= th.HARDLY_GROWS:
         return False
-    return row.top > JUMP_RATIO * row.middle_level and row.middle_level < JUMP_RATIO * row.early_level
+    return row.top > th.JUMP_RATIO * row.middle_level and row.middle_level < th.JUMP_RATIO * row.early_level
 
 
 def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
@@ -208,7 +193,7 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     rising: list[tuple[Opinion, Reading]] = []
     for opinion in opinions:
         row = opinion.reading
-        if row is None or opinion.growing + opinion.unresolved <= LIKELY:
+        if row is None or opinion.growing + opinion.unresolved <= th.LIKELY:
             continue
         if row.mean_rise > 0 and row.growth_per_day > 0:
             rising.append((opinion, row))
@@ -217,21 +202,21 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     pool.lives_rising = len(rising)
     pool.lives_judged = len(opinions)
     pool.kills = len(kills)
-    if len(rising) < MASKED_LIVES or len(rising) < MASKED_SHARE * len(opinions) or not ended:
+    if len(rising) < th.MASKED_LIVES or len(rising) < th.MASKED_SHARE * len(opinions) or not ended:
         return
     slopes = np.array([row.growth_per_day for _, row in rising])
     spread = float(
-        np.median(np.abs(slopes - np.median(slopes))) * DEVIATIONS_PER_MAD / max(float(np.median(slopes)), 1e-9)
+        np.median(np.abs(slopes - np.median(slopes))) * th.DEVIATIONS_PER_MAD / max(float(np.median(slopes)), 1e-9)
     )
-    if spread > AGREEING:
+    if spread > th.AGREEING:
         return
     # Sums of weights may be above 1 by a rounding error.
     typical = min(float(np.median([opinion.growing for opinion, _ in rising])), 1.0)
-    if typical < MASKED_GROWING:
+    if typical < th.MASKED_GROWING:
         # The same deceleration in every life is a warm-up that restarts keep interrupting.
         return
     pool.masked = True
-    gain = 1 - (1 - typical) ** (INDEPENDENCE * len(rising))
+    gain = 1 - (1 - typical) ** (th.INDEPENDENCE * len(rising))
     pool.growing = max(pool.growing, gain)
     rest = pool.bounded + pool.unresolved
     scale = (1 - pool.growing) / rest if rest > 0 else 0.0
@@ -250,26 +235,26 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     running = [pool for pool in judged if pool.main is not None and pool.main.life.version == version]
     older = [pool for pool in judged if pool not in running]
     young: list[Opinion] = []
-    if older and max(_duration(pool) for pool in running) < SHORT * longest:
-        if all(pool.growing <= LIKELY for pool in running) and _are_gone(older, running):
+    if older and max(_duration(pool) for pool in running) < th.SHORT * longest:
+        if all(pool.growing <= th.LIKELY for pool in running) and _are_gone(older, running):
             young = [opinion for pool in running for opinion in pool.opinions]
         running, older = judged, []
     latest = max(pools, key=lambda pool: pool.opinions[-1].life.start) if all(p.opinions for p in pools) else newest
     if latest not in judged and latest.opinions[-1].life.version not in {None, version} and _are_gone(judged, [latest]):
         young = latest.opinions
-    growing = [pool for pool in running if pool.growing > LIKELY]
+    growing = [pool for pool in running if pool.growing > th.LIKELY]
     if len(running) == 1:
         answer = running[0]
     else:
         odds = [_logit(pool.growing) for pool in running]
         # The best of n looks better than it is; several that agree are better than they look.
-        best = max(odds) - BEST_OF_MANY * math.log(len(running))
-        together = INDEPENDENCE * sum(odds) / math.sqrt(len(odds))
+        best = max(odds) - th.BEST_OF_MANY * math.log(len(running))
+        together = th.INDEPENDENCE * sum(odds) / math.sqrt(len(odds))
         chance = _chance(max(best, together)) if growing else _chance(together if together > 0 else max(odds))
-        worst = min((pool for pool in running if _duration(pool) >= SHORT * longest), key=lambda pool: pool.bounded)
+        worst = min((pool for pool in running if _duration(pool) >= th.SHORT * longest), key=lambda pool: pool.bounded)
         bounded = min(worst.bounded, 1 - chance)
-        main = max(running, key=lambda pool: (pool.growing > LIKELY, pool.growing if growing else _duration(pool)))
-        if not growing and worst.bounded < LIKELY:
+        main = max(running, key=lambda pool: (pool.growing > th.LIKELY, pool.growing if growing else _duration(pool)))
+        if not growing and worst.bounded < th.LIKELY:
             main = worst
         answer = Pool(
             [opinion for pool in running for opinion in pool.opinions],
@@ -296,15 +281,15 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         )
     if (
         older
-        and answer.bounded > CLEAN_FROM
-        and max(pool.growing for pool in older) > LEAKED_BEFORE
+        and answer.bounded > th.CLEAN_FROM
+        and max(pool.growing for pool in older) > th.LEAKED_BEFORE
         and version is not None
     ):
         answer.fixed_version = version
     if (
         older
-        and answer.growing > LEAKED_BEFORE
-        and min(pool.bounded for pool in older) > CLEAN_FROM
+        and answer.growing > th.LEAKED_BEFORE
+        and min(pool.bounded for pool in older) > th.CLEAN_FROM
         and version is not None
     ):
         answer.since_version = version
@@ -323,3 +308,47 @@ def _are_gone(older: Sequence[Pool], newer: Sequence[Pool]) -> bool:
 
 def _duration(pool: Pool) -> float:
     return max((opinion.life.seconds for opinion in pool.opinions), default=0.0)
+
+
+def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:
+    """Let a heap profile speak about a workload."""
+    main = pool.main
+    if reading is None or main is None or main.reading is None:
+        return pool
+    heard = replace(reading, kind=_heard(pool, main.reading, reading))
+    growing, bounded, unresolved = pool.growing, pool.bounded, pool.unresolved
+    if heard.kind == HeapKind.GROWS:
+        growing, unresolved = growing + th.HEAP_SETTLES * unresolved, (1 - th.HEAP_SETTLES) * unresolved
+        growing *= th.HEAP_ODDS
+    elif heard.kind == HeapKind.RESTS and main.signal != Signal.ALLOCATED and not main.threads_grow:
+        # What grows is not in the heap that was seen; whether it ends elsewhere is another question.
+        taken = growing * (1 - 1 / th.HEAP_ODDS)
+        growing, unresolved = growing - taken, unresolved + taken
+    whole = growing + bounded + unresolved
+    return replace(pool, growing=growing / whole, bounded=bounded / whole, unresolved=unresolved / whole, heap=heard)
+
+
+def _heard(pool: Pool, judged: Reading, reading: HeapReading) -> HeapKind:
+    """What a profile says beside what was recorded."""
+    if reading.kind not in _DECIDES:
+        return reading.kind
+    recorded = max(judged.growth_per_day, 0.0) / _SECONDS_PER_DAY if pool.bounded < th.CLEAN_FROM else 0.0
+    if reading.kind == HeapKind.GROWS:
+        rate = reading.growth_bytes_per_second
+        return HeapKind.SMALL if rate is not None and rate < th.HEAP_EXPLAINS * recorded else HeapKind.GROWS
+    if not recorded:
+        return HeapKind.RESTS
+    # In the stretch that the profile measured, so much would have come.
+    due = recorded * (reading.seconds or 0.0)
+    return HeapKind.RESTS if due >= max(th.HEAP_LEAST, th.HEAP_SHOWS * reading.moved_bytes) else HeapKind.SHORT
+
+
+def decides(pool: Pool) -> bool:
+    """Tell whether the verdict rests on a heap profile as well: evidence level 5."""
+    return pool.heap is not None and pool.heap.kind in _DECIDES
+
+
+def names_leak(pool: Pool) -> str | None:
+    """Name the code that leaks, where a profile does."""
+    heap = pool.heap
+    return heap.suspects[0].function if heap is not None and heap.kind == HeapKind.GROWS and heap.suspects else None

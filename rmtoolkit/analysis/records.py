@@ -589,3 +589,54 @@ class Advice:
 def evidence_of(row: Mapping[str, object]) -> dict[str, Evidence]:
     """Find the evidence of a stored verdict by statistic."""
     return VerdictRow.stored(row).by_statistic
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A function that holds more and more."""
+
+    #: Function, file and line.
+    place: str
+    #: The function alone.
+    function: str
+    #: What came after startup and stayed.
+    growth_bytes: int
+    #: Share of all growth.
+    share: float
+
+
+class HeapKind(StrEnum):
+    """What a heap profile says about growth."""
+
+    GROWS = "grows"
+    #: It knows time, and nothing grows steadily to the end.
+    RESTS = "rests"
+    #: It knows no time.
+    PICTURE = "picture"
+    BLIND = "blind"
+    #: Beside a recording: it grows by too little to explain what was recorded.
+    SMALL = "small"
+    #: Beside a recording: what was recorded would hardly show in it.
+    SHORT = "short"
+
+
+@dataclass(frozen=True, slots=True)
+class HeapReading:
+    """What a heap profile says."""
+
+    kind: HeapKind
+    #: What grows, the most suspicious first.
+    suspects: tuple[Suspect, ...] = ()
+    #: Of all that grows steadily, after startup; the rate is None where the profile knows an order but no times.
+    growth_bytes: int = 0
+    growth_bytes_per_second: float | None = None
+    #: Of all that is more than after startup, steadily or not.
+    moved_bytes: int = 0
+    #: Held before the program began to end, or in the picture.
+    held_bytes: int = 0
+    #: Length of the stretch in which growth was measured; None is unknown.
+    seconds: float | None = None
+    #: Of a blind profile: why.
+    why: str | None = None
+    #: What holds most.
+    largest: str | None = None

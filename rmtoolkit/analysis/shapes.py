@@ -9,26 +9,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._tables import run_starts, search_runs
-from rmtoolkit.analysis.thresholds import (
-    ABOVE_LATER,
-    ABRUPT,
-    DEVIATIONS_PER_MAD,
-    FAST_OF_LEVEL,
-    FAST_OF_RANGE,
-    JUMP_DEVIATIONS,
-    RELEASE_SHARE,
-    SHARP,
-    SLOW_RISE,
-    SMALL_RANGE,
-    SPIKE_DEVIATIONS,
-    SPIKE_SHARE,
-    START_OVER,
-    STARTUP_SHARE,
-    STEP_SHARE,
-    TEETH,
-    TEETH_IN_RANGE,
-    YOUNG,
-)
+from rmtoolkit.analysis import thresholds as th
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,8 +80,8 @@ def describe(envelope: Envelope) -> Shapes:
     """Describe every row of an envelope."""
     mean, low, high = envelope.mean, envelope.low, envelope.high
     bins = envelope.bins
-    lead = max(1, round(STARTUP_SHARE * bins))
-    tail = min(round((1 - YOUNG) * bins), bins - 1)
+    lead = max(1, round(th.STARTUP_SHARE * bins))
+    tail = min(round((1 - th.YOUNG) * bins), bins - 1)
     settled = np.median(mean[:, bins // 2 :], axis=1)
     late_peak = high[:, lead:].max(axis=1)
     half_way = (settled + (late_peak - settled) / 2)[:, None]
@@ -110,7 +91,7 @@ def describe(envelope: Envelope) -> Shapes:
     clipped = _snapped(_without_start(_without_spikes(mean), lead))
     flutter = np.median(high - low, axis=1)
     everything = np.quantile(high[:, lead:], 0.9, axis=1) - np.quantile(low[:, lead:], 0.1, axis=1)
-    fast = flutter > np.maximum(FAST_OF_RANGE * everything, FAST_OF_LEVEL * np.abs(settled))
+    fast = flutter > np.maximum(th.FAST_OF_RANGE * everything, th.FAST_OF_LEVEL * np.abs(settled))
     teeth, trough, trend, tops, repeats, floor = _teeth(envelope, clipped, lead, ~fast)
     floor[fast] = low[fast]
     steps = _lasting_changes(clipped)
@@ -148,7 +129,7 @@ def describe(envelope: Envelope) -> Shapes:
 def _rhythm(begun: NDArray[np.bool_], bins: int) -> tuple[Array, Array]:
     """Measure how evenly bursts come, and how often."""
     rhythm, period = np.full(len(begun), np.inf), np.zeros(len(begun))
-    for row in np.flatnonzero(begun.sum(axis=1) >= TEETH):
+    for row in np.flatnonzero(begun.sum(axis=1) >= th.TEETH):
         between = np.diff(np.flatnonzero(begun[row]))
         usual = float(np.median(between))
         rhythm[row], period[row] = np.median(np.abs(between - usual)) / usual, usual / bins
@@ -166,8 +147,8 @@ def _without_spikes(mean: Array) -> Array:
     padded = np.pad(mean, ((0, 0), (reach, reach)), mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1)
     middle = np.median(windows, axis=2)
-    spread = DEVIATIONS_PER_MAD * np.median(np.abs(mean - middle), axis=1, keepdims=True)
-    return np.where(mean > middle + SPIKE_DEVIATIONS * spread + SPIKE_SHARE * np.abs(middle), middle, mean)
+    spread = th.DEVIATIONS_PER_MAD * np.median(np.abs(mean - middle), axis=1, keepdims=True)
+    return np.where(mean > middle + th.SPIKE_DEVIATIONS * spread + th.SPIKE_SHARE * np.abs(middle), middle, mean)
 
 
 def _without_start(values: Array, lead: int) -> Array:
@@ -175,7 +156,7 @@ def _without_start(values: Array, lead: int) -> Array:
     after = np.median(values[:, lead : lead + max(2, lead // 2)], axis=1, keepdims=True)
     top = values[:, :lead].max(axis=1, keepdims=True)
     later = values[:, lead : values.shape[1] // 2].max(axis=1, keepdims=True)
-    above = (values[:, :lead] > after + START_OVER * (top - after)) & (top > ABOVE_LATER * later)
+    above = (values[:, :lead] > after + th.START_OVER * (top - after)) & (top > th.ABOVE_LATER * later)
     last = np.where(above.any(axis=1), lead - above[:, ::-1].argmax(axis=1), 0)
     # The bin in which it falls is part of it.
     return np.where(np.arange(values.shape[1]) < (last + (last > 0))[:, None], after, values)
@@ -185,11 +166,11 @@ def _snapped(values: Array) -> Array:
     """Give the bin in which a step falls to one of its sides: half way between them it looks like a ramp."""
     steps = np.diff(values, axis=1)
     across = values[:, 2:] - values[:, :-2]
-    deviation = DEVIATIONS_PER_MAD * np.median(np.abs(steps), axis=1, keepdims=True)
-    large = np.abs(across) > JUMP_DEVIATIONS * deviation + STEP_SHARE / 2 * np.abs(values[:, 1:-1])
+    deviation = th.DEVIATIONS_PER_MAD * np.median(np.abs(steps), axis=1, keepdims=True)
+    large = np.abs(across) > th.JUMP_DEVIATIONS * deviation + th.STEP_SHARE / 2 * np.abs(values[:, 1:-1])
     # Before and after it the level must hold, or it is a bend and no step.
     calm = np.pad(np.abs(steps), ((0, 0), (1, 1)))
-    holds = np.maximum(calm[:, :-3], calm[:, 3:]) < (1 - ABRUPT) / 2 * np.abs(across)
+    holds = np.maximum(calm[:, :-3], calm[:, 3:]) < (1 - th.ABRUPT) / 2 * np.abs(across)
     inside = holds & ((values[:, 1:-1] - values[:, :-2]) * (values[:, 2:] - values[:, 1:-1]) > 0)
     nearer = np.where(np.abs(steps[:, 1:]) < np.abs(steps[:, :-1]), values[:, 2:], values[:, :-2])
     snapped = values.copy()
@@ -206,7 +187,7 @@ def _teeth(
     span = _range(body)
     # A trend adds to the range but makes no teeth: take it off before teeth are measured.
     trend = np.abs(np.median(body[:, -body.shape[1] // 4 :], axis=1) - np.median(body[:, : body.shape[1] // 4], axis=1))
-    span = np.maximum(span - trend, TEETH_IN_RANGE * span)
+    span = np.maximum(span - trend, th.TEETH_IN_RANGE * span)
     falls = np.zeros_like(mean)
     falls[:, 1:] = mean[:, :-1] - mean[:, 1:]
     falls[:, 2:] = np.maximum(falls[:, 2:], mean[:, :-2] - mean[:, 2:])
@@ -215,11 +196,11 @@ def _teeth(
     rises[:, 2:] = np.maximum(rises[:, 2:], mean[:, 2:] - mean[:, :-2])
     # Teeth fall faster than they rise, from bin to bin or over two of them; a wave or a burst does not.
     steps = np.diff(mean[:, lead - 1 :], axis=1)
-    sharp = (np.quantile(falls[:, lead:], 0.98, axis=1) > SHARP * np.quantile(rises[:, lead:], 0.98, axis=1)) | (
-        np.quantile(-steps, 0.98, axis=1) > SHARP * np.quantile(steps, 0.98, axis=1)
+    sharp = (np.quantile(falls[:, lead:], 0.98, axis=1) > th.SHARP * np.quantile(rises[:, lead:], 0.98, axis=1)) | (
+        np.quantile(-steps, 0.98, axis=1) > th.SHARP * np.quantile(steps, 0.98, axis=1)
     )
     release = sharp[:, None] & (
-        falls > np.maximum(RELEASE_SHARE * span, SMALL_RANGE * np.median(mean, axis=1))[:, None]
+        falls > np.maximum(th.RELEASE_SHARE * span, th.SMALL_RANGE * np.median(mean, axis=1))[:, None]
     )
     release[:, :lead] = False
     release[~resolved] = False
@@ -230,7 +211,7 @@ def _teeth(
     trough = np.ones(len(mean))
     tau, top_tau, top_rise = (np.zeros(len(mean)) for _ in range(3))
     index = np.arange(mean.shape[1])
-    for row in np.flatnonzero(count >= TEETH):
+    for row in np.flatnonzero(count >= th.TEETH):
         starts = np.flatnonzero(begins[row])
         ends = np.append(starts[1:], mean.shape[1])
         places: list[int] = []
@@ -253,7 +234,7 @@ def _teeth(
         third = max(1, len(peaks) // 3)
         top_rise[row] = np.median(peaks[-third:]) - np.median(peaks[:third])
     repeats = np.zeros(len(mean))
-    for row in np.flatnonzero((count >= 1) & (count < TEETH)):
+    for row in np.flatnonzero((count >= 1) & (count < th.TEETH)):
         repeats[row] = _taken_back(mean[row], np.flatnonzero(begins[row]))
     return count, trough, tau, (top_tau, top_rise), repeats, floor
 
@@ -286,7 +267,7 @@ def _taken_back(values: Array, starts: NDArray[np.int64]) -> float:
     before = values[first : max(last - 1, first + 1)]
     rise = top - float(before.min())
     # A tooth rises slowly: its middle lies between bottom and top. A burst lies at the bottom until it comes.
-    slow = float(np.median(before)) > bottom + SLOW_RISE * (top - bottom)
+    slow = float(np.median(before)) > bottom + th.SLOW_RISE * (top - bottom)
     return (top - bottom) / rise if rise > 0 and slow else 0.0
 
 
@@ -302,7 +283,7 @@ def _lasting_changes(values: Array) -> Array:
     # Abrupt means: most of the lasting change happens at two neighbouring boundaries; an edge may fall into a bin.
     near = np.maximum(np.abs(edge + np.roll(edge, 1, axis=1)), np.abs(edge + np.roll(edge, -1, axis=1)))
     near = np.maximum(near, np.abs(edge))
-    changes[:, inner] = np.where(near[:, inner] > ABRUPT * np.abs(wide), wide, 0)
+    changes[:, inner] = np.where(near[:, inner] > th.ABRUPT * np.abs(wide), wide, 0)
     return changes
 
 

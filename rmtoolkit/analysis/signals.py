@@ -10,30 +10,9 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit.analysis import models, shapes
+from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import fit_rows
 from rmtoolkit.analysis.shapes import Envelope, envelopes
-from rmtoolkit.analysis.thresholds import (
-    BEGUN_SHARE,
-    CLEAR_DEVIATIONS,
-    DEVIATIONS_PER_MAD,
-    FEW_JUMPS,
-    JUMP_DEVIATIONS,
-    JUMP_SHARE,
-    JUMPY,
-    LARGEST_GRAIN,
-    LATE_ONSET,
-    LIKELY,
-    LOAD_EXPLAINS,
-    LOAD_EXPLAINS_ALONE,
-    LOAD_TRENDS,
-    LOAD_VARIES,
-    QUANTILE,
-    START_PART,
-    STARTUP_OVER,
-    STEP_SHARE,
-    TAIL,
-    UNCHECKED,
-)
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, Signal
 
 if TYPE_CHECKING:
@@ -69,7 +48,7 @@ def without_load(
     u = np.linspace(-0.5, 0.5, envelope.bins)
     for row in np.flatnonzero(fitted):
         load = loads.get(int(life[row]))
-        if load is None or np.ptp(load) <= LOAD_VARIES * max(abs(float(np.median(load))), 1e-12):
+        if load is None or np.ptp(load) <= th.LOAD_VARIES * max(abs(float(np.median(load))), 1e-12):
             continue
         rest, best = _explained(values[row], load, u)
         if best > 0:
@@ -84,14 +63,14 @@ def _explained(y: Array, load: Array, u: Array) -> tuple[Array, float]:
         felt = _smooth(load, smoothing)
         felt = (felt - felt.mean()) / max(float(felt.std()), 1e-12)
         with_trend = np.column_stack([np.ones_like(u), u, felt])
-        base = with_trend[:, :2] if abs(float(np.corrcoef(felt, u)[0, 1])) < LOAD_TRENDS else with_trend[:, :1]
+        base = with_trend[:, :2] if abs(float(np.corrcoef(felt, u)[0, 1])) < th.LOAD_TRENDS else with_trend[:, :1]
         full = np.column_stack([base, felt])
         before = y - base @ np.linalg.lstsq(base, y, rcond=None)[0]
         coefficients = np.linalg.lstsq(full, y, rcond=None)[0]
         after = y - full @ coefficients
         explained = 1 - (after**2).sum() / max((before**2).sum(), 1e-12)
         # Without room for a trend of its own, the load must explain nearly everything.
-        needed = LOAD_EXPLAINS if base.shape[1] > 1 else LOAD_EXPLAINS_ALONE
+        needed = th.LOAD_EXPLAINS if base.shape[1] > 1 else th.LOAD_EXPLAINS_ALONE
         if coefficients[-1] > 0 and explained > max(best, needed):
             best, rest = float(explained), y - coefficients[-1] * felt
     return rest, best
@@ -142,38 +121,42 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     whole = (levels[3] - levels[0]) / np.maximum(places[3] - places[0], 1 / bins)
     third = (levels[3] - levels[2]) / np.maximum(places[3] - places[2], 1 / bins)
     # Beside a step or a warm-up the slope that the models found is that of the growth, the whole rise is not.
-    slope = np.where((growing > LIKELY) & (growth > 0), np.where(whole > 0, np.minimum(whole, growth), growth), whole)
+    slope = np.where(
+        (growing > th.LIKELY) & (growth > 0), np.where(whole > 0, np.minimum(whole, growth), growth), whole
+    )
     steps = np.abs(np.diff(values, axis=1))
     top = np.sort(steps, axis=1)[:, -max(1, bins // 10) :].sum(axis=1)
-    jumpy = top > JUMPY * steps.sum(axis=1)
-    before, place = _around(values, np.full(len(values), 1 - TAIL - 1.5 * width / bins), width)
+    jumpy = top > th.JUMPY * steps.sum(axis=1)
+    before, place = _around(values, np.full(len(values), 1 - th.TAIL - 1.5 * width / bins), width)
     predicted = growth * (places[3] - place)
-    noise = np.maximum(DEVIATIONS_PER_MAD * np.median(steps, axis=1), grain)
+    noise = np.maximum(th.DEVIATIONS_PER_MAD * np.median(steps, axis=1), grain)
     tail = np.where(
-        (predicted > CLEAR_DEVIATIONS * noise) & ~jumpy,
+        (predicted > th.CLEAR_DEVIATIONS * noise) & ~jumpy,
         (levels[3] - before) / np.where(predicted > 0, predicted, 1),
         np.nan,
     )
-    early, early_place = _around(values, np.full(len(values), 1 - 2 * TAIL - 1.5 * width / bins), width)
+    early, early_place = _around(values, np.full(len(values), 1 - 2 * th.TAIL - 1.5 * width / bins), width)
     expected = growth * (places[3] - early_place)
     quarter = np.where(
-        (expected > CLEAR_DEVIATIONS * noise) & ~jumpy,
+        (expected > th.CLEAR_DEVIATIONS * noise) & ~jumpy,
         (levels[3] - early) / np.where(expected > 0, expected, 1),
         np.nan,
     )
     rise = levels[3] - levels[0]
-    start = np.clip(np.maximum(onset, STARTUP_OVER), 0.0, 0.9)
+    start = np.clip(np.maximum(onset, th.STARTUP_OVER), 0.0, 0.9)
     (low, middle), (low_at, middle_at) = zip(
         *(_around(values, start + (1 - start) * part / 2, width) for part in range(2)), strict=True
     )
     former = (middle - low) / np.maximum(middle_at - low_at, 1 / bins)
     latter = (levels[3] - middle) / np.maximum(places[3] - middle_at, 1 / bins)
     # A step or two beside the growth are no part of it; many small ones may be all of it.
-    size = JUMP_DEVIATIONS * DEVIATIONS_PER_MAD * np.median(steps, axis=1) + STEP_SHARE / 2 * np.median(values, axis=1)
+    size = th.JUMP_DEVIATIONS * th.DEVIATIONS_PER_MAD * np.median(steps, axis=1) + th.STEP_SHARE / 2 * np.median(
+        values, axis=1
+    )
     large = steps > size[:, None]
     # However many the start took; one that falls within a bin shows at both its sides.
-    later = large[:, bins // START_PART :]
-    few = large.any(axis=1) & (later[:, :1].sum(axis=1) + (later[:, 1:] & ~later[:, :-1]).sum(axis=1) <= FEW_JUMPS)
+    later = large[:, bins // th.START_PART :]
+    few = large.any(axis=1) & (later[:, :1].sum(axis=1) + (later[:, 1:] & ~later[:, :-1]).sum(axis=1) <= th.FEW_JUMPS)
     calm_steps = np.where(large, 0.0, np.diff(values, axis=1))
     calm = np.concatenate([np.zeros((len(values), 1)), np.cumsum(calm_steps, axis=1)], axis=1)
     ends, _ = _around(calm, np.full(len(values), 1.0), width)
@@ -185,7 +168,7 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
         last_third=np.where(
             # Where the bins are too few to tell the last third from the one before, or the grain too coarse.
             (places[3] <= places[2]) | ((slope > 0) & (slope * (1 - begin) / 3 < 2 * grain) & (third < slope)),
-            UNCHECKED,
+            th.UNCHECKED,
             np.where(slope > 0, np.where(whole > 0, third, np.maximum(third, 0)) / np.where(slope > 0, slope, 1), 0.0),
         ),
         tail=tail,
@@ -212,14 +195,14 @@ def _excursion(values: Array, onset: Array, rise: Array) -> Array:
     bins = values.shape[1]
     found = np.full(len(values), np.inf)
     lead = bins // 10
-    for row in np.flatnonzero(onset > LATE_ONSET):
+    for row in np.flatnonzero(onset > th.LATE_ONSET):
         before = values[row, lead : int(onset[row] * bins)]
         # With fewer than three bins there is no range to go beyond.
         if len(before) >= max(3, bins // 12):
             # A step inside the time before is no wandering: only what is left between its jumps counts.
             steps = np.diff(before)
-            deviation = DEVIATIONS_PER_MAD * np.median(np.abs(steps))
-            jumps = np.abs(steps) > JUMP_DEVIATIONS * deviation + JUMP_SHARE * np.abs(rise[row])
+            deviation = th.DEVIATIONS_PER_MAD * np.median(np.abs(steps))
+            jumps = np.abs(steps) > th.JUMP_DEVIATIONS * deviation + th.JUMP_SHARE * np.abs(rise[row])
             level = before - np.concatenate([[0.0], np.cumsum(np.where(jumps, steps, 0.0))])
             # Nor is a trend: growth before the onset is growth.
             place = np.arange(len(level)) - (len(level) - 1) / 2
@@ -232,7 +215,7 @@ def _excursion(values: Array, onset: Array, rise: Array) -> Array:
 def _begun(values: Array, first: Array, last: Array) -> Array:
     """Where the values pass a quarter of their rise for the last time."""
     bins = values.shape[1]
-    below = values < (first + BEGUN_SHARE * (last - first))[:, None]
+    below = values < (first + th.BEGUN_SHARE * (last - first))[:, None]
     return np.where(below.any(axis=1), (bins - below[:, ::-1].argmax(axis=1)) / bins, 0.0)
 
 
@@ -437,7 +420,7 @@ def _grain(envelope: Envelope) -> Array:
     """Smallest difference between lowest samples of neighbouring bins, where all that fits in pages moves in it."""
     steps = np.abs(np.diff(envelope.low, axis=1))
     smallest = np.where(steps > 0, steps, np.inf).min(axis=1, initial=np.inf)
-    return np.where(smallest <= LARGEST_GRAIN, smallest, 0.0)
+    return np.where(smallest <= th.LARGEST_GRAIN, smallest, 0.0)
 
 
 def _headroom(envelope: Envelope, rows: pl.DataFrame, whole: str) -> Array:
@@ -466,8 +449,8 @@ def fits(lives: pl.DataFrame, readings: Readings, judged: pl.DataFrame) -> pl.Da
         growth_start=_at(pl.col("onset").fill_null(0.0)),
         growth_end="end",
         growth_bytes_per_day="growth_per_day",
-        growth_low_bytes_per_day=pl.col("growth_per_day") - QUANTILE * pl.col("growth_error_per_day"),
-        growth_high_bytes_per_day=pl.col("growth_per_day") + QUANTILE * pl.col("growth_error_per_day"),
+        growth_low_bytes_per_day=pl.col("growth_per_day") - th.QUANTILE * pl.col("growth_error_per_day"),
+        growth_high_bytes_per_day=pl.col("growth_per_day") + th.QUANTILE * pl.col("growth_error_per_day"),
         detection_floor_bytes_per_day="floor_per_day",
         fitted=_curves(joined, readings.curves),
     )

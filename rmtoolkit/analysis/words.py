@@ -11,11 +11,10 @@ import polars as pl
 
 from rmtoolkit.analysis.assess import BESIDE, pressure
 from rmtoolkit.analysis.forecast import ENDLESS, Exposure
-from rmtoolkit.analysis.heap_evidence import names_leak
-from rmtoolkit.analysis.heap_reading import HeapKind
 from rmtoolkit.analysis.models import SLOWING_DOWN, Family
 from rmtoolkit.analysis.patterns import PATTERNS
-from rmtoolkit.analysis.records import Halt, Layer
+from rmtoolkit.analysis.pooling import names_leak
+from rmtoolkit.analysis.records import Halt, HeapKind, Layer, Statistic
 from rmtoolkit.analysis.thresholds import (
     CLOSE_TO_LIMIT,
     COARSE_SAMPLES,
@@ -59,6 +58,8 @@ class Situation:
     lasts: Exposure = ENDLESS
     #: Whether restarts end a life before it is at the limit.
     capped: bool = False
+    #: Lives that an OOM kill ended, of all pods.
+    kills: int = 0
 
     @property
     def main(self) -> Opinion | None:
@@ -287,9 +288,10 @@ def reason(situation: Situation) -> str:
     """Say why, in one sentence."""
     row, main, pool = situation.row, situation.main, situation.pool
     if main is None or main.reading is None:
-        if pool.kills:
+        if situation.kills:
             longest = max((opinion.life.hours for opinion in pool.opinions), default=0.0)
-            return f"{pool.kills} lives ended in an OOM kill, the longest after {hours(longest)}."
+            lives = count(situation.kills, "life", "lives")
+            return f"{lives} ended in an OOM kill, the longest after {hours(longest)}."
         why = situation.question.why
         return why[:1].upper() + why[1:] + "."
     signal = SIGNAL_WORDS.get(main.reading.signal, main.reading.signal)
@@ -306,7 +308,7 @@ def reason(situation: Situation) -> str:
     where = f"over {span}" if pool.lives_judged <= 1 else f"in {pool.lives_judged} lives, the last over {span}"
     if situation.judged > 1:
         where = f"on {situation.judged} pods over {span}"
-    killed = f", though {count(pool.kills, 'life', 'lives')} ended in an OOM kill" if pool.kills else ""
+    killed = f", though {count(situation.kills, 'life', 'lives')} ended in an OOM kill" if situation.kills else ""
     return f"The {signal} {entry.reason} {where}{killed}; growth above {floor} would have shown."
 
 
@@ -328,8 +330,8 @@ def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> st
     text = " ".join(parts)
     if names_leak(pool) is not None:
         text += ", and a heap profile shows the same growth"
-    if pool.kills:
-        text += f", and {pool.kills} {'life' if pool.kills == 1 else 'lives'} ended in an OOM kill"
+    if situation.kills:
+        text += f", and {count(situation.kills, 'life', 'lives')} ended in an OOM kill"
     longest = situation.lasts.longest_hours
     if situation.capped and longest is not None:
         text += f"; restarts begin it anew, and no life is expected to last longer than {hours(longest)}"
@@ -461,9 +463,9 @@ def _close(row: VerdictRow, pool: Pool) -> Answer:
         return Answer("no", "fine", "no limit is set") if row.limit_known else _unknown("limit not exported")
     if not settled or pool.main is None:
         return _TOO_FEW
-    if pool.kills:
-        lives = "life" if pool.kills == 1 else "lives"
-        return Answer("yes", "concern", f"{pool.kills} {lives} ended in an OOM kill at {configured(limit)}")
+    if (killed := row.by_statistic.get(Statistic.OOM_KILLS)) is not None:
+        lives = count(round(killed.estimate or 0), "life", "lives")
+        return Answer("yes", "concern", f"{lives} ended in an OOM kill at {configured(limit)}")
     share = settled / limit
     text = f"average use is {number(100 * share, 2)} % of {configured(limit)}"
     return Answer("yes", "concern", text) if share > CLOSE_TO_LIMIT else Answer("no", "fine", text)

@@ -19,8 +19,7 @@ from rmtoolkit.assessment._changes import CHANGES, Change, compare, stored
 from rmtoolkit.assessment._rows import WORKLOADS
 from rmtoolkit.assessment._totals import Totals
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.lake import Lake
-from rmtoolkit.limits import recommend
+from rmtoolkit.limits import cost, recommend
 from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.last_instant import windows
 from rmtoolkit.limits.recommend import of_gathered
@@ -36,8 +35,8 @@ if TYPE_CHECKING:
     from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit._parallel import Source
     from rmtoolkit.analysis.heap_reading import Heap
+    from rmtoolkit.limits.cost import Prices
     from rmtoolkit.limits.history import AnyRecording
-    from rmtoolkit.limits.recommend import Prices
     from rmtoolkit.limits.risk import Margins
 
 
@@ -267,11 +266,10 @@ def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFr
         return assess(read_recording(previous)).workloads if found is None else found
     if isinstance(previous, Assessment):
         return previous.workloads
-    if not isinstance(previous, Recording | Lake):
-        frame = previous.collect() if isinstance(previous, pl.LazyFrame) else pl.DataFrame(previous)
-        if "verdict" in frame.columns:
-            return frame
-    return assess(previous).workloads
+    frame = previous.collect() if isinstance(previous, pl.LazyFrame) else previous
+    if isinstance(frame, pl.DataFrame) and "verdict" in frame.columns:
+        return frame
+    return assess(frame).workloads
 
 
 def _by_pod(lives: pl.DataFrame, recording: Recording) -> pl.DataFrame:
@@ -420,7 +418,7 @@ def recommend_limits(
     >>> row["action"], row["peak_bytes"] < row["recommended_limit_bytes"] < 2 * row["peak_bytes"]
     ('set_limit', True)
     """
-    prices = None if price_per_gib_hour is None else replace(recommend.USUAL, per_gib_hour=price_per_gib_hour)
+    prices = None if price_per_gib_hour is None else replace(cost.USUAL, per_gib_hour=price_per_gib_hour)
     if isinstance(recording, Assessment):
         target = recording.oom_probability if oom_probability is None else oom_probability
         chosen = recording.margins if margins is None else as_margins(margins)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rmtoolkit._accepted import Acknowledgement
-    from rmtoolkit.limits.recommend import Prices
+    from rmtoolkit.limits.cost import Prices
     from rmtoolkit.limits.risk import Margins
 
 _SHARE: Final = pl.Float64()
@@ -246,10 +246,10 @@ def joined(
     """Put everything about a workload container in one row."""
     on = list(WORKLOAD)
     rows = (
-        verdicts.drop(*_CHANCES, "settled_bytes")
+        verdicts.drop(*_CHANCES, "settled_bytes", "peak_bytes")
         .join(limits.rename(_ADVISED).drop(_ELSEWHERE), on=on, how="left", nulls_equal=True, maintain_order="left")
         .join(
-            needs.select(*on, "growing", "kills_now", "window_end"),
+            needs.select(*on, "growing", "kills_now", "window_end", "peak_bytes"),
             on=on,
             how="left",
             nulls_equal=True,
@@ -279,6 +279,10 @@ def joined(
         confidence_of=pl.when(chance).then(pl.lit("Chance of a leak")).otherwise(pl.lit("Confidence")),
         confidence_share=pl.when(pl.col("verdict") == Verdict.NOT_LEAK).then(1 - leak).otherwise(leak),
         evidence_words=pl.col("evidence_level").replace_strict(_LEVELS, default=None, return_dtype=pl.String),
+        # Worth a word only where it is less than what holds otherwise.
+        purged_limit_bytes=pl.when(pl.col("purged_limit_bytes") < pl.coalesce("advised_limit_bytes", limit)).then(
+            "purged_limit_bytes"
+        ),
         bound_by=pl.when(spikes).then(pl.lit("startup")).when(keeps).then(pl.lit("allocator")),
         why=pl.col("reason"),
         **_instants(),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
-    from rmtoolkit.limits.recommend import Prices
+    from rmtoolkit.limits.cost import Prices
     from rmtoolkit.recording import Recording
 
     Row = Mapping[str, Any]

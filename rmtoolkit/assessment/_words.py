@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit.analysis import promql
+from rmtoolkit.analysis import evidence as promql
 from rmtoolkit.analysis.advice import advise
 from rmtoolkit.analysis.records import Advice
 from rmtoolkit.limits.patches import OF_LIMITS, quantity
@@ -140,8 +140,9 @@ def _headline(row: Row) -> str:
 
 
 def _worst(row: Row) -> str | None:
-    """Say what may happen until an open verdict is decided."""
-    if row["verdict"] != Verdict.INCONCLUSIVE or row["oom_probability_24h"] is None:
+    """Say what may happen while somebody waits."""
+    waits = row["verdict"] == Verdict.INCONCLUSIVE or row["action"] == Action.WAIT
+    if not waits or row["oom_probability_24h"] is None:
         return None
     day, week = (text.chance(row[name]) for name in ("oom_probability_24h", "oom_probability_7d"))
     return f"an OOM kill: {day} chance within a day, {week} within 7 days"

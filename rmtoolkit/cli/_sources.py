@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rmtoolkit.assessment import Totals
     from rmtoolkit.lake import Lake
-    from rmtoolkit.limits.recommend import Prices
+    from rmtoolkit.limits.cost import Prices
     from rmtoolkit.recording import Recording
 
 DONE: Final = 0
@@ -118,6 +118,9 @@ def is_recording(found: Recording | Lake) -> TypeIs[Recording]:
 def shown(sources: Sequence[str]) -> str:
     """Name the sources, without the credentials that an address may hold."""
     from rmtoolkit._io import is_url
+
+    if not any(map(is_url, sources)):
+        return " ".join(sources)
     from rmtoolkit.loaders.prometheus.live import shown_url
 
     return " ".join(shown_url(source) if is_url(source) else source for source in sources)
@@ -146,7 +149,7 @@ def prices(options: argparse.Namespace, currency: str = "USD") -> Prices | None:
     """Give what things cost, where it is said."""
     from dataclasses import replace
 
-    from rmtoolkit.limits.recommend import USUAL
+    from rmtoolkit.limits.cost import USUAL
 
     return None if options.price is None else replace(USUAL, per_gib_hour=options.price, currency=currency)
 

@@ -10,7 +10,6 @@ from rmtoolkit.limits.risk import risk
 
 if TYPE_CHECKING:
     from rmtoolkit.limits.history import Need
-    from rmtoolkit.limits.recommend import Prices
     from rmtoolkit.limits.risk import Numbers, Risk
 
 _MIB: Final = 2**20
@@ -18,6 +17,37 @@ GIB: Final = 2**30
 #: Hours of an average month, and of a week.
 HOURS_PER_MONTH: Final = 730.5
 _HOURS_PER_WEEK: Final = 168
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What memory and incidents cost.
+
+    Attributes
+    ----------
+    per_gib_hour
+        A GiB of reserved memory for an hour.
+    per_incident
+        A week with OOM kills.
+    whole
+        Whether the whole limit is reserved (request = limit), or only the request.
+    currency
+        Of both.
+
+    Examples
+    --------
+    >>> Prices(0.005, 40.0).currency
+    'USD'
+    """
+
+    per_gib_hour: float
+    per_incident: float
+    whole: bool = True
+    currency: str = "USD"
+
+
+#: What things usually cost, where nobody says.
+USUAL: Final = Prices(0.005, 40.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,7 @@ def usage(recording: AnyRecording) -> pl.DataFrame:
     recording = as_recording(recording)
     made = _need(recording.samples)
     if made is None:
-        return footprint(recording)
+        return footprint(recording, allocator=True)
     return _placed(recording, made["need_bytes"])
 
 
@@ -216,8 +216,14 @@ def need_of(recording: Recording) -> pl.DataFrame:
     made = _need(recording.samples)
     ids = recording.samples["container_id"]
     if made is None:
-        return pl.DataFrame({"container_id": ids.unique(maintain_order=True)}).with_columns(
-            need_of=pl.lit(WHOLE), kernel_peak=pl.lit(value=False)
+        return (
+            recording.samples.group_by("container_id", maintain_order=True)
+            .agg(told=pl.any_horizontal(pl.col(FOOTPRINTS).is_not_null().any()))
+            .select(
+                "container_id",
+                need_of=pl.when("told").then(pl.lit(WHOLE)).otherwise(pl.lit(ALLOCATOR)),
+                kernel_peak=pl.lit(value=False),
+            )
         )
     return (
         made.with_columns(ids)
@@ -236,6 +242,8 @@ def need_of(recording: Recording) -> pl.DataFrame:
 _MATERIAL_USAGE: Final = 0.05
 #: What a need is made of where nothing tells page cache apart.
 WHOLE: Final = "working set"
+#: What it is made of where only the allocator tells anything.
+ALLOCATOR: Final = "allocator"
 _PARTS: Final = ("anon_bytes", "file_bytes", "inactive_file_bytes", "shmem_bytes", "kernel_bytes", "peak_bytes")
 
 
@@ -252,8 +260,7 @@ def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
     # What is scraped at other instants is taken as it was last; the anonymous memory and the whole are not.
     beside = [name for name in known - {"anon_bytes", "peak_bytes"} if samples[name].null_count() > 0]
     part = part.with_columns(pl.col(name).forward_fill().over("container_id") for name in beside)
-    whole = _one_footprint(samples)
-    part = part.with_columns(whole=whole)
+    part = part.with_columns(samples.select("container_id", whole=_one_footprint(samples, allocator=True))["whole"])
     has = {name: pl.col(name).is_not_null().any().over("container_id") for name in _PARTS if name in known}
     nothing = pl.lit(value=False)
     anon, files = has.get("anon_bytes", nothing), has.get("file_bytes", nothing)
@@ -272,7 +279,9 @@ def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
         .then(pl.lit("anon+kernel+shmem"))
         .when(anon & files)
         .then(pl.lit("working set less files"))
-        .otherwise(pl.lit(WHOLE)),
+        .when(pl.any_horizontal(pl.col(FOOTPRINTS).is_not_null().any().over("container_id")))
+        .then(pl.lit(WHOLE))
+        .otherwise(pl.lit(ALLOCATOR)),
     )
     peak = pl.col("peak_bytes")
     if "peak_bytes" not in known:
@@ -286,24 +295,41 @@ def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
     )
 
 
-def footprint(recording: AnyRecording) -> pl.DataFrame:
+def footprint(recording: AnyRecording, *, allocator: bool = False) -> pl.DataFrame:
     """Take the working set, or the nearest signal there is: what VPA, KRR and the others look at; as `usage`."""
     recording = as_recording(recording)
-    return _placed(recording, _one_footprint(recording.samples))
+    return _placed(recording, _one_footprint(recording.samples, allocator=allocator))
 
 
-def _one_footprint(samples: pl.DataFrame) -> pl.Expr:
+def _one_footprint(samples: pl.DataFrame, *, allocator: bool) -> pl.Expr:
     """Choose one signal per container: a single scrape without working set must not turn into usage."""
-    present = [name for name in FOOTPRINTS if samples[name].null_count() < samples.height]
+    present = [pl.col(name) for name in FOOTPRINTS if samples[name].null_count() < samples.height]
+    if present and not samples.select(present[0]).to_series().null_count():
+        return present[0]
+    first = run_starts(samples["container_id"])
+
+    def told(signal: pl.Expr) -> npt.NDArray[np.bool_]:
+        there = samples.select(signal.is_not_null()).to_series().to_numpy()
+        return np.asarray(np.logical_or.reduceat(there, first)) if first.size else np.zeros(0, bool)
+
+    has = [told(signal) for signal in present]
+    if allocator and not (present and np.logical_or.reduce(has).all()):
+        present.append(_HELD)
+        has.append(told(_HELD))
     if not present:
         return pl.lit(None, dtype=pl.Int64)
-    if not samples[present[0]].null_count():
-        return pl.col(present[0])
-    first = run_starts(samples["container_id"])
-    has = [np.logical_or.reduceat(samples[name].is_not_null().to_numpy(), first) for name in present]
     length = np.diff(first, append=samples.height)
     which = pl.lit(pl.Series(np.repeat(np.argmax(has, axis=0), length), dtype=pl.UInt8))
-    return pl.coalesce(pl.when(which == number).then(pl.col(name)) for number, name in enumerate(present))
+    return pl.coalesce(pl.when(which == number).then(signal) for number, signal in enumerate(present))
+
+
+#: What the allocator holds, where nobody else says anything: resident pages, or live blocks and free chunks.
+_HELD: Final = pl.coalesce(
+    "resident_bytes",
+    pl.coalesce("active_bytes", "allocated_bytes") + pl.col("free_bytes"),
+    "active_bytes",
+    "allocated_bytes",
+)
 
 
 def _placed(recording: Recording, used: pl.Expr | pl.Series) -> pl.DataFrame:
@@ -456,11 +482,6 @@ class Need:
         """Whether the whole limit is set aside: where no request is known, Kubernetes takes the limit for it."""
         return self.request_bytes is None or self.request_bytes == self.limit_bytes
 
-    @property
-    def guaranteed(self) -> bool:
-        """Whether the whole limit is requested."""
-        return self.request_bytes is not None and self.request_bytes == self.limit_bytes
-
 
 _OF_NEED: Final = tuple(field.name for field in fields(Need) if field.name != "ahead")
 _NO_AHEAD: Final = Ahead()
@@ -487,8 +508,13 @@ def needs(recording: AnyRecording, verdicts: pl.DataFrame | None = None, *, requ
     return (
         found.join(known, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
         .with_columns(growing=GROWS.fill_null(value=False))
-        # What grows has not settled.
-        .with_columns(settled_bytes=pl.when("growing").then(None).otherwise("settled_bytes"))
+        .with_columns(
+            # What grows has not settled.
+            settled_bytes=pl.when("growing").then(None).otherwise("settled_bytes"),
+            peak_bytes=pl.when(pl.col("need_of") == ALLOCATOR)
+            .then(pl.max_horizontal("peak_bytes", "need_bytes"))
+            .otherwise("peak_bytes"),
+        )
     )
 
 
@@ -524,7 +550,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     killed = _kills(recording)
     value = pl.col("used_bytes")
     by_pod = _tops(used)
-    peaks = by_pod if made_of_footprint(recording) else _tops(footprint(recording))
+    peaks = by_pod if made_of_footprint(recording) else _tops(footprint(recording, allocator=True))
     names = recording.containers.select("container_id", "pod")
     made = need_of(recording)
     pods = (

@@ -11,6 +11,7 @@ import numpy as np
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
+from rmtoolkit.schema import Verdict
 from rmtoolkit.views._plot import (
     PX,
     Area,
@@ -242,8 +243,7 @@ class Chart(Plot):
             if at == 0 and layer.edge.name == _LIVE:
                 kind = "strong"
                 if self.row["signal"] == "allocated_bytes":
-                    rate = self.row["growth_bytes_per_day"]
-                    written += " flat" if rate is None else f" {text.rate(rate, sign=True)}"
+                    written += f" {_growth(self.row, 'flat')}".rstrip()
             found.append((self._unstruck(middle), written, layer.edge.token, kind))
         found.reverse()  # from the top down, as y grows
         edge = self.y.at(under)
@@ -279,7 +279,7 @@ class Chart(Plot):
         if not self.t.fits:
             return
         on_live = self.t.fit_name == _LIVE
-        written = f"fit on {self.t.fit_name}: {_growth(self.row)}"
+        written = f"fit on {self.t.fit_name}: {_growth(self.row) or text.UNKNOWN}"
         half = text_width(written, bold=True) / 2
         live = self.t.layers[0].edge.pieces if on_live and self.t.layers else ()
         inside: list[Place] = []
@@ -363,6 +363,13 @@ class Chart(Plot):
         return found
 
 
+def _growth(row: dict[str, Any], none: str = "no growth") -> str:
+    """Write the growth; where rest was shown there is none."""
+    if row["growth_bytes_per_day"] is not None:
+        return text.rate(row["growth_bytes_per_day"], sign=True)
+    return none if row["verdict"] == Verdict.NOT_LEAK else ""
+
+
 def _top(timeline: Timeline, limits: list[int]) -> float:
     """Choose the upper end of the axis: above limits and requests, unless they would flatten the curve."""
     content = timeline.peak_bytes
@@ -421,11 +428,6 @@ def _short(time: int, *, days: bool) -> str:
     return f"{text.day(stamp).split()[0]} {text.clock(stamp)}" if days else text.clock(stamp)
 
 
-def _growth(row: dict[str, Any]) -> str:
-    rate = row["growth_bytes_per_day"]
-    return "no growth" if rate is None else text.rate(rate, sign=True)
-
-
 def describe(timeline: Timeline, row: dict[str, Any]) -> str:
     """Say in words what the chart shows: a few sentences with the figures."""
     line = timeline.line
@@ -442,8 +444,8 @@ def describe(timeline: Timeline, row: dict[str, Any]) -> str:
     parts += [f"{event.words} {text.moment(_stamp(event.time))}" for event in timeline.events[-_TOLD_EVENTS:]]
     if len(timeline.events) > _TOLD_EVENTS:
         parts.append(f"{len(timeline.events) - _TOLD_EVENTS:,} earlier events")
-    if timeline.fits:
-        parts.append(f"Fit on {timeline.fit_name}: {_growth(row)}")
+    if timeline.fits and (growth := _growth(row)):
+        parts.append(f"Fit on {timeline.fit_name}: {growth}")
     if timeline.forecast is not None:
         if timeline.forecast.outlook == "reaches" and row["hours_to_limit"] is not None:
             parts.append(f"Forecast: reaches the limit in {text.hours(row['hours_to_limit'])}")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.analysis import promql
+from rmtoolkit.analysis import evidence as promql
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,20 @@
+"""Every number and word that analysis gives of a few recordings is the one that was written down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.analysis.worked import RECORDINGS, differences, told, written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rmtoolkit.recording import Recording
+
+
+@pytest.mark.parametrize("make", RECORDINGS, ids=lambda make: make.__name__)
+def test_nothing_changed(make: Callable[[], Recording]) -> None:
+    """What was read, fitted, judged, asked and foretold; `python -m tests.analysis.worked` writes a change down."""
+    assert list(differences(told(make()), written(make.__name__))) == []

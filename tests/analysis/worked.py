@@ -1,0 +1,159 @@
+"""A few recordings whose every number is written down beside the tests: what was read, fitted, judged and said.
+
+``python -m tests.analysis.worked`` writes them down anew after a change that is meant; the difference is for a person
+to read.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+
+from rmtoolkit.analysis.judge import judge, read
+from tests.analysis.curves import GI, MI, hours, record, saturate, saw, together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from rmtoolkit.recording import Recording
+
+FOLDER: Final = Path(__file__).parents[1] / "data" / "analysis"
+DAY: Final = hours(24, 300)
+U: Final = DAY / 24
+#: The same on every machine, and never the same twice in a row: half a MiB up and down.
+RIPPLE: Final = np.sin(np.arange(len(DAY)) ** 2 * 0.7) / 2
+
+
+def _amounts(**signals: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Amounts in MiB, each with the ripple."""
+    return {f"{name}_bytes": (values + RIPPLE) * MI for name, values in signals.items()}
+
+
+def heap_leak() -> Recording:
+    """A live heap and the memory around it rise by 60 MiB a day, beside a second pod that rests."""
+    heap = _amounts(allocated=100 + 60 * U, active=104 + 60 * U, anon=120 + 60 * U, working_set=130 + 60 * U)
+    rest = _amounts(allocated=100 + 0 * U, active=104 + 0 * U, anon=120 + 0 * U, working_set=130 + 0 * U)
+    about: dict[str, Any] = {"limit_bytes": GI // 4, "restarts_total": 0, "version": "1.4.2", "container": "api"}
+    load = 20 + 10 * np.sin(2 * np.pi * U)
+    return together(
+        [
+            record(DAY, heap, work_total=np.arange(len(DAY)) * 600.0, load=load, **about),
+            record(DAY, rest, pod="api-1", **about),
+        ]
+    )
+
+
+def killed_climbs() -> Recording:
+    """Two climbs to a limit of 256 MiB that ended in kills, and a third that is on its way."""
+    life = np.mod(DAY, 9)
+    events = [(9.0, "oom_kill", "OOMKilled"), (9.02, "start", None), (18.0, "oom_kill", None), (18.02, "start", None)]
+    return record(DAY, _amounts(rss=60 + 21.5 * life, working_set=66 + 21.5 * life), limit_bytes=GI // 4, events=events)
+
+
+def kept_pages() -> Recording:
+    """A burst in the morning, whose pages the allocator keeps; page cache that fills; 40 threads more than before."""
+    burst = np.where(np.abs(U - 0.3) < 0.04, 180.0, 0.0)
+    kept = np.where(U < 0.26, 0, 170.0)
+    heap, cache = 60 + burst, 90 * saturate(U, 0.2)
+    signals = _amounts(
+        allocated=heap, active=heap + 4, resident=np.maximum(80 + kept, heap + 20), anon=90 + np.maximum(kept, burst)
+    )
+    signals |= _amounts(file=20 + cache, inactive_file=10 + cache, working_set=110 + np.maximum(kept, burst))
+    signals |= _amounts(usage=120 + cache + np.maximum(kept, burst))
+    return record(DAY, signals, threads=np.where(U < 0.5, 12, 52), limit_bytes=GI, restarts_total=0)
+
+
+def teeth_on_a_rising_floor() -> Recording:
+    """Ten teeth of 60 MiB, on a floor that rises by 40 MiB; nothing tells of restarts, and there is no limit."""
+    return record(DAY, _amounts(rss=100 + 40 * U + 60 * saw(U, 0.1)))
+
+
+def start_and_bursts() -> Recording:
+    """A start that takes 300 MiB for half an hour, then three bursts that the load explains; limit 384 MiB."""
+    begin = np.where(U < 0.02, 300.0, 0.0)
+    busy = sum((np.abs(U - at) < 0.02).astype(float) for at in (0.35, 0.6, 0.8))
+    signals = _amounts(rss=80 + begin + 70 * busy, working_set=90 + begin + 70 * busy)
+    return record(DAY, signals, load=10 + 40 * busy, limit_bytes=384 * MI, events=[(0.0, "start", None)])
+
+
+def few_samples() -> Recording:
+    """A dozen samples of something that rises: too little to say anything."""
+    return record(DAY[:12], {"rss_bytes": (50 + np.arange(12.0)) * MI}, limit_bytes=GI)
+
+
+RECORDINGS: Final[tuple[Callable[[], Recording], ...]] = (
+    heap_leak,
+    killed_climbs,
+    kept_pages,
+    teeth_on_a_rising_floor,
+    start_and_bursts,
+    few_samples,
+)
+
+
+def _plain(value: object) -> Any:
+    """Make JSON of a value; four digits of a number tell enough."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}") if np.isfinite(value) else str(value)
+    if isinstance(value, dt.datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, pl.Series | list | tuple):
+        several = [_plain(one) for one in value]
+        # A curve is known by some of its points.
+        return several[:: len(several) // 8] if len(several) > 32 and isinstance(several[0], float) else several
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items() if one is not None}
+    return str(value) if isinstance(value, str) else value
+
+
+def told(recording: Recording) -> dict[str, list[dict[str, Any]]]:
+    """Everything that analysis says of a recording; of a forecast, which has many rows, every twentieth."""
+    found = judge(recording)
+    frames = {
+        "readings": read(recording).readings.table,
+        "lives": found.lives,
+        "fits": found.fits,
+        "verdicts": found.verdicts,
+        # The only instance of a workload is judged with it.
+        "instances": found.instances if found.instances.height > 1 else found.instances.clear(),
+        "checklist": found.checklist,
+        "forecast": found.forecast.gather_every(20),
+    }
+    return {name: [_plain(row) for row in frame.iter_rows(named=True)] for name, frame in frames.items()}
+
+
+def differences(now: object, before: object, place: str = "") -> Iterator[str]:
+    """Where two of them differ; the last digits may, they depend on the machine."""
+    if isinstance(now, dict) and isinstance(before, dict):
+        for name in sorted(now.keys() | before.keys()):
+            yield from differences(now.get(name), before.get(name), f"{place}.{name}")
+    elif isinstance(now, list) and isinstance(before, list) and len(now) == len(before):
+        for number, (one, other) in enumerate(zip(now, before, strict=True)):
+            yield from differences(one, other, f"{place}[{number}]")
+    elif not (
+        math.isclose(now, before, rel_tol=2e-3, abs_tol=1e-6)
+        if isinstance(now, float) and isinstance(before, float)
+        else now == before
+    ):
+        yield f"{place}: {now!r}, was {before!r}"
+
+
+def written(name: str) -> dict[str, list[dict[str, Any]]]:
+    """What was written down of a recording."""
+    stored: dict[str, list[dict[str, Any]]] = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+    return stored
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for make in RECORDINGS:
+        text = json.dumps(told(make()), ensure_ascii=False, indent=1)
+        (FOLDER / f"{make.__name__}.json").write_text(text + "\n", encoding="utf-8")
