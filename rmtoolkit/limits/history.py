@@ -478,6 +478,11 @@ class Need:
         return self.cluster, self.namespace, self.workload, self.container
 
     @property
+    def guaranteed(self) -> bool:
+        """Whether the whole limit is requested."""
+        return self.request_bytes is not None and self.request_bytes == self.limit_bytes
+
+    @property
     def whole(self) -> bool:
         """Whether the whole limit is set aside: where no request is known, Kubernetes takes the limit for it."""
         return self.request_bytes is None or self.request_bytes == self.limit_bytes
