@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 BOARD = """
 import ipywidgets
-from rmtoolkit.views.dashboards import controls
+from rmtoolkit.views.dashboards import _base as controls
 from rmtoolkit.views.dashboards._base import Page
 from rmtoolkit.views.dashboards._base import Wiring
 from rmtoolkit._html import el
