@@ -301,3 +301,36 @@ def printable(text: object) -> str:
         return NOT_APPLICABLE
     said = str(text)
     return said if said.isprintable() else "".join(letter if letter.isprintable() else "·" for letter in said)
+
+
+WIDTH: Final = 100
+#: What words and figures use beyond ASCII, for encodings without it.
+_ASCII: Final = str.maketrans(
+    {
+        "–": "-",
+        "—": "-",
+        "−": "-",
+        "…": "...",
+        "·": ".",
+        "→": "->",
+        "×": "x",
+        "≤": "<=",
+        "≥": ">=",
+        "≈": "~",
+        "’": "'",
+        "±": "+-",
+    }
+)
+
+
+def plain(body: str) -> str:
+    """Write a text in ASCII."""
+    return body.translate(_ASCII).encode("ascii", "replace").decode("ascii")
+
+
+def shortened(name: str, characters: int) -> str:
+    """Cut a name in its middle: its beginning says whose it is, its end tells it from others."""
+    if len(name) <= characters:
+        return name
+    tail = (characters - 1) // 2
+    return f"{name[: characters - 1 - tail]}…{name[-tail:]}"
