@@ -192,11 +192,6 @@ def rate_with_range(growth: float | None, low: float | None, high: float | None)
     return f"{number(growth / factor)} {unit}/day ({number(low / factor)}{between}{number(high / factor)})"
 
 
-def grows(growth: float | None, low: float | None, floor: float | None) -> bool:
-    """Tell whether a growth is to be named, or is below what can be seen."""
-    return growth is not None and growth > 0 and (low is None or low > 0) and (floor is None or growth >= floor)
-
-
 def hours(value: float | None) -> str:
     """Write hours: seconds below a minute, minutes below an hour, hours below 72, else days."""
     if value is None:

@@ -99,7 +99,7 @@ def _growth(row: Row) -> Markup:
     signal = text.SIGNAL_WORDS.get(row["signal"] or "", "memory")
     span = text.rate_range(row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"])
     floor = row["detection_floor_bytes_per_day"]
-    notes = [*([span] if span else []), *([f"we would notice {text.floor(floor)}"] if floor else [])]
+    notes = [*([span] if span else []), *([f"we would notice growth above {text.floor(floor)}"] if floor else [])]
     return _fact(f"Growth of {signal}", growth(row).removeprefix("+"), None, ", ".join(notes))
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 
-from rmtoolkit.limits.week import buys, survey
+import rmtoolkit as rm
 
 MI = 1 << 20
 
 
 def test_a_higher_limit_buys_time() -> None:
-    """The limit in force, half as much again and twice as much: later, less likely, dearer; a calm one has no row."""
+    """The limit in force and three higher ones: later, less likely, dearer; a calm workload has no row."""
     leak = pl.DataFrame(
         {
             "time": range(0, 300 * 600, 600),
@@ -20,14 +21,20 @@ def test_a_higher_limit_buys_time() -> None:
         }
     )
     calm = leak.with_columns(workload=pl.lit("calm"), rss_bytes=pl.lit(50 * MI, dtype=pl.Int64))
-    found = buys(survey(pl.concat([leak, calm])), price_per_gib_hour=0.01)
-    assert found["workload"].to_list() == ["leak"] * 3
-    assert found["limit_bytes"].to_list() == [256 * MI, 384 * MI, 512 * MI]
-    assert found["hours"].is_sorted()
+    assessed = rm.assess(pl.concat([leak, calm]), prices=rm.Prices(0.01, 40.0))
+    found, row = assessed.buys, assessed.workloads.row(0, named=True)
+    assert found["workload"].to_list() == ["leak"] * 4
+    assert found["limit_bytes"].to_list() == [256 * MI, 384 * MI, 512 * MI, 768 * MI]
+    assert found["hours_to_limit"].is_sorted()
     # 36 Mi a day: 128 Mi more hold for another 85 hours.
-    later = found["hours"][1] - found["hours"][0]
-    assert 80 < later < 91
+    assert found["hours_bought"][0] == 0
+    assert 80 < found["hours_bought"][1] < 91
     assert found["oom_probability"].is_sorted(descending=True)
     assert found["oom_probability"][0] > 0.9 > found["oom_probability"][2]
-    assert found["cost_per_month"].to_list()[0] is None
-    assert abs(found["cost_per_month"][2] - 0.25 * 0.01 * 730.5) < 1e-9
+    assert found["cost_per_month"].to_list()[0] == 0
+    assert found["cost_per_month"][2] == pytest.approx(0.25 * 0.01 * 730.5)
+    # What the row says of the first two is the same.
+    assert row["oom_probability_7d"] == found["oom_probability"][0]
+    assert row["hours_to_limit"] == found["hours_to_limit"][0]
+    assert row["raise_to_bytes"] == found["limit_bytes"][1]
+    assert 24 * row["buys_days"] == pytest.approx(found["hours_bought"][1])

@@ -7,7 +7,8 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from rmtoolkit.limits.week import capacity, survey
+import rmtoolkit as rm
+from rmtoolkit.assessment._totals import capacity_of
 from rmtoolkit.recording import Recording
 from rmtoolkit.views import report
 
@@ -56,7 +57,7 @@ def recording() -> Recording:
 
 def test_requests_are_added_up_by_node(recording: Recording) -> None:
     """What runs at the end counts, on its node; what is gone does not; what has no request is told apart."""
-    found = {row["name"]: row for row in capacity(survey(recording)).filter(kind="node").to_dicts()}
+    found = {row["name"]: row for row in rm.assess(recording).capacity.filter(kind="node").to_dicts()}
     assert {name: (row["containers"], row["unknown"], row["now_bytes"]) for name, row in found.items()} == {
         "n1": (1, 0, 800 * MI),
         "n2": (2, 1, 800 * MI),
@@ -65,27 +66,27 @@ def test_requests_are_added_up_by_node(recording: Recording) -> None:
 
 
 def test_proposals_free_what_they_lower(recording: Recording) -> None:
-    """What is freed is what the recommended requests and limits are lower, pod by pod."""
-    week = survey(recording)
-    row = week.limits.filter(namespace="shop").row(0, named=True)
-    found = {row["name"]: row for row in capacity(week).to_dicts()}
-    assert found["n1"]["freed_bytes"] == 800 * MI - row["recommended_request_bytes"] > 0
-    assert found["shop/memory requests.memory"]["freed_bytes"] == 2 * (800 * MI - row["recommended_request_bytes"])
-    assert found["shop/memory limits.memory"]["then_bytes"] == 2 * row["recommended_limit_bytes"]
+    """What is freed is what the advised requests and limits are lower, pod by pod."""
+    assessed = rm.assess(recording)
+    row = assessed.workloads.filter(namespace="shop").row(0, named=True)
+    found = {row["name"]: row for row in assessed.capacity.to_dicts()}
+    assert found["n1"]["freed_bytes"] == 800 * MI - row["advised_request_bytes"] > 0
+    assert found["shop/memory requests.memory"]["freed_bytes"] == 2 * (800 * MI - row["advised_request_bytes"])
+    assert found["shop/memory limits.memory"]["then_bytes"] == 2 * row["advised_limit_bytes"]
     assert found["none/q limits.memory"]["containers"] == 0
 
 
 def test_what_grows_keeps_what_it_has(recording: Recording) -> None:
     """Nothing is freed, and nothing taken, for a leak: its limit is not changed."""
-    week = survey(recording)
-    leaking = replace(week, limits=week.limits.with_columns(growing=pl.lit(value=True)))
-    assert capacity(leaking)["freed_bytes"].to_list() == [0] * 6
+    assessed = rm.assess(recording)
+    leaking = assessed.workloads.with_columns(growing=pl.lit(value=True))
+    assert capacity_of(leaking, recording, assessed.completeness)["freed_bytes"].to_list() == [0] * 6
 
 
 def test_the_page_says_what_is_freed(recording: Recording) -> None:
     """The section stands in the page where something is known, and says what it does not count."""
     page = report.page(report.contents(recording))
-    assert "Applied, the proposals free " in page
+    assert "Applying these would free " in page
     assert "1 container without a known request was not counted." in page
     bare = replace(recording, report=replace(recording.report, nodes={}, quotas={}))
     assert "section-capacity" not in report.page(report.contents(bare))

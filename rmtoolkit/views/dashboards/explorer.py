@@ -20,11 +20,11 @@ from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.limits import explore
-from rmtoolkit.limits.cost import requested
+from rmtoolkit.limits.cost import USUAL, requested
 from rmtoolkit.limits.explore import Chosen, Scene, choose, scene
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.patches import Resources, documents, fragment, obstacle
-from rmtoolkit.limits.recommend import USUAL, qos
+from rmtoolkit.limits.recommend import qos
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, Past, of_workload
 from rmtoolkit.recording import Recording
 from rmtoolkit.views.dashboards import _base

@@ -60,11 +60,6 @@ def heat(column: Column, about: Row) -> str:
     return "hot" if column.hot is not None and column.hot(about) else ""
 
 
-def first_sentence(words: str) -> str:
-    """Shorten a next step to what is done."""
-    return f"{text.printable(words).split('. ')[0].removesuffix('.')}.".replace("`", "")
-
-
 def links(rows: Sequence[Row], most: int) -> Markup:
     """Name workloads as links to their cards."""
     shown: list[object] = []
@@ -167,7 +162,7 @@ def _given_back(_: Contents, about: Row) -> str:
 
 def _setting(_: Contents, about: Row) -> Markup:
     if about["setting"] is None:
-        return _short(first_sentence(about["next_step"]))
+        return _short(text.printable(about["next_text"]))
     shown = text.printable(about["setting"])
     return el("code", shown if len(shown) <= _LONGEST_SETTING else f"{shown[:_LONGEST_SETTING]}…")
 
@@ -208,7 +203,7 @@ LEVEL: Final = Column(
     lambda _, about: f"level {about['evidence_level']}" if about["evidence_level"] else text.UNKNOWN,
     _of("evidence_level"),
 )
-NEXT: Final = Column("Next step", "next", lambda _, about: _short(first_sentence(about["next_step"])))
+NEXT: Final = Column("Next step", "next", lambda _, about: _short(text.printable(about["next_text"])))
 LIMIT: Final = Column("Limit, Mi", "change", _change("limit"), _of("advised_limit_bytes"), number=True)
 REQUEST: Final = Column("Request, Mi", "change", _change("request"), _of("advised_request_bytes"), number=True)
 RISK: Final = Column(
