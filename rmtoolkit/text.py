@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import os
 from dataclasses import dataclass
-from typing import Final
+from typing import IO, Final
 
 MI: Final = 1 << 20
 GI: Final = 1 << 30
@@ -329,3 +330,17 @@ def shortened(name: str, characters: int) -> str:
         return name
     tail = (characters - 1) // 2
     return f"{name[: characters - 1 - tail]}…{name[-tail:]}"
+
+
+def wants_colour(stream: IO[str]) -> bool:
+    """Tell whether colour belongs on a stream."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def has_unicode(stream: IO[str]) -> bool:
+    """Tell whether a stream's encoding has the marks."""
+    try:
+        "▲◆●–−·…→".encode(getattr(stream, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

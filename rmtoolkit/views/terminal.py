@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections import Counter
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
 from rmtoolkit._io import check_target, replacing
@@ -17,26 +16,14 @@ from rmtoolkit.views import exports, theme
 from rmtoolkit.views._tables import ACTIONS, growth, named
 
 if TYPE_CHECKING:
+    import os
+
     import polars as pl
 
     from rmtoolkit.assessment import Assessment
 
 
 _GAP: Final = "  "
-
-
-def wants_colour(stream: IO[str]) -> bool:
-    """Tell whether colour belongs on a stream."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def has_unicode(stream: IO[str]) -> bool:
-    """Tell whether a stream's encoding has the marks."""
-    try:
-        "▲◆●–−·…→".encode(getattr(stream, "encoding", None) or "utf-8")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
 
 
 def table(
