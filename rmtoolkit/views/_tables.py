@@ -33,14 +33,6 @@ ACTIONS: Final = {
 }
 
 
-def shortened(name: str, characters: int) -> str:
-    """Cut a name in its middle: its beginning says whose it is, its end tells it from others."""
-    if len(name) <= characters:
-        return name
-    tail = (characters - 1) // 2
-    return f"{name[: characters - 1 - tail]}…{name[-tail:]}"
-
-
 def named(row: Row) -> str:
     """Name a workload, and the pod where the row is one's."""
     return "/".join(text.printable(row[part]) for part in ("name", "pod") if part == "name" or "lives" in row)
@@ -149,29 +141,12 @@ _SHOWN: Final = 40
 #: A longer value may be broken over lines.
 _SHORT: Final = 26
 _HOUR: Final = 3600
-_GAP: Final = "  "
 
 
 def write(columns: Sequence[Column], rows: Sequence[Row], **attributes: Any) -> Markup:  # noqa: ANN401 - of `table`
     """Write rows as the columns say."""
     heads = [(head, kind) for head, kind, _ in columns]
     return table(heads, [[cell(row) for _, _, cell in columns] for row in rows], **attributes)
-
-
-def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str], room: int, name: str) -> list[str]:
-    """Write a table for a terminal: figures to the right, and behind them whose they are, cut at its beginning."""
-    widths = [max(len(row[at]) for row in (heads, *rows)) for at in range(len(heads))]
-    left = room - sum(widths) - len(_GAP) * len(widths)
-
-    def line(row: Sequence[str], whose: str) -> str:
-        return _GAP.join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=True)), whose])
-
-    return [line(heads, name), *(line(row, fitting(whose, left)) for row, whose in zip(rows, names, strict=True))]
-
-
-def fitting(name: str, room: int) -> str:
-    """Keep the end of a long path: the function says more than the crate."""
-    return name if len(name) <= room else "…" + name[-(room - 1) :]
 
 
 def _value(item: Row) -> Markup:

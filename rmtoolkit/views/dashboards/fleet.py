@@ -11,8 +11,8 @@ import traitlets
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
 from rmtoolkit.recording import Recording
+from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
-from rmtoolkit.views._tables import shortened
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring

@@ -21,10 +21,11 @@ from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import assess
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.heap._names import plain_name, spoken
+from rmtoolkit.text import shortened
 from rmtoolkit.views import _tables, charts, icicle, theme, timeline_altair
 from rmtoolkit.views._plot import Box, Line, Plot, Point, Scale, Shape, age_ticks, memory_ticks, thin
 from rmtoolkit.views._plot_svg import picture as plot_svg_picture
-from rmtoolkit.views._tables import action, facts, pattern_words, shortened
+from rmtoolkit.views._tables import action, facts, pattern_words
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
 from rmtoolkit.views.dashboards.live_chart import LiveChart
