@@ -7,9 +7,6 @@ to read.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
-import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,9 +16,10 @@ import polars as pl
 from rmtoolkit.analysis import advice, promql
 from rmtoolkit.analysis.judge import downsample, judge, read
 from tests.analysis.curves import GI, MI, day, hours, record, saturate, saw, together
+from tests.written import plain, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -228,21 +226,6 @@ RECORDINGS: Final[tuple[Callable[[], Recording], ...]] = (
 )
 
 
-def _plain(value: object) -> Any:
-    """Make JSON of a value; four digits of a number tell enough."""
-    if isinstance(value, float):
-        return float(f"{value:.4g}") if np.isfinite(value) else str(value)
-    if isinstance(value, dt.datetime):
-        return value.isoformat(timespec="seconds")
-    if isinstance(value, pl.Series | list | tuple):
-        several = [_plain(one) for one in value]
-        # A curve is known by some of its points.
-        return several[:: len(several) // 8] if len(several) > 32 and isinstance(several[0], float) else several
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items() if one is not None}
-    return str(value) if isinstance(value, str) else value
-
-
 def _shown(recording: Recording, lives: pl.DataFrame) -> pl.DataFrame:
     """How many samples a chart keeps, and the sum of their times."""
     kept = downsample(recording, lives, recording.containers["container_id"])
@@ -265,37 +248,10 @@ def told(recording: Recording) -> dict[str, list[dict[str, Any]]]:
         "queries": promql.frame(row),
         "shown": _shown(recording, found.lives),
     }
-    told = {name: [_plain(row) for row in frame.iter_rows(named=True)] for name, frame in frames.items()}
-    return told | {"advice": [_plain(dataclasses.asdict(one)) for one in advice.advise(row)]}
-
-
-def differences(now: object, before: object, place: str = "") -> Iterator[str]:
-    """Where two of them differ; the last digits may, they depend on the machine."""
-    if isinstance(now, dict) and isinstance(before, dict):
-        for name in sorted(now.keys() | before.keys()):
-            yield from differences(now.get(name), before.get(name), f"{place}.{name}")
-    elif isinstance(now, list) and isinstance(before, list) and len(now) == len(before):
-        for number, (one, other) in enumerate(zip(now, before, strict=True)):
-            yield from differences(one, other, f"{place}[{number}]")
-    elif not (
-        math.isclose(now, before, rel_tol=2e-3, abs_tol=1e-6)
-        if isinstance(now, float) and isinstance(before, float)
-        else now == before
-    ):
-        yield f"{place}: {now!r}, was {before!r}"
-
-
-def written(name: str) -> dict[str, list[dict[str, Any]]]:
-    """What was written down of a recording."""
-    stored: dict[str, list[dict[str, Any]]] = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
-    return stored
+    told = {name: [plain(row) for row in frame.iter_rows(named=True)] for name, frame in frames.items()}
+    return told | {"advice": [plain(dataclasses.asdict(one)) for one in advice.advise(row)]}
 
 
 if __name__ == "__main__":
-    FOLDER.mkdir(parents=True, exist_ok=True)
     for make in RECORDINGS:
-        frames = [
-            f"{json.dumps(name)}: [\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]"
-            for name, rows in told(make()).items()
-        ]
-        (FOLDER / f"{make.__name__}.json").write_text("{\n" + ",\n".join(frames) + "\n}\n", encoding="utf-8")
+        write(FOLDER / f"{make.__name__}.json", told(make()))
