@@ -22,11 +22,9 @@ from tests.written import plain, write
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "tests" / "data" / "worked"
 RECORDED: Final = sorted((ROOT / "tests" / "data" / "heap" / "recorded").iterdir())
-PROFILES: Final = [file for file in sorted((ROOT / "data" / "heap").iterdir()) if ".stats." not in file.name]
-DUMPS: Final = [
-    *sorted((ROOT / "tests" / "data" / "jemalloc").iterdir()),
-    *sorted((ROOT / "data" / "heap").glob("*.stats*")),
-]
+SHOWN: Final = ROOT / "data" / "heap"
+PROFILES: Final = sorted([*SHOWN.glob("*.heaptrack.zst"), *SHOWN.glob("*.dhat*")])
+DUMPS: Final = sorted([*(ROOT / "tests" / "data" / "jemalloc").iterdir(), *SHOWN.glob("*.stats*")])
 
 STACKS: Final = (
     ("alloc::alloc::alloc|billing::put", "billing::handle", "main"),
@@ -78,22 +76,15 @@ def dump(file: Path) -> list[dict[str, Any]]:
         found = rm.read_allocator(file)
     except RmtoolkitError as error:
         return [{"error": str(error).replace(f"{file.parent}/", "")}]
-    frames = [getattr(found, name.name) for name in dataclasses.fields(found)]
-    rows = [
-        row
-        for frame in frames
-        if isinstance(frame, pl.DataFrame)
-        for row in ([*frame.head(6).to_dicts(), _sums(frame)])
-    ]
+    frames = (found.totals, found.arenas, found.bins)
+    rows = [row for frame in frames for row in (*frame.head(6).to_dicts(), _sums(frame))]
     return [plain(row) for row in rows] + [{"lines": plain(list(found.lines()))}]
 
 
 def told() -> dict[str, list[dict[str, Any]]]:
     """All of them, by the name of the file."""
     with tempfile.TemporaryDirectory() as place:
-        found = {
-            file.name: profile(file) for file in [*_made(Path(place)), *RECORDED, *PROFILES] if file.suffix != ".md"
-        }
+        found = {file.name: profile(file) for file in (*_made(Path(place)), *RECORDED, *PROFILES)}
     both = [rm.read_heap(file) for file in PROFILES if file.name.endswith("heaptrack.zst")]
     found["diff"] = [plain(row) for row in rm.diff(*both).head(8).to_dicts()]
     return found | {file.name: dump(file) for file in DUMPS}
