@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from rmtoolkit.analysis.growth import doubt_growth
+from rmtoolkit.schema import Signal
 from tests.analysis.curves import GI, MI, ar1, hours, record, saturate, saw, small_noise
+from tests.analysis.records import life_of, opinion_of, reading_of
 from tests.analysis.verdicts import row_of
+
+if TYPE_CHECKING:
+    from rmtoolkit.analysis.records import Reading
 
 T = hours(12, 60)
 U = T / 12
@@ -134,3 +143,92 @@ def test_a_warm_up_that_is_over_keeps_its_name(seed: int) -> None:
     """Doubts about growth leave a settled service alone."""
     row = judged(seed, {"working_set_bytes": 60 + 80 * saturate(U, 0.06)})
     assert (row["verdict"], row["pattern"]) == ("not_leak", "warm_up")
+
+
+def reading(**changed: Any) -> Reading:
+    """A steady rise of 60 MiB a day on 100 MiB, seen by day in every third alike."""
+    steady = {
+        "settled": 100.0 * MI, "mean_rise": 60.0 * MI, "low_rise": 60.0 * MI, "growth_per_day": 60.0 * MI,
+        "floor_per_day": 5.0 * MI, "last_third": 1.0, "tail": 1.0, "quarter": 1.0, "between": None, "straight": 1.0,
+        "excursion": math.inf, "last_level": 160.0 * MI, "earlier_top": 150.0 * MI, "samples": 1440,
+    }  # fmt: skip
+    return reading_of(Signal.RSS, **(steady | changed))
+
+
+def doubted(found: Reading, *, restarts_known: bool = True, **chances: float) -> tuple[float, float, float]:
+    """What is left of the three chances."""
+    opinion = opinion_of(life_of(), {Signal.RSS: found}, Signal.RSS, **chances)
+    doubt_growth(opinion, found, restarts_known=restarts_known)
+    return opinion.growing, opinion.bounded, opinion.unresolved
+
+
+SHARES = st.floats(0, 1)
+ODD = st.floats(-2, 4)
+
+
+@given(
+    parts=st.tuples(SHARES, SHARES, SHARES).filter(lambda parts: sum(parts) > 0.01),
+    changed=st.fixed_dictionaries(
+        {},
+        optional={
+            **dict.fromkeys(("last_third", "excursion", "straight", "bend_noise", "repeats", "trough"), ODD),
+            **dict.fromkeys(("tail", "quarter", "between"), st.none() | ODD),
+            **dict.fromkeys(("fresh", "faint", "stepped", "begun_at"), SHARES),
+            **dict.fromkeys(("floor_trend", "top_trend"), st.floats(-1, 1)),
+            **dict.fromkeys(("mean_rise", "low_rise", "top_rise", "growth_per_day"), st.floats(-2e8, 2e8)),
+            **dict.fromkeys(("teeth", "earlier_bursts"), st.integers(0, 12)),
+            "samples": st.integers(12, 2000),
+        },
+    ),
+    known=st.booleans(),
+)
+def test_whatever_was_read_the_chances_stay_chances(
+    parts: tuple[float, float, float], changed: dict[str, Any], known: bool
+) -> None:
+    """Each doubt moves a part from one chance to another: each stays between 0 and 1, and the sum is 1."""
+    growing, bounded, unresolved = (part / sum(parts) for part in parts)
+    for part in ("fresh", "faint"):
+        # Of what is unresolved, and of what is bounded.
+        whole = unresolved if part == "fresh" else bounded
+        changed[part] = changed.get(part, 0.0) * whole
+    left = doubted(reading(**changed), restarts_known=known, growing=growing, bounded=bounded, unresolved=unresolved)
+    assert sum(left) == pytest.approx(1)
+    assert all(-1e-9 <= chance <= 1 + 1e-9 for chance in left), left
+
+
+@pytest.mark.parametrize(
+    ("changed", "left"),
+    [
+        pytest.param({}, (0.873, 0.010, 0.117), id="steady"),
+        pytest.param({"last_third": 0.05, "tail": 0.0}, (0.070, 0.722, 0.208), id="ended"),
+        pytest.param({"last_third": 0.4, "tail": 0.6}, (0.175, 0.010, 0.815), id="slows"),
+        pytest.param({"last_third": 0.4, "tail": 0.05}, (0.087, 0.600, 0.313), id="stopped"),
+        pytest.param({"quarter": 0.05}, (0.087, 0.639, 0.274), id="the last quarter alone ended"),
+        pytest.param({"last_third": 1.0, "tail": 0.1}, (0.262, 0.010, 0.728), id="only its tail slows"),
+        pytest.param({"excursion": 0.5}, (0.175, 0.499, 0.326), id="within what was before"),
+        pytest.param({"begun_at": 0.97}, (0.175, 0.010, 0.815), id="young"),
+        pytest.param({"growth_per_day": 4.0 * MI}, (0.437, 0.010, 0.553), id="below the floor"),
+        pytest.param({"low_rise": 0.0}, (0.175, 0.010, 0.815), id="only the tops rise"),
+        pytest.param({"samples": 60}, (0.699, 0.010, 0.291), id="few samples"),
+        pytest.param({"teeth": 8, "floor_trend": -0.1}, (0.070, 0.604, 0.326), id="floors stay"),
+        pytest.param({"teeth": 8, "floor_trend": 0.4, "fresh": 0.05}, (0.070, 0.100, 0.830), id="floors rise a little"),
+        pytest.param({"teeth": 8, "floor_trend": 0.9}, (0.820, 0.100, 0.080), id="floors rise"),
+        pytest.param({"teeth": 2, "repeats": 1.0}, (0.175, 0.002, 0.823), id="two teeth"),
+        pytest.param({"between": 0.05, "stepped": 0.2}, (0.087, 0.010, 0.903), id="jumps that no step explains"),
+        pytest.param({"between": 0.3, "stepped": 0.9}, (0.070, 0.514, 0.416), id="steps"),
+        pytest.param({"straight": 0.4, "bend_noise": 0.1}, (0.054, 0.010, 0.936), id="bends"),
+    ],
+)
+def test_what_is_left_of_a_likely_growth(changed: dict[str, Any], left: tuple[float, float, float]) -> None:
+    """Of 0.7 growing, 0.1 bounded and 0.2 unresolved each doubt leaves its own share."""
+    assert doubted(reading(**changed), growing=0.7, bounded=0.1, unresolved=0.2) == pytest.approx(left, abs=5e-4)
+
+
+def test_deep_teeth_without_restart_data_may_be_kills() -> None:
+    """What was held for bounded is then unresolved; known restarts, or shallow teeth, leave it."""
+    deep = {"teeth": 8, "floor_trend": 0.9, "trough": 0.1}
+    known = doubted(reading(**deep), growing=0.2, bounded=0.6, unresolved=0.2)
+    unknown = doubted(reading(**deep), restarts_known=False, growing=0.2, bounded=0.6, unresolved=0.2)
+    assert unknown == pytest.approx((known[0], 0.0, known[1] + known[2]))
+    shallow = reading(**(deep | {"trough": 0.9}))
+    assert doubted(shallow, restarts_known=False, growing=0.2, bounded=0.6, unresolved=0.2) == pytest.approx(known)

@@ -8,7 +8,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.forecast import FORECAST, UNKNOWN, Course, Growth, TimeToLimit, look_ahead, paths
+from rmtoolkit.analysis.forecast import (
+    FORECAST,
+    UNKNOWN,
+    Course,
+    Exposure,
+    Growth,
+    TimeToLimit,
+    _begun,
+    exposure,
+    look_ahead,
+    paths,
+)
 from rmtoolkit.analysis.judge import classify, judge
 from rmtoolkit.schema import Outlook, Signal
 from tests.analysis.curves import BEGIN, MI, footprint, hours, together, when
@@ -180,3 +191,28 @@ def test_forecast_of_a_recording() -> None:
     assert judgement.forecast.schema == FORECAST
     assert judgement.forecast["time"].min() == when(24)
     assert when(0) == BEGIN
+
+
+def test_after_a_restart_it_begins_where_it_began_but_never_higher_than_now() -> None:
+    """A footprint of 300 MiB of which 200 count began at 250: after a restart 150 count; at 500, those 200."""
+    growth = Growth(240.0 * MI, 0.0, 200.0 * MI, 0.0)
+    for begun, level in ((250, 150), (50, 0), (500, 200)):
+        reading = reading_of(Signal.FOOTPRINT, top=300.0 * MI, begun=float(begun * MI))
+        opinion = opinion_of(life_of(), {Signal.FOOTPRINT: reading}, Signal.FOOTPRINT)
+        assert _begun(opinion, growth) == level * MI
+
+
+def test_lives_that_end_before_the_limit_cap_the_hours() -> None:
+    """72.4 h of growth are more than the 30 h that a life has left; what has no end caps nothing."""
+    assert ahead(life(), STEADY, lasts=Exposure(10.0, 40.0, 5)).capped
+    assert not ahead(life(), STEADY, lasts=Exposure(10.0, 90.0, 5)).capped
+    assert not ahead(life(), STEADY).capped
+    assert Exposure(50.0, 40.0, 5).left_hours == np.inf
+
+
+def test_false_starts_and_pods_of_one_rollout_are_no_further_ends() -> None:
+    """Four nights, two pods each, and one start that failed after an hour: four ends, the longest life and a part."""
+    nights = [life_of(24 * night, 24 * night + 24 - pod / 100, "end") for night in range(4) for pod in range(2)]
+    lives = [*nights, life_of(50, 51, "error"), life_of(96, 106)]
+    found = exposure((one, 60.0) for one in lives)
+    assert (found.ended, found.longest_hours, found.age_hours) == (4, pytest.approx(24 * 1.25), 10.0)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
-from rmtoolkit.analysis.signals import check
+from rmtoolkit.analysis.shapes import Envelope
+from rmtoolkit.analysis.signals import _grain, check
 
 BINS = 96
 U = (np.arange(BINS) + 0.5) / BINS
@@ -64,3 +66,28 @@ def test_tail_of_a_staircase_is_unknown() -> None:
 def test_falling_values_have_no_last_third() -> None:
     """A decline is no growth, whatever its last third does."""
     assert one(100 - 60 * U)[0] == 0
+
+
+def test_growth_after_a_flat_half_is_no_bend() -> None:
+    """Where the first half did not grow, the second cannot be compared with it; a line's halves are alike."""
+    found = check(
+        np.array([100 + 60 * np.maximum(U - 0.7, 0), 100 + 60 * U, 100 + 60 * np.sqrt(U)]),
+        np.zeros(3), np.full(3, 60.0), np.ones(3), np.zeros(3),
+    )  # fmt: skip
+    assert found.straight[0] == np.inf
+    assert found.straight[1] == pytest.approx(1)
+    assert 0.2 < found.straight[2] < 0.8
+
+
+def test_the_last_quarter_is_held_against_the_growth_expected_of_it() -> None:
+    """It is 1 on a line, 0 where the rise ended before it, and unknown where little is expected."""
+    curves = np.array([100 + 60 * U, 100 + 60 * np.minimum(U, 0.7), 100 + 0.5 * U + np.sin(40 * U)])
+    found = check(curves, np.zeros(3), np.array([60.0, 60.0, 0.5]), np.ones(3), np.zeros(3))
+    assert found.quarter[:2] == pytest.approx([1, 0], abs=0.1)
+    assert np.isnan(found.quarter[2])
+
+
+def test_the_grain_is_the_smallest_step_that_was_seen() -> None:
+    """Bins that do not differ say nothing of it; steps larger than a MiB or two are moves, no grain."""
+    low = np.array([[10, 10, 14, 14, 22], [1e9, 2e9, 3e9, 4e9, 5e9], [7, 7, 7, 7, 7]], dtype=float)
+    assert _grain(Envelope(pl.DataFrame(), low, low, low)).tolist() == [4, 0, 0]

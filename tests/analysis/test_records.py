@@ -12,9 +12,19 @@ from rmtoolkit.analysis import advice
 from rmtoolkit.analysis.assess import BESIDE
 from rmtoolkit.analysis.judge import classify
 from rmtoolkit.analysis.patterns import PATTERNS
-from rmtoolkit.analysis.records import EVIDENCE, FOR_VIEWS, INSTANCE, VERDICTS, Evidence, Layer, Statistic, VerdictRow
+from rmtoolkit.analysis.records import (
+    EVIDENCE,
+    FOR_VIEWS,
+    INSTANCE,
+    VERDICTS,
+    Evidence,
+    Layer,
+    Opinion,
+    Statistic,
+    VerdictRow,
+)
 from rmtoolkit.analysis.words import OpenKind
-from rmtoolkit.schema import SIGNALS, Pattern, Signal
+from rmtoolkit.schema import SIGNALS, Pattern, Signal, Verdict
 from tests.analysis.curves import GI, MI, footprint, hours
 from tests.analysis.records import life_of, opinion_of, reading_of
 
@@ -64,3 +74,18 @@ def test_a_verdict_of_another_version_is_read() -> None:
     assert not stored.verdict
     assert not stored.evidence
     assert next(advice.advise_on(stored)).sentence == "Nothing to do."
+
+
+def test_a_stored_row_gives_its_patterns_back_and_leaves_out_what_is_unknown() -> None:
+    """Names of closed sets become their members; those of another version are none, and no column is no value."""
+    row = VerdictRow.stored({"verdict": "leak", "pattern": "burst", "also": ["retention", "of tomorrow"]})
+    assert (row.verdict, row.pattern, row.also) == (Verdict.LEAK, Pattern.BURST, [Pattern.RETENTION])
+    bare = VerdictRow.stored({"pattern": "of tomorrow"})
+    assert (bare.verdict, bare.pattern, bare.also, bare.evidence) == (None, Pattern.INSUFFICIENT_DATA, [], [])
+
+
+def test_nothing_is_known_of_a_life_that_was_not_read() -> None:
+    """An opinion begins wholly undecided, and names nothing."""
+    found = Opinion(life_of())
+    assert (found.growing, found.bounded, found.unresolved) == (0, 0, 1)
+    assert (found.reading, found.pattern, found.threads_grow) == (None, Pattern.INSUFFICIENT_DATA, False)

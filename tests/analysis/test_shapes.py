@@ -88,3 +88,18 @@ def test_levels() -> None:
     assert found.end_level[0] == pytest.approx(100, abs=0.1)
     assert found.early_peak[0] == curve.max()
     assert found.late_peak[0] < 102
+
+
+@pytest.mark.parametrize("inside", [100.0, 112.0, 120.0, 133.0], ids="inside{:.0f}".format)
+def test_a_step_within_a_bin_has_its_whole_size(inside: float) -> None:
+    """The bin that the step falls into lies between the levels, wherever in it the step is."""
+    curve = np.where(U < 0.5, 100.0, 140.0)
+    curve[48] = inside
+    assert shape(curve).jump[0] == pytest.approx(40)
+
+
+def test_a_slow_rise_before_the_last_fall_is_taken_back_and_a_burst_is_not() -> None:
+    """Two teeth give all of their rise back; a burst rose at once, and so it repeats nothing."""
+    whole = np.where(U < 0.35, 170 * U, np.where(U < 0.7, 170 * (U - 0.35), 170 * (U - 0.7)))
+    assert shape(100 + whole).repeats[0] == pytest.approx(1, abs=0.1)
+    assert shape(100 + 40 * (np.abs(U - 0.5) < 0.05)).repeats[0] == 0

@@ -10,7 +10,7 @@ import pytest
 
 from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary
-from rmtoolkit.heap.suspects import suspects
+from rmtoolkit.heap.suspects import _grown, suspects
 from rmtoolkit.heap.tree import Curves, floors, read_curves
 
 if TYPE_CHECKING:
@@ -165,3 +165,23 @@ def test_what_comes_and_goes_within_a_part_is_no_growth() -> None:
     assert floors(values, np.linspace(0, 1, 8), 2).tolist() == [[1.0, 7.0]]
     sawtooth = [1000.0 + 500 * (second % 2) for second in SECONDS]
     assert read(sawtooth)["growth"] == [0.0]
+
+
+def test_the_whole_row_of_a_leak_that_began_late() -> None:
+    """It grew by 1000 bytes a second in the last quarter only, in a process whose cache was full at the half."""
+    heap = service(
+        late=lambda second: 1000 * max(second - 48, 0), cache=lambda second: 500 * min(second, 32), kept=lambda _: 900
+    )
+    columns = ("reading", "growth_bytes", "growth_blocks", "steadiness", "held_bytes", "growth_bytes_per_second")
+    assert suspects(heap).select("function", *columns).rows() == [
+        ("api::late", "grows", 13_000, 130, 0.875, 16_000, 406.25),
+        ("api::cache", "grew", 1500, 15, 0.125, 16_000, 46.875),
+        ("api::kept", "held", 0, 0, 0.0, 900, 0.0),
+    ]
+
+
+def test_a_stack_without_an_early_half_grew_by_all_it_holds() -> None:
+    """Of two stacks of a function, the one that came in the second half is shown with all that it holds."""
+    heap = service(put=lambda second: 10 * second, get=lambda second: 5000 if second > 40 else 0)
+    grown = dict(_grown(heap).rows())
+    assert grown == {1: 10 * 64 - 10 * 32, 2: 5000}
