@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, join, table
 from rmtoolkit.schema import Verdict
+from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
-from rmtoolkit.views._tables import ACTIONS, marked, shortened
+from rmtoolkit.views._tables import ACTIONS, marked
 from rmtoolkit.views.report.contents import Column
 
 if TYPE_CHECKING:

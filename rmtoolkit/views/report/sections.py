@@ -10,8 +10,8 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, join, table, wide
 from rmtoolkit.schema import Action, Ending, Verdict
+from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
-from rmtoolkit.views._tables import shortened
 from rmtoolkit.views.report import columns
 from rmtoolkit.views.report.columns import SHOWN_NAME, bounds, link, links
 from rmtoolkit.views.report.contents import Section
