@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.cost import Prices
     from rmtoolkit.limits.risk import Margins, learn_margins
     from rmtoolkit.limits.what_if import WhatIf, replay, what_if
-    from rmtoolkit.loaders._detect import read
+    from rmtoolkit.loaders import read
     from rmtoolkit.loaders.allocators import read_jemalloc_stats, read_malloc_info, read_malloc_text
     from rmtoolkit.loaders.docker import read_docker_stats
     from rmtoolkit.loaders.kubectl_top import read_kubectl_top
@@ -66,7 +66,7 @@ _NAMES: Final = {
     "limits.cost": "Prices",
     "limits.risk": "Margins learn_margins",
     "limits.what_if": "WhatIf replay what_if",
-    "loaders._detect": "read",
+    "loaders": "read",
     "loaders.allocators": "read_jemalloc_stats read_malloc_info read_malloc_text",
     "loaders.docker": "read_docker_stats",
     "loaders.kubectl_top": "read_kubectl_top",

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit import recording as recording_module
 from rmtoolkit._io import for_polars, replacing
 from rmtoolkit._parallel import PART_ROWS
 from rmtoolkit._tables import key_containers, order_samples, run_starts, tidy_events, with_cadences
 from rmtoolkit.exceptions import ColumnError, ReadError, quote_path, warn
-from rmtoolkit.recording import Recording as recording_Recording
-from rmtoolkit.recording import concat as recording_concat
+from rmtoolkit.recording import ENDINGS, Recording, Stored, as_parquet, concat, open_parts
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
 
 if TYPE_CHECKING:
@@ -59,7 +57,7 @@ def place_of(file: Path | Remote) -> tuple[int, dt.date] | None:
     return None
 
 
-def read_partition(file: Path | Remote, workloads: pl.DataFrame | None = None) -> recording_Recording:
+def read_partition(file: Path | Remote, workloads: pl.DataFrame | None = None) -> Recording:
     """Read a partition and make sure that it is what was written."""
     for tries_left in reversed(range(_TRIES)):
         stamp = _stamp(file)
@@ -72,8 +70,8 @@ def read_partition(file: Path | Remote, workloads: pl.DataFrame | None = None) -
     raise AssertionError
 
 
-def _read(file: Path | Remote, workloads: pl.DataFrame | None) -> recording_Recording:
-    containers, stored, events, report = recording_module.open_parts(file)
+def _read(file: Path | Remote, workloads: pl.DataFrame | None) -> Recording:
+    containers, stored, events, report = open_parts(file)
     try:
         wanted = json.loads(pl.read_parquet_metadata(for_polars(file))[_METADATA_KEY])["crc32"]
     except (pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError) as error:
@@ -90,7 +88,7 @@ def _read(file: Path | Remote, workloads: pl.DataFrame | None) -> recording_Reco
     if checksums(samples, stored.signals, stored.counts or ()) != wanted:
         hint = "The file is damaged: restore it from a backup, or move it away and fill the day again."
         raise ReadError.at(file, found="other samples than were written", expected=_EXPECTED, hint=hint)
-    return recording_Recording(containers, samples, events, report)
+    return Recording(containers, samples, events, report)
 
 
 def tells_restarts(file: Path | Remote) -> bool:
@@ -139,15 +137,15 @@ def checksums(samples: pl.DataFrame, signals: Sequence[str], counts: Sequence[in
     return totals
 
 
-def write_partition(file: Path, recording: recording_Recording) -> None:
+def write_partition(file: Path, recording: Recording) -> None:
     """Write a partition: an existing one stays whole until the new one is, also when the power fails."""
 
     def about(rows: Sequence[int], signals: Sequence[str]) -> dict[str, str]:
         told = {"crc32": checksums(recording.samples, signals, rows), "restarts": recording.tells_restarts}
         return {_METADATA_KEY: json.dumps(told)}
 
-    made = recording_module.as_parquet(recording, ["container_id", *IDENTITY, "time", *SIGNALS], about)
-    with replacing(file, recording_module.ENDINGS) as part, part.open("wb") as stream:
+    made = as_parquet(recording, ["container_id", *IDENTITY, "time", *SIGNALS], about)
+    with replacing(file, ENDINGS) as part, part.open("wb") as stream:
         stream.write(made)
         stream.flush()
         os.fsync(stream.fileno())
@@ -174,9 +172,7 @@ def clear_leftovers(root: Path) -> None:
             folder.rmdir()
 
 
-def merged(
-    old: recording_Recording, new: recording_Recording, events_within: tuple[dt.datetime, dt.datetime] | None
-) -> recording_Recording:
+def merged(old: Recording, new: Recording, events_within: tuple[dt.datetime, dt.datetime] | None) -> Recording:
     """Add to a partition."""
     kept = old.events
     if events_within is not None:
@@ -184,18 +180,16 @@ def merged(
         stale = pl.col("container_id").is_in(again.implode()) & pl.col("time").is_between(*events_within)
         kept = kept.filter(~stale)
     parts = [
-        recording_Recording(old.containers, old.samples, kept),
-        recording_Recording(new.containers, new.samples, new.events),
+        Recording(old.containers, old.samples, kept),
+        Recording(new.containers, new.samples, new.events),
     ]
-    whole = recording_concat(parts)
+    whole = concat(parts)
     changes = settings_changes(parts, whole)
     events = pl.concat([whole.events, changes]).unique(maintain_order=True).sort("container_id", "time", "kind")
-    return recording_Recording(whole.containers, whole.samples, events, joined([old.report, new.report]))
+    return Recording(whole.containers, whole.samples, events, joined([old.report, new.report]))
 
 
-def cut(
-    recording: recording_Recording, containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame
-) -> recording_Recording:
+def cut(recording: Recording, containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame) -> Recording:
     """Make a recording of some rows of another."""
     ids = containers.select(old="container_id").with_row_index("container_id")
 
@@ -205,10 +199,10 @@ def cut(
 
     samples = keyed(samples)
     about = with_cadences(containers.drop("container_id").with_row_index("container_id"), samples)
-    return recording_Recording(about, samples, keyed(events), recording.report)
+    return Recording(about, samples, keyed(events), recording.report)
 
 
-def settings_changes(parts: Sequence[recording_Recording], whole: recording_Recording) -> pl.DataFrame:
+def settings_changes(parts: Sequence[Recording], whole: Recording) -> pl.DataFrame:
     """Find limits and requests that changed between two parts, so that neither part saw the change."""
     seen = []
     for number, part in enumerate(parts):
@@ -271,7 +265,7 @@ def joined(reports: Iterable[Report]) -> Report:
 _WORKLOAD = IDENTITY[:3]
 
 
-def together(found: Sequence[recording_Recording]) -> recording_Recording:
+def together(found: Sequence[Recording]) -> Recording:
     """Make one recording of the days of a bucket."""
     # Provisional ids rise with the days: of two limits the later one counts.
     sizes = [
@@ -295,16 +289,14 @@ def together(found: Sequence[recording_Recording]) -> recording_Recording:
     )
     containers = with_cadences(frame, samples)
     report = joined(part.report for part in found)
-    whole = recording_Recording(containers, samples, events, report)
+    whole = Recording(containers, samples, events, report)
     settings = stacked.with_columns(pl.Series("container_id", numbers[stacked["container_id"].to_numpy()]))
     kinds = settings.select("container_id", "limit_known", "limit_bytes", "request_bytes").unique()
     if kinds.height == containers.height:
         return whole
     changes = settings_changes(found, whole)
     events = pl.concat([events, changes]).unique(maintain_order=True)
-    return recording_Recording(
-        containers, samples, events.sort("container_id", "time", "kind", maintain_order=True), report
-    )
+    return Recording(containers, samples, events.sort("container_id", "time", "kind", maintain_order=True), report)
 
 
 def _in_order(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -323,14 +315,12 @@ def _in_order(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return order_samples(whole)[0]
 
 
-def bucket_parts(
-    files: Sequence[Place], failed: list[ReadError], rows: int = PART_ROWS
-) -> Iterator[recording_Recording]:
+def bucket_parts(files: Sequence[Place], failed: list[ReadError], rows: int = PART_ROWS) -> Iterator[Recording]:
     """Read a bucket, part by part."""
     heads = []
     for file in files:
         try:
-            containers, stored, _, _ = recording_module.open_parts(file)
+            containers, stored, _, _ = open_parts(file)
         except (ReadError, OSError) as error:
             failed.append(as_read_error(file, error))
         else:
@@ -395,7 +385,7 @@ def gathered(found: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame
 
 def group_parts(
     buckets: Sequence[Sequence[Place]], failed: list[ReadError], rows: int = PART_ROWS
-) -> Iterator[recording_Recording]:
+) -> Iterator[Recording]:
     """Read a few buckets: a large one part by part, several small ones as one."""
     found = (part for files in buckets for part in bucket_parts(files, failed, rows))
     if len(buckets) == 1:
@@ -404,17 +394,17 @@ def group_parts(
         yield in_one(wholes)
 
 
-def in_one(wholes: Sequence[recording_Recording]) -> recording_Recording:
+def in_one(wholes: Sequence[Recording]) -> Recording:
     """Put recordings of different workloads together."""
     if len(wholes) == 1:
         return wholes[0]
     frames = gathered(
         [{"containers": whole.containers, "samples": whole.samples, "events": whole.events} for whole in wholes]
     )
-    return recording_Recording(**frames, report=joined(whole.report for whole in wholes))
+    return Recording(**frames, report=joined(whole.report for whole in wholes))
 
 
-def _numbered(heads: Sequence[tuple[pl.DataFrame, recording_module.Stored]], rows: int) -> pl.DataFrame:
+def _numbered(heads: Sequence[tuple[pl.DataFrame, Stored]], rows: int) -> pl.DataFrame:
     """Say in which part each workload is."""
     counted = [
         containers.select(*_WORKLOAD, rows=pl.Series(stored.counts, dtype=pl.Int64))
@@ -523,7 +513,7 @@ class View:
         """Tell whether anything of a day is looked at."""
         return (self.start is None or self.start.date() <= date) and (self.end is None or date <= self.end.date())
 
-    def kept(self, part: recording_Recording) -> recording_Recording:
+    def kept(self, part: Recording) -> Recording:
         """Keep of a recording what is looked at."""
         if self.start is not None or self.end is not None:
             part = part.window(self.start, self.end)
@@ -538,7 +528,7 @@ class View:
     def check(self, containers: pl.DataFrame) -> None:
         """Say which of the names that are looked for is not there."""
         names = {name: wanted for name, wanted in self.equal.items() if name in IDENTITY}
-        recording_Recording(containers, empty(SAMPLES)).filter(**names)
+        Recording(containers, empty(SAMPLES)).filter(**names)
 
 
 def _is(name: str, wanted: str | int | Iterable[str] | None) -> pl.Expr:

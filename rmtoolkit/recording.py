@@ -14,7 +14,6 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import _tables, text
-from rmtoolkit._html import el, join, table
 from rmtoolkit._io import as_place, check_target, for_polars, replacing
 from rmtoolkit._tables import conform, parse_duration, parse_time, run_starts, settings_at_time, window_bounds
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, quote
@@ -80,6 +79,8 @@ def completeness(recording: Recording) -> pl.DataFrame:
 
 def as_html(recording: Recording) -> str:
     """Show what is in a recording, how complete it is and what was left out."""
+    from rmtoolkit._html import el, join, table  # noqa: PLC0415 - only notebooks show it
+
     rows = recording.containers.join(
         recording.completeness(),
         on="container_id",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import os
 from dataclasses import dataclass
-from typing import Final
+from typing import IO, Final
 
 MI: Final = 1 << 20
 GI: Final = 1 << 30
@@ -192,11 +193,6 @@ def rate_with_range(growth: float | None, low: float | None, high: float | None)
     return f"{number(growth / factor)} {unit}/day ({number(low / factor)}{between}{number(high / factor)})"
 
 
-def grows(growth: float | None, low: float | None, floor: float | None) -> bool:
-    """Tell whether a growth is to be named, or is below what can be seen."""
-    return growth is not None and growth > 0 and (low is None or low > 0) and (floor is None or growth >= floor)
-
-
 def hours(value: float | None) -> str:
     """Write hours: seconds below a minute, minutes below an hour, hours below 72, else days."""
     if value is None:
@@ -301,3 +297,50 @@ def printable(text: object) -> str:
         return NOT_APPLICABLE
     said = str(text)
     return said if said.isprintable() else "".join(letter if letter.isprintable() else "·" for letter in said)
+
+
+WIDTH: Final = 100
+#: What words and figures use beyond ASCII, for encodings without it.
+_ASCII: Final = str.maketrans(
+    {
+        "–": "-",
+        "—": "-",
+        "−": "-",
+        "…": "...",
+        "·": ".",
+        "→": "->",
+        "×": "x",
+        "≤": "<=",
+        "≥": ">=",
+        "≈": "~",
+        "’": "'",
+        "±": "+-",
+    }
+)
+
+
+def plain(body: str) -> str:
+    """Write a text in ASCII."""
+    return body.translate(_ASCII).encode("ascii", "replace").decode("ascii")
+
+
+def shortened(name: str, characters: int) -> str:
+    """Cut a name in its middle: its beginning says whose it is, its end tells it from others."""
+    if len(name) <= characters:
+        return name
+    tail = (characters - 1) // 2
+    return f"{name[: characters - 1 - tail]}…{name[-tail:]}"
+
+
+def wants_colour(stream: IO[str]) -> bool:
+    """Tell whether colour belongs on a stream."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def has_unicode(stream: IO[str]) -> bool:
+    """Tell whether a stream's encoding has the marks."""
+    try:
+        "▲◆●–−·…→".encode(getattr(stream, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -20,8 +20,8 @@ import rmtoolkit as rm
 from rmtoolkit import text
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.cli import main
+from rmtoolkit.limits.cost import USUAL
 from rmtoolkit.limits.patches import kubectl_lines, quantity
-from rmtoolkit.limits.recommend import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -961,7 +961,7 @@ VIEWS: Final = {
             limit=Fact(limit_mi, leaks),
             hours_to_limit=Fact(hours, leaks),
             peak=Fact(peak_mi, leaks),
-            next_step=Fact(lambda row: Spoken(row["next_step"].split(". ")[0]), leaks),
+            next_step=Fact(of("next_text", Spoken), leaks),
         ),
         "headline advised_limit advised_request advised_chance action limit_at live kept kills waste cost",
     ),

@@ -90,14 +90,6 @@ def test_time_to_limit(outlook: str, hours: float | None, limit: int | None, kno
     assert text.time_to_limit(outlook, hours, limit, known=known) == written
 
 
-def test_growth_below_the_floor_is_none() -> None:
-    """Growth that the data could not have shown is not named, and neither is one whose interval holds zero."""
-    assert text.grows(5.0, 4.0, 3.0)
-    assert not text.grows(5.0, 4.0, 6.0)
-    assert not text.grows(5.0, -1.0, 3.0)
-    assert not text.grows(None, None, None)
-
-
 def test_times_are_utc_in_any_zone() -> None:
     """A time in another zone is shown in UTC."""
     there = dt.datetime(2026, 11, 25, 1, 30, tzinfo=dt.timezone(dt.timedelta(hours=3)))
@@ -184,11 +176,6 @@ def test_rate_with_range() -> None:
         text.rate_with_range(58 * text.MI, 52 * text.MI, 64 * text.MI),
         text.rate_with_range(-20_000, -9 * text.MI, 8 * text.MI),
     ) == ("58 Mi/day (52–64)", "−0.0191 Mi/day (−9 to 8)")
-
-
-def test_grows() -> None:
-    """Tell whether a growth is to be named, or is below what can be seen."""
-    assert (text.grows(58.0, 52.0, 3.1), text.grows(-0.4, -2.2, 4.0), text.grows(2.0, 1.0, 4.0)) == (True, False, False)
 
 
 def test_hours() -> None:

@@ -19,7 +19,7 @@ from rmtoolkit.assessment._changes import CHANGES, Change, compare, stored
 from rmtoolkit.assessment._rows import WORKLOADS
 from rmtoolkit.assessment._totals import Totals
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits import recommend
+from rmtoolkit.limits import cost, recommend
 from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.last_instant import windows
 from rmtoolkit.limits.recommend import of_gathered
@@ -418,7 +418,7 @@ def recommend_limits(
     >>> row["action"], row["peak_bytes"] < row["recommended_limit_bytes"] < 2 * row["peak_bytes"]
     ('set_limit', True)
     """
-    prices = None if price_per_gib_hour is None else replace(recommend.USUAL, per_gib_hour=price_per_gib_hour)
+    prices = None if price_per_gib_hour is None else replace(cost.USUAL, per_gib_hour=price_per_gib_hour)
     if isinstance(recording, Assessment):
         target = recording.oom_probability if oom_probability is None else oom_probability
         chosen = recording.margins if margins is None else as_margins(margins)

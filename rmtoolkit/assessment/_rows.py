@@ -279,6 +279,10 @@ def joined(
         confidence_of=pl.when(chance).then(pl.lit("Chance of a leak")).otherwise(pl.lit("Confidence")),
         confidence_share=pl.when(pl.col("verdict") == Verdict.NOT_LEAK).then(1 - leak).otherwise(leak),
         evidence_words=pl.col("evidence_level").replace_strict(_LEVELS, default=None, return_dtype=pl.String),
+        # Worth a word only where it is less than what holds otherwise.
+        purged_limit_bytes=pl.when(pl.col("purged_limit_bytes") < pl.coalesce("advised_limit_bytes", limit)).then(
+            "purged_limit_bytes"
+        ),
         bound_by=pl.when(spikes).then(pl.lit("startup")).when(keeps).then(pl.lit("allocator")),
         why=pl.col("reason"),
         **_instants(),

@@ -29,6 +29,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the verdicts, and write what was asked for."""
+    from rmtoolkit import text
     from rmtoolkit._parallel import connected
     from rmtoolkit.assessment import assess, classify
     from rmtoolkit.views import exports, terminal
@@ -42,8 +43,8 @@ def run(options: argparse.Namespace) -> int:
             found,
             source=_sources.shown(options.sources),
             by=options.by,
-            colour=terminal.wants_colour(sys.stdout) and not options.no_color,
-            unicode=terminal.has_unicode(sys.stdout),
+            colour=text.wants_colour(sys.stdout) and not options.no_color,
+            unicode=text.has_unicode(sys.stdout),
         )
     )
     if options.output:

@@ -29,6 +29,7 @@ def run(_: argparse.Namespace) -> int:
 def show(folder: Path | None = None, target: Path | None = None) -> Path:
     """Read the samples, print a verdict for each and write one page about all of them."""
     import rmtoolkit as rm
+    from rmtoolkit import text
     from rmtoolkit.exceptions import RmtoolkitError, quote_path
     from rmtoolkit.views import report, terminal
 
@@ -43,8 +44,8 @@ def show(folder: Path | None = None, target: Path | None = None) -> Path:
         terminal.table(
             found,
             source=str(folder),
-            colour=terminal.wants_colour(sys.stdout),
-            unicode=terminal.has_unicode(sys.stdout),
+            colour=text.wants_colour(sys.stdout),
+            unicode=text.has_unicode(sys.stdout),
         )
     )
     target.parent.mkdir(parents=True, exist_ok=True)

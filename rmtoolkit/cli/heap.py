@@ -44,15 +44,16 @@ def run(options: argparse.Namespace) -> int:
     """Print the short answer, and write what was asked for."""
     # numpy's threads for linear algebra cost a tenth of a second to start, and nothing here needs them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from rmtoolkit import text
     from rmtoolkit._io import check_target
     from rmtoolkit.analysis import heap_answers
     from rmtoolkit.exceptions import RmtoolkitError, quote
     from rmtoolkit.heap.profile import HeapProfile
-    from rmtoolkit.views import heap_terminal, terminal
+    from rmtoolkit.views import heap_terminal
 
     if options.output:
         check_target(options.output, FORMATS)
-    unicode = terminal.has_unicode(sys.stdout)
+    unicode = text.has_unicode(sys.stdout)
     source = " ".join(options.files)
     heap = _read(options.files)
     if not isinstance(heap, HeapProfile):
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         _write(changed, changed.table, options.output, "Changes", source)
     else:
         found = heap_answers.answer(heap)
-        colour = terminal.wants_colour(sys.stdout) and not options.no_color
+        colour = text.wants_colour(sys.stdout) and not options.no_color
         sys.stdout.write(heap_terminal.answer(found, source=source, colour=colour, unicode=unicode))
         _write(found, found.suspects, options.output, "Suspects", source)
     return 0

@@ -24,6 +24,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the limits, and write what was asked for."""
+    from rmtoolkit import text
     from rmtoolkit._parallel import connected
     from rmtoolkit.assessment import assess
     from rmtoolkit.views import terminal
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
             prices=_sources.prices(options),
             client=client,
         )
-    sys.stdout.write(terminal.limits_table(found, unicode=terminal.has_unicode(sys.stdout)))
+    sys.stdout.write(terminal.limits_table(found, unicode=text.has_unicode(sys.stdout)))
     if options.output:
         print(f"Limits: {terminal.write(found, options.output)}")
     return _sources.DONE

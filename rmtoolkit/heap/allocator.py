@@ -12,10 +12,14 @@ import polars as pl
 from rmtoolkit._html import el, table
 from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.loaders import _files
-from rmtoolkit.loaders._allocator_text import IN_USE, Arena, Document
-from rmtoolkit.loaders._allocator_text import glibc_documents as parse_documents
-from rmtoolkit.loaders._allocator_text import jemalloc_documents as jemalloc_documents_parse_documents
-from rmtoolkit.loaders._allocator_text import tcmalloc_documents as tcmalloc_documents_parse_documents
+from rmtoolkit.loaders._allocator_text import (
+    IN_USE,
+    Arena,
+    Document,
+    glibc_documents,
+    jemalloc_documents,
+    tcmalloc_documents,
+)
 from rmtoolkit.loaders._files import counted
 from rmtoolkit.schema import Report
 from rmtoolkit.text import UNKNOWN, memory
@@ -58,7 +62,7 @@ _PAGE_BYTES: Final = 4096
 
 def collect_glibc(text: str, rows: Rows) -> None:
     """Read every document of glibc in a text."""
-    for number, document in enumerate(parse_documents(text)):
+    for number, document in enumerate(glibc_documents(text)):
         purgeable = document.top_bytes
         for arena in document.arenas:
             kept = _purgeable(arena)
@@ -129,7 +133,7 @@ SHORT: Final = "rows of tables with other columns than their heads"
 
 def collect_jemalloc(text: str, rows: Rows) -> None:
     """Read every document of jemalloc in a text."""
-    found = [document for document in jemalloc_documents_parse_documents(text) if document.totals()]
+    found = [document for document in jemalloc_documents(text) if document.totals()]
     for number, document in enumerate(found):
         page, sizes, arenas = _json(document) if document.format == "json" else _text(document, rows)
         own = [
@@ -301,7 +305,7 @@ def _row(words: list[str], columns: list[str], table: list[dict[str, int]], rows
 
 def collect_tcmalloc(text: str, rows: Rows) -> None:
     """Read every document of tcmalloc in a text."""
-    for number, document in enumerate(tcmalloc_documents_parse_documents(text)):
+    for number, document in enumerate(tcmalloc_documents(text)):
         said = document.amounts
         pages, free = document.sum_of("page heap freelist"), document.sum_of("freelist")
         resident = document.sum_of("Actual memory used")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -324,7 +324,27 @@ _CALIBRATION: Final = pl.Schema(
 )
 
 
-def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Arm:
+    """A row of `Backtest.arms`."""
+
+    arm: str
+    weeks: int
+    oom_weeks: int
+    oom_share: float
+    oom_low: float
+    oom_high: float
+    slack: float | None
+    reserved_gib: float
+    churn: float | None
+    only_ours: int
+    only_theirs: int
+    p_value: float
+    slack_difference: float | None
+    slack_p_value: float | None
+
+
+def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> _Arm:
     """Score one rule, and compare it with ours."""
     killed = int(rows["oom"].sum())
     low, high = wilson(killed, rows.height)
@@ -336,22 +356,22 @@ def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> dict[str, An
         .agg(difference=(pl.col("slack_theirs") - pl.col("slack")).mean())["difference"]
         .to_numpy()
     )
-    return {
-        "arm": name,
-        "weeks": rows.height,
-        "oom_weeks": killed,
-        "oom_share": killed / rows.height,
-        "oom_low": low,
-        "oom_high": high,
-        "slack": rows["slack"].mean(),
-        "reserved_gib": float((rows["limit_bytes"] * rows["pods"]).sum()) / 2**30 / max(rows["week"].n_unique(), 1),
-        "churn": _churn(rows),
-        "only_ours": only_ours,
-        "only_theirs": only_theirs,
-        "p_value": mcnemar(only_ours, only_theirs),
-        "slack_difference": float(by_workload.mean()) if by_workload.size else None,
-        "slack_p_value": _paired(by_workload),
-    }
+    return _Arm(
+        arm=name,
+        weeks=rows.height,
+        oom_weeks=killed,
+        oom_share=killed / rows.height,
+        oom_low=low,
+        oom_high=high,
+        slack=rows.select(pl.col("slack").mean()).item(),
+        reserved_gib=float((rows["limit_bytes"] * rows["pods"]).sum()) / 2**30 / max(rows["week"].n_unique(), 1),
+        churn=_churn(rows),
+        only_ours=only_ours,
+        only_theirs=only_theirs,
+        p_value=mcnemar(only_ours, only_theirs),
+        slack_difference=float(by_workload.mean()) if by_workload.size else None,
+        slack_p_value=_paired(by_workload),
+    )
 
 
 def _churn(rows: pl.DataFrame) -> float | None:

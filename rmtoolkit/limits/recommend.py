@@ -23,6 +23,7 @@ from rmtoolkit.limits.what_if import purged as purged_recording
 from rmtoolkit.schema import FOOTPRINTS, TIME, Action, Pattern, Verdict
 from rmtoolkit.text import chance as chance_words
 from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate, times
+from rmtoolkit.text import count as text_count
 
 if TYPE_CHECKING:
     import os
@@ -188,10 +189,21 @@ def _of_waiting(why: Why) -> str:
         return f"What counts towards the limit grows by {grows} beside the heap: no limit near the need holds a week."
     if why.need.spread is None or not why.pairs:
         return "The history is too short to say what a week needs: come back with a day or more of samples."
+    smallest = 1 / (why.pairs + 1)
+    if smallest <= why.chance:
+        return (
+            f"What goes as high as {_one_in(why.chance)} of such weeks is above {_FURTHEST:,} times its need, or was "
+            "killed before it was seen. Accept a higher chance, or come back with a longer history."
+        )
     return (
-        f"{why.pairs} pairs of weeks cannot certify {chance_words(why.chance)}: the smallest chance they can tell is "
-        f"{chance_words(1 / (why.pairs + 1))}. Accept that, or learn margins from more workloads or weeks."
+        f"{text_count(why.pairs, 'pair')} of weeks cannot certify {_one_in(why.chance)}: the smallest chance they can "
+        f"tell is {_one_in(smallest)}. Accept that, or learn margins from more workloads or weeks."
     )
+
+
+def _one_in(chance: float) -> str:
+    """Write a chance so that two small ones differ."""
+    return chance_words(chance) if chance >= _SMALL else f"1 in {round(1 / chance):,}"
 
 
 _MIB: Final = 2**20
@@ -199,6 +211,8 @@ _MIB: Final = 2**20
 _FURTHEST: Final = 1000
 #: A limit so many times the highest need is tried against growth that is no leak.
 _FAR: Final = 3
+#: Chances below this are all written alike.
+_SMALL: Final = 0.001
 #: What a leak's limit is raised to in "raising to X buys Y days".
 _RAISED: Final = 1.5
 #: Growth so slow that the next limit is a century away buys no days: it is no rate.
@@ -628,7 +642,8 @@ def _by_scores(need: Need, chance: float, scores: Numbers) -> float | None:
         return None
     score = float(scores[place - 1])
     # A score this high stands for weeks that ended in kills: what they needed is not known.
-    if score * need.spread > math.log(_FURTHEST):
+    higher = max(score, 0.0) * need.spread + math.log(max(need.base_bytes, 1.0) / max(need.need_bytes or 0, 1))
+    if higher > math.log(_FURTHEST):
         return None
     return need.base_bytes * math.exp(max(score, 0.0) * need.spread)
 

@@ -325,6 +325,7 @@ def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
     if not used.height:
         return pl.DataFrame(schema=_PAIRS)
     first = used["time"].min()
+    step = dt.timedelta(seconds=float(recording.containers.select(pl.col("cadence_seconds").median()).item() or 0.0))
     found = []
     stop = end + dt.timedelta(milliseconds=1)
     while isinstance(first, dt.datetime) and stop - HORIZON > first:
@@ -339,7 +340,9 @@ def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
         )
         after = after.join(_growing(recording, begin), on="workload_row", how="anti")
         for history in HISTORIES:
-            if begin - history < first - history * (_NEARLY - 1):
+            # A sample stands for the time until the next: of a day by the hour there are 23 between first and last.
+            missing = max(history * (_NEARLY - 1), min(step, history / 24))
+            if begin - history < first - missing:
                 break
             before = describe(block_peaks(used, began, begin - history, begin), history.total_seconds())
             both = before.filter(pl.col("spread").is_not_null()).join(after, on="workload_row")

@@ -1,1 +1,640 @@
-"""Readers: each turns one kind of source into a Recording."""
+"""`rm.read`: any file, folder or glob, told by its content."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import inspect
+import os
+import re
+from dataclasses import replace
+from enum import StrEnum
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from rmtoolkit._io import is_lake, is_url
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
+from rmtoolkit.loaders import _files
+from rmtoolkit.loaders._files import METRICS, check_samples, warn_of_values
+from rmtoolkit.recording import Recording, concat
+from rmtoolkit.schema import Report
+from rmtoolkit.text import count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+
+class Form(StrEnum):
+    """What a file is, in the words of messages."""
+
+    SERVER = "the address of a Prometheus server"
+    PROMETHEUS = "a Prometheus answer"
+    KUBECTL = "kubectl top output"
+    OBJECTS = "Kubernetes objects"
+    JEMALLOC = "jemalloc statistics"
+    GLIBC = "glibc malloc statistics"
+    MALLOC_TEXT = "tcmalloc or mimalloc statistics"
+    DOCKER = "Docker output"
+    PROCFS = "memory files of Linux"
+    RECORDING = "a recording"
+    LAKE = "a lake"
+    PARQUET = "a table in Parquet"
+    CSV = "a table in CSV"
+    HEAP = "a heap profile"
+    OTHER = "no recording"
+    BROKEN = "broken"
+
+
+_HEAD_BYTES: Final = 1 << 18
+_REMOTE_READ_BYTES: Final = 1 << 10
+#: Protobuf's tag of a label's value: text has no such byte.
+_LABEL_VALUE: Final = b"\x12"
+_DATA_ENDINGS: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".log", ".csv", ".gz", ".zst")
+_EXPECTED: Final = "a recording"
+
+_JEMALLOC: Final = re.compile(
+    rb'\{\s*+\\?"jemalloc\\?"\s*+:|_{3} Begin jemalloc statistics _{3}|\bAllocated: \d++, active: \d'
+)
+_GLIBC: Final = re.compile(rb'<malloc version="\d++">|(?:\b|_)uordblks\b[^\n\w]{1,8}\d|\bin use bytes +=[ ]+\d')
+_MALLOC_TEXT: Final = re.compile(
+    rb"\bMALLOC: ++\d++ \( *+[\d.]++ [A-Za-z]++\) Bytes in use by application"
+    rb"|\bheap stats: ++peak ++total ++freed ++current\b"
+)
+_METRICS: Final = re.compile(METRICS.encode())
+_KINDS: Final = (
+    rb"(?:Pod|ReplicaSet|Deployment|StatefulSet|DaemonSet|Job|CronJob|ReplicationController|Node|ResourceQuota|Event)"
+    rb"(?:List)?"
+)
+#: What the API shows has a uid or a revision; the manifests that people write have neither.
+_OBJECTS: Final = re.compile(rb'"kind"\s*+:\s*+"%b"|^(?:- |  )?kind: %b\b' % (_KINDS, _KINDS), re.MULTILINE)
+_LIVE: Final = re.compile(rb'"uid"\s*+:|^[ \t]++uid: |"resourceVersion"\s*+:|^[ \t]++resourceVersion: ', re.MULTILINE)
+#: A row ends with CPU and memory; what stands before them is not looked at, so that no line is walked over twice.
+_KUBECTL: Final = re.compile(
+    rb"\bCPU(?:\(cores\))?\s++(?:CPU\S*+\s++)?MEMORY\b"
+    rb"|(?<=[ \t])\d++m[ \t]++\d++Mi(?:[ \t]++(?:\d++Mi|<unknown>))?[ \t\r]*+$"
+    rb"|[ \t]\d++m[ \t]++\d++%[ \t]++\d++Mi[ \t]++\d++%|^(?:NAMESPACE[ \t]++)?POD[ \t\r]*+$"
+    rb"|Every [\d.]++s: kubectl top ",
+    re.MULTILINE,
+)
+_PROMETHEUS: Final = re.compile(
+    rb'"resultType"\s*+:|"status"\s*+:\s*+"(?:success|error)"|"metric"\s*+:\s*+\{[^{}]*+\}\s*+,\s*+"values?"\s*+:'
+)
+#: A pair of sizes without a blank in them is written by Docker; progress bars have one.
+_DOCKER: Final = re.compile(
+    rb'\bMEM USAGE ?/ ?LIMIT\b|"[Mm]em_?[Uu]sage"\s*+:\s*+"|"memory_stats"\s*+:\s*+\{|"HostConfig"\s*+:\s*+\{'
+    rb'|"Action"\s*+:\s*+"[^"]++"\s*+,\s*+"Actor"\s*+:'
+    rb'|"status"\s*+:\s*+"(?:start|die|oom)"\s*+,\s*+"id"\s*+:\s*+"[0-9a-f]{64}"'
+    rb"|\S container \w++ [0-9a-f]{64} \(|(?<![\w.])[\d.]++[KMG]?i?B ?/ ?[\d.]++[KMG]i?B(?![\w/])"
+)
+_PROCFS: Final = re.compile(
+    rb"^[^\n]{0,80}?\b(?:VmRSS|RssAnon|Rss|Pss):[ \t]++\d++ kB[ \t\r]*+$"
+    rb"|==> [^\s<]{0,400}?(?:memory\.[a-z]|smaps_rollup)[^\s<]{0,400}+ <=="
+    rb"|^(?:\S{0,4000}?memory\.stat:)?(?:total_)?(?:anon|rss|inactive_file) \d++[ \t\r]*+$"
+    rb"|^(?:\S{0,4000}?/)?memory\.(?:current|usage_in_bytes):\d",
+    re.MULTILINE,
+)
+_HEAP: Final = re.compile(
+    rb"(?:v [0-9a-f]++(?: [0-9a-f]++)?\n|heap_v2/|heap profile:|--- symbol|desc: [^\n]*+\ncmd: "
+    rb"|\{\s*+\"dhatFileVersion\")"
+)
+#: Files of a cgroup whose content alone does not say what it is.
+_LONE_NUMBERS: Final = frozenset(
+    (
+        *("memory.current", "memory.max", "memory.peak", "memory.swap.current", "memory.events", "memory.pressure"),
+        *("memory.usage_in_bytes", "memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"),
+        "memory.kmem.usage_in_bytes",
+    )
+)
+_NUMBER: Final = re.compile(r"\s*+(?:(?:\d++|max)\s*+|(?:[a-z_]++ \d++\s++)+|(?:(?:some|full) avg10=[^\n]*+\s*+)+)")
+
+
+class _File:
+    """A file, read no further than its recognisers ask."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def is_parquet(self) -> bool:
+        with self.path.open("rb") as stream:
+            return stream.read(4) == b"PAR1"
+
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """What a Parquet file says of itself."""
+        import polars as pl  # noqa: PLC0415
+
+        try:
+            return pl.read_parquet_metadata(self.path)
+        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+            first = (str(error) or type(error).__name__).splitlines()[0]
+            raise ReadError.at(self.path, found=first, expected="a whole Parquet file") from error
+
+    @cached_property
+    def head(self) -> bytes:
+        return _files.read_bytes(self.path, expected=_EXPECTED, first=_HEAD_BYTES)[0]
+
+    @cached_property
+    def text(self) -> str:
+        return _files.as_text(self.head, self.path, expected=_EXPECTED)[0]
+
+    @cached_property
+    def data(self) -> bytes:
+        """The text in UTF-8, whatever it was written in."""
+        return self.text.encode("utf-8", "replace")
+
+    @cached_property
+    def rest(self) -> bytes:
+        """The whole of a file that is longer than its head."""
+        if len(self.head) < _HEAD_BYTES:
+            return b""
+        return _files.read_bytes(self.path, expected=_EXPECTED)[0]
+
+
+def _is_lone_number(file: _File) -> bool:
+    return file.path.name in _LONE_NUMBERS and _NUMBER.fullmatch(file.text) is not None
+
+
+def _is_remote_read(file: _File) -> bool:
+    head = file.head[:_REMOTE_READ_BYTES]
+    if _LABEL_VALUE not in head:
+        return False
+    from rmtoolkit.loaders.prometheus._remote_read import is_remote_read  # noqa: PLC0415
+
+    return is_remote_read(head)
+
+
+def _is_table(file: _File) -> bool:
+    return _files.columns_of(file.text) is not None
+
+
+def _is_top(file: _File) -> bool:
+    from rmtoolkit.loaders._kubectl_rows import failure  # noqa: PLC0415
+    from rmtoolkit.loaders.kubectl_top import looks_like_csv  # noqa: PLC0415 - seldom gets so far
+
+    first = file.text.lstrip().split("\n", 1)[0]
+    return _KUBECTL.search(file.data) is not None or looks_like_csv(file.text) or failure(first) is not None
+
+
+def _has(pattern: re.Pattern[bytes]) -> Callable[[_File], bool]:
+    return lambda file: pattern.search(file.data) is not None
+
+
+class Reader(NamedTuple):
+    """A row of the table: what is tried first stands first."""
+
+    form: Form
+    recognises: Callable[[_File], bool] | None
+    #: Module and name of the function; None for what is no recording of its own.
+    reads: tuple[str, str] | None
+    source: str
+    how: str  # how to get such a file, in Markdown
+    #: Files of one folder explain each other: the owners of one file's pods, or a container's limit, stand in another.
+    together: bool = False
+    #: May stand behind more than the head of a file, as in the log of a program.
+    behind: re.Pattern[bytes] | None = None
+
+    def load(self) -> Callable[..., Recording]:
+        """Import the function that reads it."""
+        assert self.reads is not None  # noqa: S101 - for the type checker; only such rows are asked
+        module, name = self.reads
+        reader: Callable[..., Recording] = getattr(import_module(f"rmtoolkit.{module}"), name)
+        return reader
+
+
+READERS: Final = (
+    Reader(
+        Form.SERVER,
+        None,
+        ("loaders.prometheus.live", "read_url"),
+        "a live Prometheus, VictoriaMetrics, Thanos or Mimir",
+        'its address: `rm.Prometheus("http://…")`, or `http://…` in place of a file, see below',
+    ),
+    Reader(
+        Form.LAKE,
+        lambda file: is_lake(file.path),
+        ("lake", "read_lake"),
+        "a lake",
+        "`rmtoolkit pull --prometheus URL --last 7d -o lake` keeps one current; every command takes the folder",
+    ),
+    Reader(
+        Form.RECORDING,
+        lambda file: file.is_parquet and "rmtoolkit.recording" in file.metadata,
+        ("recording", "read_recording"),
+        "its own recordings, of this machine too",
+        '`recording.write("a.parquet")`; `rmtoolkit record --pid N`, `--cgroup PATH` or `-- COMMAND…`',
+    ),
+    Reader(
+        Form.PARQUET,
+        lambda file: file.is_parquet,
+        ("loaders.tables", "read_table"),
+        "any table in Parquet, or a polars, lazy or pandas frame",
+        "a time and at least one memory column",
+    ),
+    Reader(
+        Form.HEAP,
+        lambda file: _HEAP.match(file.head) is not None,
+        None,
+        "heap profiles",
+        "`rm.read_heap`, or `--heap` beside a recording, see below",
+    ),
+    Reader(
+        Form.PROMETHEUS,
+        _is_remote_read,
+        ("loaders.prometheus.saved", "read_prometheus"),
+        "answers to a remote read",
+        "the body of an answer of `/api/v1/read`, streamed or not, saved as it is",
+        together=True,
+    ),
+    Reader(
+        Form.PROCFS,
+        _is_lone_number,
+        ("loaders.linux", "read_procfs"),
+        "files of a cgroup, version 1 or 2",
+        "copies of `memory.current`, `memory.max`, `memory.stat` and their like under their own names",
+        together=True,
+    ),
+    Reader(
+        Form.KUBECTL,
+        _has(_METRICS),
+        ("loaders.kubectl_top", "read_kubectl_top"),
+        "a cluster, through your own kubectl",
+        "`rmtoolkit record --kubectl -n shop -o week.jsonl`, see below; or "
+        "`kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods` now and then (JSON or YAML)",
+        behind=_METRICS,
+    ),
+    Reader(
+        Form.JEMALLOC,
+        _has(_JEMALLOC),
+        ("loaders.allocators", "read_jemalloc_stats"),
+        "jemalloc",
+        "`malloc_stats_print` as text or JSON, mixed with other log lines, also inside container logs",
+        behind=_JEMALLOC,
+    ),
+    Reader(
+        Form.PROMETHEUS,
+        _has(_PROMETHEUS),
+        ("loaders.prometheus.saved", "read_prometheus"),
+        "saved answers of Prometheus, and of what answers like it",
+        "answers of `query_range`, `query` or VictoriaMetrics' `export`, saved as they are: one metric or several per "
+        "file, one file, a folder or a glob",
+        together=True,
+    ),
+    Reader(
+        Form.GLIBC,
+        _has(_GLIBC),
+        ("loaders.allocators", "read_malloc_info"),
+        "glibc",
+        "what `malloc_info`, `mallinfo2` or `malloc_stats` print",
+        behind=_GLIBC,
+    ),
+    Reader(
+        Form.MALLOC_TEXT,
+        _has(_MALLOC_TEXT),
+        ("loaders.allocators", "read_malloc_text"),
+        "tcmalloc, mimalloc",
+        "what they print of themselves: `MALLOCSTATS=1`, `MIMALLOC_SHOW_STATS=1`",
+        behind=_MALLOC_TEXT,
+    ),
+    Reader(
+        Form.OBJECTS,
+        lambda file: _OBJECTS.search(file.data) is not None and _LIVE.search(file.data) is not None,
+        None,
+        "what `kubectl top` lacks: limits, owners, restarts, versions",
+        "`kubectl get pods,replicasets,nodes -A -o json > pods.json` (or `-o yaml`), once or from time to time, read "
+        "together with the log",
+    ),
+    Reader(
+        Form.CSV,
+        _is_table,
+        ("loaders.tables", "read_table"),
+        "any table in CSV",
+        "a first line with the names of a time and at least one memory column",
+    ),
+    Reader(
+        Form.DOCKER,
+        _has(_DOCKER),
+        ("loaders.docker", "read_docker_stats"),
+        "Docker",
+        "`docker stats --no-stream --format json` in a loop or as a stream, answers of its API, `docker inspect`, "
+        "`docker events`",
+        together=True,
+    ),
+    Reader(
+        Form.PROCFS,
+        _has(_PROCFS),
+        ("loaders.linux", "read_procfs"),
+        "processes of Linux",
+        "copies of `/proc/N/smaps_rollup` and `/proc/N/status`, or a log of a loop that prints them",
+        together=True,
+    ),
+    Reader(
+        Form.KUBECTL,
+        _is_top,
+        ("loaders.kubectl_top", "read_kubectl_top"),
+        "`kubectl top pod`",
+        "the output of a loop with `date`, with or without `--containers`, `-A` or headers; also as CSV",
+        behind=_KUBECTL,
+    ),
+)
+
+#: The first row of each form that holds a recording of its own.
+OF_FORM: Final = {row.form: row for row in sorted(READERS, key=lambda row: [*Form].index(row.form)) if row.reads}
+UNDERSTOOD: Final = f"{', '.join(OF_FORM)}; files also packed with gzip or zstd"
+
+
+def sources_table() -> str:
+    """Print the table of sources of the README."""
+    rows = [f"| {row.source} | {row.how} |" for form in Form for row in READERS if row.form is form]
+    return "\n".join(["| source | how to get it |", "|---|---|", *rows])
+
+
+def recognise(path: Path) -> tuple[Form, str]:
+    """Tell what a file is; where it is none that can be read, why."""
+    file = _File(path)
+    rows = [row for row in READERS if row.recognises is not None]
+    try:
+        row = next((row for row in rows if row.recognises is not None and row.recognises(file)), None)
+        form = row.form if row is not None else None
+        if form in (None, Form.OBJECTS) and file.rest:
+            # Metrics may stand behind the objects; a table does not.
+            marks = {
+                row.behind: row.form for row in rows if row.behind and (form is None or row.behind is not _KUBECTL)
+            }
+            form = next((there for mark, there in marks.items() if mark.search(file.rest)), form)
+    except ReadError as error:
+        # A file without data that is called like one with data was meant to hold some.
+        why = str(error).partition(": found ")[2].partition(", expected")[0].strip("'\"")
+        meant = path.name.lower().endswith(_DATA_ENDINGS) or why in ("an empty file", "only blanks")
+        return (Form.BROKEN, str(error)) if meant or file.is_parquet else (Form.OTHER, why)
+    if form is Form.HEAP:
+        return form, "a heap profile"
+    if form is not None:
+        return form, ""
+    return Form.OTHER, "other JSON" if file.text.lstrip()[:1] in ("{", "[") else "other text"
+
+
+PathLike: TypeAlias = str | os.PathLike[str]
+
+_NAMES_SHOWN: Final = 10
+_HOST_AND_PORT: Final = re.compile(r"[\w.-]+:\d{2,5}(/\S*)?")
+_WARNED: Final = 5
+
+
+def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # noqa: ANN401 - passed on
+    r"""Read whatever holds a recording.
+
+    Parameters
+    ----------
+    path
+        A file, a folder (to its bottom, without hidden files), a glob, the address of a Prometheus server
+        (``http://…``), or several of them. What a file is
+        is told by its content: saved Prometheus answers, output of ``kubectl top pod``, dumps of
+        ``kubectl get pods,replicasets,nodes -o json`` that supply its limits, owners and restarts, jemalloc
+        statistics, what Docker or Linux say (see `read_docker_stats` and `read_procfs`), a recording that
+        `Recording.write` stored, a lake, or a table (Parquet, CSV) with a time and a memory column; each also packed
+        with gzip or zstd.
+    **options
+        Passed to those readers that take them: see `Prometheus.recording` (``last="7d"``, ``namespace=``),
+        `read_prometheus`, `read_kubectl_top` and `read_jemalloc_stats`.
+
+    Returns
+    -------
+    Recording
+        Everything as one. The report names the files that hold no recording (documents, pictures, heap
+        profiles); a file that looks like a source and cannot be read is left out with a warning.
+
+    Raises
+    ------
+    ReadError
+        Nothing could be read.
+    RmtoolkitError
+        No reader takes such an option.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "README.md").write_text("About these.")
+    >>> _ = (folder / "top.log").write_text("2026-11-24T22:51:07Z\nNAME CPU(cores) MEMORY(bytes)\ndb-0 3m 9Mi\n")
+    >>> recording = read(folder)
+    >>> recording
+    <Recording: 1 container, 1 samples, 2026-11-24 22:51 to 2026-11-24 22:51 UTC>
+    >>> recording.report.notes()[-1]
+    'skipped, no recording: README.md'
+    """
+    _check_options(options)
+    named = [path] if isinstance(path, str | os.PathLike) else list(path)
+    urls = [item for item in named if is_url(item)]
+    if urls:
+        return _live(urls, [item for item in named if not is_url(item)], options)
+    found, given = _find_files(named)
+    sorted_out = _sort_out(found)
+    parts, used = _read_all(sorted_out, options)
+    if not parts:
+        raise _nothing(path, sorted_out)
+    recording = concat(parts)
+    if sorted_out.forms.get(Form.OBJECTS):
+        recording = _with_objects(recording, sorted_out)
+    notes = []
+    if sorted_out.skipped:
+        notes.append(f"skipped, no recording: {_named([file.name for file, _ in sorted_out.skipped])}")
+    foreign = [file.name for file, _ in sorted_out.skipped if file in given]
+    if foreign:
+        holds = "source holds" if len(foreign) == 1 else "sources hold"
+        _files.warn(f"{len(foreign):,} {holds} no recording: {_named(foreign, _WARNED)}")
+    failed = sorted_out.failed
+    if failed:
+        first = _cause(failed[0][1])
+        names = _named([file.name for file, _ in failed], _WARNED)
+        _files.warn(f"{len(failed):,} of {count(len(found), 'file')} could not be read: {names}; the first: {first}")
+        notes.append(f"could not be read: {_named([file.name for file, _ in failed])}; the first: {first}")
+    idle = sorted(set(options) - used)
+    if idle:
+        notes.append(f"options without a use here: {', '.join(idle)}")
+    left_out = {"files that could not be read": len(failed)} if failed else {}
+    extra = Report(left_out=left_out, warnings=tuple(notes), time_axis=recording.report.time_axis)
+    warn_of_values(recording)
+    report = recording.report.joined(extra)
+    if recording.stored is not None:
+        # The samples of a large file stay where they are.
+        return Recording(recording.containers, recording.stored, recording.events, report)
+    return replace(recording, report=report)
+
+
+def _live(urls: Sequence[object], others: Sequence[PathLike], options: Mapping[str, Any]) -> Recording:
+    """Read servers, and files beside them."""
+    from_servers = {name: value for name, value in options.items() if name in _options_of(Form.SERVER)}
+    read_url = OF_FORM[Form.SERVER].load()
+    parts = [read_url(str(url), **from_servers) for url in urls]
+    if others:
+        of_files = _known_options(form for form in OF_FORM if form is not Form.SERVER)
+        from_files = {name: value for name, value in options.items() if name in of_files}
+        parts.append(read(others, **from_files))
+    return concat(parts)
+
+
+class _SortedOut(NamedTuple):
+    """Files by what they are; those that hold no recording; those that should and cannot be read."""
+
+    forms: dict[Form, list[Path]]
+    skipped: list[tuple[Path, str]]
+    failed: list[tuple[Path, Exception]]
+
+
+def _sort_out(found: Sequence[Path]) -> _SortedOut:
+    result = _SortedOut({}, [], [])
+    for file in found:
+        try:
+            form, why = recognise(file)
+        except ReadError as error:
+            result.failed.append((file, error))
+            continue
+        except OSError as error:
+            result.failed.append((file, _files.unreadable(file, error)))
+            continue
+        if form is Form.BROKEN:
+            result.failed.append((file, ReadError(why)))
+        elif form in OF_FORM or form is Form.OBJECTS:
+            result.forms.setdefault(form, []).append(file)
+        else:
+            result.skipped.append((file, why))
+    return result
+
+
+def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[list[Recording], set[str]]:
+    """Read format by format; add to the failures; say which options had a use."""
+    parts: list[Recording] = []
+    used: set[str] = set()
+    for form, paths in sorted_out.forms.items():
+        if form is Form.OBJECTS:
+            continue
+        reader = OF_FORM[form].load()
+        wanted = {name: value for name, value in options.items() if name in _options_of(form)}
+        used |= set(wanted)
+        # Some files explain each other: the owners of one file's pods, or a container's limit, stand in another.
+        groups = [paths] if OF_FORM[form].together else [[file] for file in paths]
+        for group in groups:
+            try:
+                part = reader(group[0] if len(group) == 1 else group, **wanted)
+                check_samples(part, quote(group[0]) + (f" and {len(group) - 1:,} more" if len(group) > 1 else ""))
+                parts.append(part)
+            except (ReadError, OSError) as error:
+                cause = _files.unreadable(group[0], error) if isinstance(error, OSError) else error
+                sorted_out.failed.extend((file, cause) for file in group)
+    return parts, used
+
+
+def _with_objects(recording: Recording, sorted_out: _SortedOut) -> Recording:
+    """Join what explains the samples; add to the failures."""
+    from rmtoolkit.loaders.kubernetes import joined, read_objects  # noqa: PLC0415
+
+    objects, failed = read_objects(sorted_out.forms[Form.OBJECTS])
+    sorted_out.failed.extend(failed)
+    return joined(recording, objects)
+
+
+def _options_of(form: Form) -> list[str]:
+    """List the options that a reader takes."""
+    readers: list[Callable[..., Recording]] = [OF_FORM[form].load()]
+    if form is Form.SERVER:
+        from rmtoolkit.loaders.prometheus.live import Prometheus  # noqa: PLC0415
+
+        readers.append(Prometheus.recording)
+    parameters = [one for reader in readers for one in inspect.signature(reader).parameters.values()]
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+
+
+def _known_options(forms: Iterable[Form]) -> set[str]:
+    return {name for form in forms for name in _options_of(form)}
+
+
+def _check_options(options: Mapping[str, object]) -> None:
+    """Refuse an option that no reader takes: it is misspelt."""
+    if not options:
+        return
+    known = sorted(_known_options(OF_FORM))
+    for name in options:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            msg = f"No reader takes an option {quote(name)}. There are: {', '.join(known)}."
+            raise RmtoolkitError(f"{msg} Hint: did you mean {close[0]!r}?" if close else msg)
+
+
+def _find_files(path: PathLike | Iterable[PathLike]) -> tuple[list[Path], set[Path]]:
+    """Find the files that a path, a folder, a glob or several of them mean, each once; and those meant by name."""
+    found: dict[Path, None] = {}
+    by_name: set[Path] = set()
+    given = [path] if isinstance(path, str | os.PathLike) else list(path)
+    for item in given:
+        here = Path(item)
+        is_folder = False
+        try:
+            is_folder = here.is_dir()
+            if is_folder:
+                shown = _inside(here)
+            else:
+                named = [here] if here.exists() else _globbed(str(item))
+                by_name.update(file for file in named if not file.is_dir())
+                shown = [
+                    file
+                    for match in named
+                    for file in (_inside(match) if match.is_dir() and not is_lake(match) else [match])
+                ]
+        except (OSError, ValueError):
+            shown = []
+        if not shown:
+            if is_folder:
+                raise ReadError.at(item, found="a folder without files", expected=UNDERSTOOD)
+            hint = f"For a server write {quote(f'http://{item}')}." if _HOST_AND_PORT.fullmatch(str(item)) else ""
+            raise ReadError.at(item, found="no such file or folder", expected="a file, a folder or a glob", hint=hint)
+        found.update(dict.fromkeys(shown))
+    if not found:
+        msg = f"Nothing to read: the list of files is empty. Understood are {UNDERSTOOD}."
+        raise ReadError(msg)
+    return list(found), by_name
+
+
+def _inside(folder: Path) -> list[Path]:
+    """List the files of a folder without hidden ones; a lake is one, and so is what is no folder."""
+    if not folder.is_dir() or is_lake(folder):
+        return [folder]
+    files_below = sorted(file for file in folder.rglob("*") if file.is_file())
+    return [file for file in files_below if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
+
+
+def _globbed(pattern: str) -> list[Path]:
+    """List what matches, folders too: a recording may be one."""
+    matches = sorted(set(map(Path, glob.iglob(pattern, recursive=True))))  # noqa: PTH207
+    return [match for match in matches if match.is_file() or match.is_dir()]
+
+
+def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
+    """Choose the one error that says most."""
+    failed, skipped = sorted_out.failed, sorted_out.skipped
+    dumps = sorted_out.forms.get(Form.OBJECTS, [])
+    if dumps and not failed:
+        hint = "Read them together with the output of kubectl top pod --containers, or use rmtoolkit record --kubectl."
+        expected = f"memory samples beside them: {UNDERSTOOD}"
+        return ReadError.at(dumps[0], found=str(Form.OBJECTS), expected=expected, hint=hint)
+    if len({id(error) for _, error in failed}) == 1:
+        return failed[0][1]
+    if failed:
+        msg = f"None of {len(failed):,} files could be read; the first: {_cause(failed[0][1])}"
+        return ReadError(msg)
+    if len(skipped) == 1:
+        return ReadError.at(skipped[0][0], found=skipped[0][1], expected=UNDERSTOOD)
+    return ReadError.at(path, found=f"{len(skipped):,} files that hold no recording", expected=UNDERSTOOD)
+
+
+def _cause(error: Exception) -> str:
+    return str(error)
+
+
+def _named(names: Sequence[str], most: int = _NAMES_SHOWN) -> str:
+    """List some names."""
+    shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:most])
+    more = len(names) - most
+    return f"{shown} and {more:,} more" if more > 0 else shown

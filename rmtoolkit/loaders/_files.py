@@ -349,3 +349,19 @@ def _heads(line: str, found: tuple[Stamp, str]) -> bool:
     if _BARE_NUMBER.match(head):
         return not any(map(str.isalpha, found[1]))
     return found[0].kind != Kind.CLOCK or head[:1].isdigit()
+
+
+_DELIMITERS: Final = ",;\t|"
+#: The names of a time and of memory that `Recording.from_frame` knows.
+TIMES: Final = ("time", "timestamp", "timestamp_s", "ts", "datetime")
+_MEMORIES: Final = (*(name for name in SIGNALS if name.endswith("_bytes")), "memory_bytes", "working_set", "rss")
+
+
+def columns_of(text: str) -> tuple[str, list[str]] | None:
+    """Read the first line of a text as the header of a table."""
+    header = text.lstrip().split("\n", 1)[0]
+    for delimiter in _DELIMITERS:
+        columns = [cell.strip(" \t\"'") for cell in header.split(delimiter)]
+        if any(name in columns for name in TIMES) and any(name in columns for name in _MEMORIES):
+            return delimiter, columns
+    return None

@@ -10,9 +10,7 @@ import polars as pl
 
 from rmtoolkit.exceptions import ReadError, quote_path
 from rmtoolkit.loaders import _allocator_text, _files, _timestamps
-from rmtoolkit.loaders._allocator_text import Document, GlibcDocument
-from rmtoolkit.loaders._allocator_text import glibc_documents as parse_documents
-from rmtoolkit.loaders._allocator_text import jemalloc_documents as jemalloc_documents_parse_documents
+from rmtoolkit.loaders._allocator_text import Document, GlibcDocument, glibc_documents, jemalloc_documents
 from rmtoolkit.loaders._files import counted
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import SAMPLES, Report
@@ -216,7 +214,7 @@ def read_malloc_info(
     (600, 400, 1000)
     """
     text = Text.of(path, _EXPECTED)
-    said = [Said(one.line, one.stamp, _amounts(one)) for one in parse_documents(text.content)]
+    said = [Said(one.line, one.stamp, _amounts(one)) for one in glibc_documents(text.content)]
     whose = Whose(pod, namespace, container, workload)
     return as_recording(said, text, text.asked(time, interval, timezone), whose, "glibc malloc_info")
 
@@ -231,7 +229,7 @@ def _amounts(document: GlibcDocument) -> dict[str, int | None]:
     }
 
 
-_EXPECTED_JEMALLOC: Final = "statistics that jemalloc's malloc_stats_print wrote"
+_JEMALLOC_DUMP: Final = "statistics that jemalloc's malloc_stats_print wrote"
 _NS_PER_MS: Final = 1_000_000
 
 
@@ -296,8 +294,8 @@ def read_jemalloc_stats(
     >>> recording.containers["workload"].item(), recording.samples["allocated_bytes"].item()
     ('api', 1165784)
     """
-    text = Text.of(path, _EXPECTED_JEMALLOC)
-    documents = jemalloc_documents_parse_documents(text.content)
+    text = Text.of(path, _JEMALLOC_DUMP)
+    documents = jemalloc_documents(text.content)
     if not documents:
         raise text.nothing()
     good = [document for document in documents if document.totals()]
@@ -306,7 +304,7 @@ def read_jemalloc_stats(
         raise ReadError.at(
             path,
             found="a document without totals",
-            expected=_EXPECTED_JEMALLOC,
+            expected=_JEMALLOC_DUMP,
             line=documents[0].line,
             hint="Was it cut off, or is jemalloc built without stats?",
         )

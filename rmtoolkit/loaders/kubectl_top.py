@@ -459,7 +459,7 @@ _LOOK_AT: Final = 20
 _LOOK_AT_CHARACTERS: Final = 100_000
 _FEWEST_CELLS: Final = 3
 _MOST_MEBIBYTES: Final = 1 << 22
-_EXPECTED_CSV: Final = "a time, a pod and an amount of memory in each line"
+_CSV_ROW: Final = "a time, a pod and an amount of memory in each line"
 
 
 def looks_like_csv(text: str) -> bool:
@@ -557,8 +557,8 @@ def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None
     rows = frame.filter(is_row)
     if rows.is_empty():
         first = frame.row(0, named=True)
-        raise ReadError.at(path, found=first["text"], expected=_EXPECTED_CSV, line=first["number"])
-    rows, notes = _named_csv(rows, path, containers=containers)
+        raise ReadError.at(path, found=first["text"], expected=_CSV_ROW, line=first["number"])
+    rows, notes = _told_apart(rows, path, containers=containers)
     failures, strays = _others(frame.filter(~is_row.fill_null(value=False)), delimiter)
     stamps, places = _stamps(rows)
     if amount == "memory" and not rows["with_unit"].all() and rows["floored"].all():
@@ -612,7 +612,7 @@ def _amounts(frame: pl.DataFrame, column: str, path: str | os.PathLike[str]) -> 
     return pl.DataFrame(read, schema=schema, orient="row")
 
 
-def _named_csv(
+def _told_apart(
     rows: pl.DataFrame, path: str | os.PathLike[str], *, containers: bool | None
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Say which of two names is which."""
@@ -656,7 +656,7 @@ def _stamps(rows: pl.DataFrame) -> tuple[list[tuple[Stamp, str]], pl.DataFrame]:
     )
 
 
-_EXPECTED_JSON: Final = "PodMetrics from metrics.k8s.io"
+_METRICS_OBJECTS: Final = "PodMetrics from metrics.k8s.io"
 _RAW: Final = "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods prints them."
 _BESIDE: Final = (
     "These are read beside memory samples: rm.read(['top.log', 'pods.json']), with kubectl top pod --containers or "
@@ -749,8 +749,10 @@ def read_documents(text: str, path: str | os.PathLike[str]) -> Documents:
         if found.failures:
             line, what = found.failures[0][0], found.failures[0][3]
         if found.objects:
-            raise ReadError.at(path, found="Kubernetes objects without metrics", expected=_EXPECTED_JSON, hint=_BESIDE)
-        raise ReadError.at(path, found=what, expected=_EXPECTED_JSON, line=line, hint=_RAW)
+            raise ReadError.at(
+                path, found="Kubernetes objects without metrics", expected=_METRICS_OBJECTS, hint=_BESIDE
+            )
+        raise ReadError.at(path, found=what, expected=_METRICS_OBJECTS, line=line, hint=_RAW)
     log = Log(
         rows,
         pl.DataFrame(found.failures, schema=FAILURES, orient="row"),

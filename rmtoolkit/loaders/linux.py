@@ -217,7 +217,7 @@ _SECTION: Final = re.compile(r"==> (?P<path>.+) <==")
 #: What `grep . FILES` puts before each line.
 _PREFIX: Final = re.compile(r"(?P<path>(?:[^\s:]*/)?(?:memory\.[a-z_.]++|smaps_rollup|status)):(?P<rest>.*)")
 _PROCESS_PATH: Final = re.compile(r"/proc/(\d+|self)/(?:smaps_rollup|status)$")
-_FIELD_PROCFS_BLOCKS: Final = re.compile(r"(\w++):\s++(\S.*)")
+_BLOCK_FIELD: Final = re.compile(r"(\w++):\s++(\S.*)")
 _KNOWN_FIELDS: Final = frozenset(
     (
         *("Name", "Pid", "VmPeak", "VmSize", "VmHWM", "VmRSS", "RssAnon", "RssFile", "RssShmem", "VmSwap", "Threads"),
@@ -374,7 +374,7 @@ class _Reader:
 
     def _of(self, text: str) -> tuple[str, str]:
         """Tell of which file a line is, and what in it; no file for what is known to be of no use."""
-        found = _FIELD_PROCFS_BLOCKS.fullmatch(text)
+        found = _BLOCK_FIELD.fullmatch(text)
         if found and found[1] in _KNOWN_FIELDS:
             rollup = found[1] in ("Swap", "Anonymous", "LazyFree") or found[1].startswith(("Rss", "Pss", "SwapPss"))
             rollup = rollup and found[1] not in ("RssAnon", "RssFile", "RssShmem")

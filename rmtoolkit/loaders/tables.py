@@ -19,21 +19,7 @@ if TYPE_CHECKING:
 
 
 _EXPECTED: Final = "a table with a time and a memory column"
-_DELIMITERS: Final = ",;\t|"
 _ALSO_NUMBERS: Final = ("memory_bytes", "working_set", "rss", "restarts", "restarts_total", "oom_kills_total")
-#: The names of a time and of memory that `Recording.from_frame` knows.
-_TIMES: Final = ("time", "timestamp", "timestamp_s", "ts", "datetime")
-_MEMORIES: Final = (*(name for name in SIGNALS if name.endswith("_bytes")), "memory_bytes", "working_set", "rss")
-
-
-def columns_of(text: str) -> tuple[str, list[str]] | None:
-    """Read the first line of a text as the header of a table."""
-    header = text.lstrip().split("\n", 1)[0]
-    for delimiter in _DELIMITERS:
-        columns = [cell.strip(" \t\"'") for cell in header.split(delimiter)]
-        if any(name in columns for name in _TIMES) and any(name in columns for name in _MEMORIES):
-            return delimiter, columns
-    return None
 
 
 def read_table(path: str | os.PathLike[str], *, workload_pattern: str | None = None) -> Recording:
@@ -45,7 +31,7 @@ def read_table(path: str | os.PathLike[str], *, workload_pattern: str | None = N
         else:
             text, more = _files.as_text(data, path, expected=_EXPECTED)
             notes += more
-            found = columns_of(text)
+            found = _files.columns_of(text)
             if found is None:
                 raise ReadError.at(path, found=text.lstrip().split("\n", 1)[0], expected=_EXPECTED, line=1)
             table = _csv(text, *found)
@@ -95,7 +81,7 @@ def _typed(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
             numbers = table[name].cast(pl.Float64, strict=False)
             lost += numbers.null_count() - table[name].null_count()
             table = table.with_columns(numbers)
-        elif name in _TIMES:
+        elif name in _files.TIMES:
             numbers = table[name].cast(pl.Float64, strict=False)
             if numbers.null_count() == table[name].null_count():
                 table = table.with_columns(numbers)

@@ -33,14 +33,6 @@ ACTIONS: Final = {
 }
 
 
-def shortened(name: str, characters: int) -> str:
-    """Cut a name in its middle: its beginning says whose it is, its end tells it from others."""
-    if len(name) <= characters:
-        return name
-    tail = (characters - 1) // 2
-    return f"{name[: characters - 1 - tail]}…{name[-tail:]}"
-
-
 def named(row: Row) -> str:
     """Name a workload, and the pod where the row is one's."""
     return "/".join(text.printable(row[part]) for part in ("name", "pod") if part == "name" or "lives" in row)
@@ -107,7 +99,7 @@ def _growth(row: Row) -> Markup:
     signal = text.SIGNAL_WORDS.get(row["signal"] or "", "memory")
     span = text.rate_range(row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"])
     floor = row["detection_floor_bytes_per_day"]
-    notes = [*([span] if span else []), *([f"we would notice {text.floor(floor)}"] if floor else [])]
+    notes = [*([span] if span else []), *([f"we would notice growth above {text.floor(floor)}"] if floor else [])]
     return _fact(f"Growth of {signal}", growth(row).removeprefix("+"), None, ", ".join(notes))
 
 
@@ -128,6 +120,17 @@ def with_code(sentence: str) -> Markup:
     return join(*(el("code", part) if at % 2 else part for at, part in enumerate(parts)))
 
 
+def action(one: Row, *, copied: bool = False) -> tuple[Markup | None, ...]:
+    """Write what to do, the setting on a line of its own, perhaps with a button, and what it should change."""
+    setting = text.printable(one["setting"]) if one["setting"] else None
+    block = el("code", setting, class_="block") if setting else None
+    if block and copied:
+        button = el("button", "Copy", type="button", class_="rm-button small", data_rm_copy=setting)
+        block = el("div", block, button, class_="copied")
+    expected = f"Expected: {text.printable(one['expected'].rstrip('.'))}." if one["expected"] else None
+    return with_code(one["text"]), block, el("span", expected, class_="small") if expected else None
+
+
 @lru_cache(maxsize=64)
 def marked(mark: text.Mark) -> Markup:
     """Write a mark: its shape and its word."""
@@ -138,29 +141,12 @@ _SHOWN: Final = 40
 #: A longer value may be broken over lines.
 _SHORT: Final = 26
 _HOUR: Final = 3600
-_GAP: Final = "  "
 
 
 def write(columns: Sequence[Column], rows: Sequence[Row], **attributes: Any) -> Markup:  # noqa: ANN401 - of `table`
     """Write rows as the columns say."""
     heads = [(head, kind) for head, kind, _ in columns]
     return table(heads, [[cell(row) for _, _, cell in columns] for row in rows], **attributes)
-
-
-def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str], room: int, name: str) -> list[str]:
-    """Write a table for a terminal: figures to the right, and behind them whose they are, cut at its beginning."""
-    widths = [max(len(row[at]) for row in (heads, *rows)) for at in range(len(heads))]
-    left = room - sum(widths) - len(_GAP) * len(widths)
-
-    def line(row: Sequence[str], whose: str) -> str:
-        return _GAP.join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=True)), whose])
-
-    return [line(heads, name), *(line(row, fitting(whose, left)) for row, whose in zip(rows, names, strict=True))]
-
-
-def fitting(name: str, room: int) -> str:
-    """Keep the end of a long path: the function says more than the crate."""
-    return name if len(name) <= room else "…" + name[-(room - 1) :]
 
 
 def _value(item: Row) -> Markup:

@@ -9,8 +9,6 @@ from rmtoolkit import text
 from rmtoolkit.analysis.heap_answers import spans
 from rmtoolkit.analysis.heap_reading import place
 from rmtoolkit.views import theme
-from rmtoolkit.views._tables import fitting, lines, shortened
-from rmtoolkit.views.terminal import WIDTH, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +54,7 @@ def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode
     lines += [part for note in found.heap.report.notes() for part in _wrap(f"Note: {note}.")]
     lines += _wrap(f"Next: {found.next_step[:1].lower()}{found.next_step[1:]}")
     body = "\n".join(lines) + "\n"
-    return body if unicode else plain(body.translate(_NARROW))
+    return body if unicode else text.plain(body.translate(_NARROW))
 
 
 def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str:
@@ -89,7 +87,7 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
         if len(changed) > len(rows):
             lines.append(f"and {text.count(len(changed) - len(rows), 'function')} more: -o FILE.csv")
     body = "\n".join(lines) + "\n"
-    return body if unicode else plain(body.translate(_NARROW))
+    return body if unicode else text.plain(body.translate(_NARROW))
 
 
 def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True) -> str:
@@ -155,7 +153,7 @@ def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True)
     lines += [part for note in found.allocator.report.notes() for part in _wrap(f"Note: {note}.")]
     lines += ["", *_wrap(f"Next: {found.next_step[:1].lower()}{found.next_step[1:]}")]
     body = "\n".join(lines) + "\n"
-    return body if unicode else plain(body.translate(_NARROW))
+    return body if unicode else text.plain(body.translate(_NARROW))
 
 
 def _amounts(row: dict[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
@@ -170,8 +168,8 @@ def _style(name: str, written: str, *, colour: bool) -> str:
     return f"\x1b[{theme.SGR[name]}m{written}\x1b[0m" if colour else written
 
 
-def _wrap(line: str, indent: str = "", room: int = WIDTH) -> list[str]:
-    words = (shortened(word, room - len(indent)) for word in text.printable(line).split(" "))
+def _wrap(line: str, indent: str = "", room: int = text.WIDTH) -> list[str]:
+    words = (text.shortened(word, room - len(indent)) for word in text.printable(line).split(" "))
     return textwrap.wrap(" ".join(words), room, subsequent_indent=indent, break_on_hyphens=False) or [""]
 
 
@@ -210,19 +208,24 @@ def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, un
     marks = [MARKS[row["reading"]] for row in rows]
     shown = [f"{mark.shape if unicode else mark.plain} {mark.word}" for mark in marks]
     width = max(len("READING"), *map(len, shown))
-    body = _columns(heads, cells, [place(row) for row in rows], room=WIDTH - width - 2)
+    body = _columns(heads, cells, [place(row) for row in rows], room=text.WIDTH - width - 2)
     lines = [f"{'READING'.ljust(width)}{_GAP}{body[0]}"]
     for at, line in enumerate(body[1:]):
         label = _style(marks[at].token, shown[at], colour=colour) + " " * (width - len(shown[at]))
         lines.append(f"{label}{_GAP}{line}")
         if not at and len(found.path) > 1:
-            path = " → ".join(shortened(name, 60) for name in found.path)
-            lines += [" " * (width + 2) + part for part in _wrap(f"through {path}", "  ", WIDTH - width - 2)]
+            path = " → ".join(text.shortened(name, 60) for name in found.path)
+            lines += [" " * (width + 2) + part for part in _wrap(f"through {path}", "  ", text.WIDTH - width - 2)]
     return lines
 
 
 def _columns(
-    heads: Sequence[str], cells: Sequence[Sequence[str]], names: list[str], room: int = WIDTH, *, name: str = "FUNCTION"
+    heads: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    names: list[str],
+    room: int = text.WIDTH,
+    *,
+    name: str = "FUNCTION",
 ) -> list[str]:
     """Set figures to the right and the name of the code behind them."""
     return lines(heads, cells, names, room, name)
@@ -242,7 +245,7 @@ def _churn(found: HeapAnswer) -> list[str]:
     for row in rows:
         said = f"{row['allocations']:>13,}  {text.chance(row['allocations'] / total):>6}"
         short = "" if row["temporary_share"] is None else f", {bound}{text.chance(row['temporary_share'])} temporary"
-        lines += [f"{said}  {fitting(place(row) + short, WIDTH - len(said) - 2)}"]
+        lines += [f"{said}  {fitting(place(row) + short, text.WIDTH - len(said) - 2)}"]
     return lines
 
 
@@ -270,3 +273,19 @@ def _arrow(before: int | None, after: int | None) -> str:
 
 def _from_to(before: int, after: int) -> str:
     return f"{_arrow(before, after)} ({_change(after - before) if after != before else 'no change'})"
+
+
+def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str], room: int, name: str) -> list[str]:
+    """Write a table for a terminal: figures to the right, and behind them whose they are, cut at its beginning."""
+    widths = [max(len(row[at]) for row in (heads, *rows)) for at in range(len(heads))]
+    left = room - sum(widths) - len(_GAP) * len(widths)
+
+    def line(row: Sequence[str], whose: str) -> str:
+        return _GAP.join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=True)), whose])
+
+    return [line(heads, name), *(line(row, fitting(whose, left)) for row, whose in zip(rows, names, strict=True))]
+
+
+def fitting(name: str, room: int) -> str:
+    """Keep the end of a long path: the function says more than the crate."""
+    return name if len(name) <= room else "…" + name[-(room - 1) :]

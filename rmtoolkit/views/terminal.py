@@ -2,59 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections import Counter
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit.assessment import recommend_limits
 from rmtoolkit.schema import Action
+from rmtoolkit.text import shortened
 from rmtoolkit.views import exports, theme
-from rmtoolkit.views._tables import ACTIONS, growth, named, shortened
+from rmtoolkit.views._tables import ACTIONS, growth, named
 
 if TYPE_CHECKING:
+    import os
+
     import polars as pl
 
     from rmtoolkit.assessment import Assessment
 
 
-WIDTH: Final = 100
 _GAP: Final = "  "
-
-#: What words and figures use beyond ASCII, for encodings without it.
-_ASCII: Final = str.maketrans(
-    {
-        "–": "-",
-        "—": "-",
-        "−": "-",
-        "…": "...",
-        "·": ".",
-        "→": "->",
-        "×": "x",
-        "≤": "<=",
-        "≥": ">=",
-        "≈": "~",
-        "’": "'",
-        "±": "+-",
-    }
-)
-
-
-def wants_colour(stream: IO[str]) -> bool:
-    """Tell whether colour belongs on a stream."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def has_unicode(stream: IO[str]) -> bool:
-    """Tell whether a stream's encoding has the marks."""
-    try:
-        "▲◆●–−·…→".encode(getattr(stream, "encoding", None) or "utf-8")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
 
 
 def table(
@@ -63,16 +32,11 @@ def table(
     """Write the answer, then a block of three lines for each workload, the most urgent first."""
     rows = found.instances.sort("workload_id", maintain_order=True) if by == "instance" else found.workloads
     pen = _Pen(colour=colour, unicode=unicode)
-    lines = [pen.style("bold", line) for line in textwrap.wrap(found.fleet.sentence, WIDTH)]
+    lines = [pen.style("bold", line) for line in textwrap.wrap(found.fleet.sentence, text.WIDTH)]
     if rows.height:
-        lines += [*textwrap.wrap(about(found, source), WIDTH), "", *_blocks(rows, pen), *_closing(rows)]
+        lines += [*textwrap.wrap(about(found, source), text.WIDTH), "", *_blocks(rows, pen), *_closing(rows)]
     body = "\n".join(lines) + "\n"
-    return body if unicode else plain(body)
-
-
-def plain(body: str) -> str:
-    """Write a text in ASCII."""
-    return body.translate(_ASCII).encode("ascii", "replace").decode("ascii")
+    return body if unicode else text.plain(body)
 
 
 def about(found: Assessment, source: str) -> str:
@@ -107,7 +71,7 @@ def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     figures = [_figures(row) for row in dicts]
     widths = [max(len(line[at]) for line in (heads, *figures)) for at in range(len(heads))]
     first = max(len("VERDICT"), *(len(line) for row in dicts for line in _first_column(row, pen)))
-    room = max(WIDTH - first - 1 - sum(width + len(_GAP) for width in widths), len("WORKLOAD"))
+    room = max(text.WIDTH - first - 1 - sum(width + len(_GAP) for width in widths), len("WORKLOAD"))
 
     def numbers(cells: tuple[str, ...]) -> str:
         return "".join(_GAP + cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
@@ -120,7 +84,7 @@ def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
         column = _first_column(row, pen)
         verdict = pen.style(text.VERDICTS[row["verdict"]].token, column[0]) + " " * (first - len(column[0]))
         # A name longer than its column keeps a line to itself, because cut names cannot be copied; but no name more.
-        name = shortened(name, WIDTH - first - 1)  # noqa: PLW2901 - shown from here on
+        name = shortened(name, text.WIDTH - first - 1)  # noqa: PLW2901 - shown from here on
         spaces = " " * (room - len(name)) if len(name) <= room else "\n" + " " * (first + 1 + room)
         lines += ["", f"{verdict} {pen.style('bold', name)}{spaces}{numbers(cells)}"]
         why = [pen.style("dim", part) for part in _wrapped(row["why"], first)]
@@ -132,7 +96,7 @@ def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
 
 
 def _wrapped(sentence: str, first: int) -> list[str]:
-    width = WIDTH - first - 1
+    width = text.WIDTH - first - 1
     words = (shortened(word, width) for word in text.printable(sentence).split(" "))
     return textwrap.wrap(" ".join(words), width, break_on_hyphens=False) if sentence else []
 
@@ -161,7 +125,7 @@ def _closing(rows: pl.DataFrame) -> list[str]:
     *most, last = [text.SIGNAL_WORDS.get(name, name) for name in signals] or ["memory"]
     of = f"{', '.join(most)} or {last}, the most reliable signal of each workload" if most else last
     words = f"Growth is of {of}. Intervals: -o verdicts.json"
-    return ["", *textwrap.wrap(words, WIDTH)]
+    return ["", *textwrap.wrap(words, text.WIDTH)]
 
 
 YAML: Final = (".yaml", ".yml")
@@ -184,7 +148,7 @@ def limits_table(found: Assessment, *, unicode: bool = True) -> str:
     for row in rows:
         lines += ["", *_block(row)]
     wrapped = "\n".join(part for line in lines for part in _wrap(line)) + "\n"
-    return wrapped if unicode else plain(wrapped)
+    return wrapped if unicode else text.plain(wrapped)
 
 
 _COUNTED: Final = {action: words for action, words in ACTIONS.items() if action is not Action.NONE}
@@ -192,7 +156,7 @@ _COUNTED: Final = {action: words for action, words in ACTIONS.items() if action 
 
 def _wrap(line: str) -> list[str]:
     indent = " " * (len(line) - len(line.lstrip()))
-    return textwrap.wrap(line, WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [""]
+    return textwrap.wrap(line, text.WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [""]
 
 
 def _block(row: dict[str, Any]) -> list[str]:

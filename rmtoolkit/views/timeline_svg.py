@@ -11,6 +11,7 @@ import numpy as np
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
+from rmtoolkit.schema import Verdict
 from rmtoolkit.views._plot import (
     PX,
     Area,
@@ -31,7 +32,6 @@ from rmtoolkit.views._plot import (
     time_ticks,
 )
 from rmtoolkit.views._plot_svg import picture
-from rmtoolkit.views.summary import is_growing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -242,9 +242,8 @@ class Chart(Plot):
             written, kind = f"{layer.edge.name} {text.memory(layer.last_bytes)}", ""
             if at == 0 and layer.edge.name == _LIVE:
                 kind = "strong"
-                if self.row["signal"] == "allocated_bytes" and self.row["growth_bytes_per_day"] is not None:
-                    grows = is_growing(self.row)
-                    written += f" {text.rate(self.row['growth_bytes_per_day'], sign=True)}" if grows else " flat"
+                if self.row["signal"] == "allocated_bytes":
+                    written += f" {_growth(self.row, 'flat')}".rstrip()
             found.append((self._unstruck(middle), written, layer.edge.token, kind))
         found.reverse()  # from the top down, as y grows
         edge = self.y.at(under)
@@ -280,8 +279,7 @@ class Chart(Plot):
         if not self.t.fits:
             return
         on_live = self.t.fit_name == _LIVE
-        growth = text.rate(self.row["growth_bytes_per_day"], sign=True) if is_growing(self.row) else "no growth"
-        written = f"fit on {self.t.fit_name}: {growth}"
+        written = f"fit on {self.t.fit_name}: {_growth(self.row) or text.UNKNOWN}"
         half = text_width(written, bold=True) / 2
         live = self.t.layers[0].edge.pieces if on_live and self.t.layers else ()
         inside: list[Place] = []
@@ -365,6 +363,13 @@ class Chart(Plot):
         return found
 
 
+def _growth(row: dict[str, Any], none: str = "no growth") -> str:
+    """Write the growth; where rest was shown there is none."""
+    if row["growth_bytes_per_day"] is not None:
+        return text.rate(row["growth_bytes_per_day"], sign=True)
+    return none if row["verdict"] == Verdict.NOT_LEAK else ""
+
+
 def _top(timeline: Timeline, limits: list[int]) -> float:
     """Choose the upper end of the axis: above limits and requests, unless they would flatten the curve."""
     content = timeline.peak_bytes
@@ -434,12 +439,12 @@ def describe(timeline: Timeline, row: dict[str, Any]) -> str:
     if len(timeline.layers) > 1:
         layers = [f"{layer.edge.name} {text.memory(layer.last_bytes)}" for layer in timeline.layers]
         parts.append(f"Layers from the bottom: {', '.join(layers)}")
-    parts.append(f"Limit {text.configured(timeline.limits[-1][2])}" if timeline.limits else "No limit known")
+    limit = row["limit_bytes"]
+    parts.append("No limit known" if limit is None else f"Limit {text.configured(limit)}")
     parts += [f"{event.words} {text.moment(_stamp(event.time))}" for event in timeline.events[-_TOLD_EVENTS:]]
     if len(timeline.events) > _TOLD_EVENTS:
         parts.append(f"{len(timeline.events) - _TOLD_EVENTS:,} earlier events")
-    if timeline.fits and row.get("growth_bytes_per_day") is not None:
-        growth = text.rate(row["growth_bytes_per_day"], sign=True) if is_growing(row) else "no growth"
+    if timeline.fits and (growth := _growth(row)):
         parts.append(f"Fit on {timeline.fit_name}: {growth}")
     if timeline.forecast is not None:
         if timeline.forecast.outlook == "reaches" and row["hours_to_limit"] is not None:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit.analysis.judge import judge, read
-from tests.analysis.curves import GI, MI, hours, record, saturate, saw, together
+from rmtoolkit.analysis import advice, promql
+from rmtoolkit.analysis.judge import downsample, judge, read
+from tests.analysis.curves import GI, MI, day, hours, record, saturate, saw, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,6 +85,88 @@ def start_and_bursts() -> Recording:
     return record(DAY, signals, load=10 + 40 * busy, limit_bytes=384 * MI, events=[(0.0, "start", None)])
 
 
+def release_after_a_gap() -> Recording:
+    """Three days at five minutes: four hours unseen, a restart that only a counter shows, and a release that leaks."""
+    t = hours(72, 300)
+    seen = (t < 14) | (t > 18)
+    ripple = np.sin(np.arange(len(t)) ** 2 * 0.7) / 2
+    grown = np.where(t < 30, 0.0, np.where(t < 50, 6.0, 6.0 + 2.5 * (t - 50)))
+    rss = (70 + 25 * saturate(np.where(t < 30, t, t - 30), 1.5) + grown + ripple) * MI
+    work = np.where(t < 30, t, t - 30) * 1000
+    version = np.where(t < 50, "1.0", "1.1").tolist()
+    frame = {"rss_bytes": rss, "work_total": work, "psi_some_seconds": np.where(t < 30, t, t - 30) * 0.2}
+    kept = {name: values[seen] for name, values in frame.items()}
+    versions = [one for one, here in zip(version, seen, strict=True) if here]
+    return record(t[seen], kept, version=versions, limit_bytes=GI // 2, events=[(50.0, "start", None)])
+
+
+def days_and_nights() -> Recording:
+    """Four days of a load that memory follows, on two pods of which one holds more."""
+    t = hours(96, 600)
+    wave = 60 * day(t)
+    ripple = np.sin(np.arange(len(t)) ** 2 * 0.7) / 2
+    pods = [(level * (120 + wave) + ripple) * MI for level in (1.0, 1.4)]
+    about: dict[str, Any] = {"limit_bytes": 320 * MI, "restarts_total": 0, "request_bytes": 128 * MI}
+    return together(
+        [record(t, {"working_set_bytes": one}, pod=f"api-{at}", load=wave, **about) for at, one in enumerate(pods)]
+    )
+
+
+def thread_stacks() -> Recording:
+    """Five threads more each hour, a stack of 200 KiB each; the live heap rests."""
+    threads = np.floor(10 + 120 * U)
+    stacks = (threads - 10) * 0.2
+    signals = _amounts(allocated=60 + 0 * U, rss=80 + stacks, anon=78 + stacks, working_set=90 + stacks)
+    return record(DAY, signals, threads=threads, limit_bytes=GI // 4, restarts_total=0)
+
+
+def outside_the_allocator() -> Recording:
+    """Anonymous memory rises by 70 MiB, and the allocator knows nothing of it."""
+    signals = _amounts(allocated=60 + 0 * U, resident=70 + 0 * U, anon=90 + 70 * U, working_set=100 + 70 * U)
+    return record(DAY, signals, limit_bytes=GI // 4, restarts_total=0)
+
+
+def files_in_a_tmpfs() -> Recording:
+    """Files in memory fill up, page cache beside them; anonymous memory rests, and the kernel's part is large."""
+    shared, cache = 80 * U, 60 * saturate(U, 0.1)
+    signals = _amounts(anon=70 + 0 * U, shmem=10 + shared, file=30 + shared + cache, inactive_file=5 + cache)
+    signals |= _amounts(kernel=40 + 0 * U, usage=140 + shared + cache, working_set=125 + shared, swap=4 + 0 * U)
+    return record(DAY, signals, limit_bytes=GI // 2, restarts_total=0)
+
+
+def held_at_its_limit() -> Recording:
+    """It rises to 250 of 256 MiB and stays there, under pressure from the middle on."""
+    level = np.minimum(120 + 300 * U, 251)
+    pressure = 600 * np.maximum(U - 0.45, 0)
+    signals = _amounts(usage=level + 4, working_set=level, anon=level - 10) | {"psi_some_seconds": pressure}
+    return record(DAY, signals | {"psi_full_seconds": pressure / 3}, limit_bytes=GI // 4, restarts_total=0)
+
+
+def a_warm_up_that_slows() -> Recording:
+    """A cache that fills, slower and slower, and is not full yet."""
+    return record(DAY, _amounts(rss=60 + 90 * saturate(U, 0.45)), limit_bytes=GI // 2, restarts_total=0)
+
+
+def late_and_young() -> Recording:
+    """Flat for most of the day, and rising in its last part; an exporter whose gauge stands still."""
+    rise = 60 * np.maximum(U - 0.86, 0)
+    signals = _amounts(anon=100 + rise, working_set=110 + rise) | {"allocated_bytes": np.full(len(U), 50.0 * MI)}
+    return record(DAY, signals, limit_bytes=GI // 4, restarts_total=0)
+
+
+def a_step_and_a_slow_rise() -> Recording:
+    """One step of 50 MiB, and a rise of 4 MiB a day that is too little to matter soon; `kubectl top` rounds it."""
+    level = np.floor(120 + 50 * (U > 0.4) + 4 * U + RIPPLE)
+    return record(DAY, {"working_set_bytes": level * MI}, quantum_bytes=MI, limit_bytes=GI, node="n1")
+
+
+def killed_while_starting() -> Recording:
+    """Four lives that were killed within their first ten minutes, at a limit of 128 MiB."""
+    life = np.mod(DAY, 0.5)[:25]
+    killed = [(0.5 * at, kind, None) for at in range(1, 4) for kind in ("oom_kill", "start")]
+    return record(DAY[:25], {"rss_bytes": (20 + 210 * life) * MI}, limit_bytes=GI // 8, events=killed)
+
+
 def few_samples() -> Recording:
     """A dozen samples of something that rises: too little to say anything."""
     return record(DAY[:12], {"rss_bytes": (50 + np.arange(12.0)) * MI}, limit_bytes=GI)
@@ -95,6 +178,16 @@ RECORDINGS: Final[tuple[Callable[[], Recording], ...]] = (
     kept_pages,
     teeth_on_a_rising_floor,
     start_and_bursts,
+    release_after_a_gap,
+    days_and_nights,
+    thread_stacks,
+    outside_the_allocator,
+    files_in_a_tmpfs,
+    held_at_its_limit,
+    a_warm_up_that_slows,
+    late_and_young,
+    a_step_and_a_slow_rise,
+    killed_while_starting,
     few_samples,
 )
 
@@ -114,9 +207,16 @@ def _plain(value: object) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
+def _shown(recording: Recording, lives: pl.DataFrame) -> pl.DataFrame:
+    """How many samples a chart keeps, and the sum of their times."""
+    kept = downsample(recording, lives, recording.containers["container_id"])
+    return kept.select(pl.len(), seconds=pl.col("time").dt.epoch("s").sum())
+
+
 def told(recording: Recording) -> dict[str, list[dict[str, Any]]]:
     """Everything that analysis says of a recording; of a forecast, which has many rows, every twentieth."""
     found = judge(recording)
+    row = found.verdicts.row(0, named=True)
     frames = {
         "readings": read(recording).readings.table,
         "lives": found.lives,
@@ -126,6 +226,9 @@ def told(recording: Recording) -> dict[str, list[dict[str, Any]]]:
         "instances": found.instances if found.instances.height > 1 else found.instances.clear(),
         "checklist": found.checklist,
         "forecast": found.forecast.gather_every(20),
+        "advice": advice.frame(row),
+        "queries": promql.frame(row),
+        "shown": _shown(recording, found.lives),
     }
     return {name: [_plain(row) for row in frame.iter_rows(named=True)] for name, frame in frames.items()}
 
@@ -155,5 +258,8 @@ def written(name: str) -> dict[str, list[dict[str, Any]]]:
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     for make in RECORDINGS:
-        text = json.dumps(told(make()), ensure_ascii=False, indent=1)
-        (FOLDER / f"{make.__name__}.json").write_text(text + "\n", encoding="utf-8")
+        frames = [
+            f"{json.dumps(name)}: [\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]"
+            for name, rows in told(make()).items()
+        ]
+        (FOLDER / f"{make.__name__}.json").write_text("{\n" + ",\n".join(frames) + "\n}\n", encoding="utf-8")

@@ -62,7 +62,7 @@ def said(name: str, milliseconds: list[float], target: float) -> None:
 
 def python_alone(recording: rm.Recording, names: list[str]) -> None:
     """CPU time of what Python does for a switch."""
-    case = Case(rm.judge(recording))
+    case = Case(rm.assess(recording))
     spent = []
     for name in names:
         started = time.process_time()
@@ -122,7 +122,7 @@ def main() -> None:
         load = " ".join(f"{value:.1f}" for value in os.getloadavg())
         sizes = f"{options.workloads} workloads × {options.replicas} pods × {options.samples:,} samples"
         print(f"Triage: {sizes}; load {load}")
-        every = Case(rm.judge(recording)).names
+        every = Case(rm.assess(recording)).names
         names = [every[at % len(every)] for at in range(1, SWITCHES + 1)]
         python_alone(recording, names)
         in_the_browser(path, names)

@@ -188,11 +188,12 @@ def show_fleet(lab: Lab, opened_of: Callable[[], Opened], folder: Path, workload
     file = recording.write(folder / "fleet.parquet")
     print(f"== Fleet: {workloads:,} workloads with {samples:,} samples, load {os.getloadavg()[0]:.1f}")
     begun = time.perf_counter()
-    judgement = rm.judge(recording)
-    print(f"in Python, judge: {time.perf_counter() - begun:.1f} s")
+    assessed = rm.assess(recording)
+    print(f"in Python, assess: {time.perf_counter() - begun:.1f} s")
     begun, used = time.perf_counter(), time.process_time()
-    made = rm.Fleet(judgement)
-    print(f"in Python, judged to ready: {time.perf_counter() - begun:.2f} s, {time.process_time() - used:.2f} s of CPU")
+    made = rm.Fleet(assessed)
+    wall, cpu = time.perf_counter() - begun, time.process_time() - used
+    print(f"in Python, assessed to ready: {wall:.2f} s, {cpu:.2f} s of CPU")
     told("in Python, sort", [timed(partial(made.set_trait, "sort", n)) for n in ("kill", "growth", "peak", "name")])
     told("in Python, next page", [timed(partial(made.set_trait, "page", p)) for p in range(1, 15)])
     told("in Python, search", [timed(partial(made.set_trait, "search", t)) for t in ("1", "12", "123", "")])
@@ -202,10 +203,10 @@ def show_fleet(lab: Lab, opened_of: Callable[[], Opened], folder: Path, workload
     page = opened.page
     cell = (
         "import time, rmtoolkit as rm\n"
-        f"judgement = rm.judge(rm.read_recording({str(file)!r}))\n"
+        f"assessed = rm.assess(rm.read_recording({str(file)!r}))\n"
         "import ipywidgets, IPython.display\n"
         "button = ipywidgets.Button(description='Open')\n"
-        "button.on_click(lambda _: setattr(box, 'children', (rm.Fleet(judgement),)))\n"
+        "button.on_click(lambda _: setattr(box, 'children', (rm.Fleet(assessed),)))\n"
         "box = ipywidgets.VBox([])\n"
         "box.add_class('bench')\n"
         "ipywidgets.VBox([button, box])"
@@ -214,7 +215,7 @@ def show_fleet(lab: Lab, opened_of: Callable[[], Opened], folder: Path, workload
     button = ".widget-button"
     page.wait_for_selector(button, timeout=300_000)
     ready = [float(page.evaluate(_OPEN)) for _ in range(3)]
-    told("judged to ready on screen", ready, 3000)
+    told("assessed to ready on screen", ready, 3000)
     pressed = []
     for name in (
         "sort kill",

@@ -69,7 +69,7 @@ def spots(rows: dict[str, Any], axes: dict[str, float]) -> list[tuple[float, flo
 @pytest.fixture(scope="module")
 def shown() -> dict[str, tuple[dict[str, Any], dict[str, float]]]:
     """Rows and axes of each sample."""
-    case = Case(rm.judge(rm.concat([rm.read(SAMPLES / name) for name in SHOWN])))
+    case = Case(rm.assess(rm.concat([rm.read(SAMPLES / name) for name in SHOWN])))
     found = {}
     for name in case.names:
         one = picture(case, State(name))

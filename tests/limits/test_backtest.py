@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
+
 import numpy as np
 import polars as pl
 import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.backtest import FAMILY, RIVALS, WEEKS, summarise
+from rmtoolkit.limits.backtest import FAMILY, RIVALS, WEEKS, _paired, summarise
 from tests.limits.conftest import MIB, samples, steady
 
 
@@ -88,3 +91,61 @@ def test_paired_tests_see_who_is_better() -> None:
     assert (theirs["only_ours"], theirs["only_theirs"]) == (0, 8)
     assert theirs["p_value"] == pytest.approx(2 * 0.5**8)
     assert result.dominated_by() == []
+
+
+def test_the_table_of_a_rule_is_counted_by_hand() -> None:
+    """Two weeks of two workloads: shares, slack, memory, change of the limit and the paired difference."""
+    made = []
+    for arm, limits, slack in (("rmtoolkit 5 %", (4, 4), 0.5), ("KRR", (2, 8), 0.6)):
+        for workload, pods in (("a", 1), ("b", 3)):
+            for week, limit in enumerate(limits):
+                monday = dt.datetime(2026, 1, 5 + 7 * week, tzinfo=dt.UTC)
+                more = 0.2 if (workload, week) == ("b", 1) else 0.0
+                names = {"namespace": "n", "workload": workload, "container": "c", "week": monday, "arm": arm}
+                about = {"growing": False, "needed_bytes": 3 * 2**30, "limit_bytes": limit * 2**30, "pods": pods}
+                made.append(names | about | {"oom": limit < 3, "slack": slack + more})
+    arms = {row["arm"]: row for row in summarise(pl.DataFrame(made, schema=WEEKS)).arms.iter_rows(named=True)}
+    ours, theirs = arms["rmtoolkit 5 %"], arms["KRR"]
+    assert (theirs["weeks"], theirs["oom_weeks"], theirs["oom_share"]) == (4, 2, 0.5)
+    assert (theirs["only_ours"], theirs["only_theirs"]) == (0, 2)
+    # 2 + 3 × 2 GiB in the first week, 8 + 3 × 8 in the second.
+    assert theirs["reserved_gib"] == pytest.approx((8 + 32) / 2)
+    assert theirs["churn"] == pytest.approx(3.0)
+    assert ours["churn"] == 0.0
+    assert ours["slack"] == pytest.approx((0.5 + 0.5 + 0.5 + 0.7) / 4)
+    assert theirs["slack_difference"] == pytest.approx(0.1)
+    # Both workloads differ by the same: no chance.
+    assert theirs["slack_p_value"] == pytest.approx(0.0, abs=1e-9)
+    assert ours["slack_p_value"] == 1.0
+
+
+def test_the_paired_test_is_that_of_the_normal_distribution() -> None:
+    """Differences of 1, 2 and 3: the mean is 2 with an error of 1 / √3, so z is 3.46."""
+    assert _paired(np.array([1.0, 2.0, 3.0])) == pytest.approx(math.erfc(2 * math.sqrt(3) / math.sqrt(2)))
+    assert _paired(np.array([1.0])) is None
+
+
+def test_slack_is_the_share_that_stays_unused(result: rm.Backtest) -> None:
+    """Of the limit, over the week's mean use: that of hindsight is how flat a week is."""
+    row = result.weeks.filter((pl.col("arm") == "hindsight") & (pl.col("workload") == "w07")).row(0, named=True)
+    assert row["limit_bytes"] == row["needed_bytes"]
+    assert 0.01 < row["slack"] < 0.06
+    krr = result.weeks.filter((pl.col("arm") == "KRR") & (pl.col("workload") == "w07")).row(0, named=True)
+    mean = row["limit_bytes"] * (1 - row["slack"])
+    assert krr["slack"] == pytest.approx(1 - mean / krr["limit_bytes"])
+
+
+def test_the_promise_is_counted(result: rm.Backtest) -> None:
+    """Each promised chance with the share that came true, of all weeks that had a limit at it."""
+    for row in result.calibration.iter_rows(named=True):
+        weeks = result.weeks.filter((pl.col("arm") == f"rmtoolkit {100 * row['promised']:g} %") & ~pl.col("growing"))
+        assert row["weeks"] == weeks["limit_bytes"].count()
+        assert row["observed"] == pytest.approx(weeks["oom"].sum() / row["weeks"])
+        assert row["low"] <= row["observed"] <= row["high"]
+
+
+def test_the_result_says_how_ours_did(result: rm.Backtest) -> None:
+    """In percent, at 5 % accepted."""
+    ours = result.arms.filter(pl.col("arm") == "rmtoolkit 5 %").row(0, named=True)
+    shares = f"{100 * ours['oom_share']:.1f} % with an OOM kill, {100 * ours['slack']:.1f} % slack"
+    assert repr(result) == f"<Backtest: 120 workload weeks, at 5 %: {shares}>"

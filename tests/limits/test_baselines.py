@@ -233,3 +233,29 @@ def test_every_rule_answers_for_every_workload() -> None:
     )
     for rule in (vpa_memory, krr_memory, crane_memory, autopilot_memory, kubecost_memory, castai_memory):
         assert rule(table)["workload"].to_list() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(("days", "rule"), [(7, crane_memory), (5, castai_memory)])
+def test_a_sample_as_old_as_the_window_is_outside(days: int, rule: Any) -> None:
+    """Exactly seven days back for Crane, five for CAST AI; a second younger is seen."""
+    last = START + days * 86_400
+    old, seen = (
+        rule(series([first, last], [900 * MIB, 100 * MIB]))["recommended_request_bytes"].item()
+        for first in (START, START + 1)
+    )
+    assert old < 300 * MIB
+    assert seen > 900 * MIB
+
+
+def test_autopilot_halves_a_sample_in_two_days() -> None:
+    """A high half day weighs less the older it is: two days ago half of what it is today."""
+
+    def with_high(days_ago: int, minutes: int) -> int | None:
+        times = range(START, START + 6 * 86_400, 300)
+        end = times[-1] + 300 - days_ago * 86_400
+        values = [400 * MIB if end - minutes * 60 <= time < end else 100 * MIB for time in times]
+        return limit(autopilot_memory(series(times, values)))
+
+    # All weighs 2.5 days; high samples weigh four times as much: a fiftieth is 18 minutes of today.
+    assert [with_high(0, minutes) == 460 * MIB for minutes in (10, 30)] == [False, True]
+    assert [with_high(2, minutes) == 460 * MIB for minutes in (20, 60)] == [False, True]

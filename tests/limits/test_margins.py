@@ -70,6 +70,30 @@ def test_eight_days_are_the_least_to_learn_from(short: int) -> None:
         assert rm.learn_margins(pl.concat(tables)).origin.startswith("learnt from 3 workloads over 8 days until ")
 
 
+def test_eight_days_by_the_hour_are_enough_too() -> None:
+    """A day of which 23 hours lie between first and last sample is a day: what passes the gate teaches."""
+    margins = rm.learn_margins(samples(steady(8)))
+    assert margins.tables.select("history_seconds", "pairs").rows() == [(float(DAY), 1)]
+    with pytest.raises(RmtoolkitError, match="eight days"):
+        rm.learn_margins(samples(steady(8)[:-1]))
+
+
+def test_scores_are_those_of_the_history_that_fits() -> None:
+    """The longest table that is no longer than the history, with a fiftieth to spare, and with pairs enough."""
+    rows = [(DAY, "settled", 200, [1.0]), (DAY, "climbing", 200, [2.0]), (7 * DAY, "settled", 200, [3.0])]
+    few = (14 * DAY, "settled", 50, [4.0])
+    margins = Margins("made", pl.DataFrame([*rows, few], schema=Margins.shipped().tables.schema, orient="row"))
+
+    def scores(days: float, *, climbing: bool = False) -> list[float]:
+        return list(margins.scores(days * DAY, climbing=climbing))
+
+    assert scores(0.1) == scores(1) == scores(6.8) == [1.0]
+    assert scores(3, climbing=True) == [2.0]
+    assert scores(7) == scores(6.9) == scores(30) == [3.0]
+    # Of a kind with too few pairs all are taken.
+    assert scores(7, climbing=True) == [3.0]
+
+
 def test_margins_differ_by_their_tables(fleet: rm.Recording) -> None:
     """The same origin with other numbers is another artefact."""
     margins = rm.learn_margins(fleet)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.limits.history import Need, as_need
+from rmtoolkit.limits.recommend import advise, gather
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
 
@@ -166,7 +170,40 @@ def test_too_small_a_chance_is_refused_with_what_would_help(fleet: rm.Recording)
     limits = rm.recommend_limits(fleet, 0.0001, rm.learn_margins(fleet))
     assert limits["recommended_limit_bytes"].is_null().all()
     assert (limits["action"] == "wait").all()
-    assert limits["reason"].str.contains("cannot certify").all()
+    assert limits["reason"].str.contains(r"cannot certify 1 in 10,000: .* is 0\.83 %").all()
+
+
+def test_what_went_too_high_is_not_said_to_be_too_few_pairs() -> None:
+    """Pairs that can tell 5 % do not "certify" it less for ending in kills: the sentence says what happened."""
+    kept = pl.DataFrame({"history_seconds": [3600.0], "kind": ["settled"], "pairs": [200], "scores": [[1e9] * 200]})
+    margins = rm.Margins("made", kept)
+    found = advise(as_need(gather(rm.Recording.from_frame(samples(steady(14)))).row(0, named=True)), 0.05, margins)
+    assert found.recommended_limit_bytes is None
+    assert "cannot certify" not in found.reason
+    assert "as high as 5 % of such weeks" in found.reason
+
+
+def test_no_limit_is_a_thousand_times_the_need() -> None:
+    """A climb that is drawn on counts as well: what no integer holds is no limit, and nothing overflows."""
+    need = Need(base_bytes=1e23, need_bytes=10**12, spread=0.5, history_seconds=14 * DAY, verdict="not_leak")
+    assert advise(need, 0.05, rm.Margins.shipped()).recommended_limit_bytes is None
+    near = dataclasses.replace(need, base_bytes=1.1e12)
+    assert (advise(near, 0.05, rm.Margins.shipped()).recommended_limit_bytes or 0) > 1.1e12
+
+
+@pytest.mark.parametrize("level", [0.3, 5.0])
+def test_nothing_is_too_small_to_start_in(level: float) -> None:
+    """A container of 5 Mi gets 16: below that its processes may not even start."""
+    assert only(rm.recommend_limits(samples(steady(14, level))))["recommended_limit_bytes"] == 16 * MIB
+
+
+def test_weekdays_alone_are_said_not_to_be_a_week() -> None:
+    """Five days seen, a batch on Sundays perhaps: the reason says that no whole week was seen."""
+    said = only(rm.recommend_limits(samples(steady(5), limit_bytes=256 * MIB)))["reason"]
+    assert "No whole week was seen" in str(said)
+    assert "No whole week was seen" not in str(
+        only(rm.recommend_limits(samples(steady(7), limit_bytes=256 * MIB)))["reason"]
+    )
 
 
 @pytest.mark.parametrize("chance", [0, 1, -0.1, 5])
@@ -182,3 +219,23 @@ def test_a_stored_recording_is_recommended_part_by_part_with_the_same_result(
     """What is read lazily from a file gives the rows of what is in memory."""
     path = fleet.write(f"{tmp_path}/fleet.parquet")
     assert rm.recommend_limits(rm.read_recording(path)).equals(rm.recommend_limits(fleet))
+
+
+@pytest.mark.parametrize(("per_day", "buys"), [(51.0, False), (1.0 * MIB, True)])
+def test_growth_of_a_century_buys_no_days(per_day: float, buys: bool) -> None:
+    """A cache that creeps by bytes a day has no rate: nobody is told that 384 Mi last for millions of days."""
+    need = Need(
+        growing=True,
+        verdict="inconclusive",
+        need_bytes=250 * MIB,
+        limit_bytes=256 * MIB,
+        history_seconds=14.0 * DAY,
+        growth_bytes_per_day=per_day,
+        growth_low_bytes_per_day=per_day / 2,
+        growth_high_bytes_per_day=per_day * 2,
+    )
+    found = advise(need, 0.05, rm.Margins.shipped())
+    assert found.buys_days == (pytest.approx(128) if buys else None)
+    assert found.buys_days_low == (pytest.approx(64) if buys else None)
+    assert found.raise_to_bytes == (384 * MIB if buys else None)
+    assert ("Raising to 384 Mi buys" in found.reason) == buys

@@ -112,3 +112,56 @@ def test_a_day_of_memory_never_falls_below_zero() -> None:
     """Whatever is taken away."""
     table = samples(np.full(24, 1.0 * MIB)).with_columns(threads=pl.lit(1000))
     assert rm.what_if(table, threads=0).recording.samples["working_set_bytes"].min() == 0
+
+
+def test_kills_of_several_pods_come_in_the_order_of_time() -> None:
+    """The pod that is named last is killed first, while it starts; the other while it runs."""
+    early, late = (np.full(300, 200.0 * MIB) for _ in range(2))
+    early[120] = late[240] = 400 * MIB
+    begun = (pl.int_range(pl.len()) >= 115).cast(pl.Int64)
+    table = pl.concat(
+        [
+            samples(late, step=60, pod="api-0").with_columns(restarts_total=pl.lit(0, dtype=pl.Int64)),
+            samples(early, step=60, pod="api-9").with_columns(restarts_total=begun),
+        ]
+    )
+    kills = rm.replay(table, 300 * MIB)
+    assert kills.select("pod", "phase").rows() == [("api-9", "startup"), ("api-0", "running")]
+    assert kills["time"].is_sorted()
+
+
+def test_ten_minutes_below_the_limit_end_an_episode() -> None:
+    """The gap is counted from sample to sample: ten minutes are one episode, eleven are two."""
+    for gap, number in ((10, 1), (11, 2)):
+        values = np.full(100, 200.0 * MIB)
+        values[[20, 20 + gap]] = 300 * MIB
+        assert rm.replay(samples(values, step=60), 250 * MIB).height == number
+
+
+def test_other_traffic_scales_what_is_above_the_quietest_twentieth() -> None:
+    """100 at rest and 160 at work are 100 and 220 at twice the traffic."""
+    values = np.where(np.arange(100) < 50, 100.0, 160.0) * MIB
+    changed = rm.what_if(samples(values), traffic=2).recording.samples["working_set_bytes"].to_numpy() / MIB
+    assert changed.tolist() == np.where(np.arange(100) < 50, 100.0, 220.0).tolist()
+
+
+def test_other_threads_touch_other_stacks() -> None:
+    """64 KiB for each that comes, the last count held where none was scraped."""
+    table = samples(np.full(10, 100.0 * MIB)).with_columns(threads=pl.Series([16, *[None] * 9], dtype=pl.Int64))
+    changed = rm.what_if(table, threads=48).recording.samples["working_set_bytes"].unique().to_list()
+    assert changed == [100 * MIB + 32 * 64 * 1024]
+
+
+def test_jemalloc_gives_back_its_dirty_pages() -> None:
+    """Resident less active less metadata."""
+    table = samples(np.full(10, 100.0 * MIB)).with_columns(
+        resident_bytes=pl.lit(90 * MIB), active_bytes=pl.lit(50 * MIB), metadata_bytes=pl.lit(4 * MIB)
+    )
+    changed = rm.what_if(table, purge=True)
+    assert changed.recording.samples["working_set_bytes"].unique().to_list() == [64 * MIB]
+
+
+def test_a_startup_is_averaged_over_the_time_it_is_spread_over() -> None:
+    """200 Mi above the level for four minutes are 40 over twenty."""
+    changed = rm.what_if(spiky(), startup_spread_seconds=1200).recording.samples["working_set_bytes"].to_numpy() / MIB
+    assert changed[1441:1461].max() == pytest.approx(240)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.risk import clopper_pearson, mcnemar, wilson
+from rmtoolkit.limits.history import Need
+from rmtoolkit.limits.risk import above_kills, clopper_pearson, mcnemar, risk, wilson
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
 
@@ -111,3 +114,63 @@ def test_the_intervals_are_those_of_the_books() -> None:
     assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
     assert mcnemar(0, 5) == pytest.approx(0.0625)
     assert mcnemar(0, 0) == 1.0
+
+
+SCORES = np.arange(1, 100) / 100
+NEED = Need(base_bytes=100.0 * MIB, spread=0.5, history_seconds=14.0 * DAY, need_bytes=100 * MIB)
+
+
+def test_a_chance_is_the_place_among_the_scores() -> None:
+    """Ninety-nine scores from 0.01 to 0.99: a limit of exp(0.5 × 0.8) above the base leaves twenty, of a hundred."""
+    found = risk(NEED, 100 * MIB * np.exp(0.5 * 0.795), SCORES)
+    assert found.week == pytest.approx((20 + 1) / 100)
+    assert found.pairs == 99
+    assert found.smallest == pytest.approx(1 / 100)
+    low, high = clopper_pearson(20, 99)
+    assert found.low == pytest.approx(low)
+    assert found.high == pytest.approx(high)
+    assert risk(NEED, 50 * MIB, SCORES).week == 1.0
+
+
+def test_a_day_and_a_month_are_weeks_of_the_same_kind() -> None:
+    """Weeks that are alike: 1 − p to the power of the share of a week."""
+    found = risk(NEED, 100 * MIB * np.exp(0.5 * 0.795), SCORES)
+    assert found.day == pytest.approx(1 - 0.79 ** (1 / 7))
+    assert found.month == pytest.approx(1 - 0.79 ** (30 / 7))
+
+
+def test_kills_go_on_at_the_limit_that_killed() -> None:
+    """Seven kills in fourteen days are one in two days; above the limit each 15 % more halves the chance."""
+    need = dataclasses.replace(NEED, kills=7, kills_now=7, killed_limit_bytes=100 * MIB)
+    at = risk(need, 100 * MIB, np.full(99, -5.0))
+    assert at.week == pytest.approx(1 - np.exp(-7 / 14 * 7))
+    assert at.day == pytest.approx(1 - np.exp(-7 / 14))
+    assert at.basis == "kills"
+    # Seven were counted: 3.9 to 11.8 were expected, at 80 % (half of the quantiles of chi squared).
+    assert at.low == pytest.approx(1 - np.exp(-3.895 / 2), abs=1e-3)
+    assert at.high == pytest.approx(1 - np.exp(-11.77 / 2), abs=1e-3)
+    above = risk(need, 115 * MIB, np.full(99, -5.0))
+    assert above.week == pytest.approx((at.week or 0) / 2)
+    assert (above.high or 0) == pytest.approx((at.high or 0) * 0.5 ** (np.log(1.15) / np.log(1.3)))
+
+
+def test_one_kill_is_no_less_than_a_coin() -> None:
+    """What has killed before may well kill again, however long it was watched."""
+    need = dataclasses.replace(NEED, history_seconds=300.0 * DAY, kills=1, kills_now=1, killed_limit_bytes=100 * MIB)
+    assert risk(need, 100 * MIB, np.full(99, -5.0)).week == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("chance", [0.4, 0.05, 0.01])
+def test_above_kills_is_the_limit_at_which_they_leave_the_chance(chance: float) -> None:
+    """The inverse of what kills say of a limit."""
+    need = dataclasses.replace(NEED, kills=7, kills_now=7, killed_limit_bytes=100 * MIB)
+    limit = above_kills(need, chance)
+    assert limit > 100 * MIB
+    assert risk(need, limit, np.full(99, -5.0)).week == pytest.approx(chance, rel=1e-3)
+
+
+def test_growth_whose_rate_is_unknown_is_unknown_with_a_known_peak() -> None:
+    """Nulls for every span, and no error."""
+    found = risk(Need(growing=True, peak_bytes=100 * MIB, need_bytes=100 * MIB), 200 * MIB, SCORES)
+    assert (found.day, found.week, found.month, found.low, found.high, found.basis) == (None,) * 6
+    assert "not at a rate that is known" in found.because

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
-from rmtoolkit.loaders._detect import Form, recognise
+from rmtoolkit.loaders import Form, recognise
 from rmtoolkit.loaders._docker_rows import Happened, Labels, amount, read_text
 from rmtoolkit.loaders.docker import events_of, set_limits
 from tests.loaders.outcomes import Outcomes

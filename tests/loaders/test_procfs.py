@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
-from rmtoolkit.loaders import linux
-from rmtoolkit.loaders._detect import Form, recognise
+from rmtoolkit.loaders import Form, linux, recognise
 from rmtoolkit.loaders.linux import read_blocks
 
 DATA: Final = Path(__file__).parents[1] / "data" / "procfs"

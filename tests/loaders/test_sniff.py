@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.loaders._detect import READERS, Form, _File, recognise, sources_table
+from rmtoolkit.loaders import READERS, Form, _File, recognise, sources_table
 from tests.loaders.outcomes import Outcomes
 
 DATA: Final = Path(__file__).parents[1] / "data"

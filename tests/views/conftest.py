@@ -476,6 +476,9 @@ def build() -> Judgement:
     )
     recording = Recording(recording.containers, recording.samples, recording.events, report)
     verdicts = _verdicts(recording)
+    # Where rest was shown there is no growth.
+    growth = [name for name in verdicts.columns if name.startswith("growth_")]
+    verdicts = verdicts.with_columns(pl.when(pl.col("verdict") != "not_leak").then(name).alias(name) for name in growth)
     lives = _lives(recording)
     instances = verdicts.with_columns(pod=pl.col("workload") + "-0", lives=pl.lit(1, dtype=pl.UInt32))
     return Judgement(
@@ -510,7 +513,6 @@ def assessed(fleet: Judgement) -> Assessment:
     hand = fleet.verdicts.rename({"reason": "why"})
     rests = pl.col("verdict") == "not_leak"
     hand = hand.with_columns(
-        *(pl.when(~rests).then(name).alias(name) for name in hand.columns if name.startswith("growth_")),
         next_text=pl.col("next_step"),
         growing=~rests,
         confidence_share=pl.when(rests).then(1 - pl.col("leak_probability")).otherwise("leak_probability"),

@@ -75,5 +75,5 @@ def shown(fleet: Judgement, row: dict[str, Any]) -> dict[str, Any]:
     end = samples["time"].max()
     hours = {side: row[f"hours_to_limit{side}"] for side in ("", "_low", "_high")}
     met = {f"limit_at{side}": None if left is None else end + left * HOUR for side, left in hours.items()}
-    grows = {"growing": row["verdict"] == "leak"}
-    return row | layers | met | grows
+    rests = row["verdict"] == "not_leak"
+    return row | layers | met | ({"growth_bytes_per_day": None} if rests else {})

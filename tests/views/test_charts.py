@@ -205,6 +205,7 @@ def test_labels_cover_no_curve(spikes: bool) -> None:
             "growth_low_bytes_per_day",
             "detection_floor_bytes_per_day",
             "hours_to_limit",
+            "limit_bytes",
         )
     )
     root = ET.fromstring(timeline_svg.draw(shown, row, "c1", "shop/api"))  # noqa: S314 - our own output

@@ -100,7 +100,7 @@ def test_the_answer_comes_first(parsed: _Page) -> None:
     order = [
         "2 of 7 workloads leak. 1 reaches its limit within 7 days.",
         "2 were OOM-killed in the last 7 days.",
-        "4 exceed the 5 % OOM target.",
+        "4 exceed the 5\u00a0% OOM target.",
         "Start with payments/ledger-api: 61 h to its limit, and a higher limit does not cure it.",
         "above the OOM target",
         "covers 7 of 7 workloads",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rmtoolkit._html import el, folded, table, wide
-from rmtoolkit.views import _tables
+from rmtoolkit.views import _tables, heap_terminal
 
 START = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
 
@@ -181,7 +181,7 @@ def test_quality_counts_gaps_and_doubts() -> None:
 
 def test_a_table_for_a_terminal_keeps_the_end_of_names() -> None:
     """Figures stand to the right under their heads, and a long name loses its beginning."""
-    assert _tables.lines(("LIVE", "PEAK"), [("5 Mi", "12 Mi")], ["api::cache::put"], 22, "FUNCTION") == [
+    assert heap_terminal.lines(("LIVE", "PEAK"), [("5 Mi", "12 Mi")], ["api::cache::put"], 22, "FUNCTION") == [
         "LIVE   PEAK  FUNCTION",
         "5 Mi  12 Mi  …che::put",
     ]

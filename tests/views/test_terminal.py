@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
+from rmtoolkit import text
 from rmtoolkit.views import terminal
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def test_colour_only_where_it_belongs(
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert terminal.wants_colour(stream) is wanted
+    assert text.wants_colour(stream) is wanted
 
 
 @pytest.mark.parametrize(
@@ -129,4 +130,4 @@ def test_colour_only_where_it_belongs(
 )
 def test_marks_only_where_they_exist(encoding: str, wanted: bool) -> None:
     """An encoding that lacks one of the marks gets none of them."""
-    assert terminal.has_unicode(io.TextIOWrapper(io.BytesIO(), encoding=encoding)) is wanted
+    assert text.has_unicode(io.TextIOWrapper(io.BytesIO(), encoding=encoding)) is wanted

@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit, urlunsplit
-from urllib.parse import quote as parse_quote
+from urllib.parse import quote as percent_quote
 from weakref import WeakSet
 
 import msgspec
@@ -226,7 +226,7 @@ class Secrets:
         """Remember secrets, also as they look within an address."""
         for text in texts:
             if text and len(text) >= _SHORTEST:
-                self._known |= {text, parse_quote(text, safe=""), parse_quote(text)}
+                self._known |= {text, percent_quote(text, safe=""), percent_quote(text)}
 
     def mask(self, text: str) -> str:
         """Take all secrets out of a text."""

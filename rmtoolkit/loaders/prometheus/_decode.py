@@ -56,7 +56,7 @@ def read_even(text: memoryview) -> tuple[NDArray[np.int64], NDArray[np.float64]]
         good = _alike(rows, digits, fields, is_last=place + rows.size == len(text))
         if good < _LEAST_ROWS and place + good * width < len(text):
             return None
-        numbers = iter([_joined_even(table[:good]) for table in digits])
+        numbers = iter([_joined_digits(table[:good]) for table in digits])
         time = next(numbers) * 1000
         if sample[2]:
             time += next(numbers) * 10.0 ** (3 - len(sample[2]))
@@ -90,7 +90,7 @@ def _alike(
     return min((int(places[0]) for places in wrong if len(places)), default=height)
 
 
-def _joined_even(digits: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _joined_digits(digits: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Join digits to whole numbers."""
     number: NDArray[np.float64] = digits.astype(np.float64) @ 10.0 ** np.arange(digits.shape[1] - 1, -1, -1)
     return number

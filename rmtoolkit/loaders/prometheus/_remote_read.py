@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from dataclasses import dataclass
-from dataclasses import field as dataclasses_field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -258,13 +258,13 @@ class Frame(NamedTuple):
 class Taken:
     """Series of an answer and where their chunks stand."""
 
-    labels: list[dict[str, str]] = dataclasses_field(default_factory=list)
-    chunks: list[tuple[int, int, int]] = dataclasses_field(
+    labels: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    chunks: list[tuple[int, int, int]] = dataclasses.field(
         default_factory=list
     )  # of XOR: its series, where it begins and ends
     histograms: int = 0
     silent: int = 0
-    left_out: Counter[str] = dataclasses_field(default_factory=Counter)
+    left_out: Counter[str] = dataclasses.field(default_factory=Counter)
 
 
 def split_frames(data: bytes, left_out: Counter[str]) -> Iterator[Frame]:

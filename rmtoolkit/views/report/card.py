@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, join
+from rmtoolkit.text import shortened
 from rmtoolkit.views import _tables, timeline_svg
 from rmtoolkit.views import charts as svg
-from rmtoolkit.views._tables import facts, pattern_words, shortened, with_code
+from rmtoolkit.views._tables import facts, pattern_words, with_code
 from rmtoolkit.views.report.columns import SHOWN_NAME
 
 if TYPE_CHECKING:

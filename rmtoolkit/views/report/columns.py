@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, join, table
 from rmtoolkit.schema import Verdict
+from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
-from rmtoolkit.views._tables import ACTIONS, marked, shortened
+from rmtoolkit.views._tables import ACTIONS, marked
 from rmtoolkit.views.report.contents import Column
 
 if TYPE_CHECKING:
@@ -57,11 +58,6 @@ def apart(about: Row) -> tuple[str, str]:
 def heat(column: Column, about: Row) -> str:
     """Give the class of what is set in bold: the target is exceeded, or the limit is near."""
     return "hot" if column.hot is not None and column.hot(about) else ""
-
-
-def first_sentence(words: str) -> str:
-    """Shorten a next step to what is done."""
-    return f"{text.printable(words).split('. ')[0].removesuffix('.')}.".replace("`", "")
 
 
 def links(rows: Sequence[Row], most: int) -> Markup:
@@ -166,7 +162,7 @@ def _given_back(_: Contents, about: Row) -> str:
 
 def _setting(_: Contents, about: Row) -> Markup:
     if about["setting"] is None:
-        return _short(first_sentence(about["next_step"]))
+        return _short(text.printable(about["next_text"]))
     shown = text.printable(about["setting"])
     return el("code", shown if len(shown) <= _LONGEST_SETTING else f"{shown[:_LONGEST_SETTING]}…")
 
@@ -191,14 +187,16 @@ VERDICT: Final = Column(
     lambda about: _ORDER.index(about["verdict"]),
 )
 GROWTH: Final = Column("Growth, Mi/day", "growth", _growth, _of("growth_bytes_per_day"), number=True)
-TIME: Final = Column("Time to limit", "time", _time, _of("hours_to_limit"), number=True, hot=_of("reaches_soon"))
+TIME: Final = Column(
+    "Time to limit", "time", _time, _of("hours_to_limit"), number=True, hot=lambda about: about["reaches_soon"]
+)
 KILL: Final = Column(
     "OOM kill 7\u00a0d",
     "kill",
     lambda _, about: text.chance(about["oom_probability_7d"]),
     _of("oom_probability_7d"),
     number=True,
-    hot=_of("above_target"),
+    hot=lambda about: about["above_target"],
 )
 PEAK: Final = Column("Peak / limit, Mi", "peak", _peak, _of("peak_bytes"), number=True)
 LEVEL: Final = Column(
@@ -207,11 +205,11 @@ LEVEL: Final = Column(
     lambda _, about: f"level {about['evidence_level']}" if about["evidence_level"] else text.UNKNOWN,
     _of("evidence_level"),
 )
-NEXT: Final = Column("Next step", "next", lambda _, about: _short(first_sentence(about["next_step"])))
+NEXT: Final = Column("Next step", "next", lambda _, about: _short(text.printable(about["next_text"])))
 LIMIT: Final = Column("Limit, Mi", "change", _change("limit"), _of("advised_limit_bytes"), number=True)
 REQUEST: Final = Column("Request, Mi", "change", _change("request"), _of("advised_request_bytes"), number=True)
 RISK: Final = Column(
-    "OOM kill 7\u00a0d", "risk", _risk, _of("oom_probability_7d"), number=True, hot=_of("above_target")
+    "OOM kill 7\u00a0d", "risk", _risk, _of("oom_probability_7d"), number=True, hot=lambda about: about["above_target"]
 )
 COST: Final = Column("Cost a month", "cost", _cost, _of("reserved_change_bytes"), number=True)
 WHY: Final = Column("Why", "next", _why)

@@ -14,8 +14,8 @@ from rmtoolkit import text
 from rmtoolkit._io import replacing
 from rmtoolkit.assessment import recommend_limits
 from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
+from rmtoolkit.text import shortened
 from rmtoolkit.views import exports
-from rmtoolkit.views._tables import shortened
 from rmtoolkit.views.report.sections import SECTIONS, begin, figures, missing, told
 
 if TYPE_CHECKING:

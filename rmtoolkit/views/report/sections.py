@@ -10,8 +10,8 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, join, table, wide
 from rmtoolkit.schema import Action, Ending, Verdict
+from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
-from rmtoolkit.views._tables import shortened
 from rmtoolkit.views.report import columns
 from rmtoolkit.views.report.columns import SHOWN_NAME, bounds, link, links
 from rmtoolkit.views.report.contents import Section
@@ -79,7 +79,7 @@ SECTIONS: Final = (
     Section(
         "risk",
         "Above target, no fix known yet",
-        "no limit can be named for them yet",
+        "what to do first is not another limit",
         _at_risk,
         (columns.SPARK, columns.KILL, columns.TIME, columns.PEAK, columns.NEXT),
     ),
@@ -466,7 +466,7 @@ def top(contents: Contents) -> Markup:
 
 def heading(contents: Contents) -> Markup:
     """Write the headline as a heading."""
-    first, *others = contents.found.fleet.sentence.split(". ")
+    first, *others = contents.found.fleet.sentence.replace(" %", "\u00a0%").split(". ")
     said = [el("span", first.removesuffix("."), "."), *(el("span", " ", one.removesuffix("."), ".") for one in others)]
     return el("h1", *said)
 

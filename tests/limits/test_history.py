@@ -1,0 +1,164 @@
+"""What a past says of the next week, in numbers that are worked out by hand."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.limits.history import BLOCKS, block_peaks, describe, kills, needs, spread_over, starts, usage
+from tests.limits.conftest import DAY, MIB, START, samples, steady
+
+
+def peaks_of(values: list[float], *, started: list[int] | None = None) -> pl.DataFrame:
+    """The highest values of fourteen blocks."""
+    return pl.DataFrame(
+        {
+            "workload_row": pl.Series([0] * len(values), dtype=pl.UInt32),
+            "block": pl.Series(range(len(values)), dtype=pl.Int32),
+            "peak_bytes": pl.Series([round(value) for value in values], dtype=pl.Int64),
+            "started": [number in (started or []) for number in range(len(values))],
+        }
+    )
+
+
+def test_a_past_that_never_moved_has_the_smallest_spread() -> None:
+    """The base is the peak; one percent is added before the root is taken over a week, and none within an hour."""
+    flat = peaks_of([1e8] * BLOCKS)
+    week, hour = (describe(flat, seconds).row(0, named=True) for seconds in (7 * DAY, 3600))
+    assert week["base_bytes"] == week["peak_bytes"] == 1e8
+    assert week["spread"] == pytest.approx(0.01**0.5)
+    assert hour["spread"] == pytest.approx(1.0)
+    assert not week["climbing"]
+    assert week["blocks"] == BLOCKS
+
+
+def test_movement_is_the_deviation_of_the_logarithms() -> None:
+    """Seven blocks at one level, seven at 1.2 times it: half of log 1.2 from the middle."""
+    moved = describe(peaks_of([1e8, 1.2e8] * 7), 7 * DAY)["spread"][0]
+    assert moved == pytest.approx((0.01 + np.log(1.2) / 2) ** 0.5, rel=1e-6)
+    # A day lies between an hour and a week by the logarithm.
+    share = np.log(24) / np.log(168) / 2
+    assert describe(peaks_of([1e8, 1.2e8] * 7), DAY)["spread"][0] == pytest.approx(
+        (0.01 + np.log(1.2) / 2) ** share, rel=1e-6
+    )
+    assert spread_over(0.3, DAY, 7 * DAY) == pytest.approx(0.3 ** (0.5 / share))
+
+
+def test_startups_are_compared_with_startups() -> None:
+    """Blocks with a start at twice the level of those without have not moved."""
+    apart = describe(peaks_of([2e8, 1e8] * 7, started=list(range(0, BLOCKS, 2))), 7 * DAY)["spread"][0]
+    assert apart == pytest.approx(0.01**0.5)
+
+
+@pytest.mark.parametrize(("days", "drawn"), [(14, 0.5), (7, 1.0), (4, 1.0), (1, 0.0)])
+def test_a_climb_is_drawn_on_for_a_week_and_no_longer_than_it_was_seen(days: int, drawn: float) -> None:
+    """Two percent a block: over two weeks a week is half of it; within a day it is a warm-up, and not drawn on."""
+    found = describe(peaks_of([1e8 * 1.02**block for block in range(BLOCKS)]), days * DAY).row(0, named=True)
+    assert found["climbing"] == bool(drawn)
+    wanted = found["peak_bytes"] * 1.02 ** (BLOCKS * drawn)
+    assert found["base_bytes"] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_seven_blocks_say_nothing_of_movement() -> None:
+    """Eight are the least."""
+    assert describe(peaks_of([1e8] * 7), 7 * DAY)["spread"].to_list() == [None]
+    assert describe(peaks_of([1e8] * 8), 7 * DAY)["spread"].to_list() == [pytest.approx(0.1)]
+
+
+def test_blocks_are_equal_parts_of_the_time() -> None:
+    """Each holds the highest value of its fourteenth; a start just before the first may be starting in it."""
+    values = np.arange(1, 281) * MIB
+    table = samples(values, step=60)
+    begun = pl.DataFrame({"workload_row": [0, 0], "time": [START - 60, START + 150 * 60]}).with_columns(
+        pl.col("workload_row").cast(pl.UInt32), pl.from_epoch("time").cast(pl.Datetime("ms", "UTC"))
+    )
+    found = block_peaks(usage(table), begun)
+    assert found["block"].to_list() == list(range(BLOCKS))
+    assert found["peak_bytes"].to_list() == [20 * (block + 1) * MIB for block in range(BLOCKS)]
+    assert found.filter("started")["block"].to_list() == [0, 7]
+
+
+def test_a_need_is_read_from_the_samples() -> None:
+    """Peak, pod, what it uses nearly always, the hot pod, and the pods that are still there."""
+    values = np.arange(100, 200, dtype=float) * MIB
+    other = samples(np.full(50, 90.0 * MIB), step=60, pod="api-1")
+    third = samples(np.full(100, 80.0 * MIB), step=60, pod="api-2", limit_bytes=300 * MIB, request_bytes=200 * MIB)
+    first = samples(values, step=60, limit_bytes=400 * MIB, request_bytes=400 * MIB)
+    row = needs(rm.Recording.from_frame(pl.concat([first, other, third], how="diagonal"))).row(0, named=True)
+    assert row["need_bytes"] == row["peak_bytes"] == 199 * MIB
+    assert row["peak_pod"] == row["hot_pod"] == "api-0"
+    assert row["peak_time"] == dt.datetime.fromtimestamp(START + 99 * 60, dt.UTC)
+    assert row["hot_ratio"] == pytest.approx(199 / 90)
+    assert (row["pods"], row["pods_now"]) == (3, 2)
+    assert row["history_seconds"] == 99 * 60
+    # The limit of the pod that is killed first.
+    assert (row["limit_bytes"], row["request_bytes"]) == (300 * MIB, 200 * MIB)
+    # 98 of 100 samples, over all pods: five of 250 are above it.
+    assert row["busy_bytes"] == 195 * MIB
+
+
+def test_a_need_is_what_cannot_be_taken_back() -> None:
+    """Anonymous, kernel and shared memory where all are known; else the working set less its files."""
+    whole = samples(np.full(20, 500.0 * MIB), step=60).with_columns(anon_bytes=pl.lit(60 * MIB))
+    summed = whole.with_columns(kernel_bytes=pl.lit(20 * MIB), shmem_bytes=pl.lit(5 * MIB))
+    assert usage(summed)["used_bytes"].unique().to_list() == [85 * MIB]
+    files = whole.with_columns(file_bytes=pl.lit(450 * MIB), inactive_file_bytes=pl.lit(30 * MIB))
+    assert usage(files)["used_bytes"].unique().to_list() == [80 * MIB]
+    shared = files.with_columns(shmem_bytes=pl.lit(100 * MIB))
+    assert usage(shared)["used_bytes"].unique().to_list() == [180 * MIB]
+    assert usage(whole)["used_bytes"].unique().to_list() == [500 * MIB]
+
+
+def test_the_kernels_peak_is_added_where_it_rises() -> None:
+    """Above what this scrape saw; where it stays, it says nothing about now."""
+    table = samples(np.full(4, 100.0 * MIB), step=60).with_columns(
+        peak_bytes=pl.Series([150, 150, 170, 90], dtype=pl.Int64) * MIB
+    )
+    assert (usage(table)["used_bytes"] // MIB).to_list() == [150, 100, 170, 100]
+
+
+def test_a_kill_is_told_with_the_limit_that_held_then() -> None:
+    """A limit that was raised afterwards is not the one that killed."""
+    table = samples(steady(2), limit_bytes=512 * MIB, request_bytes=100 * MIB)
+    events = pl.DataFrame(
+        [
+            {"time": START, "kind": "limit", "pod": "api-0", "value_bytes": 256 * MIB},
+            {"time": START + DAY // 2, "kind": "oom_kill", "pod": "api-0", "value_bytes": None},
+            {"time": START + DAY, "kind": "limit", "pod": "api-0", "value_bytes": 512 * MIB},
+            {"time": START + DAY + 3600, "kind": "oom_kill", "pod": "api-0", "value_bytes": None},
+        ]
+    )
+    recording = rm.Recording.from_frame(table, events=events)
+    assert kills(recording)["limit_bytes"].to_list() == [256 * MIB, 512 * MIB]
+    assert kills(recording)["request_bytes"].to_list() == [100 * MIB] * 2
+    row = needs(recording).row(0, named=True)
+    assert (row["kills"], row["kills_now"], row["killed_limit_bytes"]) == (2, 2, 512 * MIB)
+    assert row["need_bytes"] == row["base_bytes"] == 512 * MIB
+    assert row["need_of"] == "above a kill"
+    assert starts(recording).height == recording.events.filter(pl.col("kind").is_in(["start", "release"])).height
+
+
+def test_a_climb_must_be_clear_of_its_own_error() -> None:
+    """Three percent a block are a climb where blocks scatter by two percent, and none where they scatter by a half."""
+    climb = 1e8 * 1.03 ** np.arange(BLOCKS)
+    found = [describe(peaks_of(list(climb * np.exp(rough * WIGGLE))), 14 * DAY)["climbing"][0] for rough in (0.02, 0.5)]
+    assert found == [True, False]
+
+
+#: Blocks that lie one above, one below.
+WIGGLE = np.array([1.0, -1.0] * 7)
+
+
+@pytest.mark.parametrize(("peak", "said"), [(103, "working set less files"), (110, "kernel peak")])
+def test_the_kernels_peak_is_named_where_it_is_a_twentieth_of_the_need(peak: int, said: str) -> None:
+    """A little more than what the scrape saw is no news."""
+    table = samples(np.full(20, 100.0 * MIB), step=60).with_columns(
+        anon_bytes=pl.lit(90 * MIB), file_bytes=pl.lit(0), peak_bytes=pl.lit(peak * MIB)
+    )
+    row = needs(rm.Recording.from_frame(table)).row(0, named=True)
+    assert row["need_bytes"] == peak * MIB
+    assert row["need_of"] == said

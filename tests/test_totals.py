@@ -1,0 +1,59 @@
+"""What all workloads together say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.assessment._names import names
+
+if TYPE_CHECKING:
+    from rmtoolkit.assessment import Totals
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Totals:
+    """The totals of one calm service."""
+    return rm.assess(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})).fleet
+
+
+@pytest.mark.parametrize(
+    ("counted", "sentence"),
+    [
+        ({"not_leak": 0}, "There is no workload to judge."),
+        ({"leak": 2, "leaks_reaching": 1, "not_leak": 4}, "2 of 6 workloads leak. 1 reaches its limit within 7 days."),
+        ({"leak": 3, "leaks_reaching": 2, "not_leak": 3}, "3 of 6 workloads leak. 2 reach their limit within 7 days."),
+        (
+            {"leak": 1, "leaks_reaching": 1, "not_leak": 0},
+            "1 of 1 workload leaks. It reaches its limit within 7 days.",
+        ),
+        ({"leak": 1, "not_leak": 2}, "1 of 3 workloads leaks. It does not reach its limit within 7 days."),
+        ({"leak": 2, "not_leak": 1}, "2 of 3 workloads leak. None reaches its limit within 7 days."),
+        (
+            {"leak": 1, "leaks_unknown": 1, "not_leak": 2},
+            "1 of 3 workloads leaks. When it would reach a limit is not known.",
+        ),
+        ({"inconclusive": 1, "not_leak": 3}, "No leak found in 4 workloads. 1 cannot be decided yet."),
+        ({"not_leak": 4}, "No leak found in 4 workloads."),
+        ({"inconclusive": 2, "not_leak": 0}, "None of 2 workloads can be decided yet."),
+        (
+            {"not_leak": 4, "killed": 1, "above_target": 2},
+            "No leak found in 4 workloads. 1 was OOM-killed in the last 7 days. 2 exceed the 5 % OOM target.",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_sentence_says_what_was_found(fleet: Totals, counted: dict[str, Any], sentence: str) -> None:
+    """The first sentence never claims more than is known."""
+    assert replace(fleet, **counted).sentence == sentence
+
+
+def test_names_are_unique_and_as_short_as_can_be() -> None:
+    """A container or a cluster is named only where it tells two rows apart."""
+    row = {"cluster": "eu", "namespace": "shop", "workload": "api", "container": "app"}
+    rows = [row, row | {"container": "proxy"}, row | {"workload": "db"}, row | {"workload": "db", "cluster": "us"}]
+    assert names(rows) == ["shop/api/app", "shop/api/proxy", "eu/shop/db/app", "us/shop/db/app"]
