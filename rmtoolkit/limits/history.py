@@ -55,10 +55,8 @@ def block_peaks(
         return pl.DataFrame(schema=_PEAKS)
     times, values = used["time"].dt.cast_time_unit("ms").to_physical().to_numpy(), used["used_bytes"].to_numpy()
     rows = used["workload_row"].to_numpy()
-    # Runs in which time rises: of one container each.
-    new = np.ones(rows.size, dtype=np.bool_)
-    new[1:] = (rows[1:] != rows[:-1]) | (times[1:] < times[:-1])
-    runs = np.flatnonzero(new)
+    # Time rises in the samples of a container.
+    runs = run_starts(used["container_id"])
     ends = np.append(runs[1:], rows.size)
     number = rows[runs]
     if start is None or end is None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
+import rmtoolkit as rm
 from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.assessment._changes import compare
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.week import Changes, Week, compare, survey, verdicts_before
 from rmtoolkit.recording import Recording, normalise, read_recording
+
+if TYPE_CHECKING:
+    from rmtoolkit.assessment import Assessment
 
 CORPUS = Path(__file__).parents[2] / "data" / "corpus" / "dev.parquet"
 MI = 1 << 20
@@ -23,33 +27,14 @@ TABLE = pl.DataFrame({"time": range(0, 60_000, 600), "workload": "api", "rss_byt
 
 
 @pytest.fixture(scope="module")
-def week() -> Week:
-    """A calm week of one workload."""
-    return survey(TABLE)
+def week() -> pl.DataFrame:
+    """The row of a calm week of one workload."""
+    return rm.assess(TABLE).workloads
 
 
-def _now(week: Week, **changed: Any) -> Week:
+def _with(week: pl.DataFrame, **changed: Any) -> pl.DataFrame:
     """The week with other figures in its only row."""
-    judgement = week.judgement
-    mine = {name: value for name, value in changed.items() if name in judgement.verdicts.columns}
-    columns = {name: pl.lit(value, dtype=judgement.verdicts.schema[name]) for name, value in mine.items()}
-    changed = {name: value for name, value in changed.items() if name not in mine}
-    happened = {
-        name: pl.lit(changed.pop(name), dtype=week.happened.schema[name])
-        for name in list(changed)
-        if name in week.happened.columns
-    }
-    limits = {name: pl.lit(value, dtype=week.limits.schema[name]) for name, value in changed.items()}
-    return Week(
-        replace(judgement, verdicts=judgement.verdicts.with_columns(**columns)),
-        week.limits.with_columns(**limits),
-        week.happened.with_columns(**happened),
-    )
-
-
-def _before(week: Week, **changed: Any) -> pl.DataFrame:
-    """Last week's verdicts with other figures in the only row."""
-    return _now(week, **changed).verdicts()
+    return week.with_columns(**{name: pl.lit(value, dtype=week.schema[name]) for name, value in changed.items()})
 
 
 LEAK = {
@@ -62,8 +47,8 @@ LEAK = {
     "hours_to_limit": 300.0,
     "growing": True,
 }
-RISKY = {"growing": False, "oom_probability_now": 0.3}
-SAFE = {"growing": False, "oom_probability_now": 0.01}
+RISKY = {"oom_probability_7d": 0.3}
+SAFE = {"oom_probability_7d": 0.01}
 
 
 @pytest.mark.parametrize(
@@ -71,52 +56,52 @@ SAFE = {"growing": False, "oom_probability_now": 0.01}
     [
         ({}, {}, [], ""),
         (LEAK, LEAK, [], ""),
-        ({}, LEAK, ["new"], "leaks 10 Mi/day: 12.5 d to the limit."),
-        ({"verdict": "inconclusive"}, LEAK, ["new"], "leaks 10 Mi/day"),
+        ({}, LEAK, ["worse"], "leaks 10 Mi/day: 12.5 d to the limit."),
+        ({"verdict": "inconclusive"}, LEAK, ["worse"], "leaks 10 Mi/day"),
         (LEAK, {"verdict": "inconclusive"}, [], ""),
         (LEAK, {}, ["resolved"], "no longer leaks (was 10 Mi/day)."),
         (
             LEAK | {"version": "1.0"},
             {"version": "1.1"},
-            ["fixed"],
+            ["resolved"],
             "no longer leaks since release 1.1 (was 10 Mi/day).",
         ),
-        (LEAK, LEAK | {"kills": 1}, ["worse"], "was OOM-killed once, last week never; 12.5 d to the limit"),
+        (LEAK, LEAK | {"kills": 1}, ["worse"], "was OOM-killed once, last time never; 12.5 d to the limit"),
         (LEAK | {"kills": 1}, LEAK | {"kills": 2}, [], ""),
-        (LEAK | {"kills": 1}, LEAK | {"kills": 9}, ["worse"], "was OOM-killed 9 times, last week once"),
-        (LEAK, LEAK | {"hours_to_limit": 61.0}, ["worse"], "reaches its limit in 61 h, last week 12.5 d."),
+        (LEAK | {"kills": 1}, LEAK | {"kills": 9}, ["worse"], "was OOM-killed 9 times, last time once"),
+        (LEAK, LEAK | {"hours_to_limit": 61.0}, ["worse"], "reaches its limit in 61 h, last time 12.5 d."),
         (
             LEAK,
             LEAK | {"growth_bytes_per_day": 30.0 * MI, "growth_low_bytes_per_day": 25.0 * MI},
             ["worse"],
-            "leaks 30 Mi/day, last week 10 Mi/day",
+            "leaks 30 Mi/day, last time 10 Mi/day",
         ),
         (LEAK, LEAK | {"growth_bytes_per_day": 12.0 * MI, "growth_low_bytes_per_day": 11.5 * MI}, [], ""),
-        ({}, {"kills": 3}, ["new"], "was OOM-killed 3 times, last week never; it does not leak."),
-        ({"kills": 3}, {}, ["resolved"], "a week without an OOM kill, last week 3 kills."),
-        (SAFE, RISKY, ["new"], "exceeds the 5 % target: 30 % chance of an OOM kill, last week 1 %."),
+        ({}, {"kills": 3}, ["worse"], "was OOM-killed 3 times, last time never; it does not leak."),
+        ({"kills": 3}, {}, ["resolved"], "no OOM kill, last time 3 kills."),
+        (SAFE, RISKY, ["worse"], "exceeds the 5 % target: 30 % chance of an OOM kill, last time 1 %."),
         (RISKY, SAFE, [], ""),
         (
             RISKY,
             SAFE | {"version": "2"},
-            ["resolved"],
-            "is within the 5 % target since release 2: 1 %, last week 30 %.",
+            ["better"],
+            "is within the 5 % target since release 2: 1 %, last time 30 %.",
         ),
-        (SAFE | {"oom_probability_now": 0.04}, SAFE | {"oom_probability_now": 0.06}, [], ""),
+        (SAFE | {"oom_probability_7d": 0.04}, SAFE | {"oom_probability_7d": 0.06}, [], ""),
         (
-            RISKY | {"limit_bytes": 60 * MI, "recommended_limit_bytes": None},
+            RISKY | {"limit_bytes": 60 * MI, "advised_limit_bytes": None},
             SAFE | {"kills": 0},
             ["applied"],
             "limit 60 → 100 Mi: chance of an OOM kill 30 → 1 %, none seen.",
         ),
         (
-            {"limit_bytes": 60 * MI, "recommended_limit_bytes": 100 * MI},
+            {"limit_bytes": 60 * MI, "advised_limit_bytes": 100 * MI},
             {"kills": 2, "kills_since": 1, "limit_changed": MONDAY},
-            ["new", "applied"],
+            ["worse", "applied"],
             "limit 60 → 100 Mi, as recommended",
         ),
         (
-            LEAK | {"limit_bytes": 60 * MI, "hours_to_limit": 20.0, "recommended_limit_bytes": None},
+            LEAK | {"limit_bytes": 60 * MI, "hours_to_limit": 20.0, "advised_limit_bytes": None},
             LEAK | {"hours_to_limit": 100.0},
             ["applied"],
             "limit 60 → 100 Mi; that buys time, it still leaks: 4.2 d to it.",
@@ -124,40 +109,52 @@ SAFE = {"growing": False, "oom_probability_now": 0.01}
     ],
 )
 def test_each_change_has_its_word(
-    week: Week, last: dict[str, Any], now: dict[str, Any], kinds: list[str], words: str
+    week: pl.DataFrame, last: dict[str, Any], now: dict[str, Any], kinds: list[str], words: str
 ) -> None:
     """A change that is clear is named once, in words with figures; what is not clear is not named."""
-    found = compare(_now(week, **now), _before(week, **last)).rows
+    rows, found = compare(_with(week, **now), _with(week, **last))
     assert found["kind"].to_list() == kinds
-    assert words in " ".join(found["what"])
+    assert words in " ".join(found["sentence"])
+    assert rows["change"].item() == (kinds[0] if kinds else "same")
+    assert rows["changed"].item() == (found["sentence"][0] if kinds else None)
+    assert found["workload_id"].to_list() == [0] * len(kinds)
 
 
-def test_what_comes_and_goes_is_counted(week: Week) -> None:
-    """Workloads that were not there last week, and those that are not there now, are no changes but are told."""
-    other = week.verdicts().with_columns(workload=pl.lit("gone"))
-    found = compare(week, other)
-    assert (found.rows.height, found.appeared, found.gone["workload"].to_list()) == (0, 1, ["gone"])
+def test_a_limit_that_was_set_as_advised_is_told_apart(week: pl.DataFrame) -> None:
+    """The row says whether the limit is now what was advised."""
+    for advised, applied in ((100 * MI, True), (120 * MI, False), (None, None)):
+        rows, _ = compare(week, _with(week, limit_bytes=60 * MI, advised_limit_bytes=advised))
+        assert bool(rows["applied"].item()) == bool(applied)
+        assert rows["previous_limit_bytes"].item() == 60 * MI
 
 
-def test_last_week_is_taken_from_where_it_is(week: Week, tmp_path: Path) -> None:
+def test_what_comes_and_goes_is_told(week: pl.DataFrame) -> None:
+    """A workload that was not there last time is new, and one that is not there now is gone."""
+    found = compare(week, _with(week, workload="gone"))[1]
+    assert found.select("kind", "workload", "workload_id").rows() == [("new", "api", 0), ("gone", "gone", None)]
+    leaks = compare(_with(week, **LEAK), _with(week, workload="gone"))[1]
+    assert "leaks 10 Mi/day" in leaks["sentence"][0]
+
+
+def test_last_week_is_taken_from_where_it_is(week: pl.DataFrame, tmp_path: Path) -> None:
     """A file, its folder, a frame, what `classify` wrote, a recording or its file: all compare alike."""
-    week.verdicts().write_parquet(tmp_path / "verdicts.parquet")
+    week.write_parquet(tmp_path / "verdicts.parquet")
     Recording.from_frame(TABLE).write(tmp_path / "recording.parquet")
-    bare = week.judgement.verdicts
     for previous in (
         tmp_path,
         tmp_path / "verdicts.parquet",
         str(tmp_path / "recording.parquet"),
+        rm.assess(TABLE),
         week,
-        week.verdicts(),
-        week.verdicts().lazy(),
-        bare,
+        week.lazy(),
+        rm.classify(TABLE),
         TABLE,
         Recording.from_frame(TABLE),
     ):
-        before = verdicts_before(previous)
-        assert before["verdict"].to_list() == ["not_leak"]
-        assert compare(week, before).rows.height == 0
+        found = rm.assess(TABLE, previous=previous)
+        assert found.workloads["change"].to_list() == ["same"]
+        assert found.workloads["previous_verdict"].to_list() == ["not_leak"]
+        assert found.changes.height == 0
 
 
 @pytest.mark.parametrize(
@@ -176,7 +173,7 @@ def test_what_is_no_week_is_named(tmp_path: Path, name: str, written: Any, messa
     elif written is not None:
         (tmp_path / name).write_bytes(written)
     with pytest.raises(RmtoolkitError, match=message):
-        verdicts_before(tmp_path / name)
+        rm.assess(TABLE, previous=tmp_path / name)
 
 
 # --- Two real weeks ---------------------------------------------------------------------------------------------
@@ -194,12 +191,12 @@ UNCHANGED = (
 )
 #: What changes between the halves, in truth, and how it must be named.
 PLANTED = {
-    ("release_leak", "rapid-swift"): "new",
-    ("release_leak", "plain-tern"): "new",
-    ("warm_up_then_leak", "keen-badger"): "new",
+    ("release_leak", "rapid-swift"): "worse",
+    ("release_leak", "plain-tern"): "worse",
+    ("warm_up_then_leak", "keen-badger"): "worse",
     ("endless_threads", "keen-plover"): "worse",
     ("replica_leak", "calm-swift"): "worse",
-    ("fixed_leak", "dapper-swift"): "fixed",
+    ("fixed_leak", "dapper-swift"): "resolved",
     ("burst_too_big", "brisk-badger"): "resolved",
     ("burst_too_big", "fair-yak"): "resolved",
 }
@@ -238,7 +235,7 @@ def _halves(names: pl.DataFrame) -> tuple[Recording, Recording]:
 
 
 @pytest.fixture(scope="module")
-def compared() -> tuple[pl.DataFrame, Changes, Week]:
+def compared() -> tuple[pl.DataFrame, Assessment]:
     """The two weeks of the corpus, with one limit that somebody raised between them."""
     names = _labels()
     first, second = _halves(names)
@@ -246,34 +243,34 @@ def compared() -> tuple[pl.DataFrame, Changes, Week]:
     mine = pl.col("workload") == raised
     limit = pl.when(mine).then(pl.col("limit_bytes") * 2).otherwise("limit_bytes")
     second = replace(second, containers=second.containers.with_columns(limit_bytes=limit))
-    week = survey(second)
-    return names.with_columns(raised=mine), compare(week, survey(first).verdicts()), week
+    return names.with_columns(raised=mine), rm.assess(second, previous=first)
 
 
-def test_every_planted_change_is_named(compared: tuple[pl.DataFrame, Changes, Week]) -> None:
+def test_every_planted_change_is_named(compared: tuple[pl.DataFrame, Assessment]) -> None:
     """A leak that starts, one that a release fixes, kills that begin and end, a limit that is raised: all are told."""
-    names, changes, _ = compared
+    names, found = compared
     on = ["namespace", "workload"]
     told = {
         (shape, workload): kind
-        for shape, workload, kind in changes.rows.join(names, on=on).select("shape", "workload", "kind").iter_rows()
+        for shape, workload, kind in found.changes.join(names, on=on).select("shape", "workload", "kind").iter_rows()
     }
     raised = names.filter("raised").select("shape", "workload").row(0)
     assert {place: told.get(place) for place in (*PLANTED, raised)} == PLANTED | {raised: "applied"}
-    fixed = changes.rows.filter(pl.col("kind") == "fixed")["what"].item()
+    fixed = found.changes.filter(pl.col("sentence").str.contains("no longer leaks"))["sentence"].item()
     assert "no longer leaks since release 1.6.0, Mon 16 Nov (was " in fixed
-    assert "none seen." in changes.rows.filter(pl.col("kind") == "applied")["what"].item()
+    assert "none seen." in found.changes.filter(pl.col("kind") == "applied")["sentence"].item()
+    assert found.fleet.leaks_gone == 1
+    assert found.fleet.leaks_new == 3
 
 
-def test_nothing_else_is_named(compared: tuple[pl.DataFrame, Changes, Week]) -> None:
+def test_nothing_else_is_named(compared: tuple[pl.DataFrame, Assessment]) -> None:
     """Of all the programs that go on as they were, leaks among them, none is in the list."""
-    names, changes, week = compared
+    names, found = compared
     planted = {*PLANTED, names.filter("raised").select("shape", "workload").row(0)}
-    told = changes.rows.join(names, on=["namespace", "workload"])
+    told = found.changes.join(names, on=["namespace", "workload"])
     other = [row for row in told.iter_rows(named=True) if (row["shape"], row["workload"]) not in planted]
     assert other == []
     assert names.height - len(planted) >= 40
-    assert changes.appeared == 0
-    assert changes.gone.height == 0
-    assert week.judgement.verdicts.height == names.height
-    assert changes.rows.select(WORKLOAD).is_duplicated().sum() == 0
+    assert (found.fleet.appeared, found.fleet.gone) == (0, 0)
+    assert found.workloads.height == names.height
+    assert found.changes.select(WORKLOAD).is_duplicated().sum() == 0
