@@ -73,7 +73,7 @@ def last_layers(samples: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
     """Take the memory of containers apart at the last scrape of their lowest layer."""
     names = [name for name in PARTS if samples[name].null_count() < samples.height]
     lowest = [pl.col("time").filter(pl.col(name).is_not_null()).last() for name in _LOWEST if name in names]
-    if not lowest:
+    if not lowest or not containers.len():
         nothing = dict.fromkeys(layers(), pl.Int64) | {"layers_time": samples.schema["time"]}
         return pl.DataFrame({"container_id": containers}).with_columns(
             pl.lit(None, dtype=dtype).alias(name) for name, dtype in nothing.items()

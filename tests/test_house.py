@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import json
 import re
 import subprocess
@@ -125,6 +127,48 @@ def test_no_modules_import_each_other() -> None:
 def test_what_computes_draws_nothing(path: Path) -> None:
     """Charts and widgets are the business of the views."""
     assert {name.split(".")[0] for name in imports(path)} & PICTURES == set()
+
+
+#: What writes and decides nothing: patches, names of places in code, spans of time.
+WRITES: Final = {
+    "rmtoolkit.limits.patches": {"documents", "fragment", "obstacle", "patches_yaml"},
+    "rmtoolkit.analysis.heap_answers": {"spans"},
+    "rmtoolkit.analysis.heap_reading": {"place"},
+}
+#: Dashboards that ask analysis or limits themselves. A heap profile that is given to Triage is answered there, and
+#: LimitExplorer asks for limits that no Assessment has: those of the slider.
+STILL_COMPUTE: Final[dict[str, set[str]]] = {
+    "rmtoolkit/views/dashboards/triage.py": {"answer", "profiles_by_workload"},
+    "rmtoolkit/views/dashboards/explorer.py": {
+        "as_need",
+        "choose",
+        "of_workload",
+        "qos",
+        "requested",
+        "scene",
+    },
+}
+
+
+def computing(path: Path) -> set[str]:
+    """Names of functions and modules that a file imports from analysis and limits."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or layer(node.module or "") not in ("analysis", "limits"):
+            continue
+        module = importlib.import_module(str(node.module))
+        # What is not there at run time is the name of a type.
+        names = {alias.name for alias in node.names if callable(getattr(module, alias.name, str))}
+        types = {name for name in names if isinstance(getattr(module, name, str), type)}
+        packages = {alias.name for alias in node.names if inspect.ismodule(getattr(module, alias.name, None))}
+        found |= (names - types - WRITES.get(str(node.module), set())) | packages
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in PACKAGE if "views" in path.relative_to(ROOT).parts], ids=short)
+def test_no_view_computes(path: Path) -> None:
+    """Views take records, enums and schemas from analysis and limits; what is true they read in the Assessment."""
+    assert computing(path) == STILL_COMPUTE.get(short(path), set())
 
 
 def test_importing_the_package_loads_nothing_slow() -> None:

@@ -216,9 +216,12 @@ def need_of(recording: Recording) -> pl.DataFrame:
     made = _need(recording.samples)
     ids = recording.samples["container_id"]
     if made is None:
+        every = any(not recording.samples[name].null_count() for name in FOOTPRINTS)
+        told = pl.lit(value=True) if every else pl.any_horizontal(pl.col(FOOTPRINTS).is_not_null().any())
+        containers = recording.samples[run_starts(ids)] if every else recording.samples
         return (
-            recording.samples.group_by("container_id", maintain_order=True)
-            .agg(told=pl.any_horizontal(pl.col(FOOTPRINTS).is_not_null().any()))
+            containers.group_by("container_id", maintain_order=True)
+            .agg(told=told)
             .select(
                 "container_id",
                 need_of=pl.when("told").then(pl.lit(WHOLE)).otherwise(pl.lit(ALLOCATOR)),
@@ -573,11 +576,20 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
             hot_ratio=pl.when(pl.len() > 1).then(pl.col("pod_peak").first() / pl.col("pod_peak").median().clip(1)),
         )
     )
-    busy = used.group_by("workload_row").agg(
-        # Ranking every sample takes longer than all the rest.
-        busy_bytes=value.quantile(0.98, "higher").cast(pl.Int64) if requests else pl.lit(None, dtype=pl.Int64),
-        history_seconds=(pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000,
+    # Samples of a container stand in the order of time: its first and its last one are enough.
+    first = run_starts(used["container_id"])
+    ends = np.unique(np.concatenate([first, np.append(first[1:], used.height) - 1])) if used.height else first
+    busy = (
+        used[ends]
+        .group_by("workload_row")
+        .agg(history_seconds=(pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000)
     )
+    if requests:
+        # Ranking every sample takes longer than all the rest.
+        ranked = used.group_by("workload_row").agg(busy_bytes=value.quantile(0.98, "higher").cast(pl.Int64))
+        busy = busy.join(ranked, on="workload_row", how="left", maintain_order="left")
+    else:
+        busy = busy.with_columns(busy_bytes=pl.lit(None, dtype=pl.Int64))
     past = describe(block_peaks(used, starts(recording)), busy.select("workload_row", "history_seconds"))
     whole = about
     highest = (

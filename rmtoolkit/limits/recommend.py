@@ -8,7 +8,6 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import polars as pl
 
 from rmtoolkit._parallel import as_source, parallel_map, partition
@@ -19,7 +18,7 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.baselines import krr_memory, vpa_memory
 from rmtoolkit.limits.cost import USUAL, Prices, advised_request, at_limit, expected, per_month, reserved
 from rmtoolkit.limits.history import Need, as_need, block_peaks, describe, needs, spread_over, starts, usage, workloads
-from rmtoolkit.limits.risk import HORIZON, SHORTEST, Risk, above_kills, as_margins, by_forecast, lookup, risk
+from rmtoolkit.limits.risk import HORIZON, SHORTEST, Risk, above_kills, as_margins, by_forecast, lookup, risk, week_at
 from rmtoolkit.limits.what_if import purged as purged_recording
 from rmtoolkit.schema import FOOTPRINTS, TIME, Action, Pattern, Verdict
 from rmtoolkit.text import chance as chance_words
@@ -598,13 +597,14 @@ def _cheapest(need: Need, target: int, in_force: int, ask: _Asked, scores: Numbe
     if target > (1 - _LOWER) * in_force or (need.history_seconds or 0.0) < _FIRST_GUESS:
         return None
     prices = ask.prices or USUAL
+    request = None if prices.whole else need.request_bytes
 
     def whole(limit: int) -> float:
-        found = at_limit(need, limit, None if prices.whole else need.request_bytes, scores, prices)
-        return found.total_per_month or found.memory_per_month or 0.0
+        memory = per_month(reserved(need, limit, request), prices.per_gib_hour) or 0.0
+        return memory + (expected(week_at(need, limit, scores), prices.per_incident) or 0.0)
 
-    tried = {math.ceil(limit / _MIB) * _MIB for limit in np.geomspace(target, in_force, _TRIED)[:-1]}
-    best = min(sorted(tried), key=whole)
+    steps = (target * (in_force / target) ** (step / (_TRIED - 1)) for step in range(_TRIED - 1))
+    best = min(sorted({math.ceil(limit / _MIB) * _MIB for limit in steps}), key=whole)
     worth = whole(best) < (1 - _SAVES) * whole(in_force) and best <= (1 - _LOWER) * in_force
     return best if worth else None
 

@@ -579,10 +579,8 @@ def _of_scores(need: Need, limit: float, scores: npt.NDArray[np.float64]) -> Ris
     """Find the place of a limit in the scores of past pairs."""
     if need.base_bytes is None or need.spread is None or not scores.size:
         return Risk(because="the history is too short to say anything about a week")
-    score = math.log(limit / max(need.base_bytes, 1.0)) / need.spread
-    above = int(scores.size - np.searchsorted(scores, score, side="left"))
+    above, chance = _place(need.base_bytes, need.spread, limit, scores)
     floor = 1 / (scores.size + 1)
-    chance = min((above + 1) / (scores.size + 1), 1.0)
     low, high = clopper_pearson(above, scores.size)
     high = max(high, chance)
     certified = above > 0
@@ -592,6 +590,20 @@ def _of_scores(need: Need, limit: float, scores: npt.NDArray[np.float64]) -> Ris
         certified, high = False, 1.0
     day, month = (_over(chance, hours) for hours in (HORIZONS["24h"], HORIZONS["30d"]))
     return Risk(day, chance, month, low, high, scores.size, floor, certified, "margins", because)
+
+
+def _place(base_bytes: float, spread: float, limit: float, scores: Numbers) -> tuple[int, float]:
+    """Count the scores that are above a limit, and give the chance that this says."""
+    score = math.log(limit / max(base_bytes, 1.0)) / spread
+    above = int(scores.size - scores.searchsorted(score, side="left"))
+    return above, min((above + 1) / (scores.size + 1), 1.0)
+
+
+def week_at(need: Need, limit_bytes: float, scores: Numbers) -> float | None:
+    """Give the chance of a week as `risk` does, and nothing else."""
+    if need.growing or need.kills_now or by_forecast(need) or need.base_bytes is None or need.spread is None:
+        return risk(need, limit_bytes, scores).week
+    return _place(need.base_bytes, need.spread, limit_bytes, scores)[1] if scores.size else None
 
 
 def _over(week: float, hours: float) -> float:

@@ -120,6 +120,17 @@ def with_code(sentence: str) -> Markup:
     return join(*(el("code", part) if at % 2 else part for at, part in enumerate(parts)))
 
 
+def action(one: Row, *, copied: bool = False) -> tuple[Markup | None, ...]:
+    """Write what to do, the setting on a line of its own, perhaps with a button, and what it should change."""
+    setting = text.printable(one["setting"]) if one["setting"] else None
+    block = el("code", setting, class_="block") if setting else None
+    if block and copied:
+        button = el("button", "Copy", type="button", class_="rm-button small", data_rm_copy=setting)
+        block = el("div", block, button, class_="copied")
+    expected = f"Expected: {text.printable(one['expected'].rstrip('.'))}." if one["expected"] else None
+    return with_code(one["text"]), block, el("span", expected, class_="small") if expected else None
+
+
 @lru_cache(maxsize=64)
 def marked(mark: text.Mark) -> Markup:
     """Write a mark: its shape and its word."""

@@ -12,7 +12,7 @@ from rmtoolkit._html import Markup, el, join
 from rmtoolkit.assessment import Assessment, as_assessment
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.views import _tables
-from rmtoolkit.views._tables import facts, pattern_words, with_code
+from rmtoolkit.views._tables import action, facts, pattern_words
 from rmtoolkit.views.style import STYLE
 
 if TYPE_CHECKING:
@@ -130,10 +130,10 @@ class Explanation:
             el("span", ", ".join([_tables.named(row), *pods, *pattern_words(row)]), class_="who"),
             el("p", text.printable(self.headline), class_="headline"),
             el("p", text.printable(row["why"]), class_="reason"),
-            el("div", el("b", "Next:"), " ", *_action(first), class_="next"),
+            el("div", el("b", "Next:"), " ", *action(first), class_="next"),
         )
         risk = _risk_words(row)
-        more = [el("li", *_action(one)) for one in others]
+        more = [el("li", *action(one)) for one in others]
         queries = [
             join(el("dt", shows), el("dd", el("code", promql, class_="block")))
             for shows, promql in self.queries.iter_rows()
@@ -158,16 +158,6 @@ def _risk_words(row: Row) -> str | None:
     if not known:
         return None
     return "Chance of an OOM kill: " + ", ".join(f"{text.chance(value)} within {span}" for span, value in known) + "."
-
-
-def _action(one: Row) -> tuple[Markup | None, ...]:
-    """Write what to do, the setting on a line of its own, and what it should change."""
-    expected = f"Expected: {text.printable(one['expected'].rstrip('.'))}." if one["expected"] else None
-    return (
-        with_code(one["text"]),
-        el("code", text.printable(one["setting"]), class_="block") if one["setting"] else None,
-        el("span", expected, class_="small") if expected else None,
-    )
 
 
 def _folded(title: str, note: str, kind: str, items: list[Markup], **attributes: object) -> Markup | None:

@@ -183,7 +183,6 @@ def test_instances_and_checklist_know_the_profile() -> None:
 def test_hostile_names_in_a_profile_stay_text() -> None:
     """Escape sequences and markup in a function's name reach neither terminal nor page."""
     heap = profile({"billing::<script>alert(1)</script>\x1b[31m::insert": growing(900)})
-    found = rm.classify(recording(growth=1000), heap)
-    shown = rm.explain(found, "api")
+    shown = rm.explain(recording(growth=1000), "api", heap=heap)
     assert "\x1b" not in shown.summary()
     assert "<script>" not in shown._repr_html_()

@@ -192,9 +192,8 @@ def show_fleet(lab: Lab, opened_of: Callable[[], Opened], folder: Path, workload
     print(f"in Python, assess: {time.perf_counter() - begun:.1f} s")
     begun, used = time.perf_counter(), time.process_time()
     made = rm.Fleet(assessed)
-    print(
-        f"in Python, assessed to ready: {time.perf_counter() - begun:.2f} s, {time.process_time() - used:.2f} s of CPU"
-    )
+    wall, cpu = time.perf_counter() - begun, time.process_time() - used
+    print(f"in Python, assessed to ready: {wall:.2f} s, {cpu:.2f} s of CPU")
     told("in Python, sort", [timed(partial(made.set_trait, "sort", n)) for n in ("kill", "growth", "peak", "name")])
     told("in Python, next page", [timed(partial(made.set_trait, "page", p)) for p in range(1, 15)])
     told("in Python, search", [timed(partial(made.set_trait, "search", t)) for t in ("1", "12", "123", "")])

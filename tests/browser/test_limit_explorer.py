@@ -99,7 +99,7 @@ def test_other_sliders_a_leak_and_the_way_back(host: Lab | Voila, new: Callable[
     expect(board.get_by_text("Threads: not recorded")).to_be_visible()
     search.fill("nothing like it")
     search.press("Enter")
-    expect(board.get_by_role("alert")).to_contain_text("No workload is called")
+    expect(board.get_by_role("alert")).to_contain_text("No workload")
     page.wait_for_function("document.documentElement.scrollWidth <= 1000")
     assert opened.serious(".rm-dashboard") == []
     assert opened.outside == []

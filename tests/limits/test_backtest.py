@@ -142,3 +142,10 @@ def test_the_promise_is_counted(result: rm.Backtest) -> None:
         assert row["weeks"] == weeks["limit_bytes"].count()
         assert row["observed"] == pytest.approx(weeks["oom"].sum() / row["weeks"])
         assert row["low"] <= row["observed"] <= row["high"]
+
+
+def test_the_result_says_how_ours_did(result: rm.Backtest) -> None:
+    """In percent, at 5 % accepted."""
+    ours = result.arms.filter(pl.col("arm") == "rmtoolkit 5 %").row(0, named=True)
+    shares = f"{100 * ours['oom_share']:.1f} % with an OOM kill, {100 * ours['slack']:.1f} % slack"
+    assert repr(result) == f"<Backtest: 120 workload weeks, at 5 %: {shares}>"

@@ -140,3 +140,25 @@ def test_a_kill_is_told_with_the_limit_that_held_then() -> None:
     assert row["need_bytes"] == row["base_bytes"] == 512 * MIB
     assert row["need_of"] == "above a kill"
     assert starts(recording).height == recording.events.filter(pl.col("kind").is_in(["start", "release"])).height
+
+
+def test_a_climb_must_be_clear_of_its_own_error() -> None:
+    """Three percent a block are a climb where blocks scatter by two percent, and none where they scatter by a half."""
+    climb = 1e8 * 1.03 ** np.arange(BLOCKS)
+    found = [describe(peaks_of(list(climb * np.exp(rough * WIGGLE))), 14 * DAY)["climbing"][0] for rough in (0.02, 0.5)]
+    assert found == [True, False]
+
+
+#: Blocks that lie one above, one below.
+WIGGLE = np.array([1.0, -1.0] * 7)
+
+
+@pytest.mark.parametrize(("peak", "said"), [(103, "working set less files"), (110, "kernel peak")])
+def test_the_kernels_peak_is_named_where_it_is_a_twentieth_of_the_need(peak: int, said: str) -> None:
+    """A little more than what the scrape saw is no news."""
+    table = samples(np.full(20, 100.0 * MIB), step=60).with_columns(
+        anon_bytes=pl.lit(90 * MIB), file_bytes=pl.lit(0), peak_bytes=pl.lit(peak * MIB)
+    )
+    row = needs(rm.Recording.from_frame(table)).row(0, named=True)
+    assert row["need_bytes"] == peak * MIB
+    assert row["need_of"] == said

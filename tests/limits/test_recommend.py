@@ -219,3 +219,23 @@ def test_a_stored_recording_is_recommended_part_by_part_with_the_same_result(
     """What is read lazily from a file gives the rows of what is in memory."""
     path = fleet.write(f"{tmp_path}/fleet.parquet")
     assert rm.recommend_limits(rm.read_recording(path)).equals(rm.recommend_limits(fleet))
+
+
+@pytest.mark.parametrize(("per_day", "buys"), [(51.0, False), (1.0 * MIB, True)])
+def test_growth_of_a_century_buys_no_days(per_day: float, buys: bool) -> None:
+    """A cache that creeps by bytes a day has no rate: nobody is told that 384 Mi last for millions of days."""
+    need = Need(
+        growing=True,
+        verdict="inconclusive",
+        need_bytes=250 * MIB,
+        limit_bytes=256 * MIB,
+        history_seconds=14.0 * DAY,
+        growth_bytes_per_day=per_day,
+        growth_low_bytes_per_day=per_day / 2,
+        growth_high_bytes_per_day=per_day * 2,
+    )
+    found = advise(need, 0.05, rm.Margins.shipped())
+    assert found.buys_days == (pytest.approx(128) if buys else None)
+    assert found.buys_days_low == (pytest.approx(64) if buys else None)
+    assert found.raise_to_bytes == (384 * MIB if buys else None)
+    assert ("Raising to 384 Mi buys" in found.reason) == buys

@@ -61,7 +61,7 @@ assert_type(judgement, rm.Judgement)
 assert_type(judgement.verdicts, pl.DataFrame)
 
 # An explanation for people and for programs.
-explanation = rm.explain(verdicts, "api")
+explanation = rm.explain(recording, "api")
 assert_type(explanation, rm.Explanation)
 assert_type(explanation.headline, str)
 assert_type(explanation.summary(), str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -11,12 +12,12 @@ import traitlets
 
 from rmtoolkit import text
 from rmtoolkit._html import el
-from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.style import DASHBOARD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 
 class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
@@ -44,6 +45,8 @@ class Wiring:
         self.alert.add_class("rm-alert")
         #: What went wrong last; None when the last action went well.
         self.failed: str | None = None
+        #: Above 0 while changes are not the user's.
+        self.silent = 0
         self._undo: list[Callable[[], object]] = []
         self._inside = 0
         # JupyterLab delivers values and presses in threads of their own: one action at a time.
@@ -89,6 +92,15 @@ class Wiring:
                     self._inside -= 1
 
         return run
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """While it lasts, changes of traits and controls are ours, not the user's."""
+        self.silent += 1
+        try:
+            yield
+        finally:
+            self.silent -= 1
 
     def _show(self, said: str | None) -> None:
         self.failed = said
@@ -164,13 +176,11 @@ def search(label: str, options: Sequence[str], value: str) -> ipywidgets.Combobo
     return box
 
 
-def match(typed: str, options: Sequence[str]) -> str | None:
+def find(typed: str, options: Sequence[str]) -> str:
     """Find what somebody meant who typed a part of a name."""
     if typed in options:
         return typed
     wanted = typed.strip().casefold()
-    if not wanted:
-        return None
     folded = [option.casefold() for option in options]
     # A whole name between the slashes is meant more likely than a part of one.
     tests = (
@@ -179,7 +189,11 @@ def match(typed: str, options: Sequence[str]) -> str | None:
         lambda name: name.startswith(wanted),
         lambda name: wanted in name,
     )
-    return next((option for test in tests for option, name in zip(options, folded, strict=True) if test(name)), None)
+    found = (option for test in tests for option, name in zip(options, folded, strict=True) if wanted and test(name))
+    meant = next(found, None)
+    if meant is None:
+        raise UnknownWorkloadError.named(typed, options)
+    return meant
 
 
 def choice(label: str, options: Sequence[str] | Sequence[tuple[str, Any]], value: object) -> ipywidgets.ToggleButtons:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import OrderedDict
 from dataclasses import replace
@@ -18,7 +17,7 @@ from rmtoolkit._html import Markup, el, join
 from rmtoolkit._parallel import as_source
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import Assessment, assess
-from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
+from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import explore
 from rmtoolkit.limits.cost import USUAL, requested
 from rmtoolkit.limits.explore import Chosen, Scene, choose, scene
@@ -43,7 +42,7 @@ from rmtoolkit.views.style import EXPLORER
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from rmtoolkit._parallel import Source
     from rmtoolkit.limits.history import Need
@@ -384,28 +383,21 @@ class LimitExplorer(Board):
             for name, row in self._rows.items()
         }
         self._pasts: OrderedDict[str, Past] = OrderedDict()
-        self._quiet = 0
         self._scene: Scene | None = None
         self._ours: Chosen | None = None
         self._ground: Ground | None = None
-        first = self._find(workload) if workload is not None else self._names[0]
+        first = _base.find(workload, self._names) if workload is not None else self._names[0]
         self.price_per_gib_hour, self.price_per_incident = price_per_gib_hour, price_per_incident
         super().__init__()
         self._wiring = Wiring()
         self._build()
         self.children = self._parts()
         self.add_class("rm").add_class("rm-dashboard")
-        with self._together():
+        with self._wiring.quiet():
             self.workload = first
             self._start()
         self._connect()
         self._redo()
-
-    def _find(self, typed: str) -> str:
-        found = _base.match(typed, self._names)
-        if found is None:
-            raise UnknownWorkloadError.named(typed, self._names)
-        return found
 
     # --- what is shown -----------------------------------------------------------------------------------------------
 
@@ -493,24 +485,15 @@ class LimitExplorer(Board):
             (self._incident, "price_per_incident", 1),
         ]
 
-    @contextlib.contextmanager
-    def _together(self) -> Iterator[None]:
-        """Draw nothing until all is set."""
-        self._quiet += 1
-        try:
-            yield
-        finally:
-            self._quiet -= 1
-
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def _searched(self, change: Any) -> None:  # noqa: ANN401 - a traitlets change
-        if not self._quiet and change.new:
-            self.workload = self._find(change.new)
+        if not self._wiring.silent and change.new:
+            self.workload = _base.find(change.new, self._names)
 
     def _moved(self, name: str, value: float) -> None:
         """Follow a slider."""
-        if self._quiet:
+        if self._wiring.silent:
             return
         whole = name in ("limit_bytes", "threads")
         # A slider knows whole Mi only: where it stands for a limit of other bytes, those stay.
@@ -519,20 +502,20 @@ class LimitExplorer(Board):
         self.set_trait(name, round(value) if whole else value)
 
     def _followed(self) -> None:
-        if not self._quiet:
+        if not self._wiring.silent:
             self._redo()
 
     def _preset(self, change: Any) -> None:  # noqa: ANN401 - a traitlets change
-        if not self._quiet and change.new is not None:
+        if not self._wiring.silent and change.new is not None:
             self.limit_bytes = change.new
 
     def _switched(self) -> None:
-        if self._quiet:
+        if self._wiring.silent:
             return
         if self.workload not in self._needs:
-            self.workload = self._find(self.workload)
+            self.workload = _base.find(self.workload, self._names)
             return
-        with self._together():
+        with self._wiring.quiet():
             self._start()
         self._redo()
 
@@ -549,7 +532,7 @@ class LimitExplorer(Board):
         >>> explorer.traffic
         1.0
         """
-        with self._together():
+        with self._wiring.quiet():
             self._start()
         self._redo()
 
@@ -622,7 +605,7 @@ class LimitExplorer(Board):
         ours = self._scene.ours_bytes
         self._ours = None if ours is None else choose(self._scene, ours)
         self._ground = ground(self._scene)
-        with self._together():
+        with self._wiring.quiet():
             self._follow_traits()
             self._follow_scene()
         self._draw()
@@ -661,9 +644,9 @@ class LimitExplorer(Board):
         self._presets.value = self.limit_bytes if self.limit_bytes in values else None
 
     def _limit_changed(self) -> None:
-        if self._quiet:
+        if self._wiring.silent:
             return
-        with self._together():
+        with self._wiring.quiet():
             limit = self.limit_bytes / MI
             slider = self._limit.slider
             if not slider.min <= limit <= slider.max:

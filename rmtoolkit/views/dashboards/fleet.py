@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +10,6 @@ import traitlets
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
-from rmtoolkit.exceptions import UnknownWorkloadError
 from rmtoolkit.recording import Recording
 from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
@@ -25,7 +23,7 @@ from rmtoolkit.views.style import FLEET
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rmtoolkit._parallel import Source
     from rmtoolkit.assessment import Assessment
@@ -332,7 +330,6 @@ class Fleet(Board):
         self._triage: Triage | None = None
         self._sparks: dict[int, Any] = {}
         self._head = ""
-        self._quiet = 0
         self._found: list[Row] = []
         self._build()
         self._connect()
@@ -386,19 +383,11 @@ class Fleet(Board):
         self._wiring.press(self._back, self.back)
         self._wiring.hear(self._page_widget, self._heard)
 
-    @contextlib.contextmanager
-    def _together(self) -> Iterator[None]:
-        self._quiet += 1
-        try:
-            yield
-        finally:
-            self._quiet -= 1
-
     def _set(self, **traits: str | bool) -> None:
         """Set several traits and draw once; a control that only follows sets nothing."""
-        if self._quiet:
+        if self._wiring.silent:
             return
-        with self._together():
+        with self._wiring.quiet():
             for name, value in traits.items():
                 setattr(self, name, value)
         self._filtered()
@@ -420,14 +409,14 @@ class Fleet(Board):
             self.opened = self._rows[int(which)]["name"]
 
     def _filtered(self) -> None:
-        if self._quiet:
+        if self._wiring.silent:
             return
-        with self._together():
+        with self._wiring.quiet():
             self.page = 0
         self._show()
 
     def _paged(self) -> None:
-        if not self._quiet:
+        if not self._wiring.silent:
             self._show()
 
     def _selection(self) -> Selection:
@@ -439,12 +428,12 @@ class Fleet(Board):
         self._found = selected(self._rows, wanted)
         last = pages(len(self._found)) - 1
         if wanted.page > last:
-            with self._together():
+            with self._wiring.quiet():
                 self.page = last
             wanted = replace(wanted, page=last)
         begin = wanted.page * PAGE
         self._draw_sparks(self._found[begin : begin + PAGE])
-        with self._together():
+        with self._wiring.quiet():
             self._search_box.value = self.search
             self._spaces.value = self.namespace if self.namespace in [v for _, v in self._spaces.options] else None
             self._verdicts.value = self.tile if self.tile in ("", "leak", "inconclusive", "not_leak") else None
@@ -483,7 +472,7 @@ class Fleet(Board):
         if not name:
             self._list.layout.display = None
             return
-        found = name if name in self._by_name else self._like(name)
+        found = _base.find(name, list(self._by_name))
         if found != name:
             self.opened = found
             return
@@ -492,12 +481,6 @@ class Fleet(Board):
         self._place.children = (self._back, self._triage)
         self._tell()
         self._list.layout.display = "none"
-
-    def _like(self, typed: str) -> str:
-        found = _base.match(typed, list(self._by_name))
-        if found is None:
-            raise UnknownWorkloadError.named(typed, self._by_name)
-        return found
 
     def _close_triage(self) -> None:
         self._place.children = ()

@@ -19,13 +19,13 @@ from rmtoolkit.analysis.heap_answers import HeapAnswer, answer
 from rmtoolkit.analysis.heap_reading import profiles_by_workload
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import assess
-from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
+from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.heap._names import plain_name, spoken
 from rmtoolkit.text import shortened
 from rmtoolkit.views import _tables, charts, icicle, theme, timeline_altair
 from rmtoolkit.views._plot import Box, Line, Plot, Point, Scale, Shape, age_ticks, memory_ticks, thin
 from rmtoolkit.views._plot_svg import picture as plot_svg_picture
-from rmtoolkit.views._tables import facts, pattern_words, with_code
+from rmtoolkit.views._tables import action, facts, pattern_words
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
 from rmtoolkit.views.dashboards.live_chart import LiveChart
@@ -390,13 +390,11 @@ def picture(case: Case, state: State) -> Picture:
         drawn = replace(drawn, current=drawn.current and whole.current and drawn.now == whole.now)
     if home != (drawn.start, drawn.until):
         drawn = timeline(judged, row, home)
-    container = row["container_id"]
-    about = judged.timelines.about[container]
     return Picture(
         aside=_aside(case, state, row),
-        answer=_answer(row, state.workload),
+        answer=_answer(row, state.workload, case.found.oom_probability),
         judged=_judged(state),
-        heading=_heading(whole, row, about),
+        heading=_heading(whole, row),
         drawn=drawn,
         row=row,
         says=timeline_altair.says(whole if state.judged is None else drawn, row),
@@ -405,9 +403,9 @@ def picture(case: Case, state: State) -> Picture:
         evidence=_tables.evidence(row, caption="Evidence"),
         questions=_tables.questions(judged.questions(state.workload).to_dicts(), caption="The five questions"),
         heap=heap_part(case.heap(state.workload), state.function),
-        folded=_folded(judged, state, row, whole, about),
+        folded=_folded(judged, state, row, whole),
         home=home,
-        step_ms=1000 * (about["cadence_seconds"] or 1.0),
+        step_ms=1000 * (row["cadence_seconds"] or 1.0),
     )
 
 
@@ -415,7 +413,7 @@ def windows(case: Case, workload: str) -> list[tuple[str, int]]:
     """Offer stretches of the past to look at."""
     row = case.row(workload)
     whole = timeline(case, row)
-    step = 1000 * (case.timelines.about[row["container_id"]]["cadence_seconds"] or 1.0)
+    step = 1000 * (row["cadence_seconds"] or 1.0)
     fitting = [
         (words, size)
         for words, size in _WINDOWS
@@ -460,39 +458,19 @@ def _aside(case: Case, state: State, row: dict[str, Any]) -> Markup:
     return join(el("div", first), el("div", f"coverage {text.share(row['coverage'])}, all times UTC"))
 
 
-def _answer(row: dict[str, Any], name: str) -> Markup:
+def _answer(row: dict[str, Any], name: str, target: float) -> Markup:
     mark = text.VERDICTS[row["verdict"]]
     words = [*([text.count(row["pods"], "pod")] if row["pods"] else []), *pattern_words(row)]
+    step, *then = action(row | {"text": row["next_text"]}, copied=True)
     said = el(
         "div",
         el("span", charts.mark(mark.shape), mark.badge, class_="badge"),
         el("span", ", ".join([shortened(name, _SHOWN_NAME), *words]), class_="who"),
         el("p", text.printable(row["headline"]), class_="headline", role="heading", aria_level="1"),
         el("p", text.printable(row["why"]), class_="reason"),
-        _next(row),
+        el("div", el("div", el("b", "Next:"), " ", step), *then, class_="next"),
     )
-    return el("div", said, facts(row), class_=f"answer {mark.token}")
-
-
-def _next(row: dict[str, Any]) -> Markup:
-    """Say what to do, with what is to be typed on a line of its own and a button that copies it."""
-    setting = text.printable(row["setting"]) if row["setting"] else None
-    return el(
-        "div",
-        el("div", el("b", "Next:"), " ", with_code(row["next_text"])),
-        el(
-            "div",
-            el("code", setting, class_="block"),
-            el("button", "Copy", type="button", class_="rm-button small", data_rm_copy=setting),
-            class_="copied",
-        )
-        if setting
-        else None,
-        el("span", f"Expected: {text.printable(row['expected'].rstrip('.'))}.", class_="small")
-        if row["expected"]
-        else None,
-        class_="next",
-    )
+    return el("div", said, facts(row, target), class_=f"answer {mark.token}")
 
 
 def _judged(state: State) -> Markup:
@@ -502,9 +480,9 @@ def _judged(state: State) -> Markup:
     return el("p", el("b", "Judged on "), f"{text.moment(first)} to {text.moment(last)}", " only.", class_="judged")
 
 
-def _heading(whole: Timeline, row: dict[str, Any], about: dict[str, Any]) -> Markup:
+def _heading(whole: Timeline, row: dict[str, Any]) -> Markup:
     title = "Memory by layer" if len(whole.layers) > 1 else "Memory"
-    pod = text.printable(about["pod"] or about["container"] or "")
+    pod = text.printable(row["pod"] or row["container"] or "")
     note = [*([pod] if pod else []), "time in UTC", *(["band = 80 % interval"] if whole.forecast is not None else [])]
     one = ", one pod" if row["pods"] and row["pods"] > 1 else ""
     return el("h2", f"{title}{one}", el("span", ", ".join(note), class_="note"))
@@ -525,15 +503,15 @@ def _ages(judged: Case, state: State, row: dict[str, Any]) -> Markup:
 _COUNTS: Final = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight", 9: "Nine", 10: "Ten"}
 
 
-def _folded(judged: Case, state: State, row: dict[str, Any], whole: Timeline, about: dict[str, Any]) -> Markup:
+def _folded(judged: Case, state: State, row: dict[str, Any], whole: Timeline) -> Markup:
     instances = judged.instances(state.workload)
     ids = instances["container_id"].to_list()
     names = dict(zip(ids, instances["pod"].to_list(), strict=True))
     findings = judged.found.findings.filter(pl.col("container_id").is_in(ids))
     return join(
         _tables.pods(instances.to_dicts()),
-        _tables.lives(judged.lives(ids).to_dicts(), names),
-        _tables.quality(row["coverage"], findings.to_dicts(), whole.gaps, about["cadence_seconds"]),
+        _tables.lives(judged.lives(ids).to_dicts(), names, judged.row(state.workload)),
+        _tables.quality(row["coverage"], findings.to_dicts(), whole.gaps, row["cadence_seconds"]),
     )
 
 
@@ -596,13 +574,12 @@ class Triage(Board):
         samples_from: Recording | None = None,
     ) -> None:
         self._case = Case(assess(source, heap=heap), heap, samples_from=samples_from)
-        first = self._find(workload) if workload is not None else self._case.names[0]
+        first = _base.find(workload, self._case.names) if workload is not None else self._case.names[0]
         self._state = State(first)
         self._picture = picture(self._case, self._state)
         # The first widget: it is the one that may not be installed.
         self._chart = LiveChart(timeline_altair.form())
         self._wiring = Wiring()
-        self._settling = False
         self._page = Page()
         self._search = _base.search("Workload (type to search, worst first)", self._case.names, first)
         self._pods = _base.dropdown("Pod", pods(self._case, first), "")
@@ -631,7 +608,7 @@ class Triage(Board):
             ]
         )
         self.add_class("rm").add_class("rm-dashboard").add_class("rm-triage")
-        with self._quiet():
+        with self._wiring.quiet():
             self.workload = first
         self._show()
         self._connect()
@@ -698,31 +675,22 @@ class Triage(Board):
         """
         self.set_trait("judged", None)
 
-    def _find(self, typed: str) -> str:
-        found = _base.match(typed, self._case.names)
-        if found is None:
-            raise UnknownWorkloadError.named(typed, self._case.names)
-        return found
-
-    def _quiet(self) -> _Settling:
-        return _Settling(self)
-
     def _choose(self, name: str, value: object) -> None:
-        if not self._settling:
+        if not self._wiring.silent:
             setattr(self, name, value)
 
     def _searched(self, typed: str) -> None:
-        if self._settling:
+        if self._wiring.silent:
             return
-        found = self._find(typed)
+        found = _base.find(typed, self._case.names)
         self.workload = found
-        with self._quiet():
+        with self._wiring.quiet():
             self._search.value = found
 
     def _dragged(self, drag: str) -> None:
         self._chart.drag = drag
         self._typed.layout.display = "flex" if drag == "judge" else "none"
-        with self._quiet():
+        with self._wiring.quiet():
             self._drags.value = drag
 
     def _selected(self, ends: list[int]) -> None:
@@ -755,13 +723,13 @@ class Triage(Board):
         change.owner.value = text.stamp(parse_time(change.new), seconds=True)
 
     def _changed(self) -> None:
-        if self._settling:
+        if self._wiring.silent:
             return
         before = self._state
         wanted = State(self.workload, self.pod, self.last_ms, self.judged, before.function)
         if wanted.workload != before.workload:
             # Pods, windows, functions and what was selected belong to the workload before.
-            wanted = State(self._find(wanted.workload))
+            wanted = State(_base.find(wanted.workload, self._case.names))
         elif wanted.pod != before.pod:
             wanted = replace(wanted, judged=None)
         self._state = wanted
@@ -776,7 +744,7 @@ class Triage(Board):
 
     def _zoomed(self) -> None:
         """Draw the heap profile alone: the chart stays where somebody has moved it."""
-        if self._settling:
+        if self._wiring.silent:
             return
         wanted = replace(self._state, function=self.function)
         try:
@@ -790,7 +758,7 @@ class Triage(Board):
     def _settle(self) -> None:
         """Let traits and controls say what is shown."""
         state = self._state
-        with self._quiet():
+        with self._wiring.quiet():
             self.workload, self.pod, self.function = state.workload, state.pod, state.function
             self.last_ms = state.last_ms
             self.set_trait("judged", state.judged)
@@ -817,20 +785,6 @@ class Triage(Board):
         rows = timeline_altair.rows(found.drawn, found.row, top=found.top)
         axes = {"x0": float(found.home[0]), "x1": float(found.home[1]), "top": found.top}
         self._chart.draw(rows, axes, found.says, found.step_ms)
-
-
-class _Settling:
-    """While it lasts, changes of traits and controls are ours, not the user's."""
-
-    def __init__(self, triage: Triage) -> None:
-        self.triage = triage
-
-    def __enter__(self) -> None:
-        self.before = self.triage._settling  # noqa: SLF001 - the other half of the same class
-        self.triage._settling = True  # noqa: SLF001
-
-    def __exit__(self, *_: object) -> None:
-        self.triage._settling = self.before  # noqa: SLF001
 
 
 def _ms(moment: dt.datetime) -> int:

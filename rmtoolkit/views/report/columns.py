@@ -187,14 +187,16 @@ VERDICT: Final = Column(
     lambda about: _ORDER.index(about["verdict"]),
 )
 GROWTH: Final = Column("Growth, Mi/day", "growth", _growth, _of("growth_bytes_per_day"), number=True)
-TIME: Final = Column("Time to limit", "time", _time, _of("hours_to_limit"), number=True, hot=_of("reaches_soon"))
+TIME: Final = Column(
+    "Time to limit", "time", _time, _of("hours_to_limit"), number=True, hot=lambda about: about["reaches_soon"]
+)
 KILL: Final = Column(
     "OOM kill 7\u00a0d",
     "kill",
     lambda _, about: text.chance(about["oom_probability_7d"]),
     _of("oom_probability_7d"),
     number=True,
-    hot=_of("above_target"),
+    hot=lambda about: about["above_target"],
 )
 PEAK: Final = Column("Peak / limit, Mi", "peak", _peak, _of("peak_bytes"), number=True)
 LEVEL: Final = Column(
@@ -207,7 +209,7 @@ NEXT: Final = Column("Next step", "next", lambda _, about: _short(text.printable
 LIMIT: Final = Column("Limit, Mi", "change", _change("limit"), _of("advised_limit_bytes"), number=True)
 REQUEST: Final = Column("Request, Mi", "change", _change("request"), _of("advised_request_bytes"), number=True)
 RISK: Final = Column(
-    "OOM kill 7\u00a0d", "risk", _risk, _of("oom_probability_7d"), number=True, hot=_of("above_target")
+    "OOM kill 7\u00a0d", "risk", _risk, _of("oom_probability_7d"), number=True, hot=lambda about: about["above_target"]
 )
 COST: Final = Column("Cost a month", "cost", _cost, _of("reserved_change_bytes"), number=True)
 WHY: Final = Column("Why", "next", _why)

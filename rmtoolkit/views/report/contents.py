@@ -102,8 +102,9 @@ def contents(
     from rmtoolkit._accepted import read_acknowledgements  # noqa: PLC0415
     from rmtoolkit.limits.cost import USUAL  # noqa: PLC0415
 
-    named = isinstance(acknowledged, str | os.PathLike)
-    known = read_acknowledgements(acknowledged) if named else tuple(acknowledged or ())
+    if isinstance(acknowledged, str | os.PathLike):
+        acknowledged = read_acknowledgements(acknowledged)
+    known = tuple(acknowledged or ())
     found = assess(
         source,
         heap=heap,
