@@ -142,6 +142,7 @@ STILL_COMPUTE: Final[dict[str, set[str]]] = {
     "rmtoolkit/views/dashboards/explorer.py": {
         "as_need",
         "choose",
+        "measured_spike",
         "of_workload",
         "qos",
         "requested",
