@@ -142,6 +142,7 @@ STILL_COMPUTE: Final[dict[str, set[str]]] = {
         "as_need",
         "choose",
         "explore",
+        "measured_spike",
         "of_workload",
         "qos",
         "requested",
