@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.judge import Judgement, judge
     from rmtoolkit.assessment import (
         Assessment,
         assess,
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
 
 #: The public names of each module.
 _NAMES: Final = {
-    "analysis.judge": "Judgement judge",
     "assessment": "Assessment assess checklist classify fits limit_risk lives recommend_limits",
     "heap._detect": "read_heap",
     "heap.allocator": "Allocator read_allocator",
@@ -93,7 +91,6 @@ __all__ = [
     "Explanation",
     "Fleet",
     "HeapProfile",
-    "Judgement",
     "Lake",
     "LimitExplorer",
     "Margins",
@@ -110,7 +107,6 @@ __all__ = [
     "diff",
     "explain",
     "fits",
-    "judge",
     "learn_margins",
     "limit_risk",
     "lives",
