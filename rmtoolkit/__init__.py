@@ -10,16 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from rmtoolkit.assessment import (
-        Assessment,
-        assess,
-        checklist,
-        classify,
-        fits,
-        limit_risk,
-        lives,
-        recommend_limits,
-    )
+    from rmtoolkit.assessment import Assessment, assess, checklist, classify, fits, limit_risk, lives, recommend_limits
     from rmtoolkit.heap._detect import read_heap
     from rmtoolkit.heap.allocator import Allocator, read_allocator
     from rmtoolkit.heap.formats import read_dhat, read_jeprof, read_massif, read_pprof
