@@ -12,7 +12,7 @@ from typing import Any, Final
 #: The public names of each module.
 _NAMES: Final = {
     "assessment": "Assessment assess checklist classify fits limit_risk lives recommend_limits",
-    "heap._detect": "read_heap",
+    "heap": "read_heap",
     "heap.allocator": "Allocator read_allocator",
     "heap.formats": "read_dhat read_jeprof read_massif read_pprof",
     "heap.heaptrack": "read_heaptrack",
@@ -43,7 +43,7 @@ _NAMES: Final = {
 }
 _HOMES: Final = {name: home for home, names in _NAMES.items() for name in names.split()}
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605 - the stub beside this file lists them
+__all__ = sorted(_HOMES)  # noqa: PLE0605  # pyright: ignore[reportUnsupportedDunderAll] - the stub beside this file lists them
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
