@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from rmtoolkit.analysis.growth import doubt_growth
+
 from rmtoolkit.schema import Signal
 from tests.analysis.curves import GI, MI, ar1, hours, record, saturate, saw, small_noise
 from tests.analysis.records import life_of, opinion_of, reading_of
