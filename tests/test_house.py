@@ -141,7 +141,6 @@ STILL_COMPUTE: Final[dict[str, set[str]]] = {
     "rmtoolkit/views/dashboards/explorer.py": {
         "as_need",
         "choose",
-        "explore",
         "measured_spike",
         "of_workload",
         "qos",

@@ -353,8 +353,7 @@ def workloads(recording: AnyRecording) -> pl.DataFrame:
     recording = as_recording(recording)
     about = recording.containers.with_columns(workload_row=_row(recording))
     siblings = about.select(
-        "workload_row",
-        n=pl.col("container").n_unique().over("cluster", "namespace", "workload").cast(pl.Int64),
+        "workload_row", n=pl.col("container").n_unique().over("cluster", "namespace", "workload").cast(pl.Int64)
     ).unique()
     return (
         about.group_by("workload_row", maintain_order=True)
@@ -653,10 +652,7 @@ def usage_rows(recording: Recording) -> pl.DataFrame:
     return (
         recording.containers.select("container_id", *WORKLOAD)
         .join(
-            workloads(recording).select("workload_row", *WORKLOAD),
-            on=WORKLOAD,
-            nulls_equal=True,
-            maintain_order="left",
+            workloads(recording).select("workload_row", *WORKLOAD), on=WORKLOAD, nulls_equal=True, maintain_order="left"
         )
         .select("container_id", "workload_row")
     )
