@@ -6,7 +6,7 @@ from rmtoolkit.assessment import fits as fits
 from rmtoolkit.assessment import limit_risk as limit_risk
 from rmtoolkit.assessment import lives as lives
 from rmtoolkit.assessment import recommend_limits as recommend_limits
-from rmtoolkit.heap._detect import read_heap as read_heap
+from rmtoolkit.heap import read_heap as read_heap
 from rmtoolkit.heap.allocator import Allocator as Allocator
 from rmtoolkit.heap.allocator import read_allocator as read_allocator
 from rmtoolkit.heap.formats import read_dhat as read_dhat
