@@ -18,10 +18,10 @@ from rmtoolkit.assessment import _rows, _totals, _words
 from rmtoolkit.assessment._changes import CHANGES, Change, compare, stored
 from rmtoolkit.assessment._rows import WORKLOADS
 from rmtoolkit.assessment._totals import Totals
+from rmtoolkit.assessment._windows import windows
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import cost, recommend
 from rmtoolkit.limits.history import needs as gathered_needs
-from rmtoolkit.limits.last_instant import windows
 from rmtoolkit.limits.recommend import of_gathered
 from rmtoolkit.limits.risk import HORIZON, as_margins, of_needs
 from rmtoolkit.recording import Recording, read_recording

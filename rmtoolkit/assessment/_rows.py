@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import polars as pl
 
+from rmtoolkit import text
 from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, WORKLOAD
-from rmtoolkit.assessment._names import anchors, names
 from rmtoolkit.limits import recommend
 from rmtoolkit.limits.cost import expected, per_month, reserved
 from rmtoolkit.limits.history import GROWS, Ahead, as_need
@@ -17,11 +19,13 @@ from rmtoolkit.schema import TIME, Cause, Pattern, Verdict
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit.limits.cost import Prices
     from rmtoolkit.limits.risk import Margins
+
+    Row = Mapping[str, Any]
 
 _SHARE: Final = pl.Float64()
 _BYTES: Final = pl.Int64()
@@ -357,7 +361,39 @@ _TARGET: Final = 0.05
 def named(rows: pl.DataFrame) -> pl.DataFrame:
     """Name every row."""
     about = rows.select(WORKLOAD).to_dicts()
-    return rows.with_columns(name=pl.Series(names(about), dtype=_TEXT), anchor=pl.Series(anchors(about), dtype=_TEXT))
+    return rows.with_columns(name=pl.Series(names(about), dtype=_TEXT), anchor=pl.Series(_anchors(about), dtype=_TEXT))
+
+
+_FORMS: Final = (
+    ("namespace", "workload"),
+    ("namespace", "workload", "container"),
+    ("cluster", "namespace", "workload", "container"),
+)
+
+
+def names(rows: Sequence[Row]) -> list[str]:
+    """Name each row as shortly as tells it from the others."""
+    found: list[str | None] = [None] * len(rows)
+    for parts in _FORMS:
+        written = ["/".join(text.printable(row[part]) for part in parts if row[part] is not None) for row in rows]
+        times = Counter(written)
+        found = [
+            name or (form if times[form] == 1 or parts is _FORMS[-1] else None)
+            for name, form in zip(found, written, strict=True)
+        ]
+    return [name or text.NOT_APPLICABLE for name in found]
+
+
+def _anchors(rows: Sequence[Row]) -> list[str]:
+    """Name cards ``namespace/workload/container``; what is no plain name is percent-encoded."""
+    found: list[str] = []
+    seen: Counter[str] = Counter()
+    for row in rows:
+        parts = [quote(str(row[part]), safe="") for part in _FORMS[1] if row[part] is not None]
+        name = "/".join(parts) or "workload"
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name}~{seen[name]}")
+    return found
 
 
 def complete(rows: pl.DataFrame) -> pl.DataFrame:

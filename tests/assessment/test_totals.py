@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.assessment._names import names
+from rmtoolkit.assessment._rows import names
 
 if TYPE_CHECKING:
     from rmtoolkit.assessment import Totals

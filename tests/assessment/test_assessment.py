@@ -17,7 +17,7 @@ from rmtoolkit.assessment import WORKLOADS
 from rmtoolkit.schema import Action
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
-SAMPLES = Path(__file__).parents[1] / "data" / "samples"
+SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 NAMES = sorted(path.name for path in SAMPLES.iterdir() if path.suffix not in (".md", ".csv", ".jsonl"))
 
 
