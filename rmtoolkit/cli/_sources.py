@@ -37,6 +37,7 @@ _SERVER_OPTIONS: Final = {
     "tenant": ("NAME", "sent as X-Scope-OrgID; or set RMTOOLKIT_TENANT"),
     "ca_file": ("FILE", "certificates of your own authority; or set RMTOOLKIT_CA_FILE"),
 }
+REMOTE_READ_HELP: Final = "fetch samples by remote read instead of JSON, where the server has it"
 _SEVERAL: Final = ("namespace", "workload", "pod")
 _TIMES: Final = ("start", "end", "last")
 _FAIL_HELP: Final = (
@@ -64,6 +65,7 @@ def add_sources(command: argparse.ArgumentParser, *, fail_on: bool = True, sched
     for name, (shown, text) in _SERVER_OPTIONS.items():
         action = "append" if name in _SEVERAL else "store"
         server.add_argument(f"--{name.replace('_', '-')}", metavar=shown, help=text, action=action)
+    server.add_argument("--remote-read", action="store_true", default=None, help=REMOTE_READ_HELP)
 
 
 def add_heap(command: argparse.ArgumentParser) -> None:
@@ -91,7 +93,8 @@ def read(options: argparse.Namespace) -> Recording | Lake:
     from rmtoolkit.exceptions import RmtoolkitError
     from rmtoolkit.lake import Lake
 
-    asked = {name: getattr(options, name) for name in _SERVER_OPTIONS if getattr(options, name) is not None}
+    known = (*_SERVER_OPTIONS, "remote_read")
+    asked = {name: getattr(options, name) for name in known if getattr(options, name) is not None}
     # All at once: what cannot be read is left out as long as something else can.
     if any(map(is_url, options.sources)):
         return rm.read(options.sources, **asked)

@@ -7,6 +7,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
+from rmtoolkit.cli._sources import REMOTE_READ_HELP
+
 if TYPE_CHECKING:
     import argparse
     import datetime as dt
@@ -38,6 +40,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--token-file", metavar="FILE", help="holds the token to sign with; or set RMTOOLKIT_TOKEN")
     command.add_argument("--tenant", metavar="NAME", help="sent as X-Scope-OrgID; or set RMTOOLKIT_TENANT")
     command.add_argument("--ca-file", metavar="FILE", help="certificates of your own authority")
+    command.add_argument("--remote-read", action="store_true", help=REMOTE_READ_HELP)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -51,7 +54,11 @@ def run(options: argparse.Namespace) -> int:
         # A polite kill is Ctrl-C: what is in the lake is whole, and the next pull goes on.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     with server_at(
-        options.prometheus, token_file=options.token_file, tenant=options.tenant, ca_file=options.ca_file
+        options.prometheus,
+        token_file=options.token_file,
+        tenant=options.tenant,
+        ca_file=options.ca_file,
+        remote_read=options.remote_read,
     ) as server:
         done = pull(
             server,
