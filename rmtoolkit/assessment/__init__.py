@@ -267,8 +267,8 @@ def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFr
     if isinstance(previous, Assessment):
         return previous.workloads
     frame = previous.collect() if isinstance(previous, pl.LazyFrame) else previous
-    if isinstance(frame, pl.DataFrame) and "verdict" in frame.columns:
-        return frame
+    if "verdict" in getattr(frame, "columns", ()):
+        return pl.DataFrame(frame)
     return assess(frame).workloads
 
 
