@@ -7,55 +7,12 @@ given the Assessment that `rm.assess` made of it instead.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from rmtoolkit.analysis.judge import Judgement, judge
-    from rmtoolkit.assessment import (
-        Assessment,
-        assess,
-        checklist,
-        classify,
-        fits,
-        limit_risk,
-        lives,
-        recommend_limits,
-    )
-    from rmtoolkit.heap._detect import read_heap
-    from rmtoolkit.heap.allocator import Allocator, read_allocator
-    from rmtoolkit.heap.formats import read_dhat, read_jeprof, read_massif, read_pprof
-    from rmtoolkit.heap.heaptrack import read_heaptrack
-    from rmtoolkit.heap.profile import HeapProfile
-    from rmtoolkit.heap.suspects import diff, suspects
-    from rmtoolkit.lake import Lake
-    from rmtoolkit.limits.backtest import Backtest, backtest
-    from rmtoolkit.limits.cost import Prices
-    from rmtoolkit.limits.risk import Margins, learn_margins
-    from rmtoolkit.limits.what_if import WhatIf, replay, what_if
-    from rmtoolkit.loaders import read
-    from rmtoolkit.loaders.allocators import read_jemalloc_stats, read_malloc_info, read_malloc_text
-    from rmtoolkit.loaders.docker import read_docker_stats
-    from rmtoolkit.loaders.kubectl_top import read_kubectl_top
-    from rmtoolkit.loaders.linux import read_procfs
-    from rmtoolkit.loaders.prometheus.live import Prometheus
-    from rmtoolkit.loaders.prometheus.saved import read_prometheus
-    from rmtoolkit.loaders.pull import pull
-    from rmtoolkit.loaders.record import record
-    from rmtoolkit.loaders.record_kubectl import record_kubectl
-    from rmtoolkit.recording import Recording, concat, read_recording
-    from rmtoolkit.validation import validate
-    from rmtoolkit.views.dashboards.explorer import LimitExplorer
-    from rmtoolkit.views.dashboards.fleet import Fleet
-    from rmtoolkit.views.dashboards.triage import Triage
-    from rmtoolkit.views.explanation import Explanation, explain
-    from rmtoolkit.views.report import report
-
+from typing import Any, Final
 
 #: The public names of each module.
 _NAMES: Final = {
-    "analysis.judge": "Judgement judge",
     "assessment": "Assessment assess checklist classify fits limit_risk lives recommend_limits",
-    "heap._detect": "read_heap",
+    "heap": "read_heap",
     "heap.allocator": "Allocator read_allocator",
     "heap.formats": "read_dhat read_jeprof read_massif read_pprof",
     "heap.heaptrack": "read_heaptrack",
@@ -86,60 +43,7 @@ _NAMES: Final = {
 }
 _HOMES: Final = {name: home for home, names in _NAMES.items() for name in names.split()}
 
-__all__ = [
-    "Allocator",
-    "Assessment",
-    "Backtest",
-    "Explanation",
-    "Fleet",
-    "HeapProfile",
-    "Judgement",
-    "Lake",
-    "LimitExplorer",
-    "Margins",
-    "Prices",
-    "Prometheus",
-    "Recording",
-    "Triage",
-    "WhatIf",
-    "assess",
-    "backtest",
-    "checklist",
-    "classify",
-    "concat",
-    "diff",
-    "explain",
-    "fits",
-    "judge",
-    "learn_margins",
-    "limit_risk",
-    "lives",
-    "pull",
-    "read",
-    "read_allocator",
-    "read_dhat",
-    "read_docker_stats",
-    "read_heap",
-    "read_heaptrack",
-    "read_jemalloc_stats",
-    "read_jeprof",
-    "read_kubectl_top",
-    "read_malloc_info",
-    "read_malloc_text",
-    "read_massif",
-    "read_pprof",
-    "read_procfs",
-    "read_prometheus",
-    "read_recording",
-    "recommend_limits",
-    "record",
-    "record_kubectl",
-    "replay",
-    "report",
-    "suspects",
-    "validate",
-    "what_if",
-]
+__all__ = sorted(_HOMES)  # noqa: PLE0605  # pyright: ignore[reportUnsupportedDunderAll] - the stub beside this file lists them
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name

@@ -59,9 +59,7 @@ def join(*children: object) -> Markup:
 
 
 def _joined(children: Iterable[object]) -> str:
-    return "".join(
-        [child if isinstance(child, Markup) else _escaped(child) for child in children if child is not None],
-    )
+    return "".join([child if isinstance(child, Markup) else _escaped(child) for child in children if child is not None])
 
 
 def table(

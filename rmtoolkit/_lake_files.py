@@ -179,10 +179,7 @@ def merged(old: Recording, new: Recording, events_within: tuple[dt.datetime, dt.
         again = old.containers.join(new.containers, on=IDENTITY, how="semi", nulls_equal=True)["container_id"]
         stale = pl.col("container_id").is_in(again.implode()) & pl.col("time").is_between(*events_within)
         kept = kept.filter(~stale)
-    parts = [
-        Recording(old.containers, old.samples, kept),
-        Recording(new.containers, new.samples, new.events),
-    ]
+    parts = [Recording(old.containers, old.samples, kept), Recording(new.containers, new.samples, new.events)]
     whole = concat(parts)
     changes = settings_changes(parts, whole)
     events = pl.concat([whole.events, changes]).unique(maintain_order=True).sort("container_id", "time", "kind")
@@ -224,7 +221,7 @@ def settings_changes(parts: Sequence[Recording], whole: Recording) -> pl.DataFra
                     kind=pl.lit(kind),
                     part=pl.lit(number),
                     value_bytes=pl.col(f"{kind}_bytes"),
-                ),
+                )
             )
     place = [*IDENTITY, "kind"]
     before = {

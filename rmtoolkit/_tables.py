@@ -128,7 +128,7 @@ def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int, int]:
         samples = _sort(samples)
     again = same & (pl.col("time") == pl.col("time").shift())
     doubled = samples.select(again=again.fill_null(value=False)).with_columns(
-        repeated=pl.col("again") | pl.col("again").shift(-1, fill_value=False),
+        repeated=pl.col("again") | pl.col("again").shift(-1, fill_value=False)
     )
     if not doubled["again"].any():
         return conform(samples, SAMPLES), 0, 0
@@ -271,9 +271,7 @@ def cadences(samples: pl.DataFrame) -> pl.DataFrame:
     sampled = [name for name in (*FOOTPRINTS, "allocated_bytes") if samples[name].null_count() < samples.height]
     container = samples["container_id"].to_numpy()
     none = pl.DataFrame({"container_id": container[_starts(container)]}).select(
-        "container_id",
-        step=pl.lit(None, dtype=pl.Float64),
-        samples=pl.lit(0, dtype=pl.Int64),
+        "container_id", step=pl.lit(None, dtype=pl.Float64), samples=pl.lit(0, dtype=pl.Int64)
     )
     instants = samples.select("container_id", "time")
     found = (
@@ -364,14 +362,11 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
     identity: list[str] = [name for name in (*IDENTITY, "node", "workload_kind") if name in table.columns]
     texts = [name for name in (*identity, "version") if name in table.columns]
     time_axis = _time_axis(table["time"])
-    table = table.with_columns(
-        *(pl.col(name).cast(pl.String) for name in texts),
-        time=_readable_time(table),
-    )
+    table = table.with_columns(*(pl.col(name).cast(pl.String) for name in texts), time=_readable_time(table))
     table, containers = _identify(table, identity)
     about, changes = _settings(table)
     containers = containers.join(about, on="container_id", how="left", maintain_order="left").with_columns(
-        source=pl.lit(source),
+        source=pl.lit(source)
     )
     found = [changes]
     left_out: dict[str, int] = {}
@@ -487,8 +482,7 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             said = pl.col(name).is_not_null() & value.is_not_nan()
             real = (value > 0) & (value < ABSURD_BYTES)
             rows = rows.with_columns(
-                pl.when(said & real).then(pl.col(name)).cast(pl.Int64).alias(name),
-                said.alias(f"{name} said"),
+                pl.when(said & real).then(pl.col(name)).cast(pl.Int64).alias(name), said.alias(f"{name} said")
             )
             known.append(pl.col(name).filter(pl.col(f"{name} said")).last())
             found.append(_changes(rows.filter(f"{name} said"), name, name.removesuffix("_bytes"), "value_bytes"))
@@ -509,8 +503,7 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     if "limit_bytes" in used and "limit_known" in plain:
         plain.remove("limit_known")
     about = rows.group_by("container_id", maintain_order=True).agg(
-        *(pl.col(name).drop_nulls().last() for name in plain),
-        *known,
+        *(pl.col(name).drop_nulls().last() for name in plain), *known
     )
     return about, pl.concat(found, how="diagonal_relaxed")
 
@@ -537,8 +530,7 @@ def _identified(events: pl.DataFrame, containers: pl.DataFrame, identity: list[s
         events.drop("container_id", strict=False)
         .with_row_index("row")
         .with_columns(
-            *(pl.col(name).cast(pl.String) for name in on),
-            time=as_time(pl.col("time"), events.schema["time"]),
+            *(pl.col(name).cast(pl.String) for name in on), time=as_time(pl.col("time"), events.schema["time"])
         )
     )
     ids = containers.select("container_id", *on)

@@ -35,8 +35,7 @@ def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
     for name, form in _FORMS:
         found = pod.str.extract(form, 1)
         kind = pl.coalesce(
-            kind,
-            pl.when(own.is_null() & workload.is_null() & found.is_not_null()).then(pl.lit(name, dtype=pl.String)),
+            kind, pl.when(own.is_null() & workload.is_null() & found.is_not_null()).then(pl.lit(name, dtype=pl.String))
         )
         workload = pl.coalesce(workload, found)
     return pl.struct(workload=pl.coalesce(workload, pod), workload_kind=kind)

@@ -37,13 +37,7 @@ class ReadError(RmtoolkitError):
 
     @classmethod
     def at(
-        cls,
-        path: object,
-        *,
-        found: object,
-        expected: str,
-        line: int | None = None,
-        hint: str | None = None,
+        cls, path: object, *, found: object, expected: str, line: int | None = None, hint: str | None = None
     ) -> ReadError:
         """Build the one message a reader of a bad file sees."""
         place = quote_path(path) + (f", line {line}" if line is not None else "")

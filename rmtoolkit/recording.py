@@ -81,12 +81,7 @@ def as_html(recording: Recording) -> str:
     """Show what is in a recording, how complete it is and what was left out."""
     from rmtoolkit._html import el, join, table  # noqa: PLC0415 - only notebooks show it
 
-    rows = recording.containers.join(
-        recording.completeness(),
-        on="container_id",
-        how="left",
-        maintain_order="left",
-    )
+    rows = recording.containers.join(recording.completeness(), on="container_id", how="left", maintain_order="left")
     signals = ", ".join(_words(name) for name in SIGNALS if recording.samples[name].count())
     kinds = recording.events["kind"].value_counts(sort=True, name="times")
     events = ", ".join(
@@ -407,10 +402,7 @@ class Recording:
         sampled = [name for name in SIGNALS if self.samples[name].count()]
         about = [*IDENTITY, "version", "limit_bytes", "request_bytes"]
         return self.samples.join(
-            self.containers.select("container_id", *about),
-            on="container_id",
-            how="left",
-            maintain_order="left",
+            self.containers.select("container_id", *about), on="container_id", how="left", maintain_order="left"
         ).select(*about, "time", *sampled)
 
     def filter(self, *predicates: pl.Expr, **equal: str | int | Iterable[str] | None) -> Recording:

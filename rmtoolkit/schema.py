@@ -37,7 +37,7 @@ CONTAINERS: Final = pl.Schema(
         "cadence_seconds": pl.Float64(),
         "workload_inferred": pl.Boolean(),
         "source": pl.String(),
-    },
+    }
 )
 
 #: Memory gauges in bytes. A process or container holds this much at the instant of the row.
@@ -75,7 +75,7 @@ SAMPLES: Final = pl.Schema(
         "refaults_total": pl.Float64(),
         "work_total": pl.Float64(),
         "load": pl.Float64(),
-    },
+    }
 )
 
 SIGNALS: Final = tuple(name for name in SAMPLES if name not in ("container_id", "time"))
@@ -83,28 +83,11 @@ SIGNALS: Final = tuple(name for name in SAMPLES if name not in ("container_id", 
 #: Signals that follow the memory of the whole container or process, the one nearest the limit first.
 FOOTPRINTS: Final = ("working_set_bytes", "usage_bytes", "rss_bytes", "anon_bytes")
 
-EVENT_KINDS: Final = (
-    "start",
-    "end",
-    "oom_kill",
-    "node_oom",
-    "evicted",
-    "error",
-    "release",
-    "limit",
-    "request",
-    "gap",
-)
+EVENT_KINDS: Final = ("start", "end", "oom_kill", "node_oom", "evicted", "error", "release", "limit", "request", "gap")
 
 #: One row per event. `value_bytes` is the new limit or request; `detail` is a version or a reason.
 EVENTS: Final = pl.Schema(
-    {
-        "container_id": pl.UInt32(),
-        "time": TIME,
-        "kind": pl.String(),
-        "value_bytes": pl.Int64(),
-        "detail": pl.String(),
-    },
+    {"container_id": pl.UInt32(), "time": TIME, "kind": pl.String(), "value_bytes": pl.Int64(), "detail": pl.String()}
 )
 
 

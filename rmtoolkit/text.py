@@ -145,11 +145,7 @@ def small_memory(bytes_: float, *, like: float | None = None) -> str:
 
 
 def peak_against_limit(
-    peak_bytes: float | None,
-    limit_bytes: int | None,
-    *,
-    known: bool = True,
-    unit: bool = True,
+    peak_bytes: float | None, limit_bytes: int | None, *, known: bool = True, unit: bool = True
 ) -> str:
     """Write a peak beside the limit it must stay under."""
     peak = UNKNOWN if peak_bytes is None else number(peak_bytes / MI)

@@ -147,7 +147,7 @@ def test_a_damaged_day_is_named_from_afar(client: Client, tmp_path: Path) -> Non
     file = lake.files()[0]
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.warns(RmtoolkitWarning, match=rf"1 of {len(lake.files())} files .* not be read; .*{file.name}"):
-        found = rm.judge(lake, client=client)
+        found = rm.assess(lake, client=client)
     assert found.recording.report.left_out["files that could not be read"] == 1
     assert any(file.name in line for line in found.recording.report.partial)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import inspect
 import json
 import re
 import subprocess
@@ -142,12 +141,16 @@ STILL_COMPUTE: Final[dict[str, set[str]]] = {
     "rmtoolkit/views/dashboards/explorer.py": {
         "as_need",
         "choose",
+        "measured_spike",
         "of_workload",
         "qos",
         "requested",
         "scene",
     },
 }
+
+
+MODULES: Final = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in PACKAGE}
 
 
 def computing(path: Path) -> set[str]:
@@ -160,7 +163,7 @@ def computing(path: Path) -> set[str]:
         # What is not there at run time is the name of a type.
         names = {alias.name for alias in node.names if callable(getattr(module, alias.name, str))}
         types = {name for name in names if isinstance(getattr(module, name, str), type)}
-        packages = {alias.name for alias in node.names if inspect.ismodule(getattr(module, alias.name, None))}
+        packages = {alias.name for alias in node.names if f"{node.module}.{alias.name}" in MODULES}
         found |= (names - types - WRITES.get(str(node.module), set())) | packages
     return found
 

@@ -75,12 +75,12 @@ import rmtoolkit as rm
 
 data = Path("data")
 recording = rm.read(data / "samples")
-judgement = rm.judge(recording)
+found = rm.assess(recording)
 heap = {"iris/warm-jackdaw": rm.read_heap(data / "heap" / "warm-jackdaw.heaptrack.zst")}
 """,
-    "rm.Triage(judgement, heap, workload='warm-jackdaw')",
-    "rm.LimitExplorer(recording, 'young-raven', judgement=judgement)",
-    "rm.Fleet(judgement, samples_from=recording)",
+    "rm.Triage(found, heap, workload='warm-jackdaw')",
+    "rm.LimitExplorer(recording, 'young-raven')",
+    "rm.Fleet(found, samples_from=recording)",
 ]
 
 

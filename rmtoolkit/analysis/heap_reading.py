@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from rmtoolkit.analysis.records import WORKLOAD, HeapKind, HeapReading, Suspect
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
-from rmtoolkit.heap._detect import read_heap
+from rmtoolkit.heap import read_heap
 from rmtoolkit.heap._names import spoken
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile

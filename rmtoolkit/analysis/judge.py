@@ -468,35 +468,7 @@ def downsample(recording: Recording, lives: pl.DataFrame, containers: pl.Series)
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Everything that was found out about a recording; views show it and compute nothing.
-
-    Attributes
-    ----------
-    recording
-        What was judged. Of a lake, and of a large file, only the samples that charts show: see `analysis.shown`.
-    lives
-        A row per lifetime.
-    fits
-        A row per judged lifetime, with the fitted curve.
-    verdicts
-        A row per workload container: the columns of `classify` and what views need besides.
-    instances
-        The same per pod and container.
-    checklist
-        The five questions for every workload container.
-    forecast
-        The footprint's expected course from the last sample on.
-    findings
-        What `validate` found.
-    completeness
-        Samples of each container that are there and that were due, as `Recording.completeness` gives them.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100}))
-    <Judgement: 1 workload: 1 not_leak>
-    """
+    """All frames that were found in one pass over a recording, as `rmtoolkit.assessment.Assessment` names them."""
 
     recording: Recording
     lives: pl.DataFrame
@@ -552,36 +524,7 @@ def checklist(
 def judge(
     recording: Source, heap: Heap | Mapping[str, Heap] | None = None, *, client: Client | None = None
 ) -> Judgement:
-    """Judge everything in a recording once, for tables, charts and reports alike.
-
-    Parameters
-    ----------
-    recording
-        A recording, any frame that can become one, or a lake, which is read part by part.
-    heap
-        A heap profile (or its path) of the workload, or several in the order in which they were taken; of a recording
-        with several workloads a mapping: ``{"billing/api": profile}``. Steady growth in it is evidence level 5 and
-        names the code; a profile that shows none speaks against a leak in the heap; one that is blind, too short or a
-        single picture changes no verdict and is said to.
-    client
-        As for `classify`.
-
-    Returns
-    -------
-    Judgement
-        All frames.
-
-    Raises
-    ------
-    RmtoolkitError
-        There are no samples, or it cannot be told whose a heap profile is.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> judge(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})).verdicts["pattern"].to_list()
-    ['plateau']
-    """
+    """Judge everything in a recording, without limits and their chances."""
     return judge_with(recording, None, heap, client=client)[0]
 
 

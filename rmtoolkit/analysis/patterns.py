@@ -253,10 +253,7 @@ def _entry(pattern: Pattern) -> PatternEntry:
             return PatternEntry(_between("rises and falls"), reason=_FLOOR, hides=frozenset({Layer.CACHE, Layer.KEPT}))
         case Pattern.BURST:
             return PatternEntry(
-                _between("has bursts"),
-                reason=_FLOOR,
-                peak_remedy=stream,
-                hides=frozenset({Layer.CACHE, Layer.KEPT}),
+                _between("has bursts"), reason=_FLOOR, peak_remedy=stream, hides=frozenset({Layer.CACHE, Layer.KEPT})
             )
         case Pattern.RETENTION:
             return PatternEntry(_keeps, remedy=release, remedy_beside=True, threads_matter=True, made_around=True)

@@ -463,8 +463,10 @@ def _close(row: VerdictRow, pool: Pool) -> Answer:
         return Answer("no", "fine", "no limit is set") if row.limit_known else _unknown("limit not exported")
     if not settled or pool.main is None:
         return _TOO_FEW
-    if (killed := row.by_statistic.get(Statistic.OOM_KILLS)) is not None:
-        lives = count(round(killed.estimate or 0), "life", "lives")
+    killed = row.by_statistic.get(Statistic.OOM_KILLS)
+    # Lives too short to be judged have no such evidence.
+    if kills := pool.kills if killed is None else round(killed.estimate or 0):
+        lives = count(kills, "life", "lives")
         return Answer("yes", "concern", f"{lives} ended in an OOM kill at {configured(limit)}")
     share = settled / limit
     text = f"average use is {number(100 * share, 2)} % of {configured(limit)}"

@@ -115,11 +115,7 @@ class Totals:
 
 
 def totals_of(
-    rows: pl.DataFrame,
-    completeness: pl.DataFrame,
-    changes: pl.DataFrame | None,
-    target: float,
-    prices: Prices | None,
+    rows: pl.DataFrame, completeness: pl.DataFrame, changes: pl.DataFrame | None, target: float, prices: Prices | None
 ) -> Totals:
     """Add up the rows of a fleet; `changes` is None where nothing is compared."""
     awake = rows.filter(pl.col("accepted").not_())
@@ -235,10 +231,7 @@ def tried_limits(rows: pl.DataFrame) -> pl.DataFrame:
     found = [
         (row["workload_id"], *(row[name] for name in WORKLOAD), limit)
         for row in grows.select("workload_id", *WORKLOAD, "limit_bytes").iter_rows(named=True)
-        for limit in (
-            row["limit_bytes"],
-            *(math.ceil(row["limit_bytes"] * times / _MIB) * _MIB for times in _RAISED),
-        )
+        for limit in (row["limit_bytes"], *(math.ceil(row["limit_bytes"] * times / _MIB) * _MIB for times in _RAISED))
     ]
     schema = {name: BUYS[name] for name in ("workload_id", *WORKLOAD, "limit_bytes")}
     return pl.DataFrame(found, schema=schema, orient="row")
@@ -330,10 +323,7 @@ def _running(rows: pl.DataFrame, recording: Recording, completeness: pl.DataFram
             .then(pl.coalesce(then, now))
             .otherwise(now)
             .alias(f"{now} then")
-            for now, then in (
-                ("request_bytes", "advised_request_bytes"),
-                ("limit_bytes", "advised_limit_bytes"),
-            )
+            for now, then in (("request_bytes", "advised_request_bytes"), ("limit_bytes", "advised_limit_bytes"))
         )
         .select(
             "node",

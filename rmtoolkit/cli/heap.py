@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
 def _read(paths: Sequence[str]) -> HeapProfile | Allocator:
     """Read heap profiles, or the statistics of an allocator."""
     from rmtoolkit.exceptions import ReadError
-    from rmtoolkit.heap._detect import read_heap
+    from rmtoolkit.heap import read_heap
     from rmtoolkit.heap.formats import join
 
     try:

@@ -1,1 +1,73 @@
-"""Heap profiles: files that name the code which holds the memory."""
+"""Heap profiles: what holds memory, and what holds more and more; `rm.read_heap` tells every format by its content."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from rmtoolkit.exceptions import ReadError
+from rmtoolkit.loaders import _files
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from rmtoolkit.heap.profile import HeapProfile
+
+
+UNDERSTOOD: Final = (
+    "a heap profile: heaptrack, jemalloc's or gperftools' heap (jeprof), pprof, DHAT or massif, also packed"
+)
+_HEAD: Final = 1 << 16
+#: A first line, and the reader of what begins with it.
+_MARKS: Final = (
+    (re.compile(rb"v [0-9a-f]+(?: [0-9a-f]+)?\r?\n"), "heaptrack", "read_heaptrack"),
+    (re.compile(rb"\s*(?:heap_v2/|heap profile: *\d|--- *symbol)"), "formats", "read_jeprof"),
+    (re.compile(rb"(?:[a-z_]+:[^\n]*\n){0,3}desc:|mem_heap_B=|snapshot=0"), "formats", "read_massif"),
+    (re.compile(rb"\s*\{(?s:.){0,4096}?\"dhatFileVersion\""), "formats", "read_dhat"),
+    (re.compile(rb"(?:[XIASsitacR+-] [^\n]*\n)+"), "heaptrack", "read_heaptrack"),
+)
+
+
+def read_heap(path: str | os.PathLike[str]) -> HeapProfile:
+    r"""Read a heap profile, whatever wrote it.
+
+    Parameters
+    ----------
+    path
+        A recording of heaptrack, a dump of jemalloc or gperftools, a pprof profile, what DHAT (dhat-rs or valgrind)
+        or massif wrote; what it is is told by its content.
+
+    Returns
+    -------
+    HeapProfile
+        As `read_heaptrack`, `read_jeprof`, `read_pprof`, `read_dhat` and `read_massif` give it.
+
+    Raises
+    ------
+    ReadError
+        It is none of these, or cannot be read.
+    OSError
+        There is no such file.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "unnamed")
+    >>> _ = file.write_text("v 10500 3\nX ./api\na 10 0\n+ 0\n")
+    >>> read_heap(file)
+    <HeapProfile: heaptrack, 1 stack, peak 0.0156 Ki, live at the end 0.0156 Ki>
+    """
+    head, _ = _files.read_bytes(path, expected=UNDERSTOOD, first=_HEAD)
+    for mark, module, name in _MARKS:
+        if mark.match(head):
+            return _reader(module, name)(path)
+    if b"\0" in head[:4096] or head[:1] in b"\x0a\x12\x1a\x22\x2a\x32":
+        return _reader("formats", "read_pprof")(path)
+    raise ReadError.at(path, found=head.split(b"\n", 1)[0], expected=UNDERSTOOD, line=1)
+
+
+def _reader(module: str, name: str) -> Callable[..., HeapProfile]:
+    reader: Callable[..., HeapProfile] = getattr(import_module(f"rmtoolkit.heap.{module}"), name)
+    return reader

@@ -286,10 +286,7 @@ def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED, *, refe
         )
     ours = weeks.filter(pl.col("growing") & pl.col("arm").str.starts_with("rmtoolkit"))
     growing = pl.DataFrame(
-        {
-            "weeks": [ours.select(key).unique().height],
-            "violations": [ours["limit_bytes"].is_not_null().sum()],
-        }
+        {"weeks": [ours.select(key).unique().height], "violations": [ours["limit_bytes"].is_not_null().sum()]}
     )
     return Backtest(weeks, pl.DataFrame(arms, schema=_ARMS), pl.DataFrame(calibration, schema=_CALIBRATION), growing)
 

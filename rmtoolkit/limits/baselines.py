@@ -46,8 +46,7 @@ _STARTS: Final = _FIRST_BUCKET_BYTES * (np.power(_RATIO, np.arange(_BUCKETS)) - 
 
 
 def vpa_memory(
-    recording: AnyRecording,
-    cpu_times: pl.DataFrame | Mapping[str, Sequence[Any]] | Sequence[Any] | None = None,
+    recording: AnyRecording, cpu_times: pl.DataFrame | Mapping[str, Sequence[Any]] | Sequence[Any] | None = None
 ) -> pl.DataFrame:
     """Compute what the Kubernetes VPA recommender would set as memory request."""
     recording = as_recording(recording)
@@ -316,8 +315,7 @@ def crane_memory(recording: AnyRecording) -> pl.DataFrame:
         .group_by("workload_row")
         .agg(pl.coalesce("limit_bytes", "request_bytes").last().alias("then"))
         .select(
-            "workload_row",
-            bump=pl.max_horizontal(pl.col("then") + 100 * _MIB, (1.2 * pl.col("then")).cast(pl.Int64)),
+            "workload_row", bump=pl.max_horizontal(pl.col("then") + 100 * _MIB, (1.2 * pl.col("then")).cast(pl.Int64))
         )
     )
     found = found.join(bumps, on="workload_row", how="left")
@@ -371,12 +369,7 @@ def _recent(rows: pl.DataFrame, days: int, of: pl.DataFrame | None = None) -> pl
 
 
 def _percentile(
-    rows: pl.DataFrame,
-    value: pl.Expr,
-    share: float,
-    *,
-    half_life_hours: float,
-    by_size: bool = False,
+    rows: pl.DataFrame, value: pl.Expr, share: float, *, half_life_hours: float, by_size: bool = False
 ) -> pl.DataFrame:
     """Find the lowest value at which the share of a workload's weight is reached; weights halve with age."""
     age_hours = (pl.col("time").max().over("workload_row") - pl.col("time")).dt.total_milliseconds() / 3_600_000

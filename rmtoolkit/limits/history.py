@@ -55,10 +55,8 @@ def block_peaks(
         return pl.DataFrame(schema=_PEAKS)
     times, values = used["time"].dt.cast_time_unit("ms").to_physical().to_numpy(), used["used_bytes"].to_numpy()
     rows = used["workload_row"].to_numpy()
-    # Runs in which time rises: of one container each.
-    new = np.ones(rows.size, dtype=np.bool_)
-    new[1:] = (rows[1:] != rows[:-1]) | (times[1:] < times[:-1])
-    runs = np.flatnonzero(new)
+    # Time rises in the samples of a container.
+    runs = run_starts(used["container_id"])
     ends = np.append(runs[1:], rows.size)
     number = rows[runs]
     if start is None or end is None:
@@ -355,8 +353,7 @@ def workloads(recording: AnyRecording) -> pl.DataFrame:
     recording = as_recording(recording)
     about = recording.containers.with_columns(workload_row=_row(recording))
     siblings = about.select(
-        "workload_row",
-        n=pl.col("container").n_unique().over("cluster", "namespace", "workload").cast(pl.Int64),
+        "workload_row", n=pl.col("container").n_unique().over("cluster", "namespace", "workload").cast(pl.Int64)
     ).unique()
     return (
         about.group_by("workload_row", maintain_order=True)
@@ -655,10 +652,7 @@ def usage_rows(recording: Recording) -> pl.DataFrame:
     return (
         recording.containers.select("container_id", *WORKLOAD)
         .join(
-            workloads(recording).select("workload_row", *WORKLOAD),
-            on=WORKLOAD,
-            nulls_equal=True,
-            maintain_order="left",
+            workloads(recording).select("workload_row", *WORKLOAD), on=WORKLOAD, nulls_equal=True, maintain_order="left"
         )
         .select("container_id", "workload_row")
     )

@@ -542,13 +542,7 @@ def risk_now(need: Need, scores: Numbers) -> Risk:
 
 
 def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
-    need: Need,
-    now: Risk,
-    target: int | None,
-    purged: int | None,
-    to_try: int | None,
-    ask: _Asked,
-    scores: Numbers,
+    need: Need, now: Risk, target: int | None, purged: int | None, to_try: int | None, ask: _Asked, scores: Numbers
 ) -> tuple[Action, int | None]:
     """Choose the one thing to do first, and the limit that it leaves or sets; None: none helps, or none is known."""
     in_force = need.limit_bytes

@@ -383,7 +383,7 @@ def replay(recording: AnyRecording, limit: int | pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             phase=pl.when((pl.col("time") - pl.col("begun")) <= STARTUP)
             .then(pl.lit("startup"))
-            .otherwise(pl.lit("running")),
+            .otherwise(pl.lit("running"))
         )
         .sort(*WORKLOAD, "time", nulls_last=False)
         .select(KILLS.names())

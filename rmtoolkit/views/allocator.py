@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rmtoolkit import text
 from rmtoolkit.views._plot import PX, Bar, Box, Plot, Scale, memory_ticks, text_width
 from rmtoolkit.views._plot_svg import note, picture
-from rmtoolkit.views.limits import Picture
+from rmtoolkit.views.charts import Picture
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.heap_answers import AllocatorAnswer

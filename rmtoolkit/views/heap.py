@@ -21,9 +21,9 @@ from rmtoolkit.views._plot import Area, Box, Line, Plot, Point, Rule, Scale, cou
 from rmtoolkit.views._plot_svg import note, picture
 from rmtoolkit.views._tables import marked, with_code
 from rmtoolkit.views.allocator import allocator_layers, allocator_sizes
+from rmtoolkit.views.charts import Picture
 from rmtoolkit.views.heap_terminal import MARKS, SHOWN
 from rmtoolkit.views.icicle import SCRIPT, fitting, zoomable
-from rmtoolkit.views.limits import Picture
 from rmtoolkit.views.style import HEAP_PAGE
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from rmtoolkit._html import Markup, el, join
 from rmtoolkit.heap._names import plain_name, spoken
 from rmtoolkit.heap.tree import MEASURES, measure_of, tree
 from rmtoolkit.views.assets import asset
-from rmtoolkit.views.limits import Picture
+from rmtoolkit.views.charts import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

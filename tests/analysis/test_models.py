@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rmtoolkit.analysis.models import FAMILIES, Fit, bank, compete, whiten
+from rmtoolkit.analysis.models import FAMILIES, RHOS, Fit, bank, compete, remove, whiten
+from rmtoolkit.analysis.thresholds import RICHER
 from tests.analysis.curves import MI, ar1, saturate
 
 BINS = 96
@@ -175,3 +176,79 @@ def test_a_line_beside_a_step_is_seen_wherever_the_step_is(bins: int, height: fl
     for edge in range(bins // 6, bins - bins // 4):
         found = fit(100 + 18 * u + height * (np.arange(bins) >= edge), sigma=0.2, seed=edge)
         assert found.growing[0] > 0.9, edge
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.6, 0.9], ids="rho{}".format)
+def test_whitening_undoes_an_autoregression(rho: float) -> None:
+    """Whitened first-order noise is the shocks that it was made of."""
+    rng = np.random.default_rng(7)
+    shocks = rng.normal(0, 1, 5000)
+    values = np.empty(5000)
+    values[0] = shocks[0] / np.sqrt(1 - rho**2)
+    for index in range(1, 5000):
+        values[index] = rho * values[index - 1] + shocks[index]
+    assert np.allclose(whiten(values[None, :], rho)[0], shocks)
+
+
+@pytest.mark.parametrize("rho", RHOS, ids="rho{}".format)
+@pytest.mark.parametrize("bins", [24, 48, 96], ids="bins{}".format)
+def test_bases_are_orthonormal(bins: int, rho: float) -> None:
+    """The columns of each shape are orthonormal and free of the constant."""
+    shapes = bank(bins, rho)
+    constant = whiten(np.ones((1, bins)), rho)[0]
+    assert np.abs(constant @ shapes.columns).max() < 1e-8
+    for first, count in zip(shapes.first.tolist(), shapes.count.tolist(), strict=True):
+        block = shapes.columns[:, first : first + count]
+        assert np.allclose(block.T @ block, np.eye(count), atol=1e-8)
+
+
+def test_every_family_has_members() -> None:
+    """No family is lost for want of bins; its members share one vote, less for a word that contains a simpler one."""
+    shapes = bank(96)
+    for code in range(len(FAMILIES)):
+        vote = np.exp(shapes.prior[shapes.family == code]).sum()
+        assert vote == pytest.approx(np.exp(RICHER.get(FAMILIES[code], 0)))
+
+
+@pytest.mark.parametrize("cycles", [3.0, 5.5, 7.0, 14.2], ids="cycles{}".format)
+@pytest.mark.parametrize("trend", [0.0, 25.0], ids="trend{}".format)
+def test_wave_is_removed_and_the_trend_stays(cycles: float, trend: float) -> None:
+    """Whatever the number of cycles, what is left is the trend."""
+    rest, share = remove((100 + trend * U + 12 * np.sin(2 * np.pi * cycles * U + 1))[None, :], np.array([0.1]))
+    assert share[0] > 0.9
+    assert np.abs(rest[0] - rest[0].mean() - trend * (U - U.mean())).max() < 3
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        pytest.param(100 + 0 * U, id="flat"),
+        pytest.param(100 + 50 * U, id="line"),
+        pytest.param(100 + 20 * np.sin(np.pi * U), id="half_wave"),
+        pytest.param(100 + 0.05 * np.sin(2 * np.pi * 6 * U), id="wave_below_the_meter"),
+    ],
+)
+def test_what_is_no_cycle_stays(curve: np.ndarray) -> None:
+    """Lines, bends and what no meter can tell are left exactly alone."""
+    rest, share = remove(curve[None, :], np.array([0.1]))
+    assert share[0] == 0
+    assert (rest[0] == curve).all()
+
+
+def test_white_noise_has_no_cycle() -> None:
+    """Of fifty rows of noise none is half a cycle."""
+    noise = 100 + np.random.default_rng(1).normal(0, 1, (50, BINS))
+    assert (remove(noise, np.full(50, 0.1))[1] == 0).all()
+
+
+def test_mean_is_kept() -> None:
+    """Removing a cycle does not move the level."""
+    values = (100 + 12 * np.sin(2 * np.pi * 6.3 * U))[None, :]
+    assert remove(values, np.array([0.1]))[0].mean() == pytest.approx(values.mean())
+
+
+def test_no_rows_have_no_season() -> None:
+    """Nothing to look at is no error."""
+    rest, share = remove(np.zeros((0, BINS)), np.zeros(0))
+    assert rest.shape == (0, BINS)
+    assert share.shape == (0,)

@@ -81,7 +81,7 @@ def test_a_stored_row_gives_its_patterns_back_and_leaves_out_what_is_unknown() -
     row = VerdictRow.stored({"verdict": "leak", "pattern": "burst", "also": ["retention", "of tomorrow"]})
     assert (row.verdict, row.pattern, row.also) == (Verdict.LEAK, Pattern.BURST, [Pattern.RETENTION])
     bare = VerdictRow.stored({"pattern": "of tomorrow"})
-    assert (bare.verdict, bare.pattern, bare.also, bare.evidence) == (None, Pattern.INSUFFICIENT_DATA, [], [])
+    assert (bare.verdict, bare.pattern, bare.also, bare.evidence) == (None, Pattern.INSUFFICIENT_DATA, [], [])  # type: ignore[comparison-overlap]
 
 
 def test_nothing_is_known_of_a_life_that_was_not_read() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit.analysis import advice, promql
+from rmtoolkit.analysis import advice, evidence
 from rmtoolkit.analysis.judge import downsample, judge, read
 from tests.analysis.curves import GI, MI, day, hours, record, saturate, saw, together
 from tests.written import plain, write
@@ -245,7 +245,7 @@ def told(recording: Recording) -> dict[str, list[dict[str, Any]]]:
         "instances": found.instances if found.instances.height > 1 else found.instances.clear(),
         "checklist": found.checklist,
         "forecast": found.forecast.gather_every(20),
-        "queries": promql.frame(row),
+        "queries": evidence.frame(row),
         "shown": _shown(recording, found.lives),
     }
     told = {name: [plain(row) for row in frame.iter_rows(named=True)] for name, frame in frames.items()}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 import rmtoolkit as rm
 from rmtoolkit import text
@@ -600,6 +601,46 @@ def test_lives_and_events_count_the_same_kills(found: dict[str, Assessment], fle
     counted = counted.join(lives, on="workload_id", how="left").fill_null(0)
     wrong = counted.filter((pl.col("kills") != pl.col("events")) | (pl.col("kills") != pl.col("lives")))
     assert not wrong.height, wrong["workload"].to_list()
+
+
+@pytest.mark.parametrize("fleet", ["samples", "corpus"])
+def test_classify_alone_says_the_same(
+    recordings: dict[str, rm.Recording], found: dict[str, Assessment], fleet: str
+) -> None:
+    """Who asks for verdicts alone gets the rows of the Assessment, in the same order."""
+    assert_frame_equal(rm.classify(recordings[fleet]), rm.classify(found[fleet]))
+
+
+@pytest.mark.parametrize("fleet", ["samples", "corpus"])
+def test_the_first_advice_is_the_next_step(found: dict[str, Assessment], fleet: str) -> None:
+    """Every workload has advice, its one action first, and no other advice repeats it or names another limit."""
+    assessment = found[fleet]
+    both = assessment.advice.join(
+        assessment.workloads.select("workload_id", "next_text", "action", first="setting"), on="workload_id"
+    )
+    first = both.filter(pl.col("rank") == 0)
+    assert first["workload_id"].sort().to_list() == assessment.workloads["workload_id"].to_list()
+    assert first["text"].to_list() == first["next_text"].to_list()
+    assert first["setting"].to_list() == first["first"].to_list()
+    assert both.filter((pl.col("rank") > 0) & (pl.col("text") == pl.col("next_text"))).is_empty()
+    limits = both.filter(pl.col("setting").str.starts_with("resources.limits"))
+    assert limits["workload_id"].is_unique().all()
+
+
+@pytest.mark.parametrize("fleet", ["samples", "corpus"])
+def test_the_fleet_counts_its_rows(found: dict[str, Assessment], fleet: str) -> None:
+    """The few figures of a fleet are sums and counts of its rows."""
+    rows, fleet_ = found[fleet].workloads, found[fleet].fleet
+    verdicts = dict(rows["verdict"].value_counts().iter_rows())
+    assert (fleet_.leak, fleet_.not_leak, fleet_.inconclusive) == tuple(
+        verdicts.get(name, 0) for name in ("leak", "not_leak", "inconclusive")
+    )
+    assert fleet_.kills == rows["kills_7d"].sum()
+    assert fleet_.waste_bytes == rows["waste_bytes"].sum()
+    assert fleet_.above_target == rows["above_target"].sum()
+    assert fleet_.reaching == rows["reaches_soon"].sum()
+    assert fleet_.start_with == 0
+    assert str(fleet_.leak) in fleet_.sentence
 
 
 #: A place in a fleet, and a name that tells it from others there.

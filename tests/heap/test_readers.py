@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning, UnknownWorkloadError
+from rmtoolkit.heap import _names
+from rmtoolkit.heap.profile import HeapProfile, HeapSummary
 from rmtoolkit.heap.tree import tree
 from tests.heap import makers
 
@@ -275,3 +277,28 @@ def test_growth_in_massif_is_by_stack_and_time(tmp_path: Path) -> None:
     assert branch.select("name", "value").rows() == [("a::two", 40)]
     with pytest.raises(UnknownWorkloadError):
         tree(heap, root="a::three")
+
+
+@pytest.mark.parametrize("text", ['{"dhatFileVersion": 3, "pps": [], "ftbl": []}', '[{"dhatFileVersion": 2}]'])
+def test_dhat_of_another_version_is_refused(tmp_path: Path, text: str) -> None:
+    """Its fields may mean something else; a list is no profile at all."""
+    file = tmp_path / "dhat-heap.json"
+    file.write_text(text)
+    with pytest.raises(ReadError, match=r"dhatFileVersion (3|None)"):
+        rm.read_dhat(file)
+
+
+def test_only_a_sampled_profile_says_about() -> None:
+    """What was counted is said as it is, what was sampled as an estimate, and what is unknown as unknown."""
+    counted = HeapSummary("dhat", peak_bytes=3 << 20, live_at_end_bytes=1 << 20)
+    assert repr(HeapProfile(counted)) == "<HeapProfile: dhat, 0 stacks, peak 3 Mi, live at the end 1 Mi>"
+    sampled = HeapSummary("jeprof", peak_bytes=None, live_at_end_bytes=1 << 20, sampled=True)
+    assert repr(HeapProfile(sampled)) == "<HeapProfile: jeprof, 0 stacks, peak unknown, live at the end about 1 Mi>"
+
+
+def test_stacks_are_cut_only_when_all_of_them_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries are counted over all stacks: of 3, 3 and 3 with room for 7, the last keeps one."""
+    monkeypatch.setattr(_names, "_MOST_ENTRIES", 7)
+    frame, cut = _names.stacks_frame([[1, 2, 3]] * 3, {"live_bytes": [1, 2, 3]})
+    assert frame["frames"].list.len().to_list() == [3, 3, 1]
+    assert cut == 1

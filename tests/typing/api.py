@@ -56,9 +56,9 @@ assert_type(rm.classify(frame, heap="a.zst"), pl.DataFrame)
 assert_type(rm.classify(frame, heap=[rm.read_heap("a.heap"), Path("b.heap")]), pl.DataFrame)
 assert_type(rm.classify(frame, heap={"billing/api": rm.read_heap("a.zst")}), pl.DataFrame)
 assert_type(rm.checklist(frame, heap="a.zst"), pl.DataFrame)
-judgement = rm.judge(recording)
-assert_type(judgement, rm.Judgement)
-assert_type(judgement.verdicts, pl.DataFrame)
+found = rm.assess(recording)
+assert_type(found, rm.Assessment)
+assert_type(found.workloads, pl.DataFrame)
 
 # An explanation for people and for programs.
 explanation = rm.explain(recording, "api")

@@ -15,7 +15,7 @@ import traitlets
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.views.dashboards import live_chart
+from rmtoolkit.views.dashboards import _base as live_chart
 from rmtoolkit.views.dashboards._base import Wiring
 from rmtoolkit.views.dashboards.served import Dashboards
 

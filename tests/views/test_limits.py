@@ -14,7 +14,7 @@ import yaml
 import rmtoolkit as rm
 from rmtoolkit import cli
 from rmtoolkit.views import terminal as limits_terminal
-from rmtoolkit.views.limits import pareto, risk_curve
+from rmtoolkit.views.charts import pareto, risk_curve
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -53,7 +53,7 @@ def test_figures_are_aligned(assessed: Assessment) -> None:
 
 def test_no_line_is_longer_than_the_table(assessed: Assessment) -> None:
     """Nothing wraps in a terminal of 100 columns."""
-    long = [line for line in terminal.table(assessed).splitlines() if len(line) > terminal.WIDTH]
+    long = [line for line in terminal.table(assessed).splitlines() if len(line) > text.WIDTH]
     assert long == []
 
 
@@ -64,7 +64,7 @@ def test_an_endless_name_is_cut_in_its_middle(assessed: Assessment) -> None:
         name=pl.lit(f"edge/{name}"), why=pl.lit(f"The pods of {name} are flat.")
     )
     written = terminal.table(replace(assessed, workloads=row))
-    assert max(map(len, written.splitlines())) <= terminal.WIDTH
+    assert max(map(len, written.splitlines())) <= text.WIDTH
     assert re.search(r"edge/beginx+…x+end\n", written)
     assert re.search(r"beginx+…x+end\n.*are flat", written)
 

@@ -18,9 +18,8 @@ from rmtoolkit._parallel import as_source
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits import explore
 from rmtoolkit.limits.cost import USUAL, requested
-from rmtoolkit.limits.explore import Chosen, Scene, choose, scene
+from rmtoolkit.limits.explore import Change, Chosen, Scene, choose, measured_spike, scene
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.patches import Resources, documents, fragment, obstacle
 from rmtoolkit.limits.recommend import qos
@@ -539,7 +538,7 @@ class LimitExplorer(Board):
     def _start(self) -> None:
         """Take what was measured of a workload."""
         need, past = self._needs[self.workload], self._past()
-        spike = explore.measured_spike(past)
+        spike = measured_spike(past)
         self.startup_bytes = spike
         self.spread_seconds, self.traffic = 0.0, 1.0
         self.threads = None if past.threads is None else round(float(np.nanmedian(past.threads)))
@@ -584,16 +583,16 @@ class LimitExplorer(Board):
         self._pasts.move_to_end(self.workload)
         return self._pasts[self.workload]
 
-    def _change(self) -> explore.Change:
+    def _change(self) -> Change:
         """Read the traits; what is as measured is no change."""
         past = self._past()
-        spike = explore.measured_spike(past)
+        spike = measured_spike(past)
         scale = 1.0
         if spike is not None and self.startup_bytes is not None and abs(self.startup_bytes - spike) >= MI / 2:
             scale = self.startup_bytes / spike
         measured = None if past.threads is None else round(float(np.nanmedian(past.threads)))
         threads = None if self.threads == measured else self.threads
-        return explore.Change(scale, self.spread_seconds, threads, self.traffic)
+        return Change(scale, self.spread_seconds, threads, self.traffic)
 
     def _redo(self) -> None:
         """Work everything out and draw it."""

@@ -109,7 +109,6 @@ _COLUMNS: Final[tuple[tuple[Column, str | None], ...]] = (
     (columns.PODS, "pods"),
 )
 _SHOWN_NAME: Final = 70
-_SHOWN_PATTERNS: Final = 2
 
 
 def headline(contents: Contents) -> Markup:

@@ -27,8 +27,7 @@ from rmtoolkit.views._plot import Box, Line, Plot, Point, Scale, Shape, age_tick
 from rmtoolkit.views._plot_svg import picture as plot_svg_picture
 from rmtoolkit.views._tables import action, facts, pattern_words
 from rmtoolkit.views.dashboards import _base
-from rmtoolkit.views.dashboards._base import Board, Page, Wiring
-from rmtoolkit.views.dashboards.live_chart import LiveChart
+from rmtoolkit.views.dashboards._base import Board, LiveChart, Page, Wiring
 from rmtoolkit.views.timeline import Parts, Timelines, ahead, ms
 from rmtoolkit.views.timeline_svg import Chart
 

@@ -219,10 +219,7 @@ KILLS: Final = Column("Kills", "pods", lambda _, about: f"{about['kills_7d']:,}"
 STARTUP: Final = Column("Starting needs, Mi", "time", _mi("startup_peak_bytes"), _of("startup_peak_bytes"), number=True)
 SETTLED: Final = Column("Running needs, Mi", "time", _mi("settled_bytes"), _of("settled_bytes"), number=True)
 PATTERN: Final = Column(
-    "Pattern",
-    "verdict",
-    lambda _, about: (about["pattern"] or text.UNKNOWN).replace("_", " "),
-    _of("pattern"),
+    "Pattern", "verdict", lambda _, about: (about["pattern"] or text.UNKNOWN).replace("_", " "), _of("pattern")
 )
 GIVEN_BACK: Final = Column("Limit if given back, Mi", "change", _given_back, _of("purged_limit_bytes"), number=True)
 SETTING: Final = Column("Setting to try", "next", _setting)

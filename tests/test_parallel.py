@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,7 @@ from polars.testing import assert_frame_equal
 import rmtoolkit as rm
 from rmtoolkit import _lake_files
 from rmtoolkit import lake as lake_module
-from rmtoolkit.analysis.judge import judge_with
+from rmtoolkit.analysis.judge import judge, judge_with
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.limits.recommend import also, gather, of_gathered
 from tests.benchmarks import fleet
@@ -22,7 +23,23 @@ if TYPE_CHECKING:
 
     from rmtoolkit.recording import Recording
 
-FRAMES: Final = ("lives", "fits", "verdicts", "instances", "checklist", "forecast", "findings", "completeness")
+FRAMES: Final = (
+    "workloads",
+    "instances",
+    "lives",
+    "fits",
+    "forecast",
+    "evidence",
+    "checklist",
+    "advice",
+    "queries",
+    "risk_curves",
+    "buys",
+    "findings",
+    "completeness",
+    "events",
+)
+NOW: Final = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 LIVES: Final = 24
 GROUPED: Final = 10**12
 
@@ -64,7 +81,7 @@ def test_a_lake_is_judged_like_its_recording(lake: rm.Lake, rows: int, monkeypat
     """Every frame has the same rows in the same order, however small the parts of a bucket are."""
     monkeypatch.setattr(lake_module, "group_parts", partial(_lake_files.group_parts, rows=rows))
     monkeypatch.setattr(lake_module, "_GROUP_BYTES", 0 if rows < GROUPED else 1 << 30)
-    whole, parts = rm.judge(lake.recording()), rm.judge(lake)
+    whole, parts = (rm.assess(source, now=NOW) for source in (lake.recording(), lake))
     for name in FRAMES:
         # Matrices of another height are added up in another order: the last digits may differ.
         assert_frame_equal(getattr(parts, name), getattr(whole, name), rel_tol=1e-9, abs_tol=1e-9)
@@ -83,9 +100,9 @@ def test_what_was_appended_is_what_is_judged(lake: rm.Lake, recording: Recording
 
 def test_charts_of_a_lake_keep_every_peak(lake: rm.Lake, recording: Recording) -> None:
     """Few samples stand for many: the highest of each stretch, and of each life the first and the last."""
-    found = rm.judge(lake)
+    found = rm.assess(lake)
     kept = found.recording.samples
-    drawn = found.verdicts["container_id"].sort()
+    drawn = found.workloads["container_id"].sort()
     assert kept["container_id"].unique().sort().equals(drawn)
     assert kept.height < recording.height / 4
     names = ("container_id", "time", "rss_bytes", "working_set_bytes")
@@ -105,10 +122,10 @@ def test_a_damaged_day_is_named_and_everything_else_judged(recording: Recording,
     data[len(data) // 10] ^= 0xFF
     file.write_bytes(data)
     with pytest.warns(RmtoolkitWarning, match=rf"1 of {len(lake.files())} files of .* not be read; .*{file.name}"):
-        found = rm.judge(lake)
+        found = rm.assess(lake)
     assert found.recording.report.left_out["files that could not be read"] == 1
     assert any(file.name in line and "bucket=" in line for line in found.recording.report.partial)
-    assert found.verdicts.height == LIVES // 2
+    assert found.workloads.height == LIVES // 2
     assert found.completeness["samples"].sum() < recording.height
 
 
@@ -133,7 +150,7 @@ def test_limits_of_a_lake_are_those_of_its_recording(lake: rm.Lake, recording: R
     assert_frame_equal(rm.recommend_limits(lake), rm.recommend_limits(recording), rel_tol=1e-9, abs_tol=1e-9)
     judgement, frames = judge_with(lake, also)
     assert of_gathered(frames["needs"]).equals(rm.recommend_limits(lake))
-    assert judgement.verdicts.equals(rm.judge(lake).verdicts)
+    assert judgement.verdicts.equals(judge(lake).verdicts)
     assert gather(lake, judgement.verdicts).equals(frames["needs"])
 
 

@@ -1,4 +1,4 @@
-"""What is held against growth and against rest: teeth, bursts, floors, what begins late, what is below the floor."""
+"""One life: the signal that speaks, the layer that explains it, and what is held against its growth and its rest."""
 
 from __future__ import annotations
 
@@ -6,36 +6,186 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.analysis.growth import doubt_growth
+from rmtoolkit.analysis.assess import assess_lifetime, doubt_growth
+from rmtoolkit.analysis.lives import split
+from rmtoolkit.analysis.records import lives_of, readings_of
+from rmtoolkit.analysis.signals import read
 from rmtoolkit.schema import Signal
 from tests.analysis.curves import GI, MI, ar1, hours, record, saturate, saw, small_noise
 from tests.analysis.records import life_of, opinion_of, reading_of
 from tests.analysis.verdicts import row_of
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.records import Reading
+    from rmtoolkit.analysis.records import Opinion, Reading
+    from rmtoolkit.recording import Recording
 
-T = hours(12, 60)
-U = T / 12
+
+T = hours(24, 60)
+NOTHING = pl.DataFrame(schema={"container_id": pl.UInt32, "signal": pl.String})
+
+
+def assessed(recording: Recording, *, restarts_known: bool = True) -> Opinion:
+    """The opinion on the only life of a recording."""
+    cut = split(recording)
+    readings = readings_of(read(cut, recording, NOTHING).table)
+    life = next(lives_of(cut.table))
+    return assess_lifetime(life, *readings[life.row], restarts_known=restarts_known)
+
+
+def opinion(signals: dict[str, np.ndarray], *, restarts_known: bool = True, **columns: Any) -> Opinion:
+    """The opinion on one life of a day; signals in MiB."""
+    rng = np.random.default_rng(4)
+    noisy = {name: (values + small_noise(rng, values)) * MI for name, values in signals.items()}
+    recording: Recording = record(T, noisy, **columns)
+    return assessed(recording, restarts_known=restarts_known)
+
+
+FLAT = np.full(len(T), 200.0)
+
+
+def heap(*, active: float, resident: float, rss: float) -> dict[str, np.ndarray]:
+    """A flat live heap of 100 MiB, and what lies above it in units of 200 MiB."""
+    return {
+        "allocated_bytes": 0.5 * FLAT,
+        "active_bytes": active * FLAT,
+        "resident_bytes": resident * FLAT,
+        "rss_bytes": rss * FLAT,
+    }
+
+
+def test_no_reading_is_no_opinion() -> None:
+    """Without samples everything is open, and says so."""
+    found = assess_lifetime(life_of(), {}, {}, restarts_known=True)
+    assert (found.signal, found.pattern, found.unresolved) == (None, "insufficient_data", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (("working_set_bytes", "rss_bytes", "anon_bytes", "allocated_bytes"), "allocated_bytes"),
+        (("working_set_bytes", "rss_bytes", "anon_bytes"), "anon_bytes"),
+        (("working_set_bytes", "rss_bytes"), "rss_bytes"),
+        (("working_set_bytes",), "working_set_bytes"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "of" + str(len(value)),
+)
+def test_most_telling_signal_speaks(names: tuple[str, ...], chosen: str) -> None:
+    """Allocated before anonymous before RSS before the working set."""
+    assert opinion({name: FLAT * (1.05**-number) for number, name in enumerate(names)}).signal == chosen
+
+
+def test_probabilities_stay_probabilities() -> None:
+    """Whatever is held against growth, the three probabilities sum to 1."""
+    for curve in (FLAT, 100 + 5 * T, 100 + 100 * saturate(T, 3), 100 + 60 * saw(T, 2.2), 100 + 30 * np.log1p(T)):
+        found = opinion({"working_set_bytes": curve})
+        assert found.growing + found.bounded + found.unresolved == pytest.approx(1)
+        assert min(found.growing, found.bounded, found.unresolved) >= 0
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["restarts_known", "restarts_unknown"])
+def test_deep_teeth_are_doubted_without_restart_data(known: bool) -> None:
+    """Deep falls are a sawtooth where restarts would have been reported, and open where not."""
+    found = opinion({"working_set_bytes": 60 + 340 * saw(T, 3.1)}, restarts_known=known)
+    assert (found.bounded > 0.5) == known
+
+
+def test_ended_growth_is_noted() -> None:
+    """A ramp that ended is bounded."""
+    assert opinion({"working_set_bytes": 200 + 80 * np.clip(T / 8, 0, 1)}).bounded > 0.65
+
+
+@pytest.mark.parametrize(
+    ("signals", "pattern", "cause"),
+    [
+        pytest.param({"working_set_bytes": FLAT}, "plateau", None, id="plateau"),
+        pytest.param({"working_set_bytes": 100 + 150 * saturate(T, 1.5)}, "warm_up", "startup", id="warm_up"),
+        pytest.param({"working_set_bytes": 200 + 60 * (T > 11)}, "step", None, id="step"),
+        pytest.param({"working_set_bytes": 200 + 300 * np.exp(-T / 0.4)}, "startup_spike", "startup", id="spike"),
+        pytest.param({"working_set_bytes": 200 + 50 * saw(T, 2.3)}, "sawtooth", None, id="sawtooth"),
+        pytest.param(
+            {"working_set_bytes": 200 + 150 * ((T > 12) & (T < 13.5))}, "burst", "traffic", id="burst",
+        ),
+        pytest.param(
+            heap(active=0.55, resident=1.5, rss=1.6),
+            "retention", "allocator", id="retention",
+        ),
+        pytest.param(
+            heap(active=1.3, resident=1.4, rss=1.5),
+            "fragmentation", "allocator", id="fragmentation",
+        ),
+        pytest.param(
+            {"anon_bytes": 0.4 * FLAT, "working_set_bytes": 0.45 * FLAT + 200 * saturate(T, 2)},
+            "page_cache", "page_cache", id="page_cache",
+        ),
+    ],
+)  # fmt: skip
+def test_pattern_of_a_bounded_life(signals: dict[str, np.ndarray], pattern: str, cause: str | None) -> None:
+    """The layer or the shape that most of the memory at the end is made of names the pattern."""
+    found = opinion(signals)
+    assert (found.pattern, found.cause) == (pattern, cause)
+    assert found.pattern not in found.also
+
+
+def test_kept_startup_pages_are_retention_and_a_spike() -> None:
+    """A heap that was large at the start and pages that stayed: retention, with the spike beside it."""
+    heap = 100 + 400 * np.exp(-T / 0.4)
+    kept = np.maximum.accumulate(heap[::1]) * 0 + 480
+    found = opinion(
+        {"allocated_bytes": heap, "resident_bytes": kept + 20, "rss_bytes": kept + 40, "working_set_bytes": kept + 60}
+    )
+    assert found.pattern == "retention"
+    assert found.cause == "allocator"
+    assert "startup_spike" in found.also
+
+
+def test_growth_outside_the_allocator_is_open() -> None:
+    """RSS that grows over a flat allocator belongs to somebody else."""
+    found = opinion(
+        {"allocated_bytes": FLAT, "resident_bytes": 1.1 * FLAT, "rss_bytes": 1.3 * FLAT + 8 * T},
+    )
+    assert (found.pattern, found.cause) == ("unexplained_growth", "outside_allocator")
+    assert found.unresolved > 0.5
+
+
+def test_threads_that_grow_explain_it() -> None:
+    """RSS that grows with the threads over a flat heap is their stacks."""
+    rng = np.random.default_rng(9)
+    threads = np.round(20 + 4 * T + rng.normal(0, 0.4, len(T)))
+    recording = record(
+        T,
+        {
+            "allocated_bytes": (FLAT + small_noise(rng, FLAT)) * MI,
+            "resident_bytes": (1.1 * FLAT + small_noise(rng, FLAT)) * MI,
+            "rss_bytes": (1.3 * FLAT + 2 * threads + small_noise(rng, FLAT)) * MI,
+            "threads": threads,
+        },
+    )
+    found = assessed(recording)
+    assert (found.pattern, found.cause) == ("thread_growth", "thread_stacks")
+
+
+HALF = hours(12, 60)
+U = HALF / 12
 SEEDS = range(6)
 
 
 def judged(seed: int, signals: dict[str, np.ndarray], noise: float = 0.3, **more: Any) -> dict[str, Any]:
     """The verdict on half a day of these signals in MiB, with noise of so many MiB."""
     rng = np.random.default_rng(900 + seed)
-    shared = ar1(rng, len(T), noise, 0.6)
+    shared = ar1(rng, len(HALF), noise, 0.6)
     moving = {name: (values + shared) * MI for name, values in signals.items()}
-    return row_of(record(T, moving, limit_bytes=GI, restarts_total=0, **more))
+    return row_of(record(HALF, moving, limit_bytes=GI, restarts_total=0, **more))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_tops_that_climb_over_a_floor_that_stays_are_open(seed: int) -> None:
     """An allocator may hold the floor up while the heap within grows: without its gauge this is not cleared."""
-    teeth = saw(T, 12 / 9.4, 0.3)
+    teeth = saw(HALF, 12 / 9.4, 0.3)
     climbing = {"rss_bytes": 100 + (25 + 25 * U) * teeth}
     assert judged(seed, climbing)["verdict"] == "inconclusive"
     with_gauge = {"allocated_bytes": 80 + (25 + 25 * U) * teeth, "rss_bytes": 100 + (25 + 25 * U) * teeth}
@@ -45,7 +195,7 @@ def test_tops_that_climb_over_a_floor_that_stays_are_open(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_equal_teeth_are_cleared_wherever_the_window_cuts_them(seed: int) -> None:
     """A tooth that the end of the window cuts, or a last floor above the others, begins nothing."""
-    teeth = saw(T, 12 / (5.3 + 0.9 * seed), 0.17 * seed)
+    teeth = saw(HALF, 12 / (5.3 + 0.9 * seed), 0.17 * seed)
     row = judged(seed, {"working_set_bytes": 100 + 60 * teeth})
     assert (row["verdict"], row["pattern"]) == ("not_leak", "sawtooth")
 
@@ -71,8 +221,10 @@ def test_growth_below_the_detection_floor_is_not_called_a_leak() -> None:
     """What a verdict calls a leak grows by more than the floor that it prints."""
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        level = 200 + ar1(rng, len(T), 2.0, 0.9)
-        row = row_of(record(T, {"rss_bytes": (level + rng.uniform(2, 12) * U) * MI}, limit_bytes=GI, restarts_total=0))
+        level = 200 + ar1(rng, len(HALF), 2.0, 0.9)
+        row = row_of(
+            record(HALF, {"rss_bytes": (level + rng.uniform(2, 12) * U) * MI}, limit_bytes=GI, restarts_total=0)
+        )
         if row["verdict"] == "leak":
             assert row["growth_bytes_per_day"] >= row["detection_floor_bytes_per_day"], row["explanation"]
 
@@ -81,8 +233,8 @@ def test_growth_below_the_detection_floor_is_not_called_a_leak() -> None:
 def test_a_tiny_rise_at_the_very_end_is_rest(seed: int) -> None:
     """Half a percent more in the last minutes is no growth that only a longer window could tell."""
     rng = np.random.default_rng(seed)
-    heap = 100 + 0.5 * (U > 0.97) + ar1(rng, len(T), 0.03, 0.5)
-    row = row_of(record(T, {"allocated_bytes": heap * MI, "rss_bytes": (heap + 20) * MI}, restarts_total=0))
+    heap = 100 + 0.5 * (U > 0.97) + ar1(rng, len(HALF), 0.03, 0.5)
+    row = row_of(record(HALF, {"allocated_bytes": heap * MI, "rss_bytes": (heap + 20) * MI}, restarts_total=0))
     assert row["verdict"] == "not_leak"
 
 
@@ -90,10 +242,10 @@ def test_a_tiny_rise_at_the_very_end_is_rest(seed: int) -> None:
 def test_files_in_memory_that_have_stopped_growing(seed: int) -> None:
     """A tmpfs that was filled early and rests since then leaves nothing open, though the rest moved a little."""
     rng = np.random.default_rng(seed)
-    anon = 88 + 1.8 * (U > 0.85) + ar1(rng, len(T), 0.05, 0.5)
+    anon = 88 + 1.8 * (U > 0.85) + ar1(rng, len(HALF), 0.05, 0.5)
     shared = 48 * np.minimum(U / 0.3, 1)
     signals = {"anon_bytes": anon, "shmem_bytes": shared, "working_set_bytes": anon + shared + 1}
-    recording = record(T, {name: values * MI for name, values in signals.items()}, limit_bytes=GI, restarts_total=0)
+    recording = record(HALF, {name: values * MI for name, values in signals.items()}, limit_bytes=GI, restarts_total=0)
     assert row_of(recording)["verdict"] == "not_leak"
 
 
@@ -101,20 +253,24 @@ def test_freed_blocks_whose_pages_were_returned_are_not_kept() -> None:
     """What glibc counts as free is kept only as far as it lies in memory above the live heap."""
     burst = 60 * ((U > 0.4) & (U < 0.44))
     rng = np.random.default_rng(3)
-    heap = 59 + burst + ar1(rng, len(T), 0.1, 0.5)
+    heap = 59 + burst + ar1(rng, len(HALF), 0.1, 0.5)
     free = np.where(U < 0.44, 0.3, 17.0)
     signals = {"allocated_bytes": heap, "free_bytes": free, "anon_bytes": heap + 0.6, "working_set_bytes": heap + 1}
-    row = row_of(record(T, {name: values * MI for name, values in signals.items()}, limit_bytes=GI, restarts_total=0))
+    row = row_of(
+        record(HALF, {name: values * MI for name, values in signals.items()}, limit_bytes=GI, restarts_total=0)
+    )
     assert (row["verdict"], row["pattern"]) == ("not_leak", "burst")
 
 
 def test_page_cache_that_came_and_went_is_named() -> None:
     """The footprint rose by half and fell again over flat anonymous memory: that was page cache, not a plateau."""
     rng = np.random.default_rng(4)
-    anon = 75 + ar1(rng, len(T), 0.3, 0.6)
+    anon = 75 + ar1(rng, len(HALF), 0.3, 0.6)
     cache = 40 * np.interp(U, [0, 0.3, 0.5, 1], [0.05, 1, 0.4, 0.35])
     signals = {"anon_bytes": anon, "working_set_bytes": anon + cache}
-    row = row_of(record(T, {name: values * MI for name, values in signals.items()}, limit_bytes=GI, restarts_total=0))
+    row = row_of(
+        record(HALF, {name: values * MI for name, values in signals.items()}, limit_bytes=GI, restarts_total=0)
+    )
     assert (row["verdict"], row["pattern"], row["cause"]) == ("not_leak", "page_cache", "page_cache")
 
 
@@ -124,7 +280,7 @@ def test_a_burst_that_ended_the_life_before_is_named() -> None:
     rng = np.random.default_rng(5)
     events = [(0.4 * 12, "oom_kill", None), (0.4 * 12 + 0.01, "start", None)]
     values = (curve + small_noise(rng, curve)) * MI
-    row = row_of(record(T, {"working_set_bytes": values}, limit_bytes=192 * MI, events=events))
+    row = row_of(record(HALF, {"working_set_bytes": values}, limit_bytes=192 * MI, events=events))
     assert (row["verdict"], row["pattern"]) == ("not_leak", "burst")
 
 
