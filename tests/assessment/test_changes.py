@@ -135,6 +135,7 @@ def test_each_change_has_its_word(
     rows, found = compare(after, before)
     assert found["kind"].to_list() == kinds
     assert words in " ".join(found["sentence"])
+    assert found["workload_id"].to_list() == [0] * len(kinds)
     row, old = rows.row(0, named=True), before.row(0, named=True)
     assert (row["change"], row["changed"]) == (found.row(0)[1], found["sentence"][0]) if kinds else ("same", None)
     assert row["applied"] == ("applied" in kinds and old["advised_limit_bytes"] == row["limit_bytes"])
@@ -314,6 +315,7 @@ def test_every_planted_change_is_named(compared: tuple[pl.DataFrame, Assessment]
     assert {place: told.get(place) for place in (*PLANTED, raised)} == PLANTED | {raised: "applied"}
     fixed = changes.join(names, on=on).filter(pl.col("shape") == "fixed_leak")["sentence"].item()
     assert "no longer leaks since release 1.6.0, Mon 16 Nov (was " in fixed
+    assert (found.fleet.leaks_new, found.fleet.leaks_gone) == (3, 1)
     assert "none seen." in changes.filter(pl.col("kind") == "applied")["sentence"].item()
 
 
