@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 import rmtoolkit as rm
 from rmtoolkit import _lake_files
 from rmtoolkit import lake as lake_module
+from rmtoolkit._io import MARKER
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.schema import IDENTITY, SIGNALS
 
@@ -322,7 +323,7 @@ def test_values_that_were_changed_in_a_file_do_not_pass(lake: rm.Lake) -> None:
 def test_what_is_no_lake_is_refused(tmp_path: Path, marker: str | None, message: str) -> None:
     """Without a marker, with a broken one, or one of the future, one clear error says so."""
     if marker is not None:
-        (tmp_path / lake_module.MARKER).write_text(marker)
+        (tmp_path / MARKER).write_text(marker)
     with pytest.raises(ReadError, match=message):
         rm.Lake(tmp_path).recording()
 
@@ -379,7 +380,7 @@ def test_the_number_of_buckets_stays(lake: rm.Lake) -> None:
     """An existing lake keeps its own, whatever is asked for later."""
     rm.Lake(lake.path, buckets=3).append(fleet([0]))
     rm.Lake(lake.path, buckets=50).append(fleet([60]))
-    assert json.loads((lake.path / lake_module.MARKER).read_text())["buckets"] == 3
+    assert json.loads((lake.path / MARKER).read_text())["buckets"] == 3
     assert lake.partitions()["bucket"].max() == max(lake.partitions()["bucket"].to_list())
     assert set(lake.partitions()["bucket"].to_list()) <= {0, 1, 2}
 

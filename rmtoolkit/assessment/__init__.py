@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from rmtoolkit._parallel import Parted
 from rmtoolkit._shown import last_layers
 from rmtoolkit.analysis.judge import judge_with, verdicts_with
 from rmtoolkit.analysis.lives import lives as lives_of
@@ -267,8 +268,8 @@ def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFr
     if isinstance(previous, Assessment):
         return previous.workloads
     frame = previous.collect() if isinstance(previous, pl.LazyFrame) else previous
-    if isinstance(frame, pl.DataFrame) and "verdict" in frame.columns:
-        return frame
+    if not isinstance(frame, Recording | Parted) and "verdict" in frame.columns:
+        return pl.DataFrame(frame)
     return assess(frame).workloads
 
 

@@ -57,8 +57,8 @@ _BESIDE: Final = (
     "window_end",
 )
 _COMPARED: Final = pl.Schema({name: WORKLOADS[name] for name in (*VERDICTS, *_BESIDE) if name != "evidence"})
-#: Names that columns had in files of earlier versions.
-_FORMERLY: Final = {"recommended_limit_bytes": "advised_limit_bytes"}
+#: Names that columns had in files of earlier versions; `oom_probability` was the chance at the limit in force.
+_FORMERLY: Final = {"recommended_limit_bytes": "advised_limit_bytes", "oom_probability": "oom_probability_7d"}
 #: The chance of an OOM kill above which a workload is named, and the horizon in hours of a limit that is reached.
 _TARGET: Final = 0.05
 _HORIZON_HOURS: Final = 168.0
@@ -90,7 +90,7 @@ def compare(rows: pl.DataFrame, before: pl.DataFrame | None) -> tuple[pl.DataFra
     if before is None:
         return rows, pl.DataFrame(schema=CHANGES)
     on = list(WORKLOAD)
-    before = before.rename({old: new for old, new in _FORMERLY.items() if old in before.columns})
+    before = before.with_columns(pl.col(old).alias(new) for old, new in _FORMERLY.items() if old in before.columns)
     old = before.unique(on, keep="first", maintain_order=True).select(
         (pl.col(name).cast(dtype) if name in before.columns else pl.lit(None, dtype=dtype)).alias(name)
         for name, dtype in _COMPARED.items()
@@ -146,7 +146,7 @@ def _of(row: Row, last: Row | None) -> Iterator[tuple[Change, str, dt.datetime |
     leaks, leaked = row["verdict"] == "leak", last["verdict"] == "leak"
     moved = _limit_moved(row, last)
     if leaks and not leaked:
-        yield Change.WORSE, _leaks(row), row["released"]
+        yield Change.WORSE, _leaks(row, last), row["released"]
     elif leaks:
         if said := _worse(row, last, moved=moved):
             yield Change.WORSE, said, row["last_kill"]
@@ -163,13 +163,13 @@ def _of(row: Row, last: Row | None) -> Iterator[tuple[Change, str, dt.datetime |
 def _appeared(row: Row) -> str:
     """Say of a workload that was not there last time what is wrong with it."""
     if row["verdict"] == "leak":
-        return _leaks(row)
+        return _leaks(row, None)
     if row["kills"]:
         return f"was not there last time, and was OOM-killed {text.times(row['kills'])}; {_leak_or_not(row)}."
     return "was not there last time."
 
 
-def _leaks(row: Row) -> str:
+def _leaks(row: Row, last: Row | None) -> str:
     since = next((piece["value"] for piece in row["evidence"] or [] if piece["statistic"] == "since_version"), None)
     words = f"leaks {text.rate(row['growth_bytes_per_day'])}"
     if since is not None:
@@ -178,6 +178,8 @@ def _leaks(row: Row) -> str:
     elif row["released"] is not None:
         release = f" {text.printable(row['version'])}" if row["version"] is not None else ""
         words += f", with release{release} of {text.day(row['released'])} in the week"
+    elif last is None:
+        words += "; it was not there last time"
     if row["limit_outlook"] == "reaches" and row["hours_to_limit"] is not None:
         words += f": {text.hours(row['hours_to_limit'])} to the limit"
     return f"{words}."

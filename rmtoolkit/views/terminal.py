@@ -122,7 +122,7 @@ def _figures(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _closing(rows: pl.DataFrame) -> list[str]:
     signals = rows["signal"].drop_nulls().unique(maintain_order=True)
-    *most, last = [text.SIGNAL_WORDS.get(name, name) for name in signals] or ["memory"]
+    *most, last = [text.SIGNAL_WORDS.get(str(name), str(name)) for name in signals] or ["memory"]
     of = f"{', '.join(most)} or {last}, the most reliable signal of each workload" if most else last
     words = f"Growth is of {of}. Intervals: -o verdicts.json"
     return ["", *textwrap.wrap(words, text.WIDTH)]

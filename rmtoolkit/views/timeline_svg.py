@@ -298,7 +298,8 @@ class Chart(Plot):
         # Where spikes of the measured line stand in the way, the label goes above or below them.
         outside += [(x, y + far, "middle") for x, y, _ in outside for far in (-20, 20, -40, 40)]
         free = self.clear(outside, written, "strong")
-        self.label(inside, written, "on-live") or self.label([*free, *outside], written, "strong")
+        if not self.label(inside, written, "on-live"):
+            self.label([*free, *outside], written, "strong")
 
     def _name_lines(self) -> None:
         if len(self.t.layers) > 1:

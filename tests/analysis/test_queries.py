@@ -116,9 +116,8 @@ def test_hostile_labels_select_their_own_series(tmp_path: Path) -> None:
     selector = next(evidence.queries(row(workload=name, namespace='n"s', container="app", evidence=None))).promql
 
     def series(pod: str) -> str:
-        labels = f"namespace={evidence.quoted('n' + chr(34) + 's')},pod={evidence.quoted(pod)},"
-            f"container={evidence.quoted('app')}"
-        return "container_memory_rss{" + labels + "}"
+        space, app = evidence.quoted('n"s'), evidence.quoted("app")
+        return f"container_memory_rss{{namespace={space},pod={evidence.quoted(pod)},container={app}}}"
 
     mine, others = [f"{name}-7d4b9-m8rtz", name], ['aXb+c"d\\e-1', "other", f"x{name}"]
     tests = {

@@ -70,7 +70,7 @@ def one(lake: str, page: str) -> None:
         "judged": judged,
         "judged_cpu": judged_used,
         "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
-        "rows": len(found.entries),
+        "rows": len(found.rows),
         "megabytes": Path(page).stat().st_size / 1e6,
     }
     print(json.dumps(took))

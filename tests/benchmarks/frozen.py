@@ -106,7 +106,7 @@ def _evidence(recording: Any) -> pl.DataFrame:
 
 
 def _forecast(recording: Any) -> pl.DataFrame:
-    judged = rm.assess(recording) if hasattr(rm, "assess") else rm.judge(recording)
+    judged = rm.assess(recording)
     return _named(_numbered(judged.forecast.sort("container_id", "time"), ["container_id"]), recording)
 
 

@@ -54,7 +54,7 @@ def docstrings(node: ast.AST, public: set[str], *, shown: bool = False) -> Itera
 def public_names(package: Path) -> dict[str, set[str]]:
     """Give the public names by the module that they come from, as the front door imports them."""
     homes: dict[str, set[str]] = {}
-    for node in ast.walk(ast.parse((package / "__init__.py").read_text("utf-8"))):
+    for node in ast.walk(ast.parse((package / "__init__.pyi").read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module != "__future__":
             homes.setdefault(node.module.removeprefix(f"{package.name}."), set()).update(a.name for a in node.names)
     return homes

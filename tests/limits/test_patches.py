@@ -33,7 +33,9 @@ ROW = {
 
 def of(*rows: dict[str, Any]) -> pl.DataFrame:
     """Rows as the workloads of an Assessment have them."""
-    strings = dict.fromkeys(("cluster", "namespace", "workload", "workload_kind", "container"), pl.String)
+    strings: dict[str, Any] = dict.fromkeys(
+        ("cluster", "namespace", "workload", "workload_kind", "container"), pl.String
+    )
     return pl.DataFrame([ROW | row for row in rows or ({},)], schema_overrides=strings)
 
 

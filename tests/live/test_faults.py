@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rmtoolkit as rm
+from rmtoolkit.exceptions import RmtoolkitWarning
 from rmtoolkit.loaders.prometheus._client import ServerError, TooMuchError
 from tests.live.conftest import instant, pull
 from tests.live.history import END
@@ -232,7 +233,7 @@ def test_facts_that_fail_are_said_and_the_samples_stay(server: Prometheus) -> No
 
     with (
         Proxy(server.url, answer=no_facts) as proxy,
-        pytest.warns(rm.exceptions.RmtoolkitWarning, match="limits, owners, restarts and versions are missing"),
+        pytest.warns(RmtoolkitWarning, match="limits, owners, restarts and versions are missing"),
     ):
         recording = pull(proxy, namespace="shop")
     assert recording.samples.height

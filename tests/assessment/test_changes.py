@@ -1,23 +1,22 @@
-"""Two weeks compared: made weeks for each rule, and two consecutive recordings of the programs of the corpus."""
+"""Two windows compared: made rows for each rule, and two consecutive recordings of the programs of the corpus."""
 
 from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit._accepted import Acknowledgement
+from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
+from rmtoolkit.assessment import CHANGES, WORKLOADS, Assessment
 from rmtoolkit.assessment._changes import compare
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.recording import Recording, normalise, read_recording
-
-if TYPE_CHECKING:
-    from rmtoolkit.assessment import Assessment
 
 CORPUS = Path(__file__).parents[2] / "data" / "corpus" / "dev.parquet"
 MI = 1 << 20
@@ -27,14 +26,14 @@ TABLE = pl.DataFrame({"time": range(0, 60_000, 600), "workload": "api", "rss_byt
 
 
 @pytest.fixture(scope="module")
-def week() -> pl.DataFrame:
-    """The row of a calm week of one workload."""
-    return rm.assess(TABLE).workloads
+def calm() -> Assessment:
+    """One workload in which nothing happens."""
+    return rm.assess(TABLE)
 
 
-def _with(week: pl.DataFrame, **changed: Any) -> pl.DataFrame:
-    """The week with other figures in its only row."""
-    return week.with_columns(**{name: pl.lit(value, dtype=week.schema[name]) for name, value in changed.items()})
+def _rows(calm: Assessment, changed: dict[str, Any]) -> pl.DataFrame:
+    """The only row, with other figures."""
+    return calm.workloads.with_columns(**{name: pl.lit(value, WORKLOADS[name]) for name, value in changed.items()})
 
 
 LEAK = {
@@ -47,8 +46,8 @@ LEAK = {
     "hours_to_limit": 300.0,
     "growing": True,
 }
-RISKY = {"oom_probability_7d": 0.3}
-SAFE = {"oom_probability_7d": 0.01}
+RISKY = {"growing": False, "oom_probability_7d": 0.3}
+SAFE = {"growing": False, "oom_probability_7d": 0.01}
 
 
 @pytest.mark.parametrize(
@@ -58,6 +57,12 @@ SAFE = {"oom_probability_7d": 0.01}
         (LEAK, LEAK, [], ""),
         ({}, LEAK, ["worse"], "leaks 10 Mi/day: 12.5 d to the limit."),
         ({"verdict": "inconclusive"}, LEAK, ["worse"], "leaks 10 Mi/day"),
+        (
+            {},
+            LEAK | {"released": MONDAY, "version": "1.1"},
+            ["worse"],
+            "leaks 10 Mi/day, with release 1.1 of Mon 16 Nov in the week: 12.5 d to the limit.",
+        ),
         (LEAK, {"verdict": "inconclusive"}, [], ""),
         (LEAK, {}, ["resolved"], "no longer leaks (was 10 Mi/day)."),
         (
@@ -69,6 +74,7 @@ SAFE = {"oom_probability_7d": 0.01}
         (LEAK, LEAK | {"kills": 1}, ["worse"], "was OOM-killed once, last time never; 12.5 d to the limit"),
         (LEAK | {"kills": 1}, LEAK | {"kills": 2}, [], ""),
         (LEAK | {"kills": 1}, LEAK | {"kills": 9}, ["worse"], "was OOM-killed 9 times, last time once"),
+        (LEAK | {"kills": None}, LEAK | {"kills": 9}, [], ""),
         (LEAK, LEAK | {"hours_to_limit": 61.0}, ["worse"], "reaches its limit in 61 h, last time 12.5 d."),
         (
             LEAK,
@@ -77,7 +83,14 @@ SAFE = {"oom_probability_7d": 0.01}
             "leaks 30 Mi/day, last time 10 Mi/day",
         ),
         (LEAK, LEAK | {"growth_bytes_per_day": 12.0 * MI, "growth_low_bytes_per_day": 11.5 * MI}, [], ""),
+        (
+            LEAK | {"signal": "anon_bytes"},
+            LEAK | {"growth_bytes_per_day": 30.0 * MI, "growth_low_bytes_per_day": 25.0 * MI},
+            [],
+            "",
+        ),
         ({}, {"kills": 3}, ["worse"], "was OOM-killed 3 times, last time never; it does not leak."),
+        ({"kills": None}, {"kills": 3}, [], ""),
         ({"kills": 3}, {}, ["resolved"], "no OOM kill, last time 3 kills."),
         (SAFE, RISKY, ["worse"], "exceeds the 5 % target: 30 % chance of an OOM kill, last time 1 %."),
         (RISKY, SAFE, [], ""),
@@ -101,6 +114,12 @@ SAFE = {"oom_probability_7d": 0.01}
             "limit 60 → 100 Mi, as recommended",
         ),
         (
+            {"limit_bytes": 60 * MI, "advised_limit_bytes": None},
+            {"kills": 2, "kills_since": 0, "limit_changed": MONDAY},
+            ["applied"],
+            "none seen.",
+        ),
+        (
             LEAK | {"limit_bytes": 60 * MI, "hours_to_limit": 20.0, "advised_limit_bytes": None},
             LEAK | {"hours_to_limit": 100.0},
             ["applied"],
@@ -109,52 +128,89 @@ SAFE = {"oom_probability_7d": 0.01}
     ],
 )
 def test_each_change_has_its_word(
-    week: pl.DataFrame, last: dict[str, Any], now: dict[str, Any], kinds: list[str], words: str
+    calm: Assessment, last: dict[str, Any], now: dict[str, Any], kinds: list[str], words: str
 ) -> None:
     """A change that is clear is named once, in words with figures; what is not clear is not named."""
-    rows, found = compare(_with(week, **now), _with(week, **last))
+    before, after = _rows(calm, last), _rows(calm, now)
+    rows, found = compare(after, before)
     assert found["kind"].to_list() == kinds
     assert words in " ".join(found["sentence"])
-    assert rows["change"].item() == (kinds[0] if kinds else "same")
-    assert rows["changed"].item() == (found["sentence"][0] if kinds else None)
     assert found["workload_id"].to_list() == [0] * len(kinds)
+    row, old = rows.row(0, named=True), before.row(0, named=True)
+    assert (row["change"], row["changed"]) == (found.row(0)[1], found["sentence"][0]) if kinds else ("same", None)
+    assert row["applied"] == ("applied" in kinds and old["advised_limit_bytes"] == row["limit_bytes"])
+    for name in ("verdict", "oom_probability_7d", "limit_bytes"):
+        assert row[f"previous_{name}"] == old[name]
 
 
-def test_a_limit_that_was_set_as_advised_is_told_apart(week: pl.DataFrame) -> None:
-    """The row says whether the limit is now what was advised."""
-    for advised, applied in ((100 * MI, True), (120 * MI, False), (None, None)):
-        rows, _ = compare(week, _with(week, limit_bytes=60 * MI, advised_limit_bytes=advised))
-        assert bool(rows["applied"].item()) == bool(applied)
-        assert rows["previous_limit_bytes"].item() == 60 * MI
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        ({}, "was not there last time."),
+        (LEAK, "leaks 10 Mi/day; it was not there last time: 12.5 d to the limit."),
+        ({"kills": 2}, "was not there last time, and was OOM-killed twice; it does not leak."),
+    ],
+    ids=["calm", "leak", "killed"],
+)
+def test_what_comes_and_goes_is_told(calm: Assessment, now: dict[str, Any], words: str) -> None:
+    """A workload that was not there is new, with what is wrong with it; one that is not there any more is gone."""
+    rows, found = compare(_rows(calm, now), calm.workloads.with_columns(workload=pl.lit("gone")))
+    assert found.select("workload_id", "kind", "workload", "sentence").rows() == [
+        (0, "new", "api", words),
+        (None, "gone", "gone", "is gone."),
+    ]
+    assert rows.select("change", "previous_verdict", "applied").row(0) == ("new", None, False)
 
 
-def test_what_comes_and_goes_is_told(week: pl.DataFrame) -> None:
-    """A workload that was not there last time is new, and one that is not there now is gone."""
-    found = compare(week, _with(week, workload="gone"))[1]
-    assert found.select("kind", "workload", "workload_id").rows() == [("new", "api", 0), ("gone", "gone", None)]
-    leaks = compare(_with(week, **LEAK), _with(week, workload="gone"))[1]
-    assert "leaks 10 Mi/day" in leaks["sentence"][0]
+def test_the_fleet_counts_what_comes_and_goes(calm: Assessment) -> None:
+    """How many appeared and went; unknown where nothing is compared, and then no change is listed."""
+    found = rm.assess(TABLE, previous=calm.workloads.with_columns(workload=pl.lit("gone")))
+    assert (found.fleet.appeared, found.fleet.gone) == (1, 1)
+    assert (calm.fleet.appeared, calm.fleet.gone) == (None, None)
+    assert calm.changes.height == 0
+    assert calm.changes.schema == found.changes.schema == CHANGES
 
 
-def test_last_week_is_taken_from_where_it_is(week: pl.DataFrame, tmp_path: Path) -> None:
-    """A file, its folder, a frame, what `classify` wrote, a recording or its file: all compare alike."""
-    week.write_parquet(tmp_path / "verdicts.parquet")
+def test_what_is_accepted_is_compared_too(calm: Assessment) -> None:
+    """To accept a workload, today or last time, is no change; what changed in one that is accepted is told."""
+    known = [Acknowledgement("api", "a cache", up_to_bytes=200 * MI, until=None, cluster=None, line=1)]
+    accepted = rm.assess(TABLE, accepted=known, previous=calm)
+    assert accepted.workloads.select("accepted", "change").row(0) == (True, "same")
+    assert rm.assess(TABLE, previous=accepted).changes.height == 0
+    killed = _rows(calm, {"kills": 3})
+    assert rm.assess(TABLE, accepted=known, previous=killed).changes["kind"].to_list() == ["resolved"]
+
+
+def test_last_time_is_taken_from_where_it_is(calm: Assessment, tmp_path: Path) -> None:
+    """A file, its folder, an Assessment, a frame, what `classify` gives, a recording or its file: all compare alike."""
+    calm.workloads.write_parquet(tmp_path / "verdicts.parquet")
     Recording.from_frame(TABLE).write(tmp_path / "recording.parquet")
     for previous in (
         tmp_path,
         tmp_path / "verdicts.parquet",
         str(tmp_path / "recording.parquet"),
-        rm.assess(TABLE),
-        week,
-        week.lazy(),
+        calm,
+        calm.workloads,
+        calm.workloads.lazy(),
+        calm.workloads.drop("evidence", "also").to_pandas(),
         rm.classify(TABLE),
         TABLE,
         Recording.from_frame(TABLE),
     ):
         found = rm.assess(TABLE, previous=previous)
-        assert found.workloads["change"].to_list() == ["same"]
-        assert found.workloads["previous_verdict"].to_list() == ["not_leak"]
+        assert found.workloads.select("change", "previous_verdict").row(0) == ("same", "not_leak")
         assert found.changes.height == 0
+
+
+def test_a_file_of_an_earlier_version_is_read_by_its_own_names(calm: Assessment, tmp_path: Path) -> None:
+    """Its recommended limit is the advised one, and its `oom_probability` is that of the limit in force."""
+    older = calm.workloads.select(
+        *VERDICTS, "kills", "version", recommended_limit_bytes=pl.lit(100 * MI), oom_probability=pl.lit(0.3)
+    ).with_columns(limit_bytes=pl.lit(60 * MI), oom_probability_7d=pl.lit(0.9))
+    older.write_parquet(tmp_path / "verdicts.parquet")
+    row = rm.assess(TABLE, previous=tmp_path).workloads.row(0, named=True)
+    assert (row["change"], row["applied"], row["previous_oom_probability_7d"]) == ("applied", True, 0.3)
+    assert row["changed"].startswith("limit 60 → 100 Mi, as recommended: chance of an OOM kill 30 → ")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +222,7 @@ def test_last_week_is_taken_from_where_it_is(week: pl.DataFrame, tmp_path: Path)
     ],
     ids=["missing", "other", "broken"],
 )
-def test_what_is_no_week_is_named(tmp_path: Path, name: str, written: Any, message: str) -> None:
+def test_what_was_no_assessment_is_named(tmp_path: Path, name: str, written: Any, message: str) -> None:
     """A file that is missing, broken or something else is an error that names it."""
     if isinstance(written, pl.DataFrame):
         written.write_parquet(tmp_path / name)
@@ -249,18 +305,18 @@ def compared() -> tuple[pl.DataFrame, Assessment]:
 def test_every_planted_change_is_named(compared: tuple[pl.DataFrame, Assessment]) -> None:
     """A leak that starts, one that a release fixes, kills that begin and end, a limit that is raised: all are told."""
     names, found = compared
+    changes = found.changes
     on = ["namespace", "workload"]
     told = {
         (shape, workload): kind
-        for shape, workload, kind in found.changes.join(names, on=on).select("shape", "workload", "kind").iter_rows()
+        for shape, workload, kind in changes.join(names, on=on).select("shape", "workload", "kind").iter_rows()
     }
     raised = names.filter("raised").select("shape", "workload").row(0)
     assert {place: told.get(place) for place in (*PLANTED, raised)} == PLANTED | {raised: "applied"}
-    fixed = found.changes.filter(pl.col("sentence").str.contains("no longer leaks"))["sentence"].item()
+    fixed = changes.join(names, on=on).filter(pl.col("shape") == "fixed_leak")["sentence"].item()
     assert "no longer leaks since release 1.6.0, Mon 16 Nov (was " in fixed
-    assert "none seen." in found.changes.filter(pl.col("kind") == "applied")["sentence"].item()
-    assert found.fleet.leaks_gone == 1
-    assert found.fleet.leaks_new == 3
+    assert (found.fleet.leaks_new, found.fleet.leaks_gone) == (3, 1)
+    assert "none seen." in changes.filter(pl.col("kind") == "applied")["sentence"].item()
 
 
 def test_nothing_else_is_named(compared: tuple[pl.DataFrame, Assessment]) -> None:
