@@ -12,6 +12,7 @@ from typing import Any, Final
 #: The public names of each module.
 _NAMES: Final = {
     "assessment": "Assessment assess checklist classify fits limit_risk lives recommend_limits",
+    "exceptions": "ReadError RmtoolkitError",
     "heap": "read_heap",
     "heap.allocator": "Allocator read_allocator",
     "heap.formats": "read_dhat read_jeprof read_massif read_pprof",

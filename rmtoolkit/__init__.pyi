@@ -6,6 +6,8 @@ from rmtoolkit.assessment import fits as fits
 from rmtoolkit.assessment import limit_risk as limit_risk
 from rmtoolkit.assessment import lives as lives
 from rmtoolkit.assessment import recommend_limits as recommend_limits
+from rmtoolkit.exceptions import ReadError as ReadError
+from rmtoolkit.exceptions import RmtoolkitError as RmtoolkitError
 from rmtoolkit.heap import read_heap as read_heap
 from rmtoolkit.heap.allocator import Allocator as Allocator
 from rmtoolkit.heap.allocator import read_allocator as read_allocator
@@ -63,7 +65,9 @@ __all__ = [
     "Margins",
     "Prices",
     "Prometheus",
+    "ReadError",
     "Recording",
+    "RmtoolkitError",
     "Triage",
     "WhatIf",
     "assess",

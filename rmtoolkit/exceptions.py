@@ -29,11 +29,34 @@ def quote_path(path: object) -> str:
 
 
 class RmtoolkitError(ValueError):
-    """Base of every error that rmtoolkit raises on purpose."""
+    """Base of every error that rmtoolkit raises on purpose.
+
+    Examples
+    --------
+    >>> import rmtoolkit as rm
+    >>> try:
+    ...     rm.classify(rm.read("no-such-file"))
+    ... except rm.RmtoolkitError:
+    ...     print("nothing to judge")
+    nothing to judge
+    """
 
 
 class ReadError(RmtoolkitError):
-    """A file could not be read as what it claims to be."""
+    """A file could not be read as what it claims to be.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import rmtoolkit as rm
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "top.log")
+    >>> _ = file.write_text("")
+    >>> try:
+    ...     rm.read_kubectl_top(file)
+    ... except rm.ReadError as error:
+    ...     print("found 'an empty file'" in str(error))
+    True
+    """
 
     @classmethod
     def at(

@@ -264,6 +264,7 @@ def queries_of(rows: pl.DataFrame) -> pl.DataFrame:
     found = [
         (row["workload_id"], query.shows, query.promql)
         for row in rows.iter_rows(named=True)
-        for query in promql.queries(row)
+        # Pods come and go: those of a workload that has a name are asked for by it.
+        for query in promql.queries(row if row["workload"] is None else {**row, "pod": None})
     ]
     return pl.DataFrame(found, schema=QUERIES, orient="row")

@@ -59,6 +59,9 @@ assert_type(rm.checklist(frame, heap="a.zst"), pl.DataFrame)
 found = rm.assess(recording)
 assert_type(found, rm.Assessment)
 assert_type(found.workloads, pl.DataFrame)
+assert_type(rm.classify(found), pl.DataFrame)
+assert_type(rm.recommend_limits(found), pl.DataFrame)
+assert_type(rm.ReadError("why"), rm.ReadError)
 
 # An explanation for people and for programs.
 explanation = rm.explain(recording, "api")
