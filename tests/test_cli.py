@@ -128,6 +128,7 @@ def test_a_calm_service_fails_nothing(calm: Path, kind: str, capsys: pytest.Capt
         (["classify", "no-such-file"], "no-such-file"),
         (["classify", "http://127.0.0.1:1/", "--last", "7 days"], "is no duration"),
         (["classify", "nowhere.json", "--step", "1h"], "--step is for servers"),
+        (["classify", "nowhere.json", "--remote-read"], "--remote-read is for servers"),
         (["classify", "{empty}"], "empty"),
         (["classify", "{page}"], "page.json"),
         (["classify", "{calm}", "-o", "verdicts.xlsx"], "must end in .parquet, .csv or .json"),
