@@ -111,7 +111,7 @@ def compare(rows: pl.DataFrame, before: pl.DataFrame | None) -> tuple[pl.DataFra
             (
                 first[0],
                 first[1],
-                moved and last["advised_limit_bytes"] == row["limit_bytes"],
+                moved and last is not None and last["advised_limit_bytes"] == row["limit_bytes"],
                 last and last["verdict"],
                 last and last["oom_probability_7d"],
                 last and last["limit_bytes"],

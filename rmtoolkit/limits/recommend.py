@@ -20,7 +20,7 @@ from rmtoolkit.limits.cost import USUAL, Prices, advised_request, at_limit, expe
 from rmtoolkit.limits.history import Need, as_need, block_peaks, describe, needs, spread_over, starts, usage, workloads
 from rmtoolkit.limits.risk import HORIZON, SHORTEST, Risk, above_kills, as_margins, by_forecast, lookup, risk, week_at
 from rmtoolkit.limits.what_if import purged as purged_recording
-from rmtoolkit.schema import FOOTPRINTS, TIME, Action, Pattern, Verdict
+from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, Action, Pattern, Verdict
 from rmtoolkit.text import chance as chance_words
 from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate, times
 from rmtoolkit.text import count as text_count
@@ -612,7 +612,8 @@ def _limit(need: Need, chance: float, scores: Numbers) -> int | None:
         wanted = max(wanted or 0.0, above_kills(need, chance))
     if by_forecast(need):
         wanted = _by_forecast(need, wanted or 0.0, chance, scores)
-    return None if wanted is None else max(math.ceil((wanted + 1) / _MIB) * _MIB, _LEAST)
+    # No machine has that much: such an amount is no need.
+    return None if wanted is None or wanted >= ABSURD_BYTES else max(math.ceil((wanted + 1) / _MIB) * _MIB, _LEAST)
 
 
 def _by_forecast(need: Need, least: float, chance: float, scores: Numbers) -> float | None:

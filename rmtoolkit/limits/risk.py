@@ -616,6 +616,9 @@ def _of_growth(need: Need, limit: float) -> Risk:
     ahead = need.ahead
     if ahead.per_day_bytes is None or ahead.level_bytes is None or ahead.goes_on is None:
         return Risk(because="it grows, but not at a rate that is known")
+    if ahead.level_bytes >= limit:
+        because = "it uses more than that already"
+        return Risk(1.0, 1.0, 1.0, 1.0, 1.0, certified=True, basis="forecast", because=because)
     lasts = Exposure(ahead.age_hours or 0.0, ahead.longest_hours, ahead.endings or 0)
     doubt = math.hypot(ahead.error_bytes or 0.0, SLOPE_DOUBT * ahead.per_day_bytes)
     fresh = ahead.level_bytes if ahead.fresh_bytes is None else ahead.fresh_bytes

@@ -120,7 +120,7 @@ class Explanation:
         return f"<Explanation: {self.row['verdict']}: {text.printable(self.headline)}>"
 
     def _repr_html_(self) -> str:
-        row = self.row | {"evidence": self.evidence.to_dicts()}
+        row: dict[str, Any] = self.row | {"evidence": self.evidence.to_dicts()}
         mark = text.VERDICTS[row["verdict"]]
         pods = [text.count(row["pods"], "pod")] if row["pods"] else []
         first, *others = self.advice.iter_rows(named=True)

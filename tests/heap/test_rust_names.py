@@ -87,3 +87,16 @@ def test_a_symbol_that_refers_to_itself_ends() -> None:
 def test_whose_code_it_is(function: str, file: str | None, expected: str) -> None:
     """The path of the source decides, else the crate in the name."""
     assert origin(function, file, "/app/billing") == expected
+
+
+@pytest.mark.parametrize(
+    ("mangled", "name"),
+    [
+        ("_RINvC1a1fFEuE", "a::f::<fn()>"),
+        ("_RINvC1a1fFUKCmhEbE", 'a::f::<unsafe extern "C" fn(u32, u8) -> bool>'),
+        ("_RINvC1a1fDNtC1a1TEL_E", "a::f::<dyn a::T>"),
+    ],
+)
+def test_types_of_functions_and_traits(mangled: str, name: str) -> None:
+    """A pointer to a function and a trait object stand in a name as Rust writes them."""
+    assert demangle(mangled) == name

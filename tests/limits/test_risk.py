@@ -174,3 +174,10 @@ def test_growth_whose_rate_is_unknown_is_unknown_with_a_known_peak() -> None:
     found = risk(Need(growing=True, peak_bytes=100 * MIB, need_bytes=100 * MIB), 200 * MIB, SCORES)
     assert (found.day, found.week, found.month, found.low, found.high, found.basis) == (None,) * 6
     assert "not at a rate that is known" in found.because
+
+
+def test_a_limit_below_what_is_used_now_is_certain_to_kill() -> None:
+    """However unsure the growth is, a limit that is passed already has no chance."""
+    row = rm.limit_risk(samples([100 * MIB + n * MIB // 4 for n in range(14 * 24)]), 150 * MIB).row(0, named=True)
+    assert (row["oom_probability"], row["oom_probability_low"]) == (1.0, 1.0)
+    assert row["because"] == "it uses more than that already"

@@ -97,13 +97,13 @@ def draw(lives: list[Life], row: dict[str, Any], name: str) -> Markup:
     highest = max((float(values.max()) for _, values in curves), default=1.0)
     limit = row["limit_bytes"]
     near = limit is not None and limit <= 2 * highest
-    top = max(1.12 * highest, 1.1 * limit if near else 0, 1.0)
+    top = max(1.12 * highest, 1.1 * limit if limit is not None and near else 0, 1.0)
     plot = Plot(Scale(0, end, _LEFT, _RIGHT), Scale(0, top, _BASE, _TOP), Box(_LEFT, 0, WIDTH, _BASE))
     plot.left_axis(memory_ticks(top))
     unit, ticks = age_ticks(end)
     plot.bottom_axis(ticks)
     plot.write(_RIGHT, _BASE + 34, "end", f"{unit} since start", "note")
-    if near:
+    if limit is not None and near:
         y = plot.rule("limit", limit)
         plot.label([(_LEFT + 4, y - 6, "start")], f"limit {text.configured(limit)}", "strong")
     newest = _newest(shown)
