@@ -56,15 +56,17 @@ def test_every_example_has_its_steps() -> None:
 
 
 def test_a_source_is_a_module_and_a_row(changed: Path) -> None:
-    """A log of the new kind is told by its content, read and judged; a line that is cut does no harm."""
+    """A log of the new kind is told by its content, read and judged; a line that is cut is left out and said."""
     lines = [f"2026-11-24T{at // 60:02}:{at % 60:02}:00Z checkout 104857600" for at in range(720)]
     (changed / "a.log").write_text("\n".join(["# memlog", *lines, "2026-11-24T12:"]) + "\n", "utf-8")
     program = """
-import rmtoolkit as rm
-recording = rm.read("a.log")
+import warnings, rmtoolkit as rm
+with warnings.catch_warnings(record=True) as told:
+    recording = rm.read("a.log")
+print(*(one.message for one in told))
 print(recording.height, *rm.classify(recording).select("workload", "verdict", "pattern").row(0))
 """
-    assert _run(changed, program) == ["720 checkout not_leak plateau"]
+    assert _run(changed, program) == ["'a.log': left out 1 line that is cut.", "720 checkout not_leak plateau"]
 
 
 _TINY: Final = """
