@@ -466,7 +466,7 @@ def _checklist(verdicts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def build() -> Judgement:
+def _judged() -> Judgement:
     """Make the whole fleet with its frames."""
     recording = recordings()
     report = Report(
@@ -501,25 +501,24 @@ def build() -> Judgement:
 
 
 @pytest.fixture(scope="session")
-def fleet() -> Judgement:
-    """Seven workloads with every verdict, one of them with a hostile name."""
-    return build()
-
-
-@pytest.fixture(scope="session")
-def assessed(fleet: Judgement) -> Assessment:
-    """The same fleet as an Assessment: verdicts and words of the hand-made frames, all else worked out."""
-    real = assess(fleet.recording, now=END)
-    hand = fleet.verdicts.rename({"reason": "why"})
+def assessed() -> Assessment:
+    """Seven workloads with every verdict: verdicts and words are made by hand, all else is worked out."""
+    judged = _judged()
+    real = assess(judged.recording, now=END)
+    hand = judged.verdicts.rename({"reason": "why"})
     rests = pl.col("verdict") == "not_leak"
     hand = hand.with_columns(
         next_text=pl.col("next_step"),
         growing=~rests,
         confidence_share=pl.when(rests).then(1 - pl.col("leak_probability")).otherwise("leak_probability"),
+        **{
+            f"limit_at{side}": pl.lit(END, dtype=TIME) + pl.duration(seconds=pl.col(f"hours_to_limit{side}") * 3600)
+            for side in ("", "_low", "_high")
+        },
     )
     mine = [name for name in WORKLOADS if name in hand.columns]
     rest = real.workloads.drop([name for name in mine if name != "container_id"])
-    return arranged(real, hand.select(mine).join(rest, on="container_id", maintain_order="left"), fleet)
+    return arranged(real, hand.select(mine).join(rest, on="container_id", maintain_order="left"), judged)
 
 
 def arranged(real: Assessment, rows: pl.DataFrame, judged: Judgement | Assessment) -> Assessment:

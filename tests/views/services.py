@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
 
 import rmtoolkit as rm
-from rmtoolkit._shown import last_layers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from rmtoolkit.analysis.judge import Judgement
-
 MI: Final = 2**20
-HOUR: Final = dt.timedelta(hours=1)
 
 
 def service(
@@ -66,14 +61,3 @@ def shop(other: str = "db") -> rm.Recording:
     frames.append(service("leaky", 200 + np.arange(7 * 1440) * 0.02))
     frames.append(service(other, 100 + np.random.default_rng(1).standard_normal(7 * 1440)))
     return rm.Recording.from_frame(pl.concat(frames, how="diagonal_relaxed"))
-
-
-def shown(fleet: Judgement, row: dict[str, Any]) -> dict[str, Any]:
-    """Complete a hand-made verdict with what an Assessment knows of the last instant."""
-    samples = fleet.recording.samples
-    layers = last_layers(samples, pl.Series([row["container_id"]], dtype=pl.UInt32)).row(0, named=True)
-    end = samples["time"].max()
-    hours = {side: row[f"hours_to_limit{side}"] for side in ("", "_low", "_high")}
-    met = {f"limit_at{side}": None if left is None else end + left * HOUR for side, left in hours.items()}
-    rests = row["verdict"] == "not_leak"
-    return row | layers | met | ({"growth_bytes_per_day": None} if rests else {})

@@ -15,24 +15,22 @@ from rmtoolkit.views import timeline, timeline_svg
 from rmtoolkit.views._plot import text_box
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.timeline import Curve, Layer
-from tests.views.services import shown
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.judge import Judgement
+    from rmtoolkit.assessment import Assessment
 
 
 MI = 1 << 20
 WORKLOADS = ["ledger-api", "indexer", "renderer", "recommender", "query-gateway", "router"]
 
 
-def _row(fleet: Judgement, workload: str) -> dict[str, Any]:
-    row = next(row for row in fleet.verdicts.iter_rows(named=True) if row["workload"] == workload)
-    return shown(fleet, row)
+def _row(assessed: Assessment, workload: str) -> dict[str, Any]:
+    return next(row for row in assessed.workloads.iter_rows(named=True) if row["workload"] == workload)
 
 
-def _draw(fleet: Judgement, workload: str, **changes: object) -> str:
-    row = _row(fleet, workload) | changes
-    found = timeline.Timelines(fleet).of(row)
+def _draw(assessed: Assessment, workload: str, **changes: object) -> str:
+    row = _row(assessed, workload) | changes
+    found = timeline.Timelines(assessed).of(row)
     assert found is not None
     return timeline_svg.draw(found, row, "c1", workload)
 
@@ -42,9 +40,9 @@ def _texts(drawn: str) -> list[str]:
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
-def test_charts_are_well_formed_and_closed(fleet: Judgement, workload: str) -> None:
+def test_charts_are_well_formed_and_closed(assessed: Assessment, workload: str) -> None:
     """A chart is XML, refers to nothing outside itself, and keeps its ids to itself."""
-    drawn = _draw(fleet, workload)
+    drawn = _draw(assessed, workload)
     root = ET.fromstring(drawn)  # noqa: S314 - our own output
     assert root.get("role") == "img"
     assert "://" not in drawn
@@ -54,9 +52,9 @@ def test_charts_are_well_formed_and_closed(fleet: Judgement, workload: str) -> N
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
-def test_labels_do_not_overlap(fleet: Judgement, workload: str) -> None:
+def test_labels_do_not_overlap(assessed: Assessment, workload: str) -> None:
     """No text lies on another text, and none leaves the picture."""
-    root = ET.fromstring(_draw(fleet, workload))  # noqa: S314 - our own output
+    root = ET.fromstring(_draw(assessed, workload))  # noqa: S314 - our own output
     boxes = []
     for element in root.iter("text"):
         bold = (element.get("class") or "").split(" ")[0] in ("strong", "alarm", "on-live")
@@ -69,9 +67,9 @@ def test_labels_do_not_overlap(fleet: Judgement, workload: str) -> None:
     assert outside == []
 
 
-def test_a_leak_shows_all_that_explains_it(fleet: Judgement) -> None:
+def test_a_leak_shows_all_that_explains_it(assessed: Assessment) -> None:
     """Limit, request, now, kill, release, gap, fit, forecast and layers are labelled on the chart."""
-    texts = _texts(_draw(fleet, "ledger-api"))
+    texts = _texts(_draw(assessed, "ledger-api"))
     for label in (
         "limit 512 Mi",
         "request 384 Mi",
@@ -87,59 +85,60 @@ def test_a_leak_shows_all_that_explains_it(fleet: Judgement) -> None:
         assert label in texts
 
 
-def test_a_bounded_memory_shows_its_level(fleet: Judgement) -> None:
+def test_a_bounded_memory_shows_its_level(assessed: Assessment) -> None:
     """Retention: layers with their values, a flat live heap and the level that is expected."""
-    texts = _texts(_draw(fleet, "query-gateway"))
+    texts = _texts(_draw(assessed, "query-gateway"))
     assert "live heap 197 Mi flat" in texts
     assert "kept pages 503 Mi" in texts
     assert "expected 794 Mi (787–801)" in texts
 
 
-def test_a_far_limit_does_not_flatten_the_curve(fleet: Judgement) -> None:
+def test_a_far_limit_does_not_flatten_the_curve(assessed: Assessment) -> None:
     """A limit many times above the curve is named at the top, and the scale is the curve's."""
-    far = replace(fleet.recording, containers=fleet.recording.containers.with_columns(limit_bytes=pl.lit(64 << 30)))
-    texts = _texts(_draw(replace(fleet, recording=far), "router"))
+    containers = assessed.recording.containers.with_columns(limit_bytes=pl.lit(64 << 30))
+    far = replace(assessed.recording, containers=containers)
+    texts = _texts(_draw(replace(assessed, recording=far), "router"))
     assert "limit 65,536 Mi, above this scale" in texts
     assert "512 Mi" in texts
 
 
-def test_an_end_of_recording_that_is_not_now_says_so(fleet: Judgement) -> None:
+def test_an_end_of_recording_that_is_not_now_says_so(assessed: Assessment) -> None:
     """A container whose samples end before the others' has a last sample, not a now."""
-    samples = fleet.recording.samples
-    row = _row(fleet, "router")
+    samples = assessed.recording.samples
+    row = _row(assessed, "router")
     end = samples["time"].max()
     early = samples.filter(
         (pl.col("container_id") != row["container_id"]) | (pl.col("time") < end - pl.duration(hours=12))
     )
-    lives = fleet.lives.with_columns(
+    lives = assessed.lives.with_columns(
         end=pl.when(pl.col("container_id") == row["container_id"])
         .then(pl.col("end") - pl.duration(hours=12))
         .otherwise("end"),
     )
-    shown = replace(fleet, recording=replace(fleet.recording, samples=early), lives=lives)
+    shown = replace(assessed, recording=replace(assessed.recording, samples=early), lives=lives)
     assert any(text.startswith("last sample, ") for text in _texts(_draw(shown, "router")))
 
 
-def test_kills_stand_at_the_limit(fleet: Judgement) -> None:
+def test_kills_stand_at_the_limit(assessed: Assessment) -> None:
     """Every OOM kill is a cross on the plot at the limit in force, and one on the strip."""
-    drawn = _draw(fleet, "recommender")
+    drawn = _draw(assessed, "recommender")
     assert drawn.count('class="kill"') == 2 * 3
 
 
-def test_many_kills_are_counted(fleet: Judgement) -> None:
+def test_many_kills_are_counted(assessed: Assessment) -> None:
     """Where marks stand too close for their words, the last one tells how many there are."""
-    row = _row(fleet, "recommender")
-    first = fleet.recording.events.filter(
+    row = _row(assessed, "recommender")
+    first = assessed.recording.events.filter(
         (pl.col("container_id") == row["container_id"]) & (pl.col("kind") == "oom_kill")
     )
     many = pl.concat([first.head(1).with_columns(time=pl.col("time") + pl.duration(hours=at)) for at in range(40)])
-    shown = replace(fleet, recording=replace(fleet.recording, events=many))
+    shown = replace(assessed, recording=replace(assessed.recording, events=many))
     assert any(text.startswith("40 × OOM kill") for text in _texts(_draw(shown, "recommender")))
 
 
-def test_descriptions_give_the_figures(fleet: Judgement) -> None:
+def test_descriptions_give_the_figures(assessed: Assessment) -> None:
     """Who cannot see the chart hears its figures."""
-    drawn = _draw(fleet, "ledger-api")
+    drawn = _draw(assessed, "ledger-api")
     description = next(ET.fromstring(drawn).iter("desc")).text or ""  # noqa: S314 - our own output
     for figure in (
         "peak 511 Mi",
@@ -152,11 +151,11 @@ def test_descriptions_give_the_figures(fleet: Judgement) -> None:
         assert figure in description
 
 
-def test_hostile_names_stay_text(fleet: Judgement) -> None:
+def test_hostile_names_stay_text(assessed: Assessment) -> None:
     """A label that looks like markup is text in title, description and labels."""
     hostile = '"><script>alert(1)</script>'
-    row = _row(fleet, "ledger-api")
-    found = timeline.Timelines(fleet).of(row)
+    row = _row(assessed, "ledger-api")
+    found = timeline.Timelines(assessed).of(row)
     assert found is not None
     events = tuple(replace(event, words=hostile) for event in found.events)
     drawn = timeline_svg.draw(replace(found, events=events), row, "c1", hostile)
@@ -165,10 +164,10 @@ def test_hostile_names_stay_text(fleet: Judgement) -> None:
     assert any(hostile in (element.text or "") for element in root.iter("text"))
 
 
-def test_sparks_start_at_zero_and_keep_kills(fleet: Judgement) -> None:
+def test_sparks_start_at_zero_and_keep_kills(assessed: Assessment) -> None:
     """A spark is small, closed, says its figures, and marks kills."""
-    container = _row(fleet, "recommender")["container_id"]
-    drawn = str(Sparks(fleet, [container]).of(container))
+    container = _row(assessed, "recommender")["container_id"]
+    drawn = str(Sparks(assessed, [container]).of(container))
     assert len(drawn) < 4000
     assert "limit 512 Mi, 3 OOM kills" in drawn
     assert drawn.count('class="kill"') == 3
@@ -223,9 +222,9 @@ def test_labels_cover_no_curve(spikes: bool) -> None:
     assert checked == 1
 
 
-def test_nothing_hangs_over_the_strip(fleet: Judgement) -> None:
+def test_nothing_hangs_over_the_strip(assessed: Assessment) -> None:
     """Marks lie on the strip: nothing of them stands above its edge."""
-    assert 'class="tick"' not in _draw(fleet, "ledger-api")
+    assert 'class="tick"' not in _draw(assessed, "ledger-api")
 
 
 def test_the_old_limit_killed_at_the_instant_of_a_change() -> None:

@@ -114,6 +114,7 @@ def test_a_smaller_startup_needs_less(explorer: rm.LimitExplorer) -> None:
 def test_threads_and_traffic_change_the_past(explorer: rm.LimitExplorer) -> None:
     """More threads touch more stack; more traffic raises what follows it."""
     peak = explorer.scene.found.need.peak_bytes
+    assert peak is not None
     explorer._threads.number.value = 24 + 16
     assert explorer.scene.found.need.peak_bytes == peak + 16 * 64 * 1024
     explorer.reset()

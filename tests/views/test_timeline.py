@@ -13,21 +13,24 @@ from hypothesis import strategies as st
 from rmtoolkit.assessment import assess
 from rmtoolkit.recording import Recording
 from rmtoolkit.views import _plot, timeline
-from tests.views.services import shown
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.judge import Judgement
+    from rmtoolkit.assessment import Assessment
     from rmtoolkit.views.timeline import Timeline
 
 MI = 1 << 20
 START = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
 
 
-def _of(fleet: Judgement, workload: str) -> Timeline:
-    row = next(row for row in fleet.verdicts.iter_rows(named=True) if row["workload"] == workload)
-    found = timeline.Timelines(fleet).of(shown(fleet, row))
+def _of(assessed: Assessment, workload: str) -> Timeline:
+    row = next(row for row in assessed.workloads.iter_rows(named=True) if row["workload"] == workload)
+    found = timeline.Timelines(assessed).of(row)
     assert found is not None
     return found
+
+
+def _id(assessed: Assessment, workload: str) -> int:
+    return int(assessed.workloads.row(by_predicate=pl.col("workload") == workload, named=True)["container_id"])
 
 
 def _minutes(count: int) -> list[dt.datetime]:
@@ -41,19 +44,19 @@ def _prepare(frame: pl.DataFrame, events: pl.DataFrame | None = None) -> Timelin
     return found
 
 
-def test_lives_are_never_joined(fleet: Judgement) -> None:
+def test_lives_are_never_joined(assessed: Assessment) -> None:
     """Every piece of every curve lies inside one life."""
-    found = _of(fleet, "ledger-api")
-    lives = fleet.lives.filter(pl.col("container_id") == fleet.verdicts["container_id"][0])
+    found = _of(assessed, "ledger-api")
+    lives = assessed.lives.filter(pl.col("container_id") == _id(assessed, "ledger-api"))
     spans = [(start.timestamp() * 1000, end.timestamp() * 1000) for start, end in lives.select("start", "end").rows()]
     curves = [found.line, *(layer.edge for layer in found.layers)]
     for times, _ in (piece for curve in curves for piece in curve.pieces):
         assert any(first <= times[0] and times[-1] <= last for first, last in spans)
 
 
-def test_a_gap_stays_empty_and_is_told(fleet: Judgement) -> None:
+def test_a_gap_stays_empty_and_is_told(assessed: Assessment) -> None:
     """No piece crosses a stretch without samples, and the stretch is listed."""
-    found = _of(fleet, "ledger-api")
+    found = _of(assessed, "ledger-api")
     assert len(found.gaps) == 1
     first, last = found.gaps[0]
     assert 1.3 < (last - first) / 3_600_000 < 1.7
@@ -73,11 +76,11 @@ def test_peaks_survive(values: list[int], bins: int) -> None:
     assert len(kept) <= 2 * bins + 4 or len(kept) == len(values)
 
 
-def test_layers_lie_on_each_other(fleet: Judgement) -> None:
+def test_layers_lie_on_each_other(assessed: Assessment) -> None:
     """From the bottom: live heap, slack, kept pages, outside, page cache; thicknesses add up to the working set."""
-    found = _of(fleet, "ledger-api")
+    found = _of(assessed, "ledger-api")
     assert [layer.edge.token for layer in found.layers] == ["live", "slack", "kept", "outside", "cache"]
-    samples = fleet.recording.samples.filter(pl.col("container_id") == fleet.verdicts["container_id"][0])
+    samples = assessed.recording.samples.filter(pl.col("container_id") == _id(assessed, "ledger-api"))
     last = samples["working_set_bytes"].drop_nulls()[-1]
     assert sum(layer.last_bytes or 0 for layer in found.layers) == last
     assert found.layers[-1].edge.last_bytes == found.line.last_bytes == last
@@ -143,33 +146,33 @@ def test_a_restart_without_an_event_is_told() -> None:
     assert [event.kind for event in found.events] == ["restart"]
 
 
-def test_events_are_in_order_and_named(fleet: Judgement) -> None:
+def test_events_are_in_order_and_named(assessed: Assessment) -> None:
     """Kills, restarts and releases keep their order and say what they are."""
-    assert [event.words for event in _of(fleet, "ledger-api").events] == ["OOM kill", "restart", "release 2.14.1"]
+    assert [event.words for event in _of(assessed, "ledger-api").events] == ["OOM kill", "restart", "release 2.14.1"]
 
 
-def test_the_future_fits_the_forecast(fleet: Judgement) -> None:
+def test_the_future_fits_the_forecast(assessed: Assessment) -> None:
     """The axis reaches past the whole interval of the time to the limit, and always leaves room for labels."""
-    reaching, bounded = _of(fleet, "ledger-api"), _of(fleet, "router")
+    reaching, bounded = _of(assessed, "ledger-api"), _of(assessed, "router")
     assert reaching.forecast is not None
     assert reaching.forecast.hit_high is not None
     assert reaching.until > reaching.forecast.hit_high
     assert bounded.until - bounded.now >= 0.3 * (bounded.now - bounded.start)
 
 
-def test_an_unknown_outlook_has_no_forecast(fleet: Judgement) -> None:
+def test_an_unknown_outlook_has_no_forecast(assessed: Assessment) -> None:
     """Where nothing can be said nothing is drawn."""
-    assert _of(fleet, "renderer").forecast is None
+    assert _of(assessed, "renderer").forecast is None
 
 
-def test_a_container_without_memory_has_no_chart(fleet: Judgement) -> None:
+def test_a_container_without_memory_has_no_chart(assessed: Assessment) -> None:
     """Only threads were sampled: there is nothing to draw, and no error."""
-    samples = fleet.recording.samples
+    samples = assessed.recording.samples
     nothing = samples.with_columns(
         pl.lit(None, dtype=pl.Int64).alias(name) for name in samples.columns if name.endswith("_bytes")
     )
-    bare = replace(fleet, recording=replace(fleet.recording, samples=nothing))
-    assert timeline.Timelines(bare).of(bare.verdicts.row(0, named=True)) is None
+    bare = replace(assessed, recording=replace(assessed.recording, samples=nothing))
+    assert timeline.Timelines(bare).of(bare.workloads.row(0, named=True)) is None
 
 
 def test_a_single_sample_can_be_drawn() -> None:
