@@ -288,6 +288,7 @@ class Fleet(Board):
 
     Examples
     --------
+    >>> import polars as pl
     >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20})
     >>> fleet = Fleet(table)
     >>> fleet.tile = "leak"
@@ -492,6 +493,7 @@ class Fleet(Board):
 
         Examples
         --------
+        >>> import polars as pl
         >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20})
         >>> fleet = Fleet(table)
         >>> fleet.back()
