@@ -100,6 +100,9 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         _shift(opinion, th.GROWTH_YOUNG)
     if row.growth_per_day < row.floor_per_day:
         _shift(opinion, th.BELOW_FLOOR)
+    if row.rested < th.RESTED:
+        moved = th.FORCED_REST * opinion.bounded
+        opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
 
 
 def _weigh_steps(opinion: Opinion, row: Reading) -> bool:

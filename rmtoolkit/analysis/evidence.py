@@ -311,6 +311,7 @@ _SHAPES: Final = {
     Family.RAMP_END: "A ramp that ends",
     Family.RAMP: "A ramp between two levels",
     Family.HALF_WAVE: "A part of a daily cycle",
+    Family.ACCELERATING: "Growth that speeds up",
     Family.LINEAR: "A straight rise",
     Family.TWO_SLOPES: "A rise in two stages",
     Family.SATURATING_LINEAR: "A warm-up, then a straight rise",

@@ -186,7 +186,7 @@ def verdict_row(
         container=about.container,
         pods=len({facts.about[container].pod or container for container in containers}),
         verdict=verdict,
-        leak_probability=min(max(pool.growing + UNRESOLVED_LEAKS * pool.unresolved, 1 - surest), surest),
+        leak_probability=min(max(pool.growing + UNRESOLVED_LEAKS * pool.unresolved, 1 - surest), surest, pool.surest),
         pattern=pattern,
         also=also,
         cause=cause,

@@ -40,6 +40,7 @@ class Family(StrEnum):
     RAMP = "ramp"
     HALF_WAVE = "half_wave"
     LINEAR = "linear"
+    ACCELERATING = "accelerating"
     TWO_SLOPES = "two_slopes"
     SATURATING_LINEAR = "saturating_linear"
     SATURATING_HINGE = "saturating_hinge"
@@ -175,6 +176,9 @@ def _terms(u: Array) -> Iterator[tuple[Family, list[Array], float, float]]:
     # Distinct keys among repeating ones grow by a power of the time (Heaps' law): ever slower, without an end.
     for exponent in np.arange(0.3, 0.81, 0.05):
         yield Family.POWER, [u**exponent], 0, exponent
+    # Over its exponent, so that the last coefficient is the slope at the end.
+    for exponent in (1.5, 2.0, 2.5, 3.0):
+        yield Family.ACCELERATING, [u**exponent / exponent], 0, exponent
     for cycles in np.geomspace(0.25, _MOST_CYCLES, 12):
         yield Family.HALF_WAVE, [np.sin(2 * np.pi * cycles * u), np.cos(2 * np.pi * cycles * u)], 0, cycles
 

@@ -51,6 +51,8 @@ class Pool:
     #: The running version was seen too shortly to judge; for so long the longest life before it was.
     young_release: bool = False
     longest_before_seconds: float | None = None
+    #: No more probable is growth said to be.
+    surest: float = 1.0
     #: What a heap profile of the workload says, beside these lives.
     heap: HeapReading | None = None
 
@@ -103,6 +105,16 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
         pool.since_version = _version(current)
     pool.before_version = _version(older)
     return pool
+
+
+def _hold_one_rise(pool: Pool) -> None:
+    """A straight rise of one life since its start may be a cache that has not met its bound."""
+    row = pool.main.reading if pool.main is not None else None
+    if row is None or row.onset > th.STARTUP_SHARE or row.begun_at > 2 * th.BEGUN_SHARE or row.teeth >= th.TEETH:
+        return
+    most = th.ONE_RISE if row.samples >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY
+    over = max(pool.growing - most, 0.0)
+    pool.growing, pool.unresolved, pool.surest = pool.growing - over, pool.unresolved + over, th.ONE_RISE
 
 
 def _version(opinions: Sequence[Opinion]) -> str | None:
@@ -225,6 +237,13 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
 
 def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     """Pool the instances (pods) of one workload container."""
+    answer, growing, judged = _pool_instances(pools)
+    if sum(opinion.reading is not None for pool in pools for opinion in pool.opinions) == 1:
+        _hold_one_rise(answer)
+    return answer, growing, judged
+
+
+def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     judged = [pool for pool in pools if pool.main is not None and pool.main.reading is not None]
     if not judged:
         return pools[0], 0, 0

@@ -445,6 +445,7 @@ class Reading(Level):
     quarter: float | None
     between: float | None
     begun_at: float
+    rested: float
     excursion: float
     straight: float
     bend_noise: float

@@ -108,6 +108,8 @@ class Persistence:
     between: Array
     #: Where a quarter of the rise is reached for good, 0 to 1.
     begun: Array
+    #: How long the last rest is, in units of the longest one before it on lower ground; infinite without one.
+    rested: Array
 
 
 def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Array) -> Persistence:
@@ -179,6 +181,7 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
         between=np.where(few & (due > 0), (ends - starts) / np.where(due > 0, due, 1), np.nan),
         # After a fall the rise begins at the lowest place, not where the window does.
         begun=_begun(values, np.minimum(np.minimum(levels[0], levels[1]), levels[2]), levels[3]),
+        rested=_rested(values, noise),
     )
 
 
@@ -209,6 +212,30 @@ def _excursion(values: Array, onset: Array, rise: Array) -> Array:
             level = level - place * (level @ place) / max(float(place @ place), 1.0)
             span = np.quantile(level, 0.95) - np.quantile(level, 0.05)
             found[row] = rise[row] / max(float(span), 1.0)
+    return found
+
+
+def _rested(values: Array, noise: Array) -> Array:
+    """Compare the last rest with those before it on lower ground."""
+    bins = values.shape[1]
+    smooth = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(values, ((0, 0), (2, 2)), "edge"), 5, axis=1), 2)
+    span = smooth.max(axis=1) - smooth.min(axis=1)
+    slack = np.maximum.reduce([th.REST_NOISE * noise, th.REST_SHARE * np.abs(smooth[:, -1]), th.REST_RANGE * span])
+    found = np.full(len(values), np.inf)
+    for row, (line, near) in enumerate(zip(smooth, slack, strict=True)):
+        end = np.median(line[-max(2, bins // 24) :])
+        away = np.flatnonzero(np.abs(line - end) > near)
+        last = bins - 1 - (away[-1] if len(away) else -1)
+        begin, longest, highest = 0, 0, -np.inf
+        # Rests before it: stretches that stay within the slack of where they begin.
+        for place in range(1, bins - last + 1):
+            if place == bins - last or abs(line[place] - np.median(line[begin:place])) > near:
+                if place - begin >= max(3, bins // 12):
+                    level = float(np.median(line[begin:place]))
+                    longest, highest = max(longest, place - begin), max(highest, level)
+                begin = place
+        if longest and end - highest > th.REST_RISE * near:
+            found[row] = last / longest
     return found
 
 
@@ -358,6 +385,7 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         tail=spread(lasting.tail),
         quarter=spread(lasting.quarter),
         begun_at=spread(lasting.begun),
+        rested=spread(lasting.rested),
         excursion=spread(lasting.excursion),
         straight=spread(lasting.straight),
         between=spread(lasting.between),

@@ -223,6 +223,14 @@ TIPS: Final = 0.6
 LEANING: Final = 0.3
 #: A last third that rose less than the rest, by so little that the grain of the meter may be why, is a slight doubt.
 GROWTH_UNCHECKED: Final = Doubt(0.3)
+#: A rest shorter than this many times the longest one before it, on lower ground, may be one more stair.
+RESTED: Final = 1.0
+#: Movement inside a rest: so many deviations, this share of the level, and of the whole range.
+REST_NOISE: Final = 3.0
+REST_SHARE: Final = 0.02
+REST_RANGE: Final = 0.05
+#: The last rest must lie this many times that above every earlier one.
+REST_RISE: Final = 1.5
 #: Growth below the detection floor is as likely noise as not.
 BELOW_FLOOR: Final = Doubt(0.5)
 #: Share of `YOUNG` that what was seen after the onset must fill.
@@ -344,6 +352,10 @@ MOVED_SHARE: Final = 0.08
 
 # --- Several lives, pods and versions ---------------------------------------------------------------------------
 
+#: A straight rise of one life since its start is growth no more probable than this, and than this with fewer samples.
+ONE_RISE: Final = 0.8
+ONE_RISE_SAMPLES: Final = 192
+ONE_RISE_EARLY: Final = 0.6
 #: No single life is surer than this, however long.
 MOST_SURE: Final = 0.985
 #: Lives that repeat the same shape repeat the same mistake: each counts this much of an independent one.

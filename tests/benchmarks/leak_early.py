@@ -1,0 +1,182 @@
+"""Score the verdicts as data come in: every run of the corpus cut at shares of its window, at each level of evidence.
+
+Usage: ``python tests/benchmarks/leak_early.py [--part dev] [--level full]``. The truth at a cut is what the programs
+themselves counted by then: a run leaks when it has lost 3 % of its level and twice what moves besides, is healthy when it
+has lost nothing, and is left out in between. ``--part sealed`` is for judging, never for tuning: each run on it is noted in `sealed_runs.csv`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime as dt
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+import rmtoolkit as rm
+from tests.benchmarks.leak_or_not import CORPUS, LEVELS, at_level, load
+from tests.benchmarks.leak_scores import rate
+from tests.benchmarks.leak_tables import aligned, percent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rmtoolkit.recording import Recording
+
+#: Shares of the window at which a run is cut.
+CUTS: Final = (0.15, 0.25, 0.4, 0.6, 0.8, 1.0)
+#: Share of its level that a leak has lost when it is one, and that a healthy run may have lost.
+LOST, NOTHING_LOST = 0.03, 0.003
+#: A loss below so many widths of what moves besides cannot be seen.
+VISIBLE: Final = 2.0
+#: The end that all cut runs are moved to.
+_END: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+_PLACE: Final = ["namespace", "workload"]
+
+
+def ends(recording: Recording) -> pl.DataFrame:
+    """Give the first and last instant of each run."""
+    named = recording.samples.join(recording.containers.select("container_id", *_PLACE), on="container_id")
+    return named.group_by(_PLACE).agg(start=pl.col("time").min(), end=pl.col("time").max())
+
+
+def cut_at(recording: Recording, share: float) -> Recording:
+    """Cut every run at a share of its own window; all are moved to end at one instant, so that one cut does it."""
+    span = pl.col("end") - pl.col("start")
+    moved = (
+        recording.containers.select("container_id", *_PLACE)
+        .join(ends(recording), on=_PLACE)
+        .select("container_id", by=pl.lit(_END) - (pl.col("start") + span * share).dt.cast_time_unit("ms"))
+    )
+
+    def shift(frame: pl.DataFrame) -> pl.DataFrame:
+        found = frame.join(moved, on="container_id", how="left", maintain_order="left")
+        return found.with_columns(pl.col("time") + pl.col("by")).drop("by")
+
+    whole = dataclasses.replace(recording, samples=shift(recording.samples), events=shift(recording.events))
+    return whole.window(end=_END)
+
+
+def truth_at(truth: pl.DataFrame, recording: Recording, share: float) -> pl.DataFrame:
+    """Tell by run whether it had begun to leak at a share of its window (`leaks`: null in between)."""
+    span = pl.col("end") - pl.col("start")
+    cut = ends(recording).with_columns(cut=pl.col("start") + span * share)
+    dead = pl.col("dead_bytes") + pl.col("outside_dead_bytes")
+    measured = recording.samples.join(recording.containers.select("container_id", "pod"), on="container_id").select(
+        "pod", "time", "working_set_bytes"
+    )
+    # What an ended life had lost is lost; pods that are gone by then say nothing of the version that runs. What moves
+    # besides hides a loss of twice as much.
+    rest = pl.col("working_set_bytes") - dead
+    lost = (
+        truth.sort("pod", "time")
+        .join(cut, on=_PLACE)
+        .filter(pl.col("time") <= pl.col("cut"))
+        .with_columns(step=dead.diff().over(*_PLACE, "pod").fill_null(dead).clip(lower_bound=0))
+        .filter(pl.col("time").max().over(*_PLACE, "pod") > pl.col("start") + 0.9 * (pl.col("cut") - pl.col("start")))
+        .join(measured, on=["pod", "time"], how="left")
+        .group_by(*_PLACE, "pod")
+        .agg(lost=pl.col("step").sum(), noise=1.4826 * (rest - rest.median()).abs().median())
+        .group_by(_PLACE)
+        .agg(pl.col("lost", "noise").sort_by("lost").last())
+    )
+    level = (
+        recording.samples.join(recording.containers.select("container_id", *_PLACE), on="container_id")
+        .join(cut, on=_PLACE)
+        .filter(pl.col("time").is_between(pl.col("start") + 0.8 * (pl.col("cut") - pl.col("start")), pl.col("cut")))
+        .group_by(_PLACE)
+        .agg(level=pl.col("working_set_bytes").median())
+    )
+    part = pl.col("lost") / pl.col("level")
+    said = pl.when((part >= LOST) & (pl.col("lost") >= VISIBLE * pl.col("noise").fill_null(0))).then(True).when(part <= NOTHING_LOST).then(False)  # noqa: FBT003 - polars' own
+    return lost.join(level, on=_PLACE).select(*_PLACE, leaks=said)
+
+
+def judge(part: str, level: str, folder: Path = CORPUS) -> pl.DataFrame:
+    """Judge every run at every cut: a row each, with its truth."""
+    whole, labels = load(part, folder)
+    truth = pl.read_parquet(folder / f"{part}_truth.parquet")
+    recording, labels = at_level(whole, labels, level)
+    rows = []
+    for share in CUTS:
+        said = rm.classify(cut_at(recording, share))
+        known = truth_at(truth, whole, share).join(labels.select(*_PLACE, "shape", "leak", "needs"), on=_PLACE)
+        answers = said.select(*_PLACE, "verdict", "leak_probability", "pattern")
+        found = known.join(answers, on=_PLACE, how="left").with_columns(cut=pl.lit(share))
+        rows.append(found.filter(~pl.col("needs").is_in(LEVELS[level][1])))
+    return pl.concat(rows).with_columns(pl.col("verdict").fill_null("inconclusive"))
+
+
+def calibration_error(judged: pl.DataFrame) -> float | None:
+    """Give the expected calibration error of the leak probability over ten bins."""
+    rated = judged.drop_nulls(["leak_probability", "leaks"])
+    if not rated.height:
+        return None
+    said, leaks = rated["leak_probability"].to_numpy(), rated["leaks"].to_numpy()
+    place = np.clip((said * 10).astype(int), 0, 9)
+    gaps = [abs(said[place == i].mean() - leaks[place == i].mean()) * (place == i).mean() for i in np.unique(place)]
+    return float(sum(gaps))
+
+
+def flips(judged: pl.DataFrame) -> int:
+    """Count sure verdicts that turn into the other one at the next cut although the truth is the same."""
+    later = judged.sort("cut").with_columns(
+        then=pl.col("verdict").shift(-1).over(_PLACE), true_then=pl.col("leaks").shift(-1).over(_PLACE)
+    )
+    turned = {("leak", "not_leak"), ("not_leak", "leak")}
+    same = later.filter(pl.col("leaks") == pl.col("true_then")).select("verdict", "then").rows()
+    return sum(pair in turned for pair in same)
+
+
+def table(judged: pl.DataFrame) -> str:
+    """Write a line for each cut."""
+    head = ("cut", "leaks", "called clean", "open", "healthy", "called leak", "open", "≥ .9: leaks", "ECE")
+    lines = []
+    for (share,), rows in judged.group_by("cut", maintain_order=True):
+        counts = {key: n for *key, n in rows.group_by("leaks", "verdict").len().rows() for key in [tuple(key)]}
+        leaks, healthy = rows.filter("leaks").height, rows.filter(~pl.col("leaks")).height
+        sure = rows.drop_nulls("leaks").filter(pl.col("leak_probability") >= 0.9)
+        error = calibration_error(rows)
+        lines.append(
+            (
+                f"{share:.0%}",
+                str(leaks),
+                percent(rate(counts.get((True, "not_leak"), 0), leaks)),
+                percent(rate(counts.get((True, "inconclusive"), 0), leaks)),
+                str(healthy),
+                percent(rate(counts.get((False, "leak"), 0), healthy)),
+                percent(rate(counts.get((False, "inconclusive"), 0), healthy)),
+                percent(rate(int(sure["leaks"].sum()), sure.height)),
+                "–" if error is None else f"{error:.3f}",
+            )
+        )
+    turned, pairs = flips(judged), judged.height - judged.select(_PLACE).n_unique()
+    return aligned(head, lines) + f"\nSure verdicts that flipped between two cuts: {turned} of {pairs} pairs."
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the command line, judge, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", choices=("dev", "sealed"), default="dev")
+    parser.add_argument("--level", choices=(*LEVELS, "all"), default="all")
+    parser.add_argument("--wrong", action="store_true", help="also list each sure and wrong verdict")
+    given = parser.parse_args(arguments)
+    for level in LEVELS if given.level == "all" else [given.level]:
+        judged = judge(given.part, level)
+        print(f"{given.part}, {level}: cut at shares of the window\n{table(judged)}\n")
+        if given.wrong:
+            wrong = judged.filter(
+                (pl.col("leaks") & (pl.col("verdict") == "not_leak"))
+                | (~pl.col("leaks") & (pl.col("verdict") == "leak"))
+            )
+            for row in wrong.sort("shape", "workload", "cut").iter_rows(named=True):
+                print(
+                    f"  {row['cut']:.0%} {row['shape']} {row['namespace']}/{row['workload']}: "
+                    f"{row['verdict']} {row['leak_probability']:.2f} {row['pattern']}"
+                )
+
+
+if __name__ == "__main__":
+    main()
