@@ -690,7 +690,26 @@ def fit_rows(
         replace(rows[wins], Fit(*(getattr(found, name)[wins] for name in names)))
         periodic[rows[wins]] = share[wins]
         values[rows[wins]] = rest[wins]
+    _judge_last_stage(values, fit, place, given, teeth)
     return values, fit, periodic
+
+
+def _judge_last_stage(
+    values: Array, fit: Fit, place: NDArray[np.int64], given: dict[str, Array], teeth: NDArray[np.int64]
+) -> None:
+    """Open, in place, the rest of rows whose later half by itself, with its own noise, grows."""
+    half = values.shape[1] // 2
+    later = values[place][:, -half:]
+    rise = np.median(later[:, -half // 6 :], axis=1) - np.median(later[:, : half // 6], axis=1)
+    rows = np.flatnonzero(
+        (fit.bounded > th.LIKELY) & (rise > th.MATERIAL_SHARE / 2 * np.abs(given["level"][place])) & (teeth[place] < th.TEETH)
+    )
+    if not len(rows) or half < 12:
+        return
+    found = compete(later[rows], **{name: column[place[rows]] for name, column in given.items()})
+    moved = fit.bounded[rows] * np.where(found.growing > th.LIKELY, found.growing, 0.0)
+    fit.bounded[rows] -= moved
+    fit.unresolved[rows] += moved
 
 
 def _without_start(values: Array, fitted: Array, bounded: Array) -> tuple[NDArray[np.int64], Array]:
