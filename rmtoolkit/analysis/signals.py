@@ -226,16 +226,18 @@ def _rested(values: Array, noise: Array) -> Array:
         end = np.median(line[-max(2, bins // 24) :])
         away = np.flatnonzero(np.abs(line - end) > near)
         last = bins - 1 - (away[-1] if len(away) else -1)
-        begin, longest, highest = 0, 0, -np.inf
+        begin, longest, levels = 0, 0, []
         # Rests before it: stretches that stay within the slack of where they begin.
         for place in range(1, bins - last + 1):
             if place == bins - last or abs(line[place] - np.median(line[begin:place])) > near:
                 if place - begin >= max(3, bins // 12):
-                    level = float(np.median(line[begin:place]))
-                    longest, highest = max(longest, place - begin), max(highest, level)
+                    levels.append(float(np.median(line[begin:place])))
+                    longest = max(longest, place - begin)
                 begin = place
-        if longest and end - highest > th.REST_RISE * near:
-            found[row] = last / longest
+        if longest and end - max(levels) > th.REST_RISE * near:
+            # Steps that grow are those of something that doubles: each rest is twice as long as the one before.
+            grows = len(levels) > 1 and end - levels[-1] > th.STEPS_GROW * (levels[-1] - levels[-2]) > 0
+            found[row] = last / longest / (th.DOUBLES if grows else 1.0)
     return found
 
 

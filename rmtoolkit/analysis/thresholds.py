@@ -211,9 +211,9 @@ STOPPED: Final = 0.1
 STEADY: Final = 0.8
 #: ... and above this multiple the tail is where all the growth is.
 ALL_AT_THE_END: Final = 2.2
-GROWTH_ENDED: Final = Doubt(0.9, ended=0.8)
+GROWTH_ENDED: Final = Doubt(0.9)
 GROWTH_JUMPS: Final = Doubt(0.9)
-GROWTH_STOPPED: Final = Doubt(0.9, ended=0.75)
+GROWTH_STOPPED: Final = Doubt(0.9)
 GROWTH_SLOWS: Final = Doubt(0.8)
 TAIL_SLOWS: Final = Doubt(0.7)
 #: Where growth has clearly ended, this share of what could not be told is rest.
@@ -225,6 +225,9 @@ LEANING: Final = 0.3
 GROWTH_UNCHECKED: Final = Doubt(0.3)
 #: A rest shorter than this many times the longest one before it, on lower ground, may be one more stair.
 RESTED: Final = 1.0
+#: ... and this many times where the last step up is larger than the one before by this ratio, as in what doubles.
+DOUBLES: Final = 2.2
+STEPS_GROW: Final = 1.3
 #: Movement inside a rest: so many deviations, this share of the level, and of the whole range.
 REST_NOISE: Final = 3.0
 REST_SHARE: Final = 0.02
@@ -240,13 +243,13 @@ GROWTH_YOUNG: Final = Doubt(0.8)
 EXCURSION: Final = 2.0
 NO_EXCURSION: Final = 1.0
 WITHIN_RANGE: Final = Doubt(0.8)
-INSIDE_RANGE: Final = Doubt(0.8, ended=0.7)
+INSIDE_RANGE: Final = Doubt(0.8)
 #: Share of the growth of the mean that the floor must show.
 FLOOR_FOLLOWS: Final = 0.35
 FLOOR_STAYS: Final = Doubt(0.8)
 #: Kendall's tau of the floors of teeth from which on they rise.
 FLOORS_RISE: Final = 0.6
-FLOORS_STAY: Final = Doubt(0.9, ended=0.8)
+FLOORS_STAY: Final = Doubt(0.9)
 #: Floors of teeth that rise by this many times what is material, so steadily, are not at rest: this share is open.
 FLOORS_CLIMB: Final = 2.0
 FLOORS_OPEN: Final = 0.7
