@@ -249,7 +249,7 @@ FLOOR_FOLLOWS: Final = 0.35
 FLOOR_STAYS: Final = Doubt(0.8)
 #: Kendall's tau of the floors of teeth from which on they rise.
 FLOORS_RISE: Final = 0.6
-FLOORS_STAY: Final = Doubt(0.9)
+FLOORS_STAY: Final = Doubt(0.9, ended=0.8)
 #: Floors of teeth that rise by this many times what is material, so steadily, are not at rest: this share is open.
 FLOORS_CLIMB: Final = 2.0
 FLOORS_OPEN: Final = 0.7
