@@ -78,6 +78,7 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     current, older, short = _running_version(usable)
     pool = _combine(current)
     _unmask(pool, current)
+    _weigh_endings(pool, current)
     if not older:
         return pool
     pool.moved_bytes = _moved(current, older)
@@ -233,6 +234,40 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     rest = pool.bounded + pool.unresolved
     scale = (1 - pool.growing) / rest if rest > 0 else 0.0
     pool.bounded, pool.unresolved = pool.bounded * scale, pool.unresolved * scale
+
+
+def _weigh_endings(pool: Pool, opinions: Sequence[Opinion]) -> None:
+    """A climb into the limit that comes again is a leak whatever its shape; no rest is known after one kill."""
+    killed = [opinion for opinion in opinions if opinion.life.ended == Ending.OOM_KILL]
+    outlived = [opinion for opinion in killed if opinion.life.samples >= th.OUTLIVED_SAMPLES]
+    climbs = [opinion for opinion in outlived if _climbed(opinion) >= th.CLIMBED]
+    longest = max(opinion.life.samples for opinion in opinions)
+    failed = [opinion for opinion in opinions if opinion.life.ended == Ending.ERROR]
+    if len(climbs) >= th.CLIMBS and len(climbs) >= len(killed) / 2:
+        more = max(th.CLIMBS_LEAK - pool.growing, 0.0)
+        rest = max(pool.bounded + pool.unresolved, 1e-9)
+        pool.growing += more
+        pool.bounded, pool.unresolved = (part * (1 - more / rest) for part in (pool.bounded, pool.unresolved))
+        pool.masked = True
+    elif (killed and longest < th.OUTLIVED_SAMPLES) or (
+        len(failed) > len(opinions) / 2 and not killed and longest < th.ONE_RISE_SAMPLES
+    ):
+        # Lives that never outlive their start show what it needs, or a leak: nobody can tell.
+        over = max(pool.growing - th.ONE_RISE_EARLY, 0.0)
+        pool.growing, pool.unresolved = pool.growing - over, pool.unresolved + over
+    last = opinions[-1]
+    outlasted = last.bounded > th.CLEAN_FROM and all(last.life.seconds >= opinion.life.seconds for opinion in killed)
+    if not outlasted and any(_climbed(opinion) >= th.CLIMBED / 2 for opinion in killed):
+        moved = th.FORCED_REST * pool.bounded
+        pool.bounded, pool.unresolved = pool.bounded - moved, pool.unresolved + moved
+
+
+def _climbed(opinion: Opinion) -> float:
+    """How much of the way to its limit a life went, as its footprint shows it, before its last eighth."""
+    whole, limit = opinion.footprint or opinion.reading, opinion.life.limit_bytes
+    if whole is None or not limit:
+        return 0.0
+    return (whole.end_level - whole.early_level) / max(limit - whole.early_level, 1.0)
 
 
 def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:

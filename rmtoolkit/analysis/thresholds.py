@@ -359,6 +359,12 @@ MOVED_SHARE: Final = 0.08
 ONE_RISE: Final = 0.8
 ONE_RISE_SAMPLES: Final = 192
 ONE_RISE_EARLY: Final = 0.6
+#: A life with so many samples has outlived its start; so many climbs of such lives into the limit, each over this share
+#: of the room above the early level, are a leak at least this probable.
+OUTLIVED_SAMPLES: Final = 48
+CLIMBS: Final = 2
+CLIMBED: Final = 0.3
+CLIMBS_LEAK: Final = 0.9
 #: No single life is surer than this, however long.
 MOST_SURE: Final = 0.985
 #: Lives that repeat the same shape repeat the same mistake: each counts this much of an independent one.
