@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pytest
 
-from rmtoolkit.analysis.assess import peaks_at_limit, pressure
 from rmtoolkit.schema import Signal
 from tests.analysis.curves import GI, MI, hours, record, small_noise
 from tests.analysis.records import life_of, opinion_of, reading_of
@@ -76,8 +75,8 @@ def test_a_live_heap_says_that_the_limit_does_not_hide_growth() -> None:
 def test_pressure_needs_a_duration() -> None:
     """A life of one instant has no pressure, and without a limit there is no peak at it."""
     instant = opinion_of(life_of(0, 0), {Signal.PEAK: reading_of(Signal.PEAK, end_level=1.0)})
-    assert pressure(instant) == {}
-    assert not peaks_at_limit(instant)
+    assert instant.pressure == {}
+    assert not instant.peaks_at_limit
 
 
 # Work

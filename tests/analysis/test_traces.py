@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.judge import classify, judge
+from rmtoolkit.analysis.judge import judge
+from rmtoolkit.assessment import classify
 from rmtoolkit.recording import Recording
 from rmtoolkit.validation import validate
 from tests.analysis import layers, traces
@@ -289,7 +290,7 @@ def test_trace_30_predecessor_and_gap(variant: str, seed: int) -> None:
     trace = layers.overlap(variant, seed)
     row = check(trace)
     assert row["coverage"] < 1
-    lives = judge(trace.recording).lives
+    lives = judge(trace.recording)[0].lives
     assert lives.height == 2
     assert lives["startup_peak_bytes"][1] < 360 * MI
 

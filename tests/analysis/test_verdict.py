@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.forecast import FORECAST
-from rmtoolkit.analysis.judge import classify, fits, judge
+from rmtoolkit.analysis.judge import FORECAST, judge
 from rmtoolkit.analysis.thresholds import SUREST
 from rmtoolkit.analysis.words import CHECKLIST
+from rmtoolkit.assessment import classify, fits
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.recording import Recording
 from tests.analysis.curves import BEGIN, GI, MI, ar1, footprint, hours, record, saturate, saw, small_noise, together
@@ -148,7 +148,7 @@ def test_columns_of_fits() -> None:
 
 def test_frames_of_a_judgement() -> None:
     """Views get every frame in its schema: verdicts and instances begin with the same columns."""
-    judgement = judge(
+    judgement, _ = judge(
         together([clear("plateau"), footprint(T, CLEAR["leak"][0] * MI, np.random.default_rng(2), pod="web-1")])
     )
     assert list(judgement.verdicts.columns)[: len(COLUMNS)] == list(COLUMNS)

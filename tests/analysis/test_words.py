@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from rmtoolkit.analysis.judge import classify
+from rmtoolkit.assessment import classify
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours, record, saturate, saw, small_noise, together, when
 from tests.analysis.verdicts import row_of
 

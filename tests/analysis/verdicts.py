@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.analysis.judge import classify
+from rmtoolkit.assessment import classify
 
 if TYPE_CHECKING:
     import polars as pl
