@@ -463,8 +463,8 @@ def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> Non
             opinion.also.append(opinion.pattern)
         # Gaps that the startup left are pages it keeps; gaps that come while running are fragmentation.
         heap = opinion.readings.get(Signal.ALLOCATED)
-        opinion.kept_as_gaps = heap is not None and heap.spikes_early
-        opinion.pattern = Pattern.RETENTION if opinion.kept_as_gaps else Pattern.FRAGMENTATION
+        left_by_start = heap is not None and heap.spikes_early
+        opinion.pattern = Pattern.RETENTION if left_by_start else Pattern.FRAGMENTATION
         opinion.cause = Cause.ALLOCATOR
     cache = shares.get(Layer.CACHE, 0.0)
     if opinion.pattern == Pattern.PLATEAU and Layer.CACHE in layers and _cache_moves(opinion):

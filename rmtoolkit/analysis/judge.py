@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._parallel import as_source, parallel_map
+from rmtoolkit._shown import last_layers
 from rmtoolkit._tables import conform, run_starts
 from rmtoolkit.analysis import signals, words
 from rmtoolkit.analysis import thresholds as th
@@ -302,6 +303,8 @@ class Read:
     findings: pl.DataFrame
     #: Samples that are there and that were due, by container.
     completeness: pl.DataFrame
+    #: Its memory at the last sample, taken apart, by container.
+    layers: pl.DataFrame
 
 
 def read(recording: Recording) -> Read:
@@ -311,7 +314,12 @@ def read(recording: Recording) -> Read:
     rejected = findings.filter(pl.col("rejected")).select("container_id", "signal").unique()
     readings = signals.read(cut, recording, rejected)
     return Read(
-        replace(recording, samples=recording.samples.clear()), cut.table, readings, findings, recording.completeness()
+        replace(recording, samples=recording.samples.clear()),
+        cut.table,
+        readings,
+        findings,
+        recording.completeness(),
+        last_layers(recording.samples, recording.containers["container_id"]),
     )
 
 
@@ -352,9 +360,11 @@ def assess_block(found: Read, *, restarts_known: bool, heaps: Mapping[Key, HeapR
     opinions: dict[int, list[Opinion]] = {container: [] for container in found.recording.containers["container_id"]}
     few = found.lives.filter(pl.col("samples").is_between(MINIMUM_SAMPLES, th.FEW_SAMPLES, closed="left"))
     short = dict(few.group_by("container_id").agg(pl.col("samples").sum()).iter_rows())
+    layers = {row["container_id"]: row for row in found.layers.iter_rows(named=True)}
     for life in lives_of(found.lives):
         others = max(short.get(life.container_id, 0) - life.samples, 0)
         opinion = assess_lifetime(life, *readings.get(life.row, ({}, {})), restarts_known=restarts_known, others=others)
+        opinion.now = layers.get(life.container_id, {})
         opinions[life.container_id].append(opinion)
     facts = Facts(found.recording, found.findings, found.completeness, opinions)
     pools = {container: pool_lives(lives) for container, lives in opinions.items()}
@@ -390,6 +400,7 @@ def everything(block: Assessed) -> dict[str, pl.DataFrame]:
         "forecast": paths(course for *_, course in found if course is not None),
         "findings": block.read.findings,
         "completeness": block.read.completeness,
+        "layers": block.read.layers,
     }
 
 

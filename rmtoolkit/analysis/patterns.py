@@ -251,14 +251,14 @@ def _entry(pattern: Pattern) -> PatternEntry:
             return PatternEntry(_keeps, remedy=release, remedy_beside=True, threads_matter=True, made_around=True)
         case Pattern.FRAGMENTATION:
             return PatternEntry(
-                lambda _, main: f"{_part(main, Layer.SLACK)} are gaps between live blocks",
+                _part(Layer.SLACK, "are gaps between live blocks"),
                 remedy=close_gaps,
                 threads_matter=True,
                 made_around=True,
             )
         case Pattern.PAGE_CACHE:
             return PatternEntry(
-                lambda _, main: f"{_part(main, Layer.CACHE)} is page cache the kernel can take back",
+                _part(Layer.CACHE, "is page cache the kernel can take back"),
                 remedy=watch_anonymous,
                 peak=None,
                 caches_bounded=False,
@@ -308,17 +308,17 @@ def _between(verb: str) -> Clause:
 
 
 def _keeps(row: VerdictRow, main: Opinion) -> str:
-    share = main.shares.get(Layer.SLACK if main.kept_as_gaps else Layer.KEPT, 0.0)
-    kept = memory(share * (main.end_level(Signal.FOOTPRINT) or 0.0))
+    kept, gaps, live = main.amount(Layer.KEPT), main.amount(Layer.SLACK), main.live_bytes
     startup = " startup" if Pattern.STARTUP_SPIKE in row.also else ""
-    heap = main.end_level(Signal.ALLOCATED)
-    used = f"it uses {memory(heap)} and " if heap is not None else "it "
-    return f"{used}keeps {kept} of freed{startup} memory"
+    used = f"it uses {memory(live)} and" if live is not None else "it"
+    if gaps > kept:
+        return f"{used} leaves {memory(gaps)} of gaps where{startup} memory was freed"
+    return f"{used} keeps {memory(kept)} of freed{startup} memory"
 
 
-def _part(main: Opinion, layer: Layer) -> str:
-    footprint = main.end_level(Signal.FOOTPRINT)
-    return f"{memory(main.shares.get(layer, 0.0) * (footprint or 0.0))} of its {memory(footprint)}"
+def _part(layer: Layer, what: str) -> Clause:
+    """Say how much of all memory a layer is."""
+    return lambda _, main: f"{memory(main.amount(layer))} of its {memory(main.whole_bytes)} {what}"
 
 
 PATTERNS: Final = {pattern: _entry(pattern) for pattern in Pattern}

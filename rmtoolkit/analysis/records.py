@@ -538,8 +538,8 @@ class Opinion:
     shares: dict[Layer, float] = field(default_factory=dict)
     #: Whether something says that the allocator keeps what lies above the live heap.
     kept_known: bool = True
-    #: Whether what it keeps are gaps that the startup left.
-    kept_as_gaps: bool = False
+    #: The layers of its container at the last sample: `rmtoolkit._shown.last_layers`.
+    now: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def signal(self) -> Signal | None:
@@ -550,6 +550,23 @@ class Opinion:
         """Level of a signal at the end of the life; None where it was not measured."""
         level = self.levels.get(signal)
         return None if level is None else level.end_level
+
+    def amount(self, layer: Layer) -> float:
+        """Bytes of a layer: at the last sample where that tells, else at the end of the life."""
+        now = self.now.get(f"{layer}_bytes")
+        return now if now is not None else self.shares.get(layer, 0.0) * (self.end_level(Signal.FOOTPRINT) or 0.0)
+
+    @property
+    def live_bytes(self) -> float | None:
+        """The live heap, likewise."""
+        now = self.now.get("live_bytes")
+        return now if now is not None else self.end_level(Signal.ALLOCATED)
+
+    @property
+    def whole_bytes(self) -> float | None:
+        """All of it, likewise."""
+        now = self.now.get("working_set_bytes")
+        return now if now is not None else self.end_level(Signal.FOOTPRINT)
 
     @property
     def beside(self) -> Layer | None:

@@ -398,9 +398,9 @@ def _bounded(row: VerdictRow, pool: Pool) -> Answer:
         return Answer("yes", "fine", "the heap profile shows nothing that grows")
     if heap is not None:
         if row.verdict == Verdict.LEAK and row.cause == Cause.HEAP:
-            return Answer("no", "concern", f"live heap at {memory(heap.end_level)} and growing")
+            return Answer("no", "concern", f"live heap at {memory(main.live_bytes)} and growing")
         if heap.bounded > th.LIKELY:
-            return Answer("yes", "fine", f"live heap flat at {memory(heap.end_level)}")
+            return Answer("yes", "fine", f"live heap flat at {memory(main.live_bytes)}")
         return _unknown("the live heap still rises")
     if row.verdict == Verdict.NOT_LEAK and PATTERNS[row.pattern].caches_bounded:
         return Answer("yes", "fine", "nothing grows without bound")
@@ -436,19 +436,26 @@ def _close(row: VerdictRow, pool: Pool) -> Answer:
 
 
 def _reserved(pool: Pool) -> Answer:
-    shares = pool.main.shares if pool.main is not None else {}
-    if not shares:
+    main = pool.main
+    if main is None or not main.shares or not main.whole_bytes:
         return _unknown("no allocator or cgroup detail exported")
-    kept, cache = shares.get(Layer.KEPT, 0.0), shares.get(Layer.CACHE, 0.0)
-    if kept + cache > th.RESERVED_SHARE:
-        word = "kept by the allocator" if kept >= cache else "page cache"
-        text = f"{number(100 * max(kept, cache), 2)} % of the working set is {word}, not used"
+    shares = {words: main.amount(layer) / main.whole_bytes for layer, words in _UNUSED.items()}
+    largest = max(shares, key=lambda words: shares[words])
+    unused = sum(shares.values())
+    if unused > th.RESERVED_SHARE:
+        text = f"{number(100 * shares[largest], 2)} % of the working set is {largest}, not used"
         return Answer("yes", "concern", text)
-    if Layer.KEPT not in shares:
+    if Layer.KEPT not in main.shares:
         return _unknown("allocator gauges not exported")
-    return Answer("no", "fine", f"{number(100 * (1 - kept - cache), 2)} % of the working set is in use")
+    return Answer("no", "fine", f"{number(100 * (1 - unused), 2)} % of the working set is in use")
 
 
+#: What looks used and is not, in words.
+_UNUSED: Final = {
+    Layer.KEPT: "kept by the allocator",
+    Layer.SLACK: "gaps between live blocks",
+    Layer.CACHE: "page cache",
+}
 _SECONDS_PER_DAY: Final = 86_400
 _HEAP_SIGNAL: Final = "heap_profile"
 
@@ -562,10 +569,10 @@ def layers(main: Opinion) -> Iterator[Evidence]:
         part, grows = main.shares.get(layer, 0.0), layer == main.growing_layer
         if part < th.LAYER_SHOWN and not grows:
             continue
-        amount = part * footprint
+        amount = main.amount(layer)
         signal = next((name for name in signals if name in main.levels), signals[-1])
         says = Says.FOR if grows and layer in _COUNTS else Says.AGAINST
-        text, value = f"{words}: this part grows" if grows else words, f"{memory(amount)} of {memory(footprint)}"
+        text, value = f"{words}: this part grows" if grows else words, f"{memory(amount)} of {memory(main.whole_bytes)}"
         yield Evidence.of(main, says, 2, layer, text, value, amount, Unit.BYTES, signal=signal)
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from rmtoolkit._parallel import Parted
-from rmtoolkit._shown import last_layers
 from rmtoolkit.analysis.judge import judge, verdicts_with
 from rmtoolkit.analysis.lives import lives as lives_of
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
@@ -582,25 +581,18 @@ def _alone(
     """Make the rows of the workloads where nobody asks for the other frames."""
     frames = verdicts_with(source, _gathered_alone, heap, client=client)
     limits = of_gathered(frames["needs"])
-    now = dt.datetime.now(dt.UTC)
-    rows = _rows.joined(frames["verdicts"], frames["needs"], limits, (frames["layers"],), now)
+    rows = _rows.joined(frames["verdicts"], frames["needs"], limits, (), dt.datetime.now(dt.UTC))
     return _rows.complete(_rows.with_words(_rows.by_urgency(rows)))
 
 
 def _gathered(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Reduce a part to what limits are decided from, to its last instant, and to what happened."""
+    """Reduce a part to what limits are decided from, and to what happened."""
     return {
         **recommend.also(part, verdicts),
         "windows": _rows.windows(part, verdicts),
-        "layers": last_layers(part.samples, part.containers["container_id"]),
     }
 
 
 def _gathered_alone(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Do the same without what a verdict does not show: few headlines name layers."""
-    named = verdicts.filter(pl.col("pattern").is_in(_rows.OF_LAYERS))["container_id"]
-    return {
-        "needs": recommend.gathered(part, verdicts, requests=False),
-        "verdicts": verdicts,
-        "layers": last_layers(part.samples, named),
-    }
+    """Do the same without what a verdict does not show."""
+    return {"needs": recommend.gathered(part, verdicts, requests=False)}

@@ -625,8 +625,6 @@ def _happened(part: Recording, end: pl.DataFrame) -> pl.DataFrame:
 
 
 _WORDS: Final = {
-    "headline": pl.String(),
-    "explanation": pl.String(),
     "next_step": pl.String(),
     "next_text": pl.String(),
     "setting": pl.String(),
@@ -656,11 +654,8 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
             found = next((one for one in every if _fits(one, action)), Advice(_OTHERWISE[action]))
             until = next((one.until for one in every if one.until is not None), until)
         until = found.until or until
-        headline = _headline(row)
         said.append(
             (
-                headline,
-                f"{headline} {row['why']}",
                 found.sentence,
                 found.text.rstrip(".") + ".",
                 found.setting,
@@ -674,17 +669,6 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 _SAID_FROM: Final = (
-    "workload",
-    "container",
-    "headline",
-    "why",
-    "pattern",
-    "also",
-    "live_bytes",
-    "slack_bytes",
-    "kept_bytes",
-    "cache_bytes",
-    "working_set_bytes",
     "verdict",
     "growing",
     "growth_bytes_per_day",
@@ -704,32 +688,6 @@ _SAID_FROM: Final = (
     "wait_seconds",
     "history_seconds",
 )
-#: Patterns whose headline names layers of the last instant.
-OF_LAYERS: Final = (Pattern.RETENTION, Pattern.FRAGMENTATION, Pattern.PAGE_CACHE)
-
-
-def _headline(row: Row) -> str:
-    """Name the layers of the instant that is shown, where the headline names any."""
-    said: str = row["headline"]
-    if row["verdict"] != Verdict.NOT_LEAK or row["pattern"] not in OF_LAYERS or " does not leak: " not in said:
-        return said
-    subject = said.partition(" does not leak: ")[0]
-    live, slack, kept, cache, whole = (
-        row.get(f"{name}_bytes") for name in ("live", "slack", "kept", "cache", "working_set")
-    )
-    clause = None
-    if row["pattern"] == Pattern.RETENTION and kept is not None:
-        startup = " startup" if Pattern.STARTUP_SPIKE in (row["also"] or ()) else ""
-        used = f"it uses {text.memory(live)} and" if live is not None else "it"
-        gaps = slack is not None and slack > kept
-        clause = f"{used} keeps {text.memory(kept)} of freed{startup} memory"
-        if gaps:
-            clause = f"{used} leaves {text.memory(slack)} of gaps where{startup} memory was freed"
-    elif row["pattern"] == Pattern.FRAGMENTATION and None not in (slack, whole):
-        clause = f"{text.memory(slack)} of its {text.memory(whole)} are gaps between live blocks"
-    elif row["pattern"] == Pattern.PAGE_CACHE and None not in (cache, whole):
-        clause = f"{text.memory(cache)} of its {text.memory(whole)} is page cache the kernel can take back"
-    return said if clause is None else f"{subject} does not leak: {clause}."
 
 
 def _worst(row: Row) -> str | None:

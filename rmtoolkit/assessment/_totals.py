@@ -18,7 +18,7 @@ from rmtoolkit.assessment._rows import NOTHING, WORKLOADS, names_limit
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
-from rmtoolkit.limits.risk import expected, of_needs, per_month, reserved
+from rmtoolkit.limits.risk import expected, of_needs, per_month, priced
 from rmtoolkit.schema import TIME, Action, Outlook, Pattern, Verdict
 
 if TYPE_CHECKING:
@@ -423,8 +423,7 @@ def curves_of(
     costs = []
     for *key, limit, chance in found.select(*on, "limit_bytes", "oom_probability").iter_rows():
         need = known[tuple(key)]
-        aside = reserved(need, limit, None if prices.whole else need.request_bytes)
-        costs.append((per_month(aside, prices.per_gib_hour), expected(chance, prices.per_incident)))
+        costs.append((priced(need, limit, need.request_bytes, prices), expected(chance, prices.per_incident)))
     schema = {"cost_per_month": pl.Float64, "incidents_per_month": pl.Float64}
     return found.hstack(pl.DataFrame(costs, schema=schema, orient="row"))
 

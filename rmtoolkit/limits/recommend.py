@@ -40,7 +40,7 @@ from rmtoolkit.limits.risk import (
     by_forecast,
     expected,
     lookup,
-    per_month,
+    priced,
     reserved,
     risk,
     week_at,
@@ -522,7 +522,6 @@ def _advise(need: Need, ask: _Asked) -> Advised:
     then = Risk() if after is None else after.risk
     first_guess = (need.history_seconds or 0.0) < _FIRST_GUESS
     reserved_now = reserved(need, need.limit_bytes, need.request_bytes)
-    price = None if ask.prices is None else ask.prices.per_gib_hour
     incident = None if ask.prices is None else ask.prices.per_incident
     week_limit = None if target is None or limit != target else _after_a_week(need, ask)
     why = Why(need, action, limit, ask.chance, ask.origin, scores.size, now, purged, week_limit, bought)
@@ -546,7 +545,7 @@ def _advise(need: Need, ask: _Asked) -> Advised:
         qos_then=None if limit is None else qos(request, limit, known=True),
         reserved_now_bytes=reserved_now,
         reserved_then_bytes=None if after is None else after.reserved_bytes,
-        cost_now_per_month=per_month(reserved_now, price),
+        cost_now_per_month=priced(need, need.limit_bytes, need.request_bytes, ask.prices),
         cost_then_per_month=None if after is None else after.memory_per_month,
         margins=ask.origin,
         oom_probability_24h=now.day,
@@ -624,10 +623,9 @@ def _cheapest(need: Need, target: int, in_force: int, ask: _Asked, scores: Numbe
     if target > (1 - _LOWER) * in_force or (need.history_seconds or 0.0) < _FIRST_GUESS:
         return None
     prices = ask.prices or USUAL
-    request = None if prices.whole else need.request_bytes
 
     def whole(limit: int) -> float:
-        memory = per_month(reserved(need, limit, request), prices.per_gib_hour) or 0.0
+        memory = priced(need, limit, need.request_bytes, prices) or 0.0
         return memory + (expected(week_at(need, limit, scores), prices.per_incident) or 0.0)
 
     steps = (target * (in_force / target) ** (step / (_TRIED - 1)) for step in range(_TRIED - 1))

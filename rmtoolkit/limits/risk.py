@@ -737,7 +737,7 @@ class Prices:
     per_incident
         A week with OOM kills.
     whole
-        Whether the whole limit is reserved (request = limit), or only the request.
+        Whether the whole limit is paid for, whatever is requested; else the request, or the limit where there is none.
     currency
         Of both.
 
@@ -749,7 +749,7 @@ class Prices:
 
     per_gib_hour: float
     per_incident: float
-    whole: bool = True
+    whole: bool = False
     currency: str = "USD"
 
 
@@ -780,12 +780,11 @@ def at_limit(
 ) -> AtLimit:
     """Say everything of one limit with one request; without a request the scheduler sets the whole limit aside."""
     found = risk(need, limit_bytes, scores)
-    aside = reserved(need, limit_bytes, request_bytes)
     return AtLimit(
         limit_bytes,
         request_bytes,
-        aside,
-        per_month(aside, None if prices is None else prices.per_gib_hour),
+        reserved(need, limit_bytes, request_bytes),
+        priced(need, limit_bytes, request_bytes, prices),
         expected(found.week, None if prices is None else prices.per_incident),
         found,
     )
@@ -795,6 +794,14 @@ def reserved(need: Need, limit_bytes: int | None, request_bytes: int | None) -> 
     """Say what the scheduler sets aside for all pods that run now: the request, or the limit where there is none."""
     asked = limit_bytes if request_bytes is None else request_bytes
     return None if asked is None else min(asked, asked if limit_bytes is None else limit_bytes) * need.pods_now
+
+
+def priced(need: Need, limit_bytes: int | None, request_bytes: int | None, prices: Prices | None) -> float | None:
+    """Price a month of what a limit with a request sets aside."""
+    if prices is None:
+        return None
+    paid = request_bytes if limit_bytes is None or not prices.whole else limit_bytes
+    return per_month(reserved(need, limit_bytes, paid), prices.per_gib_hour)
 
 
 def advised_request(need: Need, limit_bytes: int | None) -> int | None:

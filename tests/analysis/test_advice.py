@@ -40,14 +40,14 @@ def given(row: dict[str, Any]) -> str:
             "noble-newt",
             [
                 "_RJEM_MALLOC_CONF=background_thread:true,dirty_decay_ms:",
-                "212 Mi",
+                "203 Mi",
                 "MALLOC_CONF",
                 "narenas",
                 "LazyLock",
             ],
             id="jemalloc_keeps_pages",
         ),
-        pytest.param("opal-vole", ["gaps", "178 Mi", "thp:never", "AnonHugePages"], id="fragmentation"),
+        pytest.param("opal-vole", ["gaps", "179 Mi", "thp:never", "AnonHugePages"], id="fragmentation"),
         pytest.param(
             "mellow-jackdaw",
             [
@@ -71,7 +71,7 @@ def given(row: dict[str, Any]) -> str:
         pytest.param("vivid-vole", ["only that pod"], id="one_pod_of_two"),
         pytest.param("plain-heron", ["Stream", "Semaphore", "151 Mi"], id="burst"),
         pytest.param("opal-egret", ["resources.limits.memory: 400Mi", "LazyLock", "269 Mi"], id="startup"),
-        pytest.param("young-badger", ["Nothing to do", "159 Mi"], id="page_cache"),
+        pytest.param("young-badger", ["Nothing to do", "160 Mi"], id="page_cache"),
         pytest.param("rapid-grouse", ["Wait until", "stats::allocated", "work_total"], id="open"),
     ],
 )

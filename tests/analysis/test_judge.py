@@ -12,8 +12,7 @@ from polars.testing import assert_frame_equal
 import rmtoolkit as rm
 from rmtoolkit import _parallel
 from rmtoolkit._parallel import partition
-from rmtoolkit.analysis.judge import judge
-from rmtoolkit.assessment import classify
+from rmtoolkit.analysis.judge import judge, verdicts_with
 from tests.benchmarks import fleet
 
 if TYPE_CHECKING:
@@ -55,12 +54,11 @@ def test_parts_give_the_same_frames(
         assert_frame_equal(getattr(pieces, name), getattr(whole, name), rel_tol=1e-9, abs_tol=1e-9)
 
 
-def test_classify_gives_the_rows_of_judge(recording: Recording) -> None:
-    """What classify leaves out does not change what it gives."""
+def test_verdicts_alone_are_those_of_the_whole(recording: Recording) -> None:
+    """What is not worked out beside them does not change them, here and where the chances are added."""
     whole = judge(recording)[0]
-    assert classify(recording).equals(whole.verdicts.select(classify(recording).columns))
-    by_pod = classify(recording, by="instance")
-    assert by_pod.equals(whole.instances.select(by_pod.columns))
+    assert verdicts_with(recording)["verdicts"].equals(whole.verdicts)
+    assert rm.classify(recording).equals(rm.assess(recording).workloads.select(rm.classify(recording).columns))
 
 
 def test_a_fault_in_one_part_ends_all(recording: Recording) -> None:
