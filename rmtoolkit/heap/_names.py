@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit.exceptions import quote_path
+from rmtoolkit.exceptions import quote_path, warn
 from rmtoolkit.heap.profile import FRAMES, STACKS
-from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._files import counted
 from rmtoolkit.schema import Report
 
@@ -288,7 +287,7 @@ def report(
     left_out = {reason: number for reason, number in left_out.items() if number}
     said = [*partial, *(f"left out {counted(number, reason)}" for reason, number in left_out.items()), *loud]
     if said:
-        _files.warn(f"{quote_path(path)}: {'; '.join(said)}.")
+        warn(f"{quote_path(path)}: {'; '.join(said)}.")
     return Report(
         (str(path),), left_out=left_out, partial=tuple(partial), warnings=(*loud, *warnings), time_axis=time_axis
     )
