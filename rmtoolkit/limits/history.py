@@ -649,13 +649,7 @@ def _settings(recording: Recording) -> pl.DataFrame:
 
 def usage_rows(recording: Recording) -> pl.DataFrame:
     """Say which workload each container belongs to."""
-    return (
-        recording.containers.select("container_id", *WORKLOAD)
-        .join(
-            workloads(recording).select("workload_row", *WORKLOAD), on=WORKLOAD, nulls_equal=True, maintain_order="left"
-        )
-        .select("container_id", "workload_row")
-    )
+    return recording.containers.select("container_id", workload_row=_row(recording))
 
 
 def kills_of_now(recording: Recording) -> pl.DataFrame:

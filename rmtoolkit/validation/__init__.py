@@ -409,6 +409,8 @@ def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
     # Values in whole MiB stand still without being repeated.
     exact = recording.containers.filter(pl.col("quantum_bytes").is_null()).select("container_id")
     for name in FOOTPRINTS:
+        if _is_unknown(recording.samples, name):
+            continue
         changed = pl.any_horizontal(
             pl.col(column).ne_missing(pl.col(column).shift()) for column in ("container_id", "value")
         )
@@ -465,6 +467,8 @@ def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
         .sort("container_id", "time")
     )
     for name in COUNTERS:
+        if _is_unknown(recording.samples, name):
+            continue
         same = pl.col("container_id") == pl.col("container_id").shift()
         falls = (
             recording.samples.lazy()
@@ -496,15 +500,17 @@ def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
 
 
 def _values(samples: pl.DataFrame, signal: str, check: str, at_fault: pl.Expr) -> pl.DataFrame:
+    if _is_unknown(samples, signal):
+        return nothing()
     faulty = samples.lazy().filter(at_fault).select("container_id", "time", value=signal).collect()
+    if not faulty.height:
+        return nothing()
     total = (
         samples.lazy()
         .join(faulty.lazy().select("container_id").unique(), on="container_id", how="semi")
         .group_by("container_id")
         .agg(compared=pl.col(signal).count())
         .collect()
-        if faulty.height
-        else pl.DataFrame(schema={"container_id": pl.UInt32, "compared": pl.UInt32})
     )
     return (
         faulty.group_by("container_id")
@@ -521,6 +527,10 @@ def _values(samples: pl.DataFrame, signal: str, check: str, at_fault: pl.Expr) -
         .join(total, on="container_id")
         .with_columns(rejected=pl.col("count") >= REJECT_SHARE * pl.col("compared"))
     )
+
+
+def _is_unknown(samples: pl.DataFrame, signal: str) -> bool:
+    return samples[signal].null_count() == samples.height
 
 
 def _setting(recording: Recording, setting: str, check: str, at_fault: pl.Expr, *, rejected: bool) -> pl.DataFrame:
