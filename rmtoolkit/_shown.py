@@ -61,9 +61,7 @@ def apart(rows: pl.DataFrame, *keys: str) -> pl.DataFrame:
         .with_columns(
             whole=pl.coalesce("working_set_bytes", "usage_bytes"), private=pl.coalesce("anon_bytes", "rss_bytes")
         )
-        .with_columns(
-            roof=pl.min_horizontal("private", pl.coalesce(whole, "rss_bytes", "anon_bytes", pl.lit(2**62)))
-        )
+        .with_columns(roof=pl.min_horizontal("private", pl.coalesce(whole, "rss_bytes", "anon_bytes", pl.lit(2**62))))
         .with_columns(
             live=below_roof(pl.col("allocated_bytes")),
             active=below_roof(pl.col("active_bytes")),
@@ -139,7 +137,9 @@ def edges(samples: pl.DataFrame) -> pl.DataFrame:
     filled = samples.select("life", *PARTS).with_columns(pl.col(PARTS).forward_fill().over("life"))
     heap = pl.sum_horizontal("live_bytes", "slack_bytes")
     kept = heap + pl.col("kept_bytes")
-    tops = apart(filled).select(live="live_bytes", slack=heap, kept=kept, outside="anon_bytes", cache="working_set_bytes")
+    tops = apart(filled).select(
+        live="live_bytes", slack=heap, kept=kept, outside="anon_bytes", cache="working_set_bytes"
+    )
     return tops.select(pl.when(there[name]).then(pl.col(name)).cast(pl.Float64).alias(name) for name in own)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -88,33 +89,8 @@ _ALLOCATOR: Final = re.compile(
     # Valgrind names inlined functions without their path, or not at all.
     r"|^(?:alloc|alloc_zeroed|realloc|allocate|__r(?:ust|dl|g)_(?:alloc|alloc_zeroed|realloc)|UnknownInlinedFun)$"
 )
-_BASIC_TYPES: Final = frozenset(
-    [
-        "bool",
-        "char",
-        "str",
-        "u8",
-        "u16",
-        "u32",
-        "u64",
-        "u128",
-        "usize",
-        "i8",
-        "i16",
-        "i32",
-        "i64",
-        "i128",
-        "isize",
-        "f32",
-        "f64",
-        "fn",
-        "unsafe",
-        "extern",
-        "for",
-        "_",
-        "Self",
-    ]
-)
+_BASIC: Final = "bool char str u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64 fn unsafe extern for _ Self"
+_BASIC_TYPES: Final = frozenset(_BASIC.split())
 _CLOSURES: Final = re.compile(r"(?:::\{(?:closure|shim)[^{}]*\}|::\{\{[^{}]*\}\})+$")
 _HEAD: Final = re.compile(r"^(?:[<&*(\[]|mut |const |dyn |impl |'[a-z_]\w* |for<[^<>]*> )+")
 _ROOT: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*")
@@ -193,6 +169,13 @@ def origin(function: str | None, file: str | None, module: str | None) -> str | 
     if len(foreign) < len(names):
         return OWN
     return DEPENDENCY if any(name in DEPENDENCIES for name in foreign) else STD
+
+
+def frame_name(function: str | None, module: str | None) -> str:
+    """Name a frame for people."""
+    if function:
+        return plain_name(function)
+    return f"({PurePosixPath(module).name}, no symbols)" if module else "(unknown)"
 
 
 #: What is left where arguments were cut out.
