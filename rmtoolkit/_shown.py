@@ -28,21 +28,6 @@ _LOWEST: Final = PARTS[:5]
 _SAME_INSTANT: Final = dt.timedelta(hours=1)
 
 
-#: What `apart` gives, beside the container and the instant.
-LAYERS: Final = (
-    "live_bytes",
-    "slack_bytes",
-    "kept_bytes",
-    "outside_bytes",
-    "anon_bytes",
-    "cache_bytes",
-    "kernel_bytes",
-    "shmem_bytes",
-    "working_set_bytes",
-    "rss_bytes",
-)
-
-
 def apart(rows: pl.DataFrame, *keys: str) -> pl.DataFrame:
     """Take `PARTS` of one instant apart; unknown is null. From live heap to cache they add up to the working set."""
 
@@ -99,10 +84,11 @@ def last_layers(samples: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
     names = [name for name in PARTS if samples[name].null_count() < samples.height]
     lowest = [pl.col("time").filter(pl.col(name).is_not_null()).last() for name in _LOWEST if name in names]
     if not lowest or not containers.len():
-        nothing = dict.fromkeys(LAYERS, pl.Int64) | {"layers_time": samples.schema["time"]}
-        return pl.DataFrame({"container_id": containers}).with_columns(
+        nothing = dict.fromkeys(PARTS, pl.Int64) | {"layers_time": samples.schema["time"]}
+        found = pl.DataFrame({"container_id": containers}).with_columns(
             pl.lit(None, dtype=dtype).alias(name) for name, dtype in nothing.items()
         )
+        return apart(found, "container_id", "layers_time")
     recent = samples.select("container_id", "time", *names).filter(
         pl.col("container_id").is_in(containers.implode())
         & (pl.col("time") > pl.col("time").last().over("container_id") - 24 * _SAME_INSTANT)

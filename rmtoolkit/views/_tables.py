@@ -175,7 +175,7 @@ _QUESTIONS: Final[Sequence[Column]] = (
 _PODS: Final[Sequence[Column]] = (
     ("Pod", "", lambda pod: text.printable(pod["pod"])),
     ("Verdict", "", lambda pod: marked(text.VERDICTS[pod["verdict"]])),
-    ("Growth", "n", growth),
+    ("Growth", "n", text.growth),
     ("Peak", "n", lambda pod: _amount(pod["peak_bytes"])),
     ("Lives", "n", lambda pod: f"{pod['lives']:,}"),
     ("Coverage", "n", lambda pod: text.share(pod["coverage"])),
