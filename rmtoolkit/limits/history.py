@@ -667,6 +667,10 @@ def kills_of_now(recording: Recording) -> pl.DataFrame:
 
 def _kills(recording: Recording) -> pl.DataFrame:
     """Count kills: all of them, and those of the version that runs now, with the highest limit that killed it."""
+    if "oom_kill" not in recording.events["kind"]:
+        return pl.DataFrame(
+            schema={"workload_row": pl.UInt32, **dict.fromkeys(("kills", "killed_limit_bytes", "kills_now"), pl.Int64)}
+        )
     everything = kills(recording).group_by("workload_row").agg(kills=pl.len().cast(pl.Int64))
     of_now = (
         kills_of_now(recording)

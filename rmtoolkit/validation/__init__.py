@@ -386,7 +386,8 @@ def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
         yield _setting(recording, name, "absurd_value", wrong, rejected=True)
     for name in FOOTPRINTS:
         tiny = _values(samples, name, "tiny_value", pl.col(name) < LEAST_FOOTPRINT_BYTES)
-        yield tiny.filter(pl.col("count") == pl.col("compared")).with_columns(rejected=pl.lit(value=False))
+        if tiny.height:
+            yield tiny.filter(pl.col("count") == pl.col("compared")).with_columns(rejected=pl.lit(value=False))
 
 
 def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
@@ -394,7 +395,8 @@ def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
     for name in FOOTPRINTS:
         found = _values(recording.samples, name, "decimal_units", whole_megabytes(name))
         every = (pl.col("count") >= _FEW) & (pl.col("count") == pl.col("compared")) & (pl.col("low") < pl.col("high"))
-        yield found.filter(every).with_columns(rejected=pl.lit(value=False))
+        if found.height:
+            yield found.filter(every).with_columns(rejected=pl.lit(value=False))
     for name in ("limit_bytes", "request_bytes"):
         yield _setting(recording, name, "decimal_units", whole_megabytes(name), rejected=False)
 
@@ -803,7 +805,8 @@ def _check(recording: Recording) -> pl.DataFrame:
         *repeated(recording),
         *falling_counters(recording),
     ]
-    rows = pl.concat(part.select(pl.col(name).cast(dtype) for name, dtype in FOUND.items()) for part in found)
+    told = [part.select(pl.col(name).cast(dtype) for name, dtype in FOUND.items()) for part in found if part.height]
+    rows = pl.concat([nothing(), *told])
     details = [_sentence(row) for row in rows.iter_rows(named=True)]
     about = recording.containers.select("container_id", "namespace", "workload", "pod", "container")
     return (
