@@ -17,7 +17,7 @@ from rmtoolkit.loaders._files import counted
 from rmtoolkit.schema import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -116,28 +116,26 @@ def _root(path: str) -> list[str]:
     return [found[0]]
 
 
-def _closing(text: str) -> int:
-    """Find where the bracket closes that a text begins with."""
+def _depths(text: str) -> Iterator[tuple[int, str, int]]:
+    """Give each character with its place and the number of brackets that are open behind it."""
     depth = 0
     for place, character in enumerate(text):
         if character == "<":
             depth += 1
         elif character == ">" and text[place - 1] != "-":
             depth -= 1
-            if not depth:
-                return place
-    return len(text)
+        yield place, character, depth
+
+
+def _closing(text: str) -> int:
+    """Find where the bracket closes that a text begins with."""
+    return next((place for place, character, depth in _depths(text) if character == ">" and not depth), len(text))
 
 
 def _halves(inner: str) -> tuple[str, str]:
     """Split ``T as Trait`` where it is not inside brackets."""
-    depth = 0
-    for place, character in enumerate(inner):
-        if character == "<":
-            depth += 1
-        elif character == ">" and inner[place - 1] != "-":
-            depth -= 1
-        elif character == " " and not depth and inner.startswith(" as ", place):
+    for place, character, depth in _depths(inner):
+        if character == " " and not depth and inner.startswith(" as ", place):
             return inner[:place], inner[place + 4 :]
     return inner, ""
 
