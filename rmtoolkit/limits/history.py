@@ -662,13 +662,7 @@ def _settings(recording: Recording) -> pl.DataFrame:
 
 def usage_rows(recording: Recording) -> pl.DataFrame:
     """Say which workload each container belongs to."""
-    return (
-        recording.containers.select("container_id", *WORKLOAD)
-        .join(
-            workloads(recording).select("workload_row", *WORKLOAD), on=WORKLOAD, nulls_equal=True, maintain_order="left"
-        )
-        .select("container_id", "workload_row")
-    )
+    return recording.containers.select("container_id", workload_row=_row(recording))
 
 
 def kills_of_now(recording: Recording) -> pl.DataFrame:
@@ -686,6 +680,10 @@ def kills_of_now(recording: Recording) -> pl.DataFrame:
 
 def _kills(recording: Recording) -> pl.DataFrame:
     """Count kills: all of them, and those of the version that runs now, with the highest limit that killed it."""
+    if "oom_kill" not in recording.events["kind"]:
+        return pl.DataFrame(
+            schema={"workload_row": pl.UInt32, **dict.fromkeys(("kills", "killed_limit_bytes", "kills_now"), pl.Int64)}
+        )
     everything = kills(recording).group_by("workload_row").agg(kills=pl.len().cast(pl.Int64))
     of_now = (
         kills_of_now(recording)

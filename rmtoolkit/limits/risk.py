@@ -409,17 +409,20 @@ def _solve(rising: Callable[[float], float], wanted: float) -> float:
     """Find where a rising function of a share has a value: halve, then draw lines (the Illinois method)."""
     low, high = 0.0, 1.0
     below, above = rising(low) - wanted, rising(high) - wanted
+    was_below: bool | None = None
     for step in range(_STEPS):
         draws = step >= _HALVED
         middle = high - above * (high - low) / (above - below) if draws else (low + high) / 2
         found = rising(middle) - wanted
         if abs(found) < _NEAR or high - low < _NEAR:
             return middle
-        # The end that stays where it is counts half, or it would stay for ever.
-        if found < 0:
-            low, below, above = middle, found, above / 2 if draws else above
+        # An end that stays where it is for the second time counts half, or it would stay for ever.
+        stays = draws and was_below == (found < 0)
+        was_below = found < 0
+        if was_below:
+            low, below, above = middle, found, above / 2 if stays else above
         else:
-            high, above, below = middle, found, below / 2 if draws else below
+            high, above, below = middle, found, below / 2 if stays else below
     return (low + high) / 2
 
 

@@ -376,7 +376,8 @@ def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
         yield _setting(recording, name, "absurd_value", wrong, rejected=True)
     for name in FOOTPRINTS:
         tiny = _values(samples, name, "tiny_value", pl.col(name) < LEAST_FOOTPRINT_BYTES)
-        yield tiny.filter(pl.col("count") == pl.col("compared")).with_columns(rejected=pl.lit(value=False))
+        if tiny.height:
+            yield tiny.filter(pl.col("count") == pl.col("compared")).with_columns(rejected=pl.lit(value=False))
 
 
 def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
@@ -384,7 +385,8 @@ def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
     for name in FOOTPRINTS:
         found = _values(recording.samples, name, "decimal_units", whole_megabytes(name))
         every = (pl.col("count") >= _FEW) & (pl.col("count") == pl.col("compared")) & (pl.col("low") < pl.col("high"))
-        yield found.filter(every).with_columns(rejected=pl.lit(value=False))
+        if found.height:
+            yield found.filter(every).with_columns(rejected=pl.lit(value=False))
     for name in ("limit_bytes", "request_bytes"):
         yield _setting(recording, name, "decimal_units", whole_megabytes(name), rejected=False)
 
@@ -399,6 +401,8 @@ def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
     # Values in whole MiB stand still without being repeated.
     exact = recording.containers.filter(pl.col("quantum_bytes").is_null()).select("container_id")
     for name in FOOTPRINTS:
+        if _is_unknown(recording.samples, name):
+            continue
         changed = pl.any_horizontal(
             pl.col(column).ne_missing(pl.col(column).shift()) for column in ("container_id", "value")
         )
@@ -454,6 +458,8 @@ def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
         .sort("container_id", "time")
     )
     for name in COUNTERS:
+        if _is_unknown(recording.samples, name):
+            continue
         same = pl.col("container_id") == pl.col("container_id").shift()
         falls = (
             recording.samples.lazy()
@@ -484,15 +490,17 @@ def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
 
 
 def _values(samples: pl.DataFrame, signal: str, check: str, at_fault: pl.Expr) -> pl.DataFrame:
+    if _is_unknown(samples, signal):
+        return nothing()
     faulty = samples.lazy().filter(at_fault).select("container_id", "time", value=signal).collect()
+    if not faulty.height:
+        return nothing()
     total = (
         samples.lazy()
         .join(faulty.lazy().select("container_id").unique(), on="container_id", how="semi")
         .group_by("container_id")
         .agg(compared=pl.col(signal).count())
         .collect()
-        if faulty.height
-        else pl.DataFrame(schema={"container_id": pl.UInt32, "compared": pl.UInt32})
     )
     return (
         faulty.group_by("container_id")
@@ -508,6 +516,10 @@ def _values(samples: pl.DataFrame, signal: str, check: str, at_fault: pl.Expr) -
         .join(total, on="container_id")
         .with_columns(rejected=pl.col("count") >= REJECT_SHARE * pl.col("compared"))
     )
+
+
+def _is_unknown(samples: pl.DataFrame, signal: str) -> bool:
+    return samples[signal].null_count() == samples.height
 
 
 def _setting(recording: Recording, setting: str, check: str, at_fault: pl.Expr, *, rejected: bool) -> pl.DataFrame:
@@ -778,7 +790,7 @@ def _check(recording: Recording) -> pl.DataFrame:
         *repeated(recording),
         *falling_counters(recording),
     ]
-    rows = pl.concat(conform(part, FOUND) for part in found)
+    rows = pl.concat([nothing(), *(conform(part, FOUND) for part in found if part.height)])
     details = [_sentence(row) for row in rows.iter_rows(named=True)]
     about = recording.containers.select("container_id", "namespace", "workload", "pod", "container")
     return (
