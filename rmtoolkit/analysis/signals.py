@@ -150,9 +150,8 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     former = (middle - low) / np.maximum(middle_at - low_at, 1 / bins)
     latter = (levels[3] - middle) / np.maximum(places[3] - middle_at, 1 / bins)
     # A step or two beside the growth are no part of it; many small ones may be all of it.
-    size = th.JUMP_DEVIATIONS * th.DEVIATIONS_PER_MAD * np.median(steps, axis=1) + th.STEP_SHARE / 2 * np.median(
-        values, axis=1
-    )
+    level = np.median(values, axis=1)
+    size = th.JUMP_DEVIATIONS * th.DEVIATIONS_PER_MAD * np.median(steps, axis=1) + th.STEP_SHARE / 2 * level
     large = steps > size[:, None]
     # However many the start took; one that falls within a bin shows at both its sides.
     later = large[:, bins // th.START_PART :]
@@ -176,7 +175,8 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
         excursion=_excursion(values, onset, rise),
         straight=np.where(former > 0, latter / np.where(former > 0, former, 1), np.inf),
         bend_noise=np.where(levels[3] > low, wobble / np.maximum((levels[3] - low) / 2, 1e-9), np.inf),
-        between=np.where(few & (due > 0), (ends - starts) / np.where(due > 0, due, 1), np.nan),
+        # Of a rest, rounding leaves a trace of growth on some processors and none on others.
+        between=np.where(few & (due > 1e-9 * level), (ends - starts) / np.where(due > 0, due, 1), np.nan),
         # After a fall the rise begins at the lowest place, not where the window does.
         begun=_begun(values, np.minimum(np.minimum(levels[0], levels[1]), levels[2]), levels[3]),
     )
