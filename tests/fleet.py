@@ -52,7 +52,17 @@ def recording() -> rm.Recording:
     # The same workload with a second container, whose name must tell the two apart.
     beside = RECORDINGS[11]()
     twin = parts[11].containers.with_columns(container=pl.lit("proxy"))
-    return rm.concat([*parts, replace(beside, containers=twin)])
+    whole = rm.concat([*parts, replace(beside, containers=twin)])
+    told = replace(
+        whole.report,
+        nodes={"node-0": 2 << 30, "node-1": 600 * MI, "idle": 1 << 30},
+        quotas={"search/q requests.memory": 700 * MI, "shop/q limits.memory": 1 << 30, "shop/q memory": 900 * MI},
+        left_out={"values that were NaN or infinite": 1234},
+        missing=("owners",),
+        partial=("a store did not answer",),
+        warnings=("the clock of node-1 is late",),
+    )
+    return replace(whole, report=told)
 
 
 @cache
