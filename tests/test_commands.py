@@ -1,4 +1,4 @@
-"""The command line as it was written down, and what it hands to servers, clusters and lakes."""
+"""What the command line hands to servers, clusters and lakes, and how it ends."""
 
 from __future__ import annotations
 
@@ -21,18 +21,11 @@ from rmtoolkit import cli
 from rmtoolkit.cli import dashboard
 from rmtoolkit.exceptions import RmtoolkitError
 from tests import fleet
-from tests.commands import FILE, told
-from tests.written import changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rmtoolkit.recording import Recording
-
-
-def test_nothing_changed() -> None:
-    """`python -m tests.commands` writes a change down that is meant."""
-    assert changes(FILE, told()) == []
 
 
 class _Server:

@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 from rmtoolkit import text
 from rmtoolkit.text import GI, MI
-from tests import figures
-from tests.written import changes
 
 
 @pytest.mark.parametrize(
@@ -104,8 +102,3 @@ def test_foreign_text_becomes_one_printable_line(found: str) -> None:
     shown = text.printable(found)
     assert shown.isprintable()
     assert len(shown) == len(found)
-
-
-def test_every_figure_is_written_as_it_was() -> None:
-    """Each function at and around its turns; `python -m tests.figures` writes a change down that is meant."""
-    assert changes(figures.FILE, figures.told()) == []

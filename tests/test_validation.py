@@ -17,8 +17,6 @@ from rmtoolkit import validation
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import BYTE_SIGNALS
 from rmtoolkit.validation import FINDINGS, validate
-from tests import faults
-from tests.written import changes
 
 MI = 1 << 20
 
@@ -44,11 +42,6 @@ def keys(recording: rm.Recording | pl.DataFrame) -> set[tuple[str, str]]:
 def rejected(recording: rm.Recording) -> set[str]:
     """Signals that are not to be used."""
     return set(rm.validate(recording).filter("rejected")["signal"])
-
-
-def test_every_fault_is_found_as_it_was_written_down() -> None:
-    """What is just wrong enough and what is just not, check by check; `python -m tests.faults` writes it down anew."""
-    assert changes(faults.FILE, faults.told()) == []
 
 
 def test_a_healthy_service_has_no_findings() -> None:
