@@ -491,10 +491,10 @@ def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
 
 def _values(samples: pl.DataFrame, signal: str, check: str, at_fault: pl.Expr) -> pl.DataFrame:
     if _is_unknown(samples, signal):
-        return nothing()
+        return empty(FOUND)
     faulty = samples.lazy().filter(at_fault).select("container_id", "time", value=signal).collect()
     if not faulty.height:
-        return nothing()
+        return empty(FOUND)
     total = (
         samples.lazy()
         .join(faulty.lazy().select("container_id").unique(), on="container_id", how="semi")
@@ -790,7 +790,7 @@ def _check(recording: Recording) -> pl.DataFrame:
         *repeated(recording),
         *falling_counters(recording),
     ]
-    rows = pl.concat([nothing(), *(conform(part, FOUND) for part in found if part.height)])
+    rows = pl.concat([empty(FOUND), *(conform(part, FOUND) for part in found if part.height)])
     details = [_sentence(row) for row in rows.iter_rows(named=True)]
     about = recording.containers.select("container_id", "namespace", "workload", "pod", "container")
     return (
