@@ -15,7 +15,7 @@ import polars as pl
 
 import rmtoolkit as rm
 from rmtoolkit._accepted import Acknowledgement
-from rmtoolkit.limits.cost import Prices
+from rmtoolkit.limits.risk import Prices
 from tests.analysis.curves import BEGIN, MI
 from tests.analysis.worked import RECORDINGS
 
