@@ -22,8 +22,8 @@ from rmtoolkit.heap.suspects import suspects as suspects
 from rmtoolkit.lake import Lake as Lake
 from rmtoolkit.limits.backtest import Backtest as Backtest
 from rmtoolkit.limits.backtest import backtest as backtest
-from rmtoolkit.limits.cost import Prices as Prices
 from rmtoolkit.limits.risk import Margins as Margins
+from rmtoolkit.limits.risk import Prices as Prices
 from rmtoolkit.limits.risk import learn_margins as learn_margins
 from rmtoolkit.limits.what_if import WhatIf as WhatIf
 from rmtoolkit.limits.what_if import replay as replay

@@ -16,16 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+#: Bytes of a unit: powers of a thousand, with an i of 1,024.
 _UNITS: Final = {
-    "": 1,
-    "K": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "T": 10**12,
-    "Ki": 1 << 10,
-    "Mi": 1 << 20,
-    "Gi": 1 << 30,
-    "Ti": 1 << 40,
+    f"{letter}{binary}": base**power
+    for binary, base in (("", 1000), ("i", 1024))
+    for power, letter in enumerate(("", *"KMGT"))
 }
 _LARGEST: Final = 1_000_000
 _EXPECTED: Final = (

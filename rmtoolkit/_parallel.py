@@ -39,7 +39,8 @@ PART_ROWS: Final = 2_000_000
 
 def partition(recording: Recording, rows: int = PART_ROWS) -> Iterator[Recording]:
     """Cut a recording into parts, without reading the samples of a stored one."""
-    if not recording.containers.height:
+    small = recording.stored is None and recording.height < rows
+    if small or not recording.containers.height:
         yield recording
         return
     counts = _counts(recording)

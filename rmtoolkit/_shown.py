@@ -28,45 +28,55 @@ _LOWEST: Final = PARTS[:5]
 _SAME_INSTANT: Final = dt.timedelta(hours=1)
 
 
-def layers() -> dict[str, pl.Expr]:
+def apart(rows: pl.DataFrame, *keys: str) -> pl.DataFrame:
     """Take `PARTS` of one instant apart; unknown is null. From live heap to cache they add up to the working set."""
-    whole = pl.coalesce("working_set_bytes", "usage_bytes")
-    top = pl.coalesce(whole, "rss_bytes", "anon_bytes", pl.lit(2**62))
-    private = pl.coalesce("anon_bytes", "rss_bytes")
-    roof = pl.min_horizontal(private, top)
 
-    def below(edge: pl.Expr) -> pl.Expr:
+    def below_roof(edge: pl.Expr) -> pl.Expr:
         # The allocator's own count of pages runs a little ahead of the kernel's: nothing is above what that says.
-        return pl.when(edge.is_not_null()).then(pl.min_horizontal(edge, roof))
+        return pl.when(edge.is_not_null()).then(pl.min_horizontal(edge, "roof"))
 
-    live = below(pl.col("allocated_bytes"))
-    active = below(pl.col("active_bytes"))
-    held = below(pl.coalesce("resident_bytes", pl.coalesce("active_bytes", "allocated_bytes") + pl.col("free_bytes")))
-    gaps = (active - live).clip(0)
-    kept = (held - live - gaps.fill_null(0)).clip(0)
-    heap = live + gaps.fill_null(0) + kept.fill_null(0)
-    anonymous = pl.when(private.is_not_null()).then(roof).otherwise(heap)
-    room = (whole - anonymous).clip(0)
-    shmem = pl.when(pl.col("shmem_bytes").is_not_null()).then(
-        pl.min_horizontal("shmem_bytes", pl.coalesce(room, "shmem_bytes"))
-    )
-    rest = room - shmem.fill_null(0)
-    files = (pl.col("file_bytes") - shmem.fill_null(0)).clip(0)
-    # What is neither the process's nor a file is the kernel's; where files are not told, all of the rest is cache.
+    live, gaps, whole, rest = (pl.col(name) for name in ("live", "gaps", "whole", "rest"))
+    pages = pl.coalesce("active_bytes", "allocated_bytes") + pl.col("free_bytes")
+    own = pl.col("private").is_not_null()
+    shared = pl.col("shmem_bytes").is_not_null()
     told = pl.when(pl.col("kernel_bytes").is_not_null()).then(pl.min_horizontal("kernel_bytes", rest))
-    kernel = pl.when(private.is_not_null()).then(pl.coalesce(told, (rest - files).clip(0)))
-    return {
-        "live_bytes": live,
-        "slack_bytes": gaps,
-        "kept_bytes": kept,
-        "outside_bytes": pl.when(private.is_not_null()).then(anonymous - heap),
-        "anon_bytes": anonymous,
-        "cache_bytes": pl.when(private.is_not_null()).then(rest - kernel.fill_null(0)),
-        "kernel_bytes": kernel,
-        "shmem_bytes": shmem,
-        "working_set_bytes": whole,
-        "rss_bytes": pl.coalesce("rss_bytes", "anon_bytes"),
-    }
+    # Step by step: as one expression the same parts would be worked out hundreds of times.
+    return (
+        rows.lazy()
+        .with_columns(
+            whole=pl.coalesce("working_set_bytes", "usage_bytes"), private=pl.coalesce("anon_bytes", "rss_bytes")
+        )
+        .with_columns(roof=pl.min_horizontal("private", pl.coalesce(whole, "rss_bytes", "anon_bytes", pl.lit(2**62))))
+        .with_columns(
+            live=below_roof(pl.col("allocated_bytes")),
+            active=below_roof(pl.col("active_bytes")),
+            held=below_roof(pl.coalesce("resident_bytes", pages)),
+        )
+        .with_columns(gaps=(pl.col("active") - live).clip(0))
+        .with_columns(kept=(pl.col("held") - live - gaps.fill_null(0)).clip(0))
+        .with_columns(heap=live + gaps.fill_null(0) + pl.col("kept").fill_null(0))
+        .with_columns(anonymous=pl.when(own).then("roof").otherwise("heap"))
+        .with_columns(room=(whole - pl.col("anonymous")).clip(0))
+        .with_columns(shmem=pl.when(shared).then(pl.min_horizontal("shmem_bytes", pl.coalesce("room", "shmem_bytes"))))
+        .with_columns(rest=pl.col("room") - pl.col("shmem").fill_null(0))
+        .with_columns(files=(pl.col("file_bytes") - pl.col("shmem").fill_null(0)).clip(0))
+        # What is neither the process's nor a file is the kernel's; where files are not told, all of the rest is cache.
+        .with_columns(kernel=pl.when(own).then(pl.coalesce(told, (rest - pl.col("files")).clip(0))))
+        .select(
+            *keys,
+            live_bytes=live,
+            slack_bytes=gaps,
+            kept_bytes="kept",
+            outside_bytes=pl.when(own).then(pl.col("anonymous") - pl.col("heap")),
+            anon_bytes="anonymous",
+            cache_bytes=pl.when(own).then(rest - pl.col("kernel").fill_null(0)),
+            kernel_bytes="kernel",
+            shmem_bytes="shmem",
+            working_set_bytes=whole,
+            rss_bytes=pl.coalesce("rss_bytes", "anon_bytes"),
+        )
+        .collect()
+    )
 
 
 def last_layers(samples: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
@@ -74,10 +84,11 @@ def last_layers(samples: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
     names = [name for name in PARTS if samples[name].null_count() < samples.height]
     lowest = [pl.col("time").filter(pl.col(name).is_not_null()).last() for name in _LOWEST if name in names]
     if not lowest or not containers.len():
-        nothing = dict.fromkeys(layers(), pl.Int64) | {"layers_time": samples.schema["time"]}
-        return pl.DataFrame({"container_id": containers}).with_columns(
+        nothing = dict.fromkeys(PARTS, pl.Int64) | {"layers_time": samples.schema["time"]}
+        found = pl.DataFrame({"container_id": containers}).with_columns(
             pl.lit(None, dtype=dtype).alias(name) for name, dtype in nothing.items()
         )
+        return apart(found, "container_id", "layers_time")
     recent = samples.select("container_id", "time", *names).filter(
         pl.col("container_id").is_in(containers.implode())
         & (pl.col("time") > pl.col("time").last().over("container_id") - 24 * _SAME_INSTANT)
@@ -89,7 +100,7 @@ def last_layers(samples: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
     )
     missing = set(PARTS).difference(names)
     found = found.with_columns(pl.lit(None, dtype=pl.Int64).alias(name) for name in missing)
-    return found.select("container_id", "layers_time", **layers())
+    return apart(found, "container_id", "layers_time")
 
 
 #: Upper edges of the layers, from the bottom up.
@@ -110,10 +121,11 @@ def edges(samples: pl.DataFrame) -> pl.DataFrame:
     }
     there = samples.select(signal.is_not_null().alias(name) for name, signal in own.items())
     filled = samples.select("life", *PARTS).with_columns(pl.col(PARTS).forward_fill().over("life"))
-    apart = filled.select(**layers())
     heap = pl.sum_horizontal("live_bytes", "slack_bytes")
     kept = heap + pl.col("kept_bytes")
-    tops = apart.select(live="live_bytes", slack=heap, kept=kept, outside="anon_bytes", cache="working_set_bytes")
+    tops = apart(filled).select(
+        live="live_bytes", slack=heap, kept=kept, outside="anon_bytes", cache="working_set_bytes"
+    )
     return tops.select(pl.when(there[name]).then(pl.col(name)).cast(pl.Float64).alias(name) for name in own)
 
 

@@ -542,6 +542,9 @@ def _identified(events: pl.DataFrame, containers: pl.DataFrame, identity: list[s
 _DURATION: Final = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>ms|s|m|h|d|w)")
 _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _EARLIEST: Final = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
+_WEEK: Final = dt.timedelta(days=7)
+#: What is longer than the calendar begins here.
+_SINCE: Final = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
 
 
 def parse_duration(value: str | dt.timedelta) -> dt.timedelta:
@@ -592,9 +595,24 @@ def window_bounds(
         # Longer than the calendar reaches back is as long as there is anything.
         low = stop - length if stop is not None and length < stop - _EARLIEST else None
     if low is not None and high is not None and high < low:
-        msg = f"The window ends ({high.isoformat()}) before it starts ({low.isoformat()})."
-        raise RmtoolkitError(msg)
+        raise _ends_early(low, high)
     return low, high
+
+
+def asked_window(
+    last: str | dt.timedelta | None, start: str | dt.datetime | None, end: str | dt.datetime | None
+) -> tuple[dt.datetime, dt.datetime]:
+    """Find the window to fetch from a server: the last week until now, where nothing else is said."""
+    stop = parse_time(end) if end is not None else dt.datetime.now(dt.UTC)
+    begin, _ = window_bounds(start, stop, last or (_WEEK if start is None else None), None)
+    begin = begin or _SINCE
+    if begin >= stop:
+        raise _ends_early(begin, stop)
+    return begin, stop
+
+
+def _ends_early(begin: dt.datetime, stop: dt.datetime) -> RmtoolkitError:
+    return RmtoolkitError(f"The window ends ({stop.isoformat()}) before it starts ({begin.isoformat()}).")
 
 
 def run_starts(column: pl.Series) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
@@ -65,6 +66,14 @@ class Event(NamedTuple):
     kind: str
     value_bytes: int | None = None  # the new limit or request; the limit in force at an OOM kill
     detail: str | None = None
+
+
+def changes(kind: str, values: Iterable[tuple[int | None, int | None]]) -> list[Event]:
+    """Tell every change of a setting, and before the first one what it changed from; a change at no time is none."""
+    timed = [(time, value) for time, value in values if time is not None]
+    changed = [after for before, after in pairwise(timed) if after[1] != before[1]]
+    told = [timed[0], *changed] if changed else []
+    return [Event(time, kind, value, None if value is not None else f"no {kind}") for time, value in told]
 
 
 #: A ReplicaSet is its Deployment's name and a hash in an alphabet without vowels; a Job of a CronJob ends in a time.

@@ -74,30 +74,31 @@ class ColumnError(RmtoolkitError):
     @classmethod
     def missing(cls, wanted: str, available: Iterable[str]) -> ColumnError:
         """Say which column is missing, which exist, and the nearest name."""
-        import difflib  # noqa: PLC0415 - only needed on this path
-
         names = list(available)
         msg = f"The frame has no column {wanted!r}. It has: {_listed(names)}."
-        close = difflib.get_close_matches(wanted, names, n=1)
-        return cls(f"{msg} Hint: did you mean {close[0]!r}?" if close else msg)
+        close = _closest(wanted, names)
+        return cls(f"{msg} Hint: did you mean {close!r}?" if close else msg)
 
     @classmethod
     def no_memory(cls, available: Iterable[str], known: Iterable[str]) -> ColumnError:
         """Say that no column holds memory, which would do, and the nearest name."""
-        import difflib  # noqa: PLC0415 - only needed on this path
-
         names, wanted = list(available), list(known)
         msg = f"The frame has no memory column. One of these would do: {', '.join(wanted)}. It has: {_listed(names)}."
         for name in names:
-            close = difflib.get_close_matches(name, wanted, n=1)
-            if close:
-                return cls(f"{msg} Hint: rename {quote(name)} to {close[0]!r}?")
+            if close := _closest(name, wanted):
+                return cls(f"{msg} Hint: rename {quote(name)} to {close!r}?")
         return cls(msg)
 
     @classmethod
     def mistyped(cls, name: str, *, found: object, expected: str) -> ColumnError:
         """Say which column holds the wrong type."""
         return cls(f"The column {name!r} holds {found}, expected {expected}.")
+
+
+def _closest(name: str, names: list[str]) -> str | None:
+    import difflib  # noqa: PLC0415 - only errors need it
+
+    return next(iter(difflib.get_close_matches(name, names, n=1)), None)
 
 
 def _listed(names: list[str]) -> str:
@@ -115,14 +116,12 @@ class UnknownWorkloadError(RmtoolkitError):
     @classmethod
     def named(cls, wanted: object, available: Iterable[str], *, kind: str = "workload") -> UnknownWorkloadError:
         """Say which workload is missing and which exist."""
-        import difflib  # noqa: PLC0415 - only needed on this path
-
         names = list(available)
         shown = ", ".join(map(_plain, names[:20]))
         shown += f" and {len(names) - 20} more" if len(names) > 20 else ""  # noqa: PLR2004
-        close = difflib.get_close_matches(str(wanted), names, n=1)
+        close = _closest(str(wanted), names)
         msg = f"No {kind} {quote(wanted)}. There are: {shown or 'none'}."
-        return cls(f"{msg} Hint: did you mean {quote(close[0])}?" if close else msg)
+        return cls(f"{msg} Hint: did you mean {quote(close)}?" if close else msg)
 
 
 class RmtoolkitWarning(UserWarning):

@@ -39,70 +39,6 @@ _HEADS: Final = (
 )
 
 
-def completeness(recording: Recording) -> pl.DataFrame:
-    """Compare the samples that are there with those that were due."""
-    samples = recording.samples
-    present = samples.select("container_id", "time")
-    names = (*FOOTPRINTS, "allocated_bytes")
-    if all(samples[name].null_count() for name in names):
-        present = present.filter(samples.select(pl.any_horizontal(pl.col(names).is_not_null())).to_series())
-    first = run_starts(present["container_id"])
-    length = np.diff(first, append=present.height)
-    found = pl.DataFrame(
-        {
-            "container_id": present["container_id"].gather(first),
-            "samples": length,
-            "first": present["time"].gather(first),
-            "last": present["time"].gather(first + length - 1),
-        },
-        schema_overrides={"samples": pl.Int64},
-    )
-    ids = samples["container_id"]
-    counted = (
-        ids.gather(run_starts(ids))
-        .to_frame()
-        .join(found, on="container_id", how="left", maintain_order="left")
-        .with_columns(pl.col("samples").fill_null(0))
-        .join(recording.containers.select("container_id", "cadence_seconds"), on="container_id", how="left")
-    )
-    span = (pl.col("last") - pl.col("first")).dt.total_milliseconds() / 1000
-    expected = (span / pl.col("cadence_seconds")).round().cast(pl.Int64) + 1
-    return counted.with_columns(expected=expected).select(
-        "container_id",
-        "samples",
-        "first",
-        "last",
-        "expected",
-        coverage=(pl.col("samples") / pl.col("expected")).clip(0, 1),
-    )
-
-
-def as_html(recording: Recording) -> str:
-    """Show what is in a recording, how complete it is and what was left out."""
-    from rmtoolkit._html import el, join, table  # noqa: PLC0415 - only notebooks show it
-
-    rows = recording.containers.join(recording.completeness(), on="container_id", how="left", maintain_order="left")
-    signals = ", ".join(_words(name) for name in SIGNALS if recording.samples[name].count())
-    kinds = recording.events["kind"].value_counts(sort=True, name="times")
-    events = ", ".join(
-        f"{times:,} × {_words(kind)}" for kind, times in kinds.sort("times", "kind").reverse().iter_rows()
-    )
-    shown = rows.head(_SHOWN_CONTAINERS)
-    more = rows.height - shown.height
-    notes = [el("li", note) for note in recording.report.notes()]
-    return el(
-        "div",
-        el("div", el("b", repr(recording)[12:-1])),
-        el("div", f"signals: {signals or 'none'}"),
-        el("div", f"events: {events or 'none'}"),
-        table(_HEADS, map(_cells, shown.iter_rows(named=True)), inline=True),
-        el("p", f"and {text.count(more, 'more container')}") if more > 0 else None,
-        join(el("p", "Good to know:"), el("ul", *notes)) if notes else el("p", "Nothing was left out."),
-        class_="rm-recording",
-        style="font:14px/1.45 system-ui,sans-serif",
-    )
-
-
 def _words(name: str) -> str:
     return text.SIGNAL_WORDS.get(name, name.removesuffix("_bytes").replace("_", " "))
 
@@ -122,16 +58,6 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 ENDINGS: Final = (".parquet",)
 _METADATA_KEY: Final = "rmtoolkit.recording"
 _EXPECTED: Final = "a recording in Parquet"
-
-
-def write_recording(recording: Recording, path: str | os.PathLike[str]) -> Path:
-    """Store a recording: its samples as a tidy table, the rest in the file's metadata."""
-    check_target(path, ENDINGS)
-    names = ("cluster", "namespace", "workload", "pod", "container")
-    made = as_parquet(recording, [*SAMPLES, *names])
-    with replacing(path, ENDINGS) as part:
-        part.write_bytes(made)
-    return Path(path)
 
 
 def as_parquet(
@@ -561,7 +487,40 @@ class Recording:
         >>> Recording.from_frame(table).completeness()["coverage"].round(2).to_list()
         [0.67]
         """
-        return completeness(self)
+        samples = self.samples
+        present = samples.select("container_id", "time")
+        names = (*FOOTPRINTS, "allocated_bytes")
+        if all(samples[name].null_count() for name in names):
+            present = present.filter(samples.select(pl.any_horizontal(pl.col(names).is_not_null())).to_series())
+        first = run_starts(present["container_id"])
+        length = np.diff(first, append=present.height)
+        found = pl.DataFrame(
+            {
+                "container_id": present["container_id"].gather(first),
+                "samples": length,
+                "first": present["time"].gather(first),
+                "last": present["time"].gather(first + length - 1),
+            },
+            schema_overrides={"samples": pl.Int64},
+        )
+        ids = samples["container_id"]
+        counted = (
+            ids.gather(run_starts(ids))
+            .to_frame()
+            .join(found, on="container_id", how="left", maintain_order="left")
+            .with_columns(pl.col("samples").fill_null(0))
+            .join(self.containers.select("container_id", "cadence_seconds"), on="container_id", how="left")
+        )
+        span = (pl.col("last") - pl.col("first")).dt.total_milliseconds() / 1000
+        expected = (span / pl.col("cadence_seconds")).round().cast(pl.Int64) + 1
+        return counted.with_columns(expected=expected).select(
+            "container_id",
+            "samples",
+            "first",
+            "last",
+            "expected",
+            coverage=(pl.col("samples") / pl.col("expected")).clip(0, 1),
+        )
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Store the recording in one Parquet file.
@@ -590,7 +549,12 @@ class Recording:
         ...     read_recording(recording.write(f"{folder}/a.parquet")) == recording
         True
         """
-        return write_recording(self, path)
+        check_target(path, ENDINGS)
+        names = ("cluster", "namespace", "workload", "pod", "container")
+        made = as_parquet(self, [*SAMPLES, *names])
+        with replacing(path, ENDINGS) as part:
+            part.write_bytes(made)
+        return Path(path)
 
     def __eq__(self, other: object) -> bool:
         """Two recordings are equal when their frames and reports are."""
@@ -618,7 +582,28 @@ class Recording:
 
     def _repr_html_(self) -> str:
         """Show at a glance what is inside, how complete it is and what was left out."""
-        return as_html(self)
+        from rmtoolkit._html import el, join, table  # noqa: PLC0415 - only notebooks show it
+
+        rows = self.containers.join(self.completeness(), on="container_id", how="left", maintain_order="left")
+        signals = ", ".join(_words(name) for name in SIGNALS if self.samples[name].count())
+        kinds = self.events["kind"].value_counts(sort=True, name="times")
+        events = ", ".join(
+            f"{times:,} × {_words(kind)}" for kind, times in kinds.sort("times", "kind").reverse().iter_rows()
+        )
+        shown = rows.head(_SHOWN_CONTAINERS)
+        more = rows.height - shown.height
+        notes = [el("li", note) for note in self.report.notes()]
+        return el(
+            "div",
+            el("div", el("b", repr(self)[12:-1])),
+            el("div", f"signals: {signals or 'none'}"),
+            el("div", f"events: {events or 'none'}"),
+            table(_HEADS, map(_cells, shown.iter_rows(named=True)), inline=True),
+            el("p", f"and {text.count(more, 'more container')}") if more > 0 else None,
+            join(el("p", "Good to know:"), el("ul", *notes)) if notes else el("p", "Nothing was left out."),
+            class_="rm-recording",
+            style="font:14px/1.45 system-ui,sans-serif",
+        )
 
 
 #: More samples than this stay in their file until they are asked for.

@@ -6,7 +6,10 @@ import datetime as dt
 import math
 import os
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MI: Final = 1 << 20
 GI: Final = 1 << 30
@@ -71,6 +74,19 @@ READINGS: Final = {
     "fine": Mark("●", "[ok]", "fine", "ok"),
     "concern": Mark("▲", "[!]", "concern", "leak"),
     "unknown": Mark("◆", "[?]", "unknown", "unsure"),
+}
+
+#: The one action in words.
+ACTIONS: Final = {
+    "fix_leak": "Fix the leak",
+    "raise_limit": "Raise the limit",
+    "set_limit": "Set a limit",
+    "lower_limit": "Lower the limit",
+    "tune_allocator": "Tune the allocator",
+    "reduce_startup": "Reduce the startup",
+    "fix_exporter": "Fix the exporter",
+    "wait": "Wait for more data",
+    "none": "Nothing to do",
 }
 
 
@@ -340,3 +356,15 @@ def has_unicode(stream: IO[str]) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+def named(row: Mapping[str, Any]) -> str:
+    """Name a workload, and the pod where the row is one's."""
+    return "/".join(printable(row[part]) for part in ("name", "pod") if part == "name" or "lives" in row)
+
+
+def growth(row: Mapping[str, Any]) -> str:
+    """Write a row's growth, or that there is none to be seen."""
+    if row["growth_bytes_per_day"] is None:
+        return "none" if row["verdict"] == "not_leak" else UNKNOWN
+    return rate(row["growth_bytes_per_day"], sign=True)

@@ -20,8 +20,8 @@ import rmtoolkit as rm
 from rmtoolkit import text
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.cli import main
-from rmtoolkit.limits.cost import USUAL
 from rmtoolkit.limits.patches import kubectl_lines, quantity
+from rmtoolkit.limits.risk import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -46,7 +46,19 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "bytes_"),
-    [('"900Mi"', 900 * MI), ('"1.5Gi"', 3 << 29), ('"2G"', 2 * 10**9), ("943718400", 943_718_400), ('"5 MiB"', 5 * MI)],
+    [
+        ('"900Mi"', 900 * MI),
+        ('"1.5Gi"', 3 << 29),
+        ('"3Ki"', 3 << 10),
+        ('"3Ti"', 3 << 40),
+        ('"3K"', 3_000),
+        ('"3M"', 3_000_000),
+        ('"2G"', 2_000_000_000),
+        ('"3T"', 3_000_000_000_000),
+        ('"7"', 7),
+        ("943718400", 943_718_400),
+        ('"5 MiB"', 5 * MI),
+    ],
 )
 def test_sizes_are_kubernetes_quantities(tmp_path: Path, value: str, bytes_: int) -> None:
     """As in a manifest, or in bytes."""

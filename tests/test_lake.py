@@ -301,6 +301,34 @@ def test_a_damaged_file_is_named_and_the_rest_is_read(lake: rm.Lake, damage: str
     assert file.read_bytes() == bytes(data)
 
 
+def test_sums_tell_every_change_from_every_other() -> None:
+    """Each container has a sum of its own: another value, unknown for 0, another time; nothing of its neighbour."""
+    samples = fleet(range(0, 180, 60), ["api"]).samples.with_columns(
+        rss_bytes=pl.Series([2**60, None, 3, 4, 5, None], dtype=pl.Int64)
+    )
+    signals, counts = ("working_set_bytes", "rss_bytes"), (3, 3)
+    first, second = _lake_files.checksums(samples, signals, counts)
+    changes: list[tuple[str, int, Any]] = [
+        ("rss_bytes", 0, 2**60 + 1),  # no float can tell these two apart
+        ("rss_bytes", 0, None),
+        ("rss_bytes", 1, 0),
+        ("rss_bytes", 2, 2),
+        ("working_set_bytes", 2, 7),
+        ("time", 1, samples["time"][1] + dt.timedelta(milliseconds=1)),
+    ]
+    found = {(first, second)}
+    for name, row, value in changes:
+        column = samples[name].to_list()
+        column[row] = value
+        changed = samples.with_columns(pl.Series(name, column, dtype=samples.schema[name]))
+        sums = _lake_files.checksums(changed, signals, counts)
+        assert sums[1] == second
+        found.add((sums[0], sums[1]))
+    assert len(found) == 1 + len(changes)
+    assert _lake_files.checksums(samples, signals[:1], counts) != [first, second]
+    assert _lake_files.checksums(samples, signals, (3, 2)) == []
+
+
 def test_values_that_were_changed_in_a_file_do_not_pass(lake: rm.Lake) -> None:
     """A file that can be read and holds other samples than were written is damaged."""
     lake.append(fleet(range(0, DAY, 600), ["api"]))

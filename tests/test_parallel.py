@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 import rmtoolkit as rm
 from rmtoolkit import _lake_files
 from rmtoolkit import lake as lake_module
-from rmtoolkit.analysis.judge import judge, judge_with
+from rmtoolkit.analysis.judge import judge
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.limits.recommend import also, gather, of_gathered
 from tests.benchmarks import fleet
@@ -148,9 +148,9 @@ def test_a_lake_of_damaged_files_is_an_error(recording: Recording, tmp_path: Pat
 def test_limits_of_a_lake_are_those_of_its_recording(lake: rm.Lake, recording: Recording) -> None:
     """The same rows in the same order, from one pass over the lake."""
     assert_frame_equal(rm.recommend_limits(lake), rm.recommend_limits(recording), rel_tol=1e-9, abs_tol=1e-9)
-    judgement, frames = judge_with(lake, also)
+    judgement, frames = judge(lake, also)
     assert of_gathered(frames["needs"]).equals(rm.recommend_limits(lake))
-    assert judgement.verdicts.equals(judge(lake).verdicts)
+    assert judgement.verdicts.equals(judge(lake)[0].verdicts)
     assert gather(lake, judgement.verdicts).equals(frames["needs"])
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from rmtoolkit.analysis import patterns as remedies
+from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.heap_reading import read_profile
 from rmtoolkit.analysis.records import HeapKind, HeapReading
-from rmtoolkit.analysis.thresholds import LAYER_SHOWN, PEAK_NEAR_LIMIT
 from rmtoolkit.heap._names import STD, SYSTEM, plain_name, spoken
 from rmtoolkit.heap.suspects import churn, diff, limits_of_sight, suspects
 from rmtoolkit.heap.tree import tree
@@ -281,7 +281,7 @@ def answer_allocator(allocator: Allocator, *, rss_bytes: int | None = None) -> A
 def _limit(most: object, outside: int | None) -> int | None:
     if not isinstance(most, int):
         return None
-    return math.ceil((most + (outside or 0)) / PEAK_NEAR_LIMIT / _STEP) * _STEP
+    return math.ceil((most + (outside or 0)) / th.PEAK_NEAR_LIMIT / _STEP) * _STEP
 
 
 def _arenas(allocator: Allocator, document: int) -> pl.DataFrame:
@@ -312,7 +312,7 @@ def _headline_answer(last: dict[str, int | str | None], sizes: pl.DataFrame) -> 
         return f"{name}: how much is resident is not said."
     kept, gaps = (amount if isinstance(amount, int) else 0 for amount in (kept, gaps))
     of = f"of {memory(resident)} resident"
-    if max(kept, gaps) < LAYER_SHOWN * resident:
+    if max(kept, gaps) < th.LAYER_SHOWN * resident:
         return f"{name}: {memory(last['allocated_bytes'])} {of} are in use; little is kept or lies in gaps."  # type: ignore[arg-type]
     if kept >= gaps:
         part = share(min(kept / resident, 1))
@@ -329,7 +329,7 @@ def _next_answer(last: dict[str, int | str | None]) -> str:
         amount if isinstance(amount := last[column], int) else 0
         for column in ("resident_bytes", "purgeable_bytes", "fragmentation_bytes")
     )
-    if max(kept, gaps) < LAYER_SHOWN * resident:
+    if max(kept, gaps) < th.LAYER_SHOWN * resident:
         return "Nothing to do in the allocator."
     if kept >= gaps:
         back = f"about {memory(kept)} less"

@@ -1,30 +1,31 @@
-"""Judge a recording: lives, verdicts, fits, checklist and forecast, from one pass over it."""
+"""Judge a recording: from its samples to verdicts, fits, checklist and forecast, in one pass over it."""
 
 from __future__ import annotations
 
 import datetime as dt
+import math
 import warnings
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from rmtoolkit._parallel import as_source, parallel_map
+from rmtoolkit._shown import last_layers
 from rmtoolkit._tables import conform, run_starts
-from rmtoolkit.analysis import evidence, forecast, pooling, signals
-from rmtoolkit.analysis.advice import next_step
-from rmtoolkit.analysis.assess import BESIDE, assess_lifetime, going_on
-from rmtoolkit.analysis.forecast import ENDLESS, UNKNOWN, exposure, paths
+from rmtoolkit.analysis import signals, words
+from rmtoolkit.analysis import thresholds as th
+from rmtoolkit.analysis.assess import assess_lifetime, going_on, pool_instances, pool_lives, with_heap
 from rmtoolkit.analysis.lives import split
-from rmtoolkit.analysis.patterns import name_pattern
-from rmtoolkit.analysis.pooling import decides, names_leak, with_heap
+from rmtoolkit.analysis.patterns import name_pattern, next_step
 from rmtoolkit.analysis.records import (
-    FOR_VIEWS,
+    BESIDE,
+    ENDLESS,
     INSTANCE,
-    VERDICTS,
-    WORKLOAD,
+    JUDGED,
+    Exposure,
     Layer,
     Rejected,
     VerdictRow,
@@ -33,20 +34,10 @@ from rmtoolkit.analysis.records import (
     readings_of,
 )
 from rmtoolkit.analysis.shapes import MINIMUM_SAMPLES
-from rmtoolkit.analysis.thresholds import (
-    CLEAN_FROM,
-    FEW_SAMPLES,
-    FLOOR_SURE,
-    LEAK_FROM,
-    LIKELY,
-    QUANTILE,
-    SUREST,
-    UNRESOLVED_LEAKS,
-)
-from rmtoolkit.analysis.words import CHECKLIST, Situation, answers, headline, open_question, reason
+from rmtoolkit.analysis.words import CHECKLIST, Situation, answers
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import FOOTPRINTS, SAMPLES, SIGNALS, Cause, Ending, Outlook, Signal, Verdict
+from rmtoolkit.schema import FOOTPRINTS, SAMPLES, SIGNALS, TIME, Cause, Ending, Outlook, Signal, Verdict
 from rmtoolkit.validation import validate
 
 if TYPE_CHECKING:
@@ -55,10 +46,8 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from rmtoolkit._parallel import Source
-    from rmtoolkit.analysis.forecast import Course
     from rmtoolkit.analysis.heap_reading import Heap, Key
-    from rmtoolkit.analysis.pooling import Pool
-    from rmtoolkit.analysis.records import HeapReading, Life, Opinion, Reading
+    from rmtoolkit.analysis.records import HeapReading, Life, Opinion, Pool, Reading
 
     Also = Callable[[Recording, pl.DataFrame], dict[str, pl.DataFrame]]
 
@@ -109,12 +98,6 @@ class Facts:
         counts = completeness.select("container_id", "samples", "expected").iter_rows()
         self.counts = {container: (samples, expected) for container, samples, expected in counts}
         self.with_events = set(recording.events["container_id"].unique().to_list())
-        self.kills: dict[int, int] = {}
-        kills = recording.events.filter(pl.col("kind") == "oom_kill").select("container_id", "time")
-        for container, time in kills.iter_rows():
-            # A status tells of kills before the first sample too: they are no part of what was watched.
-            if (known := opinions.get(container)) and time >= known[0].life.start:
-                self.kills[container] = self.kills.get(container, 0) + 1
 
     def workloads(self) -> Iterable[list[int]]:
         """Containers by workload, in the order of the recording; an unnamed container is its own workload."""
@@ -141,40 +124,38 @@ def maximum(values: Iterable[int | None]) -> int | None:
 
 def verdict_row(
     pool: Pool, facts: Facts, containers: list[int], *, growing: int, judged: int
-) -> tuple[VerdictRow, forecast.Course | None]:
+) -> tuple[VerdictRow, Course | None]:
     """Build one row of verdicts, and what its forecast is drawn from."""
     main = pool.main
     about = facts.about[main.life.container_id if main is not None else containers[0]]
     level = _evidence_level(pool, facts, containers)
     verdict = _verdict(pool)
     pattern, also, cause = name_pattern(pool, verdict)
-    if cause is None and verdict == Verdict.LEAK and names_leak(pool) is not None:
+    if cause is None and verdict == Verdict.LEAK and pool.leaking_code is not None:
         cause = Cause.HEAP
-    surest = SUREST[level]
+    surest = th.SUREST[level]
     limit = main.life.limit_bytes if main is not None else about.limit_bytes
-    outlook, lasts = forecast.TimeToLimit(Outlook.UNKNOWN, None, None, None, UNKNOWN), ENDLESS
-    course: forecast.Course | None = None
+    outlook, lasts = TimeToLimit(Outlook.UNKNOWN), ENDLESS
+    course: Course | None = None
     watched_hours = sum(facts.watched_hours(container) for container in containers)
     if main is not None:
-        growth = forecast.from_now(forecast.growth_against_limit(main), main, facts.opinions[about.container_id][-1])
+        growth = from_now(growth_against_limit(main), main, facts.opinions[about.container_id][-1])
         goes_on = _goes_on(pool, verdict)
         lasts = exposure(
             (life, facts.about[container].cadence_seconds)
             for container in containers
             for life in facts.lives([container])
         )
-        outlook = forecast.look_ahead(
+        outlook = look_ahead(
             main,
             growth,
             growing=goes_on,
             open_end=_open_end(pool, verdict),
             limit_bytes=limit,
             limit_known=about.limit_known,
-            kills=sum(facts.kills.get(container, 0) for container in containers),
-            watched_hours=watched_hours,
             lasts=lasts,
         )
-        course = forecast.Course(about.container_id, main, growth, outlook, goes_on)
+        course = Course(about.container_id, main, growth, outlook, goes_on)
     counts = [facts.counts[container] for container in containers if container in facts.counts]
     samples = sum(seen or 0 for seen, _ in counts)
     expected = sum(due or seen or 0 for seen, due in counts)
@@ -186,7 +167,9 @@ def verdict_row(
         container=about.container,
         pods=len({facts.about[container].pod or container for container in containers}),
         verdict=verdict,
-        leak_probability=min(max(pool.growing + UNRESOLVED_LEAKS * pool.unresolved, 1 - surest), surest, pool.surest),
+        leak_probability=min(
+            max(pool.growing + th.UNRESOLVED_LEAKS * pool.unresolved, 1 - surest), surest, pool.surest
+        ),
         pattern=pattern,
         also=also,
         cause=cause,
@@ -200,9 +183,6 @@ def verdict_row(
         hours_to_limit=outlook.hours,
         hours_to_limit_low=outlook.low,
         hours_to_limit_high=outlook.high,
-        oom_probability_7d=outlook.chances.week,
-        oom_probability_24h=outlook.chances.day,
-        oom_probability_30d=outlook.chances.month,
         startup_peak_bytes=maximum(life.startup_peak_bytes for life in facts.lives(containers)),
         settled_bytes=main.life.settled_bytes if main is not None else None,
         peak_bytes=maximum(life.peak_bytes for life in facts.lives(containers)),
@@ -213,31 +193,31 @@ def verdict_row(
         limit_known=about.limit_known,
         pod=about.pod,
         lives=len(facts.opinions[about.container_id]),
-        ahead=None if course is None else forecast.ahead(course, lasts, watched_hours),
+        ahead=None if course is None else ahead(course, lasts, watched_hours),
     )
     situation = Situation(
         row,
         pool,
         growing,
         judged,
-        open_question(pool, pattern, cause),
+        words.open_question(pool, pattern, cause),
         rejected=facts.rejected.get(about.container_id, ()),
         lasts=lasts,
         capped=outlook.capped,
         kills=sum(life.ended == Ending.OOM_KILL for life in facts.lives(containers)),
     )
-    row.evidence = evidence.rows(situation)
-    row.headline = headline(situation)
-    row.reason = reason(situation)
+    row.evidence = words.evidence(situation)
+    row.headline = words.headline(situation)
+    row.reason = words.reason(situation)
     row.explanation = f"{row.headline} {row.reason}"
     row.next_step = next_step(row)
     return row, course
 
 
 def _verdict(pool: Pool) -> Verdict:
-    if pool.growing >= LEAK_FROM:
+    if pool.growing >= th.LEAK_FROM:
         return Verdict.LEAK
-    return Verdict.NOT_LEAK if pool.bounded >= CLEAN_FROM else Verdict.INCONCLUSIVE
+    return Verdict.NOT_LEAK if pool.bounded >= th.CLEAN_FROM else Verdict.INCONCLUSIVE
 
 
 class _Seen(NamedTuple):
@@ -256,17 +236,17 @@ def _growth_seen(pool: Pool, verdict: Verdict) -> _Seen:
     growth, error = reading.growth_per_day, reading.growth_error_per_day
     if verdict == Verdict.NOT_LEAK and reading.growing > pool.growing:
         # A line fitted growth that was then seen to end: the interval must hold both.
-        error = max(error, 1.2 * abs(growth) / QUANTILE)
+        error = max(error, 1.2 * abs(growth) / th.QUANTILE)
     if pool.masked:
         slopes = sorted(
             opinion.reading.growth_per_day
             for opinion in pool.opinions
-            if opinion.reading is not None and opinion.growing + opinion.unresolved > LIKELY
+            if opinion.reading is not None and opinion.growing + opinion.unresolved > th.LIKELY
         )
         growth = slopes[len(slopes) // 2] if slopes else growth
     # Where growth was found, what the models see is what shows.
-    floor = reading.floor_per_day * (1.0 if verdict == Verdict.LEAK else FLOOR_SURE)
-    return _Seen(growth, growth - QUANTILE * error, growth + QUANTILE * error, floor)
+    floor = reading.floor_per_day * (1.0 if verdict == Verdict.LEAK else th.FLOOR_SURE)
+    return _Seen(growth, growth - th.QUANTILE * error, growth + th.QUANTILE * error, floor)
 
 
 def _goes_on(pool: Pool, verdict: Verdict) -> float:
@@ -275,7 +255,7 @@ def _goes_on(pool: Pool, verdict: Verdict) -> float:
     if verdict == Verdict.LEAK or main is None:
         return pool.growing
     if main.growing_layer is None:
-        return pool.growing + UNRESOLVED_LEAKS * pool.unresolved
+        return pool.growing + th.UNRESOLVED_LEAKS * pool.unresolved
     row = _growing_beside(main)
     return going_on(row) if row is not None else 0.0
 
@@ -292,16 +272,16 @@ def _growing_beside(main: Opinion) -> Reading | None:
 def _open_end(pool: Pool, verdict: Verdict) -> bool:
     """Whether it cannot be told if the memory that counts against the limit stays below it."""
     if verdict == Verdict.INCONCLUSIVE:
-        return pool.bounded < CLEAN_FROM
+        return pool.bounded < th.CLEAN_FROM
     row = _growing_beside(pool.main) if pool.main is not None else None
-    return verdict == Verdict.NOT_LEAK and row is not None and row.growing + row.unresolved > LIKELY
+    return verdict == Verdict.NOT_LEAK and row is not None and row.growing + row.unresolved > th.LIKELY
 
 
 def _evidence_level(pool: Pool, facts: Facts, containers: list[int]) -> int:
     main = pool.main
     if main is None:
         return 1
-    if decides(pool):
+    if pool.decided_by_heap:
         return 5
     if main.signal == Signal.ALLOCATED:
         return 4
@@ -325,6 +305,8 @@ class Read:
     findings: pl.DataFrame
     #: Samples that are there and that were due, by container.
     completeness: pl.DataFrame
+    #: Its memory at the last sample, taken apart, by container.
+    layers: pl.DataFrame
 
 
 def read(recording: Recording) -> Read:
@@ -334,7 +316,12 @@ def read(recording: Recording) -> Read:
     rejected = findings.filter(pl.col("rejected")).select("container_id", "signal").unique()
     readings = signals.read(cut, recording, rejected)
     return Read(
-        replace(recording, samples=recording.samples.clear()), cut.table, readings, findings, recording.completeness()
+        replace(recording, samples=recording.samples.clear()),
+        cut.table,
+        readings,
+        findings,
+        recording.completeness(),
+        last_layers(recording.samples, recording.containers["container_id"]),
     )
 
 
@@ -354,7 +341,7 @@ class Assessed:
     def workloads(self) -> Iterator[tuple[list[int], VerdictRow, Pool, Course | None]]:
         """Give the containers of each workload, its verdict, what that rests on, and its forecast."""
         for containers in self.facts.workloads():
-            pool, growing, judged = pooling.pool_instances([self.pools[container] for container in containers])
+            pool, growing, judged = pool_instances([self.pools[container] for container in containers])
             pool = with_heap(pool, self.heap(containers[0]))
             row, course = verdict_row(pool, self.facts, containers, growing=growing, judged=judged)
             yield containers, row, pool, course
@@ -373,26 +360,17 @@ def assess_block(found: Read, *, restarts_known: bool, heaps: Mapping[Key, HeapR
     """Form an opinion on every life of a block, and pool the lives of each container."""
     readings = readings_of(found.readings.table)
     opinions: dict[int, list[Opinion]] = {container: [] for container in found.recording.containers["container_id"]}
-    few = found.lives.filter(pl.col("samples").is_between(MINIMUM_SAMPLES, FEW_SAMPLES, closed="left"))
+    few = found.lives.filter(pl.col("samples").is_between(MINIMUM_SAMPLES, th.FEW_SAMPLES, closed="left"))
     short = dict(few.group_by("container_id").agg(pl.col("samples").sum()).iter_rows())
+    layers = {row["container_id"]: row for row in found.layers.iter_rows(named=True)}
     for life in lives_of(found.lives):
         others = max(short.get(life.container_id, 0) - life.samples, 0)
         opinion = assess_lifetime(life, *readings.get(life.row, ({}, {})), restarts_known=restarts_known, others=others)
+        opinion.now = layers.get(life.container_id, {})
         opinions[life.container_id].append(opinion)
     facts = Facts(found.recording, found.findings, found.completeness, opinions)
-    pools = {container: pooling.pool_lives(lives) for container, lives in opinions.items()}
+    pools = {container: pool_lives(lives) for container, lives in opinions.items()}
     return Assessed(found, facts, pools, heaps or {})
-
-
-def verdicts(block: Assessed) -> pl.DataFrame:
-    """Give the verdicts of a block."""
-    return frame_of((row for _, row, _, _ in block.workloads()), VERDICTS | FOR_VIEWS)
-
-
-def instances(block: Assessed) -> pl.DataFrame:
-    """Give the verdicts on the instances of a block."""
-    rows = [block.instance(container) for containers in block.facts.workloads() for container in containers]
-    return frame_of(rows, VERDICTS | FOR_VIEWS | INSTANCE)
 
 
 def everything(block: Assessed) -> dict[str, pl.DataFrame]:
@@ -408,7 +386,7 @@ def everything(block: Assessed) -> dict[str, pl.DataFrame]:
     return {
         "lives": block.read.lives,
         "fits": signals.fits(block.read.lives, block.read.readings, judged_frame),
-        "verdicts": frame_of((row for _, row, _, _ in found), VERDICTS | FOR_VIEWS),
+        "verdicts": frame_of((row for _, row, _, _ in found), JUDGED),
         "instances": frame_of(
             # The only instance of a workload is judged with it.
             (
@@ -416,7 +394,7 @@ def everything(block: Assessed) -> dict[str, pl.DataFrame]:
                 for containers, row, _, _ in found
                 for container in containers
             ),
-            VERDICTS | FOR_VIEWS | INSTANCE,
+            JUDGED | INSTANCE,
         ),
         "checklist": pl.DataFrame(
             [line for _, row, pool, _ in found for line in answers(row, pool)], schema=CHECKLIST, orient="row"
@@ -424,6 +402,7 @@ def everything(block: Assessed) -> dict[str, pl.DataFrame]:
         "forecast": paths(course for *_, course in found if course is not None),
         "findings": block.read.findings,
         "completeness": block.read.completeness,
+        "layers": block.read.layers,
     }
 
 
@@ -480,63 +459,19 @@ class Judgement:
     findings: pl.DataFrame
     completeness: pl.DataFrame
 
-    def __repr__(self) -> str:
-        """Count the verdicts."""
-        counts = self.verdicts["verdict"].value_counts(sort=True).iter_rows()
-        count = self.verdicts.height
-        return (
-            f"<Judgement: {count} workload{'' if count == 1 else 's'}: "
-            + ", ".join(f"{n} {v}" for v, n in counts)
-            + ">"
-        )
-
-
-def classify(
-    recording: Source,
-    heap: Heap | Mapping[str, Heap] | None = None,
-    *,
-    by: Literal["workload", "instance"] = "workload",
-    client: Client | None = None,
-) -> pl.DataFrame:
-    """Say for every workload whether it leaks, why its memory is what it is, and when it reaches its limit."""
-    if by not in ("workload", "instance"):
-        msg = f"by must be 'workload' or 'instance', got {by!r}."
-        raise RmtoolkitError(msg)
-    frames, _ = _spread(recording, heap, partial(_rows, by=by, also=None), client)
-    rows = frames["rows"]
-    if by == "workload":
-        return _by_urgency(rows).select(*VERDICTS)
-    return rows.select("cluster", "namespace", "workload", "pod", *list(VERDICTS)[3:], "lives")
-
-
-def fits(recording: Source, *, client: Client | None = None) -> pl.DataFrame:
-    """Show the fit behind the verdict of every life."""
-    return judge(recording, client=client).fits
-
-
-def checklist(
-    recording: Source, heap: Heap | Mapping[str, Heap] | None = None, *, client: Client | None = None
-) -> pl.DataFrame:
-    """Ask the five questions of every workload."""
-    return judge(recording, heap, client=client).checklist
-
 
 def judge(
-    recording: Source, heap: Heap | Mapping[str, Heap] | None = None, *, client: Client | None = None
-) -> Judgement:
-    """Judge everything in a recording, without limits and their chances."""
-    return judge_with(recording, None, heap, client=client)[0]
-
-
-def judge_with(
-    recording: Source, also: Also | None, heap: Heap | Mapping[str, Heap] | None = None, *, client: Client | None = None
+    recording: Source,
+    also: Also | None = None,
+    heap: Heap | Mapping[str, Heap] | None = None,
+    *,
+    client: Client | None = None,
 ) -> tuple[Judgement, dict[str, pl.DataFrame]]:
-    """Judge everything, and make further frames of each part in the same pass."""
+    """Judge everything, without limits and their chances; `also` makes further frames of each part in the same pass."""
     source = as_source(recording)
     # What is not in memory does not come into it: charts get what they show.
     thin = not isinstance(source, Recording) or source.stored is not None
     frames, about = _spread(source, heap, partial(_frames, thin=thin, also=also), client)
-    frames["verdicts"] = _by_urgency(frames["verdicts"])
     if thin:
         about = replace(about, samples=conform(frames.pop("shown"), SAMPLES))
     mine = {name: frames.pop(name) for name in (field.name for field in fields(Judgement)) if name in frames}
@@ -545,15 +480,13 @@ def judge_with(
 
 def verdicts_with(
     recording: Source,
-    also: Also,
+    also: Also | None = None,
     heap: Heap | Mapping[str, Heap] | None = None,
     *,
-    by: Literal["workload", "instance"] = "workload",
     client: Client | None = None,
 ) -> dict[str, pl.DataFrame]:
-    """Do what `judge_with` does where of the judgement nobody needs more than the verdicts."""
-    frames, _ = _spread(recording, heap, partial(_rows, by=by, also=also), client)
-    return {name: frame for name, frame in frames.items() if name not in ("rows", "findings")}
+    """Do what `judge` does where of the judgement nobody needs more than the verdicts."""
+    return _spread(recording, heap, partial(_verdicts, also=also), client)[0]
 
 
 def _spread(
@@ -581,12 +514,12 @@ def _spread(
     return frames, about
 
 
-def _rows(
-    part: Recording, *, by: str, also: Also | None, restarts_known: bool, heaps: dict[Key, HeapReading]
+def _verdicts(
+    part: Recording, *, also: Also | None, restarts_known: bool, heaps: dict[Key, HeapReading]
 ) -> dict[str, pl.DataFrame]:
     block = assess_block(read(part), restarts_known=restarts_known, heaps=heaps)
-    rows = verdicts(block) if by == "workload" else instances(block)
-    return {"rows": rows, "findings": block.read.findings, **(also(part, rows) if also else {})}
+    rows = frame_of((row for _, row, _, _ in block.workloads()), JUDGED)
+    return {"verdicts": rows, "findings": block.read.findings, **(also(part, rows) if also else {})}
 
 
 def _frames(
@@ -609,14 +542,211 @@ def _warn_of_units(findings: pl.DataFrame) -> None:
         )
 
 
-def _by_urgency(verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Worst first: leaks by time to limit, then what cannot be decided, then the rest by risk."""
-    order = {"leak": 0, "inconclusive": 1, "not_leak": 2}
-    return verdicts.sort(
-        pl.col("verdict").replace_strict(order, return_dtype=pl.Int64),
-        pl.col("hours_to_limit").fill_null(float("inf")),
-        pl.col("oom_probability_7d").fill_null(0.0).neg(),
-        *WORKLOAD,
-        nulls_last=True,
-        maintain_order=True,
-    )
+def exposure(lives: Iterable[tuple[Life, float | None]]) -> Exposure:
+    """See from the lives of a workload how long one lasts when memory does not end it."""
+    known = list(lives)
+    if not known:
+        return ENDLESS
+    newest = max(life.start for life, _ in known)
+    last = max(life.end for life, _ in known)
+    # Where the youngest life has ended, the next one begins with the forecast.
+    age = max((life.hours for life, _ in known if life.start == newest and life.ended == Ending.RUNNING), default=0.0)
+    ended: list[Life] = []
+    for life, cadence in known:
+        silent = (last - life.end).total_seconds() > max(th.LINGER_SECONDS, th.LINGER_SCRAPES * (cadence or 0.0))
+        over = life.ended not in (Ending.RUNNING, Ending.GAP, Ending.OOM_KILL) or (
+            life.ended == Ending.RUNNING and silent
+        )
+        limit, peak = life.limit_bytes, life.peak_bytes
+        if over and not (limit and peak and peak > th.PEAK_NEAR_LIMIT * limit):
+            ended.append(life)
+    longest = max((life.hours for life in ended), default=0.0)
+    times = _endings(ended, longest)
+    if times < th.RESTARTS_CAP:
+        return Exposure(age, None, times)
+    return Exposure(age, longest * (1 + 1 / times), times)
+
+
+def _endings(lives: list[Life], longest_hours: float) -> int:
+    """Count how often something ended lives: all pods of a rollout end together, and a false start is no life."""
+    times = 0
+    last: dt.datetime | None = None
+    for life in sorted(lives, key=lambda life: life.end):
+        if life.hours < th.SHORT * longest_hours:
+            continue
+        if last is None or (life.end - last).total_seconds() / 3600 > th.SHORT * longest_hours:
+            times += 1
+            last = life.end
+    return times
+
+
+_WEEK_HOURS: Final = 168.0
+#: Points of the forecast that a chart gets.
+_POINTS: Final = 20
+
+FORECAST: Final = pl.Schema(
+    {
+        "container_id": pl.UInt32(),
+        "time": TIME,
+        "low_bytes": pl.Float64(),
+        "mid_bytes": pl.Float64(),
+        "high_bytes": pl.Float64(),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeToLimit:
+    """When a container reaches its limit."""
+
+    outlook: Outlook
+    #: Hours from the last sample to the limit with an 80 % interval; None unless it reaches. An open upper end is
+    #: None.
+    hours: float | None = None
+    low: float | None = None
+    high: float | None = None
+    #: Whether restarts end a life before it is at the limit.
+    capped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Growth of the memory that counts against the limit."""
+
+    #: Bytes per day and their standard error.
+    per_day: float
+    error_per_day: float
+    #: What the kernel cannot take back, at the end of the life: the highest of its last samples.
+    level_bytes: float
+    #: Standard deviation around the fit.
+    spread_bytes: float
+
+
+def growth_against_limit(opinion: Opinion) -> Growth | None:
+    """Pick the signal whose growth fills the limit."""
+    whole = opinion.footprint
+    if whole is None:
+        return None
+    row = opinion.readings.get(Signal.ANON, whole)
+    level = row.top
+    for part in (Signal.SHMEM, Signal.KERNEL):
+        if row is not whole and part in opinion.readings:
+            level += opinion.readings[part].end_level
+    if (layer := opinion.beside) is not None:
+        row = opinion.readings.get(BESIDE[layer].signal, whole)
+        level = whole.top if row is whole else level
+    return Growth(row.growth_per_day, row.growth_error_per_day, level, row.noise)
+
+
+def from_now(growth: Growth | None, main: Opinion, last: Opinion) -> Growth | None:
+    """Start the forecast where the container is now, which may be a younger life than the one judged."""
+    if growth is None or (last is main and last.life.ended == Ending.RUNNING):
+        return growth
+    whole = main.readings[Signal.FOOTPRINT]
+    beside = max(whole.top - growth.level_bytes, 0.0)
+    if last.life.ended == Ending.RUNNING and last.life.last_bytes is not None:
+        return replace(growth, level_bytes=max(last.life.last_bytes - beside, 0.0))
+    begun = max(whole.begun - beside, 0.0)
+    return replace(growth, level_bytes=begun)
+
+
+def look_ahead(
+    opinion: Opinion,
+    growth: Growth | None,
+    *,
+    growing: float,
+    open_end: bool = False,
+    limit_bytes: int | None,
+    limit_known: bool,
+    lasts: Exposure = ENDLESS,
+) -> TimeToLimit:
+    """Say when the limit is reached, if it is."""
+    if limit_bytes is None:
+        rises = growing > th.LIKELY
+        return TimeToLimit(Outlook.UNKNOWN if rises or not limit_known else Outlook.BOUNDED)
+    if growth is None:
+        return TimeToLimit(Outlook.UNKNOWN)
+    if growing <= th.LIKELY or growth.per_day <= 0:
+        return TimeToLimit(Outlook.UNKNOWN if open_end else Outlook.BOUNDED)
+    room = limit_bytes - growth.level_bytes
+    hours = max(room, 0.0) / growth.per_day * 24
+    if hours > th.HORIZON_WINDOWS * max(opinion.life.hours, 1e-6) and hours > th.HORIZON_WEEKS * _WEEK_HOURS:
+        return TimeToLimit(Outlook.BOUNDED)
+    doubt = math.hypot(growth.error_per_day, th.SLOPE_DOUBT * growth.per_day)
+    fast, slow = growth.per_day + th.QUANTILE * doubt, growth.per_day - th.QUANTILE * doubt
+    wobble = th.QUANTILE * growth.spread_bytes
+    low = max(room - wobble, 0.0) / fast * 24
+    high = (max(room, 0.0) + wobble) / slow * 24 if slow > 0 else None
+    return TimeToLimit(Outlook.REACHES, hours, low, high, capped=hours > lasts.left_hours)
+
+
+def _begun(opinion: Opinion, growth: Growth) -> float:
+    """Level after a restart of what counts against the limit; never above where it is now."""
+    whole = opinion.readings[Signal.FOOTPRINT]
+    beside = max(whole.top - growth.level_bytes, 0.0)
+    return min(max(whole.begun - beside, 0.0), growth.level_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What the forecast of one workload is drawn from."""
+
+    #: The instance that the chart shows.
+    container_id: int
+    #: Its running life.
+    opinion: Opinion
+    #: Of the memory that counts against the limit; None when unknown.
+    growth: Growth | None
+    #: As `look_ahead` says.
+    outlook: TimeToLimit
+    #: Probability that the growth goes on.
+    growing: float
+
+
+def ahead(course: Course, lasts: Exposure, watched_hours: float) -> dict[str, float | None]:
+    """Give what the chance of an OOM kill at any limit is worked out from: `records.AHEAD`."""
+    growth = course.growth
+    return {
+        "per_day_bytes": None if growth is None else growth.per_day,
+        "error_bytes": None if growth is None else growth.error_per_day,
+        "level_bytes": None if growth is None else growth.level_bytes,
+        "fresh_bytes": None if growth is None else _begun(course.opinion, growth),
+        "noise_bytes": None if growth is None else growth.spread_bytes,
+        "goes_on": course.growing,
+        "age_hours": lasts.age_hours,
+        "longest_hours": lasts.longest_hours,
+        "endings": lasts.ended,
+        "watched_hours": watched_hours,
+    }
+
+
+def paths(courses: Iterable[Course]) -> pl.DataFrame:
+    """Draw the forecasts of the footprint from the last sample on."""
+    known = [line for course in courses if (line := _line(course)) is not None]
+    container, start, ahead, level, rate, doubt, spread = np.array(known, dtype=float).reshape(-1, 7).T[:, :, None]
+    hours = ahead * np.arange(_POINTS + 1) / _POINTS
+    columns = {
+        "container_id": np.broadcast_to(container, hours.shape).astype(np.uint32),
+        "time": np.rint(start + hours * 3_600_000).astype(np.int64),
+        "low_bytes": np.maximum(level + (rate - th.QUANTILE * doubt) * hours / 24 - th.QUANTILE * spread, 0.0),
+        "mid_bytes": level + rate * hours / 24,
+        "high_bytes": level + (rate + th.QUANTILE * doubt) * hours / 24 + th.QUANTILE * spread,
+    }
+    return pl.DataFrame({name: column.ravel() for name, column in columns.items()}).cast(FORECAST)
+
+
+def _line(course: Course) -> tuple[float, ...] | None:
+    """Where a forecast starts, how far it reaches, and how fast it rises."""
+    opinion, growth, outlook = course.opinion, course.growth, course.outlook
+    whole = opinion.footprint
+    if whole is None or growth is None or outlook.outlook == Outlook.UNKNOWN:
+        return None
+    window = opinion.life.seconds / 3600
+    ahead = 0.3 * window
+    if outlook.hours is not None:
+        ahead = min(max(1.15 * (outlook.high or outlook.hours), ahead), 1.0 * window)
+    goes_on = course.growing > th.LIKELY
+    rate = growth.per_day if goes_on else 0.0
+    doubt = math.hypot(growth.error_per_day, th.SLOPE_DOUBT * growth.per_day) if goes_on else 0.0
+    start = opinion.life.end.timestamp() * 1000
+    return course.container_id, start, ahead, whole.end_level, rate, doubt, whole.noise

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
+import math
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import polars as pl
 
+from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import Family
 from rmtoolkit.schema import TIME, Cause, Ending, Outlook, Pattern, Signal, Verdict
+from rmtoolkit.text import hours, moment
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
@@ -73,8 +76,8 @@ VERDICTS: Final = pl.Schema(
         "evidence": EVIDENCE,
     }
 )
-#: What the chance of an OOM kill at any limit is worked out from, where memory grows: see `forecast.Growth` and
-#: `chances.Exposure`. `fresh_bytes` is the level after a restart, `goes_on` the chance that the growth does.
+#: What the chance of an OOM kill at any limit is worked out from, where memory grows: see `judge.Growth` and
+#: `Exposure`. `fresh_bytes` is the level after a restart, `goes_on` the chance that the growth does.
 AHEAD: Final = pl.Struct(
     {
         "per_day_bytes": pl.Float64,
@@ -89,8 +92,8 @@ AHEAD: Final = pl.Struct(
         "watched_hours": pl.Float64,
     }
 )
-#: What the views need besides.
-FOR_VIEWS: Final = {
+#: What judging says of a workload: `limits` adds the chances of an OOM kill.
+JUDGED: Final = {name: dtype for name, dtype in VERDICTS.items() if not name.startswith("oom_probability")} | {
     "headline": pl.String(),
     "reason": pl.String(),
     "container_id": pl.UInt32(),
@@ -267,9 +270,6 @@ class VerdictRow:
     hours_to_limit: float | None
     hours_to_limit_low: float | None
     hours_to_limit_high: float | None
-    oom_probability_7d: float | None
-    oom_probability_24h: float | None
-    oom_probability_30d: float | None
     startup_peak_bytes: int | None
     settled_bytes: int | None
     peak_bytes: int | None
@@ -286,6 +286,8 @@ class VerdictRow:
     evidence: Sequence[Evidence] = ()
     headline: str = ""
     reason: str = ""
+    #: Of a stored row; judging knows no chances, those are the limits' business.
+    oom_probability_7d: float | None = None
     #: What the chance of an OOM kill is worked out from where it grows: `AHEAD`.
     ahead: Mapping[str, float | None] | None = None
 
@@ -351,6 +353,33 @@ class Layer(StrEnum):
     SHMEM = "shmem"
     KERNEL = "kernel"
     MAPPED = "mapped"
+
+
+class Beside(NamedTuple):
+    """A layer that may grow beside the judged signal and fill the limit: in words, and the signal that shows it."""
+
+    grows: str
+    unknown: str
+    signal: Signal
+
+
+BESIDE: Final = {
+    Layer.SHMEM: Beside(
+        "files in memory (tmpfs, shared memory) grow",
+        "files in memory (tmpfs) grow, and whether anything deletes them is not known",
+        Signal.SHMEM,
+    ),
+    Layer.KERNEL: Beside(
+        "memory that the kernel holds for it (sockets, page tables, slab) grows",
+        "the kernel holds more and more for it, and how much of that it would give back is not known",
+        Signal.KERNEL,
+    ),
+    Layer.MAPPED: Beside(
+        "mapped files or shared memory grow",
+        "mapped files can be reclaimed and shared memory cannot, and which of them grows is not known",
+        Signal.FOOTPRINT,
+    ),
+}
 
 
 class Halt(StrEnum):
@@ -471,6 +500,11 @@ class Reading(Level):
     swing: float
     rise: float
 
+    @property
+    def spikes_early(self) -> bool:
+        """Whether the start needs clearly more than running does, and more than any later peak."""
+        return self.early_peak >= max(th.SPIKE_RATIO * max(self.settled, 1.0), th.ABOVE_LATER * self.late_peak)
+
 
 @dataclass(slots=True)
 class Opinion:
@@ -505,8 +539,8 @@ class Opinion:
     shares: dict[Layer, float] = field(default_factory=dict)
     #: Whether something says that the allocator keeps what lies above the live heap.
     kept_known: bool = True
-    #: Whether what it keeps are gaps that the startup left.
-    kept_as_gaps: bool = False
+    #: The layers of its container at the last sample: `rmtoolkit._shown.last_layers`.
+    now: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def signal(self) -> Signal | None:
@@ -518,19 +552,62 @@ class Opinion:
         level = self.levels.get(signal)
         return None if level is None else level.end_level
 
+    def amount(self, layer: Layer) -> float:
+        """Bytes of a layer: at the last sample where that tells, else at the end of the life."""
+        now = self.now.get(f"{layer}_bytes")
+        return now if now is not None else self.shares.get(layer, 0.0) * (self.end_level(Signal.FOOTPRINT) or 0.0)
+
+    @property
+    def live_bytes(self) -> float | None:
+        """The live heap, likewise."""
+        now = self.now.get("live_bytes")
+        return now if now is not None else self.end_level(Signal.ALLOCATED)
+
+    @property
+    def whole_bytes(self) -> float | None:
+        """All of it, likewise."""
+        now = self.now.get("working_set_bytes")
+        return now if now is not None else self.end_level(Signal.FOOTPRINT)
+
     @property
     def beside(self) -> Layer | None:
         """What grows beside the judged signal and may fill the limit."""
-        return self.growing_layer if self.growing_layer in _BESIDE else None
+        return self.growing_layer if self.growing_layer in BESIDE else None
 
     @property
     def footprint(self) -> Reading | None:
         """Readings of what is nearest to the limit."""
         return self.readings.get(Signal.FOOTPRINT)
 
+    @property
+    def pressure(self) -> dict[Signal, float]:
+        """How hard the kernel held the container back in the later half of a life, where that is much."""
+        half = self.life.seconds / 2
+        found: dict[Signal, float] = {}
+        if half <= 0:
+            return found
+        for name in (Signal.PSI_SOME, Signal.PSI_FULL):
+            row = self.levels.get(name)
+            if row is not None and (share := (row.end_level - row.middle_level) / half) > th.PRESSURE:
+                found[name] = share
+        refaults, footprint = self.levels.get(Signal.REFAULTS), self.end_level(Signal.FOOTPRINT)
+        if refaults is not None and footprint:
+            read_again = (refaults.end_level - refaults.middle_level) * _PAGE_BYTES
+            if (times := read_again / footprint / (half / 3600)) > th.REFAULTS:
+                found[Signal.REFAULTS] = times
+        return found
 
-#: Layers that may grow beside the judged signal and fill the limit.
-_BESIDE: Final = (Layer.SHMEM, Layer.KERNEL, Layer.MAPPED)
+    @property
+    def peaks_at_limit(self) -> bool:
+        """Whether the kernel's own peak counter is at the limit, which scrapes may have missed."""
+        limit, peak = self.life.limit_bytes, self.end_level(Signal.PEAK)
+        return bool(limit and peak is not None and peak >= th.PEAK_AT_LIMIT * limit)
+
+
+#: Refaults are counted in pages.
+_PAGE_BYTES: Final = 4096
+
+
 _LIFE: Final = tuple(column.name for column in fields(Life))
 _LEVEL: Final = tuple(column.name for column in fields(Level))
 _READING: Final = tuple(column.name for column in fields(Reading))
@@ -587,11 +664,6 @@ class Advice:
         return f"{action} Expected: {self.expected.rstrip('.')}." if self.expected else action
 
 
-def evidence_of(row: Mapping[str, object]) -> dict[str, Evidence]:
-    """Find the evidence of a stored verdict by statistic."""
-    return VerdictRow.stored(row).by_statistic
-
-
 @dataclass(frozen=True, slots=True)
 class Suspect:
     """A function that holds more and more."""
@@ -641,3 +713,120 @@ class HeapReading:
     why: str | None = None
     #: What holds most.
     largest: str | None = None
+
+
+@dataclass(slots=True)
+class Pool:
+    """What several lives say together."""
+
+    #: The lives that count, of the running version.
+    opinions: list[Opinion]
+    #: Probabilities, they sum to 1.
+    growing: float
+    bounded: float
+    unresolved: float
+    #: The life that stands for all of them.
+    main: Opinion | None
+    #: True when growth in life after life ends in kills or restarts.
+    masked: bool = False
+    #: The running version, when it no longer grows and an older one did.
+    fixed_version: str | None = None
+    #: The running version, when it grows and the lives of older versions were flat.
+    since_version: str | None = None
+    #: The version before the running one, where it is known.
+    before_version: str | None = None
+    #: Settled level of the running version less that of the one before; None where one is unknown.
+    moved_bytes: float | None = None
+    #: Lives that grow, that could be judged, and that ended in an OOM kill.
+    lives_rising: int = 0
+    lives_judged: int = 0
+    kills: int = 0
+    #: The running version was seen too shortly to judge; for so long the longest life before it was.
+    young_release: bool = False
+    longest_before_seconds: float | None = None
+    #: No more probable is growth said to be.
+    surest: float = 1.0
+    #: What a heap profile of the workload says, beside these lives.
+    heap: HeapReading | None = None
+
+    @property
+    def decided_by_heap(self) -> bool:
+        """Whether the verdict rests on a heap profile as well: evidence level 5."""
+        return self.heap is not None and self.heap.kind in (HeapKind.GROWS, HeapKind.RESTS)
+
+    @property
+    def leaking_code(self) -> str | None:
+        """The code that leaks, where a profile names it."""
+        heap = self.heap
+        return heap.suspects[0].function if heap is not None and heap.kind == HeapKind.GROWS and heap.suspects else None
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """For how long a life grows before something other than memory ends it."""
+
+    #: Age of the youngest life.
+    age_hours: float
+    #: What a life hardly exceeds; None where restarts are too few to tell.
+    longest_hours: float | None
+    #: How often lives ended otherwise than by an OOM kill; all pods of a rollout are one time.
+    ended: int
+
+    @property
+    def left_hours(self) -> float:
+        """Hours that the running life still has; infinite where nothing is known to end it."""
+        if self.longest_hours is None or self.age_hours > self.longest_hours:
+            return math.inf
+        return self.longest_hours - self.age_hours
+
+
+#: Nothing ends a life.
+ENDLESS: Final = Exposure(0.0, None, 0)
+
+
+class OpenKind(StrEnum):
+    """What a verdict waits for."""
+
+    TOO_FEW = "too_few"
+    KILLED = "killed"
+    RESTARTS_UNKNOWN = "restarts_unknown"
+    AT_LIMIT = "at_limit"
+    SHMEM = "shmem"
+    KERNEL = "kernel"
+    MAPPED = "mapped"
+    OUTSIDE = "outside"
+    IDLE = "idle"
+    YOUNG_RELEASE = "young_release"
+    FEW_TEETH = "few_teeth"
+    YOUNG = "young"
+    WITHIN_RANGE = "within_range"
+    HALF_WAVE = "half_wave"
+    FEW_SAMPLES = "few_samples"
+    LIVES_DIFFER = "lives_differ"
+    FAINT = "faint"
+    SLOWING = "slowing"
+    HEAP_RESTS = "heap_rests"
+
+    @property
+    def statistic(self) -> str:
+        """The statistic of the evidence that says so."""
+        return f"open_{self}"
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Why a verdict is open."""
+
+    kind: OpenKind
+    #: The end of a sentence that begins with what was seen.
+    why: str
+    #: When the same data, longer, decides; None where waiting does not help.
+    until: dt.datetime | None
+
+    def wait(self, since: dt.datetime) -> str:
+        """Say until when to wait, in UTC, and how much longer that is."""
+        if self.until is None:
+            return ""
+        span = self.until - since
+        when = moment(self.until, seconds=span < dt.timedelta(minutes=10))
+        return f"{when} UTC ({hours(span.total_seconds() / 3600)} more)"

@@ -152,9 +152,8 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     former = (middle - low) / np.maximum(middle_at - low_at, 1 / bins)
     latter = (levels[3] - middle) / np.maximum(places[3] - middle_at, 1 / bins)
     # A step or two beside the growth are no part of it; many small ones may be all of it.
-    size = th.JUMP_DEVIATIONS * th.DEVIATIONS_PER_MAD * np.median(steps, axis=1) + th.STEP_SHARE / 2 * np.median(
-        values, axis=1
-    )
+    level = np.median(values, axis=1)
+    size = th.JUMP_DEVIATIONS * th.DEVIATIONS_PER_MAD * np.median(steps, axis=1) + th.STEP_SHARE / 2 * level
     large = steps > size[:, None]
     # However many the start took; one that falls within a bin shows at both its sides.
     later = large[:, bins // th.START_PART :]
@@ -164,6 +163,8 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     ends, _ = _around(calm, np.full(len(values), 1.0), width)
     starts, _ = _around(calm, begin, width)
     due = growth * (places[3] - places[0])
+    # What is left of a slope of nothing by rounding is no growth, on whatever machine.
+    grown = due > 1e-9 * level
     # Where growth comes in jumps, whether the last of them has come yet makes the difference of one.
     wobble = np.where(jumpy, top / max(1, bins // 10), noise / np.sqrt(width))
     return Persistence(
@@ -178,7 +179,7 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
         excursion=_excursion(values, onset, rise),
         straight=np.where(former > 0, latter / np.where(former > 0, former, 1), np.inf),
         bend_noise=np.where(levels[3] > low, wobble / np.maximum((levels[3] - low) / 2, 1e-9), np.inf),
-        between=np.where(few & (due > 0), (ends - starts) / np.where(due > 0, due, 1), np.nan),
+        between=np.where(few & grown, (ends - starts) / np.where(grown, due, 1), np.nan),
         # After a fall the rise begins at the lowest place, not where the window does.
         begun=_begun(values, np.minimum(np.minimum(levels[0], levels[1]), levels[2]), levels[3]),
         rested=_rested(values, noise),

@@ -417,10 +417,6 @@ SLOPE_DOUBT: Final = 0.06
 HORIZON_WINDOWS: Final = 200.0
 #: ... and so many weeks.
 HORIZON_WEEKS: Final = 52
-#: Share of a peak by which peaks spread at least from week to week.
-PEAK_SPREAD: Final = 0.03
-#: Chance of a kill in a week where a peak has passed the limit: that of one that comes once a week on average.
-PEAK_PASSED: Final = 0.63
 #: Lives that must have ended otherwise than by an OOM kill before restarts are taken to cap a life's length.
 RESTARTS_CAP: Final = 3
 

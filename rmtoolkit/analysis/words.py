@@ -1,41 +1,51 @@
-"""Headline, reason, open questions and the five questions of a verdict, in words."""
+"""A verdict in words: headline, reason, open question, evidence for and against, and the five questions."""
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import polars as pl
 
-from rmtoolkit.analysis.assess import BESIDE, pressure
-from rmtoolkit.analysis.forecast import ENDLESS, Exposure
-from rmtoolkit.analysis.models import SLOWING_DOWN, Family
-from rmtoolkit.analysis.patterns import PATTERNS
-from rmtoolkit.analysis.pooling import names_leak
-from rmtoolkit.analysis.records import Halt, HeapKind, Layer, Statistic
-from rmtoolkit.analysis.thresholds import (
-    CLOSE_TO_LIMIT,
-    COARSE_SAMPLES,
-    EXCURSION,
-    FAR_HOURS,
-    FEW_SAMPLES,
-    FEWEST_CYCLES,
-    LIKELY,
-    RESERVED_SHARE,
-    SHORT,
-    TEETH,
-    YOUNG,
-    YOUNG_SEEN,
+from rmtoolkit.analysis import thresholds as th
+from rmtoolkit.analysis.models import GROWTH_FAMILIES, SLOWING_DOWN, Family
+from rmtoolkit.analysis.patterns import PATTERNS, stack_of_a_thread
+from rmtoolkit.analysis.records import (
+    BESIDE,
+    ENDLESS,
+    Evidence,
+    Exposure,
+    Halt,
+    HeapKind,
+    Layer,
+    Open,
+    OpenKind,
+    Pool,
+    Says,
+    Statistic,
+    Unit,
+    VerdictRow,
+    rejected,
 )
-from rmtoolkit.schema import Cause, Outlook, Pattern, Signal, Verdict
-from rmtoolkit.text import SIGNAL_WORDS, configured, count, hours, memory, moment, number, printable, rate
+from rmtoolkit.schema import Cause, Ending, Outlook, Pattern, Signal, Verdict
+from rmtoolkit.text import (
+    SIGNAL_WORDS,
+    configured,
+    count,
+    hours,
+    memory,
+    number,
+    printable,
+    rate,
+    rate_with_range,
+    share,
+    small_memory,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from rmtoolkit.analysis.pooling import Pool
     from rmtoolkit.analysis.records import Opinion, Reading, Rejected, VerdictRow
 
 
@@ -74,54 +84,6 @@ _PATIENCE: Final = 8.0
 _DAY_HOURS: Final = 24.0
 
 
-class OpenKind(StrEnum):
-    """What a verdict waits for."""
-
-    TOO_FEW = "too_few"
-    KILLED = "killed"
-    RESTARTS_UNKNOWN = "restarts_unknown"
-    AT_LIMIT = "at_limit"
-    SHMEM = "shmem"
-    KERNEL = "kernel"
-    MAPPED = "mapped"
-    OUTSIDE = "outside"
-    IDLE = "idle"
-    YOUNG_RELEASE = "young_release"
-    FEW_TEETH = "few_teeth"
-    YOUNG = "young"
-    WITHIN_RANGE = "within_range"
-    HALF_WAVE = "half_wave"
-    FEW_SAMPLES = "few_samples"
-    LIVES_DIFFER = "lives_differ"
-    FAINT = "faint"
-    SLOWING = "slowing"
-    HEAP_RESTS = "heap_rests"
-
-    @property
-    def statistic(self) -> str:
-        """The statistic of the evidence that says so."""
-        return f"open_{self}"
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Why a verdict is open."""
-
-    kind: OpenKind
-    #: The end of a sentence that begins with what was seen.
-    why: str
-    #: When the same data, longer, decides; None where waiting does not help.
-    until: dt.datetime | None
-
-    def wait(self, since: dt.datetime) -> str:
-        """Say until when to wait, in UTC, and how much longer that is."""
-        if self.until is None:
-            return ""
-        span = self.until - since
-        when = moment(self.until, seconds=span < dt.timedelta(minutes=10))
-        return f"{when} UTC ({hours(span.total_seconds() / 3600)} more)"
-
-
 def open_question(pool: Pool, pattern: Pattern, cause: Cause | None) -> Open:
     """Find what keeps the verdict open: the doubt that weighs most first."""
     main = pool.main
@@ -136,10 +98,10 @@ def open_question(pool: Pool, pattern: Pattern, cause: Cause | None) -> Open:
         return Open(OpenKind(beside), BESIDE[beside].unknown, None)
     if cause == Cause.OUTSIDE_ALLOCATOR:
         return Open(OpenKind.OUTSIDE, "what grows lies outside the allocator: mappings, C code or stacks", None)
-    if pool.heap is not None and pool.heap.kind == HeapKind.RESTS and row.mean_rise > 0 and row.bounded < LIKELY:
+    if pool.heap is not None and pool.heap.kind == HeapKind.RESTS and row.mean_rise > 0 and row.bounded < th.LIKELY:
         return Open(OpenKind.HEAP_RESTS, "the heap does not: the allocator keeps it, or it lies outside the heap", None)
     work = main.levels.get(Signal.WORK)
-    if work is not None and work.end_level <= work.first_level and row.bounded > LIKELY:
+    if work is not None and work.end_level <= work.first_level and row.bounded > th.LIKELY:
         return Open(OpenKind.IDLE, "no work was done meanwhile, so a leak for each request would not show", None)
     if pool.young_release:
         return _young_release(pool, main)
@@ -149,31 +111,31 @@ def open_question(pool: Pool, pattern: Pattern, cause: Cause | None) -> Open:
 def _shape(pool: Pool, main: Opinion, row: Reading) -> Open:
     """What the curve itself leaves open."""
     start, span = main.life.start, main.life.seconds
-    if 0 < row.teeth < TEETH:
+    if 0 < row.teeth < th.TEETH:
         period = span / (row.teeth + 0.5)
         falls = round(row.teeth)
         seen = "once" if falls == 1 else f"{falls} times"
-        why = f"it fell back only {seen}, and {TEETH} falls are needed to know its floor"
-        return Open(OpenKind.FEW_TEETH, why, _at(start, (TEETH + 0.5) * period, span))
-    half_wave = Family.HALF_WAVE in (row.family, row.bounded_family) and row.unresolved > LIKELY
-    if half_wave and span < FEWEST_CYCLES * _DAY_HOURS * 3600:
-        why = f"it may be a part of a daily cycle, and {number(FEWEST_CYCLES)} days are needed to know one"
-        return Open(OpenKind.HALF_WAVE, why, start + dt.timedelta(hours=FEWEST_CYCLES * _DAY_HOURS))
-    rises = row.mean_rise > 0 and row.bounded < LIKELY
-    if rises and row.begun_at > 1 - YOUNG_SEEN * YOUNG:
+        why = f"it fell back only {seen}, and {th.TEETH} falls are needed to know its floor"
+        return Open(OpenKind.FEW_TEETH, why, _at(start, (th.TEETH + 0.5) * period, span))
+    half_wave = Family.HALF_WAVE in (row.family, row.bounded_family) and row.unresolved > th.LIKELY
+    if half_wave and span < th.FEWEST_CYCLES * _DAY_HOURS * 3600:
+        why = f"it may be a part of a daily cycle, and {number(th.FEWEST_CYCLES)} days are needed to know one"
+        return Open(OpenKind.HALF_WAVE, why, start + dt.timedelta(hours=th.FEWEST_CYCLES * _DAY_HOURS))
+    rises = row.mean_rise > 0 and row.bounded < th.LIKELY
+    if rises and row.begun_at > 1 - th.YOUNG_SEEN * th.YOUNG:
         # Twice the share that a growth phase must fill: a burst has gone away by then.
         why = "the rise began in the last fifth of what was seen"
-        return Open(OpenKind.YOUNG, why, _at(start, row.begun_at * span / (1 - 2 * YOUNG), span))
-    if rises and row.excursion < EXCURSION:
+        return Open(OpenKind.YOUNG, why, _at(start, row.begun_at * span / (1 - 2 * th.YOUNG), span))
+    if rises and row.excursion < th.EXCURSION:
         why = "the rise goes no further than the memory wandered before"
         grown = (1 - row.onset) * span
         return Open(
-            OpenKind.WITHIN_RANGE, why, _at(start, span + (EXCURSION / max(row.excursion, 0.5) - 1) * grown, span)
+            OpenKind.WITHIN_RANGE, why, _at(start, span + (th.EXCURSION / max(row.excursion, 0.5) - 1) * grown, span)
         )
     cadence = span / max(row.samples - 1, 1)
-    if row.samples < FEW_SAMPLES:
-        why = f"there are only {row.samples} samples, and {COARSE_SAMPLES} show a bend"
-        return Open(OpenKind.FEW_SAMPLES, why, _at(start, COARSE_SAMPLES * cadence, span))
+    if row.samples < th.FEW_SAMPLES:
+        why = f"there are only {row.samples} samples, and {th.COARSE_SAMPLES} show a bend"
+        return Open(OpenKind.FEW_SAMPLES, why, _at(start, th.COARSE_SAMPLES * cadence, span))
     lives, rising = pool.lives_judged, pool.lives_rising
     if lives > 1 and 0 < rising < lives:
         return Open(OpenKind.LIVES_DIFFER, f"it rises in {rising} of {lives} lives only", _at(start, 2 * span, span))
@@ -196,11 +158,11 @@ def _too_few(pool: Pool) -> Open:
     if pool.kills:
         return Open(OpenKind.KILLED, f"each of {pool.kills} OOM kills came before a trend could show", None)
     if main is None:
-        return Open(OpenKind.TOO_FEW, f"at least {FEW_SAMPLES} samples of one life are needed to see a trend", None)
+        return Open(OpenKind.TOO_FEW, f"at least {th.FEW_SAMPLES} samples of one life are needed to see a trend", None)
     samples = main.life.samples
     cadence = main.life.seconds / (samples - 1) if samples > 1 else None
-    until = main.life.start + dt.timedelta(seconds=(FEW_SAMPLES - 1) * cadence) if cadence else None
-    why = f"there {'is' if samples == 1 else 'are'} {samples}, and at least {FEW_SAMPLES} of one life show a trend"
+    until = main.life.start + dt.timedelta(seconds=(th.FEW_SAMPLES - 1) * cadence) if cadence else None
+    why = f"there {'is' if samples == 1 else 'are'} {samples}, and at least {th.FEW_SAMPLES} of one life show a trend"
     return Open(OpenKind.TOO_FEW, why, until if until is None or until > main.life.end else None)
 
 
@@ -211,7 +173,7 @@ def _young_release(pool: Pool, main: Opinion) -> Open:
     version = current.life.version
     since = hours(current.life.seconds / 3600)
     why = f"version {version} has run for only {since}" if version else f"the last release is only {since} old"
-    return Open(OpenKind.YOUNG_RELEASE, why, _at(current.life.start, 1.1 * SHORT * longest, current.life.seconds))
+    return Open(OpenKind.YOUNG_RELEASE, why, _at(current.life.start, 1.1 * th.SHORT * longest, current.life.seconds))
 
 
 def _at(start: dt.datetime, needed_seconds: float, seen_seconds: float) -> dt.datetime:
@@ -259,11 +221,11 @@ def _leak_headline(situation: Situation, subject: str) -> str:
     what = "leaks thread stacks," if row.cause == Cause.THREAD_STACKS else "leaks"
     since = situation.pool.since_version
     begin = f"{subject} {what} {growth}" + (f" since version {printable(since)[:40]}" if since is not None else "")
-    if (code := names_leak(situation.pool)) is not None and row.cause == Cause.HEAP:
+    if (code := situation.pool.leaking_code) is not None and row.cause == Cause.HEAP:
         begin += f" in {printable(code)[:80]}"
     if row.limit_outlook == Outlook.REACHES and row.hours_to_limit is not None:
         limit = configured(row.limit_bytes)
-        if row.hours_to_limit > FAR_HOURS:
+        if row.hours_to_limit > th.FAR_HOURS:
             return f"{begin}; its {limit} limit is more than {_HORIZON_WORDS} away."
         if situation.capped:
             return f"{begin}; restarts end every life before its {limit} limit, {hours(row.hours_to_limit)} away."
@@ -280,7 +242,7 @@ def _why_open(situation: Situation) -> str:
         return _OPEN[situation.question.kind]
     reading = situation.main.reading if situation.main is not None else None
     rises = reading is not None and reading.mean_rise > 0
-    other = "a warm-up and a leak" if rises and situation.pool.unresolved > LIKELY else "growth and rest"
+    other = "a warm-up and a leak" if rises and situation.pool.unresolved > th.LIKELY else "growth and rest"
     return f"{other} fit what was seen equally well"
 
 
@@ -328,7 +290,7 @@ def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> st
     if situation.judged > 1:
         parts.append(_on_pods(situation))
     text = " ".join(parts)
-    if names_leak(pool) is not None:
+    if pool.leaking_code is not None:
         text += ", and a heap profile shows the same growth"
     if situation.kills:
         text += f", and {count(situation.kills, 'life', 'lives')} ended in an OOM kill"
@@ -350,7 +312,7 @@ def _why_open_reason(situation: Situation, main: Opinion, reading: Reading, sign
     question, pool = situation.question, situation.pool
     shows = f"growth of it above {rate(situation.row.detection_floor_bytes_per_day, digits=2)} would show"
     if question.kind == OpenKind.AT_LIMIT:
-        held = " under memory pressure" if pressure(main) else ""
+        held = " under memory pressure" if main.pressure else ""
         return f"The {signal} lies flat near the limit{held} over {span}; {question.why}."
     if question.kind == OpenKind.RESTARTS_UNKNOWN:
         return f"The {signal} falls to its first level several times and the source reports no restarts; {shows}."
@@ -430,15 +392,15 @@ def _bounded(row: VerdictRow, pool: Pool) -> Answer:
     if main is None or main.reading is None:
         return _TOO_FEW
     heap = main.readings.get(Signal.ALLOCATED)
-    if row.verdict == Verdict.LEAK and (code := names_leak(pool)) is not None:
+    if row.verdict == Verdict.LEAK and (code := pool.leaking_code) is not None:
         return Answer("no", "concern", f"{printable(code)[:80]} keeps more and more, says the heap profile")
-    if pool.heap is not None and pool.heap.kind == HeapKind.RESTS and pool.bounded > LIKELY:
+    if pool.heap is not None and pool.heap.kind == HeapKind.RESTS and pool.bounded > th.LIKELY:
         return Answer("yes", "fine", "the heap profile shows nothing that grows")
     if heap is not None:
         if row.verdict == Verdict.LEAK and row.cause == Cause.HEAP:
-            return Answer("no", "concern", f"live heap at {memory(heap.end_level)} and growing")
-        if heap.bounded > LIKELY:
-            return Answer("yes", "fine", f"live heap flat at {memory(heap.end_level)}")
+            return Answer("no", "concern", f"live heap at {memory(main.live_bytes)} and growing")
+        if heap.bounded > th.LIKELY:
+            return Answer("yes", "fine", f"live heap flat at {memory(main.live_bytes)}")
         return _unknown("the live heap still rises")
     if row.verdict == Verdict.NOT_LEAK and PATTERNS[row.pattern].caches_bounded:
         return Answer("yes", "fine", "nothing grows without bound")
@@ -470,18 +432,387 @@ def _close(row: VerdictRow, pool: Pool) -> Answer:
         return Answer("yes", "concern", f"{lives} ended in an OOM kill at {configured(limit)}")
     share = settled / limit
     text = f"average use is {number(100 * share, 2)} % of {configured(limit)}"
-    return Answer("yes", "concern", text) if share > CLOSE_TO_LIMIT else Answer("no", "fine", text)
+    return Answer("yes", "concern", text) if share > th.CLOSE_TO_LIMIT else Answer("no", "fine", text)
 
 
 def _reserved(pool: Pool) -> Answer:
-    shares = pool.main.shares if pool.main is not None else {}
-    if not shares:
+    main = pool.main
+    if main is None or not main.shares or not main.whole_bytes:
         return _unknown("no allocator or cgroup detail exported")
-    kept, cache = shares.get(Layer.KEPT, 0.0), shares.get(Layer.CACHE, 0.0)
-    if kept + cache > RESERVED_SHARE:
-        word = "kept by the allocator" if kept >= cache else "page cache"
-        text = f"{number(100 * max(kept, cache), 2)} % of the working set is {word}, not used"
+    shares = {words: main.amount(layer) / main.whole_bytes for layer, words in _UNUSED.items()}
+    largest = max(shares, key=lambda words: shares[words])
+    unused = sum(shares.values())
+    if unused > th.RESERVED_SHARE:
+        text = f"{number(100 * shares[largest], 2)} % of the working set is {largest}, not used"
         return Answer("yes", "concern", text)
-    if Layer.KEPT not in shares:
+    if Layer.KEPT not in main.shares:
         return _unknown("allocator gauges not exported")
-    return Answer("no", "fine", f"{number(100 * (1 - kept - cache), 2)} % of the working set is in use")
+    return Answer("no", "fine", f"{number(100 * (1 - unused), 2)} % of the working set is in use")
+
+
+#: What looks used and is not, in words.
+_UNUSED: Final = {
+    Layer.KEPT: "kept by the allocator",
+    Layer.SLACK: "gaps between live blocks",
+    Layer.CACHE: "page cache",
+}
+_SECONDS_PER_DAY: Final = 86_400
+_HEAP_SIGNAL: Final = "heap_profile"
+
+
+def heap_rows(pool: Pool) -> list[Evidence]:
+    """Put what the profile says in rows of evidence."""
+    heap = pool.heap
+    if heap is None:
+        return []
+
+    def row(
+        says: Says,
+        text: str,
+        value: str,
+        weight: int,
+        statistic: Statistic,
+        estimate: float | None = None,
+        unit: Unit | None = None,
+    ) -> Evidence:
+        # A profile has a clock of its own: no window of the recording.
+        return Evidence(says, text, value, weight, _HEAP_SIGNAL, None, None, statistic, estimate, None, None, unit)
+
+    span = "" if heap.seconds is None else f" over {hours(2 * heap.seconds / 3600)}"
+    if heap.kind == HeapKind.GROWS:
+        rate = heap.growth_bytes_per_second
+        shown = memory(heap.growth_bytes) if rate is None else f"{small_memory(rate)}/s{span}"
+        text = "The heap profile grows steadily, to its end"
+        weight = 1 if pool.bounded > th.LIKELY else 3
+        per_day = (None, None) if rate is None else (rate * _SECONDS_PER_DAY, Unit.BYTES_PER_DAY)
+        found = [row(Says.FOR, text, shown, weight, Statistic.HEAP_GROWTH, *per_day)]
+        for place, one in enumerate(heap.suspects):
+            part = f"{share(min(one.share, 1.0))} of its growth"
+            text = f"The code that it grows in: {part}" if not place else f"And then: {part}"
+            heavy = weight if not place else 1
+            found.append(row(Says.FOR, text, one.place, heavy, Statistic.HEAP_SUSPECT, one.share, Unit.SHARE))
+        return found
+    held = f"{memory(heap.held_bytes)} held{span}"
+    if heap.kind == HeapKind.RESTS:
+        text = "The heap profile shows nothing that grows to its end"
+        heavy = 3 if heap.seconds else 2
+        return [row(Says.AGAINST, text, held, heavy, Statistic.HEAP_RESTS, heap.moved_bytes, Unit.BYTES)]
+    if heap.kind == HeapKind.SMALL:
+        text = "The heap profile grows by too little to be what was recorded"
+        return [
+            row(
+                Says.AGAINST,
+                text,
+                f"{small_memory(heap.growth_bytes_per_second or 0)}/s{span}",
+                1,
+                Statistic.HEAP_SMALL,
+            )
+        ]
+    if heap.kind == HeapKind.SHORT:
+        text = "The heap profile is too short: what was recorded would hardly show in it"
+        if heap.seconds is None:
+            text = "The heap profiles know no time: whether what was recorded would show in them is not known"
+        return [row(Says.NOT_MEASURED, text, held, 0, Statistic.HEAP_SHORT)]
+    if heap.kind == HeapKind.PICTURE:
+        text = "One heap profile tells what is held, not what grows" + (
+            f"; most is held by {heap.largest}" if heap.largest else ""
+        )
+        return [row(Says.NOT_MEASURED, text, f"{memory(heap.held_bytes)} held", 0, Statistic.HEAP_PICTURE)]
+    text = f"The heap profile is blind: {heap.why}"
+    return [row(Says.NOT_MEASURED, text, "not used", 0, Statistic.HEAP_BLIND)]
+
+
+#: Layers by name: what they are called, and the signals that show them, the most telling first.
+_LAYERS: Final = {
+    Layer.KEPT: ("Pages that the allocator keeps", (Signal.FREE, Signal.RESIDENT, Signal.ALLOCATED)),
+    Layer.SLACK: ("Gaps between live blocks", (Signal.ACTIVE,)),
+    Layer.OUTSIDE: ("Memory outside the allocator", (Signal.RESIDENT, Signal.ALLOCATED)),
+    Layer.CACHE: ("Page cache and kernel memory", (Signal.WORKING_SET, Signal.FILE)),
+    Layer.SHMEM: ("Files in memory (tmpfs, shared memory)", (Signal.SHMEM,)),
+    Layer.KERNEL: ("Memory that the kernel holds for it", (Signal.KERNEL, Signal.USAGE, Signal.WORKING_SET)),
+    Layer.MAPPED: ("Mapped files or shared memory", (Signal.RSS,)),
+}
+#: Layers that fill the limit: the kernel cannot take them back.
+_COUNTS: Final = ("outside", Statistic.SHMEM, Statistic.KERNEL, Statistic.MAPPED)
+#: From the middle of a life to where its end level is read, as a share of the life.
+_LATER_PART: Final = 0.4375
+_PRESSURE_WORDS: Final = {
+    Signal.PSI_SOME: "Time that tasks waited for memory",
+    Signal.PSI_FULL: "Time that all tasks waited for memory",
+    Signal.REFAULTS: "Dropped pages read again",
+}
+
+
+def layers(main: Opinion) -> Iterator[Evidence]:
+    """Tell what the memory is made of, where the allocator and the cgroup say it."""
+    heap, whole = main.readings.get(Signal.ALLOCATED), main.footprint
+    if heap is not None and whole is not None and heap.bounded > th.LIKELY:
+        text, change = "The live heap holds its level", f"{memory(heap.early_level)} → {memory(heap.end_level)}"
+        yield Evidence.of(
+            main, Says.AGAINST, 3, Statistic.LIVE_HEAP, text, change, heap.end_level, Unit.BYTES, signal=heap.signal
+        )
+        if heap.spikes_early:
+            text = "The live heap returns to its level after startup"
+            change, fall = f"{memory(heap.early_peak)} → {memory(heap.settled)}", heap.early_peak - heap.settled
+            yield Evidence.of(
+                main, Says.AGAINST, 3, Statistic.STARTUP_HEAP, text, change, fall, Unit.BYTES, signal=heap.signal
+            )
+    footprint = whole.end_level if whole is not None else 0.0
+    swap = main.levels.get(Signal.SWAP)
+    if swap is not None and swap.end_level - swap.early_level >= th.MATERIAL_SHARE * footprint > 0:
+        text = "Memory that was moved to swap, and is counted here as what it is"
+        change = f"{memory(swap.early_level)} → {memory(swap.end_level)}"
+        yield Evidence.of(
+            main, Says.FOR, 2, Statistic.SWAP, text, change, swap.end_level, Unit.BYTES, signal=swap.signal
+        )
+    for layer, (words, signals) in _LAYERS.items():
+        part, grows = main.shares.get(layer, 0.0), layer == main.growing_layer
+        if part < th.LAYER_SHOWN and not grows:
+            continue
+        amount = main.amount(layer)
+        signal = next((name for name in signals if name in main.levels), signals[-1])
+        says = Says.FOR if grows and layer in _COUNTS else Says.AGAINST
+        text, value = f"{words}: this part grows" if grows else words, f"{memory(amount)} of {memory(main.whole_bytes)}"
+        yield Evidence.of(main, says, 2, layer, text, value, amount, Unit.BYTES, signal=signal)
+
+
+def threads(main: Opinion) -> Iterator[Evidence]:
+    """Tell whether threads rise, and whether their stacks explain what the memory grew by."""
+    row = main.readings.get(Signal.THREADS)
+    if row is None:
+        return
+    last = row.end_level
+    if main.threads_grow:
+        text, change = "The number of threads keeps rising", f"{row.first_level:.0f} → {last:.0f}"
+        yield Evidence.of(main, Says.FOR, 2, Statistic.THREADS_RISE, text, change, last, Unit.COUNT, signal=row.signal)
+        stack, unit = stack_of_a_thread(main), Unit.BYTES_PER_THREAD
+        if stack is not None and th.STACK_LEAST <= stack <= th.STACK_MOST:
+            text = "Growth outside the heap for each new thread: as much as a touched stack"
+            value = f"{memory(stack)} a thread"
+            yield Evidence.of(
+                main, Says.FOR, 2, Statistic.STACK_OF_A_THREAD, text, value, stack, unit, signal=row.signal
+            )
+    elif last >= th.MANY_THREADS:
+        text, value = "Threads, a number that stays", f"{last:.0f}"
+        yield Evidence.of(
+            main, Says.AGAINST, 0, Statistic.THREADS_MANY, text, value, last, Unit.COUNT, signal=row.signal
+        )
+
+
+def held_down(main: Opinion) -> Iterator[Evidence]:
+    """Tell what says that a flat level is flat because it cannot grow."""
+    if main.pattern != Pattern.AT_LIMIT:
+        return
+    limit, level = main.life.limit_bytes, main.end_level(Signal.FOOTPRINT)
+    if limit and level is not None:
+        text, value = "Flat this near the limit: growth would not show", f"{memory(level)} of {configured(limit)}"
+        yield Evidence.of(main, Says.FOR, 2, Statistic.AT_LIMIT, text, value, level / limit, Unit.SHARE)
+    for name, amount in main.pressure.items():
+        text, shown, unit = _PRESSURE_WORDS[name], f"{share(amount)} of the time", Unit.SHARE
+        if name == Signal.REFAULTS:
+            shown, unit = f"{number(amount, 2)} × memory an hour", Unit.PER_HOUR
+        yield Evidence.of(main, Says.FOR, 2, name, text, shown, amount, unit, signal=name)
+    if main.peaks_at_limit:
+        text, peak = "The highest usage that the kernel counted is the limit", main.end_level(Signal.PEAK)
+        yield Evidence.of(
+            main, Says.FOR, 1, Statistic.PEAK_AT_LIMIT, text, memory(peak), peak, Unit.BYTES, signal=Signal.PEAK
+        )
+
+
+def work(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]:
+    """Set growth against the work that was done meanwhile."""
+    if reading.load_share > 0:
+        text, value = "The memory follows the load", f"{number(100 * reading.load_share, 2)} % of its changes"
+        yield Evidence.of(main, Says.AGAINST, 2, Statistic.FOLLOWS_LOAD, text, value, reading.load_share, Unit.SHARE)
+    counter = main.levels.get(Signal.WORK)
+    days = main.life.seconds / 86_400
+    if counter is None or days <= 0:
+        return
+    if counter.end_level <= counter.first_level:
+        text = "No work was done: rest says nothing about a leak per request"
+        yield Evidence.of(
+            main, Says.NOT_MEASURED, 1, Statistic.IDLE, text, "0 units", 0, Unit.COUNT, signal=counter.signal
+        )
+        return
+    per_day = (counter.end_level - counter.middle_level) / (_LATER_PART * days)
+    growth, low, high = row.growth_bytes_per_day, row.growth_low_bytes_per_day, row.growth_high_bytes_per_day
+    if growth is None or low is None or high is None or per_day <= 0:
+        return
+    each, least, most = (value / per_day for value in (growth, low, high))
+    value = f"{small_memory(each)} ({small_memory(least, like=each)}–{small_memory(most, like=each)})"
+    if least < 0:
+        value = value.replace("–", " to ")
+    says, weight, text = Says.AGAINST, 1, "For each unit of work done the memory does not grow"
+    if low > 0 and row.verdict != Verdict.NOT_LEAK:
+        says, weight, text = Says.FOR, 2, "Growth for each unit of work done"
+    statistic, unit = Statistic.GROWTH_PER_WORK, Unit.BYTES_PER_WORK
+    yield Evidence.of(main, says, weight, statistic, text, value, each, unit, low=least, high=most)
+
+
+#: What was seen of growth that a model found.
+_HALTS: Final = {
+    Halt.FLOOR_STAYS: "Only the tops rise: the floor stays",
+    Halt.ENDED: "What rose stands still in the last third of the window",
+    Halt.SLOWING: "The rise slows down towards the end of the window",
+    Halt.WITHIN_RANGE: "The rise goes no further than the memory wandered before",
+}
+
+_SHAPES: Final = {
+    Family.CONSTANT: "One level",
+    Family.STEP: "One step between two levels",
+    Family.TWO_STEPS: "Two steps between levels",
+    Family.PULSE: "A burst above one level",
+    Family.SATURATING: "A curve that levels off",
+    Family.TWO_SATURATING: "A curve that levels off in two stages",
+    Family.SATURATING_STEP: "A warm-up and a step",
+    Family.LOG: "A curve that slows down but has no bound",
+    Family.POWER: "Growth that slows down without an end",
+    Family.RAMP_END: "A ramp that ends",
+    Family.RAMP: "A ramp between two levels",
+    Family.HALF_WAVE: "A part of a daily cycle",
+    Family.ACCELERATING: "Growth that speeds up",
+    Family.LINEAR: "A straight rise",
+    Family.TWO_SLOPES: "A rise in two stages",
+    Family.SATURATING_LINEAR: "A warm-up, then a straight rise",
+    Family.SATURATING_HINGE: "A warm-up, a rest, then a straight rise",
+    Family.STEP_LINEAR: "A step and a straight rise",
+    Family.STEP_HINGE: "A step, then a straight rise",
+    Family.TWO_STEPS_LINEAR: "Two steps and a straight rise",
+}
+
+
+def evidence(situation: Situation) -> list[Evidence]:
+    """Collect the evidence, strongest first: what speaks for the verdict, against it, what was not measured."""
+    main = situation.main
+    if main is None:
+        return []
+    first, second = (Says.FOR, Says.AGAINST) if situation.row.verdict == Verdict.LEAK else (Says.AGAINST, Says.FOR)
+    order = {first: 0, second: 1, Says.NOT_MEASURED: 2}
+    return sorted(_all(situation, main), key=lambda piece: (order[piece.says], -piece.weight))
+
+
+def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:
+    row = situation.row
+    if row.verdict == Verdict.INCONCLUSIVE:
+        yield _settling(situation.question, main)
+    if row.limit_bytes is None and not row.limit_known:
+        yield Evidence.of(main, Says.NOT_MEASURED, 0, Statistic.NO_LIMIT, "The memory limit", "not exported")
+    if main.reading is not None:
+        yield from _trend(row, main, main.reading)
+        yield from work(row, main, main.reading)
+        yield from heap_rows(situation.pool)
+        yield from _lives(situation, main)
+        yield from layers(main)
+        yield from threads(main)
+        yield from held_down(main)
+        yield from _doubts(situation, main)
+        yield from _missing(situation, main)
+
+
+def _settling(question: Open, main: Opinion) -> Evidence:
+    """What an open verdict waits for; `end` is when it will have come, where waiting helps."""
+    text, since = f"What keeps it open: {question.why}", main.life.end
+    statistic = question.kind.statistic
+    if question.until is None:
+        return Evidence.of(main, Says.NOT_MEASURED, 1, statistic, text, "time alone does not help")
+    wait = (question.until - since).total_seconds() / 3600
+    value = f"until {question.wait(since)}"
+    row = Evidence.of(main, Says.NOT_MEASURED, 1, statistic, text, value, wait, Unit.HOURS)
+    return replace(row, start=since, end=question.until)
+
+
+def _trend(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]:
+    signal = SIGNAL_WORDS.get(reading.signal, reading.signal)
+    grows = reading.family in GROWTH_FAMILIES and reading.growing > th.LIKELY
+    strength = max(reading.growing, reading.bounded, reading.unresolved)
+    weight = 3 if strength > th.STRONG else 2 if strength > th.GOOD else 1
+    says = Says.FOR if grows or reading.unresolved > th.LIKELY else Says.AGAINST
+    text, value = f"{_SHAPES[reading.family]} explains the {signal} best", f"weight {number(100 * strength, 2)} %"
+    yield Evidence.of(main, says, weight, Statistic.SHAPE, text, value, strength, Unit.SHARE)
+    growth, low, high = row.growth_bytes_per_day, row.growth_low_bytes_per_day, row.growth_high_bytes_per_day
+    if growth is None or low is None or high is None:
+        return
+    lasting = next((words for halt, words in _HALTS.items() if halt in main.halts), None)
+    if low > 0 and grows and lasting is None:
+        says, text = Says.FOR, f"The {signal} still grows at the end of the window"
+    elif lasting is not None and grows:
+        says, text, weight = Says.AGAINST, lasting, 2
+    elif reading.unresolved > reading.bounded:
+        says, text, weight = Says.FOR, f"The {signal} still rises, though less and less", 1
+    else:
+        says, text = Says.AGAINST, f"The {signal} does not grow at the end of the window"
+    value, unit = rate_with_range(growth, low, high), Unit.BYTES_PER_DAY
+    yield Evidence.of(main, says, weight, Statistic.GROWTH, text, value, growth, unit, low=low, high=high)
+
+
+def _lives(situation: Situation, main: Opinion) -> Iterator[Evidence]:
+    pool, lasts = situation.pool, situation.lasts
+    rising, judged = pool.lives_rising, pool.lives_judged
+    if judged > 1:
+        says = Says.FOR if rising > judged / 2 else Says.AGAINST
+        text, value, weight = "Lives in which the memory keeps rising", f"{rising} of {judged}", 3 if judged > 2 else 2
+        yield Evidence.of(main, says, weight, Statistic.LIVES_RISING, text, value, rising, Unit.COUNT)
+    if situation.judged > 1:
+        yield _pods(situation, main)
+    if situation.kills:
+        text = "Lives that ended in an OOM kill"
+        yield Evidence.of(
+            main, Says.FOR, 1, Statistic.OOM_KILLS, text, f"{situation.kills}", situation.kills, Unit.COUNT
+        )
+    elsewhere = sum(opinion.life.ended in (Ending.NODE_OOM, Ending.EVICTED) for opinion in pool.opinions)
+    if elsewhere:
+        text = "Ended by the node (eviction, node out of memory): says nothing about this limit"
+        shown = count(elsewhere, "life", "lives")
+        yield Evidence.of(main, Says.AGAINST, 0, Statistic.NODE_EVENTS, text, shown, elsewhere, Unit.COUNT)
+    if pool.fixed_version is not None:
+        shown = printable(pool.fixed_version)[:40]
+        yield Evidence.of(main, Says.AGAINST, 3, Statistic.FIXED_VERSION, "The growth ended with a release", shown)
+    if pool.since_version is not None and situation.row.verdict == Verdict.LEAK:
+        text, shown = "The growth began with a release, the one before was flat", printable(pool.since_version)[:40]
+        yield Evidence.of(main, Says.FOR, 3, Statistic.SINCE_VERSION, text, shown)
+    if lasts.longest_hours is not None and situation.row.limit_outlook == Outlook.REACHES:
+        text = "Restarts begin the growth anew: no life is expected to last longer"
+        says, longest = Says.AGAINST if situation.capped else Says.FOR, lasts.longest_hours
+        yield Evidence.of(main, says, 0, Statistic.LIFE_LENGTH, text, hours(longest), longest, Unit.HOURS)
+
+
+def _pods(situation: Situation, main: Opinion) -> Evidence:
+    """One pod of several points at that instance, all of them at the code."""
+    growing, judged, pod = situation.growing, situation.judged, situation.row.pod
+    text = "Pods that grow"
+    if growing == judged:
+        text = "Pods that grow: all of them, so the code does it wherever it runs"
+    elif growing == 1 and pod is not None:
+        text = f"Pods that grow: only {printable(pod)[:80]}, so look at what is different there"
+    says = Says.FOR if growing else Says.AGAINST
+    return Evidence.of(main, says, 2, Statistic.PODS_GROWING, text, f"{growing} of {judged}", growing, Unit.COUNT)
+
+
+def _doubts(situation: Situation, main: Opinion) -> Iterator[Evidence]:
+    if main.restarts_unknown:
+        text = "Deep falls may be restarts that the source does not report"
+        yield Evidence.of(main, Says.FOR, 2, Statistic.RESTARTS_UNKNOWN, text, "unknown")
+    seen = situation.row.coverage
+    if seen is not None and seen < th.COVERED:
+        text, shown = "Samples are missing", f"{number(100 * (1 - seen), 2)} %"
+        yield Evidence.of(main, Says.NOT_MEASURED, 1, Statistic.COVERAGE, text, shown, seen, Unit.SHARE)
+    # What is wrong between two signals is said of both; once is enough.
+    said: set[str] = set()
+    for one in situation.rejected:
+        if one.detail in said:
+            continue
+        said.add(one.detail)
+        row = Evidence.of(main, Says.NOT_MEASURED, 0, rejected(one.check), one.detail[:160], "not used")
+        yield replace(row, signal=one.signal)
+
+
+def _missing(situation: Situation, main: Opinion) -> Iterator[Evidence]:
+    if Signal.ALLOCATED not in main.levels:
+        broken = any(one.signal == Signal.ALLOCATED for one in situation.rejected)
+        text, shown = "The live heap of the allocator", "its exporter is broken" if broken else "not exported"
+        yield Evidence.of(main, Says.NOT_MEASURED, 0, Statistic.NO_LIVE_HEAP, text, shown)
+    if Signal.LOAD not in main.levels and Signal.WORK not in main.levels:
+        yield Evidence.of(main, Says.NOT_MEASURED, 0, Statistic.NO_WORK, "Requests or other work", "not exported")
+    if main.life.seconds and situation.row.evidence_level < 2:
+        shown = f"{hours(main.life.hours)} seen as one life"
+        yield Evidence.of(main, Says.NOT_MEASURED, 0, Statistic.NO_RESTARTS, "Restarts", shown)

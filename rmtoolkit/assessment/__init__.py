@@ -11,20 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from rmtoolkit._parallel import Parted
-from rmtoolkit._shown import last_layers
-from rmtoolkit.analysis.judge import judge_with, verdicts_with
+from rmtoolkit.analysis.judge import judge, verdicts_with
 from rmtoolkit.analysis.lives import lives as lives_of
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
-from rmtoolkit.assessment import _rows, _totals, _words
-from rmtoolkit.assessment._changes import CHANGES, Change, compare, stored
+from rmtoolkit.assessment import _rows
 from rmtoolkit.assessment._rows import WORKLOADS
-from rmtoolkit.assessment._totals import Totals
-from rmtoolkit.assessment._windows import windows
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits import cost, recommend
+from rmtoolkit.limits import recommend
 from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.recommend import of_gathered
-from rmtoolkit.limits.risk import HORIZON, as_margins, of_needs
+from rmtoolkit.limits.risk import HORIZON, USUAL, as_margins, of_needs
 from rmtoolkit.recording import Recording, read_recording
 
 if TYPE_CHECKING:
@@ -36,17 +32,14 @@ if TYPE_CHECKING:
     from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit._parallel import Source
     from rmtoolkit.analysis.heap_reading import Heap
-    from rmtoolkit.limits.cost import Prices
+    from rmtoolkit.assessment._totals import Totals
     from rmtoolkit.limits.history import AnyRecording
-    from rmtoolkit.limits.risk import Margins
+    from rmtoolkit.limits.risk import Margins, Prices
 
 
 __all__ = [
-    "CHANGES",
     "WORKLOADS",
     "Assessment",
-    "Change",
-    "Totals",
     "as_assessment",
     "assess",
     "checklist",
@@ -211,10 +204,12 @@ def assess(
     """
     if isinstance(source, Assessment):
         return source
+    from rmtoolkit.assessment import _totals  # noqa: PLC0415 - a row of verdicts needs none of it
+
     recommend.check_chance(oom_probability)
     chosen = as_margins(margins)
     before = None if previous is None else _before(previous)
-    judgement, frames = judge_with(source, _gathered, heap, client=client)
+    judgement, frames = judge(source, _gathered, heap, client=client)
     needs, about = frames["needs"], judgement.recording
     limits = of_gathered(needs, oom_probability, chosen, prices=prices)
     rows = _rows.joined(
@@ -223,13 +218,13 @@ def assess(
     rows = _rows.with_growth(_rows.with_runs(rows, judgement.lives, about.containers), judgement.fits)
     rows = _rows.by_urgency(_rows.with_accepted(_rows.with_waste(rows, prices), accepted))
     rows = _rows.with_alarms(rows, oom_probability)
-    rows, changes = compare(_rows.complete(_rows.named(_words.with_words(rows))), before)
+    rows, changes = _totals.compare(_rows.complete(_rows.named(_rows.with_words(rows))), before)
     keys = rows.unique(WORKLOAD, keep="first", maintain_order=True).select("workload_id", *WORKLOAD)
     ids = about.containers.join(keys, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
     by_container = partial(_with_id, ids=ids, on=["container_id"])
     by_name = partial(_with_id, ids=keys, on=list(WORKLOAD))
     tried = _totals.tried_limits(rows)
-    curves = by_name(_rows.curves_of(needs, limits, tried, chosen, prices))
+    curves = by_name(_totals.curves_of(needs, limits, tried, chosen, prices))
     return Assessment(
         recording=about,
         fleet=_totals.totals_of(
@@ -242,10 +237,10 @@ def assess(
         lives=by_container(judgement.lives),
         fits=by_container(judgement.fits),
         forecast=by_container(judgement.forecast),
-        evidence=_rows.evidence_of(rows),
+        evidence=_totals.evidence_of(rows),
         checklist=by_name(judgement.checklist),
-        advice=_words.advice_of(rows),
-        queries=_words.queries_of(rows),
+        advice=_totals.advice_of(rows),
+        queries=_totals.queries_of(rows),
         changes=changes,
         risk_curves=curves,
         buys=_totals.buys_of(rows, tried, curves, prices),
@@ -262,8 +257,10 @@ def assess(
 
 def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFrame:
     """Find the rows of last time."""
+    from rmtoolkit.assessment import _totals  # noqa: PLC0415 - as in `assess`
+
     if isinstance(previous, str | os.PathLike):
-        found = stored(previous)
+        found = _totals.stored(previous)
         return assess(read_recording(previous)).workloads if found is None else found
     if isinstance(previous, Assessment):
         return previous.workloads
@@ -419,7 +416,7 @@ def recommend_limits(
     >>> row["action"], row["peak_bytes"] < row["recommended_limit_bytes"] < 2 * row["peak_bytes"]
     ('set_limit', True)
     """
-    prices = None if price_per_gib_hour is None else replace(cost.USUAL, per_gib_hour=price_per_gib_hour)
+    prices = None if price_per_gib_hour is None else replace(USUAL, per_gib_hour=price_per_gib_hour)
     if isinstance(recording, Assessment):
         target = recording.oom_probability if oom_probability is None else oom_probability
         chosen = recording.margins if margins is None else as_margins(margins)
@@ -537,7 +534,7 @@ def fits(recording: Source | Assessment, *, client: Client | None = None) -> pl.
     """
     if isinstance(recording, Assessment):
         return recording.fits.drop("workload_id")
-    return judge_with(recording, None, client=client)[0].fits
+    return judge(recording, None, client=client)[0].fits
 
 
 def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame | Assessment) -> pl.DataFrame:
@@ -584,25 +581,18 @@ def _alone(
     """Make the rows of the workloads where nobody asks for the other frames."""
     frames = verdicts_with(source, _gathered_alone, heap, client=client)
     limits = of_gathered(frames["needs"])
-    now = dt.datetime.now(dt.UTC)
-    rows = _rows.joined(frames["verdicts"], frames["needs"], limits, (frames["layers"],), now)
-    return _rows.complete(_words.with_words(_rows.by_urgency(rows)))
+    rows = _rows.joined(frames["verdicts"], frames["needs"], limits, (), dt.datetime.now(dt.UTC))
+    return _rows.complete(_rows.with_words(_rows.by_urgency(rows)))
 
 
 def _gathered(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Reduce a part to what limits are decided from, to its last instant, and to what happened."""
+    """Reduce a part to what limits are decided from, and to what happened."""
     return {
         **recommend.also(part, verdicts),
-        "windows": windows(part, verdicts),
-        "layers": last_layers(part.samples, part.containers["container_id"]),
+        "windows": _rows.windows(part, verdicts),
     }
 
 
 def _gathered_alone(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Do the same without what a verdict does not show: few headlines name layers."""
-    named = verdicts.filter(pl.col("pattern").is_in(_words.OF_LAYERS))["container_id"]
-    return {
-        "needs": recommend.gathered(part, verdicts, requests=False),
-        "verdicts": verdicts,
-        "layers": last_layers(part.samples, named),
-    }
+    """Do the same without what a verdict does not show."""
+    return {"needs": recommend.gathered(part, verdicts, requests=False)}

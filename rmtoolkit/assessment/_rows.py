@@ -1,4 +1,4 @@
-"""The rows of an Assessment: every number of each workload container, and of each of its pods."""
+"""The rows of an Assessment: every number and every word of each workload container."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, WORKLOAD
-from rmtoolkit.limits import recommend
-from rmtoolkit.limits.cost import expected, per_month, reserved
+from rmtoolkit._tables import run_starts
+from rmtoolkit.analysis.patterns import advise
+from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, WORKLOAD, Advice
 from rmtoolkit.limits.history import GROWS, Ahead, as_need
-from rmtoolkit.limits.risk import HORIZON, lookup, of_needs
-from rmtoolkit.schema import TIME, Cause, Pattern, Verdict
+from rmtoolkit.limits.recommend import OF_LIMITS, quantity, risk_now
+from rmtoolkit.limits.risk import HORIZON, lookup, per_month
+from rmtoolkit.schema import TIME, Action, Cause, Pattern, Verdict
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Mapping, Sequence
 
     from rmtoolkit._accepted import Acknowledgement
-    from rmtoolkit.limits.cost import Prices
-    from rmtoolkit.limits.risk import Margins
+    from rmtoolkit.limits.risk import Margins, Prices
+    from rmtoolkit.recording import Recording
 
     Row = Mapping[str, Any]
+
 
 _SHARE: Final = pl.Float64()
 _BYTES: Final = pl.Int64()
@@ -250,7 +253,7 @@ def joined(
     """Put everything about a workload container in one row."""
     on = list(WORKLOAD)
     rows = (
-        verdicts.drop(*_CHANCES, "settled_bytes", "peak_bytes")
+        verdicts.drop("settled_bytes", "peak_bytes")
         .join(limits.rename(_ADVISED).drop(_ELSEWHERE), on=on, how="left", nulls_equal=True, maintain_order="left")
         .join(
             needs.select(*on, "growing", "kills_now", "window_end", "peak_bytes"),
@@ -263,48 +266,148 @@ def joined(
     for frame in seen:
         rows = rows.join(frame, on="container_id", how="left", maintain_order="left")
     end, limit = pl.col("window_end"), pl.col("limit_bytes")
-    rests = (pl.col("verdict") == Verdict.NOT_LEAK) & pl.col("growing").not_()
     startup = pl.col("startup_peak_bytes")
     patterns = pl.concat_list(pl.concat_list("pattern"), "also")
     keeps = patterns.list.eval(pl.element().is_in(_KEEPING)).list.any() | (pl.col("cause") == Cause.ALLOCATOR)
     spikes = patterns.list.contains(Pattern.STARTUP_SPIKE) & (pl.col("verdict") != Verdict.LEAK)
     spikes = spikes & (startup > _STARTUP * pl.col("settled_bytes")) & (startup > _SETS_PEAK * pl.col("peak_bytes"))
-    leak, chance = pl.col("leak_probability"), pl.col("verdict") == Verdict.INCONCLUSIVE
     return rows.with_columns(
         data_age_seconds=pl.lit(now).cast(TIME).sub(end).dt.total_milliseconds() / 1000,
         whole_weeks=(pl.col("history_seconds") / (HORIZON.total_seconds() / 1.02)).floor().cast(pl.Int64),
-        headroom_share=1 - pl.col("need_bytes") / limit,
         over_settled_share=limit / pl.col("settled_bytes").replace(0, None) - 1,
         reserved_change_bytes=pl.col("reserved_then_bytes") - pl.col("reserved_now_bytes"),
         cost_change_per_month=pl.col("cost_then_per_month") - pl.col("cost_now_per_month"),
         undecided_until=pl.when(pl.col("wait_seconds").is_not_null()).then(
             end + pl.duration(milliseconds=(pl.col("wait_seconds") * 1000).round(), time_unit="ms")
         ),
-        confidence_of=pl.when(chance).then(pl.lit("Chance of a leak")).otherwise(pl.lit("Confidence")),
-        confidence_share=pl.when(pl.col("verdict") == Verdict.NOT_LEAK).then(1 - leak).otherwise(leak),
-        evidence_words=pl.col("evidence_level").replace_strict(_LEVELS, default=None, return_dtype=pl.String),
         # Worth a word only where it is less than what holds otherwise.
         purged_limit_bytes=pl.when(pl.col("purged_limit_bytes") < pl.coalesce("advised_limit_bytes", limit)).then(
             "purged_limit_bytes"
         ),
         bound_by=pl.when(spikes).then(pl.lit("startup")).when(keeps).then(pl.lit("allocator")),
-        why=pl.col("reason"),
-        **_instants(),
-        # Where rest was shown there is no growth; the smallest that would have been seen stays.
-        **{name: pl.when(rests.not_()).then(name) for name in _GROWTH},
+        **_of_both(),
     )
 
 
 _GROWTH: Final = ("growth_bytes_per_day", "growth_low_bytes_per_day", "growth_high_bytes_per_day")
 
 
-def _instants() -> dict[str, pl.Expr]:
-    """Say when the limit is met, from the hours that are left."""
+def _of_both() -> dict[str, pl.Expr]:
+    """Say of a workload or a pod what its verdict, its need and the hours that are left come to."""
+    verdict, leak = pl.col("verdict"), pl.col("leak_probability")
+    open_, rests = verdict == Verdict.INCONCLUSIVE, (verdict == Verdict.NOT_LEAK) & pl.col("growing").not_()
     return {
-        f"limit_at{side}": pl.col("window_end")
-        + pl.duration(milliseconds=(pl.col(f"hours_to_limit{side}") * 3_600_000).round(), time_unit="ms")
-        for side in ("", "_low", "_high")
+        "headroom_share": 1 - pl.col("need_bytes") / pl.col("limit_bytes"),
+        "confidence_of": pl.when(open_).then(pl.lit("Chance of a leak")).otherwise(pl.lit("Confidence")),
+        "confidence_share": pl.when(verdict == Verdict.NOT_LEAK).then(1 - leak).otherwise(leak),
+        "evidence_words": pl.col("evidence_level").replace_strict(_LEVELS, default=None, return_dtype=pl.String),
+        "why": pl.col("reason"),
+        # When the limit is met, from the hours that are left.
+        **{
+            f"limit_at{side}": pl.col("window_end")
+            + pl.duration(milliseconds=(pl.col(f"hours_to_limit{side}") * 3_600_000).round(), time_unit="ms")
+            for side in ("", "_low", "_high")
+        },
+        # Where rest was shown there is no growth; the smallest that would have been seen stays.
+        **{name: pl.when(rests.not_()).then(name) for name in _GROWTH},
     }
+
+
+#: What a pod has of its own; the rest is that of its workload: one limit is set for all of its pods.
+_OWN: Final = (
+    *(name for name in VERDICTS if name not in (*WORKLOAD, "next_step", "pods")),
+    "headline",
+    "why",
+    "need_bytes",
+    "headroom_share",
+    "limit_at",
+    "limit_at_low",
+    "limit_at_high",
+    "kills",
+    "kills_7d",
+    "last_kill",
+    "runs",
+    "runs_killed",
+    "layers_time",
+    "live_bytes",
+    "slack_bytes",
+    "kept_bytes",
+    "outside_bytes",
+    "anon_bytes",
+    "cache_bytes",
+    "kernel_bytes",
+    "shmem_bytes",
+    "working_set_bytes",
+    "rss_bytes",
+    "confidence_of",
+    "confidence_share",
+    "evidence_words",
+    "growing",
+)
+
+
+def instances_of(
+    instances: pl.DataFrame,
+    needs: pl.DataFrame,
+    workloads: pl.DataFrame,
+    margins: Margins,
+    beside: Iterable[pl.DataFrame],
+) -> pl.DataFrame:
+    """Give each pod a row like its workload's, with its own verdict, layers, kills and chance at its own limit."""
+    own = instances.hstack(_chances(instances, needs, workloads, margins))
+    for frame in beside:
+        own = own.join(frame, on="container_id", how="left", maintain_order="left")
+    about = workloads.unique(WORKLOAD, keep="first", maintain_order=True).select(
+        *WORKLOAD, pl.col("pods").alias("of pods"), *(pl.col(name).alias(f"its {name}") for name in WORKLOADS)
+    )
+    own = own.join(about, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left").with_columns(
+        growing=GROWS.fill_null(value=False), window_end=pl.col("its window_end")
+    )
+    own = own.with_columns(**_of_both())
+    alone = pl.col("of pods") == 1
+    return own.select(
+        *(
+            pl.lit(1, dtype=_COUNT).alias(name)
+            if name == "pods"
+            else pl.col(name)
+            if name in ("container_id", "pod")
+            else pl.when(alone).then(f"its {name}").otherwise(pl.col(name).cast(dtype)).alias(name)
+            if name in _OWN
+            else pl.col(f"its {name}").alias(name)
+            for name, dtype in WORKLOADS.items()
+        ),
+        "lives",
+    )
+
+
+def _chances(instances: pl.DataFrame, needs: pl.DataFrame, workloads: pl.DataFrame, margins: Margins) -> pl.DataFrame:
+    """Give each pod the chance at its own limit: its share of the workload's need, its own growth and kills."""
+    scores = lookup(margins)
+    known = {tuple(row[name] for name in WORKLOAD): as_need(row) for row in needs.iter_rows(named=True)}
+    whole = {tuple(row[:4]): row[4:] for row in workloads.select(*WORKLOAD, *_CHANCES, "need_bytes").iter_rows()}
+    found = []
+    about = instances.select(
+        *WORKLOAD, "peak_bytes", "limit_bytes", "ahead", grows=GROWS.fill_null(value=False)
+    ).iter_rows(named=True)
+    for row in about:
+        key = tuple(row[name] for name in WORKLOAD)
+        need = known[key]
+        if need.pods == 1:
+            found.append(whole[key])
+            continue
+        share = (row["peak_bytes"] or 0) / need.peak_bytes if need.peak_bytes else 1.0
+        mine = replace(
+            need,
+            base_bytes=None if need.base_bytes is None else need.base_bytes * share,
+            need_bytes=None if need.need_bytes is None else round(need.need_bytes * share),
+            growing=row["grows"],
+            limit_bytes=row["limit_bytes"],
+            ahead=Ahead(**row["ahead"]) if row["ahead"] else Ahead(),
+        )
+        risk = risk_now(mine, scores(mine.history_seconds, mine.climbing))
+        found.append((risk.day, risk.week, risk.month, mine.need_bytes))
+    schema = {**dict.fromkeys(_CHANCES, pl.Float64), "need_bytes": pl.Int64}
+    return pl.DataFrame(found, schema=schema, orient="row")
 
 
 def with_waste(rows: pl.DataFrame, prices: Prices | None) -> pl.DataFrame:
@@ -443,163 +546,236 @@ def with_accepted(rows: pl.DataFrame, accepted: Iterable[Acknowledgement]) -> pl
     return rows.with_columns(pl.DataFrame(found, schema={name: WORKLOADS[name] for name in _ACCEPTED}, orient="row"))
 
 
-#: What a pod has of its own; the rest is that of its workload: one limit is set for all of its pods.
-_OWN: Final = (
-    *(name for name in VERDICTS if name not in (*WORKLOAD, "next_step", "pods")),
-    "headline",
-    "why",
-    "need_bytes",
-    "headroom_share",
-    "limit_at",
-    "limit_at_low",
-    "limit_at_high",
-    "kills",
-    "kills_7d",
-    "last_kill",
-    "runs",
-    "runs_killed",
-    "layers_time",
-    "live_bytes",
-    "slack_bytes",
-    "kept_bytes",
-    "outside_bytes",
-    "anon_bytes",
-    "cache_bytes",
-    "kernel_bytes",
-    "shmem_bytes",
-    "working_set_bytes",
-    "rss_bytes",
-    "confidence_of",
-    "confidence_share",
-    "evidence_words",
-    "growing",
-)
-
-
-def instances_of(
-    instances: pl.DataFrame,
-    needs: pl.DataFrame,
-    workloads: pl.DataFrame,
-    margins: Margins,
-    beside: Iterable[pl.DataFrame],
-) -> pl.DataFrame:
-    """Give each pod a row like its workload's, with its own verdict, layers, kills and chance at its own limit."""
-    own = instances.drop(*_CHANCES).hstack(_chances(instances, needs, workloads, margins))
-    for frame in beside:
-        own = own.join(frame, on="container_id", how="left", maintain_order="left")
-    leak, open_ = pl.col("leak_probability"), pl.col("verdict") == Verdict.INCONCLUSIVE
-    about = workloads.unique(WORKLOAD, keep="first", maintain_order=True).select(
-        *WORKLOAD, pl.col("pods").alias("of pods"), *(pl.col(name).alias(f"its {name}") for name in WORKLOADS)
+def windows(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Find the window of each workload and what happened in it, by the container that is shown."""
+    shown = verdicts.select("container_id", *WORKLOAD)
+    ids = part.samples["container_id"]
+    first = run_starts(ids)
+    last = np.append(first[1:], part.samples.height) - 1
+    seen = pl.DataFrame(
+        {
+            "container_id": ids.gather(first),
+            "first": part.samples["time"].gather(first),
+            "last": part.samples["time"].gather(last),
+        }
     )
-    own = own.join(about, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left").with_columns(
-        growing=GROWS.fill_null(value=False),
-        window_end=pl.col("its window_end"),
-        headroom_share=1 - pl.col("need_bytes") / pl.col("limit_bytes"),
-        confidence_of=pl.when(open_).then(pl.lit("Chance of a leak")).otherwise(pl.lit("Confidence")),
-        confidence_share=pl.when(pl.col("verdict") == Verdict.NOT_LEAK).then(1 - leak).otherwise(leak),
-        evidence_words=pl.col("evidence_level").replace_strict(_LEVELS, default=None, return_dtype=pl.String),
-        why=pl.col("reason"),
-    )
-    rests = (pl.col("verdict") == Verdict.NOT_LEAK) & pl.col("growing").not_()
-    own = own.with_columns(**_instants(), **{name: pl.when(rests.not_()).then(name) for name in _GROWTH})
-    alone = pl.col("of pods") == 1
-    return own.select(
-        *(
-            pl.lit(1, dtype=_COUNT).alias(name)
-            if name == "pods"
-            else pl.col(name)
-            if name in ("container_id", "pod")
-            else pl.when(alone).then(f"its {name}").otherwise(pl.col(name).cast(dtype)).alias(name)
-            if name in _OWN
-            else pl.col(f"its {name}").alias(name)
-            for name, dtype in WORKLOADS.items()
-        ),
-        "lives",
-    )
-
-
-def _chances(instances: pl.DataFrame, needs: pl.DataFrame, workloads: pl.DataFrame, margins: Margins) -> pl.DataFrame:
-    """Give each pod the chance at its own limit: its share of the workload's need, its own growth and kills."""
-    scores = lookup(margins)
-    known = {tuple(row[name] for name in WORKLOAD): as_need(row) for row in needs.iter_rows(named=True)}
-    whole = {tuple(row[:4]): row[4:] for row in workloads.select(*WORKLOAD, *_CHANCES, "need_bytes").iter_rows()}
-    found = []
-    about = instances.select(
-        *WORKLOAD, "peak_bytes", "limit_bytes", "ahead", grows=GROWS.fill_null(value=False)
-    ).iter_rows(named=True)
-    for row in about:
-        key = tuple(row[name] for name in WORKLOAD)
-        need = known[key]
-        if need.pods == 1:
-            found.append(whole[key])
-            continue
-        share = (row["peak_bytes"] or 0) / need.peak_bytes if need.peak_bytes else 1.0
-        mine = replace(
-            need,
-            base_bytes=None if need.base_bytes is None else need.base_bytes * share,
-            need_bytes=None if need.need_bytes is None else round(need.need_bytes * share),
-            growing=row["grows"],
-            limit_bytes=row["limit_bytes"],
-            ahead=Ahead(**row["ahead"]) if row["ahead"] else Ahead(),
+    about = part.containers.select("container_id", *WORKLOAD, "pod", "cadence_seconds", "workload_kind")
+    found = (
+        about.join(seen, on="container_id", how="left", maintain_order="left")
+        .group_by(*WORKLOAD, maintain_order=True)
+        .agg(
+            window_start=pl.col("first").min(),
+            window_end=pl.col("last").max(),
+            cadence_seconds=pl.col("cadence_seconds").median(),
+            workload_kind=pl.col("workload_kind").drop_nulls().first(),
         )
-        risk = recommend.risk_now(mine, scores(mine.history_seconds, mine.climbing))
-        found.append((risk.day, risk.week, risk.month, mine.need_bytes))
-    schema = {**dict.fromkeys(_CHANCES, pl.Float64), "need_bytes": pl.Int64}
-    return pl.DataFrame(found, schema=schema, orient="row")
+    )
+    end = found.select(*WORKLOAD, "window_end")
+    beside = found.drop("window_end").join(
+        _happened(part, end).drop("window_end"), on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left"
+    )
+    return (
+        shown.join(about.select("container_id", "pod"), on="container_id", how="left", maintain_order="left")
+        .join(beside, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
+        .drop(WORKLOAD)
+    )
 
 
-#: Evidence of all lives together: it rests on the whole window.
-_OF_ALL_LIVES: Final = (
-    "lives_rising",
-    "pods_growing",
-    "oom_kills",
-    "node_events",
-    "fixed_version",
-    "since_version",
-    "life_length",
+def _happened(part: Recording, end: pl.DataFrame) -> pl.DataFrame:
+    """Count kills, once each, and find the last release and the last change of the limit of each workload."""
+    names = part.containers.select("container_id", *WORKLOAD, running="version")
+    events = part.events.join(names, on="container_id", maintain_order="left").join(
+        end, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left"
+    )
+    killed, release = (pl.col("kind") == kind for kind in ("oom_kill", "release"))
+    # The first word on a limit says what it is, not that it changed.
+    changed = (pl.col("kind") == "limit") & pl.col("value_bytes").ne(
+        pl.col("value_bytes").filter(pl.col("kind") == "limit").first().over("container_id")
+    )
+    time = pl.col("time")
+    told = (
+        events.sort("time", maintain_order=True)
+        .with_columns(changed=changed)
+        .group_by(*WORKLOAD, maintain_order=True)
+        .agg(
+            kills=killed.sum().cast(pl.Int64),
+            kills_7d=(killed & (time > pl.col("window_end") - HORIZON)).sum().cast(pl.Int64),
+            last_kill=time.filter(killed).last(),
+            detail=pl.col("detail").filter(release).last(),
+            released=time.filter(release).last(),
+            limit_changed=time.filter("changed").last(),
+            kills_since=(killed & (time > time.filter("changed").last())).sum().cast(pl.Int64),
+        )
+    )
+    known = names.group_by(*WORKLOAD, maintain_order=True).agg(running=pl.col("running").drop_nulls().last())
+    return (
+        known.join(told, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
+        .join(end, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
+        .select(
+            *WORKLOAD,
+            pl.col("kills", "kills_7d").fill_null(0),
+            "last_kill",
+            "released",
+            "limit_changed",
+            "window_end",
+            version=pl.coalesce("detail", "running"),
+            kills_since=pl.when(pl.col("limit_changed").is_not_null()).then("kills_since"),
+        )
+    )
+
+
+_WORDS: Final = {
+    "next_step": pl.String(),
+    "next_text": pl.String(),
+    "setting": pl.String(),
+    "expected": pl.String(),
+    "undecided_until": TIME,
+    "worst_until_then": pl.String(),
+    "limit_because": pl.String(),
+}
+
+
+def with_words(rows: pl.DataFrame) -> pl.DataFrame:
+    """Say the verdict, the one action and what the limit rests on."""
+    said = []
+    # A row with all its evidence is large: few need it.
+    for at, row in enumerate(rows.select(name for name in _SAID_FROM if name in rows.columns).iter_rows(named=True)):
+        action = Action(row["action"] or Action.NONE)
+        until = row["undecided_until"]
+        if action is Action.NONE:
+            found = Advice(NOTHING)
+            if row["next_step"].startswith(NOTHING[:-1]) and row["next_step"] != NOTHING:
+                beside = advise(rows.row(at, named=True))
+                found = next((one for one in beside if one.text.startswith(NOTHING[:-1])), found)
+        elif action in OF_LIMITS or _waits_for_history(row, action) or _limit_missing(row):
+            found = _of_limit(row, action)
+        else:
+            every = list(advise(rows.row(at, named=True)))
+            found = next((one for one in every if _fits(one, action)), Advice(_OTHERWISE[action]))
+            until = next((one.until for one in every if one.until is not None), until)
+        until = found.until or until
+        said.append(
+            (
+                found.sentence,
+                found.text.rstrip(".") + ".",
+                found.setting,
+                found.expected,
+                until,
+                _worst(row),
+                _limit_because(row),
+            )
+        )
+    return rows.with_columns(pl.DataFrame(said, schema=_WORDS, orient="row"))
+
+
+_SAID_FROM: Final = (
+    "verdict",
+    "growing",
+    "growth_bytes_per_day",
+    "oom_probability_24h",
+    "oom_probability_7d",
+    "action",
+    "bound_by",
+    "undecided_until",
+    "next_step",
+    "kills_now",
+    "killed_limit_bytes",
+    "limit_bytes",
+    "need_bytes",
+    "need_of",
+    "advised_limit_bytes",
+    "advised_oom_probability",
+    "wait_seconds",
+    "history_seconds",
 )
 
 
-def evidence_of(workloads: pl.DataFrame) -> pl.DataFrame:
-    """Give a row per piece of evidence, with the window and the number of lives that it rests on."""
-    exploded = workloads.select("workload_id", "window_start", "window_end", "runs", "evidence").explode(
-        "evidence", empty_as_null=False
+def _worst(row: Row) -> str | None:
+    """Say what may happen while somebody waits."""
+    waits = row["verdict"] == Verdict.INCONCLUSIVE or row["action"] == Action.WAIT
+    if not waits or row["oom_probability_24h"] is None:
+        return None
+    day, week = (text.chance(row[name]) for name in ("oom_probability_24h", "oom_probability_7d"))
+    return f"an OOM kill: {day} chance within a day, {week} within 7 days"
+
+
+def _limit_because(row: Row) -> str | None:
+    """Say in a few words what decides the limit."""
+    if row["kills_now"]:
+        at = "" if row["killed_limit_bytes"] is None else f" at {text.configured(row['killed_limit_bytes'])}"
+        return f"OOM-killed {text.times(row['kills_now'])}{at}"
+    if row["growing"] or row["verdict"] == Verdict.LEAK:
+        grows = "grows" if row["verdict"] == Verdict.LEAK else "may grow"
+        rate = row["growth_bytes_per_day"]
+        return grows if rate is None else f"{grows} by {text.rate(rate)}"
+    if row["need_bytes"] is None:
+        return None
+    if row["bound_by"] == "startup":
+        return f"startup needs {text.memory(row['need_bytes'])}"
+    if row["need_of"] == "kernel peak":
+        return f"the kernel saw a peak of {text.memory(row['need_bytes'])}"
+    return f"needs up to {text.memory(row['need_bytes'])}"
+
+
+_VERBS: Final = {Action.RAISE_LIMIT: "Raise", Action.LOWER_LIMIT: "Lower", Action.SET_LIMIT: "Set"}
+NOTHING: Final = "Nothing to do."
+_OTHERWISE: Final = {
+    Action.WAIT: "Record for longer, then judge again.",
+    Action.FIX_LEAK: "Take a heap profile: what was not freed names the code.",
+    Action.TUNE_ALLOCATOR: "Let the allocator return freed pages.",
+    Action.REDUCE_STARTUP: "Fill caches when they are first used, instead of all at once at the start.",
+    Action.FIX_EXPORTER: "Mend the exporter: its figures cannot be.",
+}
+
+
+def names_limit(one: Advice) -> bool:
+    """Tell whether a piece of advice names a limit of its own."""
+    return (one.setting or "").startswith("resources.limits")
+
+
+def _fits(one: Advice, action: Action) -> bool:
+    """Tell whether a piece of advice is about the one action; what names another limit never is."""
+    about_exporter = (one.because or "").startswith("rejected_")
+    if action is Action.FIX_EXPORTER:
+        return about_exporter
+    if action is Action.REDUCE_STARTUP:
+        return one.because == "startup_peak_bytes"
+    return not names_limit(one) and not about_exporter and one.because != "oom_probability_7d"
+
+
+def _waits_for_history(row: Row, action: Action) -> bool:
+    """Tell whether there is a history, and it is only too short."""
+    return action is Action.WAIT and None not in (row["undecided_until"], row["history_seconds"])
+
+
+def _limit_missing(row: Row) -> bool:
+    return row["action"] == Action.FIX_EXPORTER and bool(row["kills_now"]) and row["limit_bytes"] is None
+
+
+def _of_limit(row: Row, action: Action) -> Advice:
+    """Say what to do about a limit."""
+    if action is Action.FIX_EXPORTER:
+        return Advice(
+            f"Export the limit: it was OOM-killed {text.times(row['kills_now'])}, at a limit that the data do not name",
+            setting="kube_pod_container_resource_limits",
+            expected="the limit to raise",
+        )
+    if action is Action.WAIT:
+        until = row["undecided_until"]
+        chance, left = text.chance(row["oom_probability_7d"]), text.hours(row["wait_seconds"] / 3600)
+        return Advice(
+            f"Wait until {text.moment(until)} UTC ({left} more), then judge again: the {chance} chance of an OOM kill "
+            f"in 7 days rests on {text.hours(row['history_seconds'] / 3600)} of data",
+            expected="a smaller chance, or a reason to raise the limit",
+            until=until,
+        )
+    old, new = row["limit_bytes"], row["advised_limit_bytes"]
+    change = f" from {text.configured(old)}" if old is not None else ""
+    before = row["oom_probability_7d"]
+    instead = f" instead of {text.chance(before)}" if before is not None and old is not None else ""
+    chance = row["advised_oom_probability"]
+    return Advice(
+        f"{_VERBS[action]} the limit{change} to {text.configured(new)}",
+        setting=f"resources.limits.memory: {quantity(new)}",
+        expected=None if chance is None else f"{text.chance(chance)} chance of an OOM kill in 7 days{instead}",
     )
-    found = exploded.filter(pl.col("evidence").is_not_null()).unnest("evidence")
-    whole = pl.col("statistic").is_in(_OF_ALL_LIVES)
-    return found.with_columns(
-        start=pl.when(whole).then("window_start").otherwise("start"),
-        end=pl.when(whole).then("window_end").otherwise("end"),
-        lives=pl.when(whole).then("runs").otherwise(1),
-    ).drop("window_start", "window_end", "runs")
-
-
-#: Limits of a curve, as multiples of the highest need.
-_TRIED: Final = (0.8, 0.9, 1.0, 1.05, 1.1, 1.2, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0)
-
-
-def curves_of(
-    needs: pl.DataFrame, limits: pl.DataFrame, more: pl.DataFrame, margins: Margins, prices: Prices | None
-) -> pl.DataFrame:
-    """Give the chance and the price of limits around the need, of the one in force, the advised one and some more."""
-    on = list(WORKLOAD)
-    around = needs.select(
-        *on, pl.concat_list([(pl.col("need_bytes") * times).cast(pl.Int64) for times in _TRIED]).alias("limit_bytes")
-    ).explode("limit_bytes")
-    named_ones = [limits.select(*on, limit_bytes=name) for name in ("limit_bytes", "recommended_limit_bytes")]
-    tried = pl.concat([around, *named_ones, more.select(*on, "limit_bytes")])
-    tried = tried.filter(pl.col("limit_bytes") > 0).unique().sort(*on, "limit_bytes")
-    if not tried.height:
-        tried = needs.select(*on, limit_bytes=pl.lit(1, dtype=pl.Int64))
-    found = of_needs(needs, tried, margins)
-    if prices is None:
-        unknown = pl.lit(None, dtype=_MONEY)
-        return found.with_columns(cost_per_month=unknown, incidents_per_month=unknown)
-    known = {tuple(row[name] for name in WORKLOAD): as_need(row) for row in needs.iter_rows(named=True)}
-    costs = []
-    for *key, limit, chance in found.select(*on, "limit_bytes", "oom_probability").iter_rows():
-        need = known[tuple(key)]
-        aside = reserved(need, limit, None if prices.whole else need.request_bytes)
-        costs.append((per_month(aside, prices.per_gib_hour), expected(chance, prices.per_incident)))
-    schema = {"cost_per_month": _MONEY, "incidents_per_month": _MONEY}
-    return found.hstack(pl.DataFrame(costs, schema=schema, orient="row"))

@@ -6,24 +6,24 @@ import argparse
 import os
 import sys
 import warnings
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.cli import classify, dashboard, demo, heap, limits, pull, record, report
 from rmtoolkit.cli._sources import BAD_INPUT, DONE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: A module for each command: HELP, add_arguments and run.
-_COMMANDS = {
-    "classify": classify,
-    "limits": limits,
-    "report": report,
-    "heap": heap,
-    "dashboard": dashboard,
-    "record": record,
-    "pull": pull,
-    "demo": demo,
+#: Each command is a module of its name, with add_arguments and run; only the one that is asked for is imported.
+_COMMANDS: Final = {
+    "classify": "print a verdict for every workload",
+    "limits": "recommend requests and limits, by their risk",
+    "report": "write one self-contained HTML page",
+    "heap": "say what grows in a heap profile, and in which code",
+    "dashboard": "serve the dashboards on this machine",
+    "record": "sample what runs now into a file",
+    "pull": "keep a lake current from a Prometheus server",
+    "demo": "judge the sample recordings in data/samples",
 }
 
 
@@ -86,6 +86,16 @@ class _Parser(argparse.ArgumentParser):
         self.exit(_fail(f"{message}. See: {self.prog} --help"))
 
 
+class _Command(_Parser):
+    """Learns what a command understands when its words are read."""
+
+    def parse_known_args(self, *words: Any, **options: Any) -> Any:  # noqa: ANN401 - as argparse has it
+        module = import_module(f"rmtoolkit.cli.{self.prog.split()[-1]}")
+        module.add_arguments(self)
+        self.set_defaults(run=module.run)
+        return super().parse_known_args(*words, **options)
+
+
 class _Version(argparse.Action):
     """Look the version up only when it is asked for."""
 
@@ -104,9 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-    for name, module in _COMMANDS.items():
-        command = commands.add_parser(name, help=module.HELP, allow_abbrev=False)
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Command)
+    for name, text in _COMMANDS.items():
+        commands.add_parser(name, help=text, allow_abbrev=False)
     return parser

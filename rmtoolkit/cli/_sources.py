@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rmtoolkit.assessment import Totals
     from rmtoolkit.lake import Lake
-    from rmtoolkit.limits.cost import Prices
+    from rmtoolkit.limits.risk import Prices
     from rmtoolkit.recording import Recording
 
 DONE: Final = 0
@@ -152,7 +152,7 @@ def prices(options: argparse.Namespace, currency: str = "USD") -> Prices | None:
     """Give what things cost, where it is said."""
     from dataclasses import replace
 
-    from rmtoolkit.limits.cost import USUAL
+    from rmtoolkit.limits.risk import USUAL
 
     return None if options.price is None else replace(USUAL, per_gib_hour=options.price, currency=currency)
 

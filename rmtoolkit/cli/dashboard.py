@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.recording import Recording
 
-HELP: Final = "serve the dashboards on this machine"
 #: The page is always this; what it shows comes by the environment, never by its text.
 _CELL: Final = "from rmtoolkit.views.dashboards.served import served\n\nserved()"
 #: Voilà's own template asks the network for a font of icons that no dashboard uses.

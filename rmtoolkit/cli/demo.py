@@ -11,7 +11,6 @@ from rmtoolkit.cli import _sources
 if TYPE_CHECKING:
     import argparse
 
-HELP: Final = "judge the sample recordings in data/samples"
 SAMPLES: Final = "data/samples"
 PAGE: Final = "out/demo.html"
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.allocator import Allocator
     from rmtoolkit.heap.profile import HeapProfile
 
-HELP: Final = "say what grows in a heap profile, and in which code"
 FORMATS: Final = (".json", ".csv", ".parquet", ".html")
 
 

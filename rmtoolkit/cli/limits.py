@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rmtoolkit.cli import _sources
 
 if TYPE_CHECKING:
     import argparse
-
-HELP: Final = "recommend requests and limits, by their risk"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

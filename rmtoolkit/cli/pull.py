@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rmtoolkit.cli._sources import REMOTE_READ_HELP
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import argparse
     import datetime as dt
     from collections.abc import Callable
-
-HELP: Final = "keep a lake current from a Prometheus server"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

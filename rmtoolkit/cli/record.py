@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders.record import Recorder
     from rmtoolkit.recording import Recording
 
-HELP: Final = "sample what runs now into a file"
 _SHOWN_EVERY_SECONDS: Final = 0.5
 
 

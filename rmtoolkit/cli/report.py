@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rmtoolkit.cli import _sources
 
 if TYPE_CHECKING:
     import argparse
     import datetime as dt
-
-HELP: Final = "write one self-contained HTML page"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

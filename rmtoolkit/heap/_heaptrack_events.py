@@ -181,13 +181,12 @@ class Row(NamedTuple):
 class Account:
     """Follows a whole file: the timeline, the peak, and what each trace holds over time."""
 
-    def __init__(self, tally: Tally, packed_bytes: int, *, growth: bool = True) -> None:
+    def __init__(self, tally: Tally, packed_bytes: int) -> None:
         self.tally = tally
         self.peak = self.peak_ms = self.last_ms = self.rss_pages = self.events = 0
         self.rows: list[Row] = []
         self.steps: list[tuple[int, int, Nets]] = []
         self.late_stamps = 0
-        self._growth = growth
         self._most = self._growth_rows = 0
         self._step_events = max(_STEP_EVENTS, packed_bytes // _PACKED_PER_EVENT // _MOST_STEPS)
         self._step_ms = _STEP_MS
@@ -209,10 +208,7 @@ class Account:
 
     def _go(self, begun: int, end: int) -> None:
         """Go on to an event; close steps on the way that hold enough events."""
-        while self._growth:
-            full = self._step_began[0] + self._step_events - begun
-            if full > end:
-                break
+        while (full := self._step_began[0] + self._step_events - begun) <= end:
             self._advance(full, begun)
             self._close()
         self._advance(end, begun)
@@ -236,7 +232,7 @@ class Account:
                 later._replace(most=max(first.most, later.most), rss=max(first.rss, later.rss))
                 for first, later in zip(self.rows[::2], self.rows[1::2], strict=True)
             ]
-        if self._growth and ms - self._step_began[1] >= self._step_ms:
+        if ms - self._step_began[1] >= self._step_ms:
             self._close()
 
     def _resident(self, pages: int) -> None:
@@ -270,10 +266,7 @@ class Account:
 
     def finish(self) -> None:
         """Close the last step."""
-        if self._growth:
-            self._close()
-        else:
-            self.tally.nets()
+        self._close()
 
 
 def added(first: Nets, second: Nets) -> Nets:
@@ -291,8 +284,6 @@ _Item = TypeVar("_Item")
 
 #: Room in front of every block, so that the eight bytes before any end of line exist.
 MARGIN: Final = 8
-#: What is looked at together unless told otherwise.
-BLOCK_BYTES: Final = 1 << 21
 #: No line of any format is longer; what follows up to the next end of line is dropped.
 _LINE_BYTES: Final = 1 << 20
 
@@ -313,7 +304,7 @@ _ENDLESS_BYTES: Final = 256 << 20
 class Blocks:
     """The lines of one file."""
 
-    def __init__(self, path: str | os.PathLike[str], *, expected: str, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, expected: str, block_bytes: int) -> None:
         self.path = Path(path)
         self.block_bytes = block_bytes
         self.damage: str | None = None

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
 
-from rmtoolkit.exceptions import quote_path
+from rmtoolkit.exceptions import quote_path, warn
 from rmtoolkit.heap.profile import FRAMES, STACKS
-from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._files import counted
 from rmtoolkit.schema import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -88,33 +88,8 @@ _ALLOCATOR: Final = re.compile(
     # Valgrind names inlined functions without their path, or not at all.
     r"|^(?:alloc|alloc_zeroed|realloc|allocate|__r(?:ust|dl|g)_(?:alloc|alloc_zeroed|realloc)|UnknownInlinedFun)$"
 )
-_BASIC_TYPES: Final = frozenset(
-    [
-        "bool",
-        "char",
-        "str",
-        "u8",
-        "u16",
-        "u32",
-        "u64",
-        "u128",
-        "usize",
-        "i8",
-        "i16",
-        "i32",
-        "i64",
-        "i128",
-        "isize",
-        "f32",
-        "f64",
-        "fn",
-        "unsafe",
-        "extern",
-        "for",
-        "_",
-        "Self",
-    ]
-)
+_BASIC: Final = "bool char str u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64 fn unsafe extern for _ Self"
+_BASIC_TYPES: Final = frozenset(_BASIC.split())
 _CLOSURES: Final = re.compile(r"(?:::\{(?:closure|shim)[^{}]*\}|::\{\{[^{}]*\}\})+$")
 _HEAD: Final = re.compile(r"^(?:[<&*(\[]|mut |const |dyn |impl |'[a-z_]\w* |for<[^<>]*> )+")
 _ROOT: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*")
@@ -140,28 +115,26 @@ def _root(path: str) -> list[str]:
     return [found[0]]
 
 
-def _closing(text: str) -> int:
-    """Find where the bracket closes that a text begins with."""
+def _depths(text: str) -> Iterator[tuple[int, str, int]]:
+    """Give each character with its place and the number of brackets that are open behind it."""
     depth = 0
     for place, character in enumerate(text):
         if character == "<":
             depth += 1
         elif character == ">" and text[place - 1] != "-":
             depth -= 1
-            if not depth:
-                return place
-    return len(text)
+        yield place, character, depth
+
+
+def _closing(text: str) -> int:
+    """Find where the bracket closes that a text begins with."""
+    return next((place for place, character, depth in _depths(text) if character == ">" and not depth), len(text))
 
 
 def _halves(inner: str) -> tuple[str, str]:
     """Split ``T as Trait`` where it is not inside brackets."""
-    depth = 0
-    for place, character in enumerate(inner):
-        if character == "<":
-            depth += 1
-        elif character == ">" and inner[place - 1] != "-":
-            depth -= 1
-        elif character == " " and not depth and inner.startswith(" as ", place):
+    for place, character, depth in _depths(inner):
+        if character == " " and not depth and inner.startswith(" as ", place):
             return inner[:place], inner[place + 4 :]
     return inner, ""
 
@@ -193,6 +166,13 @@ def origin(function: str | None, file: str | None, module: str | None) -> str | 
     if len(foreign) < len(names):
         return OWN
     return DEPENDENCY if any(name in DEPENDENCIES for name in foreign) else STD
+
+
+def frame_name(function: str | None, module: str | None) -> str:
+    """Name a frame for people."""
+    if function:
+        return plain_name(function)
+    return f"({PurePosixPath(module).name}, no symbols)" if module else "(unknown)"
 
 
 #: What is left where arguments were cut out.
@@ -288,7 +268,7 @@ def report(
     left_out = {reason: number for reason, number in left_out.items() if number}
     said = [*partial, *(f"left out {counted(number, reason)}" for reason, number in left_out.items()), *loud]
     if said:
-        _files.warn(f"{quote_path(path)}: {'; '.join(said)}.")
+        warn(f"{quote_path(path)}: {'; '.join(said)}.")
     return Report(
         (str(path),), left_out=left_out, partial=tuple(partial), warnings=(*loud, *warnings), time_axis=time_axis
     )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import polars as pl
 
 from rmtoolkit._html import el, table
-from rmtoolkit.exceptions import ReadError, quote_path
-from rmtoolkit.loaders import _files
-from rmtoolkit.loaders._allocator_text import (
+from rmtoolkit.exceptions import ReadError, quote_path, warn
+from rmtoolkit.loaders._files import counted, read_text
+from rmtoolkit.loaders.allocators import (
     IN_USE,
     Arena,
     Document,
@@ -20,7 +20,6 @@ from rmtoolkit.loaders._allocator_text import (
     jemalloc_documents,
     tcmalloc_documents,
 )
-from rmtoolkit.loaders._files import counted
 from rmtoolkit.schema import Report
 from rmtoolkit.text import UNKNOWN, memory
 
@@ -493,8 +492,7 @@ def read_allocator(path: str | os.PathLike[str]) -> Allocator:
     >>> read_allocator(log)
     <Allocator: jemalloc, live 3 Mi, resident 8 Mi, fragmented 1 Mi>
     """
-    data, notes = _files.read_bytes(path, expected=_EXPECTED)
-    text, more = _files.as_text(data, path, expected=_EXPECTED)
+    text, notes = read_text(path, expected=_EXPECTED)
     rows = Rows()
     for collect in (collect_jemalloc, collect_glibc, collect_tcmalloc):
         collect(text, rows)
@@ -504,10 +502,10 @@ def read_allocator(path: str | os.PathLike[str]) -> Allocator:
         raise ReadError.at(path, found=text.strip().split("\n", 1)[0], expected=_EXPECTED, line=1)
     if rows.left_out:
         said = "; ".join(f"left out {counted(number, reason)}" for reason, number in rows.left_out.items())
-        _files.warn(f"{quote_path(path)}: {said}. The rest was read.")
+        warn(f"{quote_path(path)}: {said}. The rest was read.")
     return Allocator(
         pl.DataFrame(rows.totals, schema=TOTALS),
         pl.DataFrame(rows.arenas, schema=ARENAS),
         pl.DataFrame(rows.bins, schema=BINS),
-        Report(sources=(str(path),), left_out=dict(rows.left_out), warnings=(*notes, *more)),
+        Report(sources=(str(path),), left_out=dict(rows.left_out), warnings=notes),
     )

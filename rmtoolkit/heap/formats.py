@@ -21,7 +21,7 @@ from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._wire import BYTES, VARINT, WireError, fields, read_varint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rmtoolkit.schema import Report
 
@@ -102,13 +102,8 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
     unit = _SECONDS.get(str(document.get("tu")))
     ended, peaked = (_amount(document.get(name)) for name in ("te", "tg"))
     command = document.get("cmd")
-    summary = HeapSummary(
-        format="dhat",
-        command=command if isinstance(command, str) else None,
-        allocations=sum(amounts["allocations"]),
-        allocated_bytes=sum(amounts["allocated_bytes"]),
-        live_at_end_bytes=sum(amounts["live_bytes"]),
-        live_at_end_blocks=sum(amounts["live_blocks"]),
+    summary = replace(
+        _summary("dhat", command if isinstance(command, str) else None, amounts),
         peak_bytes=sum(amounts["peak_bytes"]),
         peak_time_seconds=None if unit is None or peaked is None else peaked * unit,
         runtime_seconds=None if unit is None or ended is None else ended * unit,
@@ -116,6 +111,27 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
     clock = () if unit is not None else ("time is counted in instructions, not in seconds",)
     told = report(path, {"damaged allocation points": bad}, deep(cut), (*notes, *clock), time_axis="none")
     return HeapProfile(summary, stacks, table.frame(), report=told)
+
+
+def _summary(
+    form: str, command: str | None, amounts: Mapping[str, Sequence[int | None]], *, sampled: bool = False
+) -> HeapSummary:
+    """Add up what the stacks say."""
+
+    def total(column: str) -> int | None:
+        values = amounts.get(column, [None])
+        known = [value for value in values if value is not None]
+        return sum(known) if known or not values else None
+
+    return HeapSummary(
+        form,
+        command,
+        allocations=total("allocations"),
+        allocated_bytes=total("allocated_bytes"),
+        live_at_end_bytes=total("live_bytes"),
+        live_at_end_blocks=total("live_blocks"),
+        sampled=sampled,
+    )
 
 
 def _document(data: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -356,11 +372,11 @@ def _node(snapshot: _Snapshot, found: re.Match[str], path: list[str]) -> None:
 
 
 _AMOUNTS_SERIES: Final = (
+    "live_bytes",
+    "live_blocks",
     "allocations",
     "allocated_bytes",
     "temporary",
-    "live_bytes",
-    "live_blocks",
     "peak_bytes",
     "peak_blocks",
 )
@@ -407,17 +423,20 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
     numbers: dict[tuple[int, ...], int] = {}
     changes: list[tuple[int, float | None, int, int, int]] = []
     held: dict[int, tuple[int, int]] = {}
+    said: dict[int, list[int | None]] = {}
     for step, profile in enumerate(profiles):
         places = {
             number: table.number(function, file, line, module)
             for number, function, file, line, module, _ in profile.frames.iter_rows()
         }
-        now: dict[int, tuple[int, int]] = {}
-        for frames, size, blocks in profile.stacks.select("frames", "live_bytes", "live_blocks").iter_rows():
-            key = tuple(places[number] for number in frames)
-            stack = numbers.setdefault(key, len(numbers) + 1)
-            before = now.get(stack, (0, 0))
-            now[stack] = before[0] + (size or 0), before[1] + (blocks or 0)
+        said = {}
+        for frames, *amounts in profile.stacks.select("frames", *_AMOUNTS_SERIES).iter_rows():
+            stack = numbers.setdefault(tuple(places[number] for number in frames), len(numbers) + 1)
+            known = said.get(stack, [None] * len(amounts))
+            said[stack] = [
+                one if other is None else (one or 0) + other for one, other in zip(known, amounts, strict=True)
+            ]
+        now = {stack: (size or 0, blocks or 0) for stack, (size, blocks, *_) in said.items()}
         when = None if seconds is None else float(seconds[step])
         changes.extend(
             (stack, when, step, *now.get(stack, (0, 0)))
@@ -426,7 +445,9 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
         )
         held = now
     last = profiles[-1]
-    stacks = _restacked(last, table, numbers)
+    gone = [0 if name.startswith("live") else None for name in _AMOUNTS_SERIES]
+    rows = [said.get(stack, gone) for stack in numbers.values()]
+    every = {name: [row[place] for row in rows] for place, name in enumerate(_AMOUNTS_SERIES)}
     timeline = pl.DataFrame(
         {
             "time_seconds": seconds if seconds is not None else [None] * len(profiles),
@@ -439,7 +460,7 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
         report = profile.report.joined(report)
     return replace(
         last,
-        stacks=stacks,
+        stacks=stacks_frame(list(numbers), every)[0],
         frames=table.frame(),
         timeline=timeline.select(TIMELINE.names()).cast(TIMELINE),
         growth=pl.DataFrame(changes, schema=GROWTH, orient="row").sort("stack_id", "events"),
@@ -447,28 +468,6 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
             report, time_axis="when the files were written" if seconds is not None else "the order of the files"
         ),
     )
-
-
-def _restacked(last: HeapProfile, table: FrameTable, numbers: dict[tuple[int, ...], int]) -> pl.DataFrame:
-    """List every stack of any picture, with what the last one says of it."""
-    places = {
-        number: table.number(function, file, line, module)
-        for number, function, file, line, module, _ in last.frames.iter_rows()
-    }
-    said: dict[int, list[int | None]] = {}
-    for frames, *amounts in last.stacks.select("frames", *_AMOUNTS_SERIES).iter_rows():
-        stack = numbers[tuple(places[number] for number in frames)]
-        known = said.get(stack)
-        said[stack] = (
-            list(amounts)
-            if known is None
-            else [one if other is None else (one or 0) + other for one, other in zip(known, amounts, strict=True)]
-        )
-    gone = [0 if name.startswith("live") else None for name in _AMOUNTS_SERIES]
-    rows = [said.get(stack, gone) for stack in numbers.values()]
-    return stacks_frame(
-        list(numbers), {name: [row[place] for row in rows] for place, name in enumerate(_AMOUNTS_SERIES)}
-    )[0]
 
 
 JEPROF_EXPECTED: Final = "a heap dump of jemalloc (heap_v2/…) or gperftools (heap profile: …)"
@@ -568,22 +567,9 @@ def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
     warnings = [note for note in (*notes, *more) if note not in partial]
     if not dump.symbols:
         warnings.append("no symbols, so functions have no names: symbolise it first (jeprof --raw, or rm.read_pprof)")
-    summary = HeapSummary(
-        format=dump.format,
-        command=dump.binary or _program(dump),
-        allocations=_sum(amounts["allocations"]),
-        allocated_bytes=_sum(amounts["allocated_bytes"]),
-        live_at_end_bytes=_sum(amounts["live_bytes"]),
-        live_at_end_blocks=_sum(amounts["live_blocks"]),
-        sampled=dump.rate > 1,
-    )
+    summary = _summary(dump.format, dump.binary or _program(dump), amounts, sampled=dump.rate > 1)
     told = report(path, {"damaged lines": dump.damaged}, partial, warnings)
     return HeapProfile(summary, stacks, table.frame(), report=told)
-
-
-def _sum(values: list[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known or not values else None
 
 
 def _program(dump: _Dump) -> str | None:
@@ -782,20 +768,9 @@ def _read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
         for place, column in columns.items():
             amounts[column].append(values[place])
     stacks, cut = stacks_frame(rows, amounts)
-
-    def total(column: str) -> int | None:
-        return sum(amounts[column]) if column in amounts else None
-
     first = profile.mappings[min(profile.mappings)] if profile.mappings else None
-    summary = HeapSummary(
-        format="pprof",
-        command=(profile.string(first[3]) or None) if first else None,
-        allocations=total("allocations"),
-        allocated_bytes=total("allocated_bytes"),
-        live_at_end_bytes=total("live_bytes"),
-        live_at_end_blocks=total("live_blocks"),
-        sampled=profile.period > 1,
-    )
+    command = (profile.string(first[3]) or None) if first else None
+    summary = _summary("pprof", command, amounts, sampled=profile.period > 1)
     told = report(path, {"damaged samples": profile.damaged}, [*partial, *deep(cut)])
     return HeapProfile(summary, stacks, table.frame(), report=told)
 

@@ -363,7 +363,7 @@ def expand(rows: Integers, pointers: Integers, frames: Sequence[tuple[int, ...]]
     return np.repeat(rows, each), flat[np.repeat(begins[pointers], each) + within]
 
 
-def matches(patterns: Iterable[str], frames: pl.DataFrame) -> Integers:
+def matches(patterns: Iterable[str], frames: pl.DataFrame) -> pl.Series:
     """Find frames that a suppression names, by function, file or module."""
     expressions = [
         ("" if pattern.startswith("^") else ".*")
@@ -372,14 +372,9 @@ def matches(patterns: Iterable[str], frames: pl.DataFrame) -> Integers:
         for pattern in patterns
         if pattern.strip("^$*")
     ]
-    if not expressions or not frames.height:
-        return np.zeros(0, np.int64)
-    names = [re.compile(text, re.DOTALL) for text in expressions]
-    found = []
-    for number, *texts in frames.select("frame_id", "function", "file", "module").rows():
-        if any(text is not None and name.match(text) for text in texts for name in names):
-            found.append(number)
-    return np.array(found, np.int64)
+    any_of = pl.lit("(?s)^(?:" + "|".join(expressions) + ")")
+    named = pl.any_horizontal(pl.col("function", "file", "module").str.contains(any_of))
+    return frames.filter(named)["frame_id"] if expressions else frames["frame_id"].clear()
 
 
 EXPECTED: Final = "a heaptrack recording"
@@ -636,9 +631,9 @@ def _stacks(found: _Found, counts: Integers, at_peak: Integers) -> tuple[pl.Data
 
 def _suppress(stacks: pl.DataFrame, frames: pl.DataFrame, patterns: list[str]) -> pl.DataFrame:
     named = matches(patterns, frames)
-    if not len(named):
+    if named.is_empty():
         return stacks
-    hit = pl.col("frames").list.eval(pl.element().is_in(named.tolist())).list.any()
+    hit = pl.col("frames").list.eval(pl.element().is_in(named.to_list())).list.any()
     return stacks.with_columns(suppressed=hit.fill_null(value=False))
 
 

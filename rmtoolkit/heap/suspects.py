@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError, quote
-from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, plain_name
+from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, frame_name
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.tree import Readings, curves, read_curves, tell_apart
@@ -42,7 +41,7 @@ def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
             origin=pl.when(pl.Series(is_own, dtype=pl.Boolean)).then(pl.lit(OWN)).otherwise(demoted)
         )
     ranks = {origin: rank for rank, origin in enumerate(_ORDER)}
-    names = [_name(function, module) for function, module in frames.select("function", "module").iter_rows()]
+    names = [frame_name(function, module) for function, module in frames.select("function", "module").iter_rows()]
     places = frames.with_columns(
         pl.Series("name", names, dtype=pl.String),
         rank=pl.col("origin").replace_strict(ranks, default=ranks[None], return_dtype=pl.Int8),
@@ -61,13 +60,6 @@ def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
     return found.select(
         "stack_id", pl.col("name").fill_null("(unknown)").alias("function"), "file", "line", "origin"
     ).cast(GROUPS)
-
-
-def _name(function: str | None, module: str | None) -> str:
-    """Name a frame for people."""
-    if function is not None:
-        return plain_name(function)
-    return f"({PurePosixPath(module).name}, no symbols)" if module else "(unknown)"
 
 
 #: One row per function, the most suspicious first. Null means that the profile does not say.

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
-from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, plain_name, spoken
+from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, frame_name, plain_name, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -308,11 +308,8 @@ def _plant(nodes: _Nodes, heap: HeapProfile, amounts: dict[int, int], which: int
 
 
 def _about(row: dict[str, Any]) -> dict[str, Any]:
-    function = row["function"]
-    module = row["module"].rsplit("/", 1)[-1] if row["module"] else None
-    name = spoken(plain_name(function)) if function else f"({module}, no symbols)" if module else "(unknown)"
     told = {column: row[column] for column in ("file", "line", "origin")}
-    return {"name": name, **told, "frames": 1}
+    return {"name": spoken(frame_name(row["function"], row["module"])), **told, "frames": 1}
 
 
 def _kind(about: Mapping[str, Any]) -> tuple[str, str]:
@@ -409,17 +406,21 @@ def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Read
     return _renamed(heap, named, numbered, chosen, [path for _, path in names])
 
 
-def _own_paths(heap: HeapProfile, named: pl.DataFrame) -> pl.DataFrame:
-    """List the own functions of each stack outwards from the allocation, each once where it is repeated."""
+def _own_frames(heap: HeapProfile, stacks: pl.DataFrame) -> pl.DataFrame:
+    """List name and place of the own functions of some stacks, outwards from the allocation."""
     frames = heap.frames.filter(pl.col("origin") == OWN, pl.col("function").is_not_null())
     plain = [plain_name(name) for name in frames["function"]]
-    frames = frames.select("frame_id", name=pl.Series(plain, dtype=pl.String))
-    listed = (
-        named.select("stack_id", "group")
-        .join(heap.stacks.select("stack_id", "frames"), on="stack_id", maintain_order="left")
+    frames = frames.select("frame_id", name=pl.Series(plain, dtype=pl.String), at="file", place="line")
+    return (
+        stacks.join(heap.stacks.select("stack_id", "frames"), on="stack_id", maintain_order="left")
         .explode("frames", empty_as_null=True)
         .join(frames, left_on="frames", right_on="frame_id", maintain_order="left")
     )
+
+
+def _own_paths(heap: HeapProfile, named: pl.DataFrame) -> pl.DataFrame:
+    """List the own functions of each stack outwards from the allocation, each once where it is repeated."""
+    listed = _own_frames(heap, named.select("stack_id", "group"))
     once = listed.filter(pl.col("name").ne_missing(pl.col("name").shift(1).over("stack_id")))
     return once.group_by("stack_id", "group", maintain_order=True).agg(pl.col("name").head(_DEPTH).alias("path"))
 
@@ -482,13 +483,8 @@ def _renamed(
         orient="row",
     )
     mine = numbered.rename({"group": "fine"}).join(callers, on="fine")
-    plain = heap.frames.filter(pl.col("origin") == OWN, pl.col("function").is_not_null())
-    plain = plain.with_columns(name=pl.Series([plain_name(name) for name in plain["function"]], dtype=pl.String))
     places = (
-        mine.select("stack_id", "caller")
-        .join(heap.stacks.select("stack_id", "frames"), on="stack_id", maintain_order="left")
-        .explode("frames", empty_as_null=True)
-        .join(plain.select("frame_id", "name", at="file", place="line"), left_on="frames", right_on="frame_id")
+        _own_frames(heap, mine.select("stack_id", "caller"))
         .filter(pl.col("name") == pl.col("caller"))
         .unique("stack_id", keep="first", maintain_order=True)
     )

@@ -16,7 +16,7 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import baselines
 from rmtoolkit.limits.history import needs, usage, workloads
 from rmtoolkit.limits.recommend import limits_at
-from rmtoolkit.limits.risk import HORIZON, Margins, as_margins, mcnemar, pairs, tables_of, wilson
+from rmtoolkit.limits.risk import HORIZON, Margins, as_margins, at_most, pairs, tables_of
 from rmtoolkit.recording import as_recording
 
 if TYPE_CHECKING:
@@ -388,3 +388,22 @@ def _paired(differences: npt.NDArray[np.float64]) -> float | None:
     if error == 0:
         return 1.0 if differences.mean() == 0 else 0.0
     return math.erfc(abs(float(differences.mean())) / error / math.sqrt(2))
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """Give the 95 % interval of a share after Wilson: for tables of results."""
+    if total == 0:
+        return 0.0, 1.0
+    z = 1.959964
+    share = count / total
+    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
+    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Give the exact two-sided p-value of a paired comparison of two ways to fail."""
+    total = only_first + only_second
+    if total == 0:
+        return 1.0
+    return min(1.0, 2 * at_most(min(only_first, only_second), total, 0.5))

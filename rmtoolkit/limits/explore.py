@@ -10,10 +10,9 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.cost import USUAL, Prices, at_limit, requested
 from rmtoolkit.limits.history import as_need, describe
 from rmtoolkit.limits.recommend import Advised, advise, gather
-from rmtoolkit.limits.risk import Margins, lookup
+from rmtoolkit.limits.risk import USUAL, Margins, Prices, at_limit, lookup, requested
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, Past, of_workload, spread_over
 from rmtoolkit.recording import as_recording
 
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rmtoolkit.limits.cost import AtLimit
     from rmtoolkit.limits.history import AnyRecording, Need
+    from rmtoolkit.limits.risk import AtLimit
 
     Floats = NDArray[np.float64]
 

@@ -8,18 +8,13 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.schema import Action
+from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import polars as pl
-
-
-_MIB: Final = 2**20
-#: Actions that change a limit.
-OF_LIMITS: Final = (Action.RAISE_LIMIT, Action.LOWER_LIMIT, Action.SET_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +60,6 @@ class Resources:
     reason: str | None = None
     qos_now: str | None = None
     qos_then: str | None = None
-
-
-def quantity(bytes_: int) -> str:
-    """Write an amount of memory as Kubernetes does."""
-    return f"{-(-bytes_ // _MIB)}Mi"
 
 
 def changes(workloads: pl.DataFrame) -> list[Resources]:

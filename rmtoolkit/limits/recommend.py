@@ -11,15 +11,40 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from rmtoolkit._parallel import as_source, parallel_map, partition
+from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD
-from rmtoolkit.analysis.thresholds import CLOSE_TO_LIMIT
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.baselines import krr_memory, vpa_memory
-from rmtoolkit.limits.cost import USUAL, Prices, advised_request, at_limit, expected, per_month, reserved
-from rmtoolkit.limits.history import Need, as_need, block_peaks, describe, needs, spread_over, starts, usage, workloads
-from rmtoolkit.limits.risk import HORIZON, SHORTEST, Risk, above_kills, as_margins, by_forecast, lookup, risk, week_at
-from rmtoolkit.limits.what_if import purged as purged_recording
+from rmtoolkit.limits.history import (
+    Need,
+    as_need,
+    block_peaks,
+    describe,
+    kept_by_allocator,
+    needs,
+    spread_over,
+    starts,
+    usage,
+    workloads,
+)
+from rmtoolkit.limits.risk import (
+    HORIZON,
+    SHORTEST,
+    USUAL,
+    Prices,
+    Risk,
+    above_kills,
+    advised_request,
+    as_margins,
+    at_limit,
+    by_forecast,
+    expected,
+    lookup,
+    priced,
+    reserved,
+    risk,
+    week_at,
+)
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, Action, Pattern, Verdict
 from rmtoolkit.text import chance as chance_words
 from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate, times
@@ -36,6 +61,8 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
 
+#: Actions that change a limit.
+OF_LIMITS: Final = (Action.RAISE_LIMIT, Action.LOWER_LIMIT, Action.SET_LIMIT)
 #: A pod so many times as high as the median pod is named.
 _HOT = 1.3
 _WEEK_SECONDS = 7 * 86_400
@@ -341,6 +368,11 @@ RECOMMENDED: Final = pl.Schema(
 )
 
 
+def quantity(bytes_: int) -> str:
+    """Write an amount of memory as Kubernetes does."""
+    return f"{-(-bytes_ // _MIB)}Mi"
+
+
 def check_chance(oom_probability: float) -> None:
     """Refuse what is no chance."""
     if not 0 < oom_probability < 1:
@@ -357,7 +389,7 @@ def gather(recording: Source, verdicts: pl.DataFrame | None = None, *, client: C
 
 
 def also(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Gather the same of a part, beside its verdicts: for `rmtoolkit.analysis.judge.judge_with`."""
+    """Gather the same of a part, beside its verdicts: for `rmtoolkit.analysis.judge.judge`."""
     known = gathered(part, verdicts)
     return {"needs": known.join(_beside(part), on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left")}
 
@@ -411,6 +443,8 @@ def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> 
 
 def _beside(recording: Recording) -> pl.DataFrame:
     """Ask the others, part by part."""
+    from rmtoolkit.limits.baselines import krr_memory, vpa_memory  # noqa: PLC0415 - a row of verdicts names no others
+
     on = list(WORKLOAD)
     found = []
     for part in partition(recording):
@@ -446,10 +480,9 @@ def purged_bases(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
 
 def _given_back(kept: Recording) -> pl.DataFrame:
     """Take what the allocator keeps from what counts towards the limit."""
-    whole, less = (pl.coalesce(FOOTPRINTS), purged_recording(kept).recording.samples)
-    held = kept.samples.select("container_id", "time", whole=whole).with_columns(
-        held=pl.col("whole") - less.select(whole).to_series()
-    )
+    given_back, _ = kept_by_allocator(kept.samples)
+    whole = pl.coalesce(FOOTPRINTS)
+    held = kept.samples.select("container_id", "time", held=whole - (whole - given_back.fill_null(0)).clip(0))
     used = (
         usage(kept)
         .join(held, on=["container_id", "time"], how="left", maintain_order="left")
@@ -489,7 +522,6 @@ def _advise(need: Need, ask: _Asked) -> Advised:
     then = Risk() if after is None else after.risk
     first_guess = (need.history_seconds or 0.0) < _FIRST_GUESS
     reserved_now = reserved(need, need.limit_bytes, need.request_bytes)
-    price = None if ask.prices is None else ask.prices.per_gib_hour
     incident = None if ask.prices is None else ask.prices.per_incident
     week_limit = None if target is None or limit != target else _after_a_week(need, ask)
     why = Why(need, action, limit, ask.chance, ask.origin, scores.size, now, purged, week_limit, bought)
@@ -513,7 +545,7 @@ def _advise(need: Need, ask: _Asked) -> Advised:
         qos_then=None if limit is None else qos(request, limit, known=True),
         reserved_now_bytes=reserved_now,
         reserved_then_bytes=None if after is None else after.reserved_bytes,
-        cost_now_per_month=per_month(reserved_now, price),
+        cost_now_per_month=priced(need, need.limit_bytes, need.request_bytes, ask.prices),
         cost_then_per_month=None if after is None else after.memory_per_month,
         margins=ask.origin,
         oom_probability_24h=now.day,
@@ -561,7 +593,7 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
     if (now.week or 0.0) > ask.chance:
         if not need.kills_now and cure is Action.TUNE_ALLOCATOR and purged is not None and purged <= in_force:
             return cure, in_force
-        close = (need.need_bytes or 0) >= CLOSE_TO_LIMIT * in_force
+        close = (need.need_bytes or 0) >= th.CLOSE_TO_LIMIT * in_force
         short = (need.history_seconds or 0.0) < _FIRST_GUESS and not by_forecast(need)
         if not need.kills_now and not close and short:
             return cure or Action.WAIT, in_force
@@ -591,10 +623,9 @@ def _cheapest(need: Need, target: int, in_force: int, ask: _Asked, scores: Numbe
     if target > (1 - _LOWER) * in_force or (need.history_seconds or 0.0) < _FIRST_GUESS:
         return None
     prices = ask.prices or USUAL
-    request = None if prices.whole else need.request_bytes
 
     def whole(limit: int) -> float:
-        memory = per_month(reserved(need, limit, request), prices.per_gib_hour) or 0.0
+        memory = priced(need, limit, need.request_bytes, prices) or 0.0
         return memory + (expected(week_at(need, limit, scores), prices.per_incident) or 0.0)
 
     steps = (target * (in_force / target) ** (step / (_TRIED - 1)) for step in range(_TRIED - 1))

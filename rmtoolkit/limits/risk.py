@@ -1,11 +1,11 @@
-"""The chance that a limit kills, by margins learnt from pairs of past and next week."""
+"""The chance that a limit kills, by margins learnt from pairs of past and next week, and what a limit costs."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from importlib.resources import files
 from operator import attrgetter
@@ -17,10 +17,9 @@ import polars as pl
 
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit._parallel import as_source, parallel_map
-from rmtoolkit.analysis.forecast import HORIZONS, Chances, Exposure, chances
-from rmtoolkit.analysis.judge import classify
-from rmtoolkit.analysis.records import WORKLOAD
-from rmtoolkit.analysis.thresholds import LIKELY, QUANTILE, SLOPE_DOUBT
+from rmtoolkit.analysis import thresholds as th
+from rmtoolkit.analysis.judge import verdicts_with
+from rmtoolkit.analysis.records import WORKLOAD, Exposure
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
 from rmtoolkit.limits.history import GROWS, Need, as_need, block_peaks, describe, kills, starts, usage, workloads
 from rmtoolkit.recording import as_recording
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
     Numbers = npt.NDArray[np.float64]
+    from rmtoolkit.limits.history import Need
 
 
 HORIZON: Final = dt.timedelta(days=7)
@@ -362,8 +362,10 @@ def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
 def _growing(recording: Recording, begin: dt.datetime) -> pl.DataFrame:
     """List the workloads that were growing then, or may have been: they get no limit, so their weeks teach none."""
     before = recording.window(start=begin - _JUDGED, end=begin - dt.timedelta(milliseconds=1))
-    found = classify(before).filter(GROWS) if before.height else pl.DataFrame(schema=dict.fromkeys(WORKLOAD, pl.String))
-    return workloads(recording).join(found.select(WORKLOAD), on=WORKLOAD, nulls_equal=True).select("workload_row")
+    if not before.height:
+        return pl.DataFrame(schema={"workload_row": pl.UInt32})
+    found = verdicts_with(before)["verdicts"].filter(GROWS).select(WORKLOAD)
+    return workloads(recording).join(found, on=WORKLOAD, nulls_equal=True).select("workload_row")
 
 
 def _killed(killed: pl.DataFrame, begin: dt.datetime, stop: dt.datetime) -> pl.DataFrame:
@@ -398,8 +400,8 @@ def clopper_pearson(count: int, total: int) -> tuple[float, float]:
     """Give the exact 80 % interval of a share: so many of so many."""
     if total == 0:
         return 0.0, 1.0
-    low = 0.0 if count == 0 else _solve(lambda share: 1 - _at_most(count - 1, total, share), _TAIL)
-    high = 1.0 if count == total else _solve(lambda share: 1 - _at_most(count, total, share), 1 - _TAIL)
+    low = 0.0 if count == 0 else _solve(lambda share: 1 - at_most(count - 1, total, share), _TAIL)
+    high = 1.0 if count == total else _solve(lambda share: 1 - at_most(count, total, share), 1 - _TAIL)
     return low, high
 
 
@@ -407,21 +409,24 @@ def _solve(rising: Callable[[float], float], wanted: float) -> float:
     """Find where a rising function of a share has a value: halve, then draw lines (the Illinois method)."""
     low, high = 0.0, 1.0
     below, above = rising(low) - wanted, rising(high) - wanted
+    was_below: bool | None = None
     for step in range(_STEPS):
         draws = step >= _HALVED
         middle = high - above * (high - low) / (above - below) if draws else (low + high) / 2
         found = rising(middle) - wanted
         if abs(found) < _NEAR or high - low < _NEAR:
             return middle
-        # The end that stays where it is counts half, or it would stay for ever.
-        if found < 0:
-            low, below, above = middle, found, above / 2 if draws else above
+        # An end that stays where it is for the second time counts half, or it would stay for ever.
+        stays = draws and was_below == (found < 0)
+        was_below = found < 0
+        if was_below:
+            low, below, above = middle, found, above / 2 if stays else above
         else:
-            high, above, below = middle, found, below / 2 if draws else below
+            high, above, below = middle, found, below / 2 if stays else below
     return (low + high) / 2
 
 
-def _at_most(count: int, total: int, share: float) -> float:
+def at_most(count: int, total: int, share: float) -> float:
     """Give the chance of at most so many successes of a binomial distribution."""
     if share <= 0:
         return 1.0
@@ -439,32 +444,17 @@ def _log_ways(total: int) -> npt.NDArray[np.float64]:
     return np.asarray(factorials[-1] - factorials - factorials[::-1])
 
 
-@lru_cache(maxsize=65_536)
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """Give the 95 % interval of a share after Wilson: for tables of results."""
-    if total == 0:
-        return 0.0, 1.0
-    z = 1.959964
-    share = count / total
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
-
-
-def mcnemar(only_first: int, only_second: int) -> float:
-    """Give the exact two-sided p-value of a paired comparison of two ways to fail."""
-    total = only_first + only_second
-    if total == 0:
-        return 1.0
-    return min(1.0, 2 * _at_most(min(only_first, only_second), total, 0.5))
-
-
 #: What has killed before may well kill again: no week at such a limit is safer.
 _KILLED_BEFORE: Final = 0.5
 #: A need above a limit that killed was never seen: each 15 % more halves the chance (30 %, where it goes badly).
 _HALVES: Final = 1.15
 _HALVES_AT_WORST: Final = 1.3
-_WEEK: Final = HORIZON.total_seconds() / 3600
+#: Hours of a day, a week and a month.
+_DAY: Final = 24.0
+_WEEK: Final = 168.0
+_MONTH: Final = 720.0
+#: No growth is surer than this to be at the limit.
+_SUREST: Final = 0.999
 #: Outside an interval of 80 %, on either side.
 _TENTH: Final = 0.1
 
@@ -544,7 +534,7 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
 def by_forecast(need: Need) -> bool:
     """Tell whether what counts towards the limit grows although nothing is known to leak: files in memory, say."""
     ahead = need.ahead
-    return not need.growing and (ahead.goes_on or 0.0) > LIKELY and (ahead.per_day_bytes or 0.0) > 0
+    return not need.growing and (ahead.goes_on or 0.0) > th.LIKELY and (ahead.per_day_bytes or 0.0) > 0
 
 
 def risk(need: Need, limit_bytes: float, scores: npt.NDArray[np.float64]) -> Risk:
@@ -588,7 +578,7 @@ def _of_scores(need: Need, limit: float, scores: npt.NDArray[np.float64]) -> Ris
     if (need.history_seconds or 0.0) < SHORTEST.total_seconds():
         because = "the history is shorter than an hour, and counted as an hour: the true chance is higher"
         certified, high = False, 1.0
-    day, month = (_over(chance, hours) for hours in (HORIZONS["24h"], HORIZONS["30d"]))
+    day, month = (_over(chance, hours) for hours in (_DAY, _MONTH))
     return Risk(day, chance, month, low, high, scores.size, floor, certified, "margins", because)
 
 
@@ -620,13 +610,11 @@ def _of_growth(need: Need, limit: float) -> Risk:
         because = "it uses more than that already"
         return Risk(1.0, 1.0, 1.0, 1.0, 1.0, certified=True, basis="forecast", because=because)
     lasts = Exposure(ahead.age_hours or 0.0, ahead.longest_hours, ahead.endings or 0)
-    doubt = math.hypot(ahead.error_bytes or 0.0, SLOPE_DOUBT * ahead.per_day_bytes)
+    doubt = math.hypot(ahead.error_bytes or 0.0, th.SLOPE_DOUBT * ahead.per_day_bytes)
     fresh = ahead.level_bytes if ahead.fresh_bytes is None else ahead.fresh_bytes
 
-    def at(per_day: float, doubt: float, goes_on: float) -> Chances:
+    def at(per_day: float, doubt: float, goes_on: float) -> tuple[float, float, float]:
         return chances(
-            kills_per_hour=0.0,
-            peaks_per_week=0.0,
             growing=goes_on,
             per_day=per_day,
             doubt=doubt,
@@ -636,16 +624,44 @@ def _of_growth(need: Need, limit: float) -> Risk:
             lasts=lasts,
         )
 
-    found = at(ahead.per_day_bytes, doubt, ahead.goes_on)
+    day, week, month = at(ahead.per_day_bytes, doubt, ahead.goes_on)
     # Whether it goes on is the larger doubt: a tenth on either side is enough for it to end, or to go on.
     ends = 0.0 if ahead.goes_on < 1 - _TENTH else ahead.goes_on
     lasts_on = 1.0 if ahead.goes_on > _TENTH else ahead.goes_on
-    slow = at(ahead.per_day_bytes - QUANTILE * doubt, 0.0, ends).week or 0.0
-    fast = at(ahead.per_day_bytes + QUANTILE * doubt, 0.0, lasts_on).week or 0.0
-    week = found.week or 0.0
+    slow = at(ahead.per_day_bytes - th.QUANTILE * doubt, 0.0, ends)[1]
+    fast = at(ahead.per_day_bytes + th.QUANTILE * doubt, 0.0, lasts_on)[1]
     because = "it grows: this is the chance that the growth gets there within a week"
     low, high = min(slow, fast, week), max(slow, fast, week)
-    return Risk(found.day, found.week, found.month, low, high, certified=True, basis="forecast", because=because)
+    return Risk(day, week, month, low, high, certified=True, basis="forecast", because=because)
+
+
+def chances(
+    *,
+    growing: float,
+    per_day: float,
+    doubt: float,
+    spread: float,
+    room: float,
+    fresh_room: float,
+    lasts: Exposure,
+) -> tuple[float, float, float]:
+    """Give the chance that growth which goes on is at the limit within a day, a week and a month."""
+    found: list[float] = []
+    reached = 0.0
+    for horizon in (_DAY, _WEEK, _MONTH):
+        now = min(horizon, lasts.left_hours)
+        # A later life repeats the same growth from its start: the same slope decides in every one of them.
+        later = min(horizon - now, lasts.longest_hours or 0.0)
+        for hours, distance in ((now, room), (later, fresh_room)):
+            reached = max(reached, _reaches(hours / 24, distance, per_day, doubt, spread) if hours > 0 else 0.0)
+        found.append(min(growing * reached, _SUREST))
+    return found[0], found[1], found[2]
+
+
+def _reaches(days: float, room: float, per_day: float, doubt: float, spread: float) -> float:
+    """Chance that a line of uncertain slope, with noise around it, is at the limit after some days."""
+    deviation = max(math.hypot(doubt * days, spread), 1e-9)
+    return 0.5 * (1 + math.erf((per_day * days - room) / deviation / math.sqrt(2)))
 
 
 def _of_kills(need: Need, limit: float, found: Risk, *, grows: bool) -> Risk:
@@ -660,7 +676,7 @@ def _of_kills(need: Need, limit: float, found: Risk, *, grows: bool) -> Risk:
         higher = math.log(limit / killed)
         share, worst = 0.5 ** (higher / math.log(_HALVES)), 0.5 ** (higher / math.log(_HALVES_AT_WORST))
     watched, rate = _watched(need), _kills_per_hour(need)
-    day, week, month = (share * -math.expm1(-rate * hours) for hours in HORIZONS.values())
+    day, week, month = (share * -math.expm1(-rate * hours) for hours in (_DAY, _WEEK, _MONTH))
     if found.week is not None and found.week >= week:
         return found
     slow, fast = _count_range(need.kills_now)
@@ -703,5 +719,123 @@ def above_kills(need: Need, chance: float) -> float:
 def _count_range(count: int) -> tuple[float, float]:
     """Give the 80 % interval of what so many kills were expected to be (Wilson and Hilferty)."""
     more = count + 1
-    low = count * max(1 - 1 / (9 * count) - QUANTILE / (3 * math.sqrt(count)), 0.0) ** 3
-    return low, more * (1 - 1 / (9 * more) + QUANTILE / (3 * math.sqrt(more))) ** 3
+    low = count * max(1 - 1 / (9 * count) - th.QUANTILE / (3 * math.sqrt(count)), 0.0) ** 3
+    return low, more * (1 - 1 / (9 * more) + th.QUANTILE / (3 * math.sqrt(more))) ** 3
+
+
+_MIB: Final = 2**20
+GIB: Final = 2**30
+#: Hours of an average month.
+HOURS_PER_MONTH: Final = 730.5
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What memory and incidents cost.
+
+    Attributes
+    ----------
+    per_gib_hour
+        A GiB of reserved memory for an hour.
+    per_incident
+        A week with OOM kills.
+    whole
+        Whether the whole limit is paid for, whatever is requested; else the request, or the limit where there is none.
+    currency
+        Of both.
+
+    Examples
+    --------
+    >>> Prices(0.005, 40.0).currency
+    'USD'
+    """
+
+    per_gib_hour: float
+    per_incident: float
+    whole: bool = False
+    currency: str = "USD"
+
+
+#: What things usually cost, where nobody says.
+USUAL: Final = Prices(0.005, 40.0)
+
+
+@dataclass(frozen=True, slots=True)
+class AtLimit:
+    """Everything that a limit says in one number each; None: not known, or nobody named a price."""
+
+    limit_bytes: int
+    request_bytes: int | None
+    reserved_bytes: int | None
+    memory_per_month: float | None
+    incidents_per_month: float | None
+    risk: Risk
+
+    @property
+    def total_per_month(self) -> float | None:
+        """What memory and incidents cost together."""
+        memory, incidents = self.memory_per_month, self.incidents_per_month
+        return None if memory is None or incidents is None else memory + incidents
+
+
+def at_limit(
+    need: Need, limit_bytes: int, request_bytes: int | None, scores: Numbers, prices: Prices | None = None
+) -> AtLimit:
+    """Say everything of one limit with one request; without a request the scheduler sets the whole limit aside."""
+    found = risk(need, limit_bytes, scores)
+    return AtLimit(
+        limit_bytes,
+        request_bytes,
+        reserved(need, limit_bytes, request_bytes),
+        priced(need, limit_bytes, request_bytes, prices),
+        expected(found.week, None if prices is None else prices.per_incident),
+        found,
+    )
+
+
+def reserved(need: Need, limit_bytes: int | None, request_bytes: int | None) -> int | None:
+    """Say what the scheduler sets aside for all pods that run now: the request, or the limit where there is none."""
+    asked = limit_bytes if request_bytes is None else request_bytes
+    return None if asked is None else min(asked, asked if limit_bytes is None else limit_bytes) * need.pods_now
+
+
+def priced(need: Need, limit_bytes: int | None, request_bytes: int | None, prices: Prices | None) -> float | None:
+    """Price a month of what a limit with a request sets aside."""
+    if prices is None:
+        return None
+    paid = request_bytes if limit_bytes is None or not prices.whole else limit_bytes
+    return per_month(reserved(need, limit_bytes, paid), prices.per_gib_hour)
+
+
+def advised_request(need: Need, limit_bytes: int | None) -> int | None:
+    """Take what it uses nearly always, in whole MiB: packing goes by the request, kills by the limit."""
+    if need.guaranteed and limit_bytes is not None:
+        # Guaranteed stays Guaranteed.
+        return limit_bytes
+    if need.busy_bytes is None:
+        return None
+    wanted = max(math.ceil(need.busy_bytes / _MIB), 1) * _MIB
+    return wanted if limit_bytes is None else min(wanted, limit_bytes)
+
+
+def requested(need: Need, limit_bytes: int, *, whole: bool | None = None, anew: bool = False) -> int | None:
+    """Say what is requested beside a limit: the request in force beside the limit in force, unless it is set anew."""
+    if whole is not None:
+        return limit_bytes if whole else advised_request(replace(need, request_bytes=None), limit_bytes)
+    if limit_bytes == need.limit_bytes and not anew:
+        return need.request_bytes
+    return advised_request(need, limit_bytes)
+
+
+def per_month(reserved_bytes: float | None, price_per_gib_hour: float | None) -> float | None:
+    """Price what is reserved for a month."""
+    if reserved_bytes is None or price_per_gib_hour is None:
+        return None
+    return reserved_bytes / GIB * price_per_gib_hour * HOURS_PER_MONTH
+
+
+def expected(oom_probability: float | None, price_per_incident: float | None) -> float | None:
+    """Price the OOM kills that are to be expected in a month."""
+    if oom_probability is None or price_per_incident is None:
+        return None
+    return oom_probability * price_per_incident * HOURS_PER_MONTH / _WEEK

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.lives import split
 from rmtoolkit.analysis.records import WORKLOAD
-from rmtoolkit.analysis.thresholds import SETTLED_BAND, STARTUP_SHARE
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.history import BLOCKS, kills_of_now, usage, workloads
+from rmtoolkit.limits.history import BLOCKS, kept_by_allocator, kills_of_now, usage, workloads
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS
 
@@ -199,25 +199,15 @@ def with_traffic(recording: AnyRecording, factor: float) -> WhatIf:
 def purged(recording: AnyRecording) -> WhatIf:
     """Take away the pages that the allocator keeps though nothing is in them."""
     recording = as_recording(recording)
-    known = {name for name in _KEPT if recording.samples[name].null_count() < recording.samples.height}
-    if {"resident_bytes", "active_bytes"} <= known:
-        kept = pl.col("resident_bytes") - pl.col("active_bytes") - pl.col("metadata_bytes").fill_null(0)
-        what = "dirty and muzzy pages, as with dirty_decay_ms:0,muzzy_decay_ms:0"
-    elif "free_bytes" in known:
-        kept = pl.col("free_bytes")
-        what = "free chunks, as malloc_trim would"
-    else:
+    held, what = kept_by_allocator(recording.samples)
+    if not what:
         msg = (
             "The recording has no allocator statistics: what is kept is not known. Hint: expose jemalloc's resident "
             "and active bytes, or glibc's mallinfo2."
         )
         raise RmtoolkitError(msg)
-    held = kept.clip(0).forward_fill().over("container_id")
     said = f"The allocator gives back at once what it keeps ({what}); using it again then costs page faults."
     return _shifted(recording, recording.samples.select("container_id", "time", shift=-held), said)
-
-
-_KEPT: Final = ("resident_bytes", "active_bytes", "free_bytes")
 
 
 def startups(recording: Recording) -> pl.DataFrame:
@@ -227,7 +217,7 @@ def startups(recording: Recording) -> pl.DataFrame:
     known = cut.samples.join(spans, on="life_row", how="left", maintain_order="left")
     value = pl.col("footprint_bytes")
     age, length = pl.col("time") - pl.col("start"), pl.col("end") - pl.col("start")
-    early = (age <= STARTUP_SHARE * length) | pl.col("cut_short")
+    early = (age <= th.STARTUP_SHARE * length) | pl.col("cut_short")
     tops = (
         known.filter(pl.col("start_seen") & early & value.is_not_null())
         .group_by("life_row", maintain_order=True)
@@ -235,7 +225,7 @@ def startups(recording: Recording) -> pl.DataFrame:
     )
     known = known.join(tops, on="life_row", how="left", maintain_order="left")
     # Startup is over when, after its highest point, the settled level is reached for the first time.
-    low = (pl.col("time") > pl.col("top")) & (value <= (1 + SETTLED_BAND) * pl.col("settled_bytes"))
+    low = (pl.col("time") > pl.col("top")) & (value <= (1 + th.SETTLED_BAND) * pl.col("settled_bytes"))
     over = known.filter(low).group_by("life_row", maintain_order=True).agg(over=pl.col("time").min())
     known = known.join(over, on="life_row", how="left", maintain_order="left")
     starting = (pl.col("time") < pl.col("over")).fill_null(value=False) | pl.col("cut_short")

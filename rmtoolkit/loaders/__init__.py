@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import glob
 import inspect
 import os
 import re
@@ -12,12 +11,13 @@ from enum import StrEnum
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rmtoolkit._io import is_lake, is_url
-from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, warn
 from rmtoolkit.loaders import _files
-from rmtoolkit.loaders._files import METRICS, check_samples, warn_of_values
+from rmtoolkit.loaders._files import METRICS, PathLike, check_samples, globbed, warn_of_values
+from rmtoolkit.loaders.prometheus import is_remote_read
 from rmtoolkit.recording import Recording, concat
 from rmtoolkit.schema import Report
 from rmtoolkit.text import count
@@ -49,8 +49,6 @@ class Form(StrEnum):
 
 _HEAD_BYTES: Final = 1 << 18
 _REMOTE_READ_BYTES: Final = 1 << 10
-#: Protobuf's tag of a label's value: text has no such byte.
-_LABEL_VALUE: Final = b"\x12"
 _DATA_ENDINGS: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".log", ".csv", ".gz", ".zst")
 _EXPECTED: Final = "a recording"
 
@@ -157,15 +155,6 @@ def _is_lone_number(file: _File) -> bool:
     return file.path.name in _LONE_NUMBERS and _NUMBER.fullmatch(file.text) is not None
 
 
-def _is_remote_read(file: _File) -> bool:
-    head = file.head[:_REMOTE_READ_BYTES]
-    if _LABEL_VALUE not in head:
-        return False
-    from rmtoolkit.loaders.prometheus._remote_read import is_remote_read  # noqa: PLC0415
-
-    return is_remote_read(head)
-
-
 def _is_table(file: _File) -> bool:
     return _files.columns_of(file.text) is not None
 
@@ -242,7 +231,7 @@ READERS: Final = (
     ),
     Reader(
         Form.PROMETHEUS,
-        _is_remote_read,
+        lambda file: is_remote_read(file.head[:_REMOTE_READ_BYTES]),
         ("loaders.prometheus.saved", "read_prometheus"),
         "answers to a remote read",
         "the body of an answer of `/api/v1/read`, streamed or not, saved as it is",
@@ -376,8 +365,6 @@ def recognise(path: Path) -> tuple[Form, str]:
     return Form.OTHER, "other JSON" if file.text.lstrip()[:1] in ("{", "[") else "other text"
 
 
-PathLike: TypeAlias = str | os.PathLike[str]
-
 _NAMES_SHOWN: Final = 10
 _HOST_AND_PORT: Final = re.compile(r"[\w.-]+:\d{2,5}(/\S*)?")
 _WARNED: Final = 5
@@ -444,12 +431,12 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     foreign = [file.name for file, _ in sorted_out.skipped if file in given]
     if foreign:
         holds = "source holds" if len(foreign) == 1 else "sources hold"
-        _files.warn(f"{len(foreign):,} {holds} no recording: {_named(foreign, _WARNED)}")
+        warn(f"{len(foreign):,} {holds} no recording: {_named(foreign, _WARNED)}")
     failed = sorted_out.failed
     if failed:
-        first = _cause(failed[0][1])
+        first = failed[0][1]
         names = _named([file.name for file, _ in failed], _WARNED)
-        _files.warn(f"{len(failed):,} of {count(len(found), 'file')} could not be read: {names}; the first: {first}")
+        warn(f"{len(failed):,} of {count(len(found), 'file')} could not be read: {names}; the first: {first}")
         notes.append(f"could not be read: {_named([file.name for file, _ in failed])}; the first: {first}")
     idle = sorted(set(options) - used)
     if idle:
@@ -576,7 +563,7 @@ def _find_files(path: PathLike | Iterable[PathLike]) -> tuple[list[Path], set[Pa
             if is_folder:
                 shown = _inside(here)
             else:
-                named = [here] if here.exists() else _globbed(str(item))
+                named = [here] if here.exists() else globbed(str(item))
                 by_name.update(file for file in named if not file.is_dir())
                 shown = [
                     file
@@ -605,12 +592,6 @@ def _inside(folder: Path) -> list[Path]:
     return [file for file in files_below if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
 
 
-def _globbed(pattern: str) -> list[Path]:
-    """List what matches, folders too: a recording may be one."""
-    matches = sorted(set(map(Path, glob.iglob(pattern, recursive=True))))  # noqa: PTH207
-    return [match for match in matches if match.is_file() or match.is_dir()]
-
-
 def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
     """Choose the one error that says most."""
     failed, skipped = sorted_out.failed, sorted_out.skipped
@@ -622,15 +603,11 @@ def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
     if len({id(error) for _, error in failed}) == 1:
         return failed[0][1]
     if failed:
-        msg = f"None of {len(failed):,} files could be read; the first: {_cause(failed[0][1])}"
+        msg = f"None of {len(failed):,} files could be read; the first: {failed[0][1]}"
         return ReadError(msg)
     if len(skipped) == 1:
         return ReadError.at(skipped[0][0], found=skipped[0][1], expected=UNDERSTOOD)
     return ReadError.at(path, found=f"{len(skipped):,} files that hold no recording", expected=UNDERSTOOD)
-
-
-def _cause(error: Exception) -> str:
-    return str(error)
 
 
 def _named(names: Sequence[str], most: int = _NAMES_SHOWN) -> str:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import bisect
-import datetime as dt
+import glob
 import io
+import os
 import re
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 import msgspec
 import polars as pl
 
-from rmtoolkit import exceptions
-from rmtoolkit.exceptions import ReadError, quote_path
+from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.schema import SIGNALS
+from rmtoolkit.text import count
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from rmtoolkit.recording import Recording
 
+
+PathLike: TypeAlias = str | os.PathLike[str]
 
 #: A regular expression for what holds metrics: answers of `metrics.k8s.io`, or our own recordings of them.
 METRICS: Final = (
@@ -44,32 +46,25 @@ _CHUNK: Final = 1 << 20
 _PACKED_CHUNK: Final = 1 << 16
 #: A damaged zstd stream gives nothing of the piece in which it breaks.
 _PIECE: Final = 1 << 14
-_MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _BINARY_SHARE: Final = 0.05
 #: Tab, line feed, form feed, carriage return and escape are what terminals and editors write.
 _CONTROL: Final = bytes(set(range(32)) - {9, 10, 12, 13, 27})
 
 
-def warn(message: str) -> None:
-    """Warn at the line outside this package that asked for the reading."""
-    exceptions.warn(message)
+def globbed(pattern: str) -> list[Path]:
+    """List what matches, folders too: a recording may be one."""
+    matches = sorted(set(map(Path, glob.iglob(pattern, recursive=True))))  # noqa: PTH207
+    return [match for match in matches if match.is_file() or match.is_dir()]
 
 
-def unreadable(path: str | os.PathLike[str], error: OSError) -> ReadError:
+def unreadable(path: PathLike, error: OSError) -> ReadError:
     """Say in the words of people why a file cannot be opened."""
     why = (error.strerror or str(error)).lower()
     return ReadError(f"{quote_path(path)} cannot be read: {why}.")
 
 
-def modified(path: str | os.PathLike[str]) -> dt.datetime:
-    """Tell when a file was last written."""
-    milliseconds = Path(path).stat().st_mtime_ns // 1_000_000
-    return dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
-
-
-def read_bytes(
-    path: str | os.PathLike[str], *, expected: str, first: int | None = None
-) -> tuple[bytes, tuple[str, ...]]:
+def read_bytes(path: PathLike, *, expected: str, first: int | None = None) -> tuple[bytes, tuple[str, ...]]:
     """Read a file, unpacked if it is gzip or zstd."""
     file = Path(path)
     if file.is_dir():
@@ -144,10 +139,10 @@ def _unzstd(stream: BinaryIO) -> Iterator[bytes | None]:
         yield None
 
 
-def as_text(data: bytes, path: str | os.PathLike[str], *, expected: str) -> tuple[str, tuple[str, ...]]:
+def as_text(data: bytes, path: PathLike, *, expected: str) -> tuple[str, tuple[str, ...]]:
     """Decode a text file."""
     notes: tuple[str, ...] = ()
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    encoding = next((name for mark, name in MARKS if data.startswith(mark)), None)
     if encoding != "utf-16":
         head = data[:_CHUNK]
         if b"\0" in head or len(head) - len(head.translate(None, _CONTROL)) > _BINARY_SHARE * len(head):
@@ -174,6 +169,28 @@ def as_text(data: bytes, path: str | os.PathLike[str], *, expected: str) -> tupl
     return text.replace("\r\n", "\n").replace("\r", "\n"), notes
 
 
+def read_text(path: PathLike, *, expected: str) -> tuple[str, tuple[str, ...]]:
+    """Read a text file, unpacked and decoded."""
+    data, notes = read_bytes(path, expected=expected)
+    text, more = as_text(data, path, expected=expected)
+    return text, notes + more
+
+
+def read_each(files: Sequence[PathLike], read: Callable[[PathLike], object], *, expected: str) -> int:
+    """Read files that belong together; warn of those that could not be read, and count them."""
+    failed: list[Exception] = []
+    for file in files:
+        try:
+            read(file)
+        except (ReadError, OSError) as error:
+            failed.append(unreadable(file, error) if isinstance(error, OSError) and len(files) > 1 else error)
+    if len(failed) == len(files):
+        raise failed[0] if failed else ReadError.at("", found="no file", expected=expected)
+    if failed:
+        warn(f"{len(failed):,} of {count(len(files), 'file')} could not be read; the first: {failed[0]}")
+    return len(failed)
+
+
 _VALUES: Final = (
     "values that were NaN or infinite",
     "values that were negative or absurd",
@@ -187,10 +204,10 @@ _NOTICEABLE: Final = 0.01
 _ENDINGS: Final = {"stretches": "stretch", "series": "series"}
 
 
-def counted(count: int, reason: str) -> str:
+def counted(number: int, reason: str) -> str:
     """Put a count before a reason that is written for several."""
-    if count != 1:
-        return f"{count:,} {reason}"
+    if number != 1:
+        return f"{number:,} {reason}"
     noun, space, rest = reason.partition(" ")
     rest = (
         rest.replace("that were ", "that was ", 1).replace("that are ", "that is ", 1).replace("no rows", "no row", 1)
@@ -351,7 +368,7 @@ def _heads(line: str, found: tuple[Stamp, str]) -> bool:
     return found[0].kind != Kind.CLOCK or head[:1].isdigit()
 
 
-_DELIMITERS: Final = ",;\t|"
+DELIMITERS: Final = ",;\t|"
 #: The names of a time and of memory that `Recording.from_frame` knows.
 TIMES: Final = ("time", "timestamp", "timestamp_s", "ts", "datetime")
 _MEMORIES: Final = (*(name for name in SIGNALS if name.endswith("_bytes")), "memory_bytes", "working_set", "rss")
@@ -360,7 +377,7 @@ _MEMORIES: Final = (*(name for name in SIGNALS if name.endswith("_bytes")), "mem
 def columns_of(text: str) -> tuple[str, list[str]] | None:
     """Read the first line of a text as the header of a table."""
     header = text.lstrip().split("\n", 1)[0]
-    for delimiter in _DELIMITERS:
+    for delimiter in DELIMITERS:
         columns = [cell.strip(" \t\"'") for cell in header.split(delimiter)]
         if any(name in columns for name in TIMES) and any(name in columns for name in _MEMORIES):
             return delimiter, columns

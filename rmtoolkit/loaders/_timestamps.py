@@ -8,6 +8,7 @@ import re
 import unicodedata
 import zoneinfo
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
@@ -310,6 +311,12 @@ _QUARTER_MS: Final = 15 * 60_000
 _FIXED_ZONE: Final = re.compile(r"(?:UTC|GMT)?([+-])(\d\d?)(?::?(\d\d))?")
 
 
+def modified(path: str | os.PathLike[str]) -> dt.datetime:
+    """Tell when a file was last written."""
+    milliseconds = Path(path).stat().st_mtime_ns // 1_000_000
+    return dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
+
+
 class Asked(NamedTuple):
     """What a user said about the times of a log, and what the file says of itself."""
 
@@ -318,6 +325,17 @@ class Asked(NamedTuple):
     time: str | dt.datetime | None = None
     interval: str | dt.timedelta | None = None
     timezone: str | dt.tzinfo | None = None
+
+    @classmethod
+    def of(
+        cls,
+        path: str | os.PathLike[str],
+        time: str | dt.datetime | None,
+        interval: str | dt.timedelta | None,
+        timezone: str | dt.tzinfo | None,
+    ) -> Asked:
+        """Put beside what a user said when the file was last written."""
+        return cls(path, modified(path), time, interval, timezone)
 
     def zone(self) -> dt.tzinfo | None:
         """Read `timezone`, or take that of `time`."""

@@ -1,27 +1,353 @@
-"""What allocators say of themselves as a Recording: glibc, jemalloc, tcmalloc, mimalloc."""
+"""What allocators say of themselves: the documents of glibc, jemalloc, tcmalloc and mimalloc, also as a Recording."""
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
-from rmtoolkit.exceptions import ReadError, quote_path
-from rmtoolkit.loaders import _allocator_text, _files, _timestamps
-from rmtoolkit.loaders._allocator_text import Document, GlibcDocument, glibc_documents, jemalloc_documents
-from rmtoolkit.loaders._files import counted
+from rmtoolkit.exceptions import ReadError, quote_path, warn
+from rmtoolkit.loaders import _timestamps
+from rmtoolkit.loaders._files import counted, read_text, unwrapped
+from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import SAMPLES, Report
+from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, Report
 from rmtoolkit.text import memory
 
 if TYPE_CHECKING:
     import datetime as dt
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from rmtoolkit.loaders._files import LogContext
     from rmtoolkit.loaders._timestamps import Stamp
+
+
+_XML: Final = re.compile(r"<malloc version=\"\d+\">")
+_XML_END: Final = "</malloc>"
+_TAG: Final = re.compile(r"<(/?)(heap|size|unsorted|total|system)\b([^<>]*)>")
+_ATTRIBUTE: Final = re.compile(r"(?<!\w)(\w++)=\"([a-z]++|\d{1,19})\"")
+#: Fields of `struct mallinfo2`, as programs print it: `fordblks=1`, `"fordblks": 1`, `(fordblks): 1`.
+_FIELD: Final = re.compile(
+    r"\b(?:\w*_)?(arena|ordblks|hblks|hblkhd|uordblks|fordblks|keepcost)\b[\"')\]]*+\s*+(?:[:=]|=>)\s*[\"']?(\d{1,19})\b"
+)
+_STATS: Final = re.compile(r"(?:^|\n)[^\n]*?\b(?:Arena (\d+)|Total \(incl\. mmap\)):[ \t\r]*+(?=\n)")
+_BYTES: Final = re.compile(r"\n[^\n]*?\b(system bytes|in use bytes) ++= ++(\d{1,19})\b")
+_MOST: Final = 1 << 62
+
+
+@dataclass(slots=True)
+class Arena:
+    """One arena: bytes from the system, free ones among them, and free chunks by size."""
+
+    number: str
+    system_bytes: int | None = None
+    free_bytes: int | None = None
+    #: Largest size of a row, its chunks and their bytes.
+    chunks: list[tuple[int, int, int]] = field(default_factory=list)
+    #: Free bytes at its end, which are in no row.
+    top_bytes: int | None = None
+
+
+@dataclass(slots=True)
+class GlibcDocument:
+    """One answer of `malloc_info`, `mallinfo2` or `malloc_stats`; None is unknown."""
+
+    line: int
+    stamp: tuple[Stamp, str] | None
+    system_bytes: int | None = None
+    mapped_bytes: int | None = None
+    free_bytes: int | None = None
+    top_bytes: int | None = None
+    arenas: list[Arena] = field(default_factory=list)  # each arena, where it is listed
+    whole: bool = True
+
+    def allocated_bytes(self) -> int | None:
+        """Give what the program holds, chunks in caches of threads included."""
+        if self.system_bytes is None or self.free_bytes is None or self.free_bytes > self.system_bytes:
+            return None
+        return self.system_bytes - self.free_bytes + (self.mapped_bytes or 0)
+
+
+def glibc_documents(text: str) -> list[GlibcDocument]:
+    """Find every document in a text."""
+    text, context = unwrapped(text)
+    found = [*_xml(text, context), *_fields(text, context), *_stats(text, context)]
+    return sorted((one for one in found if one.allocated_bytes() is not None), key=lambda one: one.line)
+
+
+def _xml(text: str, context: LogContext) -> Iterator[GlibcDocument]:
+    before = 0
+    starts = list(_XML.finditer(text))
+    for start, following in zip(starts, [*(later.start() for later in starts[1:]), len(text)], strict=True):
+        end = text.find(_XML_END, start.end(), following)
+        document = GlibcDocument(
+            context.line(start.start()), context.stamp(start.start(), before), mapped_bytes=0, whole=end >= 0
+        )
+        before = following if end < 0 else end + len(_XML_END)
+        _tags(document, text[start.end() : before])
+        for one in document.arenas:
+            _tidy(one, document)
+        if document.whole or document.system_bytes is not None:
+            yield document
+
+
+def _tags(document: GlibcDocument, text: str) -> None:
+    """Read the sums of each arena, then those of all."""
+    arena: Arena | None = None
+    for closing, tag, rest in _TAG.findall(text):
+        says = dict(_ATTRIBUTE.findall(rest))
+        size, count = _number(says.get("size")), _number(says.get("count"))
+        if tag == "heap":
+            arena = None if closing else Arena(str(says.get("nr", "?")))
+            if arena is not None:
+                document.arenas.append(arena)
+        elif tag in ("size", "unsorted") and arena is not None:
+            _chunk(arena, says)
+        elif tag == "total" and says.get("type") in ("fast", "rest") and size is not None:
+            where = document if arena is None else arena
+            where.free_bytes = (where.free_bytes or 0) + size
+            if arena is not None and says["type"] == "rest":
+                # Rows with an even size are fast chunks, which have a sum of their own.
+                arena.top_bytes = size - sum(chunk[2] for chunk in arena.chunks if chunk[0] & 1)
+        elif tag == "total" and says.get("type") == "mmap" and size is not None and count is not None:
+            document.mapped_bytes = size
+        elif tag == "system" and says.get("type") == "current" and size is not None:
+            (document if arena is None else arena).system_bytes = size
+
+
+def _number(text: object) -> int | None:
+    return int(text) if isinstance(text, str) and text.isdigit() and int(text) < _MOST else None
+
+
+def _chunk(arena: Arena, says: dict[str, str]) -> None:
+    largest, total, count = (_number(says.get(name)) for name in ("to", "total", "count"))
+    if largest is not None and total is not None and count:
+        arena.chunks.append((largest, count, total))
+
+
+def _tidy(arena: Arena, document: GlibcDocument) -> None:
+    """Take off the flag that stands in the lowest bit of each size, and is counted in every sum."""
+    flags = sum(count for largest, count, _ in arena.chunks if largest & 1)
+    for where in (arena, document):
+        if where.free_bytes is not None:
+            where.free_bytes = max(where.free_bytes - flags, 0)
+    arena.chunks = [
+        (largest - 1, count, total - count) if largest & 1 else (largest, count, total)
+        for largest, count, total in arena.chunks
+    ]
+    if arena.top_bytes is not None and arena.top_bytes < 0:
+        arena.top_bytes = None
+
+
+def _fields(text: str, context: LogContext) -> Iterator[GlibcDocument]:
+    """Gather fields until one comes again."""
+    said: dict[str, int] = {}
+    begin = before = 0
+    for found in _FIELD.finditer(text):
+        if found[1] in said:
+            yield _of_fields(said, begin, before, context)
+            said, before = {}, begin + 1
+        if not said:
+            begin = found.start()
+        said[found[1]] = int(found[2])
+    if said:
+        yield _of_fields(said, begin, before, context)
+
+
+def _of_fields(said: dict[str, int], begin: int, before: int, context: LogContext) -> GlibcDocument:
+    used, free = said.get("uordblks"), said.get("fordblks")
+    document = GlibcDocument(context.line(begin), context.stamp(begin, before))
+    if used is not None and free is not None and max(said.values()) < _MOST:
+        document.system_bytes, document.free_bytes = used + free, free
+        document.mapped_bytes, document.top_bytes = said.get("hblkhd"), said.get("keepcost")
+    return document
+
+
+def _stats(text: str, context: LogContext) -> Iterator[GlibcDocument]:
+    document: GlibcDocument | None = None
+    before = 0
+    for found in _STATS.finditer(text):
+        amounts = {name: int(size) for name, size in _BYTES.findall(text[found.end() : found.end() + 400])[:2]}
+        system, used = amounts.get("system bytes"), amounts.get("in use bytes")
+        if system is None or used is None or used > system:
+            continue
+        if document is None or found[1] == "0":
+            document = GlibcDocument(context.line(found.end()), context.stamp(found.end(), before), whole=False)
+        if found[1] is not None:
+            document.arenas.append(Arena(found[1], system, system - used))
+            continue
+        # The total counts large blocks in both numbers.
+        own = sum(arena.system_bytes or 0 for arena in document.arenas)
+        document.system_bytes, document.free_bytes = min(own or system, system), system - used
+        document.mapped_bytes, document.whole = system - document.system_bytes, True
+        before = found.end()
+        yield document
+        document = None
+
+
+TOTALS: Final = ("allocated", "active", "metadata", "resident", "mapped", "retained")
+
+_START: Final = re.compile(
+    r'(?P<json>\{\s*"jemalloc"\s*:)|(?P<begin>_{3} Begin jemalloc statistics _{3})'
+    r"|(?P<totals>\bAllocated: \d+, active: \d+)"
+)
+_TOTALS_LINE: Final = re.compile(r"\bAllocated: \d+, active: \d+[^\n]*")
+_END: Final = re.compile(r"-{3} End jemalloc statistics -{3}")
+_PAIR: Final = re.compile(r"(?<!\w)(\w++): (\d{1,19})")
+_SECTION: Final = re.compile(r"(?:^|\s)(?:(Merged|Destroyed) arenas stats|arenas\[(\d+)\]):$")
+_VERSION: Final = re.compile(r'(?:^|\s)Version: "?([^"]*+)"?$')
+_NUMBER: Final = re.compile(r"(?:^|\s)([a-z_]++|assigned threads): ++(\d{1,19})$")
+_OF_ARENA: Final = {"assigned threads": "nthreads", "uptime": "uptime_ns"}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One answer of `malloc_stats_print`."""
+
+    line: int
+    format: str
+    whole: bool
+    stamp: tuple[Stamp, str] | None
+    data: Mapping[str, Any]
+    body: str = field(repr=False)
+
+    def totals(self) -> dict[str, int]:
+        """Give the totals of the process."""
+        stats = self.data.get("stats")
+        if not isinstance(stats, dict):
+            return {}
+        return {name: stats[name] for name in TOTALS if _is_amount(stats.get(name))}
+
+    def uptime_ns(self) -> int | None:
+        """Give the age of the process: that of its first arena."""
+        arenas = self.data.get("stats.arenas")
+        for name in ("0", "merged"):
+            arena = arenas.get(name) if isinstance(arenas, dict) else None
+            if isinstance(arena, dict) and _is_amount(arena.get("uptime_ns")):
+                return int(arena["uptime_ns"])
+        return None
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+
+
+def jemalloc_documents(text: str) -> list[Document]:
+    """Find every document in a text."""
+    text, context = unwrapped(text)
+    decoder = json.JSONDecoder()
+    documents: list[Document] = []
+    position = 0
+    while found := _START.search(text, position):
+        start = found.start()
+        if found["json"]:
+            data, end, whole = _json(decoder, text, start)
+        else:
+            data, end, whole = _text(text, start, opened=found["begin"] is not None)
+        stamp = context.stamp(start, position)
+        body = text[start:end]
+        documents.append(Document(context.line(start), "json" if found["json"] else "text", whole, stamp, data, body))
+        # The line after a document that was cut off may hold the time of the next one.
+        position = end if whole else _after_totals(text, start + len(found[0]), end)
+    return documents
+
+
+def _after_totals(text: str, start: int, end: int) -> int:
+    totals = _TOTALS_LINE.search(text, start, end)
+    return totals.end() if totals else start
+
+
+def _json(decoder: json.JSONDecoder, text: str, start: int) -> tuple[dict[str, Any], int, bool]:
+    """Read a JSON document; of one that is cut off, its totals, which come before the arenas."""
+    try:
+        document, end = decoder.raw_decode(text, start)
+    except (ValueError, RecursionError):
+        following = _START.search(text, start + 1)
+        end = following.start() if following else len(text)
+        place = text.find('"stats"', start, end)
+        stats: dict[str, int] = {}
+        for name in TOTALS if place >= 0 else ():
+            amount = re.compile(rf'"{name}"\s*:\s*(\d{{1,19}})\b').search(text, place, end)
+            if amount:
+                stats[name] = int(amount[1])
+        return {"stats": stats}, end, False
+    data = document.get("jemalloc")
+    return (data if isinstance(data, dict) else {}), end, True
+
+
+def _text(text: str, start: int, *, opened: bool) -> tuple[dict[str, Any], int, bool]:
+    """Read a text document: totals, and the plain numbers of each arena."""
+    if not opened:
+        stop = text.find("\n", start)
+        end = stop if stop >= 0 else len(text)
+        return {"stats": _pairs(text[start:end])}, end, True
+    closing = _END.search(text, start)
+    following = next((found for found in _START.finditer(text, start + 1) if not found["totals"]), None)
+    whole = closing is not None and (following is None or closing.start() < following.start())
+    end = following.start() if following else len(text)
+    if whole and closing is not None:
+        end = closing.end()
+    body = text[start:end]
+    totals = _TOTALS_LINE.search(body)
+    data: dict[str, Any] = {"stats": _pairs(totals[0]) if totals else {}, "stats.arenas": {}}
+    arena: dict[str, int] | None = None
+    for line in body.split("\n"):
+        stripped = line.rstrip()
+        if section := _SECTION.search(stripped):
+            arena = data["stats.arenas"].setdefault(section[2] or section[1].lower(), {})
+        elif arena is not None and (number := _NUMBER.search(stripped)):
+            arena.setdefault(_OF_ARENA.get(number[1], number[1]), int(number[2]))
+        elif arena is None and "version" not in data and (version := _VERSION.search(stripped)):
+            data["version"] = version[1]
+    return data, end, whole
+
+
+def _pairs(line: str) -> dict[str, int]:
+    """Read `Allocated: 1, active: 2, metadata: 3 (n_thp 0), …`."""
+    return {name.lower(): int(amount) for name, amount in _PAIR.findall(line)}
+
+
+_LINE: Final = re.compile(r"\bMALLOC: *+(?:[+=] *+)?(\d{1,19}) \( *+[\d.]++ [A-Za-z]++\) ++([A-Z][^\n\r]*+)")
+#: The first line of a document.
+IN_USE: Final = "Bytes in use by application"
+
+
+class TcmallocDocument(NamedTuple):
+    """One answer of ``MallocExtension::GetStats``: bytes by the words beside them, in the order of the text."""
+
+    line: int
+    stamp: tuple[Stamp, str] | None
+    amounts: Mapping[str, int]
+
+    def sum_of(self, word: str) -> int | None:
+        """Add up what stands beside words that contain another."""
+        found = [size for name, size in self.amounts.items() if word in name]
+        return sum(found) if found else None
+
+
+def tcmalloc_documents(text: str) -> list[TcmallocDocument]:
+    """Find every document in a text."""
+    text, context = unwrapped(text)
+    documents: list[TcmallocDocument] = []
+    amounts: dict[str, int] = {}
+    before = 0
+    for found in _LINE.finditer(text):
+        name = found[2].strip()
+        if name == IN_USE:
+            amounts = {}
+            documents.append(
+                TcmallocDocument(context.line(found.start()), context.stamp(found.start(), before), amounts)
+            )
+        if documents and int(found[1]) < 1 << 62:
+            amounts.setdefault(name, int(found[1]))
+        before = found.end()
+    return documents
 
 
 #: Endings that say what a file is, not whose.
@@ -33,124 +359,121 @@ _ENDINGS: Final = (
 UNSTAMPED: Final = "documents without a time stamp, among others that have one"
 
 
-class _HasStamp(Protocol):
-    @property
-    def line(self) -> int: ...
-    @property
-    def stamp(self) -> tuple[Stamp, str] | None: ...
-
-
-_Stamped = TypeVar("_Stamped", bound=_HasStamp)
-
-
 class Said(NamedTuple):
     """One document: where it stands, when it was written if its log says so, and values by column of the samples."""
 
     line: int
     stamp: tuple[Stamp, str] | None
     amounts: Mapping[str, int | None]
+    uptime_ns: int | None = None
+    whole: bool = True
 
 
 class Text(NamedTuple):
-    """The text of a file, and what a reader of the report should know of it."""
+    """The text of a file, what a user said of its times, and what a reader of the report should know of it."""
 
-    path: str | os.PathLike[str]
+    asked: Asked
     expected: str
     content: str
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, path: str | os.PathLike[str], expected: str) -> Text:
+    def of(cls, asked: Asked, expected: str) -> Text:
         """Read a file."""
-        data, notes = _files.read_bytes(path, expected=expected)
-        content, more = _files.as_text(data, path, expected=expected)
-        return cls(path, expected, content, (*notes, *more))
-
-    def asked(
-        self, time: str | dt.datetime | None, interval: str | dt.timedelta | None, timezone: str | dt.tzinfo | None
-    ) -> _timestamps.Asked:
-        """Put what a user said about times beside what the file says of itself."""
-        return _timestamps.Asked(self.path, _files.modified(self.path), time, interval, timezone)
-
-    def nothing(self) -> ReadError:
-        """Say what stands there instead of a document."""
-        first = self.content.strip().split("\n", 1)[0]
-        return ReadError.at(self.path, found=first, expected=self.expected, line=1)
-
-
-def stamped(said: Sequence[_Stamped], asked: _timestamps.Asked) -> tuple[list[_Stamped], list[int], str] | None:
-    """Keep the documents with a time stamp; give them, their times and where these come from. None without any."""
-    timed = [(one, one.stamp) for one in said if one.stamp is not None]
-    if not timed:
-        return None
-    first, stamp = timed[0]
-    times, axis = _timestamps.instants([stamp[0] for _, stamp in timed], (first.line, stamp[1]), asked)
-    return [one for one, _ in timed], times, axis
+        return cls(asked, expected, *read_text(asked.path, expected=expected))
 
 
 class Whose(NamedTuple):
     """Names that a user gave; without pod and workload the name of the file is taken."""
 
-    pod: str | None = None
-    namespace: str | None = None
-    container: str | None = None
-    workload: str | None = None
+    pod: str | None
+    namespace: str | None
+    container: str | None
+    workload: str | None
 
     def frame(self, path: str | os.PathLike[str], source: str) -> pl.DataFrame:
         """Make the one row of the containers."""
         inferred = self.workload is None and self.pod is None
-        return pl.DataFrame(
-            {
-                "container_id": [0],
-                "namespace": [self.namespace],
-                "pod": [self.pod],
-                "container": [self.container],
-                "workload": [_name(path) if inferred else self.workload],
-                "workload_inferred": [inferred],
-                "source": [source],
-            },
-            schema_overrides={name: pl.String() for name in ("namespace", "pod", "container", "workload")},
-        )
+        about = {"container_id": 0, **self._asdict(), "workload_inferred": inferred, "source": source}
+        return pl.DataFrame([about | ({"workload": _name(path)} if inferred else {})], schema=CONTAINERS)
 
 
 def _name(path: str | os.PathLike[str]) -> str:
     """Take from a file's name what says what it is, and keep whose it is."""
     name = Path(path).name
-    while True:
-        ending = next(
-            (ending for ending in _ENDINGS if name.lower().endswith(ending) and len(name) > len(ending)), None
-        )
-        if ending is None:
-            return name
+    while ending := next((one for one in _ENDINGS if name.lower().endswith(one) and len(name) > len(one)), None):
         name = name[: -len(ending)]
+    return name
 
 
-def samples_frame(times: Sequence[int], amounts: Sequence[Mapping[str, int | None]]) -> pl.DataFrame:
-    """Put values at their times, for `normalise`."""
-    names = list(dict.fromkeys(name for values in amounts for name in values))
-    columns = {name: [values.get(name) for values in amounts] for name in names}
-    return pl.DataFrame(
-        {"container_id": [0] * len(times), "time": list(times), **columns},
-        schema={"container_id": pl.UInt32(), "time": pl.Int64(), **{name: SAMPLES[name] for name in names}},
-    ).with_columns(pl.col("time").cast(pl.Datetime("ms", "UTC")))
-
-
-def as_recording(
-    said: Sequence[Said], text: Text, asked: _timestamps.Asked, whose: Whose, source: str, about: Sequence[str] = ()
+def _recording(
+    said: Sequence[Said],
+    text: Text,
+    whose: Whose,
+    source: str,
+    *,
+    left_out: Mapping[str, int] | None = None,
+    about: Sequence[str] = (),
 ) -> Recording:
-    """Make a Recording of documents that say no more than their values."""
     if not said:
-        raise text.nothing()
-    timed, times, axis = stamped(said, asked) or (said, *_timestamps.spaced(len(said), asked, found="documents"))
-    left_out = {UNSTAMPED: len(said) - len(timed)} if len(timed) < len(said) else {}
-    if left_out:
-        _files.warn(f"{quote_path(asked.path)}: left out {counted(left_out[UNSTAMPED], UNSTAMPED)}. The rest was read.")
+        first = text.content.strip().split("\n", 1)[0]
+        raise ReadError.at(text.asked.path, found=first, expected=text.expected, line=1)
+    path = text.asked.path
+    timed = [one for one in said if one.stamp is not None] or said
+    times, axis = _times(timed, text.asked)
+    left_out = {**(left_out or {}), UNSTAMPED: len(said) - len(timed)}
+    left_out = {reason: count for reason, count in left_out.items() if count}
+    cut = sum(not one.whole for one in timed)
+    partial = (f"{counted(cut, 'documents')} cut off after the totals",) if cut else ()
+    if left_out or cut:
+        lost = [f"left out {counted(count, reason)}" for reason, count in left_out.items()]
+        warn(f"{quote_path(path)}: {'; '.join([*lost, *partial])}. The rest was read.")
     return normalise(
-        whose.frame(asked.path, source),
-        samples_frame(times, [one.amounts for one in timed]),
-        None,
-        Report(sources=(str(asked.path),), left_out=left_out, warnings=(*text.notes, *about), time_axis=axis),
+        whose.frame(path, source),
+        pl.DataFrame(
+            [{"container_id": 0, "time": time, **one.amounts} for time, one in zip(times, timed, strict=True)],
+            schema=SAMPLES,
+        ),
+        _starts(times, [one.uptime_ns for one in timed]),
+        Report(
+            sources=(str(path),),
+            found=("restarts",) if all(one.uptime_ns is not None for one in timed) else (),
+            left_out=left_out,
+            partial=partial,
+            warnings=(*text.notes, *about),
+            time_axis=axis,
+        ),
     )
+
+
+def _times(said: Sequence[Said], asked: Asked) -> tuple[list[int], str]:
+    """Place documents by their time stamps, else by the interval, else by the age of the process."""
+    stamps = [one.stamp for one in said if one.stamp is not None]
+    if stamps:
+        return _timestamps.instants([stamp for stamp, _ in stamps], (said[0].line, stamps[0][1]), asked)
+    ages = [one.uptime_ns // _NS_PER_MS for one in said if one.uptime_ns is not None]
+    if asked.interval is not None or len(said) == 1 or len(ages) < len(said):
+        return _timestamps.spaced(len(said), asked, found="documents")
+    offsets, restarts = [0], 0
+    for before, age in pairwise(ages):
+        restarts += age < before
+        offsets.append(offsets[-1] + (age - before if age >= before else age))
+    (anchor,), says = _timestamps.spaced(1, asked, found="documents")
+    origin = anchor if asked.start() is not None else anchor - offsets[-1]
+    axis = f"{says}, the others by the age of the process that jemalloc tells (uptime)"
+    return [origin + offset for offset in offsets], axis + (
+        "; the time between two processes is not known" if restarts else ""
+    )
+
+
+def _starts(times: Sequence[int], uptimes: Sequence[int | None]) -> pl.DataFrame:
+    """Tell when each process began: a document says how old it is."""
+    known = sorted(
+        (time, uptime // _NS_PER_MS) for time, uptime in zip(times, uptimes, strict=True) if uptime is not None
+    )
+    begun = [told for before, told in zip([None, *known], known, strict=False) if before is None or told[1] < before[1]]
+    detail = "by the age of the process that jemalloc tells"
+    return pl.DataFrame([(0, time - age, "start", None, detail) for time, age in begun], schema=EVENTS, orient="row")
 
 
 _EXPECTED: Final = "what glibc's malloc_info (XML), mallinfo2 (its fields by name) or malloc_stats wrote"
@@ -213,10 +536,9 @@ def read_malloc_info(
     >>> read_malloc_info(log).samples.select("allocated_bytes", "free_bytes", "mapped_bytes").row(0)
     (600, 400, 1000)
     """
-    text = Text.of(path, _EXPECTED)
+    text = Text.of(Asked.of(path, time, interval, timezone), _EXPECTED)
     said = [Said(one.line, one.stamp, _amounts(one)) for one in glibc_documents(text.content)]
-    whose = Whose(pod, namespace, container, workload)
-    return as_recording(said, text, text.asked(time, interval, timezone), whose, "glibc malloc_info")
+    return _recording(said, text, Whose(pod, namespace, container, workload), "glibc malloc_info")
 
 
 def _amounts(document: GlibcDocument) -> dict[str, int | None]:
@@ -294,13 +616,14 @@ def read_jemalloc_stats(
     >>> recording.containers["workload"].item(), recording.samples["allocated_bytes"].item()
     ('api', 1165784)
     """
-    text = Text.of(path, _JEMALLOC_DUMP)
+    text = Text.of(Asked.of(path, time, interval, timezone), _JEMALLOC_DUMP)
     documents = jemalloc_documents(text.content)
-    if not documents:
-        raise text.nothing()
-    good = [document for document in documents if document.totals()]
-    left_out = {"documents without totals": len(documents) - len(good)}
-    if not good:
+    said = [
+        Said(one.line, one.stamp, {f"{name}_bytes": size for name, size in totals.items()}, one.uptime_ns(), one.whole)
+        for one in documents
+        if (totals := one.totals())
+    ]
+    if documents and not said:
         raise ReadError.at(
             path,
             found="a document without totals",
@@ -308,73 +631,8 @@ def read_jemalloc_stats(
             line=documents[0].line,
             hint="Was it cut off, or is jemalloc built without stats?",
         )
-    asked = text.asked(time, interval, timezone)
-    timed, times, axis = stamped(good, asked) or (good, *_untimed(good, asked))
-    left_out[UNSTAMPED] = len(good) - len(timed)
-    good = timed
-    cut = sum(not document.whole for document in good)
-    left_out = {reason: count for reason, count in left_out.items() if count}
-    partial = (f"{cut:,} document{'' if cut == 1 else 's'} cut off after the totals",) if cut else ()
-    if left_out or cut:
-        _files.warn(
-            f"{quote_path(path)}: "
-            f"{'; '.join([*(f'left out {counted(n, what)}' for what, n in left_out.items()), *partial])}. "
-            "The rest was read."
-        )
-    uptimes = [document.uptime_ns() for document in good]
-    amounts = [{f"{name}_bytes": size for name, size in document.totals().items()} for document in good]
-    return normalise(
-        Whose(pod, namespace, container, workload).frame(path, "jemalloc stats"),
-        samples_frame(times, amounts),
-        _starts(times, uptimes),
-        Report(
-            sources=(str(path),),
-            found=("restarts",) if None not in uptimes else (),
-            left_out=left_out,
-            partial=partial,
-            warnings=text.notes,
-            time_axis=axis,
-        ),
-    )
-
-
-def _untimed(documents: Sequence[Document], asked: _timestamps.Asked) -> tuple[list[int], str]:
-    """Place documents without time stamps: by the interval, else by the age of the process."""
-    uptimes = [document.uptime_ns() for document in documents]
-    ages = [uptime // _NS_PER_MS for uptime in uptimes if uptime is not None]
-    if asked.interval is not None or len(documents) == 1 or len(ages) < len(documents):
-        return _timestamps.spaced(len(documents), asked, found="documents")
-    offsets, restarts = [0], 0
-    for before, age in pairwise(ages):
-        restarts += age < before
-        offsets.append(offsets[-1] + (age - before if age >= before else age))
-    start = asked.start()
-    (anchor,), says = _timestamps.spaced(1, asked, found="documents")
-    origin = anchor if start is not None else anchor - offsets[-1]
-    axis = f"{says}, the others by the age of the process that jemalloc tells (uptime)"
-    return [origin + offset for offset in offsets], axis + (
-        "; the time between two processes is not known" if restarts else ""
-    )
-
-
-def _starts(times: Sequence[int], uptimes: Sequence[int | None]) -> pl.DataFrame | None:
-    """Tell when each process began: a document says how old it is."""
-    known = sorted(
-        (time, uptime // _NS_PER_MS) for time, uptime in zip(times, uptimes, strict=True) if uptime is not None
-    )
-    found, before = [], None
-    for time, age in known:
-        if before is None or age < before:
-            found.append((0, time - age, "start", "by the age of the process that jemalloc tells"))
-        before = age
-    if not found:
-        return None
-    frame = pl.DataFrame(
-        found,
-        schema={"container_id": pl.UInt32(), "time": pl.Int64(), "kind": pl.String(), "detail": pl.String()},
-        orient="row",
-    )
-    return frame.with_columns(pl.col("time").cast(pl.Datetime("ms", "UTC")))
+    left_out = {"documents without totals": len(documents) - len(said)}
+    return _recording(said, text, Whose(pod, namespace, container, workload), "jemalloc stats", left_out=left_out)
 
 
 _EXPECTED_MALLOC_TEXT: Final = "what tcmalloc (MALLOCSTATS) or mimalloc (MIMALLOC_SHOW_STATS) printed"
@@ -432,13 +690,12 @@ def read_malloc_text(
     >>> read_malloc_text(log).samples["allocated_bytes"].item()
     2097152
     """
-    text = Text.of(path, _EXPECTED_MALLOC_TEXT)
+    text = Text.of(Asked.of(path, time, interval, timezone), _EXPECTED_MALLOC_TEXT)
     about: tuple[str, ...] = ()
     said, source = _tcmalloc(text.content), "tcmalloc stats"
     if not said:
         (said, about), source = _mimalloc(text.content), "mimalloc stats"
-    whose = Whose(pod, namespace, container, workload)
-    return as_recording(said, text, text.asked(time, interval, timezone), whose, source, about)
+    return _recording(said, text, Whose(pod, namespace, container, workload), source, about=about)
 
 
 def _tcmalloc(text: str) -> list[Said]:
@@ -447,7 +704,7 @@ def _tcmalloc(text: str) -> list[Said]:
             one.line,
             one.stamp,
             {
-                "allocated_bytes": one.amounts.get(_allocator_text.IN_USE),
+                "allocated_bytes": one.amounts.get(IN_USE),
                 "free_bytes": one.sum_of("freelist"),
                 "metadata_bytes": one.sum_of("malloc metadata"),
                 "resident_bytes": one.sum_of("Actual memory used"),
@@ -455,12 +712,33 @@ def _tcmalloc(text: str) -> list[Said]:
                 "retained_bytes": one.sum_of("released to OS"),
             },
         )
-        for one in _allocator_text.tcmalloc_documents(text)
+        for one in tcmalloc_documents(text)
     ]
 
 
+_AMOUNT: Final = r"(-?\d{1,9}(?:\.\d++)?) ?([KkMmGgTt]?i?[Bb]?)"
+_COMMITTED: Final = re.compile(rf"\bcommitted: ++{_AMOUNT} ++{_AMOUNT} ++{_AMOUNT} ++{_AMOUNT}")
+_PROCESS: Final = re.compile(rf"\bprocess: [^\n]{{0,300}}?\brss: ++{_AMOUNT}")
+_POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
 def _mimalloc(text: str) -> tuple[list[Said], tuple[str, ...]]:
-    found = [one for one in _allocator_text.mimalloc_documents(text) if one.committed_bytes is not None]
-    said = [Said(one.line, one.stamp, {"mapped_bytes": one.committed_bytes}) for one in found]
-    most = max((one.rss_peak_bytes or 0 for one in found), default=0)
+    """Read committed memory from each answer of ``mi_stats_print``; say the most that was ever resident."""
+    text, context = unwrapped(text)
+    said: list[Said] = []
+    before = most = 0
+    starts = list(_COMMITTED.finditer(text))
+    for found, following in zip(starts, [*(later.start() for later in starts[1:]), len(text)], strict=True):
+        process = _PROCESS.search(text, found.end(), following)
+        if (committed := _bytes(found[7], found[8])) is not None:
+            stamp = context.stamp(found.start(), before)
+            said.append(Said(context.line(found.start()), stamp, {"mapped_bytes": committed}))
+            most = max(most, (process and _bytes(process[1], process[2])) or 0)
+        before = (process or found).end()
     return said, (f"mimalloc: at most {memory(most)} were resident until then",) if most else ()
+
+
+def _bytes(number: str, unit: str) -> int | None:
+    """Read an amount; some versions count below zero, which says nothing."""
+    amount = float(number) * 1024 ** _POWERS[unit[:1].lower().replace("b", "")]
+    return round(amount) if 0 <= amount < 1 << 62 else None

@@ -2,26 +2,411 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit import _workloads
-from rmtoolkit.exceptions import ReadError, quote_path
-from rmtoolkit.loaders import _docker_rows, _files, _timestamps
-from rmtoolkit.loaders._docker_rows import Happened, Inspected, Labels, Measured
-from rmtoolkit.loaders._files import counted
+from rmtoolkit._workloads import Event, version_of
+from rmtoolkit.exceptions import ReadError, quote_path, warn
+from rmtoolkit.loaders import _timestamps, linux
+from rmtoolkit.loaders._files import PathLike, counted, read_each, read_text
+from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import CONTAINERS, SAMPLES, Report, empty
+from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
 from rmtoolkit.text import count
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from rmtoolkit.loaders._timestamps import Stamp
+
+
+_SHORT_ID: Final = 12
+#: Docker's word for never.
+_NEVER: Final = "0001-"
+_TEXT_EVENT: Final = re.compile(r"(?=.*\)\s*+$)(\S++) container (\w++)(?:: .*?)? ([0-9a-f]{64}) \((.*)\)\s*")
+_ATTRIBUTE: Final = re.compile(r"(?:^|, )([\w./-]++)=(.*?)(?=, [\w./-]{1,200}+=|$)")
+#: What is said of the life of a container; `exec_die` and others say nothing of it.
+_ACTIONS: Final = frozenset({"start", "die", "oom", "kill", "stop"})
+
+
+class Labels(NamedTuple):
+    """Who a container is."""
+
+    id: str | None  # its first 12 digits; None where it was not said
+    name: str | None
+    namespace: str | None = None
+    service: str | None = None
+    kind: str | None = None
+    version: str | None = None
+
+
+class Measured(NamedTuple):
+    """One answer of `/containers/ID/stats`: who, when (milliseconds), and signals and `limit_bytes` by name."""
+
+    labels: Labels
+    time: int
+    signals: Mapping[str, int | float]
+
+
+class Inspected(NamedTuple):
+    """What `docker inspect` says of a container."""
+
+    labels: Labels
+    limit_bytes: int | None
+    request_bytes: int | None
+    started: int | None
+    finished: int | None
+    running: bool
+    oom_killed: bool
+    exit_code: int
+    restarts: int
+
+
+class Happened(NamedTuple):
+    """One line of `docker events`: who, when (milliseconds), what, and the exit code or signal that goes with it."""
+
+    labels: Labels
+    time: int
+    action: str
+    code: int | None
+
+
+def json_values(text: str) -> tuple[list[Any], int]:
+    """Read JSON: one value, one after another, or lines of them among other text."""
+    decoder = json.JSONDecoder()
+    found: list[Any] = []
+    place, lost = 0, 0
+    while place < len(text):
+        start = min((at for at in (text.find("{", place), text.find("[", place)) if at >= 0), default=len(text))
+        lost += sum(bool(line.strip()) for line in text[place:start].split("\n"))
+        if start == len(text):
+            break
+        try:
+            value, place = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            lost += 1
+            end = text.find("\n", start)
+            place = end if end >= 0 else len(text)
+            continue
+        found += value if isinstance(value, list) else [value]
+    return found, lost
+
+
+def as_stats(value: Any) -> Measured | None:  # noqa: ANN401 - any JSON
+    """Read an answer of `/containers/ID/stats`."""
+    memory = _mapping(value, "memory_stats")
+    usage = _whole(memory.get("usage"))
+    time = _instant(value.get("read")) if isinstance(value, dict) else None
+    if usage is None or time is None:
+        return None
+    stat = {key: number for key, text in _mapping(memory, "stats").items() if (number := _whole(text)) is not None}
+    signals: dict[str, int | float] = {"usage_bytes": usage, **linux.memory_stat_signals(stat)}
+    # On version 1 the API's `limit` is the host's memory where the cgroup has no limit.
+    told = _whole(memory.get("limit"))
+    if "hierarchical_memory_limit" not in stat and told is not None:
+        signals["limit_bytes"] = told
+    elif "hierarchical_memory_limit" in stat and "limit_bytes" not in signals:
+        signals["limit_bytes"] = 0
+    linux.add_working_set(signals)
+    if (peak := _whole(memory.get("max_usage"))) is not None:
+        signals["peak_bytes"] = peak
+    if (tasks := _whole(_mapping(value, "pids_stats").get("current"))) is not None:
+        signals["threads"] = tasks
+    labels = Labels(_id(value.get("id")), _name(value.get("name")))
+    return Measured(labels, time, signals)
+
+
+def as_inspected(value: Any) -> Inspected | None:  # noqa: ANN401 - any JSON
+    """Read an entry of `docker inspect`."""
+    state, host, config = (_mapping(value, key) for key in ("State", "HostConfig", "Config"))
+    if not state or not host:
+        return None
+    told = {"image": config.get("Image"), "name": value.get("Name"), **_mapping(config, "Labels")}
+    return Inspected(
+        _labels(_id(value.get("Id")), told, value.get("Image")),
+        _whole(host.get("Memory")) or None,
+        _whole(host.get("MemoryReservation")) or None,
+        _instant(state.get("StartedAt")),
+        _instant(state.get("FinishedAt")),
+        state.get("Running") is True,
+        state.get("OOMKilled") is True,
+        _whole(state.get("ExitCode")) or 0,
+        _whole(value.get("RestartCount")) or 0,
+    )
+
+
+def as_event(value: Any) -> Happened | None:  # noqa: ANN401 - any JSON
+    """Read an event in JSON."""
+    if not isinstance(value, dict) or value.get("Type", "container") != "container":
+        return None
+    nanoseconds, seconds = _whole(value.get("timeNano")), _whole(value.get("time"))
+    time = nanoseconds // 1_000_000 if nanoseconds else seconds * 1000 if seconds else None
+    actor = _mapping(value, "Actor")
+    told = _mapping(actor, "Attributes") or {"image": value.get("from")}
+    return _event(str(value.get("Action") or value.get("status")), time, actor.get("ID") or value.get("id"), told)
+
+
+def text_events(text: str) -> Iterator[Happened]:
+    """Read the lines that `docker events` prints."""
+    for line in text.split("\n"):
+        found = _TEXT_EVENT.fullmatch(line.rstrip("\r"))
+        if found and (event := _event(found[2], _instant(found[1]), found[3], dict(_ATTRIBUTE.findall(found[4])))):
+            yield event
+
+
+def _event(action: str, time: int | None, id_: Any, told: Mapping[str, Any]) -> Happened | None:  # noqa: ANN401
+    if time is None or action not in _ACTIONS:
+        return None
+    code = _whole(told.get("exitCode" if action == "die" else "signal"))
+    return Happened(_labels(_id(id_), told, None), time, action, code)
+
+
+def _labels(id_: str | None, told: Mapping[str, Any], image_id: Any) -> Labels:  # noqa: ANN401
+    def word(key: str) -> str | None:
+        value = told.get(key)
+        return value if isinstance(value, str) and value else None
+
+    version = version_of(word("image"), image_id if isinstance(image_id, str) else None)
+    labels = Labels(id_, _name(told.get("name")), version=version)
+    for prefix in ("com.docker.compose.", "io.podman.compose."):
+        if service := word(f"{prefix}service"):
+            return labels._replace(namespace=word(f"{prefix}project"), service=service, kind="Compose")
+    if service := word("com.docker.swarm.service.name"):
+        stack = word("com.docker.stack.namespace")
+        return labels._replace(
+            namespace=stack, service=service.removeprefix(f"{stack}_" if stack else ""), kind="Swarm"
+        )
+    return labels
+
+
+def _mapping(value: Any, key: str) -> dict[str, Any]:  # noqa: ANN401
+    inner = value.get(key) if isinstance(value, dict) else None
+    return inner if isinstance(inner, dict) else {}
+
+
+def _whole(value: Any) -> int | None:  # noqa: ANN401
+    """Read a number that is whole and not below zero; Docker writes some as text."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:  # noqa: PLR2004 - 64 bits
+        value = int(value)
+    return value if isinstance(value, int) and 0 <= value < 1 << 63 else None
+
+
+def _id(value: Any) -> str | None:  # noqa: ANN401
+    return value[:_SHORT_ID] if isinstance(value, str) and value else None
+
+
+def _name(value: Any) -> str | None:  # noqa: ANN401
+    return value.removeprefix("/") or None if isinstance(value, str) else None
+
+
+def _instant(value: Any) -> int | None:  # noqa: ANN401
+    """Read RFC 3339 with up to nine decimals, as milliseconds."""
+    if not isinstance(value, str) or value.startswith(_NEVER):
+        return None
+    found = _timestamps.find(value)
+    return found[0].milliseconds if found and found[0].utc and found[0].kind == _timestamps.Kind.DATED else None
+
+
+_UNITS: Final = {
+    "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+    "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+}  # fmt: skip
+_SIZE: Final = r"(\d{1,30}(?:\.\d{1,30})?(?:[eE][+]\d{1,2})?)[ ]?((?:[KMGTkmgt]i?)?B)"
+_COUNT: Final = re.compile(r"[0-9]{1,9}")
+#: The first pair of a line is memory; network and disk come after it.
+_PAIR: Final = re.compile(rf"(?<![\w.]){_SIZE}\s*/\s*{_SIZE}(?![\w.])")
+_UNKNOWN_PAIR: Final = re.compile(r"(?<!\S)--\s+/\s+--(?!\S)")
+_HEADER: Final = re.compile(r"\bMEM USAGE ?/ ?LIMIT\b")
+_WINDOWS: Final = re.compile(r"\bPRIV WORKING SET\b")
+#: A picture ends where the rest of the screen is wiped; older versions wipe the whole screen first.
+_WIPED: Final = re.compile(r"\x1b\[[02]?J")
+_HOME: Final = re.compile(r"\x1b\[(?:1;1)?H")
+_CODES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_CELLS: Final = re.compile(r"\s{2,}|\t")
+_WORDS: Final = re.compile(r"[\s,;|]+")
+_ID: Final = re.compile(r"[0-9a-f]{64}|[0-9a-f]{12}")
+#: Go prints amounts with "%.4g".
+_DIGITS: Final = 4
+_TIME_KEYS: Final = ("time", "timestamp", "ts", "@timestamp", "date", "read")
+
+
+class Row(NamedTuple):
+    """One container in one table."""
+
+    line: int
+    tick: int
+    stamp: int | None  # index of the time stamp at the head of the line; None without
+    id: str | None
+    name: str | None
+    working_set_bytes: int
+    limit_bytes: int | None
+    quantum_bytes: int
+    threads: int | None  # the column PIDS; None without
+
+
+@dataclass(slots=True)
+class Log:
+    """What stands in one file."""
+
+    rows: list[Row] = field(default_factory=list)  # in order
+    stamps: list[tuple[Stamp, str]] = field(default_factory=list)
+    marks: list[tuple[int, int]] = field(default_factory=list)
+    drawn: bool = False
+    idle: int = 0
+    other: int = 0  # lines that are none of these
+    first_other: tuple[int, str] | None = None
+    windows: bool = False
+
+
+def _amount(number: str, unit: str) -> tuple[int, int]:
+    """Read an amount as Docker prints it, and how coarse it is."""
+    scale = _UNITS[unit.lower()]
+    value = float(number)
+    step = 10.0 ** (math.floor(math.log10(value)) + 1 - _DIGITS) if value > 0 else 0.0
+    return round(value * scale), max(1, round(min(step, 1.0) * scale) if scale > 1 else 1)
+
+
+def read_stats(text: str) -> Log:
+    """Read the output of `docker stats`."""
+    log = Log(drawn="\x1b[" in text and bool(_HOME.search(text) or _WIPED.search(text)))
+    reader = _Reader(log)
+    # Some versions draw every picture twice between two wipes: what is printed again replaces itself.
+    border = _WIPED if _WIPED.search(text) else _HOME
+    line = 1
+    for picture in border.split(text) if log.drawn else [text]:
+        for content in picture.split("\n"):
+            reader.take(line, _CODES.sub("", content).replace("\r", "").rstrip())
+            line += 1
+        line -= 1
+        if log.drawn:
+            reader.new_tick()
+    if log.drawn:
+        log.rows = list({(row.tick, row.id, row.name): row for row in log.rows}.values())
+    return log
+
+
+class _Reader:
+    """Goes through the lines and remembers the header and which containers the table has."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._tick = 0
+        self._seen: set[tuple[str | None, str | None]] = set()
+        self._columns: list[str] = []
+
+    def new_tick(self) -> None:
+        """Begin another table."""
+        if self._seen:
+            self._tick += 1
+            self._seen = set()
+
+    def take(self, line: int, text: str) -> None:
+        """Read a line."""
+        if not text.strip():
+            return
+        if _HEADER.search(text):
+            self._header(text)
+        elif (brace := text.find('{"')) >= 0 and self._json(line, text[:brace], text[brace:]):
+            return
+        elif found := _PAIR.search(text):
+            self._row(line, text, found)
+        elif _UNKNOWN_PAIR.search(text):
+            self._log.idle += 1
+        elif _WINDOWS.search(text):
+            self._log.windows = True
+        elif (stamp := _timestamps.find(text)) is not None:
+            if not self._log.drawn:
+                self.new_tick()
+            self._log.marks.append((line, len(self._log.stamps)))
+            self._log.stamps.append((stamp[0], text))
+        else:
+            self._log.other += 1
+            self._log.first_other = self._log.first_other or (line, text)
+
+    def _header(self, text: str) -> None:
+        found = _timestamps.find(text)
+        self._columns = [cell.strip() for cell in _CELLS.split((found[1] if found else text).strip())]
+        if not self._log.drawn:
+            self.new_tick()
+
+    def _row(self, line: int, text: str, pair: re.Match[str]) -> None:
+        head, stamp = self._stamp(text[: pair.start()])
+        cells = [cell.strip() for cell in _CELLS.split(f"{head}\0{text[pair.start() :]}".replace("\0", "").strip())]
+        named = dict(zip(self._columns, cells, strict=False)) if len(cells) == len(self._columns) else {}
+        if named:
+            id_ = named.get("CONTAINER ID") or named.get("ID")
+            name = named.get("NAME") or named.get("CONTAINER")
+            threads = named.get("PIDS")
+        else:
+            words = [word.strip("\"':=") for word in _WORDS.split(head) if word and not word.endswith("%")]
+            id_ = next((word for word in words if _ID.fullmatch(word)), None)
+            name = next((word for word in words if word and not _ID.fullmatch(word)), None)
+            threads = None
+        self._add(line, stamp, (id_, name, threads), pair)
+
+    def _json(self, line: int, head: str, text: str) -> bool:
+        try:
+            value, _ = json.JSONDecoder().raw_decode(text)
+        except ValueError:
+            return False
+        entry = {key.lower().replace("_", ""): value[key] for key in value} if isinstance(value, dict) else {}
+        if "memusage" not in entry:
+            return False
+        pair = _PAIR.fullmatch(str(entry["memusage"]).strip())
+        if pair is None:
+            self._log.idle += 1
+            return True
+        told = next((str(entry[key]) for key in _TIME_KEYS if entry.get(key) is not None), head)
+        _, stamp = self._stamp(told)
+        id_ = entry.get("id") or entry.get("container")
+        self._add(line, stamp, (_text(id_), _text(entry.get("name")), _text(entry.get("pids"))), pair)
+        return True
+
+    def _stamp(self, head: str) -> tuple[str, int | None]:
+        """Take the time stamp out of the beginning of a line."""
+        found = _timestamps.find(head)
+        if found is None:
+            return head, None
+        self._log.stamps.append((found[0], head))
+        return found[1], len(self._log.stamps) - 1
+
+    def _add(
+        self, line: int, stamp: int | None, about: tuple[str | None, str | None, str | None], pair: re.Match[str]
+    ) -> None:
+        id_, name, threads = ((word if word not in ("", "--") else None) if word else None for word in about)
+        # What no column can hold stays absurd, and is counted with what else is no real amount.
+        (used, quantum), (limit, _) = _amount(pair[1], pair[2]), _amount(pair[3], pair[4])
+        used, limit = min(used, ABSURD_BYTES), min(limit, ABSURD_BYTES)
+        if used == 0 and limit == 0:
+            self._log.idle += 1
+            return
+        if id_ is not None and not _ID.fullmatch(id_):
+            # `docker stats NAME` prints what was asked for in the place of the id.
+            id_, name = None, name or id_
+        key = (id_, name)
+        if key in self._seen and not self._log.drawn:
+            self.new_tick()
+        self._seen.add(key)
+        count = int(threads) if threads and _COUNT.fullmatch(threads) else None
+        self._log.rows.append(
+            Row(line, self._tick, stamp, id_[:_SHORT_ID] if id_ else None, name, used, limit or None, quantum, count)
+        )
+
+
+def _text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
+    return None if value is None else str(value)
 
 
 #: Swarm appends slot and task; Compose and people append a number.
@@ -121,12 +506,6 @@ _ROUND_BELOW: Final = (
 )
 
 
-class _Death(NamedTuple):
-    time: int
-    kind: str
-    detail: str | None
-
-
 def set_limits(
     shown: Mapping[int, Sequence[tuple[int, int]]], inspected: Mapping[int, Sequence[tuple[int, Inspected]]]
 ) -> tuple[dict[int, list[tuple[int, int]]], int]:
@@ -170,16 +549,11 @@ def _is_chosen(limit: int) -> bool:
 
 
 def events_of(
-    key: int,
     limits: Sequence[tuple[int, int]],
     inspected: Sequence[tuple[int, Inspected]],
     happened: Sequence[Happened],
-) -> list[dict[str, Any]]:
+) -> list[Event]:
     """Tell what happened to a container."""
-
-    def row(time: int, kind: str, value: int | None = None, detail: str | None = None) -> dict[str, Any]:
-        return {"container_id": key, "time": time, "kind": kind, "value_bytes": value, "detail": detail}
-
     starts = [event.time for event in happened if event.action == "start"]
     deaths = list(_deaths(happened))
     for _, entry in inspected:
@@ -187,37 +561,35 @@ def events_of(
             starts.append(entry.started)
         if not entry.running and entry.finished is not None:
             deaths = _with_last(deaths, entry)
-    rows = [row(time, "start") for time in sorted(starts)]
+    events = [Event(time, "start") for time in sorted(starts)]
     for death in deaths:
         in_force = [limit for time, limit in limits if time <= death.time] or [limit for _, limit in limits[:1]]
         value = in_force[-1] or None if death.kind == "oom_kill" and in_force else None
-        rows.append(row(death.time, death.kind, value, death.detail))
-    rows += [row(time, "limit", limit or None) for time, limit in limits[1:]]
-    return sorted(rows, key=lambda told: (told["time"], told["kind"] == "start"))
+        events.append(death._replace(value_bytes=value))
+    events += [Event(time, "limit", limit or None) for time, limit in limits[1:]]
+    return sorted(events, key=lambda event: (event.time, event.kind == "start"))
 
 
 def _near(time: int, others: Sequence[int]) -> bool:
     return any(abs(time - other) <= _SAME_MOMENT_MS for other in others)
 
 
-def _with_last(deaths: list[_Death], entry: Inspected) -> list[_Death]:
+def _with_last(deaths: list[Event], entry: Inspected) -> list[Event]:
     """Add how inspect says that the last life ended; that the kernel killed it, events may not have said."""
     time = entry.finished or 0
     known = [death for death in deaths if abs(death.time - time) <= _SAME_MOMENT_MS]
     if entry.oom_killed:
-        return [death for death in deaths if death not in known] + [
-            _Death(known[0].time if known else time, "oom_kill", None)
-        ]
-    return deaths if known else [*deaths, _Death(time, *_by_code(entry.exit_code))]
+        others = [death for death in deaths if death not in known]
+        return [*others, Event(known[0].time if known else time, "oom_kill")]
+    return deaths if known else [*deaths, _exited(time, entry.exit_code)]
 
 
-def _by_code(code: int) -> tuple[str, str | None]:
-    if code == 0:
-        return "end", "exit status 0"
-    return "error", f"exit status {code}" + (" (killed)" if code == _KILLED else "")
+def _exited(time: int, code: int) -> Event:
+    kind, killed = "end" if code == 0 else "error", " (killed)" if code == _KILLED else ""
+    return Event(time, kind, detail=f"exit status {code}{killed}")
 
 
-def _deaths(happened: Sequence[Happened]) -> Iterator[_Death]:
+def _deaths(happened: Sequence[Happened]) -> Iterator[Event]:
     kills: list[int] = []
     stop: int | None = None
     stopped_at = {event.time for event in happened if event.action == "stop"}
@@ -231,12 +603,13 @@ def _deaths(happened: Sequence[Happened]) -> Iterator[_Death]:
         elif event.action == "die":
             if kills and event.time - kills[-1] <= _SAME_DEATH_MS:
                 kills.pop()
-                yield _Death(event.time, "oom_kill", None)
+                yield Event(event.time, "oom_kill")
             elif (stop is not None and event.time - stop <= _STOPPED_MS) or _near(event.time, list(stopped_at)):
-                yield _Death(event.time, "end", "stopped")
+                yield Event(event.time, "end", detail="stopped")
             else:
-                yield _Death(event.time, *_by_code(event.code or 0))
-    yield from (_Death(time, "oom_kill", "a process in the container; the container went on") for time in kills)
+                yield _exited(event.time, event.code or 0)
+    went_on = "a process in the container; the container went on"
+    yield from (Event(time, "oom_kill", detail=went_on) for time in kills)
 
 
 _EXPECTED: Final = "the output of docker stats, docker inspect or docker events, or answers of Docker's API"
@@ -248,7 +621,7 @@ _DRAWN_EVERY: Final = "500ms"
 class Found:
     """What several files hold together."""
 
-    rows: list[tuple[int, _docker_rows.Row]] = field(default_factory=list)
+    rows: list[tuple[int, Row]] = field(default_factory=list)
     measured: list[Measured] = field(default_factory=list)
     inspected: list[tuple[int, Inspected]] = field(default_factory=list)
     happened: list[Happened] = field(default_factory=list)
@@ -263,7 +636,7 @@ class Found:
 
 
 def read_docker_stats(
-    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    path: PathLike | Iterable[PathLike],
     *,
     time: str | dt.datetime | None = None,
     interval: str | dt.timedelta | None = None,
@@ -320,38 +693,28 @@ def read_docker_stats(
     """
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     found = Found()
-    failed: list[Exception] = []
-    for file in paths:
-        try:
-            _read(file, _timestamps.Asked(file, _files.modified(file), time, interval, timezone), found)
-        except (ReadError, OSError) as error:
-            failed.append(_files.unreadable(file, error) if isinstance(error, OSError) and len(paths) > 1 else error)
-    if len(failed) == len(paths):
-        raise failed[0] if failed else ReadError.at("", found="no file", expected=_EXPECTED)
-    if failed:
-        found.leave_out("files that could not be read", len(failed))
-        _files.warn(f"{len(failed):,} of {count(len(paths), 'file')} could not be read; the first: {failed[0]}")
+    failed = read_each(paths, lambda file: _read(Asked.of(file, time, interval, timezone), found), expected=_EXPECTED)
+    found.leave_out("files that could not be read", failed)
     return _put_together(found, paths, workload_pattern)
 
 
-def _read(path: str | os.PathLike[str], asked: _timestamps.Asked, found: Found) -> None:
-    data, notes = _files.read_bytes(path, expected=_EXPECTED)
-    text, more = _files.as_text(data, path, expected=_EXPECTED)
-    found.notes += [*notes, *more]
+def _read(asked: Asked, found: Found) -> None:
+    text, notes = read_text(asked.path, expected=_EXPECTED)
+    found.notes += notes
     written = int(asked.modified.timestamp() * 1000)
     if _objects(text, written, found):
         return
-    happened = list(_docker_rows.text_events(text))
+    happened = list(text_events(text))
     if happened:
         found.happened += happened
         found.axes.append("as recorded, UTC")
         return
-    log = _docker_rows.read_text(text)
+    log = read_stats(text)
     if not log.rows:
         what = log.first_other[1] if log.first_other else "containers that do not run" if log.idle else "no table"
         hint = "Windows containers have other columns: use the API's answers." if log.windows else None
         line = log.first_other[0] if log.first_other else None
-        raise ReadError.at(path, found=what, expected=_EXPECTED, line=line, hint=hint)
+        raise ReadError.at(asked.path, found=what, expected=_EXPECTED, line=line, hint=hint)
     times, axis = _times(log, asked)
     timed = list(zip(times, log.rows, strict=True))
     if log.drawn:
@@ -369,11 +732,11 @@ def _objects(text: str, written: int, found: Found) -> bool:
     """Take what is an answer of the API, or of inspect or events; false when nothing is."""
     if not any(key in text for key in ('"memory_stats"', '"HostConfig"', '"Action"', '"status"')):
         return False
-    values, lost = _docker_rows.values(text)
+    values, lost = json_values(text)
     known = stopped = 0
     for value in values:
-        measured, inspected = _docker_rows.as_stats(value), _docker_rows.as_inspected(value)
-        happened = _docker_rows.as_event(value)
+        measured, inspected = as_stats(value), as_inspected(value)
+        happened = as_event(value)
         if measured is not None:
             found.measured.append(measured)
         elif inspected is not None:
@@ -392,41 +755,29 @@ def _objects(text: str, written: int, found: Found) -> bool:
     return known > 0
 
 
-def _times(log: _docker_rows.Log, asked: _timestamps.Asked) -> tuple[list[int], str]:
+def _times(log: Log, asked: Asked) -> tuple[list[int], str]:
     """Tell when each row was printed."""
     own = [row.stamp for row in log.rows if row.stamp is not None]
     if len(own) == len(log.rows):
         first = (log.rows[0].line, log.stamps[own[0]][1])
         return _timestamps.instants([log.stamps[index][0] for index in own], first, asked)
     ticks = log.rows[-1].tick + 1
+    first = (log.marks[0][0], log.stamps[log.marks[0][1]][1]) if log.marks else (0, "")
     if len(log.marks) > 1 or (log.marks and ticks == 1):
-        first = (log.marks[0][0], log.stamps[log.marks[0][1]][1])
         instants, axis = _timestamps.instants([log.stamps[index][0] for _, index in log.marks], first, asked)
         lines = [line for line, _ in log.marks]
         # `date` may stand after its table.
         after = log.rows[0].line < lines[0] and log.rows[-1].line < lines[-1]
-        before = [sum(line <= row.line for line in lines) - 1 for row in log.rows] if ticks < 2 else None  # noqa: PLR2004
-        places = before if before is not None else _places([row.line for row in log.rows], lines)
-        return [instants[min(len(lines) - 1, max(0, place + after))] for place in places], axis
+        places = np.searchsorted(lines, [row.line for row in log.rows], side="right") - 1 + after
+        return [instants[place] for place in places.clip(0, len(lines) - 1).tolist()], axis
     start = asked
     if log.marks:
-        first = (log.marks[0][0], log.stamps[log.marks[0][1]][1])
         (moment,), _ = _timestamps.instants([log.stamps[log.marks[0][1]][0]], first, asked)
         start = asked._replace(time=_timestamps.as_datetime(moment))
     if log.drawn and asked.interval is None:
         start = start._replace(interval=_DRAWN_EVERY)
     instants, axis = _timestamps.spaced(ticks, start, found="tables")
     return [instants[row.tick] for row in log.rows], axis
-
-
-def _places(lines: Sequence[int], marks: Sequence[int]) -> list[int]:
-    """For each row the number of the last mark above it; -1 above all of them."""
-    found, place = [], -1
-    for line in lines:
-        while place + 1 < len(marks) and marks[place + 1] <= line:
-            place += 1
-        found.append(place)
-    return found
 
 
 def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workload_pattern: str | None) -> Recording:
@@ -459,24 +810,20 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
         for key, about in identities.rows(workload_pattern)
     ]
     events = [
-        event
+        (key, *event)
         for key in range(len(containers))
-        for event in events_of(key, limits.get(key, []), inspected.get(key, []), happened.get(key, []))
+        for event in events_of(limits.get(key, []), inspected.get(key, []), happened.get(key, []))
     ]
     recording = normalise(
-        pl.DataFrame(containers, schema_overrides=CONTAINERS, infer_schema_length=None),
-        pl.DataFrame(samples, schema_overrides=SAMPLES, infer_schema_length=None) if samples else empty(SAMPLES),
-        pl.DataFrame(
-            events, schema_overrides={"detail": pl.String(), "value_bytes": pl.Int64()}, infer_schema_length=None
-        )
-        if events
-        else None,
+        pl.DataFrame(containers, schema=CONTAINERS),
+        pl.DataFrame(samples, schema=SAMPLES),
+        pl.DataFrame(events, schema=EVENTS, orient="row"),
         _report(found, paths, has_samples=bool(samples), has_limits=bool(limits)),
     )
     if other := found.left_out.get("lines that are no rows"):
         more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
         lines = counted(other, "lines that are no rows")
-        _files.warn(f"{quote_path(paths[0])}{more}: left out {lines}. The rest was read.")
+        warn(f"{quote_path(paths[0])}{more}: left out {lines}. The rest was read.")
     return recording
 
 
@@ -493,7 +840,7 @@ def _samples(
         exact[key] = min(first, measured.time), max(last, measured.time)
         signals = dict(measured.signals)
         if "limit_bytes" in signals:
-            shown.setdefault(key, []).append((measured.time, signals.pop("limit_bytes")))
+            shown.setdefault(key, []).append((measured.time, int(signals.pop("limit_bytes"))))
         samples.append({"container_id": key, "time": measured.time, **signals})
     quantum: dict[int, int] = {}
     for time, row in found.rows:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
 
-from rmtoolkit.exceptions import ReadError, quote, quote_path
-from rmtoolkit.loaders import _files, _timestamps
-from rmtoolkit.loaders._files import METRICS, counted, unwrap, warn
+from rmtoolkit._tables import conform
+from rmtoolkit.exceptions import ReadError, quote, quote_path, warn
+from rmtoolkit.loaders import _timestamps
+from rmtoolkit.loaders._files import DELIMITERS, METRICS, counted, read_text, unwrap
 from rmtoolkit.loaders._kubectl_rows import (
     EXPECTED,
     MEBIBYTE,
@@ -46,18 +47,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
+_NAMED: Final = dict.fromkeys(("namespace", "pod", "container"), pl.String())
+_PLACED: Final = dict.fromkeys(("number", "table", "stamp"), pl.Int64())
 ROWS: Final = pl.Schema(
-    {
-        "number": pl.Int64(),
-        "table": pl.Int64(),
-        "stamp": pl.Int64(),
-        "of_day": pl.Int64(),
-        "namespace": pl.String(),
-        "pod": pl.String(),
-        "container": pl.String(),
-        "memory_bytes": pl.Int64(),
-        "swap_bytes": pl.Int64(),
-    }
+    {**_PLACED, "of_day": pl.Int64(), **_NAMED, "memory_bytes": pl.Int64(), "swap_bytes": pl.Int64()}
 )
 MARKS: Final = pl.Schema({"number": pl.Int64(), "stamp": pl.Int64(), "of_day": pl.Int64()})
 FAILURES: Final = pl.Schema({**MARKS, "detail": pl.String(), "empty": pl.Boolean()})
@@ -120,12 +113,15 @@ def put_together(
         if some.height:
             first = f"line {some['number'][0]}: {quote(some['detail'][0])}"
             partial.append(f"{some.height:,} scrape{'' if some.height == 1 else 's'} {what} ({first})")
+    # Options that had nothing to do are named, so that nobody relies on them.
+    idle = ["interval="] if asked.interval and not axis.startswith("assumed") else []
+    idle += ["time="] if asked.time and axis.startswith("as recorded, ") else []
     report = Report(
         sources=(str(asked.path),),
         missing=(WITHOUT_OBJECTS,),
         left_out=left_out,
         partial=tuple(partial),
-        warnings=(*notes, *log.notes, *_unused(axis, asked)),
+        warnings=(*notes, *log.notes, *(f"{name} was not needed: the log has time stamps" for name in idle)),
         time_axis=axis,
     )
     lost = ", ".join(counted(count, reason) for reason, count in left_out.items() if reason != _SERVED_AGAIN)
@@ -144,22 +140,6 @@ def put_together(
     return joined(recording, log.objects)
 
 
-def _unused(axis: str, asked: _timestamps.Asked) -> tuple[str, ...]:
-    """Name the options that had nothing to do, so that nobody relies on them."""
-    return (
-        *(
-            ("interval= was not needed: the log has time stamps",)
-            if asked.interval and not axis.startswith("assumed")
-            else ()
-        ),
-        *(
-            ("time= was not needed: the log has time stamps",)
-            if asked.time and axis.startswith("as recorded, ")
-            else ()
-        ),
-    )
-
-
 def _timed(rows: pl.DataFrame, log: Log, asked: _timestamps.Asked) -> tuple[pl.DataFrame, pl.DataFrame, str]:
     """Give every row and failure its time, in milliseconds since 1970; null where there is none."""
     own = rows["stamp"].drop_nulls()
@@ -167,26 +147,20 @@ def _timed(rows: pl.DataFrame, log: Log, asked: _timestamps.Asked) -> tuple[pl.D
     if own.len() and (marks.is_empty() or _says(own, log) >= _says(marks["stamp"], log)):
         return _by_own_stamps(rows, log, asked)
     if marks.is_empty():
-        ticks, failure_ticks = _ticks(rows, log.failures)
-        times, axis = _timestamps.spaced(max([*ticks, *failure_ticks]) + 1, asked, found="snapshots")
-        return (
-            rows.with_columns(time=pl.Series([times[tick] for tick in ticks], dtype=pl.Int64)),
-            log.failures.with_columns(time=pl.Series([times[tick] for tick in failure_ticks], dtype=pl.Int64)),
-            axis,
-        )
-    if marks.height == 1 and _comes_again(rows, marks["number"][0]):
-        return _by_one_mark(rows, log, asked)
+        return _counted_on(rows, log, asked, "snapshots")
     times, axis = _instants(marks, log, asked)
+    if marks.height == 1 and _comes_again(rows, marks["number"][0]):
+        known = asked._replace(time=_timestamps.as_datetime(times[0]))
+        rows, failures, _ = _counted_on(rows, log, known, "snapshots under one time stamp")
+        one = "assumed: the one time stamp is that of the first snapshot"
+        return rows, failures, f"{one}, the others are {asked.interval} apart ({axis})"
     marked = marks.select("number", mark="number", time=pl.Series(times, dtype=pl.Int64))
     # `date` may stand before or after the table: after, when a table comes first and a stamp last.
     last_row = rows["number"].max()
     after = rows["number"][0] < marks["number"][0] and isinstance(last_row, int) and last_row < marks["number"][-1]
     strategy: Literal["forward", "backward"] = "forward" if after else "backward"
-    return (
-        rows.join_asof(marked, on="number", strategy=strategy),
-        log.failures.join_asof(marked, on="number", strategy=strategy),
-        axis,
-    )
+    rows, failures = (some.join_asof(marked, on="number", strategy=strategy) for some in (rows, log.failures))
+    return rows, failures, axis
 
 
 def _comes_again(rows: pl.DataFrame, mark: int) -> bool:
@@ -245,17 +219,17 @@ def _together(rows: pl.DataFrame) -> pl.Series:
     return pl.Series(times, dtype=pl.Int64)
 
 
-def _by_one_mark(rows: pl.DataFrame, log: Log, asked: _timestamps.Asked) -> tuple[pl.DataFrame, pl.DataFrame, str]:
-    """Count on from the only time stamp of a log with several snapshots."""
-    (start,), axis = _instants(log.marks, log, asked)
+def _counted_on(
+    rows: pl.DataFrame, log: Log, asked: _timestamps.Asked, found: str
+) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+    """Count snapshots on from the first."""
     ticks, failure_ticks = _ticks(rows, log.failures)
-    known = asked._replace(time=_timestamps.as_datetime(start))
-    times, _ = _timestamps.spaced(max([*ticks, *failure_ticks]) + 1, known, found="snapshots under one time stamp")
-    return (
-        rows.with_columns(time=pl.Series([times[tick] for tick in ticks], dtype=pl.Int64)),
-        log.failures.with_columns(time=pl.Series([times[tick] for tick in failure_ticks], dtype=pl.Int64)),
-        f"assumed: the one time stamp is that of the first snapshot, the others are {asked.interval} apart ({axis})",
-    )
+    times, axis = _timestamps.spaced(max([*ticks, *failure_ticks]) + 1, asked, found=found)
+
+    def at(frame: pl.DataFrame, chosen: Sequence[int]) -> pl.DataFrame:
+        return frame.with_columns(time=pl.Series([times[tick] for tick in chosen], dtype=pl.Int64))
+
+    return at(rows, ticks), at(log.failures, failure_ticks), axis
 
 
 def _ticks(rows: pl.DataFrame, failures: pl.DataFrame) -> tuple[list[int], list[int]]:
@@ -344,7 +318,9 @@ def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | No
     if rows["memory_bytes"].null_count() == rows.height:
         first = rows.row(0, named=True)
         raise ReadError.at(path, found=first["text"], expected=f"{EXPECTED} with known memory", line=first["number"])
-    known, places = _stamped(frame, stamps)
+    timed = pl.col("kind").is_in([Line.ROW, Line.STAMP, Line.FAILURE, Line.EMPTY])
+    said = frame.filter(pl.col("own").is_not_null() & timed).unique("own", keep="first", maintain_order=True)
+    known, places = _listed(said.select("own", "text").iter_rows(), stamps)
     counts = {
         "lines that are no rows of kubectl top": frame.filter(pl.col("kind") == Line.OTHER).height,
         "rows of nodes, which are no containers": frame.filter(pl.col("kind") == Line.NODE).height,
@@ -360,8 +336,7 @@ def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | No
     failures = failures.with_columns(detail=pl.Series(messages, dtype=pl.String))
 
     def stamped(some: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-        placed = some.join(places, on="own", how="left", maintain_order="left")
-        return placed.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+        return conform(some.join(places, on="own", how="left", maintain_order="left"), schema)
 
     return Log(
         stamped(rows.filter(pl.col("memory_bytes").is_not_null()), ROWS),
@@ -423,23 +398,22 @@ def _named(
     ), notes
 
 
-def _stamped(frame: pl.DataFrame, stamps: dict[str, Stamp]) -> tuple[list[tuple[Stamp, str]], pl.DataFrame]:
-    """Read every kind of time stamp once; say where each is in the list."""
-    timed = pl.col("kind").is_in([Line.ROW, Line.STAMP, Line.FAILURE, Line.EMPTY])
-    said = frame.filter(pl.col("own").is_not_null() & timed).unique("own", keep="first", maintain_order=True)
+def _listed(
+    said: Iterable[tuple[str, str]], stamps: Mapping[str, Stamp]
+) -> tuple[list[tuple[Stamp, str]], pl.DataFrame]:
+    """Read every kind of time stamp once, and keep it with its line; say where each is in the list."""
     known: list[tuple[Stamp, str]] = []
-    places: list[int | None] = []
-    for shape, line in said.select("own", "text").iter_rows():
-        stamp = stamps.get(shape)
-        if stamp is None and (found := find(shape)):
+    places: list[tuple[str, int | None]] = []
+    for own, line in said:
+        stamp = stamps.get(own)
+        if stamp is None and (found := find(own)):
             stamp = found[0]
-        places.append(None if stamp is None else len(known))
+        places.append((own, None if stamp is None else len(known)))
         if stamp is not None:
             known.append((stamp, line))
-    return known, pl.DataFrame({"own": said["own"], "stamp": places}, schema={"own": pl.String, "stamp": pl.Int64})
+    return known, pl.DataFrame(places, schema={"own": pl.String, "stamp": pl.Int64}, orient="row")
 
 
-_DELIMITERS: Final = ",;\t|"
 _ROLES: Final = {
     "time": ("time", "timestamp", "ts", "date", "datetime"),
     "namespace": ("namespace", "ns"),
@@ -477,7 +451,7 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 def _delimiter(head: list[str]) -> str | None:
     """Find the delimiter of which most lines make sense."""
-    for delimiter in _DELIMITERS:
+    for delimiter in DELIMITERS:
         if head and _by_header(_split(head[0], delimiter)):
             return delimiter
         good = sum(bool(_by_header(cells) or _by_shape(cells)) for cells in (_split(line, delimiter) for line in head))
@@ -560,17 +534,16 @@ def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None
         raise ReadError.at(path, found=first["text"], expected=_CSV_ROW, line=first["number"])
     rows, notes = _told_apart(rows, path, containers=containers)
     failures, strays = _others(frame.filter(~is_row.fill_null(value=False)), delimiter)
-    stamps, places = _stamps(rows)
+    texts = rows["time"].drop_nulls().unique(maintain_order=True) if "time" in roles else ()
+    stamps, places = _listed(((text, text) for text in texts), {})
     if amount == "memory" and not rows["with_unit"].all() and rows["floored"].all():
         notes = (*notes, "memory without a unit was read as MiB, as kubectl top prints it")
-    rows = rows.join(places, on="time", how="left", maintain_order="left") if "time" in roles else rows
+    if "time" in roles:
+        rows = rows.join(places, left_on="time", right_on="own", how="left", maintain_order="left")
     # Without blank lines or headers between them, snapshots are told apart by pods that come again.
     rows = rows.with_columns(memory_bytes="bytes", table=pl.lit(0))
     return Log(
-        rows.select(
-            (pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name)
-            for name, dtype in ROWS.items()
-        ),
+        conform(rows, ROWS),
         pl.DataFrame(
             [(number, None, None, text, empty) for number, text, empty in failures], schema=FAILURES, orient="row"
         ),
@@ -637,25 +610,6 @@ def _others(rest: pl.DataFrame, delimiter: str) -> tuple[list[tuple[int, str, bo
     return failures, strays
 
 
-def _stamps(rows: pl.DataFrame) -> tuple[list[tuple[Stamp, str]], pl.DataFrame]:
-    """Read every different time stamp once."""
-    texts = (
-        rows["time"].drop_nulls().unique(maintain_order=True)
-        if "time" in rows.columns
-        else pl.Series([], dtype=pl.String)
-    )
-    stamps: list[tuple[Stamp, str]] = []
-    places: dict[str, int | None] = {}
-    for text in texts:
-        found = find(text)
-        places[text] = len(stamps) if found else None
-        if found:
-            stamps.append((found[0], text))
-    return stamps, pl.DataFrame(
-        {"time": list(places), "stamp": list(places.values())}, schema={"time": pl.String, "stamp": pl.Int64}
-    )
-
-
 _METRICS_OBJECTS: Final = "PodMetrics from metrics.k8s.io"
 _RAW: Final = "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods prints them."
 _BESIDE: Final = (
@@ -669,18 +623,7 @@ _MESSAGE: Final = 200
 
 #: Line, table, place of the stamp, namespace, pod, container, memory and swap as they are written.
 _Row = tuple[int, int, int | None, str | None, str, str | None, str, str | None]
-_TEXTS: Final = pl.Schema(
-    {
-        "number": pl.Int64(),
-        "table": pl.Int64(),
-        "stamp": pl.Int64(),
-        "namespace": pl.String(),
-        "pod": pl.String(),
-        "container": pl.String(),
-        "memory": pl.String(),
-        "swap": pl.String(),
-    }
-)
+_TEXTS: Final = pl.Schema({**_PLACED, **_NAMED, "memory": pl.String(), "swap": pl.String()})
 _KIBIBYTES: Final = r"^([0-9]{1,15})Ki$"
 
 
@@ -856,10 +799,7 @@ def _read_amounts(found: _Found) -> pl.DataFrame:
     unread = frame.filter(pl.col("memory_bytes").is_null())
     for line, text in unread.select("number", "memory").iter_rows():
         found.leave_out(_UNREADABLE, line, text[:_SHOWN])
-    kept = frame.filter(pl.col("memory_bytes").is_not_null())
-    return kept.select(
-        (pl.col(name) if name in kept.columns else pl.lit(None)).cast(dtype).alias(name) for name, dtype in ROWS.items()
-    )
+    return conform(frame.filter(pl.col("memory_bytes").is_not_null()), ROWS)
 
 
 def _amounts_json(texts: pl.Series) -> pl.Series:
@@ -950,10 +890,8 @@ def read_kubectl_top(
     >>> recording.samples["working_set_bytes"].item() // 2**20, recording.containers["workload"].item()
     (345, 'db')
     """
-    data, notes = _files.read_bytes(path, expected=_EXPECTED)
-    text, more = _files.as_text(data, path, expected=_EXPECTED)
-    asked = Asked(path, _files.modified(path), time, interval, timezone)
-    recordings: list[Recording] = []
+    text, notes = read_text(path, expected=_EXPECTED)
+    asked = Asked.of(path, time, interval, timezone)
     logs: list[tuple[Log, str | None]] = []
     if any(word in text for word in METRICS_WORDS) and _DOCUMENTS.search(text):
         documents = read_documents(text, path)
@@ -969,11 +907,9 @@ def read_kubectl_top(
             text = "\n".join(f"{stamp} {line}" if stamp else line for stamp, line in wrapped)
         read = read_csv if looks_like_csv(text) else read_table
         logs.append((read(text, path, containers=containers), namespace))
-    for log, place in logs:
-        recordings.append(
-            put_together(log, asked, notes=(*notes, *more), namespace=place, workload_pattern=workload_pattern)
-        )
-    recording = concat(recordings)
+    recording = concat(
+        put_together(log, asked, notes=notes, namespace=place, workload_pattern=workload_pattern) for log, place in logs
+    )
     dumps = [pods] if isinstance(pods, str | os.PathLike) else list(pods)
     if not dumps:
         return recording

@@ -6,18 +6,17 @@ import datetime as dt
 import json
 import re
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+import msgspec
 import polars as pl
 
-from rmtoolkit._workloads import Event, Image, releases, top_owner, version_of
-from rmtoolkit.exceptions import ReadError, quote, quote_path
-from rmtoolkit.loaders import _files
-from rmtoolkit.loaders._files import counted
+from rmtoolkit._workloads import Event, Image, changes, releases, top_owner, version_of
+from rmtoolkit.exceptions import ReadError, quote, quote_path, warn
+from rmtoolkit.loaders._files import counted, read_text, unreadable
 from rmtoolkit.loaders._kubectl_rows import failure, quantity
-from rmtoolkit.loaders._timestamps import Kind, find
+from rmtoolkit.loaders._timestamps import Kind, find, modified
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import CONTAINERS, EVENTS, TIME, Report
 
@@ -245,9 +244,8 @@ def _in_force(container: Mapping[str, Any], now: Mapping[str, Any], which: str) 
 def _run(state: Mapping[str, Any]) -> Run | None:
     ended = _dict(state, "terminated")
     if ended:
-        reason = _text(ended, "reason")
         code = _number(ended, "exitCode")
-        reason = reason or ("Completed" if code == 0 else "Error")
+        reason = _text(ended, "reason") or ("Completed" if code == 0 else "Error")
         run = Run(_time(ended, "startedAt"), _time(ended, "finishedAt"), reason, code)
         return run if (run.started, run.finished) != (None, None) else None
     started = _time(_dict(state, "running"), "startedAt")
@@ -364,11 +362,8 @@ def container_events(
             found.append(Event(time, "evicted", None, _why(evicted[1], last.quality)))
     elif last.gone is not None and runs_on and last.gone >= final:
         found.append(Event(last.gone, "end", None, "deleted"))
-    for kind, values in (
-        ("limit", [(pod.seen, container.limit_bytes) for pod, container in looks]),
-        ("request", [(pod.seen, container.request_bytes) for pod, container in looks]),
-    ):
-        found += _changes(kind, values)
+    found += changes("limit", ((pod.seen, container.limit_bytes) for pod, container in looks))
+    found += changes("request", ((pod.seen, container.request_bytes) for pod, container in looks))
     return sorted(found, key=lambda event: (event.time, event.kind))
 
 
@@ -410,17 +405,6 @@ def _end(run: Run, time: int, limit: int | None, evicted: tuple[int | None, str]
 def _why(message: str, quality: str | None) -> str:
     said = " ".join(message.split())
     return f"Evicted{f' ({quality})' if quality else ''}{f': {said}' if said else ''}"[:_DETAIL_CHARACTERS]
-
-
-def _changes(kind: str, values: Sequence[tuple[int | None, int | None]]) -> list[Event]:
-    """Every change, and before the first one what it changed from; a change at an unknown time is none."""
-    timed = [(seen, value) for seen, value in values if seen is not None]
-    changes = [after for before, after in pairwise(timed) if after[1] != before[1]]
-    if not changes:
-        return []
-    return [
-        Event(seen, kind, value, None if value is not None else f"no {kind}") for seen, value in (timed[0], *changes)
-    ]
 
 
 #: Words without one of which there is none of it; looking for a word is quick.
@@ -470,8 +454,6 @@ def _json_parts(text: str) -> Iterator[Part]:
 
 def _one_json(text: str, start: int, decoder: json.JSONDecoder) -> tuple[Any, int, bool]:
     """Read the document that starts here; say where it stops and whether it is whole."""
-    import msgspec  # noqa: PLC0415 - only documents need it
-
     end = text.find("\n", start)
     end = len(text) if end < 0 else end
     try:
@@ -538,37 +520,33 @@ def _one_yaml(lines: list[str], first: int) -> Iterator[Part]:
 _Names: TypeAlias = "Mapping[str, Any]"
 
 
-def _as_they_are(*names: str) -> dict[str, Any]:
-    return dict.fromkeys(names)
-
-
 #: A mapping keeps these names; a list is kept entry by entry; None keeps a value as it is.
 _RESOURCES: Final[_Names] = {"limits": {"memory": None}, "requests": {"memory": None}}
-_CONTAINERS: Final[_Names] = {**_as_they_are("name", "image", "restartPolicy"), "resources": _RESOURCES}
+_CONTAINERS: Final[_Names] = {**dict.fromkeys(("name", "image", "restartPolicy")), "resources": _RESOURCES}
 _STATE: Final[_Names] = {
     "running": {"startedAt": None},
-    "terminated": _as_they_are("startedAt", "finishedAt", "reason", "exitCode"),
+    "terminated": dict.fromkeys(("startedAt", "finishedAt", "reason", "exitCode")),
 }
 _STATUSES_TRIM: Final[_Names] = {
-    **_as_they_are("name", "imageID", "restartCount"),
+    **dict.fromkeys(("name", "imageID", "restartCount")),
     "resources": _RESOURCES,
     "state": _STATE,
     "lastState": _STATE,
 }
 _METADATA: Final[_Names] = {
-    **_as_they_are("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp"),
-    "ownerReferences": _as_they_are("kind", "name", "controller"),
+    **dict.fromkeys(("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")),
+    "ownerReferences": dict.fromkeys(("kind", "name", "controller")),
 }
 _SPEC: Final[_Names] = {
     "nodeName": None,
     "resources": _RESOURCES,
     "containers": _CONTAINERS,
     "initContainers": _CONTAINERS,
-    "ephemeralContainers": _as_they_are("name", "image"),
+    "ephemeralContainers": dict.fromkeys(("name", "image")),
 }
 _POD_STATUS: Final[_Names] = {
-    **_as_they_are("phase", "reason", "message", "qosClass"),
-    "conditions": _as_they_are("type", "lastTransitionTime"),
+    **dict.fromkeys(("phase", "reason", "message", "qosClass")),
+    "conditions": dict.fromkeys(("type", "lastTransitionTime")),
     **dict.fromkeys(("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"), _STATUSES_TRIM),
 }
 _OWNER: Final[_Names] = {"kind": None, "metadata": _METADATA}
@@ -578,9 +556,9 @@ _KEPT: Final[_Names] = {
     "Node": {**_OWNER, "status": {"allocatable": {"memory": None}}},
     "ResourceQuota": {**_OWNER, "status": {"hard": None}},
     "PodMetrics": {
-        **_as_they_are("kind", "timestamp", "window"),
-        "metadata": _as_they_are("name", "namespace"),
-        "containers": {"name": None, "usage": _as_they_are("memory", "swap")},
+        **dict.fromkeys(("kind", "timestamp", "window")),
+        "metadata": dict.fromkeys(("name", "namespace")),
+        "containers": {"name": None, "usage": dict.fromkeys(("memory", "swap"))},
     },
 }
 
@@ -618,7 +596,7 @@ def read_objects(paths: Sequence[str | os.PathLike[str]]) -> tuple[Objects, list
         except ReadError as error:
             failed.append((file, error))
         except OSError as error:
-            failed.append((file, _files.unreadable(file, error)))
+            failed.append((file, unreadable(file, error)))
     objects.settle()
     return objects, failed
 
@@ -631,8 +609,7 @@ def _written(file: Path) -> tuple[float, str]:
 
 
 def _read(file: Path, objects: Objects) -> None:
-    data, _ = _files.read_bytes(file, expected=_EXPECTED)
-    text, _ = _files.as_text(data, file, expected=_EXPECTED)
+    text, _ = read_text(file, expected=_EXPECTED)
     used = 0
     seen = _instant(file.stem)
     damaged: list[Part] = []
@@ -649,7 +626,7 @@ def _read(file: Path, objects: Objects) -> None:
             seen = told if told is not None else seen
         else:
             is_last = following is None and seen is None
-            used += objects.add(part.content, round(_files.modified(file).timestamp() * 1000) if is_last else seen)
+            used += objects.add(part.content, round(modified(file).timestamp() * 1000) if is_last else seen)
         part = following
     if not used:
         what = damaged[0] if damaged else first
@@ -659,7 +636,7 @@ def _read(file: Path, objects: Objects) -> None:
     if damaged:
         objects.left_out[_DAMAGED] = objects.left_out.get(_DAMAGED, 0) + len(damaged)
         where = f"line {damaged[0].line}: {quote(damaged[0].text)}"
-        _files.warn(f"{quote_path(file)}: left out {counted(len(damaged), _DAMAGED)} ({where}). The rest was read.")
+        warn(f"{quote_path(file)}: left out {counted(len(damaged), _DAMAGED)} ({where}). The rest was read.")
 
 
 def _instant(text: str) -> int | None:
@@ -754,14 +731,9 @@ def joined(recording: Recording, objects: Objects) -> Recording:
     }
     rows = [row for row in rows if row.container_id in spans or row.begin is None]
     told = {row.container_id for row in rows}
-    happened = [
-        (row.container_id, event.time, event.kind, event.value_bytes, event.detail)
-        for row in rows
-        for event in row.events
-    ]
+    happened = [(row.container_id, *event) for row in rows for event in row.events]
     happened += _releases(rows, spans, recording)
-    events = pl.DataFrame(happened, schema={**EVENTS, "time": pl.Int64()}, orient="row")
-    events = events.with_columns(pl.col("time").cast(TIME))
+    events = pl.DataFrame(happened, schema=EVENTS, orient="row")
     containers = pl.DataFrame([{**row.about, "container_id": row.container_id} for row in rows], schema=CONTAINERS)
     return normalise(
         containers,
@@ -895,8 +867,8 @@ def _assigned(frame: pl.DataFrame, rows: Sequence[_Row]) -> pl.DataFrame:
     later = [(row.old_id, row.begin, row.container_id) for row in rows if row.begin is not None]
     if not later or frame.is_empty():
         return frame
-    schema = {"container_id": pl.UInt32(), "time": pl.Int64(), "new_id": pl.UInt32()}
-    begins = pl.DataFrame(later, schema=schema, orient="row").with_columns(pl.col("time").cast(TIME)).sort("time")
+    schema = {"container_id": pl.UInt32(), "time": TIME, "new_id": pl.UInt32()}
+    begins = pl.DataFrame(later, schema=schema, orient="row").sort("time")
     found = frame.sort("time").join_asof(begins, on="time", by="container_id", check_sortedness=False)
     return found.with_columns(container_id=pl.coalesce("new_id", "container_id")).drop("new_id")
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
-from rmtoolkit.exceptions import ReadError
-from rmtoolkit.loaders import _files, _timestamps
-from rmtoolkit.loaders._files import counted
+from rmtoolkit._workloads import Event
+from rmtoolkit.exceptions import ReadError, warn
+from rmtoolkit.loaders import _timestamps
+from rmtoolkit.loaders._files import PathLike, counted, read_each, read_text
+from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, SAMPLES, Report
-from rmtoolkit.text import count
+from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -65,51 +67,44 @@ NUMBER_FILES: Final = {
 }
 
 
+#: Fields of `/proc/PID/smaps_rollup` and `/proc/PID/status`, in KiB, by what is made of them.
+_ROLLUP: Final = {
+    "Rss": "rss_bytes",
+    "Anonymous": "anon_bytes",
+    "Swap": "swap_bytes",
+    "Pss": "pss_bytes",
+    "Pss_Anon": "pss_anon_bytes",
+    "Pss_File": "pss_file_bytes",
+    "Pss_Shmem": "pss_shmem_bytes",
+    "SwapPss": "pss_swap_bytes",
+}
+_STATUS: Final = {
+    "VmRSS": "rss_bytes",
+    "RssAnon": "anon_bytes",
+    "RssFile": "file_bytes",
+    "RssShmem": "shmem_bytes",
+    "VmSwap": "swap_bytes",
+    "VmHWM": "peak_bytes",
+    "Threads": "threads",
+}
+
+
 def parse_smaps_rollup(text: str) -> dict[str, int]:
     """Read `/proc/PID/smaps_rollup`."""
-    found = fields(text)
-    wanted = {
-        "rss_bytes": "Rss",
-        "anon_bytes": "Anonymous",
-        "swap_bytes": "Swap",
-        "pss_bytes": "Pss",
-        "pss_anon_bytes": "Pss_Anon",
-        "pss_file_bytes": "Pss_File",
-        "pss_shmem_bytes": "Pss_Shmem",
-        "pss_swap_bytes": "SwapPss",
-    }
-    return {signal: found[key] * _KIB for signal, key in wanted.items() if key in found}
+    return _fields(text, _ROLLUP)
 
 
 def parse_status(text: str) -> dict[str, int]:
     """Read `/proc/PID/status`."""
-    found = fields(text)
-    wanted = {
-        "rss_bytes": "VmRSS",
-        "anon_bytes": "RssAnon",
-        "file_bytes": "RssFile",
-        "shmem_bytes": "RssShmem",
-        "swap_bytes": "VmSwap",
-        "peak_bytes": "VmHWM",
-    }
-    signals = {signal: found[key] * _KIB for signal, key in wanted.items() if key in found}
-    return signals | ({"threads": found["Threads"]} if "Threads" in found else {})
+    return _fields(text, _STATUS)
 
 
-def fields(text: str) -> dict[str, int]:
+def _fields(text: str, wanted: Mapping[str, str]) -> dict[str, int]:
     """Read lines such as ``VmRSS:  2048 kB``."""
-    return {name: min(int(number), ABSURD_BYTES >> 10) for name, number in _FIELD.findall(text)}
-
-
-def process_name(text: str) -> str | None:
-    """Read the name from `/proc/PID/status`."""
-    found = _NAME.search(text)
-    return (found[1].strip() or None) if found else None
-
-
-def parse_memory_stat(text: str) -> dict[str, int]:
-    """Read `memory.stat` of a cgroup, version 1 or 2."""
-    return memory_stat_signals(pairs(text))
+    found = {
+        wanted[name]: min(int(number), ABSURD_BYTES >> 10) for name, number in _FIELD.findall(text) if name in wanted
+    }
+    return {signal: number * (1 if signal == "threads" else _KIB) for signal, number in found.items()}
 
 
 def memory_stat_signals(stat: Mapping[str, int]) -> dict[str, int]:
@@ -131,11 +126,6 @@ def pairs(text: str) -> dict[str, int]:
     return {key: min(int(number), ABSURD_BYTES) for key, number in _PAIR.findall(text)}
 
 
-def parse_pressure(text: str) -> dict[str, float]:
-    """Read `memory.pressure`."""
-    return {f"psi_{kind}_seconds": int(total) / 1e6 for kind, total in _STALL.findall(text)}
-
-
 def parse_amount(text: str) -> int | None:
     """Read a file that holds one amount, such as `memory.max`."""
     word = text.strip()
@@ -145,11 +135,10 @@ def parse_amount(text: str) -> int | None:
     return amount if amount < ABSURD_BYTES else None
 
 
-def working_set(usage_bytes: int | None, inactive_file_bytes: int | None) -> int | None:
+def add_working_set(signals: dict[str, int | float]) -> None:
     """Take from the usage what the kernel gives back first, as cAdvisor, the kubelet and Docker do."""
-    if usage_bytes is None or inactive_file_bytes is None:
-        return None
-    return max(0, usage_bytes - inactive_file_bytes)
+    if "usage_bytes" in signals and "inactive_file_bytes" in signals:
+        signals["working_set_bytes"] = max(0, signals["usage_bytes"] - signals["inactive_file_bytes"])
 
 
 def process_signals(status: Mapping[str, int], rollup: Mapping[str, int]) -> dict[str, int]:
@@ -174,16 +163,15 @@ def cgroup_signals(files: Mapping[str, str]) -> dict[str, int | float]:
             signals[signal] = amount
         elif signal == "limit_bytes" and text is not None and text.strip():
             signals[signal] = 0
-    stat = parse_memory_stat(files.get("memory.stat", ""))
+    stat = memory_stat_signals(pairs(files.get("memory.stat", "")))
     # The limit of a group above may be the smaller one.
     above = stat.pop("limit_bytes", None)
     if above is not None:
         signals["limit_bytes"] = min(above, int(signals.get("limit_bytes", 0)) or above)
     signals |= {name: amount for name, amount in stat.items() if name not in signals}
-    usage, inactive = signals.get("usage_bytes"), signals.get("inactive_file_bytes")
-    if usage is not None and inactive is not None:
-        signals["working_set_bytes"] = max(0, usage - inactive)
-    signals |= parse_pressure(files.get("memory.pressure", ""))
+    add_working_set(signals)
+    stalls = _STALL.findall(files.get("memory.pressure", ""))
+    signals |= {f"psi_{kind}_seconds": int(total) / 1e6 for kind, total in stalls}
     for name in ("memory.events", "memory.oom_control"):
         if (kills := pairs(files.get(name, "")).get("oom_kill")) is not None:
             signals["oom_kills"] = kills
@@ -407,7 +395,7 @@ class _Source(NamedTuple):
 
 
 def read_procfs(
-    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    path: PathLike | Iterable[PathLike],
     *,
     time: str | dt.datetime | None = None,
     interval: str | dt.timedelta | None = None,
@@ -457,65 +445,49 @@ def read_procfs(
     notes: list[str] = []
     axes: list[str] = []
     sources: list[_Source] = []
-    failed: list[Exception] = []
-    for file in paths:
-        try:
-            source, axis, more = _read(file, time, interval, timezone)
-        except (ReadError, OSError) as error:
-            failed.append(_files.unreadable(file, error) if isinstance(error, OSError) and len(paths) > 1 else error)
-            continue
-        notes += more
+
+    def take(file: PathLike) -> None:
+        source, axis, more = _read(Path(file), Asked.of(file, time, interval, timezone))
+        notes.extend(more)
         axes.append(axis)
         sources.append(source)
-    if not sources:
-        raise failed[0] if failed else ReadError.at("", found="no file", expected=_EXPECTED)
-    if failed:
-        _files.warn(f"{len(failed):,} of {count(len(paths), 'file')} could not be read; the first: {failed[0]}")
+
+    failed = read_each(paths, take, expected=_EXPECTED)
     containers, samples, events = _tell(sources)
     other = sum(source.log.other for source in sources)
     report = Report(
         sources=tuple(str(file) for file in paths),
         found=("limits",) if any(entry["limit_known"] for entry in containers) else (),
-        left_out={
-            reason: number
-            for reason, number in (
-                ("lines that do not say what they are", other),
-                ("files that could not be read", len(failed)),
-            )
-            if number
-        },
+        left_out=+Counter({"lines that do not say what they are": other, "files that could not be read": failed}),
         warnings=tuple(dict.fromkeys(notes)),
         time_axis="; ".join(dict.fromkeys(axes)),
     )
     if not samples:
         raise ReadError.at(paths[0], found="no amount of memory", expected=_EXPECTED)
     recording = normalise(
-        pl.DataFrame(containers, schema_overrides=CONTAINERS, infer_schema_length=None),
-        pl.DataFrame(samples, schema_overrides=SAMPLES, infer_schema_length=None),
-        pl.DataFrame(events, infer_schema_length=None) if events else None,
+        pl.DataFrame(containers, schema=CONTAINERS),
+        pl.DataFrame(samples, schema=SAMPLES),
+        pl.DataFrame(events, schema=EVENTS, orient="row"),
         report,
     )
     if other:
-        _files.warn(f"{paths[0].name!r}: left out {counted(other, 'lines that do not say what they are')}.")
+        warn(f"{paths[0].name!r}: left out {counted(other, 'lines that do not say what they are')}.")
     return recording
 
 
-def _read(
-    file: Path, time: str | dt.datetime | None, interval: str | dt.timedelta | None, timezone: str | dt.tzinfo | None
-) -> tuple[_Source, str, tuple[str, ...]]:
-    data, notes = _files.read_bytes(file, expected=_EXPECTED)
-    text, more = _files.as_text(data, file, expected=_EXPECTED)
+def _read(file: Path, asked: Asked) -> tuple[_Source, str, tuple[str, ...]]:
+    text, notes = read_text(file, expected=_EXPECTED)
     log = read_blocks(text, file.name)
     if log.mappings:
         hint = "Read smaps_rollup, which is their sum."
         raise ReadError.at(file, found="smaps, one mapping after another", expected=_EXPECTED, hint=hint)
     if not log.blocks:
         raise ReadError.at(file, found=text.strip().split("\n", 1)[0], expected=_EXPECTED, line=1)
-    times, axis = _times(log, _timestamps.Asked(file, _files.modified(file), time, interval, timezone))
-    return _Source(file, log, times), axis, (*notes, *more)
+    times, axis = _times(log, asked)
+    return _Source(file, log, times), axis, notes
 
 
-def _times(log: Log, asked: _timestamps.Asked) -> tuple[list[int], str]:
+def _times(log: Log, asked: Asked) -> tuple[list[int], str]:
     own = [block.stamp for block in log.blocks if block.stamp is not None]
     ticks = log.blocks[-1].tick + 1
     if len(own) == len(log.blocks) and (len(set(own)) > 1 or ticks == 1):
@@ -528,15 +500,14 @@ def _times(log: Log, asked: _timestamps.Asked) -> tuple[list[int], str]:
     return [instants[block.tick] for block in log.blocks], axis
 
 
-def _tell(sources: Sequence[_Source]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+def _tell(
+    sources: Sequence[_Source],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[tuple[int, *tuple[Any, ...]]]]:
     """Say who was measured, what, and what happened."""
-    keys: dict[tuple[str, str], int] = {}
     containers: list[dict[str, Any]] = []
     samples: list[dict[str, Any]] = []
-    events: list[dict[str, Any]] = []
-    merged = _merged(sources)
-    for (home, subject), told in merged.items():
-        key = keys.setdefault((home, subject), len(keys))
+    events: list[tuple[int, *tuple[Any, ...]]] = []
+    for key, ((home, _), told) in enumerate(_merged(sources).items()):
         told.sort(key=lambda pair: pair[0])
         about, limit, kills = _about(home, [block for _, block in told]), None, None
         for time, block in told:
@@ -546,11 +517,11 @@ def _tell(sources: Sequence[_Source]) -> tuple[list[dict[str, Any]], list[dict[s
             now, counted_now = signals.pop("limit_bytes", None), signals.pop("oom_kills", None)
             if now is not None:
                 if limit is not None and now != limit:
-                    events.append(_event(key, time, "limit", now or None))
+                    events.append((key, *Event(time, "limit", now or None)))
                 limit = now
             if counted_now is not None:
                 if kills is not None and counted_now > kills:
-                    events.append(_event(key, time, "oom_kill", limit or None))
+                    events.append((key, *Event(time, "oom_kill", limit or None)))
                 kills = counted_now
             # The process's own figures where the cgroup has the same name for its own.
             if values := {**process, **signals}:
@@ -558,10 +529,6 @@ def _tell(sources: Sequence[_Source]) -> tuple[list[dict[str, Any]], list[dict[s
         known = {"limit_known": limit is not None, "limit_bytes": limit or None, "source": "proc"}
         containers.append({"container_id": key, **about, **known})
     return containers, samples, events
-
-
-def _event(key: int, time: int, kind: str, value: int | None) -> dict[str, Any]:
-    return {"container_id": key, "time": time, "kind": kind, "value_bytes": value, "detail": None}
 
 
 def _merged(sources: Sequence[_Source]) -> dict[tuple[str, str], list[tuple[int, Block]]]:
@@ -589,7 +556,8 @@ def _merged(sources: Sequence[_Source]) -> dict[tuple[str, str], list[tuple[int,
 
 def _about(home: str, blocks: Sequence[Block]) -> dict[str, Any]:
     """Tell who a container is, as far as anything says it."""
-    name = next((found for block in blocks if (found := process_name(block.text("status")))), None)
+    names = (_NAME.search(block.text("status")) for block in blocks)
+    name = next((word for found in names if found and (word := found[1].strip())), None)
     folder = next((block.subject for block in blocks if "/" in block.subject), "")
     place: dict[str, str | None] = cgroup_place(folder) if folder else {}
     where = Path(home)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import _lake_files
-from rmtoolkit._tables import parse_duration, parse_time
+from rmtoolkit._tables import asked_window, parse_duration
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.loaders.prometheus._client import NothingThereError
 from rmtoolkit.recording import Recording
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders.prometheus.live import Prometheus
 
 
-_LAST: Final = "7d"
 #: Samples come late: an agent that was cut off sends what it kept, a rule is evaluated after its minute.
 _OVERLAP: Final = dt.timedelta(minutes=10)
 #: The first piece is small, since nobody knows yet how much there is; the others follow its measure.
@@ -131,31 +130,23 @@ def pull(
     return Pulled(*wanted, work.samples, work.files, work.pieces)
 
 
+@dataclass(slots=True)
 class _Work:
     """One pull under way."""
 
-    def __init__(
-        self,
-        server: Prometheus,
-        lake: Lake,
-        source: str,
-        asked: dict[str, Any],
-        step: str | dt.timedelta | None,
-        overlap: dt.timedelta,
-        grain: dt.timedelta,
-        progress: Callable[[dt.datetime, int], None] | None,
-    ) -> None:
-        self._server = server
-        self._lake = lake
-        self._source = source
-        self._asked = asked
-        self._step = step
-        self._overlap = overlap
-        self._grain = grain
-        self._progress = progress
-        self._length = _FIRST
-        self.samples = self.files = self.pieces = 0
-        self.nothing: RmtoolkitError | None = None
+    server: Prometheus
+    lake: Lake
+    source: str
+    asked: dict[str, Any]
+    step: str | dt.timedelta | None
+    overlap: dt.timedelta
+    grain: dt.timedelta
+    progress: Callable[[dt.datetime, int], None] | None
+    length: dt.timedelta = _FIRST
+    samples: int = 0
+    files: int = 0
+    pieces: int = 0
+    nothing: RmtoolkitError | None = None
 
     def fetch(self, stretch: _lake_files.Span, *, fresh: bool) -> None:
         """Fetch a stretch piece by piece; unless it is fresh, the lake has what comes before it."""
@@ -163,7 +154,7 @@ class _Work:
         # What the lake has there: the end of the last pull, and what one that was killed left behind. Day by day, as
         # such a remainder may be of any day, and no piece goes beyond one.
         looked = _midnight(begin)
-        there = self._there(begin - self._overlap - _BEFORE, looked)
+        there = self._there(begin - self.overlap - _BEFORE, looked)
         first = fresh
         while begin < stop:
             if begin >= looked:
@@ -171,51 +162,51 @@ class _Work:
                 looked = _midnight(begin)
             until = self._cut(begin, stop)
             # A little of what came before shows what changed across the border.
-            context = max(begin if first else begin - self._overlap, _EPOCH)
+            context = max(begin if first else begin - self.overlap, _EPOCH)
             recording = self._piece(context, until)
             whole = recording is None or not recording.report.partial
             if recording is not None:
                 # Near the beginning of what was fetched, the server told less than it had before.
-                sure = begin if first else begin - self._overlap / 2
+                sure = begin if first else begin - self.overlap / 2
                 kept = _without_doubles(recording, there)
                 if not first:
                     kept = _without_earlier(kept, there, sure)
-                self.files += self._lake.append(kept, events_within=(sure, until) if whole else None)
+                self.files += self.lake.append(kept, events_within=(sure, until) if whole else None)
                 self.samples += recording.samples.height
-                since = until - self._overlap - _BEFORE
+                since = until - self.overlap - _BEFORE
                 there = pl.concat([there.filter(pl.col("time") > since), _instants(kept, since)])
                 self._measure(recording.samples.height, until - context)
             if whole:
-                self._lake.note_pulled(self._source, begin, until)
+                self.lake.note_pulled(self.source, begin, until)
             self.pieces += 1
-            if self._progress is not None:
-                self._progress(until, self.samples)
+            if self.progress is not None:
+                self.progress(until, self.samples)
             begin, first = until, False
 
     def _piece(self, start: dt.datetime, end: dt.datetime) -> Recording | None:
         """Fetch a piece; None when the server has nothing of that time."""
         try:
-            return self._server.recording(start=start, end=end, step=self._step, progress=False, **self._asked)
+            return self.server.recording(start=start, end=end, step=self.step, progress=False, **self.asked)
         except (NothingThereError, UnknownWorkloadError) as error:
             self.nothing = error
             return None
 
     def _cut(self, begin: dt.datetime, stop: dt.datetime) -> dt.datetime:
         """Choose the end of a piece: files of the lake end at midnight, so do pieces."""
-        until = min(begin + self._length, _midnight(begin), stop)
-        if self._step is not None:
-            until = max(begin + self._grain, _floor(until, self._grain))
+        until = min(begin + self.length, _midnight(begin), stop)
+        if self.step is not None:
+            until = max(begin + self.grain, _floor(until, self.grain))
         return min(until, stop)
 
     def _measure(self, rows: int, length: dt.timedelta) -> None:
         """Let the next piece have about as many samples as memory is meant for."""
         wanted = length * (_ROWS / rows) if rows else _LONGEST
-        self._length = min(max(wanted, _SHORTEST, 2 * self._grain), _LONGEST, 24 * self._length)
+        self.length = min(max(wanted, _SHORTEST, 2 * self.grain), _LONGEST, 24 * self.length)
 
     def _there(self, start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
         """List the instants that the lake has in a stretch."""
         try:
-            return _instants(self._lake.recording(start=max(start, _EPOCH), end=end), start)
+            return _instants(self.lake.recording(start=max(start, _EPOCH), end=end), start)
         except RmtoolkitError:
             return pl.DataFrame(schema={**dict.fromkeys(IDENTITY, pl.String()), "time": TIME})
 
@@ -266,15 +257,7 @@ def _without_doubles(recording: Recording, there: pl.DataFrame) -> Recording:
 def _window(
     last: str | dt.timedelta | None, start: str | dt.datetime | None, end: str | dt.datetime | None, grain: dt.timedelta
 ) -> _lake_files.Span:
-    if last is not None and start is not None:
-        msg = "Give either start or last, not both."
-        raise RmtoolkitError(msg)
-    length = parse_duration(last or _LAST)
-    stop = _floor(parse_time(end) if end is not None else dt.datetime.now(dt.UTC), grain)
-    try:
-        begin = _floor(parse_time(start) if start is not None else stop - length, grain)
-    except OverflowError:
-        begin = _EPOCH
+    begin, stop = (_floor(moment, grain) for moment in asked_window(last, start, end))
     if begin >= stop:
         msg = f"The window ends ({stop.isoformat()}) before it starts ({begin.isoformat()})."
         raise RmtoolkitError(msg)

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from rmtoolkit._workloads import Event
 from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
 from rmtoolkit.loaders import linux
 from rmtoolkit.loaders.linux import cgroup_place, pairs
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, SIGNALS, Report, empty
+from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, Report
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -271,11 +272,10 @@ def together(
     found: Sequence[Mapping[str, int]], rollups: Sequence[Mapping[str, int]], notes: dict[str, None]
 ) -> dict[str, int]:
     """Add up processes without counting the pages twice that they share."""
-    if len(found) < 2:  # noqa: PLR2004
-        return {name: value for one, rollup in zip(found, rollups, strict=True)
-                for name, value in linux.process_signals(one, rollup).items()}  # fmt: skip
-    threads = {"threads": sum(one.get("threads", 0) for one in found)}
     parts = [linux.process_signals(one, rollup) for one, rollup in zip(found, rollups, strict=True)]
+    if len(parts) < 2:  # noqa: PLR2004
+        return parts[0] if parts else {}
+    threads = {"threads": sum(one.get("threads", 0) for one in found)}
     if not all("pss_anon_bytes" in rollup for rollup in rollups):
         notes["several processes: pages that they share are counted for each of them"] = None
         names = ("rss_bytes", "anon_bytes", "file_bytes", "shmem_bytes", "swap_bytes")
@@ -412,7 +412,7 @@ class Recorder:
         self._reader = ProcessReader(interval_seconds)
         self._rows: list[dict[str, Any]] = []
         self._chunks: list[pl.DataFrame] = []
-        self._events: list[dict[str, Any]] = []
+        self._events: list[Event] = []
         self._limit: int | None = None
         self._kills: int | None = None
         self._alive: bool | None = None
@@ -559,9 +559,9 @@ class Recorder:
     def _gone(self, now: float) -> None:
         last = self._events[-1] if self._events else None
         recent = 1000 * (now - _START_SEEN_INTERVALS * self._interval - _CLOCK_SECONDS)
-        if last is not None and last["kind"] in ("oom_kill", "node_oom") and last["time"] >= recent:
+        if last is not None and last.kind in ("oom_kill", "node_oom") and last.time >= recent:
             # That was the end, and samples since the kernel counted it are of the process that was dying.
-            self._rows = [row for row in self._rows if row["time"] < last["time"]]
+            self._rows = [row for row in self._rows if row["time"] < last.time]
             return
         machine = _machine_kills()
         hint = machine is not None and self._machine_kills is not None and machine > self._machine_kills
@@ -574,9 +574,7 @@ class Recorder:
             self._event("end", now, None, "no process is left")
 
     def _event(self, kind: str, at: float, value: int | None = None, detail: str | None = None) -> None:
-        self._events.append(
-            {"container_id": 0, "time": round(at * 1000), "kind": kind, "value_bytes": value, "detail": detail}
-        )
+        self._events.append(Event(round(at * 1000), kind, value, detail))
 
     def _close(self) -> None:
         """Ask a command that still runs to end, and write the file."""
@@ -607,11 +605,9 @@ class Recorder:
     def recording(self) -> Recording:
         """Give what was recorded so far."""
         if len(self._rows) >= _CHUNK_ROWS or not self._chunks:
-            schema = {"time": pl.Int64()} | {name: SAMPLES[name] for name in SIGNALS}
-            self._chunks.append(pl.DataFrame(self._rows, schema=schema))
+            self._chunks.append(pl.DataFrame(self._rows, schema=SAMPLES))
             self._rows = []
-        schema = self._chunks[0].schema
-        samples = pl.concat([*self._chunks, pl.DataFrame(self._rows, schema=schema)])
+        samples = pl.concat([*self._chunks, pl.DataFrame(self._rows, schema=SAMPLES)])
         place = self._target.place
         container = {
             "container_id": 0,
@@ -633,9 +629,9 @@ class Recorder:
             time_axis="as recorded, UTC",
         )
         return normalise(
-            pl.DataFrame([container], schema_overrides=CONTAINERS, infer_schema_length=None),
+            pl.DataFrame([container], schema=CONTAINERS),
             samples.with_columns(container_id=pl.lit(0, dtype=pl.UInt32)),
-            pl.DataFrame(self._events, infer_schema_length=None) if self._events else empty(EVENTS),
+            pl.DataFrame([(0, *event) for event in self._events], schema=EVENTS, orient="row"),
             report,
         )
 

@@ -11,8 +11,11 @@ import signal
 import subprocess
 import time as clock
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+
+import msgspec
 
 from rmtoolkit._io import check_target
 from rmtoolkit._tables import parse_duration
@@ -154,27 +157,24 @@ _PLACES: Final = {
 _OWNERS: Final = {"ReplicaSet": "replicasets", "Job": "jobs"}
 
 
+@dataclass(slots=True)
 class Sampler:
     """Samples a cluster."""
 
-    def __init__(
-        self, client: Kubectl, stream: BinaryIO, namespace: str | None, *, everywhere: bool, timeout_seconds: float
-    ) -> None:
-        self.client = client
-        self.stream = stream
-        self.timeout_seconds = timeout_seconds
-        self.everywhere = everywhere
-        self.namespace = namespace
-        self.samples = 0
-        self.failed = 0
-        self.containers = 0
-        self.last_error: KubectlError | None = None
-        self.continued = stream.tell() > 0
-        self._source: tuple[str, ...] | None = None
-        self._served: dict[tuple[object, object], object] = {}
-        self._pods: dict[tuple[object, object], dict[str, Any]] = {}
-        self._owners: set[tuple[object, object, object]] = set()
-        self._refused: dict[str, str] = {}
+    client: Kubectl
+    stream: BinaryIO
+    namespace: str | None
+    everywhere: bool
+    timeout_seconds: float
+    samples: int = 0
+    failed: int = 0
+    containers: int = 0
+    last_error: KubectlError | None = None
+    _source: tuple[str, ...] | None = None
+    _served: dict[tuple[object, object], object] = field(default_factory=dict)
+    _pods: dict[tuple[object, object], dict[str, Any]] = field(default_factory=dict)
+    _owners: set[tuple[object, object, object]] = field(default_factory=set)
+    _refused: dict[str, str] = field(default_factory=dict)
 
     @property
     def scope(self) -> tuple[str, ...]:
@@ -212,8 +212,8 @@ class Sampler:
                     gone = {"type": "DELETED", "object": pod}
                     self._write({"time": _now(), "kubectl": "get pods", "answer": gone})
             first, self._pods = not self._pods, now
-            if first:
-                self._look_once()
+            for resource in ("nodes", "resourcequotas") if first else ():
+                self._list(f"get {resource}", self._objects(resource) or ())
             self._look_at_owners(changed)
 
     def _own_namespace(self) -> str:
@@ -272,10 +272,6 @@ class Sampler:
             return None
         return [trimmed(kind, item) for _, item, _ in found]
 
-    def _look_once(self) -> None:
-        for resource in ("nodes", "resourcequotas"):
-            self._list(f"get {resource}", self._objects(resource) or ())
-
     def _look_at_owners(self, pods: Iterable[Mapping[str, Any]]) -> None:
         """List ReplicaSets and Jobs when a pod has one that was not seen yet."""
         for kind, resource in _OWNERS.items():
@@ -287,16 +283,12 @@ class Sampler:
             }
             if wanted <= self._owners:
                 continue
-            found = self._objects(resource) or []
-            new = [
-                one
-                for one in found
-                if (kind, one["metadata"].get("namespace"), one["metadata"].get("name")) not in self._owners
-            ]
-            self._list(f"get {resource}", new)
-            self._owners |= wanted | {
-                (kind, one["metadata"].get("namespace"), one["metadata"].get("name")) for one in new
+            found = {
+                (kind, one["metadata"].get("namespace"), one["metadata"].get("name")): one
+                for one in self._objects(resource) or ()
             }
+            self._list(f"get {resource}", [one for key, one in found.items() if key not in self._owners])
+            self._owners |= wanted | found.keys()
 
     def _list(self, command: str, objects: Iterable[Mapping[str, Any]]) -> None:
         kept = list(objects)
@@ -305,8 +297,6 @@ class Sampler:
 
     def _write(self, line: Mapping[str, Any]) -> None:
         """Append one whole line, and see to it that it is on the disk."""
-        import msgspec  # noqa: PLC0415 - only the recorder needs it
-
         rest = memoryview(msgspec.json.encode(line) + b"\n")
         while rest:
             rest = rest[self.stream.write(rest) :]
@@ -327,8 +317,6 @@ def _identity(item: Mapping[str, Any]) -> tuple[object, object]:
 
 
 def _json(command: tuple[str, ...], printed: bytes) -> dict[str, Any]:
-    import msgspec  # noqa: PLC0415 - only the recorder needs it
-
     try:
         content = msgspec.json.decode(printed)
     except (msgspec.DecodeError, RecursionError):
@@ -422,11 +410,12 @@ def record_kubectl(
     lines = target.with_name(f"{target.name}.jsonl") if target.suffix.lower() == ".parquet" else target
     client = Kubectl.find(kubectl, context, kubeconfig)
     with _appending(lines) as stream:
-        sampler = Sampler(client, stream, namespace, everywhere=all_namespaces, timeout_seconds=max(every, _TIMEOUT))
+        continued = stream.tell() > 0
+        sampler = Sampler(client, stream, namespace, all_namespaces, max(every, _TIMEOUT))
         _run(sampler, every=every, looks=looks, until=until, progress=progress)
     if not sampler.samples and sampler.last_error is not None:
         raise sampler.last_error
-    if not sampler.containers and not sampler.continued:
+    if not sampler.containers and not continued:
         where = "" if all_namespaces else f" in the namespace {quote(sampler.namespace)}"
         msg = f"Nothing was recorded: there are no pods with metrics{where}."
         raise RmtoolkitError(msg)

@@ -10,12 +10,12 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._parallel import partition
-from rmtoolkit._tables import run_starts
+from rmtoolkit._tables import conform, run_starts
 from rmtoolkit.recording import as_recording
-from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, SIGNALS, TIME
+from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, SIGNALS, TIME, empty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -70,11 +70,6 @@ ABOVE_SHARE: Final = 0.25
 ABOVE_BYTES: Final = 16 * MI
 
 
-def nothing() -> pl.DataFrame:
-    """Make the answer of a check that has no objection."""
-    return pl.DataFrame(schema=FOUND)
-
-
 #: Gauges of one allocator; they are refreshed together.
 ALLOCATOR: Final = (
     "allocated_bytes",
@@ -112,7 +107,7 @@ def stale(samples: pl.DataFrame) -> pl.DataFrame:
         .collect()
     )
     if not runs.height:
-        return nothing()
+        return empty(FOUND)
     moved = (
         samples.select("container_id", "time", "moving")
         .drop_nulls("moving")
@@ -142,7 +137,6 @@ def stale(samples: pl.DataFrame) -> pl.DataFrame:
             last=pl.col("end").max(),
             low=pl.col("low").min(),
             high=pl.col("high").max(),
-            about=pl.lit(None, dtype=pl.String),
             rejected=pl.col("samples").sum() >= pl.col(f"{name}_n").first() / 2,
         )
         for name in ALLOCATOR
@@ -153,7 +147,7 @@ def self_incrementing(samples: pl.DataFrame) -> pl.DataFrame:
     """Find gauges to which an exporter adds their own value at every scrape."""
     found = [_rises(samples, name) for name in ALLOCATOR if samples[name].count()]
     if not found:
-        return nothing()
+        return empty(FOUND)
     beside = samples.group_by("container_id").agg(
         usual=pl.col("footprint").median(), most=pl.col("footprint").max() * (1 + ABOVE_SHARE) + ABOVE_BYTES
     )
@@ -167,7 +161,6 @@ def self_incrementing(samples: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             check=pl.lit("self_incrementing"),
             compared="count",
-            about=pl.lit(None, dtype=pl.String),
             rejected=pl.lit(value=True),
         )
     )
@@ -325,7 +318,7 @@ def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) ->
     )
     suspects = pairs.filter("bad").select("container_id").unique()
     if not suspects.height:
-        return nothing()
+        return empty(FOUND)
     steps = [
         rows.join(suspects, on="container_id", how="semi")
         .group_by("container_id")
@@ -371,9 +364,6 @@ _SINGLE: Final = 0.2
 #: A signal that changes from row to row this often is not repeated.
 CHANGES: Final = 0.7
 
-_NO_TIME: Final = pl.lit(None, dtype=FOUND["first"])
-_NOT_ABOUT: Final = pl.lit(None, dtype=pl.String)
-
 
 def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
     """Find amounts that no machine has, and settings in which nothing runs."""
@@ -386,7 +376,8 @@ def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
         yield _setting(recording, name, "absurd_value", wrong, rejected=True)
     for name in FOOTPRINTS:
         tiny = _values(samples, name, "tiny_value", pl.col(name) < LEAST_FOOTPRINT_BYTES)
-        yield tiny.filter(pl.col("count") == pl.col("compared")).with_columns(rejected=pl.lit(value=False))
+        if tiny.height:
+            yield tiny.filter(pl.col("count") == pl.col("compared")).with_columns(rejected=pl.lit(value=False))
 
 
 def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
@@ -394,7 +385,8 @@ def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
     for name in FOOTPRINTS:
         found = _values(recording.samples, name, "decimal_units", whole_megabytes(name))
         every = (pl.col("count") >= _FEW) & (pl.col("count") == pl.col("compared")) & (pl.col("low") < pl.col("high"))
-        yield found.filter(every).with_columns(rejected=pl.lit(value=False))
+        if found.height:
+            yield found.filter(every).with_columns(rejected=pl.lit(value=False))
     for name in ("limit_bytes", "request_bytes"):
         yield _setting(recording, name, "decimal_units", whole_megabytes(name), rejected=False)
 
@@ -409,6 +401,8 @@ def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
     # Values in whole MiB stand still without being repeated.
     exact = recording.containers.filter(pl.col("quantum_bytes").is_null()).select("container_id")
     for name in FOOTPRINTS:
+        if _is_unknown(recording.samples, name):
+            continue
         changed = pl.any_horizontal(
             pl.col(column).ne_missing(pl.col(column).shift()) for column in ("container_id", "value")
         )
@@ -442,7 +436,6 @@ def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
                 last=pl.col("last").last(),
                 low=inner.median(),
                 high=inner.len(),
-                about=_NOT_ABOUT,
                 rejected=pl.lit(value=False),
                 alike=((inner - inner.median()).abs() <= 1).mean(),
                 single=(inner == 1).mean(),
@@ -465,6 +458,8 @@ def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
         .sort("container_id", "time")
     )
     for name in COUNTERS:
+        if _is_unknown(recording.samples, name):
+            continue
         same = pl.col("container_id") == pl.col("container_id").shift()
         falls = (
             recording.samples.lazy()
@@ -489,22 +484,23 @@ def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
                 last=pl.col("time").max(),
                 low=pl.col("value").get(largest),
                 high=pl.col("before").get(largest),
-                about=_NOT_ABOUT,
                 # Down to a small part is an unseen restart; down by a part is no counter at all.
                 rejected=(pl.col("value") > pl.col("before") / 2).any(),
             )
 
 
 def _values(samples: pl.DataFrame, signal: str, check: str, at_fault: pl.Expr) -> pl.DataFrame:
+    if _is_unknown(samples, signal):
+        return empty(FOUND)
     faulty = samples.lazy().filter(at_fault).select("container_id", "time", value=signal).collect()
+    if not faulty.height:
+        return empty(FOUND)
     total = (
         samples.lazy()
         .join(faulty.lazy().select("container_id").unique(), on="container_id", how="semi")
         .group_by("container_id")
         .agg(compared=pl.col(signal).count())
         .collect()
-        if faulty.height
-        else pl.DataFrame(schema={"container_id": pl.UInt32, "compared": pl.UInt32})
     )
     return (
         faulty.group_by("container_id")
@@ -516,11 +512,14 @@ def _values(samples: pl.DataFrame, signal: str, check: str, at_fault: pl.Expr) -
             last=pl.col("time").max(),
             low=pl.col("value").min(),
             high=pl.col("value").max(),
-            about=_NOT_ABOUT,
         )
         .join(total, on="container_id")
         .with_columns(rejected=pl.col("count") >= REJECT_SHARE * pl.col("compared"))
     )
+
+
+def _is_unknown(samples: pl.DataFrame, signal: str) -> bool:
+    return samples[signal].null_count() == samples.height
 
 
 def _setting(recording: Recording, setting: str, check: str, at_fault: pl.Expr, *, rejected: bool) -> pl.DataFrame:
@@ -530,11 +529,8 @@ def _setting(recording: Recording, setting: str, check: str, at_fault: pl.Expr, 
         signal=pl.lit(setting),
         count=pl.lit(1),
         compared=pl.lit(1),
-        first=_NO_TIME,
-        last=_NO_TIME,
         low=setting,
         high=setting,
-        about=_NOT_ABOUT,
         rejected=pl.lit(rejected),
     )
 
@@ -624,6 +620,14 @@ class _Columns:
         looked: Numbers = self.signals[name][self.first[:, None, None] + rows]
         return looked
 
+    def suspect(self, names: Iterable[str], is_odd: Callable[[str], Flags]) -> Flags:
+        """Containers that have an odd signal, or one with gaps, which hide what it is."""
+        found = self.none()
+        for name in names:
+            if name in self.signals:
+                found |= self.there[name] & (self.gaps[name] | is_odd(name))
+        return found
+
     def chosen(self, *names: str) -> list[tuple[str, Flags]]:
         """For each container the first of these signals that it has."""
         left = ~self.none()
@@ -694,45 +698,38 @@ def _stale(columns: _Columns) -> Flags:
 
 
 def _incrementing(columns: _Columns) -> Flags:
-    bad = columns.none()
-    for name in ALLOCATOR:
-        if name in columns.signals:
-            looked = columns.looks(name)
-            before, after = looked[:, :, :-1], looked[:, :, 1:]
-            falls = ((after < before) & (after >= before / 2)).any(axis=(1, 2))
-            bad |= columns.there[name] & (columns.gaps[name] | ~falls)
-    return bad
+    def only_rises(name: str) -> Flags:
+        looked = columns.looks(name)
+        before, after = looked[:, :, :-1], looked[:, :, 1:]
+        rises: Flags = ~((after < before) & (after >= before / 2)).any(axis=(1, 2))
+        return rises
+
+    return columns.suspect(ALLOCATOR, only_rises)
 
 
 def _repeated(columns: _Columns) -> Flags:
-    bad = columns.none()
-    for name in FOOTPRINTS:
-        if name in columns.signals:
-            # The first value of a container counts as a change.
-            often = columns.unchanged(name) > (1 - CHANGES) * columns.length - 1
-            bad |= columns.there[name] & (columns.gaps[name] | often)
-    return bad
+    # The first value of a container counts as a change.
+    often = (1 - CHANGES) * columns.length - 1
+    return columns.suspect(FOOTPRINTS, lambda name: columns.unchanged(name) > often)
 
 
 def _decimal(columns: _Columns) -> Flags:
-    bad = columns.none()
-    for name in FOOTPRINTS:
-        if name in columns.signals:
-            looked = columns.looks(name)
-            whole = ((looked > 0) & (looked % DECIMAL == 0)).all(axis=(1, 2))
-            bad |= columns.there[name] & (columns.gaps[name] | whole)
-    return bad
+    def is_whole(name: str) -> Flags:
+        looked = columns.looks(name)
+        whole: Flags = ((looked > 0) & (looked % DECIMAL == 0)).all(axis=(1, 2))
+        return whole
+
+    return columns.suspect(FOOTPRINTS, is_whole)
 
 
 def _counters(columns: _Columns) -> Flags:
-    bad = columns.none()
-    for name in COUNTERS:
-        if name in columns.signals:
-            signal = columns.signals[name]
-            falls = np.concatenate([[False], signal[1:] < signal[:-1]])
-            falls[columns.first] = False
-            bad |= columns.there[name] & (columns.gaps[name] | columns.any(np.flatnonzero(falls)))
-    return bad
+    def falls(name: str) -> Flags:
+        signal = columns.signals[name]
+        fell = np.concatenate([[False], signal[1:] < signal[:-1]])
+        fell[columns.first] = False
+        return columns.any(np.flatnonzero(fell))
+
+    return columns.suspect(COUNTERS, falls)
 
 
 __all__ = ["FINDINGS", "validate"]
@@ -780,7 +777,7 @@ def _check(recording: Recording) -> pl.DataFrame:
     """Make every check of the containers that one of them might object to."""
     suspects = prefilter(recording)
     if not len(suspects):
-        return pl.DataFrame(schema=FINDINGS)
+        return empty(FINDINGS)
     if len(suspects) < recording.containers.height:
         recording = recording.filter(pl.col("container_id").is_in(suspects.implode()))
     samples = with_references(recording)
@@ -793,7 +790,7 @@ def _check(recording: Recording) -> pl.DataFrame:
         *repeated(recording),
         *falling_counters(recording),
     ]
-    rows = pl.concat(part.select(pl.col(name).cast(dtype) for name, dtype in FOUND.items()) for part in found)
+    rows = pl.concat([empty(FOUND), *(conform(part, FOUND) for part in found if part.height)])
     details = [_sentence(row) for row in rows.iter_rows(named=True)]
     about = recording.containers.select("container_id", "namespace", "workload", "pod", "container")
     return (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, join, table, wide
-from rmtoolkit.schema import Action, Ending, Outlook, Verdict
+from rmtoolkit.schema import Ending, Outlook, Verdict
 from rmtoolkit.views import charts
 
 if TYPE_CHECKING:
@@ -17,25 +17,6 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
     Column = tuple[str, str, Callable[[Row], object]]
-
-
-#: The one action in words.
-ACTIONS: Final = {
-    Action.FIX_LEAK: "Fix the leak",
-    Action.RAISE_LIMIT: "Raise the limit",
-    Action.SET_LIMIT: "Set a limit",
-    Action.LOWER_LIMIT: "Lower the limit",
-    Action.TUNE_ALLOCATOR: "Tune the allocator",
-    Action.REDUCE_STARTUP: "Reduce the startup",
-    Action.FIX_EXPORTER: "Fix the exporter",
-    Action.WAIT: "Wait for more data",
-    Action.NONE: "Nothing to do",
-}
-
-
-def named(row: Row) -> str:
-    """Name a workload, and the pod where the row is one's."""
-    return "/".join(text.printable(row[part]) for part in ("name", "pod") if part == "name" or "lives" in row)
 
 
 def facts(row: Row, target: float = 0.05) -> Markup:
@@ -88,19 +69,12 @@ def _confidence(row: Row) -> Markup:
     return _fact(label, value, charts.boxes(level), f"evidence {level}/5: {row['evidence_words']}")
 
 
-def growth(row: Row) -> str:
-    """Write a row's growth, or that there is none to be seen."""
-    if row["growth_bytes_per_day"] is None:
-        return "none" if row["verdict"] == Verdict.NOT_LEAK else text.UNKNOWN
-    return text.rate(row["growth_bytes_per_day"], sign=True)
-
-
 def _growth(row: Row) -> Markup:
     signal = text.SIGNAL_WORDS.get(row["signal"] or "", "memory")
     span = text.rate_range(row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"])
     floor = row["detection_floor_bytes_per_day"]
     notes = [*([span] if span else []), *([f"we would notice growth above {text.floor(floor)}"] if floor else [])]
-    return _fact(f"Growth of {signal}", growth(row).removeprefix("+"), None, ", ".join(notes))
+    return _fact(f"Growth of {signal}", text.growth(row).removeprefix("+"), None, ", ".join(notes))
 
 
 def pattern_words(row: dict[str, Any]) -> list[str]:
@@ -201,7 +175,7 @@ _QUESTIONS: Final[Sequence[Column]] = (
 _PODS: Final[Sequence[Column]] = (
     ("Pod", "", lambda pod: text.printable(pod["pod"])),
     ("Verdict", "", lambda pod: marked(text.VERDICTS[pod["verdict"]])),
-    ("Growth", "n", growth),
+    ("Growth", "n", text.growth),
     ("Peak", "n", lambda pod: _amount(pod["peak_bytes"])),
     ("Lives", "n", lambda pod: f"{pod['lives']:,}"),
     ("Coverage", "n", lambda pod: text.share(pod["coverage"])),

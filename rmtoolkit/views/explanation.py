@@ -127,7 +127,7 @@ class Explanation:
         answer = el(
             "div",
             el("span", f"{mark.shape} {mark.badge}", class_="badge"),
-            el("span", ", ".join([_tables.named(row), *pods, *pattern_words(row)]), class_="who"),
+            el("span", ", ".join([text.named(row), *pods, *pattern_words(row)]), class_="who"),
             el("p", text.printable(self.headline), class_="headline"),
             el("p", text.printable(row["why"]), class_="reason"),
             el("div", el("b", "Next:"), " ", *action(first), class_="next"),

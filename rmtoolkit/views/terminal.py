@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from rmtoolkit import text
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit.assessment import recommend_limits
-from rmtoolkit.schema import Action
 from rmtoolkit.text import shortened
 from rmtoolkit.views import exports, theme
-from rmtoolkit.views._tables import ACTIONS, growth, named
 
 if TYPE_CHECKING:
     import os
@@ -66,7 +64,7 @@ class _Pen:
 
 def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
-    names = [named(row) for row in dicts]
+    names = [text.named(row) for row in dicts]
     heads = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D")
     figures = [_figures(row) for row in dicts]
     widths = [max(len(line[at]) for line in (heads, *figures)) for at in range(len(heads))]
@@ -113,7 +111,7 @@ def _first_column(row: dict[str, Any], pen: _Pen) -> list[str]:
 
 def _figures(row: dict[str, Any]) -> tuple[str, ...]:
     return (
-        growth(row),
+        text.growth(row),
         text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"]),
         text.time_to_limit(row["limit_outlook"], row["hours_to_limit"], row["limit_bytes"], known=row["limit_known"]),
         text.chance(row["oom_probability_7d"]),
@@ -151,7 +149,7 @@ def limits_table(found: Assessment, *, unicode: bool = True) -> str:
     return wrapped if unicode else text.plain(wrapped)
 
 
-_COUNTED: Final = {action: words for action, words in ACTIONS.items() if action is not Action.NONE}
+_COUNTED: Final = {action: words for action, words in text.ACTIONS.items() if action != "none"}
 
 
 def _wrap(line: str) -> list[str]:
@@ -177,7 +175,7 @@ def _block(row: dict[str, Any]) -> list[str]:
         if row[column] is not None
     ]
     return [
-        f"{ACTIONS[row['action']]:18} {shortened(text.printable(row['name']), _NAMES_SHOWN)}",
+        f"{text.ACTIONS[row['action']]:18} {shortened(text.printable(row['name']), _NAMES_SHOWN)}",
         f"  {then}; limit now {now}{risk}",
         f"  {reason}",
         *([f"  For comparison: {', '.join(beside)}."] if beside else []),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from rmtoolkit.analysis.judge import checklist
 from rmtoolkit.analysis.words import CHECKLIST, QUESTIONS
+from rmtoolkit.assessment import checklist
 from tests.analysis.curves import GI, MI, footprint, hours, record, small_noise, together
 
 if TYPE_CHECKING:

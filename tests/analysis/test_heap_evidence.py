@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.analysis import advice
+from rmtoolkit.analysis import patterns
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from tests.analysis.profiles import MI, growing, profile, resting
 
@@ -131,7 +131,7 @@ def test_what_is_alive_at_the_end_is_no_leak() -> None:
     assert statistics(row)["heap_picture"]["says"] == "not_measured"
     assert row["leak_probability"] == alone["leak_probability"]
     assert row["evidence_level"] == alone["evidence_level"]
-    assert any("second profile" in found.text for found in advice.advise(row))
+    assert any("second profile" in found.text for found in patterns.advise(row))
 
 
 def test_pictures_in_a_row_tell_what_grows() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.judge import classify
+from rmtoolkit.assessment import classify
 from rmtoolkit.recording import read_recording
 from rmtoolkit.schema import SIGNALS
 from tests.analysis.curves import MI

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 import rmtoolkit as rm
 from rmtoolkit import _parallel
 from rmtoolkit._parallel import partition
-from rmtoolkit.analysis.judge import classify, judge
+from rmtoolkit.analysis.judge import judge, verdicts_with
 from tests.benchmarks import fleet
 
 if TYPE_CHECKING:
@@ -45,21 +45,20 @@ def test_parts_give_the_same_frames(
     recording: Recording, rows: int, cores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every frame of a judgement is the same for parts of one workload, of several, and for the whole."""
-    whole = judge(recording)
+    whole = judge(recording)[0]
     monkeypatch.setattr(_parallel, "partition", partial(partition, rows=rows))
     monkeypatch.setattr(_parallel, "_cores", lambda: cores)
-    pieces = judge(recording)
+    pieces = judge(recording)[0]
     for name in FRAMES:
         # Matrices of another height are added up in another order: the last digits may differ.
         assert_frame_equal(getattr(pieces, name), getattr(whole, name), rel_tol=1e-9, abs_tol=1e-9)
 
 
-def test_classify_gives_the_rows_of_judge(recording: Recording) -> None:
-    """What classify leaves out does not change what it gives."""
-    whole = judge(recording)
-    assert classify(recording).equals(whole.verdicts.select(classify(recording).columns))
-    by_pod = classify(recording, by="instance")
-    assert by_pod.equals(whole.instances.select(by_pod.columns))
+def test_verdicts_alone_are_those_of_the_whole(recording: Recording) -> None:
+    """What is not worked out beside them does not change them, here and where the chances are added."""
+    whole = judge(recording)[0]
+    assert verdicts_with(recording)["verdicts"].equals(whole.verdicts)
+    assert rm.classify(recording).equals(rm.assess(recording).workloads.select(rm.classify(recording).columns))
 
 
 def test_a_fault_in_one_part_ends_all(recording: Recording) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.judge import classify, judge
+from rmtoolkit.analysis.judge import judge
+from rmtoolkit.assessment import classify
 from rmtoolkit.exceptions import RmtoolkitWarning
 from tests.analysis.curves import GI, MI
 from tests.analysis.verdicts import PATTERNS, row_of
@@ -49,7 +50,7 @@ def degenerate() -> dict[str, dict[str, list[Any]]]:
 @pytest.mark.parametrize("name", degenerate())
 def test_degenerate_recordings_are_judged(name: str) -> None:
     """Whatever the numbers, there is a row, in the design's words, without a NaN and without an error."""
-    judgement = judge(pl.DataFrame(degenerate()[name]))
+    judgement, _ = judge(pl.DataFrame(degenerate()[name]))
     (row,) = judgement.verdicts.rows(named=True)
     assert row["verdict"] in {"leak", "not_leak", "inconclusive"}
     assert row["pattern"] in PATTERNS

@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.judge import classify
+from rmtoolkit.analysis.assess import pool_instances, pool_lives
 from rmtoolkit.analysis.lives import split
-from rmtoolkit.analysis.pooling import Pool, pool_instances, pool_lives
-from rmtoolkit.analysis.records import Opinion, Reading, readings_of
+from rmtoolkit.analysis.records import Opinion, Pool, Reading, readings_of
 from rmtoolkit.analysis.signals import read
+from rmtoolkit.assessment import classify
 from rmtoolkit.schema import Signal
 from tests.analysis.curves import GI, MI, ar1, hours, record, together
 from tests.analysis.records import life_of, opinion_of

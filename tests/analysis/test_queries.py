@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.analysis import evidence
+from rmtoolkit.analysis import queries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_names_of_the_metrics() -> None:
     """Each signal is asked for under the name that its exporter gives it."""
-    asked = {query.shows: query.promql for query in evidence.queries(row(signal="rss_bytes"))}
+    asked = {query.shows: query.promql for query in queries.queries(row(signal="rss_bytes"))}
     assert (
         asked["RSS, which the verdict rests on"] == 'process_resident_memory_bytes{namespace="shop",pod=~"api(-.+)?"}'
     )
@@ -49,26 +49,26 @@ def test_names_of_the_metrics() -> None:
 
 def test_a_pod_is_asked_for_exactly() -> None:
     """Verdicts by instance know the pod: no pattern."""
-    assert 'pod="api-7d4b9-m8rtz"' in next(evidence.queries(row(pod="api-7d4b9-m8rtz"))).promql
+    assert 'pod="api-7d4b9-m8rtz"' in next(queries.queries(row(pod="api-7d4b9-m8rtz"))).promql
 
 
 def test_without_a_container_the_sums_are_left_out() -> None:
     """CAdvisor's rows for whole pods and pause containers would double everything."""
-    assert 'container!="",container!="POD"' in next(evidence.queries(row(container=None))).promql
+    assert 'container!="",container!="POD"' in next(queries.queries(row(container=None))).promql
 
 
 def test_outside_kubernetes() -> None:
     """Bare cAdvisor knows containers by name, and there is no kube-state-metrics to ask."""
-    found = list(evidence.queries(row(namespace=None, container="db", evidence=None)))
+    found = list(queries.queries(row(namespace=None, container="db", evidence=None)))
     assert found[0].promql == 'container_memory_rss{name="db"}'
     assert not any("kube_" in query.promql for query in found)
-    assert next(evidence.queries(row(namespace=None, workload=None, container=None))).promql == "container_memory_rss"
+    assert next(queries.queries(row(namespace=None, workload=None, container=None))).promql == "container_memory_rss"
 
 
 @given(st.text())
 def test_quoting_round_trips(text: str) -> None:
     """Whatever the text, the string literal has no raw control character or quote in it and says the text again."""
-    written = evidence.quoted(text)
+    written = queries.quoted(text)
     inside = written[1:-1]
     assert all(letter.isprintable() for letter in inside)
     unescaped = []
@@ -97,7 +97,7 @@ def test_prometheus_parses_every_query(value: str, tmp_path: Path) -> None:
     asked = [
         query.promql
         for signal in ("allocated_bytes", "rss_bytes", "working_set_bytes")
-        for query in evidence.queries(row(**names, signal=signal))
+        for query in queries.queries(row(**names, signal=signal))
     ]
     assert len(asked) > 20
     rules = [{"record": f"r{number}", "expr": expression} for number, expression in enumerate(asked)]
@@ -113,11 +113,11 @@ def test_hostile_labels_select_their_own_series(tmp_path: Path) -> None:
     """In Prometheus' rule tester the selector of a strange workload finds its pods and no other's."""
     # Values that promtool's notation of series can carry.
     name = 'a.b+c"d\\e'
-    selector = next(evidence.queries(row(workload=name, namespace='n"s', container="app", evidence=None))).promql
+    selector = next(queries.queries(row(workload=name, namespace='n"s', container="app", evidence=None))).promql
 
     def series(pod: str) -> str:
-        space, app = evidence.quoted('n"s'), evidence.quoted("app")
-        return f"container_memory_rss{{namespace={space},pod={evidence.quoted(pod)},container={app}}}"
+        space, app = queries.quoted('n"s'), queries.quoted("app")
+        return f"container_memory_rss{{namespace={space},pod={queries.quoted(pod)},container={app}}}"
 
     mine, others = [f"{name}-7d4b9-m8rtz", name], ['aXb+c"d\\e-1', "other", f"x{name}"]
     tests = {
@@ -151,5 +151,5 @@ def test_window_of_the_slope() -> None:
         (dt.timedelta(30), "168h"),
     ):
         seen = [{"statistic": "growth", "start": end - span, "end": end}]
-        asked = list(evidence.queries(row(evidence=seen)))[1].promql
+        asked = list(queries.queries(row(evidence=seen)))[1].promql
         assert f"[{expected}]" in asked

@@ -8,22 +8,22 @@ import enum
 import numpy as np
 import pytest
 
-from rmtoolkit.analysis import advice
-from rmtoolkit.analysis.assess import BESIDE
-from rmtoolkit.analysis.judge import classify
+from rmtoolkit.analysis import patterns
+from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.patterns import PATTERNS
 from rmtoolkit.analysis.records import (
+    BESIDE,
     EVIDENCE,
-    FOR_VIEWS,
     INSTANCE,
+    JUDGED,
     VERDICTS,
     Evidence,
     Layer,
+    OpenKind,
     Opinion,
     Statistic,
     VerdictRow,
 )
-from rmtoolkit.analysis.words import OpenKind
 from rmtoolkit.schema import SIGNALS, Pattern, Signal, Verdict
 from tests.analysis.curves import GI, MI, footprint, hours
 from tests.analysis.records import life_of, opinion_of, reading_of
@@ -36,7 +36,8 @@ def names(record: type) -> set[str]:
 
 def test_a_verdict_has_the_columns_of_its_frames() -> None:
     """No column lacks a field, and no field is left out of all frames."""
-    assert names(VerdictRow) == {*VERDICTS, *FOR_VIEWS, *INSTANCE}
+    assert names(VerdictRow) == {"oom_probability_7d", *JUDGED, *INSTANCE}
+    assert set(VERDICTS) - set(JUDGED) == {f"oom_probability_{span}" for span in ("24h", "7d", "30d")}
     assert names(Evidence) == {field.name for field in EVIDENCE.inner.fields}  # type: ignore[union-attr]
 
 
@@ -60,9 +61,9 @@ def test_a_stored_verdict_gives_the_same_advice() -> None:
     """What is read back from a frame advises as the verdict did, and holds enums again."""
     t = hours(24, 60)
     recording = footprint(t, (200 + 9 * t) * MI, np.random.default_rng(3), limit=GI)
-    row = classify(recording).row(0, named=True)
+    row = judge(recording)[0].verdicts.row(0, named=True)
     stored = VerdictRow.stored(row)
-    assert advice.next_step(stored) == row["next_step"]
+    assert patterns.next_step(stored) == row["next_step"]
     assert isinstance(stored.pattern, enum.Enum)
     assert stored.by_statistic[Statistic.GROWTH].estimate == row["growth_bytes_per_day"]
 
@@ -73,7 +74,7 @@ def test_a_verdict_of_another_version_is_read() -> None:
     assert (stored.pattern, stored.also) == (Pattern.INSUFFICIENT_DATA, [Pattern.STEP])
     assert not stored.verdict
     assert not stored.evidence
-    assert next(advice.advise_on(stored)).sentence == "Nothing to do."
+    assert next(patterns.advise_on(stored)).sentence == "Nothing to do."
 
 
 def test_a_stored_row_gives_its_patterns_back_and_leaves_out_what_is_unknown() -> None:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from rmtoolkit.analysis.judge import classify
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours, record, saturate, saw, small_noise, together, when
-from tests.analysis.verdicts import row_of
+from tests.analysis.verdicts import chance_of, judged, row_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,7 +35,7 @@ def by_statistic(row: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def pods(*rates: float) -> pl.DataFrame:
     """Pods of one workload that grow by so many MiB an hour."""
-    return classify(
+    return judged(
         together(
             [
                 footprint(T, (200 + rate * T) * MI, np.random.default_rng(30 + n), pod=f"api-{n}", limit=GI)
@@ -140,11 +139,12 @@ def test_restarts_that_cap_a_leak_are_said() -> None:
     t = hours(168, 300)[:-1]
     curve = 200 + 4 * np.mod(t, 24)
     events = [(float(at), "release", f"1.{n}") for n, at in enumerate(np.arange(24, 168, 24))]
-    row = row_of(record(t, {"working_set_bytes": noisy(curve, 5)}, events=events, limit_bytes=GI))
+    recording = record(t, {"working_set_bytes": noisy(curve, 5)}, events=events, limit_bytes=GI)
+    row = row_of(recording)
     assert row["verdict"] == "leak"
     assert "restarts end every life before its 1,024 Mi limit" in row["explanation"]
     assert "no life is expected to last longer than 28 h" in row["explanation"]
-    assert row["oom_probability_30d"] < 0.05
+    assert chance_of(recording, "30d") < 0.05
 
 
 # Open verdicts

@@ -1,10 +1,11 @@
-"""What a verdict may say, and the only verdict on a recording."""
+"""What a verdict may say, and what judging says of a recording before any limit is decided."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.analysis.judge import classify
+import rmtoolkit as rm
+from rmtoolkit.analysis.judge import verdicts_with
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,8 +19,18 @@ PATTERNS: Final = {
 }  # fmt: skip
 
 
+def judged(recording: Recording | pl.DataFrame) -> pl.DataFrame:
+    """The rows of verdicts."""
+    return verdicts_with(recording)["verdicts"]
+
+
+def chance_of(recording: Recording | pl.DataFrame, span: str = "7d") -> float:
+    """The chance of an OOM kill of the only workload, which the limits add."""
+    return float(rm.classify(recording)[f"oom_probability_{span}"].item())
+
+
 def row_of(recording: Recording | pl.DataFrame) -> dict[str, Any]:
     """The only row of verdicts."""
-    rows = classify(recording).rows(named=True)
+    rows = judged(recording).rows(named=True)
     assert len(rows) == 1
     return rows[0]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit.analysis import advice, evidence
+from rmtoolkit.analysis import patterns, queries
 from rmtoolkit.analysis.judge import downsample, judge, read
 from tests.analysis.curves import GI, MI, day, hours, record, saturate, saw, together
 from tests.written import plain, write
@@ -234,7 +234,7 @@ def _shown(recording: Recording, lives: pl.DataFrame) -> pl.DataFrame:
 
 def told(recording: Recording) -> dict[str, list[dict[str, Any]]]:
     """Everything that analysis says of a recording; of a forecast, which has many rows, every twentieth."""
-    found = judge(recording)
+    found, _ = judge(recording)
     row = found.verdicts.row(0, named=True)
     frames = {
         "readings": read(recording).readings.table,
@@ -245,11 +245,11 @@ def told(recording: Recording) -> dict[str, list[dict[str, Any]]]:
         "instances": found.instances if found.instances.height > 1 else found.instances.clear(),
         "checklist": found.checklist,
         "forecast": found.forecast.gather_every(20),
-        "queries": evidence.frame(row),
+        "queries": pl.DataFrame([dataclasses.asdict(query) for query in queries.queries(row)]),
         "shown": _shown(recording, found.lives),
     }
     told = {name: [plain(row) for row in frame.iter_rows(named=True)] for name, frame in frames.items()}
-    return told | {"advice": [plain(dataclasses.asdict(one)) for one in advice.advise(row)]}
+    return told | {"advice": [plain(dataclasses.asdict(one)) for one in patterns.advise(row)]}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 import rmtoolkit as rm
 from rmtoolkit import text
 from rmtoolkit.assessment import assess
-from rmtoolkit.limits.cost import USUAL
+from rmtoolkit.limits.risk import USUAL
 from tests.shown_numbers import run_of_corpus
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 import rmtoolkit as rm
 from rmtoolkit._accepted import Acknowledgement
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
-from rmtoolkit.assessment import CHANGES, WORKLOADS, Assessment
-from rmtoolkit.assessment._changes import compare
+from rmtoolkit.assessment import WORKLOADS, Assessment
+from rmtoolkit.assessment._totals import CHANGES, compare
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.recording import Recording, normalise, read_recording
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.limits.cost import advised_request, at_limit, expected, per_month, requested, reserved
 from rmtoolkit.limits.history import Need
+from rmtoolkit.limits.risk import advised_request, at_limit, expected, per_month, requested, reserved
 from tests.limits.conftest import MIB
 
 GIB = 2**30

@@ -7,11 +7,15 @@ import dataclasses
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import rmtoolkit as rm
+from rmtoolkit.analysis.records import Exposure
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.history import Need
-from rmtoolkit.limits.risk import above_kills, clopper_pearson, mcnemar, risk, wilson
+from rmtoolkit.limits.backtest import mcnemar, wilson
+from rmtoolkit.limits.history import Ahead, Need
+from rmtoolkit.limits.risk import above_kills, chances, clopper_pearson, risk
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
 
@@ -181,3 +185,82 @@ def test_a_limit_below_what_is_used_now_is_certain_to_kill() -> None:
     row = rm.limit_risk(samples([100 * MIB + n * MIB // 4 for n in range(14 * 24)]), 150 * MIB).row(0, named=True)
     assert (row["oom_probability"], row["oom_probability_low"]) == (1.0, 1.0)
     assert row["because"] == "it uses more than that already"
+
+
+#: A leak of 24 MiB a day, known to 2: its level is 100 MiB, and nothing doubts that it goes on.
+LEAK = Ahead(
+    per_day_bytes=24.0 * MIB,
+    error_bytes=np.sqrt(2**2 - (0.06 * 24) ** 2) * MIB,
+    level_bytes=100.0 * MIB,
+    noise_bytes=0.0,
+    goes_on=1.0,
+)
+
+
+def leaks(room: float, **changed: object) -> tuple[float | None, float | None, float | None]:
+    """The chances of a day, a week and a month of that leak with so many MiB of room."""
+    need = Need(growing=True, need_bytes=100 * MIB, ahead=dataclasses.replace(LEAK, **changed))
+    found = risk(need, (100 + room) * MIB, SCORES)
+    return found.day, found.week, found.month
+
+
+@given(
+    growing=st.floats(0, 1),
+    per_day=st.floats(-1e9, 1e9),
+    doubt=st.floats(0, 1e8),
+    spread=st.floats(0, 1e8),
+    room=st.floats(-1e9, 1e10),
+    age=st.floats(0, 2000),
+    longest=st.one_of(st.none(), st.floats(0.1, 2000)),
+)
+def test_a_longer_horizon_is_never_safer(
+    growing: float, per_day: float, doubt: float, spread: float, room: float, age: float, longest: float | None
+) -> None:
+    """Whatever the numbers, a day is no likelier than a week, a week no likelier than a month, and all are chances."""
+    day, week, month = chances(
+        growing=growing,
+        per_day=per_day,
+        doubt=doubt,
+        spread=spread,
+        room=room,
+        fresh_room=abs(room),
+        lasts=Exposure(age, longest, 5),
+    )
+    assert 0 <= day <= week <= month <= 1
+
+
+def test_growth_reaches_at_its_time() -> None:
+    """With ten days of room, a week leaves 72 MiB that are five deviations away; a month is as sure as can be."""
+    day, week, month = leaks(240)
+    assert day == pytest.approx(0, abs=1e-9)
+    assert week == pytest.approx(1.4e-7, rel=0.1)
+    assert month == 0.999
+
+
+def test_growth_that_is_doubted_is_as_likely_as_it_is_to_go_on() -> None:
+    """A third of a certainty is a third."""
+    assert leaks(240, goes_on=1 / 3)[2] == pytest.approx(1 / 3, rel=1e-3)
+
+
+def test_the_interval_of_growth_is_that_of_its_slope() -> None:
+    """168 MiB are a week's growth: with the slope at its 80 % bounds the chance is none or nearly certain."""
+    found = risk(Need(growing=True, need_bytes=100 * MIB, ahead=LEAK), 268 * MIB, SCORES)
+    assert found.week == pytest.approx(0.5)
+    assert (found.low, found.high) == pytest.approx((0.0, 0.999), abs=1e-6)
+    assert found.basis == "forecast"
+
+
+def test_noise_can_be_at_the_limit_before_the_trend() -> None:
+    """A level that wanders by as much as the room that is left is at the limit within a day, growth or not."""
+    calm, noisy = leaks(120)[0], leaks(120, noise_bytes=100.0 * MIB)[0]
+    assert calm == pytest.approx(0, abs=1e-9)
+    # 96 MiB above the line of a day, at a deviation of 100 and 2.
+    assert noisy == pytest.approx(0.1686, abs=1e-3)
+
+
+def test_daily_restarts_cap_exposure() -> None:
+    """What something restarts every day does not live long enough to use ten days of room; each life begins anew."""
+    capped = leaks(240, age_hours=5.0, longest_hours=28.0, endings=7)[2]
+    assert capped == pytest.approx(0, abs=1e-3)
+    begun_at_the_limit = leaks(240, age_hours=5.0, longest_hours=28.0, endings=7, fresh_bytes=339.0 * MIB)[2]
+    assert begun_at_the_limit == 0.999

@@ -12,11 +12,11 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits import cost, recommend
 from rmtoolkit.limits import explore as scenario
+from rmtoolkit.limits import recommend
 from rmtoolkit.limits import what_if as past
 from rmtoolkit.limits.history import Need, as_need
-from rmtoolkit.limits.risk import Margins, lookup
+from rmtoolkit.limits.risk import USUAL, Margins, lookup
 from tests.limits.conftest import MIB, samples
 
 MARGINS: Final = Margins.shipped()
@@ -131,7 +131,7 @@ def test_the_explorer_says_what_the_assessment_says(asked: int | None, recording
     """Chance, request and cost at the limit in force and at ours are columns of the Assessment."""
     request = None if asked is None else asked * MIB
     containers = recording.containers.with_columns(request_bytes=pl.lit(request, dtype=pl.Int64))
-    found = rm.assess(dataclasses.replace(recording, containers=containers), prices=cost.USUAL)
+    found = rm.assess(dataclasses.replace(recording, containers=containers), prices=USUAL)
     row = found.workloads.row(0, named=True)
     need = as_need(found.needs.row(0, named=True))
     opened = scenario.scene(past.of_workload(found.recording, need.names), need, scenario.Change(), found.margins)

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
 from rmtoolkit.loaders import Form, recognise
-from rmtoolkit.loaders._docker_rows import Happened, Labels, amount, read_text
-from rmtoolkit.loaders.docker import events_of, set_limits
+from rmtoolkit.loaders.docker import Happened, Labels, events_of, read_stats, set_limits
 from tests.loaders.outcomes import Outcomes
 
 DATA: Final = Path(__file__).parents[1] / "data" / "docker"
@@ -38,6 +37,12 @@ def text(folder: Path, content: str, name: str = "stats.log") -> Path:
 def row(memory: str, name: str = "api", id_: str = "55cd73e22513") -> str:
     """One row of the usual table."""
     return f"{id_}   {name}   0.14%   {memory}   1.00%   0B / 0B   0B / 0B   3\n"
+
+
+def amount(printed: str) -> tuple[int, int]:
+    """What is read of an amount, and how coarse it is."""
+    (found,) = read_stats(row(f"{printed} / 64TiB")).rows
+    return found.working_set_bytes, found.quantum_bytes
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -189,7 +194,6 @@ def test_an_amount_is_right_within_its_quantum(bytes_: int) -> None:
             break
         value, unit = value / 1024, larger
     found = amount(f"{value:.4g}{unit}")
-    assert found is not None
     assert abs(found[0] - bytes_) <= found[1]
 
 
@@ -284,7 +288,7 @@ def test_a_limit_that_was_changed_is_an_event(tmp_path: Path) -> None:
 def test_how_a_life_ended(told: list[tuple[int, str, int | None]], kinds: list[str]) -> None:
     """Only the kernel's own kill is an OOM kill; what was stopped has ended; the rest is an error."""
     happened = [Happened(Labels("5", "db"), 1_000 + time, action, code) for time, action, code in told]
-    assert sorted(event["kind"] for event in events_of(0, [], [], happened)) == kinds
+    assert sorted(event.kind for event in events_of([], [], happened)) == kinds
 
 
 def test_inspect_alone_says_how_the_last_life_ended(tmp_path: Path) -> None:
@@ -365,7 +369,7 @@ def test_a_file_cut_anywhere_is_read_or_refused(tmp_path: Path, name: str) -> No
 @given(st.text(alphabet=st.characters(exclude_characters="\n\r"), max_size=200))
 def test_no_text_breaks_the_reader(content: str) -> None:
     """A line of any text costs that line: the good one below it is read, also without a line end."""
-    rows = read_text(f"{HEADER}{content}\n{HEADER}{row('20MiB / 64MiB')}".rstrip()).rows
+    rows = read_stats(f"{HEADER}{content}\n{HEADER}{row('20MiB / 64MiB')}".rstrip()).rows
     assert rows is not None
     assert (rows[-1].name, rows[-1].working_set_bytes, rows[-1].limit_bytes) == ("api", 20 * MIB, 64 * MIB)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
-from rmtoolkit.loaders._allocator_text import TOTALS, jemalloc_documents
+from rmtoolkit.loaders.allocators import TOTALS, jemalloc_documents
 from tests.loaders.outcomes import Outcomes
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import rmtoolkit as rm
-from rmtoolkit.analysis.judge import classify
+from rmtoolkit.assessment import classify
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
 from rmtoolkit.loaders.kubernetes import WITHOUT_OBJECTS
 from tests.loaders.kubernetes import API, MI, T0, at, container, ended, listed, owned, pod, running, save, status, top

@@ -13,14 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmtoolkit.loaders.prometheus._answers import NO_SERIES, ODD_LABELS
 from rmtoolkit.loaders.prometheus._decode import (
     HISTOGRAMS,
     NO_NUMBERS,
     NO_PAIR,
     NO_SAMPLES,
+    NO_SERIES,
     NO_SERIES_FORM,
     NO_TIMES,
+    ODD_LABELS,
     STALE_BITS,
     Decoded,
     Decoder,

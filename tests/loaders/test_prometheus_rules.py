@@ -21,8 +21,7 @@ from rmtoolkit.loaders.prometheus._merge import (
     Rows,
     fill_gaps,
 )
-from rmtoolkit.loaders.prometheus._metadata import POD_LEVEL
-from rmtoolkit.loaders.prometheus._metrics import NO_CONTAINER, PAUSE
+from rmtoolkit.loaders.prometheus._metrics import NO_CONTAINER, PAUSE, POD_LEVEL
 
 if TYPE_CHECKING:
     from tests.loaders.conftest import Prom

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.loaders._wire import crc32c, field, pack_snappy, unpack_snappy, varint
-from rmtoolkit.loaders.prometheus._decode import STALE, STALE_BITS
+from rmtoolkit.loaders.prometheus import is_remote_read
+from rmtoolkit.loaders.prometheus._decode import STALE, STALE_BITS, Decoder
+from rmtoolkit.loaders.prometheus._fetch import between
 from rmtoolkit.loaders.prometheus._remote_read import (
     BAD_SERIES,
     CUT_FRAMES,
@@ -25,7 +27,6 @@ from rmtoolkit.loaders.prometheus._remote_read import (
     PADDING,
     UNKNOWN_CHUNKS,
     decode_chunks,
-    is_remote_read,
     read_answer,
     request_body,
 )
@@ -142,7 +143,9 @@ def test_series_keep_their_labels_and_samples(write: Callable[[Any], bytes]) -> 
 def test_what_is_outside_of_the_window_is_left_away() -> None:
     """Whole chunks are answered: what was not asked for is cut, at both ends."""
     body = streamed([(LABELS, SAMPLES)])
-    read = read_answer(body, "a.bin", start=SAMPLES[3][0], end=SAMPLES[200][0])
+    decoder = Decoder()
+    decoder.add(body, "a.bin")
+    read = between(decoder.finish(), SAMPLES[3][0], SAMPLES[200][0])
     assert read.counts.tolist() == [198]
     assert (read.times[0], read.times[-1]) == (SAMPLES[3][0], SAMPLES[200][0])
 

@@ -27,7 +27,7 @@ FOLDERS: Final = ("docker", "jemalloc", "kubectl", "procfs", "prometheus", "samp
 WRITTEN: Final = 1_764_115_200
 
 
-def _digest(recording: rm.Recording) -> list[dict[str, Any]]:
+def digest(recording: rm.Recording) -> list[dict[str, Any]]:
     """A row for each container with its events, and one for the report."""
     column = [
         expression
@@ -57,7 +57,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            rows = _digest(rm.read(path))
+            rows = digest(rm.read(path))
         except RmtoolkitError as error:
             rows = [{"error": str(error).replace(f"{path.parent}/", "")}]
     said = [str(one.message).replace(f"{path.parent}/", "") for one in caught]

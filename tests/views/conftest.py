@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from rmtoolkit.analysis.judge import Judgement
-from rmtoolkit.analysis.records import FOR_VIEWS, VERDICTS
+from rmtoolkit.analysis.records import JUDGED, VERDICTS
 from rmtoolkit.analysis.words import QUESTIONS
 from rmtoolkit.assessment import WORKLOADS, Assessment, _rows, assess
 from rmtoolkit.assessment._totals import totals_of
@@ -25,7 +25,7 @@ START = END - dt.timedelta(days=7)
 HOSTILE = '"><script>alert(1)</script>\x1b[31m<!--'
 
 
-SCHEMA = VERDICTS | FOR_VIEWS
+SCHEMA = VERDICTS | JUDGED
 
 
 def times(minutes: int = 10) -> list[dt.datetime]:

@@ -13,7 +13,7 @@ import traitlets
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.cost import USUAL
+from rmtoolkit.limits.risk import USUAL
 from rmtoolkit.views.dashboards.fleet import PAGE
 from tests.views.services import MI, service
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit, urlunsplit
 from urllib.parse import quote as percent_quote
 from weakref import WeakSet
@@ -222,10 +222,10 @@ class Secrets:
     def __repr__(self) -> str:
         return f"<Secrets: {len(self._known)}>"
 
-    def add(self, *texts: str | None) -> None:
+    def add(self, *texts: object) -> None:
         """Remember secrets, also as they look within an address."""
         for text in texts:
-            if text and len(text) >= _SHORTEST:
+            if isinstance(text, str) and len(text) >= _SHORTEST:
                 self._known |= {text, percent_quote(text, safe=""), percent_quote(text)}
 
     def mask(self, text: str) -> str:
@@ -434,16 +434,19 @@ class Client:
         if user is not None:
             self.secrets.add(word, b64encode(f"{user}:{word or ''}".encode()).decode())
         bearer = Bearer(self.secrets, token=token, file=token_file) if token or token_file is not None else None
-        given = [one for one in (auth, bearer, _basic(user, word) if user is not None else None) if one is not None]
+        # As UTF-8: of text, requests takes Latin-1 only.
+        basic = (user.encode(), (word or "").encode()) if user is not None else None
+        given = [one for one in (auth, bearer, basic) if one is not None]
         if len(given) > 1:
             msg = "Say who asks in one way: a user and password, or token, or token_file, or auth."
             raise ServerError(msg)
         self.auth: Any = given[0] if given else None
         self.headers = dict(headers or {}) | ({"X-Scope-OrgID": tenant} if tenant is not None else {})
         self.secrets.add(*(value for name, value in self.headers.items() if name.lower() not in _HARMLESS))
-        self.secrets.add(_word(auth[1] if isinstance(auth, tuple) else getattr(auth, "password", None)))
+        self.secrets.add(auth[1] if isinstance(auth, tuple) else getattr(auth, "password", None))
         for proxy in (proxies or {}).values():
-            self.secrets.add(_password_of(proxy))
+            with suppress(ValueError):
+                self.secrets.add(urlsplit(proxy).password)
         self._parameters = dict(parameters or {})
         self._tls = (verify if isinstance(verify, bool) else str(verify), certificate, dict(proxies or {}))
         self._learnt = _Learnt()
@@ -547,6 +550,11 @@ class Client:
         line = f"Could not read {self.address!r}: {said}."
         return self.secrets.mask(f"{line} {hint}" if hint else line)
 
+    def _fail(
+        self, said: str, hint: str = "", status: int | None = None, kind: type[ServerError] = ServerError
+    ) -> NoReturn:
+        raise FinalError(kind(self.fault(said, hint), status))
+
     def _told(self, failed: PassingError) -> str:
         hints = {
             "connect": "Is it running, and the address right? In a cluster: "
@@ -569,14 +577,14 @@ class Client:
             self._refuse(answer)
         # Cut off between two pieces, an answer looks whole.
         if pieces and not {"content-length", "transfer-encoding"} & {name.lower() for name in answer.headers}:
-            raise FinalError(EndlessError(self.fault("an answer came without its length"), _OK))
+            self._fail("an answer came without its length", status=_OK, kind=EndlessError)
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if types and kind not in types:
-            raise FinalError(ServerError(self.fault(f"it answered with {quote(kind or 'no type')}"), _OK))
+            self._fail(f"it answered with {quote(kind or 'no type')}", status=_OK)
         head = answer.body[:512].lstrip()
         # A frame of a remote read may begin with any byte.
         if head[:1] == b"<" and (data is None or head[:2].lower() in (b"<!", b"<h")):
-            raise FinalError(ServerError(self.fault("it answered with a web page", _WEB_PAGE), _OK))
+            self._fail("it answered with a web page", _WEB_PAGE, _OK)
         if data is None and b'"status":"error"' in head.replace(b" ", b""):
             self._refuse(answer)
         return answer.body
@@ -592,11 +600,9 @@ class Client:
             if not is_same_server(request.url, target):
                 host = quote(urlsplit(target).netloc.rpartition("@")[2])
                 hint = "Credentials are not sent there. If it is the server you mean, give its address; else sign in."
-                raise FinalError(
-                    ServerError(self.fault(f"it redirects to another server, {host}", hint), answer.status)
-                )
+                self._fail(f"it redirects to another server, {host}", hint, answer.status)
             request = request._replace(url=self.address.signed(target.partition("?")[0]))
-        raise FinalError(ServerError(self.fault("it redirects in a circle", "Check the address and its path.")))
+        return self._fail("it redirects in a circle", "Check the address and its path.")
 
     def _sent(self, method: str, request: _Request) -> _Answer:
         """Make one request; leave it alone when it takes too long, wherever within it that is."""
@@ -618,7 +624,7 @@ class Client:
             raise self._slow()
         if failed.passes:
             raise PassingError(failed.said, kind=failed.kind)
-        raise FinalError(ServerError(self.fault(failed.said, failed.hint)))
+        return self._fail(failed.said, failed.hint)
 
     @property
     def _longest(self) -> float:
@@ -653,7 +659,7 @@ class Client:
         threading.Thread(target=exchange, name="rmtoolkit-request", daemon=True).start()
         while not done.wait(_LOOK_SECONDS):
             if self.stop.is_set():
-                raise FinalError(ServerError(self.fault("the pull was stopped")))
+                self._fail("the pull was stopped")
             if time.monotonic() > deadline:
                 raise self._slow()
         if isinstance(found[0], BaseException):
@@ -687,12 +693,12 @@ class Client:
             more = bool(piece)
             body.write(piece)
             if body.tell() > MOST_BYTES:
-                raise FinalError(TooMuchError(self.fault(f"its answer has more than {MOST_BYTES:,} bytes")))
+                self._fail(f"its answer has more than {MOST_BYTES:,} bytes", kind=TooMuchError)
             # After the last piece as well: what was broken off may look like an end.
             if time.monotonic() > deadline:
                 raise self._slow()
             if self.stop.is_set():
-                raise FinalError(ServerError(self.fault("the pull was stopped")))
+                self._fail("the pull was stopped")
         # This takes what was written as it is, without a copy.
         return body.getvalue()
 
@@ -701,20 +707,19 @@ class Client:
         kind, text = words_of(answer.body, self.secrets.mask)
         said = f"HTTP {answer.status}{f': {text}' if text else ''}"
         status = answer.status if answer.status != _OK else _BAD_REQUEST
+        less = "Ask for less: last=, namespace=, step=."
         if status in _TOO_MUCH or kind == "timeout":
-            raise FinalError(TooMuchError(self.fault(said, "Ask for less: last=, namespace=, step=."), status))
+            self._fail(said, less, status, TooMuchError)
         if status in _PASSING:
             names = {429: "limit", 504: "gateway"}
             raise PassingError(said, status=status, wait=wait_of(answer.headers), kind=names.get(status, ""))
         if status in _UNSIGNED:
             who = "It knows nobody without credentials" if self.auth is None else "It does not accept these credentials"
-            raise FinalError(
-                ServerError(self.fault(said, f"{who}: token=, token_file=, username= and password=."), status)
-            )
+            self._fail(said, f"{who}: token=, token_file=, username= and password=.", status)
         if status == _BAD_REQUEST and any(word in text.lower() for word in _LIMIT_WORDS):
-            raise FinalError(TooMuchError(self.fault(said, "Ask for less: last=, namespace=, step=."), status))
+            self._fail(said, less, status, TooMuchError)
         hint = "Is the path right? Mimir's ends in /prometheus, for example." if status == _NOT_FOUND else ""
-        raise FinalError(ServerError(self.fault(said, hint), status))
+        self._fail(said, hint, status)
 
 
 _HARMLESS: Final = ("accept", "accept-encoding", "content-type", "user-agent", "x-scope-orgid")
@@ -724,29 +729,11 @@ _WEB_PAGE: Final = (
 )
 
 
-def _basic(user: str, word: str | None) -> tuple[bytes, bytes]:
-    """Give user and password as UTF-8: as text, requests takes Latin-1 only."""
-    return user.encode(), (word or "").encode()
-
-
-def _word(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _password_of(url: str) -> str | None:
-    try:
-        return urlsplit(url).password
-    except ValueError:
-        return None
-
-
 # Many companies and clusters still have certificates without a key usage or an identifier, which Python refuses since
 # 3.13; chain, name and time are checked all the same.
 def own_authority(retries: Retry) -> HTTPAdapter:
     """Make what connects to servers of an authority that the user named."""
     # All are slow to import, and only who asks a server needs them.
-    import ssl  # noqa: PLC0415
-
     from requests.adapters import HTTPAdapter  # noqa: PLC0415
     from urllib3.util.ssl_ import create_urllib3_context  # noqa: PLC0415
 

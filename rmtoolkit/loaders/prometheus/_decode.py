@@ -1,29 +1,413 @@
-"""From the raw JSON of samples to arrays of times and values, without a Python object per sample."""
+"""Answers of a Prometheus server: documents, errors, damage; and their samples, without a Python object for each."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
 import polars as pl
-from msgspec import UNSET
+from msgspec import UNSET, Raw, UnsetType
 
-from rmtoolkit.exceptions import quote_path
-from rmtoolkit.loaders.prometheus._answers import parse_answers, read_content
-from rmtoolkit.loaders.prometheus._remote_read import damage_of, is_remote_read, read_answer
+from rmtoolkit.exceptions import ReadError, quote, quote_path
+from rmtoolkit.loaders._files import MARKS, PathLike, counted, globbed, read_bytes, unreadable
+from rmtoolkit.loaders.prometheus import is_remote_read
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from rmtoolkit.loaders.prometheus._answers import Answers
+
+EXPECTED: Final = "a saved Prometheus answer (JSON)"
+
+_NAMES: Final = (".json", ".jsonl", ".ndjson")
+_COMPRESSED: Final = (".gz", ".zst", ".zstd")
+
+
+def find_files(path: PathLike | Iterable[PathLike]) -> tuple[list[Path], int]:
+    """Find the files that a path, a folder, a glob or several of them mean."""
+    given = [path] if isinstance(path, str | os.PathLike) else list(path)
+    found: dict[Path, None] = {}
+    passed_over = 0
+    for item in given:
+        here = Path(item)
+        if _is(here, Path.is_dir):
+            inside = sorted(file for file in here.rglob("*") if file.is_file() and not file.name.startswith("."))
+            named = [file for file in inside if _is_answer(file)]
+            passed_over += len(inside) - len(named) if named else 0
+            files = named or inside
+            if not files:
+                raise ReadError.at(item, found="a folder without files", expected=EXPECTED)
+        elif _is(here, Path.is_file):
+            files = [here]
+        else:
+            files = _matching(str(item))
+            if not files:
+                raise ReadError.at(
+                    item,
+                    found="no such file or folder",
+                    expected=EXPECTED,
+                    hint="Give a file, a folder, a glob such as 'week/*.json', or a list of them.",
+                )
+        found.update(dict.fromkeys(files))
+    if not found:
+        raise ReadError.at(given, found="an empty list of files", expected=EXPECTED)
+    return list(found), passed_over
+
+
+def without_compression(name: str) -> str:
+    """Take the ending of a compressed file off its name."""
+    for ending in _COMPRESSED:
+        name = name.removesuffix(ending)
+    return name
+
+
+def _is_answer(file: Path) -> bool:
+    """Tell by its name whether a file may hold a saved answer, or by its beginning whether it is a remote read."""
+    if without_compression(file.name.lower()).endswith(_NAMES):
+        return True
+    try:
+        return is_remote_read(read_bytes(file, expected=EXPECTED, first=_HEAD_BYTES)[0][:_HEAD_BYTES])
+    except (OSError, ReadError):
+        return False
+
+
+def _is(path: Path, question: Callable[[Path], bool]) -> bool:
+    try:
+        return question(path)
+    except (OSError, ValueError):
+        return False
+
+
+def _matching(pattern: str) -> list[Path]:
+    try:
+        return [path for path in globbed(pattern) if path.is_file()]
+    except (OSError, ValueError):
+        return []
+
+
+_SPACE: Final = re.compile(rb"\s*")
+_BYTE: Final = re.compile(r"\(byte (\d+)\)")
+_SERIES_END: Final = re.compile(rb"\]\s*\}")
+_NEXT_DOCUMENT: Final = re.compile(rb"\n(?=[{\[])")
+_OPENINGS: Final = b"{["
+_LIST: Final = ord("[")
+
+#: A salvage tries this many places where a series may have ended; the last one is nearly always right.
+_SALVAGE_TRIES: Final = 4
+#: After this many unreadable documents a file is noise.
+_MOST_UNREADABLE: Final = 1000
+
+TRUNCATED: Final = "series at the end of cut-off files"
+LOGS: Final = "a log answer of Loki (lines of text), not metrics"
+UNREADABLE: Final = "stretches of text that are no JSON"
+ODD_LABELS: Final = "labels whose value is no text"
+NO_SERIES: Final = "series of another form"
+NOT_UTF8: Final = "files with bytes that are not UTF-8 (shown as �)"
+
+
+class Series(msgspec.Struct):
+    """One series of an answer; the samples stay the bytes they were."""
+
+    metric: dict[str, str] = {}
+    values: Raw | UnsetType = UNSET
+    value: Raw | UnsetType = UNSET
+    timestamps: Raw | UnsetType = UNSET
+    histograms: Raw | UnsetType = UNSET
+    histogram: Raw | UnsetType = UNSET
+
+
+class _Data(msgspec.Struct, rename={"kind": "resultType"}):
+    result: list[Series] | UnsetType = UNSET
+    kind: str = ""
+
+
+class _Document(Series, rename={"error_type": "errorType", "is_partial": "isPartial"}):
+    """Whatever form a document has: a server's answer, its `data` alone, or an export line."""
+
+    status: str = ""
+    data: _Data | UnsetType = UNSET
+    result: list[Series] | UnsetType = UNSET
+    error_type: str = ""
+    error: str = ""
+    warnings: list[str] | None = None
+    infos: list[str] | None = None
+    is_partial: bool = False
+
+
+@dataclass(slots=True)
+class Answers:
+    """What a file, or the body of an answer, holds."""
+
+    series: list[Series] = field(default_factory=list)
+    documents: int = 0  # how many documents were answers with series (perhaps none in them)
+    refused: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    partial: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def parse_answers(content: bytes, source: object) -> Answers:
+    """Split text into answers and series without looking at a single sample."""
+    for mark, encoding in MARKS:
+        if content.startswith(mark):
+            content = content.decode(encoding, "replace").encode()
+    if _skip_space(content, 0) == len(content):
+        raise ReadError.at(source, found="an empty file" if not content else "only blanks", expected=EXPECTED)
+    try:
+        return _documents(content, source)
+    except UnicodeDecodeError:
+        answers = _documents(content.decode("utf-8", "replace").encode(), source)
+        answers.left_out[NOT_UTF8] += 1
+        return answers
+
+
+def _documents(content: bytes, source: object) -> Answers:
+    answers = Answers()
+    view = memoryview(content)
+    place = _skip_space(content, 0)
+    trouble: tuple[int, str] | None = None
+    while place < len(content) and answers.left_out[UNREADABLE] < _MOST_UNREADABLE:
+        try:
+            place += _document(view[place:], answers)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            said = str(error)
+            number = _BYTE.search(said)
+            at = place + int(number[1]) if number else len(content)
+            trouble = trouble or (at, _BYTE.sub("", said).strip())
+            following = _NEXT_DOCUMENT.search(content, place + 1)
+            end = following.start() if following else len(content)
+            if _salvage(view[place:end], answers):
+                answers.left_out[TRUNCATED] += 1
+                answers.partial.append(
+                    f"{quote_path(source)} is cut off or damaged at byte {at:,}; the series before were read"
+                )
+            else:
+                answers.left_out[UNREADABLE] += 1
+            place = end
+        place = _skip_space(content, place)
+    if answers.left_out[UNREADABLE] and trouble:
+        what = counted(answers.left_out[UNREADABLE], UNREADABLE)
+        answers.partial.append(f"{quote_path(source)} holds {what} (first trouble at byte {trouble[0]:,})")
+    if not answers.documents:
+        _nothing_read(content, source, answers, trouble)
+    return answers
+
+
+def _skip_space(content: bytes, place: int) -> int:
+    found = _SPACE.match(content, place)
+    return found.end() if found else place
+
+
+def _document(view: memoryview, answers: Answers) -> int:
+    """Read the document that the view begins with; give its length."""
+    if view[0] not in _OPENINGS:
+        msg = "no JSON object or array (byte 0)"
+        raise msgspec.DecodeError(msg)
+    length = len(view)
+    try:
+        document = _decode(view)
+    except msgspec.ValidationError as error:
+        length = _length(view)
+        if not _one_by_one(view[:length], answers):
+            _refuse(view[:length], str(error), answers)
+        return length
+    except msgspec.DecodeError as error:
+        length = _trailing(error)
+        try:
+            document = _decode(view[:length])
+        except msgspec.ValidationError as other:
+            if not _one_by_one(view[:length], answers):
+                _refuse(view[:length], str(other), answers)
+            return length
+    _take(document, answers)
+    return length
+
+
+def _decode(view: memoryview) -> list[Series] | _Document:
+    if view[0] == _LIST:
+        return msgspec.json.decode(view, type=list[Series])
+    return msgspec.json.decode(view, type=_Document)
+
+
+def _trailing(error: msgspec.DecodeError) -> int:
+    """Where a complete document ended, when the only trouble is that another follows."""
+    number = _BYTE.search(str(error))
+    if number is None or "trailing characters" not in str(error):
+        raise error
+    # msgspec names the byte after the one that it tripped over.
+    return int(number[1]) - 1
+
+
+def _length(view: memoryview) -> int:
+    try:
+        msgspec.json.decode(view, type=Raw)
+    except msgspec.DecodeError as error:
+        return _trailing(error)
+    return len(view)
+
+
+def _take(document: list[Series] | _Document, answers: Answers) -> None:
+    if isinstance(document, list):
+        answers.series += document
+        answers.documents += 1
+        return
+    if document.data is not UNSET and document.data.kind == "streams":
+        answers.refused.append(LOGS)
+        return
+    if document.status == "error" or document.error:
+        answers.refused.append(f"the error answer {quote(document.error_type)}: {_line(document.error)}")
+        return
+    for text in document.warnings or ():
+        is_annotation = text.startswith("PromQL ")
+        (answers.warnings if is_annotation else answers.partial).append(f"the server warned: {_line(text)}")
+    answers.warnings += [f"the server noted: {_line(text)}" for text in document.infos or ()]
+    if document.is_partial:
+        answers.partial.append("the server marked its answer as partial")
+    result = document.data.result if document.data is not UNSET else document.result
+    if result is not UNSET:
+        answers.series += result
+    elif document.metric or document.values is not UNSET or document.value is not UNSET:
+        answers.series.append(document)
+    else:
+        answers.refused.append("a JSON object without series")
+        return
+    answers.documents += 1
+
+
+def _one_by_one(view: memoryview, answers: Answers) -> bool:
+    """Read the series of an answer in which one has another form; tell whether any could be read."""
+    try:
+        if view[0] == _LIST:
+            document: list[Series] | _Document = _good_series(view, answers)
+        else:
+            parts = msgspec.json.decode(view, type=dict[str, Raw])
+            outer = parts
+            if "data" in parts:
+                outer = msgspec.json.decode(parts["data"], type=dict[str, Raw])
+            alone = "result" not in outer
+            series = _good_series(b"[%b]" % bytes(view) if alone else outer.pop("result"), answers)
+            if outer is not parts:
+                parts["data"] = Raw(msgspec.json.encode(outer))
+            document = series if alone else msgspec.json.decode(msgspec.json.encode(parts), type=_Document)
+            if isinstance(document, _Document):
+                document.result = series
+                document.data = UNSET
+        if not document or (isinstance(document, _Document) and not document.result):
+            return False
+    except msgspec.MsgspecError:
+        return False
+    _take(document, answers)
+    return True
+
+
+def _good_series(text: bytes | memoryview | Raw, answers: Answers) -> list[Series]:
+    """Read each series by itself; count those of another form, and labels that are no text."""
+    found: list[Series] = []
+    wrong, odd = 0, 0
+    for one in msgspec.json.decode(text, type=list[Raw]):
+        try:
+            found.append(msgspec.json.decode(one, type=Series))
+            continue
+        except msgspec.ValidationError:
+            pass
+        try:
+            parts = msgspec.json.decode(one, type=dict[str, Raw])
+            metric = msgspec.json.decode(parts["metric"], type=dict[str, Any])
+            labels = {name: value for name, value in metric.items() if isinstance(value, str)}
+            # A number is what somebody forgot to quote; anything else says nothing.
+            numbers = {name: str(value) for name, value in metric.items() if type(value) in (int, float)}
+            parts["metric"] = Raw(msgspec.json.encode(labels | numbers))
+            found.append(msgspec.json.decode(msgspec.json.encode(parts), type=Series))
+            odd += len(metric) - len(labels)
+        except (msgspec.MsgspecError, KeyError):
+            wrong += 1
+    if found:
+        answers.left_out.update({ODD_LABELS: odd, NO_SERIES: wrong})
+    return found
+
+
+def _line(text: str) -> str:
+    """Foreign text in a message: one line, but long enough for a server's explanation."""
+    cut = " ".join(text[:400].split())
+    return ascii(cut)[1:-1] if not cut.isprintable() else cut + ("…" if len(text) > 400 else "")  # noqa: PLR2004
+
+
+def _refuse(view: memoryview, said: str, answers: Answers) -> None:
+    """Say what a JSON document is that has not the form of an answer."""
+    what = f"JSON of another form ({said})"
+    try:
+        parts = msgspec.json.decode(view, type=dict[str, Raw])
+        data = bytes(parts.get("data", Raw(b"null")))
+        if bytes(parts.get("status", Raw(b""))) == b'"error"':
+            what = f"the error answer {quote(bytes(parts.get('errorType', Raw(b''))))}"
+        elif data.startswith(b"["):
+            what = "a list of labels, series or exemplars"
+        elif data.startswith(b"{"):
+            kind = bytes(msgspec.json.decode(data, type=dict[str, Raw]).get("resultType", Raw(b"null")))
+            if kind in (b'"scalar"', b'"string"'):
+                what = f"a {kind.decode()[1:-1]}, which has no series"
+            elif kind == b'"streams"':
+                what = LOGS
+            elif kind == b"null":
+                what = "an answer about the server, not about metrics"
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass
+    answers.refused.append(what)
+
+
+def _salvage(view: memoryview, answers: Answers) -> bool:
+    """Read the complete series of a document that is cut off."""
+    ends = deque((found.end() for found in _SERIES_END.finditer(view)), maxlen=_SALVAGE_TRIES)
+    closings = (b"]",) if view[0] == _LIST else (b"]}}", b"}", b"]}")
+    for end in reversed(ends):
+        for closing in closings:
+            taken = Answers()
+            try:
+                _document(memoryview(bytes(view[:end]) + closing), taken)
+            except (msgspec.MsgspecError, RecursionError):
+                continue
+            if taken.series:
+                answers.series += taken.series
+                answers.documents += 1
+                return True
+    return False
+
+
+def _nothing_read(content: bytes, source: object, answers: Answers, trouble: tuple[int, str] | None) -> NoReturn:
+    if answers.refused:
+        what = answers.refused[0]
+        hint = (
+            "It holds no samples: mend the query and save the answer again."
+            if what.startswith("the error answer")
+            else "Save the answer to a query for a metric, such as container_memory_working_set_bytes[1d]."
+        )
+        msg = f"Could not read {quote_path(source)}: found {what}; expected a matrix or a vector of series. {hint}"
+        raise ReadError(msg)
+    at, said = trouble or (0, "no JSON")
+    head = content[:4096].lstrip()
+    if head[:1] == b"<":
+        hint = "A login or error page looks like this: sign in and save the answer again."
+    elif b"\0" in head:
+        hint = "It is binary; save the answer of /api/v1/query_range or /api/v1/query as JSON."
+    elif head[:1] in (b"{", b"["):
+        hint = f"The JSON is damaged at byte {at:,}: {said}. Save the answer again."
+    elif head.startswith((b"# HELP", b"# TYPE")):
+        hint = "It is the text of /metrics, one instant only; ask /api/v1/query_range for the history."
+    else:
+        hint = "Save the answer of /api/v1/query_range or /api/v1/query."
+    is_json = head[:1] in (b"{", b"[")
+    place = at if is_json else _skip_space(content, 0)
+    shown = content[max(0, min(place, len(content) - 40)) :][:80] if is_json else head[:80]
+    line = content.count(b"\n", 0, place) + 1
+    raise ReadError.at(source, found=shown, expected=EXPECTED, line=line, hint=hint)
 
 
 #: ``[seconds,"value"]`` with digits and a point only.
@@ -305,6 +689,41 @@ class Decoded:
     partial: list[str]
     left_out: Counter[str]
 
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Where the samples of each series begin."""
+        return np.cumsum(self.counts) - self.counts
+
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """Which series each sample belongs to."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+    def of(self, series: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Give times and values of some series, one after another."""
+        starts, counts = self.starts[series], self.counts[series]
+        return stack(self.times, starts, counts), stack(self.values, starts, counts)
+
+    def only(self, kept: NDArray[np.bool_]) -> Decoded:
+        """Keep some samples; a series may be left without any."""
+        counts = np.bincount(self.owners[kept], minlength=len(self.counts)).astype(np.int64)
+        return replace(self, counts=counts, times=self.times[kept], values=self.values[kept])
+
+    def where(self, series: NDArray[np.bool_]) -> Decoded:
+        """Keep some series."""
+        if series.all():
+            return self
+        chosen = np.flatnonzero(series)
+        times, values = self.of(chosen)
+        return replace(
+            self,
+            labels=[self.labels[index] for index in chosen.tolist()],
+            sources=[self.sources[index] for index in chosen.tolist()],
+            counts=self.counts[series],
+            times=times,
+            values=values,
+        )
+
 
 @dataclass(slots=True)
 class Decoder:
@@ -323,14 +742,14 @@ class Decoder:
     def add(self, content: bytes, source: str, name: str | None = None) -> int:
         """Take the text of an answer, or of several."""
         if is_remote_read(content[:_HEAD_BYTES]):
-            return self.add_remote_read(content, source, name=name)
+            return self.add_remote_read(content, source, name)
         return self._take(parse_answers(content, source), source, name)
 
-    def add_remote_read(
-        self, content: bytes, source: str, *, start: int | None = None, end: int | None = None, name: str | None = None
-    ) -> int:
+    def add_remote_read(self, content: bytes, source: str, name: str | None = None) -> int:
         """Take the answer to a remote read."""
-        read = read_answer(content, source, start=start, end=end)
+        from rmtoolkit.loaders.prometheus._remote_read import damage_of, read_answer  # noqa: PLC0415 - seldom needed
+
+        read = read_answer(content, source)
         self.left_out.update(read.left_out + Counter({HISTOGRAMS: read.histograms, NO_SAMPLES: read.silent}))
         self.partial += damage_of(read, source)
         first = len(self._labels)
@@ -345,7 +764,10 @@ class Decoder:
 
     def add_file(self, path: Path, name: str | None = None) -> int:
         """Take a file, perhaps compressed."""
-        content, notes = read_content(path)
+        try:
+            content, notes = read_bytes(path, expected=EXPECTED)
+        except OSError as error:
+            raise unreadable(path, error) from error
         count = self.add(content, str(path), name)
         self.partial += [f"{quote_path(path)}: {note}" for note in notes]
         return count
@@ -382,27 +804,14 @@ class Decoder:
         times = _joined([block.numbers.times for block in blocks], np.int64)
         values = _joined([block.numbers.values for block in blocks], np.float64)
         # A series of another form is counted as that already, and one without a possible time by its samples.
-        silent = int((counts == 0).sum()) - self.left_out[NO_SERIES_FORM]
-        self.left_out[NO_SAMPLES] += silent
+        self.left_out[NO_SAMPLES] += int((counts == 0).sum()) - self.left_out[NO_SERIES_FORM]
+        labels, sources = ([taken[index] for index in order.tolist()] for taken in (self._labels, self._sources))
+        decoded = Decoded(labels, sources, counts, times, values, self.warnings, self.partial, self.left_out)
         if len(times) and (times.min() < 0 or times.max() >= MOST_MILLISECONDS):
             good = (times >= 0) & (times < MOST_MILLISECONDS)
             self.left_out[NO_TIMES] += int(len(times) - good.sum())
-            owner = np.repeat(np.arange(len(counts)), counts)
-            counts = np.bincount(owner[good], minlength=len(counts)).astype(np.int64)
-            times, values = times[good], values[good]
-        kept = counts > 0
-        if not kept.all():
-            order, counts = order[kept], counts[kept]
-        return Decoded(
-            [self._labels[index] for index in order.tolist()],
-            [self._sources[index] for index in order.tolist()],
-            counts,
-            times,
-            values,
-            self.warnings,
-            self.partial,
-            +self.left_out,
-        )
+            decoded = decoded.only(good)
+        return replace(decoded.where(decoded.counts > 0), left_out=+self.left_out)
 
     def _wait(self, queue: list[_Waiting], index: int, *texts: bytes | memoryview) -> None:
         if any(_is_empty(text) for text in texts):
@@ -464,7 +873,7 @@ def tidy(decoded: Decoded) -> Decoded:
         return decoded
     disordered = np.zeros(len(ends), bool)
     disordered[np.searchsorted(ends, wrong, side="right")] = True
-    owner = np.repeat(np.arange(len(ends)), decoded.counts)
+    owner = decoded.owners
     rows = np.flatnonzero(disordered[owner])
     order = rows[np.lexsort((decoded.times[rows], owner[rows]))]
     times, values = decoded.times.copy(), decoded.values.copy()
@@ -472,13 +881,7 @@ def tidy(decoded: Decoded) -> Decoded:
     kept = np.ones(len(times), bool)
     kept[:-1] = (np.diff(times) != 0) | (np.diff(owner) != 0)
     twice = Counter({TWICE: int(len(kept) - kept.sum())})
-    return replace(
-        decoded,
-        counts=np.bincount(owner[kept], minlength=len(ends)).astype(np.int64),
-        times=times[kept],
-        values=values[kept],
-        left_out=+(decoded.left_out + twice),
-    )
+    return replace(decoded, times=times, values=values, left_out=+(decoded.left_out + twice)).only(kept)
 
 
 def _joined_tidy(decoded: Decoded) -> Decoded:
@@ -486,14 +889,13 @@ def _joined_tidy(decoded: Decoded) -> Decoded:
     owners = np.array([first.setdefault(frozenset(labels.items()), len(first)) for labels in decoded.labels], np.int64)
     if len(first) == len(owners):
         return decoded
-    order = np.argsort(owners, kind="stable")
-    starts = np.cumsum(decoded.counts) - decoded.counts
+    times, values = decoded.of(np.argsort(owners, kind="stable"))
     chosen = np.unique(owners, return_index=True)[1].tolist()
     return replace(
         decoded,
         labels=[decoded.labels[index] for index in chosen],
         sources=[decoded.sources[index] for index in chosen],
         counts=np.bincount(owners, decoded.counts).astype(np.int64),
-        times=stack(decoded.times, starts[order], decoded.counts[order]),
-        values=stack(decoded.values, starts[order], decoded.counts[order]),
+        times=times,
+        values=values,
     )

@@ -1,21 +1,38 @@
-"""What a server knows about containers, asked with two queries: which metrics, how many series, how often scraped."""
+"""What a server knows about containers: which metrics, how often scraped; then limits, owners, restarts, versions."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import numpy as np
+
+from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders.prometheus._client import TooMuchError
-from rmtoolkit.loaders.prometheus._fetch import Matcher, Selector, ask, exactly, literal, one_of
-from rmtoolkit.loaders.prometheus._metrics import ALLOCATOR_NAMES, KNOWN, OWNER_ROLES, meaning_of
+from rmtoolkit.loaders.prometheus._fetch import (
+    BUDGET,
+    Ask,
+    Matcher,
+    Part,
+    Selector,
+    ask,
+    exactly,
+    literal,
+    one_of,
+    plan,
+    together,
+)
+from rmtoolkit.loaders.prometheus._metrics import ALLOCATOR_NAMES, KNOWN, OWNER_ROLES, meaning_of, role_of
+from rmtoolkit.schema import SIGNALS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rmtoolkit.loaders.prometheus._client import Client
     from rmtoolkit.loaders.prometheus._decode import Decoded
+    from rmtoolkit.loaders.prometheus._fetch import Fetcher
 
 
 #: The window is looked at in that many instants.
@@ -85,6 +102,16 @@ class Leg:
         """The label that names the pod."""
         return _STYLES[self.style].pod
 
+    def only(self, chosen: Callable[[str], bool]) -> Leg:
+        """Keep some of its metrics."""
+        return replace(self, counts={name: size for name, size in self.counts.items() if chosen(name)})
+
+    def plan(self, asks: Sequence[Ask], after_seconds: int, until_seconds: int, **how: int) -> list[Part]:
+        """Cut what is asked of its series into requests."""
+        series = sum(self.counts.values())
+        rate = series / self.interval_seconds
+        return plan(asks, after_seconds, until_seconds, samples_per_second=rate, series=series, **how)
+
     def selector(self, names: Sequence[str], *more: Matcher) -> Selector:
         """Select some of its metrics."""
         return Selector(tuple(names), (*self.matchers, *more))
@@ -98,25 +125,27 @@ def discover(
     step = max(60, (end_seconds - start_seconds) // _INSTANTS)
     first = end_seconds - step * min(_INSTANTS - 1, (end_seconds - start_seconds) // step)
     times = {"start": str(first), "end": str(end_seconds), "step": str(step)}
-    looks = " or ".join(part for number, leg in enumerate(legs) for part in _looks(number, leg))
+
+    def look(queries: Iterable[str]) -> _Seen:
+        return _seen(ask(client, _PATH, {"query": " or ".join(queries), **times}, keep_own=True), legs)
+
+    looks = [part for number, leg in enumerate(legs) for part in _looks(number, leg)]
     try:
-        seen = _seen(ask(client, _PATH, {"query": looks, **times}, keep_own=True), legs)
+        seen = look(looks)
     except TooMuchError:
         # One look instead of several: less exact, but no plan needs more.
         times["start"] = times["end"]
-        seen = _seen(ask(client, _PATH, {"query": looks, **times}, keep_own=True), legs)
+        seen = look(looks)
     # What lives between two looks is missed by them. Of the known metrics all names are asked for anyway.
     unsure = [(number, leg) for number, leg in enumerate(legs) if leg.family == "app" or number not in seen.counts]
     closer = [_counted(number, f"last_over_time({_selected(leg)}[{step}s])") for number, leg in unsure]
     has_pods = any(leg.level == _POD_LEVEL and number in seen.counts for number, leg in enumerate(legs))
     lone = [_lone(legs)] if has_pods else []
     try:
-        more = _seen(ask(client, _PATH, {"query": " or ".join(closer + lone), **times}, keep_own=True), legs)
+        more = look(closer + lone)
     except TooMuchError:
         times["start"] = times["end"]
-        more = _Seen({}, {}, set())
-        if lone:
-            more = _seen(ask(client, _PATH, {"query": lone[0], **times}, keep_own=True), legs)
+        more = look(lone) if lone else _Seen({}, {}, set())
     for number, counts in more.counts.items():
         for name, size in counts.items():
             there = seen.counts.setdefault(number, {})
@@ -245,9 +274,10 @@ def _often(scraped: Counter[float]) -> float:
 
 def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> list[Leg]:
     found: list[Leg] = []
+    usual = min((_COUNTED_SECONDS / times for times in seen.often.values() if times > 1), default=_INTERVAL_SECONDS)
     for number, leg in enumerate(legs):
         counts = seen.counts.get(number, {})
-        meant = _best({name: size for name, size in counts.items() if _is_meant(name, overrides)})
+        meant = _best({name: size for name, size in counts.items() if role_of(name, overrides)})
         matchers = leg.matchers
         if leg.level == _POD_LEVEL:
             if not seen.lone:
@@ -259,17 +289,9 @@ def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> li
             if leg.family != "app":
                 meant |= dict.fromkeys([name for name in leg.listed if name not in counts], 0)
             times = seen.often.get(number, 0.0)
-            interval = _COUNTED_SECONDS / times if times > 1 else min(_others(seen.often), default=_INTERVAL_SECONDS)
-            found.append(Leg(leg.family, leg.level, leg.style, leg.names, matchers, leg.listed, meant, interval))
+            interval = _COUNTED_SECONDS / times if times > 1 else usual
+            found.append(replace(leg, matchers=matchers, counts=meant, interval_seconds=interval))
     return found
-
-
-def _others(often: Mapping[int, float]) -> Iterator[float]:
-    return (_COUNTED_SECONDS / times for times in often.values() if times > 1)
-
-
-def _is_meant(name: str, overrides: Mapping[str, str]) -> bool:
-    return meaning_of(name, {"type": "allocated"}, overrides) is not None
 
 
 def _best(counts: Mapping[str, int]) -> dict[str, int]:
@@ -282,3 +304,139 @@ def _best(counts: Mapping[str, int]) -> dict[str, int]:
             kept[name] = size
             covered[role] = max(size, covered.get(role, 0))
     return kept
+
+
+#: Facts seldom change: with fewer samples than that in the window they are simply fetched.
+_FEW_SAMPLES: Final = 400
+#: Else they are looked at this often, and again closely where something changed.
+_LOOKS: Final = 336
+#: Series that say something only while their value is 1.
+_REASONS: Final = ("last_terminated_reason", "terminated_reason", "pod_reason")
+#: Facts whose change is an event.
+_WATCHED: Final = (
+    *_REASONS,
+    "restarts_total",
+    "start_time_seconds",
+    "started_seconds",
+    "oom_events_total",
+    "limit_bytes",
+    "request_bytes",
+    "last_terminated_exitcode",
+    "last_terminated_timestamp",
+)
+#: Samples that a closer look may cost.
+_CLOSER_SAMPLES: Final = 2 * BUDGET
+
+
+class Metadata(NamedTuple):
+    """What is known beside the samples."""
+
+    parts: list[Decoded]  # series, in any order
+    warnings: tuple[str, ...] = ()
+    partial: tuple[str, ...] = ()
+
+
+def fetch_metadata(
+    fetcher: Fetcher, legs: Sequence[Leg], overrides: Mapping[str, str], after_seconds: int, until_seconds: int
+) -> Metadata:
+    """Fetch all facts of a window."""
+    facts = (leg.only(lambda name: role_of(name, overrides) not in SIGNALS) for leg in legs)
+    known = [leg for leg in facts if leg.counts]
+    if not known:
+        return Metadata([])
+    length = until_seconds - after_seconds
+    try:
+        if max(length / leg.interval_seconds for leg in known) <= _FEW_SAMPLES:
+            asks = [(leg, [Ask(leg.selector(list(leg.counts)), "raw")]) for leg in known]
+            parts = [part for leg, ask in asks for part in leg.plan(ask, after_seconds, until_seconds, parallel=1)]
+            return Metadata(fetcher.fetch(parts))
+        coarse = together(fetcher.fetch([_coarse(known, after_seconds, until_seconds)]))
+        return _closer(fetcher, known, coarse, after_seconds, until_seconds)
+    except RmtoolkitError as error:
+        return Metadata([], partial=(f"limits, owners, restarts and versions are missing: {error}",))
+
+
+def _coarse(legs: Sequence[Leg], after_seconds: int, until_seconds: int) -> Part:
+    length = until_seconds - after_seconds
+    step = -(-length // _LOOKS // 60) * 60
+    looks = -(-length // step)
+    return Part(tuple(_asks(legs)), until_seconds - looks * step, until_seconds, step)
+
+
+def _asks(legs: Sequence[Leg]) -> Iterator[Ask]:
+    for leg in legs:
+        reasons = [name for name in leg.counts if _role(name) in _REASONS]
+        others = [name for name in leg.counts if name not in reasons]
+        if others:
+            yield Ask(leg.selector(others), "last")
+        if reasons:
+            yield Ask(leg.selector(reasons), "last_true")
+
+
+def _role(name: str) -> str:
+    return KNOWN[name].role if name in KNOWN else ""
+
+
+def _closer(fetcher: Fetcher, legs: Sequence[Leg], coarse: Decoded, after_seconds: int, until_seconds: int) -> Metadata:
+    """Fetch the facts of those pods again, exactly, where something changed."""
+    changed = _changed(coarse, legs)
+    parts: list[Part] = []
+    closer: set[str] = set()
+    left_out = 0
+    cost = 0.0
+    for leg in legs:
+        names = [name for name in leg.counts if _role(name) in _WATCHED]
+        pods = sorted(pod for label, pod in changed if label == leg.pod_label)
+        if not names or not pods or leg.family not in ("kube", "cgroup"):
+            continue
+        known = max(1, sum(size for name, size in leg.counts.items() if name in names))
+        share = len(pods) / max(len(pods), *leg.counts.values())
+        rate = known * share / leg.interval_seconds
+        most = int(_CLOSER_SAMPLES / max(rate / len(pods) * (until_seconds - after_seconds), 1e-9))
+        chosen = pods[: max(1, most)]
+        left_out = max(left_out, len(pods) - len(chosen))
+        cost += rate
+        closer.update(chosen)
+        parts += plan(
+            [Ask(leg.selector(names, one_of(leg.pod_label, chosen)), "raw")],
+            after_seconds,
+            until_seconds,
+            samples_per_second=rate * len(chosen) / len(pods),
+            series=int(known * share) + 1,
+            parallel=1,
+        )
+    exact = fetcher.fetch(parts) if parts else []
+    labels = {leg.pod_label for leg in legs}
+    kept = [
+        _role(one.get("__name__", "")) not in _WATCHED or not any(one.get(label) in closer for label in labels)
+        for one in coarse.labels
+    ]
+    step = _coarse(legs, after_seconds, until_seconds).step_seconds
+    notes = (f"times of restarts are known to within {step // 60} minutes only for {left_out:,} pods",)
+    return Metadata([coarse.where(np.array(kept, bool)), *exact], warnings=notes if left_out else ())
+
+
+def _changed(coarse: Decoded, legs: Sequence[Leg]) -> set[tuple[str, str]]:
+    """Find pods in which a watched fact has more than one value, or a reason was told."""
+    labels = {leg.pod_label for leg in legs}
+    values: dict[tuple[object, ...], float] = {}
+    changed: set[tuple[str, str]] = set()
+    for said, start, number in zip(coarse.labels, coarse.starts.tolist(), coarse.counts.tolist(), strict=True):
+        name = said.get("__name__", "")
+        role = _role(name)
+        if role not in _WATCHED:
+            continue
+        for label in labels:
+            pod = said.get(label)
+            if pod is None:
+                continue
+            here = coarse.values[start : start + number]
+            place = (name, said.get("cluster"), said.get("namespace"), pod, _container(said))
+            first = values.setdefault(place, float(here[0]))
+            if role in _REASONS or first != here[0] or (here != here[0]).any():
+                changed.add((label, pod))
+    return changed
+
+
+def _container(said: Mapping[str, str]) -> str | None:
+    return said.get("container") or said.get("exported_container") or said.get("container_name")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from rmtoolkit._workloads import Event
+from rmtoolkit._workloads import Event, changes
 from rmtoolkit.loaders.prometheus._decode import STALE_BITS
 from rmtoolkit.schema import SIGNALS
 
@@ -61,6 +60,14 @@ class Seen(NamedTuple):
     replaced: Sequence[tuple[int, int]] = ()
     ended: int | None = None  # when the server saw that it was no longer there; None when it did not
 
+    def of(self, role: str) -> Sequence[Run]:
+        """Give the values of a fact."""
+        return self.runs.get(role, ())
+
+    def reasons(self, *roles: str) -> list[Run]:
+        """Give the reasons that were told."""
+        return [run for role in roles for run in self.of(role) if run.value > 0 and run.fact]
+
 
 class _Restart(NamedTuple):
     after: int
@@ -84,8 +91,8 @@ def events_of(seen: Seen) -> list[Event]:
     found = [Event(start.time, "start", None, start.detail) for start in starts]
     found += _ends(seen, starts)
     found += _kills_without_restart(seen, found)
-    found += _changes(seen.runs.get("limit_bytes", ()), "limit")
-    found += _changes(seen.runs.get("request_bytes", ()), "request")
+    for kind in ("limit", "request"):
+        found += changes(kind, ((run.first, int(run.value) or None) for run in seen.of(f"{kind}_bytes")))
     return sorted(found, key=lambda event: (event.time, event.kind))
 
 
@@ -98,10 +105,10 @@ def limit_at(runs: Sequence[Run], time: int) -> int | None:
 def _starts(seen: Seen) -> list[_Start]:
     """Put together what start times, restart counters and replaced containers say."""
     starts = [_Start(time, exact=True) for time in _told_starts(seen)]
-    _add_counted(starts, _restarts(seen.runs.get("restarts_total", ())))
+    _add_counted(starts, _restarts(seen.of("restarts_total")))
     _add_replaced(starts, seen.replaced)
     if not starts and seen.first is not None:
-        pod = [round(run.value * 1000) for run in seen.runs.get("pod_start_seconds", ()) if run.value > 0]
+        pod = [round(run.value * 1000) for run in seen.of("pod_start_seconds") if run.value > 0]
         near = [time for time in pod if seen.first - _SAME_KILL <= time <= seen.first]
         starts += [_Start(time, exact=False, detail="the pod's start") for time in near[:1]]
     starts.sort(key=lambda start: start.time)
@@ -156,7 +163,7 @@ def _told_starts(seen: Seen) -> list[int]:
 
     def told(role: str) -> list[int]:
         times: list[int] = []
-        for run in seen.runs.get(role, ()):
+        for run in seen.of(role):
             time = round(run.value * 1000)
             if time < _FIRST_START or time > run.last + _SAME_START:
                 continue
@@ -196,12 +203,7 @@ def _ends(seen: Seen, starts: Sequence[_Start]) -> list[Event]:
 def _final_end(seen: Seen, starts: Sequence[_Start]) -> list[Event]:
     """How the last life ended, when the container was not started again."""
     started = starts[-1].time if starts else (seen.first if seen.first is not None else 0)
-    stopped = [
-        run
-        for role in ("terminated_reason", "pod_reason")
-        for run in seen.runs.get(role, ())
-        if run.value > 0 and run.fact and run.first > started
-    ]
+    stopped = [run for run in seen.reasons("terminated_reason", "pod_reason") if run.first > started]
     stopped += _told_since(seen, starts, started)
     if seen.first is None or seen.last is None:
         return []
@@ -219,8 +221,8 @@ def _final_end(seen: Seen, starts: Sequence[_Start]) -> list[Event]:
 
 def _told_since(seen: Seen, starts: Sequence[_Start], started: int) -> list[Run]:
     """Reasons of the last termination that must be about the last life: it was not started again, or not yet."""
-    reasons = [run for run in seen.runs.get("last_terminated_reason", ()) if run.value > 0 and run.fact]
-    stamps = [(round(run.value * 1000), run.first) for run in seen.runs.get("last_terminated_timestamp", ())]
+    reasons = seen.reasons("last_terminated_reason")
+    stamps = [(round(run.value * 1000), run.first) for run in seen.of("last_terminated_timestamp")]
     found = [
         run._replace(first=time)
         for time, told in stamps
@@ -236,12 +238,8 @@ def _told_since(seen: Seen, starts: Sequence[_Start], started: int) -> list[Run]
 
 def _reason(seen: Seen, since: int, start: int, *, is_last: bool) -> tuple[int, str, int] | None:
     """Why the life before a start ended: when, the reason, and the instant at which it was told."""
-    while_down = [
-        run
-        for run in seen.runs.get("terminated_reason", ())
-        if run.value > 0 and run.fact and since < run.first <= start + _LATE
-    ]
-    told = [run for run in seen.runs.get("last_terminated_reason", ()) if run.value > 0 and run.fact]
+    while_down = [run for run in seen.reasons("terminated_reason") if since < run.first <= start + _LATE]
+    told = seen.reasons("last_terminated_reason")
     # The reason stays: the first one told after the last start is about the life before it.
     until = seen.last + _SAME_KILL if is_last and seen.last is not None else start + _SAME_KILL
     current = [run for run in told if run.first <= start + _LATE and run.last >= start]
@@ -257,7 +255,7 @@ def _reason(seen: Seen, since: int, start: int, *, is_last: bool) -> tuple[int, 
         return None
     stamps = [
         round(stamp.value * 1000)
-        for stamp in seen.runs.get("last_terminated_timestamp", ())
+        for stamp in seen.of("last_terminated_timestamp")
         if stamp.first <= max(run.first, start) + _LATE and stamp.last >= start
     ]
     exact = [time for time in stamps if since < time <= start + _LATE]
@@ -270,10 +268,10 @@ def _reason(seen: Seen, since: int, start: int, *, is_last: bool) -> tuple[int, 
 
 def _end(seen: Seen, time: int, reason: str, instant: int) -> Event:
     kind = _KIND_OF.get(reason, "error")
-    codes = [run for run in seen.runs.get("last_terminated_exitcode", ()) if run.first <= instant + _LATE]
+    codes = [run for run in seen.of("last_terminated_exitcode") if run.first <= instant + _LATE]
     current = [run for run in codes if run.last >= instant]
     code = f", exit code {int(max(current, key=lambda run: run.first).value)}" if current else ""
-    limits = seen.runs.get("limit_bytes", ())
+    limits = seen.of("limit_bytes")
     limit = limit_at(limits, time)
     if kind == "oom_kill" and limits and limit is None:
         # Without a limit of its own, a container can only be killed because the node ran out.
@@ -284,26 +282,15 @@ def _end(seen: Seen, time: int, reason: str, instant: int) -> Event:
 def _kills_without_restart(seen: Seen, found: Sequence[Event]) -> list[Event]:
     """Kills that cAdvisor counted and no reason tells: of a process that was not the container's first."""
     kills: list[Event] = []
-    runs = seen.runs.get("oom_events_total", ())
+    runs = seen.of("oom_events_total")
     for before, after in pairwise(runs):
         told = [event.time for event in found if event.kind in ("oom_kill", "node_oom")]
         rose = after.value > before.value
         if rose and not any(before.last - _SAME_KILL <= time <= after.first + _SAME_KILL for time in told):
-            limit = limit_at(seen.runs.get("limit_bytes", ()), after.first)
+            limit = limit_at(seen.of("limit_bytes"), after.first)
             detail = f"{round(after.value - before.value)} counted by cAdvisor"
             kills.append(Event(after.first, "oom_kill", limit, detail))
     return kills
-
-
-def _changes(runs: Sequence[Run], kind: str) -> list[Event]:
-    """Every change, and before the first one what it changed from."""
-    changes = [after for before, after in pairwise(runs) if after.value != before.value]
-    if not changes:
-        return []
-    return [
-        Event(run.first, kind, int(run.value) or None, None if run.value else f"no {kind}")
-        for run in (runs[0], *changes)
-    ]
 
 
 class Markers(NamedTuple):
@@ -318,11 +305,7 @@ def without_markers(decoded: Decoded) -> tuple[Decoded, Markers]:
     marked = decoded.values.view(np.uint64) == STALE_BITS
     if not marked.any():
         return decoded, Markers(np.empty(0, np.int64), np.empty(0, np.int64))
-    owner = np.repeat(np.arange(len(decoded.counts)), decoded.counts)
-    kept = ~marked
-    counts = np.bincount(owner[kept], minlength=len(decoded.counts)).astype(np.int64)
-    found = replace(decoded, counts=counts, times=decoded.times[kept], values=decoded.values[kept])
-    return found, Markers(owner[marked], decoded.times[marked])
+    return decoded.only(~marked), Markers(decoded.owners[marked], decoded.times[marked])
 
 
 def ends_of(

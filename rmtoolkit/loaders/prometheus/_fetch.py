@@ -18,18 +18,16 @@ import msgspec
 import numpy as np
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
-from rmtoolkit.loaders.prometheus._answers import TRUNCATED, UNREADABLE
+from rmtoolkit.loaders.prometheus import is_remote_read
 from rmtoolkit.loaders.prometheus._client import Client, DamagedError, ServerError, TooMuchError
-from rmtoolkit.loaders.prometheus._decode import Decoded, Decoder
+from rmtoolkit.loaders.prometheus._decode import TRUNCATED, UNREADABLE, Decoded, Decoder
 from rmtoolkit.loaders.prometheus._remote_read import (
     HEADERS,
     PLAIN_TYPE,
     STREAMED_TYPE,
     UNKNOWN_CHUNKS,
-    is_remote_read,
     request_body,
 )
-from rmtoolkit.schema import COUNTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -167,11 +165,6 @@ def _terms(ask: Ask, step_seconds: int) -> Iterable[str]:
     ]
 
 
-def is_counter(role: str) -> bool:
-    """Tell whether the last value of a step says more than the highest: a counter may have been reset."""
-    return role in COUNTERS
-
-
 def plan(
     asks: Sequence[Ask],
     after_seconds: int,
@@ -232,15 +225,10 @@ def ask(client: Client, path: str, parameters: Mapping[str, str], *, keep_own: b
     """Ask for series and decode the answer, again if it was cut off on its way."""
 
     def read(body: bytes) -> Decoded:
-        decoder = Decoder()
-        try:
-            decoder.add(body, repr(client.address))
-        except ReadError as error:
-            said = "no JSON" if not body.lstrip().startswith((b"{", b"[")) else "not whole"
-            raise DamagedError(said) from error
+        said = "no JSON" if not body.lstrip().startswith((b"{", b"[")) else "not whole"
+        decoder = _taken(body, client, said)
         if decoder.left_out[TRUNCATED] or decoder.left_out[UNREADABLE]:
-            said = "not whole"
-            raise DamagedError(said)
+            raise DamagedError(_NOT_WHOLE)
         return decoder.finish()
 
     decoded = client.ask(path, parameters, read)
@@ -251,6 +239,18 @@ def ask(client: Client, path: str, parameters: Mapping[str, str], *, keep_own: b
         warnings=[mask(line) for line in decoded.warnings],
         partial=[mask(line) for line in decoded.partial],
     )
+
+
+_NOT_WHOLE: Final = "not whole"
+
+
+def _taken(body: bytes, client: Client, said: str = _NOT_WHOLE) -> Decoder:
+    decoder = Decoder()
+    try:
+        decoder.add(body, repr(client.address))
+    except ReadError as error:
+        raise DamagedError(said) from error
+    return decoder
 
 
 def _own_names(labels: dict[str, str]) -> dict[str, str]:
@@ -265,31 +265,8 @@ def _own_names(labels: dict[str, str]) -> dict[str, str]:
 def between(decoded: Decoded, first: int, last: int) -> Decoded:
     """Keep the samples of a stretch of time."""
     good = (decoded.times >= first) & (decoded.times <= last)
-    if good.all():
-        return decoded
-    owner = np.repeat(np.arange(len(decoded.counts)), decoded.counts)
-    counts = np.bincount(owner[good], minlength=len(decoded.counts)).astype(np.int64)
-    return _kept(replace(decoded, counts=counts, times=decoded.times[good], values=decoded.values[good]), counts > 0)
-
-
-def _kept(decoded: Decoded, series: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Decoded:
-    """Drop series that have no samples any more."""
-    if series.all():
-        return decoded
-    chosen = np.flatnonzero(series).tolist()
-    return replace(
-        decoded,
-        labels=[decoded.labels[index] for index in chosen],
-        sources=[decoded.sources[index] for index in chosen],
-        counts=decoded.counts[series],
-    )
-
-
-def where(decoded: Decoded, chosen: Sequence[bool]) -> Decoded:
-    """Keep some series."""
-    series = np.array(chosen, bool)
-    good = np.repeat(series, decoded.counts)
-    return _kept(replace(decoded, times=decoded.times[good], values=decoded.values[good]), series)
+    kept = decoded if good.all() else decoded.only(good)
+    return kept.where(kept.counts > 0)
 
 
 def _order(labels: Mapping[str, str]) -> tuple[str, ...]:
@@ -322,7 +299,7 @@ def together(parts: list[Decoded]) -> Decoded:
     parts.reverse()
     while parts:
         part, place = parts.pop(), places.pop()
-        starts = (np.cumsum(part.counts) - part.counts).tolist()
+        starts = part.starts.tolist()
         for labels, source, number, start, count in zip(
             part.labels, part.sources, place.tolist(), starts, part.counts.tolist(), strict=True
         ):
@@ -455,6 +432,9 @@ _ORDINARY: Final = frozenset(
 )
 
 
+_SOMETHING_ELSE: Final = "it answers something else"
+
+
 class _NotThereError(Exception):
     """The server has no such endpoint, or speaks another form of it."""
 
@@ -531,22 +511,15 @@ class BulkFetch:
 
         def read(content: bytes) -> Decoded:
             if content and not is_remote_read(content[:_HEAD_BYTES]):
-                said = "it answers something else"
-                raise _NotThereError(said)
+                raise _NotThereError(_SOMETHING_ELSE)
             self._known.set()
-            decoder = Decoder()
-            try:
-                with _DECODING:
-                    decoder.add_remote_read(content, repr(client.address))
-            except ReadError as error:
-                said = "not whole"
-                raise DamagedError(said) from error
+            with _DECODING:
+                decoder = _taken(content, client) if content else Decoder()
             if decoder.left_out[UNKNOWN_CHUNKS]:
                 # JSON has what is in them.
                 raise _NotThereError(UNKNOWN_CHUNKS)
             if decoder.partial:
-                said = "not whole"
-                raise DamagedError(said)
+                raise DamagedError(_NOT_WHOLE)
             return decoder.finish()
 
         types = (STREAMED_TYPE, PLAIN_TYPE)
@@ -600,19 +573,11 @@ def raw_by_export(client: Client, selector: Selector, after_seconds: int, until_
     asked = {"match[]": selector.promql(), "start": f"{after_seconds}.001", "end": str(until_seconds)}
 
     def read(body: bytes) -> Decoded:
-        decoder = Decoder()
-        if body.strip():
-            if not body.startswith(b'{"metric"'):
-                said = "it answers something else"
-                raise _NotThereError(said)
-            try:
-                decoder.add(body, repr(client.address))
-            except ReadError as error:
-                said = "not whole"
-                raise DamagedError(said) from error
-            if decoder.partial:
-                said = "not whole"
-                raise DamagedError(said)
+        if body.strip() and not body.startswith(b'{"metric"'):
+            raise _NotThereError(_SOMETHING_ELSE)
+        decoder = _taken(body, client) if body.strip() else Decoder()
+        if decoder.partial:
+            raise DamagedError(_NOT_WHOLE)
         return decoder.finish()
 
     return client.ask("/api/v1/export", asked, read, pieces=True)

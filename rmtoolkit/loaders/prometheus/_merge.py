@@ -11,8 +11,7 @@ import polars as pl
 
 from rmtoolkit.exceptions import quote
 from rmtoolkit.loaders.prometheus._decode import stack
-from rmtoolkit.loaders.prometheus._metadata import Placed, identify_containers
-from rmtoolkit.loaders.prometheus._metrics import REPLICA_LABELS, SOURCE_LABELS
+from rmtoolkit.loaders.prometheus._metrics import REPLICA_LABELS, SOURCE_LABELS, Placed, identify_containers
 from rmtoolkit.schema import ABSURD_BYTES, SAMPLES, SIGNALS, TIME
 
 if TYPE_CHECKING:
@@ -96,30 +95,16 @@ def _intervals(base: Rows, extra: Rows, keys: NDArray[np.int64]) -> NDArray[np.i
     return np.where(found > 0, found, _UNKNOWN_INTERVAL).astype(np.int64)
 
 
-def sum_increments(rows: Rows) -> Rows:
-    """Sum counters that belong together, such as one for each status code, at every instant."""
+def sum_series(rows: Rows, *, increments: bool) -> Rows:
+    """Sum gauges that belong together, or the increments of such counters, at every instant."""
     value = pl.col("value")
-    step = value - value.shift().over("key", "series")
-    frame = (
-        pl.DataFrame({"key": rows.key, "series": rows.series, "time": rows.times, "value": rows.values})
-        .filter(value.is_finite())
-        .with_columns(step=pl.when(step >= 0).then(step).otherwise(value))
-        .group_by("key", "time")
-        .agg(pl.col("series").min(), pl.col("step").sum())
-        .sort("key", "time")
-        .with_columns(pl.col("step").cum_sum().over("key"))
-    )
-    return Rows(*(frame[name].to_numpy() for name in ("key", "series", "time", "step")))
-
-
-def sum_gauges(rows: Rows) -> Rows:
-    """Sum gauges that belong together, such as requests in flight of each handler, at every instant."""
-    frame = (
-        pl.DataFrame({"key": rows.key, "series": rows.series, "time": rows.times, "value": rows.values})
-        .group_by("key", "time")
-        .agg(pl.col("series").min(), pl.col("value").sum())
-        .sort("key", "time")
-    )
+    frame = pl.DataFrame({"key": rows.key, "series": rows.series, "time": rows.times, "value": rows.values})
+    if increments:
+        step = value - value.shift().over("key", "series")
+        frame = frame.filter(value.is_finite()).with_columns(value=pl.when(step >= 0).then(step).otherwise(value))
+    frame = frame.group_by("key", "time").agg(pl.col("series").min(), value.sum()).sort("key", "time")
+    if increments:
+        frame = frame.with_columns(value.cum_sum().over("key"))
     return Rows(*(frame[name].to_numpy() for name in ("key", "series", "time", "value")))
 
 
@@ -153,23 +138,19 @@ NO_LIVES: Final = pl.DataFrame(schema={"entity": pl.Int64(), "begin": pl.Int64()
 
 def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:
     """Make one series of each group."""
-    starts = np.cumsum(decoded.counts) - decoded.counts
     series = table["series"].to_numpy()
     group = table["group"].to_numpy()
     alone = np.bincount(group)[group] == 1
     if alone.all():
-        times = stack(decoded.times, starts[series], decoded.counts[series])
-        values = stack(decoded.values, starts[series], decoded.counts[series])
-        return Merged(decoded.counts[series], times, values, NO_LIVES, Counter())
-    lives, table = _lives(_ranked(table, decoded, starts))
+        return Merged(decoded.counts[series], *decoded.of(series), NO_LIVES, Counter())
+    lives, table = _lives(_ranked(table, decoded))
     several = table.filter(~alone)
-    rows = _rows(several, decoded, starts)
-    summed, rows = _summed(several, rows)
+    summed, rows = _summed(several, _rows(several, decoded))
     made = _one_of_each(several, rows)
     counts = np.bincount(made.key, minlength=int(group.max()) + 1).astype(np.int64)
     # The samples that were made stand behind those that are used as they came.
     group_starts = np.cumsum(counts) - counts + len(decoded.times)
-    group_starts[group[alone]] = starts[series[alone]]
+    group_starts[group[alone]] = decoded.starts[series[alone]]
     counts[group[alone]] = decoded.counts[series[alone]]
     return Merged(
         counts,
@@ -180,15 +161,15 @@ def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:
     )
 
 
-def _ranked(table: pl.DataFrame, decoded: Decoded, starts: NDArray[np.int64]) -> pl.DataFrame:
+def _ranked(table: pl.DataFrame, decoded: Decoded) -> pl.DataFrame:
     """Put the series of each group in the order in which they are preferred."""
     series = table["series"].to_numpy()
-    ends = starts + decoded.counts - 1
+    starts, counts = decoded.starts[series], decoded.counts[series]
     return table.with_columns(
-        count=decoded.counts[series],
-        first=decoded.times[starts[series]],
-        last=decoded.times[ends[series]],
-        value=decoded.values[starts[series]],
+        count=counts,
+        first=decoded.times[starts],
+        last=decoded.times[starts + counts - 1],
+        value=decoded.values[starts],
     ).with_columns(
         # One replica for all signals of a container, so that they share their instants.
         weight=pl.col("count").sum().over("entity", "replica", "source")
@@ -245,15 +226,11 @@ def _lives(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return pl.DataFrame(changes, schema=NO_LIVES.schema), marked
 
 
-def _rows(table: pl.DataFrame, decoded: Decoded, starts: NDArray[np.int64]) -> Rows:
+def _rows(table: pl.DataFrame, decoded: Decoded) -> Rows:
     series = table["series"].to_numpy()
-    counts = decoded.counts[series]
-    return Rows(
-        np.repeat(table["group"].to_numpy().astype(np.int64), counts),
-        np.repeat(series.astype(np.int64), counts),
-        stack(decoded.times, starts[series], counts),
-        stack(decoded.values, starts[series], counts),
-    )
+    both = table["group"].to_numpy(), series
+    group, owner = (np.repeat(ids.astype(np.int64), decoded.counts[series]) for ids in both)
+    return Rows(group, owner, *decoded.of(series))
 
 
 def _summed(table: pl.DataFrame, rows: Rows) -> tuple[list[int], Rows]:
@@ -264,18 +241,14 @@ def _summed(table: pl.DataFrame, rows: Rows) -> tuple[list[int], Rows]:
     chosen = parts["series"].to_list()
     if not chosen:
         return [], rows
-    inside = np.isin(rows.series, parts["series"].to_numpy())
-    made = [rows.where(~inside)]
-    for role, add in (("work_total", sum_increments), ("load", sum_gauges)):
-        some = parts.filter(pl.col("role") == role)
-        if some.height:
-            key_of = dict(zip(some["series"].to_list(), some["key"].to_list(), strict=True))
-            group_of = dict(zip(some["series"].to_list(), some["group"].to_list(), strict=True))
-            found = rows.where(np.isin(rows.series, some["series"].to_numpy()))
-            keys = np.array([key_of[index] for index in found.series.tolist()], np.int64)
-            total = add(found._replace(key=keys).ordered())
-            # A sum stands for the first of its series.
-            made.append(total._replace(key=np.array([group_of[index] for index in total.series.tolist()], np.int64)))
+    size = max(chosen) + 1
+    key, group = (_lookup(parts["series"].to_numpy(), parts[name].to_numpy(), size) for name in ("key", "group"))
+    made = [rows.where(~np.isin(rows.series, chosen))]
+    for (role,), some in parts.group_by("role", maintain_order=True):
+        found = rows.where(np.isin(rows.series, some["series"].to_numpy()))
+        total = sum_series(found._replace(key=key[found.series]).ordered(), increments=role == "work_total")
+        # A sum stands for the first of its series.
+        made.append(total._replace(key=group[total.series]))
     return chosen, combined(made)
 
 
@@ -468,7 +441,7 @@ def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | No
 
 
 def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[_Pair]:
-    starts = np.cumsum(decoded.counts) - decoded.counts
+    starts = decoded.starts
     some = (
         table.filter((pl.col("family") == "cgroup") & pl.col("role").is_in(_AMOUNTS) & pl.col("entity").is_not_null())
         .filter(pl.len().over("entity", "role", "name") > 1)

@@ -1,4 +1,4 @@
-"""What each metric and label means: cAdvisor, kube-state-metrics, process collectors, allocators."""
+"""What each metric and label means, and of which container it speaks: cAdvisor, kube-state-metrics, allocators."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
+from rmtoolkit import _workloads
+from rmtoolkit._workloads import NO_OWNER, Owner, Pod, top_owner
 from rmtoolkit.exceptions import RmtoolkitError, quote
-from rmtoolkit.schema import SIGNALS
+from rmtoolkit.schema import IDENTITY, SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -174,16 +176,17 @@ def meaning_of(name: str, labels: Mapping[str, str], overrides: Mapping[str, str
     return Meaning(f"{kind}_bytes", "app") if kind else None
 
 
+def role_of(name: str, overrides: Mapping[str, str]) -> str:
+    """Tell what a metric says by its name alone; one that tells the kind of memory by a label is the allocator's."""
+    meaning = meaning_of(name, {"type": "allocated"}, overrides)
+    return meaning.role if meaning is not None else ""
+
+
 def is_known(name: str, overrides: Mapping[str, str]) -> bool:
     """Tell whether a name alone, as of a file, is that of a metric with a meaning."""
     return (
         name in overrides or name in KNOWN or _ALLOCATOR.fullmatch(name) is not None or bool(_BY_LABEL.fullmatch(name))
     )
-
-
-def is_guess(name: str, overrides: Mapping[str, str]) -> bool:
-    """Tell whether the meaning was read out of the name by a pattern, so that the user should see it."""
-    return name not in KNOWN and name not in overrides
 
 
 def _allocator_kind(name: str, labels: Mapping[str, str]) -> str | None:
@@ -243,7 +246,8 @@ def describe(labels: Sequence[Mapping[str, str]], overrides: Mapping[str, str]) 
             unknown[name] += 1
             continue
         meanings.append((index, name, meaning.role, meaning.family, meaning.rank))
-        if is_guess(name, overrides):
+        if name not in KNOWN and name not in overrides:
+            # The meaning was read out of the name by a pattern: the user should see it.
             guessed[name] = meaning.role if guessed.get(name, meaning.role) == meaning.role else "by label"
     if unknown:
         names = [quote(name) for name, _ in unknown.most_common(_SHOWN_NAMES)]
@@ -336,3 +340,214 @@ _KINDS_SERIES: Final = {
     "barepod": "Pod",
     "staticpod": "StaticPod",
 }
+
+
+def owners(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataFrame:
+    """Find the owner of each pod."""
+    rows = table.filter(pl.col("role").is_in(["pod_owner", "pod_info", "replicaset_owner", "job_owner"]))
+    of_pod: dict[Pod, tuple[bool, Owner]] = {}
+    of_owner: dict[tuple[str, Pod], Owner] = {}
+    for series, role, cluster, namespace, pod in rows.select(
+        "series", "role", "cluster", "namespace", "pod"
+    ).iter_rows():
+        said = labels[series]
+        if role == "pod_info":
+            owner = (said.get("created_by_kind", ""), said.get("created_by_name", ""))
+        else:
+            owner = (said.get("owner_kind", ""), said.get("owner_name", ""))
+        if role in ("replicaset_owner", "job_owner"):
+            kind, name = ("ReplicaSet", "replicaset") if role == "replicaset_owner" else ("Job", "job_name")
+            of_owner[kind, (cluster, namespace, said.get(f"exported_{name}", said.get(name, "")))] = owner
+        elif pod is not None and (role == "pod_owner" or owner[1] not in NO_OWNER):
+            # A pod may have several owners, one of which controls it.
+            controls = role == "pod_owner" and said.get("owner_is_controller") != "false"
+            key = (cluster, namespace, pod)
+            if key not in of_pod or controls >= of_pod[key][0]:
+                of_pod[key] = (controls, owner)
+    found = [(*key, *top_owner(key, owner, of_owner)) for key, (_, owner) in of_pod.items()]
+    schema = {**dict.fromkeys((*_POD_KEY, "owner", "owner_kind"), pl.String()), "owner_inferred": pl.Boolean()}
+    return pl.DataFrame(found, schema=schema, orient="row")
+
+
+POD_LEVEL: Final = "series of whole pods (their containers are there)"
+
+_POD_KEY: Final = ("cluster", "namespace", "pod")
+
+
+class Placed(NamedTuple):
+    """Series with the container or pod they belong to."""
+
+    table: pl.DataFrame
+    containers: pl.DataFrame
+    left_out: Counter[str]
+    warnings: list[str]
+
+
+def identify_containers(
+    table: pl.DataFrame, labels: Sequence[Mapping[str, str]], workload_pattern: str | None
+) -> Placed:
+    """Find the container of each series."""
+    table = _filled(_by_address(table, labels))
+    table, dropped, warnings = _pod_level(table)
+    table = _joined(table)
+    table = _owned(table, owners(table, labels))
+    table = table.with_columns(pod_entity=pl.struct(*_POD_KEY, "uid").rank("dense").cast(pl.Int64))
+    containers = _containers(table, workload_pattern)
+    keyed = table.join(
+        containers.select(*_POD_KEY, "pod_uid", "container", "container_entity"),
+        left_on=[*_POD_KEY, "uid", "container"],
+        right_on=[*_POD_KEY, "pod_uid", "container"],
+        how="left",
+        nulls_equal=True,
+        maintain_order="left",
+    )
+    entity = pl.when(pl.col("level") == "pod").then("pod_entity").otherwise("container_entity")
+    return Placed(
+        keyed.with_columns(entity=entity.cast(pl.Int64)).drop("pod_entity", "container_entity"),
+        containers.drop("container_entity"),
+        Counter({POD_LEVEL: dropped} if dropped else {}),
+        warnings,
+    )
+
+
+def _by_address(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataFrame:
+    """Name exporters without a pod: by the pod that has their address, else by the address itself."""
+    lost = (pl.col("family") == "app") & pl.col("pod").is_null() & pl.col("instance").is_not_null()
+    if not table.filter(lost).height:
+        return table
+    host = pl.col("instance").str.replace(r":\d+$", "")
+    pods = (
+        table.filter(pl.col("role") == "pod_info")
+        .with_columns(
+            address=pl.col("series").map_elements(lambda series: labels[series].get("pod_ip"), return_dtype=pl.String())
+        )
+        .filter(pl.col("address").is_not_null())
+        .group_by("address")
+        .agg(pl.col("namespace", "pod", "uid").unique())
+        # An address that several pods had, one after another or on the host's network, tells nothing.
+        .filter(pl.col("pod").list.len() == 1)
+        .select("address", *(pl.col(name).list.first().alias(f"{name}_there") for name in ("namespace", "pod", "uid")))
+    )
+    found = table.with_columns(address=pl.when(lost).then(host)).join(
+        pods, on="address", how="left", maintain_order="left"
+    )
+    alone = lost & pl.col("pod_there").is_null() & pl.col("container").is_null()
+    return found.with_columns(
+        pod=pl.coalesce("pod", "pod_there", pl.when(alone).then("instance")),
+        namespace=pl.when(pl.col("pod_there").is_not_null()).then("namespace_there").otherwise("namespace"),
+        uid=pl.coalesce("uid", "uid_there"),
+        workload=pl.coalesce("workload", pl.when(alone).then(pl.coalesce("job", "instance"))),
+        address_only=alone,
+    ).drop("address", "namespace_there", "pod_there", "uid_there")
+
+
+def _filled(table: pl.DataFrame) -> pl.DataFrame:
+    """Give a series the cluster, namespace and uid that others say of the same pod."""
+    if "address_only" not in table.columns:
+        table = table.with_columns(address_only=pl.lit(value=False))
+    clusters = table["cluster"].drop_nulls().unique()
+    if len(clusters) == 1:
+        table = table.with_columns(cluster=pl.lit(clusters.item()))
+    named = pl.col("pod").is_not_null()
+    only = pl.col("namespace").drop_nulls().unique()
+    table = table.with_columns(
+        namespace=pl.when(named & pl.col("namespace").is_null())
+        .then(pl.when(only.len().over("cluster", "pod") == 1).then(pl.col("namespace").max().over("cluster", "pod")))
+        .otherwise("namespace")
+    )
+    uids = pl.col("uid").n_unique() - pl.col("uid").is_null().any().cast(pl.UInt32)
+    unsaid = pl.col("uid").is_null().any()
+    # A pod that was made anew under its old name has several uids. When a series does not say which it means,
+    # both are one row, and the change is a restart.
+    return table.with_columns(
+        uid=pl.when(~named)
+        .then(None)
+        .when(uids.over(_POD_KEY) == 1)
+        .then(pl.col("uid").max().over(_POD_KEY))
+        .when(unsaid.over(_POD_KEY))
+        .then(None)
+        .otherwise("uid")
+    )
+
+
+def _pod_level(table: pl.DataFrame) -> tuple[pl.DataFrame, int, list[str]]:
+    """Drop the cgroups of whole pods where those of their containers are there."""
+    cgroup = (pl.col("family") == "cgroup") & pl.col("pod").is_not_null()
+    samples = pl.col("role").is_in(SIGNALS)
+    whole = cgroup & pl.col("container").is_null()
+    has_containers = (cgroup & samples & pl.col("container").is_not_null()).any().over(_POD_KEY)
+    doubled = table.select((whole & has_containers).alias("doubled"))["doubled"]
+    table, dropped = table.filter(~doubled), int(doubled.sum())
+    pods = table.filter(whole & samples).select(_POD_KEY).n_unique()
+    notice = (
+        f"{pods} pod{'' if pods == 1 else 's'} without series of containers: "
+        "the memory of the whole pod (with the pause container) is used"
+    )
+    return table, dropped, [notice] if pods else []
+
+
+def _joined(table: pl.DataFrame) -> pl.DataFrame:
+    """Join series without a container to their pod's only one, or to the one that is called like their job."""
+    sayers = pl.col("container").is_not_null() & (pl.col("level") == "container")
+    init = pl.col("name").str.starts_with("kube_pod_init_container_")
+    known = (
+        table.filter(sayers & ~init & pl.col("pod").is_not_null())
+        .group_by(_POD_KEY)
+        .agg(names=pl.col("container").unique().sort())
+    )
+    table = table.join(known, on=list(_POD_KEY), how="left", nulls_equal=True, maintain_order="left")
+    same = pl.col("job").str.split("/").list.last()
+    lacking = pl.col("container").is_null() & (pl.col("level") == "container") & pl.col("pod").is_not_null()
+    return table.with_columns(
+        container=pl.when(lacking & (pl.col("names").list.len() == 1))
+        .then(pl.col("names").list.first())
+        .when(lacking & (pl.col("family") == "app") & pl.col("names").list.contains(same))
+        .then(same)
+        .otherwise("container")
+    ).drop("names")
+
+
+def _owned(table: pl.DataFrame, owned: pl.DataFrame) -> pl.DataFrame:
+    """Give each row its pod's owner and node."""
+
+    def last(name: str, said: pl.Expr) -> pl.Expr:
+        return pl.col(name).filter(said).last().over(_POD_KEY)
+
+    by_rule, is_info = pl.col("role") == "pod_workload", pl.col("role") == "pod_info"
+    table = table.join(owned, on=list(_POD_KEY), how="left", nulls_equal=True, maintain_order="left")
+    of_pod = pl.col("pod").is_not_null()
+    recorded, recorded_kind = last("workload", by_rule), last("workload_kind", by_rule)
+    labelled = last("workload", pl.col("workload").is_not_null())
+    node, other_node = last("node", is_info), last("node", ~is_info & pl.col("node").is_not_null())
+    return table.with_columns(
+        workload=pl.when(of_pod).then(pl.coalesce(recorded, "owner", labelled)).otherwise("workload"),
+        workload_kind=pl.when(of_pod)
+        .then(pl.coalesce(recorded_kind, "owner_kind", "workload_kind"))
+        .otherwise("workload_kind"),
+        workload_inferred=pl.col("address_only")
+        | (recorded.is_null() & pl.col("owner_inferred").fill_null(value=False)),
+        node=pl.when(of_pod).then(pl.coalesce(node, other_node)).otherwise("node"),
+    ).drop("owner", "owner_kind", "owner_inferred", "address_only")
+
+
+def _containers(table: pl.DataFrame, workload_pattern: str | None) -> pl.DataFrame:
+    """List containers in the order of a Recording, so that nothing has to be sorted again."""
+    rows = (
+        table.filter(pl.col("level") == "container")
+        .group_by(*_POD_KEY, "uid", "container", maintain_order=True)
+        .agg(
+            pl.col("workload", "workload_kind", "node").drop_nulls().first(),
+            pl.col("pod_entity").first(),
+            pl.col("workload_inferred").any(),
+        )
+        .rename({"uid": "pod_uid"})
+        .with_columns(
+            # Without Kubernetes the container's own name is the best there is.
+            workload_inferred=pl.col("workload_inferred") | (pl.col("pod").is_null() & pl.col("workload").is_null()),
+            workload=pl.when(pl.col("pod").is_null()).then(pl.coalesce("workload", "container")).otherwise("workload"),
+        )
+    )
+    guess = _workloads.infer(pl.col("pod"), workload_pattern).struct.field("workload")
+    rows = rows.with_columns(workload_guess=pl.coalesce("workload", guess))
+    order = ["workload_guess" if name == "workload" else name for name in IDENTITY]
+    return rows.sort(order, nulls_last=True).with_row_index("container_entity")

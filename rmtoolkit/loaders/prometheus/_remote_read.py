@@ -259,9 +259,8 @@ class Taken:
     """Series of an answer and where their chunks stand."""
 
     labels: list[dict[str, str]] = dataclasses.field(default_factory=list)
-    chunks: list[tuple[int, int, int]] = dataclasses.field(
-        default_factory=list
-    )  # of XOR: its series, where it begins and ends
+    #: Of XOR: its series, where it begins and ends.
+    chunks: list[tuple[int, int, int]] = dataclasses.field(default_factory=list)
     histograms: int = 0
     silent: int = 0
     left_out: Counter[str] = dataclasses.field(default_factory=Counter)
@@ -465,8 +464,8 @@ def request_body(selectors: Iterable[Iterable[Matcher]], start: int, end: int, *
     return pack_snappy(body)
 
 
-def is_remote_read(head: bytes) -> bool:
-    """Tell whether a file, or a body, is the answer to a remote read."""
+def begins_with_series(head: bytes) -> bool:
+    """Tell whether a body is the answer to a remote read."""
     return _is_streamed(head) or _is_plain(head)
 
 
@@ -506,22 +505,11 @@ def _begins_with_label(head: bytes, place: int, length: int, depth: int) -> bool
     return name.isascii() and name.replace(b"_", b"a").replace(b".", b"a").replace(b":", b"a").isalnum()
 
 
-def read_answer(content: bytes, source: object, *, start: int | None = None, end: int | None = None) -> Read:
+def read_answer(content: bytes, source: object) -> Read:
     """Read the answer to a remote read."""
     if _is_plain(content[: 1 << 10]) and not _first_frame_is_right(content):
-        read = _plain_answer(content, source)
-    else:
-        read = _streamed_answer(content, source)
-    outside = np.zeros(0, bool)
-    if start is not None and len(read.times):
-        outside = read.times < start
-    if end is not None and len(read.times):
-        outside = read.times > end if start is None else outside | (read.times > end)
-    if outside.any():
-        owner = np.repeat(np.arange(len(read.counts)), read.counts)
-        counts = np.bincount(owner[~outside], minlength=len(read.counts)).astype(np.int64)
-        read = read._replace(counts=counts, times=read.times[~outside], values=read.values[~outside])
-    return read
+        return _plain_answer(content, source)
+    return _streamed_answer(content, source)
 
 
 def _first_frame_is_right(content: bytes) -> bool:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import math
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import polars as pl
 
 from rmtoolkit import _workloads
-from rmtoolkit._tables import parse_duration, parse_time
-from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
-from rmtoolkit.loaders._files import warn
+from rmtoolkit._tables import asked_window, parse_duration
+from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote, warn
 from rmtoolkit.loaders.prometheus._client import Address, Client, NothingThereError, Patience, Secrets, TooMuchError
 from rmtoolkit.loaders.prometheus._decode import HISTOGRAMS, NO_SAMPLES
-from rmtoolkit.loaders.prometheus._discover import Leg, Wanted, discover
+from rmtoolkit.loaders.prometheus._discover import Leg, Wanted, discover, fetch_metadata
 from rmtoolkit.loaders.prometheus._fetch import (
     Ask,
     BulkFetch,
@@ -25,15 +23,12 @@ from rmtoolkit.loaders.prometheus._fetch import (
     Selector,
     ask,
     between,
-    is_counter,
-    plan,
     raw_by_json,
     together,
 )
-from rmtoolkit.loaders.prometheus._metadata import fetch_metadata, is_signal
-from rmtoolkit.loaders.prometheus._metrics import check_overrides, meaning_of
+from rmtoolkit.loaders.prometheus._metrics import check_overrides, role_of
 from rmtoolkit.loaders.prometheus.saved import NothingUsableError, to_recording
-from rmtoolkit.schema import Report
+from rmtoolkit.schema import COUNTERS, SIGNALS, Report
 from rmtoolkit.text import count
 
 if TYPE_CHECKING:
@@ -100,7 +95,6 @@ def _labels(
     return [tuple(labels.get(name) for name in names) for labels in decoded.labels]
 
 
-_LAST: Final = "7d"
 _SHOWN: Final = 3
 #: What would not fit into the memory of a usual machine.
 _MOST_SAMPLES: Final = 150_000_000
@@ -305,7 +299,8 @@ class Prometheus:
         window = _window(last, start, end, step_seconds)
         client = self._client.for_one_pull()
         legs = discover(client, wanted, overrides, window.after, window.until)
-        signals = [leg for leg in (_signals_of(leg, overrides) for leg in legs) if leg.counts]
+        sampled = (leg.only(lambda name: role_of(name, overrides) in SIGNALS) for leg in legs)
+        signals = [leg for leg in sampled if leg.counts]
         if not signals:
             raise diagnose_empty(client, wanted, overrides, window.after, window.until)
         with Fetcher(client, self._bulk or raw_by_json, self._parallel, progress=progress) as fetcher:
@@ -372,18 +367,7 @@ class _Window:
 def _window(
     last: str | dt.timedelta | None, start: str | dt.datetime | None, end: str | dt.datetime | None, step_seconds: int
 ) -> _Window:
-    if last is not None and start is not None:
-        msg = "Give either start or last, not both."
-        raise RmtoolkitError(msg)
-    stop = parse_time(end) if end is not None else dt.datetime.now(dt.UTC)
-    try:
-        begin = parse_time(start) if start is not None else stop - parse_duration(last or _LAST)
-    except OverflowError:
-        begin = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
-    if begin >= stop:
-        msg = f"The window ends ({stop.isoformat()}) before it starts ({begin.isoformat()})."
-        raise RmtoolkitError(msg)
-    return _Window(begin, stop, step_seconds, is_now=end is None)
+    return _Window(*asked_window(last, start, end), step_seconds, is_now=end is None)
 
 
 def _whole(step: dt.timedelta) -> int:
@@ -404,28 +388,16 @@ def _texts(names: str | Iterable[str] | None, what: str) -> tuple[str, ...]:
     return several
 
 
-def _signals_of(leg: Leg, overrides: Mapping[str, str]) -> Leg:
-    return replace(leg, counts={name: size for name, size in leg.counts.items() if is_signal(name, overrides)})
-
-
 def _plan(leg: Leg, overrides: Mapping[str, str], window: _Window, step_seconds: int, parallel: int) -> Sequence[Part]:
     """Cut what is wanted of a leg into requests."""
-    series = sum(leg.counts.values())
     if step_seconds:
-        counters = [name for name in leg.counts if is_counter(_role(name, overrides))]
+        # Of a counter the last value of a step says more than the highest: it may have been reset.
+        counters = [name for name in leg.counts if role_of(name, overrides) in COUNTERS]
         gauges = [name for name in leg.counts if name not in counters]
         asks = [Ask(leg.selector(names), how) for names, how in ((gauges, "max"), (counters, "last")) if names]
     else:
         asks = [Ask(leg.selector(list(leg.counts)), "raw")]
-    return plan(
-        asks,
-        window.after,
-        window.until,
-        samples_per_second=series / leg.interval_seconds,
-        series=series,
-        step_seconds=step_seconds,
-        parallel=parallel,
-    )
+    return leg.plan(asks, window.after, window.until, step_seconds=step_seconds, parallel=parallel)
 
 
 def _lacking(found: Sequence[Decoded], legs: Sequence[Leg]) -> str:
@@ -438,11 +410,6 @@ def _lacking(found: Sequence[Decoded], legs: Sequence[Leg]) -> str:
     idle = sum(part.left_out[HISTOGRAMS] + part.left_out[NO_SAMPLES] for part in found)
     counted = ((name, size) for leg in legs for name, size in leg.counts.items())
     return next((name for name, size in counted if size > len(there.get(name, ())) + idle), "")
-
-
-def _role(name: str, overrides: Mapping[str, str]) -> str:
-    meaning = meaning_of(name, {"type": "allocated"}, overrides)
-    return meaning.role if meaning is not None else ""
 
 
 def _asked(window: _Window, wanted: Wanted, step_seconds: int) -> str:

@@ -10,17 +10,22 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._workloads import Image, releases, version_of
-from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path
-from rmtoolkit.loaders._files import check_samples, counted, warn
-from rmtoolkit.loaders.prometheus._answers import (
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
+from rmtoolkit.loaders._files import check_samples, counted
+from rmtoolkit.loaders.prometheus._decode import (
+    NO_NUMBERS,
+    NO_PAIR,
     NO_SERIES,
+    NO_SERIES_FORM,
+    NO_TIMES,
     NOT_UTF8,
     ODD_LABELS,
     TRUNCATED,
+    Decoder,
     find_files,
+    tidy,
     without_compression,
 )
-from rmtoolkit.loaders.prometheus._decode import NO_NUMBERS, NO_PAIR, NO_SERIES_FORM, NO_TIMES, Decoder, tidy
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
 from rmtoolkit.loaders.prometheus._merge import (
     LOOKBACK_MILLISECONDS,
@@ -33,13 +38,13 @@ from rmtoolkit.loaders.prometheus._merge import (
 )
 from rmtoolkit.loaders.prometheus._metrics import FACTS, NO_NAME, NO_USE, POD_ROLES, check_overrides, describe, is_known
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, EVENTS, SIGNALS, Report, empty
+from rmtoolkit.schema import ABSURD_BYTES, EVENTS, SIGNALS, Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from rmtoolkit.loaders.prometheus._answers import PathLike
+    from rmtoolkit.loaders._files import PathLike
     from rmtoolkit.loaders.prometheus._decode import Decoded
 
 
@@ -222,15 +227,13 @@ def _images(table: pl.DataFrame, decoded: Decoded) -> dict[int, list[tuple[str, 
     )
     told = pl.col("role") == "image"
     rows = rows.filter(told | ~told.any().over("entity"))
-    ends = np.cumsum(decoded.counts)
+    starts = decoded.starts
     found: dict[int, dict[str, tuple[int, int]]] = {}
     for series, entity, image, image_id in rows.select("series", "entity", "image", "image_id").iter_rows():
         version = version_of(image, image_id)
         if version is not None:
-            first, last = (
-                int(decoded.times[ends[series] - decoded.counts[series]]),
-                int(decoded.times[ends[series] - 1]),
-            )
+            times = decoded.times[starts[series] :][: decoded.counts[series]]
+            first, last = int(times[0]), int(times[-1])
             before = found.setdefault(entity, {}).get(version, (first, last))
             found[entity][version] = (min(first, before[0]), max(last, before[1]))
     return {
@@ -260,21 +263,17 @@ def _container_rows(
 def _events(
     kept: pl.DataFrame, seen: Mapping[int, Seen], images: Mapping[int, Sequence[tuple[str, int, int]]]
 ) -> pl.DataFrame:
-    rows: list[tuple[int, int, str, int | None, str | None]] = []
+    rows: list[tuple[object, ...]] = []
     ran: list[Image] = []
     for entity, *workload in kept.select("entity", "cluster", "namespace", "workload_guess", "container").iter_rows():
-        found = events_of(seen[entity])
-        rows.extend((entity, event.time, event.kind, event.value_bytes, event.detail) for event in found)
+        rows += [(entity, *event) for event in events_of(seen[entity])]
         for number, (version, first, last) in enumerate(images.get(entity, ())):
             # A new pod's version is told a little later than its memory: both began together.
             begun = seen[entity].first if number == 0 else None
             ran.append(Image(entity, tuple(workload), version, first if begun is None else begun, last))
-    for container, time, version in releases(ran, LOOKBACK_MILLISECONDS):
-        rows.append((container, time, "release", None, version))
-    if not rows:
-        return empty(EVENTS)
-    frame = pl.DataFrame(rows, schema={**EVENTS, "time": pl.Int64()}, orient="row")
-    return frame.with_columns(pl.col("time").cast(EVENTS["time"]))
+    released = releases(ran, LOOKBACK_MILLISECONDS)
+    rows += [(container, time, "release", None, version) for container, time, version in released]
+    return pl.DataFrame(rows, schema=EVENTS, orient="row")
 
 
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")

@@ -18,11 +18,11 @@ from rmtoolkit._parallel import as_source
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.cost import USUAL, requested
 from rmtoolkit.limits.explore import Change, Chosen, Scene, choose, measured_spike, scene
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.patches import Resources, documents, fragment, obstacle
 from rmtoolkit.limits.recommend import qos
+from rmtoolkit.limits.risk import USUAL, requested
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, Past, of_workload
 from rmtoolkit.recording import Recording
 from rmtoolkit.views.dashboards import _base

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rmtoolkit._html import Markup
-    from rmtoolkit.limits.cost import AtLimit
     from rmtoolkit.limits.explore import Chosen, Scene
+    from rmtoolkit.limits.risk import AtLimit
     from rmtoolkit.views._plot import Floats, Place
 
 

@@ -9,7 +9,7 @@ from rmtoolkit._html import Markup, el, join, table
 from rmtoolkit.schema import Verdict
 from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
-from rmtoolkit.views._tables import ACTIONS, marked
+from rmtoolkit.views._tables import marked
 from rmtoolkit.views.report.contents import Column
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def advised(contents: Contents, about: Row, bought: Sequence[Row]) -> Markup | N
         return el("section", heading, _bought(contents, bought))
     return el(
         "section",
-        el("h4", "Request and limit ", el("span", ACTIONS[about["action"]].lower(), class_="note")),
+        el("h4", "Request and limit ", el("span", text.ACTIONS[about["action"]].lower(), class_="note")),
         _table(("", "Request", "Limit", "OOM kill 7 d"), _rows(about)),
         el("p", text.printable(about["limit_reason"] or ""), class_="because"),
     )

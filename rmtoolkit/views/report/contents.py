@@ -100,7 +100,7 @@ def contents(
     """Find out what a report says, without writing it."""
     # Who has an Assessment needs no analysis; what is wrong with a small file is said before the long work.
     from rmtoolkit._accepted import read_acknowledgements  # noqa: PLC0415
-    from rmtoolkit.limits.cost import USUAL  # noqa: PLC0415
+    from rmtoolkit.limits.risk import USUAL  # noqa: PLC0415
 
     if isinstance(acknowledged, str | os.PathLike):
         acknowledged = read_acknowledgements(acknowledged)

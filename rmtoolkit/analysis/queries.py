@@ -1,0 +1,173 @@
+"""PromQL that shows in Grafana what a verdict rests on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rmtoolkit.analysis.records import Evidence, Statistic, VerdictRow
+from rmtoolkit.schema import Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+#: Metrics of the container, as cAdvisor names them, by signal.
+_CGROUP: Final[dict[str, str]] = {
+    Signal.WORKING_SET: "container_memory_working_set_bytes",
+    Signal.USAGE: "container_memory_usage_bytes",
+    Signal.ANON: "container_memory_rss",
+    Signal.FILE: "container_memory_cache",
+    Signal.KERNEL: "container_memory_kernel_usage",
+    Signal.PEAK: "container_memory_max_usage_bytes",
+    Signal.THREADS: "container_threads",
+}
+#: Of the process itself, as Prometheus' client libraries name them.
+_PROCESS: Final[dict[str, str]] = {Signal.RSS: "process_resident_memory_bytes"}
+#: No two exporters of jemalloc agree on names: a pattern finds them all.
+_ALLOCATOR: Final = ("allocated", "active", "resident", "retained", "mapped", "metadata")
+_WORDS: Final = {
+    Signal.WORKING_SET: "Working set",
+    Signal.USAGE: "Usage",
+    Signal.ANON: "Anonymous memory",
+    Signal.RSS: "RSS",
+    Signal.ALLOCATED: "Live heap",
+}
+_REGEX: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_WEEK_SECONDS: Final = 604_800
+_SHORTEST_SECONDS: Final = 300
+_LAST_CONTROL: Final = 0x20
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One query."""
+
+    #: What its graph shows.
+    shows: str
+    #: The expression, to be pasted into Grafana or Prometheus.
+    promql: str
+
+
+def quoted(text: str) -> str:
+    r"""Write text as a PromQL string."""
+    written = []
+    # Half a surrogate is no character: no label of Prometheus can hold one.
+    for letter in _SURROGATE.sub("\ufffd", text):
+        if letter in _ESCAPES:
+            written.append(_ESCAPES[letter])
+        elif ord(letter) < _LAST_CONTROL or ord(letter) == 0x7F:
+            written.append(f"\\x{ord(letter):02x}")
+        else:
+            # Prometheus takes the mark of a broken character for one, unless it is escaped.
+            plain = letter.isprintable() and letter != "\ufffd"
+            written.append(letter if plain else f"\\U{ord(letter):08x}")
+    return '"' + "".join(written) + '"'
+
+
+def literal(text: str) -> str:
+    r"""Write text as an RE2 expression that matches it and nothing else."""
+    return _REGEX.sub(lambda found: "\\" + found[0], text)
+
+
+def queries(stored: Mapping[str, object]) -> Iterator[Query]:
+    """Write the queries that show what a stored verdict rests on."""
+    row = VerdictRow.stored(stored)
+    names, evidence, signal = _Names(row), row.by_statistic, row.signal
+    if signal is not None:
+        shown, window = names.signal(signal), _window(evidence)
+        word = _WORDS.get(signal, signal)
+        yield Query(f"{word}, which the verdict rests on", shown)
+        yield Query(f"Growth of it, bytes a day over {window}", f"deriv({shown}[{window}]) * 86400")
+    if names.in_kubernetes:
+        yield Query("Working set as a share of the limit", _share_of_limit(names))
+        restarts = f"kube_pod_container_status_restarts_total{names.pods()}"
+        yield Query("Restarts within a week", f"increase({restarts}[7d])")
+        reason = "kube_pod_container_status_last_terminated_reason" + names.pods('reason="OOMKilled"')
+        yield Query("Containers whose last end was an OOM kill", f"{reason} == 1")
+    if Statistic.GROWTH_PER_WORK in evidence or Statistic.FOLLOWS_LOAD in evidence:
+        matchers = names.process()
+        yield Query("Requests a second (put your own counter here)", f"sum(rate(http_requests_total{matchers}[5m]))")
+    if {Statistic.THREADS_RISE, Statistic.THREADS_MANY} & evidence.keys():
+        yield Query("Threads", names.signal(Signal.THREADS))
+    if {Statistic.PSI_SOME, Statistic.PSI_FULL, Statistic.AT_LIMIT} & evidence.keys():
+        waiting = f"container_pressure_memory_waiting_seconds_total{names.container()}"
+        yield Query("Share of time that tasks wait for memory", f"rate({waiting}[5m])")
+    if {Statistic.KEPT, Statistic.SLACK, Statistic.OUTSIDE, Statistic.LIVE_HEAP} & evidence.keys():
+        for kind in (Signal.ALLOCATED, Signal.ACTIVE, Signal.RESIDENT):
+            if kind != signal:
+                yield Query(f"jemalloc, {kind.removesuffix('_bytes')}", names.signal(kind))
+    if Statistic.KERNEL in evidence:
+        yield Query("What the kernel holds for the container", names.signal(Signal.KERNEL))
+    if {Statistic.CACHE, Statistic.SHMEM} & evidence.keys():
+        yield Query("Page cache, files in memory included", names.signal(Signal.FILE))
+
+
+def _share_of_limit(names: _Names) -> str:
+    by = "max by (namespace, pod, container)"
+    limit = "kube_pod_container_resource_limits" + names.pods('resource="memory"')
+    return f"{by} ({names.signal(Signal.WORKING_SET)}) / {by} ({limit})"
+
+
+class _Names:
+    """Label matchers of one workload container."""
+
+    def __init__(self, row: VerdictRow) -> None:
+        named = (("cluster", row.cluster), ("namespace", row.namespace))
+        self._places = [f"{label}={quoted(name)}" for label, name in named if name is not None]
+        pod, workload = row.pod, row.workload
+        if pod is not None:
+            self._places.append(f"pod={quoted(pod)}")
+        elif workload is not None and row.namespace is not None:
+            # The pod of a Deployment, a StatefulSet or a Job begins with its name; a bare pod's is its name.
+            self._places.append(f"pod=~{quoted(literal(workload) + '(-.+)?')}")
+        self.in_kubernetes = bool(self._places)
+        self._container = row.container
+        self._name = workload
+
+    def container(self) -> str:
+        """For the metrics of cAdvisor: without a name, all containers but the sums over a pod."""
+        if not self.in_kubernetes:
+            name = self._container or self._name
+            return _braces([f"name={quoted(name)}"] if name is not None else [])
+        if self._container is None:
+            return _braces([*self._places, 'container!=""', 'container!="POD"'])
+        return _braces([*self._places, f"container={quoted(self._container)}"])
+
+    def pods(self, *more: str) -> str:
+        """For kube-state-metrics."""
+        own = [f"container={quoted(self._container)}"] if self._container is not None else []
+        return _braces([*self._places, *own, *more])
+
+    def process(self, *more: str) -> str:
+        """For what the process exports: scrape rules give it a namespace and a pod, seldom a container."""
+        return _braces([*more, *self._places])
+
+    def signal(self, signal: str) -> str:
+        """The metric of a signal."""
+        if signal in _CGROUP:
+            return _CGROUP[signal] + self.container()
+        if signal in _PROCESS:
+            return _PROCESS[signal] + self.process()
+        kind = signal.removesuffix("_bytes")
+        if kind in _ALLOCATOR:
+            pattern = f"(.+_)?jemalloc_(.+_)?{kind}(_bytes)?"
+            return self.process(f"__name__=~{quoted(pattern)}")
+        return "container_memory_working_set_bytes" + self.container()
+
+
+def _braces(matchers: list[str]) -> str:
+    return "{" + ",".join(matchers) + "}" if matchers else ""
+
+
+def _window(evidence: Mapping[str, Evidence]) -> str:
+    """The stretch that was judged, at most a week: a slope over less is noise."""
+    found = evidence.get(Statistic.GROWTH)
+    if found is None or found.start is None or found.end is None:
+        return "6h"
+    seconds = (found.end - found.start).total_seconds()
+    seconds = min(max(seconds, _SHORTEST_SECONDS), _WEEK_SECONDS)
+    return f"{round(seconds / 3600)}h" if seconds >= 3 * 3600 else f"{round(seconds / 60)}m"

@@ -1,0 +1,171 @@
+"""What every command understands, and what some of them print, end with and write, written down.
+
+``python -m tests.commands`` writes it down anew after a change that is meant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import rmtoolkit as rm
+from rmtoolkit import cli
+from tests import fleet
+from tests.written import write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DATA: Final = Path(__file__).parent / "data"
+FILE: Final = DATA / "worked" / "commands.json"
+HEAPS: Final = Path(__file__).parents[1] / "data" / "heap"
+_KNOWN: Final = ("dest", "metavar", "help", "default", "choices", "nargs", "required", "const")
+_TOML: Final = """[[accepted]]
+workload = "shop/quick-flutter"
+known = "it flutters"
+up_to = "900Mi"
+"""
+#: {w} begins the names of heap profiles, {s} is the folder of statistics.
+RUNS: Final = (
+    "classify fleet.parquet --namespace search --no-color",
+    "classify fleet.parquet --workload days-and-nights --by instance -o v.csv",
+    "classify fleet.parquet --namespace mail --namespace shop --last 90h --fail-on leak",
+    "classify fleet.parquet --workload kept-pages --fail-on leak --fail-on oom",
+    "classify fleet.parquet --workload outside-the-allocator --fail-on leak",
+    "classify fleet.parquet --workload outside-the-allocator --fail-on oom",
+    "classify fleet.parquet --workload late-and-young --fail-on oom",
+    "classify fleet.parquet --workload heap-leak --heap {w}.heaptrack.zst",
+    "classify fleet.parquet --workload heap-leak --workload quick-flutter --heap heap-leak={w}.dhat.json.gz",
+    "classify fleet.parquet --heap heap-leak=a.zst --heap b.zst",
+    "classify lake --pod few-samples-api-0 -o v.json",
+    "classify lake --start 2026-11-17 --end 2026-11-17T06:00 --workload days-and-nights",
+    "classify http://127.0.0.1:1/ --last 1x",
+    "classify fleet.parquet --token-file t",
+    "classify fleet.parquet --tenant t",
+    "classify nothing.parquet",
+    "limits fleet.parquet --workload held-at-its-limit --workload start-and-bursts",
+    "limits fleet.parquet --workload held-at-its-limit --oom-probability 0.2 --price 0.01 -o l.yaml",
+    "limits fleet.parquet --workload held-at-its-limit --price 0.01 -o l.csv",
+    "limits lake --workload held-at-its-limit --margins m.json",
+    "limits lake --workload held-at-its-limit --margins none.json",
+    "limits lake --workload held-at-its-limit --oom-probability 2",
+    "limits lake --workload held-at-its-limit -o l.txt",
+    "report fleet.parquet --namespace shop -o week.html --beside out --date 2026-11-23 --title Mon --fail-on leak",
+    "report lake --namespace shop -o week.html --previous out --acknowledged a.toml --price 0.01 --currency EUR "
+    "--oom-probability 0.5",
+    "report lake -o week.htm --workload kept-pages --date 2026-11-23T03:05+02:00 --heap kept-pages={w}.dhat.json.gz",
+    "report lake -o week.html --date soon",
+    "report lake -o week.html --pdf week.txt",
+    "heap {w}.heaptrack.zst --no-color -o s.csv",
+    "heap {w}.heaptrack.zst --diff {w}-early.heaptrack.zst -o c.json",
+    "heap {w}.heaptrack.zst --diff {s}/svc_jemalloc_stats.json.gz",
+    "heap {s}/svc_jemalloc_stats.json.gz -o a.csv",
+    "heap {s}/svc_jemalloc_stats.json.gz -o a.html",
+    "heap {s}/jemalloc_known_stats.txt -o b.json",
+    "heap {s}/svc_jemalloc_stats.json.gz --diff {w}.heaptrack.zst",
+    "heap {s}/svc_jemalloc_stats.json.gz {s}/jemalloc_known_stats.txt",
+    "heap fleet.parquet",
+    "heap {w}.heaptrack.zst -o s.txt",
+    "dashboard nothing.parquet",
+    "dashboard fleet.parquet --port 70000",
+    "record -o a.parquet --kubectl --cgroup x",
+    "record -o a.parquet --kubectl --context c -n shop -A",
+    "record -o a.parquet --pid 1 -A",
+    "record -o a.parquet --pid 1 --context here",
+    "pull -o lake",
+    "pull --prometheus http://127.0.0.1:1/ -o lake --last 1x",
+    "classify fleet.parquet --work heap-leak",
+    "--versio",
+)
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[dict[str, Any]]:
+    groups = {id(action): group.title for group in parser._action_groups for action in group._group_actions}
+    alone = {id(a): at for at, group in enumerate(parser._mutually_exclusive_groups) for a in group._group_actions}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield {"commands": [[one.dest, one.help] for one in action._choices_actions], "required": action.required}
+            continue
+        known = {name: getattr(action, name) for name in _KNOWN if getattr(action, name) not in (None, False)}
+        known |= {"type": action.type.__name__} if isinstance(action.type, type) else {}
+        known |= {"choices": list(action.choices)} if action.choices else {}
+        names = [
+            *action.option_strings,
+            type(action).__name__.strip("_"),
+            groups.get(id(action)),
+            alone.get(id(action)),
+        ]
+        if action.dest != "help":
+            yield {"option": names, **known}
+
+
+def _options() -> Iterator[dict[str, Any]]:
+    main = cli._parser()
+    yield {"prog": main.prog, "says": main.description, "ends": main.epilog, "abbreviates": main.allow_abbrev}
+    yield from _actions(main)
+    commands = next(one for one in main._actions if isinstance(one, argparse._SubParsersAction))
+    for name, parser in commands.choices.items():
+        yield {"command": name, "prog": parser.prog, "abbreviates": parser.allow_abbrev}
+        yield from _actions(parser)
+
+
+def _ran(words: str, *, unicode: bool = True) -> dict[str, Any]:
+    """Status, both outputs and new files of a command; of long outputs the ends, of files the first line."""
+    folders = {"w": str(HEAPS / "warm-jackdaw"), "s": str(DATA / "jemalloc")}
+    before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8" if unicode else "ascii") for _ in range(2)]
+    with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
+        try:
+            status = cli.main([word.format_map(folders) for word in words.split()])
+        except SystemExit as end:
+            status = int(str(end.code))
+    told: dict[str, Any] = {"run": words, "status": status}
+    for name, stream in zip(("out", "err"), streams, strict=True):
+        stream.seek(0)
+        written = stream.read()
+        for short, folder in folders.items():
+            written = written.replace(folder, f"{{{short}}}")
+        lines = written.splitlines()
+        told[name] = lines if len(lines) < 24 else [f"{len(lines)} lines", *lines[:8], *lines[-4:]]
+    made = [
+        path for path in sorted(Path().rglob("*")) if before.get(path) != path.stat().st_mtime_ns and path.is_file()
+    ]
+    told["files"] = [
+        [str(path), *([path.read_text("utf-8")[:160]] if path.suffix in {".csv", ".json", ".yaml", ".md"} else [])]
+        for path in made
+        if "lake" not in path.parts
+    ]
+    page = next((path for path in made if path.name.startswith("week.htm")), None)
+    if page is not None:
+        text = page.read_text("utf-8")
+        words = (">Mon<", "Memory report", "23 Nov 2026", "EUR", "USD", "it flutters", "What changed")
+        told["page"] = [word for word in words if word in text]
+    return told
+
+
+def told() -> dict[str, list[Any]]:
+    """Options of each command, and the runs."""
+    here = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            fleet.recording().write("fleet.parquet")
+            rm.Lake("lake").append(fleet.recording())
+            rm.Margins.shipped().save("m.json")
+            Path("a.toml").write_text(_TOML, "utf-8")
+            runs = [_ran(words) for words in RUNS]
+            runs.append(_ran("classify fleet.parquet --workload kept-pages", unicode=False))
+            runs.append(_ran("limits fleet.parquet --workload kept-pages", unicode=False))
+            runs.append(_ran("heap {s}/svc_jemalloc_stats.json.gz", unicode=False))
+        finally:
+            os.chdir(here)
+    return {"options": list(_options()), "runs": runs}
+
+
+if __name__ == "__main__":
+    write(FILE, told())

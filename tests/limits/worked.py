@@ -1,0 +1,184 @@
+"""What is said of the limits of the worked fleet, of changed pasts and of past weeks, written down.
+
+``python -m tests.limits.worked`` writes it down anew after a change that is meant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.limits import baselines, explore, patches, recommend
+from rmtoolkit.limits.history import as_need
+from rmtoolkit.limits.what_if import of_workload
+from tests import fleet
+from tests.analysis.curves import MI
+from tests.limits.conftest import DAY, samples
+from tests.written import plain, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FOLDER: Final = Path(__file__).parents[1] / "data" / "limits"
+RULES: Final = (
+    baselines.vpa_memory,
+    baselines.krr_memory,
+    baselines.crane_memory,
+    baselines.autopilot_memory,
+    baselines.kubecost_memory,
+    baselines.castai_memory,
+)
+CHANGES: Final[tuple[dict[str, Any], ...]] = (
+    {"startup_scale": 0.4},
+    {"startup_spread_seconds": 1800},
+    {"traffic": 1.6},
+    {"traffic": 0.5, "startup_scale": 1.5},
+    {"threads": 16},
+    {"purge": True},
+)
+NAMES: Final = ("workload", "container")
+
+
+def _rows(frame: pl.DataFrame, *, drop: Iterable[str] = ("cluster", "namespace")) -> list[Any]:
+    return [plain(row) for row in frame.drop(drop, strict=False).iter_rows(named=True)]
+
+
+@cache
+def weeks() -> rm.Recording:
+    """Six workloads over six weeks: level, climbing, busy on Mondays, restarting, killed in week four, leaking."""
+    days = 42
+    hour = np.arange(days * 24)
+    ripple = np.sin(hour**2 * 0.7)
+    curves = {
+        "level": 200 + 2 * ripple,
+        "climbing": 150 + 0.04 * hour + 3 * np.sin(hour / 4) + ripple,
+        "mondays": 120 + 60 * (hour % 168 < 9) + ripple,
+        "starting": 140 + 90 * (hour % 100 < 2) + ripple,
+        "killed": 100 + 70 * np.isin(hour, [520, 521, 700]) + ripple,
+        "leaking": 80 + 0.3 * hour + ripple,
+    }
+    frames = [
+        samples(
+            values * MI, workload=name, pod=f"{name}-{pod}", limit_bytes=512 * MI, request_bytes=256 * MI
+        ).with_columns(restarts_total=pl.Series(hour // 100 if name == "starting" else hour * 0))
+        for name, values in curves.items()
+        for pod in range(2 if name == "mondays" else 1)
+    ]
+    killed = pl.DataFrame(
+        [{"time": 1_750_000_000 + 522 * 3600, "kind": "oom_kill", "pod": "killed-0", "workload": "killed"}]
+    )
+    return rm.Recording.from_frame(pl.concat(frames), events=killed)
+
+
+def advice() -> dict[str, list[Any]]:
+    """Limits at three chances, the risk of some limits, what others recommend, patches."""
+    found = fleet.recording()
+    known = recommend.gather(found)
+    margins = rm.Margins.shipped()
+    told = {f"at {chance:g}": _rows(recommend.of_gathered(known, chance, margins)) for chance in (0.01, 0.2)}
+    told["priced"] = _rows(
+        recommend.of_gathered(known, 0.05, margins, price_per_gib_hour=0.01).select(*NAMES, "^cost.*$")
+    )
+    told["needs"] = _rows(known)
+    limits = [64 * MI, 256 * MI, 300 * MI, 1024 * MI]
+    told["risk"] = _rows(rm.limit_risk(found, limits))
+    for rule in RULES:
+        told[rule.__name__] = _rows(rule(found))
+    told["krr that knows of kills"] = _rows(baselines.krr_memory(found, use_oom=True).drop_nulls())
+    told["max + 12.5 %"] = _rows(baselines.max_plus(found, 12.5))
+    workloads = fleet.before().workloads
+    pods = found.containers.select("namespace", "workload", "container", "pod")
+    told["patches"] = patches.patches_yaml(workloads).splitlines()
+    told["kubectl"] = patches.kubectl_lines(workloads)
+    told["resized"] = patches.resize_lines(workloads, pods)
+    return told
+
+
+def pasts() -> dict[str, list[Any]]:
+    """What would have been used, which kills a limit would have caused, and what the explorer says of both."""
+    told: dict[str, list[Any]] = {"replayed": _rows(rm.replay(fleet.recording(), 128 * MI).gather_every(9), drop=())}
+    own = fleet.recording().containers.select("workload", limit_bytes=pl.col("limit_bytes") // 2).unique()
+    told["at half of its own limit"] = _rows(rm.replay(fleet.recording(), own), drop=())
+    for options in CHANGES:
+        rows = []
+        for name in (
+            "start-and-bursts",
+            "restarted-before-it-fills",
+            "killed-while-starting",
+            "thread-stacks",
+            "kept-pages",
+        ):
+            try:
+                then = rm.what_if(fleet.recording().filter(workload=name), **options)
+            except RmtoolkitError as error:
+                rows.append({"error": str(error)})
+                continue
+            used = then.recording.samples.select(pl.coalesce("working_set_bytes", "rss_bytes").alias("used"))["used"]
+            rows.append(plain({"name": name, "used": list(map(float, used)), "most": used.max(), "mean": used.mean()}))
+        told[str(options)] = [*rows, {"said": list(then.assumptions)}]
+    known = {row["workload"]: as_need(row) for row in recommend.gather(fleet.recording()).iter_rows(named=True)}
+    changes = (
+        explore.Change(),
+        explore.Change(startup_scale=0.5),
+        explore.Change(spread_seconds=1200.0),
+        explore.Change(traffic=1.8),
+        explore.Change(traffic=1.3, startup_scale=1.4, spread_seconds=600.0),
+    )
+    for name in ("start-and-bursts", "killed-while-starting", "days-and-nights", "late-and-young", "killed-climbs"):
+        need = known[name]
+        past = of_workload(fleet.recording(), need.names)
+        rows = [{"spike": plain(explore.measured_spike(past)), "history": past.history_seconds}]
+        for at, change in enumerate(changes):
+            scene = explore.scene(past, need, change, rm.Margins.shipped(), 0.05, whole=(None, True, False)[at % 3])
+            after = {key: value for key, value in dataclasses.asdict(scene.found.need).items() if key != "ahead"}
+            rows.append(plain({"need": after, "low": scene.low, "high": scene.high, "wide": scene.wide}))
+            rows += [plain(level._asdict() | {"room": level.room(300 * MI)}) for level in scene.found.levels]
+            rows += _rows(scene.curve.gather_every(24))
+            for limit in (150 * MI, scene.ours_bytes or 400 * MI):
+                chosen = explore.choose(scene, limit)
+                one = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
+                rows.append(plain(one | {"kills": chosen.kills.to_dicts()}))
+        told[name] = rows
+    return told
+
+
+def past_weeks() -> dict[str, list[Any]]:
+    """Weeks of the past, margins that are learnt from them, and limits that follow."""
+    found = rm.backtest(weeks(), history="14d", promised=(0.2, 0.05))
+    learnt = rm.learn_margins(weeks())
+    told = {
+        "weeks": _rows(found.weeks.gather_every(7)),
+        "arms": _rows(found.arms),
+        "calibration": _rows(found.calibration),
+        "growing": _rows(found.growing),
+        "margins": _rows(learnt.tables),
+        "needs": _rows(recommend.gather(weeks())),
+        "limits": _rows(rm.recommend_limits(weeks(), 0.1, margins=learnt)),
+        "risk": _rows(rm.limit_risk(weeks(), [200 * MI, 260 * MI])),
+    }
+    chosen = [(seconds, climbing) for seconds in (3600, DAY, 3 * DAY, 8 * DAY, 40 * DAY) for climbing in (False, True)]
+    scores = [
+        plain(list(map(float, rm.Margins.shipped().scores(seconds, climbing=climbing)))) for seconds, climbing in chosen
+    ]
+    short = weeks().window(end=dt.datetime.fromtimestamp(1_750_000_000 + 5 * 3600, dt.UTC))
+    told["first hours"] = _rows(rm.recommend_limits(short))
+    return told | {
+        "scores": scores,
+        "said": [repr(found), repr(learnt), found.dominated_by(), rm.backtest(weeks(), history="7d").weeks.height],
+    }
+
+
+PARTS: Final = (advice, pasts, past_weeks)
+
+
+if __name__ == "__main__":
+    for part in PARTS:
+        write(FOLDER / f"{part.__name__}.json", part())

@@ -1,0 +1,400 @@
+"""What the command line hands to servers, clusters and lakes, and how it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import errno
+import json
+import os
+import signal
+import stat
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+
+from rmtoolkit import cli
+from rmtoolkit.cli import dashboard
+from rmtoolkit.exceptions import RmtoolkitError
+from tests import fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rmtoolkit.recording import Recording
+
+
+class _Server:
+    """Stands for Voilà: notes how it was started, answers at the third call, and ends when it is told to."""
+
+    started: list[_Server]
+    ends = True
+    answers: tuple[int, ...] = ()
+
+    def __init__(self, words: list[str], **how: Any) -> None:
+        self.words, self.how = words, how
+        home = Path(how["cwd"])
+        self.files = {
+            path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("*") if path.is_file()
+        }
+        self.folders = sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_dir())
+        self.mode = stat.S_IMODE(home.stat().st_mode)
+        self.handled = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        self.done: list[str] = []
+        _Server.started.append(self)
+
+    def poll(self) -> int | None:
+        return 0 if not self.ends or "terminated" in self.done else None
+
+    def wait(self, seconds: float | None = None) -> None:
+        self.done.append(f"waited {seconds}")
+        if "terminated" not in self.done:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def terminate(self) -> None:
+        self.done.append("terminated")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> type[_Server]:
+    """No server is started, no browser is opened, nothing is asked for."""
+    calls: list[str] = []
+
+    def asked(address: str, timeout: float) -> Any:
+        calls.append(f"{address} {timeout}")
+        if len(calls) < 3:
+            raise OSError(errno.ECONNREFUSED, "refused")
+        raise_ = __import__("urllib.error").error.HTTPError(address, 404, "not there", None, None)  # type: ignore[arg-type]
+        raise raise_
+
+    _Server.started, _Server.ends = [], True
+    monkeypatch.setattr("subprocess.Popen", _Server)
+    monkeypatch.setattr("urllib.request.urlopen", asked)
+    monkeypatch.setattr("secrets.token_urlsafe", lambda length: f"token of {length}")
+    monkeypatch.setattr("webbrowser.open", lambda address: calls.append(f"browser {address}"))
+    monkeypatch.setenv("JUPYTER_PATH", "/its/own")
+    monkeypatch.setenv("RMTOOLKIT_TOKEN", "secret")
+    _Server.calls = calls  # type: ignore[attr-defined]
+    return _Server
+
+
+def test_dashboards_are_served_from_a_home_of_their_own(
+    server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Words, environment, files and settings of the server; the address is printed and opened; a kill ends it all."""
+    source = fleet.recording().filter(workload="few-samples").write(tmp_path / "few.parquet")
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert cli.main(["dashboard", str(source)]) == 0
+    (one,) = server.started
+    port = one.words[5].removeprefix("--port=")
+    address = f"http://127.0.0.1:{port}/"
+    home = one.how["cwd"]
+    assert one.words == [
+        sys.executable,
+        "-m",
+        "voila",
+        str(home / "dashboard.ipynb"),
+        "--no-browser",
+        f"--port={port}",
+        "--Voila.port_retries=0",
+        "--Voila.ip=127.0.0.1",
+        "--template=rmtoolkit",
+        "--VoilaConfiguration.file_allowlist=[]",
+    ]
+    assert 0 < int(port) < 1 << 16
+    environment = {name: value for name, value in one.how["env"].items() if os.environ.get(name) != value}
+    assert environment == {
+        "RMTOOLKIT_DASHBOARD": json.dumps({"recording": str(home / "recording.parquet")}),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_PATH": f"{home / 'share'}:/its/own",
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "RMTOOLKIT_TOKEN": "",
+        "RMTOOLKIT_PASSWORD": "",
+    }
+    assert (one.how["stdin"], one.how["stderr"], one.how["start_new_session"], one.mode) == (-3, -2, True, 0o700)
+    template = "share/voila/templates/rmtoolkit"
+    assert set(one.files) - {"recording.parquet"} == {
+        "config/voila.json",
+        "dashboard.ipynb",
+        "server.log",
+        f"{template}/conf.json",
+        f"{template}/index.html.j2",
+    }
+    assert one.folders == ["config", "runtime", "share", "share/voila", "share/voila/templates", template]
+    assert json.loads(one.files["config/voila.json"]) == {"Voila": {"token": "token of 24"}}
+    assert json.loads(one.files[f"{template}/conf.json"]) == {"base_template": "lab"}
+    assert (
+        b"replace('https://cdn.jsdelivr.net/npm/@fortawesome/', 'data:text/css,')"
+        in one.files[f"{template}/index.html.j2"]
+    )
+    notebook = json.loads(one.files["dashboard.ipynb"])
+    assert notebook["cells"][0]["source"] == "from rmtoolkit.views.dashboards.served import served\n\nserved()"
+    assert (notebook["nbformat"], notebook["metadata"]["kernelspec"]["name"]) == (4, "python3")
+    assert server.calls == [*[f"{address}voila/static/none 5"] * 3, f"browser {address}?token=token of 24"]
+    assert one.done == ["waited None", "terminated", "waited 15"]
+    said = "Only this machine can reach them, and only with this address. Ctrl-C stops."
+    assert capsys.readouterr().out == f"Dashboards: {address}?token=token of 24\n{said}\n\n"
+    assert not home.exists()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert set(one.handled) == set(before)
+
+
+def test_a_server_that_ends_at_once_says_why(server: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its last line is ours; nothing is opened; without a browser none is asked for."""
+    server.ends = False
+    with pytest.raises(RmtoolkitError, match=r"^The server of the dashboards did not start: it said nothing\.$"):
+        dashboard.serve(fleet.recording(), browser=False)
+    assert server.started[0].done == []
+    assert server.calls == []
+    assert capsys.readouterr().out == ""
+    server.ends = True
+    dashboard.serve(fleet.recording(), browser=False)
+    assert not [call for call in server.calls if call.startswith("browser")]
+
+
+@pytest.mark.parametrize(
+    ("lacks", "said"), [(("voila",), "voila, which is"), (("voila", "ipykernel"), "voila, ipykernel, which are")]
+)
+def test_what_serves_must_be_there(monkeypatch: pytest.MonkeyPatch, lacks: tuple[str, ...], said: str) -> None:
+    """What is missing is named, and what brings it."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in lacks else object())
+    with pytest.raises(
+        RmtoolkitError, match=rf"^The dashboards need {said} not installed\. Hint: pip install 'rmtoolkit\[notebook\]'"
+    ):
+        dashboard.check()
+
+
+@pytest.mark.usefixtures("server")
+def test_a_port_that_is_taken_is_named() -> None:
+    """The system's words, in small letters, and what helps."""
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            RmtoolkitError, match=f"^Could not listen on port {port}: address already in use. Hint: without --port"
+        ):
+            dashboard.serve(fleet.recording(), port=port)
+    for port in (-1, 1 << 16):
+        with pytest.raises(RmtoolkitError, match=f"^A port is a number from 1 to 65535, got {port}.$"):
+            dashboard.serve(fleet.recording(), port=port)
+
+
+def test_pull_hands_over_what_it_was_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every option arrives; what was pulled is said; a polite kill stops it as Ctrl-C does."""
+    seen: list[Any] = []
+    begin = dt.datetime(2026, 11, 16, 3, tzinfo=dt.UTC)
+
+    def pulled(server: Any, lake: Any, **asked: Any) -> Any:
+        seen.append((server, Path(str(lake.path)), asked, signal.getsignal(signal.SIGTERM)))
+        return SimpleNamespace(start=begin, end=begin + dt.timedelta(hours=4), samples=12_345, files=1)
+
+    class Connection:
+        def __init__(self, url: str, **how: Any) -> None:
+            self.told = (url, how)
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr("rmtoolkit.loaders.prometheus.live.server_at", Connection)
+    monkeypatch.setattr("rmtoolkit.loaders.pull.pull", pulled)
+    before = signal.getsignal(signal.SIGTERM)
+    lake = tmp_path / "lake"
+    words = ["pull", "--prometheus", "http://here:9090", "-o", str(lake)]
+    more = (
+        "--last 3d --start 2026-11-16 --end 2026-11-17 --namespace a --namespace b --workload c --step 1h --overlap 5m"
+    )
+    try:
+        assert cli.main(words) == 0
+        assert (
+            cli.main(
+                [
+                    *words,
+                    *more.split(),
+                    "--again",
+                    "--token-file",
+                    "t",
+                    "--tenant",
+                    "x",
+                    "--ca-file",
+                    "y",
+                    "--remote-read",
+                ]
+            )
+            == 0
+        )
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    (plain, folder, asked, handler), (full, _, all_asked, _) = seen
+    assert (folder, handler) == (lake, signal.default_int_handler)
+    assert plain.told == (
+        "http://here:9090",
+        {"token_file": None, "tenant": None, "ca_file": None, "remote_read": False},
+    )
+    assert full.told == ("http://here:9090", {"token_file": "t", "tenant": "x", "ca_file": "y", "remote_read": True})
+    nothing = dict.fromkeys(("last", "start", "end", "namespace", "workload", "step", "progress"))
+    assert asked == nothing | {"overlap": "10m", "again": False}
+    assert all_asked == {
+        "last": "3d",
+        "start": "2026-11-16",
+        "end": "2026-11-17",
+        "namespace": ["a", "b"],
+        "workload": ["c"],
+        "step": "1h",
+        "overlap": "5m",
+        "again": True,
+        "progress": None,
+    }
+    out, err = capsys.readouterr()
+    line = f"Pulled: {lake} (2026-11-16 03:00 to 2026-11-16 07:00 UTC; 12,345 samples fetched, 1 file written)\n"
+    assert out == line * 2
+    assert err == ""
+
+
+def test_a_terminal_is_told_how_far_a_pull_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line that is written over, and taken away at the end."""
+    begin = dt.datetime(2026, 11, 16, 3, tzinfo=dt.UTC)
+
+    def pulled(*_: object, progress: Any, **__: object) -> Any:
+        progress(begin, 1234)
+        return SimpleNamespace(start=begin, end=begin, samples=1, files=2)
+
+    monkeypatch.setattr("rmtoolkit.loaders.pull.pull", pulled)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert cli.main(["pull", "--prometheus", "http://here:9090", "-o", "lake"]) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    out, err = capsys.readouterr()
+    assert err == "\rpulled to 2026-11-16 03:00, 1,234 samples\x1b[K\r\x1b[K"
+    assert out.endswith("1 sample fetched, 2 files written)\n")
+
+
+def _few() -> Recording:
+    return fleet.recording().filter(workload="few-samples")
+
+
+def test_record_of_a_cluster_hands_over_what_it_was_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Namespace, context, interval and duration; each answer is 15 seconds after the other unless said."""
+    seen: list[Any] = []
+    monkeypatch.setattr(
+        "rmtoolkit.loaders.record_kubectl.record_kubectl", lambda path, **asked: seen.append((path, asked)) or _few()
+    )
+    assert cli.main(["record", "--kubectl", "-o", "a.jsonl"]) == 0
+    words = "record --kubectl -n shop --context c --interval 5s --duration 1h -o a.jsonl"
+    assert cli.main(words.split()) == 0
+    assert cli.main(["record", "--kubectl", "-A", "-o", "a.jsonl"]) == 0
+    asked = {"namespace": None, "all_namespaces": False, "context": None, "interval": "15s", "duration": None}
+    assert [one for _, one in seen] == [
+        asked,
+        {"namespace": "shop", "all_namespaces": False, "context": "c", "interval": "5s", "duration": "1h"},
+        asked | {"all_namespaces": True},
+    ]
+    assert capsys.readouterr().out == "Recorded: a.jsonl (12 samples of 1 container)\n" * 3
+
+
+@dataclasses.dataclass
+class _Recorder:
+    """Stands for what samples a process: three samples, the second the highest."""
+
+    how: dict[str, Any]
+
+    def samples(self) -> Iterator[dict[str, int]]:
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+        yield {"rss_bytes": 5 << 20}
+        yield {"working_set_bytes": 9 << 20, "rss_bytes": 1 << 20}
+        yield {}
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def recording(self) -> Recording:
+        return fleet.recording().filter(workload="killed-climbs")
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
+def test_record_of_a_process_hands_over_what_it_was_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool
+) -> None:
+    """Seconds, name and file; a kill ends it well; on a terminal each half second says how it goes, with the peak."""
+    made: list[_Recorder] = []
+    clock = iter([0.0, 0.3, 61.0, 61.6, 99.0])
+    monkeypatch.setattr("rmtoolkit.loaders.record.Recorder", lambda **how: made.append(_Recorder(how)) or made[-1])
+    monkeypatch.setattr("rmtoolkit.cli.record.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
+    assert (
+        cli.main(["record", "--pid", "7", "--interval", "20ms", "--duration", "2m", "--name", "api", "-o", "a.parquet"])
+        == 0
+    )
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == before
+    nothing = {"command": None, "cgroup": None, "path": "a.parquet"}
+    assert made[0].how == nothing | {"pid": 7, "interval_seconds": 0.02, "duration_seconds": 120.0, "name": "api"}
+    out, err = capsys.readouterr()
+    assert out == "Recorded: a.parquet (289 samples of 1 container), start\n"
+    shown = ["  1:01  2 samples  9 Mi, peak 9 Mi", "  1:01  3 samples  0 Mi, peak 9 Mi"]
+    assert err == ("".join(f"\r{line}\x1b[K" for line in shown) if terminal else "")
+
+
+def test_a_thread_cannot_handle_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere than in the main thread both commands leave signals alone."""
+    monkeypatch.setattr("rmtoolkit.loaders.record_kubectl.record_kubectl", lambda *_, **__: _few())
+    begin = dt.datetime(2026, 11, 16, 3, tzinfo=dt.UTC)
+    done = SimpleNamespace(start=begin, end=begin, samples=1, files=1)
+    monkeypatch.setattr("rmtoolkit.loaders.pull.pull", lambda *_, **__: done)
+    found: list[int] = []
+    words = ("record --kubectl -o a.jsonl", "pull --prometheus http://here:9090 -o lake")
+    thread = threading.Thread(target=lambda: found.extend(cli.main(one.split()) for one in words))
+    thread.start()
+    thread.join()
+    assert found == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (KeyboardInterrupt(), 130, "rmtoolkit: stopped.\n"),
+        (
+            OSError(28, "No space left on device", "a.csv"),
+            2,
+            "rmtoolkit: Could not read or write 'a.csv': no space left on device.\n",
+        ),
+        (OSError("Odd"), 2, "rmtoolkit: Could not read or write: odd.\n"),
+        (
+            ValueError(f"a\n{'b' * 300}"),
+            2,
+            f"rmtoolkit: internal error, ValueError: a {'b' * 186} (a bug; RMTOOLKIT_TRACEBACK=1 shows where)\n",
+        ),
+    ],
+    ids=["ctrl-c", "disk", "system", "bug"],
+)
+def test_every_end_has_a_status_and_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, status: int, said: str
+) -> None:
+    """What ended it is one line on stderr; with RMTOOLKIT_TRACEBACK a bug is raised."""
+
+    def fails(_: object) -> None:
+        raise error
+
+    monkeypatch.delenv("RMTOOLKIT_TRACEBACK", raising=False)
+    monkeypatch.setattr("rmtoolkit.cli._sources.read", fails)
+    assert cli.main(["classify", "a"]) == status
+    assert capsys.readouterr() == ("", said)
+    monkeypatch.setenv("RMTOOLKIT_TRACEBACK", "1")
+    if isinstance(error, ValueError):
+        with pytest.raises(ValueError, match="a"):
+            cli.main(["classify", "a"])

@@ -1,0 +1,240 @@
+"""What views make of the worked fleet and of heap profiles: words, tables and pictures, written down.
+
+``python -m tests.views.worked`` writes it down anew after a change that is meant; the difference is for a person to
+read.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import re
+import zlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import ipywidgets
+import polars as pl
+
+import rmtoolkit as rm
+from rmtoolkit.analysis import heap_answers
+from rmtoolkit.views import (
+    charts,
+    exports,
+    heap,
+    heap_terminal,
+    report,
+    terminal,
+    timeline,
+    timeline_altair,
+    timeline_svg,
+)
+from rmtoolkit.views.dashboards.served import Dashboards
+from rmtoolkit.views.report import files
+from tests import fleet
+from tests.analysis.curves import BEGIN, MI
+from tests.written import markup, plain, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FOLDER: Final = Path(__file__).parents[1] / "data" / "views"
+HEAPS: Final = Path(__file__).parents[2] / "data" / "heap"
+STATS: Final = Path(__file__).parents[1] / "data" / "jemalloc"
+#: Those whose pictures differ most from each other.
+DRAWN: Final = ("heap-leak", "killed-climbs", "kept-pages", "release-after-a-gap", "days-and-nights", "few-samples")
+
+
+@cache
+def _contents() -> report.Contents:
+    gone = fleet.Acknowledgement("shop/no-more", "it is gone", None, dt.date(2027, 1, 1), None, 12)
+    return report.Contents(fleet.assessed(), "Week 47", (gone,))
+
+
+def _row(name: str) -> dict[str, Any]:
+    return fleet.assessed().workloads.filter(workload=name).row(0, named=True)
+
+
+def _packed(page: str, name: str) -> Any:
+    found = re.search(rf'<script type="text/plain" id="{name}">([A-Za-z0-9+/=]*)</script>', page)
+    return json.loads(zlib.decompress(base64.b64decode(found[1]), -15)) if found else None
+
+
+def page() -> dict[str, list[Any]]:
+    """The report: what stands in the page, and of what is packed some cards and the rows."""
+    html = report.page(_contents(), written=dt.datetime(2026, 11, 23, 3, 5, tzinfo=dt.UTC))
+    rows, cards = _packed(html, "rows"), _packed(html, "cards-0") or []
+    return {
+        "page": markup(html),
+        "rows": [plain(rows["anchors"]), *([name, *found[:6]] for name, found in rows["sections"].items())],
+        "sparks": [line for spark in rows["sparks"][:4] for line in markup(spark)],
+        "cards": [line for card in cards[:2] for line in markup(card)],
+        "fragment": [line[:200] for line in markup(report.Contents(fleet.before())._repr_html_())][::5],
+    }
+
+
+def words() -> dict[str, list[Any]]:
+    """Tables of the terminal, Markdown, patches, and the explanation of some workloads."""
+    found = fleet.assessed()
+    told = {
+        "classify": terminal.table(found, source="a.parquet", colour=True),
+        "instances": terminal.table(found, by="instance", unicode=False),
+        "limits": terminal.limits_table(found),
+        "before": terminal.limits_table(fleet.before(), unicode=False),
+        "markdown": files.markdown(_contents()),
+        "first": files.markdown(report.Contents(fleet.before())),
+        "patches": exports.patches(found),
+        "csv": exports.for_spreadsheets(
+            found.workloads.head(2).select(pl.col(pl.String, pl.List(pl.String)))
+        ).write_csv(),
+    }
+    told |= {name: rm.explain(found, name).summary() for name in DRAWN}
+    told |= {f"{name} drawn": "\n".join(markup(rm.explain(found, name)._repr_html_())) for name in DRAWN[:4]}
+    return {name: text.splitlines() for name, text in told.items()}
+
+
+def pictures() -> dict[str, list[Any]]:
+    """Memory over time, as SVG and as rows of Vega; curves of risk."""
+    found = fleet.assessed()
+    lines = timeline.Timelines(found)
+    told: dict[str, list[Any]] = {}
+    for name in DRAWN:
+        row = _row(name)
+        shown = lines.of(row)
+        if shown is None:
+            continue
+        told[name] = markup(timeline_svg.draw(shown, row, "c", name))
+        columns = timeline_altair.rows(shown, row)
+        told[f"{name} of Vega"] = [{of: {at: plain(list(v)[:3]) for at, v in c.items()}} for of, c in columns.items()]
+    row = _row("heap-leak")
+    part = lines.of(row, (timeline.ms(BEGIN + dt.timedelta(hours=6)), timeline.ms(BEGIN + dt.timedelta(hours=9))))
+    told["a part"] = [] if part is None else markup(timeline_svg.draw(part, row, "p", "a part"))
+    form = timeline_altair.form().to_dict(validate=False)
+    told["form"] = [{"mark": layer["mark"], "encoding": layer["encoding"]} for layer in form["layer"]]
+    for name in ("killed-climbs", "days-and-nights"):
+        curve = found.risk_curves.filter(workload=name)
+        named = [("now", _row(name)["limit_bytes"]), ("ours", _row(name)["advised_limit_bytes"]), ("none", None)]
+        told[f"risk of {name}"] = markup(charts.risk_curve(curve, named).svg)
+    small = [charts.bullet(90 * MI, 128 * MI), charts.bullet(200 * MI, 128 * MI), charts.risk_bar(0.3, 0.1)]
+    small += [charts.boxes(3), charts.dots(2), *(charts.mark(one) for one in charts._SHAPES)]
+    told["small"] = [line for one in small for line in markup(one)]
+    return told
+
+
+def heaps() -> dict[str, list[Any]]:
+    """Pages and tables of a profile, of two, of one picture, and of an allocator's statistics."""
+    early, late = (rm.read_heap(HEAPS / f"warm-jackdaw{name}.heaptrack.zst") for name in ("-early", ""))
+    dhat = heap_answers.answer(rm.read_heap(HEAPS / "warm-jackdaw.dhat.json.gz"))
+    grows, changed = heap_answers.answer(late), heap_answers.answer_diff(early, late)
+    stats = [STATS / "svc_jemalloc_stats.json.gz", STATS / "jemalloc_known_stats.txt"]
+    kept = [heap_answers.answer_allocator(rm.read_allocator(file)) for file in stats]
+    told = {
+        "profile": heap_terminal.answer(grows, source="a.zst", colour=True),
+        "picture": heap_terminal.answer(dhat, unicode=False),
+        "changes": heap_terminal.changes(changed, source="a → b"),
+        **{f"allocator {at}": heap_terminal.allocator(one, source=f"{at}") for at, one in enumerate(kept)},
+    }
+    drawn = {"profile": heap.page(grows, source="a.zst"), "changes": heap.page(changed), "picture": heap.page(dhat)}
+    drawn |= {f"allocator {at}": heap.page(one) for at, one in enumerate(kept)}
+    pages = {f"page of {name}": [line[:400] for line in markup(one)][:160] for name, one in drawn.items()}
+    return {name: text.splitlines() for name, text in told.items()} | pages
+
+
+def _widgets(widget: Any) -> Iterator[Any]:
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from _widgets(child)
+
+
+_SAID: Final = ("description", "value", "options", "min", "max", "step", "disabled", "placeholder")
+
+
+def _state(board: Any) -> list[Any]:
+    """What a dashboard shows: markup as lines, controls with their ends and choices."""
+    lines: list[Any] = []
+    for widget in _widgets(board):
+        if isinstance(widget, ipywidgets.HTML):
+            lines += markup(widget.value)
+        elif not isinstance(widget, ipywidgets.Box) and hasattr(widget, "description"):
+            lines.append({name: plain(getattr(widget, name)) for name in _SAID if hasattr(widget, name)})
+        classes = [name for name in getattr(widget, "_dom_classes", ()) if name.startswith("rm")]
+        if classes or getattr(getattr(widget, "layout", None), "display", None):
+            lines.append({"classes": classes, "display": widget.layout.display})
+    return lines
+
+
+def _changed(board: Any, steps: dict[str, Callable[[], object]]) -> dict[str, list[Any]]:
+    """What a dashboard shows at first, and after each step what is new."""
+    told = {"at first": _state(board)}
+    before = told["at first"]
+    for name, step in steps.items():
+        step()
+        now = _state(board)
+        told[name] = [line for line in now if line not in before]
+        before = now
+    return told
+
+
+def boards() -> dict[str, list[Any]]:
+    """Fleet, Triage and LimitExplorer, as somebody uses them."""
+    told: dict[str, list[Any]] = {}
+
+    def press(board: Any, value: str, kind: str = "send") -> Callable[[], object]:
+        page = next(widget for widget in _widgets(board) if hasattr(widget, "css"))
+        return lambda: page._handle_custom_msg({"kind": kind, "value": value}, [])
+
+    def sets(board: Any, **traits: object) -> Callable[[], object]:
+        return lambda: [setattr(board, name, value) for name, value in traits.items()]
+
+    table = rm.Fleet(fleet.assessed())
+    steps = {
+        "leaks": press(table, "tile leak"),
+        "by peak": press(table, "sort peak"),
+        "turned": press(table, "sort peak"),
+        "search": sets(table, search="s a", tile=""),
+        "space": sets(table, search="", namespace="mail", sort="pods"),
+    }
+    told |= {f"fleet: {name}": lines for name, lines in _changed(table, steps).items()}
+    table.close()
+    triage = rm.Triage(fleet.assessed(), {"release-after-a-gap": fleet.PROFILE}, workload="release-after-a-gap")
+    begin = timeline.ms(BEGIN)
+    steps = {
+        "part": sets(triage, last_ms=24 * 3_600_000),
+        "judged": sets(triage, last_ms=0, judged=(begin + 31 * 3_600_000, begin + 49 * 3_600_000)),
+        "all": press(triage, "", "escape"),
+        "pods": sets(triage, workload="heap-leak"),
+        "other pod": lambda: setattr(triage, "pod", triage._pods.options[-1][1]),
+        "killed": sets(triage, workload="killed-climbs"),
+        "unknown": sets(triage, workload="nothing like it"),
+    }
+    told |= {f"triage: {name}": lines for name, lines in _changed(triage, steps).items()}
+    triage.close()
+    explorer = rm.LimitExplorer(fleet.assessed(), "start-and-bursts", samples_from=fleet.recording(), currency="EUR")
+    steps = {
+        "lower": sets(explorer, limit_bytes=200 * MI),
+        "startup": sets(explorer, startup_bytes=100.0 * MI, spread_seconds=900.0),
+        "traffic": sets(explorer, traffic=1.5),
+        "prices": sets(explorer, price_per_gib_hour=0.01, price_per_incident=5.0, reserve_limit=False),
+        "reset": explorer.reset,
+        "pods": sets(explorer, workload="days-and-nights", limit_bytes=250 * MI),
+        "threads": sets(explorer, workload="thread-stacks", threads=20),
+        "grows": sets(explorer, workload="late-and-young", limit_bytes=400 * MI),
+        "killed": sets(explorer, workload="killed-climbs"),
+    }
+    told |= {f"explorer: {name}": lines for name, lines in _changed(explorer, steps).items()}
+    explorer.close()
+    both = Dashboards(fleet.recording().filter(workload=["few-samples", "quick-flutter"]))
+    steps = {name: sets(both, shown=name) for name in ("triage", "limits", "fleet")}
+    told |= {f"all: {name}": lines[::4] for name, lines in _changed(both, steps).items()}
+    both.close()
+    return told
+
+
+PARTS: Final = (page, words, pictures, heaps, boards)
+
+
+if __name__ == "__main__":
+    for part in PARTS:
+        write(FOLDER / f"{part.__name__}.json", part())
