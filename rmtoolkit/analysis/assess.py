@@ -70,8 +70,7 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         _weigh_bend(opinion, row)
     if row.last_level > row.earlier_top and row.last_level - row.settled > th.STEP_SHARE * row.settled:
         # It has just gone where it never was: nobody knows whether it stays, goes on or comes back.
-        moved = th.FORCED_REST * opinion.bounded
-        opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
+        _reopen(opinion)
     if row.excursion < th.EXCURSION:
         opinion.halts.add(Halt.WITHIN_RANGE)
         _shift(opinion, th.INSIDE_RANGE if row.excursion < th.NO_EXCURSION else th.WITHIN_RANGE)
@@ -103,9 +102,8 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         _shift(opinion, th.GROWTH_YOUNG)
     if row.growth_per_day < row.floor_per_day:
         _shift(opinion, th.BELOW_FLOOR)
-    if row.rested < th.RESTED:
-        moved = th.FORCED_REST * opinion.bounded
-        opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
+    if row.unrested:
+        _reopen(opinion)
 
 
 def _weigh_steps(opinion: Opinion, row: Reading) -> bool:
@@ -194,7 +192,7 @@ def doubt_rest(opinion: Opinion) -> None:
         _reopen(opinion)
 
 
-def _reopen(opinion: Opinion) -> None:
+def _reopen(opinion: Opinion | Pool) -> None:
     """Take back most of the rest: it cannot be told."""
     opinion.unresolved += th.FORCED_REST * opinion.bounded
     opinion.bounded *= 1 - th.FORCED_REST
@@ -699,7 +697,7 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
 def _hold_one_rise(pool: Pool) -> None:
     """A straight rise of one life since its start may be a cache that has not met its bound."""
     row = pool.main.reading if pool.main is not None else None
-    if row is None or row.onset > th.STARTUP_SHARE or row.begun_at > 2 * th.BEGUN_SHARE or row.teeth >= th.TEETH:
+    if row is None or not row.from_start:
         return
     most = th.ONE_RISE if row.samples >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY
     over = max(pool.growing - most, 0.0)
@@ -728,8 +726,7 @@ def _weigh_endings(pool: Pool, opinions: Sequence[Opinion]) -> None:
     last = opinions[-1]
     outlasted = last.bounded > th.CLEAN_FROM and all(last.life.seconds >= opinion.life.seconds for opinion in killed)
     if not outlasted and any(_climbed(opinion) >= th.CLIMBED / 2 for opinion in killed):
-        moved = th.FORCED_REST * pool.bounded
-        pool.bounded, pool.unresolved = pool.bounded - moved, pool.unresolved + moved
+        _reopen(pool)
 
 
 def _climbed(opinion: Opinion) -> float:

@@ -702,7 +702,9 @@ def _judge_last_stage(
     later = values[place][:, -half:]
     rise = np.median(later[:, -half // 6 :], axis=1) - np.median(later[:, : half // 6], axis=1)
     rows = np.flatnonzero(
-        (fit.bounded > th.LIKELY) & (rise > th.MATERIAL_SHARE / 2 * np.abs(given["level"][place])) & (teeth[place] < th.TEETH)
+        (fit.bounded > th.LIKELY)
+        & (rise > th.MATERIAL_SHARE / 2 * np.abs(given["level"][place]))
+        & (teeth[place] < th.TEETH)
     )
     if not len(rows) or half < 12:
         return

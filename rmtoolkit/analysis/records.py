@@ -474,7 +474,7 @@ class Reading(Level):
     quarter: float | None
     between: float | None
     begun_at: float
-    rested: float
+    unrested: float
     excursion: float
     straight: float
     bend_noise: float
@@ -499,6 +499,11 @@ class Reading(Level):
     jump_at: float
     swing: float
     rise: float
+
+    @property
+    def from_start(self) -> bool:
+        """Whether the growth began with the life and never paused or fell."""
+        return self.onset <= th.STARTUP_SHARE and self.begun_at <= 2 * th.BEGUN_SHARE and self.teeth < th.TEETH
 
     @property
     def spikes_early(self) -> bool:
@@ -799,6 +804,8 @@ class OpenKind(StrEnum):
     YOUNG_RELEASE = "young_release"
     FEW_TEETH = "few_teeth"
     YOUNG = "young"
+    ONE_RISE = "one_rise"
+    UNRESTED = "unrested"
     WITHIN_RANGE = "within_range"
     HALF_WAVE = "half_wave"
     FEW_SAMPLES = "few_samples"

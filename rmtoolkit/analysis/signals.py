@@ -108,8 +108,8 @@ class Persistence:
     between: Array
     #: Where a quarter of the rise is reached for good, 0 to 1.
     begun: Array
-    #: How long the last rest is, in units of the longest one before it on lower ground; infinite without one.
-    rested: Array
+    #: How much longer the last rest must be to outlast those before it on lower ground, as a share of the window.
+    unrested: Array
 
 
 def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Array) -> Persistence:
@@ -182,7 +182,7 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
         between=np.where(few & grown, (ends - starts) / np.where(grown, due, 1), np.nan),
         # After a fall the rise begins at the lowest place, not where the window does.
         begun=_begun(values, np.minimum(np.minimum(levels[0], levels[1]), levels[2]), levels[3]),
-        rested=_rested(values, noise),
+        unrested=_unrested(values, noise),
     )
 
 
@@ -216,13 +216,13 @@ def _excursion(values: Array, onset: Array, rise: Array) -> Array:
     return found
 
 
-def _rested(values: Array, noise: Array) -> Array:
-    """Compare the last rest with those before it on lower ground."""
+def _unrested(values: Array, noise: Array) -> Array:
+    """Find what the last rest lacks to be longer than those before it on lower ground."""
     bins = values.shape[1]
     smooth = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(values, ((0, 0), (2, 2)), "edge"), 5, axis=1), 2)
     span = smooth.max(axis=1) - smooth.min(axis=1)
     slack = np.maximum.reduce([th.REST_NOISE * noise, th.REST_SHARE * np.abs(smooth[:, -1]), th.REST_RANGE * span])
-    found = np.full(len(values), np.inf)
+    found = np.zeros(len(values))
     for row, (line, near) in enumerate(zip(smooth, slack, strict=True)):
         end = np.median(line[-max(2, bins // 24) :])
         away = np.flatnonzero(np.abs(line - end) > near)
@@ -238,7 +238,7 @@ def _rested(values: Array, noise: Array) -> Array:
         if longest and end - max(levels) > th.REST_RISE * near:
             # Steps that grow are those of something that doubles: each rest is twice as long as the one before.
             grows = len(levels) > 1 and end - levels[-1] > th.STEPS_GROW * (levels[-1] - levels[-2]) > 0
-            found[row] = last / longest / (th.DOUBLES if grows else 1.0)
+            found[row] = max(longest * (th.DOUBLES if grows else 1.0) - last, 0) / bins
     return found
 
 
@@ -388,7 +388,7 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         tail=spread(lasting.tail),
         quarter=spread(lasting.quarter),
         begun_at=spread(lasting.begun),
-        rested=spread(lasting.rested),
+        unrested=spread(lasting.unrested),
         excursion=spread(lasting.excursion),
         straight=spread(lasting.straight),
         between=spread(lasting.between),

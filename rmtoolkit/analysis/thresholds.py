@@ -223,9 +223,8 @@ TIPS: Final = 0.6
 LEANING: Final = 0.3
 #: A last third that rose less than the rest, by so little that the grain of the meter may be why, is a slight doubt.
 GROWTH_UNCHECKED: Final = Doubt(0.3)
-#: A rest shorter than this many times the longest one before it, on lower ground, may be one more stair.
-RESTED: Final = 1.0
-#: ... and this many times where the last step up is larger than the one before by this ratio, as in what doubles.
+#: Where the last step up is larger than the one before by the second ratio, as in what doubles, the last rest must be
+#: this many times as long as those before it.
 DOUBLES: Final = 2.2
 STEPS_GROW: Final = 1.3
 #: Movement inside a rest: so many deviations, this share of the level, and of the whole range.

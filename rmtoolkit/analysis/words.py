@@ -35,6 +35,7 @@ from rmtoolkit.text import (
     count,
     hours,
     memory,
+    moment,
     number,
     printable,
     rate,
@@ -133,6 +134,12 @@ def _shape(pool: Pool, main: Opinion, row: Reading) -> Open:
             OpenKind.WITHIN_RANGE, why, _at(start, span + (th.EXCURSION / max(row.excursion, 0.5) - 1) * grown, span)
         )
     cadence = span / max(row.samples - 1, 1)
+    if row.unrested and not rises:
+        why = "its last rest is no longer than the one before it, on lower ground"
+        return Open(OpenKind.UNRESTED, why, _at(start, span * (1 + row.unrested), span))
+    if rises and pool.lives_judged == 1 and row.samples < th.ONE_RISE_SAMPLES and row.from_start:
+        why = "it has risen since its start, as a cache does that fills"
+        return Open(OpenKind.ONE_RISE, why, _at(start, th.ONE_RISE_SAMPLES * cadence, span))
     if row.samples < th.FEW_SAMPLES:
         why = f"there are only {row.samples} samples, and {th.COARSE_SAMPLES} show a bend"
         return Open(OpenKind.FEW_SAMPLES, why, _at(start, th.COARSE_SAMPLES * cadence, span))
@@ -196,6 +203,8 @@ _OPEN: Final = {
     OpenKind.FEW_TEETH: "it rose and fell too few times to know its floor",
     OpenKind.HALF_WAVE: "a daily cycle and a leak fit what was seen equally well",
     OpenKind.YOUNG: "a rise has only begun",
+    OpenKind.ONE_RISE: "a warm-up and a leak look alike so far",
+    OpenKind.UNRESTED: "it rose in steps, and another may come",
     OpenKind.HEAP_RESTS: "its memory grows and its heap profile does not",
 }
 
@@ -207,12 +216,29 @@ def headline(situation: Situation) -> str:
     if row.verdict == Verdict.LEAK:
         return _leak_headline(situation, subject)
     if row.verdict == Verdict.INCONCLUSIVE:
-        return f"{subject} cannot be decided yet: {_why_open(situation)}."
+        until = situation.question.until
+        if until is None or situation.main is None:
+            return f"{subject} cannot be decided yet: {_why_open(situation)}."
+        when = moment(until, seconds=until - situation.main.life.end < dt.timedelta(minutes=10))
+        return f"{subject} is undecided until about {when} UTC: {_why_open(situation)}.{_at_worst(situation)}"
     if situation.pool.fixed_version is not None:
         return f"{subject} no longer leaks: version {printable(situation.pool.fixed_version)[:40]} fixed it."
     main = situation.main
     why = PATTERNS[row.pattern].headline(row, main) if main is not None else "nothing grows"
     return f"{subject} does not leak: {why}."
+
+
+def _at_worst(situation: Situation) -> str:
+    """When the limit is met if what may grow does, as fast as the data allow."""
+    row, main = situation.row, situation.main
+    whole, fastest = (None if main is None else main.footprint), row.growth_high_bytes_per_day
+    if main is None or whole is None or row.limit_bytes is None or not fastest or fastest <= 0:
+        return ""
+    span = 24 * max(row.limit_bytes - whole.end_level, 0.0) / fastest
+    if span > th.FAR_HOURS:
+        return ""
+    when = moment(main.life.end + dt.timedelta(hours=span), seconds=span * 60 < 10)
+    return f" At worst it reaches its {configured(row.limit_bytes)} limit on {when} UTC."
 
 
 def _leak_headline(situation: Situation, subject: str) -> str:
@@ -243,7 +269,7 @@ def _why_open(situation: Situation) -> str:
     reading = situation.main.reading if situation.main is not None else None
     rises = reading is not None and reading.mean_rise > 0
     other = "a warm-up and a leak" if rises and situation.pool.unresolved > th.LIKELY else "growth and rest"
-    return f"{other} fit what was seen equally well"
+    return f"{other} look alike so far"
 
 
 def reason(situation: Situation) -> str:

@@ -1,8 +1,9 @@
 """Score the verdicts as data come in: every run of the corpus cut at shares of its window, at each level of evidence.
 
-Usage: ``python tests/benchmarks/leak_early.py [--part dev] [--level full]``. The truth at a cut is what the programs
-themselves counted by then: a run leaks when it has lost 3 % of its level and twice what moves besides, is healthy when it
-has lost nothing, and is left out in between. ``--part sealed`` is for judging, never for tuning: each run on it is noted in `sealed_runs.csv`.
+Usage: ``python tests/benchmarks/leak_early.py [--part dev] [--level full] [--wrong]``. The truth at a cut is what the
+programs themselves counted by then: a run leaks when it has lost 3 % of its level and twice what moves besides, is
+healthy when it has lost nothing, and is left out in between. ``--part sealed`` is for judging, never for tuning: each
+run on it is noted in `sealed_runs.csv`.
 """
 
 from __future__ import annotations
@@ -90,7 +91,13 @@ def truth_at(truth: pl.DataFrame, recording: Recording, share: float) -> pl.Data
         .agg(level=pl.col("working_set_bytes").median())
     )
     part = pl.col("lost") / pl.col("level")
-    said = pl.when((part >= LOST) & (pl.col("lost") >= VISIBLE * pl.col("noise").fill_null(0))).then(True).when(part <= NOTHING_LOST).then(False)  # noqa: FBT003 - polars' own
+    said = (
+        pl.when((part >= LOST) & (pl.col("lost") >= VISIBLE * pl.col("noise").fill_null(0)))
+        .then(pl.lit(1))
+        .when(part <= NOTHING_LOST)
+        .then(pl.lit(0))
+        .cast(pl.Boolean)
+    )
     return lost.join(level, on=_PLACE).select(*_PLACE, leaks=said)
 
 
