@@ -28,7 +28,6 @@ def doubt_growth(opinion: Opinion, row: Reading, *, restarts_known: bool, others
         opinion.unresolved = 1 - opinion.growing - opinion.bounded
     _weigh_heap(opinion, row)
     _hold_to_end(opinion, row)
-    _hold_to_floor(opinion, row)
     _doubt_teeth(opinion, row, restarts_known=restarts_known)
     _doubt_faint(opinion, row)
 
@@ -71,35 +70,30 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
     if row.last_level > row.earlier_top and row.last_level - row.settled > th.STEP_SHARE * row.settled:
         # It has just gone where it never was: nobody knows whether it stays, goes on or comes back.
         _reopen(opinion)
-    if row.excursion < th.EXCURSION:
-        opinion.halts.add(Halt.WITHIN_RANGE)
-        _shift(opinion, th.INSIDE_RANGE if row.excursion < th.NO_EXCURSION else th.WITHIN_RANGE)
     quarter = row.quarter
     only_steps = _weigh_steps(opinion, row)
     if row.last_third < th.ENDED or (quarter is not None and quarter < th.ENDED_QUARTER) or only_steps:
         opinion.halts.add(Halt.ENDED)
-        _shift(opinion, th.GROWTH_ENDED)
+        _shift(opinion, th.DOUBT)
         if row.last_third < th.ENDED / 2 and opinion.bounded > opinion.growing:
             moved = th.RESTS * max(opinion.unresolved - row.fresh, 0.0)
             opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
     elif row.last_third < th.SLOWING:
         stopped = row.tail is not None and row.tail < th.STOPPED
         opinion.halts.add(Halt.ENDED if stopped else Halt.SLOWING)
-        _shift(opinion, th.GROWTH_STOPPED if stopped or opinion.bounded > opinion.growing else th.GROWTH_SLOWS)
+        _shift(opinion, th.DOUBT)
     elif row.tail is not None and row.tail < th.ENDED:
         opinion.halts.add(Halt.SLOWING)
-        _shift(opinion, th.TAIL_SLOWS)
+        _shift(opinion, th.DOUBT)
     elif row.last_third > th.STEADY and (row.tail or 1.0) > th.STEADY and opinion.growing > th.LEANING:
         # Models that slow down or have just ended fit too, but nothing slowed down.
         moved = th.TIPS * (opinion.unresolved if row.stepped > th.LIKELY else min(row.fresh, opinion.unresolved))
         opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
-    if row.last_third == th.UNCHECKED and row.tail is None and quarter is None:
-        _shift(opinion, th.GROWTH_UNCHECKED)
     if row.samples < th.COARSE_SAMPLES:
         _shift(opinion, th.COARSE_STEADY if row.last_third > th.STEADY else th.COARSE)
     fell = row.stepped > th.LIKELY and row.mean_rise <= 0
     if (row.begun_at > 1 - th.YOUNG_SEEN * th.YOUNG and not fell) or (row.tail or 0.0) > th.ALL_AT_THE_END:
-        _shift(opinion, th.GROWTH_YOUNG)
+        _shift(opinion, th.DOUBT)
     if row.growth_per_day < row.floor_per_day:
         _shift(opinion, th.BELOW_FLOOR)
     if row.unrested:
@@ -110,7 +104,7 @@ def _weigh_steps(opinion: Opinion, row: Reading) -> bool:
     """Tell whether growth is made of the steps that explain it best; of jumps that no step explains more may come."""
     between = row.between
     if between is not None and between < th.NOTHING_BETWEEN and row.stepped <= th.LIKELY:
-        _shift(opinion, th.GROWTH_JUMPS)
+        _shift(opinion, th.DOUBT)
     return between is not None and between < th.BETWEEN and row.stepped > th.LIKELY
 
 
@@ -120,10 +114,10 @@ def _floors_stay(opinion: Opinion, row: Reading) -> None:
     teeth = row.teeth
     deviation = math.sqrt(2 * (2 * teeth + 5) / (9 * teeth * (teeth - 1)))
     stays = row.floor_trend < th.FLOORS_UNSURE * deviation
-    _shift(opinion, th.FLOORS_STAY if stays else th.FLOORS_NOT_SEEN)
+    _shift(opinion, th.DOUBT, th.FLOORS_AT_REST if stays else 0.0)
     if stays:
         # One high floor at the end of others that stayed has begun nothing.
-        moved = th.FLOORS_STAY.taken * min(row.fresh, opinion.unresolved)
+        moved = th.DOUBT * min(row.fresh, opinion.unresolved)
         opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
     climbs = row.top_trend > th.TOPS_RISE and row.top_rise > th.FLOORS_CLIMB * th.MATERIAL_SHARE * row.settled
     if climbs and row.signal != Signal.ALLOCATED:
@@ -144,13 +138,6 @@ def _weigh_bend(opinion: Opinion, row: Reading) -> None:
     if growing < opinion.growing / 2:
         opinion.halts.add(Halt.SLOWING)
     opinion.growing, opinion.unresolved = growing, opinion.unresolved + opinion.growing - growing
-
-
-def _hold_to_floor(opinion: Opinion, row: Reading) -> None:
-    """A leak lifts the floor too; where only the tops rise, the traffic does."""
-    if row.teeth < th.TEETH and row.mean_rise > 0 and row.low_rise < th.FLOOR_FOLLOWS * row.mean_rise:
-        opinion.halts.add(Halt.FLOOR_STAYS)
-        _shift(opinion, th.FLOOR_STAYS)
 
 
 def _doubt_teeth(opinion: Opinion, row: Reading, *, restarts_known: bool) -> None:
@@ -204,12 +191,12 @@ def going_on(row: Reading) -> float:
     return row.growing + th.TIPS * row.unresolved if steady else row.growing
 
 
-def _shift(opinion: Opinion, doubt: th.Doubt) -> None:
-    """Take a share off the growth that was not seen to go on."""
-    moved = doubt.taken * opinion.growing
+def _shift(opinion: Opinion, share: float, ended: float = 0.0) -> None:
+    """Take a share off the growth that was not seen to go on; of it, some was seen to end."""
+    moved = share * opinion.growing
     opinion.growing -= moved
-    opinion.bounded += doubt.ended * moved
-    opinion.unresolved += (1 - doubt.ended) * moved
+    opinion.bounded += ended * moved
+    opinion.unresolved += (1 - ended) * moved
 
 
 _DAY_SECONDS: Final = 86_400

@@ -388,7 +388,6 @@ class Halt(StrEnum):
     FLOOR_STAYS = "floor_stays"
     ENDED = "ended"
     SLOWING = "slowing"
-    WITHIN_RANGE = "within_range"
 
 
 @dataclass(frozen=True, slots=True)
@@ -475,7 +474,6 @@ class Reading(Level):
     between: float | None
     begun_at: float
     unrested: float
-    excursion: float
     straight: float
     bend_noise: float
     #: See `shapes.Shapes`.
@@ -806,7 +804,6 @@ class OpenKind(StrEnum):
     YOUNG = "young"
     ONE_RISE = "one_rise"
     UNRESTED = "unrested"
-    WITHIN_RANGE = "within_range"
     HALF_WAVE = "half_wave"
     FEW_SAMPLES = "few_samples"
     LIVES_DIFFER = "lives_differ"

@@ -98,8 +98,6 @@ class Persistence:
     tail: Array
     #: The same as `tail` for the last quarter.
     quarter: Array
-    #: Rise since the onset over the range of the values before it; infinite without a time before.
-    excursion: Array
     #: Slope in the later half of the growth, after a start-up, over the slope in its earlier half.
     straight: Array
     #: Noise as a share of what each half would bring at the same speed.
@@ -144,7 +142,6 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
         (levels[3] - early) / np.where(expected > 0, expected, 1),
         np.nan,
     )
-    rise = levels[3] - levels[0]
     start = np.clip(np.maximum(onset, th.STARTUP_OVER), 0.0, 0.9)
     (low, middle), (low_at, middle_at) = zip(
         *(_around(values, start + (1 - start) * part / 2, width) for part in range(2)), strict=True
@@ -176,7 +173,6 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
         ),
         tail=tail,
         quarter=quarter,
-        excursion=_excursion(values, onset, rise),
         straight=np.where(former > 0, latter / np.where(former > 0, former, 1), np.inf),
         bend_noise=np.where(levels[3] > low, wobble / np.maximum((levels[3] - low) / 2, 1e-9), np.inf),
         between=np.where(few & grown, (ends - starts) / np.where(grown, due, 1), np.nan),
@@ -192,28 +188,6 @@ def _around(values: Array, place: Array, width: int) -> tuple[Array, Array]:
     first = np.clip(np.round(place * bins).astype(int) - width, 0, bins - 2 * width)
     index = first[:, None] + np.arange(2 * width)[None, :]
     return np.median(np.take_along_axis(values, index, axis=1), axis=1), (first + width) / bins
-
-
-def _excursion(values: Array, onset: Array, rise: Array) -> Array:
-    """How far the rise since the onset goes beyond what the values did before it."""
-    bins = values.shape[1]
-    found = np.full(len(values), np.inf)
-    lead = bins // 10
-    for row in np.flatnonzero(onset > th.LATE_ONSET):
-        before = values[row, lead : int(onset[row] * bins)]
-        # With fewer than three bins there is no range to go beyond.
-        if len(before) >= max(3, bins // 12):
-            # A step inside the time before is no wandering: only what is left between its jumps counts.
-            steps = np.diff(before)
-            deviation = th.DEVIATIONS_PER_MAD * np.median(np.abs(steps))
-            jumps = np.abs(steps) > th.JUMP_DEVIATIONS * deviation + th.JUMP_SHARE * np.abs(rise[row])
-            level = before - np.concatenate([[0.0], np.cumsum(np.where(jumps, steps, 0.0))])
-            # Nor is a trend: growth before the onset is growth.
-            place = np.arange(len(level)) - (len(level) - 1) / 2
-            level = level - place * (level @ place) / max(float(place @ place), 1.0)
-            span = np.quantile(level, 0.95) - np.quantile(level, 0.05)
-            found[row] = rise[row] / max(float(span), 1.0)
-    return found
 
 
 def _unrested(values: Array, noise: Array) -> Array:
@@ -389,7 +363,6 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         quarter=spread(lasting.quarter),
         begun_at=spread(lasting.begun),
         unrested=spread(lasting.unrested),
-        excursion=spread(lasting.excursion),
         straight=spread(lasting.straight),
         between=spread(lasting.between),
         bend_noise=spread(lasting.bend_noise),

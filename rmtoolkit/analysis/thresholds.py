@@ -9,7 +9,7 @@ sample. What a module needs for its arithmetic only (grids, widths, bins) stands
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 # --- Known from statistics, not chosen --------------------------------------------------------------------------
 
@@ -172,33 +172,20 @@ STRAIGHT_ODDS: Final = 14.0
 STRAIGHT_MOST: Final = 4.0
 #: Noise, as a share of what half of the growth brings, at which that comparison is worth half.
 STRAIGHT_NOISE: Final = 0.15
-#: Before an onset later than this share of the window there is something to compare a rise with.
-LATE_ONSET: Final = 0.15
-#: A jump before the onset, in deviations of the steps, plus this share of the rise: it is no wandering.
+#: A change from bin to bin of so many deviations is a jump.
 JUMP_DEVIATIONS: Final = 8.0
-JUMP_SHARE: Final = 0.3
 #: Growth has begun where this share of the rise is passed for good.
 BEGUN_SHARE: Final = 0.25
 
 # --- Doubts about one life --------------------------------------------------------------------------------------
-
-
-class Doubt(NamedTuple):
-    """What one observation takes off the probability of growth."""
-
-    #: Share of that probability.
-    taken: float
-    #: Share of what is taken that was seen to end; of the rest it cannot be told.
-    ended: float = 0.0
-
 
 #: A life with fewer samples than this decides nothing alone, several may: its probabilities count this share.
 FEW_SAMPLES: Final = 24
 FEW_SHARE: Final = 0.6
 #: With fewer samples than this a bend is hard to see: growth must be steady to the end.
 COARSE_SAMPLES: Final = 72
-COARSE_STEADY: Final = Doubt(0.2)
-COARSE: Final = Doubt(0.6)
+COARSE_STEADY: Final = 0.2
+COARSE: Final = 0.6
 #: Slope of the last third over that of the whole growth: below this it has ended ...
 ENDED: Final = 0.2
 #: ... as it has where the last quarter brings less than this share of what was expected ...
@@ -211,18 +198,13 @@ STOPPED: Final = 0.1
 STEADY: Final = 0.8
 #: ... and above this multiple the tail is where all the growth is.
 ALL_AT_THE_END: Final = 2.2
-GROWTH_ENDED: Final = Doubt(0.9)
-GROWTH_JUMPS: Final = Doubt(0.9)
-GROWTH_STOPPED: Final = Doubt(0.9)
-GROWTH_SLOWS: Final = Doubt(0.8)
-TAIL_SLOWS: Final = Doubt(0.7)
+#: What each such observation takes off the probability of growth: a doubt leaves it open, it shows no rest.
+DOUBT: Final = 0.9
 #: Where growth has clearly ended, this share of what could not be told is rest.
 RESTS: Final = 0.5
 #: Steady growth takes this share of what could not be told, where it is this probable already.
 TIPS: Final = 0.6
 LEANING: Final = 0.3
-#: A last third that rose less than the rest, by so little that the grain of the meter may be why, is a slight doubt.
-GROWTH_UNCHECKED: Final = Doubt(0.3)
 #: Where the last step up is larger than the one before by the second ratio, as in what doubles, the last rest must be
 #: this many times as long as those before it.
 DOUBLES: Final = 2.2
@@ -234,27 +216,18 @@ REST_RANGE: Final = 0.05
 #: The last rest must lie this many times that above every earlier one.
 REST_RISE: Final = 1.5
 #: Growth below the detection floor is as likely noise as not.
-BELOW_FLOOR: Final = Doubt(0.5)
+BELOW_FLOOR: Final = 0.5
 #: Share of `YOUNG` that what was seen after the onset must fill.
 YOUNG_SEEN: Final = 0.95
-GROWTH_YOUNG: Final = Doubt(0.8)
-#: A rise that begins late must go this many times beyond the range of what was before it; once is no rise.
-EXCURSION: Final = 2.0
-NO_EXCURSION: Final = 1.0
-WITHIN_RANGE: Final = Doubt(0.8)
-INSIDE_RANGE: Final = Doubt(0.8)
-#: Share of the growth of the mean that the floor must show.
-FLOOR_FOLLOWS: Final = 0.35
-FLOOR_STAYS: Final = Doubt(0.8)
 #: Kendall's tau of the floors of teeth from which on they rise.
 FLOORS_RISE: Final = 0.6
-FLOORS_STAY: Final = Doubt(0.9, ended=0.8)
+#: Of the growth that they take away, this share was seen to rest.
+FLOORS_AT_REST: Final = 0.8
 #: Floors of teeth that rise by this many times what is material, so steadily, are not at rest: this share is open.
 FLOORS_CLIMB: Final = 2.0
 FLOORS_OPEN: Final = 0.7
 #: Deviations that the tau of unordered floors has: above this many, that they stay was not seen.
 FLOORS_UNSURE: Final = 1.0
-FLOORS_NOT_SEEN: Final = Doubt(0.9)
 #: Kendall's tau of the tops of teeth from which on a floor that stays may be one that the allocator holds up.
 TOPS_RISE: Final = 0.8
 #: With too few teeth to know the floor, a fall that takes back this share of the rise before it may come again ...

@@ -127,12 +127,6 @@ def _shape(pool: Pool, main: Opinion, row: Reading) -> Open:
         # Twice the share that a growth phase must fill: a burst has gone away by then.
         why = "the rise began in the last fifth of what was seen"
         return Open(OpenKind.YOUNG, why, _at(start, row.begun_at * span / (1 - 2 * th.YOUNG), span))
-    if rises and row.excursion < th.EXCURSION:
-        why = "the rise goes no further than the memory wandered before"
-        grown = (1 - row.onset) * span
-        return Open(
-            OpenKind.WITHIN_RANGE, why, _at(start, span + (th.EXCURSION / max(row.excursion, 0.5) - 1) * grown, span)
-        )
     cadence = span / max(row.samples - 1, 1)
     if row.unrested and not rises:
         why = "its last rest is no longer than the one before it, on lower ground"
@@ -680,7 +674,6 @@ _HALTS: Final = {
     Halt.FLOOR_STAYS: "Only the tops rise: the floor stays",
     Halt.ENDED: "What rose stands still in the last third of the window",
     Halt.SLOWING: "The rise slows down towards the end of the window",
-    Halt.WITHIN_RANGE: "The rise goes no further than the memory wandered before",
 }
 
 _SHAPES: Final = {
