@@ -628,14 +628,28 @@ def growth_against_limit(opinion: Opinion) -> Growth | None:
     if whole is None:
         return None
     row = opinion.readings.get(Signal.ANON, whole)
-    level = row.top
+    if row is not whole and opinion.beside is None and _grows_unseen(opinion, row, whole):
+        row = whole
+    level, per_day, error = row.top, row.growth_per_day, row.growth_error_per_day
     for part in (Signal.SHMEM, Signal.KERNEL):
-        if row is not whole and part in opinion.readings:
-            level += opinion.readings[part].end_level
+        if row is not whole and (beside := opinion.readings.get(part)) is not None:
+            level += beside.end_level
+            if beside.growing > th.LIKELY:
+                per_day, error = per_day + beside.growth_per_day, math.hypot(error, beside.growth_error_per_day)
     if (layer := opinion.beside) is not None:
         row = opinion.readings.get(BESIDE[layer].signal, whole)
         level = whole.top if row is whole else level
-    return Growth(row.growth_per_day, row.growth_error_per_day, level, row.noise)
+        per_day, error = row.growth_per_day, row.growth_error_per_day
+    return Growth(per_day, error, level, row.noise)
+
+
+def _grows_unseen(opinion: Opinion, anon: Reading, whole: Reading) -> bool:
+    """Tell whether the whole grows faster than its anonymous memory, and by no files that the kernel can drop."""
+    file = opinion.levels.get(Signal.FILE)
+    if file is None or Signal.KERNEL in opinion.readings or whole.growing <= th.LIKELY:
+        return False
+    extra = (whole.growth_per_day - anon.growth_per_day) * opinion.life.seconds / 86_400
+    return extra > th.UNSEEN * whole.mean_rise and file.end_level - file.early_level < extra / 2
 
 
 def from_now(growth: Growth | None, main: Opinion, last: Opinion) -> Growth | None:

@@ -392,6 +392,9 @@ HORIZON_WEEKS: Final = 52
 #: Lives that must have ended otherwise than by an OOM kill before restarts are taken to cap a life's length.
 RESTARTS_CAP: Final = 3
 
+#: Share of its rise that the whole must make beside its anonymous memory, where nothing tells the kernel's part.
+UNSEEN: Final = 0.1
+
 # --- The words and the checklist --------------------------------------------------------------------------------
 
 #: Hours to the limit above which a headline only says that it is further away than 90 days.
