@@ -3,27 +3,27 @@
 Usage: ``python tests/benchmarks/leak_early.py [--part dev] [--level full] [--wrong]``. The truth at a cut is what the
 programs themselves counted by then: a run leaks when it has lost 3 % of its level and twice what moves besides, is
 healthy when it has lost nothing, and is left out in between. ``--part sealed`` is for judging, never for tuning: each
-run on it is noted in `sealed_runs.csv`.
+run on it is written to `sealed_early_runs.csv` beside this file.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import dataclasses
 import datetime as dt
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
 import rmtoolkit as rm
-from tests.benchmarks.leak_or_not import CORPUS, LEVELS, at_level, load
+from tests.benchmarks.leak_or_not import CORPUS, LEVELS, at_level, commit, load
 from tests.benchmarks.leak_scores import rate
 from tests.benchmarks.leak_tables import aligned, percent
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rmtoolkit.recording import Recording
 
 #: Shares of the window at which a run is cut.
@@ -35,6 +35,7 @@ VISIBLE: Final = 2.0
 #: The end that all cut runs are moved to.
 _END: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 _PLACE: Final = ["namespace", "workload"]
+SEALED_LOG: Final = Path(__file__).with_name("sealed_early_runs.csv")
 
 
 def ends(recording: Recording) -> pl.DataFrame:
@@ -163,6 +164,22 @@ def table(judged: pl.DataFrame) -> str:
     return aligned(head, lines) + f"\nSure verdicts that flipped between two cuts: {turned} of {pairs} pairs."
 
 
+def record(judged: pl.DataFrame, level: str) -> None:
+    """Append a run on sealed to its log, a line for each cut."""
+    now, is_new = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M"), not SEALED_LOG.exists()
+    with SEALED_LOG.open("a", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if is_new:
+            writer.writerow(
+                ["date", "commit", "level", "cut", "leaks", "called_clean", "healthy", "called_leak", "flips"]
+            )
+        for (share,), rows in judged.group_by("cut", maintain_order=True):
+            leaks, healthy = rows.filter("leaks")["verdict"], rows.filter(~pl.col("leaks"))["verdict"]
+            wrong = (leaks == "not_leak").sum(), (healthy == "leak").sum()
+            counts = [len(leaks), wrong[0], len(healthy), wrong[1], flips(judged)]
+            writer.writerow([now, commit(), level, share, *counts])
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, judge, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -172,6 +189,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     for level in LEVELS if given.level == "all" else [given.level]:
         judged = judge(given.part, level)
+        if given.part == "sealed":
+            record(judged, level)
         print(f"{given.part}, {level}: cut at shares of the window\n{table(judged)}\n")
         if given.wrong:
             wrong = judged.filter(
