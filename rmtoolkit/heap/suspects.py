@@ -233,9 +233,7 @@ def _table(
             # What came in the stretch that was measured came with that share of the work.
             growth_bytes_per_unit=None if work is None else pl.col("growth_bytes") / (work * (1 - 0.5)),
         )
-    for column, kind in SUSPECTS.items():
-        if column not in table.columns and column != "evidence":
-            table = table.with_columns(pl.lit(None, dtype=kind).alias(column))
+    table = pl.concat([pl.DataFrame(schema=SUSPECTS), table], how="diagonal_relaxed")
     table = table.sort("score", "held_bytes", descending=True, nulls_last=True)
     words = [_words(row) for row in table.iter_rows(named=True)]
     table = table.with_columns(pl.Series("evidence", words, dtype=pl.String))
