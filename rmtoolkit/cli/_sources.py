@@ -67,9 +67,9 @@ def add_sources(command: argparse.ArgumentParser, *, fail_on: bool = True, sched
 def add_server(command: argparse.ArgumentParser | argparse._ArgumentGroup, **told: str | None) -> None:
     """Add what a server is asked for, and by whom; another help for some of it, or None to leave it out."""
     for name, (shown, text) in _SERVER_OPTIONS.items():
-        if (text := told.get(name, text)) is not None:
+        if (said := told.get(name, text)) is not None:
             action = "append" if name in _SEVERAL else "store"
-            command.add_argument(f"--{name.replace('_', '-')}", metavar=shown, help=text, action=action)
+            command.add_argument(f"--{name.replace('_', '-')}", metavar=shown, help=said, action=action)
     command.add_argument("--remote-read", action="store_true", default=None, help=_REMOTE_READ_HELP)
 
 

@@ -84,7 +84,8 @@ def glibc_documents(text: str) -> list[GlibcDocument]:
 def _xml(text: str, context: LogContext) -> Iterator[GlibcDocument]:
     before = 0
     starts = list(_XML.finditer(text))
-    for start, following in zip(starts, [*(later.start() for later in starts[1:]), len(text)], strict=True):
+    ends = [*(start.start() for start in starts), len(text)][1:]
+    for start, following in zip(starts, ends, strict=True):
         end = text.find(_XML_END, start.end(), following)
         document = GlibcDocument(
             context.line(start.start()), context.stamp(start.start(), before), mapped_bytes=0, whole=end >= 0
@@ -728,7 +729,8 @@ def _mimalloc(text: str) -> tuple[list[Said], tuple[str, ...]]:
     said: list[Said] = []
     before = most = 0
     starts = list(_COMMITTED.finditer(text))
-    for found, following in zip(starts, [*(later.start() for later in starts[1:]), len(text)], strict=True):
+    ends = [*(start.start() for start in starts), len(text)][1:]
+    for found, following in zip(starts, ends, strict=True):
         process = _PROCESS.search(text, found.end(), following)
         if (committed := _bytes(found[7], found[8])) is not None:
             stamp = context.stamp(found.start(), before)
