@@ -13,7 +13,7 @@ from rmtoolkit._tables import run_starts
 from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.recording import Recording, as_recording
-from rmtoolkit.schema import FOOTPRINTS
+from rmtoolkit.schema import FOOTPRINTS, TIME
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -691,12 +691,20 @@ def kills_of_now(recording: Recording) -> pl.DataFrame:
     )
 
 
+_KILLS: Final = {
+    "workload_row": pl.UInt32,
+    "kills": pl.Int64,
+    "killed_limit_bytes": pl.Int64,
+    "kills_now": pl.Int64,
+    "first_kill": TIME,
+    "last_kill": TIME,
+}
+
+
 def _kills(recording: Recording) -> pl.DataFrame:
     """Count kills: all of them, and those of the version that runs now, with the highest limit that killed it."""
     if "oom_kill" not in recording.events["kind"]:
-        return pl.DataFrame(
-            schema={"workload_row": pl.UInt32, **dict.fromkeys(("kills", "killed_limit_bytes", "kills_now"), pl.Int64)}
-        )
+        return pl.DataFrame(schema=_KILLS)
     everything = kills(recording).group_by("workload_row").agg(kills=pl.len().cast(pl.Int64))
     of_now = (
         kills_of_now(recording)
