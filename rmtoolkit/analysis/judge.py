@@ -18,7 +18,7 @@ from rmtoolkit._tables import conform, run_starts
 from rmtoolkit.analysis import signals, words
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.assess import assess_lifetime, going_on, pool_instances, pool_lives, with_heap
-from rmtoolkit.analysis.lives import split
+from rmtoolkit.analysis.models import MINIMUM_SAMPLES
 from rmtoolkit.analysis.patterns import name_pattern, next_step
 from rmtoolkit.analysis.records import (
     BESIDE,
@@ -33,7 +33,7 @@ from rmtoolkit.analysis.records import (
     lives_of,
     readings_of,
 )
-from rmtoolkit.analysis.shapes import MINIMUM_SAMPLES
+from rmtoolkit.analysis.signals import split
 from rmtoolkit.analysis.words import CHECKLIST, Situation, answers
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.recording import Recording

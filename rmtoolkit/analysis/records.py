@@ -433,7 +433,7 @@ class Level:
     end_level: float
     #: Highest of the last samples.
     top: float
-    #: See `shapes.Shapes`.
+    #: See `models.Shapes`.
     settled: float
     begun: float
     early_peak: float
@@ -477,7 +477,7 @@ class Reading(Level):
     excursion: float
     straight: float
     bend_noise: float
-    #: See `shapes.Shapes`.
+    #: See `models.Shapes`.
     teeth: int
     trough: float
     floor_trend: float

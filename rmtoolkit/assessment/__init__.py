@@ -12,8 +12,8 @@ import polars as pl
 
 from rmtoolkit._parallel import Parted
 from rmtoolkit.analysis.judge import judge, verdicts_with
-from rmtoolkit.analysis.lives import lives as lives_of
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
+from rmtoolkit.analysis.signals import lives as lives_of
 from rmtoolkit.assessment import _rows
 from rmtoolkit.assessment._rows import WORKLOADS
 from rmtoolkit.exceptions import RmtoolkitError

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.analysis.lives import split
 from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import BLOCKS, kept_by_allocator, kills_of_now, usage, workloads
 from rmtoolkit.recording import Recording, as_recording
