@@ -260,7 +260,7 @@ def reason(situation: Situation) -> str:
     span = hours(main.life.hours)
     floor = rate(row.detection_floor_bytes_per_day, digits=2)
     if row.verdict == Verdict.LEAK:
-        return f"{_why_leak(situation, main, signal, span)}; growth above {floor} shows here."
+        return f"{_why_leak(situation, main, signal, span)}; growth below {floor} would not show."
     if row.verdict == Verdict.INCONCLUSIVE:
         return _why_open_reason(situation, main, main.reading, signal, span)
     entry = PATTERNS[row.pattern]

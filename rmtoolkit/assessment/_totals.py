@@ -215,10 +215,10 @@ def _start(awake: pl.DataFrame, target: float) -> tuple[int | None, str]:
 
 def _because(row: Row, target: float) -> str:
     if row["verdict"] == Verdict.LEAK:
-        cure = "and a higher limit does not cure it"
+        cure = "a higher limit only buys time"
         if row["limit_outlook"] == Outlook.REACHES and row["hours_to_limit"]:
-            return f"{text.hours(row['hours_to_limit'])} to its limit, {cure}."
-        return f"it leaks {text.rate(row['growth_bytes_per_day'])}, {cure}."
+            return f"{text.hours(row['hours_to_limit'])} to its limit; {cure}."
+        return f"it leaks {text.rate(row['growth_bytes_per_day'])}; {cure}."
     chance = row["oom_probability_7d"] or 0.0
     if chance > target:
         said = f"{text.chance(chance)} chance of an OOM kill in the next 7 days"
