@@ -236,7 +236,7 @@ _MIB: Final = 2**20
 BUYS: Final = pl.Schema(
     {
         "workload_id": pl.UInt32(),
-        **{name: pl.String() for name in WORKLOAD},
+        **dict.fromkeys(WORKLOAD, pl.String()),
         "limit_bytes": pl.Int64(),
         "oom_probability": pl.Float64(),
         "hours_to_limit": pl.Float64(),
@@ -511,7 +511,7 @@ CHANGES: Final = pl.Schema(
     {
         "workload_id": pl.UInt32(),
         "kind": pl.String(),
-        **{name: pl.String() for name in WORKLOAD},
+        **dict.fromkeys(WORKLOAD, pl.String()),
         "sentence": pl.String(),
         "time": TIME,
     }
@@ -531,9 +531,8 @@ _BESIDE: Final = (
 _COMPARED: Final = pl.Schema({name: WORKLOADS[name] for name in (*VERDICTS, *_BESIDE) if name != "evidence"})
 #: Names that columns had in files of earlier versions; `oom_probability` was the chance at the limit in force.
 _FORMERLY: Final = {"recommended_limit_bytes": "advised_limit_bytes", "oom_probability": "oom_probability_7d"}
-#: The chance of an OOM kill above which a workload is named, and the horizon in hours of a limit that is reached.
+#: The chance of an OOM kill above which a workload is named.
 _TARGET: Final = 0.05
-_HORIZON_HOURS: Final = 168.0
 #: A chance has changed when its odds have, by this factor: estimates of two windows always differ somewhat.
 _ODDS: Final = 5.0
 #: Kills of a leak come and go with its lives: only the first one is news, or this many times as many and more.

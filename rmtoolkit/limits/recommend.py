@@ -304,10 +304,7 @@ class Advised:
 #: Columns of `recommend_limits`, in this order.
 RECOMMENDED: Final = pl.Schema(
     {
-        "cluster": pl.String(),
-        "namespace": pl.String(),
-        "workload": pl.String(),
-        "container": pl.String(),
+        **dict.fromkeys(WORKLOAD, pl.String()),
         "pods": pl.Int64(),
         "action": pl.String(),
         "recommended_request_bytes": pl.Int64(),
@@ -454,7 +451,7 @@ def _beside(recording: Recording) -> pl.DataFrame:
     return pl.concat(found)
 
 
-_PURGED: Final = pl.Schema({**{name: pl.String() for name in WORKLOAD}, "purged_base_bytes": pl.Float64()})
+_PURGED: Final = pl.Schema({**dict.fromkeys(WORKLOAD, pl.String()), "purged_base_bytes": pl.Float64()})
 
 
 def purged_bases(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:

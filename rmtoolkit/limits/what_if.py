@@ -291,10 +291,7 @@ STARTUP: Final = dt.timedelta(minutes=10)
 
 KILLS: Final = pl.Schema(
     {
-        "cluster": pl.String(),
-        "namespace": pl.String(),
-        "workload": pl.String(),
-        "container": pl.String(),
+        **dict.fromkeys(WORKLOAD, pl.String()),
         "pod": pl.String(),
         "time": pl.Datetime("ms", "UTC"),
         "phase": pl.String(),
