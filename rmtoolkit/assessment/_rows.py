@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._shown import LAYERS
 from rmtoolkit._tables import run_starts
 from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, WORKLOAD, Advice
@@ -90,7 +89,16 @@ WORKLOADS: Final = pl.Schema(
         "growth_per_work_bytes": pl.Float64(),
         # Layers of one instant of the pod that is shown first; they add up to the working set.
         "layers_time": TIME,
-        **dict.fromkeys(LAYERS, _BYTES),
+        "live_bytes": _BYTES,
+        "slack_bytes": _BYTES,
+        "kept_bytes": _BYTES,
+        "outside_bytes": _BYTES,
+        "anon_bytes": _BYTES,
+        "cache_bytes": _BYTES,
+        "kernel_bytes": _BYTES,
+        "shmem_bytes": _BYTES,
+        "working_set_bytes": _BYTES,
+        "rss_bytes": _BYTES,
         # Levels.
         "peak_bytes": _BYTES,
         "peak_pod": _TEXT,
