@@ -399,7 +399,7 @@ def _bounded(row: VerdictRow, pool: Pool) -> Answer:
         if row.verdict == Verdict.LEAK and row.cause == Cause.HEAP:
             return Answer("no", "concern", f"live heap at {memory(main.live_bytes)} and growing")
         if heap.bounded > th.LIKELY:
-            return Answer("yes", "fine", f"live heap flat at {memory(main.live_bytes)}")
+            return Answer("yes", "fine", f"live heap at {memory(main.live_bytes)} and not growing")
         return _unknown("the live heap still rises")
     if row.verdict == Verdict.NOT_LEAK and PATTERNS[row.pattern].caches_bounded:
         return Answer("yes", "fine", "nothing grows without bound")
