@@ -691,14 +691,13 @@ def kills_of_now(recording: Recording) -> pl.DataFrame:
     )
 
 
-_KILLS: Final = {
-    "workload_row": pl.UInt32,
-    "kills": pl.Int64,
-    "killed_limit_bytes": pl.Int64,
-    "kills_now": pl.Int64,
-    "first_kill": TIME,
-    "last_kill": TIME,
-}
+_KILLS: Final = pl.Schema(
+    {
+        "workload_row": pl.UInt32(),
+        **dict.fromkeys(("kills", "killed_limit_bytes", "kills_now"), pl.Int64()),
+        **dict.fromkeys(("first_kill", "last_kill"), TIME),
+    }
+)
 
 
 def _kills(recording: Recording) -> pl.DataFrame:

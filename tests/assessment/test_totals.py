@@ -12,7 +12,7 @@ import rmtoolkit as rm
 from rmtoolkit.assessment._rows import names
 
 if TYPE_CHECKING:
-    from rmtoolkit.assessment import Totals
+    from rmtoolkit.assessment._totals import Totals
 
 
 @pytest.fixture(scope="module")

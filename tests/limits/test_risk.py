@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -167,7 +168,7 @@ def test_one_kill_is_no_less_than_a_coin() -> None:
 def test_a_kill_before_the_first_sample_is_counted_since_it_happened() -> None:
     """One kill a week ago, and 29 minutes of samples: one a week is what was seen, and no certainty."""
     table = samples(steady(1, step=60)[:30], step=60, limit_bytes=256 * MIB)
-    end = table["time"].max()
+    end = START + 29 * 60
     kill = pl.DataFrame([{"time": end - 7 * DAY, "kind": "oom_kill", "pod": "api-0"}])
     row = rm.limit_risk(rm.Recording.from_frame(table, events=kill), 256 * MIB).row(0, named=True)
     assert row["oom_probability"] == pytest.approx(1 - np.exp(-1), abs=1e-3)
@@ -218,7 +219,7 @@ LEAK = Ahead(
 )
 
 
-def leaks(room: float, **changed: object) -> tuple[float | None, float | None, float | None]:
+def leaks(room: float, **changed: Any) -> tuple[float | None, float | None, float | None]:
     """The chances of a day, a week and a month of that leak with so many MiB of room."""
     need = Need(growing=True, need_bytes=100 * MIB, ahead=dataclasses.replace(LEAK, **changed))
     found = risk(need, (100 + room) * MIB, SCORES)
