@@ -20,7 +20,8 @@ import rmtoolkit as rm
 from rmtoolkit import text
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.cli import main
-from rmtoolkit.limits.patches import kubectl_lines, quantity
+from rmtoolkit.limits.patches import kubectl_lines
+from rmtoolkit.limits.recommend import quantity
 from rmtoolkit.limits.risk import USUAL
 
 if TYPE_CHECKING:

@@ -194,6 +194,24 @@ def test_importing_the_package_loads_nothing_slow() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("form", ["prometheus", "kubectl_top", "parquet"])
+def test_a_saved_file_becomes_a_row_through_few_modules(form: str, tmp_path: Path) -> None:
+    """Who wants to follow one file to its row of verdicts reads at most 35 of our modules."""
+    samples = ROOT / "data" / "samples"
+    file = {"prometheus": samples / "vivid-vole.json", "kubectl_top": samples / "fair-badger.top.log"}.get(form)
+    if file is None:
+        file = tmp_path / "vivid-vole.parquet"
+        rm.read(samples / "vivid-vole.json").write(file)
+    code = (
+        "import sys, rmtoolkit as rm\n"
+        f"assert rm.classify(rm.read({str(file)!r})).height\n"
+        "ours = sorted(name for name in sys.modules if name.startswith('rmtoolkit'))\n"
+        "assert len(ours) <= 35, ours\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_name_that_is_not_public_is_no_attribute() -> None:
     """A slip of the finger gets Python's usual answer; the version is there."""
     with pytest.raises(AttributeError, match="no attribute 'clasify'"):

@@ -12,8 +12,8 @@ import polars as pl
 
 from rmtoolkit._parallel import Parted
 from rmtoolkit.analysis.judge import judge, verdicts_with
-from rmtoolkit.analysis.lives import lives as lives_of
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
+from rmtoolkit.analysis.signals import lives as lives_of
 from rmtoolkit.assessment import _rows
 from rmtoolkit.assessment._rows import WORKLOADS
 from rmtoolkit.exceptions import RmtoolkitError
@@ -208,7 +208,7 @@ def assess(
 
     recommend.check_chance(oom_probability)
     chosen = as_margins(margins)
-    before = None if previous is None else _before(previous)
+    before = None if previous is None else _totals.up_to_date(_before(previous))
     judgement, frames = judge(source, _gathered, heap, client=client)
     needs, about = frames["needs"], judgement.recording
     limits = of_gathered(needs, oom_probability, chosen, prices=prices)
@@ -228,7 +228,7 @@ def assess(
     return Assessment(
         recording=about,
         fleet=_totals.totals_of(
-            rows, judgement.completeness, None if before is None else changes, oom_probability, prices
+            rows, judgement.completeness, None if before is None else changes, oom_probability, prices, before
         ),
         workloads=rows,
         instances=_rows.instances_of(

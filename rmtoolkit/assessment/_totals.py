@@ -124,9 +124,14 @@ class Totals:
 
 
 def totals_of(
-    rows: pl.DataFrame, completeness: pl.DataFrame, changes: pl.DataFrame | None, target: float, prices: Prices | None
+    rows: pl.DataFrame,
+    completeness: pl.DataFrame,
+    changes: pl.DataFrame | None,
+    target: float,
+    prices: Prices | None,
+    before: pl.DataFrame | None = None,
 ) -> Totals:
-    """Add up the rows of a fleet; `changes` is None where nothing is compared."""
+    """Add up the rows of a fleet; `changes` and the rows of last time are None where nothing is compared."""
     awake = rows.filter(pl.col("accepted").not_())
     verdicts = dict(awake["verdict"].value_counts().iter_rows())
     leaks, bounded = (awake.filter(pl.col("verdict") == name) for name in (Verdict.LEAK, Verdict.NOT_LEAK))
@@ -138,7 +143,6 @@ def totals_of(
     start, because = _start(awake, target)
     compared = changes is not None
     is_leak, was_leak = pl.col("verdict") == Verdict.LEAK, pl.col("previous_verdict") == Verdict.LEAK
-    previous = rows["previous_oom_probability_7d"]
     return Totals(
         workloads=rows.height,
         containers=completeness.height,
@@ -174,10 +178,18 @@ def totals_of(
         leaks_gone=rows.filter(was_leak & (pl.col("verdict") == Verdict.NOT_LEAK)).height if compared else None,
         appeared=None if changes is None else changes.filter(pl.col("kind") == Change.NEW).height,
         gone=None if changes is None else changes.filter(pl.col("kind") == Change.GONE).height,
-        above_target_before=int((previous > target).sum()) if compared and previous.count() else None,
+        above_target_before=None if before is None else _above(before, target),
         start_with=start,
         start_because=because,
     )
+
+
+def _above(before: pl.DataFrame, target: float) -> int | None:
+    """Count what was above the target last time, what is gone since too; what was accepted then counted nowhere."""
+    if "accepted" in before.columns:
+        before = before.filter(pl.col("accepted").fill_null(value=False).not_())
+    chances = before["oom_probability_7d"] if "oom_probability_7d" in before.columns else pl.Series(dtype=pl.Float64)
+    return int((chances > target).sum()) if chances.count() else None
 
 
 def _lowest(ages: pl.Series) -> float | None:
@@ -203,10 +215,10 @@ def _start(awake: pl.DataFrame, target: float) -> tuple[int | None, str]:
 
 def _because(row: Row, target: float) -> str:
     if row["verdict"] == Verdict.LEAK:
-        cure = "and a higher limit does not cure it"
+        cure = "a higher limit only buys time"
         if row["limit_outlook"] == Outlook.REACHES and row["hours_to_limit"]:
-            return f"{text.hours(row['hours_to_limit'])} to its limit, {cure}."
-        return f"it leaks {text.rate(row['growth_bytes_per_day'])}, {cure}."
+            return f"{text.hours(row['hours_to_limit'])} to its limit; {cure}."
+        return f"it leaks {text.rate(row['growth_bytes_per_day'])}; {cure}."
     chance = row["oom_probability_7d"] or 0.0
     if chance > target:
         said = f"{text.chance(chance)} chance of an OOM kill in the next 7 days"
@@ -224,7 +236,7 @@ _MIB: Final = 2**20
 BUYS: Final = pl.Schema(
     {
         "workload_id": pl.UInt32(),
-        **{name: pl.String() for name in WORKLOAD},
+        **dict.fromkeys(WORKLOAD, pl.String()),
         "limit_bytes": pl.Int64(),
         "oom_probability": pl.Float64(),
         "hours_to_limit": pl.Float64(),
@@ -499,7 +511,7 @@ CHANGES: Final = pl.Schema(
     {
         "workload_id": pl.UInt32(),
         "kind": pl.String(),
-        **{name: pl.String() for name in WORKLOAD},
+        **dict.fromkeys(WORKLOAD, pl.String()),
         "sentence": pl.String(),
         "time": TIME,
     }
@@ -519,9 +531,8 @@ _BESIDE: Final = (
 _COMPARED: Final = pl.Schema({name: WORKLOADS[name] for name in (*VERDICTS, *_BESIDE) if name != "evidence"})
 #: Names that columns had in files of earlier versions; `oom_probability` was the chance at the limit in force.
 _FORMERLY: Final = {"recommended_limit_bytes": "advised_limit_bytes", "oom_probability": "oom_probability_7d"}
-#: The chance of an OOM kill above which a workload is named, and the horizon in hours of a limit that is reached.
+#: The chance of an OOM kill above which a workload is named.
 _TARGET: Final = 0.05
-_HORIZON_HOURS: Final = 168.0
 #: A chance has changed when its odds have, by this factor: estimates of two windows always differ somewhat.
 _ODDS: Final = 5.0
 #: Kills of a leak come and go with its lives: only the first one is news, or this many times as many and more.
@@ -545,12 +556,16 @@ def stored(previous: str | os.PathLike[str]) -> pl.DataFrame | None:
         raise ReadError.at(file, found=str(error).splitlines()[0], expected=expected) from error
 
 
+def up_to_date(before: pl.DataFrame) -> pl.DataFrame:
+    """Give the columns of an earlier version's file the names that they have now."""
+    return before.with_columns(pl.col(old).alias(new) for old, new in _FORMERLY.items() if old in before.columns)
+
+
 def compare(rows: pl.DataFrame, before: pl.DataFrame | None) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Name what changed; give the rows with their change, and a row per change."""
     if before is None:
         return rows, pl.DataFrame(schema=CHANGES)
     on = list(WORKLOAD)
-    before = before.with_columns(pl.col(old).alias(new) for old, new in _FORMERLY.items() if old in before.columns)
     old = before.unique(on, keep="first", maintain_order=True).select(
         (pl.col(name).cast(dtype) if name in before.columns else pl.lit(None, dtype=dtype)).alias(name)
         for name, dtype in _COMPARED.items()

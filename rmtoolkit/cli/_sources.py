@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeIs
 
-    from rmtoolkit.assessment import Totals
+    from rmtoolkit.assessment._totals import Totals
     from rmtoolkit.lake import Lake
     from rmtoolkit.limits.risk import Prices
     from rmtoolkit.recording import Recording

@@ -18,6 +18,7 @@ import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import baselines, explore, patches, recommend
 from rmtoolkit.limits.history import as_need
+from rmtoolkit.limits.risk import USUAL
 from rmtoolkit.limits.what_if import of_workload
 from tests import fleet
 from tests.analysis.curves import MI
@@ -85,7 +86,9 @@ def advice() -> dict[str, list[Any]]:
     margins = rm.Margins.shipped()
     told = {f"at {chance:g}": _rows(recommend.of_gathered(known, chance, margins)) for chance in (0.01, 0.2)}
     told["priced"] = _rows(
-        recommend.of_gathered(known, 0.05, margins, price_per_gib_hour=0.01).select(*NAMES, "^cost.*$")
+        recommend.of_gathered(known, 0.05, margins, prices=dataclasses.replace(USUAL, per_gib_hour=0.01)).select(
+            *NAMES, "^cost.*$"
+        )
     )
     told["needs"] = _rows(known)
     limits = [64 * MI, 256 * MI, 300 * MI, 1024 * MI]
