@@ -151,14 +151,6 @@ class _File:
         return _files.read_bytes(self.path, expected=_EXPECTED)[0]
 
 
-def _is_lone_number(file: _File) -> bool:
-    return file.path.name in _LONE_NUMBERS and _NUMBER.fullmatch(file.text) is not None
-
-
-def _is_table(file: _File) -> bool:
-    return _files.columns_of(file.text) is not None
-
-
 def _is_top(file: _File) -> bool:
     from rmtoolkit.loaders._kubectl_rows import failure  # noqa: PLC0415
     from rmtoolkit.loaders.kubectl_top import looks_like_csv  # noqa: PLC0415 - seldom gets so far
@@ -239,7 +231,7 @@ READERS: Final = (
     ),
     Reader(
         Form.PROCFS,
-        _is_lone_number,
+        lambda file: file.path.name in _LONE_NUMBERS and _NUMBER.fullmatch(file.text) is not None,
         ("loaders.linux", "read_procfs"),
         "files of a cgroup, version 1 or 2",
         "copies of `memory.current`, `memory.max`, `memory.stat` and their like under their own names",
@@ -297,7 +289,7 @@ READERS: Final = (
     ),
     Reader(
         Form.CSV,
-        _is_table,
+        lambda file: _files.columns_of(file.text) is not None,
         ("loaders.tables", "read_table"),
         "any table in CSV",
         "a first line with the names of a time and at least one memory column",

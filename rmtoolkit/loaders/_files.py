@@ -9,7 +9,7 @@ import os
 import re
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 import msgspec
 import polars as pl
@@ -20,7 +20,7 @@ from rmtoolkit.schema import SIGNALS
 from rmtoolkit.text import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rmtoolkit.recording import Recording
 
@@ -189,6 +189,26 @@ def read_each(files: Sequence[PathLike], read: Callable[[PathLike], object], *, 
     if failed:
         warn(f"{len(failed):,} of {count(len(files), 'file')} could not be read; the first: {failed[0]}")
     return len(failed)
+
+
+def mapping(content: object, *path: str) -> Mapping[str, Any]:
+    """Go down a path in JSON; what is not there, or is no mapping, is empty."""
+    for name in path:
+        content = content.get(name) if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}
+
+
+def text_of(content: Mapping[str, Any], name: str) -> str | None:
+    """Give a text of a mapping; None where there is none."""
+    value = content.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def whole(value: object, most: int = 1 << 63) -> int | None:
+    """Read a number that is whole and not below zero; some write it as text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:  # noqa: PLR2004 - 64 bits
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < most else None
 
 
 _VALUES: Final = (

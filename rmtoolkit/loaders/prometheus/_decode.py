@@ -704,6 +704,11 @@ class Decoded:
         starts, counts = self.starts[series], self.counts[series]
         return stack(self.times, starts, counts), stack(self.values, starts, counts)
 
+    def span(self, series: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Give the first and the last time of some series, none of which is empty."""
+        starts = self.starts[series]
+        return self.times[starts], self.times[starts + self.counts[series] - 1]
+
     def only(self, kept: NDArray[np.bool_]) -> Decoded:
         """Keep some samples; a series may be left without any."""
         counts = np.bincount(self.owners[kept], minlength=len(self.counts)).astype(np.int64)

@@ -227,19 +227,14 @@ def _images(table: pl.DataFrame, decoded: Decoded) -> dict[int, list[tuple[str, 
     )
     told = pl.col("role") == "image"
     rows = rows.filter(told | ~told.any().over("entity"))
-    starts = decoded.starts
-    found: dict[int, dict[str, tuple[int, int]]] = {}
-    for series, entity, image, image_id in rows.select("series", "entity", "image", "image_id").iter_rows():
-        version = version_of(image, image_id)
-        if version is not None:
-            times = decoded.times[starts[series] :][: decoded.counts[series]]
-            first, last = int(times[0]), int(times[-1])
-            before = found.setdefault(entity, {}).get(version, (first, last))
-            found[entity][version] = (min(first, before[0]), max(last, before[1]))
-    return {
-        entity: sorted(((version, *span) for version, span in versions.items()), key=lambda one: one[1:])
-        for entity, versions in found.items()
-    }
+    first, last = decoded.span(rows["series"].to_numpy())
+    versions = list(map(version_of, rows["image"], rows["image_id"]))
+    rows = rows.with_columns(version=pl.Series(versions, dtype=pl.String), first=first, last=last).drop_nulls("version")
+    spans = rows.group_by("entity", "version", maintain_order=True).agg(pl.col("first").min(), pl.col("last").max())
+    found: dict[int, list[tuple[str, int, int]]] = {}
+    for entity, *span in spans.sort("first", "last", maintain_order=True).iter_rows():
+        found.setdefault(entity, []).append(tuple(span))
+    return found
 
 
 def _container_rows(
