@@ -17,7 +17,7 @@ from rmtoolkit import _workloads
 from rmtoolkit._workloads import Event, version_of
 from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders import _timestamps, linux
-from rmtoolkit.loaders._files import PathLike, counted, mapping, read_each, read_text, text_of, whole
+from rmtoolkit.loaders._files import PathLike, counted, mapping, read_each, read_text, text_of, whole_number
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
@@ -105,22 +105,22 @@ def json_values(text: str) -> tuple[list[Any], int]:
 def as_stats(value: Any) -> Measured | None:  # noqa: ANN401 - any JSON
     """Read an answer of `/containers/ID/stats`."""
     memory = mapping(value, "memory_stats")
-    usage = whole(memory.get("usage"))
+    usage = whole_number(memory.get("usage"))
     time = _instant(value.get("read")) if isinstance(value, dict) else None
     if usage is None or time is None:
         return None
-    stat = {key: number for key, text in mapping(memory, "stats").items() if (number := whole(text)) is not None}
+    stat = {key: number for key, text in mapping(memory, "stats").items() if (number := whole_number(text)) is not None}
     signals: dict[str, int | float] = {"usage_bytes": usage, **linux.memory_stat_signals(stat)}
     # On version 1 the API's `limit` is the host's memory where the cgroup has no limit.
-    told = whole(memory.get("limit"))
+    told = whole_number(memory.get("limit"))
     if "hierarchical_memory_limit" not in stat and told is not None:
         signals["limit_bytes"] = told
     elif "hierarchical_memory_limit" in stat and "limit_bytes" not in signals:
         signals["limit_bytes"] = 0
     linux.add_working_set(signals)
-    if (peak := whole(memory.get("max_usage"))) is not None:
+    if (peak := whole_number(memory.get("max_usage"))) is not None:
         signals["peak_bytes"] = peak
-    if (tasks := whole(mapping(value, "pids_stats").get("current"))) is not None:
+    if (tasks := whole_number(mapping(value, "pids_stats").get("current"))) is not None:
         signals["threads"] = tasks
     labels = Labels(_id(value.get("id")), _name(value.get("name")))
     return Measured(labels, time, signals)
@@ -134,14 +134,14 @@ def as_inspected(value: Any) -> Inspected | None:  # noqa: ANN401 - any JSON
     told = {"image": config.get("Image"), "name": value.get("Name"), **mapping(config, "Labels")}
     return Inspected(
         _labels(_id(value.get("Id")), told, value.get("Image")),
-        whole(host.get("Memory")) or None,
-        whole(host.get("MemoryReservation")) or None,
+        whole_number(host.get("Memory")) or None,
+        whole_number(host.get("MemoryReservation")) or None,
         _instant(state.get("StartedAt")),
         _instant(state.get("FinishedAt")),
         state.get("Running") is True,
         state.get("OOMKilled") is True,
-        whole(state.get("ExitCode")) or 0,
-        whole(value.get("RestartCount")) or 0,
+        whole_number(state.get("ExitCode")) or 0,
+        whole_number(value.get("RestartCount")) or 0,
     )
 
 
@@ -149,7 +149,7 @@ def as_event(value: Any) -> Happened | None:  # noqa: ANN401 - any JSON
     """Read an event in JSON."""
     if not isinstance(value, dict) or value.get("Type", "container") != "container":
         return None
-    nanoseconds, seconds = whole(value.get("timeNano")), whole(value.get("time"))
+    nanoseconds, seconds = whole_number(value.get("timeNano")), whole_number(value.get("time"))
     time = nanoseconds // 1_000_000 if nanoseconds else seconds * 1000 if seconds else None
     actor = mapping(value, "Actor")
     told = mapping(actor, "Attributes") or {"image": value.get("from")}
@@ -167,7 +167,7 @@ def text_events(text: str) -> Iterator[Happened]:
 def _event(action: str, time: int | None, id_: Any, told: Mapping[str, Any]) -> Happened | None:  # noqa: ANN401
     if time is None or action not in _ACTIONS:
         return None
-    code = whole(told.get("exitCode" if action == "die" else "signal"))
+    code = whole_number(told.get("exitCode" if action == "die" else "signal"))
     return Happened(_labels(_id(id_), told, None), time, action, code)
 
 
@@ -195,10 +195,8 @@ def _name(value: Any) -> str | None:  # noqa: ANN401
 
 def _instant(value: Any) -> int | None:  # noqa: ANN401
     """Read RFC 3339 with up to nine decimals, as milliseconds."""
-    if not isinstance(value, str) or value.startswith(_NEVER):
-        return None
-    found = _timestamps.find(value)
-    return found[0].milliseconds if found and found[0].utc and found[0].kind == _timestamps.Kind.DATED else None
+    stamp = _timestamps.find_instant(value) if not str(value).startswith(_NEVER) else None
+    return stamp.milliseconds if stamp is not None else None
 
 
 _UNITS: Final = {

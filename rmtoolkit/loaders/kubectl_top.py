@@ -13,7 +13,7 @@ import polars as pl
 from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import ReadError, quote, quote_path, warn
 from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import DELIMITERS, METRICS, counted, mapping, read_text, text_of, unwrap
+from rmtoolkit.loaders._files import DELIMITERS, KINDS, METRICS, counted, mapping, read_text, text_of, unwrap
 from rmtoolkit.loaders._kubectl_rows import (
     EXPECTED,
     MEBIBYTE,
@@ -27,9 +27,8 @@ from rmtoolkit.loaders._kubectl_rows import (
     two_names,
     unfolded,
 )
-from rmtoolkit.loaders._timestamps import Asked, Kind, Stamp, find
+from rmtoolkit.loaders._timestamps import Asked, Stamp, find, find_instant
 from rmtoolkit.loaders.kubernetes import (
-    KINDS,
     METRICS_WORDS,
     SOURCE,
     WITHOUT_OBJECTS,
@@ -648,11 +647,10 @@ class _Found:
         if not isinstance(text, str):
             return None
         if text not in self.places:
-            found = find(text)
-            whole = found is not None and found[0].kind == Kind.DATED and found[0].utc
-            self.places[text] = len(self.stamps) if whole else None
-            if whole and found is not None:
-                self.stamps.append((found[0], text))
+            stamp = find_instant(text)
+            self.places[text] = len(self.stamps) if stamp is not None else None
+            if stamp is not None:
+                self.stamps.append((stamp, text))
         return self.places[text]
 
     def now(self) -> int | None:

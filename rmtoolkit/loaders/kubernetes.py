@@ -14,9 +14,9 @@ import polars as pl
 
 from rmtoolkit._workloads import Event, Image, changes, releases, top_owner, version_of
 from rmtoolkit.exceptions import ReadError, quote, quote_path, warn
-from rmtoolkit.loaders._files import counted, mapping, read_text, text_of, unreadable, whole
+from rmtoolkit.loaders._files import KINDS, counted, mapping, read_text, text_of, unreadable, whole_number
 from rmtoolkit.loaders._kubectl_rows import failure, quantity
-from rmtoolkit.loaders._timestamps import Kind, find, modified
+from rmtoolkit.loaders._timestamps import find_instant, modified
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import CONTAINERS, EVENTS, TIME, Report
 
@@ -25,20 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
-#: What is read; objects of other kinds are passed over.
-KINDS: Final = (
-    "Pod",
-    "ReplicaSet",
-    "Deployment",
-    "StatefulSet",
-    "DaemonSet",
-    "Job",
-    "CronJob",
-    "ReplicationController",
-    "Node",
-    "ResourceQuota",
-    "Event",
-)
 #: 2001: an earlier time in a status is none.
 _FIRST: Final = 1_000_000_000_000
 _STATUSES: Final = (
@@ -194,7 +180,7 @@ def pod_of(item: Mapping[str, Any], seen: int | None, *, gone: bool = False) -> 
     deleted = _time(about, "deletionTimestamp")
     return PodSeen(
         seen=seen,
-        revision=whole(about.get("resourceVersion")),
+        revision=whole_number(about.get("resourceVersion")),
         namespace=text_of(about, "namespace"),
         name=text_of(about, "name") or "",
         uid=text_of(about, "uid"),
@@ -210,7 +196,7 @@ def pod_of(item: Mapping[str, Any], seen: int | None, *, gone: bool = False) -> 
 
 
 def _containers(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[ContainerSeen, ...]:
-    whole = _bytes(mapping(spec, "resources", "limits"), "memory") or None
+    of_pod = _bytes(mapping(spec, "resources", "limits"), "memory") or None
     found: list[ContainerSeen] = []
     for declared, reported in _STATUSES:
         statuses = {text_of(one, "name"): one for one in _dicts(status, reported)}
@@ -227,9 +213,9 @@ def _containers(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[Con
                     or (declared == "initContainers" and text_of(container, "restartPolicy") == "Always"),
                     text_of(container, "image"),
                     text_of(now, "imageID"),
-                    _in_force(container, now, "limits") or whole,
+                    _in_force(container, now, "limits") or of_pod,
                     _in_force(container, now, "requests"),
-                    whole(now.get("restartCount"), _MOST),
+                    whole_number(now.get("restartCount"), _MOST),
                     tuple(run for run in runs if run is not None),
                 )
             )
@@ -246,7 +232,7 @@ def _in_force(container: Mapping[str, Any], now: Mapping[str, Any], which: str) 
 def _run(state: Mapping[str, Any]) -> Run | None:
     ended = mapping(state, "terminated")
     if ended:
-        code = whole(ended.get("exitCode"), _MOST)
+        code = whole_number(ended.get("exitCode"), _MOST)
         reason = text_of(ended, "reason") or ("Completed" if code == 0 else "Error")
         run = Run(_time(ended, "startedAt"), _time(ended, "finishedAt"), reason, code)
         return run if (run.started, run.finished) != (None, None) else None
@@ -582,7 +568,7 @@ def _written(file: Path) -> tuple[float, str]:
 def _read(file: Path, objects: Objects) -> None:
     text, _ = read_text(file, expected=_EXPECTED)
     used = 0
-    seen = _instant(file.stem)
+    dated = find_instant(file.stem)
     damaged: list[Part] = []
     first: Part | None = None
     found = parts(text)
@@ -593,11 +579,12 @@ def _read(file: Path, objects: Objects) -> None:
         if part.damaged:
             damaged.append(part)
         elif part.content is None:
-            told = _instant(part.text)
-            seen = told if told is not None else seen
+            dated = find_instant(part.text) or dated
         else:
-            is_last = following is None and seen is None
-            used += objects.add(part.content, round(modified(file).timestamp() * 1000) if is_last else seen)
+            seen = dated.milliseconds if dated is not None else None
+            if following is None and seen is None:
+                seen = round(modified(file).timestamp() * 1000)
+            used += objects.add(part.content, seen)
         part = following
     if not used:
         what = damaged[0] if damaged else first
@@ -608,13 +595,6 @@ def _read(file: Path, objects: Objects) -> None:
         objects.left_out[_DAMAGED] = objects.left_out.get(_DAMAGED, 0) + len(damaged)
         where = f"line {damaged[0].line}: {quote(damaged[0].text)}"
         warn(f"{quote_path(file)}: left out {counted(len(damaged), _DAMAGED)} ({where}). The rest was read.")
-
-
-def _instant(text: str) -> int | None:
-    """Read a time stamp that leaves nothing open."""
-    found = find(text)
-    whole = found is not None and found[0].kind == Kind.DATED and found[0].utc
-    return found[0].milliseconds if whole and found is not None else None
 
 
 #: What a log of `kubectl top` lacks, and where it is.

@@ -422,7 +422,7 @@ Told = dict[int, int | None]
 
 def ends_in_export(prom: Prom, *series: tuple[str, str, str, Told]) -> list[tuple[str, float]]:
     """What ends, and when, in lines of an export: metric, pod, job and values by second, null where a series ended."""
-    lines = [
+    lines: list[dict[str, Any]] = [
         {
             "metric": {"__name__": name, "job": job, **prom.pod(pod)},
             "values": list(told.values()),

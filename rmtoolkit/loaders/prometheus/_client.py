@@ -214,8 +214,6 @@ _USERINFO: Final = re.compile(r"(?<=://)[^/\s@]*@")
 class Secrets:
     """Texts that must not be shown."""
 
-    __slots__ = ("__weakref__", "_known")
-
     def __init__(self) -> None:
         self._known: set[str] = set()
 
@@ -262,8 +260,6 @@ def guard_logs(secrets: Secrets) -> None:
 class Address:
     """Where a server is, without credentials; and what its address said beyond that."""
 
-    __slots__ = ("parameters", "password", "url", "user")
-
     def __init__(self, url: str, secrets: Secrets) -> None:
         try:
             parts = urlsplit(url.strip())
@@ -305,8 +301,6 @@ class Address:
 
 class Bearer:
     """Sends a token: the same one, a file's content at each request, or what a function gives."""
-
-    __slots__ = ("_file", "_secrets", "_token")
 
     def __init__(
         self,
@@ -393,9 +387,9 @@ class _Answer(NamedTuple):
 class Patience:
     """How long to wait, and how often to try."""
 
-    timeout_seconds: float = 60.0  # longest silence within an answer; five times that for the whole of it
-    retries: int = 5
-    backoff_seconds: float = 0.5
+    timeout_seconds: float  # longest silence within an answer; five times that for the whole of it
+    retries: int
+    backoff_seconds: float
 
 
 @dataclass(slots=True)
@@ -413,7 +407,7 @@ class Client:
         self,
         url: str,
         *,
-        patience: Patience | None = None,
+        patience: Patience,
         username: str | None = None,
         password: str | None = None,
         token: str | Callable[[], str] | None = None,
@@ -428,7 +422,7 @@ class Client:
     ) -> None:
         self.secrets = Secrets()
         self.address = Address(url, self.secrets)
-        self.patience = patience or Patience()
+        self.patience = patience
         user = username if username is not None else self.address.user
         word = password if password is not None else self.address.password
         if user is not None:
