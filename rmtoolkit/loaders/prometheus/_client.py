@@ -28,6 +28,7 @@ from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import UnionType
 
     from prometheus_api_client import PrometheusConnect
     from requests import Response, Session
@@ -99,45 +100,33 @@ class Failure(NamedTuple):
 
 def failure_of(error: Exception, silence_seconds: float) -> Failure:
     """Say in words of our own why a request failed."""
-    import requests  # noqa: PLC0415 - slow, and only who asks a server needs it
-    from urllib3 import exceptions as urllib3  # noqa: PLC0415 - likewise
+    # Both are slow to import, and only who asks a server needs them.
+    from requests import exceptions as requests  # noqa: PLC0415
+    from urllib3 import exceptions as urllib3  # noqa: PLC0415
 
     causes = list(_causes(error))
-    if any(isinstance(one, ssl.SSLError | requests.exceptions.SSLError | urllib3.SSLError) for one in causes):
+    if any(isinstance(one, ssl.SSLError | requests.SSLError | urllib3.SSLError) for one in causes):
         said = next((str(one.verify_message) for one in causes if isinstance(one, ssl.SSLCertVerificationError)), "")
-        said = said or next((str(one.reason) for one in causes if isinstance(one, ssl.SSLError) and one.reason), "")
+        reasons = (getattr(one, "reason", None) for one in causes if isinstance(one, ssl.SSLError))
+        said = said or next((str(reason) for reason in reasons if reason), "")
         hint = "For a certificate of your own authority say verify='/path/to/ca.pem'."
         return Failure(f"TLS failed{f' ({quote(said)})' if said else ''}", hint, passes=False)
     if isinstance(error, OSError) and "invalid path" in str(error):
         return Failure("a file of verify= or certificate= is not there", passes=False)
-    kinds: tuple[tuple[tuple[type[BaseException], ...], Failure], ...] = (
-        (
-            (requests.exceptions.InvalidHeader,),
-            Failure("a header, or the token, has signs that no header may have", passes=False),
+    silent = Failure(f"it was silent for {silence_seconds:g} s", kind="slow")
+    kinds: dict[type[BaseException] | UnionType, Failure] = {
+        requests.InvalidHeader: Failure("a header, or the token, has signs that no header may have", passes=False),
+        requests.InvalidURL | requests.InvalidSchema: Failure("this is no address", passes=False),
+        urllib3.NameResolutionError: Failure("there is no such host", kind="connect"),
+        urllib3.ProxyError | requests.ProxyError: Failure("the proxy cannot be reached, or refused", kind="connect"),
+        ConnectionRefusedError: Failure("the connection was refused", kind="connect"),
+        urllib3.NewConnectionError | urllib3.ConnectTimeoutError | requests.ConnectTimeout: Failure(
+            "no connection could be made", kind="connect"
         ),
-        (
-            (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema),
-            Failure("this is no address", passes=False),
-        ),
-        ((urllib3.NameResolutionError,), Failure("there is no such host", kind="connect")),
-        (
-            (urllib3.ProxyError, requests.exceptions.ProxyError),
-            Failure("the proxy cannot be reached, or refused", kind="connect"),
-        ),
-        ((ConnectionRefusedError,), Failure("the connection was refused", kind="connect")),
-        (
-            (urllib3.NewConnectionError, urllib3.ConnectTimeoutError, requests.exceptions.ConnectTimeout),
-            Failure("no connection could be made", kind="connect"),
-        ),
-        (
-            (TimeoutError, urllib3.ReadTimeoutError, requests.exceptions.Timeout),
-            Failure(f"it was silent for {silence_seconds:g} s", kind="slow"),
-        ),
-    )
-    for types, failure in kinds:
-        if any(isinstance(one, types) for one in causes):
-            return failure
-    return Failure("the connection broke within the answer")
+        TimeoutError | urllib3.ReadTimeoutError | requests.Timeout: silent,
+    }
+    found = (failure for types, failure in kinds.items() if any(isinstance(one, types) for one in causes))
+    return next(found, Failure("the connection broke within the answer"))
 
 
 def words_of(body: bytes, mask: Callable[[str], str]) -> tuple[str, str]:
