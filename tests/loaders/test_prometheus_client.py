@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 
 import pytest
@@ -26,7 +27,7 @@ def caused(error: Exception, by: Exception) -> Exception:
         (requests.InvalidHeader(), "a header, or the token, has signs that no header may have", "", False),
         (requests.InvalidURL(), "this is no address", "", False),
         (requests.InvalidSchema(), "this is no address", "", False),
-        (urllib3.NameResolutionError("here", HERE, OSError()), "there is no such host", "connect", True),
+        (urllib3.NameResolutionError("here", HERE, socket.gaierror()), "there is no such host", "connect", True),
         (requests.ProxyError(), "the proxy cannot be reached, or refused", "connect", True),
         (caused(requests.ConnectionError(), ConnectionRefusedError()), "the connection was refused", "connect", True),
         (urllib3.NewConnectionError(HERE, "no"), "no connection could be made", "connect", True),
