@@ -81,10 +81,20 @@ def glibc_documents(text: str) -> list[GlibcDocument]:
     return sorted((one for one in found if one.allocated_bytes() is not None), key=lambda one: one.line)
 
 
+def _each(pattern: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], int]]:
+    """Find every match, and where the next one begins."""
+    found = None
+    for following in pattern.finditer(text):
+        if found is not None:
+            yield found, following.start()
+        found = following
+    if found is not None:
+        yield found, len(text)
+
+
 def _xml(text: str, context: LogContext) -> Iterator[GlibcDocument]:
     before = 0
-    starts = list(_XML.finditer(text))
-    for start, following in zip(starts, [*(later.start() for later in starts[1:]), len(text)], strict=True):
+    for start, following in _each(_XML, text):
         end = text.find(_XML_END, start.end(), following)
         document = GlibcDocument(
             context.line(start.start()), context.stamp(start.start(), before), mapped_bytes=0, whole=end >= 0
@@ -701,8 +711,7 @@ def _mimalloc(text: str) -> tuple[list[Said], tuple[str, ...]]:
     text, context = unwrapped(text)
     said: list[Said] = []
     before = most = 0
-    starts = list(_COMMITTED.finditer(text))
-    for found, following in zip(starts, [*(later.start() for later in starts[1:]), len(text)], strict=True):
+    for found, following in _each(_COMMITTED, text):
         process = _PROCESS.search(text, found.end(), following)
         if (committed := _bytes(found[7], found[8])) is not None:
             stamp = context.stamp(found.start(), before)
