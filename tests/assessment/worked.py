@@ -28,7 +28,7 @@ def told() -> dict[str, list[dict[str, Any]]]:
         "instances": found.instances.filter(pl.len().over("workload", "container") > 1 | several).drop(_ELSEWHERE[:4]),
         "lives": found.lives.select("workload_id", "container_id", "life", "ended", "start", "end"),
         "evidence": found.evidence.select("workload_id", "statistic", "says", "start", "end", "lives").gather_every(2),
-        "advice": found.advice.drop("text"),
+        "advice": found.advice,
         "queries": found.queries.gather_every(3),
         "changes": found.changes,
         "risk_curves": found.risk_curves.drop("cluster", "namespace", "workload", "container").gather_every(3),
