@@ -141,8 +141,8 @@ def _ran(words: str, *, unicode: bool = True) -> dict[str, Any]:
     page = next((path for path in made if path.name.startswith("week.htm")), None)
     if page is not None:
         text = page.read_text("utf-8")
-        words = (">Mon<", "Memory report", "23 Nov 2026", "EUR", "USD", "it flutters", "What changed")
-        told["page"] = [word for word in words if word in text]
+        looked_for = (">Mon<", "Memory report", "23 Nov 2026", "EUR", "USD", "it flutters", "What changed")
+        told["page"] = [word for word in looked_for if word in text]
     return told
 
 

@@ -135,7 +135,7 @@ def pasts() -> dict[str, list[Any]]:
     for name in ("start-and-bursts", "killed-while-starting", "days-and-nights", "late-and-young", "killed-climbs"):
         need = known[name]
         past = of_workload(fleet.recording(), need.names)
-        rows = [{"spike": plain(explore.measured_spike(past)), "history": past.history_seconds}]
+        rows: list[Any] = [{"spike": plain(explore.measured_spike(past)), "history": past.history_seconds}]
         for at, change in enumerate(changes):
             scene = explore.scene(past, need, change, rm.Margins.shipped(), 0.05, whole=(None, True, False)[at % 3])
             after = {key: value for key, value in dataclasses.asdict(scene.found.need).items() if key != "ahead"}
