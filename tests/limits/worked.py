@@ -108,7 +108,7 @@ def pasts() -> dict[str, list[Any]]:
     own = fleet.recording().containers.select("workload", limit_bytes=pl.col("limit_bytes") // 2).unique()
     told["at half of its own limit"] = _rows(rm.replay(fleet.recording(), own), drop=())
     for options in CHANGES:
-        rows = []
+        used_by: list[Any] = []
         for name in (
             "start-and-bursts",
             "restarted-before-it-fills",
@@ -119,11 +119,13 @@ def pasts() -> dict[str, list[Any]]:
             try:
                 then = rm.what_if(fleet.recording().filter(workload=name), **options)
             except RmtoolkitError as error:
-                rows.append({"error": str(error)})
+                used_by.append({"error": str(error)})
                 continue
             used = then.recording.samples.select(pl.coalesce("working_set_bytes", "rss_bytes").alias("used"))["used"]
-            rows.append(plain({"name": name, "used": list(map(float, used)), "most": used.max(), "mean": used.mean()}))
-        told[str(options)] = [*rows, {"said": list(then.assumptions)}]
+            used_by.append(
+                plain({"name": name, "used": list(map(float, used)), "most": used.max(), "mean": used.mean()})
+            )
+        told[str(options)] = [*used_by, {"said": list(then.assumptions)}]
     known = {row["workload"]: as_need(row) for row in recommend.gather(fleet.recording()).iter_rows(named=True)}
     changes = (
         explore.Change(),
