@@ -93,6 +93,9 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[dict[str, Any]]:
             yield {"commands": [[one.dest, one.help] for one in action._choices_actions], "required": action.required}
             continue
         known = {name: getattr(action, name) for name in _KNOWN if getattr(action, name) not in (None, False)}
+        if not action.option_strings:
+            # Whether a positional argument is required is told by nargs; Pythons differ in what they note.
+            known.pop("required", None)
         known |= {"type": action.type.__name__} if isinstance(action.type, type) else {}
         known |= {"choices": list(action.choices)} if action.choices else {}
         names = [
