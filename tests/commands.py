@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -114,6 +115,7 @@ def _options() -> Iterator[dict[str, Any]]:
     yield from _actions(main)
     commands = next(one for one in main._actions if isinstance(one, argparse._SubParsersAction))
     for name, parser in commands.choices.items():
+        import_module(f"rmtoolkit.cli.{name}").add_arguments(parser)
         yield {"command": name, "prog": parser.prog, "abbreviates": parser.allow_abbrev}
         yield from _actions(parser)
 

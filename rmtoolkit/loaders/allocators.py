@@ -84,7 +84,8 @@ def glibc_documents(text: str) -> list[GlibcDocument]:
 def _xml(text: str, context: LogContext) -> Iterator[GlibcDocument]:
     before = 0
     starts = list(_XML.finditer(text))
-    for start, following in zip(starts, [*(later.start() for later in starts[1:]), len(text)], strict=True):
+    # Without any there is no end either.
+    for start, following in zip(starts, [*(later.start() for later in starts[1:]), len(text)], strict=False):
         end = text.find(_XML_END, start.end(), following)
         document = GlibcDocument(
             context.line(start.start()), context.stamp(start.start(), before), mapped_bytes=0, whole=end >= 0

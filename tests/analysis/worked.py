@@ -277,7 +277,7 @@ def _evidence(statistic: str, estimate: float | None) -> dict[str, Any]:
 
 def advised() -> dict[str, list[Any]]:
     """What is advised for each verdict, pattern and cause, with no evidence, with every piece, and with some."""
-    base = judge(thread_stacks()).verdicts.row(0, named=True)
+    base = judge(thread_stacks())[0].verdicts.row(0, named=True)
     several = [_evidence(name, 3.0 * MI) for name in Statistic]
     some = [_evidence(name, None) for name in Statistic if "heap" not in name]
     checks = [_evidence(rejected(check), 2.0) for check in ("stale_allocator", "counter_fell", "usage_above_limit")]
@@ -289,11 +289,11 @@ def advised() -> dict[str, list[Any]]:
     for verdict, pattern, cause in cases:
         for name, evidence_of in pieces.items():
             row = base | {"verdict": verdict, "pattern": pattern, "cause": cause, "evidence": evidence_of}
-            found = [json.dumps(plain(dataclasses.asdict(one))) for one in advice.advise(row)]
+            found = [json.dumps(plain(dataclasses.asdict(one))) for one in patterns.advise(row)]
             rows.append(
                 [str(verdict), str(pattern), str(cause), name, *(known.setdefault(one, len(known)) for one in found)]
             )
-            rows[-1].append([shows for shows, _ in evidence.frame(row).iter_rows()])
+            rows[-1].append([query.shows for query in queries.queries(row)])
     return {"advice": [json.loads(one) for one in known], "cases": rows}
 
 
