@@ -95,7 +95,7 @@ def _stream(encoding: str) -> Any:
     class Stream(io.StringIO):
         pass
 
-    Stream.encoding = encoding  # type: ignore[assignment, misc]
+    Stream.encoding = encoding
     return Stream()
 
 
