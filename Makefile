@@ -18,7 +18,7 @@ demo: $(STAMP) ## Judge the sample recordings: a table here, a page in out/demo.
 
 test: check ## check, then every test; says what was skipped and how to switch it on
 	@echo "tests"
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
+	@$(BIN)/python -m pytest -n 3 --dist worksteal -q
 
 check: $(STAMP) ## Lint, formatting, types and the examples in the docstrings
 	@echo "ruff check";  $(BIN)/ruff check --quiet .
