@@ -252,7 +252,8 @@ def _bundle() -> str:
     except ModuleNotFoundError as error:
         msg = "Charts in a notebook need the package vl-convert-python: pip install 'rmtoolkit[notebook]'."
         raise RmtoolkitError(msg) from error
-    return str(vl_convert.javascript_bundle(asset("live_chart.js"), vl_version="6.4"))
+    newest = vl_convert.get_vegalite_versions()[-1]
+    return str(vl_convert.javascript_bundle(asset("live_chart.js"), vl_version=newest))
 
 
 class LiveChart(JupyterChart):
