@@ -19,7 +19,6 @@ _ARENAS: Final = 8
 _SIZES: Final = 10
 #: px right of the bars of sizes, for words.
 _WORDS: Final = 300
-_KI: Final = 1024
 #: Layers from used to given back on demand, and what they are called.
 LAYERS: Final = {
     "live": "live heap",
@@ -74,25 +73,17 @@ def allocator_sizes(found: AllocatorAnswer) -> Picture:
     plot = _plot(max(row["active_bytes"] or 0 for row in rows), _RIGHT - _WORDS)
     for at, row in enumerate(rows):
         y = 6 + 24 * at
-        plot.write(0, y + 13, "start", f"blocks of {size(row['size_bytes'])}")
+        plot.write(0, y + 13, "start", f"blocks of {text.block_size(row['size_bytes'])}")
         end = _bar(plot, {"live": row["live_bytes"] or 0, "slack": row["fragmentation_bytes"]}, y, 18)
         used = "" if row["used"] is None else f", {text.share(row['used'])} used"
         shown = f"{text.memory(row['fragmentation_bytes'])} in gaps, {text.memory(row['live_bytes'])} live{used}"
         plot.write(plot.x.at(end) + 8, y + 13, "start", shown, "" if at else "plain")
     first = rows[0]
     says = (
-        f"Blocks of {size(first['size_bytes'])} have most of the gaps: "
+        f"Blocks of {text.block_size(first['size_bytes'])} have most of the gaps: "
         f"{text.memory(first['fragmentation_bytes'])} of {text.memory(first['active_bytes'])} on their pages"
     )
     return _picture(12 + 24 * len(rows), says, plot)
-
-
-def size(size_bytes: int) -> str:
-    """Write the size of a block exactly, as allocators have them: bytes, or whole Ki or Mi."""
-    for unit, name in ((text.MI, "Mi"), (_KI, "Ki")):
-        if size_bytes >= 2 * unit and not size_bytes % unit:
-            return f"{size_bytes // unit:,} {name}"
-    return f"{size_bytes:,} bytes"
 
 
 def _layers(row: dict[str, Any]) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -32,12 +31,10 @@ from rmtoolkit.views._plot import (
     thin,
 )
 from rmtoolkit.views._plot_svg import STYLE, note, picture
-from rmtoolkit.views.timeline import LINES, Curve
+from rmtoolkit.views.timeline import LINES, Curve, Parts, ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from numpy.typing import NDArray
 
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.limits.backtest import Backtest
@@ -50,17 +47,15 @@ SPARK_HEIGHT: Final = 26
 _SPARK_BINS: Final = 44
 _RISK_WIDTH: Final = 200
 _BULLET_WIDTH: Final = 96
-#: A sample seldom meets the very byte at which the kernel kills.
-_AS_GOOD_AS: Final = 0.995
 
 _SHAPES: Final = {"▲": "M6 1.2 11.4 10.8H.6Z", "●": "M6 1.2a4.8 4.8 0 1 0 .01 0Z", "◆": "M6 .4 11.6 6 6 11.6.4 6Z"}
 
 
 @lru_cache(maxsize=64)
-def mark(shape: str, *, size: int = 12) -> Markup:
+def mark(shape: str) -> Markup:
     """Draw one of the marks ▲ ● ◆ in the colour of the text around it; the word stands beside it."""
     drawn = el("path", d=_SHAPES[shape], fill="currentColor")
-    return el("svg", drawn, class_="mark", width=size, height=size, viewBox="0 0 12 12", aria_hidden="true")
+    return el("svg", drawn, class_="mark", width=12, height=12, viewBox="0 0 12 12", aria_hidden="true")
 
 
 def spark(line: Curve, limit: int | None, kills: Sequence[tuple[int, int | None]], start: int, end: int) -> Markup:
@@ -72,7 +67,7 @@ def spark(line: Curve, limit: int | None, kills: Sequence[tuple[int, int | None]
     plot.add(Area("whole", pieces), Line("spark", pieces))
     if limit is not None:
         plot.add(Rule("spark-limit", start, across.back(SPARK_WIDTH), limit, limit))
-    plot.add(*(Point("kill", time, then or line.peak_bytes, Shape.CROSS, 3) for time, then in kills))
+    plot.add(*(Point("kill", time, min(then or line.peak_bytes, top), Shape.CROSS, 3) for time, then in kills))
     if line.pieces:
         times, values = line.pieces[-1]
         plot.add(Point("ink", float(times[-1]), float(values[-1]), size=2.2))
@@ -93,9 +88,8 @@ def _bits(width: int, height: int, *bits: Bar | Point, says: str = "", also: str
     return picture(width, height, plot, says=says, also=also, style=None)
 
 
-def bullet(peak_bytes: int, limit_bytes: int) -> Markup:
-    """Draw a peak against its limit: a bar that turns to the colour of alarm when it reaches it."""
-    reached = peak_bytes >= _AS_GOOD_AS * limit_bytes
+def bullet(peak_bytes: int, limit_bytes: int, *, reached: bool) -> Markup:
+    """Draw a peak against its limit: a bar that has the colour of alarm where it has reached it."""
     full = _BULLET_WIDTH - 6
     width = round(full * min(peak_bytes / max(limit_bytes, 1), 1))
     bar = Bar("alarm" if reached else "slack", 0, width, 3, 11)
@@ -145,50 +139,37 @@ class Sparks:
 
     def __init__(self, found: Assessment, shown: Iterable[int]) -> None:
         recording = found.recording
-        wanted = pl.Series("container_id", sorted(set(shown)), dtype=pl.UInt32)
-        samples = recording.samples.filter(pl.col("container_id").is_in(wanted.implode()))
-        ids = samples["container_id"].to_numpy()
-        self._times = samples["time"].to_physical().to_numpy()
-        edges = np.flatnonzero(np.diff(ids, prepend=ids[:1] + 1)) if len(ids) else np.array([], dtype=np.int64)
-        ends = np.append(edges[1:], len(ids)) if len(edges) else edges
-        self._rows = {int(ids[begin]): (int(begin), int(end)) for begin, end in zip(edges, ends, strict=True)}
-        known = [name for name in LINES if samples[name].null_count() < samples.height]
-        counted = samples.lazy().group_by("container_id").agg(pl.col(known).count()).collect() if known else None
-        self._signal: dict[int, str] = {}
-        for row in () if counted is None else counted.iter_rows(named=True):
-            self._signal[row["container_id"]] = next((name for name in known if row[name]), "")
-        self._values: dict[str, NDArray[np.float64]] = {
-            name: samples[name].cast(pl.Float64).to_numpy() for name in set(self._signal.values()) if name
-        }
-        lives = found.lives.filter(pl.col("container_id").is_in(wanted.implode())).sort("container_id", "start")
-        cut = lives.partition_by("container_id", as_dict=True)
-        self._starts = {key[0]: part["start"].to_physical().to_numpy() for key, part in cut.items()}
+        mine = pl.col("container_id").is_in(pl.Series(sorted(set(shown)), dtype=pl.UInt32).implode())
+        samples = recording.samples.filter(mine)
+        self._samples, self._lives = Parts(samples), Parts(found.lives.filter(mine))
         self._limits = dict(recording.containers.select("container_id", "limit_bytes").iter_rows())
-        self._kills = _kills(recording.events, wanted)
-        self.heading, self._window = self._shared(recording.times())
+        killed = found.events.filter(mine, kind="oom_kill")
+        self._kills = Parts(killed.select("container_id", pl.col("time").to_physical(), "limit_bytes"))
+        self.heading, self._window = self._shared(samples, recording.times())
 
-    def _shared(self, extent: tuple[Any, Any] | None) -> tuple[str, tuple[int, int] | None]:
+    def _shared(self, samples: pl.DataFrame, extent: tuple[Any, Any] | None) -> tuple[str, tuple[int, int] | None]:
         """One window for all sparks where the histories lie side by side in time, else each its own."""
-        spans = [int(self._times[end - 1] - self._times[begin]) for begin, end in self._rows.values()]
-        if not spans or extent is None:
+        time = pl.col("time").to_physical()
+        usual = samples.group_by("container_id").agg(span=time.max() - time.min())["span"].median()
+        if usual is None or extent is None:
             return "History, to limit", None
-        first, last = (round(time.timestamp() * 1000) for time in extent)
-        if last - first > _SIDE_BY_SIDE * statistics.median(spans):
+        first, last = map(ms, extent)
+        if last - first > _SIDE_BY_SIDE * usual:
             return "History, to limit", None
         first = max(first, last - _WEEK_MS)
         return f"{text.hours((last - first) / 3_600_000).replace(' d', ' days')}, to limit", (first, last)
 
     def curve(self, container: int) -> Curve | None:
         """Give the memory of a container, cut at lives and gaps."""
-        signal = self._signal.get(container)
-        if not signal:
+        samples, lives = self._samples.get(container), self._lives.get(container)
+        signal = None if samples is None else next((name for name in LINES if samples[name].count()), None)
+        if samples is None or signal is None:
             return None
-        begin, end = self._rows[container]
-        times, values = self._times[begin:end], self._values[signal][begin:end]
-        there = ~np.isnan(values)
-        times, values = times[there], values[there]
-        life = np.searchsorted(self._starts.get(container, times[:1]), times, side="right")
-        pieces = tuple((times[low:high], values[low:high]) for low, high in stretches(times, life))
+        known = samples.select("time", signal).drop_nulls()
+        times, values = known["time"].to_physical().to_numpy(), known[signal].cast(pl.Float64).to_numpy()
+        starts = times[:1] if lives is None else lives["start"].to_physical().to_numpy()
+        runs = stretches(times, np.searchsorted(starts, times, side="right"))
+        pieces = tuple((times[low:high], values[low:high]) for low, high in runs)
         return Curve(text.SIGNAL_WORDS.get(signal, signal), "ink", pieces)
 
     def of(self, container: int) -> Markup | str:
@@ -198,16 +179,9 @@ class Sparks:
             return text.NOT_APPLICABLE
         start, end = self._window or (int(line.pieces[0][0][0]), int(line.pieces[-1][0][-1]))
         limit = self._limits.get(container)
-        kills = [(time, limit) for time in self._kills.get(container, ()) if start <= time <= end]
-        return spark(line, limit, kills[-_MOST_KILLS:], start, end)
-
-
-def _kills(events: pl.DataFrame, wanted: pl.Series) -> dict[int, list[int]]:
-    killed = events.filter((pl.col("kind") == "oom_kill") & pl.col("container_id").is_in(wanted.implode()))
-    found: dict[int, list[int]] = {}
-    for container, time in killed.select("container_id", pl.col("time").to_physical()).iter_rows():
-        found.setdefault(container, []).append(time)
-    return found
+        kills = self._kills.get(container)
+        inside = [] if kills is None else kills.filter(pl.col("time").is_between(start, end)).tail(_MOST_KILLS).rows()
+        return spark(line, limit, [kill[1:] for kill in inside], start, end)
 
 
 WIDTH: Final = 720

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, el, table
+from rmtoolkit._html import Markup, document, el, table
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer, spans
 from rmtoolkit.analysis.heap_reading import place
@@ -19,7 +17,7 @@ from rmtoolkit.heap._names import spoken
 from rmtoolkit.heap.suspects import OTHERS, over_time
 from rmtoolkit.views._plot import Area, Box, Line, Plot, Point, Rule, Scale, count_step, memory_ticks, spread, thin
 from rmtoolkit.views._plot_svg import note, picture
-from rmtoolkit.views._tables import marked, with_code
+from rmtoolkit.views._tables import fact, marked, with_code
 from rmtoolkit.views.allocator import allocator_layers, allocator_sizes
 from rmtoolkit.views.charts import Picture
 from rmtoolkit.views.heap_terminal import MARKS, SHOWN
@@ -212,27 +210,14 @@ def page(found: HeapAnswer | DiffAnswer | AllocatorAnswer, *, source: str = "") 
         token, parts = "unsure", _of_diff(found)
     else:
         token, parts = _TOKENS.get(found.reading.kind, "unsure"), _of_profile(found)
-    head = el(
-        "head",
-        el("meta", charset="utf-8"),
-        el("meta", http_equiv="Content-Security-Policy", content=_policy()),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("title", text.printable(found.headline)),
-        el("style", HEAP_PAGE),
+    main = el(
+        "main",
+        el("p", f"{what}: {text.printable(source)}" if source else what, class_="note"),
+        el("h1", text.printable(found.headline)),
+        *parts,
+        class_=f"rm rm-explanation {token}",
     )
-    said = f"{what}: {text.printable(source)}" if source else what
-    body = el(
-        "body",
-        el(
-            "main",
-            el("p", said, class_="note"),
-            el("h1", text.printable(found.headline)),
-            *parts,
-            class_=f"rm rm-explanation {token}",
-        ),
-        el("script", SCRIPT),
-    )
-    return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
+    return document(text.printable(found.headline), HEAP_PAGE, [main], SCRIPT, inline=True)
 
 
 def write(found: HeapAnswer | DiffAnswer | AllocatorAnswer, path: str | os.PathLike[str], *, source: str = "") -> Path:
@@ -243,24 +228,12 @@ def write(found: HeapAnswer | DiffAnswer | AllocatorAnswer, path: str | os.PathL
     return Path(path)
 
 
-def _policy() -> str:
-    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'"
-
-
 def _next(step: str) -> Markup:
     return el("div", el("b", "Next:"), " ", with_code(step), class_="next")
 
 
 def _facts(facts: Sequence[tuple[str, str, str]]) -> Markup:
-    return el(
-        "dl",
-        *(
-            el("div", el("dt", name), el("dd", value, class_="fact"), el("dd", note, class_="note"))
-            for name, value, note in facts
-        ),
-        class_="facts",
-    )
+    return el("dl", *(fact(name, value, None, note) for name, value, note in facts), class_="facts")
 
 
 def _of_profile(found: HeapAnswer) -> list[Markup | None]:
@@ -352,7 +325,7 @@ def _churn(found: HeapAnswer) -> Markup:
 
 def _of_diff(found: DiffAnswer) -> list[Markup | None]:
     rows = [
-        (place(row), *(_change(row, name) for name in SHOWN))
+        (place(row), *(text.change(row[f"{name}_change"], counted=name == "allocations") for name in SHOWN))
         for row in found.table.iter_rows(named=True)
         if any(row[f"{name}_change"] for name in SHOWN)
     ][:_ROWS]
@@ -368,16 +341,6 @@ def _of_diff(found: DiffAnswer) -> list[Markup | None]:
         through,
         _table("By function", ("Function", "Live at the end", "At the peak", "Allocations"), rows),
     ]
-
-
-def _change(row: dict[str, Any], name: str) -> str:
-    value = row[f"{name}_change"]
-    if value is None:
-        return text.UNKNOWN
-    if not value:
-        return text.NOT_APPLICABLE
-    size = text.memory(abs(value)) if name.endswith("_bytes") else f"{abs(value):,}"
-    return f"{'+' if value > 0 else '−'}{size}"
 
 
 def _of_allocator(found: AllocatorAnswer) -> list[Markup | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +24,7 @@ from rmtoolkit.views._plot import (
     Scale,
     Shape,
     Text,
+    instant,
     memory_ticks,
     spread,
     text_box,
@@ -92,6 +92,14 @@ def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Mark
     )
 
 
+def titled(timeline: Timeline, row: dict[str, Any], pod: str) -> tuple[str, str]:
+    """Write the heading of a chart, and whose memory it shows."""
+    title = "Memory by layer" if len(timeline.layers) > 1 else "Memory"
+    band = "band = 80 % interval" if timeline.forecast is not None else ""
+    one = ", one pod" if row["pods"] and row["pods"] > 1 else ""
+    return f"{title}{one}", ", ".join(filter(None, (pod, "time in UTC", band)))
+
+
 class Chart(Plot):
     """The plot of one container, and the strip below it for what happened."""
 
@@ -122,7 +130,7 @@ class Chart(Plot):
 
     def moment(self, time: int) -> str:
         """Write an instant, with seconds where the chart spans minutes."""
-        return text.moment(_stamp(time), seconds=self.t.until - self.t.start < 15 * 60_000)
+        return text.moment(instant(time), seconds=self.t.until - self.t.start < 15 * 60_000)
 
     def _now(self) -> None:
         x, word = self.now, "now" if self.t.current else "last sample"
@@ -158,17 +166,16 @@ class Chart(Plot):
     def _kills(self) -> None:
         for event in self.t.events:
             if event.kind == "oom_kill":
-                height = self.kill_height(event.time)
+                height = self.kill_height(event)
                 x, y = self.x.at(event.time), self.y.at(height)
                 self.take(Box(x - 7, y - 7, x + 7, y + 7))
                 self.add(Point("kill", event.time, height, Shape.CROSS, 5, _told([event])))
 
-    def kill_height(self, time: int) -> float:
+    def kill_height(self, kill: Event) -> float:
         """Find where a kill is marked: at the limit in force, or the last value where that is unknown or far above."""
-        limit = self.t.limit_at(time)
-        if limit is not None and not self.far_limit:
-            return float(limit)
-        before = [values[times <= time] for times, values in self.t.line.pieces if times[0] <= time]
+        if kill.limit_bytes is not None and not self.far_limit:
+            return float(kill.limit_bytes)
+        before = [values[times <= kill.time] for times, values in self.t.line.pieces if times[0] <= kill.time]
         return float(before[-1][-1]) if before else 0.0
 
     def _ahead(self) -> None:
@@ -420,12 +427,8 @@ def _words(events: list[Event], *, days: bool) -> str:
     return f"{first.words}{', restart' if restarted else ''} {_short(first.time, days=days)}"
 
 
-def _stamp(time: int) -> dt.datetime:
-    return dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC)
-
-
 def _short(time: int, *, days: bool) -> str:
-    stamp = _stamp(time)
+    stamp = instant(time)
     return f"{text.day(stamp).split()[0]} {text.clock(stamp)}" if days else text.clock(stamp)
 
 
@@ -433,7 +436,7 @@ def describe(timeline: Timeline, row: dict[str, Any]) -> str:
     """Say in words what the chart shows: a few sentences with the figures."""
     line = timeline.line
     parts = [
-        text.period(_stamp(timeline.start), _stamp(timeline.now)),
+        text.period(instant(timeline.start), instant(timeline.now)),
         f"{line.name[:1].upper()}{line.name[1:]} {text.memory(line.last_bytes)} at the end, "
         f"peak {text.memory(line.peak_bytes)}",
     ]
@@ -442,7 +445,7 @@ def describe(timeline: Timeline, row: dict[str, Any]) -> str:
         parts.append(f"Layers from the bottom: {', '.join(layers)}")
     limit = row["limit_bytes"]
     parts.append("No limit known" if limit is None else f"Limit {text.configured(limit)}")
-    parts += [f"{event.words} {text.moment(_stamp(event.time))}" for event in timeline.events[-_TOLD_EVENTS:]]
+    parts += [f"{event.words} {text.moment(instant(event.time))}" for event in timeline.events[-_TOLD_EVENTS:]]
     if len(timeline.events) > _TOLD_EVENTS:
         parts.append(f"{len(timeline.events) - _TOLD_EVENTS:,} earlier events")
     if timeline.fits and (growth := _growth(row)):

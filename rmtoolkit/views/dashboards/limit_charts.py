@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from rmtoolkit.views._plot import (
     Scale,
     Shape,
     chance_ticks,
+    instant,
     limit_ticks,
     memory_ticks,
     money_step,
@@ -329,15 +329,11 @@ def replay_words(scene: Scene, chosen: Chosen) -> str:
         starting = int(kills["starting"].sum())
         said += f", {starting:,} while starting"
         first = kills.sort("time").head(_LISTED)
-        times = [dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC) for time in first["time"]]
-        said += ": " + ", ".join(text.moment(time) for time in times)
-        said += f" and {kills.height - _LISTED:,} more" if kills.height > _LISTED else ""
-        said += f" UTC; the highest needed {text.memory(_highest(kills['used_bytes'].max()))}"
+        said += ": " + ", ".join(text.moment(instant(time)) for time in first["time"])
+        said += (
+            f"{text.and_more(kills.height, _LISTED)} UTC; the highest needed {text.memory(max(kills['used_bytes']))}"
+        )
     return f"{said}. The highest use was {text.memory(scene.found.need.peak_bytes)}."
-
-
-def _highest(value: Any) -> float:  # noqa: ANN401 - polars gives a literal
-    return float(value) if value is not None else math.nan
 
 
 def risk_chart(scene: Scene, chosen: Chosen) -> Markup:

@@ -2,33 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, el, join, table
+from rmtoolkit._html import Markup, el, headed, join, table
 from rmtoolkit.schema import Verdict
 from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
-from rmtoolkit.views._tables import marked
-from rmtoolkit.views.report.contents import Column
+from rmtoolkit.views._tables import SHOWN_NAME, marked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from rmtoolkit.views.report.contents import Contents, Row
+    from rmtoolkit.assessment import Assessment
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: its head, its cell, and what it is sorted by."""
+
+    head: str
+    kind: str
+    cell: Callable[[Assessment, Row], object]
+    value: Callable[[Row], float | str | None] | None = None
+    number: bool = False
+    #: Whether a cell is set in bold.
+    hot: Callable[[Row], bool | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table: which rows belong to it, and by what they are sorted where not by urgency."""
+
+    key: str
+    title: str
+    note: str
+    belongs: Callable[[Row], bool]
+    columns: tuple[Column, ...]
+    order: Callable[[Row], float] | None = None
+
+    def choose(self, rows: Iterable[Row]) -> list[Row]:
+        """Choose the rows, in their order."""
+        found = [row for row in rows if self.belongs(row)]
+        return found if self.order is None else sorted(found, key=self.order)
 
 
 _LONGEST_SETTING: Final = 160
-#: A longer name is cut, and whole in the title of its element.
-SHOWN_NAME: Final = 160
 
 
-def row(contents: Contents, about: Row, columns: tuple[Column, ...], spark: object, history: str = "History") -> Markup:
+def row(found: Assessment, about: Row, columns: tuple[Column, ...], spark: object, history: str = "History") -> Markup:
     """Write one row."""
     cells = [
         el(
             "td",
-            spark if column is SPARK else column.cell(contents, about),
+            spark if column is SPARK else column.cell(found, about),
             role="cell",
             data_spark=column is SPARK and not spark,
             class_=" ".join(filter(None, ("n" if column.number else "", heat(column, about)))) or None,
@@ -65,8 +95,7 @@ def links(rows: Sequence[Row], most: int) -> Markup:
     shown: list[object] = []
     for about in rows[:most]:
         shown += [", " if shown else "", link(about)]
-    more = len(rows) - most
-    return join(*shown, f" and {more:,} more" if more > 0 else None)
+    return join(*shown, text.and_more(len(rows), most))
 
 
 def link(about: Row) -> Markup:
@@ -96,7 +125,7 @@ def values(about: Row, columns: tuple[Column, ...]) -> list[Any]:
 # The cells.
 
 
-def _growth(_: Contents, about: Row) -> object:
+def _growth(_: Assessment, about: Row) -> object:
     rate, low, high = (about[f"growth_{side}bytes_per_day"] for side in ("", "low_", "high_"))
     if rate is None:
         return text.NOT_APPLICABLE if about["verdict"] == Verdict.NOT_LEAK else text.UNKNOWN
@@ -104,24 +133,19 @@ def _growth(_: Contents, about: Row) -> object:
     return el("span", f"{'+' if rate > 0 else ''}{text.mi(rate)}", interval)
 
 
-def _time(_: Contents, about: Row) -> str:
-    return text.time_to_limit(
-        about["limit_outlook"], about["hours_to_limit"], about["limit_bytes"], known=about["limit_known"]
-    )
-
-
-def _peak(_: Contents, about: Row) -> Markup:
+def _peak(_: Assessment, about: Row) -> Markup:
     peak = text.peak_against_limit(about["peak_bytes"], about["limit_bytes"], known=about["limit_known"], unit=False)
-    drawn = about["peak_bytes"] and about["limit_bytes"]
-    return el("span", peak, charts.bullet(about["peak_bytes"], about["limit_bytes"]) if drawn else None)
+    if not about["peak_bytes"] or not about["limit_bytes"]:
+        return el("span", peak)
+    return el("span", peak, charts.bullet(about["peak_bytes"], about["limit_bytes"], reached=about["peak_at_limit"]))
 
 
 def _short(words: str) -> Markup:
     return el("span", words, class_="short")
 
 
-def _change(setting: str) -> Callable[[Contents, Row], object]:
-    def cell(_: Contents, about: Row) -> object:
+def _change(setting: str) -> Callable[[Assessment, Row], object]:
+    def cell(_: Assessment, about: Row) -> object:
         now, then = about[f"{setting}_bytes"], about[f"advised_{setting}_bytes"]
         before = "none" if about["limit_known"] else text.UNKNOWN
         before = before if now is None else text.configured_mi(now)
@@ -130,44 +154,49 @@ def _change(setting: str) -> Callable[[Contents, Row], object]:
     return cell
 
 
-def _risk(_: Contents, about: Row) -> str:
+def _risk(_: Assessment, about: Row) -> str:
     now, then = about["oom_probability_7d"], about["advised_oom_probability"]
     if now is None and then is None:
         return text.UNKNOWN
     return f"{text.chance(now).removesuffix(' %') if now is not None else text.NOT_APPLICABLE} → {text.chance(then)}"
 
 
-def _cost(contents: Contents, about: Row) -> object:
+def amount(found: Assessment, cost: float, *, sign: bool = False) -> str:
+    """Write an amount of money."""
+    return text.money(cost, found.fleet.currency or "", sign=sign)
+
+
+def _cost(found: Assessment, about: Row) -> object:
     change, cost = about["reserved_change_bytes"], about["cost_change_per_month"]
     reserved = text.UNKNOWN if change is None else text.fleet_memory(change, sign=True)
-    return (
-        reserved if cost is None else el("span", contents.amount(cost, sign=True), el("span", reserved, class_="small"))
-    )
+    if cost is None:
+        return reserved
+    return el("span", amount(found, cost, sign=True), el("span", reserved, class_="small"))
 
 
-def _spare(_: Contents, about: Row) -> str:
+def _spare(_: Assessment, about: Row) -> str:
     return text.fleet_memory(about["waste_bytes"]) if about["waste_bytes"] else text.NOT_APPLICABLE
 
 
-def _mi(key: str) -> Callable[[Contents, Row], str]:
+def _mi(key: str) -> Callable[[Assessment, Row], str]:
     return lambda _, about: text.NOT_APPLICABLE if about[key] is None else text.mi(about[key])
 
 
-def _given_back(_: Contents, about: Row) -> str:
+def _given_back(_: Assessment, about: Row) -> str:
     now, then = about["limit_bytes"], about["purged_limit_bytes"]
     if now is None or then is None:
         return text.NOT_APPLICABLE
     return f"{text.configured_mi(now)} → {text.configured_mi(then)}"
 
 
-def _setting(_: Contents, about: Row) -> Markup:
+def _setting(_: Assessment, about: Row) -> Markup:
     if about["setting"] is None:
         return _short(text.printable(about["next_text"]))
     shown = text.printable(about["setting"])
     return el("code", shown if len(shown) <= _LONGEST_SETTING else f"{shown[:_LONGEST_SETTING]}…")
 
 
-def _why(_: Contents, about: Row) -> Markup:
+def _why(_: Assessment, about: Row) -> Markup:
     """Say in a few words what the limit rests on; the card has the whole reason."""
     words = text.printable(about["limit_because"] or text.UNKNOWN)
     return _short(f"{words[:1].upper()}{words[1:]}.")
@@ -188,7 +217,12 @@ VERDICT: Final = Column(
 )
 GROWTH: Final = Column("Growth, Mi/day", "growth", _growth, _of("growth_bytes_per_day"), number=True)
 TIME: Final = Column(
-    "Time to limit", "time", _time, _of("hours_to_limit"), number=True, hot=lambda about: about["reaches_soon"]
+    "Time to limit",
+    "time",
+    lambda _, about: text.left(about),
+    _of("hours_to_limit"),
+    number=True,
+    hot=lambda about: about["reaches_soon"],
 )
 KILL: Final = Column(
     "OOM kill 7\u00a0d",
@@ -235,16 +269,16 @@ CHANCE: Final = Column(
 # Of a card.
 
 
-def advised(contents: Contents, about: Row, bought: Sequence[Row]) -> Markup | None:
+def advised(found: Assessment, about: Row, bought: Sequence[Row]) -> Markup | None:
     """Write the limits of one workload."""
     if about["action"] is None:
         return None
     if bought:
         heading = el("h4", "What a higher limit buys")
-        return el("section", heading, _bought(contents, bought))
+        return el("section", heading, _bought(found, bought))
     return el(
         "section",
-        el("h4", "Request and limit ", el("span", text.ACTIONS[about["action"]].lower(), class_="note")),
+        headed("h4", "Request and limit", text.ACTIONS[about["action"]].lower()),
         _table(("", "Request", "Limit", "OOM kill 7 d"), _rows(about)),
         el("p", text.printable(about["limit_reason"] or ""), class_="because"),
     )
@@ -284,7 +318,7 @@ def _or_dash(value: int | None) -> str:
     return text.NOT_APPLICABLE if value is None else text.configured(value)
 
 
-def _bought(contents: Contents, bought: Sequence[Row]) -> Markup:
+def _bought(found: Assessment, bought: Sequence[Row]) -> Markup:
     rows: list[tuple[str, ...]] = [
         (
             text.configured(one["limit_bytes"]) + ("" if number else " (now)"),
@@ -292,7 +326,7 @@ def _bought(contents: Contents, bought: Sequence[Row]) -> Markup:
             text.hours(one["hours_to_limit"]),
             text.NOT_APPLICABLE
             if not number or one["cost_per_month"] is None
-            else contents.amount(one["cost_per_month"], sign=True),
+            else amount(found, one["cost_per_month"], sign=True),
         )
         for number, one in enumerate(bought)
     ]
