@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -18,8 +17,6 @@ from rmtoolkit.schema import BYTE_SIGNALS, FOOTPRINTS
 from rmtoolkit.views._plot import Piece, stretches, telling, thin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from rmtoolkit.assessment import Assessment
@@ -251,29 +248,22 @@ class Timeline:
         return max(self.line.peak_bytes, *(layer.edge.peak_bytes for layer in self.layers), 1.0)
 
 
-class Parts(Mapping[int, pl.DataFrame]):
+class Parts:
     """The rows of a frame by container, cut when they are asked for."""
 
-    def __init__(self, frame: pl.DataFrame, by: str = "container_id") -> None:
+    def __init__(self, frame: pl.DataFrame) -> None:
         # Samples are in order as they are; they would take long to sort.
-        self._frame = frame if frame[by].is_sorted() else frame.sort(by, maintain_order=True)
-        ids = self._frame[by]
+        ordered = frame["container_id"].is_sorted()
+        self._frame = frame if ordered else frame.sort("container_id", maintain_order=True)
+        ids = self._frame["container_id"]
         first = run_starts(ids)
         ends = np.append(first[1:], len(ids))
         self._at = dict(zip(ids.gather(first).to_list(), zip(first, ends - first, strict=True), strict=True))
 
-    def __getitem__(self, container: int) -> pl.DataFrame:
-        """Give the rows of a container."""
-        first, count = self._at[container]
-        return self._frame.slice(int(first), int(count))
-
-    def __iter__(self) -> Iterator[int]:
-        """Go through the containers."""
-        return iter(self._at)
-
-    def __len__(self) -> int:
-        """Count the containers."""
-        return len(self._at)
+    def get(self, container: int) -> pl.DataFrame | None:
+        """Give the rows of a container; None where it has none."""
+        first, count = self._at.get(container, (0, 0))
+        return self._frame.slice(int(first), int(count)) if count else None
 
 
 class Timelines:

@@ -10,8 +10,7 @@ from rmtoolkit import cli, text
 from rmtoolkit.analysis.heap_answers import answer_allocator
 from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.suspects import OTHERS, over_time
-from rmtoolkit.views.allocator import LAYERS, allocator_layers, allocator_sizes
-from rmtoolkit.views.heap import heap_over_time
+from rmtoolkit.views.heap import LAYERS, allocator_layers, allocator_sizes, heap_over_time
 from tests.analysis.profiles import MI, growing, profile, resting
 
 STATS = Path(__file__).parents[1] / "data" / "jemalloc"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import ipywidgets
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.risk import Margins
     from rmtoolkit.views.report.columns import Column, Row
 
-    Value = Callable[[Row], float | str | None]
-
 
 #: Rows of one page.
 PAGE: Final = 25
@@ -40,16 +39,16 @@ SPARE: Final = "spare"
 TILES: Final = (ABOVE, *("leak", "inconclusive", "not_leak"), SPARE)
 
 #: What can be sorted by: its words, the value, and whether the largest comes first.
-SORTS: Final[Mapping[str, tuple[str, Value | None, bool]]] = {
-    "worst": ("worst first", lambda row: row["workload_id"], False),
+SORTS: Final[Mapping[str, tuple[str, Callable[[Row], Any], bool]]] = {
+    "worst": ("worst first", itemgetter("workload_id"), False),
     "name": ("name", lambda row: row["name"].casefold(), False),
-    "verdict": ("verdict", columns.VERDICT.value, False),
-    "kill": ("chance of an OOM kill", columns.KILL.value, True),
-    "time": ("time to limit", columns.TIME.value, False),
-    "growth": ("growth", columns.GROWTH.value, True),
-    "peak": ("least room below the limit", lambda row: row["headroom_share"], False),
-    "spare": ("spare memory", columns.SPARE.value, True),
-    "pods": ("pods", columns.PODS.value, True),
+    "verdict": ("verdict", columns.rank_of_verdict, False),
+    "kill": ("chance of an OOM kill", itemgetter("oom_probability_7d"), True),
+    "time": ("time to limit", itemgetter("hours_to_limit"), False),
+    "growth": ("growth", itemgetter("growth_bytes_per_day"), True),
+    "peak": ("least room below the limit", itemgetter("headroom_share"), False),
+    "spare": ("spare memory", lambda row: row["waste_bytes"] or None, True),
+    "pods": ("pods", itemgetter("pods"), True),
 }
 
 
@@ -73,10 +72,8 @@ def selected(rows: Sequence[Row], wanted: Fleet) -> list[Row]:
         and all(word in row["name"].casefold() for word in words)
     ]
     _, value, largest = SORTS[wanted.sort]
-    keys = [(None if value is None else value(row), row) for row in found]
-    known = [(key, row) for key, row in keys if key is not None]
-    known.sort(key=lambda pair: pair[0], reverse=largest != wanted.turned)
-    return [row for _, row in known] + [row for key, row in keys if key is None]
+    known = [row for row in found if value(row) is not None]
+    return sorted(known, key=value, reverse=largest != wanted.turned) + [row for row in found if value(row) is None]
 
 
 def pages(count: int) -> int:

@@ -25,10 +25,10 @@ from rmtoolkit.views._plot_svg import picture as plot_svg_picture
 from rmtoolkit.views._tables import action
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, LiveChart, Page, Wiring
-from rmtoolkit.views.timeline import Parts, Timelines, ahead, ms
+from rmtoolkit.views.timeline import Timelines, ahead, ms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import altair as alt
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.recording import Recording
     from rmtoolkit.views._plot import Piece, Place
-    from rmtoolkit.views.timeline import Timeline
+    from rmtoolkit.views.timeline import Parts, Timeline
 
 
 WIDTH: Final = 400
@@ -67,7 +67,7 @@ class Life:
     end: int
 
 
-def collect(samples: Mapping[int, pl.DataFrame], lives: pl.DataFrame, signal: str) -> list[Life]:
+def collect(samples: Parts, lives: pl.DataFrame, signal: str) -> list[Life]:
     """Cut a signal into lives, in the order in which they ended; those without a value are left out."""
     found: list[Life] = []
     for row in lives.iter_rows(named=True):
@@ -186,7 +186,6 @@ class Case:
         self.names = found.workloads["name"].to_list()
         self._at = {name: at for at, name in enumerate(self.names)}
         self.timelines = Timelines(found, samples_from=samples_from)
-        self._instances = Parts(found.instances, by="workload_id")
         self._again = lru_cache(_KEPT)(self._judge_window)
         self._answers: dict[str, HeapAnswer] = {}
 
@@ -203,11 +202,11 @@ class Case:
 
     def instances(self, name: str) -> pl.DataFrame:
         """Give the pods of a workload, with their own verdicts."""
-        return self._instances[self._at[name]]
+        return self.found.instances.filter(workload_id=self._at[name])
 
     def questions(self, name: str) -> pl.DataFrame:
         """Give the five answers about a workload."""
-        return self.found.checklist.filter(pl.col("workload_id") == self._at[name])
+        return self.found.checklist.filter(workload_id=self._at[name])
 
     def lives(self, containers: Sequence[int]) -> pl.DataFrame:
         """Give the lives of some containers."""
@@ -740,9 +739,8 @@ class Triage(Board):
         found = self._picture
         # First of all: whoever sees the answer may type into these boxes, and must not be overwritten.
         self._type(found.home)
-        self._aside.value, self._answer.value, self._heading.value = found.aside, found.answer, found.heading
-        self._ages.value, self._evidence.value = found.ages, found.evidence
-        self._questions.value, self._heap.value, self._folded.value = found.questions, found.heap, found.folded
+        for name in ("aside", "answer", "heading", "ages", "evidence", "questions", "heap", "folded"):
+            getattr(self, f"_{name}").value = getattr(found, name)
         self._said.value = found.judged
         self._again.layout.display = "flex" if found.judged else "none"
         rows = timeline_altair.rows(found.drawn, found.row, top=found.top)

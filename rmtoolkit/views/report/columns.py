@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
@@ -202,25 +203,24 @@ def _why(_: Assessment, about: Row) -> Markup:
     return _short(f"{words[:1].upper()}{words[1:]}.")
 
 
-def _of(key: str) -> Callable[[Row], float | str | None]:
-    return lambda about: about[key]
+def rank_of_verdict(about: Row) -> int:
+    """Put leaks first, what does not leak last."""
+    return (Verdict.LEAK, Verdict.INCONCLUSIVE, Verdict.NOT_LEAK).index(about["verdict"])
 
-
-_ORDER: Final = (Verdict.LEAK, Verdict.INCONCLUSIVE, Verdict.NOT_LEAK)
 
 SPARK: Final = Column("History, to limit", "spark", lambda *_: "")
 VERDICT: Final = Column(
     "Verdict",
     "verdict",
     lambda _, about: marked(text.VERDICTS[about["verdict"]]),
-    lambda about: _ORDER.index(about["verdict"]),
+    rank_of_verdict,
 )
-GROWTH: Final = Column("Growth, Mi/day", "growth", _growth, _of("growth_bytes_per_day"), number=True)
+GROWTH: Final = Column("Growth, Mi/day", "growth", _growth, itemgetter("growth_bytes_per_day"), number=True)
 TIME: Final = Column(
     "Time to limit",
     "time",
     lambda _, about: text.left(about),
-    _of("hours_to_limit"),
+    itemgetter("hours_to_limit"),
     number=True,
     hot=lambda about: about["reaches_soon"],
 )
@@ -228,40 +228,49 @@ KILL: Final = Column(
     "OOM kill 7\u00a0d",
     "kill",
     lambda _, about: text.chance(about["oom_probability_7d"]),
-    _of("oom_probability_7d"),
+    itemgetter("oom_probability_7d"),
     number=True,
     hot=lambda about: about["above_target"],
 )
-PEAK: Final = Column("Peak / limit, Mi", "peak", _peak, _of("peak_bytes"), number=True)
+PEAK: Final = Column("Peak / limit, Mi", "peak", _peak, itemgetter("peak_bytes"), number=True)
 LEVEL: Final = Column(
     "Evidence",
     "level",
     lambda _, about: f"level {about['evidence_level']}" if about["evidence_level"] else text.UNKNOWN,
-    _of("evidence_level"),
+    itemgetter("evidence_level"),
 )
 NEXT: Final = Column("Next step", "next", lambda _, about: _short(text.printable(about["next_text"])))
-LIMIT: Final = Column("Limit, Mi", "change", _change("limit"), _of("advised_limit_bytes"), number=True)
-REQUEST: Final = Column("Request, Mi", "change", _change("request"), _of("advised_request_bytes"), number=True)
+LIMIT: Final = Column("Limit, Mi", "change", _change("limit"), itemgetter("advised_limit_bytes"), number=True)
+REQUEST: Final = Column("Request, Mi", "change", _change("request"), itemgetter("advised_request_bytes"), number=True)
 RISK: Final = Column(
-    "OOM kill 7\u00a0d", "risk", _risk, _of("oom_probability_7d"), number=True, hot=lambda about: about["above_target"]
+    "OOM kill 7\u00a0d",
+    "risk",
+    _risk,
+    itemgetter("oom_probability_7d"),
+    number=True,
+    hot=lambda about: about["above_target"],
 )
-COST: Final = Column("Cost a month", "cost", _cost, _of("reserved_change_bytes"), number=True)
+COST: Final = Column("Cost a month", "cost", _cost, itemgetter("reserved_change_bytes"), number=True)
 WHY: Final = Column("Why", "next", _why)
 SPARE: Final = Column("Spare", "time", _spare, lambda about: about["waste_bytes"] or None, number=True)
-PODS: Final = Column("Pods", "pods", lambda _, about: f"{about['pods'] or 0:,}", _of("pods"), number=True)
-KILLS: Final = Column("Kills", "pods", lambda _, about: f"{about['kills_7d']:,}", _of("kills_7d"), number=True)
-STARTUP: Final = Column("Starting needs, Mi", "time", _mi("startup_peak_bytes"), _of("startup_peak_bytes"), number=True)
-SETTLED: Final = Column("Running needs, Mi", "time", _mi("settled_bytes"), _of("settled_bytes"), number=True)
-PATTERN: Final = Column(
-    "Pattern", "verdict", lambda _, about: (about["pattern"] or text.UNKNOWN).replace("_", " "), _of("pattern")
+PODS: Final = Column("Pods", "pods", lambda _, about: f"{about['pods'] or 0:,}", itemgetter("pods"), number=True)
+KILLS: Final = Column("Kills", "pods", lambda _, about: f"{about['kills_7d']:,}", itemgetter("kills_7d"), number=True)
+STARTUP: Final = Column(
+    "Starting needs, Mi", "time", _mi("startup_peak_bytes"), itemgetter("startup_peak_bytes"), number=True
 )
-GIVEN_BACK: Final = Column("Limit if given back, Mi", "change", _given_back, _of("purged_limit_bytes"), number=True)
+SETTLED: Final = Column("Running needs, Mi", "time", _mi("settled_bytes"), itemgetter("settled_bytes"), number=True)
+PATTERN: Final = Column(
+    "Pattern", "verdict", lambda _, about: (about["pattern"] or text.UNKNOWN).replace("_", " "), itemgetter("pattern")
+)
+GIVEN_BACK: Final = Column(
+    "Limit if given back, Mi", "change", _given_back, itemgetter("purged_limit_bytes"), number=True
+)
 SETTING: Final = Column("Setting to try", "next", _setting)
 CHANCE: Final = Column(
     "Chance of a leak",
     "time",
     lambda _, about: text.chance(about["leak_probability"]),
-    _of("leak_probability"),
+    itemgetter("leak_probability"),
     number=True,
 )
 

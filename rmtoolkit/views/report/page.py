@@ -341,14 +341,11 @@ def _grouped(frame: pl.DataFrame, key: str) -> dict[int, list[dict[str, Any]]]:
 
 def _overview(chosen: list[tuple[Section, list[Row]]], contents: Contents) -> Markup:
     """Link to the sections that are there."""
-    parts: list[object] = []
-    for section, found in chosen:
-        parts.append(el("a", f"{section.title} {len(found):,}", href=f"#section-{section.key}"))
-    if contents.found.capacity.height:
-        parts.append(el("a", "Capacity", href="#section-capacity"))
-    parts.append(el("a", f"All {len(contents.rows):,}", href="#section-all"))
-    parts.append(el("a", "Data quality", href="#section-quality"))
-    return el("nav", *parts, class_="contents", aria_label="Sections")
+    there = [(section.key, f"{section.title} {len(found):,}") for section, found in chosen]
+    there += [("capacity", "Capacity")] if contents.found.capacity.height else []
+    there += [("all", f"All {len(contents.rows):,}"), ("quality", "Data quality")]
+    links = (el("a", words, href=f"#section-{key}") for key, words in there)
+    return el("nav", *links, class_="contents", aria_label="Sections")
 
 
 def _filter(contents: Contents) -> Markup:

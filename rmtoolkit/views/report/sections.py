@@ -143,7 +143,11 @@ def changed(found: Assessment, awake: Iterable[Row]) -> Markup | None:
     if found.fleet.gone is None:
         return None
     changes = told(found, awake)
-    rows = [_change(*one) for one in changes[:_SHOWN_CHANGES]]
+    rows = []
+    for row, kind, said in changes[:_SHOWN_CHANGES]:
+        shape, word, token = _WORDS[kind]
+        term = el("dt", charts.mark(shape), word, class_=f"marked {token}")
+        rows.append(el("div", term, el("dd", link(row), " ", text.printable(said))))
     more = text.and_more(len(changes), _SHOWN_CHANGES)
     body: Markup = el("dl", *rows, class_="changes") if rows else el("p", "Nothing changed that is clear.")
     return el(
@@ -152,15 +156,6 @@ def changed(found: Assessment, awake: Iterable[Row]) -> Markup | None:
         body,
         el("p", more.strip(), class_="note") if more else None,
         _came_and_went(found),
-    )
-
-
-def _change(row: Row, kind: str, said: str) -> Markup:
-    shape, word, token = _WORDS[kind]
-    return el(
-        "div",
-        el("dt", charts.mark(shape), word, class_=f"marked {token}"),
-        el("dd", link(row), " ", text.printable(said)),
     )
 
 
