@@ -245,13 +245,13 @@ def hours_range(low: float | None, high: float | None) -> str:
     return f"{first[0]}–{last[0]} {last[1]}" if first[1] == last[1] else f"{' '.join(first)}–{' '.join(last)}"
 
 
-def time_to_limit(outlook: str | None, value: float | None, limit_bytes: int | None, *, known: bool = True) -> str:
-    """Write how long until the limit is reached."""
-    if outlook == "reaches" and value is not None:
-        return hours(value) if value > 0 else "reached"
-    if limit_bytes is None:
-        return "no limit" if known else "limit unknown"
-    return "not reached" if outlook == "bounded" else UNKNOWN
+def time_to_limit(row: Mapping[str, Any]) -> str:
+    """Write how long a row has left until its limit is reached."""
+    if row["limit_outlook"] == "reaches" and row["hours_to_limit"] is not None:
+        return hours(row["hours_to_limit"]) if row["hours_to_limit"] > 0 else "reached"
+    if row["limit_bytes"] is None:
+        return "no limit" if row["limit_known"] else "limit unknown"
+    return "not reached" if row["limit_outlook"] == "bounded" else UNKNOWN
 
 
 def chance(value: float | None) -> str:
@@ -389,11 +389,6 @@ def has_unicode(stream: IO[str]) -> bool:
 def named(row: Mapping[str, Any]) -> str:
     """Name a workload, and the pod where the row is one's."""
     return "/".join(printable(row[part]) for part in ("name", "pod") if part == "name" or "lives" in row)
-
-
-def left(row: Mapping[str, Any]) -> str:
-    """Write how long a row has left until its limit is reached."""
-    return time_to_limit(row["limit_outlook"], row["hours_to_limit"], row["limit_bytes"], known=row["limit_known"])
 
 
 def growth(row: Mapping[str, Any]) -> str:

@@ -78,7 +78,7 @@ def _time(row: Row) -> Markup:
     elif row["limit_outlook"] == Outlook.BOUNDED:
         settled = row["settled_bytes"]
         notes = ["bounded" if settled is None else f"bounded: settled at {text.memory(settled)}"]
-    return fact("Time to limit", text.left(row), None, ", ".join(notes))
+    return fact("Time to limit", text.time_to_limit(row), None, ", ".join(notes))
 
 
 def _risk(row: Row, target: float) -> Markup:

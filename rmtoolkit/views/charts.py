@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -137,11 +138,11 @@ class Sparks:
     def _shared(self, samples: pl.DataFrame, extent: tuple[Any, Any] | None) -> tuple[str, tuple[int, int] | None]:
         """One window for all sparks where the histories lie side by side in time, else each its own."""
         time = pl.col("time").to_physical()
-        usual = samples.group_by("container_id").agg(span=time.max() - time.min())["span"].median()
-        if usual is None or extent is None:
+        spans = samples.group_by("container_id").agg(span=time.max() - time.min())["span"].to_list()
+        if not spans or extent is None:
             return "History, to limit", None
         first, last = map(ms, extent)
-        if last - first > _SIDE_BY_SIDE * usual:
+        if last - first > _SIDE_BY_SIDE * statistics.median(spans):
             return "History, to limit", None
         first = max(first, last - _WEEK_MS)
         return f"{text.hours((last - first) / 3_600_000).replace(' d', ' days')}, to limit", (first, last)

@@ -110,7 +110,7 @@ def _figures(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         text.growth(row),
         text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"]),
-        text.left(row),
+        text.time_to_limit(row),
         text.chance(row["oom_probability_7d"]),
     )
 

@@ -341,18 +341,13 @@ def _forecast(rows: pl.DataFrame | None, row: dict[str, Any]) -> Forecast | None
         rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         for name in ("low_bytes", "mid_bytes", "high_bytes")
     )
-    ends: list[int | None] = [None, None, None]
-    if row["limit_outlook"] == "reaches":
-        times = (row["limit_at"], row["limit_at_low"], row["limit_at_high"])
-        ends = [None if time is None else ms(time) for time in times]
+    reaches = row["limit_outlook"] == "reaches"
+    times = (row[f"limit_at{side}"] if reaches else None for side in ("", "_low", "_high"))
+    ends = [None if time is None else ms(time) for time in times]
     return Forecast(rows["time"].to_physical().to_numpy(), low, mid, high, row["limit_outlook"], *ends)
 
 
 def _fits(rows: pl.DataFrame) -> tuple[Piece, ...]:
-    found = []
-    for row in rows.iter_rows(named=True):
-        points = row["fitted"] or []
-        if len(points) > 1 and row["signal"] in BYTE_SIGNALS:
-            times = np.array([ms(point["time"]) for point in points], dtype=np.int64)
-            found.append((times, np.array([point["value_bytes"] for point in points], dtype=np.float64)))
-    return tuple(found)
+    curves = rows.filter(pl.col("signal").is_in(BYTE_SIGNALS) & (pl.col("fitted").list.len() > 1))["fitted"]
+    points = (curve.struct.unnest() for curve in curves)
+    return tuple((known["time"].to_physical().to_numpy(), known["value_bytes"].to_numpy()) for known in points)

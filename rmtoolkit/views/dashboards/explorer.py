@@ -410,7 +410,7 @@ class LimitExplorer(Board):
         for name, control in self._sliders.items():
             watch(control.slider, "value", partial(self._moved, name))
             watch(self, name, lambda _: self._redo())
-        watch(self._presets, "value", self._preset)
+        watch(self._presets, "value", lambda change: self.set_trait("limit_bytes", change.new or self.limit_bytes))
         watch(self._whole, "value", lambda change: self.set_trait("reserve_limit", change.new))
         watch(self, "reserve_limit", lambda _: self._redo())
         watch(self, "limit_bytes", lambda _: self._limit_changed())
@@ -430,10 +430,6 @@ class LimitExplorer(Board):
         if name == "limit_bytes" and abs(value - self.limit_bytes) < MI / 2:
             return
         self.set_trait(name, round(value) if whole else value)
-
-    def _preset(self, change: Any) -> None:  # noqa: ANN401 - a traitlets change
-        if change.new is not None:
-            self.limit_bytes = change.new
 
     def _switched(self) -> None:
         if self.workload not in self._needs:

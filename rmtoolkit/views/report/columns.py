@@ -219,7 +219,7 @@ GROWTH: Final = Column("Growth, Mi/day", "growth", _growth, itemgetter("growth_b
 TIME: Final = Column(
     "Time to limit",
     "time",
-    lambda _, about: text.left(about),
+    lambda _, about: text.time_to_limit(about),
     itemgetter("hours_to_limit"),
     number=True,
     hot=lambda about: about["reaches_soon"],
@@ -295,7 +295,8 @@ def advised(found: Assessment, about: Row, bought: Sequence[Row]) -> Markup | No
 
 def _rows(about: Row) -> list[tuple[str, ...]]:
     known = bool(about["limit_known"])
-    then, low, high = (about[f"advised_{name}"] for name in _ADVISED)
+    then = about["advised_limit_bytes"]
+    low, high = (about[f"advised_oom_probability_{side}"] for side in ("low", "high"))
     span = f" ({text.chance(low).removesuffix(' %')}–{text.chance(high)})" if None not in (low, high) else ""
     rows: list[tuple[str, ...]] = [
         (
@@ -318,9 +319,6 @@ def _rows(about: Row) -> list[tuple[str, ...]]:
     if about["krr_limit_bytes"] is not None:
         rows.append(("KRR would say", text.memory(about["krr_limit_bytes"]), text.memory(about["krr_limit_bytes"]), ""))
     return rows
-
-
-_ADVISED: Final = ("limit_bytes", "oom_probability_low", "oom_probability_high")
 
 
 def _or_dash(value: int | None) -> str:

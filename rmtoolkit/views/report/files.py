@@ -137,7 +137,7 @@ def _changes(contents: Contents) -> list[str]:
 
 
 def _leak(row: Row) -> tuple[str, ...]:
-    return text.rate(row["growth_bytes_per_day"]), text.left(row), text.chance(row["oom_probability_7d"])
+    return text.rate(row["growth_bytes_per_day"]), text.time_to_limit(row), text.chance(row["oom_probability_7d"])
 
 
 def _limit(row: Row) -> tuple[str, ...]:
