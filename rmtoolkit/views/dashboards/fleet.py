@@ -47,7 +47,7 @@ SORTS: Final[Mapping[str, tuple[str, Callable[[Row], Any], bool]]] = {
     "time": ("time to limit", itemgetter("hours_to_limit"), False),
     "growth": ("growth", itemgetter("growth_bytes_per_day"), True),
     "peak": ("least room below the limit", itemgetter("headroom_share"), False),
-    "spare": ("spare memory", lambda row: row["waste_bytes"] or None, True),
+    "spare": ("spare memory", columns.spare, True),
     "pods": ("pods", itemgetter("pods"), True),
 }
 

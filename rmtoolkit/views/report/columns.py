@@ -203,6 +203,11 @@ def _why(_: Assessment, about: Row) -> Markup:
     return _short(f"{words[:1].upper()}{words[1:]}.")
 
 
+def spare(about: Row) -> Any:  # noqa: ANN401 - an amount to sort by
+    """Give what can be given back, unless that is nothing."""
+    return about["waste_bytes"] or None
+
+
 def rank_of_verdict(about: Row) -> int:
     """Put leaks first, what does not leak last."""
     return (Verdict.LEAK, Verdict.INCONCLUSIVE, Verdict.NOT_LEAK).index(about["verdict"])
@@ -252,7 +257,7 @@ RISK: Final = Column(
 )
 COST: Final = Column("Cost a month", "cost", _cost, itemgetter("reserved_change_bytes"), number=True)
 WHY: Final = Column("Why", "next", _why)
-SPARE: Final = Column("Spare", "time", _spare, lambda about: about["waste_bytes"] or None, number=True)
+SPARE: Final = Column("Spare", "time", _spare, spare, number=True)
 PODS: Final = Column("Pods", "pods", lambda _, about: f"{about['pods'] or 0:,}", itemgetter("pods"), number=True)
 KILLS: Final = Column("Kills", "pods", lambda _, about: f"{about['kills_7d']:,}", itemgetter("kills_7d"), number=True)
 STARTUP: Final = Column(
