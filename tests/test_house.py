@@ -142,6 +142,7 @@ STILL_COMPUTE: Final[dict[str, set[str]]] = {
         "as_need",
         "choose",
         "measured_spike",
+        "measured_threads",
         "of_workload",
         "qos",
         "requested",

@@ -38,6 +38,7 @@ FRAMES: Final = (
     "findings",
     "completeness",
     "events",
+    "settings",
 )
 NOW: Final = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 LIVES: Final = 24

@@ -1,7 +1,8 @@
-"""What stands beside the rows: totals of a fleet, changes since last time, pods, advice, curves, nodes and quotas."""
+"""What stands beside the rows: totals, changes since last time, pods, advice, curves, nodes, quotas, what happened."""
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,10 +20,9 @@ from rmtoolkit.exceptions import ReadError
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.limits.risk import expected, of_needs, per_month, priced
-from rmtoolkit.schema import TIME, Action, Outlook, Pattern, Verdict
+from rmtoolkit.schema import EVENTS, TIME, Action, Ending, Outlook, Pattern, Verdict
 
 if TYPE_CHECKING:
-    import datetime as dt
     import os
     from collections.abc import Iterator, Mapping
 
@@ -299,7 +299,7 @@ CAPACITY: Final = pl.Schema(
 
 
 def capacity_of(rows: pl.DataFrame, recording: Recording, completeness: pl.DataFrame) -> pl.DataFrame:
-    """Add up requests by node, and requests or limits by quota, as they are and as they would be."""
+    """Add up requests by node, of all nodes, and requests or limits by quota, as they are and as they would be."""
     report = recording.report
     if not report.nodes and not report.quotas:
         return pl.DataFrame(schema=CAPACITY)
@@ -321,6 +321,9 @@ def capacity_of(rows: pl.DataFrame, recording: Recording, completeness: pl.DataF
         schema={"name": pl.String(), "available": pl.Int64()},
     )
     found = [_summed("node", nodes.join(running, left_on="name", right_on="node", how="left"), "request")]
+    if nodes.height:
+        whole = pl.lit("nodes").alias("kind"), pl.lit("all nodes").alias("name")
+        found.append(found[0].select(*whole, pl.exclude("kind", "name").sum()))
     for setting, resources in (("request", ("requests.memory", "memory")), ("limit", ("limits.memory",))):
         mine = quotas.filter(pl.col("resource").is_in(resources))
         found.append(_summed("quota", mine.join(running, on="namespace", how="left"), setting))
@@ -760,3 +763,70 @@ def _applied(row: Row, last: Row) -> str:
         words += f": chance of an OOM kill {change}"
     kills = row["kills"] if row["kills_since"] is None else row["kills_since"]
     return f"{words}, {'none seen' if not kills else text.count(kills, 'kill') + ' since'}."
+
+
+#: A limit or a request as long as one value was set: from `start` (null: whenever) to `end` (null: still).
+SETTINGS: Final = pl.Schema(
+    {"container_id": pl.UInt32(), "kind": pl.String(), "start": TIME, "end": TIME, "value_bytes": pl.Int64()}
+)
+
+
+def settings_of(recording: Recording) -> pl.DataFrame:
+    """Cut limits and requests into stretches of one value; what was set before the first change is unknown."""
+    said = recording.events.filter(pl.col("kind").is_in(["limit", "request"]))
+    following = pl.col("time").shift(-1).over("container_id", "kind")
+    changed = said.select("container_id", "kind", start="time", end=following, value_bytes="value_bytes")
+    constant = (
+        recording.containers.select("container_id", limit="limit_bytes", request="request_bytes")
+        .unpivot(index="container_id", variable_name="kind", value_name="value_bytes")
+        .join(said, on=["container_id", "kind"], how="anti")
+        .with_columns(pl.lit(None, dtype=TIME).alias(end) for end in ("start", "end"))
+    )
+    found = pl.concat([changed, constant.select(SETTINGS.names())]).filter(pl.col("value_bytes").is_not_null())
+    return found.cast(SETTINGS).sort("container_id", "kind", "start")
+
+
+#: Events that explain why a new life begins.
+_CUTS: Final = ("oom_kill", "node_oom", "evicted", "error", "end", "start", "release")
+#: A restart is seen in the samples up to this many steps away from the event that tells of it.
+_REACH_STEPS: Final = 10
+_FAR: Final = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
+
+
+def events_of(recording: Recording, lives: pl.DataFrame, settings: pl.DataFrame) -> pl.DataFrame:
+    """List what happened, restarts that no event names among it: what was set before, and the limit in force."""
+    told = pl.concat([recording.events, _unnamed(recording, lives)], how="diagonal").sort("time", maintain_order=True)
+    # At the instant of a change the old limit was still the one that killed.
+    limits = settings.filter(kind="limit").select(
+        "container_id", "start", time=pl.col("end").fill_null(pl.lit(_FAR).cast(TIME)), limit_bytes="value_bytes"
+    )
+    return (
+        told.with_columns(before_bytes=pl.col("value_bytes").shift().over("container_id", "kind"))
+        .join_asof(limits.sort("time"), on="time", by="container_id", strategy="forward", check_sortedness=False)
+        .with_columns(
+            limit_bytes=pl.when(pl.col("start").fill_null(pl.col("time")) <= pl.col("time")).then("limit_bytes")
+        )
+        .select(*EVENTS, "before_bytes", "limit_bytes")
+        .sort("container_id", "time", maintain_order=True)
+    )
+
+
+def _unnamed(recording: Recording, lives: pl.DataFrame) -> pl.DataFrame:
+    """List restarts that no event explains; what happened in a long stretch without samples is not known."""
+    step = pl.col("cadence_seconds").fill_null(60.0) * 1000 * _REACH_STEPS
+    reach = recording.containers.select("container_id", reach=pl.duration(milliseconds=step.round(), time_unit="ms"))
+    ended, end = (pl.col(name).shift().over("container_id") for name in ("ended", "end"))
+    begun = (
+        lives.sort("container_id", "start")
+        .with_columns(hidden=ended == Ending.GAP, before=end)
+        .filter(pl.col("hidden").not_())
+        .join(reach, on="container_id", how="left")
+        .with_columns(time=pl.col("before") - pl.col("reach"))
+        .sort("time")
+    )
+    cuts = recording.events.filter(pl.col("kind").is_in(_CUTS)).select("container_id", "time", cut="time")
+    nearest = begun.join_asof(
+        cuts.sort("time"), on="time", by="container_id", strategy="forward", check_sortedness=False
+    )
+    unexplained = (pl.col("cut") > pl.col("start") + pl.col("reach")).fill_null(value=True)
+    return nearest.filter(unexplained).select("container_id", time="start", kind=pl.lit(Ending.RESTART.value))

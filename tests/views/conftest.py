@@ -510,6 +510,7 @@ def assessed() -> Assessment:
     hand = hand.with_columns(
         next_text=pl.col("next_step"),
         growing=~rests,
+        peak_at_limit=pl.col("peak_bytes") >= 0.995 * pl.col("limit_bytes"),
         confidence_share=pl.when(rests).then(1 - pl.col("leak_probability")).otherwise("leak_probability"),
         **{
             f"limit_at{side}": pl.lit(END, dtype=TIME) + pl.duration(seconds=pl.col(f"hours_to_limit{side}") * 3600)

@@ -118,8 +118,8 @@ def pictures() -> dict[str, list[Any]]:
         curve = found.risk_curves.filter(workload=name)
         named = [("now", _row(name)["limit_bytes"]), ("ours", _row(name)["advised_limit_bytes"]), ("none", None)]
         told[f"risk of {name}"] = markup(charts.risk_curve(curve, named).svg)
-    small = [charts.bullet(90 * MI, 128 * MI), charts.bullet(200 * MI, 128 * MI), charts.risk_bar(0.3, 0.1)]
-    small += [charts.boxes(3), charts.dots(2), *(charts.mark(one) for one in charts._SHAPES)]
+    small = [charts.bullet(peak * MI, 128 * MI, reached=peak > 128) for peak in (90, 200)]
+    small += [charts.risk_bar(0.3, 0.1), charts.boxes(3), charts.dots(2), *(charts.mark(one) for one in charts._SHAPES)]
     told["small"] = [line for one in small for line in markup(one)]
     return told
 
