@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
 CHECKED := rmtoolkit tests data/lab
 
-.PHONY: help install demo test check notebooks bench bench-leaks frozen mutants corpus
+.PHONY: help install demo test check mypy pyright notebooks bench bench-leaks frozen mutants corpus
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,15 +18,21 @@ demo: $(STAMP) ## Judge the sample recordings: a table here, a page in out/demo.
 
 test: check ## check, then every test; says what was skipped and how to switch it on
 	@echo "tests"
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
+	@$(BIN)/python -m pytest -n 3 --dist worksteal -q
 
 check: $(STAMP) ## Lint, formatting, types and the examples in the docstrings
 	@echo "ruff check";  $(BIN)/ruff check --quiet .
 	@echo "ruff format"; $(BIN)/ruff format --check --quiet .
 	@echo "oxlint";      $(BIN)/oxlint --quiet --deny-warnings rmtoolkit/views/assets > .venv/oxlint.log || { cat .venv/oxlint.log; exit 1; }
-	@echo "mypy";        $(BIN)/mypy --no-error-summary $(CHECKED)
-	@echo "pyright";     $(BIN)/pyright --warnings $(CHECKED) > .venv/pyright.log || { cat .venv/pyright.log; exit 1; }
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 mypy pyright
 	@echo "doctests";    $(BIN)/python -m pytest --doctest-modules --doctest-glob=README.md rmtoolkit README.md -q -n 2 -p no:randomly
+
+# Both at once: each keeps one core busy, and shows what it found when it is done.
+mypy: $(STAMP)
+	@echo "mypy";        $(BIN)/mypy --no-error-summary $(CHECKED) > .venv/mypy.log || { cat .venv/mypy.log; exit 1; }
+
+pyright: $(STAMP)
+	@echo "pyright";     $(BIN)/pyright --warnings $(CHECKED) > .venv/pyright.log || { cat .venv/pyright.log; exit 1; }
 
 notebooks: $(STAMP) ## Open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks

@@ -153,16 +153,6 @@ class Remote:
         return self.inside.name
 
     @property
-    def stem(self) -> str:
-        """The name without its ending."""
-        return self.inside.stem
-
-    @property
-    def suffix(self) -> str:
-        """The ending."""
-        return self.inside.suffix
-
-    @property
     def parent(self) -> Remote:
         """The folder that this is in."""
         return Remote(self.protocol, self.inside.parent)

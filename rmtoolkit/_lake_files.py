@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from rmtoolkit._io import for_polars, replacing
 from rmtoolkit._parallel import PART_ROWS
 from rmtoolkit._tables import key_containers, order_samples, run_starts, tidy_events, with_cadences
 from rmtoolkit.exceptions import ColumnError, ReadError, quote_path, warn
-from rmtoolkit.recording import ENDINGS, Recording, Stored, as_parquet, concat, open_parts
+from rmtoolkit.recording import ENDINGS, Recording, Stored, as_parquet, concat, has, open_parts
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _EXPECTED: Final = "a partition of a lake"
 #: A file that is replaced while it is read is read again.
 _TRIES: Final = 5
 _LEFT: Final = ".rmtoolkit-"
+_PLACE: Final = re.compile(r"bucket=(\d+)[/\\]([0-9-]+)\.parquet$")
 
 
 def bucket_of(cluster: str | None, namespace: str | None, workload: str | None, buckets: int) -> int:
@@ -51,9 +53,8 @@ def file_of(root: Path, bucket: int, date: dt.date) -> Path:
 def place_of(file: Path | Remote) -> tuple[int, dt.date] | None:
     """Tell bucket and day of a file by its name."""
     with suppress(ValueError):
-        folder, _, number = file.parent.name.partition("=")
-        if folder == "bucket" and file.suffix == ".parquet":
-            return int(number), dt.date.fromisoformat(file.stem)
+        if found := _PLACE.search(str(file)):
+            return int(found[1]), dt.date.fromisoformat(found[2])
     return None
 
 
@@ -503,7 +504,7 @@ class View:
         for name in equal:
             if name not in CONTAINERS:
                 raise ColumnError.missing(name, CONTAINERS)
-        same = [_is(name, self.equal[name]) for name in equal if name in self.equal]
+        same = [has(name, self.equal[name]) for name in equal if name in self.equal]
         return replace(self, predicates=(*self.predicates, *same, *predicates), equal={**self.equal, **equal})
 
     def covers(self, date: dt.date) -> bool:
@@ -514,20 +515,15 @@ class View:
         """Keep of a recording what is looked at."""
         if self.start is not None or self.end is not None:
             part = part.window(self.start, self.end)
-        conditions = [*(_is(name, wanted) for name, wanted in self.equal.items()), *self.predicates]
+        conditions = [*(has(name, wanted) for name, wanted in self.equal.items()), *self.predicates]
         return part.filter(*conditions) if conditions else part
 
     def may_have(self, containers: pl.DataFrame) -> bool:
         """Tell by their names whether any of some containers is looked at."""
-        names = [_is(name, wanted) for name, wanted in self.equal.items() if name in IDENTITY]
+        names = [has(name, wanted) for name, wanted in self.equal.items() if name in IDENTITY]
         return bool(containers.filter(*names).height) if names else True
 
     def check(self, containers: pl.DataFrame) -> None:
         """Say which of the names that are looked for is not there."""
         names = {name: wanted for name, wanted in self.equal.items() if name in IDENTITY}
         Recording(containers, empty(SAMPLES)).filter(**names)
-
-
-def _is(name: str, wanted: str | int | Iterable[str] | None) -> pl.Expr:
-    values = [wanted] if wanted is None or isinstance(wanted, str | int) else list(wanted)
-    return pl.col(name).is_in(values, nulls_equal=True)

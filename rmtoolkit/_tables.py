@@ -595,7 +595,7 @@ def window_bounds(
         # Longer than the calendar reaches back is as long as there is anything.
         low = stop - length if stop is not None and length < stop - _EARLIEST else None
     if low is not None and high is not None and high < low:
-        raise _ends_early(low, high)
+        raise ends_early(low, high)
     return low, high
 
 
@@ -607,11 +607,12 @@ def asked_window(
     begin, _ = window_bounds(start, stop, last or (_WEEK if start is None else None), None)
     begin = begin or _SINCE
     if begin >= stop:
-        raise _ends_early(begin, stop)
+        raise ends_early(begin, stop)
     return begin, stop
 
 
-def _ends_early(begin: dt.datetime, stop: dt.datetime) -> RmtoolkitError:
+def ends_early(begin: dt.datetime, stop: dt.datetime) -> RmtoolkitError:
+    """Say that a window is none."""
     return RmtoolkitError(f"The window ends ({stop.isoformat()}) before it starts ({begin.isoformat()}).")
 
 

@@ -364,13 +364,13 @@ class Recording:
         for name, wanted in equal.items():
             if name not in CONTAINERS:
                 raise ColumnError.missing(name, CONTAINERS)
-            values = [wanted] if wanted is None or isinstance(wanted, str | int) else list(wanted)
+            values = _several(wanted)
             if name in _NAMES:
                 there = self.containers[name].unique().sort()
                 unknown = next((value for value in values if value not in there.to_list()), None)
                 if unknown is not None:
                     raise UnknownWorkloadError.named(unknown, there.drop_nulls(), kind=name)
-            kept = kept.filter(pl.col(name).is_in(values, nulls_equal=True))
+            kept = kept.filter(has(name, values))
         if kept.is_empty() and not equal.keys().isdisjoint(_NAMES):
             asked = ", ".join(f"{name}={quote(wanted)}" for name, wanted in equal.items())
             msg = f"No container has all of {asked}. Each of these names exists, but not together."
@@ -419,14 +419,8 @@ class Recording:
         """
         times = self.times()
         low, high = window_bounds(start, end, last, newest=times[1] if times is not None else None)
-        inside = [
-            condition
-            for condition in (
-                pl.col("time") >= low if low is not None else None,
-                pl.col("time") <= high if high is not None else None,
-            )
-            if condition is not None
-        ]
+        inside = [pl.col("time") >= low] if low is not None else []
+        inside += [pl.col("time") <= high] if high is not None else []
         samples = self._samples_where(*inside) if inside else self.samples
         kept = self.containers.filter(pl.col("container_id").is_in(samples["container_id"].unique().implode()))
         if high is not None:
@@ -604,6 +598,15 @@ class Recording:
             class_="rm-recording",
             style="font:14px/1.45 system-ui,sans-serif",
         )
+
+
+def _several(wanted: str | int | Iterable[str] | None) -> list[Any]:
+    return [wanted] if wanted is None or isinstance(wanted, str | int) else list(wanted)
+
+
+def has(name: str, wanted: str | int | Iterable[str] | None) -> pl.Expr:
+    """Tell whether a column has a value, or one of several."""
+    return pl.col(name).is_in(_several(wanted), nulls_equal=True)
 
 
 #: More samples than this stay in their file until they are asked for.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import os
+import textwrap
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -119,6 +120,14 @@ def memory(bytes_: float | None) -> str:
     return f"{number(value)} {unit}"
 
 
+def change(amount: float | None, *, counted: bool = False) -> str:
+    """Write what is more with a plus and what is less with a minus: bytes, or what is counted."""
+    if amount is None:
+        return UNKNOWN
+    size = f"{abs(amount):,}" if counted else memory(abs(amount))
+    return f"{'+' if amount > 0 else '−'}{size}" if amount else NOT_APPLICABLE
+
+
 def mi(bytes_: float) -> str:
     """Write a measured amount in Mi, under a head that names the unit."""
     return number(bytes_ / MI)
@@ -151,6 +160,14 @@ def configured_mi(bytes_: int) -> str:
     """Write a configured amount in Mi without the unit."""
     whole, rest = divmod(bytes_, MI)
     return f"{whole:,}" if not rest else f"{bytes_ / MI:,.2f}".rstrip("0").rstrip(".")
+
+
+def block_size(bytes_: int) -> str:
+    """Write the size of a block exactly, as allocators have them: bytes, or whole Ki or Mi."""
+    for unit, name in ((MI, "Mi"), (1024, "Ki")):
+        if bytes_ >= 2 * unit and not bytes_ % unit:
+            return f"{bytes_ // unit:,} {name}"
+    return f"{bytes_:,} bytes"
 
 
 def small_memory(bytes_: float, *, like: float | None = None) -> str:
@@ -228,13 +245,13 @@ def hours_range(low: float | None, high: float | None) -> str:
     return f"{first[0]}–{last[0]} {last[1]}" if first[1] == last[1] else f"{' '.join(first)}–{' '.join(last)}"
 
 
-def time_to_limit(outlook: str | None, value: float | None, limit_bytes: int | None, *, known: bool = True) -> str:
-    """Write how long until the limit is reached."""
-    if outlook == "reaches" and value is not None:
-        return hours(value) if value > 0 else "reached"
-    if limit_bytes is None:
-        return "no limit" if known else "limit unknown"
-    return "not reached" if outlook == "bounded" else UNKNOWN
+def time_to_limit(row: Mapping[str, Any]) -> str:
+    """Write how long a row has left until its limit is reached."""
+    if row["limit_outlook"] == "reaches" and row["hours_to_limit"] is not None:
+        return hours(row["hours_to_limit"]) if row["hours_to_limit"] > 0 else "reached"
+    if row["limit_bytes"] is None:
+        return "no limit" if row["limit_known"] else "limit unknown"
+    return "not reached" if row["limit_outlook"] == "bounded" else UNKNOWN
 
 
 def chance(value: float | None) -> str:
@@ -298,6 +315,11 @@ def count(amount: int, word: str, plural: str | None = None) -> str:
     return f"{amount:,} {word if amount == 1 else plural or word + 's'}"
 
 
+def and_more(amount: int, shown: int) -> str:
+    """Count behind a list those that are not in it."""
+    return f" and {amount - shown:,} more" if amount > shown else ""
+
+
 def times(amount: int) -> str:
     """Write how often something happened."""
     return {0: "never", 1: "once", 2: "twice"}.get(amount, f"{amount:,} times")
@@ -342,6 +364,12 @@ def shortened(name: str, characters: int) -> str:
         return name
     tail = (characters - 1) // 2
     return f"{name[: characters - 1 - tail]}…{name[-tail:]}"
+
+
+def wrapped(line: str, room: int = WIDTH, *, indent: str = "") -> list[str]:
+    """Break foreign text into lines; a word that is longer than a line is cut in its middle."""
+    words = (shortened(word, room - len(indent)) for word in printable(line).split(" "))
+    return textwrap.wrap(" ".join(words), room, subsequent_indent=indent, break_on_hyphens=False) or [""]
 
 
 def wants_colour(stream: IO[str]) -> bool:

@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,7 +31,7 @@ workload = "shop/quick-flutter"
 known = "it flutters"
 up_to = "900Mi"
 """
-#: {w} begins the names of heap profiles, {s} is the folder of statistics.
+#: Beside the recording lie the heap profiles, in h, and statistics of jemalloc, in s: no path of a machine is told.
 RUNS: Final = (
     "classify fleet.parquet --namespace search --no-color",
     "classify fleet.parquet --workload days-and-nights --by instance -o v.csv",
@@ -39,8 +40,8 @@ RUNS: Final = (
     "classify fleet.parquet --workload outside-the-allocator --fail-on leak",
     "classify fleet.parquet --workload outside-the-allocator --fail-on oom",
     "classify fleet.parquet --workload late-and-young --fail-on oom",
-    "classify fleet.parquet --workload heap-leak --heap {w}.heaptrack.zst",
-    "classify fleet.parquet --workload heap-leak --workload quick-flutter --heap heap-leak={w}.dhat.json.gz",
+    "classify fleet.parquet --workload heap-leak --heap h/warm-jackdaw.heaptrack.zst",
+    "classify fleet.parquet --workload heap-leak --workload quick-flutter --heap heap-leak=h/warm-jackdaw.dhat.json.gz",
     "classify fleet.parquet --heap heap-leak=a.zst --heap b.zst",
     "classify lake --pod few-samples-api-0 -o v.json",
     "classify lake --start 2026-11-17 --end 2026-11-17T06:00 --workload days-and-nights",
@@ -58,19 +59,20 @@ RUNS: Final = (
     "report fleet.parquet --namespace shop -o week.html --beside out --date 2026-11-23 --title Mon --fail-on leak",
     "report lake --namespace shop -o week.html --previous out --acknowledged a.toml --price 0.01 --currency EUR "
     "--oom-probability 0.5",
-    "report lake -o week.htm --workload kept-pages --date 2026-11-23T03:05+02:00 --heap kept-pages={w}.dhat.json.gz",
+    "report lake -o week.htm --workload kept-pages --date 2026-11-23T03:05+02:00 "
+    "--heap kept-pages=h/warm-jackdaw.dhat.json.gz",
     "report lake -o week.html --date soon",
     "report lake -o week.html --pdf week.txt",
-    "heap {w}.heaptrack.zst --no-color -o s.csv",
-    "heap {w}.heaptrack.zst --diff {w}-early.heaptrack.zst -o c.json",
-    "heap {w}.heaptrack.zst --diff {s}/svc_jemalloc_stats.json.gz",
-    "heap {s}/svc_jemalloc_stats.json.gz -o a.csv",
-    "heap {s}/svc_jemalloc_stats.json.gz -o a.html",
-    "heap {s}/jemalloc_known_stats.txt -o b.json",
-    "heap {s}/svc_jemalloc_stats.json.gz --diff {w}.heaptrack.zst",
-    "heap {s}/svc_jemalloc_stats.json.gz {s}/jemalloc_known_stats.txt",
+    "heap h/warm-jackdaw.heaptrack.zst --no-color -o s.csv",
+    "heap h/warm-jackdaw.heaptrack.zst --diff h/warm-jackdaw-early.heaptrack.zst -o c.json",
+    "heap h/warm-jackdaw.heaptrack.zst --diff s/svc_jemalloc_stats.json.gz",
+    "heap s/svc_jemalloc_stats.json.gz -o a.csv",
+    "heap s/svc_jemalloc_stats.json.gz -o a.html",
+    "heap s/jemalloc_known_stats.txt -o b.json",
+    "heap s/svc_jemalloc_stats.json.gz --diff h/warm-jackdaw.heaptrack.zst",
+    "heap s/svc_jemalloc_stats.json.gz s/jemalloc_known_stats.txt",
     "heap fleet.parquet",
-    "heap {w}.heaptrack.zst -o s.txt",
+    "heap h/warm-jackdaw.heaptrack.zst -o s.txt",
     "dashboard nothing.parquet",
     "dashboard fleet.parquet --port 70000",
     "record -o a.parquet --kubectl --cgroup x",
@@ -92,6 +94,9 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[dict[str, Any]]:
             yield {"commands": [[one.dest, one.help] for one in action._choices_actions], "required": action.required}
             continue
         known = {name: getattr(action, name) for name in _KNOWN if getattr(action, name) not in (None, False)}
+        if not action.option_strings:
+            # Whether a positional argument is required is told by nargs; Pythons differ in what they note.
+            known.pop("required", None)
         known |= {"type": action.type.__name__} if isinstance(action.type, type) else {}
         known |= {"choices": list(action.choices)} if action.choices else {}
         names = [
@@ -110,26 +115,24 @@ def _options() -> Iterator[dict[str, Any]]:
     yield from _actions(main)
     commands = next(one for one in main._actions if isinstance(one, argparse._SubParsersAction))
     for name, parser in commands.choices.items():
+        import_module(f"rmtoolkit.cli.{name}").add_arguments(parser)
         yield {"command": name, "prog": parser.prog, "abbreviates": parser.allow_abbrev}
         yield from _actions(parser)
 
 
 def _ran(words: str, *, unicode: bool = True) -> dict[str, Any]:
     """Status, both outputs and new files of a command; of long outputs the ends, of files the first line."""
-    folders = {"w": str(HEAPS / "warm-jackdaw"), "s": str(DATA / "jemalloc")}
     before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
     streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8" if unicode else "ascii") for _ in range(2)]
     with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
         try:
-            status = cli.main([word.format_map(folders) for word in words.split()])
+            status = cli.main(words.split())
         except SystemExit as end:
             status = int(str(end.code))
     told: dict[str, Any] = {"run": words, "status": status}
     for name, stream in zip(("out", "err"), streams, strict=True):
         stream.seek(0)
         written = stream.read()
-        for short, folder in folders.items():
-            written = written.replace(folder, f"{{{short}}}")
         lines = written.splitlines()
         told[name] = lines if len(lines) < 24 else [f"{len(lines)} lines", *lines[:8], *lines[-4:]]
     made = [
@@ -143,8 +146,8 @@ def _ran(words: str, *, unicode: bool = True) -> dict[str, Any]:
     page = next((path for path in made if path.name.startswith("week.htm")), None)
     if page is not None:
         text = page.read_text("utf-8")
-        words = (">Mon<", "Memory report", "23 Nov 2026", "EUR", "USD", "it flutters", "What changed")
-        told["page"] = [word for word in words if word in text]
+        looked_for = (">Mon<", "Memory report", "23 Nov 2026", "EUR", "USD", "it flutters", "What changed")
+        told["page"] = [word for word in looked_for if word in text]
     return told
 
 
@@ -154,6 +157,8 @@ def told() -> dict[str, list[Any]]:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:
+            Path("h").symlink_to(HEAPS)
+            Path("s").symlink_to(DATA / "jemalloc")
             fleet.recording().write("fleet.parquet")
             rm.Lake("lake").append(fleet.recording())
             rm.Margins.shipped().save("m.json")
@@ -161,7 +166,7 @@ def told() -> dict[str, list[Any]]:
             runs = [_ran(words) for words in RUNS]
             runs.append(_ran("classify fleet.parquet --workload kept-pages", unicode=False))
             runs.append(_ran("limits fleet.parquet --workload kept-pages", unicode=False))
-            runs.append(_ran("heap {s}/svc_jemalloc_stats.json.gz", unicode=False))
+            runs.append(_ran("heap s/svc_jemalloc_stats.json.gz", unicode=False))
         finally:
             os.chdir(here)
     return {"options": list(_options()), "runs": runs}

@@ -46,6 +46,8 @@ def told() -> dict[str, list[Any]]:
     ranges = [*pairwise(sorted(AMOUNTS)), (-2 * MI, 3.0), (None, 1.0), (1.0, None)]
     hours = [*pairwise(HOURS), (3.0, 5.0), (30.0, None), (None, 3.0), (71.0, 100.0)]
     limits = ("reaches", "bounded", "unknown", None)
+    about = ("limit_outlook", "hours_to_limit", "limit_bytes", "limit_known")
+    times = product(limits, (None, 0, -1, 5.0), (None, MI), (True, False))
     found = {
         "number": _of(text.number, ones),
         "number of two digits": _of(text.number, ones, digits=2),
@@ -70,8 +72,7 @@ def told() -> dict[str, list[Any]]:
         "rate_with_range": _of(text.rate_with_range, [(low, low, high) for low, high in ranges]),
         "hours": _of(text.hours, [(value,) for value in HOURS]),
         "hours_range": _of(text.hours_range, hours),
-        "time_to_limit": _of(text.time_to_limit, product(limits, (None, 0, -1, 5.0), (None, MI))),
-        "time_to_limit, not known": _of(text.time_to_limit, product(limits, (None, 5.0), (None, MI)), known=False),
+        "time_to_limit": _of(lambda *row: text.time_to_limit(dict(zip(about, row, strict=True))), times),
         "chance": _of(text.chance, [(value,) for value in SHARES]),
         "share": _of(text.share, [(value,) for value in SHARES]),
         "money": _of(text.money, product((0, 0.004, 3.456, -7, 99.994, 99.996, 100, -1234.5), ("EUR", ""))),
@@ -95,7 +96,7 @@ def _stream(encoding: str) -> Any:
     class Stream(io.StringIO):
         pass
 
-    Stream.encoding = encoding  # type: ignore[assignment, misc]
+    Stream.encoding = encoding
     return Stream()
 
 

@@ -20,7 +20,8 @@ import rmtoolkit as rm
 from rmtoolkit import text
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.cli import main
-from rmtoolkit.limits.patches import kubectl_lines, quantity
+from rmtoolkit.limits.patches import kubectl_lines
+from rmtoolkit.limits.recommend import quantity
 from rmtoolkit.limits.risk import USUAL
 
 if TYPE_CHECKING:
@@ -241,12 +242,6 @@ def limit_mi(row: Row) -> str:
 def peak_mi(row: Row) -> str:
     """Write the highest sample without its unit."""
     return text.peak_against_limit(row["peak_bytes"], None, unit=False).split(" / ")[0]
-
-
-def hours(row: Row) -> str:
-    """Write the time to the limit."""
-    known = bool(row["limit_known"])
-    return text.time_to_limit(row["limit_outlook"], row["hours_to_limit"], row["limit_bytes"], known=known)
 
 
 def chance_of_fact(row: Row) -> str:
@@ -847,7 +842,7 @@ _OF_FLEET: Final = _shown(
     verdict=word,
     chance=of("oom_probability_7d", text.chance),
     limit=limit_mi,
-    hours_to_limit=hours,
+    hours_to_limit=text.time_to_limit,
     peak=peak_mi,
     waste=Fact(of("waste_bytes", _spare), lambda row: bool(row["waste_bytes"])),
 )
@@ -861,7 +856,7 @@ _OF_TRIAGE: Final = _shown(
     next_step=spoken,
     fact_chance=chance_of_fact,
     advised_limit=Fact(of("advised_limit_bytes", quantity), changes),
-    hours_to_limit=hours,
+    hours_to_limit=text.time_to_limit,
     live=Fact(
         of("live_bytes", text.memory), lambda row: row["live_bytes"] is not None and row["kept_bytes"] is not None
     ),
@@ -904,7 +899,7 @@ VIEWS: Final = {
             verdict=badge,
             chance=of("oom_probability_7d", text.chance),
             limit=limit,
-            hours_to_limit=hours,
+            hours_to_limit=text.time_to_limit,
             peak=peak_mi,
         ),
         f"next_step {_NO_CLASSIFY}",
@@ -942,7 +937,7 @@ VIEWS: Final = {
         markdown,
         _shown(
             verdict=Fact(word, leaks),
-            hours_to_limit=Fact(hours, leaks),
+            hours_to_limit=Fact(text.time_to_limit, leaks),
             chance=Fact(of("oom_probability_7d", text.chance), lambda row: leaks(row) or changes(row)),
             limit=Fact(limit, changes),
             advised_limit=Fact(of("advised_limit_bytes", text.configured), changes),
@@ -959,7 +954,7 @@ VIEWS: Final = {
             verdict=Fact(word, leaks),
             chance=Fact(of("oom_probability_7d", text.chance), leaks),
             limit=Fact(limit_mi, leaks),
-            hours_to_limit=Fact(hours, leaks),
+            hours_to_limit=Fact(text.time_to_limit, leaks),
             peak=Fact(peak_mi, leaks),
             next_step=Fact(of("next_text", Spoken), leaks),
         ),
@@ -1004,7 +999,7 @@ VIEWS: Final = {
             advised_request=Fact(of("advised_request_bytes", text.configured), advised),
             advised_chance=Fact(of("advised_oom_probability", text.chance), advised),
             action=Fact(action, calm),
-            hours_to_limit=hours,
+            hours_to_limit=text.time_to_limit,
             live=_OF_TRIAGE["live"],
             kept=_OF_TRIAGE["kept"],
             kills=of("kills"),
@@ -1025,7 +1020,11 @@ VIEWS: Final = {
     "explain html": _view(
         explain_html,
         _shown(
-            verdict=badge, headline=of("headline"), next_step=spoken, fact_chance=chance_of_fact, hours_to_limit=hours
+            verdict=badge,
+            headline=of("headline"),
+            next_step=spoken,
+            fact_chance=chance_of_fact,
+            hours_to_limit=text.time_to_limit,
         ),
         "limit advised_limit advised_request advised_chance action limit_at live kept peak kills waste cost",
     ),

@@ -11,9 +11,11 @@ import signal
 import stat
 import sys
 import threading
+from email.message import Message
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
+from urllib.error import HTTPError
 
 import pytest
 
@@ -68,8 +70,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> type[_Server]:
         calls.append(f"{address} {timeout}")
         if len(calls) < 3:
             raise OSError(errno.ECONNREFUSED, "refused")
-        raise_ = __import__("urllib.error").error.HTTPError(address, 404, "not there", None, None)  # type: ignore[arg-type]
-        raise raise_
+        raise HTTPError(address, 404, "not there", Message(), None)
 
     _Server.started, _Server.ends = [], True
     monkeypatch.setattr("subprocess.Popen", _Server)
@@ -293,15 +294,18 @@ def test_record_of_a_cluster_hands_over_what_it_was_told(
 ) -> None:
     """Namespace, context, interval and duration; each answer is 15 seconds after the other unless said."""
     seen: list[Any] = []
-    monkeypatch.setattr(
-        "rmtoolkit.loaders.record_kubectl.record_kubectl", lambda path, **asked: seen.append((path, asked)) or _few()
-    )
+
+    def recorded(*_: object, **asked: object) -> Recording:
+        seen.append(asked)
+        return _few()
+
+    monkeypatch.setattr("rmtoolkit.loaders.record_kubectl.record_kubectl", recorded)
     assert cli.main(["record", "--kubectl", "-o", "a.jsonl"]) == 0
     words = "record --kubectl -n shop --context c --interval 5s --duration 1h -o a.jsonl"
     assert cli.main(words.split()) == 0
     assert cli.main(["record", "--kubectl", "-A", "-o", "a.jsonl"]) == 0
     asked = {"namespace": None, "all_namespaces": False, "context": None, "interval": "15s", "duration": None}
-    assert [one for _, one in seen] == [
+    assert seen == [
         asked,
         {"namespace": "shop", "all_namespaces": False, "context": "c", "interval": "5s", "duration": "1h"},
         asked | {"all_namespaces": True},
@@ -333,7 +337,12 @@ def test_record_of_a_process_hands_over_what_it_was_told(
     """Seconds, name and file; a kill ends it well; on a terminal each half second says how it goes, with the peak."""
     made: list[_Recorder] = []
     clock = iter([0.0, 0.3, 61.0, 61.6, 99.0])
-    monkeypatch.setattr("rmtoolkit.loaders.record.Recorder", lambda **how: made.append(_Recorder(how)) or made[-1])
+
+    def recorder(**how: object) -> _Recorder:
+        made.append(_Recorder(how))
+        return made[-1]
+
+    monkeypatch.setattr("rmtoolkit.loaders.record.Recorder", recorder)
     monkeypatch.setattr("rmtoolkit.cli.record.time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]

@@ -142,6 +142,7 @@ STILL_COMPUTE: Final[dict[str, set[str]]] = {
         "as_need",
         "choose",
         "measured_spike",
+        "measured_threads",
         "of_workload",
         "qos",
         "requested",
@@ -189,6 +190,24 @@ def test_importing_the_package_loads_nothing_slow() -> None:
         "    importlib.import_module(name)\n"
         f"    slow = {HEAVY!r} & set(sys.modules)\n"
         "    assert not slow, (name, slow)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("form", ["prometheus", "kubectl_top", "parquet"])
+def test_a_saved_file_becomes_a_row_through_few_modules(form: str, tmp_path: Path) -> None:
+    """Who wants to follow one file to its row of verdicts reads at most 35 of our modules."""
+    samples = ROOT / "data" / "samples"
+    file = {"prometheus": samples / "vivid-vole.json", "kubectl_top": samples / "fair-badger.top.log"}.get(form)
+    if file is None:
+        file = tmp_path / "vivid-vole.parquet"
+        rm.read(samples / "vivid-vole.json").write(file)
+    code = (
+        "import sys, rmtoolkit as rm\n"
+        f"assert rm.classify(rm.read({str(file)!r})).height\n"
+        "ours = sorted(name for name in sys.modules if name.startswith('rmtoolkit'))\n"
+        "assert len(ours) <= 35, ours\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 
 import rmtoolkit as rm
 from tests.shown_numbers import FACTS, VIEWS, Fleet, disagreements, rows_of, run_of_corpus
-
-if TYPE_CHECKING:
-    from _pytest.mark import ParameterSet
-
-#: Views that still say something else: a fact leaves this table when its view reads the Assessment. `read` is a view
-#: that raises, `shared` are the columns that two files have in common.
-KNOWN: Final[frozenset[tuple[str, str]]] = frozenset({})
 
 #: The chance beside an answer is a second place for the same fact.
 _SAME: Final = {"fact_chance": "chance"}
@@ -28,13 +21,7 @@ def fleets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Fleet]:
     return {name: Fleet(name, recording, folder) for name, recording in read.items()}
 
 
-def _case(*parts: str, view: str, fact: str) -> ParameterSet:
-    """Give a case that must fail as long as it stands in the table."""
-    known = pytest.mark.xfail(strict=True, reason=f"{view} works out {fact} itself")
-    return pytest.param(*parts, marks=[known] if (view, fact) in KNOWN else [], id="-".join(parts))
-
-
-_PAIRS: Final = [_case(view, fact, view=view, fact=fact) for view, about in VIEWS.items() for fact in about.shows]
+_PAIRS: Final = [(view, fact) for view, about in VIEWS.items() for fact in about.shows]
 
 
 @pytest.mark.parametrize(("view", "fact"), _PAIRS)
@@ -48,12 +35,6 @@ def test_view_says_what_the_assessment_says(fleets: dict[str, Fleet], view: str,
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_table_of_exceptions_names_only_what_is_there() -> None:
-    """A pair that no test has would hide nothing and stay for ever."""
-    there = {(view, fact) for view, about in VIEWS.items() for fact in (*about.shows, "read", "shared")}
-    assert there >= KNOWN
-
-
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_fact_is_shown_or_known_to_be_left_out(view: str) -> None:
     """No view drops a fact without a word: what it shows and what it lacks are all facts."""
@@ -62,14 +43,14 @@ def test_every_fact_is_shown_or_known_to_be_left_out(view: str) -> None:
     assert shown | set(VIEWS[view].lacks) == set(FACTS)
 
 
-@pytest.mark.parametrize("view", [_case(view, view=view, fact="read") for view in VIEWS])
+@pytest.mark.parametrize("view", VIEWS)
 def test_nothing_is_read_that_is_not_compared(fleets: dict[str, Fleet], view: str) -> None:
     """What can be read out of a view is also held against the Assessment."""
     for name in VIEWS[view].fleets:
         assert {seen.fact for seen in fleets[name].seen(view)} <= set(VIEWS[view].shows)
 
 
-@pytest.mark.parametrize("name", [_case(name, view="limits json", fact="shared") for name in ("samples", "corpus")])
+@pytest.mark.parametrize("name", ["samples", "corpus"])
 def test_verdicts_and_limits_agree_on_every_column_they_share(fleets: dict[str, Fleet], name: str) -> None:
     """`classify -o` and `limits -o` write the same number under the same name."""
     fleet = fleets[name]

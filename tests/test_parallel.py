@@ -38,6 +38,7 @@ FRAMES: Final = (
     "findings",
     "completeness",
     "events",
+    "settings",
 )
 NOW: Final = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 LIVES: Final = 24
@@ -151,7 +152,7 @@ def test_limits_of_a_lake_are_those_of_its_recording(lake: rm.Lake, recording: R
     judgement, frames = judge(lake, also)
     assert of_gathered(frames["needs"]).equals(rm.recommend_limits(lake))
     assert judgement.verdicts.equals(judge(lake)[0].verdicts)
-    assert gather(lake, judgement.verdicts).equals(frames["needs"])
+    assert gather(lake).equals(frames["needs"])
 
 
 def test_a_part_of_a_lake_is_judged_like_that_of_its_recording(lake: rm.Lake, recording: Recording) -> None:

@@ -86,7 +86,7 @@ def test_parts_hold_whole_workloads(large: Recording, file: Path, rows: int, par
     assert len(found) == parts
     assert is_unread(large)
     assert all(map(is_unread, found))
-    held = [(part.height, part.stored.counts if part.stored else ()) for part in found]
+    held = [(part.height, (part.stored and part.stored.counts) or ()) for part in found]
     assert held == [(sum(counts), counts) for _, counts in held]
     assert sum((counts for _, counts in held), ()) == (SAMPLES,) * LIVES
     # A part can be cut again, and what is in memory is cut in the same way.

@@ -87,7 +87,8 @@ def test_only_what_is_complete_reads_100(value: float) -> None:
 )
 def test_time_to_limit(outlook: str, hours: float | None, limit: int | None, known: bool, written: str) -> None:
     """No limit, an unknown limit and an unknown time are three different answers."""
-    assert text.time_to_limit(outlook, hours, limit, known=known) == written
+    row = {"limit_outlook": outlook, "hours_to_limit": hours, "limit_bytes": limit, "limit_known": known}
+    assert text.time_to_limit(row) == written
 
 
 def test_times_are_utc_in_any_zone() -> None:

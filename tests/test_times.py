@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit._tables import parse_duration, parse_time
+from rmtoolkit._tables import asked_window, parse_duration, parse_time
 from rmtoolkit.exceptions import RmtoolkitError
 
 
@@ -93,3 +93,39 @@ def test_an_instant_before_the_calendar_is_refused() -> None:
     """An offset that leads out of the calendar is an error of ours."""
     with pytest.raises(RmtoolkitError, match="is no time"):
         parse_time("0001-01-01T00:00+10:00")
+
+
+@pytest.mark.parametrize(
+    ("asked", "begin"),
+    [
+        ((None, None, "2026-01-08"), "2026-01-01"),
+        (("36h", None, "2026-01-08"), "2026-01-06T12:00"),
+        ((None, "2026-01-07T23:59:59.999", "2026-01-08"), "2026-01-07T23:59:59.999"),
+        (("9000000d", None, "2026-01-08"), "1970-01-02"),
+    ],
+)
+def test_the_window_of_a_fetch_begins_where_it_is_asked_to(asked: tuple[str | None, ...], begin: str) -> None:
+    """A week, so long before the end, or an instant; what is longer than the calendar begins with the clocks."""
+    assert asked_window(*asked) == (parse_time(begin), parse_time("2026-01-08"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "match"),
+    [
+        ((None, "2026-01-08", "2026-01-08"), r"The window ends \(2026-01-08T00:00:00\+00:00\) before it starts"),
+        ((None, "2026-01-09", "2026-01-08"), r"before it starts \(2026-01-09T00:00:00\+00:00\)"),
+        (("1d", "2026-01-07", "2026-01-08"), "Give either start or last, not both"),
+    ],
+)
+def test_a_window_that_cannot_be_is_refused(asked: tuple[str | None, ...], match: str) -> None:
+    """One without length, one that runs backwards, one that is said twice."""
+    with pytest.raises(RmtoolkitError, match=match):
+        asked_window(*asked)
+
+
+def test_the_window_of_a_fetch_ends_now() -> None:
+    """Without an end it is the last week."""
+    before = dt.datetime.now(dt.UTC)
+    begin, end = asked_window(None, None, None)
+    assert end - begin == dt.timedelta(days=7)
+    assert before <= end <= dt.datetime.now(dt.UTC)

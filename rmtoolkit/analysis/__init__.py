@@ -1,7 +1,8 @@
 """From samples to verdicts, in the order of the work; each file imports only from those before it.
 
 * `thresholds`: every number that was chosen; `records`: what a verdict is made of.
-* `lives` cuts samples into lifetimes; `shapes` and `models` describe and fit them; `signals` makes a table of readings.
+* `models` puts signals in bins, describes them and fits shapes to them; `signals` cuts samples into lifetimes and makes
+  a table of readings.
 * `patterns` holds all that is said of each pattern, and the advice; `assess` judges one life and puts lives, pods and
   versions together; `words` says it.
 * `judge` judges a part of a recording, looks ahead, and is the door. `queries` shows the same in Grafana.

@@ -764,21 +764,13 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         main = max(running, key=lambda pool: (pool.growing > th.LIKELY, pool.growing if growing else _duration(pool)))
         if not growing and worst.bounded < th.LIKELY:
             main = worst
-        answer = Pool(
-            [opinion for pool in running for opinion in pool.opinions],
-            chance,
-            bounded,
-            max(0.0, 1 - chance - bounded),
-            main.main,
-            masked=main.masked,
-            fixed_version=main.fixed_version,
-            since_version=main.since_version,
-            before_version=main.before_version,
-            lives_rising=main.lives_rising,
-            lives_judged=main.lives_judged,
-            kills=main.kills,
-            young_release=main.young_release,
-            longest_before_seconds=main.longest_before_seconds,
+        answer = replace(
+            main,
+            opinions=[opinion for pool in running for opinion in pool.opinions],
+            growing=chance,
+            bounded=bounded,
+            unresolved=max(0.0, 1 - chance - bounded),
+            moved_bytes=None,
         )
     if young:
         return _just_released(answer, young), len(growing), len(running)

@@ -28,9 +28,9 @@ _SAME: Final = 0.01
 _COMMAND: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class HeapAnswer:
-    """What a heap profile answers."""
+    """What a heap profile answers; equal to itself alone."""
 
     #: The profile.
     heap: HeapProfile

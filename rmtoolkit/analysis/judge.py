@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 import warnings
 from dataclasses import dataclass, fields, replace
@@ -18,7 +17,7 @@ from rmtoolkit._tables import conform, run_starts
 from rmtoolkit.analysis import signals, words
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.assess import assess_lifetime, going_on, pool_instances, pool_lives, with_heap
-from rmtoolkit.analysis.lives import split
+from rmtoolkit.analysis.models import MINIMUM_SAMPLES
 from rmtoolkit.analysis.patterns import name_pattern, next_step
 from rmtoolkit.analysis.records import (
     BESIDE,
@@ -33,7 +32,7 @@ from rmtoolkit.analysis.records import (
     lives_of,
     readings_of,
 )
-from rmtoolkit.analysis.shapes import MINIMUM_SAMPLES
+from rmtoolkit.analysis.signals import split
 from rmtoolkit.analysis.words import CHECKLIST, Situation, answers
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.recording import Recording
@@ -41,6 +40,7 @@ from rmtoolkit.schema import FOOTPRINTS, SAMPLES, SIGNALS, TIME, Cause, Ending, 
 from rmtoolkit.validation import validate
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from distributed import Client
@@ -50,10 +50,6 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.records import HeapReading, Life, Opinion, Pool, Reading
 
     Also = Callable[[Recording, pl.DataFrame], dict[str, pl.DataFrame]]
-
-
-_MILLISECOND: Final = dt.timedelta(milliseconds=1)
-_HOURS_A_MILLISECOND: Final = 1 / 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +107,6 @@ class Facts:
         """Lives of some containers."""
         return (opinion.life for container in containers for opinion in self.opinions[container])
 
-    def watched_hours(self, container: int) -> float:
-        """How long the lives of a container are together."""
-        whole = sum((life.end - life.start for life in self.lives([container])), dt.timedelta())
-        return whole / _MILLISECOND * _HOURS_A_MILLISECOND
-
 
 def maximum(values: Iterable[int | None]) -> int | None:
     """Highest of what is known."""
@@ -137,7 +128,7 @@ def verdict_row(
     limit = main.life.limit_bytes if main is not None else about.limit_bytes
     outlook, lasts = TimeToLimit(Outlook.UNKNOWN), ENDLESS
     course: Course | None = None
-    watched_hours = sum(facts.watched_hours(container) for container in containers)
+    watched_hours = sum(life.hours for life in facts.lives(containers))
     if main is not None:
         growth = from_now(growth_against_limit(main), main, facts.opinions[about.container_id][-1])
         goes_on = _goes_on(pool, verdict)

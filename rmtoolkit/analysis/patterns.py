@@ -412,24 +412,10 @@ def leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     """Advise on a leak."""
     if row.cause == Cause.THREAD_STACKS:
         yield from _threads(evidence)
-    elif Statistic.HEAP_SUSPECT in evidence:
-        yield from _on_heap(evidence)
-        yield from _usual_suspects(row, evidence)
-    elif row.cause == Cause.HEAP:
-        yield from _on_heap(evidence)
-        yield _profile(evidence)
-        yield from _usual_suspects(row, evidence)
     else:
         yield from _on_heap(evidence)
-        if not any(piece.rejects for piece in evidence.values()):
-            yield _export_gauge()
-        yield Advice(
-            "Or trace allocations of the running process, half an hour at least, and read what was not freed",
-            setting="heaptrack --pid $(pidof SERVICE)",
-            expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow; with dhat-rs the same in a test "
-            "(dhat::Profiler::new_heap())",
-            because=Statistic.NO_LIVE_HEAP,
-        )
+        if Statistic.HEAP_SUSPECT not in evidence:
+            yield from _profile(row, evidence)
         yield from _usual_suspects(row, evidence)
     yield from _where(evidence)
     yield from _time(row)
@@ -502,32 +488,39 @@ def _threads(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     )
 
 
-def _profile(evidence: Mapping[str, Evidence]) -> Advice:
-    """The profiler of the allocator that was seen."""
+def _profile(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
+    """Name the profiler of the allocator that was seen; where none was, ask for its gauge first."""
     kept = evidence.get(Statistic.KEPT)
-    if kept is not None and kept.signal == Signal.FREE:
-        return Advice(
+    if row.cause != Cause.HEAP:
+        if not any(piece.rejects for piece in evidence.values()):
+            yield Advice(
+                "Export the allocator's live-heap gauge: it tells a leak in the heap from memory outside it",
+                setting=_GAUGE,
+                expected="evidence level 4, and the cause",
+                because=Statistic.NO_LIVE_HEAP,
+            )
+        yield Advice(
+            "Or trace allocations of the running process, half an hour at least, and read what was not freed",
+            setting="heaptrack --pid $(pidof SERVICE)",
+            expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow; with dhat-rs the same in a test "
+            "(dhat::Profiler::new_heap())",
+            because=Statistic.NO_LIVE_HEAP,
+        )
+    elif kept is not None and kept.signal == Signal.FREE:
+        yield Advice(
             "Take a heap profile of one pod for half an hour: what was not freed names the code",
             setting="heaptrack --pid $(pidof SERVICE)",
             expected="rm.suspects(rm.read_heap(FILE)) names the stacks that grow",
             because=Cause.HEAP,
         )
-    return Advice(
-        "Take heap profiles half an hour apart on one pod and compare them: what grew names the code",
-        setting="_RJEM_MALLOC_CONF=prof:true,lg_prof_interval:32,prof_prefix:/tmp/heap",
-        expected=f"a dump for every 4 GiB allocated, if built with profiling ({UNPREFIXED}); "
-        "rm.diff(rm.read_heap(FIRST), rm.read_heap(LAST)) lists what grew",
-        because=Cause.HEAP,
-    )
-
-
-def _export_gauge() -> Advice:
-    return Advice(
-        "Export the allocator's live-heap gauge: it tells a leak in the heap from memory outside it",
-        setting="tikv_jemalloc_ctl::stats::allocated::read() after epoch::advance()",
-        expected="evidence level 4, and the cause",
-        because=Statistic.NO_LIVE_HEAP,
-    )
+    else:
+        yield Advice(
+            "Take heap profiles half an hour apart on one pod and compare them: what grew names the code",
+            setting="_RJEM_MALLOC_CONF=prof:true,lg_prof_interval:32,prof_prefix:/tmp/heap",
+            expected=f"a dump for every 4 GiB allocated, if built with profiling ({UNPREFIXED}); "
+            "rm.diff(rm.read_heap(FIRST), rm.read_heap(LAST)) lists what grew",
+            because=Cause.HEAP,
+        )
 
 
 def _usual_suspects(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:

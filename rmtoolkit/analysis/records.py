@@ -40,13 +40,12 @@ EVIDENCE: Final = pl.List(
         }
     )
 )
+#: What makes a row of verdicts.
+WORKLOAD: Final = ("cluster", "namespace", "workload", "container")
 #: Columns of `classify`, in this order.
 VERDICTS: Final = pl.Schema(
     {
-        "cluster": pl.String(),
-        "namespace": pl.String(),
-        "workload": pl.String(),
-        "container": pl.String(),
+        **dict.fromkeys(WORKLOAD, pl.String()),
         "pods": pl.Int64(),
         "verdict": pl.String(),
         "leak_probability": pl.Float64(),
@@ -101,8 +100,6 @@ JUDGED: Final = {name: dtype for name, dtype in VERDICTS.items() if not name.sta
     "limit_known": pl.Boolean(),
     "ahead": AHEAD,
 }
-#: What makes a row of verdicts.
-WORKLOAD: Final = ("cluster", "namespace", "workload", "container")
 #: What a row of the instances has besides.
 INSTANCE: Final = {"pod": pl.String(), "lives": pl.Int64()}
 
@@ -432,7 +429,7 @@ class Level:
     end_level: float
     #: Highest of the last samples.
     top: float
-    #: See `shapes.Shapes`.
+    #: See `models.Shapes`.
     settled: float
     begun: float
     early_peak: float
@@ -476,7 +473,7 @@ class Reading(Level):
     unrested: float
     straight: float
     bend_noise: float
-    #: See `shapes.Shapes`.
+    #: See `models.Shapes`.
     teeth: int
     trough: float
     floor_trend: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import polars as pl
@@ -14,6 +15,7 @@ from rmtoolkit.analysis.patterns import PATTERNS, stack_of_a_thread
 from rmtoolkit.analysis.records import (
     BESIDE,
     ENDLESS,
+    WORKLOAD,
     Evidence,
     Exposure,
     Halt,
@@ -280,7 +282,7 @@ def reason(situation: Situation) -> str:
     span = hours(main.life.hours)
     floor = rate(row.detection_floor_bytes_per_day, digits=2)
     if row.verdict == Verdict.LEAK:
-        return f"{_why_leak(situation, main, signal, span)}; growth above {floor} shows here."
+        return f"{_why_leak(situation, main, signal, span)}; growth below {floor} would not show."
     if row.verdict == Verdict.INCONCLUSIVE:
         return _why_open_reason(situation, main, main.reading, signal, span)
     entry = PATTERNS[row.pattern]
@@ -363,10 +365,7 @@ QUESTIONS: Final = (
 
 CHECKLIST: Final = pl.Schema(
     {
-        "cluster": pl.String(),
-        "namespace": pl.String(),
-        "workload": pl.String(),
-        "container": pl.String(),
+        **dict.fromkeys(WORKLOAD, pl.String()),
         "question": pl.String(),
         "answer": pl.String(),
         "reading": pl.String(),
@@ -420,7 +419,7 @@ def _bounded(row: VerdictRow, pool: Pool) -> Answer:
         if row.verdict == Verdict.LEAK and row.cause == Cause.HEAP:
             return Answer("no", "concern", f"live heap at {memory(main.live_bytes)} and growing")
         if heap.bounded > th.LIKELY:
-            return Answer("yes", "fine", f"live heap flat at {memory(main.live_bytes)}")
+            return Answer("yes", "fine", f"live heap at {memory(main.live_bytes)} and not growing")
         return _unknown("the live heap still rises")
     if row.verdict == Verdict.NOT_LEAK and PATTERNS[row.pattern].caches_bounded:
         return Answer("yes", "fine", "nothing grows without bound")
@@ -565,26 +564,21 @@ _PRESSURE_WORDS: Final = {
 
 def layers(main: Opinion) -> Iterator[Evidence]:
     """Tell what the memory is made of, where the allocator and the cgroup say it."""
+    say = partial(Evidence.of, main)
     heap, whole = main.readings.get(Signal.ALLOCATED), main.footprint
     if heap is not None and whole is not None and heap.bounded > th.LIKELY:
         text, change = "The live heap holds its level", f"{memory(heap.early_level)} → {memory(heap.end_level)}"
-        yield Evidence.of(
-            main, Says.AGAINST, 3, Statistic.LIVE_HEAP, text, change, heap.end_level, Unit.BYTES, signal=heap.signal
-        )
+        yield say(Says.AGAINST, 3, Statistic.LIVE_HEAP, text, change, heap.end_level, Unit.BYTES, signal=heap.signal)
         if heap.spikes_early:
             text = "The live heap returns to its level after startup"
             change, fall = f"{memory(heap.early_peak)} → {memory(heap.settled)}", heap.early_peak - heap.settled
-            yield Evidence.of(
-                main, Says.AGAINST, 3, Statistic.STARTUP_HEAP, text, change, fall, Unit.BYTES, signal=heap.signal
-            )
+            yield say(Says.AGAINST, 3, Statistic.STARTUP_HEAP, text, change, fall, Unit.BYTES, signal=heap.signal)
     footprint = whole.end_level if whole is not None else 0.0
     swap = main.levels.get(Signal.SWAP)
     if swap is not None and swap.end_level - swap.early_level >= th.MATERIAL_SHARE * footprint > 0:
         text = "Memory that was moved to swap, and is counted here as what it is"
         change = f"{memory(swap.early_level)} → {memory(swap.end_level)}"
-        yield Evidence.of(
-            main, Says.FOR, 2, Statistic.SWAP, text, change, swap.end_level, Unit.BYTES, signal=swap.signal
-        )
+        yield say(Says.FOR, 2, Statistic.SWAP, text, change, swap.end_level, Unit.BYTES, signal=swap.signal)
     for layer, (words, signals) in _LAYERS.items():
         part, grows = main.shares.get(layer, 0.0), layer == main.growing_layer
         if part < th.LAYER_SHOWN and not grows:
@@ -593,66 +587,61 @@ def layers(main: Opinion) -> Iterator[Evidence]:
         signal = next((name for name in signals if name in main.levels), signals[-1])
         says = Says.FOR if grows and layer in _COUNTS else Says.AGAINST
         text, value = f"{words}: this part grows" if grows else words, f"{memory(amount)} of {memory(main.whole_bytes)}"
-        yield Evidence.of(main, says, 2, layer, text, value, amount, Unit.BYTES, signal=signal)
+        yield say(says, 2, layer, text, value, amount, Unit.BYTES, signal=signal)
 
 
 def threads(main: Opinion) -> Iterator[Evidence]:
     """Tell whether threads rise, and whether their stacks explain what the memory grew by."""
+    say = partial(Evidence.of, main)
     row = main.readings.get(Signal.THREADS)
     if row is None:
         return
     last = row.end_level
     if main.threads_grow:
         text, change = "The number of threads keeps rising", f"{row.first_level:.0f} → {last:.0f}"
-        yield Evidence.of(main, Says.FOR, 2, Statistic.THREADS_RISE, text, change, last, Unit.COUNT, signal=row.signal)
+        yield say(Says.FOR, 2, Statistic.THREADS_RISE, text, change, last, Unit.COUNT, signal=row.signal)
         stack, unit = stack_of_a_thread(main), Unit.BYTES_PER_THREAD
         if stack is not None and th.STACK_LEAST <= stack <= th.STACK_MOST:
             text = "Growth outside the heap for each new thread: as much as a touched stack"
             value = f"{memory(stack)} a thread"
-            yield Evidence.of(
-                main, Says.FOR, 2, Statistic.STACK_OF_A_THREAD, text, value, stack, unit, signal=row.signal
-            )
+            yield say(Says.FOR, 2, Statistic.STACK_OF_A_THREAD, text, value, stack, unit, signal=row.signal)
     elif last >= th.MANY_THREADS:
         text, value = "Threads, a number that stays", f"{last:.0f}"
-        yield Evidence.of(
-            main, Says.AGAINST, 0, Statistic.THREADS_MANY, text, value, last, Unit.COUNT, signal=row.signal
-        )
+        yield say(Says.AGAINST, 0, Statistic.THREADS_MANY, text, value, last, Unit.COUNT, signal=row.signal)
 
 
 def held_down(main: Opinion) -> Iterator[Evidence]:
     """Tell what says that a flat level is flat because it cannot grow."""
+    say = partial(Evidence.of, main)
     if main.pattern != Pattern.AT_LIMIT:
         return
     limit, level = main.life.limit_bytes, main.end_level(Signal.FOOTPRINT)
     if limit and level is not None:
         text, value = "Flat this near the limit: growth would not show", f"{memory(level)} of {configured(limit)}"
-        yield Evidence.of(main, Says.FOR, 2, Statistic.AT_LIMIT, text, value, level / limit, Unit.SHARE)
+        yield say(Says.FOR, 2, Statistic.AT_LIMIT, text, value, level / limit, Unit.SHARE)
     for name, amount in main.pressure.items():
         text, shown, unit = _PRESSURE_WORDS[name], f"{share(amount)} of the time", Unit.SHARE
         if name == Signal.REFAULTS:
             shown, unit = f"{number(amount, 2)} × memory an hour", Unit.PER_HOUR
-        yield Evidence.of(main, Says.FOR, 2, name, text, shown, amount, unit, signal=name)
+        yield say(Says.FOR, 2, name, text, shown, amount, unit, signal=name)
     if main.peaks_at_limit:
         text, peak = "The highest usage that the kernel counted is the limit", main.end_level(Signal.PEAK)
-        yield Evidence.of(
-            main, Says.FOR, 1, Statistic.PEAK_AT_LIMIT, text, memory(peak), peak, Unit.BYTES, signal=Signal.PEAK
-        )
+        yield say(Says.FOR, 1, Statistic.PEAK_AT_LIMIT, text, memory(peak), peak, Unit.BYTES, signal=Signal.PEAK)
 
 
 def work(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]:
     """Set growth against the work that was done meanwhile."""
+    say = partial(Evidence.of, main)
     if reading.load_share > 0:
         text, value = "The memory follows the load", f"{number(100 * reading.load_share, 2)} % of its changes"
-        yield Evidence.of(main, Says.AGAINST, 2, Statistic.FOLLOWS_LOAD, text, value, reading.load_share, Unit.SHARE)
+        yield say(Says.AGAINST, 2, Statistic.FOLLOWS_LOAD, text, value, reading.load_share, Unit.SHARE)
     counter = main.levels.get(Signal.WORK)
     days = main.life.seconds / 86_400
     if counter is None or days <= 0:
         return
     if counter.end_level <= counter.first_level:
         text = "No work was done: rest says nothing about a leak per request"
-        yield Evidence.of(
-            main, Says.NOT_MEASURED, 1, Statistic.IDLE, text, "0 units", 0, Unit.COUNT, signal=counter.signal
-        )
+        yield say(Says.NOT_MEASURED, 1, Statistic.IDLE, text, "0 units", 0, Unit.COUNT, signal=counter.signal)
         return
     per_day = (counter.end_level - counter.middle_level) / (_LATER_PART * days)
     growth, low, high = row.growth_bytes_per_day, row.growth_low_bytes_per_day, row.growth_high_bytes_per_day
@@ -666,7 +655,7 @@ def work(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]
     if low > 0 and row.verdict != Verdict.NOT_LEAK:
         says, weight, text = Says.FOR, 2, "Growth for each unit of work done"
     statistic, unit = Statistic.GROWTH_PER_WORK, Unit.BYTES_PER_WORK
-    yield Evidence.of(main, says, weight, statistic, text, value, each, unit, low=least, high=most)
+    yield say(says, weight, statistic, text, value, each, unit, low=least, high=most)
 
 
 #: What was seen of growth that a model found.
@@ -730,24 +719,26 @@ def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:
 
 def _settling(question: Open, main: Opinion) -> Evidence:
     """What an open verdict waits for; `end` is when it will have come, where waiting helps."""
+    say = partial(Evidence.of, main)
     text, since = f"What keeps it open: {question.why}", main.life.end
     statistic = question.kind.statistic
     if question.until is None:
-        return Evidence.of(main, Says.NOT_MEASURED, 1, statistic, text, "time alone does not help")
+        return say(Says.NOT_MEASURED, 1, statistic, text, "time alone does not help")
     wait = (question.until - since).total_seconds() / 3600
     value = f"until {question.wait(since)}"
-    row = Evidence.of(main, Says.NOT_MEASURED, 1, statistic, text, value, wait, Unit.HOURS)
+    row = say(Says.NOT_MEASURED, 1, statistic, text, value, wait, Unit.HOURS)
     return replace(row, start=since, end=question.until)
 
 
 def _trend(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]:
+    say = partial(Evidence.of, main)
     signal = SIGNAL_WORDS.get(reading.signal, reading.signal)
     grows = reading.family in GROWTH_FAMILIES and reading.growing > th.LIKELY
     strength = max(reading.growing, reading.bounded, reading.unresolved)
     weight = 3 if strength > th.STRONG else 2 if strength > th.GOOD else 1
     says = Says.FOR if grows or reading.unresolved > th.LIKELY else Says.AGAINST
     text, value = f"{_SHAPES[reading.family]} explains the {signal} best", f"weight {number(100 * strength, 2)} %"
-    yield Evidence.of(main, says, weight, Statistic.SHAPE, text, value, strength, Unit.SHARE)
+    yield say(says, weight, Statistic.SHAPE, text, value, strength, Unit.SHARE)
     growth, low, high = row.growth_bytes_per_day, row.growth_low_bytes_per_day, row.growth_high_bytes_per_day
     if growth is None or low is None or high is None:
         return
@@ -761,38 +752,37 @@ def _trend(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidenc
     else:
         says, text = Says.AGAINST, f"The {signal} does not grow at the end of the window"
     value, unit = rate_with_range(growth, low, high), Unit.BYTES_PER_DAY
-    yield Evidence.of(main, says, weight, Statistic.GROWTH, text, value, growth, unit, low=low, high=high)
+    yield say(says, weight, Statistic.GROWTH, text, value, growth, unit, low=low, high=high)
 
 
 def _lives(situation: Situation, main: Opinion) -> Iterator[Evidence]:
+    say = partial(Evidence.of, main)
     pool, lasts = situation.pool, situation.lasts
     rising, judged = pool.lives_rising, pool.lives_judged
     if judged > 1:
         says = Says.FOR if rising > judged / 2 else Says.AGAINST
         text, value, weight = "Lives in which the memory keeps rising", f"{rising} of {judged}", 3 if judged > 2 else 2
-        yield Evidence.of(main, says, weight, Statistic.LIVES_RISING, text, value, rising, Unit.COUNT)
+        yield say(says, weight, Statistic.LIVES_RISING, text, value, rising, Unit.COUNT)
     if situation.judged > 1:
         yield _pods(situation, main)
     if situation.kills:
         text = "Lives that ended in an OOM kill"
-        yield Evidence.of(
-            main, Says.FOR, 1, Statistic.OOM_KILLS, text, f"{situation.kills}", situation.kills, Unit.COUNT
-        )
+        yield say(Says.FOR, 1, Statistic.OOM_KILLS, text, f"{situation.kills}", situation.kills, Unit.COUNT)
     elsewhere = sum(opinion.life.ended in (Ending.NODE_OOM, Ending.EVICTED) for opinion in pool.opinions)
     if elsewhere:
         text = "Ended by the node (eviction, node out of memory): says nothing about this limit"
         shown = count(elsewhere, "life", "lives")
-        yield Evidence.of(main, Says.AGAINST, 0, Statistic.NODE_EVENTS, text, shown, elsewhere, Unit.COUNT)
+        yield say(Says.AGAINST, 0, Statistic.NODE_EVENTS, text, shown, elsewhere, Unit.COUNT)
     if pool.fixed_version is not None:
         shown = printable(pool.fixed_version)[:40]
-        yield Evidence.of(main, Says.AGAINST, 3, Statistic.FIXED_VERSION, "The growth ended with a release", shown)
+        yield say(Says.AGAINST, 3, Statistic.FIXED_VERSION, "The growth ended with a release", shown)
     if pool.since_version is not None and situation.row.verdict == Verdict.LEAK:
         text, shown = "The growth began with a release, the one before was flat", printable(pool.since_version)[:40]
-        yield Evidence.of(main, Says.FOR, 3, Statistic.SINCE_VERSION, text, shown)
+        yield say(Says.FOR, 3, Statistic.SINCE_VERSION, text, shown)
     if lasts.longest_hours is not None and situation.row.limit_outlook == Outlook.REACHES:
         text = "Restarts begin the growth anew: no life is expected to last longer"
         says, longest = Says.AGAINST if situation.capped else Says.FOR, lasts.longest_hours
-        yield Evidence.of(main, says, 0, Statistic.LIFE_LENGTH, text, hours(longest), longest, Unit.HOURS)
+        yield say(says, 0, Statistic.LIFE_LENGTH, text, hours(longest), longest, Unit.HOURS)
 
 
 def _pods(situation: Situation, main: Opinion) -> Evidence:
@@ -808,30 +798,32 @@ def _pods(situation: Situation, main: Opinion) -> Evidence:
 
 
 def _doubts(situation: Situation, main: Opinion) -> Iterator[Evidence]:
+    say = partial(Evidence.of, main)
     if main.restarts_unknown:
         text = "Deep falls may be restarts that the source does not report"
-        yield Evidence.of(main, Says.FOR, 2, Statistic.RESTARTS_UNKNOWN, text, "unknown")
+        yield say(Says.FOR, 2, Statistic.RESTARTS_UNKNOWN, text, "unknown")
     seen = situation.row.coverage
     if seen is not None and seen < th.COVERED:
         text, shown = "Samples are missing", f"{number(100 * (1 - seen), 2)} %"
-        yield Evidence.of(main, Says.NOT_MEASURED, 1, Statistic.COVERAGE, text, shown, seen, Unit.SHARE)
+        yield say(Says.NOT_MEASURED, 1, Statistic.COVERAGE, text, shown, seen, Unit.SHARE)
     # What is wrong between two signals is said of both; once is enough.
     said: set[str] = set()
     for one in situation.rejected:
         if one.detail in said:
             continue
         said.add(one.detail)
-        row = Evidence.of(main, Says.NOT_MEASURED, 0, rejected(one.check), one.detail[:160], "not used")
+        row = say(Says.NOT_MEASURED, 0, rejected(one.check), one.detail[:160], "not used")
         yield replace(row, signal=one.signal)
 
 
 def _missing(situation: Situation, main: Opinion) -> Iterator[Evidence]:
+    say = partial(Evidence.of, main)
     if Signal.ALLOCATED not in main.levels:
         broken = any(one.signal == Signal.ALLOCATED for one in situation.rejected)
         text, shown = "The live heap of the allocator", "its exporter is broken" if broken else "not exported"
-        yield Evidence.of(main, Says.NOT_MEASURED, 0, Statistic.NO_LIVE_HEAP, text, shown)
+        yield say(Says.NOT_MEASURED, 0, Statistic.NO_LIVE_HEAP, text, shown)
     if Signal.LOAD not in main.levels and Signal.WORK not in main.levels:
-        yield Evidence.of(main, Says.NOT_MEASURED, 0, Statistic.NO_WORK, "Requests or other work", "not exported")
+        yield say(Says.NOT_MEASURED, 0, Statistic.NO_WORK, "Requests or other work", "not exported")
     if main.life.seconds and situation.row.evidence_level < 2:
         shown = f"{hours(main.life.hours)} seen as one life"
-        yield Evidence.of(main, Says.NOT_MEASURED, 0, Statistic.NO_RESTARTS, "Restarts", shown)
+        yield say(Says.NOT_MEASURED, 0, Statistic.NO_RESTARTS, "Restarts", shown)

@@ -12,8 +12,8 @@ import polars as pl
 
 from rmtoolkit._parallel import Parted
 from rmtoolkit.analysis.judge import judge, verdicts_with
-from rmtoolkit.analysis.lives import lives as lives_of
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
+from rmtoolkit.analysis.signals import lives as lives_of
 from rmtoolkit.assessment import _rows
 from rmtoolkit.assessment._rows import WORKLOADS
 from rmtoolkit.exceptions import RmtoolkitError
@@ -97,7 +97,10 @@ class Assessment:
     completeness
         Samples of each container that are there and that were due.
     events
-        What happened.
+        What happened, restarts that no event names among it; `before_bytes` is what was set before a change,
+        `limit_bytes` the limit that was in force.
+    settings
+        Limits and requests, a row for as long as one value was set; a null `start` or `end` is open.
     needs
         What the limits were decided from, so that they can be decided anew with other margins, target or prices.
     oom_probability, margins, prices
@@ -128,6 +131,7 @@ class Assessment:
     findings: pl.DataFrame
     completeness: pl.DataFrame
     events: pl.DataFrame
+    settings: pl.DataFrame
     needs: pl.DataFrame
     oom_probability: float
     margins: Margins
@@ -208,7 +212,7 @@ def assess(
 
     recommend.check_chance(oom_probability)
     chosen = as_margins(margins)
-    before = None if previous is None else _before(previous)
+    before = None if previous is None else _totals.up_to_date(_before(previous))
     judgement, frames = judge(source, _gathered, heap, client=client)
     needs, about = frames["needs"], judgement.recording
     limits = of_gathered(needs, oom_probability, chosen, prices=prices)
@@ -224,11 +228,12 @@ def assess(
     by_container = partial(_with_id, ids=ids, on=["container_id"])
     by_name = partial(_with_id, ids=keys, on=list(WORKLOAD))
     tried = _totals.tried_limits(rows)
+    settings = _totals.settings_of(about)
     curves = by_name(_totals.curves_of(needs, limits, tried, chosen, prices))
     return Assessment(
         recording=about,
         fleet=_totals.totals_of(
-            rows, judgement.completeness, None if before is None else changes, oom_probability, prices
+            rows, judgement.completeness, None if before is None else changes, oom_probability, prices, before
         ),
         workloads=rows,
         instances=_rows.instances_of(
@@ -247,7 +252,8 @@ def assess(
         capacity=_totals.capacity_of(rows, about, judgement.completeness),
         findings=by_container(judgement.findings),
         completeness=by_container(judgement.completeness),
-        events=by_container(about.events),
+        events=by_container(_totals.events_of(about, judgement.lives, settings)),
+        settings=by_container(settings),
         needs=needs,
         oom_probability=oom_probability,
         margins=chosen,
@@ -274,16 +280,10 @@ def _by_pod(lives: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     """Count the kills and the lives of each container."""
     killed = recording.events.filter(pl.col("kind") == "oom_kill")
     kills = killed.group_by("container_id").agg(last_kill=pl.col("time").max(), times=pl.col("time"))
-    ended = pl.col("ended") == "oom_kill"
-    runs = lives.group_by("container_id").agg(
-        runs=pl.len().cast(pl.Int64), runs_killed=ended.sum().cast(pl.Int64), end=pl.col("end").max()
-    )
+    runs = lives.group_by("container_id").agg(**_rows.of_runs(), end=pl.col("end").max())
     recent = pl.col("times").list.eval(pl.element() > pl.element().max() - HORIZON).list.sum()
     return runs.join(kills, on="container_id", how="left").select(
-        "container_id",
-        "runs",
-        "runs_killed",
-        "last_kill",
+        pl.exclude("times", "end"),
         kills=pl.col("times").list.len().fill_null(0).cast(pl.Int64),
         kills_7d=pl.when(pl.col("last_kill") > pl.col("end") - HORIZON).then(recent).otherwise(0).cast(pl.Int64),
     )

@@ -12,12 +12,13 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._tables import run_starts
+from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, WORKLOAD, Advice
 from rmtoolkit.limits.history import GROWS, Ahead, as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity, risk_now
 from rmtoolkit.limits.risk import HORIZON, lookup, per_month
-from rmtoolkit.schema import TIME, Action, Cause, Pattern, Verdict
+from rmtoolkit.schema import TIME, Action, Cause, Ending, Pattern, Verdict
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -114,6 +115,7 @@ WORKLOADS: Final = pl.Schema(
         "limit_bytes": _BYTES,
         "limit_known": pl.Boolean(),
         "request_bytes": _BYTES,
+        "peak_at_limit": pl.Boolean(),
         "headroom_share": _SHARE,
         "over_settled_share": _SHARE,
         "qos_now": _TEXT,
@@ -127,6 +129,8 @@ WORKLOADS: Final = pl.Schema(
         "killed_limit_bytes": _BYTES,
         "runs": _COUNT,
         "runs_killed": _COUNT,
+        "run_peak_low_bytes": _BYTES,
+        "run_peak_high_bytes": _BYTES,
         # Outlook: the instant first, hours from `window_end`.
         "limit_outlook": _TEXT,
         "limit_at": TIME,
@@ -298,6 +302,8 @@ def _of_both() -> dict[str, pl.Expr]:
     open_, rests = verdict == Verdict.INCONCLUSIVE, (verdict == Verdict.NOT_LEAK) & pl.col("growing").not_()
     return {
         "headroom_share": 1 - pl.col("need_bytes") / pl.col("limit_bytes"),
+        # A sample seldom meets the very byte at which the kernel kills.
+        "peak_at_limit": pl.col("peak_bytes") >= th.PEAK_AT_LIMIT * pl.col("limit_bytes"),
         "confidence_of": pl.when(open_).then(pl.lit("Chance of a leak")).otherwise(pl.lit("Confidence")),
         "confidence_share": pl.when(verdict == Verdict.NOT_LEAK).then(1 - leak).otherwise(leak),
         "evidence_words": pl.col("evidence_level").replace_strict(_LEVELS, default=None, return_dtype=pl.String),
@@ -320,6 +326,7 @@ _OWN: Final = (
     "why",
     "need_bytes",
     "headroom_share",
+    "peak_at_limit",
     "limit_at",
     "limit_at_low",
     "limit_at_high",
@@ -328,6 +335,8 @@ _OWN: Final = (
     "last_kill",
     "runs",
     "runs_killed",
+    "run_peak_low_bytes",
+    "run_peak_high_bytes",
     "layers_time",
     "live_bytes",
     "slack_bytes",
@@ -507,12 +516,22 @@ def complete(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def of_runs() -> dict[str, pl.Expr]:
+    """Count lives and those that their own limit ended, and find the lowest and the highest of their peaks."""
+    return {
+        "runs": pl.len().cast(pl.Int64),
+        "runs_killed": (pl.col("ended") == Ending.OOM_KILL).sum().cast(pl.Int64),
+        "run_peak_low_bytes": pl.col("peak_bytes").min(),
+        "run_peak_high_bytes": pl.col("peak_bytes").max(),
+    }
+
+
 def with_runs(rows: pl.DataFrame, lives: pl.DataFrame, containers: pl.DataFrame) -> pl.DataFrame:
-    """Count the lives of each workload, and those that its own limit ended."""
+    """Count the lives of each workload."""
     runs = (
         lives.join(containers.select("container_id", *WORKLOAD), on="container_id", how="left", maintain_order="left")
         .group_by(WORKLOAD)
-        .agg(runs=pl.len().cast(pl.Int64), runs_killed=(pl.col("ended") == "oom_kill").sum().cast(pl.Int64))
+        .agg(**of_runs())
     )
     return rows.join(runs, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
 

@@ -1,7 +1,8 @@
-"""What stands beside the rows: totals of a fleet, changes since last time, pods, advice, curves, nodes and quotas."""
+"""What stands beside the rows: totals, changes since last time, pods, advice, curves, nodes, quotas, what happened."""
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,10 +20,9 @@ from rmtoolkit.exceptions import ReadError
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.limits.risk import expected, of_needs, per_month, priced
-from rmtoolkit.schema import TIME, Action, Outlook, Pattern, Verdict
+from rmtoolkit.schema import EVENTS, TIME, Action, Ending, Outlook, Pattern, Verdict
 
 if TYPE_CHECKING:
-    import datetime as dt
     import os
     from collections.abc import Iterator, Mapping
 
@@ -124,9 +124,14 @@ class Totals:
 
 
 def totals_of(
-    rows: pl.DataFrame, completeness: pl.DataFrame, changes: pl.DataFrame | None, target: float, prices: Prices | None
+    rows: pl.DataFrame,
+    completeness: pl.DataFrame,
+    changes: pl.DataFrame | None,
+    target: float,
+    prices: Prices | None,
+    before: pl.DataFrame | None = None,
 ) -> Totals:
-    """Add up the rows of a fleet; `changes` is None where nothing is compared."""
+    """Add up the rows of a fleet; `changes` and the rows of last time are None where nothing is compared."""
     awake = rows.filter(pl.col("accepted").not_())
     verdicts = dict(awake["verdict"].value_counts().iter_rows())
     leaks, bounded = (awake.filter(pl.col("verdict") == name) for name in (Verdict.LEAK, Verdict.NOT_LEAK))
@@ -138,7 +143,6 @@ def totals_of(
     start, because = _start(awake, target)
     compared = changes is not None
     is_leak, was_leak = pl.col("verdict") == Verdict.LEAK, pl.col("previous_verdict") == Verdict.LEAK
-    previous = rows["previous_oom_probability_7d"]
     return Totals(
         workloads=rows.height,
         containers=completeness.height,
@@ -174,10 +178,18 @@ def totals_of(
         leaks_gone=rows.filter(was_leak & (pl.col("verdict") == Verdict.NOT_LEAK)).height if compared else None,
         appeared=None if changes is None else changes.filter(pl.col("kind") == Change.NEW).height,
         gone=None if changes is None else changes.filter(pl.col("kind") == Change.GONE).height,
-        above_target_before=int((previous > target).sum()) if compared and previous.count() else None,
+        above_target_before=None if before is None else _above(before, target),
         start_with=start,
         start_because=because,
     )
+
+
+def _above(before: pl.DataFrame, target: float) -> int | None:
+    """Count what was above the target last time, what is gone since too; what was accepted then counted nowhere."""
+    if "accepted" in before.columns:
+        before = before.filter(pl.col("accepted").fill_null(value=False).not_())
+    chances = before["oom_probability_7d"] if "oom_probability_7d" in before.columns else pl.Series(dtype=pl.Float64)
+    return int((chances > target).sum()) if chances.count() else None
 
 
 def _lowest(ages: pl.Series) -> float | None:
@@ -203,10 +215,10 @@ def _start(awake: pl.DataFrame, target: float) -> tuple[int | None, str]:
 
 def _because(row: Row, target: float) -> str:
     if row["verdict"] == Verdict.LEAK:
-        cure = "and a higher limit does not cure it"
+        cure = "a higher limit only buys time"
         if row["limit_outlook"] == Outlook.REACHES and row["hours_to_limit"]:
-            return f"{text.hours(row['hours_to_limit'])} to its limit, {cure}."
-        return f"it leaks {text.rate(row['growth_bytes_per_day'])}, {cure}."
+            return f"{text.hours(row['hours_to_limit'])} to its limit; {cure}."
+        return f"it leaks {text.rate(row['growth_bytes_per_day'])}; {cure}."
     chance = row["oom_probability_7d"] or 0.0
     if chance > target:
         said = f"{text.chance(chance)} chance of an OOM kill in the next 7 days"
@@ -224,7 +236,7 @@ _MIB: Final = 2**20
 BUYS: Final = pl.Schema(
     {
         "workload_id": pl.UInt32(),
-        **{name: pl.String() for name in WORKLOAD},
+        **dict.fromkeys(WORKLOAD, pl.String()),
         "limit_bytes": pl.Int64(),
         "oom_probability": pl.Float64(),
         "hours_to_limit": pl.Float64(),
@@ -287,7 +299,7 @@ CAPACITY: Final = pl.Schema(
 
 
 def capacity_of(rows: pl.DataFrame, recording: Recording, completeness: pl.DataFrame) -> pl.DataFrame:
-    """Add up requests by node, and requests or limits by quota, as they are and as they would be."""
+    """Add up requests by node, of all nodes, and requests or limits by quota, as they are and as they would be."""
     report = recording.report
     if not report.nodes and not report.quotas:
         return pl.DataFrame(schema=CAPACITY)
@@ -309,6 +321,9 @@ def capacity_of(rows: pl.DataFrame, recording: Recording, completeness: pl.DataF
         schema={"name": pl.String(), "available": pl.Int64()},
     )
     found = [_summed("node", nodes.join(running, left_on="name", right_on="node", how="left"), "request")]
+    if nodes.height:
+        whole = pl.lit("nodes").alias("kind"), pl.lit("all nodes").alias("name")
+        found.append(found[0].select(*whole, pl.exclude("kind", "name").sum()))
     for setting, resources in (("request", ("requests.memory", "memory")), ("limit", ("limits.memory",))):
         mine = quotas.filter(pl.col("resource").is_in(resources))
         found.append(_summed("quota", mine.join(running, on="namespace", how="left"), setting))
@@ -499,7 +514,7 @@ CHANGES: Final = pl.Schema(
     {
         "workload_id": pl.UInt32(),
         "kind": pl.String(),
-        **{name: pl.String() for name in WORKLOAD},
+        **dict.fromkeys(WORKLOAD, pl.String()),
         "sentence": pl.String(),
         "time": TIME,
     }
@@ -519,9 +534,8 @@ _BESIDE: Final = (
 _COMPARED: Final = pl.Schema({name: WORKLOADS[name] for name in (*VERDICTS, *_BESIDE) if name != "evidence"})
 #: Names that columns had in files of earlier versions; `oom_probability` was the chance at the limit in force.
 _FORMERLY: Final = {"recommended_limit_bytes": "advised_limit_bytes", "oom_probability": "oom_probability_7d"}
-#: The chance of an OOM kill above which a workload is named, and the horizon in hours of a limit that is reached.
+#: The chance of an OOM kill above which a workload is named.
 _TARGET: Final = 0.05
-_HORIZON_HOURS: Final = 168.0
 #: A chance has changed when its odds have, by this factor: estimates of two windows always differ somewhat.
 _ODDS: Final = 5.0
 #: Kills of a leak come and go with its lives: only the first one is news, or this many times as many and more.
@@ -545,12 +559,16 @@ def stored(previous: str | os.PathLike[str]) -> pl.DataFrame | None:
         raise ReadError.at(file, found=str(error).splitlines()[0], expected=expected) from error
 
 
+def up_to_date(before: pl.DataFrame) -> pl.DataFrame:
+    """Give the columns of an earlier version's file the names that they have now."""
+    return before.with_columns(pl.col(old).alias(new) for old, new in _FORMERLY.items() if old in before.columns)
+
+
 def compare(rows: pl.DataFrame, before: pl.DataFrame | None) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Name what changed; give the rows with their change, and a row per change."""
     if before is None:
         return rows, pl.DataFrame(schema=CHANGES)
     on = list(WORKLOAD)
-    before = before.with_columns(pl.col(old).alias(new) for old, new in _FORMERLY.items() if old in before.columns)
     old = before.unique(on, keep="first", maintain_order=True).select(
         (pl.col(name).cast(dtype) if name in before.columns else pl.lit(None, dtype=dtype)).alias(name)
         for name, dtype in _COMPARED.items()
@@ -745,3 +763,70 @@ def _applied(row: Row, last: Row) -> str:
         words += f": chance of an OOM kill {change}"
     kills = row["kills"] if row["kills_since"] is None else row["kills_since"]
     return f"{words}, {'none seen' if not kills else text.count(kills, 'kill') + ' since'}."
+
+
+#: A limit or a request as long as one value was set: from `start` (null: whenever) to `end` (null: still).
+SETTINGS: Final = pl.Schema(
+    {"container_id": pl.UInt32(), "kind": pl.String(), "start": TIME, "end": TIME, "value_bytes": pl.Int64()}
+)
+
+
+def settings_of(recording: Recording) -> pl.DataFrame:
+    """Cut limits and requests into stretches of one value; what was set before the first change is unknown."""
+    said = recording.events.filter(pl.col("kind").is_in(["limit", "request"]))
+    following = pl.col("time").shift(-1).over("container_id", "kind")
+    changed = said.select("container_id", "kind", start="time", end=following, value_bytes="value_bytes")
+    constant = (
+        recording.containers.select("container_id", limit="limit_bytes", request="request_bytes")
+        .unpivot(index="container_id", variable_name="kind", value_name="value_bytes")
+        .join(said, on=["container_id", "kind"], how="anti")
+        .with_columns(pl.lit(None, dtype=TIME).alias(end) for end in ("start", "end"))
+    )
+    found = pl.concat([changed, constant.select(SETTINGS.names())]).filter(pl.col("value_bytes").is_not_null())
+    return found.cast(SETTINGS).sort("container_id", "kind", "start")
+
+
+#: Events that explain why a new life begins.
+_CUTS: Final = ("oom_kill", "node_oom", "evicted", "error", "end", "start", "release")
+#: A restart is seen in the samples up to this many steps away from the event that tells of it.
+_REACH_STEPS: Final = 10
+_FAR: Final = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
+
+
+def events_of(recording: Recording, lives: pl.DataFrame, settings: pl.DataFrame) -> pl.DataFrame:
+    """List what happened, restarts that no event names among it: what was set before, and the limit in force."""
+    told = pl.concat([recording.events, _unnamed(recording, lives)], how="diagonal").sort("time", maintain_order=True)
+    # At the instant of a change the old limit was still the one that killed.
+    limits = settings.filter(kind="limit").select(
+        "container_id", "start", time=pl.col("end").fill_null(pl.lit(_FAR).cast(TIME)), limit_bytes="value_bytes"
+    )
+    return (
+        told.with_columns(before_bytes=pl.col("value_bytes").shift().over("container_id", "kind"))
+        .join_asof(limits.sort("time"), on="time", by="container_id", strategy="forward", check_sortedness=False)
+        .with_columns(
+            limit_bytes=pl.when(pl.col("start").fill_null(pl.col("time")) <= pl.col("time")).then("limit_bytes")
+        )
+        .select(*EVENTS, "before_bytes", "limit_bytes")
+        .sort("container_id", "time", maintain_order=True)
+    )
+
+
+def _unnamed(recording: Recording, lives: pl.DataFrame) -> pl.DataFrame:
+    """List restarts that no event explains; what happened in a long stretch without samples is not known."""
+    step = pl.col("cadence_seconds").fill_null(60.0) * 1000 * _REACH_STEPS
+    reach = recording.containers.select("container_id", reach=pl.duration(milliseconds=step.round(), time_unit="ms"))
+    ended, end = (pl.col(name).shift().over("container_id") for name in ("ended", "end"))
+    begun = (
+        lives.sort("container_id", "start")
+        .with_columns(hidden=ended == Ending.GAP, before=end)
+        .filter(pl.col("hidden").not_())
+        .join(reach, on="container_id", how="left")
+        .with_columns(time=pl.col("before") - pl.col("reach"))
+        .sort("time")
+    )
+    cuts = recording.events.filter(pl.col("kind").is_in(_CUTS)).select("container_id", "time", cut="time")
+    nearest = begun.join_asof(
+        cuts.sort("time"), on="time", by="container_id", strategy="forward", check_sortedness=False
+    )
+    unexplained = (pl.col("cut") > pl.col("start") + pl.col("reach")).fill_null(value=True)
+    return nearest.filter(unexplained).select("container_id", time="start", kind=pl.lit(Ending.RESTART.value))

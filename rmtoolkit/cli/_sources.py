@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeIs
 
-    from rmtoolkit.assessment import Totals
+    from rmtoolkit.assessment._totals import Totals
     from rmtoolkit.lake import Lake
     from rmtoolkit.limits.risk import Prices
     from rmtoolkit.recording import Recording
@@ -37,7 +37,7 @@ _SERVER_OPTIONS: Final = {
     "tenant": ("NAME", "sent as X-Scope-OrgID; or set RMTOOLKIT_TENANT"),
     "ca_file": ("FILE", "certificates of your own authority; or set RMTOOLKIT_CA_FILE"),
 }
-REMOTE_READ_HELP: Final = "fetch samples by remote read instead of JSON, where the server has it"
+_REMOTE_READ_HELP: Final = "fetch samples by remote read instead of JSON, where the server has it"
 _SEVERAL: Final = ("namespace", "workload", "pod")
 _TIMES: Final = ("start", "end", "last")
 _FAIL_HELP: Final = (
@@ -61,11 +61,16 @@ def add_sources(command: argparse.ArgumentParser, *, fail_on: bool = True, sched
             metavar="ADDRESS",
             help="of Dask, such as tcp://10.0.0.1:8786: its workers judge the parts of a lake",
         )
-    server = command.add_argument_group("what to look at (step and what follows are of a server, http://…)")
+    add_server(command.add_argument_group("what to look at (step and what follows are of a server, http://…)"))
+
+
+def add_server(command: argparse.ArgumentParser | argparse._ArgumentGroup, **told: str | None) -> None:
+    """Add what a server is asked for, and by whom; another help for some of it, or None to leave it out."""
     for name, (shown, text) in _SERVER_OPTIONS.items():
-        action = "append" if name in _SEVERAL else "store"
-        server.add_argument(f"--{name.replace('_', '-')}", metavar=shown, help=text, action=action)
-    server.add_argument("--remote-read", action="store_true", default=None, help=REMOTE_READ_HELP)
+        if (said := told.get(name, text)) is not None:
+            action = "append" if name in _SEVERAL else "store"
+            command.add_argument(f"--{name.replace('_', '-')}", metavar=shown, help=said, action=action)
+    command.add_argument("--remote-read", action="store_true", default=None, help=_REMOTE_READ_HELP)
 
 
 def add_heap(command: argparse.ArgumentParser) -> None:

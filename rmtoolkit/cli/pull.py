@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from rmtoolkit.cli._sources import REMOTE_READ_HELP
+from rmtoolkit.cli import _sources
 
 if TYPE_CHECKING:
     import argparse
@@ -19,15 +19,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Say what the command understands."""
     command.add_argument("--prometheus", metavar="URL", required=True, help="address of the server (http://…)")
     command.add_argument("-o", "--output", metavar="LAKE", required=True, help="folder of the lake; made if need be")
-    command.add_argument("--last", metavar="DURATION", help="how long before the end to begin, such as 36h; default 7d")
-    command.add_argument("--start", metavar="TIME", help="first instant, such as 2026-11-23T03:05 (UTC)")
-    command.add_argument("--end", metavar="TIME", help="last instant; default now")
-    several = "may be given several times"
-    command.add_argument("--namespace", metavar="NAME", action="append", help=f"only this namespace; {several}")
-    command.add_argument("--workload", metavar="NAME", action="append", help=f"only this workload; {several}")
-    command.add_argument(
-        "--step", metavar="DURATION", help="the highest value of every step, such as 1h, not all samples"
-    )
     command.add_argument(
         "--overlap",
         metavar="DURATION",
@@ -35,10 +26,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="how much of what the lake has to fetch again, for samples that came late; default 10m",
     )
     command.add_argument("--again", action="store_true", help="fetch everything, whatever was pulled before")
-    command.add_argument("--token-file", metavar="FILE", help="holds the token to sign with; or set RMTOOLKIT_TOKEN")
-    command.add_argument("--tenant", metavar="NAME", help="sent as X-Scope-OrgID; or set RMTOOLKIT_TENANT")
-    command.add_argument("--ca-file", metavar="FILE", help="certificates of your own authority")
-    command.add_argument("--remote-read", action="store_true", help=REMOTE_READ_HELP)
+    _sources.add_server(command, last="how long before the end to begin, such as 36h; default 7d", pod=None)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -56,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         token_file=options.token_file,
         tenant=options.tenant,
         ca_file=options.ca_file,
-        remote_read=options.remote_read,
+        remote_read=bool(options.remote_read),
     ) as server:
         done = pull(
             server,

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"Files: {write_beside(found, options.beside)}")
     fleet = found.found.fleet
     print(f"Covers {fleet.workloads:,} of {fleet.workloads:,} workloads. {fleet.sentence}")
-    if (lost := missing(found)) is not None:
+    if (lost := missing(found.found)) is not None:
         print(f"Not complete: {lost}")
     return _sources.status(fleet, options.fail_on)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Integers = NDArray[np.int64]
+    Words = NDArray[np.unsignedinteger[Any]]
 
 
 #: Steps of the growth table: when there are so many, every two become one.
@@ -414,9 +415,12 @@ def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
 
 
 _PLUS, _MINUS, _BLANK = b"+- "
-_ONES: Final = np.uint64(0x0101010101010101)
-#: Hex digits that fit into one word: no index is longer.
+_ONES: Final = 0x0101010101010101
+#: How the digits of a word are joined: by two, by four, by eight.
+_MERGES: Final = ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0x00000000FFFFFFFF))
+#: Hex digits that fit into one word: no index is longer. Most fit into a short one.
 _MOST_DIGITS: Final = 8
+_FEW_DIGITS: Final = 4
 
 
 class Events(NamedTuple):
@@ -447,44 +451,48 @@ def decode(block: memoryview) -> Events:
     starts += 1
     is_event &= text.take(starts, mode="clip") == _BLANK
     starts -= 1
-    words = np.ndarray((len(text) - 7,), "<u8", block, strides=(1,))[ends - 8]
-    values, good = hex_words(words, digits)
+    width = _MOST_DIGITS if (is_event & (digits > _FEW_DIGITS)).any() else _FEW_DIGITS
+    values, good = hex_words(_words(block, width)[ends - width], digits)
     is_event &= good
-    values <<= np.uint64(1)
-    values |= is_free
-    keys = values.view(np.int64)
+    keys = values.astype(np.int64)
+    keys <<= 1
+    keys |= is_free
     others = np.flatnonzero(~is_event)
     if len(others):
         keys = keys[is_event]
     return Events(keys, starts[others], ends[others], others - np.arange(len(others)))
 
 
-def hex_words(words: NDArray[np.uint64], digits: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    """Read the hex digits at the end of each word, eight at a time; say where something else stands."""
+def _words(block: memoryview, width: int) -> Words:
+    """Give the bytes from each place on as a number."""
+    return np.ndarray((len(block) + 1 - width,), f"<u{width}", block, strides=(1,))
+
+
+def hex_words(words: Words, digits: Integers) -> tuple[Words, NDArray[np.bool_]]:
+    """Read the hex digits at the end of each word, all at once; say where something else stands."""
+    kind = words.dtype.type
+    ones = kind(_ONES & np.iinfo(kind).max)
     # What precedes the digits is shifted out at the low end, where the first characters are.
-    shift = (8 - digits).view(np.uint64)
-    shift <<= np.uint64(3)
+    shift = (words.itemsize - digits).astype(kind)
+    shift <<= kind(3)
     words >>= shift
-    letters = words >> np.uint64(6)
-    letters &= _ONES
+    letters = words >> kind(6)
+    letters &= ones
     # Of a digit one bit is set, of a letter the other; of a blank none.
-    either = words >> np.uint64(4)
-    either &= _ONES
+    either = words >> kind(4)
+    either &= ones
     either ^= letters
-    good = either == _ONES >> shift
-    letters *= np.uint64(9)
-    words &= np.uint64(0x0F0F0F0F0F0F0F0F)
+    good = either == ones >> shift
+    letters *= kind(9)
+    words &= kind(15) * ones
     words += letters
     words <<= shift
-    good &= (words & np.uint64(0x1010101010101010)) == 0
+    good &= (words & (kind(16) * ones)) == 0
     # The first digit is the lowest byte, and counts most.
     words.byteswap(inplace=True)
-    words |= words >> np.uint64(4)
-    words &= np.uint64(0x00FF00FF00FF00FF)
-    words |= words >> np.uint64(8)
-    words &= np.uint64(0x0000FFFF0000FFFF)
-    words |= words >> np.uint64(16)
-    words &= np.uint64(0x00000000FFFFFFFF)
+    for bits, mask in _MERGES[: words.itemsize.bit_length() - 1]:
+        words |= words >> kind(bits)
+        words &= kind(mask & np.iinfo(kind).max)
     return words, good
 
 
@@ -533,12 +541,12 @@ class Addresses:
         is_alloc = (kind == ord("+")) & (words == 4)
         is_free = (kind == ord("-")) & (words == 2)
         both = np.flatnonzero(is_alloc | is_free)
-        pointers, good = _field(text, block, marks, lasts[both])
+        pointers, good = _field(block, marks, lasts[both])
         good &= pointers > 0
         entries = np.full(len(both), -1, np.int64)
         allocs = np.flatnonzero(is_alloc[both])
-        traces, good_traces = _field(text, block, marks, lasts[both[allocs]] - 1)
-        sizes, good_sizes = _field(text, block, marks, lasts[both[allocs]] - 2)
+        traces, good_traces = _field(block, marks, lasts[both[allocs]] - 1)
+        sizes, good_sizes = _field(block, marks, lasts[both[allocs]] - 2)
         good[allocs] &= good_traces & good_sizes & (traces < 1 << _TRACE_BITS) & (sizes < 1 << _SIZE_BITS)
         entries[allocs] = self._numbered(sizes, traces, good[allocs])
         others = np.ones(len(starts), bool)
@@ -596,13 +604,11 @@ class Addresses:
         self._of_live = np.insert(of_live, where, entries[left])
 
 
-def _field(
-    text: NDArray[np.uint8], block: memoryview, marks: Integers, numbers: Integers
-) -> tuple[Integers, NDArray[np.bool_]]:
+def _field(block: memoryview, marks: Integers, numbers: Integers) -> tuple[Integers, NDArray[np.bool_]]:
     """Read the hex field that ends at each of some blanks or line feeds, up to sixteen digits."""
     ends = marks[numbers]
     digits = ends - marks[numbers - 1] - 1 if len(numbers) else ends
-    words = np.ndarray((len(text) - 7,), "<u8", block, strides=(1,))
+    words = _words(block, _WORD)
     low, good = hex_words(words[ends - _WORD], np.minimum(digits, _WORD))
     long = np.flatnonzero(digits > _WORD)
     values = low.view(np.int64)

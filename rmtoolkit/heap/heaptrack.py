@@ -15,9 +15,9 @@ import polars as pl
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.heap import _heaptrack_events
-from rmtoolkit.heap._heaptrack_events import MARGIN, Account, Addresses, Blocks, Mark, RawEvents, Tally, ahead
+from rmtoolkit.heap._heaptrack_events import MARGIN, Account, Addresses, Blocks, Mark, RawEvents, Row, Tally, ahead
 from rmtoolkit.heap._names import FrameTable, as_lists, report
-from rmtoolkit.heap.profile import GROWTH, SIZES, STACKS, TIMELINE, HeapProfile, HeapSummary
+from rmtoolkit.heap.profile import GROWTH, SIZES, STACKS, HeapProfile, HeapSummary
 from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.heap.suspects import blind
 from rmtoolkit.text import memory
@@ -562,25 +562,15 @@ def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
         runtime_seconds=None if last is None else (last + 1) / 1000,
     )
     told = _report(found, summary, stacks, frames, cut)
-    rows = account.rows
-    return HeapProfile(
-        summary,
-        stacks,
-        frames,
-        pl.DataFrame(
-            {
-                "time_seconds": [row.ms / 1000 for row in rows],
-                "live_bytes": [row.live for row in rows],
-                "peak_bytes": [row.most for row in rows],
-                "rss_bytes": [row.rss * tables.page_bytes if row.rss >= 0 else None for row in rows],
-                "events": [row.events for row in rows],
-            },
-            schema=TIMELINE,
-        ),
-        _growth(account),
-        _sizes(found.sizes, counts),
-        told,
+    rows = pl.DataFrame(account.rows, schema=dict.fromkeys(Row._fields, pl.Int64), orient="row")
+    timeline = rows.select(
+        time_seconds=pl.col("ms") / 1000,
+        live_bytes="live",
+        peak_bytes="most",
+        rss_bytes=pl.when(pl.col("rss") >= 0).then(pl.col("rss") * tables.page_bytes),
+        events="events",
     )
+    return HeapProfile(summary, stacks, frames, timeline, _growth(account), _sizes(found.sizes, counts), told)
 
 
 def _patterns(suppressions: Iterable[str]) -> list[str]:

@@ -41,11 +41,7 @@ def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
             origin=pl.when(pl.Series(is_own, dtype=pl.Boolean)).then(pl.lit(OWN)).otherwise(demoted)
         )
     ranks = {origin: rank for rank, origin in enumerate(_ORDER)}
-    names = [frame_name(function, module) for function, module in frames.select("function", "module").iter_rows()]
-    places = frames.with_columns(
-        pl.Series("name", names, dtype=pl.String),
-        rank=pl.col("origin").replace_strict(ranks, default=ranks[None], return_dtype=pl.Int8),
-    )
+    places = frames.with_columns(rank=pl.col("origin").replace_strict(ranks, default=ranks[None], return_dtype=pl.Int8))
     exploded = (
         heap.stacks.select("stack_id", "frames")
         .explode("frames", empty_as_null=True)
@@ -57,9 +53,8 @@ def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
     best = exploded.with_columns(nearness=nearness).sort("rank", "nearness", nulls_last=True)
     first = best.unique("stack_id", keep="first", maintain_order=True)
     found = heap.stacks.select("stack_id").join(first, on="stack_id", how="left", maintain_order="left")
-    return found.select(
-        "stack_id", pl.col("name").fill_null("(unknown)").alias("function"), "file", "line", "origin"
-    ).cast(GROUPS)
+    names = [frame_name(function, module) for function, module in found.select("function", "module").iter_rows()]
+    return found.with_columns(pl.Series("function", names, dtype=pl.String)).select(GROUPS.names()).cast(GROUPS)
 
 
 #: One row per function, the most suspicious first. Null means that the profile does not say.
@@ -238,9 +233,7 @@ def _table(
             # What came in the stretch that was measured came with that share of the work.
             growth_bytes_per_unit=None if work is None else pl.col("growth_bytes") / (work * (1 - 0.5)),
         )
-    for column, kind in SUSPECTS.items():
-        if column not in table.columns and column != "evidence":
-            table = table.with_columns(pl.lit(None, dtype=kind).alias(column))
+    table = pl.concat([pl.DataFrame(schema=SUSPECTS), table], how="diagonal_relaxed")
     table = table.sort("score", "held_bytes", descending=True, nulls_last=True)
     words = [_words(row) for row in table.iter_rows(named=True)]
     table = table.with_columns(pl.Series("evidence", words, dtype=pl.String))

@@ -49,10 +49,7 @@ _ENOUGH_PAIRS: Final = 30
 
 WEEKS: Final = pl.Schema(
     {
-        "cluster": pl.String(),
-        "namespace": pl.String(),
-        "workload": pl.String(),
-        "container": pl.String(),
+        **dict.fromkeys(WORKLOAD, pl.String()),
         "week": pl.Datetime("ms", "UTC"),
         "arm": pl.String(),
         "growing": pl.Boolean(),

@@ -216,16 +216,6 @@ def _given(cpu_times: Any, containers: pl.DataFrame) -> pl.DataFrame:  # noqa: A
     return table.join(ids, on=on, nulls_equal=True) if on else table.join(ids, how="cross")
 
 
-__all__ = [
-    "autopilot_memory",
-    "castai_memory",
-    "crane_memory",
-    "krr_memory",
-    "kubecost_memory",
-    "max_plus",
-    "vpa_memory",
-]
-
 _MIB: Final = 2**20
 
 _KRR_HISTORY: Final = dt.timedelta(hours=336)

@@ -10,25 +10,27 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.history import as_need, describe
-from rmtoolkit.limits.recommend import Advised, advise, gather
-from rmtoolkit.limits.risk import USUAL, Margins, Prices, at_limit, lookup, requested
-from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, Past, of_workload, spread_over
-from rmtoolkit.recording import as_recording
+from rmtoolkit.limits.history import describe
+from rmtoolkit.limits.recommend import Advised, advise
+from rmtoolkit.limits.risk import USUAL, Prices, at_limit, lookup, requested
+from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, spread_over
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from rmtoolkit.limits.history import AnyRecording, Need
-    from rmtoolkit.limits.risk import AtLimit
+    from rmtoolkit.limits.history import Need
+    from rmtoolkit.limits.risk import AtLimit, Margins
+    from rmtoolkit.limits.what_if import Past
 
     Floats = NDArray[np.float64]
 
 
 #: The quietest twentieth of a pod's samples is taken not to follow the traffic.
 _QUIET: Final = 0.05
+#: Above this share of what it needs while running, startup is what matters.
+_STARTUP_LEADS: Final = 1.05
 #: A request is what it uses nearly always.
 _BUSY: Final = 0.98
 
@@ -73,6 +75,12 @@ class Outcome:
     pod: int
 
     @property
+    def startup_leads(self) -> bool:
+        """Whether startups set the peak, not the steady load."""
+        highest, running = float(self.startups.max(initial=0.0)), self.running_bytes
+        return bool(self.startups.size) and (running is None or highest > _STARTUP_LEADS * running)
+
+    @property
     def levels(self) -> list[Level]:
         """What is known of where it runs and how high it starts."""
         steady, running, starts = self.settled_bytes, self.running_bytes, self.startups
@@ -90,6 +98,11 @@ def measured_spike(past: Past) -> float | None:
         return None
     spike = float((past.used[starting] - past.settled[starting]).max())
     return spike if spike > 0 else None
+
+
+def measured_threads(past: Past) -> int | None:
+    """Find how many threads there usually were; None where they were not recorded."""
+    return None if past.threads is None else round(float(np.nanmedian(past.threads)))
 
 
 def change(past: Past, wanted: Change) -> Floats:
@@ -286,6 +299,8 @@ class Chosen:
     incidents: float | None
     total: float | None
     kills: pl.DataFrame
+    #: Recorded starts that needed more.
+    starts_above: int
     days: float | None
     days_low: float | None
     days_high: float | None
@@ -338,15 +353,6 @@ _CURVE: Final = pl.Schema(
 )
 
 
-def scene_of(
-    recording: AnyRecording, change: Change | None = None, prices: Prices = USUAL, target: float = 0.05
-) -> Scene:
-    """Work out the scene of a recording's first workload container, with margins and prices that are usual."""
-    recording = as_recording(recording)
-    need = as_need(gather(recording).row(0, named=True))
-    return scene(of_workload(recording, need.names), need, change or Change(), Margins.shipped(), target, prices)
-
-
 def _named(need: Need, ours: Advised) -> tuple[int | None, ...]:
     """List the limits that have a name: in force, ours, and what others would set."""
     return need.limit_bytes, ours.recommended_limit_bytes, need.vpa_target_bytes, need.krr_limit_bytes
@@ -387,6 +393,7 @@ def choose(known: Scene, limit_bytes: int) -> Chosen:
         one.incidents_per_month,
         one.total_per_month,
         known.past.kills(known.found.used, limit_bytes),
+        int((known.found.startups > limit_bytes).sum()),
         *days,
     )
 

@@ -13,7 +13,7 @@ from rmtoolkit._tables import run_starts
 from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.recording import Recording, as_recording
-from rmtoolkit.schema import FOOTPRINTS
+from rmtoolkit.schema import FOOTPRINTS, TIME
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -460,6 +460,8 @@ class Need:
     kills: int = 0
     kills_now: int = 0
     killed_limit_bytes: int | None = None
+    #: From the first of `kills_now` to the last sample: a status tells of kills before the first one too.
+    kills_hours: float | None = None
     ahead: Ahead = Ahead()
     pods: int = 1
     pods_now: int = 1
@@ -611,14 +613,25 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     for frame in (highest, past.drop("peak_bytes"), pods, busy, killed, settings, _running(recording)):
         whole = whole.join(frame, on="workload_row", how="left", maintain_order="left")
     above = pl.col("killed_limit_bytes") >= pl.col("need_bytes")
+
+    def since(time: str) -> pl.Expr:
+        return (pl.col("window_end") - pl.col(time)).dt.total_milliseconds() / 1000
+
     return whole.with_columns(
         pl.col("kills", "kills_now").fill_null(0),
         pods_now=pl.col("pods_now").fill_null(0),
-        base_bytes=pl.max_horizontal("base_bytes", pl.col("killed_limit_bytes").cast(pl.Float64)),
+        # Of a kill before the first sample these samples are no past: it is counted, and no base for what comes next.
+        base_bytes=pl.max_horizontal(
+            "base_bytes",
+            pl.when(since("last_kill") <= pl.col("history_seconds"))
+            .then(pl.col("killed_limit_bytes"))
+            .cast(pl.Float64),
+        ),
         # What was killed needed more than anybody saw.
         need_of=pl.when(above).then(pl.lit("above a kill")).otherwise("need_of"),
         need_bytes=pl.max_horizontal("need_bytes", "killed_limit_bytes"),
-    ).drop("workload_row", "containers_in_pod")
+        kills_hours=since("first_kill") / 3600,
+    ).drop("workload_row", "containers_in_pod", "first_kill", "last_kill")
 
 
 def _running(recording: Recording) -> pl.DataFrame:
@@ -678,16 +691,28 @@ def kills_of_now(recording: Recording) -> pl.DataFrame:
     )
 
 
+_KILLS: Final = pl.Schema(
+    {
+        "workload_row": pl.UInt32(),
+        **dict.fromkeys(("kills", "killed_limit_bytes", "kills_now"), pl.Int64()),
+        **dict.fromkeys(("first_kill", "last_kill"), TIME),
+    }
+)
+
+
 def _kills(recording: Recording) -> pl.DataFrame:
     """Count kills: all of them, and those of the version that runs now, with the highest limit that killed it."""
     if "oom_kill" not in recording.events["kind"]:
-        return pl.DataFrame(
-            schema={"workload_row": pl.UInt32, **dict.fromkeys(("kills", "killed_limit_bytes", "kills_now"), pl.Int64)}
-        )
+        return pl.DataFrame(schema=_KILLS)
     everything = kills(recording).group_by("workload_row").agg(kills=pl.len().cast(pl.Int64))
     of_now = (
         kills_of_now(recording)
         .group_by("workload_row")
-        .agg(killed_limit_bytes=pl.col("limit_bytes").max(), kills_now=pl.len().cast(pl.Int64))
+        .agg(
+            killed_limit_bytes=pl.col("limit_bytes").max(),
+            kills_now=pl.len().cast(pl.Int64),
+            first_kill=pl.col("time").min(),
+            last_kill=pl.col("time").max(),
+        )
     )
     return everything.join(of_now, on="workload_row", how="left", maintain_order="left")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit._parallel import as_source, parallel_map, partition
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD
@@ -304,10 +302,7 @@ class Advised:
 #: Columns of `recommend_limits`, in this order.
 RECOMMENDED: Final = pl.Schema(
     {
-        "cluster": pl.String(),
-        "namespace": pl.String(),
-        "workload": pl.String(),
-        "container": pl.String(),
+        **dict.fromkeys(WORKLOAD, pl.String()),
         "pods": pl.Int64(),
         "action": pl.String(),
         "recommended_request_bytes": pl.Int64(),
@@ -380,18 +375,22 @@ def check_chance(oom_probability: float) -> None:
         raise RmtoolkitError(msg)
 
 
-def gather(recording: Source, verdicts: pl.DataFrame | None = None, *, client: Client | None = None) -> pl.DataFrame:
+def gather(recording: Source, *, client: Client | None = None) -> pl.DataFrame:
     """Gather what limits are decided from, so that they can be decided more than once."""
-    if verdicts is None:
-        return verdicts_with(recording, also, client=client)["needs"]
-    frames, _ = parallel_map(as_source(recording), partial(also, verdicts=verdicts), client=client)
-    return frames["needs"]
+    return verdicts_with(recording, also, client=client)["needs"]
 
 
 def also(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Gather the same of a part, beside its verdicts: for `rmtoolkit.analysis.judge.judge`."""
+    from rmtoolkit.limits.baselines import krr_memory, vpa_memory  # noqa: PLC0415 - a row of verdicts names no others
+
     known = gathered(part, verdicts)
-    return {"needs": known.join(_beside(part), on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left")}
+    for others in (
+        vpa_memory(part).select(*WORKLOAD, vpa_target_bytes="target_bytes"),
+        krr_memory(part).select(*WORKLOAD, krr_limit_bytes="recommended_limit_bytes"),
+    ):
+        known = known.join(others, on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left")
+    return {"needs": known}
 
 
 def gathered(part: Recording, verdicts: pl.DataFrame, *, requests: bool = True) -> pl.DataFrame:
@@ -405,15 +404,11 @@ def of_gathered(
     known: pl.DataFrame,
     oom_probability: float = 0.05,
     margins: Margins | str | os.PathLike[str] | None = None,
-    *,
-    price_per_gib_hour: float | None = None,
     prices: Prices | None = None,
 ) -> pl.DataFrame:
     """Do what `recommend_limits` does for what `gather` gathered before."""
     check_chance(oom_probability)
     chosen = as_margins(margins)
-    if prices is None and price_per_gib_hour is not None:
-        prices = Prices(price_per_gib_hour, USUAL.per_incident)
     ask = _Asked(oom_probability, lookup(chosen), chosen.origin, prices)
     names = [field.name for field in fields(Advised)]
     told = attrgetter(*names)
@@ -441,20 +436,7 @@ def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> 
     return known.select(WORKLOAD).with_columns(limit_bytes=pl.Series(limits, dtype=pl.Int64))
 
 
-def _beside(recording: Recording) -> pl.DataFrame:
-    """Ask the others, part by part."""
-    from rmtoolkit.limits.baselines import krr_memory, vpa_memory  # noqa: PLC0415 - a row of verdicts names no others
-
-    on = list(WORKLOAD)
-    found = []
-    for part in partition(recording):
-        vpa = vpa_memory(part).select(*on, vpa_target_bytes="target_bytes")
-        krr = krr_memory(part).select(*on, krr_limit_bytes="recommended_limit_bytes")
-        found.append(vpa.join(krr, on=on, nulls_equal=True, how="left", maintain_order="left"))
-    return pl.concat(found)
-
-
-_PURGED: Final = pl.Schema({**{name: pl.String() for name in WORKLOAD}, "purged_base_bytes": pl.Float64()})
+_PURGED: Final = pl.Schema({**dict.fromkeys(WORKLOAD, pl.String()), "purged_base_bytes": pl.Float64()})
 
 
 def purged_bases(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:

@@ -477,10 +477,7 @@ class Risk:
 
 RISK: Final = pl.Schema(
     {
-        "cluster": pl.String(),
-        "namespace": pl.String(),
-        "workload": pl.String(),
-        "container": pl.String(),
+        **dict.fromkeys(WORKLOAD, pl.String()),
         "limit_bytes": pl.Int64(),
         "oom_probability": pl.Float64(),
         "oom_probability_low": pl.Float64(),
@@ -498,18 +495,11 @@ RISK: Final = pl.Schema(
 )
 _TOLD: Final = attrgetter(*(field.name for field in fields(Risk)))
 #: The fields of `Risk`, as columns.
-_ANSWER: Final = {
-    "oom_probability_24h": pl.Float64,
-    "oom_probability": pl.Float64,
-    "oom_probability_30d": pl.Float64,
-    "oom_probability_low": pl.Float64,
-    "oom_probability_high": pl.Float64,
-    "pairs": pl.Int64,
-    "smallest_probability": pl.Float64,
-    "certified": pl.Boolean,
-    "risk_basis": pl.String,
-    "because": pl.String,
-}
+_ANSWER: Final = (
+    *("oom_probability_24h", "oom_probability", "oom_probability_30d"),
+    *("oom_probability_low", "oom_probability_high", "pairs", "smallest_probability", "certified"),
+    *("risk_basis", "because"),
+)
 
 
 def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, margins: Margins) -> pl.DataFrame:
@@ -522,7 +512,7 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
         need = as_need(row)
         one = risk(need, row["limit_bytes"], scores(need.history_seconds, need.climbing))
         found.append(_TOLD(one))
-    answer = pl.DataFrame(found, schema=_ANSWER, orient="row")
+    answer = pl.DataFrame(found, schema={name: RISK[name] for name in _ANSWER}, orient="row")
     return (
         tried.select(*WORKLOAD, "limit_bytes", "growing")
         .hstack(answer)
@@ -700,7 +690,9 @@ def _of_kills(need: Need, limit: float, found: Risk, *, grows: bool) -> Risk:
 
 
 def _watched(need: Need) -> float:
-    return max(need.ahead.watched_hours or (need.history_seconds or 0.0) / 3600, 1.0)
+    """For how many hours kills were counted: at least since the first, where that was before the first sample."""
+    history, counted = (need.history_seconds or 0.0) / 3600, need.kills_hours or 0.0
+    return max(need.ahead.watched_hours or history, counted if counted > history else 0.0, 1.0)
 
 
 def _kills_per_hour(need: Need) -> float:

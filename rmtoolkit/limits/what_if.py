@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.analysis.lives import split
 from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import BLOCKS, kept_by_allocator, kills_of_now, usage, workloads
 from rmtoolkit.recording import Recording, as_recording
@@ -291,10 +291,7 @@ STARTUP: Final = dt.timedelta(minutes=10)
 
 KILLS: Final = pl.Schema(
     {
-        "cluster": pl.String(),
-        "namespace": pl.String(),
-        "workload": pl.String(),
-        "container": pl.String(),
+        **dict.fromkeys(WORKLOAD, pl.String()),
         "pod": pl.String(),
         "time": pl.Datetime("ms", "UTC"),
         "phase": pl.String(),

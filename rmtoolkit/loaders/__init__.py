@@ -10,13 +10,14 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import cached_property
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import polars as pl
 
 from rmtoolkit._io import is_lake, is_url
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, warn
 from rmtoolkit.loaders import _files
-from rmtoolkit.loaders._files import METRICS, PathLike, check_samples, globbed, warn_of_values
+from rmtoolkit.loaders._files import KINDS, METRICS, PathLike, check_samples, warn_of_values
 from rmtoolkit.loaders.prometheus import is_remote_read
 from rmtoolkit.recording import Recording, concat
 from rmtoolkit.schema import Report
@@ -24,6 +25,7 @@ from rmtoolkit.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
 
 class Form(StrEnum):
@@ -61,10 +63,7 @@ _MALLOC_TEXT: Final = re.compile(
     rb"|\bheap stats: ++peak ++total ++freed ++current\b"
 )
 _METRICS: Final = re.compile(METRICS.encode())
-_KINDS: Final = (
-    rb"(?:Pod|ReplicaSet|Deployment|StatefulSet|DaemonSet|Job|CronJob|ReplicationController|Node|ResourceQuota|Event)"
-    rb"(?:List)?"
-)
+_KINDS: Final = f"(?:{'|'.join(KINDS)})(?:List)?".encode()
 #: What the API shows has a uid or a revision; the manifests that people write have neither.
 _OBJECTS: Final = re.compile(rb'"kind"\s*+:\s*+"%b"|^(?:- |  )?kind: %b\b' % (_KINDS, _KINDS), re.MULTILINE)
 _LIVE: Final = re.compile(rb'"uid"\s*+:|^[ \t]++uid: |"resourceVersion"\s*+:|^[ \t]++resourceVersion: ', re.MULTILINE)
@@ -122,8 +121,6 @@ class _File:
     @cached_property
     def metadata(self) -> dict[str, str]:
         """What a Parquet file says of itself."""
-        import polars as pl  # noqa: PLC0415
-
         try:
             return pl.read_parquet_metadata(self.path)
         except (pl.exceptions.PolarsError, OSError, ValueError) as error:
@@ -149,14 +146,6 @@ class _File:
         if len(self.head) < _HEAD_BYTES:
             return b""
         return _files.read_bytes(self.path, expected=_EXPECTED)[0]
-
-
-def _is_lone_number(file: _File) -> bool:
-    return file.path.name in _LONE_NUMBERS and _NUMBER.fullmatch(file.text) is not None
-
-
-def _is_table(file: _File) -> bool:
-    return _files.columns_of(file.text) is not None
 
 
 def _is_top(file: _File) -> bool:
@@ -239,7 +228,7 @@ READERS: Final = (
     ),
     Reader(
         Form.PROCFS,
-        _is_lone_number,
+        lambda file: file.path.name in _LONE_NUMBERS and _NUMBER.fullmatch(file.text) is not None,
         ("loaders.linux", "read_procfs"),
         "files of a cgroup, version 1 or 2",
         "copies of `memory.current`, `memory.max`, `memory.stat` and their like under their own names",
@@ -297,7 +286,7 @@ READERS: Final = (
     ),
     Reader(
         Form.CSV,
-        _is_table,
+        lambda file: _files.columns_of(file.text) is not None,
         ("loaders.tables", "read_table"),
         "any table in CSV",
         "a first line with the names of a time and at least one memory column",
@@ -417,7 +406,15 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     urls = [item for item in named if is_url(item)]
     if urls:
         return _live(urls, [item for item in named if not is_url(item)], options)
-    found, given = _find_files(named)
+    if not named:
+        msg = f"Nothing to read: the list of files is empty. Understood are {UNDERSTOOD}."
+        raise ReadError(msg)
+    found, given = _files.find_files(
+        named,
+        expected=UNDERSTOOD,
+        meant="a file, a folder or a glob",
+        hint=lambda item: f"For a server write {quote(f'http://{item}')}." if _HOST_AND_PORT.fullmatch(item) else "",
+    )
     sorted_out = _sort_out(found)
     parts, used = _read_all(sorted_out, options)
     if not parts:
@@ -525,11 +522,11 @@ def _with_objects(recording: Recording, sorted_out: _SortedOut) -> Recording:
 
 def _options_of(form: Form) -> list[str]:
     """List the options that a reader takes."""
-    readers: list[Callable[..., Recording]] = [OF_FORM[form].load()]
+    readers: list[Callable[..., object]] = [OF_FORM[form].load()]
     if form is Form.SERVER:
-        from rmtoolkit.loaders.prometheus.live import Prometheus  # noqa: PLC0415
+        from rmtoolkit.loaders.prometheus.live import Prometheus, server_at  # noqa: PLC0415
 
-        readers.append(Prometheus.recording)
+        readers += [server_at, Prometheus.recording]
     parameters = [one for reader in readers for one in inspect.signature(reader).parameters.values()]
     return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
 
@@ -548,48 +545,6 @@ def _check_options(options: Mapping[str, object]) -> None:
             close = difflib.get_close_matches(name, known, n=1)
             msg = f"No reader takes an option {quote(name)}. There are: {', '.join(known)}."
             raise RmtoolkitError(f"{msg} Hint: did you mean {close[0]!r}?" if close else msg)
-
-
-def _find_files(path: PathLike | Iterable[PathLike]) -> tuple[list[Path], set[Path]]:
-    """Find the files that a path, a folder, a glob or several of them mean, each once; and those meant by name."""
-    found: dict[Path, None] = {}
-    by_name: set[Path] = set()
-    given = [path] if isinstance(path, str | os.PathLike) else list(path)
-    for item in given:
-        here = Path(item)
-        is_folder = False
-        try:
-            is_folder = here.is_dir()
-            if is_folder:
-                shown = _inside(here)
-            else:
-                named = [here] if here.exists() else globbed(str(item))
-                by_name.update(file for file in named if not file.is_dir())
-                shown = [
-                    file
-                    for match in named
-                    for file in (_inside(match) if match.is_dir() and not is_lake(match) else [match])
-                ]
-        except (OSError, ValueError):
-            shown = []
-        if not shown:
-            if is_folder:
-                raise ReadError.at(item, found="a folder without files", expected=UNDERSTOOD)
-            hint = f"For a server write {quote(f'http://{item}')}." if _HOST_AND_PORT.fullmatch(str(item)) else ""
-            raise ReadError.at(item, found="no such file or folder", expected="a file, a folder or a glob", hint=hint)
-        found.update(dict.fromkeys(shown))
-    if not found:
-        msg = f"Nothing to read: the list of files is empty. Understood are {UNDERSTOOD}."
-        raise ReadError(msg)
-    return list(found), by_name
-
-
-def _inside(folder: Path) -> list[Path]:
-    """List the files of a folder without hidden ones; a lake is one, and so is what is no folder."""
-    if not folder.is_dir() or is_lake(folder):
-        return [folder]
-    files_below = sorted(file for file in folder.rglob("*") if file.is_file())
-    return [file for file in files_below if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
 
 
 def _nothing(path: object, sorted_out: _SortedOut) -> Exception:

@@ -9,18 +9,19 @@ import os
 import re
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 import msgspec
 import polars as pl
 
+from rmtoolkit._io import is_lake
 from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.schema import SIGNALS
 from rmtoolkit.text import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rmtoolkit.recording import Recording
 
@@ -31,6 +32,11 @@ PathLike: TypeAlias = str | os.PathLike[str]
 METRICS: Final = (
     r'"(?:Pod|Node)Metrics(?:List)?"|"metrics\.k8s\.io/|(?:^|\n)(?:- |  )?(?:kind: ["\']?(?:Pod|Node)Metrics'
     r'|apiVersion: ["\']?metrics\.k8s\.io/)|(?:^|\n)\{"time": ?"[^"]*", ?"kubectl": ?"'
+)
+#: What is read of Kubernetes; objects of other kinds are passed over.
+KINDS: Final = (
+    *("Pod", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"),
+    *("Node", "ResourceQuota", "Event"),
 )
 #: A packed file may unpack to this much, whatever its size.
 _ALWAYS_BYTES: Final = 128 << 20
@@ -52,7 +58,39 @@ _BINARY_SHARE: Final = 0.05
 _CONTROL: Final = bytes(set(range(32)) - {9, 10, 12, 13, 27})
 
 
-def globbed(pattern: str) -> list[Path]:
+def find_files(
+    given: Iterable[PathLike], *, expected: str, meant: str, hint: Callable[[str], str]
+) -> tuple[list[Path], set[Path]]:
+    """Find the files that paths, folders and globs mean, each once; and those meant by name."""
+    found: dict[Path, None] = {}
+    by_name: set[Path] = set()
+    for item in given:
+        here = Path(item)
+        is_folder = False
+        try:
+            is_folder = here.is_dir()
+            named = [here] if here.exists() else _globbed(str(item))
+            by_name.update(file for file in named if not file.is_dir())
+            shown = [file for match in named for file in _inside(match)]
+        except (OSError, ValueError):
+            shown = []
+        if not shown and is_folder:
+            raise ReadError.at(item, found="a folder without files", expected=expected)
+        if not shown:
+            raise ReadError.at(item, found="no such file or folder", expected=meant, hint=hint(str(item)))
+        found.update(dict.fromkeys(shown))
+    return list(found), by_name
+
+
+def _inside(folder: Path) -> list[Path]:
+    """List the files of a folder without hidden ones; a lake is one, and so is what is no folder."""
+    if not folder.is_dir() or is_lake(folder):
+        return [folder]
+    files_below = sorted(file for file in folder.rglob("*") if file.is_file())
+    return [file for file in files_below if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
+
+
+def _globbed(pattern: str) -> list[Path]:
     """List what matches, folders too: a recording may be one."""
     matches = sorted(set(map(Path, glob.iglob(pattern, recursive=True))))  # noqa: PTH207
     return [match for match in matches if match.is_file() or match.is_dir()]
@@ -191,6 +229,26 @@ def read_each(files: Sequence[PathLike], read: Callable[[PathLike], object], *, 
     return len(failed)
 
 
+def mapping(content: object, *path: str) -> Mapping[str, Any]:
+    """Go down a path in JSON; what is not there, or is no mapping, is empty."""
+    for name in path:
+        content = content.get(name) if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}
+
+
+def text_of(content: Mapping[str, Any], name: str) -> str | None:
+    """Give a text of a mapping; None where there is none."""
+    value = content.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def whole_number(value: object, most: int = 1 << 63) -> int | None:
+    """Read a number that is whole and not below zero; some write it as text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:  # noqa: PLR2004 - 64 bits
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < most else None
+
+
 _VALUES: Final = (
     "values that were NaN or infinite",
     "values that were negative or absurd",
@@ -258,24 +316,27 @@ def unwrap(text: str) -> list[tuple[str, str]] | None:
     """Split a container's log into time stamps and what the program wrote."""
     head = [line for line in text[:200_000].split("\n", _LOOK_AT)[:_LOOK_AT] if line.strip()]
     enough = _MOST * len(head)
-    if sum(_CRI.fullmatch(line) is not None for line in head) > enough:
-        return _joined([_cri(line) for line in text.split("\n")])
-    if sum(_TIMESTAMPS.fullmatch(line) is not None for line in head) > enough:
-        found = [(_TIMESTAMPS.fullmatch(line), line) for line in text.split("\n")]
-        return [(match[1], match[2] or "") if match else ("", line) for match, line in found]
-    if sum(_json(line) is not None for line in head) > enough:
-        return _joined([_json(line) or ("", line, "", True) for line in text.split("\n")])
+    for read in (_cri, _stamped, _json):
+        if sum(read(line) is not None for line in head) > enough:
+            return _joined([read(line) or ("", line, "", True) for line in text.split("\n")])
     return None
 
 
-def _cri(line: str) -> tuple[str, str, str, bool]:
-    """Read stamp, text, stream and whether the line ends here."""
+#: Stamp, text, stream and whether the line ends here.
+_Entry: TypeAlias = tuple[str, str, str, bool]
+
+
+def _cri(line: str) -> _Entry | None:
     found = _CRI.fullmatch(line)
-    return (found[1], found[4] or "", found[2], found[3] == "F") if found else ("", line, "", True)
+    return (found[1], found[4] or "", found[2], found[3] == "F") if found else None
 
 
-def _json(line: str) -> tuple[str, str, str, bool] | None:
-    """Read the same of a JSON line; None where it is not one with a message."""
+def _stamped(line: str) -> _Entry | None:
+    found = _TIMESTAMPS.fullmatch(line)
+    return (found[1], found[2] or "", "", True) if found else None
+
+
+def _json(line: str) -> _Entry | None:
     if not line.startswith("{"):
         return None
     try:
@@ -284,8 +345,7 @@ def _json(line: str) -> tuple[str, str, str, bool] | None:
         return None
     if not isinstance(entry, dict):
         return None
-    fields = entry.get("fields")
-    inner = fields if isinstance(fields, dict) else {}
+    inner = mapping(entry, "fields")
     message = next(
         (value for key in _MESSAGES for value in (entry.get(key), inner.get(key)) if isinstance(value, str)), None
     )
@@ -297,7 +357,7 @@ def _json(line: str) -> tuple[str, str, str, bool] | None:
     return stamp, message.removesuffix("\n"), str(entry.get("stream", "")), whole
 
 
-def _joined(entries: list[tuple[str, str, str, bool]]) -> list[tuple[str, str]]:
+def _joined(entries: list[_Entry]) -> list[tuple[str, str]]:
     """Put lines that were stored in pieces together, stream by stream."""
     lines: list[tuple[str, str]] = []
     open_pieces: dict[str, tuple[str, list[str]]] = {}

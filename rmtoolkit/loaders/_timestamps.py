@@ -184,6 +184,12 @@ def find(text: str) -> tuple[Stamp, str] | None:
     return _compact(text) or _pieces(text)
 
 
+def find_instant(text: object) -> Stamp | None:
+    """Find a time stamp that leaves nothing open."""
+    found = find(text) if isinstance(text, str) else None
+    return found[0] if found and found[0].kind == Kind.DATED and found[0].utc else None
+
+
 def _compact(text: str) -> tuple[Stamp, str] | None:
     """Find a stamp such as 20261124-225257."""
     found = _COMPACT.search(text)
@@ -384,17 +390,16 @@ def instants(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -> t
     if not all(stamp.utc for stamp in stamps):
         zone = asked.zone()
         if zone is None:
-            raise ReadError.at(
-                asked.path,
-                found=first[1],
-                expected="a time stamp that says its zone",
-                line=first[0],
-                hint="Say where the log was made: timezone='Europe/Berlin', or timezone='UTC'.",
-            )
+            hint = "Say where the log was made: timezone='Europe/Berlin', or timezone='UTC'."
+            raise _unclear(first, asked, "a time stamp that says its zone", hint)
         local = _in_zone(local, [stamp.utc for stamp in stamps], zone)
         says = f"{says.removesuffix(', UTC')}, in {asked.timezone or zone}"
     named = sorted({stamp.zone for stamp in stamps if stamp.utc and stamp.zone.isalpha()} - {"UTC", "GMT", "Z"})
     return local, says + (f"; the zone {', '.join(named)} was taken at its word" if named else "")
+
+
+def _unclear(first: tuple[int, str], asked: Asked, expected: str, hint: str) -> ReadError:
+    return ReadError.at(asked.path, found=first[1], expected=expected, line=first[0], hint=hint)
 
 
 def _ordered(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -> Sequence[Stamp]:
@@ -403,13 +408,7 @@ def _ordered(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -> S
     if "?" not in orders:
         return stamps
     if {"dm", "md"} <= orders or not orders & {"dm", "md"}:
-        raise ReadError.at(
-            asked.path,
-            found=first[1],
-            expected="a date in which day and month cannot be mixed up",
-            line=first[0],
-            hint="Log ISO dates: date -Is.",
-        )
+        raise _unclear(first, asked, "a date in which day and month cannot be mixed up", "Log ISO dates: date -Is.")
     if "dm" in orders:
         return stamps
     return [stamp._replace(milliseconds=stamp.other) if stamp.order == "?" else stamp for stamp in stamps]
@@ -462,13 +461,8 @@ def _with_dates(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -
     """Give clock times their day: the log starts on the day of `time`."""
     start = asked.start()
     if start is None or any(stamp.kind != Kind.CLOCK for stamp in stamps):
-        raise ReadError.at(
-            asked.path,
-            found=first[1],
-            expected="a time stamp with a date",
-            line=first[0],
-            hint="Say on which day the log starts, and in which zone: time='2026-11-24', timezone='UTC'.",
-        )
+        hint = "Say on which day the log starts, and in which zone: time='2026-11-24', timezone='UTC'."
+        raise _unclear(first, asked, "a time stamp with a date", hint)
     zone = dt.UTC if stamps[0].utc else (asked.zone() or dt.UTC)
     midnight = _wall(start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0))
     local, before = [], stamps[0].milliseconds

@@ -26,9 +26,6 @@ _WORD: Final = (1 << 64) - 1
 _SNAPPY_RATIO: Final = 22
 #: No answer unpacks to more than this.
 _NEVER_BYTES: Final = 1 << 30
-#: A literal of snappy whose length stands in the next byte, or the next two.
-_LITERAL_1, _LITERAL_2 = 60 << 2, 61 << 2
-_LITERAL_BYTES: Final = 1 << 16
 
 
 class WireError(RmtoolkitError):
@@ -92,19 +89,11 @@ def fields(data: Buffer, place: int, end: int) -> Iterator[tuple[int, int, int, 
 
 
 def pack_snappy(data: bytes) -> bytes:
-    """Write a snappy block that holds the bytes as they are: requests are short."""
-    parts = [varint(len(data))]
-    for begin in range(0, len(data), _LITERAL_BYTES):
-        literal = data[begin : begin + _LITERAL_BYTES]
-        size = len(literal) - 1
-        if size < 60:  # noqa: PLR2004 - a shorter length stands in the tag
-            parts.append(bytes([size << 2]))
-        elif size < 256:  # noqa: PLR2004 - one byte
-            parts.append(bytes([_LITERAL_1, size]))
-        else:
-            parts.append(bytes([_LITERAL_2]) + size.to_bytes(2, "little"))
-        parts.append(literal)
-    return b"".join(parts)
+    """Write a snappy block."""
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and seldom needed
+
+    packed: bytes = pa.compress(data, codec="snappy", asbytes=True)
+    return packed
 
 
 def unpack_snappy(data: Buffer) -> bytes:

@@ -81,10 +81,20 @@ def glibc_documents(text: str) -> list[GlibcDocument]:
     return sorted((one for one in found if one.allocated_bytes() is not None), key=lambda one: one.line)
 
 
+def _each(pattern: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], int]]:
+    """Find every match, and where the next one begins."""
+    found = None
+    for following in pattern.finditer(text):
+        if found is not None:
+            yield found, following.start()
+        found = following
+    if found is not None:
+        yield found, len(text)
+
+
 def _xml(text: str, context: LogContext) -> Iterator[GlibcDocument]:
     before = 0
-    starts = list(_XML.finditer(text))
-    for start, following in zip(starts, [*(later.start() for later in starts[1:]), len(text)], strict=True):
+    for start, following in _each(_XML, text):
         end = text.find(_XML_END, start.end(), following)
         document = GlibcDocument(
             context.line(start.start()), context.stamp(start.start(), before), mapped_bytes=0, whole=end >= 0
@@ -108,7 +118,9 @@ def _tags(document: GlibcDocument, text: str) -> None:
             if arena is not None:
                 document.arenas.append(arena)
         elif tag in ("size", "unsorted") and arena is not None:
-            _chunk(arena, says)
+            largest, total = _number(says.get("to")), _number(says.get("total"))
+            if largest is not None and total is not None and count:
+                arena.chunks.append((largest, count, total))
         elif tag == "total" and says.get("type") in ("fast", "rest") and size is not None:
             where = document if arena is None else arena
             where.free_bytes = (where.free_bytes or 0) + size
@@ -123,12 +135,6 @@ def _tags(document: GlibcDocument, text: str) -> None:
 
 def _number(text: object) -> int | None:
     return int(text) if isinstance(text, str) and text.isdigit() and int(text) < _MOST else None
-
-
-def _chunk(arena: Arena, says: dict[str, str]) -> None:
-    largest, total, count = (_number(says.get(name)) for name in ("to", "total", "count"))
-    if largest is not None and total is not None and count:
-        arena.chunks.append((largest, count, total))
 
 
 def _tidy(arena: Arena, document: GlibcDocument) -> None:
@@ -254,13 +260,9 @@ def jemalloc_documents(text: str) -> list[Document]:
         body = text[start:end]
         documents.append(Document(context.line(start), "json" if found["json"] else "text", whole, stamp, data, body))
         # The line after a document that was cut off may hold the time of the next one.
-        position = end if whole else _after_totals(text, start + len(found[0]), end)
+        totals = _TOTALS_LINE.search(text, found.end(), end)
+        position = end if whole else totals.end() if totals else found.end()
     return documents
-
-
-def _after_totals(text: str, start: int, end: int) -> int:
-    totals = _TOTALS_LINE.search(text, start, end)
-    return totals.end() if totals else start
 
 
 def _json(decoder: json.JSONDecoder, text: str, start: int) -> tuple[dict[str, Any], int, bool]:
@@ -497,17 +499,8 @@ def read_malloc_info(
     path
         A text file, also packed with gzip or zstd: one document or many, alone or in a program's output or a
         container's log. One file is one container.
-    time
-        When the only document was written, or the first of several, where the file does not say. Without a zone it
-        is in `timezone`, else in UTC.
-    interval
-        Time between two documents, where the file does not say: ``"60s"`` or a timedelta.
-    timezone
-        Zone of time stamps that do not say theirs: ``"Europe/Berlin"``, ``"UTC"``, ``"+01:00"``.
-    pod, namespace, container
-        Whose memory this is.
-    workload
-        The same; when neither `pod` nor `workload` is given, the name of the file, marked as inferred.
+    time, interval, timezone, pod, namespace, container, workload
+        As for `read_jemalloc_stats`.
 
     Returns
     -------
@@ -656,17 +649,8 @@ def read_malloc_text(
     path
         A text file, also packed with gzip or zstd: one document or many, alone or in a program's output or a
         container's log. One file is one container.
-    time
-        When the only document was written, or the first of several, where the file does not say. Without a zone it
-        is in `timezone`, else in UTC.
-    interval
-        Time between two documents, where the file does not say: ``"60s"`` or a timedelta.
-    timezone
-        Zone of time stamps that do not say theirs: ``"Europe/Berlin"``, ``"UTC"``, ``"+01:00"``.
-    pod, namespace, container
-        Whose memory this is.
-    workload
-        The same; when neither `pod` nor `workload` is given, the name of the file, marked as inferred.
+    time, interval, timezone, pod, namespace, container, workload
+        As for `read_jemalloc_stats`.
 
     Returns
     -------
@@ -727,8 +711,7 @@ def _mimalloc(text: str) -> tuple[list[Said], tuple[str, ...]]:
     text, context = unwrapped(text)
     said: list[Said] = []
     before = most = 0
-    starts = list(_COMMITTED.finditer(text))
-    for found, following in zip(starts, [*(later.start() for later in starts[1:]), len(text)], strict=True):
+    for found, following in _each(_COMMITTED, text):
         process = _PROCESS.search(text, found.end(), following)
         if (committed := _bytes(found[7], found[8])) is not None:
             stamp = context.stamp(found.start(), before)

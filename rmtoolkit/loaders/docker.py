@@ -17,7 +17,7 @@ from rmtoolkit import _workloads
 from rmtoolkit._workloads import Event, version_of
 from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders import _timestamps, linux
-from rmtoolkit.loaders._files import PathLike, counted, read_each, read_text
+from rmtoolkit.loaders._files import PathLike, counted, mapping, read_each, read_text, text_of, whole_number
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
@@ -104,23 +104,23 @@ def json_values(text: str) -> tuple[list[Any], int]:
 
 def as_stats(value: Any) -> Measured | None:  # noqa: ANN401 - any JSON
     """Read an answer of `/containers/ID/stats`."""
-    memory = _mapping(value, "memory_stats")
-    usage = _whole(memory.get("usage"))
+    memory = mapping(value, "memory_stats")
+    usage = whole_number(memory.get("usage"))
     time = _instant(value.get("read")) if isinstance(value, dict) else None
     if usage is None or time is None:
         return None
-    stat = {key: number for key, text in _mapping(memory, "stats").items() if (number := _whole(text)) is not None}
+    stat = {key: number for key, text in mapping(memory, "stats").items() if (number := whole_number(text)) is not None}
     signals: dict[str, int | float] = {"usage_bytes": usage, **linux.memory_stat_signals(stat)}
     # On version 1 the API's `limit` is the host's memory where the cgroup has no limit.
-    told = _whole(memory.get("limit"))
+    told = whole_number(memory.get("limit"))
     if "hierarchical_memory_limit" not in stat and told is not None:
         signals["limit_bytes"] = told
     elif "hierarchical_memory_limit" in stat and "limit_bytes" not in signals:
         signals["limit_bytes"] = 0
     linux.add_working_set(signals)
-    if (peak := _whole(memory.get("max_usage"))) is not None:
+    if (peak := whole_number(memory.get("max_usage"))) is not None:
         signals["peak_bytes"] = peak
-    if (tasks := _whole(_mapping(value, "pids_stats").get("current"))) is not None:
+    if (tasks := whole_number(mapping(value, "pids_stats").get("current"))) is not None:
         signals["threads"] = tasks
     labels = Labels(_id(value.get("id")), _name(value.get("name")))
     return Measured(labels, time, signals)
@@ -128,20 +128,20 @@ def as_stats(value: Any) -> Measured | None:  # noqa: ANN401 - any JSON
 
 def as_inspected(value: Any) -> Inspected | None:  # noqa: ANN401 - any JSON
     """Read an entry of `docker inspect`."""
-    state, host, config = (_mapping(value, key) for key in ("State", "HostConfig", "Config"))
+    state, host, config = (mapping(value, key) for key in ("State", "HostConfig", "Config"))
     if not state or not host:
         return None
-    told = {"image": config.get("Image"), "name": value.get("Name"), **_mapping(config, "Labels")}
+    told = {"image": config.get("Image"), "name": value.get("Name"), **mapping(config, "Labels")}
     return Inspected(
         _labels(_id(value.get("Id")), told, value.get("Image")),
-        _whole(host.get("Memory")) or None,
-        _whole(host.get("MemoryReservation")) or None,
+        whole_number(host.get("Memory")) or None,
+        whole_number(host.get("MemoryReservation")) or None,
         _instant(state.get("StartedAt")),
         _instant(state.get("FinishedAt")),
         state.get("Running") is True,
         state.get("OOMKilled") is True,
-        _whole(state.get("ExitCode")) or 0,
-        _whole(value.get("RestartCount")) or 0,
+        whole_number(state.get("ExitCode")) or 0,
+        whole_number(value.get("RestartCount")) or 0,
     )
 
 
@@ -149,10 +149,10 @@ def as_event(value: Any) -> Happened | None:  # noqa: ANN401 - any JSON
     """Read an event in JSON."""
     if not isinstance(value, dict) or value.get("Type", "container") != "container":
         return None
-    nanoseconds, seconds = _whole(value.get("timeNano")), _whole(value.get("time"))
+    nanoseconds, seconds = whole_number(value.get("timeNano")), whole_number(value.get("time"))
     time = nanoseconds // 1_000_000 if nanoseconds else seconds * 1000 if seconds else None
-    actor = _mapping(value, "Actor")
-    told = _mapping(actor, "Attributes") or {"image": value.get("from")}
+    actor = mapping(value, "Actor")
+    told = mapping(actor, "Attributes") or {"image": value.get("from")}
     return _event(str(value.get("Action") or value.get("status")), time, actor.get("ID") or value.get("id"), told)
 
 
@@ -167,40 +167,22 @@ def text_events(text: str) -> Iterator[Happened]:
 def _event(action: str, time: int | None, id_: Any, told: Mapping[str, Any]) -> Happened | None:  # noqa: ANN401
     if time is None or action not in _ACTIONS:
         return None
-    code = _whole(told.get("exitCode" if action == "die" else "signal"))
+    code = whole_number(told.get("exitCode" if action == "die" else "signal"))
     return Happened(_labels(_id(id_), told, None), time, action, code)
 
 
 def _labels(id_: str | None, told: Mapping[str, Any], image_id: Any) -> Labels:  # noqa: ANN401
-    def word(key: str) -> str | None:
-        value = told.get(key)
-        return value if isinstance(value, str) and value else None
-
-    version = version_of(word("image"), image_id if isinstance(image_id, str) else None)
+    version = version_of(text_of(told, "image"), image_id if isinstance(image_id, str) else None)
     labels = Labels(id_, _name(told.get("name")), version=version)
     for prefix in ("com.docker.compose.", "io.podman.compose."):
-        if service := word(f"{prefix}service"):
-            return labels._replace(namespace=word(f"{prefix}project"), service=service, kind="Compose")
-    if service := word("com.docker.swarm.service.name"):
-        stack = word("com.docker.stack.namespace")
+        if service := text_of(told, f"{prefix}service"):
+            return labels._replace(namespace=text_of(told, f"{prefix}project"), service=service, kind="Compose")
+    if service := text_of(told, "com.docker.swarm.service.name"):
+        stack = text_of(told, "com.docker.stack.namespace")
         return labels._replace(
             namespace=stack, service=service.removeprefix(f"{stack}_" if stack else ""), kind="Swarm"
         )
     return labels
-
-
-def _mapping(value: Any, key: str) -> dict[str, Any]:  # noqa: ANN401
-    inner = value.get(key) if isinstance(value, dict) else None
-    return inner if isinstance(inner, dict) else {}
-
-
-def _whole(value: Any) -> int | None:  # noqa: ANN401
-    """Read a number that is whole and not below zero; Docker writes some as text."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:  # noqa: PLR2004 - 64 bits
-        value = int(value)
-    return value if isinstance(value, int) and 0 <= value < 1 << 63 else None
 
 
 def _id(value: Any) -> str | None:  # noqa: ANN401
@@ -213,10 +195,8 @@ def _name(value: Any) -> str | None:  # noqa: ANN401
 
 def _instant(value: Any) -> int | None:  # noqa: ANN401
     """Read RFC 3339 with up to nine decimals, as milliseconds."""
-    if not isinstance(value, str) or value.startswith(_NEVER):
-        return None
-    found = _timestamps.find(value)
-    return found[0].milliseconds if found and found[0].utc and found[0].kind == _timestamps.Kind.DATED else None
+    stamp = _timestamps.find_instant(value) if not str(value).startswith(_NEVER) else None
+    return stamp.milliseconds if stamp is not None else None
 
 
 _UNITS: Final = {
@@ -782,8 +762,12 @@ def _times(log: Log, asked: Asked) -> tuple[list[int], str]:
 
 def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workload_pattern: str | None) -> Recording:
     identities = Identities()
-    for labels in _everybody(found):
-        identities.meet(labels)
+    # Those that say most first.
+    for some in ((entry for _, entry in found.inspected), found.happened, found.measured):
+        for one in some:
+            identities.meet(one.labels)
+    for _, row in found.rows:
+        identities.meet(Labels(row.id, row.name))
     samples, shown, quantum = _samples(found, identities)
     inspected: dict[int, list[tuple[int, Inspected]]] = {}
     for written, entry in sorted(found.inspected, key=lambda pair: pair[0]):
@@ -871,11 +855,3 @@ def _report(found: Found, paths: Sequence[str | os.PathLike[str]], *, has_sample
         warnings=tuple(dict.fromkeys(found.notes)),
         time_axis="; ".join(dict.fromkeys(found.axes)),
     )
-
-
-def _everybody(found: Found) -> Iterable[Labels]:
-    """All labels, those that say most first."""
-    yield from (entry.labels for _, entry in found.inspected)
-    yield from (event.labels for event in found.happened)
-    yield from (measured.labels for measured in found.measured)
-    yield from (Labels(row.id, row.name) for _, row in found.rows)

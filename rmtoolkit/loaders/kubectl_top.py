@@ -13,7 +13,7 @@ import polars as pl
 from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import ReadError, quote, quote_path, warn
 from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import DELIMITERS, METRICS, counted, read_text, unwrap
+from rmtoolkit.loaders._files import DELIMITERS, KINDS, METRICS, counted, mapping, read_text, text_of, unwrap
 from rmtoolkit.loaders._kubectl_rows import (
     EXPECTED,
     MEBIBYTE,
@@ -27,9 +27,8 @@ from rmtoolkit.loaders._kubectl_rows import (
     two_names,
     unfolded,
 )
-from rmtoolkit.loaders._timestamps import Asked, Kind, Stamp, find
+from rmtoolkit.loaders._timestamps import Asked, Stamp, find, find_instant
 from rmtoolkit.loaders.kubernetes import (
-    KINDS,
     METRICS_WORDS,
     SOURCE,
     WITHOUT_OBJECTS,
@@ -648,11 +647,10 @@ class _Found:
         if not isinstance(text, str):
             return None
         if text not in self.places:
-            found = find(text)
-            whole = found is not None and found[0].kind == Kind.DATED and found[0].utc
-            self.places[text] = len(self.stamps) if whole else None
-            if whole and found is not None:
-                self.stamps.append((found[0], text))
+            stamp = find_instant(text)
+            self.places[text] = len(self.stamps) if stamp is not None else None
+            if stamp is not None:
+                self.stamps.append((stamp, text))
         return self.places[text]
 
     def now(self) -> int | None:
@@ -759,7 +757,7 @@ def _recorded(document: Mapping[str, Any], line: int, table: int, found: _Found)
     answer, error = document.get("answer"), document.get("error")
     if isinstance(answer, str):
         found.tables.append(f"{document.get('time')}\n{answer}")
-        found.namespace = found.namespace or _text(document.get("namespace"))
+        found.namespace = found.namespace or text_of(document, "namespace")
     elif isinstance(answer, dict) and "kubectl" not in answer:
         _document(answer, line, table, found)
     elif isinstance(document.get("without"), str):
@@ -771,8 +769,7 @@ def _recorded(document: Mapping[str, Any], line: int, table: int, found: _Found)
 
 def _pod(item: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
     """Read the containers of one pod."""
-    metadata = item.get("metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
+    metadata = mapping(item, "metadata")
     place = found.place(item.get("timestamp"))
     if place is None:
         place = found.place(metadata.get("creationTimestamp"))
@@ -781,15 +778,15 @@ def _pod(item: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
     now = found.now()
     if place is not None and (now is None or found.stamps[place][0].milliseconds > now):
         found.last_stamp = place
-    pod, namespace = _text(metadata.get("name")), _text(metadata.get("namespace"))
+    pod, namespace = text_of(metadata, "name"), text_of(metadata, "namespace")
     for container in item["containers"]:
-        usage = container.get("usage") if isinstance(container, dict) else None
-        memory = _written(usage.get("memory")) if isinstance(usage, dict) else None
-        if memory is None or usage is None or pod is None:
+        usage = mapping(container, "usage")
+        memory = _written(usage.get("memory"))
+        if memory is None or pod is None:
             found.leave_out(_UNREADABLE, line, repr(container)[:_SHOWN])
             continue
         swap = _written(usage["swap"]) if "swap" in usage else None
-        found.rows.append((line, table, place, namespace, pod, _text(container.get("name")), memory, swap))
+        found.rows.append((line, table, place, namespace, pod, text_of(container, "name"), memory, swap))
 
 
 def _read_amounts(found: _Found) -> pl.DataFrame:
@@ -810,10 +807,6 @@ def _amounts_json(texts: pl.Series) -> pl.Series:
     )
     other = texts.alias("text").to_frame().join(read, on="text", how="left", maintain_order="left")["bytes"]
     return pl.select(pl.coalesce(quick, other)).to_series()
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def _written(value: object) -> str | None:

@@ -14,9 +14,9 @@ import polars as pl
 
 from rmtoolkit._workloads import Event, Image, changes, releases, top_owner, version_of
 from rmtoolkit.exceptions import ReadError, quote, quote_path, warn
-from rmtoolkit.loaders._files import counted, read_text, unreadable
+from rmtoolkit.loaders._files import KINDS, counted, mapping, read_text, text_of, unreadable, whole_number
 from rmtoolkit.loaders._kubectl_rows import failure, quantity
-from rmtoolkit.loaders._timestamps import Kind, find, modified
+from rmtoolkit.loaders._timestamps import find_instant, modified
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import CONTAINERS, EVENTS, TIME, Report
 
@@ -25,20 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
-#: What is read; objects of other kinds are passed over.
-KINDS: Final = (
-    "Pod",
-    "ReplicaSet",
-    "Deployment",
-    "StatefulSet",
-    "DaemonSet",
-    "Job",
-    "CronJob",
-    "ReplicationController",
-    "Node",
-    "ResourceQuota",
-    "Event",
-)
 #: 2001: an earlier time in a status is none.
 _FIRST: Final = 1_000_000_000_000
 _STATUSES: Final = (
@@ -46,6 +32,7 @@ _STATUSES: Final = (
     ("initContainers", "initContainerStatuses"),
     ("ephemeralContainers", "ephemeralContainerStatuses"),
 )
+_MOST: Final = 1 << 31
 _QUOTAS: Final = ("limits.memory", "requests.memory", "memory")
 
 Key = tuple[str | None, str]
@@ -114,8 +101,8 @@ class Objects:
 
     def take(self, kind: str, item: Mapping[str, Any], seen: int | None, *, gone: bool = False) -> bool:
         """Take in one object."""
-        about = _dict(item, "metadata")
-        name, namespace = _text(about, "name"), _text(about, "namespace")
+        about = mapping(item, "metadata")
+        name, namespace = text_of(about, "name"), text_of(about, "namespace")
         if kind not in KINDS:
             return False
         if name is None:
@@ -124,7 +111,7 @@ class Objects:
         if kind == "Pod":
             self._see(pod_of(item, seen, gone=gone))
         elif kind == "Node":
-            amount = _bytes(_dict(item, "status", "allocatable"), "memory")
+            amount = _bytes(mapping(item, "status", "allocatable"), "memory")
             if amount is not None:
                 self.nodes[name] = amount
         elif kind == "ResourceQuota":
@@ -134,7 +121,7 @@ class Objects:
         else:
             self.owner_of[kind, (None, namespace, name)] = _controller(about) or ("", "")
             if kind == "ReplicaSet":
-                self.templates[namespace, name] = _containers(_dict(item, "spec", "template", "spec"), {})
+                self.templates[namespace, name] = _containers(mapping(item, "spec", "template", "spec"), {})
         return True
 
     def _see(self, pod: PodSeen) -> None:
@@ -145,89 +132,90 @@ class Objects:
     def settle(self) -> None:
         """Put all looks at a pod in order; a time that contradicts the order is none."""
         for key, looks in self.pods.items():
-            ordered = sorted(looks, key=_order) if all(pod.revision is not None for pod in looks) else looks
+            is_told = all(pod.revision is not None for pod in looks)
+            ordered = sorted(looks, key=lambda pod: pod.revision or 0) if is_told else looks
             times = [pod.seen for pod in ordered if pod.seen is not None]
             if times != sorted(times):
                 ordered = [pod._replace(seen=None) for pod in ordered]
             self.pods[key] = ordered
 
     def _quota(self, place: str, item: Mapping[str, Any]) -> None:
-        hard = _dict(item, "status", "hard") or _dict(item, "spec", "hard")
+        hard = mapping(item, "status", "hard") or mapping(item, "spec", "hard")
         amounts = ((resource, _bytes(hard, resource)) for resource in _QUOTAS)
         self.quotas.update((f"{place} {resource}", amount) for resource, amount in amounts if amount is not None)
 
     def _event(self, item: Mapping[str, Any]) -> None:
         """Keep what tells of an eviction: the pod itself may be gone."""
-        about = _dict(item, "involvedObject") or _dict(item, "regarding")
-        pod = _text(about, "name")
-        if _text(item, "reason") != "Evicted" or _text(about, "kind") != "Pod" or pod is None:
+        about = mapping(item, "involvedObject") or mapping(item, "regarding")
+        pod = text_of(about, "name")
+        if text_of(item, "reason") != "Evicted" or text_of(about, "kind") != "Pod" or pod is None:
             return
         times = (_time(item, name) for name in ("eventTime", "firstTimestamp", "deprecatedFirstTimestamp"))
         time = next((time for time in times if time is not None), None)
-        said = _text(item, "message") or _text(item, "note") or ""
-        self.evictions[_text(about, "namespace"), pod] = time, said
+        said = text_of(item, "message") or text_of(item, "note") or ""
+        self.evictions[text_of(about, "namespace"), pod] = time, said
 
 
 def items(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
     """Give the objects of a document."""
-    watched, event = document.get("object"), _text(document, "type")
+    watched, event = document.get("object"), text_of(document, "type")
     gone = event == "DELETED"
     if isinstance(watched, dict) and event is not None:
         if event == "BOOKMARK":
             return
         document = watched
-    kind = _text(document, "kind") or ""
+    kind = text_of(document, "kind") or ""
     found = document.get("items")
     if not isinstance(found, list):
         yield kind, document, gone
         return
     for item in found:
         if isinstance(item, dict):
-            yield _text(item, "kind") or kind.removesuffix("List"), item, gone
+            yield text_of(item, "kind") or kind.removesuffix("List"), item, gone
 
 
 def pod_of(item: Mapping[str, Any], seen: int | None, *, gone: bool = False) -> PodSeen:
     """Reduce a pod to what a recording needs."""
-    about, spec, status = _dict(item, "metadata"), _dict(item, "spec"), _dict(item, "status")
+    about, spec, status = mapping(item, "metadata"), mapping(item, "spec"), mapping(item, "status")
     deleted = _time(about, "deletionTimestamp")
     return PodSeen(
         seen=seen,
-        revision=_number(about, "resourceVersion", most=1 << 63),
-        namespace=_text(about, "namespace"),
-        name=_text(about, "name") or "",
-        uid=_text(about, "uid"),
-        node=_text(spec, "nodeName"),
+        revision=whole_number(about.get("resourceVersion")),
+        namespace=text_of(about, "namespace"),
+        name=text_of(about, "name") or "",
+        uid=text_of(about, "uid"),
+        node=text_of(spec, "nodeName"),
         created=_time(about, "creationTimestamp"),
         owner=_controller(about),
-        quality=_text(status, "qosClass"),
+        quality=text_of(status, "qosClass"),
         evicted=_evicted(status),
         gone=(deleted if deleted is not None else seen) if gone else None,
-        limit_bytes=_bytes(_dict(spec, "resources", "limits"), "memory") or None,
+        limit_bytes=_bytes(mapping(spec, "resources", "limits"), "memory") or None,
         containers=_containers(spec, status),
     )
 
 
 def _containers(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[ContainerSeen, ...]:
-    whole = _bytes(_dict(spec, "resources", "limits"), "memory") or None
+    of_pod = _bytes(mapping(spec, "resources", "limits"), "memory") or None
     found: list[ContainerSeen] = []
     for declared, reported in _STATUSES:
-        statuses = {_text(one, "name"): one for one in _dicts(status, reported)}
+        statuses = {text_of(one, "name"): one for one in _dicts(status, reported)}
         for container in _dicts(spec, declared):
-            name = _text(container, "name")
+            name = text_of(container, "name")
             if name is None:
                 continue
             now = statuses.get(name, {})
-            runs = (_run(_dict(now, "lastState")), _run(_dict(now, "state")))
+            runs = (_run(mapping(now, "lastState")), _run(mapping(now, "state")))
             found.append(
                 ContainerSeen(
                     name,
                     declared == "containers"
-                    or (declared == "initContainers" and _text(container, "restartPolicy") == "Always"),
-                    _text(container, "image"),
-                    _text(now, "imageID"),
-                    _in_force(container, now, "limits") or whole,
+                    or (declared == "initContainers" and text_of(container, "restartPolicy") == "Always"),
+                    text_of(container, "image"),
+                    text_of(now, "imageID"),
+                    _in_force(container, now, "limits") or of_pod,
                     _in_force(container, now, "requests"),
-                    _number(now, "restartCount"),
+                    whole_number(now.get("restartCount"), _MOST),
                     tuple(run for run in runs if run is not None),
                 )
             )
@@ -236,69 +224,42 @@ def _containers(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[Con
 
 def _in_force(container: Mapping[str, Any], now: Mapping[str, Any], which: str) -> int | None:
     """Tell what the kubelet has set, else what is asked for; an amount of 0 is none."""
-    asked = _bytes(_dict(container, "resources", which), "memory")
-    made = _bytes(_dict(now, "resources", which), "memory")
+    asked = _bytes(mapping(container, "resources", which), "memory")
+    made = _bytes(mapping(now, "resources", which), "memory")
     return (asked if made is None else made) or None
 
 
 def _run(state: Mapping[str, Any]) -> Run | None:
-    ended = _dict(state, "terminated")
+    ended = mapping(state, "terminated")
     if ended:
-        code = _number(ended, "exitCode")
-        reason = _text(ended, "reason") or ("Completed" if code == 0 else "Error")
+        code = whole_number(ended.get("exitCode"), _MOST)
+        reason = text_of(ended, "reason") or ("Completed" if code == 0 else "Error")
         run = Run(_time(ended, "startedAt"), _time(ended, "finishedAt"), reason, code)
         return run if (run.started, run.finished) != (None, None) else None
-    started = _time(_dict(state, "running"), "startedAt")
+    started = _time(mapping(state, "running"), "startedAt")
     return None if started is None else Run(started)
 
 
 def _evicted(status: Mapping[str, Any]) -> tuple[int | None, str] | None:
-    if _text(status, "reason") != "Evicted":
+    if text_of(status, "reason") != "Evicted":
         return None
-    conditions = {_text(one, "type"): _time(one, "lastTransitionTime") for one in _dicts(status, "conditions")}
+    conditions = {text_of(one, "type"): _time(one, "lastTransitionTime") for one in _dicts(status, "conditions")}
     time = next((conditions[name] for name in ("DisruptionTarget", "Ready") if conditions.get(name)), None)
-    return time, _text(status, "message") or ""
+    return time, text_of(status, "message") or ""
 
 
 def _controller(about: Mapping[str, Any]) -> tuple[str, str] | None:
     """Find the one owner that controls; of several that do not say so, the first."""
-    owners = [(one, _text(one, "kind"), _text(one, "name")) for one in _dicts(about, "ownerReferences")]
+    owners = [(one, text_of(one, "kind"), text_of(one, "name")) for one in _dicts(about, "ownerReferences")]
     named = [(one, kind, name) for one, kind, name in owners if kind and name]
     controls = [(kind, name) for one, kind, name in named if str(one.get("controller")).lower() == "true"]
     found = controls or [(kind, name) for _, kind, name in named]
     return found[0] if found else None
 
 
-def _dict(content: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
-    """Go down a path; what is not there, or is no mapping, is empty."""
-    for name in path:
-        inner = content.get(name)
-        if not isinstance(inner, dict):
-            return {}
-        content = inner
-    return content
-
-
 def _dicts(content: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     found = content.get(name)
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-
-def _text(content: Mapping[str, Any], name: str) -> str | None:
-    value = content.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _order(pod: PodSeen) -> int:
-    return pod.revision or 0
-
-
-def _number(content: Mapping[str, Any], name: str, most: int = 1 << 31) -> int | None:
-    """Read a count, which YAML gives as text."""
-    value = content.get(name)
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:  # noqa: PLR2004
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < most else None
 
 
 def _bytes(content: Mapping[str, Any], name: str) -> int | None:
@@ -427,14 +388,10 @@ class Part(NamedTuple):
     damaged: bool = False
 
 
-def looks_like_yaml(text: str) -> bool:
-    """Tell whether documents are YAML."""
-    return text.startswith(_YAML) or any(f"\n{mark}" in text for mark in _YAML)
-
-
 def parts(text: str) -> Iterator[Part]:
     """Take a file apart."""
-    return _yaml_parts(text) if looks_like_yaml(text) else _json_parts(text)
+    is_yaml = text.startswith(_YAML) or any(f"\n{mark}" in text for mark in _YAML)
+    return _yaml_parts(text) if is_yaml else _json_parts(text)
 
 
 def _json_parts(text: str) -> Iterator[Part]:
@@ -611,7 +568,7 @@ def _written(file: Path) -> tuple[float, str]:
 def _read(file: Path, objects: Objects) -> None:
     text, _ = read_text(file, expected=_EXPECTED)
     used = 0
-    seen = _instant(file.stem)
+    dated = find_instant(file.stem)
     damaged: list[Part] = []
     first: Part | None = None
     found = parts(text)
@@ -622,11 +579,12 @@ def _read(file: Path, objects: Objects) -> None:
         if part.damaged:
             damaged.append(part)
         elif part.content is None:
-            told = _instant(part.text)
-            seen = told if told is not None else seen
+            dated = find_instant(part.text) or dated
         else:
-            is_last = following is None and seen is None
-            used += objects.add(part.content, round(modified(file).timestamp() * 1000) if is_last else seen)
+            seen = dated.milliseconds if dated is not None else None
+            if following is None and seen is None:
+                seen = round(modified(file).timestamp() * 1000)
+            used += objects.add(part.content, seen)
         part = following
     if not used:
         what = damaged[0] if damaged else first
@@ -637,13 +595,6 @@ def _read(file: Path, objects: Objects) -> None:
         objects.left_out[_DAMAGED] = objects.left_out.get(_DAMAGED, 0) + len(damaged)
         where = f"line {damaged[0].line}: {quote(damaged[0].text)}"
         warn(f"{quote_path(file)}: left out {counted(len(damaged), _DAMAGED)} ({where}). The rest was read.")
-
-
-def _instant(text: str) -> int | None:
-    """Read a time stamp that leaves nothing open."""
-    found = find(text)
-    whole = found is not None and found[0].kind == Kind.DATED and found[0].utc
-    return found[0].milliseconds if whole and found is not None else None
 
 
 #: What a log of `kubectl top` lacks, and where it is.

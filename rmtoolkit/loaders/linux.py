@@ -206,12 +206,8 @@ _SECTION: Final = re.compile(r"==> (?P<path>.+) <==")
 _PREFIX: Final = re.compile(r"(?P<path>(?:[^\s:]*/)?(?:memory\.[a-z_.]++|smaps_rollup|status)):(?P<rest>.*)")
 _PROCESS_PATH: Final = re.compile(r"/proc/(\d+|self)/(?:smaps_rollup|status)$")
 _BLOCK_FIELD: Final = re.compile(r"(\w++):\s++(\S.*)")
-_KNOWN_FIELDS: Final = frozenset(
-    (
-        *("Name", "Pid", "VmPeak", "VmSize", "VmHWM", "VmRSS", "RssAnon", "RssFile", "RssShmem", "VmSwap", "Threads"),
-        *("Rss", "Pss", "Pss_Dirty", "Pss_Anon", "Pss_File", "Pss_Shmem", "Anonymous", "LazyFree", "Swap", "SwapPss"),
-    )
-)
+_ROLLUP_FIELDS: Final = frozenset({*_ROLLUP, "Pss_Dirty", "LazyFree"})
+_STATUS_FIELDS: Final = frozenset({*_STATUS, "Name", "Pid", "VmPeak", "VmSize"})
 _OTHER_FIELDS: Final = re.compile(r"\w++:(?:\s.*)?")
 _PAIR_PROCFS_BLOCKS: Final = re.compile(r"([a-z]\w*) (\d+)")
 _EVENTS: Final = frozenset(["low", "high", "max", "oom", "oom_kill", "oom_group_kill", "oom_kill_disable", "under_oom"])
@@ -363,10 +359,8 @@ class _Reader:
     def _of(self, text: str) -> tuple[str, str]:
         """Tell of which file a line is, and what in it; no file for what is known to be of no use."""
         found = _BLOCK_FIELD.fullmatch(text)
-        if found and found[1] in _KNOWN_FIELDS:
-            rollup = found[1] in ("Swap", "Anonymous", "LazyFree") or found[1].startswith(("Rss", "Pss", "SwapPss"))
-            rollup = rollup and found[1] not in ("RssAnon", "RssFile", "RssShmem")
-            return ("smaps_rollup" if rollup else "status"), found[1]
+        if found and found[1] in _ROLLUP_FIELDS | _STATUS_FIELDS:
+            return ("smaps_rollup" if found[1] in _ROLLUP_FIELDS else "status"), found[1]
         if _MAPPING.fullmatch(text):
             self._log.mappings |= not text.endswith("[rollup]")
             return "smaps_rollup", "rollup"
@@ -387,11 +381,13 @@ _EXPECTED: Final = "smaps_rollup or status of a process, or memory.stat and othe
 
 
 class _Source(NamedTuple):
-    """One file with its blocks and their times."""
+    """One file with its blocks and their times, and where these come from."""
 
     path: Path
     log: Log
     times: list[int]
+    axis: str
+    notes: tuple[str, ...]
 
 
 def read_procfs(
@@ -442,25 +438,20 @@ def read_procfs(
     ('api', 2097152)
     """
     paths = [Path(path)] if isinstance(path, str | os.PathLike) else [Path(file) for file in path]
-    notes: list[str] = []
-    axes: list[str] = []
     sources: list[_Source] = []
-
-    def take(file: PathLike) -> None:
-        source, axis, more = _read(Path(file), Asked.of(file, time, interval, timezone))
-        notes.extend(more)
-        axes.append(axis)
-        sources.append(source)
-
-    failed = read_each(paths, take, expected=_EXPECTED)
+    failed = read_each(
+        paths,
+        lambda file: sources.append(_read(Path(file), Asked.of(file, time, interval, timezone))),
+        expected=_EXPECTED,
+    )
     containers, samples, events = _tell(sources)
     other = sum(source.log.other for source in sources)
     report = Report(
         sources=tuple(str(file) for file in paths),
         found=("limits",) if any(entry["limit_known"] for entry in containers) else (),
         left_out=+Counter({"lines that do not say what they are": other, "files that could not be read": failed}),
-        warnings=tuple(dict.fromkeys(notes)),
-        time_axis="; ".join(dict.fromkeys(axes)),
+        warnings=tuple(dict.fromkeys(note for source in sources for note in source.notes)),
+        time_axis="; ".join(dict.fromkeys(source.axis for source in sources)),
     )
     if not samples:
         raise ReadError.at(paths[0], found="no amount of memory", expected=_EXPECTED)
@@ -475,7 +466,7 @@ def read_procfs(
     return recording
 
 
-def _read(file: Path, asked: Asked) -> tuple[_Source, str, tuple[str, ...]]:
+def _read(file: Path, asked: Asked) -> _Source:
     text, notes = read_text(file, expected=_EXPECTED)
     log = read_blocks(text, file.name)
     if log.mappings:
@@ -483,8 +474,7 @@ def _read(file: Path, asked: Asked) -> tuple[_Source, str, tuple[str, ...]]:
         raise ReadError.at(file, found="smaps, one mapping after another", expected=_EXPECTED, hint=hint)
     if not log.blocks:
         raise ReadError.at(file, found=text.strip().split("\n", 1)[0], expected=_EXPECTED, line=1)
-    times, axis = _times(log, asked)
-    return _Source(file, log, times), axis, notes
+    return _Source(file, log, *_times(log, asked), notes)
 
 
 def _times(log: Log, asked: Asked) -> tuple[list[int], str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import _lake_files
-from rmtoolkit._tables import asked_window, parse_duration
+from rmtoolkit._tables import asked_window, ends_early, parse_duration
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.loaders.prometheus._client import NothingThereError
 from rmtoolkit.recording import Recording
@@ -122,7 +122,7 @@ def pull(
     told = {"url": server.url, "step_seconds": steps, **asked}
     source = json.dumps({name: value for name, value in told.items() if value is not None}, sort_keys=True)
     known = [] if again else lake.pulled(source)
-    work = _Work(server, lake, source, asked, step, again_for, grain, progress)
+    work = _Work(server, lake, source, asked, step, again_for, grain, progress, _FIRST)
     for stretch in _lake_files.missing(wanted, known, again_for):
         work.fetch(stretch, fresh=not any(begin < stretch[0] <= until for begin, until in known))
     if work.nothing is not None and not work.samples:
@@ -142,7 +142,7 @@ class _Work:
     overlap: dt.timedelta
     grain: dt.timedelta
     progress: Callable[[dt.datetime, int], None] | None
-    length: dt.timedelta = _FIRST
+    length: dt.timedelta
     samples: int = 0
     files: int = 0
     pieces: int = 0
@@ -259,8 +259,7 @@ def _window(
 ) -> _lake_files.Span:
     begin, stop = (_floor(moment, grain) for moment in asked_window(last, start, end))
     if begin >= stop:
-        msg = f"The window ends ({stop.isoformat()}) before it starts ({begin.isoformat()})."
-        raise RmtoolkitError(msg)
+        raise ends_early(begin, stop)
     return max(begin, _EPOCH), stop
 
 

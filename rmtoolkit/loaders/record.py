@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+import psutil
 
 from rmtoolkit._workloads import Event
 from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
@@ -24,8 +25,6 @@ from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, Report
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
-
-    import psutil
 
 
 ROOT: Final = Path("/sys/fs/cgroup")
@@ -158,8 +157,6 @@ def find_target(
     pid: int | None, command: Sequence[str] | None, cgroup: str | os.PathLike[str] | None, name: str | None
 ) -> Target:
     """Find, or start, what is to be followed."""
-    import psutil  # noqa: PLC0415
-
     if cgroup is not None:
         folder = find_cgroup(cgroup)
         place = cgroup_place(str(folder))
@@ -200,8 +197,6 @@ def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
 
 def processes_of(pids: Sequence[int]) -> list[psutil.Process]:
     """Find processes by their ids."""
-    import psutil  # noqa: PLC0415
-
     found = []
     for pid in pids:
         with contextlib.suppress(psutil.Error, ValueError):
@@ -259,8 +254,6 @@ class ProcessReader:
         return linux.parse_smaps_rollup(text)
 
     def _elsewhere(self, process: psutil.Process) -> tuple[dict[str, int], dict[str, int]] | None:
-        import psutil  # noqa: PLC0415 - imported by whoever made the process
-
         try:
             with process.oneshot():
                 return {"rss_bytes": process.memory_info().rss, "threads": process.num_threads()}, {}
@@ -365,15 +358,7 @@ def record(
     >>> recording.events["kind"].to_list(), recording.events["detail"][-1]
     (['start', 'end'], 'exit status 0')
     """
-    recorder = Recorder(
-        pid=pid,
-        command=command,
-        cgroup=cgroup,
-        interval_seconds=interval_seconds,
-        duration_seconds=duration_seconds,
-        name=name,
-        path=path,
-    )
+    recorder = Recorder(pid, command, cgroup, interval_seconds, duration_seconds, name, path)
     with contextlib.suppress(KeyboardInterrupt):
         for _ in recorder.samples():
             pass
@@ -385,7 +370,6 @@ class Recorder:
 
     def __init__(
         self,
-        *,
         pid: int | None = None,
         command: Sequence[str] | None = None,
         cgroup: str | os.PathLike[str] | None = None,
@@ -501,8 +485,6 @@ class Recorder:
         return signals | {key: processes[key] for key in ("rss_bytes", "threads") if key in processes}
 
     def _tree(self) -> list[psutil.Process]:
-        import psutil  # noqa: PLC0415
-
         process = self._target.process
         if process is None:
             return []
@@ -513,8 +495,6 @@ class Recorder:
 
     def _wait(self, seconds: float) -> bool:
         """Wait for the next sample; true when there will be none."""
-        import psutil  # noqa: PLC0415
-
         seconds = max(0.0, seconds)
         child, process = self._target.child, self._target.process
         if child is not None:

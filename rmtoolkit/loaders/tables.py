@@ -44,12 +44,9 @@ def read_table(path: str | os.PathLike[str], *, workload_pattern: str | None = N
     except (pl.exceptions.PolarsError, ValueError) as error:
         first = (str(error) or type(error).__name__).splitlines()[0]
         raise ReadError.at(path, found=first, expected=_EXPECTED) from error
-    report = recording.report
-    extra = Report(
-        left_out={"values that are no numbers": lost} if lost else {}, warnings=notes, time_axis=report.time_axis
-    )
-    report = extra.joined(report)
-    recording = replace(recording, report=report)
+    left_out = {"values that are no numbers": lost} if lost else {}
+    extra = Report(left_out=left_out, warnings=notes, time_axis=recording.report.time_axis)
+    recording = replace(recording, report=extra.joined(recording.report))
     check_samples(recording, quote_path(path))
     if recording.samples.is_empty():
         raise ReadError.at(path, found="no row with a time and an amount of memory", expected=_EXPECTED)

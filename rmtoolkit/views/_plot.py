@@ -525,18 +525,27 @@ def money_ticks(top: float) -> Ticks:
     return [(at * step, text.number(at * step, 3) if at else "0") for at in range(int(top / step + 1e-9) + 1)]
 
 
-def time_ticks(start: int, end: int, width: float, *, apart: float = 78) -> Ticks:
+#: px between two instants at the least.
+_APART: Final = 78
+
+
+def time_ticks(start: int, end: int, width: float) -> Ticks:
     """Choose round instants, ms since 1970: days as ``Tue 17 Nov``, hours as ``03:00``; midnight is its day."""
     per_px = max(end - start, 1) / width
-    step = next((step for step in _TIME_STEPS if step / per_px >= apart), _TIME_STEPS[-1])
+    step = next((step for step in _TIME_STEPS if step / per_px >= _APART), _TIME_STEPS[-1])
     # Weeks begin on Monday; 1 January 1970 was a Thursday.
     origin = 4 * _DAY if step >= 7 * _DAY else 0
     first = -(-(start - origin) // step) * step + origin
     return [(time, _tick(time, step)) for time in range(first, end + 1, step)]
 
 
+def instant(time: float) -> dt.datetime:
+    """Turn ms since 1970 into an instant."""
+    return dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC)
+
+
 def _tick(time: int, step: int) -> str:
-    moment = dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC)
+    moment = instant(time)
     if step >= _DAY or time % _DAY == 0:
         return text.day(moment)
     return text.clock(moment, seconds=step < _MINUTE)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, join, table, wide
 from rmtoolkit.schema import Ending, Outlook, Verdict
+from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
 
 if TYPE_CHECKING:
@@ -19,12 +20,47 @@ if TYPE_CHECKING:
     Column = tuple[str, str, Callable[[Row], object]]
 
 
+#: A longer name is cut, and whole in the title of its element.
+SHOWN_NAME: Final = 160
+
+
+def answer(
+    row: Row,
+    name: str,
+    heading: Markup,
+    then: Markup,
+    target: float,
+    *,
+    badge: Markup | None = None,
+    most: int = SHOWN_NAME,
+    class_: str = "answer",
+) -> Markup:
+    """Write the answer about a workload: verdict, whose it is, why, what to do next, and the facts beside it."""
+    mark, shown = text.VERDICTS[row["verdict"]], shortened(name, most)
+    pods = [text.count(row["pods"], "pod")] if row["pods"] else []
+    said = el(
+        "div",
+        badge or el("span", charts.mark(mark.shape), mark.badge, class_="badge"),
+        el(
+            "span",
+            ", ".join([shown, *pods, *pattern_words(row)]),
+            class_="who",
+            title=name if shown != name else None,
+        ),
+        heading,
+        el("p", text.printable(row["why"]), class_="reason"),
+        then,
+    )
+    return el("div", said, facts(row, target), class_=class_)
+
+
 def facts(row: Row, target: float = 0.05) -> Markup:
     """Write the same four facts, always in the same places."""
     return el("dl", _time(row), _risk(row, target), _confidence(row), _growth(row), class_="facts")
 
 
-def _fact(label: str, value: str, drawn: Markup | None, note: str) -> Markup:
+def fact(label: str, value: str, drawn: Markup | None, note: str) -> Markup:
+    """Write one fact: its name, its value, and below it a small picture and what it rests on."""
     return el(
         "div",
         el("dt", label),
@@ -34,9 +70,6 @@ def _fact(label: str, value: str, drawn: Markup | None, note: str) -> Markup:
 
 
 def _time(row: Row) -> Markup:
-    value = text.time_to_limit(
-        row["limit_outlook"], row["hours_to_limit"], row["limit_bytes"], known=row["limit_known"]
-    )
     notes = []
     if row["limit_outlook"] == Outlook.REACHES:
         notes = [f"about {text.moment(row['limit_at'])} UTC"] if row["limit_at"] is not None else []
@@ -45,16 +78,16 @@ def _time(row: Row) -> Markup:
     elif row["limit_outlook"] == Outlook.BOUNDED:
         settled = row["settled_bytes"]
         notes = ["bounded" if settled is None else f"bounded: settled at {text.memory(settled)}"]
-    return _fact("Time to limit", value, None, ", ".join(notes))
+    return fact("Time to limit", text.time_to_limit(row), None, ", ".join(notes))
 
 
 def _risk(row: Row, target: float) -> Markup:
     value = row["oom_probability_7d"]
     if value is None:
         why = "there is no limit to exceed" if row["limit_bytes"] is None and row["limit_known"] else ""
-        return _fact("OOM kill, 7 days", text.UNKNOWN if not why else text.NOT_APPLICABLE, None, why)
+        return fact("OOM kill, 7 days", text.UNKNOWN if not why else text.NOT_APPLICABLE, None, why)
     drawn = charts.risk_bar(value, target)
-    return _fact(
+    return fact(
         "OOM kill, 7 days",
         text.chance(value),
         drawn,
@@ -65,8 +98,8 @@ def _risk(row: Row, target: float) -> Markup:
 def _confidence(row: Row) -> Markup:
     label, value, level = row["confidence_of"], text.chance(row["confidence_share"]), row["evidence_level"]
     if level is None:
-        return _fact(label, value, None, "")
-    return _fact(label, value, charts.boxes(level), f"evidence {level}/5: {row['evidence_words']}")
+        return fact(label, value, None, "")
+    return fact(label, value, charts.boxes(level), f"evidence {level}/5: {row['evidence_words']}")
 
 
 def _growth(row: Row) -> Markup:
@@ -74,7 +107,7 @@ def _growth(row: Row) -> Markup:
     span = text.rate_range(row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"])
     floor = row["detection_floor_bytes_per_day"]
     notes = [*([span] if span else []), *([f"we would notice growth above {text.floor(floor)}"] if floor else [])]
-    return _fact(f"Growth of {signal}", text.growth(row).removeprefix("+"), None, ", ".join(notes))
+    return fact(f"Growth of {signal}", text.growth(row).removeprefix("+"), None, ", ".join(notes))
 
 
 def pattern_words(row: dict[str, Any]) -> list[str]:
@@ -139,19 +172,11 @@ def seen(item: Row) -> str:
     return f"{signal}, {window}" if signal else window
 
 
-def _says(item: Row) -> Markup:
-    return marked(text.EVIDENCE[item["says"]])
-
-
-def _weight(item: Row) -> object:
-    return charts.dots(item["weight"]) if item["weight"] else text.NOT_APPLICABLE
-
-
 _EVIDENCE: Final[Sequence[Column]] = (
-    ("Says", "", _says),
+    ("Says", "", lambda item: marked(text.EVIDENCE[item["says"]])),
     ("Evidence", "", lambda item: text.printable(item["text"])),
     ("Value", "value", _value),
-    ("Weight", "n weight", _weight),
+    ("Weight", "n weight", lambda item: charts.dots(item["weight"]) if item["weight"] else text.NOT_APPLICABLE),
 )
 _EVIDENCE_SEEN: Final[Sequence[Column]] = (
     _EVIDENCE[0],

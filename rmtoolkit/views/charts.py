@@ -12,70 +12,48 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
-from rmtoolkit.views import style
-from rmtoolkit.views._plot import (
-    PX,
-    Area,
-    Bar,
-    Box,
-    Grows,
-    Line,
-    Plot,
-    Point,
-    Rule,
-    Scale,
-    Shape,
-    chance_ticks,
-    limit_ticks,
-    share_ticks,
-    stretches,
-    thin,
-)
-from rmtoolkit.views._plot_svg import STYLE, note, picture
-from rmtoolkit.views.timeline import LINES, Curve
+from rmtoolkit.views import _plot, style
+from rmtoolkit.views._plot_svg import note, picture
+from rmtoolkit.views.timeline import LINES, Curve, Parts, ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from numpy.typing import NDArray
-
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.limits.backtest import Backtest
 
-
-__all__ = ["STYLE", "boxes", "bullet", "dots", "mark", "risk_bar", "spark"]
 
 SPARK_WIDTH: Final = 132
 SPARK_HEIGHT: Final = 26
 _SPARK_BINS: Final = 44
 _RISK_WIDTH: Final = 200
 _BULLET_WIDTH: Final = 96
-#: A sample seldom meets the very byte at which the kernel kills.
-_AS_GOOD_AS: Final = 0.995
 
 _SHAPES: Final = {"▲": "M6 1.2 11.4 10.8H.6Z", "●": "M6 1.2a4.8 4.8 0 1 0 .01 0Z", "◆": "M6 .4 11.6 6 6 11.6.4 6Z"}
 
 
 @lru_cache(maxsize=64)
-def mark(shape: str, *, size: int = 12) -> Markup:
+def mark(shape: str) -> Markup:
     """Draw one of the marks ▲ ● ◆ in the colour of the text around it; the word stands beside it."""
     drawn = el("path", d=_SHAPES[shape], fill="currentColor")
-    return el("svg", drawn, class_="mark", width=size, height=size, viewBox="0 0 12 12", aria_hidden="true")
+    return el("svg", drawn, class_="mark", width=12, height=12, viewBox="0 0 12 12", aria_hidden="true")
 
 
 def spark(line: Curve, limit: int | None, kills: Sequence[tuple[int, int | None]], start: int, end: int) -> Markup:
     """Draw the memory of a container from 0 to the larger of limit and peak: height means closeness to the limit."""
     top = max(limit or 0, line.peak_bytes, 1.0) * 1.04
-    across = Scale(start, max(end, start + 1), 1, SPARK_WIDTH - 5)
-    plot = Plot(across, Scale(0, top, SPARK_HEIGHT - 1, 2), Box(0, 0, SPARK_WIDTH, SPARK_HEIGHT))
-    pieces = tuple(thin(times, values, start, end, _SPARK_BINS) for times, values in line.pieces)
-    plot.add(Area("whole", pieces), Line("spark", pieces))
+    across = _plot.Scale(start, max(end, start + 1), 1, SPARK_WIDTH - 5)
+    plot = _plot.Plot(across, _plot.Scale(0, top, SPARK_HEIGHT - 1, 2), _plot.Box(0, 0, SPARK_WIDTH, SPARK_HEIGHT))
+    pieces = tuple(_plot.thin(times, values, start, end, _SPARK_BINS) for times, values in line.pieces)
+    plot.add(_plot.Area("whole", pieces), _plot.Line("spark", pieces))
     if limit is not None:
-        plot.add(Rule("spark-limit", start, across.back(SPARK_WIDTH), limit, limit))
-    plot.add(*(Point("kill", time, then or line.peak_bytes, Shape.CROSS, 3) for time, then in kills))
+        plot.add(_plot.Rule("spark-limit", start, across.back(SPARK_WIDTH), limit, limit))
+    plot.add(
+        *(_plot.Point("kill", time, min(then or line.peak_bytes, top), _plot.Shape.CROSS, 3) for time, then in kills)
+    )
     if line.pieces:
         times, values = line.pieces[-1]
-        plot.add(Point("ink", float(times[-1]), float(values[-1]), size=2.2))
+        plot.add(_plot.Point("ink", float(times[-1]), float(values[-1]), size=2.2))
     words = [
         line.name,
         f"last {text.memory(line.last_bytes)}",
@@ -87,33 +65,37 @@ def spark(line: Curve, limit: int | None, kills: Sequence[tuple[int, int | None]
     return picture(SPARK_WIDTH, SPARK_HEIGHT, plot, says=", ".join(words), style=None)
 
 
-def _bits(width: int, height: int, *bits: Bar | Point, says: str = "", also: str = "") -> Markup:
-    plot = Plot(PX, PX, Box(0, 0, width, height))
+def _bits(width: int, height: int, *bits: _plot.Bar | _plot.Point, says: str = "", also: str = "") -> Markup:
+    plot = _plot.Plot(_plot.PX, _plot.PX, _plot.Box(0, 0, width, height))
     plot.add(*bits)
     return picture(width, height, plot, says=says, also=also, style=None)
 
 
-def bullet(peak_bytes: int, limit_bytes: int) -> Markup:
-    """Draw a peak against its limit: a bar that turns to the colour of alarm when it reaches it."""
-    reached = peak_bytes >= _AS_GOOD_AS * limit_bytes
+def bullet(peak_bytes: int, limit_bytes: int, *, reached: bool) -> Markup:
+    """Draw a peak against its limit: a bar that has the colour of alarm where it has reached it."""
     full = _BULLET_WIDTH - 6
     width = round(full * min(peak_bytes / max(limit_bytes, 1), 1))
-    bar = Bar("alarm" if reached else "slack", 0, width, 3, 11)
+    bar = _plot.Bar("alarm" if reached else "slack", 0, width, 3, 11)
     return _bits(
-        _BULLET_WIDTH, 14, Bar("empty", 0, full, 3, 11), bar, Bar("ink", full - 1, full + 1, 0, 14), also="bullet"
+        _BULLET_WIDTH,
+        14,
+        _plot.Bar("empty", 0, full, 3, 11),
+        bar,
+        _plot.Bar("ink", full - 1, full + 1, 0, 14),
+        also="bullet",
     )
 
 
 def risk_bar(probability: float, target: float = 0.05) -> Markup:
     """Draw a chance of an OOM kill on a square-root scale, so that 5 % is readable, with a tick at the target."""
-    scale = Scale(0, 1, 0, _RISK_WIDTH, Grows.AS_ROOT)
+    scale = _plot.Scale(0, 1, 0, _RISK_WIDTH, _plot.Grows.AS_ROOT)
     width, tick = (round(scale.at(min(max(share, 0.0), 1.0))) for share in (probability, target))
     return _bits(
         _RISK_WIDTH,
         16,
-        Bar("empty", 0, _RISK_WIDTH, 5, 11),
-        Bar("alarm" if probability > target else "ink-2", 0, width, 5, 11),
-        Bar("ink", tick - 1, tick + 1, 0, 16),
+        _plot.Bar("empty", 0, _RISK_WIDTH, 5, 11),
+        _plot.Bar("alarm" if probability > target else "ink-2", 0, width, 5, 11),
+        _plot.Bar("ink", tick - 1, tick + 1, 0, 16),
         says=f"{text.chance(probability)}, target at most {text.share(target)}",
     )
 
@@ -122,14 +104,14 @@ def risk_bar(probability: float, target: float = 0.05) -> Markup:
 def boxes(level: int) -> Markup:
     """Draw an evidence level of 1 to 5 as five boxes."""
     looks = ["ink-2" if at < level else "hollow" for at in range(5)]
-    drawn = (Bar(look, 0.5 + 21 * at, 18.5 + 21 * at, 1.5, 10.5) for at, look in enumerate(looks))
+    drawn = (_plot.Bar(look, 0.5 + 21 * at, 18.5 + 21 * at, 1.5, 10.5) for at, look in enumerate(looks))
     return _bits(104, 12, *drawn, says=f"evidence level {level} of 5")
 
 
 @lru_cache(maxsize=64)
 def dots(weight: int) -> Markup:
     """Draw the weight of evidence, 0 to 3, as three dots."""
-    drawn = (Point("ink-2" if at < weight else "hollow", 5 + 11 * at, 6, size=3.8) for at in range(3))
+    drawn = (_plot.Point("ink-2" if at < weight else "hollow", 5 + 11 * at, 6, size=3.8) for at in range(3))
     return _bits(33, 12, *drawn, says=f"weight {weight} of 3")
 
 
@@ -145,34 +127,21 @@ class Sparks:
 
     def __init__(self, found: Assessment, shown: Iterable[int]) -> None:
         recording = found.recording
-        wanted = pl.Series("container_id", sorted(set(shown)), dtype=pl.UInt32)
-        samples = recording.samples.filter(pl.col("container_id").is_in(wanted.implode()))
-        ids = samples["container_id"].to_numpy()
-        self._times = samples["time"].to_physical().to_numpy()
-        edges = np.flatnonzero(np.diff(ids, prepend=ids[:1] + 1)) if len(ids) else np.array([], dtype=np.int64)
-        ends = np.append(edges[1:], len(ids)) if len(edges) else edges
-        self._rows = {int(ids[begin]): (int(begin), int(end)) for begin, end in zip(edges, ends, strict=True)}
-        known = [name for name in LINES if samples[name].null_count() < samples.height]
-        counted = samples.lazy().group_by("container_id").agg(pl.col(known).count()).collect() if known else None
-        self._signal: dict[int, str] = {}
-        for row in () if counted is None else counted.iter_rows(named=True):
-            self._signal[row["container_id"]] = next((name for name in known if row[name]), "")
-        self._values: dict[str, NDArray[np.float64]] = {
-            name: samples[name].cast(pl.Float64).to_numpy() for name in set(self._signal.values()) if name
-        }
-        lives = found.lives.filter(pl.col("container_id").is_in(wanted.implode())).sort("container_id", "start")
-        cut = lives.partition_by("container_id", as_dict=True)
-        self._starts = {key[0]: part["start"].to_physical().to_numpy() for key, part in cut.items()}
+        mine = pl.col("container_id").is_in(pl.Series(sorted(set(shown)), dtype=pl.UInt32).implode())
+        samples = recording.samples.filter(mine)
+        self._samples, self._lives = Parts(samples), Parts(found.lives.filter(mine))
         self._limits = dict(recording.containers.select("container_id", "limit_bytes").iter_rows())
-        self._kills = _kills(recording.events, wanted)
-        self.heading, self._window = self._shared(recording.times())
+        killed = found.events.filter(mine, kind="oom_kill")
+        self._kills = Parts(killed.select("container_id", pl.col("time").to_physical(), "limit_bytes"))
+        self.heading, self._window = self._shared(samples, recording.times())
 
-    def _shared(self, extent: tuple[Any, Any] | None) -> tuple[str, tuple[int, int] | None]:
+    def _shared(self, samples: pl.DataFrame, extent: tuple[Any, Any] | None) -> tuple[str, tuple[int, int] | None]:
         """One window for all sparks where the histories lie side by side in time, else each its own."""
-        spans = [int(self._times[end - 1] - self._times[begin]) for begin, end in self._rows.values()]
+        time = pl.col("time").to_physical()
+        spans = samples.group_by("container_id").agg(span=time.max() - time.min())["span"].to_list()
         if not spans or extent is None:
             return "History, to limit", None
-        first, last = (round(time.timestamp() * 1000) for time in extent)
+        first, last = map(ms, extent)
         if last - first > _SIDE_BY_SIDE * statistics.median(spans):
             return "History, to limit", None
         first = max(first, last - _WEEK_MS)
@@ -180,15 +149,15 @@ class Sparks:
 
     def curve(self, container: int) -> Curve | None:
         """Give the memory of a container, cut at lives and gaps."""
-        signal = self._signal.get(container)
-        if not signal:
+        samples, lives = self._samples.get(container), self._lives.get(container)
+        signal = None if samples is None else next((name for name in LINES if samples[name].count()), None)
+        if samples is None or signal is None:
             return None
-        begin, end = self._rows[container]
-        times, values = self._times[begin:end], self._values[signal][begin:end]
-        there = ~np.isnan(values)
-        times, values = times[there], values[there]
-        life = np.searchsorted(self._starts.get(container, times[:1]), times, side="right")
-        pieces = tuple((times[low:high], values[low:high]) for low, high in stretches(times, life))
+        known = samples.select("time", signal).drop_nulls()
+        times, values = known["time"].to_physical().to_numpy(), known[signal].cast(pl.Float64).to_numpy()
+        starts = times[:1] if lives is None else lives["start"].to_physical().to_numpy()
+        runs = _plot.stretches(times, np.searchsorted(starts, times, side="right"))
+        pieces = tuple((times[low:high], values[low:high]) for low, high in runs)
         return Curve(text.SIGNAL_WORDS.get(signal, signal), "ink", pieces)
 
     def of(self, container: int) -> Markup | str:
@@ -198,16 +167,9 @@ class Sparks:
             return text.NOT_APPLICABLE
         start, end = self._window or (int(line.pieces[0][0][0]), int(line.pieces[-1][0][-1]))
         limit = self._limits.get(container)
-        kills = [(time, limit) for time in self._kills.get(container, ()) if start <= time <= end]
-        return spark(line, limit, kills[-_MOST_KILLS:], start, end)
-
-
-def _kills(events: pl.DataFrame, wanted: pl.Series) -> dict[int, list[int]]:
-    killed = events.filter((pl.col("kind") == "oom_kill") & pl.col("container_id").is_in(wanted.implode()))
-    found: dict[int, list[int]] = {}
-    for container, time in killed.select("container_id", pl.col("time").to_physical()).iter_rows():
-        found.setdefault(container, []).append(time)
-    return found
+        kills = self._kills.get(container)
+        inside = [] if kills is None else kills.filter(pl.col("time").is_between(start, end)).tail(_MOST_KILLS).rows()
+        return spark(line, limit, [kill[1:] for kill in inside], start, end)
 
 
 WIDTH: Final = 720
@@ -243,11 +205,11 @@ def risk_curve(risk: pl.DataFrame, points: Sequence[tuple[str, int | None]] = ()
         for name in ("oom_probability", "oom_probability_low", "oom_probability_high")
     )
     first, last = float(limits[0]), float(limits[-1])
-    plot = _plot(first, last, "limit", "chance of an OOM kill in 7 days")
-    plot.bottom_axis(limit_ticks(first, last, _RIGHT - _LEFT, 95), "note", marks=False, unit="Mi")
+    plot = _ground(first, last, "limit", "chance of an OOM kill in 7 days")
+    plot.bottom_axis(_plot.limit_ticks(first, last, _RIGHT - _LEFT, 95), "note", marks=False, unit="Mi")
     if known["oom_probability_low"].null_count() == 0:
-        plot.add(Area("interval", ((limits, high),), ((limits, low),)))
-    plot.add(Line("line", ((limits, middle),)))
+        plot.add(_plot.Area("interval", ((limits, high),), ((limits, low),)))
+    plot.add(_plot.Line("line", ((limits, middle),)))
     for name, limit in points:
         if limit is not None and first <= limit <= last:
             spot = plot.mark("ink", limit, float(np.interp(limit, limits, middle)))
@@ -265,12 +227,12 @@ def pareto(result: Backtest) -> Picture:
     if not arms.height:
         return _nothing("No week was scored")
     low, high = max(0.0, float(arms["slack"][0]) - 0.03), min(1.0, float(arms["slack"][-1]) + 0.05)
-    plot = _plot(low, high, "of the limit unused on average", "weeks with an OOM kill")
-    plot.bottom_axis(share_ticks(low, high), "note", marks=False)
+    plot = _ground(low, high, "of the limit unused on average", "weeks with an OOM kill")
+    plot.bottom_axis(_plot.share_ticks(low, high), "note", marks=False)
     for family, look in (("rmtoolkit", "line"), ("max", "fit")):
         chosen = arms.filter(pl.col("arm").str.starts_with(family))
         if chosen.height:
-            plot.add(Line(look, ((chosen["slack"].to_numpy(), chosen["oom_share"].to_numpy()),)))
+            plot.add(_plot.Line(look, ((chosen["slack"].to_numpy(), chosen["oom_share"].to_numpy()),)))
     ours = pl.col("arm").str.starts_with("rmtoolkit")
     order = arms.with_columns(ours=ours).sort("ours", descending=True, maintain_order=True)
     marked = [
@@ -287,11 +249,11 @@ def pareto(result: Backtest) -> Picture:
     return Picture(picture(WIDTH, HEIGHT, plot, says=says), says)
 
 
-def _plot(low: float, high: float, below: str, beside: str) -> Plot:
+def _ground(low: float, high: float, below: str, beside: str) -> _plot.Plot:
     """Make the ground: shares upwards on a scale that grows as a root."""
-    across = Scale(low, high, _LEFT, _RIGHT)
-    plot = Plot(across, Scale(0, 1, _BASE, _TOP, Grows.AS_ROOT), Box(_LEFT, 0, WIDTH, _BASE))
-    plot.left_axis(chance_ticks(), "note", grid=True)
+    across = _plot.Scale(low, high, _LEFT, _RIGHT)
+    plot = _plot.Plot(across, _plot.Scale(0, 1, _BASE, _TOP, _plot.Grows.AS_ROOT), _plot.Box(_LEFT, 0, WIDTH, _BASE))
+    plot.left_axis(_plot.chance_ticks(), "note", grid=True)
     plot.write((_LEFT + _RIGHT) / 2, HEIGHT - 8, "middle", below)
     plot.write(_LEFT - 50, 14, "start", beside)
     return plot

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, el, join
+from rmtoolkit._html import el, folded, join
 from rmtoolkit.assessment import Assessment, as_assessment
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.views import _tables
-from rmtoolkit.views._tables import action, facts, pattern_words
+from rmtoolkit.views._tables import action
 from rmtoolkit.views.style import STYLE
 
 if TYPE_CHECKING:
@@ -122,15 +122,14 @@ class Explanation:
     def _repr_html_(self) -> str:
         row: dict[str, Any] = self.row | {"evidence": self.evidence.to_dicts()}
         mark = text.VERDICTS[row["verdict"]]
-        pods = [text.count(row["pods"], "pod")] if row["pods"] else []
         first, *others = self.advice.iter_rows(named=True)
-        answer = el(
-            "div",
-            el("span", f"{mark.shape} {mark.badge}", class_="badge"),
-            el("span", ", ".join([text.named(row), *pods, *pattern_words(row)]), class_="who"),
+        answer = _tables.answer(
+            row,
+            text.named(row),
             el("p", text.printable(self.headline), class_="headline"),
-            el("p", text.printable(row["why"]), class_="reason"),
             el("div", el("b", "Next:"), " ", *action(first), class_="next"),
+            self.target,
+            badge=el("span", f"{mark.shape} {mark.badge}", class_="badge"),
         )
         risk = _risk_words(row)
         more = [el("li", *action(one)) for one in others]
@@ -141,13 +140,17 @@ class Explanation:
         return el(
             "div",
             el("style", STYLE),
-            el("div", answer, facts(row, self.target), class_="answer"),
+            answer,
             el("p", risk, class_="note") if risk else None,
             _tables.evidence(row, where=True, caption="Evidence"),
-            _folded("What else to do ", text.count(len(more), "thing"), "ol", more),
-            _folded(
-                "The same in Grafana ", text.count(len(queries), "query", "queries"), "dl", queries, class_="queries"
-            ),
+            folded("What else to do", text.count(len(more), "thing"), el("ol", *more)) if more else None,
+            folded(
+                "The same in Grafana",
+                text.count(len(queries), "query", "queries"),
+                el("dl", *queries, class_="queries"),
+            )
+            if queries
+            else None,
             class_=f"rm rm-explanation {mark.token}",
         )
 
@@ -158,12 +161,6 @@ def _risk_words(row: Row) -> str | None:
     if not known:
         return None
     return "Chance of an OOM kill: " + ", ".join(f"{text.chance(value)} within {span}" for span, value in known) + "."
-
-
-def _folded(title: str, note: str, kind: str, items: list[Markup], **attributes: object) -> Markup | None:
-    if not items:
-        return None
-    return el("details", el("summary", title, el("span", note, class_="note")), el(kind, *items, **attributes))
 
 
 def explain(

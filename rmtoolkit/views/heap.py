@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,16 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, el, table
+from rmtoolkit._html import Markup, document, el, table
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer, spans
 from rmtoolkit.analysis.heap_reading import place
 from rmtoolkit.heap._names import spoken
 from rmtoolkit.heap.suspects import OTHERS, over_time
-from rmtoolkit.views._plot import Area, Box, Line, Plot, Point, Rule, Scale, count_step, memory_ticks, spread, thin
+from rmtoolkit.views import _plot
 from rmtoolkit.views._plot_svg import note, picture
-from rmtoolkit.views._tables import marked, with_code
-from rmtoolkit.views.allocator import allocator_layers, allocator_sizes
+from rmtoolkit.views._tables import fact, marked, with_code
 from rmtoolkit.views.charts import Picture
 from rmtoolkit.views.heap_terminal import MARKS, SHOWN
 from rmtoolkit.views.icicle import SCRIPT, fitting, zoomable
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from rmtoolkit.heap.profile import HeapProfile
-    from rmtoolkit.views._plot import Floats, Piece, Ticks
 
 
 WIDTH: Final = 1080
@@ -70,19 +66,21 @@ def heap_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> P
     names, levels = _ordered(names, levels, grows, top)
     top = max(top, float(resident[1].max()) if resident is not None else 0.0, 1.0)
 
-    plot = Plot(
-        Scale(begin, max(end, begin + 1e-9), _LEFT, _RIGHT), Scale(0, top, _BASE, _TOP), Box(0, 0, WIDTH, HEIGHT)
+    plot = _plot.Plot(
+        _plot.Scale(begin, max(end, begin + 1e-9), _LEFT, _RIGHT),
+        _plot.Scale(0, top, _BASE, _TOP),
+        _plot.Box(0, 0, WIDTH, HEIGHT),
     )
-    plot.left_axis(memory_ticks(top))
+    plot.left_axis(_plot.memory_ticks(top))
     plot.bottom_axis(_timed(begin, end) if timed else _counted(begin, end), marks=False)
     below = "since the recording began" if timed else "pictures, in the order in which they were taken"
     plot.write(_RIGHT, _BASE + 34, "end", below, "note")
     looks = _looks(names, grows)
     edges = [((clock, edge),) for edge in levels.cumsum(axis=0)]
     for at, (look, edge) in enumerate(zip(looks, edges, strict=True)):
-        plot.add(Area(look, edge, edges[at - 1] if at else None))
+        plot.add(_plot.Area(look, edge, edges[at - 1] if at else None))
     if resident is not None:
-        plot.add(Line("wide-halo", (resident,)), Line("line", (resident,)))
+        plot.add(_plot.Line("wide-halo", (resident,)), _plot.Line("line", (resident,)))
     _name(plot, names, looks, levels, resident)
     if timed:
         _peak(plot, heap)
@@ -99,7 +97,7 @@ def _growing(suspects: pl.DataFrame | None) -> set[str]:
     return set(growing.filter(growing["growth_share"] >= _GROWS)["function"])
 
 
-def _ordered(names: list[str], levels: Floats, grows: set[str], top: float) -> tuple[list[str], Floats]:
+def _ordered(names: list[str], levels: _plot.Floats, grows: set[str], top: float) -> tuple[list[str], _plot.Floats]:
     """Put what grows below, the largest of the others next, and what is too small to see to everything else."""
     kept = [place for place, name in enumerate(names) if name in grows]
     seen = [place for place, name in enumerate(names) if name not in grows and name != OTHERS]
@@ -118,29 +116,33 @@ def _looks(names: list[str], grows: set[str]) -> list[str]:
     return ["cache" if name == OTHERS else next(alarms if name in grows else calm, "whole") for name in names]
 
 
-def _resident(heap: HeapProfile, end: float) -> Piece | None:
+def _resident(heap: HeapProfile, end: float) -> _plot.Piece | None:
     known = heap.timeline.drop_nulls(["time_seconds", "rss_bytes"]).sort("time_seconds")
     known = known.filter(known["time_seconds"].is_between(0, end))
     if known.height < _FEWEST:
         return None
     times = (known["time_seconds"] * 1000).round().cast(int).to_numpy()
-    times, values = thin(times, known["rss_bytes"].to_numpy().astype(np.float64), int(times[0]), int(times[-1]), 240)
+    times, values = _plot.thin(
+        times, known["rss_bytes"].to_numpy().astype(np.float64), int(times[0]), int(times[-1]), 240
+    )
     return times / 1000, values
 
 
-def _timed(begin: float, end: float) -> Ticks:
+def _timed(begin: float, end: float) -> _plot.Ticks:
     span = end - begin
     step = next((step for step in _STEPS if span / step <= _TICKS), span / _TICKS)
     ticks = range(math.ceil(begin / step), math.floor(end / step + 1e-9) + 1)
     return [(tick * step, text.hours(tick * step / 3600) if tick else "0") for tick in ticks]
 
 
-def _counted(begin: float, end: float) -> Ticks:
-    step = count_step(end - begin, _TICKS)
+def _counted(begin: float, end: float) -> _plot.Ticks:
+    step = _plot.count_step(end - begin, _TICKS)
     return [(at, f"{at:,}") for at in range(math.ceil(begin), math.floor(end) + 1, step)]
 
 
-def _name(plot: Plot, names: list[str], looks: list[str], levels: Floats, resident: Piece | None) -> None:
+def _name(
+    plot: _plot.Plot, names: list[str], looks: list[str], levels: _plot.Floats, resident: _plot.Piece | None
+) -> None:
     """Write the functions beside the end of their areas, with what they hold there."""
     upper = levels[:, -1].cumsum()
     told = [
@@ -151,14 +153,14 @@ def _name(plot: Plot, names: list[str], looks: list[str], levels: Floats, reside
         told.append((plot.y.at(resident[1][-1]), "", f"resident {text.memory(resident[1][-1])}"))
     told.sort()
     x = _RIGHT + 12
-    for y, (_, look, shown) in zip(spread([y for y, *_ in told], 17, _TOP, _BASE), told, strict=True):
+    for y, (_, look, shown) in zip(_plot.spread([y for y, *_ in told], 17, _TOP, _BASE), told, strict=True):
         grows = look.startswith("alarm")
         kind = "alarm" if grows else "" if look in ("", "cache") else "plain"
         if look:
             plot.write(x, y + 4, "start", f"{'▲ ' if grows else ''}{shown}", kind, swatch=look)
         else:
             height = plot.y.back(y)
-            plot.add(Rule("line", plot.x.back(x), plot.x.back(x + 10), height, height))
+            plot.add(_plot.Rule("line", plot.x.back(x), plot.x.back(x + 10), height, height))
             plot.write(x + 15, y + 4, "start", shown, "plain")
 
 
@@ -168,18 +170,18 @@ def _named(name: str, held: float) -> str:
     return fitting([f"{'::'.join(parts[at:])} {size}" for at in range(len(parts))], 240) or size
 
 
-def _peak(plot: Plot, heap: HeapProfile) -> None:
+def _peak(plot: _plot.Plot, heap: HeapProfile) -> None:
     """Mark the most that was held at any time."""
     when, most = heap.summary.peak_time_seconds, heap.summary.peak_bytes
     if when is None or most is None or not plot.x.low <= when <= plot.x.high:
         return
-    plot.add(Point("event", when, most))
+    plot.add(_plot.Point("event", when, most))
     x = plot.x.at(when)
     written = f"peak {text.memory(most)} after {text.hours(when / 3600)}"
     plot.write(x, plot.y.at(most) + 19, "end" if x > (_LEFT + _RIGHT) / 2 else "start", written, "strong")
 
 
-def _says(names: list[str], levels: Floats, grows: set[str], heap: HeapProfile) -> str:
+def _says(names: list[str], levels: _plot.Floats, grows: set[str], heap: HeapProfile) -> str:
     whole = levels.sum(axis=0)
     said = f"Live heap over time: {text.memory(whole[0])} at first, {text.memory(whole[-1])} at the end"
     if heap.summary.peak_bytes is not None:
@@ -190,6 +192,120 @@ def _says(names: list[str], levels: Floats, grows: set[str], heap: HeapProfile) 
         for name, level in zip(names[:2], levels[:2], strict=True)
     ]
     return f"{said}; {', '.join(parts)}"
+
+
+#: Where bars of an allocator begin and end, px.
+_BARS, _BARS_END = 150, WIDTH - 20
+_ARENAS: Final = 8
+_SIZES: Final = 10
+#: px right of the bars of sizes, for words.
+_WORDS: Final = 300
+#: Layers from used to given back on demand, and what they are called.
+LAYERS: Final = {
+    "live": "live heap",
+    "slack": "gaps between live blocks",
+    "kept": "kept pages",
+    "whole": "metadata",
+    "outside": "outside the allocator",
+}
+#: A size with less than this share of the largest gaps is not drawn.
+_LEAST_GAPS: Final = 0.02
+
+
+def allocator_layers(found: AllocatorAnswer) -> Picture:
+    """Draw what is resident: live, in gaps, kept, metadata, outside; the process first, then each arena."""
+    totals = found.allocator.totals
+    if not totals.height:
+        return Picture(note(WIDTH, 40, found.headline.removesuffix(".")), found.headline)
+    whole = _layers(totals.row(-1, named=True)) | ({"outside": found.outside_bytes} if found.outside_bytes else {})
+    several = found.arenas.height > 1
+    arenas = list(found.arenas.head(_ARENAS).iter_rows(named=True)) if several else []
+    top = max(sum(layers.values()) for layers in [whole, *map(_layers, arenas)])
+    plot = _bars(top, _BARS_END)
+    plot.write(0, 46, "start", "whole process", "strong")
+    _bar(plot, whole, 24, 34)
+    _named_layers(plot, whole, 84)
+    y = 98
+    if arenas:
+        plot.write(0, 118, "start", "arenas", "strong")
+        y = 128
+    for row in arenas:
+        threads = "" if row["threads"] is None else f", {text.count(row['threads'], 'thread')}"
+        plot.write(0, y + 13, "start", f"{text.printable(row['arena'])}{threads}")
+        _bar(plot, _layers(row), y, 18)
+        y += 24
+    hidden = found.arenas.height - _ARENAS if several else 0
+    if hidden > 0:
+        plot.write(_BARS, y + 12, "start", f"and {text.count(hidden, 'arena')} more with less", "note")
+        y += 20
+    floor = _plot.Plot(plot.x, _plot.Scale(0, 1, y + 4, y + 3), _plot.Box(0, 0, WIDTH, y + 32))
+    floor.bottom_axis(_plot.memory_ticks(top), "note", marks=False)
+    parts = ", ".join(f"{LAYERS[kind]} {text.memory(amount)}" for kind, amount in whole.items())
+    return _shown(y + 32, f"{found.headline} Layers: {parts}.", plot, floor)
+
+
+def allocator_sizes(found: AllocatorAnswer) -> Picture:
+    """Draw which sizes of blocks have the gaps: what is live on their pages, and what is free."""
+    rows = [row for row in found.sizes.head(_SIZES).iter_rows(named=True) if row["fragmentation_bytes"]]
+    rows = [row for row in rows if row["fragmentation_bytes"] >= _LEAST_GAPS * rows[0]["fragmentation_bytes"]]
+    if not rows:
+        says = "No size of block has gaps" if found.sizes.height else "These statistics list no sizes of blocks"
+        return Picture(note(WIDTH, 40, says), says)
+    plot = _bars(max(row["active_bytes"] or 0 for row in rows), _BARS_END - _WORDS)
+    for at, row in enumerate(rows):
+        y = 6 + 24 * at
+        plot.write(0, y + 13, "start", f"blocks of {text.block_size(row['size_bytes'])}")
+        end = _bar(plot, {"live": row["live_bytes"] or 0, "slack": row["fragmentation_bytes"]}, y, 18)
+        used = "" if row["used"] is None else f", {text.share(row['used'])} used"
+        shown = f"{text.memory(row['fragmentation_bytes'])} in gaps, {text.memory(row['live_bytes'])} live{used}"
+        plot.write(plot.x.at(end) + 8, y + 13, "start", shown, "" if at else "plain")
+    first = rows[0]
+    says = (
+        f"Blocks of {text.block_size(first['size_bytes'])} have most of the gaps: "
+        f"{text.memory(first['fragmentation_bytes'])} of {text.memory(first['active_bytes'])} on their pages"
+    )
+    return _shown(12 + 24 * len(rows), says, plot)
+
+
+def _layers(row: dict[str, Any]) -> dict[str, int]:
+    """Take apart what is resident; what is unknown is left out."""
+    dirty = row["purgeable_bytes"] if row.get("dirty_bytes") is None else row["dirty_bytes"]
+    known = {
+        "live": row["allocated_bytes"],
+        "slack": row["fragmentation_bytes"],
+        "kept": dirty,
+        "whole": row["metadata_bytes"],
+    }
+    return {kind: amount for kind, amount in known.items() if amount}
+
+
+def _bars(top: int, right: float) -> _plot.Plot:
+    return _plot.Plot(_plot.Scale(0, max(top, 1), _BARS, right), _plot.PX, _plot.Box(0, 0, WIDTH, 0))
+
+
+def _bar(plot: _plot.Plot, layers: dict[str, int], y: float, height: float) -> int:
+    """Draw layers one behind the other, and give where they end."""
+    end = 0
+    for kind, amount in layers.items():
+        least = plot.x.back(plot.x.at(end) + 0.5)
+        says = f"{LAYERS[kind]}: {text.memory(amount)}"
+        plot.add(_plot.Bar(kind, end, max(end + amount, least), y, y + height, says))
+        end += amount
+    return end
+
+
+def _named_layers(plot: _plot.Plot, layers: dict[str, int], y: float) -> None:
+    """Name the layers under the bar, with what they hold."""
+    x = float(_BARS)
+    for kind, amount in layers.items():
+        shown = f"{LAYERS[kind]} {text.memory(amount)}"
+        plot.write(x, y, "start", shown, "plain" if kind in ("live", "kept") else "", swatch=kind)
+        x += 16 + _plot.text_width(shown) + 22
+
+
+def _shown(height: float, says: str, *plots: _plot.Plot) -> Picture:
+    style = "max-width:100%;height:auto;display:block"
+    return Picture(picture(WIDTH, height, *plots, says=says, also="rm-heap-bars", style=style), says)
 
 
 ENDINGS: Final = (".html",)
@@ -212,27 +328,14 @@ def page(found: HeapAnswer | DiffAnswer | AllocatorAnswer, *, source: str = "") 
         token, parts = "unsure", _of_diff(found)
     else:
         token, parts = _TOKENS.get(found.reading.kind, "unsure"), _of_profile(found)
-    head = el(
-        "head",
-        el("meta", charset="utf-8"),
-        el("meta", http_equiv="Content-Security-Policy", content=_policy()),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("title", text.printable(found.headline)),
-        el("style", HEAP_PAGE),
+    main = el(
+        "main",
+        el("p", f"{what}: {text.printable(source)}" if source else what, class_="note"),
+        el("h1", text.printable(found.headline)),
+        *parts,
+        class_=f"rm rm-explanation {token}",
     )
-    said = f"{what}: {text.printable(source)}" if source else what
-    body = el(
-        "body",
-        el(
-            "main",
-            el("p", said, class_="note"),
-            el("h1", text.printable(found.headline)),
-            *parts,
-            class_=f"rm rm-explanation {token}",
-        ),
-        el("script", SCRIPT),
-    )
-    return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
+    return document(text.printable(found.headline), HEAP_PAGE, [main], SCRIPT, inline=True)
 
 
 def write(found: HeapAnswer | DiffAnswer | AllocatorAnswer, path: str | os.PathLike[str], *, source: str = "") -> Path:
@@ -243,24 +346,12 @@ def write(found: HeapAnswer | DiffAnswer | AllocatorAnswer, path: str | os.PathL
     return Path(path)
 
 
-def _policy() -> str:
-    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'"
-
-
 def _next(step: str) -> Markup:
     return el("div", el("b", "Next:"), " ", with_code(step), class_="next")
 
 
 def _facts(facts: Sequence[tuple[str, str, str]]) -> Markup:
-    return el(
-        "dl",
-        *(
-            el("div", el("dt", name), el("dd", value, class_="fact"), el("dd", note, class_="note"))
-            for name, value, note in facts
-        ),
-        class_="facts",
-    )
+    return el("dl", *(fact(name, value, None, note) for name, value, note in facts), class_="facts")
 
 
 def _of_profile(found: HeapAnswer) -> list[Markup | None]:
@@ -352,7 +443,7 @@ def _churn(found: HeapAnswer) -> Markup:
 
 def _of_diff(found: DiffAnswer) -> list[Markup | None]:
     rows = [
-        (place(row), *(_change(row, name) for name in SHOWN))
+        (place(row), *(text.change(row[f"{name}_change"], counted=name == "allocations") for name in SHOWN))
         for row in found.table.iter_rows(named=True)
         if any(row[f"{name}_change"] for name in SHOWN)
     ][:_ROWS]
@@ -368,16 +459,6 @@ def _of_diff(found: DiffAnswer) -> list[Markup | None]:
         through,
         _table("By function", ("Function", "Live at the end", "At the peak", "Allocations"), rows),
     ]
-
-
-def _change(row: dict[str, Any], name: str) -> str:
-    value = row[f"{name}_change"]
-    if value is None:
-        return text.UNKNOWN
-    if not value:
-        return text.NOT_APPLICABLE
-    size = text.memory(abs(value)) if name.endswith("_bytes") else f"{abs(value):,}"
-    return f"{'+' if value > 0 else '−'}{size}"
 
 
 def _of_allocator(found: AllocatorAnswer) -> list[Markup | None]:

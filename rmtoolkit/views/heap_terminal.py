@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
@@ -37,7 +36,7 @@ _WORTH: Final = 0.002
 
 def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode: bool = True) -> str:
     """Write the short answer about a profile."""
-    said = [_style("bold", line, colour=colour) for line in _wrap(found.headline)]
+    said = [theme.styled("bold", line, colour=colour) for line in text.wrapped(found.headline)]
     lines = [*said, *_about(source, spans(found.heap))]
     facts = [(what, said) for what, said in found.heap.summary.lines() if what != "recorded"]
     if facts:
@@ -50,16 +49,15 @@ def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode
         if rest:
             lines.append(f"and {text.count(rest, 'function')} more: -o FILE.csv")
     lines += _churn(found)
-    lines += ["", *_wrap("Not in this profile: " + "; ".join(found.unseen) + ".")]
-    lines += [part for note in found.heap.report.notes() for part in _wrap(f"Note: {note}.")]
-    lines += _wrap(f"Next: {found.next_step[:1].lower()}{found.next_step[1:]}")
-    body = "\n".join(lines) + "\n"
-    return body if unicode else text.plain(body.translate(_NARROW))
+    lines += ["", *text.wrapped("Not in this profile: " + "; ".join(found.unseen) + ".")]
+    lines += [part for note in found.heap.report.notes() for part in text.wrapped(f"Note: {note}.")]
+    lines += text.wrapped(f"Next: {found.next_step[:1].lower()}{found.next_step[1:]}")
+    return _body(lines, unicode=unicode)
 
 
 def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str:
     """Write the short answer about what changed between two profiles."""
-    lines = [*_wrap(found.headline), *_about(source, _both(found))]
+    lines = [*text.wrapped(found.headline), *_about(source, _both(found))]
     sums = [
         (what, getattr(found.before.summary, name), getattr(found.after.summary, name))
         for what, name in (("live at the end", "live_at_end_bytes"), ("peak", "peak_bytes"))
@@ -73,29 +71,26 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
     if rows:
         cells = [
             (
-                _change(row["live_bytes_change"]),
+                text.change(row["live_bytes_change"]),
                 _arrow(row["live_bytes_before"], row["live_bytes_after"]),
-                _change(row["peak_bytes_change"]),
-                _signed(row["allocations_change"]),
+                text.change(row["peak_bytes_change"]),
+                text.change(row["allocations_change"], counted=True),
             )
             for row in rows
         ]
         heads = ("LIVE", "BEFORE → AFTER", "PEAK", "ALLOCATIONS")
-        lines += ["", *_columns(heads, cells, [place(row) for row in rows])]
+        lines += ["", *columns(heads, cells, [place(row) for row in rows])]
         if len(found.path) > 1:
-            lines += ["", *_wrap(f"Most of the change comes through {' → '.join(found.path)}.")]
+            lines += ["", *text.wrapped(f"Most of the change comes through {' → '.join(found.path)}.")]
         if len(changed) > len(rows):
             lines.append(f"and {text.count(len(changed) - len(rows), 'function')} more: -o FILE.csv")
-    body = "\n".join(lines) + "\n"
-    return body if unicode else text.plain(body.translate(_NARROW))
+    return _body(lines, unicode=unicode)
 
 
 def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True) -> str:
     """Write the short answer about an allocator's own statistics."""
-    from rmtoolkit.views import allocator as heap_allocator  # noqa: PLC0415 - draws, which takes much longer to import
-
     totals = found.allocator.totals
-    lines = [*_wrap(found.headline), *_about(source, text.count(totals.height, "document") + ", the last one:")]
+    lines = [*text.wrapped(found.headline), *_about(source, text.count(totals.height, "document") + ", the last one:")]
     if totals.height:
         last = totals.row(-1, named=True)
         facts = [
@@ -117,7 +112,7 @@ def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True)
         said = f"Limit as it is {text.configured(limits[0])}"
         said += "" if limits[1] is None else f", if purged {text.configured(limits[1])}"
         beside = "" if found.outside_bytes else "; memory outside the allocator comes on top"
-        lines += ["", *_wrap(f"{said}: {most} and a tenth of room{beside}.")]
+        lines += ["", *text.wrapped(f"{said}: {most} and a tenth of room{beside}.")]
     if found.arenas.height > 1:
         rows = found.arenas.head(_MOST).to_dicts()
         cells = [
@@ -129,7 +124,7 @@ def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True)
             f"{row['arena']}" + ("" if row["threads"] is None else f" ({text.count(row['threads'], 'thread')})")
             for row in rows
         ]
-        lines += ["", *_columns(heads, cells, names, name="ARENA")]
+        lines += ["", *columns(heads, cells, names, name="ARENA")]
     least = _WORTH * (found.resident_bytes or 0)
     rows = [row for row in found.sizes.head(_MOST).to_dicts() if (row["fragmentation_bytes"] or 0) > least]
     if rows:
@@ -143,15 +138,19 @@ def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True)
         ]
         lines += [
             "",
-            *_columns(
+            *columns(
                 ("LIVE", "GAPS", "USED", "PARTIAL SLABS"),
                 cells,
-                [heap_allocator.size(row["size_bytes"]) for row in rows],
+                [text.block_size(row["size_bytes"]) for row in rows],
                 name="BLOCKS OF",
             ),
         ]
-    lines += [part for note in found.allocator.report.notes() for part in _wrap(f"Note: {note}.")]
-    lines += ["", *_wrap(f"Next: {found.next_step[:1].lower()}{found.next_step[1:]}")]
+    lines += [part for note in found.allocator.report.notes() for part in text.wrapped(f"Note: {note}.")]
+    lines += ["", *text.wrapped(f"Next: {found.next_step[:1].lower()}{found.next_step[1:]}")]
+    return _body(lines, unicode=unicode)
+
+
+def _body(lines: list[str], *, unicode: bool) -> str:
     body = "\n".join(lines) + "\n"
     return body if unicode else text.plain(body.translate(_NARROW))
 
@@ -164,17 +163,8 @@ def _of(part: int | None, whole: int | None) -> str:
     return text.UNKNOWN if part is None or whole is None else f"{part:,} of {whole:,}"
 
 
-def _style(name: str, written: str, *, colour: bool) -> str:
-    return f"\x1b[{theme.SGR[name]}m{written}\x1b[0m" if colour else written
-
-
-def _wrap(line: str, indent: str = "", room: int = text.WIDTH) -> list[str]:
-    words = (text.shortened(word, room - len(indent)) for word in text.printable(line).split(" "))
-    return textwrap.wrap(" ".join(words), room, subsequent_indent=indent, break_on_hyphens=False) or [""]
-
-
 def _about(source: str, spans_: str) -> list[str]:
-    return _wrap((f"{text.printable(source)}: " if source else "") + spans_)
+    return text.wrapped((f"{text.printable(source)}: " if source else "") + spans_)
 
 
 def _said(what: str, said: str, found: HeapAnswer) -> str:
@@ -208,27 +198,18 @@ def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, un
     marks = [MARKS[row["reading"]] for row in rows]
     shown = [f"{mark.shape if unicode else mark.plain} {mark.word}" for mark in marks]
     width = max(len("READING"), *map(len, shown))
-    body = _columns(heads, cells, [place(row) for row in rows], room=text.WIDTH - width - 2)
+    body = columns(heads, cells, [place(row) for row in rows], room=text.WIDTH - width - 2)
     lines = [f"{'READING'.ljust(width)}{_GAP}{body[0]}"]
     for at, line in enumerate(body[1:]):
-        label = _style(marks[at].token, shown[at], colour=colour) + " " * (width - len(shown[at]))
+        label = theme.styled(marks[at].token, shown[at], colour=colour) + " " * (width - len(shown[at]))
         lines.append(f"{label}{_GAP}{line}")
         if not at and len(found.path) > 1:
             path = " → ".join(text.shortened(name, 60) for name in found.path)
-            lines += [" " * (width + 2) + part for part in _wrap(f"through {path}", "  ", text.WIDTH - width - 2)]
+            lines += [
+                " " * (width + 2) + part
+                for part in text.wrapped(f"through {path}", text.WIDTH - width - 2, indent="  ")
+            ]
     return lines
-
-
-def _columns(
-    heads: Sequence[str],
-    cells: Sequence[Sequence[str]],
-    names: list[str],
-    room: int = text.WIDTH,
-    *,
-    name: str = "FUNCTION",
-) -> list[str]:
-    """Set figures to the right and the name of the code behind them."""
-    return lines(heads, cells, names, room, name)
 
 
 def _churn(found: HeapAnswer) -> list[str]:
@@ -255,28 +236,23 @@ def _both(found: DiffAnswer) -> str:
     return f"{before} → {after}" if not same else f"{before}; then {after.split(', ', 1)[-1]}"
 
 
-def _change(value: int | None) -> str:
-    if value is None:
-        return text.UNKNOWN
-    return text.NOT_APPLICABLE if not value else f"{'+' if value > 0 else '−'}{text.memory(abs(value))}"
-
-
-def _signed(value: int | None) -> str:
-    if value is None:
-        return text.UNKNOWN
-    return text.NOT_APPLICABLE if not value else f"{value:+,}".replace("-", "−")
-
-
 def _arrow(before: int | None, after: int | None) -> str:
     return text.UNKNOWN if before is None or after is None else f"{text.memory(before)} → {text.memory(after)}"
 
 
 def _from_to(before: int, after: int) -> str:
-    return f"{_arrow(before, after)} ({_change(after - before) if after != before else 'no change'})"
+    return f"{_arrow(before, after)} ({text.change(after - before) if after != before else 'no change'})"
 
 
-def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str], room: int, name: str) -> list[str]:
-    """Write a table for a terminal: figures to the right, and behind them whose they are, cut at its beginning."""
+def columns(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    names: Sequence[str],
+    room: int = text.WIDTH,
+    *,
+    name: str = "FUNCTION",
+) -> list[str]:
+    """Set figures to the right, and behind them whose they are, cut at its beginning."""
     widths = [max(len(row[at]) for row in (heads, *rows)) for at in range(len(heads))]
     left = room - sum(widths) - len(_GAP) * len(widths)
 

@@ -60,12 +60,11 @@ def icicle(
     search: str = "",
     before: HeapProfile | None = None,
     suspects: pl.DataFrame | None = None,
-    every_frame: bool = False,
     pressable: bool = False,
 ) -> Picture:
     """Draw which code allocated what is held, by whom it is called."""
     by = measure_of(heap) if by is None else by
-    nodes = tree(heap, by, root=root, before=before, every_frame=every_frame)
+    nodes = tree(heap, by, root=root, before=before)
     found = placed(nodes, suspects)
     says = _says(found, by, search)
     if not found[0].share:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,7 +56,7 @@ class _Pen:
         self.unicode = unicode
 
     def style(self, name: str, written: str) -> str:
-        return f"\x1b[{theme.SGR[name]}m{written}\x1b[0m" if self.colour and written else written
+        return theme.styled(name, written, colour=self.colour)
 
     def verdict(self, name: str) -> str:
         mark = text.VERDICTS[name]
@@ -64,7 +65,6 @@ class _Pen:
 
 def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
-    names = [text.named(row) for row in dicts]
     heads = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D")
     figures = [_figures(row) for row in dicts]
     widths = [max(len(line[at]) for line in (heads, *figures)) for at in range(len(heads))]
@@ -78,25 +78,22 @@ def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
         pen.style("dim", f"{'VERDICT'.ljust(first)} {'WORKLOAD'.ljust(room)}{numbers(heads)}"),
         pen.style("dim", f"{'pattern, cause'.ljust(first)} why, next step"),
     ]
-    for row, name, cells in zip(dicts, names, figures, strict=True):
+    for row, cells in zip(dicts, figures, strict=True):
         column = _first_column(row, pen)
         verdict = pen.style(text.VERDICTS[row["verdict"]].token, column[0]) + " " * (first - len(column[0]))
         # A name longer than its column keeps a line to itself, because cut names cannot be copied; but no name more.
-        name = shortened(name, text.WIDTH - first - 1)  # noqa: PLW2901 - shown from here on
+        name = shortened(text.named(row), text.WIDTH - first - 1)
         spaces = " " * (room - len(name)) if len(name) <= room else "\n" + " " * (first + 1 + room)
         lines += ["", f"{verdict} {pen.style('bold', name)}{spaces}{numbers(cells)}"]
         why = [pen.style("dim", part) for part in _wrapped(row["why"], first)]
         why += _wrapped(f"Next: {_lower_first(row['next_step'])}", first)
-        beside = [*column[1:], *[""] * len(why)][: max(len(why), len(column) - 1)]
-        why += [""] * (len(beside) - len(why))
-        lines += [f"{label.ljust(first)} {part}".rstrip() for label, part in zip(beside, why, strict=True)]
+        both = zip_longest(column[1:], why, fillvalue="")
+        lines += [f"{label.ljust(first)} {part}".rstrip() for label, part in both]
     return lines
 
 
 def _wrapped(sentence: str, first: int) -> list[str]:
-    width = text.WIDTH - first - 1
-    words = (shortened(word, width) for word in text.printable(sentence).split(" "))
-    return textwrap.wrap(" ".join(words), width, break_on_hyphens=False) if sentence else []
+    return text.wrapped(sentence, text.WIDTH - first - 1) if sentence else []
 
 
 def _lower_first(sentence: str) -> str:
@@ -113,7 +110,7 @@ def _figures(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         text.growth(row),
         text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"]),
-        text.time_to_limit(row["limit_outlook"], row["hours_to_limit"], row["limit_bytes"], known=row["limit_known"]),
+        text.time_to_limit(row),
         text.chance(row["oom_probability_7d"]),
     )
 

@@ -59,6 +59,11 @@ CODE_FAMILY: Final = "ui-monospace, Menlo, Consolas, monospace"
 SGR: Final[Mapping[str, str]] = {"leak": "1;31", "ok": "1;36", "unsure": "1;35", "bold": "1", "dim": "2"}
 
 
+def styled(name: str, written: str, *, colour: bool) -> str:
+    """Write in a style of the terminal."""
+    return f"\x1b[{SGR[name]}m{written}\x1b[0m" if colour and written else written
+
+
 def variables(tokens: Mapping[str, str]) -> str:
     """Write tokens as CSS custom properties."""
     return ";".join(f"--rm-{name}:{value}" for name, value in tokens.items())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -14,12 +13,10 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit._shown import TOPS, edges, thick
 from rmtoolkit._tables import run_starts
-from rmtoolkit.schema import BYTE_SIGNALS, EVENTS, FOOTPRINTS, empty
+from rmtoolkit.schema import BYTE_SIGNALS, FOOTPRINTS
 from rmtoolkit.views._plot import Piece, stretches, telling, thin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from rmtoolkit.assessment import Assessment
@@ -33,25 +30,20 @@ class Event:
     time: int
     kind: str
     words: str
+    #: The limit in force.
+    limit_bytes: int | None = None
 
 
-def steps(
-    events: pl.DataFrame, kind: str, about: dict[str, Any], span: tuple[int, int]
-) -> tuple[tuple[int, int, int], ...]:
-    """Cut a limit or a request into stretches of one value."""
-    start, until = span
-    changes = events.filter(pl.col("kind") == kind).select(pl.col("time").to_physical(), "value_bytes").rows()
-    if not changes:
-        value = about[f"{kind}_bytes"]
-        return ((start, until, value),) if value is not None else ()
-    # What held before the first change is unknown.
-    stretches = [(start, None), *changes]
-    ends = [max(time, start) for time, _ in changes] + [until]
-    return tuple(
-        (max(begin, start), end, value)
-        for (begin, value), end in zip(stretches, ends, strict=True)
-        if value is not None and end > max(begin, start)
+def steps(settings: pl.DataFrame | None, kind: str, start: int, until: int) -> tuple[tuple[int, int, int], ...]:
+    """Give the stretches of a limit or a request that lie on the axis: start, end and bytes."""
+    if settings is None:
+        return ()
+    mine = settings.filter(kind=kind).select(
+        pl.max_horizontal(pl.col("start").to_physical(), start),
+        pl.col("end").to_physical().fill_null(until),
+        "value_bytes",
     )
+    return tuple(mine.filter(pl.col("end") > pl.col("start")).iter_rows())
 
 
 _WORDS: Final = {
@@ -63,45 +55,36 @@ _WORDS: Final = {
     "end": "end",
     "restart": "restart",
 }
-#: Events that explain why a new life begins.
-_CUTS: Final = ("oom_kill", "node_oom", "evicted", "error", "end", "start", "release")
 
 
-def happened(events: pl.DataFrame, lives: pl.DataFrame, start: int, now: int, reach: int) -> tuple[Event, ...]:
-    """List what happened, restarts that no event names among them."""
+def happened(events: pl.DataFrame | None, start: int, now: int) -> tuple[Event, ...]:
+    """Name what happened."""
     found: list[Event] = []
-    limit: int | None = None
-    for row in events.select(pl.col("time").to_physical(), "kind", "value_bytes", "detail").iter_rows(named=True):
-        kind, detail = row["kind"], row["detail"]
+    slack = (now - start) // 100
+    for row in () if events is None else events.with_columns(pl.col("time").to_physical()).iter_rows(named=True):
+        kind, time, detail, value, before = (row[name] for name in _TOLD)
+        if not start - slack <= time <= now + slack:
+            continue
+        words = _WORDS.get(kind)
         if kind == "limit":
-            before, limit = limit, row["value_bytes"]
-            words = f"limit {text.configured(limit)}"
-            if before == limit or (before is None and row["time"] <= start):
+            # The first word on a limit says what it is, not that it changed.
+            if before == value or (before is None and time <= start):
                 continue
-            if before is not None and limit is not None:
-                words = f"limit {text.configured_mi(before)} → {text.configured(limit)}"
+            words = f"limit {text.configured(value)}"
+            if before is not None and value is not None:
+                words = f"limit {text.configured_mi(before)} → {text.configured(value)}"
         elif kind == "release":
             words = f"release {text.printable(detail)}" if detail else "release"
         elif kind == "error" and detail:
             words = f"error {text.printable(detail)}"[:40]
-        elif kind in _WORDS:
-            words = "restart" if kind == "start" and row["time"] > start else _WORDS[kind]
-        else:
-            continue
-        found.append(Event(row["time"], kind, words))
-    hidden = lives["ended"] == "gap" if "ended" in lives.columns else [False] * lives.height
-    rows = zip(lives["start"], lives["end"], hidden, strict=True)
-    for (_, before, unseen), (begin, _, _) in pairwise(rows):
-        # What happened in a long stretch without samples is not known: the strip shows the gap itself.
-        known = unseen or any(
-            event.kind in _CUTS and ms(before) - reach <= event.time <= ms(begin) + reach for event in found
-        )
-        if not known:
-            found.append(Event(ms(begin), "restart", "restart"))
-    slack = (now - start) // 100
-    inside = [event for event in found if start - slack <= event.time <= now + slack]
-    placed = (Event(min(max(event.time, start), now), event.kind, event.words) for event in inside)
-    return tuple(sorted(placed, key=lambda event: (event.time, event.kind)))
+        elif kind == "start" and time > start:
+            words = "restart"
+        if words is not None:
+            found.append(Event(min(max(time, start), now), kind, words, row["limit_bytes"]))
+    return tuple(sorted(found, key=lambda event: (event.time, event.kind)))
+
+
+_TOLD: Final = ("kind", "time", "detail", "value_bytes", "before_bytes")
 
 
 def ms(value: object) -> int:
@@ -216,9 +199,6 @@ def layers(cutter: Cutter, line: str, row: dict[str, Any]) -> tuple[Layer, ...]:
     return tuple(Layer(edge, thickness[edge.token]) for edge in stack)
 
 
-#: A restart is seen in the samples up to this many steps away from the event that tells of it.
-_REACH_STEPS: Final = 10
-
 #: Parts of the chart's width that the future gets, as a share of the past: least and most.
 _LEAST_AHEAD: Final = 0.36
 _MOST_AHEAD: Final = 0.8
@@ -267,35 +247,23 @@ class Timeline:
         """The highest value that is drawn."""
         return max(self.line.peak_bytes, *(layer.edge.peak_bytes for layer in self.layers), 1.0)
 
-    def limit_at(self, time: int) -> int | None:
-        """Find the limit in force."""
-        # At the instant of a change the old limit was still the one that killed.
-        return next((value for start, end, value in self.limits if start <= time <= end), None)
 
-
-class Parts(Mapping[int, pl.DataFrame]):
+class Parts:
     """The rows of a frame by container, cut when they are asked for."""
 
-    def __init__(self, frame: pl.DataFrame, by: str = "container_id") -> None:
+    def __init__(self, frame: pl.DataFrame) -> None:
         # Samples are in order as they are; they would take long to sort.
-        self._frame = frame if frame[by].is_sorted() else frame.sort(by, maintain_order=True)
-        ids = self._frame[by]
+        ordered = frame["container_id"].is_sorted()
+        self._frame = frame if ordered else frame.sort("container_id", maintain_order=True)
+        ids = self._frame["container_id"]
         first = run_starts(ids)
         ends = np.append(first[1:], len(ids))
         self._at = dict(zip(ids.gather(first).to_list(), zip(first, ends - first, strict=True), strict=True))
 
-    def __getitem__(self, container: int) -> pl.DataFrame:
-        """Give the rows of a container."""
-        first, count = self._at[container]
-        return self._frame.slice(int(first), int(count))
-
-    def __iter__(self) -> Iterator[int]:
-        """Go through the containers."""
-        return iter(self._at)
-
-    def __len__(self) -> int:
-        """Count the containers."""
-        return len(self._at)
+    def get(self, container: int) -> pl.DataFrame | None:
+        """Give the rows of a container; None where it has none."""
+        first, count = self._at.get(container, (0, 0))
+        return self._frame.slice(int(first), int(count)) if count else None
 
 
 class Timelines:
@@ -306,9 +274,9 @@ class Timelines:
         recording = found.recording if samples_from is None else samples_from
         newest = recording.samples["time"].max()
         self.newest = None if newest is None else ms(newest)
-        self.about = {row["container_id"]: row for row in recording.containers.iter_rows(named=True)}
-        self.samples, self.events = Parts(recording.samples), Parts(recording.events)
-        self.lives, self.fits, self.forecast = Parts(found.lives), Parts(found.fits), Parts(found.forecast)
+        self.cadence = dict(recording.containers.select("container_id", "cadence_seconds").iter_rows())
+        self.samples, self.lives, self.fits = Parts(recording.samples), Parts(found.lives), Parts(found.fits)
+        self.events, self.settings, self.forecast = Parts(found.events), Parts(found.settings), Parts(found.forecast)
 
     def of(self, row: dict[str, Any], span: tuple[int, int] | None = None) -> Timeline | None:
         """Collect what a chart draws, finely where `span` says which stretch; None without a sample of memory."""
@@ -325,9 +293,8 @@ class Timelines:
         known = [name for name in LINES if name in cutter.values]
         if not known:
             return None
-        about = self.about[container]
-        step_ms = round(1000 * (about["cadence_seconds"] or 60))
-        events = self.events.get(container, empty(EVENTS))
+        step_ms = round(1000 * (self.cadence[container] or 60))
+        settings = self.settings.get(container)
         forecast = _forecast(self.forecast.get(container), row)
         left, until = span or (start, now + ahead(forecast, max(now - start, 60_000)))
         rss = cutter.values.get("rss_bytes") if known[0] != "rss_bytes" else None
@@ -340,9 +307,9 @@ class Timelines:
             line=cutter.curve(cutter.values[known[0]], text.SIGNAL_WORDS[known[0]], "ink"),
             rss=cutter.curve(rss, "RSS", "ink-3") if rss is not None else None,
             layers=layers(cutter, known[0], row),
-            limits=steps(events, "limit", about, (left, until)),
-            requests=steps(events, "request", about, (left, until)),
-            events=happened(events, lives, start, now, _REACH_STEPS * step_ms),
+            limits=steps(settings, "limit", left, until),
+            requests=steps(settings, "request", left, until),
+            events=happened(self.events.get(container), start, now),
             gaps=cutter.gaps(known[0]),
             fits=() if fits is None else _fits(fits),
             fit_name="" if fits is None else text.SIGNAL_WORDS.get(str(fits["signal"][0]), ""),
@@ -360,15 +327,11 @@ def _beside(samples: pl.DataFrame, first: int, last: int) -> pl.DataFrame:
 def ahead(forecast: Forecast | None, span: int) -> int:
     """Choose how many ms ahead the axis shows: a third of the past, more when the limit is reached soon after."""
     least, most = int(_LEAST_AHEAD * span), int(_MOST_AHEAD * span)
-    if forecast is None:
+    if forecast is None or forecast.hit is None:
         return least
-    now = int(forecast.times[0])
-    if forecast.hit is not None:
-        wanted = int(1.12 * ((forecast.hit_high or forecast.hit) - now))
-        if wanted > most:
-            wanted = int(1.12 * (forecast.hit - now))
-        return max(least, wanted) if wanted <= most else least
-    return least
+    ends = (forecast.hit_high or forecast.hit, forecast.hit)
+    wanted = (int(1.12 * (end - int(forecast.times[0]))) for end in ends)
+    return max(least, next((far for far in wanted if far <= most), least))
 
 
 def _forecast(rows: pl.DataFrame | None, row: dict[str, Any]) -> Forecast | None:
@@ -378,18 +341,13 @@ def _forecast(rows: pl.DataFrame | None, row: dict[str, Any]) -> Forecast | None
         rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         for name in ("low_bytes", "mid_bytes", "high_bytes")
     )
-    ends: list[int | None] = [None, None, None]
-    if row["limit_outlook"] == "reaches":
-        times = (row["limit_at"], row["limit_at_low"], row["limit_at_high"])
-        ends = [None if time is None else ms(time) for time in times]
+    reaches = row["limit_outlook"] == "reaches"
+    times = (row[f"limit_at{side}"] if reaches else None for side in ("", "_low", "_high"))
+    ends = [None if time is None else ms(time) for time in times]
     return Forecast(rows["time"].to_physical().to_numpy(), low, mid, high, row["limit_outlook"], *ends)
 
 
 def _fits(rows: pl.DataFrame) -> tuple[Piece, ...]:
-    found = []
-    for row in rows.iter_rows(named=True):
-        points = row["fitted"] or []
-        if len(points) > 1 and row["signal"] in BYTE_SIGNALS:
-            times = np.array([ms(point["time"]) for point in points], dtype=np.int64)
-            found.append((times, np.array([point["value_bytes"] for point in points], dtype=np.float64)))
-    return tuple(found)
+    curves = rows.filter(pl.col("signal").is_in(BYTE_SIGNALS) & (pl.col("fitted").list.len() > 1))["fitted"]
+    points = (curve.struct.unnest() for curve in curves)
+    return tuple((known["time"].to_physical().to_numpy(), known["value_bytes"].to_numpy()) for known in points)

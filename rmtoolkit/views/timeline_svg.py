@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -12,31 +11,12 @@ import numpy as np
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
 from rmtoolkit.schema import Verdict
-from rmtoolkit.views._plot import (
-    PX,
-    Area,
-    Bar,
-    Box,
-    Line,
-    Place,
-    Plot,
-    Point,
-    Rule,
-    Scale,
-    Shape,
-    Text,
-    memory_ticks,
-    spread,
-    text_box,
-    text_width,
-    time_ticks,
-)
+from rmtoolkit.views import _plot
 from rmtoolkit.views._plot_svg import picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rmtoolkit.views._plot import Piece
     from rmtoolkit.views.timeline import Curve, Event, Forecast, Timeline
 
 WIDTH: Final = 1080
@@ -67,15 +47,16 @@ _NEAR: Final = 5
 _RANK: Final = ("oom_kill", "release", "limit", "node_oom", "evicted", "error", "end", "restart", "start")
 #: What somebody changed.
 _SQUARES: Final = ("release", "limit")
+_SHAPES: Final = {"oom_kill": ("kill", _plot.Shape.CROSS)} | dict.fromkeys(_SQUARES, ("event", _plot.Shape.SQUARE))
 _ROOM: Final = 24
 
 
 def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Markup:
     """Draw memory over time as SVG; `ident` is unlike any other in the page, `name` says whose memory it is."""
     chart = Chart(timeline, row).compose()
-    chart.left_axis(memory_ticks(chart.y.high))
-    chart.bottom_axis(time_ticks(timeline.start, timeline.until, RIGHT - LEFT), right=WIDTH)
-    chart.strip.add(Bar("panel", chart.x.low, chart.x.high, STRIP, STRIP_END))
+    chart.left_axis(_plot.memory_ticks(chart.y.high))
+    chart.bottom_axis(_plot.time_ticks(timeline.start, timeline.until, RIGHT - LEFT), right=WIDTH)
+    chart.strip.add(_plot.Bar("panel", chart.x.low, chart.x.high, STRIP, STRIP_END))
     title = el("title", f"Memory of {name}", id=f"{ident}-t")
     told = el("desc", describe(timeline, row), id=f"{ident}-d")
     return picture(
@@ -92,7 +73,15 @@ def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Mark
     )
 
 
-class Chart(Plot):
+def titled(timeline: Timeline, row: dict[str, Any], pod: str) -> tuple[str, str]:
+    """Write the heading of a chart, and whose memory it shows."""
+    title = "Memory by layer" if len(timeline.layers) > 1 else "Memory"
+    band = "band = 80 % interval" if timeline.forecast is not None else ""
+    one = ", one pod" if row["pods"] and row["pods"] > 1 else ""
+    return f"{title}{one}", ", ".join(filter(None, (pod, "time in UTC", band)))
+
+
+class Chart(_plot.Plot):
     """The plot of one container, and the strip below it for what happened."""
 
     def __init__(self, timeline: Timeline, row: dict[str, Any], top: float | None = None, narrow: float = 1.0) -> None:
@@ -100,9 +89,9 @@ class Chart(Plot):
         limits = [value for _, _, value in timeline.limits]
         highest = _top(timeline, limits) if top is None else top
         self.far_limit = bool(limits) and min(limits) > (_FAR_LIMIT * timeline.peak_bytes if top is None else highest)
-        x = Scale(timeline.start, max(timeline.until, timeline.start + 1), LEFT, RIGHT)
-        super().__init__(x, Scale(0, highest, BASE, TOP), Box(LEFT, 0, WIDTH, BASE), narrow)
-        self.strip = Plot(x, PX, Box(LEFT, STRIP, RIGHT, STRIP_END))
+        x = _plot.Scale(timeline.start, max(timeline.until, timeline.start + 1), LEFT, RIGHT)
+        super().__init__(x, _plot.Scale(0, highest, BASE, TOP), _plot.Box(LEFT, 0, WIDTH, BASE), narrow)
+        self.strip = _plot.Plot(x, _plot.PX, _plot.Box(LEFT, STRIP, RIGHT, STRIP_END))
         self.now = x.at(timeline.now)
         self.days = timeline.until - timeline.start > 36 * 3_600_000
 
@@ -122,11 +111,11 @@ class Chart(Plot):
 
     def moment(self, time: int) -> str:
         """Write an instant, with seconds where the chart spans minutes."""
-        return text.moment(_stamp(time), seconds=self.t.until - self.t.start < 15 * 60_000)
+        return text.moment(_plot.instant(time), seconds=self.t.until - self.t.start < 15 * 60_000)
 
     def _now(self) -> None:
         x, word = self.now, "now" if self.t.current else "last sample"
-        self.add(Rule("now", self.t.now, self.t.now, self.y.back(2), 0))
+        self.add(_plot.Rule("now", self.t.now, self.t.now, self.y.back(2), 0))
         self.label([(x - 6, 11, "end"), (x + 6, 11, "start")], f"{word}, {self.moment(self.t.now)}", beside=x)
 
     def _limits(self) -> None:
@@ -138,7 +127,7 @@ class Chart(Plot):
             self.rule("limit", value, f"limit {text.configured(value)}", start, end)
         for (_, end, value), (start, _, after) in pairwise(self.t.limits):
             if end == start:
-                self.add(Rule("limit", end, end, value, after, f"limit {text.configured(after)}"))
+                self.add(_plot.Rule("limit", end, end, value, after, f"limit {text.configured(after)}"))
         for start, _, value in self.t.limits:
             x, y = self.x.at(start) + 4, self.y.at(value)
             self.label([(x, y - 7, "start"), (x, y + 15, "start")], f"limit {text.configured(value)}", "strong")
@@ -149,8 +138,8 @@ class Chart(Plot):
                 continue
             written = f"request {text.configured(value)}"
             left, right, y = self.x.at(start), self.x.at(end), self.y.at(value)
-            along = np.arange(left + 4, max(min(right, self.now) - text_width(written), left + 5), 12)
-            places: list[Place] = [(float(x), y + side, "start") for x in along for side in (-6, 15)]
+            along = np.arange(left + 4, max(min(right, self.now) - _plot.text_width(written), left + 5), 12)
+            places: list[_plot.Place] = [(float(x), y + side, "start") for x in along for side in (-6, 15)]
             places.append((RIGHT - 4, y - 6, "end"))
             self.label(self.clear(places, written) or places, written)
             self.rule("request", value, written, start, end)
@@ -158,17 +147,16 @@ class Chart(Plot):
     def _kills(self) -> None:
         for event in self.t.events:
             if event.kind == "oom_kill":
-                height = self.kill_height(event.time)
+                height = self.kill_height(event)
                 x, y = self.x.at(event.time), self.y.at(height)
-                self.take(Box(x - 7, y - 7, x + 7, y + 7))
-                self.add(Point("kill", event.time, height, Shape.CROSS, 5, _told([event])))
+                self.take(_plot.Box(x - 7, y - 7, x + 7, y + 7))
+                self.add(_plot.Point("kill", event.time, height, _plot.Shape.CROSS, 5, _told([event])))
 
-    def kill_height(self, time: int) -> float:
+    def kill_height(self, kill: Event) -> float:
         """Find where a kill is marked: at the limit in force, or the last value where that is unknown or far above."""
-        limit = self.t.limit_at(time)
-        if limit is not None and not self.far_limit:
-            return float(limit)
-        before = [values[times <= time] for times, values in self.t.line.pieces if times[0] <= time]
+        if kill.limit_bytes is not None and not self.far_limit:
+            return float(kill.limit_bytes)
+        before = [values[times <= kill.time] for times, values in self.t.line.pieces if times[0] <= kill.time]
         return float(before[-1][-1]) if before else 0.0
 
     def _ahead(self) -> None:
@@ -182,12 +170,12 @@ class Chart(Plot):
         known = ~(np.isnan(ahead.low) | np.isnan(ahead.high))
         if known.all():
             low, high = (np.minimum(edge, ceiling) for edge in (ahead.low, ahead.high))
-            self.add(Area(f"band-{kind}", ((ahead.times, high),), ((ahead.times, low),)))
+            self.add(_plot.Area(f"band-{kind}", ((ahead.times, high),), ((ahead.times, low),)))
         times, mid = ahead.times, np.minimum(ahead.mid, ceiling)
         if ahead.hit is not None and ceiling < np.inf:
             before = times < ahead.hit
             times, mid = np.append(times[before], ahead.hit), np.append(mid[before], ceiling)
-        self.add(Line(f"ahead-{kind}", ((times, mid),)))
+        self.add(_plot.Line(f"ahead-{kind}", ((times, mid),)))
         if not reaches:
             self._level(ahead)
         elif ahead.hit is not None and limit is not None:
@@ -200,7 +188,7 @@ class Chart(Plot):
         if math.isfinite(low) and math.isfinite(high):
             written += f" ({text.number(low / text.MI)}–{text.number(high / text.MI)})"
         left, edge = self.now + 10, self.y.at(min(np.nanmax([ahead.mid.max(), high]), self.y.high))
-        places: list[Place] = [(left, edge - 7, "start"), (left, edge - 22, "start")]
+        places: list[_plot.Place] = [(left, edge - 7, "start"), (left, edge - 22, "start")]
         places.append((left, self.y.at(mid) + 16, "start"))
         self.label(places, written, "strong", beside=self.now)
 
@@ -213,25 +201,25 @@ class Chart(Plot):
         if not self.far_limit:
             first = max(hit if ahead.hit_low is None else ahead.hit_low, self.t.now)
             last = self.t.until if ahead.hit_high is None else ahead.hit_high
-            self.add(Rule("stretch", first, last, limit, limit))
+            self.add(_plot.Rule("stretch", first, last, limit, limit))
             says = f"reaches the limit {self.moment(hit)} UTC"
-            self.add(Point("diamond", hit, limit, Shape.DIAMOND, 4.5, says))
+            self.add(_plot.Point("diamond", hit, limit, _plot.Shape.DIAMOND, 4.5, says))
         if hit > self.t.until or self.far_limit:
-            places: list[Place] = [(RIGHT, y - 9, "end"), (RIGHT, y + 18, "end"), (RIGHT, 11, "end")]
+            places: list[_plot.Place] = [(RIGHT, y - 9, "end"), (RIGHT, y + 18, "end"), (RIGHT, 11, "end")]
             self.label(places, f"{written} →", "alarm")
             return
-        half = text_width(written, bold=True) / 2
+        half = _plot.text_width(written, bold=True) / 2
         middle = min(max(self.x.at(hit), self.now + half + 8), RIGHT - half)
         places = [(middle, y - 13, "middle"), (middle, y + 24, "middle"), (RIGHT, y - 27, "end")]
         self.label(places, written, "alarm")
 
     def _layers(self) -> None:
         """Draw layers between their edges; name them right of now, at their heights."""
-        below: tuple[Piece, ...] | None = None
+        below: tuple[_plot.Piece, ...] | None = None
         under = 0.0
         found: list[tuple[float, str, str, str]] = []
         for at, layer in enumerate(self.t.layers):
-            self.add(Area(layer.edge.token, layer.edge.pieces, below))
+            self.add(_plot.Area(layer.edge.token, layer.edge.pieces, below))
             below = layer.edge.pieces
             last = layer.edge.last_bytes
             if last is None or layer.last_bytes is None:
@@ -250,11 +238,11 @@ class Chart(Plot):
         if self.t.forecast is not None:
             edge = max(edge, self.y.at(float(self.t.forecast.mid[0])))
         low = min(edge + 16, BASE - 15 * len(found))
-        places = spread([y + 4 for y, *_ in found], 15, max(low, TOP + 12), BASE - 4)
+        places = _plot.spread([y + 4 for y, *_ in found], 15, max(low, TOP + 12), BASE - 4)
         x = self.now + 10
         for y, (_, written, token, kind) in zip(places, found, strict=True):
-            self.take(text_box(x - 2, y, f"xx {written}", bold=bool(kind)))
-            self.add(Text(kind, x, y, "start", written, token, self.now))
+            self.take(_plot.text_box(x - 2, y, f"xx {written}", bold=bool(kind)))
+            self.add(_plot.Text(kind, x, y, "start", written, token, self.now))
 
     def _unstruck(self, middle: float) -> float:
         """Keep a name off the rules of requests."""
@@ -267,23 +255,23 @@ class Chart(Plot):
     def _lines(self) -> None:
         """Draw what was measured and what was fitted, before any label looks for its place."""
         line, rss = self.t.line, self.t.rss
-        self.add(Line("line", line.pieces))
+        self.add(_plot.Line("line", line.pieces))
         self.shows_rss = rss is not None and bool(rss.pieces) and abs(self._middle(rss) - self._middle(line)) > _CLOSE
         if rss is not None and self.shows_rss:
-            self.add(Line("second", rss.pieces))
+            self.add(_plot.Line("second", rss.pieces))
         # On a dark layer a halo lifts the fit off; on a light one it would cut the measured line, so it is thick.
         looks = ("halo", "fit") if self.t.fit_name == _LIVE else ("bare",)
-        self.add(*(Line(look, self.t.fits) for look in looks if self.t.fits))
+        self.add(*(_plot.Line(look, self.t.fits) for look in looks if self.t.fits))
 
     def _name_fits(self) -> None:
         if not self.t.fits:
             return
         on_live = self.t.fit_name == _LIVE
         written = f"fit on {self.t.fit_name}: {_growth(self.row) or text.UNKNOWN}"
-        half = text_width(written, bold=True) / 2
+        half = _plot.text_width(written, bold=True) / 2
         live = self.t.layers[0].edge.pieces if on_live and self.t.layers else ()
-        inside: list[Place] = []
-        outside: list[Place] = []
+        inside: list[_plot.Place] = []
+        outside: list[_plot.Place] = []
         for times, values in sorted(self.t.fits, key=lambda piece: int(piece[0][0] - piece[0][-1])):
             first, last = self.x.at(times[0]) + half + 6, self.x.at(times[-1]) - half - 6
             if first > last:
@@ -310,12 +298,12 @@ class Chart(Plot):
     def _middle(self, curve: Curve) -> float:
         return float(np.median(np.concatenate([self.y.of(values) for _, values in curve.pieces])))
 
-    def _name_line(self, pieces: tuple[Piece, ...], name: str, kind: str) -> None:
+    def _name_line(self, pieces: tuple[_plot.Piece, ...], name: str, kind: str) -> None:
         """Put a line's name just above it, where there is room."""
-        half = text_width(name) / 2
+        half = _plot.text_width(name) / 2
         x = np.concatenate([self.x.of(times) for times, _ in pieces])
         y = np.concatenate([self.y.of(values) for _, values in pieces])
-        places: list[Place] = []
+        places: list[_plot.Place] = []
         for share in (0.78, 0.6, 0.45, 0.9, 0.3, 0.15, 0.06, 0.97):
             middle = LEFT + half + share * (self.now - LEFT - 2 * half)
             under = y[(x >= middle - half - 2) & (x <= middle + half + 2)]
@@ -331,15 +319,14 @@ class Chart(Plot):
             words = f"no data {text.hours((last - first) / 3_600_000)}"
             left, right = self.x.at(first), max(self.x.at(last), self.x.at(first) + 2)
             wide.append((left, right, words))
-            strip.take(Box(left, STRIP, right, STRIP_END))
-            strip.add(Bar("hatch", first, self.x.back(right), STRIP, STRIP_END, words))
+            strip.take(_plot.Box(left, STRIP, right, STRIP_END))
+            strip.add(_plot.Bar("hatch", first, self.x.back(right), STRIP, STRIP_END, words))
         marks = self._gathered()
         for x, events in marks:
-            strip.take(Box(x - 6, STRIP, x + 6, STRIP_END))
+            strip.take(_plot.Box(x - 6, STRIP, x + 6, STRIP_END))
             kind = events[0].kind
-            shape = Shape.CROSS if kind == "oom_kill" else Shape.SQUARE if kind in _SQUARES else Shape.CIRCLE
-            look = "kill" if shape is Shape.CROSS else "event"
-            strip.add(Point(look, self.x.back(x), middle, shape, 3.5, _told(events)))
+            look, shape = _SHAPES.get(kind, ("event", _plot.Shape.CIRCLE))
+            strip.add(_plot.Point(look, self.x.back(x), middle, shape, 3.5, _told(events)))
         for x, variants, kind in _labels(marks, days=self.days):
             look = "alarm on-panel" if kind == "oom_kill" else "on-panel"
             for words in variants:
@@ -397,7 +384,7 @@ def _labels(marks: list[tuple[float, list[Event]]], *, days: bool) -> list[tuple
         for at, (x, events) in enumerate(mine):
             row += [event for event in events if event.kind == kind]
             own = _words(events, days=days)
-            if at + 1 < len(mine) and mine[at + 1][0] - x < text_box(0, 0, own).right + _ROOM:
+            if at + 1 < len(mine) and mine[at + 1][0] - x < _plot.text_box(0, 0, own).right + _ROOM:
                 continue
             found.append((rank, x, _variants(row, own, days=days), kind))
             row = []
@@ -420,12 +407,8 @@ def _words(events: list[Event], *, days: bool) -> str:
     return f"{first.words}{', restart' if restarted else ''} {_short(first.time, days=days)}"
 
 
-def _stamp(time: int) -> dt.datetime:
-    return dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC)
-
-
 def _short(time: int, *, days: bool) -> str:
-    stamp = _stamp(time)
+    stamp = _plot.instant(time)
     return f"{text.day(stamp).split()[0]} {text.clock(stamp)}" if days else text.clock(stamp)
 
 
@@ -433,7 +416,7 @@ def describe(timeline: Timeline, row: dict[str, Any]) -> str:
     """Say in words what the chart shows: a few sentences with the figures."""
     line = timeline.line
     parts = [
-        text.period(_stamp(timeline.start), _stamp(timeline.now)),
+        text.period(_plot.instant(timeline.start), _plot.instant(timeline.now)),
         f"{line.name[:1].upper()}{line.name[1:]} {text.memory(line.last_bytes)} at the end, "
         f"peak {text.memory(line.peak_bytes)}",
     ]
@@ -442,7 +425,7 @@ def describe(timeline: Timeline, row: dict[str, Any]) -> str:
         parts.append(f"Layers from the bottom: {', '.join(layers)}")
     limit = row["limit_bytes"]
     parts.append("No limit known" if limit is None else f"Limit {text.configured(limit)}")
-    parts += [f"{event.words} {text.moment(_stamp(event.time))}" for event in timeline.events[-_TOLD_EVENTS:]]
+    parts += [f"{event.words} {text.moment(_plot.instant(event.time))}" for event in timeline.events[-_TOLD_EVENTS:]]
     if len(timeline.events) > _TOLD_EVENTS:
         parts.append(f"{len(timeline.events) - _TOLD_EVENTS:,} earlier events")
     if timeline.fits and (growth := _growth(row)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,81 @@ def test_advice_without_evidence() -> None:
     """A verdict that came through a CSV has no evidence: advice says less, and does not fail."""
     for row in verdicts().values():
         assert given(row | {"evidence": None})
+
+
+END = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
+#: A limit of 1,000 Mi, half of it used at the peak.
+CALM: dict[str, Any] = {
+    "verdict": "not_leak",
+    "pattern": "plateau",
+    "limit_bytes": 1000 * MI,
+    "settled_bytes": 400 * MI,
+    "peak_bytes": 500 * MI,
+}
+WATCHED = {"statistic": "growth", "start": END - dt.timedelta(hours=16), "end": END}
+
+
+@pytest.mark.parametrize(
+    ("changed", "text", "setting", "expected"),
+    [
+        ({"peak_bytes": 900 * MI}, "Nothing to do.", None, None),
+        (
+            {"peak_bytes": 901 * MI},
+            "Raise the limit or spread the work: the peak of 901 Mi is 90.1 % of the limit",
+            "resources.limits.memory: 1008Mi",
+            "the same peak is then 89 % of the limit instead of 90.1 %",
+        ),
+        ({"settled_bytes": 800 * MI}, "Nothing to do.", None, None),
+        (
+            {"settled_bytes": 801 * MI},
+            "Leave room for a burst: ordinary use is 80 % of 1,000 Mi",
+            "resources.limits.memory: 1008Mi",
+            "ordinary use is then 80 % of the limit or less",
+        ),
+        (
+            {"evidence": [{"statistic": "oom_kills", "estimate": 2.0}]},
+            "Find the burst that kills: it comes and goes between two samples",
+            "container_memory_max_usage_bytes, or memory.peak in the cgroup; a scrape interval of 5 s",
+            "a peak at the limit, beside 400 Mi of ordinary use",
+        ),
+        ({"evidence": [WATCHED], "oom_probability_7d": 0.05}, "Nothing to do.", None, None),
+        (
+            {"evidence": [WATCHED], "oom_probability_7d": 0.051, "detection_floor_bytes_per_day": 5.0 * MI},
+            "Watch it for longer: in 16 h growth below 5 Mi/day cannot be seen",
+            None,
+            "the detection floor falls to about a third when the window doubles",
+        ),
+        ({"oom_probability_7d": 0.9}, "Nothing to do.", None, None),
+    ],
+    ids=["peak", "high_peak", "settled", "full", "killed", "within_target", "risky", "not_watched"],
+)
+def test_room_under_the_limit(changed: dict[str, Any], text: str, setting: str | None, expected: str | None) -> None:
+    """On both sides of 90 % for a peak, 80 % for ordinary use, and the target; sizes in whole steps of 16 Mi."""
+    (found,) = patterns.advise(CALM | changed)
+    assert (found.text, found.setting, found.expected) == (text, setting, expected)
+
+
+def test_page_cache_needs_no_room() -> None:
+    """What the kernel takes back may fill the limit."""
+    (found,) = patterns.advise(CALM | {"pattern": "page_cache", "peak_bytes": 990 * MI, "settled_bytes": 980 * MI})
+    assert found.text.startswith("Nothing to do: the kernel takes page cache back")
+
+
+def test_what_half_as_much_again_buys() -> None:
+    """512 Mi more in whole steps of 16 Mi, at 50 Mi a day: ten days more; nothing where no rate or no end is known."""
+    leak = CALM | {"verdict": "leak", "pattern": "leak", "growth_bytes_per_day": 50.0 * MI, "hours_to_limit": 100.0}
+    last = list(patterns.advise(leak))[-1]
+    assert last.setting == "resources.limits.memory: 1512Mi"
+    assert last.expected == "14.4 d to the limit instead of 4.2 d"
+    for unknown in ({"growth_bytes_per_day": 0.0}, {"hours_to_limit": None}, {"limit_bytes": None}):
+        assert "not a cure" not in given(leak | unknown)
+
+
+@pytest.mark.parametrize(("kind", "part", "size"), [("killed", "half", 1512), ("at_limit", "a quarter", 1256)])
+def test_a_limit_is_raised_once_to_see(kind: str, part: str, size: int) -> None:
+    """By a half where starts were killed, by a quarter where it is held down; without a limit there is no size."""
+    row = CALM | {"verdict": "inconclusive", "evidence": [{"statistic": f"open_{kind}"}]}
+    first = next(patterns.advise(row))
+    assert first.text == f"Raise the limit once by {part} and watch what the memory does"
+    assert first.setting == f"resources.limits.memory: {size}Mi"
+    assert next(patterns.advise(row | {"limit_bytes": None})).setting is None

@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtoolkit.analysis.assess import assess_lifetime, doubt_growth
-from rmtoolkit.analysis.lives import split
 from rmtoolkit.analysis.records import lives_of, readings_of
-from rmtoolkit.analysis.signals import read
+from rmtoolkit.analysis.signals import read, split
 from rmtoolkit.schema import Signal
 from tests.analysis.curves import GI, MI, ar1, hours, record, saturate, saw, small_noise
 from tests.analysis.records import life_of, opinion_of, reading_of

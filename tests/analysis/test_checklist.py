@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+import rmtoolkit as rm
 from rmtoolkit.analysis.words import CHECKLIST, QUESTIONS
 from rmtoolkit.assessment import checklist
+from rmtoolkit.text import memory
 from tests.analysis.curves import GI, MI, footprint, hours, record, small_noise, together
 
 if TYPE_CHECKING:
@@ -125,3 +127,29 @@ def test_caches() -> None:
     assert bounded[QUESTIONS[1]][:2] == ("yes", "fine")
     assert growing[QUESTIONS[1]][:2] == ("no", "concern")
     assert unknown[QUESTIONS[1]][0] == "unknown"
+
+
+def test_gaps_are_not_in_use() -> None:
+    """Gaps between live blocks are counted with what is kept and with page cache; the largest is named."""
+    gaps = answers(
+        layered(allocated_bytes=FLAT, active_bytes=FLAT + 300, resident_bytes=FLAT + 305, rss_bytes=FLAT + 310)
+    )
+    answer, reading, because = gaps[QUESTIONS[4]]
+    assert (answer, reading) == ("yes", "concern")
+    assert "gaps between live blocks, not used" in because
+
+
+def test_amounts_are_those_of_the_last_sample() -> None:
+    """The answer, the headline, the evidence and the row say the same of the live heap and of what is kept."""
+    recording = layered(
+        allocated_bytes=FLAT, active_bytes=FLAT + 5, resident_bytes=FLAT + 300, rss_bytes=FLAT + 310 + (T > 23.9) * 20
+    )
+    found = rm.assess(recording)
+    row = found.workloads.row(0, named=True)
+    live, kept = memory(row["live_bytes"]), memory(row["kept_bytes"])
+    assert row["headline"].endswith(f"it uses {live} and keeps {kept} of freed memory.")
+    assert answers(recording)[QUESTIONS[1]][2] == f"live heap at {live} and not growing"
+    assert row["expected"].startswith(f"about {kept} less")
+    (evidence,) = (item for item in row["evidence"] if item["statistic"] == "kept")
+    assert evidence["estimate"] == row["kept_bytes"]
+    assert evidence["value"].startswith(f"{kept} of ")

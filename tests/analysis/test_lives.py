@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmtoolkit.analysis.lives import lives, split
+from rmtoolkit.analysis.signals import lives, split
 from tests.analysis.curves import MI, hours, record, saturate, together, when
 
 TIME: Final = pl.Datetime("ms", "UTC")

@@ -11,9 +11,8 @@ import polars as pl
 import pytest
 
 from rmtoolkit.analysis.assess import pool_instances, pool_lives
-from rmtoolkit.analysis.lives import split
 from rmtoolkit.analysis.records import Opinion, Pool, Reading, readings_of
-from rmtoolkit.analysis.signals import read
+from rmtoolkit.analysis.signals import read, split
 from rmtoolkit.assessment import classify
 from rmtoolkit.schema import Signal
 from tests.analysis.curves import GI, MI, ar1, hours, record, together

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.shapes import MINIMUM_SAMPLES, WIDTHS, Envelope, Shapes, describe, envelopes
+from rmtoolkit.analysis.models import MINIMUM_SAMPLES, WIDTHS, Envelope, Shapes, describe, envelopes
 from tests.analysis.curves import saw
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.shapes import Envelope
+from rmtoolkit.analysis.models import Envelope
 from rmtoolkit.analysis.signals import _grain, check
 
 BINS = 96

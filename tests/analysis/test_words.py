@@ -262,4 +262,4 @@ def test_the_floor_is_always_said() -> None:
     """Leak, rest or open: the smallest growth that shows is in the words."""
     for curve in (200 + 8 * T, 200 + 0 * T, 100 + 150 * saturate(T, 20)):
         row = row_of(record(T, {"rss_bytes": noisy(curve, 4)}, limit_bytes=GI, restarts_total=0))
-        assert re.search(r"growth (of it )?above [\d.,]+ .i/day", row["explanation"]), row["explanation"]
+        assert re.search(r"growth (of it )?(above|below) [\d.,]+ .i/day", row["explanation"]), row["explanation"]

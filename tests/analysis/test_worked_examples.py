@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.analysis.worked import FOLDER, RECORDINGS, told
+from tests.analysis.worked import FOLDER, RECORDINGS, advised, told
 from tests.written import changes
 
 if TYPE_CHECKING:
@@ -19,3 +19,8 @@ if TYPE_CHECKING:
 def test_nothing_changed(make: Callable[[], Recording]) -> None:
     """What was read, fitted, judged, asked and foretold; `python -m tests.analysis.worked` writes a change down."""
     assert changes(FOLDER / f"{make.__name__}.json", told(make())) == []
+
+
+def test_the_same_is_advised() -> None:
+    """For each verdict, pattern and cause, whatever evidence there is; the same command writes a change down."""
+    assert changes(FOLDER / "advised.json", advised()) == []

@@ -7,6 +7,7 @@ to read.
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,8 @@ import polars as pl
 
 from rmtoolkit.analysis import patterns, queries
 from rmtoolkit.analysis.judge import downsample, judge, read
+from rmtoolkit.analysis.records import Statistic, rejected
+from rmtoolkit.schema import Cause, Pattern
 from tests.analysis.curves import GI, MI, day, hours, record, saturate, saw, together
 from tests.written import plain, write
 
@@ -252,6 +255,49 @@ def told(recording: Recording) -> dict[str, list[dict[str, Any]]]:
     return told | {"advice": [plain(dataclasses.asdict(one)) for one in patterns.advise(row)]}
 
 
+def _evidence(statistic: str, estimate: float | None) -> dict[str, Any]:
+    """A piece of evidence of some statistic."""
+    about = {
+        "says": "for",
+        "text": f"Of {statistic}",
+        "value": "some",
+        "weight": 2,
+        "signal": "anon_bytes",
+        "unit": "bytes",
+    }
+    return about | {
+        "start": None,
+        "end": None,
+        "statistic": statistic,
+        "estimate": estimate,
+        "low": 1.0 * MI,
+        "high": None,
+    }
+
+
+def advised() -> dict[str, list[Any]]:
+    """What is advised for each verdict, pattern and cause, with no evidence, with every piece, and with some."""
+    base = judge(thread_stacks())[0].verdicts.row(0, named=True)
+    several = [_evidence(name, 3.0 * MI) for name in Statistic]
+    some = [_evidence(name, None) for name in Statistic if "heap" not in name]
+    checks = [_evidence(rejected(check), 2.0) for check in ("stale_allocator", "counter_fell", "usage_above_limit")]
+    pieces = {"none": [], "all": several, "without a heap": some, "rejected": [*some, *checks]}
+    cases = [("leak", "leak", cause) for cause in (*Cause, None)]
+    cases += [(verdict, pattern, None) for verdict in ("not_leak", "inconclusive") for pattern in Pattern]
+    known: dict[str, int] = {}
+    rows: list[Any] = []
+    for verdict, pattern, cause in cases:
+        for name, evidence_of in pieces.items():
+            row = base | {"verdict": verdict, "pattern": pattern, "cause": cause, "evidence": evidence_of}
+            found = [json.dumps(plain(dataclasses.asdict(one))) for one in patterns.advise(row)]
+            rows.append(
+                [str(verdict), str(pattern), str(cause), name, *(known.setdefault(one, len(known)) for one in found)]
+            )
+            rows[-1].append([query.shows for query in queries.queries(row)])
+    return {"advice": [json.loads(one) for one in known], "cases": rows}
+
+
 if __name__ == "__main__":
     for make in RECORDINGS:
         write(FOLDER / f"{make.__name__}.json", told(make()))
+    write(FOLDER / "advised.json", advised())

@@ -384,6 +384,20 @@ def each_kill_counts_once(row: Row) -> bool:
 
 
 @rule
+def peaks_of_runs_are_peaks(row: Row) -> bool:
+    """No run peaked above the highest peak, and the lowest of their peaks is not above the highest."""
+    low, high, peak = (row[name] for name in ("run_peak_low_bytes", "run_peak_high_bytes", "peak_bytes"))
+    return None in (low, high, peak) or 0 <= low <= high <= peak
+
+
+@rule
+def what_has_been_at_its_limit_peaked_there(row: Row) -> bool:
+    """Only a peak within half a percent of the limit, or above it, has been at it."""
+    peak, limit = row["peak_bytes"], row["limit_bytes"]
+    return row["peak_at_limit"] is (None if None in (peak, limit) else peak >= 0.995 * limit)
+
+
+@rule
 def kills_of_a_week_are_kills(row: Row) -> bool:
     """The kills of the last week are among all of them, and the last one is known."""
     return bool(row["kills_7d"] <= row["kills"] and (row["last_kill"] is not None) == (row["kills"] > 0))
@@ -580,7 +594,7 @@ def test_the_curve_passes_through_the_row(found: dict[str, Assessment], fleet: s
 def test_one_pod_is_its_workload(found: dict[str, Assessment], fleet: str) -> None:
     """The only pod of a workload has the workload's verdict, peak and chance."""
     assessment = found[fleet]
-    names = ("verdict", "pattern", "peak_bytes", "oom_probability_7d", "hours_to_limit")
+    names = ("verdict", "pattern", "peak_bytes", "peak_at_limit", "oom_probability_7d", "hours_to_limit")
     single = assessment.workloads.filter(pl.col("pods") == 1)
     both = single.select("workload_id", "workload", *names).join(
         assessment.instances.select("workload_id", *(pl.col(name).alias(f"pod {name}") for name in names)),
@@ -601,6 +615,35 @@ def test_lives_and_events_count_the_same_kills(found: dict[str, Assessment], fle
     counted = counted.join(lives, on="workload_id", how="left").fill_null(0)
     wrong = counted.filter((pl.col("kills") != pl.col("events")) | (pl.col("kills") != pl.col("lives")))
     assert not wrong.height, wrong["workload"].to_list()
+
+
+@pytest.mark.parametrize("fleet", ["samples", "corpus"])
+def test_what_was_set_last_is_in_force(found: dict[str, Assessment], fleet: str) -> None:
+    """The stretch of a limit or a request that still lasts has the value of its container, and no two overlap."""
+    assessment = found[fleet]
+    settings, containers = assessment.settings, assessment.recording.containers
+    still = settings.filter(pl.col("end").is_null())
+    for kind in ("limit", "request"):
+        both = still.filter(kind=kind).join(containers, on="container_id", how="full")
+        assert both["value_bytes"].eq_missing(both[f"{kind}_bytes"]).all(), kind
+    following = pl.col("start").shift(-1).over("container_id", "kind")
+    assert settings.filter(pl.col("end") > following).is_empty()
+
+
+@pytest.mark.parametrize("fleet", ["samples", "corpus"])
+def test_no_event_is_lost_and_none_comes_twice(found: dict[str, Assessment], fleet: str) -> None:
+    """What was recorded is there in order, and beside it restarts alone, each at the beginning of a life."""
+    assessment, told = found[fleet], ["container_id", "time", "kind", "value_bytes", "detail"]
+    mine = assessment.events.filter(pl.col("kind") != "restart").select(told)
+    assert_frame_equal(mine, assessment.recording.events, check_row_order=False)
+    assert assessment.events.select("container_id", "time").equals(
+        assessment.events.select("container_id", "time").sort("container_id", "time", maintain_order=True)
+    )
+    begun = assessment.lives.select("container_id", "start")
+    restarts = assessment.events.filter(kind="restart")
+    assert restarts.join(
+        begun, left_on=["container_id", "time"], right_on=["container_id", "start"], how="anti"
+    ).is_empty()
 
 
 @pytest.mark.parametrize("fleet", ["samples", "corpus"])

@@ -65,6 +65,16 @@ def test_requests_are_added_up_by_node(recording: Recording) -> None:
     }
 
 
+def test_all_nodes_are_the_sum_of_each(recording: Recording) -> None:
+    """One row adds up what the nodes hold; without a node there is none, and nothing is added up of quotas."""
+    capacity = rm.assess(recording).capacity
+    each, whole = (capacity.filter(kind=kind).drop("kind", "name") for kind in ("node", "nodes"))
+    assert whole.height == 1
+    assert whole.row(0) == each.sum().row(0)
+    bare = replace(recording, report=replace(recording.report, nodes={}))
+    assert rm.assess(bare).capacity["kind"].unique().to_list() == ["quota"]
+
+
 def test_proposals_free_what_they_lower(recording: Recording) -> None:
     """What is freed is what the advised requests and limits are lower, pod by pod."""
     assessed = rm.assess(recording)
@@ -80,7 +90,7 @@ def test_what_grows_keeps_what_it_has(recording: Recording) -> None:
     """Nothing is freed, and nothing taken, for a leak: its limit is not changed."""
     assessed = rm.assess(recording)
     leaking = assessed.workloads.with_columns(growing=pl.lit(value=True))
-    assert capacity_of(leaking, recording, assessed.completeness)["freed_bytes"].to_list() == [0] * 6
+    assert capacity_of(leaking, recording, assessed.completeness)["freed_bytes"].to_list() == [0] * 7
 
 
 def test_the_page_says_what_is_freed(recording: Recording) -> None:

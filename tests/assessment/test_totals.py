@@ -12,7 +12,7 @@ import rmtoolkit as rm
 from rmtoolkit.assessment._rows import names
 
 if TYPE_CHECKING:
-    from rmtoolkit.assessment import Totals
+    from rmtoolkit.assessment._totals import Totals
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +57,16 @@ def test_names_are_unique_and_as_short_as_can_be() -> None:
     row = {"cluster": "eu", "namespace": "shop", "workload": "api", "container": "app"}
     rows = [row, row | {"container": "proxy"}, row | {"workload": "db"}, row | {"workload": "db", "cluster": "us"}]
     assert names(rows) == ["shop/api/app", "shop/api/proxy", "eu/shop/db/app", "us/shop/db/app"]
+
+
+def test_what_is_gone_was_above_the_target_too() -> None:
+    """Last time's count is that of last time's rows: of the gone and the renamed too, not of what was accepted."""
+    table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
+    rows = rm.assess(table).workloads.select(rm.classify(table).columns)
+    then = pl.concat(rows.with_columns(workload=pl.lit(name), oom_probability_7d=0.2) for name in ("api", "gone", "x"))
+    found = rm.assess(table, previous=then.with_columns(accepted=pl.col("workload") == "x"))
+    assert (found.fleet.above_target_before, found.fleet.gone) == (2, 2)
+    older = then.rename({"oom_probability_7d": "oom_probability"})
+    assert rm.assess(table, previous=older).fleet.above_target_before == 3
+    assert rm.assess(table, previous=then.drop("oom_probability_7d")).fleet.above_target_before is None
+    assert rm.assess(table).fleet.above_target_before is None

@@ -11,12 +11,53 @@ from typing import Any, Final
 
 import polars as pl
 
+import rmtoolkit as rm
+from rmtoolkit.assessment import WORKLOADS
 from tests import fleet
 from tests.written import plain, write
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "assessment"
 #: What the worked examples of analysis have in full.
 _ELSEWHERE: Final = ("evidence", "explanation", "headline", "why", "reason")
+
+
+#: What was otherwise last time, of whom.
+_BEFORE: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("killed-climbs", {"kills": 1, "growth_bytes_per_day": 9.0e6, "hours_to_limit": None, "verdict": "leak"}),
+    ("restarted-before-it-fills", {"verdict": "leak", "growth_bytes_per_day": 1.0e6, "hours_to_limit": 900.0}),
+    ("quick-flutter", {"verdict": "leak", "limit_bytes": 128 << 20, "advised_limit_bytes": 256 << 20}),
+    ("teeth-on-a-rising-floor", {"verdict": "not_leak", "hours_to_limit": None}),
+    ("release-after-a-gap", {"verdict": "leak", "limit_bytes": 1 << 30, "hours_to_limit": 500.0}),
+    ("held-at-its-limit", {"kills": 3, "kills_7d": 3}),
+    ("killed-while-starting", {"kills": 1, "kills_7d": 1, "verdict": "not_leak"}),
+    ("days-and-nights", {"verdict": "leak", "growth_bytes_per_day": 5.0e6}),
+    ("thread-stacks", {"verdict": "leak", "growth_bytes_per_day": None, "version": "0.9"}),
+    ("start-and-bursts", {"oom_probability_7d": 0.01}),
+    ("kept-pages", {"oom_probability_7d": 0.6, "version": "0.9"}),
+    ("free-lists-without-a-heap", {"oom_probability_7d": 0.6}),
+    ("a-step-and-a-slow-rise", {"limit_bytes": 512 << 20, "advised_limit_bytes": 1 << 30}),
+    ("late-and-young", {"limit_bytes": 300 << 20, "oom_probability_7d": None}),
+    ("few-samples", {"oom_probability_7d": 0.3}),
+    ("files-in-a-tmpfs", {"workload": "another"}),
+    ("outside-the-allocator", {"workload": "gone-leaking", "verdict": "leak"}),
+)
+
+
+def _changes() -> list[dict[str, Any]]:
+    """What is said to have changed since such a last time, and how many changes of which kind there are."""
+    rows = {row["workload"]: row for row in fleet.assessed().workloads.iter_rows(named=True)}
+    for name, otherwise in _BEFORE:
+        rows[name] = rows[name] | otherwise
+    before = pl.DataFrame(list(rows.values()), schema=WORKLOADS)
+    found = rm.assess(fleet.recording(), previous=before, prices=fleet.PRICES, now=fleet.NOW)
+    changed = found.workloads.select("name", "change", "changed", "applied", "^previous.*$").filter(
+        pl.col("change") != "same"
+    )
+    fleets = {name: value for name, value in dataclasses.asdict(found.fleet).items() if name in _OF_CHANGES}
+    return [*(plain(row) for frame in (found.changes, changed) for row in frame.iter_rows(named=True)), plain(fleets)]
+
+
+_OF_CHANGES: Final = ("leaks_new", "leaks_gone", "appeared", "gone", "above_target_before")
 
 
 def told() -> dict[str, list[dict[str, Any]]]:
@@ -28,7 +69,7 @@ def told() -> dict[str, list[dict[str, Any]]]:
         "instances": found.instances.filter(pl.len().over("workload", "container") > 1 | several).drop(_ELSEWHERE[:4]),
         "lives": found.lives.select("workload_id", "container_id", "life", "ended", "start", "end"),
         "evidence": found.evidence.select("workload_id", "statistic", "says", "start", "end", "lives").gather_every(2),
-        "advice": found.advice.drop("text"),
+        "advice": found.advice,
         "queries": found.queries.gather_every(3),
         "changes": found.changes,
         "risk_curves": found.risk_curves.drop("cluster", "namespace", "workload", "container").gather_every(3),
@@ -42,7 +83,7 @@ def told() -> dict[str, list[dict[str, Any]]]:
     said = [
         {"sentence": one.fleet.sentence, "repr": repr(one), "span": plain(one.span)} for one in (found, fleet.before())
     ]
-    return rows | {"fleet": fleets, "said": said}
+    return rows | {"fleet": fleets, "said": said, "changed": _changes()}
 
 
 if __name__ == "__main__":

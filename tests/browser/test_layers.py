@@ -82,7 +82,7 @@ def test_layers_stay_between_their_edges_after_every_switch(
     browser: Browser, shown: dict[str, tuple[dict[str, Any], dict[str, float]]], tmp_path: Path
 ) -> None:
     """From any workload to any other, each layer has its colour wherever it is thick enough to be pointed at."""
-    bundle = vl_convert.javascript_bundle(SCRIPT, vl_version="6.4")
+    bundle = vl_convert.javascript_bundle(SCRIPT, vl_version=vl_convert.get_vegalite_versions()[-1])
     page = tmp_path / "page.html"
     page.write_text(
         "<!doctype html><meta charset=utf-8><style>body{margin:0}svg *{pointer-events:all!important}</style>"

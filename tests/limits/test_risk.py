@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -164,6 +165,27 @@ def test_one_kill_is_no_less_than_a_coin() -> None:
     assert risk(need, 100 * MIB, np.full(99, -5.0)).week == pytest.approx(0.5)
 
 
+def test_a_kill_before_the_first_sample_is_counted_since_it_happened() -> None:
+    """One kill a week ago, and 29 minutes of samples: one a week is what was seen, and no certainty."""
+    table = samples(steady(1, step=60)[:30], step=60, limit_bytes=256 * MIB)
+    end = START + 29 * 60
+    kill = pl.DataFrame([{"time": end - 7 * DAY, "kind": "oom_kill", "pod": "api-0"}])
+    row = rm.limit_risk(rm.Recording.from_frame(table, events=kill), 256 * MIB).row(0, named=True)
+    assert row["oom_probability"] == pytest.approx(1 - np.exp(-1), abs=1e-3)
+    assert row["oom_probability_24h"] == pytest.approx(1 - np.exp(-1 / 7), abs=1e-3)
+    assert row["oom_probability_low"] == pytest.approx(0.1, abs=0.01)
+    assert row["oom_probability_high"] == pytest.approx(0.98, abs=0.01)
+
+
+def test_kills_within_the_samples_are_counted_by_what_was_watched() -> None:
+    """Two kills in a day that was watched for twelve hours only: four a day, whenever the first of them was."""
+    need = dataclasses.replace(NEED, history_seconds=1.0 * DAY, kills=2, kills_now=2, killed_limit_bytes=100 * MIB)
+    watched = dataclasses.replace(need, kills_hours=23.9, ahead=Ahead(watched_hours=12.0))
+    assert risk(watched, 100 * MIB, np.full(99, -5.0)).day == pytest.approx(1 - np.exp(-4))
+    before = dataclasses.replace(watched, kills_hours=48.0)
+    assert risk(before, 100 * MIB, np.full(99, -5.0)).day == pytest.approx(1 - np.exp(-1))
+
+
 @pytest.mark.parametrize("chance", [0.4, 0.05, 0.01])
 def test_above_kills_is_the_limit_at_which_they_leave_the_chance(chance: float) -> None:
     """The inverse of what kills say of a limit."""
@@ -197,7 +219,7 @@ LEAK = Ahead(
 )
 
 
-def leaks(room: float, **changed: object) -> tuple[float | None, float | None, float | None]:
+def leaks(room: float, **changed: Any) -> tuple[float | None, float | None, float | None]:
     """The chances of a day, a week and a month of that leak with so many MiB of room."""
     need = Need(growing=True, need_bytes=100 * MIB, ahead=dataclasses.replace(LEAK, **changed))
     found = risk(need, (100 + room) * MIB, SCORES)

@@ -148,9 +148,9 @@ def test_the_explorer_says_what_the_assessment_says(asked: int | None, recording
         assert then.risk.week == row["advised_oom_probability"]
 
 
-def test_a_limit_in_force_is_a_point_of_the_curve(recording: rm.Recording) -> None:
+def test_a_limit_in_force_is_a_point_of_the_curve(known: tuple[past.Past, Need]) -> None:
     """What is drawn at a limit with a name is what is said of it: nothing lies between two limits that were tried."""
-    opened = scenario.scene_of(recording)
+    opened = scenario.scene(*known, scenario.Change(), MARGINS)
     drawn = dict(opened.curve.select("limit_bytes", "oom_probability").iter_rows())
     for limit in (512 * MIB, opened.ours_bytes):
         assert limit is not None

@@ -16,8 +16,9 @@ import polars as pl
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits import baselines, explore, patches, recommend
+from rmtoolkit.limits import baselines, explore, patches, recommend, risk
 from rmtoolkit.limits.history import as_need
+from rmtoolkit.limits.risk import USUAL
 from rmtoolkit.limits.what_if import of_workload
 from tests import fleet
 from tests.analysis.curves import MI
@@ -85,7 +86,9 @@ def advice() -> dict[str, list[Any]]:
     margins = rm.Margins.shipped()
     told = {f"at {chance:g}": _rows(recommend.of_gathered(known, chance, margins)) for chance in (0.01, 0.2)}
     told["priced"] = _rows(
-        recommend.of_gathered(known, 0.05, margins, price_per_gib_hour=0.01).select(*NAMES, "^cost.*$")
+        recommend.of_gathered(known, 0.05, margins, prices=dataclasses.replace(USUAL, per_gib_hour=0.01)).select(
+            *NAMES, "^cost.*$"
+        )
     )
     told["needs"] = _rows(known)
     limits = [64 * MI, 256 * MI, 300 * MI, 1024 * MI]
@@ -108,7 +111,7 @@ def pasts() -> dict[str, list[Any]]:
     own = fleet.recording().containers.select("workload", limit_bytes=pl.col("limit_bytes") // 2).unique()
     told["at half of its own limit"] = _rows(rm.replay(fleet.recording(), own), drop=())
     for options in CHANGES:
-        rows = []
+        used_by: list[Any] = []
         for name in (
             "start-and-bursts",
             "restarted-before-it-fills",
@@ -119,11 +122,13 @@ def pasts() -> dict[str, list[Any]]:
             try:
                 then = rm.what_if(fleet.recording().filter(workload=name), **options)
             except RmtoolkitError as error:
-                rows.append({"error": str(error)})
+                used_by.append({"error": str(error)})
                 continue
             used = then.recording.samples.select(pl.coalesce("working_set_bytes", "rss_bytes").alias("used"))["used"]
-            rows.append(plain({"name": name, "used": list(map(float, used)), "most": used.max(), "mean": used.mean()}))
-        told[str(options)] = [*rows, {"said": list(then.assumptions)}]
+            used_by.append(
+                plain({"name": name, "used": list(map(float, used)), "most": used.max(), "mean": used.mean()})
+            )
+        told[str(options)] = [*used_by, {"said": list(then.assumptions)}]
     known = {row["workload"]: as_need(row) for row in recommend.gather(fleet.recording()).iter_rows(named=True)}
     changes = (
         explore.Change(),
@@ -135,7 +140,7 @@ def pasts() -> dict[str, list[Any]]:
     for name in ("start-and-bursts", "killed-while-starting", "days-and-nights", "late-and-young", "killed-climbs"):
         need = known[name]
         past = of_workload(fleet.recording(), need.names)
-        rows = [{"spike": plain(explore.measured_spike(past)), "history": past.history_seconds}]
+        rows: list[Any] = [{"spike": plain(explore.measured_spike(past)), "history": past.history_seconds}]
         for at, change in enumerate(changes):
             scene = explore.scene(past, need, change, rm.Margins.shipped(), 0.05, whole=(None, True, False)[at % 3])
             after = {key: value for key, value in dataclasses.asdict(scene.found.need).items() if key != "ahead"}
@@ -176,7 +181,94 @@ def past_weeks() -> dict[str, list[Any]]:
     }
 
 
-PARTS: Final = (advice, pasts, past_weeks)
+#: What a need may be otherwise, each thing by itself.
+_OTHERWISE: Final[tuple[dict[str, Any], ...]] = (
+    {},
+    {"limit_bytes": None, "limit_known": False, "request_bytes": None},
+    {"limit_bytes": None, "limit_known": True},
+    {"limit_bytes": 64 * MI},
+    {"limit_bytes": 4096 * MI},
+    {"limit_bytes": 4096 * MI, "request_bytes": 4096 * MI},
+    {"request_bytes": 40 * MI},
+    {"request_bytes": None, "busy_bytes": None},
+    {"busy_bytes": 2000 * MI},
+    {"kills": 2, "kills_now": 2, "killed_limit_bytes": None},
+    {"kills": 1, "kills_now": 1, "killed_limit_bytes": 300 * MI, "limit_bytes": 400 * MI},
+    {"kills": 9, "kills_now": 1, "killed_limit_bytes": 300 * MI, "limit_bytes": 300 * MI},
+    {"history_seconds": 600.0},
+    {"history_seconds": 1800.0, "limit_bytes": None},
+    {"history_seconds": 3600.0},
+    {"history_seconds": 30 * 3600.0},
+    {"history_seconds": 5 * 86_400.0},
+    {"history_seconds": 8 * 86_400.0},
+    {"history_seconds": 40 * 86_400.0, "climbing": True},
+    {"spread": None},
+    {"spread": 0.0001},
+    {"spread": 1.5},
+    {"base_bytes": None},
+    {"need_of": "kernel peak", "need_bytes": 700 * MI},
+    {"peak_bytes": 900 * MI},
+    {"peak_bytes": None},
+    {"peak_bytes": None, "need_bytes": None},
+    {"peak_pod": None, "hot_ratio": 1.31, "hot_pod": "api-1"},
+    {"peak_time": None, "hot_ratio": 1.29},
+    {"startup_peak_bytes": 390 * MI, "settled_bytes": 200 * MI, "pattern": "startup_spike"},
+    {"startup_peak_bytes": 390 * MI, "settled_bytes": 380 * MI},
+    {"growing": True, "verdict": "leak", "growth_bytes_per_day": None},
+    {"growing": True, "verdict": "leak", "growth_bytes_per_day": 50.0 * MI, "growth_low_bytes_per_day": 40.0 * MI},
+    {"growing": True, "verdict": "inconclusive", "growth_bytes_per_day": 50.0 * MI, "limit_bytes": None},
+    {"growing": True, "verdict": "leak", "growth_bytes_per_day": 10.0},
+    {"growing": False, "verdict": "not_leak", "exporter_broken": True},
+    {"growing": False, "verdict": "not_leak", "pattern": "retention", "purged_base_bytes": 120.0 * MI},
+    {"growing": False, "verdict": "not_leak", "pattern": "plateau", "also": ["retention"], "limit_bytes": 2048 * MI},
+    {"growing": False, "verdict": "inconclusive", "pattern": "insufficient_data"},
+    {"pods": 5, "pods_now": 4},
+    {"pods_now": 0},
+    {"vpa_target_bytes": None, "krr_limit_bytes": None},
+)
+_SHOWN: Final = (
+    *(
+        "action",
+        "recommended_request_bytes",
+        "recommended_limit_bytes",
+        "oom_probability",
+        "oom_probability_now",
+        "pairs",
+    ),
+    *("reason", "headroom", "purged_limit_bytes", "raise_to_bytes", "buys_days", "qos_now", "qos_then", "provisional"),
+    *("reserved_now_bytes", "reserved_then_bytes", "cost_now_per_month", "oom_probability_24h", "oom_probability_30d"),
+    *("oom_probability_7d_low", "oom_probability_7d_high", "risk_basis", "risk_because", "target_limit_bytes"),
+    *("advised_basis", "incidents_then_per_month", "wait_seconds"),
+)
+
+
+def otherwise() -> dict[str, list[Any]]:
+    """What is advised where one thing of a need is otherwise, at two chances."""
+    known = recommend.gather(fleet.recording())
+    told: dict[str, list[Any]] = {}
+    for name, chance in (
+        ("start-and-bursts", 0.05),
+        ("days-and-nights", 0.0005),
+        ("late-and-young", 0.05),
+        ("killed-climbs", 0.3),
+    ):
+        base = known.filter(workload=name)
+        changed = [
+            base.with_columns(pl.lit(value, known.schema[key]).alias(key) for key, value in one.items())
+            for one in _OTHERWISE
+        ]
+        advised = recommend.of_gathered(pl.concat(changed), chance, rm.Margins.shipped(), prices=fleet.PRICES)
+        rows = [plain(row) for row in advised.select(_SHOWN).iter_rows(named=True)]
+        first = rows[0]
+        # Only what is otherwise than in the first row, and the reason.
+        told[name] = [first, *({k: row.get(k) for k in _SHOWN if row.get(k) != first.get(k)} for row in rows[1:])]
+        # The names are the same: a chance for each need by itself.
+        found = [risk.of_needs(one, [500 * MI], rm.Margins.shipped()) for one in changed]
+        told[f"risk of {name}"] = [plain(list(row)[4:]) for frame in found for row in frame.iter_rows()]
+    return told
+
+
+PARTS: Final = (advice, otherwise, pasts, past_weeks)
 
 
 if __name__ == "__main__":

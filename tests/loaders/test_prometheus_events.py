@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rmtoolkit as rm
 from rmtoolkit._workloads import Image, releases, version_of
 from rmtoolkit.loaders.prometheus._events import Run, Seen, events_of
 
@@ -413,3 +415,48 @@ def test_any_facts_give_orderly_events(
     starts = sum(event.kind == "start" for event in events)
     told = [event for event in events if event.detail == "OOMKilled"]
     assert len(told) <= starts + 1
+
+
+Told = dict[int, int | None]
+
+
+def ends_in_export(prom: Prom, *series: tuple[str, str, str, Told]) -> list[tuple[str, float]]:
+    """What ends, and when, in lines of an export: metric, pod, job and values by second, null where a series ended."""
+    lines: list[dict[str, Any]] = [
+        {
+            "metric": {"__name__": name, "job": job, **prom.pod(pod)},
+            "values": list(told.values()),
+            "timestamps": [1000 * (prom.t0 + second) for second in told],
+        }
+        for name, pod, job, told in series
+    ]
+    recording = rm.read_prometheus(prom.save(b"\n".join(map(msgspec.json.encode, lines))))
+    ends = recording.events.filter(kind="end", detail="no longer there")
+    named = ends.join(recording.containers.select("container_id", "pod"), on="container_id")
+    return [(pod, time.timestamp() - prom.t0) for pod, time in named.select("pod", "time").iter_rows()]
+
+
+@pytest.mark.parametrize(
+    ("gone", "other", "job", "ends"),
+    [
+        pytest.param([{0: 5, 30: 5, 60: None}], {0: 5, 60: 5}, "a", [60], id="seen at that scrape"),
+        pytest.param([{0: 5, 30: 5, 60: None}], {0: 5, 90: 5}, "a", [60], id="seen later"),
+        pytest.param([{0: 5, 30: 5, 60: None}], {0: 5, 59: 5}, "a", [], id="the exporter was silent too"),
+        pytest.param([{0: 5, 30: 5, 60: None}], {0: 5, 90: 5}, "b", [], id="another exporter goes on"),
+        pytest.param([{0: 5, 30: None, 60: 5}], {0: 5, 90: 5}, "a", [], id="it came back"),
+        pytest.param([{0: 5, 30: None, 60: 5, 90: None}], {0: 5, 90: 5}, "a", [90], id="it came back and went"),
+        pytest.param([{0: 5, 60: 5}, {0: 5, 60: None}], {0: 5, 90: 5}, "a", [], id="another series has a value then"),
+        pytest.param([{0: 5, 60: None}, {0: 5, 90: None}], {0: 5, 90: 5}, "a", [90], id="the last of its series"),
+        pytest.param([{0: 5, 60: 5}, {30: None}], {0: 5, 90: 5}, "a", [], id="a series that had ended before"),
+        pytest.param([{60: None}], {0: 5, 60: 5}, "a", [], id="all had ended before"),
+    ],
+)
+def test_a_marker_is_an_end_while_its_exporter_goes_on(
+    prom: Prom, gone: list[Told], other: Told, job: str, ends: list[float]
+) -> None:
+    """A series that ends tells of its container only what the others of its exporter do not share."""
+    names = (WORKING_SET, "container_memory_rss")
+    series = [(name, "gone-0", "a", told) for name, told in zip(names, gone, strict=False)]
+    series.append((WORKING_SET, "other-0", job, other))
+    found = [("gone-0", end) for end in ends]
+    assert ends_in_export(prom, *series) == ends_in_export(prom, *reversed(series)) == found

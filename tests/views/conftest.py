@@ -14,7 +14,7 @@ from rmtoolkit.analysis.judge import Judgement
 from rmtoolkit.analysis.records import JUDGED, VERDICTS
 from rmtoolkit.analysis.words import QUESTIONS
 from rmtoolkit.assessment import WORKLOADS, Assessment, _rows, assess
-from rmtoolkit.assessment._totals import totals_of
+from rmtoolkit.assessment._totals import evidence_of, totals_of
 from rmtoolkit.recording import Recording, concat
 from rmtoolkit.schema import TIME, Report
 from rmtoolkit.validation import FINDINGS
@@ -510,6 +510,7 @@ def assessed() -> Assessment:
     hand = hand.with_columns(
         next_text=pl.col("next_step"),
         growing=~rests,
+        peak_at_limit=pl.col("peak_bytes") >= 0.995 * pl.col("limit_bytes"),
         confidence_share=pl.when(rests).then(1 - pl.col("leak_probability")).otherwise("leak_probability"),
         **{
             f"limit_at{side}": pl.lit(END, dtype=TIME) + pl.duration(seconds=pl.col(f"hours_to_limit{side}") * 3600)
@@ -544,7 +545,7 @@ def arranged(real: Assessment, rows: pl.DataFrame, judged: Judgement | Assessmen
         fits=keyed(judged.fits),
         forecast=keyed(judged.forecast),
         findings=keyed(judged.findings),
-        evidence=_rows.evidence_of(rows),
+        evidence=evidence_of(rows),
         checklist=moved(real.checklist),
         advice=moved(real.advice),
         queries=moved(real.queries),

@@ -14,7 +14,7 @@ from rmtoolkit.views import charts as svg
 from rmtoolkit.views import timeline, timeline_svg
 from rmtoolkit.views._plot import text_box
 from rmtoolkit.views.charts import Sparks
-from rmtoolkit.views.timeline import Curve, Layer
+from rmtoolkit.views.timeline import Curve, Event, Layer
 
 if TYPE_CHECKING:
     from rmtoolkit.assessment import Assessment
@@ -95,9 +95,9 @@ def test_a_bounded_memory_shows_its_level(assessed: Assessment) -> None:
 
 def test_a_far_limit_does_not_flatten_the_curve(assessed: Assessment) -> None:
     """A limit many times above the curve is named at the top, and the scale is the curve's."""
-    containers = assessed.recording.containers.with_columns(limit_bytes=pl.lit(64 << 30))
-    far = replace(assessed.recording, containers=containers)
-    texts = _texts(_draw(replace(assessed, recording=far), "router"))
+    limit = pl.when(pl.col("kind") == "limit").then(64 << 30).otherwise("value_bytes")
+    far = assessed.settings.with_columns(value_bytes=limit)
+    texts = _texts(_draw(replace(assessed, settings=far), "router"))
     assert "limit 65,536 Mi, above this scale" in texts
     assert "512 Mi" in texts
 
@@ -128,11 +128,9 @@ def test_kills_stand_at_the_limit(assessed: Assessment) -> None:
 def test_many_kills_are_counted(assessed: Assessment) -> None:
     """Where marks stand too close for their words, the last one tells how many there are."""
     row = _row(assessed, "recommender")
-    first = assessed.recording.events.filter(
-        (pl.col("container_id") == row["container_id"]) & (pl.col("kind") == "oom_kill")
-    )
+    first = assessed.events.filter(container_id=row["container_id"], kind="oom_kill")
     many = pl.concat([first.head(1).with_columns(time=pl.col("time") + pl.duration(hours=at)) for at in range(40)])
-    shown = replace(assessed, recording=replace(assessed.recording, events=many))
+    shown = replace(assessed, events=many)
     assert any(text.startswith("40 × OOM kill") for text in _texts(_draw(shown, "recommender")))
 
 
@@ -162,6 +160,25 @@ def test_hostile_names_stay_text(assessed: Assessment) -> None:
     root = ET.fromstring(drawn)  # noqa: S314 - our own output
     assert not list(root.iter("script"))
     assert any(hostile in (element.text or "") for element in root.iter("text"))
+
+
+def test_a_spark_marks_a_kill_at_the_limit_then_in_force(assessed: Assessment) -> None:
+    """A kill at half of today's limit stands at half of the height."""
+    container = _row(assessed, "recommender")["container_id"]
+    half = assessed.events.with_columns(limit_bytes=pl.col("limit_bytes") // 2)
+    heights = []
+    for events in (assessed.events, half):
+        drawn = str(Sparks(replace(assessed, events=events), [container]).of(container))
+        heights.append({float(y) for y in re.findall(r'class="kill"[^>]*|d="M[\d.]+ ([\d.]+)l6', drawn) if y})
+    assert len(heights[0]) == len(heights[1]) == 1
+    floor = svg.SPARK_HEIGHT - 1 - 3
+    whole, halved = (floor - height.pop() for height in heights)
+    assert halved == pytest.approx(whole / 2, abs=0.2)
+
+
+def test_a_bullet_is_red_where_the_limit_was_reached() -> None:
+    """Whether a peak has met its limit is told, not worked out."""
+    assert ['class="alarm"' in svg.bullet(99, 100, reached=reached) for reached in (True, False)] == [True, False]
 
 
 def test_sparks_start_at_zero_and_keep_kills(assessed: Assessment) -> None:
@@ -227,13 +244,16 @@ def test_nothing_hangs_over_the_strip(assessed: Assessment) -> None:
     assert 'class="tick"' not in _draw(assessed, "ledger-api")
 
 
-def test_the_old_limit_killed_at_the_instant_of_a_change() -> None:
-    """A kill at the moment of a change is marked at the limit before it, and without a limit at the last value."""
-    shown = replace(_sawtooth(spikes=False), limits=((0, 5000, 100 * MI), (5000, 900_000, 200 * MI)))
-    chart = timeline_svg.Chart(shown, {})
-    assert [chart.kill_height(time) for time in (5000, 5001)] == [100 * MI, 200 * MI]
-    bare = timeline_svg.Chart(_sawtooth(spikes=False), {})
-    assert bare.kill_height(4500) == float(bare.t.line.pieces[0][1][4])
+def test_a_kill_is_marked_at_the_limit_in_force() -> None:
+    """A kill is marked at the limit that it met, and at the last value where that is unknown or far above."""
+    limits = ((0, 5000, 100 * MI), (5000, 900_000, 200 * MI))
+    known, unknown = Event(5000, "oom_kill", "OOM kill", 100 * MI), Event(4500, "oom_kill", "OOM kill")
+    chart = timeline_svg.Chart(replace(_sawtooth(spikes=False), limits=limits), {})
+    assert chart.kill_height(known) == 100 * MI
+    last = float(chart.t.line.pieces[0][1][4])
+    assert chart.kill_height(unknown) == last
+    far = timeline_svg.Chart(replace(chart.t, limits=((0, 900_000, 64 << 30),)), {})
+    assert far.kill_height(replace(unknown, limit_bytes=64 << 30)) == last
 
 
 def test_a_quiet_strip_says_so() -> None:

@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit import cli
+from rmtoolkit import cli, text
 from rmtoolkit.analysis.heap_answers import answer_allocator
 from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.suspects import OTHERS, over_time
-from rmtoolkit.views.allocator import LAYERS, allocator_layers, allocator_sizes, size
-from rmtoolkit.views.heap import heap_over_time
+from rmtoolkit.views.heap import LAYERS, allocator_layers, allocator_sizes, heap_over_time
 from tests.analysis.profiles import MI, growing, profile, resting
 
 STATS = Path(__file__).parents[1] / "data" / "jemalloc"
@@ -124,4 +123,9 @@ def test_command_line_answers_for_an_allocator(capsys: pytest.CaptureFixture[str
 
 def test_sizes_of_blocks_are_exact() -> None:
     """Whole Ki and Mi where they are, else bytes."""
-    assert [size(one) for one in (320, 1536, 16384, 2 << 20)] == ["320 bytes", "1,536 bytes", "16 Ki", "2 Mi"]
+    assert [text.block_size(one) for one in (320, 1536, 16384, 2 << 20)] == [
+        "320 bytes",
+        "1,536 bytes",
+        "16 Ki",
+        "2 Mi",
+    ]

@@ -95,7 +95,7 @@ def test_kills_and_chance_are_those_of_the_public_functions(
 def test_a_smaller_startup_needs_less(explorer: rm.LimitExplorer) -> None:
     """Halving it, or spreading it, lowers the limit that the target needs, and the assumption is written down."""
     before = explorer.scene.ours.target_limit_bytes
-    explorer._startup.slider.value = explorer._startup.slider.value / 2
+    explorer._sliders["startup_bytes"].slider.value = explorer._sliders["startup_bytes"].slider.value / 2
     halved = explorer.scene.ours.target_limit_bytes
     assert before is not None
     assert halved is not None
@@ -105,7 +105,7 @@ def test_a_smaller_startup_needs_less(explorer: rm.LimitExplorer) -> None:
     assert explorer.scene.ours.target_limit_bytes == before
     assert "Startups" not in words(explorer)
     explorer.spread_seconds = 1200
-    assert explorer._spread.number.value == 1200
+    assert explorer._sliders["spread_seconds"].number.value == 1200
     spread = explorer.scene.ours.target_limit_bytes
     assert spread is not None
     assert spread < before
@@ -115,7 +115,7 @@ def test_threads_and_traffic_change_the_past(explorer: rm.LimitExplorer) -> None
     """More threads touch more stack; more traffic raises what follows it."""
     peak = explorer.scene.found.need.peak_bytes
     assert peak is not None
-    explorer._threads.number.value = 24 + 16
+    explorer._sliders["threads"].number.value = 24 + 16
     assert explorer.scene.found.need.peak_bytes == peak + 16 * 64 * 1024
     explorer.reset()
     explorer.traffic = 2.0
@@ -127,7 +127,7 @@ def test_threads_and_traffic_change_the_past(explorer: rm.LimitExplorer) -> None
 def test_prices_change_the_cost_and_nothing_else(explorer: rm.LimitExplorer) -> None:
     """Twice the price is twice the memory's cost; the chance stays."""
     before = explorer.chosen
-    explorer._price.slider.value = 2 * explorer.price_per_gib_hour
+    explorer._sliders["price_per_gib_hour"].slider.value = 2 * explorer.price_per_gib_hour
     after = explorer.chosen
     assert before.memory is not None
     assert after.memory == pytest.approx(2 * before.memory)
@@ -162,8 +162,8 @@ def test_names_are_escaped_and_unknown_ones_refused(found: rm.Assessment) -> Non
     everything = explorer._words.value + explorer._charts.value + explorer._about.value
     assert "<img" not in everything
     assert explorer.threads is None
-    assert explorer._threads.slider.disabled
-    assert explorer._startup.number.disabled
+    assert explorer._sliders["threads"].slider.disabled
+    assert explorer._sliders["startup_bytes"].number.disabled
     explorer._search.value = "no such thing"
     assert "No workload" in str(explorer._wiring.failed)
     assert explorer.workload.endswith(HOSTILE)

@@ -101,7 +101,7 @@ def test_the_answer_comes_first(parsed: _Page) -> None:
         "2 of 7 workloads leak. 1 reaches its limit within 7 days.",
         "2 were OOM-killed in the last 7 days.",
         "4 exceed the 5\u00a0% OOM target.",
-        "Start with payments/ledger-api: 61 h to its limit, and a higher limit does not cure it.",
+        "Start with payments/ledger-api: 61 h to its limit; a higher limit only buys time.",
         "above the OOM target",
         "covers 7 of 7 workloads",
         "Leaks 2 workloads",

@@ -9,7 +9,8 @@ import json
 import re
 import zlib
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import mistune
 import polars as pl
@@ -21,10 +22,8 @@ from rmtoolkit.assessment import WORKLOADS
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.recommend import RECOMMENDED
 from rmtoolkit.views import report
+from rmtoolkit.views.report import files
 from rmtoolkit.views.report.files import FILES, escaped, markdown, write_beside
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MI = 1 << 20
 HOSTILE = (
@@ -218,3 +217,74 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     found = report.contents(_one("api", grows=0))
     with pytest.raises(RmtoolkitError, match=r"Could not make the folder .*beside'"):
         write_beside(found, tmp_path / "file" / "beside")
+
+
+def _browser(folder: Path, does: str) -> str:
+    """A program that notes its words, and does something with where the page is to be printed."""
+    program = folder / "chromium"
+    program.write_text(
+        f'#!/bin/sh\nprintf "%s\\n" "$@" > {folder}/words\n'
+        f"for word; do case $word in --print-to-pdf=*) made=${{word#*=}};; esac; done\n{does}\n"
+    )
+    program.chmod(0o700)
+    return str(program)
+
+
+def test_a_page_is_printed_by_the_browser_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets a profile and a page of its own, which are gone afterwards; what it printed is the file."""
+    monkeypatch.setenv(
+        "RMTOOLKIT_CHROMIUM", _browser(tmp_path, 'printf "%%PDF" > "$made"; cat "${made%pdf}html" >> "$made"')
+    )
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    files.print_page("<p>Week 47", tmp_path / "week.pdf")
+    assert (tmp_path / "week.pdf").read_text() == "%PDF<p>Week 47"
+    words = (tmp_path / "words").read_text().splitlines()
+    folder = words[-1].removeprefix("file://").removesuffix("/page.html")
+    assert words == [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--no-first-run",
+        f"--user-data-dir={folder}/profile",
+        "--no-pdf-header-footer",
+        f"--print-to-pdf={folder}/page.pdf",
+        f"file://{folder}/page.html",
+    ]
+    assert not Path(folder).exists()
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    files.print_page("<p>", tmp_path / "week.pdf")
+    assert "--no-sandbox" not in (tmp_path / "words").read_text()
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("echo first >&2; echo no display >&2", "'no display'"),
+        (": > $made", "'it said nothing'"),
+        ("exit 3", "'it said nothing'"),
+    ],
+    ids=["words", "empty", "silent"],
+)
+def test_a_page_that_was_not_printed_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, said: str
+) -> None:
+    """The browser's last line is told, whatever its status."""
+    monkeypatch.setenv("RMTOOLKIT_CHROMIUM", _browser(tmp_path, does))
+    with pytest.raises(RmtoolkitError, match=f"^Chromium could not print the page: {said}.$"):
+        files.print_page("<p>", tmp_path / "week.pdf")
+    assert not (tmp_path / "week.pdf").exists()
+
+
+def test_without_a_browser_the_error_says_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is named must be there; without a name the usual ones are looked for."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(files, "_PLACES", ())
+    for asked, where in (("", ""), ("/no/browser", " at '/no/browser'")):
+        monkeypatch.setenv("RMTOOLKIT_CHROMIUM", asked)
+        with pytest.raises(RmtoolkitError, match=rf"^A PDF is printed by Chromium, and there is none{where}\. Install"):
+            files.chromium()
+    (tmp_path / "google-chrome").write_text("#!/bin/sh\n")
+    (tmp_path / "google-chrome").chmod(0o700)
+    monkeypatch.setenv("RMTOOLKIT_CHROMIUM", "")
+    assert files.chromium() == str(tmp_path / "google-chrome")

@@ -138,7 +138,7 @@ def test_windows_fit_the_recording(case: Case) -> None:
 def test_a_window_is_judged_again(case: Case) -> None:
     """The verdict, fit and forecast are those of the window, and the picture says so."""
     row = case.row("aster/tidy-grouse")
-    lives = case.timelines.lives[row["container_id"]]
+    lives = case.lives([row["container_id"]])
     window = tuple(int(lives[name].to_physical()[0]) for name in ("start", "end"))
     found = picture(case, State("aster/tidy-grouse", judged=(window[0], window[1])))
     assert re.search(r"Judged on </b>Tue 24 Nov 09:30 to Tue 24 Nov 12:50 only", found.judged)
@@ -213,7 +213,7 @@ def test_the_chart_is_a_chart_of_altair(case: Case, name: str) -> None:
     """With its data inside it is valid Vega-Lite, draws, and says in words what it shows."""
     found = picture(case, State(name))
     made = timeline_chart.chart(found.drawn, found.row).to_dict()
-    svg = vl_convert.vegalite_to_svg(made, vl_version="6.4")
+    svg = vl_convert.vegalite_to_svg(made, vl_version=vl_convert.get_vegalite_versions()[-1])
     assert "limit" in svg
     assert made["description"].startswith("Memory over time. 24 Nov ")
     assert set(timeline_chart.COLUMNS) <= set(made["datasets"])

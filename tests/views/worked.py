@@ -19,6 +19,7 @@ import ipywidgets
 import polars as pl
 
 import rmtoolkit as rm
+from rmtoolkit._accepted import Acknowledgement
 from rmtoolkit.analysis import heap_answers
 from rmtoolkit.views import (
     charts,
@@ -49,7 +50,7 @@ DRAWN: Final = ("heap-leak", "killed-climbs", "kept-pages", "release-after-a-gap
 
 @cache
 def _contents() -> report.Contents:
-    gone = fleet.Acknowledgement("shop/no-more", "it is gone", None, dt.date(2027, 1, 1), None, 12)
+    gone = Acknowledgement("shop/no-more", "it is gone", None, dt.date(2027, 1, 1), None, 12)
     return report.Contents(fleet.assessed(), "Week 47", (gone,))
 
 
@@ -117,8 +118,8 @@ def pictures() -> dict[str, list[Any]]:
         curve = found.risk_curves.filter(workload=name)
         named = [("now", _row(name)["limit_bytes"]), ("ours", _row(name)["advised_limit_bytes"]), ("none", None)]
         told[f"risk of {name}"] = markup(charts.risk_curve(curve, named).svg)
-    small = [charts.bullet(90 * MI, 128 * MI), charts.bullet(200 * MI, 128 * MI), charts.risk_bar(0.3, 0.1)]
-    small += [charts.boxes(3), charts.dots(2), *(charts.mark(one) for one in charts._SHAPES)]
+    small = [charts.bullet(peak * MI, 128 * MI, reached=peak > 128) for peak in (90, 200)]
+    small += [charts.risk_bar(0.3, 0.1), charts.boxes(3), charts.dots(2), *(charts.mark(one) for one in charts._SHAPES)]
     told["small"] = [line for one in small for line in markup(one)]
     return told
 
@@ -130,6 +131,7 @@ def heaps() -> dict[str, list[Any]]:
     grows, changed = heap_answers.answer(late), heap_answers.answer_diff(early, late)
     stats = [STATS / "svc_jemalloc_stats.json.gz", STATS / "jemalloc_known_stats.txt"]
     kept = [heap_answers.answer_allocator(rm.read_allocator(file)) for file in stats]
+    kept.append(heap_answers.answer_allocator(rm.read_allocator(stats[0]), rss_bytes=96 * MI))
     told = {
         "profile": heap_terminal.answer(grows, source="a.zst", colour=True),
         "picture": heap_terminal.answer(dhat, unicode=False),
@@ -186,7 +188,11 @@ def boards() -> dict[str, list[Any]]:
         return lambda: page._handle_custom_msg({"kind": kind, "value": value}, [])
 
     def sets(board: Any, **traits: object) -> Callable[[], object]:
-        return lambda: [setattr(board, name, value) for name, value in traits.items()]
+        def step() -> None:
+            for name, value in traits.items():
+                setattr(board, name, value)
+
+        return step
 
     table = rm.Fleet(fleet.assessed())
     steps = {

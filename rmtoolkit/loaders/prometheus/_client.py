@@ -28,6 +28,7 @@ from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import UnionType
 
     from prometheus_api_client import PrometheusConnect
     from requests import Response, Session
@@ -99,45 +100,33 @@ class Failure(NamedTuple):
 
 def failure_of(error: Exception, silence_seconds: float) -> Failure:
     """Say in words of our own why a request failed."""
-    import requests  # noqa: PLC0415 - slow, and only who asks a server needs it
-    from urllib3 import exceptions as urllib3  # noqa: PLC0415 - likewise
+    # Both are slow to import, and only who asks a server needs them.
+    from requests import exceptions as requests  # noqa: PLC0415
+    from urllib3 import exceptions as urllib3  # noqa: PLC0415
 
     causes = list(_causes(error))
-    if any(isinstance(one, ssl.SSLError | requests.exceptions.SSLError | urllib3.SSLError) for one in causes):
+    if any(isinstance(one, ssl.SSLError | requests.SSLError | urllib3.SSLError) for one in causes):
         said = next((str(one.verify_message) for one in causes if isinstance(one, ssl.SSLCertVerificationError)), "")
-        said = said or next((str(one.reason) for one in causes if isinstance(one, ssl.SSLError) and one.reason), "")
+        reasons = (getattr(one, "reason", None) for one in causes if isinstance(one, ssl.SSLError))
+        said = said or next((str(reason) for reason in reasons if reason), "")
         hint = "For a certificate of your own authority say verify='/path/to/ca.pem'."
         return Failure(f"TLS failed{f' ({quote(said)})' if said else ''}", hint, passes=False)
     if isinstance(error, OSError) and "invalid path" in str(error):
         return Failure("a file of verify= or certificate= is not there", passes=False)
-    kinds: tuple[tuple[tuple[type[BaseException], ...], Failure], ...] = (
-        (
-            (requests.exceptions.InvalidHeader,),
-            Failure("a header, or the token, has signs that no header may have", passes=False),
+    silent = Failure(f"it was silent for {silence_seconds:g} s", kind="slow")
+    kinds: dict[type[BaseException] | UnionType, Failure] = {
+        requests.InvalidHeader: Failure("a header, or the token, has signs that no header may have", passes=False),
+        requests.InvalidURL | requests.InvalidSchema: Failure("this is no address", passes=False),
+        urllib3.NameResolutionError: Failure("there is no such host", kind="connect"),
+        urllib3.ProxyError | requests.ProxyError: Failure("the proxy cannot be reached, or refused", kind="connect"),
+        ConnectionRefusedError: Failure("the connection was refused", kind="connect"),
+        urllib3.NewConnectionError | urllib3.ConnectTimeoutError | requests.ConnectTimeout: Failure(
+            "no connection could be made", kind="connect"
         ),
-        (
-            (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema),
-            Failure("this is no address", passes=False),
-        ),
-        ((urllib3.NameResolutionError,), Failure("there is no such host", kind="connect")),
-        (
-            (urllib3.ProxyError, requests.exceptions.ProxyError),
-            Failure("the proxy cannot be reached, or refused", kind="connect"),
-        ),
-        ((ConnectionRefusedError,), Failure("the connection was refused", kind="connect")),
-        (
-            (urllib3.NewConnectionError, urllib3.ConnectTimeoutError, requests.exceptions.ConnectTimeout),
-            Failure("no connection could be made", kind="connect"),
-        ),
-        (
-            (TimeoutError, urllib3.ReadTimeoutError, requests.exceptions.Timeout),
-            Failure(f"it was silent for {silence_seconds:g} s", kind="slow"),
-        ),
-    )
-    for types, failure in kinds:
-        if any(isinstance(one, types) for one in causes):
-            return failure
-    return Failure("the connection broke within the answer")
+        TimeoutError | urllib3.ReadTimeoutError | requests.Timeout: silent,
+    }
+    found = (failure for types, failure in kinds.items() if any(isinstance(one, types) for one in causes))
+    return next(found, Failure("the connection broke within the answer"))
 
 
 def words_of(body: bytes, mask: Callable[[str], str]) -> tuple[str, str]:
@@ -214,8 +203,6 @@ _USERINFO: Final = re.compile(r"(?<=://)[^/\s@]*@")
 class Secrets:
     """Texts that must not be shown."""
 
-    __slots__ = ("__weakref__", "_known")
-
     def __init__(self) -> None:
         self._known: set[str] = set()
 
@@ -262,8 +249,6 @@ def guard_logs(secrets: Secrets) -> None:
 class Address:
     """Where a server is, without credentials; and what its address said beyond that."""
 
-    __slots__ = ("parameters", "password", "url", "user")
-
     def __init__(self, url: str, secrets: Secrets) -> None:
         try:
             parts = urlsplit(url.strip())
@@ -305,8 +290,6 @@ class Address:
 
 class Bearer:
     """Sends a token: the same one, a file's content at each request, or what a function gives."""
-
-    __slots__ = ("_file", "_secrets", "_token")
 
     def __init__(
         self,
@@ -393,9 +376,9 @@ class _Answer(NamedTuple):
 class Patience:
     """How long to wait, and how often to try."""
 
-    timeout_seconds: float = 60.0  # longest silence within an answer; five times that for the whole of it
-    retries: int = 5
-    backoff_seconds: float = 0.5
+    timeout_seconds: float  # longest silence within an answer; five times that for the whole of it
+    retries: int
+    backoff_seconds: float
 
 
 @dataclass(slots=True)
@@ -413,7 +396,7 @@ class Client:
         self,
         url: str,
         *,
-        patience: Patience | None = None,
+        patience: Patience,
         username: str | None = None,
         password: str | None = None,
         token: str | Callable[[], str] | None = None,
@@ -428,7 +411,7 @@ class Client:
     ) -> None:
         self.secrets = Secrets()
         self.address = Address(url, self.secrets)
-        self.patience = patience or Patience()
+        self.patience = patience
         user = username if username is not None else self.address.user
         word = password if password is not None else self.address.password
         if user is not None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 import msgspec
@@ -16,82 +14,17 @@ import polars as pl
 from msgspec import UNSET, Raw, UnsetType
 
 from rmtoolkit.exceptions import ReadError, quote, quote_path
-from rmtoolkit.loaders._files import MARKS, PathLike, counted, globbed, read_bytes, unreadable
+from rmtoolkit.loaders._files import MARKS, counted, read_bytes, unreadable
 from rmtoolkit.loaders.prometheus import is_remote_read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
 
 EXPECTED: Final = "a saved Prometheus answer (JSON)"
-
-_NAMES: Final = (".json", ".jsonl", ".ndjson")
-_COMPRESSED: Final = (".gz", ".zst", ".zstd")
-
-
-def find_files(path: PathLike | Iterable[PathLike]) -> tuple[list[Path], int]:
-    """Find the files that a path, a folder, a glob or several of them mean."""
-    given = [path] if isinstance(path, str | os.PathLike) else list(path)
-    found: dict[Path, None] = {}
-    passed_over = 0
-    for item in given:
-        here = Path(item)
-        if _is(here, Path.is_dir):
-            inside = sorted(file for file in here.rglob("*") if file.is_file() and not file.name.startswith("."))
-            named = [file for file in inside if _is_answer(file)]
-            passed_over += len(inside) - len(named) if named else 0
-            files = named or inside
-            if not files:
-                raise ReadError.at(item, found="a folder without files", expected=EXPECTED)
-        elif _is(here, Path.is_file):
-            files = [here]
-        else:
-            files = _matching(str(item))
-            if not files:
-                raise ReadError.at(
-                    item,
-                    found="no such file or folder",
-                    expected=EXPECTED,
-                    hint="Give a file, a folder, a glob such as 'week/*.json', or a list of them.",
-                )
-        found.update(dict.fromkeys(files))
-    if not found:
-        raise ReadError.at(given, found="an empty list of files", expected=EXPECTED)
-    return list(found), passed_over
-
-
-def without_compression(name: str) -> str:
-    """Take the ending of a compressed file off its name."""
-    for ending in _COMPRESSED:
-        name = name.removesuffix(ending)
-    return name
-
-
-def _is_answer(file: Path) -> bool:
-    """Tell by its name whether a file may hold a saved answer, or by its beginning whether it is a remote read."""
-    if without_compression(file.name.lower()).endswith(_NAMES):
-        return True
-    try:
-        return is_remote_read(read_bytes(file, expected=EXPECTED, first=_HEAD_BYTES)[0][:_HEAD_BYTES])
-    except (OSError, ReadError):
-        return False
-
-
-def _is(path: Path, question: Callable[[Path], bool]) -> bool:
-    try:
-        return question(path)
-    except (OSError, ValueError):
-        return False
-
-
-def _matching(pattern: str) -> list[Path]:
-    try:
-        return [path for path in globbed(pattern) if path.is_file()]
-    except (OSError, ValueError):
-        return []
-
 
 _SPACE: Final = re.compile(rb"\s*")
 _BYTE: Final = re.compile(r"\(byte (\d+)\)")
@@ -704,6 +637,11 @@ class Decoded:
         starts, counts = self.starts[series], self.counts[series]
         return stack(self.times, starts, counts), stack(self.values, starts, counts)
 
+    def span(self, series: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Give the first and the last time of some series, none of which is empty."""
+        starts = self.starts[series]
+        return self.times[starts], self.times[starts + self.counts[series] - 1]
+
     def only(self, kept: NDArray[np.bool_]) -> Decoded:
         """Keep some samples; a series may be left without any."""
         counts = np.bincount(self.owners[kept], minlength=len(self.counts)).astype(np.int64)
@@ -737,7 +675,8 @@ class Decoder:
     _pairs: list[_Waiting] = field(default_factory=list)
     _exports: list[_Waiting] = field(default_factory=list)
     _waiting_bytes: int = 0
-    _blocks: list[_Block] = field(default_factory=list)
+    #: Numbers of the series, and their samples.
+    _blocks: list[tuple[NDArray[np.int64], Numbers]] = field(default_factory=list)
 
     def add(self, content: bytes, source: str, name: str | None = None) -> int:
         """Take the text of an answer, or of several."""
@@ -747,11 +686,11 @@ class Decoder:
 
     def add_remote_read(self, content: bytes, source: str, name: str | None = None) -> int:
         """Take the answer to a remote read."""
-        from rmtoolkit.loaders.prometheus._remote_read import damage_of, read_answer  # noqa: PLC0415 - seldom needed
+        from rmtoolkit.loaders.prometheus._remote_read import read_answer  # noqa: PLC0415 - seldom needed
 
         read = read_answer(content, source)
         self.left_out.update(read.left_out + Counter({HISTOGRAMS: read.histograms, NO_SAMPLES: read.silent}))
-        self.partial += damage_of(read, source)
+        self.partial += [f"{quote_path(source)}: {counted(count, reason)}" for reason, count in read.left_out.items()]
         first = len(self._labels)
         for labels in read.labels:
             if name is not None:
@@ -759,7 +698,7 @@ class Decoder:
         self._labels += read.labels
         self._sources += [source] * len(read.labels)
         indices = np.arange(first, len(self._labels), dtype=np.int64)
-        self._blocks.append(_Block(indices, Numbers(read.counts, read.times, read.values)))
+        self._blocks.append((indices, Numbers(read.counts, read.times, read.values)))
         return len(read.labels) + read.histograms + read.silent
 
     def add_file(self, path: Path, name: str | None = None) -> int:
@@ -798,11 +737,10 @@ class Decoder:
     def finish(self) -> Decoded:
         """Give what was taken."""
         self._flush()
-        blocks = [block for block in self._blocks if len(block.series)]
-        order = _joined([block.series for block in blocks], np.int64)
-        counts = _joined([block.numbers.counts for block in blocks], np.int64)
-        times = _joined([block.numbers.times for block in blocks], np.int64)
-        values = _joined([block.numbers.values for block in blocks], np.float64)
+        order = _joined([series for series, _ in self._blocks], np.int64)
+        counts = _joined([numbers.counts for _, numbers in self._blocks], np.int64)
+        times = _joined([numbers.times for _, numbers in self._blocks], np.int64)
+        values = _joined([numbers.values for _, numbers in self._blocks], np.float64)
         # A series of another form is counted as that already, and one without a possible time by its samples.
         self.left_out[NO_SAMPLES] += int((counts == 0).sum()) - self.left_out[NO_SERIES_FORM]
         labels, sources = ([taken[index] for index in order.tolist()] for taken in (self._labels, self._sources))
@@ -826,17 +764,12 @@ class Decoder:
         """Turn the text that waits into numbers."""
         if self._pairs:
             indices, texts = zip(*self._pairs, strict=True)
-            self._blocks.append(_Block(np.array(indices, np.int64), read_pairs(texts, self.left_out)))
+            self._blocks.append((np.array(indices, np.int64), read_pairs(texts, self.left_out)))
         if self._exports:
             indices, values, times = zip(*self._exports, strict=True)
             numbers = read_exports([bytes(text) for text in values], [bytes(text) for text in times], self.left_out)
-            self._blocks.append(_Block(np.array(indices, np.int64), numbers))
+            self._blocks.append((np.array(indices, np.int64), numbers))
         self._pairs, self._exports, self._waiting_bytes = [], [], 0
-
-
-class _Block(NamedTuple):
-    series: NDArray[np.int64]
-    numbers: Numbers
 
 
 def _joined(parts: Sequence[NDArray[_Number]], dtype: type[_Number]) -> NDArray[_Number]:

@@ -347,8 +347,8 @@ def fetch_metadata(
     length = until_seconds - after_seconds
     try:
         if max(length / leg.interval_seconds for leg in known) <= _FEW_SAMPLES:
-            asks = [(leg, [Ask(leg.selector(list(leg.counts)), "raw")]) for leg in known]
-            parts = [part for leg, ask in asks for part in leg.plan(ask, after_seconds, until_seconds, parallel=1)]
+            raw = [(leg, [Ask(leg.selector(list(leg.counts)), "raw")]) for leg in known]
+            parts = [part for leg, asks in raw for part in leg.plan(asks, after_seconds, until_seconds, parallel=1)]
             return Metadata(fetcher.fetch(parts))
         coarse = together(fetcher.fetch([_coarse(known, after_seconds, until_seconds)]))
         return _closer(fetcher, known, coarse, after_seconds, until_seconds)
@@ -383,7 +383,6 @@ def _closer(fetcher: Fetcher, legs: Sequence[Leg], coarse: Decoded, after_second
     parts: list[Part] = []
     closer: set[str] = set()
     left_out = 0
-    cost = 0.0
     for leg in legs:
         names = [name for name in leg.counts if _role(name) in _WATCHED]
         pods = sorted(pod for label, pod in changed if label == leg.pod_label)
@@ -395,7 +394,6 @@ def _closer(fetcher: Fetcher, legs: Sequence[Leg], coarse: Decoded, after_second
         most = int(_CLOSER_SAMPLES / max(rate / len(pods) * (until_seconds - after_seconds), 1e-9))
         chosen = pods[: max(1, most)]
         left_out = max(left_out, len(pods) - len(chosen))
-        cost += rate
         closer.update(chosen)
         parts += plan(
             [Ask(leg.selector(names, one_of(leg.pod_label, chosen)), "raw")],

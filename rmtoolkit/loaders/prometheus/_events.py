@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -9,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._workloads import Event, changes
-from rmtoolkit.loaders.prometheus._decode import STALE_BITS
+from rmtoolkit.loaders.prometheus._decode import NO_SAMPLES, STALE_BITS
 from rmtoolkit.schema import SIGNALS
 
 if TYPE_CHECKING:
@@ -305,7 +307,15 @@ def without_markers(decoded: Decoded) -> tuple[Decoded, Markers]:
     marked = decoded.values.view(np.uint64) == STALE_BITS
     if not marked.any():
         return decoded, Markers(np.empty(0, np.int64), np.empty(0, np.int64))
-    return decoded.only(~marked), Markers(decoded.owners[marked], decoded.times[marked])
+    kept, owners, times = decoded.only(~marked), decoded.owners[marked], decoded.times[marked]
+    # A series that had ended before says nothing but that.
+    some = kept.counts > 0
+    said = some[owners]
+    silent = Counter({NO_SAMPLES: int(len(some) - some.sum())})
+    return (
+        replace(kept.where(some), left_out=decoded.left_out + silent),
+        Markers((np.cumsum(some) - 1)[owners[said]], times[said]),
+    )
 
 
 def ends_of(
@@ -316,8 +326,7 @@ def ends_of(
         return {}
     used = table.filter(pl.col("role").is_in(SIGNALS), pl.col("entity").is_not_null())
     series = used["series"].to_numpy()
-    ends = np.cumsum(decoded.counts)[series] - 1
-    last = np.where(decoded.counts[series] > 0, decoded.times[np.maximum(ends, 0)], -1)
+    _, last = decoded.span(series)
     alive = used.select("series", "source", last=pl.Series(last)).with_columns(pl.col("last").max().over("source"))
     marked = (
         pl.DataFrame({"series": markers.series, "time": markers.times})

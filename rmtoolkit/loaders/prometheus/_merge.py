@@ -164,12 +164,12 @@ def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:
 def _ranked(table: pl.DataFrame, decoded: Decoded) -> pl.DataFrame:
     """Put the series of each group in the order in which they are preferred."""
     series = table["series"].to_numpy()
-    starts, counts = decoded.starts[series], decoded.counts[series]
+    first, last = decoded.span(series)
     return table.with_columns(
-        count=counts,
-        first=decoded.times[starts],
-        last=decoded.times[starts + counts - 1],
-        value=decoded.values[starts],
+        count=decoded.counts[series],
+        first=first,
+        last=last,
+        value=decoded.values[decoded.starts[series]],
     ).with_columns(
         # One replica for all signals of a container, so that they share their instants.
         weight=pl.col("count").sum().over("entity", "replica", "source")
@@ -433,9 +433,11 @@ def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | No
         placed = identify_containers(table, decoded.labels, workload_pattern)
     else:
         pairs = list(_contradictions(placed.table, decoded))
+    others = _of_others(placed.table, pairs)
+    gone = placed.table.filter(others)["series"].to_numpy()
     return placed._replace(
-        table=placed.table.filter(~_of_others(placed.table, pairs)),
-        left_out=placed.left_out + _left_out(placed.table, decoded, pairs),
+        table=placed.table.filter(~others),
+        left_out=placed.left_out + Counter({NOT_MERGED: int(decoded.counts[gone].sum())} if len(gone) else {}),
         warnings=[*placed.warnings, *notes],
     )
 
@@ -519,8 +521,3 @@ def _of_others(table: pl.DataFrame, pairs: list[_Pair]) -> pl.Expr:
     gone = table.filter(pl.col("series").is_in([pair.other for pair in pairs])).select("entity", "life").unique()
     keys = [(pl.col("entity") == entity) & pl.col("life").eq_missing(pl.lit(life)) for entity, life in gone.iter_rows()]
     return pl.any_horizontal(keys)
-
-
-def _left_out(table: pl.DataFrame, decoded: Decoded, pairs: list[_Pair]) -> Counter[str]:
-    gone = table.filter(_of_others(table, pairs))["series"].to_numpy()
-    return Counter({NOT_MERGED: int(decoded.counts[gone].sum())} if len(gone) else {})

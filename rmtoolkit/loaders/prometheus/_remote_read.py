@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path
-from rmtoolkit.loaders._files import counted
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.loaders._wire import (
     BYTES,
     FIXED64,
@@ -290,13 +289,10 @@ def take_frame(data: bytes, frame: Frame, taken: Taken) -> None:
             continue
         try:
             labels, after = read_labels(data, begin, end)
+            chunks = list_chunks(data, after, end) if labels else None
         except WireError:
-            labels, after = {}, begin
-        try:
-            chunks = list_chunks(data, after, end)
-        except WireError:
-            chunks = None
-        if chunks is None or (not labels and after == begin):
+            labels, chunks = {}, None
+        if chunks is None:
             taken.left_out[BAD_SERIES] += 1
             continue
         encodings = {encoding for _, _, encoding in chunks}
@@ -590,8 +586,3 @@ def _plain_answer(content: bytes, source: object) -> Read:
         silent,
         left_out,
     )
-
-
-def damage_of(read: Read, source: object) -> list[str]:
-    """Say what of an answer could not be read."""
-    return [f"{quote_path(source)}: {counted(count, reason)}" for reason, count in read.left_out.items()]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 import math
 import os
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import polars as pl
 
@@ -50,7 +51,8 @@ def diagnose_empty(
 ) -> RmtoolkitError:
     """Say why nothing was found: a name that does not exist, a time without data, a server without the metrics."""
     names = (*_METRICS, *overrides, "process_resident_memory_bytes")
-    there = _labels(client, f"group by (namespace, pod) ({Selector(names).promql()})", after_seconds, until_seconds)
+    query = f"group by (namespace, pod) ({Selector(names).promql()})"
+    there = _labels(client, query, ("namespace", "pod"), after_seconds, until_seconds)
     if there:
         frame = pl.DataFrame(there, schema={"namespace": pl.String(), "pod": pl.String()}, orient="row")
         for column, values in (("namespace", wanted.namespaces), ("pod", wanted.pods)):
@@ -64,7 +66,7 @@ def diagnose_empty(
             return UnknownWorkloadError.named(wanted.workloads[0], found)
     first, last = (dt.datetime.fromtimestamp(time, dt.UTC) for time in (after_seconds + 1, until_seconds))
     when = f"between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC"
-    metrics = _labels(client, 'count by (job) ({__name__=~".+"})', until_seconds - 60, until_seconds, label="job")
+    metrics = _labels(client, 'count by (job) ({__name__=~".+"})', ("job",), until_seconds - 60, until_seconds)
     if not metrics:
         return NothingThereError(
             client.fault(f"it has no samples at all {when}", "Is the time right? Does it scrape anything?")
@@ -81,7 +83,7 @@ def diagnose_empty(
 
 
 def _labels(
-    client: Client, query: str, after_seconds: int, until_seconds: int, *, label: str | None = None
+    client: Client, query: str, names: Sequence[str], after_seconds: int, until_seconds: int
 ) -> list[tuple[str | None, ...]]:
     step = max(60, (until_seconds - after_seconds) // _INSTANTS)
     first = until_seconds - (until_seconds - after_seconds) // step * step
@@ -91,7 +93,6 @@ def _labels(
     except RmtoolkitError:
         # The first trouble is told; why, cannot be found out.
         return []
-    names = ("namespace", "pod") if label is None else (label,)
     return [tuple(labels.get(name) for name in names) for labels in decoded.labels]
 
 
@@ -348,26 +349,26 @@ class Prometheus:
         return recording
 
 
-class _Window:
+class _Window(NamedTuple):
     """The window in milliseconds, and in the whole seconds that servers are asked for."""
 
-    __slots__ = ("after", "end_ms", "start_ms", "until")
-
-    def __init__(self, start: dt.datetime, end: dt.datetime, step_seconds: int, *, is_now: bool) -> None:
-        self.start_ms = math.ceil(start.timestamp() * 1000)
-        self.end_ms = math.floor(end.timestamp() * 1000)
-        self.until = -(-self.end_ms // 1000)
-        # One millisecond earlier: a sample at the very start belongs to the window.
-        self.after = (self.start_ms - 1) // 1000
-        if step_seconds:
-            self.until = -(-self.until // step_seconds) * step_seconds if is_now else self.until
-            self.after = self.until - -(-(self.until - self.after) // step_seconds) * step_seconds
+    start_ms: int
+    end_ms: int
+    after: int
+    until: int
 
 
 def _window(
     last: str | dt.timedelta | None, start: str | dt.datetime | None, end: str | dt.datetime | None, step_seconds: int
 ) -> _Window:
-    return _Window(*asked_window(last, start, end), step_seconds, is_now=end is None)
+    begin, stop = asked_window(last, start, end)
+    start_ms, end_ms = math.ceil(begin.timestamp() * 1000), math.floor(stop.timestamp() * 1000)
+    # One millisecond earlier: a sample at the very start belongs to the window.
+    after, until = (start_ms - 1) // 1000, -(-end_ms // 1000)
+    if step_seconds:
+        until = -(-until // step_seconds) * step_seconds if end is None else until
+        after = until - -(-(until - after) // step_seconds) * step_seconds
+    return _Window(start_ms, end_ms, after, until)
 
 
 def _whole(step: dt.timedelta) -> int:
@@ -479,15 +480,8 @@ def server_at(
     )
 
 
-def read_url(
-    url: str,
-    *,
-    token_file: str | os.PathLike[str] | None = None,
-    tenant: str | None = None,
-    ca_file: str | None = None,
-    remote_read: bool = False,
-    **asked: Any,  # noqa: ANN401 - as `Prometheus.recording` takes it
-) -> Recording:
+def read_url(url: str, **options: Any) -> Recording:  # noqa: ANN401 - as `server_at` and `Prometheus.recording` take them
     """Fetch a recording from a server; who asks is said by the environment."""
-    with server_at(url, token_file=token_file, tenant=tenant, ca_file=ca_file, remote_read=remote_read) as server:
-        return server.recording(**asked)
+    own = {name: options.pop(name) for name in inspect.signature(server_at).parameters if name in options}
+    with server_at(url, **own) as server:
+        return server.recording(**options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
@@ -11,8 +12,10 @@ import polars as pl
 
 from rmtoolkit._workloads import Image, releases, version_of
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
-from rmtoolkit.loaders._files import check_samples, counted
+from rmtoolkit.loaders._files import check_samples, counted, find_files, read_bytes
+from rmtoolkit.loaders.prometheus import is_remote_read
 from rmtoolkit.loaders.prometheus._decode import (
+    EXPECTED,
     NO_NUMBERS,
     NO_PAIR,
     NO_SERIES,
@@ -22,9 +25,7 @@ from rmtoolkit.loaders.prometheus._decode import (
     ODD_LABELS,
     TRUNCATED,
     Decoder,
-    find_files,
     tidy,
-    without_compression,
 )
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
 from rmtoolkit.loaders.prometheus._merge import (
@@ -38,7 +39,7 @@ from rmtoolkit.loaders.prometheus._merge import (
 )
 from rmtoolkit.loaders.prometheus._metrics import FACTS, NO_NAME, NO_USE, POD_ROLES, check_overrides, describe, is_known
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, EVENTS, SIGNALS, Report
+from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SIGNALS, Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -227,37 +228,30 @@ def _images(table: pl.DataFrame, decoded: Decoded) -> dict[int, list[tuple[str, 
     )
     told = pl.col("role") == "image"
     rows = rows.filter(told | ~told.any().over("entity"))
-    starts = decoded.starts
-    found: dict[int, dict[str, tuple[int, int]]] = {}
-    for series, entity, image, image_id in rows.select("series", "entity", "image", "image_id").iter_rows():
-        version = version_of(image, image_id)
-        if version is not None:
-            times = decoded.times[starts[series] :][: decoded.counts[series]]
-            first, last = int(times[0]), int(times[-1])
-            before = found.setdefault(entity, {}).get(version, (first, last))
-            found[entity][version] = (min(first, before[0]), max(last, before[1]))
-    return {
-        entity: sorted(((version, *span) for version, span in versions.items()), key=lambda one: one[1:])
-        for entity, versions in found.items()
-    }
+    first, last = decoded.span(rows["series"].to_numpy())
+    versions = list(map(version_of, rows["image"], rows["image_id"]))
+    rows = rows.with_columns(version=pl.Series(versions, dtype=pl.String), first=first, last=last).drop_nulls("version")
+    spans = rows.group_by("entity", "version", maintain_order=True).agg(pl.col("first").min(), pl.col("last").max())
+    found: dict[int, list[tuple[str, int, int]]] = {}
+    for entity, *span in spans.sort("first", "last", maintain_order=True).iter_rows():
+        found.setdefault(entity, []).append(tuple(span))
+    return found
 
 
 def _container_rows(
     kept: pl.DataFrame, seen: Mapping[int, Seen], images: Mapping[int, Sequence[tuple[str, int, int]]]
 ) -> pl.DataFrame:
-    entities = kept["entity"].to_list()
-    limits = [seen[entity].runs.get("limit_bytes", ()) for entity in entities]
-    requests = [seen[entity].runs.get("request_bytes", ()) for entity in entities]
-    return kept.select(pl.exclude("entity", "pod_entity", "workload_guess")).with_columns(
-        container_id=pl.Series(entities, dtype=pl.UInt32),
-        limit_bytes=pl.Series([int(runs[-1].value) or None if runs else None for runs in limits], dtype=pl.Int64),
-        limit_known=pl.Series([bool(runs) for runs in limits], dtype=pl.Boolean),
-        request_bytes=pl.Series([int(runs[-1].value) or None if runs else None for runs in requests], dtype=pl.Int64),
-        version=pl.Series(
-            [images[entity][-1][0] if entity in images else None for entity in entities], dtype=pl.String
-        ),
-        source=pl.lit("prometheus"),
-    )
+    def latest(runs: Sequence[Run]) -> int | None:
+        return int(runs[-1].value) or None if runs else None
+
+    told = []
+    for entity in kept["entity"]:
+        limits, version = seen[entity].of("limit_bytes"), images[entity][-1][0] if entity in images else None
+        told.append((entity, latest(limits), bool(limits), latest(seen[entity].of("request_bytes")), version))
+    names = ("container_id", "limit_bytes", "limit_known", "request_bytes", "version")
+    columns = pl.DataFrame(told, schema={name: CONTAINERS[name] for name in names}, orient="row")
+    about = kept.select(pl.exclude("entity", "pod_entity", "workload_guess"))
+    return about.with_columns(columns.get_columns(), source=pl.lit("prometheus"))
 
 
 def _events(
@@ -277,6 +271,10 @@ def _events(
 
 
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_NAMES: Final = (".json", ".jsonl", ".ndjson")
+_COMPRESSED: Final = (".gz", ".zst", ".zstd")
+_HEAD_BYTES: Final = 1 << 10
+_GIVE: Final = "Give a file, a folder, a glob such as 'week/*.json', or a list of them."
 _PASSED_OVER: Final = "files of the folder that are neither JSON by their name nor a remote read"
 _UNREAD: Final = "files that could not be read"
 _DAMAGE: Final = (_UNREAD, TRUNCATED, NOT_UTF8, ODD_LABELS, NO_SERIES, NO_SERIES_FORM, NO_PAIR, NO_NUMBERS, NO_TIMES)
@@ -347,11 +345,15 @@ def read_prometheus(
     [104857600, 105906176]
     """
     overrides = check_overrides(metrics)
-    files, passed_over = find_files(path)
+    given = [path] if isinstance(path, str | os.PathLike) else list(path)
+    if not given:
+        raise ReadError.at(given, found="an empty list of files", expected=EXPECTED)
+    found, named = find_files(given, expected=EXPECTED, meant=EXPECTED, hint=lambda _: _GIVE)
+    files = [file for file in found if file in named or _is_answer(file)] or found
     decoder = Decoder()
     unread = _decode(files, decoder, overrides)
     decoded = decoder.finish()
-    decoded.left_out.update({_PASSED_OVER: passed_over, _UNREAD: len(unread)})
+    decoded.left_out.update({_PASSED_OVER: len(found) - len(files), _UNREAD: len(unread)})
     report = Report(
         sources=tuple(str(file) for file in files if file not in unread),
         partial=tuple(str(error) for error in unread.values()),
@@ -363,6 +365,23 @@ def read_prometheus(
     check_samples(recording, quote_path(files[0]) + (f" and {len(files) - 1:,} more" if len(files) > 1 else ""))
     _warn_of(recording.report)
     return recording
+
+
+def _is_answer(file: Path) -> bool:
+    """Tell by its name whether a file may hold a saved answer, or by its beginning whether it is a remote read."""
+    if _without_compression(file.name.lower()).endswith(_NAMES):
+        return True
+    try:
+        return is_remote_read(read_bytes(file, expected=EXPECTED, first=_HEAD_BYTES)[0][:_HEAD_BYTES])
+    except (OSError, ReadError):
+        return False
+
+
+def _without_compression(name: str) -> str:
+    """Take the ending of a compressed file off its name."""
+    for ending in _COMPRESSED:
+        name = name.removesuffix(ending)
+    return name
 
 
 def _warn_of(report: Report) -> None:
@@ -381,7 +400,7 @@ def _decode(files: list[Path], decoder: Decoder, overrides: Mapping[str, str]) -
     """Read all files; give the errors of those that could not be read, unless it is all of them."""
     unread: dict[Path, ReadError] = {}
     for file in files:
-        stem = _METRIC.match(without_compression(file.name))
+        stem = _METRIC.match(_without_compression(file.name))
         name = stem[0] if stem and is_known(stem[0], overrides) else None
         try:
             decoder.add_file(file, name)
@@ -401,7 +420,7 @@ def _nothing_usable(files: list[Path], error: NothingUsableError) -> ReadError:
     counts = dict(error.left_out)
     msg = f"Found nothing about memory in {place}: {error}."
     if NO_NAME in counts:
-        name = _METRIC.match(without_compression(files[0].name))
+        name = _METRIC.match(_without_compression(files[0].name))
         shown = name[0] if name else "answer"
         return ReadError(
             f"{msg} The series do not say which metric they are. Name the file after it, such as "

@@ -57,8 +57,8 @@ class Wiring:
         self._alone = threading.RLock()
 
     def watch(self, widget: traitlets.HasTraits, name: str, action: Callable[[Any], object]) -> None:
-        """Call an action when a trait changes."""
-        guarded = self.guarded(action)
+        """Call an action when a trait changes and the change is the user's."""
+        guarded = self.guarded(lambda change: None if self.silent else action(change))
         widget.observe(guarded, names=name)
         self._undo.append(lambda: widget.unobserve(guarded, names=name))
 
@@ -150,14 +150,10 @@ class Slider(NamedTuple):
         self.number.value = value
 
 
-def slider(
-    label: str, value: float, low: float, high: float, *, step: float, unit: str = "", continuous: bool = True
-) -> Slider:
+def slider(label: str, value: float, low: float, high: float, *, step: float, unit: str = "") -> Slider:
     """Make a slider with a number box that does everything it does."""
     named = f"{label}, {unit}" if unit else label
-    moved = ipywidgets.FloatSlider(
-        value=value, min=low, max=high, step=step, readout=False, continuous_update=continuous
-    )
+    moved = ipywidgets.FloatSlider(value=value, min=low, max=high, step=step, readout=False)
     number = ipywidgets.BoundedFloatText(
         value=value, min=low, max=high, step=step, description=named, style=_LABEL, continuous_update=False
     )
@@ -230,11 +226,19 @@ def html(value: str, *classes: str) -> ipywidgets.HTML:
     return widget
 
 
-def controls(*widgets: ipywidgets.Widget) -> ipywidgets.HBox:
+def box(
+    *widgets: ipywidgets.Widget, classes: Sequence[str] = (), kind: type[ipywidgets.Box] = ipywidgets.HBox
+) -> ipywidgets.Box:
+    """Put widgets beside each other, or as the kind of box does it."""
+    made = kind(list(widgets))
+    for name in classes:
+        made.add_class(name)
+    return made
+
+
+def controls(*widgets: ipywidgets.Widget, also: Sequence[str] = ()) -> ipywidgets.Box:
     """Put controls into one row that wraps."""
-    row = ipywidgets.HBox(list(widgets))
-    row.add_class("rm-controls")
-    return row
+    return box(*widgets, classes=("rm-controls", *also))
 
 
 class Page(anywidget.AnyWidget):
@@ -252,7 +256,8 @@ def _bundle() -> str:
     except ModuleNotFoundError as error:
         msg = "Charts in a notebook need the package vl-convert-python: pip install 'rmtoolkit[notebook]'."
         raise RmtoolkitError(msg) from error
-    return str(vl_convert.javascript_bundle(asset("live_chart.js"), vl_version="6.4"))
+    newest = vl_convert.get_vegalite_versions()[-1]
+    return str(vl_convert.javascript_bundle(asset("live_chart.js"), vl_version=newest))
 
 
 class LiveChart(JupyterChart):

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from dataclasses import replace
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import ipywidgets
-import numpy as np
 import polars as pl
 import traitlets
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, el, join
+from rmtoolkit._html import Markup, el, headed, join
 from rmtoolkit._parallel import as_source
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.explore import Change, Chosen, Scene, choose, measured_spike, scene
+from rmtoolkit.limits.explore import Change, Chosen, Scene, choose, measured_spike, measured_threads, scene
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.patches import Resources, documents, fragment, obstacle
 from rmtoolkit.limits.recommend import qos
@@ -41,7 +40,6 @@ from rmtoolkit.views.style import EXPLORER
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
 
     from rmtoolkit._parallel import Source
     from rmtoolkit.limits.history import Need
@@ -50,8 +48,6 @@ if TYPE_CHECKING:
 
 #: A total this much smaller is worth a sentence.
 _CHEAPER: Final = 0.9
-#: Above this share of the startups, startup is what matters.
-_STARTUP_LEADS: Final = 1.05
 
 
 def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currency: str) -> Markup:
@@ -135,17 +131,14 @@ def _because(scene: Scene, chosen: Chosen, ours: Chosen | None, currency: str) -
 
 def _startups(scene: Scene, chosen: Chosen) -> list[str]:
     """Say whether startups or the steady load are what matters."""
-    starts, running = scene.found.startups, scene.found.running_bytes
-    if not starts.size or (running is not None and float(starts.max()) <= _STARTUP_LEADS * running):
-        need = scene.found.need
+    need, starts = scene.found.need, scene.found.startups.size
+    if not scene.found.startup_leads:
         where = f" in pod {text.printable(need.peak_pod)}" if need.peak_pod else ""
         said = f"The highest use was {text.memory(need.peak_bytes)}{where}"
-        return [f"{said}, while running: no start needed much more." if starts.size else f"{said}."]
-    above = int((starts > chosen.limit_bytes).sum())
-    of_all = (
-        f"of {text.count(int(starts.size), 'recorded start')} needed more than {text.configured(chosen.limit_bytes)}"
-    )
-    counted = f"{above:,} {of_all}" if above else f"none {of_all}, the highest {text.memory(float(starts.max()))}"
+        return [f"{said}, while running: no start needed much more." if starts else f"{said}."]
+    of_all = f"of {text.count(starts, 'recorded start')} needed more than {text.configured(chosen.limit_bytes)}"
+    highest = text.memory(scene.found.levels[-1].high_bytes)
+    counted = f"{chosen.starts_above:,} {of_all}" if chosen.starts_above else f"none {of_all}, the highest {highest}"
     return [f"Startup sets the peak, not steady load: {counted}."]
 
 
@@ -211,48 +204,9 @@ def assumptions(scene: Scene) -> list[str]:
     return said
 
 
-def board(
-    scene: Scene,
-    limit_bytes: int,
-    ground: Ground | None,
-    *,
-    name: str,
-    kind: str | None,
-    currency: str,
-    ours: Chosen | None,
-) -> tuple[Markup, Markup]:
-    """Draw everything that a limit changes."""
-    chosen = choose(scene, limit_bytes)
-    what = "Chance that the growth gets there in 7 days" if scene.growing else "Chance of an OOM kill in 7 days"
-    pair = el(
-        "div",
-        el("section", _head(what, "by limit"), risk_chart(scene, chosen)),
-        el(
-            "section",
-            _head("Cost a month with incidents", f"{text.printable(currency)}, by limit"),
-            cost_chart(scene, chosen, currency),
-        ),
-        class_="rm-pair",
-    )
-    beside = el(
-        "div",
-        el("section", _head("Headroom", "of the limit"), headroom_chart(scene, chosen)),
-        _patch(scene, chosen, kind),
-        class_="rm-pair",
-    )
-    said = assumptions(scene)
-    assumed = el("ul", *(el("li", one) for one in said), class_="rm-assumed") if said else None
-    words = answer(scene, chosen, name, ours, currency)
-    return Markup(words + (assumed or "")), Markup(pair + _replay(scene, chosen, ground) + beside)
-
-
-def _head(title: str, note: str) -> Markup:
-    return el("h2", title, " ", el("span", note, class_="note"))
-
-
 def _replay(scene: Scene, chosen: Chosen, ground: Ground | None) -> Markup:
     if ground is None:
-        return el("section", _head("Replay", ""), el("p", "There is no memory sample to replay.", class_="note"))
+        return el("section", headed("h2", "Replay", ""), el("p", "There is no memory sample to replay.", class_="note"))
     span = text.hours((ground.end - ground.start) / 3_600_000).replace(" d", " days")
     kills = text.count(chosen.kills.height, "kill") if chosen.kills.height else "no kill"
     pods = len(scene.past.pods)
@@ -264,18 +218,18 @@ def _replay(scene: Scene, chosen: Chosen, ground: Ground | None) -> Markup:
     if not scene.change.nothing:
         note += ", dashed: as recorded"
     title = f"{span} replayed at {text.configured(chosen.limit_bytes)}: {kills}"
-    return el("section", _head(title, note), replay_chart(scene, chosen, ground), class_="rm-replay")
+    return el("section", headed("h2", title, note), replay_chart(scene, chosen, ground), class_="rm-replay")
 
 
 def _patch(scene: Scene, chosen: Chosen, kind: str | None) -> Markup:
     found = patch(scene, chosen, kind)
     if found is None:
         note = "Choose a limit other than the one in force, and its patch stands here."
-        return el("section", _head("Patch", ""), el("p", note, class_="note"))
+        return el("section", headed("h2", "Patch", ""), el("p", note, class_="note"))
     limit, written = found
     title = f"Patch for {text.configured(limit)}"
     button = el("button", "Copy", type="button", class_="rm-button", data_rm_copy=written)
-    head = el("div", _head(title, "requests and limits"), button, class_="rm-patch")
+    head = el("div", headed("h2", title, "requests and limits"), button, class_="rm-patch")
     return el("section", head, el("pre", written, class_="rm-code", tabindex=0, role="group", aria_label=title))
 
 
@@ -377,11 +331,8 @@ class LimitExplorer(Board):
         self._rows = {row["name"]: row for row in known.drop("evidence").iter_rows(named=True)}
         self._names = list(self._rows)
         needs = {need.names: need for need in map(as_need, found.needs.iter_rows(named=True))}
-        self._needs = {
-            name: needs[row["cluster"], row["namespace"], row["workload"], row["container"]]
-            for name, row in self._rows.items()
-        }
-        self._pasts: OrderedDict[str, Past] = OrderedDict()
+        self._needs = {name: needs[tuple(row[part] for part in WORKLOAD)] for name, row in self._rows.items()}
+        self._past_of = lru_cache(_KEPT)(self._laid_out)
         self._scene: Scene | None = None
         self._ours: Chosen | None = None
         self._ground: Ground | None = None
@@ -392,11 +343,9 @@ class LimitExplorer(Board):
         self._build()
         self.children = self._parts()
         self.add_class("rm").add_class("rm-dashboard")
-        with self._wiring.quiet():
-            self.workload = first
-            self._start()
+        self.workload = first
         self._connect()
-        self._redo()
+        self.reset()
 
     # --- what is shown -----------------------------------------------------------------------------------------------
 
@@ -420,39 +369,37 @@ class LimitExplorer(Board):
         self._limit.box.add_class("rm-limit")
         self._tick = _base.html("", "rm-tick-row")
         self._presets = _base.choice("Set the limit to", [("now", 0)], 0)
-        self._startup = _base.slider("Startup spike", 0, 0, 1, step=1, unit="Mi")
-        self._spread = _base.slider("Spread startup over more time", 0, 0, 1800, step=10, unit="s")
-        self._threads = _base.slider("Threads", 0, 0, 1, step=1)
-        self._traffic = _base.slider("Traffic", 1, 0, 4, step=0.1, unit="×")
         currency = text.printable(self._currency)
-        self._price = _base.slider("Memory, per GiB-hour", 0.005, 0, 0.05, step=0.0005, unit=currency)
-        self._incident = _base.slider("One week with OOM kills", 40, 0, 1000, step=5, unit=currency)
+        #: What changes everything but the limit: a slider for each trait.
+        self._sliders = {
+            "startup_bytes": _base.slider("Startup spike", 0, 0, 1, step=1, unit="Mi"),
+            "spread_seconds": _base.slider("Spread startup over more time", 0, 0, 1800, step=10, unit="s"),
+            "threads": _base.slider("Threads", 0, 0, 1, step=1),
+            "traffic": _base.slider("Traffic", 1, 0, 4, step=0.1, unit="×"),
+            "price_per_gib_hour": _base.slider("Memory, per GiB-hour", 0.005, 0, 0.05, step=0.0005, unit=currency),
+            "price_per_incident": _base.slider("One week with OOM kills", 40, 0, 1000, step=5, unit=currency),
+        }
         self._whole = _base.choice("Requested", [("the limit", True), ("what is used", False)], value=True)
         self._reset = _base.button("Reset to measured")
         self._words = _base.html("", "rm-status")
         self._charts = _base.html("", "rm-charts")
 
     def _parts(self) -> list[ipywidgets.Widget]:
-        side = ipywidgets.VBox(
-            [
-                _base.html(el("h2", "What if")),
-                ipywidgets.VBox([self._limit.box, self._tick]),
-                self._presets,
-                self._startup.box,
-                self._spread.box,
-                self._threads.box,
-                self._traffic.box,
-                _base.html(el("h2", "Prices")),
-                self._price.box,
-                self._incident.box,
-                self._whole,
-                self._reset,
-            ]
+        boxes = [control.box for control in self._sliders.values()]
+        side = _base.box(
+            _base.html(el("h2", "What if")),
+            ipywidgets.VBox([self._limit.box, self._tick]),
+            self._presets,
+            *boxes[:4],
+            _base.html(el("h2", "Prices")),
+            *boxes[4:],
+            self._whole,
+            self._reset,
+            classes=["rm-side"],
+            kind=ipywidgets.VBox,
         )
-        side.add_class("rm-side")
         shown = ipywidgets.VBox([self._words, self._charts])
-        both = ipywidgets.Box([side, shown])
-        both.add_class("rm-explorer")
+        both = _base.box(side, shown, classes=["rm-explorer"], kind=ipywidgets.Box)
         return [self._page, self._wiring.alert, _base.controls(self._search, self._about), both]
 
     def _connect(self) -> None:
@@ -460,63 +407,35 @@ class LimitExplorer(Board):
         watch = self._wiring.watch
         watch(self._search, "value", self._searched)
         watch(self, "workload", lambda _: self._switched())
-        for control, name, factor in self._pairs():
-            watch(control.slider, "value", self._mover(name, factor))
-            watch(self, name, lambda _: self._followed())
-        watch(self._presets, "value", self._preset)
+        for name, control in self._sliders.items():
+            watch(control.slider, "value", partial(self._moved, name))
+            watch(self, name, lambda _: self._redo())
+        watch(self._presets, "value", lambda change: self.set_trait("limit_bytes", change.new or self.limit_bytes))
         watch(self._whole, "value", lambda change: self.set_trait("reserve_limit", change.new))
-        watch(self, "reserve_limit", lambda _: self._followed())
+        watch(self, "reserve_limit", lambda _: self._redo())
         watch(self, "limit_bytes", lambda _: self._limit_changed())
-        watch(self._limit.slider, "value", lambda change: self._moved("limit_bytes", change.new * MI))
+        watch(self._limit.slider, "value", partial(self._moved, "limit_bytes"))
         self._wiring.press(self._reset, self.reset)
-
-    def _mover(self, name: str, factor: float) -> Callable[[Any], None]:
-        return lambda change: self._moved(name, change.new * factor)
-
-    def _pairs(self) -> list[tuple[_base.Slider, str, float]]:
-        """List the sliders that change everything but the limit: trait, and how many of its units are in theirs."""
-        return [
-            (self._startup, "startup_bytes", MI),
-            (self._spread, "spread_seconds", 1),
-            (self._threads, "threads", 1),
-            (self._traffic, "traffic", 1),
-            (self._price, "price_per_gib_hour", 1),
-            (self._incident, "price_per_incident", 1),
-        ]
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def _searched(self, change: Any) -> None:  # noqa: ANN401 - a traitlets change
-        if not self._wiring.silent and change.new:
+        if change.new:
             self.workload = _base.find(change.new, self._names)
 
-    def _moved(self, name: str, value: float) -> None:
+    def _moved(self, name: str, change: Any) -> None:  # noqa: ANN401 - a traitlets change
         """Follow a slider."""
-        if self._wiring.silent:
-            return
-        whole = name in ("limit_bytes", "threads")
+        whole, value = name in ("limit_bytes", "threads"), change.new * _unit(name)
         # A slider knows whole Mi only: where it stands for a limit of other bytes, those stay.
         if name == "limit_bytes" and abs(value - self.limit_bytes) < MI / 2:
             return
         self.set_trait(name, round(value) if whole else value)
 
-    def _followed(self) -> None:
-        if not self._wiring.silent:
-            self._redo()
-
-    def _preset(self, change: Any) -> None:  # noqa: ANN401 - a traitlets change
-        if not self._wiring.silent and change.new is not None:
-            self.limit_bytes = change.new
-
     def _switched(self) -> None:
-        if self._wiring.silent:
-            return
         if self.workload not in self._needs:
             self.workload = _base.find(self.workload, self._names)
             return
-        with self._wiring.quiet():
-            self._start()
-        self._redo()
+        self.reset()
 
     def reset(self) -> None:
         """Put everything back to what was measured, and the limit to the one in force.
@@ -541,29 +460,23 @@ class LimitExplorer(Board):
         spike = measured_spike(past)
         self.startup_bytes = spike
         self.spread_seconds, self.traffic = 0.0, 1.0
-        self.threads = None if past.threads is None else round(float(np.nanmedian(past.threads)))
+        self.threads = measured_threads(past)
         self.reserve_limit = need.whole
         row = self._rows[self.workload]
         self.limit_bytes = (
             row["limit_bytes"] or row["advised_limit_bytes"] or row["raise_to_bytes"] or max(row["peak_bytes"], 1)
         )
-        top = self.threads or 0
-        self._set(
-            self._startup,
-            0.0 if spike is None else spike / MI,
-            0,
-            max(2 * (spike or 0) / MI, 1),
-            known=spike is not None,
-        )
-        self._set(self._spread, 0, 0, 1800, known=spike is not None)
-        self._set(self._threads, top, 0, max(4 * top, 8), known=past.threads is not None)
-        self._set(self._traffic, 1, 0, 4)
-        self._set(self._price, self.price_per_gib_hour, 0, max(10 * self.price_per_gib_hour, 0.01))
-        self._set(self._incident, self.price_per_incident, 0, max(10 * self.price_per_incident, 100))
+        top, height = self.threads or 0, (spike or 0.0) / MI
+        self._set("startup_bytes", height, max(2 * height, 1), known=spike is not None)
+        self._set("spread_seconds", 0, 1800, known=spike is not None)
+        self._set("threads", top, max(4 * top, 8), known=past.threads is not None)
+        self._set("traffic", 1, 4)
+        self._set("price_per_gib_hour", self.price_per_gib_hour, max(10 * self.price_per_gib_hour, 0.01))
+        self._set("price_per_incident", self.price_per_incident, max(10 * self.price_per_incident, 100))
 
-    @staticmethod
-    def _set(control: _base.Slider, value: float, low: float, high: float, *, known: bool = True) -> None:
-        control.set(value, low=low, high=high)
+    def _set(self, name: str, value: float, high: float, *, known: bool = True) -> None:
+        control = self._sliders[name]
+        control.set(value, low=0, high=high)
         for part in (control.slider, control.number):
             part.disabled = not known
         label = control.number.description.rsplit(", ", 1)[0]
@@ -572,16 +485,14 @@ class LimitExplorer(Board):
         (control.box.remove_class if known else control.box.add_class)("rm-unknown")
 
     def _past(self) -> Past:
-        if self.workload not in self._pasts:
-            need, mine = self._needs[self.workload], self._source
-            if not isinstance(mine, Recording):
-                wanted = zip(WORKLOAD, need.names, strict=True)
-                mine = mine.recording(*(pl.col(column).eq_missing(pl.lit(name, pl.String)) for column, name in wanted))
-            self._pasts[self.workload] = of_workload(mine, need.names)
-            while len(self._pasts) > _KEPT:
-                self._pasts.popitem(last=False)
-        self._pasts.move_to_end(self.workload)
-        return self._pasts[self.workload]
+        return self._past_of(self.workload)
+
+    def _laid_out(self, workload: str) -> Past:
+        need, mine = self._needs[workload], self._source
+        if not isinstance(mine, Recording):
+            wanted = zip(WORKLOAD, need.names, strict=True)
+            mine = mine.recording(*(pl.col(column).eq_missing(pl.lit(name, pl.String)) for column, name in wanted))
+        return of_workload(mine, need.names)
 
     def _change(self) -> Change:
         """Read the traits; what is as measured is no change."""
@@ -590,8 +501,7 @@ class LimitExplorer(Board):
         scale = 1.0
         if spike is not None and self.startup_bytes is not None and abs(self.startup_bytes - spike) >= MI / 2:
             scale = self.startup_bytes / spike
-        measured = None if past.threads is None else round(float(np.nanmedian(past.threads)))
-        threads = None if self.threads == measured else self.threads
+        threads = None if self.threads == measured_threads(past) else self.threads
         return Change(scale, self.spread_seconds, threads, self.traffic)
 
     def _redo(self) -> None:
@@ -612,10 +522,10 @@ class LimitExplorer(Board):
     def _follow_traits(self) -> None:
         """Move the controls to where the traits are."""
         self._search.value = self.workload
-        for control, name, factor in self._pairs():
+        for name, control in self._sliders.items():
             value = getattr(self, name)
-            if value is not None and abs(control.slider.value - value / factor) > 1e-9:  # noqa: PLR2004 - rounding
-                wanted = value / factor
+            wanted = None if value is None else value / _unit(name)
+            if wanted is not None and abs(control.slider.value - wanted) > 1e-9:  # noqa: PLR2004 - rounding
                 control.set(wanted, low=min(control.slider.min, wanted), high=max(control.slider.max, wanted))
         self._whole.value = self.reserve_limit
 
@@ -643,8 +553,6 @@ class LimitExplorer(Board):
         self._presets.value = self.limit_bytes if self.limit_bytes in values else None
 
     def _limit_changed(self) -> None:
-        if self._wiring.silent:
-            return
         with self._wiring.quiet():
             limit = self.limit_bytes / MI
             slider = self._limit.slider
@@ -656,21 +564,38 @@ class LimitExplorer(Board):
         self._draw()
 
     def _draw(self) -> None:
-        words, charts = board(
-            self.scene,
-            self.limit_bytes,
-            self._ground,
-            name=self.workload,
-            kind=self._rows[self.workload]["workload_kind"],
-            currency=self._currency,
-            ours=self._ours,
+        """Say and draw everything that a limit changes."""
+        scene, chosen, currency = self.scene, self.chosen, self._currency
+        what = "Chance that the growth gets there in 7 days" if scene.growing else "Chance of an OOM kill in 7 days"
+        said = assumptions(scene)
+        assumed = el("ul", *(el("li", one) for one in said), class_="rm-assumed") if said else None
+        self._words.value = join(answer(scene, chosen, self.workload, self._ours, currency), assumed)
+        pair = el(
+            "div",
+            el("section", headed("h2", what, "by limit"), risk_chart(scene, chosen)),
+            el(
+                "section",
+                headed("h2", "Cost a month with incidents", f"{text.printable(currency)}, by limit"),
+                cost_chart(scene, chosen, currency),
+            ),
+            class_="rm-pair",
         )
-        self._words.value = words
-        self._charts.value = charts
+        beside = el(
+            "div",
+            el("section", headed("h2", "Headroom", "of the limit"), headroom_chart(scene, chosen)),
+            _patch(scene, chosen, self._rows[self.workload]["workload_kind"]),
+            class_="rm-pair",
+        )
+        self._charts.value = join(pair, _replay(scene, chosen, self._ground), beside)
 
 
 #: Steps that a slider has at the least.
 _FINE: Final = 64
+
+
+def _unit(name: str) -> int:
+    """Say how many units of a trait are one of its slider's."""
+    return MI if name.endswith("_bytes") else 1
 
 
 def _button(name: str, limit: int) -> str:

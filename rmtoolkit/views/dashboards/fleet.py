@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import ipywidgets
@@ -18,7 +18,7 @@ from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
 from rmtoolkit.views.dashboards.triage import Triage
 from rmtoolkit.views.report import columns
-from rmtoolkit.views.report.contents import contents
+from rmtoolkit.views.report.page import contents
 from rmtoolkit.views.style import FLEET
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from rmtoolkit._parallel import Source
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.limits.risk import Margins
-    from rmtoolkit.views.report.contents import Column, Contents, Row
-
-    Value = Callable[[Row], float | str | None]
+    from rmtoolkit.views.report.columns import Column, Row
 
 
 #: Rows of one page.
@@ -41,29 +39,17 @@ SPARE: Final = "spare"
 TILES: Final = (ABOVE, *("leak", "inconclusive", "not_leak"), SPARE)
 
 #: What can be sorted by: its words, the value, and whether the largest comes first.
-SORTS: Final[Mapping[str, tuple[str, Value | None, bool]]] = {
-    "worst": ("worst first", lambda row: row["workload_id"], False),
+SORTS: Final[Mapping[str, tuple[str, Callable[[Row], Any], bool]]] = {
+    "worst": ("worst first", itemgetter("workload_id"), False),
     "name": ("name", lambda row: row["name"].casefold(), False),
-    "verdict": ("verdict", columns.VERDICT.value, False),
-    "kill": ("chance of an OOM kill", columns.KILL.value, True),
-    "time": ("time to limit", columns.TIME.value, False),
-    "growth": ("growth", columns.GROWTH.value, True),
-    "peak": ("least room below the limit", lambda row: row["headroom_share"], False),
-    "spare": ("spare memory", columns.SPARE.value, True),
-    "pods": ("pods", columns.PODS.value, True),
+    "verdict": ("verdict", columns.rank_of_verdict, False),
+    "kill": ("chance of an OOM kill", itemgetter("oom_probability_7d"), True),
+    "time": ("time to limit", itemgetter("hours_to_limit"), False),
+    "growth": ("growth", itemgetter("growth_bytes_per_day"), True),
+    "peak": ("least room below the limit", itemgetter("headroom_share"), False),
+    "spare": ("spare memory", columns.spare, True),
+    "pods": ("pods", itemgetter("pods"), True),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What somebody wants to see."""
-
-    search: str = ""
-    namespace: str | None = None
-    tile: str | None = None
-    sort: str = "worst"
-    turned: bool = False
-    page: int = 0
 
 
 def belongs(row: Row, tile: str) -> bool:
@@ -75,21 +61,19 @@ def belongs(row: Row, tile: str) -> bool:
     )
 
 
-def selected(rows: Sequence[Row], wanted: Selection) -> list[Row]:
+def selected(rows: Sequence[Row], wanted: Fleet) -> list[Row]:
     """Filter and sort."""
     words = wanted.search.casefold().split()
     found = [
         row
         for row in rows
-        if (wanted.namespace is None or text.printable(row["namespace"]) == wanted.namespace)
-        and (wanted.tile is None or belongs(row, wanted.tile))
+        if (not wanted.namespace or text.printable(row["namespace"]) == wanted.namespace)
+        and (not wanted.tile or belongs(row, wanted.tile))
         and all(word in row["name"].casefold() for word in words)
     ]
     _, value, largest = SORTS[wanted.sort]
-    keys = [(None if value is None else value(row), row) for row in found]
-    known = [(key, row) for key, row in keys if key is not None]
-    known.sort(key=lambda pair: pair[0], reverse=largest != wanted.turned)
-    return [row for _, row in known] + [row for key, row in keys if key is None]
+    known = [row for row in found if value(row) is not None]
+    return sorted(known, key=value, reverse=largest != wanted.turned) + [row for row in found if value(row) is None]
 
 
 def pages(count: int) -> int:
@@ -111,21 +95,21 @@ _COLUMNS: Final[tuple[tuple[Column, str | None], ...]] = (
 _SHOWN_NAME: Final = 70
 
 
-def headline(contents: Contents) -> Markup:
+def headline(found: Assessment) -> Markup:
     """Say in a sentence how the fleet is."""
-    fleet = contents.found.fleet
+    fleet = found.fleet
     note = [text.period(fleet.window_start, fleet.window_end)] if fleet.window_start and fleet.window_end else []
     note += [f"coverage {text.share(fleet.coverage)}"] if fleet.coverage is not None else []
     return Markup(el("p", fleet.sentence, class_="headline") + el("p", ", ".join(note), class_="note"))
 
 
-def tiles(contents: Contents, wanted: Selection) -> Markup:
+def tiles(found: Assessment, wanted: Fleet) -> Markup:
     """Count the fleet in tiles that filter the table."""
-    fleet = contents.found.fleet
+    fleet = found.fleet
     common = ", ".join(f"{amount:,} {(name or text.UNKNOWN).replace('_', ' ')}" for name, amount in fleet.patterns[:2])
     above = text.UNKNOWN if fleet.above_target is None else f"{fleet.above_target:,}"
     soon = f"{fleet.leaks_reaching:,} {'reaches its' if fleet.leaks_reaching == 1 else 'reach their'} limit this week"
-    money = [] if fleet.waste_per_month is None else [f"{contents.amount(fleet.waste_per_month)} a month"]
+    money = [] if fleet.waste_per_month is None else [f"{columns.amount(found, fleet.waste_per_month)} a month"]
     shown: tuple[tuple[str, str, str, str], ...] = (
         (ABOVE, above, "above the OOM target", f"more than {text.share(fleet.target)} in 7 days"),
         ("leak", f"{fleet.leak:,}", "leak", soon if fleet.leak else "none found"),
@@ -156,20 +140,19 @@ def _tile(name: str, figure: str, label: str, note: str, *, pressed: bool) -> Ma
 
 
 def table(
-    contents: Contents, found: Sequence[Row], wanted: Selection, spark: Callable[[Row], Any], spark_head: str
+    assessed: Assessment, found: Sequence[Row], wanted: Fleet, sparks: Mapping[int, object], spark_head: str
 ) -> Markup:
     """Write one page of the table."""
-    page = min(wanted.page, pages(len(found)) - 1)
-    shown = found[page * PAGE : (page + 1) * PAGE]
+    shown = found[wanted.page * PAGE : (wanted.page + 1) * PAGE]
     heads = [_head("Workload", "name", wanted, "name", number=False)]
     heads += [
         _head(spark_head if column is columns.SPARK else column.head, sort, wanted, column.kind, number=column.number)
         for column, sort in _COLUMNS
     ]
-    body = [_row(contents, row, spark) for row in shown]
+    body = [_row(assessed, row, sparks[row["workload_id"]]) for row in shown]
     if not body:
         body = [el("tr", el("td", "No workload matches. Take a filter away.", colspan=len(heads), class_="note"))]
-    caption = f"{text.count(len(found), 'workload')}, page {page + 1:,} of {pages(len(found)):,}"
+    caption = f"{text.count(len(found), 'workload')}, page {wanted.page + 1:,} of {pages(len(found)):,}"
     return el(
         "table",
         el("caption", caption, class_="rm-hidden"),
@@ -179,7 +162,7 @@ def table(
     )
 
 
-def _head(word: str, sort: str | None, wanted: Selection, kind: str, *, number: bool) -> Markup:
+def _head(word: str, sort: str | None, wanted: Fleet, kind: str, *, number: bool) -> Markup:
     side = " n" if number else ""
     if sort is None:
         return el("th", word, scope="col", class_=f"c-{kind}{side}")
@@ -198,7 +181,7 @@ def _head(word: str, sort: str | None, wanted: Selection, kind: str, *, number: 
     return el("th", button, scope="col", class_=f"c-{kind}{side}", aria_sort=direction)
 
 
-def _row(contents: Contents, row: Row, spark: Callable[[Row], Any]) -> Markup:
+def _row(assessed: Assessment, row: Row, spark: object) -> Markup:
     space, own = columns.apart(row)
     shown = shortened(own, _SHOWN_NAME)
     link = el(
@@ -213,7 +196,7 @@ def _row(contents: Contents, row: Row, spark: Callable[[Row], Any]) -> Markup:
     written = [
         el(
             "td",
-            spark(row) if column is columns.SPARK else column.cell(contents, row),
+            spark if column is columns.SPARK else column.cell(assessed, row),
             class_=" ".join(filter(None, ("n" if column.number else "", columns.heat(column, row)))) or None,
         )
         for column, _ in _COLUMNS
@@ -224,7 +207,6 @@ def _row(contents: Contents, row: Row, spark: Callable[[Row], Any]) -> Markup:
 def pager(count: int, page: int) -> Markup:
     """Write which rows are shown, and buttons to the others."""
     last = pages(count) - 1
-    page = min(page, last)
     first = page * PAGE
     where = f"{first + 1:,}–{min(first + PAGE, count):,} of {count:,}" if count else "0 of 0"
     legend = "Line: working set. Dotted: limit. ✕ OOM kill. Spare: reserved above what is recommended, all pods."
@@ -316,14 +298,14 @@ class Fleet(Board):
         currency: str = "USD",
     ) -> None:
         self._samples_from = source if isinstance(source, Recording) else samples_from
-        self._contents = contents(
+        made = contents(
             source,
             oom_probability=oom_probability,
             margins=margins,
             price_per_gib_hour=price_per_gib_hour,
             currency=currency,
         )
-        self._rows = self._contents.rows
+        self._assessed, self._rows = made.found, made.rows
         self._by_name = {row["name"]: row for row in self._rows}
         super().__init__()
         self._wiring = Wiring()
@@ -339,8 +321,7 @@ class Fleet(Board):
     @property
     def shown(self) -> list[str]:
         """Names of the workloads on this page, in order."""
-        begin = min(self.page, pages(len(self._found)) - 1) * PAGE
-        return [row["name"] for row in self._found[begin : begin + PAGE]]
+        return [row["name"] for row in self._found[self.page * PAGE : (self.page + 1) * PAGE]]
 
     @property
     def triage(self) -> Triage | None:
@@ -357,16 +338,16 @@ class Fleet(Board):
         verdicts = [("all", _ALL), ("leak", "leak"), ("inconclusive", "inconclusive"), ("not a leak", "not_leak")]
         self._verdicts = _base.choice("Verdict", verdicts, _ALL)
         self._order = _base.dropdown("Sort by", [(words, name) for name, (words, *_) in SORTS.items()], "worst")
-        self._top = _base.html(headline(self._contents), "rm-top")
+        self._top = _base.html(headline(self._assessed), "rm-top")
         self._tiles = _base.html("")
         self._said = _base.html("", "rm-aside", "rm-status")
         self._table = _base.html("", "rm-scroll")
         self._pager = _base.html("")
-        self._row = _base.controls(self._search_box, self._spaces, self._verdicts, self._order, self._said)
+        row = _base.controls(self._search_box, self._spaces, self._verdicts, self._order, self._said)
         self._back = _base.button("Back to the fleet")
         self._back.add_class("rm-opened")
         self._beside = (self._back,)
-        self._list = ipywidgets.VBox([self._top, self._tiles, self._row, self._table, self._pager])
+        self._list = ipywidgets.VBox([self._top, self._tiles, row, self._table, self._pager])
         self._place = ipywidgets.VBox([])
         self.children = (self._page_widget, self._wiring.alert, self._list, self._place)
 
@@ -378,15 +359,13 @@ class Fleet(Board):
         watch(self._order, "value", lambda change: self._set(sort=change.new, turned=False))
         for name in ("search", "namespace", "tile", "sort", "turned"):
             watch(self, name, lambda _: self._filtered())
-        watch(self, "page", lambda _: self._paged())
+        watch(self, "page", lambda _: self._show())
         watch(self, "opened", lambda change: self._open(change.new))
         self._wiring.press(self._back, self.back)
         self._wiring.hear(self._page_widget, self._heard)
 
     def _set(self, **traits: str | bool) -> None:
-        """Set several traits and draw once; a control that only follows sets nothing."""
-        if self._wiring.silent:
-            return
+        """Set several traits and draw once."""
         with self._wiring.quiet():
             for name, value in traits.items():
                 setattr(self, name, value)
@@ -409,44 +388,23 @@ class Fleet(Board):
             self.opened = self._rows[int(which)]["name"]
 
     def _filtered(self) -> None:
-        if self._wiring.silent:
-            return
         with self._wiring.quiet():
             self.page = 0
         self._show()
 
-    def _paged(self) -> None:
-        if not self._wiring.silent:
-            self._show()
-
-    def _selection(self) -> Selection:
-        return Selection(self.search, self.namespace or None, self.tile or None, self.sort, self.turned, self.page)
-
     def _show(self) -> None:
         """Draw one page."""
-        wanted = self._selection()
-        self._found = selected(self._rows, wanted)
-        last = pages(len(self._found)) - 1
-        if wanted.page > last:
-            with self._wiring.quiet():
-                self.page = last
-            wanted = replace(wanted, page=last)
-        begin = wanted.page * PAGE
-        self._draw_sparks(self._found[begin : begin + PAGE])
+        self._found = selected(self._rows, self)
         with self._wiring.quiet():
+            self.page = min(self.page, pages(len(self._found)) - 1)
             self._search_box.value = self.search
             self._spaces.value = self.namespace if self.namespace in [v for _, v in self._spaces.options] else None
             self._verdicts.value = self.tile if self.tile in ("", "leak", "inconclusive", "not_leak") else None
             self._order.value = self.sort
-        self._tiles.value = tiles(self._contents, wanted)
-        self._table.value = table(
-            self._contents,
-            self._found,
-            wanted,
-            lambda row: self._sparks.get(row["workload_id"], text.NOT_APPLICABLE),
-            self._head,
-        )
-        self._pager.value = pager(len(self._found), wanted.page)
+        self._draw_sparks(self._found[self.page * PAGE : (self.page + 1) * PAGE])
+        self._tiles.value = tiles(self._assessed, self)
+        self._table.value = table(self._assessed, self._found, self, self._sparks, self._head)
+        self._pager.value = pager(len(self._found), self.page)
         self._tell()
 
     def _tell(self) -> None:
@@ -461,7 +419,7 @@ class Fleet(Board):
         missing = [row for row in rows if row["workload_id"] not in self._sparks]
         if not missing:
             return
-        drawn = Sparks(self._contents.found, [row["container_id"] for row in missing])
+        drawn = Sparks(self._assessed, [row["container_id"] for row in missing])
         self._head = self._head or drawn.heading
         for row in missing:
             self._sparks[row["workload_id"]] = drawn.of(row["container_id"])
@@ -477,7 +435,7 @@ class Fleet(Board):
             self.opened = found
             return
         self._said.value = el("p", f"Opening {text.printable(name)} …")
-        self._triage = Triage(self._contents.found, workload=name, samples_from=self._samples_from)
+        self._triage = Triage(self._assessed, workload=name, samples_from=self._samples_from)
         self._place.children = (self._back, self._triage)
         self._tell()
         self._list.layout.display = "none"

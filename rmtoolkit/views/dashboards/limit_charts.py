@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from rmtoolkit import text
-from rmtoolkit.views._plot import (
-    PX,
-    Area,
-    Bar,
-    Box,
-    Grows,
-    Line,
-    Piece,
-    Plot,
-    Point,
-    Rule,
-    Scale,
-    Shape,
-    chance_ticks,
-    limit_ticks,
-    memory_ticks,
-    money_step,
-    money_ticks,
-    stretches,
-    text_box,
-    text_width,
-    thin,
-    time_ticks,
-)
+from rmtoolkit.views import _plot
 from rmtoolkit.views._plot_svg import picture
 
 if TYPE_CHECKING:
@@ -44,7 +20,6 @@ if TYPE_CHECKING:
     from rmtoolkit._html import Markup
     from rmtoolkit.limits.explore import Chosen, Scene
     from rmtoolkit.limits.risk import AtLimit
-    from rmtoolkit.views._plot import Floats, Place
 
 
 WIDTH: Final = 372
@@ -59,26 +34,29 @@ def headroom_chart(scene: Scene, chosen: Chosen) -> Markup:
     rows = scene.found.levels
     limit = chosen.limit_bytes
     height = _TOP + len(rows) * _ROW
-    x = Scale(0, max([limit, *(level.high_bytes for level in rows)]) * 1.06, 0, WIDTH)
-    plot = Plot(x, PX, Box(0, 0, WIDTH, height))
+    x = _plot.Scale(0, max([limit, *(level.high_bytes for level in rows)]) * 1.06, 0, WIDTH)
+    plot = _plot.Plot(x, _plot.PX, _plot.Box(0, 0, WIDTH, height))
     said = []
     for at, level in enumerate(rows):
         name, low, value, high = level
         bar = _TOP + (at + 1) * _ROW - _BAR - 4
         middle = bar + _BAR / 2
         written = f"{name} {text.memory(value)}"
-        plot.add(Bar(_LOOKS[name], 0, value, bar, bar + _BAR), Rule("limit", limit, limit, bar - 2, bar + _BAR + 2))
+        plot.add(
+            _plot.Bar(_LOOKS[name], 0, value, bar, bar + _BAR),
+            _plot.Rule("limit", limit, limit, bar - 2, bar + _BAR + 2),
+        )
         if low < high:
             written += f" ({text.memory(low).removesuffix(' Mi')}–{text.memory(high).removesuffix(' Mi')})"
-            plot.add(Rule("whisker", low, high, middle, middle))
-            plot.add(*(Rule("whisker", end, end, bar + 4, bar + 14) for end in (low, high)))
+            plot.add(_plot.Rule("whisker", low, high, middle, middle))
+            plot.add(*(_plot.Rule("whisker", end, end, bar + 4, bar + 14) for end in (low, high)))
         room = level.room(limit)
         verb = f"{_percent(room)} over {name}" if low == high else f"{_percent(room)} at the worst {name}"
         plot.write(0, bar - 6, "start", written, "plain")
         plot.write(WIDTH, bar - 6, "end", verb, "alarm" if room < 0 else "plain")
         said.append(f"{written}, {verb}")
     word = f"limit {text.configured(limit)}"
-    half = text_width(word, bold=True) / 2
+    half = _plot.text_width(word, bold=True) / 2
     plot.write(min(max(x.at(limit), half), WIDTH - half), 14, "middle", word, "strong")
     says = f"Headroom at {word}: " + ("; ".join(said) if said else "no level is known")
     return picture(WIDTH, height, plot, says=says)
@@ -118,16 +96,16 @@ def named(scene: Scene) -> list[Named]:
     return [Named(name, limit, look) for name, limit, look in rows if limit]
 
 
-def limit_plot(scene: Scene, top: float, grows: Grows = Grows.EVENLY) -> Plot:
+def limit_plot(scene: Scene, top: float, grows: _plot.Grows = _plot.Grows.EVENLY) -> _plot.Plot:
     """Make a plot whose x is the limit, with its axis, and whose y ends at `top`."""
-    across = Scale(scene.low, scene.high, _LEFT, _RIGHT, Grows.AS_LOG if scene.wide else Grows.EVENLY)
-    plot = Plot(across, Scale(0, top, _BASE, _TOP_POINTS, grows), Box(_LEFT, 0, WIDTH, _BASE))
-    ticks = limit_ticks(scene.low, scene.high, _RIGHT - _LEFT, _APART, doubled=scene.wide)
+    across = _plot.Scale(scene.low, scene.high, _LEFT, _RIGHT, _plot.Grows.AS_LOG if scene.wide else _plot.Grows.EVENLY)
+    plot = _plot.Plot(across, _plot.Scale(0, top, _BASE, _TOP_POINTS, grows), _plot.Box(_LEFT, 0, WIDTH, _BASE))
+    ticks = _plot.limit_ticks(scene.low, scene.high, _RIGHT - _LEFT, _APART, doubled=scene.wide)
     plot.bottom_axis(ticks, right=WIDTH - _UNIT, unit="Mi")
     return plot
 
 
-def _picture(plot: Plot, says: str, instead: str = "") -> Markup:
+def _picture(plot: _plot.Plot, says: str, instead: str = "") -> Markup:
     """Draw the plot, with a sentence `instead` of a curve where there is none."""
     if instead:
         plot.write((_LEFT + _RIGHT) / 2, 110, "middle", instead)
@@ -153,17 +131,17 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
     prices = _of_named(scene, lambda one: one.total_per_month)
     top = _top(chosen, [float(value) for value in (totals if totals.len() else known["memory"])] or [1.0], prices)
     plot = limit_plot(scene, top)
-    plot.left_axis(money_ticks(top))
+    plot.left_axis(_plot.money_ticks(top))
     if not known.height:
         return _picture(plot, "Cost a month: unknown, no request is known", "unknown: no request is known")
     limits = known["limit_bytes"].to_numpy().astype(np.float64)
     memory = np.minimum(known["memory"].to_numpy(), top)
     total = np.minimum(known["total"].fill_null(float("nan")).to_numpy(), top)
     seen = ~np.isnan(total)
-    plot.add(Area("cache", ((limits, memory),)))
+    plot.add(_plot.Area("cache", ((limits, memory),)))
     if seen.any():
         whole = ((limits[seen], total[seen]),)
-        plot.add(Area("incidents", whole, ((limits, memory),)), Line("line", whole))
+        plot.add(_plot.Area("incidents", whole, ((limits, memory),)), _plot.Line("line", whole))
     _points(plot, chosen, prices, currency)
     edges = plot.y.of(memory), plot.y.of(np.where(seen, total, memory)), np.full(limits.size, plot.y.first)
     _name(plot, "expected incidents", "alarm-word", plot.x.of(limits), edges[1], edges[0])
@@ -171,7 +149,7 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
     return _picture(plot, _cost_words(chosen, prices, currency))
 
 
-def _points(plot: Plot, chosen: Chosen, prices: list[tuple[Named, float]], currency: str) -> None:
+def _points(plot: _plot.Plot, chosen: Chosen, prices: list[tuple[Named, float]], currency: str) -> None:
     places = []
     if chosen.total is not None:
         said = f"{text.configured(chosen.limit_bytes)}: {amount(chosen.total, currency)}"
@@ -184,9 +162,11 @@ def _points(plot: Plot, chosen: Chosen, prices: list[tuple[Named, float]], curre
         plot.name(spot, said, kind)
 
 
-def _name(plot: Plot, written: str, kind: str, across: Floats, top: Floats, under: Floats) -> None:
+def _name(
+    plot: _plot.Plot, written: str, kind: str, across: _plot.Floats, top: _plot.Floats, under: _plot.Floats
+) -> None:
     """Name an area where it is thick enough."""
-    half = text_width(written) / 2 + 4
+    half = _plot.text_width(written) / 2 + 4
     for at in np.argsort(top - under, kind="stable")[:40]:
         if under[at] - top[at] < _LINE:
             return
@@ -195,7 +175,7 @@ def _name(plot: Plot, written: str, kind: str, across: Floats, top: Floats, unde
         near = np.abs(across - place) < half
         if (top[near] > y - 11).any() or (under[near] < y + 3).any():
             continue
-        if plot.free([Box(place - half, y - 11, place + half, y + 4)]) is not None:
+        if plot.free([_plot.Box(place - half, y - 11, place + half, y + 4)]) is not None:
             plot.write(place, y, "middle", written, kind)
             return
 
@@ -205,7 +185,7 @@ def _top(chosen: Chosen, totals: list[float], prices: list[tuple[Named, float]])
     shown = [chosen.total or 0.0, *(price for _, price in prices)]
     wanted = max(1.6 * min(totals), 1.25 * max(shown), 1e-9)
     top = min(wanted, max(1.1 * max(totals), 1e-9))
-    step = money_step(top)
+    step = _plot.money_step(top)
     return math.ceil(top / step) * step
 
 
@@ -221,7 +201,7 @@ def _cost_words(chosen: Chosen, prices: list[tuple[Named, float]], currency: str
 
 
 #: The replayed past is a picture of its own size.
-PAST: Final = Box(_LEFT, 22, 760, 204)
+PAST: Final = _plot.Box(_LEFT, 22, 760, 204)
 _PAST_WIDTH, _PAST_HEIGHT = 768, 232
 _BINS: Final = 390
 #: A limit more than this many times above everything else would flatten the curve: it is named at the top instead.
@@ -239,9 +219,9 @@ class Ground:
     pod: int
     start: int
     end: int
-    pieces: tuple[Piece, ...]
+    pieces: tuple[_plot.Piece, ...]
     #: Empty where nothing was changed.
-    before: tuple[Piece, ...]
+    before: tuple[_plot.Piece, ...]
     content_bytes: float
 
 
@@ -256,9 +236,9 @@ def ground(scene: Scene) -> Ground | None:
     used, recorded = found.used[low:high], past.used[low:high]
     start, end = int(past.times.min()), int(past.times.max())
 
-    def pieces(values: NDArray[np.float64]) -> tuple[Piece, ...]:
-        runs = stretches(times, life)
-        return tuple(thin(times[at:to], values[at:to], start, max(end, start + 1), _BINS) for at, to in runs)
+    def pieces(values: NDArray[np.float64]) -> tuple[_plot.Piece, ...]:
+        runs = _plot.stretches(times, life)
+        return tuple(_plot.thin(times[at:to], values[at:to], start, max(end, start + 1), _BINS) for at, to in runs)
 
     before = () if scene.change.nothing else pieces(recorded)
     content = float(max(used.max(), recorded.max(), 1.0))
@@ -273,11 +253,13 @@ def replay_chart(scene: Scene, chosen: Chosen, base: Ground) -> Markup:
     if ours is not None and ours != limit and ours <= far:
         shown.append(ours)
     top = max(1.1 * base.content_bytes, *(1.12 * value for value in shown), 1.0)
-    across = Scale(base.start, base.end, PAST.left, PAST.right)
-    plot = Plot(across, Scale(0, top, PAST.bottom, PAST.top), Box(PAST.left, 0, _PAST_WIDTH, PAST.bottom))
-    plot.left_axis(memory_ticks(top))
-    plot.bottom_axis(time_ticks(base.start, base.end, PAST.right - PAST.left), right=_PAST_WIDTH)
-    plot.add(Area("whole", base.pieces), Line("recorded", base.before), Line("line", base.pieces))
+    across = _plot.Scale(base.start, base.end, PAST.left, PAST.right)
+    plot = _plot.Plot(
+        across, _plot.Scale(0, top, PAST.bottom, PAST.top), _plot.Box(PAST.left, 0, _PAST_WIDTH, PAST.bottom)
+    )
+    plot.left_axis(_plot.memory_ticks(top))
+    plot.bottom_axis(_plot.time_ticks(base.start, base.end, PAST.right - PAST.left), right=_PAST_WIDTH)
+    plot.add(_plot.Area("whole", base.pieces), _plot.Line("recorded", base.before), _plot.Line("line", base.pieces))
     written = f"limit {text.configured(limit)}"
     if limit in shown:
         y = plot.rule("limit", limit)
@@ -286,7 +268,7 @@ def replay_chart(scene: Scene, chosen: Chosen, base: Ground) -> Markup:
         plot.label([(PAST.left + 4, 12, "start")], f"{written}, above this scale", "strong")
     if ours is not None and ours in shown and ours != limit:
         y = plot.rule("ours-rule", ours)
-        places: list[Place] = [
+        places: list[_plot.Place] = [
             (PAST.left + 4, y - 6, "start"),
             (PAST.right - 4, y - 6, "end"),
             (PAST.right - 4, y + 16, "end"),
@@ -297,26 +279,26 @@ def replay_chart(scene: Scene, chosen: Chosen, base: Ground) -> Markup:
     return picture(_PAST_WIDTH, _PAST_HEIGHT, plot, says=replay_words(scene, chosen))
 
 
-def _kills(plot: Plot, chosen: Chosen, base: Ground, height: float) -> None:
+def _kills(plot: _plot.Plot, chosen: Chosen, base: Ground, height: float) -> None:
     mine = chosen.kills.filter(chosen.kills["pod"] == base.pod).select("time", "used_bytes").head(_DRAWN).rows()
     y = plot.y.at(height)
     for time, _ in mine:
         x = plot.x.at(time)
-        plot.add(Point("kill", time, height, Shape.CROSS, 5))
-        plot.take(Box(x - 6, y - 6, x + 6, y + 6))
+        plot.add(_plot.Point("kill", time, height, _plot.Shape.CROSS, 5))
+        plot.take(_plot.Box(x - 6, y - 6, x + 6, y + 6))
     for time, used in sorted(mine, key=lambda kill: -kill[1])[:_NAMED_KILLS]:
         x = plot.x.at(time)
-        places: list[Place] = [(x + 9, y - 7, "start"), (x - 9, y - 7, "end")]
+        places: list[_plot.Place] = [(x + 9, y - 7, "start"), (x - 9, y - 7, "end")]
         places += [(x + 9, y + 17, "start"), (x - 9, y + 17, "end")]
         plot.label(places, f"killed, needed {text.memory(used)}", "alarm")
 
 
-def _level(plot: Plot, scene: Scene) -> None:
+def _level(plot: _plot.Plot, scene: Scene) -> None:
     level = scene.found.settled_bytes
     if level is None or level > plot.y.high:
         return
     y = plot.y.at(level)
-    places: list[Place] = [(PAST.right - 8, y - 16, "end"), (PAST.right - 8, y + 24, "end")]
+    places: list[_plot.Place] = [(PAST.right - 8, y - 16, "end"), (PAST.right - 8, y + 24, "end")]
     places += [(PAST.right - 160, y - 20, "end"), (PAST.left + 60, y - 20, "start")]
     plot.label(places, f"settled {text.memory(level)}")
 
@@ -329,21 +311,17 @@ def replay_words(scene: Scene, chosen: Chosen) -> str:
         starting = int(kills["starting"].sum())
         said += f", {starting:,} while starting"
         first = kills.sort("time").head(_LISTED)
-        times = [dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC) for time in first["time"]]
-        said += ": " + ", ".join(text.moment(time) for time in times)
-        said += f" and {kills.height - _LISTED:,} more" if kills.height > _LISTED else ""
-        said += f" UTC; the highest needed {text.memory(_highest(kills['used_bytes'].max()))}"
+        said += ": " + ", ".join(text.moment(_plot.instant(time)) for time in first["time"])
+        said += (
+            f"{text.and_more(kills.height, _LISTED)} UTC; the highest needed {text.memory(max(kills['used_bytes']))}"
+        )
     return f"{said}. The highest use was {text.memory(scene.found.need.peak_bytes)}."
-
-
-def _highest(value: Any) -> float:  # noqa: ANN401 - polars gives a literal
-    return float(value) if value is not None else math.nan
 
 
 def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
     """Draw the chance of at least one OOM kill within 7 days at every limit; the band is the 80 % interval."""
-    plot = limit_plot(scene, 1.0, Grows.AS_ROOT)
-    plot.left_axis(chance_ticks())
+    plot = limit_plot(scene, 1.0, _plot.Grows.AS_ROOT)
+    plot.left_axis(_plot.chance_ticks())
     known = scene.curve.drop_nulls("oom_probability")
     if not known.height:
         return _picture(
@@ -352,12 +330,12 @@ def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
     limits = known["limit_bytes"].to_numpy().astype(np.float64)
     if known["oom_probability_low"].null_count() == 0:
         low, high = (known[f"oom_probability_{side}"].to_numpy() for side in ("low", "high"))
-        plot.add(Area("interval", ((limits, high),), ((limits, low),)))
+        plot.add(_plot.Area("interval", ((limits, high),), ((limits, low),)))
     target = plot.rule("request", scene.target)
     written = f"target {text.share(scene.target)}"
-    plot.take(text_box(plot.x.first + 6, target - 5, written))
+    plot.take(_plot.text_box(plot.x.first + 6, target - 5, written))
     plot.write(plot.x.first + 6, target - 5, "start", written, "note")
-    plot.add(Line("curve", ((limits, known["oom_probability"].to_numpy()),)))
+    plot.add(_plot.Line("curve", ((limits, known["oom_probability"].to_numpy()),)))
     chances = _of_named(scene, lambda one: one.risk.week)
     named_here = [(point, chance) for point, chance in chances if point.limit_bytes != chosen.limit_bytes]
     inside = [(point, chance) for point, chance in named_here if scene.low <= point.limit_bytes <= scene.high]

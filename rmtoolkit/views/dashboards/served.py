@@ -52,13 +52,10 @@ class Dashboards(Board):
     def _show(self) -> None:
         self._choice.value = self.shown
         if self.shown not in self._made:
-            self._made[self.shown] = self._make()
+            boards = {"fleet": Fleet, "triage": Triage, "limits": LimitExplorer}
+            self._made[self.shown] = boards[self.shown](self._found, samples_from=self._recording)
             self._beside = tuple(self._made.values())
         self._place.children = (self._made[self.shown],)
-
-    def _make(self) -> Any:  # noqa: ANN401 - one of three
-        boards = {"fleet": Fleet, "triage": Triage, "limits": LimitExplorer}
-        return boards[self.shown](self._found, samples_from=self._recording)
 
 
 def served() -> Dashboards:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
-import ipywidgets
 import numpy as np
 import polars as pl
 import traitlets
@@ -21,18 +19,16 @@ from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import assess
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.heap._names import plain_name, spoken
-from rmtoolkit.text import shortened
-from rmtoolkit.views import _tables, charts, icicle, theme, timeline_altair
-from rmtoolkit.views._plot import Box, Line, Plot, Point, Scale, Shape, age_ticks, memory_ticks, thin
+from rmtoolkit.views import _tables, icicle, theme, timeline_altair, timeline_svg
+from rmtoolkit.views._plot import Box, Line, Plot, Point, Scale, Shape, age_ticks, instant, memory_ticks, thin
 from rmtoolkit.views._plot_svg import picture as plot_svg_picture
-from rmtoolkit.views._tables import action, facts, pattern_words
+from rmtoolkit.views._tables import action
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, LiveChart, Page, Wiring
-from rmtoolkit.views.timeline import Parts, Timelines, ahead, ms
-from rmtoolkit.views.timeline_svg import Chart
+from rmtoolkit.views.timeline import Timelines, ahead, ms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import altair as alt
     from numpy.typing import NDArray
@@ -41,7 +37,7 @@ if TYPE_CHECKING:
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.recording import Recording
     from rmtoolkit.views._plot import Piece, Place
-    from rmtoolkit.views.timeline import Timeline
+    from rmtoolkit.views.timeline import Parts, Timeline
 
 
 WIDTH: Final = 400
@@ -71,7 +67,7 @@ class Life:
     end: int
 
 
-def collect(samples: Mapping[int, pl.DataFrame], lives: pl.DataFrame, signal: str) -> list[Life]:
+def collect(samples: Parts, lives: pl.DataFrame, signal: str) -> list[Life]:
     """Cut a signal into lives, in the order in which they ended; those without a value are left out."""
     found: list[Life] = []
     for row in lives.iter_rows(named=True):
@@ -115,7 +111,7 @@ def draw(lives: list[Life], row: dict[str, Any], name: str) -> Markup:
         elif life.ages[-1] <= end and at == newest:
             plot.add(Point("live", *last))
     _names(plot, shown, curves)
-    title, says = f"{text.count(len(lives), 'life', 'lives')} of {name} by age", _says(lives, row)
+    title, says = f"{text.count(row['runs'], 'life', 'lives')} of {name} by age", _says(row)
     before = (el("title", title), el("desc", says))
     return plot_svg_picture(WIDTH, HEIGHT, plot, says=f"{title}. {says}", also="ages", before=before, sized=False)
 
@@ -154,22 +150,20 @@ def _names(plot: Plot, lives: list[Life], curves: list[Piece]) -> None:
         plot.label(places, words if len(members) == 1 else f"{words} ({len(members):,})", kind)
 
 
-def _says(lives: list[Life], row: dict[str, Any]) -> str:
-    signal = text.SIGNAL_WORDS.get(row["signal"] or "", "memory")
-    kills = sum(life.ended == "oom_kill" for life in lives)
-    parts = [f"{signal} by time since start"]
-    if kills:
-        parts.append(f"{kills:,} ended in an OOM kill")
-    peaks = [float(life.values.max()) for life in lives]
-    if peaks:
-        parts.append(f"peaks {text.memory(min(peaks))} to {text.memory(max(peaks))}")
-    if len(lives) > SHOWN:
+def _says(row: dict[str, Any]) -> str:
+    parts = [f"{text.SIGNAL_WORDS.get(row['signal'] or '', 'memory')} by time since start"]
+    if row["runs_killed"]:
+        parts.append(f"{row['runs_killed']:,} ended in an OOM kill")
+    if row["run_peak_low_bytes"] is not None:
+        parts.append(
+            f"lives peak at {text.memory(row['run_peak_low_bytes'])} to {text.memory(row['run_peak_high_bytes'])}"
+        )
+    if row["runs"] > SHOWN:
         parts.append(f"the newest {SHOWN} are drawn")
     said = ", ".join(parts)
     return f"{said[:1].upper()}{said[1:]}."
 
 
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 #: Judgements of selected windows that are kept, so that going back is quick.
 _KEPT: Final = 16
 #: Below this many samples a window says nothing about a shape.
@@ -192,7 +186,6 @@ class Case:
         self.names = found.workloads["name"].to_list()
         self._at = {name: at for at, name in enumerate(self.names)}
         self.timelines = Timelines(found, samples_from=samples_from)
-        self._instances = Parts(found.instances, by="workload_id")
         self._again = lru_cache(_KEPT)(self._judge_window)
         self._answers: dict[str, HeapAnswer] = {}
 
@@ -209,11 +202,11 @@ class Case:
 
     def instances(self, name: str) -> pl.DataFrame:
         """Give the pods of a workload, with their own verdicts."""
-        return self._instances[self._at[name]]
+        return self.found.instances.filter(workload_id=self._at[name])
 
     def questions(self, name: str) -> pl.DataFrame:
         """Give the five answers about a workload."""
-        return self.found.checklist.filter(pl.col("workload_id") == self._at[name])
+        return self.found.checklist.filter(workload_id=self._at[name])
 
     def lives(self, containers: Sequence[int]) -> pl.DataFrame:
         """Give the lives of some containers."""
@@ -227,7 +220,7 @@ class Case:
     def _judge_window(self, name: str, window: tuple[int, int]) -> Case:
         row = self.row(name)
         recording = self._recording.filter(*(pl.col(column).eq_missing(row[column]) for column in WORKLOAD))
-        first, last = (_EPOCH + dt.timedelta(milliseconds=value) for value in window)
+        first, last = map(instant, window)
         part = recording.window(first, last)
         if part.samples.height < _LEAST:
             msg = (
@@ -264,25 +257,11 @@ def heap_part(answer: HeapAnswer | None, function: str = "") -> Markup:
     if answer is None:
         example = 'For example: rm.Triage(recording, heap=rm.read_heap("service.heaptrack.zst"))'
         return folded("Heap profile", "none loaded; pass heap= to name the call sites", el("p", example, class_="note"))
-    return _drawn(_Same(answer), function)
-
-
-class _Same:
-    """An answer, equal to itself alone: drawing one takes long, and it never changes."""
-
-    def __init__(self, answer: HeapAnswer) -> None:
-        self.answer = answer
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.answer is self.answer
-
-    def __hash__(self) -> int:
-        return id(self.answer)
+    return _drawn(answer, function)
 
 
 @lru_cache(32)
-def _drawn(same: _Same, function: str) -> Markup:
-    answer = same.answer
+def _drawn(answer: HeapAnswer, function: str) -> Markup:
     rows = [
         (
             el("code", text.printable(spoken(plain_name(row["function"])))),
@@ -397,7 +376,7 @@ def picture(case: Case, state: State) -> Picture:
         drawn=drawn,
         row=row,
         says=timeline_altair.says(whole if state.judged is None else drawn, row),
-        top=Chart(whole, row).y.high,
+        top=timeline_svg.Chart(whole, row).y.high,
         ages=_ages(judged, state, row),
         evidence=_tables.evidence(row, caption="Evidence"),
         questions=_tables.questions(judged.questions(state.workload).to_dicts(), caption="The five questions"),
@@ -458,40 +437,35 @@ def _aside(case: Case, state: State, row: dict[str, Any]) -> Markup:
 
 
 def _answer(row: dict[str, Any], name: str, target: float) -> Markup:
-    mark = text.VERDICTS[row["verdict"]]
-    words = [*([text.count(row["pods"], "pod")] if row["pods"] else []), *pattern_words(row)]
     step, *then = action(row | {"text": row["next_text"]}, copied=True)
-    said = el(
-        "div",
-        el("span", charts.mark(mark.shape), mark.badge, class_="badge"),
-        el("span", ", ".join([shortened(name, _SHOWN_NAME), *words]), class_="who"),
+    return _tables.answer(
+        row,
+        name,
         el("p", text.printable(row["headline"]), class_="headline", role="heading", aria_level="1"),
-        el("p", text.printable(row["why"]), class_="reason"),
         el("div", el("div", el("b", "Next:"), " ", step), *then, class_="next"),
+        target,
+        most=_SHOWN_NAME,
+        class_=f"answer {text.VERDICTS[row['verdict']].token}",
     )
-    return el("div", said, facts(row, target), class_=f"answer {mark.token}")
 
 
 def _judged(state: State) -> Markup:
     if state.judged is None:
         return Markup("")
-    first, last = (dt.datetime.fromtimestamp(value / 1000, tz=dt.UTC) for value in state.judged)
+    first, last = map(instant, state.judged)
     return el("p", el("b", "Judged on "), f"{text.moment(first)} to {text.moment(last)}", " only.", class_="judged")
 
 
 def _heading(whole: Timeline, row: dict[str, Any]) -> Markup:
-    title = "Memory by layer" if len(whole.layers) > 1 else "Memory"
-    pod = text.printable(row["pod"] or row["container"] or "")
-    note = [*([pod] if pod else []), "time in UTC", *(["band = 80 % interval"] if whole.forecast is not None else [])]
-    one = ", one pod" if row["pods"] and row["pods"] > 1 else ""
-    return el("h2", f"{title}{one}", el("span", ", ".join(note), class_="note"))
+    title, note = timeline_svg.titled(whole, row, text.printable(row["pod"] or row["container"] or ""))
+    return el("h2", title, el("span", note, class_="note"))
 
 
 def _ages(judged: Case, state: State, row: dict[str, Any]) -> Markup:
     ids = [row["container_id"]] if state.pod else judged.instances(state.workload)["container_id"].to_list()
     signal = row["signal"] or "working_set_bytes"
     found = collect(judged.timelines.samples, judged.lives(ids), signal)
-    count = len(found)
+    count = row["runs"]
     title = "One life by age" if count == 1 else f"{_COUNTS.get(count, f'{count:,}')} lives by age"
     heading = el("h2", title, el("span", text.SIGNAL_WORDS.get(signal, signal), class_="note"))
     if not found:
@@ -588,16 +562,13 @@ class Triage(Board):
         self._answer = _base.html("", "rm-status")
         self._said = _base.html("")
         self._undo = _base.button("Judge the whole recording again")
-        self._again = ipywidgets.HBox([self._said, self._undo])
-        self._again.add_class("rm-again")
+        self._again = _base.box(self._said, self._undo, classes=["rm-again"])
         self._from, self._to = _base.moment("From, UTC"), _base.moment("To, UTC")
         self._judge = _base.button("Judge this window")
-        self._typed = ipywidgets.HBox([self._from, self._to, self._judge])
-        self._typed.add_class("rm-controls").add_class("rm-typed")
+        self._typed = _base.controls(self._from, self._to, self._judge, also=["rm-typed"])
         self._heading = _base.html("")
         self._ages, self._evidence = _base.html("", "rm-ages"), _base.html("", "rm-evidence")
-        halves = ipywidgets.HBox([self._ages, self._evidence])
-        halves.add_class("rm-halves")
+        halves = _base.box(self._ages, self._evidence, classes=["rm-halves"])
         self._questions, self._heap, self._folded = (_base.html("") for _ in range(3))
         row = _base.controls(self._search, self._pods, self._windows, self._drags, self._aside)
         super().__init__(
@@ -633,9 +604,8 @@ class Triage(Board):
         watch(self, "function", lambda _: self._zoomed())
         watch(self, "drag", lambda change: self._dragged(change.new))
         watch(self._search, "value", lambda change: self._searched(change.new))
-        watch(self._pods, "value", lambda change: self._choose("pod", change.new))
-        watch(self._windows, "value", lambda change: self._choose("last_ms", change.new))
-        watch(self._drags, "value", lambda change: self._choose("drag", change.new))
+        for control, trait in ((self._pods, "pod"), (self._windows, "last_ms"), (self._drags, "drag")):
+            watch(control, "value", partial(self._choose, trait))
         watch(self._chart, "selection", lambda change: self._selected(change.new))
         watch(self._chart, "shown", lambda change: self._looked(change.new))
         for box in (self._from, self._to):
@@ -674,13 +644,10 @@ class Triage(Board):
         """
         self.set_trait("judged", None)
 
-    def _choose(self, name: str, value: object) -> None:
-        if not self._wiring.silent:
-            setattr(self, name, value)
+    def _choose(self, trait: str, change: Any) -> None:  # noqa: ANN401 - a traitlets change
+        self.set_trait(trait, change.new)
 
     def _searched(self, typed: str) -> None:
-        if self._wiring.silent:
-            return
         found = _base.find(typed, self._case.names)
         self.workload = found
         with self._wiring.quiet():
@@ -698,7 +665,7 @@ class Triage(Board):
 
     def _judge_typed(self) -> None:
         first, last = (parse_time(box.value) for box in (self._from, self._to))
-        self.judged = (_ms(first), _ms(last))
+        self.judged = (ms(first), ms(last))
 
     def _looked(self, ends: list[int]) -> None:
         """Send what a stretch looks like from near, where somebody zoomed or moved to."""
@@ -714,7 +681,7 @@ class Triage(Board):
     def _type(self, ends: tuple[int, int] | list[int]) -> None:
         last = min(ends[1], self._picture.drawn.now)
         for box, value in ((self._from, ends[0]), (self._to, last)):
-            box.value = text.stamp(dt.datetime.fromtimestamp(value / 1000, tz=dt.UTC), seconds=True)
+            box.value = text.stamp(instant(value), seconds=True)
 
     @staticmethod
     def _typed_in(change: Any) -> None:  # noqa: ANN401 - a traitlets change
@@ -722,8 +689,6 @@ class Triage(Board):
         change.owner.value = text.stamp(parse_time(change.new), seconds=True)
 
     def _changed(self) -> None:
-        if self._wiring.silent:
-            return
         before = self._state
         wanted = State(self.workload, self.pod, self.last_ms, self.judged, before.function)
         if wanted.workload != before.workload:
@@ -743,8 +708,6 @@ class Triage(Board):
 
     def _zoomed(self) -> None:
         """Draw the heap profile alone: the chart stays where somebody has moved it."""
-        if self._wiring.silent:
-            return
         wanted = replace(self._state, function=self.function)
         try:
             drawn = heap_part(self._case.heap(wanted.workload), wanted.function)
@@ -776,15 +739,10 @@ class Triage(Board):
         found = self._picture
         # First of all: whoever sees the answer may type into these boxes, and must not be overwritten.
         self._type(found.home)
-        self._aside.value, self._answer.value, self._heading.value = found.aside, found.answer, found.heading
-        self._ages.value, self._evidence.value = found.ages, found.evidence
-        self._questions.value, self._heap.value, self._folded.value = found.questions, found.heap, found.folded
+        for name in ("aside", "answer", "heading", "ages", "evidence", "questions", "heap", "folded"):
+            getattr(self, f"_{name}").value = getattr(found, name)
         self._said.value = found.judged
         self._again.layout.display = "flex" if found.judged else "none"
         rows = timeline_altair.rows(found.drawn, found.row, top=found.top)
         axes = {"x0": float(found.home[0]), "x1": float(found.home[1]), "top": found.top}
         self._chart.draw(rows, axes, found.says, found.step_ms)
-
-
-def _ms(moment: dt.datetime) -> int:
-    return round(moment.timestamp() * 1000)

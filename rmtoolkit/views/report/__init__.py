@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit.exceptions import RmtoolkitError, quote
-from rmtoolkit.views.report.contents import Contents, contents
-from rmtoolkit.views.report.page import page, shown_card
+from rmtoolkit.views.report.page import Contents, contents, page, shown_card
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -2,33 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, el, join, table
+from rmtoolkit._html import Markup, el, headed, join, table
 from rmtoolkit.schema import Verdict
 from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
-from rmtoolkit.views._tables import marked
-from rmtoolkit.views.report.contents import Column
+from rmtoolkit.views._tables import SHOWN_NAME, marked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from rmtoolkit.views.report.contents import Contents, Row
+    from rmtoolkit.assessment import Assessment
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: its head, its cell, and what it is sorted by."""
+
+    head: str
+    kind: str
+    cell: Callable[[Assessment, Row], object]
+    value: Callable[[Row], float | str | None] | None = None
+    number: bool = False
+    #: Whether a cell is set in bold.
+    hot: Callable[[Row], bool | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table: which rows belong to it, and by what they are sorted where not by urgency."""
+
+    key: str
+    title: str
+    note: str
+    belongs: Callable[[Row], bool]
+    columns: tuple[Column, ...]
+    order: Callable[[Row], float] | None = None
+
+    def choose(self, rows: Iterable[Row]) -> list[Row]:
+        """Choose the rows, in their order."""
+        found = [row for row in rows if self.belongs(row)]
+        return found if self.order is None else sorted(found, key=self.order)
 
 
 _LONGEST_SETTING: Final = 160
-#: A longer name is cut, and whole in the title of its element.
-SHOWN_NAME: Final = 160
 
 
-def row(contents: Contents, about: Row, columns: tuple[Column, ...], spark: object, history: str = "History") -> Markup:
+def row(found: Assessment, about: Row, columns: tuple[Column, ...], spark: object, history: str = "History") -> Markup:
     """Write one row."""
     cells = [
         el(
             "td",
-            spark if column is SPARK else column.cell(contents, about),
+            spark if column is SPARK else column.cell(found, about),
             role="cell",
             data_spark=column is SPARK and not spark,
             class_=" ".join(filter(None, ("n" if column.number else "", heat(column, about)))) or None,
@@ -65,8 +96,7 @@ def links(rows: Sequence[Row], most: int) -> Markup:
     shown: list[object] = []
     for about in rows[:most]:
         shown += [", " if shown else "", link(about)]
-    more = len(rows) - most
-    return join(*shown, f" and {more:,} more" if more > 0 else None)
+    return join(*shown, text.and_more(len(rows), most))
 
 
 def link(about: Row) -> Markup:
@@ -96,7 +126,7 @@ def values(about: Row, columns: tuple[Column, ...]) -> list[Any]:
 # The cells.
 
 
-def _growth(_: Contents, about: Row) -> object:
+def _growth(_: Assessment, about: Row) -> object:
     rate, low, high = (about[f"growth_{side}bytes_per_day"] for side in ("", "low_", "high_"))
     if rate is None:
         return text.NOT_APPLICABLE if about["verdict"] == Verdict.NOT_LEAK else text.UNKNOWN
@@ -104,24 +134,19 @@ def _growth(_: Contents, about: Row) -> object:
     return el("span", f"{'+' if rate > 0 else ''}{text.mi(rate)}", interval)
 
 
-def _time(_: Contents, about: Row) -> str:
-    return text.time_to_limit(
-        about["limit_outlook"], about["hours_to_limit"], about["limit_bytes"], known=about["limit_known"]
-    )
-
-
-def _peak(_: Contents, about: Row) -> Markup:
+def _peak(_: Assessment, about: Row) -> Markup:
     peak = text.peak_against_limit(about["peak_bytes"], about["limit_bytes"], known=about["limit_known"], unit=False)
-    drawn = about["peak_bytes"] and about["limit_bytes"]
-    return el("span", peak, charts.bullet(about["peak_bytes"], about["limit_bytes"]) if drawn else None)
+    if not about["peak_bytes"] or not about["limit_bytes"]:
+        return el("span", peak)
+    return el("span", peak, charts.bullet(about["peak_bytes"], about["limit_bytes"], reached=about["peak_at_limit"]))
 
 
 def _short(words: str) -> Markup:
     return el("span", words, class_="short")
 
 
-def _change(setting: str) -> Callable[[Contents, Row], object]:
-    def cell(_: Contents, about: Row) -> object:
+def _change(setting: str) -> Callable[[Assessment, Row], object]:
+    def cell(_: Assessment, about: Row) -> object:
         now, then = about[f"{setting}_bytes"], about[f"advised_{setting}_bytes"]
         before = "none" if about["limit_known"] else text.UNKNOWN
         before = before if now is None else text.configured_mi(now)
@@ -130,104 +155,127 @@ def _change(setting: str) -> Callable[[Contents, Row], object]:
     return cell
 
 
-def _risk(_: Contents, about: Row) -> str:
+def _risk(_: Assessment, about: Row) -> str:
     now, then = about["oom_probability_7d"], about["advised_oom_probability"]
     if now is None and then is None:
         return text.UNKNOWN
     return f"{text.chance(now).removesuffix(' %') if now is not None else text.NOT_APPLICABLE} → {text.chance(then)}"
 
 
-def _cost(contents: Contents, about: Row) -> object:
+def amount(found: Assessment, cost: float, *, sign: bool = False) -> str:
+    """Write an amount of money."""
+    return text.money(cost, found.fleet.currency or "", sign=sign)
+
+
+def _cost(found: Assessment, about: Row) -> object:
     change, cost = about["reserved_change_bytes"], about["cost_change_per_month"]
     reserved = text.UNKNOWN if change is None else text.fleet_memory(change, sign=True)
-    return (
-        reserved if cost is None else el("span", contents.amount(cost, sign=True), el("span", reserved, class_="small"))
-    )
+    if cost is None:
+        return reserved
+    return el("span", amount(found, cost, sign=True), el("span", reserved, class_="small"))
 
 
-def _spare(_: Contents, about: Row) -> str:
+def _spare(_: Assessment, about: Row) -> str:
     return text.fleet_memory(about["waste_bytes"]) if about["waste_bytes"] else text.NOT_APPLICABLE
 
 
-def _mi(key: str) -> Callable[[Contents, Row], str]:
+def _mi(key: str) -> Callable[[Assessment, Row], str]:
     return lambda _, about: text.NOT_APPLICABLE if about[key] is None else text.mi(about[key])
 
 
-def _given_back(_: Contents, about: Row) -> str:
+def _given_back(_: Assessment, about: Row) -> str:
     now, then = about["limit_bytes"], about["purged_limit_bytes"]
     if now is None or then is None:
         return text.NOT_APPLICABLE
     return f"{text.configured_mi(now)} → {text.configured_mi(then)}"
 
 
-def _setting(_: Contents, about: Row) -> Markup:
+def _setting(_: Assessment, about: Row) -> Markup:
     if about["setting"] is None:
         return _short(text.printable(about["next_text"]))
     shown = text.printable(about["setting"])
     return el("code", shown if len(shown) <= _LONGEST_SETTING else f"{shown[:_LONGEST_SETTING]}…")
 
 
-def _why(_: Contents, about: Row) -> Markup:
+def _why(_: Assessment, about: Row) -> Markup:
     """Say in a few words what the limit rests on; the card has the whole reason."""
     words = text.printable(about["limit_because"] or text.UNKNOWN)
     return _short(f"{words[:1].upper()}{words[1:]}.")
 
 
-def _of(key: str) -> Callable[[Row], float | str | None]:
-    return lambda about: about[key]
+def spare(about: Row) -> Any:  # noqa: ANN401 - an amount to sort by
+    """Give what can be given back, unless that is nothing."""
+    return about["waste_bytes"] or None
 
 
-_ORDER: Final = (Verdict.LEAK, Verdict.INCONCLUSIVE, Verdict.NOT_LEAK)
+def rank_of_verdict(about: Row) -> int:
+    """Put leaks first, what does not leak last."""
+    return (Verdict.LEAK, Verdict.INCONCLUSIVE, Verdict.NOT_LEAK).index(about["verdict"])
+
 
 SPARK: Final = Column("History, to limit", "spark", lambda *_: "")
 VERDICT: Final = Column(
     "Verdict",
     "verdict",
     lambda _, about: marked(text.VERDICTS[about["verdict"]]),
-    lambda about: _ORDER.index(about["verdict"]),
+    rank_of_verdict,
 )
-GROWTH: Final = Column("Growth, Mi/day", "growth", _growth, _of("growth_bytes_per_day"), number=True)
+GROWTH: Final = Column("Growth, Mi/day", "growth", _growth, itemgetter("growth_bytes_per_day"), number=True)
 TIME: Final = Column(
-    "Time to limit", "time", _time, _of("hours_to_limit"), number=True, hot=lambda about: about["reaches_soon"]
+    "Time to limit",
+    "time",
+    lambda _, about: text.time_to_limit(about),
+    itemgetter("hours_to_limit"),
+    number=True,
+    hot=lambda about: about["reaches_soon"],
 )
 KILL: Final = Column(
     "OOM kill 7\u00a0d",
     "kill",
     lambda _, about: text.chance(about["oom_probability_7d"]),
-    _of("oom_probability_7d"),
+    itemgetter("oom_probability_7d"),
     number=True,
     hot=lambda about: about["above_target"],
 )
-PEAK: Final = Column("Peak / limit, Mi", "peak", _peak, _of("peak_bytes"), number=True)
+PEAK: Final = Column("Peak / limit, Mi", "peak", _peak, itemgetter("peak_bytes"), number=True)
 LEVEL: Final = Column(
     "Evidence",
     "level",
     lambda _, about: f"level {about['evidence_level']}" if about["evidence_level"] else text.UNKNOWN,
-    _of("evidence_level"),
+    itemgetter("evidence_level"),
 )
 NEXT: Final = Column("Next step", "next", lambda _, about: _short(text.printable(about["next_text"])))
-LIMIT: Final = Column("Limit, Mi", "change", _change("limit"), _of("advised_limit_bytes"), number=True)
-REQUEST: Final = Column("Request, Mi", "change", _change("request"), _of("advised_request_bytes"), number=True)
+LIMIT: Final = Column("Limit, Mi", "change", _change("limit"), itemgetter("advised_limit_bytes"), number=True)
+REQUEST: Final = Column("Request, Mi", "change", _change("request"), itemgetter("advised_request_bytes"), number=True)
 RISK: Final = Column(
-    "OOM kill 7\u00a0d", "risk", _risk, _of("oom_probability_7d"), number=True, hot=lambda about: about["above_target"]
+    "OOM kill 7\u00a0d",
+    "risk",
+    _risk,
+    itemgetter("oom_probability_7d"),
+    number=True,
+    hot=lambda about: about["above_target"],
 )
-COST: Final = Column("Cost a month", "cost", _cost, _of("reserved_change_bytes"), number=True)
+COST: Final = Column("Cost a month", "cost", _cost, itemgetter("reserved_change_bytes"), number=True)
 WHY: Final = Column("Why", "next", _why)
-SPARE: Final = Column("Spare", "time", _spare, lambda about: about["waste_bytes"] or None, number=True)
-PODS: Final = Column("Pods", "pods", lambda _, about: f"{about['pods'] or 0:,}", _of("pods"), number=True)
-KILLS: Final = Column("Kills", "pods", lambda _, about: f"{about['kills_7d']:,}", _of("kills_7d"), number=True)
-STARTUP: Final = Column("Starting needs, Mi", "time", _mi("startup_peak_bytes"), _of("startup_peak_bytes"), number=True)
-SETTLED: Final = Column("Running needs, Mi", "time", _mi("settled_bytes"), _of("settled_bytes"), number=True)
-PATTERN: Final = Column(
-    "Pattern", "verdict", lambda _, about: (about["pattern"] or text.UNKNOWN).replace("_", " "), _of("pattern")
+SPARE: Final = Column("Spare", "time", _spare, spare, number=True)
+PODS: Final = Column("Pods", "pods", lambda _, about: f"{about['pods'] or 0:,}", itemgetter("pods"), number=True)
+KILLS: Final = Column("Kills", "pods", lambda _, about: f"{about['kills_7d']:,}", itemgetter("kills_7d"), number=True)
+STARTUP: Final = Column(
+    "Starting needs, Mi", "time", _mi("startup_peak_bytes"), itemgetter("startup_peak_bytes"), number=True
 )
-GIVEN_BACK: Final = Column("Limit if given back, Mi", "change", _given_back, _of("purged_limit_bytes"), number=True)
+SETTLED: Final = Column("Running needs, Mi", "time", _mi("settled_bytes"), itemgetter("settled_bytes"), number=True)
+PATTERN: Final = Column(
+    "Pattern", "verdict", lambda _, about: (about["pattern"] or text.UNKNOWN).replace("_", " "), itemgetter("pattern")
+)
+GIVEN_BACK: Final = Column(
+    "Limit if given back, Mi", "change", _given_back, itemgetter("purged_limit_bytes"), number=True
+)
 SETTING: Final = Column("Setting to try", "next", _setting)
 CHANCE: Final = Column(
     "Chance of a leak",
     "time",
     lambda _, about: text.chance(about["leak_probability"]),
-    _of("leak_probability"),
+    itemgetter("leak_probability"),
     number=True,
 )
 
@@ -235,16 +283,16 @@ CHANCE: Final = Column(
 # Of a card.
 
 
-def advised(contents: Contents, about: Row, bought: Sequence[Row]) -> Markup | None:
+def advised(found: Assessment, about: Row, bought: Sequence[Row]) -> Markup | None:
     """Write the limits of one workload."""
     if about["action"] is None:
         return None
     if bought:
         heading = el("h4", "What a higher limit buys")
-        return el("section", heading, _bought(contents, bought))
+        return el("section", heading, _bought(found, bought))
     return el(
         "section",
-        el("h4", "Request and limit ", el("span", text.ACTIONS[about["action"]].lower(), class_="note")),
+        headed("h4", "Request and limit", text.ACTIONS[about["action"]].lower()),
         _table(("", "Request", "Limit", "OOM kill 7 d"), _rows(about)),
         el("p", text.printable(about["limit_reason"] or ""), class_="because"),
     )
@@ -252,7 +300,8 @@ def advised(contents: Contents, about: Row, bought: Sequence[Row]) -> Markup | N
 
 def _rows(about: Row) -> list[tuple[str, ...]]:
     known = bool(about["limit_known"])
-    then, low, high = (about[f"advised_{name}"] for name in _ADVISED)
+    then = about["advised_limit_bytes"]
+    low, high = (about[f"advised_oom_probability_{side}"] for side in ("low", "high"))
     span = f" ({text.chance(low).removesuffix(' %')}–{text.chance(high)})" if None not in (low, high) else ""
     rows: list[tuple[str, ...]] = [
         (
@@ -277,14 +326,11 @@ def _rows(about: Row) -> list[tuple[str, ...]]:
     return rows
 
 
-_ADVISED: Final = ("limit_bytes", "oom_probability_low", "oom_probability_high")
-
-
 def _or_dash(value: int | None) -> str:
     return text.NOT_APPLICABLE if value is None else text.configured(value)
 
 
-def _bought(contents: Contents, bought: Sequence[Row]) -> Markup:
+def _bought(found: Assessment, bought: Sequence[Row]) -> Markup:
     rows: list[tuple[str, ...]] = [
         (
             text.configured(one["limit_bytes"]) + ("" if number else " (now)"),
@@ -292,7 +338,7 @@ def _bought(contents: Contents, bought: Sequence[Row]) -> Markup:
             text.hours(one["hours_to_limit"]),
             text.NOT_APPLICABLE
             if not number or one["cost_per_month"] is None
-            else contents.amount(one["cost_per_month"], sign=True),
+            else amount(found, one["cost_per_month"], sign=True),
         )
         for number, one in enumerate(bought)
     ]

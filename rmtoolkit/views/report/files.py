@@ -16,10 +16,11 @@ from rmtoolkit.assessment import recommend_limits
 from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
 from rmtoolkit.text import shortened
 from rmtoolkit.views import exports
-from rmtoolkit.views.report.sections import SECTIONS, begin, figures, missing, told
+from rmtoolkit.views.report.sections import SECTIONS, figures, missing, told
 
 if TYPE_CHECKING:
-    from rmtoolkit.views.report.contents import Contents, Row
+    from rmtoolkit.views.report.columns import Row
+    from rmtoolkit.views.report.page import Contents
 
 
 #: Names under which a Chromium is found; RMTOOLKIT_CHROMIUM names another.
@@ -97,26 +98,26 @@ def escaped(words: object) -> str:
 
 def markdown(contents: Contents) -> str:
     """Write the report as Markdown."""
-    lines = [f"# {contents.found.fleet.sentence}", ""]
-    row, why = begin(contents)
-    where = f"Start with **{_name(row)}**: " if row is not None else ""
-    span = contents.found.span
+    found, fleet = contents.found, contents.found.fleet
+    lines = [f"# {fleet.sentence}", ""]
+    where = f"Start with **{_name(contents.rows[fleet.start_with])}**: " if fleet.start_with is not None else ""
+    span = found.span
     period = f" {text.period(*span)}." if span is not None else ""
-    lines += [f"{where}{escaped(why)}", "", f"{escaped(contents.title)}.{escaped(period)}", ""]
-    if (lost := missing(contents)) is not None:
+    lines += [f"{where}{escaped(fleet.start_because)}", "", f"{escaped(contents.title)}.{escaped(period)}", ""]
+    if (lost := missing(found)) is not None:
         lines += [f"**Not complete:** {escaped(lost)}", ""]
-    for figure, _, label, note in figures(contents):
+    for figure, _, label, note in figures(found):
         lines.append(f"* **{escaped(figure)}** {label}" + (f" ({escaped(note)})" if note else ""))
     lines += _changes(contents)
     for key, heads, cells in _TABLES:
         section = next(section for section in SECTIONS if section.key == key)
-        found = section.choose(contents)
-        if found:
-            lines += ["", f"## {section.title} ({len(found):,})", "", f"| Workload | {' | '.join(heads)} |"]
+        rows = section.choose(contents.awake)
+        if rows:
+            lines += ["", f"## {section.title} ({len(rows):,})", "", f"| Workload | {' | '.join(heads)} |"]
             lines += ["|---" * (len(heads) + 1) + "|"]
-            lines += [f"| {_name(one)} | {' | '.join(map(escaped, cells(one)))} |" for one in found[:_SHOWN]]
-            if len(found) > _SHOWN:
-                lines += ["", f"and {len(found) - _SHOWN:,} more"]
+            lines += [f"| {_name(one)} | {' | '.join(map(escaped, cells(one)))} |" for one in rows[:_SHOWN]]
+            if len(rows) > _SHOWN:
+                lines += ["", f"and {len(rows) - _SHOWN:,} more"]
     return "\n".join(lines) + "\n"
 
 
@@ -127,7 +128,7 @@ def _name(row: Row) -> str:
 def _changes(contents: Contents) -> list[str]:
     if contents.found.fleet.gone is None:
         return []
-    found = told(contents)
+    found = told(contents.found, contents.awake)
     lines = ["", "## What changed since last time", ""]
     lines += [f"* **{kind.capitalize()}** {_name(row)} {escaped(said)}" for row, kind, said in found[:_SHOWN_CHANGES]]
     if len(found) > _SHOWN_CHANGES:
@@ -136,8 +137,7 @@ def _changes(contents: Contents) -> list[str]:
 
 
 def _leak(row: Row) -> tuple[str, ...]:
-    time = text.time_to_limit(row["limit_outlook"], row["hours_to_limit"], row["limit_bytes"], known=row["limit_known"])
-    return text.rate(row["growth_bytes_per_day"]), time, text.chance(row["oom_probability_7d"])
+    return text.rate(row["growth_bytes_per_day"]), text.time_to_limit(row), text.chance(row["oom_probability_7d"])
 
 
 def _limit(row: Row) -> tuple[str, ...]:

@@ -1,133 +1,117 @@
-"""One workload's card: the answer, the chart, the evidence, the five questions."""
+"""The page of a report: what it says, its sections, and a card for each workload."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
+import os
 import zlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, el, join
+from rmtoolkit._html import Markup, document, el, headed, join, wide
+from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import UnknownWorkloadError
-from rmtoolkit.text import shortened
-from rmtoolkit.views import _tables, charts, timeline_svg
-from rmtoolkit.views._tables import facts, pattern_words, with_code
+from rmtoolkit.views import _tables, timeline_svg
+from rmtoolkit.views._tables import answer, with_code
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.report import sections
-from rmtoolkit.views.report.columns import SHOWN_NAME, advised, heads, known, row, values
+from rmtoolkit.views.report.columns import Row, advised, heads, known, row, values
 from rmtoolkit.views.style import REPORT, REPORT_PART
 from rmtoolkit.views.timeline import Timelines
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from rmtoolkit.views.report.contents import Contents, Row, Section
-    from rmtoolkit.views.timeline import Timeline
+    from distributed import Client
 
-    Rows = Sequence[dict[str, Any]]
+    from rmtoolkit._accepted import Acknowledgement
+    from rmtoolkit._parallel import Source
+    from rmtoolkit.analysis.heap_reading import Heap
+    from rmtoolkit.limits.risk import Margins
+    from rmtoolkit.views.report.columns import Section
 
 
-def card(
-    row: dict[str, Any],
+@dataclass(frozen=True)
+class Contents:
+    """Everything that a report says."""
+
+    found: Assessment
+    title: str = "Memory report"
+    #: What is accepted of workloads that are not there.
+    unmatched: tuple[Acknowledgement, ...] = field(default=(), repr=False)
+
+    def __repr__(self) -> str:
+        """Say the headline's sentence."""
+        return f"<Contents: {self.found.fleet.sentence}>"
+
+    def _repr_html_(self) -> str:
+        """Show the report without what needs a script: for notebooks."""
+        return fragment(self)
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """The workloads, the most urgent first; the place of each is its `workload_id`."""
+        return tuple(self.found.workloads.iter_rows(named=True))
+
+    @cached_property
+    def awake(self) -> list[Row]:
+        """What is not accepted: headline and sections are about these."""
+        return [row for row in self.rows if not row["accepted"]]
+
+
+def contents(
+    source: Source | Assessment,
     *,
-    ident: str,
-    timeline: Timeline | None,
-    beside: Sequence[Markup | None],
-    checklist: Rows,
-    lives: Rows,
-    instances: Rows,
-    pods: Mapping[int, str],
-    target: float,
-) -> Markup:
-    """Write the card of one workload."""
-    return join(
-        el("div", _answer(row), facts(row, target), class_="answer"),
-        _chart(row, ident, timeline, pods[row["container_id"]] or row["name"]),
-        el("div", _evidence(row, ident), el("div", *beside, _questions(checklist, ident)), class_="halves"),
-        _tables.pods(instances),
-        _tables.lives(lives, pods if len(instances) > 1 else None, row),
+    heap: Heap | Mapping[str, Heap] | None = None,
+    previous: Assessment | pl.DataFrame | str | os.PathLike[str] | None = None,
+    acknowledged: str | os.PathLike[str] | Iterable[Acknowledgement] | None = None,
+    title: str | None = None,
+    oom_probability: float = 0.05,
+    margins: Margins | str | os.PathLike[str] | None = None,
+    price_per_gib_hour: float | None = None,
+    currency: str = "USD",
+    client: Client | None = None,
+    now: dt.datetime | None = None,
+) -> Contents:
+    """Find out what a report says, without writing it."""
+    # Who has an Assessment needs no analysis; what is wrong with a small file is said before the long work.
+    from rmtoolkit._accepted import read_acknowledgements  # noqa: PLC0415
+    from rmtoolkit.limits.risk import USUAL  # noqa: PLC0415
+
+    if isinstance(acknowledged, str | os.PathLike):
+        acknowledged = read_acknowledgements(acknowledged)
+    known = tuple(acknowledged or ())
+    found = assess(
+        source,
+        heap=heap,
+        margins=margins,
+        oom_probability=oom_probability,
+        prices=None
+        if price_per_gib_hour is None
+        else replace(USUAL, per_gib_hour=price_per_gib_hour, currency=currency),
+        previous=previous,
+        accepted=known,
+        client=client,
+        now=now,
     )
+    made = Contents(found, title or "Memory report")
+    unmatched = tuple(one for one in known if not any(map(one.covers, made.rows)))
+    return replace(made, unmatched=unmatched)
 
 
-def _answer(row: dict[str, Any]) -> Markup:
-    mark, name = text.VERDICTS[row["verdict"]], row["name"]
-    words = [*([text.count(row["pods"], "pod")] if row["pods"] else []), *pattern_words(row)]
-    return el(
-        "div",
-        el("span", charts.mark(mark.shape), mark.badge, class_="badge"),
-        el(
-            "span",
-            ", ".join([shortened(name, SHOWN_NAME), *words]),
-            class_="who",
-            title=name if len(name) > SHOWN_NAME else None,
-        ),
-        el("h3", text.printable(row["headline"])),
-        el("p", text.printable(row["why"]), class_="reason"),
-        el("p", el("b", "Next:"), " ", with_code(row["next_step"]), class_="next"),
-    )
-
-
-def _chart(row: dict[str, Any], ident: str, timeline: Timeline | None, pod: str) -> Markup:
-    if timeline is None:
-        words = f"{pod}; from 0 to the larger of limit and peak, dotted: limit"
-        heading = el("h4", "Memory ", el("span", words, class_="note"))
-        return el("div", heading, el("div", class_="large"), class_="chart")
-    title = "Memory by layer" if len(timeline.layers) > 1 else "Memory"
-    note = f"{pod}, time in UTC" + (", band = 80 % interval" if timeline.forecast is not None else "")
-    return el(
-        "div",
-        el(
-            "h4",
-            f"{title}, one pod" if row["pods"] and row["pods"] > 1 else title,
-            " ",
-            el("span", note, class_="note"),
-        ),
-        el(
-            "div",
-            timeline_svg.draw(timeline, row, ident, f"{row['name']} ({pod})"),
-            class_="scroll",
-            tabindex=0,
-            role="group",
-            aria_label=f"Chart of {row['name']}, scrolls sideways",
-        ),
-        class_="chart",
-    )
-
-
-def _evidence(row: dict[str, Any], ident: str) -> Markup:
-    return el("section", el("h4", "Evidence", id=f"{ident}-e"), _tables.evidence(row, aria_labelledby=f"{ident}-e"))
-
-
-def _questions(checklist: Rows, ident: str) -> Markup:
-    return el(
-        "section",
-        el("h4", "The five questions", id=f"{ident}-q"),
-        _tables.questions(checklist, aria_labelledby=f"{ident}-q"),
-    )
-
-
-def packed(value: object) -> Markup:
-    """Compress anything that JSON can hold."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def element(ident: str, value: object) -> Markup:
+    """Put in the page, compressed, anything that JSON can hold."""
+    told = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     packer = zlib.compressobj(7, zlib.DEFLATED, -15, 9)
-    return Markup(base64.b64encode(packer.compress(text.encode()) + packer.flush()).decode())
-
-
-def element(ident: str, value: object, **attributes: object) -> Markup:
-    """Put a packed value in the page."""
-    return el("script", packed(value), type="text/plain", id=ident, **attributes)
-
-
-def chunks(cards: Sequence[str], size: int) -> Iterator[Markup]:
-    """Pack cards by the dozen, so that unfolding one costs little."""
-    for number, begin in enumerate(range(0, len(cards), size)):
-        yield element(f"cards-{number}", cards[begin : begin + size])
+    packed = base64.b64encode(packer.compress(told.encode()) + packer.flush()).decode()
+    return el("script", Markup(packed), type="text/plain", id=ident)
 
 
 #: Rows of a section that stand in the page without a script; the rest is packed.
@@ -148,36 +132,22 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
     everything = [about for about in contents.rows if about["workload_id"] < _MOST]
     tables = [drawn.section(section, found, opened=not at) for at, (section, found) in enumerate(chosen)]
     whole = drawn.section(sections.ALL, everything, opened=not chosen)
-    body = el(
-        "body",
-        el(
-            "main",
-            *_first_screen(contents, _overview(chosen, contents)),
-            _filter(contents),
-            *tables,
-            sections.failures(contents),
-            sections.capacity(contents),
-            whole,
-            _not_shown(contents),
-            sections.accepted(contents),
-            sections.quality(contents),
-            _footer(written),
-        ),
-        drawn.packed([*chosen, (sections.ALL, everything)]),
-        el("script", asset("report.js")),
-        class_="rm",
-        data_chunk=_CHUNK,
+    main = el(
+        "main",
+        *_first_screen(contents, _overview(chosen, contents)),
+        _filter(contents),
+        *tables,
+        sections.failures(contents.found, contents.awake),
+        sections.capacity(contents.found),
+        whole,
+        _not_shown(contents),
+        sections.accepted(contents.rows, contents.unmatched),
+        sections.quality(contents.found, contents.rows),
+        _footer(written),
     )
-    head = el(
-        "head",
-        el("meta", charset="utf-8"),
-        el("meta", http_equiv="Content-Security-Policy", content=_policy()),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("meta", name="color-scheme", content="light dark"),
-        el("title", f"{text.printable(contents.title)}: {contents.found.fleet.sentence}"),
-        el("style", REPORT),
-    )
-    return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
+    title = f"{text.printable(contents.title)}: {contents.found.fleet.sentence}"
+    parts = main, drawn.packed([*chosen, (sections.ALL, everything)])
+    return document(title, REPORT, parts, asset("report.js"), class_="rm", data_chunk=_CHUNK)
 
 
 def fragment(contents: Contents) -> Markup:
@@ -187,29 +157,30 @@ def fragment(contents: Contents) -> Markup:
     parts = (
         *_first_screen(contents),
         *tables,
-        sections.failures(contents),
-        sections.capacity(contents),
-        sections.accepted(contents),
-        sections.quality(contents),
+        sections.failures(contents.found, contents.awake),
+        sections.capacity(contents.found),
+        sections.accepted(contents.rows, contents.unmatched),
+        sections.quality(contents.found, contents.rows),
     )
     return Markup(f"{el('style', REPORT_PART)}{el('div', el('main', *parts), class_='rm')}")
 
 
 def _chosen(contents: Contents) -> list[tuple[Section, list[Row]]]:
     """Find the sections that have rows."""
-    return [(section, found) for section in sections.SECTIONS if (found := section.choose(contents))]
+    return [(section, found) for section in sections.SECTIONS if (found := section.choose(contents.awake))]
 
 
 def _first_screen(contents: Contents, overview: Markup | None = None) -> Iterator[Markup | None]:
     """Write what stands before the tables."""
-    yield sections.top(contents)
-    yield sections.heading(contents)
-    yield sections.start(contents)
-    yield sections.incomplete(contents)
-    yield sections.raised_again(contents)
-    yield sections.tiles(contents)
+    found = contents.found
+    yield sections.top(found, contents.title)
+    yield sections.heading(found)
+    yield sections.start(found, contents.rows)
+    yield sections.incomplete(found)
+    yield sections.raised_again(contents.rows)
+    yield sections.tiles(found)
     yield overview
-    yield sections.changed(contents)
+    yield sections.changed(found, contents.awake)
 
 
 def shown_card(contents: Contents, name: str) -> Markup:
@@ -221,22 +192,12 @@ def shown_card(contents: Contents, name: str) -> Markup:
     return Markup(f"{el('style', REPORT_PART)}{el('div', card_of, class_='rm')}")
 
 
-def _policy() -> str:
-    """Nothing from anywhere, and no script or style but the page's own: a hostile label can do nothing."""
-
-    def own(source: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
-
-    script = own(asset("report.js"))
-    return f"default-src 'none'; style-src {own(REPORT)}; script-src {script}; base-uri 'none'; form-action 'none'"
-
-
 class _Drawn:
     """Rows, sparks and cards of the page; each card is made once, and stands in the page or is packed."""
 
     def __init__(self, contents: Contents, only: Sequence[Row] | None = None) -> None:
         found = contents.found
-        self.contents = contents
+        self.found = found
         self.shown = contents.rows[:_MOST] if only is None else only
         charted = self.shown[:_CHARTS]
         self.charted = {about["workload_id"] for about in charted}
@@ -264,7 +225,7 @@ class _Drawn:
         rows: list[Markup] = []
         for place, about in enumerate(found[:_STANDING]):
             first = place == 0 and opened
-            line = row(self.contents, about, section.columns, self.spark(about), self.sparks.heading)
+            line = row(self.found, about, section.columns, self.spark(about), self.sparks.heading)
             if cards and about["workload_id"] not in self.standing and len(self.standing) < _CARDS:
                 self.standing.add(about["workload_id"])
                 if first:
@@ -281,7 +242,7 @@ class _Drawn:
         )
         return el(
             "section",
-            el("h2", section.title, " ", el("span", sections.counted(section, len(found)), class_="note"), id=ident),
+            headed("h2", section.title, f"{text.count(len(found), 'workload')}, {section.note}", id=ident),
             el(
                 "table",
                 el("colgroup", *(el("col", class_=kind) for _, kind, _ in names)),
@@ -296,20 +257,45 @@ class _Drawn:
         )
 
     def card(self, about: Row) -> Markup:
-        """Write the card of one workload."""
-        at = about["workload_id"]
-        inside = card(
-            about,
-            ident=f"c{at}",
-            timeline=self.timelines.of(about) if at in self.charted else None,
-            beside=(known(about), advised(self.contents, about, self.bought.get(at, ()))),
-            checklist=self.checklist.get(at, ()),
-            lives=self.lives.get(at, ()),
-            instances=self.instances.get(at, ()),
-            pods=self.pods,
-            target=self.contents.found.fleet.target,
+        """Write the card of one workload: the answer, the chart, the evidence, the five questions."""
+        at, ident = about["workload_id"], f"c{about['workload_id']}"
+        instances = self.instances.get(at, ())
+        beside = (known(about), advised(self.found, about, self.bought.get(at, ())))
+        questions = _titled("The five questions", f"{ident}-q", _tables.questions, self.checklist.get(at, ()))
+        return el(
+            "article",
+            answer(
+                about,
+                about["name"],
+                el("h3", text.printable(about["headline"])),
+                el("p", el("b", "Next:"), " ", with_code(about["next_step"]), class_="next"),
+                self.found.fleet.target,
+            ),
+            self._chart(about, ident),
+            el(
+                "div",
+                _titled("Evidence", f"{ident}-e", _tables.evidence, about),
+                el("div", *beside, questions),
+                class_="halves",
+            ),
+            _tables.pods(instances),
+            _tables.lives(self.lives.get(at, ()), self.pods if len(instances) > 1 else None, about),
+            class_=f"card {text.VERDICTS[about['verdict']].token}",
         )
-        return el("article", inside, class_=f"card {text.VERDICTS[about['verdict']].token}")
+
+    def _chart(self, about: Row, ident: str) -> Markup:
+        pod = self.pods[about["container_id"]] or about["name"]
+        timeline = self.timelines.of(about) if about["workload_id"] in self.charted else None
+        if timeline is None:
+            heading = headed("h4", "Memory", f"{pod}; from 0 to the larger of limit and peak, dotted: limit")
+            return el("div", heading, el("div", class_="large"), class_="chart")
+        drawn = timeline_svg.draw(timeline, about, ident, f"{about['name']} ({pod})")
+        return el(
+            "div",
+            headed("h4", *timeline_svg.titled(timeline, about, pod)),
+            wide(f"Chart of {about['name']}, scrolls sideways", drawn, "scroll"),
+            class_="chart",
+        )
 
     def packed(self, chosen: list[tuple[Section, list[Row]]]) -> Markup:
         """Pack all rows, and the cards that do not stand in the page."""
@@ -317,7 +303,7 @@ class _Drawn:
             section.key: [
                 [
                     about["workload_id"],
-                    row(self.contents, about, section.columns, "", self.sparks.heading),
+                    row(self.found, about, section.columns, "", self.sparks.heading),
                     values(about, section.columns),
                 ]
                 for about in found
@@ -335,8 +321,14 @@ class _Drawn:
             "sparks": [self.spark(about) for about in self.shown],
             "sections": rows,
         }
-        cards = chunks([self.card(about) for about in later], _CHUNK)
-        return Markup("".join([element("rows", told), *cards]))
+        cards = [self.card(about) for about in later]
+        # By the dozen, so that unfolding one costs little.
+        parts = [cards[begin : begin + _CHUNK] for begin in range(0, len(cards), _CHUNK)]
+        return join(element("rows", told), *(element(f"cards-{number}", part) for number, part in enumerate(parts)))
+
+
+def _titled(title: str, ident: str, write: Callable[..., Markup], told: Any) -> Markup:  # noqa: ANN401 - of `write`
+    return el("section", el("h4", title, id=ident), write(told, aria_labelledby=ident))
 
 
 def _grouped(frame: pl.DataFrame, key: str) -> dict[int, list[dict[str, Any]]]:
@@ -349,33 +341,27 @@ def _grouped(frame: pl.DataFrame, key: str) -> dict[int, list[dict[str, Any]]]:
 
 def _overview(chosen: list[tuple[Section, list[Row]]], contents: Contents) -> Markup:
     """Link to the sections that are there."""
-    parts: list[object] = []
-    for section, found in chosen:
-        parts.append(el("a", f"{section.title} {len(found):,}", href=f"#section-{section.key}"))
-    if contents.found.capacity.height:
-        parts.append(el("a", "Capacity", href="#section-capacity"))
-    parts.append(el("a", f"All {len(contents.rows):,}", href="#section-all"))
-    parts.append(el("a", "Data quality", href="#section-quality"))
-    return el("nav", *parts, class_="contents", aria_label="Sections")
+    there = [(section.key, f"{section.title} {len(found):,}") for section, found in chosen]
+    there += [("capacity", "Capacity")] if contents.found.capacity.height else []
+    there += [("all", f"All {len(contents.rows):,}"), ("quality", "Data quality")]
+    links = (el("a", words, href=f"#section-{key}") for key, words in there)
+    return el("nav", *links, class_="contents", aria_label="Sections")
 
 
 def _filter(contents: Contents) -> Markup:
     """Write the controls; they appear where the script runs."""
     spaces = sorted({text.printable(about["namespace"] or "") for about in contents.rows[:_MOST]})
     options = [el("option", f"all {len(spaces):,}", value="")]
-    options += [el("option", space or text.NOT_APPLICABLE, value=space) for space in spaces if space]
+    options += [el("option", space, value=space) for space in spaces if space]
+    one = el("select", el("option", "all", value=""), id="namespace", hidden=True, aria_label="Namespace")
     return el(
         "div",
         el("label", "Search", el("input", id="search", type="search", placeholder="workload", autocomplete="off")),
-        el("label", "Namespace", el("select", *options, id="namespace")) if len(spaces) > 1 else _one_space(),
+        el("label", "Namespace", el("select", *options, id="namespace")) if len(spaces) > 1 else one,
         el("p", id="hits", class_="note", role="status"),
         id="filter",
         hidden=True,
     )
-
-
-def _one_space() -> Markup:
-    return el("select", el("option", "all", value=""), id="namespace", hidden=True, aria_label="Namespace")
 
 
 def _not_shown(contents: Contents) -> Markup | None:

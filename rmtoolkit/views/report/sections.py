@@ -8,50 +8,42 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, el, folded, join, table, wide
+from rmtoolkit._html import Markup, el, folded, headed, join, table, wide
 from rmtoolkit.schema import Action, Ending, Verdict
 from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
+from rmtoolkit.views._tables import SHOWN_NAME
 from rmtoolkit.views.report import columns
-from rmtoolkit.views.report.columns import SHOWN_NAME, bounds, link, links
-from rmtoolkit.views.report.contents import Section
+from rmtoolkit.views.report.columns import Section, amount, bounds, link, links
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from rmtoolkit.views.report.contents import Contents, Row
-
-
-def _leaks(contents: Contents) -> list[Row]:
-    return [row for row in contents.awake if row["verdict"] == Verdict.LEAK]
-
-
-def _to_raise(contents: Contents) -> list[Row]:
-    found = [row for row in contents.awake if row["action"] in (Action.RAISE_LIMIT, Action.SET_LIMIT)]
-    return sorted(found, key=lambda row: row["action"] == Action.SET_LIMIT)
+    from rmtoolkit._accepted import Acknowledgement
+    from rmtoolkit.assessment import Assessment
+    from rmtoolkit.assessment._totals import Totals
+    from rmtoolkit.views.report.columns import Row
 
 
-def _to_lower(contents: Contents) -> list[Row]:
-    found = [row for row in contents.awake if row["action"] == Action.LOWER_LIMIT]
-    return sorted(found, key=lambda row: -(row["waste_bytes"] or 0))
+def _leaks(row: Row) -> bool:
+    return bool(row["verdict"] == Verdict.LEAK)
 
 
-def _at_risk(contents: Contents) -> list[Row]:
-    """Find what may be killed and is in no other list."""
-    listed = {row["workload_id"] for choose in (_leaks, _to_raise, _to_lower, _undecided) for row in choose(contents)}
-    return [row for row in contents.awake if row["above_target"] and row["workload_id"] not in listed]
+def _to_raise(row: Row) -> bool:
+    return row["action"] in (Action.RAISE_LIMIT, Action.SET_LIMIT)
 
 
-def _undecided(contents: Contents) -> list[Row]:
-    return [row for row in contents.awake if row["verdict"] == Verdict.INCONCLUSIVE]
+def _to_lower(row: Row) -> bool:
+    return bool(row["action"] == Action.LOWER_LIMIT)
 
 
-def _startup(contents: Contents) -> list[Row]:
-    return [row for row in contents.awake if row["bound_by"] == "startup"]
+def _undecided(row: Row) -> bool:
+    return bool(row["verdict"] == Verdict.INCONCLUSIVE)
 
 
-def _allocator(contents: Contents) -> list[Row]:
-    return [row for row in contents.awake if row["bound_by"] == "allocator" and row["verdict"] == Verdict.NOT_LEAK]
+def _at_risk(row: Row) -> bool:
+    """Tell what may be killed and is in no other list."""
+    return row["above_target"] and not any(listed(row) for listed in (_leaks, _to_raise, _to_lower, _undecided))
 
 
 SECTIONS: Final = (
@@ -68,6 +60,7 @@ SECTIONS: Final = (
         "most urgent first",
         _to_raise,
         (columns.SPARK, columns.LIMIT, columns.REQUEST, columns.RISK, columns.COST, columns.WHY),
+        order=lambda row: row["action"] == Action.SET_LIMIT,
     ),
     Section(
         "lower",
@@ -75,6 +68,7 @@ SECTIONS: Final = (
         "most to give back first",
         _to_lower,
         (columns.SPARK, columns.LIMIT, columns.REQUEST, columns.RISK, columns.SPARE, columns.COST, columns.WHY),
+        order=lambda row: -(row["waste_bytes"] or 0),
     ),
     Section(
         "risk",
@@ -87,14 +81,14 @@ SECTIONS: Final = (
         "startup",
         "Limit set by startup",
         "what starting needs sets the limit",
-        _startup,
+        lambda row: row["bound_by"] == "startup",
         (columns.SPARK, columns.STARTUP, columns.SETTLED, columns.PEAK, columns.KILL, columns.NEXT),
     ),
     Section(
         "allocator",
         "Bound by their allocator",
         "freed memory that is kept, or cannot be given back",
-        _allocator,
+        lambda row: row["bound_by"] == "allocator" and row["verdict"] == Verdict.NOT_LEAK,
         (columns.SPARK, columns.PATTERN, columns.PEAK, columns.GIVEN_BACK, columns.SETTING),
     ),
     Section(
@@ -110,7 +104,7 @@ ALL: Final = Section(
     "all",
     "All workloads",
     "worst first",
-    lambda contents: list(contents.rows),
+    lambda _: True,
     (
         columns.VERDICT,
         columns.SPARK,
@@ -122,11 +116,6 @@ ALL: Final = Section(
         columns.PODS,
     ),
 )
-
-
-def counted(section: Section, amount: int) -> str:
-    """Write how many a section has, and their order."""
-    return text.count(amount, "workload") + (f", {section.note}" if section.note else "")
 
 
 _WORDS: Final = {
@@ -142,47 +131,42 @@ _SHOWN_CAPACITY: Final = 60
 _SHOWN_PARTIAL: Final = 3
 
 
-def told(contents: Contents) -> list[tuple[Row, str, str]]:
+def told(found: Assessment, awake: Iterable[Row]) -> list[tuple[Row, str, str]]:
     """List what changed of what is not accepted: the workload, the kind of change, and the change in words."""
-    known = {row["workload_id"]: row for row in contents.awake}
-    changes = contents.found.changes.select("workload_id", "kind", "sentence").iter_rows()
+    known = {row["workload_id"]: row for row in awake}
+    changes = found.changes.select("workload_id", "kind", "sentence").iter_rows()
     return [(known[one], kind, said) for one, kind, said in changes if one in known]
 
 
-def changed(contents: Contents) -> Markup | None:
+def changed(found: Assessment, awake: Iterable[Row]) -> Markup | None:
     """Write what changed since last time."""
-    if contents.found.fleet.gone is None:
+    if found.fleet.gone is None:
         return None
-    found = told(contents)
-    rows = [_change(*one) for one in found[:_SHOWN_CHANGES]]
-    more = len(found) - _SHOWN_CHANGES
+    changes = told(found, awake)
+    rows = []
+    for row, kind, said in changes[:_SHOWN_CHANGES]:
+        shape, word, token = _WORDS[kind]
+        term = el("dt", charts.mark(shape), word, class_=f"marked {token}")
+        rows.append(el("div", term, el("dd", link(row), " ", text.printable(said))))
+    more = text.and_more(len(changes), _SHOWN_CHANGES)
     body: Markup = el("dl", *rows, class_="changes") if rows else el("p", "Nothing changed that is clear.")
     return el(
         "section",
         el("h2", "What changed since last time", id="section-changed"),
         body,
-        el("p", f"and {more:,} more", class_="note") if more > 0 else None,
-        _came_and_went(contents),
+        el("p", more.strip(), class_="note") if more else None,
+        _came_and_went(found),
     )
 
 
-def _change(row: Row, kind: str, said: str) -> Markup:
-    shape, word, token = _WORDS[kind]
-    return el(
-        "div",
-        el("dt", charts.mark(shape), word, class_=f"marked {token}"),
-        el("dd", link(row), " ", text.printable(said)),
-    )
-
-
-def _came_and_went(contents: Contents) -> Markup | None:
-    fleet, words = contents.found.fleet, []
+def _came_and_went(found: Assessment) -> Markup | None:
+    fleet, words = found.fleet, []
     if fleet.appeared:
         words.append(f"{text.count(fleet.appeared, 'workload')} {_was(fleet.appeared)} not there last time.")
     if fleet.gone:
-        gone = contents.found.changes.filter(kind="gone").select("namespace", "workload").head(_SHOWN_NAMES)
+        gone = found.changes.filter(kind="gone").select("namespace", "workload").head(_SHOWN_NAMES)
         names = ["/".join(text.printable(part) for part in row if part is not None) for row in gone.iter_rows()]
-        more = f" and {fleet.gone - _SHOWN_NAMES:,} more" if fleet.gone > _SHOWN_NAMES else ""
+        more = text.and_more(fleet.gone, _SHOWN_NAMES)
         count = text.count(fleet.gone, "workload")
         words.append(f"{count} of last time {_was(fleet.gone)} not seen this time: {', '.join(names)}{more}.")
     return el("p", " ".join(words), class_="note") if words else None
@@ -195,10 +179,10 @@ def _was(amount: int) -> str:
 _READINGS: Final = ("concern", "unknown", "fine")
 
 
-def failures(contents: Contents) -> Markup | None:
+def failures(found: Assessment, awake: Iterable[Row]) -> Markup | None:
     """Write which of the five questions fail, and for whom."""
-    asked = contents.found.checklist.select("workload_id", "question", "reading").rows()
-    known = {row["workload_id"]: row for row in contents.awake}
+    asked = found.checklist.select("workload_id", "question", "reading").rows()
+    known = {row["workload_id"]: row for row in awake}
     whose: dict[str, dict[str, list[int]]] = {}
     for one, question, reading in sorted(asked, key=lambda row: row[0]):
         whose.setdefault(question, {name: [] for name in _READINGS})[reading].append(one)
@@ -229,17 +213,18 @@ def _plain(
 ) -> Markup:
     return el(
         "section",
-        el("h2", title, " ", el("span", note, class_="note"), id=f"section-{key}"),
+        headed("h2", title, note, id=f"section-{key}"),
         wide(title, table(heads, rows, named=True, class_=f"plain-table {key}"), "wide-list"),
         after,
     )
 
 
-def capacity(contents: Contents) -> Markup | None:
+def capacity(found: Assessment) -> Markup | None:
     """Write what nodes and quotas hold, and what the proposals would free."""
-    frame = contents.found.capacity
-    if not frame.height:
+    if not found.capacity.height:
         return None
+    frame = found.capacity.filter(pl.col("kind") != "nodes")
+    nodes = next(found.capacity.filter(kind="nodes").iter_rows(named=True), None)
     order = frame.sort(pl.col("kind") == "quota", -pl.col("freed_bytes").abs(), "name", maintain_order=True)
     rows = [_held(row) for row in order.head(_SHOWN_CAPACITY).iter_rows(named=True)]
     heads = (
@@ -250,15 +235,13 @@ def capacity(contents: Contents) -> Markup | None:
         ("Freed, GiB", "n"),
         ("Containers", "n"),
     )
-    nodes = frame.filter(pl.col("kind") == "node")
-    freed = int(nodes["freed_bytes"].sum())
     words = []
-    if nodes.height:
-        side = "free" if freed >= 0 else "take"
-        words.append(f"Applying these would {side} {text.gib(abs(freed))} GiB of requests on all nodes.")
+    if nodes is not None:
+        side, freed = "free" if nodes["freed_bytes"] >= 0 else "take", text.gib(abs(nodes["freed_bytes"]))
+        words.append(f"Applying these would {side} {freed} GiB of requests on all nodes.")
     if frame.height > _SHOWN_CAPACITY:
         words.append(f"{frame.height - _SHOWN_CAPACITY:,} more are not shown.")
-    if unknown := int(nodes["unknown"].sum()):
+    if nodes is not None and (unknown := nodes["unknown"]):
         words.append(f"{text.count(unknown, 'container')} without a known request {_was(unknown)} not counted.")
     words.append("Only what is in this recording is counted; other pods take room as well.")
     after = el("p", " ".join(words), class_="note")
@@ -276,16 +259,16 @@ def _held(row: dict[str, Any]) -> list[object]:
     ]
 
 
-def accepted(contents: Contents) -> Markup | None:
+def accepted(rows: Iterable[Row], unmatched: Sequence[Acknowledgement]) -> Markup | None:
     """Write what is known and accepted, at the end."""
-    known = [row for row in contents.rows if row["accepted_because"] is not None]
-    if not known and not contents.unmatched:
+    known = [row for row in rows if row["accepted_because"] is not None]
+    if not known and not unmatched:
         return None
     states = {None: ("●", "accepted", "ok"), "size": ("▲", "raised: size", "leak"), "day": ("▲", "raised: day", "leak")}
-    rows = []
+    cells = []
     for row in known:
         shape, word, token = states[row["accepted_passed"]]
-        rows.append(
+        cells.append(
             (
                 link(row),
                 el("span", charts.mark(shape), word, class_=f"marked {token}"),
@@ -296,38 +279,38 @@ def accepted(contents: Contents) -> Markup | None:
             )
         )
     heads = (("Workload", ""), ("State", ""), ("What is known", ""), ("Accepted", ""), ("Peak", "n"), ("Verdict", ""))
-    names = ", ".join(f"{text.printable(one.workload)} (line {one.line})" for one in contents.unmatched)
+    names = ", ".join(f"{text.printable(one.workload)} (line {one.line})" for one in unmatched)
     after = el("p", f"Known, but not in this recording: {names}.", class_="note") if names else None
     note = "out of the headline until a bound is passed"
-    if not rows:
+    if not cells:
         return el("section", el("h2", "Known and accepted", id="section-accepted"), after)
-    return _plain("accepted", "Known and accepted", note, heads, rows, after)
+    return _plain("accepted", "Known and accepted", note, heads, cells, after)
 
 
-def incomplete(contents: Contents) -> Markup | None:
+def incomplete(found: Assessment) -> Markup | None:
     """Say before anything else that something could not be read."""
-    said = missing(contents)
+    said = missing(found)
     return None if said is None else el("p", el("b", "Not complete: "), said, class_="warned", role="alert")
 
 
-def missing(contents: Contents) -> str | None:
+def missing(found: Assessment) -> str | None:
     """Say what could not be read."""
-    report = contents.found.recording.report
+    report = found.recording.report
     lost = sum(amount for reason, amount in report.left_out.items() if "could not be read" in reason)
     if not lost and not report.partial:
         return None
     lines = [text.printable(line).rstrip(".") for line in report.partial[:_SHOWN_PARTIAL]]
-    more = len(report.partial) - len(lines)
+    more = text.and_more(len(report.partial), _SHOWN_PARTIAL)
     head = [
         f"{text.count(lost, 'file')} could not be read: workloads in {'it' if lost == 1 else 'them'} may be missing"
     ]
-    tail = [f"and {more:,} more, under Data quality"] if more > 0 else []
+    tail = [f"{more.strip()}, under Data quality"] if more else []
     return f"{'; '.join([*(head if lost else []), *lines, *tail])}."
 
 
-def raised_again(contents: Contents) -> Markup | None:
+def raised_again(rows: Iterable[Row]) -> Markup | None:
     """Name what was accepted and has passed its bound."""
-    passed = [row for row in contents.rows if row["accepted_passed"] is not None]
+    passed = [row for row in rows if row["accepted_passed"] is not None]
     if not passed:
         return None
     said: list[object] = []
@@ -345,16 +328,15 @@ _OPEN_FINDINGS: Final = 6
 _COMPLETE: Final = 0.95
 
 
-def quality(contents: Contents) -> Markup:
+def quality(found: Assessment, rows: Sequence[Row]) -> Markup:
     """Write the section."""
-    fleet, report = contents.found.fleet, contents.found.recording.report
+    fleet, report = found.fleet, found.recording.report
     few = sorted(
-        (row for row in contents.rows if row["coverage"] is not None and row["coverage"] < _COMPLETE),
+        (row for row in rows if row["coverage"] is not None and row["coverage"] < _COMPLETE),
         key=lambda row: row["coverage"],
     )
-    inferred = [row["name"] for row in contents.rows if row["workload_inferred"]]
+    inferred = [row["name"] for row in rows if row["workload_inferred"]]
     sources = _sources(report.sources)
-    more = f" and {len(sources) - _SHOWN_SOURCES:,} more" if len(sources) > _SHOWN_SOURCES else ""
     least = [f"{row['name']} {text.share(row['coverage'])}" for row in few]
     judged = f"{fleet.workloads:,}"
     entries: list[tuple[str, object]] = [
@@ -367,9 +349,9 @@ def quality(contents: Contents) -> Markup:
             f"{text.share(fleet.coverage)}, {fleet.samples:,} samples of {text.count(fleet.containers, 'container')}",
         ),
         ("Least complete", _first(least)),
-        ("Gaps", _gaps(contents)),
+        ("Gaps", _gaps(found)),
         ("Names inferred from pods", _first(inferred)),
-        ("Read from", ", ".join(sources[:_SHOWN_SOURCES]) + more),
+        ("Read from", ", ".join(sources[:_SHOWN_SOURCES]) + text.and_more(len(sources), _SHOWN_SOURCES)),
         ("Times", text.printable(report.time_axis)),
     ]
     notes = [text.printable(note) for note in report.notes()]
@@ -383,7 +365,7 @@ def quality(contents: Contents) -> Markup:
         "section",
         el("h2", "Data quality", id="section-quality"),
         el("dl", *(part for label, value in entries if value for part in (el("dt", label), el("dd", value)))),
-        _findings(contents),
+        _findings(found),
         class_="data",
     )
 
@@ -391,12 +373,12 @@ def quality(contents: Contents) -> Markup:
 def _first(names: list[str]) -> str:
     """Name the first of many."""
     shown = ", ".join(shortened(name, SHOWN_NAME) for name in names[:_SHOWN_NAMES_QUALITY])
-    return shown + (f" and {len(names) - _SHOWN_NAMES_QUALITY:,} more" if len(names) > _SHOWN_NAMES_QUALITY else "")
+    return shown + text.and_more(len(names), _SHOWN_NAMES_QUALITY)
 
 
-def _gaps(contents: Contents) -> str:
+def _gaps(found: Assessment) -> str:
     """Count stretches without samples, as the lives that ended in one tell."""
-    ended = contents.found.lives.filter(pl.col("ended") == Ending.GAP)
+    ended = found.lives.filter(pl.col("ended") == Ending.GAP)
     if not ended.height:
         return ""
     hidden = text.count(ended["container_id"].n_unique(), "container")
@@ -416,9 +398,9 @@ def _sources(found: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _findings(contents: Contents) -> Markup | None:
+def _findings(found: Assessment) -> Markup | None:
     """List what cannot be true in the data, as `validate` found it."""
-    findings = contents.found.findings
+    findings = found.findings
     if not findings.height:
         return None
     rows = [
@@ -431,13 +413,13 @@ def _findings(contents: Contents) -> Markup | None:
         for row in findings.head(_SHOWN_FINDINGS).iter_rows(named=True)
     ]
     heads = (("Workload", ""), ("Signal", ""), ("What cannot be right", ""), ("As evidence", ""))
-    more = findings.height - _SHOWN_FINDINGS
+    more = text.and_more(findings.height, _SHOWN_FINDINGS)
     rejected = findings.filter(pl.col("rejected")).height
     return folded(
         "Doubtful values",
         f"{findings.height:,}, {rejected:,} not used as evidence",
         table(heads, rows, named=True),
-        el("p", f"and {more:,} more", class_="note") if more > 0 else None,
+        el("p", more.strip(), class_="note") if more else None,
         opened=findings.height <= _OPEN_FINDINGS,
     )
 
@@ -449,52 +431,44 @@ def _name(row: dict[str, Any]) -> str:
 
 #: Less than this is not worth a word.
 _LITTLE_BYTES: Final = 64 << 20
-#: Data of so many scrapes ago are said to be old.
-_OLD_SCRAPES: Final = 3
 
 
-def top(contents: Contents) -> Markup:
+def top(found: Assessment, title: str) -> Markup:
     """Write title, clusters and period, and how old the data are."""
-    named = contents.found.recording.containers["cluster"].drop_nulls().unique().sort()
+    named = found.recording.containers["cluster"].drop_nulls().unique().sort()
     clusters = [text.printable(name) for name in named]
     where = f", cluster{'s' if len(clusters) > 1 else ''} {', '.join(clusters)}" if clusters else ""
-    span = contents.found.span
-    beside = ", compared with last time" if contents.found.fleet.gone is not None else ""
+    span = found.span
+    beside = ", compared with last time" if found.fleet.gone is not None else ""
     period = None if span is None else el("p", text.period(*span) + beside)
-    return el("header", el("p", el("b", text.printable(contents.title)), where), period, class_="top")
+    return el("header", el("p", el("b", text.printable(title)), where), period, class_="top")
 
 
-def heading(contents: Contents) -> Markup:
+def heading(found: Assessment) -> Markup:
     """Write the headline as a heading."""
-    first, *others = contents.found.fleet.sentence.replace(" %", "\u00a0%").split(". ")
+    first, *others = found.fleet.sentence.replace(" %", "\u00a0%").split(". ")
     said = [el("span", first.removesuffix("."), "."), *(el("span", " ", one.removesuffix("."), ".") for one in others)]
     return el("h1", *said)
 
 
-def begin(contents: Contents) -> tuple[Row | None, str]:
-    """Find where to start and why."""
-    fleet = contents.found.fleet
-    return None if fleet.start_with is None else contents.rows[fleet.start_with], fleet.start_because
-
-
-def start(contents: Contents) -> Markup:
+def start(found: Assessment, rows: Sequence[Row]) -> Markup:
     """Say where to start, and what can be given back."""
-    row, why = begin(contents)
-    spare, waste = "", contents.found.fleet.waste_bytes or 0
+    first, why = found.fleet.start_with, found.fleet.start_because
+    spare, waste = "", found.fleet.waste_bytes or 0
     if waste > _LITTLE_BYTES:
-        spare = f" {text.fleet_memory(waste)} can be given back{' elsewhere' if row is not None else ''}."
-    if row is None:
+        spare = f" {text.fleet_memory(waste)} can be given back{' elsewhere' if first is not None else ''}."
+    if first is None:
         return el("p", why if not spare else spare.strip(), class_="start")
-    return el("p", "Start with ", link(row), f": {text.printable(why)}{spare}", class_="start")
+    return el("p", "Start with ", link(rows[first]), f": {text.printable(why)}{spare}", class_="start")
 
 
-def figures(contents: Contents) -> list[tuple[str, str | None, str, str]]:
+def figures(found: Assessment) -> list[tuple[str, str | None, str, str]]:
     """Gather what the tiles say."""
-    fleet = contents.found.fleet
+    fleet = found.fleet
     soon = (
         f"{fleet.leaks_reaching:,} {'reaches its' if fleet.leaks_reaching == 1 else 'reach their'} limit within 7 days"
     )
-    money = None if fleet.waste_per_month is None else f"{contents.amount(fleet.waste_per_month)} a month"
+    money = None if fleet.waste_per_month is None else f"{amount(found, fleet.waste_per_month)} a month"
     givers = text.count(fleet.waste_workloads, "workload") if fleet.waste_workloads else ""
     covers = f"covers {fleet.workloads:,} of {fleet.workloads:,} workloads"
     covers += f", {fleet.accepted:,} accepted" if fleet.accepted else ""
@@ -503,9 +477,9 @@ def figures(contents: Contents) -> list[tuple[str, str | None, str, str]]:
             text.UNKNOWN if fleet.above_target is None else f"{fleet.above_target:,}",
             None,
             "above the OOM target",
-            f"more than {text.share(fleet.target)} in 7 days{_more_above(contents)}",
+            f"more than {text.share(fleet.target)} in 7 days{_more_above(fleet)}",
         ),
-        (f"{fleet.leak:,}", Verdict.LEAK, "leak", _since(contents) or (soon if fleet.leak else "")),
+        (f"{fleet.leak:,}", Verdict.LEAK, "leak", _since(fleet) or (soon if fleet.leak else "")),
         (
             text.UNKNOWN if fleet.waste_bytes is None else text.fleet_memory(fleet.waste_bytes),
             None,
@@ -522,9 +496,9 @@ def figures(contents: Contents) -> list[tuple[str, str | None, str, str]]:
     ]
 
 
-def _more_above(contents: Contents) -> str:
+def _more_above(fleet: Totals) -> str:
     """Compare with last time."""
-    now, before = contents.found.fleet.above_target, contents.found.fleet.above_target_before
+    now, before = fleet.above_target, fleet.above_target_before
     if now is None or before is None:
         return ""
     if now == before:
@@ -532,15 +506,14 @@ def _more_above(contents: Contents) -> str:
     return f"; {abs(now - before):,} {'more' if now > before else 'fewer'} than last time"
 
 
-def _since(contents: Contents) -> str:
-    fleet = contents.found.fleet
+def _since(fleet: Totals) -> str:
     if fleet.leaks_new is None:
         return ""
     counted = ((fleet.leaks_new, "new"), (fleet.leaks_gone, "gone"))
     return ", ".join(f"{amount:,} {word}" for amount, word in counted if amount) or "none new"
 
 
-def tiles(contents: Contents) -> Markup:
+def tiles(found: Assessment) -> Markup:
     """Write the tiles."""
     return el(
         "ul",
@@ -552,7 +525,7 @@ def tiles(contents: Contents) -> Markup:
                 el("span", note, class_="note") if note else None,
                 class_=text.VERDICTS[verdict].token if verdict else None,
             )
-            for figure, verdict, label, note in figures(contents)
+            for figure, verdict, label, note in figures(found)
         ),
         class_="tiles",
     )

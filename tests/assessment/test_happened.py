@@ -1,0 +1,95 @@
+"""What happened to a container: kills at the limit then in force, restarts that nobody told of, what was set when."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from rmtoolkit.assessment import Assessment, assess
+from rmtoolkit.recording import Recording
+
+MI = 1 << 20
+START = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
+
+
+def at(minute: float) -> dt.datetime:
+    """An instant of the recording."""
+    return START + dt.timedelta(minutes=minute)
+
+
+def found(*events: tuple[float, str, int | None], work: list[int] | None = None, **columns: object) -> Assessment:
+    """Two hours of one container, a sample a minute, and what happened to it."""
+    table = pl.DataFrame({"time": [at(minute) for minute in range(120)], "pod": "api-0", "rss_bytes": 100 * MI})
+    table = table.with_columns(**{name: pl.lit(value) for name, value in columns.items()})
+    told = [{"time": at(minute), "kind": kind, "value_bytes": value, "pod": "api-0"} for minute, kind, value in events]
+    if work is not None:
+        table = table.with_columns(work_total=pl.Series(work))
+    return assess(Recording.from_frame(table, events=pl.DataFrame(told) if told else None))
+
+
+LIMITS = ((30, "limit", 200 * MI), (60, "limit", 300 * MI))
+
+
+@pytest.mark.parametrize(
+    ("minute", "limit"),
+    [(10, None), (30, 200), (45, 200), (60, 200), (60.5, 300), (119, 300)],
+    ids=["before any is known", "at the first", "between", "at a change: the old one", "after it", "at the end"],
+)
+def test_a_kill_has_the_limit_that_was_in_force(minute: float, limit: int | None) -> None:
+    """At the instant of a change the old limit was still the one that killed."""
+    kill = found(*LIMITS, (minute, "oom_kill", None)).events.filter(kind="oom_kill")
+    assert kill["limit_bytes"].to_list() == [None if limit is None else limit * MI]
+
+
+def test_a_limit_that_was_taken_away_killed_nobody() -> None:
+    """After a limit of none a kill has no limit, and with the same limit all the time it has that one."""
+    gone = found((30, "limit", 200 * MI), (60, "limit", None), (90, "oom_kill", None)).events.filter(kind="oom_kill")
+    assert gone["limit_bytes"].to_list() == [None]
+    always = found((90, "oom_kill", None), limit_bytes=256 * MI).events.filter(kind="oom_kill")
+    assert always["limit_bytes"].to_list() == [256 * MI]
+
+
+def test_a_change_knows_what_was_set_before() -> None:
+    """The first word on a limit follows nothing; the next one follows it, whatever else happens in between."""
+    events = found(LIMITS[0], (40, "request", 50 * MI), (45, "oom_kill", None), LIMITS[1]).events
+    said = events.select("kind", "value_bytes", "before_bytes").rows()
+    assert ("limit", 200 * MI, None) in said
+    assert ("limit", 300 * MI, 200 * MI) in said
+    assert ("request", 50 * MI, None) in said
+
+
+def test_settings_are_stretches_of_one_value() -> None:
+    """A value lasts until the next change; the last one lasts; what never changed has no beginning either."""
+    rows = found(*LIMITS, request_bytes=64 * MI).settings.select("kind", "start", "end", "value_bytes").rows()
+    assert rows == [
+        ("limit", at(30), at(60), 200 * MI),
+        ("limit", at(60), None, 300 * MI),
+        ("request", None, None, 64 * MI),
+    ]
+
+
+#: A counter that falls in the middle: a new process, though nobody tells of one.
+RESTARTED = [10 * minute for minute in range(60)] * 2
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [(None, True), ((48, "start"), True), ((52, "start"), False), ((68, "oom_kill"), False), ((72, "error"), True)],
+    ids=["no event", "long before", "before", "after", "long after"],
+)
+def test_a_restart_that_no_event_explains_is_told(event: tuple[float, str] | None, told: bool) -> None:
+    """A life that begins ten samples or more from any event that would explain it is a restart of its own."""
+    events = [] if event is None else [(*event, None)]
+    restarts = found(*events, work=RESTARTED).events.filter(kind="restart")
+    assert (at(60) in restarts["time"].to_list()) == told
+
+
+def test_what_a_long_gap_hides_is_no_restart() -> None:
+    """Nobody saw what happened between two lives with a day of nothing in between."""
+    hours = [*range(120), *range(120 + 2880, 240 + 2880)]
+    table = pl.DataFrame({"time": [at(minute) for minute in hours], "rss_bytes": 100 * MI})
+    assessed = assess(table)
+    assert assessed.lives["ended"].to_list() == ["gap", "running"]
+    assert assessed.events.is_empty()
