@@ -13,7 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.limits.patches import kubectl_lines, patches_yaml, quantity, resize_lines
+from rmtoolkit.limits.patches import kubectl_lines, patches_yaml, resize_lines
+from rmtoolkit.limits.recommend import quantity
 from rmtoolkit.schema import Action
 
 ROW = {
