@@ -72,16 +72,17 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         _reopen(opinion)
     quarter = row.quarter
     only_steps = _weigh_steps(opinion, row)
+    at_rest = th.AT_REST if row.rest >= th.LONG_REST and not row.on_stairs else 0.0
     if row.last_third < th.ENDED or (quarter is not None and quarter < th.ENDED_QUARTER) or only_steps:
         opinion.halts.add(Halt.ENDED)
-        _shift(opinion, th.DOUBT)
+        _shift(opinion, th.DOUBT, at_rest)
         if row.last_third < th.ENDED / 2 and opinion.bounded > opinion.growing:
             moved = th.RESTS * max(opinion.unresolved - row.fresh, 0.0)
             opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
     elif row.last_third < th.SLOWING:
         stopped = row.tail is not None and row.tail < th.STOPPED
         opinion.halts.add(Halt.ENDED if stopped else Halt.SLOWING)
-        _shift(opinion, th.DOUBT)
+        _shift(opinion, th.DOUBT, at_rest if stopped else 0.0)
     elif row.tail is not None and row.tail < th.ENDED:
         opinion.halts.add(Halt.SLOWING)
         _shift(opinion, th.DOUBT)
@@ -96,7 +97,7 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         _shift(opinion, th.DOUBT)
     if row.growth_per_day < row.floor_per_day:
         _shift(opinion, th.BELOW_FLOOR)
-    if row.unrested:
+    if row.on_stairs:
         _reopen(opinion)
 
 
@@ -114,7 +115,7 @@ def _floors_stay(opinion: Opinion, row: Reading) -> None:
     teeth = row.teeth
     deviation = math.sqrt(2 * (2 * teeth + 5) / (9 * teeth * (teeth - 1)))
     stays = row.floor_trend < th.FLOORS_UNSURE * deviation
-    _shift(opinion, th.DOUBT, th.FLOORS_AT_REST if stays else 0.0)
+    _shift(opinion, th.DOUBT, th.AT_REST if stays else 0.0)
     if stays:
         # One high floor at the end of others that stayed has begun nothing.
         moved = th.DOUBT * min(row.fresh, opinion.unresolved)

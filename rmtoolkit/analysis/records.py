@@ -470,6 +470,7 @@ class Reading(Level):
     quarter: float | None
     between: float | None
     begun_at: float
+    rest: float
     unrested: float
     straight: float
     bend_noise: float
@@ -494,6 +495,11 @@ class Reading(Level):
     jump_at: float
     swing: float
     rise: float
+
+    @property
+    def on_stairs(self) -> bool:
+        """Whether it rose in steps and has not rested for longer than before: one more may come."""
+        return self.unrested > 0 and self.teeth < th.TEETH and self.flutter < th.FLUTTER * max(self.settled, 1.0)
 
     @property
     def from_start(self) -> bool:

@@ -519,6 +519,8 @@ class Persistence:
     between: Array
     #: Where a quarter of the rise is reached for good, 0 to 1.
     begun: Array
+    #: How long the last rest is, as a share of the window.
+    rest: Array
     #: How much longer the last rest must be to outlast those before it on lower ground, as a share of the window.
     unrested: Array
 
@@ -555,6 +557,7 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
         (levels[3] - early) / np.where(expected > 0, expected, 1),
         np.nan,
     )
+    rest, unrested = _rests(values, noise)
     start = np.clip(np.maximum(onset, th.STARTUP_OVER), 0.0, 0.9)
     (low, middle), (low_at, middle_at) = zip(
         *(_around(values, start + (1 - start) * part / 2, width) for part in range(2)), strict=True
@@ -591,7 +594,8 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
         between=np.where(few & grown, (ends - starts) / np.where(grown, due, 1), np.nan),
         # After a fall the rise begins at the lowest place, not where the window does.
         begun=_begun(values, np.minimum(np.minimum(levels[0], levels[1]), levels[2]), levels[3]),
-        unrested=_unrested(values, noise),
+        rest=rest,
+        unrested=unrested,
     )
 
 
@@ -603,30 +607,34 @@ def _around(values: Array, place: Array, width: int) -> tuple[Array, Array]:
     return np.median(np.take_along_axis(values, index, axis=1), axis=1), (first + width) / bins
 
 
-def _unrested(values: Array, noise: Array) -> Array:
-    """Find what the last rest lacks to be longer than those before it on lower ground."""
+def _rests(values: Array, noise: Array) -> tuple[Array, Array]:
+    """Find how long the last rest is, and what it lacks to be longer than those before it on lower ground."""
     bins = values.shape[1]
     smooth = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(values, ((0, 0), (2, 2)), "edge"), 5, axis=1), 2)
     span = smooth.max(axis=1) - smooth.min(axis=1)
     slack = np.maximum.reduce([th.REST_NOISE * noise, th.REST_SHARE * np.abs(smooth[:, -1]), th.REST_RANGE * span])
-    found = np.zeros(len(values))
+    rest, lacks = np.zeros(len(values)), np.zeros(len(values))
     for row, (line, near) in enumerate(zip(smooth, slack, strict=True)):
         end = np.median(line[-max(2, bins // 24) :])
         away = np.flatnonzero(np.abs(line - end) > near)
         last = bins - 1 - (away[-1] if len(away) else -1)
-        begin, longest, levels = 0, 0, []
+        rest[row] = last / bins
+        begin, before = 0, []
         # Rests before it: stretches that stay within the slack of where they begin.
         for place in range(1, bins - last + 1):
             if place == bins - last or abs(line[place] - np.median(line[begin:place])) > near:
                 if place - begin >= max(3, bins // 12):
-                    levels.append(float(np.median(line[begin:place])))
-                    longest = max(longest, place - begin)
+                    before.append((float(np.median(line[begin:place])), begin, place))
                 begin = place
-        if longest and end - max(levels) > th.REST_RISE * near:
+        if before and end - max(level for level, *_ in before) > th.REST_RISE * near:
+            # The first rest may have begun before the window did, and no step came before it.
+            longest = max((to - since) * (1.0 if since else th.FIRST_REST) for _, since, to in before)
             # Steps that grow are those of something that doubles: each rest is twice as long as the one before.
-            grows = len(levels) > 1 and end - levels[-1] > th.STEPS_GROW * (levels[-1] - levels[-2]) > 0
-            found[row] = max(longest * (th.DOUBLES if grows else 1.0) - last, 0) / bins
-    return found
+            level, _, to = before[-1]
+            abrupt = bins - last - to <= bins // 12
+            grows = len(before) > 1 and end - level > th.STEPS_GROW * (level - before[-2][0]) > 0
+            lacks[row] = max(longest * (th.DOUBLES if grows and abrupt else th.OUTLASTS) - last, 0) / bins
+    return rest, lacks
 
 
 def _begun(values: Array, first: Array, last: Array) -> Array:
@@ -775,6 +783,7 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         tail=spread(lasting.tail),
         quarter=spread(lasting.quarter),
         begun_at=spread(lasting.begun),
+        rest=spread(lasting.rest),
         unrested=spread(lasting.unrested),
         straight=spread(lasting.straight),
         between=spread(lasting.between),

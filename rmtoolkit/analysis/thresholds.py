@@ -205,8 +205,13 @@ RESTS: Final = 0.5
 #: Steady growth takes this share of what could not be told, where it is this probable already.
 TIPS: Final = 0.6
 LEANING: Final = 0.3
-#: Where the last step up is larger than the one before by the second ratio, as in what doubles, the last rest must be
-#: this many times as long as those before it.
+#: The last rest must be this many times as long as those before it on lower ground, or one more stair may come; so many
+#: times where the last step up is larger than the one before by the third ratio, as in what doubles.
+OUTLASTS: Final = 0.9
+#: The first rest, before which no step was seen, counts this share.
+FIRST_REST: Final = 0.7
+#: Growth that has ended is at rest where the last rest fills this share of the window, and outlasts those before.
+LONG_REST: Final = 0.18
 DOUBLES: Final = 2.2
 STEPS_GROW: Final = 1.3
 #: Movement inside a rest: so many deviations, this share of the level, and of the whole range.
@@ -221,8 +226,8 @@ BELOW_FLOOR: Final = 0.5
 YOUNG_SEEN: Final = 0.95
 #: Kendall's tau of the floors of teeth from which on they rise.
 FLOORS_RISE: Final = 0.6
-#: Of the growth that they take away, this share was seen to rest.
-FLOORS_AT_REST: Final = 0.8
+#: Of the growth that a rest takes away, this share was seen to end.
+AT_REST: Final = 0.8
 #: Floors of teeth that rise by this many times what is material, so steadily, are not at rest: this share is open.
 FLOORS_CLIMB: Final = 2.0
 FLOORS_OPEN: Final = 0.7

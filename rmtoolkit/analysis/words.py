@@ -130,7 +130,7 @@ def _shape(pool: Pool, main: Opinion, row: Reading) -> Open:
         why = "the rise began in the last fifth of what was seen"
         return Open(OpenKind.YOUNG, why, _at(start, row.begun_at * span / (1 - 2 * th.YOUNG), span))
     cadence = span / max(row.samples - 1, 1)
-    if row.unrested and not rises:
+    if row.on_stairs and not rises:
         why = "its last rest is no longer than the one before it, on lower ground"
         return Open(OpenKind.UNRESTED, why, _at(start, span * (1 + row.unrested), span))
     if rises and pool.lives_judged == 1 and row.samples < th.ONE_RISE_SAMPLES and row.from_start:
