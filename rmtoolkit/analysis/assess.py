@@ -695,7 +695,7 @@ def _hold_one_rise(pool: Pool) -> None:
 def _weigh_endings(pool: Pool, opinions: Sequence[Opinion]) -> None:
     """A climb into the limit that comes again is a leak whatever its shape; no rest is known after one kill."""
     killed = [opinion for opinion in opinions if opinion.life.ended == Ending.OOM_KILL]
-    outlived = [opinion for opinion in killed if opinion.life.samples >= th.OUTLIVED_SAMPLES]
+    outlived = [opinion for opinion in killed if opinion.life.samples >= th.FEW_SAMPLES]
     climbs = [opinion for opinion in outlived if _climbed(opinion) >= th.CLIMBED]
     longest = max(opinion.life.samples for opinion in opinions)
     failed = [opinion for opinion in opinions if opinion.life.ended == Ending.ERROR]
@@ -705,7 +705,7 @@ def _weigh_endings(pool: Pool, opinions: Sequence[Opinion]) -> None:
         pool.growing += more
         pool.bounded, pool.unresolved = (part * (1 - more / rest) for part in (pool.bounded, pool.unresolved))
         pool.masked = True
-    elif (killed and longest < th.OUTLIVED_SAMPLES) or (
+    elif (killed and longest < th.FEW_SAMPLES) or (
         len(failed) > len(opinions) / 2 and not killed and longest < th.ONE_RISE_SAMPLES
     ):
         # Lives that never outlive their start show what it needs, or a leak: nobody can tell.

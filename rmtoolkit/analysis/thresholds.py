@@ -334,11 +334,10 @@ MOVED_SHARE: Final = 0.08
 
 #: A straight rise of one life since its start is growth no more probable than this, and than this with fewer samples.
 ONE_RISE: Final = 0.8
-ONE_RISE_SAMPLES: Final = 192
+ONE_RISE_SAMPLES: Final = 128
 ONE_RISE_EARLY: Final = 0.6
 #: A life with so many samples has outlived its start; so many climbs of such lives into the limit, each over this share
 #: of the room above the early level, are a leak at least this probable.
-OUTLIVED_SAMPLES: Final = 48
 CLIMBS: Final = 2
 CLIMBED: Final = 0.3
 CLIMBS_LEAK: Final = 0.9
