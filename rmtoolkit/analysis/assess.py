@@ -60,10 +60,11 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
             moved = th.FLOORS_OPEN * opinion.bounded
             opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
         return
-    if row.fresh and row.earlier_bursts >= th.BURSTS_BEFORE:
+    as_high = row.tail_top - row.settled <= th.AS_HIGH * (row.earlier_top - row.settled)
+    again = row.fresh > 0 and row.earlier_bursts >= th.BURSTS_BEFORE and as_high
+    if again:
         # Bursts as high came before, and went: one more is no news.
-        again = row.tail_top - row.settled <= th.AS_HIGH * (row.earlier_top - row.settled)
-        moved = th.FORCED_REST * row.fresh if again else 0.0
+        moved = th.FORCED_REST * row.fresh
         opinion.bounded, opinion.unresolved = opinion.bounded + moved, max(opinion.unresolved - moved, 0.0)
     if row.stepped < th.LIKELY:
         _weigh_bend(opinion, row)
@@ -95,9 +96,10 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
     fell = row.stepped > th.LIKELY and row.mean_rise <= 0
     if (row.begun_at > 1 - th.YOUNG_SEEN * th.YOUNG and not fell) or (row.tail or 0.0) > th.ALL_AT_THE_END:
         _shift(opinion, th.DOUBT)
-    if row.growth_per_day < row.floor_per_day:
+    unchecked = row.last_third == th.UNCHECKED and row.tail is None and quarter is None
+    if row.growth_per_day < row.floor_per_day or unchecked:
         _shift(opinion, th.BELOW_FLOOR)
-    if row.on_stairs:
+    if row.on_stairs and not again:
         _reopen(opinion)
 
 
@@ -817,8 +819,10 @@ def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:
     if reading is None or main is None or main.reading is None:
         return pool
     heard = replace(reading, kind=_heard(pool, main.reading, reading))
-    growing, bounded, unresolved = pool.growing, pool.bounded, pool.unresolved
+    growing, bounded, unresolved, surest = pool.growing, pool.bounded, pool.unresolved, pool.surest
     if heard.kind == HeapKind.GROWS:
+        # What fills up to a bound was seen to be the heap that grows.
+        surest = 1.0
         growing, unresolved = growing + th.HEAP_SETTLES * unresolved, (1 - th.HEAP_SETTLES) * unresolved
         growing *= th.HEAP_ODDS
     elif heard.kind == HeapKind.RESTS and main.signal != Signal.ALLOCATED and not main.threads_grow:
@@ -826,7 +830,14 @@ def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:
         taken = growing * (1 - 1 / th.HEAP_ODDS)
         growing, unresolved = growing - taken, unresolved + taken
     whole = growing + bounded + unresolved
-    return replace(pool, growing=growing / whole, bounded=bounded / whole, unresolved=unresolved / whole, heap=heard)
+    return replace(
+        pool,
+        growing=growing / whole,
+        bounded=bounded / whole,
+        unresolved=unresolved / whole,
+        surest=surest,
+        heap=heard,
+    )
 
 
 def _heard(pool: Pool, judged: Reading, reading: HeapReading) -> HeapKind:

@@ -918,7 +918,9 @@ def _kinds(
     grows = members(*GROWTH_FAMILIES)
     slope = coefficient[:, grows]
     phase = 1 - shapes.onset[grows]
-    rise = slope * phase
+    # What speeds up has risen by its slope at the end over its exponent.
+    bent = shapes.family[grows] == CODE[Family.ACCELERATING]
+    rise = slope * phase / np.where(bent, shapes.shape[grows], 1.0)
     matters = ((rise > material) | (slope * th.MATERIAL_WINDOWS > reach)) & (rise > noise[:, None]) & (slope > 0)
     young = phase < th.YOUNG
     # Too little to matter yet, but seen: only a longer window tells what comes of it.

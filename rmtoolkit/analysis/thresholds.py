@@ -220,7 +220,7 @@ REST_SHARE: Final = 0.02
 REST_RANGE: Final = 0.05
 #: The last rest must lie this many times that above every earlier one.
 REST_RISE: Final = 1.5
-#: Growth below the detection floor is as likely noise as not.
+#: Growth below the detection floor, or of which the grain of the meter hides the end, is as likely noise as not.
 BELOW_FLOOR: Final = 0.5
 #: Share of `YOUNG` that what was seen after the onset must fill.
 YOUNG_SEEN: Final = 0.95

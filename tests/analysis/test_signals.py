@@ -13,29 +13,34 @@ BINS = 96
 U = (np.arange(BINS) + 0.5) / BINS
 
 
-def one(curve: np.ndarray, onset: float = 0.0, growth: float = 60.0) -> tuple[float, float, float]:
-    """Last third, tail and excursion of one row."""
-    found = check(curve[None, :], np.array([onset]), np.array([growth]), np.array([1.0]), np.array([0.0]))
-    return float(found.last_third[0]), float(found.tail[0]), float(found.excursion[0])
+def one(curve: np.ndarray, growth: float = 60.0) -> tuple[float, float]:
+    """Last third and tail of one row."""
+    found = check(curve[None, :], np.array([0.0]), np.array([growth]), np.array([1.0]), np.array([0.0]))
+    return float(found.last_third[0]), float(found.tail[0])
+
+
+def rests(curve: np.ndarray) -> tuple[float, float]:
+    """How long the last rest of one row is, and how much longer it must be."""
+    found = check(curve[None, :], np.array([0.0]), np.array([60.0]), np.array([1.0]), np.array([0.0]))
+    return float(found.rest[0]), float(found.unrested[0])
 
 
 def test_steady_line() -> None:
-    """A line grows in its last third and in its tail as everywhere, and has no time before it."""
-    last_third, tail, excursion = one(100 + 60 * U)
+    """A line grows in its last third and in its tail as everywhere."""
+    last_third, tail = one(100 + 60 * U)
     assert last_third == pytest.approx(1, abs=0.1)
     assert tail == pytest.approx(1, abs=0.15)
-    assert excursion == np.inf
 
 
 def test_growth_that_ended() -> None:
     """A ramp that ended has no rise in its last third."""
-    last_third, _, _ = one(100 + 60 * np.minimum(U, 0.5))
+    last_third, _ = one(100 + 60 * np.minimum(U, 0.5))
     assert last_third == pytest.approx(0, abs=0.05)
 
 
 def test_growth_that_slows() -> None:
     """A logarithm's last third rises less than half of the mean third."""
-    last_third, _, _ = one(100 + 20 * np.log1p(U / 0.03))
+    last_third, _ = one(100 + 20 * np.log1p(U / 0.03))
     assert 0 < last_third < 0.5
 
 
@@ -44,18 +49,33 @@ def test_growth_that_speeds_up() -> None:
     assert one(100 + 60 * U**2)[0] > 1.3
 
 
-def test_excursion_compares_with_what_was_before() -> None:
-    """A rise of 30 after wandering within about 10 goes three times beyond it."""
-    rng = np.random.default_rng(2)
-    before = 100 + rng.uniform(-5, 5, BINS)
-    curve = np.where(U < 0.5, before, 100 + 60 * (U - 0.5))
-    assert one(curve, 0.5)[2] == pytest.approx(3.2, abs=0.8)
+def stairs(*steps: tuple[float, float]) -> np.ndarray:
+    """A level of 100 and steps up: where each is, and how high."""
+    return 100 + sum((height * (at < U) for at, height in steps), np.zeros(BINS))
+
+
+@pytest.mark.parametrize(
+    ("curve", "rest", "lacks"),
+    [
+        pytest.param(100 + 0 * U, 1.0, 0.0, id="all of it"),
+        pytest.param(100 + 60 * U, 0.05, 0.0, id="a line never rests"),
+        pytest.param(stairs((0.5, 60)), 0.5, 0.0, id="as long as the first"),
+        pytest.param(stairs((0.8, 60)), 0.2, 0.7 * 0.9 * 0.8 - 0.2, id="shorter than the first, of which .7 count"),
+        pytest.param(stairs((0.1, 30), (0.5, 30), (0.85, 30)), 0.15, 0.9 * 0.4 - 0.15, id="shorter than the longest"),
+        pytest.param(stairs((0.1, 30), (0.3, 30), (0.55, 30)), 0.45, 0.0, id="outlasts them"),
+        pytest.param(stairs((0.1, 30), (0.3, 60), (0.62, 120)), 0.38, 2.2 * 0.32 - 0.38, id="doubles: twice as long"),
+        pytest.param(stairs((0.8, -60)), 0.2, 0.0, id="a fall"),
+    ],
+)
+def test_the_last_rest_must_outlast_those_before(curve: np.ndarray, rest: float, lacks: float) -> None:
+    """A rest counts once it is as long as the longest on lower ground; what grows in doublings rests ever longer."""
+    assert rests(curve) == pytest.approx((rest, lacks), abs=0.025)
 
 
 def test_tail_within_the_noise_is_unknown() -> None:
     """Where the slope predicts less than the noise, the tail says nothing."""
     curve = 100 + 2 * U + np.random.default_rng(3).normal(0, 3, BINS)
-    assert np.isnan(one(curve, 0.0, 2.0)[1])
+    assert np.isnan(one(curve, 2.0)[1])
 
 
 def test_tail_of_a_staircase_is_unknown() -> None:

@@ -226,7 +226,8 @@ def test_what_grows_has_not_settled() -> None:
     assert row["settled_bytes"] is None
     assert row["over_settled_share"] is None
     assert row["risk_basis"] == "forecast"
-    assert row["oom_probability_7d"] > 0.9
+    # One rise since the start is a leak by .8: so is what comes of it.
+    assert row["oom_probability_7d"] == pytest.approx(0.8, abs=0.005)
     assert row["action"] == Action.FIX_LEAK
     assert row["advised_limit_bytes"] is None
     assert row["limit_at"] == row["window_end"] + dt.timedelta(milliseconds=round(row["hours_to_limit"] * 3_600_000))

@@ -30,7 +30,9 @@ def test_a_higher_limit_buys_time() -> None:
     assert found["hours_bought"][0] == 0
     assert 80 < found["hours_bought"][1] < 91
     assert found["oom_probability"].is_sorted(descending=True)
-    assert found["oom_probability"][0] > 0.9 > found["oom_probability"][2]
+    # One rise since the start is a leak by .8: so is what comes of it.
+    assert found["oom_probability"][0] == pytest.approx(0.8, abs=0.005)
+    assert found["oom_probability"][2] < 0.8
     assert found["cost_per_month"].to_list()[0] == 0
     assert found["cost_per_month"][2] == pytest.approx(0.25 * 0.01 * 730.5)
     # What the row says of the first two is the same.
