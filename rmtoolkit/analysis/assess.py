@@ -99,7 +99,9 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
     unchecked = row.last_third == th.UNCHECKED and row.tail is None and quarter is None
     if row.growth_per_day < row.floor_per_day or unchecked:
         _shift(opinion, th.BELOW_FLOOR)
-    if row.on_stairs and not again:
+    # A straight rise that has only paused: a ramp that ended fits, but its rest was not seen.
+    paused = row.bounded_family in _ENDS and row.last_third > th.STEADY and row.rest < th.LONG_REST
+    if (row.on_stairs and not again) or (paused and row.mean_rise > th.MATERIAL_SHARE * row.settled):
         _reopen(opinion)
 
 
@@ -203,6 +205,7 @@ def _shift(opinion: Opinion, share: float, ended: float = 0.0) -> None:
 
 
 _DAY_SECONDS: Final = 86_400
+_ENDS: Final = (Family.RAMP_END, Family.RAMP)
 _STEPPED: Final = (Family.STEP, Family.TWO_STEPS, Family.SATURATING_STEP)
 
 

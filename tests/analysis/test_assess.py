@@ -367,7 +367,9 @@ def test_whatever_was_read_the_chances_stay_chances(
         pytest.param({"quarter": 0.05}, (0.087, 0.010, 0.903), id="the last quarter alone ended"),
         pytest.param({"quarter": 0.05, "rest": 0.25}, (0.087, 0.639, 0.274), id="a quarter of rest"),
         pytest.param({"last_third": 1.0, "tail": 0.1}, (0.087, 0.010, 0.903), id="only its tail slows"),
-        pytest.param({"last_third": 0.6, "tail": None, "quarter": None}, (0.437, 0.010, 0.553), id="the grain hides it"),
+        pytest.param(
+            {"last_third": 0.6, "tail": None, "quarter": None}, (0.437, 0.010, 0.553), id="the grain hides it"
+        ),
         pytest.param({"begun_at": 0.97}, (0.087, 0.010, 0.903), id="young"),
         pytest.param({"growth_per_day": 4.0 * MI}, (0.437, 0.010, 0.553), id="below the floor"),
         pytest.param({"unrested": 0.1}, (0.873, 0.001, 0.126), id="stairs"),

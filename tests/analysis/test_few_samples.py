@@ -55,9 +55,7 @@ def test_a_second_pod_that_rises_as_the_first_is_no_cache_of_one_life() -> None:
     for pod in range(2):
         values = (line + small_noise(np.random.default_rng(pod), line)) * MI
         name = f"api-{pod}"
-        pods.append(
-            record(minutes(100), {"working_set_bytes": values}, pod=name, limit_bytes=GI, restarts_total=0)
-        )
+        pods.append(record(minutes(100), {"working_set_bytes": values}, pod=name, limit_bytes=GI, restarts_total=0))
     row = row_of(together(pods))
     assert row["verdict"] == "leak"
     assert row["leak_probability"] > 0.8

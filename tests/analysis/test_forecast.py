@@ -9,10 +9,8 @@ import polars as pl
 import pytest
 
 from rmtoolkit.analysis.judge import (
-    ENDLESS,
     FORECAST,
     Course,
-    Exposure,
     Growth,
     TimeToLimit,
     _begun,
@@ -21,6 +19,7 @@ from rmtoolkit.analysis.judge import (
     look_ahead,
     paths,
 )
+from rmtoolkit.analysis.records import ENDLESS, Exposure
 from rmtoolkit.assessment import classify
 from rmtoolkit.schema import Outlook, Signal
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours, record, small_noise, together, when

@@ -379,7 +379,9 @@ def test_inconclusive_says_what_would_settle_it(shape: str) -> None:
     curve = 150 + 200 * saturate(T / 24, 1.0) if shape == "warming" else 200 + 8 * np.maximum(T - 21, 0)
     row = row_of(record(T, {"rss_bytes": curve * MI}))
     assert row["verdict"] == "inconclusive"
-    until = r"api is undecided until about \w{3} \d\d Nov \d\d:\d\d UTC: (a warm-up and a leak look alike|a rise has only)"
+    until = (
+        r"api is undecided until about \w{3} \d\d Nov \d\d:\d\d UTC: (a warm-up and a leak look alike|a rise has only)"
+    )
     assert re.match(until, row["explanation"])
     assert row["next_step"].startswith(("Wait", "Watch", "Export", "Measure"))
 

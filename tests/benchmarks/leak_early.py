@@ -143,7 +143,7 @@ def table(judged: pl.DataFrame) -> str:
     head = ("cut", "leaks", "called clean", "open", "healthy", "called leak", "open", "≥ .9: leaks", "ECE")
     lines = []
     for (share,), rows in judged.group_by("cut", maintain_order=True):
-        counts = {key: n for *key, n in rows.group_by("leaks", "verdict").len().rows() for key in [tuple(key)]}
+        counts = {(leaks, verdict): n for leaks, verdict, n in rows.group_by("leaks", "verdict").len().rows()}
         leaks, healthy = rows.filter("leaks").height, rows.filter(~pl.col("leaks")).height
         sure = rows.drop_nulls("leaks").filter(pl.col("leak_probability") >= 0.9)
         error = calibration_error(rows)

@@ -62,9 +62,9 @@ def main(names: list[str]) -> None:
         value = every[name]
         twice = min(2 * value, SHARES_END) if 0 < value < SHARES_END else 2 * value
         effect = [changed(name, other, recordings, before) for other in (value / 2, twice)]
-        rows.append((sum(effect), name, value, *effect))
+        rows.append((sum(effect), name))
         print(f"{name:24}{value:>12g}{effect[0]:>7}{effect[1]:>7}", flush=True)
-    silent = [name for total, name, *_ in sorted(rows) if not total]
+    silent = [name for total, name in sorted(rows) if not total]
     print(f"\n{len(silent)} decide nothing here: {', '.join(silent)}")
 
 

@@ -1,0 +1,136 @@
+"""Verdicts that hold when the rest of the window comes: stairs, pauses, bends, and what is said of an early one."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pytest
+
+from rmtoolkit.text import moment
+from tests.analysis.curves import GI, MI, ar1, hours, record, when
+from tests.analysis.verdicts import row_of
+
+if TYPE_CHECKING:
+    from tests.analysis.curves import Array
+
+SEEDS: Final = range(3)
+T: Final = hours(24, 300)
+U: Final = T / 24
+
+
+def rows(curve: Array, **signals: Array) -> list[dict[str, Any]]:
+    """The verdicts on a day of RSS in MiB, with other noise each time; more signals have none."""
+    found = []
+    for seed in SEEDS:
+        values = {"rss_bytes": (curve + ar1(np.random.default_rng(seed), len(T), 0.3, 0.6)) * MI}
+        values |= {name: level * MI for name, level in signals.items()}
+        found.append(row_of(record(T, values, limit_bytes=GI, restarts_total=0)))
+    return found
+
+
+def verdicts(curve: Array) -> set[str]:
+    """What is said of a day of it."""
+    return {row["verdict"] for row in rows(curve)}
+
+
+def stairs(*steps: tuple[float, float]) -> Array:
+    """100 MiB and steps up: where in the window, and by how much."""
+    return 100 + sum((height * (at < U) for at, height in steps), np.zeros(len(T)))
+
+
+def hump(at: float) -> Array:
+    """40 MiB for about a tenth of the window."""
+    return 40 * np.exp(-(((U - at) / 0.06) ** 2))
+
+
+@pytest.mark.parametrize(
+    ("curve", "said"),
+    [
+        pytest.param(stairs((0.15, 30), (0.3, 30), (0.45, 30)), {"not_leak"}, id="three steps and half of the window"),
+        pytest.param(stairs((0.25, 30), (0.5, 30), (0.75, 30)), {"leak"}, id="a step each quarter"),
+        pytest.param(stairs((0.06, 20), (0.12, 40), (0.24, 80), (0.48, 160)), {"inconclusive"}, id="doublings"),
+        pytest.param(
+            stairs((0.03, 20), (0.06, 40), (0.12, 80), (0.24, 160)), {"not_leak"}, id="doublings, a long rest"
+        ),
+        pytest.param(stairs((0.3, 30), (0.8, 30)), {"inconclusive"}, id="the last rest is shorter than the one before"),
+    ],
+)
+def test_steps_are_over_when_the_rest_outlasts_those_before(curve: Array, said: set[str]) -> None:
+    """What comes in stairs may take one more until it has rested longer than ever, twice as long where it doubles."""
+    assert verdicts(curve) == said
+
+
+@pytest.mark.parametrize("at", [0.85, 0.9, 0.95])
+def test_a_pause_near_the_end_is_no_rest(at: float) -> None:
+    """A rise of most of the window that stands still at its end may go on."""
+    assert "not_leak" not in verdicts(100 + 60 * np.minimum(U, at))
+    assert verdicts(100 + 60 * np.minimum(U, 0.7)) == {"not_leak"}
+
+
+def test_one_small_drop_near_the_end_ends_no_rise() -> None:
+    """A mebibyte or two given back are no rest."""
+    assert verdicts(100 + 60 * U - 1.5 * (U > 0.87)) == {"leak"}
+
+
+@pytest.mark.parametrize("exponent", [1.5, 2.0, 3.0])
+def test_growth_that_speeds_up_is_a_leak(exponent: float) -> None:
+    """It bends upwards, its growth is that of the end, and nobody says that it slows down."""
+    for row in rows(100 + 60 * U**exponent):
+        assert row["verdict"] == "leak"
+        assert "slow" not in row["explanation"]
+        assert row["growth_bytes_per_day"] == pytest.approx(60 * exponent * MI, rel=0.15)
+
+
+@pytest.mark.parametrize("rise", [20, 30, 60])
+def test_an_early_hump_hides_no_rise_after_it(rise: float) -> None:
+    """What rises in a straight line after a hump as high is never cleared."""
+    assert "not_leak" not in verdicts(100 + hump(0.15) + rise * np.maximum(U - 0.3, 0))
+    assert verdicts(100 + hump(0.15)) == {"not_leak"}
+
+
+@pytest.mark.parametrize(("leak", "said"), [(0.0, {"not_leak"}), (8.0, {"leak"}), (12.0, {"leak"})])
+def test_the_last_stage_is_judged_by_itself(leak: float, said: set[str]) -> None:
+    """A cache fills for a third of the window; a small steady leak after it is no slow end of that."""
+    assert verdicts(100 + 80 * np.minimum(U / 0.3, 1) + leak * np.maximum(U - 0.4, 0)) == said
+
+
+def test_an_early_verdict_says_until_when_and_the_worst() -> None:
+    """Forty samples of a rise: undecided until there are 128, and the limit by then at the fastest growth seen."""
+    t = hours(39 * 300 / 3600, 300)
+    rng = np.random.default_rng(1)
+    row = row_of(record(t, {"rss_bytes": (200 + 12 * t + ar1(rng, 40, 0.3, 0.6)) * MI}, limit_bytes=GI // 2))
+    said = re.fullmatch(
+        r"api is undecided until about (.*) UTC: a warm-up and a leak look alike so far\. "
+        r"At worst it reaches its 512 Mi limit on (.*) UTC\.",
+        row["headline"],
+    )
+    assert said
+    assert said[1] == moment(when(128 * 300 / 3600))
+    fastest, level = row["growth_high_bytes_per_day"] / MI, 200 + 12 * t[-1]
+    assert row["growth_bytes_per_day"] / MI < fastest < 24 * 16
+    worst = when(t[-1] + 24 * (512 - level) / fastest)
+    assert said[2][:10] == moment(worst)[:10]
+    assert row["next_step"].startswith(f"Wait until {said[1]}")
+
+
+def test_what_waiting_does_not_decide_has_no_time() -> None:
+    """A heap that rests under memory that grows outside of it asks for a measurement, not for patience."""
+    heap, grown = 100 + 0 * U, 20 + 80 * U
+    for row in rows(130 + 80 * U, allocated_bytes=heap, resident_bytes=heap + 5 + 0.1 * grown):
+        assert row["verdict"] == "inconclusive"
+        assert row["headline"].startswith("api cannot be decided yet: ")
+
+
+def test_time_to_the_limit_counts_all_that_grows_against_it() -> None:
+    """Anonymous memory and the kernel's (sockets, dentries) grow by 60 MiB a day each: the limit sees 120."""
+    anon, kernel = 100 + 60 * U, 20 + 60 * U
+    wobble = ar1(np.random.default_rng(3), len(T), 0.2, 0.6)
+    parts = {"anon_bytes": anon, "kernel_bytes": kernel, "working_set_bytes": anon + kernel + 5}
+    values = {name: (level + wobble) * MI for name, level in parts.items()}
+    row = row_of(record(T, values, limit_bytes=GI, restarts_total=0))
+    assert row["verdict"] == "leak"
+    assert row["hours_to_limit"] == pytest.approx(24 * (1024 - 240) / 120, rel=0.06)
+    alone = row_of(record(T, values | {"kernel_bytes": (20 + wobble) * MI}, limit_bytes=GI, restarts_total=0))
+    assert alone["hours_to_limit"] > 1.6 * row["hours_to_limit"]
