@@ -45,7 +45,7 @@ def started(samples: int, length: int, shape: str, rest: Array, seed: int) -> di
     ],
 )
 def test_a_short_start_hides_nothing(samples: int, length: int, shape: str, rest: Rest, verdict: str) -> None:
-    """A clean line behind it is a leak once seen for long; rest and a warm-up are none; a step or two stay open or rest."""
+    """A clean line behind it is a leak once seen for long; rest and a warm-up are none, nor a step or two."""
     place = np.arange(samples) / samples
     row = row_of(record(place * samples / 240, started(samples, length, shape, LEVEL * rest(place), samples)))
     if verdict == "leak" and samples < ONE_RISE_SAMPLES:
