@@ -247,7 +247,7 @@ def axes() -> dict[str, list[Any]]:
     spans = (9_000, 400_000, 2 * 3_600_000, day // 2, day, 3 * day, 9 * day, 40 * day, 300 * day)
     scales = [_plot.Scale(16.0, 4096.0, 40.0, 360.0, grows) for grows in _plot.Grows]
     values = (16.0, 20.0, 100.0, 1000.0, 4096.0, 5000.0)
-    wanted = ([], [5], [5, 6, 7], [0, 50, 52, 100], [90, 95, 99, 100], [-9, 3, 40, 41, 42, 200])
+    wanted: tuple[list[int], ...] = ([], [5], [5, 6, 7], [0, 50, 52, 100], [90, 95, 99, 100], [-9, 3, 40, 41, 42, 200])
     boxes = [
         _plot.text_box(30, 20, "ab W", anchor, bold=bold)
         for anchor in ("start", "middle", "end")
