@@ -9,10 +9,8 @@ import polars as pl
 import pytest
 
 from rmtoolkit.analysis.judge import (
-    ENDLESS,
     FORECAST,
     Course,
-    Exposure,
     Growth,
     TimeToLimit,
     _begun,
@@ -27,7 +25,7 @@ from tests.analysis.curves import BEGIN, GI, MI, footprint, hours, record, small
 from tests.analysis.records import life_of, opinion_of, reading_of
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.records import Life, Opinion
+    from rmtoolkit.analysis.records import ENDLESS, Exposure, Life, Opinion
 
 
 def life(top: float = 300.0, *, late_peak: float | None = None, early_peak: float | None = None) -> Opinion:

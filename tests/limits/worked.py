@@ -151,8 +151,8 @@ def pasts() -> dict[str, list[Any]]:
         need = known[name]
         past = of_workload(fleet.recording(), need.names)
         rows: list[Any] = [{"spike": plain(explore.measured_spike(past)), "history": past.history_seconds}]
-        for at, change in enumerate(changes):
-            scene = explore.scene(past, need, change, rm.Margins.shipped(), 0.05, whole=(None, True, False)[at % 3])
+        for change, whole in zip(changes, (None, True, False, None, True), strict=True):
+            scene = explore.scene(past, need, change, rm.Margins.shipped(), 0.05, whole=whole)
             after = {key: value for key, value in dataclasses.asdict(scene.found.need).items() if key != "ahead"}
             rows.append(plain({"need": after, "low": scene.low, "high": scene.high, "wide": scene.wide}))
             rows += [plain(level._asdict() | {"room": level.room(300 * MI)}) for level in scene.found.levels]
