@@ -19,13 +19,14 @@ from rmtoolkit.analysis.judge import (
     look_ahead,
     paths,
 )
+from rmtoolkit.analysis.records import ENDLESS, Exposure
 from rmtoolkit.assessment import classify
 from rmtoolkit.schema import Outlook, Signal
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours, record, small_noise, together, when
 from tests.analysis.records import life_of, opinion_of, reading_of
 
 if TYPE_CHECKING:
-    from rmtoolkit.analysis.records import ENDLESS, Exposure, Life, Opinion
+    from rmtoolkit.analysis.records import Life, Opinion
 
 
 def life(top: float = 300.0, *, late_peak: float | None = None, early_peak: float | None = None) -> Opinion:
