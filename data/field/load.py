@@ -2,8 +2,9 @@
 
 Usage: ``python data/field/load.py '{"send": …}'`` with the entries of `Load`. Each second a line goes to standard
 output: ``work_total items load_thousandths`` and, where the program tells them, three numbers of its allocator.
-A template may use ``$n`` (a number that never repeats), ``$p`` (the same with eight digits; ``$q`` is that of ``$k``), ``$next``, ``$old`` (``n``
-less `keys`), ``$k`` (one of `keys` numbers, small ones more often), ``$v`` (`size` letters) and ``$port``.
+A template may use ``$n`` (a number that never repeats), ``$old`` (``n`` less `keys`), ``$k`` (one of `keys`, small
+ones more often), ``$p`` and ``$q`` (``n`` and ``k`` with eight digits), ``$b`` and ``$kb`` (in base 64) and ``$v``
+(`size` letters).
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Load:
     send, size, keys
         Template of one unit of work, letters in ``$v``, and how many keys repeat; with 0 keys none does.
     frame
-        How a template becomes bytes: ``line`` (as it is), ``http``, ``pg``, ``mysql``, ``resp``, ``lsp``, ``mqtt``, ``dns`` or ``update``.
+        How a template becomes bytes: ``line`` (as it is), ``http``, ``pg``, ``mysql``, ``resp``, ``lsp``, ``mqtt``,
+        ``dns`` or ``update`` (of DNS).
     mode
         ``stay`` on one connection, ``visit`` on one for each unit, ``hold`` one for each unit and never close it.
     transport
@@ -92,7 +94,7 @@ class Load:
     gauges: str = ""
 
 
-def share(profile: str, second: float, window: int, period: int, random: Random) -> float:
+def share(profile: str, second: float, window: int, period: int, random: Random) -> float:  # noqa: PLR0911 - a table
     """Say how much of the rate there is at a second of the window."""
     noise = random.uniform(0.8, 1.2)
     phase = second % period
@@ -129,7 +131,7 @@ def _name(name: str) -> bytes:
     return b"".join(bytes([len(part)]) + part.encode() for part in name.split(".") if part) + b"\0"
 
 
-def framed(frame: str, text: str) -> bytes:
+def framed(frame: str, text: str) -> bytes:  # noqa: C901, PLR0911 - a table of protocols
     """Make the bytes of a filled template."""
     data = text.encode("latin-1")
     match frame:
@@ -143,8 +145,8 @@ def framed(frame: str, text: str) -> bytes:
                 lines += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
             return f"{lines}\r\n{body}".encode("latin-1")
         case "pg" if text.startswith("HELLO"):
-            body = f"user\0{text[6:]}\0database\0postgres\0\0".encode()
-            return struct.pack("!II", len(body) + 8, 196608) + body
+            start = f"user\0{text[6:]}\0database\0postgres\0\0".encode()
+            return struct.pack("!II", len(start) + 8, 196608) + start
         case "pg":
             return b"Q" + struct.pack("!I", len(data) + 5) + data + b"\0"
         case "mysql":
@@ -155,17 +157,16 @@ def framed(frame: str, text: str) -> bytes:
         case "lsp":
             return b"Content-Length: %d\r\n\r\n%b" % (len(data), data)
         case "mqtt":
-            kind, rest = data[:1], data[1:]
-            size = len(rest)
+            size = len(data) - 1
             low = bytes([size]) if size < 128 else bytes([size % 128 | 128, size // 128])
-            return kind + low + rest
+            return data[:1] + low + data[1:]
         case "dns":
             return struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + _name(text) + struct.pack("!2H", 1, 1)
         case "update":  # a DNS update that adds a TXT record: zone, name and text
             zone, name, value = data.decode("latin-1").split()
             record = _name(name) + struct.pack("!HHIH", 16, 1, 3600, len(value) + 1) + bytes([len(value)])
-            head = struct.pack("!6H", 7, 0x2800, 1, 0, 1, 0) + _name(zone) + struct.pack("!2H", 6, 1)
-            return head + record + value.encode()
+            asked = struct.pack("!6H", 7, 0x2800, 1, 0, 1, 0) + _name(zone) + struct.pack("!2H", 6, 1)
+            return asked + record + value.encode()
         case _:
             return data
 
@@ -237,7 +238,7 @@ class Connection:
     def _skip(self) -> None:
         """Throw away what has come."""
         if self._socket is not None:
-            self._socket.setblocking(False)
+            self._socket.settimeout(0)
             with contextlib.suppress(BlockingIOError):
                 while self._socket.recv(65536):
                     pass
@@ -277,11 +278,10 @@ class Generator:
             self._seen.add(key)
         start = random.randint(0, load.size)
         value = self._payload[start : start + load.size]
-        return Template(template).safe_substitute(
-            n=number, p=f"{number:08d}", k=key, q=f"{key:08d}", v=value, next=number + 1, old=number - load.keys, port=load.port,
-            b=base64.b64encode(f"{number:012d}".encode()).decode(), kb=base64.b64encode(f"{key:012d}".encode()).decode(),
-            now=int(time.time() * 1000), origin=load.port + 1,
-        )  # fmt: skip
+        names = {"n": number, "old": number - load.keys, "p": f"{number:08d}", "k": key, "q": f"{key:08d}", "v": value}
+        in_64 = {"b": number, "kb": key}
+        names |= {name: base64.b64encode(f"{value:012d}".encode()).decode() for name, value in in_64.items()}
+        return Template(template).safe_substitute(names)
 
     def bytes(self, template: str) -> bytes:
         """Make the bytes of the next unit."""
@@ -409,7 +409,9 @@ def origin(generator: Generator) -> None:
                 path = data.split(b" ")[1]
                 body = b"x" * load.size
                 if path.startswith(b"/metrics"):
-                    lines = (f'requests_total{{path="/{i}"}} {generator.number + i}' for i in range(int(generator.items)))
+                    lines = (
+                        f'requests_total{{path="/{i}"}} {generator.number + i}' for i in range(int(generator.items))
+                    )
                     body = ("# TYPE requests_total counter\n" + "\n".join(lines) + "\n").encode()
                 head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
                 client.sendall(head.encode() + b"Cache-Control: max-age=3600\r\n\r\n" + body)

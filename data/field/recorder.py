@@ -1,6 +1,7 @@
 """Record the programs of the field corpus under load, many side by side.
 
-Usage: ``PYTHONPATH=data/lab python data/field/recorder.py PLAN.jsonl --out FOLDER --tools FOLDER [--jobs 40] [--only RUN …]``
+Usage: ``PYTHONPATH=data/lab python data/field/recorder.py PLAN.jsonl --out FOLDER --tools FOLDER [--jobs 40]
+[--only RUN …]``.
 
 TOOLS holds the virtual environment ``py`` and ``npm/node_modules``. Nothing is installed: what is missing is named, and
 its runs are left out. The files are those of `record.py` of the lab; what the load counted stands where the lab's own
@@ -23,7 +24,6 @@ from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import cgroups
 import names
@@ -38,6 +38,7 @@ STARTS_PER_SECOND = 1
 #: The recorder goes first, so that it does not miss seconds; what it starts takes its turn as usual.
 NICENESS = -10
 _CALM = f"nice -n {-NICENESS}"
+_UNTOLD: list[int | None] = [None] * 4
 _SIGNALS = {"HUP": signal.SIGHUP, "USR1": signal.SIGUSR1}
 
 
@@ -89,7 +90,9 @@ class FieldRun(Recording):
 
     def _add(self, replica: int, version: int, now: float) -> None:
         setup, run = self._setup, self.run
-        text = f"cd {setup.folder}; exec {_CALM} setpriv --pdeathsig KILL {setup.fill(setup.program.command)} >>log 2>&1"
+        text = (
+            f"cd {setup.folder}; exec {_CALM} setpriv --pdeathsig KILL {setup.fill(setup.program.command)} >>log 2>&1"
+        )
         if "<" in setup.program.command:
             text = text.replace(" >>log 2>&1", " 2>>log")
         container = Group(
@@ -103,7 +106,9 @@ class FieldRun(Recording):
         )
         bits = f"{self._random.getrandbits(128):032x}"
         pod = f"{self._names.replica_set(run.seed, version)}-{names.suffix(self._random)}"
-        self._pods.append(Pod(container, pod, f"{bits[:8]}-{bits[8:12]}-{bits[12:16]}-{bits[16:20]}-{bits[20:]}", version, replica))
+        self._pods.append(
+            Pod(container, pod, f"{bits[:8]}-{bits[8:12]}-{bits[12:16]}-{bits[16:20]}-{bits[20:]}", version, replica)
+        )
         self._group = container
         container.start(now)
         entries = json.loads(run.components[0]) | {
@@ -138,9 +143,8 @@ class FieldRun(Recording):
         work, items, load, *gauges = self._said
         label = self.run.label
         stored = items * label["item_bytes"]
-        return (
-            second, second, stored, stored if label["leak"] else 0, 0, 0, work, load, *(gauges or [None] * 3), *[None] * 4,
-        )  # fmt: skip
+        dead = stored if label["leak"] else 0
+        return (second, second, stored, dead, 0, 0, work, load, *(gauges or _UNTOLD[:3]), *_UNTOLD)
 
     def _over(self, second: int) -> bool:
         return second >= self.run.window_seconds + self.run.after_seconds
@@ -156,8 +160,9 @@ class FieldRun(Recording):
         label = self.run.label
         level = self._rows[-1][3 + cgroups.SIGNALS.index("working_set_bytes")] >> 20 if self._rows else 0
         return (
-            f"{self.run.run} {label['shape']}, {label['use']}: {len(self._rows)} samples, {kinds.count('oom_kill')} kills, "
-            f"{kinds.count('error')} errors, work {self._said[0]}, items {self._said[1]}, {level} MiB"
+            f"{self.run.run} {label['shape']}, {label['use']}: {len(self._rows)} samples, "
+            f"{kinds.count('oom_kill')} kills, {kinds.count('error')} errors, "
+            f"work {self._said[0]}, items {self._said[1]}, {level} MiB"
         )
 
     def close(self) -> None:
@@ -180,11 +185,16 @@ class Setup:
         self.folder = work / f"{run.run}.d"
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(mode=0o777)
-        self.folder.chmod(0o777)  # noqa: S103 - some daemons become a user of their own
-        ports = dict(zip(("port", "origin", "other", "third", "fourth"), range(port, port + PORTS_PER_RUN), strict=True))
+        self.folder.chmod(0o777)  # some daemons become a user of their own
+        ports = dict(
+            zip(("port", "origin", "other", "third", "fourth"), range(port, port + PORTS_PER_RUN), strict=True)
+        )
         self._values = {name: str(value) for name, value in ports.items()} | {
-            "dir": str(self.folder), "here": str(HERE / "hosted"), "py": str(tools / "py/bin"), "npm": str(tools / "npm"),
-        }  # fmt: skip
+            "dir": str(self.folder),
+            "here": str(HERE / "hosted"),
+            "py": str(tools / "py/bin"),
+            "npm": str(tools / "npm"),
+        }
         self._values |= {
             name: Template(value).safe_substitute(self._values)
             for name, value in (self.program.settings | run.label["settings"]).items()
@@ -214,7 +224,7 @@ def missing(package: str, tools: Path) -> bool:
         return subprocess.run(["dpkg", "-s", name], capture_output=True, check=False).returncode != 0
     if registry == "pip":
         return not any(tools.glob(f"py/lib/python*/site-packages/{name.replace('-', '_')}-*.dist-info"))
-    return not (name == "node" and shutil.which("node") or (tools / "npm/node_modules" / name).exists())
+    return not ((name == "node" and shutil.which("node")) or (tools / "npm/node_modules" / name).exists())
 
 
 def record(plan: list[Run], out: Path, tools: Path, *, jobs: int) -> None:
@@ -268,7 +278,9 @@ def main() -> None:
     parser.add_argument("--tools", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=40)
     parser.add_argument("--only", nargs="*", help="names of runs or of programs")
-    parser.add_argument("--try", dest="seconds", type=int, help="record so many seconds of each, to see whether it works")
+    parser.add_argument(
+        "--try", dest="seconds", type=int, help="record so many seconds of each, to see whether it works"
+    )
     given = parser.parse_args()
     plan = [Run.parse(line) for line in given.plan.read_text().splitlines() if line.strip()]
     if given.only:

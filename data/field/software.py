@@ -48,7 +48,13 @@ _PAGE = "head -c 3000 /dev/urandom | base64 > $dir/index.html"
 
 def _served(part: str, package: str, allocator: str, command: str) -> Program:
     """Name a server of PyPI that serves `hosted/app.py`."""
-    there = {"HOME": "$dir", "PYTHONPATH": "$here", "FIELD_PORT": "$port", "FIELD_SIZE": "$size", "FIELD_ENTRIES": "$entries"}
+    there = {
+        "HOME": "$dir",
+        "PYTHONPATH": "$here",
+        "FIELD_PORT": "$port",
+        "FIELD_SIZE": "$size",
+        "FIELD_ENTRIES": "$entries",
+    }
     values = {"size": "2000", "entries": "3000", "options": ""}
     return Program(part, (f"pip:{package}",), allocator, command, values, environment=there)
 
@@ -92,7 +98,8 @@ PROGRAMS = {
         ("apt:postgresql",),
         "palloc",
         f"{_POSTGRES}/postgres -D $dir/db -p $port -k $dir/db -c listen_addresses=127.0.0.1 -c fsync=off "
-        "-c dynamic_shared_memory_type=mmap -c shared_buffers=$buffers -c max_connections=900 -c work_mem=$work $options",
+        "-c dynamic_shared_memory_type=mmap -c shared_buffers=$buffers -c max_connections=900 -c "
+        "work_mem=$work $options",
         {"buffers": "16MB", "work": "4MB", "options": ""},
         before=f"install -d -o postgres $dir/db && {_POSTGRES}/initdb -D $dir/db -A trust -U postgres -N",
     ),
@@ -112,7 +119,8 @@ PROGRAMS = {
         ("apt:etcd-server",),
         "go",
         "etcd --data-dir $dir/data --listen-client-urls http://127.0.0.1:$port --advertise-client-urls "
-        "http://127.0.0.1:$port --listen-peer-urls http://127.0.0.1:$other --unsafe-no-fsync --log-level error $options",
+        "http://127.0.0.1:$port --listen-peer-urls http://127.0.0.1:$other --unsafe-no-fsync --log-level "
+        "error $options",
         {"options": ""},
     ),
     "rabbitmq": Program(
@@ -142,7 +150,8 @@ PROGRAMS = {
         "go",
         "nats-server -c $dir/nats.conf",
         files={
-            "nats.conf": 'host: 127.0.0.1\nport: $port\nping_interval: "1h"\nmax_subscriptions: 0\nwrite_deadline: "1h"\n'
+            "nats.conf": 'host: 127.0.0.1\nport: $port\nping_interval: "1h"\nmax_subscriptions: 0\n'
+            'write_deadline: "1h"\n'
             'max_pending: 1GB\njetstream {store_dir: "$dir/js", max_mem: 2G}\n'
         },
     ),
@@ -153,9 +162,7 @@ PROGRAMS = {
         "mosquitto -c $dir/m.conf",
         files={"m.conf": "listener $port 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nuser root\n"},
     ),
-    "beanstalkd": Program(
-        "sealed", ("apt:beanstalkd",), "glibc", "beanstalkd -l 127.0.0.1 -p $port -z 65535"
-    ),
+    "beanstalkd": Program("sealed", ("apt:beanstalkd",), "glibc", "beanstalkd -l 127.0.0.1 -p $port -z 65535"),
     "gearmand": Program(
         "dev", ("apt:gearman-job-server",), "glibc", "gearmand -L 127.0.0.1 -p $port -l $dir/gearman.log --threads=2"
     ),
@@ -165,7 +172,8 @@ PROGRAMS = {
         "glibc",
         "ngircd -n -f $dir/irc.conf",
         files={
-            "irc.conf": "[Global]\nName = irc.example.net\nInfo = x\nListen = 127.0.0.1\nPorts = $port\nServerUID = 0\n"
+            "irc.conf": "[Global]\nName = irc.example.net\nInfo = x\nListen = 127.0.0.1\nPorts = $port\n"
+            "ServerUID = 0\n"
             "ServerGID = 0\n[Limits]\nMaxConnectionsIP = 0\nMaxJoins = 0\nPingTimeout = 3600\n"
             "[Options]\nDNS = no\nIdent = no\nPAM = no\n"
         },
@@ -195,7 +203,8 @@ PROGRAMS = {
         "haproxy -db -f $dir/h.cfg",
         {"size": "10m", "expire": ""},
         {
-            "h.cfg": "global\n maxconn 9000\n nbthread 2\ndefaults\n mode http\n timeout connect 5s\n timeout client 1d\n"
+            "h.cfg": "global\n maxconn 9000\n nbthread 2\ndefaults\n mode http\n timeout connect 5s\n timeout "
+            "client 1d\n"
             " timeout server 1d\n timeout http-request 1d\nfrontend f\n bind 127.0.0.1:$port\n"
             " stick-table type string len 128 size $size $expire store gpc0,http_req_rate(10s)\n"
             " http-request track-sc0 path\n http-request return status 200\n"
@@ -253,9 +262,11 @@ PROGRAMS = {
         "glibc",
         "apache2 -DFOREGROUND -f $dir/a.conf",
         files={
-            "a.conf": "ServerRoot $dir\nServerName localhost\nListen 127.0.0.1:$port\nPidFile $dir/pid\nErrorLog $dir/e\n"
+            "a.conf": "ServerRoot $dir\nServerName localhost\nListen 127.0.0.1:$port\nPidFile $dir/pid\n"
+            "ErrorLog $dir/e\n"
             "LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so\n"
-            "LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so\nDocumentRoot $dir\nUser daemon\n"
+            "LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so\nDocumentRoot $dir\nUser "
+            "daemon\n"
             "Group daemon\nStartServers 2\nThreadsPerChild 25\nMaxRequestWorkers 100\nMaxConnectionsPerChild $per\n"
         },
         settings={"per": "0"},
@@ -266,14 +277,15 @@ PROGRAMS = {
         ("apt:tinyproxy",),
         "glibc",
         "tinyproxy -d -c $dir/t.conf",
-        files={"t.conf": "Port $port\nListen 127.0.0.1\nTimeout 86400\nMaxClients 100000\nLogFile \"$dir/tp.log\"\n"},
+        files={"t.conf": 'Port $port\nListen 127.0.0.1\nTimeout 86400\nMaxClients 100000\nLogFile "$dir/tp.log"\n'},
     ),
     # Monitors
     "prometheus": Program(
         "sealed",
         ("apt:prometheus",),
         "go",
-        "prometheus --config.file=$dir/p.yml --storage.tsdb.path=$dir/data --web.listen-address=127.0.0.1:$port $options",
+        "prometheus --config.file=$dir/p.yml --storage.tsdb.path=$dir/data "
+        "--web.listen-address=127.0.0.1:$port $options",
         {"options": ""},
         {
             "p.yml": "global:\n  scrape_interval: 2s\nscrape_configs:\n- job_name: a\n  static_configs:\n"
@@ -304,7 +316,8 @@ PROGRAMS = {
         "go",
         "influxd -config $dir/i.conf",
         files={
-            "i.conf": 'reporting-disabled = true\nbind-address = "127.0.0.1:$other"\n[meta]\ndir = "$dir/meta"\n[data]\n'
+            "i.conf": 'reporting-disabled = true\nbind-address = "127.0.0.1:$other"\n[meta]\ndir = '
+            '"$dir/meta"\n[data]\n'
             'dir = "$dir/data"\nwal-dir = "$dir/wal"\nindex-version = "inmem"\nmax-series-per-database = 0\n'
             'cache-snapshot-memory-size = "4m"\nquery-log-enabled = false\n[http]\nbind-address = "127.0.0.1:$port"\n'
             "log-enabled = false\n[monitor]\nstore-enabled = false\n"
@@ -317,9 +330,12 @@ PROGRAMS = {
         "glibc",
         "unbound -d -c $dir/u.conf",
         files={
-            "u.conf": 'server:\n username: ""\n chroot: ""\n directory: "$dir"\n pidfile: "$dir/pid"\n interface: 127.0.0.1\n'
-            ' port: $port\n do-daemonize: no\n use-syslog: no\n logfile: "$dir/ulog"\n local-zone: "example." static\n'
-            ' local-data: "a.example. A 10.0.0.1"\nremote-control:\n control-enable: yes\n control-interface: "$dir/sock"\n'
+            "u.conf": 'server:\n username: ""\n chroot: ""\n directory: "$dir"\n pidfile: "$dir/pid"\n '
+            "interface: 127.0.0.1\n"
+            ' port: $port\n do-daemonize: no\n use-syslog: no\n logfile: "$dir/ulog"\n local-zone: "example." '
+            "static\n"
+            ' local-data: "a.example. A 10.0.0.1"\nremote-control:\n control-enable: yes\n control-interface: '
+            '"$dir/sock"\n'
             " control-use-cert: no\n"
         },
     ),
@@ -332,7 +348,8 @@ PROGRAMS = {
             "n.conf": 'options { directory "$dir"; listen-on { 127.0.0.1; }; listen-on-v6 { none; }; recursion no; '
             'pid-file "$dir/pid"; session-keyfile "$dir/key"; dnssec-validation no; };\ncontrols { };\n'
             'zone "example" { type primary; file "$dir/zone"; allow-update { any; }; };\n',
-            "zone": "$$TTL 3600\n@ SOA ns.example. a.example. 1 3600 3600 3600 3600\n@ NS ns.example.\nns A 127.0.0.1\n",
+            "zone": "$$TTL 3600\n@ SOA ns.example. a.example. 1 3600 3600 3600 3600\n@ NS ns.example.\nns A "
+            "127.0.0.1\n",
         },
     ),
     "dnsmasq": Program(
@@ -347,12 +364,14 @@ PROGRAMS = {
         "sealed",
         ("apt:tomcat10", "apt:tomcat10-examples"),
         "jvm",
-        "java -XX:TieredStopAtLevel=1 $options -cp /usr/share/tomcat10/bin/bootstrap.jar:/usr/share/tomcat10/bin/tomcat-juli.jar "
+        "java -XX:TieredStopAtLevel=1 $options -cp "
+        "/usr/share/tomcat10/bin/bootstrap.jar:/usr/share/tomcat10/bin/tomcat-juli.jar "
         "-Dcatalina.home=/usr/share/tomcat10 -Dcatalina.base=$dir org.apache.catalina.startup.Bootstrap start",
         {"options": "-Xmx400m", "minutes": "-1"},
         before="mkdir -p $dir/logs $dir/temp $dir/webapps $dir/work && cp -rL /etc/tomcat10 $dir/conf && "
         "cp -rL /usr/share/tomcat10-examples/examples $dir/webapps/ && rm -rf $dir/conf/Catalina && sed -i "
-        "'s/port=\"8080\"/port=\"$port\" address=\"127.0.0.1\"/; s/port=\"8005\"/port=\"-1\"/' $dir/conf/server.xml && sed -i "
+        '\'s/port="8080"/port="$port" address="127.0.0.1"/; s/port="8005"/port="-1"/\' '
+        "$dir/conf/server.xml && sed -i "
         "'s/<session-timeout>30</<session-timeout>$minutes</' $dir/conf/web.xml",
     ),
     "puma": Program(
@@ -373,7 +392,9 @@ PROGRAMS = {
         environment={"FIELD_SIZE": "$size", "FIELD_ENTRIES": "$entries"},
     ),
     "gunicorn": _served("dev", "gunicorn", "cpython", "$py/gunicorn -b 127.0.0.1:$port $options app:wsgi"),
-    "uvicorn": _served("sealed", "uvicorn", "cpython", "$py/uvicorn --port $port --log-level warning $options app:asgi"),
+    "uvicorn": _served(
+        "sealed", "uvicorn", "cpython", "$py/uvicorn --port $port --log-level warning $options app:asgi"
+    ),
     "hypercorn": _served("sealed", "hypercorn", "cpython", "$py/hypercorn -b 127.0.0.1:$port app:asgi"),
     "waitress": _served("dev", "waitress", "cpython", "$py/waitress-serve --listen=127.0.0.1:$port app:wsgi"),
     "granian": _served("sealed", "granian", "rust", "$py/granian --interface asgi --port $port $options app:asgi"),
@@ -406,7 +427,8 @@ PROGRAMS = {
         "sealed",
         ("pip:mitmproxy",),
         "cpython",
-        "$py/$front --mode reverse:http://127.0.0.1:$origin --listen-host 127.0.0.1 -p $port --set confdir=$dir $options",
+        "$py/$front --mode reverse:http://127.0.0.1:$origin --listen-host 127.0.0.1 -p $port --set "
+        "confdir=$dir $options",
         {"front": "mitmdump -q", "options": ""},
     ),
     "polars": _engine("dev", "polars", "polars"),
@@ -420,4 +442,4 @@ PROGRAMS = {
     "rustworkx": _engine("dev", "rustworkx", "rustworkx"),
     "turso": _engine("sealed", "pyturso", "turso"),
     "duckdb": _engine("dev", "duckdb", "duckdb"),
-}  # fmt: skip
+}

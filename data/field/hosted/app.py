@@ -1,4 +1,4 @@
-"""A web application for the servers of PyPI: what it keeps is said by the path, the server around it is what is recorded.
+"""Be the application of the servers of PyPI; the path says what is kept.
 
 ``/keep/N`` appends to a list of the module, ``/cache/K`` goes through a bounded cache, ``/all/N`` through one without a
 bound, ``/ttl/N`` keeps for 40 seconds, ``/work/N`` makes garbage only.
@@ -53,7 +53,9 @@ def wsgi(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[byte
     return [body]
 
 
-async def asgi(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]], send: Callable[..., Any]) -> None:
+async def asgi(
+    scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]], send: Callable[..., Any]
+) -> None:
     """Answer as ASGI wants."""
     if scope["type"] == "lifespan":
         while True:

@@ -1,4 +1,4 @@
-"""Engines out of PyPI behind a line of text: ``python engine.py NAME PORT``; each line ``USE NUMBER`` is one unit of work."""
+"""Put an engine of PyPI behind lines of text: ``engine.py NAME PORT``; a line ``USE NUMBER`` is a unit of work."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ def _text() -> str:
 
 
 def polars() -> Uses:
-    """Frames: kept in a list, or grouped and dropped."""
+    """Make frames: kept in a list, or grouped and dropped."""
     import polars as pl
 
     kept: list[Any] = []
 
     def job(number: int) -> Any:  # noqa: ANN401
-        frame = pl.DataFrame({"a": range(SIZE)}).with_columns(b=pl.col("a") * number % 97, c=pl.col("a").cast(pl.String))
+        frame = pl.DataFrame({"a": range(SIZE)}).with_columns(
+            b=pl.col("a") * number % 97, c=pl.col("a").cast(pl.String)
+        )
         return frame.group_by("b").agg(pl.col("a").sum(), pl.col("c").first())
 
     return {"keep": lambda number: kept.append(job(number)), "work": job}
 
 
 def tantivy() -> Uses:
-    """An index: documents committed now and then, to memory or to a folder."""
+    """Build an index: documents committed now and then, to memory or to a folder."""
     import tantivy as engine
 
     schema = engine.SchemaBuilder().add_text_field("body", stored=True).build()
@@ -54,7 +56,7 @@ def tantivy() -> Uses:
 
 
 def surrealdb() -> Uses:
-    """A database in memory: new records, or the same ones again."""
+    """Fill a database in memory: new records, or the same ones again."""
     from surrealdb import Surreal
 
     db = Surreal("mem://")
@@ -68,7 +70,7 @@ def surrealdb() -> Uses:
 
 
 def moka() -> Uses:
-    """A cache with a bound."""
+    """Fill a cache with a bound."""
     from moka_py import Moka
 
     cache: Any = Moka(ENTRIES)
@@ -76,7 +78,7 @@ def moka() -> Uses:
 
 
 def cachebox() -> Uses:
-    """A cache whose entries expire."""
+    """Fill a cache whose entries expire."""
     import cachebox as engine
 
     cache: Any = engine.TTLCache(1_000_000, float(os.environ.get("FIELD_TTL", "40")))
@@ -84,7 +86,7 @@ def cachebox() -> Uses:
 
 
 def pycrdt() -> Uses:
-    """A shared document: text is added, or replaced."""
+    """Edit a shared document: text is added, or replaced."""
     from pycrdt import Doc, Text
 
     doc: Any = Doc()
@@ -98,12 +100,14 @@ def pycrdt() -> Uses:
 
 
 def tokenizers() -> Uses:
-    """A tokenizer: words repeat, or each is added as a token."""
+    """Tokenize, or add each word as a token."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     engine = Tokenizer(models.BPE())
     engine.pre_tokenizer = pre_tokenizers.Whitespace()
-    engine.train_from_iterator([f"{_text()} {i}" for i in range(200)], trainers.BpeTrainer(vocab_size=2000, show_progress=False))
+    engine.train_from_iterator(
+        [f"{_text()} {i}" for i in range(200)], trainers.BpeTrainer(vocab_size=2000, show_progress=False)
+    )
     return {
         "add": lambda number: engine.add_tokens([f"token-{number}-{i}-{_text()[:40]}" for i in range(10)]),
         "work": lambda number: engine.encode_batch([f"{_text()} {number} {i}" for i in range(4)]),
@@ -111,7 +115,7 @@ def tokenizers() -> Uses:
 
 
 def pydantic() -> Uses:
-    """Models: one made for each request and kept by its registry, or one for all."""
+    """Make a model for each request, or validate with one."""
     from pydantic import TypeAdapter, create_model
 
     fields: Any = {f"f{i}": (str, "x") for i in range(12)}
@@ -126,7 +130,7 @@ def pydantic() -> Uses:
 
 
 def rustworkx() -> Uses:
-    """A graph that grows, or one of a fixed size that is searched."""
+    """Let a graph grow, or search one of a fixed size."""
     import rustworkx as engine
 
     graph: Any = engine.PyDiGraph()
@@ -140,7 +144,7 @@ def rustworkx() -> Uses:
 
 
 def turso() -> Uses:
-    """An SQL database in memory."""
+    """Fill an SQL database in memory."""
     import turso as engine
 
     db: Any = engine.connect(":memory:")
@@ -154,7 +158,7 @@ def turso() -> Uses:
 
 
 def duckdb() -> Uses:
-    """An analytical database: a table that grows, or jobs over a fixed one."""
+    """Let a table grow, or run jobs over a fixed one."""
     import duckdb as engine
 
     db: Any = engine.connect(":memory:", config={"memory_limit": "1GB", "threads": 1})
@@ -162,7 +166,9 @@ def duckdb() -> Uses:
     db.execute("CREATE TABLE fixed AS SELECT i AS k, i % 97 AS g, random()::VARCHAR AS v FROM range(50000) r(i)")
     job = "SELECT g, max(v), count(DISTINCT k) FROM fixed GROUP BY g ORDER BY 2"
     return {
-        "keep": lambda n: db.execute("INSERT INTO t SELECT ?, random()::VARCHAR || ? FROM range(20)", (n, _text()[:200])),
+        "keep": lambda n: db.execute(
+            "INSERT INTO t SELECT ?, random()::VARCHAR || ? FROM range(20)", (n, _text()[:200])
+        ),
         "work": lambda _: db.execute(job).fetchall(),
     }
 
