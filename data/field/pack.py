@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import corpus
+import numpy as np
 import polars as pl
 import recorded
 import sheet
-from judge import MATTERS, Label, why_undecidable
+from judge import FEWEST_SAMPLES, MATTERS, Label, why_undecidable
 from measure import Facts, measure
 
 if TYPE_CHECKING:
@@ -41,6 +42,26 @@ def bound_met(frame: pl.DataFrame, label: dict[str, Any]) -> int | None:
         return None
     full = frame.filter(pl.col("live_bytes") >= 0.98 * label["bound_items"] * label["item_bytes"])
     return int(full["second"][0]) if full.height else None
+
+
+def weighed(shown: Recorded, whole: Recorded) -> tuple[Recorded, Recorded, int]:
+    """Count what is lost by what one item was seen to take: the line of the working set over the items that were left.
+
+    The whole run is looked at, future included, in its longest life. Where that shows no growth the plan's size stays.
+    """
+    planned: int = shown.plan["label"]["item_bytes"]
+    frame = whole.frame.drop_nulls(["dead_bytes", "working_set_bytes"])
+    longest = frame.group_by("life").len().sort("len", "life")["life"][-1]
+    frame = frame.filter((pl.col("life") == longest) & (pl.col("dead_bytes") > 0))
+    if frame["dead_bytes"].n_unique() < FEWEST_SAMPLES:
+        return shown, whole, planned
+    items = frame["dead_bytes"].to_numpy() / planned
+    item = round(float(np.polyfit(items, frame["working_set_bytes"].to_numpy(), 1)[0]))
+    if item <= 0:
+        return shown, whole, planned
+    scaled = [(pl.col(name) / planned * item).round().cast(pl.Int64) for name in ("live_bytes", "dead_bytes")]
+    shown, whole = (replace(one, frame=one.frame.with_columns(scaled)) for one in (shown, whole))
+    return shown, whole, item
 
 
 def judge(planned: dict[str, Any], facts: Facts, whole: pl.DataFrame, met: int | None) -> Label:
@@ -96,7 +117,7 @@ def read(folder: Path, run: str, taken: set[tuple[str, str]]) -> tuple[Recorded,
     return shown, whole
 
 
-def label_run(shown: Recorded, whole: Recorded) -> dict[str, Any]:
+def label_run(shown: Recorded, whole: Recorded, item: int) -> dict[str, Any]:
     """Write the row of the labels table."""
     plan = shown.plan
     planned, facts, first = plan["label"], measure(shown, whole), shown.containers[0]
@@ -126,6 +147,7 @@ def label_run(shown: Recorded, whole: Recorded) -> dict[str, Any]:
         "needs": label.needs,
         "onset_seconds": facts.onset,
         "bound_met_seconds": met,
+        "item_bytes": item,
         "lost_bytes": facts.lost,
         "lost_bytes_per_second": round(facts.rate),
         "seen_bytes": round(facts.seen),
@@ -184,12 +206,13 @@ def main() -> None:
         pairs = [pair for pair in read_runs if (pair[0].frame["work_total"].max() or 0) and pair[0].frame.height > 100]
         for shown, _ in (pair for pair in read_runs if pair not in pairs):
             print(f"{shown.plan['run']} {shown.plan['label']['shape']} was never under load and is left out")
-        rows = [label_run(*pair) for pair in pairs]
-        runs = [shown for shown, _ in pairs]
+        triples = [weighed(*pair) for pair in pairs]
+        rows = [label_run(*triple) for triple in triples]
+        runs = [shown for shown, _, _ in triples]
         corpus.stack(runs, target / f"{part}.parquet", "data/field of rmtoolkit")
         for name, frames in (
             ("truth", [corpus.truth(run) for run in runs]),
-            ("future", [future(whole) for _, whole in pairs]),
+            ("future", [future(whole) for _, whole, _ in triples]),
         ):
             pl.concat(frames).write_parquet(target / f"{part}_{name}.parquet", compression="zstd", compression_level=19)
         pl.DataFrame(rows, infer_schema_length=None).write_csv(target / f"{part}_labels.csv")

@@ -268,7 +268,7 @@ def _proxies() -> None:
     _run("varnish", "storage of 24 MiB fills", "fill", 192, 540, size=4000, rate=40, bound=4700,
          set_={"storage": "malloc,24m"}, **proxied)
     _run("varnish", "objects expire", "expire", 192, 480, size=5000, rate=35, set_={"ttl": "40s"},
-         **proxied | {"kept": 0})
+         origin=True, **_http("/o/$n", kept=0))
     _run("varnish", "hits in bursts", "wave", 192, 380, size=3000, rate=25, keys=400, profile="bursts", period=75,
          **again)
     _run("squid", "memory cache fills", "fill", 160, 500, size=8000, rate=25, bound=2900, **proxied)
@@ -336,7 +336,7 @@ def _runtimes() -> None:
     _run("puma", "garbage collected", "collect", 128, 420, rate=25, set_={"size": "6000"}, **work)
     _run("uwsgi", "a list of the module", "leak", 160, 540, size=3000, rate=25, set_={"size": "3000"}, **keep)
     _run("uwsgi", "workers end after 500 requests", "recycle", 160, 640, size=6000, rate=20,
-         set_={"size": "6000", "options": "--max-requests 500"}, **keep | {"kept": 0})
+         set_={"size": "6000", "options": "--max-requests 500"}, **_http("/keep/$n", kept=0))
     _run("uwsgi", "bounded cache fills", "fill", 160, 480, size=4000, rate=40, bound=5600, set_={"size": "4000",
          "entries": "2500"}, **cache)
     _run("gunicorn", "a list of the module", "leak", 192, 560, size=2500, rate=30, profile="ramp",
@@ -345,7 +345,7 @@ def _runtimes() -> None:
          profile="stairs", period=120,
          set_={"size": "3000"}, **keep)
     _run("gunicorn", "workers end after 400 requests", "recycle", 192, 660, size=9000, rate=16,
-         set_={"size": "9000", "options": "--max-requests 400"}, **keep | {"kept": 0})
+         set_={"size": "9000", "options": "--max-requests 400"}, **_http("/keep/$n", kept=0))
     _run("gunicorn", "bounded cache fills", "fill", 192, 420, size=4000, rate=35, bound=2800, set_={"size": "4000",
          "entries": "2500"}, **cache)
     _run("gunicorn", "reloads", "recycle", 160, 400, rate=15, signal=("HUP", 90), **work)

@@ -138,9 +138,9 @@ def judged(*, leak: bool, rise: float, later: float, bound: int = 0, met: int | 
 def facts(**values: Any) -> Facts:
     import measure
 
-    made: dict[str, Any] = dict.fromkeys(measure.Facts.__slots__, 0)
-    made |= {"window": 400, "level": 1e8, "lives": 1, "longest_life": 1.0, "watched_seconds": 200, "onset": 0}
-    return measure.Facts(**(made | {"seconds_to_limit": None} | values))
+    made: dict[str, Any] = {"window": 400, "level": 1e8, "lives": 1, "longest_life": 1.0, "watched_seconds": 200}
+    made |= {"seconds_to_limit": None} | values
+    return measure.Facts(**{name: made.get(name, 0) for name in measure.Facts.__slots__})
 
 
 def test_leaks_must_show() -> None:
