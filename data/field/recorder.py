@@ -26,9 +26,8 @@ from pathlib import Path
 from string import Template
 
 import cgroups
-import names
 from container import TRUTH, BackOff, Container
-from record import SAMPLE_PHASE_SECONDS, Pod, Recording, Run
+from record import SAMPLE_PHASE_SECONDS, Recording, Run
 from software import PROGRAMS
 
 HERE = Path(__file__).parent
@@ -38,6 +37,7 @@ STARTS_PER_SECOND = 1
 #: The recorder goes first, so that it does not miss seconds; what it starts takes its turn as usual.
 NICENESS = -10
 _CALM = f"nice -n {-NICENESS}"
+_DIES = "setpriv --pdeathsig KILL"
 _UNTOLD: list[int | None] = [None] * 4
 _SIGNALS = {"HUP": signal.SIGHUP, "USR1": signal.SIGUSR1}
 
@@ -84,42 +84,32 @@ class FieldRun(Recording):
     def __init__(self, run: Run, setup: Setup, layout: cgroups.Layout, out: Path, work: Path, epoch: int) -> None:
         self._setup = setup
         self._group: Group | None = None
-        self._load: subprocess.Popen[bytes] | None = None
         self._pending, self._said = b"", [0, 0, 0]
         super().__init__(run, Path(), layout, out, work, epoch)
-
-    def _add(self, replica: int, version: int, now: float) -> None:
-        setup, run = self._setup, self.run
-        text = (
-            f"cd {setup.folder}; exec {_CALM} setpriv --pdeathsig KILL {setup.fill(setup.program.command)} >>log 2>&1"
-        )
-        if "<" in setup.program.command:
-            text = text.replace(" >>log 2>&1", " 2>>log")
-        container = Group(
-            ["/bin/sh", "-c", text],
-            {"PATH": "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin:/bin"}
-            | {name: setup.fill(value) for name, value in setup.program.environment.items()},
-            name=run.run,
-            layout=self._layout,
-            limit_bytes=run.limit_bytes,
-            back_off=BackOff(run.back_off_scale),
-        )
-        bits = f"{self._random.getrandbits(128):032x}"
-        pod = f"{self._names.replica_set(run.seed, version)}-{names.suffix(self._random)}"
-        self._pods.append(
-            Pod(container, pod, f"{bits[:8]}-{bits[8:12]}-{bits[12:16]}-{bits[16:20]}-{bits[20:]}", version, replica)
-        )
-        self._group = container
-        container.start(now)
-        entries = json.loads(run.components[0]) | {
-            "seed": run.seed, "window": run.window_seconds, "folder": str(setup.folder), "port": setup.port,
-        }  # fmt: skip
+        entries = {"seed": run.seed, "window": run.window_seconds, "folder": str(setup.folder), "port": setup.port}
+        entries |= json.loads(run.components[0])
         self._load = subprocess.Popen(
             [*_CALM.split(), sys.executable, str(HERE / "load.py"), json.dumps(entries)],
-            stdout=subprocess.PIPE, stderr=(setup.folder / "load.log").open("wb"), stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=(setup.folder / "load.log").open("wb"),
+            stdin=subprocess.DEVNULL,
+        )
         if self._load.stdout:
             os.set_blocking(self._load.stdout.fileno(), False)
+
+    def _container(self, pod: str, replica: int, version: int) -> Container:  # noqa: ARG002 - one pod, one version
+        program, fill = self._setup.program, self._setup.fill
+        log = "2>>log" if "<" in program.command else ">>log 2>&1"
+        self._group = Group(
+            ["/bin/sh", "-c", f"cd {self._setup.folder}; exec {_CALM} {_DIES} {fill(program.command)} {log}"],
+            {"PATH": "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin:/bin"}
+            | {name: fill(value) for name, value in program.environment.items()},
+            name=pod,
+            layout=self._layout,
+            limit_bytes=self.run.limit_bytes,
+            back_off=BackOff(self.run.back_off_scale),
+        )
+        return self._group
 
     def step(self, now: float) -> bool:
         """Measure once, with what the load has counted."""
@@ -135,7 +125,7 @@ class FieldRun(Recording):
 
     def _counted(self, second: int) -> tuple[int | None, ...]:
         """Give the lab's columns of truth as far as the load knows them: items times what one takes by plan."""
-        if self._load and self._load.stdout:
+        if self._load.stdout:
             self._pending += self._load.stdout.read() or b""
         *lines, self._pending = self._pending.split(b"\n")
         if lines:
@@ -167,11 +157,8 @@ class FieldRun(Recording):
 
     def close(self) -> None:
         """End everything and remove the folder."""
-        if self._load is not None:
-            self._load.kill()
-            self._load.wait()
-            if self._load.stdout:
-                self._load.stdout.close()
+        self._load.kill()
+        self._load.communicate()
         super().close()
         self._setup.remove(keep=self._out / f"{self.run.run}.txt")
 
