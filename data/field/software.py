@@ -82,8 +82,9 @@ def _script(part: str, package: str, allocator: str = "v8", runtime: str = "node
 
 
 def _piped(part: str, package: str, allocator: str, command: str) -> Program:
-    """Name a language server, which talks through two pipes."""
-    return Program(part, (package,), allocator, f"{command} <$dir/in >$dir/out", before="mkfifo $dir/in $dir/out")
+    """Name a language server, which talks through two pipes and keeps what it shares in its own folder."""
+    piped, own = f"{command} <$dir/in >$dir/out", {"HOME": "$dir", "TMPDIR": "$dir", "XDG_RUNTIME_DIR": "$dir"}
+    return Program(part, (package,), allocator, piped, before="mkfifo $dir/in $dir/out", environment=own)
 
 
 PROGRAMS = {
