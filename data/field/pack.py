@@ -74,7 +74,7 @@ def judge(planned: dict[str, Any], facts: Facts, whole: pl.DataFrame, met: int |
     grown = floor(whole, 0.75 * window, window) - floor(whole, 0.5 * window, 0.75 * window)
     later = floor(whole, 0.5 * (window + most), most) - floor(whole, 0.75 * window, window)
     rests = max(grown, later) <= REST * facts.level
-    if planned["bound_items"] and label.decidable and not (rests and met is not None and met < 0.85 * window):
+    if planned["bound_items"] and label.decidable and (met is None or met > 0.85 * window):
         why = "the bound is met only after the window"
         label.change(why, decidable=False, reason=why)
     elif label.decidable and not rests:
