@@ -330,7 +330,7 @@ def _runtimes() -> None:
          set_={"minutes": "1", "options": serial.format(160)}, **_http(_SESSION, kept=0))
     _run("tomcat", "garbage collected", "collect", 320, 560, rate=40, set_={"minutes": "1", "options": "-Xmx128m"},
          **_http("/examples/servlets/servlet/RequestInfoExample", kept=0))
-    keep, work, cache = _http("/keep/$n"), _http("/work/$n", kept=0), _http("/cache/$n")
+    keep, work, cache = _http("/keep/$n"), _http("/busy/$n", kept=0), _http("/cache/$n")
     _run("puma", "a list that only grows", "leak", 160, 500, size=4000, item=5000, rate=18, set_={"size": "4000"},
          **keep)
     _run("puma", "garbage collected", "collect", 128, 420, rate=25, set_={"size": "6000"}, **work)

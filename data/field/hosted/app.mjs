@@ -15,7 +15,7 @@ const uses = {
     const row = made(key);
     bus.on("tick", () => row.rows.length);
   },
-  work: (key) => made(key),
+  busy: (key) => made(key),
 };
 const name = process.env.FIELD_PACKAGE;
 if (name === "lru-cache") {

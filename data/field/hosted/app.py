@@ -1,7 +1,7 @@
 """Be the application of the servers of PyPI; the path says what is kept.
 
 ``/keep/N`` appends to a list of the module, ``/cache/K`` goes through a bounded cache, ``/all/N`` through one without a
-bound, ``/ttl/N`` keeps for 40 seconds, ``/work/N`` makes garbage only.
+bound, ``/ttl/N`` keeps for 40 seconds, ``/busy/N`` makes garbage only.
 """
 
 from __future__ import annotations
