@@ -4,12 +4,12 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
-CHECKED := rmtoolkit tests data/lab
+CHECKED := rmtoolkit tests data/lab data/field
 
-.PHONY: help install demo test check mypy pyright notebooks bench bench-leaks frozen mutants corpus
+.PHONY: help install demo test check mypy pyright notebooks bench bench-leaks frozen mutants corpus corpus-field
 
 help: ## List what make can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Make .venv with every extra, as requirements.lock says (make does this by itself when needed)
 
@@ -55,6 +55,13 @@ corpus: $(STAMP) ## Record the corpus anew (root, Linux, rustc; about an hour; g
 	@$(BIN)/python data/lab/record.py out/corpus/plan.jsonl --out out/corpus/raw --jobs 80
 	@cp data/corpus/overrides.csv out/corpus/new/
 	@$(BIN)/python data/lab/corpus.py out/corpus/raw out/corpus/new
+
+corpus-field: $(STAMP) ## Record the field corpus anew (root, Linux, data/field/README.md; about an hour; goes on where it stopped) into out/field
+	@mkdir -p out/field/raw out/field/new
+	@PYTHONPATH=data/lab $(BIN)/python data/field/runs.py > out/field/new/plan.jsonl
+	@PYTHONPATH=data/lab $(BIN)/python data/field/recorder.py out/field/new/plan.jsonl --out out/field/raw --tools out/field
+	@cp data/field/README.md out/field/new/
+	@PYTHONPATH=data/lab:. $(BIN)/python data/field/pack.py out/field/raw out/field/new
 
 # uv when there is one that runs, else venv and pip. A shim that points nowhere counts as missing: each is tried.
 $(STAMP): pyproject.toml requirements.lock

@@ -101,8 +101,8 @@ def told() -> dict[str, list[Any]]:
         "completeness": [plain(row) for row in several.completeness().iter_rows(named=True)],
         "html": markup(several._repr_html_()),
         "windows": [
-            repr(several.window(**asked))
-            for asked in ({"last": "6h"}, {"start": hour(50)}, {"end": hour(50), "last": "90m"})
+            repr(several.window(start, end, last=last))
+            for start, end, last in ((None, None, "6h"), (hour(50), None, None), (None, hour(50), "90m"))
         ],
         "frame": [several.frame().columns, *map(plain, several.frame().gather_every(2000).iter_rows())],
     }

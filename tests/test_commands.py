@@ -359,6 +359,26 @@ def test_record_of_a_process_hands_over_what_it_was_told(
     assert err == ("".join(f"\r{line}\x1b[K" for line in shown) if terminal else "")
 
 
+def test_a_report_is_printed_beside_the_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the same date in both."""
+    source = fleet.recording().filter(workload="few-samples").write(tmp_path / "few.parquet")
+    printed: list[str] = []
+
+    def prints(html: str, target: Path) -> None:
+        printed.append(html)
+        target.write_bytes(b"%PDF")
+
+    monkeypatch.setattr("rmtoolkit.views.report.files.print_page", prints)
+    page, paper = tmp_path / "week.html", tmp_path / "week.pdf"
+    words = ["report", str(source), "-o", str(page), "--pdf", str(paper), "--date", "2026-11-23T03:05"]
+    assert cli.main(words) == 0
+    assert printed == [page.read_text("utf-8")]
+    assert "23 Nov 2026 03:05" in printed[0]
+    assert capsys.readouterr().out.splitlines()[:2] == [f"Report: {page}", f"PDF: {paper}"]
+
+
 def test_a_thread_cannot_handle_signals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Elsewhere than in the main thread both commands leave signals alone."""
     monkeypatch.setattr("rmtoolkit.loaders.record_kubectl.record_kubectl", lambda *_, **__: _few())

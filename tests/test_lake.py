@@ -301,6 +301,16 @@ def test_a_damaged_file_is_named_and_the_rest_is_read(lake: rm.Lake, damage: str
     assert file.read_bytes() == bytes(data)
 
 
+def test_a_recording_put_among_the_files_is_told_from_a_partition(lake: rm.Lake) -> None:
+    """It has no sums: the one line says what it is and what was expected."""
+    lake.append(fleet(range(0, DAY, 600)))
+    file = lake.files()[0]
+    fleet(range(0, DAY, 600)).write(file)
+    said = "found 'a recording from elsewhere', expected a partition of a lake."
+    with pytest.raises(ReadError, match=f"{file.name}': {said}$"):
+        _lake_files.read_partition(file)
+
+
 def test_sums_tell_every_change_from_every_other() -> None:
     """Each container has a sum of its own: another value, unknown for 0, another time; nothing of its neighbour."""
     samples = fleet(range(0, 180, 60), ["api"]).samples.with_columns(

@@ -91,4 +91,4 @@ def write(file: Path, told: Mapping[str, Sequence[object]]) -> None:
 
 def changes(file: Path, told: Mapping[str, Sequence[object]]) -> list[str]:
     """Where it differs from what was stored."""
-    return list(differences(told, json.loads(file.read_text("utf-8"))))
+    return list(differences(json.loads(json.dumps(told)), json.loads(file.read_text("utf-8"))))

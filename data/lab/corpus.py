@@ -113,7 +113,7 @@ def truth(run: recorded.Recorded) -> pl.DataFrame:
     )
 
 
-def _stack(runs: list[recorded.Recorded], target: Path) -> None:
+def stack(runs: list[recorded.Recorded], target: Path, source: str) -> None:
     """Write all runs of a part as one recording."""
     parts = [export.recording(run) for run in runs]
     offset, containers, samples, events = 0, [], [], []
@@ -123,7 +123,7 @@ def _stack(runs: list[recorded.Recorded], target: Path) -> None:
         samples.append(part.samples.with_columns(shift.cast(pl.UInt32)))
         events.append(part.events.with_columns(shift.cast(pl.UInt32)))
         offset += part.containers.height
-    report = Report(sources=("the lab of rmtoolkit",))
+    report = Report(sources=(source,))
     normalise(pl.concat(containers), pl.concat(samples), pl.concat(events), report).write(target)
 
 
@@ -158,7 +158,7 @@ def main() -> None:
         made = [label_run(folder, run, overrides) for run in finished]
         made.sort(key=lambda pair: (pair[1]["shape"], pair[1]["run"]))
         runs, rows = [run for run, _ in made], [row for _, row in made]
-        _stack(runs, target / f"{part}.parquet")
+        stack(runs, target / f"{part}.parquet", "the lab of rmtoolkit")
         pl.concat([truth(run) for run in runs]).write_parquet(
             target / f"{part}_truth.parquet", compression="zstd", compression_level=19
         )

@@ -60,7 +60,7 @@ def judge(intended: dict[str, Any], facts: Facts, *, has_gauges: bool) -> Label:
     return label
 
 
-def _why_undecidable(facts: Facts) -> str:
+def why_undecidable(facts: Facts) -> str:
     """Say why a leak cannot be called from its window; empty when it can."""
     masked_by_kills = facts.kills >= 3 and facts.lost / facts.lives >= MATTERS * facts.level
     seen_seconds = facts.window - (facts.onset or 0)
@@ -80,7 +80,7 @@ def _judge_leak(label: Label, intended: dict[str, Any], facts: Facts, *, has_gau
         why = "nothing was lost in the window"
         label.change(why, leak=False, decidable=False, pattern="plateau", reason=why)
         return
-    why = _why_undecidable(facts)
+    why = why_undecidable(facts)
     if label.decidable and why:
         label.change(why, decidable=False, reason=why)
     elif not why and intended["shape"] == "faint_leak":

@@ -142,9 +142,17 @@ class Recording:
             self._add(replica, 1, float(epoch))
 
     def _add(self, replica: int, version: int, now: float) -> None:
-        run = self.run
-        pod = f"{self._names.replica_set(run.seed, version)}-{names.suffix(self._random)}"
+        pod = f"{self._names.replica_set(self.run.seed, version)}-{names.suffix(self._random)}"
         bits = f"{self._random.getrandbits(128):032x}"
+        container = self._container(pod, replica, version)
+        self._pods.append(
+            Pod(container, pod, f"{bits[:8]}-{bits[8:12]}-{bits[12:16]}-{bits[16:20]}-{bits[20:]}", version, replica),
+        )
+        container.start(now)
+
+    def _container(self, pod: str, replica: int, version: int) -> Container:
+        """Make the container of a pod, with the command that it runs."""
+        run = self.run
         environment = dict(run.environment)
         if run.allocator in ("jemalloc", "mimalloc"):
             environment["LD_PRELOAD"] = str(find_library(f"lib{run.allocator}"))
@@ -163,7 +171,7 @@ class Recording:
                 "stats-form": run.statistics["form"],
             }
         words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
-        container = Container(
+        return Container(
             [str(self._program), *words, *run.components],
             environment,
             name=f"{self._names.namespace}_{pod}_{self._names.container}",
@@ -171,10 +179,6 @@ class Recording:
             limit_bytes=run.limit_bytes,
             back_off=BackOff(run.back_off_scale),
         )
-        self._pods.append(
-            Pod(container, pod, f"{bits[:8]}-{bits[8:12]}-{bits[12:16]}-{bits[16:20]}-{bits[20:]}", version, replica),
-        )
-        container.start(now)
 
     def step(self, now: float) -> bool:
         """Measure once; returns whether the run has come to its end."""

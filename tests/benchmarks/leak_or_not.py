@@ -1,10 +1,11 @@
 """Score verdicts on the labelled corpus: the engine's, and those of the rules that others use.
 
-Usage: ``python tests/benchmarks/leak_or_not.py [--part dev] [--classifier all] [--level full] [--csv FILE]``. A
-classifier is a function from a `Recording` to a frame with `workload` (and `namespace`), `verdict` and, when it knows
-them, `leak_probability`, `pattern` and `hours_to_limit` with `_low` and `_high`.
+Usage: ``python tests/benchmarks/leak_or_not.py [--corpus lab] [--part dev] [--classifier all] [--level full]
+[--csv FILE]``. A classifier is a function from a `Recording` to a frame with `workload` (and `namespace`), `verdict`
+and, when it knows them, `leak_probability`, `pattern` and `hours_to_limit` with `_low` and `_high`.
 
-``--part sealed`` is for judging, never for tuning: each run on it is written to `sealed_runs.csv` beside this file.
+``--part sealed`` is for judging, never for tuning: each run on it is written to `sealed_runs.csv` beside this file
+(``--corpus field``: to `field_sealed_runs.csv`).
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[2]
 CORPUS: Final = ROOT / "data" / "corpus"
+FIELD: Final = ROOT / "data" / "field"
 SEALED_LOG: Final = Path(__file__).with_name("sealed_runs.csv")
+FIELD_SEALED_LOG: Final = SEALED_LOG.with_name("field_sealed_runs.csv")
 
 _ALLOCATOR: Final = (
     "allocated_bytes",
@@ -180,15 +183,19 @@ def record(scored: dict[tuple[str, str], Scores], log: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, judge, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", choices=("lab", "field"), default="lab")
     parser.add_argument("--part", choices=("dev", "sealed"), default="dev")
     parser.add_argument("--classifier", choices=(*CLASSIFIERS, "all"), default="all", metavar="NAME")
     parser.add_argument("--level", choices=tuple(LEVELS), default="full")
     parser.add_argument("--csv", type=Path, help="also write every figure of every slice, a row each")
     given = parser.parse_args(arguments)
-    for file in (CORPUS / f"{given.part}.parquet", CORPUS / f"{given.part}_labels.csv"):
+    folder, log, target = (
+        (FIELD, FIELD_SEALED_LOG, "corpus-field") if given.corpus == "field" else (CORPUS, SEALED_LOG, "corpus")
+    )
+    for file in (folder / f"{given.part}.parquet", folder / f"{given.part}_labels.csv"):
         if not file.exists():
-            sys.exit(f"{file} is not there. Hint: `make corpus` records the corpus.")
-    whole, all_labels = load(given.part, CORPUS)
+            sys.exit(f"{file} is not there. Hint: `make {target}` records the corpus.")
+    whole, all_labels = load(given.part, folder)
     names = list(CLASSIFIERS) if given.classifier == "all" else [given.classifier]
     first = names[0]
     judged = {}
@@ -198,7 +205,7 @@ def main(arguments: list[str] | None = None) -> None:
             judged[level, name] = join(CLASSIFIERS[name](recording), labels)
     scored = {key: score(frame) for key, frame in judged.items()}
     if given.part == "sealed":
-        record(scored, SEALED_LOG)
+        record(scored, log)
     here = {name: judged[given.level, name] for name in names}
     parts = [("evidence", level, scored[level, first]) for level in LEVELS]
     parts += [(kind, value, score(rows)) for kind, value, rows in slices(here[first])]
@@ -207,7 +214,7 @@ def main(arguments: list[str] | None = None) -> None:
         leak_tables.write(given.csv, given.level, scored, parts)
         print(f"\nEvery figure is in {given.csv}.")
     if given.part == "sealed":
-        print(f"\nThis run on sealed was recorded in {SEALED_LOG.name}, beside this program.")
+        print(f"\nThis run on sealed was recorded in {log.name}, beside this program.")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -36,9 +37,19 @@ def pytest_configure(config: pytest.Config) -> None:
         SEEN.start()
 
 
+def _forget() -> None:
+    """Clear what tests keep for each other: else only the first of them would be noted to run what made it."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("tests."):
+            for kept in list(vars(module).values()):
+                if callable(clear := getattr(kept, "cache_clear", None)):
+                    clear()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Note lines under the name of the test that runs them."""
+    _forget()
     SEEN.switch_context(item.nodeid)
     done = yield
     SEEN.switch_context("")

@@ -6,7 +6,8 @@ of our own. Which test runs which line is noted once for a state of the package 
 ones; some minutes; ``--tests tests/limits`` notes those only). Each change is then made in a copy under `out/mutants`
 and meets the tests that run its statement, one of each file in turn and fast before slow, until one fails. Test files
 written since the note was made are run whole. What is known already is not run again; a change that survived is, once
-the tests differ.
+the tests differ. Changes that nobody can see, because the result is the same, stand in ``equivalent.csv`` with the
+reason; the share that was noticed is given with and without them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import ast
 import concurrent.futures
+import csv
 import dataclasses
 import difflib
 import hashlib
@@ -134,6 +136,12 @@ class Mutant:
     def key(self) -> str:
         """Its name in the list of results."""
         return hashlib.sha256(f"{self.file}\n{self.line}\n{self.diff}".encode()).hexdigest()[:16]
+
+
+def equivalent() -> dict[tuple[str, str], str]:
+    """Read which changes make no difference, by file and change, and why."""
+    with Path(__file__).with_name("equivalent.csv").open(newline="", encoding="utf-8") as file:
+        return {(row["file"], f"-{row['before']}\n+{row['after']}"): row["why"] for row in csv.DictReader(file)}
 
 
 #: By line and kind of change: a node, and what to put in its place.
@@ -375,18 +383,25 @@ def meet(mutant: Mutant, facts: Known, changed: set[str], seconds: float, tree: 
 
 def show(drawn: dict[str, list[Mutant]], results: dict[str, dict[str, Any]]) -> None:
     """Print what was noticed by package, and each change that was not."""
-    fates = {name: Counter(results[mutant.key]["fate"] for mutant in mutants) for name, mutants in drawn.items()}
+    same = equivalent()
+    fates: dict[str, Counter[str]] = {}
+    for name, mutants in drawn.items():
+        fates[name] = Counter(results[mutant.key]["fate"] for mutant in mutants)
+        fates[name]["same"] = sum(
+            results[mutant.key]["fate"] == "survived" and (mutant.file, mutant.diff) in same for mutant in mutants
+        )
     fates["all"] = sum(fates.values(), Counter())
-    print(f"\n{'':12}{'killed':>8}{'survived':>10}{'not run':>9}{'noticed':>9}")
+    print(f"\n{'':12}{'killed':>8}{'survived':>10}{'the same':>10}{'not run':>9}{'noticed':>9}{'of real':>9}")
     for name, fate in fates.items():
         met = fate["killed"] + fate["survived"]
-        share = f"{fate['killed'] / met:.0%}" if met else "-"
-        print(f"{name:12}{fate['killed']:>8}{fate['survived']:>10}{fate['not run']:>9}{share:>9}")
+        shares = [f"{fate['killed'] / of:.0%}" if of else "-" for of in (met, met - fate["same"])]
+        counts = f"{fate['killed']:>8}{fate['survived']:>10}{fate['same']:>10}{fate['not run']:>9}"
+        print(f"{name:12}{counts}{shares[0]:>9}{shares[1]:>9}")
     for name, mutants in drawn.items():
         for mutant in sorted(mutants, key=lambda mutant: (mutant.file, mutant.line)):
             told = results[mutant.key]
             if told["fate"] != "killed":
-                why = told["by"] or f"{told['tests']} tests pass"
+                why = same.get((mutant.file, mutant.diff)) or told["by"] or f"{told['tests']} tests pass"
                 print(f"\n{name}: {mutant.file}:{mutant.line}: {told['fate']}, {why}\n{mutant.diff}")
 
 

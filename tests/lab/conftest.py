@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "data" / "lab"))
+for folder in ("lab", "field"):
+    sys.path.insert(0, str(ROOT / "data" / folder))
 
 EPOCH = 1_795_000_000
 

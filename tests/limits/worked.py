@@ -17,8 +17,9 @@ import polars as pl
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import baselines, explore, patches, recommend, risk
+from rmtoolkit.limits.backtest import mcnemar, wilson
 from rmtoolkit.limits.history import as_need
-from rmtoolkit.limits.risk import USUAL
+from rmtoolkit.limits.risk import USUAL, clopper_pearson
 from rmtoolkit.limits.what_if import of_workload
 from tests import fleet
 from tests.analysis.curves import MI
@@ -108,6 +109,15 @@ def advice() -> dict[str, list[Any]]:
 def pasts() -> dict[str, list[Any]]:
     """What would have been used, which kills a limit would have caused, and what the explorer says of both."""
     told: dict[str, list[Any]] = {"replayed": _rows(rm.replay(fleet.recording(), 128 * MI).gather_every(9), drop=())}
+    # What reaches a limit is not above it.
+    peaks = rm.classify(fleet.recording()).select("workload", "container", "peak_bytes")
+    for less in (0, 1):
+        at = rm.replay(
+            fleet.recording(), peaks.select("workload", "container", limit_bytes=pl.col("peak_bytes") - less)
+        )
+        told[f"at its peak less {less}"] = [
+            plain(row) for row in at.group_by("workload", "phase").len().sort("workload").rows()
+        ]
     own = fleet.recording().containers.select("workload", limit_bytes=pl.col("limit_bytes") // 2).unique()
     told["at half of its own limit"] = _rows(rm.replay(fleet.recording(), own), drop=())
     for options in CHANGES:
@@ -141,8 +151,8 @@ def pasts() -> dict[str, list[Any]]:
         need = known[name]
         past = of_workload(fleet.recording(), need.names)
         rows: list[Any] = [{"spike": plain(explore.measured_spike(past)), "history": past.history_seconds}]
-        for at, change in enumerate(changes):
-            scene = explore.scene(past, need, change, rm.Margins.shipped(), 0.05, whole=(None, True, False)[at % 3])
+        for change, whole in zip(changes, (None, True, False, None, True), strict=True):
+            scene = explore.scene(past, need, change, rm.Margins.shipped(), 0.05, whole=whole)
             after = {key: value for key, value in dataclasses.asdict(scene.found.need).items() if key != "ahead"}
             rows.append(plain({"need": after, "low": scene.low, "high": scene.high, "wide": scene.wide}))
             rows += [plain(level._asdict() | {"room": level.room(300 * MI)}) for level in scene.found.levels]
@@ -175,6 +185,11 @@ def past_weeks() -> dict[str, list[Any]]:
     ]
     short = weeks().window(end=dt.datetime.fromtimestamp(1_750_000_000 + 5 * 3600, dt.UTC))
     told["first hours"] = _rows(rm.recommend_limits(short))
+    counts = [(0, 0), (1, 1), (0, 7), (2, 9), (5, 5), (20, 40), (39, 40)]
+    told["tests"] = [
+        plain([one, two, *wilson(one, one + two), *clopper_pearson(one, one + two), mcnemar(one, two)])
+        for one, two in counts
+    ]
     return told | {
         "scores": scores,
         "said": [repr(found), repr(learnt), found.dominated_by(), rm.backtest(weeks(), history="7d").weeks.height],

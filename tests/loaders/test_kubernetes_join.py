@@ -443,14 +443,15 @@ def test_manifests_are_no_dumps(tmp_path: Path) -> None:
 
 
 def test_a_kill_before_the_first_sample_is_known_and_not_counted_as_watched(tmp_path: Path) -> None:
-    """The status tells of a kill last week; half an hour of samples without one is no rate of kills."""
+    """The status tells of a kill hours before: its limit is never called safe, and one kill is no certainty."""
     killed = status(restarts=1, last=ended(-9999, -9000), state=running(-8999))
     dump = listed(pod(API, container(limit="300Mi"), statuses=(killed,), created=-9999))
     recording = rm.read(save(tmp_path, top(FLAT), dump))
     assert "oom_kill" in recording.events["kind"].to_list()
     chance = classify(recording)["oom_probability_7d"].item()
     without = rm.read(save(tmp_path, top(FLAT), listed(pod(API, container(limit="300Mi"), created=-9999))))
-    assert chance == classify(without)["oom_probability_7d"].item()
+    assert classify(without)["oom_probability_7d"].item() < 0.05
+    assert 0.5 < chance < 0.95
 
 
 def test_whole_mebibytes_do_not_hide_a_slow_leak_nor_make_one(tmp_path: Path) -> None:

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import ipywidgets
+import numpy as np
 import polars as pl
 
 import rmtoolkit as rm
 from rmtoolkit._accepted import Acknowledgement
 from rmtoolkit.analysis import heap_answers
 from rmtoolkit.views import (
+    _plot,
     charts,
     exports,
     heap,
@@ -238,7 +240,53 @@ def boards() -> dict[str, list[Any]]:
     return told
 
 
-PARTS: Final = (page, words, pictures, heaps, boards)
+def axes() -> dict[str, list[Any]]:
+    """Where ticks stand and what they say, how scales go there and back, and where labels are pushed to."""
+    start = timeline.ms(BEGIN)
+    day = 86_400_000
+    spans = (9_000, 400_000, 2 * 3_600_000, day // 2, day, 3 * day, 9 * day, 40 * day, 300 * day)
+    scales = [_plot.Scale(16.0, 4096.0, 40.0, 360.0, grows) for grows in _plot.Grows]
+    values = (16.0, 20.0, 100.0, 1000.0, 4096.0, 5000.0)
+    wanted: tuple[list[int], ...] = ([], [5], [5, 6, 7], [0, 50, 52, 100], [90, 95, 99, 100], [-9, 3, 40, 41, 42, 200])
+    boxes = [
+        _plot.text_box(30, 20, "ab W", anchor, bold=bold)
+        for anchor in ("start", "middle", "end")
+        for bold in (False, True)
+    ]
+    return {
+        "memory": [_plot.memory_ticks(top) for top in (0, 1, 500, 1e5, 3e6, 2.6e8, 3e9, 4.2e10)],
+        "limit": [_plot.limit_ticks(low * MI, high * MI, 400, 80) for low, high in ((1, 2), (100, 164), (64, 8192))],
+        "doubled": [_plot.limit_ticks(low * MI, high * MI, 300, 70, doubled=True) for low, high in ((1, 9), (5, 9000))],
+        "chance": [_plot.chance_ticks(), _plot.share_ticks(0.21, 0.8), _plot.share_ticks(-0.4, 1)],
+        "money": [[_plot.money_step(top), _plot.money_ticks(top)] for top in (0.003, 0.9, 4.4, 18, 99, 1234, 56_789)],
+        "time": [
+            _plot.time_ticks(start + 12_345, start + 12_345 + span, width) for span in spans for width in (300, 900)
+        ],
+        "age": [list(_plot.age_ticks(end)) for end in (1e4, 1e5, 2e6, 4e7, 2e8, 9e9)],
+        "count": [_plot.count_step(most, ticks) for most in (1, 9, 17, 40, 333, 12_345, 5e7) for ticks in (4, 8)],
+        "scale": [
+            [round(scale.at(value), 3), round(scale.back(scale.at(value)), 3)] for scale in scales for value in values
+        ],
+        "spread": [[round(place, 2) for place in _plot.spread(list(map(float, one)), 12, 0, 100)] for one in wanted],
+        "boxes": [[round(edge, 2) for edge in box] for box in boxes],
+        "overlaps": [[one.overlaps(other), one.holds(other)] for one in boxes[:3] for other in boxes],
+        "stretches": [
+            _plot.stretches(np.array(times), np.array(life))
+            for times, life in (
+                ([0, 1, 2, 9, 10], [0] * 5),
+                ([0, 1, 2, 3], [0, 0, 1, 1]),
+                ([0, 1, 2, 5, 6], [0] * 5),
+                ([], []),
+            )
+        ],
+        "thin": [
+            _plot.thin(np.arange(200) * 5, (np.arange(200) * 7 % 31).astype(float), 0, 1000, bins)[0].tolist()[:40]
+            for bins in (5, 20, 200)
+        ],
+    }
+
+
+PARTS: Final = (page, words, pictures, axes, heaps, boards)
 
 
 if __name__ == "__main__":

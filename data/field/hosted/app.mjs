@@ -1,0 +1,73 @@
+// The same for node, deno and bun; a session or a cache is that of a package out of npm where the path names one.
+import { createServer } from "node:http";
+import { EventEmitter } from "node:events";
+import process from "node:process";
+
+const size = Number(process.env.FIELD_SIZE ?? 2000);
+const kept = new Map();
+const bus = new EventEmitter();
+bus.setMaxListeners(0);
+const made = (key) => ({ key, rows: Array.from({ length: size / 100 }, (_, i) => `row ${i} of ${key} ${Math.random()}`) });
+
+const uses = {
+  keep: (key) => kept.set(key, made(key)),
+  listen: (key) => {
+    const row = made(key);
+    bus.on("tick", () => row.rows.length);
+  },
+  busy: (key) => made(key),
+};
+const name = process.env.FIELD_PACKAGE;
+if (name === "lru-cache") {
+  const { LRUCache } = await import("lru-cache");
+  const cache = new LRUCache({ max: Number(process.env.FIELD_ENTRIES ?? 3000) });
+  uses.cache = (key) => cache.get(key) ?? cache.set(key, made(key));
+} else if (name === "prom-client") {
+  const { Counter } = await import("prom-client");
+  const counter = new Counter({ name: "requests_total", help: "requests", labelNames: ["path"] });
+  uses.label = (key) => counter.inc({ path: `/items/${key}` });
+} else if (name === "@swc/core") {
+  const { transform } = await import("@swc/core");
+  const source = Array.from({ length: 120 }, (_, i) => `export const f${i} = async (x: number) => x?.y ?? ${i};`).join("\n");
+  uses.build = (key) => transform(`${source}\n// ${key}`, { jsc: { parser: { syntax: "typescript" }, target: "es2015" } });
+} else if (name === "lightningcss") {
+  const { transform } = await import("lightningcss");
+  const rules = Array.from({ length: 300 }, (_, i) => `.c${i} { .d { color: lab(${i % 100}% 20 30); inset: ${i}px } }`).join("\n");
+  const last = [];
+  uses.build = (key) => transform({ filename: "a.css", code: new TextEncoder().encode(`${rules}/* ${key} */`), minify: true });
+  uses.results = (key) => last.push(uses.build(key).code);
+} else if (name === "@tursodatabase/database") {
+  const { connect } = await import("@tursodatabase/database");
+  const db = await connect(":memory:");
+  await db.exec("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)");
+  const put = await db.prepare("INSERT OR REPLACE INTO t VALUES (?, ?)");
+  uses.keep = (key) => put.run(Number(key), "x".repeat(size));
+  uses.same = (key) => put.run(Number(key) % 500, "x".repeat(size));
+}
+
+if (name === "express-session") {
+  const express = (await import("express")).default;
+  const session = (await import("express-session")).default;
+  const age = process.env.FIELD_AGE ? Number(process.env.FIELD_AGE) : undefined;
+  const app = express();
+  app.use(session({ secret: "s", resave: false, saveUninitialized: true, cookie: { maxAge: age } }));
+  app.get("/visit/:key", (request, response) => {
+    request.session.basket = made(request.params.key).rows;
+    response.send("ok");
+  });
+  app.listen(Number(process.env.FIELD_PORT), "127.0.0.1");
+} else if (name === "aedes") {
+  const { Aedes } = await import("aedes");
+  const { createServer: tcp } = await import("node:net");
+  const broker = Aedes.createBroker ? await Aedes.createBroker() : new Aedes();
+  tcp(broker.handle).listen(Number(process.env.FIELD_PORT), "127.0.0.1");
+} else if (name === "ws") {
+  const { WebSocketServer } = await import("ws");
+  new WebSocketServer({ port: Number(process.env.FIELD_PORT), host: "127.0.0.1" });
+} else {
+  createServer(async (request, response) => {
+    const [, use, key] = request.url.split("/");
+    await uses[use](key);
+    response.end(JSON.stringify(made(key)));
+  }).listen(Number(process.env.FIELD_PORT), "127.0.0.1");
+}

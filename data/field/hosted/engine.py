@@ -1,0 +1,195 @@
+"""Put an engine of PyPI behind lines of text: ``engine.py NAME PORT``; a line ``USE NUMBER`` is a unit of work."""
+
+from __future__ import annotations
+
+import os
+import socketserver
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIZE = int(os.environ.get("FIELD_SIZE", "2000"))
+ENTRIES = int(os.environ.get("FIELD_ENTRIES", "3000"))
+Uses = dict[str, "Callable[[int], Any]"]
+
+
+def _text() -> str:
+    return os.urandom(SIZE // 2).hex()
+
+
+def polars() -> Uses:
+    """Make frames: kept in a list, or grouped and dropped."""
+    import polars as pl
+
+    kept: list[Any] = []
+
+    def job(number: int) -> Any:  # noqa: ANN401
+        frame = pl.DataFrame({"a": range(SIZE)}).with_columns(
+            b=pl.col("a") * number % 97, c=pl.col("a").cast(pl.String)
+        )
+        return frame.group_by("b").agg(pl.col("a").sum(), pl.col("c").first())
+
+    return {"keep": lambda number: kept.append(job(number)), "work": job}
+
+
+def tantivy() -> Uses:
+    """Build an index: documents committed now and then, to memory or to a folder."""
+    import tantivy as engine
+
+    schema = engine.SchemaBuilder().add_text_field("body", stored=True).build()
+    memory = engine.Index(schema)
+    disk = engine.Index(schema, path=tempfile.mkdtemp(dir="."))
+    writers: dict[str, Any] = {}
+
+    def add(name: str, index: Any, number: int) -> None:  # noqa: ANN401
+        if name not in writers:
+            writers[name] = index.writer(heap_size=15_000_000, num_threads=1)
+        body = " ".join(f"w{(number * 31 + i * i) % 9973}" for i in range(SIZE // 8))
+        writers[name].add_document(engine.Document(body=[f"{body} {number}"]))
+        if number % 40 == 0:
+            writers[name].commit()
+
+    return {"keep": lambda number: add("memory", memory, number), "work": lambda number: add("disk", disk, number)}
+
+
+def surrealdb() -> Uses:
+    """Fill a database in memory: new records, or the same ones again."""
+    from surrealdb import Surreal
+
+    db = Surreal("mem://")
+    db.__enter__()
+    db.use("a", "b")
+
+    def put(number: int) -> None:
+        db.query(f"UPSERT t:{number} SET v = '{_text()}'")
+
+    return {"keep": put, "same": lambda number: put(number % 300)}
+
+
+def moka() -> Uses:
+    """Fill a cache with a bound."""
+    from moka_py import Moka
+
+    cache: Any = Moka(ENTRIES)
+    return {"put": lambda number: cache.set(number, _text())}
+
+
+def cachebox() -> Uses:
+    """Fill a cache whose entries expire."""
+    import cachebox as engine
+
+    cache: Any = engine.TTLCache(1_000_000, float(os.environ.get("FIELD_TTL", "40")))
+    return {"put": lambda number: cache.insert(number, _text())}
+
+
+def pycrdt() -> Uses:
+    """Edit a shared document: text is added, or replaced."""
+    from pycrdt import Doc, Text
+
+    doc: Any = Doc()
+    doc["text"] = text = Text()
+
+    def replace(number: int) -> None:
+        del text[:]
+        text.insert(0, f"{number} {_text()}")
+
+    return {"keep": lambda number: text.insert(0, f"{number} {_text()}"), "same": replace}
+
+
+def tokenizers() -> Uses:
+    """Tokenize, or add each word as a token."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    engine = Tokenizer(models.BPE())
+    engine.pre_tokenizer = pre_tokenizers.Whitespace()
+    engine.train_from_iterator(
+        [f"{_text()} {i}" for i in range(200)], trainers.BpeTrainer(vocab_size=2000, show_progress=False)
+    )
+    return {
+        "add": lambda number: engine.add_tokens([f"token-{number}-{i}-{_text()[:40]}" for i in range(10)]),
+        "work": lambda number: engine.encode_batch([f"{_text()} {number} {i}" for i in range(4)]),
+    }
+
+
+def pydantic() -> Uses:
+    """Make a model for each request, or validate with one."""
+    from pydantic import TypeAdapter, create_model
+
+    fields: Any = {f"f{i}": (str, "x") for i in range(12)}
+    fixed = create_model("Fixed", **fields)
+    kept: list[Any] = []
+    adapter = TypeAdapter(list[fixed])  # type: ignore[valid-type]
+    rows = [{f"f{i}": "y" * 40 for i in range(12)}] * 100
+    return {
+        "keep": lambda number: kept.append(create_model(f"M{number}", **fields)),
+        "work": lambda _: adapter.dump_json(adapter.validate_python(rows)),
+    }
+
+
+def rustworkx() -> Uses:
+    """Let a graph grow, or search one of a fixed size."""
+    import rustworkx as engine
+
+    graph: Any = engine.PyDiGraph()
+    fixed: Any = engine.undirected_gnp_random_graph(1500, 0.01, seed=1)
+
+    def grow(number: int) -> None:
+        nodes = graph.add_nodes_from([f"{number}/{i}" for i in range(SIZE // 20)])
+        graph.add_edges_from([(nodes[0], node, number) for node in nodes])
+
+    return {"keep": grow, "work": lambda number: engine.dijkstra_shortest_paths(fixed, number % 1500)}
+
+
+def turso() -> Uses:
+    """Fill an SQL database in memory."""
+    import turso as engine
+
+    db: Any = engine.connect(":memory:")
+    db.execute("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)")
+
+    def put(number: int) -> None:
+        db.execute("INSERT OR REPLACE INTO t VALUES (?, ?)", (number, _text()))
+        db.commit()
+
+    return {"keep": put, "same": lambda number: put(number % 400)}
+
+
+def duckdb() -> Uses:
+    """Let a table grow, or run jobs over a fixed one."""
+    import duckdb as engine
+
+    db: Any = engine.connect(":memory:", config={"memory_limit": "1GB", "threads": 1})
+    db.execute("CREATE TABLE t (k BIGINT, v VARCHAR)")
+    db.execute("CREATE TABLE fixed AS SELECT i AS k, i % 97 AS g, random()::VARCHAR AS v FROM range(50000) r(i)")
+    job = "SELECT g, max(v), count(DISTINCT k) FROM fixed GROUP BY g ORDER BY 2"
+    return {
+        "keep": lambda n: db.execute(
+            "INSERT INTO t SELECT ?, random()::VARCHAR || ? FROM range(20)", (n, _text()[:200])
+        ),
+        "work": lambda _: db.execute(job).fetchall(),
+    }
+
+
+ENGINES = (polars, tantivy, surrealdb, moka, cachebox, pycrdt, tokenizers, pydantic, rustworkx, turso, duckdb)
+
+
+def main() -> None:
+    """Serve one engine."""
+    uses = next(engine for engine in ENGINES if engine.__name__ == sys.argv[1])()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            for line in self.rfile:
+                use, number = line.split()
+                uses[use.decode()](int(number))
+                self.wfile.write(b"ok\n")
+
+    socketserver.TCPServer.allow_reuse_address = True
+    socketserver.TCPServer(("127.0.0.1", int(sys.argv[2])), Handler).serve_forever()
+
+
+if __name__ == "__main__":
+    main()
