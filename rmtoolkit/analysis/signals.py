@@ -611,30 +611,39 @@ def _rests(values: Array, noise: Array) -> tuple[Array, Array]:
     """Find how long the last rest is, and what it lacks to be longer than those before it on lower ground."""
     bins = values.shape[1]
     smooth = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(values, ((0, 0), (2, 2)), "edge"), 5, axis=1), 2)
-    span = smooth.max(axis=1) - smooth.min(axis=1)
-    slack = np.maximum.reduce([th.REST_NOISE * noise, th.REST_SHARE * np.abs(smooth[:, -1]), th.REST_RANGE * span])
-    rest, lacks = np.zeros(len(values)), np.zeros(len(values))
-    for row, (line, near) in enumerate(zip(smooth, slack, strict=True)):
-        end = np.median(line[-max(2, bins // 24) :])
-        away = np.flatnonzero(np.abs(line - end) > near)
-        last = bins - 1 - (away[-1] if len(away) else -1)
-        rest[row] = last / bins
-        begin, before = 0, []
-        # Rests before it: stretches that stay within the slack of where they begin.
-        for place in range(1, bins - last + 1):
-            if place == bins - last or abs(line[place] - np.median(line[begin:place])) > near:
-                if place - begin >= max(3, bins // 12):
-                    before.append((float(np.median(line[begin:place])), begin, place))
-                begin = place
-        if before and end - max(level for level, *_ in before) > th.REST_RISE * near:
+    lowest = smooth.min(axis=1)
+    slack = np.maximum.reduce(
+        [th.REST_NOISE * noise, th.REST_SHARE * np.abs(smooth[:, -1]), th.REST_RANGE * (smooth.max(axis=1) - lowest)]
+    )
+    end = np.median(smooth[:, -max(2, bins // 24) :], axis=1)
+    away = np.abs(smooth - end[:, None]) > slack[:, None]
+    last = np.where(away.any(axis=1), away[:, ::-1].argmax(axis=1), bins)
+    lacks = np.zeros(len(values))
+    for row in np.flatnonzero(end - lowest > th.REST_RISE * slack):
+        before = _rests_before(smooth[row, : bins - last[row]].tolist(), slack[row], max(3, bins // 12))
+        if before and end[row] - max(level for level, *_ in before) > th.REST_RISE * slack[row]:
             # The first rest may have begun before the window did, and no step came before it.
             longest = max((to - since) * (1.0 if since else th.FIRST_REST) for _, since, to in before)
             # Steps that grow are those of something that doubles: each rest is twice as long as the one before.
             level, _, to = before[-1]
-            abrupt = bins - last - to <= bins // 12
-            grows = len(before) > 1 and end - level > th.STEPS_GROW * (level - before[-2][0]) > 0
-            lacks[row] = max(longest * (th.DOUBLES if grows and abrupt else th.OUTLASTS) - last, 0) / bins
-    return rest, lacks
+            abrupt = bins - last[row] - to <= bins // 12
+            grows = len(before) > 1 and end[row] - level > th.STEPS_GROW * (level - before[-2][0]) > 0
+            lacks[row] = max(longest * (th.DOUBLES if grows and abrupt else th.OUTLASTS) - last[row], 0) / bins
+    return last / bins, lacks
+
+
+def _rests_before(line: list[float], slack: float, shortest: int) -> list[tuple[float, int, int]]:
+    """Find stretches that stay within the slack of their mean so far: level, begin and end of each."""
+    found, begin, total = [], 0, line[0] if line else 0.0
+    for place in range(1, len(line) + 1):
+        mean = total / (place - begin)
+        if place == len(line) or abs(line[place] - mean) > slack:
+            if place - begin >= shortest:
+                found.append((mean, begin, place))
+            begin, total = place, 0.0
+        if place < len(line):
+            total += line[place]
+    return found
 
 
 def _begun(values: Array, first: Array, last: Array) -> Array:

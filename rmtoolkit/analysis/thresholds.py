@@ -211,7 +211,7 @@ OUTLASTS: Final = 0.9
 #: The first rest, before which no step was seen, counts this share.
 FIRST_REST: Final = 0.7
 #: Growth that has ended is at rest where the last rest fills this share of the window, and outlasts those before.
-LONG_REST: Final = 0.18
+LONG_REST: Final = 0.21
 DOUBLES: Final = 2.2
 STEPS_GROW: Final = 1.3
 #: Movement inside a rest: so many deviations, this share of the level, and of the whole range.
