@@ -167,7 +167,8 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         kept = json.loads(metadata[_METADATA_KEY])
         containers = pl.read_json(kept["containers"].encode(), schema=CONTAINERS)
         events = pl.read_json(kept["events"].encode(), schema={**EVENTS, "time": pl.Int64()})
-        report = _as_report(json.loads(kept["report"]))
+        told = json.loads(kept["report"])
+        report = Report(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
         rows = pl.scan_parquet(for_polars(file)).select(pl.len()).collect().item()
         counts = kept.get("rows")
         known = isinstance(counts, list) and len(counts) == containers.height and sum(counts) == rows
@@ -176,11 +177,6 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         signals = tuple(name for name in SIGNALS if name in kept.get("signals", SIGNALS) and name in there)
     stored = Stored(file, rows, signals, tuple(counts) if known else None, stamp)
     return containers, stored, events.with_columns(pl.col("time").cast(TIME)), report
-
-
-def _as_report(kept: dict[str, Any]) -> Report:
-    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
-    return Report(**fields)
 
 
 __all__ = [

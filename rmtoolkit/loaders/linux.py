@@ -305,16 +305,13 @@ class _Reader:
         self._log.stamps.append((stamp, text))
         if own or last is None:
             self._stamp = len(self._log.stamps) - 1
-            self._new_tick(line)
+            self._tick += 1
+            self._seen = {}
+            self._block = self._add(line)
         elif last.milliseconds // 1000 != stamp.milliseconds // 1000:
             # The lines of one snapshot may be stamped apart: what comes again tells a new one.
             self._stamp = len(self._log.stamps) - 1
             self._block = None
-
-    def _new_tick(self, line: int) -> None:
-        self._tick += 1
-        self._seen = {}
-        self._block = self._add(line)
 
     def _add(self, line: int) -> Block:
         block = Block(line, self._subject, self._stamp, max(0, self._tick))

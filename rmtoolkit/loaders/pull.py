@@ -175,7 +175,10 @@ class _Work:
                 self.samples += recording.samples.height
                 since = until - self.overlap - _BEFORE
                 there = pl.concat([there.filter(pl.col("time") > since), _instants(kept, since)])
-                self._measure(recording.samples.height, until - context)
+                # The next piece has about as many samples as memory is meant for.
+                rows = recording.samples.height
+                wanted = (until - context) * (_ROWS / rows) if rows else _LONGEST
+                self.length = min(max(wanted, _SHORTEST, 2 * self.grain), _LONGEST, 24 * self.length)
             if whole:
                 self.lake.note_pulled(self.source, begin, until)
             self.pieces += 1
@@ -197,11 +200,6 @@ class _Work:
         if self.step is not None:
             until = max(begin + self.grain, _floor(until, self.grain))
         return min(until, stop)
-
-    def _measure(self, rows: int, length: dt.timedelta) -> None:
-        """Let the next piece have about as many samples as memory is meant for."""
-        wanted = length * (_ROWS / rows) if rows else _LONGEST
-        self.length = min(max(wanted, _SHORTEST, 2 * self.grain), _LONGEST, 24 * self.length)
 
     def _there(self, start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
         """List the instants that the lake has in a stretch."""

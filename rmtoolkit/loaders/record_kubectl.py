@@ -186,7 +186,9 @@ class Sampler:
         now = _now()
         try:
             if self.namespace is None and not self.everywhere:
-                self.namespace = self._own_namespace()
+                view = ("config", "view", "--minify", "--output=jsonpath={..namespace}")
+                own = self.client.run(*view, timeout_seconds=self.timeout_seconds).decode("utf-8", "replace").strip()
+                self.namespace = own or "default"
             answer = self._choose() if self._source is None else self._metrics(self._source)
         except KubectlError as error:
             self.failed += 1
@@ -215,12 +217,6 @@ class Sampler:
             for resource in ("nodes", "resourcequotas") if first else ():
                 self._list(f"get {resource}", self._objects(resource) or ())
             self._look_at_owners(changed)
-
-    def _own_namespace(self) -> str:
-        view = ("config", "view", "--minify", "--output=jsonpath={..namespace}")
-        return (
-            self.client.run(*view, timeout_seconds=self.timeout_seconds).decode("utf-8", "replace").strip() or "default"
-        )
 
     def _choose(self) -> dict[str, Any]:
         """Find the best that the server has."""

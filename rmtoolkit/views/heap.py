@@ -75,7 +75,8 @@ def heap_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> P
     plot.bottom_axis(_timed(begin, end) if timed else _counted(begin, end), marks=False)
     below = "since the recording began" if timed else "pictures, in the order in which they were taken"
     plot.write(_RIGHT, _BASE + 34, "end", below, "note")
-    looks = _looks(names, grows)
+    calm, alarms = iter(_FILLS), iter(("alarm", "alarm-faint"))
+    looks = ["cache" if name == OTHERS else next(alarms if name in grows else calm, "whole") for name in names]
     edges = [((clock, edge),) for edge in levels.cumsum(axis=0)]
     for at, (look, edge) in enumerate(zip(looks, edges, strict=True)):
         plot.add(_plot.Area(look, edge, edges[at - 1] if at else None))
@@ -107,13 +108,6 @@ def _ordered(names: list[str], levels: _plot.Floats, grows: set[str], top: float
     shown = [names[place] for place in kept] + ([OTHERS] if rest else [])
     parts = [levels[place] for place in kept] + ([levels[rest].sum(axis=0)] if rest else [])
     return shown, np.array(parts)
-
-
-def _looks(names: list[str], grows: set[str]) -> list[str]:
-    """Choose a look for each function."""
-    calm = iter(_FILLS)
-    alarms = iter(("alarm", "alarm-faint"))
-    return ["cache" if name == OTHERS else next(alarms if name in grows else calm, "whole") for name in names]
 
 
 def _resident(heap: HeapProfile, end: float) -> _plot.Piece | None:

@@ -543,7 +543,10 @@ class LimitExplorer(Board):
         place = None if ours is None else 100 * (ours / MI - low) / max(high - low, 1e-9)
         self._tick.value = "" if place is None else _tick(place)
         points = named(found)
-        self._presets.options = [(_button(point.name, point.limit_bytes), point.limit_bytes) for point in points]
+        self._presets.options = [
+            (f"{point.name} {text.memory(point.limit_bytes).removesuffix(' Mi')}", point.limit_bytes)
+            for point in points
+        ]
         self._press()
         self._about.value = _about(found, self._needs[self.workload])
 
@@ -596,10 +599,6 @@ _FINE: Final = 64
 def _unit(name: str) -> int:
     """Say how many units of a trait are one of its slider's."""
     return MI if name.endswith("_bytes") else 1
-
-
-def _button(name: str, limit: int) -> str:
-    return f"{name} {text.memory(limit).removesuffix(' Mi')}"
 
 
 def _tick(place: float) -> Markup:
