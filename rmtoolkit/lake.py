@@ -539,7 +539,6 @@ def _lock(descriptor: int) -> None:
 
 
 def _opened(files: Sequence[Path]) -> tuple[list[tuple[Path, pl.DataFrame]], list[ReadError]]:
-    """Read who is in each file."""
     heads: list[tuple[Path, pl.DataFrame]] = []
     failed: list[ReadError] = []
     for file in files:
@@ -551,7 +550,6 @@ def _opened(files: Sequence[Path]) -> tuple[list[tuple[Path, pl.DataFrame]], lis
 
 
 def _looked_at(lake: Lake) -> Recording:
-    """Read what is looked at, bucket by bucket."""
     files = lake.files()
     heads, failed = _opened(files)
     buckets: dict[Path, list[Path]] = {}

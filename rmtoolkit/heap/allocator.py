@@ -203,7 +203,6 @@ def _arena(row: Row, arena: Mapping[str, Any], page: int | None) -> Row:
 
 
 def _bins(arena: Mapping[str, Any], sizes: tuple[list[Any], list[Any]], page: int | None) -> Iterator[Row]:
-    """Give the sizes in which an arena has slabs or blocks."""
     found = arena.get("bins")
     for place, values in enumerate(found if isinstance(found, list) else []):
         kind = values if "size" in values else sizes[0][place] if place < len(sizes[0]) else {}

@@ -116,8 +116,6 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
 def _summary(
     form: str, command: str | None, amounts: Mapping[str, Sequence[int | None]], *, sampled: bool = False
 ) -> HeapSummary:
-    """Add up what the stacks say."""
-
     def total(column: str) -> int | None:
         values = amounts.get(column, [None])
         known = [value for value in values if value is not None]
@@ -486,8 +484,6 @@ _ADDRESSES: Final = re.compile(r"@((?: *0x[0-9a-fA-F]{1,16}(?=\s|$))*)\s*$")
 
 @dataclass(slots=True)
 class _Dump:
-    """What stands in one file."""
-
     rate: int = 1
     format: str = "jeprof"
     totals: tuple[int, int, int, int] | None = None
@@ -818,7 +814,6 @@ def _numbers_pprof(message: dict[int, list[int | bytes]], field_number: int) -> 
 
 
 def _top(profile: _Profile, number: int, value: int | bytes) -> None:
-    """Take one field of the profile."""
     if number == _PERIOD and isinstance(value, int):
         profile.period = _signed(value)
     elif number == _STRING and isinstance(value, bytes):

@@ -260,7 +260,6 @@ class Tables:
 
 
 def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Put the parts of a table together, once."""
     if not parts:
         return np.empty((0, 2), np.int64)
     if len(parts) > 1:
@@ -394,8 +393,6 @@ LATE: Final = "stamps of time out of order"
 
 @dataclass(slots=True)
 class _Found:
-    """A file that was read to its end."""
-
     blocks: Blocks
     tables: Tables
     account: Account
@@ -481,7 +478,6 @@ def _parts(blocks: Blocks, tables: Tables) -> Iterator[_Part]:
 
 
 def _read(path: str | os.PathLike[str]) -> _Found:
-    """Go through the file once."""
     blocks = Blocks(path, expected=EXPECTED, block_bytes=_BLOCK_BYTES)
     tally = Tally()
     tables = Tables(blocks.path)
@@ -532,7 +528,6 @@ def _is_hex(word: bytes) -> bool:
 
 
 def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
-    """Put everything together."""
     tables, account = found.tables, found.account
     counts = found.tally.counts.reshape(-1, 2)[: len(found.sizes)]
     # Only in a damaged file more is freed than was allocated.

@@ -652,7 +652,6 @@ def _running(recording: Recording) -> pl.DataFrame:
 
 
 def _tops(used: pl.DataFrame) -> pl.DataFrame:
-    """Find the highest use of each pod, and when it was first."""
     first = run_starts(used["container_id"])
     values = used["used_bytes"].to_numpy()
     tops = [

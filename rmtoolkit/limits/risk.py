@@ -535,7 +535,6 @@ def risk(need: Need, limit_bytes: float, scores: npt.NDArray[np.float64]) -> Ris
 
 
 def _tried(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -> pl.DataFrame:
-    """Put every workload beside the limits to try for it."""
     if isinstance(limits, pl.DataFrame):
         if "limit_bytes" not in limits.columns:
             msg = f"The frame of limits needs a column 'limit_bytes', found {', '.join(limits.columns)}."

@@ -587,7 +587,6 @@ def _amounts(frame: pl.DataFrame, column: str, path: str | os.PathLike[str]) -> 
 def _told_apart(
     rows: pl.DataFrame, path: str | os.PathLike[str], *, containers: bool | None
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Say which of two names is which."""
     if "one" not in rows.columns:
         return rows, ()
     first = rows["number"][0], rows["text"][0]
@@ -628,8 +627,6 @@ _KIBIBYTES: Final = r"^([0-9]{1,15})Ki$"
 
 @dataclass(slots=True)
 class _Found:
-    """What has been read so far."""
-
     rows: list[_Row] = field(default_factory=list)
     failures: list[tuple[int, int | None, None, str, bool]] = field(default_factory=list)
     stamps: list[tuple[Stamp, str]] = field(default_factory=list)
@@ -719,7 +716,6 @@ def _between(text: str, line: int, found: _Found) -> None:
 
 
 def _document(document: Any, line: int, table: int, found: _Found) -> None:  # noqa: ANN401 - any JSON
-    """Read one answer of the server."""
     if not isinstance(document, dict):
         return
     if isinstance(document.get("kubectl"), str):
@@ -768,7 +764,6 @@ def _recorded(document: Mapping[str, Any], line: int, table: int, found: _Found)
 
 
 def _pod(item: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
-    """Read the containers of one pod."""
     metadata = mapping(item, "metadata")
     place = found.place(item.get("timestamp"))
     if place is None:

@@ -132,8 +132,6 @@ def pull(
 
 @dataclass(slots=True)
 class _Work:
-    """One pull under way."""
-
     server: Prometheus
     lake: Lake
     source: str
@@ -202,7 +200,6 @@ class _Work:
         return min(until, stop)
 
     def _there(self, start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
-        """List the instants that the lake has in a stretch."""
         try:
             return _instants(self.lake.recording(start=max(start, _EPOCH), end=end), start)
         except RmtoolkitError:
@@ -210,7 +207,6 @@ class _Work:
 
 
 def _instants(recording: Recording, since: dt.datetime) -> pl.DataFrame:
-    """List the samples of each container from an instant on."""
     names = recording.containers.select("container_id", *IDENTITY)
     late = recording.samples.filter(pl.col("time") >= since).select("container_id", "time")
     return late.join(names, on="container_id").select(*IDENTITY, "time")
@@ -262,7 +258,6 @@ def _window(
 
 
 def _midnight(moment: dt.datetime) -> dt.datetime:
-    """Tell when the day after begins."""
     return (moment + dt.timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 

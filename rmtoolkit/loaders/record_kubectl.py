@@ -219,7 +219,6 @@ class Sampler:
             self._look_at_owners(changed)
 
     def _choose(self) -> dict[str, Any]:
-        """Find the best that the server has."""
         place = "" if self.everywhere else f"namespaces/{self.namespace}/"
         source: tuple[str, ...]
         for version in _VERSIONS:
@@ -423,7 +422,6 @@ def record_kubectl(
 
 
 def _run(sampler: Sampler, *, every: float, looks: float, until: float | None, progress: bool | None) -> None:
-    """Sample until the time is over or Ctrl-C is pressed."""
     from tqdm import tqdm  # noqa: PLC0415 - only this needs it
 
     total = None if until is None else int(until / every) + 1

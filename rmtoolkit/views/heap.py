@@ -137,7 +137,6 @@ def _counted(begin: float, end: float) -> _plot.Ticks:
 def _name(
     plot: _plot.Plot, names: list[str], looks: list[str], levels: _plot.Floats, resident: _plot.Piece | None
 ) -> None:
-    """Write the functions beside the end of their areas, with what they hold there."""
     upper = levels[:, -1].cumsum()
     told = [
         (plot.y.at(upper[at] - levels[at, -1] / 2), look, _named(name, levels[at, -1]))
@@ -165,7 +164,6 @@ def _named(name: str, held: float) -> str:
 
 
 def _peak(plot: _plot.Plot, heap: HeapProfile) -> None:
-    """Mark the most that was held at any time."""
     when, most = heap.summary.peak_time_seconds, heap.summary.peak_bytes
     if when is None or most is None or not plot.x.low <= when <= plot.x.high:
         return
@@ -289,7 +287,6 @@ def _bar(plot: _plot.Plot, layers: dict[str, int], y: float, height: float) -> i
 
 
 def _named_layers(plot: _plot.Plot, layers: dict[str, int], y: float) -> None:
-    """Name the layers under the bar, with what they hold."""
     x = float(_BARS)
     for kind, amount in layers.items():
         shown = f"{LAYERS[kind]} {text.memory(amount)}"
@@ -394,7 +391,6 @@ def _section(title: str, drawn: Markup) -> Markup:
 
 
 def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> Markup:
-    """Lay out a table whose first columns are text and whose others are figures."""
     kinds = ["" if at < left - 1 else "code" if at < left else "n" for at in range(len(heads))]
     return el("div", table(list(zip(heads, kinds, strict=True)), rows, caption=caption), class_="wide")
 

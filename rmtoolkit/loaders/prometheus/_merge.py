@@ -494,7 +494,6 @@ def _contradict(decoded: Decoded, starts: np.ndarray[tuple[int], np.dtype[np.int
 
 
 def _parting_label(pairs: list[_Pair]) -> str | None:
-    """Choose the label that tells most of them apart."""
     counts = Counter(label for pair in pairs for label in pair.labels)
     ordered = sorted(counts, key=lambda label: (label in _MACHINES, -counts[label], label))
     return ordered[0] if ordered else None

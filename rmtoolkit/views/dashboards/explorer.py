@@ -130,7 +130,6 @@ def _because(scene: Scene, chosen: Chosen, ours: Chosen | None, currency: str) -
 
 
 def _startups(scene: Scene, chosen: Chosen) -> list[str]:
-    """Say whether startups or the steady load are what matters."""
     need, starts = scene.found.need, scene.found.startups.size
     if not scene.found.startup_leads:
         where = f" in pod {text.printable(need.peak_pod)}" if need.peak_pod else ""
@@ -597,7 +596,6 @@ _FINE: Final = 64
 
 
 def _unit(name: str) -> int:
-    """Say how many units of a trait are one of its slider's."""
     return MI if name.endswith("_bytes") else 1
 
 

@@ -393,7 +393,6 @@ class Fleet(Board):
         self._show()
 
     def _show(self) -> None:
-        """Draw one page."""
         self._found = selected(self._rows, self)
         with self._wiring.quiet():
             self.page = min(self.page, pages(len(self._found)) - 1)
@@ -408,7 +407,6 @@ class Fleet(Board):
         self._tell()
 
     def _tell(self) -> None:
-        """Say how many workloads there are."""
         said = f"{text.count(len(self._found), 'workload')}"
         if len(self._found) < len(self._rows):
             said += f" of {len(self._rows):,}"
