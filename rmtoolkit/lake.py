@@ -520,7 +520,6 @@ def _check(path: Path | Remote) -> int:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Make no lake in a folder of other things."""
     others = sorted(
         file.name for file in path.iterdir() if file.name != _LOCK and not file.name.startswith(".rmtoolkit-")
     )

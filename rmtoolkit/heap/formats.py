@@ -772,7 +772,6 @@ def _read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Give number and value of each field of a message."""
     for number, kind, begin, end in fields(data, 0, len(data)):
         if kind == VARINT:
             yield number, begin
@@ -800,7 +799,6 @@ def _number(message: dict[int, list[int | bytes]], field_number: int) -> int:
 
 
 def _numbers_pprof(message: dict[int, list[int | bytes]], field_number: int) -> list[int]:
-    """Read a list of numbers, packed or one by one."""
     found = []
     for value in message.get(field_number, ()):
         if isinstance(value, int):
@@ -843,7 +841,6 @@ def _top(profile: _Profile, number: int, value: int | bytes) -> None:
 
 
 def _frames_pprof(profile: _Profile, location: int, table: FrameTable) -> list[int]:
-    """Find the frames at a location, inlined functions first."""
     mapping, address, lines = profile.locations[location]
     begin, _, offset, name = profile.mappings.get(mapping, (0, 0, 0, 0))
     module = profile.string(name) or None

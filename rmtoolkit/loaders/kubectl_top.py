@@ -449,7 +449,6 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 
 def _delimiter(head: list[str]) -> str | None:
-    """Find the delimiter of which most lines make sense."""
     for delimiter in DELIMITERS:
         if head and _by_header(_split(head[0], delimiter)):
             return delimiter
@@ -838,13 +837,8 @@ def read_kubectl_top(
     pods
         Dumps of ``kubectl get pods,replicasets,nodes -o json`` (or yaml), one or several over time: limits,
         requests, owners, versions, restarts with reason and time. `rm.read` finds them by itself.
-    time
-        When a single snapshot without a time stamp was taken, or the first of several; the day on which
-        a log of clock times starts. Without a zone it is in `timezone`, else in UTC.
-    interval
-        Time between two snapshots that have no time stamps: ``"15s"`` or a timedelta.
-    timezone
-        Zone of time stamps that do not say theirs: ``"Europe/Berlin"``, ``"UTC"``, ``"+01:00"``.
+    time, interval, timezone
+        As for `rmtoolkit.read_jemalloc_stats`, of snapshots instead of documents.
     namespace
         Namespace of rows that do not name theirs.
     containers

@@ -346,8 +346,6 @@ class LimitExplorer(Board):
         self._connect()
         self.reset()
 
-    # --- what is shown -----------------------------------------------------------------------------------------------
-
     @property
     def scene(self) -> Scene:
         """Everything about the workload that does not depend on the limit."""
@@ -415,8 +413,6 @@ class LimitExplorer(Board):
         watch(self, "limit_bytes", lambda _: self._limit_changed())
         watch(self._limit.slider, "value", partial(self._moved, "limit_bytes"))
         self._wiring.press(self._reset, self.reset)
-
-    # --- what happens ------------------------------------------------------------------------------------------------
 
     def _searched(self, change: Any) -> None:  # noqa: ANN401 - a traitlets change
         if change.new:

@@ -123,9 +123,6 @@ def values(about: Row, columns: tuple[Column, ...]) -> list[Any]:
     return found
 
 
-# The cells.
-
-
 def _growth(_: Assessment, about: Row) -> object:
     rate, low, high = (about[f"growth_{side}bytes_per_day"] for side in ("", "low_", "high_"))
     if rate is None:
@@ -273,9 +270,6 @@ CHANCE: Final = Column(
     itemgetter("leak_probability"),
     number=True,
 )
-
-
-# Of a card.
 
 
 def advised(found: Assessment, about: Row, bought: Sequence[Row]) -> Markup | None:

@@ -216,7 +216,6 @@ class _Drawn:
         return self.drawn[about["workload_id"]]
 
     def section(self, section: Section, found: Sequence[Row], *, opened: bool, cards: bool = True) -> Markup:
-        """Write a table with its first rows, and the first cards under them."""
         names = heads(section.columns, self.sparks.heading)
         sorted_by = ["text", *("" if column.value is None else "number" for column in section.columns)]
         rows: list[Markup] = []
@@ -254,7 +253,6 @@ class _Drawn:
         )
 
     def card(self, about: Row) -> Markup:
-        """Write the card of one workload: the answer, the chart, the evidence, the five questions."""
         at, ident = about["workload_id"], f"c{about['workload_id']}"
         instances = self.instances.get(at, ())
         beside = (known(about), advised(self.found, about, self.bought.get(at, ())))
