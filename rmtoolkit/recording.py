@@ -179,16 +179,7 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
     return containers, stored, events.with_columns(pl.col("time").cast(TIME)), report
 
 
-__all__ = [
-    "Recording",
-    "Report",
-    "as_recording",
-    "concat",
-    "normalise",
-    "parse_duration",
-    "parse_time",
-    "read_recording",
-]
+__all__ = ["Recording", "Report", "as_recording", "concat", "normalise", "read_recording"]
 
 
 class _Samples:

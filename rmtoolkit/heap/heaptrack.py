@@ -77,12 +77,10 @@ class Tables:
     def take(self, lines: Sequence[bytes], before: Sequence[int]) -> list[Mark]:
         """Read some lines."""
         self._bytes += sum(map(len, lines))
-        if self._bytes > _MOST_TABLE_BYTES:
-            raise ReadError.at(
-                self.path, found=f"more than {_MOST_TABLE_BYTES:,} bytes of names", expected="a heaptrack recording"
-            )
-        if len(self.strings) + len(self.pointers) > _MOST_NAMES:
-            raise ReadError.at(self.path, found=f"more than {_MOST_NAMES:,} names", expected="a heaptrack recording")
+        names = len(self.strings) + len(self.pointers)
+        for amount, most, what in ((self._bytes, _MOST_TABLE_BYTES, "bytes of names"), (names, _MOST_NAMES, "names")):
+            if amount > most:
+                raise ReadError.at(self.path, found=f"more than {most:,} {what}", expected="a heaptrack recording")
         by_kind: dict[bytes, list[int]] = {}
         for number, line in enumerate(lines):
             by_kind.setdefault(line[:2], []).append(number)

@@ -252,7 +252,7 @@ class LimitExplorer(Board):
     oom_probability, margins
         As in `rmtoolkit.assess`; an Assessment has its own.
     price_per_gib_hour, price_per_incident
-        What a GiB of reserved memory costs an hour, and what a week with OOM kills costs.
+        What a GiB of reserved memory costs an hour, and what a week with OOM kills costs; attributes too.
     currency
         Of both.
 
@@ -270,8 +270,6 @@ class LimitExplorer(Board):
         How many; None where they were not recorded.
     traffic
         1 as it was.
-    price_per_gib_hour, price_per_incident
-        Prices.
     reserve_limit
         Whether the whole limit is requested, or only what is used nearly always.
 

@@ -424,7 +424,10 @@ class Fleet(Board):
 
     def _open(self, name: str) -> None:
         """Show Triage of one workload in place of the table; of none, the table again."""
-        self._close_triage()
+        self._place.children = ()
+        if self._triage is not None:
+            self._triage.close()
+            self._triage = None
         if not name:
             self._list.layout.display = None
             return
@@ -437,12 +440,6 @@ class Fleet(Board):
         self._place.children = (self._back, self._triage)
         self._tell()
         self._list.layout.display = "none"
-
-    def _close_triage(self) -> None:
-        self._place.children = ()
-        if self._triage is not None:
-            self._triage.close()
-            self._triage = None
 
     def back(self) -> None:
         """Close the open workload and show the table again.
