@@ -15,7 +15,7 @@ import polars as pl
 
 from rmtoolkit import _tables, text
 from rmtoolkit._io import as_place, check_target, for_polars, replacing
-from rmtoolkit._tables import conform, parse_duration, parse_time, run_starts, settings_at_time, window_bounds
+from rmtoolkit._tables import conform, run_starts, settings_at_time, window_bounds
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.schema import CONTAINERS, EVENTS, FOOTPRINTS, IDENTITY, SAMPLES, SIGNALS, TIME, Report, differing, empty
 
