@@ -167,8 +167,9 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         kept = json.loads(metadata[_METADATA_KEY])
         containers = pl.read_json(kept["containers"].encode(), schema=CONTAINERS)
         events = pl.read_json(kept["events"].encode(), schema={**EVENTS, "time": pl.Int64()})
-        told = json.loads(kept["report"])
-        report = Report(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
+        told = json.loads(kept["report"]).items()
+        fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told}
+        report = Report(**fields)
         rows = pl.scan_parquet(for_polars(file)).select(pl.len()).collect().item()
         counts = kept.get("rows")
         known = isinstance(counts, list) and len(counts) == containers.height and sum(counts) == rows

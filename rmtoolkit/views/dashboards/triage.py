@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -603,7 +603,7 @@ class Triage(Board):
         watch(self, "drag", lambda change: self._dragged(change.new))
         watch(self._search, "value", lambda change: self._searched(change.new))
         for control, trait in ((self._pods, "pod"), (self._windows, "last_ms"), (self._drags, "drag")):
-            watch(control, "value", lambda change, trait=trait: self.set_trait(trait, change.new))
+            watch(control, "value", partial(self._choose, trait))
         watch(self._chart, "selection", lambda change: self._selected(change.new))
         watch(self._chart, "shown", lambda change: self._looked(change.new))
         for box in (self._from, self._to):
@@ -641,6 +641,9 @@ class Triage(Board):
         >>> triage.close()
         """
         self.set_trait("judged", None)
+
+    def _choose(self, trait: str, change: Any) -> None:  # noqa: ANN401 - a traitlets change
+        self.set_trait(trait, change.new)
 
     def _searched(self, typed: str) -> None:
         found = _base.find(typed, self._case.names)
