@@ -63,7 +63,6 @@ def partition(recording: Recording, rows: int = PART_ROWS) -> Iterator[Recording
 
 
 def _counts(recording: Recording) -> NDArray[np.int64]:
-    """Count the samples of each container, in the order of the containers."""
     if recording.stored is not None and recording.stored.counts is not None:
         return np.array(recording.stored.counts, dtype=np.int64)
     samples = recording.samples.lazy() if recording.stored is None else recording.stored.scan()
@@ -121,7 +120,6 @@ def in_parallel(work: Callable[[Given], Made], parts: Iterable[Given]) -> Iterat
 
 
 def _cores() -> int:
-    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -78,7 +78,9 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     """Cast signals; what is no real amount (NaN, ±Inf, negative, near 2**63) becomes null and is counted."""
     present = [name for name in SIGNALS if name in samples.columns]
     frame = samples.select("container_id", *present, time=as_time(pl.col("time"), samples.schema["time"]))
-    finite = {name: _finite(name, frame) for name in present}
+    finite = {
+        name: pl.col(name).is_finite() if frame.schema[name].is_float() else pl.lit(value=True) for name in present
+    }
     real = {name: finite[name] & (pl.col(name) >= 0) for name in present}
     real |= {name: real[name] & (pl.col(name) < ABSURD_BYTES) for name in present if SAMPLES[name] == pl.Int64()}
     counts = frame.select(
@@ -107,10 +109,6 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
         left_out["rows without any value"] = empty_rows
         frame = frame.filter(valued.to_series())
     return frame, {reason: count for reason, count in left_out.items() if count}
-
-
-def _finite(name: str, frame: pl.DataFrame) -> pl.Expr:
-    return pl.col(name).is_finite() if frame.schema[name].is_float() else pl.lit(value=True)
 
 
 def _as_signal(name: str, frame: pl.DataFrame, value: pl.Expr) -> pl.Expr:

@@ -520,7 +520,6 @@ def _check(path: Path | Remote) -> int:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Make no lake in a folder of other things."""
     others = sorted(
         file.name for file in path.iterdir() if file.name != _LOCK and not file.name.startswith(".rmtoolkit-")
     )
@@ -539,7 +538,6 @@ def _lock(descriptor: int) -> None:
 
 
 def _opened(files: Sequence[Path]) -> tuple[list[tuple[Path, pl.DataFrame]], list[ReadError]]:
-    """Read who is in each file."""
     heads: list[tuple[Path, pl.DataFrame]] = []
     failed: list[ReadError] = []
     for file in files:
@@ -551,7 +549,6 @@ def _opened(files: Sequence[Path]) -> tuple[list[tuple[Path, pl.DataFrame]], lis
 
 
 def _looked_at(lake: Lake) -> Recording:
-    """Read what is looked at, bucket by bucket."""
     files = lake.files()
     heads, failed = _opened(files)
     buckets: dict[Path, list[Path]] = {}

@@ -15,7 +15,7 @@ import polars as pl
 
 from rmtoolkit import _tables, text
 from rmtoolkit._io import as_place, check_target, for_polars, replacing
-from rmtoolkit._tables import conform, parse_duration, parse_time, run_starts, settings_at_time, window_bounds
+from rmtoolkit._tables import conform, run_starts, settings_at_time, window_bounds
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.schema import CONTAINERS, EVENTS, FOOTPRINTS, IDENTITY, SAMPLES, SIGNALS, TIME, Report, differing, empty
 
@@ -167,7 +167,9 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         kept = json.loads(metadata[_METADATA_KEY])
         containers = pl.read_json(kept["containers"].encode(), schema=CONTAINERS)
         events = pl.read_json(kept["events"].encode(), schema={**EVENTS, "time": pl.Int64()})
-        report = _as_report(json.loads(kept["report"]))
+        told = json.loads(kept["report"]).items()
+        fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told}
+        report = Report(**fields)
         rows = pl.scan_parquet(for_polars(file)).select(pl.len()).collect().item()
         counts = kept.get("rows")
         known = isinstance(counts, list) and len(counts) == containers.height and sum(counts) == rows
@@ -178,21 +180,7 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
     return containers, stored, events.with_columns(pl.col("time").cast(TIME)), report
 
 
-def _as_report(kept: dict[str, Any]) -> Report:
-    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
-    return Report(**fields)
-
-
-__all__ = [
-    "Recording",
-    "Report",
-    "as_recording",
-    "concat",
-    "normalise",
-    "parse_duration",
-    "parse_time",
-    "read_recording",
-]
+__all__ = ["Recording", "Report", "as_recording", "concat", "normalise", "read_recording"]
 
 
 class _Samples:

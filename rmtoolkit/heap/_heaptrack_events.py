@@ -129,7 +129,6 @@ class Tally:
         return found
 
     def _sum_up(self) -> None:
-        """Turn the events since the last step into what changed."""
         if not self._moved:
             return
         keys = np.concatenate(self._moved)
@@ -558,7 +557,6 @@ class Addresses:
         return RawEvents(keys, temporary, starts[other], ends[other], before, int((~kept).sum()))
 
     def _numbered(self, sizes: Integers, traces: Integers, good: NDArray[np.bool_]) -> Integers:
-        """Give each pair of size and trace its number."""
         packed = np.where(good, sizes << _TRACE_BITS | traces, -1)
         found, first, where = np.unique(packed, return_index=True, return_inverse=True)
         numbers = np.full(len(found), -1, np.int64)

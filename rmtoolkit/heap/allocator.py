@@ -203,7 +203,6 @@ def _arena(row: Row, arena: Mapping[str, Any], page: int | None) -> Row:
 
 
 def _bins(arena: Mapping[str, Any], sizes: tuple[list[Any], list[Any]], page: int | None) -> Iterator[Row]:
-    """Give the sizes in which an arena has slabs or blocks."""
     found = arena.get("bins")
     for place, values in enumerate(found if isinstance(found, list) else []):
         kind = values if "size" in values else sizes[0][place] if place < len(sizes[0]) else {}
@@ -330,6 +329,11 @@ def collect_tcmalloc(text: str, rows: Rows) -> None:
 
 _EXPECTED: Final = "statistics of jemalloc (malloc_stats_print), glibc (malloc_info) or tcmalloc (MALLOCSTATS)"
 
+#: What an allocator says of the whole and of each arena.
+_HELD: Final = {
+    f"{name}_bytes": pl.Int64()
+    for name in ("allocated", "active", "resident", "metadata", "mapped", "retained", "dirty", "muzzy")
+}
 #: One row per document. `purgeable_bytes` are pages that the allocator could give back to the system now,
 #: `fragmentation_bytes` are free bytes on pages that it cannot give back, since something else lives there.
 TOTALS: Final = pl.Schema(
@@ -337,14 +341,7 @@ TOTALS: Final = pl.Schema(
         "document": pl.UInt32(),
         "allocator": pl.String(),
         "line": pl.Int64(),
-        "allocated_bytes": pl.Int64(),
-        "active_bytes": pl.Int64(),
-        "resident_bytes": pl.Int64(),
-        "metadata_bytes": pl.Int64(),
-        "mapped_bytes": pl.Int64(),
-        "retained_bytes": pl.Int64(),
-        "dirty_bytes": pl.Int64(),
-        "muzzy_bytes": pl.Int64(),
+        **_HELD,
         "fragmentation_bytes": pl.Int64(),
         "purgeable_bytes": pl.Int64(),
         "resident_if_purged_bytes": pl.Int64(),
@@ -357,14 +354,7 @@ ARENAS: Final = pl.Schema(
         "document": pl.UInt32(),
         "arena": pl.String(),
         "threads": pl.Int64(),
-        "allocated_bytes": pl.Int64(),
-        "active_bytes": pl.Int64(),
-        "resident_bytes": pl.Int64(),
-        "metadata_bytes": pl.Int64(),
-        "mapped_bytes": pl.Int64(),
-        "retained_bytes": pl.Int64(),
-        "dirty_bytes": pl.Int64(),
-        "muzzy_bytes": pl.Int64(),
+        **_HELD,
         "cached_bytes": pl.Int64(),
         "fragmentation_bytes": pl.Int64(),
         "purgeable_bytes": pl.Int64(),

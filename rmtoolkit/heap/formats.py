@@ -116,8 +116,6 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
 def _summary(
     form: str, command: str | None, amounts: Mapping[str, Sequence[int | None]], *, sampled: bool = False
 ) -> HeapSummary:
-    """Add up what the stacks say."""
-
     def total(column: str) -> int | None:
         values = amounts.get(column, [None])
         known = [value for value in values if value is not None]
@@ -486,8 +484,6 @@ _ADDRESSES: Final = re.compile(r"@((?: *0x[0-9a-fA-F]{1,16}(?=\s|$))*)\s*$")
 
 @dataclass(slots=True)
 class _Dump:
-    """What stands in one file."""
-
     rate: int = 1
     format: str = "jeprof"
     totals: tuple[int, int, int, int] | None = None
@@ -776,7 +772,6 @@ def _read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Give number and value of each field of a message."""
     for number, kind, begin, end in fields(data, 0, len(data)):
         if kind == VARINT:
             yield number, begin
@@ -804,7 +799,6 @@ def _number(message: dict[int, list[int | bytes]], field_number: int) -> int:
 
 
 def _numbers_pprof(message: dict[int, list[int | bytes]], field_number: int) -> list[int]:
-    """Read a list of numbers, packed or one by one."""
     found = []
     for value in message.get(field_number, ()):
         if isinstance(value, int):
@@ -818,7 +812,6 @@ def _numbers_pprof(message: dict[int, list[int | bytes]], field_number: int) -> 
 
 
 def _top(profile: _Profile, number: int, value: int | bytes) -> None:
-    """Take one field of the profile."""
     if number == _PERIOD and isinstance(value, int):
         profile.period = _signed(value)
     elif number == _STRING and isinstance(value, bytes):
@@ -848,7 +841,6 @@ def _top(profile: _Profile, number: int, value: int | bytes) -> None:
 
 
 def _frames_pprof(profile: _Profile, location: int, table: FrameTable) -> list[int]:
-    """Find the frames at a location, inlined functions first."""
     mapping, address, lines = profile.locations[location]
     begin, _, offset, name = profile.mappings.get(mapping, (0, 0, 0, 0))
     module = profile.string(name) or None

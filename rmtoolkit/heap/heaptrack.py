@@ -77,12 +77,10 @@ class Tables:
     def take(self, lines: Sequence[bytes], before: Sequence[int]) -> list[Mark]:
         """Read some lines."""
         self._bytes += sum(map(len, lines))
-        if self._bytes > _MOST_TABLE_BYTES:
-            raise ReadError.at(
-                self.path, found=f"more than {_MOST_TABLE_BYTES:,} bytes of names", expected="a heaptrack recording"
-            )
-        if len(self.strings) + len(self.pointers) > _MOST_NAMES:
-            raise ReadError.at(self.path, found=f"more than {_MOST_NAMES:,} names", expected="a heaptrack recording")
+        names = len(self.strings) + len(self.pointers)
+        for amount, most, what in ((self._bytes, _MOST_TABLE_BYTES, "bytes of names"), (names, _MOST_NAMES, "names")):
+            if amount > most:
+                raise ReadError.at(self.path, found=f"more than {most:,} {what}", expected="a heaptrack recording")
         by_kind: dict[bytes, list[int]] = {}
         for number, line in enumerate(lines):
             by_kind.setdefault(line[:2], []).append(number)
@@ -260,7 +258,6 @@ class Tables:
 
 
 def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Put the parts of a table together, once."""
     if not parts:
         return np.empty((0, 2), np.int64)
     if len(parts) > 1:
@@ -394,8 +391,6 @@ LATE: Final = "stamps of time out of order"
 
 @dataclass(slots=True)
 class _Found:
-    """A file that was read to its end."""
-
     blocks: Blocks
     tables: Tables
     account: Account
@@ -481,7 +476,6 @@ def _parts(blocks: Blocks, tables: Tables) -> Iterator[_Part]:
 
 
 def _read(path: str | os.PathLike[str]) -> _Found:
-    """Go through the file once."""
     blocks = Blocks(path, expected=EXPECTED, block_bytes=_BLOCK_BYTES)
     tally = Tally()
     tables = Tables(blocks.path)
@@ -532,7 +526,6 @@ def _is_hex(word: bytes) -> bool:
 
 
 def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
-    """Put everything together."""
     tables, account = found.tables, found.account
     counts = found.tally.counts.reshape(-1, 2)[: len(found.sizes)]
     # Only in a damaged file more is freed than was allocated.

@@ -157,7 +157,6 @@ class _V0Name:
         return _punycode(name) if is_punycode else name
 
     def _again(self, read: Callable[[], str]) -> str:
-        """Read an earlier part."""
         here = self._at - 1
         place = self._base62()
         if place >= here:
@@ -322,7 +321,9 @@ class _V0Name:
             return "true" if digits == "1" else "false"
         if kind == "c":
             code = int(digits or "0", 16)
-            return repr(chr(code)) if code < 0x110000 else _fail()
+            if code >= 0x110000:
+                raise _BrokenError
+            return repr(chr(code))
         value = int(digits or "0", 16)
         return f"{minus}{value if value < 1 << 64 else hex(value)}"
 
@@ -357,10 +358,6 @@ class _V0Name:
             return '"' + bytes.fromhex(digits).decode("utf-8", "replace") + '"'
         except ValueError:
             raise _BrokenError from None
-
-
-def _fail() -> str:
-    raise _BrokenError
 
 
 def _punycode(name: str) -> str:

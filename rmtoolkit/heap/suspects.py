@@ -163,7 +163,6 @@ def by_function(heap: HeapProfile, own: Collection[str] = ()) -> tuple[pl.DataFr
 
 
 def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[str], Readings | None]:
-    """Group the stacks by function, and read what the groups hold over time."""
     named, names = _numbered(groups(heap, own).with_columns(through=pl.lit(None, pl.String())))
     found = curves(heap, named, len(names)) if names else None
     if found is None:
@@ -178,7 +177,6 @@ def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[s
 
 
 def _numbered(named: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Give each function a number."""
     names = named["function"].unique(maintain_order=True).to_list()
     places = {name: place for place, name in enumerate(names)}
     return named.with_columns(group=pl.col("function").replace_strict(places, return_dtype=pl.Int64)), names
@@ -241,8 +239,6 @@ def _table(
 
 
 def _words(row: dict[str, object]) -> str:
-    """Say the evidence in one sentence."""
-
     def amount(name: str) -> float:
         value = row[name]
         return float(value) if isinstance(value, int | float) else 0.0
@@ -468,7 +464,6 @@ def diff(a: HeapProfile, b: HeapProfile, *, by: str = "function", own: Collectio
 
 
 def _knows(heap: HeapProfile, name: str) -> bool:
-    """Tell whether a profile says anything about an amount."""
     return not heap.stacks.height or heap.stacks[name].null_count() < heap.stacks.height
 
 

@@ -221,7 +221,6 @@ def tree(
 
 
 def _amounts(heap: HeapProfile, by: str) -> dict[int, int]:
-    """Tell what each stack counts for."""
     if by == "growth_bytes":
         return _growth(heap)
     known = heap.stacks.filter(pl.col(by) > 0).select("stack_id", by)

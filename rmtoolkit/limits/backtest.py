@@ -285,7 +285,9 @@ def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED, *, refe
     growing = pl.DataFrame(
         {"weeks": [ours.select(key).unique().height], "violations": [ours["limit_bytes"].is_not_null().sum()]}
     )
-    return Backtest(weeks, pl.DataFrame(arms, schema=_ARMS), pl.DataFrame(calibration, schema=_CALIBRATION), growing)
+    return Backtest(
+        weeks, pl.concat([pl.DataFrame(schema=_ARMS), *arms]), pl.DataFrame(calibration, schema=_CALIBRATION), growing
+    )
 
 
 _ARMS: Final = pl.Schema(
@@ -318,27 +320,7 @@ _CALIBRATION: Final = pl.Schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Arm:
-    """A row of `Backtest.arms`."""
-
-    arm: str
-    weeks: int
-    oom_weeks: int
-    oom_share: float
-    oom_low: float
-    oom_high: float
-    slack: float | None
-    reserved_gib: float
-    churn: float | None
-    only_ours: int
-    only_theirs: int
-    p_value: float
-    slack_difference: float | None
-    slack_p_value: float | None
-
-
-def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> _Arm:
+def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame:
     """Score one rule, and compare it with ours."""
     killed = int(rows["oom"].sum())
     low, high = wilson(killed, rows.height)
@@ -350,26 +332,26 @@ def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> _Arm:
         .agg(difference=(pl.col("slack_theirs") - pl.col("slack")).mean())["difference"]
         .to_numpy()
     )
-    return _Arm(
-        arm=name,
-        weeks=rows.height,
-        oom_weeks=killed,
-        oom_share=killed / rows.height,
-        oom_low=low,
-        oom_high=high,
-        slack=rows.select(pl.col("slack").mean()).item(),
-        reserved_gib=float((rows["limit_bytes"] * rows["pods"]).sum()) / 2**30 / max(rows["week"].n_unique(), 1),
-        churn=_churn(rows),
-        only_ours=only_ours,
-        only_theirs=only_theirs,
-        p_value=mcnemar(only_ours, only_theirs),
-        slack_difference=float(by_workload.mean()) if by_workload.size else None,
-        slack_p_value=_paired(by_workload),
-    )
+    row = {
+        "arm": name,
+        "weeks": rows.height,
+        "oom_weeks": killed,
+        "oom_share": killed / rows.height,
+        "oom_low": low,
+        "oom_high": high,
+        "slack": rows.select(pl.col("slack").mean()).item(),
+        "reserved_gib": float((rows["limit_bytes"] * rows["pods"]).sum()) / 2**30 / max(rows["week"].n_unique(), 1),
+        "churn": _churn(rows),
+        "only_ours": only_ours,
+        "only_theirs": only_theirs,
+        "p_value": mcnemar(only_ours, only_theirs),
+        "slack_difference": float(by_workload.mean()) if by_workload.size else None,
+        "slack_p_value": _paired(by_workload),
+    }
+    return pl.DataFrame([row], schema=_ARMS)
 
 
 def _churn(rows: pl.DataFrame) -> float | None:
-    """How much a limit changes from week to week."""
     limit = pl.col("limit_bytes")
     change = (limit / limit.shift().over(WORKLOAD)).log().abs()
     changed = rows.sort(*WORKLOAD, "week").select(change=change)["change"].drop_nulls()

@@ -193,7 +193,6 @@ def _cpu_samples(cpu_times: Any, recording: Recording, used: pl.DataFrame) -> pl
 
 
 def _given(cpu_times: Any, containers: pl.DataFrame) -> pl.DataFrame:  # noqa: ANN401 - see vpa_memory
-    """Turn what the caller gave into rows of container and time."""
     try:
         if isinstance(cpu_times, Mapping):
             tables = [pl.DataFrame({"pod": str(pod), "time": list(times)}) for pod, times in cpu_times.items()]

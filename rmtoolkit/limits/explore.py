@@ -319,10 +319,17 @@ def scene(
     """Work out everything that does not depend on the limit."""
     found = outcome(past, need, change)
     ours = advise(found.need, target, margins, prices)
-    named = _named(found.need, ours)
+    others = (found.need.vpa_target_bytes, found.need.krr_limit_bytes)
+    named = (found.need.limit_bytes, ours.recommended_limit_bytes, *others)
     low, high = _span(found, [*named, ours.raise_to_bytes])
     scores = lookup(margins)(found.need.history_seconds, found.need.climbing)
-    tried = sorted({*_limits(low, high), *(limit for limit in named if limit and low <= limit <= high)})
+    cut = np.geomspace if high > _WIDE * low else np.linspace
+    tried = sorted(
+        {
+            *(round(float(limit)) for limit in cut(low, high, _TRIED)),
+            *(limit for limit in named if limit and low <= limit <= high),
+        }
+    )
     curve = curve_of(found.need, tried, scores, prices, whole=whole)
     return Scene(past, found, change, ours, low, high, curve, prices, whole, scores, target)
 
@@ -353,11 +360,6 @@ _CURVE: Final = pl.Schema(
 )
 
 
-def _named(need: Need, ours: Advised) -> tuple[int | None, ...]:
-    """List the limits that have a name: in force, ours, and what others would set."""
-    return need.limit_bytes, ours.recommended_limit_bytes, need.vpa_target_bytes, need.krr_limit_bytes
-
-
 def _span(found: Outcome, named: Sequence[int | None]) -> tuple[int, int]:
     """Find the limits between which everything of interest lies, in whole steps of the axis."""
     need = found.need
@@ -370,11 +372,6 @@ def _span(found: Outcome, named: Sequence[int | None]) -> tuple[int, int]:
     step = 2 ** max(math.floor(math.log2(max(high - low, 1) / 64)), 0)
     # A limit of nothing is no limit.
     return max(math.floor(low / step), 1) * step, math.ceil(high / step) * step
-
-
-def _limits(low: int, high: int) -> list[int]:
-    cut = np.geomspace if high > _WIDE * low else np.linspace
-    return [round(float(limit)) for limit in cut(low, high, _TRIED)]
 
 
 def choose(known: Scene, limit_bytes: int) -> Chosen:

@@ -199,12 +199,6 @@ def usage(recording: AnyRecording) -> pl.DataFrame:
     return _placed(recording, made["need_bytes"])
 
 
-def made_of_footprint(recording: Recording) -> bool:
-    """Tell whether nothing in a recording says more of the need than the footprint does."""
-    known = {name for name in _PARTS if recording.samples[name].null_count() < recording.samples.height}
-    return not _told(known) and "peak_bytes" not in known
-
-
 def _told(known: set[str]) -> bool:
     return "anon_bytes" in known and ("file_bytes" in known or {"kernel_bytes", "shmem_bytes"} <= known)
 
@@ -570,7 +564,9 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     killed = _kills(recording)
     value = pl.col("used_bytes")
     by_pod = _tops(used)
-    peaks = by_pod if made_of_footprint(recording) else _tops(footprint(recording, allocator=True))
+    known = {name for name in _PARTS if recording.samples[name].null_count() < recording.samples.height}
+    more = _told(known) or "peak_bytes" in known
+    peaks = _tops(footprint(recording, allocator=True)) if more else by_pod
     names = recording.containers.select("container_id", "pod")
     made = need_of(recording)
     pods = (
@@ -652,7 +648,6 @@ def _running(recording: Recording) -> pl.DataFrame:
 
 
 def _tops(used: pl.DataFrame) -> pl.DataFrame:
-    """Find the highest use of each pod, and when it was first."""
     first = run_starts(used["container_id"])
     values = used["used_bytes"].to_numpy()
     tops = [

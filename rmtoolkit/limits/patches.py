@@ -8,13 +8,13 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import polars as pl
+
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,8 @@ class Resources:
 
 def changes(workloads: pl.DataFrame) -> list[Resources]:
     """Take from the workloads of an Assessment those whose one action is another limit: what stays needs no patch."""
-    return [_resources(row) for row in workloads.iter_rows(named=True) if _changes(row)]
-
-
-def _changes(row: Mapping[str, Any]) -> bool:
-    return row["advised_limit_bytes"] is not None and row["action"] in OF_LIMITS
+    changed = workloads.filter(pl.col("advised_limit_bytes").is_not_null(), pl.col("action").is_in(OF_LIMITS))
+    return [_resources(row) for row in changed.iter_rows(named=True)]
 
 
 def _resources(row: Mapping[str, Any]) -> Resources:

@@ -478,8 +478,6 @@ def _given_back(kept: Recording) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What was asked for: a chance, the margins to reach it with, prices."""
-
     chance: float
     scores: Callable[[float | None, bool | None], Numbers]
     origin: str
@@ -674,7 +672,6 @@ def qos(request: int | None, limit: int | None, *, known: bool) -> str | None:
 
 
 def _basis(found: Risk, origin: str, need: Need) -> str | None:
-    """Say what a chance rests on."""
     if found.basis != "margins":
         return found.basis
     whose = "shipped" if origin.startswith("shipped") else "own"

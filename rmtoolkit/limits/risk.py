@@ -335,9 +335,10 @@ def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
             .group_by("workload_row")
             .agg(next_bytes=pl.col("peak_bytes").max(), next_blocks=pl.len())
         )
-        after = after.filter(pl.col("next_blocks") >= _MOST).join(
-            _killed(killed, begin, stop), on="workload_row", how="left"
-        )
+        # What those needed that were killed in the week is not known, only that it was more.
+        died = killed.filter((pl.col("time") >= begin) & (pl.col("time") < stop)).select("workload_row").unique()
+        died = died.with_columns(killed=pl.lit(value=True))
+        after = after.filter(pl.col("next_blocks") >= _MOST).join(died, on="workload_row", how="left")
         after = after.join(_growing(recording, begin), on="workload_row", how="anti")
         for history in HISTORIES:
             # A sample stands for the time until the next: of a day by the hour there are 23 between first and last.
@@ -366,12 +367,6 @@ def _growing(recording: Recording, begin: dt.datetime) -> pl.DataFrame:
         return pl.DataFrame(schema={"workload_row": pl.UInt32})
     found = verdicts_with(before)["verdicts"].filter(GROWS).select(WORKLOAD)
     return workloads(recording).join(found, on=WORKLOAD, nulls_equal=True).select("workload_row")
-
-
-def _killed(killed: pl.DataFrame, begin: dt.datetime, stop: dt.datetime) -> pl.DataFrame:
-    """Workloads with an OOM kill of their own in a week: what they needed is not known, only that it was more."""
-    inside = killed.filter((pl.col("time") >= begin) & (pl.col("time") < stop))
-    return inside.select("workload_row").unique().with_columns(killed=pl.lit(value=True))
 
 
 def tables_of(scored: pl.DataFrame) -> pl.DataFrame:
@@ -535,7 +530,6 @@ def risk(need: Need, limit_bytes: float, scores: npt.NDArray[np.float64]) -> Ris
 
 
 def _tried(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -> pl.DataFrame:
-    """Put every workload beside the limits to try for it."""
     if isinstance(limits, pl.DataFrame):
         if "limit_bytes" not in limits.columns:
             msg = f"The frame of limits needs a column 'limit_bytes', found {', '.join(limits.columns)}."
@@ -556,7 +550,6 @@ def _tried(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -> p
 
 
 def _of_scores(need: Need, limit: float, scores: npt.NDArray[np.float64]) -> Risk:
-    """Find the place of a limit in the scores of past pairs."""
     if need.base_bytes is None or need.spread is None or not scores.size:
         return Risk(because="the history is too short to say anything about a week")
     above, chance = _place(need.base_bytes, need.spread, limit, scores)

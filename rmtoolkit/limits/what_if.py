@@ -456,9 +456,11 @@ def _just_begun(begun: Whole, when: int) -> bool:
 
 def of_workload(recording: Recording, names: Sequence[str | None]) -> Past:
     """Lay out the past of one workload container: of a cluster, namespace, workload and container."""
-    mine = _only(recording, names)
+    wanted = zip(WORKLOAD, names, strict=True)
+    mine = recording.filter(*(pl.col(column).eq_missing(pl.lit(name, dtype=pl.String)) for column, name in wanted))
     used = _beside(usage(mine), startups(mine).drop("excess"), mine)
-    used = _beside(used, _threads(mine), mine)
+    threads = pl.col("threads").forward_fill().over("container_id")
+    used = _beside(used, mine.samples.select("container_id", "time", threads), mine)
     begins = np.flatnonzero(np.diff(used["life_row"].to_numpy().astype(np.int64), prepend=-1))
     times = used["time"].to_physical().to_numpy().astype(np.int64)
     ids, first = np.unique(used["container_id"].to_numpy(), return_index=True)
@@ -495,19 +497,8 @@ def of_workload(recording: Recording, names: Sequence[str | None]) -> Past:
     )
 
 
-def _only(recording: Recording, names: Sequence[str | None]) -> Recording:
-    """Keep what belongs to one workload container; of a large file nothing else is read."""
-    wanted = zip(WORKLOAD, names, strict=True)
-    return recording.filter(*(pl.col(column).eq_missing(pl.lit(name, dtype=pl.String)) for column, name in wanted))
-
-
 def _beside(used: pl.DataFrame, more: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     """Put columns of all samples beside those that have a value; nothing is searched for where all have one."""
     if used.height == recording.samples.height:
         return used.hstack(more.drop("container_id", "time"))
     return used.join(more, on=["container_id", "time"], how="left", maintain_order="left")
-
-
-def _threads(recording: Recording) -> pl.DataFrame:
-    """Give every sample the threads that were last counted."""
-    return recording.samples.select("container_id", "time", pl.col("threads").forward_fill().over("container_id"))

@@ -120,7 +120,6 @@ class _File:
 
     @cached_property
     def metadata(self) -> dict[str, str]:
-        """What a Parquet file says of itself."""
         try:
             return pl.read_parquet_metadata(self.path)
         except (pl.exceptions.PolarsError, OSError, ValueError) as error:
@@ -449,7 +448,6 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
 
 
 def _live(urls: Sequence[object], others: Sequence[PathLike], options: Mapping[str, Any]) -> Recording:
-    """Read servers, and files beside them."""
     from_servers = {name: value for name, value in options.items() if name in _options_of(Form.SERVER)}
     read_url = OF_FORM[Form.SERVER].load()
     parts = [read_url(str(url), **from_servers) for url in urls]
@@ -521,7 +519,6 @@ def _with_objects(recording: Recording, sorted_out: _SortedOut) -> Recording:
 
 
 def _options_of(form: Form) -> list[str]:
-    """List the options that a reader takes."""
     readers: list[Callable[..., object]] = [OF_FORM[form].load()]
     if form is Form.SERVER:
         from rmtoolkit.loaders.prometheus.live import Prometheus, server_at  # noqa: PLC0415
@@ -566,7 +563,6 @@ def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
 
 
 def _named(names: Sequence[str], most: int = _NAMES_SHOWN) -> str:
-    """List some names."""
     shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:most])
     more = len(names) - most
     return f"{shown} and {more:,} more" if more > 0 else shown

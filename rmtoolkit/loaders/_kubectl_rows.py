@@ -274,7 +274,6 @@ def _with_window_rows(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _meaning(text: str, stamps: dict[str, Stamp]) -> _Meaning:
-    """Say what a line that is no row says."""
     if not text:
         return _Meaning(Line.BLANK)
     if "NAME" in text or "POD" in text:

@@ -155,7 +155,6 @@ def _offset(zone: str) -> int | None:
 
 
 def _iso(text: str) -> Stamp | None:
-    """Read ISO 8601 and RFC 3339."""
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
@@ -260,7 +259,6 @@ def _date(text: str) -> tuple[Stamp, str]:
 
 
 def _named_date(text: str) -> tuple[Stamp, str] | None:
-    """Take out a date whose month is a word."""
     # `mar.` is March in one language and Tuesday in another: the weekday comes first.
     for word in reversed(list(_WORD.finditer(text))):
         month = _MONTHS.get(_fold(word[0]))

@@ -496,10 +496,7 @@ def read_malloc_info(
 
     Parameters
     ----------
-    path
-        A text file, also packed with gzip or zstd: one document or many, alone or in a program's output or a
-        container's log. One file is one container.
-    time, interval, timezone, pod, namespace, container, workload
+    path, time, interval, timezone, pod, namespace, container, workload
         As for `read_jemalloc_stats`.
 
     Returns
@@ -646,10 +643,7 @@ def read_malloc_text(
 
     Parameters
     ----------
-    path
-        A text file, also packed with gzip or zstd: one document or many, alone or in a program's output or a
-        container's log. One file is one container.
-    time, interval, timezone, pod, namespace, container, workload
+    path, time, interval, timezone, pod, namespace, container, workload
         As for `read_jemalloc_stats`.
 
     Returns

@@ -287,13 +287,11 @@ class _Reader:
         self._columns: list[str] = []
 
     def new_tick(self) -> None:
-        """Begin another table."""
         if self._seen:
             self._tick += 1
             self._seen = set()
 
     def take(self, line: int, text: str) -> None:
-        """Read a line."""
         if not text.strip():
             return
         if _HEADER.search(text):
@@ -355,7 +353,6 @@ class _Reader:
         return True
 
     def _stamp(self, head: str) -> tuple[str, int | None]:
-        """Take the time stamp out of the beginning of a line."""
         found = _timestamps.find(head)
         if found is None:
             return head, None
@@ -736,7 +733,6 @@ def _objects(text: str, written: int, found: Found) -> bool:
 
 
 def _times(log: Log, asked: Asked) -> tuple[list[int], str]:
-    """Tell when each row was printed."""
     own = [row.stamp for row in log.rows if row.stamp is not None]
     if len(own) == len(log.rows):
         first = (log.rows[0].line, log.stamps[own[0]][1])

@@ -449,7 +449,6 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 
 def _delimiter(head: list[str]) -> str | None:
-    """Find the delimiter of which most lines make sense."""
     for delimiter in DELIMITERS:
         if head and _by_header(_split(head[0], delimiter)):
             return delimiter
@@ -587,7 +586,6 @@ def _amounts(frame: pl.DataFrame, column: str, path: str | os.PathLike[str]) -> 
 def _told_apart(
     rows: pl.DataFrame, path: str | os.PathLike[str], *, containers: bool | None
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Say which of two names is which."""
     if "one" not in rows.columns:
         return rows, ()
     first = rows["number"][0], rows["text"][0]
@@ -628,8 +626,6 @@ _KIBIBYTES: Final = r"^([0-9]{1,15})Ki$"
 
 @dataclass(slots=True)
 class _Found:
-    """What has been read so far."""
-
     rows: list[_Row] = field(default_factory=list)
     failures: list[tuple[int, int | None, None, str, bool]] = field(default_factory=list)
     stamps: list[tuple[Stamp, str]] = field(default_factory=list)
@@ -719,7 +715,6 @@ def _between(text: str, line: int, found: _Found) -> None:
 
 
 def _document(document: Any, line: int, table: int, found: _Found) -> None:  # noqa: ANN401 - any JSON
-    """Read one answer of the server."""
     if not isinstance(document, dict):
         return
     if isinstance(document.get("kubectl"), str):
@@ -768,7 +763,6 @@ def _recorded(document: Mapping[str, Any], line: int, table: int, found: _Found)
 
 
 def _pod(item: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
-    """Read the containers of one pod."""
     metadata = mapping(item, "metadata")
     place = found.place(item.get("timestamp"))
     if place is None:
@@ -843,13 +837,8 @@ def read_kubectl_top(
     pods
         Dumps of ``kubectl get pods,replicasets,nodes -o json`` (or yaml), one or several over time: limits,
         requests, owners, versions, restarts with reason and time. `rm.read` finds them by itself.
-    time
-        When a single snapshot without a time stamp was taken, or the first of several; the day on which
-        a log of clock times starts. Without a zone it is in `timezone`, else in UTC.
-    interval
-        Time between two snapshots that have no time stamps: ``"15s"`` or a timedelta.
-    timezone
-        Zone of time stamps that do not say theirs: ``"Europe/Berlin"``, ``"UTC"``, ``"+01:00"``.
+    time, interval, timezone
+        As for `rmtoolkit.read_jemalloc_stats`, of snapshots instead of documents.
     namespace
         Namespace of rows that do not name theirs.
     containers

@@ -454,7 +454,6 @@ def _yaml_parts(text: str) -> Iterator[Part]:
 
 
 def _one_yaml(lines: list[str], first: int) -> Iterator[Part]:
-    """Read one document; without content there is none."""
     if not any(line.strip() and not line.startswith("#") for line in lines):
         return
     import yaml  # noqa: PLC0415 - slow to import, and only YAML needs it
@@ -652,8 +651,6 @@ class _Known:
 
 
 class _Row(NamedTuple):
-    """A container row of the recording as it will be."""
-
     container_id: int
     old_id: int
     begin: int | None

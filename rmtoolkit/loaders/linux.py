@@ -265,7 +265,6 @@ class _Reader:
         self._block: Block | None = None
 
     def take(self, line: int, text: str) -> None:
-        """Read a line."""
         if not text:
             return
         if section := _SECTION.fullmatch(text):
@@ -292,7 +291,6 @@ class _Reader:
             self._log.other += 1
 
     def _open(self, path: str) -> None:
-        """Go on with another file."""
         folder, _, name = path.rpartition("/")
         self._file = name
         process = _PROCESS_PATH.search(path)
@@ -305,16 +303,13 @@ class _Reader:
         self._log.stamps.append((stamp, text))
         if own or last is None:
             self._stamp = len(self._log.stamps) - 1
-            self._new_tick(line)
+            self._tick += 1
+            self._seen = {}
+            self._block = self._add(line)
         elif last.milliseconds // 1000 != stamp.milliseconds // 1000:
             # The lines of one snapshot may be stamped apart: what comes again tells a new one.
             self._stamp = len(self._log.stamps) - 1
             self._block = None
-
-    def _new_tick(self, line: int) -> None:
-        self._tick += 1
-        self._seen = {}
-        self._block = self._add(line)
 
     def _add(self, line: int) -> Block:
         block = Block(line, self._subject, self._stamp, max(0, self._tick))
@@ -493,7 +488,6 @@ def _times(log: Log, asked: Asked) -> tuple[list[int], str]:
 def _tell(
     sources: Sequence[_Source],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[tuple[int, *tuple[Any, ...]]]]:
-    """Say who was measured, what, and what happened."""
     containers: list[dict[str, Any]] = []
     samples: list[dict[str, Any]] = []
     events: list[tuple[int, *tuple[Any, ...]]] = []
@@ -545,7 +539,6 @@ def _merged(sources: Sequence[_Source]) -> dict[tuple[str, str], list[tuple[int,
 
 
 def _about(home: str, blocks: Sequence[Block]) -> dict[str, Any]:
-    """Tell who a container is, as far as anything says it."""
     names = (_NAME.search(block.text("status")) for block in blocks)
     name = next((word for found in names if found and (word := found[1].strip())), None)
     folder = next((block.subject for block in blocks if "/" in block.subject), "")

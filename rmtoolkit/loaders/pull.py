@@ -132,8 +132,6 @@ def pull(
 
 @dataclass(slots=True)
 class _Work:
-    """One pull under way."""
-
     server: Prometheus
     lake: Lake
     source: str
@@ -175,7 +173,10 @@ class _Work:
                 self.samples += recording.samples.height
                 since = until - self.overlap - _BEFORE
                 there = pl.concat([there.filter(pl.col("time") > since), _instants(kept, since)])
-                self._measure(recording.samples.height, until - context)
+                # The next piece has about as many samples as memory is meant for.
+                rows = recording.samples.height
+                wanted = (until - context) * (_ROWS / rows) if rows else _LONGEST
+                self.length = min(max(wanted, _SHORTEST, 2 * self.grain), _LONGEST, 24 * self.length)
             if whole:
                 self.lake.note_pulled(self.source, begin, until)
             self.pieces += 1
@@ -198,13 +199,7 @@ class _Work:
             until = max(begin + self.grain, _floor(until, self.grain))
         return min(until, stop)
 
-    def _measure(self, rows: int, length: dt.timedelta) -> None:
-        """Let the next piece have about as many samples as memory is meant for."""
-        wanted = length * (_ROWS / rows) if rows else _LONGEST
-        self.length = min(max(wanted, _SHORTEST, 2 * self.grain), _LONGEST, 24 * self.length)
-
     def _there(self, start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
-        """List the instants that the lake has in a stretch."""
         try:
             return _instants(self.lake.recording(start=max(start, _EPOCH), end=end), start)
         except RmtoolkitError:
@@ -212,7 +207,6 @@ class _Work:
 
 
 def _instants(recording: Recording, since: dt.datetime) -> pl.DataFrame:
-    """List the samples of each container from an instant on."""
     names = recording.containers.select("container_id", *IDENTITY)
     late = recording.samples.filter(pl.col("time") >= since).select("container_id", "time")
     return late.join(names, on="container_id").select(*IDENTITY, "time")
@@ -264,7 +258,6 @@ def _window(
 
 
 def _midnight(moment: dt.datetime) -> dt.datetime:
-    """Tell when the day after begins."""
     return (moment + dt.timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 

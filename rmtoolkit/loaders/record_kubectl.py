@@ -186,7 +186,9 @@ class Sampler:
         now = _now()
         try:
             if self.namespace is None and not self.everywhere:
-                self.namespace = self._own_namespace()
+                view = ("config", "view", "--minify", "--output=jsonpath={..namespace}")
+                own = self.client.run(*view, timeout_seconds=self.timeout_seconds).decode("utf-8", "replace").strip()
+                self.namespace = own or "default"
             answer = self._choose() if self._source is None else self._metrics(self._source)
         except KubectlError as error:
             self.failed += 1
@@ -216,14 +218,7 @@ class Sampler:
                 self._list(f"get {resource}", self._objects(resource) or ())
             self._look_at_owners(changed)
 
-    def _own_namespace(self) -> str:
-        view = ("config", "view", "--minify", "--output=jsonpath={..namespace}")
-        return (
-            self.client.run(*view, timeout_seconds=self.timeout_seconds).decode("utf-8", "replace").strip() or "default"
-        )
-
     def _choose(self) -> dict[str, Any]:
-        """Find the best that the server has."""
         place = "" if self.everywhere else f"namespaces/{self.namespace}/"
         source: tuple[str, ...]
         for version in _VERSIONS:
@@ -427,7 +422,6 @@ def record_kubectl(
 
 
 def _run(sampler: Sampler, *, every: float, looks: float, until: float | None, progress: bool | None) -> None:
-    """Sample until the time is over or Ctrl-C is pressed."""
     from tqdm import tqdm  # noqa: PLC0415 - only this needs it
 
     total = None if until is None else int(until / every) + 1

@@ -774,7 +774,6 @@ def validate(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) 
 
 
 def _check(recording: Recording) -> pl.DataFrame:
-    """Make every check of the containers that one of them might object to."""
     suspects = prefilter(recording)
     if not len(suspects):
         return empty(FINDINGS)
@@ -812,7 +811,6 @@ def _word(signal: str) -> str:
 
 
 def _sentence(row: dict[str, Any]) -> str:
-    """Put one finding in words."""
     name = _word(row["signal"])
     low, high = text.memory(row["low"]), text.memory(row["high"])
     of = f"in {row['count']:,} of {text.count(row['compared'], 'sample')}"

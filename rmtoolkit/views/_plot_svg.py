@@ -139,7 +139,6 @@ def write(mark: Mark, plot: Plot, ident: str = "") -> Markup | None:
 
 
 def _definitions(plots: Iterable[Plot], ident: str) -> Markup | None:
-    """Write the gradients, patterns and clips that the marks refer to."""
     found = []
     for plot in plots:
         used = {mark.look for mark in plot.marks if not isinstance(mark, Text)}

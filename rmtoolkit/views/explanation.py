@@ -156,7 +156,6 @@ class Explanation:
 
 
 def _risk_words(row: Row) -> str | None:
-    """Write the chance of a kill within each horizon."""
     known = [(span, row[column]) for span, column in _HORIZONS if row[column] is not None]
     if not known:
         return None

@@ -75,7 +75,8 @@ def heap_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> P
     plot.bottom_axis(_timed(begin, end) if timed else _counted(begin, end), marks=False)
     below = "since the recording began" if timed else "pictures, in the order in which they were taken"
     plot.write(_RIGHT, _BASE + 34, "end", below, "note")
-    looks = _looks(names, grows)
+    calm, alarms = iter(_FILLS), iter(("alarm", "alarm-faint"))
+    looks = ["cache" if name == OTHERS else next(alarms if name in grows else calm, "whole") for name in names]
     edges = [((clock, edge),) for edge in levels.cumsum(axis=0)]
     for at, (look, edge) in enumerate(zip(looks, edges, strict=True)):
         plot.add(_plot.Area(look, edge, edges[at - 1] if at else None))
@@ -109,13 +110,6 @@ def _ordered(names: list[str], levels: _plot.Floats, grows: set[str], top: float
     return shown, np.array(parts)
 
 
-def _looks(names: list[str], grows: set[str]) -> list[str]:
-    """Choose a look for each function."""
-    calm = iter(_FILLS)
-    alarms = iter(("alarm", "alarm-faint"))
-    return ["cache" if name == OTHERS else next(alarms if name in grows else calm, "whole") for name in names]
-
-
 def _resident(heap: HeapProfile, end: float) -> _plot.Piece | None:
     known = heap.timeline.drop_nulls(["time_seconds", "rss_bytes"]).sort("time_seconds")
     known = known.filter(known["time_seconds"].is_between(0, end))
@@ -143,7 +137,6 @@ def _counted(begin: float, end: float) -> _plot.Ticks:
 def _name(
     plot: _plot.Plot, names: list[str], looks: list[str], levels: _plot.Floats, resident: _plot.Piece | None
 ) -> None:
-    """Write the functions beside the end of their areas, with what they hold there."""
     upper = levels[:, -1].cumsum()
     told = [
         (plot.y.at(upper[at] - levels[at, -1] / 2), look, _named(name, levels[at, -1]))
@@ -171,7 +164,6 @@ def _named(name: str, held: float) -> str:
 
 
 def _peak(plot: _plot.Plot, heap: HeapProfile) -> None:
-    """Mark the most that was held at any time."""
     when, most = heap.summary.peak_time_seconds, heap.summary.peak_bytes
     if when is None or most is None or not plot.x.low <= when <= plot.x.high:
         return
@@ -295,7 +287,6 @@ def _bar(plot: _plot.Plot, layers: dict[str, int], y: float, height: float) -> i
 
 
 def _named_layers(plot: _plot.Plot, layers: dict[str, int], y: float) -> None:
-    """Name the layers under the bar, with what they hold."""
     x = float(_BARS)
     for kind, amount in layers.items():
         shown = f"{LAYERS[kind]} {text.memory(amount)}"
@@ -400,7 +391,6 @@ def _section(title: str, drawn: Markup) -> Markup:
 
 
 def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> Markup:
-    """Lay out a table whose first columns are text and whose others are figures."""
     kinds = ["" if at < left - 1 else "code" if at < left else "n" for at in range(len(heads))]
     return el("div", table(list(zip(heads, kinds, strict=True)), rows, caption=caption), class_="wide")
 

@@ -68,7 +68,9 @@ def icicle(
     found = placed(nodes, suspects)
     says = _says(found, by, search)
     if not found[0].share:
-        return Picture(_nothing(by), f"{MEASURES[by].capitalize()}: nothing")
+        nothing = f"{MEASURES[by].capitalize()}: nothing"
+        drawn = frame([el("text", f"{nothing}.", x=6, y=15)], ROW, f"{MEASURES[by]}: nothing")
+        return Picture(drawn, nothing)
     hits = matching(found, search)
     shown = [
         _drawn(node, by, hit=at in hits, dim=bool(search) and at not in hits, pressable=pressable)
@@ -250,10 +252,6 @@ def _says(nodes: list[Node], by: str, search: str) -> str:
     part = text.share(total / whole.row["value"]) if whole.row["value"] else text.share(0.0)
     size = amount({"value": total, "before": None}, by)
     return f'{said} "{text.printable(search.strip())}" is in {text.count(len(hits), "place")}: {size} ({part}).'
-
-
-def _nothing(by: str) -> Markup:
-    return frame([el("text", f"{MEASURES[by].capitalize()}: nothing.", x=6, y=15)], ROW, f"{MEASURES[by]}: nothing")
 
 
 def legend(*, compared: bool) -> Markup:

@@ -182,7 +182,6 @@ class Chart(_plot.Plot):
             self._hit(ahead, ahead.hit, limit)
 
     def _level(self, ahead: Forecast) -> None:
-        """Name the level that a bounded memory is expected to keep."""
         low, mid, high = (float(values[-1]) for values in (ahead.low, ahead.mid, ahead.high))
         written = f"expected {text.memory(mid)}"
         if math.isfinite(low) and math.isfinite(high):
@@ -299,7 +298,6 @@ class Chart(_plot.Plot):
         return float(np.median(np.concatenate([self.y.of(values) for _, values in curve.pieces])))
 
     def _name_line(self, pieces: tuple[_plot.Piece, ...], name: str, kind: str) -> None:
-        """Put a line's name just above it, where there is room."""
         half = _plot.text_width(name) / 2
         x = np.concatenate([self.x.of(times) for times, _ in pieces])
         y = np.concatenate([self.y.of(values) for _, values in pieces])
@@ -371,7 +369,6 @@ def _top(timeline: Timeline, limits: list[int]) -> float:
 
 
 def _told(events: Sequence[Event]) -> str:
-    """Say what one mark stands for."""
     return "; ".join(f"{event.words} {_short(event.time, days=True)} UTC" for event in events)
 
 

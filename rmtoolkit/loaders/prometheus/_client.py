@@ -145,7 +145,6 @@ def words_of(body: bytes, mask: Callable[[str], str]) -> tuple[str, str]:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Give an error and all that led to it."""
     seen: list[BaseException] = []
     queue = [error]
     while queue:
@@ -686,7 +685,6 @@ class Client:
         return body.getvalue()
 
     def _refuse(self, answer: _Answer) -> None:
-        """Say what an answer means that is none."""
         kind, text = words_of(answer.body, self.secrets.mask)
         said = f"HTTP {answer.status}{f': {text}' if text else ''}"
         status = answer.status if answer.status != _OK else _BAD_REQUEST

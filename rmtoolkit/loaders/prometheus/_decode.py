@@ -408,7 +408,6 @@ def _alike(
 
 
 def _joined_digits(digits: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Join digits to whole numbers."""
     number: NDArray[np.float64] = digits.astype(np.float64) @ 10.0 ** np.arange(digits.shape[1] - 1, -1, -1)
     return number
 
@@ -761,7 +760,6 @@ class Decoder:
             self._flush()
 
     def _flush(self) -> None:
-        """Turn the text that waits into numbers."""
         if self._pairs:
             indices, texts = zip(*self._pairs, strict=True)
             self._blocks.append((np.array(indices, np.int64), read_pairs(texts, self.left_out)))

@@ -429,12 +429,9 @@ def _changed(coarse: Decoded, legs: Sequence[Leg]) -> set[tuple[str, str]]:
             if pod is None:
                 continue
             here = coarse.values[start : start + number]
-            place = (name, said.get("cluster"), said.get("namespace"), pod, _container(said))
+            container = said.get("container") or said.get("exported_container") or said.get("container_name")
+            place = (name, said.get("cluster"), said.get("namespace"), pod, container)
             first = values.setdefault(place, float(here[0]))
             if role in _REASONS or first != here[0] or (here != here[0]).any():
                 changed.add((label, pod))
     return changed
-
-
-def _container(said: Mapping[str, str]) -> str | None:
-    return said.get("container") or said.get("exported_container") or said.get("container_name")

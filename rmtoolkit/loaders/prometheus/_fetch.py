@@ -269,16 +269,13 @@ def between(decoded: Decoded, first: int, last: int) -> Decoded:
     return kept.where(kept.counts > 0)
 
 
-def _order(labels: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple([labels.get(name, "") for name in ("__name__", "cluster", "namespace", "pod", "container")])
-
-
 def together(parts: list[Decoded]) -> Decoded:
     """Put answers together, each series in one stretch."""
     if len(parts) == 1:
         return parts.pop()
     # Containers mostly stand in this order afterwards too: then nothing of this size is copied again.
-    every = {frozenset(one.items()): _order(one) for part in parts for one in part.labels}
+    names = ("__name__", "cluster", "namespace", "pod", "container")
+    every = {frozenset(one.items()): [one.get(name, "") for name in names] for part in parts for one in part.labels}
     numbers = {series: number for number, series in enumerate(sorted(every, key=every.__getitem__))}
     places = [np.array([numbers[frozenset(one.items())] for one in part.labels], np.int64) for part in parts]
     counts = np.zeros(len(numbers), np.int64)

@@ -333,7 +333,10 @@ def side_by_side(signals: Mapping[str, Signal]) -> pl.DataFrame:
         return pl.DataFrame(schema={"container_id": pl.UInt32(), "time": TIME})
     parts = list(signals.values())
     frame = parts[0]
-    if all(_same_instants(part, frame) for part in parts[1:]):
+    if all(
+        np.array_equal(part.times, frame.times) and np.array_equal(part.container, frame.container)
+        for part in parts[1:]
+    ):
         columns = {name: _column(name, part.values) for name, part in signals.items()}
         return pl.DataFrame({**_instants(frame.container, frame.times), **columns})
     origin = min(int(part.times.min()) for part in parts if len(part.times))
@@ -353,10 +356,6 @@ def side_by_side(signals: Mapping[str, Signal]) -> pl.DataFrame:
         both = pl.DataFrame({"value": _column(name, values), "there": there})
         columns[name] = both.select(pl.when("there").then("value"))["value"]
     return pl.DataFrame({**_instants((union // span).astype(np.uint32), union % span + origin), **columns})
-
-
-def _same_instants(one: Signal, other: Signal) -> bool:
-    return np.array_equal(one.times, other.times) and np.array_equal(one.container, other.container)
 
 
 def _instants(container: NDArray[np.uint32], times: NDArray[np.int64]) -> dict[str, pl.Series]:
@@ -495,7 +494,6 @@ def _contradict(decoded: Decoded, starts: np.ndarray[tuple[int], np.dtype[np.int
 
 
 def _parting_label(pairs: list[_Pair]) -> str | None:
-    """Choose the label that tells most of them apart."""
     counts = Counter(label for pair in pairs for label in pair.labels)
     ordered = sorted(counts, key=lambda label: (label in _MACHINES, -counts[label], label))
     return ordered[0] if ordered else None

@@ -508,8 +508,6 @@ def _joined(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _owned(table: pl.DataFrame, owned: pl.DataFrame) -> pl.DataFrame:
-    """Give each row its pod's owner and node."""
-
     def last(name: str, said: pl.Expr) -> pl.Expr:
         return pl.col(name).filter(said).last().over(_POD_KEY)
 

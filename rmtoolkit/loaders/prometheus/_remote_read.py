@@ -503,14 +503,11 @@ def _begins_with_label(head: bytes, place: int, length: int, depth: int) -> bool
 
 def read_answer(content: bytes, source: object) -> Read:
     """Read the answer to a remote read."""
-    if _is_plain(content[: 1 << 10]) and not _first_frame_is_right(content):
-        return _plain_answer(content, source)
+    if _is_plain(content[: 1 << 10]):
+        frame = next(split_frames(content, Counter()), None)
+        if frame is None or frame.crc != crc32c(content[frame.begin : frame.end]):
+            return _plain_answer(content, source)
     return _streamed_answer(content, source)
-
-
-def _first_frame_is_right(content: bytes) -> bool:
-    frame = next(split_frames(content, Counter()), None)
-    return frame is not None and frame.crc == crc32c(content[frame.begin : frame.end])
 
 
 def _streamed_answer(content: bytes, source: object) -> Read:

@@ -390,7 +390,6 @@ def _texts(names: str | Iterable[str] | None, what: str) -> tuple[str, ...]:
 
 
 def _plan(leg: Leg, overrides: Mapping[str, str], window: _Window, step_seconds: int, parallel: int) -> Sequence[Part]:
-    """Cut what is wanted of a leg into requests."""
     if step_seconds:
         # Of a counter the last value of a step says more than the highest: it may have been reset.
         counters = [name for name in leg.counts if role_of(name, overrides) in COUNTERS]

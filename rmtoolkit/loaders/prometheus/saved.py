@@ -378,7 +378,6 @@ def _is_answer(file: Path) -> bool:
 
 
 def _without_compression(name: str) -> str:
-    """Take the ending of a compressed file off its name."""
     for ending in _COMPRESSED:
         name = name.removesuffix(ending)
     return name

@@ -130,7 +130,6 @@ def _because(scene: Scene, chosen: Chosen, ours: Chosen | None, currency: str) -
 
 
 def _startups(scene: Scene, chosen: Chosen) -> list[str]:
-    """Say whether startups or the steady load are what matters."""
     need, starts = scene.found.need, scene.found.startups.size
     if not scene.found.startup_leads:
         where = f" in pod {text.printable(need.peak_pod)}" if need.peak_pod else ""
@@ -253,7 +252,7 @@ class LimitExplorer(Board):
     oom_probability, margins
         As in `rmtoolkit.assess`; an Assessment has its own.
     price_per_gib_hour, price_per_incident
-        What a GiB of reserved memory costs an hour, and what a week with OOM kills costs.
+        What a GiB of reserved memory costs an hour, and what a week with OOM kills costs; attributes too.
     currency
         Of both.
 
@@ -271,8 +270,6 @@ class LimitExplorer(Board):
         How many; None where they were not recorded.
     traffic
         1 as it was.
-    price_per_gib_hour, price_per_incident
-        Prices.
     reserve_limit
         Whether the whole limit is requested, or only what is used nearly always.
 
@@ -347,8 +344,6 @@ class LimitExplorer(Board):
         self._connect()
         self.reset()
 
-    # --- what is shown -----------------------------------------------------------------------------------------------
-
     @property
     def scene(self) -> Scene:
         """Everything about the workload that does not depend on the limit."""
@@ -416,8 +411,6 @@ class LimitExplorer(Board):
         watch(self, "limit_bytes", lambda _: self._limit_changed())
         watch(self._limit.slider, "value", partial(self._moved, "limit_bytes"))
         self._wiring.press(self._reset, self.reset)
-
-    # --- what happens ------------------------------------------------------------------------------------------------
 
     def _searched(self, change: Any) -> None:  # noqa: ANN401 - a traitlets change
         if change.new:
@@ -543,7 +536,10 @@ class LimitExplorer(Board):
         place = None if ours is None else 100 * (ours / MI - low) / max(high - low, 1e-9)
         self._tick.value = "" if place is None else _tick(place)
         points = named(found)
-        self._presets.options = [(_button(point.name, point.limit_bytes), point.limit_bytes) for point in points]
+        self._presets.options = [
+            (f"{point.name} {text.memory(point.limit_bytes).removesuffix(' Mi')}", point.limit_bytes)
+            for point in points
+        ]
         self._press()
         self._about.value = _about(found, self._needs[self.workload])
 
@@ -594,12 +590,7 @@ _FINE: Final = 64
 
 
 def _unit(name: str) -> int:
-    """Say how many units of a trait are one of its slider's."""
     return MI if name.endswith("_bytes") else 1
-
-
-def _button(name: str, limit: int) -> str:
-    return f"{name} {text.memory(limit).removesuffix(' Mi')}"
 
 
 def _tick(place: float) -> Markup:

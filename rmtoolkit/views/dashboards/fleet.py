@@ -393,7 +393,6 @@ class Fleet(Board):
         self._show()
 
     def _show(self) -> None:
-        """Draw one page."""
         self._found = selected(self._rows, self)
         with self._wiring.quiet():
             self.page = min(self.page, pages(len(self._found)) - 1)
@@ -408,7 +407,6 @@ class Fleet(Board):
         self._tell()
 
     def _tell(self) -> None:
-        """Say how many workloads there are."""
         said = f"{text.count(len(self._found), 'workload')}"
         if len(self._found) < len(self._rows):
             said += f" of {len(self._rows):,}"
@@ -426,7 +424,10 @@ class Fleet(Board):
 
     def _open(self, name: str) -> None:
         """Show Triage of one workload in place of the table; of none, the table again."""
-        self._close_triage()
+        self._place.children = ()
+        if self._triage is not None:
+            self._triage.close()
+            self._triage = None
         if not name:
             self._list.layout.display = None
             return
@@ -439,12 +440,6 @@ class Fleet(Board):
         self._place.children = (self._back, self._triage)
         self._tell()
         self._list.layout.display = "none"
-
-    def _close_triage(self) -> None:
-        self._place.children = ()
-        if self._triage is not None:
-            self._triage.close()
-            self._triage = None
 
     def back(self) -> None:
         """Close the open workload and show the table again.

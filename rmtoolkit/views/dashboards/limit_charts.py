@@ -165,7 +165,6 @@ def _points(plot: _plot.Plot, chosen: Chosen, prices: list[tuple[Named, float]],
 def _name(
     plot: _plot.Plot, written: str, kind: str, across: _plot.Floats, top: _plot.Floats, under: _plot.Floats
 ) -> None:
-    """Name an area where it is thick enough."""
     half = _plot.text_width(written) / 2 + 4
     for at in np.argsort(top - under, kind="stable")[:40]:
         if under[at] - top[at] < _LINE:
@@ -372,6 +371,5 @@ def _risk_words(scene: Scene, chosen: Chosen, chances: list[tuple[Named, float]]
 
 
 def _of_named(scene: Scene, figure: Callable[[AtLimit], float | None]) -> list[tuple[Named, float]]:
-    """Give a figure of every limit that has a name."""
     found = ((point, figure(scene.at(point.limit_bytes))) for point in named(scene))
     return [(point, value) for point, value in found if value is not None]

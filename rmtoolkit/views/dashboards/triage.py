@@ -135,7 +135,6 @@ def _newest(lives: list[Life]) -> int:
 
 
 def _names(plot: Plot, lives: list[Life], curves: list[Piece]) -> None:
-    """Say at the end of the curves how lives ended, once for each way."""
     groups: dict[str, list[int]] = {}
     for at, life in enumerate(lives):
         groups.setdefault(life.ended, []).append(at)
@@ -413,7 +412,6 @@ def pods(case: Case, workload: str) -> list[tuple[str, str]]:
 
 
 def _row(case: Case, state: State) -> dict[str, Any]:
-    """Find the row of the workload, or of one of its pods."""
     row = case.row(state.workload)
     found = case.instances(state.workload).filter(pl.col("pod") == state.pod)
     if not state.pod or not found.height:

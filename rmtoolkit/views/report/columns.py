@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -123,9 +123,6 @@ def values(about: Row, columns: tuple[Column, ...]) -> list[Any]:
     return found
 
 
-# The cells.
-
-
 def _growth(_: Assessment, about: Row) -> object:
     rate, low, high = (about[f"growth_{side}bytes_per_day"] for side in ("", "low_", "high_"))
     if rate is None:
@@ -173,10 +170,6 @@ def _cost(found: Assessment, about: Row) -> object:
     if cost is None:
         return reserved
     return el("span", amount(found, cost, sign=True), el("span", reserved, class_="small"))
-
-
-def _spare(_: Assessment, about: Row) -> str:
-    return text.fleet_memory(about["waste_bytes"]) if about["waste_bytes"] else text.NOT_APPLICABLE
 
 
 def _mi(key: str) -> Callable[[Assessment, Row], str]:
@@ -247,17 +240,16 @@ LEVEL: Final = Column(
 NEXT: Final = Column("Next step", "next", lambda _, about: _short(text.printable(about["next_text"])))
 LIMIT: Final = Column("Limit, Mi", "change", _change("limit"), itemgetter("advised_limit_bytes"), number=True)
 REQUEST: Final = Column("Request, Mi", "change", _change("request"), itemgetter("advised_request_bytes"), number=True)
-RISK: Final = Column(
-    "OOM kill 7\u00a0d",
-    "risk",
-    _risk,
-    itemgetter("oom_probability_7d"),
-    number=True,
-    hot=lambda about: about["above_target"],
-)
+RISK: Final = replace(KILL, kind="risk", cell=_risk)
 COST: Final = Column("Cost a month", "cost", _cost, itemgetter("reserved_change_bytes"), number=True)
 WHY: Final = Column("Why", "next", _why)
-SPARE: Final = Column("Spare", "time", _spare, spare, number=True)
+SPARE: Final = Column(
+    "Spare",
+    "time",
+    lambda _, about: text.fleet_memory(about["waste_bytes"]) if about["waste_bytes"] else text.NOT_APPLICABLE,
+    spare,
+    number=True,
+)
 PODS: Final = Column("Pods", "pods", lambda _, about: f"{about['pods'] or 0:,}", itemgetter("pods"), number=True)
 KILLS: Final = Column("Kills", "pods", lambda _, about: f"{about['kills_7d']:,}", itemgetter("kills_7d"), number=True)
 STARTUP: Final = Column(
@@ -278,9 +270,6 @@ CHANCE: Final = Column(
     itemgetter("leak_probability"),
     number=True,
 )
-
-
-# Of a card.
 
 
 def advised(found: Assessment, about: Row, bought: Sequence[Row]) -> Markup | None:

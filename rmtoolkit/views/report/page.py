@@ -166,12 +166,10 @@ def fragment(contents: Contents) -> Markup:
 
 
 def _chosen(contents: Contents) -> list[tuple[Section, list[Row]]]:
-    """Find the sections that have rows."""
     return [(section, found) for section in sections.SECTIONS if (found := section.choose(contents.awake))]
 
 
 def _first_screen(contents: Contents, overview: Markup | None = None) -> Iterator[Markup | None]:
-    """Write what stands before the tables."""
     found = contents.found
     yield sections.top(found, contents.title)
     yield sections.heading(found)
@@ -213,13 +211,11 @@ class _Drawn:
         self.drawn: dict[int, object] = {}
 
     def spark(self, about: Row) -> object:
-        """Draw a spark once."""
         if about["workload_id"] not in self.drawn:
             self.drawn[about["workload_id"]] = self.sparks.of(about["container_id"])
         return self.drawn[about["workload_id"]]
 
     def section(self, section: Section, found: Sequence[Row], *, opened: bool, cards: bool = True) -> Markup:
-        """Write a table with its first rows, and the first cards under them."""
         names = heads(section.columns, self.sparks.heading)
         sorted_by = ["text", *("" if column.value is None else "number" for column in section.columns)]
         rows: list[Markup] = []
@@ -257,7 +253,6 @@ class _Drawn:
         )
 
     def card(self, about: Row) -> Markup:
-        """Write the card of one workload: the answer, the chart, the evidence, the five questions."""
         at, ident = about["workload_id"], f"c{about['workload_id']}"
         instances = self.instances.get(at, ())
         beside = (known(about), advised(self.found, about, self.bought.get(at, ())))
@@ -340,7 +335,6 @@ def _grouped(frame: pl.DataFrame, key: str) -> dict[int, list[dict[str, Any]]]:
 
 
 def _overview(chosen: list[tuple[Section, list[Row]]], contents: Contents) -> Markup:
-    """Link to the sections that are there."""
     there = [(section.key, f"{section.title} {len(found):,}") for section, found in chosen]
     there += [("capacity", "Capacity")] if contents.found.capacity.height else []
     there += [("all", f"All {len(contents.rows):,}"), ("quality", "Data quality")]
@@ -349,7 +343,6 @@ def _overview(chosen: list[tuple[Section, list[Row]]], contents: Contents) -> Ma
 
 
 def _filter(contents: Contents) -> Markup:
-    """Write the controls; they appear where the script runs."""
     spaces = sorted({text.printable(about["namespace"] or "") for about in contents.rows[:_MOST]})
     options = [el("option", f"all {len(spaces):,}", value="")]
     options += [el("option", space, value=space) for space in spaces if space]

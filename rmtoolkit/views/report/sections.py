@@ -371,7 +371,6 @@ def quality(found: Assessment, rows: Sequence[Row]) -> Markup:
 
 
 def _first(names: list[str]) -> str:
-    """Name the first of many."""
     shown = ", ".join(shortened(name, SHOWN_NAME) for name in names[:_SHOWN_NAMES_QUALITY])
     return shown + text.and_more(len(names), _SHOWN_NAMES_QUALITY)
 
@@ -399,7 +398,6 @@ def _sources(found: tuple[str, ...]) -> list[str]:
 
 
 def _findings(found: Assessment) -> Markup | None:
-    """List what cannot be true in the data, as `validate` found it."""
     findings = found.findings
     if not findings.height:
         return None
@@ -497,7 +495,6 @@ def figures(found: Assessment) -> list[tuple[str, str | None, str, str]]:
 
 
 def _more_above(fleet: Totals) -> str:
-    """Compare with last time."""
     now, before = fleet.above_target, fleet.above_target_before
     if now is None or before is None:
         return ""
