@@ -185,7 +185,6 @@ def doubt_rest(opinion: Opinion) -> None:
 
 
 def _reopen(opinion: Opinion | Pool) -> None:
-    """Take back most of the rest: it cannot be told."""
     opinion.unresolved += th.FORCED_REST * opinion.bounded
     opinion.bounded *= 1 - th.FORCED_REST
 
@@ -272,7 +271,6 @@ def name_shape(opinion: Opinion, row: Reading) -> tuple[Pattern, Cause | None]:
 
 
 def _daily(opinion: Opinion, period: float) -> bool:
-    """Whether a cycle takes a day."""
     return abs(period * opinion.life.seconds / _DAY_SECONDS - 1) <= th.EVEN
 
 
@@ -570,7 +568,6 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
 
 
 def _version(opinions: Sequence[Opinion]) -> str | None:
-    """Version of the youngest of some lives; None where it is unknown."""
     return max(opinions, key=lambda opinion: opinion.life.start).life.version
 
 

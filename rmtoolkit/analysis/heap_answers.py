@@ -100,7 +100,6 @@ def _next(reading: HeapReading) -> str:
 
 
 def _path(heap: HeapProfile, stack_id: int) -> tuple[str, ...]:
-    """List the user's own functions on a stack, the outermost first, each once."""
     frames = heap.stack(stack_id).reverse()
     own = frames.filter(pl.col("origin").is_null() | ~pl.col("origin").is_in([STD, SYSTEM]))
     names = [spoken(plain_name(name)) for name in own["function"].drop_nulls()]
@@ -292,7 +291,6 @@ def _arenas(allocator: Allocator, document: int) -> pl.DataFrame:
 
 
 def _sizes(allocator: Allocator, document: int) -> pl.DataFrame:
-    """Add the sizes of all arenas up: which sizes have the gaps."""
     found = allocator.bins.filter(pl.col("document") == document)
     summed = found.group_by("size_bytes", maintain_order=True).agg(
         pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name)

@@ -104,7 +104,6 @@ def profiles_by_workload(heap: Heap | Mapping[str, Heap], containers: pl.DataFra
 
 
 def _names(key: Key) -> tuple[str, ...]:
-    """All names that a workload container may be called by, the whole one last."""
     _, namespace, workload, container = key
     parts = [part for part in (namespace, workload, container) if part is not None]
     whole = "/".join(parts) or "this process"

@@ -741,7 +741,6 @@ def paths(courses: Iterable[Course]) -> pl.DataFrame:
 
 
 def _line(course: Course) -> tuple[float, ...] | None:
-    """Where a forecast starts, how far it reaches, and how fast it rises."""
     opinion, growth, outlook = course.opinion, course.growth, course.outlook
     whole = opinion.footprint
     if whole is None or growth is None or outlook.outlook == Outlook.UNKNOWN:

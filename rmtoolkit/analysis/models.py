@@ -144,7 +144,6 @@ def _rhythm(begun: NDArray[np.bool_], bins: int) -> tuple[Array, Array]:
 
 
 def _range(values: Array) -> Array:
-    """Range without the highest and lowest 3 %."""
     return np.quantile(values, 0.97, axis=1) - np.quantile(values, 0.03, axis=1)
 
 
@@ -247,7 +246,6 @@ def _teeth(
 
 
 def _kendall(values: Sequence[float]) -> float:
-    """Kendall's tau of values over time."""
     signs = np.sign(np.subtract.outer(values, values))
     return float(np.tril(signs, -1).sum() / max(len(values) * (len(values) - 1) / 2, 1))
 
@@ -375,7 +373,6 @@ class _Bins:
 
 
 def _bins(samples: pl.DataFrame, lives: pl.DataFrame, finest: int) -> _Bins:
-    """Find where each bin of each life begins; samples are sorted, so that bins are stretches of rows."""
     time = samples["time"].dt.cast_time_unit("ms").to_physical().to_numpy()
     begin = run_starts(samples["life_row"])
     life = samples["life_row"].gather(begin).to_numpy().astype(np.int64)
@@ -553,7 +550,6 @@ class Bank:
 
 
 def _terms(u: Array) -> Iterator[tuple[Family, list[Array], float, float]]:
-    """Give every member of every family: name, terms beside the constant, onset, shape."""
     bins = len(u)
     fine = np.linspace(0.06, 0.96, 24 if bins >= 48 else 16)
     coarse = np.linspace(0.08, 0.92, 13)
@@ -790,7 +786,6 @@ def compete(
 
 
 def _project(values: Array, shapes: Bank, rho: float) -> tuple[Array, Array, Array]:
-    """Project rows on all bases: the projections, the residual sums of squares, and the means."""
     white = whiten(values, rho)
     constant = whiten(np.ones((1, values.shape[1])), rho)[0]
     mean = white @ constant / (constant @ constant)
@@ -804,7 +799,6 @@ def _project(values: Array, shapes: Bank, rho: float) -> tuple[Array, Array, Arr
 
 
 def _choose_rho(values: Array, meter: Array, day_cycles: Array) -> tuple[Array, Array]:
-    """Choose for each row the autocorrelation under which its best shape is likeliest."""
     bins = values.shape[1]
     best = np.full(len(values), np.inf)
     chosen = np.zeros(len(values))
@@ -890,7 +884,6 @@ def _possible(shapes: Bank, day_cycles: Array) -> NDArray[np.bool_]:
 
 
 def _curves(shapes: Bank, projection: Array, mean: Array, member: NDArray[np.int64]) -> Array:
-    """Draw the curve of one member for each row, in bytes."""
     curves = np.repeat(mean[:, None], len(shapes.time), axis=1)
     for index in np.unique(member):
         if shapes.count[index]:
@@ -964,7 +957,6 @@ def _kinds(
 
 
 def _slopes(shapes: Bank, projection: Array, coefficient: Array) -> tuple[NDArray[np.int64], Array, Array]:
-    """Which shapes have two slopes, and their early and late ones."""
     two = np.flatnonzero(shapes.family == CODE[Family.TWO_SLOPES])
     late = coefficient[:, two]
     early = (projection[:, shapes.first[two]] - shapes.mix[two] * late) * shapes.lead[two]

@@ -287,14 +287,12 @@ def _stays(row: VerdictRow, _: Opinion) -> str:
 
 
 def _warmed_up(row: VerdictRow, main: Opinion) -> str:
-    """Say after how long it settled, where that is known."""
     seconds = main.life.startup_seconds
     within = f" within {hours(seconds / 3600)}" if seconds else ""
     return f"it warmed up to {memory(row.settled_bytes)}{within}"
 
 
 def _between(verb: str) -> Clause:
-    """Say between which levels it moves."""
 
     def clause(_: VerdictRow, main: Opinion) -> str:
         reading = main.reading
@@ -317,7 +315,6 @@ def _keeps(row: VerdictRow, main: Opinion) -> str:
 
 
 def _part(layer: Layer, what: str) -> Clause:
-    """Say how much of all memory a layer is."""
     return lambda _, main: f"{memory(main.amount(layer))} of its {memory(main.whole_bytes)} {what}"
 
 
@@ -489,7 +486,6 @@ def _threads(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
 
 
 def _profile(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
-    """Name the profiler of the allocator that was seen; where none was, ask for its gauge first."""
     kept = evidence.get(Statistic.KEPT)
     if row.cause != Cause.HEAP:
         if not any(piece.rejects for piece in evidence.values()):
@@ -809,7 +805,6 @@ def _not_leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Adv
 
 
 def _room(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
-    """A limit that the ordinary peak comes near to."""
     limit, peak, settled = row.limit_bytes, row.peak_bytes, row.settled_bytes
     word = PATTERNS[row.pattern].peak
     if limit and peak and peak > th.PEAK_NEAR_LIMIT * limit and word is not None:

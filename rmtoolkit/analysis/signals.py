@@ -154,7 +154,6 @@ def _apart(seen: pl.DataFrame, known: pl.DataFrame, cadence: pl.DataFrame, reach
 
 
 def _nearest(times: pl.DataFrame, marks: pl.DataFrame, cadence: pl.DataFrame) -> pl.DataFrame:
-    """Find for each time the nearest mark of its container, and how far apart the two are."""
     apart = (pl.col("nearest") - pl.col("time")).dt.total_milliseconds().abs() / 1000
     return (
         times.sort("time")
@@ -213,7 +212,6 @@ def split(recording: Recording) -> Lifetimes:
 
 
 def _footprint(samples: pl.DataFrame) -> pl.Expr:
-    """The signal each container mostly has, so that one life is never a mix of two."""
     names = [name for name in (*FOOTPRINTS, "allocated_bytes") if samples[name].null_count() < samples.height]
     if not names:
         return pl.lit(None, dtype=pl.Int64)
@@ -228,7 +226,6 @@ def _footprint(samples: pl.DataFrame) -> pl.Expr:
 
 
 def _starts(samples: pl.DataFrame, cuts: pl.DataFrame) -> NDArray[np.int64]:
-    """Rows at which a life begins: the first of each container, and the first from each cut on."""
     starts = run_starts(samples["container_id"])
     if not cuts.height:
         return starts
@@ -237,7 +234,6 @@ def _starts(samples: pl.DataFrame, cuts: pl.DataFrame) -> NDArray[np.int64]:
 
 
 def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
-    """Name how each life ended, from the events between its last sample and the next life's first."""
     table = table.with_columns(next_start=pl.col("start").shift(-1).over("container_id"))
     rank = {kind: order for order, kind in enumerate(ENDINGS)}
     events = recording.events.filter(pl.col("kind").is_in(ENDINGS)).select(
@@ -336,7 +332,6 @@ def _after(column: str) -> pl.Expr:
 
 
 def _before(column: str) -> pl.Expr:
-    """What the first change says held before it; null when it does not say."""
     first = pl.col(column).first()
     if column != "detail":
         return first.filter(pl.lit(value=False)).first()
@@ -344,7 +339,6 @@ def _before(column: str) -> pl.Expr:
 
 
 def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) -> pl.DataFrame:
-    """Add counts, coverage, and the levels of the footprint."""
     stats = _levels(table, samples)
     cadence = recording.containers.select("container_id", "cadence_seconds")
     expected = (
@@ -382,7 +376,6 @@ def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) 
 
 
 def _levels(table: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
-    """Measure the footprint of each life that has one."""
     inside = samples.select("life_row", "time", value="footprint_bytes")
     if inside["value"].null_count():
         inside = inside.filter(pl.col("value").is_not_null())
@@ -423,7 +416,6 @@ def _median(values: NDArray[np.int64]) -> int | None:
 
 
 def _startup(inside: pl.DataFrame, begun: pl.DataFrame) -> pl.DataFrame:
-    """Measure the first part of the lives that were seen to begin: its peak, and when it was over."""
     span = (pl.col("end") - pl.col("start")).dt.total_milliseconds()
     age = (pl.col("time") - pl.col("start")).dt.total_milliseconds()
     away = (pl.col("value") - pl.col("settled_bytes")).abs() > th.SETTLED_BAND * pl.col("settled_bytes")
@@ -817,7 +809,6 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
 def _names(
     families: Array, allowed: NDArray[np.bool_], family: NDArray[np.object_], place: NDArray[np.int64]
 ) -> NDArray[np.object_]:
-    """The likeliest family among the allowed ones."""
     names = np.full(len(family), "none", dtype=object)
     masked = np.where(allowed, families, -1)
     names[place] = [models.FAMILIES[code] for code in masked.argmax(axis=1)] if len(place) else []
@@ -833,7 +824,6 @@ def _level_at(mean: Array, share: float) -> Array:
 
 
 def _rise(values: Array) -> Array:
-    """Rise from the early part, after the start-up, to the end."""
     return _level_at(values, 1.0) - _level_at(values, _AFTER_START)
 
 

@@ -112,7 +112,6 @@ def open_question(pool: Pool, pattern: Pattern, cause: Cause | None) -> Open:
 
 
 def _shape(pool: Pool, main: Opinion, row: Reading) -> Open:
-    """What the curve itself leaves open."""
     start, span = main.life.start, main.life.seconds
     if 0 < row.teeth < th.TEETH:
         period = span / (row.teeth + 0.5)
@@ -718,7 +717,6 @@ def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:
 
 
 def _settling(question: Open, main: Opinion) -> Evidence:
-    """What an open verdict waits for; `end` is when it will have come, where waiting helps."""
     say = partial(Evidence.of, main)
     text, since = f"What keeps it open: {question.why}", main.life.end
     statistic = question.kind.statistic

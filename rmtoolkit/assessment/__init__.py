@@ -262,7 +262,6 @@ def assess(
 
 
 def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFrame:
-    """Find the rows of last time."""
     from rmtoolkit.assessment import _totals  # noqa: PLC0415 - as in `assess`
 
     if isinstance(previous, str | os.PathLike):
@@ -277,7 +276,6 @@ def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFr
 
 
 def _by_pod(lives: pl.DataFrame, recording: Recording) -> pl.DataFrame:
-    """Count the kills and the lives of each container."""
     killed = recording.events.filter(pl.col("kind") == "oom_kill")
     kills = killed.group_by("container_id").agg(last_kill=pl.col("time").max(), times=pl.col("time"))
     runs = lives.group_by("container_id").agg(**_rows.of_runs(), end=pl.col("end").max())
@@ -594,5 +592,4 @@ def _gathered(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame
 
 
 def _gathered_alone(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Do the same without what a verdict does not show."""
     return {"needs": recommend.gathered(part, verdicts, requests=False)}

@@ -710,7 +710,6 @@ _SAID_FROM: Final = (
 
 
 def _worst(row: Row) -> str | None:
-    """Say what may happen while somebody waits."""
     waits = row["verdict"] == Verdict.INCONCLUSIVE or row["action"] == Action.WAIT
     if not waits or row["oom_probability_24h"] is None:
         return None
@@ -719,7 +718,6 @@ def _worst(row: Row) -> str | None:
 
 
 def _limit_because(row: Row) -> str | None:
-    """Say in a few words what decides the limit."""
     if row["kills_now"]:
         at = "" if row["killed_limit_bytes"] is None else f" at {text.configured(row['killed_limit_bytes'])}"
         return f"OOM-killed {text.times(row['kills_now'])}{at}"
@@ -772,7 +770,6 @@ def _limit_missing(row: Row) -> bool:
 
 
 def _of_limit(row: Row, action: Action) -> Advice:
-    """Say what to do about a limit."""
     if action is Action.FIX_EXPORTER:
         return Advice(
             f"Export the limit: it was OOM-killed {text.times(row['kills_now'])}, at a limit that the data do not name",

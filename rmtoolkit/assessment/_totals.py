@@ -203,7 +203,6 @@ def _sum(rows: pl.DataFrame, name: str) -> Any:  # noqa: ANN401 - of the column'
 
 
 def _start(awake: pl.DataFrame, target: float) -> tuple[int | None, str]:
-    """Find what to start with, and say why."""
     names = ("workload_id", "verdict", "action", "kills_7d", "limit_outlook", "hours_to_limit", "growth_bytes_per_day")
     more = ("oom_probability_7d", "advised_limit_bytes", "advised_oom_probability", "next_text")
     acts = awake.filter(pl.col("action") != Action.NONE).select(*names, *more)
@@ -331,7 +330,6 @@ def capacity_of(rows: pl.DataFrame, recording: Recording, completeness: pl.DataF
 
 
 def _running(rows: pl.DataFrame, recording: Recording, completeness: pl.DataFrame) -> pl.DataFrame:
-    """List the containers that run at the end, with their settings now and then."""
     containers = recording.containers.join(
         completeness.select("container_id", "last"), on="container_id", maintain_order="left"
     )
@@ -617,7 +615,6 @@ _TOLD: Final = (
 
 
 def _of(row: Row, last: Row | None) -> Iterator[tuple[Change, str, dt.datetime | None]]:
-    """Name the changes of one workload."""
     if last is None:
         yield Change.NEW, _appeared(row), row["window_start"]
         return
@@ -639,7 +636,6 @@ def _of(row: Row, last: Row | None) -> Iterator[tuple[Change, str, dt.datetime |
 
 
 def _appeared(row: Row) -> str:
-    """Say of a workload that was not there last time what is wrong with it."""
     if row["verdict"] == "leak":
         return _leaks(row, None)
     if row["kills"]:
@@ -703,7 +699,6 @@ def _ended(row: Row, last: Row) -> str:
 
 
 def _killed(row: Row, last: Row) -> tuple[Change, str] | None:
-    """Compare OOM kills of what does not leak."""
     before: int | None = last["kills"]
     if before is None:
         return None
