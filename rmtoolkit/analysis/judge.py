@@ -14,24 +14,11 @@ import polars as pl
 from rmtoolkit._parallel import as_source, parallel_map
 from rmtoolkit._shown import last_layers
 from rmtoolkit._tables import conform, run_starts
-from rmtoolkit.analysis import signals, words
+from rmtoolkit.analysis import records, signals, words
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.assess import assess_lifetime, going_on, pool_instances, pool_lives, with_heap
 from rmtoolkit.analysis.models import MINIMUM_SAMPLES
 from rmtoolkit.analysis.patterns import name_pattern, next_step
-from rmtoolkit.analysis.records import (
-    BESIDE,
-    ENDLESS,
-    INSTANCE,
-    JUDGED,
-    Exposure,
-    Layer,
-    Rejected,
-    VerdictRow,
-    frame_of,
-    lives_of,
-    readings_of,
-)
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.analysis.words import CHECKLIST, Situation, answers
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
@@ -85,10 +72,10 @@ class Facts:
     ) -> None:
         self.opinions = opinions
         self.recording = recording
-        self.rejected: dict[int, list[Rejected]] = {}
+        self.rejected: dict[int, list[records.Rejected]] = {}
         found = findings.filter(pl.col("rejected")).select("container_id", "check", "signal", "detail")
         for container, *what in found.iter_rows():
-            self.rejected.setdefault(container, []).append(Rejected(*what))
+            self.rejected.setdefault(container, []).append(records.Rejected(*what))
         names = [column.name for column in fields(Instance)]
         self.about = {row[0]: Instance(*row) for row in recording.containers.select(names).iter_rows()}
         counts = completeness.select("container_id", "samples", "expected").iter_rows()
@@ -115,7 +102,7 @@ def maximum(values: Iterable[int | None]) -> int | None:
 
 def verdict_row(
     pool: Pool, facts: Facts, containers: list[int], *, growing: int, judged: int
-) -> tuple[VerdictRow, Course | None]:
+) -> tuple[records.VerdictRow, Course | None]:
     """Build one row of verdicts, and what its forecast is drawn from."""
     main = pool.main
     about = facts.about[main.life.container_id if main is not None else containers[0]]
@@ -126,7 +113,7 @@ def verdict_row(
         cause = Cause.HEAP
     surest = th.SUREST[level]
     limit = main.life.limit_bytes if main is not None else about.limit_bytes
-    outlook, lasts = TimeToLimit(Outlook.UNKNOWN), ENDLESS
+    outlook, lasts = TimeToLimit(Outlook.UNKNOWN), records.ENDLESS
     course: Course | None = None
     watched_hours = sum(life.hours for life in facts.lives(containers))
     if main is not None:
@@ -151,7 +138,7 @@ def verdict_row(
     samples = sum(seen or 0 for seen, _ in counts)
     expected = sum(due or seen or 0 for seen, due in counts)
     seen = _growth_seen(pool, verdict)
-    row = VerdictRow(
+    row = records.VerdictRow(
         cluster=about.cluster,
         namespace=about.namespace,
         workload=about.workload,
@@ -254,9 +241,9 @@ def _goes_on(pool: Pool, verdict: Verdict) -> float:
 def _growing_beside(main: Opinion) -> Reading | None:
     """Readings of what grows although the judged signal does not; None where the kernel can take it back."""
     layer = main.growing_layer
-    if layer is None or layer == Layer.CACHE:
+    if layer is None or layer == records.Layer.CACHE:
         return None
-    names = (BESIDE[layer].signal,) if layer in BESIDE else (Signal.ANON, Signal.RSS)
+    names = (records.BESIDE[layer].signal,) if layer in records.BESIDE else (Signal.ANON, Signal.RSS)
     return next(main.readings[name] for name in (*names, Signal.FOOTPRINT) if name in main.readings)
 
 
@@ -329,7 +316,7 @@ class Assessed:
     #: What heap profiles say, by workload.
     heaps: Mapping[Key, HeapReading]
 
-    def workloads(self) -> Iterator[tuple[list[int], VerdictRow, Pool, Course | None]]:
+    def workloads(self) -> Iterator[tuple[list[int], records.VerdictRow, Pool, Course | None]]:
         """Give the containers of each workload, its verdict, what that rests on, and its forecast."""
         for containers in self.facts.workloads():
             pool, growing, judged = pool_instances([self.pools[container] for container in containers])
@@ -337,7 +324,7 @@ class Assessed:
             row, course = verdict_row(pool, self.facts, containers, growing=growing, judged=judged)
             yield containers, row, pool, course
 
-    def instance(self, container: int) -> VerdictRow:
+    def instance(self, container: int) -> records.VerdictRow:
         """Judge one instance by itself."""
         pool = with_heap(self.pools[container], self.heap(container))
         return verdict_row(pool, self.facts, [container], growing=0, judged=1)[0]
@@ -349,12 +336,12 @@ class Assessed:
 
 def assess_block(found: Read, *, restarts_known: bool, heaps: Mapping[Key, HeapReading] | None = None) -> Assessed:
     """Form an opinion on every life of a block, and pool the lives of each container."""
-    readings = readings_of(found.readings.table)
+    readings = records.readings_of(found.readings.table)
     opinions: dict[int, list[Opinion]] = {container: [] for container in found.recording.containers["container_id"]}
     few = found.lives.filter(pl.col("samples").is_between(MINIMUM_SAMPLES, th.FEW_SAMPLES, closed="left"))
     short = dict(few.group_by("container_id").agg(pl.col("samples").sum()).iter_rows())
     layers = {row["container_id"]: row for row in found.layers.iter_rows(named=True)}
-    for life in lives_of(found.lives):
+    for life in records.lives_of(found.lives):
         others = max(short.get(life.container_id, 0) - life.samples, 0)
         opinion = assess_lifetime(life, *readings.get(life.row, ({}, {})), restarts_known=restarts_known, others=others)
         opinion.now = layers.get(life.container_id, {})
@@ -377,15 +364,15 @@ def everything(block: Assessed) -> dict[str, pl.DataFrame]:
     return {
         "lives": block.read.lives,
         "fits": signals.fits(block.read.lives, block.read.readings, judged_frame),
-        "verdicts": frame_of((row for _, row, _, _ in found), JUDGED),
-        "instances": frame_of(
+        "verdicts": records.frame_of((row for _, row, _, _ in found), records.JUDGED),
+        "instances": records.frame_of(
             # The only instance of a workload is judged with it.
             (
                 row if len(containers) == 1 else block.instance(container)
                 for containers, row, _, _ in found
                 for container in containers
             ),
-            JUDGED | INSTANCE,
+            records.JUDGED | records.INSTANCE,
         ),
         "checklist": pl.DataFrame(
             [line for _, row, pool, _ in found for line in answers(row, pool)], schema=CHECKLIST, orient="row"
@@ -509,7 +496,7 @@ def _verdicts(
     part: Recording, *, also: Also | None, restarts_known: bool, heaps: dict[Key, HeapReading]
 ) -> dict[str, pl.DataFrame]:
     block = assess_block(read(part), restarts_known=restarts_known, heaps=heaps)
-    rows = frame_of((row for _, row, _, _ in block.workloads()), JUDGED)
+    rows = records.frame_of((row for _, row, _, _ in block.workloads()), records.JUDGED)
     return {"verdicts": rows, "findings": block.read.findings, **(also(part, rows) if also else {})}
 
 
@@ -533,11 +520,11 @@ def _warn_of_units(findings: pl.DataFrame) -> None:
         )
 
 
-def exposure(lives: Iterable[tuple[Life, float | None]]) -> Exposure:
+def exposure(lives: Iterable[tuple[Life, float | None]]) -> records.Exposure:
     """See from the lives of a workload how long one lasts when memory does not end it."""
     known = list(lives)
     if not known:
-        return ENDLESS
+        return records.ENDLESS
     newest = max(life.start for life, _ in known)
     last = max(life.end for life, _ in known)
     # Where the youngest life has ended, the next one begins with the forecast.
@@ -554,8 +541,8 @@ def exposure(lives: Iterable[tuple[Life, float | None]]) -> Exposure:
     longest = max((life.hours for life in ended), default=0.0)
     times = _endings(ended, longest)
     if times < th.RESTARTS_CAP:
-        return Exposure(age, None, times)
-    return Exposure(age, longest * (1 + 1 / times), times)
+        return records.Exposure(age, None, times)
+    return records.Exposure(age, longest * (1 + 1 / times), times)
 
 
 def _endings(lives: list[Life], longest_hours: float) -> int:
@@ -628,7 +615,7 @@ def growth_against_limit(opinion: Opinion) -> Growth | None:
             if beside.growing > th.LIKELY:
                 per_day, error = per_day + beside.growth_per_day, math.hypot(error, beside.growth_error_per_day)
     if (layer := opinion.beside) is not None:
-        row = opinion.readings.get(BESIDE[layer].signal, whole)
+        row = opinion.readings.get(records.BESIDE[layer].signal, whole)
         level = whole.top if row is whole else level
         per_day, error = row.growth_per_day, row.growth_error_per_day
     return Growth(per_day, error, level, row.noise)
@@ -663,7 +650,7 @@ def look_ahead(
     open_end: bool = False,
     limit_bytes: int | None,
     limit_known: bool,
-    lasts: Exposure = ENDLESS,
+    lasts: records.Exposure = records.ENDLESS,
 ) -> TimeToLimit:
     """Say when the limit is reached, if it is."""
     if limit_bytes is None:
@@ -708,7 +695,7 @@ class Course:
     growing: float
 
 
-def ahead(course: Course, lasts: Exposure, watched_hours: float) -> dict[str, float | None]:
+def ahead(course: Course, lasts: records.Exposure, watched_hours: float) -> dict[str, float | None]:
     """Give what the chance of an OOM kill at any limit is worked out from: `records.AHEAD`."""
     growth = course.growth
     return {

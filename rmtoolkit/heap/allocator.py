@@ -11,15 +11,8 @@ import polars as pl
 
 from rmtoolkit._html import el, table
 from rmtoolkit.exceptions import ReadError, quote_path, warn
+from rmtoolkit.loaders import allocators
 from rmtoolkit.loaders._files import counted, read_text
-from rmtoolkit.loaders.allocators import (
-    IN_USE,
-    Arena,
-    Document,
-    glibc_documents,
-    jemalloc_documents,
-    tcmalloc_documents,
-)
 from rmtoolkit.schema import Report
 from rmtoolkit.text import UNKNOWN, memory
 
@@ -61,7 +54,7 @@ _PAGE_BYTES: Final = 4096
 
 def collect_glibc(text: str, rows: Rows) -> None:
     """Read every document of glibc in a text."""
-    for number, document in enumerate(glibc_documents(text)):
+    for number, document in enumerate(allocators.glibc_documents(text)):
         purgeable = document.top_bytes
         for arena in document.arenas:
             kept = _purgeable(arena)
@@ -103,7 +96,7 @@ def collect_glibc(text: str, rows: Rows) -> None:
         )
 
 
-def _purgeable(arena: Arena) -> int | None:
+def _purgeable(arena: allocators.Arena) -> int | None:
     """Add up the end of an arena, and pages that lie wholly inside free chunks."""
     if arena.top_bytes is None:
         return None
@@ -132,7 +125,7 @@ SHORT: Final = "rows of tables with other columns than their heads"
 
 def collect_jemalloc(text: str, rows: Rows) -> None:
     """Read every document of jemalloc in a text."""
-    found = [document for document in jemalloc_documents(text) if document.totals()]
+    found = [document for document in allocators.jemalloc_documents(text) if document.totals()]
     for number, document in enumerate(found):
         page, sizes, arenas = _json(document) if document.format == "json" else _text(document, rows)
         own = [
@@ -151,7 +144,7 @@ def collect_jemalloc(text: str, rows: Rows) -> None:
         rows.totals.append(_totals(document, own) | {"document": number})
 
 
-def _totals(document: Document, arenas: list[Row]) -> Row:
+def _totals(document: allocators.Document, arenas: list[Row]) -> Row:
     said = document.totals()
     dirty, muzzy = (
         plus(*(arena[name] for arena in arenas)) if arenas else None for name in ("dirty_bytes", "muzzy_bytes")
@@ -239,7 +232,7 @@ def _bins(arena: Mapping[str, Any], sizes: tuple[list[Any], list[Any]], page: in
             yield {"size_bytes": size, "live_blocks": live, **own}
 
 
-def _json(document: Document) -> tuple[int | None, tuple[list[Any], list[Any]], dict[str, dict[str, Any]]]:
+def _json(document: allocators.Document) -> tuple[int | None, tuple[list[Any], list[Any]], dict[str, dict[str, Any]]]:
     about = document.data.get("arenas")
     about = about if isinstance(about, dict) else {}
     sizes = [found if isinstance(found := about.get(name), list) else [] for name in ("bin", "lextent")]
@@ -252,7 +245,9 @@ def _json(document: Document) -> tuple[int | None, tuple[list[Any], list[Any]], 
     return _amount(about, "page"), (sizes[0], sizes[1]), kept
 
 
-def _text(document: Document, rows: Rows) -> tuple[int | None, tuple[list[Any], list[Any]], dict[str, dict[str, Any]]]:
+def _text(
+    document: allocators.Document, rows: Rows
+) -> tuple[int | None, tuple[list[Any], list[Any]], dict[str, dict[str, Any]]]:
     """Read the numbers of each arena, and the tables under its head, as JSON would have them."""
     page = _PAGE.search(document.body)
     plain = document.data.get("stats.arenas")
@@ -303,7 +298,7 @@ def _row(words: list[str], columns: list[str], table: list[dict[str, int]], rows
 
 def collect_tcmalloc(text: str, rows: Rows) -> None:
     """Read every document of tcmalloc in a text."""
-    for number, document in enumerate(tcmalloc_documents(text)):
+    for number, document in enumerate(allocators.tcmalloc_documents(text)):
         said = document.amounts
         pages, free = document.sum_of("page heap freelist"), document.sum_of("freelist")
         resident = document.sum_of("Actual memory used")
@@ -313,8 +308,8 @@ def collect_tcmalloc(text: str, rows: Rows) -> None:
                 "document": number,
                 "allocator": "tcmalloc",
                 "line": document.line,
-                "allocated_bytes": said.get(IN_USE),
-                "active_bytes": plus(said.get(IN_USE), less(free, pages)),
+                "allocated_bytes": said.get(allocators.IN_USE),
+                "active_bytes": plus(said.get(allocators.IN_USE), less(free, pages)),
                 "resident_bytes": resident,
                 "metadata_bytes": document.sum_of("malloc metadata"),
                 "mapped_bytes": resident,

@@ -13,36 +13,7 @@ from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.history import (
-    Need,
-    as_need,
-    block_peaks,
-    describe,
-    kept_by_allocator,
-    needs,
-    spread_over,
-    starts,
-    usage,
-    workloads,
-)
-from rmtoolkit.limits.risk import (
-    HORIZON,
-    SHORTEST,
-    USUAL,
-    Prices,
-    Risk,
-    above_kills,
-    advised_request,
-    as_margins,
-    at_limit,
-    by_forecast,
-    expected,
-    lookup,
-    priced,
-    reserved,
-    risk,
-    week_at,
-)
+from rmtoolkit.limits import history, risk
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, Action, Pattern, Verdict
 from rmtoolkit.text import chance as chance_words
 from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate, times
@@ -82,13 +53,13 @@ class Bought:
 class Why:
     """What a reason is made of."""
 
-    need: Need
+    need: history.Need
     action: Action
     limit: int | None
     chance: float
     margins: str
     pairs: int
-    now: Risk
+    now: risk.Risk
     purged: int | None
     week_limit: int | None
     bought: Bought
@@ -122,7 +93,7 @@ def _sentences(why: Why) -> tuple[str, ...]:
     )
 
 
-def _peak(need: Need) -> str:
+def _peak(need: history.Need) -> str:
     when = f" at {moment(need.peak_time)}" if need.peak_time is not None else ""
     where = f" in pod {need.peak_pod}{when}" if need.peak_pod else when
     if need.peak_bytes is None:
@@ -138,7 +109,7 @@ def _peak(need: Need) -> str:
     return said
 
 
-def _startup(need: Need) -> str:
+def _startup(need: history.Need) -> str:
     startup, settled, peak = need.startup_peak_bytes, need.settled_bytes, need.peak_bytes
     if startup is None or settled is None or peak is None or startup <= 1.1 * settled or startup < 0.95 * peak:
         return ""
@@ -157,7 +128,7 @@ def _killed(why: Why) -> str:
 
 def _length(why: Why) -> str:
     seconds = why.need.history_seconds or 0.0
-    if seconds < SHORTEST.total_seconds():
+    if seconds < risk.SHORTEST.total_seconds():
         return (
             f"It rests on {seconds / 60:.0f} minutes, counted as an hour: no day, no release and no quiet hour is in "
             "them, so take it as a first guess and ask again after a day."
@@ -175,7 +146,7 @@ def _length(why: Why) -> str:
 def _limit_reasons(why: Why) -> str:
     target = f"{chance_words(why.chance)} chance of an OOM kill in 7 days"
     now = why.need.limit_bytes
-    if by_forecast(why.need):
+    if risk.by_forecast(why.need):
         grows = rate(why.need.ahead.per_day_bytes)
         return f"What counts towards the limit grows by {grows} beside the heap: the limit is for {target} of that."
     if why.limit != now:
@@ -209,7 +180,7 @@ def _of_growth(why: Why) -> str:
 def _of_waiting(why: Why) -> str:
     if why.need.kills_now and why.need.killed_limit_bytes is None:
         return ""
-    if by_forecast(why.need):
+    if risk.by_forecast(why.need):
         grows = rate(why.need.ahead.per_day_bytes)
         return f"What counts towards the limit grows by {grows} beside the heap: no limit near the need holds a week."
     if why.need.spread is None or not why.pairs:
@@ -395,7 +366,7 @@ def also(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 def gathered(part: Recording, verdicts: pl.DataFrame, *, requests: bool = True) -> pl.DataFrame:
     """Gather what an action and its chances depend on, without what others say."""
-    return needs(part, verdicts, requests=requests).join(
+    return history.needs(part, verdicts, requests=requests).join(
         purged_bases(part, verdicts), on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left"
     )
 
@@ -404,15 +375,15 @@ def of_gathered(
     known: pl.DataFrame,
     oom_probability: float = 0.05,
     margins: Margins | str | os.PathLike[str] | None = None,
-    prices: Prices | None = None,
+    prices: risk.Prices | None = None,
 ) -> pl.DataFrame:
     """Do what `recommend_limits` does for what `gather` gathered before."""
     check_chance(oom_probability)
-    chosen = as_margins(margins)
-    ask = _Asked(oom_probability, lookup(chosen), chosen.origin, prices)
+    chosen = risk.as_margins(margins)
+    ask = _Asked(oom_probability, risk.lookup(chosen), chosen.origin, prices)
     names = [field.name for field in fields(Advised)]
     told = attrgetter(*names)
-    rows = [told(_advise(as_need(row), ask)) for row in known.iter_rows(named=True)]
+    rows = [told(_advise(history.as_need(row), ask)) for row in known.iter_rows(named=True)]
     advised = pl.DataFrame(rows, schema={name: RECOMMENDED[name] for name in names}, orient="row")
     answer = known.drop(name for name in names if name in known.columns).hstack(advised)
     return answer.select(
@@ -421,17 +392,17 @@ def of_gathered(
     ).cast(RECOMMENDED)
 
 
-def advise(need: Need, oom_probability: float, margins: Margins, prices: Prices | None = None) -> Advised:
+def advise(need: history.Need, oom_probability: float, margins: Margins, prices: risk.Prices | None = None) -> Advised:
     """Do for one need what `of_gathered` does for many."""
-    return _advise(need, _Asked(oom_probability, lookup(margins), margins.origin, prices))
+    return _advise(need, _Asked(oom_probability, risk.lookup(margins), margins.origin, prices))
 
 
 def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> pl.DataFrame:
     """Give the smallest limit within the target; null for what grows and where the pairs cannot tell."""
-    scores = lookup(margins)
+    scores = risk.lookup(margins)
     limits = []
     for row in known.iter_rows(named=True):
-        need = as_need(row)
+        need = history.as_need(row)
         limits.append(_limit(need, oom_probability, scores(need.history_seconds, need.climbing)))
     return known.select(WORKLOAD).with_columns(limit_bytes=pl.Series(limits, dtype=pl.Int64))
 
@@ -462,17 +433,19 @@ def purged_bases(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
 
 def _given_back(kept: Recording) -> pl.DataFrame:
     """Take what the allocator keeps from what counts towards the limit."""
-    given_back, _ = kept_by_allocator(kept.samples)
+    given_back, _ = history.kept_by_allocator(kept.samples)
     whole = pl.coalesce(FOOTPRINTS)
     held = kept.samples.select("container_id", "time", held=whole - (whole - given_back.fill_null(0)).clip(0))
     used = (
-        usage(kept)
+        history.usage(kept)
         .join(held, on=["container_id", "time"], how="left", maintain_order="left")
         .with_columns(used_bytes=(pl.col("used_bytes") - pl.col("held").fill_null(0)).clip(0))
     )
     span = (pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000
-    past = describe(block_peaks(used, starts(kept)), used.group_by("workload_row").agg(history_seconds=span))
-    about = workloads(kept).join(past, on="workload_row", how="left", maintain_order="left")
+    past = history.describe(
+        history.block_peaks(used, history.starts(kept)), used.group_by("workload_row").agg(history_seconds=span)
+    )
+    about = history.workloads(kept).join(past, on="workload_row", how="left", maintain_order="left")
     return about.select(*WORKLOAD, purged_base_bytes="base_bytes").cast(_PURGED)
 
 
@@ -481,10 +454,10 @@ class _Asked:
     chance: float
     scores: Callable[[float | None, bool | None], Numbers]
     origin: str
-    prices: Prices | None
+    prices: risk.Prices | None
 
 
-def _advise(need: Need, ask: _Asked) -> Advised:
+def _advise(need: history.Need, ask: _Asked) -> Advised:
     """Decide for one workload container: one action, and the limit that goes with it."""
     scores = ask.scores(need.history_seconds, need.climbing)
     now = risk_now(need, scores)
@@ -497,11 +470,11 @@ def _advise(need: Need, ask: _Asked) -> Advised:
     # Nothing is told that would not be less.
     purged = purged if purged is not None and limit is not None and purged < limit else None
     # No past says what growth will need.
-    request = None if need.growing and not (need.guaranteed and limit) else advised_request(need, limit)
-    after = None if limit is None else at_limit(need, limit, request, scores, ask.prices)
-    then = Risk() if after is None else after.risk
+    request = None if need.growing and not (need.guaranteed and limit) else risk.advised_request(need, limit)
+    after = None if limit is None else risk.at_limit(need, limit, request, scores, ask.prices)
+    then = risk.Risk() if after is None else after.risk
     first_guess = (need.history_seconds or 0.0) < _FIRST_GUESS
-    reserved_now = reserved(need, need.limit_bytes, need.request_bytes)
+    reserved_now = risk.reserved(need, need.limit_bytes, need.request_bytes)
     incident = None if ask.prices is None else ask.prices.per_incident
     week_limit = None if target is None or limit != target else _after_a_week(need, ask)
     why = Why(need, action, limit, ask.chance, ask.origin, scores.size, now, purged, week_limit, bought)
@@ -525,7 +498,7 @@ def _advise(need: Need, ask: _Asked) -> Advised:
         qos_then=None if limit is None else qos(request, limit, known=True),
         reserved_now_bytes=reserved_now,
         reserved_then_bytes=None if after is None else after.reserved_bytes,
-        cost_now_per_month=priced(need, need.limit_bytes, need.request_bytes, ask.prices),
+        cost_now_per_month=risk.priced(need, need.limit_bytes, need.request_bytes, ask.prices),
         cost_then_per_month=None if after is None else after.memory_per_month,
         margins=ask.origin,
         oom_probability_24h=now.day,
@@ -537,7 +510,7 @@ def _advise(need: Need, ask: _Asked) -> Advised:
         target_limit_bytes=target,
         advised_basis=_basis(then, ask.origin, need),
         provisional=first_guess or need.growing or then.basis == "kills",
-        incidents_now_per_month=expected(now.week, incident),
+        incidents_now_per_month=risk.expected(now.week, incident),
         incidents_then_per_month=None if after is None else after.incidents_per_month,
         wait_seconds=max(_FIRST_GUESS - (need.history_seconds or 0.0), 0.0)
         if action is Action.WAIT and first_guess and not need.growing
@@ -545,16 +518,22 @@ def _advise(need: Need, ask: _Asked) -> Advised:
     )
 
 
-def risk_now(need: Need, scores: Numbers) -> Risk:
+def risk_now(need: history.Need, scores: Numbers) -> risk.Risk:
     """Give the chance at the limit in force; an unknown limit does not hide that it killed."""
     limit = need.limit_bytes
     if limit is None and need.kills_now:
         limit = need.killed_limit_bytes or need.need_bytes
-    return Risk(because="there is no limit, or it is not known") if not limit else risk(need, limit, scores)
+    return risk.Risk(because="there is no limit, or it is not known") if not limit else risk.risk(need, limit, scores)
 
 
 def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
-    need: Need, now: Risk, target: int | None, purged: int | None, to_try: int | None, ask: _Asked, scores: Numbers
+    need: history.Need,
+    now: risk.Risk,
+    target: int | None,
+    purged: int | None,
+    to_try: int | None,
+    ask: _Asked,
+    scores: Numbers,
 ) -> tuple[Action, int | None]:
     """Choose the one thing to do first, and the limit that it leaves or sets; None: none helps, or none is known."""
     in_force = need.limit_bytes
@@ -574,7 +553,7 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
         if not need.kills_now and cure is Action.TUNE_ALLOCATOR and purged is not None and purged <= in_force:
             return cure, in_force
         close = (need.need_bytes or 0) >= th.CLOSE_TO_LIMIT * in_force
-        short = (need.history_seconds or 0.0) < _FIRST_GUESS and not by_forecast(need)
+        short = (need.history_seconds or 0.0) < _FIRST_GUESS and not risk.by_forecast(need)
         if not need.kills_now and not close and short:
             return cure or Action.WAIT, in_force
         return Action.RAISE_LIMIT, max(target, in_force)
@@ -586,7 +565,7 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
     return (Action.WAIT if need.verdict == Verdict.INCONCLUSIVE else Action.NONE), in_force
 
 
-def _cure(need: Need) -> Action | None:
+def _cure(need: history.Need) -> Action | None:
     """Name what makes a workload need less, where its pattern says so."""
     if need.verdict != Verdict.NOT_LEAK:
         return None
@@ -598,15 +577,15 @@ def _cure(need: Need) -> Action | None:
     return None
 
 
-def _cheapest(need: Need, target: int, in_force: int, ask: _Asked, scores: Numbers) -> int | None:
+def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, scores: Numbers) -> int | None:
     """Find the limit below the one in force at which memory and incidents cost least; None: none is worth it."""
     if target > (1 - _LOWER) * in_force or (need.history_seconds or 0.0) < _FIRST_GUESS:
         return None
-    prices = ask.prices or USUAL
+    prices = ask.prices or risk.USUAL
 
     def whole(limit: int) -> float:
-        memory = priced(need, limit, need.request_bytes, prices) or 0.0
-        return memory + (expected(week_at(need, limit, scores), prices.per_incident) or 0.0)
+        memory = risk.priced(need, limit, need.request_bytes, prices) or 0.0
+        return memory + (risk.expected(risk.week_at(need, limit, scores), prices.per_incident) or 0.0)
 
     steps = (target * (in_force / target) ** (step / (_TRIED - 1)) for step in range(_TRIED - 1))
     best = min(sorted({math.ceil(limit / _MIB) * _MIB for limit in steps}), key=whole)
@@ -614,25 +593,25 @@ def _cheapest(need: Need, target: int, in_force: int, ask: _Asked, scores: Numbe
     return best if worth else None
 
 
-def _limit(need: Need, chance: float, scores: Numbers) -> int | None:
+def _limit(need: history.Need, chance: float, scores: Numbers) -> int | None:
     """Find the smallest limit with at most that chance; None for what grows, and where the pairs cannot tell."""
     if need.growing or (need.kills_now and need.killed_limit_bytes is None):
         return None
     wanted = _by_scores(need, chance, scores)
     if need.kills_now:
-        wanted = max(wanted or 0.0, above_kills(need, chance))
-    if by_forecast(need):
+        wanted = max(wanted or 0.0, risk.above_kills(need, chance))
+    if risk.by_forecast(need):
         wanted = _by_forecast(need, wanted or 0.0, chance, scores)
     # No machine has that much: such an amount is no need.
     return None if wanted is None or wanted >= ABSURD_BYTES else max(math.ceil((wanted + 1) / _MIB) * _MIB, _LEAST)
 
 
-def _by_forecast(need: Need, least: float, chance: float, scores: Numbers) -> float | None:
+def _by_forecast(need: history.Need, least: float, chance: float, scores: Numbers) -> float | None:
     """Find the limit that what grows beside the heap stays below for a week; None where none near does."""
     low, high = math.ceil(least / _MIB), math.ceil(_FAR * (need.need_bytes or 0) / _MIB)
 
     def holds(size: int) -> bool:
-        return (risk(need, size * _MIB + _MIB, scores).week or 0.0) <= chance
+        return (risk.risk(need, size * _MIB + _MIB, scores).week or 0.0) <= chance
 
     if not holds(high):
         return None
@@ -642,7 +621,7 @@ def _by_forecast(need: Need, least: float, chance: float, scores: Numbers) -> fl
     return float(high * _MIB)
 
 
-def _by_scores(need: Need, chance: float, scores: Numbers) -> float | None:
+def _by_scores(need: history.Need, chance: float, scores: Numbers) -> float | None:
     place = math.ceil((1 - chance) * (scores.size + 1))
     if need.base_bytes is None or need.spread is None or not 1 <= place <= scores.size:
         return None
@@ -654,11 +633,11 @@ def _by_scores(need: Need, chance: float, scores: Numbers) -> float | None:
     return need.base_bytes * math.exp(max(score, 0.0) * need.spread)
 
 
-def _after_a_week(need: Need, ask: _Asked) -> int | None:
+def _after_a_week(need: history.Need, ask: _Asked) -> int | None:
     """Find the limit that a whole week which moves as little would give, where there is less than half of one."""
-    week = HORIZON.total_seconds()
+    week = risk.HORIZON.total_seconds()
     length = need.history_seconds or 0.0
-    spread = None if need.spread is None else spread_over(need.spread, length, week)
+    spread = None if need.spread is None else history.spread_over(need.spread, length, week)
     if spread is None or length > week / 2:
         return None
     return _limit(replace(need, spread=spread, history_seconds=week), ask.chance, ask.scores(week, need.climbing))
@@ -671,7 +650,7 @@ def qos(request: int | None, limit: int | None, *, known: bool) -> str | None:
     return "Guaranteed" if request == limit or request is None else "Burstable"
 
 
-def _basis(found: Risk, origin: str, need: Need) -> str | None:
+def _basis(found: risk.Risk, origin: str, need: history.Need) -> str | None:
     if found.basis != "margins":
         return found.basis
     whose = "shipped" if origin.startswith("shipped") else "own"
@@ -681,7 +660,7 @@ def _basis(found: Risk, origin: str, need: Need) -> str | None:
 _NOTHING_BOUGHT: Final = Bought(None, None, None, None)
 
 
-def _buys(need: Need) -> Bought:
+def _buys(need: history.Need) -> Bought:
     """How long a higher limit would hold out against the growth."""
     now = need.limit_bytes or need.need_bytes
     if now is None:

@@ -10,20 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.loaders.prometheus import _fetch
 from rmtoolkit.loaders.prometheus._client import TooMuchError
-from rmtoolkit.loaders.prometheus._fetch import (
-    BUDGET,
-    Ask,
-    Matcher,
-    Part,
-    Selector,
-    ask,
-    exactly,
-    literal,
-    one_of,
-    plan,
-    together,
-)
 from rmtoolkit.loaders.prometheus._metrics import ALLOCATOR_NAMES, KNOWN, OWNER_ROLES, meaning_of, role_of
 from rmtoolkit.schema import SIGNALS
 
@@ -91,8 +79,8 @@ class Leg:
     family: str
     level: str  # ``container``, or ``pod`` for rows of whole pods
     style: int
-    names: Matcher
-    matchers: tuple[Matcher, ...]
+    names: _fetch.Matcher
+    matchers: tuple[_fetch.Matcher, ...]
     listed: tuple[str, ...] = ()  # metrics that are known by their whole name
     counts: Mapping[str, int] = field(default_factory=dict)
     interval_seconds: float = _INTERVAL_SECONDS
@@ -106,15 +94,15 @@ class Leg:
         """Keep some of its metrics."""
         return replace(self, counts={name: size for name, size in self.counts.items() if chosen(name)})
 
-    def plan(self, asks: Sequence[Ask], after_seconds: int, until_seconds: int, **how: int) -> list[Part]:
+    def plan(self, asks: Sequence[_fetch.Ask], after_seconds: int, until_seconds: int, **how: int) -> list[_fetch.Part]:
         """Cut what is asked of its series into requests."""
         series = sum(self.counts.values())
         rate = series / self.interval_seconds
-        return plan(asks, after_seconds, until_seconds, samples_per_second=rate, series=series, **how)
+        return _fetch.plan(asks, after_seconds, until_seconds, samples_per_second=rate, series=series, **how)
 
-    def selector(self, names: Sequence[str], *more: Matcher) -> Selector:
+    def selector(self, names: Sequence[str], *more: _fetch.Matcher) -> _fetch.Selector:
         """Select some of its metrics."""
-        return Selector(tuple(names), (*self.matchers, *more))
+        return _fetch.Selector(tuple(names), (*self.matchers, *more))
 
 
 def discover(
@@ -127,7 +115,7 @@ def discover(
     times = {"start": str(first), "end": str(end_seconds), "step": str(step)}
 
     def look(queries: Iterable[str]) -> _Seen:
-        return _seen(ask(client, _PATH, {"query": " or ".join(queries), **times}, keep_own=True), legs)
+        return _seen(_fetch.ask(client, _PATH, {"query": " or ".join(queries), **times}, keep_own=True), legs)
 
     looks = [part for number, leg in enumerate(legs) for part in _looks(number, leg)]
     try:
@@ -158,30 +146,34 @@ def legs_of(wanted: Wanted, overrides: Mapping[str, str]) -> Iterator[Leg]:
     cgroup, kube, app = (_names(family, overrides) for family in ("cgroup", "kube", "app"))
     owner = tuple(name for name in kube if name in KNOWN and KNOWN[name].role in OWNER_ROLES)
     kube = tuple(name for name in kube if name not in owner)
-    app_names = Matcher("__name__", "=~", "|".join([*map(exactly, app), ALLOCATOR_NAMES]))
+    app_names = _fetch.Matcher("__name__", "=~", "|".join([*map(_fetch.exactly, app), ALLOCATOR_NAMES]))
     is_filtered = any(wanted)
-    memory = Matcher("resource", "=~", "memory|")
+    memory = _fetch.Matcher("resource", "=~", "memory|")
     for number, style in enumerate(_STYLES):
         conditions = tuple(_conditions(wanted, style))
-        inside = (Matcher(style.container, "!=", ""), Matcher(style.container, "!=", "POD"))
-        whole = (Matcher(style.container, "=", ""), Matcher(style.pod, "!=", ""))
-        yield Leg("cgroup", _CONTAINER_LEVEL, number, one_of("__name__", cgroup), (*conditions, *inside), cgroup)
+        inside = (_fetch.Matcher(style.container, "!=", ""), _fetch.Matcher(style.container, "!=", "POD"))
+        whole = (_fetch.Matcher(style.container, "=", ""), _fetch.Matcher(style.pod, "!=", ""))
+        yield Leg("cgroup", _CONTAINER_LEVEL, number, _fetch.one_of("__name__", cgroup), (*conditions, *inside), cgroup)
         if number == 0:
-            yield Leg("cgroup", _POD_LEVEL, number, one_of("__name__", cgroup), (*conditions, *whole), cgroup)
+            yield Leg("cgroup", _POD_LEVEL, number, _fetch.one_of("__name__", cgroup), (*conditions, *whole), cgroup)
         # Without conditions, labels do not have to be told apart: what is there is found the first time.
         if number == 0 or (number == 1 and is_filtered):
-            yield Leg("kube", _CONTAINER_LEVEL, number, one_of("__name__", kube), (*conditions, memory), kube)
+            yield Leg("kube", _CONTAINER_LEVEL, number, _fetch.one_of("__name__", kube), (*conditions, memory), kube)
             of_namespace = tuple(_conditions(Wanted(wanted.namespaces), style))
-            yield Leg("owner", _CONTAINER_LEVEL, number, one_of("__name__", owner), of_namespace, owner)
+            yield Leg("owner", _CONTAINER_LEVEL, number, _fetch.one_of("__name__", owner), of_namespace, owner)
             yield Leg("app", _CONTAINER_LEVEL, number, app_names, conditions)
     if not wanted.namespaces and not wanted.pods:
         # The names that Compose and Swarm give hold that of the service.
-        held = "|".join(f".*{exactly(name)}.*" for name in wanted.workloads)
-        named = Matcher("name", "=~", held) if held else Matcher("name", "!=", "")
-        docker = (named, Matcher("container", "=", ""), Matcher("pod", "=", ""))
-        yield Leg("cgroup", _CONTAINER_LEVEL, 0, one_of("__name__", cgroup), docker, cgroup)
+        held = "|".join(f".*{_fetch.exactly(name)}.*" for name in wanted.workloads)
+        named = _fetch.Matcher("name", "=~", held) if held else _fetch.Matcher("name", "!=", "")
+        docker = (named, _fetch.Matcher("container", "=", ""), _fetch.Matcher("pod", "=", ""))
+        yield Leg("cgroup", _CONTAINER_LEVEL, 0, _fetch.one_of("__name__", cgroup), docker, cgroup)
         if wanted.workloads:
-            alone = (one_of("job", wanted.workloads), Matcher("pod", "=", ""), Matcher("exported_pod", "=", ""))
+            alone = (
+                _fetch.one_of("job", wanted.workloads),
+                _fetch.Matcher("pod", "=", ""),
+                _fetch.Matcher("exported_pod", "=", ""),
+            )
             yield Leg("app", _CONTAINER_LEVEL, 0, app_names, alone)
 
 
@@ -193,27 +185,27 @@ def _names(family: str, overrides: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def _conditions(wanted: Wanted, style: _Style) -> Iterator[Matcher]:
+def _conditions(wanted: Wanted, style: _Style) -> Iterator[_fetch.Matcher]:
     if wanted.namespaces:
-        yield one_of(style.namespace, wanted.namespaces)
+        yield _fetch.one_of(style.namespace, wanted.namespaces)
     if wanted.pods:
-        yield one_of(style.pod, wanted.pods)
+        yield _fetch.one_of(style.pod, wanted.pods)
     if wanted.workloads:
         # Pods are called after their owner, and the owner's own tables are read afterwards.
-        starts = "|".join(f"{exactly(name[:_OWNER_CHARACTERS])}.*" for name in wanted.workloads)
-        yield Matcher(style.pod, "=~", starts)
+        starts = "|".join(f"{_fetch.exactly(name[:_OWNER_CHARACTERS])}.*" for name in wanted.workloads)
+        yield _fetch.Matcher(style.pod, "=~", starts)
 
 
-def _selected(leg: Leg, *more: Matcher) -> str:
+def _selected(leg: Leg, *more: _fetch.Matcher) -> str:
     conditions = (leg.names, *more, *leg.matchers)
-    return "{" + ",".join(f"{label}{sign}{literal(value)}" for label, sign, value in conditions) + "}"
+    return "{" + ",".join(f"{label}{sign}{_fetch.literal(value)}" for label, sign, value in conditions) + "}"
 
 
 def _looks(number: int, leg: Leg) -> Iterator[str]:
     """Count the series of each metric, and those of one of them by how often they were scraped: each looked at once."""
     name = _TELLTALES[leg.family]
-    yield _counted(number, _selected(leg, Matcher("__name__", "!=", name)))
-    telltale = Selector((name,), leg.matchers).promql()
+    yield _counted(number, _selected(leg, _fetch.Matcher("__name__", "!=", name)))
+    telltale = _fetch.Selector((name,), leg.matchers).promql()
     often = f'count_values("rmtoolkit_name", count_over_time({telltale}[{_COUNTED_SECONDS}s]))'
     yield f'label_replace({often}, "rmtoolkit_leg", "{number} often", "", "")'
 
@@ -228,7 +220,7 @@ def _lone(legs: Sequence[Leg]) -> str:
     name = _TELLTALES["cgroup"]
     levels = {leg.level: leg.matchers for leg in reversed(legs) if leg.family == "cgroup" and leg.style == 0}
     whole, inside = (
-        f"group by (namespace, pod) ({Selector((name,), levels[level]).promql()})"
+        f"group by (namespace, pod) ({_fetch.Selector((name,), levels[level]).promql()})"
         for level in (_POD_LEVEL, _CONTAINER_LEVEL)
     )
     return f'label_replace({whole} unless {inside}, "rmtoolkit_leg", "lone", "", "")'
@@ -283,7 +275,7 @@ def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> li
             if not seen.lone:
                 continue
             if len(seen.lone) <= _MOST_LISTED:
-                matchers = (*matchers, one_of("pod", sorted(seen.lone)))
+                matchers = (*matchers, _fetch.one_of("pod", sorted(seen.lone)))
                 meant = {name: min(size, len(seen.lone)) for name, size in meant.items()}
         if meant:
             if leg.family != "app":
@@ -325,7 +317,7 @@ _WATCHED: Final = (
     "last_terminated_timestamp",
 )
 #: Samples that a closer look may cost.
-_CLOSER_SAMPLES: Final = 2 * BUDGET
+_CLOSER_SAMPLES: Final = 2 * _fetch.BUDGET
 
 
 class Metadata(NamedTuple):
@@ -347,30 +339,30 @@ def fetch_metadata(
     length = until_seconds - after_seconds
     try:
         if max(length / leg.interval_seconds for leg in known) <= _FEW_SAMPLES:
-            raw = [(leg, [Ask(leg.selector(list(leg.counts)), "raw")]) for leg in known]
+            raw = [(leg, [_fetch.Ask(leg.selector(list(leg.counts)), "raw")]) for leg in known]
             parts = [part for leg, asks in raw for part in leg.plan(asks, after_seconds, until_seconds, parallel=1)]
             return Metadata(fetcher.fetch(parts))
-        coarse = together(fetcher.fetch([_coarse(known, after_seconds, until_seconds)]))
+        coarse = _fetch.together(fetcher.fetch([_coarse(known, after_seconds, until_seconds)]))
         return _closer(fetcher, known, coarse, after_seconds, until_seconds)
     except RmtoolkitError as error:
         return Metadata([], partial=(f"limits, owners, restarts and versions are missing: {error}",))
 
 
-def _coarse(legs: Sequence[Leg], after_seconds: int, until_seconds: int) -> Part:
+def _coarse(legs: Sequence[Leg], after_seconds: int, until_seconds: int) -> _fetch.Part:
     length = until_seconds - after_seconds
     step = -(-length // _LOOKS // 60) * 60
     looks = -(-length // step)
-    return Part(tuple(_asks(legs)), until_seconds - looks * step, until_seconds, step)
+    return _fetch.Part(tuple(_asks(legs)), until_seconds - looks * step, until_seconds, step)
 
 
-def _asks(legs: Sequence[Leg]) -> Iterator[Ask]:
+def _asks(legs: Sequence[Leg]) -> Iterator[_fetch.Ask]:
     for leg in legs:
         reasons = [name for name in leg.counts if _role(name) in _REASONS]
         others = [name for name in leg.counts if name not in reasons]
         if others:
-            yield Ask(leg.selector(others), "last")
+            yield _fetch.Ask(leg.selector(others), "last")
         if reasons:
-            yield Ask(leg.selector(reasons), "last_true")
+            yield _fetch.Ask(leg.selector(reasons), "last_true")
 
 
 def _role(name: str) -> str:
@@ -380,7 +372,7 @@ def _role(name: str) -> str:
 def _closer(fetcher: Fetcher, legs: Sequence[Leg], coarse: Decoded, after_seconds: int, until_seconds: int) -> Metadata:
     """Fetch the facts of those pods again, exactly, where something changed."""
     changed = _changed(coarse, legs)
-    parts: list[Part] = []
+    parts: list[_fetch.Part] = []
     closer: set[str] = set()
     left_out = 0
     for leg in legs:
@@ -395,8 +387,8 @@ def _closer(fetcher: Fetcher, legs: Sequence[Leg], coarse: Decoded, after_second
         chosen = pods[: max(1, most)]
         left_out = max(left_out, len(pods) - len(chosen))
         closer.update(chosen)
-        parts += plan(
-            [Ask(leg.selector(names, one_of(leg.pod_label, chosen)), "raw")],
+        parts += _fetch.plan(
+            [_fetch.Ask(leg.selector(names, _fetch.one_of(leg.pod_label, chosen)), "raw")],
             after_seconds,
             until_seconds,
             samples_per_second=rate * len(chosen) / len(pods),

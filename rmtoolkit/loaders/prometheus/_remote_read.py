@@ -11,18 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
-from rmtoolkit.loaders._wire import (
-    BYTES,
-    FIXED64,
-    VARINT,
-    WireError,
-    crc32c,
-    field,
-    fields,
-    pack_snappy,
-    read_varint,
-    unpack_snappy,
-)
+from rmtoolkit.loaders import _wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -270,8 +259,8 @@ def split_frames(data: bytes, left_out: Counter[str]) -> Iterator[Frame]:
     place = 0
     while place < len(data):
         try:
-            length, begin = read_varint(data, place, len(data))
-        except WireError:
+            length, begin = _wire.read_varint(data, place, len(data))
+        except _wire.WireError:
             left_out[CUT_FRAMES] += 1
             return
         begin += _SUM_BYTES
@@ -284,13 +273,13 @@ def split_frames(data: bytes, left_out: Counter[str]) -> Iterator[Frame]:
 
 def take_frame(data: bytes, frame: Frame, taken: Taken) -> None:
     """Take the series of a frame whose sum is right."""
-    for number, kind, begin, end in fields(data, frame.begin, frame.end):
-        if number != _SERIES or kind != BYTES:
+    for number, kind, begin, end in _wire.fields(data, frame.begin, frame.end):
+        if number != _SERIES or kind != _wire.BYTES:
             continue
         try:
             labels, after = read_labels(data, begin, end)
             chunks = list_chunks(data, after, end) if labels else None
-        except WireError:
+        except _wire.WireError:
             labels, chunks = {}, None
         if chunks is None:
             taken.left_out[BAD_SERIES] += 1
@@ -310,11 +299,11 @@ def read_labels(data: bytes, place: int, end: int) -> tuple[dict[str, str], int]
     """Read the labels with which a series begins."""
     labels: dict[str, str] = {}
     while data[place : place + 1] == _LABELS_KEY and place < end:
-        length, begin = read_varint(data, place + 1, end)
+        length, begin = _wire.read_varint(data, place + 1, end)
         place = begin + length
         if place > end:
             msg = "a label that goes beyond its series"
-            raise WireError(msg)
+            raise _wire.WireError(msg)
         # What is remembered stays bounded, whatever a server sends.
         read = _label if length <= _SHORT_LABEL else _label.__wrapped__
         name, value = read(data[begin:place])
@@ -326,8 +315,8 @@ def read_labels(data: bytes, place: int, end: int) -> tuple[dict[str, str], int]
 def _label(message: bytes) -> tuple[str, str]:
     """Read a label; most of them stand in very many series."""
     name = value = ""
-    for number, kind, first, last in fields(message, 0, len(message)):
-        if kind == BYTES and number in (_NAME, _VALUE):
+    for number, kind, first, last in _wire.fields(message, 0, len(message)):
+        if kind == _wire.BYTES and number in (_NAME, _VALUE):
             text = message[first:last].decode("utf-8", "replace")
             name, value = (text, value) if number == _NAME else (name, text)
     return name, value
@@ -336,14 +325,14 @@ def _label(message: bytes) -> tuple[str, str]:
 def list_chunks(data: bytes, place: int, end: int) -> list[tuple[int, int, int]]:
     """Tell where the chunks of a series begin and end, and their encoding; the series is without its labels."""
     chunks: list[tuple[int, int, int]] = []
-    for number, kind, begin, stop in fields(data, place, end):
-        if number != _CHUNKS or kind != BYTES:
+    for number, kind, begin, stop in _wire.fields(data, place, end):
+        if number != _CHUNKS or kind != _wire.BYTES:
             continue
         first, last, encoding = begin, begin, 0
-        for inner, inner_kind, where, until in fields(data, begin, stop):
-            if inner == _ENCODING and inner_kind == VARINT:
+        for inner, inner_kind, where, until in _wire.fields(data, begin, stop):
+            if inner == _ENCODING and inner_kind == _wire.VARINT:
                 encoding = where & 0xFF
-            elif inner == _DATA and inner_kind == BYTES:
+            elif inner == _DATA and inner_kind == _wire.BYTES:
                 first, last = where, until
         chunks.append((first, last, encoding))
     return chunks
@@ -360,12 +349,12 @@ class Plain(NamedTuple):
 
 def plain_series(content: bytes) -> Iterator[Plain]:
     """Read an answer of type SAMPLES, which servers give that do not stream."""
-    data = unpack_snappy(content)
-    for number, kind, begin, end in fields(data, 0, len(data)):
-        if number != _SERIES or kind != BYTES:
+    data = _wire.unpack_snappy(content)
+    for number, kind, begin, end in _wire.fields(data, 0, len(data)):
+        if number != _SERIES or kind != _wire.BYTES:
             continue
-        for inner, inner_kind, first, last in fields(data, begin, end):
-            if inner == _SERIES and inner_kind == BYTES:
+        for inner, inner_kind, first, last in _wire.fields(data, begin, end):
+            if inner == _SERIES and inner_kind == _wire.BYTES:
                 yield _plain(data, first, last)
 
 
@@ -377,16 +366,16 @@ def _plain(data: bytes, begin: int, end: int) -> Plain:
     times: list[int] = []
     values: list[float] = []
     has_histograms = False
-    for number, kind, first, last in fields(data, place, end):
+    for number, kind, first, last in _wire.fields(data, place, end):
         has_histograms |= number == _HISTOGRAMS
-        if number != _SAMPLES or kind != BYTES:
+        if number != _SAMPLES or kind != _wire.BYTES:
             continue
         # What is zero is not written.
         time, value = 0, 0.0
-        for inner, inner_kind, where, until in fields(data, first, last):
-            if inner == _NAME and inner_kind == FIXED64:
+        for inner, inner_kind, where, until in _wire.fields(data, first, last):
+            if inner == _NAME and inner_kind == _wire.FIXED64:
                 value = float(np.frombuffer(data, "<f8", 1, where)[0])
-            elif inner == _VALUE and inner_kind == VARINT:
+            elif inner == _VALUE and inner_kind == _wire.VARINT:
                 time = until - (1 << 64) if until >> 63 else until
         times.append(time)
         values.append(value)
@@ -447,17 +436,21 @@ def request_body(selectors: Iterable[Iterable[Matcher]], start: int, end: int, *
     """Write the body of a request for raw samples."""
     body = b""
     for selector in selectors:
-        query = field(1, start) + field(2, end)
+        query = _wire.field(1, start) + _wire.field(2, end)
         for label, comparison, value in selector:
             if comparison not in _COMPARISONS:
                 msg = f"A label is compared by one of {', '.join(_COMPARISONS)}; found {quote(comparison)}."
                 raise RmtoolkitError(msg)
-            matcher = field(1, _COMPARISONS[comparison]) + field(2, label.encode()) + field(3, value.encode())
-            query += field(3, matcher)
-        body += field(1, query)
+            matcher = (
+                _wire.field(1, _COMPARISONS[comparison])
+                + _wire.field(2, label.encode())
+                + _wire.field(3, value.encode())
+            )
+            query += _wire.field(3, matcher)
+        body += _wire.field(1, query)
     # The first that a server knows is used.
-    body += b"".join(field(2, kind) for kind in ((_STREAMED, _PLAIN) if streamed else (_PLAIN,)))
-    return pack_snappy(body)
+    body += b"".join(_wire.field(2, kind) for kind in ((_STREAMED, _PLAIN) if streamed else (_PLAIN,)))
+    return _wire.pack_snappy(body)
 
 
 def begins_with_series(head: bytes) -> bool:
@@ -467,8 +460,8 @@ def begins_with_series(head: bytes) -> bool:
 
 def _is_streamed(head: bytes) -> bool:
     try:
-        length, place = read_varint(head, 0, len(head))
-    except WireError:
+        length, place = _wire.read_varint(head, 0, len(head))
+    except _wire.WireError:
         return False
     return length > 0 and _begins_with_label(head, place + 4, length, depth=2)
 
@@ -476,8 +469,8 @@ def _is_streamed(head: bytes) -> bool:
 def _is_plain(head: bytes) -> bool:
     """Look into the literal with which a snappy block begins: nothing can be copied yet."""
     try:
-        size, place = read_varint(head, 0, len(head))
-    except WireError:
+        size, place = _wire.read_varint(head, 0, len(head))
+    except _wire.WireError:
         return False
     if place >= len(head) or head[place] & 3:
         return False
@@ -491,11 +484,11 @@ def _begins_with_label(head: bytes, place: int, length: int, depth: int) -> bool
         for level in range(depth + 1):
             if head[place : place + 1] != b"\x0a":
                 return False
-            inner, place = read_varint(head, place + 1, len(head))
+            inner, place = _wire.read_varint(head, place + 1, len(head))
             if inner >= length or (not inner and level < depth):
                 return False
             length = inner
-    except WireError:
+    except _wire.WireError:
         return False
     name = head[place : place + length]
     return name.isascii() and name.replace(b"_", b"a").replace(b".", b"a").replace(b":", b"a").isalnum()
@@ -505,7 +498,7 @@ def read_answer(content: bytes, source: object) -> Read:
     """Read the answer to a remote read."""
     if _is_plain(content[: 1 << 10]):
         frame = next(split_frames(content, Counter()), None)
-        if frame is None or frame.crc != crc32c(content[frame.begin : frame.end]):
+        if frame is None or frame.crc != _wire.crc32c(content[frame.begin : frame.end]):
             return _plain_answer(content, source)
     return _streamed_answer(content, source)
 
@@ -515,13 +508,13 @@ def _streamed_answer(content: bytes, source: object) -> Read:
     taken = Taken()
     whole = 0
     for frame in split_frames(content, taken.left_out):
-        if crc32c(view[frame.begin : frame.end]) != frame.crc:
+        if _wire.crc32c(view[frame.begin : frame.end]) != frame.crc:
             taken.left_out[DAMAGED_FRAMES] += 1
             continue
         try:
             take_frame(content, frame, taken)
             whole += 1
-        except WireError:
+        except _wire.WireError:
             taken.left_out[DAMAGED_FRAMES] += 1
     if content and not whole:
         raise ReadError.at(
@@ -565,7 +558,7 @@ def _plain_answer(content: bytes, source: object) -> Read:
                 histograms += 1
             else:
                 silent += 1
-    except WireError as error:
+    except _wire.WireError as error:
         if not parts:
             raise ReadError.at(
                 source,

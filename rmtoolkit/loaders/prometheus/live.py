@@ -13,20 +13,10 @@ import polars as pl
 from rmtoolkit import _workloads
 from rmtoolkit._tables import asked_window, parse_duration
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote, warn
+from rmtoolkit.loaders.prometheus import _fetch
 from rmtoolkit.loaders.prometheus._client import Address, Client, NothingThereError, Patience, Secrets, TooMuchError
 from rmtoolkit.loaders.prometheus._decode import HISTOGRAMS, NO_SAMPLES
 from rmtoolkit.loaders.prometheus._discover import Leg, Wanted, discover, fetch_metadata
-from rmtoolkit.loaders.prometheus._fetch import (
-    Ask,
-    BulkFetch,
-    Fetcher,
-    Part,
-    Selector,
-    ask,
-    between,
-    raw_by_json,
-    together,
-)
 from rmtoolkit.loaders.prometheus._metrics import check_overrides, role_of
 from rmtoolkit.loaders.prometheus.saved import NothingUsableError, to_recording
 from rmtoolkit.schema import COUNTERS, SIGNALS, Report
@@ -51,7 +41,7 @@ def diagnose_empty(
 ) -> RmtoolkitError:
     """Say why nothing was found: a name that does not exist, a time without data, a server without the metrics."""
     names = (*_METRICS, *overrides, "process_resident_memory_bytes")
-    query = f"group by (namespace, pod) ({Selector(names).promql()})"
+    query = f"group by (namespace, pod) ({_fetch.Selector(names).promql()})"
     there = _labels(client, query, ("namespace", "pod"), after_seconds, until_seconds)
     if there:
         frame = pl.DataFrame(there, schema={"namespace": pl.String(), "pod": pl.String()}, orient="row")
@@ -89,7 +79,7 @@ def _labels(
     first = until_seconds - (until_seconds - after_seconds) // step * step
     times = {"start": str(first), "end": str(until_seconds), "step": str(step)}
     try:
-        decoded = ask(client, "/api/v1/query_range", {"query": query, **times})
+        decoded = _fetch.ask(client, "/api/v1/query_range", {"query": query, **times})
     except RmtoolkitError:
         # The first trouble is told; why, cannot be found out.
         return []
@@ -197,7 +187,7 @@ class Prometheus:
             proxies=proxies,
         )
         self._parallel = parallel
-        self._bulk = BulkFetch() if remote_read else None
+        self._bulk = _fetch.BulkFetch() if remote_read else None
 
     def __repr__(self) -> str:
         return f"<Prometheus: {self._client.address}>"
@@ -304,7 +294,7 @@ class Prometheus:
         signals = [leg for leg in sampled if leg.counts]
         if not signals:
             raise diagnose_empty(client, wanted, overrides, window.after, window.until)
-        with Fetcher(client, self._bulk or raw_by_json, self._parallel, progress=progress) as fetcher:
+        with _fetch.Fetcher(client, self._bulk or _fetch.raw_by_json, self._parallel, progress=progress) as fetcher:
             parts = [part for leg in signals for part in _plan(leg, overrides, window, step_seconds, self._parallel)]
             expected = sum(part.samples for part in parts)
             if expected > _MOST_SAMPLES:
@@ -320,7 +310,7 @@ class Prometheus:
             if gave_up:
                 warn(f"{client.address!r}: {gave_up}.")
         if not step_seconds:
-            found = [between(part, window.start_ms, window.end_ms) for part in found]
+            found = [_fetch.between(part, window.start_ms, window.end_ms) for part in found]
         found += facts.parts
         facts.parts.clear()
         report = Report(
@@ -337,7 +327,7 @@ class Prometheus:
         try:
             # Nothing but the reading itself holds the samples, so that each step can let go of what it had before.
             recording = to_recording(
-                together(found), metrics=overrides, workload_pattern=workload_pattern, report=report
+                _fetch.together(found), metrics=overrides, workload_pattern=workload_pattern, report=report
             )
         except NothingUsableError as error:
             raise diagnose_empty(client, wanted, overrides, window.after, window.until) from error
@@ -389,14 +379,16 @@ def _texts(names: str | Iterable[str] | None, what: str) -> tuple[str, ...]:
     return several
 
 
-def _plan(leg: Leg, overrides: Mapping[str, str], window: _Window, step_seconds: int, parallel: int) -> Sequence[Part]:
+def _plan(
+    leg: Leg, overrides: Mapping[str, str], window: _Window, step_seconds: int, parallel: int
+) -> Sequence[_fetch.Part]:
     if step_seconds:
         # Of a counter the last value of a step says more than the highest: it may have been reset.
         counters = [name for name in leg.counts if role_of(name, overrides) in COUNTERS]
         gauges = [name for name in leg.counts if name not in counters]
-        asks = [Ask(leg.selector(names), how) for names, how in ((gauges, "max"), (counters, "last")) if names]
+        asks = [_fetch.Ask(leg.selector(names), how) for names, how in ((gauges, "max"), (counters, "last")) if names]
     else:
-        asks = [Ask(leg.selector(list(leg.counts)), "raw")]
+        asks = [_fetch.Ask(leg.selector(list(leg.counts)), "raw")]
     return leg.plan(asks, window.after, window.until, step_seconds=step_seconds, parallel=parallel)
 
 

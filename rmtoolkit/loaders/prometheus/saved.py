@@ -13,7 +13,7 @@ import polars as pl
 from rmtoolkit._workloads import Image, releases, version_of
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
 from rmtoolkit.loaders._files import check_samples, counted, find_files, read_bytes
-from rmtoolkit.loaders.prometheus import is_remote_read
+from rmtoolkit.loaders.prometheus import _merge, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import (
     EXPECTED,
     NO_NUMBERS,
@@ -28,15 +28,6 @@ from rmtoolkit.loaders.prometheus._decode import (
     tidy,
 )
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
-from rmtoolkit.loaders.prometheus._merge import (
-    LOOKBACK_MILLISECONDS,
-    NOT_MERGED,
-    Merged,
-    Signal,
-    merge,
-    side_by_side,
-    tell_apart,
-)
 from rmtoolkit.loaders.prometheus._metrics import FACTS, NO_NAME, NO_USE, POD_ROLES, check_overrides, describe, is_known
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SIGNALS, Report
@@ -89,11 +80,11 @@ def to_recording(
     described = describe(decoded.labels, metrics)
     if not described.table.height:
         raise NothingUsableError(decoded.left_out + described.left_out)
-    placed = tell_apart(described.table, decoded, workload_pattern)
+    placed = _merge.tell_apart(described.table, decoded, workload_pattern)
     if not placed.containers.height:
         raise NothingUsableError(decoded.left_out + described.left_out + Counter({ABOUT_PODS: placed.table.height}))
     table = _grouped(placed.table)
-    merged = merge(table, decoded)
+    merged = _merge.merge(table, decoded)
     groups = table.unique("group", keep="first", maintain_order=True).with_columns(count=pl.Series(merged.counts))
     samples, spans = _samples(groups.filter(pl.col("count") > 0), merged)
     runs, not_finite = _runs(groups, merged)
@@ -103,8 +94,8 @@ def to_recording(
         seen[entity] = seen[entity]._replace(ended=time)
     kept = placed.containers.with_row_index("entity")
     present = set(placed.table["role"].unique())
-    if lost := placed.left_out[NOT_MERGED]:
-        warn(f"Not merged: {counted(lost, NOT_MERGED)}. Of each the longest series is used.")
+    if lost := placed.left_out[_merge.NOT_MERGED]:
+        warn(f"Not merged: {counted(lost, _merge.NOT_MERGED)}. Of each the longest series is used.")
     told = {name for name, (roles, _) in _SOUGHT.items() if not present.isdisjoint(roles)}
     told |= {"versions"} if images else set()
     left_out = decoded.left_out + described.left_out + placed.left_out + merged.left_out
@@ -138,28 +129,28 @@ def _grouped(table: pl.DataFrame) -> pl.DataFrame:
     return ordered.with_columns(group=pl.struct(key).rle_id().cast(pl.Int64))
 
 
-def _samples(groups: pl.DataFrame, merged: Merged) -> tuple[pl.DataFrame, dict[int, tuple[int, int]]]:
+def _samples(groups: pl.DataFrame, merged: _merge.Merged) -> tuple[pl.DataFrame, dict[int, tuple[int, int]]]:
     """Make the frame of samples, and tell each container's first and last."""
     ends = np.cumsum(merged.counts)
     starts = ends - merged.counts
-    signals: dict[str, Signal] = {}
+    signals: dict[str, _merge.Signal] = {}
     spans: dict[int, tuple[int, int]] = {}
     for (role,), rows in groups.filter(pl.col("role").is_in(SIGNALS)).group_by("role", maintain_order=True):
         group = rows["group"].to_numpy()
         # Groups are sorted by role: a role is one stretch of the arrays.
         stretch = slice(int(starts[group[0]]), int(ends[group[-1]]))
         entity = rows["entity"].to_numpy().astype(np.uint32)
-        signals[str(role)] = Signal(
+        signals[str(role)] = _merge.Signal(
             np.repeat(entity, merged.counts[group]), merged.times[stretch], merged.values[stretch]
         )
         firsts, lasts = merged.times[starts[group]].tolist(), merged.times[ends[group] - 1].tolist()
         for container, first, last in zip(entity.tolist(), firsts, lasts, strict=True):
             before = spans.get(container, (first, last))
             spans[container] = (min(first, before[0]), max(last, before[1]))
-    return side_by_side(signals), spans
+    return _merge.side_by_side(signals), spans
 
 
-def _runs(groups: pl.DataFrame, merged: Merged) -> tuple[dict[int, list[Run]], int]:
+def _runs(groups: pl.DataFrame, merged: _merge.Merged) -> tuple[dict[int, list[Run]], int]:
     """Reduce each fact to the stretches in which it stayed the same."""
     facts = groups.filter(~pl.col("role").is_in(SIGNALS))
     if not facts.height:
@@ -265,7 +256,7 @@ def _events(
             # A new pod's version is told a little later than its memory: both began together.
             begun = seen[entity].first if number == 0 else None
             ran.append(Image(entity, tuple(workload), version, first if begun is None else begun, last))
-    released = releases(ran, LOOKBACK_MILLISECONDS)
+    released = releases(ran, _merge.LOOKBACK_MILLISECONDS)
     rows += [(container, time, "release", None, version) for container, time, version in released]
     return pl.DataFrame(rows, schema=EVENTS, orient="row")
 
