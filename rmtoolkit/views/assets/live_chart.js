@@ -85,8 +85,9 @@ async function render({ model, el }) {
         }
       }
       const axes = model.get("axes");
-      if (axes !== applied) {
-        applied = axes;
+      // Told apart by their number: the front end may hand the same axes over again, as another object.
+      if (axes.serial !== applied) {
+        applied = axes.serial;
         for (const name of ["x0", "x1", "top"]) if (name in axes) view.signal(name, axes[name]);
         mark(null);
       }
