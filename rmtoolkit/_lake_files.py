@@ -129,7 +129,7 @@ def checksums(samples: pl.DataFrame, signals: Sequence[str], counts: Sequence[in
         if column.null_count():
             values.append(column.is_null().to_numpy())
         for array in values:
-            view = memoryview(np.ascontiguousarray(array)).cast("B")
+            view = np.ascontiguousarray(array).data.cast("B")
             size = array.itemsize
             totals = [
                 zlib.crc32(view[size * low : size * high], total)

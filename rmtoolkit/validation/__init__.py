@@ -701,8 +701,8 @@ def _incrementing(columns: _Columns) -> Flags:
     def only_rises(name: str) -> Flags:
         looked = columns.looks(name)
         before, after = looked[:, :, :-1], looked[:, :, 1:]
-        rises: Flags = ~((after < before) & (after >= before / 2)).any(axis=(1, 2))
-        return rises
+        falls = (after < before) & (after >= before / 2)
+        return np.asarray(~falls.any(axis=(1, 2)))
 
     return columns.suspect(ALLOCATOR, only_rises)
 

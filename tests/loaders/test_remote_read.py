@@ -55,9 +55,10 @@ WORDS = st.one_of(st.integers(0, (1 << 64) - 1), st.integers(0, 1 << 40).map(lam
 
 def decoded(*chunks: bytes) -> Chunks:
     """Decode chunks that stand one behind the other."""
-    ends = np.cumsum([len(chunk) for chunk in chunks])
+    lengths = np.array([len(chunk) for chunk in chunks], np.int64)
+    ends = np.cumsum(lengths, dtype=np.int64)
     data = np.frombuffer(b"".join(chunks) + bytes(PADDING), np.uint8)
-    return decode_chunks(data, ends - [len(chunk) for chunk in chunks], ends)
+    return decode_chunks(data, ends - lengths, ends)
 
 
 @given(STEPS, st.lists(WORDS, min_size=1, max_size=5), st.randoms(use_true_random=False))
