@@ -16,14 +16,12 @@ import corpus
 import numpy as np
 import polars as pl
 import recorded
-import sheet
 from judge import FEWEST_SAMPLES, MATTERS, Label, why_undecidable
 from measure import Facts, measure
 
 if TYPE_CHECKING:
     from recorded import Recorded
 
-BEGIN, END = "<!-- counts: made by data/field/pack.py -->", "<!-- end of the counts -->"
 #: Growth beyond this part of the level is no rest.
 REST = 0.03
 _UNREST = "memory still grows at the window's end"
@@ -209,19 +207,12 @@ def main() -> None:
         triples = [weighed(*pair) for pair in pairs]
         rows = [label_run(*triple) for triple in triples]
         runs = [shown for shown, _, _ in triples]
-        corpus.stack(runs, target / f"{part}.parquet", "data/field of rmtoolkit")
-        for name, frames in (
-            ("truth", [corpus.truth(run) for run in runs]),
-            ("future", [future(whole) for _, whole, _ in triples]),
-        ):
-            pl.concat(frames).write_parquet(target / f"{part}_{name}.parquet", compression="zstd", compression_level=19)
-        pl.DataFrame(rows, infer_schema_length=None).write_csv(target / f"{part}_labels.csv")
-        sheet.write(runs, rows, folder.parent / f"{part}_sheet.html")
+        corpus.store(part, runs, rows, target, "data/field of rmtoolkit", folder.parent)
+        pl.concat([future(whole) for _, whole, _ in triples]).write_parquet(
+            target / f"{part}_future.parquet", compression="zstd", compression_level=19
+        )
         everything += rows
-        print(f"{part}: {len(rows)} runs, {sum(row['relabelled'] for row in rows)} relabelled")
-    readme = target / "README.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
-    readme.write_text(f"{before}{BEGIN}\n{counts(everything)}\n{END}{rest.partition(END)[2]}")
+    corpus.tell(target / "README.md", counts(everything), "<!-- counts: made by data/field/pack.py -->")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from string import Template
 
 import cgroups
 from container import TRUTH, BackOff, Container
-from record import SAMPLE_PHASE_SECONDS, Recording, Run
+from record import Recording, Run, next_second
 from software import PROGRAMS
 
 HERE = Path(__file__).parent
@@ -241,15 +241,9 @@ def record(plan: list[Run], out: Path, tools: Path, *, jobs: int) -> None:
             for setup in [setup for setup in preparing if setup.before.poll() is not None][:STARTS_PER_SECOND]:
                 preparing.remove(setup)
                 active.append(FieldRun(setup.run, setup, layout, out, work, int(time.time()) + 1))
-            time.sleep((SAMPLE_PHASE_SECONDS - time.time()) % 1.0)
-            now = time.time()
-            for recording in list(active):
-                if now >= recording.epoch and recording.step(now):
-                    recording.close()
-                    recording.save()
-                    active.remove(recording)
-                    ports.append(recording.port)
-                    print(f"{recording.told()}, {len(active)} active, {len(pending)} to come", flush=True)
+            for ended in next_second(active):
+                ports.append(ended.port)
+                print(f"{ended.told()}, {len(active)} active, {len(pending)} to come", flush=True)
     finally:
         for recording in active:
             recording.close()

@@ -24,7 +24,6 @@ from rmtoolkit.recording import normalise
 from rmtoolkit.schema import Report
 
 PARTS = ("dev", "sealed")
-_BEGIN, _END = "<!-- counts: made by data/lab/corpus.py -->", "<!-- end of the counts -->"
 _TRUTH = ("live_bytes", "dead_bytes", "outside_bytes", "outside_dead_bytes")
 
 
@@ -127,6 +126,25 @@ def stack(runs: list[recorded.Recorded], target: Path, source: str) -> None:
     normalise(pl.concat(containers), pl.concat(samples), pl.concat(events), report).write(target)
 
 
+def store(
+    part: str, runs: list[recorded.Recorded], rows: list[dict[str, Any]], target: Path, source: str, pictures: Path
+) -> None:
+    """Write recording, truth and labels of a part, and a sheet with a picture of every run beside what was recorded."""
+    stack(runs, target / f"{part}.parquet", source)
+    pl.concat([truth(run) for run in runs]).write_parquet(
+        target / f"{part}_truth.parquet", compression="zstd", compression_level=19
+    )
+    pl.DataFrame(rows, infer_schema_length=None).write_csv(target / f"{part}_labels.csv")
+    sheet.write(runs, rows, pictures / f"{part}_sheet.html")
+    print(f"{part}: {len(rows)} runs, {sum(row['relabelled'] for row in rows)} relabelled")
+
+
+def tell(readme: Path, table: str, begin: str, end: str = "<!-- end of the counts -->") -> None:
+    """Put a table between its marks in a README."""
+    before, _, rest = readme.read_text().partition(begin)
+    readme.write_text(f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}")
+
+
 def counts(rows: list[dict[str, Any]]) -> str:
     """Write the runs per shape as a Markdown table."""
     head = "| shape | dev | sealed | leaks | decidable | relabelled |\n|---|---|---|---|---|---|"
@@ -158,17 +176,9 @@ def main() -> None:
         made = [label_run(folder, run, overrides) for run in finished]
         made.sort(key=lambda pair: (pair[1]["shape"], pair[1]["run"]))
         runs, rows = [run for run, _ in made], [row for _, row in made]
-        stack(runs, target / f"{part}.parquet", "the lab of rmtoolkit")
-        pl.concat([truth(run) for run in runs]).write_parquet(
-            target / f"{part}_truth.parquet", compression="zstd", compression_level=19
-        )
-        pl.DataFrame(rows, infer_schema_length=None).write_csv(target / f"{part}_labels.csv")
-        sheet.write(runs, rows, folder.parent / f"{part}_sheet.html")
+        store(part, runs, rows, target, "the lab of rmtoolkit", folder.parent)
         everything += rows
-        print(f"{part}: {len(rows)} runs, {sum(row['relabelled'] for row in rows)} relabelled")
-    readme = target / "README.md"
-    before, _, rest = readme.read_text().partition(_BEGIN)
-    readme.write_text(f"{before}{_BEGIN}\n{counts(everything)}\n{_END}{rest.partition(_END)[2]}")
+    tell(target / "README.md", counts(everything), "<!-- counts: made by data/lab/corpus.py -->")
 
 
 if __name__ == "__main__":

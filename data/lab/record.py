@@ -20,7 +20,7 @@ from collections import deque
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import build
 import cgroups
@@ -268,6 +268,21 @@ def _program(allocator: str, out: Path) -> Path:
     return build.build(out.parent / "bin", jemalloc_archive=archive)
 
 
+One = TypeVar("One", bound=Recording)
+
+
+def next_second(active: list[One]) -> list[One]:
+    """Wait for the next second, take its samples, and store the runs that have ended; they are no longer active."""
+    time.sleep((SAMPLE_PHASE_SECONDS - time.time()) % 1.0)
+    now = time.time()
+    ended = [recording for recording in active if now >= recording.epoch and recording.step(now)]
+    for recording in ended:
+        recording.close()
+        recording.save()
+        active.remove(recording)
+    return ended
+
+
 def record(plan: list[Run], out: Path, *, jobs: int = 64) -> None:
     """Record all runs of a plan that are not there yet.
 
@@ -297,15 +312,8 @@ def record(plan: list[Run], out: Path, *, jobs: int = 64) -> None:
             for _ in range(min(STARTS_PER_SECOND, jobs - len(active), len(pending))):
                 run = pending.popleft()
                 active.append(Recording(run, programs[run.allocator], layout, out, work, int(now) + 1))
-            wait = (SAMPLE_PHASE_SECONDS - time.time()) % 1.0
-            time.sleep(wait)
-            now = time.time()
-            for recording in list(active):
-                if now >= recording.epoch and recording.step(now):
-                    recording.close()
-                    recording.save()
-                    active.remove(recording)
-                    print(f"{recording.run.run} done, {len(active)} active, {len(pending)} to come", flush=True)
+            for ended in next_second(active):
+                print(f"{ended.run.run} done, {len(active)} active, {len(pending)} to come", flush=True)
     finally:
         for recording in active:
             recording.close()

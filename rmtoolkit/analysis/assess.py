@@ -684,14 +684,14 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     pool.bounded, pool.unresolved = pool.bounded * scale, pool.unresolved * scale
 
 
-def _hold_one_rise(pool: Pool) -> None:
+def _hold_one_rise(pool: Pool) -> Pool:
     """A straight rise of one life since its start may be a cache that has not met its bound."""
     row = pool.main.reading if pool.main is not None else None
     if row is None or not row.from_start:
-        return
+        return pool
     most = th.ONE_RISE if row.samples >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY
     over = max(pool.growing - most, 0.0)
-    pool.growing, pool.unresolved, pool.surest = pool.growing - over, pool.unresolved + over, th.ONE_RISE
+    return replace(pool, growing=pool.growing - over, unresolved=pool.unresolved + over, surest=th.ONE_RISE)
 
 
 def _weigh_endings(pool: Pool, opinions: Sequence[Opinion]) -> None:
@@ -731,7 +731,7 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     """Pool the instances (pods) of one workload container."""
     answer, growing, judged = _pool_instances(pools)
     if sum(opinion.reading is not None for pool in pools for opinion in pool.opinions) == 1:
-        _hold_one_rise(answer)
+        answer = _hold_one_rise(answer)
     return answer, growing, judged
 
 

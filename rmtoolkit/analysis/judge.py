@@ -326,7 +326,8 @@ class Assessed:
 
     def instance(self, container: int) -> records.VerdictRow:
         """Judge one instance by itself."""
-        pool = with_heap(self.pools[container], self.heap(container))
+        pool, *_ = pool_instances([self.pools[container]])
+        pool = with_heap(pool, self.heap(container))
         return verdict_row(pool, self.facts, [container], growing=0, judged=1)[0]
 
     def heap(self, container: int) -> HeapReading | None:

@@ -1124,6 +1124,8 @@ def _judge_last_stage(
 ) -> None:
     """Open, in place, the rest of rows whose later half by itself, with its own noise, grows."""
     half = values.shape[1] // 2
+    if half < WIDTHS[-1]:
+        return
     later = values[place][:, -half:]
     rise = np.median(later[:, -half // 6 :], axis=1) - np.median(later[:, : half // 6], axis=1)
     rows = np.flatnonzero(
@@ -1131,9 +1133,10 @@ def _judge_last_stage(
         & (rise > th.MATERIAL_SHARE / 2 * np.abs(given["level"][place]))
         & (teeth[place] < th.TEETH)
     )
-    if not len(rows) or half < 12:
+    if not len(rows):
         return
-    found = compete(later[rows], **{name: column[place[rows]] for name, column in given.items()})
+    known = {name: column[place[rows]] for name, column in given.items()}
+    found = compete(later[rows], **known | {"day_cycles": known["day_cycles"] / 2})
     moved = fit.bounded[rows] * np.where(found.growing > th.LIKELY, found.growing, 0.0)
     fit.bounded[rows] -= moved
     fit.unresolved[rows] += moved

@@ -226,8 +226,12 @@ def headline(situation: Situation) -> str:
 def _at_worst(situation: Situation) -> str:
     """When the limit is met if what may grow does, as fast as the data allow."""
     row, main = situation.row, situation.main
-    whole, fastest = (None if main is None else main.footprint), row.growth_high_bytes_per_day
-    if main is None or whole is None or row.limit_bytes is None or not fastest or fastest <= 0:
+    whole = None if main is None else main.footprint
+    if main is None or whole is None or row.limit_bytes is None:
+        return ""
+    # After a pause the slope at the end is too mild: what rose in the last three quarters may go on as it did.
+    fastest = max(row.growth_high_bytes_per_day or 0.0, 24 * whole.mean_rise / max(0.75 * main.life.hours, 1e-3))
+    if fastest <= 0:
         return ""
     span = 24 * max(row.limit_bytes - whole.end_level, 0.0) / fastest
     if span > th.FAR_HOURS:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pytest
 
+import rmtoolkit as rm
 from rmtoolkit.text import moment
 from tests.analysis.curves import GI, MI, ar1, hours, record, when
 from tests.analysis.verdicts import row_of
@@ -134,3 +135,19 @@ def test_time_to_the_limit_counts_all_that_grows_against_it() -> None:
     assert row["hours_to_limit"] == pytest.approx(24 * (1024 - 240) / 120, rel=0.06)
     alone = row_of(record(T, values | {"kernel_bytes": (20 + wobble) * MI}, limit_bytes=GI, restarts_total=0))
     assert alone["hours_to_limit"] > 1.6 * row["hours_to_limit"]
+
+
+def test_after_a_pause_the_worst_is_that_what_rose_goes_on() -> None:
+    """60 Mi a day that rest for the last tenth: 14.5 days to the limit, not the months of the slope at the end."""
+    for row in rows(100 + 60 * np.minimum(U, 0.9)):
+        assert re.search(r"At worst it reaches its 1,024 Mi limit on \w+ (30 Nov|[1-4] Dec)", row["explanation"])
+
+
+def test_a_pod_alone_is_no_surer_than_a_workload_of_one_pod() -> None:
+    """Two pods that rise since their start are surer together; the row of each says what one rise may."""
+    noise = [ar1(np.random.default_rng(seed), len(T), 0.3, 0.6) for seed in SEEDS[:2]]
+    rising = [{"rss_bytes": (100 + 60 * U + one) * MI} for one in noise]
+    two = rm.concat([record(T, signals, pod=f"api-{at}") for at, signals in enumerate(rising)])
+    assert rm.classify(two)["leak_probability"].item() > 0.8
+    assert rm.classify(two, by="instance")["leak_probability"].to_list() == [pytest.approx(0.8)] * 2
+    assert rm.assess(two).instances["leak_probability"].to_list() == [pytest.approx(0.8)] * 2
