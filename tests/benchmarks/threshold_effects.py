@@ -1,7 +1,7 @@
 """Tell what each threshold decides: how many verdicts of the development part change at half and at twice its value.
 
-Usage: ``python tests/benchmarks/threshold_effects.py [NAME …]``, else for every number: each judges the part
-eight times. A number that changes nothing at either value decides nothing there: it is to be looked at, and mostly to go.
+Usage: ``python tests/benchmarks/threshold_effects.py [NAME …]``, else for every number: each judges the part eight
+times. A number that changes nothing at either value decides nothing there: it is to be looked at, and mostly to go.
 """
 
 from __future__ import annotations
