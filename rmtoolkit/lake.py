@@ -187,7 +187,7 @@ class Lake(Parted):
         Parameters
         ----------
         start, end, last
-            As for `Recording.window`: ``last="7d"``.
+            As for `Recording.window`: ``last="7d"`` counts from the end of a window that was set before.
 
         Returns
         -------
@@ -200,8 +200,10 @@ class Lake(Parted):
         RmtoolkitError
             As for `Recording.window`.
         """
-        newest = self.times() if last is not None and end is None else None
-        return self._looking(self.view.between(*window_bounds(start, end, last, newest[1] if newest else None)))
+        newest = self.view.end
+        if last is not None and end is None and (times := self.times()):
+            newest = min(times[1], newest or times[1])
+        return self._looking(self.view.between(*window_bounds(start, end, last, newest)))
 
     def _looking(self, view: View) -> Lake:
         narrow = copy(self)

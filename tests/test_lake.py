@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -175,6 +176,18 @@ def test_filters_open_only_what_they_need(lake: rm.Lake, monkeypatch: pytest.Mon
     opened.clear()
     assert lake.recording(pl.col("pod") == "db-1", last="2h").samples.height == 3
     assert len({file.stem for file in opened}) <= 2
+
+
+@given(st.integers(0, 5 * 24), st.integers(1, 80))
+def test_the_end_of_a_window_counts_from_the_window_before(hour: int, length: int) -> None:
+    """Two windows, one after the other, are the same of a lake and of a recording."""
+    whole = fleet(range(0, 5 * DAY, 3600))
+    end = dt.datetime.fromtimestamp(START + hour * 3600, dt.UTC)
+    with tempfile.TemporaryDirectory() as folder:
+        lake = rm.Lake(folder)
+        lake.append(whole)
+        looked = lake.window(end=end).window(last=f"{length}h")
+        assert same(looked.recording(), whole.window(end=end).window(last=f"{length}h"))
 
 
 def test_a_window_after_the_last_sample_holds_nothing(lake: rm.Lake) -> None:
@@ -425,6 +438,7 @@ def test_the_number_of_buckets_stays(lake: rm.Lake) -> None:
 
 APPEND: Final = """
 import sys
+import tempfile
 sys.path.insert(0, {root!r})
 sys.path.insert(0, {tests!r})
 from test_lake import fleet

@@ -722,7 +722,7 @@ def _objects(text: str, written: int, found: Found) -> bool:
             found.happened.append(happened)
         elif isinstance(value, dict) and "memory_stats" in value:
             stopped += 1
-        elif not (isinstance(value, dict) and ("Action" in value or "status" in value)):
+        elif not (isinstance(value, dict) and "time" in value and ("Action" in value or "status" in value)):
             continue
         known += 1
     if known:

@@ -379,3 +379,17 @@ def test_with_inspect_the_largest_amount_is_the_hosts_only_where_no_limit_is_set
     inspected = rm.read_docker_stats(DATA / "inspect.json").containers
     assert inspected["limit_bytes"].to_list() == [64 * MIB, 128 * MIB, None, 32 * MIB]
     assert set_limits({0: [(0, 2 << 30)], 1: [(0, 777 * MIB)]}, {}) == ({0: [(0, 2 << 30)], 1: [(0, 777 * MIB)]}, 0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"status": "success", "data": {"resultType": "matrix", "result": []}}',
+        '{"Action": "deploy"}\n{"Action": "roll back"}\n',
+        '[{"status": "ok", "uptime": 3}]',
+    ],
+)
+def test_json_of_another_program_is_refused(tmp_path: Path, content: str) -> None:
+    """A recording without a container would be an answer that nobody asked for."""
+    with pytest.raises(ReadError, match="expected the output of docker stats"):
+        rm.read_docker_stats(text(tmp_path, content, "answer.json"))
