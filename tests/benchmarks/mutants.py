@@ -264,7 +264,7 @@ class Known:
     failed: frozenset[str]
     tests: dict[str, str]
 
-    def by_line(self, file: str) -> dict[int, list[str]]:
+    def by_line(self, file: str | Path) -> dict[int, list[str]]:
         """Give the tests that run each line of a file."""
         return self.data.contexts_by_lineno(str(self.tree / file))
 
@@ -327,6 +327,11 @@ def chosen(mutant: Mutant, facts: Known, changed: set[str], seconds: float) -> t
     lines, inside = statement((ROOT / mutant.file).read_text("utf-8"), mutant.line)
     # What stands outside of functions runs at import, whoever imports first: all tests of the file may notice it.
     covering = {test for line in (lines if inside else by_line) for test in by_line.get(line, []) if test}
+    if not covering and not inside:  # a module of names alone: whoever runs its package
+        files = (ROOT / mutant.file).parent.glob("*.py")
+        covering = {
+            test for file in files for tests in facts.by_line(file.relative_to(ROOT)).values() for test in tests if test
+        }
     of_file = {test.split("::")[0] for tests in by_line.values() for test in tests if test}
     turns: dict[str, int] = Counter()
     order = []
