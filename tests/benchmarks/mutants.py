@@ -19,6 +19,7 @@ import csv
 import dataclasses
 import difflib
 import hashlib
+import itertools
 import json
 import os
 import queue
@@ -434,7 +435,9 @@ def main(arguments: list[str] | None = None) -> None:
     for told in map(json.loads, file.read_text("utf-8").splitlines() if file.exists() else []):
         if told["fate"] == "killed" or told["of_tests"] == of_tests:
             results[told["key"]] = told
-    todo = [mutant for mutants in drawn.values() for mutant in mutants if mutant.key not in results]
+    # One of each package in turn: what is known before the end is known of all of them.
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*drawn.values()))
+    todo = [mutant for mutant in turns if mutant is not None and mutant.key not in results]
     trees: queue.Queue[Path] = queue.Queue()
     for place in range(given.jobs):
         trees.put(copied(WORK / f"tree{place}"))
