@@ -520,11 +520,12 @@ class Bank:
 
     #: Bin centres, 0 to 1.
     time: Array
-    #: Orthonormal bases side by side, each orthogonal to the constant: bins x columns.
+    #: Orthonormal bases, each orthogonal to the constant: the first term of every shape (zeros for the constant), then
+    #: the second of those that have one, and so on.
     columns: Array
-    #: Where the columns of each shape begin and how many there are (0 for the constant).
-    first: NDArray[np.int64]
+    #: How many terms each shape has (0 for the constant), and the column of each: shapes x terms.
     count: NDArray[np.int64]
+    place: NDArray[np.int64]
     #: Index into `FAMILIES`.
     family: NDArray[np.int64]
     #: Projection on the last column times this = coefficient of the shape's last term.
@@ -539,14 +540,21 @@ class Bank:
     #: Log prior: families are equal, the members of a family share.
     prior: Array
     #: Of each shape its terms, what they share with the constant, and the triangle that turns projections into
-    #: coefficients: by the number of terms, with the place of each shape in its group.
+    #: coefficients: by the number of terms, with the rank of each shape in its group.
     _groups: dict[int, tuple[Array, Array, Array]]
-    _place: NDArray[np.int64]
+    _rank: NDArray[np.int64]
 
-    def basis(self, index: int) -> tuple[Array, Array]:
-        """Give the terms of a shape less what they share with the constant (bins x terms), and its triangle."""
-        terms, shared, triangle = (part[self._place[index]] for part in self._groups[int(self.count[index])])
-        return terms.T - shared, triangle
+    def curves(self, members: NDArray[np.int64], projection: Array, mean: Array) -> Array:
+        """Draw a shape for each row, from the row's projections and its mean."""
+        drawn = np.repeat(mean[:, None], len(self.time), axis=1)
+        for count, (terms, shared, triangle) in self._groups.items():
+            rows = np.flatnonzero(self.count[members] == count)
+            which = members[rows]
+            rank = self._rank[which]
+            mine = projection[rows[:, None], self.place[which, :count]]
+            solved = np.linalg.solve(triangle[rank], mine[:, :, None])
+            drawn[rows] += ((terms[rank] - shared[rank][:, :, None]) * solved).sum(axis=1)
+        return drawn
 
 
 def _terms(u: Array) -> Iterator[tuple[Family, list[Array], float, float]]:
@@ -672,15 +680,16 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
         groups[terms] = members.terms[uses[good]], shared[good] / length, r[good]
         bases[terms] = q[good]
     chosen, count = chosen[kept], count[kept]
-    first = np.cumsum(count) - count
-    columns = np.empty((bins, int(count.sum())))
+    has = np.arange(count.max()) < np.maximum(count, 1)[:, None]
+    place = np.zeros(has.shape, dtype=np.int64)
+    place.T[has.T] = np.arange(has.sum())
+    columns = np.zeros((bins, int(has.sum())))
     scale, lead, mix = (np.zeros(len(count)) for _ in range(3))
-    place = np.zeros(len(count), dtype=np.int64)
+    rank = np.zeros(len(count), dtype=np.int64)
     for terms, base in bases.items():
         which = np.flatnonzero(count == terms)
-        place[which] = np.arange(len(which))
-        for term in range(terms):
-            columns[:, first[which] + term] = base[:, :, term].T
+        rank[which] = np.arange(len(which))
+        columns[:, place[which, :terms]] = base.transpose(1, 0, 2)
         r = groups[terms][2]
         scale[which] = 1 / r[:, -1, -1]
         if terms > 1:
@@ -690,8 +699,8 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
     return Bank(
         time=(np.arange(bins) + 0.5) / bins,
         columns=columns,
-        first=first,
         count=count,
+        place=place,
         family=codes,
         scale=scale,
         lead=lead,
@@ -700,7 +709,7 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
         shape=members.shape[chosen],
         prior=richer[codes] - np.log(np.bincount(codes)[codes]),
         _groups=groups,
-        _place=place,
+        _rank=rank,
     )
 
 
@@ -790,11 +799,13 @@ def _project(values: Array, shapes: Bank, rho: float) -> tuple[Array, Array, Arr
     constant = whiten(np.ones((1, values.shape[1])), rho)[0]
     mean = white @ constant / (constant @ constant)
     white -= np.outer(mean, constant)
-    projection = white @ shapes.columns
-    # The constant, which has no columns and explains nothing beside the mean, stands first.
-    residual = np.zeros((len(values), len(shapes.count)))
-    np.add.reduceat(projection**2, shapes.first[1:], axis=1, out=residual[:, 1:])
-    np.subtract((white**2).sum(axis=1, keepdims=True), residual, out=residual)
+    # Side by side in memory stand the rows, of which whole columns are then added.
+    projection = (shapes.columns.T @ white.T).T
+    explained = projection[:, : len(shapes.count)] ** 2
+    for term in range(1, shapes.place.shape[1]):
+        having = np.flatnonzero(shapes.count > term)
+        explained[:, having] += projection[:, shapes.place[having[0], term] :][:, : len(having)] ** 2
+    residual = np.subtract((white**2).sum(axis=1, keepdims=True), explained, out=explained)
     return projection, np.maximum(residual, 0, out=residual), mean
 
 
@@ -807,7 +818,7 @@ def _choose_rho(values: Array, meter: Array, day_cycles: Array) -> tuple[Array, 
         _, residual, _ = _project(values, shapes, rho)
         floor = (meter**2 * (1 + rho**2))[:, None]
         cost = bins * np.log(residual / bins + floor) - np.log(1 - rho**2) + np.log(bins) * shapes.count
-        evidence = np.where(_possible(shapes, day_cycles), shapes.prior - cost / 2, -np.inf)
+        evidence = _evidence(shapes, cost, day_cycles)
         top = evidence.max(axis=1)
         cost = -top - np.log(np.exp(evidence - top[:, None]).sum(axis=1))
         better = cost < best
@@ -831,10 +842,9 @@ def _compete(
     projection, residual, mean = _project(values, shapes, rho)
     effective = np.maximum(filled * bins, 8)
     floor = meter**2 * (1 + rho**2)
-    possible = _possible(shapes, day_cycles)
     spread = np.maximum(residual / bins, floor[:, None])
     score = effective[:, None] * np.log(spread) + np.log(effective)[:, None] * shapes.count
-    evidence = np.where(possible, shapes.prior - score / 2, -np.inf)
+    evidence = _evidence(shapes, score, day_cycles)
     evidence -= evidence.max(axis=1, keepdims=True)
     weight = np.exp(evidence)
     weight /= weight.sum(axis=1, keepdims=True)
@@ -842,11 +852,11 @@ def _compete(
     innovation = np.sqrt(spread[np.arange(len(values)), best])
     noise = innovation / np.sqrt(1 - rho**2)
 
-    has = shapes.count > 0
-    coefficient = projection[:, np.where(has, shapes.first + shapes.count - 1, 0)] * shapes.scale
+    last = shapes.place[np.arange(len(shapes.count)), np.maximum(shapes.count - 1, 0)]
+    coefficient = np.take(projection.T, last, axis=0).T * shapes.scale
     kind = _kinds(shapes, projection, coefficient, level, headroom, noise)
     chance = [np.where(kind == value, weight, 0).sum(axis=1) for value in (BOUNDED, GROWING, UNRESOLVED, FAINT, FRESH)]
-    fitted = _curves(shapes, projection, mean, best)
+    fitted = shapes.curves(best, projection, mean)
     growth, error, onset = _tail(
         shapes, projection, weight, kind, coefficient, innovation, rho, values - fitted, fitted, best
     )
@@ -875,23 +885,17 @@ def _compete(
     )
 
 
-def _possible(shapes: Bank, day_cycles: Array) -> NDArray[np.bool_]:
-    """Half a wave is a rival only where a day is its period: nothing else in service life is."""
-    half = shapes.family == CODE[Family.HALF_WAVE]
-    near = np.abs(np.log(np.maximum(day_cycles[:, None], 1e-9) / np.maximum(shapes.shape, 1e-9))) < th.NEAR_A_DAY
-    possible: NDArray[np.bool_] = ~half | near
-    return possible
+def _evidence(shapes: Bank, score: Array, day_cycles: Array) -> Array:
+    """Weigh shapes; half a wave is a rival only where a day is its period: nothing else in service life is."""
+    evidence = shapes.prior - score / 2
+    half = np.flatnonzero(shapes.family == CODE[Family.HALF_WAVE])
+    near = np.abs(np.log(np.maximum(day_cycles[:, None], 1e-9) / shapes.shape[half])) < th.NEAR_A_DAY
+    evidence[:, half] = np.where(near, evidence[:, half], -np.inf)
+    return evidence
 
 
-def _curves(shapes: Bank, projection: Array, mean: Array, member: NDArray[np.int64]) -> Array:
-    curves = np.repeat(mean[:, None], len(shapes.time), axis=1)
-    for index in np.unique(member):
-        if shapes.count[index]:
-            rows = np.flatnonzero(member == index)
-            cut = slice(shapes.first[index], shapes.first[index] + shapes.count[index])
-            terms, triangle = shapes.basis(index)
-            curves[rows] += (terms @ np.linalg.solve(triangle, projection[rows, cut].T)).T
-    return curves
+def _members_of(shapes: Bank, *names: Family) -> NDArray[np.int64]:
+    return np.flatnonzero(np.isin(shapes.family, [CODE[name] for name in names]))
 
 
 def _kinds(
@@ -903,12 +907,9 @@ def _kinds(
     seen = th.FAINT_SHARE * size
     reach = np.maximum(headroom, 0)[:, None]
     counts = np.minimum(material, reach / th.MATERIAL_WINDOWS)
-    kind = np.zeros(coefficient.shape, dtype=np.int8)
+    kind = np.zeros_like(coefficient, dtype=np.int8)
 
-    def members(*names: Family) -> NDArray[np.int64]:
-        return np.flatnonzero(np.isin(shapes.family, [CODE[name] for name in names]))
-
-    grows = members(*GROWTH_FAMILIES)
+    grows = _members_of(shapes, *GROWTH_FAMILIES)
     slope = coefficient[:, grows]
     phase = 1 - shapes.onset[grows]
     # What speeds up has risen by its slope at the end over its exponent.
@@ -929,28 +930,28 @@ def _kinds(
     going_on = (early * shapes.onset[two] > material) & (late > th.DECELERATION * early) & (kind[:, two] == FRESH)
     kind[:, two] = np.where(going_on, GROWING, kind[:, two])
 
-    rising = members(Family.SATURATING, Family.TWO_SATURATING)
+    rising = _members_of(shapes, Family.SATURATING, Family.TWO_SATURATING)
     # The term falls from 1, so a rise has a negative coefficient; what is still to come is its rest.
     to_come = -coefficient[:, rising] * np.exp(-1 / shapes.shape[rising])
     kind[:, rising] = np.where(to_come > material, UNRESOLVED, BOUNDED)
 
-    logs = members(Family.LOG)
+    logs = _members_of(shapes, Family.LOG)
     c = shapes.shape[logs]
     next_window = coefficient[:, logs] * (np.log1p(2 / c) - np.log1p(1 / c))
     kind[:, logs] = np.where(next_window > counts, UNRESOLVED, np.where(next_window > seen, FAINT, BOUNDED))
 
-    powers = members(Family.POWER)
+    powers = _members_of(shapes, Family.POWER)
     still = coefficient[:, powers] * (2.0 ** shapes.shape[powers] - 1)
     kind[:, powers] = np.where(still > counts, UNRESOLVED, np.where(still > seen, FAINT, BOUNDED))
 
-    ends = members(Family.RAMP_END, Family.RAMP, Family.STEP, Family.TWO_STEPS, Family.SATURATING_STEP)
+    ends = _members_of(shapes, Family.RAMP_END, Family.RAMP, Family.STEP, Family.TWO_STEPS, Family.SATURATING_STEP)
     from_start = shapes.family[ends] == CODE[Family.RAMP_END]
     is_ramp = from_start | (shapes.family[ends] == CODE[Family.RAMP])
     jump = coefficient[:, ends] * np.where(from_start, shapes.onset[ends], 1)
     fresh = shapes.onset[ends] > np.where(is_ramp, th.FRESH_RAMP, th.FRESH_STEP)
     kind[:, ends] = np.where(fresh & (jump > material), FRESH, BOUNDED)
 
-    half = members(Family.HALF_WAVE)
+    half = _members_of(shapes, Family.HALF_WAVE)
     amplitude = np.abs(coefficient[:, half])
     kind[:, half] = np.where(amplitude > material, UNRESOLVED, BOUNDED)
     return kind
@@ -959,7 +960,7 @@ def _kinds(
 def _slopes(shapes: Bank, projection: Array, coefficient: Array) -> tuple[NDArray[np.int64], Array, Array]:
     two = np.flatnonzero(shapes.family == CODE[Family.TWO_SLOPES])
     late = coefficient[:, two]
-    early = (projection[:, shapes.first[two]] - shapes.mix[two] * late) * shapes.lead[two]
+    early = (projection[:, two] - shapes.mix[two] * late) * shapes.lead[two]
     return two, early, late
 
 
@@ -976,16 +977,16 @@ def _tail(
     best: NDArray[np.int64],
 ) -> tuple[Array, Array, Array]:
     """Slope at the end: of the growing shapes where they win, else of the best shape and what it leaves."""
-    grows = np.where(kind == GROWING, weight, 0)
+    members = _members_of(shapes, *GROWTH_FAMILIES)
+    grows, slope = np.where(kind[:, members] == GROWING, weight[:, members], 0), coefficient[:, members]
     share = grows.sum(axis=1)
     safe = np.where(share > 0, share, 1)
-    error = innovation[:, None] * np.abs(shapes.scale)
-    mean = (grows * coefficient).sum(axis=1) / safe
-    square = (grows * (coefficient**2 + error**2)).sum(axis=1) / safe
+    mean = (grows * slope).sum(axis=1) / safe
+    square = ((grows * slope**2).sum(axis=1) + innovation**2 * (grows @ shapes.scale[members] ** 2)) / safe
     two, early, late = _slopes(shapes, projection, coefficient)
     # Growth that was about as fast before its bend did not begin at it.
-    begins = np.where(early > th.DECELERATION * late, 0.0, shapes.onset[two])
-    onset = (grows @ shapes.onset + (grows[:, two] * (begins - shapes.onset[two])).sum(axis=1)) / safe
+    begun = np.where(early > th.DECELERATION * late, grows[:, np.searchsorted(members, two)], 0.0)
+    onset = (grows @ shapes.onset[members] - begun @ shapes.onset[two]) / safe
 
     later = shapes.time > 0.5
     axis = shapes.time[later] - shapes.time[later].mean()
