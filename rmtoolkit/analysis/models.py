@@ -19,7 +19,7 @@ from rmtoolkit._tables import run_starts, search_runs
 from rmtoolkit.analysis import thresholds as th
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -99,7 +99,8 @@ def describe(envelope: Envelope) -> Shapes:
     flutter = np.median(high - low, axis=1)
     everything = np.quantile(high[:, lead:], 0.9, axis=1) - np.quantile(low[:, lead:], 0.1, axis=1)
     fast = flutter > np.maximum(th.FAST_OF_RANGE * everything, th.FAST_OF_LEVEL * np.abs(settled))
-    teeth, trough, trend, tops, repeats, floor = _teeth(envelope, clipped, lead, ~fast)
+    bottom, top = np.quantile(mean[:, lead:], (0.03, 0.97), axis=1)
+    teeth, trough, trend, tops, repeats, floor = _teeth(envelope, clipped, lead, ~fast, top - bottom)
     floor[fast] = low[fast]
     steps = _lasting_changes(clipped)
     at = np.abs(steps).argmax(axis=1)
@@ -121,13 +122,13 @@ def describe(envelope: Envelope) -> Shapes:
         earlier_bursts=begun[:, : tail - lead].sum(axis=1),
         rhythm=rhythm,
         period=period,
-        depth=settled - np.quantile(mean[:, lead:], 0.03, axis=1),
+        depth=settled - bottom,
         earlier_top=high[:, lead:tail].max(axis=1),
         last_level=mean[:, -2:].min(axis=1),
         tail_top=high[:, tail:].max(axis=1),
         jump=np.take_along_axis(steps, at[:, None], axis=1)[:, 0],
         jump_at=(at + 1) / bins,
-        swing=_range(mean[:, lead:]),
+        swing=top - bottom,
         begun=np.median(mean[:, bins // 24 : bins // 24 + max(2, bins // 32)], axis=1),
         rise=settled - mean[:, min(1, bins - 1)],
     )
@@ -137,14 +138,16 @@ def _rhythm(begun: NDArray[np.bool_], bins: int) -> tuple[Array, Array]:
     """Measure how evenly bursts come, and how often."""
     rhythm, period = np.full(len(begun), np.inf), np.zeros(len(begun))
     for row in np.flatnonzero(begun.sum(axis=1) >= th.TEETH):
-        between = np.diff(np.flatnonzero(begun[row]))
-        usual = float(np.median(between))
-        rhythm[row], period[row] = np.median(np.abs(between - usual)) / usual, usual / bins
+        between = np.diff(np.flatnonzero(begun[row])).tolist()
+        usual = _median(between)
+        rhythm[row], period[row] = _median(abs(one - usual) for one in between) / usual, usual / bins
     return rhythm, period
 
 
-def _range(values: Array) -> Array:
-    return np.quantile(values, 0.97, axis=1) - np.quantile(values, 0.03, axis=1)
+def _median(values: Iterable[float]) -> float:
+    """Find the middle of a few values, ten times faster than numpy does."""
+    ordered = sorted(values)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def _without_spikes(mean: Array) -> Array:
@@ -185,15 +188,14 @@ def _snapped(values: Array) -> Array:
 
 
 def _teeth(
-    envelope: Envelope, clipped: Array, lead: int, resolved: NDArray[np.bool_]
+    envelope: Envelope, clipped: Array, lead: int, resolved: NDArray[np.bool_], swing: Array
 ) -> tuple[NDArray[np.int64], Array, Array, tuple[Array, Array], Array, Array]:
     """Find releases where bins resolve them; where there are enough, draw the floor through the troughs after them."""
     mean, low, high = envelope.mean, envelope.low, envelope.high
     body = mean[:, lead:]
-    span = _range(body)
     # A trend adds to the range but makes no teeth: take it off before teeth are measured.
     trend = np.abs(np.median(body[:, -body.shape[1] // 4 :], axis=1) - np.median(body[:, : body.shape[1] // 4], axis=1))
-    span = np.maximum(span - trend, th.TEETH_IN_RANGE * span)
+    span = np.maximum(swing - trend, th.TEETH_IN_RANGE * swing)
     falls = np.zeros_like(mean)
     falls[:, 1:] = mean[:, :-1] - mean[:, 1:]
     falls[:, 2:] = np.maximum(falls[:, 2:], mean[:, :-2] - mean[:, 2:])
@@ -235,10 +237,10 @@ def _teeth(
             tops.append(mean[row, max(0, start - 2) : start].max())
             peaks.append(high[row, max(0, start - 2) : start + 1].max())
         floor[row] = _through(index, np.array(places), np.array(floors))
-        trough[row] = np.median(floors) / max(float(np.median(tops)), 1.0)
+        trough[row] = _median(floors) / max(_median(tops), 1.0)
         tau[row], top_tau[row] = _kendall(floors), _kendall(peaks)
         third = max(1, len(peaks) // 3)
-        top_rise[row] = np.median(peaks[-third:]) - np.median(peaks[:third])
+        top_rise[row] = _median(peaks[-third:]) - _median(peaks[:third])
     repeats = np.zeros(len(mean))
     for row in np.flatnonzero((count >= 1) & (count < th.TEETH)):
         repeats[row] = _taken_back(mean[row], np.flatnonzero(begins[row]))
@@ -272,7 +274,7 @@ def _taken_back(values: Array, starts: NDArray[np.int64]) -> float:
     before = values[first : max(last - 1, first + 1)]
     rise = top - float(before.min())
     # A tooth rises slowly: its middle lies between bottom and top. A burst lies at the bottom until it comes.
-    slow = float(np.median(before)) > bottom + th.SLOW_RISE * (top - bottom)
+    slow = _median(before.tolist()) > bottom + th.SLOW_RISE * (top - bottom)
     return (top - bottom) / rise if rise > 0 and slow else 0.0
 
 
@@ -795,6 +797,7 @@ def compete(
 
 
 def _project(values: Array, shapes: Bank, rho: float) -> tuple[Array, Array, Array]:
+    """Project rows on all terms; what each shape leaves is a mean square."""
     white = whiten(values, rho)
     constant = whiten(np.ones((1, values.shape[1])), rho)[0]
     mean = white @ constant / (constant @ constant)
@@ -805,8 +808,9 @@ def _project(values: Array, shapes: Bank, rho: float) -> tuple[Array, Array, Arr
     for term in range(1, shapes.place.shape[1]):
         having = np.flatnonzero(shapes.count > term)
         explained[:, having] += projection[:, shapes.place[having[0], term] :][:, : len(having)] ** 2
-    residual = np.subtract((white**2).sum(axis=1, keepdims=True), explained, out=explained)
-    return projection, np.maximum(residual, 0, out=residual), mean
+    left = np.subtract((white**2).sum(axis=1, keepdims=True), explained, out=explained)
+    left /= values.shape[1]
+    return projection, np.maximum(left, 0, out=left), mean
 
 
 def _choose_rho(values: Array, meter: Array, day_cycles: Array) -> tuple[Array, Array]:
@@ -815,12 +819,10 @@ def _choose_rho(values: Array, meter: Array, day_cycles: Array) -> tuple[Array, 
     chosen = np.zeros(len(values))
     for rho in RHOS:
         shapes = bank(bins, rho, sparse=True)
-        _, residual, _ = _project(values, shapes, rho)
-        floor = (meter**2 * (1 + rho**2))[:, None]
-        cost = bins * np.log(residual / bins + floor) - np.log(1 - rho**2) + np.log(bins) * shapes.count
-        evidence = _evidence(shapes, cost, day_cycles)
-        top = evidence.max(axis=1)
-        cost = -top - np.log(np.exp(evidence - top[:, None]).sum(axis=1))
+        left = _project(values, shapes, rho)[1]
+        left += (meter**2 * (1 + rho**2))[:, None]
+        weight, top = _weigh(shapes, left, np.array([bins]), day_cycles)
+        cost = -top - np.log(weight.sum(axis=1)) - np.log(1 - rho**2) / 2
         better = cost < best
         chosen[better] = rho
         best = np.minimum(best, cost)
@@ -839,16 +841,12 @@ def _compete(
 ) -> Fit:
     bins = values.shape[1]
     shapes = bank(bins, rho)
-    projection, residual, mean = _project(values, shapes, rho)
+    projection, left, mean = _project(values, shapes, rho)
     effective = np.maximum(filled * bins, 8)
-    floor = meter**2 * (1 + rho**2)
-    spread = np.maximum(residual / bins, floor[:, None])
-    score = effective[:, None] * np.log(spread) + np.log(effective)[:, None] * shapes.count
-    evidence = _evidence(shapes, score, day_cycles)
-    evidence -= evidence.max(axis=1, keepdims=True)
-    weight = np.exp(evidence)
+    spread = np.maximum(left, (meter**2 * (1 + rho**2))[:, None], out=left)
+    weight, _ = _weigh(shapes, spread, effective, day_cycles)
+    best = _first(weight, 1.0)
     weight /= weight.sum(axis=1, keepdims=True)
-    best = weight.argmax(axis=1)
     innovation = np.sqrt(spread[np.arange(len(values)), best])
     noise = innovation / np.sqrt(1 - rho**2)
 
@@ -873,7 +871,7 @@ def _compete(
         faint=chance[FAINT],
         fresh=chance[FRESH],
         best=best,
-        family=families.argmax(axis=1),
+        family=_first(families, families.max(axis=1, keepdims=True)),
         families=families,
         growth=growth,
         growth_error=error,
@@ -885,13 +883,23 @@ def _compete(
     )
 
 
-def _evidence(shapes: Bank, score: Array, day_cycles: Array) -> Array:
-    """Weigh shapes; half a wave is a rival only where a day is its period: nothing else in service life is."""
-    evidence = shapes.prior - score / 2
+def _weigh(shapes: Bank, left: Array, effective: Array, day_cycles: Array) -> tuple[Array, Array]:
+    """Weigh shapes by what they leave and how many terms that takes: beside the heaviest, and the log of that one."""
+    weight = np.log(left)
+    weight *= -effective[:, None] / 2
+    weight += shapes.prior - np.log(effective)[:, None] / 2 * shapes.count
+    # Half a wave is a rival only where a day is its period: nothing else in service life is.
     half = np.flatnonzero(shapes.family == CODE[Family.HALF_WAVE])
     near = np.abs(np.log(np.maximum(day_cycles[:, None], 1e-9) / shapes.shape[half])) < th.NEAR_A_DAY
-    evidence[:, half] = np.where(near, evidence[:, half], -np.inf)
-    return evidence
+    weight[:, half] = np.where(near, weight[:, half], -np.inf)
+    top = weight.max(axis=1)
+    weight -= top[:, None]
+    return np.exp(weight, out=weight), top
+
+
+def _first(weight: Array, most: Array | float) -> NDArray[np.int64]:
+    """Find the first that weighs most: where several explain all but the noise, rounding decides nothing."""
+    return np.argmax(weight >= most * (1 - 1e-9), axis=1)
 
 
 def _members_of(shapes: Bank, *names: Family) -> NDArray[np.int64]:

@@ -63,6 +63,14 @@ def test_weighted_slope_equals_generalised_least_squares() -> None:
     assert projection * shapes.scale[line] == pytest.approx(expected, rel=1e-9)
 
 
+def test_of_equals_the_first_is_named() -> None:
+    """Where several families explain all but the noise of the meter, order decides and not rounding."""
+    found = fit(100 + 0.75 * U, sigma=0)
+    equal = found.families[0] > (1 - 1e-9) * found.families[0].max()
+    assert equal.sum() > 1
+    assert found.family[0] == equal.argmax()
+
+
 @pytest.mark.parametrize(
     ("curve", "kind"),
     [
