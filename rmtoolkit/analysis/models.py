@@ -19,7 +19,7 @@ from rmtoolkit._tables import run_starts, search_runs
 from rmtoolkit.analysis import thresholds as th
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -99,7 +99,8 @@ def describe(envelope: Envelope) -> Shapes:
     flutter = np.median(high - low, axis=1)
     everything = np.quantile(high[:, lead:], 0.9, axis=1) - np.quantile(low[:, lead:], 0.1, axis=1)
     fast = flutter > np.maximum(th.FAST_OF_RANGE * everything, th.FAST_OF_LEVEL * np.abs(settled))
-    teeth, trough, trend, tops, repeats, floor = _teeth(envelope, clipped, lead, ~fast)
+    bottom, top = np.quantile(mean[:, lead:], (0.03, 0.97), axis=1)
+    teeth, trough, trend, tops, repeats, floor = _teeth(envelope, clipped, lead, ~fast, top - bottom)
     floor[fast] = low[fast]
     steps = _lasting_changes(clipped)
     at = np.abs(steps).argmax(axis=1)
@@ -121,13 +122,13 @@ def describe(envelope: Envelope) -> Shapes:
         earlier_bursts=begun[:, : tail - lead].sum(axis=1),
         rhythm=rhythm,
         period=period,
-        depth=settled - np.quantile(mean[:, lead:], 0.03, axis=1),
+        depth=settled - bottom,
         earlier_top=high[:, lead:tail].max(axis=1),
         last_level=mean[:, -2:].min(axis=1),
         tail_top=high[:, tail:].max(axis=1),
         jump=np.take_along_axis(steps, at[:, None], axis=1)[:, 0],
         jump_at=(at + 1) / bins,
-        swing=_range(mean[:, lead:]),
+        swing=top - bottom,
         begun=np.median(mean[:, bins // 24 : bins // 24 + max(2, bins // 32)], axis=1),
         rise=settled - mean[:, min(1, bins - 1)],
     )
@@ -137,14 +138,16 @@ def _rhythm(begun: NDArray[np.bool_], bins: int) -> tuple[Array, Array]:
     """Measure how evenly bursts come, and how often."""
     rhythm, period = np.full(len(begun), np.inf), np.zeros(len(begun))
     for row in np.flatnonzero(begun.sum(axis=1) >= th.TEETH):
-        between = np.diff(np.flatnonzero(begun[row]))
-        usual = float(np.median(between))
-        rhythm[row], period[row] = np.median(np.abs(between - usual)) / usual, usual / bins
+        between = np.diff(np.flatnonzero(begun[row])).tolist()
+        usual = _median(between)
+        rhythm[row], period[row] = _median(abs(one - usual) for one in between) / usual, usual / bins
     return rhythm, period
 
 
-def _range(values: Array) -> Array:
-    return np.quantile(values, 0.97, axis=1) - np.quantile(values, 0.03, axis=1)
+def _median(values: Iterable[float]) -> float:
+    """Find the middle of a few values, ten times faster than numpy does."""
+    ordered = sorted(values)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def _without_spikes(mean: Array) -> Array:
@@ -185,15 +188,14 @@ def _snapped(values: Array) -> Array:
 
 
 def _teeth(
-    envelope: Envelope, clipped: Array, lead: int, resolved: NDArray[np.bool_]
+    envelope: Envelope, clipped: Array, lead: int, resolved: NDArray[np.bool_], swing: Array
 ) -> tuple[NDArray[np.int64], Array, Array, tuple[Array, Array], Array, Array]:
     """Find releases where bins resolve them; where there are enough, draw the floor through the troughs after them."""
     mean, low, high = envelope.mean, envelope.low, envelope.high
     body = mean[:, lead:]
-    span = _range(body)
     # A trend adds to the range but makes no teeth: take it off before teeth are measured.
     trend = np.abs(np.median(body[:, -body.shape[1] // 4 :], axis=1) - np.median(body[:, : body.shape[1] // 4], axis=1))
-    span = np.maximum(span - trend, th.TEETH_IN_RANGE * span)
+    span = np.maximum(swing - trend, th.TEETH_IN_RANGE * swing)
     falls = np.zeros_like(mean)
     falls[:, 1:] = mean[:, :-1] - mean[:, 1:]
     falls[:, 2:] = np.maximum(falls[:, 2:], mean[:, :-2] - mean[:, 2:])
@@ -235,10 +237,10 @@ def _teeth(
             tops.append(mean[row, max(0, start - 2) : start].max())
             peaks.append(high[row, max(0, start - 2) : start + 1].max())
         floor[row] = _through(index, np.array(places), np.array(floors))
-        trough[row] = np.median(floors) / max(float(np.median(tops)), 1.0)
+        trough[row] = _median(floors) / max(_median(tops), 1.0)
         tau[row], top_tau[row] = _kendall(floors), _kendall(peaks)
         third = max(1, len(peaks) // 3)
-        top_rise[row] = np.median(peaks[-third:]) - np.median(peaks[:third])
+        top_rise[row] = _median(peaks[-third:]) - _median(peaks[:third])
     repeats = np.zeros(len(mean))
     for row in np.flatnonzero((count >= 1) & (count < th.TEETH)):
         repeats[row] = _taken_back(mean[row], np.flatnonzero(begins[row]))
@@ -272,7 +274,7 @@ def _taken_back(values: Array, starts: NDArray[np.int64]) -> float:
     before = values[first : max(last - 1, first + 1)]
     rise = top - float(before.min())
     # A tooth rises slowly: its middle lies between bottom and top. A burst lies at the bottom until it comes.
-    slow = float(np.median(before)) > bottom + th.SLOW_RISE * (top - bottom)
+    slow = _median(before.tolist()) > bottom + th.SLOW_RISE * (top - bottom)
     return (top - bottom) / rise if rise > 0 and slow else 0.0
 
 
@@ -520,11 +522,12 @@ class Bank:
 
     #: Bin centres, 0 to 1.
     time: Array
-    #: Orthonormal bases side by side, each orthogonal to the constant: bins x columns.
+    #: Orthonormal bases, each orthogonal to the constant: the first term of every shape (zeros for the constant), then
+    #: the second of those that have one, and so on.
     columns: Array
-    #: Where the columns of each shape begin and how many there are (0 for the constant).
-    first: NDArray[np.int64]
+    #: How many terms each shape has (0 for the constant), and the column of each: shapes x terms.
     count: NDArray[np.int64]
+    place: NDArray[np.int64]
     #: Index into `FAMILIES`.
     family: NDArray[np.int64]
     #: Projection on the last column times this = coefficient of the shape's last term.
@@ -539,14 +542,21 @@ class Bank:
     #: Log prior: families are equal, the members of a family share.
     prior: Array
     #: Of each shape its terms, what they share with the constant, and the triangle that turns projections into
-    #: coefficients: by the number of terms, with the place of each shape in its group.
+    #: coefficients: by the number of terms, with the rank of each shape in its group.
     _groups: dict[int, tuple[Array, Array, Array]]
-    _place: NDArray[np.int64]
+    _rank: NDArray[np.int64]
 
-    def basis(self, index: int) -> tuple[Array, Array]:
-        """Give the terms of a shape less what they share with the constant (bins x terms), and its triangle."""
-        terms, shared, triangle = (part[self._place[index]] for part in self._groups[int(self.count[index])])
-        return terms.T - shared, triangle
+    def curves(self, members: NDArray[np.int64], projection: Array, mean: Array) -> Array:
+        """Draw a shape for each row, from the row's projections and its mean."""
+        drawn = np.repeat(mean[:, None], len(self.time), axis=1)
+        for count, (terms, shared, triangle) in self._groups.items():
+            rows = np.flatnonzero(self.count[members] == count)
+            which = members[rows]
+            rank = self._rank[which]
+            mine = projection[rows[:, None], self.place[which, :count]]
+            solved = np.linalg.solve(triangle[rank], mine[:, :, None])
+            drawn[rows] += ((terms[rank] - shared[rank][:, :, None]) * solved).sum(axis=1)
+        return drawn
 
 
 def _terms(u: Array) -> Iterator[tuple[Family, list[Array], float, float]]:
@@ -672,15 +682,16 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
         groups[terms] = members.terms[uses[good]], shared[good] / length, r[good]
         bases[terms] = q[good]
     chosen, count = chosen[kept], count[kept]
-    first = np.cumsum(count) - count
-    columns = np.empty((bins, int(count.sum())))
+    has = np.arange(count.max()) < np.maximum(count, 1)[:, None]
+    place = np.zeros(has.shape, dtype=np.int64)
+    place.T[has.T] = np.arange(has.sum())
+    columns = np.zeros((bins, int(has.sum())))
     scale, lead, mix = (np.zeros(len(count)) for _ in range(3))
-    place = np.zeros(len(count), dtype=np.int64)
+    rank = np.zeros(len(count), dtype=np.int64)
     for terms, base in bases.items():
         which = np.flatnonzero(count == terms)
-        place[which] = np.arange(len(which))
-        for term in range(terms):
-            columns[:, first[which] + term] = base[:, :, term].T
+        rank[which] = np.arange(len(which))
+        columns[:, place[which, :terms]] = base.transpose(1, 0, 2)
         r = groups[terms][2]
         scale[which] = 1 / r[:, -1, -1]
         if terms > 1:
@@ -690,8 +701,8 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
     return Bank(
         time=(np.arange(bins) + 0.5) / bins,
         columns=columns,
-        first=first,
         count=count,
+        place=place,
         family=codes,
         scale=scale,
         lead=lead,
@@ -700,7 +711,7 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
         shape=members.shape[chosen],
         prior=richer[codes] - np.log(np.bincount(codes)[codes]),
         _groups=groups,
-        _place=place,
+        _rank=rank,
     )
 
 
@@ -786,16 +797,20 @@ def compete(
 
 
 def _project(values: Array, shapes: Bank, rho: float) -> tuple[Array, Array, Array]:
+    """Project rows on all terms; what each shape leaves is a mean square."""
     white = whiten(values, rho)
     constant = whiten(np.ones((1, values.shape[1])), rho)[0]
     mean = white @ constant / (constant @ constant)
     white -= np.outer(mean, constant)
-    projection = white @ shapes.columns
-    # The constant, which has no columns and explains nothing beside the mean, stands first.
-    residual = np.zeros((len(values), len(shapes.count)))
-    np.add.reduceat(projection**2, shapes.first[1:], axis=1, out=residual[:, 1:])
-    np.subtract((white**2).sum(axis=1, keepdims=True), residual, out=residual)
-    return projection, np.maximum(residual, 0, out=residual), mean
+    # Side by side in memory stand the rows, of which whole columns are then added.
+    projection = (shapes.columns.T @ white.T).T
+    explained = projection[:, : len(shapes.count)] ** 2
+    for term in range(1, shapes.place.shape[1]):
+        having = np.flatnonzero(shapes.count > term)
+        explained[:, having] += projection[:, shapes.place[having[0], term] :][:, : len(having)] ** 2
+    left = np.subtract((white**2).sum(axis=1, keepdims=True), explained, out=explained)
+    left /= values.shape[1]
+    return projection, np.maximum(left, 0, out=left), mean
 
 
 def _choose_rho(values: Array, meter: Array, day_cycles: Array) -> tuple[Array, Array]:
@@ -804,12 +819,10 @@ def _choose_rho(values: Array, meter: Array, day_cycles: Array) -> tuple[Array, 
     chosen = np.zeros(len(values))
     for rho in RHOS:
         shapes = bank(bins, rho, sparse=True)
-        _, residual, _ = _project(values, shapes, rho)
-        floor = (meter**2 * (1 + rho**2))[:, None]
-        cost = bins * np.log(residual / bins + floor) - np.log(1 - rho**2) + np.log(bins) * shapes.count
-        evidence = np.where(_possible(shapes, day_cycles), shapes.prior - cost / 2, -np.inf)
-        top = evidence.max(axis=1)
-        cost = -top - np.log(np.exp(evidence - top[:, None]).sum(axis=1))
+        left = _project(values, shapes, rho)[1]
+        left += (meter**2 * (1 + rho**2))[:, None]
+        weight, top = _weigh(shapes, left, np.array([bins]), day_cycles)
+        cost = -top - np.log(weight.sum(axis=1)) - np.log(1 - rho**2) / 2
         better = cost < best
         chosen[better] = rho
         best = np.minimum(best, cost)
@@ -828,25 +841,20 @@ def _compete(
 ) -> Fit:
     bins = values.shape[1]
     shapes = bank(bins, rho)
-    projection, residual, mean = _project(values, shapes, rho)
+    projection, left, mean = _project(values, shapes, rho)
     effective = np.maximum(filled * bins, 8)
-    floor = meter**2 * (1 + rho**2)
-    possible = _possible(shapes, day_cycles)
-    spread = np.maximum(residual / bins, floor[:, None])
-    score = effective[:, None] * np.log(spread) + np.log(effective)[:, None] * shapes.count
-    evidence = np.where(possible, shapes.prior - score / 2, -np.inf)
-    evidence -= evidence.max(axis=1, keepdims=True)
-    weight = np.exp(evidence)
+    spread = np.maximum(left, (meter**2 * (1 + rho**2))[:, None], out=left)
+    weight, _ = _weigh(shapes, spread, effective, day_cycles)
+    best = _first(weight, 1.0)
     weight /= weight.sum(axis=1, keepdims=True)
-    best = weight.argmax(axis=1)
     innovation = np.sqrt(spread[np.arange(len(values)), best])
     noise = innovation / np.sqrt(1 - rho**2)
 
-    has = shapes.count > 0
-    coefficient = projection[:, np.where(has, shapes.first + shapes.count - 1, 0)] * shapes.scale
+    last = shapes.place[np.arange(len(shapes.count)), np.maximum(shapes.count - 1, 0)]
+    coefficient = np.take(projection.T, last, axis=0).T * shapes.scale
     kind = _kinds(shapes, projection, coefficient, level, headroom, noise)
     chance = [np.where(kind == value, weight, 0).sum(axis=1) for value in (BOUNDED, GROWING, UNRESOLVED, FAINT, FRESH)]
-    fitted = _curves(shapes, projection, mean, best)
+    fitted = shapes.curves(best, projection, mean)
     growth, error, onset = _tail(
         shapes, projection, weight, kind, coefficient, innovation, rho, values - fitted, fitted, best
     )
@@ -863,7 +871,7 @@ def _compete(
         faint=chance[FAINT],
         fresh=chance[FRESH],
         best=best,
-        family=families.argmax(axis=1),
+        family=_first(families, families.max(axis=1, keepdims=True)),
         families=families,
         growth=growth,
         growth_error=error,
@@ -875,23 +883,27 @@ def _compete(
     )
 
 
-def _possible(shapes: Bank, day_cycles: Array) -> NDArray[np.bool_]:
-    """Half a wave is a rival only where a day is its period: nothing else in service life is."""
-    half = shapes.family == CODE[Family.HALF_WAVE]
-    near = np.abs(np.log(np.maximum(day_cycles[:, None], 1e-9) / np.maximum(shapes.shape, 1e-9))) < th.NEAR_A_DAY
-    possible: NDArray[np.bool_] = ~half | near
-    return possible
+def _weigh(shapes: Bank, left: Array, effective: Array, day_cycles: Array) -> tuple[Array, Array]:
+    """Weigh shapes by what they leave and how many terms that takes: beside the heaviest, and the log of that one."""
+    weight = np.log(left)
+    weight *= -effective[:, None] / 2
+    weight += shapes.prior - np.log(effective)[:, None] / 2 * shapes.count
+    # Half a wave is a rival only where a day is its period: nothing else in service life is.
+    half = np.flatnonzero(shapes.family == CODE[Family.HALF_WAVE])
+    near = np.abs(np.log(np.maximum(day_cycles[:, None], 1e-9) / shapes.shape[half])) < th.NEAR_A_DAY
+    weight[:, half] = np.where(near, weight[:, half], -np.inf)
+    top = weight.max(axis=1)
+    weight -= top[:, None]
+    return np.exp(weight, out=weight), top
 
 
-def _curves(shapes: Bank, projection: Array, mean: Array, member: NDArray[np.int64]) -> Array:
-    curves = np.repeat(mean[:, None], len(shapes.time), axis=1)
-    for index in np.unique(member):
-        if shapes.count[index]:
-            rows = np.flatnonzero(member == index)
-            cut = slice(shapes.first[index], shapes.first[index] + shapes.count[index])
-            terms, triangle = shapes.basis(index)
-            curves[rows] += (terms @ np.linalg.solve(triangle, projection[rows, cut].T)).T
-    return curves
+def _first(weight: Array, most: Array | float) -> NDArray[np.int64]:
+    """Find the first that weighs most: where several explain all but the noise, rounding decides nothing."""
+    return np.argmax(weight >= most * (1 - 1e-9), axis=1)
+
+
+def _members_of(shapes: Bank, *names: Family) -> NDArray[np.int64]:
+    return np.flatnonzero(np.isin(shapes.family, [CODE[name] for name in names]))
 
 
 def _kinds(
@@ -903,12 +915,9 @@ def _kinds(
     seen = th.FAINT_SHARE * size
     reach = np.maximum(headroom, 0)[:, None]
     counts = np.minimum(material, reach / th.MATERIAL_WINDOWS)
-    kind = np.zeros(coefficient.shape, dtype=np.int8)
+    kind = np.zeros_like(coefficient, dtype=np.int8)
 
-    def members(*names: Family) -> NDArray[np.int64]:
-        return np.flatnonzero(np.isin(shapes.family, [CODE[name] for name in names]))
-
-    grows = members(*GROWTH_FAMILIES)
+    grows = _members_of(shapes, *GROWTH_FAMILIES)
     slope = coefficient[:, grows]
     phase = 1 - shapes.onset[grows]
     # What speeds up has risen by its slope at the end over its exponent.
@@ -929,28 +938,28 @@ def _kinds(
     going_on = (early * shapes.onset[two] > material) & (late > th.DECELERATION * early) & (kind[:, two] == FRESH)
     kind[:, two] = np.where(going_on, GROWING, kind[:, two])
 
-    rising = members(Family.SATURATING, Family.TWO_SATURATING)
+    rising = _members_of(shapes, Family.SATURATING, Family.TWO_SATURATING)
     # The term falls from 1, so a rise has a negative coefficient; what is still to come is its rest.
     to_come = -coefficient[:, rising] * np.exp(-1 / shapes.shape[rising])
     kind[:, rising] = np.where(to_come > material, UNRESOLVED, BOUNDED)
 
-    logs = members(Family.LOG)
+    logs = _members_of(shapes, Family.LOG)
     c = shapes.shape[logs]
     next_window = coefficient[:, logs] * (np.log1p(2 / c) - np.log1p(1 / c))
     kind[:, logs] = np.where(next_window > counts, UNRESOLVED, np.where(next_window > seen, FAINT, BOUNDED))
 
-    powers = members(Family.POWER)
+    powers = _members_of(shapes, Family.POWER)
     still = coefficient[:, powers] * (2.0 ** shapes.shape[powers] - 1)
     kind[:, powers] = np.where(still > counts, UNRESOLVED, np.where(still > seen, FAINT, BOUNDED))
 
-    ends = members(Family.RAMP_END, Family.RAMP, Family.STEP, Family.TWO_STEPS, Family.SATURATING_STEP)
+    ends = _members_of(shapes, Family.RAMP_END, Family.RAMP, Family.STEP, Family.TWO_STEPS, Family.SATURATING_STEP)
     from_start = shapes.family[ends] == CODE[Family.RAMP_END]
     is_ramp = from_start | (shapes.family[ends] == CODE[Family.RAMP])
     jump = coefficient[:, ends] * np.where(from_start, shapes.onset[ends], 1)
     fresh = shapes.onset[ends] > np.where(is_ramp, th.FRESH_RAMP, th.FRESH_STEP)
     kind[:, ends] = np.where(fresh & (jump > material), FRESH, BOUNDED)
 
-    half = members(Family.HALF_WAVE)
+    half = _members_of(shapes, Family.HALF_WAVE)
     amplitude = np.abs(coefficient[:, half])
     kind[:, half] = np.where(amplitude > material, UNRESOLVED, BOUNDED)
     return kind
@@ -959,7 +968,7 @@ def _kinds(
 def _slopes(shapes: Bank, projection: Array, coefficient: Array) -> tuple[NDArray[np.int64], Array, Array]:
     two = np.flatnonzero(shapes.family == CODE[Family.TWO_SLOPES])
     late = coefficient[:, two]
-    early = (projection[:, shapes.first[two]] - shapes.mix[two] * late) * shapes.lead[two]
+    early = (projection[:, two] - shapes.mix[two] * late) * shapes.lead[two]
     return two, early, late
 
 
@@ -976,16 +985,16 @@ def _tail(
     best: NDArray[np.int64],
 ) -> tuple[Array, Array, Array]:
     """Slope at the end: of the growing shapes where they win, else of the best shape and what it leaves."""
-    grows = np.where(kind == GROWING, weight, 0)
+    members = _members_of(shapes, *GROWTH_FAMILIES)
+    grows, slope = np.where(kind[:, members] == GROWING, weight[:, members], 0), coefficient[:, members]
     share = grows.sum(axis=1)
     safe = np.where(share > 0, share, 1)
-    error = innovation[:, None] * np.abs(shapes.scale)
-    mean = (grows * coefficient).sum(axis=1) / safe
-    square = (grows * (coefficient**2 + error**2)).sum(axis=1) / safe
+    mean = (grows * slope).sum(axis=1) / safe
+    square = ((grows * slope**2).sum(axis=1) + innovation**2 * (grows @ shapes.scale[members] ** 2)) / safe
     two, early, late = _slopes(shapes, projection, coefficient)
     # Growth that was about as fast before its bend did not begin at it.
-    begins = np.where(early > th.DECELERATION * late, 0.0, shapes.onset[two])
-    onset = (grows @ shapes.onset + (grows[:, two] * (begins - shapes.onset[two])).sum(axis=1)) / safe
+    begun = np.where(early > th.DECELERATION * late, grows[:, np.searchsorted(members, two)], 0.0)
+    onset = (grows @ shapes.onset[members] - begun @ shapes.onset[two]) / safe
 
     later = shapes.time > 0.5
     axis = shapes.time[later] - shapes.time[later].mean()

@@ -7,6 +7,7 @@ import datetime as dt
 import math
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import polars as pl
@@ -322,12 +323,15 @@ _PIECE: Final = tuple(column.name for column in dataclasses.fields(Evidence))
 def frame_of(rows: Iterable[VerdictRow], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Put rows of verdicts in a frame of some of their columns."""
     found = list(rows)
-    columns = {
-        name: [[{column: getattr(piece, column) for column in _PIECE} for piece in row.evidence] for row in found]
-        if name == "evidence"
-        else [getattr(row, name) for row in found]
-        for name in schema
-    }
+    columns: dict[str, Any] = {name: [getattr(row, name) for row in found] for name in schema}
+    # All pieces stand in one frame that is then cut: a dict for each takes far longer.
+    told = attrgetter(*_PIECE)
+    every = [(at, *told(piece)) for at, row in enumerate(found) for piece in row.evidence]
+    kinds = {"row": pl.Int64(), **cast("pl.Struct", EVIDENCE.inner).to_schema()}
+    theirs = pl.DataFrame(every, kinds, orient="row").group_by("row").agg(evidence=pl.struct(_PIECE))
+    everyone = pl.DataFrame({"row": range(len(found))}, {"row": pl.Int64()})
+    cut = everyone.join(theirs, on="row", how="left", maintain_order="left")["evidence"]
+    columns["evidence"] = cut.fill_null(pl.Series([[]], dtype=EVIDENCE))
     return pl.DataFrame(columns, schema=schema)
 
 
