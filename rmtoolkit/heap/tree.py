@@ -21,18 +21,39 @@ if TYPE_CHECKING:
     Path = tuple[str, ...]
 
 
-#: Parts into which a recording is cut; growth is that of what never goes away within one.
+#: Parts into which a recording is cut; of each the least counts that was held in it.
 _PARTS: Final = 32
 #: With fewer stamps than this the number of events is the better clock.
 _FEW_STAMPS: Final = 24
+#: So many moments at which nothing was allocated are looked at: they tell that time passes.
+_MOST_STAMPS: Final = 1024
 #: The first part of a recording counts as startup, and growth is measured after it.
 _STARTUP: Final = 0.5
-#: A growth by both clocks counts from this share of what the program held at most.
+#: A growth counts from this share of what the program held at most.
 _MATERIAL: Final = 1e-3
-#: What is left of a growth that came to its end while the program went on working.
-_ENDED: Final = 0.02
-#: A growth in one step, as of a table that doubles, counts at least so much against one that is steady.
-_IN_STEPS: Final = 0.25
+#: Growth that goes on comes in so many parts, and stands still for no longer than this times its usual pause.
+_RISES: Final = 4
+_PATIENCE: Final = 3
+#: A part with less than this share of the usual work is an idle one: that nothing grows in it says nothing.
+_IDLE: Final = 0.25
+#: It is more than this share of what comes and goes; without new blocks next to nothing may go.
+_ABOVE_CYCLES: Final = 0.25
+_ABOVE_SIZES: Final = 10
+#: What has a bound comes in the last quarter at less than this share of the pace of the second, and of the third.
+_SLOWER: Final = 0.6
+_EVER: Final = 0.85
+#: One container that grows becomes so much larger each time, and waits so much longer.
+_DOUBLES: Final = (1.5, 2.7)
+_WAITS: Final = 2
+
+#: Readings, the most suspicious first, and what they mean.
+READINGS: Final = {
+    "grows": "holds more and more, until the end",
+    "fills": "holds more and more, but ever more slowly: like a cache that is not at its bound yet",
+    "grew": "grew after startup, but not to the end, or in few steps",
+    "held": "holds memory that does not grow",
+    "live": "holds memory; one picture does not tell whether it grows",
+}
 
 
 class Curves(NamedTuple):
@@ -47,14 +68,17 @@ class Curves(NamedTuple):
 class Readings(NamedTuple):
     """What the curves say, a value per group."""
 
+    reading: NDArray[np.str_]
     growth: Floats
     growth_blocks: Floats
     seconds: Floats
     steadiness: Floats
-    persistence: Floats
-    jumps: Floats
     held: Floats
-    score: Floats
+
+    def order(self) -> NDArray[np.int64]:
+        """Rank the groups, the most suspicious first."""
+        places = np.array([list(READINGS).index(name) for name in self.reading], dtype=np.int64)
+        return np.lexsort((-self.held, -self.growth, places))
 
 
 def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | None = None) -> Curves | None:
@@ -66,8 +90,10 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
     before = pl.col("live_bytes", "live_blocks").shift(1, fill_value=0).over("stack_id")
     changes = held.with_columns(pl.col("live_bytes", "live_blocks") - before)
     changes = changes.join(of_stack.cast({"stack_id": pl.UInt32}), on="stack_id")
+    stamps = heap.timeline.select("events", "time_seconds")
+    stamps = stamps.gather_every(-(-stamps.height // _MOST_STAMPS) or 1)
     moments = (
-        pl.concat((growth.select("events", "time_seconds"), heap.timeline.select("events", "time_seconds")))
+        pl.concat((growth.select("events", "time_seconds"), stamps, heap.timeline.select(stamps.columns).tail(1)))
         .unique()
         .sort("events", "time_seconds")
         .with_columns(moment=pl.int_range(pl.len()))
@@ -116,49 +142,129 @@ def floors(values: Floats, clock: Floats, parts: int) -> Floats:
     return least
 
 
+def for_good(least: Floats) -> tuple[Floats, Floats]:
+    """Tell what is held in each part and never goes away later, and how much comes and goes.
+
+    What came since the last fall may go in the next one, which is taken to be as deep as the deepest so far. The one
+    largest fall is none that comes again: so goes what was needed to start.
+    """
+    steps = np.diff(least, axis=1)
+    again = steps.copy()
+    again[np.arange(len(steps)), steps.argmin(axis=1)] = 0
+    cycles = _fallen(np.concatenate((np.zeros((len(least), 1)), again.cumsum(axis=1)), axis=1)).max(axis=1)
+    kept = np.minimum.accumulate(least[:, ::-1], axis=1)[:, ::-1]
+    low = (steps < 0) & (_fallen(least)[:, 1:] >= cycles[:, None] / 2) & (cycles[:, None] > 0)
+    last = np.where(low.any(axis=1), low.shape[1] - low[:, ::-1].argmax(axis=1), 0)
+    sure = np.maximum(least[:, -1] - cycles, kept[np.arange(len(kept)), last])
+    return np.minimum(kept, sure[:, None]), cycles
+
+
+def _fallen(values: Floats) -> Floats:
+    """Tell how far below its highest so far each value is."""
+    return np.maximum.accumulate(values, axis=1) - values
+
+
+class _Clocked(NamedTuple):
+    """What one clock says."""
+
+    growth: Floats
+    growth_blocks: Floats
+    #: Growth without its largest step, where that is above what comes and goes.
+    steady: Floats
+    seconds: Floats
+    steadiness: Floats
+    goes_on: NDArray[np.bool_]
+    slows: NDArray[np.bool_]
+    doubles: NDArray[np.bool_]
+
+
 def read_curves(found: Curves) -> Readings:
-    """Tell what grows on and on from what was there at startup, has a bound, or comes and goes."""
+    """Tell what grows on and on from what fills up, has a bound, or comes and goes."""
     several = [_by_clock(found, clock) for clock in found.clocks]
-    if len(several) == 1:
-        return several[0]
-    scores = np.array([said.score for said in several])
-    both = scores.min(axis=0).max() >= _MATERIAL * found.size.sum(axis=0).max()
-    chosen = scores.argmin(axis=0) if both else scores.argmax(axis=0)
-    read = Readings(*(np.choose(chosen, values) for values in zip(*several, strict=True)))
+    steady = np.array([said.steady for said in several])
+    # An idle program grows by time alone, a busy one by its work alone; where something grows by both, only that does.
+    both = steady.min(axis=0).max() >= _MATERIAL * found.size.sum(axis=0).max()
+    chosen = steady.argmin(axis=0) if both else steady.argmax(axis=0)
+    growth, blocks, steady, seconds = (np.choose(chosen, values) for values in list(zip(*several, strict=True))[:4])
     # A machine that has other work to do makes gaps in time, and idling makes gaps in the work: neither is unsteady.
-    steadiest = np.array([said.steadiness for said in several], dtype=np.float64).max(axis=0)
-    return read._replace(steadiness=steadiest)
+    steadiness = np.array([said.steadiness for said in several], dtype=np.float64).max(axis=0)
+    goes_on, doubles = (np.any([getattr(said, name) for said in several], axis=0) for name in ("goes_on", "doubles"))
+    slows = np.all([said.slows for said in several], axis=0)
+    enough = _MATERIAL * found.size.sum(axis=0).max()
+    steadily = (steady > 0) & goes_on & (growth >= enough)
+    reading = np.select(
+        [(steadily & ~slows) | (doubles & (growth >= enough)), steadily, growth > 0], ["grows", "fills", "grew"], "held"
+    )
+    return Readings(reading, growth, blocks, seconds, steadiness, found.size[:, -1])
 
 
-def _by_clock(found: Curves, clock: Floats) -> Readings:
+def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     parts = min(_PARTS, max(len(clock) - 1, 2))
-    least, least_blocks = (floors(values, clock, parts) for values in (found.size, found.blocks))
     begin = int(parts * _STARTUP) - 1 if parts > 3 else 0
-    middle = (begin + parts) // 2
-    growth = np.maximum(least[:, -1] - least[:, begin], 0)
-    late = np.maximum(least[:, -1] - least[:, middle], 0)
-    persistence = np.where(growth > 0, np.minimum(late / np.maximum(growth - late, 1), 1), 0)
-    rises = np.diff(least, axis=1) > 0
+    least = floors(found.size, clock, parts)
+    (kept, cycles), (kept_blocks, block_cycles) = for_good(least), for_good(floors(found.blocks, clock, parts))
+    growth, blocks = (values[:, -1] - values[:, begin] for values in (kept, kept_blocks))
+    rises = np.diff(kept, axis=1)
     after = rises[:, begin:]
-    since = after.shape[1] - np.where(after.any(axis=1), after.argmax(axis=1), 0)
-    steadiness = after.sum(axis=1) / np.maximum(since, (after.shape[1] + 1) // 2)
-    # A growth that slows down over the whole recording fills something up.
-    quarter = max(begin // 2, 0)
-    before = np.maximum(least[:, begin] - least[:, quarter], 0) / max(begin - quarter, 1)
-    slowing = np.where(before > 0, np.minimum(growth / (parts - 1 - begin) / np.maximum(before, 1e-9), 1), 1)
-    score = growth * (_IN_STEPS + (1 - _IN_STEPS) * steadiness) * (_ENDED + (1 - _ENDED) * persistence) * slowing
+    steady = growth - after.max(axis=1) if after.shape[1] > 1 else growth
+    counted = found.blocks.any()
+    more_blocks = blocks > np.maximum(_ABOVE_CYCLES * block_cycles, 0 if parts < _PARTS else 2)
+    only_sizes = counted & ~more_blocks & (_ABOVE_SIZES * _fallen(least[:, begin:]).max(axis=1) > growth)
+    noise = only_sizes | ((steady <= _ABOVE_CYCLES * cycles) & (growth <= cycles))
+    growth, steady = np.where(noise, 0, growth), np.where(noise | (steady <= _ABOVE_CYCLES * cycles), 0, steady)
+    edges = np.searchsorted(clock, np.arange(parts) / parts).clip(max=len(clock) - 1)
+    work = np.diff(found.clocks[-1][edges])
+    worked = (work >= _IDLE * work.mean()) | (rises > 0).any(axis=0)
+    since = after.shape[1] - np.where((after > 0).any(axis=1), (after > 0).argmax(axis=1), 0)
+    steadiness = np.where(growth > 0, (after > 0).sum(axis=1) / np.maximum(since, (after.shape[1] + 1) // 2), 0)
     first = np.searchsorted(clock, (begin + 1) / parts)
     seconds = found.seconds[-1] - found.seconds[min(int(first), len(found.seconds) - 1)]
-    return Readings(
+    alone = ~more_blocks if counted else np.ones(len(growth), np.bool_)
+    doubles = np.array([one and bool(more > 0) and _doubles(row) for one, more, row in zip(alone, growth, rises, strict=True)])
+    return _Clocked(
         growth,
-        np.maximum(least_blocks[:, -1] - least_blocks[:, begin], 0),
+        np.maximum(blocks, 0),
+        steady,
         np.full(len(growth), seconds),
         steadiness,
-        persistence,
-        rises.sum(axis=1).astype(np.float64),
-        found.size[:, -1],
-        score,
+        _goes_on((rises > 0)[:, worked & (np.arange(parts - 1) >= parts // 4)]),
+        _slows(np.where((more_blocks & counted)[:, None], kept_blocks, kept)),
+        doubles.astype(np.bool_),
     )
+
+
+def _goes_on(rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell whether growth comes often enough, and does not stand still at the end."""
+    often = rises.sum(axis=1)
+    span = rises.shape[1] - rises.argmax(axis=1)
+    pause = np.where(often > 0, rises[:, ::-1].argmax(axis=1), span)
+    usual = (span - pause - 1) / np.maximum(often - 1, 1)
+    return (often >= min(_RISES, (rises.shape[1] + 1) // 2)) & (pause <= np.maximum(_PATIENCE * usual, 2))
+
+
+def _slows(kept: Floats) -> NDArray[np.bool_]:
+    """Tell whether less came in each quarter after the first than in the one before."""
+    parts = kept.shape[1]
+    if parts < 8:
+        return np.zeros(len(kept), np.bool_)
+    marks = [parts * quarter // 4 - 1 for quarter in (1, 2, 3, 4)]
+    second, third, fourth = np.diff(kept[:, marks], axis=1).T
+    # What comes in bursts has now one more in a quarter and now one less.
+    burst = np.diff(kept[:, marks[0] : marks[1] + 1], axis=1).max(axis=1)
+    return (fourth < _SLOWER * (second - burst)) & (third <= second) & (fourth < _EVER * third)
+
+
+def _doubles(rises: Floats) -> bool:
+    """Tell whether one container grows: in stairs, twice as high as the one before and after twice the time."""
+    places = np.flatnonzero(rises > 0)
+    stairs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)[-3:]
+    if len(stairs) < 3:
+        return False
+    first, second, third = (rises[stair].sum() for stair in stairs)
+    least, most = _DOUBLES
+    # From nothing to its first size, and from there to twice that, are stairs of one height.
+    larger = least <= third / second <= most and 1 / least <= second / first <= most
+    return larger and len(rises) - 1 - stairs[-1][-1] <= _WAITS * (stairs[-1][0] - stairs[-2][0]) + 1
 
 
 #: What a tree can be of, and how that is called.
@@ -369,15 +475,43 @@ _PATHS: Final = 64
 #: Callers with this share of a helper's growth grow; together they must have so much of it ...
 _GROWS: Final = 0.15
 _TOGETHER: Final = 0.8
-#: ... and the callers that do not grow must hold this share, or make this share of the allocations.
+#: ... and the callers that do not grow must be so many, hold this share, or make this share of the allocations.
+_OTHERS: Final = 2
 _OTHERS_HOLD: Final = 0.2
 _OTHERS_ALLOCATE: Final = 0.5
 
 
+def by_line(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Readings) -> pl.DataFrame | None:
+    """Give lines that grow to groups of their own, where the function as a whole does not seem to."""
+    quiet = np.flatnonzero(np.isin(said.reading, ("grew", "held")))
+    lines = named.filter(pl.col("group").is_in(quiet.tolist()), pl.col("line").is_not_null())
+    lines = lines.select("group", "line").unique(maintain_order=True).filter(pl.len().over("group") > 1)
+    if lines.is_empty():
+        return None
+    numbered = named.select("stack_id", "group", "line").join(
+        lines.with_row_index("place"), on=["group", "line"], how="left", maintain_order="left"
+    )
+    of_stack = numbered.select("stack_id", group=pl.col("place").fill_null(lines.height).cast(pl.Int64))
+    fine = curves(heap, of_stack, lines.height + 1, end=len(found.seconds))
+    if fine is None:
+        return None
+    owners = lines["group"].to_numpy()
+    amounts = fine.blocks if fine.blocks.any() else fine.size
+    steps = np.diff(floors(amounts, fine.clocks[-1], min(_PARTS, max(amounts.shape[1] - 1, 2))), axis=1)
+    grows = np.flatnonzero(read_curves(fine).reading[:-1] == "grows")
+    for place in grows:
+        beside = steps[:-1][owners == owners[place]].sum(axis=0) - steps[place]
+        rises = steps[place].clip(min=0)
+        # What came at one line as it went at another has only moved.
+        if np.minimum(rises, (-beside).clip(min=0)).sum() > rises.sum() / 2:
+            grows = grows[grows != place]
+    chosen = numbered["place"].is_in(grows.tolist()).fill_null(value=False)
+    return named.with_columns(spot=pl.when(chosen).then("line")) if len(grows) else None
+
+
 def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Readings) -> pl.DataFrame | None:
     """Name the callers of a helper where some of them grow and others do not."""
-    order = np.argsort(-said.score, kind="stable")[:_LOOKED_AT]
-    wanted = [int(group) for group in order if said.growth[group] > 0]
+    wanted = [int(group) for group in said.order()[:_LOOKED_AT] if said.growth[group] > 0]
     paths = _own_paths(heap, named.filter(pl.col("group").is_in(wanted)))
     if paths.filter(pl.len().over("group") > 1).is_empty():
         return None
@@ -458,6 +592,7 @@ def _growers(fine: Curves, allocations: Floats, rows: list[int], paths: Sequence
     others = max(
         held[~grows].sum() / max(held.sum(), 1.0) / _OTHERS_HOLD,
         made[~grows].sum() / max(made.sum(), 1.0) / _OTHERS_ALLOCATE,
+        (~grows).sum() / _OTHERS,
     )
     if not grows.any() or said.growth[grows].sum() < _TOGETHER * whole or others < 1:
         return {}
@@ -496,4 +631,5 @@ def _renamed(
         file=pl.when(is_theirs).then("at").otherwise("file"),
         line=pl.when(is_theirs).then("place").otherwise("line"),
         function=pl.coalesce("caller", "function"),
+        spot=pl.when(~is_theirs).then("spot"),
     ).drop("caller", "at", "place")
