@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(__file__).parents[1] / "heap" / "growth"
 #: Programs that the other profilers watch too: leaks and healthy ones.
-ALSO: Final = ("map_by_id", "trait_objects", "two_rates", "late", "lru_full_of_sizes", "sawtooth_slow", "warm_up", "ttl")
+ALSO: Final = (
+    "map_by_id",
+    "trait_objects",
+    "two_rates",
+    "late",
+    "lru_full_of_sizes",
+    "sawtooth_slow",
+    "warm_up",
+    "ttl",
+)
 _LIBRARIES: Final = "/usr/lib/x86_64-linux-gnu"
 #: Allocators that write dumps, every so many bytes that the program asked for.
 DUMPING: Final = {

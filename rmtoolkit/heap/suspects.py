@@ -11,7 +11,7 @@ from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, frame_name
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile
-from rmtoolkit.heap.tree import READINGS, Readings, by_line, curves, read_curves, tell_apart
+from rmtoolkit.heap.tree import READINGS, Readings, curves, read_curves, tell_apart
 from rmtoolkit.text import count, memory, number
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ SUSPECTS: Final = pl.Schema(
         "evidence": pl.String(),
     }
 )
+
 
 def suspects(
     heap: HeapProfile | Sequence[HeapProfile], *, work: float | None = None, own: Collection[str] = ()
@@ -155,12 +156,10 @@ def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[s
     if found is None:
         return named, names, None
     said = read_curves(found)
-    for split in (by_line, tell_apart):
-        finer = split(heap, named, found, said)
-        if finer is not None:
-            named, names = _numbered(finer)
-            found = curves(heap, named, len(names), end=len(found.seconds)) or found
-            said = read_curves(found)
+    finer = tell_apart(heap, named, found, said)
+    if finer is not None:
+        named, names = _numbered(finer)
+        said = read_curves(curves(heap, named, len(names), end=len(found.seconds)) or found)
     return named, names, said
 
 
@@ -197,7 +196,9 @@ def _table(
     )
     frame = pl.DataFrame({"group": range(len(names)), "function": names}).join(totals, on="group", how="left")
     if said is None:
-        table = frame.with_columns(held_bytes="live_at_end_bytes", reading=pl.lit("live")).filter(pl.col("held_bytes") > 0)
+        table = frame.with_columns(held_bytes="live_at_end_bytes", reading=pl.lit("live")).filter(
+            pl.col("held_bytes") > 0
+        )
     else:
         table = frame.with_columns(
             growth_bytes=pl.Series(said.growth),

@@ -36,8 +36,11 @@ _RISES: Final = 4
 _PATIENCE: Final = 3
 #: A part with less than this share of the usual work is an idle one: that nothing grows in it says nothing.
 _IDLE: Final = 0.25
-#: It is more than this share of what comes and goes; without new blocks next to nothing may go.
-_ABOVE_CYCLES: Final = 0.25
+#: It is more than comes and goes, or where that falls so often, than this share of it; without new blocks next to
+#: nothing may go. Where blocks come and go, their number varies by so many times its root.
+_FALLS: Final = 3
+_ABOVE_CYCLES: Final = 0.5
+_BY_CHANCE: Final = 3
 _ABOVE_SIZES: Final = 10
 #: What has a bound comes in the last quarter at less than this share of the pace of the second, and of the third.
 _SLOWER: Final = 0.6
@@ -129,17 +132,22 @@ def _from_zero_to_one(clock: Floats) -> Floats:
     return (clock - clock[0]) / length if length > 0 else np.linspace(0, 1, len(clock))
 
 
-def floors(values: Floats, clock: Floats, parts: int) -> Floats:
+def cut(clock: Floats) -> NDArray[np.int64]:
+    """Tell where the parts of a recording begin; of few pictures each is a part."""
+    if len(clock) <= _PARTS:
+        return np.arange(len(clock))
+    return np.searchsorted(np.minimum((clock * _PARTS).astype(np.int64), _PARTS - 1), np.arange(_PARTS))
+
+
+def floors(values: Floats, starts: NDArray[np.int64]) -> Floats:
     """Give the least that each group held within each part of the recording."""
-    part = np.minimum((clock * parts).astype(np.int64), parts - 1)
-    starts = np.searchsorted(part, np.arange(parts))
-    least = np.empty((len(values), parts))
-    for number in range(parts):
-        begin = starts[number]
-        end = starts[number + 1] if number + 1 < parts else values.shape[1]
-        # What was held when the part began counts as well.
-        least[:, number] = values[:, max(begin - 1, 0) : max(end, begin, 1)].min(axis=1)
-    return least
+    if len(starts) == values.shape[1]:
+        return values
+    ends = np.append(starts[1:], values.shape[1])
+    # What was held when the part began counts as well.
+    return np.column_stack([
+        values[:, max(begin - 1, 0) : max(end, 1)].min(axis=1) for begin, end in zip(starts, ends, strict=True)
+    ])  # fmt: skip
 
 
 def for_good(least: Floats) -> tuple[Floats, Floats]:
@@ -199,33 +207,44 @@ def read_curves(found: Curves) -> Readings:
 
 
 def _by_clock(found: Curves, clock: Floats) -> _Clocked:
-    parts = min(_PARTS, max(len(clock) - 1, 2))
+    starts = cut(clock)
+    parts = len(starts)
     begin = int(parts * _STARTUP) - 1 if parts > 3 else 0
-    least = floors(found.size, clock, parts)
-    (kept, cycles), (kept_blocks, block_cycles) = for_good(least), for_good(floors(found.blocks, clock, parts))
+    # Where what came after startup begins to come.
+    first = int(starts[min(begin + (len(clock) > parts), parts - 1)])
+    least = floors(found.size, starts)
+    (kept, cycles), (kept_blocks, block_cycles) = for_good(least), for_good(floors(found.blocks, starts))
     growth, blocks = (values[:, -1] - values[:, begin] for values in (kept, kept_blocks))
     rises = np.diff(kept, axis=1)
     after = rises[:, begin:]
     steady = growth - after.max(axis=1) if after.shape[1] > 1 else growth
     counted = found.blocks.any()
-    more_blocks = blocks > np.maximum(_ABOVE_CYCLES * block_cycles, 0 if parts < _PARTS else 2)
-    only_sizes = counted & ~more_blocks & (_ABOVE_SIZES * _fallen(least[:, begin:]).max(axis=1) > growth)
-    noise = only_sizes | ((steady <= _ABOVE_CYCLES * cycles) & (growth <= cycles))
-    growth, steady = np.where(noise, 0, growth), np.where(noise | (steady <= _ABOVE_CYCLES * cycles), 0, steady)
-    edges = np.searchsorted(clock, np.arange(parts) / parts).clip(max=len(clock) - 1)
-    work = np.diff(found.clocks[-1][edges])
+    goes = -np.diff(found.blocks[:, first:], axis=1).clip(max=0).sum(axis=1)
+    many, size = found.blocks[:, -1], found.size[:, -1]
+    varies = goes > (0 if parts < _PARTS else blocks)
+    chance = np.where(varies | (after.shape[1] < _RISES), _BY_CHANCE * np.sqrt(many), 0 if parts < _PARTS else 2)
+    more_blocks = blocks > np.maximum(_ABOVE_CYCLES * block_cycles, chance)
+    by_sizes = _BY_CHANCE * size / np.maximum(many, 1) * np.sqrt(np.maximum(many - 1, 0))
+    by_sizes = np.maximum(by_sizes, _ABOVE_SIZES * _fallen(least[:, begin:]).max(axis=1))
+    only_sizes = counted & ~more_blocks & (by_sizes > growth)
+    # What wanders is as far up as it was down before; what falls again and again shows its floor.
+    deep = (_fallen(least) >= cycles[:, None] / 2) & (cycles[:, None] > 0)
+    often = (deep[:, begin + 1 :] > deep[:, begin:-1]).sum(axis=1) >= _FALLS
+    bar = np.where(only_sizes, np.inf, np.where(often, _ABOVE_CYCLES, 1) * cycles)
+    growth, steady = np.where(growth > bar, growth, 0), np.where(steady > bar, steady, 0)
+    work = np.diff(found.clocks[-1][np.minimum(starts, len(clock) - 1)])
     worked = (work >= _IDLE * work.mean()) | (rises > 0).any(axis=0)
     since = after.shape[1] - np.where((after > 0).any(axis=1), (after > 0).argmax(axis=1), 0)
     steadiness = np.where(growth > 0, (after > 0).sum(axis=1) / np.maximum(since, (after.shape[1] + 1) // 2), 0)
-    first = np.searchsorted(clock, (begin + 1) / parts)
-    seconds = found.seconds[-1] - found.seconds[min(int(first), len(found.seconds) - 1)]
     alone = ~more_blocks if counted else np.ones(len(growth), np.bool_)
-    doubles = np.array([one and bool(more > 0) and _doubles(row) for one, more, row in zip(alone, growth, rises, strict=True)])
+    doubles = np.array(
+        [one and bool(more > 0) and _doubles(row) for one, more, row in zip(alone, growth, rises, strict=True)]
+    )
     return _Clocked(
         growth,
         np.maximum(blocks, 0),
         steady,
-        np.full(len(growth), seconds),
+        np.full(len(growth), found.seconds[-1] - found.seconds[min(first, len(clock) - 1)]),
         steadiness,
         _goes_on((rises > 0)[:, worked & (np.arange(parts - 1) >= parts // 4)]),
         _slows(np.where((more_blocks & counted)[:, None], kept_blocks, kept)),
@@ -245,12 +264,15 @@ def _goes_on(rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _slows(kept: Floats) -> NDArray[np.bool_]:
     """Tell whether less came in each quarter after the first than in the one before."""
     parts = kept.shape[1]
-    if parts < 8:
+    if parts < 4:
         return np.zeros(len(kept), np.bool_)
-    marks = [parts * quarter // 4 - 1 for quarter in (1, 2, 3, 4)]
-    second, third, fourth = np.diff(kept[:, marks], axis=1).T
+    marks = np.linspace(parts / 4 - 1, parts - 1, 4)
+    low = marks.astype(np.int64)
+    after = np.minimum(low + 1, parts - 1)
+    second, third, fourth = np.diff(kept[:, low] + (marks - low) * (kept[:, after] - kept[:, low]), axis=1).T
     # What comes in bursts has now one more in a quarter and now one less.
-    burst = np.diff(kept[:, marks[0] : marks[1] + 1], axis=1).max(axis=1)
+    bursts = np.diff(kept[:, low[0] : after[1] + 1], axis=1)
+    burst = bursts.max(axis=1) - bursts.mean(axis=1)
     return (fourth < _SLOWER * (second - burst)) & (third <= second) & (fourth < _EVER * third)
 
 
@@ -469,7 +491,9 @@ def _of(nodes: _Nodes, root: str) -> _Nodes:
 
 #: So many own functions outwards from the allocation are looked at, and so many groups.
 _DEPTH: Final = 5
-_LOOKED_AT: Final = 8
+_LOOKED_AT: Final = 16
+#: Where in a path the line of the function stands; what calls it comes behind.
+_LINE: Final = 0
 #: Paths of one helper that are told apart; the others count as one.
 _PATHS: Final = 64
 #: Callers with this share of a helper's growth grow; together they must have so much of it ...
@@ -481,37 +505,9 @@ _OTHERS_HOLD: Final = 0.2
 _OTHERS_ALLOCATE: Final = 0.5
 
 
-def by_line(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Readings) -> pl.DataFrame | None:
-    """Give lines that grow to groups of their own, where the function as a whole does not seem to."""
-    quiet = np.flatnonzero(np.isin(said.reading, ("grew", "held")))
-    lines = named.filter(pl.col("group").is_in(quiet.tolist()), pl.col("line").is_not_null())
-    lines = lines.select("group", "line").unique(maintain_order=True).filter(pl.len().over("group") > 1)
-    if lines.is_empty():
-        return None
-    numbered = named.select("stack_id", "group", "line").join(
-        lines.with_row_index("place"), on=["group", "line"], how="left", maintain_order="left"
-    )
-    of_stack = numbered.select("stack_id", group=pl.col("place").fill_null(lines.height).cast(pl.Int64))
-    fine = curves(heap, of_stack, lines.height + 1, end=len(found.seconds))
-    if fine is None:
-        return None
-    owners = lines["group"].to_numpy()
-    amounts = fine.blocks if fine.blocks.any() else fine.size
-    steps = np.diff(floors(amounts, fine.clocks[-1], min(_PARTS, max(amounts.shape[1] - 1, 2))), axis=1)
-    grows = np.flatnonzero(read_curves(fine).reading[:-1] == "grows")
-    for place in grows:
-        beside = steps[:-1][owners == owners[place]].sum(axis=0) - steps[place]
-        rises = steps[place].clip(min=0)
-        # What came at one line as it went at another has only moved.
-        if np.minimum(rises, (-beside).clip(min=0)).sum() > rises.sum() / 2:
-            grows = grows[grows != place]
-    chosen = numbered["place"].is_in(grows.tolist()).fill_null(value=False)
-    return named.with_columns(spot=pl.when(chosen).then("line")) if len(grows) else None
-
-
 def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Readings) -> pl.DataFrame | None:
-    """Name the callers of a helper where some of them grow and others do not."""
-    wanted = [int(group) for group in said.order()[:_LOOKED_AT] if said.growth[group] > 0]
+    """Name the line of a function, or the callers of a helper, where some of them grow and others do not."""
+    wanted = [int(group) for group in said.order()[:_LOOKED_AT]]
     paths = _own_paths(heap, named.filter(pl.col("group").is_in(wanted)))
     if paths.filter(pl.len().over("group") > 1).is_empty():
         return None
@@ -533,7 +529,7 @@ def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Read
     for group in wanted:
         rows = [row for row, (owner, _) in enumerate(names) if owner == group]
         if len(rows) > 1:
-            chosen |= _growers(fine, allocations, rows, [path for _, path in names], 1)
+            chosen |= _growers(fine, allocations, rows, [path for _, path in names], _LINE)
     if not chosen:
         return None
     return _renamed(heap, named, numbered, chosen, [path for _, path in names])
@@ -552,10 +548,13 @@ def _own_frames(heap: HeapProfile, stacks: pl.DataFrame) -> pl.DataFrame:
 
 
 def _own_paths(heap: HeapProfile, named: pl.DataFrame) -> pl.DataFrame:
-    """List the own functions of each stack outwards from the allocation, each once where it is repeated."""
+    """List the line of each stack's function, and the own functions outwards, each once where it is repeated."""
     listed = _own_frames(heap, named.select("stack_id", "group"))
     once = listed.filter(pl.col("name").ne_missing(pl.col("name").shift(1).over("stack_id")))
-    return once.group_by("stack_id", "group", maintain_order=True).agg(pl.col("name").head(_DEPTH).alias("path"))
+    names = once.group_by("stack_id", "group", maintain_order=True).agg(pl.col("name").slice(1, _DEPTH).alias("path"))
+    lined = names.join(named.select("stack_id", "line"), on="stack_id", maintain_order="left")
+    line = pl.col("line").cast(pl.String).fill_null("?")
+    return lined.select("stack_id", "group", path=pl.concat_list(line, "path"))
 
 
 def _numbered(
@@ -577,28 +576,34 @@ def _numbered(
 
 
 def _growers(fine: Curves, allocations: Floats, rows: list[int], paths: Sequence[Path], depth: int) -> dict[int, int]:
-    """Find the rows that grow through a caller of their own, and how deep in their path that caller is."""
+    """Find the rows that grow at a line or through a caller of their own, and how deep in their path that stands."""
     branches: dict[str | None, list[int]] = {}
     for row in rows:
         branches.setdefault(paths[row][depth] if depth < len(paths[row]) else None, []).append(row)
     if len(branches) == 1:
         return {} if None in branches else _growers(fine, allocations, rows, paths, depth + 1)
     parts = list(branches.values())
-    size, blocks = (np.array([values[part].sum(axis=0) for part in parts]) for values in (fine.size, fine.blocks))
-    said = read_curves(Curves(fine.seconds, fine.clocks, size, blocks))
-    whole = said.growth.sum()
-    grows = (said.growth >= _GROWS * whole) & np.array([branch is not None for branch in branches])
-    held, made = size[:, -1], np.array([allocations[part].sum() for part in parts])
+    said, moved = _read_parts(fine, parts)
+    if depth == _LINE:
+        if _read_parts(fine, [rows])[0].reading[0] in ("grows", "fills"):
+            return _growers(fine, allocations, rows, paths, depth + 1)
+        alone = (said.reading == "grows") & ~moved
+        return {row: _LINE for part, grows in zip(parts, alone, strict=True) if grows for row in part}
+    growth = np.where(moved, 0, said.growth)
+    whole = growth.sum()
+    has_name = np.array([branch is not None for branch in branches])
+    grows = (growth > 0) & (growth >= _GROWS * whole) & has_name
+    held, made = said.held, np.array([allocations[part].sum() for part in parts])
     others = max(
         held[~grows].sum() / max(held.sum(), 1.0) / _OTHERS_HOLD,
         made[~grows].sum() / max(made.sum(), 1.0) / _OTHERS_ALLOCATE,
         (~grows).sum() / _OTHERS,
     )
-    if not grows.any() or said.growth[grows].sum() < _TOGETHER * whole or others < 1:
+    if not grows.any() or growth[grows].sum() < _TOGETHER * whole or others < 1:
         return {}
     chosen: dict[int, int] = {}
     # Where it is a helper, whoever holds much through it is named too.
-    named = grows | ((held >= _GROWS * held.sum()) & np.array([branch is not None for branch in branches]))
+    named = grows | ((held >= _GROWS * held.sum()) & has_name)
     for part, caller in zip(parts, named, strict=True):
         if caller:
             deeper = _growers(fine, allocations, part, paths, depth + 1) if len(part) > 1 else {}
@@ -607,29 +612,43 @@ def _growers(fine: Curves, allocations: Floats, rows: list[int], paths: Sequence
     return chosen
 
 
+def _read_parts(fine: Curves, parts: list[list[int]]) -> tuple[Readings, NDArray[np.bool_]]:
+    """Read what some rows hold together, and tell whether what came to them came as it went from the others."""
+    size, blocks = (np.array([values[part].sum(axis=0) for part in parts]) for values in (fine.size, fine.blocks))
+    steps = np.diff(floors(blocks if blocks.any() else size, cut(fine.clocks[-1])), axis=1)
+    rises, gone = steps.clip(min=0), (steps - steps.sum(axis=0)).clip(min=0)
+    moved = 2 * np.minimum(rises, gone).sum(axis=1) > rises.sum(axis=1)
+    return read_curves(Curves(fine.seconds, fine.clocks, size, blocks)), moved
+
+
 def _renamed(
     heap: HeapProfile, named: pl.DataFrame, numbered: pl.DataFrame, chosen: dict[int, int], paths: Sequence[Path]
 ) -> pl.DataFrame:
-    """Give stacks to the callers that were chosen."""
+    """Give stacks to the lines and callers that were chosen."""
     callers = pl.DataFrame(
-        [(row, paths[row][depth]) for row, depth in chosen.items()],
-        schema={"fine": pl.Int64(), "caller": pl.String()},
+        [(row, paths[row][depth], depth == _LINE) for row, depth in chosen.items()],
+        schema={"fine": pl.Int64(), "caller": pl.String(), "by_line": pl.Boolean()},
         orient="row",
     )
     mine = numbered.rename({"group": "fine"}).join(callers, on="fine")
     places = (
-        _own_frames(heap, mine.select("stack_id", "caller"))
+        _own_frames(heap, mine.filter(~pl.col("by_line")).select("stack_id", "caller"))
         .filter(pl.col("name") == pl.col("caller"))
         .unique("stack_id", keep="first", maintain_order=True)
     )
-    joined = named.join(
-        places.select("stack_id", "caller", "at", "place"), on="stack_id", how="left", maintain_order="left"
+    lines = mine.filter("by_line").select("stack_id", "by_line")
+    joined = named.join(places.select("stack_id", "caller", "at", "place"), on="stack_id", how="left").join(
+        lines, on="stack_id", how="left", maintain_order="left"
     )
     is_theirs = pl.col("caller").is_not_null()
-    return joined.with_columns(
-        through=pl.when(is_theirs).then("function").otherwise("through"),
-        file=pl.when(is_theirs).then("at").otherwise("file"),
-        line=pl.when(is_theirs).then("place").otherwise("line"),
-        function=pl.coalesce("caller", "function"),
-        spot=pl.when(~is_theirs).then("spot"),
-    ).drop("caller", "at", "place")
+    return (
+        joined.sort("stack_id")
+        .with_columns(
+            through=pl.when(is_theirs).then("function").otherwise("through"),
+            file=pl.when(is_theirs).then("at").otherwise("file"),
+            line=pl.when(is_theirs).then("place").otherwise("line"),
+            function=pl.coalesce("caller", "function"),
+            spot=pl.when("by_line").then("line"),
+        )
+        .drop("caller", "at", "place", "by_line")
+    )

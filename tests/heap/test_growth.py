@@ -138,7 +138,7 @@ def curve(of: Callable[[int], float]) -> list[float]:
 #: What is held over the minute in bytes and in blocks, and how that is read.
 CURVES: Final = {
     "in every second": (lambda t: 1000 * t, None, "grows"),
-    "at half the pace after the half": (lambda t: 2000 * min(t, 32) + 1000 * max(t - 32, 0), None, "grows"),
+    "at two thirds of the pace after the half": (lambda t: 1500 * min(t, 32) + 1000 * max(t - 32, 0), None, "grows"),
     "ever more slowly": (lambda t: 100_000 * (1 - 0.96**t), None, "fills"),
     "until three quarters": (lambda t: 1000 * min(t, 48), None, "grew"),
     "from three quarters on": (lambda t: 1000 * max(t - 48, 0), None, "grows"),
@@ -185,7 +185,7 @@ def test_growth_is_what_came_after_startup_and_stayed() -> None:
 def test_what_comes_and_goes_within_a_part_is_no_growth() -> None:
     """The least that was held within a part counts, and what was held when it began."""
     values = np.array([[5.0, 9.0, 1.0, 9.0, 9.0, 7.0, 8.0, 8.0]])
-    assert floors(values, np.linspace(0, 1, 8), 2).tolist() == [[1.0, 7.0]]
+    assert floors(values, np.array([0, 4])).tolist() == [[1.0, 7.0]]
     assert read(curve(lambda t: 1000 + 500 * (t % 2)))["growth"] == [0.0]
 
 
