@@ -133,7 +133,11 @@ def answer_diff(before: HeapProfile, after: HeapProfile) -> DiffAnswer:
     """Put together what changed between two heap profiles."""
     table = diff(before, after)
     path = _changed_path(before, after) if table.height else ()
-    return DiffAnswer(before, after, table, _changed(before, table, path), path)
+    said = _changed(before, table, path)
+    peaks = before.summary.peak_bytes, after.summary.peak_bytes
+    if None not in peaks and abs(peaks[1] - peaks[0]) > _SAME * peaks[0]:  # type: ignore[operator]
+        said += f" At its peak it holds {memory(peaks[1])}, the first {memory(peaks[0])}."
+    return DiffAnswer(before, after, table, said, path)
 
 
 def _changed(before: HeapProfile, table: pl.DataFrame, path: tuple[str, ...]) -> str:

@@ -122,7 +122,10 @@ def _profile(given: object) -> HeapProfile:
         return given
     if isinstance(given, str | os.PathLike):
         return read_heap(given)
-    if isinstance(given, Sequence) and given and all(isinstance(one, HeapProfile | str | os.PathLike) for one in given):
-        return join([_profile(one) for one in given])
+    if isinstance(given, Sequence) and given:
+        if all(isinstance(one, str | os.PathLike) for one in given):
+            return read_heap(given)
+        if all(isinstance(one, HeapProfile | str | os.PathLike) for one in given):
+            return join([_profile(one) for one in given])
     msg = f"{quote(type(given).__name__)} is no heap profile. Hint: {_HINT}."
     raise RmtoolkitError(msg)

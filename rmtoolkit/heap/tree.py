@@ -26,7 +26,7 @@ _PARTS: Final = 32
 #: With fewer stamps than this the number of events is the better clock.
 _FEW_STAMPS: Final = 24
 #: So many moments at which nothing was allocated are looked at: they tell that time passes.
-_MOST_STAMPS: Final = 1024
+_MOST_STAMPS: Final = 4096
 #: The first part of a recording counts as startup, and growth is measured after it.
 _STARTUP: Final = 0.5
 #: A growth counts from this share of what the program held at most.
@@ -111,6 +111,8 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
     )
     seconds, events = (moments[name].to_numpy().astype(np.float64) for name in ("time_seconds", "events"))
     end = _working(size, events) if end is None else end
+    if min(end, len(events)) < 2:
+        return None
     seconds, events, size, blocks = seconds[:end], events[:end], size[:, :end], blocks[:, :end]
     by_time = [_from_zero_to_one(seconds)] if len(np.unique(seconds[~np.isnan(seconds)])) >= _FEW_STAMPS else []
     clocks = (*by_time, _from_zero_to_one(events))
@@ -220,7 +222,7 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     steady = growth - after.max(axis=1) if after.shape[1] > 1 else growth
     counted = found.blocks.any()
     goes = -np.diff(found.blocks[:, first:], axis=1).clip(max=0).sum(axis=1)
-    many, size = found.blocks[:, -1], found.size[:, -1]
+    many, size = found.blocks[:, -1].clip(min=0), found.size[:, -1]
     varies = goes > (0 if parts < _PARTS else blocks)
     chance = np.where(varies | (after.shape[1] < _RISES), _BY_CHANCE * np.sqrt(many), 0 if parts < _PARTS else 2)
     more_blocks = blocks > np.maximum(_ABOVE_CYCLES * block_cycles, chance)
