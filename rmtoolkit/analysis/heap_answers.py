@@ -69,13 +69,15 @@ def _headline(reading: HeapReading) -> str:
     if reading.kind == HeapKind.PICTURE:
         most = f" {reading.largest} holds most." if reading.largest else ""
         return f"One picture of the heap tells what is held, not what grows.{most}"
-    if reading.kind == HeapKind.GROWS:
+    if reading.suspects:
         first = reading.suspects[0]
         rate = reading.growth_bytes_per_second
         speed = memory(reading.growth_bytes) if rate is None else f"{small_memory(rate)}/s"
-        return (
-            f"The heap grows steadily by {speed} after startup, {share(min(first.share, 1))} of it in {first.function}."
-        )
+        part = share(min(first.share, 1))
+        if reading.kind == HeapKind.FILLS:
+            came = f"by {memory(reading.growth_bytes)} after startup, {part} of it in {first.function}"
+            return f"The heap fills up ever more slowly, {came}: like a cache that is not at its bound yet."
+        return f"The heap grows steadily by {speed} after startup, {part} of it in {first.function}."
     if reading.moved_bytes > _SAME * reading.held_bytes:
         came = memory(reading.moved_bytes)
         return f"Nothing grows steadily to the end; {came} came after startup, in few steps or for a while."
@@ -86,6 +88,8 @@ def _next(reading: HeapReading) -> str:
     if reading.kind == HeapKind.GROWS:
         place = reading.suspects[0].place
         return f"Bound or free what this code keeps: `{place}`."
+    if reading.kind == HeapKind.FILLS:
+        return f"See that what this code keeps has a bound, and record past it: `{reading.suspects[0].place}`."
     if reading.kind == HeapKind.BLIND:
         return (
             "Use the profiler of the allocator that the program has (jemalloc: prof:true), or build once with the "
@@ -129,7 +133,11 @@ def answer_diff(before: HeapProfile, after: HeapProfile) -> DiffAnswer:
     """Put together what changed between two heap profiles."""
     table = diff(before, after)
     path = _changed_path(before, after) if table.height else ()
-    return DiffAnswer(before, after, table, _changed(before, table, path), path)
+    said = _changed(before, table, path)
+    peaks = before.summary.peak_bytes, after.summary.peak_bytes
+    if None not in peaks and abs(peaks[1] - peaks[0]) > _SAME * peaks[0]:  # type: ignore[operator]
+        said += f" At its peak it holds {memory(peaks[1])}, the first {memory(peaks[0])}."
+    return DiffAnswer(before, after, table, said, path)
 
 
 def _changed(before: HeapProfile, table: pl.DataFrame, path: tuple[str, ...]) -> str:

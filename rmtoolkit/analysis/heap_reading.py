@@ -40,16 +40,17 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
     most = place(largest.row(0, named=True)) if largest.height else None
     if not table.height or table["reading"][0] == "live":
         return HeapReading(HeapKind.PICTURE, held_bytes=held, largest=most)
-    growing = table.filter(reading="grows").sort("growth_bytes", descending=True, maintain_order=True)
+    kind = next((kind for kind in (HeapKind.GROWS, HeapKind.FILLS) if kind in table["reading"]), HeapKind.RESTS)
+    growing = table.filter(reading=kind)
     moved = int(table["growth_bytes"].sum() or 0)
     rates = table.filter(table["growth_bytes_per_second"] > 0).select("growth_bytes", "growth_bytes_per_second")
     seconds = float(rates.row(0)[0] / rates.row(0)[1]) if rates.height else _half(heap)
     total = int(growing["growth_bytes"].sum() or 0)
     return HeapReading(
-        HeapKind.GROWS if total else HeapKind.RESTS,
+        kind,
         tuple(
-            Suspect(place(row), spoken(row["function"]), row["growth_bytes"], row["growth_bytes"] / max(moved, 1))
-            for row in table.filter(reading="grows").head(_NAMED).iter_rows(named=True)
+            Suspect(place(row), spoken(row["function"]), row["growth_bytes"], row["growth_share"])
+            for row in growing.head(_NAMED).iter_rows(named=True)
         ),
         growth_bytes=total,
         growth_bytes_per_second=total / seconds if seconds else None,
@@ -121,7 +122,10 @@ def _profile(given: object) -> HeapProfile:
         return given
     if isinstance(given, str | os.PathLike):
         return read_heap(given)
-    if isinstance(given, Sequence) and given and all(isinstance(one, HeapProfile | str | os.PathLike) for one in given):
-        return join([_profile(one) for one in given])
+    if isinstance(given, Sequence) and given:
+        if all(isinstance(one, str | os.PathLike) for one in given):
+            return read_heap(given)
+        if all(isinstance(one, HeapProfile | str | os.PathLike) for one in given):
+            return join([_profile(one) for one in given])
     msg = f"{quote(type(given).__name__)} is no heap profile. Hint: {_HINT}."
     raise RmtoolkitError(msg)

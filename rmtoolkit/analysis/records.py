@@ -684,7 +684,7 @@ class Suspect:
     function: str
     #: What came after startup and stayed.
     growth_bytes: int
-    #: Share of all growth.
+    #: Share of all that grows in the same way.
     share: float
 
 
@@ -692,6 +692,8 @@ class HeapKind(StrEnum):
     """What a heap profile says about growth."""
 
     GROWS = "grows"
+    #: It knows time, and what grows does so ever more slowly: a bound is near, or far.
+    FILLS = "fills"
     #: It knows time, and nothing grows steadily to the end.
     RESTS = "rests"
     #: It knows no time.

@@ -530,6 +530,9 @@ def heap_rows(pool: Pool) -> list[Evidence]:
                 Statistic.HEAP_SMALL,
             )
         ]
+    if heap.kind == HeapKind.FILLS:
+        text = f"The heap profile fills up, ever more slowly, and is not at a bound yet: {heap.suspects[0].place}"
+        return [row(Says.NOT_MEASURED, text, held, 0, Statistic.HEAP_SHORT)]
     if heap.kind == HeapKind.SHORT:
         text = "The heap profile is too short: what was recorded would hardly show in it"
         if heap.seconds is None:

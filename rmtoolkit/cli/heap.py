@@ -26,8 +26,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="a heap profile: heaptrack, jemalloc's or gperftools' dumps, pprof, DHAT, massif; several are pictures of "
-        "one program, in the order in which they were taken; or the statistics of jemalloc, glibc or tcmalloc",
+        help="a heap profile: heaptrack, jemalloc's or gperftools' dumps, pprof, DHAT, massif; several, a folder or a "
+        "glob are pictures of one program, in the order of the numbers in their names; or the statistics of jemalloc, glibc or tcmalloc",
     )
     command.add_argument("--diff", metavar="OTHER", help="say what changed since this older profile")
     command.add_argument(
@@ -78,10 +78,9 @@ def _read(paths: Sequence[str]) -> HeapProfile | Allocator:
     """Read heap profiles, or the statistics of an allocator."""
     from rmtoolkit.exceptions import ReadError
     from rmtoolkit.heap import read_heap
-    from rmtoolkit.heap.formats import join
 
     try:
-        return join([read_heap(path) for path in paths])
+        return read_heap(paths[0] if len(paths) == 1 else paths)
     except ReadError as error:
         if len(paths) == 1:
             from rmtoolkit.heap.allocator import read_allocator

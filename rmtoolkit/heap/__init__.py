@@ -11,7 +11,7 @@ from rmtoolkit.loaders import _files
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from rmtoolkit.heap.profile import HeapProfile
 
@@ -20,6 +20,14 @@ UNDERSTOOD: Final = (
     "a heap profile: heaptrack, jemalloc's or gperftools' heap (jeprof), pprof, DHAT or massif, also packed"
 )
 _HEAD: Final = 1 << 16
+#: What else is brought along, and is not read.
+_OTHERS: Final = {
+    b"BZh": "a file packed with bzip2 (unpack it first)",
+    b"\xfd7zXZ\0": "a file packed with xz (unpack it first)",
+    b"FLR\0": "a recording of Java's Flight Recorder",
+    b"PK\x03\x04": "a zip archive (unpack it first)",
+}
+_PPROF_FIELDS: Final = bytes(field << 3 | kind for field in range(1, 15) for kind in (0, 2))
 #: A first line, and the reader of what begins with it.
 _MARKS: Final = (
     (re.compile(rb"v [0-9a-f]+(?: [0-9a-f]+)?\r?\n"), "heaptrack", "read_heaptrack"),
@@ -30,14 +38,15 @@ _MARKS: Final = (
 )
 
 
-def read_heap(path: str | os.PathLike[str]) -> HeapProfile:
-    r"""Read a heap profile, whatever wrote it.
+def read_heap(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> HeapProfile:
+    r"""Read a heap profile, whatever wrote it, or a series of them.
 
     Parameters
     ----------
     path
         A recording of heaptrack, a dump of jemalloc or gperftools, a pprof profile, what DHAT (dhat-rs or valgrind)
-        or massif wrote; what it is is told by its content.
+        or massif wrote; what it is is told by its content. Several pictures of one program, also as a folder or a
+        glob, make one profile with growth, in the order of the numbers in their names.
 
     Returns
     -------
@@ -59,13 +68,22 @@ def read_heap(path: str | os.PathLike[str]) -> HeapProfile:
     >>> read_heap(file)
     <HeapProfile: heaptrack, 1 stack, peak 0.0156 Ki, live at the end 0.0156 Ki>
     """
+    from rmtoolkit.heap.formats import read_series  # noqa: PLC0415 - slow to import, and heaptrack needs none of it
+
+    return read_series(path, _read_one, UNDERSTOOD)
+
+
+def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
     head, _ = _files.read_bytes(path, expected=UNDERSTOOD, first=_HEAD)
     for mark, module, name in _MARKS:
         if mark.match(head):
             return _reader(module, name)(path)
-    if b"\0" in head[:4096] or head[:1] in b"\x0a\x12\x1a\x22\x2a\x32":
+    other = next((name for mark, name in _OTHERS.items() if head.startswith(mark)), None)
+    # A message begins with one of its fields, of a kind that it can have; most of them are no letters.
+    is_pprof = head[:1] in _PPROF_FIELDS and (b"\0" in head[:4096] or head[:1] in b"\x0a\x12\x1a\x22\x2a\x32")
+    if other is None and is_pprof:
         return _reader("formats", "read_pprof")(path)
-    raise ReadError.at(path, found=head.split(b"\n", 1)[0], expected=UNDERSTOOD, line=1)
+    raise ReadError.at(path, found=other or head.split(b"\n", 1)[0], expected=UNDERSTOOD, line=None if other else 1)
 
 
 def _reader(module: str, name: str) -> Callable[..., HeapProfile]:

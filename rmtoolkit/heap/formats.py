@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit.exceptions import ReadError
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path
 from rmtoolkit.heap._names import FrameTable, deep, report, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary, Maps
 from rmtoolkit.heap.rust_names import demangle
@@ -381,6 +381,8 @@ _AMOUNTS_SERIES: Final = (
 
 #: Files written closer together than this were copied together.
 _MOMENT_SECONDS: Final = 0.05
+#: Pictures of one program with so many stacks have some in common.
+_TELLING: Final = 8
 
 
 def read_series(
@@ -400,6 +402,9 @@ def read_series(
         found.sort(key=_order)
     else:
         found = [Path(item) for item in path]
+        # A shell puts the tenth before the second; files with names of their own are in the order that was meant.
+        if len({re.sub(r"\d+", "0", file.name) for file in found}) == 1:
+            found.sort(key=_order)
     if not found:
         raise ReadError.at(path, found="no files", expected=expected)
     times = [file.stat().st_mtime for file in found]
@@ -417,6 +422,10 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
     """Make one profile of several pictures of one program."""
     if len(profiles) == 1:
         return profiles[0]
+    _check_alike("formats", {profile.summary.format: profile for profile in profiles})
+    commands = [(profile.summary.command or "").split() for profile in profiles]
+    programs = [PurePosixPath(words[0]).name if words else None for words in commands]
+    _check_alike("programs", {name: one for name, one in zip(programs, profiles, strict=True) if name is not None})
     table = FrameTable()
     numbers: dict[tuple[int, ...], int] = {}
     changes: list[tuple[int, float | None, int, int, int]] = []
@@ -435,6 +444,8 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
                 one if other is None else (one or 0) + other for one, other in zip(known, amounts, strict=True)
             ]
         now = {stack: (size or 0, blocks or 0) for stack, (size, blocks, *_) in said.items()}
+        if min(len(now), len(held)) >= _TELLING and not now.keys() & held.keys():
+            _check_alike("builds, for they have no stack in common", {0: profiles[step - 1], 1: profile})
         when = None if seconds is None else float(seconds[step])
         changes.extend(
             (stack, when, step, *now.get(stack, (0, 0)))
@@ -468,11 +479,19 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
     )
 
 
+def _check_alike(what: str, kinds: Mapping[Any, HeapProfile]) -> None:
+    """Refuse to take pictures of several programs for those of one."""
+    if len(kinds) > 1:
+        names = ", ".join(quote_path((profile.report.sources or ("?",))[0]) for profile in list(kinds.values())[:2])
+        msg = f"{names}: these are of different {what}. Hint: growth needs pictures of one program; --diff compares two."
+        raise RmtoolkitError(msg)
+
+
 JEPROF_EXPECTED: Final = "a heap dump of jemalloc (heap_v2/…) or gperftools (heap profile: …)"
 
 _JEMALLOC: Final = re.compile(r"heap_v2/(\d{1,12})\s*$")
 _GPERFTOOLS: Final = re.compile(
-    r"heap profile: *(\d+): *(\d+) *\[ *(\d+): *(\d+) *\] *@ *(heapprofile|heap(?:_v2)?(?:/(\d{1,12}))?)\s*$"
+    r"heap profile: *(\d+): *(\d+) *\[ *(\d+): *(\d+) *\] *@ *(heap(?:profile|z?_v2)?|growthz?)(?:/(\d{1,12}))?\s*$"
 )
 _OF_THREADS: Final = re.compile(r"\s*t(\*|\d+): *(\d{1,19}): *(\d{1,19}) *\[ *(\d{1,19}): *(\d{1,19}) *\]\s*$")
 _ROW: Final = re.compile(
@@ -628,7 +647,8 @@ def _header(dump: _Dump, line: str, path: str | os.PathLike[str], number: int) -
     if found := _GPERFTOOLS.match(line):
         dump.format = "gperftools"
         dump.totals = int(found[1]), int(found[2]), int(found[3]), int(found[4])
-        dump.rate = int(found[6] or 1)
+        # What calls itself heap and no more counts its interval twice.
+        dump.rate = int(found[6] or 1) // (2 if found[5] == "heap" and found[6] else 1)
         return True
     raise ReadError.at(path, found=line, expected=JEPROF_EXPECTED, line=number)
 
@@ -822,7 +842,8 @@ def _top(profile: _Profile, number: int, value: int | bytes) -> None:
     elif number == _SAMPLE:
         message = _message(value)
         values = [_signed(amount) for amount in _numbers_pprof(message, 2)]
-        if all(0 <= amount < _MOST_BYTES for amount in values):
+        # What was freed since the profile before, in one of changes, is less than nothing.
+        if all(-_MOST_BYTES < amount < _MOST_BYTES for amount in values):
             profile.samples.append((_numbers_pprof(message, 1), values))
         else:
             profile.damaged += 1

@@ -11,7 +11,7 @@ from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, frame_name
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile
-from rmtoolkit.heap.tree import Readings, curves, read_curves, tell_apart
+from rmtoolkit.heap.tree import READINGS, Readings, curves, read_curves, tell_apart
 from rmtoolkit.text import count, memory, number
 
 if TYPE_CHECKING:
@@ -82,22 +82,6 @@ SUSPECTS: Final = pl.Schema(
     }
 )
 
-#: Readings, and what they mean.
-READINGS: Final = {
-    "grows": "holds more and more, until the end",
-    "grew": "grew after startup, but not to the end, or in few steps",
-    "held": "holds memory that does not grow",
-    "live": "holds memory; one picture does not tell whether it grows",
-}
-
-#: So much of the parts after startup must have grown, and the growth must go on so far, to be called one.
-_STEADY: Final = 0.5
-_PERSISTENT: Final = 0.4
-_JUMPS: Final = 3
-#: ... and be this share of what the function holds, or that share of all growth.
-_DRIFT: Final = 2e-3
-_SHARE: Final = 0.1
-
 
 def suspects(
     heap: HeapProfile | Sequence[HeapProfile], *, work: float | None = None, own: Collection[str] = ()
@@ -118,12 +102,13 @@ def suspects(
     -------
     polars.DataFrame
         One row per function of your own code that is first on the way from an allocation outwards, most suspicious
-        first: see `SUSPECTS`. `reading` is ``grows``, ``grew``, ``held`` or ``live`` (see `READINGS`);
-        `growth_bytes` came after startup (the first half) and stayed; `steadiness` is the share of the time after
-        startup in which it grew; `held_bytes` was held before the program began to end, `live_at_end_bytes` when it
-        had ended. `stack_id` is the stack that grew most, or holds most. `evidence` says it in words. A helper of
-        your own that allocates for many is named in `through`, where only some of its callers grow: then `function` is
-        the caller.
+        first: see `SUSPECTS`. `reading` is ``grows``, ``fills``, ``grew``, ``held`` or ``live`` (see `READINGS`);
+        `growth_bytes` came after startup (the first half) and stayed, `growth_share` is its share of all that has this
+        reading; `steadiness` is the share of the time after startup in which it grew; `held_bytes` was held before the
+        program began to end, `live_at_end_bytes` when it had ended. `stack_id` is the stack that grew most, or holds
+        most. `evidence` says it in words. A helper of your own that allocates for many is named in `through`, where
+        only some of its callers grow: then `function` is the caller. A function that grows at one line only, while
+        its other lines give back, has a row for that line.
 
     Raises
     ------
@@ -132,10 +117,11 @@ def suspects(
 
     Notes
     -----
-    A recording is cut into 32 parts by time (by allocations where it is too short for that). Growth is the increase
-    of the least that was held within a part, so what comes and goes does not count; where the program only gives
-    memory back, at its end, does not count either. Functions are ranked by that growth times its steadiness times
-    how far it goes on to the end: what fills up and stays (caches, pools) falls behind a smaller growth without end.
+    A recording is cut into 32 parts, by time and by allocations. Growth is the increase of what is held in a part and
+    never goes away again; what came since the last fall counts as far as it is beyond the deepest fall, and where the
+    program only gives memory back, at its end, does not count. It grows when that increase, without its largest step,
+    is above what comes and goes, when it comes in many parts and does not stop before the end; when it is in blocks,
+    and not only in their sizes; or when it is one container that doubles. It fills when less comes in every quarter.
 
     Examples
     --------
@@ -158,12 +144,14 @@ def by_function(heap: HeapProfile, own: Collection[str] = ()) -> tuple[pl.DataFr
     named, names, said = _read(heap, own)
     if said is None:
         return named, names
-    order = np.lexsort((-said.held, -said.score))
-    return named, [names[place] for place in order if said.held[place] > 0 or said.growth[place] > 0]
+    shown = [names[place] for place in said.order() if said.held[place] > 0 or said.growth[place] > 0]
+    return named, list(dict.fromkeys(shown))
 
 
 def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[str], Readings | None]:
-    named, names = _numbered(groups(heap, own).with_columns(through=pl.lit(None, pl.String())))
+    """Tell stacks by function, by line and by caller apart as far as they behave differently, and read each group."""
+    unsplit = groups(heap, own).with_columns(through=pl.lit(None, pl.String()), spot=pl.lit(None, pl.Int64()))
+    named, names = _numbered(unsplit)
     found = curves(heap, named, len(names)) if names else None
     if found is None:
         return named, names, None
@@ -171,15 +159,16 @@ def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[s
     finer = tell_apart(heap, named, found, said)
     if finer is not None:
         named, names = _numbered(finer)
-        again = curves(heap, named, len(names), end=len(found.seconds))
-        said = said if again is None else read_curves(again)
+        said = read_curves(curves(heap, named, len(names), end=len(found.seconds)) or found)
     return named, names, said
 
 
 def _numbered(named: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    names = named["function"].unique(maintain_order=True).to_list()
-    places = {name: place for place, name in enumerate(names)}
-    return named.with_columns(group=pl.col("function").replace_strict(places, return_dtype=pl.Int64)), names
+    keys = named.select("function", "spot").unique(maintain_order=True).with_columns(group=pl.int_range(pl.len()))
+    numbered = named.drop("group", strict=False).join(
+        keys, on=["function", "spot"], how="left", nulls_equal=True, maintain_order="left"
+    )
+    return numbered.with_columns(pl.col("group").cast(pl.Int64)), keys["function"].to_list()
 
 
 def _grown(heap: HeapProfile) -> pl.DataFrame:
@@ -207,32 +196,27 @@ def _table(
     )
     frame = pl.DataFrame({"group": range(len(names)), "function": names}).join(totals, on="group", how="left")
     if said is None:
-        table = frame.with_columns(
-            held_bytes="live_at_end_bytes", reading=pl.lit("live"), score=pl.col("live_at_end_bytes").cast(pl.Float64)
-        ).filter(pl.col("held_bytes") > 0)
+        table = frame.with_columns(held_bytes="live_at_end_bytes", reading=pl.lit("live")).filter(
+            pl.col("held_bytes") > 0
+        )
     else:
-        # A table that doubles grows as one block, seldom, and by more each time.
-        doubles = (said.growth_blocks == 0) & (heap.growth["live_blocks"].count() > 0) & (said.jumps >= _JUMPS)
-        steady = ((said.steadiness >= _STEADY) | doubles) & (said.persistence >= _PERSISTENT)
-        # A full cache whose entries differ in size drifts a little for ever.
-        steady &= (said.growth >= _DRIFT * said.held) | (said.growth >= _SHARE * said.growth.sum())
         table = frame.with_columns(
             growth_bytes=pl.Series(said.growth),
             growth_blocks=pl.Series(said.growth_blocks) if heap.growth["live_blocks"].count() else None,
             steadiness=pl.Series(said.steadiness),
             held_bytes=pl.Series(said.held),
             seconds=pl.Series(said.seconds).fill_nan(None),
-            score=pl.Series(said.score),
-            reading=pl.Series(np.where(said.growth <= 0, "held", np.where(steady, "grows", "grew")), dtype=pl.String),
+            reading=pl.Series(said.reading, dtype=pl.String),
         ).filter((pl.col("growth_bytes") > 0) | (pl.col("held_bytes") > 0))
         table = table.with_columns(
-            growth_share=pl.col("growth_bytes") / max(float(said.growth.sum()), 1.0),
+            growth_share=pl.col("growth_bytes") / pl.col("growth_bytes").sum().over("reading").clip(1),
             growth_bytes_per_second=pl.when(pl.col("seconds") > 0).then(pl.col("growth_bytes") / pl.col("seconds")),
             # What came in the stretch that was measured came with that share of the work.
             growth_bytes_per_unit=None if work is None else pl.col("growth_bytes") / (work * (1 - 0.5)),
         )
     table = pl.concat([pl.DataFrame(schema=SUSPECTS), table], how="diagonal_relaxed")
-    table = table.sort("score", "held_bytes", descending=True, nulls_last=True)
+    rank = pl.col("reading").cast(pl.Enum(list(READINGS)))
+    table = table.sort(rank, "growth_bytes", "held_bytes", descending=[False, True, True], nulls_last=True)
     words = [_words(row) for row in table.iter_rows(named=True)]
     table = table.with_columns(pl.Series("evidence", words, dtype=pl.String))
     return table.select(SUSPECTS.names()).cast(SUSPECTS)

@@ -21,18 +21,42 @@ if TYPE_CHECKING:
     Path = tuple[str, ...]
 
 
-#: Parts into which a recording is cut; growth is that of what never goes away within one.
+#: Parts into which a recording is cut; of each the least counts that was held in it.
 _PARTS: Final = 32
 #: With fewer stamps than this the number of events is the better clock.
 _FEW_STAMPS: Final = 24
+#: So many moments at which nothing was allocated are looked at: they tell that time passes.
+_MOST_STAMPS: Final = 4096
 #: The first part of a recording counts as startup, and growth is measured after it.
 _STARTUP: Final = 0.5
-#: A growth by both clocks counts from this share of what the program held at most.
+#: A growth counts from this share of what the program held at most.
 _MATERIAL: Final = 1e-3
-#: What is left of a growth that came to its end while the program went on working.
-_ENDED: Final = 0.02
-#: A growth in one step, as of a table that doubles, counts at least so much against one that is steady.
-_IN_STEPS: Final = 0.25
+#: Growth that goes on comes in so many parts, and stands still for no longer than this times its usual pause.
+_RISES: Final = 4
+_PATIENCE: Final = 3
+#: A part with less than this share of the usual work is an idle one: that nothing grows in it says nothing.
+_IDLE: Final = 0.25
+#: It is more than comes and goes, or where that falls so often, than this share of it; without new blocks next to
+#: nothing may go. Where blocks come and go, their number varies by so many times its root.
+_FALLS: Final = 3
+_ABOVE_CYCLES: Final = 0.5
+_BY_CHANCE: Final = 3
+_ABOVE_SIZES: Final = 10
+#: What has a bound comes in the last quarter at less than this share of the pace of the second, and of the third.
+_SLOWER: Final = 0.6
+_EVER: Final = 0.85
+#: One container that grows becomes so much larger each time, and waits so much longer.
+_DOUBLES: Final = (1.5, 2.7)
+_WAITS: Final = 2
+
+#: Readings, the most suspicious first, and what they mean.
+READINGS: Final = {
+    "grows": "holds more and more, until the end",
+    "fills": "holds more and more, but ever more slowly: like a cache that is not at its bound yet",
+    "grew": "grew after startup, but not to the end, or in few steps",
+    "held": "holds memory that does not grow",
+    "live": "holds memory; one picture does not tell whether it grows",
+}
 
 
 class Curves(NamedTuple):
@@ -47,14 +71,17 @@ class Curves(NamedTuple):
 class Readings(NamedTuple):
     """What the curves say, a value per group."""
 
+    reading: NDArray[np.str_]
     growth: Floats
     growth_blocks: Floats
     seconds: Floats
     steadiness: Floats
-    persistence: Floats
-    jumps: Floats
     held: Floats
-    score: Floats
+
+    def order(self) -> NDArray[np.int64]:
+        """Rank the groups, the most suspicious first."""
+        places = np.array([list(READINGS).index(name) for name in self.reading], dtype=np.int64)
+        return np.lexsort((-self.held, -self.growth, places))
 
 
 def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | None = None) -> Curves | None:
@@ -66,8 +93,10 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
     before = pl.col("live_bytes", "live_blocks").shift(1, fill_value=0).over("stack_id")
     changes = held.with_columns(pl.col("live_bytes", "live_blocks") - before)
     changes = changes.join(of_stack.cast({"stack_id": pl.UInt32}), on="stack_id")
+    stamps = heap.timeline.select("events", "time_seconds")
+    stamps = stamps.gather_every(-(-stamps.height // _MOST_STAMPS) or 1)
     moments = (
-        pl.concat((growth.select("events", "time_seconds"), heap.timeline.select("events", "time_seconds")))
+        pl.concat((growth.select("events", "time_seconds"), stamps, heap.timeline.select(stamps.columns).tail(1)))
         .unique()
         .sort("events", "time_seconds")
         .with_columns(moment=pl.int_range(pl.len()))
@@ -82,6 +111,8 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
     )
     seconds, events = (moments[name].to_numpy().astype(np.float64) for name in ("time_seconds", "events"))
     end = _working(size, events) if end is None else end
+    if min(end, len(events)) < 2:
+        return None
     seconds, events, size, blocks = seconds[:end], events[:end], size[:, :end], blocks[:, :end]
     by_time = [_from_zero_to_one(seconds)] if len(np.unique(seconds[~np.isnan(seconds)])) >= _FEW_STAMPS else []
     clocks = (*by_time, _from_zero_to_one(events))
@@ -103,62 +134,161 @@ def _from_zero_to_one(clock: Floats) -> Floats:
     return (clock - clock[0]) / length if length > 0 else np.linspace(0, 1, len(clock))
 
 
-def floors(values: Floats, clock: Floats, parts: int) -> Floats:
+def cut(clock: Floats) -> NDArray[np.int64]:
+    """Tell where the parts of a recording begin; of few pictures each is a part."""
+    if len(clock) <= _PARTS:
+        return np.arange(len(clock))
+    return np.searchsorted(np.minimum((clock * _PARTS).astype(np.int64), _PARTS - 1), np.arange(_PARTS))
+
+
+def floors(values: Floats, starts: NDArray[np.int64]) -> Floats:
     """Give the least that each group held within each part of the recording."""
-    part = np.minimum((clock * parts).astype(np.int64), parts - 1)
-    starts = np.searchsorted(part, np.arange(parts))
-    least = np.empty((len(values), parts))
-    for number in range(parts):
-        begin = starts[number]
-        end = starts[number + 1] if number + 1 < parts else values.shape[1]
-        # What was held when the part began counts as well.
-        least[:, number] = values[:, max(begin - 1, 0) : max(end, begin, 1)].min(axis=1)
-    return least
+    if len(starts) == values.shape[1]:
+        return values
+    ends = np.append(starts[1:], values.shape[1])
+    # What was held when the part began counts as well.
+    return np.column_stack([
+        values[:, max(begin - 1, 0) : max(end, 1)].min(axis=1) for begin, end in zip(starts, ends, strict=True)
+    ])  # fmt: skip
+
+
+def for_good(least: Floats) -> tuple[Floats, Floats]:
+    """Tell what is held in each part and never goes away later, and how much comes and goes.
+
+    What came since the last fall may go in the next one, which is taken to be as deep as the deepest so far. The one
+    largest fall is none that comes again: so goes what was needed to start.
+    """
+    steps = np.diff(least, axis=1)
+    again = steps.copy()
+    again[np.arange(len(steps)), steps.argmin(axis=1)] = 0
+    cycles = _fallen(np.concatenate((np.zeros((len(least), 1)), again.cumsum(axis=1)), axis=1)).max(axis=1)
+    kept = np.minimum.accumulate(least[:, ::-1], axis=1)[:, ::-1]
+    low = (steps < 0) & (_fallen(least)[:, 1:] >= cycles[:, None] / 2) & (cycles[:, None] > 0)
+    last = np.where(low.any(axis=1), low.shape[1] - low[:, ::-1].argmax(axis=1), 0)
+    sure = np.maximum(least[:, -1] - cycles, kept[np.arange(len(kept)), last])
+    return np.minimum(kept, sure[:, None]), cycles
+
+
+def _fallen(values: Floats) -> Floats:
+    """Tell how far below its highest so far each value is."""
+    return np.maximum.accumulate(values, axis=1) - values
+
+
+class _Clocked(NamedTuple):
+    """What one clock says."""
+
+    growth: Floats
+    growth_blocks: Floats
+    #: Growth without its largest step, where that is above what comes and goes.
+    steady: Floats
+    seconds: Floats
+    steadiness: Floats
+    goes_on: NDArray[np.bool_]
+    slows: NDArray[np.bool_]
+    doubles: NDArray[np.bool_]
 
 
 def read_curves(found: Curves) -> Readings:
-    """Tell what grows on and on from what was there at startup, has a bound, or comes and goes."""
+    """Tell what grows on and on from what fills up, has a bound, or comes and goes."""
     several = [_by_clock(found, clock) for clock in found.clocks]
-    if len(several) == 1:
-        return several[0]
-    scores = np.array([said.score for said in several])
-    both = scores.min(axis=0).max() >= _MATERIAL * found.size.sum(axis=0).max()
-    chosen = scores.argmin(axis=0) if both else scores.argmax(axis=0)
-    read = Readings(*(np.choose(chosen, values) for values in zip(*several, strict=True)))
+    steady = np.array([said.steady for said in several])
+    # An idle program grows by time alone, a busy one by its work alone; where something grows by both, only that does.
+    both = steady.min(axis=0).max() >= _MATERIAL * found.size.sum(axis=0).max()
+    chosen = steady.argmin(axis=0) if both else steady.argmax(axis=0)
+    growth, blocks, steady, seconds = (np.choose(chosen, values) for values in list(zip(*several, strict=True))[:4])
     # A machine that has other work to do makes gaps in time, and idling makes gaps in the work: neither is unsteady.
-    steadiest = np.array([said.steadiness for said in several], dtype=np.float64).max(axis=0)
-    return read._replace(steadiness=steadiest)
-
-
-def _by_clock(found: Curves, clock: Floats) -> Readings:
-    parts = min(_PARTS, max(len(clock) - 1, 2))
-    least, least_blocks = (floors(values, clock, parts) for values in (found.size, found.blocks))
-    begin = int(parts * _STARTUP) - 1 if parts > 3 else 0
-    middle = (begin + parts) // 2
-    growth = np.maximum(least[:, -1] - least[:, begin], 0)
-    late = np.maximum(least[:, -1] - least[:, middle], 0)
-    persistence = np.where(growth > 0, np.minimum(late / np.maximum(growth - late, 1), 1), 0)
-    rises = np.diff(least, axis=1) > 0
-    after = rises[:, begin:]
-    since = after.shape[1] - np.where(after.any(axis=1), after.argmax(axis=1), 0)
-    steadiness = after.sum(axis=1) / np.maximum(since, (after.shape[1] + 1) // 2)
-    # A growth that slows down over the whole recording fills something up.
-    quarter = max(begin // 2, 0)
-    before = np.maximum(least[:, begin] - least[:, quarter], 0) / max(begin - quarter, 1)
-    slowing = np.where(before > 0, np.minimum(growth / (parts - 1 - begin) / np.maximum(before, 1e-9), 1), 1)
-    score = growth * (_IN_STEPS + (1 - _IN_STEPS) * steadiness) * (_ENDED + (1 - _ENDED) * persistence) * slowing
-    first = np.searchsorted(clock, (begin + 1) / parts)
-    seconds = found.seconds[-1] - found.seconds[min(int(first), len(found.seconds) - 1)]
-    return Readings(
-        growth,
-        np.maximum(least_blocks[:, -1] - least_blocks[:, begin], 0),
-        np.full(len(growth), seconds),
-        steadiness,
-        persistence,
-        rises.sum(axis=1).astype(np.float64),
-        found.size[:, -1],
-        score,
+    steadiness = np.array([said.steadiness for said in several], dtype=np.float64).max(axis=0)
+    goes_on, doubles = (np.any([getattr(said, name) for said in several], axis=0) for name in ("goes_on", "doubles"))
+    slows = np.all([said.slows for said in several], axis=0)
+    enough = _MATERIAL * found.size.sum(axis=0).max()
+    steadily = (steady > 0) & goes_on & (growth >= enough)
+    reading = np.select(
+        [(steadily & ~slows) | (doubles & (growth >= enough)), steadily, growth > 0], ["grows", "fills", "grew"], "held"
     )
+    return Readings(reading, growth, blocks, seconds, steadiness, found.size[:, -1])
+
+
+def _by_clock(found: Curves, clock: Floats) -> _Clocked:
+    starts = cut(clock)
+    parts = len(starts)
+    begin = int(parts * _STARTUP) - 1 if parts > 3 else 0
+    # Where what came after startup begins to come.
+    first = int(starts[min(begin + (len(clock) > parts), parts - 1)])
+    least = floors(found.size, starts)
+    (kept, cycles), (kept_blocks, block_cycles) = for_good(least), for_good(floors(found.blocks, starts))
+    growth, blocks = (values[:, -1] - values[:, begin] for values in (kept, kept_blocks))
+    rises = np.diff(kept, axis=1)
+    after = rises[:, begin:]
+    steady = growth - after.max(axis=1) if after.shape[1] > 1 else growth
+    counted = found.blocks.any()
+    goes = -np.diff(found.blocks[:, first:], axis=1).clip(max=0).sum(axis=1)
+    many, size = found.blocks[:, -1].clip(min=0), found.size[:, -1]
+    varies = goes > (0 if parts < _PARTS else blocks)
+    chance = np.where(varies | (after.shape[1] < _RISES), _BY_CHANCE * np.sqrt(many), 0 if parts < _PARTS else 2)
+    more_blocks = blocks > np.maximum(_ABOVE_CYCLES * block_cycles, chance)
+    by_sizes = _BY_CHANCE * size / np.maximum(many, 1) * np.sqrt(np.maximum(many - 1, 0))
+    by_sizes = np.maximum(by_sizes, _ABOVE_SIZES * _fallen(least[:, begin:]).max(axis=1))
+    only_sizes = counted & ~more_blocks & (by_sizes > growth)
+    # What wanders is as far up as it was down before; what falls again and again shows its floor.
+    deep = (_fallen(least) >= cycles[:, None] / 2) & (cycles[:, None] > 0)
+    often = (deep[:, begin + 1 :] > deep[:, begin:-1]).sum(axis=1) >= _FALLS
+    bar = np.where(only_sizes, np.inf, np.where(often, _ABOVE_CYCLES, 1) * cycles)
+    growth, steady = np.where(growth > bar, growth, 0), np.where(steady > bar, steady, 0)
+    work = np.diff(found.clocks[-1][np.minimum(starts, len(clock) - 1)])
+    worked = (work >= _IDLE * work.mean()) | (rises > 0).any(axis=0)
+    since = after.shape[1] - np.where((after > 0).any(axis=1), (after > 0).argmax(axis=1), 0)
+    steadiness = np.where(growth > 0, (after > 0).sum(axis=1) / np.maximum(since, (after.shape[1] + 1) // 2), 0)
+    alone = ~more_blocks if counted else np.ones(len(growth), np.bool_)
+    doubles = np.array(
+        [one and bool(more > 0) and _doubles(row) for one, more, row in zip(alone, growth, rises, strict=True)]
+    )
+    return _Clocked(
+        growth,
+        np.maximum(blocks, 0),
+        steady,
+        np.full(len(growth), found.seconds[-1] - found.seconds[min(first, len(clock) - 1)]),
+        steadiness,
+        _goes_on((rises > 0)[:, worked & (np.arange(parts - 1) >= parts // 4)]),
+        _slows(np.where((more_blocks & counted)[:, None], kept_blocks, kept)),
+        doubles.astype(np.bool_),
+    )
+
+
+def _goes_on(rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell whether growth comes often enough, and does not stand still at the end."""
+    often = rises.sum(axis=1)
+    span = rises.shape[1] - rises.argmax(axis=1)
+    pause = np.where(often > 0, rises[:, ::-1].argmax(axis=1), span)
+    usual = (span - pause - 1) / np.maximum(often - 1, 1)
+    return (often >= min(_RISES, (rises.shape[1] + 1) // 2)) & (pause <= np.maximum(_PATIENCE * usual, 2))
+
+
+def _slows(kept: Floats) -> NDArray[np.bool_]:
+    """Tell whether less came in each quarter after the first than in the one before."""
+    parts = kept.shape[1]
+    if parts < 4:
+        return np.zeros(len(kept), np.bool_)
+    marks = np.linspace(parts / 4 - 1, parts - 1, 4)
+    low = marks.astype(np.int64)
+    after = np.minimum(low + 1, parts - 1)
+    second, third, fourth = np.diff(kept[:, low] + (marks - low) * (kept[:, after] - kept[:, low]), axis=1).T
+    # What comes in bursts has now one more in a quarter and now one less.
+    bursts = np.diff(kept[:, low[0] : after[1] + 1], axis=1)
+    burst = bursts.max(axis=1) - bursts.mean(axis=1)
+    return (fourth < _SLOWER * (second - burst)) & (third <= second) & (fourth < _EVER * third)
+
+
+def _doubles(rises: Floats) -> bool:
+    """Tell whether one container grows: in stairs, twice as high as the one before and after twice the time."""
+    places = np.flatnonzero(rises > 0)
+    stairs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)[-3:]
+    if len(stairs) < 3:
+        return False
+    first, second, third = (rises[stair].sum() for stair in stairs)
+    least, most = _DOUBLES
+    # From nothing to its first size, and from there to twice that, are stairs of one height.
+    larger = least <= third / second <= most and 1 / least <= second / first <= most
+    return larger and len(rises) - 1 - stairs[-1][-1] <= _WAITS * (stairs[-1][0] - stairs[-2][0]) + 1
 
 
 #: What a tree can be of, and how that is called.
@@ -363,21 +493,23 @@ def _of(nodes: _Nodes, root: str) -> _Nodes:
 
 #: So many own functions outwards from the allocation are looked at, and so many groups.
 _DEPTH: Final = 5
-_LOOKED_AT: Final = 8
+_LOOKED_AT: Final = 16
+#: Where in a path the line of the function stands; what calls it comes behind.
+_LINE: Final = 0
 #: Paths of one helper that are told apart; the others count as one.
 _PATHS: Final = 64
 #: Callers with this share of a helper's growth grow; together they must have so much of it ...
 _GROWS: Final = 0.15
 _TOGETHER: Final = 0.8
-#: ... and the callers that do not grow must hold this share, or make this share of the allocations.
+#: ... and the callers that do not grow must be so many, hold this share, or make this share of the allocations.
+_OTHERS: Final = 2
 _OTHERS_HOLD: Final = 0.2
 _OTHERS_ALLOCATE: Final = 0.5
 
 
 def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Readings) -> pl.DataFrame | None:
-    """Name the callers of a helper where some of them grow and others do not."""
-    order = np.argsort(-said.score, kind="stable")[:_LOOKED_AT]
-    wanted = [int(group) for group in order if said.growth[group] > 0]
+    """Name the line of a function, or the callers of a helper, where some of them grow and others do not."""
+    wanted = [int(group) for group in said.order()[:_LOOKED_AT]]
     paths = _own_paths(heap, named.filter(pl.col("group").is_in(wanted)))
     if paths.filter(pl.len().over("group") > 1).is_empty():
         return None
@@ -399,7 +531,7 @@ def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Read
     for group in wanted:
         rows = [row for row, (owner, _) in enumerate(names) if owner == group]
         if len(rows) > 1:
-            chosen |= _growers(fine, allocations, rows, [path for _, path in names], 1)
+            chosen |= _growers(fine, allocations, rows, [path for _, path in names], _LINE)
     if not chosen:
         return None
     return _renamed(heap, named, numbered, chosen, [path for _, path in names])
@@ -418,10 +550,13 @@ def _own_frames(heap: HeapProfile, stacks: pl.DataFrame) -> pl.DataFrame:
 
 
 def _own_paths(heap: HeapProfile, named: pl.DataFrame) -> pl.DataFrame:
-    """List the own functions of each stack outwards from the allocation, each once where it is repeated."""
+    """List the line of each stack's function, and the own functions outwards, each once where it is repeated."""
     listed = _own_frames(heap, named.select("stack_id", "group"))
     once = listed.filter(pl.col("name").ne_missing(pl.col("name").shift(1).over("stack_id")))
-    return once.group_by("stack_id", "group", maintain_order=True).agg(pl.col("name").head(_DEPTH).alias("path"))
+    names = once.group_by("stack_id", "group", maintain_order=True).agg(pl.col("name").slice(1, _DEPTH).alias("path"))
+    lined = names.join(named.select("stack_id", "line"), on="stack_id", maintain_order="left")
+    line = pl.col("line").cast(pl.String).fill_null("?")
+    return lined.select("stack_id", "group", path=pl.concat_list(line, "path"))
 
 
 def _numbered(
@@ -443,27 +578,34 @@ def _numbered(
 
 
 def _growers(fine: Curves, allocations: Floats, rows: list[int], paths: Sequence[Path], depth: int) -> dict[int, int]:
-    """Find the rows that grow through a caller of their own, and how deep in their path that caller is."""
+    """Find the rows that grow at a line or through a caller of their own, and how deep in their path that stands."""
     branches: dict[str | None, list[int]] = {}
     for row in rows:
         branches.setdefault(paths[row][depth] if depth < len(paths[row]) else None, []).append(row)
     if len(branches) == 1:
         return {} if None in branches else _growers(fine, allocations, rows, paths, depth + 1)
     parts = list(branches.values())
-    size, blocks = (np.array([values[part].sum(axis=0) for part in parts]) for values in (fine.size, fine.blocks))
-    said = read_curves(Curves(fine.seconds, fine.clocks, size, blocks))
-    whole = said.growth.sum()
-    grows = (said.growth >= _GROWS * whole) & np.array([branch is not None for branch in branches])
-    held, made = size[:, -1], np.array([allocations[part].sum() for part in parts])
+    said, moved = _read_parts(fine, parts)
+    if depth == _LINE:
+        if _read_parts(fine, [rows])[0].reading[0] in ("grows", "fills"):
+            return _growers(fine, allocations, rows, paths, depth + 1)
+        alone = (said.reading == "grows") & ~moved
+        return {row: _LINE for part, grows in zip(parts, alone, strict=True) if grows for row in part}
+    growth = np.where(moved, 0, said.growth)
+    whole = growth.sum()
+    has_name = np.array([branch is not None for branch in branches])
+    grows = (growth > 0) & (growth >= _GROWS * whole) & has_name
+    held, made = said.held, np.array([allocations[part].sum() for part in parts])
     others = max(
         held[~grows].sum() / max(held.sum(), 1.0) / _OTHERS_HOLD,
         made[~grows].sum() / max(made.sum(), 1.0) / _OTHERS_ALLOCATE,
+        (~grows).sum() / _OTHERS,
     )
-    if not grows.any() or said.growth[grows].sum() < _TOGETHER * whole or others < 1:
+    if not grows.any() or growth[grows].sum() < _TOGETHER * whole or others < 1:
         return {}
     chosen: dict[int, int] = {}
     # Where it is a helper, whoever holds much through it is named too.
-    named = grows | ((held >= _GROWS * held.sum()) & np.array([branch is not None for branch in branches]))
+    named = grows | ((held >= _GROWS * held.sum()) & has_name)
     for part, caller in zip(parts, named, strict=True):
         if caller:
             deeper = _growers(fine, allocations, part, paths, depth + 1) if len(part) > 1 else {}
@@ -472,28 +614,43 @@ def _growers(fine: Curves, allocations: Floats, rows: list[int], paths: Sequence
     return chosen
 
 
+def _read_parts(fine: Curves, parts: list[list[int]]) -> tuple[Readings, NDArray[np.bool_]]:
+    """Read what some rows hold together, and tell whether what came to them came as it went from the others."""
+    size, blocks = (np.array([values[part].sum(axis=0) for part in parts]) for values in (fine.size, fine.blocks))
+    steps = np.diff(floors(blocks if blocks.any() else size, cut(fine.clocks[-1])), axis=1)
+    rises, gone = steps.clip(min=0), (steps - steps.sum(axis=0)).clip(min=0)
+    moved = 2 * np.minimum(rises, gone).sum(axis=1) > rises.sum(axis=1)
+    return read_curves(Curves(fine.seconds, fine.clocks, size, blocks)), moved
+
+
 def _renamed(
     heap: HeapProfile, named: pl.DataFrame, numbered: pl.DataFrame, chosen: dict[int, int], paths: Sequence[Path]
 ) -> pl.DataFrame:
-    """Give stacks to the callers that were chosen."""
+    """Give stacks to the lines and callers that were chosen."""
     callers = pl.DataFrame(
-        [(row, paths[row][depth]) for row, depth in chosen.items()],
-        schema={"fine": pl.Int64(), "caller": pl.String()},
+        [(row, paths[row][depth], depth == _LINE) for row, depth in chosen.items()],
+        schema={"fine": pl.Int64(), "caller": pl.String(), "by_line": pl.Boolean()},
         orient="row",
     )
     mine = numbered.rename({"group": "fine"}).join(callers, on="fine")
     places = (
-        _own_frames(heap, mine.select("stack_id", "caller"))
+        _own_frames(heap, mine.filter(~pl.col("by_line")).select("stack_id", "caller"))
         .filter(pl.col("name") == pl.col("caller"))
         .unique("stack_id", keep="first", maintain_order=True)
     )
-    joined = named.join(
-        places.select("stack_id", "caller", "at", "place"), on="stack_id", how="left", maintain_order="left"
+    lines = mine.filter("by_line").select("stack_id", "by_line")
+    joined = named.join(places.select("stack_id", "caller", "at", "place"), on="stack_id", how="left").join(
+        lines, on="stack_id", how="left", maintain_order="left"
     )
     is_theirs = pl.col("caller").is_not_null()
-    return joined.with_columns(
-        through=pl.when(is_theirs).then("function").otherwise("through"),
-        file=pl.when(is_theirs).then("at").otherwise("file"),
-        line=pl.when(is_theirs).then("place").otherwise("line"),
-        function=pl.coalesce("caller", "function"),
-    ).drop("caller", "at", "place")
+    return (
+        joined.sort("stack_id")
+        .with_columns(
+            through=pl.when(is_theirs).then("function").otherwise("through"),
+            file=pl.when(is_theirs).then("at").otherwise("file"),
+            line=pl.when(is_theirs).then("place").otherwise("line"),
+            function=pl.coalesce("caller", "function"),
+            spot=pl.when("by_line").then("line"),
+        )
+        .drop("caller", "at", "place", "by_line")
+    )

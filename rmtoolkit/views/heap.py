@@ -353,7 +353,7 @@ def _of_profile(found: HeapAnswer) -> list[Markup | None]:
         facts.append(("Peak", text.memory(summary.peak_bytes), when))
     if summary.live_at_end_bytes is not None:
         facts.append(("Live at the end", text.memory(summary.live_at_end_bytes), "that alone is no leak"))
-    if found.reading.kind in ("grows", "rests"):
+    if found.reading.kind in ("grows", "fills", "rests"):
         rate = found.reading.growth_bytes_per_second
         value = (
             f"{text.small_memory(rate)}/s"

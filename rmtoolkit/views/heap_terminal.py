@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 #: How a reading looks.
 MARKS: Final = {
     "grows": text.Mark("▲", "[!]", "grows", "leak"),
+    "fills": text.Mark("◆", "[?]", "fills", "unsure"),
     "grew": text.Mark("◆", "[?]", "grew", "unsure"),
     "held": text.Mark("●", "[ok]", "held", "ok"),
     "live": text.Mark("◆", "[?]", "live", "unsure"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary
 from rmtoolkit.heap.suspects import _grown, suspects
-from rmtoolkit.heap.tree import Curves, floors, read_curves
+from rmtoolkit.heap.tree import Curves, floors, for_good, read_curves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,51 +121,80 @@ def test_growth_by_one_clock_counts_where_nothing_grows_by_both() -> None:
     assert found["reading"][0] != "held"
 
 
-def read(*held: Sequence[float], clocks: int = 1) -> dict[str, list[float]]:
-    """What one clock, even in time, says of some curves."""
+def read(*held: Sequence[float], blocks: Sequence[Sequence[float]] = (), clocks: int = 1) -> dict[str, list[float]]:
+    """What one clock, even in time, says of some curves; blocks are of 100 bytes, or as many as are given."""
     size = np.array(held, dtype=np.float64)
     clock = np.linspace(0, 1, size.shape[1])
-    found = read_curves(Curves(64 * clock, (clock,) * clocks, size, size / 100))
+    many = np.array(blocks, dtype=np.float64) if blocks else size / 100
+    found = read_curves(Curves(64 * clock, (clock,) * clocks, size, many))
     return {name: values.tolist() for name, values in found._asdict().items()}
 
 
-def test_growth_that_slows_down_ranks_behind_one_that_goes_on() -> None:
-    """At a quarter of its pace before, it counts a quarter; at the same pace it counts in full."""
-    steady = [1000.0 * second for second in SECONDS]
-    slowing = [4000.0 * min(second, 29) + 1000.0 * max(second - 29, 0) for second in SECONDS]
-    said = read(steady, slowing)
-    assert said["score"][0] == said["growth"][0] == 32_000
-    assert said["score"][1] / said["growth"][1] == 0.25
-    assert said["persistence"] == [1.0, 1.0]
+def curve(of: Callable[[int], float]) -> list[float]:
+    """A curve over the minute."""
+    return [float(of(second)) for second in SECONDS]
 
 
-def test_growth_that_ended_counts_next_to_nothing() -> None:
-    """What stood still in the last quarter keeps two hundredths of its score."""
-    ended = [1000.0 * min(second, 45) for second in SECONDS]
-    said = read(ended)
-    assert said["growth"][0] > 0
-    assert said["persistence"] == [0.0]
-    # It is half as steady as it could be, and was twice as fast before.
-    assert said["steadiness"] == [0.5]
-    assert said["score"] == pytest.approx([0.02 * 16_000 * (0.25 + 0.75 * 0.5) * 0.5])
+#: What is held over the minute in bytes and in blocks, and how that is read.
+CURVES: Final = {
+    "in every second": (lambda t: 1000 * t, None, "grows"),
+    "at two thirds of the pace after the half": (lambda t: 1500 * min(t, 32) + 1000 * max(t - 32, 0), None, "grows"),
+    "ever more slowly": (lambda t: 100_000 * (1 - 0.96**t), None, "fills"),
+    "until three quarters": (lambda t: 1000 * min(t, 48), None, "grew"),
+    "from three quarters on": (lambda t: 1000 * max(t - 48, 0), None, "grows"),
+    "in one step": (lambda t: 1000 + 32_000 * (t > 50), None, "grew"),
+    "rarely": (lambda t: 6000 * (t // 7), None, "grows"),
+    "by one container that doubles": (lambda t: 1 << max(t, 1).bit_length() + 10, lambda _: 1, "grows"),
+    "by one container that doubled until an eighth": (
+        lambda t: 1 << min(max(t, 1).bit_length() + 10, 14),
+        lambda _: 1,
+        "held",
+    ),
+    "by one block that gets longer": (lambda t: 1000 * t, lambda _: 1, "grows"),
+    "in waves": (lambda t: 50_000 + 30_000 * math.sin(t / 5), None, "held"),
+    "in two waves": (lambda t: 50_000 - 30_000 * math.cos(t / 5.3), None, "held"),
+    "in nine teeth": (lambda t: 4000 * (t % 7.2), None, "held"),
+    "in teeth on a rising floor": (lambda t: 4000 * (t % 6) + 1000 * t, None, "grows"),
+    "in sizes, not in blocks": (
+        lambda t: 2_110_000 + 2000 * t + 9000 * math.sin(7 * t),
+        lambda _: 3002,
+        "held",
+    ),
+    "after what the start needed has gone": (lambda t: 1000 * t + 80_000 * (t < 40), None, "grows"),
+}
 
 
-def test_one_step_counts_less_than_as_much_in_many() -> None:
-    """A table that doubles in the last quarter is less steady than a list that is appended to."""
-    step = [1000.0] * 57 + [33_000.0] * 8
-    said = read([1000.0 * second for second in SECONDS], step)
-    assert said["jumps"] == [31.0, 1.0]
+@pytest.mark.parametrize("name", CURVES)
+def test_a_curve_is_read_as_what_never_goes_away(name: str) -> None:
+    """What grows goes on without its largest step, above what comes and goes, and not only in the sizes of blocks."""
+    size, blocks, expected = CURVES[name]
+    said = read(curve(size), blocks=[curve(blocks)] if blocks else ())
+    assert said["reading"] == [expected]
+    assert (said["growth"][0] > 0) == (expected != "held")
+
+
+def test_growth_is_what_came_after_startup_and_stayed() -> None:
+    """Its amount, its blocks and its share of the time are those that were planted."""
+    said = read(curve(lambda t: 1000 * t), [1000.0] * 57 + [33_000.0] * 8)
+    assert said["growth"] == [32_000.0, 32_000.0]
+    assert said["growth_blocks"] == [320.0, 320.0]
     assert said["steadiness"][0] == 1.0
     assert 0 < said["steadiness"][1] < 0.5
-    assert said["score"][1] < said["score"][0] / 2
 
 
 def test_what_comes_and_goes_within_a_part_is_no_growth() -> None:
     """The least that was held within a part counts, and what was held when it began."""
     values = np.array([[5.0, 9.0, 1.0, 9.0, 9.0, 7.0, 8.0, 8.0]])
-    assert floors(values, np.linspace(0, 1, 8), 2).tolist() == [[1.0, 7.0]]
-    sawtooth = [1000.0 + 500 * (second % 2) for second in SECONDS]
-    assert read(sawtooth)["growth"] == [0.0]
+    assert floors(values, np.array([0, 4])).tolist() == [[1.0, 7.0]]
+    assert read(curve(lambda t: 1000 + 500 * (t % 2)))["growth"] == [0.0]
+
+
+def test_what_may_go_in_the_next_fall_is_not_kept_for_good() -> None:
+    """The last tooth counts up to where the ones before it fell; a fall that came once does not come again."""
+    teeth = np.array([[1.0, 5.0, 9.0, 2.0, 6.0, 10.0, 3.0, 7.0, 11.0]])
+    assert [values.tolist() for values in for_good(teeth)] == [[[1, 2, 2, 2, 3, 3, 3, 4, 4]], [7]]
+    once = np.array([[9.0, 9.0, 1.0, 2.0, 3.0, 4.0]])
+    assert [values.tolist() for values in for_good(once)] == [[[1, 1, 1, 2, 3, 4]], [0]]
 
 
 def test_the_whole_row_of_a_leak_that_began_late() -> None:
