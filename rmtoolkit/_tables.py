@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Rows that are looked at together.
 _ROWS: Final = 1 << 16
+#: Instants that nanoseconds since 1970 can tell: what lies beyond is a zero or an overflow of some clock.
+CALENDAR: Final = (dt.datetime(1678, 1, 1, tzinfo=dt.UTC), dt.datetime(2261, 12, 31, tzinfo=dt.UTC))
 
 
 def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
@@ -49,7 +51,12 @@ def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFr
 
 
 def as_time(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Read times as UTC instants in milliseconds."""
+    """Read times as UTC instants in milliseconds; what no clock tells is null."""
+    time = _instant(column, dtype)
+    return pl.when(time.is_between(*CALENDAR)).then(time)
+
+
+def _instant(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         stamped = column.dt.replace_time_zone("UTC") if dtype.time_zone is None else column.dt.convert_time_zone("UTC")
         return stamped.dt.cast_time_unit("ms")
@@ -75,7 +82,7 @@ def as_time(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Cast signals; what is no real amount (NaN, ±Inf, negative, near 2**63) becomes null and is counted."""
+    """Cast signals; what is no real amount (NaN, ±Inf, negative, absurd) becomes null and is counted."""
     present = [name for name in SIGNALS if name in samples.columns]
     frame = samples.select("container_id", *present, time=as_time(pl.col("time"), samples.schema["time"]))
     finite = {
@@ -433,7 +440,8 @@ def _check_columns(table: pl.DataFrame) -> list[str]:
 def _readable_time(table: pl.DataFrame) -> pl.Series:
     time = table.select(as_time(pl.col("time"), table.schema["time"])).to_series()
     if table.height and time.null_count() == table.height:
-        stated = table["time"].drop_nulls()
+        # A number: polars cannot show each of its instants.
+        stated = table["time"].drop_nulls().to_physical()
         msg = f"The column 'time' holds no time that can be read, but {quote(stated[0]) if stated.len() else 'nulls'}."
         raise ColumnError(msg)
     return time

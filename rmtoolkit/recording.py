@@ -15,9 +15,22 @@ import polars as pl
 
 from rmtoolkit import _tables, text
 from rmtoolkit._io import as_place, check_target, for_polars, replacing
-from rmtoolkit._tables import conform, run_starts, settings_at_time, window_bounds
+from rmtoolkit._tables import CALENDAR, as_time, conform, run_starts, settings_at_time, window_bounds
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, quote
-from rmtoolkit.schema import CONTAINERS, EVENTS, FOOTPRINTS, IDENTITY, SAMPLES, SIGNALS, TIME, Report, differing, empty
+from rmtoolkit.schema import (
+    ABSURD_BYTES,
+    BYTE_SIGNALS,
+    CONTAINERS,
+    EVENTS,
+    FOOTPRINTS,
+    IDENTITY,
+    SAMPLES,
+    SIGNALS,
+    TIME,
+    Report,
+    differing,
+    empty,
+)
 
 if TYPE_CHECKING:
     import os
@@ -132,8 +145,12 @@ class Stored:
                     hint="Read it again.",
                 )
             found = conform(samples.collect(), SAMPLES)
+        expected = "samples sorted by container and time"
         if not found["container_id"].is_sorted():
-            raise ReadError.at(self.path, found="samples in no order", expected="samples sorted by container and time")
+            raise ReadError.at(self.path, found="samples in no order", expected=expected)
+        times, amounts = pl.col("time").is_between(*CALENDAR), pl.col(BYTE_SIGNALS).is_between(0, ABSURD_BYTES)
+        if not found.select(pl.all_horizontal(times.all(), amounts.all())).item():
+            raise ReadError.at(self.path, found="times or amounts that cannot be", expected=expected)
         return found
 
 
@@ -177,7 +194,7 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         there = pl.read_parquet_schema(for_polars(file))
         signals = tuple(name for name in SIGNALS if name in kept.get("signals", SIGNALS) and name in there)
     stored = Stored(file, rows, signals, tuple(counts) if known else None, stamp)
-    return containers, stored, events.with_columns(pl.col("time").cast(TIME)), report
+    return containers, stored, events.with_columns(as_time(pl.col("time").cast(TIME), TIME)).drop_nulls("time"), report
 
 
 __all__ = ["Recording", "Report", "as_recording", "concat", "normalise", "read_recording"]

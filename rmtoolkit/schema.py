@@ -193,8 +193,8 @@ class Action(StrEnum):
     NONE = "none"
 
 
-#: The kernel reports "no limit" as a number near 2**63; anything this large is no real amount.
-ABSURD_BYTES: Final = 1 << 62
+#: The kernel reports "no limit" as a number near 2**63; no processor addresses this much.
+ABSURD_BYTES: Final = 1 << 52
 
 
 def empty(schema: pl.Schema) -> pl.DataFrame:

@@ -261,3 +261,14 @@ def test_only_the_command_that_is_asked_for_is_imported() -> None:
     assert "sample what runs now into a file" in done.stdout
     assert "--fail-on" in done.stdout
     assert done.stderr.split() == ["rmtoolkit.cli", "rmtoolkit.cli._sources", "rmtoolkit.cli.classify"]
+
+
+def test_a_panic_of_a_library_is_one_line_and_no_finding(
+    calm: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What polars raises is no Exception, and a pipeline must never take it for a leak."""
+    monkeypatch.setattr("rmtoolkit.cli.classify.run", lambda _: pl.Series([1 << 62], dtype=pl.Datetime("ms")).to_list())
+    assert cli.main(["classify", str(calm)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("rmtoolkit: internal error, PanicException: ")
+    assert said.count("\n") == 1

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from rmtoolkit import _tables
 from rmtoolkit._tables import cadences, clean_samples, conform, key_containers, order_samples, tidy_events
-from rmtoolkit.recording import normalise
+from rmtoolkit.exceptions import ColumnError
+from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, SIGNALS, Report
 
 NAN, INF = float("nan"), float("inf")
@@ -131,7 +132,7 @@ def test_ordering_twice_changes_nothing(rows: list[tuple[int, int, int | None, i
 def test_ids_and_times_as_far_apart_as_they_can_be_are_sorted() -> None:
     """Where container and time do not fit in one number, they are still in order."""
     far = pl.DataFrame(
-        {"container_id": [4_000_000_000, 1, 4_000_000_000], "time": [1e14, 0.0, -1e13], "rss_bytes": [3, 1, 2]},
+        {"container_id": [4_000_000_000, 1, 4_000_000_000], "time": [1e14, 0.0, -9e12], "rss_bytes": [3, 1, 2]},
         schema_overrides={"container_id": pl.UInt32},
     )
     assert order_samples(clean_samples(far)[0])[0]["rss_bytes"].to_list() == [1, 2, 3]
@@ -389,17 +390,38 @@ def test_every_signal_is_cleaned() -> None:
 @pytest.mark.parametrize(
     ("stamp", "second"),
     [
-        pytest.param(99_999_999_999, 99_999_999_999, id="last-second"),
+        pytest.param(9_214_560_000, 9_214_560_000, id="last-second"),
         pytest.param(100_000_000_000, 100_000_000, id="first-millisecond"),
-        pytest.param(99_999_999_999_000, 99_999_999_999, id="last-millisecond"),
+        pytest.param(9_214_560_000_000, 9_214_560_000, id="last-millisecond"),
         pytest.param(100_000_000_000_000, 100_000_000, id="first-microsecond"),
-        pytest.param(99_999_999_999_000_000, 99_999_999_999, id="last-microsecond"),
+        pytest.param(9_214_560_000_000_000, 9_214_560_000, id="last-microsecond"),
         pytest.param(100_000_000_000_000_000, 100_000_000, id="first-nanosecond"),
         pytest.param(1_795_564_800_000_000_000, 1_795_564_800, id="nanosecond"),
     ],
 )
 def test_a_number_is_a_time_in_the_unit_that_fits_its_size(stamp: int, second: int) -> None:
-    """Seconds, milliseconds, microseconds and nanoseconds since 1970 are told apart by their size, to the last one."""
+    """Seconds, milliseconds, microseconds and nanoseconds since 1970 are told apart by their size."""
     frame = pl.DataFrame({"time": [stamp]}, schema={"time": pl.Int64})
     read = frame.select(_tables.as_time(pl.col("time"), pl.Int64())).item()
     assert read == dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=second)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param(pl.Series([-(1 << 62), 1 << 62], dtype=pl.Datetime("ms", "UTC")), id="ends-of-64-bits"),
+        pytest.param(pl.Series([-(1 << 62), 1 << 62], dtype=pl.Datetime("ms")), id="ends-without-zone"),
+        pytest.param(pl.Series([-(1 << 62), 1 << 62], dtype=pl.Datetime("us", "Europe/Berlin")), id="ends-elsewhere"),
+        pytest.param(pl.Series([-(1 << 31), (1 << 31) - 1]).cast(pl.Int32).cast(pl.Date), id="ends-of-dates"),
+        pytest.param(pl.Series(["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]), id="zero-of-go"),
+        pytest.param(pl.Series([INF, -INF, NAN]), id="no-numbers"),
+        pytest.param(pl.Series([9_214_560_001, -9_300_000_000]), id="beyond-the-calendar"),
+    ],
+)
+def test_what_no_clock_tells_is_no_time(times: pl.Series) -> None:
+    """Zeros and overflows of clocks, in any type, are left out and counted; alone they are one clear error."""
+    bad = times.to_frame("time").with_columns(rss_bytes=pl.lit(1))
+    frame, left_out = clean_samples(bad.with_columns(container_id=pl.lit(0)))
+    assert (frame.height, left_out) == (0, {"rows without a readable time": bad.height})
+    with pytest.raises(ColumnError, match="holds no time that can be read"):
+        Recording.from_frame(bad)

@@ -173,13 +173,14 @@ def verdict_row(
         lives=len(facts.opinions[about.container_id]),
         ahead=None if course is None else ahead(course, lasts, watched_hours),
     )
+    rejected = facts.rejected.get(about.container_id, ())
     situation = Situation(
         row,
         pool,
         growing,
         judged,
-        words.open_question(pool, pattern, cause),
-        rejected=facts.rejected.get(about.container_id, ()),
+        words.open_question(pool, pattern, cause, rejected),
+        rejected=rejected,
         lasts=lasts,
         capped=outlook.capped,
         kills=sum(life.ended == Ending.OOM_KILL for life in facts.lives(containers)),
@@ -513,7 +514,7 @@ def _frames(
 
 def _warn_of_units(findings: pl.DataFrame) -> None:
     """Say it aloud when amounts look like another unit: the shape stands, every amount is wrong."""
-    tiny = findings.filter(pl.col("check") == "tiny_value").unique("container_id", maintain_order=True)
+    tiny = findings.filter(check="tiny_value", rejected=False).unique("container_id", maintain_order=True)
     if tiny.height:
         more = f" ({tiny.height} containers)" if tiny.height > 1 else ""
         warnings.warn(

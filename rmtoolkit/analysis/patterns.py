@@ -613,6 +613,8 @@ def open_verdict(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[
         )
     if piece is not None and piece.estimate is not None and piece.unit == Unit.HOURS:
         yield _wait(piece, kind, gauge=Statistic.NO_LIVE_HEAP in evidence)
+    elif kind == OpenKind.REJECTED:
+        yield Advice("Mend the exporter or its query: no figure of it can be used", because=kind.statistic)
     elif kind == OpenKind.TOO_FEW:
         yield Advice(
             "Record for longer: at least 24 samples of one life, better 200", because=OpenKind.TOO_FEW.statistic
@@ -680,9 +682,13 @@ def _outside() -> Iterator[Advice]:
     )
 
 
+#: Another signal would be seen no better.
+_NOT_SEEN: Final = (OpenKind.TOO_FEW, OpenKind.REJECTED, OpenKind.KILLED)
+
+
 def _missing(evidence: Mapping[str, Evidence], kind: OpenKind) -> Iterator[Advice]:
     """Signals that the source does not give, and that would settle it sooner."""
-    if Statistic.NO_LIVE_HEAP in evidence and kind not in (OpenKind.TOO_FEW, OpenKind.KILLED):
+    if Statistic.NO_LIVE_HEAP in evidence and kind not in _NOT_SEEN:
         yield Advice(
             "Expose jemalloc's figures: a flat live heap settles it at once",
             setting=_GAUGE,
@@ -696,7 +702,7 @@ def _missing(evidence: Mapping[str, Evidence], kind: OpenKind) -> Iterator[Advic
             expected="evidence level 2",
             because=Statistic.NO_RESTARTS,
         )
-    if Statistic.NO_WORK in evidence and kind not in (OpenKind.TOO_FEW, OpenKind.KILLED):
+    if Statistic.NO_WORK in evidence and kind not in _NOT_SEEN:
         yield Advice(
             "Add a counter of the work done: growth for each request does not depend on how busy it was",
             setting='metrics={"http_requests_total": "work_total"} when reading',

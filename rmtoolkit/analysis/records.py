@@ -800,6 +800,7 @@ class OpenKind(StrEnum):
     """What a verdict waits for."""
 
     TOO_FEW = "too_few"
+    REJECTED = "rejected"
     KILLED = "killed"
     RESTARTS_UNKNOWN = "restarts_unknown"
     AT_LIMIT = "at_limit"

@@ -87,11 +87,11 @@ _PATIENCE: Final = 8.0
 _DAY_HOURS: Final = 24.0
 
 
-def open_question(pool: Pool, pattern: Pattern, cause: Cause | None) -> Open:
+def open_question(pool: Pool, pattern: Pattern, cause: Cause | None, rejected: Sequence[Rejected] = ()) -> Open:
     """Find what keeps the verdict open: the doubt that weighs most first."""
     main = pool.main
     if main is None or main.reading is None:
-        return _too_few(pool)
+        return _too_few(pool, rejected)
     row = main.reading
     if pattern == Pattern.AT_LIMIT:
         return Open(OpenKind.AT_LIMIT, "what it would need above the limit is hidden", None)
@@ -155,13 +155,16 @@ def _shape(pool: Pool, main: Opinion, row: Reading) -> Open:
     return Open(OpenKind.SLOWING, why, _at(start, _LONGER * span, span))
 
 
-def _too_few(pool: Pool) -> Open:
+def _too_few(pool: Pool, rejected: Sequence[Rejected]) -> Open:
     main = pool.main
     if pool.kills:
         return Open(OpenKind.KILLED, f"each of {pool.kills} OOM kills came before a trend could show", None)
     if main is None:
-        return Open(OpenKind.TOO_FEW, f"at least {th.FEW_SAMPLES} samples of one life are needed to see a trend", None)
+        why = f"no sample of it can be used, and at least {th.FEW_SAMPLES} of one life show a trend"
+        return Open(OpenKind.TOO_FEW, why, None)
     samples = main.life.samples
+    if rejected and samples >= th.FEW_SAMPLES:
+        return Open(OpenKind.REJECTED, rejected[0].detail.rstrip("."), None)
     cadence = main.life.seconds / (samples - 1) if samples > 1 else None
     until = main.life.start + dt.timedelta(seconds=(th.FEW_SAMPLES - 1) * cadence) if cadence else None
     why = f"there {'is' if samples == 1 else 'are'} {samples}, and at least {th.FEW_SAMPLES} of one life show a trend"
@@ -188,6 +191,7 @@ _HORIZON_WORDS: Final = "90 days"
 #: Why it cannot be decided yet, by the question that is open; the others are of growth and rest that fit equally well.
 _OPEN: Final = {
     OpenKind.TOO_FEW: "there are too few samples",
+    OpenKind.REJECTED: "what was measured cannot be true",
     OpenKind.KILLED: "an OOM kill ends every life before a trend can show",
     OpenKind.AT_LIMIT: "it lies flat at its limit, where growth would not show",
     OpenKind.RESTARTS_UNKNOWN: "the falls may be restarts that hide a leak, or a sawtooth",

@@ -55,8 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(_what_the_system_said(error))
     except KeyboardInterrupt:
         return _fail("stopped.", status=130)
-    except Exception as error:
-        if os.environ.get("RMTOOLKIT_TRACEBACK"):
+    # A panic of polars is no Exception.
+    except BaseException as error:
+        if isinstance(error, SystemExit | GeneratorExit) or os.environ.get("RMTOOLKIT_TRACEBACK"):
             raise
         # Not 1: a script must never take a fault of ours for a leak.
         found = " ".join(f"{type(error).__name__}: {error}".split())[:200]

@@ -374,10 +374,16 @@ def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
     for name in ("limit_bytes", "request_bytes"):
         wrong = (pl.col(name) < LEAST_LIMIT_BYTES) | (pl.col(name) >= ABSURD_BYTES)
         yield _setting(recording, name, "absurd_value", wrong, rejected=True)
-    for name in FOOTPRINTS:
-        tiny = _values(samples, name, "tiny_value", pl.col(name) < LEAST_FOOTPRINT_BYTES)
+    for name in (*FOOTPRINTS, "allocated_bytes"):
+        tiny = _values(samples, name, "tiny_value", pl.col(name) < _least(name))
         if tiny.height:
-            yield tiny.filter(pl.col("count") == pl.col("compared")).with_columns(rejected=pl.lit(value=False))
+            # A scale may be wrong; what is 0 throughout was never measured.
+            yield tiny.filter(pl.col("count") == pl.col("compared")).with_columns(rejected=pl.col("high") == 0)
+
+
+def _least(name: str) -> int:
+    """Give the least that a process has: a heap may be as small as it likes, but for nothing at all."""
+    return LEAST_FOOTPRINT_BYTES if name in FOOTPRINTS else 1
 
 
 def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
@@ -646,8 +652,8 @@ def _amounts(columns: _Columns) -> Flags:
             most = ABSURD_BYTES if name in BYTE_SIGNALS else ABSURD_THREADS
             highest = columns.highest(name)
             bad |= highest >= most
-            if name in FOOTPRINTS:
-                bad |= columns.there[name] & (highest < LEAST_FOOTPRINT_BYTES)
+            if name in (*FOOTPRINTS, "allocated_bytes"):
+                bad |= columns.there[name] & (highest < _least(name))
     return bad
 
 
@@ -822,6 +828,8 @@ def _sentence(row: dict[str, Any]) -> str:
         case "absurd_value":
             unit = "threads" if row["signal"] == "threads" else "bytes"
             said = f"{name} of {row['high']:,.0f} {unit} is no real amount" + (f" ({of})" if row["first"] else "")
+        case "tiny_value" if not row["high"]:
+            said = f"{name} is 0 {of}: no process has so little, and nobody measured it"
         case "tiny_value":
             said = f"{name} never exceeds {row['high']:,.0f} bytes, less than any process needs: is its unit MiB?"
         case "decimal_units" if row["first"] is None:

@@ -25,7 +25,7 @@ def degenerate() -> dict[str, dict[str, list[Any]]]:
         "constant": {"time": minutes, "rss_bytes": [5 * MI] * 200},
         "zeros": {"time": minutes, "rss_bytes": [0] * 200},
         "one_byte": {"time": minutes, "rss_bytes": [1] * 200},
-        "huge": {"time": minutes, "rss_bytes": [(1 << 61) + value for value in range(200)]},
+        "huge": {"time": minutes, "rss_bytes": [(1 << 51) + value for value in range(200)]},
         "zero_then_much": {"time": minutes, "rss_bytes": [0] * 100 + [5 * GI] * 100},
         "one_spike": {"time": minutes, "rss_bytes": [5 * MI] * 150 + [900 * GI] + [5 * MI] * 49},
         "one_instant": {"time": [0] * 200, "rss_bytes": list(range(200))},

@@ -1,0 +1,247 @@
+"""One bad series, container, row or file never takes the rest: the service beside it is judged as without it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import json
+import math
+import re
+import warnings
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+MI: Final = 1 << 20
+T0: Final = 1_795_000_000
+MINUTES: Final = 240
+GOOD: Final = "web-7d9f8b6c5d-x2x7k"
+#: Some waves on a level.
+LEVELS: Final = [200 * MI + (at * 7919 % 97) * 1024 for at in range(MINUTES)]
+USUAL: Final = [T0 + 60 * at for at in range(MINUTES)]
+#: The first and the last second of the calendar, in seconds since 1970.
+YEAR_1, YEAR_9999 = -62_135_596_800, 253_402_300_799
+
+Series = list[tuple[float, float]]
+Fleet = dict[str, Series]
+
+#: What no service measures, as times in seconds and amounts in bytes.
+WORST: Final[dict[str, Series]] = {
+    "zeros": [(time, 0) for time in USUAL],
+    "ones": [(time, 1) for time in USUAL],
+    "zeros and then a lot": [(time, 0 if time < USUAL[100] else 300 * MI) for time in USUAL],
+    "negative": [(time, -5) for time in USUAL],
+    "infinite": [(time, math.inf) for time in USUAL],
+    "no number": [(time, math.nan) for time in USUAL],
+    "exabytes": [(time, 2.0**62) for time in USUAL],
+    "beyond 64 bits": [(time, 1e300) for time in USUAL],
+    "petabytes that rise": [(time, at * 2.0**44) for at, time in enumerate(USUAL)],
+    "one row in the year 9999": [*((time, 200 * MI) for time in USUAL), (YEAR_9999, 200 * MI)],
+    "only the year 9999": [(YEAR_9999, 200 * MI)],
+    "only the year 1": [(YEAR_1 + 60 * at, 200 * MI) for at in range(99)],
+    "years 1 and 9999": [(YEAR_1, 200 * MI), (YEAR_9999, 200 * MI)],
+    "from year 1 to year 9999": [(YEAR_1 + (YEAR_9999 - YEAR_1) // 99 * at, 200 * MI) for at in range(99)],
+    "the ends of 64 bits": [(-(2.0**62) / 1000, MI), *((time, 200 * MI) for time in USUAL), (2.0**62 / 1000, MI)],
+    "one instant": [(T0, 200 * MI + at) for at in range(99)],
+}
+#: Of these no reader makes a series.
+UNSOUND: Final = set(WORST) - {
+    *("ones", "zeros and then a lot", "one row in the year 9999", "from year 1 to year 9999", "the ends of 64 bits"),
+}
+
+
+def stamp(seconds: float) -> str:
+    """An instant as RFC 3339 writes it; what has no date is the last or the first one."""
+    bounded = min(max(seconds, YEAR_1), YEAR_9999)
+    moment = dt.datetime(1, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=bounded - YEAR_1)
+    return moment.isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
+
+
+#: The good series alone, and beside all that is bad.
+ALONE: Final[Fleet] = {GOOD: list(zip(USUAL, LEVELS, strict=True))}
+BESIDE: Final[Fleet] = ALONE | {f"{name.replace(' ', '-')}-7d9f8b6c5d-x2x7k": series for name, series in WORST.items()}
+
+
+def labels(name: str) -> dict[str, str]:
+    """Labels of a series of Prometheus."""
+    return {"__name__": "container_memory_working_set_bytes", "namespace": "shop", "pod": name, "container": "app"}
+
+
+def matrix(folder: Path, fleet: Fleet) -> None:
+    """An answer of `query_range`."""
+    result = [
+        {"metric": labels(name), "values": [[time, f"{value:.17g}"] for time, value in series]}
+        for name, series in fleet.items()
+    ]
+    answer = {"status": "success", "data": {"resultType": "matrix", "result": result}}
+    (folder / "range.json").write_text(json.dumps(answer))
+
+
+def exported(folder: Path, fleet: Fleet) -> None:
+    """What VictoriaMetrics exports."""
+    lines = [
+        {"metric": labels(name), "values": [v for _, v in series], "timestamps": [round(1000 * t) for t, _ in series]}
+        for name, series in fleet.items()
+    ]
+    (folder / "export.jsonl").write_text("\n".join(json.dumps(line) for line in lines).replace("NaN", "null"))
+
+
+def by_time(fleet: Fleet) -> Iterator[tuple[float, list[tuple[str, float]]]]:
+    """What was measured at each instant, in the order of the file."""
+    found: dict[float, list[tuple[str, float]]] = {}
+    for name, series in fleet.items():
+        for time, value in series:
+            found.setdefault(time, []).append((name, value))
+    yield from sorted(found.items())
+
+
+def kubectl(folder: Path, fleet: Fleet) -> None:
+    """A log of `kubectl top pod --containers` with dates."""
+    lines = []
+    for time, rows in by_time(fleet):
+        lines += [stamp(time), "POD NAME CPU(cores) MEMORY(bytes)"]
+        lines += [f"{name} app 3m {min(value, 2.0**63) / MI:.0f}Mi" for name, value in rows]
+    (folder / "top.log").write_text("\n".join(lines) + "\n")
+
+
+def metrics(folder: Path, fleet: Fleet) -> None:
+    """Answers of `metrics.k8s.io`, one a line."""
+    lines = []
+    for time, rows in by_time(fleet):
+        items = [
+            {
+                "metadata": {"name": name, "namespace": "shop"},
+                "timestamp": stamp(time),
+                "window": "15s",
+                "containers": [{"name": "app", "usage": {"cpu": "3m", "memory": f"{value / 1024:.0f}Ki"}}],
+            }
+            for name, value in rows
+        ]
+        lines.append(json.dumps({"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "items": items}))
+    (folder / "metrics.jsonl").write_text("\n".join(lines))
+
+
+def docker(folder: Path, fleet: Fleet) -> None:
+    """Answers of Docker's API, one a line."""
+    lines = [
+        json.dumps(
+            {
+                "id": hashlib.sha256(name.encode()).hexdigest(),
+                "name": f"/{name}",
+                "read": stamp(time),
+                "memory_stats": {"usage": value, "limit": 512 * MI, "stats": {"inactive_file": 0}},
+            }
+        )
+        for time, rows in by_time(fleet)
+        for name, value in rows
+    ]
+    (folder / "stats.jsonl").write_text("\n".join(lines))
+
+
+def table(fleet: Fleet, *, ms: bool) -> pl.DataFrame:
+    """Both series as a table."""
+    rows = [
+        (("shop", name, "app"), round(1000 * time) if ms else time, float(value))
+        for name, series in fleet.items()
+        for time, value in series
+    ]
+    about = pl.DataFrame([names for names, *_ in rows], schema=["namespace", "pod", "container"], orient="row")
+    return about.with_columns(
+        pl.Series("time", [time for _, time, _ in rows], dtype=pl.Int64 if ms else pl.Float64),
+        pl.Series("working_set_bytes", [value for *_, value in rows]),
+    )
+
+
+def csv(folder: Path, fleet: Fleet) -> None:
+    """A table in CSV."""
+    table(fleet, ms=False).write_csv(folder / "table.csv")
+
+
+def csv_of_dates(folder: Path, fleet: Fleet) -> None:
+    """A table in CSV whose times are written out."""
+    named = table(fleet, ms=False)
+    named.with_columns(time=pl.Series([stamp(time) for time in named["time"]])).write_csv(folder / "dates.csv")
+
+
+def parquet(folder: Path, fleet: Fleet) -> None:
+    """A table in Parquet."""
+    stamped = table(fleet, ms=True).with_columns(pl.col("time").cast(pl.Datetime("ms")).dt.replace_time_zone("UTC"))
+    stamped.write_parquet(folder / "table.parquet")
+
+
+def lake(folder: Path, fleet: Fleet) -> None:
+    """A lake."""
+    parquet(folder, fleet)
+    with pytest.warns(RmtoolkitWarning) if len(fleet) > 1 else contextlib.nullcontext():
+        rm.Lake(folder / "lake").append(rm.read(folder / "table.parquet"))
+    (folder / "table.parquet").unlink()
+
+
+MAKERS: Final = (matrix, exported, kubectl, metrics, docker, csv, csv_of_dates, parquet, lake)
+
+
+def judged(folder: Path) -> pl.DataFrame:
+    """The rows of what a folder holds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = rm.assess(rm.read(folder), now=dt.datetime.fromtimestamp(USUAL[-1], dt.UTC)).workloads
+    # KRR looks at the two weeks before the last sample of all.
+    return found.drop("workload_id", "container_id", "krr_limit_bytes")
+
+
+def same(found: object, expected: object) -> bool:
+    """Equal, up to the rounding of sums that were taken together with others."""
+    if isinstance(found, float) and isinstance(expected, float):
+        return math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-9)
+    if isinstance(found, dict) and isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(same(found[name], expected[name]) for name in found)
+    if isinstance(found, list) and isinstance(expected, list):
+        return len(found) == len(expected) and all(map(same, found, expected))
+    return found == expected
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_bad_series_leave_their_neighbour_alone(make: Callable[[Path, Fleet], None], tmp_path: Path) -> None:
+    """Whatever other containers report, the row of a service is the one that it has alone; theirs say why."""
+    rows = []
+    for name, fleet in (("alone", ALONE), ("beside", BESIDE)):
+        (tmp_path / name).mkdir()
+        make(tmp_path / name, fleet)
+        rows.append({str(row["workload"]).split("-7d9f")[0]: row for row in judged(tmp_path / name).rows(named=True)})
+    expected, row = rows[0]["web"], rows[1].pop("web")
+    assert {name: (row[name], expected[name]) for name in row if not same(row[name], expected[name])} == {}
+    unsound = {name.replace(" ", "-") for name in UNSOUND}
+    said = {name: (row["verdict"], row["explanation"]) for name, row in rows[1].items() if name in unsound}
+    assert len(said) > 1
+    for verdict, why in said.values():
+        assert verdict == "inconclusive"
+        assert re.search(r"can(not)? be (true|used)|[Tt]here (is|are only) \d", why), why
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"time": pl.lit(1 << 62).cast(pl.Datetime("ms", "UTC"))},
+        {"working_set_bytes": pl.lit(1 << 62)},
+        {"working_set_bytes": pl.lit(-1, pl.Int64)},
+    ],
+    ids=["times", "amounts", "negative"],
+)
+def test_a_stored_recording_that_cannot_be_is_left_out_by_name(fault: dict[str, pl.Expr], tmp_path: Path) -> None:
+    """No reader made it: it is refused in one line, and in a folder the other one is read."""
+    good = rm.Recording.from_frame(table(ALONE, ms=False))
+    good.write(tmp_path / "good.parquet")
+    rm.Recording(good.containers, good.samples.with_columns(**fault)).write(tmp_path / "bad.parquet")
+    with pytest.raises(ReadError, match=r"bad\.parquet.*that cannot be"):
+        rm.read_recording(tmp_path / "bad.parquet")
+    with pytest.warns(RmtoolkitWarning, match="1 of 2 files could not be read: bad.parquet"):
+        assert rm.read(tmp_path).samples.equals(good.samples)
