@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ from rmtoolkit.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -612,6 +613,46 @@ def asked_window(
 def ends_early(begin: dt.datetime, stop: dt.datetime) -> RmtoolkitError:
     """Say that a window is none."""
     return RmtoolkitError(f"The window ends ({stop.isoformat()}) before it starts ({begin.isoformat()}).")
+
+
+#: Without a marker of its end, `query_range` repeats a series' last value for this long.
+LOOKBACK_MILLISECONDS: Final = 300_000
+#: Series of two containers of one name in one pod overlap no longer than that, give or take a scrape.
+HANDOVER_MILLISECONDS: Final = LOOKBACK_MILLISECONDS + 60_000
+#: Two looks at one container see values that lie between each other's, give or take this share.
+_TOLERANCE: Final = 0.02
+_SAME_SHARE: Final = 0.5
+
+
+def contradict(
+    times: NDArray[np.int64], values: NDArray[np.float64], others: NDArray[np.int64], theirs: NDArray[np.float64]
+) -> bool:
+    """Tell whether most values of the other series lie outside of what the first one says around the same time."""
+    first, last = max(times[0], others[0]), min(times[-1], others[-1])
+    if last - first <= HANDOVER_MILLISECONDS:
+        return False
+    inside = (others >= first) & (others <= last)
+    place = np.minimum(np.searchsorted(times, others[inside]), len(times) - 1)
+    before, after, said = values[np.maximum(place - 1, 0)], values[place], theirs[inside]
+    slack = _TOLERANCE * np.maximum(before, after)
+    near = (said >= np.minimum(before, after) - slack) & (said <= np.maximum(before, after) + slack)
+    return bool(np.mean(near) < _SAME_SHARE)
+
+
+def any_contradicts(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> bool:
+    """Tell whether series of one name contradict the longest of them; times rise."""
+    first, *others = sorted(parts, key=lambda part: -len(part[0]))
+    return any(contradict(*first, *other) for other in others)
+
+
+def place_names(sources: Iterable[str]) -> dict[str, str]:
+    """Name sources by the first part of their path in which they differ."""
+    distinct = list(dict.fromkeys(sources))
+    paths = [PurePath(source).parts for source in distinct]
+    same = next((place for place, parts in enumerate(zip(*paths, strict=False)) if len(set(parts)) > 1), 0)
+    shown = [parts[same] if same < len(parts) else source for parts, source in zip(paths, distinct, strict=True)]
+    short = [name.split(".")[0] or name for name in shown]
+    return dict(zip(distinct, short if len(set(short)) == len(set(shown)) else shown, strict=True))
 
 
 def run_starts(column: pl.Series) -> NDArray[np.int64]:

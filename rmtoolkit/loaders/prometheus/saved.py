@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -28,7 +29,16 @@ from rmtoolkit.loaders.prometheus._decode import (
     tidy,
 )
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
-from rmtoolkit.loaders.prometheus._metrics import FACTS, NO_NAME, NO_USE, POD_ROLES, check_overrides, describe, is_known
+from rmtoolkit.loaders.prometheus._metrics import (
+    FACTS,
+    NO_NAME,
+    NO_USE,
+    POD_ROLES,
+    check_overrides,
+    describe,
+    is_known,
+    spelled,
+)
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SIGNALS, Report
 
@@ -73,9 +83,15 @@ class NothingUsableError(RmtoolkitError):
 
 
 def to_recording(
-    decoded: Decoded, *, metrics: Mapping[str, str], workload_pattern: str | None, report: Report
+    decoded: Decoded,
+    *,
+    metrics: Mapping[str, str],
+    labels: Mapping[str, str] | None,
+    workload_pattern: str | None,
+    report: Report,
 ) -> Recording:
     """Make a recording of decoded series."""
+    decoded = replace(decoded, labels=spelled(decoded.labels, labels, metrics))
     decoded, markers = without_markers(tidy(decoded))
     described = describe(decoded.labels, metrics)
     if not described.table.height:
@@ -94,8 +110,6 @@ def to_recording(
         seen[entity] = seen[entity]._replace(ended=time)
     kept = placed.containers.with_row_index("entity")
     present = set(placed.table["role"].unique())
-    if lost := placed.left_out[_merge.NOT_MERGED]:
-        warn(f"Not merged: {counted(lost, _merge.NOT_MERGED)}. Of each the longest series is used.")
     told = {name for name, (roles, _) in _SOUGHT.items() if not present.isdisjoint(roles)}
     told |= {"versions"} if images else set()
     left_out = decoded.left_out + described.left_out + placed.left_out + merged.left_out
@@ -276,6 +290,7 @@ def read_prometheus(
     path: PathLike | Iterable[PathLike],
     *,
     metrics: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
     workload_pattern: str | None = None,
 ) -> Recording:
     """Read saved answers of Prometheus, VictoriaMetrics, Thanos, Mimir and their like.
@@ -292,6 +307,9 @@ def read_prometheus(
     metrics
         What metrics mean that are not known: metric name to signal, for example
         ``{"http_requests_total": "work_total", "app_heap_bytes": "allocated_bytes"}``. Goes before what is known.
+    labels
+        What labels tell that are not known: ``{"k8s_ns": "namespace", "box": "node"}``. There are `cluster`,
+        `namespace`, `pod`, `container`, `pod_uid`, `node` and `workload`. Goes before what is known.
     workload_pattern
         Regular expression with a group ``workload`` that reads the owner from a pod's name, where the data
         hold no owners.
@@ -350,7 +368,9 @@ def read_prometheus(
         partial=tuple(str(error) for error in unread.values()),
     )
     try:
-        recording = to_recording(decoded, metrics=overrides, workload_pattern=workload_pattern, report=report)
+        recording = to_recording(
+            decoded, metrics=overrides, labels=labels, workload_pattern=workload_pattern, report=report
+        )
     except NothingUsableError as error:
         raise _nothing_usable(files, error) from error
     check_samples(recording, quote_path(files[0]) + (f" and {len(files) - 1:,} more" if len(files) > 1 else ""))
