@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.exceptions import RmtoolkitWarning
 from rmtoolkit.loaders.prometheus._decode import TWICE
 from rmtoolkit.loaders.prometheus._merge import (
     OLD_LIFE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -221,7 +221,8 @@ def docker(values: list[int], at: float) -> bytes:
 def docker_json(values: list[int], at: float) -> bytes:
     """Lines of `docker stats --format json` with times in front."""
     return "\n".join(
-        f'{T0 + at + STEP * index:.0f} {{"Name":"db","ID":"{int(at) % 10:012x}","MemUsage":"{value / MIB:.1f}MiB / 15.5GiB"}}'
+        f"{T0 + at + STEP * index:.0f} "
+        + json.dumps({"Name": "db", "ID": f"{int(at) % 10:012x}", "MemUsage": f"{value / MIB:.1f}MiB / 15.5GiB"})
         for index, value in enumerate(values)
     ).encode()
 

@@ -42,7 +42,7 @@ _POD_LEVEL: Final = "pod"
 
 
 class _Style(NamedTuple):
-    """How labels are called: as usual, renamed by a scrape without honor_labels, and before Kubernetes 1.16."""
+    """How labels are called: as usual, renamed by a scrape without honor_labels, before Kubernetes 1.16, by others."""
 
     namespace: str
     pod: str
@@ -53,6 +53,10 @@ _STYLES: Final = (
     _Style("namespace", "pod", "container"),
     _Style("exported_namespace", "exported_pod", "exported_container"),
     _Style("namespace", "pod_name", "container_name"),
+    _Style("k8s_namespace_name", "k8s_pod_name", "k8s_container_name"),
+    _Style("namespace_name", "pod_name", "container_name"),
+    _Style("kubernetes_namespace", "kubernetes_pod_name", "kubernetes_container_name"),
+    _Style("namespace", "alloc_id", "task"),
 )
 
 #: Of these one tells how often its family is scraped.
