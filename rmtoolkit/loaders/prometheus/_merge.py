@@ -387,7 +387,7 @@ _NAMING: Final = frozenset(
     (
         *("__name__", "image", "image_id", "pod_ip", "container_id"),
         *(label for name in ("namespace", "pod", "container") for label in LABELS[name]),
-        *("exported_pod", "exported_container"),
+        *("exported_pod", "exported_container", "k8s_pod_name", "k8s_container_name"),
     )
 )
 #: Where nothing else differs, these do, the best first: machine, exporter, replica, the container's own ids. A pod may
@@ -405,10 +405,19 @@ class _Pair(NamedTuple):
     labels: frozenset[str]
 
 
-def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | None) -> Placed:
-    """Find the container of each series; those of one name that overlap with other values are parted by a label."""
+def tell_apart(
+    table: pl.DataFrame, decoded: Decoded, workload_pattern: str | None, parting: list[str] | None = None
+) -> Placed:
+    """Find the container of each series; those of one name that overlap with other values are parted by a label.
+
+    What parts them stands in `parting` afterwards; what stands there already parts again, so that names stay.
+    """
     notes: list[str] = []
     placed = identify_containers(table, decoded.labels, workload_pattern)
+    parting = [] if parting is None else parting
+    for label in parting:
+        table = _parted(table, placed, decoded.labels, label, set())
+        placed = identify_containers(table, decoded.labels, workload_pattern)
     for _ in range(_MOST_ROUNDS):
         pairs = list(_contradictions(placed.table, decoded))
         counts = Counter(label for pair in pairs for label in pair.labels)
@@ -418,6 +427,7 @@ def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | No
         label = min(counts, key=lambda label: (places.get(label, 0), -counts[label], label))
         entities = {pair.entity for pair in pairs if label in pair.labels}
         table = _parted(table, placed, decoded.labels, label, entities)
+        parting += [label] if label not in (*_LAST, *parting) else []
         containers = count(len(entities), "container")
         notes.append(
             f"{containers} of one name whose series overlap in time with other values: told apart by "
@@ -469,10 +479,10 @@ def _parted(
     table: pl.DataFrame, placed: Placed, labels: list[dict[str, str]], label: str, entities: set[int]
 ) -> pl.DataFrame:
     """Let a label stand as cluster, or behind it."""
-    value = pl.Series([_value(labels[series], label) or None for series in table["series"]], dtype=pl.String)
+    said = pl.lit(pl.Series([_value(labels[series], label) or None for series in table["series"]], dtype=pl.String))
     mine = placed.table.filter(pl.col("entity").is_in(list(entities)), pl.col("level") == "container")["series"]
     is_mine = pl.col("series").is_in(mine.implode())
     # Where others have the label, a container without it is not theirs.
-    value = pl.coalesce(pl.lit(value), pl.when(is_mine).then(pl.lit(f"no {label}")))
+    value = pl.coalesce(said, pl.when(is_mine).then(pl.lit(f"no {label}")))
     cluster = pl.concat_str("cluster", value, separator="/", ignore_nulls=True)
     return table.with_columns(cluster=pl.when(is_mine | pl.lit(label not in _LAST)).then(cluster).otherwise("cluster"))

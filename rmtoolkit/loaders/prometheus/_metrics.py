@@ -211,9 +211,9 @@ def spelled(
     found: list[dict[str, str]] = []
     for given in labels:
         one = dict(given)
-        told = {place: one[label] for label, place in places.items() if one.get(label)}
-        if told:
-            one = {label: value for label, value in one.items() if label.removeprefix("exported_") not in told} | told
+        if told := {place: one[label] for label, place in places.items() if one.get(label)}:
+            other = {f"exported_{place}" for place in told} | {f"k8s_{place}_name" for place in told}
+            one = {label: value for label, value in one.items() if label not in other} | told
         if any("." in label for label in one) or "." in one.get("__name__", ""):
             one = {label.replace(".", "_"): value for label, value in one.items()}
             name = one.get("__name__", "")
@@ -272,17 +272,14 @@ _SHOWN_NAMES: Final = 8
 
 #: Labels in which an identity may stand, the best place first; dots of OpenTelemetry's names are underscores here.
 LABELS: Final[Mapping[str, tuple[str, ...]]] = {
-    "cluster": ("exported_cluster", "cluster", "k8s_cluster_name", "cluster_name"),
+    "cluster": ("exported_cluster", "k8s_cluster_name", "cluster", "cluster_name"),
     "namespace": (
-        *("exported_namespace", "namespace", "k8s_namespace_name", "kubernetes_namespace", "namespace_name"),
+        *("exported_namespace", "k8s_namespace_name", "namespace", "kubernetes_namespace", "namespace_name"),
         "container_label_io_kubernetes_pod_namespace",
     ),
-    "pod": (
-        *("pod", "pod_name", "k8s_pod_name", "kubernetes_pod_name", "alloc_id"),
-        "container_label_io_kubernetes_pod_name",
-    ),
+    "pod": ("pod", "pod_name", "kubernetes_pod_name", "alloc_id", "container_label_io_kubernetes_pod_name"),
     "container": (
-        *("container", "container_name", "k8s_container_name", "kubernetes_container_name", "task", "groupname"),
+        *("container", "container_name", "kubernetes_container_name", "task", "groupname"),
         *("process_executable_name", "container_label_io_kubernetes_container_name"),
     ),
     "pod_uid": ("uid", "pod_uid", "k8s_pod_uid", "container_label_io_kubernetes_pod_uid"),
@@ -292,6 +289,9 @@ LABELS: Final[Mapping[str, tuple[str, ...]]] = {
         *("container_label_com_docker_compose_service", "container_label_com_docker_swarm_service_name"),
     ),
 }
+#: These are said by an exporter of another pod.
+_TOLD_POD: Final = ("exported_pod", "k8s_pod_name")
+_TOLD_CONTAINER: Final = ("exported_container", "k8s_container_name")
 REPLICA_LABELS: Final = ("prometheus_replica", "replica", "__replica__", "prometheus")
 SOURCE_LABELS: Final = ("job", "metrics_path", "endpoint", "service", "instance")
 
@@ -378,12 +378,18 @@ def _identified(
         image=first_of(["image"]),
         image_id=first_of(["image_id"]),
         reason=first_of(["reason"]),
-        # honor_labels=false: what the exporter said is "exported_…", and "pod" is the exporter's own.
+        # honor_labels=false: what the exporter said is "exported_…", and "pod" is the exporter's own. So it is of a
+        # collector of OpenTelemetry, which says "k8s_…" of others.
         pod=pl.when(first_of(["exported_namespace"]).is_null()).then(first_of(LABELS["pod"])),
-        container=pl.when(first_of(["exported_pod"]).is_null()).then(first_of(LABELS["container"])),
+        told_pod=first_of(_TOLD_POD),
     ).with_columns(
-        pod=pl.coalesce(first_of(["exported_pod"]), "pod"),
-        container=pl.coalesce(first_of(["exported_container"]), "container"),
+        pod=pl.coalesce("told_pod", "pod"),
+        container=pl.coalesce(
+            first_of(_TOLD_CONTAINER),
+            pl.when(pl.col("told_pod").is_null() | (pl.col("told_pod") == pl.col("pod"))).then(
+                first_of(LABELS["container"])
+            ),
+        ),
     )
     # Without Kubernetes, cAdvisor names a container by `name` alone; Podman's exporter by an id, whose name is a fact.
     is_podman = pl.col("name").str.starts_with("podman_")
@@ -408,7 +414,7 @@ def _identified(
         life=pl.when(pl.col("family") != "kube").then(pl.coalesce("id", pl.when(cgroup).then("docker"))),
         workload_kind=pl.col("workload_kind").replace_strict(_KINDS_SERIES, default=None, return_dtype=pl.String()),
         fact=pl.when(pl.col("role") == "image").then(None).otherwise("reason"),
-    ).drop("id", "docker", "reason")
+    ).drop("id", "docker", "reason", "told_pod")
 
 
 #: What recording rules call the kinds of owners.

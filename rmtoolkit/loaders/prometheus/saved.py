@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from rmtoolkit._tables import LOOKBACK_MILLISECONDS
 from rmtoolkit._workloads import Image, releases, version_of
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
 from rmtoolkit.loaders._files import check_samples, counted, find_files, read_bytes
@@ -89,6 +90,7 @@ def to_recording(
     labels: Mapping[str, str] | None,
     workload_pattern: str | None,
     report: Report,
+    parting: list[str] | None = None,
 ) -> Recording:
     """Make a recording of decoded series."""
     decoded = replace(decoded, labels=spelled(decoded.labels, labels, metrics))
@@ -96,7 +98,7 @@ def to_recording(
     described = describe(decoded.labels, metrics)
     if not described.table.height:
         raise NothingUsableError(decoded.left_out + described.left_out)
-    placed = _merge.tell_apart(described.table, decoded, workload_pattern)
+    placed = _merge.tell_apart(described.table, decoded, workload_pattern, parting)
     if not placed.containers.height:
         raise NothingUsableError(decoded.left_out + described.left_out + Counter({ABOUT_PODS: placed.table.height}))
     table = _grouped(placed.table)
@@ -270,7 +272,7 @@ def _events(
             # A new pod's version is told a little later than its memory: both began together.
             begun = seen[entity].first if number == 0 else None
             ran.append(Image(entity, tuple(workload), version, first if begun is None else begun, last))
-    released = releases(ran, _merge.LOOKBACK_MILLISECONDS)
+    released = releases(ran, LOOKBACK_MILLISECONDS)
     rows += [(container, time, "release", None, version) for container, time, version in released]
     return pl.DataFrame(rows, schema=EVENTS, orient="row")
 
