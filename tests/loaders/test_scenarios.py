@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.exceptions import RmtoolkitWarning
+from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from tests.loaders.conftest import T0
 from tests.loaders.xor_chunks import streamed
 
@@ -279,3 +280,147 @@ def test_files_of_one_cluster_are_one_recording(tmp_path: Path, form: str) -> No
         recording = rm.read(tmp_path)
     assert recording.containers.height == 1
     assert recording.containers["cluster"].to_list() == [None]
+
+
+class Sheet(NamedTuple):
+    """A table as people write it: its head, how a cell of time and one of memory look, and the truth."""
+
+    head: str
+    row: Callable[[int, int], str]  # seconds since 1970 and bytes
+    truth: str | tuple[str, str]  # the signal, and that all values are those of LEAK; or what the error says
+    options: Mapping[str, Any] = {}
+
+
+def iso(seconds: int) -> str:
+    """A time as ISO 8601 has it, in UTC."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def day_first(seconds: int) -> str:
+    """18/11/2026 11:06:40."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%d/%m/%Y %H:%M:%S")
+
+
+def german(number: float) -> str:
+    """1.234.567,5."""
+    return f"{number:,.1f}".replace(",", "_").replace(".", ",").replace("_", ".")
+
+
+SHEETS = {
+    "bytes": Sheet("time,rss_bytes", lambda t, b: f"{iso(t)},{b}", "rss_bytes"),
+    "capitals": Sheet("Time,RSS_Bytes", lambda t, b: f"{iso(t)},{b}", "rss_bytes"),
+    "rss_kb": Sheet("time,rss_kb", lambda t, b: f"{iso(t)},{b >> 10}", "rss_bytes"),
+    "RSS (KB)": Sheet("time,RSS (KB)", lambda t, b: f"{iso(t)},{b >> 10}", "rss_bytes"),
+    "rss(KiB)": Sheet("time,rss(KiB)", lambda t, b: f"{iso(t)},{b >> 10}", "rss_bytes"),
+    "mem_gb": Sheet("time,mem_gb", lambda t, b: f"{iso(t)},{b / 2**30!r}", "working_set_bytes"),
+    "Memory [MiB]": Sheet("time,Memory [MiB]", lambda t, b: f"{iso(t)},{b >> 20}", "working_set_bytes"),
+    "memoryMB": Sheet("timestamp,memoryMB", lambda t, b: f"{t},{b >> 20}", "working_set_bytes"),
+    "rss in KiB, not said": Sheet("time,rss", lambda t, b: f"{iso(t)},{b >> 10}", "rss_bytes"),
+    "RSS in KiB, not said": Sheet("time,RSS", lambda t, b: f"{iso(t)},{b >> 10}", "rss_bytes"),
+    "rss in bytes, not said": Sheet("time,rss", lambda t, b: f"{iso(t)},{b}", "rss_bytes"),
+    "memory in MiB, not said": Sheet("time,memory", lambda t, b: f"{iso(t)},{b >> 20}", "working_set_bytes"),
+    "two units as likely": Sheet("time,rss", lambda t, b: f"{iso(t)},{b // 30}", ("does not say its unit", "rss_kib")),
+    "semicolons and commas": Sheet(
+        "time;memory_mib", lambda t, b: f"{iso(t)};{b / MIB:.1f}".replace(".", ","), "working_set_bytes"
+    ),
+    "points between thousands": Sheet("time;rss_kib", lambda t, b: f"{iso(t)};{german(b / 1024)}", "rss_bytes"),
+    "commas between thousands": Sheet("time,rss_bytes", lambda t, b: f'{iso(t)},"{b:,}"', "rss_bytes"),
+    "a thousand or a fraction": Sheet(
+        "time;rss_kib", lambda t, b: f"{iso(t)};{b >> 20},000", ("may be a thousand or a fraction", "write a point")
+    ),
+    "units in cells": Sheet("time,memory", lambda t, b: f"{iso(t)},{b >> 20} MiB", "working_set_bytes"),
+    "units of Kubernetes": Sheet("time,pod,memory", lambda t, b: f"{iso(t)},db-0,{b >> 10}Ki", "working_set_bytes"),
+    "day first": Sheet("time,rss_bytes", lambda t, b: f"{day_first(t)},{b}", "rss_bytes"),
+    "day or month first": Sheet(
+        "time,rss_bytes",
+        lambda t, b: f"{day_first(t - 10 * 86_400)},{b}",
+        ("day and month cannot be mixed up", "ISO dates"),
+    ),
+    "local time": Sheet(
+        "time,rss_bytes",
+        lambda t, b: f"{iso(t + 3600).removesuffix('Z').replace('T', ' ')},{b}",
+        "rss_bytes",
+        {"timezone": "Europe/Berlin"},
+    ),
+    "a day and a clock": Sheet("date,time,rss_bytes", lambda t, b: f"{iso(t)[:10]},{iso(t)[11:19]},{b}", "rss_bytes"),
+    "milliseconds": Sheet("ts\trss_bytes", lambda t, b: f"{t}000\t{b}", "rss_bytes"),
+    "a head that nobody knows": Sheet("time,foo", lambda t, b: f"{iso(t)},{b}", ("no memory column", "metrics={")),
+    "pods and a head that nobody knows": Sheet(
+        "time,pod,foo", lambda t, b: f"{iso(t)},db-0,{b >> 10}", ("no memory column", "metrics={")
+    ),
+    "a head that is told": Sheet(
+        "time,foo,box",
+        lambda t, b: f"{iso(t)},{b},db-0",
+        "rss_bytes",
+        {"metrics": {"foo": "rss_bytes"}, "labels": {"box": "pod"}},
+    ),
+    "Grafana, a column a series": Sheet(
+        '"Time","container_memory_rss{container=""db"", namespace=""shop"", pod=""db-0""}"',
+        lambda t, b: f"{iso(t)[:19].replace('T', ' ')},{b}",
+        "anon_bytes",
+    ),
+    "Grafana, for spreadsheets": Sheet(
+        'sep=,\n"Time","container_memory_rss{container=""db"", namespace=""shop"", pod=""db-0""}"',
+        lambda t, b: f"{iso(t)[:19].replace('T', ' ')},{b >> 20} MiB",
+        "anon_bytes",
+    ),
+    "Grafana, labels without a metric": Sheet(
+        '"Time","{container=""db"", namespace=""shop"", pod=""db-0""}"',
+        lambda t, b: f"{iso(t)[:19].replace('T', ' ')},{b}",
+        ("do not say which metric", "metrics={"),
+    ),
+    "Grafana, a row a sample": Sheet(
+        '"Time","Value","namespace","pod","container"',
+        lambda t, b: f"{t}000,{b},shop,db-0,db",
+        ("no memory column", "metrics={"),
+    ),
+    "Grafana, a row a sample, told": Sheet(
+        '"Time","Value","namespace","pod","container"',
+        lambda t, b: f"{t}000,{b},shop,db-0,db",
+        "anon_bytes",
+        {"metrics": {"Value": "anon_bytes"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("sheet", SHEETS)
+def test_a_table_is_read_right_or_not_at_all(tmp_path: Path, sheet: str, encoding: str) -> None:
+    """Units, times, commas and heads: every value as it was, or an error that says what to do."""
+    head, row, truth, options = SHEETS[sheet]
+    file = tmp_path / "week.csv"
+    lines = (row(T0 + STEP * index, value) for index, value in enumerate(LEAK))
+    file.write_text("\r\n".join([head, *lines]) + "\r\n", encoding)
+    if isinstance(truth, tuple):
+        with pytest.raises(RmtoolkitError) as caught:
+            rm.read(file, **options)
+        assert all(words in str(caught.value) for words in truth)
+        return
+    recording = rm.read(file, **options)
+    assert levels(recording, truth) == [LEAK]
+    assert recording.samples["time"].dt.epoch("s").to_list() == [T0 + STEP * index for index in range(len(LEAK))]
+
+
+@pytest.mark.parametrize("column", ["node", "host", "region", "site"])
+@pytest.mark.parametrize("at", [0, 7], ids=["at the same instants", "between"])
+def test_a_column_tells_containers_apart(tmp_path: Path, column: str, at: int) -> None:
+    """Two hosts in one table, whose containers have one name: a leak and a flat one, told apart by their column."""
+    rows = [
+        f"{T0 + shift + STEP * index},db,{name},{value}"
+        for name, values, shift in (("eu", FLAT, 0), ("us", LEAK, at))
+        for index, value in enumerate(values)
+    ]
+    (tmp_path / "a.csv").write_text("\n".join([f"time,container,{column},rss_bytes", *rows]))
+    recording = rm.read(tmp_path / "a.csv")
+    assert levels(recording, "rss_bytes") == [FLAT, LEAK]
+    assert recording.containers["cluster"].to_list() == ["eu", "us"]
+
+
+def test_a_column_that_only_marks_rows_tells_nothing_apart(tmp_path: Path) -> None:
+    """A state that follows from the value is no second container."""
+    rows = [
+        f"{T0 + STEP * index},db,{'high' if index % 20 > 12 else 'low'},{(400 if index % 20 > 12 else 100) * MIB}"
+        for index in range(100)
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(["time,container,state,rss_bytes", *rows]))
+    assert rm.read(tmp_path / "a.csv").containers.height == 1

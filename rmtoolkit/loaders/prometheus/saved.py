@@ -26,6 +26,7 @@ from rmtoolkit.loaders.prometheus._decode import (
     NOT_UTF8,
     ODD_LABELS,
     TRUNCATED,
+    Decoded,
     Decoder,
     tidy,
 )
@@ -47,8 +48,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from rmtoolkit.loaders._files import PathLike
-    from rmtoolkit.loaders.prometheus._decode import Decoded
 
 
 UNSAMPLED: Final = "containers without a memory sample (only kube-state-metrics knows them)"
@@ -377,6 +379,40 @@ def read_prometheus(
         raise _nothing_usable(files, error) from error
     check_samples(recording, quote_path(files[0]) + (f" and {len(files) - 1:,} more" if len(files) > 1 else ""))
     _warn_of(recording.report)
+    return recording
+
+
+def read_series(
+    series: Sequence[tuple[dict[str, str], NDArray[np.int64], NDArray[np.float64]]],
+    file: Path,
+    *,
+    metrics: Mapping[str, str] | None,
+    labels: Mapping[str, str] | None,
+    workload_pattern: str | None,
+) -> Recording:
+    """Make a recording of the series of a file, labels, times in milliseconds and values, as of a saved answer."""
+    overrides = check_overrides(metrics)
+    stem = _METRIC.match(file.name)
+    name = {"__name__": stem[0]} if stem and is_known(stem[0], overrides) else {}
+    decoded = Decoded(
+        [{**name, **one} for one, *_ in series],
+        [str(file)] * len(series),
+        np.array([len(times) for _, times, _ in series], np.int64),
+        np.concatenate([times for _, times, _ in series]).astype(np.int64),
+        np.concatenate([values for *_, values in series]).astype(np.float64),
+        *([], [], Counter()),
+    )
+    try:
+        recording = to_recording(
+            decoded.where(decoded.counts > 0),
+            metrics=overrides,
+            labels=labels,
+            workload_pattern=workload_pattern,
+            report=Report(sources=(str(file),)),
+        )
+    except NothingUsableError as error:
+        raise _nothing_usable([file], error) from error
+    check_samples(recording, quote_path(file))
     return recording
 
 
