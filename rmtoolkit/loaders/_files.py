@@ -67,6 +67,8 @@ def find_files(
     found: dict[Path, None] = {}
     by_name: set[Path] = set()
     for item in given:
+        if not str(item):
+            raise ReadError.at(item, found="no name", expected=meant)
         here = Path(item)
         is_folder = False
         try:
@@ -88,8 +90,15 @@ def _inside(folder: Path) -> list[Path]:
     """List the files of a folder without hidden ones; a lake is one, and so is what is no folder."""
     if not folder.is_dir() or is_lake(folder):
         return [folder]
-    files_below = sorted(file for file in folder.rglob("*") if file.is_file())
-    return [file for file in files_below if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
+    found: list[Path] = []
+    seen: set[str] = set()
+    # Links to folders are entered, as those of a mounted ConfigMap, each folder once.
+    for root, folders, names in os.walk(folder, followlinks=True):
+        again = os.path.realpath(root) in seen
+        seen.add(os.path.realpath(root))
+        folders[:] = [] if again else [name for name in folders if not name.startswith(".")]
+        found += [] if again else [Path(root, name) for name in names if not name.startswith(".")]
+    return sorted(file for file in found if file.is_file())
 
 
 def _globbed(pattern: str) -> list[Path]:

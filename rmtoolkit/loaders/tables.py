@@ -84,7 +84,7 @@ def read_table(
     return recording
 
 
-_NAME_THEM: Final = "Or name columns: metrics={'its name': 'rss_bytes'}, labels={'its name': 'pod'}."
+_NAME_THEM: Final = "Or name columns: metrics={'its_name': 'rss_bytes'}, labels={'its_name': 'pod'}."
 
 
 def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:

@@ -464,6 +464,7 @@ def server_at(
     tenant: str | None = None,
     ca_file: str | None = None,
     remote_read: bool = False,
+    timeout_seconds: float = 60.0,
 ) -> Prometheus:
     """Make a connection; who asks is said by the environment."""
     told = {name: os.environ.get(variable) or None for name, variable in VARIABLES.items()}
@@ -478,6 +479,7 @@ def server_at(
         tenant=tenant if tenant is not None else told["tenant"],
         verify=ca_file or told["ca_file"] or True,
         remote_read=remote_read,
+        timeout_seconds=timeout_seconds,
     )
 
 
