@@ -12,7 +12,8 @@ from typing import Any, Final
 #: The public names of each module.
 _NAMES: Final = {
     "assessment": "Assessment assess checklist classify fits limit_risk lives recommend_limits",
-    "exceptions": "ReadError RmtoolkitError",
+    "exceptions": "ColumnError ReadError RmtoolkitError RmtoolkitWarning UnknownWorkloadError",
+    "loaders.prometheus._client": "ServerError",
     "heap": "read_heap",
     "heap.allocator": "Allocator read_allocator",
     "heap.formats": "read_dhat read_jeprof read_massif read_pprof",

@@ -6,8 +6,11 @@ from rmtoolkit.assessment import fits as fits
 from rmtoolkit.assessment import limit_risk as limit_risk
 from rmtoolkit.assessment import lives as lives
 from rmtoolkit.assessment import recommend_limits as recommend_limits
+from rmtoolkit.exceptions import ColumnError as ColumnError
 from rmtoolkit.exceptions import ReadError as ReadError
 from rmtoolkit.exceptions import RmtoolkitError as RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitWarning as RmtoolkitWarning
+from rmtoolkit.exceptions import UnknownWorkloadError as UnknownWorkloadError
 from rmtoolkit.heap import read_heap as read_heap
 from rmtoolkit.heap.allocator import Allocator as Allocator
 from rmtoolkit.heap.allocator import read_allocator as read_allocator
@@ -35,6 +38,7 @@ from rmtoolkit.loaders.allocators import read_malloc_text as read_malloc_text
 from rmtoolkit.loaders.docker import read_docker_stats as read_docker_stats
 from rmtoolkit.loaders.kubectl_top import read_kubectl_top as read_kubectl_top
 from rmtoolkit.loaders.linux import read_procfs as read_procfs
+from rmtoolkit.loaders.prometheus._client import ServerError as ServerError
 from rmtoolkit.loaders.prometheus.live import Prometheus as Prometheus
 from rmtoolkit.loaders.prometheus.saved import read_prometheus as read_prometheus
 from rmtoolkit.loaders.pull import pull as pull
@@ -57,6 +61,7 @@ __all__ = [
     "Allocator",
     "Assessment",
     "Backtest",
+    "ColumnError",
     "Explanation",
     "Fleet",
     "HeapProfile",
@@ -68,7 +73,10 @@ __all__ = [
     "ReadError",
     "Recording",
     "RmtoolkitError",
+    "RmtoolkitWarning",
+    "ServerError",
     "Triage",
+    "UnknownWorkloadError",
     "WhatIf",
     "assess",
     "backtest",

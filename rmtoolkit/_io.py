@@ -192,7 +192,7 @@ class Remote:
             import fsspec  # noqa: PLC0415 - an extra that few have
 
             return fsspec.filesystem(self.protocol)
-        except (ImportError, ValueError) as error:
+        except (ImportError, ValueError, TypeError) as error:
             msg = (
                 f"Could not use {quote_path(self)}: {error}. Hint: pip install 'rmtoolkit[fleet]' and the store's own "
                 "package, such as s3fs."
@@ -234,7 +234,7 @@ def is_lake(path: str | os.PathLike[str]) -> bool:
     """Tell whether a folder is a lake."""
     try:
         place = as_place(path)
-        return not str(place).startswith(("http:", "https:")) and (place / MARKER).is_file()
+        return not str(place).startswith(("http:", "https:", "ftp:")) and (place / MARKER).is_file()
     except (OSError, ValueError):
         return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ from rmtoolkit.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -72,6 +73,8 @@ def _instant(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
             milliseconds = pl.when(number.abs() < below).then(number * factor).otherwise(milliseconds)
         return milliseconds.round().cast(pl.Int64).cast(TIME)
     if dtype == pl.String:
+        # In any other form day and month may be mixed up.
+        column = pl.when(column.str.contains(r"^\s*\d{4}-?\d\d")).then(column.str.strip_chars())
         # Polars infers one form from the first value; ISO 8601 with offsets of its own may follow.
         forms = (f"%F{sep}%T%.f{zone}" for sep in "T " for zone in ("%#z", ""))
         return pl.coalesce(
@@ -329,19 +332,80 @@ def _usual_steps(samples: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.when(pl.col("samples") > 1).then("step"))
 
 
-#: Other names under which people bring the same columns. What is renamed is said in the report.
+#: Other names under which people bring the same columns, without unit, case and signs. What is renamed is reported.
 _ALIASES: Final = {
-    "timestamp": "time",
-    "timestamp_s": "time",
-    "ts": "time",
-    "datetime": "time",
-    "series_id": "workload",
-    "deployment": "workload",
-    "memory_bytes": "working_set_bytes",
-    "working_set": "working_set_bytes",
-    "rss": "rss_bytes",
-    "restarts": "restarts_total",
+    alias: name
+    for name, aliases in {
+        "time": "time timestamp timestamp_s ts datetime date date_time time_utc epoch",
+        "cluster": "cluster_name k8s_cluster_name",
+        "namespace": "ns k8s_namespace_name namespace_name",
+        "workload": "series_id deployment",
+        "pod": "pod_name podname k8s_pod_name",
+        "container": "container_name k8s_container_name",
+        "node": "node_name host hostname host_name instance",
+        "rss_bytes": "rss vmrss resident resident_memory resident_set_size memory_rss process_resident_memory",
+        "working_set_bytes": "working_set wss memory mem memory_used mem_used used_memory memory_working_set "
+        "container_memory_working_set",
+        "usage_bytes": "usage memory_usage mem_usage container_memory_usage",
+        "anon_bytes": "anon rssanon anonymous memory_anon container_memory_rss",
+        "limit_bytes": "limit memory_limit mem_limit",
+        "request_bytes": "request memory_request mem_request",
+        "restarts_total": "restarts restart_count",
+    }.items()
+    for alias in aliases.split()
 }
+_ALIASES.update({name.removesuffix("_bytes"): name for name in BYTE_SIGNALS})
+_UNIT: Final = re.compile(
+    r"(?P<base>.+?)(?:[^a-z0-9]+(?P<unit>[kmgt]i?|[kmgt]?i?b|bytes)|(?P<joined>[kmgt]i?b))[^a-z0-9]*"
+)
+#: With these people mean powers of 1,024 in a head, as `ps`, `free` and Kubernetes do.
+_POWERS: Final = {"k": 1, "m": 2, "g": 3, "t": 4}
+#: No service has less memory than this, and few have more.
+_LEAST_BYTES, _MOST_BYTES = 1 << 20, 1 << 36
+_PAGE: Final = 4096
+#: Fewer numbers are multiples of a page by chance.
+_ENOUGH: Final = 4
+#: A series of its own has this share of the samples that are due.
+_STEADY: Final = 0.75
+
+
+def column_of(head: str) -> tuple[str, int | None] | None:
+    """Tell what the name of a column means, and of an amount how many bytes its unit has; None where it says none."""
+    if head in SAMPLES or head in CONTAINERS or head in _TOTALS:
+        return head, 1
+    plain = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", head).lower().strip()
+
+    def known(text: str) -> str | None:
+        return _ALIASES.get(re.sub(r"[^a-z0-9]+", "_", text).strip("_"))
+
+    if (name := known(plain)) is not None:
+        return name, None if name.endswith("_bytes") else 1
+    found = _UNIT.fullmatch(plain)
+    name = known(found["base"]) if found else None
+    if found is None or name is None or not name.endswith("_bytes"):
+        return None
+    return name, 1024 ** _POWERS.get((found["unit"] or found["joined"])[0], 0)
+
+
+def plausible_unit(head: str, values: pl.Series) -> int:
+    """Find the unit of amounts whose name says none, from all of them; refuse where two are as likely."""
+    numbers = values.cast(pl.Float64, strict=False).drop_nulls()
+    numbers = numbers.filter(numbers.is_finite() & (numbers > 0))
+    usual = float(numbers.median() or 0)  # type: ignore[arg-type] # of numbers
+    fits = [unit for unit in (1, 1 << 10, 1 << 20, 1 << 30) if _LEAST_BYTES <= usual * unit < _MOST_BYTES]
+    if len(fits) > 1 and len(numbers) >= _ENOUGH:
+        # The kernel counts pages of 4 KiB, MiB are counted whole more often than GiB.
+        whole = [unit for unit in fits if (numbers % (_PAGE // min(unit, _PAGE)) == 0).all()]
+        fits = whole[:1] or [unit for unit in fits if unit > _PAGE or (numbers % 1 == 0).all()]
+    if len(fits) > 1:
+        msg = (
+            f"The column {quote(head)} does not say its unit, and its values, such as {usual:g}, may be in several. "
+            f"Hint: call it {quote(f'{head}_bytes')}, {quote(f'{head}_kib')} or {quote(f'{head}_mib')}."
+        )
+        raise ColumnError(msg)
+    return fits[0] if fits else 1
+
+
 #: A written time that names its zone, or a number.
 _ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
 #: Columns that hold the same for a whole container, or change seldom; their changes become events.
@@ -360,7 +424,7 @@ class Parts(NamedTuple):
 
 def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
     """Take a table apart into containers, samples and events."""
-    table, renamed = _to_polars(frame)
+    table, notes = _to_polars(frame)
     signals = _check_columns(table)
     known = {"time", *signals, *CONTAINERS, *_TOTALS}
     ignored = [name for name in table.columns if name not in known]
@@ -368,6 +432,8 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
     texts = [name for name in (*identity, "version") if name in table.columns]
     time_axis = _time_axis(table["time"])
     table = table.with_columns(*(pl.col(name).cast(pl.String) for name in texts), time=_readable_time(table))
+    table, parted = _parted(table, identity, [*(name for name in ("node",) if name in identity), *ignored])
+    identity = list(dict.fromkeys([*(["cluster"] if parted else []), *identity]))
     table, containers = _identify(table, identity)
     about, changes = _settings(table)
     containers = containers.join(about, on="container_id", how="left", maintain_order="left").with_columns(
@@ -385,7 +451,8 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
         found=("restarts",) if "restarts_total" in table.columns else (),
         left_out=left_out,
         warnings=(
-            *(f"column {old!r} was read as {new!r}" for old, new in renamed.items()),
+            *notes,
+            *parted,
             *((f"columns not used: {', '.join(map(quote, ignored))}",) if ignored else ()),
         ),
         time_axis=time_axis,
@@ -394,20 +461,59 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
     return Parts(containers, samples, pl.concat(found, how="diagonal_relaxed"), report)
 
 
-def _to_polars(frame: Any) -> tuple[pl.DataFrame, dict[str, str]]:  # noqa: ANN401 - any kind of table
+def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - any kind of table
+    """Give a table the names and units of the schema, and say what was read as what."""
     if isinstance(frame, pl.LazyFrame):
         frame = frame.collect()
     if not isinstance(frame, pl.DataFrame):
-        if not hasattr(frame, "columns") or not hasattr(frame, "index"):
-            msg = f"Expected a Recording or a polars or pandas frame, got {type(frame).__name__}."
+        if hasattr(frame, "columns") and hasattr(frame, "index"):
+            frame = _from_pandas(frame)
+        elif hasattr(frame, "__arrow_c_stream__"):
+            frame = pl.DataFrame(frame)
+        else:
+            msg = f"Expected a Recording or a table (polars, pandas, Arrow), got {type(frame).__name__}."
             if isinstance(frame, str | os.PathLike):
                 msg += f" Hint: rm.read({quote(os.fspath(frame))}) reads files, folders and lakes."
             raise RmtoolkitError(msg)
-        frame = _from_pandas(frame)
-    renamed = {old: new for old, new in _ALIASES.items() if old in frame.columns and new not in frame.columns}
-    # Two aliases of one column: the first one wins, the second stays and is reported as unused.
-    renamed = {old: new for i, (old, new) in enumerate(renamed.items()) if new not in list(renamed.values())[:i]}
-    return frame.rename(renamed), renamed
+    notes: list[str] = []
+    for head in frame.columns:
+        name, unit = column_of(head) or ("", 1)
+        # Two of one meaning: what is called as in the schema wins, else the first; the other is reported as unused.
+        if not name or head == name or name in frame.columns:
+            continue
+        factor = plausible_unit(head, frame[head]) if unit is None and frame[head].dtype.is_numeric() else unit or 1
+        column = pl.col(head) if factor == 1 else pl.col(head) * factor
+        frame = frame.with_columns(column.alias(head)).rename({head: name})
+        notes.append(
+            f"column {head!r} was read as {name!r}" + (f", in units of {factor:,} bytes" if factor > 1 else "")
+        )
+    return frame, notes
+
+
+def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:
+    """Let a column that tells containers of one name with other values apart stand as cluster."""
+    signals = [name for name in BYTE_SIGNALS if name in table.columns]
+    texts = [name for name in extras if table[name].dtype == pl.String and table[name].n_unique() > 1]
+    for label in texts:
+        keys = [name for name in IDENTITY if name in identity]
+        rows = table.select(*keys, label, *signals, time=pl.col("time").to_physical()).sort("time", nulls_last=True)
+        for some in rows.partition_by(keys) if keys else [rows]:
+            parts = [part for part in some.partition_by(label, maintain_order=True) if part.height >= _ENOUGH]
+            for name in signals:
+                held = [part.drop_nulls([name, "time"]).select("time", name) for part in parts]
+                curves = [(part["time"].to_numpy(), part[name].cast(pl.Float64).to_numpy()) for part in held]
+                if len(curves) > 1 and all(map(_is_steady, curves)) and any_contradicts(curves):
+                    own = pl.col("cluster") if "cluster" in table.columns else pl.lit(None, pl.String)
+                    cluster = pl.concat_str(own, label, separator="/", ignore_nulls=True)
+                    note = f"containers of one name with other values: told apart by the column {quote(label)}"
+                    return table.with_columns(cluster=cluster), [f"{note}, which stands as cluster"]
+    return table, []
+
+
+def _is_steady(curve: tuple[NDArray[np.int64], NDArray[np.float64]]) -> bool:
+    """Tell a series of its own from rows of one that a column happens to mark: those are not there all the time."""
+    steps = np.diff(curve[0])
+    return bool(len(steps) and np.median(steps) * len(steps) >= _STEADY * steps.sum())
 
 
 def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
@@ -620,6 +726,46 @@ def asked_window(
 def ends_early(begin: dt.datetime, stop: dt.datetime) -> RmtoolkitError:
     """Say that a window is none."""
     return RmtoolkitError(f"The window ends ({stop.isoformat()}) before it starts ({begin.isoformat()}).")
+
+
+#: Without a marker of its end, `query_range` repeats a series' last value for this long.
+LOOKBACK_MILLISECONDS: Final = 300_000
+#: Series of two containers of one name in one pod overlap no longer than that, give or take a scrape.
+HANDOVER_MILLISECONDS: Final = LOOKBACK_MILLISECONDS + 60_000
+#: Two looks at one container see values that lie between each other's, give or take this share.
+_TOLERANCE: Final = 0.02
+_SAME_SHARE: Final = 0.5
+
+
+def contradict(
+    times: NDArray[np.int64], values: NDArray[np.float64], others: NDArray[np.int64], theirs: NDArray[np.float64]
+) -> bool:
+    """Tell whether most values of the other series lie outside of what the first one says around the same time."""
+    first, last = max(times[0], others[0]), min(times[-1], others[-1])
+    if last - first <= HANDOVER_MILLISECONDS:
+        return False
+    inside = (others >= first) & (others <= last)
+    place = np.minimum(np.searchsorted(times, others[inside]), len(times) - 1)
+    before, after, said = values[np.maximum(place - 1, 0)], values[place], theirs[inside]
+    slack = _TOLERANCE * np.maximum(before, after)
+    near = (said >= np.minimum(before, after) - slack) & (said <= np.maximum(before, after) + slack)
+    return bool(np.mean(near) < _SAME_SHARE)
+
+
+def any_contradicts(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> bool:
+    """Tell whether series of one name contradict the longest of them; times rise."""
+    first, *others = sorted(parts, key=lambda part: -len(part[0]))
+    return any(contradict(*first, *other) for other in others)
+
+
+def place_names(sources: Iterable[str]) -> dict[str, str]:
+    """Name sources by the first part of their path in which they differ."""
+    distinct = list(dict.fromkeys(sources))
+    paths = [PurePath(source).parts for source in distinct]
+    same = next((place for place, parts in enumerate(zip(*paths, strict=False)) if len(set(parts)) > 1), 0)
+    shown = [parts[same] if same < len(parts) else source for parts, source in zip(paths, distinct, strict=True)]
+    short = [name.split(".")[0] or name for name in shown]
+    return dict(zip(distinct, short if len(set(short)) == len(set(shown)) else shown, strict=True))
 
 
 def run_starts(column: pl.Series) -> NDArray[np.int64]:

@@ -69,7 +69,18 @@ class ReadError(RmtoolkitError):
 
 
 class ColumnError(RmtoolkitError):
-    """A frame lacks a column that is needed, or holds the wrong type in one."""
+    """A frame lacks a column that is needed, or holds the wrong type in one.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> import rmtoolkit as rm
+    >>> try:
+    ...     rm.classify(pl.DataFrame({"tiem": [0], "rss_bytes": [1]}))
+    ... except rm.ColumnError as error:
+    ...     print(error)
+    The frame has no column 'time'. It has: tiem, rss_bytes. Hint: did you mean 'tiem'?
+    """
 
     @classmethod
     def missing(cls, wanted: str, available: Iterable[str]) -> ColumnError:
@@ -111,7 +122,19 @@ def _plain(name: str) -> str:
 
 
 class UnknownWorkloadError(RmtoolkitError):
-    """No workload (or namespace, pod …) of that name is in the recording."""
+    """No workload (or namespace, pod …) of that name is in the recording.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> import rmtoolkit as rm
+    >>> table = pl.DataFrame({"time": [0], "pod": ["db-0"], "rss_bytes": [1]})
+    >>> try:
+    ...     rm.Recording.from_frame(table).filter(workload="dv")
+    ... except rm.UnknownWorkloadError as error:
+    ...     print(error)
+    No workload 'dv'. There are: db. Hint: did you mean 'db'?
+    """
 
     @classmethod
     def named(cls, wanted: object, available: Iterable[str], *, kind: str = "workload") -> UnknownWorkloadError:
@@ -125,7 +148,15 @@ class UnknownWorkloadError(RmtoolkitError):
 
 
 class RmtoolkitWarning(UserWarning):
-    """Something was left out, assumed or doubtful; the rest was used."""
+    """Something was left out, assumed or doubtful; the rest was used.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import rmtoolkit as rm
+    >>> warnings.simplefilter("error", rm.RmtoolkitWarning)  # to be strict
+    >>> warnings.simplefilter("default", rm.RmtoolkitWarning)
+    """
 
 
 def warn(message: str) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from rmtoolkit._io import Remote
 
@@ -665,7 +666,8 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     ----------
     recordings
         At least one. Samples at the same instant are joined signal by signal; where two differ, the
-        later recording wins, and the report counts how many.
+        later recording wins, and the report counts how many. Containers of one name that overlap in time with
+        other values are several, as on two hosts: the file that each comes from stands as `cluster`.
 
     Returns
     -------
@@ -708,7 +710,45 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     report = parts[0].report
     for part in parts[1:]:
         report = report.joined(part.report)
-    return normalise(stack("containers"), stack("samples"), stack("events"), report)
+    containers, samples = stack("containers"), stack("samples")
+    part_of = np.repeat(range(len(parts)), [part.containers.height for part in parts])
+    sources = [", ".join(part.report.sources) for part in parts]
+    # Parts of a lake have no source: they are of one.
+    if all(sources) and (contradicting := _contradicting(containers, samples, part_of)):
+        names = _tables.place_names(sources)
+        # Sources without a name of their own are told apart by their number.
+        own = [names[one] if sources.count(one) == 1 else f"source {at}" for at, one in enumerate(sources, 1)]
+        named = pl.Series([own[part] if part in contradicting else None for part in part_of], dtype=pl.String)
+        containers = containers.with_columns(cluster=pl.concat_str("cluster", named, separator="/", ignore_nulls=True))
+        said = "containers of one name whose samples overlap in time with other values: told apart by their file"
+        report = report.joined(Report(warnings=(f"{said}, which stands as cluster",), time_axis=report.time_axis))
+    return normalise(containers, samples, stack("events"), report)
+
+
+def _contradicting(containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDArray[np.int64]) -> set[int]:
+    """Find the recordings in which a container of one name has other values than in another at the same time."""
+    _, mapping = _tables.key_containers(containers, None)
+    mapping = mapping.filter(pl.len().over("container_id") > 1)
+    part = dict(zip(containers["container_id"].to_list(), part_of.tolist(), strict=True))
+    found: set[int] = set()
+    if mapping.is_empty():
+        return found
+    times = pl.col("time").to_physical()
+    signals = [name for name in SIGNALS if name.endswith("_bytes")]
+    held = dict.fromkeys(mapping["old_id"].to_list())
+    rows = samples.filter(pl.col("container_id").is_in(list(held))).select("container_id", *signals, time=times)
+    one_each = {key: some for (key,), some in rows.partition_by("container_id", as_dict=True).items()}
+    for ids in mapping.group_by("container_id", maintain_order=True).agg("old_id")["old_id"].to_list():
+        for name in signals:
+            curves = {
+                key: (some["time"].to_numpy(), some[name].cast(pl.Float64).to_numpy())
+                for key in ids
+                if key in one_each and (some := one_each[key].drop_nulls(name)).height > 1
+            }
+            if len({part[key] for key in curves}) > 1 and _tables.any_contradicts(list(curves.values())):
+                found |= {part[key] for key in curves}
+                break
+    return found
 
 
 def _end(recording: Recording) -> dt.datetime:

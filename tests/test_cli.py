@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import gc
 import json
 import os
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
+import rmtoolkit as rm
 from rmtoolkit import cli
 from rmtoolkit.cli._sources import profiles
 from rmtoolkit.recording import Recording
@@ -130,6 +132,15 @@ def test_a_calm_service_fails_nothing(calm: Path, kind: str, capsys: pytest.Capt
         (["classify", "http://127.0.0.1:1/", "--last", "7 days"], "is no duration"),
         (["classify", "nowhere.json", "--step", "1h"], "--step is for servers"),
         (["classify", "nowhere.json", "--remote-read"], "--remote-read is for servers"),
+        (["classify", "ftp://x"], "begins with http:// or https://"),
+        (["classify", ""], "found 'no name'"),
+        (["limits", "{calm}", "--price", "-1"], "A price is 0 or more, got -1.0"),
+        (["limits", "{calm}", "--price", "nan"], "A price is 0 or more, got nan"),
+        (["classify", "{calm}", "--metric", "foo"], "--metric 'foo': expected NAME=SIGNAL"),
+        (["classify", "{calm}", "--timeout", "soon"], "--timeout 'soon': expected seconds"),
+        (["classify", "{calm}", "--format", "csv"], "--format is that of -o -"),
+        (["classify", "{clock}"], "--time 2026-11-24, --timezone UTC"),
+        (["classify", "{foo}"], "--metric its_name=rss_bytes, --label its_name=pod"),
         (["classify", "{empty}"], "empty"),
         (["classify", "{page}"], "page.json"),
         (["classify", "{calm}", "-o", "verdicts.xlsx"], "must end in .parquet, .csv or .json"),
@@ -154,7 +165,10 @@ def test_bad_input_is_one_line(
     """Bad input and bad usage are status 2 and one line on stderr, never a traceback."""
     (tmp_path / "empty.json").write_bytes(b"")
     (tmp_path / "page.json").write_text("<html><body>Sign in</body></html>")
-    places = {"calm": calm, "empty": tmp_path / "empty.json", "page": tmp_path / "page.json"}
+    (tmp_path / "clock.log").write_text("22:51:07\nNAME CPU(cores) MEMORY(bytes)\ndb-0 3m 9Mi\n")
+    (tmp_path / "foo.csv").write_text("time,foo\n2026-01-01T00:00:00Z,100000000\n")
+    places = {name.partition(".")[0]: tmp_path / name for name in ("empty.json", "page.json", "clock.log", "foo.csv")}
+    places["calm"] = calm
     try:
         status = cli.main([word.format(**places) for word in words])
     except SystemExit as end:
@@ -272,3 +286,53 @@ def test_a_panic_of_a_library_is_one_line_and_no_finding(
     said = capsys.readouterr().err
     assert said.startswith("rmtoolkit: internal error, PanicException: ")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "form", "read"),
+    [
+        ("classify", "json", lambda out: json.loads(out)[0]["workload"]),
+        ("classify", "csv", lambda out: next(csv.DictReader(out.splitlines()))["workload"]),
+        ("classify", "markdown", lambda out: out.splitlines()[2].split(" | ")[2]),
+        ("limits", "json", lambda out: json.loads(out)[0]["workload"]),
+        ("limits", "yaml", lambda out: out and "calm"),
+    ],
+)
+def test_what_is_written_to_stdout_is_clean(
+    calm: Path, command: str, form: str, read: Callable[[str], str], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """With `-o -` nothing but the rows is on stdout, in the format that was asked for."""
+    assert cli.main([command, str(calm), "-o", "-", "--format", form]) == 0
+    assert read(capfdbinary.readouterr().out.decode()) == "calm"
+
+
+def test_what_comes_through_stdin_is_read(calm: Path) -> None:
+    """A pipe is as good as a file, whatever is in it."""
+    command = [sys.executable, "-m", "rmtoolkit", "classify", "-", "-o", "-"]
+    done = subprocess.run(command, input=calm.read_bytes(), capture_output=True, cwd=ROOT, check=True)
+    assert json.loads(done.stdout)[0]["workload"] == "calm"
+
+
+def test_files_are_told_what_they_do_not_say(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Zone, distance, names of columns: what Python takes as arguments the command line takes as options."""
+    log = tmp_path / "top.log"
+    log.write_text("NAME CPU(cores) MEMORY(bytes)\ndb-0 3m 9Mi\n\nNAME CPU(cores) MEMORY(bytes)\ndb-0 3m 10Mi\n")
+    table = tmp_path / "a.csv"
+    table.write_text("time,foo,box\n2026-01-01 01:00,100000000,db-0\n2026-01-01 02:00,100000000,db-0\n")
+    for words in (
+        [str(log), "--time", "2026-01-01T00:00", "--interval", "1m"],
+        [str(table), "--metric", "foo=rss_bytes", "--label", "box=pod", "--timezone", "Europe/Berlin"],
+    ):
+        assert cli.main(["classify", *words, "-o", "-"]) == 0
+        (row,) = json.loads(capfdbinary.readouterr().out)
+        assert row["workload"] == "db"
+
+
+def test_folders_that_are_links_are_entered(tmp_path: Path) -> None:
+    """A mounted ConfigMap is links, to files and to folders; one that leads back into itself is entered once."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.csv").write_text("time,pod,rss_bytes\n2026-01-01T00:00:00Z,db-0,100000000\n")
+    (tmp_path / "week").mkdir()
+    (tmp_path / "week" / "data").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "back").symlink_to(tmp_path / "week")
+    assert rm.read(tmp_path / "week").containers["pod"].to_list() == ["db-0"]

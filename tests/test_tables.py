@@ -174,7 +174,7 @@ def test_other_names_are_read_and_reported() -> None:
     assert recording.frame().select("workload", "working_set_bytes").row(0) == ("api", 5)
     notes = "\n".join(recording.report.notes())
     assert "column 'memory_bytes' was read as 'working_set_bytes'" in notes
-    assert "columns not used: 'timestamp_s', 'colour'" in notes
+    assert "columns not used: 'timestamp', 'colour'" in notes
 
 
 def test_a_frame_without_identity_is_one_container() -> None:

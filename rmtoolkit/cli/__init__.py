@@ -6,6 +6,7 @@ import argparse
 import atexit
 import gc
 import os
+import re
 import sys
 import warnings
 from importlib import import_module
@@ -67,8 +68,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fail(message: str, status: int = BAD_INPUT) -> int:
     from rmtoolkit.text import printable
 
-    print(f"rmtoolkit: {printable(' '.join(message.split()))}", file=sys.stderr)
+    print(f"rmtoolkit: {printable(' '.join(_as_flags(message).split()))}", file=sys.stderr)
     return status
+
+
+#: What Python is told as an argument, the command line is told as an option.
+_ARGUMENT: Final = re.compile(
+    r"\b(last|start|end|namespace|workload|pod|step|timezone|time|interval|verify|timeout_seconds)="
+    r"(?:'([^']*)'|(?=[^\w\s'\"]|\s|$))"
+)
+_MEANING: Final = re.compile(r"\b(metric|label)s=\{'([^']*)': '([^']*)'\}")
+_FLAGS: Final = {"verify": "ca-file", "timeout_seconds": "timeout"}
+
+
+def _as_flags(message: str) -> str:
+    """Say in a message what to write here, where it says what to write in Python."""
+    message = _MEANING.sub(r"--\1 \2=\3", message)
+    return _ARGUMENT.sub(lambda told: f"--{_FLAGS.get(told[1], told[1])} {told[2] or ''}".rstrip(), message)
 
 
 def _what_the_system_said(error: OSError) -> str:

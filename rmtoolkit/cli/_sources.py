@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import math
+import shutil
+import sys
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import argparse
@@ -37,6 +42,19 @@ _SERVER_OPTIONS: Final = {
     "tenant": ("NAME", "sent as X-Scope-OrgID; or set RMTOOLKIT_TENANT"),
     "ca_file": ("FILE", "certificates of your own authority; or set RMTOOLKIT_CA_FILE"),
 }
+#: What files are told apart by, or cannot say themselves.
+_FILE_OPTIONS: Final = {
+    "timezone": ("ZONE", "of times that do not say theirs, such as Europe/Berlin or +01:00"),
+    "time": ("TIME", "when the first of several snapshots without times was taken"),
+    "interval": ("DURATION", "between snapshots without times, such as 15s"),
+    "timeout": ("SECONDS", "the longest silence of a server; default 60"),
+}
+_NAMED_OPTIONS: Final = {
+    "metric": ("NAME=SIGNAL", "what a metric or column means, such as app_heap_bytes=allocated_bytes; several times"),
+    "label": ("NAME=IDENTITY", "what a label or column tells, such as k8s_ns=namespace; may be given several times"),
+}
+#: Formats of what is written to stdout.
+_FORMATS: Final = {"json": ".json", "csv": ".csv", "markdown": ".md", "yaml": ".yaml"}
 _REMOTE_READ_HELP: Final = "fetch samples by remote read instead of JSON, where the server has it"
 _SEVERAL: Final = ("namespace", "workload", "pod")
 _TIMES: Final = ("start", "end", "last")
@@ -71,6 +89,59 @@ def add_server(command: argparse.ArgumentParser | argparse._ArgumentGroup, **tol
             action = "append" if name in _SEVERAL else "store"
             command.add_argument(f"--{name.replace('_', '-')}", metavar=shown, help=said, action=action)
     command.add_argument("--remote-read", action="store_true", default=None, help=_REMOTE_READ_HELP)
+    for name, (shown, text) in {**_FILE_OPTIONS, **_NAMED_OPTIONS}.items():
+        if told.get(name, text) is not None:
+            is_named = name in _NAMED_OPTIONS
+            command.add_argument(f"--{name}", metavar=shown, help=text, action="append" if is_named else "store")
+
+
+def add_output(command: argparse.ArgumentParser, text: str, *formats: str) -> None:
+    """Add where else to write, or that all goes to stdout."""
+    said = f"{text}; - writes nothing but that to stdout"
+    command.add_argument("-o", "--output", metavar="FILE", help=said)
+    command.add_argument("--format", choices=formats, help="of -o -; default json")
+
+
+def stream_format(options: argparse.Namespace) -> str | None:
+    """Tell the ending of the format in which all goes to stdout; None where it does not."""
+    from rmtoolkit.exceptions import RmtoolkitError
+
+    if options.output == "-":
+        return _FORMATS[options.format or "json"]
+    if options.format is not None:
+        msg = "--format is that of -o -: the name of a file tells its own."
+        raise RmtoolkitError(msg)
+    return None
+
+
+def stream(made: bytes) -> None:
+    """Write to stdout, as it is."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(made)
+    sys.stdout.buffer.flush()
+
+
+def named(options: argparse.Namespace) -> dict[str, Any]:
+    """Give what metrics and labels mean, and how long to wait, as Python takes it."""
+    from rmtoolkit.exceptions import RmtoolkitError, quote
+
+    found: dict[str, Any] = {}
+    for name in _NAMED_OPTIONS:
+        for one in getattr(options, name) or ():
+            given, equals, meaning = one.rpartition("=")
+            if not equals or not given or not meaning:
+                msg = f"--{name} {quote(one)}: expected {_NAMED_OPTIONS[name][0]}."
+                raise RmtoolkitError(msg)
+            found.setdefault(f"{name}s", {})[given] = meaning
+    if options.timeout is not None:
+        try:
+            found["timeout_seconds"] = float(options.timeout)
+        except ValueError:
+            found["timeout_seconds"] = 0.0
+        if not 0 < found["timeout_seconds"] < math.inf:
+            msg = f"--timeout {quote(options.timeout)}: expected seconds, such as 60."
+            raise RmtoolkitError(msg)
+    return found
 
 
 def add_heap(command: argparse.ArgumentParser) -> None:
@@ -98,22 +169,37 @@ def read(options: argparse.Namespace) -> Recording | Lake:
     from rmtoolkit.exceptions import RmtoolkitError
     from rmtoolkit.lake import Lake
 
-    known = (*_SERVER_OPTIONS, "remote_read")
-    asked = {name: getattr(options, name) for name in known if getattr(options, name) is not None}
+    known = (*_SERVER_OPTIONS, "remote_read", "timezone", "time", "interval")
+    asked = {name: getattr(options, name) for name in known if getattr(options, name) is not None} | named(options)
+    sources = [_stdin() if source == "-" else source for source in options.sources]
     # All at once: what cannot be read is left out as long as something else can.
-    if any(map(is_url, options.sources)):
-        return rm.read(options.sources, **asked)
+    if any(map(is_url, sources)):
+        return rm.read(sources, **asked)
     times = {name: asked.pop(name) for name in _TIMES if name in asked}
     names = {name: asked.pop(name) for name in _SEVERAL if name in asked}
+    of_files = {
+        name: asked.pop(name) for name in ("timezone", "time", "interval", "metrics", "labels") if name in asked
+    }
     if asked:
-        msg = f"--{next(iter(asked)).replace('_', '-')} is for servers, and no SOURCE begins with http:// or https://."
+        name = next(iter(asked)).removesuffix("_seconds").replace("_", "-")
+        msg = f"--{name} is for servers, and no SOURCE begins with http:// or https://."
         raise RmtoolkitError(msg)
     # A lake is read part by part: it may not fit into memory.
-    alone = len(options.sources) == 1 and is_lake(options.sources[0])
-    found = Lake(options.sources[0]) if alone else rm.read(options.sources)
+    alone = len(sources) == 1 and is_lake(sources[0]) and not of_files
+    found = Lake(sources[0]) if alone else rm.read(sources, **of_files)
     if times:
         found = found.window(**times)
     return found.filter(**names) if names else found
+
+
+def _stdin() -> str:
+    """Keep what comes through stdin in a file until the end: readers look at its beginning first."""
+    folder = tempfile.mkdtemp(prefix="rmtoolkit-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder, "stdin")
+    with path.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    return str(path)
 
 
 def is_recording(found: Recording | Lake) -> TypeIs[Recording]:

@@ -21,7 +21,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="a row per workload (default), or per pod and container",
     )
     _sources.add_heap(command)
-    command.add_argument("-o", "--output", metavar="FILE", help="also write the verdicts: .parquet, .csv or .json")
+    _sources.add_output(command, "also write the verdicts: .parquet, .csv or .json", "json", "csv", "markdown")
     command.add_argument("--no-color", action="store_true", help="no colour, on a terminal too (like NO_COLOR=1)")
 
 
@@ -32,10 +32,14 @@ def run(options: argparse.Namespace) -> int:
     from rmtoolkit.assessment import assess, classify
     from rmtoolkit.views import exports, terminal
 
-    if options.output:
+    streamed = _sources.stream_format(options)
+    if options.output and not streamed:
         exports.check_format(options.output)
     with connected(options.scheduler) as client:
         found = assess(_sources.read(options), heap=_sources.profiles(options.heap), client=client)
+    if streamed:
+        _sources.stream(exports.as_bytes(classify(found, by=options.by), streamed))
+        return _sources.status(found.fleet, options.fail_on)
     sys.stdout.write(
         terminal.table(
             found,

@@ -15,9 +15,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Say what the command understands."""
     _sources.add_sources(command, fail_on=False)
     _sources.add_limits(command)
-    command.add_argument(
-        "-o", "--output", metavar="FILE", help="also write them: .parquet, .csv, .json, or .yaml as Kubernetes patches"
-    )
+    said = "also write them: .parquet, .csv, .json, or .yaml as Kubernetes patches"
+    _sources.add_output(command, said, "json", "csv", "markdown", "yaml")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -27,7 +26,8 @@ def run(options: argparse.Namespace) -> int:
     from rmtoolkit.assessment import assess
     from rmtoolkit.views import terminal
 
-    if options.output:
+    streamed = _sources.stream_format(options)
+    if options.output and not streamed:
         terminal.check_format(options.output)
     with connected(options.scheduler) as client:
         found = assess(
@@ -37,6 +37,9 @@ def run(options: argparse.Namespace) -> int:
             prices=_sources.prices(options),
             client=client,
         )
+    if streamed:
+        _sources.stream(terminal.as_bytes(found, streamed))
+        return _sources.DONE
     sys.stdout.write(terminal.limits_table(found, unicode=text.has_unicode(sys.stdout)))
     if options.output:
         print(f"Limits: {terminal.write(found, options.output)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.cli import _sources
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import argparse
     import datetime as dt
     from collections.abc import Callable
+
+
+#: Of what a server is asked for a lake takes everything, or it is said in files.
+_UNUSED: Final = ("pod", "timezone", "time", "interval")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -26,7 +30,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="how much of what the lake has to fetch again, for samples that came late; default 10m",
     )
     command.add_argument("--again", action="store_true", help="fetch everything, whatever was pulled before")
-    _sources.add_server(command, last="how long before the end to begin, such as 36h; default 7d", pod=None)
+    _sources.add_server(
+        command, last="how long before the end to begin, such as 36h; default 7d", **dict.fromkeys(_UNUSED)
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,12 +45,15 @@ def run(options: argparse.Namespace) -> int:
     if threading.current_thread() is threading.main_thread():
         # A polite kill is Ctrl-C: what is in the lake is whole, and the next pull goes on.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    told = _sources.named(options)
+    waiting = {"timeout_seconds": told.pop("timeout_seconds")} if "timeout_seconds" in told else {}
     with server_at(
         options.prometheus,
         token_file=options.token_file,
         tenant=options.tenant,
         ca_file=options.ca_file,
         remote_read=bool(options.remote_read),
+        **waiting,
     ) as server:
         done = pull(
             server,
@@ -55,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
             namespace=options.namespace,
             workload=options.workload,
             step=options.step,
+            **told,
             overlap=options.overlap,
             again=options.again,
             progress=_progress(),

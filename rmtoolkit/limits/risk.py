@@ -740,6 +740,13 @@ class Prices:
     whole: bool = False
     currency: str = "USD"
 
+    def __post_init__(self) -> None:
+        """Refuse what nothing costs."""
+        for price in (self.per_gib_hour, self.per_incident):
+            if not 0 <= price < math.inf:
+                msg = f"A price is 0 or more, got {price!r}."
+                raise RmtoolkitError(msg)
+
 
 #: What things usually cost, where nobody says.
 USUAL: Final = Prices(0.005, 40.0)

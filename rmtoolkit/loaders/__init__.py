@@ -412,7 +412,7 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
         named,
         expected=UNDERSTOOD,
         meant="a file, a folder or a glob",
-        hint=lambda item: f"For a server write {quote(f'http://{item}')}." if _HOST_AND_PORT.fullmatch(item) else "",
+        hint=_server_hint,
     )
     sorted_out = _sort_out(found)
     parts, used = _read_all(sorted_out, options)
@@ -445,6 +445,12 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
         # The samples of a large file stay where they are.
         return Recording(recording.containers, recording.stored, recording.events, report)
     return replace(recording, report=report)
+
+
+def _server_hint(item: str) -> str:
+    if "://" in item:
+        return "The address of a server begins with http:// or https://."
+    return f"For a server write {quote(f'http://{item}')}." if _HOST_AND_PORT.fullmatch(item) else ""
 
 
 def _live(urls: Sequence[object], others: Sequence[PathLike], options: Mapping[str, Any]) -> Recording:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import csv
 import glob
 import io
 import os
@@ -15,6 +16,7 @@ import msgspec
 import polars as pl
 
 from rmtoolkit._io import is_lake
+from rmtoolkit._tables import column_of
 from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.schema import SIGNALS
@@ -65,6 +67,8 @@ def find_files(
     found: dict[Path, None] = {}
     by_name: set[Path] = set()
     for item in given:
+        if not str(item):
+            raise ReadError.at(item, found="no name", expected=meant)
         here = Path(item)
         is_folder = False
         try:
@@ -86,8 +90,15 @@ def _inside(folder: Path) -> list[Path]:
     """List the files of a folder without hidden ones; a lake is one, and so is what is no folder."""
     if not folder.is_dir() or is_lake(folder):
         return [folder]
-    files_below = sorted(file for file in folder.rglob("*") if file.is_file())
-    return [file for file in files_below if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
+    found: list[Path] = []
+    seen: set[str] = set()
+    # Links to folders are entered, as those of a mounted ConfigMap, each folder once.
+    for root, folders, names in os.walk(folder, followlinks=True):
+        again = os.path.realpath(root) in seen
+        seen.add(os.path.realpath(root))
+        folders[:] = [] if again else [name for name in folders if not name.startswith(".")]
+        found += [] if again else [Path(root, name) for name in names if not name.startswith(".")]
+    return sorted(file for file in found if file.is_file())
 
 
 def _globbed(pattern: str) -> list[Path]:
@@ -429,16 +440,23 @@ def _heads(line: str, found: tuple[Stamp, str]) -> bool:
 
 
 DELIMITERS: Final = ",;\t|"
-#: The names of a time and of memory that `Recording.from_frame` knows.
-TIMES: Final = ("time", "timestamp", "timestamp_s", "ts", "datetime")
-_MEMORIES: Final = (*(name for name in SIGNALS if name.endswith("_bytes")), "memory_bytes", "working_set", "rss")
+#: Longer heads of one column are prose.
+_LONGEST_HEAD: Final = 2000
 
 
 def columns_of(text: str) -> tuple[str, list[str]] | None:
-    """Read the first line of a text as the header of a table."""
-    header = text.lstrip().split("\n", 1)[0]
+    """Read the first line of a text as the header of a table: names with a time among them, and rows that fit below."""
+    lines = re.sub(r"^\s*sep=.\n", "", text.lstrip()).split("\n", 2)[:2]
     for delimiter in DELIMITERS:
-        columns = [cell.strip(" \t\"'") for cell in header.split(delimiter)]
-        if any(name in columns for name in TIMES) and any(name in columns for name in _MEMORIES):
+        columns, *rows = ([cell.strip(" \t\"'") for cell in row] for row in csv.reader(lines, delimiter=delimiter))
+        meanings = [column_of(name) for name in columns]
+        is_head = len(columns) > 1 and all(map(_is_name, columns)) and any(m and m[0] == "time" for m in meanings)
+        # awk makes such of `kubectl top`, which prints CPU beside memory.
+        is_top = any(re.match(r"(?i)cpu\b|cpu_|mem(ory)?\(bytes\)", name) for name in columns)
+        if is_head and not is_top and all(len(row) == len(columns) for row in rows if row):
             return delimiter, columns
     return None
+
+
+def _is_name(cell: str) -> bool:
+    return 0 < len(cell) < _LONGEST_HEAD and not cell[0].isdigit() and find(cell) is None

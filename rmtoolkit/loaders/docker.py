@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import _workloads
+from rmtoolkit._tables import any_contradicts, place_names
 from rmtoolkit._workloads import Event, version_of
 from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders import _timestamps, linux
@@ -599,6 +600,7 @@ class Found:
     """What several files hold together."""
 
     rows: list[tuple[int, Row]] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)  # of each row
     measured: list[Measured] = field(default_factory=list)
     inspected: list[tuple[int, Inspected]] = field(default_factory=list)
     happened: list[Happened] = field(default_factory=list)
@@ -700,6 +702,7 @@ def _read(asked: Asked, found: Found) -> None:
         found.leave_out("rows drawn again within one time stamp", len(timed) - len(kept))
         timed = kept
     found.rows += timed
+    found.files += [str(asked.path)] * len(timed)
     found.axes.append(axis)
     found.leave_out("rows of containers that did not run", log.idle)
     found.leave_out("lines that are no rows", log.other)
@@ -756,7 +759,26 @@ def _times(log: Log, asked: Asked) -> tuple[list[int], str]:
     return [instants[row.tick] for row in log.rows], axis
 
 
+def _parted_by_file(found: Found) -> None:
+    """Let their file be the id of containers without one that have other values in another file: two hosts."""
+    named: dict[str | None, dict[str, list[int]]] = {}
+    for index, ((_, row), file) in enumerate(zip(found.rows, found.files, strict=True)):
+        if row.id is None:
+            named.setdefault(row.name, {}).setdefault(file, []).append(index)
+    names = place_names(found.files)
+    for by_file in named.values():
+        amounts = (
+            sorted((found.rows[i][0], found.rows[i][1].working_set_bytes) for i in of) for of in by_file.values()
+        )
+        if len(by_file) > 1 and any_contradicts([(curve[:, 0], curve[:, 1]) for curve in map(np.array, amounts)]):
+            for file, rows in by_file.items():
+                for index in rows:
+                    time, row = found.rows[index]
+                    found.rows[index] = time, row._replace(id=names[file])
+
+
 def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workload_pattern: str | None) -> Recording:
+    _parted_by_file(found)
     identities = Identities()
     # Those that say most first.
     for some in ((entry for _, entry in found.inspected), found.happened, found.measured):

@@ -59,6 +59,7 @@ def pull(
     workload: str | Iterable[str] | None = None,
     step: str | dt.timedelta | None = None,
     metrics: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
     workload_pattern: str | None = None,
     overlap: str | dt.timedelta = _OVERLAP,
     again: bool = False,
@@ -72,7 +73,7 @@ def pull(
         Where from.
     lake
         Where to. It notes what was pulled from which server with which filter and step.
-    last, start, end, namespace, workload, step, metrics, workload_pattern
+    last, start, end, namespace, workload, step, metrics, labels, workload_pattern
         As for `Prometheus.recording`.
     overlap
         How much of the end of what the lake has is fetched again: samples come late.
@@ -116,6 +117,7 @@ def pull(
         "namespace": _names(namespace),
         "workload": _names(workload),
         "metrics": metrics,
+        "labels": labels,
         "workload_pattern": workload_pattern,
     }
     steps = grain.total_seconds() if step is not None else None

@@ -1,50 +1,81 @@
-"""Tables that people bring: CSV and Parquet with a time and a memory column."""
+"""Tables that people bring: CSV and Parquet with a time and a memory column; Grafana's with a column a series."""
 
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote_path
-from rmtoolkit.loaders import _files
+from rmtoolkit._tables import as_time, column_of
+from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path
+from rmtoolkit.loaders import _files, _timestamps
 from rmtoolkit.loaders._files import check_samples
+from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import CONTAINERS, SIGNALS, Report
+from rmtoolkit.schema import CONTAINERS, SIGNALS, TIME, Report
 
 if TYPE_CHECKING:
+    import datetime as dt
     import os
+    from collections.abc import Mapping
+
+    import numpy as np
 
 
 _EXPECTED: Final = "a table with a time and a memory column"
-_ALSO_NUMBERS: Final = ("memory_bytes", "working_set", "rss", "restarts", "restarts_total", "oom_kills_total")
+_COUNTS: Final = ("restarts_total", "oom_kills_total", *(name for name in SIGNALS if not name.endswith("_bytes")))
+#: An amount as programs write it: a number with any signs between its digits, and perhaps a unit.
+_AMOUNT: Final = r"^([-+]?\d[\d.,'\s\u00a0\u202f]*(?:[eE][-+]?\d+)?)\s*([A-Za-z]*)$"
+#: In a cell the units are those of the standards, as Docker and Grafana write them; Kubernetes leaves the B out.
+_UNITS: Final = {
+    "": 1, "b": 1, "bytes": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "ki": 1 << 10, "mi": 1 << 20,
+    "gi": 1 << 30, "ti": 1 << 40, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+    "k": 10**3, "m": 10**6, "g": 10**9,
+}  # fmt: skip
+#: The head of a series of Grafana, in which the labels stand as Prometheus writes them; and one of them.
+_SERIES: Final = re.compile(r"\s*([a-zA-Z_:][\w:.]*)?\s*\{(.*)\}\s*")
+_LABEL: Final = re.compile(r'"?([\w.]+)"?\s*=~?\s*"((?:[^"\\]|\\.)*)"')
 
 
-def read_table(path: str | os.PathLike[str], *, workload_pattern: str | None = None) -> Recording:
-    """Read CSV or Parquet with a time and a memory column."""
+def read_table(
+    path: str | os.PathLike[str],
+    *,
+    metrics: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    timezone: str | dt.tzinfo | None = None,
+    workload_pattern: str | None = None,
+) -> Recording:
+    """Read CSV or Parquet with a time and a memory column; `metrics` and `labels` name columns that are not known."""
     data, notes = _files.read_bytes(path, expected=_EXPECTED)
+    left_out: dict[str, int] = {}
     try:
         if data.startswith(b"PAR1"):
             table = pl.read_parquet(io.BytesIO(data))
         else:
             text, more = _files.as_text(data, path, expected=_EXPECTED)
             notes += more
-            found = _files.columns_of(text)
-            if found is None:
-                raise ReadError.at(path, found=text.lstrip().split("\n", 1)[0], expected=_EXPECTED, line=1)
-            table = _csv(text, *found)
-        table, lost = _typed(table)
+            table = _csv(text, path)
+            if (series := _of_series(table)) and not set(metrics or {}) & set(table.columns):
+                return _read_series(table, series, path, metrics, labels, timezone, workload_pattern)
+        told = {**(labels or {}), **(metrics or {})}
+        # What was named goes before what else is called so.
+        table = table.drop([name for name in told.values() if name in table.columns and name not in told], strict=False)
+        table = table.rename({head: name for head, name in told.items() if head in table.columns})
+        table, lost, more = _typed(table, Asked.of(path, None, None, timezone))
+        notes += more
+        left_out |= {"values that are no numbers": lost} if lost else {}
         recording = Recording.from_frame(table, workload_pattern=workload_pattern, source=str(path))
     except ColumnError as error:
-        raise ReadError.at(path, found="another table", expected=_EXPECTED, hint=str(error)) from error
+        raise ReadError.at(path, found="another table", expected=_EXPECTED, hint=f"{error} {_NAME_THEM}") from error
     except RmtoolkitError:
         raise
     except (pl.exceptions.PolarsError, ValueError) as error:
         first = (str(error) or type(error).__name__).splitlines()[0]
         raise ReadError.at(path, found=first, expected=_EXPECTED) from error
-    left_out = {"values that are no numbers": lost} if lost else {}
     extra = Report(left_out=left_out, warnings=notes, time_axis=recording.report.time_axis)
     recording = replace(recording, report=extra.joined(recording.report))
     check_samples(recording, quote_path(path))
@@ -53,10 +84,20 @@ def read_table(path: str | os.PathLike[str], *, workload_pattern: str | None = N
     return recording
 
 
-def _csv(text: str, delimiter: str, columns: list[str]) -> pl.DataFrame:
+_NAME_THEM: Final = "Or name columns: metrics={'its_name': 'rss_bytes'}, labels={'its_name': 'pod'}."
+
+
+def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     """Read everything as text: a column with one wrong word in it must not be lost whole."""
+    # Spreadsheets, and Grafana for them, say in a line of its own what separates the cells.
+    text = re.sub(r"^\s*sep=.\n", "", text).lstrip()
+    found = _files.columns_of(text)
+    if found is None:
+        raise ReadError.at(path, found=text.split("\n", 1)[0], expected=_EXPECTED, line=1, hint=_NAME_THEM)
+    delimiter, columns = found
+    columns = [name if name not in columns[:at] else f"{name} ({at + 1})" for at, name in enumerate(columns)]
     table = pl.read_csv(
-        io.StringIO(text.lstrip()),
+        io.StringIO(text),
         separator=delimiter,
         new_columns=columns,
         infer_schema=False,
@@ -65,21 +106,108 @@ def _csv(text: str, delimiter: str, columns: list[str]) -> pl.DataFrame:
     return table.with_columns(pl.when(pl.all() != "").then(pl.all()))
 
 
-def _typed(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+def _typed(table: pl.DataFrame, asked: Asked) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
     """Give text the types of the schema; count what cannot be one."""
-    lost = 0
-    for name, dtype in table.schema.items():
-        if dtype != pl.String:
+    lost, notes = 0, []
+    timed = [head for head in table.columns if (column_of(head) or ("",))[0] == "time"]
+    if len(timed) > 1 and table[timed[0]].dtype == table[timed[1]].dtype == pl.String:
+        # A day in one column, the clock in the next.
+        table = table.with_columns(pl.concat_str(*timed[:2], separator=" ").alias(timed[0])).drop(timed[1])
+    for head, dtype in table.schema.items():
+        name, _ = column_of(head) or ("", None)
+        if dtype != pl.String or not name:
             continue
-        wanted = CONTAINERS.get(name, pl.Float64() if name in (*SIGNALS, *_ALSO_NUMBERS) else pl.String())
-        if wanted == pl.Boolean:
-            table = table.with_columns(pl.col(name).str.to_lowercase().is_in(["true", "1", "yes"]))
-        elif wanted.is_numeric():
-            numbers = table[name].cast(pl.Float64, strict=False)
-            lost += numbers.null_count() - table[name].null_count()
+        if name == "time":
+            table = table.with_columns(_times(table[head], asked))
+        elif name == "limit_known":
+            table = table.with_columns(pl.col(head).str.to_lowercase().is_in(["true", "1", "yes"]))
+        elif name.endswith("_bytes") or name in _COUNTS or CONTAINERS.get(name, pl.String()).is_numeric():
+            numbers, said, wrong = _amounts(table[head])
+            lost += wrong
             table = table.with_columns(numbers)
-        elif name in _files.TIMES:
-            numbers = table[name].cast(pl.Float64, strict=False)
-            if numbers.null_count() == table[name].null_count():
-                table = table.with_columns(numbers)
-    return table, lost
+            if said:
+                notes.append(f"column {head!r}: {said}")
+                table = table.rename({head: name}) if name not in table.columns else table
+    return table, lost, tuple(notes)
+
+
+def _times(texts: pl.Series, asked: Asked) -> pl.Series:
+    """Read times; day and month, and the zone, are those of the whole column."""
+    numbers = texts.cast(pl.Float64, strict=False)
+    if numbers.null_count() == texts.null_count():
+        return numbers
+    if asked.timezone is None:
+        read = texts.to_frame().select(as_time(pl.col(texts.name), texts.dtype)).to_series()
+        if read.null_count() <= texts.null_count() or read.null_count() < read.len() / 2:
+            return texts
+    known = texts.drop_nulls().unique(maintain_order=True)
+    found = [(_timestamps.find(text), text) for text in known]
+    stamps = [(stamp[0], text) for stamp, text in found if stamp is not None]
+    if not stamps:
+        return texts
+    zoned = asked if asked.timezone is not None else asked._replace(timezone="UTC")
+    instants, _ = _timestamps.instants([stamp for stamp, _ in stamps], (2, stamps[0][1]), zoned)
+    times = dict(zip((text for _, text in stamps), instants, strict=True))
+    return texts.replace_strict(times, default=None, return_dtype=pl.Int64()).cast(TIME)
+
+
+def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
+    """Read amounts: point and comma, and units, by the whole column; say which units cells had, and count losses."""
+    plain = texts.cast(pl.Float64, strict=False)
+    if plain.null_count() == texts.null_count():
+        return plain, "", 0
+    parts = texts.str.extract_groups(_AMOUNT).struct.unnest()
+    number, unit = parts["1"].str.replace_all(r"['\s\u00a0\u202f]", ""), parts["2"].str.to_lowercase()
+    comma, point = number.str.count_matches(",", literal=True), number.str.count_matches(".", literal=True)
+    both = number.filter((comma > 0) & (point > 0))
+    if both.len():
+        is_decimal = bool((both.str.replace_all(r"[^.,]", "").str.slice(-1) == ",").all())
+    elif (comma > 1).any() or (point > 1).any():
+        is_decimal = bool((point > 1).any())
+    else:
+        commas = number.filter(comma > 0)
+        grouped = commas.str.contains(r",\d{3}$").all() if commas.len() else False
+        if grouped and not number.filter(comma > 0).str.starts_with("0,").any():
+            found = f"In the column {quote(texts.name)} {quote(commas[0])} may be a thousand or a fraction."
+            msg = f"{found} Hint: write a point, or no comma."
+            raise ColumnError(msg)
+        is_decimal = bool(commas.len())
+    sign = "." if is_decimal else ","
+    number = number.str.replace_all(sign, "", literal=True).str.replace(",", ".", literal=True)
+    factor = unit.replace_strict(_UNITS, default=None, return_dtype=pl.Float64())
+    values = (number.cast(pl.Float64, strict=False) * factor).alias(texts.name)
+    units = sorted({one for one in unit.drop_nulls() if one in _UNITS and one})
+    return values, f"units as written ({', '.join(units)})" if units else "", values.null_count() - texts.null_count()
+
+
+def _of_series(table: pl.DataFrame) -> dict[str, dict[str, str]]:
+    """Find the columns whose heads are series of Prometheus."""
+    found: dict[str, dict[str, str]] = {}
+    for head in table.columns:
+        if match := _SERIES.fullmatch(head):
+            name = {"__name__": match[1]} if match[1] else {}
+            found[head] = {**name, **dict(_LABEL.findall(match[2]))}
+    return found
+
+
+def _read_series(
+    table: pl.DataFrame,
+    series: Mapping[str, Mapping[str, str]],
+    path: str | os.PathLike[str],
+    metrics: Mapping[str, str] | None,
+    labels: Mapping[str, str] | None,
+    timezone: Any,  # noqa: ANN401 - as `read_table` takes it
+    workload_pattern: str | None,
+) -> Recording:
+    """Read a table with a column a series, as Grafana exports it, the way an answer of Prometheus is read."""
+    from rmtoolkit.loaders.prometheus.saved import read_series  # noqa: PLC0415 - few tables are such
+
+    times = next(head for head in table.columns if (column_of(head) or ("",))[0] == "time")
+    read = _times(table[times], Asked.of(path, None, None, timezone))
+    instants = read.to_frame().select(as_time(pl.col(times), read.dtype).to_physical()).to_series()
+    columns: list[tuple[dict[str, str], np.ndarray[Any, Any], np.ndarray[Any, Any]]] = []
+    for head, said in series.items():
+        values = _amounts(table[head])[0]
+        there = values.is_not_null() & instants.is_not_null()
+        columns.append((dict(said), instants.filter(there).to_numpy(), values.filter(there).to_numpy()))
+    return read_series(columns, Path(path), metrics=metrics, labels=labels, workload_pattern=workload_pattern)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from rmtoolkit import text
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit.limits.patches import patches_yaml
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from rmtoolkit.assessment import Assessment
 
 FORMATS: Final = (".parquet", ".csv", ".json")
+MARKDOWN: Final = ".md"
 
 #: A spreadsheet runs a cell that begins with one of these as a formula.
 _FORMULA: Final = r"^[=+\-@\t\r]"
@@ -37,20 +40,48 @@ def patches(found: Assessment) -> str:
     return patches_yaml(found.workloads.filter(~pl.col("accepted")))
 
 
-def write(verdicts: pl.DataFrame, path: str | os.PathLike[str]) -> Path:
-    """Write verdicts in the format that the file's name asks for."""
-    ending = check_format(path)
+def as_bytes(verdicts: pl.DataFrame, ending: str) -> bytes:
+    """Put verdicts into a format, whole."""
     # Made in memory: what polars writes to a full disk itself is lost without a word, or with a riddle.
     made = io.BytesIO()
     if ending == ".parquet":
         verdicts.write_parquet(made)
     elif ending == ".csv":
         for_spreadsheets(verdicts).write_csv(made)
+    elif ending == MARKDOWN:
+        flat = for_spreadsheets(verdicts)
+        rows = [flat.columns, ["---"] * flat.width, *(map(_cell, row) for row in flat.iter_rows())]
+        return "".join(f"| {' | '.join(row)} |\n" for row in rows).encode()
     else:
         verdicts.write_json(made)
+    return made.getvalue()
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else escaped(value)
+
+
+def write(verdicts: pl.DataFrame, path: str | os.PathLike[str]) -> Path:
+    """Write verdicts in the format that the file's name asks for."""
+    made = as_bytes(verdicts, check_format(path))
     with replacing(path, FORMATS) as part:
-        part.write_bytes(made.getbuffer())
+        part.write_bytes(made)
     return Path(path)
+
+
+#: What Markdown, its tables or a chat would take for more than text.
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#!|~@&$])")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9./ -]+")
+
+
+def escaped(words: object) -> str:
+    r"""Write foreign text so that Markdown shows it as it is."""
+    said = text.printable(words)
+    said = said if _PLAIN.fullmatch(said) else _SPECIAL.sub(r"\\\1", said)
+    # An address that is written out becomes a link in many places, escaped or not.
+    said = re.sub(r"(?i)\b(https?|ftp)(?=:)", "\\1\u200b", said)
+    said = re.sub(r"(?i)\bwww\.", "www\u200b.", said)
+    return re.sub(r"^(\s*\d*)([-+=]|(?<=\d)[.)](?=\s|$))", r"\1\\\2", said)
 
 
 def for_spreadsheets(frame: pl.DataFrame) -> pl.DataFrame:

@@ -184,11 +184,17 @@ def check_format(path: str | os.PathLike[str]) -> None:
     check_target(path, FORMATS)
 
 
+def as_bytes(found: Assessment, ending: str) -> bytes:
+    """Put limits into a format, or into patches."""
+    if ending in YAML:
+        return exports.patches(found).encode()
+    return exports.as_bytes(recommend_limits(found), ending)
+
+
 def write(found: Assessment, path: str | os.PathLike[str]) -> Path:
     """Write limits in the format that the file's name asks for."""
     check_format(path)
-    if Path(path).suffix.lower() not in YAML:
-        return exports.write(recommend_limits(found), path)
+    made = as_bytes(found, Path(path).suffix.lower())
     with replacing(path, FORMATS) as part:
-        part.write_text(exports.patches(found), "utf-8")
+        part.write_bytes(made)
     return Path(path)

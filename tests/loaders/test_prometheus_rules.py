@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.exceptions import RmtoolkitWarning
 from rmtoolkit.loaders.prometheus._decode import TWICE
 from rmtoolkit.loaders.prometheus._merge import (
-    NOT_MERGED,
     OLD_LIFE,
     OTHER_JOB,
     OTHER_LABELS,
@@ -165,13 +164,12 @@ def test_restart_with_two_replicas_and_a_start_time(prom: Prom) -> None:
 
 
 def test_two_containers_that_live_side_by_side(prom: Prom) -> None:
-    """Two ids that overlap for longer than a lookback are no restart: the longer one is used."""
-    with pytest.warns(RmtoolkitWarning, match="Not merged"):
-        recording = prom.read(
-            prom.series(WORKING_SET, [5] * 100, labels=prom.pod(id="/a")),
-            prom.series(WORKING_SET, [6] * 90, at=155, labels=prom.pod(id="/b")),
-        )
-    assert recording.samples["working_set_bytes"].unique().to_list() == [5]
+    """Two ids that overlap for longer than a lookback are no restart, but two containers."""
+    recording = prom.read(
+        prom.series(WORKING_SET, [5] * 100, labels=prom.pod(id="/a")),
+        prom.series(WORKING_SET, [6] * 90, at=155, labels=prom.pod(id="/b")),
+    )
+    assert recording.samples.group_by("container_id", maintain_order=True).len()["len"].to_list() == [100, 90]
     assert recording.events.height == 0
 
 
@@ -415,8 +413,8 @@ FLAT, LEAK = [300 << 20] * 100, [(100 + 3 * number) << 20 for number in range(10
         ({"namespace": "shop", "pod": "db-0", "container": "db"}, {"region": "eu"}, {"region": "us"}),
         (
             {"namespace": "shop", "pod": "db-0", "container": "db"},
-            {"k8s_cluster_name": "eu"},
-            {"k8s_cluster_name": "us"},
+            {"site": "eu"},
+            {"site": "us"},
         ),
         (
             {"pod": "db-0", "container": "db"},
@@ -473,13 +471,16 @@ def test_copies_of_one_container_still_fold(prom: Prom, more: dict[str, str], at
     assert recording.samples["working_set_bytes"].to_list() == LEAK
 
 
-def test_what_no_label_tells_apart_is_not_merged(prom: Prom) -> None:
-    """Two containers of one name that differ in their ids only: the longer one is used, and a warning says so."""
-    with pytest.warns(RmtoolkitWarning, match="Not merged: 90 samples of another container of the same name"):
-        recording = prom.read(
-            prom.series(WORKING_SET, [*FLAT[:40], *[None] * 20, *FLAT[:40]], labels=prom.pod(id="/a")),
-            prom.series(WORKING_SET, LEAK[:70], at=155, labels=prom.pod(id="/b")),
-            prom.series("container_memory_rss", LEAK[:20], at=155, labels=prom.pod(id="/b")),
-        )
-    assert recording.samples["working_set_bytes"].drop_nulls().to_list() == FLAT[:80]
-    assert recording.report.left_out == {NOT_MERGED: 90}
+def test_containers_that_differ_in_their_ids_only_are_two(prom: Prom) -> None:
+    """Two containers of one name, of which only the cgroup says that they are two: each keeps all of its samples."""
+    recording = prom.read(
+        prom.series(WORKING_SET, [*FLAT[:40], *[None] * 20, *FLAT[:40]], labels=prom.pod(id="/a")),
+        prom.series(WORKING_SET, LEAK[:70], at=155, labels=prom.pod(id="/b")),
+        prom.series("container_memory_rss", LEAK[:20], at=155, labels=prom.pod(id="/b")),
+    )
+    assert recording.containers["cluster"].to_list() == ["/a", "/b"]
+    found = recording.samples.group_by("container_id", maintain_order=True).agg(
+        pl.col("working_set_bytes", "anon_bytes").drop_nulls()
+    )
+    assert found.select("working_set_bytes", "anon_bytes").rows() == [(FLAT[:80], []), (LEAK[:70], LEAK[:20])]
+    assert recording.report.left_out == {}

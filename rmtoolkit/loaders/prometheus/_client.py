@@ -41,7 +41,17 @@ _MESSAGE_CHARACTERS: Final = 400
 
 
 class ServerError(ReadError):
-    """A server cannot be reached, or did not answer as Prometheus does."""
+    """A server cannot be reached, or did not answer as Prometheus does.
+
+    Examples
+    --------
+    >>> import rmtoolkit as rm
+    >>> try:
+    ...     rm.Prometheus("http://127.0.0.1:9", retries=0).recording(last="1h")
+    ... except rm.ServerError:
+    ...     print("not there")
+    not there
+    """
 
     def __init__(self, message: str, status: int | None = None) -> None:
         self.status = status

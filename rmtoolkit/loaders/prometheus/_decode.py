@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from msgspec import UNSET, Raw, UnsetType
 
+from rmtoolkit._tables import any_contradicts, place_names
 from rmtoolkit.exceptions import ReadError, quote, quote_path
 from rmtoolkit.loaders._files import MARKS, counted, read_bytes, unreadable
 from rmtoolkit.loaders.prometheus import is_remote_read
@@ -815,7 +816,32 @@ def tidy(decoded: Decoded) -> Decoded:
     return replace(decoded, times=times, values=values, left_out=+(decoded.left_out + twice)).only(kept)
 
 
+#: Stands among the labels where nothing but the file tells series of one name apart.
+FILE_LABEL: Final = "rmtoolkit_file"
+
+
+def _parted_by_file(decoded: Decoded) -> list[dict[str, str]]:
+    """Let their file be a label of all series where two files contradict each other."""
+    if len(set(decoded.sources)) == 1:
+        return decoded.labels
+    several: dict[frozenset[tuple[str, str]], dict[str, list[int]]] = {}
+    for index, (labels, source) in enumerate(zip(decoded.labels, decoded.sources, strict=True)):
+        several.setdefault(frozenset(labels.items()), {}).setdefault(source, []).append(index)
+    for by_source in several.values():
+        if len(by_source) > 1:
+            parts = [decoded.of(np.array(series)) for series in by_source.values()]
+            order = [np.argsort(times, kind="stable") for times, _ in parts]
+            if any_contradicts([(part[0][by], part[1][by]) for part, by in zip(parts, order, strict=True)]):
+                names = place_names(decoded.sources)
+                return [
+                    {**labels, FILE_LABEL: names[source]}
+                    for labels, source in zip(decoded.labels, decoded.sources, strict=True)
+                ]
+    return decoded.labels
+
+
 def _joined_tidy(decoded: Decoded) -> Decoded:
+    decoded = replace(decoded, labels=_parted_by_file(decoded))
     first: dict[frozenset[tuple[str, str]], int] = {}
     owners = np.array([first.setdefault(frozenset(labels.items()), len(first)) for labels in decoded.labels], np.int64)
     if len(first) == len(owners):

@@ -41,20 +41,38 @@ _CONTAINER_LEVEL: Final = "container"
 _POD_LEVEL: Final = "pod"
 
 
+#: How the metrics of cAdvisor and of the kubelet begin, and what rules make of them.
+_USUAL: Final = (
+    *(
+        "container_memory_",
+        "container_swap_",
+        "container_pressure_memory_",
+        "container_threads",
+        "container_start_time_",
+    ),
+    *("container_oom_", "container_spec_memory_limit_", "pod_memory_", "pod_swap_"),
+    "node_namespace_pod_container:container_memory_",
+)
+
+
 class _Style(NamedTuple):
-    """How labels are called: as usual, renamed by a scrape without honor_labels, and before Kubernetes 1.16."""
+    """How labels are called: as usual, renamed by a scrape without honor_labels, before Kubernetes 1.16, by others."""
 
     namespace: str
     pod: str
     container: str
+    names: tuple[str, ...] = _USUAL  # how its metrics begin
 
 
 _STYLES: Final = (
     _Style("namespace", "pod", "container"),
     _Style("exported_namespace", "exported_pod", "exported_container"),
     _Style("namespace", "pod_name", "container_name"),
+    _Style("k8s_namespace_name", "k8s_pod_name", "k8s_container_name", ("container_memory_", "k8s_container_")),
+    _Style("namespace_name", "pod_name", "container_name", ("kubernetes_io:container_",)),
+    _Style("kubernetes_namespace", "kubernetes_pod_name", "kubernetes_container_name", ("container_memory_",)),
+    _Style("namespace", "alloc_id", "task", ("nomad_client_allocs_memory_",)),
 )
-
 #: Of these one tells how often its family is scraped.
 _TELLTALES: Final = {
     "cgroup": "container_memory_working_set_bytes",
@@ -62,6 +80,13 @@ _TELLTALES: Final = {
     "owner": "kube_replicaset_owner",
     "app": "process_resident_memory_bytes",
 }
+
+#: What an exporter, or a collector, says of other pods than its own.
+_SAID: Final = (_STYLES[1], _STYLES[3])
+#: Of these there are series of whole pods that are called so.
+_OF_PODS: Final = "k8s_pod_name"
+#: Styles from here on are of other exporters, whose series may have the labels of the scrape too.
+_FOREIGN: Final = 3
 
 
 class Wanted(NamedTuple):
@@ -78,17 +103,18 @@ class Leg:
 
     family: str
     level: str  # ``container``, or ``pod`` for rows of whole pods
-    style: int
     names: _fetch.Matcher
     matchers: tuple[_fetch.Matcher, ...]
+    pod_label: str = "pod"
     listed: tuple[str, ...] = ()  # metrics that are known by their whole name
     counts: Mapping[str, int] = field(default_factory=dict)
     interval_seconds: float = _INTERVAL_SECONDS
 
     @property
-    def pod_label(self) -> str:
-        """The label that names the pod."""
-        return _STYLES[self.style].pod
+    def telltale(self) -> str:
+        """The metric that tells how often its series are scraped."""
+        usual = _TELLTALES[self.family]
+        return usual if not self.listed or usual in self.listed else self.listed[0]
 
     def only(self, chosen: Callable[[str], bool]) -> Leg:
         """Keep some of its metrics."""
@@ -106,10 +132,15 @@ class Leg:
 
 
 def discover(
-    client: Client, wanted: Wanted, overrides: Mapping[str, str], start_seconds: int, end_seconds: int
+    client: Client,
+    wanted: Wanted,
+    overrides: Mapping[str, str],
+    labels: Mapping[str, str],
+    start_seconds: int,
+    end_seconds: int,
 ) -> list[Leg]:
     """Find what a server has, with two requests."""
-    legs = list(legs_of(wanted, overrides))
+    legs = list(legs_of(wanted, overrides, labels))
     step = max(60, (end_seconds - start_seconds) // _INSTANTS)
     first = end_seconds - step * min(_INSTANTS - 1, (end_seconds - start_seconds) // step)
     times = {"start": str(first), "end": str(end_seconds), "step": str(step)}
@@ -141,40 +172,59 @@ def discover(
     return _found(legs, seen._replace(lone=more.lone), overrides)
 
 
-def legs_of(wanted: Wanted, overrides: Mapping[str, str]) -> Iterator[Leg]:
+def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, str]) -> Iterator[Leg]:
     """Say in which ways containers may be found."""
     cgroup, kube, app = (_names(family, overrides) for family in ("cgroup", "kube", "app"))
     owner = tuple(name for name in kube if name in KNOWN and KNOWN[name].role in OWNER_ROLES)
     kube = tuple(name for name in kube if name not in owner)
     app_names = _fetch.Matcher("__name__", "=~", "|".join([*map(_fetch.exactly, app), ALLOCATOR_NAMES]))
-    is_filtered = any(wanted)
     memory = _fetch.Matcher("resource", "=~", "memory|")
-    for number, style in enumerate(_STYLES):
+    told = {identity: label for label, identity in labels.items()}
+    own = _Style(told.get("namespace", "namespace"), told.get("pod", "pod"), told.get("container", "container"))
+    for number, style in enumerate(dict.fromkeys((*_STYLES, own))):
         conditions = tuple(_conditions(wanted, style))
-        inside = (_fetch.Matcher(style.container, "!=", ""), _fetch.Matcher(style.container, "!=", "POD"))
-        whole = (_fetch.Matcher(style.container, "=", ""), _fetch.Matcher(style.pod, "!=", ""))
-        yield Leg("cgroup", _CONTAINER_LEVEL, number, _fetch.one_of("__name__", cgroup), (*conditions, *inside), cgroup)
+        inside = [_fetch.Matcher(style.container, "!=", ""), _fetch.Matcher(style.container, "!=", "POD")]
+        # Without conditions the first style finds what has its labels too: nothing is asked for twice.
+        is_foreign = number >= _FOREIGN
+        usual = [_fetch.Matcher(_STYLES[0].container, "=", "")] if is_foreign and not conditions else []
+        more = () if is_foreign else tuple(name for name in cgroup if name in overrides)
+        mine = tuple(name for name in cgroup if name.startswith(style.names) or name in more)
+        # Short, since a server takes a query of some length only.
+        begun = "|".join([*(f"{name}.*" for name in style.names), *map(_fetch.exactly, more)])
+        names = _fetch.Matcher("__name__", "=~", begun)
+        yield Leg("cgroup", _CONTAINER_LEVEL, names, (*conditions, *inside, *usual), style.pod, mine)
         if number == 0:
-            yield Leg("cgroup", _POD_LEVEL, number, _fetch.one_of("__name__", cgroup), (*conditions, *whole), cgroup)
+            whole = tuple(_fetch.Matcher(label, "=", "") for label in (style.container, *(one.pod for one in _SAID)))
+            there = (*conditions, *whole, _fetch.Matcher(style.pod, "!=", ""))
+            yield Leg("cgroup", _POD_LEVEL, names, there, style.pod, mine)
+        elif style.pod == _OF_PODS:
+            pods = tuple(name for name in cgroup if name.startswith("k8s_pod_"))
+            yield Leg("cgroup", _CONTAINER_LEVEL, _fetch.one_of("__name__", pods), conditions, style.pod, pods)
         # Without conditions, labels do not have to be told apart: what is there is found the first time.
-        if number == 0 or (number == 1 and is_filtered):
-            yield Leg("kube", _CONTAINER_LEVEL, number, _fetch.one_of("__name__", kube), (*conditions, memory), kube)
+        if number == 0 or (number == 1 and conditions):
+            yield Leg("kube", _CONTAINER_LEVEL, _fetch.one_of("__name__", kube), (*conditions, memory), style.pod, kube)
             of_namespace = tuple(_conditions(Wanted(wanted.namespaces), style))
-            yield Leg("owner", _CONTAINER_LEVEL, number, _fetch.one_of("__name__", owner), of_namespace, owner)
-            yield Leg("app", _CONTAINER_LEVEL, number, app_names, conditions)
+            yield Leg("owner", _CONTAINER_LEVEL, _fetch.one_of("__name__", owner), of_namespace, style.pod, owner)
+        if number == 0 or (number in (1, _FOREIGN) and conditions):
+            yield Leg("app", _CONTAINER_LEVEL, app_names, conditions, style.pod)
     if not wanted.namespaces and not wanted.pods:
         # The names that Compose and Swarm give hold that of the service.
-        held = "|".join(f".*{_fetch.exactly(name)}.*" for name in wanted.workloads)
-        named = _fetch.Matcher("name", "=~", held) if held else _fetch.Matcher("name", "!=", "")
+        held_name = "|".join(f".*{_fetch.exactly(name)}.*" for name in wanted.workloads)
+        named = _fetch.Matcher("name", "=~", held_name) if held_name else _fetch.Matcher("name", "!=", "")
         docker = (named, _fetch.Matcher("container", "=", ""), _fetch.Matcher("pod", "=", ""))
-        yield Leg("cgroup", _CONTAINER_LEVEL, 0, _fetch.one_of("__name__", cgroup), docker, cgroup)
+        usual_names = tuple(name for name in cgroup if name in overrides or name.startswith(("container_", "podman_")))
+        yield Leg("cgroup", _CONTAINER_LEVEL, _fetch.one_of("__name__", usual_names), docker, listed=usual_names)
+        # Podman's exporter tells names apart from amounts, by an id.
+        podman = tuple(name for name in cgroup if name.startswith("podman_"))
+        nameless = tuple(_fetch.Matcher(label, "=", "") for label in ("name", "container", "pod"))
+        yield Leg("cgroup", _CONTAINER_LEVEL, _fetch.one_of("__name__", podman), nameless, listed=podman)
         if wanted.workloads:
             alone = (
                 _fetch.one_of("job", wanted.workloads),
                 _fetch.Matcher("pod", "=", ""),
                 _fetch.Matcher("exported_pod", "=", ""),
             )
-            yield Leg("app", _CONTAINER_LEVEL, 0, app_names, alone)
+            yield Leg("app", _CONTAINER_LEVEL, app_names, alone)
 
 
 def _names(family: str, overrides: Mapping[str, str]) -> tuple[str, ...]:
@@ -203,7 +253,7 @@ def _selected(leg: Leg, *more: _fetch.Matcher) -> str:
 
 def _looks(number: int, leg: Leg) -> Iterator[str]:
     """Count the series of each metric, and those of one of them by how often they were scraped: each looked at once."""
-    name = _TELLTALES[leg.family]
+    name = leg.telltale
     yield _counted(number, _selected(leg, _fetch.Matcher("__name__", "!=", name)))
     telltale = _fetch.Selector((name,), leg.matchers).promql()
     often = f'count_values("rmtoolkit_name", count_over_time({telltale}[{_COUNTED_SECONDS}s]))'
@@ -218,7 +268,7 @@ def _counted(number: int, series: str) -> str:
 def _lone(legs: Sequence[Leg]) -> str:
     """Name the pods of which only the whole is known."""
     name = _TELLTALES["cgroup"]
-    levels = {leg.level: leg.matchers for leg in reversed(legs) if leg.family == "cgroup" and leg.style == 0}
+    levels = {leg.level: leg.matchers for leg in reversed(legs) if leg.family == "cgroup"}
     whole, inside = (
         f"group by (namespace, pod) ({_fetch.Selector((name,), levels[level]).promql()})"
         for level in (_POD_LEVEL, _CONTAINER_LEVEL)
@@ -251,8 +301,7 @@ def _seen(decoded: Decoded, legs: Sequence[Leg]) -> _Seen:
             seen.counts.setdefault(int(place), {})[name] = int(values.max())
     for leg, looks in scraped.items():
         seen.often[leg] = max(map(_often, looks.values()))
-        telltale = _TELLTALES[legs[leg].family]
-        seen.counts.setdefault(leg, {})[telltale] = max(look.total() for look in looks.values())
+        seen.counts.setdefault(leg, {})[legs[leg].telltale] = max(look.total() for look in looks.values())
     return seen
 
 
@@ -286,13 +335,17 @@ def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> li
     return found
 
 
+#: How recording rules call what they make of a metric.
+_RULES: Final = ("node_namespace_pod_container:", "cluster:namespace:pod_memory:")
+
+
 def _best(counts: Mapping[str, int]) -> dict[str, int]:
-    """Leave out metrics that say what a better one says of as many."""
+    """Leave out what recording rules made of metrics that are there for as many."""
     kept: dict[str, int] = {}
     covered: dict[str, int] = {}
     for name, size in sorted(counts.items(), key=lambda item: KNOWN[item[0]].rank if item[0] in KNOWN else -1):
         role = KNOWN[name].role if name in KNOWN else name
-        if size > covered.get(role, 0):
+        if size > covered.get(role, 0) or not name.startswith(_RULES):
             kept[name] = size
             covered[role] = max(size, covered.get(role, 0))
     return kept

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from rmtoolkit._tables import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, contradict
 from rmtoolkit.exceptions import quote
-from rmtoolkit.loaders.prometheus._decode import stack
-from rmtoolkit.loaders.prometheus._metrics import REPLICA_LABELS, SOURCE_LABELS, Placed, identify_containers
+from rmtoolkit.loaders.prometheus._decode import FILE_LABEL, stack
+from rmtoolkit.loaders.prometheus._metrics import LABELS, REPLICA_LABELS, SOURCE_LABELS, Placed, identify_containers
 from rmtoolkit.schema import ABSURD_BYTES, SAMPLES, SIGNALS, TIME
+from rmtoolkit.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -108,13 +110,9 @@ def sum_series(rows: Rows, *, increments: bool) -> Rows:
     return Rows(*(frame[name].to_numpy() for name in ("key", "series", "time", "value")))
 
 
-#: Without a marker of its end, `query_range` repeats a series' last value for this long.
-LOOKBACK_MILLISECONDS: Final = 300_000
-#: Series of two containers of one name in one pod overlap no longer than that, give or take a scrape.
-HANDOVER_MILLISECONDS: Final = LOOKBACK_MILLISECONDS + 60_000
 #: No more series than this are asked to fill the gaps of one.
 _MOST_CANDIDATES: Final = 8
-_NEVER: Final = np.iinfo(np.int64).max
+_FOREVER: Final = np.iinfo(np.int64).max
 
 REPLICA: Final = "samples of a second Prometheus replica (it only fills gaps)"
 OTHER_METRIC: Final = "samples of another metric that says the same"
@@ -197,7 +195,7 @@ def _lives(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         )
         .sort("entity", "first", "exact", "last", "life")
     )
-    cut: list[int] = [_NEVER] * several.height
+    cut: list[int] = [_FOREVER] * several.height
     parallel = [False] * several.height
     changes: dict[str, list[int]] = {"entity": [], "begin": [], "before": []}
     previous = -1
@@ -220,7 +218,7 @@ def _lives(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         cut=pl.Series(cut, dtype=pl.Int64), parallel=pl.Series(parallel, dtype=pl.Boolean)
     )
     marked = table.join(marks, on=["entity", "life"], how="left", maintain_order="left").with_columns(
-        pl.col("cut").fill_null(_NEVER),
+        pl.col("cut").fill_null(_FOREVER),
         life=pl.when(pl.col("parallel").fill_null(value=False)).then(None).otherwise("life"),
     )
     return pl.DataFrame(changes, schema=NO_LIVES.schema), marked
@@ -382,140 +380,109 @@ def _column(name: str, values: NDArray[np.float64]) -> pl.Series:
     return pl.Series(whole)
 
 
-NOT_MERGED: Final = "samples of another container of the same name, which no label tells apart"
-
 _AMOUNTS: Final = [name for name in SIGNALS if name.endswith("_bytes")]
-#: Two looks at one container see values that lie between each other's, give or take this share.
-_TOLERANCE: Final = 0.02
-_SAME_SHARE: Final = 0.5
-#: Labels that differ between lives, replicas and exporters of one container, or name it.
-_NEVER_SEEN: Final = frozenset(
+_PORT: Final = "port of instance"
+#: What differs between lives of one container, and what names it, tells none apart.
+_NAMING: Final = frozenset(
     (
-        *REPLICA_LABELS,
-        *(label for label in SOURCE_LABELS if label != "instance"),
-        *("__name__", "id", "name", "image", "image_id", "uid", "pod_uid", "pod_ip", "container_id"),
-        *("namespace", "pod", "container", "pod_name", "container_name", "cluster", "exported_cluster"),
-        *("exported_namespace", "exported_pod", "exported_container", "exported_job", "exported_instance"),
+        *("__name__", "image", "image_id", "pod_ip", "container_id"),
+        *(label for name in ("namespace", "pod", "container") for label in LABELS[name]),
+        *("exported_pod", "exported_container", "k8s_pod_name", "k8s_container_name"),
     )
 )
-#: Where nothing else differs, the machine does; a pod may move to another one, so only what overlaps is parted by it.
-_MACHINES: Final = ("node", "exported_node", "kubernetes_io_hostname", "nodename", "instance")
+#: Where nothing else differs, these do, the best first: machine, exporter, replica, the container's own ids. A pod may
+#: move, a container has several ids: only what overlaps is parted by them.
+_IDS: Final = (*LABELS["pod_uid"], "name", "id")
+_LAST: Final = (*LABELS["node"], "instance", *SOURCE_LABELS, _PORT, "exported_job", *REPLICA_LABELS, *_IDS)
 #: Labels that part containers are found one after another.
 _MOST_ROUNDS: Final = 4
 
 
 class _Pair(NamedTuple):
-    """Two series of one entity that contradict each other, the longer one first, and the labels that differ."""
+    """Two series of one entity that contradict each other, and the labels that differ."""
 
     entity: int
-    series: int
-    other: int
     labels: frozenset[str]
 
 
-def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | None) -> Placed:
-    """Find the container of each series; those of one name that overlap with other values are parted by a label."""
+def tell_apart(
+    table: pl.DataFrame, decoded: Decoded, workload_pattern: str | None, parting: list[str] | None = None
+) -> Placed:
+    """Find the container of each series; those of one name that overlap with other values are parted by a label.
+
+    What parts them stands in `parting` afterwards; what stands there already parts again, so that names stay.
+    """
     notes: list[str] = []
     placed = identify_containers(table, decoded.labels, workload_pattern)
+    parting = [] if parting is None else parting
+    for label in parting:
+        table = _parted(table, placed, decoded.labels, label, set())
+        placed = identify_containers(table, decoded.labels, workload_pattern)
     for _ in range(_MOST_ROUNDS):
         pairs = list(_contradictions(placed.table, decoded))
-        label = _parting_label(pairs)
-        if label is None:
+        counts = Counter(label for pair in pairs for label in pair.labels)
+        if not counts:
             break
-        parted = [pair for pair in pairs if label in pair.labels]
-        table = _parted(table, placed, decoded.labels, label, {pair.entity for pair in parted})
-        containers = len({pair.entity for pair in parted})
+        places = {label: place for place, label in enumerate(_LAST, 1)}
+        label = min(counts, key=lambda label: (places.get(label, 0), -counts[label], label))
+        entities = {pair.entity for pair in pairs if label in pair.labels}
+        table = _parted(table, placed, decoded.labels, label, entities)
+        parting += [label] if label not in (*_LAST, *parting) else []
+        containers = count(len(entities), "container")
         notes.append(
-            f"{containers:,} container{'' if containers == 1 else 's'} of one name whose series overlap in time with "
-            f"other values: told apart by the label {quote(label)}, which stands as cluster"
+            f"{containers} of one name whose series overlap in time with other values: told apart by "
+            f"{'their file' if label == FILE_LABEL else f'the label {quote(label)}'}, which stands as cluster"
         )
         placed = identify_containers(table, decoded.labels, workload_pattern)
-    else:
-        pairs = list(_contradictions(placed.table, decoded))
-    others = _of_others(placed.table, pairs)
-    gone = placed.table.filter(others)["series"].to_numpy()
-    return placed._replace(
-        table=placed.table.filter(~others),
-        left_out=placed.left_out + Counter({NOT_MERGED: int(decoded.counts[gone].sum())} if len(gone) else {}),
-        warnings=[*placed.warnings, *notes],
-    )
+    return placed._replace(warnings=[*placed.warnings, *notes])
 
 
 def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[_Pair]:
-    starts = decoded.starts
     some = (
-        table.filter((pl.col("family") == "cgroup") & pl.col("role").is_in(_AMOUNTS) & pl.col("entity").is_not_null())
+        table.filter(pl.col("role").is_in(_AMOUNTS) & pl.col("entity").is_not_null())
         .filter(pl.len().over("entity", "role", "name") > 1)
         .sort("entity", "rank", "name")
     )
+    starts = decoded.starts
+
+    def samples(index: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        stretch = slice(starts[index], starts[index] + decoded.counts[index])
+        return decoded.times[stretch], decoded.values[stretch]
+
     for (entity, _, _), rows in some.group_by("entity", "role", "name", maintain_order=True):
         series = sorted(rows["series"].to_list(), key=lambda index: -int(decoded.counts[index]))
-        lives = dict(rows.select("series", "life").iter_rows())
         for other in series[1:]:
             labels = _differing(decoded.labels[series[0]], decoded.labels[other])
-            if (labels or lives[other] != lives[series[0]]) and _contradict(decoded, starts, series[0], other):
-                yield _Pair(int(str(entity)), series[0], other, labels)
+            if labels and contradict(*samples(series[0]), *samples(other)):
+                yield _Pair(int(str(entity)), labels)
 
 
 def _differing(one: Mapping[str, str], other: Mapping[str, str]) -> frozenset[str]:
     return frozenset(
         label
-        for label in one.keys() | other.keys()
-        if label not in _NEVER_SEEN
+        for label in (*one.keys() | other.keys(), _PORT)
+        if label not in _NAMING
         and not label.startswith("container_label_")
         and _value(one, label) != _value(other, label)
     )
 
 
 def _value(labels: Mapping[str, str], label: str) -> str:
+    if label == _PORT:
+        return labels.get("instance", "")
     value = labels.get(label, "")
     # Two exporters of one machine listen at two ports.
     return re.sub(r":\d{1,5}$", "", value) if label == "instance" else value
-
-
-def _contradict(decoded: Decoded, starts: np.ndarray[tuple[int], np.dtype[np.int64]], one: int, other: int) -> bool:
-    """Tell whether most values of the other series lie outside of what the first one says around the same time."""
-    (times, values), (others, theirs) = (
-        (
-            decoded.times[starts[index] :][: decoded.counts[index]],
-            decoded.values[starts[index] :][: decoded.counts[index]],
-        )
-        for index in (one, other)
-    )
-    first, last = max(times[0], others[0]), min(times[-1], others[-1])
-    if last - first <= HANDOVER_MILLISECONDS:
-        return False
-    inside = (others >= first) & (others <= last)
-    after = np.minimum(np.searchsorted(times, others[inside]), len(times) - 1)
-    before, after = values[np.maximum(after - 1, 0)], values[after]
-    slack = _TOLERANCE * np.maximum(before, after)
-    near = (theirs[inside] >= np.minimum(before, after) - slack) & (theirs[inside] <= np.maximum(before, after) + slack)
-    return bool(np.mean(near) < _SAME_SHARE)
-
-
-def _parting_label(pairs: list[_Pair]) -> str | None:
-    counts = Counter(label for pair in pairs for label in pair.labels)
-    ordered = sorted(counts, key=lambda label: (label in _MACHINES, -counts[label], label))
-    return ordered[0] if ordered else None
 
 
 def _parted(
     table: pl.DataFrame, placed: Placed, labels: list[dict[str, str]], label: str, entities: set[int]
 ) -> pl.DataFrame:
     """Let a label stand as cluster, or behind it."""
-    value = pl.Series([_value(labels[series], label) or None for series in table["series"]], dtype=pl.String)
+    said = pl.lit(pl.Series([_value(labels[series], label) or None for series in table["series"]], dtype=pl.String))
+    mine = placed.table.filter(pl.col("entity").is_in(list(entities)), pl.col("level") == "container")["series"]
+    is_mine = pl.col("series").is_in(mine.implode())
+    # Where others have the label, a container without it is not theirs.
+    value = pl.coalesce(said, pl.when(is_mine).then(pl.lit(f"no {label}")))
     cluster = pl.concat_str("cluster", value, separator="/", ignore_nulls=True)
-    meant = pl.lit(value).is_not_null()
-    if label in _MACHINES:
-        mine = placed.table.filter(pl.col("entity").is_in(list(entities)), pl.col("level") == "container")["series"]
-        meant &= pl.col("series").is_in(mine.implode())
-    return table.with_columns(cluster=pl.when(meant).then(cluster).otherwise("cluster"))
-
-
-def _of_others(table: pl.DataFrame, pairs: list[_Pair]) -> pl.Expr:
-    """Which series belong to the lives that cannot be told apart: none of them is used."""
-    if not pairs:
-        return pl.lit(value=False)
-    gone = table.filter(pl.col("series").is_in([pair.other for pair in pairs])).select("entity", "life").unique()
-    keys = [(pl.col("entity") == entity) & pl.col("life").eq_missing(pl.lit(life)) for entity, life in gone.iter_rows()]
-    return pl.any_horizontal(keys)
+    return table.with_columns(cluster=pl.when(is_mine | pl.lit(label not in _LAST)).then(cluster).otherwise("cluster"))

@@ -55,6 +55,32 @@ _CGROUP: Final = {
     "container_start_time_seconds": ("start_time_seconds", 0),
     "container_oom_events_total": ("oom_events_total", 0),
     "container_spec_memory_limit_bytes": ("limit_bytes", 9),
+    # OpenTelemetry: kubeletstats, k8s_cluster, docker_stats.
+    "container_memory_rss_bytes": ("anon_bytes", 2),
+    "container_memory_usage_total_bytes": ("usage_bytes", 1),
+    "container_memory_anon_bytes": ("anon_bytes", 3),
+    "container_memory_file_bytes": ("file_bytes", 2),
+    "container_memory_usage_limit_bytes": ("limit_bytes", 8),
+    "k8s_pod_memory_working_set_bytes": ("working_set_bytes", 3),
+    "k8s_pod_memory_usage_bytes": ("usage_bytes", 2),
+    "k8s_pod_memory_rss_bytes": ("anon_bytes", 4),
+    "k8s_container_memory_limit_bytes": ("limit_bytes", 3),
+    "k8s_container_memory_request_bytes": ("request_bytes", 3),
+    "k8s_container_restarts": ("restarts_total", 1),
+    # GKE: what the kernel can take back is no part of the working set; a series each.
+    "kubernetes_io:container_memory_used_bytes": ("working_set_bytes", 4),
+    "kubernetes_io:container_memory_limit_bytes": ("limit_bytes", 4),
+    "kubernetes_io:container_memory_request_bytes": ("request_bytes", 4),
+    "kubernetes_io:container_restart_count": ("restarts_total", 2),
+    "nomad_client_allocs_memory_rss": ("anon_bytes", 5),
+    "nomad_client_allocs_memory_usage": ("usage_bytes", 3),
+    "nomad_client_allocs_memory_cache": ("file_bytes", 3),
+    "nomad_client_allocs_memory_swap": ("swap_bytes", 4),
+    "nomad_client_allocs_memory_max_usage": ("peak_bytes", 1),
+    "nomad_client_allocs_memory_allocated": ("request_bytes", 5),
+    "podman_container_mem_usage_bytes": ("usage_bytes", 4),
+    "podman_container_mem_limit_bytes": ("limit_bytes", 5),
+    "podman_container_info": ("image", 1),
 }
 
 _KUBE_CONTAINER: Final = {
@@ -93,6 +119,10 @@ _APP: Final = {
     "process_threads": ("threads", 1),
     "process_num_threads": ("threads", 2),
     "process_start_time_seconds": ("process_start_seconds", 0),
+    # OpenTelemetry's hostmetrics, and process-exporter, which says by a label which memory it means.
+    "process_memory_usage_bytes": ("rss_bytes", 1),
+    "namedprocess_namegroup_memory_bytes": ("rss_bytes", 2),
+    "namedprocess_namegroup_num_threads": ("threads", 3),
 }
 
 #: All metrics that are known by their whole name.
@@ -102,8 +132,13 @@ KNOWN: Final = {
     for name, (role, rank) in table.items()
 }
 
-#: Which of the page faults that cAdvisor counts go to the disk; its other series count every first touch of a page.
-_MAJOR_FAULTS: Final = {"failure_type": "pgmajfault", "scope": "container"}
+#: Of metrics with several series a container, the labels of those that are meant; a label that is missing is no other.
+#: Of the page faults that cAdvisor counts only some go to the disk: the others count every first touch of a page.
+MEANT: Final[Mapping[str, Mapping[str, str]]] = {
+    "container_memory_failures_total": {"failure_type": "pgmajfault", "scope": "container"},
+    "kubernetes_io:container_memory_used_bytes": {"memory_type": "non-evictable"},
+    "namedprocess_namegroup_memory_bytes": {"memtype": "resident"},
+}
 
 #: Facts about a pod or its owner, not about one of its containers.
 POD_ROLES: Final = ("pod_owner", "pod_info", "pod_start_seconds", "pod_reason", "pod_workload")
@@ -162,16 +197,44 @@ def check_overrides(metrics: Mapping[str, str] | None) -> dict[str, str]:
     return dict(metrics or {})
 
 
+def spelled(
+    labels: Sequence[Mapping[str, str]], identities: Mapping[str, str] | None, metrics: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """Spell metrics and labels as they are known: without dots, and with what the user says that a label tells."""
+    for label, identity in (identities or {}).items():
+        if identity not in LABELS:
+            close = difflib.get_close_matches(str(identity), LABELS, n=1)
+            hint = f"Hint: did you mean {close[0]!r}?" if close else f"There are: {', '.join(LABELS)}."
+            msg = f"labels={{{quote(label)}: {quote(identity)}}}: a label cannot tell {quote(identity)}. {hint}"
+            raise RmtoolkitError(msg)
+    places = {label: {"pod_uid": "uid"}.get(identity, identity) for label, identity in (identities or {}).items()}
+    found: list[dict[str, str]] = []
+    for given in labels:
+        one = dict(given)
+        if told := {place: one[label] for label, place in places.items() if one.get(label)}:
+            other = {f"exported_{place}" for place in told} | {f"k8s_{place}_name" for place in told}
+            one = {label: value for label, value in one.items() if label not in other} | told
+        if any("." in label for label in one) or "." in one.get("__name__", ""):
+            one = {label.replace(".", "_"): value for label, value in one.items()}
+            name = one.get("__name__", "")
+            plain = name.replace(".", "_")
+            if name not in metrics:
+                one["__name__"] = f"{plain}_bytes" if f"{plain}_bytes" in KNOWN else plain
+        found.append(one)
+    return found
+
+
 def meaning_of(name: str, labels: Mapping[str, str], overrides: Mapping[str, str]) -> Meaning | None:
     """Tell what a series says."""
-    if name in overrides:
-        family = KNOWN[name].family if name in KNOWN else ("cgroup" if name.startswith("container_") else "app")
-        return Meaning(overrides[name], family, -1)
+    meant = {"resource": "memory", **MEANT.get(name, {})} if name in KNOWN else {}
+    if any(labels.get(label, value) != value for label, value in meant.items()):
+        return None
     known = KNOWN.get(name)
+    if name in overrides:
+        family = known.family if known else ("cgroup" if name.startswith("container_") else "app")
+        return Meaning(overrides[name], family, -1)
     if known is not None:
-        is_memory = labels.get("resource", "memory") == "memory"
-        is_refault = all(labels.get(label, value) == value for label, value in _MAJOR_FAULTS.items())
-        return known if is_memory and (is_refault or name != "container_memory_failures_total") else None
+        return known
     kind = _allocator_kind(name, labels)
     return Meaning(f"{kind}_bytes", "app") if kind else None
 
@@ -207,16 +270,30 @@ PAUSE: Final = 'series of pause containers (container="POD")'
 NO_CONTAINER: Final = "series of nodes, slices and other cgroups that are no container"
 _SHOWN_NAMES: Final = 8
 
-#: Where a label with this meaning may stand, the best place first.
-_NAMESPACE: Final = ("exported_namespace", "namespace", "container_label_io_kubernetes_pod_namespace")
-_POD: Final = ("pod", "pod_name", "container_label_io_kubernetes_pod_name")
-_CONTAINER: Final = ("container", "container_name", "container_label_io_kubernetes_container_name")
-_UID: Final = ("uid", "pod_uid", "container_label_io_kubernetes_pod_uid")
-_NODE: Final = ("exported_node", "node", "kubernetes_io_hostname", "nodename")
+#: Labels in which an identity may stand, the best place first; dots of OpenTelemetry's names are underscores here.
+LABELS: Final[Mapping[str, tuple[str, ...]]] = {
+    "cluster": ("exported_cluster", "k8s_cluster_name", "cluster", "cluster_name"),
+    "namespace": (
+        *("exported_namespace", "k8s_namespace_name", "namespace", "kubernetes_namespace", "namespace_name"),
+        "container_label_io_kubernetes_pod_namespace",
+    ),
+    "pod": ("pod", "pod_name", "kubernetes_pod_name", "alloc_id", "container_label_io_kubernetes_pod_name"),
+    "container": (
+        *("container", "container_name", "kubernetes_container_name", "task", "groupname"),
+        *("process_executable_name", "container_label_io_kubernetes_container_name"),
+    ),
+    "pod_uid": ("uid", "pod_uid", "k8s_pod_uid", "container_label_io_kubernetes_pod_uid"),
+    "node": ("exported_node", "node", "kubernetes_io_hostname", "nodename", "k8s_node_name", "host_name", "host"),
+    "workload": (
+        *("workload", "k8s_deployment_name", "k8s_statefulset_name", "k8s_daemonset_name", "k8s_cronjob_name"),
+        *("container_label_com_docker_compose_service", "container_label_com_docker_swarm_service_name"),
+    ),
+}
+#: These are said by an exporter of another pod.
+_TOLD_POD: Final = ("exported_pod", "k8s_pod_name")
+_TOLD_CONTAINER: Final = ("exported_container", "k8s_container_name")
 REPLICA_LABELS: Final = ("prometheus_replica", "replica", "__replica__", "prometheus")
 SOURCE_LABELS: Final = ("job", "metrics_path", "endpoint", "service", "instance")
-_COMPOSE: Final = ("container_label_com_docker_compose_service", "container_label_com_docker_swarm_service_name")
-_WORKLOAD: Final = ("workload", *_COMPOSE)
 
 #: A pod's uid in the path of its cgroup: dashes, or underscores with the systemd driver; 32 digits for static pods.
 _UID_IN_ID: Final = r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})"
@@ -284,30 +361,42 @@ def _identified(
 
     cgroup = pl.col("family") == "cgroup"
     table = table.with_columns(
-        cluster=first_of(["exported_cluster", "cluster"]),
-        namespace=first_of(_NAMESPACE),
-        uid=first_of(_UID),
-        node=first_of(_NODE),
+        cluster=first_of(LABELS["cluster"]),
+        namespace=first_of(LABELS["namespace"]),
+        uid=first_of(LABELS["pod_uid"]),
+        node=first_of(LABELS["node"]),
         id=first_of(["id"]),
         docker=first_of(["name"]),
         replica=joined(REPLICA_LABELS),
         source=joined(SOURCE_LABELS),
         job=first_of(["job"]),
         instance=first_of(["instance"]),
-        workload=first_of(_WORKLOAD),
+        workload=pl.when(pl.col("name").str.starts_with("nomad_"))
+        .then(first_of(["exported_job", "job"]))
+        .otherwise(first_of(LABELS["workload"])),
         workload_kind=first_of(["workload_type"]),
         image=first_of(["image"]),
         image_id=first_of(["image_id"]),
         reason=first_of(["reason"]),
-        # honor_labels=false: what the exporter said is "exported_…", and "pod" is the exporter's own.
-        pod=pl.when(first_of(["exported_namespace"]).is_null()).then(first_of(_POD)),
-        container=pl.when(first_of(["exported_pod"]).is_null()).then(first_of(_CONTAINER)),
+        # honor_labels=false: what the exporter said is "exported_…", and "pod" is the exporter's own. So it is of a
+        # collector of OpenTelemetry, which says "k8s_…" of others.
+        pod=pl.when(first_of(["exported_namespace"]).is_null()).then(first_of(LABELS["pod"])),
+        told_pod=first_of(_TOLD_POD),
     ).with_columns(
-        pod=pl.coalesce(first_of(["exported_pod"]), "pod"),
-        container=pl.coalesce(first_of(["exported_container"]), "container"),
+        pod=pl.coalesce("told_pod", "pod"),
+        container=pl.coalesce(
+            first_of(_TOLD_CONTAINER),
+            pl.when(pl.col("told_pod").is_null() | (pl.col("told_pod") == pl.col("pod"))).then(
+                first_of(LABELS["container"])
+            ),
+        ),
     )
-    # Without Kubernetes, cAdvisor names a container by `name` alone.
-    is_docker = cgroup & pl.col("pod").is_null() & pl.col("container").is_null() & pl.col("docker").is_not_null()
+    # Without Kubernetes, cAdvisor names a container by `name` alone; Podman's exporter by an id, whose name is a fact.
+    is_podman = pl.col("name").str.starts_with("podman_")
+    named = pl.col("docker").drop_nulls().first().over("id")
+    table = table.with_columns(docker=pl.when(is_podman).then(pl.coalesce("docker", named, "id")).otherwise("docker"))
+    alone = pl.col("pod").is_null() | is_podman
+    is_docker = cgroup & alone & pl.col("container").is_null() & pl.col("docker").is_not_null()
     has_no_pod = pl.col("pod").is_null() & pl.col("container").is_null()
     level = (
         pl.when(pl.col("role").is_in(POD_ROLES))
@@ -325,7 +414,7 @@ def _identified(
         life=pl.when(pl.col("family") != "kube").then(pl.coalesce("id", pl.when(cgroup).then("docker"))),
         workload_kind=pl.col("workload_kind").replace_strict(_KINDS_SERIES, default=None, return_dtype=pl.String()),
         fact=pl.when(pl.col("role") == "image").then(None).otherwise("reason"),
-    ).drop("id", "docker", "reason")
+    ).drop("id", "docker", "reason", "told_pod")
 
 
 #: What recording rules call the kinds of owners.

@@ -188,6 +188,8 @@ class Prometheus:
         )
         self._parallel = parallel
         self._bulk = _fetch.BulkFetch() if remote_read else None
+        #: Labels that told containers of one name apart: the next recording names them alike.
+        self._parting: list[str] = []
 
     def __repr__(self) -> str:
         return f"<Prometheus: {self._client.address}>"
@@ -223,6 +225,7 @@ class Prometheus:
         pod: str | Iterable[str] | None = None,
         step: str | dt.timedelta | None = None,
         metrics: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
         workload_pattern: str | None = None,
         progress: bool | None = None,
     ) -> Recording:
@@ -243,6 +246,8 @@ class Prometheus:
             now; each sample stands at the end of its step.
         metrics
             What metrics mean that are not known, or otherwise: ``{"http_requests_total": "work_total"}``.
+        labels
+            What labels tell that are not known: ``{"k8s_ns": "namespace"}``; see `rmtoolkit.read_prometheus`.
         workload_pattern
             Regular expression with a group ``workload`` that reads the owner from a pod's name, where the
             server knows no owners.
@@ -289,7 +294,7 @@ class Prometheus:
         step_seconds = _whole(parse_duration(step)) if step is not None else 0
         window = _window(last, start, end, step_seconds)
         client = self._client.for_one_pull()
-        legs = discover(client, wanted, overrides, window.after, window.until)
+        legs = discover(client, wanted, overrides, labels or {}, window.after, window.until)
         sampled = (leg.only(lambda name: role_of(name, overrides) in SIGNALS) for leg in legs)
         signals = [leg for leg in sampled if leg.counts]
         if not signals:
@@ -327,7 +332,12 @@ class Prometheus:
         try:
             # Nothing but the reading itself holds the samples, so that each step can let go of what it had before.
             recording = to_recording(
-                _fetch.together(found), metrics=overrides, workload_pattern=workload_pattern, report=report
+                _fetch.together(found),
+                metrics=overrides,
+                labels=labels,
+                workload_pattern=workload_pattern,
+                report=report,
+                parting=self._parting,
             )
         except NothingUsableError as error:
             raise diagnose_empty(client, wanted, overrides, window.after, window.until) from error
@@ -454,6 +464,7 @@ def server_at(
     tenant: str | None = None,
     ca_file: str | None = None,
     remote_read: bool = False,
+    timeout_seconds: float = 60.0,
 ) -> Prometheus:
     """Make a connection; who asks is said by the environment."""
     told = {name: os.environ.get(variable) or None for name, variable in VARIABLES.items()}
@@ -468,6 +479,7 @@ def server_at(
         tenant=tenant if tenant is not None else told["tenant"],
         verify=ca_file or told["ca_file"] or True,
         remote_read=remote_read,
+        timeout_seconds=timeout_seconds,
     )
 
 

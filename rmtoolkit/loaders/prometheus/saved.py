@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
+from rmtoolkit._tables import LOOKBACK_MILLISECONDS
 from rmtoolkit._workloads import Image, releases, version_of
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
 from rmtoolkit.loaders._files import check_samples, counted, find_files, read_bytes
@@ -24,11 +26,21 @@ from rmtoolkit.loaders.prometheus._decode import (
     NOT_UTF8,
     ODD_LABELS,
     TRUNCATED,
+    Decoded,
     Decoder,
     tidy,
 )
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
-from rmtoolkit.loaders.prometheus._metrics import FACTS, NO_NAME, NO_USE, POD_ROLES, check_overrides, describe, is_known
+from rmtoolkit.loaders.prometheus._metrics import (
+    FACTS,
+    NO_NAME,
+    NO_USE,
+    POD_ROLES,
+    check_overrides,
+    describe,
+    is_known,
+    spelled,
+)
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SIGNALS, Report
 
@@ -36,8 +48,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from rmtoolkit.loaders._files import PathLike
-    from rmtoolkit.loaders.prometheus._decode import Decoded
 
 
 UNSAMPLED: Final = "containers without a memory sample (only kube-state-metrics knows them)"
@@ -73,14 +86,21 @@ class NothingUsableError(RmtoolkitError):
 
 
 def to_recording(
-    decoded: Decoded, *, metrics: Mapping[str, str], workload_pattern: str | None, report: Report
+    decoded: Decoded,
+    *,
+    metrics: Mapping[str, str],
+    labels: Mapping[str, str] | None,
+    workload_pattern: str | None,
+    report: Report,
+    parting: list[str] | None = None,
 ) -> Recording:
     """Make a recording of decoded series."""
+    decoded = replace(decoded, labels=spelled(decoded.labels, labels, metrics))
     decoded, markers = without_markers(tidy(decoded))
     described = describe(decoded.labels, metrics)
     if not described.table.height:
         raise NothingUsableError(decoded.left_out + described.left_out)
-    placed = _merge.tell_apart(described.table, decoded, workload_pattern)
+    placed = _merge.tell_apart(described.table, decoded, workload_pattern, parting)
     if not placed.containers.height:
         raise NothingUsableError(decoded.left_out + described.left_out + Counter({ABOUT_PODS: placed.table.height}))
     table = _grouped(placed.table)
@@ -94,8 +114,6 @@ def to_recording(
         seen[entity] = seen[entity]._replace(ended=time)
     kept = placed.containers.with_row_index("entity")
     present = set(placed.table["role"].unique())
-    if lost := placed.left_out[_merge.NOT_MERGED]:
-        warn(f"Not merged: {counted(lost, _merge.NOT_MERGED)}. Of each the longest series is used.")
     told = {name for name, (roles, _) in _SOUGHT.items() if not present.isdisjoint(roles)}
     told |= {"versions"} if images else set()
     left_out = decoded.left_out + described.left_out + placed.left_out + merged.left_out
@@ -256,7 +274,7 @@ def _events(
             # A new pod's version is told a little later than its memory: both began together.
             begun = seen[entity].first if number == 0 else None
             ran.append(Image(entity, tuple(workload), version, first if begun is None else begun, last))
-    released = releases(ran, _merge.LOOKBACK_MILLISECONDS)
+    released = releases(ran, LOOKBACK_MILLISECONDS)
     rows += [(container, time, "release", None, version) for container, time, version in released]
     return pl.DataFrame(rows, schema=EVENTS, orient="row")
 
@@ -276,6 +294,7 @@ def read_prometheus(
     path: PathLike | Iterable[PathLike],
     *,
     metrics: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
     workload_pattern: str | None = None,
 ) -> Recording:
     """Read saved answers of Prometheus, VictoriaMetrics, Thanos, Mimir and their like.
@@ -292,6 +311,9 @@ def read_prometheus(
     metrics
         What metrics mean that are not known: metric name to signal, for example
         ``{"http_requests_total": "work_total", "app_heap_bytes": "allocated_bytes"}``. Goes before what is known.
+    labels
+        What labels tell that are not known: ``{"k8s_ns": "namespace", "box": "node"}``. There are `cluster`,
+        `namespace`, `pod`, `container`, `pod_uid`, `node` and `workload`. Goes before what is known.
     workload_pattern
         Regular expression with a group ``workload`` that reads the owner from a pod's name, where the data
         hold no owners.
@@ -350,11 +372,47 @@ def read_prometheus(
         partial=tuple(str(error) for error in unread.values()),
     )
     try:
-        recording = to_recording(decoded, metrics=overrides, workload_pattern=workload_pattern, report=report)
+        recording = to_recording(
+            decoded, metrics=overrides, labels=labels, workload_pattern=workload_pattern, report=report
+        )
     except NothingUsableError as error:
         raise _nothing_usable(files, error) from error
     check_samples(recording, quote_path(files[0]) + (f" and {len(files) - 1:,} more" if len(files) > 1 else ""))
     _warn_of(recording.report)
+    return recording
+
+
+def read_series(
+    series: Sequence[tuple[dict[str, str], NDArray[np.int64], NDArray[np.float64]]],
+    file: Path,
+    *,
+    metrics: Mapping[str, str] | None,
+    labels: Mapping[str, str] | None,
+    workload_pattern: str | None,
+) -> Recording:
+    """Make a recording of the series of a file, labels, times in milliseconds and values, as of a saved answer."""
+    overrides = check_overrides(metrics)
+    stem = _METRIC.match(file.name)
+    name = {"__name__": stem[0]} if stem and is_known(stem[0], overrides) else {}
+    decoded = Decoded(
+        [{**name, **one} for one, *_ in series],
+        [str(file)] * len(series),
+        np.array([len(times) for _, times, _ in series], np.int64),
+        np.concatenate([times for _, times, _ in series]).astype(np.int64),
+        np.concatenate([values for *_, values in series]).astype(np.float64),
+        *([], [], Counter()),
+    )
+    try:
+        recording = to_recording(
+            decoded.where(decoded.counts > 0),
+            metrics=overrides,
+            labels=labels,
+            workload_pattern=workload_pattern,
+            report=Report(sources=(str(file),)),
+        )
+    except NothingUsableError as error:
+        raise _nothing_usable([file], error) from error
+    check_samples(recording, quote_path(file))
     return recording
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +15,7 @@ from rmtoolkit.assessment import recommend_limits
 from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
 from rmtoolkit.text import shortened
 from rmtoolkit.views import exports
+from rmtoolkit.views.exports import escaped
 from rmtoolkit.views.report.sections import SECTIONS, figures, missing, told
 
 if TYPE_CHECKING:
@@ -81,19 +81,6 @@ def print_page(html: str, target: Path) -> None:
 _SHOWN: Final = 10
 _SHOWN_CHANGES: Final = 20
 _NAME: Final = 120
-#: What Markdown, its tables or a chat would take for more than text.
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#!|~@&$])")
-_PLAIN: Final = re.compile(r"[A-Za-z0-9./ -]+")
-
-
-def escaped(words: object) -> str:
-    r"""Write foreign text so that Markdown shows it as it is."""
-    said = text.printable(words)
-    said = said if _PLAIN.fullmatch(said) else _SPECIAL.sub(r"\\\1", said)
-    # An address that is written out becomes a link in many places, escaped or not.
-    said = re.sub(r"(?i)\b(https?|ftp)(?=:)", "\\1\u200b", said)
-    said = re.sub(r"(?i)\bwww\.", "www\u200b.", said)
-    return re.sub(r"^(\s*\d*)([-+=]|(?<=\d)[.)](?=\s|$))", r"\1\\\2", said)
 
 
 def markdown(contents: Contents) -> str:

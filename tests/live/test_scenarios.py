@@ -1,0 +1,68 @@
+"""Every exporter's names, asked of a real server: what a file of the same series gives, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+import rmtoolkit as rm
+from tests.live.conftest import WAY, pull
+from tests.live.servers import T0, Prometheus, lines
+from tests.loaders.test_scenarios import FLAT, LEAK, NAMES, levels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KNOWN = [names for names in NAMES if "dots" not in names]
+
+
+def samples(names: str) -> list[str]:
+    """A flat container and one that leaks, of one name, in two regions."""
+    metric, labels, *_ = NAMES[names]
+    mine = {name: value.replace("db", f"db{KNOWN.index(names)}") for name, value in labels.items()}
+    return [
+        line
+        for region, values in (("eu", FLAT), ("us", LEAK))
+        for line in lines(
+            metric, {**mine, "region": region}, [(T0 + 30 * at, value) for at, value in enumerate(values)]
+        )
+    ]
+
+
+@pytest.fixture(scope="module")
+def exporters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A server that has the series of all of them."""
+    if shutil.which("prometheus") is None or shutil.which("promtool") is None:
+        pytest.skip("needs Debian's package prometheus: apt install prometheus")
+    content = [line for names in KNOWN for line in samples(names)]
+    with Prometheus(tmp_path_factory.mktemp("exporters"), content) as started:
+        yield started
+
+
+@pytest.mark.usefixtures("both_ways")
+def test_a_server_tells_what_a_file_tells(exporters: Prometheus) -> None:
+    """Two containers of every exporter, each with all of its samples, by JSON and by remote read."""
+    found = pull(exporters)
+    assert "told apart by the label 'region'" in " ".join(found.report.warnings)
+    assert not found.report.left_out
+    for names in KNOWN:
+        signal, told = NAMES[names].signal, NAMES[names].told
+        about = found.containers
+        for column, value in told.items():
+            mine = value and value.replace("db", f"db{KNOWN.index(names)}")
+            about = about.filter(rm.recording.has(column, mine))
+        assert about.height == 2, names
+        one = found.filter(container_id=about["container_id"].to_list())
+        assert levels(one, signal) == [FLAT, LEAK], names
+
+
+def test_a_filter_finds_the_labels_of_others(exporters: Prometheus) -> None:
+    """A namespace or a pod is found under whatever label it stands."""
+    assert WAY
+    for names in ("OpenTelemetry", "GKE", "labels of old charts"):
+        pod = f"db{KNOWN.index(names)}-0"
+        found = pull(exporters, namespace="shop", pod=pod)
+        assert found.containers["pod"].unique().to_list() == [pod]
+        assert levels(found, NAMES[names].signal) == [FLAT, LEAK]
