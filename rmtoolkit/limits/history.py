@@ -513,6 +513,11 @@ class Need:
         return self.cluster, self.namespace, self.workload, self.container
 
     @property
+    def killed_at_bytes(self) -> int | None:
+        """The highest limit that killed: the one in force where the data name none for the time of the kill."""
+        return self.killed_limit_bytes or self.limit_bytes
+
+    @property
     def guaranteed(self) -> bool:
         """Whether the whole limit is requested."""
         return self.request_bytes is not None and self.request_bytes == self.limit_bytes

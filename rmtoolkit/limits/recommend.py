@@ -143,12 +143,12 @@ def _killed(why: Why) -> str:
     if not need.kills_now:
         return ""
     said = f"It was OOM-killed {times(need.kills_now)}"
-    if need.killed_limit_bytes is None:
+    if need.killed_at_bytes is None:
         return (
             f"{said}, at a limit that the data do not name: it needs {memory(risk.at_least(need))} or more. "
             "Export kube_pod_container_resource_limits first."
         )
-    return f"{said}, at {configured(need.killed_limit_bytes)}: it needed more, nobody knows how much."
+    return f"{said}, at {configured(need.killed_at_bytes)}: it needed more, nobody knows how much."
 
 
 def _length(why: Why) -> str:
@@ -174,8 +174,9 @@ def _length(why: Why) -> str:
 def _climb(need: history.Need) -> str:
     if not need.climbing or not need.base_bytes or not need.need_bytes:
         return ""
-    a_week = max(need.base_bytes / need.need_bytes, 1.0)
-    return f"Its peaks rise {share(a_week ** (30 / 7) - 1)} a month, and the limit goes on with them for a week."
+    a_month = max(need.base_bytes / need.need_bytes, 1.0) ** (30 / 7) - 1
+    said = f"Its peaks rise {share(a_month)} a month, and the limit goes on with them for a week."
+    return said if a_month >= _SMALL else ""
 
 
 def _limit_reasons(why: Why) -> str:
@@ -220,7 +221,7 @@ def _of_growth(why: Why) -> str:
 
 
 def _of_waiting(why: Why) -> str:  # noqa: PLR0911 - one sentence for each cause
-    if why.need.kills_now and why.need.killed_limit_bytes is None:
+    if why.need.kills_now and why.need.killed_at_bytes is None:
         return ""
     if risk.by_forecast(why.need):
         grows = rate(why.need.ahead.per_day_bytes)
@@ -559,7 +560,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
         incidents_now_per_month=risk.expected(now.week, incident),
         incidents_then_per_month=None if after is None else after.incidents_per_month,
         wait_seconds=max(_FIRST_GUESS - (need.history_seconds or 0.0), 0.0)
-        if action is Action.WAIT and first_guess and not need.growing
+        if action is Action.WAIT and first_guess and not (need.growing or risk.by_forecast(need))
         else None,
     )
 
@@ -568,7 +569,7 @@ def risk_now(need: history.Need, scores: Numbers) -> risk.Risk:
     """Give the chance at the limit in force; an unknown limit does not hide that it killed."""
     limit = need.limit_bytes
     if limit is None and need.kills_now and not need.limit_known:
-        limit = need.killed_limit_bytes or need.need_bytes
+        limit = need.killed_at_bytes or need.need_bytes
     return risk.Risk(because="there is no limit, or it is not known") if not limit else risk.risk(need, limit, scores)
 
 
@@ -585,7 +586,7 @@ def _decide(  # noqa: PLR0911 - a table of cases, the first that holds
     in_force = need.limit_bytes
     if need.verdict == Verdict.LEAK:
         return Action.FIX_LEAK, None
-    unnamed = need.kills_now and in_force is None and need.killed_limit_bytes is None
+    unnamed = need.kills_now and need.killed_at_bytes is None
     if need.exporter_broken or unnamed or need.need_bytes == 0:
         # Figures that would decide it are wrong, or zero; or it was killed at a limit that nobody wrote down.
         return Action.FIX_EXPORTER, None
@@ -598,7 +599,9 @@ def _decide(  # noqa: PLR0911 - a table of cases, the first that holds
         if not need.kills_now and cure is Action.TUNE_ALLOCATOR and purged is not None and purged <= in_force:
             return cure, in_force
         close = (need.need_bytes or 0) >= th.CLOSE_TO_LIMIT * in_force
-        short = (need.history_seconds or 0.0) < _FIRST_GUESS and not risk.by_forecast(need)
+        # Neither a short history nor a rise that has not lasted for days moves a limit that is far away.
+        short = (need.history_seconds or 0.0) < _FIRST_GUESS or (need.growing and not need.climbing)
+        short = short and not risk.by_forecast(need)
         if not need.kills_now and not close and short:
             return cure or Action.WAIT, in_force
         return Action.RAISE_LIMIT, max(target, in_force)
@@ -640,7 +643,7 @@ def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, score
 
 def _limit(need: history.Need, chance: float, scores: Numbers) -> int | None:
     """Find the smallest limit with at most that chance; None for what leaks, and where the pairs cannot tell."""
-    if need.verdict == Verdict.LEAK or (need.kills_now and need.killed_limit_bytes is None):
+    if need.verdict == Verdict.LEAK or (need.kills_now and need.killed_at_bytes is None):
         return None
     wanted = _by_scores(need, chance, scores)
     if need.kills_now:

@@ -540,8 +540,8 @@ def risk(need: Need, limit_bytes: float, scores: npt.NDArray[np.float64]) -> Ris
     """Give the chance at one limit: of the forecast for what grows, of past pairs of weeks for the rest, of kills."""
     grows = need.growing or by_forecast(need)
     found = _of_growth(need, limit_bytes) if grows else _of_scores(need, limit_bytes, scores)
-    if need.growing and need.climbing and need.verdict != Verdict.LEAK:
-        # Restarts end a forecast, and not what climbs from week to week whatever they do.
+    if need.growing and need.verdict != Verdict.LEAK:
+        # It may not go on; and restarts end a forecast, but not what climbs from week to week whatever they do.
         found = max(found, _of_scores(need, limit_bytes, scores), key=lambda one: one.week or 0.0)
     return _of_kills(need, limit_bytes, found) if need.kills_now else found
 
@@ -666,7 +666,7 @@ def _reaches(days: float, room: float, per_day: float, doubt: float, spread: flo
 
 def _of_kills(need: Need, limit: float, found: Risk) -> Risk:
     """Keep a chance above what kills say: at the limit that killed they go on, above it nobody saw the need."""
-    killed = need.killed_limit_bytes or need.need_bytes
+    killed = need.killed_at_bytes or need.need_bytes
     if killed is None:
         return found
     share = worst = 1.0
@@ -719,7 +719,7 @@ def _crowded(need: Need) -> float:
 
 def above_kills(need: Need, chance: float) -> float:
     """Find the limit from which on kills below it leave no more than that chance, and never less than `at_least`."""
-    killed = need.killed_limit_bytes
+    killed = need.killed_at_bytes
     if killed is None or (need.need_bytes or 0) > killed:
         return at_least(need)
     halvings = math.log2(_crowded(need) * -math.expm1(-_kills_per_hour(need) * _WEEK) / chance)
@@ -728,7 +728,7 @@ def above_kills(need: Need, chance: float) -> float:
 
 def at_least(need: Need) -> float:
     """Give what a container that was killed needs at least, as the VPA recommender takes it."""
-    killed = need.killed_limit_bytes or max(need.need_bytes or 0, need.request_bytes or 0)
+    killed = need.killed_at_bytes or max(need.need_bytes or 0, need.request_bytes or 0)
     return max(killed + BUMP_BYTES, BUMP_RATIO * killed)
 
 
