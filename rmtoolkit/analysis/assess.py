@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -663,6 +664,14 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     pool.lives_rising = len(rising)
     pool.lives_judged = len(opinions)
     pool.kills = len(kills)
+    if len(rising) > 1 and all(
+        opinion.life.ended not in (Ending.GAP, Ending.RUNNING) and later.begun > (row.begun + row.end_level) / 2
+        for (opinion, row), (_, later) in pairwise(rising)
+    ):
+        # What a new process begins with was not leaked by the one before it: the data grow.
+        over = max(pool.growing - th.LIKELY, 0.0)
+        pool.growing, pool.unresolved = pool.growing - over, pool.unresolved + over
+        return
     if len(rising) < th.MASKED_LIVES or len(rising) < th.MASKED_SHARE * len(opinions) or not ended:
         return
     slopes = np.array([row.growth_per_day for _, row in rising])

@@ -229,7 +229,6 @@ _ELSEWHERE: Final = (
     "pattern",
     "growing",
     "startup_peak_bytes",
-    "limit_bytes",
     "pods",
     "peak_bytes",
 )
@@ -257,7 +256,8 @@ def joined(
     """Put everything about a workload container in one row."""
     on = list(WORKLOAD)
     rows = (
-        verdicts.drop("settled_bytes", "peak_bytes")
+        # The limit in force is that of the pod which is killed first, whichever is shown.
+        verdicts.drop("settled_bytes", "peak_bytes", "limit_bytes")
         .join(limits.rename(_ADVISED).drop(_ELSEWHERE), on=on, how="left", nulls_equal=True, maintain_order="left")
         .join(
             needs.select(*on, "growing", "kills_now", "window_end", "peak_bytes"),
@@ -757,7 +757,8 @@ def _fits(one: Advice, action: Action) -> bool:
         return about_exporter
     if action is Action.REDUCE_STARTUP:
         return one.because == "startup_peak_bytes"
-    return not names_limit(one) and not about_exporter and one.because != "oom_probability_7d"
+    nothing = action is Action.WAIT and one.text.startswith(NOTHING[:-1])
+    return not (nothing or names_limit(one) or about_exporter or one.because == "oom_probability_7d")
 
 
 def _waits_for_history(row: Row, action: Action) -> bool:
@@ -778,10 +779,13 @@ def _of_limit(row: Row, action: Action) -> Advice:
         )
     if action is Action.WAIT:
         until = row["undecided_until"]
-        chance, left = text.chance(row["oom_probability_7d"]), text.hours(row["wait_seconds"] / 3600)
+        chance, left = row["oom_probability_7d"], text.hours(row["wait_seconds"] / 3600)
+        what = "nothing" if chance is None else f"the {text.chance(chance)} chance of an OOM kill"
+        rests = text.hours(row["history_seconds"] / 3600) if row["history_seconds"] else "a single sample"
         return Advice(
-            f"Wait until {text.moment(until)} UTC ({left} more), then judge again: the {chance} chance of an OOM kill "
-            f"in 7 days rests on {text.hours(row['history_seconds'] / 3600)} of data",
+            f"Wait until {text.moment(until)} UTC ({left} more), then judge again: {what} "
+            + (f"in 7 days rests on {rests}" if chance is not None else f"can be said of a week from {rests}")
+            + " of data" * bool(row["history_seconds"]),
             expected="a smaller chance, or a reason to raise the limit",
             until=until,
         )

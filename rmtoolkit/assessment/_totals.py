@@ -335,16 +335,13 @@ def _running(rows: pl.DataFrame, recording: Recording, completeness: pl.DataFram
     )
     newest = containers["last"].max()
     reach = pl.max_horizontal(pl.col("cadence_seconds").fill_null(60.0) * _GONE_STEPS, pl.lit(_LEAST_SECONDS))
-    limits = rows.select(*WORKLOAD, "advised_request_bytes", "advised_limit_bytes", "growing")
+    limits = rows.select(*WORKLOAD, "advised_request_bytes", "advised_limit_bytes")
     return (
         containers.filter((pl.lit(newest) - pl.col("last")).dt.total_seconds() <= reach)
         .join(limits, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
         .with_columns(
-            # What grows keeps what it has: nothing is advised that a leak would fill.
-            pl.when(pl.col(now).is_not_null() & pl.col("growing").not_().fill_null(value=False))
-            .then(pl.coalesce(then, now))
-            .otherwise(now)
-            .alias(f"{now} then")
+            # What leaks keeps what it has: nothing is advised that it would fill.
+            pl.when(pl.col(now).is_not_null()).then(pl.coalesce(then, now)).otherwise(now).alias(f"{now} then")
             for now, then in (("request_bytes", "advised_request_bytes"), ("limit_bytes", "advised_limit_bytes"))
         )
         .select(

@@ -12,7 +12,7 @@ import polars as pl
 from rmtoolkit._tables import as_time, run_starts
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError
-from rmtoolkit.limits.history import footprint, kills, workloads
+from rmtoolkit.limits.history import BUMP_BYTES, BUMP_RATIO, footprint, kills, workloads
 from rmtoolkit.recording import as_recording
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ _MARGIN: Final = 0.15
 _LOWER, _TARGET, _UPPER = 0.5, 0.9, 0.95
 _FLOOR_BYTES: Final = 250 * 2**20
 _CAP_BYTES: Final = 1e14
-_BUMP_BYTES: Final = 100 * 2**20
-_BUMP_RATIO: Final = 1.2
 
 _STARTS: Final = _FIRST_BUCKET_BYTES * (np.power(_RATIO, np.arange(_BUCKETS)) - 1) / (_RATIO - 1)
 
@@ -141,7 +139,7 @@ def _bumps(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
             usage_peak = highest if highest > max(usage_peak, kill_peak) else usage_peak
             done = upto
             needed = max(request or 0, usage_peak)
-            kill_peak = max(kill_peak, needed + _BUMP_BYTES, int(needed * _BUMP_RATIO))
+            kill_peak = max(kill_peak, needed + BUMP_BYTES, int(needed * BUMP_RATIO))
             own = int((time - first) // _DAY_MILLISECONDS)
             rows.append((int(samples["workload_row"][0]), int(container), first, own, kill_peak))
     return pl.DataFrame(

@@ -274,8 +274,8 @@ class Scene:
 
     @property
     def growing(self) -> bool:
-        """Whether it grows: then no limit holds."""
-        return self.found.need.growing
+        """Whether it grows, and no limit holds that."""
+        return self.found.need.growing and self.ours_bytes is None
 
     def at(self, limit_bytes: int) -> AtLimit:
         """Say what one limit means: the one in force with the request in force."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,13 +11,13 @@ import polars as pl
 
 from rmtoolkit._parallel import partition
 from rmtoolkit._tables import run_starts
+from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS, TIME
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
@@ -199,8 +200,11 @@ def usage(recording: AnyRecording) -> pl.DataFrame:
     return _placed(recording, made["need_bytes"])
 
 
-def _told(known: set[str]) -> bool:
-    return "anon_bytes" in known and ("file_bytes" in known or {"kernel_bytes", "shmem_bytes"} <= known)
+def _told(samples: pl.DataFrame) -> set[str]:
+    """Name the signals that tell the need from the footprint; none where only the footprint is known."""
+    known = {name for name in _PARTS if samples[name].null_count() < samples.height}
+    whole = "anon_bytes" in known and ("file_bytes" in known or {"kernel_bytes", "shmem_bytes"} <= known)
+    return known if whole or known & {"peak_bytes", "swap_bytes"} else set()
 
 
 def need_of(recording: Recording) -> pl.DataFrame:
@@ -239,13 +243,17 @@ _MATERIAL_USAGE: Final = 0.05
 WHOLE: Final = "working set"
 #: What it is made of where only the allocator tells anything.
 ALLOCATOR: Final = "allocator"
-_PARTS: Final = ("anon_bytes", "file_bytes", "inactive_file_bytes", "shmem_bytes", "kernel_bytes", "peak_bytes")
+#: What it is made of where tasks waited for memory: then page cache is missed as soon as it is taken back.
+PRESSED: Final = "working set under pressure"
+_PARTS: Final = (
+    *("anon_bytes", "file_bytes", "inactive_file_bytes", "shmem_bytes", "kernel_bytes", "peak_bytes", "swap_bytes"),
+)
 
 
 def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
     """Work out the need of every sample; None where it is the footprint and nothing else."""
-    known = {name for name in _PARTS if samples[name].null_count() < samples.height}
-    if not _told(known) and "peak_bytes" not in known:
+    known = _told(samples)
+    if not known:
         return None
     names = [name for name in (*_PARTS, *FOOTPRINTS) if name in known or name in FOOTPRINTS]
     part = samples.select("container_id", *dict.fromkeys(names))
@@ -267,10 +275,14 @@ def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
     by_files = pl.max_horizontal(counted, pl.col("whole") - active)
     by_sum = anon & kernel & shmem
     told_here = pl.when(by_sum).then(counted).when(anon & files).then(by_files).otherwise(pl.col("whole"))
-    # A gap in one part is no fall of the need.
+    part = part.with_columns(_pressed(samples).alias("pressed"))
+    # A gap in one part is no fall of the need; what was swapped out would come back into memory.
     part = part.with_columns(
-        told=told_here,
-        need_of=pl.when(by_sum)
+        told=pl.when("pressed").then(pl.max_horizontal(told_here, "whole")).otherwise(told_here)
+        + pl.col("swap_bytes").fill_null(0),
+        need_of=pl.when(pl.col("pressed").any().over("container_id"))
+        .then(pl.lit(PRESSED))
+        .when(by_sum)
         .then(pl.lit("anon+kernel+shmem"))
         .when(anon & files)
         .then(pl.lit("working set less files"))
@@ -288,6 +300,13 @@ def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
     return part.with_columns(above=above).select(
         "need_of", need_bytes=pl.col("told") + pl.col("above"), peak_part="above"
     )
+
+
+def _pressed(samples: pl.DataFrame) -> pl.Series:
+    """Tell in which samples tasks had waited for memory since the one before."""
+    waited, passed = (pl.col(name).diff().over("container_id") for name in ("psi_some_seconds", "time"))
+    pressed = waited > th.PRESSURE * passed.dt.total_milliseconds() / 1000
+    return samples.select(pressed.fill_null(value=False)).to_series()
 
 
 def footprint(recording: AnyRecording, *, allocator: bool = False) -> pl.DataFrame:
@@ -410,13 +429,17 @@ def kills(recording: AnyRecording) -> pl.DataFrame:
 
 #: Patterns whose growth may go on: no plain limit helps against them.
 _GROWTH: Final = ("leak", "unexplained_growth")
+#: Patterns of a rise that has ended.
+_ENDED: Final = ("warm_up", "step")
 #: From this chance of a leak on, what is not decided is treated as growing.
 _SUSPECT: Final = 0.3
+#: Growth of less than this share of the level a week says nothing about the next week.
+SLOW: Final = 0.01
 #: Of a row of verdicts: whether it grows, or may.
 GROWS: Final = pl.col("verdict").eq("leak") | (
     pl.col("verdict").eq("inconclusive")
     & (pl.col("pattern").is_in(_GROWTH) | (pl.col("leak_probability") >= _SUSPECT))
-    & (pl.col("growth_bytes_per_day") > 0)
+    & (pl.col("growth_bytes_per_day") > SLOW / 7 * pl.col("peak_bytes").fill_null(0))
 )
 
 
@@ -450,6 +473,9 @@ class Need:
     history_seconds: float | None = None
     need_bytes: int | None = None
     need_of: str | None = None
+    #: The release that moved the peak: what came before it is left out.
+    since: dt.datetime | None = None
+    cadence_seconds: float | None = None
     growing: bool = False
     kills: int = 0
     kills_now: int = 0
@@ -487,6 +513,11 @@ class Need:
         return self.cluster, self.namespace, self.workload, self.container
 
     @property
+    def killed_at_bytes(self) -> int | None:
+        """The highest limit that killed: the one in force where the data name none for the time of the kill."""
+        return self.killed_limit_bytes or self.limit_bytes
+
+    @property
     def guaranteed(self) -> bool:
         """Whether the whole limit is requested."""
         return self.request_bytes is not None and self.request_bytes == self.limit_bytes
@@ -519,10 +550,14 @@ def needs(recording: AnyRecording, verdicts: pl.DataFrame | None = None, *, requ
         *(name for name in _OF_VERDICT if name in verdicts.columns),
         *([_BROKEN.alias("exporter_broken")] if "evidence" in verdicts.columns else []),
     )
+    warmed = (pl.col("verdict").eq("not_leak") & pl.col("pattern").is_in(_ENDED)).fill_null(value=False)
     return (
         found.join(known, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
         .with_columns(growing=GROWS.fill_null(value=False))
         .with_columns(
+            # A rise that has ended is not drawn on.
+            climbing=pl.col("climbing") & warmed.not_(),
+            base_bytes=pl.when(pl.col("climbing") & warmed).then("need_bytes").otherwise("base_bytes"),
             # What grows has not settled.
             settled_bytes=pl.when("growing").then(None).otherwise("settled_bytes"),
             peak_bytes=pl.when(pl.col("need_of") == ALLOCATOR)
@@ -558,15 +593,12 @@ _SCRAPES_NOW: Final = 2
 
 
 def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
-    used = usage(recording)
+    whole_past = usage(recording)
+    used, since = _since(whole_past, recording)
     about = workloads(recording)
-    settings = _settings(recording)
-    killed = _kills(recording)
     value = pl.col("used_bytes")
     by_pod = _tops(used)
-    known = {name for name in _PARTS if recording.samples[name].null_count() < recording.samples.height}
-    more = _told(known) or "peak_bytes" in known
-    peaks = _tops(footprint(recording, allocator=True)) if more else by_pod
+    peaks = _tops(footprint(recording, allocator=True) if _told(recording.samples) else whole_past)
     names = recording.containers.select("container_id", "pod")
     made = need_of(recording)
     pods = (
@@ -606,7 +638,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
         .group_by("workload_row", maintain_order=True)
         .agg(peak_pod=pl.col("pod").first(), peak_time=pl.col("pod_time").first())
     )
-    for frame in (highest, past.drop("peak_bytes"), pods, busy, killed, settings, _running(recording)):
+    for frame in (highest, past.drop("peak_bytes"), pods, busy, _kills(recording), since, _running(recording)):
         whole = whole.join(frame, on="workload_row", how="left", maintain_order="left")
     above = pl.col("killed_limit_bytes") >= pl.col("need_bytes")
 
@@ -617,8 +649,9 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
         pl.col("kills", "kills_now").fill_null(0),
         pods_now=pl.col("pods_now").fill_null(0),
         # Of a kill before the first sample these samples are no past: it is counted, and no base for what comes next.
+        # No process needs nothing at all: from zeros nothing is expected.
         base_bytes=pl.max_horizontal(
-            "base_bytes",
+            pl.when(pl.col("need_bytes") > 0).then("base_bytes"),
             pl.when(since("last_kill") <= pl.col("history_seconds"))
             .then(pl.col("killed_limit_bytes"))
             .cast(pl.Float64),
@@ -631,17 +664,24 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
 
 
 def _running(recording: Recording) -> pl.DataFrame:
-    """Count the pods that still have samples at the end, and say when that is."""
+    """Say of each workload which pods run, and with what settings: those of its pod with the lowest, killed first."""
     ids = recording.samples["container_id"]
     first = run_starts(ids)
     last = np.append(first[1:], recording.samples.height) - 1
     seen = pl.DataFrame({"container_id": ids.gather(last), "last": recording.samples["time"].gather(last)})
-    known = recording.containers.select("container_id", "pod", "pod_uid", "cadence_seconds")
-    about = seen.join(known, on="container_id", how="left").join(usage_rows(recording), on="container_id", how="left")
+    known = recording.containers.select(
+        *("container_id", "pod", "pod_uid", "cadence_seconds", "limit_bytes", "request_bytes", "limit_known")
+    )
+    about = known.join(seen, on="container_id", how="left").join(usage_rows(recording), on="container_id")
     # Scrapes never come to the millisecond: half a step more is given.
     reach = pl.col("cadence_seconds").fill_null(0.0) * (_SCRAPES_NOW - 0.5)
     gone = (pl.col("last").max() - pl.col("last")).dt.total_milliseconds() / 1000
+    # What a pod that is gone was allowed says nothing of those that came after it.
+    runs = (gone <= reach) | pl.col("last").max().is_null()
     return about.group_by("workload_row").agg(
+        pl.col("limit_bytes", "request_bytes").filter(runs).min(),
+        pl.col("limit_known").filter(runs).any(),
+        pl.col("cadence_seconds").median(),
         pods_now=pl.struct("pod", "pod_uid").filter(gone <= reach).n_unique().cast(pl.Int64),
         window_end=pl.col("last").max(),
     )
@@ -657,33 +697,63 @@ def _tops(used: pl.DataFrame) -> pl.DataFrame:
     return used[tops].select("workload_row", "container_id", pod_peak="used_bytes", pod_time="time")
 
 
-def _settings(recording: Recording) -> pl.DataFrame:
-    """Limit and request of a workload: those of its pod with the lowest, since that one is killed first."""
-    ids = recording.containers.select("container_id", "limit_bytes", "request_bytes", "limit_known")
-    rows = usage_rows(recording)
-    return (
-        ids.join(rows, on="container_id")
-        .group_by("workload_row")
-        .agg(pl.col("limit_bytes").min(), pl.col("request_bytes").min(), pl.col("limit_known").any())
-    )
-
-
 def usage_rows(recording: Recording) -> pl.DataFrame:
     """Say which workload each container belongs to."""
     return recording.containers.select("container_id", workload_row=_row(recording))
 
 
-def kills_of_now(recording: Recording) -> pl.DataFrame:
-    """List the OOM kills of the version that runs now: a release may have changed what is needed."""
-    released = recording.events.filter(pl.col("kind") == "release").select("container_id", released="time")
+def _released(recording: Recording) -> pl.DataFrame:
+    """Find the last release of each workload that has run for a week: only then a version has shown what it needs."""
     rows = usage_rows(recording)
-    latest = released.join(rows, on="container_id").group_by("workload_row").agg(pl.col("released").max())
+    releases = recording.events.filter(pl.col("kind") == "release").join(rows, on="container_id")
+    ran = recording.samples.lazy().join(rows.lazy(), on="container_id").group_by("workload_row")
+    ends = ran.agg(end=pl.col("time").max()).collect() if releases.height else pl.DataFrame(schema=_ENDS)
+    return (
+        releases.join(ends, on="workload_row")
+        .filter(pl.col("time") <= pl.col("end") - dt.timedelta(seconds=_WEEK))
+        .group_by("workload_row")
+        .agg(released=pl.col("time").max())
+    )
+
+
+_ENDS: Final = pl.Schema({"workload_row": pl.UInt32(), "end": TIME})
+
+
+def kills_of_now(recording: Recording) -> pl.DataFrame:
+    """List the OOM kills since a release that has run for a week: before that none has shown that it needs less."""
     return (
         kills(recording)
-        .join(latest, on="workload_row", how="left")
+        .join(_released(recording), on="workload_row", how="left")
         .filter(pl.col("released").is_null() | (pl.col("time") > pl.col("released")))
         .drop("released")
     )
+
+
+def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Leave out what was used before a release that moved the peak; say of which workloads, and since when."""
+    released = _released(recording)
+    if not released.height or not used.height:
+        return used, released.rename({"released": "since"}).clear()
+    dated = used.join(released, on="workload_row", how="left", maintain_order="left")
+    older = pl.col("time") < pl.col("released")
+    value = pl.col("used_bytes")
+    moved = (
+        dated.group_by("workload_row")
+        .agg(pl.col("released").first(), before=value.filter(older).max(), after=value.filter(~older).max())
+        .filter((pl.col("before") / pl.col("after")).log().abs() > np.log(_MOVED))
+        .select("workload_row", since="released")
+    )
+    kept = dated.join(moved, on="workload_row", how="left", maintain_order="left").filter(
+        pl.col("since").is_null() | (pl.col("time") >= pl.col("since"))
+    )
+    return kept.drop("released", "since"), moved
+
+
+#: A release that moves the peak by this factor ends what came before it.
+_MOVED: Final = 1.1
+#: What the VPA recommender takes a killed container to need: at least so much more, and so many times as much.
+BUMP_BYTES: Final = 100 * 2**20
+BUMP_RATIO: Final = 1.2
 
 
 _KILLS: Final = pl.Schema(

@@ -28,7 +28,7 @@ class _Kind:
     but: str | None = None
 
 
-#: By the name a recording has for them, in small letters. A pod without an owner has no template to patch.
+#: By the name a recording has for them, in small letters.
 _KINDS: Final = {
     kind.name.lower(): kind
     for kind in (
@@ -38,8 +38,21 @@ _KINDS: Final = {
         # 11 characters are for the time that is put behind the name of each job.
         _Kind("CronJob", "batch/v1", ("jobTemplate", "spec", "template"), longest=52),
         _Kind("Job", "batch/v1", longest=63, but="the template of a Job cannot be changed, create it anew"),
-        _Kind("Rollout", "argoproj.io/v1alpha1", but="kubectl cannot merge a Rollout, change its manifest"),
     )
+}
+_UNPATCHED: Final = {
+    "pod": "a pod without an owner has no template",
+    # Neither kubectl nor Kustomize knows the keys by which its lists would be merged.
+    "rollout": "a merge would replace the list of containers of a Rollout, change its manifest",
+}
+#: Containers that a webhook puts into pods, and the annotation of the pod that sets their limit, as each project
+#: documents it: a patch of the template would add a second container without an image.
+_INJECTED: Final = {
+    "istio-proxy": "sidecar.istio.io/proxyMemoryLimit",
+    "linkerd-proxy": "config.linkerd.io/proxy-memory-limit",
+    "daprd": "dapr.io/sidecar-memory-limit",
+    "vault-agent": "vault.hashicorp.com/agent-limits-mem",
+    "consul-dataplane": "consul.hashicorp.com/sidecar-proxy-memory-limit",
 }
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _LONGEST_LABEL: Final = 63
@@ -100,7 +113,7 @@ def documents(wanted: Iterable[Resources]) -> str:
         if reason is None:
             groups.setdefault((one.cluster, one.namespace, one.workload, (one.kind or "").lower()), []).append(one)
         else:
-            left_out.append(f"#   {_called(one)}: {reason}")
+            left_out.append(f"#   {_called(one)}: {reason}; {_wanted(one)}")
     text = "---\n".join(_document(rows) for rows in groups.values())
     if text:
         text = "# Each document is a strategic merge patch: for Kustomize, or by the line of kubectl above it.\n" + text
@@ -115,8 +128,9 @@ def obstacle(one: Resources) -> str | None:
         return "the kind is not known"
     kind = _KINDS.get(one.kind.lower())
     if kind is None:
-        bare = one.kind.lower() == "pod"
-        return "a pod without an owner has no template" if bare else f"no patch for the kind {printable(one.kind)}"
+        return _UNPATCHED.get(one.kind.lower(), f"no patch for the kind {printable(one.kind)}")
+    if one.container in _INJECTED:
+        return f"it is injected into the pod, annotate that with {_INJECTED[one.container]}"
     wrong = [
         what
         for what, name, fits in (
@@ -133,6 +147,11 @@ def _called(one: Resources) -> str:
     """Name a container in a comment: whatever is in its name stays in one line."""
     names = (one.cluster, one.namespace, one.workload, one.container)
     return printable("/".join(name for name in names if name) or "(no name)")
+
+
+def _wanted(one: Resources) -> str:
+    asked = "" if one.request_bytes is None else f", request {quantity(one.request_bytes)}"
+    return f"memory limit {quantity(one.limit_bytes)}{asked}"
 
 
 def _is_label(name: str) -> bool:
@@ -191,7 +210,7 @@ def kubectl_lines(workloads: pl.DataFrame) -> list[str]:
         if reason is None:
             lines.append(_line(one))
         else:
-            left_out.append(f"# {_called(one)} left out: {reason}")
+            left_out.append(f"# {_called(one)} left out: {reason}; {_wanted(one)}")
     return lines + left_out
 
 

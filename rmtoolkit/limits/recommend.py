@@ -16,7 +16,7 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import history, risk
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, Action, Pattern, Verdict
 from rmtoolkit.text import chance as chance_words
-from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate, times
+from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate, share, times
 from rmtoolkit.text import count as text_count
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ _HOT = 1.3
 _WEEK_SECONDS = 7 * 86_400
 #: A peak so much above the need is told apart from it.
 _APART = 1.1
+#: Samples so far apart see no burst.
+_COARSE_SECONDS = 600
+#: A history so long is not short, but full of holes, where too few of its blocks hold a value.
+_GAPS_HOURS = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +60,12 @@ class Why:
     need: history.Need
     action: Action
     limit: int | None
+    target: int | None
     chance: float
     margins: str
     pairs: int
     now: risk.Risk
+    then: risk.Risk
     purged: int | None
     week_limit: int | None
     bought: Bought
@@ -67,7 +73,7 @@ class Why:
 
 def reason(why: Why) -> str:
     """Say in a few sentences why."""
-    if why.need.growing:
+    if why.need.growing and why.target is None:
         return _of_growth(why)
     if why.limit is None:
         return f"{_killed(why)} {_of_waiting(why)}".strip()
@@ -81,9 +87,16 @@ def _sentences(why: Why) -> tuple[str, ...]:
         _startup(need),
         _killed(why),
         _length(why),
-        "Its peaks climb from week to week; the climb is drawn on." if need.climbing else "",
+        _climb(need),
         f"One pod is {need.hot_ratio:.1f} times as high as the median pod."
         if need.hot_ratio is not None and need.hot_ratio > _HOT
+        else "",
+        "It lies flat at its limit without a kill, as a cache does that fills its room: beside the working set, "
+        "anonymous memory tells."
+        if need.pattern == Pattern.AT_LIMIT and need.need_of == history.WHOLE and not need.kills_now
+        else "",
+        f"The request of {configured(need.request_bytes)} is above the limit: Kubernetes takes no such pod."
+        if (need.request_bytes or 0) > (need.limit_bytes or ABSURD_BYTES)
         else "",
         _limit_reasons(why),
         # Nothing at or below what killed is named.
@@ -99,14 +112,23 @@ def _peak(need: history.Need) -> str:
     if need.peak_bytes is None:
         return "" if need.need_bytes is None else f"The highest need was {memory(need.need_bytes)}."
     said = f"The highest use was {memory(need.peak_bytes)}{where}."
+    needed = memory(need.need_bytes)
     if need.need_bytes is None or need.need_of == "above a kill":
-        return said
-    if need.need_of == "kernel peak" and need.need_bytes > need.peak_bytes:
-        return f"{said} The kernel recorded a peak between two scrapes: {memory(need.need_bytes)}."
-    if need.peak_bytes > _APART * need.need_bytes:
+        more = ""
+    elif need.since is not None:
+        more = f"Since the release of {moment(need.since)} it needed up to {needed}."
+    elif need.need_of == "kernel peak" and need.need_bytes > need.peak_bytes:
+        more = f"The kernel recorded a peak between two scrapes: {needed}."
+    elif need.need_of == history.PRESSED:
+        more = "Tasks waited for memory: its page cache is missed when it is taken back, and counts."
+    elif need.need_bytes > need.peak_bytes:
+        more = f"With what was swapped out it needed {needed}."
+    elif need.peak_bytes > _APART * need.need_bytes:
         files = "the rest is page cache, which is given back before anything is killed"
-        return f"{said} Of that {memory(need.need_bytes)} cannot be taken back; {files}."
-    return said
+        more = f"Of that {needed} cannot be taken back; {files}."
+    else:
+        more = ""
+    return f"{said} {more}".strip()
 
 
 def _startup(need: history.Need) -> str:
@@ -121,9 +143,12 @@ def _killed(why: Why) -> str:
     if not need.kills_now:
         return ""
     said = f"It was OOM-killed {times(need.kills_now)}"
-    if need.killed_limit_bytes is None:
-        return f"{said}, at a limit that the data do not name: export kube_pod_container_resource_limits first."
-    return f"{said}, at {configured(need.killed_limit_bytes)}: it needed more, nobody knows how much."
+    if need.killed_at_bytes is None:
+        return (
+            f"{said}, at a limit that the data do not name: it needs {memory(risk.at_least(need))} or more. "
+            "Export kube_pod_container_resource_limits first."
+        )
+    return f"{said}, at {configured(need.killed_at_bytes)}: it needed more, nobody knows how much."
 
 
 def _length(why: Why) -> str:
@@ -138,9 +163,20 @@ def _length(why: Why) -> str:
             f"It rests on {hours(seconds / 3600)}, which say little of a week, so the margin is wide: "
             f"after a week like this, {configured(why.week_limit)} would do."
         )
-    if seconds < _WEEK_SECONDS / 1.02:
-        return "No whole week was seen: what comes once a week may be missing."
-    return ""
+    if (need := why.need).need_of != "kernel peak" and (need.cadence_seconds or 0.0) >= _COARSE_SECONDS:
+        coarse = f"It is sampled every {hours(need.cadence_seconds / 3600)}: what is shorter is not seen."
+    else:
+        coarse = ""
+    week = seconds < _WEEK_SECONDS / 1.02
+    return f"{'No whole week was seen: what comes once a week may be missing. ' if week else ''}{coarse}".strip()
+
+
+def _climb(need: history.Need) -> str:
+    if not need.climbing or not need.base_bytes or not need.need_bytes:
+        return ""
+    a_month = max(need.base_bytes / need.need_bytes, 1.0) ** (30 / 7) - 1
+    said = f"Its peaks rise {share(a_month)} a month, and the limit goes on with them for a week."
+    return said if a_month >= _SMALL else ""
 
 
 def _limit_reasons(why: Why) -> str:
@@ -150,7 +186,14 @@ def _limit_reasons(why: Why) -> str:
         grows = rate(why.need.ahead.per_day_bytes)
         return f"What counts towards the limit grows by {grows} beside the heap: the limit is for {target} of that."
     if why.limit != now:
-        return f"The margin is for {target} ({why.margins})."
+        rises = share(30 * (why.need.growth_bytes_per_day or 0.0) / max(why.need.need_bytes or 0, 1))
+        if why.then.basis == "kills":
+            rests = f"Each 15 % above what killed is taken to halve the chance: the limit is for {target}."
+        elif why.need.growing:
+            rests = f"It rises {rises} a month, if that goes on: the limit is for {target} of that."
+        else:
+            rests = f"The margin is for {target} ({why.margins})."
+        return rests
     if why.now.week is None:
         return ""
     if why.now.week > why.chance:
@@ -177,12 +220,16 @@ def _of_growth(why: Why) -> str:
     return f"{said}{killed} Raising to {configured(bought.to_bytes)} buys {hours(24 * bought.days)}{between}."
 
 
-def _of_waiting(why: Why) -> str:
-    if why.need.kills_now and why.need.killed_limit_bytes is None:
+def _of_waiting(why: Why) -> str:  # noqa: PLR0911 - one sentence for each cause
+    if why.need.kills_now and why.need.killed_at_bytes is None:
         return ""
     if risk.by_forecast(why.need):
         grows = rate(why.need.ahead.per_day_bytes)
         return f"What counts towards the limit grows by {grows} beside the heap: no limit near the need holds a week."
+    if why.need.need_bytes == 0:
+        return "Every sample is zero, and no process needs nothing: mend the exporter first."
+    if why.need.spread is None and (length := (why.need.history_seconds or 0.0) / 3600) > _GAPS_HOURS:
+        return f"Most of its {hours(length)} have no samples: fill the gaps, or come back with a longer history."
     if why.need.spread is None or not why.pairs:
         return "The history is too short to say what a week needs: come back with a day or more of samples."
     smallest = 1 / (why.pairs + 1)
@@ -477,7 +524,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     reserved_now = risk.reserved(need, need.limit_bytes, need.request_bytes)
     incident = None if ask.prices is None else ask.prices.per_incident
     week_limit = None if target is None or limit != target else _after_a_week(need, ask)
-    why = Why(need, action, limit, ask.chance, ask.origin, scores.size, now, purged, week_limit, bought)
+    why = Why(need, action, limit, target, ask.chance, ask.origin, scores.size, now, then, purged, week_limit, bought)
     return Advised(
         action=action,
         recommended_request_bytes=request,
@@ -513,7 +560,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
         incidents_now_per_month=risk.expected(now.week, incident),
         incidents_then_per_month=None if after is None else after.incidents_per_month,
         wait_seconds=max(_FIRST_GUESS - (need.history_seconds or 0.0), 0.0)
-        if action is Action.WAIT and first_guess and not need.growing
+        if action is Action.WAIT and first_guess and not (need.growing or risk.by_forecast(need))
         else None,
     )
 
@@ -521,12 +568,12 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
 def risk_now(need: history.Need, scores: Numbers) -> risk.Risk:
     """Give the chance at the limit in force; an unknown limit does not hide that it killed."""
     limit = need.limit_bytes
-    if limit is None and need.kills_now:
-        limit = need.killed_limit_bytes or need.need_bytes
+    if limit is None and need.kills_now and not need.limit_known:
+        limit = need.killed_at_bytes or need.need_bytes
     return risk.Risk(because="there is no limit, or it is not known") if not limit else risk.risk(need, limit, scores)
 
 
-def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
+def _decide(  # noqa: PLR0911 - a table of cases, the first that holds
     need: history.Need,
     now: risk.Risk,
     target: int | None,
@@ -539,13 +586,12 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
     in_force = need.limit_bytes
     if need.verdict == Verdict.LEAK:
         return Action.FIX_LEAK, None
-    if need.exporter_broken or (need.kills_now and in_force is None and need.killed_limit_bytes is None):
-        # Figures that would decide it are wrong; or it was killed at a limit that nobody wrote down.
+    unnamed = need.kills_now and need.killed_at_bytes is None
+    if need.exporter_broken or unnamed or need.need_bytes == 0:
+        # Figures that would decide it are wrong, or zero; or it was killed at a limit that nobody wrote down.
         return Action.FIX_EXPORTER, None
-    if need.growing:
-        return (Action.RAISE_LIMIT, to_try) if need.kills_now and to_try else (Action.WAIT, None)
     if target is None:
-        return Action.WAIT, None
+        return (Action.RAISE_LIMIT, to_try) if need.growing and need.kills_now and to_try else (Action.WAIT, None)
     if in_force is None:
         return Action.SET_LIMIT, target
     cure = _cure(need)
@@ -553,7 +599,9 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
         if not need.kills_now and cure is Action.TUNE_ALLOCATOR and purged is not None and purged <= in_force:
             return cure, in_force
         close = (need.need_bytes or 0) >= th.CLOSE_TO_LIMIT * in_force
-        short = (need.history_seconds or 0.0) < _FIRST_GUESS and not risk.by_forecast(need)
+        # Neither a short history nor a rise that has not lasted for days moves a limit that is far away.
+        short = (need.history_seconds or 0.0) < _FIRST_GUESS or (need.growing and not need.climbing)
+        short = short and not risk.by_forecast(need)
         if not need.kills_now and not close and short:
             return cure or Action.WAIT, in_force
         return Action.RAISE_LIMIT, max(target, in_force)
@@ -579,7 +627,7 @@ def _cure(need: history.Need) -> Action | None:
 
 def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, scores: Numbers) -> int | None:
     """Find the limit below the one in force at which memory and incidents cost least; None: none is worth it."""
-    if target > (1 - _LOWER) * in_force or (need.history_seconds or 0.0) < _FIRST_GUESS:
+    if need.growing or target > (1 - _LOWER) * in_force or (need.history_seconds or 0.0) < _FIRST_GUESS:
         return None
     prices = ask.prices or risk.USUAL
 
@@ -594,13 +642,13 @@ def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, score
 
 
 def _limit(need: history.Need, chance: float, scores: Numbers) -> int | None:
-    """Find the smallest limit with at most that chance; None for what grows, and where the pairs cannot tell."""
-    if need.growing or (need.kills_now and need.killed_limit_bytes is None):
+    """Find the smallest limit with at most that chance; None for what leaks, and where the pairs cannot tell."""
+    if need.verdict == Verdict.LEAK or (need.kills_now and need.killed_at_bytes is None):
         return None
     wanted = _by_scores(need, chance, scores)
     if need.kills_now:
         wanted = max(wanted or 0.0, risk.above_kills(need, chance))
-    if risk.by_forecast(need):
+    if need.growing or risk.by_forecast(need):
         wanted = _by_forecast(need, wanted or 0.0, chance, scores)
     # No machine has that much: such an amount is no need.
     return None if wanted is None or wanted >= ABSURD_BYTES else max(math.ceil((wanted + 1) / _MIB) * _MIB, _LEAST)
@@ -608,10 +656,12 @@ def _limit(need: history.Need, chance: float, scores: Numbers) -> int | None:
 
 def _by_forecast(need: history.Need, least: float, chance: float, scores: Numbers) -> float | None:
     """Find the limit that what grows beside the heap stays below for a week; None where none near does."""
-    low, high = math.ceil(least / _MIB), math.ceil(_FAR * (need.need_bytes or 0) / _MIB)
+    low = math.ceil(least / _MIB)
+    high = max(math.ceil(_FAR * (need.need_bytes or 0) / _MIB), low)
 
     def holds(size: int) -> bool:
-        return (risk.risk(need, size * _MIB + _MIB, scores).week or 0.0) <= chance
+        week = risk.risk(need, size * _MIB + _MIB, scores).week
+        return week is not None and week <= chance
 
     if not holds(high):
         return None

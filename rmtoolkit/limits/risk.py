@@ -21,8 +21,22 @@ from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD, Exposure
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
-from rmtoolkit.limits.history import GROWS, Need, as_need, block_peaks, describe, kills, starts, usage, workloads
+from rmtoolkit.limits.history import (
+    BUMP_BYTES,
+    BUMP_RATIO,
+    GROWS,
+    SLOW,
+    Need,
+    as_need,
+    block_peaks,
+    describe,
+    kills,
+    starts,
+    usage,
+    workloads,
+)
 from rmtoolkit.recording import as_recording
+from rmtoolkit.schema import Verdict
 
 if TYPE_CHECKING:
     import os
@@ -36,7 +50,6 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
     Numbers = npt.NDArray[np.float64]
-    from rmtoolkit.limits.history import Need
 
 
 HORIZON: Final = dt.timedelta(days=7)
@@ -519,14 +532,18 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
 def by_forecast(need: Need) -> bool:
     """Tell whether what counts towards the limit grows although nothing is known to leak: files in memory, say."""
     ahead = need.ahead
-    return not need.growing and (ahead.goes_on or 0.0) > th.LIKELY and (ahead.per_day_bytes or 0.0) > 0
+    slow = SLOW / 7 * (need.need_bytes or 0)
+    return not need.growing and (ahead.goes_on or 0.0) > th.LIKELY and (ahead.per_day_bytes or 0.0) > slow
 
 
 def risk(need: Need, limit_bytes: float, scores: npt.NDArray[np.float64]) -> Risk:
     """Give the chance at one limit: of the forecast for what grows, of past pairs of weeks for the rest, of kills."""
     grows = need.growing or by_forecast(need)
     found = _of_growth(need, limit_bytes) if grows else _of_scores(need, limit_bytes, scores)
-    return _of_kills(need, limit_bytes, found, grows=grows) if need.kills_now else found
+    if need.growing and need.verdict != Verdict.LEAK:
+        # It may not go on; and restarts end a forecast, but not what climbs from week to week whatever they do.
+        found = max(found, _of_scores(need, limit_bytes, scores), key=lambda one: one.week or 0.0)
+    return _of_kills(need, limit_bytes, found) if need.kills_now else found
 
 
 def _tried(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -> pl.DataFrame:
@@ -647,17 +664,19 @@ def _reaches(days: float, room: float, per_day: float, doubt: float, spread: flo
     return 0.5 * (1 + math.erf((per_day * days - room) / deviation / math.sqrt(2)))
 
 
-def _of_kills(need: Need, limit: float, found: Risk, *, grows: bool) -> Risk:
+def _of_kills(need: Need, limit: float, found: Risk) -> Risk:
     """Keep a chance above what kills say: at the limit that killed they go on, above it nobody saw the need."""
-    killed = need.killed_limit_bytes or need.need_bytes
+    killed = need.killed_at_bytes or need.need_bytes
     if killed is None:
         return found
     share = worst = 1.0
     if limit > killed:
-        if grows or (need.need_bytes or 0) > killed:
+        if (need.need_bytes or 0) > killed:
             return found
         higher = math.log(limit / killed)
-        share, worst = 0.5 ** (higher / math.log(_HALVES)), 0.5 ** (higher / math.log(_HALVES_AT_WORST))
+        share, worst = (
+            min(_crowded(need) * 0.5 ** (higher / math.log(halves)), 1.0) for halves in (_HALVES, _HALVES_AT_WORST)
+        )
     watched, rate = _watched(need), _kills_per_hour(need)
     day, week, month = (share * -math.expm1(-rate * hours) for hours in (_DAY, _WEEK, _MONTH))
     if found.week is not None and found.week >= week:
@@ -692,13 +711,25 @@ def _kills_per_hour(need: Need) -> float:
     return max(need.kills_now / _watched(need), -math.log(1 - _KILLED_BEFORE) / _WEEK)
 
 
+def _crowded(need: Need) -> float:
+    """How much further above the limit the need may be where kills come at once: the fourth root of those in a day."""
+    hours = need.kills_hours or (need.history_seconds or 0.0) / 3600
+    return max(need.kills_now * _DAY / max(hours, _DAY), 1.0) ** 0.25
+
+
 def above_kills(need: Need, chance: float) -> float:
-    """Find the limit from which on kills below it leave no more than that chance; 0 where they say nothing."""
-    killed = need.killed_limit_bytes
+    """Find the limit from which on kills below it leave no more than that chance, and never less than `at_least`."""
+    killed = need.killed_at_bytes
     if killed is None or (need.need_bytes or 0) > killed:
-        return float((killed or 0) + 1)
-    halvings = math.log2(-math.expm1(-_kills_per_hour(need) * _WEEK) / chance)
-    return float(killed * _HALVES ** max(halvings, 0.0) + 1)
+        return at_least(need)
+    halvings = math.log2(_crowded(need) * -math.expm1(-_kills_per_hour(need) * _WEEK) / chance)
+    return max(float(killed * _HALVES ** max(halvings, 0.0) + 1), at_least(need))
+
+
+def at_least(need: Need) -> float:
+    """Give what a container that was killed needs at least, as the VPA recommender takes it."""
+    killed = need.killed_at_bytes or max(need.need_bytes or 0, need.request_bytes or 0)
+    return max(killed + BUMP_BYTES, BUMP_RATIO * killed)
 
 
 def _count_range(count: int) -> tuple[float, float]:

@@ -251,13 +251,15 @@ def test_pods_that_are_gone_cost_nothing() -> None:
 @pytest.mark.filterwarnings("ignore:Working set never exceeds")
 @pytest.mark.parametrize("value", [0, 1])
 def test_a_container_of_zeros_crashes_nothing(value: int) -> None:
-    """Beside an ordinary one; what is advised for it is a size that a container can start in."""
+    """Beside an ordinary one; a byte gets a size that a container can start in, and zeros are no figures."""
     zeros = samples(np.full(14 * 24, float(value)), workload="zero", pod="zero-0", limit_bytes=64 * MIB)
     found = rm.assess(pl.concat([zeros, samples(steady(14), limit_bytes=512 * MIB)]))
     assert found.workloads.height == 2
     assert rm.limit_risk(found, [16 * MIB])["oom_probability"].is_finite().all()
     row = found.workloads.filter(pl.col("workload") == "zero").row(0, named=True)
-    assert row["advised_limit_bytes"] >= 16 * MIB
+    assert (row["action"], row["advised_limit_bytes"]) == (
+        ("lower_limit", 16 * MIB) if value else ("fix_exporter", None)
+    )
 
 
 def test_growth_at_an_unknown_rate_has_no_chance() -> None:

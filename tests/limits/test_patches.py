@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
-from typing import Any
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
@@ -16,6 +19,9 @@ from hypothesis import strategies as st
 from rmtoolkit.limits.patches import kubectl_lines, patches_yaml, resize_lines
 from rmtoolkit.limits.recommend import quantity
 from rmtoolkit.schema import Action
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROW = {
     "cluster": None,
@@ -77,7 +83,6 @@ def test_only_a_changed_limit_is_written(action: Action) -> None:
         ("DaemonSet", "apps/v1", ["template"]),
         ("CronJob", "batch/v1", ["jobTemplate", "spec", "template"]),
         ("Job", "batch/v1", ["template"]),
-        ("Rollout", "argoproj.io/v1alpha1", ["template"]),
     ],
 )
 def test_each_kind_has_its_template_in_its_place(kind: str, version: str, template: list[str]) -> None:
@@ -98,6 +103,7 @@ def test_each_kind_has_its_template_in_its_place(kind: str, version: str, templa
         (None, "not known"),
         ("", "not known"),
         ("ReplicaSet", "no patch for the kind ReplicaSet"),
+        ("Rollout", "would replace the list of containers of a Rollout"),
     ],
 )
 def test_what_has_no_template_is_left_out_and_listed(kind: str | None, why: str) -> None:
@@ -108,13 +114,68 @@ def test_what_has_no_template_is_left_out_and_listed(kind: str | None, why: str)
     (line,) = kubectl_lines(of({"workload_kind": kind}))
     assert line.startswith("# shop/api/app left out: ")
     assert why in line
+    for said in (text, line):
+        assert "memory limit 256Mi, request 200Mi" in said
 
 
-@pytest.mark.parametrize("kind", ["Job", "Rollout"])
-def test_what_kubectl_cannot_change_gets_no_line(kind: str) -> None:
+def test_what_kubectl_cannot_change_gets_no_line() -> None:
     """The patch says why, and no line is written that would fail."""
-    assert "kubectl --namespace" not in patches_yaml(of({"workload_kind": kind}))
-    assert kubectl_lines(of({"workload_kind": kind}))[0].startswith("# shop/api/app left out: ")
+    assert "kubectl --namespace" not in patches_yaml(of({"workload_kind": "Job"}))
+    assert kubectl_lines(of({"workload_kind": "Job"}))[0].startswith("# shop/api/app left out: ")
+
+
+def test_an_injected_container_is_set_where_it_is_injected() -> None:
+    """A patch of the template would add a container without an image: the annotation is named, the others stay."""
+    rows = of({}, {"container": "istio-proxy", "advised_limit_bytes": 300 * 2**20, "advised_request_bytes": None})
+    text = patches_yaml(rows)
+    (document,) = [document for document in yaml.safe_load_all(text) if document]
+    assert [one["name"] for one in document["spec"]["template"]["spec"]["containers"]] == ["app"]
+    said = "annotate that with sidecar.istio.io/proxyMemoryLimit; memory limit 300Mi"
+    assert f"#   shop/api/istio-proxy: it is injected into the pod, {said}\n" in text
+    assert kubectl_lines(rows)[1].endswith(said)
+
+
+def kubectl(*words: str, folder: Path) -> str:
+    """What a real kubectl answers without a server."""
+    environment = os.environ | {"KUBECONFIG": os.devnull}
+    called = [shutil.which("kubectl") or "kubectl", *words]
+    done = subprocess.run(called, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl: install it to check what it makes of patches")
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job"])
+def test_a_real_kubectl_merges_patches_as_they_are_meant(kind: str, tmp_path: Path) -> None:
+    """By `patch`, `set resources` and `kustomize` memory is as advised; images, CPU and other containers stay."""
+    (document,) = written({"workload_kind": kind})
+    containers = [
+        {"name": "app", "image": "app:1", "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}},
+        {"name": "other", "image": "other:1"},
+    ]
+    pod = {"metadata": {"labels": {"app": "api"}}, "spec": {"restartPolicy": "OnFailure", "containers": containers}}
+    spec: dict[str, Any] = {"selector": {"matchLabels": {"app": "api"}}, "template": pod}
+    if kind == "CronJob":
+        spec = {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": pod}}}
+    whole = {name: document[name] for name in ("apiVersion", "kind", "metadata")} | {"spec": spec}
+    (tmp_path / "object.yaml").write_text(yaml.safe_dump(whole))
+    (tmp_path / "patch.yaml").write_text(patches_yaml(of({"workload_kind": kind})))
+    (tmp_path / "kustomization.yaml").write_text("resources: [object.yaml]\npatches: [{path: patch.yaml}]\n")
+    answers = [
+        kubectl("patch", "--local", "-f", "object.yaml", "--patch-file", "patch.yaml", "-o", "yaml", folder=tmp_path),
+        kubectl("kustomize", ".", folder=tmp_path),
+    ]
+    if kind != "Job":
+        words = shlex.split(kubectl_lines(of({"workload_kind": kind}))[0])
+        assert words[5] == f"{kind.lower()}/api"
+        local = ("--local", "-f", "object.yaml", "-o", "yaml")
+        answers.append(kubectl("set", "resources", *words[6:], *local, folder=tmp_path))
+    for answer in answers:
+        place = yaml.safe_load(answer)["spec"]
+        place = (place["jobTemplate"]["spec"] if kind == "CronJob" else place)["template"]["spec"]
+        app, other = sorted(place["containers"], key=lambda one: one["name"])
+        assert app["image"] == "app:1"
+        assert app["resources"] == {"requests": {"memory": "200Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}
+        assert {name: value for name, value in other.items() if value} == {"name": "other", "image": "other:1"}
 
 
 def test_the_line_of_kubectl_stands_above_its_patch() -> None:

@@ -186,13 +186,29 @@ def test_kills_within_the_samples_are_counted_by_what_was_watched() -> None:
     assert risk(before, 100 * MIB, np.full(99, -5.0)).day == pytest.approx(1 - np.exp(-1))
 
 
-@pytest.mark.parametrize("chance", [0.4, 0.05, 0.01])
+@pytest.mark.parametrize("chance", [0.3, 0.05, 0.01])
 def test_above_kills_is_the_limit_at_which_they_leave_the_chance(chance: float) -> None:
     """The inverse of what kills say of a limit."""
-    need = dataclasses.replace(NEED, kills=7, kills_now=7, killed_limit_bytes=100 * MIB)
+    need = dataclasses.replace(NEED, kills=7, kills_now=7, killed_limit_bytes=2048 * MIB)
     limit = above_kills(need, chance)
-    assert limit > 100 * MIB
+    assert limit > 2048 * MIB
     assert risk(need, limit, np.full(99, -5.0)).week == pytest.approx(chance, rel=1e-3)
+
+
+@pytest.mark.parametrize(("killed", "least"), [(64, 164), (500, 600), (1000, 1200)])
+def test_no_limit_after_a_kill_is_below_what_the_vpa_takes_it_for(killed: int, least: int) -> None:
+    """100 MiB more or a fifth, whichever is more, though a chance of 90 % is accepted, or more was seen since."""
+    need = dataclasses.replace(NEED, kills=1, kills_now=1, killed_limit_bytes=killed * MIB)
+    assert above_kills(need, 0.9) == pytest.approx(least * MIB)
+    seen = dataclasses.replace(need, need_bytes=(killed + 1) * MIB)
+    assert above_kills(seen, 0.9) == pytest.approx(least * MIB)
+
+
+def test_kills_at_once_ask_for_more_than_as_many_over_weeks() -> None:
+    """Sixteen in a day: the fourth root of sixteen is twice the chance, and one halving more."""
+    need = dataclasses.replace(NEED, history_seconds=28.0 * DAY, kills=16, kills_now=16, killed_limit_bytes=2048 * MIB)
+    at_once, apart = (dataclasses.replace(need, kills_hours=hours) for hours in (24.0, 28 * 24.0))
+    assert above_kills(at_once, 0.05) / above_kills(apart, 0.05) == pytest.approx(1.15, rel=1e-3)
 
 
 def test_growth_whose_rate_is_unknown_is_unknown_with_a_known_peak() -> None:

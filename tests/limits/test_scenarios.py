@@ -1,0 +1,560 @@
+"""Fifty drawn histories, ten of each kind, and what must hold of the limit that is advised for each.
+
+Whatever else a scenario asks for, no two numbers of its row may contradict each other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import RmtoolkitError
+from tests.limits.conftest import DAY, MIB, START, samples, steady
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.float64]
+    Row = dict[str, Any]
+
+HOUR: Final = 3600
+OF_LIMITS: Final = ("raise_limit", "lower_limit", "set_limit")
+
+
+def recorded(table: pl.DataFrame, *events: Row) -> rm.Recording:
+    """A recording of a table and of what happened, in hours since its start."""
+    known = [{"time": START + round(event["hour"] * HOUR), "pod": "api-0"} | event for event in events]
+    schema = {"time": pl.Int64, "pod": pl.String, "kind": pl.String, "value_bytes": pl.Int64}
+    return rm.Recording.from_frame(table, events=pl.DataFrame(known, schema=schema) if known else None)
+
+
+def kills(*hours: float, pod: str = "api-0") -> list[Row]:
+    """OOM kills at some hours."""
+    return [{"hour": hour, "kind": "oom_kill", "pod": pod} for hour in hours]
+
+
+def limits(**by_hour: int | None) -> list[Row]:
+    """Limits from some hours on, written as h0=256."""
+    return [
+        {"hour": int(hour[1:]), "kind": "limit", "value_bytes": None if mib is None else mib * MIB}
+        for hour, mib in by_hour.items()
+    ]
+
+
+def rough(values: Numbers, share: float = 0.005, seed: int = 5) -> Numbers:
+    """A curve in MiB with a little noise, in bytes."""
+    drawn: Numbers = values * MIB * (1 + share * np.random.default_rng(seed).standard_normal(values.size))
+    return drawn
+
+
+def hours(days: int) -> Numbers:
+    """A value each hour."""
+    return np.arange(days * 24, dtype=float)
+
+
+def rising(a_week: float, days: int = 28, level: float = 200.0) -> Numbers:
+    """Growth by a share of the level each week."""
+    return rough(level * (1 + a_week) ** (hours(days) / 168))
+
+
+def restarted(table: pl.DataFrame, every: int) -> pl.DataFrame:
+    """The same, by a new process every so many samples."""
+    return table.with_columns(restarts_total=pl.int_range(pl.len()) // every)
+
+
+def released(table: pl.DataFrame, at: int) -> pl.DataFrame:
+    """The same, of a new version from a sample on."""
+    return table.with_columns(version=pl.when(pl.int_range(pl.len()) < at).then(pl.lit("1.0")).otherwise(pl.lit("1.1")))
+
+
+def parts(whole: float, limit: int = 512, **mib: float) -> pl.DataFrame:
+    """Two weeks of a working set with what it is made of, in MiB."""
+    table = samples(rough(np.full(14 * 24, whole), 0.002), limit_bytes=limit * MIB)
+    return table.with_columns(pl.lit(round(value * MIB)).alias(f"{name}_bytes") for name, value in mib.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A history, and what must hold of its row."""
+
+    made: Callable[[], rm.Recording]
+    action: str | tuple[str, ...]
+    #: Lowest and highest limit that may be advised, in MiB; None: no limit may be.
+    limit: tuple[float, float] | None
+    #: Words of the reason or of the next step.
+    says: tuple[str, ...] = ()
+    #: Words that none of them may have.
+    never: tuple[str, ...] = ()
+    holds: Callable[[Row], bool] = lambda _: True
+
+
+FLAT: Final = steady(14, 150)
+
+
+def with_kills(*happened: Row, values: Numbers = FLAT, limit: int | None = 256, **labels: Any) -> rm.Recording:
+    """A level of 150 MiB below a limit that killed it."""
+    about = {} if limit is None else {"limit_bytes": limit * MIB}
+    return recorded(samples(values, **about, **labels), *happened)
+
+
+def raised_in_a_new_pod() -> rm.Recording:
+    """A limit of a Deployment is raised by pods that come after the old ones."""
+    old = samples(steady(7, 150), limit_bytes=256 * MIB)
+    new = samples(steady(7, 150, seed=2), pod="api-1", limit_bytes=512 * MIB)
+    return recorded(pl.concat([old, new.with_columns(pl.col("time") + 7 * DAY)]), *kills(20, 60, 90))
+
+
+def crash_loop() -> rm.Recording:
+    """Four samples on the way up, then a kill, for four hours."""
+    table = samples(np.tile([20.0, 60.0, 120.0, 200.0], 60) * MIB, step=60, limit_bytes=256 * MIB)
+    return recorded(table, *kills(*((240 * number + 230) / HOUR for number in range(59))))
+
+
+def killed_leak() -> rm.Recording:
+    """A leak that its limit ended once."""
+    values = steady(14, 100, rough=0.002) + np.linspace(0, 14 * 20 * MIB, 14 * 24)
+    values[168:] -= values[168] - values[0]
+    return recorded(restarted(samples(values, limit_bytes=256 * MIB), 168), *kills(168))
+
+
+def killed_of_two() -> rm.Recording:
+    """Two pods with different limits; the lower one killed."""
+    other = samples(steady(14, 150, seed=2), pod="api-1", limit_bytes=512 * MIB)
+    return recorded(pl.concat([samples(FLAT, limit_bytes=256 * MIB), other]), *kills(20, 50))
+
+
+def at_least_vpa(row: Row) -> bool:
+    """What the VPA recommender takes a kill for."""
+    killed = row["killed_limit_bytes"]
+    return row["advised_limit_bytes"] >= max(killed + 100 * MIB, 1.2 * killed)
+
+
+KILLS: Final = {
+    "killed at a limit that nobody wrote down": Scenario(
+        lambda: with_kills(*kills(20, 90, 200, 300), limit=None),
+        "fix_exporter",
+        None,
+        ("OOM-killed 4 times", "255 Mi or more"),
+        holds=lambda row: row["oom_probability_7d"] > 0.5,
+    ),
+    "killed four times far above every sample": Scenario(
+        lambda: with_kills(*kills(20, 90, 200, 300)),
+        "raise_limit",
+        (384, 768),
+        ("OOM-killed 4 times, at 256 Mi", "Each 15 % above what killed"),
+        never=("learnt from",),
+        holds=at_least_vpa,
+    ),
+    "twenty kills in a day ask for more than four in two weeks": Scenario(
+        lambda: with_kills(*kills(*range(300, 320))),
+        "raise_limit",
+        (457, 1024),
+        ("OOM-killed 20 times",),
+        holds=at_least_vpa,
+    ),
+    "killed, raised, and quiet since: never lowered to what killed": Scenario(
+        lambda: with_kills(*kills(20, 60, 90), *limits(h0=256, h100=512), values=steady(21, 150), limit=512),
+        "none",
+        (356, 512),
+        ("OOM-killed 3 times, at 256 Mi",),
+    ),
+    "killed, and released an hour ago: the new version has shown nothing": Scenario(
+        lambda: recorded(released(samples(FLAT, limit_bytes=256 * MIB), 335), *kills(20, 60, 90, 200)),
+        "raise_limit",
+        (384, 768),
+        ("OOM-killed 4 times, at 256 Mi",),
+        holds=at_least_vpa,
+    ),
+    "killed two weeks before a release that has needed less since": Scenario(
+        lambda: recorded(released(samples(steady(28, 150), limit_bytes=256 * MIB), 14 * 24), *kills(20, 60)),
+        ("lower_limit", "none"),
+        (155, 256),
+        never=("OOM-killed",),
+        holds=lambda row: row["kills"] == 2 and row["killed_limit_bytes"] is None,
+    ),
+    "a limit that was taken away after it killed": Scenario(
+        lambda: recorded(
+            samples(FLAT).with_columns(limit_bytes=pl.when(pl.int_range(336) < 100).then(256 * MIB).otherwise(0)),
+            *kills(20, 60, 90),
+        ),
+        "set_limit",
+        (384, 768),
+        ("OOM-killed 3 times, at 256 Mi",),
+        holds=lambda row: at_least_vpa(row) and row["oom_probability_7d"] is None,
+    ),
+    "a limit that was raised by new pods is the limit in force": Scenario(
+        raised_in_a_new_pod,
+        ("none", "wait"),
+        (356, 512),
+        ("OOM-killed 3 times, at 256 Mi",),
+        holds=lambda row: row["limit_bytes"] == 512 * MIB,
+    ),
+    "a loop of kills in the start": Scenario(crash_loop, "raise_limit", (384, 1024), ("OOM-killed 59 times",)),
+    "a leak that was killed gets no limit, and its kill is told": Scenario(
+        killed_leak,
+        "fix_leak",
+        None,
+        ("OOM-killed once, at 256 Mi",),
+        holds=lambda row: row["oom_probability_7d"] > 0.5,
+    ),
+}
+
+
+def pinned(seed: int) -> rm.Recording:
+    """A cache of files at its limit."""
+    noise = 0.3 * MIB * np.random.default_rng(seed).standard_normal(14 * 1440)
+    return recorded(samples(250 * MIB + noise, step=60, limit_bytes=256 * MIB))
+
+
+def waited(share: float) -> rm.Recording:
+    """Page cache at the limit, and tasks that wait for memory for a share of the time."""
+    table = parts(500, anon=60, file=430)
+    return recorded(table.with_columns(psi_some_seconds=pl.int_range(pl.len()) * HOUR * share))
+
+
+def filling() -> rm.Recording:
+    """Files fill a limit, beside anonymous memory that rests."""
+    files = np.linspace(20, 430, 14 * 24) * MIB
+    about = samples(60 * MIB + files, limit_bytes=512 * MIB)
+    return recorded(about.with_columns(anon_bytes=pl.lit(60 * MIB), file_bytes=pl.Series(files).cast(pl.Int64)))
+
+
+CACHES: Final = {
+    **{
+        f"a cache pinned at its limit does not grow, {number}": Scenario(
+            lambda seed=seed: pinned(seed),  # type: ignore[misc]
+            "raise_limit",
+            (252, 280),
+            ("flat at its limit",),
+            never=("grows", "grew", "buys"),
+        )
+        for number, seed in (("first", 1), ("second", 5))
+    },
+    "a working set near its limit that is page cache": Scenario(
+        lambda: recorded(parts(500, anon=60, file=430)),
+        ("lower_limit", "none"),
+        (70, 511),
+        ("page cache, which is given back",),
+        holds=lambda row: row["oom_probability_7d"] < 0.01,
+    ),
+    "page cache that is missed is need": Scenario(
+        lambda: waited(0.15), "raise_limit", (513, 640), ("Tasks waited for memory",), never=("given back",)
+    ),
+    "page cache that is hardly missed is none": Scenario(
+        lambda: waited(0.001), ("lower_limit", "none"), (70, 511), ("page cache, which is given back",)
+    ),
+    "a peak that only the kernel saw": Scenario(
+        lambda: recorded(parts(200, peak=480)), "raise_limit", (513, 640), ("The kernel recorded a peak", "480 Mi")
+    ),
+    "a peak that only the kernel saw, and a limit far above": Scenario(
+        lambda: recorded(parts(200, limit=2048, peak=480)), "lower_limit", (500, 1800), ("The kernel recorded a peak",)
+    ),
+    "swap would come back into memory": Scenario(
+        lambda: recorded(parts(200, limit=256, swap=100)), "raise_limit", (301, 400), ("swapped out",)
+    ),
+    "files in memory cannot be taken back": Scenario(
+        lambda: recorded(parts(400, anon=60, file=330, shmem=300)),
+        ("lower_limit", "none"),
+        (371, 512),
+        holds=lambda row: row["need_bytes"] > 360 * MIB,
+    ),
+    "files that fill the limit are no growth": Scenario(
+        filling, ("lower_limit", "none"), (60, 512), never=("grows by", "buys"), holds=lambda row: not row["growing"]
+    ),
+}
+
+
+def warmed(days: int, tau: float) -> rm.Recording:
+    """A warm-up that has ended, long before the end."""
+    return recorded(samples(rough(150 + 100 * (1 - np.exp(-hours(days) / tau))), limit_bytes=512 * MIB))
+
+
+def grown(a_week: float, *, limit: int = 512, every: int = 0) -> rm.Recording:
+    """Growth over four weeks, by one process or by many."""
+    table = samples(rising(a_week), limit_bytes=limit * MIB)
+    return recorded(restarted(table, every) if every else table)
+
+
+GROWTH: Final = {
+    "organic growth over weekly restarts is no leak, and its limit is": Scenario(
+        lambda: grown(0.1, every=168),
+        ("wait", "none"),
+        (512, 512),
+        ("% a month",),
+        holds=lambda row: row["verdict"] != "leak",
+    ),
+    "organic growth close to its limit gets one that covers the next week": Scenario(
+        lambda: grown(0.1, limit=300, every=168), "raise_limit", (294 * 1.1, 294 * 1.35), ("% a month",)
+    ),
+    "organic growth without a limit gets one too": Scenario(
+        lambda: recorded(restarted(samples(rising(0.05)), 168)), "set_limit", (244 * 1.05, 244 * 1.35), ("% a month",)
+    ),
+    "growth of half a percent a week is no reason to refuse": Scenario(
+        lambda: grown(0.005), ("lower_limit", "none", "wait"), (207, 512), holds=lambda row: not row["growing"]
+    ),
+    "growth of less than a percent a week is drawn on": Scenario(
+        lambda: grown(0.008), ("lower_limit", "none", "wait"), (209, 512), ("rise 3.", "% a month")
+    ),
+    "a warm-up that has ended is not drawn on": Scenario(
+        lambda: warmed(28, 72), ("lower_limit", "none"), (250, 380), never=("a month", "grows")
+    ),
+    "a leak is refused": Scenario(
+        lambda: recorded(
+            samples(steady(14, 200, rough=0.002) + np.linspace(0, 280 * MIB, 14 * 24), limit_bytes=2048 * MIB)
+        ),
+        "fix_leak",
+        None,
+        ("no limit holds for long",),
+    ),
+    "a leak that restarts hide is refused": Scenario(
+        lambda: recorded(restarted(samples(rough(100 + 3 * (hours(14) % 24), 0.003), limit_bytes=512 * MIB), 24)),
+        "fix_leak",
+        None,
+    ),
+    "two steps of which nobody knows whether more come": Scenario(
+        lambda: recorded(
+            samples(rough(100 + 30.0 * (hours(21) > 150) + 20.0 * (hours(21) > 350)), limit_bytes=512 * MIB)
+        ),
+        ("wait", "none", "lower_limit"),
+        (152, 512),
+    ),
+    "teeth on a flat floor": Scenario(
+        lambda: recorded(samples(rough(100 + 60 * (hours(14) % 36) / 36, 0.003), limit_bytes=512 * MIB)),
+        ("lower_limit", "none"),
+        (160, 400),
+        never=("grows", "a month"),
+    ),
+}
+
+
+def zeros() -> rm.Recording:
+    """A container that was never seen to use anything, under a limit."""
+    return recorded(samples(np.zeros(14 * 24), limit_bytes=256 * MIB))
+
+
+def holey() -> rm.Recording:
+    """Two weeks of which ten days are missing."""
+    minute = pl.int_range(pl.len())
+    table = samples(steady(14, 200, step=60), step=60, limit_bytes=1024 * MIB)
+    return recorded(table.filter((minute < 2 * 1440) | (minute > 12 * 1440)))
+
+
+def on_sundays() -> rm.Recording:
+    """Five days, Monday to Friday, of what has a batch on Sundays."""
+    return recorded(samples(steady(5, 200, step=300), step=300, limit_bytes=1024 * MIB))
+
+
+LITTLE: Final = {
+    "zeros are no need, and no reason to crash": Scenario(
+        zeros, "fix_exporter", None, ("Every sample is zero", "Mend the exporter")
+    ),
+    "five MiB start in sixteen": Scenario(lambda: recorded(samples(steady(14, 5))), "set_limit", (16, 16)),
+    "a third of a MiB starts in sixteen": Scenario(lambda: recorded(samples(steady(14, 0.3))), "set_limit", (16, 16)),
+    "a single sample says nothing of a week": Scenario(
+        lambda: recorded(samples([200.0 * MIB], limit_bytes=256 * MIB)), "wait", None, ("from a single sample",)
+    ),
+    "two samples say nothing of a week": Scenario(
+        lambda: recorded(samples([200.0 * MIB] * 2)), "wait", None, ("nothing can be said of a week from 1 h",)
+    ),
+    "a sample every half hour sees no burst": Scenario(
+        lambda: recorded(samples(steady(14, step=1800), step=1800, limit_bytes=1024 * MIB)),
+        "lower_limit",
+        (206, 900),
+        ("sampled every 30 min",),
+    ),
+    "a sample a minute is fine enough": Scenario(
+        lambda: recorded(samples(steady(7, step=60), step=60, limit_bytes=1024 * MIB)),
+        "lower_limit",
+        (206, 900),
+        never=("sampled every", "No whole week"),
+    ),
+    "twenty minutes are a first guess": Scenario(
+        lambda: recorded(samples(steady(1, step=15)[:80], step=15, limit_bytes=1024 * MIB)),
+        ("none", "wait"),
+        (1024, 1024),
+        ("20 minutes", "first guess"),
+    ),
+    "weekdays are no week, and their margin is wider": Scenario(
+        on_sundays, ("lower_limit", "none"), (1.3 * 207, 1024), ("No whole week was seen",)
+    ),
+    "two weeks of holes are no two weeks": Scenario(
+        holey, "wait", None, ("Most of its 14 d have no samples", "Record for longer"), never=("Nothing to do",)
+    ),
+}
+
+
+def lower_since(days: int) -> rm.Recording:
+    """A release some days before the end that needs two fifths of what was needed before it."""
+    values = steady(28, 400)
+    at = (28 - days) * 24
+    values[at:] *= 0.4
+    return recorded(released(samples(values, limit_bytes=512 * MIB), at))
+
+
+def with_request(limit: int, request: int, level: float = 200.0) -> rm.Recording:
+    """A level with a limit and a request in MiB; 0: none is set."""
+    return recorded(samples(steady(14, level), limit_bytes=limit * MIB, request_bytes=request * MIB))
+
+
+def two_limits() -> rm.Recording:
+    """Two pods that run, with different limits."""
+    other = samples(steady(14, seed=2), pod="api-1", limit_bytes=1024 * MIB)
+    return recorded(pl.concat([samples(steady(14), limit_bytes=256 * MIB), other]))
+
+
+SETTINGS: Final = {
+    "Guaranteed stays Guaranteed when it is raised": Scenario(
+        lambda: with_request(256, 256, level=250),
+        "raise_limit",
+        (257, 320),
+        holds=lambda row: (
+            row["advised_request_bytes"] == row["advised_limit_bytes"] and row["qos_then"] == "Guaranteed"
+        ),
+    ),
+    "Guaranteed stays Guaranteed when it is lowered": Scenario(
+        lambda: with_request(1024, 1024),
+        "lower_limit",
+        (206, 600),
+        holds=lambda row: row["advised_request_bytes"] == row["advised_limit_bytes"],
+    ),
+    "a request above the limit is pointed out": Scenario(
+        lambda: with_request(256, 512),
+        "none",
+        (256, 256),
+        ("The request of 512 Mi is above the limit",),
+        holds=lambda row: row["advised_request_bytes"] <= row["advised_limit_bytes"],
+    ),
+    "a release that needs less since two weeks rules": Scenario(
+        lambda: lower_since(14), "lower_limit", (166, 260), ("Since the release of", "164 Mi")
+    ),
+    "a release that needs less since yesterday does not rule yet": Scenario(
+        lambda: lower_since(1), ("none", "lower_limit", "wait"), (412, 512), never=("Since the release",)
+    ),
+    "a release that needs more is not drawn on": Scenario(
+        lambda: recorded(
+            released(samples(np.append(steady(14, 160), steady(14, 400, seed=2)), limit_bytes=512 * MIB), 14 * 24)
+        ),
+        "none",
+        (512, 512),
+        ("Since the release of",),
+        never=("a month",),
+    ),
+    "nothing set gets both": Scenario(
+        lambda: with_request(0, 0),
+        "set_limit",
+        (206, 240),
+        holds=lambda row: row["qos_now"] == "BestEffort" and row["advised_request_bytes"] is not None,
+    ),
+    "a request alone gets a limit above it or a lower request": Scenario(
+        lambda: with_request(0, 512),
+        "set_limit",
+        (206, 240),
+        holds=lambda row: row["advised_request_bytes"] <= row["advised_limit_bytes"],
+    ),
+    "the limit in force is that of the pod that is killed first": Scenario(
+        two_limits, "none", (256, 256), holds=lambda row: row["limit_bytes"] == 256 * MIB
+    ),
+    "the lower of two limits killed": Scenario(
+        killed_of_two, "raise_limit", (384, 768), holds=lambda row: row["limit_bytes"] == 256 * MIB
+    ),
+}
+FIFTY: Final = KILLS | CACHES | GROWTH | LITTLE | SETTINGS
+
+
+def test_there_are_ten_of_each_kind() -> None:
+    """Fifty in all, and no name twice."""
+    assert [len(kind) for kind in (KILLS, CACHES, GROWTH, LITTLE, SETTINGS)] == [10] * 5
+    assert len(FIFTY) == 50
+
+
+@cache
+def told(name: str) -> rm.Assessment:
+    """What is said of a scenario."""
+    return rm.assess(FIFTY[name].made())
+
+
+@pytest.mark.filterwarnings("ignore:Working set never exceeds")
+@pytest.mark.parametrize("name", FIFTY)
+def test_the_limit_is_what_the_history_asks_for(name: str) -> None:
+    """Action, limit, sentences, and whatever else the scenario names."""
+    scenario, row = FIFTY[name], told(name).workloads.row(0, named=True)
+    actions = (scenario.action,) if isinstance(scenario.action, str) else scenario.action
+    assert row["action"] in actions
+    if scenario.limit is None:
+        assert row["advised_limit_bytes"] is None
+    else:
+        assert scenario.limit[0] * MIB <= row["advised_limit_bytes"] <= scenario.limit[1] * MIB
+    said = f"{row['limit_reason']} {row['next_step']}"
+    for words in scenario.says:
+        assert words in said
+    for words in scenario.never:
+        assert words not in said
+    assert scenario.holds(row)
+
+
+@pytest.mark.filterwarnings("ignore:Working set never exceeds")
+@pytest.mark.parametrize("name", FIFTY)
+def test_no_two_numbers_contradict(name: str) -> None:
+    """Chances rise with time and lie in their interval; an action does what it says; kills are never made little of."""
+    found = told(name)
+    row = found.workloads.row(0, named=True)
+    now, limit, advised = row["oom_probability_7d"], row["limit_bytes"], row["advised_limit_bytes"]
+    if now is not None:
+        assert row["oom_probability_24h"] <= now <= row["oom_probability_30d"]
+        assert row["oom_probability_7d_low"] <= now <= row["oom_probability_7d_high"]
+    killed = row["killed_limit_bytes"]
+    if killed is not None:
+        assert "OOM-killed" in row["limit_reason"]
+        assert advised is None or at_least_vpa(row)
+        assert now is None or limit > killed or now >= 0.5
+    if row["action"] in OF_LIMITS:
+        assert advised > (row["need_bytes"] if killed is None else killed)
+        assert row["advised_oom_probability"] <= 0.05
+        assert {
+            "raise_limit": limit is not None and advised > limit,
+            "lower_limit": limit is not None and advised < limit,
+            "set_limit": limit is None,
+        }[row["action"]]
+        assert f"{advised // MIB:,} Mi" in row["next_step"]
+        assert row["advised_request_bytes"] is None or row["advised_request_bytes"] <= advised
+    elif advised is not None:
+        assert advised == limit
+        assert row["advised_oom_probability"] == now
+    if advised is not None:
+        asked = rm.limit_risk(found.recording, advised).row(0, named=True)
+        assert asked["oom_probability"] == row["advised_oom_probability"]
+        assert (asked["oom_probability_low"], asked["oom_probability_high"]) == (
+            row["advised_oom_probability_low"],
+            row["advised_oom_probability_high"],
+        )
+    for said in ("limit_reason", "next_text", "headline"):
+        assert row[said].endswith(".")
+        assert "None" not in row[said]
+    same = rm.recommend_limits(found).row(0, named=True)
+    assert (same["recommended_limit_bytes"], same["action"]) == (advised, row["action"])
+
+
+@pytest.mark.filterwarnings("ignore:Working set never exceeds")
+def test_zeros_are_a_row_of_their_fleet() -> None:
+    """Beside others, one container of zeros changes none of them."""
+    web = samples(steady(14), workload="web", pod="web-0")
+    rows = rm.recommend_limits(rm.Recording.from_frame(pl.concat([samples(np.zeros(14 * 24)), web])))
+    alone = rm.recommend_limits(rm.Recording.from_frame(web))
+    assert rows["workload"].to_list() == ["api", "web"]
+    assert rows.filter(workload="web").equals(alone)
+
+
+def test_a_recording_without_samples_is_one_clear_error() -> None:
+    """Nothing to judge is no row."""
+    known = recorded(samples(steady(1), limit_bytes=256 * MIB))
+    with pytest.raises(RmtoolkitError, match="no samples"):
+        rm.assess(dataclasses.replace(known, samples=known.samples.clear()))
