@@ -62,7 +62,9 @@ def dumps(name: str, tool: str, program: Path, folder: Path) -> None:
     addresses = sorted(address for address in found if base <= address < end)
     asked = [f"{address - 1 - base:#x}" for address in addresses]
     said = _run(["addr2line", "-afiC", "-e", program, *asked], folder).decode()
-    names = ["--".join(block.split("\n")[1::2]) for block in re.split(r"^(?=0x[0-9a-f]{16}$)", said, flags=re.M)[1:]]
+    names = [
+        "--".join(block.split("\n")[1::2]) for block in re.split(r"^(?=0x[0-9a-f]{16}$)", said, flags=re.MULTILINE)[1:]
+    ]
     symbols = "".join(f"{address:#x} {one}\n" for address, one in zip(addresses, names, strict=True))
     for number, text in enumerate(texts):
         _keep(f"{name}.{tool}.{number}.heap", f"--- symbol\nbinary={program}\n{symbols}---\n--- heap\n{text}".encode())

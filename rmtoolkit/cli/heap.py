@@ -27,7 +27,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="FILE",
         help="a heap profile: heaptrack, jemalloc's or gperftools' dumps, pprof, DHAT, massif; several, a folder or a "
-        "glob are pictures of one program, in the order of the numbers in their names; or the statistics of jemalloc, glibc or tcmalloc",
+        "glob are pictures of one program, in the order of the numbers in their names; or the statistics of jemalloc, "
+        "glibc or tcmalloc",
     )
     command.add_argument("--diff", metavar="OTHER", help="say what changed since this older profile")
     command.add_argument(

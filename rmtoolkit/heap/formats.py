@@ -483,7 +483,9 @@ def _check_alike(what: str, kinds: Mapping[Any, HeapProfile]) -> None:
     """Refuse to take pictures of several programs for those of one."""
     if len(kinds) > 1:
         names = ", ".join(quote_path((profile.report.sources or ("?",))[0]) for profile in list(kinds.values())[:2])
-        msg = f"{names}: these are of different {what}. Hint: growth needs pictures of one program; --diff compares two."
+        msg = (
+            f"{names}: these are of different {what}. Hint: growth needs pictures of one program; --diff compares two."
+        )
         raise RmtoolkitError(msg)
 
 

@@ -260,7 +260,8 @@ def _goes_on(rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
     span = rises.shape[1] - rises.argmax(axis=1)
     pause = np.where(often > 0, rises[:, ::-1].argmax(axis=1), span)
     usual = (span - pause - 1) / np.maximum(often - 1, 1)
-    return (often >= min(_RISES, (rises.shape[1] + 1) // 2)) & (pause <= np.maximum(_PATIENCE * usual, 2))
+    enough = often >= min(_RISES, (rises.shape[1] + 1) // 2)
+    return np.logical_and(enough, pause <= np.maximum(_PATIENCE * usual, 2))
 
 
 def _slows(kept: Floats) -> NDArray[np.bool_]:
@@ -275,7 +276,8 @@ def _slows(kept: Floats) -> NDArray[np.bool_]:
     # What comes in bursts has now one more in a quarter and now one less.
     bursts = np.diff(kept[:, low[0] : after[1] + 1], axis=1)
     burst = bursts.max(axis=1) - bursts.mean(axis=1)
-    return (fourth < _SLOWER * (second - burst)) & (third <= second) & (fourth < _EVER * third)
+    slows: NDArray[np.bool_] = (fourth < _SLOWER * (second - burst)) & (third <= second) & (fourth < _EVER * third)
+    return slows
 
 
 def _doubles(rises: Floats) -> bool:
@@ -288,7 +290,7 @@ def _doubles(rises: Floats) -> bool:
     least, most = _DOUBLES
     # From nothing to its first size, and from there to twice that, are stairs of one height.
     larger = least <= third / second <= most and 1 / least <= second / first <= most
-    return larger and len(rises) - 1 - stairs[-1][-1] <= _WAITS * (stairs[-1][0] - stairs[-2][0]) + 1
+    return bool(larger and len(rises) - 1 - stairs[-1][-1] <= _WAITS * (stairs[-1][0] - stairs[-2][0]) + 1)
 
 
 #: What a tree can be of, and how that is called.

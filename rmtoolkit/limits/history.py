@@ -642,7 +642,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
         whole = whole.join(frame, on="workload_row", how="left", maintain_order="left")
     above = pl.col("killed_limit_bytes") >= pl.col("need_bytes")
 
-    def since(time: str) -> pl.Expr:
+    def passed_since(time: str) -> pl.Expr:
         return (pl.col("window_end") - pl.col(time)).dt.total_milliseconds() / 1000
 
     return whole.with_columns(
@@ -652,14 +652,14 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
         # No process needs nothing at all: from zeros nothing is expected.
         base_bytes=pl.max_horizontal(
             pl.when(pl.col("need_bytes") > 0).then("base_bytes"),
-            pl.when(since("last_kill") <= pl.col("history_seconds"))
+            pl.when(passed_since("last_kill") <= pl.col("history_seconds"))
             .then(pl.col("killed_limit_bytes"))
             .cast(pl.Float64),
         ),
         # What was killed needed more than anybody saw.
         need_of=pl.when(above).then(pl.lit("above a kill")).otherwise("need_of"),
         need_bytes=pl.max_horizontal("need_bytes", "killed_limit_bytes"),
-        kills_hours=since("first_kill") / 3600,
+        kills_hours=passed_since("first_kill") / 3600,
     ).drop("workload_row", "containers_in_pod", "first_kill", "last_kill")
 
 

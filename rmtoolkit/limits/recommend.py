@@ -163,8 +163,8 @@ def _length(why: Why) -> str:
             f"It rests on {hours(seconds / 3600)}, which say little of a week, so the margin is wide: "
             f"after a week like this, {configured(why.week_limit)} would do."
         )
-    if (need := why.need).need_of != "kernel peak" and (need.cadence_seconds or 0.0) >= _COARSE_SECONDS:
-        coarse = f"It is sampled every {hours(need.cadence_seconds / 3600)}: what is shorter is not seen."
+    if why.need.need_of != "kernel peak" and (cadence := why.need.cadence_seconds or 0.0) >= _COARSE_SECONDS:
+        coarse = f"It is sampled every {hours(cadence / 3600)}: what is shorter is not seen."
     else:
         coarse = ""
     week = seconds < _WEEK_SECONDS / 1.02

@@ -714,7 +714,7 @@ def _kills_per_hour(need: Need) -> float:
 def _crowded(need: Need) -> float:
     """How much further above the limit the need may be where kills come at once: the fourth root of those in a day."""
     hours = need.kills_hours or (need.history_seconds or 0.0) / 3600
-    return max(need.kills_now * _DAY / max(hours, _DAY), 1.0) ** 0.25
+    return math.sqrt(math.sqrt(max(need.kills_now * _DAY / max(hours, _DAY), 1.0)))
 
 
 def above_kills(need: Need, chance: float) -> float:

@@ -11,6 +11,7 @@ import argparse
 import csv
 import datetime as dt
 import re
+import shutil
 import subprocess
 import warnings
 from collections import Counter
@@ -71,7 +72,8 @@ def outcome(case: Case) -> tuple[str, str]:
     found = answer(case.read())
     rows = list(found.suspects.iter_rows(named=True))
     growing = [spoken(row["function"]).removeprefix("programs::") for row in rows if row["reading"] == "grows"]
-    said = f"{found.headline}  {[(row['reading'], spoken(row['function'])[-40:], row['growth_bytes']) for row in rows[:4]]}"
+    first = [(row["reading"], spoken(row["function"])[-40:], row["growth_bytes"]) for row in rows[:4]]
+    said = f"{found.headline}  {first}"
     if case.tool == "dhat":
         return ("right" if {row["reading"] for row in rows} == {"live"} else "judged"), said
     if case.truth != "leaks":
@@ -101,7 +103,8 @@ def main() -> None:
     ]
     print("\n".join(lines))
     if given.part == "sealed":
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True)
+        asked = [shutil.which("git") or "git", "rev-parse", "--short", "HEAD"]
+        commit = subprocess.run(asked, check=True, capture_output=True, text=True)
         with SEALED_LOG.open("a", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow((dt.datetime.now(dt.UTC).isoformat("T", "seconds"), commit.stdout.strip(), *lines))

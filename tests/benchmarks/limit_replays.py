@@ -108,11 +108,12 @@ def main() -> None:
         held=limit >= pl.col("needed_bytes"), vpa=pl.col("vpa_target_bytes") >= pl.col("needed_bytes")
     )
     given = runs.drop_nulls("held")
-    times = (given["recommended_limit_bytes"] / given["needed_bytes"]).median()
+    times = given.select((limit / pl.col("needed_bytes")).median()).item()
     print(f"{options.generator}: {runs.height} services that were killed, {runs.height - given.height} refused a limit")
     print(f"the limit held the week after: {share(given, 'held')}; VPA's target: {share(given, 'vpa')}")
     print(f"median of the limit over the need: {times:.2f}")
-    for (kind,), rows in given.group_by(["kind"], maintain_order=True):
+    for kind in given["kind"].unique(maintain_order=True).to_list():
+        rows = given.filter(kind=kind)
         print(f"  {kind:12} {share(rows, 'held')}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
@@ -121,7 +121,7 @@ def test_growth_by_one_clock_counts_where_nothing_grows_by_both() -> None:
     assert found["reading"][0] != "held"
 
 
-def read(*held: Sequence[float], blocks: Sequence[Sequence[float]] = (), clocks: int = 1) -> dict[str, list[float]]:
+def read(*held: Sequence[float], blocks: Sequence[Sequence[float]] = (), clocks: int = 1) -> dict[str, Any]:
     """What one clock, even in time, says of some curves; blocks are of 100 bytes, or as many as are given."""
     size = np.array(held, dtype=np.float64)
     clock = np.linspace(0, 1, size.shape[1])

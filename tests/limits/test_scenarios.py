@@ -135,7 +135,7 @@ def killed_of_two() -> rm.Recording:
 def at_least_vpa(row: Row) -> bool:
     """What the VPA recommender takes a kill for."""
     killed = row["killed_limit_bytes"]
-    return row["advised_limit_bytes"] >= max(killed + 100 * MIB, 1.2 * killed)
+    return bool(row["advised_limit_bytes"] >= max(killed + 100 * MIB, 1.2 * killed))
 
 
 KILLS: Final = {
@@ -524,6 +524,7 @@ def test_no_two_numbers_contradict(name: str) -> None:
             "lower_limit": limit is not None and advised < limit,
             "set_limit": limit is None,
         }[row["action"]]
+        assert advised is not None
         assert f"{advised // MIB:,} Mi" in row["next_step"]
         assert row["advised_request_bytes"] is None or row["advised_request_bytes"] <= advised
     elif advised is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import rmtoolkit as rm
+from rmtoolkit.recording import has
 from tests.live.conftest import WAY, pull
 from tests.live.servers import T0, Prometheus, lines
 from tests.loaders.test_scenarios import FLAT, LEAK, NAMES, levels
@@ -52,7 +52,7 @@ def test_a_server_tells_what_a_file_tells(exporters: Prometheus) -> None:
         about = found.containers
         for column, value in told.items():
             mine = value and value.replace("db", f"db{KNOWN.index(names)}")
-            about = about.filter(rm.recording.has(column, mine))
+            about = about.filter(has(column, mine))
         assert about.height == 2, names
         one = found.filter(container_id=about["container_id"].to_list())
         assert levels(one, signal) == [FLAT, LEAK], names

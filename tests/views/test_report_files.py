@@ -22,8 +22,9 @@ from rmtoolkit.assessment import WORKLOADS
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.recommend import RECOMMENDED
 from rmtoolkit.views import report
+from rmtoolkit.views.exports import escaped
 from rmtoolkit.views.report import files
-from rmtoolkit.views.report.files import FILES, escaped, markdown, write_beside
+from rmtoolkit.views.report.files import FILES, markdown, write_beside
 
 MI = 1 << 20
 HOSTILE = (
