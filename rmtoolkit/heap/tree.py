@@ -261,7 +261,8 @@ def _goes_on(rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
     pause = np.where(often > 0, rises[:, ::-1].argmax(axis=1), span)
     usual = (span - pause - 1) / np.maximum(often - 1, 1)
     enough = often >= min(_RISES, (rises.shape[1] + 1) // 2)
-    return np.logical_and(enough, pause <= np.maximum(_PATIENCE * usual, 2))
+    going: NDArray[np.bool_] = np.logical_and(enough, pause <= np.maximum(_PATIENCE * usual, 2))
+    return going
 
 
 def _slows(kept: Floats) -> NDArray[np.bool_]:
