@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import coverage
 import libcst as cst
+import pytest
 from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 from mutmut.mutation.file_mutation import MutationVisitor
 from mutmut.mutation.mutators import mutation_operators
@@ -360,27 +361,34 @@ def meet(mutant: Mutant, facts: Known, changed: set[str], seconds: float, tree: 
     target = tree / mutant.file
     before = target.read_bytes()
     arguments = tree / "chosen.txt"
-    arguments.write_text("\n".join(tests), encoding="utf-8")
     compiled = target.parent / "__pycache__"
     try:
         target.write_text(mutant.text, encoding="utf-8")
         for file in compiled.glob(f"{target.stem}.*.pyc"):
             file.unlink()
-        done = subprocess.run(
-            [sys.executable, *PYTEST, "-x", "--no-header", "-rfE", "--tb=no", f"@{arguments}"],
-            cwd=tree,
-            env=environment(tree, PYTHONDONTWRITEBYTECODE="1"),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60 + 6 * expected,
-        )
+        while True:
+            arguments.write_text("\n".join(tests), encoding="utf-8")
+            done = subprocess.run(
+                [sys.executable, *PYTEST, "-x", "--no-header", "-rfE", "--tb=no", f"@{arguments}"],
+                cwd=tree,
+                env=environment(tree, PYTHONDONTWRITEBYTECODE="1"),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60 + 6 * expected,
+            )
+            # Values that a test file makes anew at each start give names that the next start does not know.
+            gone = {test for test in tests if f"{test}\n" in done.stderr and "not found:" in done.stderr}
+            if done.returncode != pytest.ExitCode.USAGE_ERROR or not gone or len(gone) == len(tests):
+                break
+            tests = [test for test in tests if test not in gone]
     except subprocess.TimeoutExpired:
         return told | {"fate": "killed", "by": "it never ends"}
     finally:
         target.write_bytes(before)
     red = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    if done.returncode in {4, 5}:
+    # A change that breaks the import of a test file is noticed, although pytest calls that a wrong use.
+    if not red and done.returncode in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED}:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
         return told | {"fate": "not run", "by": " ".join(last)}
     fate = "survived" if done.returncode == 0 else "killed"
