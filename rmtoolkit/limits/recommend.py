@@ -573,7 +573,7 @@ def risk_now(need: history.Need, scores: Numbers) -> risk.Risk:
     return risk.Risk(because="there is no limit, or it is not known") if not limit else risk.risk(need, limit, scores)
 
 
-def _decide(  # noqa: PLR0911 - a table of cases, the first that holds
+def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
     need: history.Need,
     now: risk.Risk,
     target: int | None,
@@ -590,11 +590,13 @@ def _decide(  # noqa: PLR0911 - a table of cases, the first that holds
     if need.exporter_broken or unnamed or need.need_bytes == 0:
         # Figures that would decide it are wrong, or zero; or it was killed at a limit that nobody wrote down.
         return Action.FIX_EXPORTER, None
+    cure = _cure(need)
     if target is None:
-        return (Action.RAISE_LIMIT, to_try) if need.growing and need.kills_now and to_try else (Action.WAIT, None)
+        if need.growing and need.kills_now and to_try:
+            return Action.RAISE_LIMIT, to_try
+        return (cure if cure is Action.TUNE_ALLOCATOR and not need.kills_now else Action.WAIT), None
     if in_force is None:
         return Action.SET_LIMIT, target
-    cure = _cure(need)
     if (now.week or 0.0) > ask.chance:
         if not need.kills_now and cure is Action.TUNE_ALLOCATOR and purged is not None and purged <= in_force:
             return cure, in_force

@@ -37,8 +37,8 @@ _UNITS: Final = {
     "k": 10**3, "m": 10**6, "g": 10**9,
 }  # fmt: skip
 #: The head of a series of Grafana, in which the labels stand as Prometheus writes them; and one of them.
-_SERIES: Final = re.compile(r"\s*([a-zA-Z_:][\w:.]*)?\s*\{(.*)\}\s*")
-_LABEL: Final = re.compile(r'"?([\w.]+)"?\s*=~?\s*"((?:[^"\\]|\\.)*)"')
+_SERIES: Final = re.compile(r"\s*+([a-zA-Z_:][\w:.]*+)?\s*+\{(.*)\}\s*")
+_LABEL: Final = re.compile(r'(?<![\w.])([\w.]++)"?\s*+=~?\s*+"((?:[^"\\]|\\.)*+)"')
 
 
 def read_table(

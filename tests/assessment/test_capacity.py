@@ -86,10 +86,12 @@ def test_proposals_free_what_they_lower(recording: Recording) -> None:
     assert found["none/q limits.memory"]["containers"] == 0
 
 
-def test_what_grows_keeps_what_it_has(recording: Recording) -> None:
-    """Nothing is freed, and nothing taken, for a leak: its limit is not changed."""
+def test_what_gets_no_limit_keeps_what_it_has(recording: Recording) -> None:
+    """Nothing is freed, and nothing taken, for a leak: no limit is advised for it."""
     assessed = rm.assess(recording)
-    leaking = assessed.workloads.with_columns(growing=pl.lit(value=True))
+    leaking = assessed.workloads.with_columns(
+        pl.lit(None, pl.Int64).alias(f"advised_{of}_bytes") for of in ("request", "limit")
+    )
     assert capacity_of(leaking, recording, assessed.completeness)["freed_bytes"].to_list() == [0] * 7
 
 
