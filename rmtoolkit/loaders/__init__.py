@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
 import re
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import polars as pl
 
 from rmtoolkit._io import is_lake, is_url
-from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, warn
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, did_you_mean, quote, warn
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._files import KINDS, METRICS, PathLike, check_samples, warn_of_values
 from rmtoolkit.loaders.prometheus import is_remote_read
@@ -545,9 +544,8 @@ def _check_options(options: Mapping[str, object]) -> None:
     known = sorted(_known_options(OF_FORM))
     for name in options:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
             msg = f"No reader takes an option {quote(name)}. There are: {', '.join(known)}."
-            raise RmtoolkitError(f"{msg} Hint: did you mean {close[0]!r}?" if close else msg)
+            raise RmtoolkitError(f"{msg} {did_you_mean(name, known)}".rstrip())
 
 
 def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
