@@ -87,8 +87,7 @@ class ColumnError(RmtoolkitError):
         """Say which column is missing, which exist, and the nearest name."""
         names = list(available)
         msg = f"The frame has no column {wanted!r}. It has: {_listed(names)}."
-        close = _closest(wanted, names)
-        return cls(f"{msg} Hint: did you mean {close!r}?" if close else msg)
+        return cls(f"{msg} {did_you_mean(wanted, names)}".rstrip())
 
     @classmethod
     def no_memory(cls, available: Iterable[str], known: Iterable[str]) -> ColumnError:
@@ -106,10 +105,16 @@ class ColumnError(RmtoolkitError):
         return cls(f"The column {name!r} holds {found}, expected {expected}.")
 
 
-def _closest(name: str, names: list[str]) -> str | None:
+def _closest(name: object, names: Iterable[str]) -> str | None:
     import difflib  # noqa: PLC0415 - only errors need it
 
-    return next(iter(difflib.get_close_matches(name, names, n=1)), None)
+    return next(iter(difflib.get_close_matches(str(name), list(names), n=1)), None)
+
+
+def did_you_mean(name: object, names: Iterable[str]) -> str:
+    """Hint at the nearest name; empty where none is near."""
+    close = _closest(name, names)
+    return f"Hint: did you mean {quote(close)}?" if close else ""
 
 
 def _listed(names: list[str]) -> str:
@@ -142,9 +147,8 @@ class UnknownWorkloadError(RmtoolkitError):
         names = list(available)
         shown = ", ".join(map(_plain, names[:20]))
         shown += f" and {len(names) - 20} more" if len(names) > 20 else ""  # noqa: PLR2004
-        close = _closest(str(wanted), names)
         msg = f"No {kind} {quote(wanted)}. There are: {shown or 'none'}."
-        return cls(f"{msg} Hint: did you mean {quote(close)}?" if close else msg)
+        return cls(f"{msg} {did_you_mean(wanted, names)}".rstrip())
 
 
 class RmtoolkitWarning(UserWarning):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import _lake_files, recording
-from rmtoolkit._io import MARKER, as_place, for_polars, is_lake, replacing
+from rmtoolkit._io import MARKER, as_place, for_polars, is_lake, write_whole
 from rmtoolkit._lake_files import View, as_read_error, bucket_parts, group_parts, in_one
 from rmtoolkit._parallel import Parted, each, partition
 from rmtoolkit._tables import key_containers, settings_at_time, window_bounds
@@ -484,8 +484,8 @@ class Lake(Parted):
                 marker = self.path / MARKER
                 if not marker.exists():
                     _refuse_foreign(self.path)
-                    with replacing(marker) as part:
-                        part.write_text(json.dumps({"format": FORMAT, "buckets": self._new_buckets}) + "\n")
+                    said = json.dumps({"format": FORMAT, "buckets": self._new_buckets}) + "\n"
+                    write_whole(marker, said.encode())
                     _lake_files.sync_folder(self.path)
                 buckets = _check(self.path)
                 _lake_files.clear_leftovers(self.path)

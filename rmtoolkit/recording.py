@@ -7,14 +7,13 @@ import io
 import json
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
 
 from rmtoolkit import _tables, text
-from rmtoolkit._io import as_place, check_target, for_polars, replacing
+from rmtoolkit._io import as_place, check_target, for_polars, write_whole
 from rmtoolkit._tables import CALENDAR, as_time, conform, run_starts, settings_at_time, window_bounds
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.schema import (
@@ -35,6 +34,7 @@ from rmtoolkit.schema import (
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -551,10 +551,7 @@ class Recording:
         """
         check_target(path, ENDINGS)
         names = ("cluster", "namespace", "workload", "pod", "container")
-        made = as_parquet(self, [*SAMPLES, *names])
-        with replacing(path, ENDINGS) as part:
-            part.write_bytes(made)
-        return Path(path)
+        return write_whole(path, as_parquet(self, [*SAMPLES, *names]), ENDINGS)
 
     def __eq__(self, other: object) -> bool:
         """Two recordings are equal when their frames and reports are."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
 import re
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import polars as pl
 
 from rmtoolkit._io import is_lake, is_url
-from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, warn
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, did_you_mean, quote, warn
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._files import KINDS, METRICS, PathLike, check_samples, warn_of_values
 from rmtoolkit.loaders.prometheus import is_remote_read
@@ -163,7 +162,7 @@ class Reader(NamedTuple):
     """A row of the table: what is tried first stands first."""
 
     form: Form
-    recognises: Callable[[_File], bool] | None
+    recognises: Callable[[_File], bool]
     #: Module and name of the function; None for what is no recording of its own.
     reads: tuple[str, str] | None
     source: str
@@ -184,7 +183,7 @@ class Reader(NamedTuple):
 READERS: Final = (
     Reader(
         Form.SERVER,
-        None,
+        lambda _: False,
         ("loaders.prometheus.live", "read_url"),
         "a live Prometheus, VictoriaMetrics, Thanos or Mimir",
         'its address: `rm.Prometheus("http://…")`, or `http://…` in place of a file, see below',
@@ -331,25 +330,21 @@ def sources_table() -> str:
 def recognise(path: Path) -> tuple[Form, str]:
     """Tell what a file is; where it is none that can be read, why."""
     file = _File(path)
-    rows = [row for row in READERS if row.recognises is not None]
     try:
-        row = next((row for row in rows if row.recognises is not None and row.recognises(file)), None)
-        form = row.form if row is not None else None
+        form = next((row.form for row in READERS if row.recognises(file)), None)
         if form in (None, Form.OBJECTS) and file.rest:
             # Metrics may stand behind the objects; a table does not.
-            marks = {
-                row.behind: row.form for row in rows if row.behind and (form is None or row.behind is not _KUBECTL)
-            }
-            form = next((there for mark, there in marks.items() if mark.search(file.rest)), form)
+            marks = [
+                (row.behind, row.form) for row in READERS if row.behind and (form is None or row.behind is not _KUBECTL)
+            ]
+            form = next((there for mark, there in marks if mark.search(file.rest)), form)
     except ReadError as error:
         # A file without data that is called like one with data was meant to hold some.
         why = str(error).partition(": found ")[2].partition(", expected")[0].strip("'\"")
         meant = path.name.lower().endswith(_DATA_ENDINGS) or why in ("an empty file", "only blanks")
         return (Form.BROKEN, str(error)) if meant or file.is_parquet else (Form.OTHER, why)
-    if form is Form.HEAP:
-        return form, "a heap profile"
     if form is not None:
-        return form, ""
+        return form, "a heap profile" if form is Form.HEAP else ""
     return Form.OTHER, "other JSON" if file.text.lstrip()[:1] in ("{", "[") else "other text"
 
 
@@ -477,10 +472,7 @@ def _sort_out(found: Sequence[Path]) -> _SortedOut:
     for file in found:
         try:
             form, why = recognise(file)
-        except ReadError as error:
-            result.failed.append((file, error))
-            continue
-        except OSError as error:
+        except (ReadError, OSError) as error:
             result.failed.append((file, _files.unreadable(file, error)))
             continue
         if form is Form.BROKEN:
@@ -510,7 +502,7 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
                 check_samples(part, quote(group[0]) + (f" and {len(group) - 1:,} more" if len(group) > 1 else ""))
                 parts.append(part)
             except (ReadError, OSError) as error:
-                cause = _files.unreadable(group[0], error) if isinstance(error, OSError) else error
+                cause = _files.unreadable(group[0], error)
                 sorted_out.failed.extend((file, cause) for file in group)
     return parts, used
 
@@ -545,9 +537,8 @@ def _check_options(options: Mapping[str, object]) -> None:
     known = sorted(_known_options(OF_FORM))
     for name in options:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
             msg = f"No reader takes an option {quote(name)}. There are: {', '.join(known)}."
-            raise RmtoolkitError(f"{msg} Hint: did you mean {close[0]!r}?" if close else msg)
+            raise RmtoolkitError(f"{msg} {did_you_mean(name, known)}".rstrip())
 
 
 def _nothing(path: object, sorted_out: _SortedOut) -> Exception:

@@ -107,10 +107,22 @@ def _globbed(pattern: str) -> list[Path]:
     return [match for match in matches if match.is_file() or match.is_dir()]
 
 
-def unreadable(path: PathLike, error: OSError) -> ReadError:
-    """Say in the words of people why a file cannot be opened."""
+def unreadable(path: PathLike, error: OSError | ReadError) -> ReadError:
+    """Say in the words of people why a file cannot be opened; what a reader says stays."""
+    if isinstance(error, ReadError):
+        return error
     why = (error.strerror or str(error)).lower()
     return ReadError(f"{quote_path(path)} cannot be read: {why}.")
+
+
+def shown(paths: Sequence[object]) -> str:
+    """Name the first of some files, and how many more there are."""
+    return quote_path(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
+
+
+def warn_of_rest(paths: Sequence[object], *said: str) -> None:
+    """Warn of what was left out of files."""
+    warn(f"{shown(paths)}: {'; '.join(said)}. The rest was read.")
 
 
 def read_bytes(path: PathLike, *, expected: str, first: int | None = None) -> tuple[bytes, tuple[str, ...]]:
@@ -232,7 +244,7 @@ def read_each(files: Sequence[PathLike], read: Callable[[PathLike], object], *, 
         try:
             read(file)
         except (ReadError, OSError) as error:
-            failed.append(unreadable(file, error) if isinstance(error, OSError) and len(files) > 1 else error)
+            failed.append(unreadable(file, error) if len(files) > 1 else error)
     if len(failed) == len(files):
         raise failed[0] if failed else ReadError.at("", found="no file", expected=expected)
     if failed:
@@ -305,12 +317,10 @@ def warn_of_values(recording: Recording) -> None:
     if values < _NOTICEABLE * (values + kept) and rows < _NOTICEABLE * (rows + recording.samples.height):
         return
     lines = [counted(left_out[reason], reason) for reason in (*_VALUES, *_ROWS) if left_out.get(reason)]
-    if lines:
-        sources = recording.report.sources
-        more = "" if len(sources) == 1 else f" and {len(sources) - 1:,} more"
-        warn(
-            f"{quote_path(sources[0])}{more}: left out {', '.join(lines)}. The rest was read." if sources else lines[0]
-        )
+    if recording.report.sources:
+        warn_of_rest(recording.report.sources, f"left out {', '.join(lines)}")
+    else:
+        warn(lines[0])
 
 
 #: What `/var/log/pods` holds: time, stream, F(ull) or P(artial), text.

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
-from rmtoolkit.exceptions import ReadError, quote_path, warn
+from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import counted, read_text, unwrapped
+from rmtoolkit.loaders._files import counted, read_text, unwrapped, warn_of_rest
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, Report
@@ -429,7 +429,7 @@ def _recording(
     partial = (f"{counted(cut, 'documents')} cut off after the totals",) if cut else ()
     if left_out or cut:
         lost = [f"left out {counted(count, reason)}" for reason, count in left_out.items()]
-        warn(f"{quote_path(path)}: {'; '.join([*lost, *partial])}. The rest was read.")
+        warn_of_rest([path], *lost, *partial)
     return normalise(
         whose.frame(path, source),
         pl.DataFrame(

@@ -16,9 +16,18 @@ import polars as pl
 from rmtoolkit import _workloads
 from rmtoolkit._tables import any_contradicts, place_names
 from rmtoolkit._workloads import Event, version_of
-from rmtoolkit.exceptions import ReadError, quote_path, warn
+from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps, linux
-from rmtoolkit.loaders._files import PathLike, counted, mapping, read_each, read_text, text_of, whole_number
+from rmtoolkit.loaders._files import (
+    PathLike,
+    counted,
+    mapping,
+    read_each,
+    read_text,
+    text_of,
+    warn_of_rest,
+    whole_number,
+)
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
@@ -823,9 +832,7 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
         _report(found, paths, has_samples=bool(samples), has_limits=bool(limits)),
     )
     if other := found.left_out.get("lines that are no rows"):
-        more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
-        lines = counted(other, "lines that are no rows")
-        warn(f"{quote_path(paths[0])}{more}: left out {lines}. The rest was read.")
+        warn_of_rest(paths, f"left out {counted(other, 'lines that are no rows')}")
     return recording
 
 

@@ -11,9 +11,19 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import polars as pl
 
 from rmtoolkit._tables import conform
-from rmtoolkit.exceptions import ReadError, quote, quote_path, warn
+from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import DELIMITERS, KINDS, METRICS, counted, mapping, read_text, text_of, unwrap
+from rmtoolkit.loaders._files import (
+    DELIMITERS,
+    KINDS,
+    METRICS,
+    counted,
+    mapping,
+    read_text,
+    text_of,
+    unwrap,
+    warn_of_rest,
+)
 from rmtoolkit.loaders._kubectl_rows import (
     EXPECTED,
     MEBIBYTE,
@@ -128,7 +138,7 @@ def put_together(
         lost += f" (line {log.first_left_out[0]}: {quote(log.first_left_out[1])})"
     complaints = [*([f"left out {lost}"] if lost else []), *partial]
     if complaints:
-        warn(f"{quote_path(asked.path)}: {'; '.join(complaints)}. The rest was read.")
+        warn_of_rest([asked.path], *complaints)
     recording = normalise(
         containers,
         rows.select("container_id", "time", working_set_bytes="memory_bytes", swap_bytes="swap_bytes"),

@@ -13,8 +13,8 @@ import msgspec
 import polars as pl
 
 from rmtoolkit._workloads import Event, Image, changes, releases, top_owner, version_of
-from rmtoolkit.exceptions import ReadError, quote, quote_path, warn
-from rmtoolkit.loaders._files import KINDS, counted, mapping, read_text, text_of, unreadable, whole_number
+from rmtoolkit.exceptions import ReadError, quote
+from rmtoolkit.loaders._files import KINDS, counted, mapping, read_text, text_of, unreadable, warn_of_rest, whole_number
 from rmtoolkit.loaders._kubectl_rows import failure, quantity
 from rmtoolkit.loaders._timestamps import find_instant, modified
 from rmtoolkit.recording import Recording, normalise
@@ -549,9 +549,7 @@ def read_objects(paths: Sequence[str | os.PathLike[str]]) -> tuple[Objects, list
     for file in sorted(map(Path, paths), key=_written):
         try:
             _read(file, objects)
-        except ReadError as error:
-            failed.append((file, error))
-        except OSError as error:
+        except (ReadError, OSError) as error:
             failed.append((file, unreadable(file, error)))
     objects.settle()
     return objects, failed
@@ -593,7 +591,7 @@ def _read(file: Path, objects: Objects) -> None:
     if damaged:
         objects.left_out[_DAMAGED] = objects.left_out.get(_DAMAGED, 0) + len(damaged)
         where = f"line {damaged[0].line}: {quote(damaged[0].text)}"
-        warn(f"{quote_path(file)}: left out {counted(len(damaged), _DAMAGED)} ({where}). The rest was read.")
+        warn_of_rest([file], f"left out {counted(len(damaged), _DAMAGED)} ({where})")
 
 
 #: What a log of `kubectl top` lacks, and where it is.

@@ -68,7 +68,7 @@ NUMBER_FILES: Final = {
 
 
 #: Fields of `/proc/PID/smaps_rollup` and `/proc/PID/status`, in KiB, by what is made of them.
-_ROLLUP: Final = {
+ROLLUP: Final = {
     "Rss": "rss_bytes",
     "Anonymous": "anon_bytes",
     "Swap": "swap_bytes",
@@ -78,7 +78,7 @@ _ROLLUP: Final = {
     "Pss_Shmem": "pss_shmem_bytes",
     "SwapPss": "pss_swap_bytes",
 }
-_STATUS: Final = {
+STATUS: Final = {
     "VmRSS": "rss_bytes",
     "RssAnon": "anon_bytes",
     "RssFile": "file_bytes",
@@ -89,17 +89,7 @@ _STATUS: Final = {
 }
 
 
-def parse_smaps_rollup(text: str) -> dict[str, int]:
-    """Read `/proc/PID/smaps_rollup`."""
-    return _fields(text, _ROLLUP)
-
-
-def parse_status(text: str) -> dict[str, int]:
-    """Read `/proc/PID/status`."""
-    return _fields(text, _STATUS)
-
-
-def _fields(text: str, wanted: Mapping[str, str]) -> dict[str, int]:
+def fields(text: str, wanted: Mapping[str, str]) -> dict[str, int]:
     """Read lines such as ``VmRSS:  2048 kB``."""
     found = {
         wanted[name]: min(int(number), ABSURD_BYTES >> 10) for name, number in _FIELD.findall(text) if name in wanted
@@ -206,8 +196,8 @@ _SECTION: Final = re.compile(r"==> (?P<path>.+) <==")
 _PREFIX: Final = re.compile(r"(?P<path>(?:[^\s:]*/)?(?:memory\.[a-z_.]++|smaps_rollup|status)):(?P<rest>.*)")
 _PROCESS_PATH: Final = re.compile(r"/proc/(\d+|self)/(?:smaps_rollup|status)$")
 _BLOCK_FIELD: Final = re.compile(r"(\w++):\s++(\S.*)")
-_ROLLUP_FIELDS: Final = frozenset({*_ROLLUP, "Pss_Dirty", "LazyFree"})
-_STATUS_FIELDS: Final = frozenset({*_STATUS, "Name", "Pid", "VmPeak", "VmSize"})
+_ROLLUP_FIELDS: Final = frozenset({*ROLLUP, "Pss_Dirty", "LazyFree"})
+_STATUS_FIELDS: Final = frozenset({*STATUS, "Name", "Pid", "VmPeak", "VmSize"})
 _OTHER_FIELDS: Final = re.compile(r"\w++:(?:\s.*)?")
 _PAIR_PROCFS_BLOCKS: Final = re.compile(r"([a-z]\w*) (\d+)")
 _EVENTS: Final = frozenset(["low", "high", "max", "oom", "oom_kill", "oom_group_kill", "oom_kill_disable", "under_oom"])
@@ -496,7 +486,7 @@ def _tell(
         about, limit, kills = _about(home, [block for _, block in told]), None, None
         for time, block in told:
             status, rollup = block.text("status"), block.text("smaps_rollup")
-            process = process_signals(parse_status(status), parse_smaps_rollup(rollup))
+            process = process_signals(fields(status, STATUS), fields(rollup, ROLLUP))
             signals: dict[str, Any] = cgroup_signals({name: block.text(name) for name in block.files})
             now, counted_now = signals.pop("limit_bytes", None), signals.pop("oom_kills", None)
             if now is not None:

@@ -229,7 +229,7 @@ class ProcessReader:
         if not (self._proc / "self").exists():
             return self._elsewhere(process)
         try:
-            status = linux.parse_status((home / "status").read_text("utf-8", "replace"))
+            status = linux.fields((home / "status").read_text("utf-8", "replace"), linux.STATUS)
         except OSError:
             return None
         if "rss_bytes" not in status:
@@ -251,7 +251,7 @@ class ProcessReader:
         if len(self._costs) == self._costs.maxlen and min(self._costs) > self._longest:
             self._adds_up = False
             self.notes["smaps_rollup took too long to read again and again: amounts are those of status"] = None
-        return linux.parse_smaps_rollup(text)
+        return linux.fields(text, linux.ROLLUP)
 
     def _elsewhere(self, process: psutil.Process) -> tuple[dict[str, int], dict[str, int]] | None:
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._io import check_target, replacing
+from rmtoolkit._io import check_target, write_whole
 from rmtoolkit.limits.patches import patches_yaml
 
 if TYPE_CHECKING:
@@ -63,10 +63,7 @@ def _cell(value: object) -> str:
 
 def write(verdicts: pl.DataFrame, path: str | os.PathLike[str]) -> Path:
     """Write verdicts in the format that the file's name asks for."""
-    made = as_bytes(verdicts, check_format(path))
-    with replacing(path, FORMATS) as part:
-        part.write_bytes(made)
-    return Path(path)
+    return write_whole(path, as_bytes(verdicts, check_format(path)), FORMATS)
 
 
 #: What Markdown, its tables or a chat would take for more than text.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, document, el, table
-from rmtoolkit._io import check_target, replacing
+from rmtoolkit._io import check_target, write_whole
 from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer, spans
 from rmtoolkit.analysis.heap_reading import place
 from rmtoolkit.heap._names import spoken
@@ -26,6 +25,7 @@ from rmtoolkit.views.style import HEAP_PAGE
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from pathlib import Path
 
     import polars as pl
 
@@ -332,9 +332,7 @@ def page(found: HeapAnswer | DiffAnswer | AllocatorAnswer, *, source: str = "") 
 def write(found: HeapAnswer | DiffAnswer | AllocatorAnswer, path: str | os.PathLike[str], *, source: str = "") -> Path:
     """Write the page to a file, whole or not at all."""
     check_target(path, ENDINGS)
-    with replacing(path, ENDINGS) as part:
-        part.write_text(page(found, source=source), encoding="utf-8")
-    return Path(path)
+    return write_whole(path, page(found, source=source).encode(), ENDINGS)
 
 
 def _next(step: str) -> Markup:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit._io import check_target, replacing
+from rmtoolkit._io import check_target, write_whole
 from rmtoolkit.assessment import recommend_limits
 from rmtoolkit.text import shortened
 from rmtoolkit.views import exports, theme
@@ -194,7 +194,4 @@ def as_bytes(found: Assessment, ending: str) -> bytes:
 def write(found: Assessment, path: str | os.PathLike[str]) -> Path:
     """Write limits in the format that the file's name asks for."""
     check_format(path)
-    made = as_bytes(found, Path(path).suffix.lower())
-    with replacing(path, FORMATS) as part:
-        part.write_bytes(made)
-    return Path(path)
+    return write_whole(path, as_bytes(found, Path(path).suffix.lower()), FORMATS)

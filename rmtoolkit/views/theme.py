@@ -7,50 +7,30 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Colours on white. Every text colour has at least 4.5:1 on `surface`, every control 3:1.
-LIGHT: Final[Mapping[str, str]] = {
-    "surface": "#FFFFFF",
-    "panel": "#F5F7F9",
-    "line": "#D5DAE1",
-    "control": "#7A8594",
-    "ink": "#15202B",
-    "ink-2": "#465260",
-    "ink-3": "#5C6877",
-    "accent": "#0A5AA8",
-    "leak": "#B3390C",
-    "ok": "#0A6A5C",
-    "unsure": "#64479A",
-    "on-badge": "#FFFFFF",
-    "live": "#174A86",
-    "slack": "#4C85C2",
-    "kept": "#A3C8E8",
-    "outside": "#D8AE62",
-    "cache": "#D3D8DE",
+#: Each token on white and on a dark surface. Every text colour has at least 4.5:1 on `surface`, every control 3:1.
+_TOKENS: Final = {
+    "surface": ("#FFFFFF", "#12171C"),
+    "panel": ("#F5F7F9", "#1A2127"),
+    "line": ("#D5DAE1", "#333D47"),
+    "control": ("#7A8594", "#76828F"),
+    "ink": ("#15202B", "#E9EDF2"),
+    "ink-2": ("#465260", "#B6C0CB"),
+    "ink-3": ("#5C6877", "#98A4B1"),
+    "accent": ("#0A5AA8", "#84BDF3"),
+    "leak": ("#B3390C", "#FF9D70"),
+    "ok": ("#0A6A5C", "#5FCBB4"),
+    "unsure": ("#64479A", "#C6ACEC"),
+    "on-badge": ("#FFFFFF", "#12171C"),
+    "live": ("#174A86", "#7DBBF7"),
+    "slack": ("#4C85C2", "#4483C1"),
+    "kept": ("#A3C8E8", "#2A5484"),
+    "outside": ("#D8AE62", "#937538"),
+    "cache": ("#D3D8DE", "#414B56"),
     # The area under a line that no allocator splits into layers: it belongs to none of them.
-    "whole": "#C8DEF1",
+    "whole": ("#C8DEF1", "#1F3A58"),
 }
-
-#: The same tokens on a dark surface.
-DARK: Final[Mapping[str, str]] = {
-    "surface": "#12171C",
-    "panel": "#1A2127",
-    "line": "#333D47",
-    "control": "#76828F",
-    "ink": "#E9EDF2",
-    "ink-2": "#B6C0CB",
-    "ink-3": "#98A4B1",
-    "accent": "#84BDF3",
-    "leak": "#FF9D70",
-    "ok": "#5FCBB4",
-    "unsure": "#C6ACEC",
-    "on-badge": "#12171C",
-    "live": "#7DBBF7",
-    "slack": "#4483C1",
-    "kept": "#2A5484",
-    "outside": "#937538",
-    "cache": "#414B56",
-    "whole": "#1F3A58",
-}
+LIGHT: Final[Mapping[str, str]] = {name: light for name, (light, _) in _TOKENS.items()}
+DARK: Final[Mapping[str, str]] = {name: dark for name, (_, dark) in _TOKENS.items()}
 
 FAMILY: Final = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 CODE_FAMILY: Final = "ui-monospace, Menlo, Consolas, monospace"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import polars as pl
 
 from rmtoolkit import _workloads
 from rmtoolkit._workloads import NO_OWNER, Owner, Pod, top_owner
-from rmtoolkit.exceptions import RmtoolkitError, quote
+from rmtoolkit.exceptions import RmtoolkitError, did_you_mean, quote
 from rmtoolkit.schema import IDENTITY, SIGNALS
 
 if TYPE_CHECKING:
@@ -28,108 +27,74 @@ class Meaning:
     rank: int = 0
 
 
-_CGROUP: Final = {
-    "container_memory_working_set_bytes": ("working_set_bytes", 0),
-    "node_namespace_pod_container:container_memory_working_set_bytes": ("working_set_bytes", 1),
-    "pod_memory_working_set_bytes": ("working_set_bytes", 2),
-    "container_memory_usage_bytes": ("usage_bytes", 0),
-    # Not a process's RSS: cgroup v1 total_rss or v2 anon, both without shared memory.
-    "container_memory_rss": ("anon_bytes", 0),
-    "node_namespace_pod_container:container_memory_rss": ("anon_bytes", 1),
-    "container_memory_cache": ("file_bytes", 0),
-    "node_namespace_pod_container:container_memory_cache": ("file_bytes", 1),
-    "container_memory_total_inactive_file_bytes": ("inactive_file_bytes", 0),
-    "container_memory_swap": ("swap_bytes", 0),
-    "node_namespace_pod_container:container_memory_swap": ("swap_bytes", 1),
-    "container_swap_usage_bytes": ("swap_bytes", 2),
-    "pod_swap_usage_bytes": ("swap_bytes", 3),
-    "container_memory_kernel_usage": ("kernel_bytes", 0),
-    "container_memory_max_usage_bytes": ("peak_bytes", 0),
-    "container_pressure_memory_waiting_seconds_total": ("psi_some_seconds", 0),
-    "container_pressure_memory_stalled_seconds_total": ("psi_full_seconds", 0),
-    # Pages that were dropped and had to be read again: memory is short, though it stands still.
-    "container_memory_workingset_refault_file_total": ("refaults_total", 0),
-    "container_memory_workingset_refault_anon_total": ("refaults_total", 1),
-    "container_memory_failures_total": ("refaults_total", 2),
-    "container_threads": ("threads", 0),
-    "container_start_time_seconds": ("start_time_seconds", 0),
-    "container_oom_events_total": ("oom_events_total", 0),
-    "container_spec_memory_limit_bytes": ("limit_bytes", 9),
-    # OpenTelemetry: kubeletstats, k8s_cluster, docker_stats.
-    "container_memory_rss_bytes": ("anon_bytes", 2),
-    "container_memory_usage_total_bytes": ("usage_bytes", 1),
-    "container_memory_anon_bytes": ("anon_bytes", 3),
-    "container_memory_file_bytes": ("file_bytes", 2),
-    "container_memory_usage_limit_bytes": ("limit_bytes", 8),
-    "k8s_pod_memory_working_set_bytes": ("working_set_bytes", 3),
-    "k8s_pod_memory_usage_bytes": ("usage_bytes", 2),
-    "k8s_pod_memory_rss_bytes": ("anon_bytes", 4),
-    "k8s_container_memory_limit_bytes": ("limit_bytes", 3),
-    "k8s_container_memory_request_bytes": ("request_bytes", 3),
-    "k8s_container_restarts": ("restarts_total", 1),
+#: What is known by its whole name: by what it says, the names of cAdvisor and the kubelet, of recording rules, of
+#: OpenTelemetry (kubeletstats, k8s_cluster, docker_stats), GKE, Nomad, Podman and others, the best first.
+_NAMES: Final = {
     # GKE: what the kernel can take back is no part of the working set; a series each.
-    "kubernetes_io:container_memory_used_bytes": ("working_set_bytes", 4),
-    "kubernetes_io:container_memory_limit_bytes": ("limit_bytes", 4),
-    "kubernetes_io:container_memory_request_bytes": ("request_bytes", 4),
-    "kubernetes_io:container_restart_count": ("restarts_total", 2),
-    "nomad_client_allocs_memory_rss": ("anon_bytes", 5),
-    "nomad_client_allocs_memory_usage": ("usage_bytes", 3),
-    "nomad_client_allocs_memory_cache": ("file_bytes", 3),
-    "nomad_client_allocs_memory_swap": ("swap_bytes", 4),
-    "nomad_client_allocs_memory_max_usage": ("peak_bytes", 1),
-    "nomad_client_allocs_memory_allocated": ("request_bytes", 5),
-    "podman_container_mem_usage_bytes": ("usage_bytes", 4),
-    "podman_container_mem_limit_bytes": ("limit_bytes", 5),
-    "podman_container_info": ("image", 1),
+    "working_set_bytes": "container_memory_working_set_bytes "
+    "node_namespace_pod_container:container_memory_working_set_bytes pod_memory_working_set_bytes "
+    "k8s_pod_memory_working_set_bytes kubernetes_io:container_memory_used_bytes",
+    "usage_bytes": "container_memory_usage_bytes container_memory_usage_total_bytes k8s_pod_memory_usage_bytes "
+    "nomad_client_allocs_memory_usage podman_container_mem_usage_bytes",
+    # Not a process's RSS: cgroup v1 total_rss or v2 anon, both without shared memory.
+    "anon_bytes": "container_memory_rss node_namespace_pod_container:container_memory_rss container_memory_rss_bytes "
+    "container_memory_anon_bytes k8s_pod_memory_rss_bytes nomad_client_allocs_memory_rss",
+    "file_bytes": "container_memory_cache node_namespace_pod_container:container_memory_cache "
+    "container_memory_file_bytes nomad_client_allocs_memory_cache",
+    "inactive_file_bytes": "container_memory_total_inactive_file_bytes",
+    "swap_bytes": "container_memory_swap node_namespace_pod_container:container_memory_swap "
+    "container_swap_usage_bytes pod_swap_usage_bytes nomad_client_allocs_memory_swap",
+    "kernel_bytes": "container_memory_kernel_usage",
+    "peak_bytes": "container_memory_max_usage_bytes nomad_client_allocs_memory_max_usage",
+    # process-exporter says by a label which memory it means.
+    "rss_bytes": "process_resident_memory_bytes process_memory_usage_bytes namedprocess_namegroup_memory_bytes",
+    "threads": "container_threads process_threads process_num_threads namedprocess_namegroup_num_threads",
+    "psi_some_seconds": "container_pressure_memory_waiting_seconds_total",
+    "psi_full_seconds": "container_pressure_memory_stalled_seconds_total",
+    # Pages that were dropped and had to be read again: memory is short, though it stands still.
+    "refaults_total": "container_memory_workingset_refault_file_total container_memory_workingset_refault_anon_total "
+    "container_memory_failures_total",
+    "limit_bytes": "kube_pod_container_resource_limits kube_pod_container_resource_limits_memory_bytes "
+    "cluster:namespace:pod_memory:active:kube_pod_container_resource_limits k8s_container_memory_limit_bytes "
+    "kubernetes_io:container_memory_limit_bytes podman_container_mem_limit_bytes container_memory_usage_limit_bytes "
+    "container_spec_memory_limit_bytes",
+    "request_bytes": "kube_pod_container_resource_requests kube_pod_container_resource_requests_memory_bytes "
+    "cluster:namespace:pod_memory:active:kube_pod_container_resource_requests k8s_container_memory_request_bytes "
+    "kubernetes_io:container_memory_request_bytes nomad_client_allocs_memory_allocated",
+    "restarts_total": "kube_pod_container_status_restarts_total k8s_container_restarts "
+    "kubernetes_io:container_restart_count",
+    "start_time_seconds": "container_start_time_seconds",
+    "started_seconds": "kube_pod_container_state_started",
+    "process_start_seconds": "process_start_time_seconds",
+    "oom_events_total": "container_oom_events_total",
+    "last_terminated_reason": "kube_pod_container_status_last_terminated_reason",
+    "last_terminated_exitcode": "kube_pod_container_status_last_terminated_exitcode",
+    "last_terminated_timestamp": "kube_pod_container_status_last_terminated_timestamp",
+    "terminated_reason": "kube_pod_container_status_terminated_reason",
+    "image": "kube_pod_container_info podman_container_info",
+    "pod_owner": "kube_pod_owner",
+    "pod_info": "kube_pod_info",
+    "pod_start_seconds": "kube_pod_start_time",
+    "pod_reason": "kube_pod_status_reason",
+    "pod_workload": "namespace_workload_pod:kube_pod_owner:relabel",
+    "replicaset_owner": "kube_replicaset_owner",
+    "job_owner": "kube_job_owner",
 }
 
-_KUBE_CONTAINER: Final = {
-    "resource_limits": ("limit_bytes", 0),
-    "resource_limits_memory_bytes": ("limit_bytes", 1),
-    "resource_requests": ("request_bytes", 0),
-    "resource_requests_memory_bytes": ("request_bytes", 1),
-    "status_restarts_total": ("restarts_total", 0),
-    "status_last_terminated_reason": ("last_terminated_reason", 0),
-    "status_last_terminated_exitcode": ("last_terminated_exitcode", 0),
-    "status_last_terminated_timestamp": ("last_terminated_timestamp", 0),
-    "status_terminated_reason": ("terminated_reason", 0),
-    "state_started": ("started_seconds", 0),
-    "info": ("image", 0),
-}
 
-_KUBE: Final = {
-    **{
-        f"kube_pod_{kind}_{name}": meaning
-        for kind in ("container", "init_container")
-        for name, meaning in _KUBE_CONTAINER.items()
-    },
-    "cluster:namespace:pod_memory:active:kube_pod_container_resource_limits": ("limit_bytes", 2),
-    "cluster:namespace:pod_memory:active:kube_pod_container_resource_requests": ("request_bytes", 2),
-    "kube_pod_owner": ("pod_owner", 0),
-    "kube_pod_info": ("pod_info", 0),
-    "kube_pod_start_time": ("pod_start_seconds", 0),
-    "kube_pod_status_reason": ("pod_reason", 0),
-    "kube_replicaset_owner": ("replicaset_owner", 0),
-    "kube_job_owner": ("job_owner", 0),
-    "namespace_workload_pod:kube_pod_owner:relabel": ("pod_workload", 0),
-}
+def _family(name: str) -> str:
+    if name.startswith(("kube_", "cluster:namespace:pod_memory:", "namespace_workload_pod:")):
+        return "kube"
+    return "app" if name.startswith(("process_", "namedprocess_")) else "cgroup"
 
-_APP: Final = {
-    "process_resident_memory_bytes": ("rss_bytes", 0),
-    "process_threads": ("threads", 1),
-    "process_num_threads": ("threads", 2),
-    "process_start_time_seconds": ("process_start_seconds", 0),
-    # OpenTelemetry's hostmetrics, and process-exporter, which says by a label which memory it means.
-    "process_memory_usage_bytes": ("rss_bytes", 1),
-    "namedprocess_namegroup_memory_bytes": ("rss_bytes", 2),
-    "namedprocess_namegroup_num_threads": ("threads", 3),
-}
 
-#: All metrics that are known by their whole name.
+#: The same by name; what is said of containers is said of init containers as well.
 KNOWN: Final = {
-    name: Meaning(role, family, rank)
-    for family, table in (("cgroup", _CGROUP), ("kube", _KUBE), ("app", _APP))
-    for name, (role, rank) in table.items()
+    each: Meaning(role, _family(name), rank)
+    for role, names in _NAMES.items()
+    for rank, name in enumerate(names.split())
+    for each in dict.fromkeys((name, name.replace("kube_pod_container_", "kube_pod_init_container_", 1)))
+    if each == name or name.startswith("kube_pod_container_")
 }
 
 #: Of metrics with several series a container, the labels of those that are meant; a label that is missing is no other.
@@ -145,20 +110,7 @@ POD_ROLES: Final = ("pod_owner", "pod_info", "pod_start_seconds", "pod_reason", 
 OWNER_ROLES: Final = ("replicaset_owner", "job_owner")
 
 #: Facts of a container from which events and columns come.
-FACTS: Final = (
-    "limit_bytes",
-    "request_bytes",
-    "restarts_total",
-    "start_time_seconds",
-    "started_seconds",
-    "process_start_seconds",
-    "oom_events_total",
-    "last_terminated_reason",
-    "last_terminated_exitcode",
-    "last_terminated_timestamp",
-    "terminated_reason",
-    "image",
-)
+FACTS: Final = tuple(role for role in _NAMES if role not in (*SIGNALS, *POD_ROLES, *OWNER_ROLES))
 
 #: What `metrics=` may say that a metric means.
 NAMEABLE: Final = (*SIGNALS, "limit_bytes", "request_bytes", "restarts_total", "start_time_seconds", "oom_events_total")
@@ -190,8 +142,7 @@ def check_overrides(metrics: Mapping[str, str] | None) -> dict[str, str]:
     """Check what the user says that metrics mean."""
     for name, signal in (metrics or {}).items():
         if signal not in NAMEABLE:
-            close = difflib.get_close_matches(str(signal), NAMEABLE, n=1)
-            hint = f"Hint: did you mean {close[0]!r}?" if close else f"There are: {', '.join(NAMEABLE)}."
+            hint = did_you_mean(signal, NAMEABLE) or f"There are: {', '.join(NAMEABLE)}."
             msg = f"metrics={{{quote(name)}: {quote(signal)}}}: there is no signal {quote(signal)}. {hint}"
             raise RmtoolkitError(msg)
     return dict(metrics or {})
@@ -203,8 +154,7 @@ def spelled(
     """Spell metrics and labels as they are known: without dots, and with what the user says that a label tells."""
     for label, identity in (identities or {}).items():
         if identity not in LABELS:
-            close = difflib.get_close_matches(str(identity), LABELS, n=1)
-            hint = f"Hint: did you mean {close[0]!r}?" if close else f"There are: {', '.join(LABELS)}."
+            hint = did_you_mean(identity, LABELS) or f"There are: {', '.join(LABELS)}."
             msg = f"labels={{{quote(label)}: {quote(identity)}}}: a label cannot tell {quote(identity)}. {hint}"
             raise RmtoolkitError(msg)
     places = {label: {"pod_uid": "uid"}.get(identity, identity) for label, identity in (identities or {}).items()}
@@ -419,16 +369,9 @@ def _identified(
 
 #: What recording rules call the kinds of owners.
 _KINDS_SERIES: Final = {
-    "deployment": "Deployment",
-    "statefulset": "StatefulSet",
-    "daemonset": "DaemonSet",
-    "replicaset": "ReplicaSet",
-    "job": "Job",
-    "cronjob": "CronJob",
-    "rollout": "Rollout",
-    "barepod": "Pod",
-    "staticpod": "StaticPod",
-}
+    kind.lower(): kind
+    for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Rollout", "StaticPod")
+} | {"barepod": "Pod"}
 
 
 def owners(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataFrame:

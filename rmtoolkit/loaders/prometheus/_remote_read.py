@@ -234,65 +234,65 @@ BAD_SERIES: Final = "series of a remote read that were damaged"
 UNKNOWN_CHUNKS: Final = "chunks in an encoding that is not known here (ask for JSON instead)"
 
 
-class Frame(NamedTuple):
-    """A message of a streamed answer."""
-
-    begin: int
-    end: int
-    crc: int  # its check sum, as the server wrote it
-
-
 @dataclass(slots=True)
-class Taken:
-    """Series of an answer and where their chunks stand."""
+class Read:
+    """The samples of an answer; a series that came in several frames is listed as often."""
 
     labels: list[dict[str, str]] = dataclasses.field(default_factory=list)
-    #: Of XOR: its series, where it begins and ends.
-    chunks: list[tuple[int, int, int]] = dataclasses.field(default_factory=list)
+    counts: NDArray[np.int64] = dataclasses.field(default_factory=lambda: np.empty(0, np.int64))
+    times: NDArray[np.int64] = dataclasses.field(
+        default_factory=lambda: np.empty(0, np.int64)
+    )  # ms, series after series
+    values: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.empty(0))
     histograms: int = 0
     silent: int = 0
     left_out: Counter[str] = dataclasses.field(default_factory=Counter)
+    #: Of XOR: its series, where it begins and ends.
+    chunks: list[tuple[int, int, int]] = dataclasses.field(default_factory=list)
 
 
-def split_frames(data: bytes, left_out: Counter[str]) -> Iterator[Frame]:
-    """Walk over the frames of a streamed answer."""
+def _messages(data: bytes, place: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
+    """Give where the messages in one field of another begin and end."""
+    for number, kind, begin, stop in _wire.fields(data, place, end):
+        if number == wanted and kind == _wire.BYTES:
+            yield begin, stop
+
+
+def _frames(data: bytes, left_out: Counter[str]) -> Iterator[tuple[int, int, int]]:
+    """Walk over the frames of a streamed answer: begin, end, and the check sum that the server wrote."""
     place = 0
     while place < len(data):
         try:
             length, begin = _wire.read_varint(data, place, len(data))
         except _wire.WireError:
-            left_out[CUT_FRAMES] += 1
-            return
+            length, begin = len(data), place
         begin += _SUM_BYTES
         if length > len(data) - begin:
             left_out[CUT_FRAMES] += 1
             return
-        yield Frame(begin, begin + length, int.from_bytes(data[begin - _SUM_BYTES : begin], "big"))
+        yield begin, begin + length, int.from_bytes(data[begin - _SUM_BYTES : begin], "big")
         place = begin + length
 
 
-def take_frame(data: bytes, frame: Frame, taken: Taken) -> None:
+def _take_frame(data: bytes, begin: int, end: int, read: Read) -> None:
     """Take the series of a frame whose sum is right."""
-    for number, kind, begin, end in _wire.fields(data, frame.begin, frame.end):
-        if number != _SERIES or kind != _wire.BYTES:
-            continue
+    for first, last in _messages(data, begin, end, _SERIES):
         try:
-            labels, after = read_labels(data, begin, end)
-            chunks = list_chunks(data, after, end) if labels else None
+            labels, after = read_labels(data, first, last)
+            chunks = list_chunks(data, after, last) if labels else None
         except _wire.WireError:
             labels, chunks = {}, None
         if chunks is None:
-            taken.left_out[BAD_SERIES] += 1
+            read.left_out[BAD_SERIES] += 1
             continue
         encodings = {encoding for _, _, encoding in chunks}
-        taken.left_out[UNKNOWN_CHUNKS] += sum(encoding not in _ENCODINGS for _, _, encoding in chunks)
+        read.left_out[UNKNOWN_CHUNKS] += sum(encoding not in _ENCODINGS for _, _, encoding in chunks)
         if XOR not in encodings:
-            taken.histograms += not encodings.isdisjoint((HISTOGRAM, FLOAT_HISTOGRAM))
-            taken.silent += not chunks
+            read.histograms += not encodings.isdisjoint((HISTOGRAM, FLOAT_HISTOGRAM))
+            read.silent += not chunks
             continue
-        owner = len(taken.labels)
-        taken.chunks += [(owner, first, last) for first, last, encoding in chunks if encoding == XOR]
-        taken.labels.append(labels)
+        read.chunks += [(len(read.labels), low, high) for low, high, encoding in chunks if encoding == XOR]
+        read.labels.append(labels)
 
 
 def read_labels(data: bytes, place: int, end: int) -> tuple[dict[str, str], int]:
@@ -325,9 +325,7 @@ def _label(message: bytes) -> tuple[str, str]:
 def list_chunks(data: bytes, place: int, end: int) -> list[tuple[int, int, int]]:
     """Tell where the chunks of a series begin and end, and their encoding; the series is without its labels."""
     chunks: list[tuple[int, int, int]] = []
-    for number, kind, begin, stop in _wire.fields(data, place, end):
-        if number != _CHUNKS or kind != _wire.BYTES:
-            continue
+    for begin, stop in _messages(data, place, end, _CHUNKS):
         first, last, encoding = begin, begin, 0
         for inner, inner_kind, where, until in _wire.fields(data, begin, stop):
             if inner == _ENCODING and inner_kind == _wire.VARINT:
@@ -338,38 +336,13 @@ def list_chunks(data: bytes, place: int, end: int) -> list[tuple[int, int, int]]
     return chunks
 
 
-class Plain(NamedTuple):
-    """A series of an answer of type SAMPLES."""
-
-    labels: dict[str, str]
-    times: NDArray[np.int64]  # milliseconds since 1970
-    values: NDArray[np.float64]
-    has_histograms: bool
-
-
-def plain_series(content: bytes) -> Iterator[Plain]:
-    """Read an answer of type SAMPLES, which servers give that do not stream."""
-    data = _wire.unpack_snappy(content)
-    for number, kind, begin, end in _wire.fields(data, 0, len(data)):
-        if number != _SERIES or kind != _wire.BYTES:
-            continue
-        for inner, inner_kind, first, last in _wire.fields(data, begin, end):
-            if inner == _SERIES and inner_kind == _wire.BYTES:
-                yield _plain(data, first, last)
-
-
-def _plain(data: bytes, begin: int, end: int) -> Plain:
-    labels, place = read_labels(data, begin, end)
-    rows = _equal_samples(data, place, end)
-    if rows is not None:
-        return Plain(labels, *rows, has_histograms=False)
+def _plain_samples(data: bytes, place: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Read the samples of a series of an answer of type SAMPLES, as servers give it that do not stream."""
+    if (rows := _equal_samples(data, place, end)) is not None:
+        return rows
     times: list[int] = []
     values: list[float] = []
-    has_histograms = False
-    for number, kind, first, last in _wire.fields(data, place, end):
-        has_histograms |= number == _HISTOGRAMS
-        if number != _SAMPLES or kind != _wire.BYTES:
-            continue
+    for first, last in _messages(data, place, end, _SAMPLES):
         # What is zero is not written.
         time, value = 0, 0.0
         for inner, inner_kind, where, until in _wire.fields(data, first, last):
@@ -379,7 +352,7 @@ def _plain(data: bytes, begin: int, end: int) -> Plain:
                 time = until - (1 << 64) if until >> 63 else until
         times.append(time)
         values.append(value)
-    return Plain(labels, np.array(times, np.int64), np.array(values, np.float64), has_histograms)
+    return np.array(times, np.int64), np.array(values, np.float64)
 
 
 def _equal_samples(data: bytes, begin: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
@@ -418,18 +391,6 @@ _MOST_SAMPLES: Final = 1 << 28
 
 
 DAMAGED_CHUNKS: Final = "chunks of a remote read that were damaged"
-
-
-class Read(NamedTuple):
-    """The samples of an answer."""
-
-    labels: list[dict[str, str]]  # labels of each series; one that came in several frames is listed as often
-    counts: NDArray[np.int64]
-    times: NDArray[np.int64]  # milliseconds since 1970, series after series
-    values: NDArray[np.float64]
-    histograms: int
-    silent: int
-    left_out: Counter[str]
 
 
 def request_body(selectors: Iterable[Iterable[Matcher]], start: int, end: int, *, streamed: bool = True) -> bytes:
@@ -497,82 +458,66 @@ def _begins_with_label(head: bytes, place: int, length: int, depth: int) -> bool
 def read_answer(content: bytes, source: object) -> Read:
     """Read the answer to a remote read."""
     if _is_plain(content[: 1 << 10]):
-        frame = next(split_frames(content, Counter()), None)
-        if frame is None or frame.crc != _wire.crc32c(content[frame.begin : frame.end]):
+        begin, end, crc = next(_frames(content, Counter()), (0, 0, -1))
+        if crc != _wire.crc32c(content[begin:end]):
             return _plain_answer(content, source)
     return _streamed_answer(content, source)
 
 
+def _unusable(source: object, found: str) -> ReadError:
+    hint = "It is cut off or damaged: save it again."
+    return ReadError.at(source, found=found, expected="the answer to a remote read", hint=hint)
+
+
 def _streamed_answer(content: bytes, source: object) -> Read:
     view = memoryview(content)
-    taken = Taken()
-    whole = 0
-    for frame in split_frames(content, taken.left_out):
-        if _wire.crc32c(view[frame.begin : frame.end]) != frame.crc:
-            taken.left_out[DAMAGED_FRAMES] += 1
-            continue
+    read, whole = Read(), 0
+    for begin, end, crc in _frames(content, read.left_out):
         try:
-            take_frame(content, frame, taken)
-            whole += 1
+            if _wire.crc32c(view[begin:end]) == crc:
+                _take_frame(content, begin, end, read)
+                whole += 1
+                continue
         except _wire.WireError:
-            taken.left_out[DAMAGED_FRAMES] += 1
+            pass
+        read.left_out[DAMAGED_FRAMES] += 1
     if content and not whole:
-        raise ReadError.at(
-            source,
-            found=f"{len(content):,} bytes without a single whole frame",
-            expected="the answer to a remote read",
-            hint="It is cut off or damaged: save it again.",
-        )
+        raise _unusable(source, f"{len(content):,} bytes without a single whole frame")
     data = np.zeros(len(content) + PADDING, np.uint8)
     data[: len(content)] = np.frombuffer(content, np.uint8)
-    owners, begins, ends = np.array(taken.chunks, np.int64).reshape(-1, 3).T
-    _check_samples(data, begins, ends, source)
-    chunks = decode_chunks(data, begins, ends)
-    taken.left_out[DAMAGED_CHUNKS] += chunks.damaged
-    counts = np.bincount(owners, chunks.counts, minlength=len(taken.labels)).astype(np.int64)
-    return Read(taken.labels, counts, chunks.times, chunks.values, taken.histograms, taken.silent, +taken.left_out)
-
-
-def _check_samples(data: NDArray[np.uint8], begins: NDArray[np.int64], ends: NDArray[np.int64], source: object) -> None:
+    owners, begins, ends = np.array(read.chunks, np.int64).reshape(-1, 3).T
     promised = int(np.maximum(counts_of(data, begins, ends), 0).sum())
     if promised > _MOST_SAMPLES:
-        raise ReadError.at(
-            source,
-            found=f"{promised:,} samples",
-            expected=f"at most {_MOST_SAMPLES:,} in one answer",
-            hint="Ask for a shorter time or for fewer containers at once.",
-        )
+        expected = f"at most {_MOST_SAMPLES:,} in one answer"
+        hint = "Ask for a shorter time or for fewer containers at once."
+        raise ReadError.at(source, found=f"{promised:,} samples", expected=expected, hint=hint)
+    counts, read.times, read.values, damaged = decode_chunks(data, begins, ends)
+    read.counts = np.bincount(owners, counts, minlength=len(read.labels)).astype(np.int64)
+    read.left_out = +(read.left_out + Counter({DAMAGED_CHUNKS: damaged}))
+    return read
 
 
 def _plain_answer(content: bytes, source: object) -> Read:
-    labels: list[dict[str, str]] = []
-    parts: list[Plain] = []
-    histograms = silent = 0
-    left_out: Counter[str] = Counter()
+    read = Read()
+    parts: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
     try:
-        for series in plain_series(content):
-            if len(series.times):
-                labels.append(series.labels)
-                parts.append(series)
-            elif series.has_histograms:
-                histograms += 1
+        data = _wire.unpack_snappy(content)
+        answers = _messages(data, 0, len(data), _SERIES)
+        for begin, end in (series for answer in answers for series in _messages(data, *answer, _SERIES)):
+            labels, place = read_labels(data, begin, end)
+            samples = _plain_samples(data, place, end)
+            if len(samples[0]):
+                read.labels.append(labels)
+                parts.append(samples)
             else:
-                silent += 1
+                has_histograms = any(number == _HISTOGRAMS for number, *_ in _wire.fields(data, place, end))
+                read.histograms += has_histograms
+                read.silent += not has_histograms
     except _wire.WireError as error:
         if not parts:
-            raise ReadError.at(
-                source,
-                found=str(error),
-                expected="the answer to a remote read",
-                hint="It is cut off or damaged: save it again.",
-            ) from error
-        left_out[BAD_SERIES] += 1
-    return Read(
-        labels,
-        np.array([len(part.times) for part in parts], np.int64),
-        np.concatenate([np.empty(0, np.int64), *(part.times for part in parts)]),
-        np.concatenate([np.empty(0), *(part.values for part in parts)]),
-        histograms,
-        silent,
-        left_out,
-    )
+            raise _unusable(source, str(error)) from error
+        read.left_out[BAD_SERIES] += 1
+    if parts:
+        read.counts = np.array([len(times) for times, _ in parts], np.int64)
+        read.times, read.values = map(np.concatenate, zip(*parts, strict=True))
+    return read

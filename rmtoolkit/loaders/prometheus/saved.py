@@ -14,7 +14,7 @@ import polars as pl
 from rmtoolkit._tables import LOOKBACK_MILLISECONDS
 from rmtoolkit._workloads import Image, releases, version_of
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
-from rmtoolkit.loaders._files import check_samples, counted, find_files, read_bytes
+from rmtoolkit.loaders._files import check_samples, counted, find_files, read_bytes, shown
 from rmtoolkit.loaders.prometheus import _merge, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import (
     EXPECTED,
@@ -377,7 +377,7 @@ def read_prometheus(
         )
     except NothingUsableError as error:
         raise _nothing_usable(files, error) from error
-    check_samples(recording, quote_path(files[0]) + (f" and {len(files) - 1:,} more" if len(files) > 1 else ""))
+    check_samples(recording, shown(files))
     _warn_of(recording.report)
     return recording
 
@@ -392,8 +392,8 @@ def read_series(
 ) -> Recording:
     """Make a recording of the series of a file, labels, times in milliseconds and values, as of a saved answer."""
     overrides = check_overrides(metrics)
-    stem = _METRIC.match(file.name)
-    name = {"__name__": stem[0]} if stem and is_known(stem[0], overrides) else {}
+    stem = _stem(file)
+    name = {"__name__": stem} if is_known(stem, overrides) else {}
     decoded = Decoded(
         [{**name, **one} for one, *_ in series],
         [str(file)] * len(series),
@@ -432,6 +432,12 @@ def _without_compression(name: str) -> str:
     return name
 
 
+def _stem(file: Path) -> str:
+    """Give what may be the name of a metric in the name of a file."""
+    found = _METRIC.match(_without_compression(file.name))
+    return found[0] if found else ""
+
+
 def _warn_of(report: Report) -> None:
     """Warn once of what was damaged, refused or incomplete."""
     # What was no JSON is said with its file, in `partial`.
@@ -448,10 +454,9 @@ def _decode(files: list[Path], decoder: Decoder, overrides: Mapping[str, str]) -
     """Read all files; give the errors of those that could not be read, unless it is all of them."""
     unread: dict[Path, ReadError] = {}
     for file in files:
-        stem = _METRIC.match(_without_compression(file.name))
-        name = stem[0] if stem and is_known(stem[0], overrides) else None
+        stem = _stem(file)
         try:
-            decoder.add_file(file, name)
+            decoder.add_file(file, stem if is_known(stem, overrides) else None)
         except ReadError as error:
             unread[file] = error
     if len(unread) == len(files):
@@ -468,11 +473,10 @@ def _nothing_usable(files: list[Path], error: NothingUsableError) -> ReadError:
     counts = dict(error.left_out)
     msg = f"Found nothing about memory in {place}: {error}."
     if NO_NAME in counts:
-        name = _METRIC.match(_without_compression(files[0].name))
-        shown = name[0] if name else "answer"
         return ReadError(
             f"{msg} The series do not say which metric they are. Name the file after it, such as "
-            f"container_memory_working_set_bytes.json, or say metrics={{{shown!r}: 'working_set_bytes'}}."
+            f"container_memory_working_set_bytes.json, or say metrics={{{_stem(files[0]) or 'answer'!r}: "
+            "'working_set_bytes'}."
         )
     if not counts:
         return ReadError(f"{msg} The query matched nothing: check its labels and its time.")

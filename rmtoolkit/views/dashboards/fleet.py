@@ -197,7 +197,7 @@ def _row(assessed: Assessment, row: Row, spark: object) -> Markup:
         el(
             "td",
             spark if column is columns.SPARK else column.cell(assessed, row),
-            class_=" ".join(filter(None, ("n" if column.number else "", columns.heat(column, row)))) or None,
+            class_=columns.class_of(column, row),
         )
         for column, _ in _COLUMNS
     ]

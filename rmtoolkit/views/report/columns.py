@@ -62,7 +62,7 @@ def row(found: Assessment, about: Row, columns: tuple[Column, ...], spark: objec
             spark if column is SPARK else column.cell(found, about),
             role="cell",
             data_spark=column is SPARK and not spark,
-            class_=" ".join(filter(None, ("n" if column.number else "", heat(column, about)))) or None,
+            class_=class_of(column, about),
             data_label=history if column is SPARK else column.head,
         )
         for column in columns
@@ -86,9 +86,10 @@ def apart(about: Row) -> tuple[str, str]:
     return (space, name[len(space) + 1 :]) if space and name.startswith(f"{space}/") else ("", name)
 
 
-def heat(column: Column, about: Row) -> str:
-    """Give the class of what is set in bold: the target is exceeded, or the limit is near."""
-    return "hot" if column.hot is not None and column.hot(about) else ""
+def class_of(column: Column, about: Row) -> str | None:
+    """Give the class of a cell; set in bold is where the target is exceeded, or the limit is near."""
+    is_hot = column.hot is not None and column.hot(about)
+    return " ".join(filter(None, ("n" if column.number else "", "hot" if is_hot else ""))) or None
 
 
 def links(rows: Sequence[Row], most: int) -> Markup:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit import text
-from rmtoolkit._io import replacing
+from rmtoolkit._io import write_whole
 from rmtoolkit.assessment import recommend_limits
 from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
 from rmtoolkit.text import shortened
@@ -169,6 +169,5 @@ def write_beside(contents: Contents, folder: str | os.PathLike[str]) -> Path:
         exports.write(found.workloads, made / f"verdicts{ending}")
         exports.write(limits, made / f"limits{ending}")
     for name, written in (("limits.yaml", exports.patches(found)), ("summary.md", markdown(contents))):
-        with replacing(made / name) as part:
-            part.write_text(written, "utf-8")
+        write_whole(made / name, written.encode())
     return made

@@ -27,14 +27,10 @@ from rmtoolkit.views.timeline import Timelines
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from distributed import Client
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit._parallel import Source
-    from rmtoolkit.analysis.heap_reading import Heap
-    from rmtoolkit.limits.risk import Margins
     from rmtoolkit.views.report.columns import Section
 
 
@@ -69,16 +65,11 @@ class Contents:
 def contents(
     source: Source | Assessment,
     *,
-    heap: Heap | Mapping[str, Heap] | None = None,
-    previous: Assessment | pl.DataFrame | str | os.PathLike[str] | None = None,
     acknowledged: str | os.PathLike[str] | Iterable[Acknowledgement] | None = None,
     title: str | None = None,
-    oom_probability: float = 0.05,
-    margins: Margins | str | os.PathLike[str] | None = None,
     price_per_gib_hour: float | None = None,
     currency: str = "USD",
-    client: Client | None = None,
-    now: dt.datetime | None = None,
+    **asked: Any,  # noqa: ANN401 - as `assess` takes it
 ) -> Contents:
     """Find out what a report says, without writing it."""
     # Who has an Assessment needs no analysis; what is wrong with a small file is said before the long work.
@@ -88,22 +79,10 @@ def contents(
     if isinstance(acknowledged, str | os.PathLike):
         acknowledged = read_acknowledgements(acknowledged)
     known = tuple(acknowledged or ())
-    found = assess(
-        source,
-        heap=heap,
-        margins=margins,
-        oom_probability=oom_probability,
-        prices=None
-        if price_per_gib_hour is None
-        else replace(USUAL, per_gib_hour=price_per_gib_hour, currency=currency),
-        previous=previous,
-        accepted=known,
-        client=client,
-        now=now,
-    )
-    made = Contents(found, title or "Memory report")
-    unmatched = tuple(one for one in known if not any(map(one.covers, made.rows)))
-    return replace(made, unmatched=unmatched)
+    per_gib = price_per_gib_hour
+    prices = None if per_gib is None else replace(USUAL, per_gib_hour=per_gib, currency=currency)
+    made = Contents(assess(source, prices=prices, accepted=known, **asked), title or "Memory report")
+    return replace(made, unmatched=tuple(one for one in known if not any(map(one.covers, made.rows))))
 
 
 def element(ident: str, value: object) -> Markup:
