@@ -74,7 +74,7 @@ def _fail(message: str, status: int = BAD_INPUT) -> int:
 
 #: What Python is told as an argument, the command line is told as an option.
 _ARGUMENT: Final = re.compile(
-    r"\b(last|start|end|namespace|workload|pod|step|timezone|time|interval|verify|timeout_seconds)="
+    r"\b(last|start|end|namespace|workload|pod|step|timezone|time|interval|verify|timeout_seconds|debug)="
     r"(?:'([^']*)'|(?=[^\w\s'\"]|\s|$))"
 )
 _MEANING: Final = re.compile(r"\b(metric|label)s=\{'([^']*)': '([^']*)'\}")

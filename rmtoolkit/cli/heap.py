@@ -30,6 +30,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "glob are pictures of one program, in the order of the numbers in their names; or the statistics of jemalloc, "
         "glibc or tcmalloc",
     )
+    add_symbols(command)
     command.add_argument("--diff", metavar="OTHER", help="say what changed since this older profile")
     command.add_argument(
         "-o",
@@ -38,6 +39,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="also write the suspects, or the changes: .csv, .json or .parquet; or .html, a page with charts",
     )
     command.add_argument("--no-color", action="store_true", help="no colour, on a terminal too (like NO_COLOR=1)")
+
+
+def add_symbols(command: argparse.ArgumentParser) -> None:
+    """Add what names addresses."""
+    said = "the program that ran, or a library: names the addresses of a profile without names; several times"
+    command.add_argument("--binary", action="append", metavar="FILE", help=said)
+    said = "a folder with the debugging information of stripped binaries; several times"
+    command.add_argument("--debug", action="append", metavar="FOLDER", help=said)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -55,11 +64,11 @@ def run(options: argparse.Namespace) -> int:
         check_target(options.output, FORMATS)
     unicode = text.has_unicode(sys.stdout)
     source = " ".join(options.files)
-    heap = _read(options.files)
+    heap = _read(options.files, options)
     if not isinstance(heap, HeapProfile):
         return _allocator(heap, options, unicode=unicode)
     if options.diff is not None:
-        before = _read([options.diff])
+        before = _read([options.diff], options)
         if not isinstance(before, HeapProfile):
             msg = f"{quote(options.diff)} is no heap profile but an allocator's statistics: they cannot be compared."
             raise RmtoolkitError(msg)
@@ -75,13 +84,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _read(paths: Sequence[str]) -> HeapProfile | Allocator:
+def _read(paths: Sequence[str], options: argparse.Namespace) -> HeapProfile | Allocator:
     """Read heap profiles, or the statistics of an allocator."""
     from rmtoolkit.exceptions import ReadError
     from rmtoolkit.heap import read_heap
 
     try:
-        return read_heap(paths[0] if len(paths) == 1 else paths)
+        return read_heap(paths[0] if len(paths) == 1 else paths, binary=options.binary, debug=options.debug)
     except ReadError as error:
         if len(paths) == 1:
             from rmtoolkit.heap.allocator import read_allocator

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from rmtoolkit.heap.profile import HeapProfile
+    from rmtoolkit.heap.symbols import Paths
 
 
 UNDERSTOOD: Final = (
@@ -31,14 +32,19 @@ _PPROF_FIELDS: Final = bytes(field << 3 | kind for field in range(1, 15) for kin
 #: A first line, and the reader of what begins with it.
 _MARKS: Final = (
     (re.compile(rb"v [0-9a-f]+(?: [0-9a-f]+)?\r?\n"), "heaptrack", "read_heaptrack"),
-    (re.compile(rb"\s*(?:heap_v2/|heap profile: *\d|--- *symbol)"), "formats", "read_jeprof"),
+    (re.compile(rb"\s*(?:heap_v2/|heap profile: *\d|--- *symbol)"), "formats", "read_one_jeprof"),
     (re.compile(rb"(?:[a-z_]+:[^\n]*\n){0,3}desc:|mem_heap_B=|snapshot=0"), "formats", "read_massif"),
     (re.compile(rb"\s*\{(?s:.){0,4096}?\"dhatFileVersion\""), "formats", "read_dhat"),
     (re.compile(rb"(?:[XIASsitacR+-] [^\n]*\n)+"), "heaptrack", "read_heaptrack"),
 )
 
 
-def read_heap(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> HeapProfile:
+def read_heap(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    binary: Paths | None = None,
+    debug: Paths | None = None,
+) -> HeapProfile:
     r"""Read a heap profile, whatever wrote it, or a series of them.
 
     Parameters
@@ -47,6 +53,11 @@ def read_heap(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -
         A recording of heaptrack, a dump of jemalloc or gperftools, a pprof profile, what DHAT (dhat-rs or valgrind)
         or massif wrote; what it is is told by its content. Several pictures of one program, also as a folder or a
         glob, make one profile with growth, in the order of the numbers in their names.
+    binary
+        The program that ran, and libraries, where a profile has addresses instead of names: ``addr2line`` names them,
+        inlined functions too. Without it the mapped file is taken, if it is still there and the same.
+    debug
+        Folders with the debugging information of stripped binaries, by build-id or by name.
 
     Returns
     -------
@@ -56,7 +67,7 @@ def read_heap(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -
     Raises
     ------
     ReadError
-        It is none of these, or cannot be read.
+        It is none of these, or cannot be read; or `binary` is of another build than the program that ran.
     OSError
         There is no such file.
 
@@ -70,7 +81,7 @@ def read_heap(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -
     """
     from rmtoolkit.heap.formats import read_series  # noqa: PLC0415 - slow to import, and heaptrack needs none of it
 
-    return read_series(path, _read_one, UNDERSTOOD)
+    return read_series(path, _read_one, UNDERSTOOD, binary, debug)
 
 
 def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
@@ -82,7 +93,7 @@ def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
     # A message begins with one of its fields, of a kind that it can have; most of them are no letters.
     is_pprof = head[:1] in _PPROF_FIELDS and (b"\0" in head[:4096] or head[:1] in b"\x0a\x12\x1a\x22\x2a\x32")
     if other is None and is_pprof:
-        return _reader("formats", "read_pprof")(path)
+        return _reader("formats", "read_one_pprof")(path)
     raise ReadError.at(path, found=other or head.split(b"\n", 1)[0], expected=UNDERSTOOD, line=None if other else 1)
 
 

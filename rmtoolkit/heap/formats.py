@@ -15,7 +15,7 @@ import polars as pl
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path
 from rmtoolkit.heap._names import FrameTable, deep, report, stacks_frame
-from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary, Maps
+from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary, Maps, Module
 from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._wire import BYTES, VARINT, WireError, fields, read_varint
@@ -23,6 +23,7 @@ from rmtoolkit.loaders._wire import BYTES, VARINT, WireError, fields, read_varin
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from rmtoolkit.heap.symbols import Paths
     from rmtoolkit.schema import Report
 
 
@@ -389,8 +390,23 @@ def read_series(
     path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     read: Callable[[str | os.PathLike[str]], HeapProfile],
     expected: str,
+    binary: Paths | None = None,
+    debug: Paths | None = None,
 ) -> HeapProfile:
-    """Read one picture, or all that a folder, a glob or a list means as one profile."""
+    """Read one picture, or all that a folder, a glob or a list means as one profile, with names for its addresses."""
+    heap = _read_series(path, read, expected)
+    if not heap.modules:
+        return heap
+    from rmtoolkit.heap.symbols import symbolised  # noqa: PLC0415 - few profiles need it
+
+    return symbolised(heap, binary, debug)
+
+
+def _read_series(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    read: Callable[[str | os.PathLike[str]], HeapProfile],
+    expected: str,
+) -> HeapProfile:
     if isinstance(path, str | os.PathLike):
         here = Path(path)
         if here.is_dir():
@@ -515,7 +531,12 @@ class _Dump:
     damaged: int = 0
 
 
-def read_jeprof(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> HeapProfile:
+def read_jeprof(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    binary: Paths | None = None,
+    debug: Paths | None = None,
+) -> HeapProfile:
     r"""Read a heap dump of jemalloc or gperftools, or a series of them.
 
     Parameters
@@ -524,6 +545,8 @@ def read_jeprof(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]])
         A dump (``jeprof.PID.SEQ.iN.heap``, ``NAME.0001.heap``), with addresses or with symbols (``jeprof --raw``,
         services that symbolise themselves). Several of one process, also as a folder or a glob, make one profile
         with growth, in the order of their numbers.
+    binary, debug
+        As for `read_heap`.
 
     Returns
     -------
@@ -552,10 +575,11 @@ def read_jeprof(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]])
     >>> read_jeprof(file).summary.live_at_end_bytes
     96
     """
-    return read_series(path, _read_one, JEPROF_EXPECTED)
+    return read_series(path, read_one_jeprof, JEPROF_EXPECTED, binary, debug)
 
 
-def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
+def read_one_jeprof(path: str | os.PathLike[str]) -> HeapProfile:
+    """Read a dump, with addresses where it has no names."""
     data, notes = _files.read_bytes(path, expected=JEPROF_EXPECTED)
     text, more = _files.as_text(data, path, expected=JEPROF_EXPECTED)
     dump = _parse_jeprof(text, path)
@@ -582,17 +606,9 @@ def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
     if not dump.maps and not dump.symbols:
         partial.append("the list of modules at its end is missing, so it may be cut off")
     warnings = [note for note in (*notes, *more) if note not in partial]
-    if not dump.symbols:
-        warnings.append("no symbols, so functions have no names: symbolise it first (jeprof --raw, or rm.read_pprof)")
-    summary = _summary(dump.format, dump.binary or _program(dump), amounts, sampled=dump.rate > 1)
+    summary = _summary(dump.format, dump.binary or next(iter(maps.modules), None), amounts, sampled=dump.rate > 1)
     told = report(path, {"damaged lines": dump.damaged}, partial, warnings)
-    return HeapProfile(summary, stacks, table.frame(), report=told)
-
-
-def _program(dump: _Dump) -> str | None:
-    """Take the first module that the memory maps name."""
-    found = (line.split(maxsplit=5) for line in dump.maps)
-    return next((words[-1] for words in found if words and words[-1].startswith("/")), None)
+    return HeapProfile(summary, stacks, table.frame(), modules=maps.modules, report=told)
 
 
 def _scaled(blocks: int, size: int, rate: int) -> tuple[int, int]:
@@ -707,7 +723,7 @@ _MOST_BYTES: Final = 1 << 62
 class _Profile:
     types: list[tuple[int, int]] = field(default_factory=list)
     samples: list[tuple[list[int], list[int]]] = field(default_factory=list)
-    mappings: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
+    mappings: dict[int, tuple[int, int, int, int, int]] = field(default_factory=dict)
     locations: dict[int, tuple[int, int, list[tuple[int, int]]]] = field(default_factory=dict)
     functions: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     strings: list[str] = field(default_factory=list)
@@ -718,7 +734,12 @@ class _Profile:
         return self.strings[number] if 0 <= number < len(self.strings) else ""
 
 
-def read_pprof(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> HeapProfile:
+def read_pprof(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    binary: Paths | None = None,
+    debug: Paths | None = None,
+) -> HeapProfile:
     r"""Read a pprof profile of the heap, or a series of them.
 
     Parameters
@@ -726,6 +747,8 @@ def read_pprof(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) 
     path
         What ``jemalloc_pprof`` serves at ``/debug/pprof/allocs`` or ``/debug/pprof/heap``, also of other profilers
         that write pprof. Several of one process, also as a folder or a glob, make one profile with growth.
+    binary, debug
+        As for `read_heap`.
 
     Returns
     -------
@@ -752,10 +775,11 @@ def read_pprof(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) 
     >>> heap.summary.live_at_end_bytes, heap.stack(1)["function"].to_list()
     (40, ['api::put'])
     """
-    return read_series(path, _read_one_pprof, PPROF_EXPECTED)
+    return read_series(path, read_one_pprof, PPROF_EXPECTED, binary, debug)
 
 
-def _read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
+def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
+    """Read a profile, with addresses where it has no names."""
     data, notes = _files.read_bytes(path, expected=PPROF_EXPECTED)
     profile = _Profile()
     partial = [note for note in notes if "cut off" in note]
@@ -786,11 +810,11 @@ def _read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
         for place, column in columns.items():
             amounts[column].append(values[place])
     stacks, cut = stacks_frame(rows, amounts)
-    first = profile.mappings[min(profile.mappings)] if profile.mappings else None
-    command = (profile.string(first[3]) or None) if first else None
-    summary = _summary("pprof", command, amounts, sampled=profile.period > 1)
+    files = {profile.string(name): profile.string(build) or None for *_, name, build in profile.mappings.values()}
+    modules = {name: Module(build) for name, build in files.items() if name}
+    summary = _summary("pprof", next(iter(files), None) or None, amounts, sampled=profile.period > 1)
     told = report(path, {"damaged samples": profile.damaged}, [*partial, *deep(cut)])
-    return HeapProfile(summary, stacks, table.frame(), report=told)
+    return HeapProfile(summary, stacks, table.frame(), modules=modules, report=told)
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
@@ -851,8 +875,8 @@ def _top(profile: _Profile, number: int, value: int | bytes) -> None:
             profile.damaged += 1
     elif number == _MAPPING:
         message = _message(value)
-        begin, end, offset, name = (_number(message, place) for place in (2, 3, 4, 5))
-        profile.mappings[_number(message, 1)] = begin, end, offset, name
+        begin, end, offset, name, build = (_number(message, place) for place in (2, 3, 4, 5, 6))
+        profile.mappings[_number(message, 1)] = begin, end, offset, name, build
     elif number == _LOCATION:
         message = _message(value)
         lines = [(_number(line, 1), _signed(_number(line, 2))) for line in map(_message, message.get(4, ()))]
@@ -865,7 +889,7 @@ def _top(profile: _Profile, number: int, value: int | bytes) -> None:
 
 def _frames_pprof(profile: _Profile, location: int, table: FrameTable) -> list[int]:
     mapping, address, lines = profile.locations[location]
-    begin, _, offset, name = profile.mappings.get(mapping, (0, 0, 0, 0))
+    begin, _, offset, name, _ = profile.mappings.get(mapping, (0, 0, 0, 0, 0))
     module = profile.string(name) or None
     if not lines:
         place = address - begin + offset if address >= begin else address

@@ -563,7 +563,7 @@ def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
         rss_bytes=pl.when(pl.col("rss") >= 0).then(pl.col("rss") * tables.page_bytes),
         events="events",
     )
-    return HeapProfile(summary, stacks, frames, timeline, _growth(account), _sizes(found.sizes, counts), told)
+    return HeapProfile(summary, stacks, frames, timeline, _growth(account), _sizes(found.sizes, counts), report=told)
 
 
 def _patterns(suppressions: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
@@ -16,7 +16,7 @@ from rmtoolkit.schema import Report
 from rmtoolkit.text import UNKNOWN, count, memory, number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 #: One row per stack that allocated. Null means that the format does not say.
@@ -123,6 +123,13 @@ class HeapSummary:
         return [(what, text) for what, text, value in rows if value is not None]
 
 
+class Module(NamedTuple):
+    """A file that the program had mapped; None is unknown."""
+
+    build_id: str | None = None
+    inode: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class HeapProfile:
     """What code allocated, what it holds, and how that went over time.
@@ -142,6 +149,8 @@ class HeapProfile:
         What each stack held over time, see `GROWTH`; empty where a format knows no time.
     sizes
         One row per size of a block, see `SIZES`; empty where a format does not say.
+    modules
+        The files that the program had mapped, where a format says so; the program itself is the first.
     report
         What was read, and what a reader should know.
 
@@ -158,6 +167,7 @@ class HeapProfile:
     timeline: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=TIMELINE))
     growth: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=GROWTH))
     sizes: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SIZES))
+    modules: Mapping[str, Module] = field(default_factory=dict)
     report: Report = field(default_factory=Report)
 
     def stack(self, stack_id: int) -> pl.DataFrame:
@@ -215,7 +225,7 @@ class HeapProfile:
 
 
 _MAP: Final = re.compile(
-    r"([0-9a-f]{1,16})-([0-9a-f]{1,16}) +[-r][-w][-x][-ps] +([0-9a-f]{1,16}) +\S+ +\d+ *(.*)", re.IGNORECASE
+    r"([0-9a-f]{1,16})-([0-9a-f]{1,16}) +[-r][-w][-x][-ps] +([0-9a-f]{1,16}) +\S+ +(\d+) *(.*)", re.IGNORECASE
 )
 
 
@@ -224,20 +234,22 @@ class Maps:
 
     def __init__(self, lines: Iterable[str]) -> None:
         found = []
+        self.modules: dict[str, Module] = {}
         for line in lines:
             if match := _MAP.match(line.strip()):
                 begin, end, offset = (int(number, 16) for number in match.groups()[:3])
-                found.append((begin, end, offset, match[4].strip() or None))
+                module = match[5].strip() or None
+                found.append((begin, end, offset, module))
+                if module is not None and module.startswith("/"):
+                    self.modules.setdefault(module, Module(inode=int(match[4])))
         self._maps = sorted(found, key=lambda one: one[:3])
         self._begins = [begin for begin, *_ in self._maps]
-        # Where each module begins: symbol tables count from there.
-        self._bases = {module: begin for begin, _, offset, module in reversed(self._maps) if not offset}
 
     def place(self, address: int) -> tuple[str, str | None]:
-        """Name an address."""
+        """Name an address by its file, and the place there."""
         number = bisect_right(self._begins, address) - 1
         if number >= 0:
             begin, end, offset, module = self._maps[number]
             if address < end and module is not None:
-                return f"{PurePosixPath(module).name}+{address - self._bases.get(module, begin - offset):#x}", module
+                return f"{PurePosixPath(module).name}+{address - begin + offset:#x}", module
         return f"{address:#x}", None

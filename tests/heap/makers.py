@@ -40,12 +40,14 @@ def pprof(
     period: int = 0,
     *,
     pack: bool = True,
+    mapping: tuple[int, int, str, str] = (0x1000, 0, "/app/service", ""),
 ) -> bytes:
     """A pprof profile: of each sample the functions, the allocating one first, and its values.
 
     Functions joined by ``|`` are inlined into each other, the innermost first; one that begins with 0x is an address.
     """
-    strings = ["", "/app/service"]
+    begin, offset, module, build = mapping
+    strings = ["", module, build]
 
     def string(text: str) -> int:
         if text not in strings:
@@ -60,7 +62,10 @@ def pprof(
         both = [(1, numbers), (2, values)]
         one_by_one = b"".join(number(field, value) for field, several in both for value in several)
         body += data(2, b"".join(packed(*one) for one in both) if pack else one_by_one)
-    body += data(3, number(1, 1) + number(2, 0x1000) + number(3, 0x9000) + number(4, 0) + number(5, 1))
+    body += data(
+        3,
+        number(1, 1) + number(2, begin) + number(3, begin + 0x800000) + number(4, offset) + number(5, 1) + number(6, 2),
+    )
     for place, name in enumerate(places, 1):
         if name.startswith("0x"):
             body += data(4, number(1, place) + number(2, 1) + number(3, int(name, 16)))

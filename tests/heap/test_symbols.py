@@ -1,0 +1,179 @@
+"""Addresses get the names that addr2line gives them, from the build that ran and from no other."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.cli import main
+from rmtoolkit.exceptions import ReadError
+from rmtoolkit.heap import symbols
+from rmtoolkit.heap.rust_names import demangle
+from tests.heap import makers
+from tests.heap.conftest import BUILDS, library, needed
+
+if TYPE_CHECKING:
+    from rmtoolkit.heap.profile import HeapProfile
+    from tests.heap.conftest import Workshop
+
+SETTINGS: Final = {
+    "jemalloc": ("libjemalloc.so.2", {"MALLOC_CONF": "prof:true,lg_prof_sample:0,prof_final:true,prof_prefix:{}"}),
+    "gperftools": ("libtcmalloc.so.4", {"HEAPPROFILE": "{}"}),
+}
+
+
+def dump(workshop: Workshop, program: Path, allocator: str = "jemalloc") -> Path:
+    """Run one of the services with an allocator that dumps at the end."""
+    preloaded, settings = SETTINGS[allocator]
+    prefix = workshop.folder / f"{allocator}-{program.name}"
+    told = {name: text.format(prefix) for name, text in settings.items()}
+    workshop.said(f"{prefix.name}.log", program, "per_request", 400, LD_PRELOAD=library(preloaded), **told)
+    return max(workshop.folder.glob(f"{prefix.name}.*.heap"))
+
+
+def build(workshop: Workshop, name: str = "usual", *more: str) -> Path:
+    """Compile the services."""
+    needed("addr2line", "objcopy", "strip")
+    flags = ("--crate-name", "leaks", *BUILDS[name], *more)
+    return workshop.program("leaks.rs", *flags, name="-".join(["leaks", name, *("other" for _ in more[:1])]))
+
+
+def addresses(text: str, program: Path) -> dict[int, int]:
+    """The addresses of a dump that are the program's, and where the program has them."""
+    maps = re.findall(rf"^([0-9a-f]+)-([0-9a-f]+) .*{program.name}$", text, re.MULTILINE)
+    begin, end = int(maps[0][0], 16), int(maps[-1][1], 16)
+    every = {int(word, 16) for line in re.findall(r"@ (.*0x.*)", text) for word in line.split()}
+    return {address: address - 1 - begin for address in sorted(every) if begin <= address < end}
+
+
+def addr2line(program: Path, places: list[int]) -> list[list[tuple[str, str | None, int | None]]]:
+    """What addr2line says of places."""
+    asked = [f"{place:#x}" for place in places]
+    tool = shutil.which("addr2line") or "addr2line"
+    said = subprocess.run([tool, "-afi", "-e", program, *asked], capture_output=True, check=True, text=True)
+    blocks = [block.split("\n") for block in re.split(r"^0x[0-9a-f]{16}\n", said.stdout, flags=re.MULTILINE)[1:]]
+    found = []
+    for block in blocks:
+        pairs = zip(block[::2], block[1::2], strict=False)
+        parts = [(name, *re.sub(r" \(disc.*", "", place).rsplit(":", 1)) for name, place in pairs]
+        found.append(
+            [
+                (demangle(name), None if file == "??" else file, int(line) if line.isdigit() and int(line) else None)
+                for name, file, line in parts
+            ]
+        )
+    return found
+
+
+def rows(heap: HeapProfile, module: str) -> list[list[tuple[str, str | None, int | None]]]:
+    """The frames of each stack that are the program's."""
+    named = {
+        number: (function, file, line)
+        for number, function, file, line, where, _ in heap.frames.iter_rows()
+        if where is not None and where.endswith(module)
+    }
+    return [[named[frame] for frame in frames if frame in named] for frames in heap.stacks["frames"].to_list()]
+
+
+@pytest.mark.parametrize("name", BUILDS)
+@pytest.mark.parametrize("allocator", SETTINGS)
+def test_every_frame_is_what_addr2line_says(workshop: Workshop, allocator: str, name: str) -> None:
+    """Of the binary that was mapped, and is still there: inlined functions, names, files and lines of each stack."""
+    program = build(workshop, name)
+    text = (file := dump(workshop, program, allocator)).read_text()
+    places = addresses(text, program)
+    told = dict(zip(places, addr2line(program, list(places.values())), strict=True))
+    stacks = [
+        [int(word, 16) for word in line.split()] for line in re.findall(r"^.*@((?: 0x[0-9a-f]+)+)$", text, re.MULTILINE)
+    ]
+    expected = [[frame for address in stack if address in told for frame in told[address]] for stack in stacks]
+    heap = rm.read_heap(file)
+    assert sorted(map(str, rows(heap, program.name))) == sorted(map(str, expected))
+    assert sum(len(frames) > 1 for frames in told.values()) >= 3
+    assert any("leaks" in frame[0] for stack in expected for frame in stack)
+    assert not any("no symbols" in note for note in heap.report.warnings)
+
+
+def moved(workshop: Workshop, program: Path, folder: Path) -> tuple[Path, Path]:
+    """A dump as it comes from elsewhere, and the binary under another name."""
+    file = folder / "dump.heap"
+    file.write_text(dump(workshop, program).read_text().replace(str(program), "/app/service"))
+    return file, Path(shutil.copy(program, folder / "service-1.2.3"))
+
+
+def test_the_binary_is_given(workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without it a note asks for it; with it the command names the function."""
+    file, binary = moved(workshop, build(workshop), tmp_path)
+    without = rm.read_jeprof(file)
+    assert "no symbols, so functions have no names: give the binary that ran" in without.report.warnings[-1]
+    assert without.frames["function"].str.starts_with("service+0x").any()
+    assert main(["heap", str(file), "--binary", str(binary)]) == 0
+    said = capsys.readouterr().out
+    assert "leaks::" in said
+    assert "no symbols" not in said
+    assert not any("service+0x" in str(row) for row in rows(rm.read_jeprof(file, binary=binary), "/app/service"))
+
+
+def test_a_binary_of_another_build(workshop: Workshop, tmp_path: Path) -> None:
+    """Calls stand elsewhere in it, and that is said with its build-id."""
+    file, binary = moved(workshop, build(workshop), tmp_path)
+    other = build(workshop, "usual", "-C", "opt-level=1")
+    told = symbols.read_binary(other).build_id
+    assert told
+    assert told != symbols.read_binary(binary).build_id
+    with pytest.raises(ReadError, match=rf"leaks-usual-other.*build-id {told}.*the build of /app/service that ran"):
+        rm.read_heap(file, binary=other)
+    with pytest.raises(ReadError, match=r"found '#!/bin/.*expected a program or library of Linux"):
+        rm.read_heap(file, binary=Path(shutil.which("ldd") or "/usr/bin/ldd"))
+
+
+def test_debugging_information_of_its_own(workshop: Workshop, tmp_path: Path) -> None:
+    """By name, by build-id as Debian stores it and as a cache of debuginfod does; that of another build is an error."""
+    file, binary = moved(workshop, build(workshop), tmp_path)
+    expected = rows(rm.read_heap(file, binary=binary), "/app/service")
+    told = symbols.read_binary(binary).build_id or ""
+    debug = tmp_path / "service.debug"
+    workshop.run(["objcopy", "--only-keep-debug", binary, debug])
+    workshop.run(["strip", "--strip-all", binary])
+    workshop.run(["objcopy", f"--add-gnu-debuglink={debug}", binary])
+    stored = [tmp_path / "a" / "service.debug", tmp_path / "b" / ".build-id" / told[:2] / f"{told[2:]}.debug"]
+    stored += [tmp_path / "c" / told / "debuginfo"]
+    for place in stored:
+        place.parent.mkdir(parents=True)
+        shutil.copy(debug, place)
+    assert rows(rm.read_heap(file, binary=binary), "/app/service") == expected, "beside the binary"
+    debug.unlink()
+    bare = rm.read_heap(file, binary=binary)
+    assert "has no debugging information, so functions have no names" in bare.report.warnings[-1]
+    for name in "abc":
+        assert rows(rm.read_heap(file, binary=binary, debug=tmp_path / name), "/app/service") == expected, name
+    shutil.copy(build(workshop, "usual", "-C", "opt-level=1"), stored[0])
+    with pytest.raises(ReadError, match=rf"found 'build-id [0-9a-f]+', expected build-id {told}"):
+        rm.read_heap(file, binary=binary, debug=tmp_path / "a")
+    with pytest.raises(ReadError, match="debugging information alone is given by debug="):
+        rm.read_heap(file, binary=stored[1])
+
+
+@pytest.mark.parametrize("back", [0, 1], ids=["return addresses", "calls"])
+def test_pprof_says_its_build(workshop: Workshop, tmp_path: Path, back: int) -> None:
+    """Its build-id is compared; addresses may be those of calls or those behind them."""
+    program = build(workshop)
+    text = dump(workshop, program).read_text()
+    places = addresses(text, program)
+    ((begin, offset),) = re.findall(rf"^([0-9a-f]+)-[0-9a-f]+ r-xp ([0-9a-f]+) .*{program.name}$", text, re.MULTILINE)
+    told = symbols.read_binary(program).build_id or ""
+    file = tmp_path / "heap.pb"
+    stacks = [([f"{address - back:#x}"], [1, 8]) for address in places]
+    file.write_bytes(makers.pprof(stacks, mapping=(int(begin, 16), int(offset, 16), str(program), told)))
+    expected = addr2line(program, list(places.values()))
+    assert rows(rm.read_heap(file), program.name) == expected
+    other = build(workshop, "usual", "-C", "opt-level=1")
+    ids = f"build-id {symbols.read_binary(other).build_id}', expected build-id {told}"
+    with pytest.raises(ReadError, match=ids):
+        rm.read_pprof(file, binary=other)
