@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -198,12 +199,15 @@ class Cgroup:
             (self.folder / "memory.peak").write_text("reset")
 
     def close(self) -> None:
-        """Close the files and remove the cgroup; its processes must have ended."""
+        """Close the files and remove the cgroup; its processes have ended, or are about to."""
         for file in (*self._files.values(), self._kills):
             os.close(file)
         for folder in self._folders:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+            for _ in range(20):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+                    break
+                time.sleep(0.01)
 
 
 def _pairs(text: str) -> dict[str, int]:

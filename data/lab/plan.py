@@ -1,6 +1,7 @@
 """Draw the plan of the corpus: every run with its parameters and its intended truth.
 
-Usage: ``python data/lab/plan.py [--seed N] > plan.jsonl``. The same seed gives the same plan.
+Usage: ``python data/lab/plan.py [--hard] [--seed N] > plan.jsonl``. The same seed gives the same plan;
+``--hard`` draws the part of the shapes that have fooled verdicts.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import names
 from drafts import MIB
 from record import Run
 from shapes import SHAPES
+from shapes_hard import HARD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +26,11 @@ SEED = 20_261_125
 SHORTEST_SECONDS, LONGEST_SECONDS = 200, 900
 #: How long a leak may go on after its window until it meets its limit, in windows and in seconds.
 AFTER_WINDOWS, AFTER_SECONDS = 3, 1100
+#: Hard runs: their windows, the share of it that is watched after it, and one run per shape, part and kind.
+HARD_WINDOW, HARD_FUTURE = (450, 540), 0.52
+HARD_PARTS = ("hard", "hard_sealed")
+#: What the names of a part's runs begin with, where it is not the part's own first letter.
+PREFIXES = {"hard_sealed": "k"}
 
 #: Allocator, settings, weight. The first is Debian's default; services on jemalloc differ in their decay.
 _ALLOCATORS: tuple[tuple[str, dict[str, str], int], ...] = (
@@ -60,6 +67,16 @@ def _limit(random: Random, draft: Draft, window: int) -> tuple[int | None, int]:
     limit = max(draft.level_bytes + rate * left, draft.peak_bytes + 3 * MIB)
     left = (limit - draft.level_bytes) / rate
     return int(limit), int(min(1.5 * left + 60, AFTER_WINDOWS * window, AFTER_SECONDS))
+
+
+def _hard_limit(random: Random, draft: Draft, window: int) -> int:
+    """Draw a limit: half of the leaks meet it within their future, the other runs do not."""
+    if draft.limit_bytes is not None:
+        return int(draft.limit_bytes)
+    left = random.choice((random.uniform(0.15, 0.4), random.uniform(0.8, 3))) * window
+    if draft.rate_bytes_per_second is None:
+        return int(draft.peak_bytes * random.uniform(1.25, 2.5) + 8 * MIB)
+    return int(max(draft.level_bytes + draft.rate_bytes_per_second * left, draft.peak_bytes + 2 * MIB))
 
 
 def _gaps(random: Random, window: int) -> list[list[int]]:
@@ -100,9 +117,17 @@ def draw(shape: str, part: str, index: int, seed: int, taken: set[tuple[str, str
         With the intended truth in its label.
     """
     random = Random(f"{seed}/{part}/{shape}/{index}")
-    window = int(SHORTEST_SECONDS * (LONGEST_SECONDS / SHORTEST_SECONDS) ** random.random())
-    draft = SHAPES[shape].draw(random, window)
-    limit, after = _limit(random, draft, window)
+    future: dict[str, int] = {}
+    limit: int | None
+    if part in HARD_PARTS:
+        window = random.randint(*HARD_WINDOW)
+        draft = HARD[shape.removesuffix("_like")](random, window, leak=not shape.endswith("_like"))
+        limit, after = _hard_limit(random, draft, window), 0
+        future = {"future_seconds": int(window * HARD_FUTURE)}
+    else:
+        window = int(SHORTEST_SECONDS * (LONGEST_SECONDS / SHORTEST_SECONDS) ** random.random())
+        draft = SHAPES[shape].draw(random, window)
+        limit, after = _limit(random, draft, window)
     allocator, environment, _ = random.choices(_ALLOCATORS, [weight for *_, weight in _ALLOCATORS])[0]
     more: dict[str, Any] = {"allocator": allocator, "environment": {} if "allocator" in draft.run else environment}
     more |= draft.run
@@ -124,11 +149,12 @@ def draw(shape: str, part: str, index: int, seed: int, taken: set[tuple[str, str
         "rate_bytes_per_second": draft.rate_bytes_per_second and round(draft.rate_bytes_per_second),
         "level_bytes": round(draft.level_bytes),
         "peak_bytes": round(draft.peak_bytes),
+        **future,
     }
     if leaking_replica is not None:
         label["leaking_replica"] = leaking_replica
     return Run(
-        run=f"{part[0]}{random.getrandbits(32):08x}",
+        run=f"{PREFIXES.get(part, part[0])}{random.getrandbits(32):08x}",
         seed=run_seed,
         components=draft.components,
         limit_bytes=limit,
@@ -153,11 +179,22 @@ def plan(seed: int = SEED) -> Iterator[Run]:
     yield from sorted(runs, key=lambda run: -(run.window_seconds + run.after_seconds))
 
 
+def plan_hard(seed: int = SEED) -> Iterator[Run]:
+    """Draw the hard runs: each shape as a leak and as its look-alike, once for each part."""
+    taken = {_place(run.seed) for run in plan(seed)}
+    for name in HARD:
+        for kind in (name, f"{name}_like"):
+            for part in HARD_PARTS:
+                yield draw(kind, part, 0, seed, taken)
+
+
 def main() -> None:
     """Print the plan."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=SEED)
-    for run in plan(parser.parse_args().seed):
+    parser.add_argument("--hard", action="store_true")
+    given = parser.parse_args()
+    for run in (plan_hard if given.hard else plan)(given.seed):
         print(json.dumps({name: getattr(run, name) for name in Run.__slots__}))
 
 

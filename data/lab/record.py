@@ -206,7 +206,8 @@ class Recording:
 
     def _over(self, second: int) -> bool:
         run = self.run
-        if second < run.window_seconds:
+        # What a label calls the future is watched in any case.
+        if second < run.window_seconds + run.label.get("future_seconds", 0):
             return False
         if second >= run.window_seconds + run.after_seconds:
             return True

@@ -1,4 +1,4 @@
-//! Caches: one bounded by items, one by age, one by nothing.
+//! Caches: one bounded by items, one by age, one by nothing; and a table that doubles.
 
 use crate::arguments::Parameters;
 use crate::{ledger, Component, Tick};
@@ -164,6 +164,42 @@ impl Component for Unbounded {
         }
         if self.fresh {
             ledger::lose(ledger::live() - before);
+        }
+    }
+}
+
+/// A hash table of small entries: its memory is stairs, each step twice the one before.
+pub struct Table {
+    entries: HashMap<u64, [u64; 7]>,
+    rate: f64,
+    most: usize,
+    owed: f64,
+}
+
+impl Table {
+    /// `table:start=N,rate=ENTRIES_PER_SECOND,most=N`: 64 bytes an entry; without `most` what comes after the
+    /// start is never looked up again.
+    pub fn new(given: &mut Parameters) -> Self {
+        let start = given.whole("start", 10_000);
+        Self {
+            entries: (0..start).map(|key| (key, [key; 7])).collect(),
+            rate: given.float("rate", 100.0),
+            most: given.whole("most", 0) as usize,
+            owed: 0.0,
+        }
+    }
+}
+
+impl Component for Table {
+    fn tick(&mut self, _now: &mut Tick) {
+        self.owed += self.rate;
+        while self.owed >= 1.0 && (self.most == 0 || self.entries.len() < self.most) {
+            self.owed -= 1.0;
+            let key = self.entries.len() as u64;
+            self.entries.insert(key, [key; 7]);
+            if self.most == 0 {
+                ledger::lose(64);
+            }
         }
     }
 }

@@ -10,6 +10,8 @@ pub struct Sawtooth {
     period: u64,
     jitter: f64,
     residue: u64,
+    most: u64,
+    top: u64,
     this_period: u64,
     since: u64,
     batch: Vec<Vec<u8>>,
@@ -17,7 +19,10 @@ pub struct Sawtooth {
 }
 
 impl Sawtooth {
-    /// `sawtooth:bytes=SIZE,item=SIZE,period=N,jitter=0..1,residue=SIZE`
+    /// `sawtooth:bytes=SIZE,item=SIZE,period=N,jitter=0..1,residue=SIZE,most=SIZE,top=SIZE`
+    ///
+    /// With `most` so much of the residue is kept at most, and used; with `top` a tooth ends when it and what was
+    /// left of the teeth before it have that size, whatever the period.
     pub fn new(given: &mut Parameters) -> Self {
         Self {
             bytes: given.whole("bytes", 32 << 20),
@@ -25,6 +30,8 @@ impl Sawtooth {
             period: given.whole("period", 60).max(2),
             jitter: given.float("jitter", 0.1),
             residue: given.whole("residue", 0),
+            most: given.whole("most", 0),
+            top: given.whole("top", 0),
             this_period: 0,
             since: 0,
             batch: Vec::new(),
@@ -42,14 +49,24 @@ impl Component for Sawtooth {
         let share = self.bytes / self.period;
         self.batch.extend(ledger::blocks(share, self.item, &mut now.random));
         self.since += 1;
-        if self.since < self.this_period {
+        let held = (self.since * share) + self.lost.iter().map(|block| block.len() as u64).sum::<u64>();
+        if if self.top > 0 { held < self.top } else { self.since < self.this_period } {
             return;
         }
         self.batch = Vec::new();
         self.since = 0;
         self.this_period = 0;
-        let before = ledger::live();
-        self.lost.extend(ledger::blocks(self.residue, self.item, &mut now.random));
+        leave(self.residue, self.most, self.item, &mut self.lost, now);
+    }
+}
+
+/// Leaves something behind: lost, or with `most` kept in use up to that size.
+fn leave(residue: u64, most: u64, item: u64, left: &mut Vec<Vec<u8>>, now: &mut Tick) {
+    let before = ledger::live();
+    let held: u64 = left.iter().map(|block| block.len() as u64).sum();
+    let bytes = if most > 0 { residue.min(most.saturating_sub(held)) } else { residue };
+    left.extend(ledger::blocks(bytes, item, &mut now.random));
+    if most == 0 {
         ledger::lose(ledger::live() - before);
     }
 }
@@ -64,6 +81,7 @@ pub struct Job {
     chance: f64,
     spread: f64,
     residue: u64,
+    most: u64,
     ends: u64,
     share: u64,
     held: Vec<Vec<u8>>,
@@ -71,7 +89,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// `job:bytes=SIZE,item=SIZE,seconds=N,every=N,at=N,chance=P,spread=0..1,residue=SIZE`
+    /// `job:bytes=SIZE,item=SIZE,seconds=N,every=N,at=N,chance=P,spread=0..1,residue=SIZE,most=SIZE`
     ///
     /// `every` repeats from second `at` on (of the run, as a clock would); without it the job
     /// runs once at `at`, or at random with `chance` per second. `spread` varies its size.
@@ -85,6 +103,7 @@ impl Job {
             chance: given.float("chance", 0.0),
             spread: given.float("spread", 0.0),
             residue: given.whole("residue", 0),
+            most: given.whole("most", 0),
             ends: 0,
             share: 0,
             held: Vec::new(),
@@ -107,9 +126,7 @@ impl Component for Job {
     fn tick(&mut self, now: &mut Tick) {
         if now.second >= self.ends && !self.held.is_empty() {
             self.held = Vec::new();
-            let before = ledger::live();
-            self.lost.extend(ledger::blocks(self.residue, self.item, &mut now.random));
-            ledger::lose(ledger::live() - before);
+            leave(self.residue, self.most, self.item, &mut self.lost, now);
         }
         if now.second >= self.ends && self.starts(now) {
             let factor = 1.0 + self.spread * (2.0 * now.random.unit() - 1.0);

@@ -22,6 +22,7 @@ pub struct Leak {
     every: u64,
     after: u64,
     until: u64,
+    double: f64,
     from_version: u64,
     last_version: u64,
     replica: Option<u64>,
@@ -33,11 +34,11 @@ pub struct Leak {
 }
 
 impl Leak {
-    /// `leak:kind=KIND,bytes=SIZE,per=second|request,item=SIZE,every=N,after=N,until=N,…`
+    /// `leak:kind=KIND,bytes=SIZE,per=second|request,item=SIZE,every=N,after=N,until=N,double=N,…`
     ///
     /// Kinds: `vec`, `box`, `rc`, `channel`, `map`. With `every` the bytes go at once, every N
     /// seconds, as a nightly job loses them. `after` and `until` count from the start of the
-    /// process; `from_version` waits for a release, `last_version` ends with one; `replica` names
+    /// process; with `double` the rate doubles every so many seconds; `from_version` waits for a release, `last_version` ends with one; `replica` names
     /// the only one that leaks.
     pub fn new(given: &mut Parameters) -> Self {
         let replica = given.float("replica", -1.0);
@@ -49,6 +50,7 @@ impl Leak {
             every: given.whole("every", 1).max(1),
             after: given.whole("after", 0),
             until: given.whole("until", u64::MAX),
+            double: given.float("double", 0.0),
             from_version: given.whole("from_version", 1),
             last_version: given.whole("last_version", u64::MAX),
             replica: (replica >= 0.0).then_some(replica as u64),
@@ -101,7 +103,8 @@ impl Component for Leak {
             return;
         }
         let before = ledger::live();
-        self.owed += if self.per_request { self.bytes * now.requests as f64 } else { self.bytes };
+        let grown = if self.double > 0.0 { ((now.age - self.after) as f64 / self.double).exp2() } else { 1.0 };
+        self.owed += grown * if self.per_request { self.bytes * now.requests as f64 } else { self.bytes };
         while self.owed >= self.item as f64 {
             let payload = ledger::block(now.random.size(self.item), now.random.next());
             self.owed -= payload.len() as f64;

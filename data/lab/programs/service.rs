@@ -16,6 +16,7 @@
 mod allocator;
 mod arguments;
 mod caches;
+mod child;
 mod cycles;
 mod fragment;
 mod leaks;
@@ -67,6 +68,7 @@ fn component(text: &str, options: &Options) -> Box<dyn Component> {
         "ttl" => Box::new(caches::Ttl::new(&mut given)),
         "cache" => Box::new(caches::Unbounded::new(&mut given)),
         "leak" => Box::new(leaks::Leak::new(&mut given)),
+        "table" => Box::new(caches::Table::new(&mut given)),
         "sawtooth" => Box::new(cycles::Sawtooth::new(&mut given)),
         "job" => Box::new(cycles::Job::new(&mut given)),
         "reload" => Box::new(cycles::Reload::new(&mut given)),
@@ -76,6 +78,8 @@ fn component(text: &str, options: &Options) -> Box<dyn Component> {
         "file" => Box::new(outside::File::new(&mut given, &options.directory)),
         "shared" => Box::new(outside::Shared::new(&mut given, &options.shared)),
         "mmap" => Box::new(outside::Mapping::new(&mut given)),
+        "child" => Box::new(child::Child::new(&mut given, options.epoch)),
+        "exit" => Box::new(child::Exit::new(&mut given)),
         "trim" => Box::new(allocator::Trim::new(&mut given)),
         other => arguments::fail(&format!("no component is called {other:?}")),
     };

@@ -27,7 +27,8 @@ pub struct Traffic {
 impl Traffic {
     /// `traffic:kind=KIND,rate=N,noise=0..1,bytes=SIZE,hold=SECONDS,…`
     ///
-    /// Kinds: `constant`; `diurnal` (`period`, `depth` 0..1, `phase` 0..1); `bursty` (`chance`
+    /// Kinds: `constant`; `diurnal` (`period`, `depth` 0..1, `phase` 0..1); `hours`
+    /// (of every `period` the first `depth` is open, hardly anybody comes in the rest); `bursty` (`chance`
     /// per second, `length`, `factor`); `ramp` (from second `from` on, over `seconds`, to
     /// `factor` times the rate). Every request holds about `bytes` for about `hold` seconds.
     pub fn new(given: &mut Parameters) -> Self {
@@ -56,6 +57,10 @@ impl Traffic {
             "diurnal" => {
                 let angle = std::f64::consts::TAU * (now.second as f64 / self.period + self.phase);
                 1.0 - self.depth * angle.cos()
+            }
+            "hours" => {
+                let passed = (now.second as f64 / self.period + self.phase).fract();
+                if passed < self.depth { 1.0 } else { 0.03 }
             }
             "bursty" => {
                 if now.second >= self.burst_until && now.random.unit() < self.chance {
