@@ -694,12 +694,14 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
 
 
 def _hold_one_rise(pool: Pool) -> Pool:
-    """A straight rise of one life since its start may be a cache that has not met its bound."""
-    row = pool.main.reading if pool.main is not None else None
-    if row is None or not row.from_start:
+    """A straight rise of one life since its start may be a cache that has not met its bound, as may any short one."""
+    main, row = pool.main, pool.main.reading if pool.main is not None else None
+    if main is None or row is None or not (row.from_start or row.samples < th.ONE_RISE_SAMPLES):
         return pool
-    most = th.ONE_RISE if row.samples >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY
-    over = max(pool.growing - most, 0.0)
+    # The smaller the rise, the longer it must last: many programs creep for a while.
+    rise = max(row.mean_rise, (main.footprint or row).mean_rise) / max(row.settled, 1.0)
+    seen = row.samples * min(max(rise / th.WARM_UP_RISE, _climbed(main) / th.CLIMBED), 1.0)
+    over = max(pool.growing - (th.ONE_RISE if seen >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY), 0.0)
     return replace(pool, growing=pool.growing - over, unresolved=pool.unresolved + over, surest=th.ONE_RISE)
 
 
