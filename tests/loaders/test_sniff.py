@@ -446,6 +446,6 @@ def test_a_file_is_told_by_the_first_row_that_knows_it(tmp_path: Path) -> None:
     """An answer that quotes a table is an answer: the order of the rows decides."""
     file = tmp_path / "a"
     file.write_text(ANSWER.replace("web-0", "NAME CPU(cores) MEMORY(bytes)"))
-    rows = [row.form for row in READERS if row.recognises is not None and row.recognises(_File(file))]
+    rows = [row.form for row in READERS if row.recognises(_File(file))]
     assert rows == [Form.PROMETHEUS, Form.KUBECTL]
     assert recognise(file)[0] is Form.PROMETHEUS
