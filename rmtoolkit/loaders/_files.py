@@ -458,7 +458,10 @@ def columns_of(text: str) -> tuple[str, list[str]] | None:
     """Read the first line of a text as the header of a table: names with a time among them, and rows that fit below."""
     lines = re.sub(r"^\s*sep=.\n", "", text.lstrip()).split("\n", 2)[:2]
     for delimiter in DELIMITERS:
-        columns, *rows = ([cell.strip(" \t\"'") for cell in row] for row in csv.reader(lines, delimiter=delimiter))
+        try:
+            columns, *rows = ([cell.strip(" \t\"'") for cell in row] for row in csv.reader(lines, delimiter=delimiter))
+        except csv.Error:  # a cell longer than any name
+            continue
         meanings = [column_of(name) for name in columns]
         is_head = len(columns) > 1 and all(map(_is_name, columns)) and any(m and m[0] == "time" for m in meanings)
         # awk makes such of `kubectl top`, which prints CPU beside memory.
