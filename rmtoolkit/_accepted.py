@@ -13,7 +13,7 @@ from rmtoolkit.exceptions import ReadError, quote
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 #: Bytes of a unit: powers of a thousand, with an i of 1,024.
@@ -110,12 +110,10 @@ def _one(path: str | os.PathLike[str], entry: object, number: int, lines: _Lines
     begin = lines.table(number)
     if not isinstance(entry, dict):
         raise ReadError.at(path, line=begin, found=entry, expected=_EXPECTED)
-    checks = [(key, _EXPECTED_OF.get(key, ""), _CHECKS.get(key)) for key in entry]
-    for key, expected, check in checks:
-        if check is None:
-            expected = f"one of {', '.join(_CHECKS)}"  # noqa: PLW2901 - a key that is not known
-        if check is None or not check(entry[key]):
-            found = key if check is None else entry[key]
+    for key, value in entry.items():
+        check, expected = _CHECKS.get(key, (None, f"one of {', '.join(_CHECKS)}"))
+        if check is None or not check(value):
+            found = key if check is None else value
             raise ReadError.at(path, line=lines.of(key, number) or begin, found=found, expected=expected)
     lacking = [key for key in ("workload", "known") if key not in entry]
     if lacking:
@@ -147,17 +145,10 @@ def _is_text(value: object) -> bool:
 
 
 #: What each key may be, and how that is said.
-_CHECKS: Final = {
-    "workload": _is_text,
-    "known": _is_text,
-    "up_to": lambda value: _bytes(value) is not None,
-    "until": lambda value: isinstance(value, dt.date),
-    "cluster": _is_text,
-}
-_EXPECTED_OF: Final = {
-    "workload": 'a name in quotes, such as "shop/cache"',
-    "known": "words in quotes",
-    "up_to": 'an amount such as "900Mi" or 943718400',
-    "until": "a date without quotes, such as 2027-01-31",
-    "cluster": "a name in quotes",
+_CHECKS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
+    "workload": (_is_text, 'a name in quotes, such as "shop/cache"'),
+    "known": (_is_text, "words in quotes"),
+    "up_to": (lambda value: _bytes(value) is not None, 'an amount such as "900Mi" or 943718400'),
+    "until": (lambda value: isinstance(value, dt.date), "a date without quotes, such as 2027-01-31"),
+    "cluster": (_is_text, "a name in quotes"),
 }

@@ -24,12 +24,9 @@ if TYPE_CHECKING:
 
 
 _HINTS: Final = {
-    errno.ENOSPC: "Free some space or write somewhere else.",
-    errno.EDQUOT: "Free some space or write somewhere else.",
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Free some space or write somewhere else."),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Write to a folder that is yours."),
     errno.EFBIG: "Write somewhere else or raise the file size limit (ulimit -f).",
-    errno.EACCES: "Write to a folder that is yours.",
-    errno.EPERM: "Write to a folder that is yours.",
-    errno.EROFS: "Write to a folder that is yours.",
     errno.ELOOP: "Name the file itself.",
     errno.ENAMETOOLONG: "Choose a shorter name.",
 }

@@ -277,8 +277,8 @@ def tidy_events(events: pl.DataFrame) -> pl.DataFrame:
 def cadences(samples: pl.DataFrame) -> pl.DataFrame:
     """Find how often each container was sampled."""
     sampled = [name for name in (*FOOTPRINTS, "allocated_bytes") if samples[name].null_count() < samples.height]
-    container = samples["container_id"].to_numpy()
-    none = pl.DataFrame({"container_id": container[_starts(container)]}).select(
+    ids = samples["container_id"]
+    none = pl.DataFrame(ids.gather(run_starts(ids))).select(
         "container_id", step=pl.lit(None, dtype=pl.Float64), samples=pl.lit(0, dtype=pl.Int64)
     )
     instants = samples.select("container_id", "time")
@@ -301,18 +301,10 @@ def with_cadences(containers: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFra
     return about.select(*CONTAINERS)
 
 
-def _starts(container: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """Where the rows of each container begin; they are sorted."""
-    if not len(container):
-        return np.empty(0, np.int64)
-    # An id without rows would begin where the next one does.
-    return np.unique(np.searchsorted(container, np.arange(int(container[-1]) + 1, dtype=np.uint32)))
-
-
 def _usual_steps(samples: pl.DataFrame) -> pl.DataFrame:
     """Tell the median time between two samples of each container, in milliseconds."""
     container, time = samples["container_id"].to_numpy(), samples["time"].to_physical().to_numpy()
-    starts = _starts(container)
+    starts = run_starts(samples["container_id"])
     ends = np.append(starts[1:], len(container)) - 1
     median = np.zeros(len(starts))
     several = np.flatnonzero(ends > starts)

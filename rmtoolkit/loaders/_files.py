@@ -460,7 +460,7 @@ def columns_of(text: str) -> tuple[str, list[str]] | None:
     for delimiter in DELIMITERS:
         try:
             columns, *rows = ([cell.strip(" \t\"'") for cell in row] for row in csv.reader(lines, delimiter=delimiter))
-        except csv.Error:  # a cell of more than 128 KiB
+        except csv.Error:  # a cell longer than any name
             continue
         meanings = [column_of(name) for name in columns]
         is_head = len(columns) > 1 and all(map(_is_name, columns)) and any(m and m[0] == "time" for m in meanings)

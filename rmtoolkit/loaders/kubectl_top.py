@@ -669,18 +669,8 @@ class _Found:
             self.first_left_out = (line, text)
 
 
-@dataclass(frozen=True, slots=True)
-class Documents:
-    """What stands in a file of documents."""
-
-    log: Log | None  # metrics, failures and objects; None where there are no metrics
-    tables: str
-    namespace: str | None
-    objects: Objects
-
-
-def read_documents(text: str, path: str | os.PathLike[str]) -> Documents:
-    """Read answers of ``kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods`` and their like."""
+def read_documents(text: str, path: str | os.PathLike[str]) -> tuple[_Found, Log | None]:
+    """Read answers of ``kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods`` and their like; None without metrics."""
     found = _Found()
     for table, part in enumerate(parts(text)):
         if part.damaged:
@@ -696,9 +686,8 @@ def read_documents(text: str, path: str | os.PathLike[str]) -> Documents:
         if found.failures:
             line, what = found.failures[0][0], found.failures[0][3]
         if found.objects:
-            raise ReadError.at(
-                path, found="Kubernetes objects without metrics", expected=_METRICS_OBJECTS, hint=_BESIDE
-            )
+            said = "Kubernetes objects without metrics"
+            raise ReadError.at(path, found=said, expected=_METRICS_OBJECTS, hint=_BESIDE)
         raise ReadError.at(path, found=what, expected=_METRICS_OBJECTS, line=line, hint=_RAW)
     log = Log(
         rows,
@@ -709,7 +698,7 @@ def read_documents(text: str, path: str | os.PathLike[str]) -> Documents:
         notes=tuple(dict.fromkeys(found.notes)),
         objects=found.objects,
     )
-    return Documents(log if rows.height else None, "\n".join(found.tables), found.namespace, found.objects)
+    return found, log if rows.height else None
 
 
 def _between(text: str, line: int, found: _Found) -> None:
@@ -886,13 +875,13 @@ def read_kubectl_top(
     asked = Asked.of(path, time, interval, timezone)
     logs: list[tuple[Log, str | None]] = []
     if any(word in text for word in METRICS_WORDS) and _DOCUMENTS.search(text):
-        documents = read_documents(text, path)
-        if documents.log is not None:
-            logs.append((documents.log, namespace))
-        if documents.tables:
-            log = read_table(documents.tables, path, containers=True)
-            objects = Objects() if logs else documents.objects
-            logs.append((replace(log, objects=objects), documents.namespace or namespace))
+        found, metrics = read_documents(text, path)
+        if metrics is not None:
+            logs.append((metrics, namespace))
+        if found.tables:
+            log = read_table("\n".join(found.tables), path, containers=True)
+            objects = Objects() if logs else found.objects
+            logs.append((replace(log, objects=objects), found.namespace or namespace))
     else:
         wrapped = unwrap(text)
         if wrapped is not None:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._parallel import partition
-from rmtoolkit._tables import conform, run_starts
+from rmtoolkit._tables import conform
 from rmtoolkit.recording import as_recording
-from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, SIGNALS, TIME, empty
+from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, TIME, empty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     import pandas as pd
-    from numpy.typing import NDArray
 
     from rmtoolkit.recording import Recording
-
-    Flags = NDArray[np.bool_]
-    Numbers = NDArray[np.int64] | NDArray[np.float64]
 
 
 MI: Final = 1 << 20
@@ -541,203 +535,6 @@ def _setting(recording: Recording, setting: str, check: str, at_fault: pl.Expr, 
     )
 
 
-#: Rows looked at in each of three places of a container, where any of them can clear it.
-_LOOK: Final = 100
-
-
-def prefilter(recording: Recording) -> pl.Series:
-    """List the containers that are worth a closer look."""
-    odd = recording.containers.filter(
-        pl.any_horizontal(
-            (pl.col(name) < LEAST_LIMIT_BYTES) | (pl.col(name) >= ABSURD_BYTES) | whole_megabytes(name)
-            for name in ("limit_bytes", "request_bytes")
-        )
-    )["container_id"]
-    if not recording.samples.height:
-        return odd
-    columns = _Columns.of(recording.samples)
-    bad = (
-        _amounts(columns)
-        | _orders(columns)
-        | _limits(columns, recording)
-        | _stale(columns)
-        | _incrementing(columns)
-        | _repeated(columns)
-        | _decimal(columns)
-        | _counters(columns)
-    )
-    return pl.concat([columns.ids.filter(pl.Series(bad)), odd]).unique()
-
-
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """Signals as arrays, with the first row and the length of each container."""
-
-    ids: pl.Series
-    first: NDArray[np.int64]
-    length: NDArray[np.int64]
-    signals: dict[str, Numbers]
-    there: dict[str, Flags]
-    gaps: dict[str, Flags]
-
-    @staticmethod
-    def of(samples: pl.DataFrame) -> _Columns:
-        first = run_starts(samples["container_id"])
-        signals: dict[str, Numbers] = {}
-        there: dict[str, Flags] = {}
-        gaps: dict[str, Flags] = {}
-        for name in SIGNALS:
-            column = samples[name]
-            if column.null_count() == len(column):
-                continue
-            there[name], gaps[name] = np.ones(len(first), dtype=bool), np.zeros(len(first), dtype=bool)
-            if column.null_count():
-                known = column.is_not_null().to_numpy()
-                there[name] = np.logical_or.reduceat(known, first)
-                gaps[name] = there[name] & ~np.logical_and.reduceat(known, first)
-            signals[name] = column.fill_null(0).to_numpy()
-        length = np.diff(first, append=samples.height)
-        return _Columns(samples["container_id"].gather(first), first, length, signals, there, gaps)
-
-    def none(self) -> Flags:
-        return np.zeros(len(self.first), dtype=bool)
-
-    def any(self, rows: NDArray[np.int64]) -> Flags:
-        """Containers with one of these rows."""
-        found = self.none()
-        found[np.searchsorted(self.first, rows, side="right") - 1] = True
-        return found
-
-    def unchanged(self, name: str) -> NDArray[np.int64]:
-        """How often a value stands right after the same one."""
-        signal = self.signals[name]
-        same = np.concatenate([[False], signal[1:] == signal[:-1]])
-        same[self.first] = False
-        return np.add.reduceat(same, self.first, dtype=np.int64)
-
-    def highest(self, name: str) -> Numbers:
-        return np.maximum.reduceat(self.signals[name], self.first)
-
-    def looks(self, name: str) -> Numbers:
-        """Rows of three places of each container, that follow each other: containers x places x rows."""
-        latest = np.maximum(self.length - _LOOK, 0)
-        places = np.stack([np.zeros_like(latest), latest // 2, latest], axis=1)
-        rows = np.minimum(places[:, :, None] + np.arange(_LOOK), self.length[:, None, None] - 1)
-        looked: Numbers = self.signals[name][self.first[:, None, None] + rows]
-        return looked
-
-    def suspect(self, names: Iterable[str], is_odd: Callable[[str], Flags]) -> Flags:
-        """Containers that have an odd signal, or one with gaps, which hide what it is."""
-        found = self.none()
-        for name in names:
-            if name in self.signals:
-                found |= self.there[name] & (self.gaps[name] | is_odd(name))
-        return found
-
-    def chosen(self, *names: str) -> list[tuple[str, Flags]]:
-        """For each container the first of these signals that it has."""
-        left = ~self.none()
-        found = []
-        for name in names:
-            if name in self.signals:
-                found.append((name, left & self.there[name]))
-                left = left & ~self.there[name]
-        return found
-
-
-def _amounts(columns: _Columns) -> Flags:
-    bad = columns.none()
-    for name in (*BYTE_SIGNALS, "threads"):
-        if name in columns.signals:
-            most = ABSURD_BYTES if name in BYTE_SIGNALS else ABSURD_THREADS
-            highest = columns.highest(name)
-            bad |= highest >= most
-            if name in (*FOOTPRINTS, "allocated_bytes"):
-                bad |= columns.there[name] & (highest < _least(name))
-    return bad
-
-
-def _orders(columns: _Columns) -> Flags:
-    bad = columns.none()
-    for order in ORDERS:
-        if order.low not in columns.signals or order.high == "limit":
-            continue
-        names = FOOTPRINT if order.high == "footprint" else (order.high,)
-        for high, mine in columns.chosen(*names):
-            pairs = mine & columns.there[order.low]
-            bad |= pairs & (columns.gaps[order.low] | columns.gaps[high])
-            low, above = columns.signals[order.low], columns.signals[high]
-            # Few rows, if any, are out of order at all: only these are measured.
-            rows = np.flatnonzero(low > above)
-            rows = rows[low[rows] > above[rows] * (1 + order.share) + order.slack_bytes]
-            bad |= pairs & columns.any(rows)
-    return bad
-
-
-def _limits(columns: _Columns, recording: Recording) -> Flags:
-    changes = recording.events.filter(pl.col("kind") == "limit").select("container_id", limit_bytes="value_bytes")
-    known = pl.concat([recording.containers.select("container_id", "limit_bytes"), changes])
-    least = known.group_by("container_id").agg(pl.col("limit_bytes").min())
-    limit = (
-        columns.ids.to_frame("container_id")
-        .join(least, on="container_id", how="left", maintain_order="left")["limit_bytes"]
-        .cast(pl.Float64)
-        .fill_null(np.inf)
-        .to_numpy()
-    )
-    bad = columns.none()
-    order = next(order for order in ORDERS if order.high == "limit")
-    for name, mine in columns.chosen(*FULLNESS):
-        bad |= mine & (columns.highest(name) > limit * (1 + order.share) + order.slack_bytes)
-    return bad
-
-
-def _stale(columns: _Columns) -> Flags:
-    exports = columns.none()
-    stands = ~columns.none()
-    for name in ALLOCATOR:
-        if name in columns.signals:
-            exports |= columns.there[name]
-            # All stand still together: one that moves clears the others.
-            stands &= columns.gaps[name] | ~columns.there[name] | (columns.unchanged(name) >= STALE_SAMPLES - 1)
-    return exports & stands
-
-
-def _incrementing(columns: _Columns) -> Flags:
-    def only_rises(name: str) -> Flags:
-        looked = columns.looks(name)
-        before, after = looked[:, :, :-1], looked[:, :, 1:]
-        falls = (after < before) & (after >= before / 2)
-        return np.asarray(~falls.any(axis=(1, 2)))
-
-    return columns.suspect(ALLOCATOR, only_rises)
-
-
-def _repeated(columns: _Columns) -> Flags:
-    # The first value of a container counts as a change.
-    often = (1 - CHANGES) * columns.length - 1
-    return columns.suspect(FOOTPRINTS, lambda name: columns.unchanged(name) > often)
-
-
-def _decimal(columns: _Columns) -> Flags:
-    def is_whole(name: str) -> Flags:
-        looked = columns.looks(name)
-        whole: Flags = ((looked > 0) & (looked % DECIMAL == 0)).all(axis=(1, 2))
-        return whole
-
-    return columns.suspect(FOOTPRINTS, is_whole)
-
-
-def _counters(columns: _Columns) -> Flags:
-    def falls(name: str) -> Flags:
-        signal = columns.signals[name]
-        fell = np.concatenate([[False], signal[1:] < signal[:-1]])
-        fell[columns.first] = False
-        return columns.any(np.flatnonzero(fell))
-
-    return columns.suspect(COUNTERS, falls)
-
-
 __all__ = ["FINDINGS", "validate"]
 
 
@@ -780,11 +577,6 @@ def validate(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) 
 
 
 def _check(recording: Recording) -> pl.DataFrame:
-    suspects = prefilter(recording)
-    if not len(suspects):
-        return empty(FINDINGS)
-    if len(suspects) < recording.containers.height:
-        recording = recording.filter(pl.col("container_id").is_in(suspects.implode()))
     samples = with_references(recording)
     found = [
         *check(samples, recording),

@@ -207,31 +207,31 @@ def rank_of_verdict(about: Row) -> int:
     return (Verdict.LEAK, Verdict.INCONCLUSIVE, Verdict.NOT_LEAK).index(about["verdict"])
 
 
+def _figure(
+    head: str,
+    kind: str,
+    key: str,
+    cell: Callable[[Assessment, Row], object],
+    hot: Callable[[Row], bool | None] | None = None,
+) -> Column:
+    """Make a column of figures that is sorted by one of the row."""
+    return Column(head, kind, cell, itemgetter(key), number=True, hot=hot)
+
+
+def _chance(key: str) -> Callable[[Assessment, Row], str]:
+    return lambda _, about: text.chance(about[key])
+
+
 SPARK: Final = Column("History, to limit", "spark", lambda *_: "")
-VERDICT: Final = Column(
-    "Verdict",
-    "verdict",
-    lambda _, about: marked(text.VERDICTS[about["verdict"]]),
-    rank_of_verdict,
+VERDICT: Final = Column("Verdict", "verdict", lambda _, about: marked(text.VERDICTS[about["verdict"]]), rank_of_verdict)
+GROWTH: Final = _figure("Growth, Mi/day", "growth", "growth_bytes_per_day", _growth)
+TIME: Final = _figure(
+    "Time to limit", "time", "hours_to_limit", lambda _, about: text.time_to_limit(about), itemgetter("reaches_soon")
 )
-GROWTH: Final = Column("Growth, Mi/day", "growth", _growth, itemgetter("growth_bytes_per_day"), number=True)
-TIME: Final = Column(
-    "Time to limit",
-    "time",
-    lambda _, about: text.time_to_limit(about),
-    itemgetter("hours_to_limit"),
-    number=True,
-    hot=lambda about: about["reaches_soon"],
+KILL: Final = _figure(
+    "OOM kill 7\u00a0d", "kill", "oom_probability_7d", _chance("oom_probability_7d"), itemgetter("above_target")
 )
-KILL: Final = Column(
-    "OOM kill 7\u00a0d",
-    "kill",
-    lambda _, about: text.chance(about["oom_probability_7d"]),
-    itemgetter("oom_probability_7d"),
-    number=True,
-    hot=lambda about: about["above_target"],
-)
-PEAK: Final = Column("Peak / limit, Mi", "peak", _peak, itemgetter("peak_bytes"), number=True)
+PEAK: Final = _figure("Peak / limit, Mi", "peak", "peak_bytes", _peak)
 LEVEL: Final = Column(
     "Evidence",
     "level",
@@ -239,10 +239,10 @@ LEVEL: Final = Column(
     itemgetter("evidence_level"),
 )
 NEXT: Final = Column("Next step", "next", lambda _, about: _short(text.printable(about["next_text"])))
-LIMIT: Final = Column("Limit, Mi", "change", _change("limit"), itemgetter("advised_limit_bytes"), number=True)
-REQUEST: Final = Column("Request, Mi", "change", _change("request"), itemgetter("advised_request_bytes"), number=True)
+LIMIT: Final = _figure("Limit, Mi", "change", "advised_limit_bytes", _change("limit"))
+REQUEST: Final = _figure("Request, Mi", "change", "advised_request_bytes", _change("request"))
 RISK: Final = replace(KILL, kind="risk", cell=_risk)
-COST: Final = Column("Cost a month", "cost", _cost, itemgetter("reserved_change_bytes"), number=True)
+COST: Final = _figure("Cost a month", "cost", "reserved_change_bytes", _cost)
 WHY: Final = Column("Why", "next", _why)
 SPARE: Final = Column(
     "Spare",
@@ -251,26 +251,15 @@ SPARE: Final = Column(
     spare,
     number=True,
 )
-PODS: Final = Column("Pods", "pods", lambda _, about: f"{about['pods'] or 0:,}", itemgetter("pods"), number=True)
-KILLS: Final = Column("Kills", "pods", lambda _, about: f"{about['kills_7d']:,}", itemgetter("kills_7d"), number=True)
-STARTUP: Final = Column(
-    "Starting needs, Mi", "time", _mi("startup_peak_bytes"), itemgetter("startup_peak_bytes"), number=True
-)
-SETTLED: Final = Column("Running needs, Mi", "time", _mi("settled_bytes"), itemgetter("settled_bytes"), number=True)
+PODS: Final = _figure("Pods", "pods", "pods", lambda _, about: f"{about['pods'] or 0:,}")
+STARTUP: Final = _figure("Starting needs, Mi", "time", "startup_peak_bytes", _mi("startup_peak_bytes"))
+SETTLED: Final = _figure("Running needs, Mi", "time", "settled_bytes", _mi("settled_bytes"))
 PATTERN: Final = Column(
     "Pattern", "verdict", lambda _, about: (about["pattern"] or text.UNKNOWN).replace("_", " "), itemgetter("pattern")
 )
-GIVEN_BACK: Final = Column(
-    "Limit if given back, Mi", "change", _given_back, itemgetter("purged_limit_bytes"), number=True
-)
+GIVEN_BACK: Final = _figure("Limit if given back, Mi", "change", "purged_limit_bytes", _given_back)
 SETTING: Final = Column("Setting to try", "next", _setting)
-CHANCE: Final = Column(
-    "Chance of a leak",
-    "time",
-    lambda _, about: text.chance(about["leak_probability"]),
-    itemgetter("leak_probability"),
-    number=True,
-)
+CHANCE: Final = _figure("Chance of a leak", "time", "leak_probability", _chance("leak_probability"))
 
 
 def advised(found: Assessment, about: Row, bought: Sequence[Row]) -> Markup | None:
