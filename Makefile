@@ -52,7 +52,9 @@ mutants: $(STAMP) ## Change the package in 200 places, one at a time, and tell w
 corpus: $(STAMP) ## Record the corpus anew (root, Linux, rustc; about an hour; goes on where it stopped) into out/corpus
 	@mkdir -p out/corpus/raw out/corpus/new
 	@$(BIN)/python data/lab/plan.py > out/corpus/plan.jsonl
+	@$(BIN)/python data/lab/plan.py --hard > out/corpus/hard_plan.jsonl
 	@$(BIN)/python data/lab/record.py out/corpus/plan.jsonl --out out/corpus/raw --jobs 80
+	@$(BIN)/python data/lab/record.py out/corpus/hard_plan.jsonl --out out/corpus/raw --jobs 80
 	@cp data/corpus/overrides.csv out/corpus/new/
 	@$(BIN)/python data/lab/corpus.py out/corpus/raw out/corpus/new
 

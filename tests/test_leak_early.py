@@ -78,6 +78,46 @@ def test_a_loss_that_noise_hides_is_no_leak_yet() -> None:
     assert (leaks["steady"], leaks["calm"]) == (None, False)
 
 
+def course(kills: list[float], watched: float = 150.0) -> leak_early.Course:
+    """Two bytes a second for a hundred seconds, then three; a lost byte takes 1.1."""
+    seconds = np.arange(151)
+    lost = 2.0 * seconds + np.maximum(seconds - 100, 0)
+    return leak_early.Course(seconds, lost, 1.1, kills, 100.0, watched)
+
+
+@pytest.mark.parametrize(("share", "a_second"), [(0.4, 2.2), (1.0, 3.3), (0.8, 2.2 * 0.5 + 3.3 * 0.5), (1.4, None)])
+def test_what_comes_is_measured_for_half_of_what_was_seen(share: float, a_second: float | None) -> None:
+    """From the cut on, into the future; where a tenth of it is all there is, nothing is said."""
+    rate = course([]).rate(share)
+    assert rate == (None if a_second is None else pytest.approx(86_400 * a_second))
+
+
+@pytest.mark.parametrize(
+    ("kills", "low", "high", "time_held"),
+    [
+        ([120.0], 10, 30, True),
+        ([40.0, 131.5], 10, 30, False),
+        ([120.0], 21.5, 30, False),
+        ([120.0], 20.5, 30, True),
+        ([120.0], 10, None, True),
+        ([], 10, 30, False),
+        ([], 10, 60, None),
+        ([], None, None, None),
+    ],
+)
+def test_the_next_kill_is_held_against_the_interval(
+    kills: list[float], low: float | None, high: float | None, time_held: bool | None
+) -> None:
+    """The next after the cut, to the second; without one the interval must reach beyond what was watched."""
+    hours = [None if end is None else end / 3600 for end in (low, high)]
+    said = pl.DataFrame(
+        {"namespace": ["elm"], "workload": ["a"], "growth": [[86_400 * 3.0, 86_400 * 4.0]], "hours": [hours]},
+        schema_overrides={"hours": pl.List(pl.Float64)},
+    )
+    found = leak_early.held(said, {("elm", "a"): course(kills)}, 1.0)
+    assert found.select("growth_held", "time_held").row(0) == (True, time_held)
+
+
 @pytest.mark.parametrize(
     ("verdicts", "leaks", "flips"),
     [

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 #: Growth beyond this part of the level is no rest.
 REST = 0.03
 _UNREST = "memory still grows at the window's end"
-_FUTURE = ("working_set_bytes", "anon_bytes", "rss_bytes", "dead_bytes")
 
 
 def floor(frame: pl.DataFrame, begin: float, end: float, at: float = 0.1) -> float:
@@ -166,19 +165,6 @@ def label_run(shown: Recorded, whole: Recorded, item: int) -> dict[str, Any]:
     }
 
 
-def future(whole: Recorded) -> pl.DataFrame:
-    """List what a run did after its window."""
-    first = whole.containers[0]
-    return whole.frame.filter(pl.col("second") >= whole.plan["window_seconds"]).select(
-        pl.lit(whole.plan["run"]).alias("run"),
-        pl.lit(first["namespace"]).alias("namespace"),
-        pl.lit(first["workload"]).alias("workload"),
-        pl.col("second").cast(pl.Int32),
-        pl.col("life").cast(pl.Int32),
-        *_FUTURE,
-    )
-
-
 def counts(rows: list[dict[str, Any]]) -> str:
     """Write the runs per program as a Markdown table."""
     lines = ["| program | part | runs | leaks | decidable | relabelled | kills |", "|---|---|---|---|---|---|---|"]
@@ -208,9 +194,7 @@ def main() -> None:
         rows = [label_run(*triple) for triple in triples]
         runs = [shown for shown, _, _ in triples]
         corpus.store(part, runs, rows, target, "data/field of rmtoolkit", folder.parent)
-        pl.concat([future(whole) for _, whole, _ in triples]).write_parquet(
-            target / f"{part}_future.parquet", compression="zstd", compression_level=19
-        )
+        corpus.store_futures(part, [whole for _, whole, _ in triples], target)
         everything += rows
     corpus.tell(target / "README.md", counts(everything), "<!-- counts: made by data/field/pack.py -->")
 

@@ -19,11 +19,15 @@ import sheet
 from judge import Label, judge
 from measure import measure
 from shapes import SHAPES
+from shapes_hard import HARD
 
 from rmtoolkit.recording import normalise
 from rmtoolkit.schema import Report
 
 PARTS = ("dev", "sealed")
+#: Beside them, with what each run went on to do: the shapes that have fooled verdicts. And how its runs' names begin.
+HARD_PARTS = {"hard": "h", "hard_sealed": "k"}
+_FUTURE = ("working_set_bytes", "anon_bytes", "rss_bytes")
 _TRUTH = ("live_bytes", "dead_bytes", "outside_bytes", "outside_dead_bytes")
 
 
@@ -139,6 +143,27 @@ def store(
     print(f"{part}: {len(rows)} runs, {sum(row['relabelled'] for row in rows)} relabelled")
 
 
+def future(whole: recorded.Recorded) -> pl.DataFrame:
+    """List what a run did after its window."""
+    first = whole.containers[0]
+    return whole.frame.filter(pl.col("second") >= whole.plan["window_seconds"]).select(
+        pl.lit(whole.plan["run"]).alias("run"),
+        pl.lit(first["namespace"]).alias("namespace"),
+        pl.lit(first["workload"]).alias("workload"),
+        pl.col("second").cast(pl.Int32),
+        pl.col("life").cast(pl.Int32),
+        *_FUTURE,
+        (pl.col("dead_bytes") + pl.col("outside_dead_bytes")).alias("dead_bytes"),
+    )
+
+
+def store_futures(part: str, wholes: list[recorded.Recorded], target: Path) -> None:
+    """Write what the runs of a part went on to do."""
+    pl.concat([future(whole) for whole in wholes]).write_parquet(
+        target / f"{part}_future.parquet", compression="zstd", compression_level=19
+    )
+
+
 def tell(readme: Path, table: str, begin: str, end: str = "<!-- end of the counts -->") -> None:
     """Put a table between its marks in a README."""
     before, _, rest = readme.read_text().partition(begin)
@@ -149,9 +174,11 @@ def counts(rows: list[dict[str, Any]]) -> str:
     """Write the runs per shape as a Markdown table."""
     head = "| shape | dev | sealed | leaks | decidable | relabelled |\n|---|---|---|---|---|---|"
     lines = []
-    for shape in [*SHAPES, "all"]:
+    parts_of = PARTS if rows[0]["part"] in PARTS else tuple(HARD_PARTS)
+    names = SHAPES if parts_of == PARTS else [name for shape in HARD for name in (shape, f"{shape}_like")]
+    for shape in [*names, "all"]:
         mine = [row for row in rows if shape in (row["shape"], "all")]
-        parts = [sum(row["part"] == part for row in mine) for part in PARTS]
+        parts = [sum(row["part"] == part for row in mine) for part in parts_of]
         marks = [sum(row[name] for row in mine) for name in ("leak", "decidable", "relabelled")]
         lines.append(f"| {shape} | " + " | ".join(map(str, parts + marks)) + " |")
     return "\n".join([head, *lines])
@@ -170,15 +197,23 @@ def main() -> None:
     """Make everything for both parts."""
     folder, target = Path(sys.argv[1]), Path(sys.argv[2])
     overrides = _overrides(target / "overrides.csv")
-    everything: list[dict[str, Any]] = []
-    for part in PARTS:
-        finished = sorted(path.stem for path in folder.glob(f"{part[0]}*.parquet"))
+    everything: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+    for part, letter in ({part: part[0] for part in PARTS} | HARD_PARTS).items():
+        finished = sorted(path.stem for path in folder.glob(f"{letter}*.parquet"))
+        if not finished:
+            continue
         made = [label_run(folder, run, overrides) for run in finished]
         made.sort(key=lambda pair: (pair[1]["shape"], pair[1]["run"]))
         runs, rows = [run for run, _ in made], [row for _, row in made]
         store(part, runs, rows, target, "the lab of rmtoolkit", folder.parent)
-        everything += rows
-    tell(target / "README.md", counts(everything), "<!-- counts: made by data/lab/corpus.py -->")
+        if part in HARD_PARTS:
+            wholes = [recorded.read(folder, run.plan["run"], shown_seconds=1 << 20) for run in runs]
+            store_futures(part, wholes, target)
+        everything[part in HARD_PARTS] += rows
+    for hard, rows in everything.items():
+        if rows:
+            name = "hard counts" if hard else "counts"
+            tell(target / "README.md", counts(rows), f"<!-- {name}: made by data/lab/corpus.py -->")
 
 
 if __name__ == "__main__":

@@ -201,6 +201,8 @@ _CHECKS: dict[str, Callable[[Label, Facts], None]] = {
     "startup_too_big": _startup_too_big,
     "burst_too_big": _burst_too_big,
 }
+#: A look-alike whose bytes in use have not changed since this part of the window is no longer filling.
+SETTLED_BY = 0.7
 #: Built to be killed although nothing leaks.
 _KILLED = ("startup_too_big", "burst_too_big")
 
@@ -225,6 +227,8 @@ def _judge_steady(label: Label, intended: dict[str, Any], facts: Facts, *, has_g
         return
     if shape in _CHECKS:
         _CHECKS[shape](label, facts)
+    elif shape.endswith("_like") and label.decidable and facts.settled_at > SETTLED_BY:
+        _bounded(label, facts)
     _widen(label, facts, has_gauges=has_gauges)
     if facts.kills and shape not in _KILLED:
         label.change("killed by its limit without a leak", needs="restarts")

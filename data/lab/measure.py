@@ -143,7 +143,8 @@ def measure(shown: Recorded, whole: Recorded) -> Facts:
     grown = (
         current.drop_nulls("dead")
         .group_by("container", "life", maintain_order=True)
-        .agg(lost=pl.col("dead").last() - pl.col("dead").first())
+        # A child of the service that ends takes along what it had lost.
+        .agg(lost=pl.col("dead").diff().clip(lower_bound=0).sum())
         .group_by("container", maintain_order=True)
         .agg(pl.col("lost").sum())
         .sort("lost", "container")

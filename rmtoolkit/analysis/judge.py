@@ -666,7 +666,7 @@ def look_ahead(
     hours = max(room, 0.0) / growth.per_day * 24
     if hours > th.HORIZON_WINDOWS * max(opinion.life.hours, 1e-6) and hours > th.HORIZON_WEEKS * _WEEK_HOURS:
         return TimeToLimit(Outlook.BOUNDED)
-    doubt = math.hypot(growth.error_per_day, th.SLOPE_DOUBT * growth.per_day)
+    doubt = growth.error_per_day
     fast, slow = growth.per_day + th.QUANTILE * doubt, growth.per_day - th.QUANTILE * doubt
     wobble = th.QUANTILE * growth.spread_bytes
     low = max(room - wobble, 0.0) / fast * 24
@@ -740,6 +740,6 @@ def _line(course: Course) -> tuple[float, ...] | None:
         ahead = min(max(1.15 * (outlook.high or outlook.hours), ahead), 1.0 * window)
     goes_on = course.growing > th.LIKELY
     rate = growth.per_day if goes_on else 0.0
-    doubt = math.hypot(growth.error_per_day, th.SLOPE_DOUBT * growth.per_day) if goes_on else 0.0
+    doubt = growth.error_per_day if goes_on else 0.0
     start = opinion.life.end.timestamp() * 1000
     return course.container_id, start, ahead, whole.end_level, rate, doubt, whole.noise

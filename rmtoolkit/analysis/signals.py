@@ -778,7 +778,8 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         bounded_family=pl.Series(_names(fit.families, ~growing_part, family, place), dtype=pl.String),
         periodic=pl.Series(periodic),
         growth_per_day=spread(fit.growth * per_day[place]),
-        growth_error_per_day=spread(fit.growth_error * per_day[place]),
+        # What comes differs from what was fitted by more than the fit's own error.
+        growth_error_per_day=spread(np.hypot(fit.growth_error, th.SLOPE_DOUBT * fit.growth) * per_day[place]),
         floor_per_day=spread(fit.floor * per_day[place]),
         last_third=spread(lasting.last_third),
         tail=spread(lasting.tail),

@@ -610,7 +610,7 @@ def _of_growth(need: Need, limit: float) -> Risk:
         because = "it uses more than that already"
         return Risk(1.0, 1.0, 1.0, 1.0, 1.0, certified=True, basis="forecast", because=because)
     lasts = Exposure(ahead.age_hours or 0.0, ahead.longest_hours, ahead.endings or 0)
-    doubt = math.hypot(ahead.error_bytes or 0.0, th.SLOPE_DOUBT * ahead.per_day_bytes)
+    doubt = ahead.error_bytes or 0.0
     fresh = ahead.level_bytes if ahead.fresh_bytes is None else ahead.fresh_bytes
 
     def at(per_day: float, doubt: float, goes_on: float) -> tuple[float, float, float]:

@@ -19,6 +19,7 @@ _GIVEN: Final = {
     "full": "everything recorded",
     "no-allocator": "everything but the allocator's numbers",
     "working-set": "working set, limits and restarts only",
+    "kubectl-top": "working set in whole Mi, every first to fourth sample, and nothing else",
 }
 
 

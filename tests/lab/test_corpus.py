@@ -9,8 +9,13 @@ import pytest
 import rmtoolkit as rm
 
 CORPUS = Path(__file__).parents[2] / "data" / "corpus"
-PARTS = ("dev", "sealed")
-PLAN = {run["run"]: run for run in map(json.loads, (CORPUS / "plan.jsonl").read_text().splitlines())}
+OWN, HARD = ("dev", "sealed"), ("hard", "hard_sealed")
+PARTS = (*OWN, *HARD)
+OWN_PLAN, HARD_PLAN = (
+    {run["run"]: run for run in map(json.loads, (CORPUS / name).read_text().splitlines())}
+    for name in ("plan.jsonl", "hard_plan.jsonl")
+)
+PLAN = OWN_PLAN | HARD_PLAN
 
 
 def labels(part: str) -> pl.DataFrame:
@@ -66,28 +71,42 @@ def test_truth_joins_to_the_labels(part: str) -> None:
 
 def test_sealed_is_large_and_has_shapes_of_its_own() -> None:
     """The sealed part has at least 160 runs, and shapes that nobody could tune for."""
-    dev, sealed = (labels(part) for part in PARTS)
+    dev, sealed = (labels(part) for part in OWN)
     assert sealed.height >= 160
     assert dev.height + sealed.height >= 320
     assert len(set(sealed["shape"]) - set(dev["shape"])) >= 5
     assert not set(dev["seed"]) & set(sealed["seed"])
 
 
-def test_readme_counts_the_runs() -> None:
+def test_hard_runs_come_in_pairs_and_were_watched_on() -> None:
+    """Each shape that has fooled verdicts is there as a leak and as its look-alike, with half a window more."""
+    for part in HARD:
+        table = labels(part)
+        leaks = set(table.filter(~pl.col("shape").str.ends_with("_like"))["shape"])
+        assert set(table["shape"]) == leaks | {f"{shape}_like" for shape in leaks}
+        short = pl.col("watched_seconds") < 0.5 * pl.col("window_seconds")
+        assert table.filter(short, "decidable").is_empty()
+        future = pl.read_parquet(CORPUS / f"{part}_future.parquet")
+        assert set(future["run"]) == set(table["run"])
+
+
+@pytest.mark.parametrize("parts", [OWN, HARD], ids=["own", "hard"])
+def test_readme_counts_the_runs(parts: tuple[str, ...]) -> None:
     """The table in the README is the one that the labels give."""
     import corpus
 
-    rows = [row for part in PARTS for row in labels(part).iter_rows(named=True)]
+    rows = [row for part in parts for row in labels(part).iter_rows(named=True)]
     assert corpus.counts(rows) in (CORPUS / "README.md").read_text()
 
 
 def test_plan_can_be_drawn_again() -> None:
-    """The committed plan is what plan.py draws."""
+    """The committed plans are what plan.py draws."""
     import plan
     import record
 
-    drawn = [{name: getattr(run, name) for name in record.Run.__slots__} for run in plan.plan()]
-    assert [json.loads(json.dumps(run)) for run in drawn] == list(PLAN.values())
+    for draw, known in ((plan.plan, OWN_PLAN), (plan.plan_hard, HARD_PLAN)):
+        drawn = [{name: getattr(run, name) for name in record.Run.__slots__} for run in draw()]
+        assert [json.loads(json.dumps(run)) for run in drawn] == list(known.values())
 
 
 def test_corpus_is_small() -> None:
