@@ -206,19 +206,16 @@ def settings_changes(parts: Sequence[Recording], whole: Recording) -> pl.DataFra
     for number, part in enumerate(parts):
         span = part.samples.group_by("container_id").agg(first=pl.col("time").min(), last=pl.col("time").max())
         told = part.containers.join(span, on="container_id", how="inner")
-        said = part.events.filter(pl.col("kind").is_in(["limit", "request"])).select("container_id", "kind").unique()
         for kind in ("limit", "request"):
             # An event in the part says more than the difference between two.
-            silent = told.join(said.filter(pl.col("kind") == kind), on="container_id", how="anti")
-            both = pl.concat([told.with_columns(silent=False).join(silent, on="container_id", how="anti"),
-                              silent.with_columns(silent=True)])  # fmt: skip
+            said = part.events.filter(kind=kind)["container_id"].implode()
             known = pl.col("limit_known") if kind == "limit" else pl.col("request_bytes").is_not_null()
             seen.append(
-                both.filter(known).select(
+                told.filter(known).select(
                     *IDENTITY,
                     "first",
                     "last",
-                    "silent",
+                    silent=~pl.col("container_id").is_in(said),
                     kind=pl.lit(kind),
                     part=pl.lit(number),
                     value_bytes=pl.col(f"{kind}_bytes"),

@@ -244,8 +244,8 @@ class Lake(Parted):
             There is no lake, or it is of a later version.
         """
         days: dict[dt.date, list[Path]] = {}
-        for file in self.files():
-            days.setdefault((_lake_files.place_of(file) or (0, dt.date.min))[1], []).append(file)
+        for file, (_, date) in self._placed().items():
+            days.setdefault(date, []).append(file)
         found = []
         for last in (False, True):
             ends = (_lake_files.extent(days[date]) for date in sorted(days, reverse=last))
@@ -254,36 +254,11 @@ class Lake(Parted):
         return None if first is None or newest is None else (first, newest)
 
     def pulled(self, source: str) -> list[tuple[dt.datetime, dt.datetime]]:
-        """Tell which stretches of time of a source are in the lake.
-
-        Parameters
-        ----------
-        source
-            Whatever tells one pull from another.
-
-        Returns
-        -------
-        list of (datetime.datetime, datetime.datetime)
-            First and last instant of each, sorted and apart; empty without a lake.
-        """
-        spans = _lake_files.read(self.path).get(source, [])
-        return [(start, end) for start, end in spans]
+        """Tell which stretches of time of a source, whatever tells one pull from another, are in the lake."""
+        return _lake_files.read(self.path).get(source, [])
 
     def note_pulled(self, source: str, start: dt.datetime, end: dt.datetime) -> None:
-        """Note that everything of a source in a stretch of time has been appended.
-
-        Parameters
-        ----------
-        source
-            As for `pulled`.
-        start, end
-            First and last instant.
-
-        Raises
-        ------
-        RmtoolkitError
-            The folder holds something else, or cannot be written to.
-        """
+        """Note that everything of a source from one instant to another has been appended."""
         with self._locked():
             _lake_files.add(self.path, source, (start, end))
 
@@ -337,8 +312,7 @@ class Lake(Parted):
             There is no lake, or it is of a later version.
         """
         rows = []
-        for file in self.files():
-            bucket, date = _lake_files.place_of(file) or (0, dt.date.min)
+        for file, (bucket, date) in self._placed().items():
             row: dict[str, Any] = {"bucket": bucket, "date": date, "path": str(file), "bytes": file.stat().st_size}
             with suppress(ReadError, OSError):
                 containers, stored, _, _ = recording.open_parts(file)
@@ -361,12 +335,11 @@ class Lake(Parted):
         ReadError
             There is no lake, it is of a later version, or it is empty.
         """
-        files = self.files()
-        if not files:
+        placed = self._placed()
+        if not placed:
             raise self.nothing()
         frames = []
-        for file in files:
-            bucket, date = _lake_files.place_of(file) or (0, dt.date.min)
+        for file, (bucket, date) in placed.items():
             there = pl.read_parquet_schema(for_polars(file))
             columns = [pl.col(name) if name in there else pl.lit(None, SAMPLES[name]).alias(name) for name in SIGNALS]
             place = (pl.lit(bucket).alias("bucket"), pl.lit(date).alias("date"))
@@ -374,46 +347,21 @@ class Lake(Parted):
         return pl.concat(frames)
 
     def files(self) -> list[Path]:
-        """List the paths of the files, sorted by bucket and day.
+        """List the paths of the files, sorted by bucket and day; after `window` those of its days."""
+        return list(self._placed())
 
-        Returns
-        -------
-        list of pathlib.Path
-            Empty when nothing was appended yet; after `window` those of its days.
-
-        Raises
-        ------
-        ReadError
-            There is no lake, or it is of a later version.
-        """
+    def _placed(self) -> dict[Path, tuple[int, dt.date]]:
         _check(self.path)
-        found = {file: place for file in self.path.glob("bucket=*/*.parquet") if (place := _lake_files.place_of(file))}
-        inside = [file for file, (_, date) in found.items() if self.view.covers(date)]
-        return sorted(inside, key=lambda file: found[file])
+        found = ((file, _lake_files.place_of(file)) for file in self.path.glob("bucket=*/*.parquet"))
+        inside = [(file, place) for file, place in found if place is not None and self.view.covers(place[1])]
+        return dict(sorted(inside, key=lambda one: one[1]))
 
     def tells_restarts(self) -> bool:
-        """Tell whether any source of what is in the lake reports restarts.
-
-        Returns
-        -------
-        bool
-            As `Recording.tells_restarts`; only the ends of files are read.
-        """
+        """Tell whether any source of what is in the lake reports restarts; only the ends of files are read."""
         return any(_lake_files.tells_restarts(file) for file in self.files())
 
     def containers(self) -> pl.DataFrame:
-        """List who is in the lake; no samples are read.
-
-        Returns
-        -------
-        polars.DataFrame
-            A row per container, in the schema `CONTAINERS`; without cadences.
-
-        Raises
-        ------
-        ReadError
-            There is no lake, or it is of a later version.
-        """
+        """List who is in the lake, in the schema `CONTAINERS` without cadences; no samples are read."""
         heads, _ = _opened(self.files())
         # Where two days differ the later one is right: ids rise with the days.
         known = [containers for _, containers in sorted(heads, key=lambda head: head[0].name)]
@@ -421,13 +369,7 @@ class Lake(Parted):
         return key_containers(numbered, None)[0].with_columns(cadence_seconds=pl.lit(None, dtype=pl.Float64))
 
     def nothing(self) -> RmtoolkitError:
-        """Make the error for a lake in which nothing is found.
-
-        Returns
-        -------
-        RmtoolkitError
-            Ready to raise.
-        """
+        """Make the error for a lake in which nothing is found."""
         try:
             self.view.check(self.containers())
         except RmtoolkitError as error:
@@ -435,25 +377,7 @@ class Lake(Parted):
         return ReadError.at(self.path, found="a lake without any file of that time", expected="something in it")
 
     def map_parts(self, work: Work, client: Client | None) -> tuple[Frames, Recording]:
-        """Do the same work on every part, and put the answers together.
-
-        Parameters
-        ----------
-        work
-            Makes frames of a recording.
-        client
-            Of Dask distributed, or None.
-
-        Returns
-        -------
-        dict of polars.DataFrame, Recording
-            The frames of all parts, and who and what was in them, without samples.
-
-        Raises
-        ------
-        ReadError
-            Nothing could be read.
-        """
+        """Do the same work on every part, and put the answers together: frames, and who was in them without samples."""
         groups = list(_groups(self.files()))
         done = list(each(partial(_of_group, work, self.view), groups, client, total=len(groups)))
         found = [part for made, _ in done for part in made]
