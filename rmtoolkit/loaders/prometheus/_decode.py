@@ -607,6 +607,8 @@ _HEAD_BYTES: Final = 1 << 10
 HISTOGRAMS: Final = "native histogram series (they hold no memory gauge)"
 NO_SAMPLES: Final = "series without samples"
 NO_TIMES: Final = "samples with an impossible time"
+#: What is left out of an answer that is not whole, or not as a server writes it.
+DAMAGE: Final = (TRUNCATED, NOT_UTF8, ODD_LABELS, NO_SERIES, NO_SERIES_FORM, NO_PAIR, NO_NUMBERS, NO_TIMES)
 
 
 @dataclass(frozen=True, slots=True)

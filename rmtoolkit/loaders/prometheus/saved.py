@@ -16,20 +16,7 @@ from rmtoolkit._workloads import Image, releases, version_of
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
 from rmtoolkit.loaders._files import check_samples, counted, find_files, read_bytes, shown
 from rmtoolkit.loaders.prometheus import _merge, is_remote_read
-from rmtoolkit.loaders.prometheus._decode import (
-    EXPECTED,
-    NO_NUMBERS,
-    NO_PAIR,
-    NO_SERIES,
-    NO_SERIES_FORM,
-    NO_TIMES,
-    NOT_UTF8,
-    ODD_LABELS,
-    TRUNCATED,
-    Decoded,
-    Decoder,
-    tidy,
-)
+from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, tidy
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
 from rmtoolkit.loaders.prometheus._metrics import (
     FACTS,
@@ -286,7 +273,6 @@ _HEAD_BYTES: Final = 1 << 10
 _GIVE: Final = "Give a file, a folder, a glob such as 'week/*.json', or a list of them."
 _PASSED_OVER: Final = "files of the folder that are neither JSON by their name nor a remote read"
 _UNREAD: Final = "files that could not be read"
-_DAMAGE: Final = (_UNREAD, TRUNCATED, NOT_UTF8, ODD_LABELS, NO_SERIES, NO_SERIES_FORM, NO_PAIR, NO_NUMBERS, NO_TIMES)
 _SHOWN: Final = 4
 
 
@@ -442,7 +428,7 @@ def _warn_of(report: Report) -> None:
     """Warn once of what was damaged, refused or incomplete."""
     # What was no JSON is said with its file, in `partial`.
     damage = [
-        *(counted(count, reason) for reason, count in report.left_out.items() if reason in _DAMAGE),
+        *(counted(count, reason) for reason, count in report.left_out.items() if reason in (_UNREAD, *DAMAGE)),
         *report.partial,
     ]
     if damage:

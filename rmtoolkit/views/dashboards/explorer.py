@@ -24,18 +24,9 @@ from rmtoolkit.limits.recommend import qos
 from rmtoolkit.limits.risk import USUAL, requested
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, Past, of_workload
 from rmtoolkit.recording import Recording
-from rmtoolkit.views.dashboards import _base
+from rmtoolkit.views.dashboards import _base, limit_charts
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
-from rmtoolkit.views.dashboards.limit_charts import (
-    Ground,
-    amount,
-    cost_chart,
-    ground,
-    headroom_chart,
-    named,
-    replay_chart,
-    risk_chart,
-)
+from rmtoolkit.views.dashboards.limit_charts import Ground, amount, named
 from rmtoolkit.views.style import EXPLORER
 
 if TYPE_CHECKING:
@@ -217,7 +208,9 @@ def _replay(scene: Scene, chosen: Chosen, ground: Ground | None) -> Markup:
     if not scene.change.nothing:
         note += ", dashed: as recorded"
     title = f"{span} replayed at {text.configured(chosen.limit_bytes)}: {kills}"
-    return el("section", headed("h2", title, note), replay_chart(scene, chosen, ground), class_="rm-replay")
+    return el(
+        "section", headed("h2", title, note), limit_charts.replay_chart(scene, chosen, ground), class_="rm-replay"
+    )
 
 
 def _patch(scene: Scene, chosen: Chosen, kind: str | None) -> Markup:
@@ -506,7 +499,7 @@ class LimitExplorer(Board):
         self._scene = scene(self._past(), need, self._change(), margins, target, prices, whole=whole)
         ours = self._scene.ours_bytes
         self._ours = None if ours is None else choose(self._scene, ours)
-        self._ground = ground(self._scene)
+        self._ground = limit_charts.ground(self._scene)
         with self._wiring.quiet():
             self._follow_traits()
             self._follow_scene()
@@ -568,17 +561,17 @@ class LimitExplorer(Board):
         self._words.value = join(answer(scene, chosen, self.workload, self._ours, currency), assumed)
         pair = el(
             "div",
-            el("section", headed("h2", what, "by limit"), risk_chart(scene, chosen)),
+            el("section", headed("h2", what, "by limit"), limit_charts.risk_chart(scene, chosen)),
             el(
                 "section",
                 headed("h2", "Cost a month with incidents", f"{text.printable(currency)}, by limit"),
-                cost_chart(scene, chosen, currency),
+                limit_charts.cost_chart(scene, chosen, currency),
             ),
             class_="rm-pair",
         )
         beside = el(
             "div",
-            el("section", headed("h2", "Headroom", "of the limit"), headroom_chart(scene, chosen)),
+            el("section", headed("h2", "Headroom", "of the limit"), limit_charts.headroom_chart(scene, chosen)),
             _patch(scene, chosen, self._rows[self.workload]["workload_kind"]),
             class_="rm-pair",
         )
