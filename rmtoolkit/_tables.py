@@ -173,13 +173,9 @@ def _is_ordered(samples: pl.DataFrame) -> bool:
     ids, times = samples["container_id"], samples["time"]
     if ids.null_count() or times.null_count():
         return False
-    containers, every = ids.to_numpy(), times.to_physical().to_numpy()
-    for first in range(0, len(every), _ROWS):
-        container, time = (column[first : first + _ROWS + 1] for column in (containers, every))
-        same = container[1:] == container[:-1]
-        if not ((container[1:] > container[:-1]) | (same & (time[1:] > time[:-1]))).all():
-            return False
-    return True
+    container, time = ids.to_numpy(), times.to_physical().to_numpy()
+    same = container[1:] == container[:-1]
+    return bool(((container[1:] > container[:-1]) | (same & (time[1:] > time[:-1]))).all())
 
 
 def key_containers(containers: pl.DataFrame, workload_pattern: str | None) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -314,9 +314,6 @@ def _unused(table: pl.DataFrame, made: Rows) -> Counter[str]:
     return Counter({reason: int(count) for reason, count in totals.sort("reason").iter_rows()})
 
 
-_PIECE: Final = 1 << 15
-
-
 class Signal(NamedTuple):
     """One signal of many containers, sorted by container and time, each instant once."""
 
@@ -364,20 +361,10 @@ def _column(name: str, values: NDArray[np.float64]) -> pl.Series:
     """Whole numbers where the schema wants them and all are real; else leave it to `normalise`, which counts."""
     if SAMPLES[name] != pl.Int64 or not len(values):
         return pl.Series(values)
-    whole = np.empty(len(values), np.int64)
-    # Piece by piece, so that each is looked at several times while a processor's cache holds it.
-    for first in range(0, len(values), _PIECE):
-        piece, into = values[first : first + _PIECE], whole[first : first + _PIECE]
-        with np.errstate(invalid="ignore"):  # what is no number becomes another one, and is seen to differ
-            into[:] = piece
-        if not np.array_equal(into, piece):
-            if not (piece.min() >= 0 and piece.max() < ABSURD_BYTES):
-                return pl.Series(values)
-            into[:] = np.rint(piece)
-        # As unsigned numbers, negative ones are the largest.
-        elif into.view(np.uint64).max() >= ABSURD_BYTES:
-            return pl.Series(values)
-    return pl.Series(whole)
+    # What is no number is the least and the most of all.
+    if not (values.min() >= 0 and values.max() < ABSURD_BYTES):
+        return pl.Series(values)
+    return pl.Series(np.rint(values).astype(np.int64))
 
 
 _AMOUNTS: Final = [name for name in SIGNALS if name.endswith("_bytes")]
