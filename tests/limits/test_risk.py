@@ -228,7 +228,7 @@ def test_a_limit_below_what_is_used_now_is_certain_to_kill() -> None:
 #: A leak of 24 MiB a day, known to 2: its level is 100 MiB, and nothing doubts that it goes on.
 LEAK = Ahead(
     per_day_bytes=24.0 * MIB,
-    error_bytes=np.sqrt(2**2 - (0.06 * 24) ** 2) * MIB,
+    error_bytes=2.0 * MIB,
     level_bytes=100.0 * MIB,
     noise_bytes=0.0,
     goes_on=1.0,
