@@ -43,14 +43,25 @@ SIGNAL_WORDS: Final = {
 }
 
 
+_SHAPES: Final = {"leak": ("▲", "[!]"), "unsure": ("◆", "[?]"), "ok": ("●", "[ok]")}
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """How one verdict, reading or kind of evidence looks: always a shape and a word, never a colour alone."""
 
-    shape: str
-    plain: str
     word: str
     token: str
+
+    @property
+    def shape(self) -> str:
+        """The shape that goes with its colour."""
+        return _SHAPES[self.token][0]
+
+    @property
+    def plain(self) -> str:
+        """The same in ASCII."""
+        return _SHAPES[self.token][1]
 
     @property
     def badge(self) -> str:
@@ -59,22 +70,22 @@ class Mark:
 
 
 VERDICTS: Final = {
-    "leak": Mark("▲", "[!]", "Leak", "leak"),
-    "inconclusive": Mark("◆", "[?]", "Inconclusive", "unsure"),
-    "not_leak": Mark("●", "[ok]", "Not a leak", "ok"),
+    "leak": Mark("Leak", "leak"),
+    "inconclusive": Mark("Inconclusive", "unsure"),
+    "not_leak": Mark("Not a leak", "ok"),
 }
 
 #: Kinds of evidence, by the value of `says`.
 EVIDENCE: Final = {
-    "for": Mark("▲", "[!]", "for a leak", "leak"),
-    "against": Mark("●", "[ok]", "against", "ok"),
-    "not_measured": Mark("◆", "[?]", "not measured", "unsure"),
+    "for": Mark("for a leak", "leak"),
+    "against": Mark("against", "ok"),
+    "not_measured": Mark("not measured", "unsure"),
 }
 
 READINGS: Final = {
-    "fine": Mark("●", "[ok]", "fine", "ok"),
-    "concern": Mark("▲", "[!]", "concern", "leak"),
-    "unknown": Mark("◆", "[?]", "unknown", "unsure"),
+    "fine": Mark("fine", "ok"),
+    "concern": Mark("concern", "leak"),
+    "unknown": Mark("unknown", "unsure"),
 }
 
 #: The one action in words.

@@ -139,9 +139,9 @@ def action(one: Row, *, copied: bool = False) -> tuple[Markup | None, ...]:
 
 
 @lru_cache(maxsize=64)
-def marked(mark: text.Mark) -> Markup:
+def marked(mark: text.Mark, name: str = "span") -> Markup:
     """Write a mark: its shape and its word."""
-    return el("span", charts.mark(mark.shape), mark.word, class_=f"marked {mark.token}")
+    return el(name, charts.mark(mark.shape), mark.word, class_=f"marked {mark.token}")
 
 
 _SHOWN: Final = 40

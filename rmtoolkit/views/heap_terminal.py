@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 #: How a reading looks.
 MARKS: Final = {
-    "grows": text.Mark("▲", "[!]", "grows", "leak"),
-    "fills": text.Mark("◆", "[?]", "fills", "unsure"),
-    "grew": text.Mark("◆", "[?]", "grew", "unsure"),
-    "held": text.Mark("●", "[ok]", "held", "ok"),
-    "live": text.Mark("◆", "[?]", "live", "unsure"),
+    "grows": text.Mark("grows", "leak"),
+    "fills": text.Mark("fills", "unsure"),
+    "grew": text.Mark("grew", "unsure"),
+    "held": text.Mark("held", "ok"),
+    "live": text.Mark("live", "unsure"),
 }
 #: Amounts whose change is shown.
 SHOWN: Final = ("live_bytes", "peak_bytes", "allocations")

@@ -46,14 +46,8 @@ def steps(settings: pl.DataFrame | None, kind: str, start: int, until: int) -> t
     return tuple(mine.filter(pl.col("end") > pl.col("start")).iter_rows())
 
 
-_WORDS: Final = {
-    "oom_kill": "OOM kill",
-    "node_oom": "node OOM",
-    "evicted": "evicted",
-    "error": "error",
-    "start": "start",
-    "end": "end",
-    "restart": "restart",
+_WORDS: Final = {"oom_kill": "OOM kill", "node_oom": "node OOM"} | {
+    kind: kind for kind in ("evicted", "error", "start", "end")
 }
 
 

@@ -12,7 +12,7 @@ from rmtoolkit._html import Markup, el, folded, headed, join, table, wide
 from rmtoolkit.schema import Action, Ending, Verdict
 from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
-from rmtoolkit.views._tables import SHOWN_NAME
+from rmtoolkit.views._tables import SHOWN_NAME, marked
 from rmtoolkit.views.report import columns
 from rmtoolkit.views.report.columns import Section, amount, bounds, link, links
 
@@ -119,11 +119,11 @@ ALL: Final = Section(
 
 
 _WORDS: Final = {
-    "new": ("▲", "New", "leak"),
-    "worse": ("▲", "Worse", "leak"),
-    "applied": ("●", "Applied", "ok"),
-    "better": ("●", "Better", "ok"),
-    "resolved": ("●", "Resolved", "ok"),
+    "new": text.Mark("New", "leak"),
+    "worse": text.Mark("Worse", "leak"),
+    "applied": text.Mark("Applied", "ok"),
+    "better": text.Mark("Better", "ok"),
+    "resolved": text.Mark("Resolved", "ok"),
 }
 _SHOWN_CHANGES: Final = 60
 _SHOWN_NAMES: Final = 12
@@ -145,9 +145,7 @@ def changed(found: Assessment, awake: Iterable[Row]) -> Markup | None:
     changes = told(found, awake)
     rows = []
     for row, kind, said in changes[:_SHOWN_CHANGES]:
-        shape, word, token = _WORDS[kind]
-        term = el("dt", charts.mark(shape), word, class_=f"marked {token}")
-        rows.append(el("div", term, el("dd", link(row), " ", text.printable(said))))
+        rows.append(el("div", marked(_WORDS[kind], "dt"), el("dd", link(row), " ", text.printable(said))))
     more = text.and_more(len(changes), _SHOWN_CHANGES)
     body: Markup = el("dl", *rows, class_="changes") if rows else el("p", "Nothing changed that is clear.")
     return el(
@@ -264,20 +262,19 @@ def accepted(rows: Iterable[Row], unmatched: Sequence[Acknowledgement]) -> Marku
     known = [row for row in rows if row["accepted_because"] is not None]
     if not known and not unmatched:
         return None
-    states = {None: ("●", "accepted", "ok"), "size": ("▲", "raised: size", "leak"), "day": ("▲", "raised: day", "leak")}
-    cells = []
-    for row in known:
-        shape, word, token = states[row["accepted_passed"]]
-        cells.append(
-            (
-                link(row),
-                el("span", charts.mark(shape), word, class_=f"marked {token}"),
-                text.printable(row["accepted_because"]),
-                bounds(row),
-                text.memory(row["peak_bytes"]),
-                text.VERDICTS[row["verdict"]].word,
-            )
+    states: dict[str | None, text.Mark] = {None: text.Mark("accepted", "ok")}
+    states |= {bound: text.Mark(f"raised: {bound}", "leak") for bound in ("size", "day")}
+    cells = [
+        (
+            link(row),
+            marked(states[row["accepted_passed"]]),
+            text.printable(row["accepted_because"]),
+            bounds(row),
+            text.memory(row["peak_bytes"]),
+            text.VERDICTS[row["verdict"]].word,
         )
+        for row in known
+    ]
     heads = (("Workload", ""), ("State", ""), ("What is known", ""), ("Accepted", ""), ("Peak", "n"), ("Verdict", ""))
     names = ", ".join(f"{text.printable(one.workload)} (line {one.line})" for one in unmatched)
     after = el("p", f"Known, but not in this recording: {names}.", class_="note") if names else None
