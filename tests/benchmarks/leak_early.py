@@ -122,9 +122,9 @@ class Course:
     watched: float
 
     def rate(self, share: float) -> float | None:
-        """Give the bytes a day that it took after a cut; null where too little came."""
+        """Give the bytes a day that it took after a cut, until its limit ended it; null where too little came."""
         begin = share * self.window
-        end = min(begin * (1 + AHEAD), self.seconds[-1])
+        end = min(begin * (1 + AHEAD), self.seconds[-1], *(at for at in self.kills if at > begin))
         if end - begin < LEAST_AHEAD * begin:
             return None
         lost = np.interp([begin, end], self.seconds, self.lost)
