@@ -702,7 +702,8 @@ def _hold_one_rise(pool: Pool) -> Pool:
     rise = max(row.mean_rise, (main.footprint or row).mean_rise) / max(row.settled, 1.0)
     seen = row.samples * min(max(rise / th.WARM_UP_RISE, _climbed(main) / th.CLIMBED), 1.0)
     over = max(pool.growing - (th.ONE_RISE if seen >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY), 0.0)
-    return replace(pool, growing=pool.growing - over, unresolved=pool.unresolved + over, surest=th.ONE_RISE)
+    growing, unresolved = pool.growing - over, pool.unresolved + over
+    return replace(pool, growing=growing, unresolved=unresolved, surest=th.ONE_RISE, rise_samples=seen)
 
 
 def _weigh_endings(pool: Pool, opinions: Sequence[Opinion]) -> None:

@@ -1077,10 +1077,10 @@ def remove(values: Array, meter: Array) -> tuple[Array, Array]:
 
 
 def fit_rows(
-    values: Array, given: dict[str, Array], fitted: NDArray[np.bool_], teeth: NDArray[np.int64]
+    values: Array, given: dict[str, Array], fitted: NDArray[np.bool_], teeth: NDArray[np.int64], work: Array
 ) -> tuple[Array, Fit, Array]:
-    """Fit rows: floors of teeth on fewer bins, and without their cycle where that explains more."""
-    values = values.copy()
+    """Fit rows: floors of teeth on fewer bins, and without their cycle or over the work done where that says more."""
+    over, values = values, values.copy()
     place = np.flatnonzero(fitted)
     fit = compete(values[place], **{name: column[place] for name, column in given.items()})
     periodic = np.zeros(len(values))
@@ -1124,8 +1124,27 @@ def fit_rows(
         replace(rows[wins], Fit(*(getattr(found, name)[wins] for name in names)))
         periodic[rows[wins]] = share[wins]
         values[rows[wins]] = rest[wins]
+    rows = np.flatnonzero(fitted & (work[:, -1] > work[:, 0]) & (teeth < th.TEETH))
+    rows = rows[fit.unresolved[np.searchsorted(place, rows)] > th.LIKELY]
+    if len(rows):
+        over, found = _over_work(over[rows], work[rows], {name: column[rows] for name, column in given.items()})
+        wins = found.cost + np.log(bins) / 2 < fit.cost[np.searchsorted(place, rows)]
+        replace(rows[wins], Fit(*(getattr(found, name)[wins] for name in names)))
+        values[rows[wins]] = over[wins]
     _judge_last_stage(values, fit, place, given, teeth)
     return values, fit, periodic
+
+
+def _over_work(values: Array, work: Array, given: dict[str, Array]) -> tuple[Array, Fit]:
+    """Fit what work leaves behind over the work done: pauses are no rest."""
+    index = np.arange(values.shape[1])
+    share = (work - work[:, :1]) / (work[:, -1:] - work[:, :1])
+    # A hair of time beside it tells the bins of a pause apart.
+    done = ((1 - 1e-6) * share + 1e-6 * index / index[-1]) * index[-1]
+    over = np.array([np.interp(index, line, mine) for line, mine in zip(done, values, strict=True)])
+    found = compete(over, **given)
+    curves = np.array([np.interp(line, index, mine) for line, mine in zip(done, found.fitted, strict=True)])
+    return over, dataclasses.replace(found, fitted=curves)
 
 
 def _judge_last_stage(
