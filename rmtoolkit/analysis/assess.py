@@ -99,7 +99,7 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         _shift(opinion, th.DOUBT)
     unchecked = row.last_third == th.UNCHECKED and row.tail is None and quarter is None
     if row.growth_per_day < row.floor_per_day or unchecked:
-        _shift(opinion, th.BELOW_FLOOR)
+        _shift(opinion, th.BELOW_FLOOR, at_rest)
     # A straight rise that has only paused: a ramp that ended fits, but its rest was not seen.
     paused = row.bounded_family in _ENDS and row.last_third > th.STEADY and row.rest < th.LONG_REST
     if (row.on_stairs and not again) or (paused and row.mean_rise > th.MATERIAL_SHARE * row.settled):

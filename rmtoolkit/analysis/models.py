@@ -1092,14 +1092,15 @@ def fit_rows(
             getattr(fit, name)[where] = getattr(better, name)
 
     bins = values.shape[1]
-    troubled, flattened = _without_start(values[place], fit.fitted, fit.bounded)
+    troubled, flattened = _without_start(values[place], fit.fitted, fit.unresolved)
     if len(troubled):
         rows = place[troubled]
         found = compete(flattened, **{name: column[rows] for name, column in given.items()})
         # A slow-down that began with the start is seen no more: what is left has to rise on as it did.
         half = (bins - bins // th.START_PART) // 2
         late, middle = flattened[:, -1] - flattened[:, -1 - half], flattened[:, -1 - half] - flattened[:, -1 - 2 * half]
-        goes_on = (found.bounded < th.LIKELY) & (late > th.DECELERATION * middle)
+        quiet = (fit.bounded[troubled] > th.LIKELY) | (found.noise < fit.noise[troubled] / th.START_JUMP)
+        goes_on = quiet & (found.bounded < th.LIKELY) & (late > th.DECELERATION * middle)
         replace(rows[goes_on], Fit(*(getattr(found, name)[goes_on] for name in names)))
     for low, high, width in ((th.TEETH, th.MANY_TEETH, 12), (th.MANY_TEETH, bins, 24)):
         rows = np.flatnonzero(fitted & (teeth >= low) & (teeth < high))
@@ -1170,14 +1171,14 @@ def _judge_last_stage(
     fit.unresolved[rows] += moved
 
 
-def _without_start(values: Array, fitted: Array, bounded: Array) -> tuple[NDArray[np.int64], Array]:
-    """Find rows called bounded only because no shape has their start, whose jump hides the rest; level that start."""
+def _without_start(values: Array, fitted: Array, unresolved: Array) -> tuple[NDArray[np.int64], Array]:
+    """Find rows judged by a start that no shape has, and whose jump hides the rest; level that start."""
     early = values.shape[1] // th.START_PART
     left = np.abs(np.diff(values - fitted, axis=1))
     usual = np.quantile(left[:, early:], 0.9, axis=1)
     share = (left[:, :early] ** 2).sum(axis=1) / np.maximum((left**2).sum(axis=1), 1.0)
     jumps = left[:, :early] > th.START_JUMP * usual[:, None]
-    rows = np.flatnonzero((bounded > th.LIKELY) & (share > th.START_SHARE) & jumps.any(axis=1))
+    rows = np.flatnonzero((unresolved < th.LIKELY) & (share > th.START_SHARE) & jumps.any(axis=1))
     level = values[rows].copy()
     # The start ends behind its last jump.
     last = early - np.argmax(jumps[rows, ::-1], axis=1)
