@@ -148,7 +148,7 @@ def _weigh_bend(opinion: Opinion, row: Reading) -> None:
 
 def _doubt_teeth(opinion: Opinion, row: Reading, *, restarts_known: bool) -> None:
     """Without restart data, deep teeth may be kills: a hidden leak, not a sawtooth."""
-    if 0 < row.teeth < th.TEETH and th.TAKES_BACK <= row.repeats <= th.TAKES_MORE:
+    if 0 < row.teeth < th.TEETH and th.TAKES_BACK <= row.repeats <= th.TAKES_MORE and row.rest < th.LONG_REST:
         # Too few teeth to know the floor: neither growth nor its absence was seen.
         opinion.growing, opinion.bounded = th.FEW_TEETH_SHARE * opinion.growing, th.FEW_TEETH_SHARE * opinion.bounded
         opinion.unresolved = 1 - opinion.growing - opinion.bounded

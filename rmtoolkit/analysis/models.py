@@ -271,6 +271,9 @@ def _taken_back(values: Array, starts: NDArray[np.int64]) -> float:
     first = int(starts[-2]) if len(starts) > 1 else 0
     top = float(values[max(first, last - 2) : last].max(initial=values[last]))
     bottom = float(values[last : last + 3].min())
+    if _median(values[last + 3 : last + 9].tolist() or [bottom]) > (top + bottom) / 2:
+        # What is back at once was a dip.
+        return 0.0
     before = values[first : max(last - 1, first + 1)]
     rise = top - float(before.min())
     # A tooth rises slowly: its middle lies between bottom and top. A burst lies at the bottom until it comes.
