@@ -236,7 +236,12 @@ def _teeth(
             floors.append(low[row, place])
             tops.append(mean[row, max(0, start - 2) : start].max())
             peaks.append(high[row, max(0, start - 2) : start + 1].max())
-        floor[row] = _through(index, np.array(places), np.array(floors))
+        # One trough that its neighbours do not share is none of the floor.
+        shared = [
+            _median(floors[max(at - 1, 0) : at + 2]) if 0 < at < len(floors) - 1 else floors[at]
+            for at in range(len(floors))
+        ]
+        floor[row] = _through(index, np.array(places), np.array(shared))
         trough[row] = _median(floors) / max(_median(tops), 1.0)
         tau[row], top_tau[row] = _kendall(floors), _kendall(peaks)
         third = max(1, len(peaks) // 3)
