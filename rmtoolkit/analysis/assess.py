@@ -99,7 +99,7 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         _shift(opinion, th.DOUBT)
     unchecked = row.last_third == th.UNCHECKED and row.tail is None and quarter is None
     if row.growth_per_day < row.floor_per_day or unchecked:
-        _shift(opinion, th.BELOW_FLOOR)
+        _shift(opinion, th.BELOW_FLOOR, at_rest)
     # A straight rise that has only paused: a ramp that ended fits, but its rest was not seen.
     paused = row.bounded_family in _ENDS and row.last_third > th.STEADY and row.rest < th.LONG_REST
     if (row.on_stairs and not again) or (paused and row.mean_rise > th.MATERIAL_SHARE * row.settled):
@@ -148,7 +148,7 @@ def _weigh_bend(opinion: Opinion, row: Reading) -> None:
 
 def _doubt_teeth(opinion: Opinion, row: Reading, *, restarts_known: bool) -> None:
     """Without restart data, deep teeth may be kills: a hidden leak, not a sawtooth."""
-    if 0 < row.teeth < th.TEETH and th.TAKES_BACK <= row.repeats <= th.TAKES_MORE:
+    if 0 < row.teeth < th.TEETH and th.TAKES_BACK <= row.repeats <= th.TAKES_MORE and row.rest < th.LONG_REST:
         # Too few teeth to know the floor: neither growth nor its absence was seen.
         opinion.growing, opinion.bounded = th.FEW_TEETH_SHARE * opinion.growing, th.FEW_TEETH_SHARE * opinion.bounded
         opinion.unresolved = 1 - opinion.growing - opinion.bounded
@@ -702,7 +702,8 @@ def _hold_one_rise(pool: Pool) -> Pool:
     rise = max(row.mean_rise, (main.footprint or row).mean_rise) / max(row.settled, 1.0)
     seen = row.samples * min(max(rise / th.WARM_UP_RISE, _climbed(main) / th.CLIMBED), 1.0)
     over = max(pool.growing - (th.ONE_RISE if seen >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY), 0.0)
-    return replace(pool, growing=pool.growing - over, unresolved=pool.unresolved + over, surest=th.ONE_RISE)
+    growing, unresolved = pool.growing - over, pool.unresolved + over
+    return replace(pool, growing=growing, unresolved=unresolved, surest=th.ONE_RISE, rise_samples=seen)
 
 
 def _weigh_endings(pool: Pool, opinions: Sequence[Opinion]) -> None:

@@ -236,7 +236,12 @@ def _teeth(
             floors.append(low[row, place])
             tops.append(mean[row, max(0, start - 2) : start].max())
             peaks.append(high[row, max(0, start - 2) : start + 1].max())
-        floor[row] = _through(index, np.array(places), np.array(floors))
+        # One trough that its neighbours do not share is none of the floor.
+        shared = [
+            _median(floors[max(at - 1, 0) : at + 2]) if 0 < at < len(floors) - 1 else floors[at]
+            for at in range(len(floors))
+        ]
+        floor[row] = _through(index, np.array(places), np.array(shared))
         trough[row] = _median(floors) / max(_median(tops), 1.0)
         tau[row], top_tau[row] = _kendall(floors), _kendall(peaks)
         third = max(1, len(peaks) // 3)
@@ -271,6 +276,9 @@ def _taken_back(values: Array, starts: NDArray[np.int64]) -> float:
     first = int(starts[-2]) if len(starts) > 1 else 0
     top = float(values[max(first, last - 2) : last].max(initial=values[last]))
     bottom = float(values[last : last + 3].min())
+    if _median(values[last + 3 : last + 9].tolist() or [bottom]) > (top + bottom) / 2:
+        # What is back at once was a dip.
+        return 0.0
     before = values[first : max(last - 1, first + 1)]
     rise = top - float(before.min())
     # A tooth rises slowly: its middle lies between bottom and top. A burst lies at the bottom until it comes.
@@ -1077,10 +1085,10 @@ def remove(values: Array, meter: Array) -> tuple[Array, Array]:
 
 
 def fit_rows(
-    values: Array, given: dict[str, Array], fitted: NDArray[np.bool_], teeth: NDArray[np.int64]
+    values: Array, given: dict[str, Array], fitted: NDArray[np.bool_], teeth: NDArray[np.int64], work: Array
 ) -> tuple[Array, Fit, Array]:
-    """Fit rows: floors of teeth on fewer bins, and without their cycle where that explains more."""
-    values = values.copy()
+    """Fit rows: floors of teeth on fewer bins, and without their cycle or over the work done where that says more."""
+    over, values = values, values.copy()
     place = np.flatnonzero(fitted)
     fit = compete(values[place], **{name: column[place] for name, column in given.items()})
     periodic = np.zeros(len(values))
@@ -1092,14 +1100,15 @@ def fit_rows(
             getattr(fit, name)[where] = getattr(better, name)
 
     bins = values.shape[1]
-    troubled, flattened = _without_start(values[place], fit.fitted, fit.bounded)
+    troubled, flattened = _without_start(values[place], fit.fitted, fit.unresolved)
     if len(troubled):
         rows = place[troubled]
         found = compete(flattened, **{name: column[rows] for name, column in given.items()})
         # A slow-down that began with the start is seen no more: what is left has to rise on as it did.
         half = (bins - bins // th.START_PART) // 2
         late, middle = flattened[:, -1] - flattened[:, -1 - half], flattened[:, -1 - half] - flattened[:, -1 - 2 * half]
-        goes_on = (found.bounded < th.LIKELY) & (late > th.DECELERATION * middle)
+        quiet = (fit.bounded[troubled] > th.LIKELY) | (found.noise < fit.noise[troubled] / th.START_JUMP)
+        goes_on = quiet & (found.bounded < th.LIKELY) & (late > th.DECELERATION * middle)
         replace(rows[goes_on], Fit(*(getattr(found, name)[goes_on] for name in names)))
     for low, high, width in ((th.TEETH, th.MANY_TEETH, 12), (th.MANY_TEETH, bins, 24)):
         rows = np.flatnonzero(fitted & (teeth >= low) & (teeth < high))
@@ -1124,8 +1133,27 @@ def fit_rows(
         replace(rows[wins], Fit(*(getattr(found, name)[wins] for name in names)))
         periodic[rows[wins]] = share[wins]
         values[rows[wins]] = rest[wins]
+    rows = np.flatnonzero(fitted & (work[:, -1] > work[:, 0]) & (teeth < th.TEETH))
+    rows = rows[fit.unresolved[np.searchsorted(place, rows)] > th.LIKELY]
+    if len(rows):
+        over, found = _over_work(over[rows], work[rows], {name: column[rows] for name, column in given.items()})
+        wins = found.cost + np.log(bins) / 2 < fit.cost[np.searchsorted(place, rows)]
+        replace(rows[wins], Fit(*(getattr(found, name)[wins] for name in names)))
+        values[rows[wins]] = over[wins]
     _judge_last_stage(values, fit, place, given, teeth)
     return values, fit, periodic
+
+
+def _over_work(values: Array, work: Array, given: dict[str, Array]) -> tuple[Array, Fit]:
+    """Fit what work leaves behind over the work done: pauses are no rest."""
+    index = np.arange(values.shape[1])
+    share = (work - work[:, :1]) / (work[:, -1:] - work[:, :1])
+    # A hair of time beside it tells the bins of a pause apart.
+    done = ((1 - 1e-6) * share + 1e-6 * index / index[-1]) * index[-1]
+    over = np.array([np.interp(index, line, mine) for line, mine in zip(done, values, strict=True)])
+    found = compete(over, **given)
+    curves = np.array([np.interp(line, index, mine) for line, mine in zip(done, found.fitted, strict=True)])
+    return over, dataclasses.replace(found, fitted=curves)
 
 
 def _judge_last_stage(
@@ -1151,14 +1179,14 @@ def _judge_last_stage(
     fit.unresolved[rows] += moved
 
 
-def _without_start(values: Array, fitted: Array, bounded: Array) -> tuple[NDArray[np.int64], Array]:
-    """Find rows called bounded only because no shape has their start, whose jump hides the rest; level that start."""
+def _without_start(values: Array, fitted: Array, unresolved: Array) -> tuple[NDArray[np.int64], Array]:
+    """Find rows judged by a start that no shape has, and whose jump hides the rest; level that start."""
     early = values.shape[1] // th.START_PART
     left = np.abs(np.diff(values - fitted, axis=1))
     usual = np.quantile(left[:, early:], 0.9, axis=1)
     share = (left[:, :early] ** 2).sum(axis=1) / np.maximum((left**2).sum(axis=1), 1.0)
     jumps = left[:, :early] > th.START_JUMP * usual[:, None]
-    rows = np.flatnonzero((bounded > th.LIKELY) & (share > th.START_SHARE) & jumps.any(axis=1))
+    rows = np.flatnonzero((unresolved < th.LIKELY) & (share > th.START_SHARE) & jumps.any(axis=1))
     level = values[rows].copy()
     # The start ends behind its last jump.
     last = early - np.argmax(jumps[rows, ::-1], axis=1)

@@ -758,6 +758,8 @@ class Pool:
     longest_before_seconds: float | None = None
     #: No more probable is growth said to be.
     surest: float = 1.0
+    #: What a rise of only one life counts as, in samples: the smaller it is, the fewer.
+    rise_samples: float = math.inf
     #: What a heap profile of the workload says, beside these lives.
     heap: HeapReading | None = None
 

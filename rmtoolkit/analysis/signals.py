@@ -431,6 +431,14 @@ def _startup(inside: pl.DataFrame, begun: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _work_done(envelope: Envelope, rows: pl.DataFrame) -> Array:
+    """Give the work counter of each row's life; zeros where there is none."""
+    done = np.zeros_like(envelope.mean)
+    for row in np.flatnonzero(rows["signal"] == "work_total"):
+        done[(rows["life_row"] == rows["life_row"][int(row)]).to_numpy()] = envelope.mean[row]
+    return np.maximum.accumulate(done, axis=1)
+
+
 #: Shares of the last bin's load that memory still feels: delays that are tried.
 _DELAYS: Final = (0.0, 0.5, 0.8)
 
@@ -753,7 +761,7 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         "grain": np.maximum(rows["quantum_bytes"].fill_null(0).to_numpy().astype(float), _grain(envelope)),
         "day_cycles": span / _DAY_SECONDS,
     }
-    values, fit, periodic = fit_rows(values, given, fitted, shape.teeth)
+    values, fit, periodic = fit_rows(values, given, fitted, shape.teeth, _work_done(envelope, rows))
     lasting = check(values[fitted], fit.onset, fit.growth, fit.growing, given["grain"][fitted])
     per_day = _DAY_SECONDS / np.maximum(span, 1e-3)
     place = np.flatnonzero(fitted)

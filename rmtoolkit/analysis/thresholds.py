@@ -195,7 +195,7 @@ SLOWING: Final = 0.42
 #: Share of the expected rise that the tail brings: below this it stands still ...
 STOPPED: Final = 0.1
 #: ... above this, and with such a last third, growth is steady ...
-STEADY: Final = 0.8
+STEADY: Final = 0.75
 #: ... and above this multiple the tail is where all the growth is.
 ALL_AT_THE_END: Final = 2.2
 #: What each such observation takes off the probability of growth: a doubt leaves it open, it shows no rest.

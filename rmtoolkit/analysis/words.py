@@ -132,9 +132,10 @@ def _shape(pool: Pool, main: Opinion, row: Reading) -> Open:
     if row.on_stairs and not rises:
         why = "its last rest is no longer than the one before it, on lower ground"
         return Open(OpenKind.UNRESTED, why, _at(start, span * (1 + row.unrested), span))
-    if rises and pool.lives_judged == 1 and row.samples < th.ONE_RISE_SAMPLES and row.from_start:
+    if rises and pool.rise_samples < th.ONE_RISE_SAMPLES and row.from_start:
         why = "it has risen since its start, as a cache does that fills"
-        return Open(OpenKind.ONE_RISE, why, _at(start, th.ONE_RISE_SAMPLES * cadence, span))
+        needed = row.samples * th.ONE_RISE_SAMPLES / max(pool.rise_samples, 1.0)
+        return Open(OpenKind.ONE_RISE, why, _at(start, needed * cadence, span))
     if row.samples < th.FEW_SAMPLES:
         why = f"there are only {row.samples} samples, and {th.COARSE_SAMPLES} show a bend"
         return Open(OpenKind.FEW_SAMPLES, why, _at(start, th.COARSE_SAMPLES * cadence, span))
