@@ -155,9 +155,9 @@ def _is_top(file: _File) -> bool:
 
 
 def _is_metrics(file: _File) -> bool:
-    from rmtoolkit.loaders.prometheus._forms import is_samples  # noqa: PLC0415 - an answer does without
+    from rmtoolkit.loaders.prometheus._forms import is_other_json, is_samples  # noqa: PLC0415 - an answer does without
 
-    return is_samples(file.text)
+    return is_samples(file.text) or is_other_json(file.text)
 
 
 def _has(pattern: re.Pattern[bytes]) -> Callable[[_File], bool]:
@@ -268,9 +268,10 @@ READERS: Final = (
         Form.PROMETHEUS,
         _is_metrics,
         ("loaders.prometheus.saved", "read_prometheus"),
-        "metrics as text",
+        "metrics as text; JSON of Grafana, Datadog, CloudWatch",
         "`curl …/metrics` of an exporter, once or in a loop with `date`; `/federate`; what `promtool query range`, "
-        "`query instant`, `tsdb dump` and `tsdb dump-openmetrics` print",
+        "`query instant`, `tsdb dump` and `tsdb dump-openmetrics` print; the Inspector's JSON; answers of "
+        "`/api/v1/query` or `/api/v2/query/timeseries`; `aws cloudwatch get-metric-data` or `get-metric-statistics`",
         together=True,
     ),
     Reader(

@@ -1,22 +1,25 @@
-"""Samples as text: what exporters answer, federation, promtool's queries and dumps; of one instant or of many."""
+"""What says what answers of Prometheus say: text of exporters and promtool; JSON of Grafana, Datadog, CloudWatch."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
 import polars as pl
 
 from rmtoolkit._tables import as_time
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import as_text
+from rmtoolkit.loaders._files import as_text, mapping
 from rmtoolkit.loaders.prometheus._metrics import LABELS, is_known
 from rmtoolkit.schema import TIME
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -76,9 +79,8 @@ def read(content: bytes, asked: Asked) -> Forms | None:
         head, _ = as_text(content[:_HEAD_BYTES], asked.path, expected=_EXPECTED)
     except ReadError:
         return None
-    if not is_samples(head):
-        return None
-    return _read_samples(as_text(content, asked.path, expected=_EXPECTED)[0], asked)
+    read_form = _read_json if is_other_json(head) else _read_samples if is_samples(head) else None
+    return read_form(as_text(content, asked.path, expected=_EXPECTED)[0], asked) if read_form else None
 
 
 def _read_samples(text: str, asked: Asked) -> Forms:
@@ -171,3 +173,116 @@ def _stem(asked: Asked) -> str:
 
 def _unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda found: {"n": "\n"}.get(found[1], found[1]), text) if "\\" in text else text
+
+
+#: What JSON has that Grafana's Inspector, Datadog or CloudWatch give away.
+_OTHER_JSON: Final = re.compile(r'"type"\s*+:\s*+"time"|"(?:pointlist|group_tags|MetricDataResults|Datapoints)"\s*+:')
+#: CloudWatch says the unit of statistics, which has binary multiples; of data nobody does, and ECS gives MiB.
+_UNITS: Final = {"Bytes": 1, "Kilobytes": 1 << 10, "Megabytes": 1 << 20, "Gigabytes": 1 << 30}
+
+
+class _Found(NamedTuple):
+    """A series as JSON has it."""
+
+    labels: dict[str, str]
+    times: Any
+    values: Any
+    factor: int = 1
+
+
+def is_other_json(text: str) -> bool:
+    """Tell by its beginning whether a text is JSON of Grafana's Inspector, Datadog or CloudWatch."""
+    return text.lstrip()[:1] in ("{", "[") and _OTHER_JSON.search(text) is not None
+
+
+def _read_json(text: str, asked: Asked) -> Forms | None:
+    try:
+        found = [one for one in _series_in(msgspec.json.decode(text), asked) if one.times]
+        frames = [_samples_of(one) for one in found]
+    except (RecursionError, LookupError, TypeError, ValueError, AttributeError, pl.exceptions.PolarsError) as error:
+        said = str(error).split("\n", 1)[0]
+        raise ReadError.at(asked.path, found=f"damaged JSON ({said})", expected=_EXPECTED) from error
+    if not frames:
+        return None
+    together = pl.concat(frames)
+    counts = pl.Series([frame.height for frame in frames], dtype=pl.Int64()).to_numpy()
+    labels = [one.labels for one in found]
+    return Forms(labels, counts, together["time"].to_numpy(), together["value"].to_numpy(), Counter(), _AXIS)
+
+
+def _samples_of(one: _Found) -> pl.DataFrame:
+    times, values = pl.Series("time", one.times), pl.Series("value", one.values, pl.Float64(), strict=False)
+    frame = pl.DataFrame([times, values * one.factor])
+    return frame.select(as_time(pl.col("time"), times.dtype).to_physical(), "value").drop_nulls()
+
+
+def _series_in(node: object, asked: Asked) -> Iterator[_Found]:
+    """Find series anywhere in a document."""
+    if not isinstance(node, dict):
+        for part in node if isinstance(node, list) else ():
+            yield from _series_in(part, asked)
+        return
+    schema, data, fields = mapping(node, "schema"), mapping(node, "data"), node.get("fields")
+    if isinstance(schema.get("fields"), list) and isinstance(data.get("values"), list):
+        yield from _of_frame(list(zip(schema["fields"], data["values"], strict=False)), schema.get("name"))
+    elif isinstance(fields, list):
+        yield from _of_frame([(one, one["values"]) for one in fields], node.get("name"))
+    elif isinstance(points := node.get("pointlist"), list):
+        tags = node.get("tag_set") or str(node.get("scope")).split(",")
+        yield _Found({"__name__": str(node.get("metric")), **_tags(tags)}, *_columns(points))
+    elif isinstance(times := node.get("times"), list) and isinstance(series := node.get("series"), list):
+        for one, values in zip(series, node.get("values") or (), strict=False):
+            yield _Found(_tags(mapping(one).get("group_tags")), times, values)
+    elif "Timestamps" in node or "Datapoints" in node:
+        yield _of_cloudwatch(node, asked)
+    else:
+        for part in node.values():
+            yield from _series_in(part, asked)
+
+
+def _of_cloudwatch(node: Mapping[str, Any], asked: Asked) -> _Found:
+    """Read the answer of `get-metric-data` or `get-metric-statistics`; its label begins with the metric's name."""
+    name, _, container = str(node.get("Label")).partition(" ")
+    is_ecs = name == "MemoryUtilized"
+    known = "container_memory_working_set_bytes" if is_ecs else f"{name}_bytes"
+    labels = {
+        "__name__": known if is_known(known, {}) else name,
+        "container": container or str(node.get("Id", _stem(asked))),
+    }
+    if isinstance(times := node.get("Timestamps"), list):
+        return _Found(labels, times, node.get("Values"), _UNITS["Megabytes"] if is_ecs else 1)
+    points = [mapping(point) for point in node.get("Datapoints") or ()]
+    points = [point for point in points if point.get("Unit", "Bytes") in _UNITS]
+    times, values = _columns([(one.get("Timestamp"), one.get("Maximum", one.get("Average"))) for one in points])
+    return _Found(labels, times, values, max((_UNITS[one.get("Unit", "Bytes")] for one in points), default=1))
+
+
+def _columns(pairs: Sequence[Sequence[Any]]) -> tuple[list[Any], list[Any]]:
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def _of_frame(columns: Sequence[tuple[Mapping[str, Any], list[Any]]], title: object) -> Iterator[_Found]:
+    """Read a frame of Grafana: a column a series, or a row a sample with its labels in columns of text."""
+    times = next((values for field, values in columns if field.get("type") == "time"), [])
+    texts = {str(field.get("name")): values for field, values in columns if field.get("type") == "string"}
+    rows: dict[tuple[Any, ...], list[int]] = {}
+    for row, key in enumerate(zip(*texts.values(), strict=False)):
+        rows.setdefault(key, []).append(row)
+    for field, values in columns:
+        if field.get("type") != "number":
+            continue
+        shown = (field.get("name"), mapping(field, "config").get("displayNameFromDS"), title)
+        names = [name for name in (str(one).partition("{")[0] for one in shown) if is_known(name, {})]
+        labels = {label: str(value) for label, value in mapping(field, "labels").items()}
+        labels = {"__name__": names[0], **labels} if names else labels
+        if not texts:
+            yield _Found(labels, times, values)
+        for key, places in rows.items():
+            said = labels | {label: str(value) for label, value in zip(texts, key, strict=True)}
+            yield _Found(said, [times[at] for at in places], [values[at] for at in places])
+
+
+def _tags(tags: object) -> dict[str, str]:
+    """Read the tags of Datadog."""
+    pairs = (str(tag).partition(":") for tag in tags) if isinstance(tags, list) else ()
+    return {name: value for name, colon, value in pairs if colon}
