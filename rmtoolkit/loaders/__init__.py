@@ -154,6 +154,12 @@ def _is_top(file: _File) -> bool:
     return _KUBECTL.search(file.data) is not None or looks_like_csv(file.text) or failure(first) is not None
 
 
+def _is_metrics(file: _File) -> bool:
+    from rmtoolkit.loaders.prometheus._forms import is_other_json, is_samples  # noqa: PLC0415 - an answer does without
+
+    return is_samples(file.text) or is_other_json(file.text)
+
+
 def _has(pattern: re.Pattern[bytes]) -> Callable[[_File], bool]:
     return lambda file: pattern.search(file.data) is not None
 
@@ -256,6 +262,16 @@ READERS: Final = (
         "saved answers of Prometheus, and of what answers like it",
         "answers of `query_range`, `query` or VictoriaMetrics' `export`, saved as they are: one metric or several per "
         "file, one file, a folder or a glob",
+        together=True,
+    ),
+    Reader(
+        Form.PROMETHEUS,
+        _is_metrics,
+        ("loaders.prometheus.saved", "read_prometheus"),
+        "metrics as text; JSON of Grafana, Datadog, CloudWatch",
+        "`curl …/metrics` of an exporter, once or in a loop with `date`; `/federate`; what `promtool query range`, "
+        "`query instant`, `tsdb dump` and `tsdb dump-openmetrics` print; the Inspector's JSON; answers of "
+        "`/api/v1/query` or `/api/v2/query/timeseries`; `aws cloudwatch get-metric-data` or `get-metric-statistics`",
         together=True,
     ),
     Reader(

@@ -108,9 +108,7 @@ def test_paths(prom: Prom) -> None:
     found = [rm.read_prometheus(path) for path in (folder, str(folder / "**" / "*.json*"), several)]
     for recording in found:
         assert recording.samples.select("working_set_bytes", "anon_bytes").rows() == [(1, 2)]
-    assert dict(found[0].report.left_out) == {
-        "files of the folder that are neither JSON by their name nor a remote read": 1
-    }
+    assert dict(found[0].report.left_out) == {"files of the folder that are neither JSON by their name nor metrics": 1}
     assert found[0].report.sources == (str(one), str(two))
 
 
@@ -282,7 +280,7 @@ CONTENT = {
     "blank": (b" \n\t\n", "found 'only blanks'"),
     "login page": (b"<!DOCTYPE html><html><title>Sign in</title>", "A login or error page looks like this: sign in"),
     "binary": (bytes(range(256)) * 4, "It is binary"),
-    "exposition": (b"# HELP up\n# TYPE up gauge\nup 1\n", "It is the text of /metrics, one instant only"),
+    "exposition": (b"# HELP up\n# TYPE up gauge\nup 1\n", "1 series of metrics without a use here"),
     "kubectl": (b"NAME CPU(cores) MEMORY(bytes)\napi 1m 2Mi\n", "line 1: found 'NAME CPU"),
     "cut off": (
         b'{"status":"success",\n"data":{"resultType":"matrix","result":[{"met',

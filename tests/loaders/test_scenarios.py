@@ -22,6 +22,7 @@ MIB = 1 << 20
 FLAT = [300 * MIB] * 60
 LEAK = [(100 + 5 * number) * MIB for number in range(60)]
 STEP = 30
+BERLIN = dt.timezone(dt.timedelta(hours=1))
 
 K8S = {"namespace": "shop", "pod": "db-0", "container": "db"}
 OTEL = {"k8s_namespace_name": "shop", "k8s_pod_name": "db-0", "k8s_container_name": "db"}
@@ -149,6 +150,66 @@ def remote_read(*series: Series) -> bytes:
     )
 
 
+def _text(labels: Mapping[str, str], blank: str = "") -> str:
+    """A series as text; names with dots stand in quotes."""
+    said = [f'"{label}"="{value}"' if "." in label else f'{label}="{value}"' for label, value in labels.items()]
+    comma = f",{blank}"
+    if any("." in part.partition("=")[0] for part in said) or "." in labels["__name__"]:
+        name = f'"{labels["__name__"]}"'
+        return f"{{{comma.join([name, *said[1:]])}}}"
+    return f"{labels['__name__']}{{{comma.join(said[1:])}}}"
+
+
+def exposition(*series: Series) -> bytes:
+    """What `/federate` or an exporter says, with times in milliseconds."""
+    lines = [
+        f"{_text(labels)} {value:.15e} {round(1000 * (T0 + at + STEP * index))}"
+        for labels, values, at in series
+        for index, value in enumerate(values)
+    ]
+    return "\n".join(["# TYPE it untyped", *lines, ""]).encode()
+
+
+def openmetrics(*series: Series) -> bytes:
+    """What `promtool tsdb dump-openmetrics` prints, with times in seconds; one sample has an exemplar."""
+    lines = [
+        f"{_text(labels)} {value} {T0 + at + STEP * index:.3f}" + ' # {trace_id="a"} 1 1.5' * (index == 0)
+        for labels, values, at in series
+        for index, value in enumerate(values)
+    ]
+    return "\n".join([*lines, "# EOF", ""]).encode()
+
+
+def dump(*series: Series) -> bytes:
+    """What `promtool tsdb dump` prints."""
+    return "".join(
+        "{"
+        + ", ".join(f'{label}="{value}"' for label, value in labels.items())
+        + f"}} {value:.15e} {round(1000 * (T0 + at + STEP * index))}\n"
+        for labels, values, at in series
+        for index, value in enumerate(values)
+    ).encode()
+
+
+def queried(*series: Series) -> bytes:
+    """What `promtool query range` prints."""
+    return "\n".join(
+        f"{_text(labels, ' ')} =>\n"
+        + "".join(f"{value} @[{T0 + at + STEP * index}]\n" for index, value in enumerate(values))
+        for labels, values, at in series
+    ).encode()
+
+
+def scrapes(*series: Series) -> bytes:
+    """A loop of `date` and `curl`: samples without a time below one that is not in UTC."""
+    lines: list[str] = []
+    for at in sorted({at for *_, at in series}):
+        for index in range(60):
+            lines.append(dt.datetime.fromtimestamp(T0 + at + STEP * index, BERLIN).isoformat())
+            lines += [f"{_text(labels)} {values[index]}" for labels, values, shift in series if shift == at]
+    return "\n".join([*lines, ""]).encode()
+
+
 def read_back(folder: Path, name: str, content: bytes) -> rm.Recording:
     """Save and read."""
     (folder / name).write_bytes(content)
@@ -167,6 +228,11 @@ ROUTES: dict[str, Callable[..., rm.Recording]] = {
     "VictoriaMetrics": lambda folder, *series: read_back(folder, "a.jsonl", export(*series)),
     "remote read": lambda folder, *series: read_back(folder, "a.bin", remote_read(*series)),
     "lake": by_way_of_a_lake,
+    "exposition": lambda folder, *series: read_back(folder, "a.prom", exposition(*series)),
+    "OpenMetrics": lambda folder, *series: read_back(folder, "a.om", openmetrics(*series)),
+    "promtool tsdb dump": lambda folder, *series: read_back(folder, "a.txt", dump(*series)),
+    "promtool query range": lambda folder, *series: read_back(folder, "a.txt", queried(*series)),
+    "scrapes": lambda folder, *series: read_back(folder, "a.log", scrapes(*series)),
 }
 
 

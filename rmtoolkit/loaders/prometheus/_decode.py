@@ -16,6 +16,7 @@ from msgspec import UNSET, Raw, UnsetType
 from rmtoolkit._tables import any_contradicts, place_names
 from rmtoolkit.exceptions import ReadError, quote, quote_path
 from rmtoolkit.loaders._files import MARKS, counted, read_bytes, unreadable
+from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.prometheus import is_remote_read
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from rmtoolkit.loaders.prometheus._forms import Forms
 
 
 EXPECTED: Final = "a saved Prometheus answer (JSON)"
@@ -333,8 +336,6 @@ def _nothing_read(content: bytes, source: object, answers: Answers, trouble: tup
         hint = "It is binary; save the answer of /api/v1/query_range or /api/v1/query as JSON."
     elif head[:1] in (b"{", b"["):
         hint = f"The JSON is damaged at byte {at:,}: {said}. Save the answer again."
-    elif head.startswith((b"# HELP", b"# TYPE")):
-        hint = "It is the text of /metrics, one instant only; ask /api/v1/query_range for the history."
     else:
         hint = "Save the answer of /api/v1/query_range or /api/v1/query."
     is_json = head[:1] in (b"{", b"[")
@@ -603,6 +604,8 @@ _Waiting: TypeAlias = "tuple[int, *tuple[bytes | memoryview, ...]]"
 _BATCH_BYTES: Final = 16 << 20
 #: Enough of a file to tell whether it is the answer to a remote read.
 _HEAD_BYTES: Final = 1 << 10
+_ANSWER: Final = re.compile(rb'"metric"\s*+:\s*+\{')
+_ANSWER_BYTES: Final = 1 << 16
 
 HISTOGRAMS: Final = "native histogram series (they hold no memory gauge)"
 NO_SAMPLES: Final = "series without samples"
@@ -672,6 +675,7 @@ class Decoder:
     warnings: list[str] = field(default_factory=list)
     partial: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    time_axes: list[str] = field(default_factory=list)
     _labels: list[dict[str, str]] = field(default_factory=list)
     _sources: list[str] = field(default_factory=list)
     _pairs: list[_Waiting] = field(default_factory=list)
@@ -693,23 +697,29 @@ class Decoder:
         read = read_answer(content, source)
         self.left_out.update(read.left_out + Counter({HISTOGRAMS: read.histograms, NO_SAMPLES: read.silent}))
         self.partial += [f"{quote_path(source)}: {counted(count, reason)}" for reason, count in read.left_out.items()]
-        first = len(self._labels)
-        for labels in read.labels:
-            if name is not None:
-                labels.setdefault("__name__", name)
-        self._labels += read.labels
-        self._sources += [source] * len(read.labels)
-        indices = np.arange(first, len(self._labels), dtype=np.int64)
-        self._blocks.append((indices, Numbers(read.counts, read.times, read.values)))
+        self._add_block(read.labels, Numbers(read.counts, read.times, read.values), source, name)
         return len(read.labels) + read.histograms + read.silent
 
-    def add_file(self, path: Path, name: str | None = None) -> int:
-        """Take a file, perhaps compressed."""
+    def _add_block(self, series: list[dict[str, str]], numbers: Numbers, source: str, name: str | None) -> None:
+        first = len(self._labels)
+        self._labels += [labels if name is None else {"__name__": name, **labels} for labels in series]
+        self._sources += [source] * len(series)
+        self._blocks.append((np.arange(first, len(self._labels), dtype=np.int64), numbers))
+
+    def add_file(self, path: Path, name: str | None = None, asked: Asked | None = None) -> int:
+        """Take a file, perhaps compressed; what was asked tells the times of samples that have none."""
         try:
             content, notes = read_bytes(path, expected=EXPECTED)
+            other = _other_form(content, asked or Asked.of(path, None, None, None))
         except OSError as error:
             raise unreadable(path, error) from error
-        count = self.add(content, str(path), name)
+        if other is None:
+            count = self.add(content, str(path), name)
+        else:
+            count = len(other.labels)
+            self.left_out.update(other.left_out)
+            self.time_axes.append(other.time_axis)
+            self._add_block(other.labels, Numbers(other.counts, other.times, other.values), str(path), name)
         self.partial += [f"{quote_path(path)}: {note}" for note in notes]
         return count
 
@@ -771,6 +781,14 @@ class Decoder:
             numbers = read_exports([bytes(text) for text in values], [bytes(text) for text in times], self.left_out)
             self._blocks.append((np.array(indices, np.int64), numbers))
         self._pairs, self._exports, self._waiting_bytes = [], [], 0
+
+
+def _other_form(content: bytes, asked: Asked) -> Forms | None:
+    if _ANSWER.search(content, 0, _ANSWER_BYTES) or is_remote_read(content[:_HEAD_BYTES]):
+        return None
+    from rmtoolkit.loaders.prometheus._forms import read  # noqa: PLC0415 - an answer does without
+
+    return read(content, asked)
 
 
 def _joined(parts: Sequence[NDArray[_Number]], dtype: type[_Number]) -> NDArray[_Number]:

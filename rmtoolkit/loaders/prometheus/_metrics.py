@@ -28,23 +28,24 @@ class Meaning:
 
 
 #: What is known by its whole name: by what it says, the names of cAdvisor and the kubelet, of recording rules, of
-#: OpenTelemetry (kubeletstats, k8s_cluster, docker_stats), GKE, Nomad, Podman and others, the best first.
+#: OpenTelemetry (kubeletstats, k8s_cluster, docker_stats), GKE, Nomad, Podman, Datadog and others, the best first.
 _NAMES: Final = {
     # GKE: what the kernel can take back is no part of the working set; a series each.
     "working_set_bytes": "container_memory_working_set_bytes "
     "node_namespace_pod_container:container_memory_working_set_bytes pod_memory_working_set_bytes "
-    "k8s_pod_memory_working_set_bytes kubernetes_io:container_memory_used_bytes",
+    "k8s_pod_memory_working_set_bytes kubernetes_io:container_memory_used_bytes kubernetes_memory_working_set",
     "usage_bytes": "container_memory_usage_bytes container_memory_usage_total_bytes k8s_pod_memory_usage_bytes "
-    "nomad_client_allocs_memory_usage podman_container_mem_usage_bytes",
+    "nomad_client_allocs_memory_usage podman_container_mem_usage_bytes kubernetes_memory_usage ecs_fargate_mem_usage",
     # Not a process's RSS: cgroup v1 total_rss or v2 anon, both without shared memory.
     "anon_bytes": "container_memory_rss node_namespace_pod_container:container_memory_rss container_memory_rss_bytes "
-    "container_memory_anon_bytes k8s_pod_memory_rss_bytes nomad_client_allocs_memory_rss",
+    "container_memory_anon_bytes k8s_pod_memory_rss_bytes nomad_client_allocs_memory_rss "
+    "kubernetes_memory_rss docker_mem_rss ecs_fargate_mem_rss",
     "file_bytes": "container_memory_cache node_namespace_pod_container:container_memory_cache "
-    "container_memory_file_bytes nomad_client_allocs_memory_cache",
+    "container_memory_file_bytes nomad_client_allocs_memory_cache kubernetes_memory_cache docker_mem_cache",
     "inactive_file_bytes": "container_memory_total_inactive_file_bytes",
     "swap_bytes": "container_memory_swap node_namespace_pod_container:container_memory_swap "
-    "container_swap_usage_bytes pod_swap_usage_bytes nomad_client_allocs_memory_swap",
-    "kernel_bytes": "container_memory_kernel_usage",
+    "container_swap_usage_bytes pod_swap_usage_bytes nomad_client_allocs_memory_swap docker_mem_swap",
+    "kernel_bytes": "container_memory_kernel_usage container_memory_kernel",
     "peak_bytes": "container_memory_max_usage_bytes nomad_client_allocs_memory_max_usage",
     # process-exporter says by a label which memory it means.
     "rss_bytes": "process_resident_memory_bytes process_memory_usage_bytes namedprocess_namegroup_memory_bytes",
@@ -57,12 +58,13 @@ _NAMES: Final = {
     "limit_bytes": "kube_pod_container_resource_limits kube_pod_container_resource_limits_memory_bytes "
     "cluster:namespace:pod_memory:active:kube_pod_container_resource_limits k8s_container_memory_limit_bytes "
     "kubernetes_io:container_memory_limit_bytes podman_container_mem_limit_bytes container_memory_usage_limit_bytes "
-    "container_spec_memory_limit_bytes",
+    "container_spec_memory_limit_bytes container_memory_limit kubernetes_memory_limits docker_mem_limit "
+    "ecs_fargate_mem_limit",
     "request_bytes": "kube_pod_container_resource_requests kube_pod_container_resource_requests_memory_bytes "
     "cluster:namespace:pod_memory:active:kube_pod_container_resource_requests k8s_container_memory_request_bytes "
-    "kubernetes_io:container_memory_request_bytes nomad_client_allocs_memory_allocated",
+    "kubernetes_io:container_memory_request_bytes nomad_client_allocs_memory_allocated kubernetes_memory_requests",
     "restarts_total": "kube_pod_container_status_restarts_total k8s_container_restarts "
-    "kubernetes_io:container_restart_count",
+    "kubernetes_io:container_restart_count kubernetes_containers_restarts",
     "start_time_seconds": "container_start_time_seconds",
     "started_seconds": "kube_pod_container_state_started",
     "process_start_seconds": "process_start_time_seconds",
@@ -222,20 +224,21 @@ _SHOWN_NAMES: Final = 8
 
 #: Labels in which an identity may stand, the best place first; dots of OpenTelemetry's names are underscores here.
 LABELS: Final[Mapping[str, tuple[str, ...]]] = {
-    "cluster": ("exported_cluster", "k8s_cluster_name", "cluster", "cluster_name"),
+    "cluster": ("exported_cluster", "k8s_cluster_name", "cluster", "cluster_name", "kube_cluster_name"),
     "namespace": (
         *("exported_namespace", "k8s_namespace_name", "namespace", "kubernetes_namespace", "namespace_name"),
-        "container_label_io_kubernetes_pod_namespace",
+        *("kube_namespace", "container_label_io_kubernetes_pod_namespace"),
     ),
     "pod": ("pod", "pod_name", "kubernetes_pod_name", "alloc_id", "container_label_io_kubernetes_pod_name"),
     "container": (
-        *("container", "container_name", "kubernetes_container_name", "task", "groupname"),
+        *("container", "kube_container_name", "container_name", "kubernetes_container_name", "task", "groupname"),
         *("process_executable_name", "container_label_io_kubernetes_container_name"),
     ),
     "pod_uid": ("uid", "pod_uid", "k8s_pod_uid", "container_label_io_kubernetes_pod_uid"),
     "node": ("exported_node", "node", "kubernetes_io_hostname", "nodename", "k8s_node_name", "host_name", "host"),
     "workload": (
         *("workload", "k8s_deployment_name", "k8s_statefulset_name", "k8s_daemonset_name", "k8s_cronjob_name"),
+        *("kube_deployment", "kube_stateful_set", "kube_daemon_set", "kube_cronjob"),
         *("container_label_com_docker_compose_service", "container_label_com_docker_swarm_service_name"),
     ),
 }

@@ -14,7 +14,8 @@ import polars as pl
 from rmtoolkit._tables import LOOKBACK_MILLISECONDS
 from rmtoolkit._workloads import Image, releases, version_of
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
-from rmtoolkit.loaders._files import check_samples, counted, find_files, read_bytes, shown
+from rmtoolkit.loaders._files import as_text, check_samples, counted, find_files, read_bytes, shown
+from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.prometheus import _merge, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, tidy
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
@@ -32,7 +33,8 @@ from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SIGNALS, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    import datetime as dt
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -269,9 +271,9 @@ def _events(
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _NAMES: Final = (".json", ".jsonl", ".ndjson")
 _COMPRESSED: Final = (".gz", ".zst", ".zstd")
-_HEAD_BYTES: Final = 1 << 10
+_HEAD_BYTES: Final = 1 << 14
 _GIVE: Final = "Give a file, a folder, a glob such as 'week/*.json', or a list of them."
-_PASSED_OVER: Final = "files of the folder that are neither JSON by their name nor a remote read"
+_PASSED_OVER: Final = "files of the folder that are neither JSON by their name nor metrics"
 _UNREAD: Final = "files that could not be read"
 _SHOWN: Final = 4
 
@@ -281,6 +283,9 @@ def read_prometheus(
     *,
     metrics: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
+    time: str | dt.datetime | None = None,
+    interval: str | dt.timedelta | None = None,
+    timezone: str | dt.tzinfo | None = None,
     workload_pattern: str | None = None,
 ) -> Recording:
     """Read saved answers of Prometheus, VictoriaMetrics, Thanos, Mimir and their like.
@@ -292,7 +297,8 @@ def read_prometheus(
         ``/api/v1/query_range`` or ``/api/v1/query`` (one metric or several; best is a range such as
         ``container_memory_working_set_bytes[7d]``, which gives the samples as they were scraped), lines of
         VictoriaMetrics' ``/api/v1/export``, or the body of an answer to a remote read (``/api/v1/read``, streamed
-        or not). It may be compressed with gzip or zstd. Series without a
+        or not); or text: scrapes of ``/metrics`` (also OpenMetrics), ``/federate``, and what ``promtool query`` and
+        ``promtool tsdb dump`` print. It may be compressed with gzip or zstd. Series without a
         ``__name__`` are named by their file, when it is called like a metric.
     metrics
         What metrics mean that are not known: metric name to signal, for example
@@ -300,6 +306,9 @@ def read_prometheus(
     labels
         What labels tell that are not known: ``{"k8s_ns": "namespace", "box": "node"}``. There are `cluster`,
         `namespace`, `pod`, `container`, `pod_uid`, `node` and `workload`. Goes before what is known.
+    time, interval, timezone
+        When the first of a file's scrapes was taken, how far apart they are, and the zone of times in the text that
+        do not say theirs, where the text does not tell it; one scrape is else of when its file was written.
     workload_pattern
         Regular expression with a group ``workload`` that reads the owner from a pod's name, where the data
         hold no owners.
@@ -350,12 +359,13 @@ def read_prometheus(
     found, named = find_files(given, expected=EXPECTED, meant=EXPECTED, hint=lambda _: _GIVE)
     files = [file for file in found if file in named or _is_answer(file)] or found
     decoder = Decoder()
-    unread = _decode(files, decoder, overrides)
+    unread = _decode(files, decoder, overrides, lambda file: Asked.of(file, time, interval, timezone))
     decoded = decoder.finish()
     decoded.left_out.update({_PASSED_OVER: len(found) - len(files), _UNREAD: len(unread)})
     report = Report(
         sources=tuple(str(file) for file in files if file not in unread),
         partial=tuple(str(error) for error in unread.values()),
+        time_axis="; ".join(dict.fromkeys(decoder.time_axes)) or Report().time_axis,
     )
     try:
         recording = to_recording(
@@ -403,11 +413,14 @@ def read_series(
 
 
 def _is_answer(file: Path) -> bool:
-    """Tell by its name whether a file may hold a saved answer, or by its beginning whether it is a remote read."""
+    """Tell by its name whether a file may hold a saved answer, else by its beginning."""
     if _without_compression(file.name.lower()).endswith(_NAMES):
         return True
+    from rmtoolkit.loaders.prometheus._forms import is_samples  # noqa: PLC0415 - an answer does without
+
     try:
-        return is_remote_read(read_bytes(file, expected=EXPECTED, first=_HEAD_BYTES)[0][:_HEAD_BYTES])
+        head = read_bytes(file, expected=EXPECTED, first=_HEAD_BYTES)[0]
+        return is_remote_read(head[:1024]) or is_samples(as_text(head, file, expected=EXPECTED)[0])
     except (OSError, ReadError):
         return False
 
@@ -436,13 +449,15 @@ def _warn_of(report: Report) -> None:
         warn(f"Not everything could be read: {'; '.join(line.rstrip('.') for line in damage[:_SHOWN])}{more}.")
 
 
-def _decode(files: list[Path], decoder: Decoder, overrides: Mapping[str, str]) -> dict[Path, ReadError]:
+def _decode(
+    files: list[Path], decoder: Decoder, overrides: Mapping[str, str], asked: Callable[[Path], Asked]
+) -> dict[Path, ReadError]:
     """Read all files; give the errors of those that could not be read, unless it is all of them."""
     unread: dict[Path, ReadError] = {}
     for file in files:
         stem = _stem(file)
         try:
-            decoder.add_file(file, stem if is_known(stem, overrides) else None)
+            decoder.add_file(file, stem if is_known(stem, overrides) else None, asked(file))
         except ReadError as error:
             unread[file] = error
     if len(unread) == len(files):
