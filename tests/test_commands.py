@@ -372,10 +372,10 @@ def test_a_report_is_printed_beside_the_page(
 
     monkeypatch.setattr("rmtoolkit.views.report.files.print_page", prints)
     page, paper = tmp_path / "week.html", tmp_path / "week.pdf"
-    words = ["report", str(source), "-o", str(page), "--pdf", str(paper), "--date", "2026-11-23T03:05"]
+    words = ["report", str(source), "-o", str(page), "--pdf", str(paper), "--date", "2026-11-25T04:06"]
     assert cli.main(words) == 0
     assert printed == [page.read_text("utf-8")]
-    assert "23 Nov 2026 03:05" in printed[0]
+    assert "25 Nov 2026 04:06" in printed[0]
     assert capsys.readouterr().out.splitlines()[:2] == [f"Report: {page}", f"PDF: {paper}"]
 
 

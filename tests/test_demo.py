@@ -28,6 +28,7 @@ def test_every_sample_has_a_card(shown: str) -> None:
     with (ROOT / demo.SAMPLES / "truth.csv").open(newline="", encoding="utf-8") as file:
         names = [row["workload"] for row in csv.DictReader(file)]
     assert len(names) >= 10
+    assert "<title>rmtoolkit demo" in shown
     packed = re.findall(r'<script type="text/plain" id="[a-z0-9-]+">([A-Za-z0-9+/=]*)</script>', shown)
     whole = shown + "".join(zlib.decompress(base64.b64decode(part), -15).decode() for part in packed)
     assert [name for name in names if f"Memory of {name} " not in whole and f"/{name} (" not in whole] == []
