@@ -317,7 +317,7 @@ def test_last_time_is_compared() -> None:
     calm = rm.assess(samples(steady(7), limit_bytes=512 * MIB))
     again = rm.assess(samples(steady(7), limit_bytes=512 * MIB), previous=calm)
     assert again.workloads["change"].to_list() == ["same"]
-    values = steady(7, 200, rough=0.002) + np.linspace(0, 7 * 60 * MIB, 7 * 24)
+    values = steady(9, 200, rough=0.002) + np.linspace(0, 9 * 60 * MIB, 9 * 24)
     leak = rm.assess(samples(values, limit_bytes=900 * MIB), previous=calm)
     assert leak.workloads["change"].to_list() == ["worse"]
     assert leak.workloads["previous_verdict"].to_list() == ["not_leak"]
