@@ -40,6 +40,8 @@ _NAMES: Final = {
     "views.dashboards.fleet": "Fleet",
     "views.dashboards.triage": "Triage",
     "views.explanation": "Explanation explain",
+    "views.exports": "patches",
+    "views.heap": "report_heap",
     "views.report": "report",
 }
 _HOMES: Final = {name: home for home, names in _NAMES.items() for name in names.split()}

@@ -53,6 +53,8 @@ from rmtoolkit.views.dashboards.fleet import Fleet as Fleet
 from rmtoolkit.views.dashboards.triage import Triage as Triage
 from rmtoolkit.views.explanation import Explanation as Explanation
 from rmtoolkit.views.explanation import explain as explain
+from rmtoolkit.views.exports import patches as patches
+from rmtoolkit.views.heap import report_heap as report_heap
 from rmtoolkit.views.report import report as report
 
 __version__: str
@@ -89,6 +91,7 @@ __all__ = [
     "learn_margins",
     "limit_risk",
     "lives",
+    "patches",
     "pull",
     "read",
     "read_allocator",
@@ -111,6 +114,7 @@ __all__ = [
     "record_kubectl",
     "replay",
     "report",
+    "report_heap",
     "suspects",
     "validate",
     "what_if",

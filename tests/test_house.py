@@ -134,9 +134,10 @@ WRITES: Final = {
     "rmtoolkit.analysis.heap_answers": {"spans"},
     "rmtoolkit.analysis.heap_reading": {"place"},
 }
-#: Dashboards that ask analysis or limits themselves. A heap profile that is given to Triage is answered there, and
-#: LimitExplorer asks for limits that no Assessment has: those of the slider.
+#: Views that ask analysis or limits themselves. A heap profile is answered where it is given: to Triage, or to its own
+#: page; and LimitExplorer asks for limits that no Assessment has: those of the slider.
 STILL_COMPUTE: Final[dict[str, set[str]]] = {
+    "rmtoolkit/views/heap.py": {"answer", "answer_allocator", "answer_diff"},
     "rmtoolkit/views/dashboards/triage.py": {"answer", "profiles_by_workload"},
     "rmtoolkit/views/dashboards/explorer.py": {
         "as_need",

@@ -11,11 +11,13 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._io import check_target, write_whole
+from rmtoolkit.assessment import as_assessment
 from rmtoolkit.limits.patches import patches_yaml
 
 if TYPE_CHECKING:
     import os
 
+    from rmtoolkit._parallel import Source
     from rmtoolkit.assessment import Assessment
 
 FORMATS: Final = (".parquet", ".csv", ".json")
@@ -35,9 +37,27 @@ def check_format(path: str | os.PathLike[str]) -> str:
     return ending
 
 
-def patches(found: Assessment) -> str:
-    """Write the limits that are worth a rollout, and that nobody accepts as they are, as Kubernetes patches."""
-    return patches_yaml(found.workloads.filter(~pl.col("accepted")))
+def patches(source: Source | Assessment) -> str:
+    """Write the limits that are worth a rollout, and that nobody accepts as they are, as Kubernetes patches.
+
+    Parameters
+    ----------
+    source
+        A recording, a frame that can become one, a lake, or an Assessment: of that nothing is worked out again.
+
+    Returns
+    -------
+    str
+        YAML: a strategic merge patch for each workload, its reason and the line of kubectl above it as comments.
+
+    Examples
+    --------
+    >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
+    >>> print(patches(table), end="")
+    # 1 left out:
+    #   api: the kind is not known; memory limit 103Mi, request 50Mi
+    """
+    return patches_yaml(as_assessment(source).workloads.filter(~pl.col("accepted")))
 
 
 def as_bytes(verdicts: pl.DataFrame, ending: str) -> bytes:

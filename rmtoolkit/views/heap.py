@@ -10,9 +10,18 @@ import numpy as np
 from rmtoolkit import text
 from rmtoolkit._html import Markup, document, el, table
 from rmtoolkit._io import check_target, write_whole
-from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer, spans
+from rmtoolkit.analysis.heap_answers import (
+    AllocatorAnswer,
+    DiffAnswer,
+    HeapAnswer,
+    answer,
+    answer_allocator,
+    answer_diff,
+    spans,
+)
 from rmtoolkit.analysis.heap_reading import place
 from rmtoolkit.heap._names import spoken
+from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.suspects import OTHERS, over_time
 from rmtoolkit.views import _plot
 from rmtoolkit.views._plot_svg import note, picture
@@ -29,7 +38,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from rmtoolkit.heap.profile import HeapProfile
+    from rmtoolkit.heap.allocator import Allocator
 
 
 WIDTH: Final = 1080
@@ -333,6 +342,39 @@ def write(found: HeapAnswer | DiffAnswer | AllocatorAnswer, path: str | os.PathL
     """Write the page to a file, whole or not at all."""
     check_target(path, ENDINGS)
     return write_whole(path, page(found, source=source).encode(), ENDINGS)
+
+
+def report_heap(
+    heap: HeapProfile | Allocator, path: str | os.PathLike[str], *, before: HeapProfile | None = None
+) -> Path:
+    r"""Write what a heap profile, or an allocator's statistics, answer as one HTML page.
+
+    Parameters
+    ----------
+    heap
+        What `rm.read_heap` or `rm.read_allocator` read.
+    path
+        The page to write, such as heap.html; an existing one is replaced whole.
+    before
+        An older profile: then the page says what changed since.
+
+    Returns
+    -------
+    pathlib.Path
+        The page: charts, and call trees that zoom and can be searched. It asks for nothing from anywhere.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import rmtoolkit as rm
+    >>> log = pathlib.Path(tempfile.mkdtemp(), "api.stats.log")
+    >>> _ = log.write_text("Allocated: 3145728, active: 4194304, resident: 8388608\n")
+    >>> report_heap(rm.read_allocator(log), log.with_suffix(".html")).name
+    'api.stats.html'
+    """
+    if isinstance(heap, HeapProfile):
+        return write(answer(heap) if before is None else answer_diff(before, heap), path)
+    return write(answer_allocator(heap), path)
 
 
 def _next(step: str) -> Markup:

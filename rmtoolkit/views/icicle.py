@@ -13,8 +13,6 @@ from rmtoolkit.views.assets import asset
 from rmtoolkit.views.charts import Picture
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
     import polars as pl
 
     from rmtoolkit.heap.profile import HeapProfile
@@ -52,34 +50,19 @@ class Node:
     suspect: bool = False
 
 
-def icicle(
-    heap: HeapProfile,
-    *,
-    by: str | None = None,
-    root: str | None = None,
-    search: str = "",
-    before: HeapProfile | None = None,
-    suspects: pl.DataFrame | None = None,
-    pressable: bool = False,
-) -> Picture:
-    """Draw which code allocated what is held, by whom it is called."""
-    by = measure_of(heap) if by is None else by
-    nodes = tree(heap, by, root=root, before=before)
-    found = placed(nodes, suspects)
-    says = _says(found, by, search)
+def icicle(heap: HeapProfile, *, root: str | None = None, suspects: pl.DataFrame | None = None) -> Picture:
+    """Draw which code allocated what is held, by whom it is called; a press on a function sends its name."""
+    by = measure_of(heap)
+    found = placed(tree(heap, by, root=root), suspects)
     if not found[0].share:
         nothing = f"{MEASURES[by].capitalize()}: nothing"
         drawn = frame([el("text", f"{nothing}.", x=6, y=15)], ROW, f"{MEASURES[by]}: nothing")
         return Picture(drawn, nothing)
-    hits = matching(found, search)
-    shown = [
-        _drawn(node, by, hit=at in hits, dim=bool(search) and at not in hits, pressable=pressable)
-        for at, node in enumerate(found)
-        if node.share * WIDTH >= _NARROWEST and node.row["depth"] < _ROWS
-    ]
-    height = ROW * (1 + max(node.row["depth"] for node in found if node.share * WIDTH >= _NARROWEST))
-    role = {"role": "tree"} if pressable else {}
-    return Picture(frame(shown, min(height, _ROWS * ROW) + 1, says, **role), says)
+    says = _says(found, by)
+    wide = [node for node in found if node.share * WIDTH >= _NARROWEST]
+    shown = [_pressed(node, by) for node in wide if node.row["depth"] < _ROWS]
+    height = ROW * (1 + max(node.row["depth"] for node in wide))
+    return Picture(frame(shown, min(height, _ROWS * ROW) + 1, says, role="tree"), says)
 
 
 def frame(drawn: list[Markup], height: int, says: str, **attributes: object) -> Markup:
@@ -183,14 +166,17 @@ def describe(node: Node, by: str, whole: float) -> str:
     return said + (f"; {row['frames']} frames" if (row["frames"] or 0) > 1 else "")
 
 
-def _drawn(node: Node, by: str, *, hit: bool, dim: bool, pressable: bool) -> Markup:
+def _pressed(node: Node, by: str) -> Markup:
     # A press on the whole program names no function; a zoomed one stands where that would.
     whole = node.row["origin"] is None and node.row["parent_id"] is None
-    pressed = item(node, by, first=not node.row["depth"]) if pressable else {}
-    if pressable:
-        pressed["data_rm_send"] = "zoom " if whole else f"zoom {node.row['name']}"
-    kinds = [name for name, wanted in (("hit", hit), ("dim", dim)) if wanted]
-    return drawn(node, by, kinds, el("title", describe(node, by, 1.0)), **pressed)
+    send = "zoom " if whole else f"zoom {node.row['name']}"
+    return drawn(
+        node,
+        by,
+        el("title", describe(node, by, 1.0)),
+        **item(node, by, first=not node.row["depth"]),
+        data_rm_send=send,
+    )
 
 
 def item(node: Node, by: str, *, first: bool) -> dict[str, object]:
@@ -203,55 +189,27 @@ def item(node: Node, by: str, *, first: bool) -> dict[str, object]:
     }
 
 
-def drawn(node: Node, by: str, kinds: Sequence[str], *inside: Markup, **attributes: object) -> Markup:
+def drawn(node: Node, by: str, *inside: Markup, **attributes: object) -> Markup:
     """Draw a node with the longest label that fits."""
     x, width, y = node.left * WIDTH, node.share * WIDTH, node.row["depth"] * ROW
     weight = None if node.weight == 1 else f"{node.weight:.2f}"
-    edge = None
-    if "hit" in kinds:
-        edge = el("rect", x=f"{x + 2:.1f}", y=y + 2, width=f"{max(width - 4, 1):.1f}", height=ROW - 4, class_="edge")
     return el(
         "g",
         *inside,
         el("rect", x=f"{x:.1f}", y=y, width=f"{width:.1f}", height=ROW, fill_opacity=weight),
-        edge,
         el("text", fitting(labels(node, by), width), x=f"{x + 6:.1f}", y=y + 15),
-        class_=" ".join([node.kind, *(["suspect"] if node.suspect else []), *kinds]),
+        class_=f"{node.kind} suspect" if node.suspect else node.kind,
         **attributes,
     )
 
 
-def matching(nodes: Collection[Node], search: str) -> set[int]:
-    """Find the nodes whose name has a text in it."""
-    wanted = search.strip().casefold()
-    return {
-        at for at, node in enumerate(nodes) if wanted and node.kind != "all" and wanted in node.row["name"].casefold()
-    }
-
-
-def _says(nodes: list[Node], by: str, search: str) -> str:
+def _says(nodes: list[Node], by: str) -> str:
     whole = nodes[0]
     most = sorted(nodes[1:], key=lambda node: (node.kind != "own", -node.share))
     told = [f"{text.printable(node.row['name'])} ({amount(node.row, by)})" for node in most[:2]]
     zoomed = "" if whole.row["name"] == "all" else f" through {text.printable(whole.row['name'])}"
     said = f"{MEASURES[by].capitalize()}{zoomed}: {amount(whole.row, by)}"
-    said += f", most of it through {', '.join(told)}." if told else "."
-    if not search.strip():
-        return said
-    hits = matching(nodes, search)
-    # What is called by a match is in it already.
-    inside: set[int] = set()
-    total = 0
-    for at, node in enumerate(nodes):
-        parent = node.row["parent_id"]
-        if parent in inside:
-            inside.add(node.row["node_id"])
-        elif at in hits:
-            inside.add(node.row["node_id"])
-            total += node.row["value"]
-    part = text.share(total / whole.row["value"]) if whole.row["value"] else text.share(0.0)
-    size = amount({"value": total, "before": None}, by)
-    return f'{said} "{text.printable(search.strip())}" is in {text.count(len(hits), "place")}: {size} ({part}).'
+    return said + (f", most of it through {', '.join(told)}." if told else ".")
 
 
 def legend(*, compared: bool) -> Markup:
@@ -347,7 +305,6 @@ def _node(node: Node, by: str, at: int, parent: int | None) -> Markup:
     return drawn(
         node,
         by,
-        (),
         **item(node, by, first=not at),
         data_x=f"{node.left:.6f}",
         data_w=f"{node.share:.6f}",

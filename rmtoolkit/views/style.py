@@ -44,11 +44,8 @@ DASHBOARD: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css") + CH
 FLEET: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css", "fleet.css") + CHARTS)
 EXPLORER: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css", "explorer.css") + CHARTS)
 
-#: The weekly page, and what is shown of it in the output of a cell.
+#: The weekly page.
 REPORT: Final = Markup(
     f"{_of_system('.rm')}{asset('report.css')}{CHARTS}@media print{{.rm{{{_PAPER};color-scheme:light}}}}"
     f"{asset('report_print.css')}"
-)
-REPORT_PART: Final = Markup(
-    f"{_of_system('.rm')}{asset('report.css')}{CHARTS}{_of_notebook('.rm')}{asset('report_notebook.css')}"
 )

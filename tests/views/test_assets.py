@@ -71,7 +71,7 @@ def test_colours_are_tokens(name: str) -> None:
     "sheet",
     [
         pytest.param(getattr(notebook_style, name), id=name)
-        for name in ("STYLE", "HEAP_PAGE", "DASHBOARD", "FLEET", "EXPLORER", "REPORT", "REPORT_PART")
+        for name in ("STYLE", "HEAP_PAGE", "DASHBOARD", "FLEET", "EXPLORER", "REPORT")
     ],
 )
 def test_every_token_is_declared_in_both_themes(sheet: str) -> None:

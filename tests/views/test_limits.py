@@ -1,4 +1,4 @@
-"""Recommended limits on a terminal, in files and as charts."""
+"""Recommended limits on a terminal and in files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import yaml
 import rmtoolkit as rm
 from rmtoolkit import cli
 from rmtoolkit.views import terminal as limits_terminal
-from rmtoolkit.views.charts import pareto, risk_curve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,37 +127,3 @@ def test_hostile_names_stay_on_their_line(recording: rm.Recording) -> None:
     printed = limits_terminal.limits_table(replace(found, workloads=rows))
     assert "\x1b" not in printed
     assert not any(line.startswith("fix") for line in printed.splitlines())
-
-
-def test_the_risk_curve_says_its_figures_and_marks_limits(recording: rm.Recording) -> None:
-    """For eyes and for screen readers; marks outside the curve are left out."""
-    calm = recording.filter(workload="calm")
-    risk = rm.limit_risk(calm, [n * MIB for n in range(190, 400, 5)])
-    picture = risk_curve(risk, [("now", 1024 * MIB), ("ours", 240 * MIB), ("KRR", None)])
-    assert "ours 240 Mi" in picture.svg
-    assert "now" not in picture.svg.split("</svg>")[0].split("ours")[1]
-    assert 'role="img"' in picture.svg
-    assert picture.says in picture.svg
-    assert "<svg" in picture._repr_html_()
-
-
-def test_a_curve_of_nothing_says_so() -> None:
-    """No chance known: no picture of one."""
-    empty = rm.limit_risk(pl.DataFrame({"time": [0, 1], "rss_bytes": [50 * MIB] * 2}), 5)
-    assert risk_curve(empty).says == "No chance of an OOM kill is known"
-
-
-def test_the_pareto_chart_names_every_rule() -> None:
-    """Ours, the family and the rivals that were scored."""
-    longer = rm.Recording.from_frame(
-        pl.DataFrame(
-            {
-                "time": 1_750_000_000 + HOUR * np.arange(28 * 24),
-                "workload": "calm",
-                "working_set_bytes": ((200 + np.random.default_rng(2).standard_normal(28 * 24)) * MIB).astype(int),
-            }
-        )
-    )
-    picture = pareto(rm.backtest(longer))
-    assert "rmtoolkit 5 %" in picture.svg
-    assert "KRR" in picture.says

@@ -74,7 +74,6 @@ def page() -> dict[str, list[Any]]:
         "rows": [plain(rows["anchors"]), *([name, *found[:6]] for name, found in rows["sections"].items())],
         "sparks": [line for spark in rows["sparks"][:4] for line in markup(spark)],
         "cards": [line for card in cards[:2] for line in markup(card)],
-        "fragment": [line[:200] for line in markup(report.Contents(fleet.before())._repr_html_())][::5],
     }
 
 
@@ -99,7 +98,7 @@ def words() -> dict[str, list[Any]]:
 
 
 def pictures() -> dict[str, list[Any]]:
-    """Memory over time, as SVG and as rows of Vega; curves of risk."""
+    """Memory over time, as SVG and as rows of Vega."""
     found = fleet.assessed()
     lines = timeline.Timelines(found)
     told: dict[str, list[Any]] = {}
@@ -116,10 +115,6 @@ def pictures() -> dict[str, list[Any]]:
     told["a part"] = [] if part is None else markup(timeline_svg.draw(part, row, "p", "a part"))
     form = timeline_altair.form().to_dict(validate=False)
     told["form"] = [{"mark": layer["mark"], "encoding": layer["encoding"]} for layer in form["layer"]]
-    for name in ("killed-climbs", "days-and-nights"):
-        curve = found.risk_curves.filter(workload=name)
-        named = [("now", _row(name)["limit_bytes"]), ("ours", _row(name)["advised_limit_bytes"]), ("none", None)]
-        told[f"risk of {name}"] = markup(charts.risk_curve(curve, named).svg)
     small = [charts.bullet(peak * MI, 128 * MI, reached=peak > 128) for peak in (90, 200)]
     small += [charts.risk_bar(0.3, 0.1), charts.boxes(3), charts.dots(2), *(charts.mark(one) for one in charts._SHAPES)]
     told["small"] = [line for one in small for line in markup(one)]

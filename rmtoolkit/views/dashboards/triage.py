@@ -278,7 +278,7 @@ def _drawn(answer: HeapAnswer, function: str) -> Markup:
         ("Held", "n"),
         ("Evidence", "wrap"),
     )
-    picture = icicle.icicle(answer.heap, root=function or None, suspects=answer.suspects, pressable=True)
+    picture = icicle.icicle(answer.heap, root=function or None, suspects=answer.suspects)
     return folded(
         "Heap profile",
         text.printable(answer.headline),

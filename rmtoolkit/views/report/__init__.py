@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit.exceptions import RmtoolkitError, quote
-from rmtoolkit.views.report.page import Contents, contents, page, shown_card
+from rmtoolkit.views.report.page import Contents, contents, page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.limits.risk import Margins
 
-__all__ = ["ENDINGS", "Contents", "contents", "page", "report", "shown_card", "write"]
+__all__ = ["ENDINGS", "Contents", "contents", "page", "report", "write"]
 
 #: How the name of a page may end.
 ENDINGS: Final = (".html", ".htm", ".pdf")

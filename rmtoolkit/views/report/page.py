@@ -15,19 +15,18 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit._html import Markup, document, el, headed, join, wide
 from rmtoolkit.assessment import Assessment, assess
-from rmtoolkit.exceptions import UnknownWorkloadError
 from rmtoolkit.views import _tables, timeline_svg
 from rmtoolkit.views._tables import answer, with_code
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.report import sections
 from rmtoolkit.views.report.columns import Row, advised, heads, known, row, values
-from rmtoolkit.views.style import REPORT, REPORT_PART
+from rmtoolkit.views.style import REPORT
 from rmtoolkit.views.timeline import Timelines
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit._parallel import Source
@@ -46,10 +45,6 @@ class Contents:
     def __repr__(self) -> str:
         """Say the headline's sentence."""
         return f"<Contents: {self.found.fleet.sentence}>"
-
-    def _repr_html_(self) -> str:
-        """Show the report without what needs a script: for notebooks."""
-        return fragment(self)
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -107,75 +102,43 @@ _CHUNK: Final = 32
 def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
     """Write the whole page."""
     drawn = _Drawn(contents)
-    chosen = _chosen(contents)
-    everything = [about for about in contents.rows if about["workload_id"] < _MOST]
-    tables = [drawn.section(section, found, opened=not at) for at, (section, found) in enumerate(chosen)]
+    found, rows = contents.found, contents.rows
+    chosen = [(section, mine) for section in sections.SECTIONS if (mine := section.choose(contents.awake))]
+    everything = [about for about in rows if about["workload_id"] < _MOST]
+    tables = [drawn.section(section, mine, opened=not at) for at, (section, mine) in enumerate(chosen)]
     whole = drawn.section(sections.ALL, everything, opened=not chosen)
     main = el(
         "main",
-        *_first_screen(contents, _overview(chosen, contents)),
+        sections.top(found, contents.title),
+        sections.heading(found),
+        sections.start(found, rows),
+        sections.incomplete(found),
+        sections.raised_again(rows),
+        sections.tiles(found),
+        _overview(chosen, contents),
+        sections.changed(found, contents.awake),
         _filter(contents),
         *tables,
-        sections.failures(contents.found, contents.awake),
-        sections.capacity(contents.found),
+        sections.failures(found, contents.awake),
+        sections.capacity(found),
         whole,
         _not_shown(contents),
-        sections.accepted(contents.rows, contents.unmatched),
-        sections.quality(contents.found, contents.rows),
+        sections.accepted(rows, contents.unmatched),
+        sections.quality(found, rows),
         _footer(written),
     )
-    title = f"{text.printable(contents.title)}: {contents.found.fleet.sentence}"
+    title = f"{text.printable(contents.title)}: {found.fleet.sentence}"
     parts = main, drawn.packed([*chosen, (sections.ALL, everything)])
     return document(title, REPORT, parts, asset("report.js"), class_="rm", data_chunk=_CHUNK)
-
-
-def fragment(contents: Contents) -> Markup:
-    """Write the report for the output of a notebook: no script, no request, rows without cards."""
-    drawn = _Drawn(contents)
-    tables = [drawn.section(section, found, opened=False, cards=False) for section, found in _chosen(contents)]
-    parts = (
-        *_first_screen(contents),
-        *tables,
-        sections.failures(contents.found, contents.awake),
-        sections.capacity(contents.found),
-        sections.accepted(contents.rows, contents.unmatched),
-        sections.quality(contents.found, contents.rows),
-    )
-    return Markup(f"{el('style', REPORT_PART)}{el('div', el('main', *parts), class_='rm')}")
-
-
-def _chosen(contents: Contents) -> list[tuple[Section, list[Row]]]:
-    return [(section, found) for section in sections.SECTIONS if (found := section.choose(contents.awake))]
-
-
-def _first_screen(contents: Contents, overview: Markup | None = None) -> Iterator[Markup | None]:
-    found = contents.found
-    yield sections.top(found, contents.title)
-    yield sections.heading(found)
-    yield sections.start(found, contents.rows)
-    yield sections.incomplete(found)
-    yield sections.raised_again(contents.rows)
-    yield sections.tiles(found)
-    yield overview
-    yield sections.changed(found, contents.awake)
-
-
-def shown_card(contents: Contents, name: str) -> Markup:
-    """Write the card of one workload for the output of a notebook."""
-    found = next((about for about in contents.rows if name in (about["name"], about["anchor"])), None)
-    if found is None:
-        raise UnknownWorkloadError.named(name, (about["name"] for about in contents.rows))
-    card_of = _Drawn(contents, [found]).card(found)
-    return Markup(f"{el('style', REPORT_PART)}{el('div', card_of, class_='rm')}")
 
 
 class _Drawn:
     """Rows, sparks and cards of the page; each card is made once, and stands in the page or is packed."""
 
-    def __init__(self, contents: Contents, only: Sequence[Row] | None = None) -> None:
+    def __init__(self, contents: Contents) -> None:
         found = contents.found
         self.found = found
-        self.shown = contents.rows[:_MOST] if only is None else only
+        self.shown = contents.rows[:_MOST]
         charted = self.shown[:_CHARTS]
         self.charted = {about["workload_id"] for about in charted}
         self.sparks = Sparks(found, [about["container_id"] for about in self.shown])
@@ -194,14 +157,14 @@ class _Drawn:
             self.drawn[about["workload_id"]] = self.sparks.of(about["container_id"])
         return self.drawn[about["workload_id"]]
 
-    def section(self, section: Section, found: Sequence[Row], *, opened: bool, cards: bool = True) -> Markup:
+    def section(self, section: Section, found: Sequence[Row], *, opened: bool) -> Markup:
         names = heads(section.columns, self.sparks.heading)
         sorted_by = ["text", *("" if column.value is None else "number" for column in section.columns)]
         rows: list[Markup] = []
         for place, about in enumerate(found[:_STANDING]):
             first = place == 0 and opened
             line = row(self.found, about, section.columns, self.spark(about), self.sparks.heading)
-            if cards and about["workload_id"] not in self.standing and len(self.standing) < _CARDS:
+            if about["workload_id"] not in self.standing and len(self.standing) < _CARDS:
                 self.standing.add(about["workload_id"])
                 if first:
                     line = Markup(line.replace("<a ", '<a data-open="1" ', 1))
