@@ -111,7 +111,6 @@ def verdict_row(
     pattern, also, cause = name_pattern(pool, verdict)
     if cause is None and verdict == Verdict.LEAK and pool.leaking_code is not None:
         cause = Cause.HEAP
-    surest = th.SUREST[level]
     limit = main.life.limit_bytes if main is not None else about.limit_bytes
     outlook, lasts = TimeToLimit(Outlook.UNKNOWN), records.ENDLESS
     course: Course | None = None
@@ -145,9 +144,7 @@ def verdict_row(
         container=about.container,
         pods=len({facts.about[container].pod or container for container in containers}),
         verdict=verdict,
-        leak_probability=min(
-            max(pool.growing + th.UNRESOLVED_LEAKS * pool.unresolved, 1 - surest), surest, pool.surest
-        ),
+        leak_probability=_leak_probability(pool, th.SUREST[level], samples),
         pattern=pattern,
         also=also,
         cause=cause,
@@ -191,6 +188,13 @@ def verdict_row(
     row.explanation = f"{row.headline} {row.reason}"
     row.next_step = next_step(row)
     return row, course
+
+
+def _leak_probability(pool: Pool, surest: float, samples: int) -> float:
+    """Count what cannot be told in part, and less beside rest; rest is the surer, the more samples show it."""
+    said = pool.growing + th.UNRESOLVED_LEAKS * pool.unresolved * (1 - pool.bounded)
+    least = min(th.REST_SURER * (1 - surest) + th.REST_SAMPLES / max(samples, 1), th.UNRESOLVED_LEAKS)
+    return min(max(said, least), surest, pool.surest)
 
 
 def _verdict(pool: Pool) -> Verdict:

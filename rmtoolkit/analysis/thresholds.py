@@ -28,8 +28,11 @@ CLEAN_FROM: Final = 0.6
 LIKELY: Final = 0.5
 #: Share of what cannot be told apart that counts as a leak in `leak_probability`.
 UNRESOLVED_LEAKS: Final = 0.35
-#: Highest `leak_probability`, and distance from 0 of the lowest, by evidence level: one curve can suggest, not prove.
+#: Highest `leak_probability` by evidence level: one curve can suggest, not prove.
 SUREST: Final = {1: 0.9, 2: 0.93, 3: 0.95, 4: 0.98, 5: 0.995}
+#: The lowest is this share of its distance from 1, and so many leaks in as many samples as there are.
+REST_SURER: Final = 0.25
+REST_SAMPLES: Final = 2.0
 
 # --- What growth matters ----------------------------------------------------------------------------------------
 

@@ -235,15 +235,17 @@ def judge(part: str, level: str, folder: Path = CORPUS) -> pl.DataFrame:
     return pl.concat(rows).with_columns(pl.col("verdict").fill_null("inconclusive"))
 
 
-def calibration_error(judged: pl.DataFrame) -> float | None:
-    """Give the expected calibration error of the leak probability over ten bins."""
+def calibration_error(judged: pl.DataFrame) -> tuple[float, float] | None:
+    """Give the calibration error of the leak probability over ten bins, and what chance makes of a perfect one."""
     rated = judged.drop_nulls(["leak_probability", "leaks"])
     if not rated.height:
         return None
     said, leaks = rated["leak_probability"].to_numpy(), rated["leaks"].to_numpy()
     place = np.clip((said * 10).astype(int), 0, 9)
-    gaps = [abs(said[place == i].mean() - leaks[place == i].mean()) * (place == i).mean() for i in np.unique(place)]
-    return float(sum(gaps))
+    bins = [place == i for i in np.unique(place)]
+    gaps = [abs(said[here].mean() - leaks[here].mean()) * here.mean() for here in bins]
+    chance = [math.sqrt(2 / math.pi * (said[here] * (1 - said[here])).sum()) / len(said) for here in bins]
+    return float(sum(gaps)), sum(chance)
 
 
 def flips(judged: pl.DataFrame) -> int:
@@ -267,7 +269,7 @@ def table(judged: pl.DataFrame) -> str:
         "called leak",
         "open",
         "≥ .9: leaks",
-        "ECE",
+        "ECE (by chance)",
         "growth held",
         "time held",
     )
@@ -287,7 +289,7 @@ def table(judged: pl.DataFrame) -> str:
                 percent(rate(counts.get((False, "leak"), 0), healthy)),
                 percent(rate(counts.get((False, "inconclusive"), 0), healthy)),
                 percent(rate(int(sure["leaks"].sum()), sure.height)),
-                "–" if error is None else f"{error:.3f}",
+                "–" if error is None else f"{error[0]:.3f} ({error[1]:.3f})",
                 *(percent(rate(int(rows[name].sum()), rows[name].count())) for name in ("growth_held", "time_held")),
             )
         )
