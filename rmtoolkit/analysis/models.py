@@ -1024,6 +1024,7 @@ def _tail(
 _STEP_CYCLES: Final = 0.06
 #: Bins that one cycle needs at least.
 _BINS_A_CYCLE: Final = 4
+CYCLE_UNEVEN = 0.2
 _HARMONICS: Final = 2
 #: Slow waves that belong to the trend and not to the season.
 _SLOW_WAVES: Final = 3
@@ -1130,9 +1131,12 @@ def fit_rows(
         # A cycle costs as many parameters as it has waves; a bend that looks like one is no cycle.
         gain = fit.cost[np.searchsorted(place, rows)] - found.cost
         wins = gain > PARAMETERS / 2 * np.log(bins)
-        replace(rows[wins], Fit(*(getattr(found, name)[wins] for name in names)))
-        periodic[rows[wins]] = share[wins]
-        values[rows[wins]] = rest[wins]
+        rows, rest, share = rows[wins], rest[wins], share[wins]
+        # No cycle is the same twice: what is left is not known better than by a share of it.
+        known = {name: column[rows] for name, column in given.items()}
+        uneven = th.CYCLE_UNEVEN * np.sqrt(12) * (values[rows] - rest).std(axis=1)
+        replace(rows, compete(rest, **known | {"grain": np.hypot(known["grain"], uneven)}))
+        periodic[rows], values[rows] = share, rest
     rows = np.flatnonzero(fitted & (work[:, -1] > work[:, 0]) & (teeth < th.TEETH))
     rows = rows[fit.unresolved[np.searchsorted(place, rows)] > th.LIKELY]
     if len(rows):

@@ -610,7 +610,7 @@ def _around(values: Array, place: Array, width: int) -> tuple[Array, Array]:
 def _rests(values: Array, noise: Array) -> tuple[Array, Array]:
     """Find how long the last rest is, and what it lacks to be longer than those before it on lower ground."""
     bins = values.shape[1]
-    smooth = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(values, ((0, 0), (2, 2)), "edge"), 5, axis=1), 2)
+    smooth = _smoothed(values)
     lowest = smooth.min(axis=1)
     slack = np.maximum.reduce(
         [th.REST_NOISE * noise, th.REST_SHARE * np.abs(smooth[:, -1]), th.REST_RANGE * (smooth.max(axis=1) - lowest)]
@@ -646,10 +646,15 @@ def _rests_before(line: list[float], slack: float, shortest: int) -> list[tuple[
     return found
 
 
+def _smoothed(values: Array) -> Array:
+    """Take out what lasts for two bins at most."""
+    return np.median(np.lib.stride_tricks.sliding_window_view(np.pad(values, ((0, 0), (2, 2)), "edge"), 5, axis=1), 2)
+
+
 def _begun(values: Array, first: Array, last: Array) -> Array:
-    """Where the values pass a quarter of their rise for the last time."""
+    """Where the values, without dips, pass a quarter of their rise for the last time."""
     bins = values.shape[1]
-    below = values < (first + th.BEGUN_SHARE * (last - first))[:, None]
+    below = _smoothed(values) < (first + th.BEGUN_SHARE * (last - first))[:, None]
     return np.where(below.any(axis=1), (bins - below[:, ::-1].argmax(axis=1)) / bins, 0.0)
 
 

@@ -141,6 +141,8 @@ ABRUPT: Final = 0.6
 FEWEST_CYCLES: Final = 2.4
 #: Share of what the trend leaves that a cycle must explain.
 CYCLE_EXPLAINS: Final = 0.5
+#: Share of its deviation by which a cycle differs from time to time.
+CYCLE_UNEVEN: Final = 0.1
 #: Share of the changes that the load must explain beside a trend ...
 LOAD_EXPLAINS: Final = 0.5
 #: ... and without room for one: ...
