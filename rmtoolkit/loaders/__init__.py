@@ -39,6 +39,7 @@ class Form(StrEnum):
     MALLOC_TEXT = "tcmalloc or mimalloc statistics"
     DOCKER = "Docker output"
     PROCFS = "memory files of Linux"
+    KERNEL = "lines of the kernel about OOM kills"
     RECORDING = "a recording"
     LAKE = "a lake"
     PARQUET = "a table in Parquet"
@@ -95,6 +96,7 @@ _HEAP: Final = re.compile(
     rb"(?:v [0-9a-f]++(?: [0-9a-f]++)?\n|heap_v2/|heap profile:|--- symbol|desc: [^\n]*+\ncmd: "
     rb"|\{\s*+\"dhatFileVersion\")"
 )
+_KERNEL: Final = re.compile(rb"\boom-kill:constraint=CONSTRAINT_|\bKilled process \d++\b[^\n]{1,200}? anon-rss:\d++kB")
 #: Files of a cgroup whose content alone does not say what it is.
 _LONE_NUMBERS: Final = frozenset(
     (
@@ -306,6 +308,14 @@ READERS: Final = (
         "a first line with the names of a time and at least one memory column",
     ),
     Reader(
+        Form.KERNEL,
+        _has(_KERNEL),
+        ("loaders.kernel", "read_kernel"),
+        "the kernel's own words about OOM kills",
+        "`dmesg --time-format iso` or `journalctl -k -o short-iso` (or `-o json`), alone or beside what it explains",
+        behind=_KERNEL,
+    ),
+    Reader(
         Form.DOCKER,
         _has(_DOCKER),
         ("loaders.docker", "read_docker_stats"),
@@ -430,8 +440,7 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     if not parts:
         raise _nothing(path, sorted_out)
     recording = concat(parts)
-    if sorted_out.forms.get(Form.OBJECTS):
-        recording = _with_objects(recording, sorted_out)
+    recording = _explained(recording, sorted_out)
     notes = []
     if sorted_out.skipped:
         notes.append(f"skipped, no recording: {_named([file.name for file, _ in sorted_out.skipped])}")
@@ -523,13 +532,19 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
     return parts, used
 
 
-def _with_objects(recording: Recording, sorted_out: _SortedOut) -> Recording:
+def _explained(recording: Recording, sorted_out: _SortedOut) -> Recording:
     """Join what explains the samples; add to the failures."""
-    from rmtoolkit.loaders.kubernetes import joined, read_objects  # noqa: PLC0415
+    if sorted_out.forms.get(Form.OBJECTS):
+        from rmtoolkit.loaders.kubernetes import joined, read_objects  # noqa: PLC0415
 
-    objects, failed = read_objects(sorted_out.forms[Form.OBJECTS])
-    sorted_out.failed.extend(failed)
-    return joined(recording, objects)
+        objects, failed = read_objects(sorted_out.forms[Form.OBJECTS])
+        sorted_out.failed.extend(failed)
+        recording = joined(recording, objects)
+    if sorted_out.forms.get(Form.KERNEL):
+        from rmtoolkit.loaders import kernel  # noqa: PLC0415
+
+        recording = kernel.joined(recording)
+    return recording
 
 
 def _options_of(form: Form) -> list[str]:

@@ -122,3 +122,19 @@ def test_what_the_kernel_counted_is_what_the_recording_has(folder: Path, tmp_pat
     assert dict(ended.select("container", "ended").iter_rows()) == {"grows": "oom_kill", "holds": "running"}
     held = rows.filter(container="holds")["working_set_bytes"]
     assert int(max(held.drop_nulls().to_list())) > 40 * MIB
+
+
+def test_what_the_kernel_says_of_a_kill(folder: Path, tmp_path: Path) -> None:
+    """A real kill in a cgroup called as a container: at its limit, with what was resident."""
+    container = f"{os.getpid():012x}" + "0" * 52
+    with started(folder, container, _GROWS.replace("0.15", "0"), _LIMIT) as grows:
+        assert grows.wait(60) == -signal.SIGKILL
+    said = subprocess.run(["/bin/dmesg", "--time-format", "iso"], capture_output=True, text=True, check=False)
+    if container not in said.stdout:
+        pytest.skip("needs to read the messages of the kernel")
+    (tmp_path / "dmesg.txt").write_text(said.stdout)
+    recording = rm.read(tmp_path / "dmesg.txt").filter(pod_uid=container[:12])
+    assert recording.containers["limit_bytes"].to_list() == [_LIMIT]
+    assert recording.events.select("kind", "value_bytes").rows() == [("oom_kill", _LIMIT)]
+    assert abs(recording.events["time"].item().timestamp() - time.time()) < 60
+    assert 0.8 * _LIMIT < recording.samples["rss_bytes"].item() < 1.5 * _LIMIT
