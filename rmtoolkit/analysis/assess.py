@@ -149,8 +149,10 @@ def _weigh_bend(opinion: Opinion, row: Reading) -> None:
 def _doubt_teeth(opinion: Opinion, row: Reading, *, restarts_known: bool) -> None:
     """Without restart data, deep teeth may be kills: a hidden leak, not a sawtooth."""
     if 0 < row.teeth < th.TEETH and th.TAKES_BACK <= row.repeats <= th.TAKES_MORE and row.rest < th.LONG_REST:
-        # Too few teeth to know the floor: neither growth nor its absence was seen.
+        # Too few teeth to know the floor, unless they go down to one: neither growth nor its absence was seen.
         opinion.growing, opinion.bounded = th.FEW_TEETH_SHARE * opinion.growing, th.FEW_TEETH_SHARE * opinion.bounded
+        if row.teeth == th.TEETH - 1 and row.repeats > th.ONE_FLOOR:
+            opinion.growing, opinion.bounded = 0.0, th.AT_REST
         opinion.unresolved = 1 - opinion.growing - opinion.bounded
         return
     if restarts_known or row.teeth < th.TEETH or row.trough > th.RESTART_LIKE:

@@ -245,6 +245,8 @@ TAKES_BACK: Final = 0.5
 #: ... and one above this share is a change of level: else the probabilities count only so much.
 TAKES_MORE: Final = 1.8
 FEW_TEETH_SHARE: Final = 0.2
+#: The last but one too few, where it takes back this share goes down to the floor of the one before.
+ONE_FLOOR: Final = 0.95
 #: The lowest part of a tooth as a share of its top: below it the fall may as well be a restart.
 RESTART_LIKE: Final = 0.35
 #: A live heap that grows by less than this share of the growth around it is a side show ...
