@@ -58,7 +58,7 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
             moved = th.TIPS * opinion.unresolved
             opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
         elif row.floor_trend > th.STEADY and row.low_rise > th.FLOORS_CLIMB * th.MATERIAL_SHARE * row.settled:
-            moved = th.FLOORS_OPEN * opinion.bounded
+            moved = th.DOUBT * opinion.bounded
             opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
         return
     as_high = row.tail_top - row.settled <= th.AS_HIGH * (row.earlier_top - row.settled)
@@ -127,7 +127,7 @@ def _floors_stay(opinion: Opinion, row: Reading) -> None:
         opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
     climbs = row.top_trend > th.TOPS_RISE and row.top_rise > th.FLOORS_CLIMB * th.MATERIAL_SHARE * row.settled
     if climbs and row.signal != Signal.ALLOCATED:
-        moved = th.FLOORS_OPEN * opinion.bounded
+        moved = th.DOUBT * opinion.bounded
         opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
 
 
@@ -149,10 +149,9 @@ def _weigh_bend(opinion: Opinion, row: Reading) -> None:
 def _doubt_teeth(opinion: Opinion, row: Reading, *, restarts_known: bool) -> None:
     """Without restart data, deep teeth may be kills: a hidden leak, not a sawtooth."""
     if 0 < row.teeth < th.TEETH and th.TAKES_BACK <= row.repeats <= th.TAKES_MORE and row.rest < th.LONG_REST:
-        # Too few teeth to know the floor, unless they go down to one: neither growth nor its absence was seen.
-        opinion.growing, opinion.bounded = th.FEW_TEETH_SHARE * opinion.growing, th.FEW_TEETH_SHARE * opinion.bounded
-        if row.teeth == th.TEETH - 1 and row.repeats > th.ONE_FLOOR:
-            opinion.growing, opinion.bounded = 0.0, th.AT_REST
+        # Too few teeth to know the floor, unless three go down to it: neither growth nor its absence was seen.
+        down = row.teeth == th.TEETH - 1 and row.repeats > th.ONE_FLOOR
+        opinion.growing, opinion.bounded = 0.0, th.AT_REST if down else 0.0
         opinion.unresolved = 1 - opinion.growing - opinion.bounded
         return
     if restarts_known or row.teeth < th.TEETH or row.trough > th.RESTART_LIKE:

@@ -233,19 +233,17 @@ YOUNG_SEEN: Final = 0.95
 FLOORS_RISE: Final = 0.6
 #: Of the growth that a rest takes away, this share was seen to end.
 AT_REST: Final = 0.8
-#: Floors of teeth that rise by this many times what is material, so steadily, are not at rest: this share is open.
+#: Floors of teeth that rise by this many times what is material, so steadily, are not at rest.
 FLOORS_CLIMB: Final = 2.0
-FLOORS_OPEN: Final = 0.7
 #: Deviations that the tau of unordered floors has: above this many, that they stay was not seen.
 FLOORS_UNSURE: Final = 1.0
 #: Kendall's tau of the tops of teeth from which on a floor that stays may be one that the allocator holds up.
 TOPS_RISE: Final = 0.8
 #: With too few teeth to know the floor, a fall that takes back this share of the rise before it may come again ...
 TAKES_BACK: Final = 0.5
-#: ... and one above this share is a change of level: else the probabilities count only so much.
+#: ... and one above this share is a change of level: else neither growth nor rest was seen, ...
 TAKES_MORE: Final = 1.8
-FEW_TEETH_SHARE: Final = 0.2
-#: The last but one too few, where it takes back this share goes down to the floor of the one before.
+#: ... unless one tooth is missing and the last fall takes back this share, down to the floor of those before.
 ONE_FLOOR: Final = 0.95
 #: The lowest part of a tooth as a share of its top: below it the fall may as well be a restart.
 RESTART_LIKE: Final = 0.35
