@@ -18,10 +18,9 @@ from rmtoolkit.assessment import _rows
 from rmtoolkit.assessment._rows import WORKLOADS
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import recommend
-from rmtoolkit.limits.backtest import own_end, past_weeks, record_of
 from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.recommend import of_gathered
-from rmtoolkit.limits.risk import HORIZON, USUAL, as_margins, of_needs, with_own
+from rmtoolkit.limits.risk import HORIZON, USUAL, as_margins, of_needs, own_end, paired, with_own
 from rmtoolkit.recording import Recording, as_recording, read_recording
 
 if TYPE_CHECKING:
@@ -217,14 +216,14 @@ def assess(
     if isinstance(source, Assessment):
         return source
     from rmtoolkit.assessment import _totals  # noqa: PLC0415 - a row of verdicts needs none of it
+    from rmtoolkit.limits import backtest  # noqa: PLC0415 - nor of this
 
     recommend.check_chance(oom_probability)
     chosen = as_margins(margins)
     before = None if previous is None else _totals.up_to_date(_before(previous))
     source = as_source(source)
-    end = None if margins is not None else own_end(source)
-    judgement, frames = judge(source, partial(_gathered, end=end), heap, client=client)
-    record = record_of(frames, chosen, oom_probability)
+    judgement, frames = judge(source, partial(_gathered, end=own_end(source, margins)), heap, client=client)
+    record = backtest.record_of(frames, chosen, oom_probability)
     chosen = with_own(chosen, frames["pairs"])
     needs, about = frames["needs"], judgement.recording
     limits = of_gathered(needs, oom_probability, chosen, prices=prices)
@@ -434,8 +433,7 @@ def recommend_limits(
     target = 0.05 if oom_probability is None else oom_probability
     recommend.check_chance(target)
     source, chosen = as_source(recording), as_margins(margins)
-    end = None if margins is not None else own_end(source)
-    frames = verdicts_with(source, partial(_decided, end=end), client=client)
+    frames = verdicts_with(source, partial(_decided, end=own_end(source, margins)), client=client)
     return of_gathered(frames["needs"], target, with_own(chosen, frames["pairs"]), prices=prices)
 
 
@@ -488,8 +486,8 @@ def limit_risk(
     if isinstance(recording, Assessment):
         return of_needs(recording.needs, limits, recording.margins if margins is None else as_margins(margins))
     recording, chosen = as_recording(recording), as_margins(margins)
-    end = None if margins is not None else own_end(recording)
-    found = pl.concat(past_weeks(part, end, rivals=False)["pairs"] for part in partition(recording))
+    end = own_end(recording, margins)
+    found = pl.concat(paired(part, end)["pairs"] for part in partition(recording))
     return of_needs(gathered_needs(recording), limits, with_own(chosen, found))
 
 
@@ -603,16 +601,20 @@ def _alone(
 
 def _gathered(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
     """Reduce a part to what limits are decided from, and to what happened."""
+    from rmtoolkit.limits.backtest import rivals  # noqa: PLC0415 - as in `assess`
+
+    found = paired(part, end)
     return {
         **recommend.also(part, verdicts),
-        **past_weeks(part, end),
+        **found,
+        "rivals": rivals(part, found["pairs"]),
         "windows": _rows.windows(part, verdicts),
     }
 
 
 def _gathered_alone(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
-    return {"needs": recommend.gathered(part, verdicts, requests=False), **past_weeks(part, end, rivals=False)}
+    return {"needs": recommend.gathered(part, verdicts, requests=False), **paired(part, end)}
 
 
 def _decided(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
-    return {**recommend.also(part, verdicts), **past_weeks(part, end, rivals=False)}
+    return {**recommend.also(part, verdicts), **paired(part, end)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit._parallel import Parted, partition
+from rmtoolkit._parallel import partition
 from rmtoolkit._tables import parse_duration
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
@@ -28,7 +28,7 @@ from rmtoolkit.limits.risk import (
     wilson,
     with_own,
 )
-from rmtoolkit.recording import Recording, as_recording
+from rmtoolkit.recording import as_recording
 from rmtoolkit.text import chance as chance_words
 from rmtoolkit.text import count
 
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from rmtoolkit._parallel import Source
     from rmtoolkit.limits.history import AnyRecording
+    from rmtoolkit.recording import Recording
 
 
 #: Our own limits at these chances.
@@ -143,9 +143,6 @@ class Backtest:
 
 #: Weeks that a record looks back on.
 _RECORDED: Final = 5
-#: Nothing is learnt from a fleet's own weeks before there are so many days of them.
-_OWN_DAYS: Final = 21
-_SLACK_HOURS: Final = 6
 _KRR_HISTORY: Final = dt.timedelta(days=14)
 _RIVALS: Final = pl.Schema(
     {
@@ -180,24 +177,16 @@ class Record:
         )
 
 
-def past_weeks(part: Recording, end: dt.datetime | None, *, rivals: bool = True) -> dict[str, pl.DataFrame]:
-    """Gather what a fleet's own margins are learnt from, and what others would have set; nothing without an end."""
-    if end is None:
-        return {"pairs": pl.DataFrame(schema=PAIRS), "rivals": pl.DataFrame(schema=_RIVALS)}
-    found, others = pairs(part, end), [pl.DataFrame(schema=_RIVALS)]
-    for week in found["week"].unique().sort(descending=True).head(_RECORDED if rivals else 0):
+def rivals(part: Recording, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Say what KRR and VPA would have set before the last weeks of all pairs."""
+    others = [pl.DataFrame(schema=_RIVALS)]
+    for week in pairs["week"].unique().sort(descending=True).head(_RECORDED):
         before = part.window(start=week - _KRR_HISTORY, end=week - dt.timedelta(milliseconds=1))
         krr = baselines.krr_memory(before).select(*WORKLOAD, krr_bytes="recommended_limit_bytes")
         vpa = baselines.vpa_memory(before).select(*WORKLOAD, vpa_bytes="target_bytes")
         both = krr.join(vpa, on=WORKLOAD, nulls_equal=True)
         others.append(both.with_columns(week=pl.lit(week).cast(PAIRS["week"])).select(_RIVALS.names()))
-    return {"pairs": found, "rivals": pl.concat(others)}
-
-
-def own_end(source: Source) -> dt.datetime | None:
-    """Give the end of a history that is long enough to learn margins from."""
-    span = source.times() if isinstance(source, Recording | Parted) else as_recording(source).times()
-    return span[1] if span and span[1] - span[0] > dt.timedelta(days=_OWN_DAYS, hours=-_SLACK_HOURS) else None
+    return pl.concat(others)
 
 
 def record_of(gathered: dict[str, pl.DataFrame], margins: Margins, promised: float) -> Record | None:

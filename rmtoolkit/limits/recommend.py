@@ -626,7 +626,7 @@ def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, score
 
     def whole(limit: int) -> float:
         memory = risk.priced(need, limit, need.request_bytes, prices) or 0.0
-        return memory + (risk.expected(risk.week_at(need, limit, scores), prices.per_incident) or 0.0)
+        return memory + (risk.expected(risk.risk(need, limit, scores).week, prices.per_incident) or 0.0)
 
     steps = (target * (in_force / target) ** (step / (_TRIED - 1)) for step in range(_TRIED - 1))
     best = min(sorted({math.ceil(limit / _MIB) * _MIB for limit in steps}), key=whole)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from distributed import Client
 
-    from rmtoolkit._parallel import Source
+    from rmtoolkit._parallel import Parted, Source
     from rmtoolkit.limits.history import AnyRecording
     from rmtoolkit.recording import Recording
 
@@ -75,8 +75,9 @@ CENSORED: Final = 1e9
 #: What comes with the package counts as so many pairs beside a fleet's own, and as so many weeks.
 _SHIPPED_PAIRS: Final = 100
 _SHIPPED_WEEKS: Final = 4
-#: Fewer own pairs teach nothing.
+#: Fewer own pairs teach nothing, nor does less than three weeks, but for a few missing hours.
 _OWN: Final = 30
+_OWN_HISTORY: Final = dt.timedelta(days=20, hours=18)
 #: A history that lacks a fiftieth of a length is taken as that long.
 _NEARLY: Final = 1.02
 #: Weeks differ in how often rises come that one in twenty pairs has.
@@ -417,7 +418,7 @@ def learn_margins(recording: Source, *, client: Client | None = None) -> Margins
     span = source.times()
     found = pl.DataFrame(schema=PAIRS)
     if span is not None:
-        found = parallel_map(source, partial(_paired, end=span[1]), client=client)[0]["pairs"]
+        found = parallel_map(source, partial(paired, end=span[1]), client=client)[0]["pairs"]
     margins = with_own(Margins.shipped(), found)
     if not margins.own_pairs:
         weeks = found.select(*WORKLOAD, "week").n_unique()
@@ -430,8 +431,15 @@ def learn_margins(recording: Source, *, client: Client | None = None) -> Margins
     return margins
 
 
-def _paired(part: Recording, end: dt.datetime) -> dict[str, pl.DataFrame]:
-    return {"pairs": pairs(part, end)}
+def own_end(source: Recording | Parted, margins: object = None) -> dt.datetime | None:
+    """Give the end of a history that is long enough to learn from, where no margins are given."""
+    span = source.times() if margins is None else None
+    return span[1] if span and span[1] - span[0] > _OWN_HISTORY else None
+
+
+def paired(part: Recording, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
+    """Make all pairs of a part; without an end, none."""
+    return {"pairs": pl.DataFrame(schema=PAIRS) if end is None else pairs(part, end)}
 
 
 #: Past and next weeks, a row per workload container, week and length of history.
@@ -674,7 +682,10 @@ def _tried(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -> p
 def _of_scores(need: Need, limit: float, scores: Scores) -> Risk:
     if need.base_bytes is None or need.spread is None or not scores.size:
         return Risk(because="the history is too short to say anything about a week")
-    above, chance = _place(need.base_bytes, limit, scores)
+    # A limit is as good as its place among the rises of others.
+    rise = math.log((limit + BUMP_BYTES) / (need.base_bytes + BUMP_BYTES))
+    above = int(scores.size - scores.rises.searchsorted(rise, side="left"))
+    chance = min((above + 1) / (scores.size + 1), 1.0)
     floor = 1 / (scores.size + 1)
     # Pairs of one week, and of one workload, are no independent draws.
     low, high = wilson(chance, 1 / (scores.swing + 1 / max(scores.workloads, 1)))
@@ -686,20 +697,6 @@ def _of_scores(need: Need, limit: float, scores: Scores) -> Risk:
         certified, high = False, 1.0
     day, month = (_over(chance, hours) for hours in (_DAY, _MONTH))
     return Risk(day, chance, month, low if above else 0.0, high, scores.size, floor, certified, "margins", because)
-
-
-def _place(base_bytes: float, limit: float, scores: Scores) -> tuple[int, float]:
-    """Count the rises that are above a limit, and give the chance that this says."""
-    rise = math.log((limit + BUMP_BYTES) / (base_bytes + BUMP_BYTES))
-    above = int(scores.size - scores.rises.searchsorted(rise, side="left"))
-    return above, min((above + 1) / (scores.size + 1), 1.0)
-
-
-def week_at(need: Need, limit_bytes: float, scores: Scores) -> float | None:
-    """Give the chance of a week as `risk` does, and nothing else."""
-    if need.growing or need.kills_now or by_forecast(need) or need.base_bytes is None or need.spread is None:
-        return risk(need, limit_bytes, scores).week
-    return _place(need.base_bytes, limit_bytes, scores)[1] if scores.size else None
 
 
 def _over(week: float, hours: float) -> float:
