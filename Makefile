@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
 CHECKED := rmtoolkit tests data/lab data/field
 
-.PHONY: help install demo test check mypy pyright notebooks bench bench-leaks frozen mutants corpus corpus-field
+.PHONY: help install demo test check mypy pyright notebooks bench bench-leaks bench-limits frozen mutants corpus corpus-field
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ bench: $(STAMP) ## Run and print every benchmark
 
 bench-leaks: $(STAMP) ## Score the verdicts, and the rules that others use, on the dev part of the corpus
 	@$(BIN)/python tests/benchmarks/leak_or_not.py --part dev
+
+bench-limits: $(STAMP) ## Backtest limits, replay kills and refusals, time a fleet; SERIES names files of real series
+	@$(BIN)/python -m tests.benchmarks.bench_limits --replays 1000 --series $(SERIES)
+	@$(BIN)/python -m tests.benchmarks.bench_recommend --containers 10000
 
 frozen: $(STAMP) ## Compare what is said of the samples and the dev part with what was frozen in data/frozen
 	@$(BIN)/python tests/benchmarks/frozen.py

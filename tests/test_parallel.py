@@ -15,7 +15,7 @@ from rmtoolkit import _lake_files
 from rmtoolkit import lake as lake_module
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitWarning, UnknownWorkloadError
-from rmtoolkit.limits.recommend import also, gather, of_gathered
+from rmtoolkit.limits.recommend import also, of_gathered
 from tests.benchmarks import fleet
 
 if TYPE_CHECKING:
@@ -152,7 +152,6 @@ def test_limits_of_a_lake_are_those_of_its_recording(lake: rm.Lake, recording: R
     judgement, frames = judge(lake, also)
     assert of_gathered(frames["needs"]).equals(rm.recommend_limits(lake))
     assert judgement.verdicts.equals(judge(lake)[0].verdicts)
-    assert gather(lake).equals(frames["needs"])
 
 
 def test_a_part_of_a_lake_is_judged_like_that_of_its_recording(lake: rm.Lake, recording: Recording) -> None:

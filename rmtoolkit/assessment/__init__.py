@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from rmtoolkit._parallel import Parted
+from rmtoolkit._parallel import Parted, as_source, partition
 from rmtoolkit.analysis.judge import judge, verdicts_with
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
 from rmtoolkit.analysis.signals import lives as lives_of
@@ -20,8 +20,8 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import recommend
 from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.recommend import of_gathered
-from rmtoolkit.limits.risk import HORIZON, USUAL, as_margins, of_needs
-from rmtoolkit.recording import Recording, read_recording
+from rmtoolkit.limits.risk import HORIZON, USUAL, as_margins, of_needs, own_end, paired, with_own
+from rmtoolkit.recording import Recording, as_recording, read_recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rmtoolkit._parallel import Source
     from rmtoolkit.analysis.heap_reading import Heap
     from rmtoolkit.assessment._totals import Totals
+    from rmtoolkit.limits.backtest import Record
     from rmtoolkit.limits.history import AnyRecording
     from rmtoolkit.limits.risk import Margins, Prices
 
@@ -103,8 +104,12 @@ class Assessment:
         Limits and requests, a row for as long as one value was set; a null `start` or `end` is open.
     needs
         What the limits were decided from, so that they can be decided anew with other margins, target or prices.
-    oom_probability, margins, prices
+    oom_probability, prices
         What was asked for.
+    margins
+        What limits and chances rest on.
+    record
+        How such limits would have done in the last weeks of this history, beside KRR and VPA; None where it is short.
 
     Examples
     --------
@@ -135,6 +140,7 @@ class Assessment:
     needs: pl.DataFrame
     oom_probability: float
     margins: Margins
+    record: Record | None
     prices: Prices | None
 
     def __repr__(self) -> str:
@@ -174,7 +180,8 @@ def assess(
     heap
         As `rm.classify` takes it.
     margins
-        From `rm.learn_margins`, or the file they were saved in; None: those that come with the package.
+        From `rm.learn_margins`, or the file they were saved in; None: those that come with the package, and from three
+        weeks of history on what these weeks teach.
     oom_probability
         The chance of an OOM kill within 7 days that is accepted, between 0 and 1.
     prices
@@ -209,11 +216,15 @@ def assess(
     if isinstance(source, Assessment):
         return source
     from rmtoolkit.assessment import _totals  # noqa: PLC0415 - a row of verdicts needs none of it
+    from rmtoolkit.limits import backtest  # noqa: PLC0415 - nor of this
 
     recommend.check_chance(oom_probability)
     chosen = as_margins(margins)
     before = None if previous is None else _totals.up_to_date(_before(previous))
-    judgement, frames = judge(source, _gathered, heap, client=client)
+    source = as_source(source)
+    judgement, frames = judge(source, partial(_gathered, end=own_end(source, margins)), heap, client=client)
+    record = backtest.record_of(frames, chosen, oom_probability)
+    chosen = with_own(chosen, frames["pairs"])
     needs, about = frames["needs"], judgement.recording
     limits = of_gathered(needs, oom_probability, chosen, prices=prices)
     rows = _rows.joined(
@@ -257,6 +268,7 @@ def assess(
         needs=needs,
         oom_probability=oom_probability,
         margins=chosen,
+        record=record,
         prices=prices,
     )
 
@@ -378,8 +390,7 @@ def recommend_limits(
     oom_probability
         The chance that is accepted, between 0 and 1; None: 0.05, or what was asked of the Assessment.
     margins
-        From `learn_margins`, or the file they were saved in; None: those that come with the package, or those of the
-        Assessment.
+        From `learn_margins`, or the file they were saved in; None: as in `rm.assess`, or those of the Assessment.
     price_per_gib_hour
         What a GiB of requested memory costs an hour, in any currency; None: costs stay null.
     client
@@ -421,7 +432,9 @@ def recommend_limits(
         return of_gathered(recording.needs, target, chosen, prices=prices or recording.prices)
     target = 0.05 if oom_probability is None else oom_probability
     recommend.check_chance(target)
-    return of_gathered(recommend.gather(recording, client=client), target, margins, prices=prices)
+    source, chosen = as_source(recording), as_margins(margins)
+    frames = verdicts_with(source, partial(_decided, end=own_end(source, margins)), client=client)
+    return of_gathered(frames["needs"], target, with_own(chosen, frames["pairs"]), prices=prices)
 
 
 def limit_risk(
@@ -439,8 +452,7 @@ def limit_risk(
         Limits in bytes, tried for every workload container; or a frame with `limit_bytes` and any of the columns
         `cluster`, `namespace`, `workload`, `container`, for limits of each.
     margins
-        From `learn_margins`, or the file they were saved in; None: those that come with the package, or those of the
-        Assessment.
+        From `learn_margins`, or the file they were saved in; None: as in `rm.assess`, or those of the Assessment.
 
     Returns
     -------
@@ -461,7 +473,7 @@ def limit_risk(
     Notes
     -----
     A limit's place in the scores of other pairs is its chance: conformal prediction; see `learn_margins`. The interval
-    is that of Clopper and Pearson.
+    is Wilson's, of as many independent draws as workloads and weeks that differ allow.
 
     Examples
     --------
@@ -473,7 +485,10 @@ def limit_risk(
     """
     if isinstance(recording, Assessment):
         return of_needs(recording.needs, limits, recording.margins if margins is None else as_margins(margins))
-    return of_needs(gathered_needs(recording), limits, as_margins(margins))
+    recording, chosen = as_recording(recording), as_margins(margins)
+    end = own_end(recording, margins)
+    found = pl.concat(paired(part, end)["pairs"] for part in partition(recording))
+    return of_needs(gathered_needs(recording), limits, with_own(chosen, found))
 
 
 def checklist(
@@ -577,19 +592,29 @@ def _alone(
     source: Source, heap: Heap | Mapping[str, Heap] | None = None, *, client: Client | None = None
 ) -> pl.DataFrame:
     """Make the rows of the workloads where nobody asks for the other frames."""
-    frames = verdicts_with(source, _gathered_alone, heap, client=client)
-    limits = of_gathered(frames["needs"])
+    source = as_source(source)
+    frames = verdicts_with(source, partial(_gathered_alone, end=own_end(source)), heap, client=client)
+    limits = of_gathered(frames["needs"], margins=with_own(as_margins(None), frames["pairs"]))
     rows = _rows.joined(frames["verdicts"], frames["needs"], limits, (), dt.datetime.now(dt.UTC))
     return _rows.complete(_rows.with_words(_rows.by_urgency(rows)))
 
 
-def _gathered(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
+def _gathered(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
     """Reduce a part to what limits are decided from, and to what happened."""
+    from rmtoolkit.limits.backtest import rivals  # noqa: PLC0415 - as in `assess`
+
+    found = paired(part, end)
     return {
         **recommend.also(part, verdicts),
+        **found,
+        "rivals": rivals(part, found["pairs"]),
         "windows": _rows.windows(part, verdicts),
     }
 
 
-def _gathered_alone(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    return {"needs": recommend.gathered(part, verdicts, requests=False)}
+def _gathered_alone(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
+    return {"needs": recommend.gathered(part, verdicts, requests=False), **paired(part, end)}
+
+
+def _decided(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
+    return {**recommend.also(part, verdicts), **paired(part, end)}

@@ -413,7 +413,7 @@ def _chances(instances: pl.DataFrame, needs: pl.DataFrame, workloads: pl.DataFra
             limit_bytes=row["limit_bytes"],
             ahead=Ahead(**row["ahead"]) if row["ahead"] else Ahead(),
         )
-        risk = risk_now(mine, scores(mine.history_seconds, mine.climbing))
+        risk = risk_now(mine, scores(mine))
         found.append((risk.day, risk.week, risk.month, mine.need_bytes))
     schema = {**dict.fromkeys(_CHANCES, pl.Float64), "need_bytes": pl.Int64}
     return pl.DataFrame(found, schema=schema, orient="row")

@@ -16,8 +16,21 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import baselines
 from rmtoolkit.limits.history import needs, usage, workloads
 from rmtoolkit.limits.recommend import limits_at
-from rmtoolkit.limits.risk import HORIZON, Margins, as_margins, at_most, pairs, tables_of
+from rmtoolkit.limits.risk import (
+    CENSORED,
+    HORIZON,
+    PAIRS,
+    Margins,
+    as_margins,
+    at_most,
+    pairs,
+    swing_of,
+    wilson,
+    with_own,
+)
 from rmtoolkit.recording import as_recording
+from rmtoolkit.text import chance as chance_words
+from rmtoolkit.text import count
 
 if TYPE_CHECKING:
     import os
@@ -31,7 +44,7 @@ if TYPE_CHECKING:
 
 
 #: Our own limits at these chances.
-PROMISED: Final = (0.2, 0.1, 0.05, 0.02)
+PROMISED: Final = (0.2, 0.1, 0.05, 0.02, 0.01)
 #: The rule that every other has to beat: the peak and so many percent.
 FAMILY: Final = (3, 5, 8, 10, 12, 15, 20, 25, 30, 40, 50)
 #: The rivals, each at its default point; what a tool gives as request is taken as the limit where it gives none.
@@ -44,8 +57,8 @@ RIVALS: Final[dict[str, tuple[Callable[[AnyRecording], pl.DataFrame], str]]] = {
     "Kubecost": (baselines.kubecost_memory, "recommended_request_bytes"),
     "CAST AI": (baselines.castai_memory, "recommended_limit_bytes"),
 }
-#: Pairs from the past below which the margins that were given are used.
-_ENOUGH_PAIRS: Final = 30
+#: Results have intervals of 95 %: so many deviations on either side.
+_DEVIATIONS: Final = 1.959964
 
 WEEKS: Final = pl.Schema(
     {
@@ -75,12 +88,14 @@ class Backtest:
     arms
         A row per rule over the weeks for which every rule gave a limit (of our own: that at 5 %; at other chances there
         may be fewer), the growing ones left out: `arm`, `weeks`,
-        `oom_weeks`, `oom_share` with its 95 % interval (Wilson), `slack`, `reserved_gib`, `churn` (median change of the
+        `oom_weeks`, `oom_share` with its 95 % interval (Wilson, by week), the share in the `worst_week`, `slack`,
+        `reserved_gib`, `churn` (median change of the
         limit from week to week, as a share; null with one week each), and against ours at 5 %: `only_ours`,
         `only_theirs` (weeks with an OOM kill under one of the two only), `p_value` (McNemar, exact),
         `slack_difference` (theirs less ours) with `slack_p_value` (paired over workloads).
     calibration
-        A row per promised chance: `promised`, `weeks`, `oom_weeks`, `observed`, `low`, `high` (95 %, Wilson).
+        A row per promised chance: `promised`, `weeks`, `oom_weeks`, `observed`, `low`, `high` (95 %, Wilson, by week),
+        `worst_week`.
     growing
         Workload weeks that were growing: `weeks`, and `violations`, which got a higher limit all the same.
 
@@ -126,6 +141,81 @@ class Backtest:
         return found
 
 
+#: Weeks that a record looks back on.
+_RECORDED: Final = 5
+_KRR_HISTORY: Final = dt.timedelta(days=14)
+_RIVALS: Final = pl.Schema(
+    {
+        **dict.fromkeys(WORKLOAD, pl.String()),
+        "week": PAIRS["week"],
+        "krr_bytes": pl.Int64(),
+        "vpa_bytes": pl.Int64(),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """How limits for a chance would have done in a fleet's own last weeks, each set from what came before it."""
+
+    promised: float
+    weeks: int
+    counted: int
+    kills: int
+    #: The week with the most of them: of how many.
+    worst: tuple[int, int]
+    krr: int
+    vpa: int
+
+    @property
+    def sentence(self) -> str:
+        """Say it in a line."""
+        return (
+            f"On your last {count(self.weeks, 'week')}: {self.kills:,} of {self.counted:,} weeks of workloads with an "
+            f"OOM kill, {self.worst[0]:,} of {self.worst[1]:,} in the worst, {chance_words(self.promised)} promised; "
+            f"KRR {self.krr:,}, VPA {self.vpa:,}"
+        )
+
+
+def rivals(part: Recording, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Say what KRR and VPA would have set before the last weeks of all pairs."""
+    others = [pl.DataFrame(schema=_RIVALS)]
+    for week in pairs["week"].unique().sort(descending=True).head(_RECORDED):
+        before = part.window(start=week - _KRR_HISTORY, end=week - dt.timedelta(milliseconds=1))
+        krr = baselines.krr_memory(before).select(*WORKLOAD, krr_bytes="recommended_limit_bytes")
+        vpa = baselines.vpa_memory(before).select(*WORKLOAD, vpa_bytes="target_bytes")
+        both = krr.join(vpa, on=WORKLOAD, nulls_equal=True)
+        others.append(both.with_columns(week=pl.lit(week).cast(PAIRS["week"])).select(_RIVALS.names()))
+    return pl.concat(others)
+
+
+def record_of(gathered: dict[str, pl.DataFrame], margins: Margins, promised: float) -> Record | None:
+    """Count how limits would have done in the last weeks, with margins from before each; None: there are too few."""
+    known = gathered["needs"].filter(~pl.col("growing")).select(WORKLOAD)
+    # Of each week the longest history.
+    found = gathered["pairs"].sort("history_seconds").unique([*WORKLOAD, "week"], keep="last")
+    found = found.join(known, on=WORKLOAD, how="semi", nulls_equal=True).with_columns(need_bytes="peak_bytes")
+    rows = []
+    for week in gathered["rivals"]["week"].unique():
+        before = with_own(margins, gathered["pairs"].filter(pl.col("week") < week))
+        mine = found.filter(week=week)
+        rows.append(mine.with_columns(limits_at(mine, promised, before)["limit_bytes"]))
+    if not rows:
+        return None
+    weeks = pl.concat(rows).join(gathered["rivals"], on=[*WORKLOAD, "week"], nulls_equal=True)
+    limits = ("limit_bytes", "krr_bytes", "vpa_bytes")
+    # Killed then: what it needed was above everything.
+    killed = weeks.drop_nulls(limits).with_columns(
+        (pl.col(name) < pl.col("next_bytes")) | (pl.col("rise") >= CENSORED) for name in limits
+    )
+    if not killed.height:
+        return None
+    by_week = killed.group_by("week").agg(pl.col("limit_bytes").sum(), n=pl.len())
+    worst = by_week.sort(pl.col("limit_bytes") / pl.col("n")).row(-1)
+    sums = killed.select(pl.col(limits).sum()).row(0)
+    return Record(promised, by_week.height, killed.height, sums[0], (worst[1], worst[2]), sums[1], sums[2])
+
+
 def backtest(
     recording: AnyRecording,
     *,
@@ -142,8 +232,8 @@ def backtest(
     history
         What a rule sees before each week.
     margins
-        For our own limits. None: learnt from the weeks before each test week, and the shipped ones where there are too
-        few of them. Given margins must not come from the weeks that are tested.
+        For our own limits. None: the shipped ones, and what the weeks before each test week teach. Given
+        margins must not come from the weeks that are tested.
     promised
         Chances of an OOM kill that our limits are set for.
 
@@ -197,9 +287,8 @@ def _margins_before(
 ) -> Margins:
     """Learn from the weeks that lie before, if nothing else is wanted."""
     if margins is None:
-        scored = pl.concat([pairs(part, origin - dt.timedelta(milliseconds=1)) for part in partition(recording)])
-        if scored.height >= _ENOUGH_PAIRS:
-            return Margins(f"learnt from the weeks before {origin:%Y-%m-%d}", tables_of(scored))
+        before = [pairs(part, origin - dt.timedelta(milliseconds=1)) for part in partition(recording)]
+        return with_own(Margins.shipped(), pl.concat(before))
     return as_margins(margins)
 
 
@@ -269,18 +358,7 @@ def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED, *, refe
     calibration = []
     for chance in promised:
         rows = settled.filter((pl.col("arm") == _name(chance)) & pl.col("limit_bytes").is_not_null())
-        killed = int(rows["oom"].sum())
-        low, high = wilson(killed, rows.height)
-        calibration.append(
-            {
-                "promised": chance,
-                "weeks": rows.height,
-                "oom_weeks": killed,
-                "observed": killed / rows.height if rows.height else None,
-                "low": low,
-                "high": high,
-            }
-        )
+        calibration.append({"promised": chance, **_share(rows, "observed", "")})
     ours = weeks.filter(pl.col("growing") & pl.col("arm").str.starts_with("rmtoolkit"))
     growing = pl.DataFrame(
         {"weeks": [ours.select(key).unique().height], "violations": [ours["limit_bytes"].is_not_null().sum()]}
@@ -298,6 +376,7 @@ _ARMS: Final = pl.Schema(
         "oom_share": pl.Float64(),
         "oom_low": pl.Float64(),
         "oom_high": pl.Float64(),
+        "worst_week": pl.Float64(),
         "slack": pl.Float64(),
         "reserved_gib": pl.Float64(),
         "churn": pl.Float64(),
@@ -316,14 +395,13 @@ _CALIBRATION: Final = pl.Schema(
         "observed": pl.Float64(),
         "low": pl.Float64(),
         "high": pl.Float64(),
+        "worst_week": pl.Float64(),
     }
 )
 
 
 def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame:
     """Score one rule, and compare it with ours."""
-    killed = int(rows["oom"].sum())
-    low, high = wilson(killed, rows.height)
     both = reference.join(rows, on=[*WORKLOAD, "week"], nulls_equal=True, suffix="_theirs")
     only_ours = int((both["oom"] & ~both["oom_theirs"]).sum())
     only_theirs = int((~both["oom"] & both["oom_theirs"]).sum())
@@ -334,11 +412,7 @@ def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame
     )
     row = {
         "arm": name,
-        "weeks": rows.height,
-        "oom_weeks": killed,
-        "oom_share": killed / rows.height,
-        "oom_low": low,
-        "oom_high": high,
+        **_share(rows, "oom_share", "oom_"),
         "slack": rows.select(pl.col("slack").mean()).item(),
         "reserved_gib": float((rows["limit_bytes"] * rows["pods"]).sum()) / 2**30 / max(rows["week"].n_unique(), 1),
         "churn": _churn(rows),
@@ -349,6 +423,22 @@ def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame
         "slack_p_value": _paired(by_workload),
     }
     return pl.DataFrame([row], schema=_ARMS)
+
+
+def _share(rows: pl.DataFrame, name: str, prefix: str) -> dict[str, object]:
+    """Count weeks with a kill; workloads of one week are no independent draws, so the interval goes by both."""
+    killed, total = int(rows["oom"].sum()), rows.height
+    swing = swing_of(rows["oom"], rows["week"])
+    low, high = wilson(killed / max(total, 1), 1 / (swing + 1 / total) if total else 0.0, _DEVIATIONS)
+    worst = rows.group_by("week").agg(pl.col("oom").mean())["oom"].max()
+    return {
+        "weeks": total,
+        "oom_weeks": killed,
+        name: killed / total if total else None,
+        f"{prefix}low": low,
+        f"{prefix}high": high,
+        "worst_week": worst,
+    }
 
 
 def _churn(rows: pl.DataFrame) -> float | None:
@@ -367,17 +457,6 @@ def _paired(differences: npt.NDArray[np.float64]) -> float | None:
     if error == 0:
         return 1.0 if differences.mean() == 0 else 0.0
     return math.erfc(abs(float(differences.mean())) / error / math.sqrt(2))
-
-
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """Give the 95 % interval of a share after Wilson: for tables of results."""
-    if total == 0:
-        return 0.0, 1.0
-    z = 1.959964
-    share = count / total
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rmtoolkit.limits.history import Need
-    from rmtoolkit.limits.risk import AtLimit, Margins
+    from rmtoolkit.limits.risk import AtLimit, Margins, Scores
     from rmtoolkit.limits.what_if import Past
 
     Floats = NDArray[np.float64]
@@ -259,7 +259,7 @@ class Scene:
     prices: Prices
     #: Whether the whole limit is requested; None: as it is, or as it is advised.
     whole: bool | None
-    scores: NDArray[np.float64]
+    scores: Scores
     target: float
 
     @property
@@ -322,7 +322,7 @@ def scene(
     others = (found.need.vpa_target_bytes, found.need.krr_limit_bytes)
     named = (found.need.limit_bytes, ours.recommended_limit_bytes, *others)
     low, high = _span(found, [*named, ours.raise_to_bytes])
-    scores = lookup(margins)(found.need.history_seconds, found.need.climbing)
+    scores = lookup(margins)(found.need)
     cut = np.geomspace if high > _WIDE * low else np.linspace
     tried = sorted(
         {
@@ -335,7 +335,7 @@ def scene(
 
 
 def curve_of(
-    need: Need, limits: Sequence[int], scores: Floats, prices: Prices = USUAL, *, whole: bool | None = None
+    need: Need, limits: Sequence[int], scores: Scores, prices: Prices = USUAL, *, whole: bool | None = None
 ) -> pl.DataFrame:
     """Give chance and cost of every limit, each as it would be once it is set."""
     rows = []

@@ -34,26 +34,31 @@ _ENOUGH: Final = 8
 #: A climb of the blocks counts when it is so many times its own error, and so large over the history.
 _CLEAR: Final = 4.0
 _MATERIAL: Final = 0.02
-#: Added to the movement before the root is taken: a workload that never moved may still move by some percent.
+#: What moves less than this is as calm as can be.
 _RESTLESS: Final = 0.01
+#: The mean of fewer samples says nothing of how far a block's peak lies above it.
+FEW: Final = 4
 _DEVIATIONS_PER_MAD: Final = 1.4826
-_HOUR: Final = 3600.0
 _WEEK: Final = 7 * 86_400.0
 #: A climb within hours is a startup or a warm-up: only one over days is drawn on.
 _CLIMBS_FROM: Final = 3 * 86_400.0 / 1.02
 
 
-_PEAKS: Final = pl.Schema(
-    {"workload_row": pl.UInt32(), "block": pl.Int32(), "peak_bytes": pl.Int64(), "started": pl.Boolean()}
+PEAKS: Final = pl.Schema(
+    {
+        "workload_row": pl.UInt32(),
+        "block": pl.Int32(),
+        "peak_bytes": pl.Int64(),
+        "mean_bytes": pl.Float64(),
+        "samples": pl.Int64(),
+    }
 )
 
 
-def block_peaks(
-    used: pl.DataFrame, starts: pl.DataFrame, start: dt.datetime | None = None, end: dt.datetime | None = None
-) -> pl.DataFrame:
-    """Reduce a stretch of usage to the highest value of each of its blocks, over all pods."""
+def block_peaks(used: pl.DataFrame, start: dt.datetime | None = None, end: dt.datetime | None = None) -> pl.DataFrame:
+    """Reduce a stretch of usage to the highest value and the highest pod's mean of each of its blocks."""
     if not used.height:
-        return pl.DataFrame(schema=_PEAKS)
+        return pl.DataFrame(schema=PEAKS)
     times, values = used["time"].dt.cast_time_unit("ms").to_physical().to_numpy(), used["used_bytes"].to_numpy()
     rows = used["workload_row"].to_numpy()
     # Time rises in the samples of a container.
@@ -79,33 +84,28 @@ def block_peaks(
     run, block = np.nonzero(held)
     begin, stop = cuts[:, :-1][held], cuts[:, 1:][held]
     if not run.size:
-        return pl.DataFrame(schema=_PEAKS)
+        return pl.DataFrame(schema=PEAKS)
     # Every second stretch lies between two blocks: outside, or empty.
-    highest = np.maximum.reduceat(np.append(values, 0), np.column_stack([begin, stop]).ravel())[::2]
-    found = pl.DataFrame(
-        {"workload_row": number[run], "block": block, "peak_bytes": highest},
-        schema={"workload_row": pl.UInt32, "block": pl.Int32, "peak_bytes": pl.Int64},
-    )
-    when = starts["time"].dt.cast_time_unit("ms").to_physical().to_numpy()
-    of = starts["workload_row"].to_numpy()
-    known = np.isin(of, number)
-    at = (when[known] - first[of[known]]) * BLOCKS // length[of[known]]
-    began = pl.DataFrame(
-        {"workload_row": of[known], "block": at}, schema={"workload_row": pl.UInt32, "block": pl.Int32}
-    )
-    # What began just before the first block may be starting in it.
-    began = began.filter(pl.col("block") >= -1).with_columns(pl.col("block").clip(0), started=True).unique()
+    stretches, padded = np.column_stack([begin, stop]).ravel(), np.append(values, 0)
     return (
-        found.group_by("workload_row", "block")
-        .agg(pl.col("peak_bytes").max())
-        .join(began, on=["workload_row", "block"], how="left")
-        .with_columns(pl.col("started").fill_null(value=False))
+        pl.DataFrame(
+            {
+                "workload_row": number[run],
+                "block": block,
+                "peak_bytes": np.maximum.reduceat(padded, stretches)[::2],
+                "mean_bytes": np.add.reduceat(padded, stretches)[::2] / (stop - begin),
+                "samples": stop - begin,
+            },
+            schema=PEAKS,
+        )
+        .group_by("workload_row", "block")
+        .max()
         .sort("workload_row", "block")
     )
 
 
 def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.DataFrame:
-    """Say of every workload where its next peak is expected, and how far from there it may be."""
+    """Say of every workload where its next peak is expected, and how far peaks lie above the mean."""
     if not peaks.height:
         return pl.DataFrame(schema=_DESCRIBED)
     number = peaks["workload_row"].rle_id().to_numpy()
@@ -124,18 +124,23 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
     error = _DEVIATIONS_PER_MAD * np.nanmedian(np.abs(residual), axis=1) * np.sqrt(12 / BLOCKS) / BLOCKS
     climbing = (seen >= _ENOUGH) & (slope > _CLEAR * error) & (slope * BLOCKS > _MATERIAL) & (length >= _CLIMBS_FROM)
     # A climb is never drawn on for longer than it was seen.
-    climb = np.where(climbing, slope * BLOCKS * np.minimum(_WEEK / np.maximum(length, 1.0), 1.0), 0.0)
-    started = np.zeros(levels.shape, bool)
-    started[number, peaks["block"].to_numpy()] = peaks["started"].to_numpy()
-    moved = _movement(np.where(climbing[:, None], residual, levels), started)
-    weight = _weight(length)
-    spread = np.where(seen >= _ENOUGH, (_RESTLESS + moved) ** weight, np.nan)
-    highest = peaks.group_by("workload_row", maintain_order=True).agg(pl.col("peak_bytes").max())["peak_bytes"]
+    # A climb goes on as a line, and is never drawn on for longer than it was seen.
+    share = np.minimum(_WEEK / np.maximum(length, 1.0), 1.0)
+    climb = np.where(climbing, -np.expm1(-slope * BLOCKS) * share, 0.0)
+    means = np.full(levels.shape, np.nan)
+    means[number, peaks["block"].to_numpy()] = np.maximum(peaks["mean_bytes"].to_numpy(), 1.0)
+    top = np.maximum(np.nanmax(levels, axis=1) - np.log(np.nanmean(means, axis=1)), 0.0)
+    # A startup, or a single peak, makes nothing as restless as what rises like that in every block.
+    usual = np.maximum(np.nanmedian(levels - np.log(means), axis=1), _RESTLESS)
+    few = peaks.group_by("workload_row", maintain_order=True).agg(pl.median("samples") < FEW)["samples"].to_numpy()
+    usual = np.where(few, top, usual)
+    spread = np.where(seen >= _ENOUGH, np.sqrt(top * usual), np.nan)
+    highest = peaks.group_by("workload_row", maintain_order=True).agg(pl.max("peak_bytes"))["peak_bytes"].to_numpy()
     return pl.DataFrame(
         {
             "workload_row": rows,
             "peak_bytes": highest,
-            "base_bytes": highest.to_numpy() * np.exp(climb),
+            "base_bytes": highest * (1 + climb),
             "spread": spread,
             "climbing": climbing,
             "blocks": seen,
@@ -154,32 +159,6 @@ _DESCRIBED: Final = pl.Schema(
         "blocks": pl.Int64(),
     }
 )
-
-
-def spread_over(spread: float, history_seconds: float, other_seconds: float) -> float | None:
-    """Give the spread that the same movement would have over another length of history."""
-    weight = float(_weight(np.array([history_seconds]))[0])
-    if not weight:
-        return None
-    return float(spread ** (float(_weight(np.array([other_seconds]))[0]) / weight))
-
-
-def _weight(length: Numbers) -> Numbers:
-    """How much movement counts: not at all within an hour, by its root from a week on."""
-    counts: Numbers = np.clip(np.log(np.maximum(length, 1.0) / _HOUR) / np.log(_WEEK / _HOUR), 0.0, 1.0) / 2
-    return counts
-
-
-def _movement(levels: Numbers, started: npt.NDArray[np.bool_]) -> Numbers:
-    """Find how far blocks lie from others of their kind: a startup beside quiet days is no movement."""
-    squares = np.zeros(len(levels))
-    for kind in (started, ~started):
-        of_kind = np.where(kind, levels, 0.0)
-        number = np.maximum((kind & np.isfinite(levels)).sum(axis=1), 1)
-        middle = np.nansum(of_kind, axis=1) / number
-        squares += np.nansum(np.where(kind, levels - middle[:, None], 0.0) ** 2, axis=1)
-    moved: Numbers = np.sqrt(squares / np.maximum(np.isfinite(levels).sum(axis=1), 1))
-    return moved
 
 
 def _theil_sen(levels: Numbers) -> Numbers:
@@ -390,17 +369,6 @@ def workloads(recording: AnyRecording) -> pl.DataFrame:
     )
 
 
-def starts(recording: AnyRecording) -> pl.DataFrame:
-    """List when processes began."""
-    recording = as_recording(recording)
-    rows = recording.containers.select("container_id", workload_row=_row(recording))
-    return (
-        recording.events.filter(pl.col("kind").is_in(["start", "release"]))
-        .join(rows, on="container_id", how="inner", maintain_order="left")
-        .select("workload_row", "time")
-    )
-
-
 def kills(recording: AnyRecording) -> pl.DataFrame:
     """List the OOM kills of a recording with the limit and the request that held then."""
     recording = as_recording(recording)
@@ -488,6 +456,8 @@ class Need:
     limit_bytes: int | None = None
     limit_known: bool = False
     request_bytes: int | None = None
+    #: What the largest node that it runs on has.
+    node_bytes: int | None = None
     busy_bytes: int | None = None
     peak_bytes: int | None = None
     peak_pod: str | None = None
@@ -630,7 +600,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
         busy = busy.join(ranked, on="workload_row", how="left", maintain_order="left")
     else:
         busy = busy.with_columns(busy_bytes=pl.lit(None, dtype=pl.Int64))
-    past = describe(block_peaks(used, starts(recording)), busy.select("workload_row", "history_seconds"))
+    past = describe(block_peaks(used), busy.select("workload_row", "history_seconds"))
     whole = about
     highest = (
         peaks.join(names, on="container_id", how="left", maintain_order="left")
@@ -670,7 +640,8 @@ def _running(recording: Recording) -> pl.DataFrame:
     last = np.append(first[1:], recording.samples.height) - 1
     seen = pl.DataFrame({"container_id": ids.gather(last), "last": recording.samples["time"].gather(last)})
     known = recording.containers.select(
-        *("container_id", "pod", "pod_uid", "cadence_seconds", "limit_bytes", "request_bytes", "limit_known")
+        *("container_id", "pod", "pod_uid", "cadence_seconds", "limit_bytes", "request_bytes", "limit_known"),
+        node_bytes=pl.col("node").replace_strict(dict(recording.report.nodes), default=None, return_dtype=pl.Int64),
     )
     about = known.join(seen, on="container_id", how="left").join(usage_rows(recording), on="container_id")
     # Scrapes never come to the millisecond: half a step more is given.
@@ -682,6 +653,7 @@ def _running(recording: Recording) -> pl.DataFrame:
         pl.col("limit_bytes", "request_bytes").filter(runs).min(),
         pl.col("limit_known").filter(runs).any(),
         pl.col("cadence_seconds").median(),
+        pl.col("node_bytes").max(),
         pods_now=pl.struct("pod", "pod_uid").filter(gone <= reach).n_unique().cast(pl.Int64),
         window_end=pl.col("last").max(),
     )

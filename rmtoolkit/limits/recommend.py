@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import history, risk
@@ -23,10 +22,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from distributed import Client
-
-    from rmtoolkit._parallel import Source
-    from rmtoolkit.limits.risk import Margins, Numbers
+    from rmtoolkit.limits.risk import Margins, Scores
     from rmtoolkit.recording import Recording
 
 
@@ -185,6 +181,8 @@ def _limit_reasons(why: Why) -> str:
     if risk.by_forecast(why.need):
         grows = rate(why.need.ahead.per_day_bytes)
         return f"What counts towards the limit grows by {grows} beside the heap: the limit is for {target} of that."
+    if _fills_node(why.need, why.limit) and (why.then.week or 0.0) > why.chance:
+        return f"Its node has no more: the chance of an OOM kill in 7 days is {chance_words(why.then.week)}."
     if why.limit != now:
         rises = share(30 * (why.need.growth_bytes_per_day or 0.0) / max(why.need.need_bytes or 0, 1))
         if why.then.basis == "kills":
@@ -393,11 +391,6 @@ def check_chance(oom_probability: float) -> None:
         raise RmtoolkitError(msg)
 
 
-def gather(recording: Source, *, client: Client | None = None) -> pl.DataFrame:
-    """Gather what limits are decided from, so that they can be decided more than once."""
-    return verdicts_with(recording, also, client=client)["needs"]
-
-
 def also(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Gather the same of a part, beside its verdicts: for `rmtoolkit.analysis.judge.judge`."""
     from rmtoolkit.limits.baselines import krr_memory, vpa_memory  # noqa: PLC0415 - a row of verdicts names no others
@@ -450,7 +443,7 @@ def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> 
     limits = []
     for row in known.iter_rows(named=True):
         need = history.as_need(row)
-        limits.append(_limit(need, oom_probability, scores(need.history_seconds, need.climbing)))
+        limits.append(_limit(need, oom_probability, scores(need)))
     return known.select(WORKLOAD).with_columns(limit_bytes=pl.Series(limits, dtype=pl.Int64))
 
 
@@ -489,9 +482,7 @@ def _given_back(kept: Recording) -> pl.DataFrame:
         .with_columns(used_bytes=(pl.col("used_bytes") - pl.col("held").fill_null(0)).clip(0))
     )
     span = (pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000
-    past = history.describe(
-        history.block_peaks(used, history.starts(kept)), used.group_by("workload_row").agg(history_seconds=span)
-    )
+    past = history.describe(history.block_peaks(used), used.group_by("workload_row").agg(history_seconds=span))
     about = history.workloads(kept).join(past, on="workload_row", how="left", maintain_order="left")
     return about.select(*WORKLOAD, purged_base_bytes="base_bytes").cast(_PURGED)
 
@@ -499,14 +490,14 @@ def _given_back(kept: Recording) -> pl.DataFrame:
 @dataclass(frozen=True, slots=True)
 class _Asked:
     chance: float
-    scores: Callable[[float | None, bool | None], Numbers]
+    scores: Callable[[history.Need], Scores]
     origin: str
     prices: risk.Prices | None
 
 
 def _advise(need: history.Need, ask: _Asked) -> Advised:
     """Decide for one workload container: one action, and the limit that goes with it."""
-    scores = ask.scores(need.history_seconds, need.climbing)
+    scores = ask.scores(need)
     now = risk_now(need, scores)
     target = _limit(need, ask.chance, scores)
     purged = None
@@ -565,7 +556,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     )
 
 
-def risk_now(need: history.Need, scores: Numbers) -> risk.Risk:
+def risk_now(need: history.Need, scores: Scores) -> risk.Risk:
     """Give the chance at the limit in force; an unknown limit does not hide that it killed."""
     limit = need.limit_bytes
     if limit is None and need.kills_now and not need.limit_known:
@@ -580,7 +571,7 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
     purged: int | None,
     to_try: int | None,
     ask: _Asked,
-    scores: Numbers,
+    scores: Scores,
 ) -> tuple[Action, int | None]:
     """Choose the one thing to do first, and the limit that it leaves or sets; None: none helps, or none is known."""
     in_force = need.limit_bytes
@@ -597,7 +588,7 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
         return (cure if cure is Action.TUNE_ALLOCATOR and not need.kills_now else Action.WAIT), None
     if in_force is None:
         return Action.SET_LIMIT, target
-    if (now.week or 0.0) > ask.chance:
+    if (now.week or 0.0) > ask.chance and not (in_force >= target and _fills_node(need, target)):
         if not need.kills_now and cure is Action.TUNE_ALLOCATOR and purged is not None and purged <= in_force:
             return cure, in_force
         close = (need.need_bytes or 0) >= th.CLOSE_TO_LIMIT * in_force
@@ -627,7 +618,7 @@ def _cure(need: history.Need) -> Action | None:
     return None
 
 
-def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, scores: Numbers) -> int | None:
+def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, scores: Scores) -> int | None:
     """Find the limit below the one in force at which memory and incidents cost least; None: none is worth it."""
     if need.growing or target > (1 - _LOWER) * in_force or (need.history_seconds or 0.0) < _FIRST_GUESS:
         return None
@@ -635,7 +626,7 @@ def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, score
 
     def whole(limit: int) -> float:
         memory = risk.priced(need, limit, need.request_bytes, prices) or 0.0
-        return memory + (risk.expected(risk.week_at(need, limit, scores), prices.per_incident) or 0.0)
+        return memory + (risk.expected(risk.risk(need, limit, scores).week, prices.per_incident) or 0.0)
 
     steps = (target * (in_force / target) ** (step / (_TRIED - 1)) for step in range(_TRIED - 1))
     best = min(sorted({math.ceil(limit / _MIB) * _MIB for limit in steps}), key=whole)
@@ -643,7 +634,7 @@ def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, score
     return best if worth else None
 
 
-def _limit(need: history.Need, chance: float, scores: Numbers) -> int | None:
+def _limit(need: history.Need, chance: float, scores: Scores) -> int | None:
     """Find the smallest limit with at most that chance; None for what leaks, and where the pairs cannot tell."""
     if need.verdict == Verdict.LEAK or (need.kills_now and need.killed_at_bytes is None):
         return None
@@ -653,10 +644,19 @@ def _limit(need: history.Need, chance: float, scores: Numbers) -> int | None:
     if need.growing or risk.by_forecast(need):
         wanted = _by_forecast(need, wanted or 0.0, chance, scores)
     # No machine has that much: such an amount is no need.
-    return None if wanted is None or wanted >= ABSURD_BYTES else max(math.ceil((wanted + 1) / _MIB) * _MIB, _LEAST)
+    if wanted is None or wanted >= ABSURD_BYTES:
+        return None
+    size = max(math.ceil((wanted + 1) / _MIB) * _MIB, _LEAST)
+    room = (need.node_bytes or size) // _MIB * _MIB
+    # Its node has no more.
+    return room if max(need.need_bytes or 0, risk.at_least(need) if need.kills_now else 0) <= room < size else size
 
 
-def _by_forecast(need: history.Need, least: float, chance: float, scores: Numbers) -> float | None:
+def _fills_node(need: history.Need, limit: int | None) -> bool:
+    return limit is not None and need.node_bytes is not None and limit + _MIB > need.node_bytes
+
+
+def _by_forecast(need: history.Need, least: float, chance: float, scores: Scores) -> float | None:
     """Find the limit that what grows beside the heap stays below for a week; None where none near does."""
     low = math.ceil(least / _MIB)
     high = max(math.ceil(_FAR * (need.need_bytes or 0) / _MIB), low)
@@ -673,26 +673,24 @@ def _by_forecast(need: history.Need, least: float, chance: float, scores: Number
     return float(high * _MIB)
 
 
-def _by_scores(need: history.Need, chance: float, scores: Numbers) -> float | None:
+def _by_scores(need: history.Need, chance: float, scores: Scores) -> float | None:
     place = math.ceil((1 - chance) * (scores.size + 1))
     if need.base_bytes is None or need.spread is None or not 1 <= place <= scores.size:
         return None
-    score = float(scores[place - 1])
-    # A score this high stands for weeks that ended in kills: what they needed is not known.
-    higher = max(score, 0.0) * need.spread + math.log(max(need.base_bytes, 1.0) / max(need.need_bytes or 0, 1))
-    if higher > math.log(_FURTHEST):
+    rise = max(float(scores.rises[place - 1]), 0.0)
+    # A rise this high stands for weeks that ended in kills: what they needed is not known.
+    if rise + math.log(max(need.base_bytes, 1.0) / max(need.need_bytes or 0, 1)) > math.log(_FURTHEST):
         return None
-    return need.base_bytes * math.exp(max(score, 0.0) * need.spread)
+    return (need.base_bytes + history.BUMP_BYTES) * math.exp(rise) - history.BUMP_BYTES
 
 
 def _after_a_week(need: history.Need, ask: _Asked) -> int | None:
-    """Find the limit that a whole week which moves as little would give, where there is less than half of one."""
+    """Find the limit that a whole week which is no more restless would give, where there is less than half of one."""
     week = risk.HORIZON.total_seconds()
-    length = need.history_seconds or 0.0
-    spread = None if need.spread is None else history.spread_over(need.spread, length, week)
-    if spread is None or length > week / 2:
+    if need.spread is None or (need.history_seconds or 0.0) > week / 2:
         return None
-    return _limit(replace(need, spread=spread, history_seconds=week), ask.chance, ask.scores(week, need.climbing))
+    seen = replace(need, history_seconds=week)
+    return _limit(seen, ask.chance, ask.scores(seen))
 
 
 def qos(request: int | None, limit: int | None, *, known: bool) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+from bisect import bisect_right
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from importlib.resources import files
@@ -18,20 +19,19 @@ import polars as pl
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit._parallel import as_source, parallel_map
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD, Exposure
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
 from rmtoolkit.limits.history import (
+    BLOCKS,
     BUMP_BYTES,
     BUMP_RATIO,
-    GROWS,
+    FEW,
     SLOW,
     Need,
     as_need,
     block_peaks,
     describe,
     kills,
-    starts,
     usage,
     workloads,
 )
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from distributed import Client
 
-    from rmtoolkit._parallel import Source
+    from rmtoolkit._parallel import Parted, Source
     from rmtoolkit.limits.history import AnyRecording
     from rmtoolkit.recording import Recording
 
@@ -54,28 +54,51 @@ if TYPE_CHECKING:
 
 HORIZON: Final = dt.timedelta(days=7)
 #: Lengths of history that margins are learnt for: a short one says less, so its margins are larger.
-HISTORIES: Final = tuple(
-    dt.timedelta(**length)
-    for length in ({"hours": 1}, {"hours": 6}, {"days": 1}, {"days": 3}, {"days": 7}, {"days": 14}, {"days": 28})
-)
+HISTORIES: Final = tuple(dt.timedelta(hours=hours) for hours in (1, 6, 24, 72, 168, 336, 504, 672, 1344))
 #: A history below this is no week's worth: margins for it are those of an hour, and not enough.
 SHORTEST: Final = HISTORIES[0]
-#: Kinds of past that margins are kept apart for.
-CLASSES: Final = ("settled", "climbing")
+#: Where kinds of past begin: what lies far below its peaks rises in another way than what is always near them.
+SPREADS: Final = (0.0, 0.05, 0.15, 0.4, 0.8, 1.4)
 
-_FORMAT: Final = "rmtoolkit margins 1"
+_FORMAT: Final = "rmtoolkit margins 2"
 _ENDINGS: Final = (".json",)
 #: A week counts when a workload was seen in most of its blocks.
 _MOST: Final = 10
-#: Scores kept per table; more would say nothing more about a chance of 1 in 1000.
+#: Places of a distribution that a table keeps: the rare ones are what matters.
+_PLACES: Final = np.concatenate([np.linspace(0, 0.9, 46), 1 - np.geomspace(0.1, 0.001, 41)[1:], [1.0]])
+#: Weeks that no table tells more of.
 _KEPT: Final = 2000
-#: Pairs that are enough: with fewer, both kinds of past are taken together, or the table of a shorter history.
-_PLENTY: Final = 100
-_CENSORED: Final = 1e9
-#: What a week's past is judged by.
-_JUDGED: Final = dt.timedelta(days=14)
+#: Pairs that are enough for a table; with fewer, the kinds of past beside it are taken as well.
+_PLENTY: Final = 50
+#: The rise of a week that ended in kills: above everything.
+CENSORED: Final = 1e9
+#: What comes with the package counts as so many pairs beside a fleet's own, and as so many weeks.
+_SHIPPED_PAIRS: Final = 100
+_SHIPPED_WEEKS: Final = 4
+#: Fewer own pairs teach nothing, nor does less than three weeks, but for a few missing hours.
+_OWN: Final = 30
+_OWN_HISTORY: Final = dt.timedelta(days=20, hours=18)
 #: A history that lacks a fiftieth of a length is taken as that long.
 _NEARLY: Final = 1.02
+#: Weeks differ in how often rises come that one in twenty pairs has.
+_HIGH: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What is known of workloads like one: how far their next weeks rose, ascending, and how much weeks differ."""
+
+    rises: Numbers
+    workloads: int
+    swing: float
+
+    @property
+    def size(self) -> int:
+        """How many pairs of a past and a next week they stand for."""
+        return self.rises.size
+
+
+NO_SCORES: Final = Scores(np.zeros(0), 0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,57 +110,78 @@ class Margins:
     origin
         Where the pairs come from, in words: said in every answer that uses them.
     tables
-        A row per length of history and kind of past: `history_seconds`, `kind` (`settled` or `climbing`), `pairs` (how
-        many were learnt from), `scores` (List of Float64, ascending: log of next week's peak over the expected one,
-        in units of the workload's own spread; a next week that ended in OOM kills counts as higher than anything).
+        A row per length of history and kind of past: `history_seconds`, `spread` (how far the highest peak, and that of
+        a usual fourteenth of the history, lie above the mean, at the least: the geometric mean of both logs), `pairs`
+        and `workloads` (how many were learnt from), `rises` (List of Float64, ascending: log of the next week's peak
+        over the expected one, both with 100 MiB added, since small processes rise by amounts, not by shares).
+    swing
+        How much weeks differ: the variance of a week's chance of a high rise, over that of a single pair.
+    own
+        Places that a fleet's own pairs have in these tables, ascending; from 1 on, by how much more they rose.
+    own_pairs
+        How many own pairs these are, each of which has a place for every length of history.
 
     Examples
     --------
     >>> Margins.shipped()
-    <Margins: shipped with rmtoolkit, learnt from generated fleets, ...>
+    <Margins: shipped with rmtoolkit, learnt from ...>
     """
 
     origin: str
     tables: pl.DataFrame
+    swing: float = 0.0
+    own: tuple[float, ...] = ()
+    own_pairs: int = 0
 
     def __repr__(self) -> str:
         """Say where they come from and how many pairs there are."""
         return f"<Margins: {self.origin}, {int(self.tables['pairs'].sum())} pairs of a past and a next week>"
 
-    def scores(self, history_seconds: float, *, climbing: bool) -> Numbers:
-        """Choose the scores that fit a workload.
+    def scores(self, history_seconds: float, spread: float) -> Scores:
+        """Choose what fits a workload.
 
         Parameters
         ----------
         history_seconds
-            How long its past is; the table of the longest history that is no longer is used, if it has enough pairs:
-            a shorter one with more pairs errs on the safe side. For a history shorter than all, the shortest is used:
-            that is too optimistic, and whoever shows the answer must say so.
-        climbing
-            Whether its peaks climb clearly.
+            How long its past is; the table of the longest history that is no longer is used. For a history shorter than
+            all, the shortest is used: that is too optimistic, and whoever shows the answer must say so.
+        spread
+            How far its peaks lie above its mean, as in `tables`.
 
         Returns
         -------
-        numpy.ndarray
+        Scores
             Ascending; empty when there is no table at all.
 
         Examples
         --------
-        >>> scores = Margins.shipped().scores(14 * 86_400, climbing=False)
-        >>> bool(scores[0] < scores[-1])
+        >>> rises = Margins.shipped().scores(14 * 86_400, spread=0.2).rises
+        >>> bool(rises[0] < rises[-1])
         True
         """
         shortest = pl.col("history_seconds").min()
-        longest = pl.max_horizontal(pl.lit(history_seconds * _NEARLY), shortest)
-        fitting = self.tables.filter(pl.col("history_seconds") <= longest)
-        counted = (
-            fitting.group_by("history_seconds").agg(pl.col("pairs").sum()).sort("history_seconds", descending=True)
-        )
-        plenty = counted.filter(pl.col("pairs") >= min(_PLENTY, counted["pairs"].max() or 0))
-        fitting = fitting.filter(pl.col("history_seconds") == pl.lit(plenty["history_seconds"].first()))
-        kind = fitting.filter(pl.col("kind") == CLASSES[climbing])
-        chosen = kind if kind["pairs"].sum() >= _PLENTY else fitting
-        return np.sort(chosen["scores"].explode().drop_nulls().to_numpy())
+        length = pl.col("history_seconds") <= pl.max_horizontal(pl.lit(history_seconds * _NEARLY), shortest)
+        fitting = self.tables.filter(length & (pl.col("spread") <= max(spread, 0.0)))
+        if not fitting.height:
+            return NO_SCORES
+        row = fitting.sort("history_seconds", "spread").row(-1, named=True)
+        places = self._places(row["pairs"])
+        rises = np.interp(places, _PLACES, row["rises"]) + np.maximum(places - 1, 0.0)
+        return Scores(rises, row["workloads"], self.swing)
+
+    def _places(self, pairs: int) -> Numbers:
+        """Give the places in a table that stand for all pairs: evenly, or as the fleet's own pairs have them."""
+        count = min(self.own_pairs + _SHIPPED_PAIRS if self.own_pairs else pairs, _KEPT)
+        even: Numbers = np.arange(1, count + 1) / count
+        if not self.own_pairs:
+            return even
+        ours = np.full(len(self.own), self.own_pairs / len(self.own))
+        theirs = (np.arange(_SHIPPED_PAIRS) + 0.5) / _SHIPPED_PAIRS
+        both = np.concatenate([np.array(self.own), theirs])
+        order = np.argsort(both)
+        weight = np.concatenate([ours, np.ones(_SHIPPED_PAIRS)])[order].cumsum()
+        found: Numbers = both[order][np.minimum(np.searchsorted(weight / weight[-1], even - 1e-9), both.size - 1)]
+        return found
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the margins into a small JSON file.
@@ -165,12 +209,19 @@ class Margins:
         True
         """
         check_target(path, _ENDINGS)
-        tables = [
-            {**row, "scores": [float(f"{score:.4g}") for score in row["scores"]]}
-            for row in self.tables.iter_rows(named=True)
-        ]
+        content = {
+            "format": _FORMAT,
+            "origin": self.origin,
+            "swing": round(self.swing, 6),
+            "own_pairs": self.own_pairs,
+            "own": self.own,
+            "tables": [
+                {**row, "rises": [float(f"{rise:.4g}") for rise in row["rises"]]}
+                for row in self.tables.iter_rows(named=True)
+            ],
+        }
         with replacing(path, _ENDINGS) as part:
-            part.write_text(json.dumps({"format": _FORMAT, "origin": self.origin, "tables": tables}), "utf-8")
+            part.write_text(json.dumps(content), "utf-8")
         return Path(path)
 
     @staticmethod
@@ -190,7 +241,7 @@ class Margins:
         Raises
         ------
         ReadError
-            It is no such file.
+            It is no such file, or of an older rmtoolkit.
 
         Examples
         --------
@@ -214,49 +265,103 @@ class Margins:
         Returns
         -------
         Margins
-            Learnt from generated fleets: right in kind, but not from your services. Learn your own with
-            `rmtoolkit.learn_margins` as soon as there are some weeks of history.
+            Learnt from generated fleets and public series: right in kind, but not from your services. Your own are
+            learnt beside them as soon as there are some weeks of history.
 
         Examples
         --------
-        >>> "generated fleets" in Margins.shipped().origin
+        >>> "not from your services" in Margins.shipped().origin
         True
         """
-        return _parse(json.loads(files("rmtoolkit.limits").joinpath("margins.json").read_text("utf-8")))
+        return _shipped()
 
     def __eq__(self, other: object) -> bool:
         """Compare the numbers."""
-        return isinstance(other, Margins) and self.origin == other.origin and self.tables.equals(other.tables)
+        return (
+            isinstance(other, Margins)
+            and (self.origin, self.swing, self.own, self.own_pairs)
+            == (other.origin, other.swing, other.own, other.own_pairs)
+            and self.tables.equals(other.tables)
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
 
+def with_own(margins: Margins, found: pl.DataFrame) -> Margins:
+    """Learn from a fleet's own pairs how high it goes in the tables: it counts the more the more of them there are."""
+    known = found.filter(pl.col("history_seconds") >= HORIZON.total_seconds()).sort("history_seconds")
+    known = known.with_columns(place=_own_places(margins.tables, known))
+    # Of each week the longest history.
+    weeks = known.unique([*WORKLOAD, "week"], keep="last", maintain_order=True)
+    if weeks.height < _OWN:
+        return margins
+    number, swing = weeks["week"].n_unique(), swing_of(weeks["place"] > _HIGH, weeks["week"])
+    until = weeks.select(pl.col("week").max() + HORIZON).item()
+    return Margins(
+        f"learnt from {weeks.select(WORKLOAD).n_unique()} workloads over {number} weeks until {until:%Y-%m-%d}, "
+        f"beside those {margins.origin}",
+        margins.tables,
+        (_SHIPPED_WEEKS * margins.swing + number * swing) / (_SHIPPED_WEEKS + number),
+        tuple(round(place, 4) for place in known["place"].sort()),
+        weeks.height,
+    )
+
+
+def _own_places(tables: pl.DataFrame, known: pl.DataFrame) -> pl.Series:
+    """Find the place of each pair's rise in the table of its kind."""
+    places = np.ones(known.height)
+    numbered = known.with_row_index("at").with_columns(kind=_kind(pl.col("spread")))
+    for (length, kind), group in numbered.group_by("history_seconds", "kind"):
+        table = tables.filter(history_seconds=length, spread=kind)
+        rises = group["rise"].to_numpy()
+        if table.height:
+            before = table["rises"][0].to_numpy()
+            inside = np.interp(rises, before, _PLACES)
+            places[group["at"].to_numpy()] = inside + np.maximum(rises - before[-1], 0.0)
+    return pl.Series(places)
+
+
 _TABLES: Final = pl.Schema(
-    {"history_seconds": pl.Float64(), "kind": pl.String(), "pairs": pl.Int64(), "scores": pl.List(pl.Float64())}
+    {
+        "history_seconds": pl.Float64(),
+        "spread": pl.Float64(),
+        "pairs": pl.Int64(),
+        "workloads": pl.Int64(),
+        "rises": pl.List(pl.Float64()),
+    }
 )
 
 
+@lru_cache(maxsize=1)
+def _shipped() -> Margins:
+    return _parse(json.loads(files("rmtoolkit.limits").joinpath("margins.json").read_text("utf-8")))
+
+
 def _parse(content: Any) -> Margins:  # noqa: ANN401 - whatever a file holds
+    if isinstance(content, dict) and content.get("format") == "rmtoolkit margins 1":
+        msg = "margins of an older rmtoolkit: learn them anew"
+        raise ValueError(msg)
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         msg = "another format"
         raise ValueError(msg)
     tables = pl.DataFrame(content["tables"], schema=_TABLES)
-    if tables.filter(~pl.col("kind").is_in(CLASSES)).height:
+    if tables.filter(~pl.col("spread").is_in(SPREADS) | (pl.col("rises").list.len() != _PLACES.size)).height:
         msg = "an unknown kind of past"
         raise ValueError(msg)
-    return Margins(str(content["origin"]), tables)
+    own = tuple(float(place) for place in content["own"])
+    return Margins(str(content["origin"]), tables, float(content["swing"]), own, int(content["own_pairs"]))
 
 
-def lookup(margins: Margins) -> Callable[[float | None, bool | None], Numbers]:
+def lookup(margins: Margins) -> Callable[[Need], Scores]:
     """Prepare `Margins.scores` for many workloads."""
     lengths = np.unique(margins.tables["history_seconds"].to_numpy())
-    known: dict[tuple[int, bool], Numbers] = {}
+    known: dict[tuple[int, int], Scores] = {}
 
-    def scores(history_seconds: float | None, climbing: bool | None) -> Numbers:  # noqa: FBT001 - two columns of a row
-        length = history_seconds or 0.0
-        key = (int(np.searchsorted(lengths, length * _NEARLY, side="right")), bool(climbing))
+    def scores(need: Need) -> Scores:
+        length, spread = need.history_seconds or 0.0, need.spread or 0.0
+        key = (int(np.searchsorted(lengths, length * _NEARLY, side="right")), bisect_right(SPREADS, spread))
         if key not in known:
-            known[key] = margins.scores(length, climbing=key[1])
+            known[key] = margins.scores(length, spread)
         return known[key]
 
     return scores
@@ -275,26 +380,27 @@ def learn_margins(recording: Source, *, client: Client | None = None) -> Margins
     Parameters
     ----------
     recording
-        Three weeks or more of many workloads, in a lake too; what leaks may be in it. Every week but the first is once
-        the next week of what lies before it. What grew then, or may have, takes no part: it gets no limit.
+        Three weeks or more of many workloads, in a lake too; what leaks may be in it: a steady climb is expected to go
+        on. Every week but the first is once the next week of what lies before it.
     client
         Of Dask distributed, as for `rm.classify`.
 
     Returns
     -------
     Margins
-        To give to `limit_risk`, `recommend_limits` and `backtest`, and to save in a small file.
+        To give to `limit_risk`, `recommend_limits` and `backtest`, and to save in a small file: the shipped tables, and
+        the places that the fleet's own weeks have in them, which count the more the more there are.
 
     Raises
     ------
     RmtoolkitError
-        The history is shorter than eight days, or no workload was seen in two weeks that follow each other.
+        The history is shorter than two weeks, or there are too few workloads and weeks.
 
     Notes
     -----
-    The score of a pair is the log of the next week's peak over the expected one, divided by a spread that comes from
-    how much the workload's peaks differ; a limit for a chance is a quantile of the scores (conformal prediction, V.
-    Vovk et al., "Algorithmic Learning in a Random World", 2005). With n pairs no chance below 1 / (n + 1) is claimed.
+    The rise of a pair is the log of the next week's peak over the expected one; a limit for a chance is a quantile of
+    the rises of pasts as long and as restless (conformal prediction, V. Vovk et al., "Algorithmic Learning in a Random
+    World", 2005). With n pairs no chance below 1 / (n + 1) is claimed.
 
     Examples
     --------
@@ -303,135 +409,142 @@ def learn_margins(recording: Source, *, client: Client | None = None) -> Margins
     >>> hours = np.arange(0, 21 * 86_400, 3600)
     >>> frames = [
     ...     pl.DataFrame({"time": hours, "workload": name, "rss_bytes": (1e8 + 1e6 * rng.normal(size=504)).astype(int)})
-    ...     for name in "abc"
+    ...     for name in "abcdefghijklmnop"
     ... ]
-    >>> learn_margins(pl.concat(frames)).tables.filter(pl.col("history_seconds") == 14 * 86_400)["pairs"].sum()
-    3
+    >>> learn_margins(pl.concat(frames)).own_pairs
+    32
     """
     source = as_source(recording)
     span = source.times()
-    if span is None or span[1] - span[0] < HORIZON + dt.timedelta(days=1) - dt.timedelta(hours=1):
-        length = "none" if span is None else f"{(span[1] - span[0]).total_seconds() / 86_400:.1f} days"
-        msg = f"Margins need eight days of history or more, found {length}. Hint: the shipped ones are used by default."
+    found = pl.DataFrame(schema=PAIRS)
+    if span is not None:
+        found = parallel_map(source, partial(paired, end=span[1]), client=client)[0]["pairs"]
+    margins = with_own(Margins.shipped(), found)
+    if not margins.own_pairs:
+        weeks = found.select(*WORKLOAD, "week").n_unique()
+        length = 0.0 if span is None else (span[1] - span[0]).total_seconds() / 86_400
+        msg = (
+            f"Margins need {_OWN} weeks of workloads, each with a week before it: found {weeks} in {length:.1f} days. "
+            "Hint: the shipped ones are used by default."
+        )
         raise RmtoolkitError(msg)
-    frames, _ = parallel_map(source, partial(_scored, end=span[1]), client=client)
-    scored, number = frames["pairs"], frames["workloads"].height
-    if not scored.height:
-        msg = "No workload was seen in most of a week and of what lies before it: there is nothing to learn from."
-        raise RmtoolkitError(msg)
-    days = (span[1] - span[0]).total_seconds() / 86_400
-    origin = f"learnt from {number} workloads over {days:.0f} days until {span[1]:%Y-%m-%d}"
-    return Margins(origin, tables_of(scored))
+    return margins
 
 
-def _scored(part: Recording, end: dt.datetime) -> dict[str, pl.DataFrame]:
-    return {"pairs": pairs(part, end), "workloads": workloads(part).select(WORKLOAD)}
+def own_end(source: Recording | Parted, margins: object = None) -> dt.datetime | None:
+    """Give the end of a history that is long enough to learn from, where no margins are given."""
+    span = source.times() if margins is None else None
+    return span[1] if span and span[1] - span[0] > _OWN_HISTORY else None
 
 
-_PAIRS: Final = pl.Schema({"history_seconds": pl.Float64(), "kind": pl.String(), "score": pl.Float64()})
+def paired(part: Recording, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
+    """Make all pairs of a part; without an end, none."""
+    return {"pairs": pl.DataFrame(schema=PAIRS) if end is None else pairs(part, end)}
 
 
-def pairs(recording: AnyRecording, end: dt.datetime) -> pl.DataFrame:
-    """Score every pair of a past and the week after it."""
+#: Past and next weeks, a row per workload container, week and length of history.
+PAIRS: Final = pl.Schema(
+    {
+        **dict.fromkeys(WORKLOAD, pl.String()),
+        "week": pl.Datetime("ms", "UTC"),
+        "history_seconds": pl.Float64(),
+        "spread": pl.Float64(),
+        "base_bytes": pl.Float64(),
+        "peak_bytes": pl.Int64(),
+        "next_bytes": pl.Int64(),
+        "rise": pl.Float64(),
+    }
+)
+
+
+def pairs(recording: AnyRecording, end: dt.datetime, least: dt.timedelta = HORIZON) -> pl.DataFrame:
+    """Hold every week against what came before it, for every length of history that there is, from `least` on."""
     recording = as_recording(recording)
-    used, killed, began = usage(recording), kills(recording), starts(recording)
-    if not used.height:
-        return pl.DataFrame(schema=_PAIRS)
+    used, killed = usage(recording), kills(recording)
+    found = [pl.DataFrame(schema=PAIRS)]
     first = used["time"].min()
     step = dt.timedelta(seconds=float(recording.containers.select(pl.col("cadence_seconds").median()).item() or 0.0))
-    found = []
+    names = workloads(recording).select("workload_row", *WORKLOAD)
     stop = end + dt.timedelta(milliseconds=1)
     while isinstance(first, dt.datetime) and stop - HORIZON > first:
         begin = stop - HORIZON
         after = (
-            block_peaks(used, began, begin, stop)
+            block_peaks(used, begin, stop)
             .group_by("workload_row")
             .agg(next_bytes=pl.col("peak_bytes").max(), next_blocks=pl.len())
         )
         # What those needed that were killed in the week is not known, only that it was more.
-        died = killed.filter((pl.col("time") >= begin) & (pl.col("time") < stop)).select("workload_row").unique()
-        died = died.with_columns(killed=pl.lit(value=True))
-        after = after.filter(pl.col("next_blocks") >= _MOST).join(died, on="workload_row", how="left")
-        after = after.join(_growing(recording, begin), on="workload_row", how="anti")
+        died = killed.filter((pl.col("time") >= begin) & (pl.col("time") < stop))["workload_row"].unique()
+        after = after.filter(pl.col("next_blocks") >= _MOST).join(names, on="workload_row")
         for history in HISTORIES:
             # A sample stands for the time until the next: of a day by the hour there are 23 between first and last.
             missing = max(history * (_NEARLY - 1), min(step, history / 24))
-            if begin - history < first - missing:
-                break
-            before = describe(block_peaks(used, began, begin - history, begin), history.total_seconds())
-            both = before.filter(pl.col("spread").is_not_null()).join(after, on="workload_row")
+            if history < max(least, FEW * BLOCKS * step) or begin - history < first - missing:
+                continue
+            before = describe(block_peaks(used, begin - history, begin), history.total_seconds())
+            rise = (pl.col("next_bytes") + BUMP_BYTES).log() - (pl.col("base_bytes") + BUMP_BYTES).log()
             found.append(
-                both.select(
+                before.filter(pl.col("spread").is_not_null() & (pl.col("peak_bytes") > 0))
+                .join(after, on="workload_row")
+                .with_columns(
+                    week=pl.lit(begin).cast(PAIRS["week"]),
                     history_seconds=pl.lit(history.total_seconds()),
-                    kind=pl.when("climbing").then(pl.lit(CLASSES[1])).otherwise(pl.lit(CLASSES[0])),
-                    score=pl.when(pl.col("killed").fill_null(value=False))
-                    .then(_CENSORED)
-                    .otherwise((pl.col("next_bytes") / pl.col("base_bytes")).log() / pl.col("spread")),
+                    rise=pl.when(pl.col("workload_row").is_in(died.implode())).then(CENSORED).otherwise(rise),
                 )
+                .select(PAIRS.names())
             )
         stop = begin
-    return pl.concat(found) if found else pl.DataFrame(schema=_PAIRS)
+    return pl.concat(found)
 
 
-def _growing(recording: Recording, begin: dt.datetime) -> pl.DataFrame:
-    """List the workloads that were growing then, or may have been: they get no limit, so their weeks teach none."""
-    before = recording.window(start=begin - _JUDGED, end=begin - dt.timedelta(milliseconds=1))
-    if not before.height:
-        return pl.DataFrame(schema={"workload_row": pl.UInt32})
-    found = verdicts_with(before)["verdicts"].filter(GROWS).select(WORKLOAD)
-    return workloads(recording).join(found, on=WORKLOAD, nulls_equal=True).select("workload_row")
+def _kind(spread: pl.Expr) -> pl.Expr:
+    """Name the kind of past by the least spread of it."""
+    return pl.max_horizontal(pl.when(spread >= least).then(least) for least in SPREADS)
 
 
-def tables_of(scored: pl.DataFrame) -> pl.DataFrame:
-    """Sort scores into tables, and thin out what is more than is needed."""
-    rows = []
-    for (history, kind), group in scored.group_by(["history_seconds", "kind"], maintain_order=True):
-        scores = np.sort(group["score"].to_numpy())
-        count = scores.size
-        if count > _KEPT:
-            # As many scores from the same places of the distribution, the highest among them.
-            scores = scores[np.ceil(np.arange(1, _KEPT + 1) * count / _KEPT).astype(int) - 1]
-        rows.append({"history_seconds": history, "kind": kind, "pairs": count, "scores": scores.tolist()})
-    return pl.DataFrame(rows, schema=_TABLES).sort("history_seconds", "kind")
+def tables_of(learnt: pl.DataFrame) -> pl.DataFrame:
+    """Make tables of pairs."""
+    sorted_ = learnt.with_columns(kind=_kind(pl.col("spread"))).sort("rise")
+    rows, week = [], {}
+    for length in sorted_["history_seconds"].unique().sort(descending=True):
+        group = sorted_.filter(history_seconds=length)
+        for number, least in enumerate(SPREADS):
+            reach, near = 0, group.filter(kind=least)
+            while near.height < _PLENTY and reach < len(SPREADS):
+                reach += 1
+                near = group.filter(pl.col("kind").is_in(SPREADS[max(number - reach, 0) : number + reach + 1]))
+            rises = near["rise"].to_numpy()[np.ceil(_PLACES * near.height - 1e-9).astype(int).clip(1) - 1]
+            if length >= HORIZON.total_seconds():
+                week[least] = rises
+            # Less than a week never says more than a week does.
+            rises = np.maximum(rises, week.get(least, rises))
+            rows.append((length, least, near.height, near.select(WORKLOAD).n_unique(), rises.tolist()))
+    return pl.DataFrame(rows, schema=_TABLES, orient="row").sort("history_seconds", "spread")
 
 
-#: All intervals of the package are 80 % intervals.
-_TAIL: Final = 0.1
-_STEPS: Final = 100
-#: Steps that halve before lines are drawn, and what is near enough.
-_HALVED: Final = 6
-_NEAR: Final = 1e-13
+def swing_of(high: pl.Series, week: pl.Series) -> float:
+    """Say how much weeks differ in their share of something: the variance beyond chance, over that of one pair."""
+    share = pl.DataFrame({"week": week, "high": high}).group_by("week").agg(pl.mean("high"), n=pl.len())
+    middle = float(high.mean() or 0.0)  # type: ignore[arg-type]
+    one = middle * (1 - middle)
+    if not one:
+        return 0.0
+    seen = float((share["n"] * (share["high"] - middle) ** 2).sum()) / high.len()
+    return max(seen / one - share.height / high.len(), 0.0)
 
 
-@lru_cache(maxsize=65_536)
-def clopper_pearson(count: int, total: int) -> tuple[float, float]:
-    """Give the exact 80 % interval of a share: so many of so many."""
-    if total == 0:
+#: All intervals of the package are 80 % intervals: so many deviations on either side.
+_DEVIATIONS: Final = 1.2815516
+
+
+def wilson(share: float, total: float, deviations: float = _DEVIATIONS) -> tuple[float, float]:
+    """Give the interval of a share of so many independent draws after Wilson: 80 %, or of so many deviations."""
+    if total <= 0:
         return 0.0, 1.0
-    low = 0.0 if count == 0 else _solve(lambda share: 1 - at_most(count - 1, total, share), _TAIL)
-    high = 1.0 if count == total else _solve(lambda share: 1 - at_most(count, total, share), 1 - _TAIL)
-    return low, high
-
-
-def _solve(rising: Callable[[float], float], wanted: float) -> float:
-    """Find where a rising function of a share has a value: halve, then draw lines (the Illinois method)."""
-    low, high = 0.0, 1.0
-    below, above = rising(low) - wanted, rising(high) - wanted
-    was_below: bool | None = None
-    for step in range(_STEPS):
-        draws = step >= _HALVED
-        middle = high - above * (high - low) / (above - below) if draws else (low + high) / 2
-        found = rising(middle) - wanted
-        if abs(found) < _NEAR or high - low < _NEAR:
-            return middle
-        # An end that stays where it is for the second time counts half, or it would stay for ever.
-        stays = draws and was_below == (found < 0)
-        was_below = found < 0
-        if was_below:
-            low, below, above = middle, found, above / 2 if stays else above
-        else:
-            high, above, below = middle, found, below / 2 if stays else below
-    return (low + high) / 2
+    square = deviations * deviations
+    middle = (share + square / (2 * total)) / (1 + square / total)
+    half = deviations * math.sqrt(share * (1 - share) / total + square / (4 * total * total)) / (1 + square / total)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def at_most(count: int, total: int, share: float) -> float:
@@ -518,7 +631,7 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
     found = []
     for row in tried.iter_rows(named=True):
         need = as_need(row)
-        one = risk(need, row["limit_bytes"], scores(need.history_seconds, need.climbing))
+        one = risk(need, row["limit_bytes"], scores(need))
         found.append(_TOLD(one))
     answer = pl.DataFrame(found, schema={name: RISK[name] for name in _ANSWER}, orient="row")
     return (
@@ -536,7 +649,7 @@ def by_forecast(need: Need) -> bool:
     return not need.growing and (ahead.goes_on or 0.0) > th.LIKELY and (ahead.per_day_bytes or 0.0) > slow
 
 
-def risk(need: Need, limit_bytes: float, scores: npt.NDArray[np.float64]) -> Risk:
+def risk(need: Need, limit_bytes: float, scores: Scores) -> Risk:
     """Give the chance at one limit: of the forecast for what grows, of past pairs of weeks for the rest, of kills."""
     grows = need.growing or by_forecast(need)
     found = _of_growth(need, limit_bytes) if grows else _of_scores(need, limit_bytes, scores)
@@ -566,34 +679,24 @@ def _tried(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -> p
     return rest.join(wanted, on=on, nulls_equal=True, maintain_order="left_right")
 
 
-def _of_scores(need: Need, limit: float, scores: npt.NDArray[np.float64]) -> Risk:
+def _of_scores(need: Need, limit: float, scores: Scores) -> Risk:
     if need.base_bytes is None or need.spread is None or not scores.size:
         return Risk(because="the history is too short to say anything about a week")
-    above, chance = _place(need.base_bytes, need.spread, limit, scores)
+    # A limit is as good as its place among the rises of others.
+    rise = math.log((limit + BUMP_BYTES) / (need.base_bytes + BUMP_BYTES))
+    above = int(scores.size - scores.rises.searchsorted(rise, side="left"))
+    chance = min((above + 1) / (scores.size + 1), 1.0)
     floor = 1 / (scores.size + 1)
-    low, high = clopper_pearson(above, scores.size)
-    high = max(high, chance)
+    # Pairs of one week, and of one workload, are no independent draws.
+    low, high = wilson(chance, 1 / (scores.swing + 1 / max(scores.workloads, 1)))
+    low, high = min(low, chance), max(high, chance)
     certified = above > 0
     because = "counted in past pairs of weeks" if above else "no pair went so high: the chance may be anything below"
     if (need.history_seconds or 0.0) < SHORTEST.total_seconds():
         because = "the history is shorter than an hour, and counted as an hour: the true chance is higher"
         certified, high = False, 1.0
     day, month = (_over(chance, hours) for hours in (_DAY, _MONTH))
-    return Risk(day, chance, month, low, high, scores.size, floor, certified, "margins", because)
-
-
-def _place(base_bytes: float, spread: float, limit: float, scores: Numbers) -> tuple[int, float]:
-    """Count the scores that are above a limit, and give the chance that this says."""
-    score = math.log(limit / max(base_bytes, 1.0)) / spread
-    above = int(scores.size - scores.searchsorted(score, side="left"))
-    return above, min((above + 1) / (scores.size + 1), 1.0)
-
-
-def week_at(need: Need, limit_bytes: float, scores: Numbers) -> float | None:
-    """Give the chance of a week as `risk` does, and nothing else."""
-    if need.growing or need.kills_now or by_forecast(need) or need.base_bytes is None or need.spread is None:
-        return risk(need, limit_bytes, scores).week
-    return _place(need.base_bytes, need.spread, limit_bytes, scores)[1] if scores.size else None
+    return Risk(day, chance, month, low if above else 0.0, high, scores.size, floor, certified, "margins", because)
 
 
 def _over(week: float, hours: float) -> float:
@@ -802,7 +905,7 @@ class AtLimit:
 
 
 def at_limit(
-    need: Need, limit_bytes: int, request_bytes: int | None, scores: Numbers, prices: Prices | None = None
+    need: Need, limit_bytes: int, request_bytes: int | None, scores: Scores, prices: Prices | None = None
 ) -> AtLimit:
     """Say everything of one limit with one request; without a request the scheduler sets the whole limit aside."""
     found = risk(need, limit_bytes, scores)

@@ -13,7 +13,7 @@ from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.history import BLOCKS, kept_by_allocator, kills_of_now, usage, workloads
+from rmtoolkit.limits.history import BLOCKS, PEAKS, kept_by_allocator, kills_of_now, usage, workloads
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS
 
@@ -396,7 +396,6 @@ class Past:
     starting: NDArray[np.bool_]
     threads: Floats | None
     block: Whole
-    started: Whole
     cadence: Floats
     pods: tuple[str | None, ...]
     begun: tuple[Whole, ...]
@@ -407,19 +406,19 @@ class Past:
         """Reduce a past, as it was or changed, to the highest value of each block."""
         # Within a pod a block is one run of samples.
         runs = np.flatnonzero(np.diff(self.block + BLOCKS * self.pod, prepend=-1))
-        highest = np.full(BLOCKS, -1.0)
+        highest, mean = np.full((2, BLOCKS), -1.0)
         np.maximum.at(highest, self.block[runs], np.maximum.reduceat(used, runs))
+        np.maximum.at(mean, self.block[runs], np.add.reduceat(used, runs) / np.diff(runs, append=used.size))
         seen = np.flatnonzero(highest >= 0)
-        started = np.zeros(BLOCKS, dtype=np.bool_)
-        started[self.started] = True
         return pl.DataFrame(
             {
                 "workload_row": np.zeros(seen.size, dtype=np.uint32),
                 "block": seen,
                 "peak_bytes": highest[seen],
-                "started": started[seen],
+                "mean_bytes": mean[seen],
+                "samples": np.bincount(self.block, minlength=BLOCKS)[seen] // np.unique(self.pod).size,
             },
-            schema={"workload_row": pl.UInt32, "block": pl.Int32, "peak_bytes": pl.Int64, "started": pl.Boolean},
+            schema=PEAKS,
             strict=False,
         )
 
@@ -442,11 +441,6 @@ class Past:
             {"pod": pod[at], "time": time[at], "used_bytes": highest, "starting": starting},
             schema={"pod": pl.Int64, "time": pl.Int64, "used_bytes": pl.Float64, "starting": pl.Boolean},
         )
-
-
-def _started(blocks: Whole) -> Whole:
-    """Keep those inside, and what began just before the first, which may be starting in it."""
-    return np.clip(blocks[(blocks >= -1) & (blocks < BLOCKS)], 0, None)
 
 
 def _just_begun(begun: Whole, when: int) -> bool:
@@ -482,7 +476,6 @@ def of_workload(recording: Recording, names: Sequence[str | None]) -> Past:
         starting=used["starting"].fill_null(value=False).to_numpy(),
         threads=None if used["threads"].null_count() == used.height else used["threads"].cast(pl.Float64).to_numpy(),
         block=(times - begin) * BLOCKS // span,
-        started=_started((begun["time"].to_physical().to_numpy() - begin) * BLOCKS // span),
         cadence=np.array([about[int(container)]["cadence_seconds"] or 0.0 for container in ids]),
         pods=tuple(about[int(container)]["pod"] for container in ids),
         begun=tuple(

@@ -140,6 +140,7 @@ def limits_table(found: Assessment, *, unicode: bool = True) -> str:
     ]
     # Where the margins come from is said once, not in every row.
     lines += [f"Margins: {origin}." for origin in found.workloads["margins"].unique(maintain_order=True).drop_nulls()]
+    lines += [f"{found.record.sentence}."] if found.record else []
     for row in rows:
         lines += ["", *_block(row)]
     wrapped = "\n".join(part for line in lines for part in _wrap(line)) + "\n"

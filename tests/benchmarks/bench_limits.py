@@ -1,4 +1,4 @@
-"""Backtest the limits on generated fleets: margins from two generators, weeks from a third; writes a table."""
+"""Backtest limits: generated fleets and real tails that no margin saw, after kills, and who is refused."""
 
 from __future__ import annotations
 
@@ -8,57 +8,64 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from rmtoolkit.limits.backtest import RIVALS, Backtest, summarise, weeks_of
-from rmtoolkit.limits.risk import HORIZON, Margins, as_margins, pairs, tables_of
+from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.limits.backtest import PROMISED, RIVALS, Backtest, summarise, weeks_of
+from rmtoolkit.limits.risk import HORIZON, Margins, as_margins, pairs, wilson, with_own
 from rmtoolkit.recording import Recording, as_recording, read_recording
+from tests.benchmarks import limit_replays, limit_series
 from tests.benchmarks.limit_fleets import KINDS, fleet, frame
 
 HISTORY: Final = dt.timedelta(days=14)
+#: What is asked of real tails: three weeks of own history.
+THREE_WEEKS: Final = dt.timedelta(days=21)
 CORPUS: Final = Path(__file__).parents[2] / "data" / "corpus"
 START_TIME: Final = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
+TICK: Final = dt.timedelta(milliseconds=1)
 
 
-def recordings(generator: str, seed: int, a_kind: int, days: int) -> list[tuple[str, Recording]]:
+def recordings(generator: str, seed: int, a_kind: int, days: int) -> list[Recording]:
     """Generate a fleet, one recording per workload."""
     made = tqdm(fleet(generator, seed, a_kind, days), total=len(KINDS) * a_kind, desc=f"{generator} fleet", leave=False)
-    return [(kind, as_recording(frame(f"{kind}-{number}", pods))) for number, (kind, pods) in enumerate(made)]
+    return [as_recording(frame(f"{kind}-{number}", pods)) for number, (kind, pods) in enumerate(made)]
 
 
-def tested(known: list[tuple[str, Recording]], margins: Margins | None, weeks: int) -> Backtest:
-    """Test the last weeks; without margins, those of the fleet's own weeks before."""
-    (_, last) = known[0][1].times() or (None, None)
-    assert last is not None
+def tested(known: list[Recording], margins: Margins, weeks: int, history: dt.timedelta, *, own: bool) -> pl.DataFrame:
+    """Test the last weeks, with what the weeks before them teach or without; `spread` and interval beside each row."""
+    last = max(times[1] for one in known if (times := one.times()))
     found = []
-    for back in range(weeks, 0, -1):
-        origin = last + dt.timedelta(milliseconds=1) - back * HORIZON
-        used = margins
-        if used is None:
-            before = [pairs(recording, origin - dt.timedelta(milliseconds=1)) for _, recording in known]
-            used = Margins("learnt from the fleet's own weeks before", tables_of(pl.concat(before)))
-        found += [weeks_of(recording, origin, HISTORY, used) for _, recording in tqdm(known, desc="weeks", leave=False)]
-    return summarise(pl.concat(found))
+    every = pl.concat(pairs(one, last) for one in known)
+    about = every.filter(pl.col("history_seconds") <= history.total_seconds()).sort("history_seconds")
+    about = about.unique([*WORKLOAD, "week"], keep="last").select(*WORKLOAD, "week", "spread")
+    for back in tqdm(range(weeks, 0, -1), desc="weeks", leave=False):
+        origin = last + TICK - back * HORIZON
+        used = with_own(margins, every.filter(pl.col("week") < origin)) if own else margins
+        rows = pl.concat(weeks_of(one, origin, history, used) for one in known)
+        found.append(rows.with_columns(swing=pl.lit(used.swing)))
+    return pl.concat(found).join(about, on=[*WORKLOAD, "week"], nulls_equal=True, how="left")
 
 
-def show(title: str, result: Backtest) -> None:
+def show(title: str, weeks: pl.DataFrame) -> None:
     """Print the tables."""
+    result = summarise(weeks)
     print(f"\n== {title}: {result!r}")
-    print("rule            weeks  OOM weeks %       slack %   GiB  churn %  only ours/theirs  p        slack p")
+    print(
+        "rule            weeks  OOM weeks %        worst  slack %    GiB  churn %  only ours/theirs  p        slack p"
+    )
     for row in result.arms.iter_rows(named=True):
         churn = "–" if row["churn"] is None else f"{100 * row['churn']:.1f}"
         print(
-            f"{row['arm']:15} {row['weeks']:5}  {100 * row['oom_share']:4.1f} ({100 * row['oom_low']:.1f}–"
-            f"{100 * row['oom_high']:.1f})  {100 * row['slack']:6.1f}  {row['reserved_gib']:6.0f}  {churn:>6}  "
-            f"{row['only_ours']:5} / {row['only_theirs']:<5}  {row['p_value']:.4f}  {row['slack_p_value'] or 0:.4f}"
+            f"{row['arm']:15} {row['weeks']:5}  {100 * row['oom_share']:4.1f} ({100 * row['oom_low']:4.1f}–"
+            f"{100 * row['oom_high']:4.1f})  {100 * row['worst_week']:5.1f}  {100 * row['slack']:6.1f}  "
+            f"{row['reserved_gib']:6.0f}  {churn:>6}  {row['only_ours']:5} / {row['only_theirs']:<5}  "
+            f"{row['p_value']:.4f}  {row['slack_p_value'] or 0:.4f}"
         )
-    for row in result.calibration.iter_rows(named=True):
-        print(
-            f"promised {100 * row['promised']:4.0f} %: observed {100 * (row['observed'] or 0):5.1f} % "
-            f"({100 * row['low']:.1f}–{100 * row['high']:.1f}) of {row['weeks']} weeks"
-        )
-    for row in summarise(result.weeks, reference=0.02).arms.filter(pl.col("arm").is_in(list(RIVALS))).to_dicts():
+    calibrated(result)
+    constant(weeks)
+    for row in summarise(weeks, reference=0.02).arms.filter(pl.col("arm").is_in(list(RIVALS))).to_dicts():
         print(
             f"at 2 % against {row['arm']:10}: OOM weeks only ours {row['only_ours']}, theirs {row['only_theirs']}, "
             f"p {row['p_value']:.4f}; slack {100 * row['slack_difference']:+.1f} points, "
@@ -69,10 +76,44 @@ def show(title: str, result: Backtest) -> None:
     print(f"dominated by: {', '.join(result.dominated_by()) or 'none of the family'}")
 
 
-def stretched(part: str) -> list[tuple[str, Recording]]:
+def calibrated(result: Backtest) -> None:
+    """Say which share of weeks came true at each promised chance, by kind of past, and how many weeks it holds."""
+    inside = total = 0
+    for row in result.calibration.iter_rows(named=True):
+        chance = row["promised"]
+        mine = result.weeks.filter(pl.col("arm") == f"rmtoolkit {100 * chance:g} %", ~pl.col("growing"))
+        mine = mine.drop_nulls("limit_bytes")
+        kinds = mine.group_by(pl.col("spread").cut([0.1, 0.3, 0.8, 1.6, 2.4])).agg(pl.col("oom").mean(), n=pl.len())
+        by_kind = [f"{100 * kind:.1f} % of {n}" for _, kind, n in kinds.sort("spread").rows() if n >= 1 / chance]
+        for _, share, count, swing in mine.group_by("week").agg(pl.mean("oom"), pl.len(), pl.first("swing")).rows():
+            low, high = wilson(chance, 1 / (swing + 1 / count))
+            inside, total = inside + (low <= share <= high), total + 1
+        print(
+            f"promised {100 * chance:3.0f} %: observed {100 * (row['observed'] or 0):5.1f} % "
+            f"({100 * row['low']:.1f}–{100 * row['high']:.1f}), worst week {100 * (row['worst_week'] or 0):.1f} %, "
+            f"of {row['weeks']} weeks; by spread {', '.join(by_kind)}"
+        )
+    print(f"weeks whose share lies in the interval of 80 %: {inside} of {total}")
+
+
+def constant(weeks: pl.DataFrame) -> None:
+    """Hold the memory against that of the multiple of the peak with the same kills."""
+    for chance in PROMISED:
+        name = f"rmtoolkit {100 * chance:g} %"
+        mine = weeks.filter(pl.col("arm") == name, ~pl.col("growing")).drop_nulls("limit_bytes")
+        peak = weeks.filter(arm="max + 3 %").select(*WORKLOAD, "week", peak=pl.col("limit_bytes") / 1.03)
+        both = mine.join(peak, on=[*WORKLOAD, "week"], nulls_equal=True)
+        times = np.sort((both["needed_bytes"] / both["peak"]).to_numpy())
+        kills = int(both["oom"].sum())
+        factor = float(times[both.height - kills - 1]) if both.height else 1.0
+        ratio = float(both["limit_bytes"].to_numpy().sum()) / (factor * float(both["peak"].to_numpy().sum()) or 1.0)
+        print(f"{name}: {kills} kills; peak × {factor:.2f} has as many, and needs {100 / ratio - 100:+.0f} % memory")
+
+
+def stretched(part: str) -> list[Recording]:
     """Read each recorded run as three weeks: two to set limits from, and one that no rule has seen."""
     whole = read_recording(CORPUS / f"{part}.parquet")
-    leaks = pl.read_csv(CORPUS / f"{part}_labels.csv", infer_schema_length=None).select("namespace", "workload", "leak")
+    leaks = pl.read_csv(CORPUS / f"{part}_labels.csv", infer_schema_length=None).select("namespace", "workload")
     known = []
     for row in leaks.iter_rows(named=True):
         run = whole.filter(namespace=row["namespace"], workload=row["workload"])
@@ -83,8 +124,25 @@ def stretched(part: str) -> list[tuple[str, Recording]]:
         later = START_TIME + (pl.col("time") - first).dt.total_milliseconds().mul(factor).cast(pl.Duration("ms"))
         parts = {name: getattr(run, name).with_columns(time=later) for name in ("samples", "events")}
         cadence = run.containers.with_columns(pl.col("cadence_seconds") * factor)
-        known.append(("leak" if row["leak"] else "sound", replace(run, containers=cadence, **parts)))
+        known.append(replace(run, containers=cadence, **parts))
     return known
+
+
+def real(paths: list[Path], margins: Margins) -> None:
+    """Test on the half of real series that no margin was learnt from."""
+    if not paths:
+        print("\n== real tails: not measured; --series names the files, limit_series.py tells of what form they are")
+    for path in paths:
+        known = limit_series.read(path, limit_series.TEST)
+        first, last = known.times() or (START_TIME, START_TIME)
+        weeks = (last + TICK - first - THREE_WEEKS * 0.98) // HORIZON
+        if weeks > 0:
+            show(f"{path.stem}, three weeks, shipped", tested([known], margins, weeks, THREE_WEEKS, own=False))
+            show(f"{path.stem}, three weeks, own", tested([known], margins, weeks, THREE_WEEKS, own=True))
+            continue
+        for history in (dt.timedelta(hours=6), dt.timedelta(days=1), dt.timedelta(days=3)):
+            if last - first > HORIZON + history:
+                show(f"{path.stem}, {history}", tested([known], margins, 1, history, own=False))
 
 
 def main() -> None:
@@ -96,15 +154,24 @@ def main() -> None:
     parser.add_argument("--generator", default="field", choices=["calm", "wild", "field"])
     parser.add_argument("--margins", type=Path, help="a file of margins instead of the shipped ones")
     parser.add_argument("--corpus", choices=["dev", "sealed"], help="recorded runs, each read as three weeks, instead")
+    parser.add_argument("--series", type=Path, nargs="*", default=[], help="real series, as limit_series tells of them")
+    parser.add_argument("--replays", type=int, default=0, help="services that were killed, and healthy ones, to replay")
+    parser.add_argument("--only-real", action="store_true")
     options = parser.parse_args()
+    margins = as_margins(options.margins)
     if options.corpus:
-        known = stretched(options.corpus)
-        show(f"corpus {options.corpus}, shipped margins", tested(known, as_margins(options.margins), 1))
+        show(f"corpus {options.corpus}", tested(stretched(options.corpus), margins, 1, HISTORY, own=False))
         return
-    days = 14 + 7 * options.weeks + 7
-    known = recordings(options.generator, options.seed, options.a_kind, days)
-    show(f"{options.generator}, shipped margins", tested(known, as_margins(options.margins), options.weeks))
-    show(f"{options.generator}, its own past weeks", tested(known, None, options.weeks))
+    real(options.series, margins)
+    if options.only_real:
+        return
+    known = recordings(options.generator, options.seed, options.a_kind, 14 + 7 * options.weeks + 7)
+    for own in (False, True):
+        title = f"{options.generator} fleet, two weeks, {'own' if own else 'shipped'}"
+        show(title, tested(known, margins, options.weeks, HISTORY, own=own))
+    if options.replays:
+        limit_replays.killed_held(options.generator, options.replays)
+        limit_replays.refused(options.generator, options.replays)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitWarning
-from rmtoolkit.limits.backtest import wilson
+from rmtoolkit.limits.risk import wilson
 from tests.benchmarks.limit_fleets import DAY, KINDS, START, Pod, frame, workload
 
 if TYPE_CHECKING:
@@ -84,8 +84,32 @@ def advised(made: Iterator[tuple[dict[str, Any], rm.Recording]], runs: int) -> p
 def share(frame_: pl.DataFrame, name: str) -> str:
     """Write a share of rows with its 95 % interval."""
     found = int(frame_[name].sum())
-    low, high = wilson(found, frame_.height)
+    low, high = wilson(found / max(frame_.height, 1), frame_.height, 1.959964)
     return f"{found} of {frame_.height} ({100 * low:.1f}–{100 * high:.1f} %)"
+
+
+def refused(generator: str, runs: int) -> None:
+    """Print how many healthy services get no limit."""
+    found = advised(unlimited(generator), runs).with_columns(refused=pl.col("recommended_limit_bytes").is_null())
+    print(f"{generator}: refused without a leak: {share(found, 'refused')}")
+    for (kind,), rows in found.group_by(["kind"], maintain_order=True):
+        leaks = rows.filter("refused")["verdict"].eq("leak").sum()
+        print(f"  {kind:12} {share(rows, 'refused')}, {leaks} called leak")
+
+
+def killed_held(generator: str, runs: int) -> None:
+    """Print how often the limit advised after kills held the week after."""
+    limit = pl.col("recommended_limit_bytes")
+    found = advised(killed(generator), runs).with_columns(
+        held=limit >= pl.col("needed_bytes"), vpa=pl.col("vpa_target_bytes") >= pl.col("needed_bytes")
+    )
+    given = found.drop_nulls("held")
+    times = given.select((limit / pl.col("needed_bytes")).median()).item()
+    print(f"{generator}: {found.height} services that were killed, {found.height - given.height} refused a limit")
+    print(f"the limit held the week after: {share(given, 'held')}; VPA's target: {share(given, 'vpa')}")
+    print(f"median of the limit over the need: {times:.2f}")
+    for kind in given["kind"].unique(maintain_order=True).to_list():
+        print(f"  {kind:12} {share(given.filter(kind=kind), 'held')}")
 
 
 def main() -> None:
@@ -96,25 +120,7 @@ def main() -> None:
     parser.add_argument("--generator", default="field", choices=["calm", "wild", "field"])
     options = parser.parse_args()
     warnings.simplefilter("ignore", RmtoolkitWarning)
-    limit = pl.col("recommended_limit_bytes")
-    if options.what == "refused":
-        runs = advised(unlimited(options.generator), options.runs).with_columns(refused=limit.is_null())
-        print(f"{options.generator}: refused without a leak: {share(runs, 'refused')}")
-        for (kind,), rows in runs.group_by(["kind"], maintain_order=True):
-            leaks = rows.filter("refused")["verdict"].eq("leak").sum()
-            print(f"  {kind:12} {share(rows, 'refused')}, {leaks} called leak")
-        return
-    runs = advised(killed(options.generator), options.runs).with_columns(
-        held=limit >= pl.col("needed_bytes"), vpa=pl.col("vpa_target_bytes") >= pl.col("needed_bytes")
-    )
-    given = runs.drop_nulls("held")
-    times = given.select((limit / pl.col("needed_bytes")).median()).item()
-    print(f"{options.generator}: {runs.height} services that were killed, {runs.height - given.height} refused a limit")
-    print(f"the limit held the week after: {share(given, 'held')}; VPA's target: {share(given, 'vpa')}")
-    print(f"median of the limit over the need: {times:.2f}")
-    for kind in given["kind"].unique(maintain_order=True).to_list():
-        rows = given.filter(kind=kind)
-        print(f"  {kind:12} {share(rows, 'held')}")
+    (refused if options.what == "refused" else killed_held)(options.generator, options.runs)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
+from rmtoolkit.analysis.judge import verdicts_with
+from rmtoolkit.limits.recommend import also
 
 MIB: Final = 2**20
 DAY: Final = 86_400
@@ -22,6 +24,11 @@ def samples(values: object, *, step: int = 3600, **labels: object) -> pl.DataFra
     return pl.DataFrame({"time": START + np.arange(column.len()) * step, "working_set_bytes": column}).with_columns(
         pl.lit(value).alias(name) for name, value in about.items()
     )
+
+
+def gather(recording: rm.Recording) -> pl.DataFrame:
+    """What limits are decided from."""
+    return verdicts_with(recording, also)["needs"]
 
 
 def steady(days: int, level: float = 200.0, *, rough: float = 0.01, seed: int = 1, step: int = 3600) -> np.ndarray:

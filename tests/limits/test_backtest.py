@@ -22,8 +22,8 @@ def result(fleet: rm.Recording) -> rm.Backtest:
 
 
 def test_every_rule_is_scored_on_the_same_weeks(result: rm.Backtest) -> None:
-    """Ours at four chances, seven rivals, the family and hindsight."""
-    assert result.arms.height == 4 + len(RIVALS) + len(FAMILY) + 1
+    """Ours at five chances, seven rivals, the family and hindsight."""
+    assert result.arms.height == 5 + len(RIVALS) + len(FAMILY) + 1
     others = result.arms.filter(~pl.col("arm").str.starts_with("rmtoolkit") | (pl.col("arm") == "rmtoolkit 5 %"))
     assert others["weeks"].unique().to_list() == [120]
 
@@ -149,3 +149,40 @@ def test_the_result_says_how_ours_did(result: rm.Backtest) -> None:
     ours = result.arms.filter(pl.col("arm") == "rmtoolkit 5 %").row(0, named=True)
     shares = f"{100 * ours['oom_share']:.1f} % with an OOM kill, {100 * ours['slack']:.1f} % slack"
     assert repr(result) == f"<Backtest: 120 workload weeks, at 5 %: {shares}>"
+
+
+def test_a_fleets_own_weeks_are_recorded_beside_krr_and_vpa(fleet: rm.Recording) -> None:
+    """Four weeks have one before them; each limit comes from what lay before it, counted again from the backtest."""
+    found = rm.assess(fleet)
+    record = found.record
+    assert record is not None
+    assert (record.weeks, record.counted, record.promised) == (4, 160, 0.05)
+    weeks = rm.backtest(fleet, history="28d").weeks.filter(pl.col("week") == pl.col("week").max())
+    for arm, kills in (("KRR", record.krr), ("rmtoolkit 5 %", record.kills)):
+        last = weeks.filter(arm=arm)["oom"].sum()
+        assert last <= kills <= 8, arm
+    assert record.kills <= record.worst[0] * record.weeks
+    assert record.worst[1] == 40
+    assert record.sentence.startswith(
+        f"On your last 4 weeks: {record.kills} of 160 weeks of workloads with an OOM kill,"
+    )
+    assert record.sentence.endswith(f"5 % promised; KRR {record.krr}, VPA {record.vpa}")
+
+
+def test_the_own_weeks_are_learnt_by_default_and_everywhere(fleet: rm.Recording) -> None:
+    """What is assessed, recommended and asked about rests on the same margins; given ones are left as they are."""
+    found = rm.assess(fleet)
+    assert found.margins == rm.learn_margins(fleet)
+    limits = rm.recommend_limits(fleet)
+    assert limits.equals(rm.recommend_limits(found))
+    tried = [120 * MIB, 300 * MIB]
+    assert rm.limit_risk(fleet, tried).equals(rm.limit_risk(found, tried))
+    assert rm.recommend_limits(fleet, margins=rm.Margins.shipped())["margins"].str.starts_with("shipped").all()
+    assert rm.assess(fleet, margins=rm.Margins.shipped()).record is None
+
+
+def test_less_than_three_weeks_have_no_record(fleet: rm.Recording) -> None:
+    """Twenty days teach nothing: the shipped margins stand alone."""
+    found = rm.assess(fleet.window(last="20d"))
+    assert found.record is None
+    assert found.margins == rm.Margins.shipped()

@@ -7,11 +7,11 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.limits.history import Need
-from rmtoolkit.limits.risk import advised_request, at_limit, expected, per_month, requested, reserved
+from rmtoolkit.limits.risk import Scores, advised_request, at_limit, expected, per_month, requested, reserved
 from tests.limits.conftest import MIB
 
 GIB = 2**30
-SCORES = np.linspace(0, 1, 99)
+SCORES = Scores(np.linspace(0, 0.4, 99), workloads=99, swing=0.0)
 BURSTABLE = Need(limit_bytes=512 * MIB, request_bytes=300 * MIB, busy_bytes=200 * MIB - 5, pods_now=3)
 GUARANTEED = Need(limit_bytes=512 * MIB, request_bytes=512 * MIB, busy_bytes=200 * MIB, pods_now=3)
 UNKNOWN = Need(limit_bytes=512 * MIB, busy_bytes=200 * MIB, pods_now=3)
@@ -62,7 +62,7 @@ def test_one_limit_says_everything_at_once() -> None:
     """The chance is that of the pairs, and the sum that of its parts."""
     need = Need(base_bytes=100.0 * MIB, spread=0.5, history_seconds=1e6, pods_now=2)
     found = at_limit(need, 200 * MIB, 128 * MIB, SCORES, rm.Prices(0.01, 40.0))
-    # log 2 over 0.5 is above every score.
+    # log 1.5 is above every rise.
     assert found.risk.week == pytest.approx(1 / 100)
     assert found.reserved_bytes == 256 * MIB
     assert found.memory_per_month == pytest.approx(0.25 * 0.01 * 730.5)

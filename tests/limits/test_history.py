@@ -9,77 +9,67 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.limits.history import BLOCKS, block_peaks, describe, kills, needs, spread_over, starts, usage
+from rmtoolkit.limits.history import BLOCKS, block_peaks, describe, kills, needs, usage
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
 
-def peaks_of(values: list[float], *, started: list[int] | None = None) -> pl.DataFrame:
-    """The highest values of fourteen blocks."""
+def peaks_of(values: list[float], mean: float = 1e8) -> pl.DataFrame:
+    """The highest values of fourteen blocks, each with the same mean."""
     return pl.DataFrame(
         {
             "workload_row": pl.Series([0] * len(values), dtype=pl.UInt32),
             "block": pl.Series(range(len(values)), dtype=pl.Int32),
             "peak_bytes": pl.Series([round(value) for value in values], dtype=pl.Int64),
-            "started": [number in (started or []) for number in range(len(values))],
+            "mean_bytes": [mean] * len(values),
+            "samples": 20,
         }
     )
 
 
-def test_a_past_that_never_moved_has_the_smallest_spread() -> None:
-    """The base is the peak; one percent is added before the root is taken over a week, and none within an hour."""
-    flat = peaks_of([1e8] * BLOCKS)
-    week, hour = (describe(flat, seconds).row(0, named=True) for seconds in (7 * DAY, 3600))
-    assert week["base_bytes"] == week["peak_bytes"] == 1e8
-    assert week["spread"] == pytest.approx(0.01**0.5)
-    assert hour["spread"] == pytest.approx(1.0)
-    assert not week["climbing"]
-    assert week["blocks"] == BLOCKS
+def test_a_past_that_never_moved_has_no_spread() -> None:
+    """The base is the peak, and the peak is what it always uses."""
+    row = describe(peaks_of([1e8] * BLOCKS), 7 * DAY).row(0, named=True)
+    assert row["base_bytes"] == row["peak_bytes"] == 1e8
+    assert row["spread"] == 0
+    assert not row["climbing"]
+    assert row["blocks"] == BLOCKS
 
 
-def test_movement_is_the_deviation_of_the_logarithms() -> None:
-    """Seven blocks at one level, seven at 1.2 times it: half of log 1.2 from the middle."""
-    moved = describe(peaks_of([1e8, 1.2e8] * 7), 7 * DAY)["spread"][0]
-    assert moved == pytest.approx((0.01 + np.log(1.2) / 2) ** 0.5, rel=1e-6)
-    # A day lies between an hour and a week by the logarithm.
-    share = np.log(24) / np.log(168) / 2
-    assert describe(peaks_of([1e8, 1.2e8] * 7), DAY)["spread"][0] == pytest.approx(
-        (0.01 + np.log(1.2) / 2) ** share, rel=1e-6
-    )
-    assert spread_over(0.3, DAY, 7 * DAY) == pytest.approx(0.3 ** (0.5 / share))
-
-
-def test_startups_are_compared_with_startups() -> None:
-    """Blocks with a start at twice the level of those without have not moved."""
-    apart = describe(peaks_of([2e8, 1e8] * 7, started=list(range(0, BLOCKS, 2))), 7 * DAY)["spread"][0]
-    assert apart == pytest.approx(0.01**0.5)
+def test_the_spread_is_that_of_the_highest_and_of_a_usual_peak() -> None:
+    """Peaks of twice the mean are the log of two, however long the history is; one high block counts less than all."""
+    for seconds in (3600, DAY, 14 * DAY):
+        assert describe(peaks_of([2e8] * 14), seconds)["spread"][0] == pytest.approx(np.log(2))
+    once = describe(peaks_of([1e8] * 13 + [9e8]), DAY)["spread"][0]
+    assert once == pytest.approx(np.sqrt(0.01 * np.log(9)))
+    assert describe(peaks_of([1e8] * 14, mean=2e8), DAY)["spread"][0] == 0
+    # Of three samples a block nobody knows how it moves.
+    rare = peaks_of([1e8] * 13 + [9e8]).with_columns(samples=3)
+    assert describe(rare, DAY)["spread"][0] == pytest.approx(np.log(9))
 
 
 @pytest.mark.parametrize(("days", "drawn"), [(14, 0.5), (7, 1.0), (4, 1.0), (1, 0.0)])
 def test_a_climb_is_drawn_on_for_a_week_and_no_longer_than_it_was_seen(days: int, drawn: float) -> None:
-    """Two percent a block: over two weeks a week is half of it; within a day it is a warm-up, and not drawn on."""
+    """Two percent a block, as a line: over two weeks a week is half of it; within a day it is a warm-up."""
     found = describe(peaks_of([1e8 * 1.02**block for block in range(BLOCKS)]), days * DAY).row(0, named=True)
     assert found["climbing"] == bool(drawn)
-    wanted = found["peak_bytes"] * 1.02 ** (BLOCKS * drawn)
+    wanted = found["peak_bytes"] * (1 + drawn * (1 - 1.02**-BLOCKS))
     assert found["base_bytes"] == pytest.approx(wanted, rel=1e-5)
 
 
 def test_seven_blocks_say_nothing_of_movement() -> None:
     """Eight are the least."""
     assert describe(peaks_of([1e8] * 7), 7 * DAY)["spread"].to_list() == [None]
-    assert describe(peaks_of([1e8] * 8), 7 * DAY)["spread"].to_list() == [pytest.approx(0.1)]
+    assert describe(peaks_of([1e8] * 8), 7 * DAY)["spread"].to_list() == [0.0]
 
 
 def test_blocks_are_equal_parts_of_the_time() -> None:
-    """Each holds the highest value of its fourteenth; a start just before the first may be starting in it."""
+    """Each holds the highest value of its fourteenth, and the mean of the pod that uses most in it."""
     values = np.arange(1, 281) * MIB
-    table = samples(values, step=60)
-    begun = pl.DataFrame({"workload_row": [0, 0], "time": [START - 60, START + 150 * 60]}).with_columns(
-        pl.col("workload_row").cast(pl.UInt32), pl.from_epoch("time").cast(pl.Datetime("ms", "UTC"))
-    )
-    found = block_peaks(usage(table), begun)
+    tables = samples(values, step=60), samples(values / 2, step=60, pod="api-1")
+    found = block_peaks(usage(pl.concat(tables)))
     assert found["block"].to_list() == list(range(BLOCKS))
     assert found["peak_bytes"].to_list() == [20 * (block + 1) * MIB for block in range(BLOCKS)]
-    assert found.filter("started")["block"].to_list() == [0, 7]
+    assert found["mean_bytes"].to_list() == [(20 * block + 10.5) * MIB for block in range(BLOCKS)]
 
 
 def test_a_need_is_read_from_the_samples() -> None:
@@ -139,7 +129,6 @@ def test_a_kill_is_told_with_the_limit_that_held_then() -> None:
     assert (row["kills"], row["kills_now"], row["killed_limit_bytes"]) == (2, 2, 512 * MIB)
     assert row["need_bytes"] == row["base_bytes"] == 512 * MIB
     assert row["need_of"] == "above a kill"
-    assert starts(recording).height == recording.events.filter(pl.col("kind").is_in(["start", "release"])).height
 
 
 def test_a_climb_must_be_clear_of_its_own_error() -> None:

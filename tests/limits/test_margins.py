@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from typing import TYPE_CHECKING
@@ -12,28 +13,30 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
-from rmtoolkit.limits.history import block_peaks, describe, spread_over, usage
-from rmtoolkit.limits.risk import Margins, pairs, tables_of
+from rmtoolkit.limits.history import needs
+from rmtoolkit.limits.recommend import limits_at
+from rmtoolkit.limits.risk import CENSORED, HISTORIES, SPREADS, Margins, pairs, swing_of, tables_of, with_own
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_five_weeks_give_three_pairs_a_workload_after_two_weeks(fleet: rm.Recording) -> None:
-    """The last three weeks each have two weeks before them."""
+def test_five_weeks_give_four_pairs_a_workload(fleet: rm.Recording) -> None:
+    """The last four weeks each have a week before them; the last two have three."""
     margins = rm.learn_margins(fleet)
-    two_weeks = margins.tables.filter(pl.col("history_seconds") == 14 * DAY)
-    assert two_weeks["pairs"].sum() == 3 * 40
+    assert margins.own_pairs == 4 * 40
+    assert len(margins.own) == (4 + 3 + 2 + 1) * 40
 
 
-def test_a_pair_is_scored_by_how_far_the_next_week_went() -> None:
-    """A week that goes as high again scores 0; one that goes 10 % higher scores the log of that over the spread."""
+def test_a_pair_is_how_far_the_next_week_went() -> None:
+    """A week that goes as high again rises by 0; one that goes 10 MiB higher by the log of 210 over 200."""
     values = np.full(21 * 24, 100.0 * MIB)
     values[14 * 24 + 50] *= 1.1
     end = dt.datetime.fromtimestamp(START + 21 * DAY - 3600, dt.UTC)
-    scored = pairs(samples(values), end).filter(pl.col("history_seconds") == 7 * DAY).sort("score")
-    assert scored["score"].to_list() == pytest.approx([0.0, np.log(1.1) / np.sqrt(0.01)], abs=1e-6)
+    found = pairs(samples(values), end).filter(pl.col("history_seconds") == 7 * DAY).sort("rise")
+    assert found["rise"].to_list() == pytest.approx([0.0, np.log(210 / 200)], abs=1e-6)
+    assert found["spread"].to_list() == [0.0, 0.0]
 
 
 def test_a_next_week_with_an_oom_kill_counts_as_higher_than_anything() -> None:
@@ -41,66 +44,94 @@ def test_a_next_week_with_an_oom_kill_counts_as_higher_than_anything() -> None:
     table = samples(steady(21), limit_bytes=256 * MIB)
     kill = pl.DataFrame([{"time": START + 20 * DAY, "kind": "oom_kill", "pod": "api-0"}])
     recording = rm.Recording.from_frame(table, events=kill)
-    scored = pairs(recording, dt.datetime.fromtimestamp(START + 21 * DAY - 3600, dt.UTC))
-    last = scored.filter(pl.col("history_seconds") == 14 * DAY)["score"].to_list()
-    assert last == [1e9]
+    found = pairs(recording, dt.datetime.fromtimestamp(START + 21 * DAY - 3600, dt.UTC))
+    assert found.filter(pl.col("history_seconds") == 14 * DAY)["rise"].to_list() == [CENSORED]
 
 
 def test_three_kills_in_a_week_are_one_pair() -> None:
     """A week that was killed is one week, however often it was."""
 
-    def scored(days: list[float]) -> pl.DataFrame:
+    def found(days: list[float]) -> pl.DataFrame:
         kills = pl.DataFrame([{"time": START + int(day * DAY), "kind": "oom_kill", "pod": "api-0"} for day in days])
         recording = rm.Recording.from_frame(samples(steady(21), limit_bytes=256 * MIB), events=kills)
         return pairs(recording, dt.datetime.fromtimestamp(START + 21 * DAY - 3600, dt.UTC))
 
-    assert scored([18, 19, 20]).equals(scored([20]))
+    assert found([18, 19, 20]).equals(found([20]))
 
 
-@pytest.mark.parametrize("short", [0, 1])
-def test_eight_days_are_the_least_to_learn_from(short: int) -> None:
-    """A week and the day before it, less an hour for what was missed: so much is enough, a scrape less is not."""
-    number = (8 * 24 - 1) * 6 + 1 - short
-    levels = {f"w{seed}": steady(8, seed=seed, step=600)[:number] for seed in range(3)}
-    tables = [samples(values, step=600, workload=name, pod=name) for name, values in levels.items()]
-    if short:
-        with pytest.raises(RmtoolkitError, match="eight days"):
-            rm.learn_margins(pl.concat(tables))
-    else:
-        assert rm.learn_margins(pl.concat(tables)).origin.startswith("learnt from 3 workloads over 8 days until ")
+def test_too_few_weeks_teach_nothing() -> None:
+    """Thirty weeks of workloads are the least; the error says what there is, and that there are shipped margins."""
+    tables = [samples(steady(21, seed=seed), workload=f"w{seed}", pod=f"w{seed}") for seed in range(15)]
+    assert rm.learn_margins(pl.concat(tables)).own_pairs == 30
+    with pytest.raises(RmtoolkitError, match=r"found 28 in 21\.0 days.*shipped"):
+        rm.learn_margins(pl.concat(tables[1:]))
+    with pytest.raises(RmtoolkitError, match=r"found 0 in 2\.0 days.*shipped"):
+        rm.learn_margins(samples(steady(2)))
 
 
-def test_eight_days_by_the_hour_are_enough_too() -> None:
-    """A day of which 23 hours lie between first and last sample is a day: what passes the gate teaches."""
-    margins = rm.learn_margins(samples(steady(8)))
-    assert margins.tables.select("history_seconds", "pairs").rows() == [(float(DAY), 1)]
-    with pytest.raises(RmtoolkitError, match="eight days"):
-        rm.learn_margins(samples(steady(8)[:-1]))
+def test_scores_are_those_of_the_history_and_the_kind_that_fit() -> None:
+    """The longest table that is no longer than the history, with a fiftieth to spare, and the kind of past."""
+    places = len(Margins.shipped().tables["rises"][0])
+    rows = [(DAY, 0.0, 1.0), (DAY, 0.3, 2.0), (7 * DAY, 0.0, 3.0), (7 * DAY, 0.3, 4.0)]
+    made = [(float(length), spread, 200, 20, [rise] * places) for length, spread, rise in rows]
+    margins = Margins("made", pl.DataFrame(made, schema=Margins.shipped().tables.schema, orient="row"))
+
+    def rise(days: float, spread: float = 0.0) -> float:
+        (only,) = set(margins.scores(days * DAY, spread).rises)
+        return float(only)
+
+    assert rise(0.1) == rise(1) == rise(6.8) == rise(1, 0.29) == 1.0
+    assert rise(1, 0.3) == rise(1, 5) == 2.0
+    assert rise(7) == rise(6.9) == rise(30) == 3.0
+    assert rise(7, 0.5) == 4.0
 
 
-def test_scores_are_those_of_the_history_that_fits() -> None:
-    """The longest table that is no longer than the history, with a fiftieth to spare, and with pairs enough."""
-    rows = [(DAY, "settled", 200, [1.0]), (DAY, "climbing", 200, [2.0]), (7 * DAY, "settled", 200, [3.0])]
-    few = (14 * DAY, "settled", 50, [4.0])
-    margins = Margins("made", pl.DataFrame([*rows, few], schema=Margins.shipped().tables.schema, orient="row"))
+MONDAY = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
 
-    def scores(days: float, *, climbing: bool = False) -> list[float]:
-        return list(margins.scores(days * DAY, climbing=climbing))
 
-    assert scores(0.1) == scores(1) == scores(6.8) == [1.0]
-    assert scores(3, climbing=True) == [2.0]
-    assert scores(7) == scores(6.9) == scores(30) == [3.0]
-    # Of a kind with too few pairs all are taken.
-    assert scores(7, climbing=True) == [3.0]
+def wild(margins: Margins, rises: list[float]) -> Margins:
+    """Margins of a fleet of a hundred workloads whose weeks rose like that."""
+    frame = pl.DataFrame({"rise": rises}).with_row_index("number")
+    about = {"spread": pl.lit(0.05), "history_seconds": pl.lit(7.0 * DAY), "week": pl.lit(MONDAY)}
+    names = {name: pl.lit(None, dtype=pl.String) for name in ("cluster", "namespace", "container")}
+    return with_own(margins, frame.with_columns(workload=pl.col("number").cast(pl.String), **about, **names))
+
+
+def test_a_fleet_is_believed_the_more_the_more_it_has_shown() -> None:
+    """Weeks that rise further than any in the tables widen the margin: four hundred of them more than forty."""
+    shipped = Margins.shipped()
+    before = np.quantile(shipped.scores(7 * DAY, 0.05).rises, 0.8)
+    few, many = (wild(shipped, [2.0] * (count // 4) + [0.0] * (3 * count // 4)) for count in (40, 400))
+    found = [np.quantile(margins.scores(7 * DAY, 0.05).rises, 0.8) for margins in (few, many)]
+    assert before < 0.3
+    assert before <= found[0] < found[1] > 0.5
+    # What is learnt of one kind and length holds for the others.
+    assert np.quantile(many.scores(DAY, 0.5).rises, 0.95) > np.quantile(shipped.scores(DAY, 0.5).rises, 0.95)
+
+
+def test_a_calm_fleet_gets_smaller_margins() -> None:
+    """Weeks that never rise take the shipped tails back."""
+    shipped = Margins.shipped()
+    calm = wild(shipped, [-0.05] * 1000)
+    high = [np.quantile(margins.scores(14 * DAY, 1.0).rises, 0.95) for margins in (shipped, calm)]
+    assert high[1] < 0.5 * high[0]
+
+
+def test_killed_weeks_have_no_limit_that_holds() -> None:
+    """A chance of one in ten is refused to a fleet of which one week in five was killed."""
+    killed = wild(Margins.shipped(), [CENSORED] * 80 + [0.0] * 320)
+    known = needs(samples(steady(14)))
+    assert limits_at(known, 0.1, killed)["limit_bytes"].to_list() == [None]
+    assert limits_at(known, 0.3, killed)["limit_bytes"][0] < 300 * MIB
 
 
 def test_margins_differ_by_their_tables(fleet: rm.Recording) -> None:
     """The same origin with other numbers is another artefact."""
     margins = rm.learn_margins(fleet)
-    assert margins == Margins(margins.origin, margins.tables)
-    assert margins != Margins(margins.origin, margins.tables.head(1))
-    assert margins != Margins("elsewhere", margins.tables)
-    assert margins.origin.startswith("learnt from 40 workloads over 35 days until 2025-07-")
+    assert margins == dataclasses.replace(margins)
+    for other in ({"tables": margins.tables.head(1)}, {"origin": "elsewhere"}, {"swing": 0.5}, {"own": ()}):
+        assert margins != dataclasses.replace(margins, **other)
+    assert margins.origin.startswith("learnt from 40 workloads over 4 weeks until 2025-07-")
 
 
 def test_an_eviction_or_a_node_oom_says_nothing_about_a_limit() -> None:
@@ -108,22 +139,24 @@ def test_an_eviction_or_a_node_oom_says_nothing_about_a_limit() -> None:
     for kind in ("evicted", "node_oom"):
         events = pl.DataFrame([{"time": START + 20 * DAY, "kind": kind, "pod": "api-0"}])
         recording = rm.Recording.from_frame(samples(steady(21)), events=events)
-        scored = pairs(recording, dt.datetime.fromtimestamp(START + 21 * DAY - 3600, dt.UTC))
-        assert (scored["score"] < 1e3).all(), kind
+        found = pairs(recording, dt.datetime.fromtimestamp(START + 21 * DAY - 3600, dt.UTC))
+        assert (found["rise"] < 1).all(), kind
 
 
 def test_saved_margins_are_the_same_margins(fleet: rm.Recording, tmp_path: Path) -> None:
-    """Four digits of every score, and who they come from, survive."""
+    """Four digits of every rise and of every place, and who they come from, survive."""
     margins = rm.learn_margins(fleet)
     again = rm.Margins.load(margins.save(tmp_path / "margins.json"))
     assert again.origin == margins.origin
-    one, two = (m.tables.explode("scores")["scores"].to_numpy() for m in (margins, again))
+    one, two = (m.tables.explode("rises")["rises"].to_numpy() for m in (margins, again))
     assert np.allclose(one, two, rtol=1e-3)
+    assert (again.own, again.own_pairs) == (margins.own, margins.own_pairs)
+    assert again.swing == pytest.approx(margins.swing, abs=1e-6)
 
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{}", '{"format": "rmtoolkit margins 1"}', '{"format": "else", "origin": "", "tables": []}'],
+    ["", "[]", "{}", '{"format": "rmtoolkit margins 2"}', '{"format": "else", "origin": "", "tables": []}'],
     ids=["empty", "a list", "an object", "no tables", "another format"],
 )
 def test_what_are_no_margins_is_refused_by_name(tmp_path: Path, content: str) -> None:
@@ -134,19 +167,22 @@ def test_what_are_no_margins_is_refused_by_name(tmp_path: Path, content: str) ->
         Margins.load(path)
 
 
-def test_unknown_kinds_of_past_are_refused(tmp_path: Path) -> None:
-    """A file from somewhere else is not half used."""
-    table = {"history_seconds": 3600.0, "kind": "odd", "pairs": 1, "scores": [0.1]}
+def test_margins_of_an_older_version_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    """Their scores mean something else: they are learnt anew, not half used."""
     path = tmp_path / "margins.json"
-    path.write_text(json.dumps({"format": "rmtoolkit margins 1", "origin": "x", "tables": [table]}))
-    with pytest.raises(ReadError, match="kind"):
+    path.write_text(json.dumps({"format": "rmtoolkit margins 1", "origin": "x", "tables": []}))
+    with pytest.raises(ReadError, match="older rmtoolkit: learn them anew"):
         Margins.load(path)
 
 
-def test_a_week_is_too_little_to_learn_from() -> None:
-    """The error says how much there is, and that there are shipped margins."""
-    with pytest.raises(RmtoolkitError, match=r"found 2\.0 days.*shipped"):
-        rm.learn_margins(samples(steady(2)))
+def test_unknown_kinds_of_past_are_refused(tmp_path: Path) -> None:
+    """A file from somewhere else is not half used."""
+    table = {"history_seconds": 3600.0, "spread": 0.123, "pairs": 1, "workloads": 1, "rises": [0.1]}
+    path = tmp_path / "margins.json"
+    content = {"format": "rmtoolkit margins 2", "origin": "x", "swing": 0, "own_pairs": 0, "own": [], "tables": [table]}
+    path.write_text(json.dumps(content))
+    with pytest.raises(ReadError, match="kind"):
+        Margins.load(path)
 
 
 def test_the_shipped_margins_name_themselves() -> None:
@@ -154,64 +190,41 @@ def test_the_shipped_margins_name_themselves() -> None:
     shipped = Margins.shipped()
     assert "generated fleets" in shipped.origin
     assert "not from your services" in shipped.origin
-    assert shipped.scores(14 * DAY, climbing=False).size >= 1000
+    assert shipped.scores(14 * DAY, 0.2).size >= 500
+    assert shipped.tables.height == len(HISTORIES) * len(SPREADS)
 
 
 def test_a_longer_history_needs_smaller_margins() -> None:
-    """An hour says less of a week than two weeks do, of a service whose peaks differ by two percent."""
+    """A day says less of a week than a week does, and that less than four, whatever kind of past it is."""
     shipped = Margins.shipped()
-    peaks = pl.DataFrame(
-        {
-            "workload_row": pl.Series([0] * 14, dtype=pl.UInt32),
-            "block": range(14),
-            "peak_bytes": [10**8, 102 * 10**6] * 7,
-            "started": False,
-        }
+    for spread in SPREADS:
+        found = [float(np.quantile(shipped.scores(days * DAY, spread).rises, 0.95)) for days in (1, 7, 28)]
+        assert found == sorted(found, reverse=True), spread
+
+
+def test_nobody_is_told_more_than_such_tails_have_shown() -> None:
+    """The rarest chance asks for no more than the highest rise of all pairs of the kind."""
+    shipped = Margins.shipped()
+    highest = float(shipped.tables.select(pl.col("rises").list.max().max()).item())
+    known = needs(samples(steady(14)))
+    limit = limits_at(known, 0.001, shipped)["limit_bytes"][0]
+    assert limit is None or limit <= (known["base_bytes"][0] + 100 * MIB) * np.exp(highest)
+
+
+def test_tables_keep_the_rare() -> None:
+    """Of two thousand pairs of which four rise by 1, 0.2 % do; a kind without pairs has those of its neighbours."""
+    learnt = pl.DataFrame({"rise": [0.0] * 1996 + [1.0] * 4}).with_columns(
+        history_seconds=pl.lit(3600.0), spread=pl.lit(0.5), workload=pl.lit("w"), cluster=pl.lit(None, dtype=pl.String)
     )
-    margins = [
-        float(np.quantile(shipped.scores(seconds, climbing=False), 0.95)) * describe(peaks, seconds)["spread"][0]
-        for seconds in (3600, DAY, 7 * DAY, 14 * DAY, 28 * DAY)
-    ]
-    assert margins == sorted(margins, reverse=True)
+    tables = tables_of(learnt.with_columns(namespace="cluster", container="cluster"))
+    assert tables.select("pairs", "workloads").unique().rows() == [(2000, 1)]
+    rises = rm.Margins("made", tables).scores(3600, 0.5).rises
+    assert (rises > 0.5).mean() == pytest.approx(0.002, abs=0.0005)
 
 
-def test_a_startup_is_no_movement() -> None:
-    """Whether the highest block holds a startup makes its peak the base, and leaves the spread to the quiet blocks."""
-    hours = np.arange(0, 14 * 24)
-    level = np.where(hours < 2, 500, 100 + hours % 3) * 10**6
-    table = pl.DataFrame({"time": hours * 3600, "workload": "w", "rss_bytes": level})
-    started = pl.DataFrame({"workload_row": [0], "time": [dt.datetime(1969, 12, 31, 23, 55, tzinfo=dt.UTC)]}).cast(
-        {"workload_row": pl.UInt32, "time": pl.Datetime("ms", "UTC")}
-    )
-    used = usage(table)
-    apart = describe(block_peaks(used, started), 14 * DAY)
-    together = describe(block_peaks(used, started.clear()), 14 * DAY)
-    assert apart["base_bytes"].to_list() == together["base_bytes"].to_list() == [500 * 10**6]
-    assert apart["spread"][0] < 0.15
-    assert together["spread"][0] > 0.5
-
-
-def test_a_spread_is_translated_between_lengths() -> None:
-    """The same movement over a day and over a week gives spreads that belong together; an hour's tells nothing."""
-    peaks = pl.DataFrame(
-        {
-            "workload_row": pl.Series([0] * 14, dtype=pl.UInt32),
-            "block": range(14),
-            "peak_bytes": [10**8, 12 * 10**7] * 7,
-            "started": False,
-        }
-    )
-    day, week = (describe(peaks, seconds)["spread"][0] for seconds in (DAY, 7 * DAY))
-    assert spread_over(day, DAY, 7 * DAY) == pytest.approx(week)
-    assert spread_over(1.0, 3600, 7 * DAY) is None
-
-
-def test_thinning_keeps_the_shape_and_the_highest() -> None:
-    """Two thousand scores stand for more."""
-    scores = np.random.default_rng(3).standard_normal(20_000)
-    scored = pl.DataFrame({"history_seconds": 3600.0, "kind": "settled", "score": scores})
-    row = tables_of(scored).row(0, named=True)
-    assert row["pairs"] == 20_000
-    assert len(row["scores"]) == 2000
-    assert row["scores"][-1] == scores.max()
-    assert np.quantile(row["scores"], 0.95) == pytest.approx(np.quantile(scores, 0.95), abs=0.01)
+def test_weeks_that_differ_by_chance_alone_do_not_differ() -> None:
+    """Ten weeks of a hundred with five each differ by nothing; with one at fifty and nine at none by nearly all."""
+    week = pl.Series(np.repeat(np.arange(10), 100))
+    even = pl.Series(np.tile(np.arange(100) < 5, 10))
+    assert swing_of(even, week) == 0.0
+    assert swing_of((week == 3) & even.not_(), week) == pytest.approx(0.94, abs=0.02)

@@ -17,7 +17,7 @@ from rmtoolkit.limits import recommend
 from rmtoolkit.limits import what_if as past
 from rmtoolkit.limits.history import Need, as_need
 from rmtoolkit.limits.risk import USUAL, Margins, lookup
-from tests.limits.conftest import MIB, samples
+from tests.limits.conftest import MIB, gather, samples
 
 MARGINS: Final = Margins.shipped()
 
@@ -48,7 +48,7 @@ def recording() -> rm.Recording:
 @pytest.fixture(scope="module")
 def known(recording: rm.Recording) -> tuple[past.Past, Need]:
     """Its past, and what was gathered of it."""
-    need = as_need(recommend.gather(recording).row(0, named=True))
+    need = as_need(gather(recording).row(0, named=True))
     return past.of_workload(recording, need.names), need
 
 
@@ -88,7 +88,7 @@ def test_the_limit_of_a_changed_past_is_that_of_the_slow_way(
     assert fast.target_limit_bytes == pytest.approx(slow["target_limit_bytes"], abs=MIB)
     assert found.need.need_bytes == pytest.approx(slow["need_bytes"], abs=MIB)
     limits = [400 * MIB, 600 * MIB, 900 * MIB]
-    scores = lookup(MARGINS)(found.need.history_seconds, found.need.climbing)
+    scores = lookup(MARGINS)(found.need)
     chances = scenario.curve_of(found.need, limits, scores)["oom_probability"]
     assert chances.to_list() == pytest.approx(rm.limit_risk(changed, limits)["oom_probability"].to_list())
 
@@ -108,7 +108,7 @@ def test_a_kill_in_startup_needs_less_once_startup_is_lower() -> None:
         limit_bytes=pl.lit(500 * MIB),
     )
     recording = rm.Recording.from_frame(table)
-    need = as_need(recommend.gather(recording).row(0, named=True))
+    need = as_need(gather(recording).row(0, named=True))
     assert need.killed_limit_bytes == 500 * MIB
     one = past.of_workload(recording, need.names)
     assert scenario.measured_spike(one) == pytest.approx(280 * MIB, rel=0.02)
@@ -160,7 +160,7 @@ def test_a_limit_in_force_is_a_point_of_the_curve(known: tuple[past.Past, Need])
 def test_costs_follow_the_request_or_the_limit(known: tuple[past.Past, Need]) -> None:
     """With the limit as request every Mi of every pod is paid; else only the request is; incidents go by the chance."""
     need = known[1]
-    scores = lookup(MARGINS)(need.history_seconds, need.climbing)
+    scores = lookup(MARGINS)(need)
     limits = [600 * MIB, 1200 * MIB]
     whole = scenario.curve_of(need, limits, scores)
     assert whole["memory"].to_list() == pytest.approx([3 * limit / 2**30 * 0.005 * 730.5 for limit in limits])

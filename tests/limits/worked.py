@@ -17,13 +17,13 @@ import polars as pl
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import baselines, explore, patches, recommend, risk
-from rmtoolkit.limits.backtest import mcnemar, wilson
+from rmtoolkit.limits.backtest import mcnemar
 from rmtoolkit.limits.history import as_need
-from rmtoolkit.limits.risk import USUAL, clopper_pearson
+from rmtoolkit.limits.risk import USUAL, wilson
 from rmtoolkit.limits.what_if import of_workload
 from tests import fleet
 from tests.analysis.curves import MI
-from tests.limits.conftest import DAY, samples
+from tests.limits.conftest import DAY, gather, samples
 from tests.written import plain, write
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def weeks() -> rm.Recording:
 def advice() -> dict[str, list[Any]]:
     """Limits at three chances, the risk of some limits, what others recommend, patches."""
     found = fleet.recording()
-    known = recommend.gather(found)
+    known = gather(found)
     margins = rm.Margins.shipped()
     told = {f"at {chance:g}": _rows(recommend.of_gathered(known, chance, margins)) for chance in (0.01, 0.2)}
     told["priced"] = _rows(
@@ -139,7 +139,7 @@ def pasts() -> dict[str, list[Any]]:
                 plain({"name": name, "used": list(map(float, used)), "most": used.max(), "mean": used.mean()})
             )
         told[str(options)] = [*used_by, {"said": list(then.assumptions)}]
-    known = {row["workload"]: as_need(row) for row in recommend.gather(fleet.recording()).iter_rows(named=True)}
+    known = {row["workload"]: as_need(row) for row in gather(fleet.recording()).iter_rows(named=True)}
     changes = (
         explore.Change(),
         explore.Change(startup_scale=0.5),
@@ -175,20 +175,17 @@ def past_weeks() -> dict[str, list[Any]]:
         "calibration": _rows(found.calibration),
         "growing": _rows(found.growing),
         "margins": _rows(learnt.tables),
-        "needs": _rows(recommend.gather(weeks())),
+        "needs": _rows(gather(weeks())),
         "limits": _rows(rm.recommend_limits(weeks(), 0.1, margins=learnt)),
         "risk": _rows(rm.limit_risk(weeks(), [200 * MI, 260 * MI])),
     }
-    chosen = [(seconds, climbing) for seconds in (3600, DAY, 3 * DAY, 8 * DAY, 40 * DAY) for climbing in (False, True)]
-    scores = [
-        plain(list(map(float, rm.Margins.shipped().scores(seconds, climbing=climbing)))) for seconds, climbing in chosen
-    ]
+    chosen = [(seconds, spread) for seconds in (3600, DAY, 3 * DAY, 8 * DAY, 40 * DAY) for spread in (0.05, 1.0)]
+    scores = [plain(list(map(float, rm.Margins.shipped().scores(seconds, spread).rises))) for seconds, spread in chosen]
     short = weeks().window(end=dt.datetime.fromtimestamp(1_750_000_000 + 5 * 3600, dt.UTC))
     told["first hours"] = _rows(rm.recommend_limits(short))
     counts = [(0, 0), (1, 1), (0, 7), (2, 9), (5, 5), (20, 40), (39, 40)]
     told["tests"] = [
-        plain([one, two, *wilson(one, one + two), *clopper_pearson(one, one + two), mcnemar(one, two)])
-        for one, two in counts
+        plain([one, two, *wilson(one / max(one + two, 1), one + two), mcnemar(one, two)]) for one, two in counts
     ]
     return told | {
         "scores": scores,
@@ -259,7 +256,7 @@ _SHOWN: Final = (
 
 def otherwise() -> dict[str, list[Any]]:
     """What is advised where one thing of a need is otherwise, at two chances."""
-    known = recommend.gather(fleet.recording())
+    known = gather(fleet.recording())
     told: dict[str, list[Any]] = {}
     for name, chance in (
         ("start-and-bursts", 0.05),

@@ -57,8 +57,8 @@ def _one(name: str, *, grows: int) -> pl.DataFrame:
             "container": name,
             "version": name,
             "working_set_bytes": [50 * MI + at * grows for at in range(200)],
-            "limit_bytes": 512 * MI,
-            "request_bytes": 256 * MI,
+            "limit_bytes": 4096 * MI,
+            "request_bytes": 2048 * MI,
         }
     )
 

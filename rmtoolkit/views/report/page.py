@@ -125,7 +125,7 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
         _not_shown(contents),
         sections.accepted(rows, contents.unmatched),
         sections.quality(found, rows),
-        _footer(written),
+        _footer(written, found),
     )
     title = f"{text.printable(contents.title)}: {found.fleet.sentence}"
     parts = main, drawn.packed([*chosen, (sections.ALL, everything)])
@@ -307,7 +307,7 @@ def _not_shown(contents: Contents) -> Markup | None:
     return el("p", f"{more:,} more workloads, the least urgent, have no row here: {where}.", class_="note")
 
 
-def _footer(written: dt.datetime | None) -> Markup:
+def _footer(written: dt.datetime | None, found: Assessment) -> Markup:
     legend = (
         "Intervals are 80 %. Growth is measured on the most reliable signal available. "
         "Sparks start at 0 and end at the larger of limit and peak; dotted: limit; ✕: OOM kill. The chance of an OOM "
@@ -317,4 +317,5 @@ def _footer(written: dt.datetime | None) -> Markup:
         el("p", f"Written {text.day(written, year=True)} {text.clock(written)} UTC by rmtoolkit.") if written else None
     )
     without = el("noscript", el("p", "Without scripts the first rows and cards are shown, and nothing is sorted."))
-    return el("footer", el("p", legend), stamp, without)
+    record = el("p", f"{found.record.sentence}.") if found.record else None
+    return el("footer", el("p", legend), record, stamp, without)
