@@ -28,7 +28,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a heap profile: heaptrack, jemalloc's or gperftools' dumps, pprof, DHAT, massif; several, a folder or a "
         "glob are pictures of one program, in the order of the numbers in their names; or the statistics of jemalloc, "
-        "glibc or tcmalloc",
+        "glibc or tcmalloc; - is stdin",
     )
     add_symbols(command)
     command.add_argument("--diff", metavar="OTHER", help="say what changed since this older profile")
@@ -86,20 +86,25 @@ def run(options: argparse.Namespace) -> int:
 
 def _read(paths: Sequence[str], options: argparse.Namespace) -> HeapProfile | Allocator:
     """Read heap profiles, or the statistics of an allocator."""
+    from contextlib import ExitStack
+
     from rmtoolkit.exceptions import ReadError
-    from rmtoolkit.heap import read_heap
+    from rmtoolkit.heap import kept, read_heap
 
-    try:
-        return read_heap(paths[0] if len(paths) == 1 else paths, binary=options.binary, debug=options.debug)
-    except ReadError as error:
-        if len(paths) == 1:
-            from rmtoolkit.heap.allocator import read_allocator
+    with ExitStack() as copies:
+        # What comes through a pipe is read twice where it is no profile; a glob stays one.
+        files = [copies.enter_context(kept(path)) for path in paths]
+        try:
+            return read_heap(files[0] if len(files) == 1 else files, binary=options.binary, debug=options.debug)
+        except ReadError as error:
+            if len(files) == 1:
+                from rmtoolkit.heap.allocator import read_allocator
 
-            try:
-                return read_allocator(paths[0])
-            except ReadError:
-                pass
-        raise error from None
+                try:
+                    return read_allocator(files[0])
+                except ReadError:
+                    pass
+            raise error from None
 
 
 def _allocator(allocator: Allocator, options: argparse.Namespace, *, unicode: bool) -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.exceptions import ReadError
@@ -11,7 +14,7 @@ from rmtoolkit.loaders import _files
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from rmtoolkit.heap.profile import HeapProfile
     from rmtoolkit.heap.symbols import Paths
@@ -21,10 +24,10 @@ UNDERSTOOD: Final = (
     "a heap profile: heaptrack, jemalloc's or gperftools' heap (jeprof), pprof, DHAT or massif, also packed"
 )
 _HEAD: Final = 1 << 16
+#: Most of what is taken through a pipe of a recording, which may be packed; of other profiles less.
+_PIPED_BYTES: Final = 128 << 20
 #: What else is brought along, and is not read.
 _OTHERS: Final = {
-    b"BZh": "a file packed with bzip2 (unpack it first)",
-    b"\xfd7zXZ\0": "a file packed with xz (unpack it first)",
     b"FLR\0": "a recording of Java's Flight Recorder",
     b"PK\x03\x04": "a zip archive (unpack it first)",
 }
@@ -81,7 +84,32 @@ def read_heap(
     """
     from rmtoolkit.heap.formats import read_series  # noqa: PLC0415 - slow to import, and heaptrack needs none of it
 
-    return read_series(path, _read_one, UNDERSTOOD, binary, debug)
+    return read_series(path, _read_kept, UNDERSTOOD, binary, debug)
+
+
+@contextmanager
+def kept(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a file that can be read again: of what comes through a pipe a copy, up to a bound."""
+    file = Path("/dev/stdin" if str(path) == "-" else path)
+    if not file.exists() or file.is_file() or file.is_dir():
+        yield file
+        return
+    with tempfile.TemporaryDirectory(prefix="rmtoolkit-") as folder, file.open("rb") as stream:
+        part = stream.read(_HEAD)
+        is_long = part[:1] == b"v" or not part[:6].isascii() or part.startswith((b"BZh", b"\x1f\x8b"))
+        most = _PIPED_BYTES if is_long else _files.COSTLY_BYTES
+        with Path(folder, file.name).open("wb") as copy:
+            while part and copy.write(part) and copy.tell() <= most:
+                part = stream.read(_HEAD)
+        if part:
+            found = f"more than {most:,} bytes through a pipe"
+            raise ReadError.at(path, found=found, expected=UNDERSTOOD, hint="Save it to a file if there is so much.")
+        yield Path(folder, file.name)
+
+
+def _read_kept(path: str | os.PathLike[str]) -> HeapProfile:
+    with kept(path) as file:
+        return _read_one(file)
 
 
 def _read_one(path: str | os.PathLike[str]) -> HeapProfile:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 import numpy as np
 
 from rmtoolkit.exceptions import ReadError
+from rmtoolkit.loaders import _files
 
 if TYPE_CHECKING:
     import os
@@ -287,16 +287,14 @@ MARGIN: Final = 8
 #: No line of any format is longer; what follows up to the next end of line is dropped.
 _LINE_BYTES: Final = 1 << 20
 
-_GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 #: Frames that hold no data (0x184D2A50 to 0x184D2A5F) may stand first.
 _SKIPPABLE: Final = b"\x2a\x4d\x18"
-_PACKED_BYTES: Final = 1 << 18
 #: A damaged stream gives nothing of the read in which it breaks: read again in pieces, the last one byte by byte.
 _PIECES: Final = (1 << 12, 1)
 #: A packed file may unpack to this much, whatever its size; beyond that to this many times its size.
-_ALWAYS_BYTES: Final = 2 << 30
-_RATIO: Final = 200
+_ALWAYS_BYTES: Final = 128 << 20
+_RATIO: Final = 100
 #: So much without any end of line is no text.
 _ENDLESS_BYTES: Final = 256 << 20
 
@@ -313,11 +311,9 @@ class Blocks:
             raise ReadError.at(path, found="a folder", expected=expected)
         self.packed_bytes = self.path.stat().st_size
         with self.path.open("rb") as stream:
-            magic = stream.read(4)
-        if not magic:
+            self._magic = stream.read(6)
+        if not self._magic:
             raise ReadError.at(path, found="an empty file", expected=expected)
-        self._zstd = magic == _ZSTD or (magic[1:] == _SKIPPABLE and magic[0] & 0xF0 == 0x50)
-        self._gzip = magic.startswith(_GZIP)
 
     def __iter__(self) -> Iterator[memoryview]:
         """Give blocks of whole lines after `MARGIN` bytes of anything; the next block overwrites the last one."""
@@ -350,16 +346,19 @@ class Blocks:
 
     def _parts(self, room: memoryview) -> Iterator[int]:
         """Fill the room again and again; say each time with how many bytes."""
-        if self._gzip:
-            for part in self._gunzip():
-                room[: len(part)] = part
-                yield len(part)
-        elif self._zstd:
+        if self._magic.startswith(_ZSTD) or (self._magic[1:4] == _SKIPPABLE and self._magic[0] & 0xF0 == 0x50):
             yield from self._unzstd(room)
-        else:
-            with self.path.open("rb", buffering=0) as stream:
-                while size := stream.readinto(room):
-                    yield size
+            return
+        with self.path.open("rb", buffering=0) as stream:
+            parts = _files.unpacked(stream, self._magic, self.block_bytes)
+            try:
+                for part in parts or ():
+                    room[: len(part)] = part
+                    yield len(part)
+            except _files.DAMAGE as error:
+                self.damage = "it is cut off" if isinstance(error, EOFError) else "it is damaged"
+            while parts is None and (size := stream.readinto(room)):
+                yield size
 
     def _unzstd(self, room: memoryview) -> Iterator[int]:
         """Unpack frames; where that breaks, once more in smaller pieces, to the last byte there is."""
@@ -379,29 +378,6 @@ class Blocks:
                 self.damage = "it is cut off" if "runcated" in str(error) else "it is damaged"
             else:
                 return
-
-    def _gunzip(self) -> Iterator[bytes]:
-        with self.path.open("rb") as stream:
-            member: Any = None
-            packed = b""
-            while packed := packed or stream.read(_PACKED_BYTES):
-                if member is None:
-                    packed = packed.lstrip(b"\0")
-                    if not packed:
-                        continue
-                    member = zlib.decompressobj(wbits=31)
-                try:
-                    part = member.decompress(packed, self.block_bytes)
-                except zlib.error:
-                    self.damage = "it is damaged"
-                    return
-                if part:
-                    yield part
-                packed = member.unconsumed_tail or member.unused_data
-                if member.eof:
-                    member = None
-            if member is not None:
-                self.damage = "it is cut off"
 
 
 def ahead(items: Iterator[_Item]) -> Iterator[_Item]:

@@ -80,7 +80,7 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
     >>> read_dhat(file)
     <HeapProfile: dhat, 1 stack, peak 0.00879 Ki, live at the end 0.00879 Ki>
     """
-    data, notes = _files.read_bytes(path, expected=DHAT_EXPECTED)
+    data, notes = _files.read_bytes(path, expected=DHAT_EXPECTED, costly=True)
     document = _document(data, path)
     mode = document.get("mode")
     if mode not in ("heap", "rust-heap"):
@@ -260,7 +260,7 @@ def read_massif(path: str | os.PathLike[str]) -> HeapProfile:
     >>> heap.summary.peak_bytes, heap.stack(1)["function"].to_list()
     (40, ['api::put'])
     """
-    data, notes = _files.read_bytes(path, expected=MASSIF_EXPECTED)
+    data, notes = _files.read_bytes(path, expected=MASSIF_EXPECTED, costly=True)
     text, more = _files.as_text(data, path, expected=MASSIF_EXPECTED)
     output = _parse(text)
     snapshots = [snapshot for snapshot in output.snapshots if snapshot.heap is not None]
@@ -580,7 +580,7 @@ def read_jeprof(
 
 def read_one_jeprof(path: str | os.PathLike[str]) -> HeapProfile:
     """Read a dump, with addresses where it has no names."""
-    data, notes = _files.read_bytes(path, expected=JEPROF_EXPECTED)
+    data, notes = _files.read_bytes(path, expected=JEPROF_EXPECTED, costly=True)
     text, more = _files.as_text(data, path, expected=JEPROF_EXPECTED)
     dump = _parse_jeprof(text, path)
     table = FrameTable()
@@ -640,10 +640,10 @@ def _parse_jeprof(text: str, path: str | os.PathLike[str]) -> _Dump:  # noqa: PL
             dump.maps.append(line)
         elif line.startswith("MAPPED_LIBRARIES"):
             section = "maps"
+        elif line.startswith("@") and (found := _ADDRESSES.match(line)):
+            addresses = _numbers(found[1])
         elif found := _ROW.match(line):
             _add(dump, _numbers(found[5]), [int(word) for word in found.groups()[:4]])
-        elif found := _ADDRESSES.match(line):
-            addresses = _numbers(found[1])
         elif found := _OF_THREADS.match(line):
             if found[1] == "*":
                 values = [int(word) for word in found.groups()[1:]]
@@ -717,6 +717,8 @@ _VALUES: Final = {
     "objects": "live_blocks",
 }
 _MOST_BYTES: Final = 1 << 62
+#: No program has so many stacks, places, functions and names.
+_MOST_FIELDS: Final = 1 << 20
 
 
 @dataclass(slots=True)
@@ -780,11 +782,14 @@ def read_pprof(
 
 def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
     """Read a profile, with addresses where it has no names."""
-    data, notes = _files.read_bytes(path, expected=PPROF_EXPECTED)
+    data, notes = _files.read_bytes(path, expected=PPROF_EXPECTED, costly=True)
     profile = _Profile()
     partial = [note for note in notes if "cut off" in note]
     try:
-        for number, value in _fields(data):
+        for count, (number, value) in enumerate(_fields(data)):
+            if count > _MOST_FIELDS:
+                msg = f"more than {_MOST_FIELDS:,} entries"
+                raise WireError(msg)  # noqa: TRY301 - as where the rest is damaged
             _top(profile, number, value)
     except WireError as error:
         if not profile.samples:

@@ -43,7 +43,9 @@ INDEXED: Final = 1
 MOST_BYTES: Final = 1 << 46
 #: A file that has more text than this outside its events is none.
 _MOST_TABLE_BYTES: Final = 256 << 20
-_MOST_NAMES: Final = 1 << 22
+_MOST_LINES: Final = 1 << 22
+#: Of more stamps the timeline keeps every second, third, … one.
+_MANY_STAMPS: Final = 1 << 17
 _MOST_MILLISECONDS: Final = 1 << 40
 _MOST_PAGE_BYTES: Final = 1 << 30
 
@@ -73,12 +75,14 @@ class Tables:
     _infos: list[NDArray[np.int64]] = field(default_factory=list)
     _known: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
     _bytes: int = 0
+    _lines: int = 0
 
     def take(self, lines: Sequence[bytes], before: Sequence[int]) -> list[Mark]:
         """Read some lines."""
         self._bytes += sum(map(len, lines))
-        names = len(self.strings) + len(self.pointers)
-        for amount, most, what in ((self._bytes, _MOST_TABLE_BYTES, "bytes of names"), (names, _MOST_NAMES, "names")):
+        self._lines += len(lines)
+        bounds = ((self._bytes, _MOST_TABLE_BYTES, "bytes of names"), (self._lines, _MOST_LINES, "names and stacks"))
+        for amount, most, what in bounds:
             if amount > most:
                 raise ReadError.at(self.path, found=f"more than {most:,} {what}", expected="a heaptrack recording")
         by_kind: dict[bytes, list[int]] = {}
@@ -459,12 +463,13 @@ class _Part(NamedTuple):
 def _parts(blocks: Blocks, tables: Tables) -> Iterator[_Part]:
     """Read block after block, without a thought for what it means."""
     addresses: Addresses | None = None
+    stamps = 0
     for block in blocks:
         if tables.form is None:
             addresses = _begin(tables, bytes(block[MARGIN : MARGIN + _HEAD_BYTES]))
         events = _heaptrack_events.decode(block) if addresses is None else addresses.decode(block)
         # Blank lines mean nothing, and there is no end to how many a packed file may hold.
-        told = np.flatnonzero(events.ends > events.starts)
+        told, stamps = _thinned(block, events.starts, np.flatnonzero(events.ends > events.starts), stamps)
         places = zip(events.starts[told].tolist(), events.ends[told].tolist(), strict=True)
         lines = [bytes(block[start:end]) for start, end in places]
         before = events.before[told].tolist()
@@ -475,21 +480,39 @@ def _parts(blocks: Blocks, tables: Tables) -> Iterator[_Part]:
             yield _Part(events.keys, None, lines, before, 0, None)
 
 
+def _thinned(block: memoryview, starts: Integers, told: Integers, seen: int) -> tuple[Integers, int]:
+    """Leave out stamps, each with what was resident then, the more of them the more there were before; count them."""
+    text = np.frombuffer(block, np.uint8)
+    kind = np.where(text.take(starts[told] + 1, mode="clip") == ord(" "), text.take(starts[told]), 0)
+    stamps, resident = kind == ord("c"), kind == ord("R")
+    counted = max(stamps, resident, key=np.count_nonzero)
+    every = seen // _MANY_STAMPS + 1
+    kept = told if every == 1 else told[(np.cumsum(counted) % every == 0) | ~(stamps | resident)]
+    return kept, seen + int(np.count_nonzero(counted))
+
+
 def _read(path: str | os.PathLike[str]) -> _Found:
     blocks = Blocks(path, expected=EXPECTED, block_bytes=_BLOCK_BYTES)
     tally = Tally()
     tables = Tables(blocks.path)
     account = Account(tally, blocks.packed_bytes)
     sizes = traces = np.zeros(0, np.int64)
-    exact = False
-    for part in ahead(_parts(blocks, tables)):
-        marks = tables.take(part.lines, part.before)
-        exact = part.infos is not None
-        sizes, traces = tables.infos() if part.infos is None else part.infos
+
+    def grow(infos: tuple[Integers, Integers]) -> tuple[Integers, Integers]:
+        sizes, traces = infos
         if len(sizes) + 1 != tally.entries:
             most = tables.trace_count()
             # A last entry takes what names no entry.
             tally.grow(np.append(sizes, 0), np.append(np.where(traces <= most, traces, 0), 0), most + 1)
+        return infos
+
+    infos: tuple[Integers, Integers] | None = None
+    for part in ahead(_parts(blocks, tables)):
+        marks = tables.take(part.lines, part.before)
+        infos = part.infos
+        # Tables may be long, and those without any event in between are looked at once.
+        if len(part.keys) or not tally.entries:
+            sizes, traces = grow(infos or tables.infos())
         keys = part.keys
         if len(keys) and int(keys.max()) >= 2 * len(sizes):
             beyond = keys >= 2 * len(sizes)
@@ -500,8 +523,9 @@ def _read(path: str | os.PathLike[str]) -> _Found:
         if tables.left_out.total() > _MOST_DAMAGE:
             blocks.damage = f"more than {_MOST_DAMAGE:,} of its lines are damaged, and no more was read"
             break
+    sizes, traces = grow(infos or tables.infos())
     account.finish()
-    return _Found(blocks, tables, account, tally, sizes, traces, exact)
+    return _Found(blocks, tables, account, tally, sizes, traces, infos is not None)
 
 
 def _begin(tables: Tables, head: bytes) -> Addresses | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bisect
+import bz2
 import csv
 import glob
 import io
+import lzma
 import os
 import re
 import zlib
@@ -47,6 +49,11 @@ _GZIP_RATIO: Final = 100
 _ZSTD_RATIO: Final = 1000
 #: And never to more than this.
 _NEVER_BYTES: Final = 1 << 30
+#: The same of what takes many times its size: profiles, of which none is so large or so uniform.
+COSTLY_BYTES: Final = 32 << 20
+_COSTLY_RATIO: Final = 30
+#: What xz may ask for; its strongest setting asks for half of that.
+_XZ_BYTES: Final = 128 << 20
 
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -125,79 +132,128 @@ def warn_of_rest(paths: Sequence[object], *said: str) -> None:
     warn(f"{shown(paths)}: {'; '.join(said)}. The rest was read.")
 
 
-def read_bytes(path: PathLike, *, expected: str, first: int | None = None) -> tuple[bytes, tuple[str, ...]]:
-    """Read a file, unpacked if it is gzip or zstd."""
+def read_bytes(
+    path: PathLike, *, expected: str, first: int | None = None, costly: bool = False
+) -> tuple[bytes, tuple[str, ...]]:
+    """Read a file, unpacked if it is packed; less of it where what is made of it takes many times its size."""
     file = Path(path)
     if file.is_dir():
         raise ReadError.at(path, found="a folder", expected=expected, hint="rm.read reads the files of a folder.")
+    always = COSTLY_BYTES if costly else _ALWAYS_BYTES
     # A buffer would hold the beginning, and a large file would be copied once more to put it before the rest.
-    with file.open("rb", buffering=0) as stream:
-        magic = stream.read(4)
+    with file.open("rb", buffering=0) as opened:
+        stream: BinaryIO = opened if file.is_file() else _drained(opened, path, expected, always)
+        magic = stream.read(6)
         stream.seek(0)
         if not magic:
             raise ReadError.at(path, found="an empty file", expected=expected)
-        if not (magic.startswith(_GZIP) or magic == _ZSTD):
+        parts, ratio = unpacked(stream, magic, _CHUNK), _ZSTD_RATIO
+        if parts is None:
             return (stream.read() if first is None else stream.read(first)), ()
-        unpack, ratio = (_gunzip, _GZIP_RATIO) if magic.startswith(_GZIP) else (_unzstd, _ZSTD_RATIO)
-        unpacked = io.BytesIO()
-        whole = True
-        for part in unpack(stream):
-            if part is None:
-                whole = False
-                break
-            unpacked.write(part)
-            allowed = min(max(_ALWAYS_BYTES, ratio * stream.tell()), _NEVER_BYTES)
-            if unpacked.tell() > allowed:
-                raise ReadError.at(
-                    path,
-                    found=f"{file.stat().st_size:,} bytes that unpack to more than {allowed:,}",
-                    expected=expected,
-                    hint="Unpack it yourself if you trust it.",
-                )
-            if first is not None and unpacked.tell() >= first:
-                unpacked.truncate(first)
-                break
+        if costly or not magic.startswith(_ZSTD):
+            ratio = _COSTLY_RATIO if costly else _GZIP_RATIO
+        whole = io.BytesIO()
+        notes: tuple[str, ...] = ()
+        try:
+            for part in parts:
+                whole.write(part)
+                allowed = min(max(always, ratio * stream.tell()), _NEVER_BYTES)
+                if whole.tell() > allowed:
+                    size = file.stat().st_size or stream.tell()
+                    found = f"{size:,} bytes that unpack to more than {allowed:,}"
+                    raise ReadError.at(path, found=found, expected=expected, hint="Unpack it yourself if you trust it.")
+                if first is not None and whole.tell() >= first:
+                    whole.truncate(first)
+                    break
+        except DAMAGE:
+            notes = ("the packed file is cut off or damaged; what could be unpacked was read",)
     # This takes what was written as it is, without a copy.
-    data = unpacked.getvalue()
+    data = whole.getvalue()
     if not data:
         raise ReadError.at(path, found="a packed file that is empty or cut off at once", expected=expected)
-    if whole:
-        return data, ()
-    return data, ("the packed file is cut off or damaged; what could be unpacked was read",)
+    return data, notes
 
 
-def _gunzip(stream: BinaryIO) -> Iterator[bytes | None]:
-    """Unpack members one after another, piece by piece; a last None says that the file is damaged."""
-    rest = b""
-    member = None
-    while rest := rest or stream.read(_PACKED_CHUNK):
+def _drained(stream: BinaryIO, path: PathLike, expected: str, most: int) -> BinaryIO:
+    """Take all that comes through a pipe, up to a bound: some have no end."""
+    taken = io.BytesIO()
+    while taken.tell() <= most and (part := stream.read(_CHUNK)):
+        taken.write(part)
+    if taken.tell() > most:
+        found = f"more than {most:,} bytes through a pipe"
+        raise ReadError.at(path, found=found, expected=expected, hint="Save it to a file if there is so much.")
+    taken.seek(0)
+    return taken
+
+
+#: What a packed file that is cut off or damaged gives.
+DAMAGE: Final = (EOFError, OSError, zlib.error, lzma.LZMAError)
+
+
+class _Gzip:
+    """A member of a file of gzip, read as one of the others."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(wbits=31)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._member.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._member.unused_data
+
+    def decompress(self, data: bytes, most: int) -> bytes:
+        part = self._member.decompress(self._member.unconsumed_tail + data, most)
+        self.needs_input = not self._member.unconsumed_tail
+        return part
+
+
+_PACKERS: Final[dict[bytes, Any]] = {
+    _GZIP: _Gzip,
+    b"BZh": bz2.BZ2Decompressor,
+    b"\xfd7zXZ\0": lambda: lzma.LZMADecompressor(memlimit=_XZ_BYTES),
+}
+
+
+def unpacked(stream: BinaryIO, magic: bytes, most: int) -> Iterator[bytes] | None:
+    """Unpack a file piece by piece; None where it is not packed. One of `DAMAGE` ends what is not whole."""
+    if magic.startswith(_ZSTD):
+        return _unzstd(stream)
+    begin = next((begin for mark, begin in _PACKERS.items() if magic.startswith(mark)), None)
+    return None if begin is None else _members(stream, begin, most)
+
+
+def _members(stream: BinaryIO, begin: Callable[[], Any], most: int) -> Iterator[bytes]:
+    """Unpack members one after another."""
+    member, packed = None, b""
+    while True:
+        if not packed and (member is None or member.needs_input) and not (packed := stream.read(_PACKED_CHUNK)):
+            break
         if member is None:
-            rest = rest.lstrip(b"\0")
-            if not rest:
-                continue
-            member = zlib.decompressobj(wbits=31)
-        try:
-            yield member.decompress(rest, _CHUNK)
-        except zlib.error:
-            yield None
-            return
-        rest = member.unconsumed_tail or member.unused_data
-        if member.eof:
-            member = None
+            packed = packed.lstrip(b"\0")
+            member = begin() if packed else None
+            continue
+        if part := member.decompress(packed, most):
+            yield part
+        packed = member.unused_data if member.eof else b""
+        member = None if member.eof else member
     if member is not None:
-        yield None
+        raise EOFError
 
 
-def _unzstd(stream: BinaryIO) -> Iterator[bytes | None]:
-    """Unpack frames piece by piece; a last None says that the file is damaged."""
+def _unzstd(stream: BinaryIO) -> Iterator[bytes]:
+    """Unpack frames."""
     import pyarrow as pa  # noqa: PLC0415 - slow to import, and only this path needs it
 
     try:
-        with pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd") as unpacked:
-            while part := unpacked.read(_PIECE):
+        with pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd") as found:
+            while part := found.read(_PIECE):
                 yield part
-    except (OSError, pa.ArrowException):
-        yield None
+    except pa.ArrowException as error:
+        raise EOFError from error
 
 
 def as_text(data: bytes, path: PathLike, *, expected: str) -> tuple[str, tuple[str, ...]]:

@@ -1,0 +1,195 @@
+"""Profiles as people have them: packed in any way, through a pipe, without an end."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+import warnings
+import zlib
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
+from tests.heap import makers
+from tests.heap.conftest import DATA
+from tests.heap.test_damage import zstd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+PACKERS: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "gz": gzip.compress,
+    "zst": zstd,
+}
+RECORDED: Final = DATA / "recorded"
+MI: Final = 1 << 20
+
+
+def profiles() -> dict[str, bytes]:
+    """A small one of each form."""
+    names = ("exact.heaptrack", "exact.heaptrack.raw", "exact.dhat.json", "exact.massif", "exact.gperftools.heap")
+    made = {"jeprof": makers.jeprof(512, [([0x1010, 0x2020], 1, 8)]).encode(), "pprof": makers.pprof([(["a"], [1, 8])])}
+    return made | {name: (RECORDED / name).read_bytes() for name in names}
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+@pytest.mark.parametrize("name", profiles())
+def test_packed_in_any_way(name: str, packer: str, tmp_path: Path) -> None:
+    """The same profile; one that is cut off is read as far as it goes, or refused, and both say why."""
+    plain, packed = tmp_path / "plain", tmp_path / "packed"
+    data = profiles()[name]
+    plain.write_bytes(data)
+    # Members one after another, as the packers themselves write them.
+    half = len(data) // 2
+    packed.write_bytes(PACKERS[packer](data[:half]) + PACKERS[packer](data[half:]))
+    assert rm.read_heap(packed).summary == rm.read_heap(plain).summary
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        try:
+            said = " ".join([*rm.read_heap(packed).report.notes(), *(str(one.message) for one in seen)])
+        except RmtoolkitError as error:
+            said = str(error)
+    assert any(word in said for word in ("cut off", "damaged", "truncated", "whole JSON")), said
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_through_a_pipe(name: str, tmp_path: Path) -> None:
+    """Python reads one, and so does the command, as - and as the shell names it; statistics of an allocator too."""
+    data = profiles()[name]
+    plain, pipe = tmp_path / "plain", tmp_path / "pipe"
+    plain.write_bytes(data)
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(data,))
+    writer.start()
+    assert rm.read_heap(pipe).summary == rm.read_heap(plain).summary
+    writer.join()
+    for path in ("-", "/dev/stdin"):
+        done = subprocess.run(
+            [sys.executable, "-m", "rmtoolkit", "heap", path], input=data, capture_output=True, check=True
+        )
+        assert done.stdout
+    stats = b"Allocated: 3145728, active: 4194304, resident: 8388608\n"
+    done = subprocess.run(
+        [sys.executable, "-m", "rmtoolkit", "heap", "-"], input=stats, capture_output=True, check=True
+    )
+    assert b"jemalloc" in done.stdout
+
+
+#: Lines without end, and what stands before them.
+HEAPTRACK: Final = makers.heaptrack([["put", "main"]], [(16, 0)], ["+ 0", "- 0"] * 2000 + ["+ 0", "c a"])
+JEPROF: Final = makers.jeprof(512, [([0x1010, 0x2020], 1, 8)]).encode().partition(b"@")[0]
+ENDLESS: Final = {
+    "stamps": (HEAPTRACK, b"c 1\n"),
+    "stamps between events": (HEAPTRACK, b"+ 0\nc 1\n"),
+    "resident pages": (HEAPTRACK, b"R 1\n"),
+    "stacks": (HEAPTRACK, b"t 1 1\n"),
+    "sizes": (HEAPTRACK, b"a 10 1\n"),
+    "names": (HEAPTRACK, b"s 1 a\n"),
+    "events": (HEAPTRACK, b"+ 0\n- 0\n"),
+    "rows of jemalloc": (JEPROF, b"@ 0x1010 0x2020\n  t*: 1: 8 [0: 0]\n"),
+    "nodes of massif": (
+        (RECORDED / "exact.massif").read_bytes(),
+        b"snapshot=0\ntime=5\nmem_heap_B=40\nheap_tree=empty\n",
+    ),
+    "strings of pprof": (makers.pprof([(["a"], [1, 8])]), makers.data(6, b"a")),
+    "zeros": (b"", b"\0"),
+}
+
+
+def bounded(read: Callable[[], object]) -> None:
+    """Little memory and little time, and an error or a profile."""
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RmtoolkitWarning)
+        try:
+            read()
+        except ReadError as error:
+            assert any(word in str(error) for word in ("more than", "found '\\x00")), error  # noqa: PT017
+    assert time.process_time() - start < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 * 1024
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_bombs(kind: str, tmp_path: Path) -> None:
+    """What is small and unpacks to much is read in bounds, or refused by name."""
+    head, line = ENDLESS[kind]
+    packer = zlib.compressobj(9, wbits=31)
+    chunk = line * (MI // len(line))
+    file = tmp_path / "bomb.gz"
+    with file.open("wb") as out:
+        out.write(packer.compress(head))
+        # Just below what is refused unread.
+        for _ in range(120 if head == HEAPTRACK else 30):
+            out.write(packer.compress(chunk))
+        out.write(packer.flush())
+    assert file.stat().st_size < MI
+    bounded(lambda: rm.read_heap(file))
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_without_an_end(kind: str, tmp_path: Path) -> None:
+    """A pipe into which somebody writes for ever."""
+    head, line = ENDLESS[kind]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        try:
+            with pipe.open("wb") as out:
+                out.write(head)
+                while True:
+                    out.write(line * (MI // len(line)))
+        except BrokenPipeError:
+            pass
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    bounded(lambda: rm.read_heap(pipe))
+    writer.join(10)
+    bounded(lambda: rm.read_heap("/dev/zero"))
+    bounded(lambda: rm.read_jeprof("/dev/zero"))
+
+
+def test_what_is_another_tools(tmp_path: Path) -> None:
+    """A recording of Java's Flight Recorder is named as such."""
+    file = tmp_path / "app.jfr"
+    file.write_bytes(b"FLR\0\0\2\0\0" + bytes(64))
+    with pytest.raises(ReadError, match="a recording of Java's Flight Recorder"):
+        rm.read_heap(file)
+
+
+@pytest.mark.parametrize(
+    ("head", "rate"),
+    [("heap_v2/524288", 524288), ("heapz_v2/524288", 524288), ("heap/1048576", 524288), ("growthz", 1), ("growth", 1)],
+)
+def test_heads_of_gperftools(head: str, rate: int, tmp_path: Path) -> None:
+    """Servers' own heads; what calls itself heap and no more counts its interval twice."""
+    file = tmp_path / "served.heap"
+    file.write_text(f"heap profile:  10:  10240 [ 10: 10240] @ {head}\n  10:  10240 [ 10: 10240] @ 0x1010 0x2020\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RmtoolkitWarning)
+        live = rm.read_heap(file).summary.live_at_end_bytes
+    scaled = 10240 / (1 - 2.718281828459045 ** (-1024 / rate)) if rate > 1 else 10240
+    assert live == pytest.approx(scaled, rel=1e-6)
+
+
+def test_what_was_freed_since_a_profile_before(tmp_path: Path) -> None:
+    """A pprof of changes counts below zero, and the sum is that of both signs."""
+    file = tmp_path / "delta.pb"
+    file.write_bytes(makers.pprof([(["a", "main"], [3, 300]), (["b", "main"], [-1, -100])]))
+    heap = rm.read_heap(file)
+    assert heap.summary.live_at_end_bytes == 200
+    assert heap.stacks["live_bytes"].to_list() == [300, -100]
