@@ -29,6 +29,7 @@ from rmtoolkit.loaders._files import (
     whole_number,
 )
 from rmtoolkit.loaders._timestamps import Asked
+from rmtoolkit.loaders.kubernetes import parts
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
 from rmtoolkit.text import count
@@ -89,27 +90,6 @@ class Happened(NamedTuple):
     time: int
     action: str
     code: int | None
-
-
-def json_values(text: str) -> tuple[list[Any], int]:
-    """Read JSON: one value, one after another, or lines of them among other text."""
-    decoder = json.JSONDecoder()
-    found: list[Any] = []
-    place, lost = 0, 0
-    while place < len(text):
-        start = min((at for at in (text.find("{", place), text.find("[", place)) if at >= 0), default=len(text))
-        lost += sum(bool(line.strip()) for line in text[place:start].split("\n"))
-        if start == len(text):
-            break
-        try:
-            value, place = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            lost += 1
-            end = text.find("\n", start)
-            place = end if end >= 0 else len(text)
-            continue
-        found += value if isinstance(value, list) else [value]
-    return found, lost
 
 
 def as_stats(value: Any) -> Measured | None:  # noqa: ANN401 - any JSON
@@ -721,7 +701,8 @@ def _objects(text: str, written: int, found: Found) -> bool:
     """Take what is an answer of the API, or of inspect or events; false when nothing is."""
     if not any(key in text for key in ('"memory_stats"', '"HostConfig"', '"Action"', '"status"')):
         return False
-    values, lost = json_values(text)
+    documents = list(parts(text))
+    values = [document.content for document in documents if document.content is not None]
     known = stopped = 0
     for value in values:
         measured, inspected = as_stats(value), as_inspected(value)
@@ -739,7 +720,7 @@ def _objects(text: str, written: int, found: Found) -> bool:
         known += 1
     if known:
         found.leave_out("rows of containers that did not run", stopped)
-        found.leave_out("lines that are no rows", lost + len(values) - known)
+        found.leave_out("lines that are no rows", len(documents) - known)
         found.axes.append("as recorded, UTC")
     return known > 0
 
