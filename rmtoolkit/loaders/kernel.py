@@ -28,12 +28,12 @@ SOURCE: Final = "kernel"
 _EXPECTED: Final = "lines of the kernel about OOM kills, as dmesg or journalctl print them"
 _LINE: Final = re.compile(
     r"\binvoked oom-killer: (?P<begins>)"
-    r"|\bmemory: usage \d+kB, limit (?P<limit>\d{1,17})kB"
+    r"|\bmemory: usage (?P<usage>\d{1,17})kB, limit (?P<limit>\d{1,17})kB"
     r"|\boom-kill:constraint=(?P<constraint>\w+)(?P<where>[^\n]*)"
     r"|\bTask in (?P<task_memcg>\S+) killed as a result of limit of (?P<oom_memcg>\S+)"
     r"|\b(?P<of_cgroup>Memory cgroup out of memory|Out of memory(?: \(oom_kill_allocating_task\))?): Kill process"
-    r"|(?P<of>(?:Memory cgroup o|O)ut of memory[^:\n]*: )?\bKilled process (?P<pid>\d{1,10})\b[^(\n]*"
-    r"\((?P<task>[^\n]*?)\)[^\n]*?\banon-rss:(?P<anon>\d{1,17})kB, file-rss:(?P<file>\d{1,17})kB"
+    r"|(?P<of>(?:Memory cgroup o|O)ut of memory[^:\n]{0,80}: )?\bKilled process (?P<pid>\d{1,10})\b[^(\n]{0,40}"
+    r"\((?P<task>[^\n]{0,64}?)\)[^\n]{0,200}?\banon-rss:(?P<anon>\d{1,17})kB, file-rss:(?P<file>\d{1,17})kB"
     r"(?:, shmem-rss:(?P<shmem>\d{1,17})kB)?"
 )
 _NOT_SAID: Final = "kills without a word about whose limit it was"
@@ -57,6 +57,7 @@ class _Kill:
     host: str | None = None
     constraint: str | None = None
     limit_bytes: int | None = None
+    usage_bytes: int | None = None
     oom_memcg: str | None = None
     task_memcg: str | None = None
     tasks: list[str] = field(default_factory=list)
@@ -66,7 +67,7 @@ class _Kill:
     def hear(self, said: re.Match[str]) -> None:
         """Take from a line at which limit it happened."""
         if said["limit"]:
-            limit = int(said["limit"]) << 10
+            self.usage_bytes, limit = int(said["usage"]) << 10, int(said["limit"]) << 10
             self.limit_bytes = limit if limit < ABSURD_BYTES else None
         elif said["constraint"]:
             places = dict(_PLACE.findall(said["where"]))
@@ -81,7 +82,7 @@ class _Kill:
         """Take from a line which process ended, and what it held."""
         if not self.tasks:
             by = _HOST.match(before)
-            self.line, self.text, self.host = line, by["stamp"] if by else before, by["host"] if by else None
+            self.line, self.text, self.host = line, (by["stamp"] if by else before)[:200], by["host"] if by else None
         self.tasks.append(said["task"])
         self.pids.append(said["pid"])
         for name, key in (("anonymous", "anon"), ("file", "file"), ("shared", "shmem")):
@@ -109,6 +110,11 @@ class _Kill:
             "limit_known": self.kind == "oom_kill" and self.limit_bytes is not None,
             "source": SOURCE,
         }
+
+    def sample(self) -> dict[str, int | None]:
+        """Tell what was resident, files of others too, and what the cgroup held at its own limit."""
+        usage = self.usage_bytes if self.kind == "oom_kill" else None
+        return {"rss_bytes": sum(self.resident.values()), "usage_bytes": usage}
 
     def event(self, time: int) -> Event:
         """Say what was resident in what was killed."""
@@ -145,7 +151,7 @@ def read_kernel(
     times, axis = _times(kills, asked)
     events = [(number, *kill.event(time)) for number, (kill, time) in enumerate(zip(kills, times, strict=True))]
     samples = [
-        {"container_id": number, "time": time, "rss_bytes": sum(kill.resident.values())}
+        {"container_id": number, "time": time, **kill.sample()}
         for number, (kill, time) in enumerate(zip(kills, times, strict=True))
     ]
     if lost := len(found) - len(kills):

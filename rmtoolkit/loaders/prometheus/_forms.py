@@ -14,6 +14,7 @@ from rmtoolkit._tables import as_time
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import as_text, mapping
+from rmtoolkit.loaders.prometheus._decode import TRUNCATED
 from rmtoolkit.loaders.prometheus._metrics import LABELS, is_known
 from rmtoolkit.schema import TIME
 
@@ -38,6 +39,7 @@ _ESCAPED: Final = re.compile(r"\\(.)")
 #: What no other text has: comments, labels of a metric, what promtool prints between head and samples.
 _SURE: Final = re.compile(r'# (?:HELP|TYPE|UNIT) [\w:.]+ |[\w:.]*\{[^{}\n]*\} =>|[\w:.]*\{[^{}\n]*"\} [-+\dNI]')
 _HEAD_BYTES: Final = 1 << 16
+_PIECE: Final = 1 << 23
 _LINES: Final = 200
 _MOST: Final = 0.8
 
@@ -85,29 +87,21 @@ def read(content: bytes, asked: Asked) -> Forms | None:
 
 def _read_samples(text: str, asked: Asked) -> Forms:
     """Read text whose samples have a time, or are of a scrape before which one stands, or of the file's own time."""
-    lines = pl.Series("line", [text]).str.split("\n").explode()
     is_queried = " @[" in text
-    frame = (
-        lines.to_frame()
-        .with_row_index("at")
-        .with_columns(pl.col("line").str.extract_groups(_QUERIED if is_queried else _SAMPLE).struct.unnest())
-    )
-    said = frame.filter(
-        pl.col("value").is_null(), pl.col("head").is_null(), ~pl.col("line").str.contains(r"^\s*(?:#|$)")
-    )
+    frame = pl.concat(_parsed(piece, _QUERIED if is_queried else _SAMPLE) for piece in _pieces(text))
+    frame = frame.with_row_index("at")
+    said = frame.drop_nulls("line")
     if is_queried:
         frame = frame.with_columns(pl.col("head").forward_fill())
     stamps = [(at, found[0], line) for at, line in said.select("at", "line").iter_rows() if (found := _stamp(line))]
     rows = frame.drop_nulls(["head", "value"])
     # Every line ends, but for one in which the file was cut off: its number may be short of digits.
     cut = not is_queried and rows.height > 1 and not text.endswith("\n") and rows["at"].max() == frame.height - 1
-    rows = rows.head(rows.height - cut).select(
-        "at", "head", pl.col("value").cast(pl.Float64), time=as_time(pl.col("time").cast(pl.Float64), pl.Float64())
-    )
+    rows = rows.head(rows.height - cut).select("at", "head", "value", time=as_time(pl.col("time"), pl.Float64()))
     axis = _AXIS
     if rows["time"].null_count():
         rows, axis = _timed(rows, stamps, asked)
-    left_out = Counter({NO_SAMPLE: said.height - len(stamps) + cut, BEFORE: rows["time"].null_count()})
+    left_out = Counter({NO_SAMPLE: said.height - len(stamps), TRUNCATED: int(cut), BEFORE: rows["time"].null_count()})
     series = rows.drop_nulls("time").group_by("head", maintain_order=True).agg(pl.col("time").to_physical(), "value")
     return Forms(
         [_named(head, asked) for head in series["head"]],
@@ -116,6 +110,26 @@ def _read_samples(text: str, asked: Asked) -> Forms:
         series["value"].explode().to_numpy(),
         +left_out,
         axis,
+    )
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Part a text between lines: the fields of many lines take several times its place."""
+    begin = 0
+    while begin < len(text):
+        end = text.find("\n", begin + _PIECE)
+        end = len(text) if end < 0 else end
+        yield text[begin:end]
+        begin = end + 1
+
+
+def _parsed(text: str, pattern: str) -> pl.DataFrame:
+    """Read head, value and time of each line; keep a line that is neither a sample nor a comment."""
+    lines = pl.Series("line", [text]).str.split("\n").explode().to_frame()
+    found = lines.select("line", pl.col("line").str.extract_groups(pattern).struct.unnest())
+    other = pl.col("head").is_null() & pl.col("value").is_null() & ~pl.col("line").str.contains(r"^\s*(?:#|$)")
+    return found.select(
+        pl.when(other).then("line"), pl.col("head").cast(pl.Categorical), pl.col("value", "time").cast(pl.Float64)
     )
 
 
@@ -168,7 +182,9 @@ def _named(head: str, asked: Asked) -> dict[str, str]:
 
 def _stem(asked: Asked) -> str:
     """Give the name of a file without endings, a blank before the time in it."""
-    return re.sub(r"[-_.](?=(?:19|20)\d\d-?\d\d|1\d{9})", " ", re.sub(r"\.[a-z]\w*$", "", Path(asked.path).name))
+    return re.sub(
+        r"[-_.](?=(?:19|20)\d\d-?\d\d|1\d{9})", " ", re.sub(r"(\.[a-z]\w*)?(\.gz|\.zstd?)?$", "", Path(asked.path).name)
+    )
 
 
 def _unescaped(text: str) -> str:
@@ -179,6 +195,10 @@ def _unescaped(text: str) -> str:
 _OTHER_JSON: Final = re.compile(r'"type"\s*+:\s*+"time"|"(?:pointlist|group_tags|MetricDataResults|Datapoints)"\s*+:')
 #: CloudWatch says the unit of statistics, which has binary multiples; of data nobody does, and ECS gives MiB.
 _UNITS: Final = {"Bytes": 1, "Kilobytes": 1 << 10, "Megabytes": 1 << 20, "Gigabytes": 1 << 30}
+
+
+#: Tags by which Datadog must be asked to group: without any of them it gives a mean over pods.
+_OF_ONE: Final = {"pod_name", "container_name", "kube_container_name", "container_id", "task_arn", "docker_name"}
 
 
 class _Found(NamedTuple):
@@ -228,8 +248,9 @@ def _series_in(node: object, asked: Asked) -> Iterator[_Found]:
     elif isinstance(fields, list):
         yield from _of_frame([(one, one["values"]) for one in fields], node.get("name"))
     elif isinstance(points := node.get("pointlist"), list):
-        tags = node.get("tag_set") or str(node.get("scope")).split(",")
-        yield _Found({"__name__": str(node.get("metric")), **_tags(tags)}, *_columns(points))
+        tags = _tags(node.get("tag_set") or str(node.get("scope")).split(","))
+        several = " of several containers" if _OF_ONE.isdisjoint(tags) else ""
+        yield _Found({"__name__": f"{node.get('metric')}{several}", **tags}, *_columns(points))
     elif isinstance(times := node.get("times"), list) and isinstance(series := node.get("series"), list):
         for one, values in zip(series, node.get("values") or (), strict=False):
             yield _Found(_tags(mapping(one).get("group_tags")), times, values)

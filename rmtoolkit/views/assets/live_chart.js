@@ -29,7 +29,9 @@ async function render({ model, el }) {
   view.tooltip((_handler, event, _item, value) => {
     const written = value?.w ?? (typeof value === "string" ? value : "");
     tip.textContent = written;
-    tip.hidden = !written;
+    // Where a mark goes away under a pointer that rests, there is no event.
+    tip.hidden = !(written && event);
+    if (tip.hidden) return;
     const box = el.getBoundingClientRect();
     tip.style.left = `${Math.min(event.clientX - box.left + 10, box.width - 160)}px`;
     tip.style.top = `${event.clientY - box.top - 30}px`;
