@@ -684,7 +684,7 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     >>> concat([a, b]).samples.select("rss_bytes", "allocated_bytes").rows()
     [(1, 2)]
     """
-    parts = list(recordings)
+    parts = [as_recording(one) for one in recordings]
     if not parts:
         msg = "There is no recording to put together."
         raise RmtoolkitError(msg)

@@ -18,7 +18,7 @@ from rmtoolkit.exceptions import ReadError, RmtoolkitError, did_you_mean, quote,
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._files import KINDS, METRICS, PathLike, check_samples, warn_of_values
 from rmtoolkit.loaders.prometheus import is_remote_read
-from rmtoolkit.recording import Recording, concat
+from rmtoolkit.recording import Recording, as_recording, concat
 from rmtoolkit.schema import Report
 from rmtoolkit.text import count
 
@@ -391,7 +391,7 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
         ``kubectl get pods,replicasets,nodes -o json`` that supply its limits, owners and restarts, jemalloc
         statistics, what Docker or Linux say (see `read_docker_stats` and `read_procfs`), a recording that
         `Recording.write` stored, a lake, or a table (Parquet, CSV) with a time and a memory column; each also packed
-        with gzip or zstd.
+        with gzip or zstd. A table in memory (anything with ``__arrow_c_stream__``) is read by `Recording.from_frame`.
     **options
         Passed to those readers that take them: see `Prometheus.recording` (``last="7d"``, ``namespace=``),
         `read_prometheus`, `read_kubectl_top` and `read_jemalloc_stats`.
@@ -422,6 +422,8 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     'skipped, no recording: README.md'
     """
     _check_options(options)
+    if hasattr(path, "__arrow_c_stream__"):
+        return as_recording(path)
     named = [path] if isinstance(path, str | os.PathLike) else list(path)
     urls = [item for item in named if is_url(item)]
     if urls:
