@@ -149,11 +149,12 @@ class _File:
 
 
 def _is_top(file: _File) -> bool:
-    from rmtoolkit.loaders._kubectl_rows import failure  # noqa: PLC0415
+    from rmtoolkit.loaders._kubectl_rows import CUSTOM, failure  # noqa: PLC0415
     from rmtoolkit.loaders.kubectl_top import looks_like_csv  # noqa: PLC0415 - seldom gets so far
 
     first = file.text.lstrip().split("\n", 1)[0]
-    return _KUBECTL.search(file.data) is not None or looks_like_csv(file.text) or failure(first) is not None
+    is_table = _KUBECTL.search(file.data) is not None or CUSTOM.search(file.text) is not None
+    return is_table or looks_like_csv(file.text) or failure(first) is not None
 
 
 def _is_metrics(file: _File) -> bool:
@@ -337,7 +338,8 @@ READERS: Final = (
         _is_top,
         ("loaders.kubectl_top", "read_kubectl_top"),
         "`kubectl top pod`",
-        "the output of a loop with `date`, with or without `--containers`, `-A` or headers; also as CSV",
+        "the output of a loop with `date`, with or without `--containers`, `-A` or headers, also as CSV; or of "
+        "`kubectl get podmetrics`, with `-o custom-columns` too",
         behind=_KUBECTL,
     ),
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from rmtoolkit.exceptions import ReadError
-from rmtoolkit.loaders._timestamps import Kind, Stamp, find, shaped
+from rmtoolkit.loaders._timestamps import Kind, Stamp, find, find_instant, shaped
 
 if TYPE_CHECKING:
     import os
@@ -160,6 +160,7 @@ _MEANINGS: Final = pl.Schema(
 def split_lines(text: str, path: str | os.PathLike[str]) -> pl.Series:
     """Split a log into lines without colours; refuse a recording in which only changed cells are drawn."""
     plain = _COLOURS.sub("", text) if "\x1b" in text else text
+    plain = _usual_columns(plain) if CUSTOM.search(plain) else plain
     if "\x1b" in plain:
         raise ReadError.at(
             path,
@@ -169,6 +170,44 @@ def split_lines(text: str, path: str | os.PathLike[str]) -> pl.Series:
             hint=f"A recording of watch draws only what changed. Use a loop that appends, or better: {USE_RAW}",
         )
     return pl.Series([plain], dtype=pl.String).str.split("\n").explode()
+
+
+#: A header of one's own (`-o custom-columns`) over a row with memory as the API has it, of a container or of several.
+CUSTOM: Final = re.compile(
+    r"^(?=[^\n]{0,300}\b(?:NAME|POD)\b)(?![^\n]{0,300}\bWINDOW\b)[A-Z][A-Z ._()-]{0,300}+\n"
+    r"[^\n]{1,900}?\s\d++[KM]i(?:,\d++[KM]i)*+(?=\s|\Z)",
+    re.MULTILINE,
+)
+_AMOUNTS: Final = re.compile(r"\d++[KM]i(?:,\d++[KM]i)*+")
+_HEADS: Final = {"NS": "NAMESPACE", "NAME": "POD", "CONTAINERS": "CONTAINER"}
+
+
+def _usual_columns(text: str) -> str:
+    """Write tables with columns of one's own as `kubectl get pods.metrics.k8s.io` does, a row a container."""
+    written: list[str] = []
+    heads: list[str] = []
+    before = ""
+    for line in text.split("\n"):
+        words = line.split()
+        if line.isupper() and not {"NAME", "POD"}.isdisjoint(words) and "WINDOW" not in words:
+            heads, before = [_HEADS.get(word, word) for word in words], ""
+            continue
+        amounts = [word for word in words if _AMOUNTS.fullmatch(word)]
+        if len(words) != len(heads) or len(amounts) != 1:
+            written.append(line)
+            continue
+        cells = dict(zip(heads, words, strict=True))
+        memory, names = amounts[0].split(","), cells.get("CONTAINER", "").split(",")
+        if len(names) != len(memory):
+            names, memory = [""], [str(sum(quantity(one) or 0 for one in memory))]
+        place = [name for name in ("NAMESPACE", "POD") if name in cells]
+        header = " ".join([*place, "NAME"] if names[0] else [*place[:-1], "NAME"])
+        written += [f"{header} CPU(cores) MEMORY(bytes) WINDOW"] if header != before else []
+        before = header
+        time = next((f"{word} " for word in words if find_instant(word)), "")
+        whose = " ".join(cells[name] for name in place)
+        written += [f"{time}{whose} {name} 0 {size} 0s" for name, size in zip(names, memory, strict=True)]
+    return "\n".join(written)
 
 
 def classify(lines: pl.Series, stamps: dict[str, Stamp], numbers: list[int] | None = None) -> pl.DataFrame:

@@ -474,3 +474,36 @@ def test_a_real_dump_of_kubectl_beside_a_real_table(kubeconfig: Path, tmp_path: 
     exact = rm.read(metrics)
     assert exact.samples["working_set_bytes"].to_list() == [100_001 * 1024, 50_000 * 1024, 7 * 1024]
     assert exact.containers["limit_bytes"].to_list() == [512 * MI, None, None]
+
+
+POD_COLUMN: Final = "NAME:.metadata.name,MEM:.containers[*].usage.memory"
+COLUMNS: Final = {
+    "pods": POD_COLUMN,
+    "namespaces": f"NAMESPACE:.metadata.namespace,{POD_COLUMN}",
+    "containers": f"NS:.metadata.namespace,CONTAINERS:.containers[*].name,CPU:.containers[*].usage.cpu,{POD_COLUMN}",
+    "times": f"TIME:.timestamp,WHO:.containers[*].name,{POD_COLUMN}",
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_columns_of_one_s_own(cluster: Cluster, kubeconfig: Path, tmp_path: Path, name: str) -> None:
+    """What the real kubectl prints with `-o custom-columns`: each container where it is named, else each pod's sum."""
+    cluster.memory = {("shop", "db-0", "db"): 102_401, ("shop", "db-0", "proxy"): 2048, ("shop", "web-0", "web"): 7}
+    command = ["/usr/bin/kubectl", "--kubeconfig", str(kubeconfig), "get", "pods.metrics.k8s.io", "-o"]
+    said = [
+        f"2026-11-24T22:51:{second:02}Z\n"
+        + subprocess.run(
+            [*command, f"custom-columns={COLUMNS[name]}"], capture_output=True, text=True, check=True
+        ).stdout
+        for second in (0, 15)
+    ]
+    (tmp_path / "top.log").write_text("".join(said))
+    recording = rm.read(tmp_path / "top.log")
+    namespace = "shop" if name in ("namespaces", "containers") else None
+    pods: dict[tuple[str, str | None], int] = {("db-0", None): 104_449, ("web-0", None): 7}
+    if name == "containers":
+        pods = {("db-0", "db"): 102_401, ("db-0", "proxy"): 2048, ("web-0", "web"): 7}
+    about = recording.samples.join(recording.containers, on="container_id")
+    found = about.select("namespace", "pod", "container", "working_set_bytes").unique().sort("pod", "container").rows()
+    assert found == [(namespace, *place, amount << 10) for place, amount in pods.items()]
+    assert recording.height == len(pods) * 2 or name == "times"
