@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import os
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
@@ -181,7 +183,9 @@ def test_a_file_that_is_cut_gives_its_beginning(
     file = tmp_path_factory.mktemp("cut") / "a.prom"
     file.write_bytes(content[: int(share * len(content))])
     try:
-        recording = rm.read(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RmtoolkitWarning)
+            recording = rm.read(file)
     except RmtoolkitError as error:
         told = str(error)
         assert "a.prom" in told
@@ -216,3 +220,12 @@ def test_text_among_other_files_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "memory.txt").write_bytes(queried(SERIES))
     recording = rm.read(tmp_path)
     assert recording.containers.select("pod", "container", "limit_bytes").rows() == [("db-0", "db", 500_000_000)]
+
+
+def test_a_last_line_that_is_cut_is_said(tmp_path: Path) -> None:
+    """Nobody knows whether it is whole, so it is not used, and a warning says so."""
+    file = kept(tmp_path, "api.prom.gz", "")
+    file.write_bytes(gzip.compress(f"{SCRAPE}process_virtual_memory_bytes 15728".encode()))
+    with pytest.warns(RmtoolkitWarning, match="1 series at the end of cut-off files"):
+        recording = rm.read(file)
+    assert recording.containers["pod"].to_list() == ["api"]

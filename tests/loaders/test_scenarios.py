@@ -83,6 +83,13 @@ NAMES = {
     "Podman": Names(
         "podman_container_mem_usage_bytes", {"id": "0a1b", "name": "db"}, "usage_bytes", {"container": "db"}
     ),
+    "Datadog with dots": Names(
+        "kubernetes.memory.working_set",
+        {"kube_namespace": "shop", "pod_name": "db-0", "kube_container_name": "db", "kube_stateful_set": "db"},
+    ),
+    "Datadog of ECS with dots": Names(
+        "ecs.fargate.mem.usage", {"container_name": "db"}, "usage_bytes", {"pod": None, "container": "db"}
+    ),
     "process-exporter": Names(
         "namedprocess_namegroup_memory_bytes",
         {"groupname": "db", "memtype": "resident"},

@@ -14,6 +14,7 @@ from rmtoolkit._tables import as_time
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import as_text, mapping
+from rmtoolkit.loaders.prometheus._decode import TRUNCATED
 from rmtoolkit.loaders.prometheus._metrics import LABELS, is_known
 from rmtoolkit.schema import TIME
 
@@ -107,7 +108,7 @@ def _read_samples(text: str, asked: Asked) -> Forms:
     axis = _AXIS
     if rows["time"].null_count():
         rows, axis = _timed(rows, stamps, asked)
-    left_out = Counter({NO_SAMPLE: said.height - len(stamps) + cut, BEFORE: rows["time"].null_count()})
+    left_out = Counter({NO_SAMPLE: said.height - len(stamps), TRUNCATED: int(cut), BEFORE: rows["time"].null_count()})
     series = rows.drop_nulls("time").group_by("head", maintain_order=True).agg(pl.col("time").to_physical(), "value")
     return Forms(
         [_named(head, asked) for head in series["head"]],
@@ -168,7 +169,9 @@ def _named(head: str, asked: Asked) -> dict[str, str]:
 
 def _stem(asked: Asked) -> str:
     """Give the name of a file without endings, a blank before the time in it."""
-    return re.sub(r"[-_.](?=(?:19|20)\d\d-?\d\d|1\d{9})", " ", re.sub(r"\.[a-z]\w*$", "", Path(asked.path).name))
+    return re.sub(
+        r"[-_.](?=(?:19|20)\d\d-?\d\d|1\d{9})", " ", re.sub(r"(\.[a-z]\w*)?(\.gz|\.zstd?)?$", "", Path(asked.path).name)
+    )
 
 
 def _unescaped(text: str) -> str:
