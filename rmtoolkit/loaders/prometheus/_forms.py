@@ -39,6 +39,7 @@ _ESCAPED: Final = re.compile(r"\\(.)")
 #: What no other text has: comments, labels of a metric, what promtool prints between head and samples.
 _SURE: Final = re.compile(r'# (?:HELP|TYPE|UNIT) [\w:.]+ |[\w:.]*\{[^{}\n]*\} =>|[\w:.]*\{[^{}\n]*"\} [-+\dNI]')
 _HEAD_BYTES: Final = 1 << 16
+_PIECE: Final = 1 << 23
 _LINES: Final = 200
 _MOST: Final = 0.8
 
@@ -86,25 +87,17 @@ def read(content: bytes, asked: Asked) -> Forms | None:
 
 def _read_samples(text: str, asked: Asked) -> Forms:
     """Read text whose samples have a time, or are of a scrape before which one stands, or of the file's own time."""
-    lines = pl.Series("line", [text]).str.split("\n").explode()
     is_queried = " @[" in text
-    frame = (
-        lines.to_frame()
-        .with_row_index("at")
-        .with_columns(pl.col("line").str.extract_groups(_QUERIED if is_queried else _SAMPLE).struct.unnest())
-    )
-    said = frame.filter(
-        pl.col("value").is_null(), pl.col("head").is_null(), ~pl.col("line").str.contains(r"^\s*(?:#|$)")
-    )
+    frame = pl.concat(_parsed(piece, _QUERIED if is_queried else _SAMPLE) for piece in _pieces(text))
+    frame = frame.with_row_index("at")
+    said = frame.drop_nulls("line")
     if is_queried:
         frame = frame.with_columns(pl.col("head").forward_fill())
     stamps = [(at, found[0], line) for at, line in said.select("at", "line").iter_rows() if (found := _stamp(line))]
     rows = frame.drop_nulls(["head", "value"])
     # Every line ends, but for one in which the file was cut off: its number may be short of digits.
     cut = not is_queried and rows.height > 1 and not text.endswith("\n") and rows["at"].max() == frame.height - 1
-    rows = rows.head(rows.height - cut).select(
-        "at", "head", pl.col("value").cast(pl.Float64), time=as_time(pl.col("time").cast(pl.Float64), pl.Float64())
-    )
+    rows = rows.head(rows.height - cut).select("at", "head", "value", time=as_time(pl.col("time"), pl.Float64()))
     axis = _AXIS
     if rows["time"].null_count():
         rows, axis = _timed(rows, stamps, asked)
@@ -117,6 +110,26 @@ def _read_samples(text: str, asked: Asked) -> Forms:
         series["value"].explode().to_numpy(),
         +left_out,
         axis,
+    )
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Part a text between lines: the fields of many lines take several times its place."""
+    begin = 0
+    while begin < len(text):
+        end = text.find("\n", begin + _PIECE)
+        end = len(text) if end < 0 else end
+        yield text[begin:end]
+        begin = end + 1
+
+
+def _parsed(text: str, pattern: str) -> pl.DataFrame:
+    """Read head, value and time of each line; keep a line that is neither a sample nor a comment."""
+    lines = pl.Series("line", [text]).str.split("\n").explode().to_frame()
+    found = lines.select("line", pl.col("line").str.extract_groups(pattern).struct.unnest())
+    other = pl.col("head").is_null() & pl.col("value").is_null() & ~pl.col("line").str.contains(r"^\s*(?:#|$)")
+    return found.select(
+        pl.when(other).then("line"), pl.col("head").cast(pl.Categorical), pl.col("value", "time").cast(pl.Float64)
     )
 
 
