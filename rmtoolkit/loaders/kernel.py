@@ -28,7 +28,7 @@ SOURCE: Final = "kernel"
 _EXPECTED: Final = "lines of the kernel about OOM kills, as dmesg or journalctl print them"
 _LINE: Final = re.compile(
     r"\binvoked oom-killer: (?P<begins>)"
-    r"|\bmemory: usage \d+kB, limit (?P<limit>\d{1,17})kB"
+    r"|\bmemory: usage (?P<usage>\d{1,17})kB, limit (?P<limit>\d{1,17})kB"
     r"|\boom-kill:constraint=(?P<constraint>\w+)(?P<where>[^\n]*)"
     r"|\bTask in (?P<task_memcg>\S+) killed as a result of limit of (?P<oom_memcg>\S+)"
     r"|\b(?P<of_cgroup>Memory cgroup out of memory|Out of memory(?: \(oom_kill_allocating_task\))?): Kill process"
@@ -57,6 +57,7 @@ class _Kill:
     host: str | None = None
     constraint: str | None = None
     limit_bytes: int | None = None
+    usage_bytes: int | None = None
     oom_memcg: str | None = None
     task_memcg: str | None = None
     tasks: list[str] = field(default_factory=list)
@@ -66,7 +67,7 @@ class _Kill:
     def hear(self, said: re.Match[str]) -> None:
         """Take from a line at which limit it happened."""
         if said["limit"]:
-            limit = int(said["limit"]) << 10
+            self.usage_bytes, limit = int(said["usage"]) << 10, int(said["limit"]) << 10
             self.limit_bytes = limit if limit < ABSURD_BYTES else None
         elif said["constraint"]:
             places = dict(_PLACE.findall(said["where"]))
@@ -110,6 +111,11 @@ class _Kill:
             "source": SOURCE,
         }
 
+    def sample(self) -> dict[str, int | None]:
+        """Tell what was resident, files of others too, and what the cgroup held at its own limit."""
+        usage = self.usage_bytes if self.kind == "oom_kill" else None
+        return {"rss_bytes": sum(self.resident.values()), "usage_bytes": usage}
+
     def event(self, time: int) -> Event:
         """Say what was resident in what was killed."""
         what = ", ".join(f"{memory(size)} {name}" for name, size in self.resident.items() if size)
@@ -145,7 +151,7 @@ def read_kernel(
     times, axis = _times(kills, asked)
     events = [(number, *kill.event(time)) for number, (kill, time) in enumerate(zip(kills, times, strict=True))]
     samples = [
-        {"container_id": number, "time": time, "rss_bytes": sum(kill.resident.values())}
+        {"container_id": number, "time": time, **kill.sample()}
         for number, (kill, time) in enumerate(zip(kills, times, strict=True))
     ]
     if lost := len(found) - len(kills):

@@ -57,6 +57,7 @@ def test_real_kills_are_told_apart() -> None:
     assert node.endswith("at the limit of /rmtoolkit-kernel/kubepods")
     said = [sum(map(int, re.findall(r"(?:anon|file|shmem)-rss:(\d+)kB", line))) for line in REAL.split("\n")]
     assert recording.samples["rss_bytes"].to_list() == [size << 10 for size in said if size]
+    assert recording.samples["usage_bytes"].to_list() == [32 * MIB, None]
 
 
 def written(form: Callable[[dt.datetime, str], str]) -> str:
