@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.loaders import Form, recognise
+from tests.loaders.kubernetes import API, T0, container, ended, listed, pod, running, save, status, top
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -311,3 +312,20 @@ def test_lines_that_are_cut_tell_no_other_kill(
     except RmtoolkitError:
         return
     assert recording.events["kind"].to_list() in (["oom_kill"], ["oom_kill", "node_oom"])
+
+
+def test_a_log_of_kubectl_top_with_objects_and_the_kernel(tmp_path: Path) -> None:
+    """Three files of one incident: the objects say whose the uid is, and the kill that both tell is one."""
+    kill = f"{T0 + dt.timedelta(minutes=20):%Y-%m-%dT%H:%M}"
+    text = at_own_limit().replace("2026-11-28T15:00", kill)
+    states = status(restarts=1, last=ended(0, 20.05), state=running(20.5))
+    dump = listed(pod(API, container(limit="64Mi"), statuses=(states,), uid=UID))
+    (tmp_path / "kern.log").write_text(text)
+    save(tmp_path, top({(API, "api"): [*range(30, 50), *range(30, 50)]}), dump)
+    recording = rm.read(tmp_path)
+    assert recording.containers.select("pod", "container", "limit_bytes").rows() == [(API, "api", 64 * MIB)]
+    kills = recording.events.filter(kind="oom_kill")
+    assert kills.select("value_bytes", "detail").rows() == [
+        (64 * MIB, "api (pid 7): 2 Mi anonymous, 1 Mi file, 0.5 Mi shared resident")
+    ]
+    assert recording.samples["rss_bytes"].null_count() == recording.height
