@@ -32,8 +32,8 @@ _LINE: Final = re.compile(
     r"|\boom-kill:constraint=(?P<constraint>\w+)(?P<where>[^\n]*)"
     r"|\bTask in (?P<task_memcg>\S+) killed as a result of limit of (?P<oom_memcg>\S+)"
     r"|\b(?P<of_cgroup>Memory cgroup out of memory|Out of memory(?: \(oom_kill_allocating_task\))?): Kill process"
-    r"|(?P<of>(?:Memory cgroup o|O)ut of memory[^:\n]*: )?\bKilled process (?P<pid>\d{1,10})\b[^(\n]*"
-    r"\((?P<task>[^\n]*?)\)[^\n]*?\banon-rss:(?P<anon>\d{1,17})kB, file-rss:(?P<file>\d{1,17})kB"
+    r"|(?P<of>(?:Memory cgroup o|O)ut of memory[^:\n]{0,80}: )?\bKilled process (?P<pid>\d{1,10})\b[^(\n]{0,40}"
+    r"\((?P<task>[^\n]{0,64}?)\)[^\n]{0,200}?\banon-rss:(?P<anon>\d{1,17})kB, file-rss:(?P<file>\d{1,17})kB"
     r"(?:, shmem-rss:(?P<shmem>\d{1,17})kB)?"
 )
 _NOT_SAID: Final = "kills without a word about whose limit it was"
@@ -82,7 +82,7 @@ class _Kill:
         """Take from a line which process ended, and what it held."""
         if not self.tasks:
             by = _HOST.match(before)
-            self.line, self.text, self.host = line, by["stamp"] if by else before, by["host"] if by else None
+            self.line, self.text, self.host = line, (by["stamp"] if by else before)[:200], by["host"] if by else None
         self.tasks.append(said["task"])
         self.pids.append(said["pid"])
         for name, key in (("anonymous", "anon"), ("file", "file"), ("shared", "shmem")):

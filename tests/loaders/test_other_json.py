@@ -142,6 +142,18 @@ CASES = {
         {"data": {"attributes": {"series": [{"group_tags": TAGS}], "times": TIMES, "values": [LEAK]}}},
         ("do not say which metric", "metrics={'a'"),
     ),
+    "Datadog, a mean over pods": Case(
+        {
+            "series": [
+                {
+                    "metric": "kubernetes.memory.usage",
+                    "pointlist": [[at, value] for at, value in zip(TIMES, LEAK, strict=True)],
+                    "scope": "kube_deployment:db",
+                }
+            ]
+        },
+        ("'kubernetes_memory_usage of several containers'", "without a use"),
+    ),
     "Datadog, a share": Case(
         {"series": [{"metric": "kubernetes.memory.usage_pct", "pointlist": [[at, 0.5] for at in TIMES], "scope": "*"}]},
         ("kubernetes_memory_usage_pct", "without a use"),

@@ -197,6 +197,10 @@ _OTHER_JSON: Final = re.compile(r'"type"\s*+:\s*+"time"|"(?:pointlist|group_tags
 _UNITS: Final = {"Bytes": 1, "Kilobytes": 1 << 10, "Megabytes": 1 << 20, "Gigabytes": 1 << 30}
 
 
+#: Tags by which Datadog must be asked to group: without any of them it gives a mean over pods.
+_OF_ONE: Final = {"pod_name", "container_name", "kube_container_name", "container_id", "task_arn", "docker_name"}
+
+
 class _Found(NamedTuple):
     """A series as JSON has it."""
 
@@ -244,8 +248,9 @@ def _series_in(node: object, asked: Asked) -> Iterator[_Found]:
     elif isinstance(fields, list):
         yield from _of_frame([(one, one["values"]) for one in fields], node.get("name"))
     elif isinstance(points := node.get("pointlist"), list):
-        tags = node.get("tag_set") or str(node.get("scope")).split(",")
-        yield _Found({"__name__": str(node.get("metric")), **_tags(tags)}, *_columns(points))
+        tags = _tags(node.get("tag_set") or str(node.get("scope")).split(","))
+        several = " of several containers" if _OF_ONE.isdisjoint(tags) else ""
+        yield _Found({"__name__": f"{node.get('metric')}{several}", **tags}, *_columns(points))
     elif isinstance(times := node.get("times"), list) and isinstance(series := node.get("series"), list):
         for one, values in zip(series, node.get("values") or (), strict=False):
             yield _Found(_tags(mapping(one).get("group_tags")), times, values)
