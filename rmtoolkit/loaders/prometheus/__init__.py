@@ -1,5 +1,9 @@
 """Prometheus and what speaks its language: saved answers and live servers."""
 
+from typing import Final
+
+TRUNCATED: Final = "series at the end of cut-off files"
+
 
 def is_remote_read(head: bytes) -> bool:
     """Tell by its beginning whether a file, or a body, is the answer to a remote read."""

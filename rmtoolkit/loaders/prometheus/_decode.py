@@ -17,7 +17,7 @@ from rmtoolkit._tables import any_contradicts, place_names
 from rmtoolkit.exceptions import ReadError, quote, quote_path
 from rmtoolkit.loaders._files import MARKS, counted, read_bytes, unreadable
 from rmtoolkit.loaders._timestamps import Asked
-from rmtoolkit.loaders.prometheus import is_remote_read
+from rmtoolkit.loaders.prometheus import TRUNCATED, is_remote_read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,6 @@ _SALVAGE_TRIES: Final = 4
 #: After this many unreadable documents a file is noise.
 _MOST_UNREADABLE: Final = 1000
 
-TRUNCATED: Final = "series at the end of cut-off files"
 LOGS: Final = "a log answer of Loki (lines of text), not metrics"
 UNREADABLE: Final = "stretches of text that are no JSON"
 ODD_LABELS: Final = "labels whose value is no text"

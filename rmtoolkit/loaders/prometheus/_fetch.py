@@ -18,9 +18,9 @@ import msgspec
 import numpy as np
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
-from rmtoolkit.loaders.prometheus import is_remote_read
+from rmtoolkit.loaders.prometheus import TRUNCATED, is_remote_read
 from rmtoolkit.loaders.prometheus._client import Client, DamagedError, ServerError, TooMuchError
-from rmtoolkit.loaders.prometheus._decode import TRUNCATED, UNREADABLE, Decoded, Decoder
+from rmtoolkit.loaders.prometheus._decode import UNREADABLE, Decoded, Decoder
 from rmtoolkit.loaders.prometheus._remote_read import (
     HEADERS,
     PLAIN_TYPE,

@@ -14,7 +14,7 @@ from rmtoolkit._tables import as_time
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import as_text, mapping
-from rmtoolkit.loaders.prometheus._decode import TRUNCATED
+from rmtoolkit.loaders.prometheus import TRUNCATED
 from rmtoolkit.loaders.prometheus._metrics import LABELS, is_known
 from rmtoolkit.schema import TIME
 
