@@ -38,10 +38,7 @@ def _weigh_heap(opinion: Opinion, row: Reading) -> None:
     whole = opinion.readings.get(Signal.ANON) or opinion.readings.get(Signal.RSS)
     if row.signal != Signal.ALLOCATED or whole is None:
         return
-    small = row.mean_rise < th.SMALL_PART * whole.mean_rise
-    if whole.mean_rise < th.MATERIAL_SHARE * whole.settled:
-        return
-    if small and row.mean_rise < th.SMALL_MATERIAL * th.MATERIAL_SHARE * whole.settled:
+    if whole.mean_rise >= th.MATERIAL_SHARE * whole.settled and row.mean_rise < th.SMALL_PART * whole.mean_rise:
         opinion.bounded += th.SIDE_SHOW * (opinion.growing + opinion.unresolved)
         opinion.growing, opinion.unresolved = (
             (1 - th.SIDE_SHOW) * opinion.growing,
@@ -61,10 +58,9 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
             moved = th.DOUBT * opinion.bounded
             opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
         return
-    as_high = row.tail_top - row.settled <= th.AS_HIGH * (row.earlier_top - row.settled)
-    again = row.fresh > 0 and row.earlier_bursts >= th.BURSTS_BEFORE and as_high
+    again = row.earlier_bursts >= th.BURSTS_BEFORE
     if again:
-        # Bursts as high came before, and went: one more is no news.
+        # Bursts came before, and went: one more is no news.
         moved = th.FORCED_REST * row.fresh
         opinion.bounded, opinion.unresolved = opinion.bounded + moved, max(opinion.unresolved - moved, 0.0)
     if row.stepped < th.LIKELY:
@@ -72,10 +68,9 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
     if row.last_level > row.earlier_top and row.last_level - row.settled > th.STEP_SHARE * row.settled:
         # It has just gone where it never was: nobody knows whether it stays, goes on or comes back.
         _reopen(opinion)
-    quarter = row.quarter
     only_steps = _weigh_steps(opinion, row)
     at_rest = th.AT_REST if row.rest >= th.LONG_REST and not row.on_stairs else 0.0
-    if row.last_third < th.ENDED or (quarter is not None and quarter < th.ENDED_QUARTER) or only_steps:
+    if row.last_third < th.ENDED or (row.quarter is not None and row.quarter < th.ENDED_QUARTER) or only_steps:
         opinion.halts.add(Halt.ENDED)
         _shift(opinion, th.DOUBT, at_rest)
         if row.last_third < th.ENDED / 2 and opinion.bounded > opinion.growing:
@@ -88,16 +83,15 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
     elif row.tail is not None and row.tail < th.ENDED:
         opinion.halts.add(Halt.SLOWING)
         _shift(opinion, th.DOUBT)
-    elif row.last_third > th.STEADY and (row.tail or 1.0) > th.STEADY and opinion.growing > th.LEANING:
+    elif row.last_third > th.STEADY and opinion.growing > th.LEANING:
         # Models that slow down or have just ended fit too, but nothing slowed down.
-        moved = th.TIPS * (opinion.unresolved if row.stepped > th.LIKELY else min(row.fresh, opinion.unresolved))
+        moved = th.TIPS * min(row.fresh, opinion.unresolved)
         opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
     if row.samples < th.COARSE_SAMPLES:
         _shift(opinion, th.COARSE_STEADY if row.last_third > th.STEADY else th.COARSE)
-    fell = row.stepped > th.LIKELY and row.mean_rise <= 0
-    if (row.begun_at > 1 - th.YOUNG_SEEN * th.YOUNG and not fell) or (row.tail or 0.0) > th.ALL_AT_THE_END:
+    if (row.begun_at > 1 - th.YOUNG_SEEN * th.YOUNG and row.mean_rise > 0) or (row.tail or 0.0) > th.ALL_AT_THE_END:
         _shift(opinion, th.DOUBT)
-    unchecked = row.last_third == th.UNCHECKED and row.tail is None and quarter is None
+    unchecked = row.last_third == th.UNCHECKED and row.tail is None
     if row.growth_per_day < row.floor_per_day or unchecked:
         _shift(opinion, th.BELOW_FLOOR, at_rest)
     # A straight rise that has only paused: a ramp that ended fits, but its rest was not seen.

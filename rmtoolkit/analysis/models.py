@@ -67,9 +67,8 @@ class Shapes:
     period: Array
     #: How far the bins after the start-up go below the settled level, without the lowest 3 %.
     depth: Array
-    #: Highest sample after the start-up and before the last share `YOUNG` of the window, and in it.
+    #: Highest sample after the start-up and before the last share `YOUNG` of the window.
     earlier_top: Array
-    tail_top: Array
     #: The lower one of the last two bins.
     last_level: Array
     #: Largest change of level between two neighbouring bins that lasts, and where (0 to 1).
@@ -125,7 +124,6 @@ def describe(envelope: Envelope) -> Shapes:
         depth=settled - bottom,
         earlier_top=high[:, lead:tail].max(axis=1),
         last_level=mean[:, -2:].min(axis=1),
-        tail_top=high[:, tail:].max(axis=1),
         jump=np.take_along_axis(steps, at[:, None], axis=1)[:, 0],
         jump_at=(at + 1) / bins,
         swing=top - bottom,

@@ -493,7 +493,6 @@ class Reading(Level):
     period: float
     depth: float
     earlier_top: float
-    tail_top: float
     last_level: float
     jump: float
     jump_at: float

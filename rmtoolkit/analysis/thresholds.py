@@ -249,13 +249,10 @@ ONE_FLOOR: Final = 0.95
 RESTART_LIKE: Final = 0.35
 #: A live heap that grows by less than this share of the growth around it is a side show ...
 SMALL_PART: Final = 0.1
-#: ... if it grows by less than this many times what is material ...
-SMALL_MATERIAL: Final = 2.0
-#: ... and then this share of its growth is rest.
+#: ... and this share of its growth is rest.
 SIDE_SHOW: Final = 0.9
-#: A rise that has only just begun is one more burst after so many, if it is at most this many times as high.
+#: A rise that has only just begun is one more burst after so many.
 BURSTS_BEFORE: Final = 2
-AS_HIGH: Final = 1.15
 #: Where the footprint rises this many times as much as the live heap, faint growth of the heap is not the story.
 SIDE_BY: Final = 3.0
 #: Share of the rest that cannot be told where the limit or idleness forced it.
