@@ -344,7 +344,7 @@ _ALIASES: Final = {
 }
 _ALIASES.update({name.removesuffix("_bytes"): name for name in BYTE_SIGNALS})
 _UNIT: Final = re.compile(
-    r"(?P<base>.+?)(?:[^a-z0-9]+(?P<unit>[kmgt]i?|[kmgt]?i?b|bytes)|(?P<joined>[kmgt]i?b))[^a-z0-9]*"
+    r"(?P<base>.*?[a-z0-9])(?:[^a-z0-9]++(?P<unit>[kmgt]i?|[kmgt]?i?b|bytes)|(?P<joined>[kmgt]i?b))[^a-z0-9]*"
 )
 #: With these people mean powers of 1,024 in a head, as `ps`, `free` and Kubernetes do.
 _POWERS: Final = {"k": 1, "m": 2, "g": 3, "t": 4}
@@ -639,7 +639,7 @@ def _identified(events: pl.DataFrame, containers: pl.DataFrame, identity: list[s
     return joined.select(kept), events.height - joined["row"].n_unique()
 
 
-_DURATION: Final = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>ms|s|m|h|d|w)")
+_DURATION: Final = re.compile(r"(?<![0-9])(?P<number>[0-9]++(?:\.[0-9]++)?)(?P<unit>ms|s|m|h|d|w)")
 _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _EARLIEST: Final = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 _WEEK: Final = dt.timedelta(days=7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -117,7 +118,7 @@ _SECTION: Final = re.compile(
 _TABLE: Final = re.compile(r"(?:^|\s)(bins|large|extents):\s+(size\s.*)$")
 _SUMS: Final = re.compile(r"(?:^|\s)(small|large):\s+(\d{1,19})\s")
 _DECAY: Final = re.compile(r"(?:^|\s)(dirty|muzzy):\s+(?:-?\d+|N/A)\s+(\d{1,19})\s")
-_NUMBERS: Final = re.compile(r"(?:\d+(?:\.\d+)?\s*)+$")
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 _MOST: Final = 1 << 62
 
 SHORT: Final = "rows of tables with other columns than their heads"
@@ -280,8 +281,9 @@ def _text(
 
 def _is_row(line: str, columns: list[str]) -> bool:
     """Tell whether a line is of the table: numbers only, or as many as there are columns behind what a log adds."""
-    found = _NUMBERS.search(line)
-    return found is not None and (found[0].strip() == line.strip() or len(found[0].split()) >= len(columns))
+    words = line.split()
+    numbers = len(list(itertools.takewhile(_NUMBER.fullmatch, reversed(words))))
+    return numbers > 0 and numbers >= min(len(words), len(columns))
 
 
 def _row(words: list[str], columns: list[str], table: list[dict[str, int]], rows: Rows) -> None:

@@ -21,7 +21,7 @@ _SHOWN_CHARACTERS: Final = 1 << 12
 _HASH: Final = re.compile(r"::h[0-9a-f]{16}$")
 _LEGACY: Final = re.compile(r"_?_?ZN(?=\d)(?P<path>.*?)E?(?P<suffix>\.[A-Za-z0-9_.@]+)?$", re.DOTALL)
 _V0: Final = re.compile(r"_{0,2}R(?=[A-Z])(?P<path>[A-Za-z0-9_]+)(?:[.$@].*)?$", re.DOTALL)
-_SUFFIX: Final = re.compile(r"\.(?:llvm|lto|constprop|part|cold|isra)\b[.\w@]*$")
+_SUFFIX: Final = re.compile(r"\.(?:llvm|lto|constprop|part|cold|isra)\b[.\w@]{0,256}$")
 _ESCAPE: Final = re.compile(r"\$(SP|BP|RF|LT|GT|LP|RP|C|u[0-9a-f]{1,6})\$")
 _ESCAPES: Final = {"SP": "@", "BP": "*", "RF": "&", "LT": "<", "GT": ">", "LP": "(", "RP": ")", "C": ","}
 
