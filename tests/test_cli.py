@@ -27,7 +27,7 @@ MI = 1 << 20
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording of a service that does nothing."""
-    return _stored(tmp_path_factory.mktemp("calm") / "calm.parquet", "calm", lambda _: 50 * MI)
+    return _stored(tmp_path_factory.mktemp("calm") / "calm.parquet", "calm", lambda _: 50 * MI, limit=256)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def leaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _stored(tmp_path_factory.mktemp("leaking") / "leaking.parquet", "leaking", lambda at: 50 * MI + at * MI // 8)
 
 
-def _stored(path: Path, workload: str, size: Callable[[int], int]) -> Path:
+def _stored(path: Path, workload: str, size: Callable[[int], int], limit: int = 128) -> Path:
     frame = pl.DataFrame(
         {
             "time": range(0, 60 * 400, 60),
@@ -44,7 +44,7 @@ def _stored(path: Path, workload: str, size: Callable[[int], int]) -> Path:
             "workload": workload,
             "pod": f"{workload}-0",
             "working_set_bytes": [size(at) for at in range(400)],
-            "limit_bytes": 128 * MI,
+            "limit_bytes": limit * MI,
         },
     )
     return Recording.from_frame(frame).write(path)

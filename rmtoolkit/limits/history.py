@@ -723,6 +723,8 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
 
 #: A release that moves the peak by this factor ends what came before it.
 _MOVED: Final = 1.1
+#: A container's processes need some memory before the first sample: nothing below is advised.
+LEAST_BYTES: Final = 16 * 2**20
 #: What the VPA recommender takes a killed container to need: at least so much more, and so many times as much.
 BUMP_BYTES: Final = 100 * 2**20
 BUMP_RATIO: Final = 1.2

@@ -259,8 +259,6 @@ _RAISED: Final = 1.5
 #: Growth so slow that the next limit is a century away buys no days: it is no rate.
 _NO_RATE_DAYS: Final = 36_525.0
 
-#: A container's processes need some memory before the first sample: nothing below is advised.
-_LEAST: Final = 16 * _MIB
 #: A history below this is a first guess: limits are not raised for what only its shortness makes likely.
 _FIRST_GUESS: Final = 86_400.0 / 1.02
 #: A limit is lowered where that saves so much of the whole cost, and of the limit.
@@ -646,7 +644,7 @@ def _limit(need: history.Need, chance: float, scores: Scores) -> int | None:
     # No machine has that much: such an amount is no need.
     if wanted is None or wanted >= ABSURD_BYTES:
         return None
-    size = max(math.ceil((wanted + 1) / _MIB) * _MIB, _LEAST)
+    size = max(math.ceil((wanted + 1) / _MIB) * _MIB, history.LEAST_BYTES)
     room = (need.node_bytes or size) // _MIB * _MIB
     # Its node has no more.
     return room if max(need.need_bytes or 0, risk.at_least(need) if need.kills_now else 0) <= room < size else size
@@ -681,7 +679,7 @@ def _by_scores(need: history.Need, chance: float, scores: Scores) -> float | Non
     # A rise this high stands for weeks that ended in kills: what they needed is not known.
     if rise + math.log(max(need.base_bytes, 1.0) / max(need.need_bytes or 0, 1)) > math.log(_FURTHEST):
         return None
-    return (need.base_bytes + history.BUMP_BYTES) * math.exp(rise) - history.BUMP_BYTES
+    return (need.base_bytes + history.LEAST_BYTES) * math.exp(rise) - history.LEAST_BYTES
 
 
 def _after_a_week(need: history.Need, ask: _Asked) -> int | None:

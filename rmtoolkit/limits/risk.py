@@ -26,6 +26,7 @@ from rmtoolkit.limits.history import (
     BUMP_BYTES,
     BUMP_RATIO,
     FEW,
+    LEAST_BYTES,
     SLOW,
     Need,
     as_need,
@@ -113,7 +114,7 @@ class Margins:
         A row per length of history and kind of past: `history_seconds`, `spread` (how far the highest peak, and that of
         a usual fourteenth of the history, lie above the mean, at the least: the geometric mean of both logs), `pairs`
         and `workloads` (how many were learnt from), `rises` (List of Float64, ascending: log of the next week's peak
-        over the expected one, both with 100 MiB added, since small processes rise by amounts, not by shares).
+        over the expected one, both with 16 MiB added, since small processes rise by amounts, not by shares).
     swing
         How much weeks differ: the variance of a week's chance of a high rise, over that of a single pair.
     own
@@ -482,7 +483,7 @@ def pairs(recording: AnyRecording, end: dt.datetime, least: dt.timedelta = HORIZ
             if history < max(least, FEW * BLOCKS * step) or begin - history < first - missing:
                 continue
             before = describe(block_peaks(used, begin - history, begin), history.total_seconds())
-            rise = (pl.col("next_bytes") + BUMP_BYTES).log() - (pl.col("base_bytes") + BUMP_BYTES).log()
+            rise = (pl.col("next_bytes") + LEAST_BYTES).log() - (pl.col("base_bytes") + LEAST_BYTES).log()
             found.append(
                 before.filter(pl.col("spread").is_not_null() & (pl.col("peak_bytes") > 0))
                 .join(after, on="workload_row")
@@ -683,7 +684,7 @@ def _of_scores(need: Need, limit: float, scores: Scores) -> Risk:
     if need.base_bytes is None or need.spread is None or not scores.size:
         return Risk(because="the history is too short to say anything about a week")
     # A limit is as good as its place among the rises of others.
-    rise = math.log((limit + BUMP_BYTES) / (need.base_bytes + BUMP_BYTES))
+    rise = math.log((limit + LEAST_BYTES) / (need.base_bytes + LEAST_BYTES))
     above = int(scores.size - scores.rises.searchsorted(rise, side="left"))
     chance = min((above + 1) / (scores.size + 1), 1.0)
     floor = 1 / (scores.size + 1)

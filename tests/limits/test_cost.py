@@ -62,7 +62,7 @@ def test_one_limit_says_everything_at_once() -> None:
     """The chance is that of the pairs, and the sum that of its parts."""
     need = Need(base_bytes=100.0 * MIB, spread=0.5, history_seconds=1e6, pods_now=2)
     found = at_limit(need, 200 * MIB, 128 * MIB, SCORES, rm.Prices(0.01, 40.0))
-    # log 1.5 is above every rise.
+    # log 1.8 is above every rise.
     assert found.risk.week == pytest.approx(1 / 100)
     assert found.reserved_bytes == 256 * MIB
     assert found.memory_per_month == pytest.approx(0.25 * 0.01 * 730.5)

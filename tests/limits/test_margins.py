@@ -30,12 +30,12 @@ def test_five_weeks_give_four_pairs_a_workload(fleet: rm.Recording) -> None:
 
 
 def test_a_pair_is_how_far_the_next_week_went() -> None:
-    """A week that goes as high again rises by 0; one that goes 10 MiB higher by the log of 210 over 200."""
+    """A week that goes as high again rises by 0; one that goes 10 MiB higher by the log of 126 over 116."""
     values = np.full(21 * 24, 100.0 * MIB)
     values[14 * 24 + 50] *= 1.1
     end = dt.datetime.fromtimestamp(START + 21 * DAY - 3600, dt.UTC)
     found = pairs(samples(values), end).filter(pl.col("history_seconds") == 7 * DAY).sort("rise")
-    assert found["rise"].to_list() == pytest.approx([0.0, np.log(210 / 200)], abs=1e-6)
+    assert found["rise"].to_list() == pytest.approx([0.0, np.log(126 / 116)], abs=1e-6)
     assert found["spread"].to_list() == [0.0, 0.0]
 
 
@@ -208,7 +208,7 @@ def test_nobody_is_told_more_than_such_tails_have_shown() -> None:
     highest = float(shipped.tables.select(pl.col("rises").list.max().max()).item())
     known = needs(samples(steady(14)))
     limit = limits_at(known, 0.001, shipped)["limit_bytes"][0]
-    assert limit is None or limit <= (known["base_bytes"][0] + 100 * MIB) * np.exp(highest)
+    assert limit is None or limit <= (known["base_bytes"][0] + 16 * MIB) * np.exp(highest)
 
 
 def test_tables_keep_the_rare() -> None:

@@ -15,7 +15,7 @@ import rmtoolkit as rm
 from rmtoolkit.analysis.records import Exposure
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.backtest import mcnemar
-from rmtoolkit.limits.history import BUMP_BYTES, Ahead, Need
+from rmtoolkit.limits.history import LEAST_BYTES, Ahead, Need
 from rmtoolkit.limits.risk import Scores, above_kills, chances, risk, wilson
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
@@ -121,8 +121,8 @@ NEED = Need(base_bytes=100.0 * MIB, spread=0.5, history_seconds=14.0 * DAY, need
 
 
 def test_a_chance_is_the_place_among_the_rises() -> None:
-    """Ninety-nine rises from 0.01 to 0.99: a limit of exp(0.795) times base and 100 MiB leaves twenty, of a hundred."""
-    limit = 200 * MIB * np.exp(0.795) - BUMP_BYTES
+    """Ninety-nine rises from 0.01 to 0.99: a limit of exp(0.795) times base and 16 MiB leaves twenty, of a hundred."""
+    limit = 116 * MIB * np.exp(0.795) - LEAST_BYTES
     found = risk(NEED, limit, SCORES)
     assert found.week == pytest.approx((20 + 1) / 100)
     assert found.pairs == 99
@@ -134,7 +134,7 @@ def test_a_chance_is_the_place_among_the_rises() -> None:
 
 def test_a_day_and_a_month_are_weeks_of_the_same_kind() -> None:
     """Weeks that are alike: 1 − p to the power of the share of a week."""
-    found = risk(NEED, 200 * MIB * np.exp(0.795) - BUMP_BYTES, SCORES)
+    found = risk(NEED, 116 * MIB * np.exp(0.795) - LEAST_BYTES, SCORES)
     assert found.day == pytest.approx(1 - 0.79 ** (1 / 7))
     assert found.month == pytest.approx(1 - 0.79 ** (30 / 7))
 
