@@ -266,7 +266,7 @@ def answer_allocator(allocator: Allocator, *, rss_bytes: int | None = None) -> A
             "Write them with malloc_stats_print.",
         )
     last = totals.row(-1, named=True)
-    resident, kept, gaps = (last[name] for name in ("resident_bytes", "purgeable_bytes", "fragmentation_bytes"))
+    resident, kept, gaps = (last[name] for name in ("resident_bytes", _kept(last), "fragmentation_bytes"))
     outside = None if rss_bytes is None or resident is None else max(rss_bytes - resident, 0)
     as_it_is, purged = (_limit(totals[name].max(), outside) for name in ("resident_bytes", "resident_if_purged_bytes"))
     arenas, sizes = _arenas(allocator, last["document"]), _sizes(allocator, last["document"])
@@ -311,39 +311,72 @@ def _sizes(allocator: Allocator, document: int) -> pl.DataFrame:
     return order.select(*SIZES)
 
 
+def _kept(last: dict[str, int | str | None]) -> str:
+    """Say which pages are kept of what is resident: muzzy ones no longer count as that."""
+    return "purgeable_bytes" if last["dirty_bytes"] is None else "dirty_bytes"
+
+
+def _parts(last: dict[str, int | str | None]) -> list[int]:
+    """Give what is resident, or else taken from the system, kept, in gaps, in caches; unknown is none."""
+    caches = [last["thread_cache_bytes"], last["transfer_cache_bytes"]]
+    whole = last["mapped_bytes"] if last["resident_bytes"] is None else last["resident_bytes"]
+    known = [
+        amount if isinstance(amount, int) else 0 for amount in (whole, last[_kept(last)], last["fragmentation_bytes"])
+    ]
+    return [*known, sum(amount for amount in caches if isinstance(amount, int))]
+
+
 def _headline_answer(last: dict[str, int | str | None], sizes: pl.DataFrame) -> str:
     name = last["allocator"] or "the allocator"
-    resident, kept, gaps = (last[column] for column in ("resident_bytes", "purgeable_bytes", "fragmentation_bytes"))
-    if not isinstance(resident, int) or not resident:
+    whole, kept, gaps, cached = _parts(last)
+    live = last["allocated_bytes"]
+    if not whole and live == 0:
+        return f"{name}: all is zero, so the program uses another allocator."
+    if not whole:
         return f"{name}: how much is resident is not said."
-    kept, gaps = (amount if isinstance(amount, int) else 0 for amount in (kept, gaps))
-    of = f"of {memory(resident)} resident"
-    if max(kept, gaps) < th.LAYER_SHOWN * resident:
-        return f"{name}: {memory(last['allocated_bytes'])} {of} are in use; little is kept or lies in gaps."  # type: ignore[arg-type]
+    of = f"of {memory(whole)} {'taken from the system' if last['resident_bytes'] is None else 'resident'}"
+    if not isinstance(live, int):
+        return f"{name}: {memory(whole)} are committed; how much of that is in use it does not say."
+    if last["purgeable_bytes"] is None and last["allocator"] == "glibc":
+        return f"{name}: {memory(live)} {of} are in use; how much of the rest could go back only malloc_info tells."
+    if max(kept, gaps, cached) < th.LAYER_SHOWN * whole:
+        return f"{name}: {memory(live)} {of} are in use; little is kept or lies in gaps."
+    if cached > max(kept, gaps):
+        return f"{name} keeps {memory(cached)} {of} ({share(min(cached / whole, 1))}) in the caches of its threads."
     if kept >= gaps:
-        part = share(min(kept / resident, 1))
+        part = share(min(kept / whole, 1))
         return f"{name} keeps {memory(kept)} {of} ({part}): pages that were freed and not given back."
     where = ""
     if sizes.height and (sizes["fragmentation_bytes"][0] or 0) > gaps / 2:
         where = f", most of them between blocks of {sizes['size_bytes'][0]:,} bytes"
-    part = share(min(gaps / resident, 1))
+    part = share(min(gaps / whole, 1))
     return f"{name}: {memory(gaps)} {of} ({part}) are gaps between live blocks{where}, which no setting gives back."
 
 
 def _next_answer(last: dict[str, int | str | None]) -> str:
-    resident, kept, gaps = (
-        amount if isinstance(amount := last[column], int) else 0
-        for column in ("resident_bytes", "purgeable_bytes", "fragmentation_bytes")
-    )
-    if max(kept, gaps) < th.LAYER_SHOWN * resident:
+    whole, kept, gaps, cached = _parts(last)
+    live = last["allocated_bytes"]
+    if not whole and live == 0:
+        return "Give what the program's own allocator tells of itself: jemalloc, mimalloc or tcmalloc."
+    if whole and not isinstance(live, int):
+        return "Take a heap profile: a usual build of this allocator does not count what is in use."
+    if whole and last["purgeable_bytes"] is None and last["allocator"] == "glibc":
+        return "Let the program write malloc_info(0, stderr): it tells what malloc_trim(0) would give back."
+    if max(kept, gaps, cached) < th.LAYER_SHOWN * whole or not whole:
         return "Nothing to do in the allocator."
+    if cached > max(kept, gaps):
+        threads, transfer = (last[f"{name}_cache_bytes"] or 0 for name in ("thread", "transfer"))
+        return (
+            f"Bound its caches: TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES those of threads ({memory(threads)} now), "  # type: ignore[arg-type]
+            f"TCMALLOC_TRANSFER_NUM_OBJ what waits between them ({memory(transfer)})."  # type: ignore[arg-type]
+        )
     if kept >= gaps:
         back = f"about {memory(kept)} less"
         if last["allocator"] == "glibc":
             return remedies.glibc(back, None).sentence
         if last["allocator"] == "jemalloc":
             return remedies.jemalloc_decay(back, None).sentence
-        return "Let the allocator return pages: a lower release delay."
+        return "Let the allocator return pages: a higher release rate (TCMALLOC_RELEASE_RATE=10)."
     return (
         "Allocate together what is freed together (an arena for each request), or box large values: gaps between live "
         "blocks cannot be returned."

@@ -30,7 +30,7 @@ _SOURCE_HELP: Final = (
     "Parquet, a lake; or the address of a Prometheus server (http://…)"
 )
 #: What to look at. A server is asked for just that; any other source is cut to the times and names.
-_SERVER_OPTIONS: Final = {
+SERVER_OPTIONS: Final = {
     "last": ("DURATION", "how long before the end to begin, such as 36h; default 7d, of a file all"),
     "start": ("TIME", "first instant, such as 2026-11-23T03:05 (UTC)"),
     "end": ("TIME", "last instant; default now"),
@@ -84,7 +84,7 @@ def add_sources(command: argparse.ArgumentParser, *, fail_on: bool = True, sched
 
 def add_server(command: argparse.ArgumentParser | argparse._ArgumentGroup, **told: str | None) -> None:
     """Add what a server is asked for, and by whom; another help for some of it, or None to leave it out."""
-    for name, (shown, text) in _SERVER_OPTIONS.items():
+    for name, (shown, text) in SERVER_OPTIONS.items():
         if (said := told.get(name, text)) is not None:
             action = "append" if name in _SEVERAL else "store"
             command.add_argument(f"--{name.replace('_', '-')}", metavar=shown, help=said, action=action)
@@ -169,7 +169,7 @@ def read(options: argparse.Namespace) -> Recording | Lake:
     from rmtoolkit.exceptions import RmtoolkitError
     from rmtoolkit.lake import Lake
 
-    known = (*_SERVER_OPTIONS, "remote_read", "timezone", "time", "interval")
+    known = (*SERVER_OPTIONS, "remote_read", "timezone", "time", "interval")
     asked = {name: getattr(options, name) for name in known if getattr(options, name) is not None} | named(options)
     sources = [_stdin() if source == "-" else source for source in options.sources]
     # All at once: what cannot be read is left out as long as something else can.

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rmtoolkit.cli import _sources
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.allocator import Allocator
     from rmtoolkit.heap.profile import HeapProfile
 
+#: Who asks, as of Prometheus.
+_SERVED: Final = ("token_file", "tenant", "ca_file")
 FORMATS: Final = (".json", ".csv", ".parquet", ".html")
 
 
@@ -28,7 +32,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a heap profile: heaptrack, jemalloc's or gperftools' dumps, pprof, DHAT, massif; several, a folder or a "
         "glob are pictures of one program, in the order of the numbers in their names; or the statistics of jemalloc, "
-        "glibc or tcmalloc; - is stdin",
+        "glibc or tcmalloc; - is stdin; or the address at which a service serves its profile (http://…/debug/pprof/heap)",
     )
     add_symbols(command)
     command.add_argument("--diff", metavar="OTHER", help="say what changed since this older profile")
@@ -36,8 +40,15 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="FILE",
-        help="also write the suspects, or the changes: .csv, .json or .parquet; or .html, a page with charts",
+        help="also write the suspects, or the changes: .csv, .json or .parquet; or .html, a page with charts; of an "
+        "address else the folder in which profiles are kept (default heap-profiles)",
     )
+    served = command.add_argument_group("of an address")
+    served.add_argument("--every", metavar="DURATION", help="how long to wait between two profiles, such as 30m")
+    served.add_argument("--count", type=int, metavar="N", help="how many to fetch and compare; default 2 with --every")
+    for name in _SERVED:
+        metavar, said = _sources.SERVER_OPTIONS[name]
+        served.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=said)
     command.add_argument("--no-color", action="store_true", help="no colour, on a terminal too (like NO_COLOR=1)")
 
 
@@ -54,19 +65,20 @@ def run(options: argparse.Namespace) -> int:
     # numpy's threads for linear algebra cost a tenth of a second to start, and nothing here needs them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from rmtoolkit import text
-    from rmtoolkit._io import check_target
+    from rmtoolkit._io import check_target, is_url
     from rmtoolkit.analysis import heap_answers
     from rmtoolkit.exceptions import RmtoolkitError, quote
     from rmtoolkit.heap.profile import HeapProfile
     from rmtoolkit.views import heap_terminal
 
+    source = _sources.shown(options.files)
+    files = _fetched(options) if any(map(is_url, options.files)) else options.files
     if options.output:
         check_target(options.output, FORMATS)
     unicode = text.has_unicode(sys.stdout)
-    source = " ".join(options.files)
-    heap = _read(options.files, options)
+    heap = _read(files, options)
     if not isinstance(heap, HeapProfile):
-        return _allocator(heap, options, unicode=unicode)
+        return _allocator(heap, options, source=source, unicode=unicode)
     if options.diff is not None:
         before = _read([options.diff], options)
         if not isinstance(before, HeapProfile):
@@ -82,6 +94,28 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(heap_terminal.answer(found, source=source, colour=colour, unicode=unicode))
         _write(found, found.suspects, options.output, "Suspects", source)
     return 0
+
+
+def _fetched(options: argparse.Namespace) -> list[str]:
+    """Fetch profiles, and keep them in the folder that was meant."""
+    from rmtoolkit.exceptions import RmtoolkitError
+    from rmtoolkit.heap.fetch import fetch
+
+    if len(options.files) > 1:
+        msg = "One address at a time: growth needs pictures of one program."
+        raise RmtoolkitError(msg)
+    is_folder = options.output and Path(options.output).suffix.lower() not in FORMATS
+    folder = options.output if is_folder else "heap-profiles"
+    options.output = None if is_folder else options.output
+    asked = {name: getattr(options, name) for name in _SERVED}
+    found: list[str] = []
+    for file in fetch(options.files[0], folder, every=options.every, count=options.count, **asked):
+        found.append(str(file))
+        # What is no profile is said before anybody waits.
+        _read(found[-1:], options)
+        sys.stdout.write(f"Kept: {file}\n")
+        sys.stdout.flush()
+    return found
 
 
 def _read(paths: Sequence[str], options: argparse.Namespace) -> HeapProfile | Allocator:
@@ -107,7 +141,7 @@ def _read(paths: Sequence[str], options: argparse.Namespace) -> HeapProfile | Al
             raise error from None
 
 
-def _allocator(allocator: Allocator, options: argparse.Namespace, *, unicode: bool) -> int:
+def _allocator(allocator: Allocator, options: argparse.Namespace, *, source: str, unicode: bool) -> int:
     from rmtoolkit.analysis.heap_answers import answer_allocator
     from rmtoolkit.exceptions import RmtoolkitError
     from rmtoolkit.views import heap_terminal
@@ -116,9 +150,9 @@ def _allocator(allocator: Allocator, options: argparse.Namespace, *, unicode: bo
         msg = "An allocator's statistics cannot be compared; --diff is for heap profiles."
         raise RmtoolkitError(msg)
     found = answer_allocator(allocator)
-    sys.stdout.write(heap_terminal.allocator(found, source=options.files[0], unicode=unicode))
+    sys.stdout.write(heap_terminal.allocator(found, source=source, unicode=unicode))
     what = "Sizes" if found.sizes.height else "Totals"
-    _write(found, found.sizes if found.sizes.height else allocator.totals, options.output, what, options.files[0])
+    _write(found, found.sizes if found.sizes.height else allocator.totals, options.output, what, source)
     return 0
 
 

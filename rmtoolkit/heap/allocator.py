@@ -56,7 +56,8 @@ _PAGE_BYTES: Final = 4096
 def collect_glibc(text: str, rows: Rows) -> None:
     """Read every document of glibc in a text."""
     for number, document in enumerate(allocators.glibc_documents(text)):
-        purgeable = document.top_bytes
+        # The end of an arena is not all that could go back, and what lies in between only malloc_info tells.
+        purgeable = None
         for arena in document.arenas:
             kept = _purgeable(arena)
             rows.arenas.append(
@@ -302,7 +303,9 @@ def collect_tcmalloc(text: str, rows: Rows) -> None:
     """Read every document of tcmalloc in a text."""
     for number, document in enumerate(allocators.tcmalloc_documents(text)):
         said = document.amounts
-        pages, free = document.sum_of("page heap freelist"), document.sum_of("freelist")
+        pages, central, transfer, free = (
+            document.sum_of(f"{name}freelist") for name in ("page heap ", "central cache ", "transfer cache ", "")
+        )
         resident = document.sum_of("Actual memory used")
         virtual = document.sum_of("Virtual address space used")
         rows.totals.append(
@@ -317,14 +320,25 @@ def collect_tcmalloc(text: str, rows: Rows) -> None:
                 "mapped_bytes": resident,
                 "retained_bytes": less(virtual, resident),
                 "dirty_bytes": pages,
-                "fragmentation_bytes": less(free, pages),
+                "thread_cache_bytes": less(free, pages or 0, central or 0, transfer or 0),
+                "transfer_cache_bytes": transfer,
+                "fragmentation_bytes": central,
                 "purgeable_bytes": pages,
                 "resident_if_purged_bytes": less(resident, pages),
             }
         )
 
 
-_EXPECTED: Final = "statistics of jemalloc (malloc_stats_print), glibc (malloc_info) or tcmalloc (MALLOCSTATS)"
+def collect_mimalloc(text: str, rows: Rows) -> None:
+    """Read what mimalloc committed; a usual build does not count what is in use."""
+    for number, document in enumerate(allocators.mimalloc_documents(text)[0]):
+        rows.totals.append({"document": number, "allocator": "mimalloc", "line": document.line, **document.amounts})
+
+
+_EXPECTED: Final = (
+    "statistics of jemalloc (malloc_stats_print), glibc (malloc_info), tcmalloc (MALLOCSTATS) or mimalloc "
+    "(MIMALLOC_SHOW_STATS)"
+)
 
 #: What an allocator says of the whole and of each arena.
 _HELD: Final = {
@@ -339,6 +353,8 @@ TOTALS: Final = pl.Schema(
         "allocator": pl.String(),
         "line": pl.Int64(),
         **_HELD,
+        "thread_cache_bytes": pl.Int64(),
+        "transfer_cache_bytes": pl.Int64(),
         "fragmentation_bytes": pl.Int64(),
         "purgeable_bytes": pl.Int64(),
         "resident_if_purged_bytes": pl.Int64(),
@@ -446,8 +462,8 @@ def read_allocator(path: str | os.PathLike[str]) -> Allocator:
     ----------
     path
         What jemalloc's ``malloc_stats_print`` (text or JSON), glibc's ``malloc_info``, ``mallinfo2`` and
-        ``malloc_stats``, or tcmalloc's ``MALLOCSTATS`` wrote: one document or many, alone or in a program's output or
-        a container's log; also packed.
+        ``malloc_stats``, tcmalloc's ``MALLOCSTATS`` or mimalloc's ``MIMALLOC_SHOW_STATS`` wrote: one document or many,
+        alone or in a program's output or a container's log; also packed.
 
     Returns
     -------
@@ -469,7 +485,9 @@ def read_allocator(path: str | os.PathLike[str]) -> Allocator:
     jemalloc: fragmentation is active − allocated; purgeable is dirty + muzzy, of which only dirty counts as resident.
     A bin's fragmentation is what its slabs have room for beyond the blocks in use. glibc: purgeable are the top of each
     arena and the whole pages inside free chunks, as far as their sizes tell for certain: ``malloc_trim(0)`` gives
-    back those of them that were ever touched. tcmalloc: purgeable is the page heap's free list.
+    back those of them that were ever touched; ``mallinfo2`` and ``malloc_stats`` do not tell. tcmalloc: purgeable is
+    the page heap's free list, fragmentation what its central lists have; caches of threads and transfers have bounds
+    of their own. mimalloc tells what is committed (`mapped_bytes`) and no more.
 
     Examples
     --------
@@ -481,7 +499,7 @@ def read_allocator(path: str | os.PathLike[str]) -> Allocator:
     """
     text, notes = read_text(path, expected=_EXPECTED)
     rows = Rows()
-    for collect in (collect_jemalloc, collect_glibc, collect_tcmalloc):
+    for collect in (collect_jemalloc, collect_glibc, collect_tcmalloc, collect_mimalloc):
         collect(text, rows)
         if rows.totals:
             break

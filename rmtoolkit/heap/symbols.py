@@ -69,9 +69,11 @@ class Binary:
         """Count the places at which a call has just ended; None for other processors than two."""
         if self.machine not in (_X86_64, _AARCH64):
             return None
-        found = 0
+        found, size = 0, self.path.stat().st_size
         with self.path.open("rb") as file:
             for offset in offsets:
+                if offset > size:
+                    continue
                 file.seek(max(offset - 8, 0))
                 code = file.read(min(offset, 8))
                 found += len(code) == 8 and bool(_is_call(code) if self.machine == _X86_64 else _is_branch(code))
@@ -95,7 +97,7 @@ def read_binary(path: str | PathLike[str]) -> Binary:
             raise ReadError.at(path, found=head[:16], expected=EXPECTED)
         try:
             return _elf(Path(path), file, head)
-        except (struct.error, OverflowError, IndexError):
+        except (struct.error, OverflowError, IndexError, ValueError, OSError):
             raise ReadError.at(path, found="a file that is cut off or damaged", expected=EXPECTED) from None
 
 
@@ -262,15 +264,19 @@ def _ask(path: Path, addresses: Sequence[int], *, needed: bool) -> dict[int, Nam
         return {}
     # LLVM would ask servers for what it does not find.
     quiet = {name: value for name, value in os.environ.items() if name != "DEBUGINFOD_URLS"}
-    done = subprocess.run(  # noqa: S603 - the names of tools are ours
-        [tool, _TOOLS[tool], "-e", str(path.absolute())],
-        input="".join(f"{address:#x}\n" for address in addresses).encode(),
-        env=quiet,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        timeout=_SECONDS,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - the names of tools are ours
+            [tool, _TOOLS[tool], "-e", str(path.absolute())],
+            input="".join(f"{address:#x}\n" for address in addresses).encode(),
+            env=quiet,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        msg = f"{tool} took longer than {_SECONDS} s to read {quote_path(path)}."
+        raise RmtoolkitError(msg) from None
     found: dict[int, Names] = {}
     lines = iter(done.stdout.decode("utf-8", "replace").splitlines())
     names: Names = []

@@ -527,7 +527,16 @@ def read_malloc_info(
     (600, 400, 1000)
     """
     text = Text.of(Asked.of(path, time, interval, timezone), _EXPECTED)
-    said = [Said(one.line, one.stamp, _amounts(one)) for one in glibc_documents(text.content)]
+    documents = glibc_documents(text.content)
+    if documents and not any(one.system_bytes or one.mapped_bytes for one in documents):
+        raise ReadError.at(
+            path,
+            found="zeros only",
+            expected=_EXPECTED,
+            line=documents[0].line,
+            hint="The program uses another allocator: give what that one tells of itself.",
+        )
+    said = [Said(one.line, one.stamp, _amounts(one)) for one in documents]
     return _recording(said, text, Whose(pod, namespace, container, workload), "glibc malloc_info")
 
 
@@ -672,7 +681,7 @@ def read_malloc_text(
     about: tuple[str, ...] = ()
     said, source = _tcmalloc(text.content), "tcmalloc stats"
     if not said:
-        (said, about), source = _mimalloc(text.content), "mimalloc stats"
+        (said, about), source = mimalloc_documents(text.content), "mimalloc stats"
     return _recording(said, text, Whose(pod, namespace, container, workload), source, about=about)
 
 
@@ -700,7 +709,7 @@ _PROCESS: Final = re.compile(rf"\bprocess: [^\n]{{0,300}}?\brss: ++{_AMOUNT}")
 _POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
-def _mimalloc(text: str) -> tuple[list[Said], tuple[str, ...]]:
+def mimalloc_documents(text: str) -> tuple[list[Said], tuple[str, ...]]:
     """Read committed memory from each answer of ``mi_stats_print``; say the most that was ever resident."""
     text, context = unwrapped(text)
     said: list[Said] = []

@@ -97,7 +97,10 @@ def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True)
         facts = [
             ("live heap", last["allocated_bytes"], ""),
             ("gaps", last["fragmentation_bytes"], "between live blocks (active − allocated)"),
-            ("kept pages", last["purgeable_bytes"], "freed, and not given back"),
+            ("kept pages", found.kept_bytes, "freed, and not given back"),
+            ("muzzy", last["muzzy_bytes"] or None, "given up: in the RSS until the kernel needs them"),
+            ("caches", last["thread_cache_bytes"], "of threads"),
+            ("transfer", last["transfer_cache_bytes"], "between the caches of threads"),
             ("metadata", last["metadata_bytes"], ""),
             ("resident", last["resident_bytes"], ""),
             ("if purged", last["resident_if_purged_bytes"], "would stay resident"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
+from rmtoolkit.analysis.heap_answers import answer_allocator
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
+from rmtoolkit.views import heap_terminal
 from tests.heap.conftest import library
 
 if TYPE_CHECKING:
@@ -137,6 +140,83 @@ def test_tcmalloc_text(workshop: Workshop) -> None:
     assert 0 < last["allocated_bytes"] - LIVE_BLOCKS * 1024 < 200_000
     assert last["allocated_bytes"] + last["free_bytes"] + last["metadata_bytes"] == last["resident_bytes"]
     assert recording.containers["source"].item() == "tcmalloc stats"
+
+
+def test_muzzy_pages_are_not_kept_of_what_is_resident(tmp_path: Path) -> None:
+    """Pages that jemalloc gave up with MADV_FREE stand beside what is resident, and the headline leaves them out."""
+    import gzip
+
+    said = gzip.decompress((JEMALLOC / "svc_jemalloc_stats.json.gz").read_bytes())
+    file = tmp_path / "stats.json"
+    file.write_bytes(said.replace(b'"pmuzzy"', b'"p"').replace(b'"pdirty"', b'"pmuzzy"').replace(b'"p"', b'"pdirty"'))
+    allocator = rm.read_allocator(file)
+    last = allocator.totals.row(-1, named=True)
+    assert (last["dirty_bytes"], last["muzzy_bytes"]) == (0, 5106 * 4096)
+    assert last["resident_if_purged_bytes"] == last["resident_bytes"]
+    found = answer_allocator(allocator)
+    assert found.kept_bytes == 0
+    assert "keeps" not in found.headline
+    assert re.search(r"muzzy +19\.9 Mi +given up", heap_terminal.allocator(found))
+
+
+def test_tcmalloc_lists_add_up_and_have_bounds_of_their_own(tmp_path: Path, workshop: Workshop) -> None:
+    """What is live, kept and in three kinds of lists is all that is resident; the largest is what is advised."""
+    said, _ = text(workshop, "tcmalloc.log", MALLOCSTATS="1", LD_PRELOAD=library("libtcmalloc.so.4"))
+    last = rm.read_allocator(said).totals.row(-1, named=True)
+    parts = ("allocated", "dirty", "fragmentation", "thread_cache", "transfer_cache", "metadata")
+    assert sum(last[f"{name}_bytes"] for name in parts) == last["resident_bytes"]
+    written = said.read_text()
+    for name, column in (("central", "fragmentation"), ("transfer", "transfer_cache"), ("thread", "thread_cache")):
+        assert last[f"{column}_bytes"] == int(re.findall(rf"(\d+) .*Bytes in {name} cache freelist", written)[-1])
+    file = tmp_path / "stats.txt"
+    file.write_text(
+        "MALLOC:     1000000 (    1.0 MiB) Bytes in use by application\n"
+        "MALLOC: +    100000 (    0.1 MiB) Bytes in page heap freelist\n"
+        "MALLOC: +    100000 (    0.1 MiB) Bytes in central cache freelist\n"
+        "MALLOC: +    600000 (    0.6 MiB) Bytes in transfer cache freelist\n"
+        "MALLOC: +   2000000 (    2.0 MiB) Bytes in thread cache freelists\n"
+        "MALLOC: +    200000 (    0.2 MiB) Bytes in malloc metadata\n"
+        "MALLOC: =   4000000 (    4.0 MiB) Actual memory used (physical + swap)\n"
+    )
+    found = answer_allocator(rm.read_allocator(file))
+    assert found.headline == "tcmalloc keeps 2.48 Mi of 3.81 Mi resident (65 %) in the caches of its threads."
+    assert "TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES those of threads (1.91 Mi now)" in found.next_step
+    assert "TCMALLOC_TRANSFER_NUM_OBJ" in found.next_step
+
+
+def test_glibc_documents_do_not_contradict_each_other(workshop: Workshop) -> None:
+    """Only malloc_info splits what is free; the other two say that they cannot, and name it."""
+    said, _ = text(workshop, "glibc.log", "glibc")
+    allocator = rm.read_allocator(said)
+    splits = allocator.totals.select("purgeable_bytes", "fragmentation_bytes").rows()
+    assert sum(None not in split for split in splits) == 1
+    assert splits.count((None, None)) == 2
+    assert allocator.totals["allocated_bytes"].n_unique() == 1
+    for place in range(3):
+        found = answer_allocator(replace(allocator, totals=allocator.totals.slice(place, 1)))
+        assert ("only malloc_info tells" in found.headline) is (splits[place] == (None, None))
+        assert ("malloc_info(0, stderr)" in found.next_step) is (splits[place] == (None, None))
+        assert "taken from the system" in found.headline
+
+
+def test_zeros_are_of_another_allocator(tmp_path: Path) -> None:
+    """A program on jemalloc that logs mallinfo2: no advice for glibc, and no live heap of nothing."""
+    log = tmp_path / "api.log"
+    log.write_text("2026-11-24T10:00:00Z arena=0 hblkhd=0 uordblks=0 fordblks=0 keepcost=0\n")
+    found = answer_allocator(rm.read_allocator(log))
+    assert found.headline == "glibc: all is zero, so the program uses another allocator."
+    assert "MALLOC_ARENA_MAX" not in found.next_step
+    with pytest.raises(ReadError, match=r"found 'zeros only'.*The program uses another allocator"):
+        rm.read_malloc_info(log)
+
+
+def test_mimalloc_is_named(workshop: Workshop) -> None:
+    """It tells what is committed, and the answer says that it tells no more."""
+    said, _ = text(workshop, "mimalloc.log", MIMALLOC_SHOW_STATS="1", LD_PRELOAD=library("libmimalloc.so.3"))
+    found = answer_allocator(rm.read_allocator(said))
+    assert re.fullmatch(
+        r"mimalloc: [\d.]+ Mi are committed; how much of that is in use it does not say.", found.headline
+    )
 
 
 def test_what_mimalloc_calls_rss_is_the_most_there_ever_was(workshop: Workshop) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -177,3 +179,30 @@ def test_pprof_says_its_build(workshop: Workshop, tmp_path: Path, back: int) -> 
     ids = f"build-id {symbols.read_binary(other).build_id}', expected build-id {told}"
     with pytest.raises(ReadError, match=ids):
         rm.read_pprof(file, binary=other)
+
+
+def test_damaged_binaries_are_named(workshop: Workshop, tmp_path: Path) -> None:
+    """Wrong bytes in the heads of a file: another answer or a named error; places beyond its end are no calls."""
+    data = build(workshop).read_bytes()
+    (sections,) = struct.unpack_from("<Q", data, 40)
+    file = tmp_path / "wrong"
+    file.write_bytes(data)
+    dice = random.Random(7)  # noqa: S311 - the same every time
+    with file.open("r+b") as out:
+        for _ in range(1500):
+            places = [begin + dice.randrange(size) for begin, size in ((0, 64), (64, 800), (sections, 45 * 64))]
+            for place in (chosen := dice.sample(places, dice.choice([1, 2, 3]))):
+                out.seek(place)
+                out.write(bytes([dice.choice([0, 255, dice.randrange(256)])]))
+            out.flush()
+            try:
+                symbols.read_binary(file).behind_calls([1, 5000, 1 << 63, 1 << 64])
+            except ReadError as error:
+                assert symbols.EXPECTED in str(error)  # noqa: PT017 - either will do
+            for place in chosen:
+                out.seek(place)
+                out.write(data[place : place + 1])
+            out.flush()
+    file.write_bytes(b"\x7fELF\x02\x01")
+    with pytest.raises(ReadError, match="cut off or damaged"):
+        symbols.read_binary(file)

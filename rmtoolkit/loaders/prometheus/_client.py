@@ -445,6 +445,8 @@ class Client:
         self._lock = threading.Lock()
         self._connect: PrometheusConnect | None = None
         self.requests = 0
+        #: What is told of a server that is not found, and of one that answers with a web page.
+        self.near, self.web_page = _NEAR, _WEB_PAGE
         self.stop = threading.Event()
         guard_logs(self.secrets)
 
@@ -537,6 +539,11 @@ class Client:
                 raise ServerError(self.fault("the pull was stopped"))
         raise AssertionError  # the last attempt returns or raises
 
+    def get(self, near: str, web_page: str) -> bytes:
+        """Fetch what stands at the address itself; what is told of failures is another than of Prometheus."""
+        self.near, self.web_page, self._learnt.method = near, web_page, "GET"
+        return self.ask("", {}, bytes)
+
     def fault(self, said: str, hint: str = "") -> str:
         """Build the one message of what went wrong."""
         line = f"Could not read {self.address!r}: {said}."
@@ -549,8 +556,7 @@ class Client:
 
     def _told(self, failed: PassingError) -> str:
         hints = {
-            "connect": "Is it running, and the address right? In a cluster: "
-            "kubectl port-forward svc/prometheus-server 9090:80, then http://127.0.0.1:9090.",
+            "connect": "Is it running, and the address right? In a cluster: " + self.near,
             "slow": "Ask for less (last=, namespace=, step=), or give it more time: timeout_seconds=.",
             "limit": "It asks for patience: try later, or with less in parallel (parallel=1).",
         }
@@ -576,7 +582,7 @@ class Client:
         head = answer.body[:512].lstrip()
         # A frame of a remote read may begin with any byte.
         if head[:1] == b"<" and (data is None or head[:2].lower() in (b"<!", b"<h")):
-            self._fail("it answered with a web page", _WEB_PAGE, _OK)
+            self._fail("it answered with a web page", self.web_page, _OK)
         if data is None and b'"status":"error"' in head.replace(b" ", b""):
             self._refuse(answer)
         return answer.body
@@ -714,6 +720,7 @@ class Client:
 
 
 _HARMLESS: Final = ("accept", "accept-encoding", "content-type", "user-agent", "x-scope-orgid")
+_NEAR: Final = "kubectl port-forward svc/prometheus-server 9090:80, then http://127.0.0.1:9090."
 _WEB_PAGE: Final = (
     "That is no Prometheus: a login page looks like this (token=, username=), or the path is wrong "
     "(Grafana's own address is not that of its data source)."

@@ -1,0 +1,86 @@
+"""A service of Rust serves its profile as jemalloc writes it: it is fetched twice, kept, compared and named."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+import rmtoolkit as rm
+from rmtoolkit.cli import main
+from rmtoolkit.heap.fetch import fetch
+from tests.heap.conftest import library, needed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.heap.conftest import Workshop
+
+TOKEN: Final = "s3cret-token"  # noqa: S105 - of our own server
+
+
+@pytest.fixture
+def address(workshop: Workshop, tmp_path: Path) -> Iterator[str]:
+    """Where the service listens."""
+    needed("addr2line")
+    program = workshop.program("served.rs")
+    told = {"LD_PRELOAD": library("libjemalloc.so.2"), "MALLOC_CONF": "prof:true,lg_prof_sample:8"}
+    with subprocess.Popen(
+        [program, tmp_path / "own.heap"], env={**os.environ, **told}, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        server.kill()
+
+
+def test_two_are_fetched_and_compared(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The function that leaks is named from what came between; files are kept, and the token is nowhere."""
+    kept = tmp_path / "kept"
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    words = ["heap", f"{address}/debug/pprof/heap", "--every", "1s", "--count", "3", "-o", str(kept)]
+    assert main([*words, "--token-file", str(tmp_path / "token")]) == 0
+    said = capsys.readouterr().out
+    assert said.count("Kept: ") == 3
+    assert "served::remember" in said.partition("READING")[0]
+    assert len(list(kept.iterdir())) == 3
+    heap = rm.read_heap(kept)
+    assert heap.timeline["live_bytes"].is_sorted()
+    assert "served::remember" in heap.frames["function"].to_list()
+    monkeypatch.setenv("RMTOOLKIT_TOKEN", TOKEN)
+    page = tmp_path / "page.html"
+    monkeypatch.chdir(tmp_path)
+    assert main(["heap", f"{address}/debug/pprof/heap", "--every", "500ms", "-o", str(page)]) == 0
+    assert len(list((tmp_path / "heap-profiles").iterdir())) == 2
+    assert TOKEN not in said + capsys.readouterr().out + page.read_text()
+
+
+def test_what_is_no_profile(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody waits half an hour for it: no token, a wrong path, another text, nobody there, no time in between."""
+    folder = ["-o", str(tmp_path / "kept"), "--every", "30m"]
+    assert main(["heap", f"{address}/debug/pprof/heap", *folder]) == 2
+    assert "HTTP 401" in capsys.readouterr().err
+    monkeypatch.setenv("RMTOOLKIT_TOKEN", TOKEN)
+    for path, said in (("/", "/debug/pprof/heap?"), ("/text", "found 'hello'")):
+        assert main(["heap", f"{address}{path}", *folder]) == 2
+        assert said in (text := capsys.readouterr().err)
+        assert TOKEN not in text
+        assert "Prometheus" not in text
+    assert main(["heap", "http://127.0.0.1:9/debug/pprof/heap", *folder]) == 2
+    assert "kubectl port-forward pod/NAME" in capsys.readouterr().err
+    assert main(["heap", f"{address}/debug/pprof/heap", "--count", "2", *folder[:2]]) == 2
+    assert "how long to wait in between" in capsys.readouterr().err
+
+
+def test_from_python(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One file after the other, as they come."""
+    monkeypatch.setenv("RMTOOLKIT_TOKEN", TOKEN)
+    files = list(fetch(f"{address}/debug/pprof/heap", tmp_path / "kept", every="500ms"))
+    assert [file.name.rsplit(".", 2)[1] for file in files] == ["0001", "0002"]
+    assert rm.read_heap(files).growth.height
