@@ -93,7 +93,8 @@ def _read_samples(text: str, asked: Asked) -> Forms:
     said = frame.drop_nulls("line")
     if is_queried:
         frame = frame.with_columns(pl.col("head").forward_fill())
-    stamps = [(at, found[0], line) for at, line in said.select("at", "line").iter_rows() if (found := _stamp(line))]
+    found = [(at, _timestamps.find(line[:200]), line) for at, line in said.select("at", "line").iter_rows()]
+    stamps = [(at, stamp[0], line) for at, stamp, line in found if stamp]
     rows = frame.drop_nulls(["head", "value"])
     # Every line ends, but for one in which the file was cut off: its number may be short of digits.
     cut = not is_queried and rows.height > 1 and not text.endswith("\n") and rows["at"].max() == frame.height - 1
@@ -131,10 +132,6 @@ def _parsed(text: str, pattern: str) -> pl.DataFrame:
     return found.select(
         pl.when(other).then("line"), pl.col("head").cast(pl.Categorical), pl.col("value", "time").cast(pl.Float64)
     )
-
-
-def _stamp(line: str) -> tuple[Stamp, str] | None:
-    return _timestamps.find(line[:200])
 
 
 def _timed(rows: pl.DataFrame, stamps: list[tuple[int, Stamp, str]], asked: Asked) -> tuple[pl.DataFrame, str]:
