@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import polars as pl
+from polars.exceptions import PolarsError
 
 from rmtoolkit._tables import as_time
 from rmtoolkit.exceptions import ReadError
@@ -198,6 +199,10 @@ _UNITS: Final = {"Bytes": 1, "Kilobytes": 1 << 10, "Megabytes": 1 << 20, "Gigaby
 _OF_ONE: Final = {"pod_name", "container_name", "kube_container_name", "container_id", "task_arn", "docker_name"}
 
 
+#: What may happen where a document has something else than it should.
+_ODD: Final = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, PolarsError)
+
+
 class _Found(NamedTuple):
     """A series as JSON has it."""
 
@@ -216,7 +221,7 @@ def _read_json(text: str, asked: Asked) -> Forms | None:
     try:
         found = [one for one in _series_in(msgspec.json.decode(text), asked) if one.times]
         frames = [_samples_of(one) for one in found]
-    except (RecursionError, LookupError, TypeError, ValueError, AttributeError, pl.exceptions.PolarsError) as error:
+    except _ODD as error:
         said = str(error).split("\n", 1)[0]
         raise ReadError.at(asked.path, found=f"damaged JSON ({said})", expected=_EXPECTED) from error
     if not frames:
