@@ -61,7 +61,6 @@ class _Kill:
     oom_memcg: str | None = None
     task_memcg: str | None = None
     tasks: list[str] = field(default_factory=list)
-    pids: list[str] = field(default_factory=list)
     resident: dict[str, int] = field(default_factory=dict)
 
     def hear(self, said: re.Match[str]) -> None:
@@ -83,8 +82,7 @@ class _Kill:
         if not self.tasks:
             by = _HOST.match(before)
             self.line, self.text, self.host = line, (by["stamp"] if by else before)[:200], by["host"] if by else None
-        self.tasks.append(said["task"])
-        self.pids.append(said["pid"])
+        self.tasks.append(f"{said['task']} (pid {said['pid']})")
         for name, key in (("anonymous", "anon"), ("file", "file"), ("shared", "shmem")):
             self.resident[name] = self.resident.get(name, 0) + (int(said[key] or 0) << 10)
 
@@ -96,33 +94,30 @@ class _Kill:
         own = self.oom_memcg == self.task_memcg or _names(self.oom_memcg or "") != (None, None)
         return "oom_kill" if own else "node_oom"
 
-    def about(self) -> dict[str, Any]:
-        """Make the row of the container."""
+    def row(self) -> dict[str, Any]:
+        """Tell whose it was, what was resident, files of others too, and what the cgroup held at its own limit."""
         pod, container = _names(self.task_memcg or "")
         unit = (self.task_memcg or "").rstrip("/").rpartition("/")[2]
-        is_named = pod is not None or container is not None or not unit
+        is_own = self.kind == "oom_kill"
         return {
             "node": self.host,
             "pod_uid": pod or container,
-            "workload": self.tasks[0] if is_named else unit,
+            "workload": unit if unit and pod is None and container is None else self.tasks[0].rpartition(" (pid ")[0],
             "workload_inferred": True,
-            "limit_bytes": self.limit_bytes if self.kind == "oom_kill" else None,
-            "limit_known": self.kind == "oom_kill" and self.limit_bytes is not None,
+            "limit_bytes": self.limit_bytes if is_own else None,
             "source": SOURCE,
+            "rss_bytes": sum(self.resident.values()),
+            "usage_bytes": self.usage_bytes if is_own else None,
         }
-
-    def sample(self) -> dict[str, int | None]:
-        """Tell what was resident, files of others too, and what the cgroup held at its own limit."""
-        usage = self.usage_bytes if self.kind == "oom_kill" else None
-        return {"rss_bytes": sum(self.resident.values()), "usage_bytes": usage}
 
     def event(self, time: int) -> Event:
         """Say what was resident in what was killed."""
         what = ", ".join(f"{memory(size)} {name}" for name, size in self.resident.items() if size)
         more = f" and {len(self.tasks) - 1} more" if len(self.tasks) > 1 else ""
-        at = "" if self.kind == "oom_kill" or self.oom_memcg is None else f", at the limit of {self.oom_memcg}"
-        detail = f"{self.tasks[0]} (pid {self.pids[0]}){more}: {what} resident{at}"
-        return Event(time, str(self.kind), self.limit_bytes if self.kind == "oom_kill" else None, detail[:200])
+        is_own = self.kind == "oom_kill"
+        at = "" if is_own or self.oom_memcg is None else f", at the limit of {self.oom_memcg}"
+        detail = f"{self.tasks[0]}{more}: {what} resident{at}"
+        return Event(time, str(self.kind), self.limit_bytes if is_own else None, detail[:200])
 
 
 def _names(path: str) -> tuple[str | None, str | None]:
@@ -149,27 +144,18 @@ def read_kernel(
     if not kills:
         raise ReadError.at(path, found=counted(len(found), _NOT_SAID), expected=_EXPECTED)
     times, axis = _times(kills, asked)
-    events = [(number, *kill.event(time)) for number, (kill, time) in enumerate(zip(kills, times, strict=True))]
-    samples = [
-        {"container_id": number, "time": time, **kill.sample()}
-        for number, (kill, time) in enumerate(zip(kills, times, strict=True))
-    ]
-    if lost := len(found) - len(kills):
-        warn(f"{quote_path(path)}: left out {counted(lost, _NOT_SAID)}.")
-    return normalise(
-        pl.DataFrame(
-            [{**kill.about(), "container_id": number} for number, kill in enumerate(kills)], schema=CONTAINERS
-        ),
-        pl.DataFrame(samples, schema=SAMPLES),
-        pl.DataFrame(events, schema=EVENTS, orient="row"),
-        Report(
-            sources=(str(path),),
-            found=("OOM kills of the kernel",),
-            left_out={_NOT_SAID: lost} if lost else {},
-            warnings=notes,
-            time_axis=axis,
-        ),
+    told = list(enumerate(zip(kills, times, strict=True)))
+    rows = pl.DataFrame(
+        [{"container_id": number, "time": time, **kill.row()} for number, (kill, time) in told],
+        schema_overrides={**CONTAINERS, **SAMPLES, "time": pl.Int64()},
     )
+    events = [(number, *kill.event(time)) for number, (kill, time) in told]
+    lost = len(found) - len(kills)
+    if lost:
+        warn(f"{quote_path(path)}: left out {counted(lost, _NOT_SAID)}.")
+    left_out = {_NOT_SAID: lost} if lost else {}
+    report = Report((str(path),), found=("OOM kills of the kernel",), left_out=left_out, warnings=notes, time_axis=axis)
+    return normalise(rows, rows, pl.DataFrame(events, schema=EVENTS, orient="row"), report)
 
 
 def _kills(text: str) -> Iterator[_Kill]:

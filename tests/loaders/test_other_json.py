@@ -268,6 +268,7 @@ ODD = [
     {"data": {"attributes": {"series": [{"group_tags": [5]}], "times": [1, 2], "values": [[1]]}}},
     {"MetricDataResults": [{"Label": 5, "Timestamps": ["x"], "Values": ["y" * 9]}]},
     {"MetricDataResults": [{"Label": "MemoryUtilized", "Timestamps": "x", "Values": None}]},
+    {"MetricDataResults": [{"Label": "a", "Timestamps": [10**40], "Values": [1]}]},
     {"Datapoints": [5, {"Unit": []}, {"Unit": "Bytes", "Maximum": {}}], "Label": None},
 ]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import polars as pl
+from polars.exceptions import PolarsError
 
 from rmtoolkit._tables import as_time
 from rmtoolkit.exceptions import ReadError
@@ -93,7 +94,8 @@ def _read_samples(text: str, asked: Asked) -> Forms:
     said = frame.drop_nulls("line")
     if is_queried:
         frame = frame.with_columns(pl.col("head").forward_fill())
-    stamps = [(at, found[0], line) for at, line in said.select("at", "line").iter_rows() if (found := _stamp(line))]
+    found = [(at, _timestamps.find(line[:200]), line) for at, line in said.select("at", "line").iter_rows()]
+    stamps = [(at, stamp[0], line) for at, stamp, line in found if stamp]
     rows = frame.drop_nulls(["head", "value"])
     # Every line ends, but for one in which the file was cut off: its number may be short of digits.
     cut = not is_queried and rows.height > 1 and not text.endswith("\n") and rows["at"].max() == frame.height - 1
@@ -131,10 +133,6 @@ def _parsed(text: str, pattern: str) -> pl.DataFrame:
     return found.select(
         pl.when(other).then("line"), pl.col("head").cast(pl.Categorical), pl.col("value", "time").cast(pl.Float64)
     )
-
-
-def _stamp(line: str) -> tuple[Stamp, str] | None:
-    return _timestamps.find(line[:200])
 
 
 def _timed(rows: pl.DataFrame, stamps: list[tuple[int, Stamp, str]], asked: Asked) -> tuple[pl.DataFrame, str]:
@@ -201,6 +199,10 @@ _UNITS: Final = {"Bytes": 1, "Kilobytes": 1 << 10, "Megabytes": 1 << 20, "Gigaby
 _OF_ONE: Final = {"pod_name", "container_name", "kube_container_name", "container_id", "task_arn", "docker_name"}
 
 
+#: What may happen where a document has something else than it should.
+_ODD: Final = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, PolarsError)
+
+
 class _Found(NamedTuple):
     """A series as JSON has it."""
 
@@ -219,7 +221,7 @@ def _read_json(text: str, asked: Asked) -> Forms | None:
     try:
         found = [one for one in _series_in(msgspec.json.decode(text), asked) if one.times]
         frames = [_samples_of(one) for one in found]
-    except (RecursionError, LookupError, TypeError, ValueError, AttributeError, pl.exceptions.PolarsError) as error:
+    except _ODD as error:
         said = str(error).split("\n", 1)[0]
         raise ReadError.at(asked.path, found=f"damaged JSON ({said})", expected=_EXPECTED) from error
     if not frames:
