@@ -35,9 +35,7 @@ def patterns() -> Iterator[Any]:
                 # A table's patterns are used under the names that a loop gives them.
                 named = rf"\b(?:{name}|[a-z_]+)\.(search|match|fullmatch|finditer|findall|sub)\("
                 uses = set(re.findall(named.replace("|[a-z_]+", ""), source)) or set(re.findall(named, source))
-                yield pytest.param(
-                    found, uses, id=f"{module.name.removeprefix("rmtoolkit.")}.{name}{number or ''}"
-                )
+                yield pytest.param(found, uses, id=f"{module.name.removeprefix('rmtoolkit.')}.{name}{number or ''}")
 
 
 def within(value: object) -> Iterator[re.Pattern[Any]]:
