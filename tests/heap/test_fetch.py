@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -11,6 +15,7 @@ import pytest
 import rmtoolkit as rm
 from rmtoolkit.cli import main
 from rmtoolkit.heap.fetch import fetch
+from tests.heap import makers
 from tests.heap.conftest import library, needed
 
 if TYPE_CHECKING:
@@ -84,3 +89,24 @@ def test_from_python(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     files = list(fetch(f"{address}/debug/pprof/heap", tmp_path / "kept", every="500ms"))
     assert [file.name.rsplit(".", 2)[1] for file in files] == ["0001", "0002"]
     assert rm.read_heap(files).growth.height
+
+
+def test_the_authority_is_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server whose certificate is signed by nobody known is refused, and read with that certificate."""
+    needed("openssl")
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    words += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "pem")]
+    subprocess.run(words, check=True, capture_output=True)
+    (tmp_path / "heap").write_text(makers.jeprof(1, [([0x1010, 0x2020], 1, 8)]))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "pem", tmp_path / "key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    asked = ["heap", f"https://127.0.0.1:{server.server_port}/heap", "-o", str(tmp_path / "kept")]
+    assert main(asked) == 2
+    assert "--ca-file" in capsys.readouterr().err
+    assert main([*asked, "--ca-file", str(tmp_path / "pem")]) == 0
+    assert "One picture of the heap" in capsys.readouterr().out
+    server.shutdown()
+    server.server_close()
