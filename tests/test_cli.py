@@ -318,10 +318,10 @@ def test_files_are_told_what_they_do_not_say(tmp_path: Path, capfdbinary: pytest
     log = tmp_path / "top.log"
     log.write_text("NAME CPU(cores) MEMORY(bytes)\ndb-0 3m 9Mi\n\nNAME CPU(cores) MEMORY(bytes)\ndb-0 3m 10Mi\n")
     table = tmp_path / "a.csv"
-    table.write_text("time,foo,box\n2026-01-01 01:00,100000000,db-0\n2026-01-01 02:00,100000000,db-0\n")
+    table.write_text("time,foo,box=tier\n2026-01-01 01:00,100000000,db-0\n2026-01-01 02:00,100000000,db-0\n")
     for words in (
         [str(log), "--time", "2026-01-01T00:00", "--interval", "1m"],
-        [str(table), "--metric", "foo=rss_bytes", "--label", "box=pod", "--timezone", "Europe/Berlin"],
+        [str(table), "--metric", "foo=rss_bytes", "--label", "box=tier=pod", "--timezone", "Europe/Berlin"],
     ):
         assert cli.main(["classify", *words, "-o", "-"]) == 0
         (row,) = json.loads(capfdbinary.readouterr().out)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
 import pytest
 
+import rmtoolkit as rm
 from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary
 from rmtoolkit.heap.suspects import _grown, suspects
@@ -17,6 +20,7 @@ from rmtoolkit.heap.tree import Curves, floors, for_good, read_curves
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+GROWTH_FOLDER: Final = Path(__file__).parents[2] / "data" / "heap" / "growth"
 #: A minute of a program that does the same in every second.
 SECONDS: Final = range(65)
 
@@ -215,3 +219,11 @@ def test_a_stack_without_an_early_half_grew_by_all_it_holds() -> None:
     heap = service(put=lambda second: 10 * second, get=lambda second: 5000 if second > 40 else 0)
     grown = dict(_grown(heap).rows())
     assert grown == {1: 10 * 64 - 10 * 32, 2: 5000}
+
+
+def test_pictures_of_a_folder_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    """The ninth before the tenth, as when they are named one by one."""
+    names = [f"lru_full_of_sizes.jemalloc.{number}.heap.zst" for number in range(15)]
+    for name in names:
+        shutil.copy(GROWTH_FOLDER / name, tmp_path)
+    assert rm.read_heap(tmp_path).timeline.equals(rm.read_heap([GROWTH_FOLDER / name for name in names]).timeline)

@@ -487,3 +487,15 @@ def test_containers_without_a_pod_in_the_dump_are_counted(tmp_path: Path) -> Non
     recording = rm.read(save(tmp_path, log, listed(pod(), pod("cache-0", uid="uid-9"))))
     assert recording.report.partial == ("1 of 2 containers are in the Kubernetes objects",)
     assert recording.report.left_out == {"pods without a memory sample": 1}
+
+
+@pytest.mark.parametrize("controls", [True, "true"])
+def test_the_owner_that_controls_is_the_workload(tmp_path: Path, controls: object) -> None:
+    """Of several owners the one that controls names it, however a dump writes that."""
+    one = pod("odd-pod-name", container(), statuses=(status(),))
+    one["metadata"]["ownerReferences"] = [
+        {"kind": "Tenant", "name": "first"},
+        {"kind": "StatefulSet", "name": "db", "controller": controls},
+    ]
+    about = rm.read(save(tmp_path, top({("odd-pod-name", "api"): [100] * 30}), listed(one))).containers
+    assert about.select("workload", "workload_kind").row(0) == ("db", "StatefulSet")
