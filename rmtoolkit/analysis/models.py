@@ -1142,7 +1142,6 @@ def fit_rows(
         wins = found.cost + np.log(bins) / 2 < fit.cost[np.searchsorted(place, rows)]
         replace(rows[wins], Fit(*(getattr(found, name)[wins] for name in names)))
         values[rows[wins]] = over[wins]
-    _judge_last_stage(values, fit, place, given, teeth)
     return values, fit, periodic
 
 
@@ -1156,29 +1155,6 @@ def _over_work(values: Array, work: Array, given: dict[str, Array]) -> tuple[Arr
     found = compete(over, **given)
     curves = np.array([np.interp(line, index, mine) for line, mine in zip(done, found.fitted, strict=True)])
     return over, dataclasses.replace(found, fitted=curves)
-
-
-def _judge_last_stage(
-    values: Array, fit: Fit, place: NDArray[np.int64], given: dict[str, Array], teeth: NDArray[np.int64]
-) -> None:
-    """Open, in place, the rest of rows whose later half by itself, with its own noise, grows."""
-    half = values.shape[1] // 2
-    if half < WIDTHS[-1]:
-        return
-    later = values[place][:, -half:]
-    rise = np.median(later[:, -half // 6 :], axis=1) - np.median(later[:, : half // 6], axis=1)
-    rows = np.flatnonzero(
-        (fit.bounded > th.LIKELY)
-        & (rise > th.MATERIAL_SHARE / 2 * np.abs(given["level"][place]))
-        & (teeth[place] < th.TEETH)
-    )
-    if not len(rows):
-        return
-    known = {name: column[place[rows]] for name, column in given.items()}
-    found = compete(later[rows], **known | {"day_cycles": known["day_cycles"] / 2})
-    moved = fit.bounded[rows] * np.where(found.growing > th.LIKELY, found.growing, 0.0)
-    fit.bounded[rows] -= moved
-    fit.unresolved[rows] += moved
 
 
 def _without_start(values: Array, fitted: Array, unresolved: Array) -> tuple[NDArray[np.int64], Array]:
