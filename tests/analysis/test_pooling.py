@@ -114,6 +114,15 @@ def test_a_version_just_begun_does_not_decide() -> None:
     assert pool.fixed_version is None
 
 
+def test_a_version_just_begun_that_grows_as_the_last_one_is_surer_than_either() -> None:
+    """What agrees adds up, and the three probabilities are still those of one thing."""
+    old, new = life(0, 0.9, 0.05, version="1"), life(1, 0.7, 0.2, version="2", length=0.5, ended="running")
+    pool = pool_lives([old, new])
+    assert pool.growing > 0.9
+    assert min(pool.growing, pool.bounded, pool.unresolved) >= 0
+    assert total(pool) == pytest.approx(1)
+
+
 def test_lives_too_short_to_read() -> None:
     """Without one readable life everything is open."""
     pool = pool_lives([unread(0)])
