@@ -336,7 +336,7 @@ MOVED_SHARE: Final = 0.08
 
 #: A straight rise of one life since its start is growth no more probable than this, and than this with fewer samples.
 ONE_RISE: Final = 0.8
-ONE_RISE_SAMPLES: Final = 192
+ONE_RISE_SAMPLES: Final = 128
 ONE_RISE_EARLY: Final = 0.6
 #: A life with so many samples has outlived its start; so many climbs of such lives into the limit, each over this share
 #: of the room above the early level, are a leak at least this probable.

@@ -98,7 +98,7 @@ def test_the_last_stage_is_judged_by_itself(leak: float, said: set[str]) -> None
 
 
 def test_an_early_verdict_says_until_when_and_the_worst() -> None:
-    """Forty samples of a rise: undecided until there are 192, and the limit by then at the fastest growth seen."""
+    """Forty samples of a rise: undecided until there are 128, and the limit by then at the fastest growth seen."""
     t = hours(39 * 300 / 3600, 300)
     rng = np.random.default_rng(1)
     row = row_of(record(t, {"rss_bytes": (200 + 12 * t + ar1(rng, 40, 0.3, 0.6)) * MI}, limit_bytes=GI // 2))
@@ -108,7 +108,7 @@ def test_an_early_verdict_says_until_when_and_the_worst() -> None:
         row["headline"],
     )
     assert said
-    assert said[1] == moment(when(192 * 300 / 3600))
+    assert said[1] == moment(when(128 * 300 / 3600))
     fastest, level = row["growth_high_bytes_per_day"] / MI, 200 + 12 * t[-1]
     assert row["growth_bytes_per_day"] / MI < fastest < 24 * 16
     worst = when(t[-1] + 24 * (512 - level) / fastest)

@@ -39,17 +39,17 @@ def killed_lives(curve: Array, lives: int, seed: int) -> Recording:
     return record(minutes(len(values)), {"working_set_bytes": values}, events=events, limit_bytes=512 * MI)
 
 
-@pytest.mark.parametrize("samples", [22, 40, 127, 191, 192, 260])
+@pytest.mark.parametrize("samples", [22, 40, 127, 128, 260])
 def test_a_straight_line_is_never_cleared(samples: int) -> None:
-    """A rise since the start is a cache that fills or a leak: open below 192 samples, and never surer than .8."""
+    """A rise since the start is a cache that fills or a leak: open below 128 samples, and never surer than .8."""
     line = 100 + 400 * np.arange(samples) / samples
     rows = [row_of(one_life(line, seed)) for seed in SEEDS]
-    assert {row["verdict"] for row in rows} == {"inconclusive" if samples < 192 else "leak"}
+    assert {row["verdict"] for row in rows} == {"inconclusive" if samples < 128 else "leak"}
     assert max(row["leak_probability"] for row in rows) <= 0.8
 
 
 def test_a_second_pod_that_rises_as_the_first_is_no_cache_of_one_life() -> None:
-    """Two pods agree: below 192 samples too the rise is a leak, and surer than that of one."""
+    """Two pods agree: below 128 samples too the rise is a leak, and surer than that of one."""
     line = 100 + 400 * np.arange(100) / 100
     pods = []
     for pod in range(2):

@@ -2,7 +2,7 @@
 
 Judged are all runs of the development part of the corpus. What may change, and why: a sample that is lost or rounded
 away is evidence that is lost, so a few verdicts become inconclusive (or the reverse); none may turn into its opposite.
-Of every second sample half the runs have fewer than 192 left, which a rise of one life needs: their leaks are open.
+Of every fourth sample most runs have about a hundred left, and a rise of one life needs 128: their leaks are open.
 """
 
 from __future__ import annotations
@@ -93,9 +93,9 @@ def changed(kind: str) -> Recording:
         ("other_unit", 0),
         ("next_year", 0),
         ("minutes", 0),
-        ("a_fifth_lost", 11),
-        ("every_second", 30),
-        ("every_fourth", 53),
+        ("a_fifth_lost", 5),
+        ("every_second", 9),
+        ("every_fourth", 42),
         ("whole_mebibytes", 9),
     ],
 )
