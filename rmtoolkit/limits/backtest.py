@@ -19,6 +19,7 @@ from rmtoolkit.limits.recommend import limits_at
 from rmtoolkit.limits.risk import (
     CENSORED,
     HORIZON,
+    MOST_WEEKS,
     PAIRS,
     Margins,
     as_margins,
@@ -276,7 +277,7 @@ def _origins(first: dt.datetime, last: dt.datetime, history: dt.timedelta) -> li
     """Weeks from the end back, as far as there is enough before them."""
     origins = []
     origin = last + dt.timedelta(milliseconds=1) - HORIZON
-    while origin - history >= first - history * 0.02:
+    while origin - history >= first - history * 0.02 and len(origins) < MOST_WEEKS:
         origins.append(origin)
         origin -= HORIZON
     return origins[::-1]

@@ -79,6 +79,8 @@ _SHIPPED_WEEKS: Final = 4
 #: Fewer own pairs teach nothing, nor does less than three weeks, but for a few missing hours.
 _OWN: Final = 30
 _OWN_HISTORY: Final = dt.timedelta(days=20, hours=18)
+#: Own pairs come from so many weeks, the newest ones.
+MOST_WEEKS: Final = 53
 #: A history that lacks a fiftieth of a length is taken as that long.
 _NEARLY: Final = 1.02
 #: Weeks differ in how often rises come that one in twenty pairs has.
@@ -466,9 +468,14 @@ def pairs(recording: AnyRecording, end: dt.datetime, least: dt.timedelta = HORIZ
     first = used["time"].min()
     step = dt.timedelta(seconds=float(recording.containers.select(pl.col("cadence_seconds").median()).item() or 0.0))
     names = workloads(recording).select("workload_row", *WORKLOAD)
-    stop = end + dt.timedelta(milliseconds=1)
-    while isinstance(first, dt.datetime) and stop - HORIZON > first:
+    last = end + dt.timedelta(milliseconds=1)
+    back = (pl.lit(last) - pl.col("time")).dt.total_milliseconds() // (HORIZON // dt.timedelta(milliseconds=1))
+    # Only weeks with samples: one that names a time of long ago must not cost thousands of empty ones.
+    for weeks in used.select(back.alias("back").unique().sort()).to_series().head(MOST_WEEKS).to_list():
+        stop = last - weeks * HORIZON
         begin = stop - HORIZON
+        if not isinstance(first, dt.datetime) or begin <= first:
+            break
         after = (
             block_peaks(used, begin, stop)
             .group_by("workload_row")
@@ -494,7 +501,6 @@ def pairs(recording: AnyRecording, end: dt.datetime, least: dt.timedelta = HORIZ
                 )
                 .select(PAIRS.names())
             )
-        stop = begin
     return pl.concat(found)
 
 
