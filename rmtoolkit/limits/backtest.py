@@ -275,7 +275,7 @@ def backtest(
 
 def _origins(first: dt.datetime, last: dt.datetime, history: dt.timedelta) -> list[dt.datetime]:
     """Weeks from the end back, as far as there is enough before them."""
-    origins = []
+    origins: list[dt.datetime] = []
     origin = last + dt.timedelta(milliseconds=1) - HORIZON
     while origin - history >= first - history * 0.02 and len(origins) < MOST_WEEKS:
         origins.append(origin)
