@@ -135,10 +135,10 @@ class UnknownWorkloadError(RmtoolkitError):
     >>> import rmtoolkit as rm
     >>> table = pl.DataFrame({"time": [0], "pod": ["db-0"], "rss_bytes": [1]})
     >>> try:
-    ...     rm.Recording.from_frame(table).filter(workload="dv")
+    ...     rm.Recording.from_frame(table).filter(workload="dbb")
     ... except rm.UnknownWorkloadError as error:
     ...     print(error)
-    No workload 'dv'. There are: db. Hint: did you mean 'db'?
+    No workload 'dbb'. There are: db. Hint: did you mean 'db'?
     """
 
     @classmethod

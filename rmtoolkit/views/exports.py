@@ -55,7 +55,7 @@ def patches(source: Source | Assessment) -> str:
     >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
     >>> print(patches(table), end="")
     # 1 left out:
-    #   api: the kind is not known; memory limit 103Mi, request 50Mi
+    #   api: the kind is not known; memory limit 143Mi, request 50Mi
     """
     return patches_yaml(as_assessment(source).workloads.filter(~pl.col("accepted")))
 
