@@ -471,7 +471,8 @@ def pairs(recording: AnyRecording, end: dt.datetime, least: dt.timedelta = HORIZ
     last = end + dt.timedelta(milliseconds=1)
     back = (pl.lit(last) - pl.col("time")).dt.total_milliseconds() // (HORIZON // dt.timedelta(milliseconds=1))
     # Only weeks with samples: one that names a time of long ago must not cost thousands of empty ones.
-    for weeks in used.select(back.alias("back").unique().sort()).to_series().head(MOST_WEEKS).to_list():
+    known = used.filter(pl.col("time") < last).select(back=back.unique().sort())["back"]
+    for weeks in known.head(MOST_WEEKS).to_list():
         stop = last - weeks * HORIZON
         begin = stop - HORIZON
         if not isinstance(first, dt.datetime) or begin <= first:
