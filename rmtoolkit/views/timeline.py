@@ -47,7 +47,7 @@ def steps(settings: pl.DataFrame | None, kind: str, start: int, until: int) -> t
 
 
 _WORDS: Final = {"oom_kill": "OOM kill", "node_oom": "node OOM"} | {
-    kind: kind for kind in ("evicted", "error", "start", "end")
+    kind: kind for kind in ("evicted", "error", "start", "end", "restart")
 }
 
 

@@ -262,7 +262,7 @@ def test_without_scripts_the_worst_is_open(opened: _Opened, path: Path) -> None:
     """The first cards can be read where scripts are switched off; controls that need them are hidden."""
     opened.page.goto(path.as_uri())
     cards = opened.page.locator("article h3")
-    assert cards.count() == 10
+    assert cards.count() == 12
     assert all(card.is_visible() for card in cards.all())
     assert not opened.page.locator(CONTROLS).is_visible()
     assert not opened.page.locator(".more").first.is_visible()
