@@ -133,7 +133,7 @@ FRAMES: Final[dict[str, Callable[[Any], pl.DataFrame]]] = {
 
 def _profiles() -> dict[str, Any]:
     files = sorted(path for folder in HEAPS for path in (ROOT / folder).iterdir() if path.suffix not in {".md", ".raw"})
-    return {path.name: rm.read_heap(path) for path in files if ".stats." not in path.name}
+    return {path.name: rm.read_heap(path) for path in files if path.is_file() and ".stats." not in path.name}
 
 
 def _summaries(profiles: dict[str, Any]) -> pl.DataFrame:
