@@ -44,7 +44,8 @@ MATERIAL_WINDOWS: Final = 20.0
 LARGEST_GRAIN: Final = 2 << 20
 #: Growth smaller than that, but above this share of the level and seen, leaves the verdict open.
 FAINT_SHARE: Final = 0.004
-#: ... where it is at least this probable, and its slope this many times its standard error.
+#: ... where it is at least this probable, and its slope this many times its standard error: three times that of the fit
+#: alone, to which SLOPE_DOUBT adds.
 FAINT_FROM: Final = 0.5
 FAINT_ERRORS: Final = 2.74
 #: Share of the level below which differences are never evidence: no meter and no page is finer.

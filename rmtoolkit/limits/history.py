@@ -123,7 +123,6 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
     residual -= np.nanmedian(residual, axis=1, keepdims=True)
     error = _DEVIATIONS_PER_MAD * np.nanmedian(np.abs(residual), axis=1) * np.sqrt(12 / BLOCKS) / BLOCKS
     climbing = (seen >= _ENOUGH) & (slope > _CLEAR * error) & (slope * BLOCKS > _MATERIAL) & (length >= _CLIMBS_FROM)
-    # A climb is never drawn on for longer than it was seen.
     # A climb goes on as a line, and is never drawn on for longer than it was seen.
     share = np.minimum(_WEEK / np.maximum(length, 1.0), 1.0)
     climb = np.where(climbing, -np.expm1(-slope * BLOCKS) * share, 0.0)
