@@ -12,7 +12,7 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.cli._sources import BAD_INPUT, DONE
+from rmtoolkit.cli._sources import BAD_INPUT, DONE, is_plugin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ _COMMANDS: Final = {
     "dashboard": "serve the dashboards on this machine",
     "record": "sample what runs now into a file",
     "pull": "keep a lake current from a Prometheus server",
-    "demo": "judge the sample recordings in data/samples",
+    "demo": "judge the sample recordings that come with it",
 }
 
 
@@ -134,7 +134,7 @@ class _Version(argparse.Action):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="rmtoolkit",
+        prog="kubectl rmtoolkit" if is_plugin() else "rmtoolkit",
         description="Does a Rust service leak, why is its memory high, and when does it reach its limit?",
         epilog="Exit status: 0 done, 1 findings that --fail-on asked for, 2 bad input or usage.",
         allow_abbrev=False,

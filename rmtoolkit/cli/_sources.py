@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import math
+import os
 import shutil
 import sys
 import tempfile
@@ -66,6 +67,11 @@ _HEAP_HELP: Final = (
     "a heap profile of the workload, as WORKLOAD=FILE where there are several workloads; several files of one workload "
     "are pictures in the order in which they were taken"
 )
+
+
+def is_plugin() -> bool:
+    """Tell whether kubectl started us, as its command `kubectl rmtoolkit`."""
+    return Path(sys.argv[0]).name.startswith("kubectl-rmtoolkit") or bool(os.environ.get("RMTOOLKIT_PLUGIN"))
 
 
 def add_sources(command: argparse.ArgumentParser, *, fail_on: bool = True, scheduler: bool = True) -> None:
