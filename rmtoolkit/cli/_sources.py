@@ -46,7 +46,7 @@ SERVER_OPTIONS: Final = {
 #: What files are told apart by, or cannot say themselves.
 _FILE_OPTIONS: Final = {
     "timezone": ("ZONE", "of times that do not say theirs, such as Europe/Berlin or +01:00"),
-    "time": ("TIME", "when the first of several snapshots without times was taken"),
+    "time": ("TIME", "when the first of several snapshots without times was taken; of dmesg, when the machine started"),
     "interval": ("DURATION", "between snapshots without times, such as 15s"),
     "timeout": ("SECONDS", "the longest silence of a server; default 60"),
 }
