@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "classify": "print a verdict for every workload",
     "limits": "recommend requests and limits, by their risk",
     "report": "write one self-contained HTML page",
+    "alerts": "write alert rules for Prometheus, from verdicts and limits",
     "heap": "say what grows in a heap profile, and in which code",
     "dashboard": "serve the dashboards on this machine",
     "record": "sample what runs now into a file",
