@@ -19,6 +19,7 @@ NOT_APPLICABLE: Final = "–"
 
 #: A container's memory reads in Mi below this and in GiB from it on.
 GIB_FROM: Final = 10 * GI
+KI_FROM: Final = 1024 / 10
 #: Hours below this many, days from it on.
 _DAYS_FROM_HOURS: Final = 72
 #: Money from this on has no hundredths.
@@ -118,13 +119,13 @@ def _scaled(bytes_: float) -> tuple[float, str]:
     size = abs(bytes_)
     if size >= GIB_FROM:
         return bytes_ / GI, "GiB"
-    if size < MI / 10 and bytes_:
-        return bytes_ / 1024, "Ki"
-    return bytes_ / MI, "Mi"
+    if size >= MI / 10 or not bytes_:
+        return bytes_ / MI, "Mi"
+    return (bytes_ / 1024, "Ki") if size >= KI_FROM else (bytes_, "B")
 
 
 def memory(bytes_: float | None) -> str:
-    """Write a measured amount in three significant digits: Mi, from 10 GiB on GiB, below 0.1 Mi Ki."""
+    """Write a measured amount in three significant digits: Mi, from 10 GiB on GiB, below a tenth the unit below."""
     if bytes_ is None:
         return UNKNOWN
     value, unit = _scaled(bytes_)
@@ -184,7 +185,7 @@ def block_size(bytes_: int) -> str:
 def small_memory(bytes_: float, *, like: float | None = None) -> str:
     """Write an amount that may be smaller than a page, such as growth for each request."""
     size = abs(bytes_ if like is None else like)
-    factor, unit = (1, "B") if size < 1024 / 10 else (1024, "Ki") if size < MI / 10 else (MI, "Mi")
+    factor, unit = (1, "B") if size < KI_FROM else (1024, "Ki") if size < MI / 10 else (MI, "Mi")
     return number(bytes_ / factor) + (f" {unit}" if like is None else "")
 
 

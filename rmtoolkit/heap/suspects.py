@@ -11,13 +11,11 @@ from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, frame_name
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile
-from rmtoolkit.heap.tree import READINGS, Readings, curves, read_curves, tell_apart
+from rmtoolkit.heap.tree import ALL, READINGS, Readings, curves, evenly, read_curves, tell_apart
 from rmtoolkit.text import count, memory, number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-
-    from numpy.typing import NDArray
 
     from rmtoolkit.heap.profile import HeapSummary
 
@@ -325,8 +323,6 @@ def _only_foreign(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:
 
 
 OTHERS: Final = "everything else"
-#: Longer than any recording: all of it is shown, its end too.
-_ALL: Final = 1 << 60
 
 #: One row per moment and function; `time_seconds` is null where the pictures know only their order (`step`).
 OVER_TIME: Final = pl.Schema(
@@ -344,10 +340,10 @@ def over_time(heap: HeapProfile, *, most: int = 5, moments: int = 240, own: Coll
     numbered = named.with_columns(
         group=pl.col("function").replace_strict(places, default=len(places), return_dtype=pl.Int64)
     )
-    found = curves(heap, numbered, len(places) + 1, end=_ALL)
+    found = curves(heap, numbered, len(places) + 1, end=ALL)
     if found is None:
         return pl.DataFrame(schema=OVER_TIME)
-    kept = _evenly(found.clocks[0], moments)
+    kept = evenly(found.clocks[0], moments)
     seconds = [None if np.isnan(second) else float(second) for second in found.seconds[kept]]
     parts = [
         pl.DataFrame(
@@ -362,14 +358,6 @@ def over_time(heap: HeapProfile, *, most: int = 5, moments: int = 240, own: Coll
         for place, name in enumerate(shown)
     ]
     return pl.concat(parts)
-
-
-def _evenly(clock: NDArray[np.float64], moments: int) -> NDArray[np.int64]:
-    """Choose moments that are evenly far apart: the last before each tick, and the first and the last of all."""
-    if len(clock) <= moments:
-        return np.arange(len(clock))
-    ticks = np.searchsorted(clock, np.linspace(0, 1, moments), side="right") - 1
-    return np.unique(np.concatenate([[0], ticks, [len(clock) - 1]]).clip(0))
 
 
 #: What is compared.

@@ -345,7 +345,7 @@ def tree(
     if by not in MEASURES:
         msg = f"by={quote(by)} is not known. There are: {', '.join(MEASURES)}."
         raise RmtoolkitError(msg)
-    nodes = _Nodes()
+    nodes = _Nodes(2)
     for which, profile in enumerate([heap] if before is None else [heap, before]):
         _plant(nodes, profile, _amounts(profile, by), which, every_frame=every_frame)
     if root is not None:
@@ -362,29 +362,35 @@ def _amounts(heap: HeapProfile, by: str) -> dict[int, int]:
 
 def _growth(heap: HeapProfile) -> dict[int, int]:
     """Tell what each stack holds more after startup, and keeps."""
-    if not heap.growth.height:
-        return {}
-    most = heap.growth.group_by("stack_id").agg(pl.col("live_bytes").max()).filter(pl.col("live_bytes") > 0)
-    stacks = most.sort("live_bytes", "stack_id", descending=[True, False]).head(_GROWING_STACKS)["stack_id"].to_list()
-    numbers = {stack: place for place, stack in enumerate(stacks)}
-    every = heap.stacks.select("stack_id").with_columns(
-        group=pl.col("stack_id").replace_strict(numbers, default=len(stacks), return_dtype=pl.Int64)
-    )
-    found = curves(heap, every, len(stacks) + 1)
+    numbers, found = _curves_of_stacks(heap)
     if found is None:
         return {}
     growth = read_curves(found).growth
     return {stack: int(growth[place]) for stack, place in numbers.items() if growth[place] > 0}
 
 
+def _curves_of_stacks(
+    heap: HeapProfile, *, most: int = _GROWING_STACKS, end: int | None = None
+) -> tuple[dict[int, int], Curves | None]:
+    """Give the curves of the stacks that held most at any time, each with its place; the last is of all others."""
+    held = heap.growth.group_by("stack_id").agg(pl.col("live_bytes").max()).filter(pl.col("live_bytes") > 0)
+    stacks = held.sort("live_bytes", "stack_id", descending=[True, False]).head(most)["stack_id"].to_list()
+    numbers = {stack: place for place, stack in enumerate(stacks)}
+    every = heap.stacks.select("stack_id").with_columns(
+        group=pl.col("stack_id").replace_strict(numbers, default=len(stacks), return_dtype=pl.Int64)
+    )
+    return numbers, curves(heap, every, len(stacks) + 1, end=end) if stacks else None
+
+
 class _Nodes:
     """A tree that grows as stacks are put in."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: int) -> None:
+        self.columns = columns
         self.parents: list[int] = [0]
         self.children: list[dict[str, int]] = [{}]
-        self.about: list[dict[str, Any]] = [{"name": "all", "file": None, "line": None, "origin": None, "frames": 0}]
-        self.values: list[list[int]] = [[0, 0]]
+        self.about: list[dict[str, Any]] = [_unnamed("all")]
+        self.values: list[list[int]] = [[0] * columns]
 
     def child(self, parent: int, about: Mapping[str, Any]) -> int:
         known = self.children[parent].get(about["name"])
@@ -393,15 +399,16 @@ class _Nodes:
             self.parents.append(parent)
             self.children.append({})
             self.about.append(dict(about))
-            self.values.append([0, 0])
+            self.values.append([0] * self.columns)
         return known
 
-    def add(self, path: Sequence[Mapping[str, Any]], amount: int, which: int) -> None:
+    def add(self, path: Sequence[Mapping[str, Any]], amount: int, which: int) -> int:
         node = 0
         self.values[0][which] += amount
         for about in path:
             node = self.child(node, about)
             self.values[node][which] += amount
+        return node
 
     def frame(self, *, with_before: bool) -> pl.DataFrame:
         """Give all nodes, parents first and the largest child first."""
@@ -426,17 +433,25 @@ class _Nodes:
         return pl.DataFrame(rows, schema=TREE)
 
 
-def _plant(nodes: _Nodes, heap: HeapProfile, amounts: dict[int, int], which: int, *, every_frame: bool) -> None:
+def _plant(
+    nodes: _Nodes, heap: HeapProfile, amounts: dict[int, int], which: int, *, every_frame: bool = False
+) -> dict[int, int]:
+    """Put stacks in, and give the node at which each ends."""
     largest = sorted(amounts, key=lambda stack: (-amounts[stack], stack))[:_STACKS]
     about = {row["frame_id"]: _about(row) for row in heap.frames.iter_rows(named=True)}
     lists = dict(heap.stacks.filter(pl.col("stack_id").is_in(largest)).select("stack_id", "frames").iter_rows())
+    ends: dict[int, int] = {}
     for stack in largest:
         frames = [about[number] for number in reversed(lists[stack])]
-        nodes.add(frames if every_frame else _short(frames), amounts[stack], which)
+        ends[stack] = nodes.add(frames if every_frame else _short(frames), amounts[stack], which)
     rest = [amount for stack, amount in amounts.items() if stack not in lists]
     if rest:
-        name = f"({len(rest):,} smaller stacks)"
-        nodes.add([{"name": name, "file": None, "line": None, "origin": None, "frames": 0}], sum(rest), which)
+        nodes.add([_unnamed(f"({len(rest):,} smaller stacks)")], sum(rest), which)
+    return ends
+
+
+def _unnamed(name: str) -> dict[str, Any]:
+    return {"name": name, "file": None, "line": None, "origin": None, "frames": 0}
 
 
 def _about(row: dict[str, Any]) -> dict[str, Any]:
@@ -475,13 +490,13 @@ def _of(nodes: _Nodes, root: str) -> _Nodes:
     if not any(about["name"] == root for about in nodes.about[1:]):
         names = dict.fromkeys(about["name"] for about in nodes.about[1:])
         raise UnknownWorkloadError.named(root, names, kind="function")
-    found = _Nodes()
+    found = _Nodes(nodes.columns)
     found.about[0] |= {"name": root}
     waiting: list[tuple[int, int | None]] = [(0, None)]
     while waiting:
         node, target = waiting.pop()
         if target is not None:
-            for which in (0, 1):
+            for which in range(nodes.columns):
                 found.values[target][which] += nodes.values[node][which]
         for child in nodes.children[node].values():
             if target is not None:
@@ -492,6 +507,93 @@ def _of(nodes: _Nodes, root: str) -> _Nodes:
             else:
                 waiting.append((child, None))
     return found
+
+
+#: Nodes that a page takes along, moments of which it knows what was held, and stacks of which it knows that.
+_MOST_NODES: Final = 3000
+_MOMENTS: Final = 64
+_TIMED_STACKS: Final = 512
+#: Longer than any recording: all of it counts, its end too.
+ALL: Final = 1 << 60
+
+
+class CallTree(NamedTuple):
+    """Every stack as a node below its caller's, parents first; amounts are a node's own, without those below it."""
+
+    about: list[dict[str, Any]]
+    parents: list[int]
+    amounts: dict[str, list[int]]
+    #: The same of an older profile; empty where there is none.
+    before: dict[str, list[int]]
+    #: When (None: only the order is known), and what each node held then.
+    seconds: list[float | None]
+    held: dict[int, list[int]]
+
+
+def call_tree(heap: HeapProfile, measures: Sequence[str], *, before: HeapProfile | None = None) -> CallTree:
+    """Put all stacks together once, for pictures by any measure, from either end and of any stretch of time."""
+    profiles = [heap] if before is None else [heap, before]
+    nodes = _Nodes(len(measures) * len(profiles))
+    for place, by in enumerate(measures):
+        for which, profile in enumerate(profiles):
+            _plant(nodes, profile, _amounts(profile, by), which * len(measures) + place)
+    seconds: list[float | None] = []
+    held: dict[int, list[int]] = {}
+    numbers, found = _curves_of_stacks(heap, most=_TIMED_STACKS, end=ALL) if before is None else ({}, None)
+    if found is not None:
+        moments = evenly(found.clocks[0], _MOMENTS)
+        seconds = [None if np.isnan(second) else float(second) for second in found.seconds[moments]]
+        sizes = found.size[:, moments].astype(np.int64)
+        ends = _plant(nodes, heap, dict.fromkeys(numbers, 0), 0)
+        ends |= {-1: nodes.child(0, _unnamed("(smaller stacks)"))} if sizes[-1].any() else {}
+        for stack, node in ends.items():
+            curve = sizes[numbers.get(stack, len(numbers))].tolist()
+            held[node] = [a + b for a, b in zip(held.get(node, [0] * len(curve)), curve, strict=True)]
+    return _cut_small(nodes, measures, seconds, held)
+
+
+def _cut_small(
+    nodes: _Nodes, measures: Sequence[str], seconds: list[float | None], held: dict[int, list[int]]
+) -> CallTree:
+    """Keep the nodes that matter most by any measure; what else is below one is one node of it."""
+    count = len(nodes.about)
+    own = np.array(nodes.values, dtype=np.int64)
+    most = np.array([max(held.get(node, [0])) for node in range(count)], dtype=np.float64)
+    for node in range(count - 1, 0, -1):
+        most[nodes.parents[node]] += most[node]
+    scores = np.column_stack((own / own[0].clip(min=1), most / max(most[0], 1))).max(axis=1)
+    np.subtract.at(own, nodes.parents[1:], own[1:].copy())
+    kept = np.sort(np.lexsort((np.arange(count), -scores))[:_MOST_NODES]).tolist()
+    places = {node: place for place, node in enumerate(kept)}
+    about = [nodes.about[node] for node in kept]
+    above = [places[nodes.parents[node]] for node in kept]
+    rests: dict[int, int] = {}
+    for node in sorted(set(range(count)).difference(kept)):
+        place = places[nodes.parents[node]]
+        if place < len(kept):
+            if place not in rests:
+                rests[place] = len(about)
+                about.append(_unnamed("(smaller)"))
+                above.append(place)
+            place = rests[place]
+        places[node] = place
+    amounts = np.zeros((len(about), nodes.columns), np.int64)
+    timed: dict[int, list[int]] = {}
+    for node, place in places.items():
+        amounts[place] += own[node]
+        if node in held:
+            timed[place] = [a + b for a, b in zip(timed.get(place, [0] * len(seconds)), held[node], strict=True)]
+    columns = amounts.T.tolist()
+    now, then = (dict(zip(measures, part, strict=False)) for part in (columns, columns[len(measures) :]))
+    return CallTree(about, above, now, then, seconds, timed)
+
+
+def evenly(clock: Floats, moments: int) -> NDArray[np.int64]:
+    """Choose moments that are evenly far apart: the last before each tick, and the first and the last of all."""
+    if len(clock) <= moments:
+        return np.arange(len(clock))
+    ticks = np.searchsorted(clock, np.linspace(0, 1, moments), side="right") - 1
+    return np.unique(np.concatenate([[0], ticks, [len(clock) - 1]]).clip(0))
 
 
 #: So many own functions outwards from the allocation are looked at, and so many groups.

@@ -177,6 +177,8 @@ class Picture:
 
     svg: Markup
     says: str
+    #: Where its time axis begins and ends, in the units of its data.
+    axis: tuple[float, float] | None = None
 
     def __repr__(self) -> str:
         """Say what it shows."""

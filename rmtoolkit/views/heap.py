@@ -28,7 +28,7 @@ from rmtoolkit.views._plot_svg import note, picture
 from rmtoolkit.views._tables import fact, marked, with_code
 from rmtoolkit.views.charts import Picture
 from rmtoolkit.views.heap_terminal import MARKS, SHOWN
-from rmtoolkit.views.icicle import SCRIPT, fitting, zoomable
+from rmtoolkit.views.icicle import COMPARED, SCRIPT, fitting, zoomable
 from rmtoolkit.views.style import HEAP_PAGE
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def heap_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> P
         _peak(plot, heap)
     says = _says(names, levels, grows, heap)
     style = "max-width:100%;height:auto;display:block"
-    return Picture(picture(WIDTH, HEIGHT, plot, says=says, style=style), says)
+    return Picture(picture(WIDTH, HEIGHT, plot, says=says, style=style), says, (begin, end))
 
 
 def _growing(suspects: pl.DataFrame | None) -> set[str]:
@@ -414,9 +414,7 @@ def _of_profile(found: HeapAnswer) -> list[Markup | None]:
         el("p", text.printable(spans(heap)), class_="reason"),
         _next(found.next_step),
         _facts(facts),
-        _section("What the heap holds over time", heap_over_time(heap, found.suspects).svg)
-        if heap.growth.height
-        else None,
+        _over_time(found) if heap.growth.height else None,
         el("h2", "Which code holds it, and who calls it"),
         zoomable(heap, suspects=found.suspects),
         None if blind or not found.suspects.height else _suspects(found),
@@ -424,6 +422,16 @@ def _of_profile(found: HeapAnswer) -> list[Markup | None]:
         el("h2", "Not in this profile"),
         el("ul", *(el("li", part) for part in (*found.unseen, *heap.report.notes()))),
     ]
+
+
+def _over_time(found: HeapAnswer) -> Markup:
+    """Draw it, and say where its axis is: a stretch of it can be chosen."""
+    drawn = heap_over_time(found.heap, found.suspects)
+    note = el("p", "Drag over it to see below what came in that time, and stayed.", class_="note rm-drag")
+    axis = {} if drawn.axis is None else dict(zip(("data_begin", "data_end"), drawn.axis, strict=True))
+    around = {"data_left": _LEFT, "data_right": _RIGHT, "data_top": _TOP, "data_base": _BASE}
+    chart = el("div", drawn.svg, class_="wide rm-over-time", **around, **axis)
+    return el("section", el("h2", "What the heap holds over time"), chart, note if axis else None)
 
 
 def _section(title: str, drawn: Markup) -> Markup:
@@ -485,7 +493,7 @@ def _of_diff(found: DiffAnswer) -> list[Markup | None]:
     return [
         el("p", text.printable(f"{spans(found.before)}; then {spans(found.after)}"), class_="reason"),
         el("h2", "Which code changed, and who calls it"),
-        zoomable(found.after, by="live_bytes", before=found.before),
+        zoomable(found.after, by=COMPARED, before=found.before),
         through,
         _table("By function", ("Function", "Live at the end", "At the peak", "Allocations"), rows),
     ]

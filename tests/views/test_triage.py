@@ -191,11 +191,10 @@ def test_a_heap_profile_names_the_code() -> None:
     assert re.search(r"Heap profile <span class=.note.>One picture .*api::put \(main\.rs:40\) holds most", found)
     assert "<code>api::put</code>" in found
     assert found.count('class="rm-icicle"') == 1
-    assert "Show the whole" not in found
     zoomed = picture(case, State(case.names[0], function="api::put")).heap
     assert "through api::put: 5 Mi" in zoomed
     assert "api::main:" not in zoomed
-    assert "Show the whole" in zoomed
+    assert "fills the width" in zoomed
     bare = Case(rm.assess(recording))
     assert "none loaded; pass heap= to name the call sites" in picture(bare, State(case.names[0])).heap
     with pytest.raises(RmtoolkitError, match="There is no heap profile to show 'api::put' in"):

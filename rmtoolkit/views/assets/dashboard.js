@@ -64,7 +64,7 @@ function walk(item, key) {
 
 // Labels of narrow nodes are cut: what is pointed at, or has the focus, is said in full.
 function say(item) {
-  const said = item?.closest(".rm-tree")?.querySelector(".said");
+  const said = item?.closest(".rm-zoom")?.querySelector(".said");
   if (said) said.textContent = item.getAttribute("aria-label");
 }
 
@@ -102,11 +102,17 @@ function render({ model, el }) {
   let pressed = null;
   const unfolded = new Set();
   const seen = new WeakSet();
-  const changes = new MutationObserver(() => {
+  // So does what somebody chose of a call tree.
+  const chosen = {};
+  const arrive = () => {
     describe(root);
     unfold(root, unfolded, seen);
+    for (const box of root.querySelectorAll(".rm-zoom:not(.live)")) enliven(box, chosen, copy);
+  };
+  const changes = new MutationObserver(() => {
+    arrive();
     if (pressed === null || document.activeElement !== document.body) return;
-    root.querySelector(`[data-rm-send="${CSS.escape(pressed)}"]`)?.focus();
+    root.querySelector(`[data-rm-send="${CSS.escape(pressed)}"]:not(:disabled)`)?.focus();
   });
 
   const click = async event => {
@@ -144,8 +150,7 @@ function render({ model, el }) {
     const found = el.closest(".rm-dashboard");
     if (!found || found === root) return;
     root = found;
-    describe(root);
-    unfold(root, unfolded, seen);
+    arrive();
     changes.observe(root, { subtree: true, childList: true, attributes: true, attributeFilter: ["class", "disabled"] });
     const signal = leave.signal;
     root.addEventListener("click", click, { signal });

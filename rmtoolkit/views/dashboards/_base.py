@@ -244,7 +244,7 @@ def controls(*widgets: ipywidgets.Widget, also: Sequence[str] = ()) -> ipywidget
 class Page(anywidget.AnyWidget):
     """The first child of every dashboard."""
 
-    _esm = asset("dashboard.js")
+    _esm = asset("zoom.js") + asset("dashboard.js")
     css = traitlets.Unicode(DASHBOARD).tag(sync=True)
 
 

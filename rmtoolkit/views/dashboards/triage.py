@@ -245,7 +245,6 @@ def timeline(case: Case, row: dict[str, Any], span: tuple[int, int] | None = Non
 
 #: So many functions are listed.
 _SHOWN: Final = 8
-_KEYS: Final = "Point at a function, or go to one with the arrows. Enter zooms, Escape shows the whole."
 
 
 def heap_part(answer: HeapAnswer | None, function: str = "") -> Markup:
@@ -278,7 +277,6 @@ def _drawn(answer: HeapAnswer, function: str) -> Markup:
         ("Held", "n"),
         ("Evidence", "wrap"),
     )
-    picture = icicle.icicle(answer.heap, root=function or None, suspects=answer.suspects)
     return folded(
         "Heap profile",
         text.printable(answer.headline),
@@ -286,18 +284,12 @@ def _drawn(answer: HeapAnswer, function: str) -> Markup:
         if rows
         else el("p", "No function of your own code holds memory.", class_="note"),
         el("h2", "Who calls it", el("span", "width is memory, the program's start on top", class_="note")),
-        _whole(function) if function else None,
-        el("div", el("div", picture.svg, class_="wide"), el("p", _KEYS, class_="note said"), class_="rm-tree"),
-        icicle.legend(compared=False),
+        el("p", el("code", text.printable(function)), " fills the width, from wherever it is called.")
+        if function
+        else None,
+        icicle.zoomable(answer.heap, root=function or None, suspects=answer.suspects, sends=True),
         el("p", f"Not seen: {text.printable('; '.join(answer.unseen))}.", class_="note") if answer.unseen else None,
     )
-
-
-def _whole(function: str) -> Markup:
-    """Say what fills the width, and offer the way back."""
-    said = el("span", el("code", text.printable(function)), " fills the width, from wherever it is called.")
-    back = el("button", "Show the whole", type="button", class_="rm-button", data_rm_send="zoom ")
-    return el("div", said, back, class_="rm-zoomed")
 
 
 def _amount(value: int | None) -> str:
