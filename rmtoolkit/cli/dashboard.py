@@ -6,33 +6,47 @@ import importlib.util
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit.cli import _sources
-from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitError, quote_path
 from rmtoolkit.views.dashboards import SERVED
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from rmtoolkit.recording import Recording
 
 #: The page is always this; what it shows comes by the environment, never by its text.
 _CELL: Final = "from rmtoolkit.views.dashboards.served import served\n\nserved()"
-#: Voilà's own template asks the network for a font of icons that no dashboard uses.
+#: Voilà's own template asks the network for a font of icons that no dashboard uses. The token is a cookie once the page
+#: is there: it does not stay in the address, which histories and screens keep.
 _TEMPLATE: Final = """{%- extends 'voila/templates/lab/index.html.j2' -%}
+{%- block html_head_js -%}
+<meta name="referrer" content="no-referrer"/>
+<script>history.replaceState(null, "", location.pathname);</script>
+{{ super() }}
+{%- endblock html_head_js -%}
 {%- block notebook_css -%}
 {{ super() | replace('https://cdn.jsdelivr.net/npm/@fortawesome/', 'data:text/css,') }}
 {%- endblock notebook_css -%}
 """
+#: What a browser is given to open: only we can read the file, while everybody reads the words of a command.
+_OPEN: Final = "open.html"
 _NEEDED: Final = ("voila", "ipykernel", "anywidget")
+#: The longest path that a socket can have on every system, without what is put behind it for each kernel.
+_SOCKET_FOLDER: Final = 103 - len("/voila_12345678/kernel-00000000-0000-0000-0000-000000000000-ipc-5")
 _HOST: Final = "127.0.0.1"
 #: Seconds that a server gets to start, and to end.
 _START: Final = 120
@@ -72,40 +86,93 @@ def serve(recording: Recording, *, port: int = 0, browser: bool = True) -> int:
     check()
     port = _free(port)
     token = secrets.token_urlsafe(24)
-    with tempfile.TemporaryDirectory(prefix="rmtoolkit-dashboard-") as folder:
-        home = Path(folder)
-        recording.write(home / "recording.parquet")
-        _write_home(home, token)
-        with (home / "server.log").open("wb") as log:
-            server = subprocess.Popen(  # noqa: S603 - our own interpreter and words of our own
-                [sys.executable, "-m", "voila", str(home / "dashboard.ipynb"), *_words(port)],
-                cwd=home,
-                env=os.environ | _environment(home),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # Ctrl-C is for us: the server is then told to stop, and waited for.
-                start_new_session=True,
-            )
-        # A command that is told to stop leaves no server behind; Ctrl-C counts where a shell had it ignored, too.
-        before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+    # All of it is ours alone: the folder, what is in it, and the sockets of the kernels.
+    mask = os.umask(0o077)
+    try:
+        with tempfile.TemporaryDirectory(prefix="rmtoolkit-", ignore_cleanup_errors=True) as folder:
+            home = Path(folder)
+            recording.write(home / "recording.parquet")
             address = f"http://{_HOST}:{port}/"
-            _wait(server, address, home / "server.log")
-            print(f"Dashboards: {address}?token={token}", flush=True)
-            print("Only this machine can reach them, and only with this address. Ctrl-C stops.", flush=True)
-            if browser:
-                import webbrowser
-
-                webbrowser.open(f"{address}?token={token}")
-            server.wait()
-        except KeyboardInterrupt:
-            print()
-        finally:
-            _end(server)
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            _write_home(home, token, address)
+            with _runtime(home) as runtime, (home / "server.log").open("wb") as log:
+                server = subprocess.Popen(  # noqa: S603 - our own interpreter and words of our own
+                    [sys.executable, "-m", "rmtoolkit.cli.dashboard", str(home), str(runtime), str(port)],
+                    env=os.environ | _environment(home, runtime),
+                    # It ends when this pipe does, however we ended.
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    # Ctrl-C is for us: the server is then told to stop, and waited for.
+                    start_new_session=True,
+                )
+                _attend(server, address, home, token if sys.stdout.isatty() else None, browser=browser)
+    finally:
+        os.umask(mask)
     return 0
+
+
+def _attend(server: subprocess.Popen[bytes], address: str, home: Path, token: str | None, *, browser: bool) -> None:
+    """Say where the server is, and wait for its end or ours."""
+    # A command that is told to stop leaves no server behind; Ctrl-C counts where a shell had it ignored, too.
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    page = (home / _OPEN).as_uri()
+    try:
+        _wait(server, address, home / "server.log")
+        # What a program reads may be kept in a log: there the token has no place.
+        print(f"Dashboards: {address}?token={token}" if token else f"Dashboards: {page}", flush=True)
+        print("Only this machine can reach them, and only with this address. Ctrl-C stops.", flush=True)
+        if browser:
+            import webbrowser
+
+            webbrowser.open(page)
+        server.wait()
+    except KeyboardInterrupt:
+        print()
+    finally:
+        _end(server)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _runtime(home: Path) -> Iterator[Path]:
+    """Find a folder for the sockets of the kernels whose path is short enough for them."""
+    if len(str(home)) <= _SOCKET_FOLDER or sys.platform == "win32":
+        yield home
+        return
+    for place in (os.environ.get("XDG_RUNTIME_DIR", "/tmp"), "/tmp"):  # noqa: S108 - a folder of ours in it
+        if os.access(place, os.W_OK | os.X_OK):
+            with tempfile.TemporaryDirectory(prefix="rm-", dir=place, ignore_cleanup_errors=True) as folder:
+                if len(folder) <= _SOCKET_FOLDER:
+                    yield Path(folder)
+                    return
+    msg = f"Could not serve from {quote_path(home)}: the path is too long for a socket. Hint: set TMPDIR to /tmp."
+    raise RmtoolkitError(msg)
+
+
+def _host(home: Path, runtime: Path, port: int) -> None:
+    """Be the server, until the command that started it is gone."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_END)
+        clear()
+        os._exit(0)
+
+    def clear() -> None:
+        for folder in (home, runtime):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    import runpy
+
+    os.chdir(home)
+    threading.Thread(target=watch, daemon=True).start()
+    sys.argv = ["voila", str(home / "dashboard.ipynb"), *_words(port, runtime)]
+    try:
+        runpy.run_module("voila", run_name="__main__", alter_sys=True)
+    finally:
+        clear()
 
 
 def _stop(*_: object) -> None:
@@ -128,31 +195,34 @@ def _free(port: int) -> int:
         return int(tried.getsockname()[1])
 
 
-def _words(port: int) -> list[str]:
+def _words(port: int, runtime: Path) -> list[str]:
     return [
         "--no-browser",
         f"--port={port}",
+        f"--Voila.connection_dir_root={runtime}",
         "--Voila.port_retries=0",
         f"--Voila.ip={_HOST}",
         "--template=rmtoolkit",
+        # Of what a kernel says on a port, anybody on this machine can read along; sockets are files of ours.
+        *(() if sys.platform == "win32" else ("--KernelManager.transport=ipc",)),
         "--VoilaConfiguration.file_allowlist=[]",
     ]
 
 
-def _environment(home: Path) -> dict[str, str]:
+def _environment(home: Path, runtime: Path) -> dict[str, str]:
     """Give the server a home of its own; secrets of ours are not for kernels."""
     paths = os.environ.get("JUPYTER_PATH")
     return {
         SERVED: json.dumps({"recording": str(home / "recording.parquet")}),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_PATH": os.pathsep.join([str(home / "share"), *([paths] if paths else [])]),
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTER_RUNTIME_DIR": str(runtime),
         "RMTOOLKIT_TOKEN": "",
         "RMTOOLKIT_PASSWORD": "",
     }
 
 
-def _write_home(home: Path, token: str) -> None:
+def _write_home(home: Path, token: str, address: str) -> None:
     """Write the notebook, the server's settings and its template; only we can read them."""
     cell: dict[str, Any] = {
         "cell_type": "code",
@@ -167,13 +237,16 @@ def _write_home(home: Path, token: str) -> None:
         "dashboard.ipynb": json.dumps(notebook),
         # Not among the words of the command: others on this machine can read those.
         "config/voila.json": json.dumps({"Voila": {"token": token}}),
+        _OPEN: (
+            '<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer"><title>Dashboards</title>'
+            f'<meta http-equiv="refresh" content="0;url={address}?token={token}">'
+        ),
         "share/voila/templates/rmtoolkit/conf.json": json.dumps({"base_template": "lab"}),
         "share/voila/templates/rmtoolkit/index.html.j2": _TEMPLATE,
     }
     for name, content in files.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(content, "utf-8")
-    (home / "runtime").mkdir()
 
 
 def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
@@ -205,3 +278,7 @@ def _end(server: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
+
+
+if __name__ == "__main__":
+    _host(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
