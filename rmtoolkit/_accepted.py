@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from rmtoolkit._io import read_told
 from rmtoolkit.exceptions import ReadError, quote
+from rmtoolkit.schema import ABSURD_BYTES
 
 if TYPE_CHECKING:
     import os
@@ -58,17 +60,19 @@ class Acknowledgement:
 def read_acknowledgements(path: str | os.PathLike[str]) -> tuple[Acknowledgement, ...]:
     """Read a file of what is known and accepted."""
     try:
-        if Path(path).stat().st_size > _LARGEST:
-            raise ReadError.at(path, found="more than a megabyte", expected=_EXPECTED)
-        text = Path(path).read_text("utf-8")
+        text = read_told(Path(path), _LARGEST)
     except OSError as error:
         raise ReadError.at(path, found=(error.strerror or str(error)).lower(), expected="a TOML file") from error
     except UnicodeDecodeError as error:
         raise ReadError.at(path, found="bytes that are not UTF-8", expected="a TOML file") from error
+    except ValueError as error:
+        raise ReadError.at(path, found="more than a megabyte", expected=_EXPECTED) from error
     try:
         told = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _no_toml(path, text, error) from error
+    except RecursionError as error:
+        raise ReadError.at(path, found="arrays that are nested too deeply", expected=_EXPECTED) from error
     lines = _Lines(text)
     for key, value in told.items():
         if key != "accepted" or not isinstance(value, list):
@@ -133,11 +137,12 @@ def _bytes(value: object) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
-        return value if value > 0 else None
+        return value if 0 < value <= ABSURD_BYTES else None
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?\s*", value) if isinstance(value, str) else None
     if found is None:
         return None
-    return int(float(found[1]) * _UNITS[found[2] or ""]) or None
+    size = float(found[1]) * _UNITS[found[2] or ""]
+    return int(size) if 1 <= size <= ABSURD_BYTES else None
 
 
 def _is_text(value: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import re
 import shutil
@@ -17,12 +18,16 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from rmtoolkit.exceptions import RmtoolkitError, quote_path
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import polars as pl
 
+
+#: Links that are followed on one way, as the system has it.
+_LINKS: Final = 40
 _HINTS: Final = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Free some space or write somewhere else."),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Write to a folder that is yours."),
@@ -35,6 +40,7 @@ _HINTS: Final = {
 def check_target(path: str | os.PathLike[str], endings: Sequence[str] = ()) -> None:
     """Tell before any work whether a file can be made."""
     try:
+        refuse_links(path)
         found = _stat(path)
         if found is not None and _is_stream(found):
             return
@@ -72,7 +78,9 @@ def replacing(path: str | os.PathLike[str], endings: Sequence[str] = ()) -> Iter
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".rmtoolkit-") as folder:
             part = Path(folder) / "part"
             yield part
-            part.chmod(0o644 if found is None else stat.S_IMODE(found.st_mode))
+            # A new one has the mode that the umask of the process allows.
+            if found is not None:
+                part.chmod(stat.S_IMODE(found.st_mode) & 0o777)
             part.replace(target)
     except BrokenPipeError:
         # Whoever read has seen enough: nothing is wrong with the target.
@@ -86,6 +94,49 @@ def write_whole(path: str | os.PathLike[str], made: bytes | memoryview, endings:
     with replacing(path, endings) as part:
         part.write_bytes(made)
     return Path(path)
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder, and those that it is in, where they are not there."""
+    try:
+        refuse_links(path)
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"Could not make the folder {quote_path(path)}: {(error.strerror or str(error)).lower()}."
+        raise RmtoolkitError(msg) from error
+    return Path(path)
+
+
+def refuse_links(path: str | os.PathLike[str]) -> None:
+    """Refuse a way that another user laid: where their links lead, root would write for them."""
+    if not hasattr(os, "geteuid"):
+        return
+    trusted = {0, os.geteuid()}
+    here, ahead, followed = "/", Path.cwd().joinpath(path).parts[:0:-1], 0
+    todo = list(ahead)
+    while todo and followed < _LINKS:
+        name = todo.pop()
+        if name == os.pardir:
+            here = os.path.dirname(here)  # noqa: PTH120 - a path that is resolved already
+            continue
+        place = os.path.join(here, name)  # noqa: PTH118 - as above
+        try:
+            found = os.lstat(place)
+        except FileNotFoundError:
+            return
+        if stat.S_ISFIFO(found.st_mode) and found.st_uid not in trusted and _own_output(found) is None:
+            raise _refused(path, f"{quote_path(place)} is a pipe of another user (uid {found.st_uid}).")
+        if not stat.S_ISLNK(found.st_mode):
+            here = place
+            continue
+        if found.st_uid not in trusted:
+            why = f"{quote_path(place)} is a link of another user (uid {found.st_uid}). Name the file itself."
+            raise _refused(path, why)
+        followed += 1
+        leads = Path(os.readlink(place))  # noqa: PTH115 - as above
+        if not place.startswith("/proc/"):
+            here = "/" if leads.is_absolute() else here
+            todo += [part for part in leads.parts[::-1] if part != "/"]
 
 
 def _stat(path: str | os.PathLike[str]) -> os.stat_result | None:
@@ -218,8 +269,11 @@ def as_place(path: str | os.PathLike[str] | Remote) -> Path | Remote:
 
 
 def for_polars(place: Path | Remote) -> Path | io.BytesIO:
-    """Give polars what it can read."""
+    """Give polars what it can read: it would wait for a pipe for ever."""
     if isinstance(place, Path):
+        if not stat.S_ISREG(place.stat().st_mode):
+            msg = "a pipe, a device or a folder"
+            raise OSError(msg)
         return place
     known = place.stat()
     return io.BytesIO(_content(place, (known.st_size, known.st_mtime_ns)))
@@ -228,6 +282,70 @@ def for_polars(place: Path | Remote) -> Path | io.BytesIO:
 @lru_cache(maxsize=_KEPT)
 def _content(place: Remote, _stamp: tuple[int, int]) -> bytes:
     return place.read_bytes()
+
+
+#: What a table in Parquet may take when it is read, whatever its size, and beyond that so many times its size: flat
+#: series of some columns reach 50.
+_ALWAYS_BYTES: Final = 128 << 20
+_RATIO: Final = 200
+#: Of a time or a number, and of a text beside its letters.
+_VALUE_BYTES: Final = 16
+#: Longer than any name.
+_LONGEST_TEXT: Final = 1 << 16
+
+
+def allowed_rows(size: int, columns: int) -> int:
+    """Tell how many rows a Parquet file of a size may have."""
+    return max(_ALWAYS_BYTES, _RATIO * size) // (_VALUE_BYTES * max(columns, 1))
+
+
+def read_parquet(source: Path | bytes, place: object, expected: str) -> pl.DataFrame:
+    """Read a table of any make: what it declares is looked at first, lists and the like are passed over."""
+    import polars as pl  # noqa: PLC0415 - the package is imported without it
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and few files are such
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
+    data = source if isinstance(source, bytes) else source.read_bytes()
+    opened, size = io.BytesIO(data), len(data)
+    try:
+        about = pq.read_metadata(opened)
+        unpacked = sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
+        opened.seek(0)
+        kept = [
+            name for name, kind in pl.read_parquet_schema(opened).items() if not (kind.is_nested() or kind == pl.Binary)
+        ]
+        opened.seek(0)
+        if about.num_rows > allowed_rows(size, len(kept)) or unpacked > max(_ALWAYS_BYTES, _RATIO * size):
+            found = f"{size:,} bytes that unpack to {about.num_rows:,} rows of {unpacked:,} bytes"
+            raise ReadError.at(place, found=found, expected=expected, hint="Write it anew in smaller files.")
+        table = pl.read_parquet(opened, columns=kept)
+    except pa.ArrowException as error:
+        raise ReadError.at(place, found=str(error).splitlines()[0], expected=expected) from error
+    texts = table.select(pl.col(pl.String).str.len_bytes().max())
+    for name, longest in texts.row(0, named=True).items() if texts.width else ():
+        if longest is not None and longest > _LONGEST_TEXT:
+            found = f"a text of {longest:,} bytes in the column {quote(name)}"
+            raise ReadError.at(place, found=found, expected=f"texts of at most {_LONGEST_TEXT:,}")
+    return table
+
+
+def as_json(text: str) -> Any:  # noqa: ANN401 - whatever a file holds
+    """Decode what we wrote ourselves, or somebody in our name: too deep is as wrong as cut off."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        msg = "JSON that is nested too deeply"
+        raise ValueError(msg) from error
+
+
+def read_told(path: Path, most: int = 64 << 20) -> str:
+    """Read a text of ours, or by hand, up to a bound: some files have no end."""
+    with path.open("rb") as stream:
+        told = stream.read(most + 1)
+    if len(told) > most:
+        msg = f"more than {most:,} bytes"
+        raise ValueError(msg)
+    return told.decode("utf-8")
 
 
 #: The file that makes a folder a lake.

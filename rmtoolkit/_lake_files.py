@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._io import for_polars, replacing
+from rmtoolkit._io import as_json, for_polars, read_told, replacing
 from rmtoolkit._parallel import PART_ROWS
 from rmtoolkit._tables import key_containers, order_samples, run_starts, tidy_events, with_cadences
 from rmtoolkit.exceptions import ColumnError, ReadError, quote_path, warn
@@ -428,7 +428,7 @@ def read(lake: Path) -> dict[str, list[Span]]:
     """Read what was pulled."""
     file = lake / FILE
     try:
-        told = json.loads(file.read_text("utf-8"))
+        told = as_json(read_told(file) if not file.exists() or file.is_file() else "")
         spans = {
             source: [(dt.datetime.fromisoformat(start), dt.datetime.fromisoformat(end)) for start, end in stretches]
             for source, stretches in told.items()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import socket
+import stat
+import time
 from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import replace
@@ -15,17 +19,27 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import _lake_files, recording
-from rmtoolkit._io import MARKER, as_place, for_polars, is_lake, write_whole
+from rmtoolkit._io import (
+    MARKER,
+    as_json,
+    as_place,
+    for_polars,
+    is_lake,
+    read_told,
+    refuse_links,
+    write_whole,
+)
 from rmtoolkit._lake_files import View, as_read_error, bucket_parts, group_parts, in_one
 from rmtoolkit._parallel import Parted, each, partition
 from rmtoolkit._tables import key_containers, settings_at_time, window_bounds
-from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, warn
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
+from rmtoolkit.text import stamp
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Sequence
+    from io import FileIO
 
     import pandas as pd
     from distributed import Client
@@ -43,6 +57,12 @@ __all__ = ["FORMAT", "Lake", "is_lake", "read_lake"]
 #: Raised when an older version could not read what this one writes.
 FORMAT: Final = 1
 _LOCK: Final = ".lock"
+#: How long an append waits for another one, how long without a word, and how often it looks.
+_LOCK_SECONDS: Final = 600.0
+_QUIET_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.05
+#: Bytes in which who has the lock is named.
+_HOLDER: Final = 200
 _BUCKETS: Final = 64
 _MOST_BUCKETS: Final = 1000
 #: Files that could not be read are named in a report, up to so many.
@@ -402,9 +422,9 @@ class Lake(Parted):
             )
             raise RmtoolkitError(msg)
         try:
+            refuse_links(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
-            with (self.path / _LOCK).open("ab") as lock:
-                _lock(lock.fileno())
+            with _lock(self.path / _LOCK):
                 marker = self.path / MARKER
                 if not marker.exists():
                     _refuse_foreign(self.path)
@@ -431,7 +451,7 @@ def _check(path: Path | Remote) -> int:
     marker = path / MARKER
     expected = f"a folder with {MARKER}"
     try:
-        told = json.loads(marker.read_text("utf-8"))
+        told = as_json(read_told(marker) if isinstance(marker, Path) else marker.read_text("utf-8"))
         version, buckets = int(told["format"]), int(told["buckets"])
     except RmtoolkitError:
         raise
@@ -455,12 +475,52 @@ def _refuse_foreign(path: Path) -> None:
         raise RmtoolkitError(msg)
 
 
-def _lock(descriptor: int) -> None:
+@contextmanager
+def _lock(file: Path) -> Iterator[None]:
+    """Hold the lock; who waits for it in vain is told who has it."""
+    refuse_links(file)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o660)
+    with os.fdopen(descriptor, "r+b", buffering=0) as lock:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise ReadError.at(file, found="a pipe or a device", expected="the lock of a lake")
+        # Who can open it can hold it: nobody who could not write to the lake, too.
+        if os.name == "posix" and found.st_uid == os.geteuid():
+            os.fchmod(descriptor, 0o660 if found.st_mode & 0o020 else 0o600)
+        _wait(lock, file)
+        lock.truncate(0)
+        lock.seek(0)
+        since = stamp(dt.datetime.now(dt.UTC), seconds=True)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()} since {since} UTC".encode())
+        try:
+            yield
+        finally:
+            lock.truncate(0)
+
+
+def _wait(lock: FileIO, file: Path) -> None:
     try:
         import fcntl  # noqa: PLC0415 - not on Windows
     except ImportError:
         return
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    begun, told = time.monotonic(), False
+    while True:
+        try:
+            fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read(_HOLDER).decode("utf-8", "replace") or "a process that does not say which"
+            waited = time.monotonic() - begun
+            if waited > _LOCK_SECONDS:
+                lake = quote_path(file.parent)
+                msg = f"Could not write to the lake {lake}: {quote(holder)} holds its lock. Try later."
+                raise RmtoolkitError(msg) from None
+            if waited > _QUIET_SECONDS and not told:
+                warn(f"Waiting for {quote(holder)}, which holds the lock of {quote_path(file.parent)}.")
+                told = True
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
 
 
 def _opened(files: Sequence[Path]) -> tuple[list[tuple[Path, pl.DataFrame]], list[ReadError]]:

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 import polars as pl
 
 from rmtoolkit import _tables, text
-from rmtoolkit._io import as_place, check_target, for_polars, write_whole
+from rmtoolkit._io import allowed_rows, as_json, as_place, check_target, for_polars, write_whole
 from rmtoolkit._tables import CALENDAR, as_time, conform, run_starts, settings_at_time, window_bounds
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.schema import (
@@ -121,6 +122,7 @@ class Stored:
     signals: tuple[str, ...]
     counts: tuple[int, ...] | None
     stamp: tuple[int, int]
+    ids: frozenset[int]
     first: int = 0
 
     def part(self, begin: int, end: int) -> Stored:
@@ -149,10 +151,12 @@ class Stored:
         expected = "samples sorted by container and time"
         if not found["container_id"].is_sorted():
             raise ReadError.at(self.path, found="samples in no order", expected=expected)
+        if not self.ids.issuperset(found["container_id"].unique()):
+            raise ReadError.at(self.path, found="samples of no container", expected=expected)
         times, amounts = pl.col("time").is_between(*CALENDAR), pl.col(BYTE_SIGNALS).is_between(0, ABSURD_BYTES)
         if not found.select(pl.all_horizontal(times.all(), amounts.all())).item():
             raise ReadError.at(self.path, found="times or amounts that cannot be", expected=expected)
-        return found.with_columns(pl.col("container_id").set_sorted())
+        return found
 
 
 @contextmanager
@@ -162,7 +166,10 @@ def _reading(path: str | os.PathLike[str] | Remote) -> Iterator[None]:
         yield
     except (FileNotFoundError, RmtoolkitError):
         raise
-    except (pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (
+        *(pl.exceptions.PolarsError, msgspec.MsgspecError, OSError),
+        *(KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError),
+    ) as error:
         found = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ReadError.at(path, found=found, expected=_EXPECTED) from error
 
@@ -182,19 +189,28 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
             raise ReadError.at(
                 path, found="another Parquet file", expected=_EXPECTED, hint="Use rm.read for any table."
             )
-        kept = json.loads(metadata[_METADATA_KEY])
+        kept = as_json(metadata[_METADATA_KEY])
         containers = pl.read_json(kept["containers"].encode(), schema=CONTAINERS)
         events = pl.read_json(kept["events"].encode(), schema={**EVENTS, "time": pl.Int64()})
-        told = json.loads(kept["report"]).items()
-        fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told}
-        report = Report(**fields)
+        told = as_json(kept["report"])
+        report = msgspec.convert(asdict(Report(**told)), Report)
         rows = pl.scan_parquet(for_polars(file)).select(pl.len()).collect().item()
         counts = kept.get("rows")
         known = isinstance(counts, list) and len(counts) == containers.height and sum(counts) == rows
+        if known and min(counts, default=0) < 0:
+            raise ReadError.at(path, found="a negative number of rows", expected=_EXPECTED)
         # A signal that the version which wrote the file did not know was not sampled.
         there = pl.read_parquet_schema(for_polars(file))
         signals = tuple(name for name in SIGNALS if name in kept.get("signals", SIGNALS) and name in there)
-    stored = Stored(file, rows, signals, tuple(counts) if known else None, stamp)
+        kinds = {name: there[name] for name in ("container_id", "time", *signals)}
+        if odd := next((name for name, kind in kinds.items() if not (kind.is_numeric() or kind.is_temporal())), None):
+            raise ReadError.at(path, found=f"{kinds[odd]} in the column {odd!r}", expected=_EXPECTED)
+        if rows > allowed_rows(stamp[0], len(kinds)):
+            raise ReadError.at(path, found=f"{stamp[0]:,} bytes that unpack to {rows:,} rows", expected=_EXPECTED)
+        ids = frozenset(containers["container_id"])
+        if len(ids) < containers.height or None in ids or not ids.issuperset(events["container_id"]):
+            raise ReadError.at(path, found="containers without a number of their own", expected=_EXPECTED)
+    stored = Stored(file, rows, signals, tuple(counts) if known else None, stamp, ids)
     return containers, stored, events.with_columns(as_time(pl.col("time").cast(TIME), TIME)).drop_nulls("time"), report
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
-from rmtoolkit.exceptions import ColumnError, RmtoolkitError
+from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FIRST = dt.datetime(2026, 11, 23, 3, 5, tzinfo=dt.UTC)
 SECONDS = int(FIRST.timestamp())
@@ -334,3 +337,37 @@ def test_a_numeric_or_categorical_name_is_a_name() -> None:
     """Names come out as text, whatever type they came in."""
     recording = read(time=[0, 0], pod=pl.Series(["a", "b"], dtype=pl.Categorical), namespace=[1, 2], rss_bytes=[1, 2])
     assert recording.containers.select("namespace", "pod").rows() == [("1", "a"), ("2", "b")]
+
+
+def test_a_small_file_of_many_rows_is_refused_before_they_are_made(tmp_path: Path) -> None:
+    """What a Parquet file declares is looked at first: rows that repeat take no room in it, and all of it in memory."""
+    rows = {"time": 0, "pod": "db-0", "rss_bytes": 1 << 20}
+    table = pl.select(pl.repeat(value, 3_000_000).alias(name) for name, value in rows.items())
+    table.write_parquet(tmp_path / "rows.parquet")
+    assert (tmp_path / "rows.parquet").stat().st_size < 100_000
+    with pytest.raises(ReadError, match=r"bytes that unpack to 3,000,000 rows of [\d,]+ bytes', expected a table"):
+        rm.read(tmp_path / "rows.parquet")
+    written = rm.Recording.from_frame(table.head(10)).write(tmp_path / "own.parquet")
+    about = {"rmtoolkit.recording": pl.read_parquet_metadata(written)["rmtoolkit.recording"]}
+    times = pl.col("time").cast(pl.Datetime("ms", "UTC"))
+    own = table.select(pl.lit(0, pl.UInt32).alias("container_id"), times, "rss_bytes")
+    own.write_parquet(written, metadata=about)
+    with pytest.raises(ReadError, match=r"bytes that unpack to 3,000,000 rows', expected a recording in Parquet"):
+        rm.read(written)
+
+
+def test_long_texts_and_packed_ones_are_refused(tmp_path: Path) -> None:
+    """A name of megabytes, stored once for all rows, or packed; lists, which nothing needs, are not looked at."""
+    plain = {"time": range(300), "rss_bytes": [1 << 20] * 300}
+    table = pl.DataFrame({**plain, "pod": ["x" * (1 << 20)] * 300})
+    table.write_parquet(tmp_path / "once.parquet", statistics=False)
+    with pytest.raises(
+        ReadError, match=r"a text of 1,048,576 bytes in the column 'pod'.*, expected texts of at most 65"
+    ):
+        rm.read(tmp_path / "once.parquet")
+    each = pl.DataFrame({**plain, "pod": [f"{at:03}" + "x" * (1 << 20) for at in range(300)]})
+    each.write_parquet(tmp_path / "packed.parquet", statistics=False)
+    with pytest.raises(ReadError, match=r"bytes that unpack to 300 rows of 31\d,\d{3},\d{3} bytes"):
+        rm.read(tmp_path / "packed.parquet")
+    pl.DataFrame({**plain, "pod": "db-0", "many": [[0] * 10_000] * 300}).write_parquet(tmp_path / "lists.parquet")
+    assert rm.read(tmp_path / "lists.parquet").height == 300

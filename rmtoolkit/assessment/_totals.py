@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
+from rmtoolkit._io import read_parquet
 from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.queries import queries
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD, Advice
@@ -547,7 +548,7 @@ def stored(previous: str | os.PathLike[str]) -> pl.DataFrame | None:
     try:
         if not file.is_file():
             raise ReadError.at(file, found="no such file or directory", expected=expected)
-        return pl.read_parquet(file) if "verdict" in pl.read_parquet_schema(file) else None
+        return read_parquet(file, file, expected) if "verdict" in pl.read_parquet_schema(file) else None
     except OSError as error:
         raise ReadError.at(file, found=(error.strerror or str(error)).lower(), expected=expected) from error
     except pl.exceptions.PolarsError as error:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._io import check_target, replacing
+from rmtoolkit._io import as_json, check_target, read_told, replacing
 from rmtoolkit._parallel import as_source, parallel_map
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import WORKLOAD, Exposure
@@ -254,10 +254,10 @@ class Margins:
         True
         """
         try:
-            return _parse(json.loads(Path(path).read_text("utf-8")))
+            return _parse(as_json(read_told(Path(path))))
         except FileNotFoundError:
             raise
-        except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, pl.exceptions.PolarsError) as error:
             found = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ReadError.at(path, found=found, expected="margins that Margins.save wrote") from error
 

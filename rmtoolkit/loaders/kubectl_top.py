@@ -515,6 +515,8 @@ def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None
     roles = next((roles for row in cells if (roles := _by_header(row))), {}) or next(
         (roles for row in cells if len(row) == width and (roles := _by_shape(row))), {}
     )
+    if not roles:
+        raise ReadError.at(path, found=head[0] if head else "no line", expected=_CSV_ROW, line=1)
     split = pl.col("text").str.split(delimiter)
     frame = (
         pl.DataFrame({"text": pl.Series([text], dtype=pl.String).str.split("\n").explode()})

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 import msgspec
 
-from rmtoolkit._io import check_target
+from rmtoolkit._io import check_target, refuse_links
 from rmtoolkit._tables import parse_duration
 from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
 from rmtoolkit.loaders._kubectl_rows import failure
@@ -456,7 +456,10 @@ def _run(sampler: Sampler, *, every: float, looks: float, until: float | None, p
 def _appending(path: Path) -> Iterator[BinaryIO]:
     """Open a file for whole lines, behind what an earlier recording left."""
     try:
-        with path.open("ab+", buffering=0) as stream:
+        refuse_links(path)
+        # What was checked above is opened, and nothing that was put in its place since.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        with os.fdopen(os.open(os.path.realpath(path), flags, 0o666), "ab+", buffering=0) as stream:
             size = stream.seek(0, os.SEEK_END)
             if size:
                 stream.seek(0)

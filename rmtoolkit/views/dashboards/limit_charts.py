@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit.views import _plot
@@ -280,25 +279,17 @@ def replay_chart(scene: Scene, chosen: Chosen, base: Ground) -> Markup:
 
 
 def _kills(plot: _plot.Plot, chosen: Chosen, base: Ground, height: float) -> None:
-    slack = (base.end - base.start) // 100
-    mine = chosen.kills.filter(
-        pl.col("pod") == base.pod, pl.col("time").is_between(base.start - slack, base.end + slack)
-    ).head(_DRAWN)
+    mine = chosen.kills.filter(chosen.kills["pod"] == base.pod).select("time", "used_bytes").head(_DRAWN).rows()
     y = plot.y.at(height)
-    for time in mine["time"]:
+    for time, _ in mine:
         x = plot.x.at(time)
         plot.add(_plot.Point("kill", time, height, _plot.Shape.CROSS, 5))
         plot.take(_plot.Box(x - 6, y - 6, x + 6, y + 6))
-    for kill in mine.sort("used_bytes", descending=True).head(_NAMED_KILLS).iter_rows(named=True):
-        x = plot.x.at(kill["time"])
+    for time, used in sorted(mine, key=lambda kill: -kill[1])[:_NAMED_KILLS]:
+        x = plot.x.at(time)
         places: list[_plot.Place] = [(x + 9, y - 7, "start"), (x - 9, y - 7, "end")]
         places += [(x + 9, y + 17, "start"), (x - 9, y + 17, "end")]
-        plot.label(places, f"killed, needed {_needed(kill)}", "alarm")
-
-
-def _needed(kill: dict[str, Any]) -> str:
-    """Write what a killed process needed: where the kill is in the record, it was more than anybody saw."""
-    return f"{'more than ' if kill['recorded'] else ''}{text.memory(kill['used_bytes'])}"
+        plot.label(places, f"killed, needed {text.memory(used)}", "alarm")
 
 
 def _level(plot: _plot.Plot, scene: Scene) -> None:
@@ -320,8 +311,9 @@ def replay_words(scene: Scene, chosen: Chosen) -> str:
         said += f", {starting:,} while starting"
         first = kills.sort("time").head(_LISTED)
         said += ": " + ", ".join(text.moment(_plot.instant(time)) for time in first["time"])
-        highest = kills.sort("used_bytes", "recorded").row(-1, named=True)
-        said += f"{text.and_more(kills.height, _LISTED)} UTC; the highest needed {_needed(highest)}"
+        said += (
+            f"{text.and_more(kills.height, _LISTED)} UTC; the highest needed {text.memory(max(kills['used_bytes']))}"
+        )
     return f"{said}. The highest use was {text.memory(scene.found.need.peak_bytes)}."
 
 

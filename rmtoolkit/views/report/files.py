@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit import text
-from rmtoolkit._io import write_whole
+from rmtoolkit._io import make_folder, write_whole
 from rmtoolkit.assessment import recommend_limits
-from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
+from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.text import shortened
 from rmtoolkit.views import exports
 from rmtoolkit.views.exports import escaped
@@ -157,12 +157,7 @@ FILES: Final = (
 
 def write_beside(contents: Contents, folder: str | os.PathLike[str]) -> Path:
     """Write the files."""
-    made = Path(folder)
-    try:
-        made.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"Could not make the folder {quote_path(folder)}: {(error.strerror or str(error)).lower()}."
-        raise RmtoolkitError(msg) from error
+    made = make_folder(folder)
     found = contents.found
     limits = recommend_limits(found)
     for ending in exports.FORMATS:
