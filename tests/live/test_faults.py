@@ -15,9 +15,10 @@ import pytest
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitWarning
 from rmtoolkit.loaders.prometheus._client import ServerError, TooMuchError
+from tests.benchmarks.faulted_fetches import GOOD, Fetch, fetched, outcomes, planned
 from tests.live.conftest import instant, pull
 from tests.live.history import END
-from tests.live.proxy import FAULTS, Proxy, Seen, at_random
+from tests.live.proxy import FAULTS, SPOILED, Proxy, Seen, at_random
 from tests.live.servers import T0, Prometheus
 
 if TYPE_CHECKING:
@@ -69,6 +70,27 @@ def test_a_thousand_faults_over_two_hundred_pulls_change_nothing(
     texts += [record.getMessage() for record in caplog.records]
     assert [text for text in texts if _SECRET in text] == []
     assert _SECRET.encode() not in (tmp_path / "kept.parquet").read_bytes()
+
+
+def test_what_arrives_spoiled_is_never_taken_for_the_whole(server: Prometheus) -> None:
+    """Login pages, half documents, missing frames, answers without series: the same recording, or it is said."""
+    done = outcomes(server, planned(40, seed=17))
+    assert [one for one in done if one[1] not in GOOD] == []
+    assert len({fetch.fault for fetch, _ in done}) == len(FAULTS) + len(SPOILED)
+
+
+def test_facts_that_came_short_are_missed(server: Prometheus) -> None:
+    """Memory that is whole does not make limits, owners and kills whole."""
+    fetch = Fetch(0, "no series, and not a word", "all", remote_read=False, seed=0)
+    whole = fetched(server.url, fetch)
+
+    def short(seen: Seen) -> str | None:
+        return fetch.fault if b"kube_pod" in seen.body and b"count+by" not in seen.body else None
+
+    with Proxy(server.url, short) as proxy, pytest.warns(RmtoolkitWarning, match="it gave fewer series"):
+        found = fetched(proxy.url, fetch)
+    assert found.samples.equals(whole.samples)
+    assert "than it counted" in " ".join(found.report.partial)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

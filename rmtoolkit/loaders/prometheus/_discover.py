@@ -108,6 +108,8 @@ class Leg:
     pod_label: str = "pod"
     listed: tuple[str, ...] = ()  # metrics that are known by their whole name
     counts: Mapping[str, int] = field(default_factory=dict)
+    #: Of how many at least some sample lies within the window.
+    sure: Mapping[str, int] = field(default_factory=dict)
     interval_seconds: float = _INTERVAL_SECONDS
 
     @property
@@ -118,7 +120,14 @@ class Leg:
 
     def only(self, chosen: Callable[[str], bool]) -> Leg:
         """Keep some of its metrics."""
-        return replace(self, counts={name: size for name, size in self.counts.items() if chosen(name)})
+        counts, sure = (
+            {name: size for name, size in sizes.items() if chosen(name)} for sizes in (self.counts, self.sure)
+        )
+        return replace(self, counts=counts, sure=sure)
+
+    def said(self, overrides: Mapping[str, str]) -> Leg:
+        """Keep the metrics that come whatever their values are."""
+        return self.only(lambda name: role_of(name, overrides) not in _REASONS)
 
     def plan(self, asks: Sequence[_fetch.Ask], after_seconds: int, until_seconds: int, **how: int) -> list[_fetch.Part]:
         """Cut what is asked of its series into requests."""
@@ -144,9 +153,11 @@ def discover(
     step = max(60, (end_seconds - start_seconds) // _INSTANTS)
     first = end_seconds - step * min(_INSTANTS - 1, (end_seconds - start_seconds) // step)
     times = {"start": str(first), "end": str(end_seconds), "step": str(step)}
+    # What a look counts may have ended as long before it as it looks back.
+    since = (start_seconds + max(step, _COUNTED_SECONDS)) * 1000
 
     def look(queries: Iterable[str]) -> _Seen:
-        return _seen(_fetch.ask(client, _PATH, {"query": " or ".join(queries), **times}, keep_own=True), legs)
+        return _seen(_fetch.ask(client, _PATH, {"query": " or ".join(queries), **times}, keep_own=True), legs, since)
 
     looks = [part for number, leg in enumerate(legs) for part in _looks(number, leg)]
     try:
@@ -164,11 +175,11 @@ def discover(
         more = look(closer + lone)
     except TooMuchError:
         times["start"] = times["end"]
-        more = look(lone) if lone else _Seen({}, {}, set())
-    for number, counts in more.counts.items():
-        for name, size in counts.items():
-            there = seen.counts.setdefault(number, {})
-            there[name] = max(size, there.get(name, 0))
+        more = look(lone) if lone else _Seen({}, {}, {}, set())
+    for mine, theirs in ((seen.counts, more.counts), (seen.sure, more.sure)):
+        for number, counts in theirs.items():
+            there = mine.setdefault(number, {})
+            there.update({name: max(size, there.get(name, 0)) for name, size in counts.items()})
     return _found(legs, seen._replace(lone=more.lone), overrides)
 
 
@@ -280,12 +291,13 @@ class _Seen(NamedTuple):
     """The most series of each metric of a leg; samples of one series in a while; pods known only as a whole."""
 
     counts: dict[int, dict[str, int]]
+    sure: dict[int, dict[str, int]]
     often: dict[int, float]
     lone: set[str]
 
 
-def _seen(decoded: Decoded, legs: Sequence[Leg]) -> _Seen:
-    seen = _Seen({}, {}, set())
+def _seen(decoded: Decoded, legs: Sequence[Leg], since: int) -> _Seen:
+    seen = _Seen({}, {}, {}, set())
     scraped: dict[int, dict[int, Counter[float]]] = {}
     at = 0
     for labels, number in zip(decoded.labels, decoded.counts.tolist(), strict=True):
@@ -299,9 +311,13 @@ def _seen(decoded: Decoded, legs: Sequence[Leg]) -> _Seen:
                 scraped.setdefault(int(place), {}).setdefault(time, Counter())[float(name)] += int(series)
         else:
             seen.counts.setdefault(int(place), {})[name] = int(values.max())
+            seen.sure.setdefault(int(place), {})[name] = int(values[times >= since].max(initial=0))
     for leg, looks in scraped.items():
         seen.often[leg] = max(map(_often, looks.values()))
-        seen.counts.setdefault(leg, {})[legs[leg].telltale] = max(look.total() for look in looks.values())
+        totals = {time: look.total() for time, look in looks.items()}
+        seen.counts.setdefault(leg, {})[legs[leg].telltale] = max(totals.values())
+        within = (total for time, total in totals.items() if time >= since)
+        seen.sure.setdefault(leg, {})[legs[leg].telltale] = max(within, default=0)
     return seen
 
 
@@ -331,7 +347,8 @@ def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> li
                 meant |= dict.fromkeys([name for name in leg.listed if name not in counts], 0)
             times = seen.often.get(number, 0.0)
             interval = _COUNTED_SECONDS / times if times > 1 else usual
-            found.append(replace(leg, matchers=matchers, counts=meant, interval_seconds=interval))
+            sure = {name: min(size, meant.get(name, 0)) for name, size in seen.sure.get(number, {}).items()}
+            found.append(replace(leg, matchers=matchers, counts=meant, sure=sure, interval_seconds=interval))
     return found
 
 

@@ -225,7 +225,10 @@ def ask(client: Client, path: str, parameters: Mapping[str, str], *, keep_own: b
     """Ask for series and decode the answer, again if it was cut off on its way."""
 
     def read(body: bytes) -> Decoded:
-        said = "no JSON" if not body.lstrip().startswith((b"{", b"[")) else "not whole"
+        # A list of series is a form of files: no server answers so.
+        if body.lstrip().startswith(b"["):
+            raise DamagedError(_SOMETHING_ELSE)
+        said = "no JSON" if not body.lstrip().startswith(b"{") else _NOT_WHOLE
         decoder = _taken(body, client, said)
         if decoder.left_out[TRUNCATED] or decoder.left_out[UNREADABLE]:
             raise DamagedError(_NOT_WHOLE)

@@ -6,6 +6,7 @@ import datetime as dt
 import inspect
 import math
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import polars as pl
@@ -304,12 +305,22 @@ class Prometheus:
             expected = sum(part.samples for part in parts)
             if expected > _MOST_SAMPLES:
                 raise TooMuchError(client.fault(f"this would be some {expected / 1e6:,.0f} million samples", _TOO_MANY))
-            found, facts = fetcher.fetch_beside(
-                parts, lambda beside: fetch_metadata(beside, legs, overrides, window.after, window.until)
+            fetched = partial(
+                fetcher.fetch_beside,
+                parts,
+                lambda beside: fetch_metadata(beside, legs, overrides, window.after, window.until),
             )
+            found, facts = fetched()
             if self._bulk is not None and self._bulk.reads and (lacking := _lacking(found, signals)):
                 self._bulk.give_up(f"it brought fewer series of {lacking} than the server has")
-                found = fetcher.fetch(parts)
+                # What it said of limits and restarts may be as short.
+                found, facts = fetched()
+            short = partial(_lacking, legs=[leg.said(overrides) for leg in legs], is_sure=True)
+            if not facts.partial and short([*found, *facts.parts]):
+                found, facts = fetched()
+                if lacking := short([*found, *facts.parts]):
+                    said = f"it gave fewer series of {lacking} than it counted"
+                    facts = facts._replace(partial=(*facts.partial, said))
             halved = fetcher.halved
             gave_up = self._bulk.told() if self._bulk is not None else ""
             if gave_up:
@@ -402,7 +413,7 @@ def _plan(
     return leg.plan(asks, window.after, window.until, step_seconds=step_seconds, parallel=parallel)
 
 
-def _lacking(found: Sequence[Decoded], legs: Sequence[Leg]) -> str:
+def _lacking(found: Sequence[Decoded], legs: Sequence[Leg], *, is_sure: bool = False) -> str:
     """Name a metric of which fewer series came than the server counted at one instant; empty where none does."""
     there: dict[str, set[frozenset[tuple[str, str]]]] = {}
     for part in found:
@@ -410,7 +421,7 @@ def _lacking(found: Sequence[Decoded], legs: Sequence[Leg]) -> str:
             there.setdefault(labels.get("__name__", ""), set()).add(frozenset(labels.items()))
     # The server counts them too.
     idle = sum(part.left_out[HISTOGRAMS] + part.left_out[NO_SAMPLES] for part in found)
-    counted = ((name, size) for leg in legs for name, size in leg.counts.items())
+    counted = ((name, size) for leg in legs for name, size in (leg.sure if is_sure else leg.counts).items())
     return next((name for name, size in counted if size > len(there.get(name, ())) + idle), "")
 
 
