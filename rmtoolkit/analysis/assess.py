@@ -689,16 +689,25 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
 
 
 def _hold_one_rise(pool: Pool) -> Pool:
-    """A straight rise of one life since its start may be a cache that has not met its bound, as may any short one."""
+    """A straight rise of one life may be a cache that has not met its bound: it counts by how much of it was seen."""
     main, row = pool.main, pool.main.reading if pool.main is not None else None
-    if main is None or row is None or not (row.from_start or row.samples < th.ONE_RISE_SAMPLES):
+    if main is None or row is None:
         return pool
-    # The smaller the rise, the longer it must last: many programs creep for a while.
-    rise = max(row.mean_rise, (main.footprint or row).mean_rise) / max(row.settled, 1.0)
-    seen = row.samples * min(max(rise / th.WARM_UP_RISE, _climbed(main) / th.CLIMBED), 1.0)
-    over = max(pool.growing - (th.ONE_RISE if seen >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY), 0.0)
+    early = row.from_start or row.samples < th.ONE_RISE_SAMPLES
+    if row.teeth >= th.TEETH and not early:
+        return pool
+    seen = row.samples * (1 - row.onset)
+    if early:
+        # The smaller the rise, the longer it must last: many programs creep for a while.
+        climbed, rise = _climbed(main), max(row.mean_rise, (main.footprint or row).mean_rise) / max(row.settled, 1.0)
+        seen = row.samples * min(max(rise / th.WARM_UP_RISE, climbed / th.CLIMBED), 1.0)
+        if main.life.limit_bytes:
+            # The more of the room to the limit is left, the more room is there for a bound.
+            seen *= th.ROOM_LEFT + (1 - th.ROOM_LEFT) * min(max(climbed / th.ROOM_USED, 0.0), 1.0)
+    surest = th.ONE_RISE if early else 1.0
+    over = max(pool.growing - (surest if seen >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY), 0.0)
     growing, unresolved = pool.growing - over, pool.unresolved + over
-    return replace(pool, growing=growing, unresolved=unresolved, surest=th.ONE_RISE, rise_samples=seen)
+    return replace(pool, growing=growing, unresolved=unresolved, surest=surest, rise_samples=seen)
 
 
 def _weigh_endings(pool: Pool, opinions: Sequence[Opinion]) -> None:

@@ -132,8 +132,9 @@ def _shape(pool: Pool, main: Opinion, row: Reading) -> Open:
     if row.on_stairs and not rises:
         why = "its last rest is no longer than the one before it, on lower ground"
         return Open(OpenKind.UNRESTED, why, _at(start, span * (1 + row.unrested), span))
-    if rises and pool.rise_samples < th.ONE_RISE_SAMPLES and row.from_start:
-        why = "it has risen since its start, as a cache does that fills"
+    if rises and pool.rise_samples < th.ONE_RISE_SAMPLES and row.growing > th.LIKELY:
+        since = "its start" if row.from_start else "a while"
+        why = f"it has risen since {since}, as a cache does that fills"
         needed = row.samples * th.ONE_RISE_SAMPLES / max(pool.rise_samples, 1.0)
         return Open(OpenKind.ONE_RISE, why, _at(start, needed * cadence, span))
     if row.samples < th.FEW_SAMPLES:
